@@ -1,1 +1,18 @@
+//! nixdash: sees, proves and deploys a fleet of NixOS machines and their binary caches.
+//!
+//! The rooms, in the order of the floors; a room may use those above it, never those below:
+//!
+//! | room | job |
+//! |---|---|
+//! | [`fleet`] | the nouns: hosts, tiers, closures, facts, events, selectors; no I/O, no clock |
+//! | [`nix`] | Nix's language, pure: narinfo, signatures, internal-json, command lines |
+//! | [`config`] | `hosts.toml`: raw → checked, errors with file, line, column and a hint |
+//! | [`remote`] | hands: run a script on a host over ssh or here |
+//! | [`record`] | memory: runs, their events and complete logs on disk |
+//! | [`probe`] | eyes: hosts, tiers, coverage, and the schedule of asking |
+//! | [`deploy`] | work: plan, a pure machine, the engine that carries out its commands |
+//! | [`lab`] | a practice fleet of four small real hosts on this machine |
+//! | [`dash`] | the screen: model, update, keys, views |
+//! | [`cli`] | the other face: one file per subcommand, and the joints between the rooms |
 
+pub mod fleet;

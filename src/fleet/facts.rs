@@ -1,0 +1,215 @@
+//! What was measured of hosts and tiers. `None` means: not measured, and is shown as unknown.
+
+use crate::fleet::StorePath;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Used and total bytes of something that fills up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bytes {
+    /// Bytes in use.
+    pub used: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+impl Bytes {
+    /// Returns the bytes that are left.
+    pub fn free(self) -> u64 {
+        self.total.saturating_sub(self.used)
+    }
+
+    /// Returns the used share, 0 to 1; nothing for a total of 0.
+    pub fn share(self) -> Option<f64> {
+        (self.total > 0).then(|| self.used as f64 / self.total as f64)
+    }
+}
+
+/// Whether a host answers and is well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HostState {
+    /// It answered and nothing is wrong.
+    Up,
+    /// It answered, but a unit failed or its state is not `running`.
+    Degraded,
+    /// No address answered.
+    Unreachable,
+    /// It answered, but let us not in (key, host key, user).
+    Denied,
+    /// Not asked yet.
+    #[default]
+    Unknown,
+}
+
+/// Mains or battery of a portable machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PowerFacts {
+    /// Whether mains power is connected.
+    pub on_mains: Option<bool>,
+    /// Charge in percent, 0 to 100.
+    pub battery: Option<u8>,
+}
+
+/// Which systems a host runs, booted and would boot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SystemFacts {
+    /// Where `/run/current-system` points.
+    pub running: Option<StorePath>,
+    /// Where `/run/booted-system` points.
+    pub booted: Option<StorePath>,
+    /// Where the newest generation of the system profile points.
+    pub profile: Option<StorePath>,
+    /// The number of that generation.
+    pub generation: Option<u64>,
+    /// NixOS's version text, such as `26.05.20261118.abc`.
+    pub nixos_version: Option<String>,
+    /// Nix's version, such as `2.31.2`.
+    pub nix_version: Option<String>,
+    /// Whether kernel, initrd or modules of the booted system differ from the running one's.
+    pub reboot_needed: Option<bool>,
+}
+
+/// The slow figures of a host's store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreFacts {
+    /// Valid paths in the store.
+    pub paths: u64,
+    /// Sum of their NAR sizes in bytes.
+    pub bytes: u64,
+    /// When this was measured.
+    pub measured_at: Timestamp,
+}
+
+/// What one probe of a host found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// Whether it answers and is well.
+    pub state: HostState,
+    /// The address that answered, or `this machine`.
+    pub address: Option<String>,
+    /// Who we are there.
+    pub user: Option<String>,
+    /// Time of one round trip over the open connection, in milliseconds.
+    pub latency_ms: Option<f64>,
+    /// Load average over one minute.
+    pub load1: Option<f64>,
+    /// Number of processors.
+    pub cpus: Option<u32>,
+    /// Main memory.
+    pub memory: Option<Bytes>,
+    /// The file system that holds `/nix/store`.
+    pub disk: Option<Bytes>,
+    /// Systems and versions.
+    pub system: SystemFacts,
+    /// Units that systemd calls failed.
+    pub failed_units: Option<Vec<String>>,
+    /// What `systemctl is-system-running` says.
+    pub system_state: Option<String>,
+    /// Seconds since boot.
+    pub uptime_s: Option<u64>,
+    /// The kernel's boot id; it changes with every boot.
+    pub boot_id: Option<String>,
+    /// Mains and battery, where there is one.
+    pub power: Option<PowerFacts>,
+    /// Why the last probe did not succeed, with what to do.
+    pub error: Option<String>,
+    /// When the figures were measured; none before the first answer.
+    pub measured_at: Option<Timestamp>,
+    /// When the host was last asked, answered or not.
+    pub asked_at: Option<Timestamp>,
+}
+
+/// Whether a tier answers and can be used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TierState {
+    /// It answered with a usable `nix-cache-info`.
+    Up,
+    /// 401 or 403: hosts skip such a tier without a word.
+    Unauthorized,
+    /// It serves another store directory.
+    WrongStore,
+    /// It answered, but not as a cache does (5xx, 429, something else).
+    Degraded,
+    /// It did not answer.
+    Down,
+    /// Not asked yet, or of a kind that this version does not probe.
+    #[default]
+    Unknown,
+}
+
+/// What the proof of a tier's signature found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignatureState {
+    /// A narinfo was fetched and its signature verifies under the tier's key.
+    Valid,
+    /// A signature carries the key's name but does not verify: a changed key, or tampering.
+    Invalid,
+    /// The narinfo carries no signature of the tier's key.
+    Untrusted,
+    /// Nothing to prove with, or not asked yet.
+    #[default]
+    Unchecked,
+}
+
+/// What one probe of a tier found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TierFacts {
+    /// Whether it answers.
+    pub state: TierState,
+    /// Time to the first byte of `nix-cache-info`, in milliseconds.
+    pub latency_ms: Option<f64>,
+    /// `Priority` of its `nix-cache-info`; lower is asked first.
+    pub priority: Option<u32>,
+    /// `StoreDir` of its `nix-cache-info`.
+    pub store_dir: Option<String>,
+    /// The proof of its signature.
+    pub signature: SignatureState,
+    /// What the proof was made with, or why there is none.
+    pub proof: Option<String>,
+    /// Why the last probe did not succeed, with what to do.
+    pub error: Option<String>,
+    /// When it last answered; none before the first answer.
+    pub measured_at: Option<Timestamp>,
+    /// When it was last asked, answered or not.
+    pub asked_at: Option<Timestamp>,
+}
+
+/// How many of how many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// What is there.
+    pub have: u64,
+    /// What there could be.
+    pub total: u64,
+}
+
+impl Share {
+    /// Returns the share, 0 to 1; nothing for a total of 0.
+    pub fn ratio(self) -> Option<f64> {
+        (self.total > 0).then(|| self.have as f64 / self.total as f64)
+    }
+}
+
+/// How much of one host's running closure one tier holds now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// Paths.
+    pub paths: Share,
+    /// Bytes (NAR size).
+    pub bytes: Share,
+    /// When the tier was asked.
+    pub measured_at: Timestamp,
+}
+
+/// Coverage of one host's running closure, by tier.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CoverageFacts {
+    /// The closure's root.
+    pub toplevel: Option<StorePath>,
+    /// Answers by name of the tier; a tier that did not answer is absent.
+    pub tiers: BTreeMap<String, Coverage>,
+}

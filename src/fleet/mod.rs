@@ -1,0 +1,31 @@
+//! The nouns of nixdash: hosts, tiers, closures, facts, phases, outcomes and the one [`Event`] type.
+//!
+//! Plain data and pure functions on it. Nothing in this room does I/O or reads a clock: time comes
+//! in as an argument. Every other room may use this one.
+
+mod closure;
+mod event;
+mod facts;
+mod host;
+mod run;
+mod select;
+mod settings;
+mod text;
+mod tier;
+mod units;
+
+pub use closure::{ClosurePath, StorePath, StorePathError};
+pub use event::{Event, RunEvent, RunId, RunWhat};
+pub use facts::{
+    Bytes, Coverage, CoverageFacts, HostFacts, HostState, PowerFacts, Share, SignatureState,
+    StoreFacts, SystemFacts, TierFacts, TierState,
+};
+pub use host::{Address, Host};
+pub use run::{
+    Action, Fetched, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, Progress, Strategy,
+};
+pub use select::{SelectError, select};
+pub use settings::{Evaluate, Fleet, Rollout, Targets};
+pub use text::{printable, printable_line};
+pub use tier::{PublicKey, Tier, TierKind};
+pub use units::{ago, bytes, duration, percent};

@@ -1,0 +1,112 @@
+//! Selectors: names, globs, `@tag` and `all`.
+
+use crate::fleet::Fleet;
+
+/// A selector that selects nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SelectError {
+    /// No host has that name or matches that glob.
+    #[error("no host is called or matches {selector:?}; the fleet has: {known}")]
+    NoHost {
+        /// What was typed.
+        selector: String,
+        /// The names there are.
+        known: String,
+    },
+    /// No host has that tag.
+    #[error("no host has the tag {tag:?}; the tags are: {known}")]
+    NoTag {
+        /// What was typed, without the `@`.
+        tag: String,
+        /// The tags there are.
+        known: String,
+    },
+}
+
+/// Returns the names of the selected hosts, each once, in the fleet's order.
+///
+/// A selector is a host's name, a glob with `*` and `?`, `@tag`, or `all`; several are joined.
+/// A selector that selects nothing is an error, so that a typing mistake never passes as success.
+pub fn select(fleet: &Fleet, selectors: &[String]) -> Result<Vec<String>, SelectError> {
+    let mut chosen = vec![false; fleet.hosts.len()];
+    for selector in selectors {
+        let mut any = false;
+        for (host, chosen) in fleet.hosts.iter().zip(&mut chosen) {
+            let hit = if selector == "all" {
+                true
+            } else if let Some(tag) = selector.strip_prefix('@') {
+                host.tags.iter().any(|have| have == tag)
+            } else {
+                glob(selector.as_bytes(), host.name.as_bytes())
+            };
+            *chosen |= hit;
+            any |= hit;
+        }
+        if !any {
+            return Err(nothing(fleet, selector));
+        }
+    }
+    Ok(fleet
+        .hosts
+        .iter()
+        .zip(chosen)
+        .filter(|(_, chosen)| *chosen)
+        .map(|(host, _)| host.name.clone())
+        .collect())
+}
+
+/// Returns the error for a selector without a match, with what could have been meant.
+fn nothing(fleet: &Fleet, selector: &str) -> SelectError {
+    if let Some(tag) = selector.strip_prefix('@') {
+        let mut tags: Vec<&str> =
+            fleet.hosts.iter().flat_map(|host| host.tags.iter().map(String::as_str)).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        return SelectError::NoTag { tag: tag.to_owned(), known: tags.join(", ") };
+    }
+    let known = fleet.hosts.iter().map(|host| host.name.as_str()).collect::<Vec<_>>().join(", ");
+    SelectError::NoHost { selector: selector.to_owned(), known }
+}
+
+/// Returns whether a text matches a glob of `*` (any text) and `?` (any one byte).
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        if p < pattern.len() && pattern[p] == b'*' {
+            star = Some((p, t));
+            p += 1;
+        } else if p < pattern.len() && (pattern[p] == b'?' || pattern[p] == text[t]) {
+            p += 1;
+            t += 1;
+        } else if let Some((star_p, star_t)) = star {
+            star = Some((star_p, star_t + 1));
+            p = star_p + 1;
+            t = star_t + 1;
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|byte| *byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_as_a_shell_does() {
+        for (pattern, text, expected) in [
+            ("samsung", "samsung", true),
+            ("sam*", "samsung", true),
+            ("*", "p620", true),
+            ("p???", "p620", true),
+            ("p??", "p620", false),
+            ("*m*g", "samsung", true),
+            ("*x*", "samsung", false),
+            ("", "a", false),
+        ] {
+            assert_eq!(glob(pattern.as_bytes(), text.as_bytes()), expected, "{pattern} {text}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The checked fleet: what `hosts.toml` means.
+
+use crate::fleet::{Host, Strategy, Tier};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Where Nix expressions are evaluated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Evaluate {
+    /// Here when this machine has Nix 2.18 or newer, else on the builder.
+    #[default]
+    Auto,
+    /// On this machine.
+    Here,
+    /// On the builder, from a copy of the flake's source.
+    Builder,
+}
+
+/// How a run moves over its hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rollout {
+    /// How many hosts may be in fetch or activate at once; at least 1.
+    pub parallel: usize,
+}
+
+/// Figures that the person wants to reach.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Targets {
+    /// The hit rate that is wanted, 0 to 1.
+    pub hit_rate: Option<f64>,
+}
+
+/// A whole fleet: settings, hosts and tiers, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fleet {
+    /// The file this was read from; none when nixdash shows this machine only.
+    pub file: Option<PathBuf>,
+    /// A flake reference, or the folder of a flake, in which `nixosConfigurations.NAME` are.
+    pub flake: Option<String>,
+    /// Name of the host that builds.
+    pub builder: Option<String>,
+    /// The strategy of hosts that name none.
+    pub strategy: Strategy,
+    /// Where to evaluate.
+    pub evaluate: Evaluate,
+    /// A configuration file for ssh instead of the person's own.
+    pub ssh_config: Option<PathBuf>,
+    /// How long a freshly activated host waits for the acknowledgement before it goes back.
+    pub confirm_timeout: Duration,
+    /// Whether the fetch may add the tier and its key to what the target trusts (first deploys).
+    pub bootstrap_trust: bool,
+    /// The hosts, in the file's order.
+    pub hosts: Vec<Host>,
+    /// The tiers, in the order that is meant.
+    pub tiers: Vec<Tier>,
+    /// How a run moves over hosts.
+    pub rollout: Rollout,
+    /// What the person wants to reach.
+    pub targets: Targets,
+    /// Name of the colour theme.
+    pub theme: Option<String>,
+}
+
+impl Fleet {
+    /// Returns the host of that name.
+    pub fn host(&self, name: &str) -> Option<&Host> {
+        self.hosts.iter().find(|host| host.name == name)
+    }
+
+    /// Returns the tier of that name.
+    pub fn tier(&self, name: &str) -> Option<&Tier> {
+        self.tiers.iter().find(|tier| tier.name == name)
+    }
+
+    /// Returns the tier that a deploy publishes to: the first that serves the builder's store.
+    pub fn publish_tier(&self) -> Option<&Tier> {
+        let builder = self.builder.as_deref()?;
+        self.tiers.iter().find(|tier| tier.host.as_deref() == Some(builder))
+    }
+
+    /// Returns the strategy that holds for a host.
+    pub fn strategy_of(&self, host: &Host) -> Strategy {
+        host.strategy.unwrap_or(self.strategy)
+    }
+}

@@ -16,3 +16,4 @@
 //! | [`cli`] | the other face: one file per subcommand, and the joints between the rooms |
 
 pub mod fleet;
+pub mod remote;

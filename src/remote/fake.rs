@@ -1,0 +1,70 @@
+//! Hands for tests: answer from a table instead of a host.
+
+use crate::remote::{Answer, Hands, Output, RemoteError, Script, Trouble};
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::mpsc;
+
+/// What a fake host does with a script.
+type Reply = Box<dyn Fn(&str, &Script) -> Result<Output, RemoteError> + Send + Sync>;
+
+/// Answers scripts by calling a function, and keeps what was asked.
+pub struct FakeHands {
+    reply: Reply,
+    asked: Mutex<Vec<(String, Script)>>,
+}
+
+impl FakeHands {
+    /// Makes hands that answer with what the function returns.
+    pub fn new(
+        reply: impl Fn(&str, &Script) -> Result<Output, RemoteError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { reply: Box::new(reply), asked: Mutex::new(Vec::new()) }
+    }
+
+    /// Makes hands for hosts that never answer.
+    pub fn unreachable() -> Self {
+        Self::new(|host, _| Err(RemoteError::new(host, Trouble::Unreachable, "No route to host")))
+    }
+
+    /// Returns the scripts that were run so far, each with its host.
+    pub fn asked(&self) -> Vec<(String, Script)> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps a script and answers it.
+    fn answer(&self, host: &str, script: &Script) -> Result<Output, RemoteError> {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.push((host.to_owned(), script.clone()));
+        drop(asked);
+        (self.reply)(host, script)
+    }
+}
+
+impl Hands for FakeHands {
+    fn run<'a>(&'a self, host: &'a str, script: &'a Script) -> Answer<'a, Output> {
+        Box::pin(async move { self.answer(host, script) })
+    }
+
+    fn follow<'a>(
+        &'a self,
+        host: &'a str,
+        script: &'a Script,
+        lines: mpsc::Sender<Vec<u8>>,
+    ) -> Answer<'a, Output> {
+        Box::pin(async move {
+            let mut output = self.answer(host, script)?;
+            for line in std::mem::take(&mut output.stdout).lines() {
+                if lines.send(line.as_bytes().to_vec()).await.is_err() {
+                    break;
+                }
+            }
+            Ok(output)
+        })
+    }
+
+    fn address(&self, _host: &str) -> Option<String> {
+        Some("fake".to_owned())
+    }
+
+    fn forget(&self, _host: &str) {}
+}

@@ -1,0 +1,50 @@
+//! Hands: runs a POSIX sh script on a host, over ssh or on this machine.
+//!
+//! A script is a file of this repository that takes arguments; it reaches the host on standard
+//! input of `/bin/sh`, so neither its text nor its arguments ever pass through a login shell
+//! (which may be fish or nushell). [`Hands`] is the seam: [`Remote`] is the real thing, tests use
+//! [`FakeHands`].
+
+mod connection;
+mod error;
+mod fake;
+mod script;
+mod shell;
+
+pub use connection::Remote;
+pub use error::{RemoteError, Trouble};
+pub use fake::FakeHands;
+pub use script::{Output, Script, Way, quote};
+
+use std::future::Future;
+use std::pin::Pin;
+use tokio::sync::mpsc;
+
+/// The future that [`Hands`] returns.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, RemoteError>> + Send + 'a>>;
+
+/// Runs scripts on the hosts of a fleet, by their name.
+pub trait Hands: Send + Sync {
+    /// Runs a script to its end and returns what it printed.
+    ///
+    /// A script that exits with another code than 0 is an [`Output`], not an error. Dropping the
+    /// future ends the remote process too.
+    fn run<'a>(&'a self, host: &'a str, script: &'a Script) -> Answer<'a, Output>;
+
+    /// Runs a script and sends each line of its standard output while it runs; the returned
+    /// output holds the exit code and standard error only.
+    ///
+    /// Waits when the channel is full; ends the script when nobody receives any more.
+    fn follow<'a>(
+        &'a self,
+        host: &'a str,
+        script: &'a Script,
+        lines: mpsc::Sender<Vec<u8>>,
+    ) -> Answer<'a, Output>;
+
+    /// Returns the address that answered last, for display.
+    fn address(&self, host: &str) -> Option<String>;
+
+    /// Forgets open connections to a host, so that the next script connects anew.
+    fn forget(&self, host: &str);
+}

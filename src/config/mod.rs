@@ -16,7 +16,7 @@ use crate::fleet::{Evaluate, Fleet, Host, Rollout, Strategy, Targets, Tier, Tier
 use crate::nix::signature::parse_public_key;
 use error::Report;
 use section::Section;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 use tiers::PlacedTier;
@@ -218,9 +218,9 @@ fn tiers(report: &mut Report<'_>, root: &Section<'_>, hosts: &[Host]) -> Vec<Tie
         let section = Section::new(title, table, item.span().start);
         placed.extend(tiers::read(report, &section));
     }
-    let mut names: HashMap<String, ()> = HashMap::new();
+    let mut names = HashSet::new();
     for PlacedTier { tier, name_at, host_at } in &placed {
-        if names.insert(tier.name.clone(), ()).is_some() {
+        if !names.insert(tier.name.clone()) {
             report.error(
                 *name_at,
                 format!("two tiers are called {:?}", tier.name),

@@ -22,7 +22,8 @@ fn own_keys(kind: TierKind) -> &'static [&'static str] {
         | TierKind::Http
         | TierKind::Cachix
         | TierKind::Attic
-        | TierKind::Ncps => &[],
+        | TierKind::Ncps
+        | TierKind::Local => &[],
         TierKind::S3 => &["access_key", "secret_key"],
         TierKind::Seaweedfs => &[
             "access_key",
@@ -33,7 +34,6 @@ fn own_keys(kind: TierKind) -> &'static [&'static str] {
             "replication",
             "volume_servers",
         ],
-        TierKind::Local => &[],
         TierKind::GithubActions => &["repo"],
     }
 }
@@ -283,7 +283,7 @@ fn secret(report: &mut Report<'_>, section: &Section<'_>, key: &str, any_source:
         | DeValue::Boolean(_)
         | DeValue::Datetime(_)
         | DeValue::Array(_) => {
-            section.wrong(report, key, value, shape.trim_start_matches("write "))
+            section.wrong(report, key, value, shape.trim_start_matches("write "));
         }
     }
 }

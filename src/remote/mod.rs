@@ -5,6 +5,7 @@
 //! (which may be fish or nushell). [`Hands`] is the seam: [`Remote`] is the real thing, tests use
 //! [`FakeHands`].
 
+mod channel;
 mod connection;
 mod error;
 mod fake;

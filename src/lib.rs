@@ -15,5 +15,7 @@
 //! | [`dash`] | the screen: model, update, keys, views |
 //! | [`cli`] | the other face: one file per subcommand, and the joints between the rooms |
 
+pub mod config;
 pub mod fleet;
+pub mod nix;
 pub mod remote;

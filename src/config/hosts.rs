@@ -1,0 +1,184 @@
+//! `[hosts.NAME]`: the machines.
+
+use crate::config::error::Report;
+use crate::config::section::Section;
+use crate::config::value;
+use crate::fleet::{Address, Host, Strategy};
+use std::collections::HashMap;
+use toml::Spanned;
+use toml::de::DeValue;
+
+/// Keys of a host.
+const KEYS: &[&str] = &[
+    "addresses",
+    "system",
+    "tags",
+    "protected",
+    "check",
+    "attribute",
+    "strategy",
+    "confirm_timeout",
+];
+
+/// Where each address (host and port) was first seen: the section that has it.
+pub(super) type Seen = HashMap<(String, u16), String>;
+
+/// Reads a strategy; those of the design that are not built say so.
+pub(super) fn strategy(text: &str) -> value::Meaning<Strategy> {
+    match text {
+        "via-cache" => Ok(Strategy::ViaCache),
+        "direct" => Ok(Strategy::Direct),
+        "push" | "auto" => Err((
+            format!("this version of nixdash has no strategy \"{text}\" yet"),
+            "use \"via-cache\" or \"direct\"".to_owned(),
+        )),
+        other => {
+            let near = crate::config::section::nearest(other, &["via-cache", "direct"]);
+            let hint = match near {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => "one of: via-cache, direct".to_owned(),
+            };
+            Err((format!("{other:?} is no strategy"), hint))
+        }
+    }
+}
+
+/// Checks the attribute below `nixosConfigurations`.
+fn attribute(text: &str) -> value::Meaning<String> {
+    if crate::nix::is_attribute(text) {
+        Ok(text.to_owned())
+    } else {
+        Err((
+            format!("{text:?} cannot be quoted for Nix"),
+            "an attribute has no quotes, backslashes, dollar signs or control characters"
+                .to_owned(),
+        ))
+    }
+}
+
+/// Reads one host; reports what is wrong and still returns what could be read, since others
+/// may name it.
+pub(super) fn read(
+    report: &mut Report<'_>,
+    name: &str,
+    name_at: usize,
+    value: &Spanned<DeValue<'_>>,
+    seen: &mut Seen,
+) -> Option<Host> {
+    if let Err((message, hint)) = value::name(name) {
+        report.error(name_at, format!("a host cannot be called so: {message}"), hint);
+    }
+    let Some(table) = value.get_ref().as_table() else {
+        report.error(
+            value.span().start,
+            format!("`{name}` in [hosts] is not a table"),
+            format!("write [hosts.{name}] and the host's settings below it"),
+        );
+        return None;
+    };
+    let section = Section::new(format!("[hosts.{name}]"), table, name_at);
+    section.check_keys(report, KEYS);
+    let addresses = addresses(report, &section, name, seen);
+    let tags = names(report, &section, "tags");
+    let check = section.texts(report, "check").unwrap_or_default();
+    Some(Host {
+        name: name.to_owned(),
+        addresses,
+        system: section.parsed(report, "system", value::system).map(|system| system.value),
+        tags,
+        protected: section.boolean(report, "protected").unwrap_or(false),
+        check: check.iter().map(|command| command.value.to_owned()).collect(),
+        attribute: section
+            .parsed(report, "attribute", attribute)
+            .map_or_else(|| name.to_owned(), |attribute| attribute.value),
+        strategy: section.parsed(report, "strategy", strategy).map(|strategy| strategy.value),
+        confirm_timeout: section
+            .parsed(report, "confirm_timeout", value::confirm_timeout)
+            .map(|time| time.value),
+    })
+}
+
+/// Reads a list of names.
+fn names(report: &mut Report<'_>, section: &Section<'_>, key: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for text in section.texts(report, key).unwrap_or_default() {
+        match value::name(text.value) {
+            Ok(name) => names.push(name),
+            Err((message, hint)) => {
+                let message = format!("`{key}` in {}: {message}", section.name());
+                report.error(text.at, message, hint);
+            }
+        }
+    }
+    names
+}
+
+/// Reads the addresses; without the key the host's name is its address, and an empty list means
+/// this machine.
+fn addresses(
+    report: &mut Report<'_>,
+    section: &Section<'_>,
+    name: &str,
+    seen: &mut Seen,
+) -> Vec<Address> {
+    let mut addresses = Vec::new();
+    if section.key("addresses").is_none() {
+        if let Ok(address) = value::address(name) {
+            keep(report, section, section.at(), &mut addresses, address, seen);
+        }
+        return addresses;
+    }
+    let Some(texts) = section.texts(report, "addresses") else { return addresses };
+    if texts.is_empty() {
+        let here = (String::new(), 0);
+        let at = section.key("addresses").unwrap_or(section.at());
+        if let Some(other) = seen.insert(here, section.name().to_owned()) {
+            report.error(
+                at,
+                format!("{} and {other} are both this machine", section.name()),
+                "an empty list of addresses means: this machine, without ssh",
+            );
+        }
+    }
+    for text in texts {
+        match value::address(text.value) {
+            Ok(address) => keep(report, section, text.at, &mut addresses, address, seen),
+            Err((message, hint)) => {
+                report.error(
+                    text.at,
+                    format!("`addresses` in {}: {message}", section.name()),
+                    hint,
+                );
+            }
+        }
+    }
+    addresses
+}
+
+/// Keeps an address unless a host has it already.
+fn keep(
+    report: &mut Report<'_>,
+    section: &Section<'_>,
+    at: usize,
+    addresses: &mut Vec<Address>,
+    address: Address,
+    seen: &mut Seen,
+) {
+    let key = (address.host.to_ascii_lowercase(), address.port.unwrap_or(22));
+    match seen.get(&key) {
+        Some(other) if other != section.name() => report.error(
+            at,
+            format!("{} and {other} have the same address {address}", section.name()),
+            "two hosts are two machines: give one of them another address",
+        ),
+        Some(_) => report.error(
+            at,
+            format!("the address {address} is listed twice in {}", section.name()),
+            "remove one of them",
+        ),
+        None => {
+            seen.insert(key, section.name().to_owned());
+            addresses.push(address);
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! `hosts.toml`: raw → checked.
+//!
+//! [`parse`] takes the text and gives back a whole [`Fleet`], or every mistake in it with line,
+//! column and a hint. It reads no file and resolves no secret: the command line reads, and
+//! [`crate::remote`] resolves.
+
+mod error;
+mod hosts;
+mod section;
+mod tiers;
+mod value;
+
+pub use error::{ConfigError, ConfigErrors};
+
+use crate::fleet::{Evaluate, Fleet, Host, Rollout, Strategy, Targets, Tier, TierKind};
+use crate::nix::signature::parse_public_key;
+use error::Report;
+use section::Section;
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::Duration;
+use tiers::PlacedTier;
+use toml::de::DeTable;
+
+/// The sections of the file.
+const SECTIONS: &[&str] =
+    &["fleet", "hosts", "tiers", "rollout", "targets", "retention", "ui", "keys"];
+
+/// The keys of `[fleet]`.
+const FLEET: &[&str] = &[
+    "flake",
+    "builder",
+    "strategy",
+    "evaluate",
+    "ssh_config",
+    "confirm_timeout",
+    "bootstrap_trust",
+];
+
+/// How long a host waits for the acknowledgement when nothing else is written.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How many hosts fetch or activate at once when nothing else is written.
+const PARALLEL: usize = 4;
+
+/// The key of cache.nixos.org.
+const NIXOS_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+
+/// Checks the text of `hosts.toml` and returns the fleet, or every mistake in it.
+///
+/// `file` is where the text came from: errors name it, and relative paths in the text start from
+/// its folder. `~/` stands for `home`.
+pub fn parse(text: &str, file: &Path, home: Option<&Path>) -> Result<Fleet, ConfigErrors> {
+    parse_with_notes(text, file, home).map(|(fleet, _)| fleet)
+}
+
+/// Does as [`parse`] does and also returns notes: settings that are fine but have no effect in
+/// this version, such as a kind of tier that is not probed yet.
+pub fn parse_with_notes(
+    text: &str,
+    file: &Path,
+    home: Option<&Path>,
+) -> Result<(Fleet, Vec<ConfigError>), ConfigErrors> {
+    let mut report = Report::new(file, text);
+    let (root, mistakes) = DeTable::parse_recoverable(text);
+    if !mistakes.is_empty() {
+        for mistake in mistakes {
+            let at = mistake.span().map_or(0, |span| span.start);
+            report.error(at, mistake.message().replace('\n', " "), "the file is not TOML here");
+        }
+        let fleet = fallback();
+        return report.end().map(|notes| (fleet, notes));
+    }
+    let root = Section::new("the file", root.get_ref(), 0);
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let fleet = read(&mut report, &root, file, home, folder);
+    report.end().map(|notes| (fleet, notes))
+}
+
+/// Returns the fleet that nixdash shows without a file: this machine and cache.nixos.org.
+pub fn fallback() -> Fleet {
+    let this_machine = Host {
+        name: "localhost".to_owned(),
+        addresses: Vec::new(),
+        system: None,
+        tags: Vec::new(),
+        protected: false,
+        check: Vec::new(),
+        attribute: "localhost".to_owned(),
+        strategy: None,
+        confirm_timeout: None,
+    };
+    let tier = Tier {
+        name: "cache.nixos.org".to_owned(),
+        kind: TierKind::Http,
+        url: "https://cache.nixos.org".to_owned(),
+        public_key: parse_public_key(NIXOS_KEY).ok(),
+        host: None,
+    };
+    Fleet { hosts: vec![this_machine], tiers: vec![tier], ..empty() }
+}
+
+/// Returns a fleet of nothing, with what holds when nothing is written.
+fn empty() -> Fleet {
+    Fleet {
+        file: None,
+        flake: None,
+        builder: None,
+        strategy: Strategy::default(),
+        evaluate: Evaluate::default(),
+        ssh_config: None,
+        confirm_timeout: CONFIRM_TIMEOUT,
+        bootstrap_trust: false,
+        hosts: Vec::new(),
+        tiers: Vec::new(),
+        rollout: Rollout { parallel: PARALLEL },
+        targets: Targets::default(),
+        theme: None,
+    }
+}
+
+/// Reads every section.
+fn read(
+    report: &mut Report<'_>,
+    root: &Section<'_>,
+    file: &Path,
+    home: Option<&Path>,
+    folder: &Path,
+) -> Fleet {
+    root.check_keys(report, SECTIONS);
+    let mut fleet = Fleet { file: Some(file.to_owned()), ..empty() };
+    fleet.hosts = hosts(report, root);
+    fleet.tiers = tiers(report, root, &fleet.hosts);
+    if let Some(section) = root.section(report, "fleet", "[fleet]") {
+        read_fleet(report, &section, &mut fleet, home, folder);
+    }
+    if let Some(section) = root.section(report, "rollout", "[rollout]") {
+        section.check_keys(report, &["parallel"]);
+        if let Some(parallel) = section.integer(report, "parallel", 1..=1000) {
+            fleet.rollout.parallel = usize::try_from(parallel).unwrap_or(PARALLEL);
+        }
+    }
+    if let Some(section) = root.section(report, "targets", "[targets]") {
+        section.check_keys(report, &["hit_rate"]);
+        fleet.targets.hit_rate = section.share(report, "hit_rate");
+    }
+    if let Some(section) = root.section(report, "ui", "[ui]") {
+        section.check_keys(report, &["theme"]);
+        fleet.theme = section.text(report, "theme").map(|theme| theme.value.to_owned());
+    }
+    for name in ["retention", "keys"] {
+        if let Some(section) = root.section(report, name, format!("[{name}]")) {
+            section.check_keys(report, &[]);
+        }
+    }
+    fleet
+}
+
+/// Reads `[fleet]`.
+fn read_fleet(
+    report: &mut Report<'_>,
+    section: &Section<'_>,
+    fleet: &mut Fleet,
+    home: Option<&Path>,
+    folder: &Path,
+) {
+    section.check_keys(report, FLEET);
+    let flake = section.parsed(report, "flake", |text| value::flake(text, home, folder));
+    fleet.flake = flake.map(|flake| flake.value);
+    if let Some(builder) = section.text(report, "builder") {
+        check_host(report, builder.at, "`builder` in [fleet]", builder.value, &fleet.hosts);
+        fleet.builder = Some(builder.value.to_owned());
+    }
+    if let Some(strategy) = section.parsed(report, "strategy", hosts::strategy) {
+        fleet.strategy = strategy.value;
+    }
+    let places =
+        [("auto", Evaluate::Auto), ("here", Evaluate::Here), ("builder", Evaluate::Builder)];
+    if let Some(evaluate) = section.word(report, "evaluate", &places) {
+        fleet.evaluate = evaluate.value;
+    }
+    let ssh_config = section.parsed(report, "ssh_config", |text| value::path(text, home, folder));
+    fleet.ssh_config = ssh_config.map(|path| path.value);
+    if let Some(time) = section.parsed(report, "confirm_timeout", value::confirm_timeout) {
+        fleet.confirm_timeout = time.value;
+    }
+    fleet.bootstrap_trust = section.boolean(report, "bootstrap_trust").unwrap_or(false);
+}
+
+/// Reads `[hosts.NAME]`, in the file's order.
+fn hosts(report: &mut Report<'_>, root: &Section<'_>) -> Vec<Host> {
+    let Some(section) = root.section(report, "hosts", "[hosts]") else { return Vec::new() };
+    let mut seen = hosts::Seen::new();
+    section
+        .entries()
+        .into_iter()
+        .filter_map(|(name, value)| hosts::read(report, name.value, name.at, value, &mut seen))
+        .collect()
+}
+
+/// Reads `[[tiers]]` and checks what holds between them.
+fn tiers(report: &mut Report<'_>, root: &Section<'_>, hosts: &[Host]) -> Vec<Tier> {
+    let Some(value) = root.raw("tiers") else { return Vec::new() };
+    let Some(array) = value.get_ref().as_array() else {
+        root.wrong(report, "tiers", value, "each tier below its own [[tiers]]");
+        return Vec::new();
+    };
+    let mut placed: Vec<PlacedTier> = Vec::new();
+    for (index, item) in array.iter().enumerate() {
+        let Some(table) = item.get_ref().as_table() else {
+            root.wrong(report, "tiers", item, "each tier below its own [[tiers]]");
+            continue;
+        };
+        let title = match table.get("name").and_then(|name| name.get_ref().as_str()) {
+            Some(name) => format!("tier {name:?}"),
+            None => format!("tier number {}", index + 1),
+        };
+        let section = Section::new(title, table, item.span().start);
+        placed.extend(tiers::read(report, &section));
+    }
+    let mut names = HashSet::new();
+    for PlacedTier { tier, name_at, host_at } in &placed {
+        if !names.insert(tier.name.clone()) {
+            report.error(
+                *name_at,
+                format!("two tiers are called {:?}", tier.name),
+                "give one of them another name",
+            );
+        }
+        if let Some(host) = &tier.host {
+            check_host(report, *host_at, &format!("`host` in tier {:?}", tier.name), host, hosts);
+        }
+    }
+    placed.into_iter().map(|placed| placed.tier).collect()
+}
+
+/// Reports a name that is not the name of a host.
+fn check_host(report: &mut Report<'_>, at: usize, what: &str, name: &str, hosts: &[Host]) {
+    if hosts.iter().any(|host| host.name == name) {
+        return;
+    }
+    let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+    let hint = match section::nearest(name, &names) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None if names.is_empty() => "the file has no hosts; add [hosts.NAME]".to_owned(),
+        None => format!("the hosts are: {}", names.join(", ")),
+    };
+    report.error(at, format!("{what}: there is no host {name:?}"), hint);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Parses as the command line does with a file in `/etc/fleet`.
+    fn fleet(text: &str) -> Result<Fleet, ConfigErrors> {
+        parse(text, Path::new("/etc/fleet/hosts.toml"), Some(Path::new("/home/me")))
+    }
+
+    #[test]
+    fn without_a_file_there_are_this_machine_and_cache_nixos_org() {
+        let fleet = fallback();
+        assert!(fleet.hosts[0].is_local());
+        assert_eq!(fleet.tiers[0].public_key.as_ref().unwrap().name, "cache.nixos.org-1");
+    }
+
+    #[test]
+    fn hosts_and_tiers_keep_the_order_of_the_file() {
+        let fleet = fleet("[hosts.z]\n[hosts.a]\n[hosts.m]\n").unwrap();
+        let names: Vec<&str> = fleet.hosts.iter().map(|host| host.name.as_str()).collect();
+        assert_eq!(names, ["z", "a", "m"]);
+    }
+
+    #[test]
+    fn a_host_without_addresses_answers_to_its_name_and_an_empty_list_is_this_machine() {
+        let fleet = fleet("[hosts.p510]\nprotected = true\n[hosts.me]\naddresses = []\n").unwrap();
+        assert_eq!(fleet.hosts[0].addresses[0].host, "p510");
+        assert!(fleet.hosts[1].is_local());
+    }
+
+    #[test]
+    fn paths_start_from_the_folder_of_the_file_or_from_home() {
+        let fleet =
+            fleet("[fleet]\nflake = \"../nixos\"\nssh_config = \"~/.ssh/fleet\"\n").unwrap();
+        assert_eq!(fleet.flake.unwrap(), "/etc/fleet/../nixos");
+        assert_eq!(fleet.ssh_config.unwrap(), Path::new("/home/me/.ssh/fleet"));
+    }
+
+    #[test]
+    fn a_secret_is_not_repeated_in_an_error() {
+        let text = "[[tiers]]\nname = \"x\"\nkind = \"http\"\nurl = \"https://me:hunter2@x\"\n\
+                    token = \"hunter2\"\n";
+        let errors = fleet(text).unwrap_err();
+        assert_eq!(errors.0.len(), 2, "{errors}");
+        assert!(!errors.to_string().contains("hunter2"), "{errors}");
+    }
+
+    #[test]
+    fn a_kind_that_is_not_probed_is_noted() {
+        let text = "[[tiers]]\nname = \"x\"\nkind = \"s3\"\nurl = \"s3://x?region=a\"\n";
+        let (_, notes) = parse_with_notes(text, Path::new("hosts.toml"), None).unwrap();
+        assert_eq!(
+            notes[0].to_string(),
+            "hosts.toml:3:8: nixdash does not probe tiers of kind s3 yet\n  \
+             hint: it is shown as unknown"
+        );
+    }
+}
+
+/// Sample files, one mistake or one family of mistakes each, with the errors they must give.
+#[cfg(test)]
+mod samples {
+    use std::path::{Path, PathBuf};
+
+    /// Returns a path below the repository.
+    fn repository(path: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+    }
+
+    #[test]
+    fn every_bad_file_says_what_is_wrong_where_and_what_to_do() {
+        let renew = std::env::var_os("RENEW").is_some();
+        let mut count = 0;
+        for entry in std::fs::read_dir(repository("tests/configs")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|extension| extension != "toml") {
+                continue;
+            }
+            let name = path.file_name().unwrap();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let errors = super::parse(&text, Path::new(name), Some(Path::new("/home/me")));
+            let found = format!("{}\n", errors.expect_err(&name.to_string_lossy()));
+            let expected = path.with_extension("expected");
+            if renew {
+                std::fs::write(&expected, &found).unwrap();
+            }
+            let expected = std::fs::read_to_string(&expected).unwrap();
+            assert_eq!(found, expected, "{}", name.display());
+            count += 1;
+        }
+        assert!(count >= 10, "only {count} samples");
+    }
+
+    #[test]
+    fn the_example_of_the_repository_is_right_and_shows_every_kind() {
+        let text = std::fs::read_to_string(repository("hosts.toml")).unwrap();
+        let fleet = super::parse(&text, Path::new("hosts.toml"), Some(Path::new("/home/me")))
+            .unwrap_or_else(|errors| panic!("{errors}"));
+        let names: Vec<&str> = fleet.hosts.iter().map(|host| host.name.as_str()).collect();
+        assert_eq!(names, ["p620", "razer", "samsung", "p510"]);
+        assert!(fleet.host("p510").unwrap().protected);
+        assert_eq!(fleet.publish_tier().unwrap().name, "p620");
+        for kind in crate::fleet::TierKind::ALL {
+            assert!(fleet.tiers.iter().any(|tier| tier.kind == kind), "no tier of kind {kind}");
+        }
+    }
+}

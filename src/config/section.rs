@@ -1,0 +1,247 @@
+//! Reads typed values out of a parsed table and reports what is not of the type.
+//!
+//! Every reader returns nothing for an absent key, and nothing (with an error in the report) for
+//! a value of another type, so that one pass over the file finds every mistake.
+
+use crate::config::error::Report;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A value with the byte offset where it stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At<T> {
+    pub(super) value: T,
+    pub(super) at: usize,
+}
+
+/// A table of the file with the name that messages call it by.
+pub(super) struct Section<'a> {
+    name: String,
+    table: &'a DeTable<'a>,
+    at: usize,
+}
+
+impl<'a> Section<'a> {
+    /// Names a table that stands at a byte offset.
+    pub(super) fn new(name: impl Into<String>, table: &'a DeTable<'a>, at: usize) -> Self {
+        Self { name: name.into(), table, at }
+    }
+
+    /// Returns the name that messages call it by.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns where it stands.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Reports keys that are not among the known ones, with the nearest.
+    pub(super) fn check_keys(&self, report: &mut Report<'_>, known: &[&str]) {
+        for (key, _) in self.entries() {
+            let word = key.value;
+            if known.contains(&word) {
+                continue;
+            }
+            let hint = match nearest(word, known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if known.is_empty() => "this version has no settings here".to_owned(),
+                None => format!("known keys here: {}", known.join(", ")),
+            };
+            report.error(key.at, format!("unknown key {word:?} in {}", self.name), hint);
+        }
+    }
+
+    /// Returns keys and values in the file's order.
+    pub(super) fn entries(&self) -> Vec<(At<&'a str>, &'a Spanned<DeValue<'a>>)> {
+        let mut entries: Vec<_> = self
+            .table
+            .iter()
+            .map(|(key, value)| (At { value: key.get_ref().as_ref(), at: key.span().start }, value))
+            .collect();
+        entries.sort_by_key(|(key, _)| key.at);
+        entries
+    }
+
+    /// Returns where a key stands, when it is there.
+    pub(super) fn key(&self, key: &str) -> Option<usize> {
+        self.table.get_key_value(key).map(|(found, _)| found.span().start)
+    }
+
+    /// Reads a text that is not empty.
+    pub(super) fn text(&self, report: &mut Report<'_>, key: &str) -> Option<At<&'a str>> {
+        let value = self.table.get(key)?;
+        let Some(text) = value.get_ref().as_str() else {
+            self.wrong(report, key, value, "a text in quotes");
+            return None;
+        };
+        let at = value.span().start;
+        if text.trim().is_empty() {
+            report.error(at, format!("`{key}` in {} is empty", self.name), "remove it or fill it");
+            return None;
+        }
+        Some(At { value: text, at })
+    }
+
+    /// Reads a text and gives it a meaning; the function returns what is wrong and a hint.
+    pub(super) fn parsed<T>(
+        &self,
+        report: &mut Report<'_>,
+        key: &str,
+        parse: impl FnOnce(&str) -> Result<T, (String, String)>,
+    ) -> Option<At<T>> {
+        let text = self.text(report, key)?;
+        match parse(text.value) {
+            Ok(value) => Some(At { value, at: text.at }),
+            Err((message, hint)) => {
+                report.error(text.at, format!("`{key}` in {}: {message}", self.name), hint);
+                None
+            }
+        }
+    }
+
+    /// Reads one of a few words.
+    pub(super) fn word<T: Copy>(
+        &self,
+        report: &mut Report<'_>,
+        key: &str,
+        words: &[(&str, T)],
+    ) -> Option<At<T>> {
+        self.parsed(report, key, |text| {
+            if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
+                return Ok(*value);
+            }
+            let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            let hint = match nearest(text, &known) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("one of: {}", known.join(", ")),
+            };
+            Err((format!("{text:?} is not a word known here"), hint))
+        })
+    }
+
+    /// Reads `true` or `false`.
+    pub(super) fn boolean(&self, report: &mut Report<'_>, key: &str) -> Option<bool> {
+        let value = self.table.get(key)?;
+        let boolean = value.get_ref().as_bool();
+        if boolean.is_none() {
+            self.wrong(report, key, value, "true or false, without quotes");
+        }
+        boolean
+    }
+
+    /// Reads a whole number within bounds.
+    pub(super) fn integer(
+        &self,
+        report: &mut Report<'_>,
+        key: &str,
+        bounds: std::ops::RangeInclusive<i64>,
+    ) -> Option<i64> {
+        let value = self.table.get(key)?;
+        let number = value
+            .get_ref()
+            .as_integer()
+            .and_then(|number| i64::from_str_radix(number.as_str(), number.radix()).ok());
+        match number {
+            Some(number) if bounds.contains(&number) => Some(number),
+            Some(_) | None => {
+                let expected =
+                    format!("a whole number from {} to {}", bounds.start(), bounds.end());
+                self.wrong(report, key, value, &expected);
+                None
+            }
+        }
+    }
+
+    /// Reads a share from 0 to 1.
+    pub(super) fn share(&self, report: &mut Report<'_>, key: &str) -> Option<f64> {
+        let value = self.table.get(key)?;
+        let text = match value.get_ref() {
+            DeValue::Float(number) => Some(number.as_str()),
+            DeValue::Integer(number) => Some(number.as_str()),
+            DeValue::String(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => None,
+        };
+        let share = text
+            .and_then(|text| text.parse::<f64>().ok())
+            .filter(|share| (0.0..=1.0).contains(share));
+        if share.is_none() {
+            self.wrong(report, key, value, "a share from 0 to 1, such as 0.85");
+        }
+        share
+    }
+
+    /// Reads a list of texts, none of them empty.
+    pub(super) fn texts(&self, report: &mut Report<'_>, key: &str) -> Option<Vec<At<&'a str>>> {
+        let value = self.table.get(key)?;
+        let Some(array) = value.get_ref().as_array() else {
+            self.wrong(report, key, value, "a list of texts, such as [\"one\", \"two\"]");
+            return None;
+        };
+        let mut texts = Vec::new();
+        for item in array {
+            match item.get_ref().as_str() {
+                Some(text) if !text.trim().is_empty() => {
+                    texts.push(At { value: text, at: item.span().start });
+                }
+                Some(_) | None => self.wrong(report, key, item, "texts that are not empty"),
+            }
+        }
+        Some(texts)
+    }
+
+    /// Reads a table below this one.
+    pub(super) fn section(
+        &self,
+        report: &mut Report<'_>,
+        key: &str,
+        name: impl Into<String>,
+    ) -> Option<Section<'a>> {
+        let value = self.table.get(key)?;
+        let Some(table) = value.get_ref().as_table() else {
+            self.wrong(report, key, value, "a table");
+            return None;
+        };
+        Some(Section::new(name, table, self.key(key).unwrap_or(value.span().start)))
+    }
+
+    /// Returns the raw value of a key.
+    pub(super) fn raw(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.table.get(key)
+    }
+
+    /// Reports a value of the wrong type, without repeating it: it could be a secret.
+    pub(super) fn wrong(
+        &self,
+        report: &mut Report<'_>,
+        key: &str,
+        value: &Spanned<DeValue<'_>>,
+        expected: &str,
+    ) {
+        let found = match value.get_ref() {
+            DeValue::String(_) => "a text",
+            DeValue::Integer(_) => "a whole number",
+            DeValue::Float(_) => "a number",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a time",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        let message = format!("`{key}` in {} is {found}", self.name);
+        report.error(value.span().start, message, format!("write {expected}"));
+    }
+}
+
+/// Returns the known word that is likely meant, when one is near enough.
+pub(super) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
+    known
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(word, candidate), *candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}

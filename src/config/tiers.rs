@@ -1,0 +1,306 @@
+//! `[[tiers]]`: the binary caches, in the order that is meant.
+
+use crate::config::error::Report;
+use crate::config::section::{At, Section};
+use crate::config::value;
+use crate::fleet::{PublicKey, Tier, TierKind};
+use crate::nix::signature::{KeyError, parse_public_key};
+use toml::de::DeValue;
+
+/// Keys of every kind.
+const COMMON: &[&str] = &["name", "kind", "url", "public_key", "host", "max_size", "every"];
+
+/// Further keys of kinds that are asked over HTTP.
+const WEB: &[&str] =
+    &["netrc", "token", "user", "password", "ca_file", "proxy", "max_requests_per_month"];
+
+/// Further keys of one kind.
+fn own_keys(kind: TierKind) -> &'static [&'static str] {
+    match kind {
+        TierKind::NixServe
+        | TierKind::Harmonia
+        | TierKind::Http
+        | TierKind::Cachix
+        | TierKind::Attic
+        | TierKind::Ncps
+        | TierKind::Local => &[],
+        TierKind::S3 => &["access_key", "secret_key"],
+        TierKind::Seaweedfs => &[
+            "access_key",
+            "secret_key",
+            "masters",
+            "s3",
+            "metrics",
+            "replication",
+            "volume_servers",
+        ],
+        TierKind::GithubActions => &["repo"],
+    }
+}
+
+/// Keys that this version reads and checks, but does not use yet.
+const NOT_USED: &[&str] = &[
+    "max_size",
+    "every",
+    "netrc",
+    "token",
+    "user",
+    "password",
+    "ca_file",
+    "proxy",
+    "max_requests_per_month",
+];
+
+/// A tier with the places that later checks point at.
+pub(super) struct PlacedTier {
+    pub(super) tier: Tier,
+    pub(super) name_at: usize,
+    pub(super) host_at: usize,
+}
+
+/// Reads one entry of `[[tiers]]`; reports what is wrong and returns nothing then.
+pub(super) fn read(report: &mut Report<'_>, section: &Section<'_>) -> Option<PlacedTier> {
+    let name = section.parsed(report, "name", value::name);
+    if section.key("name").is_none() {
+        report.error(
+            section.at(),
+            format!("{} has no name", section.name()),
+            "add name = \"…\"; it is what screens and runs call it",
+        );
+    }
+    let words: Vec<(&str, TierKind)> = TierKind::ALL.map(|kind| (kind.word(), kind)).to_vec();
+    let kind = section.word(report, "kind", &words);
+    if section.key("kind").is_none() {
+        let known: Vec<&str> = TierKind::ALL.iter().map(|kind| kind.word()).collect();
+        report.error(
+            section.at(),
+            format!("{} has no kind", section.name()),
+            format!("add kind = \"…\", one of: {}", known.join(", ")),
+        );
+    }
+    let Some(At { value: kind, at: kind_at }) = kind else {
+        // Without a kind only keys that no kind has are certain to be wrong.
+        let every: Vec<&str> = TierKind::ALL
+            .iter()
+            .flat_map(|kind| own_keys(*kind))
+            .chain(COMMON)
+            .chain(WEB)
+            .copied()
+            .collect();
+        section.check_keys(report, &every);
+        return None;
+    };
+    check_keys(report, section, kind);
+    let url = url(report, section, kind);
+    let public_key = public_key(report, section);
+    let host = section.text(report, "host");
+    other_keys(report, section);
+    note_unused(report, section, kind, kind_at);
+    let name = name?;
+    Some(PlacedTier {
+        tier: Tier {
+            name: name.value,
+            kind,
+            url: url?,
+            public_key,
+            host: host.map(|host| host.value.to_owned()),
+        },
+        name_at: name.at,
+        host_at: host.map_or(section.at(), |host| host.at),
+    })
+}
+
+/// Reports keys that no tier, or not this kind of tier, has.
+fn check_keys(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind) {
+    let mut known: Vec<&str> = COMMON.to_vec();
+    known.extend(own_keys(kind));
+    if kind != TierKind::Local {
+        known.extend(WEB);
+    }
+    let mut foreign = Vec::new();
+    for (key, _) in section.entries() {
+        let word = key.value;
+        let owner = TierKind::ALL
+            .iter()
+            .find(|other| own_keys(**other).contains(&word))
+            .copied()
+            .or(if WEB.contains(&word) { Some(TierKind::Http) } else { None });
+        if let Some(owner) = owner
+            && !known.contains(&word)
+        {
+            report.error(
+                key.at,
+                format!("a tier of kind {kind} has no key `{word}`"),
+                format!("it belongs to kind {owner}"),
+            );
+            foreign.push(word);
+        }
+    }
+    known.extend(foreign);
+    section.check_keys(report, &known);
+}
+
+/// Reads the address that hosts name as substituter, as the kind writes it.
+fn url(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind) -> Option<String> {
+    let web: &[&str] = &["http://", "https://"];
+    let (key, schemes, example) = match kind {
+        TierKind::NixServe | TierKind::Harmonia => ("url", web, "http://p620.lan:5000"),
+        TierKind::Http => ("url", web, "https://cache.nixos.org"),
+        TierKind::Cachix => ("url", web, "https://NAME.cachix.org"),
+        TierKind::Attic => ("url", web, "https://attic.example/CACHE"),
+        TierKind::Ncps => ("url", web, "http://ncps.lan:8501"),
+        TierKind::S3 => ("url", &["s3://"][..], "s3://nix-cache?endpoint=https://…&region=…"),
+        TierKind::Seaweedfs => ("s3", web, "http://10.0.0.5:8333/nix-cache"),
+        // Neither has an address that a host would name: its store, and caches inside CI only.
+        TierKind::Local => return Some(String::new()),
+        TierKind::GithubActions => {
+            return repository(report, section).map(|repo| format!("https://github.com/{repo}"));
+        }
+    };
+    if section.key(key).is_none() {
+        report.error(
+            section.at(),
+            format!("{} has no {key}", section.name()),
+            format!("add {key} = \"{example}\""),
+        );
+        return None;
+    }
+    section.parsed(report, key, |text| value::url(text, schemes)).map(|url| url.value)
+}
+
+/// Reads `repo`, written `owner/name`.
+fn repository(report: &mut Report<'_>, section: &Section<'_>) -> Option<String> {
+    if section.key("repo").is_none() {
+        report.error(
+            section.at(),
+            format!("{} has no repo", section.name()),
+            "add repo = \"owner/name\"",
+        );
+        return None;
+    }
+    let repo = section.parsed(report, "repo", |text| match text.split_once('/') {
+        Some((owner, name)) if value::name(owner).is_ok() && value::name(name).is_ok() => {
+            Ok(text.to_owned())
+        }
+        Some(_) | None => {
+            Err((format!("{text:?} is no repository"), "write owner/name".to_owned()))
+        }
+    });
+    repo.map(|repo| repo.value)
+}
+
+/// Reads the key that the tier signs with.
+fn public_key(report: &mut Report<'_>, section: &Section<'_>) -> Option<PublicKey> {
+    let key = section.parsed(report, "public_key", |text| {
+        parse_public_key(text).map_err(|error| {
+            let hint = match &error {
+                KeyError::Secret => {
+                    "this is the secret key: take it out, and make a new pair if the file was \
+                     ever shared"
+                }
+                KeyError::Placeholder => {
+                    "print the real one where the cache runs: `nix key convert-secret-to-public`"
+                }
+                KeyError::NoName | KeyError::NotBase64 | KeyError::Length(_) => {
+                    "a key is name:base64 of 32 bytes, such as \
+                     cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="
+                }
+            };
+            (format!("it is not a public key of Nix: {error}"), hint.to_owned())
+        })
+    });
+    key.map(|key| key.value)
+}
+
+/// Checks the keys that later kinds use, so that a mistake in them shows today.
+fn other_keys(report: &mut Report<'_>, section: &Section<'_>) {
+    for key in ["access_key", "secret_key", "token", "password"] {
+        secret(report, section, key, true);
+    }
+    secret(report, section, "netrc", false);
+    if section.raw("user").is_some_and(|value| value.get_ref().is_str()) {
+        section.text(report, "user");
+    } else {
+        secret(report, section, "user", true);
+    }
+    section.parsed(report, "max_size", value::size);
+    section.parsed(report, "every", value::duration);
+    section.text(report, "ca_file");
+    section.parsed(report, "proxy", |text| {
+        value::url(text, &["http://", "https://", "socks5://", "socks5h://"])
+    });
+    section.integer(report, "max_requests_per_month", 1..=1_000_000_000);
+    if let Some(masters) = section.texts(report, "masters") {
+        for master in masters {
+            if let Err((message, hint)) = value::url(master.value, &["http://", "https://"]) {
+                let message = format!("`masters` in {}: {message}", section.name());
+                report.error(master.at, message, hint);
+            }
+        }
+    }
+    section.parsed(report, "metrics", |text| value::url(text, &["http://", "https://"]));
+    section.parsed(report, "replication", |text| {
+        if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            Ok(())
+        } else {
+            Err((format!("{text:?} is no replication"), "three digits, such as \"001\"".to_owned()))
+        }
+    });
+    section.integer(report, "volume_servers", 1..=10_000);
+}
+
+/// Checks a secret: a table that says where to find it, never the secret itself.
+fn secret(report: &mut Report<'_>, section: &Section<'_>, key: &str, any_source: bool) {
+    let Some(value) = section.raw(key) else { return };
+    let at = value.span().start;
+    let sources: &[&str] = if any_source { &["env", "file", "command"] } else { &["file"] };
+    let shape = if any_source {
+        "write { env = \"…\" }, { file = \"…\" } or { command = [\"…\"] }"
+    } else {
+        "write { file = \"…\" }"
+    };
+    match value.get_ref() {
+        DeValue::Table(table) => {
+            let source = Section::new(format!("`{key}` of {}", section.name()), table, at);
+            source.check_keys(report, sources);
+            let given: Vec<&str> =
+                sources.iter().copied().filter(|word| source.key(word).is_some()).collect();
+            if given.len() != 1 && source.entries().iter().all(|(k, _)| sources.contains(&k.value))
+            {
+                report.error(at, format!("{} names no single source", source.name()), shape);
+            }
+            source.text(report, "env");
+            source.text(report, "file");
+            source.texts(report, "command");
+        }
+        DeValue::String(_) => report.error(
+            at,
+            format!("`{key}` in {} is written in the file", section.name()),
+            format!("a secret never is: {shape}"),
+        ),
+        DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_) => {
+            section.wrong(report, key, value, shape.trim_start_matches("write "));
+        }
+    }
+}
+
+/// Notes a kind that is not probed, and keys that have no effect yet.
+fn note_unused(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind, kind_at: usize) {
+    if !kind.is_probed() {
+        report.note(
+            kind_at,
+            format!("nixdash does not probe tiers of kind {kind} yet"),
+            "it is shown as unknown",
+        );
+        return;
+    }
+    for key in NOT_USED {
+        if let Some(at) = section.key(key) {
+            report.note(at, format!("`{key}` has no effect yet"), "nixdash reads it and goes on");
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Gives texts of `hosts.toml` their meaning: addresses, durations, names, URLs.
+//!
+//! Each parser returns what is wrong and a hint. Texts that end up in the arguments of ssh or Nix
+//! are held to a narrow alphabet here, so that no other room has to think of it.
+
+use crate::fleet::Address;
+use std::net::Ipv6Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A meaning, or what is wrong and what to do.
+pub(super) type Meaning<T> = Result<T, (String, String)>;
+
+/// Makes a failure of a message and a hint.
+fn fail<T>(message: impl Into<String>, hint: impl Into<String>) -> Meaning<T> {
+    Err((message.into(), hint.into()))
+}
+
+/// Parses `[user@]host[:port]`, with an IPv6 address in brackets.
+pub(super) fn address(text: &str) -> Meaning<Address> {
+    const SHAPE: &str = "write [user@]host[:port], an IPv6 address in brackets";
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return fail(format!("{text:?} has a space or control character in it"), SHAPE);
+    }
+    let (user, place) = match text.rsplit_once('@') {
+        Some((user, place)) => (Some(user), place),
+        None => (None, text),
+    };
+    if let Some(user) = user
+        && !is_word(user, "-_.+$")
+    {
+        return fail(format!("{text:?} has no usable user before the @"), SHAPE);
+    }
+    let (host, port) = match place.strip_prefix('[') {
+        Some(rest) => {
+            let Some((host, after)) = rest.split_once(']') else {
+                return fail(format!("{text:?} opens a bracket and does not close it"), SHAPE);
+            };
+            let plain = host.split_once('%').map_or(host, |(plain, _zone)| plain);
+            if plain.parse::<Ipv6Addr>().is_err() || !is_word(&host.replace(':', "x"), "%-_.") {
+                return fail(format!("{host:?} is no IPv6 address"), SHAPE);
+            }
+            match after.strip_prefix(':') {
+                Some(port) => (host, Some(port)),
+                None if after.is_empty() => (host, None),
+                None => return fail(format!("{text:?} goes on after the bracket"), SHAPE),
+            }
+        }
+        None => match place.split_once(':') {
+            Some((_, rest)) if rest.contains(':') => {
+                return fail(
+                    format!("{place:?} has several colons"),
+                    format!("an IPv6 address goes in brackets: [{place}]"),
+                );
+            }
+            Some((host, port)) => (host, Some(port)),
+            None => (place, None),
+        },
+    };
+    if !host.contains(':') && !is_word(host, "-_.") {
+        return fail(format!("{host:?} is no host name"), SHAPE);
+    }
+    let port = match port {
+        None => None,
+        Some(digits) => match digits.parse::<u16>() {
+            Ok(port) if port > 0 && digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(port),
+            Ok(_) | Err(_) => {
+                return fail(
+                    format!("{digits:?} is no port"),
+                    "a port is a number from 1 to 65535",
+                );
+            }
+        },
+    };
+    Ok(Address { user: user.map(str::to_owned), host: host.to_owned(), port })
+}
+
+/// Returns whether a text begins with a letter, a digit or `_` and has only those and the given
+/// ones in it.
+fn is_word(text: &str, others: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.chars().next().is_some_and(plain)
+        && text.len() <= 253
+        && text.chars().all(|c| plain(c) || others.contains(c))
+}
+
+/// Checks the name of a host, a tier or a tag.
+pub(super) fn name(text: &str) -> Meaning<String> {
+    const SHAPE: &str = "letters, digits, '-', '_' and '.', beginning with a letter or digit";
+    if text == "all" {
+        return fail("\"all\" means every host", "choose another name");
+    }
+    if text.len() > 64 {
+        return fail("the name is longer than 64 characters", SHAPE);
+    }
+    if !is_word(text, "-.") || text.starts_with('_') {
+        return fail(format!("{text:?} is not a name"), SHAPE);
+    }
+    Ok(text.to_owned())
+}
+
+/// Checks a system double of Nix, such as `x86_64-linux`.
+pub(super) fn system(text: &str) -> Meaning<String> {
+    let double = text.split_once('-').is_some_and(|(cpu, os)| is_word(cpu, "") && is_word(os, ""));
+    if !double {
+        return fail(format!("{text:?} is no system of Nix"), "such as \"x86_64-linux\"");
+    }
+    Ok(text.to_owned())
+}
+
+/// Parses a duration: a whole number with `s`, `m`, `h` or `d`.
+pub(super) fn duration(text: &str) -> Meaning<Duration> {
+    const SHAPE: &str = "a whole number and a unit: \"15s\", \"2m\", \"1h\", \"7d\"";
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor = match &text[digits.len()..] {
+        "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return fail(format!("{text:?} is no duration"), SHAPE),
+    };
+    match digits.parse::<u32>() {
+        Ok(number) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Ok(Duration::from_secs(u64::from(number) * factor))
+        }
+        Ok(_) | Err(_) => fail(format!("{text:?} is no duration"), SHAPE),
+    }
+}
+
+/// Parses the time a host waits for an acknowledgement: 5 seconds to 10 minutes.
+pub(super) fn confirm_timeout(text: &str) -> Meaning<Duration> {
+    let time = duration(text)?;
+    if !(5..=600).contains(&time.as_secs()) {
+        return fail(format!("{text:?} is out of bounds"), "from \"5s\" to \"10m\"");
+    }
+    Ok(time)
+}
+
+/// Parses a size in bytes: a number with `kB`, `MB`, `GB`, `TB` or `KiB`, `MiB`, `GiB`, `TiB`.
+pub(super) fn size(text: &str) -> Meaning<u64> {
+    const SHAPE: &str = "a number and a unit: \"50GB\", \"1.5 TB\", \"200GiB\"";
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor: u64 = match &text[digits.len()..] {
+        "B" => 1,
+        "kB" | "KB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        "TB" => 1_000_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        _ => return fail(format!("{text:?} is no size"), SHAPE),
+    };
+    match digits.trim_end().parse::<f64>() {
+        Ok(number) if number > 0.0 && number < 1e9 => Ok((number * factor as f64) as u64),
+        Ok(_) | Err(_) => fail(format!("{text:?} is no size"), SHAPE),
+    }
+}
+
+/// Checks an address of a server with one of the given schemes and returns it without a trailing
+/// slash. Anything that looks like a password in it is refused, and not repeated.
+pub(super) fn url(text: &str, schemes: &[&str]) -> Meaning<String> {
+    let shape = format!("it begins with {}", schemes.join(" or "));
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return fail("there is a space or control character in it", shape);
+    }
+    let Some(rest) = schemes.iter().find_map(|scheme| text.strip_prefix(scheme)) else {
+        return fail("it is not an address of such a server", shape);
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return fail(
+            "there is a user or a password in it",
+            "write netrc = { file = \"…\" }, or user and password = { env = \"…\" }",
+        );
+    }
+    let web = schemes.contains(&"http://");
+    if web && rest.contains(['?', '#']) {
+        return fail(
+            "it goes on after a ? or #",
+            "settings such as ?priority= belong into the hosts' own nix.conf",
+        );
+    }
+    if authority.is_empty() || reqwest::Url::parse(text).is_err() {
+        return fail("it is not an address", shape);
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// Expands `~/` by the home folder, and sets a relative path below the folder of `hosts.toml`.
+pub(super) fn path(text: &str, home: Option<&Path>, folder: &Path) -> Meaning<PathBuf> {
+    if text.chars().any(char::is_control) {
+        return fail("there is a control character in it", "");
+    }
+    if text == "~" || text.starts_with("~/") {
+        let Some(home) = home else {
+            return fail("there is a ~ in it, but no home folder", "write the whole path");
+        };
+        return Ok(home.join(text.trim_start_matches('~').trim_start_matches('/')));
+    }
+    if text.starts_with('~') {
+        return fail("another user's home is not looked up", "write the whole path");
+    }
+    Ok(folder.join(text.strip_prefix("./").unwrap_or(text)))
+}
+
+/// Checks a flake reference; one that is a path becomes whole, as [`path`] says.
+pub(super) fn flake(text: &str, home: Option<&Path>, folder: &Path) -> Meaning<String> {
+    if text.contains('#') {
+        return fail(
+            "there is an attribute in it",
+            "name only the flake here; a host's `attribute` names what to build",
+        );
+    }
+    if text.starts_with('-') || text.chars().any(char::is_control) {
+        return fail(format!("{text:?} is no flake reference"), "a folder, or github:owner/name");
+    }
+    let is_path = text == "." || text == ".." || text == "~";
+    if is_path || ["/", "./", "../", "~/"].iter().any(|start| text.starts_with(start)) {
+        let text = if text == "." { "" } else { text };
+        let path = path(text, home, folder)?;
+        return Ok(path.to_string_lossy().trim_end_matches('/').to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn addresses_are_read_as_people_write_them() {
+        for (text, user, host, port) in [
+            ("p620.lan", None, "p620.lan", None),
+            ("root@samsung.lan:22", Some("root"), "samsung.lan", Some(22)),
+            ("me@[fe80::1%eth0]:2222", Some("me"), "fe80::1%eth0", Some(2222)),
+            ("[::1]", None, "::1", None),
+            ("100.64.0.2", None, "100.64.0.2", None),
+        ] {
+            let found = address(text).unwrap();
+            assert_eq!(
+                (found.user.as_deref(), found.host.as_str(), found.port),
+                (user, host, port)
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_that_ssh_could_take_for_an_option_is_an_address() {
+        for text in [
+            "",
+            "-oProxyCommand=x",
+            "me@-oProxyCommand=x",
+            "-l@host",
+            "a b",
+            "a\nb",
+            "host:",
+            "host:0",
+            "host:+22",
+            "host:70000",
+            "fe80::1",
+            "[fe80::1",
+            "[x]",
+            "[::1]x",
+            "[::1%;x]",
+            "@host",
+            "a;b",
+            "$(x)",
+        ] {
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn durations_and_sizes_have_units() {
+        assert_eq!(duration("15s").unwrap(), Duration::from_secs(15));
+        assert_eq!(duration("2m").unwrap(), Duration::from_secs(120));
+        assert_eq!(size("50GB").unwrap(), 50_000_000_000);
+        assert_eq!(size("1.5 GiB").unwrap(), 1_610_612_736);
+        for text in ["15", "s", "-1s", "+1s", "1.5s", "2 weeks", "99999999999s", ""] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        for text in ["50", "GB", "-1GB", "nanGB", "infGB"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_are_made_whole() {
+        let home = Some(Path::new("/home/me"));
+        let folder = Path::new("/etc/fleet");
+        assert_eq!(path("~/.ssh/config", home, folder).unwrap(), Path::new("/home/me/.ssh/config"));
+        assert_eq!(path("ssh/config", home, folder).unwrap(), Path::new("/etc/fleet/ssh/config"));
+        assert_eq!(path("/x", home, folder).unwrap(), Path::new("/x"));
+        assert!(path("~you/x", home, folder).is_err());
+        assert!(path("~/x", None, folder).is_err());
+        assert_eq!(flake(".", home, folder).unwrap(), "/etc/fleet");
+        assert_eq!(flake("./x", home, folder).unwrap(), "/etc/fleet/x");
+        assert_eq!(flake("github:me/nixos", home, folder).unwrap(), "github:me/nixos");
+    }
+
+    proptest! {
+        #[test]
+        fn an_address_that_passes_is_safe_as_an_argument(text in any::<String>()) {
+            if let Ok(address) = address(&text) {
+                prop_assert!(!address.host.starts_with('-'));
+                prop_assert!(!address.host.contains(|c: char| c.is_whitespace() || c.is_control()));
+                prop_assert!(!address.user.is_some_and(|user| user.starts_with('-')));
+            }
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! Nix's own language, pure: keys and signatures, narinfos, logs, versions, command lines.
+//!
+//! Nothing here does I/O or reads a clock: text and bytes come in as arguments. The formats are
+//! those of Nix 2.8 and later; what a newer Nix adds passes through or is ignored.
+
+pub mod signature;
+
+/// Returns whether a text can stand between quotes as an attribute name in a Nix expression or
+/// installable: nothing in it can end the quotes or start an interpolation.
+pub fn is_attribute(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 200
+        && !text.chars().any(|c| c.is_control() || matches!(c, '"' | '\\' | '$'))
+}

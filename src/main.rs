@@ -1,1 +1,3 @@
+//! Starts nixdash.
+
 fn main() {}

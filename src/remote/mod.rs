@@ -5,15 +5,18 @@
 //! (which may be fish or nushell). [`Hands`] is the seam: [`Remote`] is the real thing, tests use
 //! [`FakeHands`].
 
+mod channel;
 mod connection;
 mod error;
 mod fake;
+mod program;
 mod script;
 mod shell;
 
 pub use connection::Remote;
 pub use error::{RemoteError, Trouble};
 pub use fake::FakeHands;
+pub use program::{Program, ProgramError};
 pub use script::{Output, Script, Way, quote};
 
 use std::future::Future;

@@ -1,0 +1,543 @@
+//! The deploy machine: decides what happens next, and does nothing itself.
+//!
+//! `step(input, now)` takes what happened and returns what is to be done. A host goes through the
+//! phases that its strategy and action need; it waits for the confirmation of the plan, for a free
+//! place (`rollout.parallel`) and, when it builds or serves a cache for the others, until all of
+//! them are done.
+
+use crate::deploy::{
+    Activation, Ending, Failure, HostSetup, Kind, Known, Report, Setup,
+};
+use crate::fleet::{
+    Action, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, RunWhat,
+};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The run begins.
+    Begin,
+    /// A phase of a host ended.
+    Done {
+        /// The host.
+        host: String,
+        /// The phase.
+        phase: Phase,
+        /// What it found, or why the host's run ends.
+        result: Result<Report, Failure>,
+    },
+    /// Somebody answered the plan.
+    Answer(bool),
+    /// The operator stops the run.
+    Cancel,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Carry out a phase of a host.
+    Run {
+        /// The host and how it is deployed.
+        host: HostSetup,
+        /// The phase.
+        phase: Phase,
+        /// What is known so far.
+        known: Box<Known>,
+    },
+    /// Stop the phase that a host is in; it ends with [`Input::Done`] or not at all.
+    Stop {
+        /// The host.
+        host: String,
+        /// The phase.
+        phase: Phase,
+    },
+    /// Tell everybody.
+    Tell(RunWhat),
+    /// The run is over.
+    Finish,
+}
+
+/// Where a host is.
+#[derive(Clone, Debug, PartialEq)]
+enum Stage {
+    /// A phase runs.
+    Running(Phase),
+    /// The next phase waits for something.
+    Waiting(Phase),
+    /// Over.
+    Ended(Outcome),
+}
+
+/// A host's run.
+#[derive(Clone, Debug)]
+struct HostRun {
+    setup: HostSetup,
+    stage: Stage,
+    known: Known,
+    began: Timestamp,
+    waits_for: Option<String>,
+}
+
+/// A run over one or more hosts.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    setup: Setup,
+    revision: Option<String>,
+    hosts: Vec<HostRun>,
+    began: Timestamp,
+    confirmed: Option<bool>,
+    asked: bool,
+    cancelled: bool,
+    finished: bool,
+}
+
+impl Machine {
+    /// Makes the machine of a run that begins now.
+    pub fn new(setup: Setup, revision: Option<String>, now: Timestamp) -> Self {
+        let first = if setup.kind == Kind::Build { Phase::Evaluate } else { Phase::Preflight };
+        let hosts = setup
+            .hosts
+            .iter()
+            .map(|host| HostRun {
+                setup: host.clone(),
+                stage: Stage::Waiting(first),
+                known: Known::default(),
+                began: now,
+                waits_for: None,
+            })
+            .collect();
+        let confirmed = (!setup.asks).then_some(true);
+        Self {
+            setup,
+            revision,
+            hosts,
+            began: now,
+            confirmed,
+            asked: false,
+            cancelled: false,
+            finished: false,
+        }
+    }
+
+    /// Takes what happened and returns what is to be done.
+    pub fn step(&mut self, input: Input, now: Timestamp) -> Vec<Command> {
+        let mut out = Vec::new();
+        match input {
+            Input::Begin => out.push(Command::Tell(RunWhat::Begin {
+                hosts: self.hosts.iter().map(|host| host.setup.name.clone()).collect(),
+                title: self.title(),
+            })),
+            Input::Done { host, phase, result } => self.done(&host, phase, result, now, &mut out),
+            Input::Answer(yes) => self.answered(yes, now, &mut out),
+            Input::Cancel => self.cancel(now, &mut out),
+        }
+        self.advance(now, &mut out);
+        out
+    }
+
+    /// Returns whether every host's run is over.
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Returns the outcomes so far, by host.
+    pub fn outcomes(&self) -> Vec<(String, Outcome)> {
+        self.hosts
+            .iter()
+            .filter_map(|host| match host.stage {
+                Stage::Ended(outcome) => Some((host.setup.name.clone(), outcome)),
+                Stage::Running(_) | Stage::Waiting(_) => None,
+            })
+            .collect()
+    }
+
+    /// Returns the run in a few words.
+    fn title(&self) -> String {
+        match self.setup.kind {
+            Kind::Build => "build".to_owned(),
+            Kind::Deploy => format!("{} {}", self.setup.action, self.setup.strategy),
+        }
+    }
+
+    /// Takes the end of a phase.
+    fn done(
+        &mut self,
+        name: &str,
+        phase: Phase,
+        result: Result<Report, Failure>,
+        now: Timestamp,
+        out: &mut Vec<Command>,
+    ) {
+        let Some(index) = self.hosts.iter().position(|host| host.setup.name == name) else { return };
+        if self.hosts[index].stage != Stage::Running(phase) {
+            return;
+        }
+        match result {
+            Err(failure) => self.fail(index, phase, failure, now, out),
+            Ok(report) => {
+                let ending = self.hosts[index].take(report, &self.setup);
+                match ending {
+                    None => {
+                        tell_phase(out, name, phase, PhaseState::Finished);
+                        self.next(index, phase, now, out);
+                    }
+                    Some(ending) if phase_held(phase, ending.outcome) => {
+                        tell_phase(out, name, phase, PhaseState::Finished);
+                        self.end(index, ending.outcome, ending.reason, now, out);
+                    }
+                    Some(ending) => {
+                        tell_phase(out, name, phase, PhaseState::Failed);
+                        self.end(index, ending.outcome, ending.reason, now, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends a host whose phase failed; a cancelled one is interrupted, unless it got further.
+    fn fail(
+        &mut self,
+        index: usize,
+        phase: Phase,
+        failure: Failure,
+        now: Timestamp,
+        out: &mut Vec<Command>,
+    ) {
+        tell_phase(out, &self.hosts[index].setup.name, phase, PhaseState::Failed);
+        let stopped = self.cancelled && phase < Phase::Activate;
+        let outcome = if stopped { Outcome::Interrupted } else { failure.outcome };
+        let error = if stopped { "stopped by the operator".to_owned() } else { failure.error };
+        self.end(index, outcome, Some(error), now, out);
+    }
+
+    /// Moves a host to the phase after this one.
+    fn next(&mut self, index: usize, phase: Phase, now: Timestamp, out: &mut Vec<Command>) {
+        if phase == Phase::Compare && self.is_unchanged(index) {
+            self.end(index, Outcome::Unchanged, None, now, out);
+            return;
+        }
+        let mut after = Phase::ALL.iter().copied().skip_while(|p| *p <= phase);
+        loop {
+            let Some(next) = after.next() else {
+                self.end(index, Outcome::Switched, None, now, out);
+                return;
+            };
+            if self.setup.kind == Kind::Build && next > Phase::Build {
+                self.end(index, Outcome::Dry, None, now, out);
+                return;
+            }
+            if self.applies(index, next) {
+                self.hosts[index].stage = Stage::Waiting(next);
+                return;
+            }
+            tell_phase(out, &self.hosts[index].setup.name, next, PhaseState::Skipped);
+        }
+    }
+
+    /// Returns whether a phase applies to a host's strategy and to the action.
+    fn applies(&self, index: usize, phase: Phase) -> bool {
+        let action = self.setup.action;
+        match phase {
+            Phase::Preflight | Phase::Evaluate | Phase::Compare | Phase::Build | Phase::Diff => true,
+            Phase::Publish | Phase::Verify | Phase::Fetch => self.hosts[index].setup.tier.is_some(),
+            Phase::Activate => action != Action::Boot,
+            Phase::Acknowledge | Phase::Check => action.activates(),
+            Phase::Persist => action != Action::DryActivate,
+        }
+    }
+
+    /// Returns whether there is nothing to do on a host.
+    fn is_unchanged(&self, index: usize) -> bool {
+        let known = &self.hosts[index].known;
+        let Some(toplevel) = &known.toplevel else { return false };
+        let runs = known.preflight.running.as_ref() == Some(toplevel);
+        let boots = known.preflight.profile.as_ref() == Some(toplevel);
+        if self.setup.kind == Kind::Build {
+            return false;
+        }
+        match self.setup.action {
+            Action::Switch => runs && boots,
+            Action::Boot => boots,
+            Action::Test => runs,
+            Action::DryActivate => false,
+        }
+    }
+
+    /// Takes the answer to the plan.
+    fn answered(&mut self, yes: bool, now: Timestamp, out: &mut Vec<Command>) {
+        if self.confirmed.is_some() {
+            return;
+        }
+        self.confirmed = Some(yes);
+        if !yes {
+            for index in 0..self.hosts.len() {
+                if !self.hosts[index].is_over() {
+                    let why = "the plan was not confirmed".to_owned();
+                    self.end(index, Outcome::Skipped, Some(why), now, out);
+                }
+            }
+        }
+    }
+
+    /// Stops what can be stopped; a host that has begun to activate is told to go back.
+    fn cancel(&mut self, now: Timestamp, out: &mut Vec<Command>) {
+        self.cancelled = true;
+        for index in 0..self.hosts.len() {
+            let host = &mut self.hosts[index];
+            match host.stage {
+                Stage::Ended(_) | Stage::Running(Phase::Persist) => {}
+                Stage::Waiting(phase) if phase < Phase::Acknowledge => {
+                    let why = "stopped by the operator".to_owned();
+                    self.end(index, Outcome::Interrupted, Some(why), now, out);
+                }
+                Stage::Running(phase) if phase < Phase::Activate => {
+                    out.push(Command::Stop { host: host.setup.name.clone(), phase });
+                }
+                Stage::Waiting(_) | Stage::Running(_) => {
+                    host.known.abort = Some("the operator stopped the run".to_owned());
+                }
+            }
+        }
+    }
+
+    /// Starts every phase that waits for nothing any more, and ends the run when all is over.
+    fn advance(&mut self, now: Timestamp, out: &mut Vec<Command>) {
+        self.ask(out);
+        for index in 0..self.hosts.len() {
+            let Stage::Waiting(phase) = self.hosts[index].stage else { continue };
+            let reason = self.obstacle(index, phase);
+            let host = &mut self.hosts[index];
+            if let Some(reason) = reason {
+                if host.waits_for.as_ref() != Some(&reason) {
+                    host.waits_for = Some(reason.clone());
+                    let host = host.setup.name.clone();
+                    out.push(Command::Tell(RunWhat::Waiting { host, reason: Some(reason) }));
+                }
+                continue;
+            }
+            if host.waits_for.take().is_some() {
+                let host = host.setup.name.clone();
+                out.push(Command::Tell(RunWhat::Waiting { host, reason: None }));
+            }
+            host.stage = Stage::Running(phase);
+            tell_phase(out, &host.setup.name, phase, PhaseState::Started);
+            out.push(Command::Run {
+                host: host.setup.clone(),
+                phase,
+                known: Box::new(host.known.clone()),
+            });
+        }
+        if !self.finished && self.hosts.iter().all(HostRun::is_over) {
+            self.finished = true;
+            let mut outcomes = BTreeMap::new();
+            for (_, outcome) in self.outcomes() {
+                *outcomes.entry(outcome).or_insert(0) += 1;
+            }
+            let duration_ms = elapsed(self.began, now);
+            out.push(Command::Tell(RunWhat::Summary { outcomes, duration_ms }));
+            out.push(Command::Finish);
+        }
+    }
+
+    /// Shows the plan once every host that is still in the run is compared.
+    fn ask(&mut self, out: &mut Vec<Command>) {
+        let compared = |host: &HostRun| match host.stage {
+            Stage::Ended(_) => true,
+            Stage::Waiting(phase) => phase > Phase::Compare,
+            Stage::Running(phase) => phase > Phase::Compare,
+        };
+        if self.asked || self.setup.kind == Kind::Build || !self.hosts.iter().all(compared) {
+            return;
+        }
+        self.asked = true;
+        let going = self.hosts.iter().any(|host| !host.is_over());
+        let waits = going && self.confirmed.is_none();
+        out.push(Command::Tell(RunWhat::Plan { plan: self.plan(), waits }));
+    }
+
+    /// Returns the plan, as far as it is known.
+    fn plan(&self) -> Plan {
+        let mut set_aside = BTreeMap::new();
+        let mut hosts = Vec::new();
+        for (index, host) in self.hosts.iter().enumerate() {
+            let failed = match host.stage {
+                Stage::Ended(outcome) => outcome != Outcome::Unchanged,
+                Stage::Running(_) | Stage::Waiting(_) => false,
+            };
+            match &host.known.toplevel {
+                Some(toplevel) if !failed => hosts.push(HostPlan {
+                    host: host.setup.name.clone(),
+                    build_on: host.setup.build_on.clone(),
+                    tier: host.setup.tier.clone(),
+                    toplevel: toplevel.clone(),
+                    running: host.known.preflight.running.clone(),
+                    to_build: host.known.to_build,
+                    to_download: host.known.to_download,
+                    unchanged: self.is_unchanged(index),
+                    notes: host.known.preflight.notes.clone(),
+                }),
+                Some(_) | None => {
+                    let why = host.known.blemish.clone().unwrap_or_else(|| "failed".to_owned());
+                    set_aside.insert(host.setup.name.clone(), why);
+                }
+            }
+        }
+        let revision = self.revision.clone();
+        let Setup { action, strategy, .. } = self.setup;
+        Plan { action, strategy, revision, hosts, set_aside }
+    }
+
+    /// Returns what a host has to wait for before a phase, in words.
+    fn obstacle(&self, index: usize, phase: Phase) -> Option<String> {
+        if phase <= Phase::Compare {
+            return None;
+        }
+        if self.setup.kind == Kind::Deploy && self.confirmed != Some(true) {
+            return Some("confirmation of the plan".to_owned());
+        }
+        let others = || self.hosts.iter().enumerate().filter(|(other, _)| *other != index);
+        if self.hosts[index].setup.last && phase > Phase::Diff && phase < Phase::Acknowledge
+            || self.hosts[index].setup.last && phase == Phase::Persist && self.setup.action == Action::Boot
+        {
+            // Its own switch restarts the cache, the Nix daemon or the network of the others.
+            let busy: Vec<&str> = others()
+                .filter(|(_, host)| !host.is_over() && !host.setup.last)
+                .map(|(_, host)| host.setup.name.as_str())
+                .collect();
+            if !busy.is_empty() {
+                return Some(format!("{} to be done: it builds or serves for them", busy.join(", ")));
+            }
+        }
+        if phase >= Phase::Fetch && !self.hosts[index].has_place() {
+            let placed = others().filter(|(_, host)| host.has_place()).count();
+            if placed >= self.setup.parallel {
+                return Some(format!("one of {} places", self.setup.parallel));
+            }
+        }
+        None
+    }
+
+    /// Ends a host's run.
+    fn end(
+        &mut self,
+        index: usize,
+        outcome: Outcome,
+        error: Option<String>,
+        now: Timestamp,
+        out: &mut Vec<Command>,
+    ) {
+        let host = &mut self.hosts[index];
+        host.stage = Stage::Ended(outcome);
+        if !matches!(outcome, Outcome::Unchanged) {
+            host.known.blemish = error.clone().or_else(|| host.known.blemish.take());
+        }
+        let result = HostResult {
+            outcome,
+            toplevel: host.known.toplevel.clone(),
+            previous: host.known.preflight.running.clone(),
+            duration_ms: elapsed(host.began, now),
+            built: host.known.built,
+            fetched: host.known.fetched.clone(),
+            error,
+        };
+        let host = host.setup.name.clone();
+        out.push(Command::Tell(RunWhat::Result { host, result }));
+    }
+}
+
+impl HostRun {
+    fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Ended(_))
+    }
+
+    /// Returns whether the host takes one of the places of `rollout.parallel`.
+    fn has_place(&self) -> bool {
+        match self.stage {
+            Stage::Running(phase) => phase >= Phase::Fetch,
+            Stage::Waiting(phase) => {
+                phase > Phase::Fetch && self.setup.tier.is_some() && !self.setup.last
+            }
+            Stage::Ended(_) => false,
+        }
+    }
+
+    /// Takes what a phase found; returns the end of the host's run, when it is that.
+    fn take(&mut self, report: Report, setup: &Setup) -> Option<Ending> {
+        match report {
+            Report::Preflight(preflight) => self.known.preflight = preflight,
+            Report::Evaluated { drv, toplevel } => {
+                self.known.drv = Some(drv);
+                self.known.toplevel = Some(toplevel);
+            }
+            Report::Compared { to_build, to_download } => {
+                self.known.to_build = to_build;
+                self.known.to_download = to_download;
+            }
+            Report::Built { built } => self.known.built = built,
+            Report::Fetched(fetched) => self.known.fetched = fetched,
+            Report::Activated(Activation::Runs { units_failed }) => {
+                if units_failed {
+                    self.known.blemish = Some("units failed when it was activated".to_owned());
+                }
+            }
+            Report::Activated(Activation::Decided(ending)) => return Some(ending),
+            Report::Checked { new_failed_units, broken } => {
+                if !new_failed_units.is_empty() {
+                    self.known.blemish = Some(format!(
+                        "{} failed; see `systemctl status` there",
+                        new_failed_units.join(", ")
+                    ));
+                }
+                if !broken.is_empty() {
+                    let why = format!("a check did not hold: {}", broken.join("; "));
+                    self.known.abort.get_or_insert(why);
+                }
+            }
+            Report::Persisted(ending) => return Some(self.judge(ending, setup)),
+            Report::Done => {}
+        }
+        None
+    }
+
+    /// Returns the ending with what the checks found: a system that stays with failed units is
+    /// degraded.
+    fn judge(&self, ending: Ending, setup: &Setup) -> Ending {
+        let stays = matches!(ending.outcome, Outcome::Switched | Outcome::Tested);
+        match &self.known.blemish {
+            Some(blemish) if stays && setup.action.activates() => {
+                Ending { outcome: Outcome::Degraded, reason: Some(blemish.clone()) }
+            }
+            Some(_) | None => ending,
+        }
+    }
+}
+
+/// Returns whether the phase that brought this outcome did its work.
+fn phase_held(phase: Phase, outcome: Outcome) -> bool {
+    match outcome {
+        Outcome::Degraded => phase == Phase::Persist,
+        Outcome::Switched
+        | Outcome::Booted
+        | Outcome::Tested
+        | Outcome::Dry
+        | Outcome::Unchanged
+        | Outcome::NeedsReboot => true,
+        Outcome::RolledBack
+        | Outcome::Failed
+        | Outcome::Offline
+        | Outcome::Skipped
+        | Outcome::Interrupted => false,
+    }
+}
+
+/// Tells the state of a phase.
+fn tell_phase(out: &mut Vec<Command>, host: &str, phase: Phase, state: PhaseState) {
+    out.push(Command::Tell(RunWhat::Phase { host: host.to_owned(), phase, state }));
+}
+
+/// Returns milliseconds between two times, never negative.
+fn elapsed(began: Timestamp, now: Timestamp) -> u64 {
+    u64::try_from(now.as_millisecond() - began.as_millisecond()).unwrap_or(0)
+}

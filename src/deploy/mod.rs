@@ -1,0 +1,17 @@
+//! Work: from selected hosts to switched hosts.
+//!
+//! [`setup`] turns a request into what is to be done; [`Machine`] is pure and decides what happens
+//! next; [`engine`] carries its commands out over [`crate::remote`] and tells it how they ended.
+//! The dashboard, the command line and the tests all drive the same machine.
+
+pub mod engine;
+mod job;
+mod machine;
+mod report;
+mod setup;
+mod steps;
+
+pub use engine::{Control, Deploy};
+pub use machine::{Command, Input, Machine};
+pub use report::{Activation, Ending, Failure, Known, Preflight, Report};
+pub use setup::{HostSetup, Kind, Request, Setup, SetupError, setup};

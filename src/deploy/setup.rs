@@ -1,0 +1,168 @@
+//! What was asked for, checked against the fleet.
+
+use crate::fleet::{Action, Fleet, Host, Strategy};
+use std::time::Duration;
+
+/// Whether systems are deployed or only built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Through all phases.
+    Deploy,
+    /// Ends after the build.
+    Build,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Deploy or build.
+    pub kind: Kind,
+    /// Names of hosts, in the fleet's order.
+    pub hosts: Vec<String>,
+    /// What switch-to-configuration is asked to do.
+    pub action: Action,
+    /// A strategy for all hosts instead of their own.
+    pub strategy: Option<Strategy>,
+    /// Protected hosts that may take part.
+    pub allow_protected: Vec<String>,
+    /// Whether somebody must confirm the plan.
+    pub asks: bool,
+}
+
+/// What is to be done to one host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostSetup {
+    /// The host.
+    pub name: String,
+    /// By which way.
+    pub strategy: Strategy,
+    /// The host that builds for it.
+    pub build_on: String,
+    /// The tier it pulls from; none when it builds itself.
+    pub tier: Option<String>,
+    /// Whether it activates only when every other host is done.
+    pub last: bool,
+    /// How long it waits for the acknowledgement.
+    pub confirm_timeout: Duration,
+}
+
+/// A request that fits the fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// Deploy or build.
+    pub kind: Kind,
+    /// What switch-to-configuration is asked to do.
+    pub action: Action,
+    /// The strategy to show: the request's, else the fleet's.
+    pub strategy: Strategy,
+    /// Whether somebody must confirm the plan.
+    pub asks: bool,
+    /// How many hosts may be in fetch … persist at once.
+    pub parallel: usize,
+    /// The hosts.
+    pub hosts: Vec<HostSetup>,
+}
+
+/// A request that does not fit the fleet.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SetupError {
+    /// The fleet has no flake.
+    #[error("hosts.toml names no flake; add flake = \"/path/to/flake\" to [fleet]")]
+    NoFlake,
+    /// The fleet has no builder.
+    #[error(
+        "{host} is to be deployed via-cache, but hosts.toml names no builder; add builder = \"NAME\" to [fleet], or use --strategy direct"
+    )]
+    NoBuilder {
+        /// The host.
+        host: String,
+    },
+    /// No tier serves the builder's store.
+    #[error(
+        "{host} is to be deployed via-cache, but no tier serves the store of {builder}; add a [[tiers]] with host = \"{builder}\", or use --strategy direct"
+    )]
+    NoTier {
+        /// The host.
+        host: String,
+        /// The builder.
+        builder: String,
+    },
+    /// The tier for publishing has no key to verify with.
+    #[error("tier {tier} has no public_key, so nothing it serves can be verified; add it to hosts.toml")]
+    NoKey {
+        /// The tier.
+        tier: String,
+    },
+    /// A protected host is selected.
+    #[error("{host} is protected; add --allow-protected {host} to deploy it, or leave it out")]
+    Protected {
+        /// The host.
+        host: String,
+    },
+    /// Nothing is selected.
+    #[error("no host is selected")]
+    Nothing,
+}
+
+/// Checks a request against the fleet.
+pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
+    if fleet.flake.is_none() {
+        return Err(SetupError::NoFlake);
+    }
+    let mut hosts = Vec::new();
+    for host in request.hosts.iter().filter_map(|name| fleet.host(name)) {
+        if host.protected
+            && request.kind == Kind::Deploy
+            && !request.allow_protected.contains(&host.name)
+        {
+            return Err(SetupError::Protected { host: host.name.clone() });
+        }
+        hosts.push(host_setup(fleet, host, request)?);
+    }
+    if hosts.is_empty() {
+        return Err(SetupError::Nothing);
+    }
+    Ok(Setup {
+        kind: request.kind,
+        action: request.action,
+        strategy: request.strategy.unwrap_or(fleet.strategy),
+        asks: request.asks,
+        parallel: fleet.rollout.parallel.max(1),
+        hosts,
+    })
+}
+
+/// Says what is to be done to one host. The builder itself builds in place: its store is the cache.
+fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup, SetupError> {
+    let strategy = request.strategy.unwrap_or_else(|| fleet.strategy_of(host));
+    let serves = fleet.tiers.iter().any(|tier| tier.host.as_ref() == Some(&host.name));
+    let last = serves || fleet.builder.as_ref() == Some(&host.name);
+    let place = |strategy, build_on: &str, tier: Option<String>| HostSetup {
+        name: host.name.clone(),
+        strategy,
+        build_on: build_on.to_owned(),
+        tier,
+        last,
+        confirm_timeout: host.confirm_timeout.unwrap_or(fleet.confirm_timeout),
+    };
+    match strategy {
+        Strategy::Direct => Ok(place(Strategy::Direct, &host.name, None)),
+        Strategy::ViaCache => {
+            let builder = fleet
+                .builder
+                .as_deref()
+                .ok_or_else(|| SetupError::NoBuilder { host: host.name.clone() })?;
+            if builder == host.name || request.kind == Kind::Build {
+                return Ok(place(strategy, builder, None));
+            }
+            let tier = fleet.publish_tier().ok_or_else(|| SetupError::NoTier {
+                host: host.name.clone(),
+                builder: builder.to_owned(),
+            })?;
+            if tier.public_key.is_none() {
+                return Err(SetupError::NoKey { tier: tier.name.clone() });
+            }
+            Ok(place(strategy, builder, Some(tier.name.clone())))
+        }
+    }
+}

@@ -18,4 +18,5 @@
 pub mod config;
 pub mod fleet;
 pub mod nix;
+pub mod probe;
 pub mod remote;

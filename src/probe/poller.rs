@@ -5,7 +5,8 @@
 //! another host's, so a dead host delays nobody.
 
 use crate::fleet::{
-    CoverageFacts, Event, Fleet, Host, HostFacts, HostState, StorePath, Tier, TierFacts, TierState,
+    CoverageFacts, Event, Fleet, Host, HostFacts, HostState, SignatureState, StorePath, Tier,
+    TierFacts, TierState,
 };
 use crate::probe::candidates::{Known, candidates};
 use crate::probe::clock::chance;
@@ -16,7 +17,7 @@ use crate::probe::web::{Web, WebError};
 use crate::probe::{host, tier};
 use crate::remote::Hands;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -66,6 +67,8 @@ struct Shared {
     coverage: Notify,
     systems: Mutex<BTreeMap<String, System>>,
     answers: Mutex<Answers>,
+    /// Tiers whose signature could not be checked for want of a path.
+    unproven: Mutex<HashSet<String>>,
 }
 
 impl Poller {
@@ -90,6 +93,7 @@ impl Poller {
             coverage: Notify::new(),
             systems: Mutex::default(),
             answers: Mutex::default(),
+            unproven: Mutex::default(),
         });
         for (index, host) in shared.fleet.hosts.iter().enumerate() {
             let delay = STAGGER.saturating_mul(u32::try_from(index).unwrap_or(u32::MAX));
@@ -144,6 +148,15 @@ impl Shared {
     fn ring_tiers(&self) {
         for bell in self.tiers.values() {
             bell.notify_one();
+        }
+    }
+
+    /// Wakes the tasks of tiers that wait for a path to prove their signature with.
+    fn ring_unproven(&self) {
+        for tier in lock(&self.unproven).iter() {
+            if let Some(bell) = self.tiers.get(tier) {
+                bell.notify_one();
+            }
         }
     }
 
@@ -238,7 +251,7 @@ async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()> {
         match closure {
             Ok(closure) => {
                 shared.note_closure(&host, closure);
-                shared.ring_tiers();
+                shared.ring_unproven();
                 shared.coverage.notify_one();
             }
             Err(error) => tracing::debug!(host, %error, "closure"),
@@ -270,6 +283,11 @@ async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
             | TierState::WrongStore
             | TierState::Unknown => 0,
         };
+        if found.state == TierState::Up && found.signature == SignatureState::Unchecked {
+            lock(&shared.unproven).insert(tier.name.clone());
+        } else {
+            lock(&shared.unproven).remove(&tier.name);
+        }
         facts = Some(found.clone());
         shared.send(Event::Tier { tier: tier.name.clone(), facts: Box::new(found) }).await?;
         if tier::probe_of(&tier).is_none() || shared.web.is_err() {

@@ -103,21 +103,27 @@ impl ActivityLog {
     /// Returns how far the process is.
     pub fn progress(&self) -> Progress {
         let (mut done, mut expected) = self.ended_counts;
-        let mut running_bytes = 0;
+        let mut running_bytes = 0_u64;
+        let mut copying = false;
         for running in self.running.values() {
             match running {
                 Running::Count { done: d, expected: e } => {
                     done = done.saturating_add(*d);
                     expected = expected.saturating_add(*e);
                 }
-                Running::Copy { done, .. } => running_bytes = done.saturating_add(running_bytes),
+                Running::Copy { done, .. } => {
+                    running_bytes = running_bytes.saturating_add(*done);
+                    copying = true;
+                }
                 Running::Build { .. } | Running::Other => {}
             }
         }
         let total = self.expected_bytes();
         let known = self.known_bytes();
-        let bytes = (total > 0)
-            .then(|| Bytes { used: known.saturating_add(running_bytes).min(total), total });
+        // Small paths report no bytes, so the end is known by the count alone.
+        let all = expected > 0 && done >= expected && !copying;
+        let used = if all { total } else { known.saturating_add(running_bytes).min(total) };
+        let bytes = (total > 0).then_some(Bytes { used, total });
         Progress { bytes, done, expected: expected.max(done), doing: self.doing() }
     }
 
@@ -329,6 +335,7 @@ mod tests {
 
     const BUILD: &str = include_str!("../../tests/nix-logs/build-2.8.log");
     const FETCH: &str = include_str!("../../tests/nix-logs/fetch-2.8.log");
+    const FETCH_2_26: &str = include_str!("../../tests/nix-logs/fetch-2.26.log");
     const FAIL: &str = include_str!("../../tests/nix-logs/fail-2.8.log");
 
     /// Feeds a whole log and returns its lines.
@@ -360,6 +367,19 @@ mod tests {
         assert_eq!(log.copied().filter(|copied| copied.bytes == Some(3_000_112)).count(), 1);
         assert_eq!(log.progress().bytes.map(|bytes| bytes.total), Some(total));
         assert!(lines.iter().any(|line| line.starts_with("copying path '/nix/store/p21fy4")));
+    }
+
+    #[test]
+    fn bytes_of_two_caches_are_told_apart() {
+        let (log, _) = read(FETCH_2_26);
+        let fetched = log.fetched();
+        let expected = [("http://10.0.0.2:5000", 7, 1_814_728), ("http://10.0.0.9", 2, 699_944)];
+        for (url, paths, bytes) in expected {
+            assert_eq!(fetched[url], Fetched { paths, bytes }, "{url}");
+        }
+        let progress = log.progress();
+        assert_eq!((progress.done, progress.expected), (9, 9));
+        assert_eq!(progress.bytes, Some(Bytes { used: 2_514_672, total: 2_514_672 }));
     }
 
     #[test]

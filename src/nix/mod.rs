@@ -3,7 +3,16 @@
 //! Nothing here does I/O or reads a clock: text and bytes come in as arguments. The formats are
 //! those of Nix 2.8 and later; what a newer Nix adds passes through or is ignored.
 
+pub mod activity_log;
+pub mod argv;
+pub mod base32;
+pub mod cache_info;
+pub mod dry_run;
+pub mod internal_json;
+pub mod narinfo;
+pub mod settings;
 pub mod signature;
+pub mod version;
 
 /// Returns whether a text can stand between quotes as an attribute name in a Nix expression or
 /// installable: nothing in it can end the quotes or start an interpolation.

@@ -1,0 +1,433 @@
+//! Folds the log of one process of Nix: what it built, what it fetched from where, how far it is.
+//!
+//! Numbers of activities are those of one process, so every process needs a log of its own.
+
+use crate::fleet::{Bytes, Fetched, Progress, printable_line};
+use crate::nix::internal_json::{Activity, Field, activity, parse_line, result};
+use crate::nix::settings::bare_url;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// The most chatty level that is shown: info.
+const SHOWN_LEVEL: u64 = 3;
+
+/// Sizes from here on are Nix's own overflow (2^63), seen with caches that do not tell a size.
+const INCREDIBLE: u64 = 1 << 50;
+
+/// A line for people, printable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogItem {
+    /// A build's own output.
+    Output {
+        /// The package, such as `firefox`.
+        package: String,
+        /// The line.
+        line: String,
+    },
+    /// Nix, or another program, says something.
+    Message {
+        /// 0 error, 1 warning, 2 notice, 3 info.
+        level: u64,
+        /// The line.
+        line: String,
+    },
+}
+
+impl LogItem {
+    /// Returns the line as a log shows it: `firefox> …` for a build's output.
+    pub fn line(&self) -> String {
+        match self {
+            Self::Output { package, line } => format!("{package}> {line}"),
+            Self::Message { line, .. } => line.clone(),
+        }
+    }
+}
+
+/// A path that was copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// The path, as Nix wrote it.
+    pub path: String,
+    /// Where it came from: a URL without settings and trailing slash.
+    pub from: String,
+    /// Its NAR size in bytes; none when Nix did not say (it does not for small paths).
+    pub bytes: Option<u64>,
+}
+
+/// Something that runs.
+enum Running {
+    Build { drv: String, package: String, phase: Option<String> },
+    Copy { copied: Copied, done: u64 },
+    Count { done: u64, expected: u64 },
+    Other,
+}
+
+/// The state after the lines read so far.
+#[derive(Default)]
+pub struct ActivityLog {
+    running: HashMap<u64, Running>,
+    /// Builds and copies that run, in the order they began.
+    order: Vec<u64>,
+    /// Expected bytes to copy, by the activity that said so.
+    expected_bytes: HashMap<u64, u64>,
+    built: BTreeSet<String>,
+    failed: BTreeSet<String>,
+    copied: BTreeMap<String, Copied>,
+    ended_counts: (u64, u64),
+    last_error: Option<String>,
+}
+
+impl ActivityLog {
+    /// Makes a log of nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes one line and returns what of it people read.
+    pub fn feed(&mut self, line: &str) -> Vec<LogItem> {
+        match parse_line(line) {
+            Activity::Start { id, level, kind, text, fields, .. } => {
+                self.start(id, kind, &fields);
+                if level <= SHOWN_LEVEL { self.message(level, &text) } else { Vec::new() }
+            }
+            Activity::Stop { id } => {
+                self.stop(id);
+                Vec::new()
+            }
+            Activity::Result { id, kind, fields } => self.result(id, kind, &fields),
+            Activity::Message { level, text } if level <= SHOWN_LEVEL => self.message(level, &text),
+            Activity::Message { .. } => Vec::new(),
+            Activity::Plain(text) => self.message(2, &text),
+        }
+    }
+
+    /// Returns how far the process is.
+    pub fn progress(&self) -> Progress {
+        let (mut done, mut expected) = self.ended_counts;
+        let mut running_bytes = 0;
+        for running in self.running.values() {
+            match running {
+                Running::Count { done: d, expected: e } => {
+                    done = done.saturating_add(*d);
+                    expected = expected.saturating_add(*e);
+                }
+                Running::Copy { done, .. } => running_bytes = done.saturating_add(running_bytes),
+                Running::Build { .. } | Running::Other => {}
+            }
+        }
+        let total = self.expected_bytes();
+        let known = self.known_bytes();
+        let bytes = (total > 0)
+            .then(|| Bytes { used: known.saturating_add(running_bytes).min(total), total });
+        Progress { bytes, done, expected: expected.max(done), doing: self.doing() }
+    }
+
+    /// Returns the number of derivations that were built to their end.
+    pub fn built(&self) -> u64 {
+        self.built.difference(&self.failed).count() as u64
+    }
+
+    /// Returns the derivations that were built to their end.
+    pub fn built_derivations(&self) -> impl Iterator<Item = &str> {
+        self.built.difference(&self.failed).map(String::as_str)
+    }
+
+    /// Returns the paths that were copied, with the source of each.
+    pub fn copied(&self) -> impl Iterator<Item = &Copied> {
+        self.copied.values()
+    }
+
+    /// Returns paths and bytes by where they came from.
+    ///
+    /// Bytes that Nix expected but did not report path by path (it skips small paths) are shared
+    /// out evenly over the paths without a figure.
+    pub fn fetched(&self) -> BTreeMap<String, Fetched> {
+        let known = self.known_bytes();
+        let silent = self.copied.values().filter(|copied| copied.bytes.is_none()).count() as u64;
+        let mut rest = self.expected_bytes().saturating_sub(known);
+        let mut left = silent;
+        let mut fetched: BTreeMap<String, Fetched> = BTreeMap::new();
+        for copied in self.copied.values() {
+            let entry = fetched.entry(copied.from.clone()).or_default();
+            entry.paths += 1;
+            let bytes = copied.bytes.unwrap_or_else(|| {
+                let share = rest / left.max(1);
+                rest -= share;
+                left -= 1;
+                share
+            });
+            entry.bytes = entry.bytes.saturating_add(bytes);
+        }
+        fetched
+    }
+
+    /// Returns the last error that Nix reported, as one printable line.
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
+    }
+
+    /// Returns the bytes that Nix expects to copy.
+    fn expected_bytes(&self) -> u64 {
+        let credible = self.expected_bytes.values().filter(|bytes| **bytes < INCREDIBLE);
+        credible.fold(0, |sum, bytes| sum.saturating_add(*bytes))
+    }
+
+    /// Returns the bytes of paths that were copied, as far as Nix said.
+    fn known_bytes(&self) -> u64 {
+        let sizes = self.copied.values().filter_map(|copied| copied.bytes);
+        sizes.fold(0, u64::saturating_add)
+    }
+
+    /// Returns what began last and still runs, a build before a copy.
+    fn doing(&self) -> Option<String> {
+        let words = |running: &Running| match running {
+            Running::Build { package, phase: Some(phase), .. } => {
+                Some((0, format!("{package} ({phase})")))
+            }
+            Running::Build { package, phase: None, .. } => Some((0, package.clone())),
+            Running::Copy { copied, .. } => {
+                Some((1, format!("{} from {}", name_of(&copied.path), copied.from)))
+            }
+            Running::Count { .. } | Running::Other => None,
+        };
+        self.order
+            .iter()
+            .rev()
+            .filter_map(|id| self.running.get(id).and_then(words))
+            .min_by_key(|(rank, _)| *rank)
+            .map(|(_, words)| printable_line(&words))
+    }
+
+    /// Keeps that something began.
+    fn start(&mut self, id: u64, kind: u64, fields: &[Field]) {
+        let text = |index: usize| fields.get(index).and_then(Field::text).unwrap_or_default();
+        let running = match kind {
+            activity::BUILD if !text(0).is_empty() => {
+                let package = package_of(text(0));
+                Running::Build { drv: text(0).to_owned(), package, phase: None }
+            }
+            activity::COPY_PATH if !text(0).is_empty() => {
+                let from = printable_line(bare_url(text(1)));
+                let copied = Copied { path: text(0).to_owned(), from, bytes: None };
+                Running::Copy { copied, done: 0 }
+            }
+            activity::BUILDS | activity::COPY_PATHS => Running::Count { done: 0, expected: 0 },
+            _ => Running::Other,
+        };
+        if matches!(running, Running::Build { .. } | Running::Copy { .. }) {
+            self.order.push(id);
+        }
+        self.running.insert(id, running);
+    }
+
+    /// Keeps that something ended.
+    fn stop(&mut self, id: u64) {
+        match self.running.remove(&id) {
+            Some(Running::Build { drv, .. }) => {
+                self.built.insert(drv);
+            }
+            Some(Running::Copy { copied, .. }) => {
+                self.copied.insert(copied.path.clone(), copied);
+            }
+            Some(Running::Count { done, expected }) => {
+                self.ended_counts.0 = self.ended_counts.0.saturating_add(done);
+                self.ended_counts.1 = self.ended_counts.1.saturating_add(expected);
+            }
+            Some(Running::Other) | None => return,
+        }
+        self.order.retain(|running| *running != id);
+    }
+
+    /// Takes news of something that runs.
+    fn result(&mut self, id: u64, kind: u64, fields: &[Field]) -> Vec<LogItem> {
+        let text = |index: usize| fields.get(index).and_then(Field::text);
+        let number = |index: usize| fields.get(index).and_then(Field::number);
+        match kind {
+            result::BUILD_LOG_LINE | result::POST_BUILD_LOG_LINE => {
+                let package = match self.running.get(&id) {
+                    Some(Running::Build { package, .. }) => package.clone(),
+                    Some(_) | None => "build".to_owned(),
+                };
+                let line = printable_line(text(0).unwrap_or_default());
+                vec![LogItem::Output { package, line }]
+            }
+            result::SET_PHASE => {
+                if let Some(Running::Build { phase, .. }) = self.running.get_mut(&id) {
+                    *phase = text(0).map(printable_line);
+                }
+                Vec::new()
+            }
+            result::PROGRESS => {
+                let (now, of) = (number(0).unwrap_or(0), number(1).unwrap_or(0));
+                match self.running.get_mut(&id) {
+                    Some(Running::Copy { copied, done }) => {
+                        *done = now;
+                        if of > 0 && of < INCREDIBLE {
+                            copied.bytes = Some(of);
+                        }
+                    }
+                    Some(Running::Count { done, expected }) => (*done, *expected) = (now, of),
+                    Some(Running::Build { .. } | Running::Other) | None => {}
+                }
+                Vec::new()
+            }
+            result::SET_EXPECTED => {
+                if number(0) == Some(activity::COPY_PATH) {
+                    self.expected_bytes.insert(id, number(1).unwrap_or(0));
+                }
+                Vec::new()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Takes a message of one or several lines.
+    fn message(&mut self, level: u64, text: &str) -> Vec<LogItem> {
+        let lines: Vec<String> =
+            text.lines().map(printable_line).filter(|line| !line.trim().is_empty()).collect();
+        if level == 0 && lines.iter().any(|line| line.starts_with("error:")) {
+            self.last_error = lines.first().cloned();
+            for line in &lines {
+                self.note_failed(line);
+            }
+        }
+        lines.into_iter().map(|line| LogItem::Message { level, line }).collect()
+    }
+
+    /// Keeps the derivation that an error names: its build ended, but not well.
+    fn note_failed(&mut self, line: &str) {
+        if !(line.contains("builder for") || line.contains("Cannot build")) {
+            return;
+        }
+        let quoted = line
+            .split('\'')
+            .find(|word| word.strip_suffix(".drv").is_some_and(|path| path.starts_with('/')));
+        self.failed.extend(quoted.map(str::to_owned));
+    }
+}
+
+/// Returns the name of a store path or derivation: what follows the hash.
+fn name_of(path: &str) -> &str {
+    let base = path.rsplit('/').next().unwrap_or(path);
+    base.split_once('-').map_or(base, |(_, name)| name)
+}
+
+/// Returns the package of a derivation, such as `firefox` of `…-firefox-145.0.drv`: as Nix does,
+/// what stands before the first dash that no letter follows.
+fn package_of(drv: &str) -> String {
+    let name = name_of(drv);
+    let name = name.strip_suffix(".drv").unwrap_or(name);
+    let bytes = name.as_bytes();
+    let end = (1..bytes.len().saturating_sub(1))
+        .find(|&index| bytes[index] == b'-' && !bytes[index + 1].is_ascii_alphabetic());
+    printable_line(&name[..end.unwrap_or(name.len())])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const BUILD: &str = include_str!("../../tests/nix-logs/build-2.8.log");
+    const FETCH: &str = include_str!("../../tests/nix-logs/fetch-2.8.log");
+    const FAIL: &str = include_str!("../../tests/nix-logs/fail-2.8.log");
+
+    /// Feeds a whole log and returns its lines.
+    fn read(text: &str) -> (ActivityLog, Vec<String>) {
+        let mut log = ActivityLog::new();
+        let lines = text.lines().flat_map(|line| log.feed(line)).map(|item| item.line()).collect();
+        (log, lines)
+    }
+
+    #[test]
+    fn a_real_build_says_what_was_built() {
+        let (log, lines) = read(BUILD);
+        assert_eq!(log.built(), 3);
+        assert!(log.fetched().is_empty());
+        let progress = log.progress();
+        assert_eq!((progress.done, progress.expected, progress.bytes), (3, 3, None));
+        assert!(lines.contains(&"a> line one of a-1.0".to_owned()), "{lines:#?}");
+        assert!(lines.iter().any(|line| line.starts_with("building '/nix/store/")), "{lines:#?}");
+    }
+
+    #[test]
+    fn a_real_fetch_says_what_came_from_where() {
+        let (log, lines) = read(FETCH);
+        assert_eq!(log.built(), 0);
+        let fetched = log.fetched();
+        let total = 3_000_112 + 120 + 168 + 216;
+        assert_eq!(fetched["http://127.0.0.1:8977"], Fetched { paths: 4, bytes: total });
+        assert_eq!(fetched.len(), 1);
+        assert_eq!(log.copied().filter(|copied| copied.bytes == Some(3_000_112)).count(), 1);
+        assert_eq!(log.progress().bytes.map(|bytes| bytes.total), Some(total));
+        assert!(lines.iter().any(|line| line.starts_with("copying path '/nix/store/p21fy4")));
+    }
+
+    #[test]
+    fn a_real_failure_is_not_counted_as_built() {
+        let (log, lines) = read(FAIL);
+        assert_eq!(log.built(), 0);
+        assert!(log.last_error().unwrap().ends_with("failed with exit code 3"));
+        assert!(lines.contains(&"broken> compiling".to_owned()), "{lines:#?}");
+        assert!(lines.iter().all(|line| !line.contains('\u{1b}')));
+    }
+
+    #[test]
+    fn a_derivation_built_in_two_steps_counts_once() {
+        let start = |id: u64| {
+            format!(
+                r#"@nix {{"action":"start","id":{id},"type":105,"level":3,"fields":["/nix/store/x-a-1.drv","ssh-ng://p620",1,1]}}"#
+            )
+        };
+        let stop = |id: u64| format!(r#"@nix {{"action":"stop","id":{id}}}"#);
+        let (log, _) = read(&[start(1), start(2), stop(2), stop(1)].join("\n"));
+        assert_eq!(log.built(), 1);
+    }
+
+    #[test]
+    fn the_phase_of_the_running_build_is_what_it_does() {
+        let text = r#"@nix {"action":"start","id":1,"type":105,"level":3,"fields":["/nix/store/x-firefox-145.0.drv"]}
+@nix {"action":"result","id":1,"type":104,"fields":["buildPhase"]}
+@nix {"action":"start","id":2,"type":100,"level":3,"fields":["/nix/store/x-curl-8","https://cache.nixos.org/","local"]}"#;
+        let (mut log, _) = read(text);
+        assert_eq!(log.progress().doing.as_deref(), Some("firefox (buildPhase)"));
+        log.feed(r#"@nix {"action":"stop","id":1}"#);
+        assert_eq!(log.progress().doing.as_deref(), Some("curl-8 from https://cache.nixos.org"));
+    }
+
+    #[test]
+    fn packages_are_named_as_nix_names_them() {
+        for (drv, package) in [
+            ("/nix/store/x-firefox-145.0.drv", "firefox"),
+            ("/nix/store/x-nixos-system-p620-26.05.drv", "nixos-system-p620"),
+            ("/nix/store/x-etc.drv", "etc"),
+            ("/nix/store/x-unit-sshd.service.drv", "unit-sshd.service"),
+            ("", ""),
+        ] {
+            assert_eq!(package_of(drv), package);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_order_of_lines_breaks_it(
+            lines in prop::collection::vec(
+                (0_u64..4, prop::sample::select(vec![100_u64, 101, 103, 104, 105, 106, 107, 108, 999]),
+                    0_usize..3, any::<u64>(), any::<u64>(), ".{0,12}"),
+                0..60,
+            )
+        ) {
+            let mut log = ActivityLog::new();
+            for (id, kind, action, a, b, text) in lines {
+                let line = match action {
+                    0 => serde_json::json!({"action": "start", "id": id, "type": kind, "level": 3, "text": text, "fields": [text, text]}),
+                    1 => serde_json::json!({"action": "result", "id": id, "type": kind, "fields": [a, b]}),
+                    _ => serde_json::json!({"action": "stop", "id": id}),
+                };
+                for item in log.feed(&format!("@nix {line}")) {
+                    prop_assert!(!item.line().chars().any(char::is_control));
+                }
+                let _ = (log.progress(), log.built(), log.fetched());
+            }
+        }
+    }
+}

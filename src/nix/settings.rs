@@ -1,0 +1,107 @@
+//! Nix's settings, as `nix config show` (before 2.18: `nix show-config`) prints them.
+
+use std::collections::BTreeMap;
+
+/// The settings that hold on a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    all: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Parses lines of `name = value`; other lines are ignored.
+    pub fn parse(text: &str) -> Self {
+        let all = text
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+            .filter(|(name, _)| !name.is_empty() && !name.contains(char::is_whitespace))
+            .collect();
+        Self { all }
+    }
+
+    /// Returns whether nothing was read: the text was no settings.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Returns a setting as it was printed.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.all.get(name).map(String::as_str)
+    }
+
+    /// Returns the words of a setting; none when it is not there.
+    pub fn words(&self, name: &str) -> Vec<&str> {
+        self.get(name).map(|value| value.split_ascii_whitespace().collect()).unwrap_or_default()
+    }
+
+    /// Returns a setting that is `true` or `false`.
+    pub fn flag(&self, name: &str) -> Option<bool> {
+        match self.get(name)? {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Returns the caches that are asked, as written, in the order they are listed.
+    pub fn substituters(&self) -> Vec<&str> {
+        self.words("substituters")
+    }
+
+    /// Returns the keys that are trusted: `name:base64`.
+    pub fn trusted_public_keys(&self) -> Vec<&str> {
+        self.words("trusted-public-keys")
+    }
+
+    /// Returns whether one of the caches that are asked is this one, whatever settings
+    /// (`?priority=`) or slash follow its address.
+    pub fn asks(&self, url: &str) -> bool {
+        self.substituters().iter().any(|listed| bare_url(listed) == bare_url(url))
+    }
+
+    /// Returns whether a key is trusted, written as in [`crate::fleet::PublicKey::text`].
+    pub fn trusts(&self, key: &str) -> bool {
+        self.trusted_public_keys().contains(&key)
+    }
+}
+
+/// Returns the address of a cache without settings and without a trailing slash.
+pub fn bare_url(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A part of what Nix 2.8.0 prints, with two values changed.
+    const PRINTED: &str = "\
+require-sigs = true
+substitute = true
+substituters = http://p620.lan:5000?priority=10 https://cache.nixos.org/
+trusted-public-keys = p620-1:MOYk7cam7pmSQgkAgHCqQVzYsjyi9d862m06xgAkwBk= \
+cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=
+trusted-substituters = \ntrusted-users = root
+";
+
+    #[test]
+    fn lists_are_words_and_an_empty_one_is_empty() {
+        let settings = Settings::parse(PRINTED);
+        assert_eq!(settings.substituters().len(), 2);
+        assert_eq!(settings.words("trusted-substituters"), [""; 0]);
+        assert_eq!(settings.flag("require-sigs"), Some(true));
+        assert_eq!(settings.get("no-such"), None);
+        assert!(Settings::parse("error: no nix here").is_empty());
+    }
+
+    #[test]
+    fn a_tier_is_asked_whatever_follows_its_address() {
+        let settings = Settings::parse(PRINTED);
+        assert!(settings.asks("http://p620.lan:5000"));
+        assert!(settings.asks("https://cache.nixos.org"));
+        assert!(!settings.asks("https://cache.nixos.org.evil"));
+        assert!(settings.trusts("p620-1:MOYk7cam7pmSQgkAgHCqQVzYsjyi9d862m06xgAkwBk="));
+        assert!(!settings.trusts("p620-1:MOYk7cam7pmSQgkAgHCqQVzYsjyi9d862m06xgAkwBl="));
+    }
+}

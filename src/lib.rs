@@ -16,6 +16,8 @@
 //! | [`cli`] | the other face: one file per subcommand, and the joints between the rooms |
 
 pub mod config;
+pub mod deploy;
 pub mod fleet;
 pub mod nix;
+pub mod record;
 pub mod remote;

@@ -4,8 +4,9 @@
 //! alone and leaves its decision in a file; these phases only read it. A host that was restarted
 //! has no supervisor any more: then its boot id and running system are the truth.
 
-use super::{Plain, Step, check};
-use crate::deploy::job::{Job, JobState};
+use super::check;
+use super::step::{Plain, Step};
+use crate::deploy::engine::job::{Job, JobState};
 use crate::deploy::{Activation, Ending, Failure, Report};
 use crate::fleet::{Action, Outcome, StorePath, printable_line};
 use crate::remote::{Script, Way};
@@ -195,7 +196,7 @@ async fn after_restart(step: &Step) -> Result<Ending, Failure> {
                 return Err(Failure::failed(format!("{name}: {}", output.complaint())));
             }
             Err(error) if began.elapsed() > AWAY => {
-                return Err(crate::deploy::job::lost(&error));
+                return Err(crate::deploy::engine::job::lost(&error));
             }
             Ok(_) | Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
         }

@@ -1,6 +1,6 @@
 //! Check: units and configured commands of a freshly activated host.
 
-use super::Step;
+use super::step::Step;
 use crate::deploy::{Failure, Report};
 use crate::fleet::printable_line;
 use crate::remote::Script;

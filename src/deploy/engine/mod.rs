@@ -1,10 +1,21 @@
 //! The engine: carries out the machine's commands and tells it how they ended.
 //!
 //! Every phase of every host is a task of its own; the engine's loop only passes messages, so a
-//! host that hangs delays no other.
+//! host that hangs delays no other. One file per phase that does something: the script it runs,
+//! and what its answer means.
 
+mod activate;
+mod build;
+mod check;
+mod evaluate;
+mod fetch;
+mod job;
+mod preflight;
+mod step;
+mod verify;
+
+use crate::deploy::engine::step::{Shared, Step, Teller};
 use crate::deploy::machine::{Command, Input, Machine};
-use crate::deploy::steps::{Shared, Step, Teller};
 use crate::deploy::{Failure, Setup};
 use crate::fleet::{Fleet, Outcome, RunEvent, RunId, RunWhat};
 use crate::remote::{Hands, Program};
@@ -67,14 +78,14 @@ impl Deploy {
                 match command {
                     Command::Tell(what) => teller.tell(what).await,
                     Command::Run { host, phase, known } => {
-                        let stop = CancellationToken::new();
-                        stops.insert(host.name.clone(), stop.clone());
+                        let token = CancellationToken::new();
+                        stops.insert(host.name.clone(), token.clone());
                         let step = Step { shared: Arc::clone(&shared), host, phase, known: *known };
-                        tokio::spawn(carry_out(step, stop, done.clone()));
+                        tokio::spawn(carry_out(step, token, done.clone()));
                     }
                     Command::Stop { host, .. } => {
-                        if let Some(stop) = stops.get(&host) {
-                            stop.cancel();
+                        if let Some(token) = stops.get(&host) {
+                            token.cancel();
                         }
                     }
                     Command::Finish => {}
@@ -97,11 +108,11 @@ impl Deploy {
 }
 
 /// Carries out one phase of one host, unless it is stopped.
-async fn carry_out(step: Step, stop: CancellationToken, done: mpsc::Sender<Input>) {
+async fn carry_out(step: Step, token: CancellationToken, done: mpsc::Sender<Input>) {
     let (host, phase) = (step.host.name.clone(), step.phase);
     let result = tokio::select! {
         result = step.carry_out() => result,
-        () = stop.cancelled() => {
+        () = token.cancelled() => {
             step.stop().await;
             Err(Failure::failed("stopped by the operator"))
         }

@@ -1,10 +1,11 @@
 //! Compare and build: what realising the system takes, and doing it, on the host that builds.
 
-use super::{Ear, Step};
-use crate::deploy::job::Job;
+use super::step::{Ear, Step};
+use crate::deploy::engine::job::Job;
 use crate::deploy::{Failure, Report};
 use crate::fleet::Progress;
-use crate::nix::{ActivityLog, DryRun};
+use crate::nix::activity_log::ActivityLog;
+use crate::nix::dry_run;
 use crate::remote::Script;
 use std::time::{Duration, Instant};
 
@@ -26,7 +27,7 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
     }
     let script = Script::new(COMPARE).arg(step.drv()?).limit(Duration::from_secs(120));
     let output = step.run(&step.host.build_on, &script).await?;
-    let found = output.is_ok().then(|| DryRun::parse(&output.stderr));
+    let found = output.is_ok().then(|| dry_run::parse(&output.stderr));
     Ok(Report::Compared {
         to_build: found.as_ref().map(|found| found.to_build),
         to_download: found.as_ref().map(|found| found.to_fetch),
@@ -52,7 +53,7 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
             "{} could not be built on {}: {}",
             step.host.name,
             step.host.build_on,
-            log.last_error().unwrap_or_else(|| format!("nix-store exited with {code}"))
+            log.last_error().map_or_else(|| format!("nix-store exited with {code}"), str::to_owned)
         ))),
         None => Err(Failure::failed(format!(
             "the build of {} on {} was ended from outside; was the builder restarted?",
@@ -95,8 +96,8 @@ impl<'a> NixEar<'a> {
 
 impl Ear for NixEar<'_> {
     async fn hear(&mut self, line: &str) {
-        for line in self.log.feed(line) {
-            self.step.log(&line).await;
+        for item in self.log.feed(line) {
+            self.step.log(&item.line()).await;
         }
         self.tell_progress().await;
     }

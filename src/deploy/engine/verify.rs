@@ -3,10 +3,12 @@
 //! Asked from the target, since it may not see what this machine sees; the signature is checked
 //! here, against the key that `hosts.toml` names.
 
-use super::Step;
+use super::step::Step;
 use crate::deploy::{Failure, Report};
 use crate::fleet::{PublicKey, SignatureState, StorePath, Tier};
-use crate::nix::{Narinfo, Settings, parse_public_key, verdict};
+use crate::nix::narinfo::NarInfo;
+use crate::nix::settings::Settings;
+use crate::nix::signature::parse_public_key;
 use crate::remote::Script;
 
 const VERIFY: &str = include_str!("../scripts/verify.sh");
@@ -67,12 +69,12 @@ fn served(
             return Err(format!("tier {name} ({url}) answered {other} to {host} for the narinfo"));
         }
     }
-    let narinfo = Narinfo::parse(text)
+    let narinfo = NarInfo::parse(text)
         .map_err(|error| format!("tier {name} ({url}) served a broken narinfo: {error}"))?;
     if narinfo.store_path != *toplevel {
         return Err(format!("tier {name} ({url}) served {} instead", narinfo.store_path));
     }
-    match verdict(&narinfo, key) {
+    match narinfo.verdict(key) {
         SignatureState::Valid => Ok(()),
         SignatureState::Invalid => Err(format!(
             "tier {name} signs as {} with another key than hosts.toml names: its signature does not verify, so {host} would refuse it; compare public_key with the server's key",
@@ -86,13 +88,9 @@ fn served(
 }
 
 /// Checks that the target asks the tier and trusts its key.
-fn accepted(
-    host: &str,
-    tier: &Tier,
-    key: &PublicKey,
-    settings: &Settings,
-) -> Result<(), String> {
-    let trusted = settings.trusted_public_keys.iter().filter_map(|text| parse_public_key(text).ok());
+fn accepted(host: &str, tier: &Tier, key: &PublicKey, settings: &Settings) -> Result<(), String> {
+    let trusted =
+        settings.trusted_public_keys().into_iter().filter_map(|text| parse_public_key(text).ok());
     let same_name: Vec<PublicKey> = trusted.filter(|have| have.name == key.name).collect();
     if same_name.is_empty() {
         return Err(format!(
@@ -106,8 +104,7 @@ fn accepted(
             key.name, key.text
         ));
     }
-    let plain = |url: &str| url.split('?').next().unwrap_or_default().trim_end_matches('/').to_owned();
-    if !settings.substituters.iter().any(|url| plain(url) == tier.url) {
+    if !settings.asks(&tier.url) {
         return Err(format!(
             "{host} does not ask {}; add \"{}\" to nix.settings.substituters of {host}",
             tier.name, tier.url

@@ -1,18 +1,10 @@
-//! One file per phase that does something: the script it runs, and what its answer means.
+//! One phase of one host, and what all phases of a run share.
 
-mod activate;
-mod build;
-mod check;
-mod evaluate;
-mod fetch;
-mod preflight;
-mod verify;
-
-use crate::deploy::job::{Job, lost};
+use super::{activate, build, check, evaluate, fetch, preflight, verify};
+use crate::deploy::engine::job::{Job, lost};
 use crate::deploy::{Failure, HostSetup, Known, Report};
 use crate::fleet::{
-    Action, Fleet, Host, Phase, Progress, RunEvent, RunId, RunWhat, StorePath, Tier,
-    printable_line,
+    Action, Fleet, Host, Phase, Progress, RunEvent, RunId, RunWhat, StorePath, Tier, printable_line,
 };
 use crate::remote::{Hands, Output, Script};
 use jiff::Timestamp;
@@ -48,16 +40,18 @@ impl Teller {
 
 /// What all steps of a run share.
 pub(super) struct Shared {
-    fleet: Arc<Fleet>,
-    hands: Arc<dyn Hands>,
-    run: RunId,
-    action: Action,
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) hands: Arc<dyn Hands>,
+    pub(super) run: RunId,
+    pub(super) action: Action,
     pub(super) teller: Teller,
-    evaluations: Semaphore,
+    pub(super) evaluations: Semaphore,
     /// The flake's source on hosts that evaluate: the folder, by host.
-    sources: Mutex<HashMap<String, Arc<OnceCell<String>>>>,
+    pub(super) sources: Mutex<HashMap<String, Arc<OnceCell<String>>>>,
+    /// What tells this run's jobs from those of another operator's run of the same number.
+    tag: String,
     /// The supervisors, by host: their logs are followed through several phases.
-    supervisors: Mutex<HashMap<String, Job>>,
+    pub(super) supervisors: Mutex<HashMap<String, Job>>,
 }
 
 impl Shared {
@@ -71,6 +65,7 @@ impl Shared {
         Self {
             fleet,
             hands,
+            tag: tag(&run),
             run,
             action,
             teller,
@@ -168,53 +163,59 @@ impl Step {
     }
 
     /// Logs a line of this phase; what came from a host is made printable.
-    async fn log(&self, line: &str) {
+    pub(super) async fn log(&self, line: &str) {
         let line = printable_line(line);
         let host = self.host.name.clone();
         self.shared.teller.tell(RunWhat::Log { host, phase: self.phase, line }).await;
     }
 
     /// Tells how far the phase is.
-    async fn progress(&self, progress: Progress) {
+    pub(super) async fn progress(&self, progress: Progress) {
         let host = self.host.name.clone();
         self.shared.teller.tell(RunWhat::Progress { host, phase: self.phase, progress }).await;
     }
 
     /// Runs a script on a host of the fleet.
-    async fn run(&self, host: &str, script: &Script) -> Result<Output, Failure> {
+    pub(super) async fn run(&self, host: &str, script: &Script) -> Result<Output, Failure> {
         self.shared.hands.run(host, script).await.map_err(|error| lost(&error))
     }
 
     /// Returns the host's configuration.
-    fn config(&self) -> Result<&Host, Failure> {
+    pub(super) fn config(&self) -> Result<&Host, Failure> {
         let name = &self.host.name;
         let missing = || Failure::failed(format!("{name}: no such host in the fleet"));
         self.shared.fleet.host(name).ok_or_else(missing)
     }
 
     /// Returns the tier that the host pulls from.
-    fn tier(&self) -> Result<&Tier, Failure> {
+    pub(super) fn tier(&self) -> Result<&Tier, Failure> {
         let tier = self.host.tier.as_deref().and_then(|name| self.shared.fleet.tier(name));
         tier.ok_or_else(|| Failure::failed(format!("{}: no tier to pull from", self.host.name)))
     }
 
     /// Returns the system to come.
-    fn toplevel(&self) -> Result<&StorePath, Failure> {
+    pub(super) fn toplevel(&self) -> Result<&StorePath, Failure> {
         let missing = || Failure::failed(format!("{}: nothing was evaluated", self.host.name));
         self.known.toplevel.as_ref().ok_or_else(missing)
     }
 
     /// Returns the derivation of the system to come.
-    fn drv(&self) -> Result<&str, Failure> {
+    pub(super) fn drv(&self) -> Result<&str, Failure> {
         let missing = || Failure::failed(format!("{}: nothing was evaluated", self.host.name));
         self.known.drv.as_deref().ok_or_else(missing)
     }
 
     /// Names a job of this phase.
-    fn job(&self, host: &str, name: &str) -> Job {
+    pub(super) fn job(&self, host: &str, name: &str) -> Job {
         let hands = Arc::clone(&self.shared.hands);
-        Job::new(hands, host, &self.shared.run, &format!("{name}-{}", self.host.name))
+        Job::new(hands, host, &format!("{}-{name}-{}", self.shared.tag, self.host.name))
     }
+}
+
+/// Returns the run's number with something that no other machine's run has.
+fn tag(run: &RunId) -> String {
+    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), &run.0);
+    format!("{run}-{:08x}", random >> 32)
 }
 
 /// Hears the lines of a job, in order.
@@ -224,7 +225,7 @@ pub(super) trait Ear: Send {
 }
 
 /// Logs every line as it is.
-struct Plain<'a>(&'a Step);
+pub(super) struct Plain<'a>(pub(super) &'a Step);
 
 impl Ear for Plain<'_> {
     async fn hear(&mut self, line: &str) {

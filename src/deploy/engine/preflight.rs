@@ -1,6 +1,6 @@
 //! Preflight: is the target there, may we become root, is nobody else at it, is there room.
 
-use super::Step;
+use super::step::Step;
 use crate::deploy::{Failure, Preflight, Report};
 use crate::fleet::{StorePath, bytes, printable_line};
 use crate::remote::{Output, Script};
@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn a_healthy_host_passes() {
-        let text = format!("running\t{SYSTEM}\nboot_id\tabc\nnix_free\t90000000000\nfailed\ta.service\n");
+        let text =
+            format!("running\t{SYSTEM}\nboot_id\tabc\nnix_free\t90000000000\nfailed\ta.service\n");
         let found = read("samsung", &text).unwrap();
         assert_eq!(found.running.unwrap().as_str(), SYSTEM);
         assert!(found.failed_units.contains("a.service"));

@@ -3,10 +3,11 @@
 //! Here, when this machine has a recent Nix, and the derivations are then copied to the host that
 //! builds; or there, from a copy of the flake's source. Always as the login user.
 
-use super::Step;
+use super::step::Step;
 use crate::deploy::{Failure, Report};
-use crate::fleet::{Address, Evaluate, StorePath};
-use crate::nix::{Version, argv};
+use crate::fleet::{Evaluate, StorePath};
+use crate::nix::argv;
+use crate::nix::version::Version;
 use crate::remote::{Hands, Output, Program, Script};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ const DISCARD: &str = include_str!("../scripts/discard.sh");
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// The oldest Nix that today's nixpkgs can be evaluated with.
-const OLDEST: (u32, u32) = (2, 18);
+const OLDEST: Version = Version::new(2, 18, 0);
 
 /// What `nix eval` prints.
 #[derive(Deserialize)]
@@ -33,8 +34,8 @@ struct Evaluated {
 pub(super) async fn evaluate(step: &Step) -> Result<Report, Failure> {
     let flake = step.shared.fleet.flake.as_deref().unwrap_or_default();
     let attribute = step.config()?.attribute.clone();
-    let installable = |flake: &str| {
-        argv::toplevel_installable(flake, &attribute)
+    let command = |flake: &str| {
+        argv::eval_toplevel(flake, &attribute)
             .map_err(|error| Failure::failed(format!("{}: {error}", step.host.name)))
     };
     let folder = folder_of(flake);
@@ -43,9 +44,10 @@ pub(super) async fn evaluate(step: &Step) -> Result<Report, Failure> {
     let output = if here {
         step.log("evaluating here").await;
         let reference = folder.as_ref().map_or(flake.to_owned(), |dir| dir.display().to_string());
-        let args = argv::eval_toplevel(&installable(&reference)?);
+        let args = command(&reference)?;
         let program = Program::new(&args[0], &args[1..]).limit(LIMIT);
-        let (_, output) = program.run().await.map_err(|error| Failure::failed(error.to_string()))?;
+        let (_, output) =
+            program.run().await.map_err(|error| Failure::failed(error.to_string()))?;
         output
     } else {
         let there = &step.host.build_on;
@@ -54,17 +56,15 @@ pub(super) async fn evaluate(step: &Step) -> Result<Report, Failure> {
             Some(dir) => format!("path:{}", source_on(step, there, dir).await?),
             None => flake.to_owned(),
         };
-        let script = Script::new(EVALUATE)
-            .arg(installable(&reference)?)
-            .arg(argv::PICK_TOPLEVEL)
-            .limit(LIMIT);
+        let mut script = Script::new(EVALUATE).limit(LIMIT);
+        script.args = command(&reference)?;
         step.run(there, &script).await.map_err(|failure| about_builder(step, failure))?
     };
     let (drv, toplevel) = read(step, &output).await?;
     if here {
         copy_to_builder(step, &drv).await?;
     }
-    Ok(Report::Evaluated { drv, toplevel })
+    Ok(Report::Evaluated { drv: drv.to_string(), toplevel })
 }
 
 /// Says that it is the builder which cannot be reached, not the target.
@@ -92,13 +92,13 @@ async fn runs_here(step: &Step) -> Result<bool, Failure> {
                 return Ok(false);
             };
             let version = Version::parse(&output.stdout);
-            Ok(version.is_some_and(|version| version.is_at_least(OLDEST.0, OLDEST.1)))
+            Ok(version.is_some_and(|version| version >= OLDEST))
         }
     }
 }
 
 /// Reads what Nix printed.
-async fn read(step: &Step, output: &Output) -> Result<(String, StorePath), Failure> {
+async fn read(step: &Step, output: &Output) -> Result<(StorePath, StorePath), Failure> {
     let host = &step.host.name;
     if !output.is_ok() {
         for line in output.stderr.lines() {
@@ -119,8 +119,8 @@ async fn read(step: &Step, output: &Output) -> Result<(String, StorePath), Failu
     let found: Evaluated =
         serde_json::from_str(output.stdout.trim()).map_err(|error| odd(error.to_string()))?;
     let toplevel = StorePath::parse(&found.out).map_err(|error| odd(error.to_string()))?;
-    StorePath::parse(&found.drv).map_err(|error| odd(error.to_string()))?;
-    Ok((found.drv, toplevel))
+    let drv = StorePath::parse(&found.drv).map_err(|error| odd(error.to_string()))?;
+    Ok((drv, toplevel))
 }
 
 /// Returns the folder on a host with the flake's source, sending it there once per run.
@@ -137,8 +137,8 @@ async fn source_on(step: &Step, host: &str, dir: &Path) -> Result<String, Failur
                 step.run(host, &script).await.map_err(|failure| about_builder(step, failure))?;
             let folder = output.stdout.trim().to_owned();
             let tail = folder.rsplit_once("/nixdash/source-").map(|(_, tail)| tail);
-            let fits = tail
-                .is_some_and(|tail| tail.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+            let fits =
+                tail.is_some_and(|tail| tail.bytes().all(|byte| byte.is_ascii_alphanumeric()));
             if output.is_ok() && fits && folder.starts_with('/') {
                 return Ok(folder);
             }
@@ -181,7 +181,7 @@ async fn pack(dir: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// Copies a derivation with everything it needs to the host that builds.
-async fn copy_to_builder(step: &Step, drv: &str) -> Result<(), Failure> {
+async fn copy_to_builder(step: &Step, drv: &StorePath) -> Result<(), Failure> {
     let shared = &step.shared;
     let builder = &step.host.build_on;
     let Some(host) = shared.fleet.host(builder).filter(|host| !host.is_local()) else {
@@ -197,10 +197,10 @@ async fn copy_to_builder(step: &Step, drv: &str) -> Result<(), Failure> {
         .or(host.addresses.first());
     let Some(address) = address else { return Ok(()) };
     step.log(&format!("copying the derivation to {builder}")).await;
-    let args = argv::copy_closure_to(&ssh_target(address), drv);
-    let options = argv::ssh_options(address.port, shared.fleet.ssh_config.as_deref());
-    let program =
-        Program::new(&args[0], &args[1..]).env("NIX_SSHOPTS", options).limit(LIMIT);
+    let args = argv::copy_closure_to(address, drv);
+    let options = argv::ssh_options(address, shared.fleet.ssh_config.as_deref())
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    let program = Program::new(&args[0], &args[1..]).env("NIX_SSHOPTS", options).limit(LIMIT);
     let (_, output) = program.run().await.map_err(|error| Failure::failed(error.to_string()))?;
     if output.is_ok() {
         return Ok(());
@@ -210,11 +210,6 @@ async fn copy_to_builder(step: &Step, drv: &str) -> Result<(), Failure> {
         step.host.name,
         output.complaint()
     )))
-}
-
-/// Returns an address as Nix's copy commands take it: the port goes into their ssh options.
-fn ssh_target(address: &Address) -> String {
-    Address { port: None, ..address.clone() }.to_string()
 }
 
 /// Removes a source folder; what stays behind after a failure is removed by the next run.

@@ -5,16 +5,16 @@
 //! What a job left in its folder is the truth about it, never the unit's state.
 
 use crate::deploy::Failure;
-use crate::deploy::steps::Ear;
-use crate::fleet::{Outcome, RunId, printable_line};
+use crate::deploy::engine::step::Ear;
+use crate::fleet::{Outcome, printable_line};
 use crate::remote::{Hands, RemoteError, Script, Trouble};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
-const START: &str = include_str!("scripts/start.sh");
-const FOLLOW: &str = include_str!("scripts/follow.sh");
-const STOP: &str = include_str!("scripts/stop.sh");
+const START: &str = include_str!("../scripts/start.sh");
+const FOLLOW: &str = include_str!("../scripts/follow.sh");
+const STOP: &str = include_str!("../scripts/stop.sh");
 
 /// Longest time that one follow may take before it is begun anew.
 const FOLLOW_LIMIT: Duration = Duration::from_secs(6 * 3600);
@@ -47,9 +47,9 @@ pub(super) struct Job {
 
 impl Job {
     /// Names a job; starts nothing.
-    pub(super) fn new(hands: Arc<dyn Hands>, host: &str, run: &RunId, name: &str) -> Self {
-        let unit = format!("nixdash-{run}-{name}");
-        let dir = format!("/var/lib/nixdash/jobs/{run}-{name}");
+    pub(super) fn new(hands: Arc<dyn Hands>, host: &str, name: &str) -> Self {
+        let unit = format!("nixdash-{name}");
+        let dir = format!("/var/lib/nixdash/jobs/{name}");
         Self { hands, host: host.to_owned(), dir, unit, offset: 0 }
     }
 
@@ -59,11 +59,7 @@ impl Job {
     }
 
     /// Starts it; the arguments are store paths, numbers and words without `$`.
-    pub(super) async fn start(
-        &self,
-        body: &'static str,
-        args: &[String],
-    ) -> Result<(), Failure> {
+    pub(super) async fn start(&self, body: &'static str, args: &[String]) -> Result<(), Failure> {
         let mut script = Script::new(START).root().arg(&self.dir).arg(&self.unit).stdin(body);
         script.args.extend_from_slice(args);
         let output = self.hands.run(&self.host, &script).await.map_err(|e| lost(&e))?;

@@ -1,10 +1,11 @@
 //! Fetch: the target pulls its system from its own substituters, as a job.
 
-use super::Step;
 use super::build::NixEar;
-use crate::deploy::job::Job;
+use super::step::Step;
+use crate::deploy::engine::job::Job;
 use crate::deploy::{Failure, Report};
 use crate::fleet::{Fetched, Fleet};
+use crate::nix::settings::bare_url;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
         Some(0) => Ok(Report::Fetched(by_tier(&step.shared.fleet, log.fetched()))),
         Some(code) => Err(Failure::failed(format!(
             "{host} could not fetch its system: {}",
-            log.last_error().unwrap_or_else(|| format!("nix-store exited with {code}"))
+            log.last_error().map_or_else(|| format!("nix-store exited with {code}"), str::to_owned)
         ))),
         None => Err(Failure::failed(format!(
             "the fetch on {host} was ended from outside; was the host restarted?"
@@ -52,9 +53,8 @@ pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
 fn by_tier(fleet: &Fleet, fetched: BTreeMap<String, Fetched>) -> BTreeMap<String, Fetched> {
     let mut named: BTreeMap<String, Fetched> = BTreeMap::new();
     for (url, got) in fetched {
-        let plain = url.split('?').next().unwrap_or_default().trim_end_matches('/');
-        let tier = fleet.tiers.iter().find(|tier| tier.url == plain);
-        let name = tier.map_or_else(|| plain.to_owned(), |tier| tier.name.clone());
+        let tier = fleet.tiers.iter().find(|tier| bare_url(&tier.url) == url);
+        let name = tier.map_or_else(|| url.clone(), |tier| tier.name.clone());
         let sum = named.entry(name).or_default();
         sum.paths += got.paths;
         sum.bytes += got.bytes;

@@ -1,2 +1,3 @@
+#!/bin/sh
 # Runs nix eval as the login user: the arguments are the whole command line.
 exec "$@"

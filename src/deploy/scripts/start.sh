@@ -1,3 +1,4 @@
+#!/bin/sh
 # Starts a job, as root: a transient unit that runs the script given on standard input. It goes on
 # when the connection ends. $1 is the job's folder, which must be new, $2 the unit's name, the rest
 # the script's arguments. Leaves in the folder: log (standard output and error), exit (the code,

@@ -26,7 +26,7 @@ const AWAY: Duration = Duration::from_secs(90);
 /// Starts the supervisor and follows it until the system runs, or until it has decided.
 pub(super) async fn activate(step: &Step) -> Result<Report, Failure> {
     let mut job = supervisor(step, step.shared.action).await?;
-    let state = job.follow("activated", patience(step), &mut Plain(step)).await?;
+    let state = follow(step, &mut job, "activated").await?;
     let report = match (&state.outcome, &state.activated) {
         (None, Some(activated)) if activated.ends_with(" ok") => {
             let units_failed = activated.starts_with("4 ");
@@ -35,7 +35,7 @@ pub(super) async fn activate(step: &Step) -> Result<Report, Failure> {
         }
         (None, Some(_)) => {
             // It goes back, or persists for a reboot: that takes another moment.
-            let state = job.follow("exit", patience(step), &mut Plain(step)).await?;
+            let state = follow(step, &mut job, "exit").await?;
             ending(step, &state).await?
         }
         (_, None) | (Some(_), Some(_)) => ending(step, &state).await?,
@@ -70,9 +70,16 @@ fn owner(run: &str) -> String {
     format!("{}@{} run {}", plain(&user.unwrap_or_default()), plain(&machine), plain(run))
 }
 
-/// Returns how long a host may be away: until it has gone back by itself, and some.
-fn patience(step: &Step) -> Duration {
-    step.host.confirm_timeout + AWAY
+/// Follows the supervisor; a host may be away until it has gone back by itself, and some.
+async fn follow(step: &Step, job: &mut Job, awaited: &str) -> Result<JobState, Failure> {
+    let patience = step.host.confirm_timeout + AWAY;
+    job.follow(awaited, patience, &mut Plain(step)).await.map_err(|failure| Failure {
+        error: format!(
+            "{}; it goes back to the previous system by itself, look at it when it is back",
+            failure.error
+        ),
+        ..failure
+    })
 }
 
 /// Proves over a connection of its own that the host can be reached, and tells the supervisor so.
@@ -122,7 +129,7 @@ fn read_acknowledgement(step: &Step, text: &str) -> Option<()> {
 /// Waits for what the supervisor decided without us.
 async fn after_silence(step: &Step, mut job: Job) -> Result<Report, Failure> {
     step.log("waiting for the host to come back").await;
-    let state = job.follow("exit", patience(step), &mut Plain(step)).await?;
+    let state = follow(step, &mut job, "exit").await?;
     Ok(Report::Activated(Activation::Decided(ending(step, &state).await?)))
 }
 
@@ -147,7 +154,7 @@ pub(super) async fn persist(step: &Step) -> Result<Report, Failure> {
             drop(step.shared.hands.run(name, &script).await);
         }
     }
-    let state = job.follow("exit", patience(step), &mut Plain(step)).await?;
+    let state = follow(step, &mut job, "exit").await?;
     let ending = ending(step, &state).await?;
     if step.host.build_on != *name && ending.outcome.is_good() {
         let script = Script::new(KEEP).root().arg(name);

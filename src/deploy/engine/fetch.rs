@@ -12,7 +12,7 @@ use std::time::Duration;
 const FETCH: &str = include_str!("../scripts/fetch.sh");
 
 /// How long a target may be silent because the connection is lost.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Names the fetch's job.
 pub(super) fn job(step: &Step) -> Job {

@@ -19,6 +19,9 @@ const STOP: &str = include_str!("../scripts/stop.sh");
 /// Longest time that one follow may take before it is begun anew.
 const FOLLOW_LIMIT: Duration = Duration::from_secs(6 * 3600);
 
+/// A follow that lasted longer than this had a connection.
+const CONNECTED: Duration = Duration::from_secs(7);
+
 /// Lines that may wait between the connection and the parser.
 const LINE_QUEUE: usize = 1024;
 
@@ -91,12 +94,13 @@ impl Job {
     ) -> Result<JobState, Failure> {
         let mut silent_since: Option<Instant> = None;
         loop {
-            let before = self.offset;
+            let (before, began) = (self.offset, Instant::now());
             match self.follow_once(awaited, ear).await {
                 Ok(Some(state)) => return Ok(state),
                 Ok(None) => {}
                 Err(error) if error.is_passing() => {
-                    if self.offset > before || silent_since.is_none() {
+                    let spoke = self.offset > before || began.elapsed() > CONNECTED;
+                    if spoke || silent_since.is_none() {
                         silent_since = Some(Instant::now());
                         ear.hear(&format!("connection lost, trying again: {}", error.cause)).await;
                     }

@@ -1,0 +1,3 @@
+//! The other face of nixdash: one file per subcommand.
+
+pub mod lab;

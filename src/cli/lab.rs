@@ -143,7 +143,8 @@ fn run_blocking(args: LabArgs) -> Result<LabOutcome, LabError> {
             return lab.shell(names::host(&host)?, &command).map(LabOutcome::Exit);
         }
         Some(LabCommand::Bump { hosts, broken, fix }) => {
-            let hosts = hosts.iter().map(|name| names::host(name)).collect::<Result<Vec<_>, _>>()?;
+            let hosts =
+                hosts.iter().map(|name| names::host(name)).collect::<Result<Vec<_>, _>>()?;
             if fix {
                 println!("{}", lab.fix(&hosts)?);
             } else {
@@ -172,7 +173,8 @@ fn print_next(lab: &Lab) {
 fn print_status(lab: &Lab, json: bool) -> Result<(), LabError> {
     let status = lab.status()?;
     if json {
-        let text = serde_json::to_string(&status).map_err(|error| LabError::Usage(error.to_string()))?;
+        let text =
+            serde_json::to_string(&status).map_err(|error| LabError::Usage(error.to_string()))?;
         println!("{text}");
         return Ok(());
     }

@@ -63,7 +63,8 @@ fn from_deb822(text: &str) -> Option<String> {
                 })
                 .collect()
         };
-        let enabled = !field("Enabled").first().is_some_and(|value| value.eq_ignore_ascii_case("no"));
+        let enabled =
+            !field("Enabled").first().is_some_and(|value| value.eq_ignore_ascii_case("no"));
         let uri = *field("URIs").first()?;
         let usable = enabled
             && field("Types").contains(&"deb")
@@ -106,6 +107,11 @@ mod tests {
     #[test]
     fn a_machine_without_debian_sources_has_no_mirror() {
         assert_eq!(from_list("deb http://u.test/ubuntu noble main\n"), None);
-        assert_eq!(from_deb822("Types: deb\nURIs: http://u.test/ubuntu\nSuites: noble\nComponents: main\n"), None);
+        assert_eq!(
+            from_deb822(
+                "Types: deb\nURIs: http://u.test/ubuntu\nSuites: noble\nComponents: main\n"
+            ),
+            None
+        );
     }
 }

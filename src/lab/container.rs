@@ -35,7 +35,12 @@ impl State {
 }
 
 /// Writes what is a host's own into its layer: name, keys, nix.conf. Done once, before its first start.
-pub(crate) fn write_files(places: &Places, seed: &Seed, facts: &Facts<'_>, host: Host) -> Result<(), LabError> {
+pub(crate) fn write_files(
+    places: &Places,
+    seed: &Seed,
+    facts: &Facts<'_>,
+    host: Host,
+) -> Result<(), LabError> {
     let upper = places.host(host, "upper");
     if upper.join("etc/machine-id").exists() {
         return Ok(());
@@ -52,7 +57,8 @@ pub(crate) fn write_files(places: &Places, seed: &Seed, facts: &Facts<'_>, host:
         write(&etc.join("nix/secret-key"), read(&seed.file("keys/p620.secret"))?, 0o600)?;
     }
     authorize(places, seed, &upper, host)?;
-    let id = super::names::fnv(&[places.root().as_os_str().as_encoded_bytes(), host.name.as_bytes()]);
+    let id =
+        super::names::fnv(&[places.root().as_os_str().as_encoded_bytes(), host.name.as_bytes()]);
     write(&etc.join("machine-id"), format!("{id:016x}{:016x}\n", !id), 0o444)
 }
 
@@ -74,7 +80,10 @@ fn authorize(places: &Places, seed: &Seed, upper: &Path, host: Host) -> Result<(
         .map(|line| line.split(':').collect())
         .unwrap_or_default();
     let [_, _, user, group, ..] = id.as_slice() else {
-        return Err(LabError::Damaged { path: upper.join("etc/passwd"), cause: format!("no user {}", host.user) });
+        return Err(LabError::Damaged {
+            path: upper.join("etc/passwd"),
+            cause: format!("no user {}", host.user),
+        });
     };
     let own = |path: &Path| {
         let (user, group) = (user.parse().ok(), group.parse().ok());
@@ -87,7 +96,8 @@ fn authorize(places: &Places, seed: &Seed, upper: &Path, host: Host) -> Result<(
 
 fn set_mode(path: &Path, mode: u32) -> Result<(), LabError> {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).at("setting the mode of", path)
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .at("setting the mode of", path)
 }
 
 /// Lays the host's file system together, where it is not.
@@ -126,7 +136,11 @@ pub(crate) fn unmount(places: &Places, host: Host) -> Result<(), LabError> {
     if free {
         return Ok(());
     }
-    Tool::new(format!("unmounting the file system of {}", host.name), "umount").arg("--lazy").arg(&root).run().map(|_| ())
+    Tool::new(format!("unmounting the file system of {}", host.name), "umount")
+        .arg("--lazy")
+        .arg(&root)
+        .run()
+        .map(|_| ())
 }
 
 fn is_mounted(path: &Path) -> bool {
@@ -142,7 +156,12 @@ pub(crate) fn start(places: &Places, record: &Record, host: Host) -> Result<(), 
     let namespace = record.subnet().namespace(host.name);
     let command = Tool::new("", "systemd-nspawn")
         .args(["--quiet", "--keep-unit", "--register=no", "--console=passive", "--link-journal=no"])
-        .args(["--resolv-conf=off", "--timezone=off", "--kill-signal=SIGRTMIN+3", "--capability=CAP_NET_ADMIN"])
+        .args([
+            "--resolv-conf=off",
+            "--timezone=off",
+            "--kill-signal=SIGRTMIN+3",
+            "--capability=CAP_NET_ADMIN",
+        ])
         .arg(format!("--directory={}", places.host(host, "root").display()))
         .arg(format!("--network-namespace-path=/run/netns/{namespace}"))
         .arg(format!("--machine={namespace}"))
@@ -154,19 +173,19 @@ pub(crate) fn start(places: &Places, record: &Record, host: Host) -> Result<(), 
 
 /// Cuts the host's power.
 pub(crate) fn kill(places: &Places, record: &Record, host: Host) -> Result<(), LabError> {
-    process::kill(places, host.name)?;
+    process::kill(places, host.name, leader(record, host))?;
     process::remove_groups(&record.subnet().namespace(host.name));
     Ok(())
 }
 
-/// Process 1 of the host, seen from outside: what `nsenter` needs.
-pub(crate) fn leader(places: &Places, host: Host) -> Option<u32> {
-    process::running(places, host.name).and_then(process::child_of)
+/// Process 1 of the host, seen from outside: what `nsenter` needs, and what a power cut kills.
+pub(crate) fn leader(record: &Record, host: Host) -> Option<u32> {
+    process::container_in(&record.subnet().namespace(host.name))
 }
 
 /// Whether the host runs and lets itself be reached.
-pub(crate) fn state(places: &Places, record: &Record, host: Host) -> State {
-    if process::running(places, host.name).is_none() {
+pub(crate) fn state(record: &Record, host: Host) -> State {
+    if leader(record, host).is_none() {
         State::Off
     } else if ssh_answers(record, host, Duration::from_millis(700)) {
         State::Up
@@ -196,7 +215,11 @@ pub(crate) fn wait_until_up(places: &Places, record: &Record, host: Host) -> Res
 fn ssh_answers(record: &Record, host: Host, limit: Duration) -> bool {
     use std::io::Read;
     let address = (record.subnet().of(host), 22).into();
-    let Ok(mut stream) = std::net::TcpStream::connect_timeout(&address, limit) else { return false };
+    let Ok(mut stream) = std::net::TcpStream::connect_timeout(&address, limit) else {
+        return false;
+    };
     let mut greeting = [0; 4];
-    stream.set_read_timeout(Some(limit)).is_ok() && stream.read_exact(&mut greeting).is_ok() && &greeting == b"SSH-"
+    stream.set_read_timeout(Some(limit)).is_ok()
+        && stream.read_exact(&mut greeting).is_ok()
+        && &greeting == b"SSH-"
 }

@@ -6,10 +6,14 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
     /// The lab is made of Linux containers.
-    #[error("the practice fleet is made of Linux containers, and this machine runs {0}; run it on a Linux machine")]
+    #[error(
+        "the practice fleet is made of Linux containers, and this machine runs {0}; run it on a Linux machine"
+    )]
     NotLinux(&'static str),
     /// Containers, namespaces and mounts need root.
-    #[error("the practice fleet needs root for containers and network namespaces; run it again as root, for instance with sudo")]
+    #[error(
+        "the practice fleet needs root for containers and network namespaces; run it again as root, for instance with sudo"
+    )]
     NotRoot,
     /// Tools are missing and were not to be installed.
     #[error("the practice fleet needs {tools}, not found on this machine; {hint}")]
@@ -20,7 +24,9 @@ pub enum LabError {
         hint: String,
     },
     /// A lab's name has to make file names and host names.
-    #[error("'{0}' is no name for a lab; use 1 to 32 lower-case letters, digits and '-', beginning with a letter")]
+    #[error(
+        "'{0}' is no name for a lab; use 1 to 32 lower-case letters, digits and '-', beginning with a letter"
+    )]
     BadName(String),
     /// No host of that name.
     #[error("the practice fleet has no host '{name}'; its hosts are {known}")]
@@ -40,10 +46,14 @@ pub enum LabError {
         host: String,
     },
     /// No Debian mirror is known here.
-    #[error("this machine's apt sources name no Debian mirror to make the hosts from; give one with --mirror URL")]
+    #[error(
+        "this machine's apt sources name no Debian mirror to make the hosts from; give one with --mirror URL"
+    )]
     NoMirror,
     /// Every subnet the lab could use is taken.
-    #[error("every network from 10.213.1.0/24 to 10.213.254.0/24 is in use on this machine; end a lab with `nixdash lab down`")]
+    #[error(
+        "every network from 10.213.1.0/24 to 10.213.254.0/24 is in use on this machine; end a lab with `nixdash lab down`"
+    )]
     NoSubnet,
     /// A file operation failed.
     #[error("{doing} {}: {source}", path.display())]

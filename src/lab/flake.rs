@@ -105,7 +105,11 @@ pub(crate) fn create(flake: &Path) -> Result<(), LabError> {
 }
 
 /// Makes the next system of the given hosts differ from the one before, and commits that. Returns what changed, in words.
-pub(crate) fn bump(flake: &Path, hosts: &[Host], broken: Option<Break>) -> Result<String, LabError> {
+pub(crate) fn bump(
+    flake: &Path,
+    hosts: &[Host],
+    broken: Option<Break>,
+) -> Result<String, LabError> {
     let mut shared: Shared = read_json(&flake.join("versions.json"))?;
     let first = initial()?;
     shared.bumps += 1;
@@ -119,9 +123,7 @@ pub(crate) fn bump(flake: &Path, hosts: &[Host], broken: Option<Break>) -> Resul
     }
     let news: Vec<(String, String)> = changed
         .iter()
-        .filter_map(|pname| {
-            Some(((*pname).to_owned(), raised(first.versions.get(*pname)?, count)))
-        })
+        .filter_map(|pname| Some(((*pname).to_owned(), raised(first.versions.get(*pname)?, count))))
         .collect();
     let all = hosts.len() == HOSTS.len();
     if all {
@@ -141,8 +143,13 @@ pub(crate) fn bump(flake: &Path, hosts: &[Host], broken: Option<Break>) -> Resul
         })?;
     }
     let who = if all { "all hosts".to_owned() } else { names_of(hosts) };
-    let what = news.iter().map(|(pname, version)| format!("{pname} {version}")).collect::<Vec<_>>().join(", ");
-    let harm = broken.map(|broken| format!(" ({broken:?} breaks)").to_lowercase()).unwrap_or_default();
+    let what = news
+        .iter()
+        .map(|(pname, version)| format!("{pname} {version}"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let harm =
+        broken.map(|broken| format!(" ({broken:?} breaks)").to_lowercase()).unwrap_or_default();
     let message = format!("{who}: {what}{harm}");
     commit(flake, &message)?;
     Ok(message)
@@ -178,7 +185,10 @@ fn names_of(hosts: &[Host]) -> String {
 
 fn initial() -> Result<Shared, LabError> {
     let text = include_str!("fleet/versions.json");
-    serde_json::from_str(text).map_err(|error| LabError::Damaged { path: "versions.json".into(), cause: error.to_string() })
+    serde_json::from_str(text).map_err(|error| LabError::Damaged {
+        path: "versions.json".into(),
+        cause: error.to_string(),
+    })
 }
 
 /// NixOS's version after so many bumps: one day later each, with a revision that looks like one.
@@ -215,7 +225,14 @@ fn git(flake: &Path, arguments: &[&str]) -> Result<String, LabError> {
     Tool::new("keeping the fleet's flake in git", "git")
         .arg("-C")
         .arg(flake)
-        .args(["-c", "user.name=lab", "-c", "user.email=lab@localhost", "-c", "commit.gpgsign=false"])
+        .args([
+            "-c",
+            "user.name=lab",
+            "-c",
+            "user.email=lab@localhost",
+            "-c",
+            "commit.gpgsign=false",
+        ])
         .args(["-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"])
         .args(arguments)
         .run()

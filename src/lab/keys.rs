@@ -22,7 +22,9 @@ impl CacheKey {
     pub fn generate(name: &str) -> Result<Self, LabError> {
         let path = Path::new("/dev/urandom");
         let mut seed = [0; 32];
-        std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut seed)).at("reading", path)?;
+        std::fs::File::open(path)
+            .and_then(|mut file| file.read_exact(&mut seed))
+            .at("reading", path)?;
         Ok(Self { name: name.to_owned(), key: SigningKey::from_bytes(&seed) })
     }
 
@@ -60,7 +62,11 @@ impl CacheKey {
 
     /// Signs a narinfo's fingerprint: `NAME:BASE64`.
     pub fn sign(&self, fingerprint: &str) -> String {
-        format!("{}:{}", self.name, STANDARD.encode(self.key.sign(fingerprint.as_bytes()).to_bytes()))
+        format!(
+            "{}:{}",
+            self.name,
+            STANDARD.encode(self.key.sign(fingerprint.as_bytes()).to_bytes())
+        )
     }
 }
 

@@ -90,8 +90,7 @@ impl Lab {
     /// Runs a command as root on a host, or a shell, past the network. Returns its exit code.
     pub fn shell(&self, host: Host, command: &[String]) -> Result<u8, LabError> {
         tools::check_machine()?;
-        self.record()?;
-        inside::interactive(&self.places, host, command)
+        inside::interactive(&self.record()?, host, command)
     }
 
     /// Commits a change to the flake that gives these hosts (all, when none is named) something to deploy, and lets the public
@@ -124,7 +123,11 @@ fn all_if_none(hosts: &[Host]) -> &[Host] {
 }
 
 /// Serves this host's live store as nix-serve would; returns only on failure.
-pub async fn serve_store(listen: SocketAddr, secret_key: PathBuf, fault_file: PathBuf) -> Result<(), LabError> {
+pub async fn serve_store(
+    listen: SocketAddr,
+    secret_key: PathBuf,
+    fault_file: PathBuf,
+) -> Result<(), LabError> {
     serve::store::serve(listen, &secret_key, fault_file).await
 }
 

@@ -38,7 +38,9 @@ pub fn host(name: &str) -> Result<Host, LabError> {
 pub fn check_name(name: &str) -> Result<(), LabError> {
     let fits = (1..=32).contains(&name.len())
         && name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if fits { Ok(()) } else { Err(LabError::BadName(name.to_owned())) }
 }
 

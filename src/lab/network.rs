@@ -19,7 +19,9 @@ pub(crate) const STATIC: &str = "static";
 /// Picks a network that no other lab and no interface of this machine has.
 pub(crate) fn choose(shelf: &Shelf, name: &str) -> Result<Subnet, LabError> {
     let taken = shelf.taken_subnets();
-    let addresses = Tool::new("looking at this machine's addresses", "ip").args(["-4", "route", "show", "table", "all"]).run()?;
+    let addresses = Tool::new("looking at this machine's addresses", "ip")
+        .args(["-4", "route", "show", "table", "all"])
+        .run()?;
     subnet_candidates(name)
         .find(|number| !taken.contains(number) && !addresses.contains(&format!("10.213.{number}.")))
         .map(Subnet)
@@ -38,7 +40,10 @@ fn namespace_exists(name: &str) -> bool {
 
 /// Everything that hangs on the bridge, with the last number of its address.
 fn ends() -> impl Iterator<Item = (&'static str, u8)> {
-    HOSTS.into_iter().map(|host| (host.name, host.number)).chain([(STATIC, Subnet(0).static_cache().octets()[3])])
+    HOSTS
+        .into_iter()
+        .map(|host| (host.name, host.number))
+        .chain([(STATIC, Subnet(0).static_cache().octets()[3])])
 }
 
 /// Makes it, from nothing.
@@ -46,12 +51,14 @@ pub(crate) fn create(subnet: Subnet) -> Result<(), LabError> {
     let bridge = subnet.namespace("net");
     let prefix = subnet.prefix();
     let mut outside = format!("netns add {bridge}\n");
-    let mut on_bridge = String::from("link set lo up\nlink add br0 type bridge forward_delay 0\nlink set br0 up\n");
+    let mut on_bridge =
+        String::from("link set lo up\nlink add br0 type bridge forward_delay 0\nlink set br0 up\n");
     for (end, _) in ends() {
         outside += &format!("netns add {}\n", subnet.namespace(end));
     }
     outside += &format!("link add {prefix} type veth peer name up0 netns {bridge}\n");
-    outside += &format!("address add {}/24 dev {prefix}\nlink set {prefix} up\n", subnet.operator());
+    outside +=
+        &format!("address add {}/24 dev {prefix}\nlink set {prefix} up\n", subnet.operator());
     on_bridge += "link set up0 master br0\nlink set up0 up\n";
     for (end, _) in ends() {
         let namespace = subnet.namespace(end);
@@ -63,7 +70,8 @@ pub(crate) fn create(subnet: Subnet) -> Result<(), LabError> {
     for (end, number) in ends() {
         let octets = subnet.operator().octets();
         let address = format!("{}.{}.{}.{number}/24", octets[0], octets[1], octets[2]);
-        let inside = format!("link set lo up\naddress add {address} dev host0\nlink set host0 up\n");
+        let inside =
+            format!("link set lo up\naddress add {address} dev host0\nlink set host0 up\n");
         batch("setting up a host's interface", &["-n", &subnet.namespace(end)], inside)?;
     }
     Ok(())
@@ -71,7 +79,9 @@ pub(crate) fn create(subnet: Subnet) -> Result<(), LabError> {
 
 /// Takes it all away, however much of it there is.
 pub(crate) fn remove(subnet: Subnet) {
-    let ip = |arguments: &[&str]| Tool::new("removing the lab's network", "ip").args(arguments).try_run();
+    let ip = |arguments: &[&str]| {
+        Tool::new("removing the lab's network", "ip").args(arguments).try_run()
+    };
     if Path::new("/sys/class/net").join(subnet.prefix()).exists() {
         ip(&["link", "delete", &subnet.prefix()]);
     }

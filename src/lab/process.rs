@@ -28,7 +28,12 @@ impl Recorded {
 }
 
 /// Starts a command in a session and control group of its own, its output in a file, and waits until it is recorded.
-pub(crate) fn launch(places: &Places, what: &str, group: &str, command: &Tool) -> Result<(), LabError> {
+pub(crate) fn launch(
+    places: &Places,
+    what: &str,
+    group: &str,
+    command: &Tool,
+) -> Result<(), LabError> {
     let script = places.file("run/launch.sh");
     write(&script, LAUNCH, 0o755)?;
     let record = places.process(what);
@@ -37,7 +42,8 @@ pub(crate) fn launch(places: &Places, what: &str, group: &str, command: &Tool) -
     }
     let log = places.log(what);
     std::fs::write(&log, "").at("writing", &log)?;
-    std::fs::set_permissions(&log, Permissions::from_mode(0o644)).at("setting the mode of", &log)?;
+    std::fs::set_permissions(&log, Permissions::from_mode(0o644))
+        .at("setting the mode of", &log)?;
     let inner = command.command();
     let mut outer = Tool::new(format!("starting {what}"), "setsid")
         .arg(&script)
@@ -72,16 +78,17 @@ pub(crate) fn running(places: &Places, what: &str) -> Option<u32> {
     all.last().filter(|process| process.is_alive()).map(|process| process.pid)
 }
 
-/// Ends a launched process at once, as a power cut would, and waits until it is gone.
-pub(crate) fn kill(places: &Places, what: &str) -> Result<(), LabError> {
+/// Ends a launched process at once, with its container's process 1 where it has one, and waits until they are gone. With its
+/// process 1 a container ends as by a power cut; killing systemd-nspawn alone would leave it running.
+pub(crate) fn kill(places: &Places, what: &str, inner: Option<u32>) -> Result<(), LabError> {
     let record = places.process(what);
     let mut all = recorded(&record);
-    // With a container's process 1 everything in it ends; systemd-nspawn alone would leave it a moment longer.
-    let inner = all.last().filter(|last| last.is_alive()).and_then(|last| child_of(last.pid));
     all.extend(inner.and_then(|pid| Some(Recorded { pid, started: started(pid)? })));
     for process in &all {
         if process.is_alive() {
-            Tool::new(format!("ending {what}"), "kill").args(["-KILL", &process.pid.to_string()]).try_run();
+            Tool::new(format!("ending {what}"), "kill")
+                .args(["-KILL", &process.pid.to_string()])
+                .try_run();
         }
     }
     if !wait_for(Duration::from_secs(10), || !all.iter().any(|process| process.is_alive())) {
@@ -170,14 +177,27 @@ fn parse_stat(stat: &str) -> Option<u64> {
     fields.get(19)?.parse().ok()
 }
 
-/// The first child of a process: under systemd-nspawn that is the container's own process 1.
-pub(crate) fn child_of(parent: u32) -> Option<u32> {
+/// Process 1 of the container in a network namespace, seen from outside.
+pub(crate) fn container_in(namespace: &str) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let inode = std::fs::metadata(Path::new("/run/netns").join(namespace)).ok()?.ino();
+    let wanted = format!("net:[{inode}]");
     std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
         let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
-        let own_parent: u32 = stat.rsplit_once(") ")?.1.split_whitespace().nth(1)?.parse().ok()?;
-        (own_parent == parent).then_some(pid)
+        let network = std::fs::read_link(entry.path().join("ns/net")).ok()?;
+        if network.to_str()? != wanted {
+            return None;
+        }
+        let status = std::fs::read_to_string(entry.path().join("status")).ok()?;
+        is_first_of_container(&status).then_some(pid)
     })
+}
+
+/// Whether a process is number 1 of a process namespace below this one.
+fn is_first_of_container(status: &str) -> bool {
+    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    let ids: Vec<&str> = ids.split_whitespace().collect();
+    ids.len() > 1 && ids.last() == Some(&"1")
 }
 
 #[cfg(test)]
@@ -191,8 +211,18 @@ mod tests {
     }
 
     #[test]
+    fn process_1_of_a_container_is_told_by_its_number_inside() {
+        assert!(is_first_of_container("Name:\tsystemd\nNSpid:\t4711\t1\n"));
+        assert!(!is_first_of_container("Name:\tsh\nNSpid:\t4712\t23\n"));
+        assert!(!is_first_of_container("Name:\tinit\nNSpid:\t1\n"));
+    }
+
+    #[test]
     fn a_zombie_counts_as_gone() {
-        assert_eq!(parse_stat("7 (sh) Z 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 100"), None);
+        assert_eq!(
+            parse_stat("7 (sh) Z 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 100"),
+            None
+        );
     }
 
     #[test]

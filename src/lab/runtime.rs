@@ -30,7 +30,8 @@ pub(crate) fn ensure(places: &Places) -> Result<(), LabError> {
     make_dir(&directory.join("lib"))?;
     let own = std::env::current_exe().at("finding", "/proc/self/exe")?;
     copy(&own, &directory.join("nixdash"))?;
-    let listing = Tool::new("finding this program's libraries", "ldd").arg(&own).run().unwrap_or_default();
+    let listing =
+        Tool::new("finding this program's libraries", "ldd").arg(&own).run().unwrap_or_default();
     let libraries = libraries(&listing);
     for library in &libraries {
         if let Some(name) = library.file_name() {
@@ -61,7 +62,9 @@ fn starter(libraries: &[PathBuf]) -> String {
         .find(|name| name.starts_with("ld-"));
     let head = "#!/bin/sh\nhere=${0%/*}\n";
     match loader {
-        Some(loader) => format!("{head}exec \"$here/lib/{loader}\" --library-path \"$here/lib\" \"$here/nixdash\" \"$@\"\n"),
+        Some(loader) => format!(
+            "{head}exec \"$here/lib/{loader}\" --library-path \"$here/lib\" \"$here/nixdash\" \"$@\"\n"
+        ),
         None => format!("{head}exec \"$here/nixdash\" \"$@\"\n"),
     }
 }

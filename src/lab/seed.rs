@@ -54,7 +54,8 @@ impl Seed {
 
 /// The name of the seed's directory: changes with anything that goes into it.
 pub(crate) fn key() -> String {
-    let mut parts: Vec<&[u8]> = vec![ENTER.as_bytes(), COMMON.as_bytes(), STAGE_2.as_bytes(), SEED.as_bytes()];
+    let mut parts: Vec<&[u8]> =
+        vec![ENTER.as_bytes(), COMMON.as_bytes(), STAGE_2.as_bytes(), SEED.as_bytes()];
     for (name, text) in flake::FILES {
         parts.extend([name.as_bytes(), text.as_bytes()]);
     }
@@ -83,7 +84,13 @@ pub(crate) fn ensure(shelf: &Shelf, base: &Path) -> Result<Seed, LabError> {
     run(&making, builder, &lower, "/mnt/guest/seed.sh", &arguments)?;
     for host in &HOSTS[1..] {
         let toplevel = read(&making.file("toplevels").join(host.name))?;
-        run(&making, host.name, &lower, "/mnt/guest/seed.sh", &["target", host.name, toplevel.trim()])?;
+        run(
+            &making,
+            host.name,
+            &lower,
+            "/mnt/guest/seed.sh",
+            &["target", host.name, toplevel.trim()],
+        )?;
     }
     remove_tree(&making.file("builder-cache"))?;
     std::fs::rename(&making.root, &root).at("putting in place", &root)?;
@@ -91,7 +98,9 @@ pub(crate) fn ensure(shelf: &Shelf, base: &Path) -> Result<Seed, LabError> {
 }
 
 fn prepare(seed: &Seed) -> Result<(), LabError> {
-    for (name, text) in [("enter.sh", ENTER), ("common.sh", COMMON), ("stage-2.sh", STAGE_2), ("seed.sh", SEED)] {
+    for (name, text) in
+        [("enter.sh", ENTER), ("common.sh", COMMON), ("stage-2.sh", STAGE_2), ("seed.sh", SEED)]
+    {
         write(&seed.file("guest").join(name), text, 0o755)?;
     }
     for name in ["p620", "static"] {
@@ -104,7 +113,13 @@ fn prepare(seed: &Seed) -> Result<(), LabError> {
 }
 
 /// Runs one of the seed's scripts in a layer of it.
-fn run(seed: &Seed, layer: &str, lower: &str, script: &str, arguments: &[&str]) -> Result<(), LabError> {
+fn run(
+    seed: &Seed,
+    layer: &str,
+    lower: &str,
+    script: &str,
+    arguments: &[&str],
+) -> Result<(), LabError> {
     let directory = seed.file("layers").join(layer);
     enter(&directory, lower, &seed.root, script, arguments)
 }

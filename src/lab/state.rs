@@ -25,11 +25,14 @@ pub struct Shelf {
 impl Shelf {
     /// The shelf of this user: `$XDG_STATE_HOME/nixdash/lab`.
     pub fn of_user() -> Result<Self, LabError> {
-        let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let state =
+            std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
         let state = match state {
             Some(state) => state,
             None => std::env::home_dir()
-                .ok_or_else(|| LabError::Usage("neither XDG_STATE_HOME nor HOME is set; set one".to_owned()))?
+                .ok_or_else(|| {
+                    LabError::Usage("neither XDG_STATE_HOME nor HOME is set; set one".to_owned())
+                })?
                 .join(".local/state"),
         };
         Ok(Self { root: state.join("nixdash/lab") })
@@ -54,7 +57,9 @@ impl Shelf {
     pub fn lab(&self, name: &str) -> Result<Places, LabError> {
         names::check_name(name)?;
         if ["base", "seed"].contains(&name) {
-            return Err(LabError::Usage(format!("a lab cannot be named '{name}': the shared parts lie there")));
+            return Err(LabError::Usage(format!(
+                "a lab cannot be named '{name}': the shared parts lie there"
+            )));
         }
         Ok(Places { root: self.root.join(name) })
     }
@@ -184,8 +189,11 @@ pub(crate) fn make_dir(path: &Path) -> Result<(), LabError> {
         make_dir(parent)?;
     }
     match std::fs::create_dir(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error).at("making", path),
-        _ => std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).at("opening up", path),
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(error).at("making", path)
+        }
+        _ => std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+            .at("opening up", path),
     }
 }
 
@@ -195,7 +203,8 @@ pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result
         make_dir(parent)?;
     }
     std::fs::write(path, content).at("writing", path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).at("setting the mode of", path)
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .at("setting the mode of", path)
 }
 
 /// Reads a small text file.
@@ -206,7 +215,9 @@ pub(crate) fn read(path: &Path) -> Result<String, LabError> {
 /// Removes a directory tree that may not be there.
 pub(crate) fn remove_tree(path: &Path) -> Result<(), LabError> {
     match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).at("removing", path),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).at("removing", path)
+        }
         _ => Ok(()),
     }
 }

@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use super::container;
 use super::names::HOSTS;
-use super::process;
 use super::state::{Places, Record};
 
 /// A lab, its hosts and its caches.
@@ -32,7 +31,7 @@ pub struct HostStatus {
     pub name: &'static str,
     /// Where ssh finds it, as `user@address`.
     pub address: String,
-    /// The process that runs its container; killing it is a power cut. Null when it is off.
+    /// Its process 1, seen from outside; killing it is a power cut. Null when it is off.
     pub pid: Option<u32>,
     /// `up`, `unreachable` (its sshd does not answer here) or `off`.
     pub state: &'static str,
@@ -59,8 +58,8 @@ pub(crate) fn status(places: &Places, record: &Record, keys: [String; 2]) -> Sta
             scope.spawn(move || HostStatus {
                 name: host.name,
                 address: format!("{}@{}", host.user, subnet.of(host)),
-                pid: process::running(places, host.name),
-                state: container::state(places, record, host).word(),
+                pid: container::leader(record, host),
+                state: container::state(record, host).word(),
             })
         });
         let cache = |name, url: String, public_key, address: Ipv4Addr, port| {
@@ -83,7 +82,9 @@ pub(crate) fn status(places: &Places, record: &Record, keys: [String; 2]) -> Sta
 /// Whether a cache answers for its nix-cache-info.
 fn cache_answers(address: Ipv4Addr, port: u16) -> bool {
     const LIMIT: Duration = Duration::from_secs(1);
-    let Ok(mut stream) = TcpStream::connect_timeout(&(address, port).into(), LIMIT) else { return false };
+    let Ok(mut stream) = TcpStream::connect_timeout(&(address, port).into(), LIMIT) else {
+        return false;
+    };
     let request = b"GET /nix-cache-info HTTP/1.1\r\nHost: cache\r\nConnection: close\r\n\r\n";
     let mut answer = [0; 12];
     stream.set_read_timeout(Some(LIMIT)).is_ok()

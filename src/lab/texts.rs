@@ -128,7 +128,10 @@ mod tests {
         let own = nix_conf(&facts(), HOSTS[0], true);
         assert!(own.contains("substituters = http://10.213.7.40\n"), "{own}");
         let other = nix_conf(&facts(), HOSTS[2], true);
-        assert!(other.contains("substituters = http://10.213.7.10:5000 http://10.213.7.40\n"), "{other}");
+        assert!(
+            other.contains("substituters = http://10.213.7.10:5000 http://10.213.7.40\n"),
+            "{other}"
+        );
         assert!(!other.contains("experimental-features"));
     }
 
@@ -140,6 +143,9 @@ mod tests {
 
     #[test]
     fn ssh_is_configured_for_the_labs_own_network_alone() {
-        assert!(ssh_config(&facts()).starts_with("Host 10.213.7.*\n  IdentityFile /state/practice/id\n"));
+        assert!(
+            ssh_config(&facts())
+                .starts_with("Host 10.213.7.*\n  IdentityFile /state/practice/id\n")
+        );
     }
 }

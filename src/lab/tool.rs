@@ -122,7 +122,8 @@ mod tests {
 
     #[test]
     fn a_failed_program_is_quoted() {
-        let error = Tool::new("trying", "sh").args(["-c", "echo no >&2; exit 3"]).run().unwrap_err();
+        let error =
+            Tool::new("trying", "sh").args(["-c", "echo no >&2; exit 3"]).run().unwrap_err();
         assert_eq!(error.to_string(), "trying: sh ended with exit status: 3:\nno");
     }
 

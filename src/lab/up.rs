@@ -15,7 +15,12 @@ use super::texts::{self, Facts};
 use super::tool::Tool;
 use super::{UpOptions, base, upstream};
 
-pub(crate) fn up(shelf: &Shelf, places: &Places, name: &str, options: &UpOptions) -> Result<(), LabError> {
+pub(crate) fn up(
+    shelf: &Shelf,
+    places: &Places,
+    name: &str,
+    options: &UpOptions,
+) -> Result<(), LabError> {
     let record = {
         let _shared = shelf.lock()?;
         match places.record()? {
@@ -38,7 +43,12 @@ pub(crate) fn up(shelf: &Shelf, places: &Places, name: &str, options: &UpOptions
 }
 
 /// Makes the files of a new lab. Its record is written last: a lab without one is made again from nothing.
-fn prepare(shelf: &Shelf, places: &Places, name: &str, newer_nix: bool) -> Result<Record, LabError> {
+fn prepare(
+    shelf: &Shelf,
+    places: &Places,
+    name: &str,
+    newer_nix: bool,
+) -> Result<Record, LabError> {
     remove_tree(places.root())?;
     let record = Record {
         name: name.to_owned(),
@@ -54,11 +64,17 @@ fn prepare(shelf: &Shelf, places: &Places, name: &str, newer_nix: bool) -> Resul
     for host in HOSTS {
         let key = places.host(host, "host_key");
         ssh_key(&key, host.name)?;
-        known_hosts += &format!("{} {}", record.subnet().of(host), read(&key.with_extension("pub"))?);
+        known_hosts +=
+            &format!("{} {}", record.subnet().of(host), read(&key.with_extension("pub"))?);
     }
     write(&places.file("known_hosts"), known_hosts, 0o644)?;
     let keys = [seed.public_key("p620")?, seed.public_key("static")?];
-    let facts = Facts { subnet: record.subnet(), root: places.root(), builder_key: &keys[0], static_key: &keys[1] };
+    let facts = Facts {
+        subnet: record.subnet(),
+        root: places.root(),
+        builder_key: &keys[0],
+        static_key: &keys[1],
+    };
     write(&places.file("ssh_config"), texts::ssh_config(&facts), 0o644)?;
     write(&places.hosts_file(), texts::hosts_toml(&facts, &flake::platform()), 0o644)?;
     flake::create(&places.flake())?;
@@ -93,16 +109,29 @@ fn start_static_cache(places: &Places, record: &Record) -> Result<(), LabError> 
     let command = Tool::new("", "nsenter")
         .arg(format!("--net=/run/netns/{namespace}"))
         .arg(runtime::program(places))
-        .args(["lab", "serve", "files", "--listen", &format!("{}:80", record.subnet().static_cache())])
+        .args([
+            "lab",
+            "serve",
+            "files",
+            "--listen",
+            &format!("{}:80", record.subnet().static_cache()),
+        ])
         .arg("--directory")
         .arg(places.file("static"));
     process::launch(places, network::STATIC, &namespace, &command)
 }
 
 /// Starts the hosts that do not run, all at once, and waits until they answer.
-fn start_hosts(shelf: &Shelf, places: &Places, record: &Record, seed: &Seed) -> Result<(), LabError> {
+fn start_hosts(
+    shelf: &Shelf,
+    places: &Places,
+    record: &Record,
+    seed: &Seed,
+) -> Result<(), LabError> {
     for host in HOSTS {
-        if process::running(places, host.name).is_some() {
+        if container::leader(record, host).is_some()
+            && process::running(places, host.name).is_some()
+        {
             continue;
         }
         container::kill(places, record, host)?;
@@ -110,7 +139,8 @@ fn start_hosts(shelf: &Shelf, places: &Places, record: &Record, seed: &Seed) -> 
         container::start(places, record, host)?;
     }
     std::thread::scope(|scope| {
-        let waits = HOSTS.map(|host| scope.spawn(move || container::wait_until_up(places, record, host)));
+        let waits =
+            HOSTS.map(|host| scope.spawn(move || container::wait_until_up(places, record, host)));
         for wait in waits {
             wait.join().unwrap_or(Ok(()))?;
         }

@@ -5,8 +5,13 @@ use super::seed::{self, Seed};
 use super::state::{Places, Record, Shelf, read, write};
 
 /// The parts of the seed that a lab needs beside its own flake and static cache to build upstream packages.
-const PARTS: [&str; 5] =
-    ["guest/enter.sh", "guest/seed.sh", "keys/static.secret", "keys/static.public", "keys/p620.public"];
+const PARTS: [&str; 5] = [
+    "guest/enter.sh",
+    "guest/seed.sh",
+    "keys/static.secret",
+    "keys/static.public",
+    "keys/p620.public",
+];
 
 /// Copies into a new lab what its later bumps need.
 pub(crate) fn prepare(places: &Places, seed: &Seed) -> Result<(), LabError> {
@@ -25,5 +30,11 @@ pub(crate) fn publish(shelf: &Shelf, places: &Places, record: &Record) -> Result
         seed.common().display(),
         shelf.base(&record.base).display()
     );
-    seed::enter(&places.file("upstream"), &lower, places.root(), "/mnt/guest/seed.sh", &["upstream"])
+    seed::enter(
+        &places.file("upstream"),
+        &lower,
+        places.root(),
+        "/mnt/guest/seed.sh",
+        &["upstream"],
+    )
 }

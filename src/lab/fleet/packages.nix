@@ -44,8 +44,8 @@
   tmux = { size = 420; deps = [ "ncurses" ]; };
   ripgrep = { size = 600; deps = [ "pcre2" ]; };
   htop = { size = 220; deps = [ "ncurses" ]; };
-  linux-firmware = { size = 5200; };
-  linux = { size = 4600; };
+  linux-firmware = { size = 3600; };
+  linux = { size = 4200; };
   linux-modules = { size = 3600; deps = [ "linux" ]; };
 
   # What only some hosts carry.

@@ -196,7 +196,7 @@ sleep 0.3
 failed=$(failed_units)
 after=$(active_units)
 new=$(printf '%s\n' "$after" | grep -v '\.scope$' | while read -r unit; do
-  printf '%s\n' "$before" | grep -qxF "$unit" || echo "$unit"
+  printf '%s\n' "$before" | grep -qxF -e "$unit" || echo "$unit"
 done)
 # shellcheck disable=SC2086
 [ -z "$new" ] || say "the following new units were started: $(listed $new)"

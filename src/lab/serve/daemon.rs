@@ -67,7 +67,8 @@ impl Daemon {
         }
         let deriver = self.read_text().await?;
         let hash = self.read_text().await?;
-        let nar_hash = base32(hash.trim_start_matches("sha256:")).ok_or_else(|| unexpected("hash"))?;
+        let nar_hash =
+            base32(hash.trim_start_matches("sha256:")).ok_or_else(|| unexpected("hash"))?;
         let mut references = self.read_texts().await?;
         references.sort();
         let _registered = self.read_number().await?;

@@ -70,7 +70,8 @@ async fn not_found(stream: &mut TcpStream) -> io::Result<()> {
 
 /// The file that a request names, never one outside the directory.
 fn locate(directory: &Path, path: &str) -> Option<PathBuf> {
-    let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('\0');
+    let plain =
+        |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('\0');
     let path = path.strip_prefix('/')?;
     path.split('/').all(plain).then(|| directory.join(path))
 }

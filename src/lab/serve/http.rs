@@ -35,7 +35,10 @@ pub(crate) async fn read_request(
                 .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not an HTTP request"));
         }
         if buffer.len() > LONGEST_HEAD {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "the head of the request is too long"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the head of the request is too long",
+            ));
         }
         match tokio::time::timeout(keep, stream.read_buf(buffer)).await {
             Ok(Ok(0)) | Err(_) => return Ok(None),
@@ -91,7 +94,12 @@ pub(crate) async fn write_head(
 }
 
 /// Writes a small answer whole.
-pub(crate) async fn write_answer(stream: &mut TcpStream, status: &str, content_type: &str, body: &str) -> io::Result<()> {
+pub(crate) async fn write_answer(
+    stream: &mut TcpStream,
+    status: &str,
+    content_type: &str,
+    body: &str,
+) -> io::Result<()> {
     write_head(stream, status, content_type, body.len() as u64, "").await?;
     stream.write_all(body.as_bytes()).await
 }

@@ -22,12 +22,22 @@ pub(crate) struct PathInfo {
 impl PathInfo {
     /// What a signature signs: `1;PATH;HASH;SIZE;REFERENCES`.
     fn fingerprint(&self) -> String {
-        format!("1;{};sha256:{};{};{}", self.path, self.nar_hash, self.nar_size, self.references.join(","))
+        format!(
+            "1;{};sha256:{};{};{}",
+            self.path,
+            self.nar_hash,
+            self.nar_size,
+            self.references.join(",")
+        )
     }
 
     /// The narinfo, signed.
     pub(crate) fn narinfo(&self, key: &CacheKey) -> String {
-        let hash_part = self.path.get("/nix/store/".len()..).and_then(|name| name.get(..32)).unwrap_or_default();
+        let hash_part = self
+            .path
+            .get("/nix/store/".len()..)
+            .and_then(|name| name.get(..32))
+            .unwrap_or_default();
         let mut text = format!(
             "StorePath: {}\nURL: nar/{hash_part}-{}.nar\nCompression: none\nNarHash: sha256:{}\nNarSize: {}\n",
             self.path, self.nar_hash, self.nar_hash, self.nar_size

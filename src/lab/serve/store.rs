@@ -35,7 +35,11 @@ struct Server {
 }
 
 /// Serves until the process is ended.
-pub(crate) async fn serve(listen: SocketAddr, secret_key: &Path, fault_file: PathBuf) -> Result<(), LabError> {
+pub(crate) async fn serve(
+    listen: SocketAddr,
+    secret_key: &Path,
+    fault_file: PathBuf,
+) -> Result<(), LabError> {
     let key = CacheKey::read(secret_key)?;
     let listener = TcpListener::bind(listen)
         .await
@@ -60,7 +64,9 @@ async fn work(listener: Arc<TcpListener>, server: Arc<Server>) {
         while let Ok(Some(request)) = read_request(&mut stream, &mut buffer, KEEP_ALIVE).await {
             let faults = Faults::read(&server.fault_file);
             faults.delay().await;
-            if answer(&server, faults, &mut daemon, &request, &mut stream).await.is_err() || request.close {
+            if answer(&server, faults, &mut daemon, &request, &mut stream).await.is_err()
+                || request.close
+            {
                 break;
             }
         }
@@ -84,7 +90,8 @@ async fn answer(
         return write_answer(stream, "200 OK", "text/x-nix-narinfo", &info.narinfo(key)).await;
     }
     if let Some(name) = path.strip_prefix("/nar/").and_then(|name| name.strip_suffix(".nar")) {
-        let (hash, nar_hash) = name.split_once('-').map_or((name, None), |(hash, nar)| (hash, Some(nar)));
+        let (hash, nar_hash) =
+            name.split_once('-').map_or((name, None), |(hash, nar)| (hash, Some(nar)));
         let Some(info) = look_up(daemon, hash).await? else { return not_found(stream).await };
         if nar_hash.is_some_and(|nar_hash| nar_hash != info.nar_hash) {
             let text = "Incorrect NAR hash. Maybe the path has been recreated.\n";
@@ -93,9 +100,18 @@ async fn answer(
         return write_nar(stream, &info, faults.corrupt_nar).await;
     }
     if let Some(name) = path.strip_prefix("/log/") {
-        let log = Command::new("nix-store").args(["--read-log", &format!("/nix/store/{name}")]).output().await?;
+        let log = Command::new("nix-store")
+            .args(["--read-log", &format!("/nix/store/{name}")])
+            .output()
+            .await?;
         if log.status.success() {
-            return write_answer(stream, "200 OK", "text/plain", &String::from_utf8_lossy(&log.stdout)).await;
+            return write_answer(
+                stream,
+                "200 OK",
+                "text/plain",
+                &String::from_utf8_lossy(&log.stdout),
+            )
+            .await;
         }
     }
     write_answer(stream, "404 Not Found", "text/plain", "File not found.\n").await
@@ -107,7 +123,8 @@ async fn not_found(stream: &mut TcpStream) -> io::Result<()> {
 
 /// Asks the store about a hash; connects again where the daemon was restarted meanwhile.
 async fn look_up(daemon: &mut Option<Daemon>, hash: &str) -> io::Result<Option<PathInfo>> {
-    let valid = hash.len() == 32 && hash.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let valid = hash.len() == 32
+        && hash.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     if !valid {
         return Ok(None);
     }
@@ -153,7 +170,9 @@ async fn write_nar(stream: &mut TcpStream, info: &PathInfo, corrupt: bool) -> io
         if count == 0 {
             break;
         }
-        if let Some(byte) = flipped.and_then(|at| at.checked_sub(position)).filter(|at| *at < count as u64) {
+        if let Some(byte) =
+            flipped.and_then(|at| at.checked_sub(position)).filter(|at| *at < count as u64)
+        {
             buffer[byte as usize] ^= 1;
         }
         stream.write_all(&buffer[..count]).await?;

@@ -15,5 +15,6 @@
 //! | [`dash`] | the screen: model, update, keys, views |
 //! | [`cli`] | the other face: one file per subcommand, and the joints between the rooms |
 
+pub mod dash;
 pub mod fleet;
 pub mod remote;

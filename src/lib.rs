@@ -17,6 +17,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod dash;
 pub mod deploy;
 pub mod fleet;
 pub mod lab;

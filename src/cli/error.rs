@@ -17,6 +17,17 @@ pub enum CliError {
         /// Why.
         source: std::io::Error,
     },
+    /// The theme's file could not be read.
+    #[error("could not read the theme {path}: {source}; [ui] theme names a built-in theme or a file")]
+    ReadTheme {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The theme has mistakes.
+    #[error("the theme is not right: {0}")]
+    Theme(#[from] crate::dash::ThemeError),
     /// A selector selects nothing.
     #[error("{0}")]
     Select(#[from] crate::fleet::SelectError),
@@ -31,7 +42,7 @@ pub enum CliError {
     Record(#[from] crate::record::RecordError),
     /// The practice fleet could not do its work.
     #[error("{0}")]
-    Lab(#[from] crate::lab::LabError),
+    Lab(#[from] crate::lab::error::LabError),
     /// The screen could not be used.
     #[error("{0}")]
     Dash(#[from] crate::dash::DashError),
@@ -46,6 +57,8 @@ impl CliError {
         match self {
             Self::Config(_)
             | Self::ReadConfig { .. }
+            | Self::ReadTheme { .. }
+            | Self::Theme(_)
             | Self::Select(_)
             | Self::Setup(_)
             | Self::NobodyToAsk => ExitCode::from(EXIT_USAGE),

@@ -1,7 +1,7 @@
 //! Finds and reads `hosts.toml`.
 
 use crate::cli::CliError;
-use crate::config;
+use crate::config::{self, ConfigError};
 use crate::fleet::Fleet;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ pub(super) fn find(named: Option<&Path>) -> Option<PathBuf> {
 }
 
 /// Reads a file and returns the fleet with notes about settings that have no effect yet.
-pub(super) fn read(path: &Path) -> Result<(Fleet, Vec<String>), CliError> {
+pub(super) fn read(path: &Path) -> Result<(Fleet, Vec<ConfigError>), CliError> {
     let text = std::fs::read_to_string(path).map_err(|source| CliError::ReadConfig {
         path: path.display().to_string(),
         source,

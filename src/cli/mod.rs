@@ -36,8 +36,8 @@ const EXIT_INTERRUPTED: u8 = 130;
 #[command(name = "nixdash", version, max_term_width = 100)]
 pub struct Cli {
     /// The fleet's file; else $NIXDASH_HOSTS, ./hosts.toml, $XDG_CONFIG_HOME/nixdash/hosts.toml
-    #[arg(long, global = true, value_name = "FILE")]
-    hosts: Option<PathBuf>,
+    #[arg(long = "hosts", global = true, value_name = "FILE")]
+    hosts_file: Option<PathBuf>,
 
     #[command(subcommand)]
     command: Option<Command>,
@@ -69,7 +69,7 @@ enum Command {
 
 /// Runs the command that the arguments ask for.
 pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
-    let hosts = cli.hosts.as_deref();
+    let hosts = cli.hosts_file.as_deref();
     match cli.command {
         None => dash::run(load::load(hosts)?).await,
         Some(Command::Status(args)) => status::run(load::load(hosts)?, args).await,

@@ -22,5 +22,6 @@ pub mod deploy;
 pub mod fleet;
 pub mod lab;
 pub mod nix;
+pub mod probe;
 pub mod record;
 pub mod remote;

@@ -32,6 +32,9 @@ const MESSAGE_QUEUE: usize = 4096;
 /// How often the folders of runs are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(120);
 
+/// The theme when `[ui] theme` names none.
+const DEFAULT_THEME: &str = "terminal";
+
 /// Opens the dashboard.
 pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     start_own_log();
@@ -66,14 +69,12 @@ fn start_own_log() {
 
 /// Returns how the screen looks: the configured theme on this terminal.
 fn look(fleet: &Fleet) -> Result<Look, CliError> {
-    let theme = match fleet.theme.as_deref() {
-        None => Theme::default(),
-        Some(name) => match Theme::named(name) {
-            Some(theme) => theme,
-            None => std::fs::read_to_string(name)
-                .map_err(|source| CliError::ReadTheme { path: name.to_owned(), source })
-                .and_then(|text| Ok(Theme::parse(&text)?))?,
-        },
+    let name = fleet.theme.as_deref().unwrap_or(DEFAULT_THEME);
+    let theme = match Theme::named(name) {
+        Some(theme) => theme,
+        None => std::fs::read_to_string(name)
+            .map_err(|source| CliError::ReadTheme { path: name.to_owned(), source })
+            .and_then(|text| Ok(Theme::parse(&text)?))?,
     };
     let var = |name: &str| std::env::var(name).ok();
     Ok(Look::new(&theme, depth_from(var), ascii_from(var), TimeZone::system()))

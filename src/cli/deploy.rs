@@ -257,7 +257,7 @@ async fn answer(control: mpsc::Sender<Control>) {
     drop(stdin.read_line(&mut line).await);
     let yes = matches!(line.trim().to_lowercase().as_str(), "y" | "yes");
     // The run may be over already.
-    drop(control.send(Control::Answer(yes)).await);
+    let _over = control.send(Control::Answer(yes)).await;
 }
 
 /// Passes on what is said through the run's folder, and turns signals into a stop.

@@ -80,10 +80,10 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
         load1: facts.load1,
         memory: facts.memory,
         disk: facts.disk,
-        store: found.stores.iter().find(|(host, _)| host == name).map(|(_, store)| StoreJson {
-            paths: store.paths,
-            bytes: store.bytes,
-        }),
+        store: found
+            .stores
+            .get(name)
+            .map(|store| StoreJson { paths: store.paths, bytes: store.bytes }),
         failed_units: facts.failed_units.as_deref(),
         uptime_s: facts.uptime_s,
         error: facts.error.as_deref(),

@@ -1,0 +1,265 @@
+//! Coverage: how much of each host's running closure each tier holds now.
+//!
+//! The paths of all closures are asked of a tier once, and answers are kept for a while: what a
+//! tier has seldom goes, what it lacks may come any minute. The arithmetic is pure.
+
+use crate::fleet::{ClosurePath, Coverage, CoverageFacts, Share, StorePath, Tier};
+use crate::probe::store::Closure;
+use crate::probe::tier::{TierProbe, probe_of};
+use crate::probe::web::{Web, connections};
+use futures_util::stream::{self, StreamExt as _};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How long it is believed that a tier holds a path.
+const HIT_AGE: SignedDuration = SignedDuration::from_mins(15);
+
+/// How long it is believed that a tier does not hold a path.
+const MISS_AGE: SignedDuration = SignedDuration::from_mins(5);
+
+/// Answers of tiers that are still believed.
+#[derive(Debug, Default)]
+pub struct Answers {
+    by_tier: HashMap<String, HashMap<StorePath, (bool, Timestamp)>>,
+}
+
+impl Answers {
+    /// Returns whether a tier holds a path, when it said so recently.
+    pub fn get(&self, tier: &str, path: &StorePath, now: Timestamp) -> Option<bool> {
+        let (holds, at) = *self.by_tier.get(tier)?.get(path)?;
+        let age = now.duration_since(at);
+        (age < if holds { HIT_AGE } else { MISS_AGE }).then_some(holds)
+    }
+
+    /// Keeps an answer.
+    pub fn put(&mut self, tier: &str, path: StorePath, holds: bool, now: Timestamp) {
+        self.by_tier.entry(tier.to_owned()).or_default().insert(path, (holds, now));
+    }
+
+    /// Forgets what tiers did not have: something was published.
+    pub fn forget_misses(&mut self) {
+        for answers in self.by_tier.values_mut() {
+            answers.retain(|_, (holds, _)| *holds);
+        }
+    }
+
+    /// Forgets what is not believed any more.
+    pub fn prune(&mut self, now: Timestamp) {
+        for answers in self.by_tier.values_mut() {
+            answers.retain(|_, (holds, at)| {
+                now.duration_since(*at) < if *holds { HIT_AGE } else { MISS_AGE }
+            });
+        }
+    }
+}
+
+/// A host with its closure, as coverage is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The host.
+    pub host: &'a str,
+    /// What it runs.
+    pub closure: &'a Closure,
+}
+
+/// Returns how many paths and bytes of a closure are held.
+pub fn covered(paths: &[ClosurePath], holds: impl Fn(&StorePath) -> bool) -> (Share, Share) {
+    let (mut count, mut bytes) = (Share::default(), Share::default());
+    for entry in paths {
+        count.total += 1;
+        bytes.total = bytes.total.saturating_add(entry.nar_size);
+        if holds(&entry.path) {
+            count.have += 1;
+            bytes.have = bytes.have.saturating_add(entry.nar_size);
+        }
+    }
+    (count, bytes)
+}
+
+/// Asks every tier that is probed for the closures of all these hosts.
+///
+/// A tier that does not answer, or answers with trouble, is absent from the result; what it said
+/// until then is kept in `answers`.
+pub async fn measure(
+    web: &Web,
+    tiers: &[Tier],
+    asked: &[Asked<'_>],
+    answers: &Mutex<Answers>,
+) -> BTreeMap<String, CoverageFacts> {
+    let now = Timestamp::now();
+    lock(answers).prune(now);
+    let union: HashSet<&StorePath> =
+        asked.iter().flat_map(|host| host.closure.paths.iter().map(|entry| &entry.path)).collect();
+    let mut whole = HashSet::new();
+    let mut all = tiers
+        .iter()
+        .filter_map(|tier| probe_of(tier).map(|probe| (tier, probe)))
+        .map(|(tier, probe)| ask_tier(web, tier, probe, &union, answers, now))
+        .collect::<stream::FuturesUnordered<_>>();
+    while let Some((tier, complete)) = all.next().await {
+        if complete {
+            whole.insert(tier);
+        }
+    }
+    drop(all);
+    let answers = lock(answers);
+    asked
+        .iter()
+        .map(|host| {
+            let mut facts =
+                CoverageFacts { toplevel: Some(host.closure.root.clone()), tiers: BTreeMap::new() };
+            for tier in tiers.iter().filter(|tier| whole.contains(tier.name.as_str())) {
+                let (paths, bytes) = covered(&host.closure.paths, |path| {
+                    answers.get(&tier.name, path, now).unwrap_or(false)
+                });
+                let coverage = Coverage { paths, bytes, measured_at: now };
+                facts.tiers.insert(tier.name.clone(), coverage);
+            }
+            (host.host.to_owned(), facts)
+        })
+        .collect()
+}
+
+/// Asks one tier for the paths it did not answer for recently; returns its name and whether it
+/// answered for all.
+async fn ask_tier<'a>(
+    web: &Web,
+    tier: &'a Tier,
+    probe: &dyn TierProbe,
+    union: &HashSet<&StorePath>,
+    answers: &Mutex<Answers>,
+    now: Timestamp,
+) -> (&'a str, bool) {
+    let open: Vec<&StorePath> = {
+        let answers = lock(answers);
+        union.iter().copied().filter(|path| answers.get(&tier.name, path, now).is_none()).collect()
+    };
+    // The first alone, so that the others find an open connection to share.
+    let (first, rest) = open.split_at(open.len().min(1));
+    let ask =
+        async |path: &&StorePath| (StorePath::clone(path), probe.holds(web, tier, path).await);
+    let mut replies: Vec<(StorePath, bool)> = Vec::with_capacity(open.len());
+    let mut complete = true;
+    for batch in [first, rest] {
+        let mut asking =
+            stream::iter(batch.iter().map(ask)).buffer_unordered(connections(tier.kind));
+        while let Some((path, reply)) = asking.next().await {
+            if let Ok(holds) = reply {
+                replies.push((path, holds));
+            } else {
+                complete = false;
+                break;
+            }
+        }
+        if !complete {
+            break;
+        }
+    }
+    let mut answers = lock(answers);
+    for (path, holds) in replies {
+        answers.put(&tier.name, path, holds, now);
+    }
+    (tier.name.as_str(), complete)
+}
+
+/// Locks the answers; a panic elsewhere leaves them usable.
+fn lock(answers: &Mutex<Answers>) -> MutexGuard<'_, Answers> {
+    answers.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::TierKind;
+    use crate::probe::server::Server;
+
+    const A: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";
+    const B: &str = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0";
+    const TOP: &str = "/nix/store/7h97s6mlwpnvm55448s9n0jz4lxih34s-top";
+
+    /// Makes a closure of paths with sizes; the last is the root.
+    fn closure(paths: &[(&str, u64)]) -> Closure {
+        let paths: Vec<ClosurePath> = paths
+            .iter()
+            .map(|(path, nar_size)| ClosurePath {
+                path: StorePath::parse(path).unwrap(),
+                nar_size: *nar_size,
+            })
+            .collect();
+        Closure { root: paths[paths.len() - 1].path.clone(), paths }
+    }
+
+    /// Makes a tier at an address.
+    fn tier(name: &str, kind: TierKind, url: &str) -> Tier {
+        let url = url.to_owned();
+        Tier { name: name.to_owned(), kind, url, public_key: None, host: None }
+    }
+
+    #[test]
+    fn shares_count_paths_and_bytes() {
+        let closure = closure(&[(A, 120), (B, 168), (TOP, 216)]);
+        let (paths, bytes) = covered(&closure.paths, |path| path.as_str() != TOP);
+        assert_eq!(paths, Share { have: 2, total: 3 });
+        assert_eq!(bytes, Share { have: 288, total: 504 });
+    }
+
+    #[test]
+    fn a_miss_is_believed_for_a_shorter_time_than_a_hit() {
+        let now: Timestamp = "2026-11-21T08:00:00Z".parse().unwrap();
+        let (a, b) = (StorePath::parse(A).unwrap(), StorePath::parse(B).unwrap());
+        let mut answers = Answers::default();
+        answers.put("p620", a.clone(), true, now);
+        answers.put("p620", b.clone(), false, now);
+        let at = |minutes: i64| now + SignedDuration::from_mins(minutes);
+        assert_eq!(answers.get("p620", &a, at(4)), Some(true));
+        assert_eq!(answers.get("p620", &b, at(4)), Some(false));
+        assert_eq!(answers.get("p620", &a, at(14)), Some(true));
+        assert_eq!(answers.get("p620", &b, at(5)), None);
+        assert_eq!(answers.get("p620", &a, at(15)), None);
+        assert_eq!(answers.get("other", &a, now), None);
+        answers.forget_misses();
+        assert_eq!(
+            (answers.get("p620", &a, now), answers.get("p620", &b, now)),
+            (Some(true), None)
+        );
+    }
+
+    #[tokio::test]
+    async fn paths_that_hosts_share_are_asked_once_and_then_remembered() {
+        let server = Server::start(&[
+            ("/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo", 200, "x"),
+            ("/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a.narinfo", 403, ""),
+        ])
+        .await;
+        let tiers = [
+            tier("p620", TierKind::NixServe, &server.url),
+            tier("oracle", TierKind::S3, "s3://bucket"),
+        ];
+        let (one, two) = (closure(&[(A, 120), (TOP, 216)]), closure(&[(A, 120), (B, 168)]));
+        let asked =
+            [Asked { host: "razer", closure: &one }, Asked { host: "samsung", closure: &two }];
+        let answers = Mutex::new(Answers::default());
+        let web = Web::new().unwrap();
+        let found = measure(&web, &tiers, &asked, &answers).await;
+        assert_eq!(found["razer"].tiers["p620"].paths, Share { have: 1, total: 2 });
+        assert_eq!(found["samsung"].tiers["p620"].bytes, Share { have: 120, total: 288 });
+        assert_eq!(found["samsung"].toplevel, Some(two.root.clone()));
+        assert!(!found["razer"].tiers.contains_key("oracle"));
+        assert_eq!(server.asked().len(), 3);
+        let again = measure(&web, &tiers, &asked, &answers).await;
+        assert_eq!(again["samsung"].tiers["p620"].paths, Share { have: 1, total: 2 });
+        assert_eq!(server.asked().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_tier_in_trouble_is_absent() {
+        let server = Server::start(&[("/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo", 500, "")]).await;
+        let tiers = [tier("p620", TierKind::NixServe, &server.url)];
+        let one = closure(&[(TOP, 216), (A, 120)]);
+        let asked = [Asked { host: "razer", closure: &one }];
+        let found =
+            measure(&Web::new().unwrap(), &tiers, &asked, &Mutex::new(Answers::default())).await;
+        assert!(found["razer"].tiers.is_empty());
+    }
+}

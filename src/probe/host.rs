@@ -1,0 +1,296 @@
+//! The host probe: one script, one round trip, and a second empty one to time it.
+
+use crate::fleet::{
+    Bytes, Host, HostFacts, HostState, PowerFacts, StorePath, SystemFacts, printable_line,
+};
+use crate::probe::clock::milliseconds;
+use crate::probe::local;
+use crate::remote::{Hands, RemoteError, Script, Trouble, Way};
+use jiff::Timestamp;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What is asked.
+const SCRIPT: &str = include_str!("scripts/host.sh");
+
+/// What times a round trip.
+const ECHO: &str = include_str!("scripts/echo.sh");
+
+/// How long a probe may take, connecting to the second of two addresses included.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the timing of a round trip may take.
+const ECHO_LIMIT: Duration = Duration::from_secs(5);
+
+/// Most failed units that are kept.
+const UNITS_LIMIT: usize = 100;
+
+/// Asks a host and returns what it found; of a host that does not answer, the last known figures
+/// with the reason.
+pub async fn probe(hands: &dyn Hands, host: &Host, previous: Option<&HostFacts>) -> HostFacts {
+    let found = ask(hands, host).await;
+    merge(previous, found, Timestamp::now())
+}
+
+/// Runs the scripts and reads what they print.
+async fn ask(hands: &dyn Hands, host: &Host) -> Result<HostFacts, RemoteError> {
+    let mut facts = if host.is_local() && !Path::new("/nix").exists() {
+        HostFacts { state: HostState::Up, ..HostFacts::default() }
+    } else {
+        let script = Script::new(SCRIPT).way(Way::Shell).limit(LIMIT);
+        let output = hands.run(&host.name, &script).await?;
+        let facts = parse(&output.stdout);
+        if facts.state == HostState::Unknown {
+            let cause = format!("the probe broke off: {}", output.complaint());
+            let hint = "does `ssh HOST /bin/sh -c true` work by hand?".to_owned();
+            return Err(RemoteError {
+                hint,
+                ..RemoteError::new(&host.name, Trouble::Lost, &cause)
+            });
+        }
+        facts
+    };
+    if host.is_local() {
+        local::fill(&mut facts).await;
+    } else {
+        let echo = Script::new(ECHO).way(Way::Shell).limit(ECHO_LIMIT);
+        let began = Instant::now();
+        // The figures are there already: a connection that ends now is the next probe's matter.
+        facts.latency_ms =
+            hands.run(&host.name, &echo).await.ok().map(|_| milliseconds(began.elapsed()));
+    }
+    facts.address = hands.address(&host.name);
+    Ok(facts)
+}
+
+/// Joins a probe to what was known before.
+///
+/// A host that does not answer keeps its figures with the time when they were measured; state and
+/// error say what is now.
+pub fn merge(
+    previous: Option<&HostFacts>,
+    found: Result<HostFacts, RemoteError>,
+    now: Timestamp,
+) -> HostFacts {
+    match found {
+        Ok(facts) => {
+            HostFacts { error: None, measured_at: Some(now), asked_at: Some(now), ..facts }
+        }
+        Err(error) => HostFacts {
+            state: error.host_state(),
+            error: Some(error.to_string()),
+            asked_at: Some(now),
+            latency_ms: None,
+            ..previous.cloned().unwrap_or_default()
+        },
+    }
+}
+
+/// Reads what the script printed; the state is unknown when its last line is missing.
+pub fn parse(text: &str) -> HostFacts {
+    let mut facts = HostFacts::default();
+    let mut units = Vec::new();
+    let mut failed_count = None;
+    let mut power = Power::default();
+    let mut whole = false;
+    for line in text.lines() {
+        let Some((key, value)) = line.split_once('\t') else { continue };
+        let value = printable_line(value);
+        let value = value.trim();
+        match key {
+            "user" => facts.user = word(value),
+            "load1" => facts.load1 = value.parse().ok().filter(|load: &f64| load.is_finite()),
+            "cpus" => facts.cpus = value.parse().ok(),
+            "memory_kib" => facts.memory = kibibytes(value),
+            "disk_kib" => facts.disk = kibibytes(value),
+            "uptime_s" => facts.uptime_s = value.parse().ok(),
+            "boot_id" => facts.boot_id = word(value),
+            "system_state" => facts.system_state = word(value),
+            "failed_count" => failed_count = value.parse::<u64>().ok(),
+            "failed_unit" if units.len() < UNITS_LIMIT => units.extend(word(value)),
+            "mains" => power.mains(value),
+            "battery" => power.charges.extend(value.parse::<u8>().ok().map(|of| of.min(100))),
+            "battery_status" => power.discharging |= value == "Discharging",
+            "end" => whole = true,
+            _ => system(&mut facts.system, key, value),
+        }
+    }
+    facts.failed_units = failed_count.map(|_| units);
+    facts.power = power.facts();
+    if whole {
+        facts.state = state(&facts);
+    }
+    facts
+}
+
+/// Takes a line about systems and versions.
+fn system(system: &mut SystemFacts, key: &str, value: &str) {
+    let path = || StorePath::parse(value).ok();
+    match key {
+        "running" => system.running = path(),
+        "booted" => system.booted = path(),
+        "profile" => system.profile = path(),
+        "generation" => system.generation = generation(value),
+        "nixos_version" => system.nixos_version = word(value),
+        "nix_version" => system.nix_version = value.split(' ').next_back().and_then(word),
+        "reboot_needed" => system.reboot_needed = value.parse().ok(),
+        _ => {}
+    }
+}
+
+/// Returns the text unless it is empty.
+fn word(value: &str) -> Option<String> {
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// Reads `used total` in KiB.
+fn kibibytes(value: &str) -> Option<Bytes> {
+    let (used, total) = value.split_once(' ')?;
+    let bytes = |text: &str| text.parse::<u64>().ok()?.checked_mul(1024);
+    Some(Bytes { used: bytes(used)?, total: bytes(total)? })
+}
+
+/// Reads the number of `system-NUMBER-link`.
+fn generation(link: &str) -> Option<u64> {
+    let name = link.rsplit('/').next()?;
+    name.strip_prefix("system-")?.strip_suffix("-link")?.parse().ok()
+}
+
+/// Returns whether a host that answered is well.
+fn state(facts: &HostFacts) -> HostState {
+    let failed = facts.failed_units.as_ref().is_some_and(|units| !units.is_empty());
+    let ill = matches!(facts.system_state.as_deref(), Some("degraded" | "maintenance"));
+    if failed || ill { HostState::Degraded } else { HostState::Up }
+}
+
+/// What supplies of power said so far.
+#[derive(Default)]
+struct Power {
+    on_mains: Option<bool>,
+    charges: Vec<u8>,
+    discharging: bool,
+}
+
+impl Power {
+    /// Takes a mains supply: 1 when it is connected; 2 is a USB supply that can be programmed.
+    fn mains(&mut self, online: &str) {
+        if let Ok(online) = online.parse::<u8>() {
+            self.on_mains = Some(self.on_mains.unwrap_or(false) || online > 0);
+        }
+    }
+
+    /// Returns the facts; none for a machine without a battery, which is on mains or off.
+    fn facts(self) -> Option<PowerFacts> {
+        let count = self.charges.len();
+        if count == 0 {
+            return None;
+        }
+        let sum: usize = self.charges.iter().map(|&charge| usize::from(charge)).sum();
+        Some(PowerFacts {
+            on_mains: Some(self.on_mains.unwrap_or(!self.discharging)),
+            battery: u8::try_from(sum / count).ok(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::{FakeHands, Output};
+    use proptest::prelude::*;
+
+    const RUNNING: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-nixos-system-samsung";
+
+    /// What a laptop prints on which a unit failed.
+    fn laptop() -> String {
+        format!(
+            "user\tme\nrunning\t{RUNNING}\nbooted\t{RUNNING}\ngeneration\tsystem-42-link\n\
+             profile\t{RUNNING}\nnixos_version\t26.05.20261118.abc\nreboot_needed\ttrue\n\
+             nix_version\tnix (Nix) 2.31.2\nload1\t0.42\ncpus\t8\nmemory_kib\t1000 4000\n\
+             disk_kib\t10 40\nuptime_s\t3600\nsystem_state\tdegraded\nfailed_count\t1\n\
+             failed_unit\tbackup.service\nmains\t0\nmains\t1\nbattery\t80\nbattery\t60\n\
+             battery_status\tCharging\nboot_id\tb848b422\nend\tok\n"
+        )
+    }
+
+    /// Makes a host.
+    fn samsung() -> Host {
+        let fleet = crate::config::parse("[hosts.samsung]", Path::new("hosts.toml"), None);
+        fleet.unwrap().hosts.remove(0)
+    }
+
+    #[test]
+    fn everything_a_laptop_says_is_read() {
+        let facts = parse(&laptop());
+        assert_eq!(facts.state, HostState::Degraded);
+        assert_eq!(facts.system.generation, Some(42));
+        assert_eq!(facts.system.running.unwrap().as_str(), RUNNING);
+        assert_eq!(facts.system.nix_version.as_deref(), Some("2.31.2"));
+        assert_eq!(facts.system.reboot_needed, Some(true));
+        assert_eq!(facts.memory, Some(Bytes { used: 1_024_000, total: 4_096_000 }));
+        assert_eq!(facts.failed_units.unwrap(), ["backup.service"]);
+        assert_eq!(facts.power, Some(PowerFacts { on_mains: Some(true), battery: Some(70) }));
+        assert_eq!((facts.load1, facts.cpus, facts.uptime_s), (Some(0.42), Some(8), Some(3600)));
+    }
+
+    #[test]
+    fn what_is_not_said_stays_unknown() {
+        let facts = parse("user\troot\nload1\tnan\nrunning\t/run/current-system\nend\tok\n");
+        assert_eq!(facts.state, HostState::Up);
+        assert_eq!(facts.system, SystemFacts::default());
+        assert_eq!((facts.load1, facts.memory, facts.power), (None, None, None));
+        assert_eq!(facts.failed_units, None);
+        assert_eq!(parse("user\troot\n").state, HostState::Unknown);
+    }
+
+    #[test]
+    fn no_failed_units_and_unknown_units_differ() {
+        assert_eq!(parse("failed_count\t0\nend\tok").failed_units, Some(Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn a_host_that_goes_to_sleep_keeps_its_figures_and_their_age() {
+        let awake = FakeHands::new(|_, _| Ok(Output { stdout: laptop(), ..Output::default() }));
+        let first = probe(&awake, &samsung(), None).await;
+        assert_eq!(first.address.as_deref(), Some("fake"));
+        assert!(first.latency_ms.is_some());
+        let second = probe(&FakeHands::unreachable(), &samsung(), Some(&first)).await;
+        assert_eq!(second.state, HostState::Unreachable);
+        assert_eq!(second.measured_at, first.measured_at);
+        assert!(second.asked_at >= first.asked_at);
+        assert_eq!((second.load1, second.latency_ms), (Some(0.42), None));
+        assert!(second.error.unwrap().contains("No route to host"));
+    }
+
+    #[tokio::test]
+    async fn a_probe_that_breaks_off_is_an_error_not_a_healthy_host() {
+        let hands = FakeHands::new(|_, _| {
+            Ok(Output { code: 127, stdout: "sh: not found".to_owned(), ..Output::default() })
+        });
+        let facts = probe(&hands, &samsung(), None).await;
+        assert_eq!(facts.state, HostState::Unreachable);
+        assert_eq!(facts.measured_at, None);
+        assert!(facts.error.unwrap().contains("sh: not found"));
+    }
+
+    #[test]
+    fn the_script_runs_under_a_real_shell() {
+        let output = std::process::Command::new("/bin/sh").arg("-c").arg(SCRIPT).output().unwrap();
+        let facts = parse(&String::from_utf8_lossy(&output.stdout));
+        assert_ne!(facts.state, HostState::Unknown, "{output:?}");
+        assert!(facts.user.is_some() && facts.memory.is_some() && facts.load1.is_some());
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_a_host_prints_reaches_the_screen_raw(text in any::<String>()) {
+            let text = format!("user\t{text}\nfailed_count\t1\nfailed_unit\t{text}\nend\t\n");
+            let facts = parse(&text);
+            let shown = facts.user.iter().chain(facts.failed_units.iter().flatten());
+            for value in shown {
+                prop_assert!(!value.chars().any(char::is_control));
+            }
+        }
+    }
+}

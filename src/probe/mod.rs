@@ -1,0 +1,29 @@
+//! Eyes: asks hosts and tiers what they are and have, on a schedule.
+//!
+//! [`Poller`] asks for ever and sends [`crate::fleet::Event`]s; [`measure_once`] asks once. A host
+//! is asked by one script over [`crate::remote::Hands`], a tier over HTTP by the probe of its kind.
+//! What was not measured stays `None`.
+
+mod candidates;
+mod clock;
+mod coverage;
+mod host;
+mod http;
+mod local;
+mod once;
+mod poller;
+mod schedule;
+#[cfg(test)]
+mod server;
+mod store;
+mod tier;
+mod web;
+
+pub use coverage::{Answers, Asked, covered, measure as measure_coverage};
+pub use host::{merge as merge_host, parse as parse_host, probe as probe_host};
+pub use once::{Snapshot, measure_once};
+pub use poller::{Handle, Poller};
+pub use schedule::{Target, next_delay};
+pub use store::{Closure, closure, count as count_store};
+pub use tier::{Answer as TierAnswer, TierProbe, probe as probe_tier, probe_of};
+pub use web::{Reply, Web, WebError};

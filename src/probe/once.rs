@@ -1,0 +1,164 @@
+//! Measures everything once, for `nixdash status`.
+
+use crate::fleet::{CoverageFacts, Fleet, HostFacts, HostState, StoreFacts, Tier, TierFacts};
+use crate::probe::candidates::{Known, candidates};
+use crate::probe::coverage::{Answers, Asked, measure};
+use crate::probe::store::{self, Closure};
+use crate::probe::web::Web;
+use crate::probe::{host, tier};
+use crate::remote::Hands;
+use futures_util::future::join_all;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+/// Everything as it was at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    /// The hosts that were asked for, in the fleet's order.
+    pub hosts: Vec<(String, HostFacts)>,
+    /// Their stores; a host whose store could not be counted is absent.
+    pub stores: BTreeMap<String, StoreFacts>,
+    /// Every tier, in the order of `hosts.toml`.
+    pub tiers: Vec<(String, TierFacts)>,
+    /// Coverage of their running closures; a host without an answer is absent.
+    pub coverage: BTreeMap<String, CoverageFacts>,
+}
+
+/// What one host said.
+struct Answered {
+    name: String,
+    facts: HostFacts,
+    store: Option<StoreFacts>,
+    closure: Option<Closure>,
+}
+
+/// Asks hosts (by name) and every tier, all at once; with `slow` also stores and coverage.
+///
+/// Takes as long as the slowest host, 10 s at most for the quick figures, then as long as the
+/// slowest tier. Names that are no hosts are left out.
+pub async fn measure_once(
+    fleet: &Fleet,
+    hands: &dyn Hands,
+    hosts: &[String],
+    slow: bool,
+) -> Snapshot {
+    let asked = fleet.hosts.iter().filter(|host| hosts.contains(&host.name));
+    let answered = join_all(asked.map(|host| async move {
+        let facts = host::probe(hands, host, None).await;
+        let up = matches!(facts.state, HostState::Up | HostState::Degraded);
+        let (mut store, mut closure) = (None, None);
+        if up && facts.system.running.is_some() {
+            let count =
+                async { if slow { store::count(hands, &host.name).await.ok() } else { None } };
+            let list = async { store::closure(hands, &host.name).await.ok() };
+            (store, closure) = tokio::join!(count, list);
+        }
+        Answered { name: host.name.clone(), facts, store, closure }
+    }))
+    .await;
+    let mut snapshot = Snapshot::default();
+    match Web::new() {
+        Ok(web) => ask_tiers(&web, &fleet.tiers, &answered, slow, &mut snapshot).await,
+        Err(error) => {
+            let facts = TierFacts { error: Some(error.to_string()), ..TierFacts::default() };
+            snapshot.tiers =
+                fleet.tiers.iter().map(|tier| (tier.name.clone(), facts.clone())).collect();
+        }
+    }
+    for host in answered {
+        snapshot.stores.extend(host.store.map(|store| (host.name.clone(), store)));
+        snapshot.hosts.push((host.name, host.facts));
+    }
+    snapshot
+}
+
+/// Asks every tier, first whether it is well, then what it holds.
+async fn ask_tiers(
+    web: &Web,
+    tiers: &[Tier],
+    answered: &[Answered],
+    slow: bool,
+    snapshot: &mut Snapshot,
+) {
+    let answers = Mutex::new(Answers::default());
+    let known: Vec<Known<'_>> = answered
+        .iter()
+        .map(|host| Known {
+            host: &host.name,
+            toplevel: host.facts.system.running.as_ref(),
+            closure: host.closure.as_ref(),
+        })
+        .collect();
+    let probes = join_all(tiers.iter().map(|tier| {
+        let paths = candidates(tier, &known, |_| false);
+        async move { (tier.name.clone(), tier::probe(web, tier, &paths, None).await) }
+    }));
+    let asked: Vec<Asked<'_>> = answered
+        .iter()
+        .filter_map(|host| Some(Asked { host: &host.name, closure: host.closure.as_ref()? }))
+        .collect();
+    let coverage = async {
+        if slow && !asked.is_empty() {
+            measure(web, tiers, &asked, &answers).await
+        } else {
+            BTreeMap::new()
+        }
+    };
+    (snapshot.tiers, snapshot.coverage) = tokio::join!(probes, coverage);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Share, SignatureState, TierState};
+    use crate::probe::server::Server;
+    use crate::remote::{FakeHands, Output, RemoteError, Trouble};
+    use std::path::Path;
+
+    const TOP: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-top";
+
+    /// Hands for a living samsung and a dead razer.
+    fn hands() -> FakeHands {
+        FakeHands::new(|host, script| {
+            if host == "razer" {
+                return Err(RemoteError::new(host, Trouble::Unreachable, "No route to host"));
+            }
+            let stdout = if script.body.contains("path-info --all") {
+                "10\t1000\n".to_owned()
+            } else if script.body.contains("--recursive") {
+                format!("root\t{TOP}\n{TOP}\t216\n")
+            } else {
+                format!("running\t{TOP}\nend\tok\n")
+            };
+            Ok(Output { stdout, ..Output::default() })
+        })
+    }
+
+    #[tokio::test]
+    async fn a_dead_host_leaves_the_others_whole() {
+        let server = Server::start(&[
+            ("/nix-cache-info", 200, "StoreDir: /nix/store\nPriority: 30\n"),
+            ("/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo", 200, "x: y\n"),
+        ])
+        .await;
+        let text = format!(
+            "[hosts.samsung]\n[hosts.razer]\n[[tiers]]\nname = \"p620\"\nkind = \"nix-serve\"\n\
+             url = \"{}\"\n[[tiers]]\nname = \"ci\"\nkind = \"github-actions\"\nrepo = \"me/x\"\n",
+            server.url
+        );
+        let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
+        let names = ["samsung".to_owned(), "razer".to_owned()];
+        let found = measure_once(&fleet, &hands(), &names, true).await;
+        assert_eq!(found.hosts[0].1.state, HostState::Up);
+        assert_eq!(found.hosts[1].1.state, HostState::Unreachable);
+        assert_eq!(found.stores["samsung"].paths, 10);
+        assert_eq!(found.tiers[0].1.state, TierState::Up);
+        assert_eq!(found.tiers[0].1.signature, SignatureState::Unchecked);
+        assert_eq!(found.tiers[1].1.state, TierState::Unknown);
+        assert_eq!(found.coverage["samsung"].tiers["p620"].paths, Share { have: 1, total: 1 });
+        assert!(!found.coverage.contains_key("razer"));
+        let quick = measure_once(&fleet, &hands(), &names[..1], false).await;
+        assert!(quick.stores.is_empty() && quick.coverage.is_empty());
+        assert_eq!(quick.hosts.len(), 1);
+    }
+}

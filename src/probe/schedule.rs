@@ -1,0 +1,120 @@
+//! When to ask again.
+
+use crate::fleet::{Tier, TierKind};
+use std::time::Duration;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A host.
+    Host,
+    /// A tier in the own network.
+    LanTier,
+    /// A public tier: somebody else's, asked seldom.
+    PublicTier,
+    /// A host's store and closure.
+    Store,
+}
+
+impl Target {
+    /// Returns the time between two successful probes.
+    pub fn interval(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Host => 5,
+            Self::LanTier => 10,
+            Self::PublicTier => 60,
+            Self::Store => 15 * 60,
+        })
+    }
+
+    /// Returns what a tier is: in the own network when it serves a host's store, or its address is
+    /// private or has no public name.
+    pub fn of_tier(tier: &Tier) -> Self {
+        let host = reqwest::Url::parse(&tier.url)
+            .ok()
+            .and_then(|url| url.host_str().map(str::to_ascii_lowercase))
+            .unwrap_or_default();
+        let serves_a_host = tier.host.is_some()
+            || matches!(tier.kind, TierKind::NixServe | TierKind::Harmonia | TierKind::Ncps);
+        let private_name = !host.contains('.')
+            || [".lan", ".local", ".home", ".internal", ".home.arpa"]
+                .iter()
+                .any(|ending| host.ends_with(ending));
+        let private_address = match host.trim_matches(['[', ']']).parse() {
+            Ok(std::net::IpAddr::V4(v4)) => {
+                let [a, b, ..] = v4.octets();
+                v4.is_private() || v4.is_loopback() || v4.is_link_local()
+                    // Addresses of overlay networks such as tailscale's (RFC 6598).
+                    || (a == 100 && (64..128).contains(&b))
+            }
+            Ok(std::net::IpAddr::V6(v6)) => {
+                v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local()
+            }
+            Err(_) => false,
+        };
+        if serves_a_host || private_name || private_address {
+            Self::LanTier
+        } else {
+            Self::PublicTier
+        }
+    }
+}
+
+/// The longest time that failures alone stretch the interval to.
+const BACKOFF_LIMIT: Duration = Duration::from_secs(60);
+
+/// Returns how long to wait after a probe.
+///
+/// `failures` counts the failed probes in a row: each doubles the interval, to a minute at most
+/// (or the interval itself, where that is longer). `jitter` is a number from 0 to 1 that spreads
+/// the time by ±10 %.
+pub fn next_delay(target: Target, failures: u32, jitter: f64) -> Duration {
+    let interval = target.interval();
+    let limit = interval.max(BACKOFF_LIMIT);
+    let stretched = interval.saturating_mul(2_u32.saturating_pow(failures.min(10))).min(limit);
+    stretched.mul_f64(0.9 + 0.2 * jitter.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_stretch_the_interval_to_a_minute() {
+        let seconds: Vec<u64> =
+            (0..7).map(|n| next_delay(Target::Host, n, 0.5).as_secs()).collect();
+        assert_eq!(seconds, [5, 10, 20, 40, 60, 60, 60]);
+        assert_eq!(next_delay(Target::PublicTier, 3, 0.5).as_secs(), 60);
+        assert_eq!(next_delay(Target::Store, 9, 0.5).as_secs(), 900);
+        assert_eq!(next_delay(Target::Host, u32::MAX, 0.5).as_secs(), 60);
+    }
+
+    #[test]
+    fn jitter_is_a_tenth() {
+        assert_eq!(next_delay(Target::LanTier, 0, 0.0), Duration::from_secs(9));
+        assert_eq!(next_delay(Target::LanTier, 0, 1.0), Duration::from_secs(11));
+    }
+
+    #[test]
+    fn a_private_address_is_in_the_own_network() {
+        let tier = |url: &str| Tier {
+            name: "x".to_owned(),
+            kind: TierKind::Http,
+            url: url.to_owned(),
+            public_key: None,
+            host: None,
+        };
+        for (url, target) in [
+            ("http://10.0.0.5:5000", Target::LanTier),
+            ("http://[fd00::5]:5000", Target::LanTier),
+            ("http://100.64.0.2", Target::LanTier),
+            ("http://p620:5000", Target::LanTier),
+            ("http://p620.lan", Target::LanTier),
+            ("https://cache.nixos.org", Target::PublicTier),
+            ("https://nix-community.cachix.org", Target::PublicTier),
+            ("https://1.2.3.4", Target::PublicTier),
+        ] {
+            assert_eq!(Target::of_tier(&tier(url)), target, "{url}");
+        }
+    }
+}

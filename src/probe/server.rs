@@ -1,0 +1,83 @@
+//! A small HTTP server for tests: answers from a table, and counts.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A server on a port of its own that ends with the test's runtime.
+pub(super) struct Server {
+    /// Its address, without a trailing slash.
+    pub(super) url: String,
+    state: Arc<State>,
+}
+
+/// What its connections share.
+struct State {
+    files: HashMap<String, (u16, String)>,
+    asked: Mutex<Vec<String>>,
+    open: AtomicUsize,
+    most_open: AtomicUsize,
+}
+
+impl Server {
+    /// Starts a server with these files: path, status, body; anything else is 404.
+    pub(super) async fn start(files: &[(&str, u16, &str)]) -> Self {
+        let files = files
+            .iter()
+            .map(|(path, status, body)| ((*path).to_owned(), (*status, (*body).to_owned())));
+        let state = Arc::new(State {
+            files: files.collect(),
+            asked: Mutex::default(),
+            open: AtomicUsize::new(0),
+            most_open: AtomicUsize::new(0),
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let shared = Arc::clone(&state);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&shared)));
+            }
+        });
+        Self { url, state }
+    }
+
+    /// Returns the paths that were asked for, in order.
+    pub(super) fn asked(&self) -> Vec<String> {
+        self.state.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns the most requests that were open at once.
+    pub(super) fn most_open(&self) -> usize {
+        self.state.most_open.load(Ordering::SeqCst)
+    }
+}
+
+/// Answers the requests of one connection.
+async fn serve(stream: TcpStream, state: Arc<State>) -> Option<()> {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await.ok()? == 0 {
+            return None;
+        }
+        let path = line.split(' ').nth(1)?.to_owned();
+        while line.trim() != "" {
+            line.clear();
+            stream.read_line(&mut line).await.ok()?;
+        }
+        let open = state.open.fetch_add(1, Ordering::SeqCst) + 1;
+        state.most_open.fetch_max(open, Ordering::SeqCst);
+        state.asked.lock().unwrap_or_else(PoisonError::into_inner).push(path.clone());
+        // Lets others of the test be open meanwhile.
+        tokio::task::yield_now().await;
+        let missing = (404, "No such path.\n".to_owned());
+        let (status, body) = state.files.get(&path).unwrap_or(&missing);
+        let head = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n\r\n", body.len());
+        state.open.fetch_sub(1, Ordering::SeqCst);
+        stream.write_all(head.as_bytes()).await.ok()?;
+        stream.write_all(body.as_bytes()).await.ok()?;
+    }
+}

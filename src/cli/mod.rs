@@ -9,7 +9,7 @@ mod deploy;
 mod error;
 mod generate;
 mod json;
-mod lab;
+pub mod lab;
 mod load;
 mod print;
 mod status;

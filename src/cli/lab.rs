@@ -1,9 +1,11 @@
 //! `nixdash lab`: a practice fleet of four small real hosts on this machine.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::lab::error::LabError;
+use crate::lab::fault::{Fault, Word};
 use crate::lab::flake::Break;
 use crate::lab::{Lab, UpOptions, names};
 
@@ -65,6 +67,15 @@ enum LabCommand {
         /// Undo what --break asked for
         #[arg(long, conflicts_with = "broken")]
         fix: bool,
+    },
+    /// Make something go wrong, for real, or take it back
+    Fault {
+        /// A host, or `cache` for p620's cache
+        target: String,
+        /// What shall go wrong
+        what: Word,
+        /// Milliseconds of latency or slow, percent of loss
+        amount: Option<u32>,
     },
     /// End the practice fleet and remove everything of it
     Down,
@@ -146,10 +157,13 @@ fn run_blocking(args: LabArgs) -> Result<LabOutcome, LabError> {
             let hosts =
                 hosts.iter().map(|name| names::host(name)).collect::<Result<Vec<_>, _>>()?;
             if fix {
-                println!("{}", lab.fix(&hosts)?);
+                print(lab.fix(&hosts)?);
             } else {
-                println!("{}", lab.bump(&hosts, broken)?);
+                print(lab.bump(&hosts, broken)?);
             }
+        }
+        Some(LabCommand::Fault { target, what, amount }) => {
+            lab.fault(Fault::from_words(&target, what, amount)?)?;
         }
         Some(LabCommand::Down) => lab.down()?,
         Some(LabCommand::Serve { .. }) => {}
@@ -163,27 +177,32 @@ impl From<UpArgs> for UpOptions {
     }
 }
 
+/// Prints a line; a reader that went away is no error.
+fn print(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
 fn print_next(lab: &Lab) {
-    println!("The practice fleet is up: p620, razer, samsung, p510.");
-    println!("Look at it:       nixdash --hosts {}", lab.hosts_file().display());
-    println!("Make some work:   nixdash lab bump samsung");
-    println!("And deploy that:  nixdash --hosts {} deploy samsung", lab.hosts_file().display());
+    let hosts_file = lab.hosts_file();
+    let hosts_file = hosts_file.display();
+    print("The practice fleet is up: p620, razer, samsung, p510.");
+    print(format_args!("Look at it:       nixdash --hosts {hosts_file}"));
+    print("Make some work:   nixdash lab bump samsung");
+    print(format_args!("And deploy that:  nixdash --hosts {hosts_file} deploy samsung"));
 }
 
 fn print_status(lab: &Lab, json: bool) -> Result<(), LabError> {
     let status = lab.status()?;
     if json {
-        let text =
-            serde_json::to_string(&status).map_err(|error| LabError::Usage(error.to_string()))?;
-        println!("{text}");
+        print(serde_json::to_string(&status).map_err(|error| LabError::Usage(error.to_string()))?);
         return Ok(());
     }
-    println!("{}", status.hosts_file.display());
+    print(status.hosts_file.display());
     for host in &status.hosts {
-        println!("{:<8} {:<12} {}", host.name, host.state, host.address);
+        print(format_args!("{:<8} {:<12} {}", host.name, host.state, host.address));
     }
     for cache in &status.caches {
-        println!("{:<8} {:<12} {}", cache.name, cache.state, cache.url);
+        print(format_args!("{:<8} {:<12} {}", cache.name, cache.state, cache.url));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! nixdash; the rest reaches the hosts over ssh, as it would any other. `cli::lab` calls this room; tests do too.
 
 pub mod error;
+pub mod fault;
 pub mod flake;
 pub mod names;
 pub mod state;
@@ -31,8 +32,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use error::LabError;
+use fault::Fault;
 use names::Host;
-use seed::Seed;
 use state::{Places, Record, Shelf};
 
 /// What `lab up` may be told.
@@ -82,8 +83,7 @@ impl Lab {
     /// What is up, and where.
     pub fn status(&self) -> Result<status::Status, LabError> {
         let record = self.record()?;
-        let seed = Seed::at(self.shelf.seed(&record.seed));
-        let keys = [seed.public_key("p620")?, seed.public_key("static")?];
+        let keys = up::public_keys(&self.shelf, &record)?;
         Ok(status::status(&self.places, &record, keys))
     }
 
@@ -111,6 +111,19 @@ impl Lab {
         let _own = self.places.lock()?;
         let fixed = flake::fix(&self.places.flake(), all_if_none(hosts))?;
         Ok(if fixed { "nothing is broken any more" } else { "nothing was broken" }.to_owned())
+    }
+
+    /// Carries a fault out. Faults add up until they are cleared.
+    pub fn fault(&self, fault: Fault) -> Result<(), LabError> {
+        tools::check_machine()?;
+        let record = self.record()?;
+        let _own = self.places.lock()?;
+        match fault {
+            Fault::Host(host, fault) => {
+                fault::host::apply(&self.shelf, &self.places, &record, host, fault)
+            }
+            Fault::Cache(fault) => fault::cache::apply(&self.places, &record, fault),
+        }
     }
 
     fn record(&self) -> Result<Record, LabError> {

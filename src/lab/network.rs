@@ -93,6 +93,11 @@ pub(crate) fn remove(subnet: Subnet) {
     }
 }
 
+/// The beginning of a command that runs in a network namespace.
+pub(crate) fn in_namespace(namespace: &str, doing: &str) -> Tool {
+    Tool::new(doing, "nsenter").arg(format!("--net=/run/netns/{namespace}"))
+}
+
 fn batch(doing: &str, options: &[&str], commands: String) -> Result<(), LabError> {
     Tool::new(doing, "ip").args(options).args(["-batch", "-"]).input(commands).run().map(|_| ())
 }

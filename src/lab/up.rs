@@ -1,19 +1,23 @@
 //! Sets a lab up: shared parts, its own files, the network, the static cache, the hosts; each step only where it is needed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::container;
 use super::error::{At, LabError};
 use super::flake;
-use super::names::HOSTS;
+use super::names::{HOSTS, Host};
 use super::network;
 use super::process;
 use super::runtime;
 use super::seed::{self, Seed};
 use super::state::{Places, Record, Shelf, make_dir, read, remove_tree, write};
+use super::status::{self, Cache};
 use super::texts::{self, Facts};
 use super::tool::Tool;
 use super::{UpOptions, base, upstream};
+
+/// The host that `--newer-nix` is for: nobody builds on it and nobody asks it.
+const NEWER_NIX_HOST: &str = "p510";
 
 pub(crate) fn up(
     shelf: &Shelf,
@@ -32,14 +36,15 @@ pub(crate) fn up(
         }
     };
     let _own = places.lock()?;
-    let seed = Seed::at(shelf.seed(&record.seed));
     if !network::is_up(record.subnet()) {
         network::remove(record.subnet());
         network::create(record.subnet())?;
     }
     runtime::ensure(places)?;
     start_static_cache(places, &record)?;
-    start_hosts(shelf, places, &record, &seed)
+    start_hosts(shelf, places, &record)?;
+    status::wait_for_cache(places, record.subnet(), Cache::Static)?;
+    status::wait_for_cache(places, record.subnet(), Cache::Builder)
 }
 
 /// Makes the files of a new lab. Its record is written last: a lab without one is made again from nothing.
@@ -68,13 +73,8 @@ fn prepare(
             &format!("{} {}", record.subnet().of(host), read(&key.with_extension("pub"))?);
     }
     write(&places.file("known_hosts"), known_hosts, 0o644)?;
-    let keys = [seed.public_key("p620")?, seed.public_key("static")?];
-    let facts = Facts {
-        subnet: record.subnet(),
-        root: places.root(),
-        builder_key: &keys[0],
-        static_key: &keys[1],
-    };
+    let keys = public_keys(shelf, &record)?;
+    let facts = facts(places, &record, &keys);
     write(&places.file("ssh_config"), texts::ssh_config(&facts), 0o644)?;
     write(&places.hosts_file(), texts::hosts_toml(&facts, &flake::platform()), 0o644)?;
     flake::create(&places.flake())?;
@@ -106,8 +106,7 @@ fn start_static_cache(places: &Places, record: &Record) -> Result<(), LabError> 
         return Ok(());
     }
     let namespace = record.subnet().namespace(network::STATIC);
-    let command = Tool::new("", "nsenter")
-        .arg(format!("--net=/run/netns/{namespace}"))
+    let command = network::in_namespace(&namespace, "")
         .arg(runtime::program(places))
         .args([
             "lab",
@@ -122,36 +121,52 @@ fn start_static_cache(places: &Places, record: &Record) -> Result<(), LabError> 
 }
 
 /// Starts the hosts that do not run, all at once, and waits until they answer.
-fn start_hosts(
-    shelf: &Shelf,
-    places: &Places,
-    record: &Record,
-    seed: &Seed,
-) -> Result<(), LabError> {
-    for host in HOSTS {
-        if container::leader(record, host).is_some()
-            && process::running(places, host.name).is_some()
-        {
-            continue;
-        }
-        container::kill(places, record, host)?;
-        container::mount(places, &base_of(shelf, record, host.name)?, seed, host)?;
-        container::start(places, record, host)?;
-    }
+fn start_hosts(shelf: &Shelf, places: &Places, record: &Record) -> Result<(), LabError> {
+    let running = |host| {
+        container::leader(record, host).is_some() && process::running(places, host.name).is_some()
+    };
     std::thread::scope(|scope| {
-        let waits =
-            HOSTS.map(|host| scope.spawn(move || container::wait_until_up(places, record, host)));
-        for wait in waits {
-            wait.join().unwrap_or(Ok(()))?;
-        }
-        Ok(())
+        let starts = HOSTS.map(|host| {
+            scope.spawn(move || {
+                if !running(host) {
+                    start_host(shelf, places, record, host)?;
+                }
+                container::wait_until_up(places, record, host)
+            })
+        });
+        starts.into_iter().try_for_each(|start| start.join().unwrap_or(Ok(())))
     })
 }
 
-/// The base that a host stands on.
-pub(crate) fn base_of(shelf: &Shelf, record: &Record, host: &str) -> Result<PathBuf, LabError> {
-    let key = record.newer_base.as_ref().filter(|_| host == "p510").unwrap_or(&record.base);
+/// Starts one host that does not run, and returns at once.
+pub(crate) fn start_host(
+    shelf: &Shelf,
+    places: &Places,
+    record: &Record,
+    host: Host,
+) -> Result<(), LabError> {
+    // Half of a host may be left: a container without its supervisor, or the other way round.
+    container::kill(places, record, host)?;
+    let key =
+        record.newer_base.as_ref().filter(|_| host.name == NEWER_NIX_HOST).unwrap_or(&record.base);
     let base = shelf.base(key);
     std::fs::metadata(&base).at("finding the base file system", &base)?;
-    Ok(base)
+    container::mount(places, &base, &Seed::at(shelf.seed(&record.seed)), host)?;
+    container::start(places, record, host)
+}
+
+/// The public keys of p620's cache and of the static one.
+pub(crate) fn public_keys(shelf: &Shelf, record: &Record) -> Result<[String; 2], LabError> {
+    let seed = Seed::at(shelf.seed(&record.seed));
+    Ok([seed.public_key("p620")?, seed.public_key("static")?])
+}
+
+/// What the texts of a lab are made from.
+pub(crate) fn facts<'a>(places: &'a Places, record: &Record, keys: &'a [String; 2]) -> Facts<'a> {
+    Facts {
+        subnet: record.subnet(),
+        root: places.root(),
+        builder_key: &keys[0],
+        static_key: &keys[1],
+    }
 }

@@ -15,8 +15,13 @@
 //! | [`dash`] | the screen: model, update, keys, views |
 //! | [`cli`] | the other face: one file per subcommand, and the joints between the rooms |
 
+pub mod cli;
 pub mod config;
+pub mod dash;
+pub mod deploy;
 pub mod fleet;
+pub mod lab;
 pub mod nix;
 pub mod probe;
+pub mod record;
 pub mod remote;

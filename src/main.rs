@@ -1,3 +1,24 @@
-//! Starts nixdash.
+//! Starts nixdash: hooks, arguments, dispatch, exit code.
 
-fn main() {}
+use clap::Parser;
+use nixdash::cli::{Cli, run};
+use std::process::ExitCode;
+
+fn main() -> color_eyre::Result<ExitCode> {
+    color_eyre::install()?;
+    let cli = Cli::parse();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let result = runtime.block_on(run(cli));
+    // Reading standard input cannot be cancelled; nobody waits for it.
+    runtime.shutdown_background();
+    Ok(match result {
+        Ok(code) => code,
+        Err(error) => {
+            if !error.is_closed_pipe() {
+                eprintln!("nixdash: {error}");
+            }
+            error.exit_code()
+        }
+    })
+}

@@ -5,12 +5,8 @@
 //! place (`rollout.parallel`) and, when it builds or serves a cache for the others, until all of
 //! them are done.
 
-use crate::deploy::{
-    Activation, Ending, Failure, HostSetup, Kind, Known, Report, Setup,
-};
-use crate::fleet::{
-    Action, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, RunWhat,
-};
+use crate::deploy::{Activation, Ending, Failure, HostSetup, Kind, Known, Report, Setup};
+use crate::fleet::{Action, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, RunWhat};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -170,7 +166,9 @@ impl Machine {
         now: Timestamp,
         out: &mut Vec<Command>,
     ) {
-        let Some(index) = self.hosts.iter().position(|host| host.setup.name == name) else { return };
+        let Some(index) = self.hosts.iter().position(|host| host.setup.name == name) else {
+            return;
+        };
         if self.hosts[index].stage != Stage::Running(phase) {
             return;
         }
@@ -240,7 +238,9 @@ impl Machine {
     fn applies(&self, index: usize, phase: Phase) -> bool {
         let action = self.setup.action;
         match phase {
-            Phase::Preflight | Phase::Evaluate | Phase::Compare | Phase::Build | Phase::Diff => true,
+            Phase::Preflight | Phase::Evaluate | Phase::Compare | Phase::Build | Phase::Diff => {
+                true
+            }
             Phase::Publish | Phase::Verify | Phase::Fetch => self.hosts[index].setup.tier.is_some(),
             Phase::Activate => action != Action::Boot,
             Phase::Acknowledge | Phase::Check => action.activates(),
@@ -345,8 +345,7 @@ impl Machine {
     fn ask(&mut self, out: &mut Vec<Command>) {
         let compared = |host: &HostRun| match host.stage {
             Stage::Ended(_) => true,
-            Stage::Waiting(phase) => phase > Phase::Compare,
-            Stage::Running(phase) => phase > Phase::Compare,
+            Stage::Waiting(phase) | Stage::Running(phase) => phase > Phase::Compare,
         };
         if self.asked || self.setup.kind == Kind::Build || !self.hosts.iter().all(compared) {
             return;
@@ -399,7 +398,9 @@ impl Machine {
         }
         let others = || self.hosts.iter().enumerate().filter(|(other, _)| *other != index);
         if self.hosts[index].setup.last && phase > Phase::Diff && phase < Phase::Acknowledge
-            || self.hosts[index].setup.last && phase == Phase::Persist && self.setup.action == Action::Boot
+            || self.hosts[index].setup.last
+                && phase == Phase::Persist
+                && self.setup.action == Action::Boot
         {
             // Its own switch restarts the cache, the Nix daemon or the network of the others.
             let busy: Vec<&str> = others()
@@ -407,7 +408,10 @@ impl Machine {
                 .map(|(_, host)| host.setup.name.as_str())
                 .collect();
             if !busy.is_empty() {
-                return Some(format!("{} to be done: it builds or serves for them", busy.join(", ")));
+                return Some(format!(
+                    "{} to be done: it builds or serves for them",
+                    busy.join(", ")
+                ));
             }
         }
         if phase >= Phase::Fetch && !self.hosts[index].has_place() {
@@ -541,3 +545,6 @@ fn tell_phase(out: &mut Vec<Command>, host: &str, phase: Phase, state: PhaseStat
 fn elapsed(began: Timestamp, now: Timestamp) -> u64 {
     u64::try_from(now.as_millisecond() - began.as_millisecond()).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,11 +5,9 @@
 //! The dashboard, the command line and the tests all drive the same machine.
 
 pub mod engine;
-mod job;
 mod machine;
 mod report;
 mod setup;
-mod steps;
 
 pub use engine::{Control, Deploy};
 pub use machine::{Command, Input, Machine};

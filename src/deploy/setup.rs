@@ -88,7 +88,9 @@ pub enum SetupError {
         builder: String,
     },
     /// The tier for publishing has no key to verify with.
-    #[error("tier {tier} has no public_key, so nothing it serves can be verified; add it to hosts.toml")]
+    #[error(
+        "tier {tier} has no public_key, so nothing it serves can be verified; add it to hosts.toml"
+    )]
     NoKey {
         /// The tier.
         tier: String,

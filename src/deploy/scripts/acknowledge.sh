@@ -1,3 +1,4 @@
+#!/bin/sh
 # Tells the supervisor that the host can be reached, as root, over a connection made for this.
 # $1 the job's folder. Prints the boot id, the running system and, when it is decided, the outcome.
 [ -d "$1" ] && : >"$1/ack"

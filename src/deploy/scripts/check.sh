@@ -1,3 +1,4 @@
+#!/bin/sh
 # Looks at a freshly activated host, as root: which units failed, and whether each configured
 # command ($1, $2 …) succeeds. Prints key<TAB>value lines.
 for command in "$@"; do

@@ -1,3 +1,3 @@
-# Evaluates a host's system as the login user and prints its derivation and output path as JSON.
-# $1 is the flake reference with its attribute, $2 the function that picks the two.
-exec nix --extra-experimental-features 'nix-command flakes' eval --json "$1" --apply "$2"
+#!/bin/sh
+# Runs nix eval as the login user: the arguments are the whole command line.
+exec "$@"

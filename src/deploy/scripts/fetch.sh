@@ -1,3 +1,4 @@
+#!/bin/sh
 # A job on the target: gets a system from the target's own substituters, never by building, and
 # roots it. $1 system, $2 root; $3 and $4, where given, a substituter and its key to add.
 # What a cache said was missing a moment ago is asked again; a retry doubts what it said was there.

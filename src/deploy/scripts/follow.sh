@@ -1,3 +1,4 @@
+#!/bin/sh
 # Prints a job's log from an offset while the job runs, as root, and at the end one line that
 # begins with a mark that the log cannot know. $1 folder, $2 offset in bytes, $3 the file that is
 # waited for (or exit), $4 the unit, $5 the mark.

@@ -1,3 +1,4 @@
+#!/bin/sh
 # Looks at a target before anything is done to it, as root. Prints key<TAB>value lines.
 # Changes nothing but removing jobs of nixdash that ended more than a week ago.
 say() { printf '%s\t%s\n' "$1" "$2"; }

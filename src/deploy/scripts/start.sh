@@ -1,11 +1,14 @@
+#!/bin/sh
 # Starts a job, as root: a transient unit that runs the script given on standard input. It goes on
-# when the connection ends. $1 is the job's folder, $2 the unit's name, the rest the script's
-# arguments. Leaves in the folder: log (standard output and error), exit (the code, when it ended).
+# when the connection ends. $1 is the job's folder, which must be new, $2 the unit's name, the rest
+# the script's arguments. Leaves in the folder: log (standard output and error), exit (the code,
+# when it has ended).
 dir=$1
 unit=$2
 shift 2
 umask 077
-mkdir -p "$dir"
+mkdir -p "${dir%/*}"
+mkdir "$dir" || exit 1
 : >"$dir/log"
 cat >"$dir/script"
 cat >"$dir/run" <<'RUN'

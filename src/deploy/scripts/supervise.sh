@@ -1,3 +1,4 @@
+#!/bin/sh
 # The supervisor: a job on the target that activates a system, waits to be told that the host is
 # still reachable and well, and only then makes it permanent; else it goes back to what was there.
 #

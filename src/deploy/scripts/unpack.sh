@@ -1,3 +1,4 @@
+#!/bin/sh
 # Unpacks the flake's source (a tar archive on standard input) into a fresh folder of the login
 # user and prints the folder. Sources that older runs left are removed.
 base=${XDG_CACHE_HOME:-$HOME/.cache}/nixdash

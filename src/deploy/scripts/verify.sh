@@ -1,3 +1,4 @@
+#!/bin/sh
 # Looks at a cache from the target, as root: $1 is its URL, $2 the hash of the system's path.
 # Prints the target's effective settings, then the narinfo between two lines.
 nix --extra-experimental-features nix-command config show 2>/dev/null ||

@@ -1,3 +1,4 @@
+#!/bin/sh
 # Gives the supervisor the word after the checks, as root. $1 the job's folder, $2 the word.
 # The first word counts.
 [ -d "$1" ] || exit 3

@@ -1,0 +1,30 @@
+//! `nixdash config check`: says whether the configuration is right, and what it means.
+
+use crate::cli::{CliError, load};
+use clap::Subcommand;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// What to do with the configuration.
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Checks it and says every mistake with its place and a hint
+    Check,
+}
+
+pub(super) fn run(hosts: Option<&Path>, command: &ConfigCommand) -> Result<ExitCode, CliError> {
+    let ConfigCommand::Check = command;
+    let mut out = std::io::stdout().lock();
+    let Some(path) = load::find(hosts) else {
+        writeln!(out, "no hosts.toml: nixdash shows this machine and cache.nixos.org")?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let (fleet, notes) = load::read(&path)?;
+    for note in notes {
+        writeln!(out, "note: {note}")?;
+    }
+    let (hosts, tiers) = (fleet.hosts.len(), fleet.tiers.len());
+    writeln!(out, "{}: right; {hosts} hosts, {tiers} tiers", path.display())?;
+    Ok(ExitCode::SUCCESS)
+}

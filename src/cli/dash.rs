@@ -1,0 +1,268 @@
+//! Joins the screen to the probes and to the runs.
+//!
+//! The screen gets events and returns effects as plain data; here they are carried out. A run is a
+//! process of its own (`nixdash deploy`, detached), which writes its folder; this side reads that
+//! folder, so runs that were begun elsewhere or before are shown the same way, and closing the
+//! screen ends nothing.
+
+use crate::cli::CliError;
+use crate::dash::{
+    Effect, Look, Model, Msg, RunKind, Theme, ascii_from, depth_from, run as show,
+};
+use crate::fleet::{Event, Fleet, RunId, RunWhat};
+use crate::probe::{Handle, Poller};
+use crate::record::{RunNews, RunWatch, Runs, Word, state_home};
+use crate::remote::{Hands, Remote};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::io::{Read, Seek};
+use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Messages that may wait for the screen.
+const MESSAGE_QUEUE: usize = 4096;
+
+/// How often the folders of runs are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(120);
+
+/// The theme when `[ui] theme` names none.
+const DEFAULT_THEME: &str = "terminal";
+
+/// Opens the dashboard.
+pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
+    start_own_log();
+    let look = look(&fleet)?;
+    let runs = Runs::open(&state_home())?;
+    let fleet = Arc::new(fleet);
+    let hands: Arc<dyn Hands> = Arc::new(Remote::new(Arc::clone(&fleet)));
+    let stop = CancellationToken::new();
+    let (messages, inbox) = mpsc::channel(MESSAGE_QUEUE);
+    let (effects, wanted) = mpsc::channel(64);
+    let (events, measured) = mpsc::channel(1024);
+    let handle = Poller::spawn(Arc::clone(&fleet), hands, events, stop.clone());
+    tokio::spawn(forward(measured, messages.clone()));
+    tokio::spawn(watch(runs.clone(), handle.clone(), messages.clone(), stop.clone()));
+    let runtime = Runtime { fleet: Arc::clone(&fleet), runs, handle, messages };
+    let carried_out = tokio::spawn(runtime.carry_out(wanted));
+    let shown = show(Model::new(fleet, Timestamp::now()), look, inbox, effects).await;
+    stop.cancel();
+    // What the screen asked for last (stop these runs) must be said before the end.
+    drop(tokio::time::timeout(Duration::from_secs(2), carried_out).await);
+    shown?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sends what nixdash logs of itself to its pane.
+fn start_own_log() {
+    let layer = tui_logger::TuiTracingSubscriberLayer;
+    // A second call (in tests) finds the log started already.
+    drop(tracing_subscriber::registry().with(layer).try_init());
+    drop(tui_logger::init_logger(tui_logger::LevelFilter::Info));
+}
+
+/// Returns how the screen looks: the configured theme on this terminal.
+fn look(fleet: &Fleet) -> Result<Look, CliError> {
+    let name = fleet.theme.as_deref().unwrap_or(DEFAULT_THEME);
+    let theme = match Theme::named(name) {
+        Some(theme) => theme,
+        None => std::fs::read_to_string(name)
+            .map_err(|source| CliError::ReadTheme { path: name.to_owned(), source })
+            .and_then(|text| Ok(Theme::parse(&text)?))?,
+    };
+    let var = |name: &str| std::env::var(name).ok();
+    Ok(Look::new(&theme, depth_from(var), ascii_from(var), TimeZone::system()))
+}
+
+/// Passes measurements on to the screen.
+async fn forward(mut measured: mpsc::Receiver<Event>, messages: mpsc::Sender<Msg>) {
+    while let Some(event) = measured.recv().await {
+        if messages.send(Msg::Event(event)).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Reads the folders of runs, and measures the hosts of a run anew when it ends.
+async fn watch(
+    runs: Runs,
+    handle: Handle,
+    messages: mpsc::Sender<Msg>,
+    stop: CancellationToken,
+) {
+    let mut watch = RunWatch::new(runs);
+    let mut hosts: HashMap<RunId, Vec<String>> = HashMap::new();
+    while !stop.is_cancelled() {
+        let (back, news) = match tokio::task::spawn_blocking(move || {
+            let news = watch.look();
+            (watch, news)
+        })
+        .await
+        {
+            Ok(looked) => looked,
+            Err(_) => return,
+        };
+        watch = back;
+        for news in news {
+            let message = match news {
+                RunNews::Event(event) => {
+                    match &event.what {
+                        RunWhat::Begin { hosts: taking_part, .. } => {
+                            hosts.insert(event.run.clone(), taking_part.clone());
+                        }
+                        RunWhat::Result { host, .. } => handle.after_run(host),
+                        RunWhat::Phase { .. }
+                        | RunWhat::Progress { .. }
+                        | RunWhat::Log { .. }
+                        | RunWhat::Plan { .. }
+                        | RunWhat::Waiting { .. }
+                        | RunWhat::Summary { .. } => {}
+                    }
+                    Msg::Event(Event::Run(event))
+                }
+                RunNews::Gone(run) => {
+                    let why = "its process is gone without an end; look at the hosts before \
+                               you deploy again"
+                        .to_owned();
+                    for host in hosts.remove(&run).unwrap_or_default() {
+                        handle.after_run(&host);
+                    }
+                    Msg::RunGone { run, why }
+                }
+            };
+            if messages.send(message).await.is_err() {
+                return;
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Carries out what the screen asks for.
+struct Runtime {
+    fleet: Arc<Fleet>,
+    runs: Runs,
+    handle: Handle,
+    messages: mpsc::Sender<Msg>,
+}
+
+impl Runtime {
+    async fn carry_out(self, mut wanted: mpsc::Receiver<Effect>) {
+        while let Some(effect) = wanted.recv().await {
+            match effect {
+                Effect::StartRun { kind, hosts, action, strategy, allow_protected } => {
+                    let mut args: Vec<String> = vec![kind.word().to_owned()];
+                    if let Some(strategy) = strategy {
+                        args.extend(["--strategy".to_owned(), strategy.word().to_owned()]);
+                    }
+                    if kind == RunKind::Deploy {
+                        args.extend(["--action".to_owned(), action.word().to_owned()]);
+                        for host in allow_protected {
+                            args.extend(["--allow-protected".to_owned(), host]);
+                        }
+                    }
+                    args.extend(["--detached".to_owned(), "--".to_owned()]);
+                    args.extend(hosts);
+                    self.start(args).await;
+                }
+                Effect::Answer { run, yes } => {
+                    self.say(&run, if yes { Word::Yes } else { Word::No }).await;
+                }
+                Effect::CancelRun { run } => self.say(&run, Word::Cancel).await,
+                Effect::Probe { hosts } => self.probe(&hosts),
+                Effect::OpenLog { run, host } => {
+                    let path = self.runs.log(&run, &host);
+                    self.notice(format!("the whole log is {}", path.display())).await;
+                }
+                Effect::Quit { cancel } => {
+                    for run in cancel {
+                        self.say(&run, Word::Cancel).await;
+                    }
+                    return;
+                }
+                // Carried out by the terminal itself.
+                Effect::Terminal(_) => {}
+            }
+        }
+    }
+
+    /// Starts a run as a process that outlives this one.
+    async fn start(&self, args: Vec<String>) {
+        let Ok(program) = std::env::current_exe() else {
+            self.notice("nixdash's own program file was not found".to_owned()).await;
+            return;
+        };
+        let mut all: Vec<OsString> = vec![program.into_os_string()];
+        if let Some(file) = &self.fleet.file {
+            let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+            all.extend(["--hosts".into(), file.into_os_string()]);
+        }
+        all.extend(args.into_iter().map(OsString::from));
+        let Ok(said) = tempfile::tempfile() else {
+            self.notice("no temporary file can be made; is the disk full?".to_owned()).await;
+            return;
+        };
+        let messages = self.messages.clone();
+        let spawned = said.try_clone().and_then(|stderr| {
+            // A session of its own: closing the terminal does not end the run.
+            tokio::process::Command::new("setsid")
+                .args(all)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(stderr)
+                .spawn()
+        });
+        match spawned {
+            Ok(child) => {
+                tokio::spawn(report_end(child, said, messages));
+            }
+            Err(error) => self.notice(format!("the run could not be started: {error}")).await,
+        }
+    }
+
+    /// Says something to a run.
+    async fn say(&self, run: &RunId, word: Word) {
+        if let Err(error) = self.runs.say(run, word) {
+            self.notice(error.to_string()).await;
+        }
+    }
+
+    /// Measures now.
+    fn probe(&self, hosts: &[String]) {
+        if hosts.is_empty() {
+            self.handle.ask_all();
+        }
+        for host in hosts {
+            self.handle.ask(host);
+        }
+    }
+
+    /// Tells the person something; a screen that is gone needs no telling.
+    async fn notice(&self, text: String) {
+        drop(self.messages.send(Msg::Notice(text)).await);
+    }
+}
+
+/// Tells why a run could not even begin.
+async fn report_end(
+    mut child: tokio::process::Child,
+    mut said: std::fs::File,
+    messages: mpsc::Sender<Msg>,
+) {
+    let Ok(status) = child.wait().await else { return };
+    let mut text = String::new();
+    // What cannot be read is not shown; the exit code still is.
+    drop(said.rewind().and_then(|()| said.read_to_string(&mut text)));
+    let text = text.trim();
+    if status.code() == Some(i32::from(crate::cli::EXIT_USAGE)) || !text.is_empty() {
+        let text = text.strip_prefix("nixdash: ").unwrap_or(text);
+        let text = if text.is_empty() { "the run could not begin" } else { text };
+        drop(messages.send(Msg::Notice(crate::fleet::printable_line(text))).await);
+    }
+}

@@ -1,0 +1,73 @@
+//! Why a command could not do its work, and its exit code.
+
+use crate::cli::EXIT_USAGE;
+use std::process::ExitCode;
+
+/// A command could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The configuration has mistakes.
+    #[error("{0}")]
+    Config(#[from] crate::config::ConfigErrors),
+    /// The configuration could not be read.
+    #[error("could not read {path}: {source}; name another file with --hosts FILE")]
+    ReadConfig {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The theme's file could not be read.
+    #[error("could not read the theme {path}: {source}; [ui] theme names a built-in theme or a file")]
+    ReadTheme {
+        /// The file.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The theme has mistakes.
+    #[error("the theme is not right: {0}")]
+    Theme(#[from] crate::dash::ThemeError),
+    /// A selector selects nothing.
+    #[error("{0}")]
+    Select(#[from] crate::fleet::SelectError),
+    /// The request does not fit the fleet.
+    #[error("{0}")]
+    Setup(#[from] crate::deploy::SetupError),
+    /// Nobody can be asked and `--yes` was not given.
+    #[error("there is no terminal to confirm on; add --yes to deploy without asking")]
+    NobodyToAsk,
+    /// The record could not be written.
+    #[error("{0}")]
+    Record(#[from] crate::record::RecordError),
+    /// The practice fleet could not do its work.
+    #[error("{0}")]
+    Lab(#[from] crate::lab::error::LabError),
+    /// The screen could not be used.
+    #[error("{0}")]
+    Dash(#[from] crate::dash::DashError),
+    /// Standard output could not be written.
+    #[error("could not write the answer: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl CliError {
+    /// Returns the exit code for this error.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(_)
+            | Self::ReadConfig { .. }
+            | Self::ReadTheme { .. }
+            | Self::Theme(_)
+            | Self::Select(_)
+            | Self::Setup(_)
+            | Self::NobodyToAsk => ExitCode::from(EXIT_USAGE),
+            Self::Record(_) | Self::Lab(_) | Self::Dash(_) | Self::Output(_) => ExitCode::FAILURE,
+        }
+    }
+
+    /// Returns whether the reader of our output went away, which is no error to talk about.
+    pub fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
+    }
+}

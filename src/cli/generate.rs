@@ -1,0 +1,23 @@
+//! `nixdash completions` and `nixdash man`, both made from the arguments' own description.
+
+use crate::cli::{Cli, CliError};
+use clap::CommandFactory;
+use clap_complete::Shell;
+use std::process::ExitCode;
+
+pub(super) fn completions(shell: Shell) -> Result<ExitCode, CliError> {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "nixdash", &mut text);
+    print(&text)
+}
+
+pub(super) fn man() -> Result<ExitCode, CliError> {
+    let mut text = Vec::new();
+    clap_mangen::Man::new(Cli::command()).render(&mut text)?;
+    print(&text)
+}
+
+fn print(text: &[u8]) -> Result<ExitCode, CliError> {
+    std::io::Write::write_all(&mut std::io::stdout().lock(), text)?;
+    Ok(ExitCode::SUCCESS)
+}

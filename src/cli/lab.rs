@@ -1,0 +1,208 @@
+//! `nixdash lab`: a practice fleet of four small real hosts on this machine.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::lab::error::LabError;
+use crate::lab::fault::{Fault, Word};
+use crate::lab::flake::Break;
+use crate::lab::{Lab, UpOptions, names};
+
+/// Sets up a practice fleet of four small real hosts on this machine, and opens the dashboard on it
+#[derive(Debug, Clone, clap::Args)]
+pub struct LabArgs {
+    /// Name of the lab; labs of different names can be up at the same time [default: $NIXDASH_LAB_NAME, else practice]
+    #[arg(long, global = true)]
+    name: Option<String>,
+
+    #[command(flatten)]
+    up: UpArgs,
+
+    #[command(subcommand)]
+    command: Option<LabCommand>,
+}
+
+/// How to set it up.
+#[derive(Debug, Clone, clap::Args)]
+struct UpArgs {
+    /// Install missing packages without asking
+    #[arg(long, short)]
+    yes: bool,
+
+    /// Debian mirror to make the hosts from [default: the one in this machine's apt sources]
+    #[arg(long, value_name = "URL")]
+    mirror: Option<String>,
+
+    /// Give p510 a newer Nix than the other hosts have
+    #[arg(long)]
+    newer_nix: bool,
+}
+
+#[derive(Debug, Clone, clap::Subcommand)]
+enum LabCommand {
+    /// Start the practice fleet
+    Up(UpArgs),
+    /// Say what of it is up
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a command as root on a host, or a shell, even when its network is cut
+    Shell {
+        /// p620, razer, samsung or p510
+        host: String,
+        /// The command and its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// Commit a change to the fleet's flake, so that the next deploy has something to do
+    Bump {
+        /// The hosts that shall change [default: all]
+        hosts: Vec<String>,
+        /// What the next system shall do wrong
+        #[arg(long = "break", value_name = "WHAT")]
+        broken: Option<Break>,
+        /// Undo what --break asked for
+        #[arg(long, conflicts_with = "broken")]
+        fix: bool,
+    },
+    /// Make something go wrong, for real, or take it back
+    Fault {
+        /// A host, or `cache` for p620's cache
+        target: String,
+        /// What shall go wrong
+        what: Word,
+        /// Milliseconds of latency or slow, percent of loss
+        amount: Option<u32>,
+    },
+    /// End the practice fleet and remove everything of it
+    Down,
+    /// Serve a cache; started by the lab itself
+    #[command(hide = true)]
+    Serve {
+        #[command(subcommand)]
+        what: Serve,
+    },
+}
+
+#[derive(Debug, Clone, clap::Subcommand)]
+enum Serve {
+    /// The live store of the host this runs on
+    Store {
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long)]
+        secret_key: PathBuf,
+        #[arg(long)]
+        fault_file: PathBuf,
+    },
+    /// A directory
+    Files {
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long)]
+        directory: PathBuf,
+    },
+}
+
+/// What is left to do for the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LabOutcome {
+    /// End with this exit code.
+    Exit(u8),
+    /// Open the dashboard on this fleet.
+    Dashboard {
+        /// Its configuration file.
+        hosts_file: PathBuf,
+    },
+}
+
+/// Carries out `nixdash lab …`.
+pub async fn run(args: LabArgs) -> Result<LabOutcome, LabError> {
+    match args.command {
+        Some(LabCommand::Serve { what: Serve::Store { listen, secret_key, fault_file } }) => {
+            crate::lab::serve_store(listen, secret_key, fault_file).await?;
+            Ok(LabOutcome::Exit(1))
+        }
+        Some(LabCommand::Serve { what: Serve::Files { listen, directory } }) => {
+            crate::lab::serve_files(listen, directory).await?;
+            Ok(LabOutcome::Exit(1))
+        }
+        // Everything else starts programs and waits for them; none of it is worth being asynchronous.
+        _ => tokio::task::spawn_blocking(move || run_blocking(args))
+            .await
+            .map_err(|error| LabError::Usage(format!("the lab command ended early: {error}")))?,
+    }
+}
+
+fn run_blocking(args: LabArgs) -> Result<LabOutcome, LabError> {
+    let name = args.name.or_else(|| std::env::var("NIXDASH_LAB_NAME").ok());
+    let lab = Lab::named(name.as_deref().unwrap_or("practice"))?;
+    match args.command {
+        None => {
+            lab.up(&args.up.into())?;
+            return Ok(LabOutcome::Dashboard { hosts_file: lab.hosts_file() });
+        }
+        Some(LabCommand::Up(up)) => {
+            lab.up(&up.into())?;
+            print_next(&lab);
+        }
+        Some(LabCommand::Status { json }) => print_status(&lab, json)?,
+        Some(LabCommand::Shell { host, command }) => {
+            return lab.shell(names::host(&host)?, &command).map(LabOutcome::Exit);
+        }
+        Some(LabCommand::Bump { hosts, broken, fix }) => {
+            let hosts =
+                hosts.iter().map(|name| names::host(name)).collect::<Result<Vec<_>, _>>()?;
+            if fix {
+                print(lab.fix(&hosts)?);
+            } else {
+                print(lab.bump(&hosts, broken)?);
+            }
+        }
+        Some(LabCommand::Fault { target, what, amount }) => {
+            lab.fault(Fault::from_words(&target, what, amount)?)?;
+        }
+        Some(LabCommand::Down) => lab.down()?,
+        Some(LabCommand::Serve { .. }) => {}
+    }
+    Ok(LabOutcome::Exit(0))
+}
+
+impl From<UpArgs> for UpOptions {
+    fn from(args: UpArgs) -> Self {
+        Self { yes: args.yes, mirror: args.mirror, newer_nix: args.newer_nix }
+    }
+}
+
+/// Prints a line; a reader that went away is no error.
+fn print(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn print_next(lab: &Lab) {
+    let hosts_file = lab.hosts_file();
+    let hosts_file = hosts_file.display();
+    print("The practice fleet is up: p620, razer, samsung, p510.");
+    print(format_args!("Look at it:       nixdash --hosts {hosts_file}"));
+    print("Make some work:   nixdash lab bump samsung");
+    print(format_args!("And deploy that:  nixdash --hosts {hosts_file} deploy samsung"));
+}
+
+fn print_status(lab: &Lab, json: bool) -> Result<(), LabError> {
+    let status = lab.status()?;
+    if json {
+        print(serde_json::to_string(&status).map_err(|error| LabError::Usage(error.to_string()))?);
+        return Ok(());
+    }
+    print(status.hosts_file.display());
+    for host in &status.hosts {
+        print(format_args!("{:<8} {:<12} {}", host.name, host.state, host.address));
+    }
+    for cache in &status.caches {
+        print(format_args!("{:<8} {:<12} {}", cache.name, cache.state, cache.url));
+    }
+    Ok(())
+}

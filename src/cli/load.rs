@@ -1,0 +1,39 @@
+//! Finds and reads `hosts.toml`.
+
+use crate::cli::CliError;
+use crate::config::{self, ConfigError};
+use crate::fleet::Fleet;
+use std::path::{Path, PathBuf};
+
+/// Returns the file to read: the one that was named, else the first that is there.
+///
+/// A file named by `--hosts` or `$NIXDASH_HOSTS` must be there; the others may be missing.
+pub(super) fn find(named: Option<&Path>) -> Option<PathBuf> {
+    if let Some(path) = named {
+        return Some(path.to_path_buf());
+    }
+    if let Some(path) = std::env::var_os("NIXDASH_HOSTS").filter(|path| !path.is_empty()) {
+        return Some(PathBuf::from(path));
+    }
+    let config = std::env::var_os("XDG_CONFIG_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::home_dir().map(|home| home.join(".config")))
+        .map(|dir| dir.join("nixdash/hosts.toml"));
+    [Some(PathBuf::from("hosts.toml")), config].into_iter().flatten().find(|path| path.is_file())
+}
+
+/// Reads a file and returns the fleet with notes about settings that have no effect yet.
+pub(super) fn read(path: &Path) -> Result<(Fleet, Vec<ConfigError>), CliError> {
+    let text = std::fs::read_to_string(path).map_err(|source| CliError::ReadConfig {
+        path: path.display().to_string(),
+        source,
+    })?;
+    let home = std::env::home_dir();
+    Ok(config::parse_with_notes(&text, path, home.as_deref())?)
+}
+
+/// Returns the fleet to work on: from the file, or this machine and cache.nixos.org.
+pub(super) fn load(named: Option<&Path>) -> Result<Fleet, CliError> {
+    let Some(path) = find(named) else { return Ok(config::fallback()) };
+    read(&path).map(|(fleet, _)| fleet)
+}

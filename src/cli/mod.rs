@@ -1,0 +1,88 @@
+//! The other face: arguments, one file per subcommand, and the joints between the rooms.
+//!
+//! Exit codes: 0 all done, unchanged or only waiting for a reboot; 1 a host failed, is degraded or
+//! was rolled back; 2 usage or configuration; 130 interrupted.
+
+mod check;
+mod dash;
+mod deploy;
+mod error;
+mod generate;
+mod json;
+pub mod lab;
+mod load;
+mod print;
+mod status;
+
+pub use error::CliError;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A deploy or build did not end well on every host.
+const EXIT_FAILED: u8 = 1;
+
+/// Usage or configuration.
+pub(crate) const EXIT_USAGE: u8 = 2;
+
+/// Interrupted by the operator.
+const EXIT_INTERRUPTED: u8 = 130;
+
+/// Sees, proves and deploys a fleet of NixOS machines and their binary caches.
+///
+/// Without a command it opens the dashboard.
+#[derive(Debug, Parser)]
+#[command(name = "nixdash", version, max_term_width = 100)]
+pub struct Cli {
+    /// The fleet's file; else $NIXDASH_HOSTS, ./hosts.toml, $XDG_CONFIG_HOME/nixdash/hosts.toml
+    #[arg(long = "hosts", global = true, value_name = "FILE")]
+    hosts_file: Option<PathBuf>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measures every host and every tier once and prints what was found
+    Status(status::StatusArgs),
+    /// Builds, publishes, fetches, activates, confirms; rolls back what fails
+    Deploy(deploy::DeployArgs),
+    /// Builds systems and activates nothing
+    Build(deploy::BuildArgs),
+    /// Looks at the configuration
+    Config {
+        #[command(subcommand)]
+        command: check::ConfigCommand,
+    },
+    /// A practice fleet of four real hosts on this machine
+    Lab(lab::LabArgs),
+    /// Prints completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Prints the manual page
+    Man,
+}
+
+/// Runs the command that the arguments ask for.
+pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
+    let hosts = cli.hosts_file.as_deref();
+    match cli.command {
+        None => dash::run(load::load(hosts)?).await,
+        Some(Command::Status(args)) => status::run(load::load(hosts)?, args).await,
+        Some(Command::Deploy(args)) => deploy::deploy(load::load(hosts)?, args).await,
+        Some(Command::Build(args)) => deploy::build(load::load(hosts)?, args).await,
+        Some(Command::Config { command }) => check::run(hosts, &command),
+        Some(Command::Lab(args)) => match lab::run(args).await? {
+            lab::LabOutcome::Exit(code) => Ok(ExitCode::from(code)),
+            lab::LabOutcome::Dashboard { hosts_file } => {
+                dash::run(load::load(Some(&hosts_file))?).await
+            }
+        },
+        Some(Command::Completions { shell }) => generate::completions(shell),
+        Some(Command::Man) => generate::man(),
+    }
+}

@@ -1,0 +1,91 @@
+//! A run as plain lines, for a terminal without a screen or a file.
+
+use crate::fleet::{
+    Fetched, HostResult, Outcome, PhaseState, Plan, RunEvent, RunWhat, bytes, duration,
+};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+/// Returns an event as lines; nothing for events that only move the screen.
+pub(super) fn event(event: &RunEvent, width: usize) -> Option<String> {
+    match &event.what {
+        RunWhat::Begin { hosts, title } => {
+            Some(format!("run {}: {title} of {}", event.run, hosts.join(", ")))
+        }
+        RunWhat::Phase { host, phase, state } => match state {
+            PhaseState::Started => None,
+            PhaseState::Finished => Some(format!("{host:width$}  {phase:<11} done")),
+            PhaseState::Failed => Some(format!("{host:width$}  {phase:<11} failed")),
+            PhaseState::Skipped => None,
+        },
+        RunWhat::Log { host, phase, line } => Some(format!("{host:width$}  {phase:<11} {line}")),
+        RunWhat::Waiting { host, reason: Some(reason) } => {
+            Some(format!("{host:width$}  waits for {reason}"))
+        }
+        RunWhat::Result { host, result } => Some(outcome(host, result, width)),
+        RunWhat::Summary { outcomes, duration_ms } => Some(summary(outcomes, *duration_ms)),
+        RunWhat::Waiting { .. } | RunWhat::Progress { .. } => None,
+        RunWhat::Plan { plan: shown, .. } => Some(plan(shown, width)),
+    }
+}
+
+/// Returns the plan as a table.
+fn plan(plan: &Plan, width: usize) -> String {
+    let mut text = format!("plan: {} {}", plan.action, plan.strategy);
+    if let Some(revision) = &plan.revision {
+        let _ = write!(text, " of {revision}");
+    }
+    for host in &plan.hosts {
+        let name = &host.host;
+        if host.unchanged {
+            let _ = write!(text, "\n  {name:width$}  unchanged");
+            continue;
+        }
+        let count = |number: Option<u64>| number.map_or("?".to_owned(), |n| n.to_string());
+        let _ = write!(
+            text,
+            "\n  {name:width$}  {} to build on {}, {} to download there{}",
+            count(host.to_build),
+            host.build_on,
+            count(host.to_download),
+            host.tier.as_ref().map(|tier| format!(", then pulls from {tier}")).unwrap_or_default(),
+        );
+        let _ = write!(text, "\n  {:width$}  {}", "", host.toplevel);
+        for note in &host.notes {
+            let _ = write!(text, "\n  {:width$}  note: {note}", "");
+        }
+    }
+    for (host, why) in &plan.set_aside {
+        let _ = write!(text, "\n  {host:width$}  set aside: {why}");
+    }
+    text
+}
+
+/// Returns how a host ended.
+fn outcome(host: &str, result: &HostResult, width: usize) -> String {
+    let time = duration(Duration::from_millis(result.duration_ms));
+    let mut text = format!("{host:width$}  {} in {time}", result.outcome);
+    if result.outcome != Outcome::Unchanged && (result.built > 0 || !result.fetched.is_empty()) {
+        let _ = write!(text, "; {} built{}", result.built, origins(&result.fetched));
+    }
+    if let Some(error) = &result.error {
+        let _ = write!(text, "\n{:width$}  {error}", "");
+    }
+    text
+}
+
+/// Returns what came from which tier.
+fn origins(fetched: &BTreeMap<String, Fetched>) -> String {
+    fetched.iter().fold(String::new(), |mut text, (tier, got)| {
+        let _ = write!(text, ", {} from {tier} ({})", got.paths, bytes(got.bytes));
+        text
+    })
+}
+
+/// Returns how the run ended.
+fn summary(outcomes: &BTreeMap<Outcome, u64>, duration_ms: u64) -> String {
+    let counts: Vec<String> =
+        outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+    format!("{} in {}", counts.join(", "), duration(Duration::from_millis(duration_ms)))
+}

@@ -1,0 +1,159 @@
+//! `nixdash status`: measures everything once and says what was found.
+
+use crate::cli::{CliError, json};
+use crate::dash::status_line;
+use crate::fleet::{
+    Bytes, Fleet, HostFacts, HostState, SignatureState, TierFacts, TierState, bytes, percent,
+    select,
+};
+use crate::probe::{Snapshot, measure_once};
+use crate::remote::Remote;
+use clap::Args;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Arguments of `nixdash status`.
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    /// Names, globs, @tag, or all [default: all]
+    #[arg(value_name = "SELECTOR")]
+    selectors: Vec<String>,
+    /// Prints one JSON document
+    #[arg(long, conflicts_with = "line")]
+    json: bool,
+    /// Prints one short line for a status bar, without the slow figures
+    #[arg(long)]
+    line: bool,
+}
+
+pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliError> {
+    let all = ["all".to_owned()];
+    let selectors = if args.selectors.is_empty() { &all[..] } else { &args.selectors };
+    let hosts = select(&fleet, selectors)?;
+    let fleet = Arc::new(fleet);
+    let hands = Remote::new(Arc::clone(&fleet));
+    let found = measure_once(&fleet, &hands, &hosts, true).await;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &json::status(&fleet, &found))
+            .map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    } else if args.line {
+        let hosts = found.hosts.iter().cloned().collect();
+        let tiers = found.tiers.iter().cloned().collect();
+        writeln!(out, "{}", status_line(&fleet, &hosts, &tiers, &found.coverage))?;
+    } else {
+        write!(out, "{}", text(&fleet, &found))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns what was found as two tables, and below them what is wrong and what to do.
+fn text(fleet: &Fleet, found: &Snapshot) -> String {
+    let mut hosts = vec![row(["HOST", "STATE", "SYSTEM", "GEN", "LOAD", "MEM", "/NIX FREE", "STORE"])];
+    hosts.extend(found.hosts.iter().map(|(name, facts)| host_row(name, facts, found)));
+    let mut tiers =
+        vec![row(["TIER", "KIND", "STATE", "SIGNATURE", "LATENCY", "PRIORITY", "COVERAGE"])];
+    tiers.extend(found.tiers.iter().map(|(name, facts)| tier_row(fleet, name, facts, found)));
+    let mut text = format!("{}\n{}", table(&hosts), table(&tiers));
+    let failed = found.hosts.iter().filter_map(|(name, facts)| {
+        let units = facts.failed_units.as_ref().filter(|units| !units.is_empty())?;
+        Some(format!("{name}: failed: {}", units.join(", ")))
+    });
+    let errors = found.hosts.iter().filter_map(|(_, facts)| facts.error.clone());
+    let tiers = found.tiers.iter().filter_map(|(name, facts)| {
+        facts.error.as_ref().map(|error| format!("{name}: {error}"))
+    });
+    let notes: Vec<String> = errors.chain(failed).chain(tiers).collect();
+    if !notes.is_empty() {
+        text.push('\n');
+        text.push_str(&notes.join("\n"));
+        text.push('\n');
+    }
+    text
+}
+
+fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+    cells.map(str::to_owned).to_vec()
+}
+
+fn host_row(name: &str, facts: &HostFacts, found: &Snapshot) -> Vec<String> {
+    let state = match facts.state {
+        HostState::Up => "up",
+        HostState::Degraded => "degraded",
+        HostState::Unreachable => "unreachable",
+        HostState::Denied => "denied",
+        HostState::Unknown => "unknown",
+    };
+    let store = found.stores.get(name);
+    vec![
+        name.to_owned(),
+        state.to_owned(),
+        or_unknown(facts.system.nixos_version.clone()),
+        or_unknown(facts.system.generation.map(|number| number.to_string())),
+        or_unknown(facts.load1.map(|load| format!("{load:.2}"))),
+        or_unknown(facts.memory.and_then(Bytes::share).map(percent)),
+        or_unknown(facts.disk.map(|disk| bytes(disk.free()))),
+        or_unknown(store.map(|store| format!("{} in {} paths", bytes(store.bytes), store.paths))),
+    ]
+}
+
+fn tier_row(fleet: &Fleet, name: &str, facts: &TierFacts, found: &Snapshot) -> Vec<String> {
+    let state = match facts.state {
+        TierState::Up => "up",
+        TierState::Unauthorized => "unauthorized",
+        TierState::WrongStore => "wrong store",
+        TierState::Degraded => "degraded",
+        TierState::Down => "down",
+        TierState::Unknown => "unknown",
+    };
+    let signature = match facts.signature {
+        SignatureState::Valid => "valid",
+        SignatureState::Invalid => "invalid",
+        SignatureState::Untrusted => "untrusted",
+        SignatureState::Unchecked => "unchecked",
+    };
+    let covered: Vec<String> = found
+        .coverage
+        .iter()
+        .filter_map(|(host, facts)| {
+            let share = facts.tiers.get(name)?.paths;
+            Some(format!("{host} {}/{}", share.have, share.total))
+        })
+        .collect();
+    vec![
+        name.to_owned(),
+        or_unknown(fleet.tier(name).map(|tier| tier.kind.to_string())),
+        state.to_owned(),
+        signature.to_owned(),
+        or_unknown(facts.latency_ms.map(|latency| format!("{latency:.1} ms"))),
+        or_unknown(facts.priority.map(|priority| priority.to_string())),
+        if covered.is_empty() { "–".to_owned() } else { covered.join("  ") },
+    ]
+}
+
+/// Returns what was measured, or the sign for what was not.
+fn or_unknown(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "–".to_owned())
+}
+
+/// Returns rows with their columns aligned.
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
+    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(cell);
+            line.extend(std::iter::repeat_n(' ', width - cell.chars().count() + 2));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}

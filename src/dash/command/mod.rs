@@ -1,0 +1,243 @@
+//! The one table of commands: it feeds the keys, the footer, the help and the palette.
+//!
+//! A key does what the footer says because both read the same row.
+
+mod table;
+
+pub use table::COMMANDS;
+
+use crate::dash::key::Key;
+use crate::dash::model::{Model, Overlay, Screen};
+use crate::dash::msg::RunKind;
+
+/// Something a key can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Moves up.
+    Up,
+    /// Moves down.
+    Down,
+    /// Moves up by a page.
+    PageUp,
+    /// Moves down by a page.
+    PageDown,
+    /// Moves to the first.
+    Top,
+    /// Moves to the last.
+    Bottom,
+    /// Marks the selected host.
+    Mark,
+    /// Marks every host that is shown, or none.
+    MarkAll,
+    /// Deploys the marked or selected hosts.
+    Deploy,
+    /// Builds the marked or selected hosts.
+    Build,
+    /// Opens what is selected.
+    Open,
+    /// Shows the log of the selected host's run.
+    Log,
+    /// Selects the next host of the run.
+    NextHost,
+    /// Selects the previous host of the run.
+    PreviousHost,
+    /// Shows the run's plan.
+    Plan,
+    /// Stops the run.
+    Cancel,
+    /// Follows the newest line.
+    Follow,
+    /// Wraps long lines.
+    Wrap,
+    /// Goes to the next match, with its surroundings.
+    NextMatch,
+    /// Goes to the previous match, with its surroundings.
+    PreviousMatch,
+    /// Hides lines that do not match, or shows them again.
+    OnlyMatching,
+    /// Says where the complete log is.
+    LogFile,
+    /// Filters.
+    Filter,
+    /// Gives one pane the whole body.
+    Zoom,
+    /// Shows a view.
+    Show(Screen),
+    /// Shows the view to the left.
+    PreviousView,
+    /// Shows the view to the right.
+    NextView,
+    /// Measures the marked or selected hosts.
+    Refresh,
+    /// Measures everything.
+    RefreshAll,
+    /// Chooses a command by its name.
+    Palette,
+    /// Shows the keys.
+    Help,
+    /// Shows the program's own log.
+    OwnLog,
+    /// Goes back.
+    Back,
+    /// Draws everything anew.
+    Redraw,
+    /// Stops the program until the shell continues it.
+    Suspend,
+    /// Ends the dashboard.
+    Quit,
+    /// Chooses the next action.
+    CycleAction,
+    /// Chooses the next strategy.
+    CycleStrategy,
+    /// Does what the selected button says.
+    Accept,
+    /// Says yes.
+    Yes,
+    /// Says no.
+    No,
+    /// Selects the other button.
+    OtherButton,
+    /// Ends the dashboard and stops its runs.
+    QuitAndCancel,
+    /// Closes the overlay.
+    Close,
+}
+
+/// Where a key means something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Context {
+    /// A view, without an overlay.
+    View(Screen),
+    /// Typing a filter.
+    Prompt,
+    /// The list of keys.
+    Help,
+    /// The palette.
+    Palette,
+    /// The choice before a run.
+    Start,
+    /// Typing a protected host's name.
+    TypeName,
+    /// A plan that waits for an answer.
+    Plan,
+    /// A plan that was answered.
+    OldPlan,
+    /// The question whether to stop a run.
+    Cancel,
+    /// The question what becomes of active runs.
+    Quit,
+    /// The program's own log.
+    OwnLog,
+}
+
+impl Context {
+    /// Returns where a key that is pressed now will land.
+    pub fn of(model: &Model) -> Self {
+        if model.prompt.is_some() {
+            return Self::Prompt;
+        }
+        match &model.overlay {
+            None => Self::View(model.screen),
+            Some(Overlay::Help { .. }) => Self::Help,
+            Some(Overlay::Palette { .. }) => Self::Palette,
+            Some(Overlay::Start(_)) => Self::Start,
+            Some(Overlay::TypeName(_)) => Self::TypeName,
+            Some(Overlay::Plan { run, .. }) => {
+                if model.run_by_id(run).is_some_and(|run| run.waits) {
+                    Self::Plan
+                } else {
+                    Self::OldPlan
+                }
+            }
+            Some(Overlay::Cancel { .. }) => Self::Cancel,
+            Some(Overlay::Quit) => Self::Quit,
+            Some(Overlay::OwnLog) => Self::OwnLog,
+        }
+    }
+
+    /// Returns whether characters are typed here, so that no character is a command.
+    pub fn types(self) -> bool {
+        matches!(self, Self::Prompt | Self::Palette | Self::TypeName)
+    }
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// What it does.
+    pub command: Command,
+    /// Its name in the palette.
+    pub name: &'static str,
+    /// What it does, in words.
+    pub about: &'static str,
+    /// Its keys; the footer shows the first.
+    pub keys: &'static [Key],
+    /// Its words in the footer; none when it is not shown there.
+    pub label: Option<&'static str>,
+    /// Where it means something.
+    pub contexts: &'static [Context],
+    /// Whether it leads to something that changes a host or ends work; such a command always asks.
+    pub destructive: bool,
+}
+
+/// Returns the commands that mean something here, in the order of the footer.
+pub(super) fn in_context(context: Context) -> impl Iterator<Item = &'static Entry> {
+    COMMANDS.iter().filter(move |entry| entry.contexts.contains(&context))
+}
+
+/// Returns the commands that can be given now.
+pub(super) fn available(model: &Model) -> impl Iterator<Item = &'static Entry> {
+    in_context(Context::of(model)).filter(|entry| can(model, entry.command))
+}
+
+/// Returns whether a command has something to act on.
+pub(super) fn can(model: &Model, command: Command) -> bool {
+    match command {
+        Command::Deploy | Command::Build => !targets(model).is_empty(),
+        Command::Mark | Command::Open if model.screen == Screen::Fleet => {
+            model.selected().is_some()
+        }
+        Command::Open if model.screen == Screen::Deploy => model.shown_host_run().is_some(),
+        Command::Open => model.shown_run().is_some(),
+        Command::NextHost | Command::PreviousHost => {
+            model.shown_run().is_some_and(|run| run.hosts.len() > 1)
+        }
+        Command::Plan if model.screen == Screen::Fleet => {
+            model.runs.iter().any(|run| run.waits && run.is_active())
+        }
+        Command::Plan => model.shown_run().is_some_and(|run| run.plan.is_some()),
+        Command::Cancel => model.shown_run().is_some_and(|run| run.is_active() && !run.stopping),
+        Command::Log if model.screen == Screen::Fleet => model
+            .selected()
+            .is_some_and(|(host, _)| model.runs.iter().any(|run| run.host(&host.name).is_some())),
+        Command::Log => model.shown_host_run().is_some(),
+        Command::Follow | Command::Wrap | Command::LogFile => model.shown_host_run().is_some(),
+        Command::NextMatch | Command::PreviousMatch | Command::OnlyMatching => {
+            !model.log.filter.is_empty()
+        }
+        Command::Back => {
+            model.screen != Screen::Fleet
+                || model.zoom
+                || !model.filter.is_empty()
+                || !model.marked.is_empty()
+        }
+        Command::CycleAction => {
+            matches!(&model.overlay, Some(Overlay::Start(form)) if form.kind == RunKind::Deploy)
+        }
+        _ => true,
+    }
+}
+
+/// Returns the hosts that deploy and build act on in the present view.
+pub(super) fn targets(model: &Model) -> Vec<String> {
+    match model.screen {
+        Screen::Fleet | Screen::Caches | Screen::Logs => model.chosen(),
+        Screen::Deploy => {
+            model.shown_host_run().map(|host| host.host.clone()).into_iter().collect()
+        }
+        Screen::History => model
+            .shown_run()
+            .map(|run| run.hosts.iter().map(|host| host.host.clone()).collect())
+            .unwrap_or_default(),
+    }
+}

@@ -1,0 +1,375 @@
+//! A fleet with everything in it that a screen can show, for tests and for trying the screen.
+
+use crate::dash::{Model, Msg, update};
+use crate::fleet::*;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The present of the demonstration.
+pub(super) fn now() -> Timestamp {
+    "2026-11-21T12:04:31Z".parse().unwrap()
+}
+
+/// A point in time some seconds before the present.
+pub(super) fn ago_s(seconds: i64) -> Timestamp {
+    now() - SignedDuration::from_secs(seconds)
+}
+
+/// A store path with that name.
+pub(super) fn path(letter: char, name: &str) -> StorePath {
+    let hash: String = std::iter::repeat_n(letter, 32).collect();
+    StorePath::parse(&format!("/nix/store/{hash}-{name}")).unwrap()
+}
+
+fn host(name: &str, tags: &[&str], protected: bool) -> Host {
+    Host {
+        name: name.to_owned(),
+        addresses: vec![Address {
+            user: (name == "samsung").then(|| "root".to_owned()),
+            host: format!("{name}.lan"),
+            port: None,
+        }],
+        system: Some("x86_64-linux".to_owned()),
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        protected,
+        check: Vec::new(),
+        attribute: name.to_owned(),
+        strategy: None,
+        confirm_timeout: None,
+    }
+}
+
+fn tier(name: &str, kind: TierKind, url: &str, key: &str, serves: Option<&str>) -> Tier {
+    let public_key = (!key.is_empty()).then(|| PublicKey {
+        name: key.to_owned(),
+        bytes: [7; 32],
+        text: format!("{key}:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="),
+    });
+    Tier {
+        name: name.to_owned(),
+        kind,
+        url: url.to_owned(),
+        public_key,
+        host: serves.map(str::to_owned),
+    }
+}
+
+/// The demonstration's fleet.
+pub(super) fn fleet() -> Fleet {
+    Fleet {
+        file: None,
+        flake: Some("~/nixos".to_owned()),
+        builder: Some("p620".to_owned()),
+        strategy: Strategy::ViaCache,
+        evaluate: Evaluate::Auto,
+        ssh_config: None,
+        confirm_timeout: Duration::from_secs(60),
+        bootstrap_trust: false,
+        hosts: vec![
+            host("p620", &["desktop"], false),
+            host("razer", &["laptop"], false),
+            host("samsung", &["laptop"], false),
+            host("p510", &["server"], true),
+        ],
+        tiers: vec![
+            tier("p620", TierKind::NixServe, "http://p620.lan:5000", "p620-1", Some("p620")),
+            tier("nixos.org", TierKind::Http, "https://cache.nixos.org", "cache.nixos.org-1", None),
+            tier("community", TierKind::Http, "https://community.example", "community-1", None),
+            tier("weed", TierKind::Seaweedfs, "http://10.0.0.5:8333/nix-cache", "", None),
+        ],
+        rollout: Rollout { parallel: 4 },
+        targets: Targets::default(),
+        theme: None,
+    }
+}
+
+fn facts(name: &str, letter: char, generation: u64, load: f64) -> HostFacts {
+    let system = path(letter, &format!("nixos-system-{name}-26.05.20261118.8f2c1ab"));
+    HostFacts {
+        state: HostState::Up,
+        address: Some(format!("{name}.lan")),
+        user: Some("root".to_owned()),
+        latency_ms: Some(4.2),
+        load1: Some(load),
+        cpus: Some(8),
+        memory: Some(Bytes { used: 12_400_000_000, total: 32_600_000_000 }),
+        disk: Some(Bytes { used: 588_000_000_000, total: 1_000_000_000_000 }),
+        system: SystemFacts {
+            running: Some(system.clone()),
+            booted: Some(system.clone()),
+            profile: Some(system),
+            generation: Some(generation),
+            nixos_version: Some("26.05.20261118.8f2c1ab".to_owned()),
+            nix_version: Some("2.31.2".to_owned()),
+            reboot_needed: Some(false),
+        },
+        failed_units: Some(Vec::new()),
+        system_state: Some("running".to_owned()),
+        uptime_s: Some(200_000),
+        boot_id: Some("b2".to_owned()),
+        power: None,
+        error: None,
+        measured_at: Some(ago_s(2)),
+        asked_at: Some(ago_s(2)),
+    }
+}
+
+fn coverage(toplevel: &StorePath, shares: &[(&str, u64, u64)]) -> CoverageFacts {
+    let share = |have: u64, total: u64| Coverage {
+        paths: Share { have, total },
+        bytes: Share { have: have * 754_321, total: total * 754_321 },
+        measured_at: ago_s(40),
+    };
+    CoverageFacts {
+        toplevel: Some(toplevel.clone()),
+        tiers: shares
+            .iter()
+            .map(|(tier, have, total)| ((*tier).to_owned(), share(*have, *total)))
+            .collect(),
+    }
+}
+
+fn tier_facts(state: TierState, signature: SignatureState, latency: f64) -> TierFacts {
+    TierFacts {
+        state,
+        latency_ms: Some(latency),
+        priority: Some(if latency < 10.0 { 30 } else { 40 }),
+        store_dir: Some("/nix/store".to_owned()),
+        signature,
+        proof: Some("the narinfo of nixos-system-samsung-26.05.20261118.8f2c1ab".to_owned()),
+        error: None,
+        measured_at: Some(ago_s(12)),
+        asked_at: Some(ago_s(12)),
+    }
+}
+
+/// What was measured when nothing is wrong.
+pub(super) fn well() -> Vec<Event> {
+    let mut events = Vec::new();
+    for step in 0..12 {
+        for (name, letter, generation, load) in
+            [("p620", 'a', 212, 4.12), ("razer", 'b', 98, 0.31), ("samsung", 'c', 77, 0.4)]
+        {
+            let wave = [0.2, 0.6, 1.1, 0.7, 1.3, 0.9][step % 6];
+            let last = step == 11;
+            let mut facts = facts(name, letter, generation, if last { load } else { load * wave });
+            facts.measured_at = Some(ago_s(2 + 5 * (11 - step as i64)));
+            if name == "samsung" {
+                facts.power = Some(PowerFacts { on_mains: Some(true), battery: Some(64) });
+                facts.disk = Some(Bytes { used: 244_000_000_000, total: 256_000_000_000 });
+            }
+            events.push(Event::Host { host: name.to_owned(), facts: Box::new(facts) });
+        }
+        for (name, latency) in [("p620", 3.1), ("nixos.org", 19.0)] {
+            let mut facts = tier_facts(TierState::Up, SignatureState::Valid, latency);
+            facts.latency_ms = Some(latency * (1.0 + (step % 3) as f64 / 4.0));
+            facts.measured_at = Some(ago_s(12 + 30 * (11 - step as i64)));
+            events.push(Event::Tier { tier: name.to_owned(), facts: Box::new(facts) });
+        }
+    }
+    for (name, letter, have) in [("p620", 'a', 1356), ("razer", 'b', 1290), ("samsung", 'c', 1356)]
+    {
+        let system = path(letter, &format!("nixos-system-{name}-26.05.20261118.8f2c1ab"));
+        let shares = [("p620", have, 1356), ("nixos.org", 1204, 1356)];
+        let store = StoreFacts { paths: 48_213, bytes: 81_200_000_000, measured_at: ago_s(720) };
+        events.push(Event::Coverage { host: name.to_owned(), facts: coverage(&system, &shares) });
+        events.push(Event::Store { host: name.to_owned(), facts: store });
+    }
+    events
+}
+
+/// What was measured of a fleet in which something is wrong everywhere.
+pub(super) fn troubled() -> Vec<Event> {
+    let mut events = well();
+    let mut samsung = facts("samsung", 'c', 77, 0.4);
+    samsung.state = HostState::Degraded;
+    samsung.system_state = Some("degraded".to_owned());
+    samsung.failed_units = Some(vec!["bluetooth.service".to_owned()]);
+    samsung.power = Some(PowerFacts { on_mains: Some(false), battery: Some(41) });
+    samsung.disk = Some(Bytes { used: 244_000_000_000, total: 256_000_000_000 });
+    samsung.system.profile = Some(path('d', "nixos-system-samsung-26.05.20261120.91aa00c"));
+    samsung.system.generation = Some(78);
+    samsung.system.reboot_needed = Some(true);
+    samsung.system.booted = Some(path('f', "nixos-system-samsung-26.05.20261002.0c1d2e3"));
+    let mut p510 = facts("p510", 'g', 140, 0.0);
+    p510.state = HostState::Unreachable;
+    p510.measured_at = Some(ago_s(3 * 3600 + 100));
+    p510.error = Some(
+        "p510 does not answer at p510.lan: connecting timed out after 5 s; is it switched on and \
+         on this network?"
+            .to_owned(),
+    );
+    for (name, facts) in [("samsung", samsung), ("p510", p510)] {
+        events.push(Event::Host { host: name.to_owned(), facts: Box::new(facts) });
+    }
+    let mut community = tier_facts(TierState::Unauthorized, SignatureState::Unchecked, 30.0);
+    community.proof = None;
+    community.error = Some(
+        "community answers 401 to its nix-cache-info; hosts skip such a tier without a word: give \
+         it a netrc or a token"
+            .to_owned(),
+    );
+    events.push(Event::Tier { tier: "community".to_owned(), facts: Box::new(community) });
+    events
+}
+
+/// An event of a run, some seconds before the present.
+pub(super) fn run_event(run: &str, seconds: i64, what: RunWhat) -> Event {
+    Event::Run(RunEvent { run: RunId(run.to_owned()), at: ago_s(seconds), what })
+}
+
+/// A phase's change.
+pub(super) fn phase(host: &str, phase: Phase, state: PhaseState) -> RunWhat {
+    RunWhat::Phase { host: host.to_owned(), phase, state }
+}
+
+/// How a host's run ended.
+pub(super) fn result(host: &str, outcome: Outcome, error: Option<&str>) -> RunWhat {
+    let fetched = |paths, bytes| Fetched { paths, bytes };
+    RunWhat::Result {
+        host: host.to_owned(),
+        result: HostResult {
+            outcome,
+            toplevel: Some(path('h', "nixos-system-razer-26.05.20261121.3f2c1ab")),
+            previous: None,
+            duration_ms: 31_400,
+            built: 0,
+            fetched: BTreeMap::from([
+                ("p620".to_owned(), fetched(38, 212_000_000)),
+                ("nixos.org".to_owned(), fetched(3, 2_000_000)),
+            ]),
+            error: error.map(str::to_owned),
+        },
+    }
+}
+
+/// The plan of the demonstration's run.
+pub(super) fn plan() -> Plan {
+    let host = |name: &str, letter, unchanged: bool, notes: &[&str]| HostPlan {
+        host: name.to_owned(),
+        build_on: "p620".to_owned(),
+        tier: Some("p620".to_owned()),
+        toplevel: path(letter, &format!("nixos-system-{name}-26.05.20261121.3f2c1ab")),
+        running: (!unchanged)
+            .then(|| path('c', &format!("nixos-system-{name}-26.05.20261118.8f2c1ab"))),
+        to_build: Some(if unchanged { 0 } else { 41 }),
+        to_download: (!unchanged).then_some(12),
+        unchanged,
+        notes: notes.iter().map(|note| (*note).to_owned()).collect(),
+    };
+    Plan {
+        action: Action::Switch,
+        strategy: Strategy::ViaCache,
+        revision: Some("3f2c1ab09d8e7f6a5b4c-dirty".to_owned()),
+        hosts: vec![
+            host("p620", 'a', true, &[]),
+            host("razer", 'h', false, &[]),
+            host("samsung", 'i', false, &["on battery, 41 %", "12.0 GB free in /nix/store"]),
+        ],
+        set_aside: BTreeMap::from([("p510".to_owned(), "it does not answer".to_owned())]),
+    }
+}
+
+/// A run up to the question whether its plan shall be carried out.
+pub(super) fn run_until_plan() -> Vec<Event> {
+    let hosts = ["p620", "razer", "samsung", "p510"].map(str::to_owned).to_vec();
+    let title = "switch via-cache".to_owned();
+    let mut events = vec![run_event("41", 60, RunWhat::Begin { hosts, title })];
+    for host in ["p620", "razer", "samsung"] {
+        for (at, of) in [(58, Phase::Preflight), (55, Phase::Evaluate), (51, Phase::Compare)] {
+            events.push(run_event("41", at, phase(host, of, PhaseState::Started)));
+            events.push(run_event("41", at - 2, phase(host, of, PhaseState::Finished)));
+        }
+    }
+    let failed = phase("p510", Phase::Preflight, PhaseState::Failed);
+    events.push(run_event("41", 53, failed));
+    events.push(run_event(
+        "41",
+        53,
+        result("p510", Outcome::Offline, Some("p510 does not answer")),
+    ));
+    events.push(run_event("41", 49, RunWhat::Plan { plan: plan(), waits: true }));
+    events
+}
+
+/// The rest of the run, until razer is done and samsung fetches.
+pub(super) fn run_in_fetch() -> Vec<Event> {
+    let mut events = Vec::new();
+    events.push(run_event("41", 48, result("p620", Outcome::Unchanged, None)));
+    let log = |at, host: &str, of, line: &str| {
+        let (host, line) = (host.to_owned(), line.to_owned());
+        run_event("41", at, RunWhat::Log { host, phase: of, line })
+    };
+    for host in ["razer", "samsung"] {
+        for (at, of) in [(47, Phase::Build), (20, Phase::Publish), (19, Phase::Verify)] {
+            events.push(run_event("41", at, phase(host, of, PhaseState::Started)));
+            if of == Phase::Build {
+                events.push(log(at, host, of, "building '/nix/store/…-firefox-145.0.drv'"));
+                events.push(log(30, host, of, "firefox-145.0: buildPhase"));
+            }
+            events.push(run_event("41", at - 1, phase(host, of, PhaseState::Finished)));
+        }
+        events.push(run_event("41", 17, phase(host, Phase::Fetch, PhaseState::Started)));
+        for (at, name) in [(15, "linux-6.12.58"), (12, "glibc-2.42"), (9, "systemd-258.2")] {
+            let line = format!("copying path '/nix/store/{}' from 'http://p620.lan:5000'", name);
+            events.push(log(at, host, Phase::Fetch, &line));
+        }
+    }
+    for of in [Phase::Fetch, Phase::Diff, Phase::Activate, Phase::Acknowledge] {
+        events.push(run_event("41", 8, phase("razer", of, PhaseState::Started)));
+        events.push(run_event("41", 7, phase("razer", of, PhaseState::Finished)));
+    }
+    for of in [Phase::Check, Phase::Persist] {
+        events.push(run_event("41", 6, phase("razer", of, PhaseState::Finished)));
+    }
+    events.push(run_event("41", 6, result("razer", Outcome::Switched, None)));
+    for (at, used) in [(9, 20_000_000), (5, 90_000_000), (1, 131_000_000)] {
+        let progress = Progress {
+            bytes: Some(Bytes { used, total: 214_000_000 }),
+            done: used / 8_000_000,
+            expected: 41,
+            doing: Some("linux-6.12.58 from p620".to_owned()),
+        };
+        let host = "samsung".to_owned();
+        let what = RunWhat::Progress { host, phase: Phase::Fetch, progress };
+        events.push(run_event("41", at, what));
+    }
+    events
+}
+
+/// The end of the run: samsung goes back.
+pub(super) fn run_ended() -> Vec<Event> {
+    let error = "switch-to-configuration exited 2 on samsung: the activation script failed at \
+                 “users”; the previous system runs again. See its log, phase activate";
+    vec![
+        run_event("41", 1, phase("samsung", Phase::Fetch, PhaseState::Finished)),
+        run_event("41", 1, phase("samsung", Phase::Diff, PhaseState::Finished)),
+        run_event("41", 1, phase("samsung", Phase::Activate, PhaseState::Failed)),
+        run_event("41", 1, result("samsung", Outcome::RolledBack, Some(error))),
+        run_event(
+            "41",
+            0,
+            RunWhat::Summary {
+                outcomes: BTreeMap::from([
+                    (Outcome::Switched, 1),
+                    (Outcome::Unchanged, 1),
+                    (Outcome::RolledBack, 1),
+                    (Outcome::Offline, 1),
+                ]),
+                duration_ms: 60_300,
+            },
+        ),
+    ]
+}
+
+/// A model into which these events were folded, at that size.
+pub(super) fn model(events: impl IntoIterator<Item = Event>, columns: u16, rows: u16) -> Model {
+    let mut model = Model::new(Arc::new(fleet()), now());
+    update(&mut model, Msg::Resize(columns, rows), now());
+    for event in events {
+        update(&mut model, Msg::Event(event), now());
+    }
+    model
+}

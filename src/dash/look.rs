@@ -1,0 +1,235 @@
+//! What the terminal can show: the theme at its colour depth, and plain ASCII where it must be.
+
+use crate::dash::theme::{ROLES, Role, Theme};
+use jiff::tz::TimeZone;
+use ratatui::buffer::Buffer;
+use ratatui::style::{Color, Style};
+
+/// How many colours the terminal shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// None: only bold, dim and reversed text.
+    None,
+    /// The sixteen of the terminal's own palette.
+    Ansi16,
+    /// The table of 256.
+    Ansi256,
+    /// 24 bits.
+    True,
+}
+
+/// How the screen is to look.
+#[derive(Clone, Debug)]
+pub struct Look {
+    styles: [Style; ROLES],
+    /// Whether only ASCII characters may be written.
+    pub ascii: bool,
+    /// The zone in which times of day are shown.
+    pub zone: TimeZone,
+}
+
+impl Look {
+    /// Returns a theme as a terminal of that depth can show it.
+    pub fn new(theme: &Theme, depth: Depth, ascii: bool, zone: TimeZone) -> Self {
+        let styles = theme.styles.map(|style| Style {
+            fg: style.fg.and_then(|colour| reduce(colour, depth)),
+            bg: style.bg.and_then(|colour| reduce(colour, depth)),
+            ..style
+        });
+        Self { styles, ascii, zone }
+    }
+
+    /// Returns how a role looks.
+    pub fn style(&self, role: Role) -> Style {
+        self.styles[role as usize]
+    }
+
+    /// Writes what was drawn in ASCII, when only that may be written.
+    pub(super) fn finish(&self, buffer: &mut Buffer) {
+        if !self.ascii {
+            return;
+        }
+        for cell in &mut buffer.content {
+            if !cell.symbol().is_ascii() {
+                let plain = cell.symbol().chars().next().map_or(' ', to_ascii);
+                cell.set_char(plain);
+            }
+        }
+    }
+}
+
+/// Returns the colour depth that the environment asks for; `var` reads a variable.
+///
+/// `NO_COLOR` wins over everything, then `COLORTERM`, then `TERM`.
+pub fn depth_from(var: impl Fn(&str) -> Option<String>) -> Depth {
+    if var("NO_COLOR").is_some_and(|text| !text.is_empty()) {
+        return Depth::None;
+    }
+    let colorterm = var("COLORTERM").unwrap_or_default();
+    if colorterm == "truecolor" || colorterm == "24bit" {
+        return Depth::True;
+    }
+    let term = var("TERM").unwrap_or_default();
+    if term == "dumb" || term.ends_with("-m") || term.ends_with("-mono") {
+        Depth::None
+    } else if term.ends_with("-direct") {
+        Depth::True
+    } else if term.contains("256color") {
+        Depth::Ansi256
+    } else {
+        Depth::Ansi16
+    }
+}
+
+/// Returns whether the environment's locale is not UTF-8; `var` reads a variable.
+pub fn ascii_from(var: impl Fn(&str) -> Option<String>) -> bool {
+    let set = |name: &str| var(name).filter(|text| !text.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
+    let locale = locale.unwrap_or_default().to_lowercase();
+    !(locale.contains("utf-8") || locale.contains("utf8"))
+}
+
+/// Returns a text with every character that is not ASCII replaced by the one that stands in.
+pub fn ascii(text: &str) -> String {
+    text.chars().map(to_ascii).collect()
+}
+
+/// Returns the ASCII character that stands in for another.
+fn to_ascii(c: char) -> char {
+    match c {
+        c if c.is_ascii() => c,
+        '●' => '*',
+        '○' => 'o',
+        '▲' => '!',
+        '✗' | '×' => 'x',
+        '✓' => '+',
+        '◆' => '#',
+        '⚷' => 'P',
+        '›' | '→' | '▸' => '>',
+        '←' => '<',
+        '↑' => '^',
+        '↓' => 'v',
+        '◐' => '|',
+        '◓' => '/',
+        '◑' | '–' | '—' | '─' | '━' => '-',
+        '◒' => '\\',
+        '│' | '▏' | '▕' => '|',
+        '┌' | '┐' | '└' | '┘' | '├' | '┤' | '┬' | '┴' | '┼' | '╭' | '╮' | '╰' | '╯' => {
+            '+'
+        }
+        '▁' => '_',
+        '▂' | '·' | '…' => '.',
+        '▃' => ':',
+        '▄' => '-',
+        '▅' => '=',
+        '▆' => '+',
+        '▇' => '*',
+        '█' | '▉' | '▊' => '#',
+        '▋' | '▌' | '▍' | '▎' => '=',
+        '“' | '”' | '„' => '"',
+        '‘' | '’' => '\'',
+        '\u{a0}' | '\u{202f}' => ' ',
+        _ => '?',
+    }
+}
+
+/// The sixteen colours of a terminal, as most of them show them.
+const ANSI: [(Color, [u8; 3]); 16] = [
+    (Color::Black, [0, 0, 0]),
+    (Color::Red, [205, 0, 0]),
+    (Color::Green, [0, 205, 0]),
+    (Color::Yellow, [205, 205, 0]),
+    (Color::Blue, [0, 0, 238]),
+    (Color::Magenta, [205, 0, 205]),
+    (Color::Cyan, [0, 205, 205]),
+    (Color::Gray, [229, 229, 229]),
+    (Color::DarkGray, [127, 127, 127]),
+    (Color::LightRed, [255, 0, 0]),
+    (Color::LightGreen, [0, 255, 0]),
+    (Color::LightYellow, [255, 255, 0]),
+    (Color::LightBlue, [92, 92, 255]),
+    (Color::LightMagenta, [255, 0, 255]),
+    (Color::LightCyan, [0, 255, 255]),
+    (Color::White, [255, 255, 255]),
+];
+
+/// Levels of red, green and blue in the 6×6×6 cube of the 256-colour table.
+const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
+
+/// Returns the nearest colour that the depth has; none when it has none.
+fn reduce(colour: Color, depth: Depth) -> Option<Color> {
+    match (depth, colour) {
+        (Depth::None, _) => None,
+        (Depth::True, colour) => Some(colour),
+        (Depth::Ansi256, Color::Rgb(r, g, b)) => Some(Color::Indexed(nearest_256([r, g, b]))),
+        (Depth::Ansi16, Color::Rgb(r, g, b)) => Some(nearest_16([r, g, b])),
+        (Depth::Ansi16, Color::Indexed(index)) => Some(nearest_16(rgb_of(index))),
+        (Depth::Ansi16 | Depth::Ansi256, colour) => Some(colour),
+    }
+}
+
+/// Returns the square of the distance of two colours.
+fn distance(a: [u8; 3], b: [u8; 3]) -> u32 {
+    a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(b)).pow(2)).sum()
+}
+
+fn nearest_16(rgb: [u8; 3]) -> Color {
+    let nearest = ANSI.iter().min_by_key(|(_, have)| distance(*have, rgb));
+    nearest.map_or(Color::Reset, |(colour, _)| *colour)
+}
+
+fn nearest_256(rgb: [u8; 3]) -> u8 {
+    (16..=255).min_by_key(|index| distance(rgb_of(*index), rgb)).unwrap_or(15)
+}
+
+/// Returns the red, green and blue of an entry of the 256-colour table.
+fn rgb_of(index: u8) -> [u8; 3] {
+    match index {
+        0..=15 => ANSI[usize::from(index)].1,
+        16..=231 => {
+            let n = usize::from(index - 16);
+            [LEVELS[n / 36], LEVELS[n / 6 % 6], LEVELS[n % 6]]
+        }
+        232..=255 => [8 + 10 * (index - 232); 3],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env<'a>(pairs: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
+        |name| pairs.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    #[test]
+    fn the_environment_says_how_many_colours_there_are() {
+        for (vars, depth) in [
+            (&[("TERM", "xterm")][..], Depth::Ansi16),
+            (&[("TERM", "screen-256color")], Depth::Ansi256),
+            (&[("TERM", "xterm"), ("COLORTERM", "truecolor")], Depth::True),
+            (&[("NO_COLOR", "1"), ("COLORTERM", "truecolor")], Depth::None),
+            (&[("NO_COLOR", ""), ("TERM", "xterm-256color")], Depth::Ansi256),
+            (&[("TERM", "dumb")], Depth::None),
+        ] {
+            assert_eq!(depth_from(env(vars)), depth, "{vars:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_utf_8_locale_only_ascii_is_written() {
+        assert!(ascii_from(env(&[("LANG", "C")])));
+        assert!(ascii_from(env(&[])));
+        assert!(!ascii_from(env(&[("LANG", "C"), ("LC_ALL", "C.UTF-8")])));
+        assert!(!ascii_from(env(&[("LANG", "de_DE.utf8"), ("LC_ALL", "")])));
+        assert_eq!(ascii("p510 ⚷ ○ – ▲"), "p510 P o - !");
+    }
+
+    #[test]
+    fn colours_become_the_nearest_that_the_terminal_has() {
+        assert_eq!(reduce(Color::Rgb(250, 5, 5), Depth::Ansi16), Some(Color::LightRed));
+        assert_eq!(reduce(Color::Rgb(255, 135, 0), Depth::Ansi256), Some(Color::Indexed(208)));
+        assert_eq!(reduce(Color::Indexed(196), Depth::Ansi16), Some(Color::LightRed));
+        assert_eq!(reduce(Color::Red, Depth::None), None);
+    }
+}

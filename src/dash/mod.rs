@@ -1,0 +1,45 @@
+//! The screen: a model, what changes it, and what draws it.
+//!
+//! [`update`] and [`view`] are pure: the first folds a [`Msg`] into the [`Model`] and returns
+//! [`Effect`]s as plain data, the second draws the model. So a recorded list of events replays to
+//! the same screen. Only [`terminal`](run) touches the outside; whoever calls [`run`] joins its two
+//! channels to the probes and to the engine.
+//!
+//! Drawing never reads a clock: `now` comes in, and every age on the screen is counted from it.
+
+mod command;
+mod filter;
+mod input;
+mod key;
+mod log_ring;
+mod look;
+mod model;
+mod msg;
+mod run_view;
+mod status_line;
+mod terminal;
+mod theme;
+mod update;
+mod view;
+
+#[cfg(test)]
+mod demo;
+#[cfg(test)]
+mod tests;
+pub use command::{COMMANDS, Command, Context, Entry};
+pub use filter::Filter;
+pub use input::Input;
+pub use key::Key;
+pub use log_ring::{LogLine, LogRing};
+pub use look::{Depth, Look, ascii, ascii_from, depth_from};
+pub use model::{
+    HostView, LogScroll, Model, Overlay, Prompt, RunSign, Screen, StartForm, Starting, TierView,
+    Toast,
+};
+pub use msg::{Effect, Msg, RunKind, Wish};
+pub use run_view::{HostRun, PhaseView, RunView, Summary};
+pub use status_line::status_line;
+pub use terminal::{DashError, run};
+pub use theme::{Role, THEMES, Theme, ThemeError};
+pub use update::update;
+pub use view::view;

@@ -1,0 +1,441 @@
+//! Everything the screen knows, as plain data.
+
+use crate::dash::filter::Filter;
+use crate::dash::input::Input;
+use crate::dash::msg::RunKind;
+use crate::dash::run_view::{HostRun, RunView};
+use crate::fleet::{
+    Action, CoverageFacts, Fleet, Host, HostFacts, RunId, StoreFacts, Strategy, TierFacts, ago,
+};
+use jiff::Timestamp;
+use std::collections::{BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Measured values that are kept for a small graph.
+pub(super) const HISTORY: usize = 40;
+
+/// Figures older than this are dimmed.
+pub(super) const STALE: Duration = Duration::from_secs(30);
+
+/// What is known of a host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostView {
+    /// The newest probe.
+    pub facts: HostFacts,
+    /// The newest count of its store.
+    pub store: Option<StoreFacts>,
+    /// What the tiers hold of its running closure.
+    pub coverage: CoverageFacts,
+    /// Whether it is being asked now.
+    pub asking: bool,
+    /// Load averages, newest last.
+    pub loads: VecDeque<f64>,
+}
+
+/// What is known of a tier.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TierView {
+    /// The newest probe.
+    pub facts: TierFacts,
+    /// Latencies in milliseconds, newest last.
+    pub latencies: VecDeque<f64>,
+}
+
+/// The views that keys 1 to 5 choose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Screen {
+    /// Hosts, and the selected one's details.
+    #[default]
+    Fleet,
+    /// Tiers by hosts.
+    Caches,
+    /// A run, host by host.
+    Deploy,
+    /// The log of one host's run.
+    Logs,
+    /// The runs.
+    History,
+}
+
+impl Screen {
+    /// Every view, in the order of its key.
+    pub const ALL: [Self; 5] = [Self::Fleet, Self::Caches, Self::Deploy, Self::Logs, Self::History];
+
+    /// Returns the title of its tab.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Fleet => "Fleet",
+            Self::Caches => "Caches",
+            Self::Deploy => "Deploy",
+            Self::Logs => "Logs",
+            Self::History => "History",
+        }
+    }
+}
+
+/// What was chosen before a run starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartForm {
+    /// Deploy or build.
+    pub kind: RunKind,
+    /// The hosts, in the fleet's order.
+    pub hosts: Vec<String>,
+    /// What switch-to-configuration will be asked for.
+    pub action: Action,
+    /// The strategy; none means each host's own.
+    pub strategy: Option<Strategy>,
+    /// Protected hosts whose names were typed.
+    pub typed: Vec<String>,
+    /// The name that is being typed.
+    pub input: Input,
+}
+
+/// A pane that lies over the view and takes the keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Overlay {
+    /// All keys of the view, from this line on.
+    Help {
+        /// The first line that is shown.
+        scroll: u16,
+    },
+    /// Commands by name.
+    Palette {
+        /// What was typed.
+        input: Input,
+        /// Which of the matches is selected.
+        selected: usize,
+    },
+    /// What to start, and on which hosts.
+    Start(StartForm),
+    /// A protected host's name must be typed.
+    TypeName(StartForm),
+    /// A run's plan.
+    Plan {
+        /// The run.
+        run: RunId,
+        /// Whether the button that says yes is selected.
+        yes: bool,
+        /// The first line that is shown.
+        scroll: u16,
+    },
+    /// Whether to stop a run.
+    Cancel {
+        /// The run.
+        run: RunId,
+        /// Whether the button that says yes is selected.
+        yes: bool,
+    },
+    /// What becomes of active runs when the dashboard ends.
+    Quit,
+    /// The program's own log.
+    OwnLog,
+}
+
+/// A text that is typed in the footer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    /// What is typed.
+    pub input: Input,
+    /// The filter as it was before, for the way back.
+    pub before: Filter,
+}
+
+/// A run that was asked for and has not begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Starting {
+    /// Deploy or build.
+    pub kind: RunKind,
+    /// Its hosts.
+    pub hosts: Vec<String>,
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// Why it could not start.
+    pub failed: Option<String>,
+}
+
+/// What the overview says of runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunSign {
+    /// Nothing runs.
+    None,
+    /// A run was asked for.
+    Starting,
+    /// A run waits for an answer to its plan.
+    Waits(RunId),
+    /// A run is at work.
+    Works {
+        /// The run.
+        id: RunId,
+        /// Hosts that are done.
+        done: usize,
+        /// Its hosts.
+        of: usize,
+        /// How many more runs are active.
+        others: usize,
+    },
+}
+
+/// A sentence that goes away by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Toast {
+    /// The sentence.
+    pub text: String,
+    /// Whether it tells of something bad.
+    pub bad: bool,
+    /// When it goes.
+    pub until: Timestamp,
+}
+
+/// How the log of a host is looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogScroll {
+    /// The number of the first line shown; none follows the newest.
+    pub top: Option<u64>,
+    /// Whether long lines are wrapped.
+    pub wrap: bool,
+    /// What is looked for.
+    pub filter: Filter,
+    /// Whether lines that do not match are hidden.
+    pub only_matching: bool,
+}
+
+impl LogScroll {
+    /// Returns whether a line is to be shown.
+    pub fn shows(&self, text: &str) -> bool {
+        !self.only_matching || self.filter.passes(text)
+    }
+}
+
+/// Everything the screen knows.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// The fleet, as configured.
+    pub fleet: Arc<Fleet>,
+    /// What is known of each host, in the fleet's order.
+    pub hosts: Vec<HostView>,
+    /// What is known of each tier, in the fleet's order.
+    pub tiers: Vec<TierView>,
+    /// The runs, oldest first.
+    pub runs: Vec<RunView>,
+    /// Which view is shown.
+    pub screen: Screen,
+    /// What lies over it.
+    pub overlay: Option<Overlay>,
+    /// What is typed in the footer.
+    pub prompt: Option<Prompt>,
+    /// Which host is selected: an index into the fleet.
+    pub host: usize,
+    /// Which tier is selected: an index into the fleet.
+    pub tier: usize,
+    /// Which run is shown: an index into the runs.
+    pub run: usize,
+    /// Which host of the shown run is selected.
+    pub run_host: usize,
+    /// Hosts that are marked, by name.
+    pub marked: BTreeSet<String>,
+    /// Which hosts the fleet view shows.
+    pub filter: Filter,
+    /// How logs are looked at.
+    pub log: LogScroll,
+    /// Whether one pane has the whole body.
+    pub zoom: bool,
+    /// The first line of the zoomed details that is shown.
+    pub details_scroll: u16,
+    /// The run that was asked for and has not begun.
+    pub starting: Option<Starting>,
+    /// The sentence of the moment.
+    pub toast: Option<Toast>,
+    /// Columns and rows of the terminal.
+    pub size: (u16, u16),
+    /// Whether the terminal has the focus.
+    pub focused: bool,
+    /// Whether something visible changed since it was last taken.
+    pub(super) dirty: bool,
+    /// What the ages on the screen said when they were last looked at.
+    pub(super) ages: u64,
+}
+
+impl Model {
+    /// Returns a model in which nothing was measured yet.
+    pub fn new(fleet: Arc<Fleet>, now: Timestamp) -> Self {
+        let mut model = Self {
+            hosts: vec![HostView::default(); fleet.hosts.len()],
+            tiers: vec![TierView::default(); fleet.tiers.len()],
+            fleet,
+            runs: Vec::new(),
+            screen: Screen::default(),
+            overlay: None,
+            prompt: None,
+            host: 0,
+            tier: 0,
+            run: 0,
+            run_host: 0,
+            marked: BTreeSet::new(),
+            filter: Filter::default(),
+            log: LogScroll { only_matching: true, ..LogScroll::default() },
+            zoom: false,
+            details_scroll: 0,
+            starting: None,
+            toast: None,
+            size: (80, 24),
+            focused: true,
+            dirty: true,
+            ages: 0,
+        };
+        model.ages = model.age_words(now);
+        model
+    }
+
+    /// Returns whether something visible changed since the last call.
+    pub fn take_dirty(&mut self) -> bool {
+        std::mem::take(&mut self.dirty)
+    }
+
+    /// Returns whether the screen has something that moves by itself: a run at work, in sight.
+    pub fn animates(&self) -> bool {
+        let at_work = |run: &RunView| run.is_active() && !run.waits;
+        self.focused
+            && self.screen == Screen::Deploy
+            && (self.shown_run().is_some_and(at_work)
+                || self.starting.as_ref().is_some_and(|starting| starting.failed.is_none()))
+    }
+
+    /// Returns the indices of the hosts that the filter lets through.
+    pub fn visible_hosts(&self) -> Vec<usize> {
+        let fleet = self.fleet.hosts.iter().enumerate();
+        fleet.filter(|(_, host)| self.passes(host)).map(|(index, _)| index).collect()
+    }
+
+    /// Returns whether the filter lets a host through, by its name or a tag.
+    fn passes(&self, host: &Host) -> bool {
+        self.filter.passes(&format!("{} {}", host.name, host.tags.join(" ")))
+    }
+
+    /// Returns the selected host, when the filter shows it.
+    pub fn selected(&self) -> Option<(&Host, &HostView)> {
+        let host = self.fleet.hosts.get(self.host).filter(|host| self.passes(host))?;
+        Some((host, self.hosts.get(self.host)?))
+    }
+
+    /// Returns the names of the marked hosts, or of the selected one when none is marked.
+    pub fn chosen(&self) -> Vec<String> {
+        if self.marked.is_empty() {
+            return self.selected().map(|(host, _)| host.name.clone()).into_iter().collect();
+        }
+        let names = self.fleet.hosts.iter().map(|host| &host.name);
+        names.filter(|name| self.marked.contains(*name)).cloned().collect()
+    }
+
+    /// Returns whether a host takes part only when its name is typed.
+    pub fn is_protected(&self, name: &str) -> bool {
+        self.fleet.host(name).is_some_and(|host| host.protected)
+    }
+
+    /// Returns the run that the deploy view shows.
+    pub fn shown_run(&self) -> Option<&RunView> {
+        self.runs.get(self.run)
+    }
+
+    /// Returns the selected host of the shown run.
+    pub fn shown_host_run(&self) -> Option<&HostRun> {
+        self.shown_run()?.hosts.get(self.run_host)
+    }
+
+    /// Returns a run by its name.
+    pub fn run_by_id(&self, id: &RunId) -> Option<&RunView> {
+        self.runs.iter().find(|run| run.id == *id)
+    }
+
+    /// Returns the runs that go on, oldest first.
+    pub fn active_runs(&self) -> impl DoubleEndedIterator<Item = &RunView> {
+        self.runs.iter().filter(|run| run.is_active())
+    }
+
+    /// Returns what is to be said of runs in a few words.
+    pub fn run_sign(&self) -> RunSign {
+        if let Some(run) = self.active_runs().find(|run| run.waits) {
+            return RunSign::Waits(run.id.clone());
+        }
+        if self.starting.as_ref().is_some_and(|starting| starting.failed.is_none()) {
+            return RunSign::Starting;
+        }
+        match self.active_runs().next_back() {
+            None => RunSign::None,
+            Some(run) => RunSign::Works {
+                id: run.id.clone(),
+                done: run.done(),
+                of: run.hosts.len(),
+                others: self.active_runs().count() - 1,
+            },
+        }
+    }
+
+    /// Returns what an active run does to a host.
+    pub fn busy(&self, name: &str) -> Option<&HostRun> {
+        let runs = self.active_runs().rev();
+        runs.filter_map(|run| run.host(name)).find(|host| host.result.is_none())
+    }
+
+    /// Returns the newest finished run of a host, with its part in it.
+    pub fn last_run(&self, name: &str) -> Option<(&RunView, &HostRun)> {
+        let runs = self.runs.iter().rev();
+        runs.filter_map(|run| run.host(name).map(|host| (run, host)))
+            .find(|(_, host)| host.result.is_some())
+    }
+
+    /// Returns the mean over hosts of the share of paths that a tier holds of each host's running
+    /// closure; none when no host's coverage was measured there.
+    pub fn mean_coverage(&self, tier: &str) -> Option<f64> {
+        mean_coverage(self.hosts.iter().map(|host| (&host.facts, &host.coverage)), tier)
+    }
+
+    /// Returns a number that changes when an age or a clock on the screen would read differently.
+    pub(super) fn age_words(&self, now: Timestamp) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let hosts = self.hosts.iter().map(|host| host.facts.measured_at);
+        for measured_at in hosts.chain(self.tiers.iter().map(|tier| tier.facts.measured_at)) {
+            measured_at.map(|then| ago(age(now, then))).hash(&mut hasher);
+            measured_at.map(|then| age(now, then) > STALE).hash(&mut hasher);
+        }
+        for run in self.active_runs() {
+            run.elapsed(now).as_secs().hash(&mut hasher);
+        }
+        self.starting.as_ref().map(|starting| age(now, starting.at).as_secs()).hash(&mut hasher);
+        (now.as_second() / 60).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Shows a sentence for a while.
+    pub(super) fn say(&mut self, text: impl Into<String>, bad: bool, now: Timestamp) {
+        let seconds = if bad { 15 } else { 6 };
+        let until = now + jiff::SignedDuration::from_secs(seconds);
+        self.toast = Some(Toast { text: text.into(), bad, until });
+    }
+}
+
+/// Returns the mean share of paths that a tier holds, over the closures it was asked for.
+pub(super) fn mean_coverage<'a>(
+    hosts: impl Iterator<Item = (&'a HostFacts, &'a CoverageFacts)>,
+    tier: &str,
+) -> Option<f64> {
+    let shares: Vec<f64> = hosts
+        .filter(|(facts, coverage)| is_current(facts, coverage))
+        .filter_map(|(_, coverage)| coverage.tiers.get(tier)?.paths.ratio())
+        .collect();
+    (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
+}
+
+/// Returns whether coverage was measured for the system that the host runs.
+pub(super) fn is_current(facts: &HostFacts, coverage: &CoverageFacts) -> bool {
+    match (&coverage.toplevel, &facts.system.running) {
+        (Some(measured), Some(running)) => measured == running,
+        (None, _) | (_, None) => true,
+    }
+}
+
+/// Returns how long ago something was; nothing when it lies ahead.
+pub(super) fn age(now: Timestamp, then: Timestamp) -> Duration {
+    now.duration_since(then).try_into().unwrap_or_default()
+}

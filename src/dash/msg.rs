@@ -1,0 +1,109 @@
+//! What comes into the screen and what it asks for in return.
+
+use crate::fleet::{Action, Event, RunId, Strategy};
+use crossterm::event::KeyEvent;
+
+/// Something that happened to the screen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Msg {
+    /// Something was measured or happened in a run.
+    Event(Event),
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// The terminal has this many columns and rows now.
+    Resize(u16, u16),
+    /// A second went by.
+    Tick,
+    /// Text was pasted.
+    Paste(String),
+    /// The terminal gained or lost the focus.
+    Focus(bool),
+    /// A sentence for the person, such as the error of an effect.
+    Notice(String),
+    /// The process that carried a run out is gone without a summary.
+    RunGone {
+        /// The run.
+        run: RunId,
+        /// Why, and what to do.
+        why: String,
+    },
+}
+
+/// What a run does with its hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunKind {
+    /// Build and bring to the hosts.
+    Deploy,
+    /// Build only.
+    Build,
+}
+
+impl RunKind {
+    /// Returns the word of the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Deploy => "deploy",
+            Self::Build => "build",
+        }
+    }
+}
+
+/// What the screen asks the runtime to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Start a run; it comes back as [`crate::fleet::RunWhat::Begin`], or as [`Msg::Notice`].
+    StartRun {
+        /// What it does.
+        kind: RunKind,
+        /// The hosts, in the fleet's order.
+        hosts: Vec<String>,
+        /// What a deploy asks switch-to-configuration for.
+        action: Action,
+        /// The strategy; none means each host's own.
+        strategy: Option<Strategy>,
+        /// Protected hosts whose names were typed.
+        allow_protected: Vec<String>,
+    },
+    /// Answer the plan of a waiting run.
+    Answer {
+        /// The run.
+        run: RunId,
+        /// Whether to go on.
+        yes: bool,
+    },
+    /// Stop a run.
+    CancelRun {
+        /// The run.
+        run: RunId,
+    },
+    /// Measure now.
+    Probe {
+        /// The hosts; empty means every host and every tier.
+        hosts: Vec<String>,
+    },
+    /// Say (as [`Msg::Notice`]) where the complete log of a host's run is.
+    OpenLog {
+        /// The run.
+        run: RunId,
+        /// The host.
+        host: String,
+    },
+    /// The dashboard ends.
+    Quit {
+        /// Runs to stop; every other run goes on.
+        cancel: Vec<RunId>,
+    },
+    /// For the terminal itself; carried out there and never sent to the runtime.
+    Terminal(Wish),
+}
+
+/// What the screen asks of the terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Clear and draw everything anew.
+    Redraw,
+    /// Stop the process until the shell continues it.
+    Suspend,
+    /// Ring, and hand the sentence to the desktop where the terminal can.
+    Notify(String),
+}

@@ -1,0 +1,257 @@
+//! A run as the screen knows it: folded from its events.
+
+use crate::dash::log_ring::{LogLine, LogRing};
+use crate::fleet::{
+    HostResult, Outcome, Phase, PhaseState, Plan, Progress, RunEvent, RunId, RunWhat,
+};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// How far back the speed of a copy is averaged.
+const RATE_WINDOW: Duration = Duration::from_secs(10);
+
+/// One phase of one host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PhaseView {
+    /// How it stands.
+    pub state: PhaseState,
+    /// When it began; of a skipped one, when that was said.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// What a run does to one host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostRun {
+    /// The host.
+    pub host: String,
+    /// The phases that were reached.
+    pub phases: BTreeMap<Phase, PhaseView>,
+    /// How far the current phase is.
+    pub progress: Option<(Phase, Progress)>,
+    /// What the host waits for.
+    pub waiting: Option<String>,
+    /// How it ended.
+    pub result: Option<HostResult>,
+    /// Its newest log lines.
+    pub log: LogRing,
+    /// Bytes done at points in time, to tell the speed from.
+    samples: VecDeque<(Timestamp, u64)>,
+}
+
+impl HostRun {
+    /// Returns a host that has not begun.
+    pub fn new(host: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            phases: BTreeMap::new(),
+            progress: None,
+            waiting: None,
+            result: None,
+            log: LogRing::default(),
+            samples: VecDeque::new(),
+        }
+    }
+
+    /// Returns the phase that runs now.
+    pub fn current(&self) -> Option<(Phase, PhaseView)> {
+        let running = |view: &PhaseView| view.state == PhaseState::Started;
+        self.phases
+            .iter()
+            .rev()
+            .find(|(_, view)| running(view))
+            .map(|(phase, view)| (*phase, *view))
+    }
+
+    /// Returns the progress of the phase that runs now.
+    pub fn progress_now(&self) -> Option<&Progress> {
+        let (phase, _) = self.current()?;
+        self.progress.as_ref().filter(|(of, _)| *of == phase).map(|(_, progress)| progress)
+    }
+
+    /// Returns the share of the current phase that is done, 0 to 1.
+    pub fn share(&self) -> Option<f64> {
+        let progress = self.progress_now()?;
+        let share = match progress.bytes {
+            Some(bytes) => bytes.share()?,
+            None if progress.expected > 0 => progress.done as f64 / progress.expected as f64,
+            None => return None,
+        };
+        Some(share.clamp(0.0, 1.0))
+    }
+
+    /// Returns bytes per second of the current copy, averaged over the last ten seconds.
+    pub fn bytes_per_second(&self) -> Option<f64> {
+        let (first, last) = (self.samples.front()?, self.samples.back()?);
+        let seconds = last.0.duration_since(first.0).as_secs_f64();
+        (seconds >= 1.0 && last.1 > first.1).then(|| (last.1 - first.1) as f64 / seconds)
+    }
+
+    /// Returns how long the current copy will still take at its present speed.
+    pub fn time_left(&self) -> Option<Duration> {
+        let left = self.progress_now()?.bytes?.free();
+        Duration::try_from_secs_f64(left as f64 / self.bytes_per_second()?).ok()
+    }
+
+    fn phase(&mut self, phase: Phase, state: PhaseState, at: Timestamp) {
+        let started_at = match (state, self.phases.get(&phase)) {
+            (PhaseState::Finished | PhaseState::Failed, Some(view)) => view.started_at,
+            _ => at,
+        };
+        let ended_at = (state != PhaseState::Started).then_some(at);
+        self.phases.insert(phase, PhaseView { state, started_at, ended_at });
+        if state == PhaseState::Started {
+            self.samples.clear();
+            self.waiting = None;
+        }
+    }
+
+    fn progress(&mut self, phase: Phase, progress: Progress, at: Timestamp) {
+        if let Some(bytes) = progress.bytes {
+            let window = jiff::SignedDuration::try_from(RATE_WINDOW).unwrap_or_default();
+            self.samples.push_back((at, bytes.used));
+            while self.samples.len() > 2
+                && self.samples.front().is_some_and(|(then, _)| at.duration_since(*then) > window)
+            {
+                self.samples.pop_front();
+            }
+        }
+        self.progress = Some((phase, progress));
+    }
+}
+
+/// How a run ended, host by host counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// How many hosts ended how.
+    pub outcomes: BTreeMap<Outcome, u64>,
+    /// How long the run took.
+    pub duration: Duration,
+    /// When it ended.
+    pub at: Timestamp,
+}
+
+impl Summary {
+    /// Returns whether every host got what was asked for.
+    pub fn is_good(&self) -> bool {
+        self.outcomes.iter().all(|(outcome, count)| outcome.is_good() || *count == 0)
+    }
+
+    /// Returns the counts in words: `2 switched · 1 failed`.
+    pub fn words(&self) -> String {
+        let counted = self.outcomes.iter().filter(|(_, count)| **count > 0);
+        counted.map(|(outcome, count)| format!("{count} {outcome}")).collect::<Vec<_>>().join(" · ")
+    }
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunView {
+    /// Its name.
+    pub id: RunId,
+    /// What was asked for, in words.
+    pub title: String,
+    /// When it began.
+    pub began_at: Timestamp,
+    /// Its hosts, in the order of the run.
+    pub hosts: Vec<HostRun>,
+    /// What it will do.
+    pub plan: Option<Plan>,
+    /// Whether it waits for a yes or no to the plan.
+    pub waits: bool,
+    /// Whether it was asked to stop.
+    pub stopping: bool,
+    /// How it ended.
+    pub summary: Option<Summary>,
+    /// Why the process that carried it out is gone.
+    pub gone: Option<String>,
+}
+
+impl RunView {
+    /// Returns a run that has just become known.
+    pub fn new(id: RunId, at: Timestamp) -> Self {
+        Self {
+            id,
+            title: String::new(),
+            began_at: at,
+            hosts: Vec::new(),
+            plan: None,
+            waits: false,
+            stopping: false,
+            summary: None,
+            gone: None,
+        }
+    }
+
+    /// Returns whether the run goes on.
+    pub fn is_active(&self) -> bool {
+        self.summary.is_none() && self.gone.is_none()
+    }
+
+    /// Returns the named host's part.
+    pub fn host(&self, name: &str) -> Option<&HostRun> {
+        self.hosts.iter().find(|host| host.host == name)
+    }
+
+    /// Returns how many hosts are done.
+    pub fn done(&self) -> usize {
+        self.hosts.iter().filter(|host| host.result.is_some()).count()
+    }
+
+    /// Returns how long the run took, or takes so far.
+    pub fn elapsed(&self, now: Timestamp) -> Duration {
+        match &self.summary {
+            Some(summary) => summary.duration,
+            None => now.duration_since(self.began_at).try_into().unwrap_or_default(),
+        }
+    }
+
+    /// Folds an event of this run.
+    pub fn fold(&mut self, event: RunEvent) {
+        let at = event.at;
+        match event.what {
+            RunWhat::Begin { hosts, title } => {
+                self.began_at = at;
+                self.title = title;
+                let mut old = std::mem::take(&mut self.hosts);
+                for name in &hosts {
+                    let known = old.iter().position(|host| host.host == *name);
+                    self.hosts.push(known.map_or_else(|| HostRun::new(name), |i| old.remove(i)));
+                }
+                self.hosts.append(&mut old);
+            }
+            RunWhat::Phase { host, phase, state } => self.host_mut(&host).phase(phase, state, at),
+            RunWhat::Progress { host, phase, progress } => {
+                self.host_mut(&host).progress(phase, progress, at);
+            }
+            RunWhat::Log { host, phase, line } => {
+                self.host_mut(&host).log.push(LogLine { at, phase, text: line });
+            }
+            RunWhat::Plan { plan, waits } => {
+                self.plan = Some(plan);
+                self.waits = waits;
+            }
+            RunWhat::Waiting { host, reason } => self.host_mut(&host).waiting = reason,
+            RunWhat::Result { host, result } => {
+                let host = self.host_mut(&host);
+                host.waiting = None;
+                host.result = Some(result);
+            }
+            RunWhat::Summary { outcomes, duration_ms } => {
+                self.waits = false;
+                let duration = Duration::from_millis(duration_ms);
+                self.summary = Some(Summary { outcomes, duration, at });
+            }
+        }
+    }
+
+    fn host_mut(&mut self, name: &str) -> &mut HostRun {
+        let index = self.hosts.iter().position(|host| host.host == name).unwrap_or_else(|| {
+            self.hosts.push(HostRun::new(name));
+            self.hosts.len() - 1
+        });
+        &mut self.hosts[index]
+    }
+}

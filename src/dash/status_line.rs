@@ -1,0 +1,69 @@
+//! The fleet in one short line, for a status bar: `3● 1○ p620 98% weed▲`.
+//!
+//! Hosts are counted by state; then comes the mean coverage of the tier that deploys publish to
+//! (or of the first tier), then every tier that is known to be bad.
+
+use crate::dash::model::{Model, RunSign, mean_coverage};
+use crate::dash::view::is_bad;
+use crate::fleet::{CoverageFacts, Fleet, HostFacts, HostState, TierFacts, percent};
+use std::collections::BTreeMap;
+
+/// Returns the fleet in one short line; hosts and tiers that are missing count as unknown.
+pub fn status_line(
+    fleet: &Fleet,
+    hosts: &BTreeMap<String, HostFacts>,
+    tiers: &BTreeMap<String, TierFacts>,
+    coverage: &BTreeMap<String, CoverageFacts>,
+) -> String {
+    let unknown = (HostFacts::default(), TierFacts::default(), CoverageFacts::default());
+    let hosts: Vec<(&HostFacts, &CoverageFacts)> = fleet
+        .hosts
+        .iter()
+        .map(|host| {
+            let facts = hosts.get(&host.name).unwrap_or(&unknown.0);
+            (facts, coverage.get(&host.name).unwrap_or(&unknown.2))
+        })
+        .collect();
+    let tiers: Vec<&TierFacts> =
+        fleet.tiers.iter().map(|tier| tiers.get(&tier.name).unwrap_or(&unknown.1)).collect();
+    line(fleet, &hosts, &tiers)
+}
+
+/// Returns the line for what the screen knows, with the run that is active.
+pub(super) fn status_line_of(model: &Model) -> String {
+    let hosts: Vec<_> = model.hosts.iter().map(|host| (&host.facts, &host.coverage)).collect();
+    let tiers: Vec<_> = model.tiers.iter().map(|tier| &tier.facts).collect();
+    let line = line(&model.fleet, &hosts, &tiers);
+    match model.run_sign() {
+        RunSign::None | RunSign::Starting => line,
+        RunSign::Waits(id) => format!("#{id}? {line}"),
+        RunSign::Works { id, done, of, .. } => format!("#{id} {done}/{of} {line}"),
+    }
+}
+
+fn line(fleet: &Fleet, hosts: &[(&HostFacts, &CoverageFacts)], tiers: &[&TierFacts]) -> String {
+    let mut words = Vec::new();
+    for (state, sign) in [
+        (HostState::Up, '●'),
+        (HostState::Degraded, '▲'),
+        (HostState::Denied, '✗'),
+        (HostState::Unreachable, '○'),
+        (HostState::Unknown, '–'),
+    ] {
+        let count = hosts.iter().filter(|(facts, _)| facts.state == state).count();
+        if count > 0 {
+            words.push(format!("{count}{sign}"));
+        }
+    }
+    let named = fleet.publish_tier().or(fleet.tiers.first()).map(|tier| tier.name.as_str());
+    for (tier, facts) in fleet.tiers.iter().zip(tiers) {
+        if is_bad(facts) {
+            words.push(format!("{}▲", tier.name));
+        } else if Some(tier.name.as_str()) == named {
+            let share = mean_coverage(hosts.iter().copied(), &tier.name);
+            let share = share.map_or("–".to_owned(), |share| percent(share).replace(' ', ""));
+            words.push(format!("{} {share}", tier.name));
+        }
+    }
+    words.join(" ")
+}

@@ -1,0 +1,308 @@
+//! The terminal: the only file of this room that touches the outside.
+//!
+//! One loop waits for signals, keys, messages and the passing of time; what changed the model is
+//! drawn at most thirty times a second, and nothing is drawn while nothing changes. The terminal is
+//! given back as it was however the loop ends: by its own end, a signal or a panic.
+
+use crate::dash::look::Look;
+use crate::dash::model::Model;
+use crate::dash::msg::{Effect, Msg, Wish};
+use crate::dash::{update, view};
+use crate::fleet::printable_line;
+use crossterm::cursor::{Hide, Show};
+use crossterm::event::{
+    DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange,
+    Event as TerminalEvent, EventStream,
+};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{execute, queue};
+use futures_util::StreamExt;
+use jiff::Timestamp;
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use signal_hook::consts::{SIGCONT, SIGSTOP, SIGTSTP};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Receiver, Sender};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+
+/// Shortest time between two frames.
+const FRAME: Duration = Duration::from_millis(33);
+
+/// Shortest time between two frames while somebody looks elsewhere.
+const FRAME_UNFOCUSED: Duration = Duration::from_millis(200);
+
+/// Time between two frames of what moves by itself.
+const SPIN: Duration = Duration::from_millis(250);
+
+/// Messages that are folded before keys are looked at again.
+const BATCH: usize = 4096;
+
+/// Bytes of output that are collected before they are written.
+const OUTPUT: usize = 1 << 16;
+
+/// Whether the terminal is ours at the moment.
+static OURS: AtomicBool = AtomicBool::new(false);
+
+/// Why the dashboard could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DashError {
+    /// Standard output is not a terminal.
+    #[error(
+        "the dashboard needs a terminal, and standard output is none; `nixdash status` prints the \
+         same facts"
+    )]
+    NoTerminal,
+    /// The terminal refused to be set up.
+    #[error("setting the terminal up for the dashboard failed: {0}")]
+    SetUp(#[source] io::Error),
+    /// Nothing can be written any more.
+    #[error("drawing the dashboard failed: {0}; the terminal may have been closed")]
+    Draw(#[source] io::Error),
+    /// No key can be read any more.
+    #[error("reading keys failed: {0}; the terminal may have been closed")]
+    Keys(#[source] io::Error),
+}
+
+type Screen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+
+/// Shows the dashboard until the person quits or a signal ends it.
+///
+/// `events` brings what happens; `effects` takes what is to be done and is never waited for: when
+/// it is full, the person is told. The last effect is [`Effect::Quit`].
+pub async fn run(
+    mut model: Model,
+    look: Look,
+    mut events: Receiver<Msg>,
+    effects: Sender<Effect>,
+) -> Result<(), DashError> {
+    if !io::stdout().is_terminal() {
+        return Err(DashError::NoTerminal);
+    }
+    let mut signals = Signals::listen().map_err(DashError::SetUp)?;
+    let _guard = Guard::take().map_err(DashError::SetUp)?;
+    let backend = CrosstermBackend::new(BufWriter::with_capacity(OUTPUT, io::stdout()));
+    let mut screen = Terminal::new(backend).map_err(DashError::SetUp)?;
+    let size = screen.size().map_err(DashError::SetUp)?;
+    update(&mut model, Msg::Resize(size.width, size.height), Timestamp::now());
+
+    let mut keys = EventStream::new();
+    let mut tick = interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut last_frame: Option<Instant> = None;
+    let mut events_open = true;
+    loop {
+        let frame = if model.focused { FRAME } else { FRAME_UNFOCUSED };
+        let next_frame = last_frame.map_or_else(Instant::now, |last| last + frame);
+        let next_spin = last_frame.map_or_else(Instant::now, |last| last + SPIN);
+        let mut messages = Vec::new();
+        tokio::select! {
+            biased;
+            caught = signals.next() => match caught {
+                Caught::End => {
+                    drop(effects.try_send(Effect::Quit { cancel: Vec::new() }));
+                    return Ok(());
+                }
+                Caught::Stop => suspend(&mut screen)?,
+                Caught::Continue => retake(&mut screen)?,
+            },
+            key = keys.next() => match key {
+                Some(Ok(event)) => messages.extend(message(event)),
+                Some(Err(error)) => return Err(DashError::Keys(error)),
+                None => return Err(DashError::Keys(io::ErrorKind::UnexpectedEof.into())),
+            },
+            () = sleep_until(next_frame), if model.dirty => {
+                draw(&mut screen, &mut model, &look)?;
+                last_frame = Some(Instant::now());
+            }
+            received = events.recv(), if events_open => match received {
+                Some(first) => {
+                    messages.push(first);
+                    while messages.len() < BATCH && let Ok(next) = events.try_recv() {
+                        messages.push(next);
+                    }
+                }
+                None => events_open = false,
+            },
+            _ = tick.tick() => messages.push(Msg::Tick),
+            () = sleep_until(next_spin), if model.animates() => model.dirty = true,
+        }
+        for message in messages {
+            for effect in update(&mut model, message, Timestamp::now()) {
+                match effect {
+                    Effect::Terminal(wish) => grant(&mut screen, &wish)?,
+                    Effect::Quit { .. } => {
+                        // The one effect that must arrive; a runtime that hangs cannot hold us.
+                        drop(timeout(Duration::from_secs(1), effects.send(effect)).await);
+                        return Ok(());
+                    }
+                    effect => hand_over(&mut model, &effects, effect),
+                }
+            }
+        }
+        if !OURS.load(Ordering::Acquire) {
+            // A panic elsewhere gave the terminal back; its message waits on the first screen.
+            retake(&mut screen)?;
+            let text = "a part of nixdash broke; L shows its log".to_owned();
+            update(&mut model, Msg::Notice(text), Timestamp::now());
+        }
+    }
+}
+
+/// Hands an effect to the runtime without waiting for it.
+fn hand_over(model: &mut Model, effects: &Sender<Effect>, effect: Effect) {
+    let why = match effects.try_send(effect) {
+        Ok(()) => return,
+        Err(TrySendError::Full(_)) => "nixdash is busy and did not do that; try again",
+        Err(TrySendError::Closed(_)) => "nixdash's runtime has ended; quit and start again",
+    };
+    update(model, Msg::Notice(why.to_owned()), Timestamp::now());
+}
+
+/// Returns what an event of the terminal means to the model.
+fn message(event: TerminalEvent) -> Option<Msg> {
+    match event {
+        TerminalEvent::Key(key) => Some(Msg::Key(key)),
+        TerminalEvent::Resize(columns, rows) => Some(Msg::Resize(columns, rows)),
+        TerminalEvent::Paste(text) => Some(Msg::Paste(text)),
+        TerminalEvent::FocusGained => Some(Msg::Focus(true)),
+        TerminalEvent::FocusLost => Some(Msg::Focus(false)),
+        TerminalEvent::Mouse(_) => None,
+    }
+}
+
+/// Draws a frame as one synchronized update.
+fn draw(screen: &mut Screen, model: &mut Model, look: &Look) -> Result<(), DashError> {
+    model.take_dirty();
+    let now = Timestamp::now();
+    queue!(screen.backend_mut(), BeginSynchronizedUpdate).map_err(DashError::Draw)?;
+    let drawn = screen.draw(|frame| view(model, look, frame, now)).map(|_| ());
+    let ended = execute!(screen.backend_mut(), EndSynchronizedUpdate);
+    drawn.and(ended).map_err(DashError::Draw)
+}
+
+/// Does what the screen asks of the terminal.
+fn grant(screen: &mut Screen, wish: &Wish) -> Result<(), DashError> {
+    match wish {
+        Wish::Redraw => screen.clear().map_err(DashError::Draw),
+        Wish::Suspend => suspend(screen),
+        Wish::Notify(text) => {
+            let text: String = printable_line(text).chars().take(200).collect();
+            let osc = if std::env::var_os("TMUX").is_some() {
+                format!("\u{1b}Ptmux;\u{1b}\u{1b}]9;{text}\u{7}\u{1b}\\")
+            } else {
+                format!("\u{1b}]9;{text}\u{1b}\\")
+            };
+            let out = screen.backend_mut();
+            write!(out, "\u{7}{osc}").and_then(|()| Write::flush(out)).map_err(DashError::Draw)
+        }
+    }
+}
+
+/// Stops the process as the shell expects it, and goes on when the shell says so.
+fn suspend(screen: &mut Screen) -> Result<(), DashError> {
+    give_back();
+    signal_hook::low_level::raise(SIGSTOP).map_err(DashError::SetUp)?;
+    retake(screen)
+}
+
+/// Takes the terminal again after something else used it.
+fn retake(screen: &mut Screen) -> Result<(), DashError> {
+    take().map_err(DashError::SetUp)?;
+    screen.clear().map_err(DashError::Draw)
+}
+
+/// Takes the terminal; what fails half-way is undone.
+fn take() -> io::Result<()> {
+    OURS.store(true, Ordering::Release);
+    let taken = enable_raw_mode().and_then(|()| {
+        execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange, Hide)
+    });
+    if taken.is_err() {
+        give_back();
+    }
+    taken
+}
+
+/// Gives the terminal back as it was; does nothing when it is not ours. Errors have no remedy here.
+fn give_back() {
+    if OURS.swap(false, Ordering::AcqRel) {
+        drop(execute!(
+            io::stdout(),
+            EndSynchronizedUpdate,
+            DisableFocusChange,
+            DisableBracketedPaste,
+            LeaveAlternateScreen,
+            Show
+        ));
+        drop(disable_raw_mode());
+    }
+}
+
+/// The terminal while it is ours.
+struct Guard;
+
+impl Guard {
+    fn take() -> io::Result<Self> {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(|| {
+            let report = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |info| {
+                give_back();
+                report(info);
+            }));
+        });
+        take().map(|()| Self)
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// What a signal asks for.
+enum Caught {
+    End,
+    Stop,
+    Continue,
+}
+
+/// The signals that concern the terminal.
+struct Signals {
+    terminate: Signal,
+    hangup: Signal,
+    interrupt: Signal,
+    stop: Signal,
+    go_on: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            stop: signal(SignalKind::from_raw(SIGTSTP))?,
+            go_on: signal(SignalKind::from_raw(SIGCONT))?,
+        })
+    }
+
+    async fn next(&mut self) -> Caught {
+        tokio::select! {
+            _ = self.terminate.recv() => Caught::End,
+            _ = self.hangup.recv() => Caught::End,
+            _ = self.interrupt.recv() => Caught::End,
+            _ = self.stop.recv() => Caught::Stop,
+            _ = self.go_on.recv() => Caught::Continue,
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! What keys do: keys in, effects and model out.
+
+use crate::dash::demo::{self, model, now, result, run_event};
+use crate::dash::{Effect, Model, Msg, Overlay, RunKind, Screen, Wish, status_line, update};
+use crate::fleet::{Action, Event, Outcome, RunId, RunWhat, Strategy};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use std::collections::BTreeMap;
+
+/// Presses keys: characters as they are, `\n` enter, `\t` tab, `\x1b` escape, `\x03` ctrl-c.
+pub(super) fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for c in keys.chars() {
+        let key = match c {
+            '\n' => KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE),
+            '\t' => KeyEvent::new(KeyCode::Tab, KeyModifiers::NONE),
+            '\u{1b}' => KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE),
+            '\u{3}' => KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL),
+            '\u{8}' => KeyEvent::new(KeyCode::Backspace, KeyModifiers::NONE),
+            c => KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE),
+        };
+        effects.extend(update(model, Msg::Key(key), now()));
+    }
+    effects
+}
+
+fn fold(model: &mut Model, events: impl IntoIterator<Item = Event>) -> Vec<Effect> {
+    events.into_iter().flat_map(|event| update(model, Msg::Event(event), now())).collect()
+}
+
+fn id(text: &str) -> RunId {
+    RunId(text.to_owned())
+}
+
+fn deploy(hosts: &[&str]) -> Effect {
+    Effect::StartRun {
+        kind: RunKind::Deploy,
+        hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+        action: Action::Switch,
+        strategy: None,
+        allow_protected: Vec::new(),
+    }
+}
+
+#[test]
+fn d_and_enter_deploy_the_selected_host() {
+    let mut model = model(demo::well(), 80, 24);
+    assert_eq!(press(&mut model, "jjd"), []);
+    assert_eq!(press(&mut model, "\n"), [deploy(&["samsung"])]);
+    assert_eq!(model.screen, Screen::Deploy);
+    assert!(model.starting.is_some());
+}
+
+#[test]
+fn marked_hosts_are_deployed_in_the_fleets_order() {
+    let mut model = model(demo::well(), 80, 24);
+    press(&mut model, "jj gg");
+    press(&mut model, " ");
+    assert_eq!(press(&mut model, "d\n"), [deploy(&["p620", "samsung"])]);
+    assert!(model.marked.is_empty());
+}
+
+#[test]
+fn action_and_strategy_are_chosen_before_the_start() {
+    let mut model = model(demo::well(), 80, 24);
+    let Some(Effect::StartRun { action, strategy, .. }) = press(&mut model, "daass\n").pop() else {
+        panic!("nothing started");
+    };
+    assert_eq!((action, strategy), (Action::Test, Some(Strategy::Direct)));
+}
+
+#[test]
+fn b_builds_and_asks_for_no_protected_name() {
+    let mut model = model(demo::well(), 80, 24);
+    let effects = press(&mut model, "Gb\n");
+    assert!(
+        matches!(&effects[..], [Effect::StartRun { kind: RunKind::Build, hosts, .. }] if hosts == &["p510"])
+    );
+}
+
+#[test]
+fn a_protected_host_deploys_only_when_its_name_is_typed() {
+    let mut model = model(demo::well(), 80, 24);
+    assert_eq!(press(&mut model, "Gd\n"), []);
+    assert!(matches!(model.overlay, Some(Overlay::TypeName(_))));
+    assert_eq!(press(&mut model, "p520\n"), []);
+    update(&mut model, Msg::Paste("p510".to_owned()), now());
+    assert_eq!(press(&mut model, "\n"), []);
+    let effects = press(&mut model, "p51x\u{8}0\n");
+    assert!(
+        matches!(&effects[..], [Effect::StartRun { allow_protected, .. }] if allow_protected == &["p510"])
+    );
+}
+
+#[test]
+fn leaving_the_name_forgets_the_deploy() {
+    let mut model = model(demo::well(), 80, 24);
+    assert_eq!(press(&mut model, "Gd\np510\u{1b}"), []);
+    assert_eq!(model.overlay, None);
+    assert_eq!(model.starting, None);
+}
+
+#[test]
+fn a_plan_is_answered_with_no_unless_yes_is_chosen() {
+    for (keys, yes) in [("\n", false), ("q", false), ("n", false), ("y", true), ("\t\n", true)] {
+        let mut model = model(demo::well(), 80, 24);
+        press(&mut model, "3");
+        fold(&mut model, demo::run_until_plan());
+        assert!(matches!(model.overlay, Some(Overlay::Plan { yes: false, .. })));
+        assert_eq!(press(&mut model, keys), [Effect::Answer { run: id("41"), yes }], "{keys:?}");
+        assert_eq!(model.overlay, None);
+    }
+}
+
+#[test]
+fn a_plan_that_arrives_elsewhere_takes_no_keys() {
+    let mut model = model(demo::well(), 80, 24);
+    fold(&mut model, demo::run_until_plan());
+    assert_eq!(model.overlay, None);
+    assert_eq!(press(&mut model, "y"), []);
+    press(&mut model, "o");
+    assert_eq!(press(&mut model, "y"), [Effect::Answer { run: id("41"), yes: true }]);
+}
+
+#[test]
+fn a_plan_while_a_filter_is_typed_is_not_answered_by_it() {
+    let mut model = model(demo::well(), 80, 24);
+    press(&mut model, "/raz");
+    fold(&mut model, demo::run_until_plan());
+    assert_eq!(press(&mut model, "y"), []);
+    assert_eq!(model.filter.text(), "razy");
+}
+
+#[test]
+fn a_run_that_was_asked_for_is_shown_when_it_begins() {
+    let mut model = model(demo::well(), 80, 24);
+    press(&mut model, "Ad");
+    press(&mut model, "\np510\n");
+    fold(&mut model, demo::run_until_plan());
+    assert_eq!(model.starting, None);
+    assert_eq!(model.shown_run().map(|run| run.id.clone()), Some(id("41")));
+    assert!(matches!(model.overlay, Some(Overlay::Plan { .. })));
+}
+
+#[test]
+fn a_run_that_cannot_start_says_why_where_it_was_expected() {
+    let mut model = model(demo::well(), 80, 24);
+    press(&mut model, "d\n");
+    update(&mut model, Msg::Notice("the flake has no such host".to_owned()), now());
+    let failed = model.starting.as_ref().and_then(|starting| starting.failed.clone());
+    assert_eq!(failed.as_deref(), Some("the deploy did not start: the flake has no such host"));
+    press(&mut model, "\u{1b}");
+    assert_eq!((model.screen, model.starting), (Screen::Fleet, None));
+}
+
+#[test]
+fn x_asks_and_stops_only_after_yes() {
+    let mut model = model(demo::well(), 80, 24);
+    fold(&mut model, demo::run_until_plan());
+    press(&mut model, "3");
+    assert_eq!(press(&mut model, "x\n"), []);
+    assert_eq!(press(&mut model, "xq"), []);
+    assert_eq!(press(&mut model, "xy"), [Effect::CancelRun { run: id("41") }]);
+    assert_eq!(press(&mut model, "x"), [], "it is stopping already");
+}
+
+#[test]
+fn quitting_without_a_run_asks_nothing() {
+    let mut model = model(demo::well(), 80, 24);
+    assert_eq!(press(&mut model, "q"), [Effect::Quit { cancel: vec![] }]);
+    assert_eq!(press(&mut model, "\u{3}"), [Effect::Quit { cancel: vec![] }]);
+}
+
+#[test]
+fn quitting_with_a_run_asks_what_becomes_of_it() {
+    let mut events = demo::run_until_plan();
+    events.push(run_event("41", 40, RunWhat::Plan { plan: demo::plan(), waits: false }));
+    let mut model = model(events, 80, 24);
+    assert_eq!(press(&mut model, "q"), []);
+    assert_eq!(model.overlay, Some(Overlay::Quit));
+    assert_eq!(press(&mut model, "\u{1b}"), []);
+    assert_eq!(press(&mut model, "qq"), [Effect::Quit { cancel: vec![] }]);
+    model.overlay = None;
+    assert_eq!(press(&mut model, "qx"), [Effect::Quit { cancel: vec![id("41")] }]);
+}
+
+#[test]
+fn quitting_answers_no_to_a_plan_that_nobody_can_answer_any_more() {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    let effects = press(&mut model, "q\n");
+    let answer = Effect::Answer { run: id("41"), yes: false };
+    assert_eq!(effects, [answer, Effect::Quit { cancel: vec![] }]);
+}
+
+#[test]
+fn a_long_run_rings_and_a_short_one_does_not() {
+    for (duration_ms, focused, rings) in
+        [(60_000, true, true), (3_000, true, false), (3_000, false, true)]
+    {
+        let mut model = model(demo::run_until_plan(), 80, 24);
+        update(&mut model, Msg::Focus(focused), now());
+        let outcomes = BTreeMap::from([(Outcome::Switched, 1)]);
+        let end = run_event("41", 0, RunWhat::Summary { outcomes, duration_ms });
+        let effects = fold(&mut model, [end]);
+        let rang = matches!(&effects[..], [Effect::Terminal(Wish::Notify(_))]);
+        assert_eq!(rang, rings);
+        assert!(model.toast.as_ref().unwrap().text.starts_with("run #41: 1 switched in"));
+    }
+}
+
+#[test]
+fn the_end_of_an_old_run_is_no_news() {
+    let mut model = model([], 80, 24);
+    let outcomes = BTreeMap::from([(Outcome::Failed, 1)]);
+    let end = run_event("7", 3600, RunWhat::Summary { outcomes, duration_ms: 60_000 });
+    assert_eq!(fold(&mut model, [end]), []);
+    assert_eq!(model.toast, None);
+}
+
+#[test]
+fn a_run_whose_process_is_gone_is_over_and_says_so() {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    press(&mut model, "o");
+    let why = "it was killed; deploy again".to_owned();
+    update(&mut model, Msg::RunGone { run: id("41"), why }, now());
+    assert_eq!(model.overlay, None);
+    assert_eq!(model.active_runs().count(), 0);
+    assert!(model.toast.as_ref().is_some_and(|toast| toast.bad));
+}
+
+#[test]
+fn the_filter_narrows_and_escape_widens() {
+    let mut model = model(demo::well(), 80, 24);
+    press(&mut model, "/laptop\n");
+    assert_eq!(model.visible_hosts(), [1, 2]);
+    assert_eq!(model.selected().map(|(host, _)| host.name.as_str()), Some("razer"));
+    press(&mut model, "Ad\n");
+    assert_eq!(model.starting.as_ref().unwrap().hosts, ["razer", "samsung"]);
+    press(&mut model, "1/\u{8}\u{1b}");
+    assert_eq!(model.filter.text(), "laptop", "escape keeps the filter as it was");
+    press(&mut model, "\u{1b}");
+    assert_eq!(model.visible_hosts().len(), 4);
+}
+
+#[test]
+fn nothing_can_be_started_when_the_filter_hides_everything() {
+    let mut model = model(demo::well(), 80, 24);
+    press(&mut model, "/nobody\n");
+    assert_eq!(press(&mut model, "d\nb\n"), []);
+}
+
+#[test]
+fn r_measures_the_selected_host_and_capital_r_everything() {
+    let mut model = model(demo::well(), 80, 24);
+    assert_eq!(press(&mut model, "r"), [Effect::Probe { hosts: vec!["p620".to_owned()] }]);
+    assert_eq!(press(&mut model, "R"), [Effect::Probe { hosts: vec![] }]);
+    assert_eq!(press(&mut model, "2r"), [Effect::Probe { hosts: vec![] }]);
+}
+
+#[test]
+fn the_palette_does_what_its_row_says() {
+    let mut model = model(demo::well(), 80, 24);
+    press(&mut model, ":cach\n");
+    assert_eq!(model.screen, Screen::Caches);
+    assert_eq!(press(&mut model, ":quit\n"), [Effect::Quit { cancel: vec![] }]);
+    press(&mut model, ":q");
+    assert_eq!(press(&mut model, "\u{3}"), []);
+    assert_eq!(model.overlay, None);
+}
+
+#[test]
+fn logs_hold_still_and_follow_again() {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    for n in 0..200 {
+        let (host, line) = ("p620".to_owned(), format!("line {n}"));
+        let what = RunWhat::Log { host, phase: crate::fleet::Phase::Build, line };
+        fold(&mut model, [run_event("41", 5, what)]);
+    }
+    press(&mut model, "4");
+    press(&mut model, "k");
+    let held = model.log.top.unwrap();
+    assert!(held < 199 && held > 150, "{held}");
+    press(&mut model, "jj");
+    assert_eq!(model.log.top, None);
+    press(&mut model, "g");
+    assert_eq!(model.log.top, Some(0));
+    press(&mut model, "/line 15\nn");
+    assert_eq!(model.log.top, Some(15));
+    press(&mut model, "n");
+    assert_eq!(model.log.top, Some(150));
+    press(&mut model, "N");
+    assert_eq!(model.log.top, Some(15));
+    press(&mut model, "G");
+    assert_eq!(model.log.top, None);
+    let open = Effect::OpenLog { run: id("41"), host: "p620".to_owned() };
+    assert_eq!(press(&mut model, "o"), [open]);
+}
+
+#[test]
+fn time_alone_redraws_only_when_an_age_reads_differently() {
+    let mut model = model(demo::well(), 80, 24);
+    update(&mut model, Msg::Tick, now());
+    model.take_dirty();
+    update(&mut model, Msg::Tick, now());
+    assert!(!model.take_dirty());
+    update(&mut model, Msg::Tick, now() + jiff::SignedDuration::from_secs(1));
+    assert!(model.take_dirty());
+}
+
+#[test]
+fn a_log_line_out_of_sight_redraws_nothing() {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    model.take_dirty();
+    let (host, line) = ("p620".to_owned(), "building".to_owned());
+    let what = RunWhat::Log { host, phase: crate::fleet::Phase::Build, line };
+    fold(&mut model, [run_event("41", 5, what)]);
+    assert!(!model.take_dirty());
+}
+
+#[test]
+fn another_run_does_not_take_the_screen_from_the_one_that_is_watched() {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    press(&mut model, "3");
+    let hosts = vec!["razer".to_owned()];
+    fold(&mut model, [run_event("42", 1, RunWhat::Begin { hosts, title: String::new() })]);
+    assert_eq!(model.shown_run().map(|run| run.id.clone()), Some(id("41")));
+    press(&mut model, "5k\n");
+    assert_eq!(model.shown_run().map(|run| run.id.clone()), Some(id("42")));
+}
+
+#[test]
+fn the_status_line_is_short_and_says_what_is_bad() {
+    let model = model(demo::troubled(), 80, 24);
+    let names = || model.fleet.hosts.iter().map(|host| host.name.clone());
+    let hosts: BTreeMap<_, _> =
+        names().zip(model.hosts.iter().map(|host| host.facts.clone())).collect();
+    let coverage: BTreeMap<_, _> =
+        names().zip(model.hosts.iter().map(|host| host.coverage.clone())).collect();
+    let tiers: BTreeMap<_, _> = model
+        .fleet
+        .tiers
+        .iter()
+        .map(|tier| tier.name.clone())
+        .zip(model.tiers.iter().map(|tier| tier.facts.clone()))
+        .collect();
+    let line = status_line(&model.fleet, &hosts, &tiers, &coverage);
+    assert_eq!(line, "2● 1▲ 1○ p620 98% community▲");
+    let nothing = status_line(&model.fleet, &BTreeMap::new(), &BTreeMap::new(), &BTreeMap::new());
+    assert_eq!(nothing, "4– p620 –");
+}
+
+#[test]
+fn a_result_without_a_begin_is_shown_too() {
+    let mut model = model([], 80, 24);
+    fold(&mut model, [run_event("9", 5, result("razer", Outcome::Switched, None))]);
+    assert_eq!(model.runs[0].done(), 1);
+}

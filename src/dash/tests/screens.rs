@@ -1,0 +1,247 @@
+//! Snapshots of every view at the sizes that people use.
+
+use crate::dash::demo::{self, model, now};
+use crate::dash::tests::keys::press;
+use crate::dash::{Depth, Look, Model, Screen, Theme, view};
+use jiff::tz::TimeZone;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+
+/// The sizes that have a snapshot of every view.
+const SIZES: [(u16, u16); 4] = [(200, 50), (110, 30), (80, 24), (40, 10)];
+
+/// Returns the look of a plain terminal.
+pub(super) fn look(ascii: bool) -> Look {
+    let theme = Theme::named("terminal").unwrap();
+    Look::new(&theme, Depth::Ansi16, ascii, TimeZone::UTC)
+}
+
+/// Draws a model at its size.
+pub(super) fn draw(model: &Model, look: &Look) -> Buffer {
+    let mut terminal = Terminal::new(TestBackend::new(model.size.0, model.size.1)).unwrap();
+    terminal.draw(|frame| view(model, look, frame, now())).unwrap();
+    terminal.backend().buffer().clone()
+}
+
+/// Returns what was drawn as text, without blanks at line ends.
+pub(super) fn text(buffer: &Buffer) -> String {
+    let mut out = String::new();
+    for row in buffer.content.chunks(usize::from(buffer.area.width).max(1)) {
+        let line: String = row.iter().map(ratatui::buffer::Cell::symbol).collect();
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// Snapshots a model at every size, after the same keys.
+fn snap(name: &str, make: impl Fn(u16, u16) -> Model) {
+    for (columns, rows) in SIZES {
+        let shown = text(&draw(&make(columns, rows), &look(false)));
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(format!("{name}-{columns}x{rows}"), shown);
+        });
+    }
+}
+
+fn troubled_and_fetching() -> Vec<crate::fleet::Event> {
+    let mut events = demo::troubled();
+    events.extend(demo::run_until_plan());
+    events.extend(demo::run_in_fetch());
+    events
+}
+
+fn with_answer(columns: u16, rows: u16) -> Model {
+    let mut model = model(demo::troubled(), columns, rows);
+    press(&mut model, "3");
+    for event in demo::run_until_plan() {
+        crate::dash::update(&mut model, crate::dash::Msg::Event(event), now());
+    }
+    press(&mut model, "y");
+    for event in demo::run_in_fetch() {
+        crate::dash::update(&mut model, crate::dash::Msg::Event(event), now());
+    }
+    model
+}
+
+#[test]
+fn fleet_before_anything_was_measured() {
+    snap("fleet-new", |columns, rows| model([], columns, rows));
+}
+
+#[test]
+fn fleet_that_is_well() {
+    snap("fleet-well", |columns, rows| model(demo::well(), columns, rows));
+}
+
+#[test]
+fn fleet_in_trouble() {
+    snap("fleet-troubled", |columns, rows| {
+        let mut model = model(demo::troubled(), columns, rows);
+        press(&mut model, "jj");
+        model
+    });
+}
+
+#[test]
+fn fleet_while_a_run_is_at_work() {
+    snap("fleet-run", |columns, rows| {
+        let mut model = with_answer(columns, rows);
+        press(&mut model, "1G");
+        model
+    });
+}
+
+#[test]
+fn details_of_one_host() {
+    snap("details", |columns, rows| {
+        let mut model = model(demo::troubled(), columns, rows);
+        press(&mut model, "jj\n");
+        model
+    });
+}
+
+#[test]
+fn caches_by_hosts() {
+    snap("caches", |columns, rows| {
+        let mut model = model(demo::troubled(), columns, rows);
+        press(&mut model, "2jj");
+        model
+    });
+}
+
+#[test]
+fn a_deploy_at_work() {
+    snap("deploy", |columns, rows| {
+        let mut model = with_answer(columns, rows);
+        press(&mut model, "\tj");
+        model
+    });
+}
+
+#[test]
+fn a_deploy_that_failed() {
+    snap("deploy-failed", |columns, rows| {
+        let mut model = with_answer(columns, rows);
+        for event in demo::run_ended() {
+            crate::dash::update(&mut model, crate::dash::Msg::Event(event), now());
+        }
+        press(&mut model, "jj");
+        model
+    });
+}
+
+#[test]
+fn the_log_of_a_host() {
+    snap("logs", |columns, rows| {
+        let mut model = with_answer(columns, rows);
+        press(&mut model, "4\t/copying\n");
+        model
+    });
+}
+
+#[test]
+fn the_runs() {
+    snap("history", |columns, rows| {
+        let mut model = with_answer(columns, rows);
+        press(&mut model, "5");
+        model
+    });
+}
+
+#[test]
+fn the_choice_before_a_deploy() {
+    snap("start", |columns, rows| {
+        let mut model = model(demo::troubled(), columns, rows);
+        press(&mut model, "jj Gd");
+        assert_eq!(model.screen, Screen::Fleet);
+        press(&mut model, "q");
+        press(&mut model, "Ad");
+        model
+    });
+}
+
+#[test]
+fn the_name_of_a_protected_host() {
+    snap("type-name", |columns, rows| {
+        let mut model = model(demo::troubled(), columns, rows);
+        press(&mut model, "Gd\np5");
+        model
+    });
+}
+
+#[test]
+fn the_plan() {
+    snap("plan", |columns, rows| {
+        let mut model = model(demo::troubled(), columns, rows);
+        press(&mut model, "3");
+        for event in demo::run_until_plan() {
+            crate::dash::update(&mut model, crate::dash::Msg::Event(event), now());
+        }
+        model
+    });
+}
+
+#[test]
+fn the_question_whether_to_stop() {
+    snap("cancel", |columns, rows| {
+        let mut model = with_answer(columns, rows);
+        press(&mut model, "x");
+        model
+    });
+}
+
+#[test]
+fn the_question_when_quitting() {
+    snap("quit", |columns, rows| {
+        let mut model = with_answer(columns, rows);
+        press(&mut model, "q");
+        model
+    });
+}
+
+#[test]
+fn help_and_palette() {
+    snap("help", |columns, rows| {
+        let mut model = model(demo::troubled(), columns, rows);
+        press(&mut model, "?");
+        model
+    });
+    snap("palette", |columns, rows| {
+        let mut model = model(demo::troubled(), columns, rows);
+        press(&mut model, ":re");
+        model
+    });
+}
+
+#[test]
+fn in_ascii_nothing_else_is_written() {
+    let mut model = model(troubled_and_fetching(), 110, 30);
+    press(&mut model, "G");
+    let shown = text(&draw(&model, &look(true)));
+    assert!(shown.is_ascii());
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!("fleet-ascii", shown);
+    });
+}
+
+#[test]
+fn a_healthy_fleet_is_almost_without_colour() {
+    let mut events = demo::well();
+    events.push(crate::fleet::Event::Host {
+        host: "p510".to_owned(),
+        facts: Box::new(crate::fleet::HostFacts {
+            state: crate::fleet::HostState::Up,
+            measured_at: Some(now()),
+            ..Default::default()
+        }),
+    });
+    let buffer = draw(&model(events, 110, 30), &look(false));
+    let loud = |cell: &&ratatui::buffer::Cell| {
+        use ratatui::style::Color;
+        matches!(cell.fg, Color::Red | Color::Yellow | Color::Green)
+    };
+    let count = buffer.content.iter().filter(loud).count();
+    assert!(count < 60, "{count} cells");
+}

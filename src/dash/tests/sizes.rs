@@ -1,0 +1,71 @@
+//! Every view at every size: never a panic, never outside, whatever keys were pressed.
+
+use crate::dash::demo::{self, model, now};
+use crate::dash::tests::keys::press;
+use crate::dash::tests::screens::{draw, look, text};
+use crate::dash::{Model, Msg, update};
+use proptest::prelude::*;
+
+/// Keys that lead to every view and every overlay.
+const PATHS: [&str; 16] =
+    ["", "z", "2", "3", "3z", "4", "5", "?", ":", ":re", "Ad", "Ad\n", "3o", "3x", "q", "/sam"];
+
+fn busy(columns: u16, rows: u16) -> Model {
+    let mut events = demo::troubled();
+    events.extend(demo::run_until_plan());
+    events.extend(demo::run_in_fetch());
+    model(events, columns, rows)
+}
+
+#[test]
+fn every_view_fits_every_size() {
+    let look = look(false);
+    for path in PATHS {
+        let mut model = busy(80, 24);
+        press(&mut model, path);
+        for columns in 0..=60 {
+            for rows in (0..=60).step_by(if columns % 7 == 0 { 1 } else { 5 }) {
+                update(&mut model, Msg::Resize(columns, rows), now());
+                draw(&model, &look);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_smallest_terminal_shows_the_status_line() {
+    let shown = text(&draw(&busy(60, 3), &look(false)));
+    assert_eq!(shown.lines().next(), Some("#41? 2● 1▲ 1○ p620 98% community▲"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn no_key_breaks_the_screen(
+        keys in "[a-zA-Z0-9/:&? \n\t\u{1b}\u{8}]{0,40}",
+        columns in 0u16..=60,
+        rows in 0u16..=60,
+    ) {
+        let mut model = busy(columns, rows);
+        press(&mut model, &keys);
+        draw(&model, &look(true));
+    }
+
+    #[test]
+    fn events_in_any_order_never_break_the_screen(
+        order in proptest::collection::vec(0usize..1000, 0..80),
+        columns in 0u16..=120,
+        rows in 0u16..=40,
+    ) {
+        let mut events = demo::troubled();
+        events.extend(demo::run_until_plan());
+        events.extend(demo::run_in_fetch());
+        events.extend(demo::run_ended());
+        let chosen = order.into_iter().map(|index| events[index % events.len()].clone());
+        let mut model = model(chosen, columns, rows);
+        for key in ["", "2", "3", "4", "5"] {
+            press(&mut model, key);
+            draw(&model, &look(false));
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Colour themes: what a role looks like, from TOML.
+//!
+//! Code asks for a [`Role`], never for a colour. A theme names colours of the terminal (`red`,
+//! `bright-blue`), numbers of the 256-colour table, or `#rrggbb`.
+
+use ratatui::style::{Color, Modifier, Style};
+use serde::Deserialize;
+
+/// What a piece of the screen means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Plain text and the background.
+    Text,
+    /// Proven to be well.
+    Ok,
+    /// To be looked at.
+    Warn,
+    /// Wrong.
+    Error,
+    /// At work.
+    Busy,
+    /// Old, unknown, or beside the point.
+    Dim,
+    /// The selected row.
+    Selection,
+    /// Lines between panes.
+    Border,
+    /// Headings.
+    Title,
+    /// Keys and marks.
+    Accent,
+    /// Small graphs and bars.
+    Graph,
+}
+
+/// Number of roles.
+pub(super) const ROLES: usize = 11;
+
+/// The themes that come with the program: name and TOML.
+pub const THEMES: [(&str, &str); 4] = [
+    ("terminal", include_str!("../../themes/terminal.toml")),
+    ("catppuccin-mocha", include_str!("../../themes/catppuccin-mocha.toml")),
+    ("catppuccin-latte", include_str!("../../themes/catppuccin-latte.toml")),
+    ("deuteranopia", include_str!("../../themes/deuteranopia.toml")),
+];
+
+/// A theme that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ThemeError {
+    /// It is not TOML, or has a role or property that does not exist.
+    #[error("the theme cannot be read: {0}")]
+    Toml(String),
+    /// A colour is not one.
+    #[error(
+        "{colour:?} is no colour; write a name such as \"red\" or \"bright-blue\", a number of \
+         the 256-colour table, or \"#rrggbb\""
+    )]
+    Colour {
+        /// What was written.
+        colour: String,
+    },
+}
+
+/// How each role looks, before the terminal's abilities are taken into account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Theme {
+    pub(super) styles: [Style; ROLES],
+}
+
+/// A theme as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTheme {
+    #[serde(default)]
+    text: RawStyle,
+    ok: RawStyle,
+    warn: RawStyle,
+    error: RawStyle,
+    busy: RawStyle,
+    dim: RawStyle,
+    selection: RawStyle,
+    border: RawStyle,
+    title: RawStyle,
+    accent: RawStyle,
+    graph: RawStyle,
+}
+
+/// A style as written.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawStyle {
+    fg: Option<String>,
+    bg: Option<String>,
+    bold: bool,
+    dim: bool,
+    italic: bool,
+    underline: bool,
+    reverse: bool,
+}
+
+impl Theme {
+    /// Returns the built-in theme of that name; see [`THEMES`].
+    pub fn named(name: &str) -> Option<Self> {
+        let (_, text) = THEMES.iter().find(|(known, _)| *known == name)?;
+        Self::parse(text).ok()
+    }
+
+    /// Reads a theme from TOML: one table per role.
+    pub fn parse(text: &str) -> Result<Self, ThemeError> {
+        let raw: RawTheme =
+            toml::from_str(text).map_err(|error| ThemeError::Toml(error.to_string()))?;
+        let in_order = [
+            raw.text,
+            raw.ok,
+            raw.warn,
+            raw.error,
+            raw.busy,
+            raw.dim,
+            raw.selection,
+            raw.border,
+            raw.title,
+            raw.accent,
+            raw.graph,
+        ];
+        let mut styles = [Style::new(); ROLES];
+        for (style, raw) in styles.iter_mut().zip(&in_order) {
+            *style = raw.style()?;
+        }
+        Ok(Self { styles })
+    }
+}
+
+impl RawStyle {
+    fn style(&self) -> Result<Style, ThemeError> {
+        let mut style = Style::new();
+        if let Some(text) = &self.fg {
+            style = style.fg(colour(text)?);
+        }
+        if let Some(text) = &self.bg {
+            style = style.bg(colour(text)?);
+        }
+        for (wanted, modifier) in [
+            (self.bold, Modifier::BOLD),
+            (self.dim, Modifier::DIM),
+            (self.italic, Modifier::ITALIC),
+            (self.underline, Modifier::UNDERLINED),
+            (self.reverse, Modifier::REVERSED),
+        ] {
+            if wanted {
+                style = style.add_modifier(modifier);
+            }
+        }
+        Ok(style)
+    }
+}
+
+/// Returns the colour that a text names.
+fn colour(text: &str) -> Result<Color, ThemeError> {
+    let bad = || ThemeError::Colour { colour: text.to_owned() };
+    Ok(match text {
+        "default" => Color::Reset,
+        "black" => Color::Black,
+        "red" => Color::Red,
+        "green" => Color::Green,
+        "yellow" => Color::Yellow,
+        "blue" => Color::Blue,
+        "magenta" => Color::Magenta,
+        "cyan" => Color::Cyan,
+        "white" => Color::Gray,
+        "bright-black" => Color::DarkGray,
+        "bright-red" => Color::LightRed,
+        "bright-green" => Color::LightGreen,
+        "bright-yellow" => Color::LightYellow,
+        "bright-blue" => Color::LightBlue,
+        "bright-magenta" => Color::LightMagenta,
+        "bright-cyan" => Color::LightCyan,
+        "bright-white" => Color::White,
+        text => match text.strip_prefix('#') {
+            Some(hex) if hex.len() == 6 && hex.bytes().all(|b| b.is_ascii_hexdigit()) => {
+                let value = u32::from_str_radix(hex, 16).map_err(|_| bad())?;
+                Color::Rgb((value >> 16) as u8, (value >> 8) as u8, value as u8)
+            }
+            _ => Color::Indexed(text.parse().map_err(|_| bad())?),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_theme_that_comes_along_can_be_read() {
+        for (name, text) in THEMES {
+            assert_eq!(Theme::parse(text).map(|_| ()), Ok(()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_a_theme_is_named() {
+        let text = THEMES[0].1;
+        let error = Theme::parse(&text.replace("[busy]", "[bussy]")).unwrap_err();
+        assert!(error.to_string().contains("bussy"), "{error}");
+        let error = colour("reddish").unwrap_err();
+        assert!(error.to_string().contains("\"reddish\" is no colour"), "{error}");
+        assert_eq!(colour("#0a0B0c"), Ok(Color::Rgb(10, 11, 12)));
+        assert_eq!(colour("208"), Ok(Color::Indexed(208)));
+        assert!(colour("#ääa").is_err());
+    }
+}

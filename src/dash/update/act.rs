@@ -1,0 +1,285 @@
+//! What commands do in the five views.
+
+use crate::dash::command::{Command, targets};
+use crate::dash::filter::Filter;
+use crate::dash::input::Input;
+use crate::dash::model::{Model, Overlay, Prompt, Screen, StartForm};
+use crate::dash::msg::{Effect, RunKind, Wish};
+use crate::dash::update::{logs, snap};
+use crate::dash::view::page;
+use crate::fleet::Action;
+use jiff::Timestamp;
+
+/// Does a command of a view.
+pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    match command {
+        Command::Up
+        | Command::Down
+        | Command::PageUp
+        | Command::PageDown
+        | Command::Top
+        | Command::Bottom => go(model, command),
+        Command::NextHost => turn_host(model, 1),
+        Command::PreviousHost => turn_host(model, -1),
+        Command::Mark => mark(model),
+        Command::MarkAll => mark_all(model),
+        Command::Deploy => start(model, RunKind::Deploy),
+        Command::Build => start(model, RunKind::Build),
+        Command::Open => open(model),
+        Command::Log => show_log(model),
+        Command::Plan => plan(model),
+        Command::Cancel => {
+            if let Some(run) = model.shown_run().filter(|run| run.is_active()) {
+                model.overlay = Some(Overlay::Cancel { run: run.id.clone(), yes: false });
+            }
+        }
+        Command::Follow => logs::follow(model),
+        Command::Wrap => model.log.wrap = !model.log.wrap,
+        Command::NextMatch => logs::find(model, true, now),
+        Command::PreviousMatch => logs::find(model, false, now),
+        Command::OnlyMatching => {
+            model.log.only_matching = !model.log.only_matching;
+            model.log.top = None;
+        }
+        Command::LogFile => return log_file(model),
+        Command::Filter => {
+            let logs = model.screen == Screen::Logs;
+            let before = if logs { model.log.filter.clone() } else { model.filter.clone() };
+            model.prompt = Some(Prompt { input: Input::with(before.text()), before });
+        }
+        Command::Zoom => {
+            model.zoom = !model.zoom;
+            model.details_scroll = 0;
+        }
+        Command::Show(screen) => show(model, screen),
+        Command::PreviousView => turn_view(model, Screen::ALL.len() - 1),
+        Command::NextView => turn_view(model, 1),
+        Command::Refresh if model.screen == Screen::Caches => return probe(model, vec![], now),
+        Command::Refresh => {
+            let hosts = model.chosen();
+            return probe(model, hosts, now);
+        }
+        Command::RefreshAll => return probe(model, vec![], now),
+        Command::Palette => {
+            model.overlay = Some(Overlay::Palette { input: Input::default(), selected: 0 });
+        }
+        Command::Help => model.overlay = Some(Overlay::Help { scroll: 0 }),
+        Command::OwnLog => model.overlay = Some(Overlay::OwnLog),
+        Command::Back => back(model),
+        Command::Redraw => return vec![Effect::Terminal(Wish::Redraw)],
+        Command::Suspend => return vec![Effect::Terminal(Wish::Suspend)],
+        Command::Quit => return quit(model),
+        Command::CycleAction
+        | Command::CycleStrategy
+        | Command::Accept
+        | Command::Yes
+        | Command::No
+        | Command::OtherButton
+        | Command::QuitAndCancel
+        | Command::Close => {}
+    }
+    Vec::new()
+}
+
+/// Moves the selection, or scrolls.
+fn go(model: &mut Model, command: Command) {
+    match model.screen {
+        Screen::Logs => logs::scroll(model, command),
+        Screen::Fleet if model.zoom && command == Command::PageUp => {
+            model.details_scroll = model.details_scroll.saturating_sub(page(model));
+        }
+        Screen::Fleet if model.zoom && command == Command::PageDown => {
+            model.details_scroll = model.details_scroll.saturating_add(page(model)).min(1000);
+        }
+        Screen::Fleet => {
+            let visible = model.visible_hosts();
+            let at = visible.iter().position(|index| *index == model.host).unwrap_or_default();
+            if let Some(index) = visible.get(moved(at, visible.len(), command, page(model))) {
+                model.host = *index;
+                model.details_scroll = 0;
+            }
+        }
+        Screen::Caches => {
+            model.tier = moved(model.tier, model.tiers.len(), command, page(model));
+        }
+        Screen::Deploy => {
+            let count = model.shown_run().map_or(0, |run| run.hosts.len());
+            model.run_host = moved(model.run_host, count, command, page(model));
+            model.log.top = None;
+        }
+        Screen::History => {
+            let count = model.runs.len();
+            let from_newest = count.saturating_sub(1).saturating_sub(model.run);
+            let at = moved(from_newest, count, command, page(model));
+            select_run(model, count.saturating_sub(1).saturating_sub(at), 0);
+        }
+    }
+}
+
+/// Returns where a selection goes in a list of that length.
+fn moved(at: usize, len: usize, command: Command, page: u16) -> usize {
+    let page = usize::from(page.max(1));
+    let to = match command {
+        Command::Up => at.saturating_sub(1),
+        Command::PageUp => at.saturating_sub(page),
+        Command::PageDown => at + page,
+        Command::Top => 0,
+        Command::Bottom => len,
+        _ => at + 1,
+    };
+    to.min(len.saturating_sub(1))
+}
+
+/// Shows another run and one of its hosts.
+fn select_run(model: &mut Model, run: usize, host: usize) {
+    model.run = run;
+    model.run_host = host;
+    model.log.top = None;
+}
+
+/// Selects another host of the shown run, around the end.
+fn turn_host(model: &mut Model, by: isize) {
+    let count = model.shown_run().map_or(0, |run| run.hosts.len());
+    if count > 0 {
+        let to = model.run_host as isize + by;
+        model.run_host = to.rem_euclid(count as isize) as usize;
+        model.log.top = None;
+    }
+}
+
+fn mark(model: &mut Model) {
+    let Some(name) = model.selected().map(|(host, _)| host.name.clone()) else { return };
+    if !model.marked.remove(&name) {
+        model.marked.insert(name);
+    }
+    go(model, Command::Down);
+}
+
+fn mark_all(model: &mut Model) {
+    let shown: Vec<String> = model
+        .visible_hosts()
+        .into_iter()
+        .filter_map(|index| model.fleet.hosts.get(index))
+        .map(|host| host.name.clone())
+        .collect();
+    if shown.iter().all(|name| model.marked.contains(name)) {
+        model.marked.clear();
+    } else {
+        model.marked.extend(shown);
+    }
+}
+
+/// Asks what to start.
+fn start(model: &mut Model, kind: RunKind) {
+    let hosts = targets(model);
+    if !hosts.is_empty() {
+        model.overlay = Some(Overlay::Start(StartForm {
+            kind,
+            hosts,
+            action: Action::default(),
+            strategy: None,
+            typed: Vec::new(),
+            input: Input::default(),
+        }));
+    }
+}
+
+fn open(model: &mut Model) {
+    match model.screen {
+        Screen::Fleet => {
+            model.zoom = !model.zoom;
+            model.details_scroll = 0;
+        }
+        Screen::Deploy => show(model, Screen::Logs),
+        Screen::History => show(model, Screen::Deploy),
+        Screen::Caches | Screen::Logs => {}
+    }
+}
+
+/// Shows the log of the newest run of the selected host.
+fn show_log(model: &mut Model) {
+    if model.screen == Screen::Fleet {
+        let Some((host, _)) = model.selected() else { return };
+        let name = host.name.clone();
+        let found = model.runs.iter().enumerate().rev().find_map(|(index, run)| {
+            Some((index, run.hosts.iter().position(|host| host.host == name)?))
+        });
+        let Some((run, host)) = found else { return };
+        select_run(model, run, host);
+    }
+    show(model, Screen::Logs);
+}
+
+/// Shows the plan of the run; from the fleet, of the run that waits.
+fn plan(model: &mut Model) {
+    if model.screen == Screen::Fleet {
+        let waiting = model.runs.iter().rposition(|run| run.waits && run.is_active());
+        let Some(index) = waiting else { return };
+        select_run(model, index, 0);
+        show(model, Screen::Deploy);
+    }
+    if let Some(run) = model.shown_run().filter(|run| run.plan.is_some()) {
+        model.overlay = Some(Overlay::Plan { run: run.id.clone(), yes: false, scroll: 0 });
+    }
+}
+
+fn log_file(model: &Model) -> Vec<Effect> {
+    match (model.shown_run(), model.shown_host_run()) {
+        (Some(run), Some(host)) => {
+            vec![Effect::OpenLog { run: run.id.clone(), host: host.host.clone() }]
+        }
+        (None, _) | (_, None) => Vec::new(),
+    }
+}
+
+/// Shows a view.
+fn show(model: &mut Model, screen: Screen) {
+    if model.screen != screen {
+        model.screen = screen;
+        model.zoom = false;
+        model.details_scroll = 0;
+    }
+}
+
+fn turn_view(model: &mut Model, by: usize) {
+    let at = Screen::ALL.iter().position(|screen| *screen == model.screen).unwrap_or_default();
+    show(model, Screen::ALL[(at + by) % Screen::ALL.len()]);
+}
+
+fn probe(model: &mut Model, hosts: Vec<String>, now: Timestamp) -> Vec<Effect> {
+    let what = if hosts.is_empty() { "every host and tier".to_owned() } else { hosts.join(", ") };
+    model.say(format!("measuring {what}"), false, now);
+    vec![Effect::Probe { hosts }]
+}
+
+/// Goes back by one step.
+fn back(model: &mut Model) {
+    if model.screen == Screen::Deploy
+        && model.starting.as_ref().is_some_and(|starting| starting.failed.is_some())
+    {
+        model.starting = None;
+    }
+    match model.screen {
+        _ if model.zoom => model.zoom = false,
+        Screen::Logs if !model.log.filter.is_empty() => {
+            model.log.filter = Filter::default();
+            model.log.top = None;
+        }
+        Screen::Logs => show(model, Screen::Deploy),
+        Screen::Deploy | Screen::Caches | Screen::History => show(model, Screen::Fleet),
+        Screen::Fleet if !model.filter.is_empty() => {
+            model.filter = Filter::default();
+            snap(model);
+        }
+        Screen::Fleet => model.marked.clear(),
+    }
+}
+
+/// Ends the dashboard, or asks what becomes of the runs.
+fn quit(model: &mut Model) -> Vec<Effect> {
+    if model.active_runs().next().is_some() {
+        model.overlay = Some(Overlay::Quit);
+        return Vec::new();
+    }
+    vec![Effect::Quit { cancel: Vec::new() }]
+}

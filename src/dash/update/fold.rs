@@ -1,0 +1,197 @@
+//! What events, notices and lost runs change.
+
+use crate::dash::model::{HISTORY, Model, Overlay, Screen};
+use crate::dash::msg::{Effect, RunKind, Wish};
+use crate::dash::run_view::RunView;
+use crate::fleet::{Event, HostFacts, RunEvent, RunId, RunWhat, TierFacts, duration};
+use jiff::Timestamp;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Runs that are kept; the oldest that is done leaves first.
+const RUNS: usize = 50;
+
+/// A run that took longer than this rings when it ends.
+const LONG_RUN: Duration = Duration::from_secs(30);
+
+/// An end that lies further back than this is history, not news.
+const NEWS: Duration = Duration::from_secs(20);
+
+/// Folds an event.
+pub(super) fn event(model: &mut Model, event: Event, now: Timestamp) -> Vec<Effect> {
+    match event {
+        Event::Asking { host } => {
+            with_host(model, &host, |view| view.asking = true);
+        }
+        Event::Host { host, facts } => with_host(model, &host, |view| {
+            view.asking = false;
+            measured(&mut view.loads, &view.facts, &facts);
+            view.facts = *facts;
+        }),
+        Event::Store { host, facts } => {
+            with_host(model, &host, |view| view.store = Some(facts));
+        }
+        Event::Coverage { host, facts } => {
+            with_host(model, &host, |view| view.coverage = facts);
+        }
+        Event::Tier { tier, facts } => {
+            let index = model.fleet.tiers.iter().position(|known| known.name == tier);
+            if let Some(view) = index.and_then(|index| model.tiers.get_mut(index)) {
+                timed(&mut view.latencies, &view.facts, &facts);
+                view.facts = *facts;
+            }
+        }
+        Event::Run(event) => return run(model, event, now),
+    }
+    Vec::new()
+}
+
+/// Changes what is known of a host; a host that the fleet does not have is not shown.
+fn with_host(model: &mut Model, name: &str, change: impl FnOnce(&mut crate::dash::HostView)) {
+    let index = model.fleet.hosts.iter().position(|host| host.name == name);
+    if let Some(view) = index.and_then(|index| model.hosts.get_mut(index)) {
+        change(view);
+    }
+}
+
+fn measured(loads: &mut VecDeque<f64>, old: &HostFacts, new: &HostFacts) {
+    if let Some(load) = new.load1.filter(|_| new.measured_at != old.measured_at) {
+        push(loads, load);
+    }
+}
+
+fn timed(latencies: &mut VecDeque<f64>, old: &TierFacts, new: &TierFacts) {
+    if let Some(latency) = new.latency_ms.filter(|_| new.measured_at != old.measured_at) {
+        push(latencies, latency);
+    }
+}
+
+fn push(values: &mut VecDeque<f64>, value: f64) {
+    if values.len() == HISTORY {
+        values.pop_front();
+    }
+    values.push_back(value);
+}
+
+/// Folds an event of a run.
+fn run(model: &mut Model, event: RunEvent, now: Timestamp) -> Vec<Effect> {
+    let id = event.run.clone();
+    let index = index_of(model, &event);
+    let before = model.runs[index].summary.is_some();
+    let begins = matches!(event.what, RunWhat::Begin { .. });
+    let asks = matches!(event.what, RunWhat::Plan { waits: true, .. });
+    model.runs[index].fold(event);
+    if begins {
+        begun(model, index);
+    }
+    if asks {
+        plan_waits(model, index, now);
+    }
+    if model.runs[index].summary.is_some() && !before {
+        return ended(model, &id, now);
+    }
+    Vec::new()
+}
+
+/// Returns where the event's run is, after making room for one that is not known.
+fn index_of(model: &mut Model, event: &RunEvent) -> usize {
+    if let Some(index) = model.runs.iter().position(|run| run.id == event.run) {
+        return index;
+    }
+    if model.runs.len() >= RUNS
+        && let Some(oldest) = model.runs.iter().position(|run| !run.is_active())
+    {
+        model.runs.remove(oldest);
+        model.run = if model.run > oldest { model.run - 1 } else { model.run };
+    }
+    model.runs.push(RunView::new(event.run.clone(), event.at));
+    model.runs.len() - 1
+}
+
+/// Shows a run that has begun: at once when it was asked for here, else when nothing is watched.
+fn begun(model: &mut Model, index: usize) {
+    let hosts = |names: &[String]| {
+        let run = &model.runs[index].hosts;
+        run.len() == names.len() && run.iter().all(|host| names.contains(&host.host))
+    };
+    let ours = model.starting.as_ref().is_some_and(|starting| hosts(&starting.hosts));
+    let watching = !ours
+        && model.run != index
+        && (matches!(model.screen, Screen::Deploy | Screen::Logs)
+            || model.shown_run().is_some_and(RunView::is_active));
+    if ours {
+        model.starting = None;
+    }
+    if !watching {
+        model.run = index;
+        model.run_host = 0;
+        model.log.top = None;
+    }
+}
+
+/// Opens the plan when the run is looked at, else says that it waits; keys that are typed into
+/// something else must not answer it.
+fn plan_waits(model: &mut Model, index: usize, now: Timestamp) {
+    let run = model.runs[index].id.clone();
+    let looked_at = model.screen == Screen::Deploy && model.run == index;
+    if looked_at && model.overlay.is_none() && model.prompt.is_none() {
+        model.overlay = Some(Overlay::Plan { run, yes: false, scroll: 0 });
+    } else {
+        model.say(format!("run #{run} waits for your answer: o shows its plan"), false, now);
+    }
+}
+
+/// Says how a run ended.
+fn ended(model: &mut Model, id: &RunId, now: Timestamp) -> Vec<Effect> {
+    close_questions(model, id);
+    let Some(run) = model.run_by_id(id) else { return Vec::new() };
+    let Some(summary) = &run.summary else { return Vec::new() };
+    let age: Duration = now.duration_since(summary.at).try_into().unwrap_or_default();
+    if age > NEWS {
+        return Vec::new();
+    }
+    let text = format!("run #{id}: {} in {}", summary.words(), duration(summary.duration));
+    let long = summary.duration > LONG_RUN;
+    let bad = !summary.is_good();
+    model.say(text.clone(), bad, now);
+    if long || !model.focused {
+        return vec![Effect::Terminal(Wish::Notify(text))];
+    }
+    Vec::new()
+}
+
+/// Notes that the process of a run is gone.
+pub(super) fn run_gone(model: &mut Model, id: &RunId, why: String, now: Timestamp) -> Vec<Effect> {
+    let Some(run) = model.runs.iter_mut().find(|run| run.id == *id && run.is_active()) else {
+        return Vec::new();
+    };
+    run.waits = false;
+    run.gone = Some(why.clone());
+    close_questions(model, id);
+    let text = format!("run #{id} is gone: {why}");
+    model.say(text.clone(), true, now);
+    vec![Effect::Terminal(Wish::Notify(text))]
+}
+
+/// Closes the questions about a run that is over.
+fn close_questions(model: &mut Model, id: &RunId) {
+    if let Some(Overlay::Plan { run, .. } | Overlay::Cancel { run, .. }) = &model.overlay
+        && run == id
+    {
+        model.overlay = None;
+    }
+}
+
+/// Shows a sentence of the runtime; while a run is starting, it says why it could not.
+pub(super) fn notice(model: &mut Model, text: String, now: Timestamp) {
+    if let Some(starting) = model.starting.as_mut().filter(|starting| starting.failed.is_none()) {
+        let what = match starting.kind {
+            RunKind::Deploy => "the deploy",
+            RunKind::Build => "the build",
+        };
+        model.toast = None;
+        starting.failed = Some(format!("{what} did not start: {text}"));
+        return;
+    }
+    model.say(text, false, now);
+}

@@ -1,0 +1,188 @@
+//! What changes the model: one message in, effects out; nothing else happens.
+
+mod act;
+mod fold;
+mod logs;
+mod overlay;
+
+pub(super) use overlay::{next_protected, palette_matches};
+
+use crate::dash::command::{Command, Context, available};
+use crate::dash::filter::Filter;
+use crate::dash::key::Key;
+use crate::dash::model::{Model, Overlay, Prompt, Screen};
+use crate::dash::msg::{Effect, Msg};
+use crate::fleet::{Event, RunWhat};
+use crossterm::event::{KeyEvent, KeyEventKind};
+use jiff::Timestamp;
+
+/// Folds a message into the model and returns what is to be done about it.
+pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
+    match msg {
+        Msg::Event(event) => {
+            model.dirty |= is_visible(model, &event);
+            return fold::event(model, event, now);
+        }
+        Msg::Key(key) => {
+            if key.kind != KeyEventKind::Release {
+                model.dirty = true;
+                return press(model, key, now);
+            }
+        }
+        Msg::Resize(columns, rows) => {
+            model.dirty |= model.size != (columns, rows);
+            model.size = (columns, rows);
+        }
+        Msg::Tick => tick(model, now),
+        Msg::Paste(text) => paste(model, &text),
+        Msg::Focus(focused) => model.focused = focused,
+        Msg::Notice(text) => {
+            model.dirty = true;
+            fold::notice(model, text, now);
+        }
+        Msg::RunGone { run, why } => {
+            model.dirty = true;
+            return fold::run_gone(model, &run, why, now);
+        }
+    }
+    Vec::new()
+}
+
+/// Returns whether an event can change what is seen; a log line out of sight cannot.
+fn is_visible(model: &Model, event: &Event) -> bool {
+    match event {
+        Event::Run(event) if matches!(event.what, RunWhat::Log { .. }) => {
+            matches!(model.screen, Screen::Deploy | Screen::Logs)
+                && model.shown_run().is_some_and(|run| run.id == event.run)
+        }
+        Event::Asking { .. }
+        | Event::Host { .. }
+        | Event::Store { .. }
+        | Event::Tier { .. }
+        | Event::Coverage { .. }
+        | Event::Run(_) => true,
+    }
+}
+
+/// Lets time pass: ages grow, the toast goes.
+fn tick(model: &mut Model, now: Timestamp) {
+    if model.toast.as_ref().is_some_and(|toast| toast.until <= now) {
+        model.toast = None;
+        model.dirty = true;
+    }
+    let ages = model.age_words(now);
+    model.dirty |= ages != model.ages;
+    model.ages = ages;
+}
+
+/// Puts pasted text where text is typed; a protected host's name must be typed by hand.
+fn paste(model: &mut Model, text: &str) {
+    if let Some(prompt) = &mut model.prompt {
+        prompt.input.paste(text);
+        model.dirty = true;
+        typed(model);
+    } else if let Some(Overlay::Palette { input, selected }) = &mut model.overlay {
+        input.paste(text);
+        *selected = 0;
+        model.dirty = true;
+    }
+}
+
+/// Does what a key means here.
+fn press(model: &mut Model, event: KeyEvent, now: Timestamp) -> Vec<Effect> {
+    let Some(key) = Key::of(event) else { return Vec::new() };
+    let context = Context::of(model);
+    let command = available(model).find(|entry| entry.keys.contains(&key)).map(|e| e.command);
+    if let Some(command) = command {
+        return run(model, context, command, now);
+    }
+    if context.types() {
+        edit(model, event);
+    }
+    Vec::new()
+}
+
+/// Does a command in its context.
+fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) -> Vec<Effect> {
+    match context {
+        Context::View(_) => act::view(model, command, now),
+        Context::Prompt => {
+            prompt(model, command);
+            Vec::new()
+        }
+        Context::Palette => overlay::palette(model, command, now),
+        Context::Start | Context::TypeName => overlay::start(model, command, now),
+        Context::Plan | Context::OldPlan => overlay::plan(model, command, now),
+        Context::Cancel => overlay::cancel(model, command, now),
+        Context::Quit => overlay::quit(model, command),
+        Context::Help | Context::OwnLog => {
+            overlay::reading(model, command);
+            Vec::new()
+        }
+    }
+}
+
+/// Types into whatever is typed in.
+fn edit(model: &mut Model, event: KeyEvent) {
+    if let Some(prompt) = &mut model.prompt {
+        prompt.input.edit(event);
+        typed(model);
+        return;
+    }
+    match &mut model.overlay {
+        Some(Overlay::Palette { input, selected }) => {
+            input.edit(event);
+            *selected = 0;
+        }
+        Some(Overlay::TypeName(form)) => {
+            form.input.edit(event);
+        }
+        Some(
+            Overlay::Help { .. }
+            | Overlay::Start(_)
+            | Overlay::Plan { .. }
+            | Overlay::Cancel { .. }
+            | Overlay::Quit
+            | Overlay::OwnLog,
+        )
+        | None => {}
+    }
+}
+
+/// Keeps or forgets a filter that was typed.
+fn prompt(model: &mut Model, command: Command) {
+    let Some(prompt) = model.prompt.take() else { return };
+    if command == Command::Close {
+        set_filter(model, prompt.before);
+    }
+}
+
+/// Applies the filter as it is typed.
+fn typed(model: &mut Model) {
+    if let Some(Prompt { input, .. }) = &model.prompt {
+        let filter = Filter::new(input.text());
+        set_filter(model, filter);
+    }
+}
+
+/// Filters what the view shows.
+fn set_filter(model: &mut Model, filter: Filter) {
+    if model.screen == Screen::Logs {
+        model.log.filter = filter;
+        model.log.only_matching = true;
+        model.log.top = None;
+    } else {
+        model.filter = filter;
+        snap(model);
+    }
+}
+
+/// Moves the selection to a host that is shown.
+fn snap(model: &mut Model) {
+    let visible = model.visible_hosts();
+    if !visible.contains(&model.host)
+        && let Some(first) = visible.iter().find(|index| **index > model.host).or(visible.last())
+    {
+        model.host = *first;
+    }
+}

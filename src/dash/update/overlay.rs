@@ -1,0 +1,222 @@
+//! What commands do in the panes that lie over a view.
+
+use crate::dash::command::{COMMANDS, Command, Context, Entry, can};
+use crate::dash::model::{Model, Overlay, StartForm, Starting};
+use crate::dash::msg::{Effect, RunKind};
+use crate::dash::update::act;
+use crate::dash::view::page;
+use crate::fleet::{Action, RunId, Strategy};
+use jiff::Timestamp;
+
+/// Scrolls or closes what is only read.
+pub(super) fn reading(model: &mut Model, command: Command) {
+    let page = page(model);
+    match (&mut model.overlay, command) {
+        (Some(Overlay::Help { scroll } | Overlay::Plan { scroll, .. }), command) => match command {
+            Command::Up => *scroll = scroll.saturating_sub(1),
+            Command::Down => *scroll = scroll.saturating_add(1).min(1000),
+            Command::PageUp => *scroll = scroll.saturating_sub(page),
+            Command::PageDown => *scroll = scroll.saturating_add(page).min(1000),
+            Command::Top => *scroll = 0,
+            Command::Bottom => *scroll = 1000,
+            Command::Close => model.overlay = None,
+            _ => {}
+        },
+        (_, Command::Close) => model.overlay = None,
+        _ => {}
+    }
+}
+
+/// Returns the commands that the palette offers for a typed text, best first.
+pub(in crate::dash) fn palette_matches(model: &Model, typed: &str) -> Vec<&'static Entry> {
+    let context = Context::View(model.screen);
+    let typed = typed.trim().to_lowercase();
+    let mut found: Vec<(u8, &'static Entry)> = COMMANDS
+        .iter()
+        .filter(|entry| entry.contexts.contains(&context) && can(model, entry.command))
+        .filter(|entry| entry.command != Command::Palette)
+        .filter_map(|entry| Some((rank(entry, &typed)?, entry)))
+        .collect();
+    found.sort_by_key(|(rank, _)| *rank);
+    found.into_iter().map(|(_, entry)| entry).collect()
+}
+
+/// Returns how well a command fits a typed text; 0 is best.
+fn rank(entry: &Entry, typed: &str) -> Option<u8> {
+    let mut letters = entry.name.chars();
+    if entry.name.starts_with(typed) {
+        Some(0)
+    } else if entry.name.contains(typed) {
+        Some(1)
+    } else if typed.chars().all(|c| letters.any(|have| have == c)) {
+        Some(2)
+    } else {
+        entry.about.to_lowercase().contains(typed).then_some(3)
+    }
+}
+
+/// Chooses a command.
+pub(super) fn palette(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    let Some(Overlay::Palette { input, selected }) = &model.overlay else { return Vec::new() };
+    let (typed, at) = (input.text().to_owned(), *selected);
+    let matches = palette_matches(model, &typed);
+    match command {
+        Command::Up => set_selected(model, at.saturating_sub(1)),
+        Command::Down => set_selected(model, (at + 1).min(matches.len().saturating_sub(1))),
+        Command::Accept => {
+            let Some(entry) = matches.get(at) else { return Vec::new() };
+            model.overlay = None;
+            return act::view(model, entry.command, now);
+        }
+        _ => model.overlay = None,
+    }
+    Vec::new()
+}
+
+fn set_selected(model: &mut Model, to: usize) {
+    if let Some(Overlay::Palette { selected, .. }) = &mut model.overlay {
+        *selected = to;
+    }
+}
+
+/// Chooses what to start, has protected names typed, and starts.
+pub(super) fn start(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    let (mut form, typing) = match model.overlay.take() {
+        Some(Overlay::Start(form)) => (form, false),
+        Some(Overlay::TypeName(form)) => (form, true),
+        other => {
+            model.overlay = other;
+            return Vec::new();
+        }
+    };
+    match command {
+        Command::CycleAction => form.action = next_action(form.action),
+        Command::CycleStrategy => form.strategy = next_strategy(form.strategy),
+        Command::Accept => {
+            if typing {
+                accept_name(model, &mut form, now);
+            }
+            if form.kind == RunKind::Build || next_protected(model, &form).is_none() {
+                return vec![started(model, form, now)];
+            }
+            model.overlay = Some(Overlay::TypeName(form));
+            return Vec::new();
+        }
+        _ => return Vec::new(),
+    }
+    model.overlay = Some(Overlay::Start(form));
+    Vec::new()
+}
+
+/// Takes the typed name when it is the one that is asked for.
+fn accept_name(model: &mut Model, form: &mut StartForm, now: Timestamp) {
+    let Some(wanted) = next_protected(model, form) else { return };
+    if form.input.text().trim() == wanted {
+        form.typed.push(wanted);
+    } else {
+        model.say(format!("that is not {wanted:?}; esc forgets the deploy"), true, now);
+    }
+    form.input = crate::dash::Input::default();
+}
+
+/// Returns the next protected host whose name was not typed.
+pub(in crate::dash) fn next_protected(model: &Model, form: &StartForm) -> Option<String> {
+    let mut hosts = form.hosts.iter().filter(|name| model.is_protected(name));
+    hosts.find(|name| !form.typed.contains(name)).cloned()
+}
+
+/// Notes that a run was asked for, shows where it will appear, and asks for it.
+fn started(model: &mut Model, form: StartForm, now: Timestamp) -> Effect {
+    model.toast = None;
+    model.marked.clear();
+    model.zoom = false;
+    model.screen = crate::dash::Screen::Deploy;
+    let StartForm { kind, hosts, action, strategy, typed, .. } = form;
+    model.starting = Some(Starting { kind, hosts: hosts.clone(), at: now, failed: None });
+    Effect::StartRun { kind, hosts, action, strategy, allow_protected: typed }
+}
+
+fn next_action(action: Action) -> Action {
+    match action {
+        Action::Switch => Action::Boot,
+        Action::Boot => Action::Test,
+        Action::Test => Action::DryActivate,
+        Action::DryActivate => Action::Switch,
+    }
+}
+
+fn next_strategy(strategy: Option<Strategy>) -> Option<Strategy> {
+    match strategy {
+        None => Some(Strategy::ViaCache),
+        Some(Strategy::ViaCache) => Some(Strategy::Direct),
+        Some(Strategy::Direct) => None,
+    }
+}
+
+/// Answers a plan, or reads it.
+pub(super) fn plan(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    let Some(Overlay::Plan { run, yes, .. }) = &mut model.overlay else { return Vec::new() };
+    let run = run.clone();
+    match command {
+        Command::OtherButton => *yes = !*yes,
+        Command::Accept => {
+            let yes = *yes;
+            return answer(model, run, yes, now);
+        }
+        Command::Yes => return answer(model, run, true, now),
+        Command::No => return answer(model, run, false, now),
+        _ => reading(model, command),
+    }
+    Vec::new()
+}
+
+fn answer(model: &mut Model, run: RunId, yes: bool, now: Timestamp) -> Vec<Effect> {
+    model.overlay = None;
+    if let Some(view) = model.runs.iter_mut().find(|view| view.id == run) {
+        view.waits = false;
+    }
+    if !yes {
+        model.say(format!("run #{run}: the plan was not carried out"), false, now);
+    }
+    vec![Effect::Answer { run, yes }]
+}
+
+/// Stops a run, or lets it go on.
+pub(super) fn cancel(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    let Some(Overlay::Cancel { run, yes }) = &mut model.overlay else { return Vec::new() };
+    let run = run.clone();
+    match command {
+        Command::OtherButton => *yes = !*yes,
+        Command::Accept if !*yes => model.overlay = None,
+        Command::Accept | Command::Yes => {
+            model.overlay = None;
+            if let Some(view) = model.runs.iter_mut().find(|view| view.id == run) {
+                view.stopping = true;
+            }
+            model.say(format!("run #{run} is asked to stop"), false, now);
+            return vec![Effect::CancelRun { run }];
+        }
+        _ => model.overlay = None,
+    }
+    Vec::new()
+}
+
+/// Ends the dashboard. A run that waits for an answer gets a no: nobody could give it any more.
+pub(super) fn quit(model: &mut Model, command: Command) -> Vec<Effect> {
+    let active =
+        |model: &Model| -> Vec<RunId> { model.active_runs().map(|run| run.id.clone()).collect() };
+    match command {
+        Command::Accept => {
+            let waiting = model.active_runs().filter(|run| run.waits);
+            let mut effects: Vec<Effect> =
+                waiting.map(|run| Effect::Answer { run: run.id.clone(), yes: false }).collect();
+            effects.push(Effect::Quit { cancel: Vec::new() });
+            effects
+        }
+        Command::QuitAndCancel => vec![Effect::Quit { cancel: active(model) }],
+        _ => {
+            model.overlay = None;
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The columns of the fleet table: which of them fit, and what each shows.
+//!
+//! A column's width depends on the fleet and on the terminal, never on a measured value, so that
+//! nothing jumps when a figure changes.
+
+use crate::dash::model::{HostView, age};
+use crate::dash::theme::Role;
+use crate::dash::view::paint::{Paint, cut, left, right, spark, width};
+use crate::dash::view::words::{busy_mark, host_mark, short_version};
+use crate::fleet::{Host, ago, bytes, duration, percent};
+use ratatui::text::Span;
+use std::time::Duration;
+
+/// Columns of the small graph of the load.
+const SPARK: usize = 8;
+
+/// One column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Column {
+    Host,
+    State,
+    Version,
+    Generation,
+    Spark,
+    Load,
+    Memory,
+    Free,
+    Store,
+    Cache,
+    Uptime,
+    Latency,
+    Nix,
+    Seen,
+}
+
+use Column as C;
+
+/// Every column, in the order of the screen.
+const ORDER: [Column; 14] = [
+    C::Host,
+    C::State,
+    C::Version,
+    C::Generation,
+    C::Spark,
+    C::Load,
+    C::Memory,
+    C::Free,
+    C::Store,
+    C::Cache,
+    C::Uptime,
+    C::Latency,
+    C::Nix,
+    C::Seen,
+];
+
+/// Every column, the most wanted first.
+const WANTED: [Column; 14] = [
+    C::Host,
+    C::State,
+    C::Seen,
+    C::Load,
+    C::Memory,
+    C::Free,
+    C::Generation,
+    C::Spark,
+    C::Version,
+    C::Store,
+    C::Cache,
+    C::Uptime,
+    C::Latency,
+    C::Nix,
+];
+
+/// The columns that fit, in the order of the screen, each with its width.
+pub(super) struct Columns {
+    pub(super) shown: Vec<(Column, usize)>,
+    /// Columns between two columns.
+    pub(super) gap: usize,
+}
+
+impl Columns {
+    /// Chooses the columns for that many columns of the terminal.
+    pub(super) fn choose(paint: &Paint<'_>, room: usize) -> Self {
+        let gap = if room < 76 { 1 } else { 2 };
+        let mut left = room;
+        let mut chosen = Vec::new();
+        for column in WANTED {
+            let wanted = column.width(paint) + gap;
+            if wanted > left || !column.exists(paint) {
+                if !column.exists(paint) {
+                    continue;
+                }
+                break;
+            }
+            left -= wanted;
+            chosen.push(column);
+        }
+        let shown = ORDER.into_iter().filter(|column| chosen.contains(column));
+        Self { shown: shown.map(|column| (column, column.width(paint))).collect(), gap }
+    }
+
+    /// Returns the headings.
+    pub(super) fn headings(&self, paint: &Paint<'_>) -> String {
+        let has = |column| self.shown.iter().any(|(shown, _)| *shown == column);
+        let mut text = String::new();
+        for (column, columns) in &self.shown {
+            let title = match column {
+                C::Generation if has(C::Version) => String::new(),
+                C::Load if has(C::Spark) => String::new(),
+                column => column.title(paint),
+            };
+            let cell =
+                if column.is_right() { right(&title, *columns) } else { left(&title, *columns) };
+            text.push_str(&cell);
+            text.push_str(&" ".repeat(self.gap));
+        }
+        text
+    }
+
+    /// Returns the cells of a host.
+    pub(super) fn cells(
+        &self,
+        paint: &Paint<'_>,
+        host: &Host,
+        view: &HostView,
+    ) -> Vec<Span<'static>> {
+        let old = is_old(paint, view);
+        let mut spans = Vec::new();
+        for (column, columns) in &self.shown {
+            let (text, role) = column.cell(paint, host, view);
+            let text =
+                if column.is_right() { right(&text, *columns) } else { left(&text, *columns) };
+            let role = if old && role == Role::Text { Role::Dim } else { role };
+            if *column == C::State {
+                spans.extend(state(paint, &text, role));
+            } else {
+                spans.push(paint.span(role, text));
+            }
+            spans.push(Span::raw(" ".repeat(self.gap)));
+        }
+        spans
+    }
+}
+
+/// Returns a state with only its sign coloured when all is well, so that what is not stands out.
+fn state(paint: &Paint<'_>, text: &str, role: Role) -> Vec<Span<'static>> {
+    if role != Role::Ok {
+        return vec![paint.span(role, text)];
+    }
+    let at = text.chars().next().map_or(0, char::len_utf8);
+    vec![paint.span(role, &text[..at]), Span::raw(text[at..].to_owned())]
+}
+
+/// Returns whether a host's figures are too old to be taken for the present.
+pub(super) fn is_old(paint: &Paint<'_>, view: &HostView) -> bool {
+    let measured = view.facts.measured_at;
+    let answers =
+        matches!(view.facts.state, crate::fleet::HostState::Up | crate::fleet::HostState::Degraded);
+    !answers || measured.is_none_or(|then| age(paint.now, then) > crate::dash::model::STALE)
+}
+
+impl Column {
+    fn exists(self, paint: &Paint<'_>) -> bool {
+        self != C::Cache || cache(paint).is_some()
+    }
+
+    fn is_right(self) -> bool {
+        match self {
+            C::Host | C::State | C::Version | C::Spark | C::Nix => false,
+            C::Generation
+            | C::Load
+            | C::Memory
+            | C::Free
+            | C::Store
+            | C::Cache
+            | C::Uptime
+            | C::Latency
+            | C::Seen => true,
+        }
+    }
+
+    fn width(self, paint: &Paint<'_>) -> usize {
+        match self {
+            C::Host => {
+                let names = paint.model.fleet.hosts.iter().map(|host| name(host));
+                names.map(|name| width(&name)).max().unwrap_or(4).clamp(4, 24)
+            }
+            C::State => 13,
+            C::Version => 16,
+            C::Generation | C::Spark => SPARK,
+            C::Load | C::Memory => 5,
+            C::Free => 9,
+            C::Store | C::Nix | C::Latency => 7,
+            C::Cache => cache(paint).map_or(0, |tier| width(tier) + 3).clamp(5, 16),
+            C::Uptime => 11,
+            C::Seen => 6,
+        }
+    }
+
+    fn title(self, paint: &Paint<'_>) -> String {
+        match self {
+            C::Host => "HOST".to_owned(),
+            C::State => "STATE".to_owned(),
+            C::Version | C::Generation => "SYSTEM".to_owned(),
+            C::Spark | C::Load => "LOAD".to_owned(),
+            C::Memory => "MEM".to_owned(),
+            C::Free => "/NIX FREE".to_owned(),
+            C::Store => "STORE".to_owned(),
+            C::Cache => format!("IN {}", cache(paint).unwrap_or_default()),
+            C::Uptime => "UP".to_owned(),
+            C::Latency => "LATENCY".to_owned(),
+            C::Nix => "NIX".to_owned(),
+            C::Seen => "SEEN".to_owned(),
+        }
+    }
+
+    /// Returns what the column shows of a host; `–` is unknown.
+    fn cell(self, paint: &Paint<'_>, host: &Host, view: &HostView) -> (String, Role) {
+        let facts = &view.facts;
+        let figure = match self {
+            C::Host => Some(name(host)),
+            C::State => {
+                let mark = busy_mark(paint.model, &host.name).unwrap_or_else(|| host_mark(view));
+                return (mark.text(), mark.role);
+            }
+            C::Version => facts.system.nixos_version.as_deref().map(short_version),
+            C::Generation => facts.system.generation.map(|number| format!("gen {number}")),
+            C::Spark => {
+                let full = facts.cpus.map_or(1.0, f64::from);
+                return (spark(view.loads.iter().copied(), full, SPARK), Role::Graph);
+            }
+            C::Load => facts.load1.map(|load| format!("{load:.2}")),
+            C::Memory => facts.memory.and_then(crate::fleet::Bytes::share).map(percent),
+            C::Free => facts.disk.map(|disk| bytes(disk.free())),
+            C::Store => view.store.as_ref().map(|store| bytes(store.bytes)),
+            C::Cache => {
+                let coverage = cache(paint).and_then(|tier| view.coverage.tiers.get(tier));
+                coverage.and_then(|coverage| coverage.paths.ratio()).map(percent)
+            }
+            C::Uptime => facts.uptime_s.map(|seconds| duration(Duration::from_secs(seconds))),
+            C::Latency => facts.latency_ms.map(milliseconds),
+            C::Nix => facts.system.nix_version.as_deref().map(|version| cut(version, 7)),
+            C::Seen => facts.measured_at.map(|then| ago(age(paint.now, then))),
+        };
+        figure.map_or(("–".to_owned(), Role::Dim), |text| (text, Role::Text))
+    }
+}
+
+/// Returns a host's name with the sign of a protected one.
+pub(super) fn name(host: &Host) -> String {
+    if host.protected { format!("{} ⚷", host.name) } else { host.name.clone() }
+}
+
+/// Returns milliseconds as read: `0.8 ms`, `61 ms`.
+pub(super) fn milliseconds(ms: f64) -> String {
+    if ms < 9.95 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
+}
+
+/// Returns the tier whose coverage the table shows: the one that deploys publish to.
+fn cache<'a>(paint: &Paint<'a>) -> Option<&'a str> {
+    let fleet = &paint.model.fleet;
+    fleet.publish_tier().or(fleet.tiers.first()).map(|tier| tier.name.as_str())
+}

@@ -1,0 +1,57 @@
+//! The two short questions: stop a run, and what becomes of runs when the dashboard ends.
+//!
+//! ```text
+//! ┌ Stop run #41? ──────────────────┐   ┌ Quit ────────────────────────────────────┐
+//! │ switch via-cache                │   │ Run #41 goes on without the dashboard.   │
+//! │ samsung  fetch                  │   │                                          │
+//! │ [ No ]    Yes, stop it          │   │ enter, q   quit, runs go on              │
+//! └─────────────────────────────────┘   └──────────────────────────────────────────┘
+//! ```
+
+use crate::dash::command::{Context, in_context};
+use crate::dash::theme::Role;
+use crate::dash::view::paint::{Paint, left, wrap};
+use crate::dash::view::popup::{Popup, buttons};
+use crate::fleet::RunId;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+/// Draws the question whether to stop a run.
+pub(super) fn cancel(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunId, yes: bool) {
+    let Some(run) = paint.model.run_by_id(run) else { return };
+    let popup = Popup::new(area, 56);
+    let mut lines = vec![Line::raw(run.title.clone())];
+    for host in run.hosts.iter().filter(|host| host.result.is_none()) {
+        let phase = host.current().map_or("not begun", |(phase, _)| phase.word());
+        lines.push(Line::raw(format!("{}  {phase}", left(&host.host, 12))));
+    }
+    let foot = [Line::default(), buttons(paint, "No", "Yes, stop it", yes)];
+    popup.draw(paint, buffer, &format!("Stop run #{}?", run.id), &lines, 0, &foot);
+}
+
+/// Draws the question what becomes of active runs.
+pub(super) fn quit(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+    let popup = Popup::new(area, 60);
+    let mut lines = Vec::new();
+    for run in paint.model.active_runs() {
+        let text = if run.waits {
+            format!("Run #{} waits for your answer; quitting answers no.", run.id)
+        } else {
+            format!("Run #{} goes on without the dashboard.", run.id)
+        };
+        lines.extend(wrap(&text, popup.room()).into_iter().map(Line::raw));
+    }
+    if lines.is_empty() {
+        lines.push(Line::raw("The run has ended meanwhile."));
+    }
+    lines.push(Line::default());
+    for entry in in_context(Context::Quit) {
+        let keys: Vec<String> = entry.keys.iter().take(2).map(ToString::to_string).collect();
+        lines.push(Line::from(vec![
+            paint.span(Role::Accent, left(&keys.join(", "), 10)),
+            Span::raw(entry.label.unwrap_or(entry.about)),
+        ]));
+    }
+    popup.draw(paint, buffer, "Quit", &lines, 0, &[]);
+}

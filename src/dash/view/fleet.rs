@@ -1,0 +1,161 @@
+//! The hosts: a table, and below it the details of the selected one.
+//!
+//! ```text
+//!    HOST      STATE      SYSTEM                    LOAD             MEM   /NIX FREE    SEEN
+//!  › p620      ● ok       26.05.20261118  gen 212   ▁▂▅▇▅▂   4.12   38 %      412 GB     1 s
+//!    samsung   ▲ 1 failed 26.05.20261102  gen  77   ▁▁▂▁▁▁   0.40   61 %     12.0 GB     2 s
+//!    p510 ⚷    ○ offline  26.05.20261118  gen 140        –      –      –           –     3 h
+//!  samsung ─────────────────────────────────────────────────────────────────────────────────
+//!  reach     samsung.lan  4 ms, as root      in p620   1 356 of 1 356 paths  signed p620-1 ✓
+//! ```
+//!
+//! In a narrow pane a host that is well shows figures, and one that is not shows its state instead.
+
+use crate::dash::theme::Role;
+use crate::dash::view::columns::{Columns, is_old, name};
+use crate::dash::view::host;
+use crate::dash::view::paint::{Paint, below, left, put, right, top, width};
+use crate::dash::view::words::{Mark, busy_mark, host_mark};
+use crate::dash::{HostView, Model};
+use crate::fleet::{Host, HostState, ago, bytes, percent};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+/// Narrower than this, the table has no columns.
+const NARROW: u16 = 56;
+
+/// Rows that the details need to be worth showing.
+const DETAILS: u16 = 5;
+
+/// Draws the table, and the details where there is room.
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+    let visible = paint.model.visible_hosts();
+    if paint.model.zoom && paint.model.selected().is_some() {
+        host::draw(paint, buffer, area, true);
+        return;
+    }
+    let heading = u16::from(area.width >= NARROW);
+    let wanted = visible.len().max(1) as u16 + heading;
+    let table = if area.height >= heading + DETAILS + 3 {
+        wanted.min((area.height / 2).max(area.height.saturating_sub(18))).max(3)
+    } else {
+        area.height
+    };
+    rows(paint, buffer, top(area, table), &visible);
+    let rest = below(area, table + u16::from(area.height - table > DETAILS + 2));
+    if rest.height >= DETAILS && paint.model.selected().is_some() {
+        host::draw(paint, buffer, rest, false);
+    }
+}
+
+/// Draws the hosts that the filter lets through, scrolled so that the selected one is seen.
+fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
+    let narrow = area.width < NARROW;
+    let columns = Columns::choose(paint, usize::from(area.width.saturating_sub(3)));
+    let mut list = area;
+    if !narrow {
+        let text = format!("   {}", columns.headings(paint));
+        put(buffer, area, 0, &Line::from(paint.span(Role::Dim, text)));
+        list = below(area, 1);
+    }
+    if visible.is_empty() {
+        let why = if paint.model.fleet.hosts.is_empty() {
+            " hosts.toml names no host".to_owned()
+        } else {
+            format!(" no host matches “{}”; esc shows all", paint.model.filter.text())
+        };
+        put(buffer, list, 0, &Line::from(paint.span(Role::Dim, why)));
+        return;
+    }
+    let at = visible.iter().position(|index| *index == paint.model.host).unwrap_or_default();
+    let rows = usize::from(list.height).max(1);
+    let from = at.saturating_sub(rows - 1).max(0);
+    for (row, index) in visible.iter().skip(from).take(rows).enumerate() {
+        let (Some(host), Some(view)) =
+            (paint.model.fleet.hosts.get(*index), paint.model.hosts.get(*index))
+        else {
+            continue;
+        };
+        let selected = *index == paint.model.host;
+        let mut spans = prefix(paint, &host.name, selected, narrow);
+        if narrow {
+            spans.extend(narrow_row(paint, host, view, usize::from(list.width) - 2));
+        } else {
+            spans.extend(columns.cells(paint, host, view));
+        }
+        let row = row as u16;
+        put(buffer, list, row, &Line::from(spans));
+        if selected {
+            let area = Rect { y: list.y + row, height: 1, ..list }.intersection(buffer.area);
+            buffer.set_style(area, paint.style(Role::Selection));
+        }
+    }
+}
+
+/// Returns the signs before a name: marked, selected.
+fn prefix(paint: &Paint<'_>, name: &str, selected: bool, narrow: bool) -> Vec<Span<'static>> {
+    let marked = paint.model.marked.contains(name);
+    let mark = paint.span(Role::Accent, if marked { "◆" } else { " " });
+    let cursor = paint.span(Role::Accent, if selected { "›" } else { " " });
+    if narrow { vec![mark, cursor] } else { vec![mark, cursor, Span::raw(" ")] }
+}
+
+/// Returns a host in a pane without columns.
+fn narrow_row(paint: &Paint<'_>, host: &Host, view: &HostView, room: usize) -> Vec<Span<'static>> {
+    let names = paint.model.fleet.hosts.iter().map(|host| width(&name(host)));
+    let name_width = names.max().unwrap_or(4).min(room / 3).max(4);
+    let busy = busy_mark(paint.model, &host.name);
+    let mark = busy.clone().unwrap_or_else(|| host_mark(view));
+    let role = if is_old(paint, view) && busy.is_none() { Role::Dim } else { Role::Text };
+    let seen = view.facts.measured_at.map(|then| ago(crate::dash::model::age(paint.now, then)));
+    let seen = right(&seen.unwrap_or_else(|| "–".to_owned()), 6);
+    let middle = room.saturating_sub(name_width + 1 + 7);
+    let mut spans = vec![paint.span(role, left(&name(host), name_width)), Span::raw(" ")];
+    spans.extend(narrow_middle(paint, host, view, &mark, middle));
+    spans.push(Span::raw(" "));
+    spans.push(paint.span(role, seen));
+    spans
+}
+
+/// Returns figures of a host that is well, and the state of any other.
+fn narrow_middle(
+    paint: &Paint<'_>,
+    host: &Host,
+    view: &HostView,
+    mark: &Mark,
+    room: usize,
+) -> Vec<Span<'static>> {
+    let well = view.facts.state == HostState::Up && paint.model.busy(&host.name).is_none();
+    if !well {
+        let left_over = time_left(paint.model, &host.name);
+        let text = match left_over {
+            Some(time) if width(&mark.text()) + width(&time) + 3 <= room => {
+                format!("{}   {time}", mark.text())
+            }
+            _ => mark.text(),
+        };
+        return vec![paint.span(mark.role, left(&text, room))];
+    }
+    let facts = &view.facts;
+    let unknown = || "–".to_owned();
+    let load = facts.load1.map_or_else(unknown, |load| format!("{load:.2}"));
+    let memory = facts.memory.and_then(crate::fleet::Bytes::share).map_or_else(unknown, percent);
+    let free = facts.disk.map_or_else(unknown, |disk| bytes(disk.free()));
+    let mut figures = String::new();
+    for (text, columns) in [(load, 6), (memory, 6), (free, 8)] {
+        if width(&figures) + columns < room {
+            figures.push_str(&right(&text, columns));
+        }
+    }
+    let role = if is_old(paint, view) { Role::Dim } else { Role::Text };
+    vec![
+        paint.span(mark.role, mark.sign.to_string()),
+        paint.span(role, left(&figures, room.saturating_sub(1))),
+    ]
+}
+
+fn time_left(model: &Model, name: &str) -> Option<String> {
+    let left = model.busy(name)?.time_left()?;
+    Some(format!("{} left", ago(left)))
+}

@@ -1,0 +1,103 @@
+//! The keys that mean something now, and the sentence of the moment.
+//!
+//! ```text
+//! ─────────────────────────────────────────────────────── run #41: 2 switched in 31 s ──
+//!  ↑↓ select   d deploy   b build   space mark   / filter   : palette   ? help   q quit
+//! ```
+
+use crate::dash::command::{Command, Context, available};
+use crate::dash::model::{Model, Screen};
+use crate::dash::theme::Role;
+use crate::dash::view::paint::{Paint, cut, line_width, put, width};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+/// Draws the keys that fit, or the text that is typed.
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
+    let mut spans = vec![Span::raw(" ")];
+    if let Some(prompt) = &paint.model.prompt {
+        spans.push(paint.span(Role::Accent, "/"));
+        spans.push(Span::raw(prompt.input.text().to_owned()));
+        spans.push(paint.span(Role::Accent, "▏   "));
+    }
+    let room = usize::from(row.width).saturating_sub(line_width(&spans));
+    spans.extend(keys(paint, room));
+    put(buffer, row, 0, &Line::from(spans));
+}
+
+/// Returns keys and what they do, as many as fit; help, quit and answers are never left out for
+/// others.
+fn keys(paint: &Paint<'_>, room: usize) -> Vec<Span<'static>> {
+    let mut items = items(paint.model);
+    let gap = if room < 90 { 2 } else { 3 };
+    let total = |items: &[Item]| -> usize {
+        items.iter().map(|item| width(&item.key) + 1 + width(item.label) + gap).sum()
+    };
+    while total(&items) > room + gap {
+        let Some(last) = items.iter().rposition(|item| !item.stays) else { break };
+        items.remove(last);
+    }
+    let mut spans = Vec::new();
+    for item in items {
+        spans.push(paint.span(Role::Accent, item.key));
+        spans.push(Span::raw(format!(" {}{}", item.label, " ".repeat(gap))));
+    }
+    spans
+}
+
+struct Item {
+    key: String,
+    label: &'static str,
+    stays: bool,
+}
+
+fn items(model: &Model) -> Vec<Item> {
+    let mut items = Vec::new();
+    let list = |screen| matches!(screen, Screen::Fleet | Screen::Caches | Screen::History);
+    match Context::of(model) {
+        Context::View(screen) if list(screen) => {
+            items.push(Item { key: "↑↓".to_owned(), label: "select", stays: false });
+        }
+        Context::View(Screen::Logs) | Context::Help | Context::OldPlan => {
+            items.push(Item { key: "↑↓".to_owned(), label: "scroll", stays: false });
+        }
+        _ => {}
+    }
+    for entry in available(model) {
+        let (Some(label), Some(key)) = (entry.label, entry.keys.first()) else { continue };
+        let stays = matches!(
+            entry.command,
+            Command::Help
+                | Command::Quit
+                | Command::Accept
+                | Command::Yes
+                | Command::No
+                | Command::Close
+                | Command::QuitAndCancel
+        );
+        items.push(Item { key: key.to_string(), label, stays });
+    }
+    items
+}
+
+/// Draws the sentence of the moment at the right of a row, or over it where the row is not its own.
+pub(super) fn toast(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect, on_rule: bool) {
+    let Some(toast) = &paint.model.toast else { return };
+    if !on_rule && (paint.model.overlay.is_some() || paint.model.prompt.is_some()) {
+        return;
+    }
+    let role = if toast.bad { Role::Error } else { Role::Title };
+    let sign = if toast.bad { "▲ " } else { "" };
+    let text = format!(" {sign}{} ", toast.text);
+    let text = cut(&text, usize::from(row.width).saturating_sub(2));
+    let columns = width(&text) as u16;
+    if on_rule {
+        let skip = row.width.saturating_sub(columns + 2);
+        let at = Rect { x: row.x + skip, width: row.width - skip, ..row };
+        put(buffer, at, 0, &Line::from(paint.span(role, text)));
+    } else {
+        put(buffer, row, 0, &Line::raw(" ".repeat(usize::from(row.width))));
+        put(buffer, row, 0, &Line::from(paint.span(role, text)));
+    }
+}

@@ -1,0 +1,70 @@
+//! The keys of the view, from the table of commands.
+//!
+//! ```text
+//! ┌ Keys in Fleet ──────────────────────────────────────────────────────────┐
+//! │ d             deploy the marked hosts, or the selected one; asks before │
+//! │ b             build the systems of the marked hosts, or of the selected │
+//! └─────────────────────────────────────────────────────────────────────────┘
+//! ```
+
+use crate::dash::command::{Context, Entry, in_context};
+use crate::dash::model::Screen;
+use crate::dash::theme::Role;
+use crate::dash::view::paint::{Paint, left, wrap};
+use crate::dash::view::popup::Popup;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+/// Columns of the keys.
+const KEYS: usize = 15;
+
+/// Draws the keys: those of this view first, then those of every view, then the signs.
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, scroll: u16) {
+    let popup = Popup::new(area, 84);
+    let screen = paint.model.screen;
+    let mut lines = Vec::new();
+    let everywhere = |entry: &&Entry| {
+        Screen::ALL.iter().all(|screen| entry.contexts.contains(&Context::View(*screen)))
+    };
+    let here = in_context(Context::View(screen)).filter(|entry| !everywhere(entry));
+    section(paint, &popup, &mut lines, screen.title(), here);
+    let rest = in_context(Context::View(screen)).filter(everywhere);
+    section(paint, &popup, &mut lines, "everywhere", rest);
+    lines.push(Line::from(paint.span(Role::Title, "signs")));
+    for (sign, about) in [
+        ("●", "well"),
+        ("▲", "look at it"),
+        ("○", "offline, or not begun"),
+        ("✗", "failed, or denied"),
+        ("◐", "at work"),
+        ("–", "not measured"),
+        ("⚷", "protected: deploys only when its name is typed"),
+        ("◆", "marked"),
+    ] {
+        row(paint, &popup, &mut lines, sign, about);
+    }
+    popup.draw(paint, buffer, &format!("Keys in {}", screen.title()), &lines, scroll, &[]);
+}
+
+fn section(
+    paint: &Paint<'_>,
+    popup: &Popup,
+    lines: &mut Vec<Line<'static>>,
+    title: &str,
+    entries: impl Iterator<Item = &'static Entry>,
+) {
+    lines.push(Line::from(paint.span(Role::Title, title.to_owned())));
+    for entry in entries {
+        let keys: Vec<String> = entry.keys.iter().map(ToString::to_string).collect();
+        row(paint, popup, lines, &keys.join(" "), entry.about);
+    }
+    lines.push(Line::default());
+}
+
+fn row(paint: &Paint<'_>, popup: &Popup, lines: &mut Vec<Line<'static>>, keys: &str, about: &str) {
+    for (at, text) in wrap(about, popup.room().saturating_sub(KEYS)).into_iter().enumerate() {
+        let keys = if at == 0 { left(keys, KEYS) } else { " ".repeat(KEYS) };
+        lines.push(Line::from(vec![paint.span(Role::Accent, keys), Span::raw(text)]));
+    }
+}

@@ -1,0 +1,77 @@
+//! The runs, newest first.
+//!
+//! ```text
+//!    RUN   BEGAN     TOOK           WHAT                HOSTS            HOW IT ENDED
+//!  › #41   12:04     –              switch via-cache    samsung razer    1/2 done
+//!    #40   11:31     31 s           switch via-cache    razer            ● 1 switched
+//! ```
+
+use crate::dash::run_view::RunView;
+use crate::dash::theme::Role;
+use crate::dash::view::paint::{Paint, below, cut, left, line_width, put};
+use crate::fleet::duration;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+/// Draws the runs.
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+    let runs = &paint.model.runs;
+    if runs.is_empty() {
+        let text = " No run yet. Press 1 for the fleet, then d to deploy or b to build.";
+        put(buffer, area, 0, &Line::from(paint.span(Role::Dim, text)));
+        return;
+    }
+    let wide = area.width >= 76;
+    let mut head = format!("   {}", left("RUN", 6));
+    if wide {
+        head.push_str(&format!("{}{}", left("BEGAN", 8), left("TOOK", 14)));
+    }
+    head.push_str(&format!("{}{}", left("HOW IT ENDED", ended_width(area)), "WHAT"));
+    put(buffer, area, 0, &Line::from(paint.span(Role::Dim, head)));
+    let list = below(area, 1);
+    let rows = usize::from(list.height).max(1);
+    let at = runs.len().saturating_sub(1).saturating_sub(paint.model.run);
+    let from = at.saturating_sub(rows - 1);
+    let newest = runs.iter().enumerate().rev().skip(from).take(rows);
+    for (row, (index, run)) in newest.enumerate() {
+        let selected = index == paint.model.run;
+        let mut spans = vec![
+            paint.span(Role::Accent, if selected { " › " } else { "   " }),
+            Span::raw(left(&format!("#{}", run.id), 6)),
+        ];
+        if wide {
+            spans.push(Span::raw(left(&paint.clock(run.began_at, false), 8)));
+            let took = if run.is_active() || run.gone.is_some() {
+                "–".to_owned()
+            } else {
+                duration(run.elapsed(paint.now))
+            };
+            spans.push(Span::raw(left(&took, 14)));
+        }
+        let (role, text) = ended(run);
+        spans.push(paint.span(role, left(&text, ended_width(area))));
+        let room = usize::from(area.width).saturating_sub(line_width(&spans) + 1);
+        let hosts: Vec<&str> = run.hosts.iter().map(|host| host.host.as_str()).collect();
+        spans.push(Span::raw(cut(&format!("{}: {}", run.title, hosts.join(" ")), room)));
+        put(buffer, list, row as u16, &Line::from(spans));
+        if selected {
+            let row = Rect { y: list.y + row as u16, height: 1, ..list };
+            buffer.set_style(row.intersection(buffer.area), paint.style(Role::Selection));
+        }
+    }
+}
+
+fn ended_width(area: Rect) -> usize {
+    (usize::from(area.width) / 3).clamp(10, 40)
+}
+
+fn ended(run: &RunView) -> (Role, String) {
+    match (&run.summary, &run.gone) {
+        (Some(summary), _) if summary.is_good() => (Role::Text, format!("● {}", summary.words())),
+        (Some(summary), _) => (Role::Error, format!("✗ {}", summary.words())),
+        (None, Some(_)) => (Role::Error, "✗ its process is gone".to_owned()),
+        (None, None) if run.waits => (Role::Warn, "▲ waits for you".to_owned()),
+        (None, None) => (Role::Busy, format!("◐ {}/{} done", run.done(), run.hosts.len())),
+    }
+}

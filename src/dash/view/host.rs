@@ -1,0 +1,285 @@
+//! The details of the selected host.
+//!
+//! ```text
+//!  samsung ──────────────────────────────────────────────────────────────── measured 2 s ago
+//!  reach     samsung.lan  4.0 ms, as root     closure   57 paths, 43.0 MB
+//!  runs      2c4f…-nixos-system-samsung       in p620   57 of 57 paths, 43.0 MB, signed p620-1 ✓
+//!  booted    the same · no reboot needed      in nixos  31 of 57 paths, 12.1 of 43.0 MB
+//!  boots     generation 77, the same          units     ▲ bluetooth.service
+//! ```
+//!
+//! In a narrow pane there is one column, the most important first; zoomed it scrolls.
+
+use crate::dash::model::{HostView, age, is_current};
+use crate::dash::theme::Role;
+use crate::dash::view::columns::milliseconds;
+use crate::dash::view::paint::{Paint, below, count, left, put_all, wrap};
+use crate::dash::view::run_words::went;
+use crate::dash::view::words::{bytes_of, host_mark, short_path, signature_mark};
+use crate::fleet::{Host, PowerFacts, SystemFacts, Tier, ago, bytes, duration, percent};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use std::time::Duration;
+
+/// Columns of the words at the left.
+const LABEL: usize = 10;
+
+/// From this width on there are two columns.
+const TWO: u16 = 110;
+
+/// A fact: its label, and what is known, as pieces of text with a role.
+type Fact = (String, Vec<(Role, String)>);
+
+/// Draws the details below a rule; `zoomed` ones scroll.
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, zoomed: bool) {
+    let Some((host, view)) = paint.model.selected() else { return };
+    let measured = match view.facts.measured_at {
+        Some(then) => match age(paint.now, then) {
+            age if age.as_secs() == 0 => "measured now".to_owned(),
+            age => format!("measured {} ago", ago(age)),
+        },
+        None => "never measured".to_owned(),
+    };
+    let title =
+        if host.protected { format!("{} ⚷ protected", host.name) } else { host.name.clone() };
+    paint.rule(buffer, area, &title, &measured);
+    let area = below(area, 1);
+    let (machine, caches) = (machine(paint, host, view), caches(paint, view));
+    let from = if zoomed { paint.model.details_scroll } else { 0 };
+    if area.width >= TWO {
+        let half = area.width / 2;
+        let columns = usize::from(half.saturating_sub(2));
+        let left_lines = lines(paint, machine, columns);
+        let right_lines = lines(paint, caches, usize::from(area.width - half).saturating_sub(2));
+        let from = from.min(left_lines.len().max(right_lines.len()).saturating_sub(1) as u16);
+        put_all(buffer, Rect { width: half, ..area }, &left_lines, from);
+        let right = Rect { x: area.x + half, width: area.width - half, ..area };
+        put_all(buffer, right, &right_lines, from);
+    } else {
+        let all = machine.into_iter().chain(caches).collect();
+        let all = lines(paint, all, usize::from(area.width).saturating_sub(2));
+        let from = from.min(all.len().saturating_sub(1) as u16);
+        put_all(buffer, area, &all, from);
+    }
+}
+
+/// Returns facts as lines of that many columns.
+fn lines(paint: &Paint<'_>, facts: Vec<Fact>, columns: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    let room = columns.saturating_sub(LABEL).max(8);
+    for (label, pieces) in facts {
+        let text: String = pieces.iter().map(|(_, text)| text.as_str()).collect();
+        let label = paint.span(Role::Dim, left(&label, LABEL));
+        if crate::dash::view::paint::width(&text) <= room {
+            let mut spans = vec![Span::raw(" "), label];
+            spans.extend(pieces.into_iter().map(|(role, text)| paint.span(role, text)));
+            lines.push(Line::from(spans));
+            continue;
+        }
+        let role = pieces.iter().map(|(role, _)| *role).find(|r| *r != Role::Text);
+        for (at, line) in wrap(&text, room).into_iter().enumerate() {
+            let label = if at == 0 { label.clone() } else { Span::raw(" ".repeat(LABEL)) };
+            let role = role.unwrap_or(Role::Text);
+            lines.push(Line::from(vec![Span::raw(" "), label, paint.span(role, line)]));
+        }
+    }
+    lines
+}
+
+fn fact(label: &str, text: impl Into<String>) -> Fact {
+    (label.to_owned(), vec![(Role::Text, text.into())])
+}
+
+fn unknown(label: &str) -> Fact {
+    (label.to_owned(), vec![(Role::Dim, "–".to_owned())])
+}
+
+/// Returns what is known of the machine.
+fn machine(paint: &Paint<'_>, host: &Host, view: &HostView) -> Vec<Fact> {
+    let facts = &view.facts;
+    let mut all = Vec::new();
+    if let Some(error) = &facts.error {
+        let mark = host_mark(view);
+        let role = if mark.role == Role::Dim { Role::Warn } else { mark.role };
+        all.push((mark.word, vec![(role, error.clone())]));
+    }
+    all.push(reach(host, view));
+    all.extend(systems(&facts.system));
+    all.push(units(view));
+    if let Some(power) = facts.power {
+        all.push(power_fact(power));
+    }
+    all.push(last_run(paint, host));
+    all.extend(figures(view));
+    all
+}
+
+fn reach(host: &Host, view: &HostView) -> Fact {
+    let Some(address) = &view.facts.address else {
+        let addresses: Vec<_> = host.addresses.iter().map(ToString::to_string).collect();
+        return ("reach".to_owned(), vec![(Role::Dim, format!("– {}", addresses.join(", ")))]);
+    };
+    let mut text = address.clone();
+    if let Some(latency) = view.facts.latency_ms {
+        text = format!("{text}  {}", milliseconds(latency));
+    }
+    if let Some(user) = &view.facts.user {
+        text = format!("{text}, as {user}");
+    }
+    fact("reach", text)
+}
+
+/// Returns which systems run, were booted, and will boot.
+fn systems(system: &SystemFacts) -> Vec<Fact> {
+    let mut all = vec![match &system.running {
+        Some(path) => fact("runs", short_path(path)),
+        None => unknown("runs"),
+    }];
+    let booted = match (&system.booted, &system.running) {
+        (None, _) | (_, None) => (Role::Dim, "–".to_owned()),
+        (booted, running) if booted == running => (Role::Text, "the same".to_owned()),
+        (Some(path), _) => (Role::Text, short_path(path)),
+    };
+    let reboot = match system.reboot_needed {
+        Some(true) => (Role::Warn, " · ▲ reboot needed".to_owned()),
+        Some(false) => (Role::Text, " · no reboot needed".to_owned()),
+        None => (Role::Dim, String::new()),
+    };
+    all.push(("booted".to_owned(), vec![booted, reboot]));
+    let generation = system.generation.map(|number| format!("generation {number}, "));
+    let generation = generation.unwrap_or_default();
+    all.push(match (&system.profile, &system.running) {
+        (None, _) | (_, None) => unknown("boots"),
+        (profile, running) if profile == running => fact("boots", format!("{generation}the same")),
+        (Some(path), _) => {
+            let text = format!("▲ {generation}not what runs: {}", short_path(path));
+            ("boots".to_owned(), vec![(Role::Warn, text)])
+        }
+    });
+    let versions = [("NixOS", &system.nixos_version), ("Nix", &system.nix_version)];
+    let versions = versions.map(|(name, version)| {
+        version.as_ref().map_or(format!("{name} –"), |version| format!("{name} {version}"))
+    });
+    all.push(fact("version", versions.join(", ")));
+    all
+}
+
+fn units(view: &HostView) -> Fact {
+    let state = view.facts.system_state.as_deref().unwrap_or_default();
+    match &view.facts.failed_units {
+        None => unknown("units"),
+        Some(units) if units.is_empty() && (state.is_empty() || state == "running") => {
+            fact("units", "none failed")
+        }
+        Some(units) if units.is_empty() => {
+            ("units".to_owned(), vec![(Role::Warn, format!("▲ none failed, but {state}"))])
+        }
+        Some(units) => {
+            ("units".to_owned(), vec![(Role::Warn, format!("▲ {} failed", units.join(", ")))])
+        }
+    }
+}
+
+fn power_fact(power: PowerFacts) -> Fact {
+    let charge = power.battery.map(|percent| format!("{percent} %"));
+    match (power.on_mains, charge) {
+        (Some(true), Some(charge)) => fact("power", format!("mains, battery {charge}")),
+        (Some(true), None) => fact("power", "mains"),
+        (Some(false), Some(charge)) => {
+            ("power".to_owned(), vec![(Role::Warn, format!("on battery, {charge}"))])
+        }
+        (Some(false), None) => ("power".to_owned(), vec![(Role::Warn, "on battery".to_owned())]),
+        (None, Some(charge)) => fact("power", format!("battery {charge}")),
+        (None, None) => unknown("power"),
+    }
+}
+
+fn last_run(paint: &Paint<'_>, host: &Host) -> Fact {
+    match paint.model.last_run(&host.name) {
+        None => ("last run".to_owned(), vec![(Role::Dim, "none seen".to_owned())]),
+        Some((run, part)) => {
+            let (role, text) = went(paint, run, part);
+            ("last run".to_owned(), vec![(role, text)])
+        }
+    }
+}
+
+/// Returns load, memory, room, store and uptime.
+fn figures(view: &HostView) -> Vec<Fact> {
+    let facts = &view.facts;
+    let load = facts.load1.map(|load| match facts.cpus {
+        Some(cpus) => format!("{load:.2} on {cpus} CPUs"),
+        None => format!("{load:.2}"),
+    });
+    let pair = |pair: Option<crate::fleet::Bytes>| {
+        pair.map(|pair| {
+            let share = pair.share().map(percent).unwrap_or_default();
+            format!("{} of {}, {share}", bytes(pair.used), bytes(pair.total))
+        })
+    };
+    let uptime = facts.uptime_s.map(|seconds| duration(Duration::from_secs(seconds)));
+    let mut all = Vec::new();
+    for (label, text) in
+        [("load", load), ("memory", pair(facts.memory)), ("/nix", pair(facts.disk)), ("up", uptime)]
+    {
+        all.push(text.map_or_else(|| unknown(label), |text| fact(label, text)));
+    }
+    all
+}
+
+/// Returns what is known of the store, and which tier holds how much of what runs.
+fn caches(paint: &Paint<'_>, view: &HostView) -> Vec<Fact> {
+    let mut all = vec![match &view.store {
+        None => unknown("store"),
+        Some(store) => {
+            let counted = ago(age(paint.now, store.measured_at));
+            let text = format!(
+                "{} paths, {}, counted {counted} ago",
+                count(store.paths),
+                bytes(store.bytes)
+            );
+            fact("store", text)
+        }
+    }];
+    for (tier, tier_view) in paint.model.fleet.tiers.iter().zip(&paint.model.tiers) {
+        all.push(coverage(paint, view, tier, &tier_view.facts));
+    }
+    all
+}
+
+fn coverage(
+    paint: &Paint<'_>,
+    view: &HostView,
+    tier: &Tier,
+    facts: &crate::fleet::TierFacts,
+) -> Fact {
+    let label = format!("in {}", tier.name);
+    let label = crate::dash::view::paint::cut(&label, LABEL - 1);
+    let Some(coverage) = view.coverage.tiers.get(&tier.name) else {
+        return (label, vec![(Role::Dim, "– not measured".to_owned())]);
+    };
+    if !is_current(&view.facts, &view.coverage) {
+        let text = "– measured for an earlier system".to_owned();
+        return (label, vec![(Role::Dim, text)]);
+    }
+    let paths = coverage.paths;
+    let mut text = if paths.have == paths.total {
+        format!("all {} paths, {}", count(paths.total), bytes(coverage.bytes.total))
+    } else {
+        let sizes = bytes_of(coverage.bytes);
+        format!("{} of {} paths, {sizes}", count(paths.have), count(paths.total))
+    };
+    let age = age(paint.now, coverage.measured_at);
+    if age > Duration::from_secs(120) {
+        text = format!("{text}, {} ago", ago(age));
+    }
+    let mark = signature_mark(tier, facts);
+    (
+        label,
+        vec![
+            (Role::Text, format!("{text}, ")),
+            (mark.role, format!("{} {}", mark.word, mark.sign)),
+        ],
+    )
+}

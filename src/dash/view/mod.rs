@@ -1,0 +1,152 @@
+//! Draws the model: the frame around every view, then the view, then what lies over it.
+//!
+//! ```text
+//!  nixdash  ~/nixos                                                     12:04    title
+//!  4 hosts  3 ok · 1 offline    coverage  p620 98 % · nixos.org 61 %   no run    overview
+//!  1 Fleet   2 Caches   3 Deploy   4 Logs   5 History                            tabs
+//! ───────────────────────────────────────────────────────────────────────────
+//!  the view                                                                      body
+//! ─────────────────────────────────────────────── run #41: 2 switched in 31 s    toast
+//!  ↑↓ select   d deploy   b build   / filter   : palette   ? help   q quit       footer
+//! ```
+//!
+//! A smaller terminal loses the title, the tabs and the rules first, then the footer; below 20
+//! columns or 4 rows only the one line that `nixdash status --line` prints is left.
+
+mod caches;
+mod columns;
+mod confirm;
+mod deploy;
+mod fleet;
+mod footer;
+mod help;
+mod history;
+mod host;
+mod logs;
+mod overview;
+mod own_log;
+mod paint;
+mod palette;
+mod plan;
+mod popup;
+mod run_words;
+mod start;
+mod words;
+
+pub(super) use logs::first_log_line;
+pub(super) use words::is_bad;
+
+use crate::dash::look::Look;
+use crate::dash::model::{Model, Overlay, Screen};
+use crate::dash::theme::Role;
+use jiff::Timestamp;
+use paint::Paint;
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+/// Draws the model.
+pub fn view(model: &Model, look: &Look, frame: &mut Frame<'_>, now: Timestamp) {
+    let area = frame.area();
+    let buffer = frame.buffer_mut();
+    let paint = Paint { model, look, now };
+    buffer.set_style(area, look.style(Role::Text));
+    if area.width < 20 || area.height < 4 {
+        overview::one_line(&paint, buffer, area);
+    } else {
+        draw(&paint, buffer, area);
+    }
+    look.finish(buffer);
+}
+
+/// Where the parts of the frame are; what has no room has no rectangle.
+#[derive(Clone, Copy, Debug)]
+struct Parts {
+    title: Option<Rect>,
+    overview: Rect,
+    tabs: Option<Rect>,
+    top_rule: Option<Rect>,
+    body: Rect,
+    bottom_rule: Option<Rect>,
+    footer: Option<Rect>,
+}
+
+impl Parts {
+    fn of(area: Rect) -> Self {
+        let full = area.height >= 20 && area.width >= 60;
+        let has_footer = area.height >= 6;
+        let mut top = area.y;
+        let mut next = |wanted: bool| {
+            let row = Rect { y: top, height: 1, ..area };
+            top += u16::from(wanted);
+            wanted.then_some(row)
+        };
+        let title = next(full);
+        let overview = next(true).unwrap_or(area);
+        let tabs = next(full);
+        let top_rule = next(full);
+        let mut bottom = area.bottom();
+        let mut last = |wanted: bool| {
+            bottom -= u16::from(wanted);
+            wanted.then_some(Rect { y: bottom, height: 1, ..area })
+        };
+        let footer = last(has_footer);
+        let bottom_rule = last(full);
+        let body = Rect { y: top, height: bottom.saturating_sub(top), ..area };
+        Self { title, overview, tabs, top_rule, body, bottom_rule, footer }
+    }
+}
+
+/// Returns the rows that a page has in the body of the view.
+pub(super) fn page(model: &Model) -> u16 {
+    body(model).height.saturating_sub(2).max(1)
+}
+
+/// Returns where the view itself is drawn.
+fn body(model: &Model) -> Rect {
+    Parts::of(Rect::new(0, 0, model.size.0, model.size.1)).body
+}
+
+fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+    let parts = Parts::of(area);
+    if let Some(row) = parts.title {
+        overview::title(paint, buffer, row);
+    }
+    overview::overview(paint, buffer, parts.overview);
+    if let Some(row) = parts.tabs {
+        overview::tabs(paint, buffer, row);
+    }
+    for row in parts.top_rule.into_iter().chain(parts.bottom_rule) {
+        paint.rule(buffer, row, "", "");
+    }
+    match paint.model.screen {
+        Screen::Fleet => fleet::draw(paint, buffer, parts.body),
+        Screen::Caches => caches::draw(paint, buffer, parts.body),
+        Screen::Deploy => deploy::draw(paint, buffer, parts.body),
+        Screen::Logs => logs::draw(paint, buffer, parts.body),
+        Screen::History => history::draw(paint, buffer, parts.body),
+    }
+    let over = Rect { height: parts.footer.map_or(area.height, |row| row.y - area.y), ..area };
+    match &paint.model.overlay {
+        None => {}
+        Some(Overlay::Help { scroll }) => help::draw(paint, buffer, over, *scroll),
+        Some(Overlay::Palette { input, selected }) => {
+            palette::draw(paint, buffer, over, input, *selected);
+        }
+        Some(Overlay::Start(form)) => start::draw(paint, buffer, over, form),
+        Some(Overlay::TypeName(form)) => start::type_name(paint, buffer, over, form),
+        Some(Overlay::Plan { run, yes, scroll }) => {
+            plan::draw(paint, buffer, over, run, *yes, *scroll);
+        }
+        Some(Overlay::Cancel { run, yes }) => confirm::cancel(paint, buffer, over, run, *yes),
+        Some(Overlay::Quit) => confirm::quit(paint, buffer, over),
+        Some(Overlay::OwnLog) => own_log::draw(paint, buffer, over),
+    }
+    let toast_row = parts.bottom_rule.or(parts.footer);
+    if let Some(row) = parts.footer {
+        footer::draw(paint, buffer, row);
+    }
+    if let Some(row) = toast_row {
+        footer::toast(paint, buffer, row, parts.bottom_rule.is_some());
+    }
+}

@@ -1,0 +1,159 @@
+//! The lines at the top: title, overview, tabs.
+//!
+//! ```text
+//!  nixdash  ~/nixos                                                            12:04
+//!  4 hosts  3 ok · 1 offline     coverage  p620 98 % · nixos.org 61 %     run #41 2/3
+//!  1 Fleet   2 Caches   3 Deploy   4 Logs   5 History
+//! ```
+//!
+//! A percentage is the mean over all hosts of the share of paths of the host's running closure that
+//! the tier holds. A tier that is known to be bad carries `▲`.
+
+use crate::dash::model::{RunSign, Screen};
+use crate::dash::status_line::status_line_of;
+use crate::dash::theme::Role;
+use crate::dash::view::paint::{Paint, line_width, put, put_spread};
+use crate::dash::view::words::{is_bad, tier_mark};
+use crate::fleet::{HostState, percent};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+/// Draws the title: what is shown, and the time of day.
+pub(super) fn title(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
+    let fleet = &paint.model.fleet;
+    let mut left = vec![Span::raw(" "), paint.span(Role::Title, "nixdash")];
+    if let Some(flake) = &fleet.flake {
+        left.push(paint.span(Role::Dim, format!("  {flake}")));
+    }
+    let right = vec![paint.span(Role::Dim, format!("{} ", paint.clock(paint.now, false)))];
+    put_spread(buffer, row, left, right);
+}
+
+/// Draws the one line that is always there.
+pub(super) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
+    let room = usize::from(row.width);
+    let run = run(paint);
+    let mut shown = Vec::new();
+    for (long, caches) in [(true, Caches::All), (true, Caches::Some), (false, Caches::Bad)] {
+        shown = vec![Span::raw(" ")];
+        shown.extend(hosts(paint, long));
+        let caches = self::caches(paint, caches);
+        if !caches.is_empty() {
+            shown.push(Span::raw(if long { "     " } else { " · " }));
+            shown.extend(caches);
+        }
+        if line_width(&shown) + line_width(&run) + 3 <= room {
+            break;
+        }
+    }
+    put_spread(buffer, row, shown, run);
+}
+
+/// Which tiers the overview names.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caches {
+    /// Every tier.
+    All,
+    /// The first three, and every bad one.
+    Some,
+    /// Only those that are bad.
+    Bad,
+}
+
+/// Draws the whole screen as one line, for a terminal that has room for nothing else.
+pub(super) fn one_line(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+    put(buffer, area, 0, &Line::raw(status_line_of(paint.model)));
+}
+
+/// Returns how many hosts are in which state.
+fn hosts(paint: &Paint<'_>, long: bool) -> Vec<Span<'static>> {
+    let views = &paint.model.hosts;
+    let mut spans = Vec::new();
+    if long {
+        let plural = if views.len() == 1 { "host" } else { "hosts" };
+        spans.push(Span::raw(format!("{} {plural}  ", views.len())));
+    }
+    let mut first = true;
+    for (state, word, role) in [
+        (HostState::Up, "ok", Role::Text),
+        (HostState::Degraded, "degraded", Role::Warn),
+        (HostState::Denied, "denied", Role::Error),
+        (HostState::Unreachable, "offline", Role::Text),
+        (HostState::Unknown, "unknown", Role::Dim),
+    ] {
+        let count = views.iter().filter(|view| view.facts.state == state).count();
+        if count > 0 {
+            if !first {
+                spans.push(paint.span(Role::Dim, " · "));
+            }
+            first = false;
+            spans.push(paint.span(role, format!("{count} {word}")));
+        }
+    }
+    spans
+}
+
+/// Returns what the tiers hold, and which are bad.
+fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
+    let model = paint.model;
+    let mut spans = Vec::new();
+    if which != Caches::Bad && !model.tiers.is_empty() {
+        spans.push(paint.span(Role::Dim, "coverage  "));
+    }
+    let mut first = true;
+    for (index, (tier, view)) in model.fleet.tiers.iter().zip(&model.tiers).enumerate() {
+        let bad = is_bad(&view.facts);
+        let named = match which {
+            Caches::All => true,
+            Caches::Some => bad || index < 3,
+            Caches::Bad => bad,
+        };
+        if !named {
+            continue;
+        }
+        if !first {
+            spans.push(paint.span(Role::Dim, " · "));
+        }
+        first = false;
+        spans.push(Span::raw(format!("{} ", tier.name)));
+        if bad {
+            let mark = tier_mark(&view.facts);
+            let text = if which == Caches::Bad { "▲".to_owned() } else { mark.text() };
+            spans.push(paint.span(mark.role, text));
+        } else {
+            spans.push(match model.mean_coverage(&tier.name) {
+                Some(share) => Span::raw(percent(share)),
+                None => paint.span(Role::Dim, "–"),
+            });
+        }
+    }
+    spans
+}
+
+/// Returns what runs.
+fn run(paint: &Paint<'_>) -> Vec<Span<'static>> {
+    let (text, role) = match paint.model.run_sign() {
+        RunSign::None => ("no run".to_owned(), Role::Dim),
+        RunSign::Starting => ("starting a run".to_owned(), Role::Busy),
+        RunSign::Waits(id) => (format!("▲ run #{id} waits for you"), Role::Warn),
+        RunSign::Works { id, done, of, others } => {
+            let others = if others > 0 { format!(" +{others}") } else { String::new() };
+            (format!("run #{id} {done}/{of}{others}"), Role::Busy)
+        }
+    };
+    vec![paint.span(role, format!("{text} "))]
+}
+
+/// Draws the names of the views.
+pub(super) fn tabs(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
+    let mut spans = vec![Span::raw(" ")];
+    for (index, screen) in Screen::ALL.into_iter().enumerate() {
+        let chosen = screen == paint.model.screen;
+        spans.push(paint.span(Role::Accent, format!("{} ", index + 1)));
+        let role = if chosen { Role::Title } else { Role::Dim };
+        spans.push(paint.span(role, screen.title()));
+        spans.push(Span::raw("   "));
+    }
+    put(buffer, row, 0, &Line::from(spans));
+}

@@ -1,0 +1,56 @@
+//! Commands by name.
+//!
+//! ```text
+//! ┌ Command ───────────────────────────────────────┐
+//! │ : dep▏                                         │
+//! │ › deploy      d    deploy the marked hosts, …  │
+//! └────────────────────────────────────────────────┘
+//! ```
+
+use crate::dash::input::Input;
+use crate::dash::theme::Role;
+use crate::dash::update::palette_matches;
+use crate::dash::view::paint::{Paint, cut, left};
+use crate::dash::view::popup::Popup;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+/// Rows of matches that are shown at once.
+const ROWS: usize = 12;
+
+/// Draws what was typed and the commands that fit.
+pub(super) fn draw(
+    paint: &Paint<'_>,
+    buffer: &mut Buffer,
+    area: Rect,
+    input: &Input,
+    selected: usize,
+) {
+    let popup = Popup::new(area, 84);
+    let matches = palette_matches(paint.model, input.text());
+    let mut lines = vec![Line::from(vec![
+        paint.span(Role::Accent, ": "),
+        Span::raw(input.text().to_owned()),
+        paint.span(Role::Accent, "▏"),
+    ])];
+    let rows = ROWS.min(usize::from(area.height).saturating_sub(4)).max(1);
+    let from = selected.saturating_sub(rows - 1);
+    for (index, entry) in matches.iter().enumerate().skip(from).take(rows) {
+        let cursor = if index == selected { "› " } else { "  " };
+        let key = entry.keys.first().map(ToString::to_string).unwrap_or_default();
+        let room = popup.room().saturating_sub(2 + 16 + 7);
+        let name = if index == selected { Role::Title } else { Role::Text };
+        lines.push(Line::from(vec![
+            paint.span(Role::Accent, cursor),
+            paint.span(name, left(entry.name, 16)),
+            paint.span(Role::Accent, left(&key, 7)),
+            paint.span(Role::Dim, cut(entry.about, room)),
+        ]));
+    }
+    if matches.is_empty() {
+        lines.push(Line::from(paint.span(Role::Dim, "no command fits")));
+    }
+    lines.resize(lines.len().max(rows + 1), Line::default());
+    popup.draw(paint, buffer, "Command", &lines, 0, &[]);
+}

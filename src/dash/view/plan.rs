@@ -1,0 +1,117 @@
+//! What a run will do, and the question whether it shall.
+//!
+//! ```text
+//! ┌ Plan of run #41 ──────────────────────────────────────────────────────┐
+//! │ switch via-cache  3f2c1ab8                                            │
+//! │                                                                       │
+//! │ samsung   2c4f…-nixos-system-samsung-26.05                            │
+//! │           41 to build and 12 to download on p620, then from p620      │
+//! │           ▲ on battery, 41 %                                          │
+//! │ razer     unchanged, nothing to do                                    │
+//! │ p510      ○ set aside: does not answer                                │
+//! │                                                                       │
+//! │ [ Cancel ]    Deploy                                                  │
+//! └───────────────────────────────────────────────────────────────────────┘
+//! ```
+
+use crate::dash::theme::Role;
+use crate::dash::view::deploy::revision_words;
+use crate::dash::view::paint::{Paint, count, left, width, wrap};
+use crate::dash::view::popup::{Popup, buttons};
+use crate::dash::view::start::action_words;
+use crate::dash::view::words::short_path;
+use crate::fleet::{HostPlan, Plan, RunId};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+/// Draws the plan of a run, with buttons while it waits for an answer.
+pub(super) fn draw(
+    paint: &Paint<'_>,
+    buffer: &mut Buffer,
+    area: Rect,
+    run: &RunId,
+    yes: bool,
+    scroll: u16,
+) {
+    let Some(run) = paint.model.run_by_id(run) else { return };
+    let Some(plan) = &run.plan else { return };
+    let popup = Popup::new(area, 92);
+    let lines = lines(paint, &popup, plan);
+    let mut foot = Vec::new();
+    if run.waits {
+        let count = plan.changing().count();
+        let plural = if count == 1 { "host" } else { "hosts" };
+        foot.push(Line::default());
+        foot.push(buttons(paint, "Cancel", &format!("Deploy to {count} {plural}"), yes));
+    }
+    popup.draw(paint, buffer, &format!("Plan of run #{}", run.id), &lines, scroll, &foot);
+}
+
+fn lines(paint: &Paint<'_>, popup: &Popup, plan: &Plan) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    let revision = match &plan.revision {
+        Some(revision) => paint.span(Role::Text, revision_words(revision)),
+        None => paint.span(Role::Dim, "no git revision"),
+    };
+    let words = format!("{}, ", plan.strategy);
+    for (at, line) in wrap(action_words(plan.action), popup.room()).into_iter().enumerate() {
+        let role = if at == 0 { Role::Title } else { Role::Text };
+        lines.push(Line::from(paint.span(role, line)));
+    }
+    lines.push(Line::from(vec![Span::raw(words), revision]));
+    lines.push(Line::default());
+    let names = plan.hosts.iter().map(|host| width(&host.host));
+    let names = names.chain(plan.set_aside.keys().map(|name| width(name))).max().unwrap_or(4);
+    let names = names.clamp(4, 16) + 2;
+    let room = popup.room().saturating_sub(names).max(8);
+    let mut add = |name: &str, texts: Vec<(Role, String)>| {
+        let mut name = name.to_owned();
+        for (role, text) in texts {
+            for line in wrap(&text, room) {
+                let label = paint.span(Role::Title, left(&name, names));
+                lines.push(Line::from(vec![label, paint.span(role, line)]));
+                name.clear();
+            }
+        }
+    };
+    for host in &plan.hosts {
+        add(&host.host, host_words(host));
+    }
+    for (name, why) in &plan.set_aside {
+        add(name, vec![(Role::Warn, format!("○ set aside: {why}"))]);
+    }
+    lines
+}
+
+/// Returns what will be done to a host.
+fn host_words(host: &HostPlan) -> Vec<(Role, String)> {
+    let mut words = Vec::new();
+    if host.unchanged {
+        words.push((Role::Dim, format!("unchanged: {}", short_path(&host.toplevel))));
+    } else {
+        words.push((Role::Text, short_path(&host.toplevel)));
+        if let Some(running) = &host.running {
+            words.push((Role::Dim, format!("instead of {}", short_path(running))));
+        }
+        words.push((Role::Text, work(host)));
+    }
+    for note in &host.notes {
+        words.push((Role::Warn, format!("▲ {note}")));
+    }
+    words
+}
+
+fn work(host: &HostPlan) -> String {
+    let number = |number: Option<u64>| number.map_or("an unknown number".to_owned(), count);
+    let built = number(host.to_build);
+    let downloaded = number(host.to_download);
+    let place = &host.build_on;
+    match &host.tier {
+        Some(tier) => format!(
+            "{built} to build, {downloaded} to download on {place}; {} fetches from {tier}",
+            host.host
+        ),
+        None => format!("{built} to build, {downloaded} to download on {place}"),
+    }
+}

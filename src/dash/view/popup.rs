@@ -1,0 +1,127 @@
+//! A box over the view; in a small terminal it is the whole pane.
+//!
+//! ```text
+//! ┌ Stop run #41? ────────────┐
+//! │ samsung is in fetch.      │
+//! │                           │
+//! │ [ No ]    Yes, stop it    │
+//! └───────────────────────────┘
+//! ```
+
+use crate::dash::theme::Role;
+use crate::dash::view::paint::{Paint, below, cut, put, put_all, width};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+/// Where a box may lie and how wide it is.
+pub(super) struct Popup {
+    area: Rect,
+    width: u16,
+    whole: bool,
+}
+
+impl Popup {
+    /// Returns a box of that many columns inside an area.
+    pub(super) fn new(area: Rect, columns: u16) -> Self {
+        let whole = area.width < 60 || area.height < 14;
+        let width = if whole { area.width } else { columns.min(area.width - 4) };
+        Self { area, width, whole }
+    }
+
+    /// Returns the columns that a line of text has.
+    pub(super) fn room(&self) -> usize {
+        usize::from(self.width).saturating_sub(4).max(8)
+    }
+
+    /// Draws the box with its lines, from a first line on, and fixed lines at its bottom.
+    pub(super) fn draw(
+        &self,
+        paint: &Paint<'_>,
+        buffer: &mut Buffer,
+        title: &str,
+        lines: &[Line<'static>],
+        scroll: u16,
+        foot: &[Line<'static>],
+    ) {
+        let wanted = (lines.len() + foot.len() + 2).min(usize::from(u16::MAX)) as u16;
+        let area = if self.whole {
+            self.area
+        } else {
+            let height = wanted.min(self.area.height.saturating_sub(2));
+            Rect {
+                x: self.area.x + (self.area.width - self.width) / 2,
+                y: self.area.y + (self.area.height - height) / 2,
+                width: self.width,
+                height,
+            }
+        };
+        let area = area.intersection(buffer.area);
+        if area.height < 2 || area.width < 4 {
+            return;
+        }
+        clear(paint, buffer, area);
+        self.border(paint, buffer, area, title);
+        let inside = Rect {
+            x: area.x + 2,
+            y: area.y + 1,
+            width: area.width.saturating_sub(4),
+            height: area.height.saturating_sub(if self.whole { 1 } else { 2 }),
+        };
+        let body = inside.height.saturating_sub(foot.len() as u16);
+        let most = (lines.len() as u16).saturating_sub(body);
+        let scroll = scroll.min(most);
+        put_all(buffer, Rect { height: body, ..inside }, lines, scroll);
+        put_all(buffer, below(inside, body), foot, 0);
+        if most > 0 {
+            let text = format!(" {} of {} ", scroll + body, lines.len());
+            let skip = area.width.saturating_sub(width(&text) as u16 + 2);
+            let at = Rect { x: area.x + skip, width: area.width - skip, height: 1, ..area };
+            put(buffer, at, 0, &Line::from(paint.span(Role::Dim, text)));
+        }
+    }
+
+    fn border(&self, paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, title: &str) {
+        let border = paint.style(Role::Border);
+        let inner = usize::from(area.width) - 2;
+        let (corner, end) = if self.whole { ("─", "─") } else { ("┌", "┐") };
+        put(buffer, area, 0, &Line::styled(format!("{corner}{}{end}", "─".repeat(inner)), border));
+        let title = paint.span(Role::Title, format!(" {} ", cut(title, inner.saturating_sub(4))));
+        let at = Rect { x: area.x + 1, width: area.width - 1, ..area };
+        put(buffer, at, 0, &Line::from(title));
+        if self.whole {
+            return;
+        }
+        for row in 1..area.height - 1 {
+            put(buffer, area, row, &Line::styled("│", border));
+            let right = Rect { x: area.right() - 1, width: 1, ..area };
+            put(buffer, right, row, &Line::styled("│", border));
+        }
+        let last = area.height - 1;
+        put(buffer, area, last, &Line::styled(format!("└{}┘", "─".repeat(inner)), border));
+    }
+}
+
+/// Empties an area.
+pub(super) fn clear(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+    for y in area.top()..area.bottom() {
+        for x in area.left()..area.right() {
+            if let Some(cell) = buffer.cell_mut((x, y)) {
+                cell.reset();
+                cell.set_style(paint.style(Role::Text));
+            }
+        }
+    }
+}
+
+/// Returns two buttons, the selected one in brackets; `no` comes first.
+pub(super) fn buttons(paint: &Paint<'_>, no: &str, yes: &str, yes_selected: bool) -> Line<'static> {
+    let button = |text: &str, selected: bool| {
+        if selected {
+            paint.span(Role::Title, format!("[ {text} ]"))
+        } else {
+            Span::raw(format!("  {text}  "))
+        }
+    };
+    Line::from(vec![button(no, !yes_selected), Span::raw("  "), button(yes, yes_selected)])
+}

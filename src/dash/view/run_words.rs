@@ -1,0 +1,137 @@
+//! What happens to a host in a run, in words.
+
+use crate::dash::model::age;
+use crate::dash::run_view::{HostRun, RunView};
+use crate::dash::theme::Role;
+use crate::dash::view::paint::{Paint, bar, count, spinner};
+use crate::dash::view::words::{Mark, outcome_mark};
+use crate::fleet::{HostResult, Phase, PhaseState, ago, bytes, duration, percent};
+use ratatui::text::Span;
+use std::time::Duration;
+
+/// Returns how a host stands in a run.
+pub(super) fn host_run_mark(paint: &Paint<'_>, run: &RunView, host: &HostRun) -> Mark {
+    if let Some(result) = &host.result {
+        let mark = outcome_mark(result.outcome);
+        let time = duration(Duration::from_millis(result.duration_ms));
+        return Mark { word: format!("{} in {time}", mark.word), ..mark };
+    }
+    if run.gone.is_some() {
+        return Mark { sign: '–', word: "unknown".to_owned(), role: Role::Dim };
+    }
+    if host.waiting.is_some() {
+        return Mark { sign: '○', word: "waits".to_owned(), role: Role::Text };
+    }
+    match host.current() {
+        Some((phase, view)) => {
+            let time = clock(age(paint.now, view.started_at));
+            Mark {
+                sign: spinner(paint.now),
+                word: format!("{}  {time}", phase.word()),
+                role: Role::Busy,
+            }
+        }
+        None if run.waits => Mark { sign: '○', word: "planned".to_owned(), role: Role::Text },
+        None if host.phases.is_empty() => {
+            Mark { sign: '–', word: "not begun".to_owned(), role: Role::Dim }
+        }
+        None => Mark { sign: '○', word: "between phases".to_owned(), role: Role::Dim },
+    }
+}
+
+/// Returns a time as minutes and seconds.
+pub(super) fn clock(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if seconds < 3600 {
+        format!("{:02}:{:02}", seconds / 60, seconds % 60)
+    } else {
+        format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    }
+}
+
+/// Returns the phases with their words and signs; without words when `short`.
+pub(super) fn phases(paint: &Paint<'_>, host: &HostRun, short: bool) -> Vec<Span<'static>> {
+    let mut spans = Vec::new();
+    for phase in Phase::ALL {
+        let view = host.phases.get(&phase);
+        let (sign, role) = match view.map(|view| view.state) {
+            Some(PhaseState::Finished) => ('✓', Role::Text),
+            Some(PhaseState::Failed) => ('✗', Role::Error),
+            Some(PhaseState::Started) if host.result.is_none() => (spinner(paint.now), Role::Busy),
+            Some(PhaseState::Started) => ('✗', Role::Warn),
+            Some(PhaseState::Skipped) | None => ('·', Role::Dim),
+        };
+        if short {
+            spans.push(paint.span(role, sign.to_string()));
+        } else {
+            spans.push(paint.span(role, format!("{} {sign} ", phase.short())));
+        }
+    }
+    spans
+}
+
+/// Returns how far the current phase is, as a bar of that many columns.
+pub(super) fn progress(paint: &Paint<'_>, host: &HostRun, columns: usize) -> Vec<Span<'static>> {
+    let Some(share) = host.share() else { return Vec::new() };
+    vec![paint.span(Role::Graph, bar(share, columns)), Span::raw(format!(" {}", percent(share)))]
+}
+
+/// Returns the second line of a host: what is done now, waited for, or was done.
+pub(super) fn doing(host: &HostRun) -> (Role, String) {
+    if let Some(result) = &host.result {
+        return done(result);
+    }
+    if let Some(reason) = &host.waiting {
+        return (Role::Text, format!("waits for {}", reason.trim_start_matches("waits for ")));
+    }
+    let Some(progress) = host.progress_now() else { return (Role::Dim, String::new()) };
+    let mut words = Vec::new();
+    if let Some(copied) = progress.bytes {
+        words.push(format!("{} of {}", bytes(copied.used), bytes(copied.total)));
+    } else if progress.expected > 0 {
+        words.push(format!("{} of {}", count(progress.done), count(progress.expected)));
+    } else if progress.done > 0 {
+        words.push(format!("{} done", count(progress.done)));
+    }
+    if let Some(rate) = host.bytes_per_second() {
+        words.push(format!("{}/s", bytes(rate as u64)));
+    }
+    if let Some(left) = host.time_left() {
+        words.push(format!("{} left", ago(left.max(Duration::from_secs(1)))));
+    }
+    words.extend(progress.doing.clone());
+    (Role::Text, words.join(" · "))
+}
+
+/// Returns what was built and what came from where, or why it went wrong.
+fn done(result: &HostResult) -> (Role, String) {
+    if let Some(error) = &result.error {
+        let role = if result.outcome.is_good() { Role::Warn } else { Role::Error };
+        return (role, error.clone());
+    }
+    (Role::Text, bytes_in(result))
+}
+
+/// Returns how many derivations were built and what came from which tier.
+pub(super) fn bytes_in(result: &HostResult) -> String {
+    let mut words = vec![format!("{} built", count(result.built))];
+    for (tier, fetched) in &result.fetched {
+        words.push(format!("{} from {tier} ({})", count(fetched.paths), bytes(fetched.bytes)));
+    }
+    words.join(", ")
+}
+
+/// Returns how a host's run went, for one line elsewhere.
+pub(super) fn went(paint: &Paint<'_>, run: &RunView, host: &HostRun) -> (Role, String) {
+    let Some(result) = &host.result else { return (Role::Dim, format!("#{}", run.id)) };
+    let mark = outcome_mark(result.outcome);
+    let time = duration(Duration::from_millis(result.duration_ms));
+    let ended = run.summary.as_ref().map(|summary| ago(age(paint.now, summary.at)));
+    let ended = match ended.as_deref() {
+        Some("now") => ", now".to_owned(),
+        Some(ended) => format!(", {ended} ago"),
+        None => String::new(),
+    };
+    let role = if mark.role == Role::Ok { Role::Text } else { mark.role };
+    (role, format!("#{} {} in {time}{ended}", run.id, mark.word))
+}

@@ -1,0 +1,149 @@
+//! The choice before a run, and the name of a protected host that must be typed.
+//!
+//! ```text
+//! ┌ Deploy samsung, razer ────────────────────────────────────────┐
+//! │ action    switch: activate now and boot it from now on      a │
+//! │ strategy  as configured: via-cache                          s │
+//! │                                                               │
+//! │ Nothing changes before you have seen the plan and said yes.   │
+//! └───────────────────────────────────────────────────────────────┘
+//! ```
+
+use crate::dash::model::StartForm;
+use crate::dash::msg::RunKind;
+use crate::dash::theme::Role;
+use crate::dash::update::next_protected;
+use crate::dash::view::paint::{Paint, left, wrap};
+use crate::dash::view::popup::Popup;
+use crate::fleet::{Action, HostState, Strategy};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+/// Draws the choice.
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &StartForm) {
+    let popup = Popup::new(area, 74);
+    let hosts = form.hosts.join(", ");
+    let title = match form.kind {
+        RunKind::Deploy => format!("Deploy {hosts}"),
+        RunKind::Build => format!("Build {hosts}"),
+    };
+    let mut lines = Vec::new();
+    if form.kind == RunKind::Deploy {
+        lines.extend(choice(paint, &popup, "a", "action", action_words(form.action)));
+    }
+    lines.extend(choice(paint, &popup, "s", "strategy", &strategy_words(paint, form)));
+    lines.push(Line::default());
+    let mut say = |role: Role, text: &str| {
+        for line in wrap(text, popup.room()) {
+            lines.push(Line::from(paint.span(role, line)));
+        }
+    };
+    for host in &form.hosts {
+        warnings(paint, form, host, &mut say);
+    }
+    match form.kind {
+        RunKind::Deploy => {
+            say(Role::Text, "Nothing changes before you have seen the plan and said yes.");
+        }
+        RunKind::Build => say(Role::Text, "Builds only; no host is changed."),
+    }
+    popup.draw(paint, buffer, &title, &lines, 0, &[]);
+}
+
+fn choice(
+    paint: &Paint<'_>,
+    popup: &Popup,
+    key: &str,
+    label: &str,
+    text: &str,
+) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    for (at, line) in wrap(text, popup.room().saturating_sub(13)).into_iter().enumerate() {
+        let (key, label) = if at == 0 { (key, label) } else { ("", "") };
+        lines.push(Line::from(vec![
+            paint.span(Role::Accent, left(key, 3)),
+            paint.span(Role::Dim, left(label, 10)),
+            Span::raw(line),
+        ]));
+    }
+    lines
+}
+
+/// Says what should be known of a host before it takes part.
+fn warnings(paint: &Paint<'_>, form: &StartForm, host: &str, say: &mut impl FnMut(Role, &str)) {
+    let model = paint.model;
+    if form.kind == RunKind::Deploy && model.is_protected(host) {
+        say(Role::Warn, &format!("⚷ {host} is protected: its name must be typed next."));
+    }
+    if let Some(run) = model.active_runs().find(|run| run.host(host).is_some()) {
+        say(Role::Warn, &format!("▲ run #{} works on {host} now.", run.id));
+    }
+    let index = model.fleet.hosts.iter().position(|known| known.name == host);
+    let state = index.and_then(|index| model.hosts.get(index)).map(|view| view.facts.state);
+    match state {
+        Some(HostState::Unreachable) => {
+            say(Role::Warn, &format!("○ {host} did not answer when it was last asked."));
+        }
+        Some(HostState::Denied) => {
+            say(Role::Warn, &format!("✗ {host} answered, but did not let us in."));
+        }
+        Some(HostState::Up | HostState::Degraded | HostState::Unknown) | None => {}
+    }
+}
+
+/// Draws the question for a protected host's name.
+pub(super) fn type_name(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &StartForm) {
+    let Some(host) = next_protected(paint.model, form) else { return };
+    let popup = Popup::new(area, 60);
+    let text = format!(
+        "{host} is protected. Type its name and press enter to let this deploy touch it; esc \
+         forgets the deploy."
+    );
+    let mut lines: Vec<Line<'static>> =
+        wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
+    lines.push(Line::default());
+    lines.push(Line::from(vec![
+        paint.span(Role::Accent, "name  "),
+        Span::raw(form.input.text().to_owned()),
+        paint.span(Role::Accent, "▏"),
+    ]));
+    popup.draw(paint, buffer, &format!("Deploy to {host} ⚷"), &lines, 0, &[]);
+}
+
+/// Returns what an action means.
+pub(super) fn action_words(action: Action) -> &'static str {
+    match action {
+        Action::Switch => "switch: activate now, and boot it from now on",
+        Action::Boot => "boot: boot it from now on, activate nothing now",
+        Action::Test => "test: activate now, the next boot starts the old system",
+        Action::DryActivate => "dry-activate: say what an activation would do",
+    }
+}
+
+fn strategy_words(paint: &Paint<'_>, form: &StartForm) -> String {
+    let fleet = &paint.model.fleet;
+    match form.strategy {
+        Some(Strategy::ViaCache) => {
+            let builder = fleet.builder.as_deref().unwrap_or("the builder");
+            match fleet.publish_tier() {
+                Some(tier) => {
+                    format!("via-cache: build on {builder}, hosts fetch from {}", tier.name)
+                }
+                None => format!("via-cache: build on {builder}, hosts fetch from its cache"),
+            }
+        }
+        Some(Strategy::Direct) => "direct: each host builds its own system".to_owned(),
+        None => {
+            let mut words: Vec<&str> = form
+                .hosts
+                .iter()
+                .filter_map(|name| fleet.host(name))
+                .map(|host| fleet.strategy_of(host).word())
+                .collect();
+            words.sort_unstable();
+            words.dedup();
+            format!("as configured: {}", words.join(", "))
+        }
+    }
+}

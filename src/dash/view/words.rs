@@ -1,0 +1,132 @@
+//! States in words: a sign, a word and a role for each, the same in every view.
+
+use crate::dash::model::{HostView, Model};
+use crate::dash::theme::Role;
+use crate::fleet::{
+    HostFacts, HostState, Outcome, Share, SignatureState, StorePath, Tier, TierFacts, TierState,
+    bytes,
+};
+
+/// A state as it is shown: never by its colour alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The sign.
+    pub(super) sign: char,
+    /// The word.
+    pub(super) word: String,
+    /// What it means.
+    pub(super) role: Role,
+}
+
+impl Mark {
+    fn new(sign: char, word: impl Into<String>, role: Role) -> Self {
+        Self { sign, word: word.into(), role }
+    }
+
+    /// Returns sign and word.
+    pub(super) fn text(&self) -> String {
+        format!("{} {}", self.sign, self.word)
+    }
+}
+
+/// Returns how a host is.
+pub(super) fn host_mark(view: &HostView) -> Mark {
+    match view.facts.state {
+        HostState::Up => Mark::new('●', "ok", Role::Ok),
+        HostState::Degraded => Mark::new('▲', degraded(&view.facts), Role::Warn),
+        HostState::Unreachable => Mark::new('○', "offline", Role::Dim),
+        HostState::Denied => Mark::new('✗', "denied", Role::Error),
+        HostState::Unknown if view.asking => Mark::new('–', "asking", Role::Dim),
+        HostState::Unknown => Mark::new('–', "unknown", Role::Dim),
+    }
+}
+
+/// Returns what is wrong with a host that answers.
+fn degraded(facts: &HostFacts) -> String {
+    match facts.failed_units.as_ref().map(Vec::len) {
+        Some(count) if count > 0 => format!("{count} failed"),
+        Some(_) | None => facts.system_state.clone().unwrap_or_else(|| "degraded".to_owned()),
+    }
+}
+
+/// Returns what an active run does to a host, with how far it is.
+pub(super) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
+    let host = model.busy(name)?;
+    let word = match host.current() {
+        Some((phase, _)) => match host.share() {
+            Some(share) => format!("{} {}", phase.short(), crate::fleet::percent(share)),
+            None => phase.word().to_owned(),
+        },
+        None if host.phases.is_empty() => "waits".to_owned(),
+        None => "working".to_owned(),
+    };
+    Some(Mark::new('◐', word, Role::Busy))
+}
+
+/// Returns how a tier is; it is well only when its signature was proven too.
+pub(super) fn tier_mark(facts: &TierFacts) -> Mark {
+    match (facts.state, facts.signature) {
+        (TierState::Up, SignatureState::Invalid) => Mark::new('▲', "bad signature", Role::Error),
+        (TierState::Up, SignatureState::Untrusted) => Mark::new('▲', "not signed", Role::Error),
+        (TierState::Up, SignatureState::Valid) => Mark::new('●', "up", Role::Ok),
+        (TierState::Up, SignatureState::Unchecked) => Mark::new('●', "up", Role::Text),
+        (TierState::Unauthorized, _) => Mark::new('▲', "unauthorized", Role::Error),
+        (TierState::WrongStore, _) => Mark::new('▲', "wrong store", Role::Error),
+        (TierState::Degraded, _) => Mark::new('▲', "degraded", Role::Warn),
+        (TierState::Down, _) => Mark::new('▲', "down", Role::Error),
+        (TierState::Unknown, _) => Mark::new('–', "unknown", Role::Dim),
+    }
+}
+
+/// Returns whether a tier is known to be of no use as it is.
+pub(in crate::dash) fn is_bad(facts: &TierFacts) -> bool {
+    matches!(tier_mark(facts).role, Role::Warn | Role::Error)
+}
+
+/// Returns what the proof of a tier's signature found.
+pub(super) fn signature_mark(tier: &Tier, facts: &TierFacts) -> Mark {
+    let key = tier.public_key.as_ref().map_or("its key", |key| key.name.as_str());
+    match facts.signature {
+        SignatureState::Valid => Mark::new('✓', format!("signed {key}"), Role::Ok),
+        SignatureState::Invalid => {
+            Mark::new('▲', format!("signature does not verify under {key}"), Role::Error)
+        }
+        SignatureState::Untrusted => Mark::new('▲', format!("not signed by {key}"), Role::Error),
+        SignatureState::Unchecked => Mark::new('–', "signature unchecked", Role::Dim),
+    }
+}
+
+/// Returns how a host's run ended.
+pub(super) fn outcome_mark(outcome: Outcome) -> Mark {
+    let (sign, role) = match outcome {
+        Outcome::Switched | Outcome::Booted | Outcome::Tested => ('●', Role::Ok),
+        Outcome::Dry | Outcome::Unchanged => ('●', Role::Text),
+        Outcome::NeedsReboot => ('▲', Role::Warn),
+        Outcome::Degraded => ('▲', Role::Error),
+        Outcome::RolledBack => ('✗', Role::Error),
+        Outcome::Failed => ('✗', Role::Error),
+        Outcome::Interrupted => ('✗', Role::Warn),
+        Outcome::Offline => ('○', Role::Warn),
+        Outcome::Skipped => ('○', Role::Dim),
+    };
+    Mark::new(sign, outcome.word(), role)
+}
+
+/// Returns a store path that fits in a line: the first letters of its hash, and its name.
+pub(super) fn short_path(path: &StorePath) -> String {
+    format!("{}…-{}", &path.hash()[..8], path.name())
+}
+
+/// Returns two sizes with one unit where both have the same: `41.2 of 43.0 MB`.
+pub(super) fn bytes_of(share: Share) -> String {
+    let (have, total) = (bytes(share.have), bytes(share.total));
+    match (have.rsplit_once(' '), total.rsplit_once(' ')) {
+        (Some((number, unit)), Some((_, same))) if unit == same => format!("{number} of {total}"),
+        _ => format!("{have} of {total}"),
+    }
+}
+
+/// Returns NixOS's version without what follows its third part.
+pub(super) fn short_version(version: &str) -> String {
+    version.splitn(4, '.').take(3).collect::<Vec<_>>().join(".")
+}

@@ -1,0 +1,104 @@
+//! Compare and build: what realising the system takes, and doing it, on the host that builds.
+
+use super::step::{Ear, Step};
+use crate::deploy::engine::job::Job;
+use crate::deploy::{Failure, Report};
+use crate::fleet::Progress;
+use crate::nix::activity_log::ActivityLog;
+use crate::nix::dry_run;
+use crate::remote::Script;
+use std::time::{Duration, Instant};
+
+const COMPARE: &str = include_str!("../scripts/compare.sh");
+const BUILD: &str = include_str!("../scripts/build.sh");
+
+/// How long a host that builds may be silent because the connection is lost.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// Progress is told at most this often.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// Asks Nix what building would take; a system that is unchanged or built already takes nothing.
+pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
+    let toplevel = step.toplevel()?;
+    if step.known.preflight.running.as_ref() == Some(toplevel) {
+        step.log("the running system is the one asked for").await;
+        return Ok(Report::Compared { to_build: Some(0), to_download: Some(0) });
+    }
+    let script = Script::new(COMPARE).arg(step.drv()?).limit(Duration::from_secs(120));
+    let output = step.run(&step.host.build_on, &script).await?;
+    let found = output.is_ok().then(|| dry_run::parse(&output.stderr));
+    Ok(Report::Compared {
+        to_build: found.as_ref().map(|found| found.to_build),
+        to_download: found.as_ref().map(|found| found.to_fetch),
+    })
+}
+
+/// Names the build's job.
+pub(super) fn job(step: &Step) -> Job {
+    step.job(&step.host.build_on, "build")
+}
+
+/// Realises the derivation as a job and roots the result.
+pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
+    let mut job = job(step);
+    let root = format!("/nix/var/nix/gcroots/nixdash/{}.next", step.host.name);
+    job.start(BUILD, &[step.drv()?.to_owned(), root]).await?;
+    let mut ear = NixEar::new(step);
+    let state = job.follow("exit", PATIENCE, &mut ear).await?;
+    let log = ear.finish().await;
+    match state.exit {
+        Some(0) => Ok(Report::Built { built: log.built() }),
+        Some(code) => Err(Failure::failed(format!(
+            "{} could not be built on {}: {}",
+            step.host.name,
+            step.host.build_on,
+            log.last_error().map_or_else(|| format!("nix-store exited with {code}"), str::to_owned)
+        ))),
+        None => Err(Failure::failed(format!(
+            "the build of {} on {} was ended from outside; was the builder restarted?",
+            step.host.name, step.host.build_on
+        ))),
+    }
+}
+
+/// Hears a job that prints Nix's internal-json.
+pub(super) struct NixEar<'a> {
+    step: &'a Step,
+    log: ActivityLog,
+    told: Option<(Instant, Progress)>,
+}
+
+impl<'a> NixEar<'a> {
+    pub(super) fn new(step: &'a Step) -> Self {
+        Self { step, log: ActivityLog::new(), told: None }
+    }
+
+    /// Tells the last progress and returns what was heard.
+    pub(super) async fn finish(mut self) -> ActivityLog {
+        self.told = None;
+        self.tell_progress().await;
+        self.log
+    }
+
+    /// Tells the progress when it has changed and enough time has passed.
+    async fn tell_progress(&mut self) {
+        if self.told.as_ref().is_some_and(|(at, _)| at.elapsed() < PROGRESS_EVERY) {
+            return;
+        }
+        let progress = self.log.progress();
+        if self.told.as_ref().is_none_or(|(_, told)| *told != progress) {
+            self.step.progress(progress.clone()).await;
+            self.told = Some((Instant::now(), progress));
+        }
+    }
+}
+
+impl Ear for NixEar<'_> {
+    async fn hear(&mut self, line: &str) {
+        for item in self.log.feed(line) {
+            self.step.log(&item.line()).await;
+        }
+        self.tell_progress().await;
+    }
+}

@@ -1,0 +1,57 @@
+//! Check: units and configured commands of a freshly activated host.
+
+use super::step::Step;
+use crate::deploy::{Failure, Report};
+use crate::fleet::printable_line;
+use crate::remote::Script;
+use std::time::Duration;
+
+const CHECK: &str = include_str!("../scripts/check.sh");
+
+/// How long each configured command may take, in seconds; `check.sh` has the same figure.
+pub(super) const COMMAND_LIMIT_S: u64 = 60;
+
+pub(super) async fn check(step: &Step) -> Result<Report, Failure> {
+    let commands = &step.config()?.check;
+    if step.known.abort.is_some() {
+        return Ok(Report::Done);
+    }
+    let mut script = Script::new(CHECK)
+        .root()
+        .limit(Duration::from_secs(30 + COMMAND_LIMIT_S * commands.len() as u64));
+    script.args.clone_from(commands);
+    let mut output = step.shared.hands.run(&step.host.name, &script).await;
+    if output.as_ref().is_err_and(crate::remote::RemoteError::is_passing) {
+        output = step.shared.hands.run(&step.host.name, &script).await;
+    }
+    let output = match output {
+        Ok(output) if output.is_ok() => output,
+        // The host is activated and reachable a moment ago: let the supervisor go back.
+        Ok(output) => return Ok(not_checked(&output.complaint())),
+        Err(error) => return Ok(not_checked(&error.to_string())),
+    };
+    let mut new_failed_units = Vec::new();
+    let mut broken = Vec::new();
+    for (key, value) in output.stdout.lines().filter_map(|line| line.split_once('\t')) {
+        let value = printable_line(value);
+        match key {
+            "held" => step.log(&format!("holds: {value}")).await,
+            "broken" => {
+                step.log(&format!("does not hold: {value}")).await;
+                broken.push(value);
+            }
+            "failed" if !step.known.preflight.failed_units.contains(&value) => {
+                step.log(&format!("failed unit: {value}")).await;
+                new_failed_units.push(value);
+            }
+            _ => {}
+        }
+    }
+    Ok(Report::Checked { new_failed_units, broken })
+}
+
+/// Returns the report of a host on which nothing could be checked.
+fn not_checked(why: &str) -> Report {
+    let broken = vec![format!("nothing could be checked ({})", printable_line(why))];
+    Report::Checked { new_failed_units: Vec::new(), broken }
+}

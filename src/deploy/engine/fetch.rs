@@ -1,0 +1,63 @@
+//! Fetch: the target pulls its system from its own substituters, as a job.
+
+use super::build::NixEar;
+use super::step::Step;
+use crate::deploy::engine::job::Job;
+use crate::deploy::{Failure, Report};
+use crate::fleet::{Fetched, Fleet};
+use crate::nix::settings::bare_url;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+const FETCH: &str = include_str!("../scripts/fetch.sh");
+
+/// How long a target may be silent because the connection is lost.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Names the fetch's job.
+pub(super) fn job(step: &Step) -> Job {
+    step.job(&step.host.name, "fetch")
+}
+
+/// Pulls the system and says which tier served what.
+pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
+    let mut job = job(step);
+    let mut args =
+        vec![step.toplevel()?.to_string(), "/nix/var/nix/gcroots/nixdash/next".to_owned()];
+    if step.shared.fleet.bootstrap_trust {
+        let tier = step.tier()?;
+        args.push(tier.url.clone());
+        args.extend(tier.public_key.as_ref().map(|key| key.text.clone()));
+    }
+    job.start(FETCH, &args).await?;
+    let mut ear = NixEar::new(step);
+    let state = job.follow("exit", PATIENCE, &mut ear).await.map_err(|failure| Failure {
+        error: format!("the connection was lost during the fetch: {}", failure.error),
+        ..failure
+    })?;
+    let log = ear.finish().await;
+    let host = &step.host.name;
+    match state.exit {
+        Some(0) => Ok(Report::Fetched(by_tier(&step.shared.fleet, log.fetched()))),
+        Some(code) => Err(Failure::failed(format!(
+            "{host} could not fetch its system: {}",
+            log.last_error().map_or_else(|| format!("nix-store exited with {code}"), str::to_owned)
+        ))),
+        None => Err(Failure::failed(format!(
+            "the fetch on {host} was ended from outside; was the host restarted?"
+        ))),
+    }
+}
+
+/// Names the tiers that served; a URL that no tier has stays a URL.
+fn by_tier(fleet: &Fleet, fetched: BTreeMap<String, Fetched>) -> BTreeMap<String, Fetched> {
+    let mut named: BTreeMap<String, Fetched> = BTreeMap::new();
+    for (url, got) in fetched {
+        let tier = fleet.tiers.iter().find(|tier| bare_url(&tier.url) == url);
+        let name = tier.map_or_else(|| url.clone(), |tier| tier.name.clone());
+        let sum = named.entry(name).or_default();
+        sum.paths += got.paths;
+        sum.bytes += got.bytes;
+    }
+    named
+}

@@ -1,0 +1,141 @@
+//! The engine: carries out the machine's commands and tells it how they ended.
+//!
+//! Every phase of every host is a task of its own; the engine's loop only passes messages, so a
+//! host that hangs delays no other. One file per phase that does something: the script it runs,
+//! and what its answer means.
+
+mod activate;
+mod build;
+mod check;
+mod evaluate;
+mod fetch;
+mod job;
+mod preflight;
+mod step;
+mod verify;
+
+use crate::deploy::engine::step::{Shared, Step, Teller};
+use crate::deploy::machine::{Command, Input, Machine};
+use crate::deploy::{Failure, Setup};
+use crate::fleet::{Fleet, Outcome, RunEvent, RunId, RunWhat};
+use crate::remote::{Hands, Program};
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// What somebody says to a running deploy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// The answer to the plan.
+    Answer(bool),
+    /// Stop the run; hosts that have begun to activate go back.
+    Cancel,
+}
+
+/// A run that can be carried out.
+pub struct Deploy {
+    /// The fleet.
+    pub fleet: Arc<Fleet>,
+    /// The hands.
+    pub hands: Arc<dyn Hands>,
+    /// The run's name.
+    pub run: RunId,
+    /// What is to be done.
+    pub setup: Setup,
+}
+
+impl Deploy {
+    /// Carries the run out to its end and returns how each host ended.
+    ///
+    /// Events go to `tell`, which is waited for when it is full; when nobody receives them any
+    /// more the run goes on. `control` may end early.
+    pub async fn run(
+        self,
+        mut control: mpsc::Receiver<Control>,
+        tell: mpsc::Sender<RunEvent>,
+    ) -> Vec<(String, Outcome)> {
+        let revision = match &self.fleet.flake {
+            Some(flake) => revision(Path::new(flake)).await,
+            None => None,
+        };
+        let mut machine = Machine::new(self.setup.clone(), revision, Timestamp::now());
+        let teller = Teller::new(self.run.clone(), tell);
+        let shared = Arc::new(Shared::new(
+            Arc::clone(&self.fleet),
+            Arc::clone(&self.hands),
+            self.run.clone(),
+            self.setup.action,
+            teller.clone(),
+        ));
+        let (done, mut ended) = mpsc::channel(64);
+        let mut stops: HashMap<String, CancellationToken> = HashMap::new();
+        let mut input = Input::Begin;
+        loop {
+            for command in machine.step(input, Timestamp::now()) {
+                match command {
+                    Command::Tell(what) => teller.tell(what).await,
+                    Command::Run { host, phase, known } => {
+                        let token = CancellationToken::new();
+                        stops.insert(host.name.clone(), token.clone());
+                        let step = Step { shared: Arc::clone(&shared), host, phase, known: *known };
+                        tokio::spawn(carry_out(step, token, done.clone()));
+                    }
+                    Command::Stop { host, .. } => {
+                        if let Some(token) = stops.get(&host) {
+                            token.cancel();
+                        }
+                    }
+                    Command::Finish => {}
+                }
+            }
+            if machine.is_finished() {
+                break;
+            }
+            input = tokio::select! {
+                Some(input) = ended.recv() => input,
+                Some(said) = control.recv() => match said {
+                    Control::Answer(yes) => Input::Answer(yes),
+                    Control::Cancel => Input::Cancel,
+                },
+            };
+        }
+        shared.clean_up().await;
+        machine.outcomes()
+    }
+}
+
+/// Carries out one phase of one host, unless it is stopped.
+async fn carry_out(step: Step, token: CancellationToken, done: mpsc::Sender<Input>) {
+    let (host, phase) = (step.host.name.clone(), step.phase);
+    let result = tokio::select! {
+        result = step.carry_out() => result,
+        () = token.cancelled() => {
+            step.stop().await;
+            Err(Failure::failed("stopped by the operator"))
+        }
+    };
+    if let Err(failure) = &result {
+        let line = failure.error.clone();
+        step.shared.teller.tell(RunWhat::Log { host: host.clone(), phase, line }).await;
+    }
+    // The engine's loop outlives every step.
+    drop(done.send(Input::Done { host, phase, result }).await);
+}
+
+/// Returns the flake's git revision, with `-dirty` when its work tree has changes.
+async fn revision(flake: &Path) -> Option<String> {
+    let git = async |args: &[&str]| {
+        let (_, output) = Program::new("git", args).in_dir(flake).run().await.ok()?;
+        output.is_ok().then_some(output.stdout)
+    };
+    if !flake.is_dir() {
+        return None;
+    }
+    let head = git(&["rev-parse", "--short", "HEAD"]).await?;
+    let changes = git(&["status", "--porcelain", "--untracked-files=no"]).await?;
+    let dirty = if changes.trim().is_empty() { "" } else { "-dirty" };
+    Some(format!("{}{dirty}", head.trim()))
+}

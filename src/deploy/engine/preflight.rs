@@ -1,0 +1,139 @@
+//! Preflight: is the target there, may we become root, is nobody else at it, is there room.
+
+use super::step::Step;
+use crate::deploy::{Failure, Preflight, Report};
+use crate::fleet::{StorePath, bytes, printable_line};
+use crate::remote::{Output, Script};
+use std::time::Duration;
+
+const PREFLIGHT: &str = include_str!("../scripts/preflight.sh");
+
+/// Less free room than this below `/nix` and a deploy is refused, in bytes.
+const NIX_FREE_NEEDED: u64 = 64 << 20;
+
+/// Less free room than this and the plan says so, in bytes.
+const NIX_FREE_NOTED: u64 = 2 << 30;
+
+/// Less free room than this on `/boot` and the plan says so, in bytes.
+const BOOT_FREE_NOTED: u64 = 64 << 20;
+
+/// Less charge than this on battery and the plan says so, in percent.
+const BATTERY_NOTED: u64 = 30;
+
+pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
+    let script = Script::new(PREFLIGHT).root().limit(Duration::from_secs(25));
+    let output = step.run(&step.host.name, &script).await?;
+    if !output.is_ok() {
+        return Err(refused(&step.host.name, &output));
+    }
+    read(&step.host.name, &output.stdout).map(Report::Preflight)
+}
+
+/// Returns what it means when the script did not run as root.
+fn refused(host: &str, output: &Output) -> Failure {
+    let said = output.complaint();
+    let hint = if said.contains("sudo") || said.contains("password") {
+        "; allow the login user sudo without a password, or name root@ in its address"
+    } else {
+        ""
+    };
+    Failure::failed(format!("{host}: preflight could not run as root: {said}{hint}"))
+}
+
+/// Reads the script's lines.
+fn read(host: &str, text: &str) -> Result<Preflight, Failure> {
+    let mut found = Preflight::default();
+    let mut on_mains = None;
+    let mut battery = None;
+    for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
+        let number = value.trim().parse::<u64>().ok();
+        match key {
+            "running" => found.running = StorePath::parse(value).ok(),
+            "profile" => found.profile = StorePath::parse(value).ok(),
+            "boot_id" => found.boot_id = printable_line(value),
+            "failed" => {
+                found.failed_units.insert(printable_line(value));
+            }
+            "mains" => on_mains = Some(on_mains == Some(true) || number == Some(1)),
+            "battery" => battery = number,
+            "locked" => {
+                let who = printable_line(value);
+                let who = if who.is_empty() { "somebody".to_owned() } else { who };
+                return Err(Failure::failed(format!(
+                    "{host}: {who} is deploying to it now; wait for that to end"
+                )));
+            }
+            "nix_free" => match number {
+                Some(free) if free < NIX_FREE_NEEDED => {
+                    return Err(Failure::failed(format!(
+                        "{host}: only {} free below /nix; make room there with nix-collect-garbage",
+                        bytes(free)
+                    )));
+                }
+                Some(free) if free < NIX_FREE_NOTED => {
+                    found.notes.push(format!("only {} free below /nix", bytes(free)));
+                }
+                Some(_) | None => {}
+            },
+            "boot_free" if number.is_some_and(|free| free < BOOT_FREE_NOTED) => {
+                found.notes.push(format!("only {} free on /boot", bytes(number.unwrap_or(0))));
+            }
+            _ => {}
+        }
+    }
+    if let (Some(false), Some(charge)) = (on_mains, battery)
+        && charge < BATTERY_NOTED
+    {
+        found.notes.push(format!("on battery, {charge} %"));
+    }
+    if found.running.is_none() {
+        return Err(Failure::failed(format!(
+            "{host}: /run/current-system is not a NixOS system; is this a NixOS machine?"
+        )));
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SYSTEM: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-nixos-system-samsung";
+
+    #[test]
+    fn a_healthy_host_passes() {
+        let text =
+            format!("running\t{SYSTEM}\nboot_id\tabc\nnix_free\t90000000000\nfailed\ta.service\n");
+        let found = read("samsung", &text).unwrap();
+        assert_eq!(found.running.unwrap().as_str(), SYSTEM);
+        assert!(found.failed_units.contains("a.service"));
+        assert!(found.notes.is_empty());
+    }
+
+    #[test]
+    fn a_full_disk_stops_the_host_and_says_what_to_do() {
+        let error = read("samsung", &format!("running\t{SYSTEM}\nnix_free\t1000\n")).unwrap_err();
+        assert!(error.error.contains("nix-collect-garbage"), "{}", error.error);
+    }
+
+    #[test]
+    fn a_second_operator_is_told_who_is_at_it() {
+        let error = read("samsung", "locked\tme@desk, run 7\n").unwrap_err();
+        assert!(error.error.contains("me@desk, run 7"), "{}", error.error);
+    }
+
+    #[test]
+    fn a_low_battery_is_noted_only_off_mains() {
+        let off = read("s", &format!("running\t{SYSTEM}\nmains\t0\nbattery\t12\n")).unwrap();
+        assert_eq!(off.notes, ["on battery, 12 %"]);
+        let on = read("s", &format!("running\t{SYSTEM}\nmains\t1\nbattery\t12\n")).unwrap();
+        assert!(on.notes.is_empty());
+    }
+
+    #[test]
+    fn sudo_that_asks_for_a_password_is_explained() {
+        let output =
+            Output { code: 1, stderr: "sudo: a password is required".into(), ..Output::default() };
+        assert!(refused("razer", &output).error.contains("without a password"));
+    }
+}

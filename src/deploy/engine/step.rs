@@ -1,0 +1,234 @@
+//! One phase of one host, and what all phases of a run share.
+
+use super::{activate, build, check, evaluate, fetch, preflight, verify};
+use crate::deploy::engine::job::{Job, lost};
+use crate::deploy::{Failure, HostSetup, Known, Report};
+use crate::fleet::{
+    Action, Fleet, Host, Phase, Progress, RunEvent, RunId, RunWhat, StorePath, Tier, printable_line,
+};
+use crate::remote::{Hands, Output, Script};
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use tokio::sync::{Mutex, OnceCell, Semaphore, mpsc};
+
+const DIFF: &str = include_str!("../scripts/diff.sh");
+
+/// Evaluations that may run at once: each may need some gigabytes.
+const EVALUATIONS: usize = 2;
+
+/// Tells everybody what happens in a run.
+#[derive(Clone)]
+pub(super) struct Teller {
+    run: RunId,
+    events: mpsc::Sender<RunEvent>,
+}
+
+impl Teller {
+    pub(super) fn new(run: RunId, events: mpsc::Sender<RunEvent>) -> Self {
+        Self { run, events }
+    }
+
+    /// Tells something; waits while the listeners are behind.
+    pub(super) async fn tell(&self, what: RunWhat) {
+        let event = RunEvent { run: self.run.clone(), at: Timestamp::now(), what };
+        // Nobody listens any more: the run goes on.
+        drop(self.events.send(event).await);
+    }
+}
+
+/// What all steps of a run share.
+pub(super) struct Shared {
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) hands: Arc<dyn Hands>,
+    pub(super) run: RunId,
+    pub(super) action: Action,
+    pub(super) teller: Teller,
+    pub(super) evaluations: Semaphore,
+    /// The flake's source on hosts that evaluate: the folder, by host.
+    pub(super) sources: Mutex<HashMap<String, Arc<OnceCell<String>>>>,
+    /// What tells this run's jobs from those of another operator's run of the same number.
+    tag: String,
+    /// The supervisors, by host: their logs are followed through several phases.
+    pub(super) supervisors: Mutex<HashMap<String, Job>>,
+}
+
+impl Shared {
+    pub(super) fn new(
+        fleet: Arc<Fleet>,
+        hands: Arc<dyn Hands>,
+        run: RunId,
+        action: Action,
+        teller: Teller,
+    ) -> Self {
+        Self {
+            fleet,
+            hands,
+            tag: tag(&run),
+            run,
+            action,
+            teller,
+            evaluations: Semaphore::new(EVALUATIONS),
+            sources: Mutex::default(),
+            supervisors: Mutex::default(),
+        }
+    }
+
+    /// Removes what the run left on hosts that evaluated.
+    pub(super) async fn clean_up(&self) {
+        let sources = self.sources.lock().await;
+        let all = sources.iter().filter_map(|(host, cell)| Some((host, cell.get()?)));
+        for (host, dir) in all {
+            evaluate::discard(self.hands.as_ref(), host, dir).await;
+        }
+    }
+}
+
+/// One phase of one host.
+pub(super) struct Step {
+    pub(super) shared: Arc<Shared>,
+    pub(super) host: HostSetup,
+    pub(super) phase: Phase,
+    pub(super) known: Known,
+}
+
+impl Step {
+    /// Carries the phase out.
+    pub(super) async fn carry_out(&self) -> Result<Report, Failure> {
+        match self.phase {
+            Phase::Preflight => preflight::preflight(self).await,
+            Phase::Evaluate => evaluate::evaluate(self).await,
+            Phase::Compare => build::compare(self).await,
+            Phase::Build => build::build(self).await,
+            Phase::Publish => self.publish().await,
+            Phase::Verify => verify::verify(self).await,
+            Phase::Fetch => fetch::fetch(self).await,
+            Phase::Diff => self.diff().await,
+            Phase::Activate => activate::activate(self).await,
+            Phase::Acknowledge => activate::acknowledge(self).await,
+            Phase::Check => check::check(self).await,
+            Phase::Persist => activate::persist(self).await,
+        }
+    }
+
+    /// Ends what the phase left running on hosts; only phases before activate are ever stopped.
+    pub(super) async fn stop(&self) {
+        match self.phase {
+            Phase::Build => build::job(self).stop().await,
+            Phase::Fetch => fetch::job(self).stop().await,
+            Phase::Preflight
+            | Phase::Evaluate
+            | Phase::Compare
+            | Phase::Publish
+            | Phase::Verify
+            | Phase::Diff
+            | Phase::Activate
+            | Phase::Acknowledge
+            | Phase::Check
+            | Phase::Persist => {}
+        }
+    }
+
+    /// Publishes the system; a server that serves the builder's store has it already.
+    async fn publish(&self) -> Result<Report, Failure> {
+        let tier = self.tier()?;
+        self.log(&format!(
+            "{} serves the store of {}: nothing to upload",
+            tier.name, self.host.build_on
+        ))
+        .await;
+        Ok(Report::Done)
+    }
+
+    /// Shows what differs from the running system. A target that cannot say is no failure.
+    async fn diff(&self) -> Result<Report, Failure> {
+        let (Some(running), toplevel) = (&self.known.preflight.running, self.toplevel()?) else {
+            return Ok(Report::Done);
+        };
+        if running == toplevel {
+            self.log("the running system is the same").await;
+            return Ok(Report::Done);
+        }
+        let script = Script::new(DIFF).arg(running.as_str()).arg(toplevel.as_str());
+        let output = self.run(&self.host.name, &script).await?;
+        if !output.is_ok() {
+            self.log(&format!("no closure diff: {}", output.complaint())).await;
+            return Ok(Report::Done);
+        }
+        for line in output.stdout.lines() {
+            self.log(line).await;
+        }
+        Ok(Report::Done)
+    }
+
+    /// Logs a line of this phase; what came from a host is made printable.
+    pub(super) async fn log(&self, line: &str) {
+        let line = printable_line(line);
+        let host = self.host.name.clone();
+        self.shared.teller.tell(RunWhat::Log { host, phase: self.phase, line }).await;
+    }
+
+    /// Tells how far the phase is.
+    pub(super) async fn progress(&self, progress: Progress) {
+        let host = self.host.name.clone();
+        self.shared.teller.tell(RunWhat::Progress { host, phase: self.phase, progress }).await;
+    }
+
+    /// Runs a script on a host of the fleet.
+    pub(super) async fn run(&self, host: &str, script: &Script) -> Result<Output, Failure> {
+        self.shared.hands.run(host, script).await.map_err(|error| lost(&error))
+    }
+
+    /// Returns the host's configuration.
+    pub(super) fn config(&self) -> Result<&Host, Failure> {
+        let name = &self.host.name;
+        let missing = || Failure::failed(format!("{name}: no such host in the fleet"));
+        self.shared.fleet.host(name).ok_or_else(missing)
+    }
+
+    /// Returns the tier that the host pulls from.
+    pub(super) fn tier(&self) -> Result<&Tier, Failure> {
+        let tier = self.host.tier.as_deref().and_then(|name| self.shared.fleet.tier(name));
+        tier.ok_or_else(|| Failure::failed(format!("{}: no tier to pull from", self.host.name)))
+    }
+
+    /// Returns the system to come.
+    pub(super) fn toplevel(&self) -> Result<&StorePath, Failure> {
+        let missing = || Failure::failed(format!("{}: nothing was evaluated", self.host.name));
+        self.known.toplevel.as_ref().ok_or_else(missing)
+    }
+
+    /// Returns the derivation of the system to come.
+    pub(super) fn drv(&self) -> Result<&str, Failure> {
+        let missing = || Failure::failed(format!("{}: nothing was evaluated", self.host.name));
+        self.known.drv.as_deref().ok_or_else(missing)
+    }
+
+    /// Names a job of this phase.
+    pub(super) fn job(&self, host: &str, name: &str) -> Job {
+        let hands = Arc::clone(&self.shared.hands);
+        Job::new(hands, host, &format!("{}-{name}-{}", self.shared.tag, self.host.name))
+    }
+}
+
+/// Returns the run's number with something that no other machine's run has.
+fn tag(run: &RunId) -> String {
+    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), &run.0);
+    format!("{run}-{:08x}", random >> 32)
+}
+
+/// Hears the lines of a job, in order.
+pub(super) trait Ear: Send {
+    /// Takes a line; the job is not read further until this is done.
+    fn hear(&mut self, line: &str) -> impl Future<Output = ()> + Send;
+}
+
+/// Logs every line as it is.
+pub(super) struct Plain<'a>(pub(super) &'a Step);
+
+impl Ear for Plain<'_> {
+    async fn hear(&mut self, line: &str) {
+        self.0.log(line).await;
+    }
+}

@@ -1,0 +1,298 @@
+//! Drives the machine with made-up hosts and looks at what it does, in which order.
+
+use super::*;
+use crate::deploy::Preflight;
+use crate::fleet::{StorePath, Strategy};
+use proptest::prelude::*;
+use std::time::Duration;
+
+const OLD: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-old";
+const NEW: &str = "/nix/store/m0znnv1nxsr0ry7gmadkh49s1d0hycgd-new";
+
+fn path(text: &str) -> StorePath {
+    StorePath::parse(text).unwrap()
+}
+
+fn host(name: &str) -> HostSetup {
+    let builder = name == "p620";
+    HostSetup {
+        name: name.to_owned(),
+        strategy: Strategy::ViaCache,
+        build_on: "p620".to_owned(),
+        tier: (!builder).then(|| "p620".to_owned()),
+        last: builder,
+        confirm_timeout: Duration::from_secs(30),
+    }
+}
+
+fn machine(names: &[&str], action: Action, asks: bool) -> Machine {
+    let setup = Setup {
+        kind: Kind::Deploy,
+        action,
+        strategy: Strategy::ViaCache,
+        asks,
+        parallel: 2,
+        hosts: names.iter().map(|name| host(name)).collect(),
+    };
+    Machine::new(setup, None, Timestamp::UNIX_EPOCH)
+}
+
+/// Returns what a phase finds when all goes well.
+fn good(phase: Phase, action: Action) -> Report {
+    match phase {
+        Phase::Preflight => Report::Preflight(Preflight {
+            running: Some(path(OLD)),
+            profile: Some(path(OLD)),
+            ..Preflight::default()
+        }),
+        Phase::Evaluate => Report::Evaluated { drv: format!("{NEW}.drv"), toplevel: path(NEW) },
+        Phase::Compare => Report::Compared { to_build: Some(3), to_download: Some(1) },
+        Phase::Build => Report::Built { built: 3 },
+        Phase::Publish | Phase::Verify | Phase::Diff | Phase::Acknowledge => Report::Done,
+        Phase::Fetch => Report::Fetched(BTreeMap::new()),
+        Phase::Activate if action == Action::DryActivate => {
+            let ending = Ending { outcome: Outcome::Dry, reason: None };
+            Report::Activated(Activation::Decided(ending))
+        }
+        Phase::Activate => Report::Activated(Activation::Runs { units_failed: false }),
+        Phase::Check => Report::Checked { new_failed_units: Vec::new(), broken: Vec::new() },
+        Phase::Persist => {
+            let outcome = match action {
+                Action::Switch => Outcome::Switched,
+                Action::Boot => Outcome::Booted,
+                Action::Test | Action::DryActivate => Outcome::Tested,
+            };
+            Report::Persisted(Ending { outcome, reason: None })
+        }
+    }
+}
+
+/// What a driven machine did.
+#[derive(Default)]
+struct Story {
+    began: Vec<(String, Phase)>,
+    aborted: Vec<String>,
+    plans: usize,
+    summaries: usize,
+    outcomes: BTreeMap<String, Outcome>,
+    errors: BTreeMap<String, String>,
+}
+
+/// Drives a machine to its end; `react` says how a phase ends, `before` may speak up first.
+fn drive(
+    machine: &mut Machine,
+    mut react: impl FnMut(&str, Phase) -> Result<Report, Failure>,
+    mut before: impl FnMut(usize) -> Option<Input>,
+) -> Story {
+    let mut story = Story::default();
+    let mut inputs = std::collections::VecDeque::from([Input::Begin]);
+    for turn in 0..10_000 {
+        if let Some(input) = before(turn) {
+            inputs.push_front(input);
+        }
+        let Some(input) = inputs.pop_front() else { break };
+        for command in machine.step(input, Timestamp::UNIX_EPOCH) {
+            match command {
+                Command::Run { host, phase, known } => {
+                    story.began.push((host.name.clone(), phase));
+                    if phase == Phase::Persist && known.abort.is_some() {
+                        story.aborted.push(host.name.clone());
+                    }
+                    let result = react(&host.name, phase);
+                    inputs.push_back(Input::Done { host: host.name, phase, result });
+                }
+                Command::Tell(RunWhat::Plan { waits, .. }) => {
+                    story.plans += 1;
+                    if waits {
+                        inputs.push_back(Input::Answer(true));
+                    }
+                }
+                Command::Tell(RunWhat::Result { host, result }) => {
+                    story.errors.extend(result.error.map(|error| (host.clone(), error)));
+                    let twice = story.outcomes.insert(host, result.outcome);
+                    assert_eq!(twice, None, "a host ends once");
+                }
+                Command::Tell(RunWhat::Summary { .. }) => story.summaries += 1,
+                Command::Tell(_) | Command::Stop { .. } | Command::Finish => {}
+            }
+        }
+    }
+    story
+}
+
+fn phases_of(story: &Story, host: &str) -> Vec<Phase> {
+    story.began.iter().filter(|(name, _)| name == host).map(|(_, phase)| *phase).collect()
+}
+
+#[test]
+fn a_switch_goes_through_every_phase_and_asks_first() {
+    let mut machine = machine(&["samsung"], Action::Switch, true);
+    let story = drive(&mut machine, |_, phase| Ok(good(phase, Action::Switch)), |_| None);
+    assert_eq!(phases_of(&story, "samsung"), Phase::ALL);
+    assert_eq!((story.plans, story.summaries), (1, 1));
+    assert_eq!(story.outcomes["samsung"], Outcome::Switched);
+}
+
+#[test]
+fn the_builder_activates_when_everybody_else_is_done() {
+    let mut machine = machine(&["p620", "razer", "samsung", "p510"], Action::Switch, false);
+    let story = drive(&mut machine, |_, phase| Ok(good(phase, Action::Switch)), |_| None);
+    let persists: Vec<&str> = story
+        .began
+        .iter()
+        .filter(|(_, phase)| *phase == Phase::Persist)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(persists.len(), 4);
+    assert_eq!(persists[3], "p620");
+    let begins = story.began.iter().position(|it| *it == ("p620".to_owned(), Phase::Activate));
+    let last = story.began.iter().rposition(|(name, _)| name != "p620");
+    assert!(begins > last, "p620 began to activate before the others were done");
+    assert!(!phases_of(&story, "p620").contains(&Phase::Fetch), "its store is the cache");
+}
+
+#[test]
+fn a_laptop_that_is_asleep_does_not_fail_the_others() {
+    let mut machine = machine(&["razer", "samsung"], Action::Switch, true);
+    let react = |name: &str, phase| {
+        if name == "samsung" && phase == Phase::Preflight {
+            return Err(Failure::offline("samsung: no route to host"));
+        }
+        Ok(good(phase, Action::Switch))
+    };
+    let story = drive(&mut machine, react, |_| None);
+    assert_eq!(story.outcomes["samsung"], Outcome::Offline);
+    assert_eq!(story.outcomes["razer"], Outcome::Switched);
+}
+
+#[test]
+fn the_same_system_is_left_alone_without_asking() {
+    let mut machine = machine(&["samsung"], Action::Switch, true);
+    let react = |_: &str, phase| match phase {
+        Phase::Evaluate => Ok(Report::Evaluated { drv: format!("{OLD}.drv"), toplevel: path(OLD) }),
+        phase => Ok(good(phase, Action::Switch)),
+    };
+    let story = drive(&mut machine, react, |_| None);
+    assert_eq!(story.outcomes["samsung"], Outcome::Unchanged);
+    assert_eq!(phases_of(&story, "samsung"), Phase::ALL[..3]);
+}
+
+#[test]
+fn a_running_system_that_would_not_boot_is_not_unchanged() {
+    let mut machine = machine(&["samsung"], Action::Switch, false);
+    let react = |_: &str, phase| match phase {
+        Phase::Preflight => Ok(Report::Preflight(Preflight {
+            running: Some(path(NEW)),
+            profile: Some(path(OLD)),
+            ..Preflight::default()
+        })),
+        phase => Ok(good(phase, Action::Switch)),
+    };
+    let story = drive(&mut machine, react, |_| None);
+    assert_eq!(story.outcomes["samsung"], Outcome::Switched);
+}
+
+#[test]
+fn a_broken_check_makes_the_supervisor_go_back() {
+    let mut machine = machine(&["samsung"], Action::Switch, false);
+    let react = |_: &str, phase| match phase {
+        Phase::Check => {
+            Ok(Report::Checked { new_failed_units: Vec::new(), broken: vec!["curl".into()] })
+        }
+        Phase::Persist => Ok(Report::Persisted(Ending {
+            outcome: Outcome::RolledBack,
+            reason: Some("a check did not hold: curl".into()),
+        })),
+        phase => Ok(good(phase, Action::Switch)),
+    };
+    let story = drive(&mut machine, react, |_| None);
+    assert_eq!(story.aborted, ["samsung"]);
+    assert_eq!(story.outcomes["samsung"], Outcome::RolledBack);
+}
+
+#[test]
+fn a_unit_that_failed_since_makes_the_host_degraded() {
+    let mut machine = machine(&["samsung"], Action::Switch, false);
+    let react = |_: &str, phase| match phase {
+        Phase::Check => {
+            let new_failed_units = vec!["demo.service".to_owned()];
+            Ok(Report::Checked { new_failed_units, broken: Vec::new() })
+        }
+        phase => Ok(good(phase, Action::Switch)),
+    };
+    let story = drive(&mut machine, react, |_| None);
+    assert_eq!(story.outcomes["samsung"], Outcome::Degraded);
+    assert!(story.errors["samsung"].contains("demo.service"));
+}
+
+#[test]
+fn boot_persists_without_activating_and_dry_activate_persists_nothing() {
+    let mut boots = machine(&["samsung"], Action::Boot, false);
+    let story = drive(&mut boots, |_, phase| Ok(good(phase, Action::Boot)), |_| None);
+    assert_eq!(story.outcomes["samsung"], Outcome::Booted);
+    assert!(!phases_of(&story, "samsung").contains(&Phase::Activate));
+    let mut dry = machine(&["samsung"], Action::DryActivate, false);
+    let story = drive(&mut dry, |_, phase| Ok(good(phase, Action::DryActivate)), |_| None);
+    assert_eq!(story.outcomes["samsung"], Outcome::Dry);
+    assert!(!phases_of(&story, "samsung").contains(&Phase::Persist));
+}
+
+#[test]
+fn a_plan_that_is_not_confirmed_changes_nothing() {
+    let mut machine = machine(&["razer", "samsung"], Action::Switch, true);
+    let mut story = Vec::new();
+    let mut inputs = vec![Input::Begin];
+    while let Some(input) = inputs.pop() {
+        for command in machine.step(input, Timestamp::UNIX_EPOCH) {
+            match command {
+                Command::Run { host, phase, .. } => {
+                    story.push(phase);
+                    let result = Ok(good(phase, Action::Switch));
+                    inputs.push(Input::Done { host: host.name, phase, result });
+                }
+                Command::Tell(RunWhat::Plan { .. }) => inputs.insert(0, Input::Answer(false)),
+                Command::Tell(_) | Command::Stop { .. } | Command::Finish => {}
+            }
+        }
+    }
+    assert!(story.iter().all(|phase| *phase <= Phase::Compare));
+    assert!(machine.outcomes().iter().all(|(_, outcome)| *outcome == Outcome::Skipped));
+}
+
+proptest! {
+    #[test]
+    fn every_host_ends_whatever_happens(
+        failures in prop::collection::vec((0_usize..4, 0_usize..12), 0..5),
+        cancel in prop::option::of(0_usize..60),
+        parallel in 1_usize..4,
+        action in prop::sample::select(vec![
+            Action::Switch, Action::Boot, Action::Test, Action::DryActivate,
+        ]),
+    ) {
+        let names = ["p620", "razer", "samsung", "p510"];
+        let mut machine = machine(&names, action, false);
+        machine.setup.parallel = parallel;
+        let fails = |name: &str, phase: Phase| {
+            failures.iter().any(|(host, at)| names[*host] == name && Phase::ALL[*at] == phase)
+        };
+        let react = |name: &str, phase| {
+            if fails(name, phase) {
+                return Err(Failure::failed("made to fail"));
+            }
+            Ok(good(phase, action))
+        };
+        let story = drive(&mut machine, react, |turn| {
+            (Some(turn) == cancel).then_some(Input::Cancel)
+        });
+        prop_assert_eq!(story.outcomes.len(), 4);
+        prop_assert_eq!(story.summaries, 1);
+        prop_assert!(machine.is_finished());
+        for name in names {
+            let phases = phases_of(&story, name);
+            prop_assert!(phases.is_sorted(), "phases never go backwards");
+            if let Some(failed) = phases.iter().position(|phase| fails(name, *phase)) {
+                prop_assert_eq!(failed + 1, phases.len(), "nothing follows a failed phase");
+            }
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Faults of a host: its cable, its power, its sshd, its disk, its trust.
+
+use std::time::Duration;
+
+use super::{HostFault, latency};
+use crate::lab::container;
+use crate::lab::error::LabError;
+use crate::lab::inside;
+use crate::lab::names::{Host, Subnet};
+use crate::lab::network::in_namespace;
+use crate::lab::process::wait_for;
+use crate::lab::state::{Places, Record, Shelf, write};
+use crate::lab::texts;
+use crate::lab::tool::Tool;
+use crate::lab::up;
+
+const DISK_FULL: &str = include_str!("../guest/disk-full.sh");
+
+/// The nftables table of the loss fault, in the host's network namespace.
+const LOSS_TABLE: &str = "nixdash_lab";
+
+/// Carries a fault out; faults add up until they are cleared.
+pub(crate) fn apply(
+    shelf: &Shelf,
+    places: &Places,
+    record: &Record,
+    host: Host,
+    fault: HostFault,
+) -> Result<(), LabError> {
+    let subnet = record.subnet();
+    match fault {
+        HostFault::Partition => partition(subnet, host),
+        HostFault::Latency(ms) => latency::set(places, subnet, host, ms),
+        HostFault::Loss(percent) => loss(subnet, host, Some(percent)),
+        // As on any machine, sessions that are open outlive the server.
+        HostFault::SshdStop => systemctl(record, host, &["stop", "ssh.service"]),
+        HostFault::PowerOff => container::kill(places, record, host),
+        HostFault::PowerCycle => {
+            container::kill(places, record, host)?;
+            power_on(shelf, places, record, host)
+        }
+        HostFault::DiskFull => disk(record, host, "set"),
+        HostFault::Untrust => trust(shelf, places, record, host, false),
+        HostFault::Clear => clear(shelf, places, record, host),
+    }
+}
+
+fn clear(shelf: &Shelf, places: &Places, record: &Record, host: Host) -> Result<(), LabError> {
+    let subnet = record.subnet();
+    latency::clear(places, subnet, host)?;
+    loss(subnet, host, None)?;
+    // Into the bridge, where every cable ends.
+    port(subnet, host, &["master", "br0"])?;
+    trust(shelf, places, record, host, true)?;
+    if container::leader(record, host).is_none() {
+        return power_on(shelf, places, record, host);
+    }
+    disk(record, host, "clear")?;
+    systemctl(record, host, &["start", "ssh.service"])
+}
+
+fn power_on(shelf: &Shelf, places: &Places, record: &Record, host: Host) -> Result<(), LabError> {
+    up::start_host(shelf, places, record, host)?;
+    // A host whose cable is cut does not answer here, and is on all the same.
+    wait_for(Duration::from_secs(15), || container::state(record, host) == container::State::Up);
+    Ok(())
+}
+
+/// Takes the host's port out of the bridge: the cable stays in, nothing comes through.
+fn partition(subnet: Subnet, host: Host) -> Result<(), LabError> {
+    // With latency on, another port is the one in the bridge.
+    latency::cut(subnet, host)?;
+    port(subnet, host, &["nomaster"])
+}
+
+fn port(subnet: Subnet, host: Host, change: &[&str]) -> Result<(), LabError> {
+    Tool::new(format!("changing the network port of {}", host.name), "ip")
+        .args(["-n", &subnet.namespace("net"), "link", "set", host.name])
+        .args(change)
+        .run()
+        .map(|_| ())
+}
+
+fn loss(subnet: Subnet, host: Host, percent: Option<u32>) -> Result<(), LabError> {
+    // Declared before it is deleted, so that deleting what is not there is no error.
+    let mut rules = format!("table inet {LOSS_TABLE}\ndelete table inet {LOSS_TABLE}\n");
+    if let Some(percent) = percent {
+        rules += &format!(
+            "table inet {LOSS_TABLE} {{\n\
+             chain come {{ type filter hook input priority 0; iifname \"host0\" numgen random mod 100 < {percent} drop; }}\n\
+             chain go {{ type filter hook output priority 0; oifname \"host0\" numgen random mod 100 < {percent} drop; }}\n\
+             }}\n"
+        );
+    }
+    in_namespace(&subnet.namespace(host.name), &format!("setting the packet loss of {}", host.name))
+        .args(["nft", "-f", "-"])
+        .input(rules)
+        .run()
+        .map(|_| ())
+}
+
+fn disk(record: &Record, host: Host, verb: &str) -> Result<(), LabError> {
+    inside::command(record, host, "changing the room in /nix")?
+        .args(["/bin/sh", "-s", "--", verb])
+        .input(DISK_FULL)
+        .run()
+        .map(|_| ())
+}
+
+fn trust(
+    shelf: &Shelf,
+    places: &Places,
+    record: &Record,
+    host: Host,
+    builder: bool,
+) -> Result<(), LabError> {
+    let keys = up::public_keys(shelf, record)?;
+    let text = texts::nix_conf(&up::facts(places, record, &keys), host, builder);
+    let path = places.host(host, "root").join("etc/nix/nix.conf");
+    if std::fs::read_to_string(&path).is_ok_and(|present| present == text) {
+        return Ok(());
+    }
+    write(&path, text, 0o644)?;
+    if container::leader(record, host).is_some() {
+        // The daemon reads its configuration when it starts, and only then.
+        systemctl(record, host, &["try-restart", "nix-daemon.service"])?;
+    }
+    Ok(())
+}
+
+fn systemctl(record: &Record, host: Host, arguments: &[&str]) -> Result<(), LabError> {
+    inside::command(record, host, "asking systemd")?
+        .arg("systemctl")
+        .args(arguments)
+        .run()
+        .map(|_| ())
+}

@@ -1,0 +1,188 @@
+//! Faults on demand, each a real one: what a person asks for, as data. [`host`] and [`cache`] carry it out.
+
+pub(crate) mod cache;
+pub(crate) mod host;
+mod latency;
+
+use super::error::LabError;
+use super::names::{self, Host};
+
+/// What `lab fault` can be asked for, for a host or for p620's cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Word {
+    /// Cut a host off from every other; its cable stays in.
+    Partition,
+    /// Make every round trip of a host so many milliseconds longer.
+    Latency,
+    /// Lose so many of a hundred packets of a host, each way.
+    Loss,
+    /// Stop a host's sshd.
+    SshdStop,
+    /// Cut a host's power.
+    PowerOff,
+    /// Cut a host's power and give it back.
+    PowerCycle,
+    /// Leave one megabyte on a host's /nix.
+    DiskFull,
+    /// Take p620's key from what a host trusts.
+    Untrust,
+    /// Stop the cache.
+    Down,
+    /// Let the cache answer so many milliseconds later.
+    Slow,
+    /// Let the cache change a byte of every nar.
+    CorruptNar,
+    /// Let the cache sign with another key of the same name.
+    WrongKey,
+    /// Take every fault back.
+    Clear,
+}
+
+/// A fault of one host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostFault {
+    /// No frame reaches it, none leaves it.
+    Partition,
+    /// Milliseconds on every round trip.
+    Latency(u32),
+    /// Packets lost of a hundred, each way: 1 to 100.
+    Loss(u32),
+    /// No sshd.
+    SshdStop,
+    /// No power.
+    PowerOff,
+    /// No power for a moment.
+    PowerCycle,
+    /// No room in /nix.
+    DiskFull,
+    /// No trust in p620's key.
+    Untrust,
+    /// Nothing wrong any more.
+    Clear,
+}
+
+/// A fault of p620's cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheFault {
+    /// Not running.
+    Down,
+    /// Milliseconds before each answer.
+    Slow(u32),
+    /// Nars that are not what their narinfo says.
+    CorruptNar,
+    /// Signatures that nobody can verify.
+    WrongKey,
+    /// Nothing wrong any more.
+    Clear,
+}
+
+/// A fault and what it befalls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// One host.
+    Host(Host, HostFault),
+    /// p620's cache.
+    Cache(CacheFault),
+}
+
+impl Fault {
+    /// Puts together what was typed: `cache` or a host's name, a word, and a number where the word needs one.
+    pub fn from_words(target: &str, word: Word, amount: Option<u32>) -> Result<Self, LabError> {
+        let needed = |what: &str| {
+            amount
+                .ok_or_else(|| LabError::Usage(format!("{} needs a number: {what}", name_of(word))))
+        };
+        let fault = if target == "cache" {
+            Self::Cache(match word {
+                Word::Down => CacheFault::Down,
+                Word::Slow => CacheFault::Slow(needed("milliseconds before each answer")?),
+                Word::CorruptNar => CacheFault::CorruptNar,
+                Word::WrongKey => CacheFault::WrongKey,
+                Word::Clear => CacheFault::Clear,
+                _ => {
+                    return Err(misplaced(
+                        word,
+                        "a host",
+                        "down, slow MS, corrupt-nar, wrong-key, clear",
+                    ));
+                }
+            })
+        } else {
+            let host = names::host(target)?;
+            let fault = match word {
+                Word::Partition => HostFault::Partition,
+                Word::Latency => HostFault::Latency(needed("milliseconds on every round trip")?),
+                Word::Loss => HostFault::Loss(percentage(needed("lost packets of a hundred")?)?),
+                Word::SshdStop => HostFault::SshdStop,
+                Word::PowerOff => HostFault::PowerOff,
+                Word::PowerCycle => HostFault::PowerCycle,
+                Word::DiskFull => HostFault::DiskFull,
+                Word::Untrust => HostFault::Untrust,
+                Word::Clear => HostFault::Clear,
+                Word::Down | Word::Slow | Word::CorruptNar | Word::WrongKey => {
+                    let known = "partition, latency MS, loss PCT, sshd-stop, power-off, power-cycle, disk-full, untrust, clear";
+                    return Err(misplaced(word, "the cache", known));
+                }
+            };
+            Self::Host(host, fault)
+        };
+        let takes_number = matches!(word, Word::Latency | Word::Loss | Word::Slow);
+        if amount.is_some() && !takes_number {
+            return Err(LabError::Usage(format!("{} takes no number", name_of(word))));
+        }
+        Ok(fault)
+    }
+}
+
+fn percentage(amount: u32) -> Result<u32, LabError> {
+    if (1..=100).contains(&amount) {
+        Ok(amount)
+    } else {
+        Err(LabError::Usage(format!(
+            "a loss of {amount} of a hundred packets cannot be; give 1 to 100"
+        )))
+    }
+}
+
+fn name_of(word: Word) -> String {
+    use clap::ValueEnum;
+    word.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+fn misplaced(word: Word, whose: &str, known: &str) -> LabError {
+    LabError::Usage(format!("{} is a fault of {whose}; here it can be {known}", name_of(word)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_put_together_from_words() {
+        let samsung = names::host("samsung").unwrap();
+        assert_eq!(
+            Fault::from_words("samsung", Word::Latency, Some(20)).unwrap(),
+            Fault::Host(samsung, HostFault::Latency(20))
+        );
+        assert_eq!(
+            Fault::from_words("cache", Word::Slow, Some(300)).unwrap(),
+            Fault::Cache(CacheFault::Slow(300))
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_what_would() {
+        for (target, word, amount, says) in [
+            ("cache", Word::Partition, None, "is a fault of a host"),
+            ("samsung", Word::WrongKey, None, "is a fault of the cache"),
+            ("samsung", Word::Latency, None, "latency needs a number"),
+            ("samsung", Word::Loss, Some(101), "cannot be"),
+            ("samsung", Word::Clear, Some(1), "takes no number"),
+            ("nobody", Word::Clear, None, "has no host 'nobody'"),
+        ] {
+            let error = Fault::from_words(target, word, amount).unwrap_err();
+            assert!(error.to_string().contains(says), "{error}");
+            assert!(error.is_usage());
+        }
+    }
+}

@@ -1,0 +1,29 @@
+#!/bin/sh
+# Starts a process of the lab so that it outlives the command that started it, in a control group of its own, and writes down
+# who it is: "PID STARTTIME" (field 22 of /proc/PID/stat), so that nobody else's process is ever ended in its place.
+# A command that exits with 133 is a container that was rebooted from inside; it is started again.
+# usage: setsid launch.sh RECORD LOG GROUP COMMAND [ARGUMENT…]
+set -u
+record=$1 log=$2 group=$3
+shift 3
+exec </dev/null >>"$log" 2>&1
+
+started() {
+  sed 's/.*) //' "/proc/$1/stat" | cut -d' ' -f20
+}
+
+for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
+  [ -e "$hierarchy/cgroup.procs" ] || continue
+  mkdir -p "$hierarchy/$group" && echo $$ >"$hierarchy/$group/cgroup.procs"
+done
+
+while :; do
+  "$@" &
+  child=$!
+  printf '%s %s\n%s %s\n' $$ "$(started $$)" "$child" "$(started "$child")" >"$record.new"
+  mv "$record.new" "$record"
+  wait "$child"
+  code=$?
+  [ "$code" = 133 ] || exit "$code"
+  echo "restarting after a reboot"
+done

@@ -1,0 +1,137 @@
+//! Names and addresses of a lab: which hosts there are, and how a lab's name becomes a network that no other lab has.
+
+use std::net::Ipv4Addr;
+
+use super::error::LabError;
+
+/// One host of the practice fleet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Host {
+    /// Its name in the flake and in hosts.toml.
+    pub name: &'static str,
+    /// The last number of its address.
+    pub number: u8,
+    /// Whom ssh logs in as.
+    pub user: &'static str,
+}
+
+/// The four hosts, builder first.
+pub const HOSTS: [Host; 4] = [
+    Host { name: "p620", number: 10, user: "root" },
+    Host { name: "razer", number: 11, user: "me" },
+    Host { name: "samsung", number: 12, user: "root" },
+    Host { name: "p510", number: 13, user: "root" },
+];
+
+/// The last number of the address of the static cache.
+const STATIC_NUMBER: u8 = 40;
+
+/// Finds a host by name.
+pub fn host(name: &str) -> Result<Host, LabError> {
+    HOSTS.into_iter().find(|host| host.name == name).ok_or_else(|| LabError::NoSuchHost {
+        name: name.to_owned(),
+        known: HOSTS.map(|host| host.name).join(", "),
+    })
+}
+
+/// Whether a text can name a lab: it becomes part of file names.
+pub fn check_name(name: &str) -> Result<(), LabError> {
+    let fits = (1..=32).contains(&name.len())
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if fits { Ok(()) } else { Err(LabError::BadName(name.to_owned())) }
+}
+
+/// The 64-bit FNV-1a hash: names networks and seeds, protects nothing.
+pub(crate) fn fnv(parts: &[&[u8]]) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in parts.iter().flat_map(|part| part.iter().chain(std::iter::once(&0))) {
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    hash
+}
+
+/// The networks a lab of this name may use, the likeliest first: a name nearly always gets the same one.
+pub fn subnet_candidates(name: &str) -> impl Iterator<Item = u8> {
+    let first = (fnv(&[name.as_bytes()]) % 254) as u8;
+    (0..254_u8).map(move |step| ((u16::from(first) + u16::from(step)) % 254) as u8 + 1)
+}
+
+/// The network of one lab: 10.213.N.0/24, and everything that is named after N.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subnet(pub u8);
+
+impl Subnet {
+    fn address(self, number: u8) -> Ipv4Addr {
+        Ipv4Addr::new(10, 213, self.0, number)
+    }
+
+    /// The operator's own address in it.
+    pub fn operator(self) -> Ipv4Addr {
+        self.address(1)
+    }
+
+    /// A host's address.
+    pub fn of(self, host: Host) -> Ipv4Addr {
+        self.address(host.number)
+    }
+
+    /// The address of the static cache.
+    pub fn static_cache(self) -> Ipv4Addr {
+        self.address(STATIC_NUMBER)
+    }
+
+    /// The operator's interface; also the beginning of every other name.
+    pub fn prefix(self) -> String {
+        format!("nd-{}", self.0)
+    }
+
+    /// A network namespace: of a host, of `static`, or of the bridge (`net`).
+    pub fn namespace(self, of: &str) -> String {
+        format!("nd-{}-{of}", self.0)
+    }
+
+    /// Where p620's cache answers.
+    pub fn builder_cache_url(self) -> String {
+        format!("http://{}:5000", self.of(HOSTS[0]))
+    }
+
+    /// Where the static cache answers.
+    pub fn static_cache_url(self) -> String {
+        format!("http://{}", self.static_cache())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_always_begins_with_the_same_network() {
+        let first = subnet_candidates("practice").next();
+        assert_eq!(first, subnet_candidates("practice").next());
+        assert_ne!(first, subnet_candidates("other").next());
+    }
+
+    #[test]
+    fn every_network_is_a_candidate_once() {
+        let mut all: Vec<u8> = subnet_candidates("practice").collect();
+        all.sort_unstable();
+        assert_eq!(all, (1..=254).collect::<Vec<u8>>());
+    }
+
+    #[test]
+    fn names_that_would_leave_the_state_directory_are_refused() {
+        assert!(check_name("e2e-1").is_ok());
+        for bad in ["", "..", "a/b", "1a", "Practice", "a b"] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn interface_names_fit_the_kernel() {
+        assert!(Subnet(254).prefix().len() <= 15);
+    }
+}

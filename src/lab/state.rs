@@ -1,0 +1,223 @@
+//! Where a lab keeps what it has: directories, what was recorded about it, and the lock that makes its commands take turns.
+//!
+//! ```text
+//! $XDG_STATE_HOME/nixdash/lab/
+//!   base/KEY/        root file system, made once, shared, never written to afterwards
+//!   seed/KEY/        first generations, the static cache, keys; made once per recipe
+//!   NAME/            one lab: lab.json hosts.toml ssh_config id known_hosts flake/ static/ runtime/ hosts/HOST/ run/
+//! ```
+
+use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::error::{At, LabError};
+use super::names::{self, Host, Subnet};
+
+/// The directory of all labs.
+#[derive(Debug, Clone)]
+pub struct Shelf {
+    root: PathBuf,
+}
+
+impl Shelf {
+    /// The shelf of this user: `$XDG_STATE_HOME/nixdash/lab`.
+    pub fn of_user() -> Result<Self, LabError> {
+        let state =
+            std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+        let state = match state {
+            Some(state) => state,
+            None => std::env::home_dir()
+                .ok_or_else(|| {
+                    LabError::Usage("neither XDG_STATE_HOME nor HOME is set; set one".to_owned())
+                })?
+                .join(".local/state"),
+        };
+        Ok(Self { root: state.join("nixdash/lab") })
+    }
+
+    /// Base file systems, one directory for each recipe.
+    pub fn base(&self, key: &str) -> PathBuf {
+        self.root.join("base").join(key)
+    }
+
+    /// Seeds, one directory for each recipe.
+    pub fn seed(&self, key: &str) -> PathBuf {
+        self.root.join("seed").join(key)
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A lab's own directories.
+    pub fn lab(&self, name: &str) -> Result<Places, LabError> {
+        names::check_name(name)?;
+        if ["base", "seed"].contains(&name) {
+            return Err(LabError::Usage(format!(
+                "a lab cannot be named '{name}': the shared parts lie there"
+            )));
+        }
+        Ok(Places { root: self.root.join(name) })
+    }
+
+    /// The subnets of all labs that have been set up, whatever their state.
+    pub fn taken_subnets(&self) -> Vec<u8> {
+        let Ok(entries) = std::fs::read_dir(&self.root) else { return Vec::new() };
+        entries
+            .flatten()
+            .filter_map(|entry| Places { root: entry.path() }.record().ok().flatten())
+            .map(|record| record.subnet)
+            .collect()
+    }
+
+    /// Waits until no other command makes or changes the shared parts.
+    pub fn lock(&self) -> Result<File, LabError> {
+        make_dir(&self.root)?;
+        lock(&self.root.join("lock"))
+    }
+}
+
+/// What is written down about a lab when it is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its name.
+    pub name: String,
+    /// N of 10.213.N.0/24.
+    pub subnet: u8,
+    /// Key of the base it stands on.
+    pub base: String,
+    /// Key of the seed it began with.
+    pub seed: String,
+    /// Key of the base of the host with the newer Nix, if there is one.
+    pub newer_base: Option<String>,
+}
+
+impl Record {
+    /// The lab's network.
+    pub fn subnet(&self) -> Subnet {
+        Subnet(self.subnet)
+    }
+}
+
+/// The directories and files of one lab.
+#[derive(Debug, Clone)]
+pub struct Places {
+    root: PathBuf,
+}
+
+impl Places {
+    /// The lab's directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A file directly in it.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// The fleet's configuration.
+    pub fn hosts_file(&self) -> PathBuf {
+        self.file("hosts.toml")
+    }
+
+    /// The flake, a git repository.
+    pub fn flake(&self) -> PathBuf {
+        self.file("flake")
+    }
+
+    /// A host's layer, mount point and so on.
+    pub fn host(&self, host: Host, part: &str) -> PathBuf {
+        self.root.join("hosts").join(host.name).join(part)
+    }
+
+    /// The record of a running process, by what it is: a host's name or `static`.
+    pub fn process(&self, what: &str) -> PathBuf {
+        self.root.join("run").join(format!("{what}.pid"))
+    }
+
+    /// The output of a running process.
+    pub fn log(&self, what: &str) -> PathBuf {
+        self.root.join("run").join(format!("{what}.log"))
+    }
+
+    /// What was recorded, or nothing when there is no such lab.
+    pub fn record(&self) -> Result<Option<Record>, LabError> {
+        let path = self.file("lab.json");
+        match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| LabError::Damaged { path, cause: error.to_string() }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).at("reading", path),
+        }
+    }
+
+    /// Writes the record.
+    pub fn write_record(&self, record: &Record) -> Result<(), LabError> {
+        let path = self.file("lab.json");
+        let text = serde_json::to_string_pretty(record)
+            .map_err(|error| LabError::Damaged { path: path.clone(), cause: error.to_string() })?;
+        write(&path, text, 0o644)
+    }
+
+    /// Waits until no other command changes this lab.
+    pub fn lock(&self) -> Result<File, LabError> {
+        if let Some(parent) = self.root.parent() {
+            make_dir(parent)?;
+        }
+        lock(&self.root.with_extension("lock"))
+    }
+}
+
+fn lock(path: &Path) -> Result<File, LabError> {
+    let file = File::create(path).at("opening", path)?;
+    file.lock().at("locking", path)?;
+    Ok(file)
+}
+
+/// Makes a directory and its parents, readable by everyone whatever the umask says: some become a host's root.
+pub(crate) fn make_dir(path: &Path) -> Result<(), LabError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = path.parent() {
+        make_dir(parent)?;
+    }
+    match std::fs::create_dir(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            Err(error).at("making", path)
+        }
+        _ => std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
+            .at("opening up", path),
+    }
+}
+
+/// Writes a file whole, with the directories above it and its permissions.
+pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<(), LabError> {
+    if let Some(parent) = path.parent() {
+        make_dir(parent)?;
+    }
+    std::fs::write(path, content).at("writing", path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .at("setting the mode of", path)
+}
+
+/// Reads a small text file.
+pub(crate) fn read(path: &Path) -> Result<String, LabError> {
+    std::fs::read_to_string(path).at("reading", path)
+}
+
+/// Removes a directory tree that may not be there.
+pub(crate) fn remove_tree(path: &Path) -> Result<(), LabError> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).at("removing", path)
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,149 @@
+//! The configuration files that a lab writes: hosts.toml and ssh_config for the operator, nix.conf and others for each host.
+//! Pure: from names, addresses and keys to text.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::names::{HOSTS, Host, Subnet};
+
+/// Where things lie that the texts refer to.
+pub(crate) struct Facts<'a> {
+    pub(crate) subnet: Subnet,
+    /// The lab's directory.
+    pub(crate) root: &'a Path,
+    /// p620-1's public key.
+    pub(crate) builder_key: &'a str,
+    /// static-1's public key.
+    pub(crate) static_key: &'a str,
+}
+
+/// The fleet as nixdash reads it.
+pub(crate) fn hosts_toml(facts: &Facts<'_>, platform: &str) -> String {
+    let Facts { subnet, root, builder_key, static_key } = facts;
+    let root = root.display();
+    let mut text = format!(
+        "# The practice fleet, written by `nixdash lab up`.\n\
+         [fleet]\n\
+         flake = \"{root}/flake\"\n\
+         builder = \"p620\"\n\
+         strategy = \"via-cache\"\n\
+         evaluate = \"auto\"\n\
+         ssh_config = \"{root}/ssh_config\"\n\
+         confirm_timeout = \"15s\"\n"
+    );
+    for host in HOSTS {
+        let about = match host.name {
+            "p620" => "tags = [\"desktop\"]\n",
+            "samsung" => "tags = [\"laptop\"]\ncheck = [\"systemctl is-active sshd\"]\n",
+            "p510" => "tags = [\"server\"]\nprotected = true\n",
+            _ => "tags = [\"laptop\"]\n",
+        };
+        let _ = write!(
+            text,
+            "\n[hosts.{}]\naddresses = [\"{}@{}\"]\nsystem = \"{platform}\"\n{about}",
+            host.name,
+            host.user,
+            subnet.of(host)
+        );
+    }
+    let _ = write!(
+        text,
+        "\n[[tiers]]\nname = \"p620\"\nkind = \"nix-serve\"\nurl = \"{}\"\npublic_key = \"{builder_key}\"\nhost = \"p620\"\n\
+         \n[[tiers]]\nname = \"static\"\nkind = \"http\"\nurl = \"{}\"\npublic_key = \"{static_key}\"\n",
+        subnet.builder_cache_url(),
+        subnet.static_cache_url()
+    );
+    text
+}
+
+/// How the operator's ssh reaches the hosts, and nobody else.
+pub(crate) fn ssh_config(facts: &Facts<'_>) -> String {
+    let root = facts.root.display();
+    format!(
+        "Host 10.213.{}.*\n  IdentityFile {root}/id\n  IdentitiesOnly yes\n  UserKnownHostsFile {root}/known_hosts\n  \
+         GlobalKnownHostsFile /dev/null\n  StrictHostKeyChecking yes\n",
+        facts.subnet.0
+    )
+}
+
+/// A host's nix.conf: the tiers it asks and the keys it trusts. The builder does not ask itself.
+pub(crate) fn nix_conf(facts: &Facts<'_>, host: Host, trust_builder: bool) -> String {
+    let mut tiers = vec![facts.subnet.static_cache_url()];
+    if host != HOSTS[0] {
+        tiers.insert(0, facts.subnet.builder_cache_url());
+    }
+    let mut keys = vec![facts.static_key];
+    if trust_builder {
+        keys.insert(0, facts.builder_key);
+    }
+    format!(
+        "build-users-group =\nsandbox = false\nmax-jobs = 4\ntrusted-users = root\nsubstituters = {}\n\
+         trusted-public-keys = {}\nconnect-timeout = 5\nfallback = true\n",
+        tiers.join(" "),
+        keys.join(" ")
+    )
+}
+
+/// A host's /etc/hosts: every host by its name.
+pub(crate) fn etc_hosts(subnet: Subnet) -> String {
+    let mut text = String::from("127.0.0.1 localhost\n::1 localhost\n");
+    for host in HOSTS {
+        let _ = writeln!(text, "{} {}", subnet.of(host), host.name);
+    }
+    text
+}
+
+/// What a host's activation script sets its interface to.
+pub(crate) fn network(subnet: Subnet, host: Host) -> String {
+    format!("ADDRESS={}/24\n", subnet.of(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts() -> Facts<'static> {
+        Facts {
+            subnet: Subnet(7),
+            root: Path::new("/state/practice"),
+            builder_key: "p620-1:AAAA",
+            static_key: "static-1:BBBB",
+        }
+    }
+
+    #[test]
+    fn hosts_toml_names_every_host_and_both_tiers() {
+        let value: toml::Table = toml::from_str(&hosts_toml(&facts(), "x86_64-linux")).unwrap();
+        assert_eq!(value["hosts"].as_table().unwrap().len(), 4);
+        assert_eq!(value["hosts"]["razer"]["addresses"][0].as_str(), Some("me@10.213.7.11"));
+        assert_eq!(value["hosts"]["p510"]["protected"].as_bool(), Some(true));
+        assert_eq!(value["tiers"][0]["url"].as_str(), Some("http://10.213.7.10:5000"));
+        assert_eq!(value["tiers"][1]["url"].as_str(), Some("http://10.213.7.40"));
+    }
+
+    #[test]
+    fn the_builder_does_not_ask_itself() {
+        let own = nix_conf(&facts(), HOSTS[0], true);
+        assert!(own.contains("substituters = http://10.213.7.40\n"), "{own}");
+        let other = nix_conf(&facts(), HOSTS[2], true);
+        assert!(
+            other.contains("substituters = http://10.213.7.10:5000 http://10.213.7.40\n"),
+            "{other}"
+        );
+        assert!(!other.contains("experimental-features"));
+    }
+
+    #[test]
+    fn a_host_that_does_not_trust_the_builder_lacks_its_key_only() {
+        let text = nix_conf(&facts(), HOSTS[2], false);
+        assert!(text.contains("trusted-public-keys = static-1:BBBB\n"), "{text}");
+    }
+
+    #[test]
+    fn ssh_is_configured_for_the_labs_own_network_alone() {
+        assert!(
+            ssh_config(&facts())
+                .starts_with("Host 10.213.7.*\n  IdentityFile /state/practice/id\n")
+        );
+    }
+}

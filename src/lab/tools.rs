@@ -1,0 +1,86 @@
+//! Which programs the lab needs on this machine, and how it gets those that are missing.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use super::error::LabError;
+use super::tool::{Tool, search_path};
+
+/// Programs, each with the Debian package that holds it.
+const NEEDED: [(&str, &str); 10] = [
+    ("mmdebstrap", "mmdebstrap"),
+    ("systemd-nspawn", "systemd-container"),
+    ("ip", "iproute2"),
+    ("tc", "iproute2"),
+    ("nft", "nftables"),
+    ("git", "git"),
+    ("ssh-keygen", "openssh-client"),
+    ("nsenter", "util-linux"),
+    ("mount", "mount"),
+    ("ldd", "libc-bin"),
+];
+
+/// Refuses machines and users that cannot run containers.
+pub(crate) fn check_machine() -> Result<(), LabError> {
+    if std::env::consts::OS != "linux" {
+        return Err(LabError::NotLinux(std::env::consts::OS));
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Uid:"))
+        .and_then(|ids| ids.split_whitespace().nth(1).map(str::to_owned));
+    if effective.as_deref() == Some("0") { Ok(()) } else { Err(LabError::NotRoot) }
+}
+
+/// Makes sure that every program is there; installs what is missing where that is Debian and wanted.
+pub(crate) fn ensure(yes: bool) -> Result<(), LabError> {
+    let missing = missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let tools = missing.iter().map(|(tool, _)| *tool).collect::<Vec<_>>().join(", ");
+    let mut packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    packages.dedup();
+    let command = format!("apt-get install {}", packages.join(" "));
+    if !Path::new("/etc/debian_version").exists() || !on_path("apt-get") {
+        let hint = format!("install them (Debian's packages: {})", packages.join(", "));
+        return Err(LabError::MissingTools { tools, hint });
+    }
+    if !yes && !agreed(&format!("{tools} not found here. Run `{command}` now? [y/N] ")) {
+        let hint = format!("run `{command}`, or run this again with --yes");
+        return Err(LabError::MissingTools { tools, hint });
+    }
+    eprintln!("lab: installing {}", packages.join(" "));
+    let apt = |arguments: &[&str]| {
+        Tool::new("installing missing packages", "env")
+            .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"])
+            .args(arguments)
+    };
+    apt(&["update"]).try_run();
+    apt(&["install", "--no-install-recommends"]).args(&packages).run()?;
+    let still = self::missing();
+    if still.is_empty() {
+        return Ok(());
+    }
+    let tools = still.iter().map(|(tool, _)| *tool).collect::<Vec<_>>().join(", ");
+    Err(LabError::MissingTools { tools, hint: format!("`{command}` did not bring them") })
+}
+
+fn missing() -> Vec<(&'static str, &'static str)> {
+    NEEDED.into_iter().filter(|(tool, _)| !on_path(tool)).collect()
+}
+
+fn on_path(tool: &str) -> bool {
+    search_path().split(':').any(|directory| Path::new(directory).join(tool).is_file())
+}
+
+fn agreed(question: &str) -> bool {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return false;
+    }
+    eprint!("{question}");
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("y")
+}

@@ -1,0 +1,172 @@
+//! Sets a lab up: shared parts, its own files, the network, the static cache, the hosts; each step only where it is needed.
+
+use std::path::Path;
+
+use super::container;
+use super::error::{At, LabError};
+use super::flake;
+use super::names::{HOSTS, Host};
+use super::network;
+use super::process;
+use super::runtime;
+use super::seed::{self, Seed};
+use super::state::{Places, Record, Shelf, make_dir, read, remove_tree, write};
+use super::status::{self, Cache};
+use super::texts::{self, Facts};
+use super::tool::Tool;
+use super::{UpOptions, base, upstream};
+
+/// The host that `--newer-nix` is for: nobody builds on it and nobody asks it.
+const NEWER_NIX_HOST: &str = "p510";
+
+pub(crate) fn up(
+    shelf: &Shelf,
+    places: &Places,
+    name: &str,
+    options: &UpOptions,
+) -> Result<(), LabError> {
+    let record = {
+        let _shared = shelf.lock()?;
+        match places.record()? {
+            Some(record) => record,
+            None => {
+                seed::ensure_all(shelf, options.mirror.as_deref(), options.newer_nix)?;
+                prepare(shelf, places, name, options.newer_nix)?
+            }
+        }
+    };
+    let _own = places.lock()?;
+    if !network::is_up(record.subnet()) {
+        network::remove(record.subnet());
+        network::create(record.subnet())?;
+    }
+    runtime::ensure(places)?;
+    start_static_cache(places, &record)?;
+    start_hosts(shelf, places, &record)?;
+    status::wait_for_cache(places, record.subnet(), Cache::Static)?;
+    status::wait_for_cache(places, record.subnet(), Cache::Builder)
+}
+
+/// Makes the files of a new lab. Its record is written last: a lab without one is made again from nothing.
+fn prepare(
+    shelf: &Shelf,
+    places: &Places,
+    name: &str,
+    newer_nix: bool,
+) -> Result<Record, LabError> {
+    remove_tree(places.root())?;
+    let record = Record {
+        name: name.to_owned(),
+        subnet: network::choose(shelf, name)?.0,
+        base: base::Kind::Stable.key(),
+        seed: seed::key(),
+        newer_base: newer_nix.then(|| base::Kind::NewerNix.key()),
+    };
+    let seed = Seed::at(shelf.seed(&record.seed));
+    make_dir(&places.file("run"))?;
+    ssh_key(&places.file("id"), "operator")?;
+    let mut known_hosts = String::new();
+    for host in HOSTS {
+        let key = places.host(host, "host_key");
+        ssh_key(&key, host.name)?;
+        known_hosts +=
+            &format!("{} {}", record.subnet().of(host), read(&key.with_extension("pub"))?);
+    }
+    write(&places.file("known_hosts"), known_hosts, 0o644)?;
+    let keys = public_keys(shelf, &record)?;
+    let facts = facts(places, &record, &keys);
+    write(&places.file("ssh_config"), texts::ssh_config(&facts), 0o644)?;
+    write(&places.hosts_file(), texts::hosts_toml(&facts, &flake::platform()), 0o644)?;
+    flake::create(&places.flake())?;
+    for host in HOSTS {
+        container::write_files(places, &seed, &facts, host)?;
+    }
+    Tool::new("copying the static cache", "cp")
+        .args(["--archive", "--link"])
+        .args([seed.file("static"), places.file("static")])
+        .run()?;
+    upstream::prepare(places, &seed)?;
+    places.write_record(&record)?;
+    Ok(record)
+}
+
+fn ssh_key(path: &Path, comment: &str) -> Result<(), LabError> {
+    if let Some(parent) = path.parent() {
+        make_dir(parent)?;
+    }
+    Tool::new("making an ssh key", "ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", comment, "-f"])
+        .arg(path)
+        .run()
+        .map(|_| ())
+}
+
+fn start_static_cache(places: &Places, record: &Record) -> Result<(), LabError> {
+    if process::running(places, network::STATIC).is_some() {
+        return Ok(());
+    }
+    let namespace = record.subnet().namespace(network::STATIC);
+    let command = network::in_namespace(&namespace, "")
+        .arg(runtime::program(places))
+        .args([
+            "lab",
+            "serve",
+            "files",
+            "--listen",
+            &format!("{}:80", record.subnet().static_cache()),
+        ])
+        .arg("--directory")
+        .arg(places.file("static"));
+    process::launch(places, network::STATIC, &namespace, &command)
+}
+
+/// Starts the hosts that do not run, all at once, and waits until they answer.
+fn start_hosts(shelf: &Shelf, places: &Places, record: &Record) -> Result<(), LabError> {
+    let running = |host| {
+        container::leader(record, host).is_some() && process::running(places, host.name).is_some()
+    };
+    std::thread::scope(|scope| {
+        let starts = HOSTS.map(|host| {
+            scope.spawn(move || {
+                if !running(host) {
+                    start_host(shelf, places, record, host)?;
+                }
+                container::wait_until_up(places, record, host)
+            })
+        });
+        starts.into_iter().try_for_each(|start| start.join().unwrap_or(Ok(())))
+    })
+}
+
+/// Starts one host that does not run, and returns at once.
+pub(crate) fn start_host(
+    shelf: &Shelf,
+    places: &Places,
+    record: &Record,
+    host: Host,
+) -> Result<(), LabError> {
+    // Half of a host may be left: a container without its supervisor, or the other way round.
+    container::kill(places, record, host)?;
+    let key =
+        record.newer_base.as_ref().filter(|_| host.name == NEWER_NIX_HOST).unwrap_or(&record.base);
+    let base = shelf.base(key);
+    std::fs::metadata(&base).at("finding the base file system", &base)?;
+    container::mount(places, &base, &Seed::at(shelf.seed(&record.seed)), host)?;
+    container::start(places, record, host)
+}
+
+/// The public keys of p620's cache and of the static one.
+pub(crate) fn public_keys(shelf: &Shelf, record: &Record) -> Result<[String; 2], LabError> {
+    let seed = Seed::at(shelf.seed(&record.seed));
+    Ok([seed.public_key("p620")?, seed.public_key("static")?])
+}
+
+/// What the texts of a lab are made from.
+pub(crate) fn facts<'a>(places: &'a Places, record: &Record, keys: &'a [String; 2]) -> Facts<'a> {
+    Facts {
+        subnet: record.subnet(),
+        root: places.root(),
+        builder_key: &keys[0],
+        static_key: &keys[1],
+    }
+}

@@ -1,0 +1,11 @@
+//! Memory: runs on disk.
+//!
+//! A run is a folder below `$XDG_STATE_HOME/nixdash/runs`: its events as JSON Lines, a complete log
+//! per host, and the process that carries it out. Whoever wants to watch a run reads the folder,
+//! so a run outlives the screen that started it, and a second nixdash sees it too.
+
+mod runs;
+mod watch;
+
+pub use runs::{RecordError, RunWriter, Runs, Word, state_home};
+pub use watch::{RunNews, RunWatch};

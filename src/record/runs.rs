@@ -1,0 +1,284 @@
+//! The folder of runs, and writing one.
+
+use crate::fleet::{RunEvent, RunId, RunWhat};
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The name of the file with a run's events.
+pub(super) const EVENTS: &str = "events.jsonl";
+
+/// The name of the file with the process that carries a run out.
+const PROCESS: &str = "process";
+
+/// The name of the file with what is said to a run.
+const WORDS: &str = "words";
+
+/// Something about the record could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {doing} {}: {source}; is the disk full, or the folder somebody else's?", path.display())]
+pub struct RecordError {
+    /// What was being done.
+    pub doing: &'static str,
+    /// To which file or folder.
+    pub path: PathBuf,
+    /// Why it failed.
+    pub source: io::Error,
+}
+
+/// Returns a function that names what was being done to a path.
+fn doing(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordError {
+    let path = path.to_path_buf();
+    move |source| RecordError { doing: what, path, source }
+}
+
+/// What somebody says to a run that another process carries out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// The plan is confirmed.
+    Yes,
+    /// The plan is not confirmed.
+    No,
+    /// The run shall stop.
+    Cancel,
+}
+
+impl Word {
+    /// Returns the word as it stands in the file.
+    fn text(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::Cancel => "cancel",
+        }
+    }
+}
+
+/// Returns `$XDG_STATE_HOME/nixdash`, else `~/.local/state/nixdash`.
+pub fn state_home() -> PathBuf {
+    let given = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+    given
+        .or_else(|| std::env::home_dir().map(|home| home.join(".local/state")))
+        .unwrap_or_else(|| PathBuf::from("/var/tmp"))
+        .join("nixdash")
+}
+
+/// The folder of runs.
+#[derive(Clone, Debug)]
+pub struct Runs {
+    dir: PathBuf,
+}
+
+impl Runs {
+    /// Opens the folder of runs below a state folder, making it when it is not there.
+    pub fn open(state: &Path) -> Result<Self, RecordError> {
+        let dir = state.join("runs");
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&dir)
+            .map_err(doing("make", &dir))?;
+        Ok(Self { dir })
+    }
+
+    /// Returns the folder of a run.
+    pub fn folder(&self, run: &RunId) -> PathBuf {
+        self.dir.join(&run.0)
+    }
+
+    /// Returns the complete log of a host in a run.
+    pub fn log(&self, run: &RunId, host: &str) -> PathBuf {
+        self.folder(run).join(format!("{host}.log"))
+    }
+
+    /// Returns all runs, oldest first.
+    pub fn list(&self) -> Result<Vec<RunId>, RecordError> {
+        let entries = fs::read_dir(&self.dir).map_err(doing("read", &self.dir))?;
+        let mut numbers: Vec<u64> = entries
+            .filter_map(Result::ok)
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect();
+        numbers.sort_unstable();
+        Ok(numbers.into_iter().map(|number| RunId(number.to_string())).collect())
+    }
+
+    /// Begins a run: takes the next free number and notes this process as the one that carries
+    /// it out. Two processes never get the same number.
+    pub fn begin(&self) -> Result<RunWriter, RecordError> {
+        let last = self.list()?.last().and_then(|run| run.0.parse::<u64>().ok()).unwrap_or(0);
+        for number in last + 1.. {
+            let dir = self.dir.join(number.to_string());
+            match fs::DirBuilder::new().mode(0o700).create(&dir) {
+                Ok(()) => return RunWriter::new(RunId(number.to_string()), dir),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(doing("make", &dir)(error)),
+            }
+        }
+        unreachable!("there are more numbers than folders")
+    }
+
+    /// Returns whether the process that carries a run out is alive.
+    pub fn is_alive(&self, run: &RunId) -> bool {
+        let Ok(text) = fs::read_to_string(self.folder(run).join(PROCESS)) else { return false };
+        let mut words = text.split_whitespace();
+        let (Some(pid), started) = (words.next().and_then(|word| word.parse().ok()), words.next())
+        else {
+            return false;
+        };
+        start_of(pid).is_some_and(|start| Some(start.as_str()) == started)
+    }
+
+    /// Says something to a run; the process that carries it out reads it within a moment.
+    pub fn say(&self, run: &RunId, word: Word) -> Result<(), RecordError> {
+        let path = self.folder(run).join(WORDS);
+        let mut file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(doing("open", &path))?;
+        writeln!(file, "{}", word.text()).map_err(doing("write", &path))
+    }
+
+    /// Returns what was said to a run so far.
+    pub fn said(&self, run: &RunId) -> Vec<Word> {
+        let text = fs::read_to_string(self.folder(run).join(WORDS)).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| match line.trim() {
+                "yes" => Some(Word::Yes),
+                "no" => Some(Word::No),
+                "cancel" => Some(Word::Cancel),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+/// Returns when a process was started, in the kernel's ticks; nothing when there is none. With the
+/// process number it names a process for good: numbers are used again, start times are not.
+fn start_of(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let after_name = stat.rsplit_once(')')?.1;
+    let mut fields = after_name.split_whitespace();
+    let state = fields.next()?;
+    (state != "Z").then(|| fields.nth(18).map(str::to_owned))?
+}
+
+/// Writes one run: its events and the complete log of every host.
+pub struct RunWriter {
+    run: RunId,
+    dir: PathBuf,
+    events: BufWriter<File>,
+    logs: HashMap<String, BufWriter<File>>,
+}
+
+impl RunWriter {
+    /// Opens the files of a fresh run.
+    fn new(run: RunId, dir: PathBuf) -> Result<Self, RecordError> {
+        let pid = std::process::id();
+        let process = dir.join(PROCESS);
+        let start = start_of(pid).unwrap_or_default();
+        fs::write(&process, format!("{pid} {start}\n")).map_err(doing("write", &process))?;
+        let events = Self::create(&dir.join(EVENTS))?;
+        Ok(Self { run, dir, events, logs: HashMap::new() })
+    }
+
+    fn create(path: &Path) -> Result<BufWriter<File>, RecordError> {
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(doing("open", path))?;
+        Ok(BufWriter::new(file))
+    }
+
+    /// Returns the run's name.
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// Writes an event, and a host's line into its log.
+    ///
+    /// Call [`RunWriter::flush`] when no more events are at hand.
+    pub fn write(&mut self, event: &RunEvent) -> Result<(), RecordError> {
+        let path = self.dir.join(EVENTS);
+        serde_json::to_writer(&mut self.events, event)
+            .map_err(io::Error::from)
+            .and_then(|()| self.events.write_all(b"\n"))
+            .map_err(doing("write", &path))?;
+        if let RunWhat::Log { host, phase, line } = &event.what {
+            let path = self.dir.join(format!("{host}.log"));
+            if !self.logs.contains_key(host) {
+                self.logs.insert(host.clone(), Self::create(&path)?);
+            }
+            if let Some(log) = self.logs.get_mut(host) {
+                let at = event.at.strftime("%Y-%m-%dT%H:%M:%SZ");
+                writeln!(log, "{at} {phase:<11} {line}").map_err(doing("write", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands everything to the system, so that others can read it.
+    pub fn flush(&mut self) -> Result<(), RecordError> {
+        let dir = self.dir.clone();
+        let logs = self.logs.values_mut();
+        std::iter::once(&mut self.events)
+            .chain(logs)
+            .try_for_each(BufWriter::flush)
+            .map_err(doing("write into", &dir))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::Phase;
+    use jiff::Timestamp;
+
+    #[test]
+    fn every_run_gets_a_number_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = Runs::open(dir.path()).unwrap();
+        let first = runs.begin().unwrap();
+        let second = runs.begin().unwrap();
+        assert_eq!((first.run().0.as_str(), second.run().0.as_str()), ("1", "2"));
+        assert_eq!(runs.list().unwrap().len(), 2);
+        assert!(runs.is_alive(first.run()));
+        assert!(!runs.is_alive(&RunId("99".to_owned())));
+    }
+
+    #[test]
+    fn a_line_stands_in_the_events_and_in_the_log_of_its_host() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = Runs::open(dir.path()).unwrap();
+        let mut writer = runs.begin().unwrap();
+        let run = writer.run().clone();
+        let what = RunWhat::Log {
+            host: "samsung".to_owned(),
+            phase: Phase::Build,
+            line: "hello".to_owned(),
+        };
+        let event = RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what };
+        writer.write(&event).unwrap();
+        writer.flush().unwrap();
+        let log = fs::read_to_string(runs.log(&run, "samsung")).unwrap();
+        assert_eq!(log, "1970-01-01T00:00:00Z build       hello\n");
+        let text = fs::read_to_string(runs.folder(&run).join(EVENTS)).unwrap();
+        assert_eq!(serde_json::from_str::<RunEvent>(text.trim()).unwrap(), event);
+    }
+
+    #[test]
+    fn words_are_heard_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = Runs::open(dir.path()).unwrap();
+        let run = runs.begin().unwrap().run().clone();
+        assert_eq!(runs.said(&run), []);
+        runs.say(&run, Word::Yes).unwrap();
+        runs.say(&run, Word::Cancel).unwrap();
+        assert_eq!(runs.said(&run), [Word::Yes, Word::Cancel]);
+    }
+}

@@ -1,0 +1,131 @@
+//! Watching runs: reads what was added since the last look.
+
+use crate::fleet::{RunEvent, RunId, RunWhat};
+use crate::record::Runs;
+use crate::record::runs::EVENTS;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
+
+/// How many finished runs are read when the watch begins.
+const PAST: usize = 20;
+
+/// Something new about a run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunNews {
+    /// An event.
+    Event(RunEvent),
+    /// The process that carried the run out is gone, and the run has no end.
+    Gone(RunId),
+}
+
+/// Where the reading of one run stands.
+#[derive(Default)]
+struct Place {
+    offset: u64,
+    over: bool,
+}
+
+/// Reads the events of all runs, each once.
+pub struct RunWatch {
+    runs: Runs,
+    places: HashMap<RunId, Place>,
+    began: bool,
+}
+
+impl RunWatch {
+    /// Begins to watch; the first look brings the last twenty runs too.
+    pub fn new(runs: Runs) -> Self {
+        Self { runs, places: HashMap::new(), began: false }
+    }
+
+    /// Returns what is new since the last look, oldest run first.
+    ///
+    /// A line that cannot be read (a run of a newer nixdash, a full disk) is passed over.
+    pub fn look(&mut self) -> Vec<RunNews> {
+        let mut news = Vec::new();
+        let Ok(all) = self.runs.list() else { return news };
+        let skip = if self.began { 0 } else { all.len().saturating_sub(PAST) };
+        for (index, run) in all.iter().enumerate() {
+            let place = self.places.entry(run.clone()).or_default();
+            if index < skip && !self.runs.is_alive(run) {
+                place.over = true;
+            }
+            if place.over {
+                continue;
+            }
+            let alive = self.runs.is_alive(run);
+            read(&self.runs, run, place, &mut news);
+            if !alive && !place.over {
+                place.over = true;
+                news.push(RunNews::Gone(run.clone()));
+            }
+        }
+        self.began = true;
+        news
+    }
+}
+
+/// Reads the whole lines that were added to a run's events.
+fn read(runs: &Runs, run: &RunId, place: &mut Place, news: &mut Vec<RunNews>) {
+    let Ok(mut file) = File::open(runs.folder(run).join(EVENTS)) else { return };
+    if file.metadata().is_ok_and(|data| data.len() <= place.offset)
+        || file.seek(SeekFrom::Start(place.offset)).is_err()
+    {
+        return;
+    }
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+        if line.last() != Some(&b'\n') {
+            return;
+        }
+        place.offset += line.len() as u64;
+        if let Ok(event) = serde_json::from_slice::<RunEvent>(&line) {
+            place.over |= matches!(event.what, RunWhat::Summary { .. });
+            news.push(RunNews::Event(event));
+        }
+        line.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+    use std::collections::BTreeMap;
+
+    fn event(run: &RunId, what: RunWhat) -> RunEvent {
+        RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what }
+    }
+
+    #[test]
+    fn each_event_is_seen_once_and_a_run_ends_with_its_summary() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = Runs::open(dir.path()).unwrap();
+        let mut writer = runs.begin().unwrap();
+        let run = writer.run().clone();
+        let mut watch = RunWatch::new(runs);
+        assert_eq!(watch.look(), []);
+        let begin = event(&run, RunWhat::Begin { hosts: vec!["a".into()], title: "x".into() });
+        writer.write(&begin).unwrap();
+        writer.flush().unwrap();
+        assert_eq!(watch.look(), [RunNews::Event(begin)]);
+        let end = event(&run, RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1 });
+        writer.write(&end).unwrap();
+        writer.flush().unwrap();
+        assert_eq!(watch.look(), [RunNews::Event(end)]);
+        assert_eq!(watch.look(), []);
+    }
+
+    #[test]
+    fn a_run_whose_process_died_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = Runs::open(dir.path()).unwrap();
+        let run = runs.begin().unwrap().run().clone();
+        std::fs::write(runs.folder(&run).join("process"), "1 12345\n").unwrap();
+        let mut watch = RunWatch::new(runs);
+        assert_eq!(watch.look(), [RunNews::Gone(run)]);
+        assert_eq!(watch.look(), []);
+    }
+}

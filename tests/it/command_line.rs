@@ -1,0 +1,131 @@
+//! The command line without a fleet: usage, errors, exit codes.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+/// Runs nixdash in an empty folder with a state of its own.
+fn nixdash(args: &[&str], config: &str) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    if !config.is_empty() {
+        std::fs::write(dir.path().join("hosts.toml"), config).unwrap();
+    }
+    Command::new(env!("CARGO_BIN_EXE_nixdash"))
+        .args(args)
+        .current_dir(dir.path())
+        .env("XDG_STATE_HOME", dir.path().join("state"))
+        .env("XDG_CONFIG_HOME", dir.path().join("config"))
+        .env_remove("NIXDASH_HOSTS")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+const FLEET: &str = r#"
+[fleet]
+flake = "/nonexistent"
+builder = "p620"
+
+[hosts.p620]
+addresses = ["root@192.0.2.1"]
+
+[hosts.samsung]
+addresses = ["root@192.0.2.2"]
+tags = ["laptop"]
+
+[hosts.p510]
+addresses = ["root@192.0.2.3"]
+protected = true
+
+[[tiers]]
+name = "p620"
+kind = "nix-serve"
+url = "http://192.0.2.1:5000"
+public_key = "p620-1:NiNfYW82Gw9o49ng/jhUKy3RmtBlesa/LQ0HuCcuSeU="
+host = "p620"
+"#;
+
+#[test]
+fn a_mistake_in_the_configuration_is_named_with_its_place() {
+    let output = nixdash(&["config", "check"], "[fleet]\nbuildr = \"p620\"\n");
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    assert!(said.contains("hosts.toml:2:1"), "{said}");
+    assert!(said.contains("builder"), "{said}");
+}
+
+#[test]
+fn a_right_configuration_is_called_right() {
+    let output = nixdash(&["config", "check"], FLEET);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("3 hosts, 1 tiers"), "{said}");
+}
+
+#[test]
+fn a_selector_that_selects_nothing_names_the_hosts_there_are() {
+    let output = nixdash(&["deploy", "samsnug", "--yes"], FLEET);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("p620, samsung, p510"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_protected_host_is_refused_before_anything_happens() {
+    let output = nixdash(&["deploy", "all", "--yes"], FLEET);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--allow-protected p510"), "{}", stderr(&output));
+}
+
+#[test]
+fn without_a_terminal_and_without_yes_nothing_is_deployed() {
+    let output = nixdash(&["deploy", "samsung"], FLEET);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--yes"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_named_file_that_is_not_there_is_an_error() {
+    let output = nixdash(&["status", "--hosts", "nowhere.toml"], "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("nowhere.toml"), "{}", stderr(&output));
+}
+
+#[test]
+fn wrong_usage_exits_with_two() {
+    assert_eq!(nixdash(&["deploy"], FLEET).status.code(), Some(2));
+    assert_eq!(nixdash(&["nonsense"], FLEET).status.code(), Some(2));
+}
+
+#[test]
+fn completions_and_the_manual_are_printed() {
+    for args in [&["completions", "bash"][..], &["completions", "fish"], &["man"]] {
+        let output = nixdash(args, "");
+        assert_eq!(output.status.code(), Some(0));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("nixdash"));
+    }
+}
+
+#[test]
+fn the_repositorys_own_example_is_right() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/hosts.toml");
+    let output = nixdash(&["config", "check", "--hosts", example], "");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_nixdash"))
+        .arg("man")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let mut said = std::io::stderr();
+    writeln!(said, "{}", stderr(&output)).unwrap();
+    assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
+}

@@ -1,0 +1,61 @@
+//! What is measured equals what the hosts say past nixdash.
+
+use super::{Lab, assert_ok, lab, on};
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn status_says_what_the_hosts_say() {
+    let fleet = Lab::healthy();
+    let status = fleet.status();
+    for host in ["p620", "razer", "samsung", "p510"] {
+        let found = status["hosts"].as_array().unwrap().iter().find(|it| it["name"] == host);
+        let found = found.unwrap();
+        assert_eq!(found["toplevel"], on(host, "readlink -f /run/current-system"), "{host}");
+        assert_eq!(found["state"], "up", "{found}");
+        let generation = on(host, "readlink /nix/var/nix/profiles/system | tr -dc 0-9");
+        assert_eq!(found["generation"].to_string(), generation, "{host}");
+        let paths = on(
+            host,
+            "nix --extra-experimental-features nix-command path-info --all | sort -u | wc -l",
+        );
+        assert_eq!(found["store"]["paths"].to_string(), paths, "{host}");
+    }
+    for tier in status["tiers"].as_array().unwrap() {
+        assert_eq!(tier["state"], "up", "{tier}");
+        assert_eq!(tier["signature"], "valid", "{tier}");
+        assert_eq!(tier["store_dir"], "/nix/store", "{tier}");
+        assert!(tier["coverage"]["samsung"]["paths"][1].as_u64().unwrap() > 10, "{tier}");
+    }
+    let closure = on("samsung", "nix-store -qR /run/current-system | wc -l");
+    let p620 = &status["tiers"][0]["coverage"]["p620"]["paths"];
+    assert_eq!(p620[0], p620[1], "p620 serves its own store");
+    let samsung = &status["tiers"][0]["coverage"]["samsung"]["paths"];
+    assert_eq!(samsung[1].to_string(), closure);
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn a_cache_that_is_down_and_a_host_that_is_cut_off_are_called_so() {
+    let fleet = Lab::healthy();
+    assert_ok(&lab(&["fault", "cache", "down"]));
+    assert_ok(&lab(&["fault", "samsung", "partition"]));
+    let status = fleet.status();
+    assert_eq!(status["tiers"][0]["state"], "down", "{}", status["tiers"][0]);
+    let samsung = &status["hosts"][2];
+    assert_eq!(samsung["state"], "unreachable", "{samsung}");
+    assert!(samsung["toplevel"].is_null(), "nothing was measured: {samsung}");
+    assert!(samsung["error"].as_str().unwrap().contains("samsung"), "{samsung}");
+    let line = fleet.nixdash(&["status", "--line"]).output().unwrap();
+    let line = String::from_utf8(line.stdout).unwrap();
+    assert!(line.starts_with("3●") || line.contains("3●"), "{line}");
+    assert_eq!(line.lines().count(), 1);
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn a_tier_that_signs_with_another_key_is_not_called_valid() {
+    let fleet = Lab::healthy();
+    assert_ok(&lab(&["fault", "cache", "wrong-key"]));
+    let status = fleet.status();
+    assert_eq!(status["tiers"][0]["signature"], "invalid", "{}", status["tiers"][0]);
+}

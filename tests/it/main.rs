@@ -1,0 +1,9 @@
+//! The integration tests: one binary.
+//!
+//! Tests that need the practice fleet are ignored by plain `cargo test`, with the reason; they are
+//! run by `tests/run.sh`, which brings the fleet up and takes it down.
+
+mod command_line;
+mod lab;
+mod layers;
+mod scripts;

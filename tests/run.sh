@@ -1,0 +1,52 @@
+#!/bin/sh
+# Sets up and runs every test of nixdash on a Debian machine with Rust: the plain ones, and, as
+# root, those on the practice fleet (four real hosts in containers), which is brought up for them
+# and taken down afterwards, also when a test fails. Can be run again and again.
+# Installs with apt-get what is missing; needs no KVM. TESTS=plain leaves the fleet out.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf '\n== %s\n' "$*"; }
+
+# command:package pairs
+needed="cc:build-essential git:git tar:tar shellcheck:shellcheck tmux:tmux ssh:openssh-client
+curl:curl nix:nix-bin mmdebstrap:mmdebstrap systemd-nspawn:systemd-container ip:iproute2 nft:nftables
+perl:perl"
+
+missing=
+for pair in $needed; do
+	command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
+done
+if [ -n "$missing" ]; then
+	say "installing:$missing"
+	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+		echo "not root on Debian: install these by hand, then run this again:$missing" >&2
+		exit 1
+	fi
+	apt-get update -qq
+	# shellcheck disable=SC2086 # one word per package
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+fi
+
+say "plain tests"
+cargo test
+
+if [ "${TESTS:-all}" = plain ] || [ "$(id -u)" != 0 ]; then
+	say "the tests on the practice fleet need root and were left out"
+	exit 0
+fi
+
+nixdash=$(cargo metadata --format-version 1 --no-deps |
+	sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug/nixdash
+NIXDASH_LAB_NAME="test"
+export NIXDASH_LAB_NAME
+take_down() { "$nixdash" lab down || true; }
+trap take_down EXIT
+trap 'exit 130' INT TERM
+
+say "bringing the practice fleet up (the first time takes a minute or two)"
+"$nixdash" lab down
+"$nixdash" lab up --yes
+
+say "tests on the practice fleet"
+cargo test --test it -- --ignored --test-threads=1 lab::

@@ -6,9 +6,7 @@
 //! screen ends nothing.
 
 use crate::cli::CliError;
-use crate::dash::{
-    Effect, Look, Model, Msg, RunKind, Theme, ascii_from, depth_from, run as show,
-};
+use crate::dash::{Effect, Look, Model, Msg, RunKind, Theme, ascii_from, depth_from, run as show};
 use crate::fleet::{Event, Fleet, RunId, RunWhat};
 use crate::probe::{Handle, Poller};
 use crate::record::{RunNews, RunWatch, Runs, Word, state_home};
@@ -90,12 +88,7 @@ async fn forward(mut measured: mpsc::Receiver<Event>, messages: mpsc::Sender<Msg
 }
 
 /// Reads the folders of runs, and measures the hosts of a run anew when it ends.
-async fn watch(
-    runs: Runs,
-    handle: Handle,
-    messages: mpsc::Sender<Msg>,
-    stop: CancellationToken,
-) {
+async fn watch(runs: Runs, handle: Handle, messages: mpsc::Sender<Msg>, stop: CancellationToken) {
     let mut watch = RunWatch::new(runs);
     let mut hosts: HashMap<RunId, Vec<String>> = HashMap::new();
     while !stop.is_cancelled() {

@@ -18,7 +18,9 @@ pub enum CliError {
         source: std::io::Error,
     },
     /// The theme's file could not be read.
-    #[error("could not read the theme {path}: {source}; [ui] theme names a built-in theme or a file")]
+    #[error(
+        "could not read the theme {path}: {source}; [ui] theme names a built-in theme or a file"
+    )]
     ReadTheme {
         /// The file.
         path: String,

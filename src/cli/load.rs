@@ -24,10 +24,8 @@ pub(super) fn find(named: Option<&Path>) -> Option<PathBuf> {
 
 /// Reads a file and returns the fleet with notes about settings that have no effect yet.
 pub(super) fn read(path: &Path) -> Result<(Fleet, Vec<ConfigError>), CliError> {
-    let text = std::fs::read_to_string(path).map_err(|source| CliError::ReadConfig {
-        path: path.display().to_string(),
-        source,
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| CliError::ReadConfig { path: path.display().to_string(), source })?;
     let home = std::env::home_dir();
     Ok(config::parse_with_notes(&text, path, home.as_deref())?)
 }

@@ -51,7 +51,8 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
 
 /// Returns what was found as two tables, and below them what is wrong and what to do.
 fn text(fleet: &Fleet, found: &Snapshot) -> String {
-    let mut hosts = vec![row(["HOST", "STATE", "SYSTEM", "GEN", "LOAD", "MEM", "/NIX FREE", "STORE"])];
+    let mut hosts =
+        vec![row(["HOST", "STATE", "SYSTEM", "GEN", "LOAD", "MEM", "/NIX FREE", "STORE"])];
     hosts.extend(found.hosts.iter().map(|(name, facts)| host_row(name, facts, found)));
     let mut tiers =
         vec![row(["TIER", "KIND", "STATE", "SIGNATURE", "LATENCY", "PRIORITY", "COVERAGE"])];
@@ -62,9 +63,10 @@ fn text(fleet: &Fleet, found: &Snapshot) -> String {
         Some(format!("{name}: failed: {}", units.join(", ")))
     });
     let errors = found.hosts.iter().filter_map(|(_, facts)| facts.error.clone());
-    let tiers = found.tiers.iter().filter_map(|(name, facts)| {
-        facts.error.as_ref().map(|error| format!("{name}: {error}"))
-    });
+    let tiers = found
+        .tiers
+        .iter()
+        .filter_map(|(name, facts)| facts.error.as_ref().map(|error| format!("{name}: {error}")));
     let notes: Vec<String> = errors.chain(failed).chain(tiers).collect();
     if !notes.is_empty() {
         text.push('\n');

@@ -25,7 +25,9 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 fn used(text: &str) -> Vec<&str> {
     text.lines()
         .filter(|line| !line.trim_start().starts_with("//"))
-        .flat_map(|line| line.match_indices("crate::").map(move |(at, word)| &line[at + word.len()..]))
+        .flat_map(|line| {
+            line.match_indices("crate::").map(move |(at, word)| &line[at + word.len()..])
+        })
         .filter_map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next())
         .filter(|name| ROOMS.contains(name))
         .collect()
@@ -57,8 +59,14 @@ fn no_room_uses_one_below_it() {
 #[test]
 fn pure_rooms_know_no_clock_and_do_no_io() {
     let forbidden = [
-        "std::fs", "std::net", "std::process", "tokio::", "Timestamp::now", "Instant::now",
-        "SystemTime::now", "std::env",
+        "std::fs",
+        "std::net",
+        "std::process",
+        "tokio::",
+        "Timestamp::now",
+        "Instant::now",
+        "SystemTime::now",
+        "std::env",
     ];
     let mut wrong = Vec::new();
     let pure = files(&source().join("fleet"))

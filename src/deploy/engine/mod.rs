@@ -16,15 +16,24 @@ mod verify;
 
 use crate::deploy::engine::step::{Shared, Step, Teller};
 use crate::deploy::machine::{Command, Input, Machine};
-use crate::deploy::{Failure, Setup};
+use crate::deploy::{Failure, Report, Setup};
 use crate::fleet::{Fleet, Outcome, RunEvent, RunId, RunWhat};
 use crate::remote::{Hands, Program};
 use jiff::Timestamp;
 use std::collections::HashMap;
+use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+/// How long to wait before a job that is still there is stopped again.
+const STOP_AGAIN: Duration = Duration::from_millis(500);
+
+/// How long a stopped phase may take to end.
+const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// What somebody says to a running deploy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,11 +119,12 @@ impl Deploy {
 /// Carries out one phase of one host, unless it is stopped.
 async fn carry_out(step: Step, token: CancellationToken, done: mpsc::Sender<Input>) {
     let (host, phase) = (step.host.name.clone(), step.phase);
-    let result = tokio::select! {
-        result = step.carry_out() => result,
-        () = token.cancelled() => {
-            step.stop().await;
-            Err(Failure::failed("stopped by the operator"))
+    let result = {
+        let work = step.carry_out();
+        tokio::pin!(work);
+        tokio::select! {
+            result = &mut work => result,
+            () = token.cancelled() => stop(&step, work).await,
         }
     };
     if let Err(failure) = &result {
@@ -123,6 +133,28 @@ async fn carry_out(step: Step, token: CancellationToken, done: mpsc::Sender<Inpu
     }
     // The engine's loop outlives every step.
     drop(done.send(Input::Done { host, phase, result }).await);
+}
+
+/// Stops a phase. A job that is just being started is stopped as soon as it is there, so the work
+/// goes on until it has seen the job's end.
+async fn stop(
+    step: &Step,
+    mut work: Pin<&mut impl Future<Output = Result<Report, Failure>>>,
+) -> Result<Report, Failure> {
+    let stopped = Err(Failure::failed("stopped by the operator"));
+    let Some(job) = step.running_job() else { return stopped };
+    let stopping = async {
+        loop {
+            job.stop().await;
+            tokio::time::sleep(STOP_AGAIN).await;
+        }
+    };
+    tokio::select! {
+        _ = &mut work => {}
+        () = stopping => {}
+        () = tokio::time::sleep(STOP_LIMIT) => {}
+    }
+    stopped
 }
 
 /// Returns the flake's git revision, with `-dirty` when its work tree has changes.

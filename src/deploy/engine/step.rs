@@ -112,11 +112,11 @@ impl Step {
         }
     }
 
-    /// Ends what the phase left running on hosts; only phases before activate are ever stopped.
-    pub(super) async fn stop(&self) {
+    /// Returns the job that the phase runs; only phases before activate are ever stopped.
+    pub(super) fn running_job(&self) -> Option<Job> {
         match self.phase {
-            Phase::Build => build::job(self).stop().await,
-            Phase::Fetch => fetch::job(self).stop().await,
+            Phase::Build => Some(build::job(self)),
+            Phase::Fetch => Some(fetch::job(self)),
             Phase::Preflight
             | Phase::Evaluate
             | Phase::Compare
@@ -126,7 +126,7 @@ impl Step {
             | Phase::Activate
             | Phase::Acknowledge
             | Phase::Check
-            | Phase::Persist => {}
+            | Phase::Persist => None,
         }
     }
 

@@ -37,6 +37,9 @@ impl Lab {
             assert_ok(&lab(&["fault", host, "clear"]));
         }
         assert_ok(&lab(&["bump", "--fix"]));
+        for host in ["p620", "razer", "samsung", "p510"] {
+            on(host, "systemctl reset-failed");
+        }
         Self { hosts_file, state: tempfile::tempdir().unwrap() }
     }
 
@@ -74,16 +77,13 @@ impl Lab {
     /// Waits until a run of this test has told something, and returns the host's log so far.
     fn wait_for_event(&self, what: &str, holds: impl Fn(&Value) -> bool) {
         let runs = self.state.path().join("nixdash/runs");
-        wait_for(what, Duration::from_secs(90), || {
-            events_below(&runs).iter().any(&holds)
-        });
+        wait_for(what, Duration::from_secs(90), || events_below(&runs).iter().any(&holds));
     }
 
     /// Returns what `status --json` says.
     fn status(&self) -> Value {
         let output = self.nixdash(&["status", "--json"]).output().unwrap();
-        serde_json::from_slice(&output.stdout)
-            .unwrap_or_else(|error| panic!("{error}: {output:?}"))
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"))
     }
 
     /// Returns what `status --json` says of one host.

@@ -20,7 +20,9 @@ impl Terminal {
             line.push_str(&format!(" '{}'", arg.to_string_lossy()));
         }
         // Afterwards the shell shows whether the terminal was given back.
-        line.push_str("; stty -a | grep -o -E ' -?(echo|icanon) ' | tr -d '\\n'; echo END; sleep 60");
+        line.push_str(
+            "; stty -a | grep -o -E ' -?(echo|icanon) ' | tr -d '\\n'; echo END; sleep 60",
+        );
         let terminal = Self { socket };
         let (columns, rows) = (columns.to_string(), rows.to_string());
         terminal.tmux(&["new-session", "-d", "-x", &columns, "-y", &rows, &line]);

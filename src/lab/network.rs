@@ -18,7 +18,7 @@ pub(crate) const STATIC: &str = "static";
 
 /// Picks a network that no other lab and no interface of this machine has.
 pub(crate) fn choose(shelf: &Shelf, name: &str) -> Result<Subnet, LabError> {
-    let taken = shelf.taken_subnets();
+    let taken: Vec<u8> = shelf.records().iter().map(|record| record.subnet).collect();
     let addresses = Tool::new("looking at this machine's addresses", "ip")
         .args(["-4", "route", "show", "table", "all"])
         .run()?;

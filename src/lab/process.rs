@@ -58,9 +58,14 @@ pub(crate) fn launch(
         program: "setsid".to_owned(),
         source,
     })?;
-    let done = wait_for(Duration::from_secs(5), || record.exists());
-    if !done {
+    let mut ended = false;
+    wait_for(Duration::from_secs(5), || {
+        ended = child.try_wait().is_ok_and(|status| status.is_some());
+        ended || record.exists()
+    });
+    if !record.exists() {
         let _ = child.kill();
+        let _ = child.wait();
         return Err(LabError::TimedOut {
             doing: format!("starting {what}"),
             seconds: 5,
@@ -138,7 +143,7 @@ fn remove_group(directory: &Path) {
 }
 
 /// Polls until something holds or the time is over; returns whether it held.
-pub(crate) fn wait_for(limit: Duration, holds: impl Fn() -> bool) -> bool {
+pub(crate) fn wait_for(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + limit;
     loop {
         if holds() {

@@ -34,8 +34,11 @@ pub(crate) fn launch(
     group: &str,
     command: &Tool,
 ) -> Result<(), LabError> {
+    // Left alone once it is there: hosts are started side by side, and a script must not change under a shell that reads it.
     let script = places.file("run/launch.sh");
-    write(&script, LAUNCH, 0o755)?;
+    if !script.exists() {
+        write(&script, LAUNCH, 0o755)?;
+    }
     let record = places.process(what);
     if record.exists() {
         std::fs::remove_file(&record).at("removing", &record)?;
@@ -46,6 +49,7 @@ pub(crate) fn launch(
         .at("setting the mode of", &log)?;
     let inner = command.command();
     let mut outer = Tool::new(format!("starting {what}"), "setsid")
+        .arg("/bin/sh")
         .arg(&script)
         .args([&record, &log])
         .arg(group)

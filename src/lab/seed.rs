@@ -163,7 +163,10 @@ pub(crate) fn prune(shelf: &Shelf) -> Result<(), LabError> {
     let records = shelf.records();
     let seeds = records.iter().map(|record| record.seed.clone()).chain([key()]);
     keep_only(&shelf.root().join("seed"), &seeds.collect::<Vec<_>>())?;
-    let bases = records.iter().flat_map(|record| [Some(record.base.clone()), record.newer_base.clone()]).flatten();
+    let bases = records
+        .iter()
+        .flat_map(|record| [Some(record.base.clone()), record.newer_base.clone()])
+        .flatten();
     let current = [Kind::Stable.key(), Kind::NewerNix.key()];
     keep_only(&shelf.root().join("base"), &bases.chain(current).collect::<Vec<_>>())
 }

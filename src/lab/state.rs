@@ -68,7 +68,10 @@ impl Shelf {
     /// What was recorded about every lab that has been set up, whatever its state.
     pub fn records(&self) -> Vec<Record> {
         let Ok(entries) = std::fs::read_dir(&self.root) else { return Vec::new() };
-        entries.flatten().filter_map(|entry| Places { root: entry.path() }.record().ok().flatten()).collect()
+        entries
+            .flatten()
+            .filter_map(|entry| Places { root: entry.path() }.record().ok().flatten())
+            .collect()
     }
 
     /// Waits until no other command makes or changes the shared parts.
@@ -189,8 +192,7 @@ pub(crate) fn make_dir(path: &Path) -> Result<(), LabError> {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
             Err(error).at("making", path)
         }
-        _ => std::fs::set_permissions(path, Permissions::from_mode(0o755))
-            .at("opening up", path),
+        _ => std::fs::set_permissions(path, Permissions::from_mode(0o755)).at("opening up", path),
     }
 }
 
@@ -200,7 +202,8 @@ pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result
     make_dir(directory)?;
     let mut file = tempfile::NamedTempFile::new_in(directory).at("writing into", directory)?;
     file.write_all(content.as_ref()).at("writing", path)?;
-    std::fs::set_permissions(file.path(), Permissions::from_mode(mode)).at("setting the mode of", path)?;
+    std::fs::set_permissions(file.path(), Permissions::from_mode(mode))
+        .at("setting the mode of", path)?;
     file.persist(path).map_err(|error| error.error).at("writing", path).map(|_| ())
 }
 

@@ -1,4 +1,4 @@
-//! The configuration files that a lab writes: hosts.toml and ssh_config for the operator, nix.conf and others for each host.
+//! The configuration files that a lab writes: those by which the operator reaches the hosts, and those of each host.
 //! Pure: from names, addresses and keys to text.
 
 use std::fmt::Write;
@@ -102,15 +102,13 @@ pub(crate) fn network(subnet: Subnet, host: Host) -> String {
 mod tests {
     use super::*;
 
-    const FACTS: Facts<'static> = Facts {
-        subnet: Subnet(7),
-        root: Path::new(""),
-        builder_key: "p620-1:AAAA",
-        static_key: "static-1:BBBB",
-    };
-
     fn facts() -> Facts<'static> {
-        Facts { root: Path::new("/state/practice"), ..FACTS }
+        Facts {
+            subnet: Subnet(7),
+            root: Path::new("/state/practice"),
+            builder_key: "p620-1:AAAA",
+            static_key: "static-1:BBBB",
+        }
     }
 
     #[test]

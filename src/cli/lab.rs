@@ -12,7 +12,7 @@ use crate::lab::{Lab, UpOptions, names};
 /// Sets up a practice fleet of four small real hosts on this machine, and opens the dashboard on it
 #[derive(Debug, Clone, clap::Args)]
 pub struct LabArgs {
-    /// Name of the lab; labs of different names can be up at the same time [default: $NIXDASH_LAB_NAME, else practice]
+    /// Name of the lab; labs of different names can be up at the same time [default: `$NIXDASH_LAB_NAME`, else practice]
     #[arg(long, global = true)]
     name: Option<String>,
 

@@ -14,6 +14,10 @@ const SUITE: &str = "trixie";
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,openssh-server,openssh-client,nix-bin,iproute2,iputils-ping,\
 ca-certificates,openssl,curl,fish,sudo,procps,gawk,xz-utils,bzip2,zstd,less";
 
+/// How the newer Nix gets into the file system.
+const SID_HOOK: &str =
+    "--customize-hook=chroot \"$1\" apt-get install -q -y --no-install-recommends -t sid nix-bin";
+
 /// Which file system: they differ in their Nix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -28,7 +32,7 @@ impl Kind {
     pub(crate) fn key(self) -> String {
         let nix = match self {
             Self::Stable => "nix-of-suite",
-            Self::NewerNix => "nix-of-sid",
+            Self::NewerNix => SID_HOOK,
         };
         format!("{:012x}", fnv(&[SUITE.as_bytes(), PACKAGES.as_bytes(), nix.as_bytes()]) >> 16)
     }
@@ -57,10 +61,11 @@ pub(crate) fn ensure(shelf: &Shelf, kind: Kind, mirror: Option<&str>) -> Result<
     ]);
     tool = tool.arg(format!("--include={PACKAGES}"));
     if kind == Kind::NewerNix {
+        // Everything else stays what it is: a systemd of that suite refuses the older kind of control groups.
         tool = tool.args([
             "--aptopt=Acquire::Check-Valid-Until \"false\"",
             "--aptopt=APT::Default-Release \"trixie\"",
-            "--include=?narrow(?archive(^unstable$),?exact-name(nix-bin))",
+            SID_HOOK,
         ]);
     }
     tool = tool.arg(SUITE).arg(&making);

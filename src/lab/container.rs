@@ -14,7 +14,7 @@ use super::tool::Tool;
 
 /// Whether a host runs, and how far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     /// Its container runs and its sshd listens.
     Up,
     /// Its container runs, its sshd does not answer here.
@@ -25,7 +25,7 @@ pub enum State {
 
 impl State {
     /// The word in `lab status`.
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Up => "up",
             Self::Unreachable => "unreachable",
@@ -196,7 +196,7 @@ pub(crate) fn state(record: &Record, host: Host) -> State {
 
 /// Waits until the host's sshd greets.
 pub(crate) fn wait_until_up(places: &Places, record: &Record, host: Host) -> Result<(), LabError> {
-    const LIMIT: Duration = Duration::from_secs(60);
+    const LIMIT: Duration = Duration::from_mins(1);
     let end = Instant::now() + LIMIT;
     while !ssh_answers(record, host, Duration::from_secs(1)) {
         let ended = process::running(places, host.name).is_none();

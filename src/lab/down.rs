@@ -18,23 +18,23 @@ pub(crate) fn down(places: &Places) -> Result<(), LabError> {
     let lock = places.lock()?;
     // A damaged record must not keep the rest from being removed.
     let record = places.record().ok().flatten();
-    // Hosts first and always: a container may be left whose start was never recorded.
-    let hosts = HOSTS.map(|host| host.name.to_owned());
-    for what in hosts.into_iter().chain(recorded(places)) {
+    // Hosts always: a container may be left whose start was never recorded.
+    let mut all = recorded(places);
+    all.extend(HOSTS.map(|host| host.name.to_owned()));
+    for what in &all {
         let host = HOSTS.into_iter().find(|host| host.name == what);
         let inner =
             record.as_ref().zip(host).and_then(|(record, host)| container::leader(record, host));
-        process::kill(places, &what, inner)?;
+        process::kill(places, what, inner)?;
     }
     process::kill_containers_in(places.root());
     for host in HOSTS {
         container::unmount(places, host)?;
     }
     if let Some(record) = record {
-        let subnet = record.subnet();
-        network::remove(subnet);
-        for what in HOSTS.map(|host| host.name).into_iter().chain([network::STATIC]) {
-            process::remove_groups(&subnet.namespace(what));
+        network::remove(record.subnet());
+        for what in &all {
+            process::remove_groups(&record.subnet().namespace(what));
         }
     }
     for mount in mounts_below(places.root()) {

@@ -12,14 +12,14 @@ use super::state::read;
 
 /// A secret key with the name that its signatures carry.
 #[derive(Clone)]
-pub struct CacheKey {
+pub(crate) struct CacheKey {
     name: String,
     key: SigningKey,
 }
 
 impl CacheKey {
     /// A fresh key.
-    pub fn generate(name: &str) -> Result<Self, LabError> {
+    pub(crate) fn generate(name: &str) -> Result<Self, LabError> {
         let path = Path::new("/dev/urandom");
         let mut seed = [0; 32];
         std::fs::File::open(path)
@@ -29,14 +29,14 @@ impl CacheKey {
     }
 
     /// The key that the `wrong-key` fault signs with: another one, under the same name.
-    pub fn wrong(&self) -> Self {
+    pub(crate) fn wrong(&self) -> Self {
         let mut seed = self.key.to_bytes();
         seed[0] ^= 1;
         Self { name: self.name.clone(), key: SigningKey::from_bytes(&seed) }
     }
 
     /// Reads a secret key as Nix writes it: the name, and base64 of the seed and the public half.
-    pub fn read(path: &Path) -> Result<Self, LabError> {
+    pub(crate) fn read(path: &Path) -> Result<Self, LabError> {
         Self::parse(&read(path)?).ok_or_else(|| LabError::Damaged {
             path: path.to_owned(),
             cause: "it is no secret signing key".to_owned(),
@@ -51,17 +51,17 @@ impl CacheKey {
     }
 
     /// The secret half, as `nix key generate-secret` writes it.
-    pub fn secret(&self) -> String {
+    pub(crate) fn secret(&self) -> String {
         format!("{}:{}", self.name, STANDARD.encode(self.key.to_keypair_bytes()))
     }
 
     /// The public half, as trusted-public-keys wants it.
-    pub fn public(&self) -> String {
+    pub(crate) fn public(&self) -> String {
         format!("{}:{}", self.name, STANDARD.encode(self.key.verifying_key().to_bytes()))
     }
 
     /// Signs a narinfo's fingerprint: `NAME:BASE64`.
-    pub fn sign(&self, fingerprint: &str) -> String {
+    pub(crate) fn sign(&self, fingerprint: &str) -> String {
         format!(
             "{}:{}",
             self.name,

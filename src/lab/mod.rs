@@ -77,7 +77,9 @@ impl Lab {
     /// Ends it and removes everything of it but the shared parts. Harmless when there is nothing.
     pub fn down(&self) -> Result<(), LabError> {
         tools::check_machine()?;
-        down::down(&self.places)
+        down::down(&self.places)?;
+        let _shared = self.shelf.lock()?;
+        seed::prune(&self.shelf)
     }
 
     /// What is up, and where.

@@ -18,7 +18,7 @@ pub(crate) const STATIC: &str = "static";
 
 /// Picks a network that no other lab and no interface of this machine has.
 pub(crate) fn choose(shelf: &Shelf, name: &str) -> Result<Subnet, LabError> {
-    let taken = shelf.taken_subnets();
+    let taken: Vec<u8> = shelf.records().iter().map(|record| record.subnet).collect();
     let addresses = Tool::new("looking at this machine's addresses", "ip")
         .args(["-4", "route", "show", "table", "all"])
         .run()?;
@@ -50,23 +50,27 @@ fn ends() -> impl Iterator<Item = (&'static str, u8)> {
 pub(crate) fn create(subnet: Subnet) -> Result<(), LabError> {
     let bridge = subnet.namespace("net");
     let prefix = subnet.prefix();
-    let mut outside = format!("netns add {bridge}\n");
-    let mut on_bridge =
-        String::from("link set lo up\nlink add br0 type bridge forward_delay 0\nlink set br0 up\n");
+    let mut outside = vec![format!("netns add {bridge}")];
+    outside.extend(ends().map(|(end, _)| format!("netns add {}", subnet.namespace(end))));
+    outside.extend([
+        format!("link add {prefix} type veth peer name up0 netns {bridge}"),
+        format!("address add {}/24 dev {prefix}", subnet.operator()),
+        format!("link set {prefix} up"),
+    ]);
+    let mut on_bridge: Vec<String> =
+        ["link set lo up", "link add br0 type bridge forward_delay 0", "link set br0 up"]
+            .map(str::to_owned)
+            .into();
+    on_bridge.extend(["link set up0 master br0", "link set up0 up"].map(str::to_owned));
     for (end, _) in ends() {
-        outside += &format!("netns add {}\n", subnet.namespace(end));
+        on_bridge.extend([
+            format!("link add {end} type veth peer name host0 netns {}", subnet.namespace(end)),
+            format!("link set {end} master br0"),
+            format!("link set {end} up"),
+        ]);
     }
-    outside += &format!("link add {prefix} type veth peer name up0 netns {bridge}\n");
-    outside +=
-        &format!("address add {}/24 dev {prefix}\nlink set {prefix} up\n", subnet.operator());
-    on_bridge += "link set up0 master br0\nlink set up0 up\n";
-    for (end, _) in ends() {
-        let namespace = subnet.namespace(end);
-        on_bridge += &format!("link add {end} type veth peer name host0 netns {namespace}\n");
-        on_bridge += &format!("link set {end} master br0\nlink set {end} up\n");
-    }
-    batch("making the lab's network", &[], outside)?;
-    batch("making the lab's bridge", &["-n", &bridge], on_bridge)?;
+    batch("making the lab's network", &[], outside.join("\n"))?;
+    batch("making the lab's bridge", &["-n", &bridge], on_bridge.join("\n"))?;
     for (end, number) in ends() {
         let octets = subnet.operator().octets();
         let address = format!("{}.{}.{}.{number}/24", octets[0], octets[1], octets[2]);
@@ -80,7 +84,7 @@ pub(crate) fn create(subnet: Subnet) -> Result<(), LabError> {
 /// Takes it all away, however much of it there is.
 pub(crate) fn remove(subnet: Subnet) {
     let ip = |arguments: &[&str]| {
-        Tool::new("removing the lab's network", "ip").args(arguments).try_run()
+        Tool::new("removing the lab's network", "ip").args(arguments).try_run();
     };
     if Path::new("/sys/class/net").join(subnet.prefix()).exists() {
         ip(&["link", "delete", &subnet.prefix()]);

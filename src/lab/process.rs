@@ -34,8 +34,11 @@ pub(crate) fn launch(
     group: &str,
     command: &Tool,
 ) -> Result<(), LabError> {
+    // Left alone once it is there: hosts are started side by side, and a script must not change under a shell that reads it.
     let script = places.file("run/launch.sh");
-    write(&script, LAUNCH, 0o755)?;
+    if !script.exists() {
+        write(&script, LAUNCH, 0o755)?;
+    }
     let record = places.process(what);
     if record.exists() {
         std::fs::remove_file(&record).at("removing", &record)?;
@@ -46,6 +49,7 @@ pub(crate) fn launch(
         .at("setting the mode of", &log)?;
     let inner = command.command();
     let mut outer = Tool::new(format!("starting {what}"), "setsid")
+        .arg("/bin/sh")
         .arg(&script)
         .args([&record, &log])
         .arg(group)
@@ -58,9 +62,14 @@ pub(crate) fn launch(
         program: "setsid".to_owned(),
         source,
     })?;
-    let done = wait_for(Duration::from_secs(5), || record.exists());
-    if !done {
+    let mut ended = false;
+    wait_for(Duration::from_secs(5), || {
+        ended = child.try_wait().is_ok_and(|status| status.is_some());
+        ended || record.exists()
+    });
+    if !record.exists() {
         let _ = child.kill();
+        let _ = child.wait();
         return Err(LabError::TimedOut {
             doing: format!("starting {what}"),
             seconds: 5,
@@ -138,7 +147,7 @@ fn remove_group(directory: &Path) {
 }
 
 /// Polls until something holds or the time is over; returns whether it held.
-pub(crate) fn wait_for(limit: Duration, holds: impl Fn() -> bool) -> bool {
+pub(crate) fn wait_for(limit: Duration, mut holds: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + limit;
     loop {
         if holds() {

@@ -157,3 +157,26 @@ pub(crate) fn ensure_all(shelf: &Shelf, mirror: Option<&str>, newer: bool) -> Re
     }
     ensure(shelf, &base).map(|_| ())
 }
+
+/// Removes seeds and bases that no lab stands on and no lab would be made from now. Called with the shelf locked.
+pub(crate) fn prune(shelf: &Shelf) -> Result<(), LabError> {
+    let records = shelf.records();
+    let seeds = records.iter().map(|record| record.seed.clone()).chain([key()]);
+    keep_only(&shelf.root().join("seed"), &seeds.collect::<Vec<_>>())?;
+    let bases = records
+        .iter()
+        .flat_map(|record| [Some(record.base.clone()), record.newer_base.clone()])
+        .flatten();
+    let current = [Kind::Stable.key(), Kind::NewerNix.key()];
+    keep_only(&shelf.root().join("base"), &bases.chain(current).collect::<Vec<_>>())
+}
+
+fn keep_only(directory: &Path, names: &[String]) -> Result<(), LabError> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Ok(()) };
+    for entry in entries.flatten() {
+        if !names.iter().any(|name| entry.file_name() == name.as_str()) {
+            remove_tree(&entry.path())?;
+        }
+    }
+    Ok(())
+}

@@ -7,7 +7,8 @@
 //!   NAME/            one lab: lab.json hosts.toml ssh_config id known_hosts flake/ static/ runtime/ hosts/HOST/ run/
 //! ```
 
-use std::fs::File;
+use std::fs::{File, Permissions};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -64,13 +65,12 @@ impl Shelf {
         Ok(Places { root: self.root.join(name) })
     }
 
-    /// The subnets of all labs that have been set up, whatever their state.
-    pub fn taken_subnets(&self) -> Vec<u8> {
+    /// What was recorded about every lab that has been set up, whatever its state.
+    pub fn records(&self) -> Vec<Record> {
         let Ok(entries) = std::fs::read_dir(&self.root) else { return Vec::new() };
         entries
             .flatten()
             .filter_map(|entry| Places { root: entry.path() }.record().ok().flatten())
-            .map(|record| record.subnet)
             .collect()
     }
 
@@ -192,19 +192,19 @@ pub(crate) fn make_dir(path: &Path) -> Result<(), LabError> {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
             Err(error).at("making", path)
         }
-        _ => std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755))
-            .at("opening up", path),
+        _ => std::fs::set_permissions(path, Permissions::from_mode(0o755)).at("opening up", path),
     }
 }
 
-/// Writes a file whole, with the directories above it and its permissions.
+/// Writes a file whole, with the directories above it and its permissions; who reads it meanwhile sees the old one or this.
 pub(crate) fn write(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<(), LabError> {
-    if let Some(parent) = path.parent() {
-        make_dir(parent)?;
-    }
-    std::fs::write(path, content).at("writing", path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-        .at("setting the mode of", path)
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    make_dir(directory)?;
+    let mut file = tempfile::NamedTempFile::new_in(directory).at("writing into", directory)?;
+    file.write_all(content.as_ref()).at("writing", path)?;
+    std::fs::set_permissions(file.path(), Permissions::from_mode(mode))
+        .at("setting the mode of", path)?;
+    file.persist(path).map_err(|error| error.error).at("writing", path).map(|_| ())
 }
 
 /// Reads a small text file.

@@ -1,4 +1,4 @@
-//! The configuration files that a lab writes: hosts.toml and ssh_config for the operator, nix.conf and others for each host.
+//! The configuration files that a lab writes: those by which the operator reaches the hosts, and those of each host.
 //! Pure: from names, addresses and keys to text.
 
 use std::fmt::Write;

@@ -14,13 +14,12 @@ pub(crate) struct Tool {
     doing: String,
     argv: Vec<OsString>,
     stdin: Vec<u8>,
-    inherit: bool,
 }
 
 impl Tool {
     /// Starts the description of a call; `doing` begins the sentence of an error, as in "making the bridge".
     pub(crate) fn new(doing: impl Into<String>, program: &str) -> Self {
-        Self { doing: doing.into(), argv: vec![program.into()], stdin: Vec::new(), inherit: false }
+        Self { doing: doing.into(), argv: vec![program.into()], stdin: Vec::new() }
     }
 
     /// Adds one argument.
@@ -41,12 +40,6 @@ impl Tool {
         self
     }
 
-    /// Lets the program use the terminal itself.
-    pub(crate) fn on_terminal(mut self) -> Self {
-        self.inherit = true;
-        self
-    }
-
     /// The program as a command that has not been started.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.argv[0]);
@@ -59,14 +52,6 @@ impl Tool {
     /// Runs the program to its end and returns what it printed on standard output.
     pub(crate) fn run(self) -> Result<String, LabError> {
         let mut command = self.command();
-        if self.inherit {
-            let status = command.status().map_err(|source| self.not_started(source))?;
-            return if status.success() {
-                Ok(String::new())
-            } else {
-                Err(self.failed(&status.to_string(), ""))
-            };
-        }
         command.stdin(if self.stdin.is_empty() { Stdio::null() } else { Stdio::piped() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|source| self.not_started(source))?;

@@ -27,12 +27,11 @@ pub(crate) fn up(
 ) -> Result<(), LabError> {
     let record = {
         let _shared = shelf.lock()?;
-        match places.record()? {
-            Some(record) => record,
-            None => {
-                seed::ensure_all(shelf, options.mirror.as_deref(), options.newer_nix)?;
-                prepare(shelf, places, name, options.newer_nix)?
-            }
+        if let Some(record) = places.record()? {
+            record
+        } else {
+            seed::ensure_all(shelf, options.mirror.as_deref(), options.newer_nix)?;
+            prepare(shelf, places, name, options.newer_nix)?
         }
     };
     let _own = places.lock()?;
@@ -65,14 +64,14 @@ fn prepare(
     let seed = Seed::at(shelf.seed(&record.seed));
     make_dir(&places.file("run"))?;
     ssh_key(&places.file("id"), "operator")?;
-    let mut known_hosts = String::new();
+    let mut known_hosts = Vec::new();
     for host in HOSTS {
         let key = places.host(host, "host_key");
         ssh_key(&key, host.name)?;
-        known_hosts +=
-            &format!("{} {}", record.subnet().of(host), read(&key.with_extension("pub"))?);
+        let public = read(&key.with_extension("pub"))?;
+        known_hosts.push(format!("{} {public}", record.subnet().of(host)));
     }
-    write(&places.file("known_hosts"), known_hosts, 0o644)?;
+    write(&places.file("known_hosts"), known_hosts.concat(), 0o644)?;
     let keys = public_keys(shelf, &record)?;
     let facts = facts(places, &record, &keys);
     write(&places.file("ssh_config"), texts::ssh_config(&facts), 0o644)?;

@@ -83,18 +83,19 @@ fn port(subnet: Subnet, host: Host, change: &[&str]) -> Result<(), LabError> {
 
 fn loss(subnet: Subnet, host: Host, percent: Option<u32>) -> Result<(), LabError> {
     // Declared before it is deleted, so that deleting what is not there is no error.
-    let mut rules = format!("table inet {LOSS_TABLE}\ndelete table inet {LOSS_TABLE}\n");
-    if let Some(percent) = percent {
-        rules += &format!(
+    let mut rules = vec![format!("table inet {LOSS_TABLE}\ndelete table inet {LOSS_TABLE}\n")];
+    rules.extend(percent.map(|percent| {
+        let drop = format!("numgen random mod 100 < {percent} drop");
+        format!(
             "table inet {LOSS_TABLE} {{\n\
-             chain come {{ type filter hook input priority 0; iifname \"host0\" numgen random mod 100 < {percent} drop; }}\n\
-             chain go {{ type filter hook output priority 0; oifname \"host0\" numgen random mod 100 < {percent} drop; }}\n\
+             chain come {{ type filter hook input priority 0; iifname \"host0\" {drop}; }}\n\
+             chain go {{ type filter hook output priority 0; oifname \"host0\" {drop}; }}\n\
              }}\n"
-        );
-    }
+        )
+    }));
     in_namespace(&subnet.namespace(host.name), &format!("setting the packet loss of {}", host.name))
         .args(["nft", "-f", "-"])
-        .input(rules)
+        .input(rules.concat())
         .run()
         .map(|_| ())
 }

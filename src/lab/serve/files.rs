@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::http::{Request, read_request, write_answer, write_head};
 use crate::lab::error::LabError;
 
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
+const KEEP_ALIVE: Duration = Duration::from_mins(1);
 
 /// Serves until the process is ended.
 pub(crate) async fn serve(listen: SocketAddr, directory: PathBuf) -> Result<(), LabError> {

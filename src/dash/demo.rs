@@ -234,12 +234,16 @@ pub(super) fn result(host: &str, outcome: Outcome, error: Option<&str>) -> RunWh
             outcome,
             toplevel: Some(path('h', "nixos-system-razer-26.05.20261121.3f2c1ab")),
             previous: None,
-            duration_ms: 31_400,
+            duration_ms: if outcome.is_good() { 31_400 } else { 5_100 },
             built: 0,
-            fetched: BTreeMap::from([
-                ("p620".to_owned(), fetched(38, 212_000_000)),
-                ("nixos.org".to_owned(), fetched(3, 2_000_000)),
-            ]),
+            fetched: if outcome.is_good() && outcome != Outcome::Unchanged {
+                BTreeMap::from([
+                    ("p620".to_owned(), fetched(38, 212_000_000)),
+                    ("nixos.org".to_owned(), fetched(3, 2_000_000)),
+                ])
+            } else {
+                BTreeMap::new()
+            },
             error: error.map(str::to_owned),
         },
     }

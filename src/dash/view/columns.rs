@@ -130,7 +130,8 @@ impl Columns {
             let (text, role) = column.cell(paint, host, view);
             let text =
                 if column.is_right() { right(&text, *columns) } else { left(&text, *columns) };
-            let role = if old && role == Role::Text { Role::Dim } else { role };
+            let fades = matches!(role, Role::Text | Role::Graph);
+            let role = if old && fades { Role::Dim } else { role };
             if *column == C::State {
                 spans.extend(state(paint, &text, role));
             } else {

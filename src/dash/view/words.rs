@@ -3,8 +3,7 @@
 use crate::dash::model::{HostView, Model};
 use crate::dash::theme::Role;
 use crate::fleet::{
-    HostFacts, HostState, Outcome, Share, SignatureState, StorePath, Tier, TierFacts, TierState,
-    bytes,
+    HostFacts, HostState, Outcome, SignatureState, StorePath, Tier, TierFacts, TierState, bytes,
 };
 
 /// A state as it is shown: never by its colour alone.
@@ -112,14 +111,16 @@ pub(super) fn outcome_mark(outcome: Outcome) -> Mark {
     Mark::new(sign, outcome.word(), role)
 }
 
-/// Returns a store path that fits in a line: the first letters of its hash, and its name.
-pub(super) fn short_path(path: &StorePath) -> String {
-    format!("{}…-{}", &path.hash()[..8], path.name())
+/// Returns a system that fits in a line: its name, and the first letters of its hash.
+pub(super) fn system_words(path: &StorePath) -> String {
+    let name = path.name();
+    let name = name.strip_prefix("nixos-system-").unwrap_or(name);
+    format!("{name} ({})", &path.hash()[..8])
 }
 
 /// Returns two sizes with one unit where both have the same: `41.2 of 43.0 MB`.
-pub(super) fn bytes_of(share: Share) -> String {
-    let (have, total) = (bytes(share.have), bytes(share.total));
+pub(super) fn bytes_of(have: u64, total: u64) -> String {
+    let (have, total) = (bytes(have), bytes(total));
     match (have.rsplit_once(' '), total.rsplit_once(' ')) {
         (Some((number, unit)), Some((_, same))) if unit == same => format!("{number} of {total}"),
         _ => format!("{have} of {total}"),

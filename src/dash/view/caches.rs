@@ -12,14 +12,14 @@
 //!
 //! A percentage counts paths of the closure that the host runs now; `–` was not measured.
 
-use crate::dash::model::{TierView, age, is_current};
+use crate::dash::model::{TierView, is_current};
 use crate::dash::theme::Role;
 use crate::dash::view::columns::milliseconds;
 use crate::dash::view::paint::{
     Paint, below, count, cut, left, put, put_all, right, spark, top, width, wrap,
 };
-use crate::dash::view::words::{bytes_of, signature_mark, tier_mark};
-use crate::fleet::{Tier, ago, percent};
+use crate::dash::view::words::{bytes_of, signature_mark, since, tier_mark};
+use crate::fleet::{Tier, percent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -100,10 +100,12 @@ fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         head.push_str(&left("", SPARK));
     }
     if shape.latency {
-        head.push_str(&format!("{}  ", right("LATENCY", LATENCY - 2)));
+        head.push_str(&right("LATENCY", LATENCY - 2));
+        head.push_str("  ");
     }
     if shape.priority {
-        head.push_str(&format!("{}  ", right("PRIO", PRIORITY - 2)));
+        head.push_str(&right("PRIO", PRIORITY - 2));
+        head.push_str("  ");
     }
     for host in fleet.hosts.iter().take(shape.hosts) {
         head.push_str(&right(&host.name, shape.host));
@@ -174,14 +176,14 @@ fn tier_cells(
         let coverage = host.coverage.tiers.get(&tier.name);
         let coverage = coverage.filter(|_| is_current(&host.facts, &host.coverage));
         spans.push(match coverage.and_then(|coverage| coverage.paths.ratio()) {
-            Some(share) => Span::raw(right(&percent(share), shape.host)),
+            Some(covered) => Span::raw(right(&percent(covered), shape.host)),
             None => unknown(shape.host),
         });
         spans.push(Span::raw("  "));
     }
     if shape.hosts == 0 {
         spans.push(match paint.model.mean_coverage(&tier.name) {
-            Some(share) => Span::raw(right(&percent(share), 5)),
+            Some(covered) => Span::raw(right(&percent(covered), 5)),
             None => unknown(5),
         });
     }
@@ -195,12 +197,9 @@ fn details(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         return;
     };
     let facts = &view.facts;
-    let measured = facts.measured_at.map_or("never answered".to_owned(), |then| {
-        match ago(age(paint.now, then)).as_str() {
-            "now" => "answered now".to_owned(),
-            ago => format!("answered {ago} ago"),
-        }
-    });
+    let measured = facts
+        .measured_at
+        .map_or("never answered".to_owned(), |then| format!("answered {}", since(paint.now, then)));
     paint.rule(buffer, area, &tier.name, &measured);
     let room = usize::from(area.width).saturating_sub(16).max(8);
     let mut lines = Vec::new();
@@ -235,11 +234,11 @@ fn details(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         };
         let (paths, bytes) = (coverage.paths, coverage.bytes);
         let text = format!(
-            "{} of {} paths, {}, {} ago",
+            "{} of {} paths, {}, {}",
             count(paths.have),
             count(paths.total),
             bytes_of(bytes.have, bytes.total),
-            ago(age(paint.now, coverage.measured_at))
+            since(paint.now, coverage.measured_at)
         );
         add(&format!("for {}", host.name), Role::Text, &text);
     }

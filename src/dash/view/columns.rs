@@ -183,7 +183,7 @@ impl Column {
     fn width(self, paint: &Paint<'_>) -> usize {
         match self {
             C::Host => {
-                let names = paint.model.fleet.hosts.iter().map(|host| name(host));
+                let names = paint.model.fleet.hosts.iter().map(name);
                 names.map(|name| width(&name)).max().unwrap_or(4).clamp(4, 24)
             }
             C::State => 13,

@@ -13,7 +13,6 @@
 //! Where there is room for all of them, the hosts stand side by side, each with its own log.
 
 use crate::dash::model::{Starting, age};
-use crate::dash::msg::RunKind;
 use crate::dash::run_view::{HostRun, RunView, Summary};
 use crate::dash::theme::Role;
 use crate::dash::view::logs;
@@ -62,16 +61,12 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
 fn starts(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, starting: &Starting) {
     let hosts = starting.hosts.join(", ");
     let room = usize::from(area.width).saturating_sub(2);
-    let (role, text) = match &starting.failed {
-        Some(why) => (Role::Error, format!("✗ {why}")),
-        None => {
-            let what = match starting.kind {
-                RunKind::Deploy => "deploy",
-                RunKind::Build => "build",
-            };
-            let time = clock(age(paint.now, starting.at));
-            (Role::Busy, format!("{} starting the {what} of {hosts}  {time}", spinner(paint.now)))
-        }
+    let (role, text) = if let Some(why) = &starting.failed {
+        (Role::Error, format!("✗ {why}"))
+    } else {
+        let what = starting.kind.word();
+        let time = clock(age(paint.now, starting.at));
+        (Role::Busy, format!("{} starting the {what} of {hosts}  {time}", spinner(paint.now)))
     };
     let mut lines: Vec<Line<'static>> = wrap(&text, room)
         .into_iter()
@@ -104,7 +99,10 @@ fn head(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect, run: &RunView) {
         let bad = run.summary.as_ref().map_or(0, Summary::bad);
         let all = run.hosts.len();
         counts = if bad > 0 {
-            vec![paint.span(Role::Error, format!("✗ {bad} of {all} went wrong")), time]
+            let long = format!("✗ {bad} of {all} went wrong");
+            let fits = line_width(&left) + width(&long) + 12 < usize::from(row.width);
+            let text = if fits { long } else { format!("✗ {bad}/{all}") };
+            vec![paint.span(Role::Error, text), time]
         } else {
             vec![Span::raw(format!("{}/{all}", run.done())), time]
         };

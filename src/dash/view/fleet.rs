@@ -65,9 +65,10 @@ fn newest_log(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
 fn tiers(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let mut lines: Vec<Vec<Span<'static>>> = Vec::new();
     for (tier, view) in paint.model.fleet.tiers.iter().zip(&paint.model.tiers) {
-        let mut item = vec![Span::raw(format!(" {} ", tier.name))];
         let mark = tier_mark(&view.facts);
-        if matches!(mark.role, Role::Warn | Role::Error) {
+        let bad = matches!(mark.role, Role::Warn | Role::Error);
+        let mut item = vec![Span::raw(format!(" {}{} ", if bad { "" } else { "in " }, tier.name))];
+        if bad {
             item.push(paint.span(mark.role, mark.text()));
         } else {
             item.push(match paint.model.mean_coverage(&tier.name) {
@@ -108,7 +109,7 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
     }
     let at = visible.iter().position(|index| *index == paint.model.host).unwrap_or_default();
     let rows = usize::from(list.height).max(1);
-    let from = at.saturating_sub(rows - 1).max(0);
+    let from = at.saturating_sub(rows - 1);
     for (row, index) in visible.iter().skip(from).take(rows).enumerate() {
         let (Some(host), Some(view)) =
             (paint.model.fleet.hosts.get(*index), paint.model.hosts.get(*index))

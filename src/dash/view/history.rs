@@ -28,9 +28,11 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let wide = area.width >= 76;
     let mut head = format!("   {}", left("RUN", 6));
     if wide {
-        head.push_str(&format!("{}{}", left("BEGAN", 8), left("TOOK", 14)));
+        head.push_str(&left("BEGAN", 8));
+        head.push_str(&left("TOOK", 14));
     }
-    head.push_str(&format!("{}{}", left("HOW IT ENDED", ended_width(area)), "WHAT"));
+    head.push_str(&left("HOW IT ENDED", ended_width(area)));
+    head.push_str("WHAT");
     put(buffer, area, 0, &Line::from(paint.span(Role::Dim, head)));
     let split = area.height >= 12;
     let table = if split { (runs.len() as u16 + 1).min(area.height / 2) } else { area.height };

@@ -15,8 +15,8 @@ use crate::dash::theme::Role;
 use crate::dash::view::columns::{is_old, milliseconds};
 use crate::dash::view::paint::{Paint, below, count, cut, left, put_all, width, wrap};
 use crate::dash::view::run_words::went;
-use crate::dash::view::words::{bytes_of, host_mark, signature_mark, system_words};
-use crate::fleet::{Host, PowerFacts, StorePath, SystemFacts, Tier, ago, bytes, duration, percent};
+use crate::dash::view::words::{bytes_of, host_mark, signature_mark, since, system_words};
+use crate::fleet::{Host, PowerFacts, StorePath, SystemFacts, Tier, bytes, duration, percent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -32,10 +32,7 @@ type Fact = (String, Vec<(Role, String)>);
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, zoomed: bool) -> u16 {
     let Some((host, view)) = paint.model.selected() else { return 0 };
     let measured = match view.facts.measured_at {
-        Some(then) => match age(paint.now, then) {
-            age if age.as_secs() == 0 => "measured now".to_owned(),
-            age => format!("measured {} ago", ago(age)),
-        },
+        Some(then) => format!("measured {}", since(paint.now, then)),
         None => "never measured".to_owned(),
     };
     let title =
@@ -248,12 +245,9 @@ fn caches(paint: &Paint<'_>, view: &HostView) -> Vec<Fact> {
     let mut all = vec![match &view.store {
         None => unknown("store"),
         Some(store) => {
-            let counted = ago(age(paint.now, store.measured_at));
-            let text = format!(
-                "{} paths, {}, counted {counted} ago",
-                count(store.paths),
-                bytes(store.bytes)
-            );
+            let counted = since(paint.now, store.measured_at);
+            let text =
+                format!("{} paths, {}, counted {counted}", count(store.paths), bytes(store.bytes));
             fact("store", text)
         }
     }];
@@ -286,7 +280,7 @@ fn coverage(
     };
     let age = age(paint.now, coverage.measured_at);
     if age > Duration::from_secs(120) {
-        text = format!("{text}, {} ago", ago(age));
+        text = format!("{text}, {}", since(paint.now, coverage.measured_at));
     }
     let mark = signature_mark(tier, facts);
     (

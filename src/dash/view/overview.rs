@@ -38,13 +38,14 @@ pub(super) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     for (counts, caches) in [
         (Counts::Long, Caches::All),
         (Counts::Words, Caches::All),
+        (Counts::Words, Caches::Short),
         (Counts::Words, Caches::Publish),
         (Counts::Words, Caches::Bad),
         (Counts::Signs, Caches::Bad),
     ] {
         shown = vec![Span::raw(" ")];
         shown.extend(hosts(paint, counts));
-        let long = caches == Caches::All;
+        let long = matches!(caches, Caches::All | Caches::Short);
         let caches = self::caches(paint, caches);
         if !caches.is_empty() {
             shown.push(Span::raw(if long { "     " } else { "   " }));
@@ -71,8 +72,10 @@ enum Counts {
 /// Which tiers the overview names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Caches {
-    /// Every tier.
+    /// Every tier; a bad one with what is wrong.
     All,
+    /// Every tier.
+    Short,
     /// The one that deploys publish to, and every bad one.
     Publish,
     /// Only those that are bad.
@@ -118,7 +121,7 @@ fn hosts(paint: &Paint<'_>, counts: Counts) -> Vec<Span<'static>> {
 fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
     let model = paint.model;
     let mut spans = Vec::new();
-    if which == Caches::All && !model.tiers.is_empty() {
+    if matches!(which, Caches::All | Caches::Short) && !model.tiers.is_empty() {
         spans.push(paint.span(Role::Dim, "coverage  "));
     }
     let mut first = true;
@@ -126,7 +129,7 @@ fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
     for (tier, view) in model.fleet.tiers.iter().zip(&model.tiers) {
         let bad = is_bad(&view.facts);
         let named = match which {
-            Caches::All => true,
+            Caches::All | Caches::Short => true,
             Caches::Publish => bad || publish.is_some_and(|publish| publish.name == tier.name),
             Caches::Bad => bad,
         };
@@ -137,7 +140,8 @@ fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
             spans.push(paint.span(Role::Dim, " · "));
         }
         first = false;
-        spans.push(Span::raw(format!("{} ", tier.name)));
+        let word = if which == Caches::Publish && !bad { "in " } else { "" };
+        spans.push(Span::raw(format!("{word}{} ", tier.name)));
         if bad {
             let mark = tier_mark(&view.facts);
             let text = if which == Caches::All { mark.text() } else { "▲".to_owned() };

@@ -4,7 +4,7 @@ use crate::dash::model::age;
 use crate::dash::run_view::{HostRun, RunView};
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, bar, count, spinner};
-use crate::dash::view::words::{Mark, bytes_of, outcome_mark};
+use crate::dash::view::words::{Mark, bytes_of, outcome_mark, since};
 use crate::fleet::{HostResult, Outcome, Phase, PhaseState, ago, bytes, duration, percent};
 use ratatui::text::Span;
 use std::cmp::Reverse;
@@ -132,12 +132,8 @@ pub(super) fn went(paint: &Paint<'_>, run: &RunView, host: &HostRun) -> (Role, S
     let Some(result) = &host.result else { return (Role::Dim, format!("#{}", run.id)) };
     let mark = outcome_mark(result.outcome);
     let time = duration(Duration::from_millis(result.duration_ms));
-    let ended = run.summary.as_ref().map(|summary| ago(age(paint.now, summary.at)));
-    let ended = match ended.as_deref() {
-        Some("now") => ", now".to_owned(),
-        Some(ended) => format!(", {ended} ago"),
-        None => String::new(),
-    };
+    let ended = run.summary.as_ref().map(|summary| since(paint.now, summary.at));
+    let ended = ended.map(|ended| format!(", {ended}")).unwrap_or_default();
     let role = if mark.role == Role::Ok { Role::Text } else { mark.role };
     (role, format!("#{} {} in {time}{ended}", run.id, mark.word))
 }

@@ -148,14 +148,14 @@ fn tier_facts(state: TierState, signature: SignatureState, latency: f64) -> Tier
 /// What was measured when nothing is wrong.
 pub(super) fn well() -> Vec<Event> {
     let mut events = Vec::new();
-    for step in 0..12 {
+    for step in 0..12_i64 {
         for (name, letter, generation, load) in
             [("p620", 'a', 212, 4.12), ("razer", 'b', 98, 0.31), ("samsung", 'c', 77, 0.4)]
         {
-            let wave = [0.2, 0.6, 1.1, 0.7, 1.3, 0.9][step % 6];
+            let wave = [0.2, 0.6, 1.1, 0.7, 1.3, 0.9][(step % 6) as usize];
             let last = step == 11;
             let mut facts = facts(name, letter, generation, if last { load } else { load * wave });
-            facts.measured_at = Some(ago_s(2 + 5 * (11 - step as i64)));
+            facts.measured_at = Some(ago_s(2 + 5 * (11 - step)));
             if name == "samsung" {
                 facts.power = Some(PowerFacts { on_mains: Some(true), battery: Some(64) });
                 facts.disk = Some(Bytes { used: 244_000_000_000, total: 256_000_000_000 });
@@ -165,7 +165,7 @@ pub(super) fn well() -> Vec<Event> {
         for (name, latency) in [("p620", 3.1), ("nixos.org", 19.0)] {
             let mut facts = tier_facts(TierState::Up, SignatureState::Valid, latency);
             facts.latency_ms = Some(latency * (1.0 + (step % 3) as f64 / 4.0));
-            facts.measured_at = Some(ago_s(12 + 30 * (11 - step as i64)));
+            facts.measured_at = Some(ago_s(12 + 30 * (11 - step)));
             events.push(Event::Tier { tier: name.to_owned(), facts: Box::new(facts) });
         }
     }
@@ -234,12 +234,16 @@ pub(super) fn result(host: &str, outcome: Outcome, error: Option<&str>) -> RunWh
             outcome,
             toplevel: Some(path('h', "nixos-system-razer-26.05.20261121.3f2c1ab")),
             previous: None,
-            duration_ms: 31_400,
+            duration_ms: if outcome.is_good() { 31_400 } else { 5_100 },
             built: 0,
-            fetched: BTreeMap::from([
-                ("p620".to_owned(), fetched(38, 212_000_000)),
-                ("nixos.org".to_owned(), fetched(3, 2_000_000)),
-            ]),
+            fetched: if outcome.is_good() && outcome != Outcome::Unchanged {
+                BTreeMap::from([
+                    ("p620".to_owned(), fetched(38, 212_000_000)),
+                    ("nixos.org".to_owned(), fetched(3, 2_000_000)),
+                ])
+            } else {
+                BTreeMap::new()
+            },
             error: error.map(str::to_owned),
         },
     }
@@ -313,7 +317,7 @@ pub(super) fn run_in_fetch() -> Vec<Event> {
         }
         events.push(run_event("41", 17, phase(host, Phase::Fetch, PhaseState::Started)));
         for (at, name) in [(15, "linux-6.12.58"), (12, "glibc-2.42"), (9, "systemd-258.2")] {
-            let line = format!("copying path '/nix/store/{}' from 'http://p620.lan:5000'", name);
+            let line = format!("copying path '/nix/store/{name}' from 'http://p620.lan:5000'");
             events.push(log(at, host, Phase::Fetch, &line));
         }
     }

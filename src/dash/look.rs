@@ -94,43 +94,41 @@ pub fn ascii(text: &str) -> String {
     text.chars().map(to_ascii).collect()
 }
 
+/// ASCII characters, each with those that it stands in for.
+const STAND_INS: [(char, &str); 21] = [
+    ('*', "●▇"),
+    ('o', "○"),
+    ('!', "▲"),
+    ('x', "✗×"),
+    ('+', "✓▆┌┐└┘├┤┬┴┼╭╮╰╯"),
+    ('#', "◆█▉▊"),
+    ('P', "⚷"),
+    ('>', "›→▸"),
+    ('<', "←"),
+    ('^', "↑"),
+    ('v', "↓"),
+    ('|', "◐│▏▕"),
+    ('/', "◓"),
+    ('\\', "◒"),
+    ('-', "◑–—─━▄"),
+    ('_', "▁"),
+    ('.', "▂·…"),
+    (':', "▃"),
+    ('=', "▅▋▌▍▎"),
+    ('"', "“”„"),
+    ('\'', "‘’"),
+];
+
 /// Returns the ASCII character that stands in for another.
 fn to_ascii(c: char) -> char {
-    match c {
-        c if c.is_ascii() => c,
-        '●' => '*',
-        '○' => 'o',
-        '▲' => '!',
-        '✗' | '×' => 'x',
-        '✓' => '+',
-        '◆' => '#',
-        '⚷' => 'P',
-        '›' | '→' | '▸' => '>',
-        '←' => '<',
-        '↑' => '^',
-        '↓' => 'v',
-        '◐' => '|',
-        '◓' => '/',
-        '◑' | '–' | '—' | '─' | '━' => '-',
-        '◒' => '\\',
-        '│' | '▏' | '▕' => '|',
-        '┌' | '┐' | '└' | '┘' | '├' | '┤' | '┬' | '┴' | '┼' | '╭' | '╮' | '╰' | '╯' => {
-            '+'
-        }
-        '▁' => '_',
-        '▂' | '·' | '…' => '.',
-        '▃' => ':',
-        '▄' => '-',
-        '▅' => '=',
-        '▆' => '+',
-        '▇' => '*',
-        '█' | '▉' | '▊' => '#',
-        '▋' | '▌' | '▍' | '▎' => '=',
-        '“' | '”' | '„' => '"',
-        '‘' | '’' => '\'',
-        '\u{a0}' | '\u{202f}' => ' ',
-        _ => '?',
+    if c.is_ascii() {
+        return c;
     }
+    if c.is_whitespace() {
+        return ' ';
+    }
+    let stand_in = STAND_INS.iter().find(|(_, others)| others.contains(c));
+    stand_in.map_or('?', |(plain, _)| *plain)
 }
 
 /// The sixteen colours of a terminal, as most of them show them.
@@ -160,11 +158,10 @@ const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
 fn reduce(colour: Color, depth: Depth) -> Option<Color> {
     match (depth, colour) {
         (Depth::None, _) => None,
-        (Depth::True, colour) => Some(colour),
         (Depth::Ansi256, Color::Rgb(r, g, b)) => Some(Color::Indexed(nearest_256([r, g, b]))),
         (Depth::Ansi16, Color::Rgb(r, g, b)) => Some(nearest_16([r, g, b])),
         (Depth::Ansi16, Color::Indexed(index)) => Some(nearest_16(rgb_of(index))),
-        (Depth::Ansi16 | Depth::Ansi256, colour) => Some(colour),
+        (Depth::Ansi16 | Depth::Ansi256 | Depth::True, colour) => Some(colour),
     }
 }
 

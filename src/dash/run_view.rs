@@ -136,13 +136,23 @@ pub struct Summary {
 impl Summary {
     /// Returns whether every host got what was asked for.
     pub fn is_good(&self) -> bool {
-        self.outcomes.iter().all(|(outcome, count)| outcome.is_good() || *count == 0)
+        self.bad() == 0
     }
 
-    /// Returns the counts in words: `2 switched · 1 failed`.
+    /// Returns how many hosts did not get what was asked for.
+    pub fn bad(&self) -> u64 {
+        self.outcomes.iter().filter(|(outcome, _)| !outcome.is_good()).map(|(_, count)| count).sum()
+    }
+
+    /// Returns the counts in words, the bad ones first: `1 failed · 2 switched`.
     pub fn words(&self) -> String {
         let counted = self.outcomes.iter().filter(|(_, count)| **count > 0);
-        counted.map(|(outcome, count)| format!("{count} {outcome}")).collect::<Vec<_>>().join(" · ")
+        let (good, bad): (Vec<_>, Vec<_>) = counted.partition(|(outcome, _)| outcome.is_good());
+        bad.into_iter()
+            .chain(good)
+            .map(|(outcome, count)| format!("{count} {outcome}"))
+            .collect::<Vec<_>>()
+            .join(" · ")
     }
 }
 

@@ -23,6 +23,7 @@ use futures_util::StreamExt;
 use jiff::Timestamp;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
 use signal_hook::consts::{SIGCONT, SIGSTOP, SIGTSTP};
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::sync::Once;
@@ -110,8 +111,14 @@ pub async fn run(
                     drop(effects.try_send(Effect::Quit { cancel: Vec::new() }));
                     return Ok(());
                 }
-                Caught::Stop => suspend(&mut screen)?,
-                Caught::Continue => retake(&mut screen)?,
+                Caught::Stop => {
+                    suspend(&mut screen)?;
+                    model.dirty = true;
+                }
+                Caught::Continue => {
+                    retake(&mut screen)?;
+                    model.dirty = true;
+                }
             },
             key = keys.next() => match key {
                 Some(Ok(event)) => messages.extend(message(event)),
@@ -137,7 +144,10 @@ pub async fn run(
         for message in messages {
             for effect in update(&mut model, message, Timestamp::now()) {
                 match effect {
-                    Effect::Terminal(wish) => grant(&mut screen, &wish)?,
+                    Effect::Terminal(wish) => {
+                        grant(&mut screen, &wish)?;
+                        model.dirty = true;
+                    }
                     Effect::Quit { .. } => {
                         // The one effect that must arrive; a runtime that hangs cannot hold us.
                         drop(timeout(Duration::from_secs(1), effects.send(effect)).await);
@@ -191,7 +201,7 @@ fn draw(screen: &mut Screen, model: &mut Model, look: &Look) -> Result<(), DashE
 /// Does what the screen asks of the terminal.
 fn grant(screen: &mut Screen, wish: &Wish) -> Result<(), DashError> {
     match wish {
-        Wish::Redraw => screen.clear().map_err(DashError::Draw),
+        Wish::Redraw => clear(screen),
         Wish::Suspend => suspend(screen),
         Wish::Notify(text) => {
             let text: String = printable_line(text).chars().take(200).collect();
@@ -216,7 +226,16 @@ fn suspend(screen: &mut Screen) -> Result<(), DashError> {
 /// Takes the terminal again after something else used it.
 fn retake(screen: &mut Screen) -> Result<(), DashError> {
     take().map_err(DashError::SetUp)?;
-    screen.clear().map_err(DashError::Draw)
+    clear(screen)
+}
+
+/// Forgets what the terminal shows, so that the next frame is drawn in full.
+///
+/// `Terminal::clear` would ask the terminal where its cursor is, and the answer would be taken for
+/// keys by the stream that reads them.
+fn clear(screen: &mut Screen) -> Result<(), DashError> {
+    let size = screen.size().map_err(DashError::Draw)?;
+    screen.resize(Rect::new(0, 0, size.width, size.height)).map_err(DashError::Draw)
 }
 
 /// Takes the terminal; what fails half-way is undone.

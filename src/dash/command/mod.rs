@@ -210,8 +210,9 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         Command::Log if model.screen == Screen::Fleet => model
             .selected()
             .is_some_and(|(host, _)| model.runs.iter().any(|run| run.host(&host.name).is_some())),
-        Command::Log => model.shown_host_run().is_some(),
-        Command::Follow | Command::Wrap | Command::LogFile => model.shown_host_run().is_some(),
+        Command::Log | Command::Follow | Command::Wrap | Command::LogFile => {
+            model.shown_host_run().is_some()
+        }
         Command::NextMatch | Command::PreviousMatch | Command::OnlyMatching => {
             !model.log.filter.is_empty()
         }

@@ -19,8 +19,8 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         | Command::PageDown
         | Command::Top
         | Command::Bottom => go(model, command),
-        Command::NextHost => turn_host(model, 1),
-        Command::PreviousHost => turn_host(model, -1),
+        Command::NextHost => turn_host(model, true),
+        Command::PreviousHost => turn_host(model, false),
         Command::Mark => mark(model),
         Command::MarkAll => mark_all(model),
         Command::Deploy => start(model, RunKind::Deploy),
@@ -138,11 +138,11 @@ fn select_run(model: &mut Model, run: usize, host: usize) {
 }
 
 /// Selects another host of the shown run, around the end.
-fn turn_host(model: &mut Model, by: isize) {
+fn turn_host(model: &mut Model, forward: bool) {
     let count = model.shown_run().map_or(0, |run| run.hosts.len());
     if count > 0 {
-        let to = model.run_host as isize + by;
-        model.run_host = to.rem_euclid(count as isize) as usize;
+        let by = if forward { 1 } else { count - 1 };
+        model.run_host = (model.run_host + by) % count;
         model.log.top = None;
     }
 }

@@ -1,7 +1,7 @@
 //! What events, notices and lost runs change.
 
 use crate::dash::model::{HISTORY, Model, Overlay, Screen};
-use crate::dash::msg::{Effect, RunKind, Wish};
+use crate::dash::msg::{Effect, Wish};
 use crate::dash::run_view::RunView;
 use crate::fleet::{Event, HostFacts, RunEvent, RunId, RunWhat, TierFacts, duration};
 use jiff::Timestamp;
@@ -161,12 +161,12 @@ fn ended(model: &mut Model, id: &RunId, now: Timestamp) -> Vec<Effect> {
 }
 
 /// Notes that the process of a run is gone.
-pub(super) fn run_gone(model: &mut Model, id: &RunId, why: String, now: Timestamp) -> Vec<Effect> {
+pub(super) fn run_gone(model: &mut Model, id: &RunId, why: &str, now: Timestamp) -> Vec<Effect> {
     let Some(run) = model.runs.iter_mut().find(|run| run.id == *id && run.is_active()) else {
         return Vec::new();
     };
     run.waits = false;
-    run.gone = Some(why.clone());
+    run.gone = Some(why.to_owned());
     close_questions(model, id);
     let text = format!("run #{id} is gone: {why}");
     model.say(text.clone(), true, now);
@@ -185,12 +185,8 @@ fn close_questions(model: &mut Model, id: &RunId) {
 /// Shows a sentence of the runtime; while a run is starting, it says why it could not.
 pub(super) fn notice(model: &mut Model, text: String, now: Timestamp) {
     if let Some(starting) = model.starting.as_mut().filter(|starting| starting.failed.is_none()) {
-        let what = match starting.kind {
-            RunKind::Deploy => "the deploy",
-            RunKind::Build => "the build",
-        };
         model.toast = None;
-        starting.failed = Some(format!("{what} did not start: {text}"));
+        starting.failed = Some(format!("the {} did not start: {text}", starting.kind.word()));
         return;
     }
     model.say(text, false, now);

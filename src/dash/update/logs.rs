@@ -53,15 +53,12 @@ pub(super) fn find(model: &mut Model, down: bool, now: Timestamp) {
         None => matching(&host.log, u64::MAX, false, model),
         Some(top) => matching(&host.log, if down { top + 1 } else { top }, down, model),
     };
-    match found {
-        Some(number) => {
-            model.log.only_matching = false;
-            model.log.top = Some(number);
-        }
-        None => {
-            let where_ = if down { "below" } else { "above" };
-            model.say(format!("no match {where_}"), false, now);
-        }
+    if let Some(number) = found {
+        model.log.only_matching = false;
+        model.log.top = Some(number);
+    } else {
+        let side = if down { "below" } else { "above" };
+        model.say(format!("no match {side}"), false, now);
     }
 }
 

@@ -42,7 +42,7 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         }
         Msg::RunGone { run, why } => {
             model.dirty = true;
-            return fold::run_gone(model, &run, why, now);
+            return fold::run_gone(model, &run, &why, now);
         }
     }
     Vec::new()

@@ -130,7 +130,8 @@ impl Columns {
             let (text, role) = column.cell(paint, host, view);
             let text =
                 if column.is_right() { right(&text, *columns) } else { left(&text, *columns) };
-            let role = if old && role == Role::Text { Role::Dim } else { role };
+            let fades = matches!(role, Role::Text | Role::Graph);
+            let role = if old && fades { Role::Dim } else { role };
             if *column == C::State {
                 spans.extend(state(paint, &text, role));
             } else {
@@ -182,7 +183,7 @@ impl Column {
     fn width(self, paint: &Paint<'_>) -> usize {
         match self {
             C::Host => {
-                let names = paint.model.fleet.hosts.iter().map(|host| name(host));
+                let names = paint.model.fleet.hosts.iter().map(name);
                 names.map(|name| width(&name)).max().unwrap_or(4).clamp(4, 24)
             }
             C::State => 13,

@@ -13,14 +13,13 @@
 //! Where there is room for all of them, the hosts stand side by side, each with its own log.
 
 use crate::dash::model::{Starting, age};
-use crate::dash::msg::RunKind;
-use crate::dash::run_view::{HostRun, RunView};
+use crate::dash::run_view::{HostRun, RunView, Summary};
 use crate::dash::theme::Role;
 use crate::dash::view::logs;
 use crate::dash::view::paint::{
     Paint, below, cut, left, line_width, put, put_all, put_spread, spinner, top, width, wrap,
 };
-use crate::dash::view::run_words::{clock, doing, host_run_mark, phases, progress};
+use crate::dash::view::run_words::{bytes_in, clock, doing, host_run_mark, phases, progress};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -49,7 +48,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let count = run.hosts.len() as u16;
     if paint.model.zoom {
         if let Some(host) = run.hosts.get(paint.model.run_host) {
-            panel(paint, buffer, area, run, host, true);
+            alone(paint, buffer, area, run, host);
         }
     } else if (2..=4).contains(&count) && area.width / count.max(1) >= BESIDE && area.height >= 14 {
         beside(paint, buffer, area, run);
@@ -62,16 +61,12 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
 fn starts(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, starting: &Starting) {
     let hosts = starting.hosts.join(", ");
     let room = usize::from(area.width).saturating_sub(2);
-    let (role, text) = match &starting.failed {
-        Some(why) => (Role::Error, format!("✗ {why}")),
-        None => {
-            let what = match starting.kind {
-                RunKind::Deploy => "deploy",
-                RunKind::Build => "build",
-            };
-            let time = clock(age(paint.now, starting.at));
-            (Role::Busy, format!("{} starting the {what} of {hosts}  {time}", spinner(paint.now)))
-        }
+    let (role, text) = if let Some(why) = &starting.failed {
+        (Role::Error, format!("✗ {why}"))
+    } else {
+        let what = starting.kind.word();
+        let time = clock(age(paint.now, starting.at));
+        (Role::Busy, format!("{} starting the {what} of {hosts}  {time}", spinner(paint.now)))
     };
     let mut lines: Vec<Line<'static>> = wrap(&text, room)
         .into_iter()
@@ -101,7 +96,16 @@ fn head(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect, run: &RunView) {
         left.truncate(3);
     }
     if line_width(&left) + line_width(&counts) >= usize::from(row.width) {
-        counts = vec![Span::raw(format!("{}/{}", run.done(), run.hosts.len())), time];
+        let bad = run.summary.as_ref().map_or(0, Summary::bad);
+        let all = run.hosts.len();
+        counts = if bad > 0 {
+            let long = format!("✗ {bad} of {all} went wrong");
+            let fits = line_width(&left) + width(&long) + 12 < usize::from(row.width);
+            let text = if fits { long } else { format!("✗ {bad}/{all}") };
+            vec![paint.span(Role::Error, text), time]
+        } else {
+            vec![Span::raw(format!("{}/{all}", run.done())), time]
+        };
     }
     put_spread(buffer, row, left, counts);
 }
@@ -154,27 +158,55 @@ fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Re
     below(area, (lines.len() as u16).min(3))
 }
 
+/// Rows of a host that stands above others: its state, its phases in words, what it does.
+#[derive(Clone, Copy)]
+struct Rows {
+    words: bool,
+    doing: bool,
+}
+
+impl Rows {
+    fn count(self) -> usize {
+        1 + usize::from(self.words) + usize::from(self.doing)
+    }
+}
+
 /// Draws the hosts below each other, then the log of the selected one.
 fn stacked(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) {
     let count = run.hosts.len().max(1);
-    let two = usize::from(area.height) >= count * 2 + 5 && area.width >= 60;
-    let each = if two { 2 } else { 1 };
-    let most = usize::from(area.height).saturating_sub(4).max(1) / each;
-    let shown = count.min(most.max(1));
+    let indent = names_width(run, area) + 5;
+    let Some(first) = run.hosts.first() else { return };
+    let words = line_width(&phases(paint, first, false));
+    let height = usize::from(area.height);
+    let mut rows = Rows { words: indent + words <= usize::from(area.width), doing: true };
+    if height < count * rows.count() + 7 || indent + 28 + words <= usize::from(area.width) {
+        rows.words = false;
+    }
+    if height < count * rows.count() + 5 || area.width < 60 {
+        rows.doing = false;
+    }
+    let each = rows.count();
+    let shown = count.min((height.saturating_sub(4) / each).max(1));
     let from = paint.model.run_host.saturating_sub(shown - 1);
     for (row, (index, host)) in run.hosts.iter().enumerate().skip(from).take(shown).enumerate() {
-        let area = below(area, (row * each) as u16);
-        let selected = index == paint.model.run_host;
-        host_rows(paint, buffer, top(area, each as u16), run, host, selected);
+        let area = top(below(area, (row * each) as u16), each as u16);
+        host_rows(paint, buffer, area, run, host, index == paint.model.run_host, rows);
     }
     let rest = below(area, (shown * each) as u16);
     if let Some(host) = run.hosts.get(paint.model.run_host).filter(|_| rest.height >= 2) {
-        let rest = error(paint, buffer, rest, host, two);
+        let indent = if rows.doing { indent } else { usize::from(area.width) };
+        let rest = error(paint, buffer, rest, host, indent);
         logs::tail(paint, buffer, rest, host);
     }
 }
 
-/// Draws one host in one or two rows.
+/// Returns the columns of the hosts' names.
+fn names_width(run: &RunView, area: Rect) -> usize {
+    let names = run.hosts.iter().map(|host| width(&host.host)).max().unwrap_or(4);
+    names.clamp(4, 16).min(usize::from(area.width) / 3)
+}
+
+/// Draws one host in one to three rows.
 fn host_rows(
     paint: &Paint<'_>,
     buffer: &mut Buffer,
@@ -182,60 +214,90 @@ fn host_rows(
     run: &RunView,
     host: &HostRun,
     selected: bool,
+    rows: Rows,
 ) {
-    let names = run.hosts.iter().map(|host| width(&host.host)).max().unwrap_or(4);
-    let names = names.clamp(4, 16).min(usize::from(area.width) / 3);
-    let mark = host_run_mark(paint, run, host);
+    let names = names_width(run, area);
     let several = run.hosts.len() > 1;
     let cursor = if selected && several { " › " } else { "   " };
-    let state = usize::from(area.width).saturating_sub(names + 5).min(26);
-    let mut spans = vec![
-        paint.span(Role::Accent, cursor),
-        Span::raw(left(&host.host, names)),
-        Span::raw("  "),
-        paint.span(mark.role, left(&mark.text(), state)),
-    ];
+    let mut spans =
+        vec![paint.span(Role::Accent, cursor), Span::raw(left(&host.host, names)), Span::raw("  ")];
     let room = usize::from(area.width).saturating_sub(line_width(&spans));
-    let full = phases(paint, host, false);
-    let bar = progress(paint, host, 14);
-    if room >= line_width(&full) + 2 {
-        spans.push(Span::raw("  "));
-        spans.extend(full);
-        if room >= line_width(&spans[4..]) + line_width(&bar) + 1 {
-            spans.extend(bar);
-        }
-    } else if room >= 14 {
-        spans.push(Span::raw("  "));
-        spans.extend(phases(paint, host, true));
-        let bar = progress(paint, host, room.saturating_sub(14 + 10).min(14));
-        if room > 14 + 10 {
-            spans.push(Span::raw("  "));
-            spans.extend(bar);
-        }
-    } else if let Some(share) = host.share() {
-        spans.pop();
-        let text = format!("{} {}", mark.text(), crate::fleet::percent(share));
-        spans.push(paint.span(mark.role, cut(&text, state)));
-    }
+    spans.extend(state_and_phases(paint, run, host, room, rows.words));
     put(buffer, area, 0, &Line::from(spans));
     if selected && several {
         let row = top(area, 1).intersection(buffer.area);
         buffer.set_style(row, paint.style(Role::Selection));
     }
-    let (role, text) = doing(host);
-    let room = usize::from(area.width).saturating_sub(names + 6);
-    let line =
-        Line::from(vec![Span::raw(" ".repeat(names + 5)), paint.span(role, cut(&text, room))]);
-    put(buffer, area, 1, &line);
+    let indent = Span::raw(" ".repeat(names + 5));
+    let mut row = 1;
+    if rows.words {
+        let words = [vec![indent.clone()], phases(paint, host, false)].concat();
+        put(buffer, area, row, &Line::from(words));
+        row += 1;
+    }
+    if rows.doing {
+        let room = usize::from(area.width).saturating_sub(names + 6);
+        let (role, text) = match &host.result {
+            Some(result) if selected && error_is_long(host, room) => (Role::Text, bytes_in(result)),
+            Some(_) | None => doing(host),
+        };
+        put(buffer, area, row, &Line::from(vec![indent, paint.span(role, cut(&text, room))]));
+    }
 }
 
-/// Draws the whole error of a host above its log; returns what is left of the area.
-fn error(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, host: &HostRun, shown: bool) -> Rect {
+/// Returns how a host stands, its phases as signs or words, and a bar, as many as fit.
+fn state_and_phases(
+    paint: &Paint<'_>,
+    run: &RunView,
+    host: &HostRun,
+    room: usize,
+    words_below: bool,
+) -> Vec<Span<'static>> {
+    let mark = host_run_mark(paint, run, host);
+    let state = room.min(26);
+    let mut spans = vec![paint.span(mark.role, left(&mark.text(), state)), Span::raw("  ")];
+    let used = |spans: &[Span<'_>]| room.saturating_sub(line_width(spans));
+    if words_below {
+        spans.extend(progress(paint, host, used(&spans).saturating_sub(8).min(30)));
+        return spans;
+    }
+    let words = phases(paint, host, false);
+    if used(&spans) >= line_width(&words) {
+        spans.extend(words);
+        spans.push(Span::raw(" "));
+    } else if used(&spans) >= 14 {
+        spans.extend(phases(paint, host, true));
+        spans.push(Span::raw("  "));
+    } else if let Some(share) = host.share() {
+        let text = format!("{} {}", mark.text(), crate::fleet::percent(share));
+        return vec![paint.span(mark.role, cut(&text, room))];
+    }
+    if used(&spans) >= 12 {
+        spans.extend(progress(paint, host, (used(&spans) - 8).min(14)));
+    }
+    spans
+}
+
+/// Returns whether a host's error needs more than one line of that many columns.
+fn error_is_long(host: &HostRun, room: usize) -> bool {
+    let error = host.result.as_ref().and_then(|result| result.error.as_ref());
+    error.is_some_and(|error| width(error) > room)
+}
+
+/// Draws the whole error of a host above its log, unless it fitted into the host's own row after
+/// `indent`; returns what is left of the area.
+fn error(
+    paint: &Paint<'_>,
+    buffer: &mut Buffer,
+    area: Rect,
+    host: &HostRun,
+    indent: usize,
+) -> Rect {
+    let room = usize::from(area.width).saturating_sub(2);
     let Some(text) = host.result.as_ref().and_then(|result| result.error.as_ref()) else {
         return area;
     };
-    let room = usize::from(area.width).saturating_sub(2);
-    if shown && width(text) + 24 < room {
+    if !error_is_long(host, usize::from(area.width).saturating_sub(indent + 1)) {
         return area;
     }
     let (role, _) = doing(host);
@@ -252,12 +314,18 @@ fn error(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, host: &HostRun, sho
 fn beside(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) {
     let count = run.hosts.len() as u16;
     let each = area.width / count;
-    for (index, host) in run.hosts.iter().enumerate() {
+    let columns = each.saturating_sub(1);
+    let heads: Vec<_> = run.hosts.iter().map(|host| panel_head(paint, host, columns)).collect();
+    let most = heads.iter().map(Vec::len).max().unwrap_or_default() as u16;
+    for (index, (host, head)) in run.hosts.iter().zip(&heads).enumerate() {
         let x = area.x + each * index as u16;
         let last = index as u16 + 1 == count;
         let wide = if last { area.right() - x } else { each };
         let panel_area = Rect { x, width: wide.saturating_sub(u16::from(!last)), ..area };
-        panel(paint, buffer, panel_area, run, host, index == paint.model.run_host);
+        let selected = index == paint.model.run_host;
+        panel_title(paint, buffer, panel_area, run, host, selected);
+        put_all(buffer, below(panel_area, 1), head, 0);
+        logs::tail(paint, buffer, below(panel_area, most + 1), host);
         if !last {
             let bar = Line::styled("│", paint.style(Role::Border));
             for row in 0..area.height {
@@ -268,8 +336,16 @@ fn beside(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) {
     }
 }
 
-/// Draws one host with its phases and its log.
-fn panel(
+/// Draws one host over the whole area, with its phases and its log.
+fn alone(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView, host: &HostRun) {
+    panel_title(paint, buffer, area, run, host, true);
+    let head = panel_head(paint, host, area.width);
+    put_all(buffer, below(area, 1), &head, 0);
+    logs::tail(paint, buffer, below(area, head.len() as u16 + 1), host);
+}
+
+/// Draws a host's name and how it stands.
+fn panel_title(
     paint: &Paint<'_>,
     buffer: &mut Buffer,
     area: Rect,
@@ -278,8 +354,7 @@ fn panel(
     selected: bool,
 ) {
     let mark = host_run_mark(paint, run, host);
-    let room = usize::from(area.width).saturating_sub(2);
-    let cursor = if selected && run.hosts.len() > 1 { "› " } else { "  " };
+    let cursor = if selected && run.hosts.len() > 1 { " › " } else { "   " };
     let title = vec![
         paint.span(Role::Accent, cursor),
         paint.span(if selected { Role::Title } else { Role::Text }, host.host.clone()),
@@ -287,27 +362,29 @@ fn panel(
         paint.span(mark.role, mark.text()),
     ];
     put(buffer, area, 0, &Line::from(title));
+}
+
+/// Returns a host's phases, its bar and what it does, for a panel of that many columns.
+fn panel_head(paint: &Paint<'_>, host: &HostRun, columns: u16) -> Vec<Line<'static>> {
+    let room = usize::from(columns).saturating_sub(4);
+    let indent = || vec![Span::raw("   ")];
     let mut lines: Vec<Line<'static>> = Vec::new();
-    let all = phases(paint, host, false);
-    if line_width(&all) + 2 <= usize::from(area.width) {
-        lines.push(Line::from([vec![Span::raw("  ")], all].concat()));
-    } else {
-        for half in all.chunks(6) {
-            lines.push(Line::from([vec![Span::raw("  ")], half.to_vec()].concat()));
+    let mut line = indent();
+    for phase in phases(paint, host, false) {
+        if line_width(&line) + line_width(std::slice::from_ref(&phase)) > room + 4 {
+            lines.push(Line::from(std::mem::replace(&mut line, indent())));
         }
+        line.push(phase);
     }
-    let bar = progress(paint, host, room.saturating_sub(12).min(40));
-    lines.push(Line::from([vec![Span::raw("  ")], bar].concat()));
+    lines.push(Line::from(line));
+    if host.result.is_none() {
+        let bar = progress(paint, host, room.saturating_sub(10).min(40));
+        lines.push(Line::from([indent(), bar].concat()));
+    }
     let (role, text) = doing(host);
-    let mut words = wrap(&text, room.saturating_sub(1));
-    words.truncate(if host.result.is_some() { 4 } else { 1 });
-    if words.is_empty() {
-        words.push(String::new());
+    let words = wrap(&text, room);
+    for line in words.into_iter().take(if host.result.is_some() { 5 } else { 2 }) {
+        lines.push(Line::from([indent(), vec![paint.span(role, line)]].concat()));
     }
-    for line in words {
-        lines.push(Line::from(vec![Span::raw("  "), paint.span(role, line)]));
-    }
-    let lines_area = below(area, 1);
-    put_all(buffer, lines_area, &lines, 0);
-    logs::tail(paint, buffer, below(lines_area, lines.len() as u16), host);
+    lines
 }

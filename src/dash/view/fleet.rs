@@ -13,9 +13,9 @@
 
 use crate::dash::theme::Role;
 use crate::dash::view::columns::{Columns, is_old, name};
-use crate::dash::view::host;
-use crate::dash::view::paint::{Paint, below, left, put, right, top, width};
-use crate::dash::view::words::{Mark, busy_mark, host_mark};
+use crate::dash::view::paint::{Paint, below, left, line_width, put, put_all, right, top, width};
+use crate::dash::view::words::{Mark, busy_mark, host_mark, tier_mark};
+use crate::dash::view::{host, logs};
 use crate::dash::{HostView, Model};
 use crate::fleet::{Host, HostState, ago, bytes, percent};
 use ratatui::buffer::Buffer;
@@ -45,8 +45,47 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     rows(paint, buffer, top(area, table), &visible);
     let rest = below(area, table + u16::from(area.height - table > DETAILS + 2));
     if rest.height >= DETAILS && paint.model.selected().is_some() {
-        host::draw(paint, buffer, rest, false);
+        let used = host::draw(paint, buffer, rest, false);
+        newest_log(paint, buffer, below(rest, used + 1));
+    } else {
+        tiers(paint, buffer, below(area, wanted + u16::from(area.height > wanted + 1)));
     }
+}
+
+/// Draws the log of the selected host's newest run, where the details leave room for it.
+fn newest_log(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+    let Some((host, _)) = paint.model.selected() else { return };
+    let part = paint.model.runs.iter().rev().find_map(|run| run.host(&host.name));
+    if let Some(part) = part.filter(|part| area.height >= 5 && !part.log.is_empty()) {
+        logs::tail(paint, buffer, area, part);
+    }
+}
+
+/// Draws what the tiers hold in the rows that a small pane has left.
+fn tiers(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+    let mut lines: Vec<Vec<Span<'static>>> = Vec::new();
+    for (tier, view) in paint.model.fleet.tiers.iter().zip(&paint.model.tiers) {
+        let mark = tier_mark(&view.facts);
+        let bad = matches!(mark.role, Role::Warn | Role::Error);
+        let mut item = vec![Span::raw(format!(" {}{} ", if bad { "" } else { "in " }, tier.name))];
+        if bad {
+            item.push(paint.span(mark.role, mark.text()));
+        } else {
+            item.push(match paint.model.mean_coverage(&tier.name) {
+                Some(share) => Span::raw(percent(share)),
+                None => paint.span(Role::Dim, "–"),
+            });
+        }
+        item.push(Span::raw("  "));
+        match lines.last_mut() {
+            Some(line) if line_width(line) + line_width(&item) <= usize::from(area.width) => {
+                line.extend(item);
+            }
+            Some(_) | None => lines.push(item),
+        }
+    }
+    let lines: Vec<Line<'static>> = lines.into_iter().map(Line::from).collect();
+    put_all(buffer, area, &lines, 0);
 }
 
 /// Draws the hosts that the filter lets through, scrolled so that the selected one is seen.
@@ -70,7 +109,7 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
     }
     let at = visible.iter().position(|index| *index == paint.model.host).unwrap_or_default();
     let rows = usize::from(list.height).max(1);
-    let from = at.saturating_sub(rows - 1).max(0);
+    let from = at.saturating_sub(rows - 1);
     for (row, index) in visible.iter().skip(from).take(rows).enumerate() {
         let (Some(host), Some(view)) =
             (paint.model.fleet.hosts.get(*index), paint.model.hosts.get(*index))

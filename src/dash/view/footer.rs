@@ -29,7 +29,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
 /// Returns keys and what they do, as many as fit; help, quit and answers are never left out for
 /// others.
 fn keys(paint: &Paint<'_>, room: usize) -> Vec<Span<'static>> {
-    let mut items = items(paint.model);
+    let mut items = items(paint.model, room);
     let gap = if room < 90 { 2 } else { 3 };
     let total = |items: &[Item]| -> usize {
         items.iter().map(|item| width(&item.key) + 1 + width(item.label) + gap).sum()
@@ -52,7 +52,7 @@ struct Item {
     stays: bool,
 }
 
-fn items(model: &Model) -> Vec<Item> {
+fn items(model: &Model, room: usize) -> Vec<Item> {
     let mut items = Vec::new();
     let list = |screen| matches!(screen, Screen::Fleet | Screen::Caches | Screen::History);
     match Context::of(model) {
@@ -68,14 +68,8 @@ fn items(model: &Model) -> Vec<Item> {
         let (Some(label), Some(key)) = (entry.label, entry.keys.first()) else { continue };
         let stays = matches!(
             entry.command,
-            Command::Help
-                | Command::Quit
-                | Command::Accept
-                | Command::Yes
-                | Command::No
-                | Command::Close
-                | Command::QuitAndCancel
-        );
+            Command::Help | Command::Accept | Command::Yes | Command::No | Command::Close
+        ) || (entry.command == Command::Quit && room >= 50);
         items.push(Item { key: key.to_string(), label, stays });
     }
     items

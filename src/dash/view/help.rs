@@ -16,8 +16,10 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-/// Columns of the keys.
-const KEYS: usize = 15;
+/// Returns the columns of the keys.
+fn keys_width(popup: &Popup) -> usize {
+    if popup.room() < 60 { 8 } else { 15 }
+}
 
 /// Draws the keys: those of this view first, then those of every view, then the signs.
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, scroll: u16) {
@@ -63,8 +65,9 @@ fn section(
 }
 
 fn row(paint: &Paint<'_>, popup: &Popup, lines: &mut Vec<Line<'static>>, keys: &str, about: &str) {
-    for (at, text) in wrap(about, popup.room().saturating_sub(KEYS)).into_iter().enumerate() {
-        let keys = if at == 0 { left(keys, KEYS) } else { " ".repeat(KEYS) };
+    let columns = keys_width(popup);
+    for (at, text) in wrap(about, popup.room().saturating_sub(columns)).into_iter().enumerate() {
+        let keys = if at == 0 { left(keys, columns) } else { " ".repeat(columns) };
         lines.push(Line::from(vec![paint.span(Role::Accent, keys), Span::raw(text)]));
     }
 }

@@ -4,11 +4,14 @@
 //!    RUN   BEGAN     TOOK           WHAT                HOSTS            HOW IT ENDED
 //!  › #41   12:04     –              switch via-cache    samsung razer    1/2 done
 //!    #40   11:31     31 s           switch via-cache    razer            ● 1 switched
+//!  run #41  switch via-cache ──────────────────────────────────────────────────────────
+//!    razer         ● switched in 31 s     0 built, 38 from p620 (212 MB)
 //! ```
 
 use crate::dash::run_view::RunView;
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, below, cut, left, line_width, put};
+use crate::dash::view::paint::{Paint, below, cut, left, line_width, put, top};
+use crate::dash::view::run_words::{doing, host_run_mark};
 use crate::fleet::duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -25,11 +28,18 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let wide = area.width >= 76;
     let mut head = format!("   {}", left("RUN", 6));
     if wide {
-        head.push_str(&format!("{}{}", left("BEGAN", 8), left("TOOK", 14)));
+        head.push_str(&left("BEGAN", 8));
+        head.push_str(&left("TOOK", 14));
     }
-    head.push_str(&format!("{}{}", left("HOW IT ENDED", ended_width(area)), "WHAT"));
+    head.push_str(&left("HOW IT ENDED", ended_width(area)));
+    head.push_str("WHAT");
     put(buffer, area, 0, &Line::from(paint.span(Role::Dim, head)));
-    let list = below(area, 1);
+    let split = area.height >= 12;
+    let table = if split { (runs.len() as u16 + 1).min(area.height / 2) } else { area.height };
+    let list = below(top(area, table), 1);
+    if split {
+        hosts(paint, buffer, below(area, table + 1));
+    }
     let rows = usize::from(list.height).max(1);
     let at = runs.len().saturating_sub(1).saturating_sub(paint.model.run);
     let from = at.saturating_sub(rows - 1);
@@ -59,6 +69,24 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
             let row = Rect { y: list.y + row as u16, height: 1, ..list };
             buffer.set_style(row.intersection(buffer.area), paint.style(Role::Selection));
         }
+    }
+}
+
+/// Draws how each host of the selected run stands.
+fn hosts(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+    let Some(run) = paint.model.shown_run() else { return };
+    paint.rule(buffer, area, &format!("run #{}  {}", run.id, run.title), "");
+    let area = below(area, 1);
+    for (row, host) in run.hosts.iter().take(usize::from(area.height)).enumerate() {
+        let mark = host_run_mark(paint, run, host);
+        let (role, text) = doing(host);
+        let mut spans = vec![
+            Span::raw(format!("   {}  ", left(&host.host, 12))),
+            paint.span(mark.role, left(&mark.text(), 26)),
+        ];
+        let room = usize::from(area.width).saturating_sub(line_width(&spans) + 1);
+        spans.push(paint.span(role, cut(&text, room)));
+        put(buffer, area, row as u16, &Line::from(spans));
     }
 }
 

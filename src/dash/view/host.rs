@@ -3,27 +3,24 @@
 //! ```text
 //!  samsung ──────────────────────────────────────────────────────────────── measured 2 s ago
 //!  reach     samsung.lan  4.0 ms, as root     closure   57 paths, 43.0 MB
-//!  runs      2c4f…-nixos-system-samsung       in p620   57 of 57 paths, 43.0 MB, signed p620-1 ✓
-//!  booted    the same · no reboot needed      in nixos  31 of 57 paths, 12.1 of 43.0 MB
-//!  boots     generation 77, the same          units     ▲ bluetooth.service
+//!  runs      samsung-26.05.2026 (2c4f8d1a)    in p620   all 57 paths, 43.0 MB, signed p620-1 ✓
+//!  boots     generation 77, the same as booted in nixos  31 of 57 paths, 12.1 of 43.0 MB
+//!  units     ▲ bluetooth.service failed
 //! ```
 //!
 //! In a narrow pane there is one column, the most important first; zoomed it scrolls.
 
 use crate::dash::model::{HostView, age, is_current};
 use crate::dash::theme::Role;
-use crate::dash::view::columns::milliseconds;
-use crate::dash::view::paint::{Paint, below, count, left, put_all, wrap};
+use crate::dash::view::columns::{is_old, milliseconds};
+use crate::dash::view::paint::{Paint, below, count, cut, left, put_all, width, wrap};
 use crate::dash::view::run_words::went;
-use crate::dash::view::words::{bytes_of, host_mark, short_path, signature_mark};
-use crate::fleet::{Host, PowerFacts, SystemFacts, Tier, ago, bytes, duration, percent};
+use crate::dash::view::words::{bytes_of, host_mark, signature_mark, since, system_words};
+use crate::fleet::{Host, PowerFacts, StorePath, SystemFacts, Tier, bytes, duration, percent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use std::time::Duration;
-
-/// Columns of the words at the left.
-const LABEL: usize = 10;
 
 /// From this width on there are two columns.
 const TWO: u16 = 110;
@@ -31,56 +28,63 @@ const TWO: u16 = 110;
 /// A fact: its label, and what is known, as pieces of text with a role.
 type Fact = (String, Vec<(Role, String)>);
 
-/// Draws the details below a rule; `zoomed` ones scroll.
-pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, zoomed: bool) {
-    let Some((host, view)) = paint.model.selected() else { return };
+/// Draws the details below a rule and returns the rows they take; `zoomed` ones scroll.
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, zoomed: bool) -> u16 {
+    let Some((host, view)) = paint.model.selected() else { return 0 };
     let measured = match view.facts.measured_at {
-        Some(then) => match age(paint.now, then) {
-            age if age.as_secs() == 0 => "measured now".to_owned(),
-            age => format!("measured {} ago", ago(age)),
-        },
+        Some(then) => format!("measured {}", since(paint.now, then)),
         None => "never measured".to_owned(),
     };
     let title =
         if host.protected { format!("{} ⚷ protected", host.name) } else { host.name.clone() };
     paint.rule(buffer, area, &title, &measured);
     let area = below(area, 1);
-    let (machine, caches) = (machine(paint, host, view), caches(paint, view));
+    let old = is_old(paint, view);
+    let machine = machine(paint, host, view);
+    let (figures, caches) = (figures(view), caches(paint, view));
     let from = if zoomed { paint.model.details_scroll } else { 0 };
     if area.width >= TWO {
         let half = area.width / 2;
         let columns = usize::from(half.saturating_sub(2));
-        let left_lines = lines(paint, machine, columns);
-        let right_lines = lines(paint, caches, usize::from(area.width - half).saturating_sub(2));
+        let machine = machine.into_iter().chain(figures).collect();
+        let left_lines = lines(paint, machine, columns, old);
+        let columns = usize::from(area.width - half).saturating_sub(2);
+        let right_lines = lines(paint, caches, columns, old);
         let from = from.min(left_lines.len().max(right_lines.len()).saturating_sub(1) as u16);
         put_all(buffer, Rect { width: half, ..area }, &left_lines, from);
         let right = Rect { x: area.x + half, width: area.width - half, ..area };
         put_all(buffer, right, &right_lines, from);
+        left_lines.len().max(right_lines.len()) as u16 + 1
     } else {
-        let all = machine.into_iter().chain(caches).collect();
-        let all = lines(paint, all, usize::from(area.width).saturating_sub(2));
+        let all = machine.into_iter().chain(caches).chain(figures).collect();
+        let all = lines(paint, all, usize::from(area.width).saturating_sub(2), old);
         let from = from.min(all.len().saturating_sub(1) as u16);
         put_all(buffer, area, &all, from);
+        all.len() as u16 + 1
     }
 }
 
-/// Returns facts as lines of that many columns.
-fn lines(paint: &Paint<'_>, facts: Vec<Fact>, columns: usize) -> Vec<Line<'static>> {
+/// Returns facts as lines of that many columns; old ones are dimmed.
+fn lines(paint: &Paint<'_>, facts: Vec<Fact>, columns: usize, old: bool) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
-    let room = columns.saturating_sub(LABEL).max(8);
+    let labels = facts.iter().map(|(label, _)| width(label)).max().unwrap_or_default();
+    let labels = labels.clamp(8, 20).min(columns / 3) + 2;
+    let room = columns.saturating_sub(labels).max(8);
+    let fade = |role| if old && role == Role::Text { Role::Dim } else { role };
     for (label, pieces) in facts {
         let text: String = pieces.iter().map(|(_, text)| text.as_str()).collect();
-        let label = paint.span(Role::Dim, left(&label, LABEL));
-        if crate::dash::view::paint::width(&text) <= room {
+        let label = paint.span(Role::Dim, left(&cut(&label, labels - 2), labels));
+        if width(&text) <= room {
             let mut spans = vec![Span::raw(" "), label];
-            spans.extend(pieces.into_iter().map(|(role, text)| paint.span(role, text)));
+            spans.extend(pieces.into_iter().map(|(role, text)| paint.span(fade(role), text)));
             lines.push(Line::from(spans));
             continue;
         }
-        let role = pieces.iter().map(|(role, _)| *role).find(|r| *r != Role::Text);
+        let role =
+            pieces.iter().map(|(role, _)| *role).find(|r| matches!(r, Role::Warn | Role::Error));
         for (at, line) in wrap(&text, room).into_iter().enumerate() {
-            let label = if at == 0 { label.clone() } else { Span::raw(" ".repeat(LABEL)) };
-            let role = role.unwrap_or(Role::Text);
+            let label = if at == 0 { label.clone() } else { Span::raw(" ".repeat(labels)) };
+            let role = fade(role.unwrap_or(Role::Text));
             lines.push(Line::from(vec![Span::raw(" "), label, paint.span(role, line)]));
         }
     }
@@ -111,7 +115,6 @@ fn machine(paint: &Paint<'_>, host: &Host, view: &HostView) -> Vec<Fact> {
         all.push(power_fact(power));
     }
     all.push(last_run(paint, host));
-    all.extend(figures(view));
     all
 }
 
@@ -130,33 +133,42 @@ fn reach(host: &Host, view: &HostView) -> Fact {
     fact("reach", text)
 }
 
-/// Returns which systems run, were booted, and will boot.
+/// Returns which systems run, were booted, and will boot; one line when they are the same.
 fn systems(system: &SystemFacts) -> Vec<Fact> {
     let mut all = vec![match &system.running {
-        Some(path) => fact("runs", short_path(path)),
+        Some(path) => fact("runs", system_words(path)),
         None => unknown("runs"),
     }];
-    let booted = match (&system.booted, &system.running) {
-        (None, _) | (_, None) => (Role::Dim, "–".to_owned()),
-        (booted, running) if booted == running => (Role::Text, "the same".to_owned()),
-        (Some(path), _) => (Role::Text, short_path(path)),
-    };
+    let same = |other: &Option<StorePath>| other.is_some() && *other == system.running;
     let reboot = match system.reboot_needed {
         Some(true) => (Role::Warn, " · ▲ reboot needed".to_owned()),
         Some(false) => (Role::Text, " · no reboot needed".to_owned()),
         None => (Role::Dim, String::new()),
     };
-    all.push(("booted".to_owned(), vec![booted, reboot]));
-    let generation = system.generation.map(|number| format!("generation {number}, "));
-    let generation = generation.unwrap_or_default();
-    all.push(match (&system.profile, &system.running) {
-        (None, _) | (_, None) => unknown("boots"),
-        (profile, running) if profile == running => fact("boots", format!("{generation}the same")),
-        (Some(path), _) => {
-            let text = format!("▲ {generation}not what runs: {}", short_path(path));
-            ("boots".to_owned(), vec![(Role::Warn, text)])
-        }
-    });
+    let number = system.generation.map(|number| format!("generation {number}, "));
+    let number = number.unwrap_or_default();
+    if same(&system.booted) && same(&system.profile) {
+        let text = format!("{number}the same as booted");
+        all.push(("boots".to_owned(), vec![(Role::Text, text), reboot]));
+    } else {
+        let booted = match &system.booted {
+            None => (Role::Dim, "–".to_owned()),
+            Some(_) if same(&system.booted) => (Role::Text, "the same".to_owned()),
+            Some(path) => (Role::Text, system_words(path)),
+        };
+        all.push(("booted".to_owned(), vec![booted, reboot]));
+        all.push(match (&system.profile, &system.running) {
+            (None, _) => unknown("boots"),
+            (Some(_), Some(_)) if same(&system.profile) => {
+                fact("boots", format!("{number}the same as runs"))
+            }
+            (Some(path), Some(_)) => {
+                let text = format!("▲ {number}not what runs: {}", system_words(path));
+                ("boots".to_owned(), vec![(Role::Warn, text)])
+            }
+            (Some(path), None) => fact("boots", format!("{number}{}", system_words(path))),
+        });
+    }
     let versions = [("NixOS", &system.nixos_version), ("Nix", &system.nix_version)];
     let versions = versions.map(|(name, version)| {
         version.as_ref().map_or(format!("{name} –"), |version| format!("{name} {version}"))
@@ -215,7 +227,7 @@ fn figures(view: &HostView) -> Vec<Fact> {
     let pair = |pair: Option<crate::fleet::Bytes>| {
         pair.map(|pair| {
             let share = pair.share().map(percent).unwrap_or_default();
-            format!("{} of {}, {share}", bytes(pair.used), bytes(pair.total))
+            format!("{}, {share}", bytes_of(pair.used, pair.total))
         })
     };
     let uptime = facts.uptime_s.map(|seconds| duration(Duration::from_secs(seconds)));
@@ -233,12 +245,9 @@ fn caches(paint: &Paint<'_>, view: &HostView) -> Vec<Fact> {
     let mut all = vec![match &view.store {
         None => unknown("store"),
         Some(store) => {
-            let counted = ago(age(paint.now, store.measured_at));
-            let text = format!(
-                "{} paths, {}, counted {counted} ago",
-                count(store.paths),
-                bytes(store.bytes)
-            );
+            let counted = since(paint.now, store.measured_at);
+            let text =
+                format!("{} paths, {}, counted {counted}", count(store.paths), bytes(store.bytes));
             fact("store", text)
         }
     }];
@@ -255,7 +264,6 @@ fn coverage(
     facts: &crate::fleet::TierFacts,
 ) -> Fact {
     let label = format!("in {}", tier.name);
-    let label = crate::dash::view::paint::cut(&label, LABEL - 1);
     let Some(coverage) = view.coverage.tiers.get(&tier.name) else {
         return (label, vec![(Role::Dim, "– not measured".to_owned())]);
     };
@@ -267,19 +275,20 @@ fn coverage(
     let mut text = if paths.have == paths.total {
         format!("all {} paths, {}", count(paths.total), bytes(coverage.bytes.total))
     } else {
-        let sizes = bytes_of(coverage.bytes);
+        let sizes = bytes_of(coverage.bytes.have, coverage.bytes.total);
         format!("{} of {} paths, {sizes}", count(paths.have), count(paths.total))
     };
     let age = age(paint.now, coverage.measured_at);
     if age > Duration::from_secs(120) {
-        text = format!("{text}, {} ago", ago(age));
+        text = format!("{text}, {}", since(paint.now, coverage.measured_at));
     }
     let mark = signature_mark(tier, facts);
     (
         label,
         vec![
             (Role::Text, format!("{text}, ")),
-            (mark.role, format!("{} {}", mark.word, mark.sign)),
+            (if mark.role == Role::Ok { Role::Text } else { mark.role }, mark.word),
+            (mark.role, format!(" {}", mark.sign)),
         ],
     )
 }

@@ -35,12 +35,20 @@ pub(super) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     let room = usize::from(row.width);
     let run = run(paint);
     let mut shown = Vec::new();
-    for (long, caches) in [(true, Caches::All), (true, Caches::Some), (false, Caches::Bad)] {
+    for (counts, caches) in [
+        (Counts::Long, Caches::All),
+        (Counts::Words, Caches::All),
+        (Counts::Words, Caches::Short),
+        (Counts::Words, Caches::Publish),
+        (Counts::Words, Caches::Bad),
+        (Counts::Signs, Caches::Bad),
+    ] {
         shown = vec![Span::raw(" ")];
-        shown.extend(hosts(paint, long));
+        shown.extend(hosts(paint, counts));
+        let long = matches!(caches, Caches::All | Caches::Short);
         let caches = self::caches(paint, caches);
         if !caches.is_empty() {
-            shown.push(Span::raw(if long { "     " } else { " · " }));
+            shown.push(Span::raw(if long { "     " } else { "   " }));
             shown.extend(caches);
         }
         if line_width(&shown) + line_width(&run) + 3 <= room {
@@ -50,13 +58,26 @@ pub(super) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     put_spread(buffer, row, shown, run);
 }
 
+/// How hosts are counted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    /// All of them, then by state.
+    Long,
+    /// By state.
+    Words,
+    /// By state, with a sign for it.
+    Signs,
+}
+
 /// Which tiers the overview names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Caches {
-    /// Every tier.
+    /// Every tier; a bad one with what is wrong.
     All,
-    /// The first three, and every bad one.
-    Some,
+    /// Every tier.
+    Short,
+    /// The one that deploys publish to, and every bad one.
+    Publish,
     /// Only those that are bad.
     Bad,
 }
@@ -67,28 +88,30 @@ pub(super) fn one_line(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
 }
 
 /// Returns how many hosts are in which state.
-fn hosts(paint: &Paint<'_>, long: bool) -> Vec<Span<'static>> {
+fn hosts(paint: &Paint<'_>, counts: Counts) -> Vec<Span<'static>> {
     let views = &paint.model.hosts;
     let mut spans = Vec::new();
-    if long {
+    if counts == Counts::Long {
         let plural = if views.len() == 1 { "host" } else { "hosts" };
         spans.push(Span::raw(format!("{} {plural}  ", views.len())));
     }
     let mut first = true;
-    for (state, word, role) in [
-        (HostState::Up, "ok", Role::Text),
-        (HostState::Degraded, "degraded", Role::Warn),
-        (HostState::Denied, "denied", Role::Error),
-        (HostState::Unreachable, "offline", Role::Text),
-        (HostState::Unknown, "unknown", Role::Dim),
+    for (state, word, sign, role) in [
+        (HostState::Up, "ok", '●', Role::Text),
+        (HostState::Degraded, "degraded", '▲', Role::Warn),
+        (HostState::Denied, "denied", '✗', Role::Error),
+        (HostState::Unreachable, "offline", '○', Role::Text),
+        (HostState::Unknown, "unknown", '–', Role::Dim),
     ] {
         let count = views.iter().filter(|view| view.facts.state == state).count();
         if count > 0 {
+            let signs = counts == Counts::Signs;
             if !first {
-                spans.push(paint.span(Role::Dim, " · "));
+                spans.push(paint.span(Role::Dim, if signs { " " } else { " · " }));
             }
             first = false;
-            spans.push(paint.span(role, format!("{count} {word}")));
+            let text = if signs { format!("{count}{sign}") } else { format!("{count} {word}") };
+            spans.push(paint.span(role, text));
         }
     }
     spans
@@ -98,15 +121,16 @@ fn hosts(paint: &Paint<'_>, long: bool) -> Vec<Span<'static>> {
 fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
     let model = paint.model;
     let mut spans = Vec::new();
-    if which != Caches::Bad && !model.tiers.is_empty() {
+    if matches!(which, Caches::All | Caches::Short) && !model.tiers.is_empty() {
         spans.push(paint.span(Role::Dim, "coverage  "));
     }
     let mut first = true;
-    for (index, (tier, view)) in model.fleet.tiers.iter().zip(&model.tiers).enumerate() {
+    let publish = model.fleet.publish_tier().or(model.fleet.tiers.first());
+    for (tier, view) in model.fleet.tiers.iter().zip(&model.tiers) {
         let bad = is_bad(&view.facts);
         let named = match which {
-            Caches::All => true,
-            Caches::Some => bad || index < 3,
+            Caches::All | Caches::Short => true,
+            Caches::Publish => bad || publish.is_some_and(|publish| publish.name == tier.name),
             Caches::Bad => bad,
         };
         if !named {
@@ -116,10 +140,11 @@ fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
             spans.push(paint.span(Role::Dim, " · "));
         }
         first = false;
-        spans.push(Span::raw(format!("{} ", tier.name)));
+        let word = if which == Caches::Publish && !bad { "in " } else { "" };
+        spans.push(Span::raw(format!("{word}{} ", tier.name)));
         if bad {
             let mark = tier_mark(&view.facts);
-            let text = if which == Caches::Bad { "▲".to_owned() } else { mark.text() };
+            let text = if which == Caches::All { mark.text() } else { "▲".to_owned() };
             spans.push(paint.span(mark.role, text));
         } else {
             spans.push(match model.mean_coverage(&tier.name) {

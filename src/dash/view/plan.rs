@@ -4,8 +4,9 @@
 //! ┌ Plan of run #41 ──────────────────────────────────────────────────────┐
 //! │ switch via-cache  3f2c1ab8                                            │
 //! │                                                                       │
-//! │ samsung   2c4f…-nixos-system-samsung-26.05                            │
-//! │           41 to build and 12 to download on p620, then from p620      │
+//! │ samsung   samsung-26.05.20261121.3f2c1ab (2c4f8d1a)                   │
+//! │           instead of samsung-26.05.20261118.8f2c1ab (9b1c0e77)        │
+//! │           41 to build, 12 to download on p620; fetches from p620      │
 //! │           ▲ on battery, 41 %                                          │
 //! │ razer     unchanged, nothing to do                                    │
 //! │ p510      ○ set aside: does not answer                                │
@@ -19,7 +20,7 @@ use crate::dash::view::deploy::revision_words;
 use crate::dash::view::paint::{Paint, count, left, width, wrap};
 use crate::dash::view::popup::{Popup, buttons};
 use crate::dash::view::start::action_words;
-use crate::dash::view::words::short_path;
+use crate::dash::view::words::system_words;
 use crate::fleet::{HostPlan, Plan, RunId};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -36,7 +37,7 @@ pub(super) fn draw(
 ) {
     let Some(run) = paint.model.run_by_id(run) else { return };
     let Some(plan) = &run.plan else { return };
-    let popup = Popup::new(area, 92);
+    let popup = Popup::new(area, 96);
     let lines = lines(paint, &popup, plan);
     let mut foot = Vec::new();
     if run.waits {
@@ -55,12 +56,16 @@ fn lines(paint: &Paint<'_>, popup: &Popup, plan: &Plan) -> Vec<Line<'static>> {
         None => paint.span(Role::Dim, "no git revision"),
     };
     let words = format!("{}, ", plan.strategy);
-    for (at, line) in wrap(action_words(plan.action), popup.room()).into_iter().enumerate() {
-        let role = if at == 0 { Role::Title } else { Role::Text };
-        lines.push(Line::from(paint.span(role, line)));
+    let small = popup.is_whole();
+    let action = if small { plan.action.word() } else { action_words(plan.action) };
+    let action = paint.span(Role::Title, action);
+    if small {
+        lines.push(Line::from(vec![action, Span::raw(format!(" {words}")), revision]));
+    } else {
+        lines.push(Line::from(action));
+        lines.push(Line::from(vec![Span::raw(words), revision]));
+        lines.push(Line::default());
     }
-    lines.push(Line::from(vec![Span::raw(words), revision]));
-    lines.push(Line::default());
     let names = plan.hosts.iter().map(|host| width(&host.host));
     let names = names.chain(plan.set_aside.keys().map(|name| width(name))).max().unwrap_or(4);
     let names = names.clamp(4, 16) + 2;
@@ -76,7 +81,7 @@ fn lines(paint: &Paint<'_>, popup: &Popup, plan: &Plan) -> Vec<Line<'static>> {
         }
     };
     for host in &plan.hosts {
-        add(&host.host, host_words(host));
+        add(&host.host, host_words(host, small));
     }
     for (name, why) in &plan.set_aside {
         add(name, vec![(Role::Warn, format!("○ set aside: {why}"))]);
@@ -84,17 +89,20 @@ fn lines(paint: &Paint<'_>, popup: &Popup, plan: &Plan) -> Vec<Line<'static>> {
     lines
 }
 
-/// Returns what will be done to a host.
-fn host_words(host: &HostPlan) -> Vec<(Role, String)> {
+/// Returns what will be done to a host; in a small pane, without the systems' names.
+fn host_words(host: &HostPlan, small: bool) -> Vec<(Role, String)> {
     let mut words = Vec::new();
     if host.unchanged {
-        words.push((Role::Dim, format!("unchanged: {}", short_path(&host.toplevel))));
+        let system = if small { String::new() } else { system_words(&host.toplevel) };
+        words.push((Role::Dim, format!("unchanged  {system}").trim_end().to_owned()));
     } else {
-        words.push((Role::Text, short_path(&host.toplevel)));
-        if let Some(running) = &host.running {
-            words.push((Role::Dim, format!("instead of {}", short_path(running))));
+        if !small {
+            words.push((Role::Text, system_words(&host.toplevel)));
+            if let Some(running) = &host.running {
+                words.push((Role::Dim, format!("instead of {}", system_words(running))));
+            }
         }
-        words.push((Role::Text, work(host)));
+        words.push((Role::Text, work(host, small)));
     }
     for note in &host.notes {
         words.push((Role::Warn, format!("▲ {note}")));
@@ -102,16 +110,16 @@ fn host_words(host: &HostPlan) -> Vec<(Role, String)> {
     words
 }
 
-fn work(host: &HostPlan) -> String {
+fn work(host: &HostPlan, small: bool) -> String {
     let number = |number: Option<u64>| number.map_or("an unknown number".to_owned(), count);
     let built = number(host.to_build);
     let downloaded = number(host.to_download);
     let place = &host.build_on;
     match &host.tier {
-        Some(tier) => format!(
-            "{built} to build, {downloaded} to download on {place}; {} fetches from {tier}",
-            host.host
-        ),
+        _ if small => format!("{built} to build, {downloaded} to get"),
+        Some(tier) => {
+            format!("{built} to build, {downloaded} to download on {place}; fetches from {tier}")
+        }
         None => format!("{built} to build, {downloaded} to download on {place}"),
     }
 }

@@ -29,6 +29,11 @@ impl Popup {
         Self { area, width, whole }
     }
 
+    /// Returns whether the box has the whole of a small pane.
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     /// Returns the columns that a line of text has.
     pub(super) fn room(&self) -> usize {
         usize::from(self.width).saturating_sub(4).max(8)

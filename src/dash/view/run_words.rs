@@ -4,9 +4,10 @@ use crate::dash::model::age;
 use crate::dash::run_view::{HostRun, RunView};
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, bar, count, spinner};
-use crate::dash::view::words::{Mark, outcome_mark};
-use crate::fleet::{HostResult, Phase, PhaseState, ago, bytes, duration, percent};
+use crate::dash::view::words::{Mark, bytes_of, outcome_mark, since};
+use crate::fleet::{HostResult, Outcome, Phase, PhaseState, ago, bytes, duration, percent};
 use ratatui::text::Span;
+use std::cmp::Reverse;
 use std::time::Duration;
 
 /// Returns how a host stands in a run.
@@ -87,7 +88,7 @@ pub(super) fn doing(host: &HostRun) -> (Role, String) {
     let Some(progress) = host.progress_now() else { return (Role::Dim, String::new()) };
     let mut words = Vec::new();
     if let Some(copied) = progress.bytes {
-        words.push(format!("{} of {}", bytes(copied.used), bytes(copied.total)));
+        words.push(bytes_of(copied.used, copied.total));
     } else if progress.expected > 0 {
         words.push(format!("{} of {}", count(progress.done), count(progress.expected)));
     } else if progress.done > 0 {
@@ -109,13 +110,18 @@ fn done(result: &HostResult) -> (Role, String) {
         let role = if result.outcome.is_good() { Role::Warn } else { Role::Error };
         return (role, error.clone());
     }
+    if result.outcome == Outcome::Unchanged {
+        return (Role::Dim, "nothing to do".to_owned());
+    }
     (Role::Text, bytes_in(result))
 }
 
 /// Returns how many derivations were built and what came from which tier.
 pub(super) fn bytes_in(result: &HostResult) -> String {
     let mut words = vec![format!("{} built", count(result.built))];
-    for (tier, fetched) in &result.fetched {
+    let mut fetched: Vec<_> = result.fetched.iter().collect();
+    fetched.sort_by_key(|(_, fetched)| Reverse(fetched.bytes));
+    for (tier, fetched) in fetched {
         words.push(format!("{} from {tier} ({})", count(fetched.paths), bytes(fetched.bytes)));
     }
     words.join(", ")
@@ -126,12 +132,8 @@ pub(super) fn went(paint: &Paint<'_>, run: &RunView, host: &HostRun) -> (Role, S
     let Some(result) = &host.result else { return (Role::Dim, format!("#{}", run.id)) };
     let mark = outcome_mark(result.outcome);
     let time = duration(Duration::from_millis(result.duration_ms));
-    let ended = run.summary.as_ref().map(|summary| ago(age(paint.now, summary.at)));
-    let ended = match ended.as_deref() {
-        Some("now") => ", now".to_owned(),
-        Some(ended) => format!(", {ended} ago"),
-        None => String::new(),
-    };
+    let ended = run.summary.as_ref().map(|summary| since(paint.now, summary.at));
+    let ended = ended.map(|ended| format!(", {ended}")).unwrap_or_default();
     let role = if mark.role == Role::Ok { Role::Text } else { mark.role };
     (role, format!("#{} {} in {time}{ended}", run.id, mark.word))
 }

@@ -1,11 +1,12 @@
 //! States in words: a sign, a word and a role for each, the same in every view.
 
-use crate::dash::model::{HostView, Model};
+use crate::dash::model::{HostView, Model, age};
 use crate::dash::theme::Role;
 use crate::fleet::{
-    HostFacts, HostState, Outcome, Share, SignatureState, StorePath, Tier, TierFacts, TierState,
+    HostFacts, HostState, Outcome, SignatureState, StorePath, Tier, TierFacts, TierState, ago,
     bytes,
 };
+use jiff::Timestamp;
 
 /// A state as it is shown: never by its colour alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,8 +104,7 @@ pub(super) fn outcome_mark(outcome: Outcome) -> Mark {
         Outcome::Dry | Outcome::Unchanged => ('●', Role::Text),
         Outcome::NeedsReboot => ('▲', Role::Warn),
         Outcome::Degraded => ('▲', Role::Error),
-        Outcome::RolledBack => ('✗', Role::Error),
-        Outcome::Failed => ('✗', Role::Error),
+        Outcome::RolledBack | Outcome::Failed => ('✗', Role::Error),
         Outcome::Interrupted => ('✗', Role::Warn),
         Outcome::Offline => ('○', Role::Warn),
         Outcome::Skipped => ('○', Role::Dim),
@@ -112,17 +112,27 @@ pub(super) fn outcome_mark(outcome: Outcome) -> Mark {
     Mark::new(sign, outcome.word(), role)
 }
 
-/// Returns a store path that fits in a line: the first letters of its hash, and its name.
-pub(super) fn short_path(path: &StorePath) -> String {
-    format!("{}…-{}", &path.hash()[..8], path.name())
+/// Returns a system that fits in a line: its name, and the first letters of its hash.
+pub(super) fn system_words(path: &StorePath) -> String {
+    let name = path.name();
+    let name = name.strip_prefix("nixos-system-").unwrap_or(name);
+    format!("{name} ({})", &path.hash()[..8])
 }
 
 /// Returns two sizes with one unit where both have the same: `41.2 of 43.0 MB`.
-pub(super) fn bytes_of(share: Share) -> String {
-    let (have, total) = (bytes(share.have), bytes(share.total));
+pub(super) fn bytes_of(have: u64, total: u64) -> String {
+    let (have, total) = (bytes(have), bytes(total));
     match (have.rsplit_once(' '), total.rsplit_once(' ')) {
         (Some((number, unit)), Some((_, same))) if unit == same => format!("{number} of {total}"),
         _ => format!("{have} of {total}"),
+    }
+}
+
+/// Returns how long ago something was, for a sentence: `now`, `7 s ago`, `3 h ago`.
+pub(super) fn since(now: Timestamp, then: Timestamp) -> String {
+    match age(now, then) {
+        age if age.as_secs() == 0 => "now".to_owned(),
+        age => format!("{} ago", ago(age)),
     }
 }
 

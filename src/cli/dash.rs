@@ -92,15 +92,11 @@ async fn watch(runs: Runs, handle: Handle, messages: mpsc::Sender<Msg>, stop: Ca
     let mut watch = RunWatch::new(runs);
     let mut hosts: HashMap<RunId, Vec<String>> = HashMap::new();
     while !stop.is_cancelled() {
-        let (back, news) = match tokio::task::spawn_blocking(move || {
+        let looked = tokio::task::spawn_blocking(move || {
             let news = watch.look();
             (watch, news)
-        })
-        .await
-        {
-            Ok(looked) => looked,
-            Err(_) => return,
-        };
+        });
+        let Ok((back, news)) = looked.await else { return };
         watch = back;
         for news in news {
             let message = match news {

@@ -35,7 +35,7 @@ const EXIT_INTERRUPTED: u8 = 130;
 #[derive(Debug, Parser)]
 #[command(name = "nixdash", version, max_term_width = 100)]
 pub struct Cli {
-    /// The fleet's file; else $NIXDASH_HOSTS, ./hosts.toml, $XDG_CONFIG_HOME/nixdash/hosts.toml
+    /// The fleet's file; else `$NIXDASH_HOSTS`, ./hosts.toml, `$XDG_CONFIG_HOME/nixdash/hosts.toml`
     #[arg(long = "hosts", global = true, value_name = "FILE")]
     hosts_file: Option<PathBuf>,
 

@@ -14,10 +14,9 @@ pub(super) fn event(event: &RunEvent, width: usize) -> Option<String> {
             Some(format!("run {}: {title} of {}", event.run, hosts.join(", ")))
         }
         RunWhat::Phase { host, phase, state } => match state {
-            PhaseState::Started => None,
+            PhaseState::Started | PhaseState::Skipped => None,
             PhaseState::Finished => Some(format!("{host:width$}  {phase:<11} done")),
             PhaseState::Failed => Some(format!("{host:width$}  {phase:<11} failed")),
-            PhaseState::Skipped => None,
         },
         RunWhat::Log { host, phase, line } => Some(format!("{host:width$}  {phase:<11} {line}")),
         RunWhat::Waiting { host, reason: Some(reason) } => {

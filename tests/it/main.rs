@@ -3,6 +3,8 @@
 //! Tests that need the practice fleet are ignored by plain `cargo test`, with the reason; they are
 //! run by `tests/run.sh`, which brings the fleet up and takes it down.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
+
 mod command_line;
 mod lab;
 mod layers;

@@ -14,11 +14,11 @@ impl Terminal {
     fn open(fleet: &Lab, name: &str, columns: u16, rows: u16) -> Self {
         let socket = format!("nixdash-test-{name}-{}", std::process::id());
         let command = fleet.nixdash(&[]);
-        let mut line = format!("XDG_STATE_HOME='{}' ", fleet.state.path().display());
-        line.push_str(&format!("'{}'", command.get_program().to_string_lossy()));
-        for arg in command.get_args() {
-            line.push_str(&format!(" '{}'", arg.to_string_lossy()));
-        }
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let words: Vec<String> =
+            words.map(|word| format!("'{}'", word.to_string_lossy())).collect();
+        let state = fleet.state.path().display();
+        let mut line = format!("XDG_STATE_HOME='{state}' {}", words.join(" "));
         // Afterwards the shell shows whether the terminal was given back.
         line.push_str(
             "; stty -a | grep -o -E ' -?(echo|icanon) ' | tr -d '\\n'; echo END; sleep 60",

@@ -13,6 +13,7 @@ fn samsung_pulls_what_p620_built_and_boots_it() {
     assert_eq!(deployed.code, Some(0));
     assert!(result["built"].as_u64().unwrap() > 0, "p620 built: {}", deployed.story());
     assert!(result["fetched"]["p620"]["paths"].as_u64().unwrap() > 0, "{}", deployed.story());
+    assert!(result["fetched"]["static"]["paths"].as_u64().unwrap() > 0, "{}", deployed.story());
     assert_eq!(result["previous"], before);
     assert_eq!(on("samsung", "ls /nix/var/log/nix/drvs 2>/dev/null | wc -l"), "0");
     let toplevel = result["toplevel"].as_str().unwrap().to_owned();

@@ -135,6 +135,7 @@ fn a_run_that_was_asked_for_is_shown_when_it_begins() {
     let mut model = model(demo::well(), 80, 24);
     press(&mut model, "Ad");
     press(&mut model, "\np510\n");
+    model.starting.as_mut().unwrap().at = demo::ago_s(61);
     fold(&mut model, demo::run_until_plan());
     assert_eq!(model.starting, None);
     assert_eq!(model.shown_run().map(|run| run.id.clone()), Some(id("41")));

@@ -37,7 +37,12 @@ pub(super) fn text(buffer: &Buffer) -> String {
 
 /// Snapshots a model at every size, after the same keys.
 fn snap(name: &str, make: impl Fn(u16, u16) -> Model) {
-    for (columns, rows) in SIZES {
+    snap_at(name, &SIZES, make);
+}
+
+/// Snapshots a model at these sizes.
+fn snap_at(name: &str, sizes: &[(u16, u16)], make: impl Fn(u16, u16) -> Model) {
+    for &(columns, rows) in sizes {
         let shown = text(&draw(&make(columns, rows), &look(false)));
         insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(format!("{name}-{columns}x{rows}"), shown);
@@ -89,6 +94,22 @@ fn fleet_while_a_run_is_at_work() {
     snap("fleet-run", |columns, rows| {
         let mut model = with_answer(columns, rows);
         press(&mut model, "1G");
+        model
+    });
+}
+
+#[test]
+fn the_three_main_views_in_odd_panes() {
+    let odd = [(120, 35), (60, 15), (20, 5)];
+    snap_at("odd-fleet", &odd, |columns, rows| model(demo::troubled(), columns, rows));
+    snap_at("odd-deploy", &odd, |columns, rows| {
+        let mut model = with_answer(columns, rows);
+        press(&mut model, "j");
+        model
+    });
+    snap_at("odd-filter", &odd, |columns, rows| {
+        let mut model = model(demo::troubled(), columns, rows);
+        press(&mut model, "/lap\n");
         model
     });
 }

@@ -248,6 +248,38 @@ fn in_ascii_nothing_else_is_written() {
 }
 
 #[test]
+fn a_row_dims_when_its_figures_are_older_than_thirty_seconds() {
+    let dim = |seconds: i64| {
+        let model = model(demo::well(), 80, 24);
+        let later = now() + jiff::SignedDuration::from_secs(seconds);
+        let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
+        terminal.draw(|frame| view(&model, &look(false), frame, later)).unwrap();
+        let cell = terminal.backend().buffer().cell((3, 6)).unwrap().clone();
+        assert_eq!(cell.symbol(), "r");
+        cell.modifier.contains(ratatui::style::Modifier::DIM)
+    };
+    assert!(!dim(20));
+    assert!(dim(40));
+}
+
+#[test]
+fn what_was_not_proven_is_never_green() {
+    use crate::fleet::{Event, SignatureState, TierFacts, TierState};
+    let facts = TierFacts {
+        state: TierState::Up,
+        signature: SignatureState::Unchecked,
+        measured_at: Some(now()),
+        ..Default::default()
+    };
+    let event = Event::Tier { tier: "p620".to_owned(), facts: Box::new(facts) };
+    let mut model = model([event], 110, 30);
+    press(&mut model, "2");
+    let buffer = draw(&model, &look(false));
+    assert!(text(&buffer).contains("● up"));
+    assert!(buffer.content.iter().all(|cell| cell.fg != ratatui::style::Color::Green));
+}
+
+#[test]
 fn a_healthy_fleet_is_almost_without_colour() {
     let mut events = demo::well();
     events.push(crate::fleet::Event::Host {

@@ -112,6 +112,17 @@ fn a_plan_is_answered_with_no_unless_yes_is_chosen() {
 }
 
 #[test]
+fn a_plan_that_was_answered_elsewhere_waits_no_more() {
+    let mut events = demo::run_until_plan();
+    events.extend(demo::run_in_fetch());
+    let mut model = model(events, 80, 24);
+    press(&mut model, "3o");
+    assert!(matches!(model.overlay, Some(Overlay::Plan { .. })));
+    assert_eq!(press(&mut model, "yq"), []);
+    assert_eq!(model.overlay, None);
+}
+
+#[test]
 fn a_plan_that_arrives_elsewhere_takes_no_keys() {
     let mut model = model(demo::well(), 80, 24);
     fold(&mut model, demo::run_until_plan());

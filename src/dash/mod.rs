@@ -2,8 +2,8 @@
 //!
 //! [`update`] and [`view`] are pure: the first folds a [`Msg`] into the [`Model`] and returns
 //! [`Effect`]s as plain data, the second draws the model. So a recorded list of events replays to
-//! the same screen. Only [`terminal`](run) touches the outside; whoever calls [`run`] joins its two
-//! channels to the probes and to the engine.
+//! the same screen. Only [`run`] touches the outside; whoever calls it joins its two channels to the
+//! probes and to the engine.
 //!
 //! Drawing never reads a clock: `now` comes in, and every age on the screen is counted from it.
 

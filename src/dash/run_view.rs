@@ -232,7 +232,11 @@ impl RunView {
                 }
                 self.hosts.append(&mut old);
             }
-            RunWhat::Phase { host, phase, state } => self.host_mut(&host).phase(phase, state, at),
+            RunWhat::Phase { host, phase, state } => {
+                // Work after the plan: it was answered, here or elsewhere.
+                self.waits &= phase <= Phase::Compare;
+                self.host_mut(&host).phase(phase, state, at);
+            }
             RunWhat::Progress { host, phase, progress } => {
                 self.host_mut(&host).progress(phase, progress, at);
             }

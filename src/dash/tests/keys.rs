@@ -112,6 +112,17 @@ fn a_plan_is_answered_with_no_unless_yes_is_chosen() {
 }
 
 #[test]
+fn a_plan_that_was_answered_elsewhere_waits_no_more() {
+    let mut events = demo::run_until_plan();
+    events.extend(demo::run_in_fetch());
+    let mut model = model(events, 80, 24);
+    press(&mut model, "3o");
+    assert!(matches!(model.overlay, Some(Overlay::Plan { .. })));
+    assert_eq!(press(&mut model, "yq"), []);
+    assert_eq!(model.overlay, None);
+}
+
+#[test]
 fn a_plan_that_arrives_elsewhere_takes_no_keys() {
     let mut model = model(demo::well(), 80, 24);
     fold(&mut model, demo::run_until_plan());
@@ -135,6 +146,7 @@ fn a_run_that_was_asked_for_is_shown_when_it_begins() {
     let mut model = model(demo::well(), 80, 24);
     press(&mut model, "Ad");
     press(&mut model, "\np510\n");
+    model.starting.as_mut().unwrap().at = demo::ago_s(61);
     fold(&mut model, demo::run_until_plan());
     assert_eq!(model.starting, None);
     assert_eq!(model.shown_run().map(|run| run.id.clone()), Some(id("41")));

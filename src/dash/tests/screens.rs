@@ -37,7 +37,12 @@ pub(super) fn text(buffer: &Buffer) -> String {
 
 /// Snapshots a model at every size, after the same keys.
 fn snap(name: &str, make: impl Fn(u16, u16) -> Model) {
-    for (columns, rows) in SIZES {
+    snap_at(name, &SIZES, make);
+}
+
+/// Snapshots a model at these sizes.
+fn snap_at(name: &str, sizes: &[(u16, u16)], make: impl Fn(u16, u16) -> Model) {
+    for &(columns, rows) in sizes {
         let shown = text(&draw(&make(columns, rows), &look(false)));
         insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(format!("{name}-{columns}x{rows}"), shown);
@@ -89,6 +94,22 @@ fn fleet_while_a_run_is_at_work() {
     snap("fleet-run", |columns, rows| {
         let mut model = with_answer(columns, rows);
         press(&mut model, "1G");
+        model
+    });
+}
+
+#[test]
+fn the_three_main_views_in_odd_panes() {
+    let odd = [(120, 35), (60, 15), (20, 5)];
+    snap_at("odd-fleet", &odd, |columns, rows| model(demo::troubled(), columns, rows));
+    snap_at("odd-deploy", &odd, |columns, rows| {
+        let mut model = with_answer(columns, rows);
+        press(&mut model, "j");
+        model
+    });
+    snap_at("odd-filter", &odd, |columns, rows| {
+        let mut model = model(demo::troubled(), columns, rows);
+        press(&mut model, "/lap\n");
         model
     });
 }
@@ -224,6 +245,38 @@ fn in_ascii_nothing_else_is_written() {
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!("fleet-ascii", shown);
     });
+}
+
+#[test]
+fn a_row_dims_when_its_figures_are_older_than_thirty_seconds() {
+    let dim = |seconds: i64| {
+        let model = model(demo::well(), 80, 24);
+        let later = now() + jiff::SignedDuration::from_secs(seconds);
+        let mut terminal = Terminal::new(TestBackend::new(80, 24)).unwrap();
+        terminal.draw(|frame| view(&model, &look(false), frame, later)).unwrap();
+        let cell = terminal.backend().buffer().cell((3, 6)).unwrap().clone();
+        assert_eq!(cell.symbol(), "r");
+        cell.modifier.contains(ratatui::style::Modifier::DIM)
+    };
+    assert!(!dim(20));
+    assert!(dim(40));
+}
+
+#[test]
+fn what_was_not_proven_is_never_green() {
+    use crate::fleet::{Event, SignatureState, TierFacts, TierState};
+    let facts = TierFacts {
+        state: TierState::Up,
+        signature: SignatureState::Unchecked,
+        measured_at: Some(now()),
+        ..Default::default()
+    };
+    let event = Event::Tier { tier: "p620".to_owned(), facts: Box::new(facts) };
+    let mut model = model([event], 110, 30);
+    press(&mut model, "2");
+    let buffer = draw(&model, &look(false));
+    assert!(text(&buffer).contains("● up"));
+    assert!(buffer.content.iter().all(|cell| cell.fg != ratatui::style::Color::Green));
 }
 
 #[test]

@@ -7,21 +7,29 @@ use crate::dash::{Model, Msg, update};
 use proptest::prelude::*;
 
 /// Keys that lead to every view and every overlay.
-const PATHS: [&str; 16] =
-    ["", "z", "2", "3", "3z", "4", "5", "?", ":", ":re", "Ad", "Ad\n", "3o", "3x", "q", "/sam"];
+const PATHS: [&str; 17] = [
+    "L", "", "z", "2", "3", "3z", "4", "5", "?", ":", ":re", "Ad", "Ad\n", "3o", "3x", "q", "/sam",
+];
 
-fn busy(columns: u16, rows: u16) -> Model {
+fn asking(columns: u16, rows: u16) -> Model {
     let mut events = demo::troubled();
     events.extend(demo::run_until_plan());
-    events.extend(demo::run_in_fetch());
     model(events, columns, rows)
+}
+
+fn busy(columns: u16, rows: u16) -> Model {
+    let mut model = asking(columns, rows);
+    for event in demo::run_in_fetch() {
+        update(&mut model, Msg::Event(event), now());
+    }
+    model
 }
 
 #[test]
 fn every_view_fits_every_size() {
     let look = look(false);
-    for path in PATHS {
-        let mut model = busy(80, 24);
+    let busy = PATHS.iter().map(|path| (busy(80, 24), *path));
+    for (mut model, path) in busy.chain([(asking(80, 24), "3o"), (asking(80, 24), "o\tG")]) {
         press(&mut model, path);
         for columns in 0..=60 {
             for rows in (0..=60).step_by(if columns % 7 == 0 { 1 } else { 5 }) {
@@ -35,7 +43,7 @@ fn every_view_fits_every_size() {
 #[test]
 fn the_smallest_terminal_shows_the_status_line() {
     let shown = text(&draw(&busy(60, 3), &look(false)));
-    assert_eq!(shown.lines().next(), Some("#41? 2● 1▲ 1○ p620 98% community▲"));
+    assert_eq!(shown.lines().next(), Some("#41 3/4 2● 1▲ 1○ p620 98% community▲"));
 }
 
 proptest! {

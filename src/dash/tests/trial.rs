@@ -2,7 +2,7 @@
 
 use crate::dash::demo;
 use crate::dash::{Depth, Effect, Look, Model, Msg, Theme, ascii_from, depth_from, run};
-use crate::fleet::{Event, RunWhat};
+use crate::fleet::{Event, Phase, RunWhat};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +46,7 @@ async fn play(sender: &Sender<Msg>, events: Vec<Event>, pause: Duration) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "run by hand: shows the demonstration's fleet in this terminal"]
 async fn show_the_demonstration() {
     let var = |name: &str| std::env::var(name).ok();
@@ -61,6 +61,19 @@ async fn show_the_demonstration() {
         if var("TRIAL_PANIC").is_some() {
             tokio::time::sleep(Duration::from_secs(2)).await;
             tokio::spawn(async { panic!("on purpose") });
+        }
+        if var("TRIAL_FLOOD").is_some() {
+            play(&sender, demo::run_until_plan(), Duration::ZERO).await;
+            let flood = sender.clone();
+            tokio::spawn(async move {
+                for number in 0_u64.. {
+                    let (host, line) = ("p620".to_owned(), format!("line {number}"));
+                    let what = RunWhat::Log { host, phase: Phase::Build, line };
+                    if flood.send(Msg::Event(demo::run_event("41", 0, what))).await.is_err() {
+                        return;
+                    }
+                }
+            });
         }
         while let Some(effect) = asked.recv().await {
             match effect {

@@ -56,7 +56,7 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         Command::NextView => turn_view(model, 1),
         Command::Refresh if model.screen == Screen::Caches => return probe(model, vec![], now),
         Command::Refresh => {
-            let hosts = model.chosen();
+            let hosts = targets(model);
             return probe(model, hosts, now);
         }
         Command::RefreshAll => return probe(model, vec![], now),

@@ -2,9 +2,9 @@
 
 use crate::dash::model::{HISTORY, Model, Overlay, Screen};
 use crate::dash::msg::{Effect, Wish};
-use crate::dash::run_view::RunView;
+use crate::dash::run_view::{HostRun, RunView};
 use crate::fleet::{Event, HostFacts, RunEvent, RunId, RunWhat, TierFacts, duration};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ const LONG_RUN: Duration = Duration::from_secs(30);
 
 /// An end that lies further back than this is history, not news.
 const NEWS: Duration = Duration::from_secs(20);
+
+/// How far a run may seem to begin before it was asked for: times are rounded on the way.
+const CLOCKS: SignedDuration = SignedDuration::from_secs(2);
 
 /// Folds an event.
 pub(super) fn event(model: &mut Model, event: Event, now: Timestamp) -> Vec<Effect> {
@@ -110,11 +113,13 @@ fn index_of(model: &mut Model, event: &RunEvent) -> usize {
 
 /// Shows a run that has begun: at once when it was asked for here, else when nothing is watched.
 fn begun(model: &mut Model, index: usize) {
-    let hosts = |names: &[String]| {
-        let run = &model.runs[index].hosts;
-        run.len() == names.len() && run.iter().all(|host| names.contains(&host.host))
-    };
-    let ours = model.starting.as_ref().is_some_and(|starting| hosts(&starting.hosts));
+    let run = &model.runs[index];
+    let ours = model.starting.as_ref().is_some_and(|starting| {
+        let asked_for = |host: &HostRun| starting.hosts.contains(&host.host);
+        starting.failed.is_none()
+            && run.began_at >= starting.at - CLOCKS
+            && run.hosts.iter().all(asked_for)
+    });
     let watching = !ours
         && model.run != index
         && (matches!(model.screen, Screen::Deploy | Screen::Logs)

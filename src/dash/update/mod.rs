@@ -71,7 +71,8 @@ fn tick(model: &mut Model, now: Timestamp) {
         model.dirty = true;
     }
     let ages = model.age_words(now);
-    model.dirty |= ages != model.ages;
+    let grows_unseen = model.overlay == Some(Overlay::OwnLog);
+    model.dirty |= ages != model.ages || grows_unseen;
     model.ages = ages;
 }
 

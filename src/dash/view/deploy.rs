@@ -274,6 +274,8 @@ fn state_and_phases(
     }
     if used(&spans) >= 12 {
         spans.extend(progress(paint, host, (used(&spans) - 8).min(14)));
+    } else if let Some(share) = host.share().filter(|_| used(&spans) >= 5) {
+        spans.push(Span::raw(crate::fleet::percent(share)));
     }
     spans
 }

@@ -36,7 +36,8 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         return;
     }
     let heading = u16::from(area.width >= NARROW);
-    let wanted = visible.len().max(1) as u16 + heading;
+    let filtered = !paint.model.filter.is_empty() && !visible.is_empty();
+    let wanted = visible.len().max(1) as u16 + heading + u16::from(filtered);
     let table = if area.height >= heading + DETAILS + 3 {
         wanted.min((area.height / 2).max(area.height.saturating_sub(18))).max(3)
     } else {
@@ -108,6 +109,14 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
         return;
     }
     let at = visible.iter().position(|index| *index == paint.model.host).unwrap_or_default();
+    if !paint.model.filter.is_empty() {
+        let (shown, all) = (visible.len(), paint.model.fleet.hosts.len());
+        let text = paint.model.filter.text();
+        let text = format!("   {shown} of {all} hosts match “{text}”; esc shows all");
+        let row = list.height.saturating_sub(1).min(visible.len() as u16);
+        put(buffer, list, row, &Line::from(paint.span(Role::Warn, text)));
+        list.height = list.height.saturating_sub(1);
+    }
     let rows = usize::from(list.height).max(1);
     let from = at.saturating_sub(rows - 1);
     for (row, index) in visible.iter().skip(from).take(rows).enumerate() {

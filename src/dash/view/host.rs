@@ -4,7 +4,7 @@
 //!  samsung ──────────────────────────────────────────────────────────────── measured 2 s ago
 //!  reach     samsung.lan  4.0 ms, as root     closure   57 paths, 43.0 MB
 //!  runs      samsung-26.05.2026 (2c4f8d1a)    in p620   all 57 paths, 43.0 MB, signed p620-1 ✓
-//!  boots     generation 77, the same as booted in nixos  31 of 57 paths, 12.1 of 43.0 MB
+//!  boots     generation 77, as booted         in nixos  31 of 57 paths, 12.1 of 43.0 MB
 //!  units     ▲ bluetooth.service failed
 //! ```
 //!
@@ -148,7 +148,7 @@ fn systems(system: &SystemFacts) -> Vec<Fact> {
     let number = system.generation.map(|number| format!("generation {number}, "));
     let number = number.unwrap_or_default();
     if same(&system.booted) && same(&system.profile) {
-        let text = format!("{number}the same as booted");
+        let text = format!("{number}as booted");
         all.push(("boots".to_owned(), vec![(Role::Text, text), reboot]));
     } else {
         let booted = match &system.booted {

@@ -35,6 +35,7 @@ pub(super) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     let room = usize::from(row.width);
     let run = run(paint);
     let mut shown = Vec::new();
+    let mut fits = false;
     for (counts, caches) in [
         (Counts::Long, Caches::All),
         (Counts::Words, Caches::All),
@@ -52,8 +53,13 @@ pub(super) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
             shown.extend(caches);
         }
         if line_width(&shown) + line_width(&run) + 3 <= room {
+            fits = true;
             break;
         }
+    }
+    if !fits {
+        one_line(paint, buffer, row);
+        return;
     }
     put_spread(buffer, row, shown, run);
 }

@@ -17,6 +17,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         return;
     }
     TuiLoggerWidget::default()
+        .style(paint.style(Role::Text))
         .style_error(paint.style(Role::Error))
         .style_warn(paint.style(Role::Warn))
         .style_debug(paint.style(Role::Dim))

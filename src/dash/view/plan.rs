@@ -42,9 +42,13 @@ pub(super) fn draw(
     let mut foot = Vec::new();
     if run.waits {
         let count = plan.changing().count();
-        let plural = if count == 1 { "host" } else { "hosts" };
+        let go_on = match count {
+            0 => "Go on".to_owned(),
+            1 => "Deploy to 1 host".to_owned(),
+            count => format!("Deploy to {count} hosts"),
+        };
         foot.push(Line::default());
-        foot.push(buttons(paint, "Cancel", &format!("Deploy to {count} {plural}"), yes));
+        foot.push(buttons(paint, "Cancel", &go_on, yes));
     }
     popup.draw(paint, buffer, &format!("Plan of run #{}", run.id), &lines, scroll, &foot);
 }

@@ -3,8 +3,7 @@
 use crate::cli::{CliError, json};
 use crate::dash::status_line;
 use crate::fleet::{
-    Bytes, Fleet, HostFacts, HostState, SignatureState, TierFacts, TierState, bytes, percent,
-    select,
+    Bytes, Fleet, HostFacts, HostState, SignatureState, TierFacts, bytes, percent, select,
 };
 use crate::probe::{Snapshot, measure_once};
 use crate::remote::Remote;
@@ -102,14 +101,6 @@ fn host_row(name: &str, facts: &HostFacts, found: &Snapshot) -> Vec<String> {
 }
 
 fn tier_row(fleet: &Fleet, name: &str, facts: &TierFacts, found: &Snapshot) -> Vec<String> {
-    let state = match facts.state {
-        TierState::Up => "up",
-        TierState::Unauthorized => "unauthorized",
-        TierState::WrongStore => "wrong store",
-        TierState::Degraded => "degraded",
-        TierState::Down => "down",
-        TierState::Unknown => "unknown",
-    };
     let signature = match facts.signature {
         SignatureState::Valid => "valid",
         SignatureState::Invalid => "invalid",
@@ -127,7 +118,7 @@ fn tier_row(fleet: &Fleet, name: &str, facts: &TierFacts, found: &Snapshot) -> V
     vec![
         name.to_owned(),
         or_unknown(fleet.tier(name).map(|tier| tier.kind.to_string())),
-        state.to_owned(),
+        facts.state.word().to_owned(),
         signature.to_owned(),
         or_unknown(facts.latency_ms.map(|latency| format!("{latency:.1} ms"))),
         or_unknown(facts.priority.map(|priority| priority.to_string())),

@@ -91,11 +91,8 @@ pub fn fallback() -> Fleet {
         confirm_timeout: None,
     };
     let tier = Tier {
-        name: "cache.nixos.org".to_owned(),
-        kind: TierKind::Http,
-        url: "https://cache.nixos.org".to_owned(),
         public_key: parse_public_key(NIXOS_KEY).ok(),
-        host: None,
+        ..Tier::new("cache.nixos.org", TierKind::Http, "https://cache.nixos.org")
     };
     Fleet { hosts: vec![this_machine], tiers: vec![tier], ..empty() }
 }

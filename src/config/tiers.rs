@@ -99,11 +99,9 @@ pub(super) fn read(report: &mut Report<'_>, section: &Section<'_>) -> Option<Pla
     let name = name?;
     Some(PlacedTier {
         tier: Tier {
-            name: name.value,
-            kind,
-            url: url?,
             public_key,
             host: host.map(|host| host.value.to_owned()),
+            ..Tier::new(&name.value, kind, &url?)
         },
         name_at: name.at,
         host_at: host.map_or(section.at(), |host| host.at),

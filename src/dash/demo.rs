@@ -47,13 +47,7 @@ fn tier(name: &str, kind: TierKind, url: &str, key: &str, serves: Option<&str>) 
         bytes: [7; 32],
         text: format!("{key}:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="),
     });
-    Tier {
-        name: name.to_owned(),
-        kind,
-        url: url.to_owned(),
-        public_key,
-        host: serves.map(str::to_owned),
-    }
+    Tier { public_key, host: serves.map(str::to_owned), ..Tier::new(name, kind, url) }
 }
 
 /// The demonstration's fleet.
@@ -142,6 +136,7 @@ fn tier_facts(state: TierState, signature: SignatureState, latency: f64) -> Tier
         error: None,
         measured_at: Some(ago_s(12)),
         asked_at: Some(ago_s(12)),
+        ..TierFacts::default()
     }
 }
 

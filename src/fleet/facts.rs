@@ -125,19 +125,45 @@ pub struct HostFacts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TierState {
-    /// It answered with a usable `nix-cache-info`.
+    /// It answered as it should.
     Up,
-    /// 401 or 403: hosts skip such a tier without a word.
+    /// It answers, but takes more than a second for it.
+    Slow,
+    /// It answers, but not as it should: 5xx, 429, fewer servers or copies than it should have.
+    Degraded,
+    /// 401 or 403 where it means that: hosts skip such a tier without a word.
     Unauthorized,
     /// It serves another store directory.
     WrongStore,
-    /// It answered, but not as a cache does (5xx, 429, something else).
-    Degraded,
+    /// It is well, but no host trusts its key.
+    Untrusted,
+    /// It says that it holds a path whose nar it does not serve.
+    NarMissing,
+    /// The proxy on the way to it does not let us through.
+    Proxy,
     /// It did not answer.
     Down,
-    /// Not asked yet, or of a kind that this version does not probe.
+    /// Not asked yet.
     #[default]
     Unknown,
+}
+
+impl TierState {
+    /// Returns the word used in JSON and on the screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Slow => "slow",
+            Self::Degraded => "degraded",
+            Self::Unauthorized => "unauthorized",
+            Self::WrongStore => "wrong-store",
+            Self::Untrusted => "untrusted",
+            Self::NarMissing => "nar-missing",
+            Self::Proxy => "proxy",
+            Self::Down => "down",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// What the proof of a tier's signature found.
@@ -160,8 +186,12 @@ pub enum SignatureState {
 pub struct TierFacts {
     /// Whether it answers.
     pub state: TierState,
-    /// Time to the first byte of `nix-cache-info`, in milliseconds.
+    /// Since when it is in this state.
+    pub since: Option<Timestamp>,
+    /// Time to the first byte on a warm connection, in milliseconds.
     pub latency_ms: Option<f64>,
+    /// Time to connect, TLS included, in milliseconds; none while a kept connection serves.
+    pub connect_ms: Option<f64>,
     /// `Priority` of its `nix-cache-info`; lower is asked first.
     pub priority: Option<u32>,
     /// `StoreDir` of its `nix-cache-info`.
@@ -170,12 +200,81 @@ pub struct TierFacts {
     pub signature: SignatureState,
     /// What the proof was made with, or why there is none.
     pub proof: Option<String>,
+    /// The proof that a nar is served: the path it was made with.
+    pub nar_proof: Option<String>,
+    /// How big it is.
+    pub size: Option<SizeFacts>,
+    /// What the server itself counts of its requests.
+    pub served: Option<ServedFacts>,
+    /// What else the kind has to say, as label and text: servers, volumes, pins, key families …
+    pub details: Vec<Detail>,
+    /// What each host makes of the tier.
+    pub hosts: BTreeMap<String, TierOnHost>,
+    /// Requests that nixdash made of it this calendar month; none when nobody counts.
+    pub requests_this_month: Option<u64>,
     /// Why the last probe did not succeed, with what to do.
     pub error: Option<String>,
     /// When it last answered; none before the first answer.
     pub measured_at: Option<Timestamp>,
     /// When it was last asked, answered or not.
     pub asked_at: Option<Timestamp>,
+}
+
+/// How big a tier is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SizeFacts {
+    /// Bytes that it holds.
+    pub bytes: u64,
+    /// Objects or paths that it holds.
+    pub objects: Option<u64>,
+    /// Bytes that it may hold: configured, or what the server says.
+    pub limit: Option<u64>,
+    /// Whether `bytes` is exact; else there are at least so many.
+    pub exact: bool,
+    /// When this was measured.
+    pub measured_at: Option<Timestamp>,
+}
+
+/// What a server counts of its own requests; shares are 0 to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServedFacts {
+    /// Narinfo requests since the last probe: answered with a narinfo, and all. Only where the
+    /// server tells narinfos from the rest.
+    pub answered: Option<Share>,
+    /// Requests per second since the last probe.
+    pub requests_per_s: Option<f64>,
+    /// Share of requests answered 404 since the last probe.
+    pub not_found: Option<f64>,
+}
+
+/// One more thing that a kind of tier has to say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detail {
+    /// A word or two: `volumes`.
+    pub label: String,
+    /// What there is to say, printable.
+    pub text: String,
+    /// Whether somebody should look at it.
+    pub alarm: bool,
+}
+
+/// What one host makes of a tier.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TierOnHost {
+    /// Whether the host's effective settings name it as a substituter.
+    pub configured: Option<bool>,
+    /// In which place the host asks it, from 1.
+    pub rank: Option<u32>,
+    /// Whether the host trusts what it serves.
+    pub trusted: Option<bool>,
+    /// What the tier is as seen from the host; unknown where it was not asked from there.
+    pub state: TierState,
+    /// What is wrong with it for this host, with what to do.
+    pub error: Option<String>,
+    /// From where the state was measured.
+    pub via: Option<String>,
+    /// When this was measured.
+    pub measured_at: Option<Timestamp>,
 }
 
 /// How many of how many.

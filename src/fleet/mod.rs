@@ -17,8 +17,8 @@ mod units;
 pub use closure::{ClosurePath, StorePath, StorePathError};
 pub use event::{Event, RunEvent, RunId, RunWhat};
 pub use facts::{
-    Bytes, Coverage, CoverageFacts, HostFacts, HostState, PowerFacts, Share, SignatureState,
-    StoreFacts, SystemFacts, TierFacts, TierState,
+    Bytes, Coverage, CoverageFacts, Detail, HostFacts, HostState, PowerFacts, ServedFacts, Share,
+    SignatureState, SizeFacts, StoreFacts, SystemFacts, TierFacts, TierOnHost, TierState,
 };
 pub use host::{Address, Host};
 pub use run::{
@@ -27,5 +27,5 @@ pub use run::{
 pub use select::{SelectError, select};
 pub use settings::{Evaluate, Fleet, Rollout, Targets};
 pub use text::{printable, printable_line};
-pub use tier::{PublicKey, Tier, TierKind};
+pub use tier::{Access, PublicKey, Seaweed, SecretSource, Tier, TierKind};
 pub use units::{ago, bytes, duration, percent};

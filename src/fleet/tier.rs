@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
 
 /// What kind of server a tier is; each has a probe of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +73,26 @@ impl TierKind {
     }
 }
 
+impl Tier {
+    /// Makes a tier with nothing but what every tier has.
+    pub fn new(name: &str, kind: TierKind, url: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            url: url.trim_end_matches('/').to_owned(),
+            public_key: None,
+            host: None,
+            via: None,
+            max_size: None,
+            every: None,
+            max_requests_per_month: None,
+            access: Access::default(),
+            seaweed: Seaweed::default(),
+            repo: None,
+        }
+    }
+}
+
 impl fmt::Display for TierKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.word())
@@ -88,6 +110,53 @@ pub struct PublicKey {
     pub text: String,
 }
 
+/// Where a secret is; it is read as late as possible, and never shown.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SecretSource {
+    /// A variable of the environment.
+    Env(String),
+    /// A file; its first line counts.
+    File(PathBuf),
+    /// A program with arguments that prints it; run without a shell.
+    Command(Vec<String>),
+}
+
+/// How a tier lets us in, and by which way it is reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// A bearer token.
+    pub token: Option<SecretSource>,
+    /// The user of basic authentication.
+    pub user: Option<String>,
+    /// The password of basic authentication.
+    pub password: Option<SecretSource>,
+    /// A netrc file, as Nix's `netrc-file`.
+    pub netrc: Option<SecretSource>,
+    /// The access key of S3.
+    pub access_key: Option<SecretSource>,
+    /// The secret key of S3.
+    pub secret_key: Option<SecretSource>,
+    /// Certificates of a private authority, in PEM.
+    pub ca_file: Option<PathBuf>,
+    /// An HTTP proxy for this tier alone.
+    pub proxy: Option<String>,
+}
+
+/// A SeaweedFS cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seaweed {
+    /// URLs of the masters, without a trailing slash.
+    pub masters: Vec<String>,
+    /// URL of the bucket on the S3 gateway.
+    pub s3: Option<String>,
+    /// URL of the filer's metrics.
+    pub metrics: Option<String>,
+    /// The replication that every volume should have, as SeaweedFS writes it: `001`.
+    pub replication: Option<String>,
+    /// How many volume servers there should be.
+    pub volume_servers: Option<usize>,
+}
+
 /// One binary cache, as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tier {
@@ -101,4 +170,18 @@ pub struct Tier {
     pub public_key: Option<PublicKey>,
     /// The host whose store it serves; a deploy publishes there by building there.
     pub host: Option<String>,
+    /// The host from which it is probed; none means this machine.
+    pub via: Option<String>,
+    /// How big it may get, in bytes.
+    pub max_size: Option<u64>,
+    /// How often it is asked, instead of its kind's default.
+    pub every: Option<Duration>,
+    /// Requests per calendar month after which it is not asked any more.
+    pub max_requests_per_month: Option<u64>,
+    /// How it lets us in.
+    pub access: Access,
+    /// The cluster behind it, of kind seaweedfs.
+    pub seaweed: Seaweed,
+    /// `OWNER/NAME`, of kind github-actions.
+    pub repo: Option<String>,
 }

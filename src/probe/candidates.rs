@@ -62,13 +62,7 @@ mod tests {
 
     /// Makes a tier, of a host or of nobody.
     fn tier(host: Option<&str>) -> Tier {
-        Tier {
-            name: "x".to_owned(),
-            kind: TierKind::Http,
-            url: "http://x".to_owned(),
-            public_key: None,
-            host: host.map(str::to_owned),
-        }
+        Tier { host: host.map(str::to_owned), ..Tier::new("x", TierKind::Http, "http://x") }
     }
 
     #[test]

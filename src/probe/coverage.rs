@@ -193,7 +193,7 @@ mod tests {
     /// Makes a tier at an address.
     fn tier(name: &str, kind: TierKind, url: &str) -> Tier {
         let url = url.to_owned();
-        Tier { name: name.to_owned(), kind, url, public_key: None, host: None }
+        Tier::new(name, kind, &url)
     }
 
     #[test]

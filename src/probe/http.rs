@@ -239,11 +239,9 @@ mod tests {
     /// Makes a tier at a server.
     fn tier(url: &str, key: &str) -> Tier {
         Tier {
-            name: "p620".to_owned(),
-            kind: TierKind::NixServe,
-            url: url.to_owned(),
             public_key: parse_public_key(key).ok(),
             host: Some("p620".to_owned()),
+            ..Tier::new("p620", TierKind::NixServe, url)
         }
     }
 

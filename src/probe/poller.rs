@@ -277,9 +277,12 @@ async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
     loop {
         let found = shared.unless_ended(ask_tier(&shared, &tier, facts.as_ref())).await?;
         failures = match found.state {
-            TierState::Down | TierState::Degraded => failures.saturating_add(1),
+            TierState::Down | TierState::Degraded | TierState::Proxy => failures.saturating_add(1),
             TierState::Up
+            | TierState::Slow
             | TierState::Unauthorized
+            | TierState::Untrusted
+            | TierState::NarMissing
             | TierState::WrongStore
             | TierState::Unknown => 0,
         };

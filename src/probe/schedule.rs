@@ -97,13 +97,7 @@ mod tests {
 
     #[test]
     fn a_private_address_is_in_the_own_network() {
-        let tier = |url: &str| Tier {
-            name: "x".to_owned(),
-            kind: TierKind::Http,
-            url: url.to_owned(),
-            public_key: None,
-            host: None,
-        };
+        let tier = |url: &str| Tier::new("x", TierKind::Http, url);
         for (url, target) in [
             ("http://10.0.0.5:5000", Target::LanTier),
             ("http://[fd00::5]:5000", Target::LanTier),

@@ -58,7 +58,7 @@ pub async fn probe(
 /// their age, but not its proof, which is about now.
 fn merge(previous: Option<&TierFacts>, found: TierFacts, now: Timestamp) -> TierFacts {
     match found.state {
-        TierState::Down => {
+        TierState::Down | TierState::Proxy => {
             let last = previous.cloned().unwrap_or_default();
             TierFacts {
                 priority: last.priority,
@@ -69,7 +69,10 @@ fn merge(previous: Option<&TierFacts>, found: TierFacts, now: Timestamp) -> Tier
             }
         }
         TierState::Up
+        | TierState::Slow
         | TierState::Unauthorized
+        | TierState::Untrusted
+        | TierState::NarMissing
         | TierState::WrongStore
         | TierState::Degraded
         | TierState::Unknown => TierFacts { measured_at: Some(now), asked_at: Some(now), ..found },

@@ -128,11 +128,14 @@ pub(crate) fn kill_containers_in(root: &Path) {
     }
 }
 
-/// Removes the control groups of what was launched under this name.
+/// Removes the control groups of what was launched under this name. A process that just died may keep one for a moment.
 pub(crate) fn remove_groups(group: &str) {
-    for hierarchy in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"] {
-        remove_group(&Path::new(hierarchy).join(group));
-    }
+    let hierarchies = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"];
+    let groups = hierarchies.map(|hierarchy| Path::new(hierarchy).join(group));
+    wait_for(Duration::from_secs(3), || {
+        groups.iter().for_each(|group| remove_group(group));
+        !groups.iter().any(|group| group.exists())
+    });
 }
 
 /// A control group is removed from its leaves upwards, and only when no process is left in it.

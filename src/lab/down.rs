@@ -19,7 +19,7 @@ pub(crate) fn down(places: &Places) -> Result<(), LabError> {
     // A damaged record must not keep the rest from being removed.
     let record = places.record().ok().flatten();
     // Hosts always: a container may be left whose start was never recorded.
-    let mut all = recorded(places);
+    let mut all = process::names(places);
     all.extend(HOSTS.map(|host| host.name.to_owned()));
     for what in &all {
         let host = HOSTS.into_iter().find(|host| host.name == what);
@@ -27,7 +27,6 @@ pub(crate) fn down(places: &Places) -> Result<(), LabError> {
             record.as_ref().zip(host).and_then(|(record, host)| container::leader(record, host));
         process::kill(places, what, inner)?;
     }
-    process::kill_containers_in(places.root());
     for host in HOSTS {
         container::unmount(places, host)?;
     }
@@ -45,15 +44,6 @@ pub(crate) fn down(places: &Places) -> Result<(), LabError> {
     std::fs::remove_file(&path).at("removing", &path)?;
     drop(lock);
     Ok(())
-}
-
-/// Names of the processes that were recorded.
-fn recorded(places: &Places) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(places.file("run")) else { return Vec::new() };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".pid").map(str::to_owned))
-        .collect()
 }
 
 /// Removing files below a mount would remove what is mounted there.

@@ -1,15 +1,12 @@
 //! Takes a lab down: ends what it started, and leaves no mount, namespace, interface, control group or file of its own behind.
 //! It goes by what lies on the disk and in the kernel, not by what `up` got done, so a lab that stopped half-way goes too.
 
-use std::path::{Path, PathBuf};
-
 use super::container;
 use super::error::{At, LabError};
 use super::names::HOSTS;
 use super::network;
 use super::process;
 use super::state::{Places, remove_tree};
-use super::tool::Tool;
 
 pub(crate) fn down(places: &Places) -> Result<(), LabError> {
     if !places.root().exists() {
@@ -36,24 +33,9 @@ pub(crate) fn down(places: &Places) -> Result<(), LabError> {
             process::remove_groups(&record.subnet().namespace(what));
         }
     }
-    for mount in mounts_below(places.root()) {
-        Tool::new("unmounting", "umount").arg("--lazy").arg(&mount).run()?;
-    }
     remove_tree(places.root())?;
     let path = places.root().with_extension("lock");
     std::fs::remove_file(&path).at("removing", &path)?;
     drop(lock);
     Ok(())
-}
-
-/// Removing files below a mount would remove what is mounted there.
-fn mounts_below(root: &Path) -> Vec<PathBuf> {
-    let mut mounts: Vec<PathBuf> = std::fs::read_to_string("/proc/self/mountinfo")
-        .unwrap_or_default()
-        .lines()
-        .filter_map(|line| line.split(' ').nth(4).map(PathBuf::from))
-        .filter(|mount| mount.starts_with(root))
-        .collect();
-    mounts.reverse();
-    mounts
 }

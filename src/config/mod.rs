@@ -6,6 +6,7 @@
 
 mod error;
 mod hosts;
+mod secret;
 mod section;
 mod tiers;
 mod value;
@@ -15,6 +16,7 @@ pub use error::{ConfigError, ConfigErrors};
 use crate::fleet::{Evaluate, Fleet, Host, Rollout, Strategy, Targets, Tier, TierKind};
 use crate::nix::signature::parse_public_key;
 use error::Report;
+use secret::Paths;
 use section::Section;
 use std::collections::HashSet;
 use std::path::Path;
@@ -127,7 +129,7 @@ fn read(
     root.check_keys(report, SECTIONS);
     let mut fleet = Fleet { file: Some(file.to_owned()), ..empty() };
     fleet.hosts = hosts(report, root);
-    fleet.tiers = tiers(report, root, &fleet.hosts);
+    fleet.tiers = tiers(report, root, &fleet.hosts, Paths { home, folder });
     if let Some(section) = root.section(report, "fleet", "[fleet]") {
         read_fleet(report, &section, &mut fleet, home, folder);
     }
@@ -196,7 +198,12 @@ fn hosts(report: &mut Report<'_>, root: &Section<'_>) -> Vec<Host> {
 }
 
 /// Reads `[[tiers]]` and checks what holds between them.
-fn tiers(report: &mut Report<'_>, root: &Section<'_>, hosts: &[Host]) -> Vec<Tier> {
+fn tiers(
+    report: &mut Report<'_>,
+    root: &Section<'_>,
+    hosts: &[Host],
+    paths: Paths<'_>,
+) -> Vec<Tier> {
     let Some(value) = root.raw("tiers") else { return Vec::new() };
     let Some(array) = value.get_ref().as_array() else {
         root.wrong(report, "tiers", value, "each tier below its own [[tiers]]");
@@ -213,7 +220,7 @@ fn tiers(report: &mut Report<'_>, root: &Section<'_>, hosts: &[Host]) -> Vec<Tie
             None => format!("tier number {}", index + 1),
         };
         let section = Section::new(title, table, item.span().start);
-        placed.extend(tiers::read(report, &section));
+        placed.extend(tiers::read(report, &section, paths));
     }
     let mut names = HashSet::new();
     for PlacedTier { tier, name_at, host_at } in &placed {
@@ -259,6 +266,35 @@ mod tests {
         let fleet = fallback();
         assert!(fleet.hosts[0].is_local());
         assert_eq!(fleet.tiers[0].public_key.as_ref().unwrap().name, "cache.nixos.org-1");
+    }
+
+    #[test]
+    fn a_tier_knows_its_cluster_and_where_its_secrets_are() {
+        use crate::fleet::SecretSource;
+        let text = "[[tiers]]\nname = \"weed\"\nkind = \"seaweedfs\"\nmasters = [\"http://m:9333/\"]\n\
+            s3 = \"http://s:8333/cache\"\nmetrics = \"http://s:9360/metrics\"\nreplication = \"001\"\n\
+            volume_servers = 3\naccess_key = { env = \"KEY\" }\nsecret_key = { file = \"~/secret\" }\n\
+            token = { command = [\"pass\", \"x\"] }\nnetrc = { file = \"netrc\" }\nuser = \"me\"\n";
+        let fleet = fleet(text).unwrap();
+        let tier = &fleet.tiers[0];
+        assert_eq!(
+            (tier.url.as_str(), tier.seaweed.s3.as_deref()),
+            ("http://s:8333/cache", Some("http://s:8333/cache"))
+        );
+        assert_eq!(tier.seaweed.masters, ["http://m:9333"]);
+        assert_eq!(
+            (tier.seaweed.replication.as_deref(), tier.seaweed.volume_servers),
+            (Some("001"), Some(3))
+        );
+        let access = &tier.access;
+        assert_eq!(access.access_key, Some(SecretSource::Env("KEY".to_owned())));
+        assert_eq!(access.secret_key, Some(SecretSource::File("/home/me/secret".into())));
+        assert_eq!(
+            access.token,
+            Some(SecretSource::Command(vec!["pass".to_owned(), "x".to_owned()]))
+        );
+        assert_eq!(access.netrc, Some(SecretSource::File("/etc/fleet/netrc".into())));
+        assert_eq!(access.user.as_deref(), Some("me"));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! `[[tiers]]`: the binary caches, in the order that is meant.
 
 use crate::config::error::Report;
+use crate::config::secret::{self, Paths, Sources};
 use crate::config::section::{At, Section};
 use crate::config::value;
-use crate::fleet::{PublicKey, Tier, TierKind};
+use crate::fleet::{Access, PublicKey, Seaweed, Tier, TierKind};
 use crate::nix::signature::{KeyError, parse_public_key};
-use toml::de::DeValue;
 
 /// Keys of every kind.
 const COMMON: &[&str] = &["name", "kind", "url", "public_key", "host", "max_size", "every"];
@@ -59,7 +59,11 @@ pub(super) struct PlacedTier {
 }
 
 /// Reads one entry of `[[tiers]]`; reports what is wrong and returns nothing then.
-pub(super) fn read(report: &mut Report<'_>, section: &Section<'_>) -> Option<PlacedTier> {
+pub(super) fn read(
+    report: &mut Report<'_>,
+    section: &Section<'_>,
+    paths: Paths<'_>,
+) -> Option<PlacedTier> {
     let name = section.parsed(report, "name", value::name);
     if section.key("name").is_none() {
         report.error(
@@ -95,12 +99,16 @@ pub(super) fn read(report: &mut Report<'_>, section: &Section<'_>) -> Option<Pla
     let public_key = public_key(report, section);
     let host = section.text(report, "host");
     other_keys(report, section);
+    let access = access(report, section, paths);
+    let seaweed = seaweed(report, section, kind);
     note_unused(report, section, kind, kind_at);
     let name = name?;
     Some(PlacedTier {
         tier: Tier {
             public_key,
             host: host.map(|host| host.value.to_owned()),
+            access,
+            seaweed,
             ..Tier::new(&name.value, kind, &url?)
         },
         name_at: name.at,
@@ -212,78 +220,93 @@ fn public_key(report: &mut Report<'_>, section: &Section<'_>) -> Option<PublicKe
 
 /// Checks the keys that later kinds use, so that a mistake in them shows today.
 fn other_keys(report: &mut Report<'_>, section: &Section<'_>) {
-    for key in ["access_key", "secret_key", "token", "password"] {
-        secret(report, section, key, true);
-    }
-    secret(report, section, "netrc", false);
-    if section.raw("user").is_some_and(|value| value.get_ref().is_str()) {
-        section.text(report, "user");
-    } else {
-        secret(report, section, "user", true);
-    }
     section.parsed(report, "max_size", value::size);
     section.parsed(report, "every", value::duration);
-    section.text(report, "ca_file");
-    section.parsed(report, "proxy", |text| {
+    section.integer(report, "max_requests_per_month", 1..=1_000_000_000);
+}
+
+/// Reads how the tier lets us in: secrets, a private authority, a proxy.
+fn access(report: &mut Report<'_>, section: &Section<'_>, paths: Paths<'_>) -> Access {
+    let mut any = |key| secret::read(report, section, key, Sources::Any, paths);
+    let (access_key, secret_key) = (any("access_key"), any("secret_key"));
+    let (token, password) = (any("token"), any("password"));
+    pair(report, section, "access_key", "secret_key");
+    let netrc = secret::read(report, section, "netrc", Sources::File, paths);
+    let user = section.text(report, "user").map(|user| user.value.to_owned());
+    let ca_file =
+        section.parsed(report, "ca_file", |text| value::path(text, paths.home, paths.folder));
+    let proxy = section.parsed(report, "proxy", |text| {
         value::url(text, &["http://", "https://", "socks5://", "socks5h://"])
     });
-    section.integer(report, "max_requests_per_month", 1..=1_000_000_000);
-    if let Some(masters) = section.texts(report, "masters") {
-        for master in masters {
-            if let Err((message, hint)) = value::url(master.value, &["http://", "https://"]) {
+    Access {
+        token,
+        user,
+        password,
+        netrc,
+        access_key,
+        secret_key,
+        ca_file: ca_file.map(|path| path.value),
+        proxy: proxy.map(|proxy| proxy.value),
+    }
+}
+
+/// Reports one of two keys without the other.
+fn pair(report: &mut Report<'_>, section: &Section<'_>, one: &str, other: &str) {
+    let (here, missing) = match (section.key(one), section.key(other)) {
+        (Some(at), None) => ((one, at), other),
+        (None, Some(at)) => ((other, at), one),
+        (Some(_), Some(_)) | (None, None) => return,
+    };
+    let message = format!("{} has `{}` but no `{missing}`", section.name(), here.0);
+    report.error(here.1, message, "the two go together");
+}
+
+/// Reads the cluster of a tier of kind seaweedfs.
+fn seaweed(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind) -> Seaweed {
+    const WEB_SCHEMES: &[&str] = &["http://", "https://"];
+    let mut seaweed = Seaweed::default();
+    if kind != TierKind::Seaweedfs {
+        return seaweed;
+    }
+    let masters = section.texts(report, "masters");
+    let none = match &masters {
+        Some(masters) => masters.is_empty(),
+        // One of another type was reported.
+        None => section.key("masters").is_none(),
+    };
+    if none {
+        report.error(
+            section.key("masters").unwrap_or(section.at()),
+            format!("{} has no masters", section.name()),
+            "add masters = [\"http://10.0.0.5:9333\"], every one of them",
+        );
+    }
+    for master in masters.unwrap_or_default() {
+        match value::url(master.value, WEB_SCHEMES) {
+            Ok(url) => seaweed.masters.push(url),
+            Err((message, hint)) => {
                 let message = format!("`masters` in {}: {message}", section.name());
                 report.error(master.at, message, hint);
             }
         }
     }
-    section.parsed(report, "metrics", |text| value::url(text, &["http://", "https://"]));
-    section.parsed(report, "replication", |text| {
+    // A mistake in `s3` was reported where the tier's address was read.
+    let s3 = section.raw("s3").and_then(|value| value.get_ref().as_str());
+    seaweed.s3 = s3.and_then(|text| value::url(text, WEB_SCHEMES).ok());
+    let metrics = section.parsed(report, "metrics", |text| value::url(text, WEB_SCHEMES));
+    seaweed.metrics = metrics.map(|metrics| metrics.value);
+    let replication = section.parsed(report, "replication", |text| {
         if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            Ok(())
+            Ok(text.to_owned())
         } else {
             Err((format!("{text:?} is no replication"), "three digits, such as \"001\"".to_owned()))
         }
     });
-    section.integer(report, "volume_servers", 1..=10_000);
-}
-
-/// Checks a secret: a table that says where to find it, never the secret itself.
-fn secret(report: &mut Report<'_>, section: &Section<'_>, key: &str, any_source: bool) {
-    let Some(value) = section.raw(key) else { return };
-    let at = value.span().start;
-    let sources: &[&str] = if any_source { &["env", "file", "command"] } else { &["file"] };
-    let shape = if any_source {
-        "write { env = \"…\" }, { file = \"…\" } or { command = [\"…\"] }"
-    } else {
-        "write { file = \"…\" }"
-    };
-    match value.get_ref() {
-        DeValue::Table(table) => {
-            let source = Section::new(format!("`{key}` of {}", section.name()), table, at);
-            source.check_keys(report, sources);
-            let given: Vec<&str> =
-                sources.iter().copied().filter(|word| source.key(word).is_some()).collect();
-            if given.len() != 1 && source.entries().iter().all(|(k, _)| sources.contains(&k.value))
-            {
-                report.error(at, format!("{} names no single source", source.name()), shape);
-            }
-            source.text(report, "env");
-            source.text(report, "file");
-            source.texts(report, "command");
-        }
-        DeValue::String(_) => report.error(
-            at,
-            format!("`{key}` in {} is written in the file", section.name()),
-            format!("a secret never is: {shape}"),
-        ),
-        DeValue::Integer(_)
-        | DeValue::Float(_)
-        | DeValue::Boolean(_)
-        | DeValue::Datetime(_)
-        | DeValue::Array(_) => {
-            section.wrong(report, key, value, shape.trim_start_matches("write "));
-        }
-    }
+    seaweed.replication = replication.map(|replication| replication.value);
+    seaweed.volume_servers = section
+        .integer(report, "volume_servers", 1..=10_000)
+        .and_then(|count| usize::try_from(count).ok());
+    seaweed
 }
 
 /// Notes a kind that is not probed, and keys that have no effect yet.

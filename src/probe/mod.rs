@@ -6,11 +6,13 @@
 
 mod candidates;
 mod clock;
+mod connect;
 mod coverage;
 mod host;
 pub mod kinds;
 mod local;
 mod memory;
+mod on_host;
 mod once;
 mod poller;
 mod schedule;
@@ -18,6 +20,7 @@ mod schedule;
 mod server;
 mod store;
 mod tier;
+mod via;
 mod web;
 
 pub use coverage::{Answers, Asked, covered, measure as measure_coverage};

@@ -23,7 +23,7 @@ const PROOF_LIMIT: usize = 20;
 const PROOF_WIDTH: usize = 4;
 
 /// A tier that takes longer than this for its first byte is slow, in milliseconds.
-const SLOW_MS: f64 = 1000.0;
+pub(in crate::probe) const SLOW_MS: f64 = 1000.0;
 
 /// How long it is believed that a nar is served.
 const NAR_AGE: SignedDuration = SignedDuration::from_hours(1);
@@ -172,8 +172,11 @@ async fn prove_nar(
 
 /// Says what an answer to `nix-cache-info` means.
 pub(in crate::probe) fn judge(tier: &Tier, reply: &Reply) -> TierFacts {
-    let mut facts =
-        TierFacts { latency_ms: Some(milliseconds(reply.first_byte)), ..TierFacts::default() };
+    let mut facts = TierFacts {
+        latency_ms: Some(milliseconds(reply.first_byte)),
+        connect_ms: reply.connect.map(milliseconds),
+        ..TierFacts::default()
+    };
     let say = |what: &str| Some(format!("{}: {what}", tier.url));
     match reply.status {
         200 => {}

@@ -1,6 +1,17 @@
 //! The kinds of tiers: one file each, and one line here.
 
+mod answers;
+mod attic;
+mod cachix;
+mod github_actions;
+mod github_caches;
+mod harmonia;
 pub(super) mod http;
+mod jwt;
+mod local;
+mod ncps;
+mod prometheus;
+mod served;
 
 use crate::fleet::TierKind;
 use crate::probe::tier::TierProbe;
@@ -8,13 +19,13 @@ use crate::probe::tier::TierProbe;
 /// Returns the probe of a kind; none for a kind that this version does not probe.
 pub fn probe_of(kind: TierKind) -> Option<&'static dyn TierProbe> {
     match kind {
-        TierKind::NixServe | TierKind::Harmonia | TierKind::Http => Some(&http::HttpProbe),
-        TierKind::Cachix
-        | TierKind::S3
-        | TierKind::Seaweedfs
-        | TierKind::Local
-        | TierKind::GithubActions
-        | TierKind::Attic
-        | TierKind::Ncps => None,
+        TierKind::NixServe | TierKind::Http => Some(&http::HttpProbe),
+        TierKind::Harmonia => Some(&harmonia::HarmoniaProbe),
+        TierKind::Cachix => Some(&cachix::CachixProbe),
+        TierKind::GithubActions => Some(&github_actions::GithubActionsProbe),
+        TierKind::Attic => Some(&attic::AtticProbe),
+        TierKind::Ncps => Some(&ncps::NcpsProbe),
+        TierKind::Local => Some(&local::LocalProbe),
+        TierKind::S3 | TierKind::Seaweedfs => None,
     }
 }

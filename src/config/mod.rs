@@ -223,7 +223,7 @@ fn tiers(
         placed.extend(tiers::read(report, &section, paths));
     }
     let mut names = HashSet::new();
-    for PlacedTier { tier, name_at, host_at } in &placed {
+    for PlacedTier { tier, name_at, host_at, via_at } in &placed {
         if !names.insert(tier.name.clone()) {
             report.error(
                 *name_at,
@@ -233,6 +233,9 @@ fn tiers(
         }
         if let Some(host) = &tier.host {
             check_host(report, *host_at, &format!("`host` in tier {:?}", tier.name), host, hosts);
+        }
+        if let Some(via) = &tier.via {
+            check_host(report, *via_at, &format!("`via` in tier {:?}", tier.name), via, hosts);
         }
     }
     placed.into_iter().map(|placed| placed.tier).collect()
@@ -295,6 +298,25 @@ mod tests {
         );
         assert_eq!(access.netrc, Some(SecretSource::File("/etc/fleet/netrc".into())));
         assert_eq!(access.user.as_deref(), Some("me"));
+    }
+
+    #[test]
+    fn a_tier_knows_its_limits_and_where_it_is_asked_from() {
+        let text = "[hosts.samsung]\n[[tiers]]\nname = \"x\"\nkind = \"ncps\"\nurl = \"http://x:8501\"\n\
+            via = \"samsung\"\nmax_size = \"100GB\"\nevery = \"30s\"\nmax_requests_per_month = 1000\n\
+            [[tiers]]\nname = \"ci\"\nkind = \"github-actions\"\nrepo = \"me/nixos\"\n\
+            [[tiers]]\nname = \"own\"\nkind = \"github-actions\"\nrepo = \"me/nixos\"\n\
+            url = \"https://git.lan/api/v3/\"\n";
+        let tiers = fleet(text).unwrap().tiers;
+        assert_eq!(tiers[0].via.as_deref(), Some("samsung"));
+        assert_eq!(
+            (tiers[0].max_size, tiers[0].max_requests_per_month),
+            (Some(100_000_000_000), Some(1000))
+        );
+        assert_eq!(tiers[0].every, Some(std::time::Duration::from_secs(30)));
+        assert_eq!(tiers[1].repo.as_deref(), Some("me/nixos"));
+        assert_eq!(tiers[1].url, "https://api.github.com/repos/me/nixos");
+        assert_eq!(tiers[2].url, "https://git.lan/api/v3/repos/me/nixos");
     }
 
     #[test]

@@ -12,7 +12,7 @@ const COMMON: &[&str] = &["name", "kind", "url", "public_key", "host", "max_size
 
 /// Further keys of kinds that are asked over HTTP.
 const WEB: &[&str] =
-    &["netrc", "token", "user", "password", "ca_file", "proxy", "max_requests_per_month"];
+    &["netrc", "token", "user", "password", "ca_file", "proxy", "via", "max_requests_per_month"];
 
 /// Further keys of one kind.
 fn own_keys(kind: TierKind) -> &'static [&'static str] {
@@ -38,24 +38,12 @@ fn own_keys(kind: TierKind) -> &'static [&'static str] {
     }
 }
 
-/// Keys that this version reads and checks, but does not use yet.
-const NOT_USED: &[&str] = &[
-    "max_size",
-    "every",
-    "netrc",
-    "token",
-    "user",
-    "password",
-    "ca_file",
-    "proxy",
-    "max_requests_per_month",
-];
-
 /// A tier with the places that later checks point at.
 pub(super) struct PlacedTier {
     pub(super) tier: Tier,
     pub(super) name_at: usize,
     pub(super) host_at: usize,
+    pub(super) via_at: usize,
 }
 
 /// Reads one entry of `[[tiers]]`; reports what is wrong and returns nothing then.
@@ -95,24 +83,36 @@ pub(super) fn read(
         return None;
     };
     check_keys(report, section, kind);
-    let url = url(report, section, kind);
+    let repo = if kind == TierKind::GithubActions { repository(report, section) } else { None };
+    let url = url(report, section, kind, repo.as_deref());
     let public_key = public_key(report, section);
     let host = section.text(report, "host");
-    other_keys(report, section);
+    let via = section.text(report, "via");
+    let max_size = section.parsed(report, "max_size", value::size).map(|size| size.value);
+    let every = section.parsed(report, "every", value::interval).map(|every| every.value);
+    let max_requests_per_month = section
+        .integer(report, "max_requests_per_month", 1..=1_000_000_000)
+        .and_then(|count| u64::try_from(count).ok());
     let access = access(report, section, paths);
     let seaweed = seaweed(report, section, kind);
-    note_unused(report, section, kind, kind_at);
+    note_unprobed(report, kind, kind_at);
     let name = name?;
     Some(PlacedTier {
         tier: Tier {
             public_key,
             host: host.map(|host| host.value.to_owned()),
+            via: via.map(|via| via.value.to_owned()),
+            max_size,
+            every,
+            max_requests_per_month,
             access,
             seaweed,
+            repo,
             ..Tier::new(&name.value, kind, &url?)
         },
         name_at: name.at,
         host_at: host.map_or(section.at(), |host| host.at),
+        via_at: via.map_or(section.at(), |via| via.at),
     })
 }
 
@@ -146,8 +146,19 @@ fn check_keys(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind) {
     section.check_keys(report, &known);
 }
 
+/// Where the interface of GitHub is, but for one of one's own.
+const GITHUB: &str = "https://api.github.com";
+
 /// Reads the address that hosts name as substituter, as the kind writes it.
-fn url(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind) -> Option<String> {
+///
+/// Of the caches of GitHub Actions, which no host names, it is the repository's address in GitHub's
+/// interface: `url` is where that begins (`https://HOST/api/v3` of a GitHub of one's own).
+fn url(
+    report: &mut Report<'_>,
+    section: &Section<'_>,
+    kind: TierKind,
+    repo: Option<&str>,
+) -> Option<String> {
     let web: &[&str] = &["http://", "https://"];
     let (key, schemes, example) = match kind {
         TierKind::NixServe | TierKind::Harmonia => ("url", web, "http://p620.lan:5000"),
@@ -157,10 +168,14 @@ fn url(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind) -> Option
         TierKind::Ncps => ("url", web, "http://ncps.lan:8501"),
         TierKind::S3 => ("url", &["s3://"][..], "s3://nix-cache?endpoint=https://…&region=…"),
         TierKind::Seaweedfs => ("s3", web, "http://10.0.0.5:8333/nix-cache"),
-        // Neither has an address that a host would name: its store, and caches inside CI only.
+        // It has no address that a host would name.
         TierKind::Local => return Some(String::new()),
         TierKind::GithubActions => {
-            return repository(report, section).map(|repo| format!("https://github.com/{repo}"));
+            let begin = match section.key("url") {
+                Some(_) => section.parsed(report, "url", |text| value::url(text, web))?.value,
+                None => GITHUB.to_owned(),
+            };
+            return repo.map(|repo| format!("{begin}/repos/{repo}"));
         }
     };
     if section.key(key).is_none() {
@@ -216,13 +231,6 @@ fn public_key(report: &mut Report<'_>, section: &Section<'_>) -> Option<PublicKe
         })
     });
     key.map(|key| key.value)
-}
-
-/// Checks the keys that later kinds use, so that a mistake in them shows today.
-fn other_keys(report: &mut Report<'_>, section: &Section<'_>) {
-    section.parsed(report, "max_size", value::size);
-    section.parsed(report, "every", value::duration);
-    section.integer(report, "max_requests_per_month", 1..=1_000_000_000);
 }
 
 /// Reads how the tier lets us in: secrets, a private authority, a proxy.
@@ -309,19 +317,13 @@ fn seaweed(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind) -> Se
     seaweed
 }
 
-/// Notes a kind that is not probed, and keys that have no effect yet.
-fn note_unused(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind, kind_at: usize) {
+/// Notes a kind that is not probed.
+fn note_unprobed(report: &mut Report<'_>, kind: TierKind, kind_at: usize) {
     if !kind.is_probed() {
         report.note(
             kind_at,
             format!("nixdash does not probe tiers of kind {kind} yet"),
             "it is shown as unknown",
         );
-        return;
-    }
-    for key in NOT_USED {
-        if let Some(at) = section.key(key) {
-            report.note(at, format!("`{key}` has no effect yet"), "nixdash reads it and goes on");
-        }
     }
 }

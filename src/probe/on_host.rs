@@ -10,8 +10,8 @@ use crate::nix::cache_info::CacheInfo;
 use crate::nix::settings::Settings;
 use crate::nix::signature::parse_public_key;
 use crate::probe::clock::milliseconds;
+use crate::probe::curl::{Base, Place, Seen};
 use crate::probe::kinds::http::{SLOW_MS, judge};
-use crate::probe::via::{Base, Place, Seen};
 use crate::remote::{Hands, Output, Script};
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
@@ -32,7 +32,7 @@ const MOST: usize = 16;
 
 /// What one host's Nix is set up to do, and what it sees of its caches.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct HostView {
+pub(super) struct HostView {
     /// The caches that it is told to ask, in the order they are listed.
     pub(super) listed: Vec<Listed>,
     /// The keys that it trusts.
@@ -82,20 +82,20 @@ pub(super) async fn look(hands: &dyn Hands, host: &str, now: Timestamp) -> HostV
     }
     let mut listed = std::mem::take(&mut view.listed);
     let place = view.place(hands, host);
-    let asked: Vec<Option<Seen>> = stream::iter(listed.iter().take(MOST))
-        .map(|listed| async {
-            let files = ["nix-cache-info".to_owned()];
-            let answer = place.get(listed.base.as_ref()?, &files).await;
-            answer.unwrap_or_else(|fault| vec![Seen::fault(fault)]).into_iter().next()
-        })
-        .buffered(WIDTH)
-        .collect()
-        .await;
+    let looks: Vec<_> = listed.iter().take(MOST).map(|listed| see(&place, listed)).collect();
+    let asked: Vec<Option<Seen>> = stream::iter(looks).buffered(WIDTH).collect().await;
     for (listed, seen) in listed.iter_mut().zip(asked) {
         listed.seen = seen;
     }
     view.listed = listed;
     view
+}
+
+/// Lets a host ask one of its caches what it is.
+async fn see(place: &Place<'_>, listed: &Listed) -> Option<Seen> {
+    let files = ["nix-cache-info".to_owned()];
+    let answer = place.get(listed.base.as_ref()?, &files).await;
+    answer.unwrap_or_else(|fault| vec![Seen::fault(fault)]).into_iter().next()
 }
 
 /// Runs the script that prints settings, as root where that is possible.
@@ -174,6 +174,11 @@ impl Listed {
 }
 
 impl HostView {
+    /// Returns whether the settings could be read.
+    pub(super) fn is_known(&self) -> bool {
+        self.error.is_none()
+    }
+
     /// Returns where to ask from.
     pub(super) fn place<'a>(&'a self, hands: &'a dyn Hands, host: &'a str) -> Place<'a> {
         Place {

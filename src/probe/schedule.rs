@@ -1,6 +1,7 @@
 //! When to ask again.
 
 use crate::fleet::{Tier, TierKind};
+use crate::nix::s3_url::web_url;
 use std::time::Duration;
 
 /// What is asked.
@@ -12,6 +13,8 @@ pub enum Target {
     LanTier,
     /// A public tier: somebody else's, asked seldom.
     PublicTier,
+    /// GitHub, which counts requests by the hour.
+    GithubTier,
     /// A host's store and closure.
     Store,
 }
@@ -23,6 +26,7 @@ impl Target {
             Self::Host => 5,
             Self::LanTier => 10,
             Self::PublicTier => 60,
+            Self::GithubTier => 5 * 60,
             Self::Store => 15 * 60,
         })
     }
@@ -30,7 +34,19 @@ impl Target {
     /// Returns what a tier is: in the own network when it serves a host's store, or its address is
     /// private or has no public name.
     pub fn of_tier(tier: &Tier) -> Self {
-        let host = reqwest::Url::parse(&tier.url)
+        match tier.kind {
+            TierKind::GithubActions => return Self::GithubTier,
+            TierKind::Local => return Self::PublicTier,
+            TierKind::NixServe
+            | TierKind::Harmonia
+            | TierKind::Http
+            | TierKind::Cachix
+            | TierKind::S3
+            | TierKind::Seaweedfs
+            | TierKind::Attic
+            | TierKind::Ncps => {}
+        }
+        let host = reqwest::Url::parse(&web_url(tier))
             .ok()
             .and_then(|url| url.host_str().map(str::to_ascii_lowercase))
             .unwrap_or_default();
@@ -63,13 +79,27 @@ impl Target {
 /// The longest time that failures alone stretch the interval to.
 const BACKOFF_LIMIT: Duration = Duration::from_secs(60);
 
+/// The shortest time between two probes of a tier, whatever is asked for.
+const SHORTEST: Duration = Duration::from_secs(1);
+
 /// Returns how long to wait after a probe.
 ///
 /// `failures` counts the failed probes in a row: each doubles the interval, to a minute at most
 /// (or the interval itself, where that is longer). `jitter` is a number from 0 to 1 that spreads
 /// the time by ±10 %.
 pub fn next_delay(target: Target, failures: u32, jitter: f64) -> Duration {
-    let interval = target.interval();
+    delay_after(target.interval(), failures, jitter)
+}
+
+/// Returns how long to wait after a probe of a tier: as [`next_delay`], with the interval that
+/// `every` names.
+pub fn next_tier_delay(tier: &Tier, failures: u32, jitter: f64) -> Duration {
+    let interval = tier.every.unwrap_or_else(|| Target::of_tier(tier).interval());
+    delay_after(interval.max(SHORTEST), failures, jitter)
+}
+
+/// Returns an interval, stretched by failures and spread by chance.
+fn delay_after(interval: Duration, failures: u32, jitter: f64) -> Duration {
     let limit = interval.max(BACKOFF_LIMIT);
     let stretched = interval.saturating_mul(2_u32.saturating_pow(failures.min(10))).min(limit);
     stretched.mul_f64(0.9 + 0.2 * jitter.clamp(0.0, 1.0))
@@ -93,6 +123,24 @@ mod tests {
     fn jitter_is_a_tenth() {
         assert_eq!(next_delay(Target::LanTier, 0, 0.0), Duration::from_secs(9));
         assert_eq!(next_delay(Target::LanTier, 0, 1.0), Duration::from_secs(11));
+    }
+
+    #[test]
+    fn every_names_the_interval() {
+        let seconds = |tier: &Tier| next_tier_delay(tier, 0, 0.5).as_secs();
+        let mut tier = Tier::new("x", TierKind::Http, "https://cache.nixos.org");
+        assert_eq!(seconds(&tier), 60);
+        tier.every = Some(Duration::from_secs(300));
+        assert_eq!(seconds(&tier), 300);
+        tier.every = Some(Duration::ZERO);
+        assert_eq!(seconds(&tier), 1);
+        assert_eq!(
+            seconds(&Tier::new("ci", TierKind::GithubActions, "https://api.github.com")),
+            300
+        );
+        let bucket = |endpoint: &str| format!("s3://b?endpoint={endpoint}&region=x");
+        assert_eq!(seconds(&Tier::new("a", TierKind::S3, &bucket("http://10.0.0.5:8333"))), 10);
+        assert_eq!(seconds(&Tier::new("b", TierKind::S3, &bucket("https://s3.example.com"))), 60);
     }
 
     #[test]

@@ -1,385 +1,226 @@
-//! Asks a cache from one of the hosts: what this machine sees is not what a laptop sees.
+//! Probes a tier from one of the hosts instead of this machine: `via = "samsung"`.
 //!
-//! Only curl is used there, never Nix: Nix writes a `nix-cache-info` where it finds none, and
-//! remembers what a cache did not have. Addresses go to curl's standard input, never into a list of
-//! processes; credentials are the host's own (root's netrc, root's S3 keys) and stay there.
+//! The same questions as over HTTP from here, asked by the host's own curl with the host's own
+//! credentials; judged here.
 
-use crate::fleet::{printable_line, redact};
-use crate::probe::clock::chance;
-use crate::probe::web::Reply;
-use crate::remote::{Hands, Script};
-use std::collections::HashMap;
-use std::time::Duration;
+use crate::fleet::{StorePath, TierFacts, TierKind, TierState};
+use crate::nix::narinfo::NarInfo;
+use crate::probe::curl::Base;
+use crate::probe::kinds::proof::{Look, Proof, Search, nar_kept, nar_verdict, recall, remember};
+use crate::probe::on_host::{HostView, look, state_of};
+use crate::probe::tier::Asking;
+use crate::probe::web::{Reply, WebError, width};
 
-/// Asks with curl.
-const CURL: &str = include_str!("scripts/curl.sh");
+/// Paths that one script asks for.
+const BATCH: usize = 400;
 
-/// How long connecting may take, in seconds.
-const CONNECT_LIMIT: u32 = 4;
-
-/// How long one request may take, in seconds.
-const REQUEST_LIMIT: u32 = 8;
-
-/// How long a script with one request may take.
-const SCRIPT_LIMIT: Duration = Duration::from_secs(10);
-
-/// How much longer a script may take for each further request.
-const STEP: Duration = Duration::from_millis(50);
-
-/// The file that Nix reads credentials from, where its settings name no other.
-const NETRC: &str = "/etc/nix/netrc";
-
-/// The hash of an empty body, which S3 wants to be told.
-const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-
-/// A host to ask from, as its Nix is set up.
-pub(super) struct Place<'a> {
-    pub(super) hands: &'a dyn Hands,
-    pub(super) host: &'a str,
-    /// Whether root can be had there.
-    pub(super) root: bool,
-    /// `netrc-file` of its settings.
-    pub(super) netrc: Option<&'a str>,
-    /// `ssl-cert-file` of its settings.
-    pub(super) authorities: Option<&'a str>,
-}
-
-/// A cache as a substituter names it: over HTTP, or a bucket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Base {
-    /// The address that files are below, without a trailing slash.
-    pub(super) url: String,
-    /// Profile and region to sign requests with.
-    sign: Option<(String, String)>,
-}
-
-/// What curl found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
-    /// The answer; none where there was none.
-    pub(super) reply: Option<Reply>,
-    /// Time to connect, TLS included; none on a connection that was open.
-    pub(super) connect: Option<Duration>,
-    /// Why there was no answer, printable.
-    pub(super) fault: Option<String>,
-}
-
-impl Seen {
-    /// Makes what there is when there was no answer.
-    pub(super) fn fault(fault: String) -> Self {
-        Self { reply: None, connect: None, fault: Some(fault) }
-    }
-}
-
-/// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Want {
-    /// The whole answer.
-    Whole,
-    /// The status only.
-    Status,
-    /// The first byte only.
-    FirstByte,
-}
-
-impl Base {
-    /// Reads a substituter's address: `http://…`, `https://…`, or `s3://BUCKET?endpoint=…`.
-    pub(super) fn parse(substituter: &str) -> Option<Self> {
-        let (bare, query) = substituter.split_once('?').unwrap_or((substituter, ""));
-        let bare = bare.trim_end_matches('/');
-        if let Some(bucket) = bare.strip_prefix("s3://") {
-            let parameters: HashMap<&str, &str> =
-                query.split('&').filter_map(|pair| pair.split_once('=')).collect();
-            let get = |name: &str| parameters.get(name).copied().filter(|text| !text.is_empty());
-            let region = get("region").unwrap_or("us-east-1");
-            let endpoint = get("endpoint").unwrap_or("s3.amazonaws.com").trim_end_matches('/');
-            let scheme = get("scheme").unwrap_or("https");
-            let endpoint = endpoint.replace("%3A", ":").replace("%2F", "/");
-            let endpoint =
-                if endpoint.contains("://") { endpoint } else { format!("{scheme}://{endpoint}") };
-            let profile = get("profile").unwrap_or("default");
-            return Some(Self {
-                url: format!("{endpoint}/{bucket}"),
-                sign: Some((profile.to_owned(), region.to_owned())),
-            });
-        }
-        let is_web = bare.starts_with("http://") || bare.starts_with("https://");
-        is_web.then(|| Self { url: bare.to_owned(), sign: None })
-    }
-
-    /// Returns scheme, host, port and path in one way of writing: what makes two caches the same.
-    pub(super) fn identity(&self) -> String {
-        match reqwest::Url::parse(&self.url) {
-            Ok(url) => {
-                let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
-                let port = url.port_or_known_default().unwrap_or(0);
-                let path = url.path().trim_end_matches('/');
-                format!("{}://{host}:{port}{path}", url.scheme())
-            }
-            Err(_) => self.url.clone(),
-        }
-    }
-}
-
-impl Place<'_> {
-    /// Gets files of a cache, one after the other on one connection; one answer per file.
-    pub(super) async fn get(&self, base: &Base, files: &[String]) -> Result<Vec<Seen>, String> {
-        self.ask(base, files, Want::Whole, 1).await
-    }
-
-    /// Asks for the status of files only, with so many connections at once; one answer per file.
-    pub(super) async fn statuses(
-        &self,
-        base: &Base,
-        files: &[String],
-        connections: usize,
-    ) -> Result<Vec<Seen>, String> {
-        self.ask(base, files, Want::Status, connections).await
-    }
-
-    /// Asks for the first byte of a file and hangs up after it.
-    pub(super) async fn first_byte(&self, base: &Base, file: &str) -> Result<Seen, String> {
-        let seen = self.ask(base, &[file.to_owned()], Want::FirstByte, 1).await?;
-        seen.into_iter().next().ok_or_else(|| format!("curl on {} said nothing", self.host))
-    }
-
-    async fn ask(
-        &self,
-        base: &Base,
-        files: &[String],
-        want: Want,
-        connections: usize,
-    ) -> Result<Vec<Seen>, String> {
-        let mark = format!("{:013x}", (chance() * 4e15) as u64);
-        let config = self.config(base, files, want, connections, &mark);
-        let (profile, region) = base.sign.clone().unwrap_or_default();
-        let count = u32::try_from(files.len()).unwrap_or(u32::MAX);
-        let mut script = Script::new(CURL)
-            .arg(profile)
-            .arg(region)
-            .arg(if want == Want::FirstByte { "first-byte" } else { "" })
-            .stdin(config)
-            .limit(SCRIPT_LIMIT + STEP.saturating_mul(count));
-        script.root = self.root;
-        let output = self.hands.run(self.host, &script).await.map_err(|error| error.to_string())?;
-        if output.code == 127 {
-            return Err(format!("{} has no curl to ask with; add it to its system", self.host));
-        }
-        let said =
-            if want == Want::FirstByte { output.stderr.as_str() } else { output.stdout.as_str() };
-        let seen = read(said, &mark, base, files);
-        if seen.iter().all(Option::is_none) {
-            return Err(format!(
-                "curl on {} said nothing that makes sense: {}",
-                self.host,
-                redact(&output.complaint())
-            ));
-        }
-        let none = || Seen::fault("curl ended early".to_owned());
-        Ok(seen.into_iter().map(|seen| seen.unwrap_or_else(none)).collect())
-    }
-
-    /// Returns curl's configuration for files of a cache.
-    fn config(
-        &self,
-        base: &Base,
-        files: &[String],
-        want: Want,
-        connections: usize,
-        mark: &str,
-    ) -> String {
-        let mut lines = vec![
-            "silent".to_owned(),
-            "globoff".to_owned(),
-            "location".to_owned(),
-            "max-redirs = 3".to_owned(),
-            "proto-redir = \"=http,https\"".to_owned(),
-            format!("connect-timeout = {CONNECT_LIMIT}"),
-            format!("max-time = {REQUEST_LIMIT}"),
-            setting("user-agent", concat!("nixdash/", env!("CARGO_PKG_VERSION"))),
-        ];
-        if base.sign.is_some() {
-            lines.push(setting("header", &format!("x-amz-content-sha256: {EMPTY}")));
-        } else {
-            lines.push("netrc-optional".to_owned());
-            lines.push(setting("netrc-file", self.netrc.unwrap_or(NETRC)));
-        }
-        if let Some(file) = self.authorities.filter(|file| !file.is_empty()) {
-            lines.push(setting("cacert", file));
-        }
-        match want {
-            Want::Whole => {
-                lines.push(format!("max-filesize = {}", crate::nix::narinfo::SIZE_LIMIT));
-            }
-            Want::Status => {
-                // 7.66 and later; how one transfer after the other would be far too slow.
-                lines.push("parallel".to_owned());
-                lines.push(format!("parallel-max = {connections}"));
-            }
-            Want::FirstByte => lines.push("range = \"0-0\"".to_owned()),
-        }
-        let to = if want == Want::FirstByte { "%{stderr}" } else { "" };
-        lines.push(format!(
-            "write-out = \"{to}\\n{mark} %{{http_code}} %{{time_pretransfer}} \
-             %{{time_starttransfer}} %{{num_connects}} %{{exitcode}} %{{url}} %{{errormsg}}\\n\""
-        ));
-        for file in files {
-            let url =
-                if file.contains("://") { file.clone() } else { format!("{}/{file}", base.url) };
-            lines.push(setting("url", &url));
-            if want == Want::Status {
-                lines.push("output = \"/dev/null\"".to_owned());
-            }
-        }
-        lines.push(String::new());
-        lines.join("\n")
-    }
-}
-
-/// Returns a line of curl's configuration; control characters, which no address has, are left out.
-fn setting(name: &str, value: &str) -> String {
-    let mut line = format!("{name} = \"");
-    for c in value.chars().filter(|c| !c.is_control()) {
-        if matches!(c, '"' | '\\') {
-            line.push('\\');
-        }
-        line.push(c);
-    }
-    line.push('"');
-    line
-}
-
-/// Reads what curl printed: each answer, and a line that begins with the mark after it. Returns
-/// one answer per file, none for a file that curl did not come to.
-fn read(text: &str, mark: &str, base: &Base, files: &[String]) -> Vec<Option<Seen>> {
-    let mut places: HashMap<String, usize> = HashMap::new();
-    for (place, file) in files.iter().enumerate() {
-        let url = if file.contains("://") { file.clone() } else { format!("{}/{file}", base.url) };
-        places.insert(url, place);
-    }
-    let mut seen: Vec<Option<Seen>> = vec![None; files.len()];
-    let mut rest = text;
-    let begin = format!("\n{mark} ");
-    while let Some((body, after)) = rest.split_once(&begin) {
-        let (line, next) = after.split_once('\n').unwrap_or((after, ""));
-        rest = next;
-        let words: Vec<&str> = line.splitn(7, ' ').collect();
-        let [status, ready, first_byte, connects, exit, url, message] = words[..] else { continue };
-        let Some(place) = places.get(url) else { continue };
-        seen[*place] = Some(judge([status, ready, first_byte, connects, exit], message, body));
-    }
-    seen
-}
-
-/// Says what one line of figures means.
-fn judge(figures: [&str; 5], message: &str, body: &str) -> Seen {
-    let [status, ready, first_byte, connects, exit] = figures;
-    let time = |text: &str| {
-        text.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_default()
+/// Asks from a host whether a tier is well, and proves what can be proven from there.
+pub(super) async fn probe(asking: &Asking<'_>, host: &str) -> TierFacts {
+    let unknown = |why: String| TierFacts {
+        state: TierState::Unknown,
+        error: Some(format!("{} is asked from {host}: {why}", asking.tier.name)),
+        ..TierFacts::default()
     };
-    let (ready, first_byte) = (time(ready), time(first_byte));
-    let connect = (connects != "0" && !ready.is_zero()).then_some(ready);
-    match status.parse::<u16>() {
-        Ok(status) if status != 0 => Seen {
-            reply: Some(Reply {
-                status,
-                headers: HashMap::new(),
-                body: body.as_bytes().to_vec(),
-                first_byte: first_byte.saturating_sub(ready),
-                connect,
-                is_http2: false,
-            }),
-            connect,
-            fault: None,
+    let Some(base) = Base::parse(&asking.tier.url) else {
+        return unknown(format!("a tier of kind {} has no address for it", asking.tier.kind));
+    };
+    let view = view_of(asking, host).await;
+    let place = view.place(asking.hands, host);
+    let seen = match place.get(&base, &["nix-cache-info".to_owned()]).await {
+        Ok(seen) => seen,
+        Err(why) => return unknown(why),
+    };
+    asking.web.note_requests(asking.tier, seen.len());
+    let Some(seen) = seen.into_iter().next() else {
+        return unknown("curl said nothing".to_owned());
+    };
+    let mut facts = state_of(asking.tier, host, &seen, view.root);
+    if facts.state == TierState::Up && !recall(asking, &mut facts) {
+        let (signature, proof, narinfo) = match prove(asking, &view, host, &base).await {
+            Ok(verdict) => verdict,
+            Err(why) => return unknown(why),
+        };
+        facts.signature = signature;
+        facts.proof = Some(format!("{proof}, asked from {host}"));
+        if let Some(narinfo) = narinfo {
+            prove_nar(asking, &view, host, &base, &narinfo, &mut facts).await;
+        }
+        remember(asking, &facts);
+    }
+    facts
+}
+
+/// Asks from a host which paths a tier has a narinfo of.
+pub(super) async fn holds(
+    asking: &Asking<'_>,
+    host: &str,
+    paths: &[&StorePath],
+) -> Result<Vec<bool>, WebError> {
+    let tier = asking.tier;
+    let fail = |why: &str| {
+        WebError::new(&tier.url, &format!("asked from {host}: {why}"), "see the log of the cache")
+    };
+    let base = Base::parse(&tier.url).ok_or_else(|| fail("it has no address"))?;
+    let view = view_of(asking, host).await;
+    let place = view.place(asking.hands, host);
+    let mut held = Vec::with_capacity(paths.len());
+    for batch in paths.chunks(BATCH) {
+        let files: Vec<String> = batch.iter().map(|path| file(tier.kind, path)).collect();
+        let seen = place.statuses(&base, &files, width(tier.kind, false)).await;
+        asking.web.note_requests(tier, files.len());
+        for seen in seen.map_err(|why| fail(&why))? {
+            match seen.reply.as_ref().map(|reply| reply.status) {
+                Some(200) => held.push(true),
+                Some(403 | 404) => held.push(false),
+                Some(status) => return Err(fail(&format!("answered {status} for a narinfo"))),
+                None => return Err(fail(seen.fault.as_deref().unwrap_or("no answer"))),
+            }
+        }
+    }
+    Ok(held)
+}
+
+/// Returns how a host is set up, looking when nobody has looked yet.
+async fn view_of(asking: &Asking<'_>, host: &str) -> HostView {
+    if let Some(view) = asking.memory.views().remove(host).filter(HostView::is_known) {
+        return view;
+    }
+    let view = look(asking.hands, host, asking.now).await;
+    asking.memory.put_view(host, view.clone());
+    view
+}
+
+/// Returns where the narinfo of a path is. A plain question makes ncps fetch what it lacks.
+fn file(kind: TierKind, path: &StorePath) -> String {
+    match kind {
+        TierKind::Ncps => format!("upload/{}.narinfo", path.hash()),
+        TierKind::NixServe
+        | TierKind::Harmonia
+        | TierKind::Http
+        | TierKind::Cachix
+        | TierKind::S3
+        | TierKind::Seaweedfs
+        | TierKind::Local
+        | TierKind::GithubActions
+        | TierKind::Attic => format!("{}.narinfo", path.hash()),
+    }
+}
+
+/// Proves the signature with what the host gets: the first path alone, as mostly it is enough.
+async fn prove(
+    asking: &Asking<'_>,
+    view: &HostView,
+    host: &str,
+    base: &Base,
+) -> Result<Proof, String> {
+    let mut search = match Search::begin(asking) {
+        Ok(search) => search,
+        Err(verdict) => return Ok(verdict),
+    };
+    let paths = search.paths();
+    let place = view.place(asking.hands, host);
+    let (first, rest) = paths.split_at(paths.len().min(1));
+    for batch in [first, rest].into_iter().filter(|batch| !batch.is_empty()) {
+        let files: Vec<String> = batch.iter().map(|path| file(asking.tier.kind, path)).collect();
+        let seen = place.get(base, &files).await?;
+        asking.web.note_requests(asking.tier, files.len());
+        for (path, seen) in batch.iter().zip(seen) {
+            let look = match &seen.reply {
+                // Without root its netrc is not read: a refusal says nothing about the daemon.
+                Some(Reply { status: 401 | 403, .. }) if !view.root => Look::Missing,
+                Some(reply) => Look::read(path, reply),
+                None => Look::Odd(seen.fault.unwrap_or_else(|| "no answer".to_owned())),
+            };
+            if let Some(verdict) = search.take(path, look) {
+                return Ok(verdict);
+            }
+        }
+    }
+    Ok(search.end())
+}
+
+/// Proves now and then that the host gets the first byte of a nar.
+async fn prove_nar(
+    asking: &Asking<'_>,
+    view: &HostView,
+    host: &str,
+    base: &Base,
+    narinfo: &NarInfo,
+    facts: &mut TierFacts,
+) {
+    if let Some(proof) = nar_kept(asking) {
+        facts.nar_proof = Some(proof);
+        return;
+    }
+    let seen = view.place(asking.hands, host).first_byte(base, &narinfo.url).await;
+    asking.web.note_requests(asking.tier, 1);
+    let answer = match seen {
+        Ok(seen) => match (seen.reply, seen.fault) {
+            (Some(reply), _) => Ok(reply.status),
+            (None, fault) => Err(fault.unwrap_or_else(|| "no answer".to_owned())),
         },
-        Ok(_) | Err(_) => Seen::fault(why(exit, message)),
-    }
-}
-
-/// Says why curl got no answer.
-fn why(exit: &str, message: &str) -> String {
-    let message = redact(&printable_line(message));
-    let hint = match exit {
-        "5" | "97" => "the proxy on the way does not let it through",
-        "6" => "its name does not resolve there",
-        "7" => "nothing listens there, or a firewall is between",
-        "28" => "no answer in time: asleep, or a firewall between?",
-        "35" | "60" | "77" => "its certificate is not trusted there",
-        _ => "curl could not get an answer",
+        Err(why) => Err(why),
     };
-    if message.is_empty() { hint.to_owned() } else { format!("{hint} ({message})") }
+    nar_verdict(asking, narinfo, answer, facts);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::remote::{FakeHands, Output};
+    use crate::fleet::{Share, SignatureState, Tier};
+    use crate::nix::signature::parse_public_key;
+    use crate::probe::coverage::covered;
+    use crate::probe::memory::Memory;
+    use crate::probe::server::Server;
+    use crate::probe::tier::{Tools, probe};
+    use crate::probe::web::Web;
+    use crate::remote::{Hands as _, Remote, Script};
+    use jiff::Timestamp;
+    use std::sync::Arc;
 
-    fn place(hands: &FakeHands) -> Place<'_> {
-        Place { hands, host: "samsung", root: true, netrc: None, authorities: None }
-    }
-
-    #[test]
-    fn a_bucket_and_a_web_address_of_the_same_cache_are_the_same() {
-        let base = |text: &str| Base::parse(text).unwrap();
-        let bucket = base("s3://nix-cache?endpoint=http://10.0.0.5:8333&region=eu&profile=weed");
-        assert_eq!(bucket.url, "http://10.0.0.5:8333/nix-cache");
-        assert_eq!(bucket.sign, Some(("weed".to_owned(), "eu".to_owned())));
-        assert_eq!(
-            bucket.identity(),
-            base("http://10.0.0.5:8333/nix-cache/?priority=3").identity()
-        );
-        assert_eq!(
-            base("https://Cache.nixos.org/").identity(),
-            base("https://cache.nixos.org:443").identity()
-        );
-        assert_ne!(
-            base("s3://a?endpoint=one.example").identity(),
-            base("s3://a?endpoint=two.example").identity()
-        );
-        assert_eq!(Base::parse("daemon"), None);
-    }
+    const PATH: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";
+    const OTHER: &str = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0";
+    const KEY: &str = "test-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
+    const NARINFO: &str = "StorePath: /nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0\n\
+        URL: nar/x.nar.xz\n\
+        NarHash: sha256:0p3l2z3riilylr2rxb1aq2blxdfxg55wbgp4gxkns93srbr4bwyq\n\
+        NarSize: 120\nReferences: \n\
+        Sig: test-1:kSf2Du9hukyeeNYSa2bKdTH8PrXtZddli5mvfdYfaNnED+dN+qtmdEsnA9OuiKt+MwOhE5K71hLSbyqDAdWeAg==\n";
 
     #[tokio::test]
-    async fn addresses_go_to_standard_input_and_answers_come_back_in_order() {
-        let hands = FakeHands::new(|_, script| {
-            let config = String::from_utf8(script.stdin.clone()).unwrap();
-            let mark = config.split("write-out = \"\\n").nth(1).unwrap();
-            let mark = mark.split(' ').next().unwrap().to_owned();
-            let stdout = format!(
-                "StoreDir: /nix/store\n\n{mark} 200 0.020 0.030 1 0 http://c/nix-cache-info \n\
-                 \n{mark} 000 0.000 0.000 0 7 http://c/x.narinfo Connection refused\n"
-            );
-            Ok(Output { stdout, ..Output::default() })
-        });
-        let base = Base::parse("http://c").unwrap();
-        let files = ["nix-cache-info".to_owned(), "x.narinfo".to_owned()];
-        let seen = place(&hands).get(&base, &files).await.unwrap();
-        let reply = seen[0].reply.as_ref().unwrap();
-        assert_eq!((reply.status, reply.text().as_str()), (200, "StoreDir: /nix/store\n"));
-        assert_eq!(reply.first_byte, Duration::from_millis(10));
-        assert_eq!(seen[0].connect, Some(Duration::from_millis(20)));
-        assert!(seen[1].fault.as_deref().unwrap().contains("nothing listens"), "{:?}", seen[1]);
-        let (_, script) = &hands.asked()[0];
-        assert!(script.root && script.args.iter().all(|arg| !arg.contains("http")));
-        let config = String::from_utf8(script.stdin.clone()).unwrap();
-        assert!(config.contains("netrc-file = \"/etc/nix/netrc\"\n"), "{config}");
-        assert!(config.contains("url = \"http://c/nix-cache-info\"\n"), "{config}");
-    }
-
-    #[tokio::test]
-    async fn a_host_without_curl_says_so() {
-        let hands = FakeHands::new(|_, _| Ok(Output { code: 127, ..Output::default() }));
-        let base = Base::parse("http://c").unwrap();
-        let error = place(&hands).get(&base, &["x".to_owned()]).await.unwrap_err();
-        assert!(error.contains("no curl"), "{error}");
-    }
-
-    #[test]
-    fn nothing_breaks_out_of_a_setting() {
-        assert_eq!(
-            setting("url", "http://a\"\nuser = \"x\\"),
-            "url = \"http://a\\\"user = \\\"x\\\\\""
-        );
+    async fn a_tier_is_probed_by_the_curl_of_a_host() {
+        let server = Server::start(&[
+            ("/nix-cache-info", 200, "StoreDir: /nix/store\nPriority: 30\n"),
+            ("/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo", 200, NARINFO),
+            ("/nar/x.nar.xz", 200, "the whole nar, whatever was asked for"),
+        ])
+        .await;
+        // A host without an address is this machine, which has a curl of its own.
+        let mut fleet = crate::config::fallback();
+        fleet.hosts[0].name = "here".to_owned();
+        let hands = Remote::new(Arc::new(fleet.clone()));
+        if !hands.run("here", &Script::new("command -v curl")).await.unwrap().is_ok() {
+            return;
+        }
+        let (web, memory) = (Web::new().unwrap(), Memory::default());
+        let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+        let tier = Tier {
+            via: Some("here".to_owned()),
+            public_key: parse_public_key(KEY).ok(),
+            ..Tier::new("x", TierKind::NixServe, &server.url)
+        };
+        let paths = [OTHER, PATH].map(|path| StorePath::parse(path).unwrap());
+        let asking = tools.asking(&tier, &paths, &[], Timestamp::now());
+        let facts = probe(&asking, None).await;
+        assert_eq!((facts.state, facts.signature), (TierState::Up, SignatureState::Valid));
+        assert_eq!(facts.proof.as_deref(), Some("a-1.0, signed by test-1, asked from here"));
+        assert_eq!(facts.nar_proof.as_deref(), Some("a-1.0 is served"));
+        assert!(facts.latency_ms.is_some() && facts.connect_ms.is_some());
+        let all: Vec<&StorePath> = paths.iter().collect();
+        assert_eq!(holds(&asking, "here", &all).await, Ok(vec![false, true]));
+        assert_eq!(web.requests_this_month("x"), 6);
+        assert!(server.most_open() <= 2);
+        let entries = paths.clone().map(|path| crate::fleet::ClosurePath { path, nar_size: 1 });
+        assert_eq!(covered(&entries, |path| path.as_str() == PATH).0, Share { have: 1, total: 2 });
     }
 }

@@ -2,7 +2,9 @@
 //! per tier, credentials for the tier's own origin alone.
 
 use crate::fleet::{Tier, TierKind, duration, printable_line};
+use crate::nix::s3_url::web_url;
 use crate::probe::connect::{TimingLayer, timed};
+use crate::probe::sign::Keys;
 use crate::remote::{Secret, resolve};
 use base64::Engine as _;
 use jiff::Timestamp;
@@ -188,8 +190,16 @@ impl Reply {
 struct Place {
     client: reqwest::Client,
     limit: Semaphore,
-    credentials: OnceCell<Result<Option<Secret>, WebError>>,
+    credentials: OnceCell<Result<Option<Credentials>, WebError>>,
     rest: Mutex<Rest>,
+}
+
+/// What a tier wants to see before it answers.
+enum Credentials {
+    /// A value of the authorization header.
+    Header(Secret),
+    /// Keys that sign each request.
+    Keys(Keys),
 }
 
 /// How long a tier wants to be left alone.
@@ -262,7 +272,10 @@ impl Web {
     pub(super) async fn authorization(&self, tier: &Tier) -> Option<Secret> {
         let place = self.place(tier).ok()?;
         let found = place.credentials.get_or_init(|| credentials(tier)).await;
-        found.as_ref().ok().cloned().flatten()
+        match found.as_ref().ok()?.as_ref()? {
+            Credentials::Header(header) => Some(header.clone()),
+            Credentials::Keys(_) => None,
+        }
     }
 
     /// Returns how many requests were made of a tier since the last call.
@@ -333,15 +346,19 @@ impl Web {
         mut url: Url,
     ) -> Result<Result<Reply, WebError>, reqwest::Error> {
         for _ in 0..=REDIRECTS {
-            let mut authorization = None;
+            let (mut authorization, mut place_asked) = (None, url.clone());
             if own_origin(tier, &url) {
                 match place.credentials.get_or_init(|| credentials(tier)).await {
-                    Ok(found) => authorization = found.as_ref(),
+                    Ok(Some(Credentials::Header(value))) => authorization = Some(value),
+                    Ok(Some(Credentials::Keys(keys))) => {
+                        place_asked = keys.sign(ask.method, &url, Timestamp::now());
+                    }
+                    Ok(None) => {}
                     Err(error) => return Ok(Err(error.clone())),
                 }
             }
-            self.count(&tier.name);
-            let reply = once(&place.client, ask, url.clone(), authorization).await?;
+            self.note_requests(tier, 1);
+            let reply = once(&place.client, ask, place_asked, authorization).await?;
             let target = reply.headers.get(LOCATION.as_str()).and_then(|to| url.join(to).ok());
             match target {
                 Some(target)
@@ -355,11 +372,12 @@ impl Web {
         Ok(Err(WebError::new(url.as_str(), "more than three redirects", "is the url right?")))
     }
 
-    /// Counts a request.
-    fn count(&self, tier: &str) {
-        self.with_count(tier, |count| {
-            count.fresh = count.fresh.saturating_add(1);
-            count.month = count.month.saturating_add(1);
+    /// Counts requests that somebody else made of a tier for us.
+    pub(super) fn note_requests(&self, tier: &Tier, number: usize) {
+        let number = u64::try_from(number).unwrap_or(u64::MAX);
+        self.with_count(&tier.name, |count| {
+            count.fresh = count.fresh.saturating_add(number);
+            count.month = count.month.saturating_add(number);
         });
     }
 
@@ -496,11 +514,19 @@ fn matches(pattern: &str, path: &str) -> bool {
 
 /// Returns whether a URL has scheme, host and port of the tier's own.
 fn own_origin(tier: &Tier, url: &Url) -> bool {
-    Url::parse(&tier.url).is_ok_and(|own| own.origin() == url.origin())
+    Url::parse(&web_url(tier)).is_ok_and(|own| own.origin() == url.origin())
+}
+
+/// Returns what a tier wants to see: keys that sign, else the value of the authorization header.
+async fn credentials(tier: &Tier) -> Result<Option<Credentials>, WebError> {
+    if let Some(keys) = Keys::of(tier).await? {
+        return Ok(Some(Credentials::Keys(keys)));
+    }
+    Ok(authorization(tier).await?.map(Credentials::Header))
 }
 
 /// Returns the value of the authorization header for a tier, when it needs one.
-async fn credentials(tier: &Tier) -> Result<Option<Secret>, WebError> {
+async fn authorization(tier: &Tier) -> Result<Option<Secret>, WebError> {
     let access = &tier.access;
     let failed = |error: &crate::remote::SecretError| {
         WebError::new(&tier.url, &error.to_string(), "mend it in hosts.toml")

@@ -5,6 +5,7 @@
 //! (which may be fish or nushell). [`Hands`] is the seam: [`Remote`] is the real thing, tests use
 //! [`FakeHands`].
 
+mod aws;
 mod channel;
 mod connection;
 mod error;
@@ -14,6 +15,7 @@ mod script;
 mod secret;
 mod shell;
 
+pub use aws::aws_profile;
 pub use connection::Remote;
 pub use error::{RemoteError, Trouble};
 pub use fake::FakeHands;

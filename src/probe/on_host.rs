@@ -118,7 +118,7 @@ async fn settings(hands: &dyn Hands, host: &str) -> Result<Output, String> {
 }
 
 /// Reads what the script printed.
-fn parse(host: &str, text: &str, now: Timestamp) -> HostView {
+pub(super) fn parse(host: &str, text: &str, now: Timestamp) -> HostView {
     let (head, body) = text.split_once("---\n").unwrap_or(("", text));
     let said = |word: &str| head.lines().any(|line| line == format!("{word}\tyes"));
     let settings = Settings::parse(body);
@@ -444,7 +444,7 @@ mod tests {
     }
 
     /// An answer of a cache with that priority.
-    fn seen(priority: Option<u32>) -> Option<Seen> {
+    fn seen(priority: Option<u32>) -> Seen {
         let priority = priority.map(|number| format!("Priority: {number}\n")).unwrap_or_default();
         let reply = Reply {
             status: 200,
@@ -454,14 +454,14 @@ mod tests {
             connect: None,
             is_http2: false,
         };
-        Some(Seen { reply: Some(reply), connect: None, fault: None })
+        Seen { reply: Some(reply), connect: None, fault: None }
     }
 
     /// A view of a host that gets these answers, in the order of its list.
-    fn view(substituters: &str, keys: &str, answers: &[Option<Seen>]) -> HostView {
+    fn view(substituters: &str, keys: &str, answers: &[Seen]) -> HostView {
         let mut view = parse("razer", &printed(substituters, keys), Timestamp::UNIX_EPOCH);
         for (listed, seen) in view.listed.iter_mut().zip(answers) {
-            listed.seen.clone_from(seen);
+            listed.seen = Some(seen.clone());
         }
         view
     }
@@ -524,7 +524,7 @@ mod tests {
 
     #[test]
     fn a_cache_that_the_host_does_not_reach_has_no_rank() {
-        let down = Some(Seen::fault("nothing listens there".to_owned()));
+        let down = Seen::fault("nothing listens there".to_owned());
         let listed = "http://p620:5000 https://cache.nixos.org";
         let found = judged(&view(listed, &format!("{KEY} {NIXOS}"), &[down, seen(Some(40))]));
         assert_eq!((found[0].rank, found[0].state), (None, TierState::Down));

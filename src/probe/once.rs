@@ -195,6 +195,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_tier_that_hangs_holds_up_nothing_for_more_than_ten_seconds() {
+        // Takes connections and says nothing.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let text = format!(
+            "[hosts.samsung]\n[[tiers]]\nname = \"p620\"\nkind = \"nix-serve\"\n\
+             url = \"http://{}\"\n",
+            silent.local_addr().unwrap()
+        );
+        let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
+        let began = Instant::now();
+        let found = measure_once(&fleet, &hands(), &["samsung".to_owned()], true).await;
+        assert!(began.elapsed() < TIER_LIMIT + Duration::from_secs(1), "{:?}", began.elapsed());
+        assert_eq!(found.tiers[0].1.state, TierState::Down);
+        assert_eq!(found.hosts[0].1.state, HostState::Up);
+        assert!(found.coverage["samsung"].tiers.is_empty());
+    }
+
+    #[tokio::test]
     async fn a_dead_host_leaves_the_others_whole() {
         let server = Server::start(&[
             ("/nix-cache-info", 200, "StoreDir: /nix/store\nPriority: 30\n"),

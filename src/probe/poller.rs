@@ -628,4 +628,27 @@ mod tests {
         drop(handle);
         while events.recv().await.is_some() {}
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn nix_serve_is_left_alone_while_a_run_fetches_from_it() {
+        let (handle, _events, _cancel) = start();
+        let serve = Tier::new("p620", TierKind::NixServe, "http://p620:5000");
+        let other = Tier::new("nixos", TierKind::Http, "https://cache.nixos.org");
+        let is_busy = |tier: &Tier| handle.shared.is_busy(tier);
+        let note = |run: &str, what: RunWhat| {
+            handle.note_run(&RunEvent { run: RunId(run.to_owned()), at: Timestamp::now(), what });
+        };
+        let fetch = |state: PhaseState| RunWhat::Phase {
+            host: "razer".to_owned(),
+            phase: Phase::Fetch,
+            state,
+        };
+        note("1", fetch(PhaseState::Started));
+        note("2", fetch(PhaseState::Started));
+        assert!(is_busy(&serve) && !is_busy(&other));
+        note("1", fetch(PhaseState::Finished));
+        assert!(is_busy(&serve), "the other run still fetches");
+        handle.note_run_gone(&RunId("2".to_owned()));
+        assert!(!is_busy(&serve));
+    }
 }

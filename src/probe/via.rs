@@ -6,7 +6,9 @@
 use crate::fleet::{StorePath, TierFacts, TierKind, TierState};
 use crate::nix::narinfo::NarInfo;
 use crate::probe::curl::Base;
-use crate::probe::kinds::proof::{Look, Proof, Search, nar_kept, nar_verdict, recall, remember};
+use crate::probe::kinds::proof::{
+    Look, Proof, Search, nar_kept, nar_verdict, recall, remember, without_key,
+};
 use crate::probe::on_host::{HostView, look, state_of};
 use crate::probe::tier::Asking;
 use crate::probe::web::{Reply, WebError, width};
@@ -113,10 +115,7 @@ async fn prove(
     host: &str,
     base: &Base,
 ) -> Result<Proof, String> {
-    let mut search = match Search::begin(asking) {
-        Ok(search) => search,
-        Err(verdict) => return Ok(verdict),
-    };
+    let Some(mut search) = Search::begin(asking) else { return Ok(without_key()) };
     let paths = search.paths();
     let place = view.place(asking.hands, host);
     let (first, rest) = paths.split_at(paths.len().min(1));
@@ -171,6 +170,7 @@ mod tests {
     use crate::nix::signature::parse_public_key;
     use crate::probe::coverage::covered;
     use crate::probe::memory::Memory;
+    use crate::probe::on_host::parse;
     use crate::probe::server::Server;
     use crate::probe::tier::{Tools, probe};
     use crate::probe::web::Web;
@@ -203,6 +203,8 @@ mod tests {
             return;
         }
         let (web, memory) = (Web::new().unwrap(), Memory::default());
+        let settings = "curl\tyes\n---\nrequire-sigs = false\n";
+        memory.put_view("here", parse("here", settings, Timestamp::now()));
         let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
         let tier = Tier {
             via: Some("here".to_owned()),

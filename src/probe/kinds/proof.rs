@@ -94,13 +94,10 @@ pub(in crate::probe) type Proof = (SignatureState, String, Option<NarInfo>);
 
 impl<'a> Search<'a> {
     /// Begins to search; a tier without a key cannot be proven.
-    pub(in crate::probe) fn begin(asking: &'a Asking<'a>) -> Result<Self, Proof> {
-        let Some(key) = &asking.tier.public_key else {
-            let why = "nothing to prove with: hosts.toml has no public_key for it";
-            return Err((SignatureState::Unchecked, why.to_owned(), None));
-        };
+    pub(in crate::probe) fn begin(asking: &'a Asking<'a>) -> Option<Self> {
+        let key = asking.tier.public_key.as_ref()?;
         let canary = asking.memory.get(asking.tier, CANARY);
-        Ok(Self { asking, key, canary, unsigned: None, trouble: None, count: 0 })
+        Some(Self { asking, key, canary, unsigned: None, trouble: None, count: 0 })
     }
 
     /// Returns the paths to look at, the canary first.
@@ -209,13 +206,16 @@ impl<'a> Search<'a> {
     }
 }
 
+/// Returns the verdict on a tier without a key.
+pub(in crate::probe) fn without_key() -> Proof {
+    let why = "nothing to prove with: hosts.toml has no public_key for it";
+    (SignatureState::Unchecked, why.to_owned(), None)
+}
+
 /// Proves the signature with the first candidate that the tier holds and its key signed; returns
 /// that narinfo too.
 pub(in crate::probe) async fn prove(asking: &Asking<'_>, declared: &[Declared]) -> Proof {
-    let mut search = match Search::begin(asking) {
-        Ok(search) => search,
-        Err(verdict) => return verdict,
-    };
+    let Some(mut search) = Search::begin(asking) else { return without_key() };
     let paths = search.paths();
     // The first alone: it is likely enough, and opens the connection that the others share.
     let first = stream::iter(paths.iter().take(1)).map(|path| look(asking, declared, path));
@@ -333,5 +333,134 @@ pub(in crate::probe) fn remember(asking: &Asking<'_>, facts: &TierFacts) {
     if let (true, Some(proof), Some(nar)) = (is_public && is_whole, &facts.proof, &facts.nar_proof)
     {
         asking.memory.put(asking.tier, PROOF, &(asking.now, proof, nar));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::Tier;
+    use crate::nix::signature::parse_public_key;
+    use crate::probe::memory::Memory;
+    use crate::probe::server::Server;
+    use crate::probe::tier::{Tools, probe};
+    use crate::probe::web::Web;
+    use crate::remote::FakeHands;
+
+    const KEY: &str = "test-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
+    const PATH: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";
+    const FILE: &str = "/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo";
+    const OTHER: &str = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0";
+    const OTHER_FILE: &str = "/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a.narinfo";
+    const NARINFO: &str = "StorePath: /nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0\n\
+        URL: nar/x.nar.xz\n\
+        NarHash: sha256:0p3l2z3riilylr2rxb1aq2blxdfxg55wbgp4gxkns93srbr4bwyq\n\
+        NarSize: 120\nReferences: \n\
+        Sig: test-1:kSf2Du9hukyeeNYSa2bKdTH8PrXtZddli5mvfdYfaNnED+dN+qtmdEsnA9OuiKt+MwOhE5K71hLSbyqDAdWeAg==\n";
+
+    /// A cache at a test's server, probed again and again.
+    struct Trial {
+        server: Server,
+        web: Web,
+        memory: Memory,
+        tier: Tier,
+    }
+
+    impl Trial {
+        async fn start() -> Self {
+            let server = Server::start(&[
+                ("/nix-cache-info", 200, "StoreDir: /nix/store\nPriority: 30\n"),
+                (FILE, 200, NARINFO),
+                ("/nar/x.nar.xz", 206, "x"),
+            ])
+            .await;
+            let tier = Tier {
+                public_key: parse_public_key(KEY).ok(),
+                ..Tier::new("x", TierKind::Http, &server.url)
+            };
+            Self { server, web: Web::new().unwrap(), memory: Memory::default(), tier }
+        }
+
+        async fn probe(&self) -> TierFacts {
+            let (fleet, hands) = (crate::config::fallback(), FakeHands::unreachable());
+            let (web, memory) = (&self.web, &self.memory);
+            let tools = Tools { web, hands: &hands, fleet: &fleet, memory };
+            let paths = [OTHER, PATH].map(|path| StorePath::parse(path).unwrap());
+            probe(&tools.asking(&self.tier, &paths, &[], Timestamp::now()), None).await
+        }
+
+        /// Returns whether what the tier said before is not to be believed.
+        fn canary_failed(&self) -> bool {
+            self.memory.take::<bool>(&self.tier, CANARY_FAILED).is_some()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_403_is_a_miss_until_the_path_could_be_read_before() {
+        let trial = Trial::start().await;
+        trial.server.set(OTHER_FILE, 403, "");
+        let facts = trial.probe().await;
+        assert_eq!((facts.state, facts.signature), (TierState::Up, SignatureState::Valid));
+        assert!(!trial.canary_failed());
+        // A token ran out: what Nix would call "not there" from now on.
+        trial.server.set(FILE, 403, "");
+        let facts = trial.probe().await;
+        assert_eq!(facts.state, TierState::Unauthorized);
+        assert!(facts.error.as_deref().unwrap().contains("let us read before"), "{facts:?}");
+        assert!(trial.canary_failed());
+        trial.server.set(FILE, 200, NARINFO);
+        let facts = trial.probe().await;
+        assert_eq!((facts.state, facts.error), (TierState::Up, None));
+    }
+
+    #[tokio::test]
+    async fn a_401_is_a_refusal_anywhere() {
+        let trial = Trial::start().await;
+        trial.server.set(OTHER_FILE, 401, "");
+        let facts = trial.probe().await;
+        assert_eq!(facts.state, TierState::Unauthorized);
+        assert!(facts.error.as_deref().unwrap().contains("valid token"), "{facts:?}");
+    }
+
+    #[tokio::test]
+    async fn a_canary_that_is_gone_or_changed_takes_all_answers_with_it() {
+        let trial = Trial::start().await;
+        trial.probe().await;
+        trial.server.set(FILE, 404, "");
+        let facts = trial.probe().await;
+        assert_eq!((facts.state, facts.signature), (TierState::Up, SignatureState::Unchecked));
+        assert!(trial.canary_failed());
+        trial.probe().await;
+        assert!(!trial.canary_failed(), "said once, not with every probe");
+        trial.server.set(FILE, 200, NARINFO);
+        trial.probe().await;
+        trial.server.set(FILE, 200, &NARINFO.replace("NarSize: 120", "NarSize: 121"));
+        let facts = trial.probe().await;
+        assert_eq!(facts.signature, SignatureState::Invalid);
+        assert!(trial.canary_failed());
+    }
+
+    #[tokio::test]
+    async fn a_tier_of_somebody_else_is_asked_one_thing_a_minute() {
+        let trial = Trial::start().await;
+        let (fleet, hands) = (crate::config::fallback(), FakeHands::unreachable());
+        let tools = Tools { web: &trial.web, hands: &hands, fleet: &fleet, memory: &trial.memory };
+        let whole = TierFacts {
+            state: TierState::Up,
+            signature: SignatureState::Valid,
+            proof: Some("a".to_owned()),
+            nar_proof: Some("a is served".to_owned()),
+            ..TierFacts::default()
+        };
+        let public = Tier::new("nixos", TierKind::Http, "https://cache.nixos.org");
+        for (tier, kept) in [(&public, true), (&trial.tier, false)] {
+            let now = Timestamp::now();
+            let mut facts = TierFacts { state: TierState::Up, ..TierFacts::default() };
+            remember(&tools.asking(tier, &[], &[], now), &whole);
+            assert_eq!(recall(&tools.asking(tier, &[], &[], now), &mut facts), kept);
+            assert_eq!(facts == whole, kept);
+            let later = tools.asking(tier, &[], &[], now + PUBLIC_AGE);
+            assert!(!recall(&later, &mut facts), "ten minutes later it is proven anew");
+        }
     }
 }

@@ -5,6 +5,7 @@ mod deploy;
 mod faults;
 mod screen;
 mod status;
+mod tiers;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -264,6 +264,9 @@ async fn answer(control: mpsc::Sender<Control>) {
 async fn listen(runs: Runs, run: RunId, control: mpsc::Sender<Control>) {
     let mut interrupt = signal(SignalKind::interrupt()).ok();
     let mut terminate = signal(SignalKind::terminate()).ok();
+    // Heard and passed over: a run goes on when its terminal is closed.
+    let mut hangup = signal(SignalKind::hangup()).ok();
+    let mut stopping = false;
     let mut heard = 0;
     let mut tick = tokio::time::interval(WORDS_EVERY);
     let began = tokio::time::Instant::now();
@@ -271,7 +274,18 @@ async fn listen(runs: Runs, run: RunId, control: mpsc::Sender<Control>) {
     loop {
         let mut say = Vec::new();
         tokio::select! {
-            () = next(&mut interrupt) => say.push(Control::Cancel),
+            () = next(&mut interrupt) => {
+                if stopping {
+                    // What runs on hosts is safe without us: supervisors go back by themselves.
+                    std::process::exit(i32::from(EXIT_INTERRUPTED));
+                }
+                stopping = true;
+                eprintln!(
+                    "stopping; hosts that have begun to activate go back (ctrl-c again: leave now)"
+                );
+                say.push(Control::Cancel);
+            }
+            () = next(&mut hangup) => {}
             () = next(&mut terminate) => say.push(Control::Cancel),
             _ = tick.tick() => {
                 let said = runs.said(&run);

@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The name of the file with a run's events.
 pub(super) const EVENTS: &str = "events.jsonl";
@@ -102,6 +103,11 @@ impl Runs {
             .collect();
         numbers.sort_unstable();
         Ok(numbers.into_iter().map(|number| RunId(number.to_string())).collect())
+    }
+
+    /// Returns when a run was last added or removed.
+    pub(super) fn changed_at(&self) -> Option<SystemTime> {
+        fs::metadata(&self.dir).and_then(|data| data.modified()).ok()
     }
 
     /// Begins a run: takes the next free number and notes this process as the one that carries

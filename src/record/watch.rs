@@ -6,6 +6,7 @@ use crate::record::runs::EVENTS;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::time::SystemTime;
 
 /// How many finished runs are read when the watch begins.
 const PAST: usize = 20;
@@ -30,13 +31,14 @@ struct Place {
 pub struct RunWatch {
     runs: Runs,
     places: HashMap<RunId, Place>,
-    began: bool,
+    /// The runs there are, as long as the folder of runs is what it was then.
+    listed: Option<(SystemTime, Vec<RunId>)>,
 }
 
 impl RunWatch {
     /// Begins to watch; the first look brings the last twenty runs too.
     pub fn new(runs: Runs) -> Self {
-        Self { runs, places: HashMap::new(), began: false }
+        Self { runs, places: HashMap::new(), listed: None }
     }
 
     /// Returns what is new since the last look, oldest run first.
@@ -44,8 +46,14 @@ impl RunWatch {
     /// A line that cannot be read (a run of a newer nixdash, a full disk) is passed over.
     pub fn look(&mut self) -> Vec<RunNews> {
         let mut news = Vec::new();
-        let Ok(all) = self.runs.list() else { return news };
-        let skip = if self.began { 0 } else { all.len().saturating_sub(PAST) };
+        let first = self.listed.is_none();
+        let changed = self.runs.changed_at();
+        let listed = self.listed.take().filter(|(at, _)| Some(*at) == changed);
+        let all = match listed {
+            Some((_, all)) => all,
+            None => self.runs.list().unwrap_or_default(),
+        };
+        let skip = if first { all.len().saturating_sub(PAST) } else { 0 };
         for (index, run) in all.iter().enumerate() {
             let place = self.places.entry(run.clone()).or_default();
             if index < skip && !self.runs.is_alive(run) {
@@ -61,7 +69,7 @@ impl RunWatch {
                 news.push(RunNews::Gone(run.clone()));
             }
         }
-        self.began = true;
+        self.listed = Some((changed.unwrap_or(SystemTime::UNIX_EPOCH), all));
         news
     }
 }

@@ -242,8 +242,7 @@ impl Shown {
         }
         let waits = matches!(event.what, RunWhat::Plan { waits: true, .. });
         if waits && self.face != Face::Nothing {
-            // Standard error, so that --json stays JSON Lines.
-            eprint!("deploy this? [y/N] ");
+            tell("deploy this? [y/N] ");
             tokio::spawn(answer(self.control.clone()));
         }
     }
@@ -280,9 +279,7 @@ async fn listen(runs: Runs, run: RunId, control: mpsc::Sender<Control>) {
                     std::process::exit(i32::from(EXIT_INTERRUPTED));
                 }
                 stopping = true;
-                eprintln!(
-                    "stopping; hosts that have begun to activate go back (ctrl-c again: leave now)"
-                );
+                tell("stopping; hosts that have begun to activate go back (ctrl-c again: leave)\n");
                 say.push(Control::Cancel);
             }
             () = next(&mut hangup) => {}
@@ -307,6 +304,11 @@ async fn listen(runs: Runs, run: RunId, control: mpsc::Sender<Control>) {
             }
         }
     }
+}
+
+/// Writes to standard error, so that `--json` stays JSON Lines; it may be closed.
+fn tell(text: &str) {
+    drop(std::io::stderr().lock().write_all(text.as_bytes()));
 }
 
 /// Waits for a signal; for ever, where signals cannot be heard.

@@ -30,6 +30,10 @@ end() {
 	echo "outcome: $1${2:+, $2}"
 	rm -f "$roots/before-running" "$roots/before-profile" "$roots/before-booted"
 	rm -f /run/nixdash/owner
+	case $1 in
+	# The profile holds it now; what failed stays, so that the next try need not fetch it again.
+	switched | booted | needs-reboot | degraded) rm -f "$roots/next" ;;
+	esac
 	leave outcome "$(printf '%s\t%s' "$1" "$2")"
 	exit 0
 }

@@ -26,7 +26,10 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
         return Ok(Report::Compared { to_build: Some(0), to_download: Some(0) });
     }
     let script = Script::new(COMPARE).arg(step.drv()?).limit(Duration::from_secs(120));
-    let output = step.run(&step.host.build_on, &script).await?;
+    let output = step
+        .run(&step.host.build_on, &script)
+        .await
+        .map_err(|failure| step.about_builder(failure))?;
     let found = output.is_ok().then(|| dry_run::parse(&output.stderr));
     Ok(Report::Compared {
         to_build: found.as_ref().map(|found| found.to_build),
@@ -43,9 +46,14 @@ pub(super) fn job(step: &Step) -> Job {
 pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
     let mut job = job(step);
     let root = format!("/nix/var/nix/gcroots/nixdash/{}.next", step.host.name);
-    job.start(BUILD, &[step.drv()?.to_owned(), root]).await?;
+    job.start(BUILD, &[step.drv()?.to_owned(), root])
+        .await
+        .map_err(|failure| step.about_builder(failure))?;
     let mut ear = NixEar::new(step);
-    let state = job.follow("exit", PATIENCE, &mut ear).await?;
+    let state = job
+        .follow("exit", PATIENCE, &mut ear)
+        .await
+        .map_err(|failure| step.about_builder(failure))?;
     let log = ear.finish().await;
     match state.exit {
         Some(0) => Ok(Report::Built { built: log.built() }),

@@ -180,6 +180,14 @@ impl Step {
         self.shared.hands.run(host, script).await.map_err(|error| lost(&error))
     }
 
+    /// Says that it is the builder which cannot be reached, and not the target.
+    pub(super) fn about_builder(&self, failure: Failure) -> Failure {
+        if self.host.build_on == self.host.name {
+            return failure;
+        }
+        Failure::failed(format!("{} cannot be built: {}", self.host.name, failure.error))
+    }
+
     /// Returns the host's configuration.
     pub(super) fn config(&self) -> Result<&Host, Failure> {
         let name = &self.host.name;

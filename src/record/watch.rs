@@ -6,6 +6,7 @@ use crate::record::runs::EVENTS;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 /// How many finished runs are read when the watch begins.
@@ -21,7 +22,6 @@ pub enum RunNews {
 }
 
 /// Where the reading of one run stands.
-#[derive(Default)]
 struct Place {
     offset: u64,
     over: bool,
@@ -30,15 +30,17 @@ struct Place {
 /// Reads the events of all runs, each once.
 pub struct RunWatch {
     runs: Runs,
+    fleet: Option<PathBuf>,
     places: HashMap<RunId, Place>,
     /// The runs there are, as long as the folder of runs is what it was then.
     listed: Option<(SystemTime, Vec<RunId>)>,
 }
 
 impl RunWatch {
-    /// Begins to watch; the first look brings the last twenty runs too.
-    pub fn new(runs: Runs) -> Self {
-        Self { runs, places: HashMap::new(), listed: None }
+    /// Begins to watch the runs of the fleet in that file; the first look brings the last twenty
+    /// too.
+    pub fn new(runs: Runs, fleet: Option<PathBuf>) -> Self {
+        Self { runs, fleet, places: HashMap::new(), listed: None }
     }
 
     /// Returns what is new since the last look, oldest run first.
@@ -55,10 +57,11 @@ impl RunWatch {
         };
         let skip = if first { all.len().saturating_sub(PAST) } else { 0 };
         for (index, run) in all.iter().enumerate() {
-            let place = self.places.entry(run.clone()).or_default();
-            if index < skip && !self.runs.is_alive(run) {
-                place.over = true;
-            }
+            let place = self.places.entry(run.clone()).or_insert_with(|| {
+                let old = index < skip && !self.runs.is_alive(run);
+                let foreign = !self.runs.belongs_to(run, self.fleet.as_deref());
+                Place { offset: 0, over: old || foreign }
+            });
             if place.over {
                 continue;
             }
@@ -111,9 +114,9 @@ mod tests {
     fn each_event_is_seen_once_and_a_run_ends_with_its_summary() {
         let dir = tempfile::tempdir().unwrap();
         let runs = Runs::open(dir.path()).unwrap();
-        let mut writer = runs.begin().unwrap();
+        let mut writer = runs.begin(None).unwrap();
         let run = writer.run().clone();
-        let mut watch = RunWatch::new(runs);
+        let mut watch = RunWatch::new(runs, None);
         assert_eq!(watch.look(), []);
         let begin = event(&run, RunWhat::Begin { hosts: vec!["a".into()], title: "x".into() });
         writer.write(&begin).unwrap();
@@ -130,9 +133,9 @@ mod tests {
     fn a_run_whose_process_died_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         let runs = Runs::open(dir.path()).unwrap();
-        let run = runs.begin().unwrap().run().clone();
+        let run = runs.begin(None).unwrap().run().clone();
         std::fs::write(runs.folder(&run).join("process"), "1 12345\n").unwrap();
-        let mut watch = RunWatch::new(runs);
+        let mut watch = RunWatch::new(runs, None);
         assert_eq!(watch.look(), [RunNews::Gone(run)]);
         assert_eq!(watch.look(), []);
     }

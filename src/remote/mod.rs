@@ -12,6 +12,7 @@ mod fake;
 mod program;
 mod script;
 mod shell;
+mod sockets;
 
 pub use connection::Remote;
 pub use error::{RemoteError, Trouble};

@@ -120,6 +120,7 @@ fn read_acknowledgement(step: &Step, text: &str) -> Option<()> {
     let mut fields = text.lines().filter_map(|line| line.split_once('\t'));
     let late = fields.any(|(key, value)| match key {
         "outcome" => true,
+        "activated" => !value.trim_end().ends_with(" ok"),
         "boot_id" => value.trim() != step.known.preflight.boot_id,
         _ => false,
     });

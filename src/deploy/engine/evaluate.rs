@@ -206,5 +206,6 @@ async fn copy_to_builder(step: &Step, drv: &StorePath) -> Result<(), Failure> {
 
 /// Removes a source folder; what stays behind after a failure is removed by the next run.
 pub(super) async fn discard(hands: &dyn Hands, host: &str, dir: &str) {
-    drop(hands.run(host, &Script::new(DISCARD).arg(dir)).await);
+    let script = Script::new(DISCARD).arg(dir).limit(Duration::from_secs(5));
+    drop(hands.run(host, &script).await);
 }

@@ -46,6 +46,8 @@ switch_to() {
 # Returns to the system that ran before. $1 the reason, for the outcome.
 go_back() {
 	echo "going back to $running: $1"
+	# Whoever reaches the host from now on reaches it on its way back.
+	leave activated "$code back"
 	switch_to "$running" test
 	back=$?
 	now=$(readlink -f /run/current-system)

@@ -39,20 +39,23 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     let look = look(&fleet)?;
     let runs = Runs::open(&state_home())?;
     let fleet = Arc::new(fleet);
-    let hands: Arc<dyn Hands> = Arc::new(Remote::new(Arc::clone(&fleet)));
+    let remote = Remote::new(Arc::clone(&fleet));
+    let hands: Arc<dyn Hands> = Arc::new(remote.clone());
     let stop = CancellationToken::new();
     let (messages, inbox) = mpsc::channel(MESSAGE_QUEUE);
     let (effects, wanted) = mpsc::channel(64);
     let (events, measured) = mpsc::channel(1024);
     let handle = Poller::spawn(Arc::clone(&fleet), hands, events, stop.clone());
     tokio::spawn(forward(measured, messages.clone()));
-    tokio::spawn(watch(runs.clone(), handle.clone(), messages.clone(), stop.clone()));
+    let news = RunWatch::new(runs.clone(), fleet.file.clone());
+    tokio::spawn(watch(news, handle.clone(), messages.clone(), stop.clone()));
     let runtime = Runtime { fleet: Arc::clone(&fleet), runs, handle, messages };
     let carried_out = tokio::spawn(runtime.carry_out(wanted));
     let shown = show(Model::new(fleet, Timestamp::now()), look, inbox, effects).await;
     stop.cancel();
     // What the screen asked for last (stop these runs) must be said before the end.
     drop(tokio::time::timeout(Duration::from_secs(2), carried_out).await);
+    remote.close().await;
     shown?;
     Ok(ExitCode::SUCCESS)
 }
@@ -88,8 +91,12 @@ async fn forward(mut measured: mpsc::Receiver<Event>, messages: mpsc::Sender<Msg
 }
 
 /// Reads the folders of runs, and measures the hosts of a run anew when it ends.
-async fn watch(runs: Runs, handle: Handle, messages: mpsc::Sender<Msg>, stop: CancellationToken) {
-    let mut watch = RunWatch::new(runs);
+async fn watch(
+    mut watch: RunWatch,
+    handle: Handle,
+    messages: mpsc::Sender<Msg>,
+    stop: CancellationToken,
+) {
     let mut hosts: HashMap<RunId, Vec<String>> = HashMap::new();
     while !stop.is_cancelled() {
         let looked = tokio::task::spawn_blocking(move || {

@@ -13,6 +13,7 @@ mod program;
 mod script;
 mod secret;
 mod shell;
+mod sockets;
 
 pub use connection::Remote;
 pub use error::{RemoteError, Trouble};

@@ -10,12 +10,13 @@ use crate::dash::{Effect, Look, Model, Msg, RunKind, Theme, ascii_from, depth_fr
 use crate::fleet::{Event, Fleet, RunId, RunWhat};
 use crate::probe::{Handle, Poller};
 use crate::record::{RunNews, RunWatch, Runs, Word, state_home};
-use crate::remote::{Hands, Remote};
+use crate::remote::{Hands, Remote, git_revision};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{Read, Seek};
+use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,9 @@ const MESSAGE_QUEUE: usize = 4096;
 
 /// How often the folders of runs are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(120);
+
+/// How often the flake's revision is looked at.
+const REVISION_EVERY: Duration = Duration::from_secs(10);
 
 /// The theme when `[ui] theme` names none.
 const DEFAULT_THEME: &str = "terminal";
@@ -47,9 +51,14 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     let handle = Poller::spawn(Arc::clone(&fleet), hands, events, stop.clone());
     tokio::spawn(forward(measured, messages.clone()));
     tokio::spawn(watch(runs.clone(), handle.clone(), messages.clone(), stop.clone()));
+    if let Some(flake) = fleet.flake.clone() {
+        tokio::spawn(watch_revision(flake, messages.clone(), stop.clone()));
+    }
     let runtime = Runtime { fleet: Arc::clone(&fleet), runs, handle, messages };
     let carried_out = tokio::spawn(runtime.carry_out(wanted));
-    let shown = show(Model::new(fleet, Timestamp::now()), look, inbox, effects).await;
+    let home = std::env::var("HOME").unwrap_or_default();
+    let model = Model::new(fleet, Timestamp::now()).with_home(&home);
+    let shown = show(model, look, inbox, effects).await;
     stop.cancel();
     // What the screen asked for last (stop these runs) must be said before the end.
     drop(tokio::time::timeout(Duration::from_secs(2), carried_out).await);
@@ -58,11 +67,13 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
 }
 
 /// Sends what nixdash logs of itself to its pane.
+///
+/// The newest messages wait in tui-logger's buffer until the pane is drawn, which takes them over;
+/// tui-logger's own thread for that would wake a hundred times a second for ever.
 fn start_own_log() {
     let layer = tui_logger::TuiTracingSubscriberLayer;
     // A second call (in tests) finds the log started already.
     drop(tracing_subscriber::registry().with(layer).try_init());
-    drop(tui_logger::init_logger(tui_logger::LevelFilter::Info));
 }
 
 /// Returns how the screen looks: the configured theme on this terminal.
@@ -84,6 +95,21 @@ async fn forward(mut measured: mpsc::Receiver<Event>, messages: mpsc::Sender<Msg
         if messages.send(Msg::Event(event)).await.is_err() {
             return;
         }
+    }
+}
+
+/// Tells the flake's revision when it has changed.
+async fn watch_revision(flake: String, messages: mpsc::Sender<Msg>, stop: CancellationToken) {
+    let mut told = None;
+    while !stop.is_cancelled() {
+        let revision = git_revision(Path::new(&flake)).await;
+        if told.as_ref() != Some(&revision) {
+            if messages.send(Msg::Revision(revision.clone())).await.is_err() {
+                return;
+            }
+            told = Some(revision);
+        }
+        tokio::time::sleep(REVISION_EVERY).await;
     }
 }
 

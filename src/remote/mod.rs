@@ -9,6 +9,7 @@ mod channel;
 mod connection;
 mod error;
 mod fake;
+mod git;
 mod program;
 mod script;
 mod shell;
@@ -16,6 +17,7 @@ mod shell;
 pub use connection::Remote;
 pub use error::{RemoteError, Trouble};
 pub use fake::FakeHands;
+pub use git::git_revision;
 pub use program::{Program, ProgramError};
 pub use script::{Output, Script, Way, quote};
 

@@ -132,6 +132,27 @@ pub(super) fn bytes_of(have: u64, total: u64) -> String {
     }
 }
 
+/// Returns a text in which store paths are names alone: without the store and the hash.
+pub(super) fn short_paths(text: &str) -> String {
+    const STORE: &str = "/nix/store/";
+    const HASH: usize = 32;
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(STORE) {
+        let (before, path) = (&rest[..at], &rest[at + STORE.len()..]);
+        let hash = path.bytes().take_while(u8::is_ascii_alphanumeric).count();
+        out.push_str(before);
+        if hash == HASH && path[HASH..].starts_with('-') {
+            rest = &path[HASH + 1..];
+        } else {
+            out.push_str(STORE);
+            rest = path;
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Returns how long ago something was, for a sentence: `now`, `7 s ago`, `3 h ago`.
 pub(super) fn since(now: Timestamp, then: Timestamp) -> String {
     match age(now, then) {
@@ -143,4 +164,21 @@ pub(super) fn since(now: Timestamp, then: Timestamp) -> String {
 /// Returns NixOS's version without what follows its third part.
 pub(super) fn short_version(version: &str) -> String {
     version.splitn(4, '.').take(3).collect::<Vec<_>>().join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn store_paths_are_shortened_to_their_names() {
+        let hash = "2c4f8d1a2c4f8d1a2c4f8d1a2c4f8d1a";
+        let line = format!("copying path '/nix/store/{hash}-linux-6.12' from 'http://p620:5000'");
+        assert_eq!(short_paths(&line), "copying path 'linux-6.12' from 'http://p620:5000'");
+        let two = format!("/nix/store/{hash}-a/nix/store/{hash}-b/bin");
+        assert_eq!(short_paths(&two), "ab/bin");
+        for whole in ["/nix/store/.links", "/nix/store/", "no path", "/nix/store/äöü-x"] {
+            assert_eq!(short_paths(whole), whole);
+        }
+    }
 }

@@ -20,7 +20,8 @@ use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -28,8 +29,14 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Messages that may wait for the screen.
 const MESSAGE_QUEUE: usize = 4096;
 
-/// How often the folders of runs are looked at.
+/// How often the folders of runs are looked at while something happens there.
 const LOOK_EVERY: Duration = Duration::from_millis(120);
+
+/// How often they are looked at otherwise.
+const LOOK_IDLE: Duration = Duration::from_millis(700);
+
+/// For how long after the last news something is taken to happen.
+const LIVELY: Duration = Duration::from_secs(10);
 
 /// How often the flake's revision is looked at.
 const REVISION_EVERY: Duration = Duration::from_secs(10);
@@ -50,11 +57,14 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     let (events, measured) = mpsc::channel(1024);
     let handle = Poller::spawn(Arc::clone(&fleet), hands, events, stop.clone());
     tokio::spawn(forward(measured, messages.clone()));
-    tokio::spawn(watch(runs.clone(), handle.clone(), messages.clone(), stop.clone()));
+    let started = Arc::new(Notify::new());
+    let watched = watch(runs.clone(), handle.clone(), messages.clone(), Arc::clone(&started));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
     if let Some(flake) = fleet.flake.clone() {
-        tokio::spawn(watch_revision(flake, messages.clone(), stop.clone()));
+        let watched = watch_revision(flake, messages.clone());
+        tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
     }
-    let runtime = Runtime { fleet: Arc::clone(&fleet), runs, handle, messages };
+    let runtime = Runtime { fleet: Arc::clone(&fleet), runs, handle, messages, started };
     let carried_out = tokio::spawn(runtime.carry_out(wanted));
     let home = std::env::var("HOME").unwrap_or_default();
     let model = Model::new(fleet, Timestamp::now()).with_home(&home);
@@ -99,9 +109,9 @@ async fn forward(mut measured: mpsc::Receiver<Event>, messages: mpsc::Sender<Msg
 }
 
 /// Tells the flake's revision when it has changed.
-async fn watch_revision(flake: String, messages: mpsc::Sender<Msg>, stop: CancellationToken) {
+async fn watch_revision(flake: String, messages: mpsc::Sender<Msg>) {
     let mut told = None;
-    while !stop.is_cancelled() {
+    loop {
         let revision = git_revision(Path::new(&flake)).await;
         if told.as_ref() != Some(&revision) {
             if messages.send(Msg::Revision(revision.clone())).await.is_err() {
@@ -114,16 +124,22 @@ async fn watch_revision(flake: String, messages: mpsc::Sender<Msg>, stop: Cancel
 }
 
 /// Reads the folders of runs, and measures the hosts of a run anew when it ends.
-async fn watch(runs: Runs, handle: Handle, messages: mpsc::Sender<Msg>, stop: CancellationToken) {
+///
+/// Looks often while something happens there, or since `started` says that a run was started.
+async fn watch(runs: Runs, handle: Handle, messages: mpsc::Sender<Msg>, started: Arc<Notify>) {
     let mut watch = RunWatch::new(runs);
     let mut hosts: HashMap<RunId, Vec<String>> = HashMap::new();
-    while !stop.is_cancelled() {
+    let mut lively = Instant::now();
+    loop {
         let looked = tokio::task::spawn_blocking(move || {
             let news = watch.look();
             (watch, news)
         });
         let Ok((back, news)) = looked.await else { return };
         watch = back;
+        if !news.is_empty() {
+            lively = Instant::now() + LIVELY;
+        }
         for news in news {
             let message = match news {
                 RunNews::Event(event) => {
@@ -155,7 +171,11 @@ async fn watch(runs: Runs, handle: Handle, messages: mpsc::Sender<Msg>, stop: Ca
                 return;
             }
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        let idle = Instant::now() > lively;
+        tokio::select! {
+            () = tokio::time::sleep(if idle { LOOK_IDLE } else { LOOK_EVERY }) => {}
+            () = started.notified() => lively = Instant::now() + LIVELY,
+        }
     }
 }
 
@@ -165,6 +185,7 @@ struct Runtime {
     runs: Runs,
     handle: Handle,
     messages: mpsc::Sender<Msg>,
+    started: Arc<Notify>,
 }
 
 impl Runtime {
@@ -235,6 +256,7 @@ impl Runtime {
         });
         match spawned {
             Ok(child) => {
+                self.started.notify_one();
                 tokio::spawn(report_end(child, said, messages));
             }
             Err(error) => self.notice(format!("the run could not be started: {error}")).await,

@@ -239,7 +239,7 @@ fn host_rows(
         let room = usize::from(area.width).saturating_sub(names + 6);
         let (role, text) = match &host.result {
             Some(result) if selected && error_is_long(host, room) => (Role::Text, bytes_in(result)),
-            Some(_) | None => doing(host),
+            Some(_) | None => doing(paint, host),
         };
         put(buffer, area, row, &Line::from(vec![indent, paint.span(role, cut(&text, room))]));
     }
@@ -302,7 +302,7 @@ fn error(
     if !error_is_long(host, usize::from(area.width).saturating_sub(indent + 1)) {
         return area;
     }
-    let (role, _) = doing(host);
+    let (role, _) = doing(paint, host);
     let mut lines = wrap(text, room);
     lines.truncate(usize::from(area.height / 2).max(1));
     for (row, line) in lines.iter().enumerate() {
@@ -388,7 +388,7 @@ fn panel_head(paint: &Paint<'_>, host: &HostRun, columns: u16) -> Vec<Line<'stat
         let bar = progress(paint, host, room.saturating_sub(10).min(40));
         lines.push(Line::from([indent(), bar].concat()));
     }
-    let (role, text) = doing(host);
+    let (role, text) = doing(paint, host);
     for line in wrap(&text, room).into_iter().take(if host.result.is_some() { 6 } else { DOING }) {
         lines.push(Line::from([indent(), vec![paint.span(role, line)]].concat()));
     }

@@ -13,7 +13,7 @@ use crate::dash::model::{LogScroll, Model};
 use crate::dash::run_view::HostRun;
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, below, count, cut, left, put, width, wrap};
-use crate::dash::view::words::short_paths;
+use crate::dash::view::words::{short_paths, tier_names};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
@@ -68,7 +68,11 @@ pub(super) fn tail(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, host: &Ho
     for (row, (_, line)) in newest.into_iter().rev().enumerate() {
         let cramped = area.width < WITH_HASHES || width(&line.text) > text_room(area.width);
         let line = LogLine {
-            text: if cramped { short_paths(&line.text) } else { line.text.clone() },
+            text: if cramped {
+                tier_names(&paint.model.fleet, &short_paths(&line.text))
+            } else {
+                line.text.clone()
+            },
             ..line.clone()
         };
         for line in line_rows(paint, &line, area.width, &scroll) {

@@ -4,7 +4,7 @@ use crate::dash::model::age;
 use crate::dash::run_view::{Extent, HostRun, RunView};
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, bar, count, spinner};
-use crate::dash::view::words::{Mark, bytes_of, outcome_mark, short_paths, since};
+use crate::dash::view::words::{Mark, bytes_of, outcome_mark, short_paths, since, tier_names};
 use crate::fleet::{HostResult, Outcome, Phase, PhaseState, ago, bytes, duration, percent};
 use ratatui::text::Span;
 use std::cmp::Reverse;
@@ -79,7 +79,7 @@ pub(super) fn progress(paint: &Paint<'_>, host: &HostRun, columns: usize) -> Vec
 }
 
 /// Returns the second line of a host: what is done now, waited for, or was done.
-pub(super) fn doing(host: &HostRun) -> (Role, String) {
+pub(super) fn doing(paint: &Paint<'_>, host: &HostRun) -> (Role, String) {
     if let Some(result) = &host.result {
         return done(result);
     }
@@ -103,15 +103,14 @@ pub(super) fn doing(host: &HostRun) -> (Role, String) {
     if let Some(left) = host.time_left() {
         words.push(format!("{} left", ago(left.max(Duration::from_secs(1)))));
     }
-    words.extend(host.progress_now().and_then(|progress| progress.doing.clone()));
-    if words.is_empty() {
-        // A phase that tells no figures says in its log what it does.
-        let Some((phase, _)) = host.current() else { return (Role::Dim, String::new()) };
-        let newest = host.log.before(u64::MAX).next().filter(|(_, line)| line.phase == phase);
-        let text = newest.map(|(_, line)| short_paths(&line.text)).unwrap_or_default();
-        return (Role::Dim, text);
-    }
-    (Role::Text, words.join(" · "))
+    let role = if words.is_empty() { Role::Dim } else { Role::Text };
+    words.extend(host.progress_now().and_then(|progress| progress.doing.clone()).or_else(|| {
+        // A phase that does not tell what it does says it in its log.
+        let (phase, _) = host.current()?;
+        let (_, newest) = host.log.before(u64::MAX).next()?;
+        (newest.phase == phase).then(|| short_paths(&newest.text))
+    }));
+    (role, tier_names(&paint.model.fleet, &words.join(" · ")))
 }
 
 /// Returns what was built and what came from where, or why it went wrong.

@@ -2,7 +2,7 @@
 //!
 //! Numbers of activities are those of one process, so every process needs a log of its own.
 
-use crate::fleet::{Bytes, Fetched, Progress, printable_line};
+use crate::fleet::{Bytes, Fetched, Progress, Share, printable_line};
 use crate::nix::internal_json::{Activity, Field, activity, parse_line, result};
 use crate::nix::settings::bare_url;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -57,7 +57,7 @@ pub struct Copied {
 enum Running {
     Build { drv: String, package: String, phase: Option<String> },
     Copy { copied: Copied, done: u64 },
-    Count { done: u64, expected: u64, failed: u64 },
+    Count { builds: bool, done: u64, expected: u64, failed: u64 },
     Other,
 }
 
@@ -73,6 +73,8 @@ pub struct ActivityLog {
     failed: BTreeSet<String>,
     copied: BTreeMap<String, Copied>,
     ended_counts: (u64, u64),
+    /// Those of them that were builds.
+    ended_builds: (u64, u64),
     last_error: Option<String>,
     /// The first message that names a cause, not only that something needed failed.
     cause: Option<String>,
@@ -108,13 +110,17 @@ impl ActivityLog {
     /// Returns how far the process is.
     pub fn progress(&self) -> Progress {
         let (mut done, mut expected) = self.ended_counts;
+        let mut builds = self.ended_builds;
         let mut running_bytes = 0_u64;
         let mut copying = false;
         for running in self.running.values() {
             match running {
-                Running::Count { done: d, expected: e, .. } => {
+                Running::Count { builds: of_builds, done: d, expected: e, .. } => {
                     done = done.saturating_add(*d);
                     expected = expected.saturating_add(*e);
+                    if *of_builds {
+                        add(&mut builds, *d, *e);
+                    }
                 }
                 Running::Copy { done, .. } => {
                     running_bytes = running_bytes.saturating_add(*done);
@@ -129,7 +135,9 @@ impl ActivityLog {
         let all = expected > 0 && done >= expected && !copying;
         let used = if all { total } else { known.saturating_add(running_bytes).min(total) };
         let bytes = (total > 0).then_some(Bytes { used, total });
-        Progress { bytes, done, expected: expected.max(done), doing: self.doing() }
+        let builds =
+            (builds.1 > 0).then(|| Share { have: builds.0, total: builds.1.max(builds.0) });
+        Progress { bytes, done, expected: expected.max(done), builds, doing: self.doing() }
     }
 
     /// Returns the number of derivations that were built to their end.
@@ -229,7 +237,7 @@ impl ActivityLog {
                 Running::Copy { copied, done: 0 }
             }
             activity::BUILDS | activity::COPY_PATHS => {
-                Running::Count { done: 0, expected: 0, failed: 0 }
+                Running::Count { builds: kind == activity::BUILDS, done: 0, expected: 0, failed: 0 }
             }
             _ => Running::Other,
         };
@@ -248,11 +256,13 @@ impl ActivityLog {
             Some(Running::Copy { copied, .. }) => {
                 self.copied.insert(copied.path.clone(), copied);
             }
-            Some(Running::Count { done, expected, failed }) => {
+            Some(Running::Count { builds, done, expected, failed }) => {
                 // Nix 2.34 expects more builds than there are, to the end.
                 let expected = if failed == 0 { done } else { expected };
-                self.ended_counts.0 = self.ended_counts.0.saturating_add(done);
-                self.ended_counts.1 = self.ended_counts.1.saturating_add(expected);
+                add(&mut self.ended_counts, done, expected);
+                if builds {
+                    add(&mut self.ended_builds, done, expected);
+                }
             }
             Some(Running::Other) | None => return,
         }
@@ -288,7 +298,7 @@ impl ActivityLog {
                             copied.bytes = Some(of);
                         }
                     }
-                    Some(Running::Count { done, expected, failed }) => {
+                    Some(Running::Count { done, expected, failed, .. }) => {
                         (*done, *expected, *failed) = (now, of, number(3).unwrap_or(0));
                     }
                     Some(Running::Build { .. } | Running::Other) | None => {}
@@ -365,6 +375,12 @@ fn derivation_in(line: &str) -> Option<&str> {
         .find(|word| word.strip_suffix(".drv").is_some_and(|path| path.starts_with('/')))
 }
 
+/// Adds what is done and what is expected.
+fn add(counts: &mut (u64, u64), done: u64, expected: u64) {
+    counts.0 = counts.0.saturating_add(done);
+    counts.1 = counts.1.saturating_add(expected);
+}
+
 /// Returns the name of a store path or derivation: what follows the hash.
 fn name_of(path: &str) -> &str {
     let base = path.rsplit('/').next().unwrap_or(path);
@@ -409,6 +425,7 @@ mod tests {
             assert!(log.fetched().is_empty());
             let progress = log.progress();
             assert_eq!((progress.done, progress.expected, progress.bytes), (3, 3, None));
+            assert_eq!(progress.builds, Some(Share { have: 3, total: 3 }));
             assert!(lines.contains(&"a> line one of a-1.0".to_owned()), "{lines:#?}");
             assert!(lines.iter().any(|line| line.starts_with("building '/nix/store/")));
         }
@@ -437,6 +454,7 @@ mod tests {
         }
         let progress = log.progress();
         assert_eq!((progress.done, progress.expected), (9, 9));
+        assert_eq!(progress.builds, None);
         assert_eq!(progress.bytes, Some(Bytes { used: 2_514_672, total: 2_514_672 }));
     }
 

@@ -9,6 +9,7 @@ use super::process;
 use super::runtime;
 use super::seed::Seed;
 use super::state::{Places, Record, make_dir, read, write};
+use super::table;
 use super::texts::{self, Facts};
 use super::tool::Tool;
 
@@ -180,7 +181,7 @@ pub(crate) fn kill(places: &Places, record: &Record, host: Host) -> Result<(), L
 
 /// Process 1 of the host, seen from outside: what `nsenter` needs, and what a power cut kills.
 pub(crate) fn leader(record: &Record, host: Host) -> Option<u32> {
-    process::container_in(&record.subnet().namespace(host.name))
+    table::container_in(&record.subnet().namespace(host.name))
 }
 
 /// Whether the host runs and lets itself be reached.

@@ -22,6 +22,7 @@ mod network;
 mod process;
 mod runtime;
 mod seed;
+mod table;
 mod texts;
 mod tool;
 mod tools;

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{At, LabError};
 use super::names::{self, Host, Subnet};
+use super::tool::Tool;
 
 /// The directory of all labs.
 #[derive(Debug, Clone)]
@@ -36,7 +37,7 @@ impl Shelf {
                 })?
                 .join(".local/state"),
         };
-        Ok(Self { root: state.join("nixdash/lab") })
+        Ok(Self { root: resolved(&state.join("nixdash/lab")) })
     }
 
     /// Base file systems, one directory for each recipe.
@@ -174,6 +175,15 @@ impl Places {
     }
 }
 
+/// A path without symbolic links, as the kernel lists it among mounts; the end of it need not exist yet.
+fn resolved(path: &Path) -> PathBuf {
+    match (std::fs::canonicalize(path), path.parent(), path.file_name()) {
+        (Ok(real), ..) => real,
+        (Err(_), Some(parent), Some(name)) => resolved(parent).join(name),
+        (Err(_), ..) => path.to_owned(),
+    }
+}
+
 fn lock(path: &Path) -> Result<File, LabError> {
     let file = File::create(path).at("opening", path)?;
     file.lock().at("locking", path)?;
@@ -212,12 +222,56 @@ pub(crate) fn read(path: &Path) -> Result<String, LabError> {
     std::fs::read_to_string(path).at("reading", path)
 }
 
-/// Removes a directory tree that may not be there.
+/// Removes a directory tree that may not be there. What is mounted in it is unmounted first, or its files would go too.
 pub(crate) fn remove_tree(path: &Path) -> Result<(), LabError> {
+    for mount in mounts_below(path) {
+        Tool::new("unmounting", "umount").arg("--lazy").arg(&mount).run()?;
+    }
     match std::fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).at("removing", path)
         }
         _ => Ok(()),
+    }
+}
+
+/// Mount points at or below a path, the innermost first.
+fn mounts_below(root: &Path) -> Vec<PathBuf> {
+    let mut mounts: Vec<PathBuf> = std::fs::read_to_string("/proc/self/mountinfo")
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4).map(PathBuf::from))
+        .filter(|mount| mount.starts_with(root))
+        .collect();
+    mounts.reverse();
+    mounts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_directory_behind_a_link_is_known_by_its_real_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let real = std::fs::canonicalize(directory.path()).unwrap();
+        std::os::unix::fs::symlink(&real, real.join("link")).unwrap();
+        assert_eq!(resolved(&real.join("link/nixdash/lab")), real.join("nixdash/lab"));
+    }
+
+    #[test]
+    fn a_written_file_has_its_mode_and_its_directories() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a/b/key");
+        write(&file, "x", 0o600).unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(read(&file).unwrap(), "x");
+    }
+
+    #[test]
+    fn no_lab_can_take_the_place_of_the_shared_parts() {
+        let shelf = Shelf { root: PathBuf::from("/state") };
+        assert!(shelf.lab("seed").is_err());
+        assert!(shelf.lab("practice").is_ok());
     }
 }

@@ -11,6 +11,7 @@ mod error;
 mod fake;
 mod program;
 mod script;
+mod secret;
 mod shell;
 
 pub use connection::Remote;
@@ -18,6 +19,7 @@ pub use error::{RemoteError, Trouble};
 pub use fake::FakeHands;
 pub use program::{Program, ProgramError};
 pub use script::{Output, Script, Way, quote};
+pub use secret::{Secret, SecretError, resolve};
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,0 +1,20 @@
+//! The kinds of tiers: one file each, and one line here.
+
+pub(super) mod http;
+
+use crate::fleet::TierKind;
+use crate::probe::tier::TierProbe;
+
+/// Returns the probe of a kind; none for a kind that this version does not probe.
+pub fn probe_of(kind: TierKind) -> Option<&'static dyn TierProbe> {
+    match kind {
+        TierKind::NixServe | TierKind::Harmonia | TierKind::Http => Some(&http::HttpProbe),
+        TierKind::Cachix
+        | TierKind::S3
+        | TierKind::Seaweedfs
+        | TierKind::Local
+        | TierKind::GithubActions
+        | TierKind::Attic
+        | TierKind::Ncps => None,
+    }
+}

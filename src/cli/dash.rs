@@ -5,11 +5,11 @@
 //! folder, so runs that were begun elsewhere or before are shown the same way, and closing the
 //! screen ends nothing.
 
-use crate::cli::CliError;
+use crate::cli::{CliError, history};
 use crate::dash::{Effect, Look, Model, Msg, RunKind, Theme, ascii_from, depth_from, run as show};
 use crate::fleet::{Event, Fleet, RunId, RunWhat};
 use crate::probe::{Handle, Poller};
-use crate::record::{RunNews, RunWatch, Runs, Word, state_home};
+use crate::record::{Recorder, RunNews, RunWatch, Runs, Word, state_home};
 use crate::remote::{Hands, Remote};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -44,15 +44,25 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     let (messages, inbox) = mpsc::channel(MESSAGE_QUEUE);
     let (effects, wanted) = mpsc::channel(64);
     let (events, measured) = mpsc::channel(1024);
+    let said = messages.clone();
+    let recorder = history::recorder(&fleet, move |line| {
+        tracing::warn!("{line}");
+        // A screen that has more to read than it can show does without; the log has the line.
+        drop(said.try_send(Msg::Notice(line.to_owned())));
+    });
     let handle = Poller::spawn(Arc::clone(&fleet), hands, events, stop.clone());
-    tokio::spawn(forward(measured, messages.clone()));
-    tokio::spawn(watch(runs.clone(), handle.clone(), messages.clone(), stop.clone()));
+    tokio::spawn(forward(measured, messages.clone(), recorder.clone()));
+    let watched = Watched { messages: messages.clone(), recorder: recorder.clone() };
+    tokio::spawn(watch(runs.clone(), handle.clone(), watched, stop.clone()));
     let runtime = Runtime { fleet: Arc::clone(&fleet), runs, handle, messages };
     let carried_out = tokio::spawn(runtime.carry_out(wanted));
     let shown = show(Model::new(fleet, Timestamp::now()), look, inbox, effects).await;
     stop.cancel();
     // What the screen asked for last (stop these runs) must be said before the end.
     drop(tokio::time::timeout(Duration::from_secs(2), carried_out).await);
+    if let Some(recorder) = recorder {
+        recorder.flush().await;
+    }
     shown?;
     Ok(ExitCode::SUCCESS)
 }
@@ -78,17 +88,31 @@ fn look(fleet: &Fleet) -> Result<Look, CliError> {
     Ok(Look::new(&theme, depth_from(var), ascii_from(var), TimeZone::system()))
 }
 
-/// Passes measurements on to the screen.
-async fn forward(mut measured: mpsc::Receiver<Event>, messages: mpsc::Sender<Msg>) {
+/// Passes measurements on to the screen and into the history.
+async fn forward(
+    mut measured: mpsc::Receiver<Event>,
+    messages: mpsc::Sender<Msg>,
+    recorder: Option<Recorder>,
+) {
     while let Some(event) = measured.recv().await {
+        if let Some(recorder) = &recorder {
+            recorder.record(&event);
+        }
         if messages.send(Msg::Event(event)).await.is_err() {
             return;
         }
     }
 }
 
+/// Who hears of runs. A run writes into the history itself; what an earlier one could not write,
+/// or what was lost with a corrupt file, is written here.
+struct Watched {
+    messages: mpsc::Sender<Msg>,
+    recorder: Option<Recorder>,
+}
+
 /// Reads the folders of runs, and measures the hosts of a run anew when it ends.
-async fn watch(runs: Runs, handle: Handle, messages: mpsc::Sender<Msg>, stop: CancellationToken) {
+async fn watch(runs: Runs, handle: Handle, watched: Watched, stop: CancellationToken) {
     let mut watch = RunWatch::new(runs);
     let mut hosts: HashMap<RunId, Vec<String>> = HashMap::new();
     while !stop.is_cancelled() {
@@ -113,7 +137,11 @@ async fn watch(runs: Runs, handle: Handle, messages: mpsc::Sender<Msg>, stop: Ca
                         | RunWhat::Waiting { .. }
                         | RunWhat::Summary { .. } => {}
                     }
-                    Msg::Event(Event::Run(event))
+                    let event = Event::Run(event);
+                    if let Some(recorder) = &watched.recorder {
+                        recorder.record(&event);
+                    }
+                    Msg::Event(event)
                 }
                 RunNews::Gone(run) => {
                     let why = "its process is gone without an end; look at the hosts before \
@@ -125,7 +153,7 @@ async fn watch(runs: Runs, handle: Handle, messages: mpsc::Sender<Msg>, stop: Ca
                     Msg::RunGone { run, why }
                 }
             };
-            if messages.send(message).await.is_err() {
+            if watched.messages.send(message).await.is_err() {
                 return;
             }
         }

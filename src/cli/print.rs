@@ -75,7 +75,7 @@ fn outcome(host: &str, result: &HostResult, width: usize) -> String {
 }
 
 /// Returns what came from which tier.
-fn origins(fetched: &BTreeMap<String, Fetched>) -> String {
+pub(super) fn origins(fetched: &BTreeMap<String, Fetched>) -> String {
     fetched.iter().fold(String::new(), |mut text, (tier, got)| {
         let _ = write!(text, ", {} from {tier} ({})", got.paths, bytes(got.bytes));
         text

@@ -100,7 +100,7 @@ pub(super) struct Remembered {
 struct RememberedTier {
     answered: Windows<Option<Share>>,
     growth: Option<Growth>,
-    requests: u64,
+    requests: Option<u64>,
 }
 
 impl Remembered {
@@ -166,7 +166,7 @@ impl Remembered {
 
     /// Returns the requests made of a tier in this calendar month.
     pub(super) fn requests(&self, tier: &str) -> Option<u64> {
-        self.tiers.get(tier).map(|tier| tier.requests)
+        self.tiers.get(tier)?.requests
     }
 
     /// Returns what a tier's server says that it answered.
@@ -209,7 +209,7 @@ struct TierJson<'a> {
     answered: Windows<Option<Part>>,
     coverage: BTreeMap<&'a str, Part>,
     hosts: &'a BTreeMap<String, TierOnHost>,
-    requests_this_month: u64,
+    requests_this_month: Option<u64>,
     measured_at: Option<Timestamp>,
 }
 
@@ -320,7 +320,7 @@ fn tier_json<'a>(
         answered: known.answered(&tier.name),
         coverage: coverage.collect(),
         hosts: &facts.hosts,
-        requests_this_month: remembered.map_or(0, |known| known.requests),
+        requests_this_month: known.requests(&tier.name),
         measured_at: facts.measured_at,
     }
 }

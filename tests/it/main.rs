@@ -9,4 +9,5 @@ mod command_line;
 mod history;
 mod lab;
 mod layers;
+mod prometheus;
 mod scripts;

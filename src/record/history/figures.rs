@@ -57,8 +57,13 @@ impl History {
         }))
     }
 
-    /// Returns the requests that were made of a tier in the calendar month (UTC) of a time.
-    pub fn requests_in_month(&self, tier: &Tier, now: Timestamp) -> Result<u64, HistoryError> {
+    /// Returns the requests that were made of a tier in the calendar month (UTC) of a time; nothing
+    /// when none was counted.
+    pub fn requests_in_month(
+        &self,
+        tier: &Tier,
+        now: Timestamp,
+    ) -> Result<Option<u64>, HistoryError> {
         let read = || {
             let Some(id) = find_tier(&self.db, tier)? else { return Ok(None) };
             self.db
@@ -66,7 +71,7 @@ impl History {
                 .query_row(params![id, month(now)], |row| row.get::<_, i64>(0))
                 .optional()
         };
-        Ok(read().map_err(self.failed("read"))?.map_or(0, uint))
+        Ok(read().map_err(self.failed("read"))?.map(uint))
     }
 
     /// Returns how often a host was asked since a time, and how often it answered.

@@ -115,7 +115,7 @@ impl Recorder {
     }
 
     /// Returns the requests made of a tier in this calendar month (UTC) by every nixdash; nothing
-    /// when the history cannot be read in time.
+    /// when none was counted, or the history cannot be read in time.
     pub async fn requests_this_month(&self, tier: &str) -> Option<u64> {
         let (reply, answer) = oneshot::channel();
         self.hand_over(Entry::RequestsThisMonth(tier.to_owned(), reply));
@@ -251,7 +251,7 @@ impl Writer {
             }
             Entry::RequestsThisMonth(tier, reply) => {
                 let found = self.attempt(|history, fleet| match fleet.tier(&tier) {
-                    Some(tier) => history.requests_in_month(tier, now).map(Some),
+                    Some(tier) => history.requests_in_month(tier, now),
                     None => Ok(None),
                 });
                 let _gone = reply.send(found.flatten());

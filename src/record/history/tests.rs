@@ -229,8 +229,9 @@ fn requests_are_counted_per_calendar_month() {
     history.add_requests(&tier(), 3, november).unwrap();
     history.add_requests(&tier(), 4, november).unwrap();
     history.add_requests(&tier(), 1, november + 1.seconds()).unwrap();
-    assert_eq!(history.requests_in_month(&tier(), november).unwrap(), 7);
-    assert_eq!(history.requests_in_month(&tier(), november + 1.seconds()).unwrap(), 1);
+    assert_eq!(history.requests_in_month(&tier(), november).unwrap(), Some(7));
+    assert_eq!(history.requests_in_month(&tier(), november + 1.seconds()).unwrap(), Some(1));
+    assert_eq!(history.requests_in_month(&tier(), november + 999.hours()).unwrap(), None);
 }
 
 #[test]

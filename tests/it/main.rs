@@ -8,4 +8,5 @@
 mod command_line;
 mod lab;
 mod layers;
+mod recorded;
 mod scripts;

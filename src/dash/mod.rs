@@ -8,6 +8,7 @@
 //! Drawing never reads a clock: `now` comes in, and every age on the screen is counted from it.
 
 mod command;
+mod figures;
 mod filter;
 mod input;
 mod key;
@@ -25,8 +26,11 @@ mod view;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod demo_tiers;
+#[cfg(test)]
 mod tests;
 pub use command::{COMMANDS, Command, Context, Entry};
+pub use figures::{Figures, TierFigures};
 pub use filter::Filter;
 pub use input::Input;
 pub use key::Key;

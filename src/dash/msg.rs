@@ -1,5 +1,6 @@
 //! What comes into the screen and what it asks for in return.
 
+use crate::dash::figures::Figures;
 use crate::fleet::{Action, Event, RunId, Strategy};
 use crossterm::event::KeyEvent;
 
@@ -21,6 +22,8 @@ pub enum Msg {
     /// The flake's git revision is this now, with `-dirty` when its work tree has changes; none
     /// when it is in no git repository.
     Revision(Option<String>),
+    /// What the history tells of the last days.
+    Figures(Figures),
     /// A sentence for the person, such as the error of an effect.
     Notice(String),
     /// The process that carried a run out is gone without a summary.

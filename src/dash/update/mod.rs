@@ -40,6 +40,10 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             model.dirty |= model.revision != revision;
             model.revision = revision;
         }
+        Msg::Figures(figures) => {
+            model.dirty |= model.screen == Screen::Caches;
+            model.figures = figures;
+        }
         Msg::Notice(text) => {
             model.dirty = true;
             fold::notice(model, text, now);

@@ -6,13 +6,17 @@
 //! screen ends nothing.
 
 use crate::cli::{CliError, history};
-use crate::dash::{Effect, Look, Model, Msg, RunKind, Theme, ascii_from, depth_from, run as show};
+use crate::dash::{
+    Effect, Look, Model, Msg, RunKind, Theme, Trend, ascii_from, depth_from, run as show,
+};
 use crate::fleet::{Event, Fleet, RunId, RunWhat};
-use crate::probe::{Handle, Poller};
-use crate::record::{Recorder, RunNews, RunWatch, Runs, Word, state_home};
+use crate::probe::{Handle, Poller, Target};
+use crate::record::{
+    Prometheus, Recorder, RunNews, RunWatch, Runs, Series, TrendError, Word, state_home,
+};
 use crate::remote::{Hands, Remote};
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{Read, Seek};
@@ -52,6 +56,7 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     });
     let handle = Poller::spawn(Arc::clone(&fleet), hands, events, stop.clone());
     tokio::spawn(forward(measured, messages.clone(), recorder.clone()));
+    tokio::spawn(earlier(Arc::clone(&fleet), messages.clone(), recorder.clone()));
     let watched = Watched { messages: messages.clone(), recorder: recorder.clone() };
     tokio::spawn(watch(runs.clone(), handle.clone(), watched, stop.clone()));
     let runtime = Runtime { fleet: Arc::clone(&fleet), runs, handle, messages };
@@ -102,6 +107,77 @@ async fn forward(
             return;
         }
     }
+}
+
+/// Tells the screen what was measured before it was opened: from the history, or from the
+/// Prometheus server that `[history]` names.
+async fn earlier(fleet: Arc<Fleet>, messages: mpsc::Sender<Msg>, recorder: Option<Recorder>) {
+    let now = Timestamp::now();
+    let trends = match (&fleet.prometheus, recorder) {
+        (Some(url), _) => asked_trends(&fleet, url, now).await,
+        (None, Some(recorder)) => Ok(kept_trends(&fleet, &recorder, now).await),
+        (None, None) => return,
+    };
+    // A screen that is gone needs no telling.
+    drop(
+        messages
+            .send(match trends {
+                Ok(trends) => Msg::Trends(trends),
+                Err(error) => Msg::Notice(error.to_string()),
+            })
+            .await,
+    );
+}
+
+/// Values of a graph on the screen.
+const TREND_VALUES: i32 = 40;
+
+/// Returns every figure that the screen draws over time, with the time between two probes.
+fn series(fleet: &Fleet) -> Vec<(Series, SignedDuration)> {
+    let step =
+        |time: Duration| SignedDuration::try_from(time).unwrap_or(SignedDuration::from_secs(60));
+    let hosts = fleet
+        .hosts
+        .iter()
+        .map(|host| (Series::HostLoad(host.name.clone()), step(Target::Host.interval())));
+    let tiers = fleet.tiers.iter().map(|tier| {
+        let every = tier.every.unwrap_or_else(|| Target::of_tier(tier).interval());
+        (Series::TierLatency(tier.name.clone()), step(every))
+    });
+    hosts.chain(tiers).collect()
+}
+
+/// Makes a series what the screen takes.
+fn trend(series: Series, values: Vec<f64>) -> Trend {
+    match series {
+        Series::HostLoad(host) => Trend::HostLoad(host, values),
+        Series::TierLatency(tier) => Trend::TierLatency(tier, values),
+    }
+}
+
+/// Reads trends from the history, without what this nixdash has measured meanwhile.
+async fn kept_trends(fleet: &Fleet, recorder: &Recorder, now: Timestamp) -> Vec<Trend> {
+    let mut trends = Vec::new();
+    for (series, step) in series(fleet) {
+        let since = now.checked_sub(step * TREND_VALUES).unwrap_or(now);
+        let values = recorder.trend(series.clone(), since, step).await;
+        let earlier =
+            values.into_iter().filter(|(at, _)| at.checked_add(step).is_ok_and(|end| end <= now));
+        trends.push(trend(series, earlier.map(|(_, value)| value).collect()));
+    }
+    trends
+}
+
+/// Asks a Prometheus server for trends; the first question that fails ends it.
+async fn asked_trends(fleet: &Fleet, url: &str, now: Timestamp) -> Result<Vec<Trend>, TrendError> {
+    let server = Prometheus::new(url)?;
+    let mut trends = Vec::new();
+    for (series, step) in series(fleet) {
+        let since = now.checked_sub(step * TREND_VALUES).unwrap_or(now);
+        let values = server.values(&series, since, now, step).await?;
+        trends.push(trend(series, values));
+    }
+    Ok(trends)
 }
 
 /// Who hears of runs. A run writes into the history itself; what an earlier one could not write,

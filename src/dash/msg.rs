@@ -18,6 +18,8 @@ pub enum Msg {
     Paste(String),
     /// The terminal gained or lost the focus.
     Focus(bool),
+    /// What was measured before the screen was opened.
+    Trends(Vec<Trend>),
     /// A sentence for the person, such as the error of an effect.
     Notice(String),
     /// The process that carried a run out is gone without a summary.
@@ -27,6 +29,15 @@ pub enum Msg {
         /// Why, and what to do.
         why: String,
     },
+}
+
+/// Values of one figure over time, oldest first, about as far apart as its probes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trend {
+    /// Load averages of a host.
+    HostLoad(String, Vec<f64>),
+    /// Latencies of a tier, in milliseconds.
+    TierLatency(String, Vec<f64>),
 }
 
 /// What a run does with its hosts.

@@ -358,6 +358,9 @@ async fn what_is_handed_over_is_written_and_can_be_asked_for() {
     assert_eq!(recorder.requests_this_month("weed").await, Some(5));
     assert_eq!(recorder.last_tier_facts("weed").await.unwrap().0, *facts);
     assert_eq!(recorder.last_tier_facts("no such").await, None);
+    let series = crate::record::Series::TierLatency("weed".to_owned());
+    let trend = recorder.trend(series, NOW, SignedDuration::from_secs(10)).await;
+    assert_eq!(trend.len(), 1, "{trend:?}");
     for event in run("1", NOW) {
         recorder.record(&Event::Run(event));
     }

@@ -5,25 +5,23 @@
 //! folder, so runs that were begun elsewhere or before are shown the same way, and closing the
 //! screen ends nothing.
 
-use crate::cli::{CliError, history};
-use crate::dash::{
-    Effect, Look, Model, Msg, RunKind, Theme, Trend, ascii_from, depth_from, run as show,
-};
+use crate::cli::{CliError, history, trends};
+use crate::dash::{Effect, Look, Model, Msg, RunKind, Theme, ascii_from, depth_from, run as show};
 use crate::fleet::{Event, Fleet, RunId, RunWhat};
-use crate::probe::{Handle, Poller, Target};
-use crate::record::{
-    Prometheus, Recorder, RunNews, RunWatch, Runs, Series, TrendError, Word, state_home,
-};
-use crate::remote::{Hands, Remote};
+use crate::probe::{Handle, Poller};
+use crate::record::{Recorder, RunNews, RunWatch, Runs, Word, state_home};
+use crate::remote::{Hands, Remote, git_revision};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{Read, Seek};
+use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -31,8 +29,17 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Messages that may wait for the screen.
 const MESSAGE_QUEUE: usize = 4096;
 
-/// How often the folders of runs are looked at.
+/// How often the folders of runs are looked at while something happens there.
 const LOOK_EVERY: Duration = Duration::from_millis(120);
+
+/// How often they are looked at otherwise.
+const LOOK_IDLE: Duration = Duration::from_millis(700);
+
+/// For how long after the last news something is taken to happen.
+const LIVELY: Duration = Duration::from_secs(10);
+
+/// How often the flake's revision is looked at.
+const REVISION_EVERY: Duration = Duration::from_secs(10);
 
 /// The theme when `[ui] theme` names none.
 const DEFAULT_THEME: &str = "terminal";
@@ -43,7 +50,8 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     let look = look(&fleet)?;
     let runs = Runs::open(&state_home())?;
     let fleet = Arc::new(fleet);
-    let hands: Arc<dyn Hands> = Arc::new(Remote::new(Arc::clone(&fleet)));
+    let remote = Remote::new(Arc::clone(&fleet));
+    let hands: Arc<dyn Hands> = Arc::new(remote.clone());
     let stop = CancellationToken::new();
     let (messages, inbox) = mpsc::channel(MESSAGE_QUEUE);
     let (effects, wanted) = mpsc::channel(64);
@@ -56,15 +64,25 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     });
     let handle = Poller::spawn(Arc::clone(&fleet), hands, events, stop.clone());
     tokio::spawn(forward(measured, messages.clone(), recorder.clone()));
-    tokio::spawn(earlier(Arc::clone(&fleet), messages.clone(), recorder.clone()));
-    let watched = Watched { messages: messages.clone(), recorder: recorder.clone() };
-    tokio::spawn(watch(runs.clone(), handle.clone(), watched, stop.clone()));
-    let runtime = Runtime { fleet: Arc::clone(&fleet), runs, handle, messages };
+    tokio::spawn(trends::tell(Arc::clone(&fleet), messages.clone(), recorder.clone()));
+    let started = Arc::new(Notify::new());
+    let news = RunWatch::new(runs.clone(), fleet.file.clone());
+    let hearers = Watched { messages: messages.clone(), recorder: recorder.clone() };
+    let watched = watch(news, handle.clone(), hearers, Arc::clone(&started));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
+    if let Some(flake) = fleet.flake.clone() {
+        let watched = watch_revision(flake, messages.clone());
+        tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
+    }
+    let runtime = Runtime { fleet: Arc::clone(&fleet), runs, handle, messages, started };
     let carried_out = tokio::spawn(runtime.carry_out(wanted));
-    let shown = show(Model::new(fleet, Timestamp::now()), look, inbox, effects).await;
+    let home = std::env::var("HOME").unwrap_or_default();
+    let model = Model::new(fleet, Timestamp::now()).with_home(&home);
+    let shown = show(model, look, inbox, effects).await;
     stop.cancel();
     // What the screen asked for last (stop these runs) must be said before the end.
     drop(tokio::time::timeout(Duration::from_secs(2), carried_out).await);
+    remote.close().await;
     if let Some(recorder) = recorder {
         recorder.flush().await;
     }
@@ -73,11 +91,13 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
 }
 
 /// Sends what nixdash logs of itself to its pane.
+///
+/// The newest messages wait in tui-logger's buffer until the pane is drawn, which takes them over;
+/// tui-logger's own thread for that would wake a hundred times a second for ever.
 fn start_own_log() {
     let layer = tui_logger::TuiTracingSubscriberLayer;
     // A second call (in tests) finds the log started already.
     drop(tracing_subscriber::registry().with(layer).try_init());
-    drop(tui_logger::init_logger(tui_logger::LevelFilter::Info));
 }
 
 /// Returns how the screen looks: the configured theme on this terminal.
@@ -109,75 +129,19 @@ async fn forward(
     }
 }
 
-/// Tells the screen what was measured before it was opened: from the history, or from the
-/// Prometheus server that `[history]` names.
-async fn earlier(fleet: Arc<Fleet>, messages: mpsc::Sender<Msg>, recorder: Option<Recorder>) {
-    let now = Timestamp::now();
-    let trends = match (&fleet.prometheus, recorder) {
-        (Some(url), _) => asked_trends(&fleet, url, now).await,
-        (None, Some(recorder)) => Ok(kept_trends(&fleet, &recorder, now).await),
-        (None, None) => return,
-    };
-    // A screen that is gone needs no telling.
-    drop(
-        messages
-            .send(match trends {
-                Ok(trends) => Msg::Trends(trends),
-                Err(error) => Msg::Notice(error.to_string()),
-            })
-            .await,
-    );
-}
-
-/// Values of a graph on the screen.
-const TREND_VALUES: i32 = 40;
-
-/// Returns every figure that the screen draws over time, with the time between two probes.
-fn series(fleet: &Fleet) -> Vec<(Series, SignedDuration)> {
-    let step =
-        |time: Duration| SignedDuration::try_from(time).unwrap_or(SignedDuration::from_secs(60));
-    let hosts = fleet
-        .hosts
-        .iter()
-        .map(|host| (Series::HostLoad(host.name.clone()), step(Target::Host.interval())));
-    let tiers = fleet.tiers.iter().map(|tier| {
-        let every = tier.every.unwrap_or_else(|| Target::of_tier(tier).interval());
-        (Series::TierLatency(tier.name.clone()), step(every))
-    });
-    hosts.chain(tiers).collect()
-}
-
-/// Makes a series what the screen takes.
-fn trend(series: Series, values: Vec<f64>) -> Trend {
-    match series {
-        Series::HostLoad(host) => Trend::HostLoad(host, values),
-        Series::TierLatency(tier) => Trend::TierLatency(tier, values),
+/// Tells the flake's revision when it has changed.
+async fn watch_revision(flake: String, messages: mpsc::Sender<Msg>) {
+    let mut told = None;
+    loop {
+        let revision = git_revision(Path::new(&flake)).await;
+        if told.as_ref() != Some(&revision) {
+            if messages.send(Msg::Revision(revision.clone())).await.is_err() {
+                return;
+            }
+            told = Some(revision);
+        }
+        tokio::time::sleep(REVISION_EVERY).await;
     }
-}
-
-/// Reads trends from the history, without what this nixdash has measured meanwhile.
-async fn kept_trends(fleet: &Fleet, recorder: &Recorder, now: Timestamp) -> Vec<Trend> {
-    let mut trends = Vec::new();
-    for (series, step) in series(fleet) {
-        let since = now.checked_sub(step * TREND_VALUES).unwrap_or(now);
-        let values = recorder.trend(series.clone(), since, step).await;
-        let earlier =
-            values.into_iter().filter(|(at, _)| at.checked_add(step).is_ok_and(|end| end <= now));
-        trends.push(trend(series, earlier.map(|(_, value)| value).collect()));
-    }
-    trends
-}
-
-/// Asks a Prometheus server for trends; the first question that fails ends it.
-async fn asked_trends(fleet: &Fleet, url: &str, now: Timestamp) -> Result<Vec<Trend>, TrendError> {
-    let server = Prometheus::new(url)?;
-    let mut trends = Vec::new();
-    for (series, step) in series(fleet) {
-        let since = now.checked_sub(step * TREND_VALUES).unwrap_or(now);
-        let values = server.values(&series, since, now, step).await?;
-        trends.push(trend(series, values));
-    }
-    Ok(trends)
 }
 
 /// Who hears of runs. A run writes into the history itself; what an earlier one could not write,
@@ -188,16 +152,21 @@ struct Watched {
 }
 
 /// Reads the folders of runs, and measures the hosts of a run anew when it ends.
-async fn watch(runs: Runs, handle: Handle, watched: Watched, stop: CancellationToken) {
-    let mut watch = RunWatch::new(runs);
+///
+/// Looks often while something happens there, or since `started` says that a run was started.
+async fn watch(mut watch: RunWatch, handle: Handle, watched: Watched, started: Arc<Notify>) {
     let mut hosts: HashMap<RunId, Vec<String>> = HashMap::new();
-    while !stop.is_cancelled() {
+    let mut lively = Instant::now();
+    loop {
         let looked = tokio::task::spawn_blocking(move || {
             let news = watch.look();
             (watch, news)
         });
         let Ok((back, news)) = looked.await else { return };
         watch = back;
+        if !news.is_empty() {
+            lively = Instant::now() + LIVELY;
+        }
         for news in news {
             let message = match news {
                 RunNews::Event(event) => {
@@ -233,7 +202,11 @@ async fn watch(runs: Runs, handle: Handle, watched: Watched, stop: CancellationT
                 return;
             }
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        let idle = Instant::now() > lively;
+        tokio::select! {
+            () = tokio::time::sleep(if idle { LOOK_IDLE } else { LOOK_EVERY }) => {}
+            () = started.notified() => lively = Instant::now() + LIVELY,
+        }
     }
 }
 
@@ -243,6 +216,7 @@ struct Runtime {
     runs: Runs,
     handle: Handle,
     messages: mpsc::Sender<Msg>,
+    started: Arc<Notify>,
 }
 
 impl Runtime {
@@ -313,6 +287,7 @@ impl Runtime {
         });
         match spawned {
             Ok(child) => {
+                self.started.notify_one();
                 tokio::spawn(report_end(child, said, messages));
             }
             Err(error) => self.notice(format!("the run could not be started: {error}")).await,

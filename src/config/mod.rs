@@ -6,6 +6,7 @@
 
 mod error;
 mod hosts;
+mod secret;
 mod section;
 mod tiers;
 mod value;
@@ -15,6 +16,7 @@ pub use error::{ConfigError, ConfigErrors};
 use crate::fleet::{Evaluate, Fleet, Host, Rollout, Strategy, Targets, Tier, TierKind};
 use crate::nix::signature::parse_public_key;
 use error::Report;
+use secret::Paths;
 use section::Section;
 use std::collections::HashSet;
 use std::path::Path;
@@ -128,7 +130,7 @@ fn read(
     root.check_keys(report, SECTIONS);
     let mut fleet = Fleet { file: Some(file.to_owned()), ..empty() };
     fleet.hosts = hosts(report, root);
-    fleet.tiers = tiers(report, root, &fleet.hosts);
+    fleet.tiers = tiers(report, root, &fleet.hosts, Paths { home, folder });
     if let Some(section) = root.section(report, "fleet", "[fleet]") {
         read_fleet(report, &section, &mut fleet, home, folder);
     }
@@ -203,7 +205,12 @@ fn hosts(report: &mut Report<'_>, root: &Section<'_>) -> Vec<Host> {
 }
 
 /// Reads `[[tiers]]` and checks what holds between them.
-fn tiers(report: &mut Report<'_>, root: &Section<'_>, hosts: &[Host]) -> Vec<Tier> {
+fn tiers(
+    report: &mut Report<'_>,
+    root: &Section<'_>,
+    hosts: &[Host],
+    paths: Paths<'_>,
+) -> Vec<Tier> {
     let Some(value) = root.raw("tiers") else { return Vec::new() };
     let Some(array) = value.get_ref().as_array() else {
         root.wrong(report, "tiers", value, "each tier below its own [[tiers]]");
@@ -220,10 +227,10 @@ fn tiers(report: &mut Report<'_>, root: &Section<'_>, hosts: &[Host]) -> Vec<Tie
             None => format!("tier number {}", index + 1),
         };
         let section = Section::new(title, table, item.span().start);
-        placed.extend(tiers::read(report, &section));
+        placed.extend(tiers::read(report, &section, paths));
     }
     let mut names = HashSet::new();
-    for PlacedTier { tier, name_at, host_at } in &placed {
+    for PlacedTier { tier, name_at, host_at, via_at } in &placed {
         if !names.insert(tier.name.clone()) {
             report.error(
                 *name_at,
@@ -233,6 +240,9 @@ fn tiers(report: &mut Report<'_>, root: &Section<'_>, hosts: &[Host]) -> Vec<Tie
         }
         if let Some(host) = &tier.host {
             check_host(report, *host_at, &format!("`host` in tier {:?}", tier.name), host, hosts);
+        }
+        if let Some(via) = &tier.via {
+            check_host(report, *via_at, &format!("`via` in tier {:?}", tier.name), via, hosts);
         }
     }
     placed.into_iter().map(|placed| placed.tier).collect()
@@ -279,6 +289,54 @@ mod tests {
         {
             assert!(fleet(&format!("[history]\n{wrong}\n")).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_tier_knows_its_cluster_and_where_its_secrets_are() {
+        use crate::fleet::SecretSource;
+        let text = "[[tiers]]\nname = \"weed\"\nkind = \"seaweedfs\"\nmasters = [\"http://m:9333/\"]\n\
+            s3 = \"http://s:8333/cache\"\nmetrics = \"http://s:9360/metrics\"\nreplication = \"001\"\n\
+            volume_servers = 3\naccess_key = { env = \"KEY\" }\nsecret_key = { file = \"~/secret\" }\n\
+            token = { command = [\"pass\", \"x\"] }\nnetrc = { file = \"netrc\" }\nuser = \"me\"\n";
+        let fleet = fleet(text).unwrap();
+        let tier = &fleet.tiers[0];
+        assert_eq!(
+            (tier.url.as_str(), tier.seaweed.s3.as_deref()),
+            ("http://s:8333/cache", Some("http://s:8333/cache"))
+        );
+        assert_eq!(tier.seaweed.masters, ["http://m:9333"]);
+        assert_eq!(
+            (tier.seaweed.replication.as_deref(), tier.seaweed.volume_servers),
+            (Some("001"), Some(3))
+        );
+        let access = &tier.access;
+        assert_eq!(access.access_key, Some(SecretSource::Env("KEY".to_owned())));
+        assert_eq!(access.secret_key, Some(SecretSource::File("/home/me/secret".into())));
+        assert_eq!(
+            access.token,
+            Some(SecretSource::Command(vec!["pass".to_owned(), "x".to_owned()]))
+        );
+        assert_eq!(access.netrc, Some(SecretSource::File("/etc/fleet/netrc".into())));
+        assert_eq!(access.user.as_deref(), Some("me"));
+    }
+
+    #[test]
+    fn a_tier_knows_its_limits_and_where_it_is_asked_from() {
+        let text = "[hosts.samsung]\n[[tiers]]\nname = \"x\"\nkind = \"ncps\"\nurl = \"http://x:8501\"\n\
+            via = \"samsung\"\nmax_size = \"100GB\"\nevery = \"30s\"\nmax_requests_per_month = 1000\n\
+            [[tiers]]\nname = \"ci\"\nkind = \"github-actions\"\nrepo = \"me/nixos\"\n\
+            [[tiers]]\nname = \"own\"\nkind = \"github-actions\"\nrepo = \"me/nixos\"\n\
+            url = \"https://git.lan/api/v3/\"\n";
+        let tiers = fleet(text).unwrap().tiers;
+        assert_eq!(tiers[0].via.as_deref(), Some("samsung"));
+        assert_eq!(
+            (tiers[0].max_size, tiers[0].max_requests_per_month),
+            (Some(100_000_000_000), Some(1000))
+        );
+        assert_eq!(tiers[0].every, Some(std::time::Duration::from_secs(30)));
+        assert_eq!(tiers[1].repo.as_deref(), Some("me/nixos"));
+        assert_eq!(tiers[1].url, "https://api.github.com/repos/me/nixos");
+        assert_eq!(tiers[2].url, "https://git.lan/api/v3/repos/me/nixos");
     }
 
     #[test]

@@ -271,6 +271,9 @@ pub struct Progress {
     pub done: u64,
     /// Paths or derivations expected; 0 when not known yet.
     pub expected: u64,
+    /// Derivations built of those to build, where the phase builds.
+    #[serde(default)]
+    pub builds: Option<Share>,
     /// What is being worked on: a package with its build phase, or a path and its tier.
     pub doing: Option<String>,
 }

@@ -62,7 +62,7 @@ fn a_right_configuration_is_called_right() {
     let output = nixdash(&["config", "check"], FLEET);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("3 hosts, 1 tiers"), "{said}");
+    assert!(said.contains("3 hosts, 1 tier"), "{said}");
 }
 
 #[test]

@@ -40,6 +40,10 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             model.dirty = true;
             fold::trends(model, trends);
         }
+        Msg::Revision(revision) => {
+            model.dirty |= model.revision != revision;
+            model.revision = revision;
+        }
         Msg::Notice(text) => {
             model.dirty = true;
             fold::notice(model, text, now);

@@ -41,7 +41,7 @@ pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
         Some(0) => Ok(Report::Fetched(by_tier(&step.shared.fleet, log.fetched()))),
         Some(code) => Err(Failure::failed(format!(
             "{host} could not fetch its system: {}",
-            log.last_error().map_or_else(|| format!("nix-store exited with {code}"), str::to_owned)
+            log.failure().unwrap_or_else(|| format!("nix-store exited with {code}"))
         ))),
         None => Err(Failure::failed(format!(
             "the fetch on {host} was ended from outside; was the host restarted?"

@@ -7,6 +7,7 @@
 use crate::fleet::{SignatureState, StorePath, Tier, TierFacts, TierState, printable_line};
 use crate::nix::cache_info::CacheInfo;
 use crate::nix::narinfo::NarInfo;
+use crate::nix::s3_url::web_url;
 use crate::probe::clock::milliseconds;
 use crate::probe::tier::{Answer, Asking, TierProbe};
 use crate::probe::web::{Ask, Declared, Method, Reply, WebError, width};
@@ -56,7 +57,7 @@ impl TierProbe for HttpProbe {
 /// Asks whether a cache is well, and proves its signature and that it serves its nars.
 pub(in crate::probe) async fn look_at(asking: &Asking<'_>, declared: &[Declared]) -> TierFacts {
     let tier = asking.tier;
-    let url = format!("{}/nix-cache-info", tier.url);
+    let url = format!("{}/nix-cache-info", web_url(tier));
     let reply = match asking.web.send(tier, declared, Ask::get(url).follow()).await {
         Ok(reply) => reply,
         Err(error) => {
@@ -64,7 +65,16 @@ pub(in crate::probe) async fn look_at(asking: &Asking<'_>, declared: &[Declared]
             return TierFacts { state, error: Some(error.to_string()), ..TierFacts::default() };
         }
     };
-    let mut facts = judge(tier, &reply);
+    weigh(asking, declared, &reply).await
+}
+
+/// Judges an answer to `nix-cache-info`, and proves the rest when it was good.
+pub(in crate::probe) async fn weigh(
+    asking: &Asking<'_>,
+    declared: &[Declared],
+    reply: &Reply,
+) -> TierFacts {
+    let mut facts = judge(asking.tier, reply);
     if facts.state == TierState::Up {
         let (signature, proof, narinfo) = prove(asking, declared).await;
         facts.signature = signature;
@@ -123,7 +133,7 @@ async fn narinfo(
     declared: &[Declared],
     path: &StorePath,
 ) -> Result<Reply, WebError> {
-    let url = format!("{}/{}.narinfo", asking.tier.url, path.hash());
+    let url = format!("{}/{}.narinfo", web_url(asking.tier), path.hash());
     asking.web.send(asking.tier, declared, Ask::get(url).follow()).await
 }
 
@@ -147,7 +157,7 @@ async fn prove_nar(
     let url = if narinfo.url.contains("://") {
         narinfo.url.clone()
     } else {
-        format!("{}/{}", tier.url, narinfo.url)
+        format!("{}/{}", web_url(tier), narinfo.url)
     };
     match asking.web.send(tier, declared, Ask::get(url).first_byte_only().follow()).await {
         Ok(reply) if matches!(reply.status, 200 | 206) => {

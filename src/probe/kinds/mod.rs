@@ -1,6 +1,11 @@
 //! The kinds of tiers: one file each, and one line here.
 
 pub(super) mod http;
+mod prometheus;
+mod s3;
+mod s3_list;
+mod seaweed_status;
+mod seaweedfs;
 
 use crate::fleet::TierKind;
 use crate::probe::tier::TierProbe;
@@ -9,9 +14,9 @@ use crate::probe::tier::TierProbe;
 pub fn probe_of(kind: TierKind) -> Option<&'static dyn TierProbe> {
     match kind {
         TierKind::NixServe | TierKind::Harmonia | TierKind::Http => Some(&http::HttpProbe),
+        TierKind::S3 => Some(&s3::S3Probe),
+        TierKind::Seaweedfs => Some(&seaweedfs::SeaweedProbe),
         TierKind::Cachix
-        | TierKind::S3
-        | TierKind::Seaweedfs
         | TierKind::Local
         | TierKind::GithubActions
         | TierKind::Attic

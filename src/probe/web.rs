@@ -226,6 +226,17 @@ impl Web {
         .and_then(|reply| reply)
     }
 
+    /// Returns the authorization header that goes to a tier's own origin, when there is one: a kind
+    /// may have to know when its token expires.
+    pub(super) async fn authorization(&self, tier: &Tier) -> Option<Secret> {
+        let place = self.place(tier).ok()?;
+        let found = place.credentials.get_or_init(|| credentials(tier)).await;
+        match found {
+            Ok(Some(Credentials::Header(value))) => Some(value.clone()),
+            Ok(Some(Credentials::Keys(_)) | None) | Err(_) => None,
+        }
+    }
+
     /// Returns how many requests were made of a tier since the last call.
     pub fn take_count(&self, tier: &str) -> u64 {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);

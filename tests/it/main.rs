@@ -10,4 +10,5 @@ mod history;
 mod lab;
 mod layers;
 mod prometheus;
+mod recorded;
 mod scripts;

@@ -75,6 +75,7 @@ pub(super) fn fleet() -> Fleet {
         ],
         rollout: Rollout { parallel: 4 },
         targets: Targets::default(),
+        prometheus: None,
         theme: None,
     }
 }

@@ -6,6 +6,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod command_line;
+mod eyes;
 mod lab;
 mod layers;
+mod moto;
 mod scripts;

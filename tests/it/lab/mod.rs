@@ -4,6 +4,7 @@
 mod deploy;
 mod faults;
 mod screen;
+mod seaweed;
 mod status;
 
 use serde_json::Value;

@@ -24,7 +24,13 @@ pub(super) fn run(hosts: Option<&Path>, command: &ConfigCommand) -> Result<ExitC
     for note in notes {
         writeln!(out, "note: {note}")?;
     }
-    let (hosts, tiers) = (fleet.hosts.len(), fleet.tiers.len());
-    writeln!(out, "{}: right; {hosts} hosts, {tiers} tiers", path.display())?;
+    let hosts = counted(fleet.hosts.len(), "host");
+    let tiers = counted(fleet.tiers.len(), "tier");
+    writeln!(out, "{}: right; {hosts}, {tiers}", path.display())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns a number with the word it counts.
+fn counted(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }

@@ -5,6 +5,9 @@ use crate::config::{self, ConfigError};
 use crate::fleet::Fleet;
 use std::path::{Path, PathBuf};
 
+/// Biggest file that is taken for a fleet's, in bytes.
+const SIZE_LIMIT: u64 = 4 << 20;
+
 /// Returns the file to read: the one that was named, else the first that is there.
 ///
 /// A file named by `--hosts` or `$NIXDASH_HOSTS` must be there; the others may be missing.
@@ -24,8 +27,12 @@ pub(super) fn find(named: Option<&Path>) -> Option<PathBuf> {
 
 /// Reads a file and returns the fleet with notes about settings that have no effect yet.
 pub(super) fn read(path: &Path) -> Result<(Fleet, Vec<ConfigError>), CliError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| CliError::ReadConfig { path: path.display().to_string(), source })?;
+    let failed = |source| CliError::ReadConfig { path: path.display().to_string(), source };
+    let data = std::fs::metadata(path).map_err(failed)?;
+    if !data.is_file() || data.len() > SIZE_LIMIT {
+        return Err(failed(std::io::Error::other("it is not a file of at most 4 MiB")));
+    }
+    let text = std::fs::read_to_string(path).map_err(failed)?;
     let home = std::env::home_dir();
     Ok(config::parse_with_notes(&text, path, home.as_deref())?)
 }

@@ -37,7 +37,7 @@ pub use model::{
     Toast,
 };
 pub use msg::{Effect, Msg, RunKind, Wish};
-pub use run_view::{HostRun, PhaseView, RunView, Summary};
+pub use run_view::{Extent, HostRun, PhaseView, RunView, Summary};
 pub use status_line::status_line;
 pub use terminal::{DashError, run};
 pub use theme::{Role, THEMES, Theme, ThemeError};

@@ -18,6 +18,9 @@ pub enum Msg {
     Paste(String),
     /// The terminal gained or lost the focus.
     Focus(bool),
+    /// The flake's git revision is this now, with `-dirty` when its work tree has changes; none
+    /// when it is in no git repository.
+    Revision(Option<String>),
     /// A sentence for the person, such as the error of an effect.
     Notice(String),
     /// The process that carried a run out is gone without a summary.

@@ -7,7 +7,9 @@
 
 mod command_line;
 mod eyes;
+mod history;
 mod lab;
 mod layers;
 mod moto;
+mod prometheus;
 mod scripts;

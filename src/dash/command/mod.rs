@@ -207,9 +207,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         }
         Command::Plan => model.shown_run().is_some_and(|run| run.plan.is_some()),
         Command::Cancel => model.shown_run().is_some_and(|run| run.is_active() && !run.stopping),
-        Command::Log if model.screen == Screen::Fleet => model
-            .selected()
-            .is_some_and(|(host, _)| model.runs.iter().any(|run| run.host(&host.name).is_some())),
+        Command::Log if model.screen == Screen::Fleet => model.selected().is_some(),
         Command::Log | Command::Follow | Command::Wrap | Command::LogFile => {
             model.shown_host_run().is_some()
         }

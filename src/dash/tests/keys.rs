@@ -231,12 +231,82 @@ fn the_end_of_an_old_run_is_no_news() {
 #[test]
 fn a_run_whose_process_is_gone_is_over_and_says_so() {
     let mut model = model(demo::run_until_plan(), 80, 24);
+    model.opened_at = demo::ago_s(120);
     press(&mut model, "o");
     let why = "it was killed; deploy again".to_owned();
     update(&mut model, Msg::RunGone { run: id("41"), why }, now());
     assert_eq!(model.overlay, None);
     assert_eq!(model.active_runs().count(), 0);
     assert!(model.toast.as_ref().is_some_and(|toast| toast.bad));
+}
+
+#[test]
+fn a_run_that_was_gone_before_the_dashboard_was_opened_is_no_news() {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    let why = "it was killed".to_owned();
+    model.toast = None;
+    assert_eq!(update(&mut model, Msg::RunGone { run: id("41"), why }, now()), []);
+    assert_eq!((model.active_runs().count(), &model.toast), (0, &None));
+}
+
+#[test]
+fn a_host_that_no_run_had_says_so_when_its_log_is_asked_for() {
+    let mut model = model(demo::well(), 80, 24);
+    press(&mut model, "l");
+    assert_eq!(model.screen, Screen::Fleet);
+    let said = model.toast.as_ref().unwrap().text.as_str();
+    assert!(said.starts_with("no log of p620 yet"), "{said}");
+}
+
+#[test]
+fn the_flake_is_named_below_the_persons_home() {
+    for (home, shown) in
+        [("/home/me", "~/nixos"), ("/home/me/", "~/nixos"), ("/home/m", "/home/me/nixos")]
+    {
+        let fleet =
+            crate::fleet::Fleet { flake: Some("/home/me/nixos".to_owned()), ..demo::fleet() };
+        let model = Model::new(std::sync::Arc::new(fleet), now()).with_home(home);
+        assert_eq!(model.flake.as_deref(), Some(shown));
+    }
+}
+
+#[test]
+fn every_overlay_in_which_nothing_is_typed_closes_with_q() {
+    for keys in ["?", "L", "Ad", "3o", "3x", "q"] {
+        let mut model = model(demo::run_until_plan(), 80, 24);
+        press(&mut model, keys);
+        assert!(model.overlay.is_some(), "{keys}");
+        let quits = press(&mut model, "q").iter().any(|e| matches!(e, Effect::Quit { .. }));
+        assert!(model.overlay.is_none() || (quits && keys == "q"), "{keys}");
+    }
+}
+
+#[test]
+fn every_key_that_the_footer_shows_does_something() {
+    use crate::dash::command::available;
+    let mut events = demo::troubled();
+    events.extend(demo::run_until_plan());
+    events.extend(demo::run_in_fetch());
+    for view in ["1", "2", "3", "4", "5", "1?", "1d", "3x", "1/", "1:", "1L", "1q", "3o"] {
+        let mut before = model(events.clone(), 80, 24);
+        press(&mut before, view);
+        for entry in available(&before).filter(|entry| entry.label.is_some()) {
+            let mut after = before.clone();
+            let key = match entry.keys[0] {
+                crate::dash::Key::Char(c) => KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE),
+                crate::dash::Key::Ctrl(c) => KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL),
+                crate::dash::Key::Code(code) => KeyEvent::new(code, KeyModifiers::NONE),
+            };
+            let effects = update(&mut after, Msg::Key(key), now());
+            let state = |model: &Model| {
+                let toast = model.toast.clone();
+                format!("{:?}", (model.screen, &model.overlay, &model.prompt, toast, &model.log))
+                    + &format!("{:?}", (model.zoom, model.run_host, &model.marked, model.host))
+            };
+            let stays = state(&before) == state(&after) && effects.is_empty();
+            assert!(!stays, "{} in {view:?}", entry.name);
+        }
+    }
 }
 
 #[test]

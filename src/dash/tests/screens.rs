@@ -133,6 +133,22 @@ fn caches_by_hosts() {
 }
 
 #[test]
+fn a_deploy_that_builds() {
+    snap("deploy-build", |columns, rows| {
+        let mut model = model(demo::well(), columns, rows);
+        press(&mut model, "3");
+        for event in demo::run_until_plan() {
+            crate::dash::update(&mut model, crate::dash::Msg::Event(event), now());
+        }
+        press(&mut model, "y");
+        for event in demo::run_in_build() {
+            crate::dash::update(&mut model, crate::dash::Msg::Event(event), now());
+        }
+        model
+    });
+}
+
+#[test]
 fn a_deploy_at_work() {
     snap("deploy", |columns, rows| {
         let mut model = with_answer(columns, rows);

@@ -26,7 +26,7 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         Command::Deploy => start(model, RunKind::Deploy),
         Command::Build => start(model, RunKind::Build),
         Command::Open => open(model),
-        Command::Log => show_log(model),
+        Command::Log => show_log(model, now),
         Command::Plan => plan(model),
         Command::Cancel => {
             if let Some(run) = model.shown_run().filter(|run| run.is_active()) {
@@ -197,14 +197,18 @@ fn open(model: &mut Model) {
 }
 
 /// Shows the log of the newest run of the selected host.
-fn show_log(model: &mut Model) {
+fn show_log(model: &mut Model, now: Timestamp) {
     if model.screen == Screen::Fleet {
         let Some((host, _)) = model.selected() else { return };
         let name = host.name.clone();
         let found = model.runs.iter().enumerate().rev().find_map(|(index, run)| {
             Some((index, run.hosts.iter().position(|host| host.host == name)?))
         });
-        let Some((run, host)) = found else { return };
+        let Some((run, host)) = found else {
+            let text = format!("no log of {name} yet: no run had it; d deploys, b builds");
+            model.say(text, false, now);
+            return;
+        };
         select_run(model, run, host);
     }
     show(model, Screen::Logs);

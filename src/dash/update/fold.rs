@@ -172,7 +172,11 @@ pub(super) fn run_gone(model: &mut Model, id: &RunId, why: &str, now: Timestamp)
     };
     run.waits = false;
     run.gone = Some(why.to_owned());
+    let is_news = run.newest_at >= model.opened_at;
     close_questions(model, id);
+    if !is_news {
+        return Vec::new();
+    }
     let text = format!("run #{id} is gone: {why}");
     model.say(text.clone(), true, now);
     vec![Effect::Terminal(Wish::Notify(text))]

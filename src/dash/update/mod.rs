@@ -36,6 +36,10 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::Tick => tick(model, now),
         Msg::Paste(text) => paste(model, &text),
         Msg::Focus(focused) => model.focused = focused,
+        Msg::Revision(revision) => {
+            model.dirty |= model.revision != revision;
+            model.revision = revision;
+        }
         Msg::Notice(text) => {
             model.dirty = true;
             fold::notice(model, text, now);

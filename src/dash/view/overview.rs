@@ -1,7 +1,7 @@
 //! The lines at the top: title, overview, tabs.
 //!
 //! ```text
-//!  nixdash  ~/nixos                                                            12:04
+//!  nixdash  ~/nixos 3f2c1ab clean                                              12:04
 //!  4 hosts  3 ok · 1 offline     coverage  p620 98 % · nixos.org 61 %     run #41 2/3
 //!  1 Fleet   2 Caches   3 Deploy   4 Logs   5 History
 //! ```
@@ -21,10 +21,21 @@ use ratatui::text::{Line, Span};
 
 /// Draws the title: what is shown, and the time of day.
 pub(super) fn title(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
-    let fleet = &paint.model.fleet;
     let mut left = vec![Span::raw(" "), paint.span(Role::Title, "nixdash")];
-    if let Some(flake) = &fleet.flake {
+    if let Some(flake) = &paint.model.flake {
         left.push(paint.span(Role::Dim, format!("  {flake}")));
+    }
+    if let Some(revision) = &paint.model.revision {
+        let (hash, dirty) = match revision.split_once('-') {
+            Some((hash, dirty)) => (hash, Some(dirty)),
+            None => (revision.as_str(), None),
+        };
+        let hash: String = hash.chars().take(8).collect();
+        left.push(Span::raw(format!(" {hash} ")));
+        left.push(match dirty {
+            Some(dirty) => Span::raw(dirty.to_owned()),
+            None => paint.span(Role::Dim, "clean"),
+        });
     }
     let right = vec![paint.span(Role::Dim, format!("{} ", paint.clock(paint.now, false)))];
     put_spread(buffer, row, left, right);

@@ -3,10 +3,11 @@
 use crate::dash::model::{HostView, Model, age};
 use crate::dash::theme::Role;
 use crate::fleet::{
-    HostFacts, HostState, Outcome, SignatureState, StorePath, Tier, TierFacts, TierState, ago,
-    bytes,
+    Fleet, HostFacts, HostState, Outcome, SignatureState, StorePath, Tier, TierFacts, TierState,
+    ago, bytes,
 };
 use jiff::Timestamp;
+use std::cmp::Reverse;
 
 /// A state as it is shown: never by its colour alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,6 +133,48 @@ pub(super) fn bytes_of(have: u64, total: u64) -> String {
     }
 }
 
+/// Returns a text in which store paths are names alone: without the store and the hash.
+pub(super) fn short_paths(text: &str) -> String {
+    const STORE: &str = "/nix/store/";
+    const HASH: usize = 32;
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(STORE) {
+        let (before, path) = (&rest[..at], &rest[at + STORE.len()..]);
+        let hash = path.bytes().take_while(u8::is_ascii_alphanumeric).count();
+        out.push_str(before);
+        if hash == HASH && path[HASH..].starts_with('-') {
+            rest = &path[HASH + 1..];
+        } else {
+            out.push_str(STORE);
+            rest = path;
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Returns a text in which tiers are called by their names instead of their addresses.
+pub(super) fn tier_names(fleet: &Fleet, text: &str) -> String {
+    let mut text = text.to_owned();
+    let mut tiers: Vec<&Tier> = fleet.tiers.iter().filter(|tier| !tier.url.is_empty()).collect();
+    tiers.sort_by_key(|tier| Reverse(tier.url.len()));
+    for tier in tiers {
+        let mut from = 0;
+        while let Some(at) = text[from..].find(&tier.url).map(|at| at + from) {
+            let end = at + tier.url.len();
+            // Another address may begin with this one.
+            if text[end..].starts_with(|c: char| c.is_alphanumeric() || "/.:?-_".contains(c)) {
+                from = end;
+            } else {
+                text.replace_range(at..end, &tier.name);
+                from = at + tier.name.len();
+            }
+        }
+    }
+    text
+}
+
 /// Returns how long ago something was, for a sentence: `now`, `7 s ago`, `3 h ago`.
 pub(super) fn since(now: Timestamp, then: Timestamp) -> String {
     match age(now, then) {
@@ -143,4 +186,26 @@ pub(super) fn since(now: Timestamp, then: Timestamp) -> String {
 /// Returns NixOS's version without what follows its third part.
 pub(super) fn short_version(version: &str) -> String {
     version.splitn(4, '.').take(3).collect::<Vec<_>>().join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn store_paths_are_shortened_to_their_names() {
+        let hash = "2c4f8d1a2c4f8d1a2c4f8d1a2c4f8d1a";
+        let line = format!("copying path '/nix/store/{hash}-linux-6.12' from 'http://p620:5000'");
+        assert_eq!(short_paths(&line), "copying path 'linux-6.12' from 'http://p620:5000'");
+        let fleet = crate::dash::demo::fleet();
+        let known = tier_names(&fleet, "copying path 'a' from 'http://p620.lan:5000'");
+        assert_eq!(known, "copying path 'a' from 'p620'");
+        let other = "http://p620.lan:50001, http://p620.lan:5000/nar";
+        assert_eq!(tier_names(&fleet, other), other);
+        let two = format!("/nix/store/{hash}-a/nix/store/{hash}-b/bin");
+        assert_eq!(short_paths(&two), "ab/bin");
+        for whole in ["/nix/store/.links", "/nix/store/", "no path", "/nix/store/äöü-x"] {
+            assert_eq!(short_paths(whole), whole);
+        }
+    }
 }

@@ -182,8 +182,9 @@ mod tests {
         .await;
         let text = format!(
             "[hosts.samsung]\n[hosts.razer]\n[[tiers]]\nname = \"p620\"\nkind = \"nix-serve\"\n\
-             url = \"{}\"\n[[tiers]]\nname = \"ci\"\nkind = \"github-actions\"\nrepo = \"me/x\"\n",
-            server.url
+             url = \"{}\"\n[[tiers]]\nname = \"ci\"\nkind = \"github-actions\"\nrepo = \"me/x\"\n\
+             url = \"{}\"\n",
+            server.url, server.url
         );
         let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
         let names = ["samsung".to_owned(), "razer".to_owned()];
@@ -193,7 +194,7 @@ mod tests {
         assert_eq!(found.stores["samsung"].paths, 10);
         assert_eq!(found.tiers[0].1.state, TierState::Up);
         assert_eq!(found.tiers[0].1.signature, SignatureState::Unchecked);
-        assert_eq!(found.tiers[1].1.state, TierState::Unknown);
+        assert_eq!(found.tiers[1].1.state, TierState::Unauthorized);
         assert_eq!(found.coverage["samsung"].tiers["p620"].paths, Share { have: 1, total: 1 });
         assert!(!found.coverage.contains_key("razer"));
         let quick = measure_once(&fleet, &hands(), &names[..1], false).await;

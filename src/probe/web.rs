@@ -226,6 +226,14 @@ impl Web {
         .and_then(|reply| reply)
     }
 
+    /// Returns the authorization header that goes to a tier's own origin, when there is one: a kind
+    /// may have to know when its token expires.
+    pub(super) async fn authorization(&self, tier: &Tier) -> Option<Secret> {
+        let place = self.place(tier).ok()?;
+        let found = place.credentials.get_or_init(|| credentials(tier)).await;
+        found.as_ref().ok().cloned().flatten()
+    }
+
     /// Returns how many requests were made of a tier since the last call.
     pub fn take_count(&self, tier: &str) -> u64 {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);

@@ -12,4 +12,5 @@ mod lab;
 mod layers;
 mod moto;
 mod prometheus;
+mod recorded;
 mod scripts;

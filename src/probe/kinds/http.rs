@@ -4,7 +4,9 @@
 //! checked against the configured key. Only GET is used: nix-serve ignores the method, and caches
 //! that redirect to signed addresses refuse HEAD.
 
-use crate::fleet::{SignatureState, StorePath, Tier, TierFacts, TierState, printable_line};
+use crate::fleet::{
+    SignatureState, StorePath, Tier, TierFacts, TierKind, TierState, printable_line,
+};
 use crate::nix::cache_info::CacheInfo;
 use crate::nix::narinfo::NarInfo;
 use crate::nix::s3_url::web_url;
@@ -24,10 +26,23 @@ const PROOF_LIMIT: usize = 20;
 const PROOF_WIDTH: usize = 4;
 
 /// A tier that takes longer than this for its first byte is slow, in milliseconds.
-const SLOW_MS: f64 = 1000.0;
+pub(in crate::probe) const SLOW_MS: f64 = 1000.0;
 
-/// How long it is believed that a nar is served.
-const NAR_AGE: SignedDuration = SignedDuration::from_hours(1);
+/// Returns how long it is believed that a nar is served: a day where reading counts as use, and
+/// would keep alive what nobody else needs.
+fn nar_age(kind: TierKind) -> SignedDuration {
+    match kind {
+        TierKind::Cachix | TierKind::Attic => SignedDuration::from_hours(24),
+        TierKind::NixServe
+        | TierKind::Harmonia
+        | TierKind::Http
+        | TierKind::S3
+        | TierKind::Seaweedfs
+        | TierKind::Local
+        | TierKind::GithubActions
+        | TierKind::Ncps => SignedDuration::from_hours(1),
+    }
+}
 
 /// What the binary cache protocol needs.
 pub(in crate::probe) const REQUESTS: &[Declared] =
@@ -96,11 +111,30 @@ pub(in crate::probe) async fn held(
     declared: &[Declared],
     paths: &[&StorePath],
 ) -> Result<Vec<bool>, WebError> {
+    held_by(asking, declared, paths, Ask::get).await
+}
+
+/// Does what [`held`] does, for servers that answer HEAD as they should.
+pub(in crate::probe) async fn held_by_head(
+    asking: &Asking<'_>,
+    declared: &[Declared],
+    paths: &[&StorePath],
+) -> Result<Vec<bool>, WebError> {
+    held_by(asking, declared, paths, Ask::head).await
+}
+
+/// Asks for many narinfos.
+async fn held_by(
+    asking: &Asking<'_>,
+    declared: &[Declared],
+    paths: &[&StorePath],
+    ask: fn(String) -> Ask,
+) -> Result<Vec<bool>, WebError> {
     let Some((first, rest)) = paths.split_first() else { return Ok(Vec::new()) };
-    let (answer, is_http2) = holds_one(asking, declared, first).await?;
+    let (answer, is_http2) = holds_one(asking, declared, first, ask).await?;
     let mut all = vec![answer];
     let mut answers = stream::iter(rest)
-        .map(|path| holds_one(asking, declared, path))
+        .map(|path| holds_one(asking, declared, path, ask))
         .buffered(width(asking.tier.kind, is_http2))
         .boxed();
     while let Some(answer) = answers.next().await {
@@ -114,10 +148,12 @@ async fn holds_one(
     asking: &Asking<'_>,
     declared: &[Declared],
     path: &StorePath,
+    ask: fn(String) -> Ask,
 ) -> Result<(bool, bool), WebError> {
-    let reply = narinfo(asking, declared, path).await?;
+    let url = format!("{}/{}.narinfo", asking.tier.url, path.hash());
+    let reply = asking.web.send(asking.tier, declared, ask(url).follow()).await?;
     match reply.status {
-        200 => Ok((true, reply.is_http2)),
+        200 | 204 => Ok((true, reply.is_http2)),
         404 | 403 => Ok((false, reply.is_http2)),
         status => Err(WebError::new(
             &asking.tier.url,
@@ -139,7 +175,7 @@ async fn narinfo(
 
 /// Proves now and then that a nar is served: one byte of it, never its head, which nix-serve
 /// answers with the whole body.
-async fn prove_nar(
+pub(in crate::probe) async fn prove_nar(
     asking: &Asking<'_>,
     declared: &[Declared],
     narinfo: &NarInfo,
@@ -148,7 +184,7 @@ async fn prove_nar(
     let tier = asking.tier;
     let known: Option<(Timestamp, String)> = asking.memory.get(tier, "nar");
     if let Some((at, proof)) = known
-        && asking.now.duration_since(at) < NAR_AGE
+        && asking.now.duration_since(at) < nar_age(tier.kind)
     {
         facts.nar_proof = Some(proof);
         return;
@@ -320,7 +356,6 @@ async fn look<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::TierKind;
     use crate::nix::signature::parse_public_key;
     use crate::probe::memory::Memory;
     use crate::probe::server::Server;

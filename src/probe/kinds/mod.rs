@@ -1,11 +1,21 @@
 //! The kinds of tiers: one file each, and one line here.
 
+mod answers;
+mod attic;
+mod cachix;
+mod github_actions;
+mod github_caches;
+mod harmonia;
 pub(super) mod http;
+mod jwt;
+mod local;
+mod ncps;
 mod prometheus;
 mod s3;
 mod s3_list;
 mod seaweed_status;
 mod seaweedfs;
+mod served;
 
 use crate::fleet::TierKind;
 use crate::probe::tier::TierProbe;
@@ -13,13 +23,14 @@ use crate::probe::tier::TierProbe;
 /// Returns the probe of a kind; none for a kind that this version does not probe.
 pub fn probe_of(kind: TierKind) -> Option<&'static dyn TierProbe> {
     match kind {
-        TierKind::NixServe | TierKind::Harmonia | TierKind::Http => Some(&http::HttpProbe),
+        TierKind::NixServe | TierKind::Http => Some(&http::HttpProbe),
+        TierKind::Harmonia => Some(&harmonia::HarmoniaProbe),
+        TierKind::Cachix => Some(&cachix::CachixProbe),
+        TierKind::GithubActions => Some(&github_actions::GithubActionsProbe),
+        TierKind::Attic => Some(&attic::AtticProbe),
+        TierKind::Ncps => Some(&ncps::NcpsProbe),
+        TierKind::Local => Some(&local::LocalProbe),
         TierKind::S3 => Some(&s3::S3Probe),
         TierKind::Seaweedfs => Some(&seaweedfs::SeaweedProbe),
-        TierKind::Cachix
-        | TierKind::Local
-        | TierKind::GithubActions
-        | TierKind::Attic
-        | TierKind::Ncps => None,
     }
 }

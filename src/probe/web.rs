@@ -231,7 +231,10 @@ impl Web {
     pub(super) async fn authorization(&self, tier: &Tier) -> Option<Secret> {
         let place = self.place(tier).ok()?;
         let found = place.credentials.get_or_init(|| credentials(tier)).await;
-        found.as_ref().ok().cloned().flatten()
+        match found {
+            Ok(Some(Credentials::Header(value))) => Some(value.clone()),
+            Ok(Some(Credentials::Keys(_)) | None) | Err(_) => None,
+        }
     }
 
     /// Returns how many requests were made of a tier since the last call.

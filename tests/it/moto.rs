@@ -1,8 +1,10 @@
-//! Buckets on moto, a stand-in for S3 that many projects test against (PyPI, `moto[server]`).
+//! Buckets on moto, a stand-in for S3 that many projects test against (`moto[server]` of Python's
+//! package index).
 //! `NIXDASH_MOTO` names its `moto_server`; `tests/run.sh` installs it.
 
 use crate::eyes::{Eyes, detail};
 use nixdash::fleet::{StorePath, TierState};
+use std::fmt::Write as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -134,12 +136,12 @@ fn a_list_of_several_pages_is_counted_to_its_end() {
     moto.put("nix-cache-info", "StoreDir: /nix/store\n");
     let url = format!("{}/nix-cache", moto.url);
     // 1,100 objects of 5 bytes: two pages.
-    let config: String = (0..1100)
-        .map(|n| {
-            let name = if n < 600 { format!("{n:032}.narinfo") } else { format!("nar/{n}.nar") };
-            format!("next\nsilent\nrequest = \"PUT\"\nheader = \"{PLAIN}\"\ndata = \"12345\"\nurl = \"{url}/{name}\"\n")
-        })
-        .collect();
+    let mut config = String::new();
+    for n in 0..1100 {
+        let name = if n < 600 { format!("{n:032}.narinfo") } else { format!("nar/{n}.nar") };
+        let _ = writeln!(config, "next\nsilent\nrequest = \"PUT\"\nheader = \"{PLAIN}\"");
+        let _ = writeln!(config, "data = \"12345\"\nurl = \"{url}/{name}\"");
+    }
     assert!(curl(&["--config", "-", &format!("{url}/nix-cache-info")], &config));
     let size = eyes.size("keys").unwrap().unwrap();
     assert_eq!((size.objects, size.bytes), (Some(1101), 5500 + 21));

@@ -144,9 +144,8 @@ fn the_gateway_is_a_bucket_with_right_wrong_and_no_keys() {
     let cluster = Cluster::healthy();
     let weed = cluster.eyes();
     let (endpoint, _) = weed.tier("weed").url.rsplit_once('/').unwrap();
-    let keys = cluster.text.lines().filter(|line| line.starts_with("access_key"));
-    let keys: String = keys.map(|line| format!("{line}\n")).collect();
-    let secret = cluster.text.lines().find(|line| line.starts_with("secret_key")).unwrap();
+    let line = |key: &str| cluster.text.lines().find(|line| line.starts_with(key)).unwrap();
+    let (access, secret) = (line("access_key"), line("secret_key"));
     let public = weed.tier("weed").public_key.as_ref().unwrap().text.clone();
     let tier = |name: &str, bucket: &str, more: &str| {
         format!(
@@ -158,11 +157,11 @@ fn the_gateway_is_a_bucket_with_right_wrong_and_no_keys() {
     let unknown = format!("access_key = {{ command = [\"echo\", \"NOBODY\"] }}\n{wrong}");
     let eyes = Eyes::of(
         &[
-            tier("right", "nix-cache", &format!("{keys}{secret}")),
-            tier("wrong", "nix-cache", &format!("{keys}{wrong}")),
+            tier("right", "nix-cache", &format!("{access}\n{secret}")),
+            tier("wrong", "nix-cache", &format!("{access}\n{wrong}")),
             tier("unknown", "nix-cache", &unknown),
             tier("none", "nix-cache", ""),
-            tier("no-bucket", "another", &format!("{keys}{secret}")),
+            tier("no-bucket", "another", &format!("{access}\n{secret}")),
         ]
         .concat(),
     );

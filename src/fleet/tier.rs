@@ -72,8 +72,9 @@ impl TierKind {
             | Self::Local
             | Self::GithubActions
             | Self::Attic
+            | Self::S3
+            | Self::Seaweedfs
             | Self::Ncps => true,
-            Self::S3 | Self::Seaweedfs => false,
         }
     }
 

@@ -4,6 +4,7 @@
 //! $XDG_STATE_HOME/nixdash/lab/
 //!   base/KEY/        root file system, made once, shared, never written to afterwards
 //!   seed/KEY/        first generations, the static cache, keys; made once per recipe
+//!   weed/KEY/        the SeaweedFS program
 //!   NAME/            one lab: lab.json hosts.toml ssh_config id known_hosts flake/ static/ runtime/ hosts/HOST/ run/
 //! ```
 
@@ -50,6 +51,11 @@ impl Shelf {
         self.root.join("seed").join(key)
     }
 
+    /// Where SeaweedFS is installed, one directory for each recipe.
+    pub fn weed(&self, key: &str) -> PathBuf {
+        self.root.join("weed").join(key)
+    }
+
     /// The directory itself.
     pub fn root(&self) -> &Path {
         &self.root
@@ -58,7 +64,7 @@ impl Shelf {
     /// A lab's own directories.
     pub fn lab(&self, name: &str) -> Result<Places, LabError> {
         names::check_name(name)?;
-        if ["base", "seed"].contains(&name) {
+        if ["base", "seed", "weed"].contains(&name) {
             return Err(LabError::Usage(format!(
                 "a lab cannot be named '{name}': the shared parts lie there"
             )));
@@ -95,6 +101,9 @@ pub struct Record {
     pub seed: String,
     /// Key of the base of the host with the newer Nix, if there is one.
     pub newer_base: Option<String>,
+    /// Whether there is a SeaweedFS cluster beside the hosts.
+    #[serde(default)]
+    pub seaweed: bool,
 }
 
 impl Record {

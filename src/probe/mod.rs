@@ -16,6 +16,7 @@ mod poller;
 mod schedule;
 #[cfg(test)]
 mod server;
+mod sign;
 mod store;
 mod tier;
 mod web;

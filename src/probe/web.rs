@@ -2,8 +2,11 @@
 //! per tier, credentials for the tier's own origin alone.
 
 use crate::fleet::{Tier, TierKind, printable_line};
+use crate::nix::s3_url::web_url;
+use crate::probe::sign::Keys;
 use crate::remote::{Secret, resolve};
 use base64::Engine as _;
+use jiff::Timestamp;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
 use std::collections::HashMap;
@@ -169,7 +172,15 @@ impl Reply {
 struct Place {
     client: reqwest::Client,
     limit: Semaphore,
-    credentials: OnceCell<Result<Option<Secret>, WebError>>,
+    credentials: OnceCell<Result<Option<Credentials>, WebError>>,
+}
+
+/// What a tier wants to see before it answers.
+enum Credentials {
+    /// A value of the authorization header.
+    Header(Secret),
+    /// Keys that sign each request.
+    Keys(Keys),
 }
 
 /// Asks tiers over HTTP; cheap to share.
@@ -205,14 +216,20 @@ impl Web {
         }
         let place = self.place(tier)?;
         let _turn = place.limit.acquire().await;
-        match self.exchange(tier, &place, &ask, url.clone()).await {
+        let answer = match self.exchange(tier, &place, &ask, url.clone()).await {
             Err(error) if error.is_request() && !error.is_connect() && !error.is_timeout() => {
                 self.exchange(tier, &place, &ask, url).await
             }
             result => result,
+        };
+        let answer =
+            answer.map_err(|error| explain(tier, &ask.url, &error)).and_then(|reply| reply);
+        let unreadable = matches!(place.credentials.get(), Some(Err(_)));
+        if unreadable || answer.as_ref().is_ok_and(|reply| reply.status == 401) {
+            // The next request reads the secret anew: somebody may have mended or renewed it.
+            self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(&tier.name);
         }
-        .map_err(|error| explain(tier, &ask.url, &error))
-        .and_then(|reply| reply)
+        answer
     }
 
     /// Returns the authorization header that goes to a tier's own origin, when there is one: a kind
@@ -220,7 +237,10 @@ impl Web {
     pub(super) async fn authorization(&self, tier: &Tier) -> Option<Secret> {
         let place = self.place(tier).ok()?;
         let found = place.credentials.get_or_init(|| credentials(tier)).await;
-        found.as_ref().ok().cloned().flatten()
+        match found {
+            Ok(Some(Credentials::Header(value))) => Some(value.clone()),
+            Ok(Some(Credentials::Keys(_)) | None) | Err(_) => None,
+        }
     }
 
     /// Returns how many requests were made of a tier since the last call.
@@ -238,15 +258,19 @@ impl Web {
         mut url: Url,
     ) -> Result<Result<Reply, WebError>, reqwest::Error> {
         for _ in 0..=REDIRECTS {
-            let mut authorization = None;
+            let (mut authorization, mut place_asked) = (None, url.clone());
             if own_origin(tier, &url) {
                 match place.credentials.get_or_init(|| credentials(tier)).await {
-                    Ok(found) => authorization = found.as_ref(),
+                    Ok(Some(Credentials::Header(value))) => authorization = Some(value),
+                    Ok(Some(Credentials::Keys(keys))) => {
+                        place_asked = keys.sign(ask.method, &url, Timestamp::now());
+                    }
+                    Ok(None) => {}
                     Err(error) => return Ok(Err(error.clone())),
                 }
             }
             self.count(&tier.name);
-            let reply = once(&place.client, ask, url.clone(), authorization).await?;
+            let reply = once(&place.client, ask, place_asked, authorization).await?;
             let target = reply.headers.get(LOCATION.as_str()).and_then(|to| url.join(to).ok());
             match target {
                 Some(target)
@@ -380,11 +404,19 @@ fn matches(pattern: &str, path: &str) -> bool {
 
 /// Returns whether a URL has scheme, host and port of the tier's own.
 fn own_origin(tier: &Tier, url: &Url) -> bool {
-    Url::parse(&tier.url).is_ok_and(|own| own.origin() == url.origin())
+    Url::parse(&web_url(tier)).is_ok_and(|own| own.origin() == url.origin())
+}
+
+/// Returns what a tier wants to see: keys that sign, else the value of the authorization header.
+async fn credentials(tier: &Tier) -> Result<Option<Credentials>, WebError> {
+    if let Some(keys) = Keys::of(tier).await? {
+        return Ok(Some(Credentials::Keys(keys)));
+    }
+    Ok(authorization(tier).await?.map(Credentials::Header))
 }
 
 /// Returns the value of the authorization header for a tier, when it needs one.
-async fn credentials(tier: &Tier) -> Result<Option<Secret>, WebError> {
+async fn authorization(tier: &Tier) -> Result<Option<Secret>, WebError> {
     let access = &tier.access;
     let failed = |error: &crate::remote::SecretError| {
         WebError::new(&tier.url, &error.to_string(), "mend it in hosts.toml")

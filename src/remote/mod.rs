@@ -5,6 +5,7 @@
 //! (which may be fish or nushell). [`Hands`] is the seam: [`Remote`] is the real thing, tests use
 //! [`FakeHands`].
 
+mod aws;
 mod channel;
 mod connection;
 mod error;
@@ -16,6 +17,7 @@ mod secret;
 mod shell;
 mod sockets;
 
+pub use aws::aws_profile;
 pub use connection::Remote;
 pub use error::{RemoteError, Trouble};
 pub use fake::FakeHands;

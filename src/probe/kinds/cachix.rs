@@ -166,12 +166,19 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
     facts
 }
 
+/// Returns the tier as it is at its API, which takes the same credentials.
+async fn at_api(asking: &Asking<'_>, api: &Api) -> Tier {
+    // They are read here for the cache's own address, which is the one that a netrc names.
+    drop(asking.web.authorization(asking.tier).await);
+    Tier { url: api.origin.clone(), ..asking.tier.clone() }
+}
+
 /// Asks the API for the cache now and then; what is wrong is asked again every time.
 async fn cache(asking: &Asking<'_>, api: &Api) -> Result<Cache, Box<TierFacts>> {
     if let Some(cache) = recent(asking, "cache", API_AGE) {
         return Ok(cache);
     }
-    let tier = Tier { url: api.origin.clone(), ..asking.tier.clone() };
+    let tier = at_api(asking, api).await;
     let reply = match asking.web.send(&tier, REQUESTS, Ask::get(api.url())).await {
         Ok(reply) => reply,
         Err(error) => {
@@ -273,7 +280,7 @@ async fn confirmed(asking: &Asking<'_>, paths: &[&StorePath]) -> Result<Vec<bool
     let url = &asking.tier.url;
     let wrong = |cause: &str, hint: &str| WebError::new(url, cause, hint);
     let api = Api::of(url).ok_or_else(|| wrong("names no cache", "https://NAME.cachix.org"))?;
-    let tier = Tier { url: api.origin.clone(), ..asking.tier.clone() };
+    let tier = at_api(asking, &api).await;
     let mut all = Vec::with_capacity(paths.len());
     for part in paths.chunks(BULK) {
         let hashes: Vec<&str> = part.iter().map(|path| path.hash()).collect();

@@ -11,6 +11,10 @@ mod jwt;
 mod local;
 mod ncps;
 mod prometheus;
+mod s3;
+mod s3_list;
+mod seaweed_status;
+mod seaweedfs;
 mod served;
 
 use crate::fleet::TierKind;
@@ -22,10 +26,11 @@ pub fn probe_of(kind: TierKind) -> Option<&'static dyn TierProbe> {
         TierKind::NixServe | TierKind::Http => Some(&http::HttpProbe),
         TierKind::Harmonia => Some(&harmonia::HarmoniaProbe),
         TierKind::Cachix => Some(&cachix::CachixProbe),
+        TierKind::S3 => Some(&s3::S3Probe),
+        TierKind::Seaweedfs => Some(&seaweedfs::SeaweedProbe),
+        TierKind::Local => Some(&local::LocalProbe),
         TierKind::GithubActions => Some(&github_actions::GithubActionsProbe),
         TierKind::Attic => Some(&attic::AtticProbe),
         TierKind::Ncps => Some(&ncps::NcpsProbe),
-        TierKind::Local => Some(&local::LocalProbe),
-        TierKind::S3 | TierKind::Seaweedfs => None,
     }
 }

@@ -3,10 +3,10 @@
 //! The dashboard starts this same command, detached, and reads the run's folder like everybody
 //! else; what is said to the run (the plan's answer, stop) comes through that folder too.
 
-use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, json, print};
+use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history, json, print};
 use crate::deploy::{Control, Deploy, Kind, Request, setup};
-use crate::fleet::{Action, Fleet, Outcome, RunEvent, RunId, RunWhat, Strategy, select};
-use crate::record::{RecordError, RunWriter, Runs, Word, state_home};
+use crate::fleet::{Action, Event, Fleet, Outcome, RunEvent, RunId, RunWhat, Strategy, select};
+use crate::record::{RecordError, Recorder, RunWriter, Runs, Word, state_home};
 use crate::remote::Remote;
 use clap::{Args, ValueEnum};
 use std::io::{IsTerminal, Write};
@@ -182,6 +182,7 @@ async fn run(fleet: Fleet, request: &Request, face: Face) -> Result<ExitCode, Cl
     let runs = Runs::open(&state_home())?;
     let writer = runs.begin(fleet.file.as_deref())?;
     let fleet = Arc::new(fleet);
+    let recorder = history::recorder(&fleet, |line| tell(&format!("nixdash: {line}\n")));
     let remote = Remote::new(Arc::clone(&fleet));
     let deploy =
         Deploy { hands: Arc::new(remote.clone()), fleet, run: writer.run().clone(), setup };
@@ -190,8 +191,11 @@ async fn run(fleet: Fleet, request: &Request, face: Face) -> Result<ExitCode, Cl
     let stopped = Arc::new(AtomicBool::new(false));
     let ears = Ears { runs, run: writer.run().clone(), control: control.clone() };
     let listener = tokio::spawn(ears.listen(Arc::clone(&stopped)));
-    let shown =
-        tokio::spawn(show(writer, received, Shown { face, width, kind: request.kind, control }));
+    let shown = tokio::spawn(show(
+        (writer, recorder),
+        received,
+        Shown { face, width, kind: request.kind, control },
+    ));
     let outcomes = deploy.run(said, events).await;
     listener.abort();
     remote.close().await;
@@ -220,7 +224,7 @@ struct Shown {
 
 /// Records and shows every event; a terminal that went away does not stop the run.
 async fn show(
-    mut writer: RunWriter,
+    (mut writer, recorder): (RunWriter, Option<Recorder>),
     mut events: mpsc::Receiver<RunEvent>,
     mut shown: Shown,
 ) -> Result<(), RecordError> {
@@ -237,7 +241,13 @@ async fn show(
         }
         for event in batch.drain(..) {
             shown.show(&event);
+            if let Some(recorder) = &recorder {
+                recorder.record(&Event::Run(event));
+            }
         }
+    }
+    if let Some(recorder) = recorder {
+        recorder.flush().await;
     }
     trouble.map_or(Ok(()), Err)
 }

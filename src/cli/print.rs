@@ -89,7 +89,7 @@ fn word(outcome: Outcome, kind: Kind) -> &'static str {
 }
 
 /// Returns what came from which tier.
-fn origins(fetched: &BTreeMap<String, Fetched>) -> String {
+pub(super) fn origins(fetched: &BTreeMap<String, Fetched>) -> String {
     fetched.iter().fold(String::new(), |mut text, (tier, got)| {
         let _ = write!(text, ", {} from {tier} ({})", got.paths, bytes(got.bytes));
         text

@@ -154,12 +154,12 @@ fn tier_row(fleet: &Fleet, name: &str, facts: &TierFacts, found: &Snapshot) -> V
 }
 
 /// Returns what was measured, or the sign for what was not.
-fn or_unknown(text: Option<String>) -> String {
+pub(super) fn or_unknown(text: Option<String>) -> String {
     text.unwrap_or_else(|| "–".to_owned())
 }
 
 /// Returns rows with their columns aligned.
-fn table(rows: &[Vec<String>]) -> String {
+pub(super) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()

@@ -446,6 +446,7 @@ impl Machine {
             previous: host.known.preflight.running.clone(),
             duration_ms: elapsed(host.began, now),
             built: host.known.built,
+            substituted: host.known.substituted.clone(),
             fetched: host.known.fetched.clone(),
             error,
         };
@@ -482,7 +483,10 @@ impl HostRun {
                 self.known.to_build = to_build;
                 self.known.to_download = to_download;
             }
-            Report::Built { built } => self.known.built = built,
+            Report::Built { built, substituted } => {
+                self.known.built = built;
+                self.known.substituted = substituted;
+            }
             Report::Fetched(fetched) => self.known.fetched = fetched,
             Report::Activated(Activation::Runs { units_failed }) => {
                 if units_failed {

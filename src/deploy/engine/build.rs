@@ -1,5 +1,6 @@
 //! Compare and build: what realising the system takes, and doing it, on the host that builds.
 
+use super::fetch::by_tier;
 use super::step::{Ear, Step};
 use crate::deploy::engine::job::Job;
 use crate::deploy::{Failure, Report};
@@ -69,7 +70,10 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
         .map_err(|failure| step.about_builder(failure))?;
     let log = ear.finish().await;
     match state.exit {
-        Some(0) => Ok(Report::Built { built: log.built() }),
+        Some(0) => Ok(Report::Built {
+            built: log.built(),
+            substituted: by_tier(&step.shared.fleet, log.fetched()),
+        }),
         Some(code) => Err(Failure::failed(format!(
             "{} could not be built on {}: {}",
             step.host.name,

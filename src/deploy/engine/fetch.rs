@@ -50,7 +50,10 @@ pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
 }
 
 /// Names the tiers that served; a URL that no tier has stays a URL.
-fn by_tier(fleet: &Fleet, fetched: BTreeMap<String, Fetched>) -> BTreeMap<String, Fetched> {
+pub(super) fn by_tier(
+    fleet: &Fleet,
+    fetched: BTreeMap<String, Fetched>,
+) -> BTreeMap<String, Fetched> {
     let mut named: BTreeMap<String, Fetched> = BTreeMap::new();
     for (url, got) in fetched {
         let tier = fleet.tiers.iter().find(|tier| bare_url(&tier.url) == url);

@@ -5,6 +5,7 @@ use crate::config::secret::{self, Paths, Sources};
 use crate::config::section::{At, Section};
 use crate::config::value;
 use crate::fleet::{Access, PublicKey, Seaweed, Tier, TierKind};
+use crate::nix::s3_url::S3Url;
 use crate::nix::signature::{KeyError, parse_public_key};
 
 /// Keys of every kind.
@@ -185,7 +186,11 @@ fn url(
         );
         return None;
     }
-    section.parsed(report, key, |text| value::url(text, schemes)).map(|url| url.value)
+    let url = section.parsed(report, key, |text| {
+        let url = value::url(text, schemes)?;
+        if kind == TierKind::S3 { S3Url::parse(&url).map(|_| url) } else { Ok(url) }
+    });
+    url.map(|url| url.value)
 }
 
 /// Reads `repo`, written `owner/name`.

@@ -5,6 +5,7 @@ mod deploy;
 mod faults;
 mod history;
 mod screen;
+mod seaweed;
 mod status;
 
 use serde_json::Value;

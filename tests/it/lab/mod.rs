@@ -7,6 +7,7 @@ mod history;
 mod screen;
 mod seaweed;
 mod status;
+mod stores;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -31,13 +31,36 @@ fi
 say "plain tests"
 cargo test
 
+target=$(cargo metadata --format-version 1 --no-deps |
+	sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+
+# Debian's Prometheus is unpacked, not installed: its package would start a service.
+NIXDASH_PROMETHEUS=$(command -v prometheus || echo "$target/prometheus/usr/bin/prometheus")
+export NIXDASH_PROMETHEUS
+if [ ! -x "$NIXDASH_PROMETHEUS" ] && command -v apt-get >/dev/null 2>&1; then
+	say "unpacking Prometheus"
+	rm -rf "$target/prometheus"
+	mkdir -p "$target/prometheus"
+	[ "$(id -u)" != 0 ] || apt-get update -qq
+	(cd "$target/prometheus" && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb .)
+fi
+
+if [ -x "$NIXDASH_PROMETHEUS" ]; then
+	say "tests with Prometheus"
+	cargo test --test it -- --ignored prometheus::
+else
+	say "there is no Prometheus here: its test was left out"
+fi
+
 if [ "${TESTS:-all}" = plain ] || [ "$(id -u)" != 0 ]; then
 	say "the tests on the practice fleet need root and were left out"
 	exit 0
 fi
 
-nixdash=$(cargo metadata --format-version 1 --no-deps |
-	sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug/nixdash
+say "tests that mount small disks"
+cargo test --test it -- --ignored full_disk
+
+nixdash=$target/debug/nixdash
 NIXDASH_LAB_NAME="test"
 export NIXDASH_LAB_NAME
 take_down() { "$nixdash" lab down || true; }

@@ -5,11 +5,11 @@
 //! folder, so runs that were begun elsewhere or before are shown the same way, and closing the
 //! screen ends nothing.
 
-use crate::cli::CliError;
+use crate::cli::{CliError, history, trends};
 use crate::dash::{Effect, Look, Model, Msg, RunKind, Theme, ascii_from, depth_from, run as show};
 use crate::fleet::{Event, Fleet, RunId, RunWhat};
 use crate::probe::{Handle, Poller};
-use crate::record::{RunNews, RunWatch, Runs, Word, state_home};
+use crate::record::{Recorder, RunNews, RunWatch, Runs, Word, state_home};
 use crate::remote::{Hands, Remote, git_revision};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -50,15 +50,25 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     let look = look(&fleet)?;
     let runs = Runs::open(&state_home())?;
     let fleet = Arc::new(fleet);
-    let hands: Arc<dyn Hands> = Arc::new(Remote::new(Arc::clone(&fleet)));
+    let remote = Remote::new(Arc::clone(&fleet));
+    let hands: Arc<dyn Hands> = Arc::new(remote.clone());
     let stop = CancellationToken::new();
     let (messages, inbox) = mpsc::channel(MESSAGE_QUEUE);
     let (effects, wanted) = mpsc::channel(64);
     let (events, measured) = mpsc::channel(1024);
+    let said = messages.clone();
+    let recorder = history::recorder(&fleet, move |line| {
+        tracing::warn!("{line}");
+        // A screen that has more to read than it can show does without; the log has the line.
+        drop(said.try_send(Msg::Notice(line.to_owned())));
+    });
     let handle = Poller::spawn(Arc::clone(&fleet), hands, events, stop.clone());
-    tokio::spawn(forward(measured, messages.clone()));
+    tokio::spawn(forward(measured, messages.clone(), recorder.clone()));
+    tokio::spawn(trends::tell(Arc::clone(&fleet), messages.clone(), recorder.clone()));
     let started = Arc::new(Notify::new());
-    let watched = watch(runs.clone(), handle.clone(), messages.clone(), Arc::clone(&started));
+    let news = RunWatch::new(runs.clone(), fleet.file.clone());
+    let hearers = Watched { messages: messages.clone(), recorder: recorder.clone() };
+    let watched = watch(news, handle.clone(), hearers, Arc::clone(&started));
     tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
     if let Some(flake) = fleet.flake.clone() {
         let watched = watch_revision(flake, messages.clone());
@@ -72,6 +82,10 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     stop.cancel();
     // What the screen asked for last (stop these runs) must be said before the end.
     drop(tokio::time::timeout(Duration::from_secs(2), carried_out).await);
+    remote.close().await;
+    if let Some(recorder) = recorder {
+        recorder.flush().await;
+    }
     shown?;
     Ok(ExitCode::SUCCESS)
 }
@@ -99,9 +113,16 @@ fn look(fleet: &Fleet) -> Result<Look, CliError> {
     Ok(Look::new(&theme, depth_from(var), ascii_from(var), TimeZone::system()))
 }
 
-/// Passes measurements on to the screen.
-async fn forward(mut measured: mpsc::Receiver<Event>, messages: mpsc::Sender<Msg>) {
+/// Passes measurements on to the screen and into the history.
+async fn forward(
+    mut measured: mpsc::Receiver<Event>,
+    messages: mpsc::Sender<Msg>,
+    recorder: Option<Recorder>,
+) {
     while let Some(event) = measured.recv().await {
+        if let Some(recorder) = &recorder {
+            recorder.record(&event);
+        }
         if messages.send(Msg::Event(event)).await.is_err() {
             return;
         }
@@ -123,11 +144,17 @@ async fn watch_revision(flake: String, messages: mpsc::Sender<Msg>) {
     }
 }
 
+/// Who hears of runs. A run writes into the history itself; what an earlier one could not write,
+/// or what was lost with a corrupt file, is written here.
+struct Watched {
+    messages: mpsc::Sender<Msg>,
+    recorder: Option<Recorder>,
+}
+
 /// Reads the folders of runs, and measures the hosts of a run anew when it ends.
 ///
 /// Looks often while something happens there, or since `started` says that a run was started.
-async fn watch(runs: Runs, handle: Handle, messages: mpsc::Sender<Msg>, started: Arc<Notify>) {
-    let mut watch = RunWatch::new(runs);
+async fn watch(mut watch: RunWatch, handle: Handle, watched: Watched, started: Arc<Notify>) {
     let mut hosts: HashMap<RunId, Vec<String>> = HashMap::new();
     let mut lively = Instant::now();
     loop {
@@ -155,7 +182,11 @@ async fn watch(runs: Runs, handle: Handle, messages: mpsc::Sender<Msg>, started:
                         | RunWhat::Waiting { .. }
                         | RunWhat::Summary { .. } => {}
                     }
-                    Msg::Event(Event::Run(event))
+                    let event = Event::Run(event);
+                    if let Some(recorder) = &watched.recorder {
+                        recorder.record(&event);
+                    }
+                    Msg::Event(event)
                 }
                 RunNews::Gone(run) => {
                     let why = "its process is gone without an end; look at the hosts before \
@@ -167,7 +198,7 @@ async fn watch(runs: Runs, handle: Handle, messages: mpsc::Sender<Msg>, started:
                     Msg::RunGone { run, why }
                 }
             };
-            if messages.send(message).await.is_err() {
+            if watched.messages.send(message).await.is_err() {
                 return;
             }
         }

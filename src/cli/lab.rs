@@ -37,6 +37,10 @@ struct UpArgs {
     /// Give p510 a newer Nix than the other hosts have
     #[arg(long)]
     newer_nix: bool,
+
+    /// Set up a SeaweedFS cluster beside the hosts: one master, three volume servers, a filer with its S3 gateway
+    #[arg(long)]
+    seaweed: bool,
 }
 
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -70,11 +74,11 @@ enum LabCommand {
     },
     /// Make something go wrong, for real, or take it back
     Fault {
-        /// A host, or `cache` for p620's cache
+        /// A host, `cache` for p620's cache, or `seaweed` for the cluster
         target: String,
         /// What shall go wrong
         what: Word,
-        /// Milliseconds of latency or slow, percent of loss
+        /// Milliseconds of latency or slow, percent of loss, number of the volume server
         amount: Option<u32>,
     },
     /// End the practice fleet and remove everything of it
@@ -173,7 +177,12 @@ fn run_blocking(args: LabArgs) -> Result<LabOutcome, LabError> {
 
 impl From<UpArgs> for UpOptions {
     fn from(args: UpArgs) -> Self {
-        Self { yes: args.yes, mirror: args.mirror, newer_nix: args.newer_nix }
+        Self {
+            yes: args.yes,
+            mirror: args.mirror,
+            newer_nix: args.newer_nix,
+            seaweed: args.seaweed,
+        }
     }
 }
 

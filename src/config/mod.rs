@@ -6,6 +6,7 @@
 
 mod error;
 mod hosts;
+mod secret;
 mod section;
 mod tiers;
 mod value;
@@ -15,6 +16,7 @@ pub use error::{ConfigError, ConfigErrors};
 use crate::fleet::{Evaluate, Fleet, Host, Rollout, Strategy, Targets, Tier, TierKind};
 use crate::nix::signature::parse_public_key;
 use error::Report;
+use secret::Paths;
 use section::Section;
 use std::collections::HashSet;
 use std::path::Path;
@@ -24,7 +26,7 @@ use toml::de::DeTable;
 
 /// The sections of the file.
 const SECTIONS: &[&str] =
-    &["fleet", "hosts", "tiers", "rollout", "targets", "retention", "ui", "keys"];
+    &["fleet", "hosts", "tiers", "rollout", "targets", "history", "retention", "ui", "keys"];
 
 /// The keys of `[fleet]`.
 const FLEET: &[&str] = &[
@@ -51,16 +53,6 @@ const NIXOS_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGsp
 /// `file` is where the text came from: errors name it, and relative paths in the text start from
 /// its folder. `~/` stands for `home`.
 pub fn parse(text: &str, file: &Path, home: Option<&Path>) -> Result<Fleet, ConfigErrors> {
-    parse_with_notes(text, file, home).map(|(fleet, _)| fleet)
-}
-
-/// Does as [`parse`] does and also returns notes: settings that are fine but have no effect in
-/// this version, such as a kind of tier that is not probed yet.
-pub fn parse_with_notes(
-    text: &str,
-    file: &Path,
-    home: Option<&Path>,
-) -> Result<(Fleet, Vec<ConfigError>), ConfigErrors> {
     let mut report = Report::new(file, text);
     let (root, mistakes) = DeTable::parse_recoverable(text);
     if !mistakes.is_empty() {
@@ -69,12 +61,12 @@ pub fn parse_with_notes(
             report.error(at, mistake.message().replace('\n', " "), "the file is not TOML here");
         }
         let fleet = fallback();
-        return report.end().map(|notes| (fleet, notes));
+        return report.end().map(|()| fleet);
     }
     let root = Section::new("the file", root.get_ref(), 0);
     let folder = file.parent().unwrap_or(Path::new(""));
     let fleet = read(&mut report, &root, file, home, folder);
-    report.end().map(|notes| (fleet, notes))
+    report.end().map(|()| fleet)
 }
 
 /// Returns the fleet that nixdash shows without a file: this machine and cache.nixos.org.
@@ -112,6 +104,7 @@ fn empty() -> Fleet {
         tiers: Vec::new(),
         rollout: Rollout { parallel: PARALLEL },
         targets: Targets::default(),
+        prometheus: None,
         theme: None,
     }
 }
@@ -127,7 +120,7 @@ fn read(
     root.check_keys(report, SECTIONS);
     let mut fleet = Fleet { file: Some(file.to_owned()), ..empty() };
     fleet.hosts = hosts(report, root);
-    fleet.tiers = tiers(report, root, &fleet.hosts);
+    fleet.tiers = tiers(report, root, &fleet.hosts, Paths { home, folder });
     if let Some(section) = root.section(report, "fleet", "[fleet]") {
         read_fleet(report, &section, &mut fleet, home, folder);
     }
@@ -140,6 +133,12 @@ fn read(
     if let Some(section) = root.section(report, "targets", "[targets]") {
         section.check_keys(report, &["hit_rate"]);
         fleet.targets.hit_rate = section.share(report, "hit_rate");
+    }
+    if let Some(section) = root.section(report, "history", "[history]") {
+        section.check_keys(report, &["prometheus"]);
+        let server =
+            section.parsed(report, "prometheus", |text| value::url(text, &["http://", "https://"]));
+        fleet.prometheus = server.map(|server| server.value);
     }
     if let Some(section) = root.section(report, "ui", "[ui]") {
         section.check_keys(report, &["theme"]);
@@ -196,7 +195,12 @@ fn hosts(report: &mut Report<'_>, root: &Section<'_>) -> Vec<Host> {
 }
 
 /// Reads `[[tiers]]` and checks what holds between them.
-fn tiers(report: &mut Report<'_>, root: &Section<'_>, hosts: &[Host]) -> Vec<Tier> {
+fn tiers(
+    report: &mut Report<'_>,
+    root: &Section<'_>,
+    hosts: &[Host],
+    paths: Paths<'_>,
+) -> Vec<Tier> {
     let Some(value) = root.raw("tiers") else { return Vec::new() };
     let Some(array) = value.get_ref().as_array() else {
         root.wrong(report, "tiers", value, "each tier below its own [[tiers]]");
@@ -213,10 +217,10 @@ fn tiers(report: &mut Report<'_>, root: &Section<'_>, hosts: &[Host]) -> Vec<Tie
             None => format!("tier number {}", index + 1),
         };
         let section = Section::new(title, table, item.span().start);
-        placed.extend(tiers::read(report, &section));
+        placed.extend(tiers::read(report, &section, paths));
     }
     let mut names = HashSet::new();
-    for PlacedTier { tier, name_at, host_at } in &placed {
+    for PlacedTier { tier, name_at, host_at, via_at } in &placed {
         if !names.insert(tier.name.clone()) {
             report.error(
                 *name_at,
@@ -226,6 +230,9 @@ fn tiers(report: &mut Report<'_>, root: &Section<'_>, hosts: &[Host]) -> Vec<Tie
         }
         if let Some(host) = &tier.host {
             check_host(report, *host_at, &format!("`host` in tier {:?}", tier.name), host, hosts);
+        }
+        if let Some(via) = &tier.via {
+            check_host(report, *via_at, &format!("`via` in tier {:?}", tier.name), via, hosts);
         }
     }
     placed.into_iter().map(|placed| placed.tier).collect()
@@ -262,6 +269,67 @@ mod tests {
     }
 
     #[test]
+    fn a_prometheus_server_has_no_password_in_its_address() {
+        let right = "[history]\nprometheus = \"http://prometheus.lan:9090/\"\n";
+        assert!(
+            fleet(right).unwrap().prometheus.unwrap().starts_with("http://prometheus.lan:9090")
+        );
+        for wrong in
+            ["prometheus = \"https://me:hunter2@x\"", "prometheus = \"x:9090\"", "promet = 1"]
+        {
+            assert!(fleet(&format!("[history]\n{wrong}\n")).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_tier_knows_its_cluster_and_where_its_secrets_are() {
+        use crate::fleet::SecretSource;
+        let text = "[[tiers]]\nname = \"weed\"\nkind = \"seaweedfs\"\nmasters = [\"http://m:9333/\"]\n\
+            s3 = \"http://s:8333/cache\"\nmetrics = \"http://s:9360/metrics\"\nreplication = \"001\"\n\
+            volume_servers = 3\naccess_key = { env = \"KEY\" }\nsecret_key = { file = \"~/secret\" }\n\
+            token = { command = [\"pass\", \"x\"] }\nnetrc = { file = \"netrc\" }\nuser = \"me\"\n";
+        let fleet = fleet(text).unwrap();
+        let tier = &fleet.tiers[0];
+        assert_eq!(
+            (tier.url.as_str(), tier.seaweed.s3.as_deref()),
+            ("http://s:8333/cache", Some("http://s:8333/cache"))
+        );
+        assert_eq!(tier.seaweed.masters, ["http://m:9333"]);
+        assert_eq!(
+            (tier.seaweed.replication.as_deref(), tier.seaweed.volume_servers),
+            (Some("001"), Some(3))
+        );
+        let access = &tier.access;
+        assert_eq!(access.access_key, Some(SecretSource::Env("KEY".to_owned())));
+        assert_eq!(access.secret_key, Some(SecretSource::File("/home/me/secret".into())));
+        assert_eq!(
+            access.token,
+            Some(SecretSource::Command(vec!["pass".to_owned(), "x".to_owned()]))
+        );
+        assert_eq!(access.netrc, Some(SecretSource::File("/etc/fleet/netrc".into())));
+        assert_eq!(access.user.as_deref(), Some("me"));
+    }
+
+    #[test]
+    fn a_tier_knows_its_limits_and_where_it_is_asked_from() {
+        let text = "[hosts.samsung]\n[[tiers]]\nname = \"x\"\nkind = \"ncps\"\nurl = \"http://x:8501\"\n\
+            via = \"samsung\"\nmax_size = \"100GB\"\nevery = \"30s\"\nmax_requests_per_month = 1000\n\
+            [[tiers]]\nname = \"ci\"\nkind = \"github-actions\"\nrepo = \"me/nixos\"\n\
+            [[tiers]]\nname = \"own\"\nkind = \"github-actions\"\nrepo = \"me/nixos\"\n\
+            url = \"https://git.lan/api/v3/\"\n";
+        let tiers = fleet(text).unwrap().tiers;
+        assert_eq!(tiers[0].via.as_deref(), Some("samsung"));
+        assert_eq!(
+            (tiers[0].max_size, tiers[0].max_requests_per_month),
+            (Some(100_000_000_000), Some(1000))
+        );
+        assert_eq!(tiers[0].every, Some(std::time::Duration::from_secs(30)));
+        assert_eq!(tiers[1].repo.as_deref(), Some("me/nixos"));
+        assert_eq!(tiers[1].url, "https://api.github.com/repos/me/nixos");
+        assert_eq!(tiers[2].url, "https://git.lan/api/v3/repos/me/nixos");
+    }
+
+    #[test]
     fn hosts_and_tiers_keep_the_order_of_the_file() {
         let fleet = fleet("[hosts.z]\n[hosts.a]\n[hosts.m]\n").unwrap();
         let names: Vec<&str> = fleet.hosts.iter().map(|host| host.name.as_str()).collect();
@@ -290,17 +358,6 @@ mod tests {
         let errors = fleet(text).unwrap_err();
         assert_eq!(errors.0.len(), 2, "{errors}");
         assert!(!errors.to_string().contains("hunter2"), "{errors}");
-    }
-
-    #[test]
-    fn a_kind_that_is_not_probed_is_noted() {
-        let text = "[[tiers]]\nname = \"x\"\nkind = \"s3\"\nurl = \"s3://x?region=a\"\n";
-        let (_, notes) = parse_with_notes(text, Path::new("hosts.toml"), None).unwrap();
-        assert_eq!(
-            notes[0].to_string(),
-            "hosts.toml:3:8: nixdash does not probe tiers of kind s3 yet\n  \
-             hint: it is shown as unknown"
-        );
     }
 }
 

@@ -1,18 +1,18 @@
 //! `[[tiers]]`: the binary caches, in the order that is meant.
 
 use crate::config::error::Report;
+use crate::config::secret::{self, Paths, Sources};
 use crate::config::section::{At, Section};
 use crate::config::value;
-use crate::fleet::{PublicKey, Tier, TierKind};
+use crate::fleet::{Access, PublicKey, Seaweed, Tier, TierKind};
 use crate::nix::signature::{KeyError, parse_public_key};
-use toml::de::DeValue;
 
 /// Keys of every kind.
 const COMMON: &[&str] = &["name", "kind", "url", "public_key", "host", "max_size", "every"];
 
 /// Further keys of kinds that are asked over HTTP.
 const WEB: &[&str] =
-    &["netrc", "token", "user", "password", "ca_file", "proxy", "max_requests_per_month"];
+    &["netrc", "token", "user", "password", "ca_file", "proxy", "via", "max_requests_per_month"];
 
 /// Further keys of one kind.
 fn own_keys(kind: TierKind) -> &'static [&'static str] {
@@ -38,28 +38,20 @@ fn own_keys(kind: TierKind) -> &'static [&'static str] {
     }
 }
 
-/// Keys that this version reads and checks, but does not use yet.
-const NOT_USED: &[&str] = &[
-    "max_size",
-    "every",
-    "netrc",
-    "token",
-    "user",
-    "password",
-    "ca_file",
-    "proxy",
-    "max_requests_per_month",
-];
-
 /// A tier with the places that later checks point at.
 pub(super) struct PlacedTier {
     pub(super) tier: Tier,
     pub(super) name_at: usize,
     pub(super) host_at: usize,
+    pub(super) via_at: usize,
 }
 
 /// Reads one entry of `[[tiers]]`; reports what is wrong and returns nothing then.
-pub(super) fn read(report: &mut Report<'_>, section: &Section<'_>) -> Option<PlacedTier> {
+pub(super) fn read(
+    report: &mut Report<'_>,
+    section: &Section<'_>,
+    paths: Paths<'_>,
+) -> Option<PlacedTier> {
     let name = section.parsed(report, "name", value::name);
     if section.key("name").is_none() {
         report.error(
@@ -78,7 +70,7 @@ pub(super) fn read(report: &mut Report<'_>, section: &Section<'_>) -> Option<Pla
             format!("add kind = \"…\", one of: {}", known.join(", ")),
         );
     }
-    let Some(At { value: kind, at: kind_at }) = kind else {
+    let Some(At { value: kind, .. }) = kind else {
         // Without a kind only keys that no kind has are certain to be wrong.
         let every: Vec<&str> = TierKind::ALL
             .iter()
@@ -91,20 +83,35 @@ pub(super) fn read(report: &mut Report<'_>, section: &Section<'_>) -> Option<Pla
         return None;
     };
     check_keys(report, section, kind);
-    let url = url(report, section, kind);
+    let repo = if kind == TierKind::GithubActions { repository(report, section) } else { None };
+    let url = url(report, section, kind, repo.as_deref());
     let public_key = public_key(report, section);
     let host = section.text(report, "host");
-    other_keys(report, section);
-    note_unused(report, section, kind, kind_at);
+    let via = section.text(report, "via");
+    let max_size = section.parsed(report, "max_size", value::size).map(|size| size.value);
+    let every = section.parsed(report, "every", value::interval).map(|every| every.value);
+    let max_requests_per_month = section
+        .integer(report, "max_requests_per_month", 1..=1_000_000_000)
+        .and_then(|count| u64::try_from(count).ok());
+    let access = access(report, section, paths);
+    let seaweed = seaweed(report, section, kind);
     let name = name?;
     Some(PlacedTier {
         tier: Tier {
             public_key,
             host: host.map(|host| host.value.to_owned()),
+            via: via.map(|via| via.value.to_owned()),
+            max_size,
+            every,
+            max_requests_per_month,
+            access,
+            seaweed,
+            repo,
             ..Tier::new(&name.value, kind, &url?)
         },
         name_at: name.at,
         host_at: host.map_or(section.at(), |host| host.at),
+        via_at: via.map_or(section.at(), |via| via.at),
     })
 }
 
@@ -138,8 +145,19 @@ fn check_keys(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind) {
     section.check_keys(report, &known);
 }
 
+/// Where the interface of GitHub is, but for one of one's own.
+const GITHUB: &str = "https://api.github.com";
+
 /// Reads the address that hosts name as substituter, as the kind writes it.
-fn url(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind) -> Option<String> {
+///
+/// Of the caches of GitHub Actions, which no host names, it is the repository's address in GitHub's
+/// interface: `url` is where that begins (`https://HOST/api/v3` of a GitHub of one's own).
+fn url(
+    report: &mut Report<'_>,
+    section: &Section<'_>,
+    kind: TierKind,
+    repo: Option<&str>,
+) -> Option<String> {
     let web: &[&str] = &["http://", "https://"];
     let (key, schemes, example) = match kind {
         TierKind::NixServe | TierKind::Harmonia => ("url", web, "http://p620.lan:5000"),
@@ -149,10 +167,14 @@ fn url(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind) -> Option
         TierKind::Ncps => ("url", web, "http://ncps.lan:8501"),
         TierKind::S3 => ("url", &["s3://"][..], "s3://nix-cache?endpoint=https://…&region=…"),
         TierKind::Seaweedfs => ("s3", web, "http://10.0.0.5:8333/nix-cache"),
-        // Neither has an address that a host would name: its store, and caches inside CI only.
+        // It has no address that a host would name.
         TierKind::Local => return Some(String::new()),
         TierKind::GithubActions => {
-            return repository(report, section).map(|repo| format!("https://github.com/{repo}"));
+            let begin = match section.key("url") {
+                Some(_) => section.parsed(report, "url", |text| value::url(text, web))?.value,
+                None => GITHUB.to_owned(),
+            };
+            return repo.map(|repo| format!("{begin}/repos/{repo}"));
         }
     };
     if section.key(key).is_none() {
@@ -210,95 +232,86 @@ fn public_key(report: &mut Report<'_>, section: &Section<'_>) -> Option<PublicKe
     key.map(|key| key.value)
 }
 
-/// Checks the keys that later kinds use, so that a mistake in them shows today.
-fn other_keys(report: &mut Report<'_>, section: &Section<'_>) {
-    for key in ["access_key", "secret_key", "token", "password"] {
-        secret(report, section, key, true);
-    }
-    secret(report, section, "netrc", false);
-    if section.raw("user").is_some_and(|value| value.get_ref().is_str()) {
-        section.text(report, "user");
-    } else {
-        secret(report, section, "user", true);
-    }
-    section.parsed(report, "max_size", value::size);
-    section.parsed(report, "every", value::duration);
-    section.text(report, "ca_file");
-    section.parsed(report, "proxy", |text| {
+/// Reads how the tier lets us in: secrets, a private authority, a proxy.
+fn access(report: &mut Report<'_>, section: &Section<'_>, paths: Paths<'_>) -> Access {
+    let mut any = |key| secret::read(report, section, key, Sources::Any, paths);
+    let (access_key, secret_key) = (any("access_key"), any("secret_key"));
+    let (token, password) = (any("token"), any("password"));
+    pair(report, section, "access_key", "secret_key");
+    let netrc = secret::read(report, section, "netrc", Sources::File, paths);
+    let user = section.text(report, "user").map(|user| user.value.to_owned());
+    let ca_file =
+        section.parsed(report, "ca_file", |text| value::path(text, paths.home, paths.folder));
+    let proxy = section.parsed(report, "proxy", |text| {
         value::url(text, &["http://", "https://", "socks5://", "socks5h://"])
     });
-    section.integer(report, "max_requests_per_month", 1..=1_000_000_000);
-    if let Some(masters) = section.texts(report, "masters") {
-        for master in masters {
-            if let Err((message, hint)) = value::url(master.value, &["http://", "https://"]) {
+    Access {
+        token,
+        user,
+        password,
+        netrc,
+        access_key,
+        secret_key,
+        ca_file: ca_file.map(|path| path.value),
+        proxy: proxy.map(|proxy| proxy.value),
+    }
+}
+
+/// Reports one of two keys without the other.
+fn pair(report: &mut Report<'_>, section: &Section<'_>, one: &str, other: &str) {
+    let (here, missing) = match (section.key(one), section.key(other)) {
+        (Some(at), None) => ((one, at), other),
+        (None, Some(at)) => ((other, at), one),
+        (Some(_), Some(_)) | (None, None) => return,
+    };
+    let message = format!("{} has `{}` but no `{missing}`", section.name(), here.0);
+    report.error(here.1, message, "the two go together");
+}
+
+/// Reads the cluster of a tier of kind seaweedfs.
+fn seaweed(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind) -> Seaweed {
+    const WEB_SCHEMES: &[&str] = &["http://", "https://"];
+    let mut seaweed = Seaweed::default();
+    if kind != TierKind::Seaweedfs {
+        return seaweed;
+    }
+    let masters = section.texts(report, "masters");
+    let none = match &masters {
+        Some(masters) => masters.is_empty(),
+        // One of another type was reported.
+        None => section.key("masters").is_none(),
+    };
+    if none {
+        report.error(
+            section.key("masters").unwrap_or(section.at()),
+            format!("{} has no masters", section.name()),
+            "add masters = [\"http://10.0.0.5:9333\"], every one of them",
+        );
+    }
+    for master in masters.unwrap_or_default() {
+        match value::url(master.value, WEB_SCHEMES) {
+            Ok(url) => seaweed.masters.push(url),
+            Err((message, hint)) => {
                 let message = format!("`masters` in {}: {message}", section.name());
                 report.error(master.at, message, hint);
             }
         }
     }
-    section.parsed(report, "metrics", |text| value::url(text, &["http://", "https://"]));
-    section.parsed(report, "replication", |text| {
+    // A mistake in `s3` was reported where the tier's address was read.
+    let s3 = section.raw("s3").and_then(|value| value.get_ref().as_str());
+    seaweed.s3 = s3.and_then(|text| value::url(text, WEB_SCHEMES).ok());
+    let metrics = section.parsed(report, "metrics", |text| value::url(text, WEB_SCHEMES));
+    seaweed.metrics = metrics.map(|metrics| metrics.value);
+    let replication = section.parsed(report, "replication", |text| {
         if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            Ok(())
+            Ok(text.to_owned())
         } else {
             Err((format!("{text:?} is no replication"), "three digits, such as \"001\"".to_owned()))
         }
     });
-    section.integer(report, "volume_servers", 1..=10_000);
-}
-
-/// Checks a secret: a table that says where to find it, never the secret itself.
-fn secret(report: &mut Report<'_>, section: &Section<'_>, key: &str, any_source: bool) {
-    let Some(value) = section.raw(key) else { return };
-    let at = value.span().start;
-    let sources: &[&str] = if any_source { &["env", "file", "command"] } else { &["file"] };
-    let shape = if any_source {
-        "write { env = \"…\" }, { file = \"…\" } or { command = [\"…\"] }"
-    } else {
-        "write { file = \"…\" }"
-    };
-    match value.get_ref() {
-        DeValue::Table(table) => {
-            let source = Section::new(format!("`{key}` of {}", section.name()), table, at);
-            source.check_keys(report, sources);
-            let given: Vec<&str> =
-                sources.iter().copied().filter(|word| source.key(word).is_some()).collect();
-            if given.len() != 1 && source.entries().iter().all(|(k, _)| sources.contains(&k.value))
-            {
-                report.error(at, format!("{} names no single source", source.name()), shape);
-            }
-            source.text(report, "env");
-            source.text(report, "file");
-            source.texts(report, "command");
-        }
-        DeValue::String(_) => report.error(
-            at,
-            format!("`{key}` in {} is written in the file", section.name()),
-            format!("a secret never is: {shape}"),
-        ),
-        DeValue::Integer(_)
-        | DeValue::Float(_)
-        | DeValue::Boolean(_)
-        | DeValue::Datetime(_)
-        | DeValue::Array(_) => {
-            section.wrong(report, key, value, shape.trim_start_matches("write "));
-        }
-    }
-}
-
-/// Notes a kind that is not probed, and keys that have no effect yet.
-fn note_unused(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind, kind_at: usize) {
-    if !kind.is_probed() {
-        report.note(
-            kind_at,
-            format!("nixdash does not probe tiers of kind {kind} yet"),
-            "it is shown as unknown",
-        );
-        return;
-    }
-    for key in NOT_USED {
-        if let Some(at) = section.key(key) {
-            report.note(at, format!("`{key}` has no effect yet"), "nixdash reads it and goes on");
-        }
-    }
+    seaweed.replication = replication.map(|replication| replication.value);
+    seaweed.volume_servers = section
+        .integer(report, "volume_servers", 1..=10_000)
+        .and_then(|count| usize::try_from(count).ok());
+    seaweed
 }

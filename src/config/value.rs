@@ -136,6 +136,15 @@ pub(super) fn confirm_timeout(text: &str) -> Meaning<Duration> {
     Ok(time)
 }
 
+/// Parses the time between two looks at a tier: 1 second to 7 days.
+pub(super) fn interval(text: &str) -> Meaning<Duration> {
+    let time = duration(text)?;
+    if !(1..=7 * 86_400).contains(&time.as_secs()) {
+        return fail(format!("{text:?} is out of bounds"), "from \"1s\" to \"7d\"");
+    }
+    Ok(time)
+}
+
 /// Parses a size in bytes: a number with `kB`, `MB`, `GB`, `TB` or `KiB`, `MiB`, `GiB`, `TiB`.
 pub(super) fn size(text: &str) -> Meaning<u64> {
     const SHAPE: &str = "a number and a unit: \"50GB\", \"1.5 TB\", \"200GiB\"";

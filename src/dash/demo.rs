@@ -75,6 +75,7 @@ pub(super) fn fleet() -> Fleet {
         ],
         rollout: Rollout { parallel: 4 },
         targets: Targets::default(),
+        prometheus: None,
         theme: None,
     }
 }
@@ -231,6 +232,7 @@ pub(super) fn result(host: &str, outcome: Outcome, error: Option<&str>) -> RunWh
             previous: None,
             duration_ms: if outcome.is_good() { 31_400 } else { 5_100 },
             built: 0,
+            substituted: BTreeMap::new(),
             fetched: if outcome.is_good() && outcome != Outcome::Unchanged {
                 BTreeMap::from([
                     ("p620".to_owned(), fetched(38, 212_000_000)),

@@ -40,7 +40,7 @@ pub use model::{
     HostView, LogScroll, Model, Overlay, Prompt, RunSign, Screen, StartForm, Starting, TierView,
     Toast,
 };
-pub use msg::{Effect, Msg, RunKind, Wish};
+pub use msg::{Effect, Msg, RunKind, Trend, Wish};
 pub use run_view::{Extent, HostRun, PhaseView, RunView, Summary};
 pub use status_line::status_line;
 pub use terminal::{DashError, run};

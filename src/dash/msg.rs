@@ -19,6 +19,8 @@ pub enum Msg {
     Paste(String),
     /// The terminal gained or lost the focus.
     Focus(bool),
+    /// What was measured before the screen was opened.
+    Trends(Vec<Trend>),
     /// The flake's git revision is this now, with `-dirty` when its work tree has changes; none
     /// when it is in no git repository.
     Revision(Option<String>),
@@ -33,6 +35,15 @@ pub enum Msg {
         /// Why, and what to do.
         why: String,
     },
+}
+
+/// Values of one figure over time, oldest first, about as far apart as its probes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trend {
+    /// Load averages of a host.
+    HostLoad(String, Vec<f64>),
+    /// Latencies of a tier, in milliseconds.
+    TierLatency(String, Vec<f64>),
 }
 
 /// What a run does with its hosts.

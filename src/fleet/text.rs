@@ -15,7 +15,7 @@ fn is_deceptive(c: char) -> bool {
 }
 
 /// Returns the text as one printable line: escape sequences and control characters removed,
-/// tabs and line ends as spaces, cut at 8 192 characters.
+/// tabs and line ends as spaces, secrets hidden (see [`redact`]), cut at 8 192 characters.
 pub fn printable_line(text: &str) -> String {
     let last = text.trim_end_matches(['\r', '\n']).rsplit('\r').next().unwrap_or_default();
     let mut out = String::with_capacity(last.len().min(LINE_LIMIT));
@@ -40,6 +40,91 @@ pub fn printable_line(text: &str) -> String {
             }
         }
     }
+    if SECRET_SIGNS.iter().any(|sign| out.contains(sign))
+        || out.contains("://") && out.contains('@')
+    {
+        return redact(&out);
+    }
+    out
+}
+
+/// One of these is in every text that may hold a secret; looking for them is cheap.
+const SECRET_SIGNS: [&str; 9] = [
+    "uthorization:",
+    "ignature=",
+    "redential=",
+    "oken=",
+    "assword=",
+    "UTHORIZATION:",
+    "IGNATURE=",
+    "OKEN=",
+    "ASSWORD=",
+];
+
+/// Words before which no secret stands, and after which one may, in lower case.
+const SECRET_AFTER: [&str; 7] = [
+    "authorization: ",
+    "x-amz-signature=",
+    "x-amz-credential=",
+    "x-amz-security-token=",
+    "signature=",
+    "token=",
+    "password=",
+];
+
+/// Returns the text with what looks like a secret replaced by `[secret]`: user and password of a
+/// URL, the signed parts of an S3 URL, tokens and authorization headers.
+pub fn redact(text: &str) -> String {
+    let mut out = hide_userinfo(text);
+    for word in SECRET_AFTER {
+        out = hide_after(&out, word);
+    }
+    out
+}
+
+/// Replaces what stands between `://` and `@` in the authority of a URL.
+fn hide_userinfo(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (before, after) = rest.split_at(at + 3);
+        out.push_str(before);
+        let end = after.find(|c: char| c == '/' || c == '?' || c.is_whitespace());
+        let authority = &after[..end.unwrap_or(after.len())];
+        rest = match authority.rfind('@') {
+            Some(at) => {
+                out.push_str("[secret]");
+                &after[at..]
+            }
+            None => after,
+        };
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Replaces the word that follows every occurrence of another, which is given in lower case.
+fn hide_after(text: &str, word: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    while let Some(found) = lower[done..].find(word) {
+        let start = done + found + word.len();
+        out.push_str(&text[done..start]);
+        let end = text[start..]
+            .find(|c: char| {
+                // The scheme and its value: the rest of the header.
+                let whole_line = word == "authorization: ";
+                matches!(c, '"' | '\'')
+                    || !whole_line && (c.is_whitespace() || matches!(c, '&' | ',' | ';'))
+            })
+            .map_or(text.len(), |length| start + length);
+        let value = &text[start..end];
+        let hidden = value.is_empty() || value.starts_with("[secret]");
+        out.push_str(if hidden { value } else { "[secret]" });
+        done = end;
+    }
+    out.push_str(&text[done..]);
     out
 }
 
@@ -104,6 +189,21 @@ mod tests {
         let line = printable_line(&"x".repeat(100_000));
         assert_eq!(line.chars().count(), LINE_LIMIT + 1);
         assert!(line.ends_with('…'));
+    }
+
+    #[test]
+    fn what_looks_like_a_secret_is_hidden() {
+        for (text, shown) in [
+            ("GET http://me:pass@x/y?a=b", "GET http://[secret]@x/y?a=b"),
+            ("https://x/n?X-Amz-Signature=abc&b=1", "https://x/n?X-Amz-Signature=[secret]&b=1"),
+            ("Authorization: Bearer abc.def", "Authorization: [secret]"),
+            ("authorization: Basic dXNlcg==", "authorization: [secret]"),
+            ("url?token=abc next", "url?token=[secret] next"),
+            ("http://p620:5000/x.narinfo", "http://p620:5000/x.narinfo"),
+        ] {
+            assert_eq!(printable_line(text), shown);
+            assert_eq!(redact(&redact(text)), redact(text), "twice is as good as once");
+        }
     }
 
     proptest! {

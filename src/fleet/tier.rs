@@ -62,11 +62,6 @@ impl TierKind {
         }
     }
 
-    /// Returns whether this version of nixdash probes the kind; the others are shown as unknown.
-    pub fn is_probed(self) -> bool {
-        matches!(self, Self::NixServe | Self::Harmonia | Self::Http)
-    }
-
     /// Returns whether the server serves a host's store, so that building there publishes.
     pub fn serves_a_store(self) -> bool {
         matches!(self, Self::NixServe | Self::Harmonia)
@@ -164,7 +159,9 @@ pub struct Tier {
     pub name: String,
     /// What kind of server it is.
     pub kind: TierKind,
-    /// The address that hosts name as substituter, without a trailing slash.
+    /// The address that hosts name as substituter, without a trailing slash; of kind
+    /// github-actions, which no host names, the repository's address in GitHub's interface; empty
+    /// for kind local.
     pub url: String,
     /// The key its signatures must verify under.
     pub public_key: Option<PublicKey>,

@@ -1,15 +1,12 @@
 //! Takes a lab down: ends what it started, and leaves no mount, namespace, interface, control group or file of its own behind.
 //! It goes by what lies on the disk and in the kernel, not by what `up` got done, so a lab that stopped half-way goes too.
 
-use std::path::{Path, PathBuf};
-
 use super::container;
 use super::error::{At, LabError};
 use super::names::HOSTS;
 use super::network;
 use super::process;
 use super::state::{Places, remove_tree};
-use super::tool::Tool;
 
 pub(crate) fn down(places: &Places) -> Result<(), LabError> {
     if !places.root().exists() {
@@ -19,7 +16,7 @@ pub(crate) fn down(places: &Places) -> Result<(), LabError> {
     // A damaged record must not keep the rest from being removed.
     let record = places.record().ok().flatten();
     // Hosts always: a container may be left whose start was never recorded.
-    let mut all = recorded(places);
+    let mut all = process::names(places);
     all.extend(HOSTS.map(|host| host.name.to_owned()));
     for what in &all {
         let host = HOSTS.into_iter().find(|host| host.name == what);
@@ -27,7 +24,6 @@ pub(crate) fn down(places: &Places) -> Result<(), LabError> {
             record.as_ref().zip(host).and_then(|(record, host)| container::leader(record, host));
         process::kill(places, what, inner)?;
     }
-    process::kill_containers_in(places.root());
     for host in HOSTS {
         container::unmount(places, host)?;
     }
@@ -37,33 +33,9 @@ pub(crate) fn down(places: &Places) -> Result<(), LabError> {
             process::remove_groups(&record.subnet().namespace(what));
         }
     }
-    for mount in mounts_below(places.root()) {
-        Tool::new("unmounting", "umount").arg("--lazy").arg(&mount).run()?;
-    }
     remove_tree(places.root())?;
     let path = places.root().with_extension("lock");
     std::fs::remove_file(&path).at("removing", &path)?;
     drop(lock);
     Ok(())
-}
-
-/// Names of the processes that were recorded.
-fn recorded(places: &Places) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(places.file("run")) else { return Vec::new() };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".pid").map(str::to_owned))
-        .collect()
-}
-
-/// Removing files below a mount would remove what is mounted there.
-fn mounts_below(root: &Path) -> Vec<PathBuf> {
-    let mut mounts: Vec<PathBuf> = std::fs::read_to_string("/proc/self/mountinfo")
-        .unwrap_or_default()
-        .lines()
-        .filter_map(|line| line.split(' ').nth(4).map(PathBuf::from))
-        .filter(|mount| mount.starts_with(root))
-        .collect();
-    mounts.reverse();
-    mounts
 }

@@ -21,7 +21,10 @@ mod keys;
 mod network;
 mod process;
 mod runtime;
+mod seaweed;
+mod seaweed_install;
 mod seed;
+mod table;
 mod texts;
 mod tool;
 mod tools;
@@ -45,6 +48,8 @@ pub struct UpOptions {
     pub mirror: Option<String>,
     /// One host (p510) runs a newer Nix.
     pub newer_nix: bool,
+    /// A SeaweedFS cluster stands beside the hosts.
+    pub seaweed: bool,
 }
 
 /// A lab, by its name, whether it is up or not.
@@ -70,7 +75,7 @@ impl Lab {
     /// Sets it up and starts what does not run. Harmless when all of it is up.
     pub fn up(&self, options: &UpOptions) -> Result<(), LabError> {
         tools::check_machine()?;
-        tools::ensure(options.yes)?;
+        tools::ensure(options.yes, options.seaweed)?;
         up::up(&self.shelf, &self.places, &self.name, options)
     }
 
@@ -125,6 +130,9 @@ impl Lab {
                 fault::host::apply(&self.shelf, &self.places, &record, host, fault)
             }
             Fault::Cache(fault) => fault::cache::apply(&self.places, &record, fault),
+            Fault::Seaweed(fault) => {
+                fault::seaweed::apply(&self.shelf, &self.places, &record, fault)
+            }
         }
     }
 

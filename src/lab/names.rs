@@ -26,6 +26,9 @@ pub const HOSTS: [Host; 4] = [
 /// The last number of the address of the static cache.
 const STATIC_NUMBER: u8 = 40;
 
+/// The last number of the address of the SeaweedFS cluster.
+const WEED_NUMBER: u8 = 50;
+
 /// Finds a host by name.
 pub fn host(name: &str) -> Result<Host, LabError> {
     HOSTS.into_iter().find(|host| host.name == name).ok_or_else(|| LabError::NoSuchHost {
@@ -81,6 +84,11 @@ impl Subnet {
     /// The address of the static cache.
     pub fn static_cache(self) -> Ipv4Addr {
         self.address(STATIC_NUMBER)
+    }
+
+    /// The address of the SeaweedFS cluster.
+    pub fn weed(self) -> Ipv4Addr {
+        self.address(WEED_NUMBER)
     }
 
     /// The operator's interface; also the beginning of every other name.

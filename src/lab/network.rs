@@ -16,6 +16,9 @@ use super::tool::Tool;
 /// The name of the static cache's namespace and of its port.
 pub(crate) const STATIC: &str = "static";
 
+/// The name of the SeaweedFS cluster's namespace and of its port, where there is a cluster.
+pub(crate) const WEED: &str = "weed";
+
 /// Picks a network that no other lab and no interface of this machine has.
 pub(crate) fn choose(shelf: &Shelf, name: &str) -> Result<Subnet, LabError> {
     let taken: Vec<u8> = shelf.records().iter().map(|record| record.subnet).collect();
@@ -63,22 +66,48 @@ pub(crate) fn create(subnet: Subnet) -> Result<(), LabError> {
             .into();
     on_bridge.extend(["link set up0 master br0", "link set up0 up"].map(str::to_owned));
     for (end, _) in ends() {
-        on_bridge.extend([
-            format!("link add {end} type veth peer name host0 netns {}", subnet.namespace(end)),
-            format!("link set {end} master br0"),
-            format!("link set {end} up"),
-        ]);
+        on_bridge.extend(cable(subnet, end));
     }
     batch("making the lab's network", &[], outside.join("\n"))?;
     batch("making the lab's bridge", &["-n", &bridge], on_bridge.join("\n"))?;
     for (end, number) in ends() {
-        let octets = subnet.operator().octets();
-        let address = format!("{}.{}.{}.{number}/24", octets[0], octets[1], octets[2]);
-        let inside =
-            format!("link set lo up\naddress add {address} dev host0\nlink set host0 up\n");
-        batch("setting up a host's interface", &["-n", &subnet.namespace(end)], inside)?;
+        set_up(subnet, end, number)?;
     }
     Ok(())
+}
+
+/// Adds the place of the SeaweedFS cluster, where it is not there.
+pub(crate) fn add_weed(subnet: Subnet) -> Result<(), LabError> {
+    let namespace = subnet.namespace(WEED);
+    if namespace_exists(&namespace) {
+        return Ok(());
+    }
+    batch("making the cluster's network", &[], format!("netns add {namespace}"))?;
+    let bridge = subnet.namespace("net");
+    let made =
+        batch("making the cluster's network", &["-n", &bridge], cable(subnet, WEED).join("\n"))
+            .and_then(|()| set_up(subnet, WEED, subnet.weed().octets()[3]));
+    if made.is_err() {
+        Tool::new("removing half a network", "ip").args(["netns", "delete", &namespace]).try_run();
+    }
+    made
+}
+
+/// A cable from the bridge into a namespace, as seen from the bridge.
+fn cable(subnet: Subnet, end: &str) -> [String; 3] {
+    [
+        format!("link add {end} type veth peer name host0 netns {}", subnet.namespace(end)),
+        format!("link set {end} master br0"),
+        format!("link set {end} up"),
+    ]
+}
+
+/// Gives a namespace its address.
+fn set_up(subnet: Subnet, end: &str, number: u8) -> Result<(), LabError> {
+    let octets = subnet.operator().octets();
+    let address = format!("{}.{}.{}.{number}/24", octets[0], octets[1], octets[2]);
+    let inside = format!("link set lo up\naddress add {address} dev host0\nlink set host0 up\n");
+    batch("setting up a host's interface", &["-n", &subnet.namespace(end)], inside)
 }
 
 /// Takes it all away, however much of it there is.
@@ -89,7 +118,7 @@ pub(crate) fn remove(subnet: Subnet) {
     if Path::new("/sys/class/net").join(subnet.prefix()).exists() {
         ip(&["link", "delete", &subnet.prefix()]);
     }
-    for end in ends().map(|(end, _)| end).chain(["net"]) {
+    for end in ends().map(|(end, _)| end).chain([WEED, "net"]) {
         let namespace = subnet.namespace(end);
         if namespace_exists(&namespace) {
             ip(&["netns", "delete", &namespace]);

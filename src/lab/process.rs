@@ -1,14 +1,16 @@
 //! Processes that outlive the command that started them, and how they are found and ended again: by what was recorded about
 //! them (process id and start time), never by name.
 
+use std::ffi::OsString;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::error::{At, LabError};
 use super::state::{Places, write};
+use super::table::{self, started};
 use super::tool::Tool;
 
 const LAUNCH: &str = include_str!("guest/launch.sh");
@@ -21,6 +23,11 @@ struct Recorded {
 }
 
 impl Recorded {
+    /// A process as it is now, if it is alive.
+    fn now(pid: u32) -> Option<Self> {
+        started(pid).map(|started| Self { pid, started })
+    }
+
     /// Whether it is still that very process.
     fn is_alive(self) -> bool {
         started(self.pid) == Some(self.started)
@@ -35,14 +42,12 @@ pub(crate) fn launch(
     command: &Tool,
 ) -> Result<(), LabError> {
     // Left alone once it is there: hosts are started side by side, and a script must not change under a shell that reads it.
-    let script = places.file("run/launch.sh");
+    let script = launch_script(places);
     if !script.exists() {
         write(&script, LAUNCH, 0o755)?;
     }
     let record = places.process(what);
-    if record.exists() {
-        std::fs::remove_file(&record).at("removing", &record)?;
-    }
+    kill(places, what, None)?;
     let log = places.log(what);
     std::fs::write(&log, "").at("writing", &log)?;
     std::fs::set_permissions(&log, Permissions::from_mode(0o644))
@@ -92,7 +97,8 @@ pub(crate) fn running(places: &Places, what: &str) -> Option<u32> {
 pub(crate) fn kill(places: &Places, what: &str, inner: Option<u32>) -> Result<(), LabError> {
     let record = places.process(what);
     let mut all = recorded(&record);
-    all.extend(inner.and_then(|pid| Some(Recorded { pid, started: started(pid)? })));
+    all.extend(unrecorded(places, &record));
+    all.extend(inner.and_then(Recorded::now));
     for process in &all {
         if process.is_alive() {
             Tool::new(format!("ending {what}"), "kill")
@@ -113,26 +119,16 @@ pub(crate) fn kill(places: &Places, what: &str, inner: Option<u32>) -> Result<()
     Ok(())
 }
 
-/// Ends containers whose file system lies in a lab's directory, recorded or not: a start that was cut off may leave one.
-pub(crate) fn kill_containers_in(root: &Path) {
-    let wanted = format!("--directory={}/", root.display());
-    let Ok(entries) = std::fs::read_dir("/proc") else { return };
-    for entry in entries.flatten() {
-        let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let mut words = command.split(|byte| *byte == 0);
-        let is_container = words.next().is_some_and(|program| program.ends_with(b"systemd-nspawn"));
-        if is_container && words.any(|word| word.starts_with(wanted.as_bytes())) {
-            let pid = entry.file_name();
-            Tool::new("ending a container", "kill").arg("-KILL").arg(pid).try_run();
-        }
-    }
-}
-
-/// Removes the control groups of what was launched under this name.
+/// Removes the control groups of what was launched under this name. A process that just died may keep one for a moment.
 pub(crate) fn remove_groups(group: &str) {
-    for hierarchy in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"] {
-        remove_group(&Path::new(hierarchy).join(group));
-    }
+    let hierarchies = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"];
+    let groups = hierarchies.map(|hierarchy| Path::new(hierarchy).join(group));
+    wait_for(Duration::from_secs(3), || {
+        for group in &groups {
+            remove_group(group);
+        }
+        !groups.iter().any(|group| group.exists())
+    });
 }
 
 /// A control group is removed from its leaves upwards, and only when no process is left in it.
@@ -160,6 +156,47 @@ pub(crate) fn wait_for(limit: Duration, mut holds: impl FnMut() -> bool) -> bool
     }
 }
 
+/// Names of everything of a lab that was launched and not ended, recorded or not.
+pub(crate) fn names(places: &Places) -> Vec<String> {
+    let records = std::fs::read_dir(places.file("run"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let running = supervisors(places).into_iter().map(|(_, record)| record);
+    let mut names: Vec<String> = records
+        .chain(running)
+        .filter(|path| path.extension().is_some_and(|extension| extension == "pid"))
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Supervisors of this lab that run now, each with the record that it writes.
+fn supervisors(places: &Places) -> Vec<(u32, PathBuf)> {
+    let script = launch_script(places);
+    let is_ours = |words: &[OsString]| words.get(1).is_some_and(|word| *word == script);
+    table::commands()
+        .filter(|(_, words)| is_ours(words))
+        .filter_map(|(pid, words)| Some((pid, PathBuf::from(words.get(2)?))))
+        .collect()
+}
+
+/// What was launched for a record that does not name it: a command that was cut off may have left that.
+fn unrecorded(places: &Places, record: &Path) -> Vec<Recorded> {
+    let supervisors = supervisors(places).into_iter().filter(|(_, written)| written == record);
+    supervisors
+        .flat_map(|(pid, _)| std::iter::once(pid).chain(table::children_of(pid)))
+        .filter_map(Recorded::now)
+        .collect()
+}
+
+fn launch_script(places: &Places) -> PathBuf {
+    places.file("run/launch.sh")
+}
+
 fn recorded(record: &Path) -> Vec<Recorded> {
     let text = std::fs::read_to_string(record).unwrap_or_default();
     text.lines()
@@ -170,69 +207,9 @@ fn recorded(record: &Path) -> Vec<Recorded> {
         .collect()
 }
 
-/// When a process started, in clock ticks since boot: with the id, it names a process for good. None for one that is gone,
-/// or is dead and only waits to be collected.
-fn started(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    parse_stat(&stat)
-}
-
-fn parse_stat(stat: &str) -> Option<u64> {
-    // The name in parentheses may itself hold parentheses and spaces.
-    let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split_whitespace().collect();
-    if matches!(*fields.first()?, "Z" | "X") {
-        return None;
-    }
-    fields.get(19)?.parse().ok()
-}
-
-/// Process 1 of the container in a network namespace, seen from outside.
-pub(crate) fn container_in(namespace: &str) -> Option<u32> {
-    use std::os::unix::fs::MetadataExt;
-    let inode = std::fs::metadata(Path::new("/run/netns").join(namespace)).ok()?.ino();
-    let wanted = format!("net:[{inode}]");
-    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
-        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let network = std::fs::read_link(entry.path().join("ns/net")).ok()?;
-        if network.to_str()? != wanted {
-            return None;
-        }
-        let status = std::fs::read_to_string(entry.path().join("status")).ok()?;
-        is_first_of_container(&status).then_some(pid)
-    })
-}
-
-/// Whether a process is number 1 of a process namespace below this one.
-fn is_first_of_container(status: &str) -> bool {
-    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
-    let ids: Vec<&str> = ids.split_whitespace().collect();
-    ids.len() > 1 && ids.last() == Some(&"1")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_start_time_is_read_past_any_name() {
-        let stat = "7 (a) (b c) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 100 200";
-        assert_eq!(parse_stat(stat), Some(4711));
-    }
-
-    #[test]
-    fn process_1_of_a_container_is_told_by_its_number_inside() {
-        assert!(is_first_of_container("Name:\tsystemd\nNSpid:\t4711\t1\n"));
-        assert!(!is_first_of_container("Name:\tsh\nNSpid:\t4712\t23\n"));
-        assert!(!is_first_of_container("Name:\tinit\nNSpid:\t1\n"));
-    }
-
-    #[test]
-    fn a_zombie_counts_as_gone() {
-        assert_eq!(
-            parse_stat("7 (sh) Z 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 100"),
-            None
-        );
-    }
 
     #[test]
     fn another_process_with_a_recycled_id_is_not_ours() {

@@ -64,13 +64,13 @@ pub(crate) fn key() -> String {
     format!("{:012x}", fnv(&parts) >> 16)
 }
 
-/// Returns the seed, making it first where it is not there. Takes about 20 s then.
+/// Returns the seed, making it first where it is not there. Takes some seconds then.
 pub(crate) fn ensure(shelf: &Shelf, base: &Path) -> Result<Seed, LabError> {
     let root = shelf.seed(&key());
     if root.is_dir() {
         return Ok(Seed::at(root));
     }
-    eprintln!("lab: building the first generation of every host (once, about 20 s)");
+    eprintln!("lab: building the first generation of every host (once, a few seconds)");
     let making = Seed::at(shelf.seed("making"));
     remove_tree(&making.root)?;
     prepare(&making)?;

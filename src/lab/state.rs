@@ -4,6 +4,7 @@
 //! $XDG_STATE_HOME/nixdash/lab/
 //!   base/KEY/        root file system, made once, shared, never written to afterwards
 //!   seed/KEY/        first generations, the static cache, keys; made once per recipe
+//!   weed/KEY/        the SeaweedFS program
 //!   NAME/            one lab: lab.json hosts.toml ssh_config id known_hosts flake/ static/ runtime/ hosts/HOST/ run/
 //! ```
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{At, LabError};
 use super::names::{self, Host, Subnet};
+use super::tool::Tool;
 
 /// The directory of all labs.
 #[derive(Debug, Clone)]
@@ -36,7 +38,7 @@ impl Shelf {
                 })?
                 .join(".local/state"),
         };
-        Ok(Self { root: state.join("nixdash/lab") })
+        Ok(Self { root: resolved(&state.join("nixdash/lab")) })
     }
 
     /// Base file systems, one directory for each recipe.
@@ -49,6 +51,11 @@ impl Shelf {
         self.root.join("seed").join(key)
     }
 
+    /// Where SeaweedFS is installed, one directory for each recipe.
+    pub fn weed(&self, key: &str) -> PathBuf {
+        self.root.join("weed").join(key)
+    }
+
     /// The directory itself.
     pub fn root(&self) -> &Path {
         &self.root
@@ -57,7 +64,7 @@ impl Shelf {
     /// A lab's own directories.
     pub fn lab(&self, name: &str) -> Result<Places, LabError> {
         names::check_name(name)?;
-        if ["base", "seed"].contains(&name) {
+        if ["base", "seed", "weed"].contains(&name) {
             return Err(LabError::Usage(format!(
                 "a lab cannot be named '{name}': the shared parts lie there"
             )));
@@ -94,6 +101,9 @@ pub struct Record {
     pub seed: String,
     /// Key of the base of the host with the newer Nix, if there is one.
     pub newer_base: Option<String>,
+    /// Whether there is a SeaweedFS cluster beside the hosts.
+    #[serde(default)]
+    pub seaweed: bool,
 }
 
 impl Record {
@@ -174,6 +184,15 @@ impl Places {
     }
 }
 
+/// A path without symbolic links, as the kernel lists it among mounts; the end of it need not exist yet.
+fn resolved(path: &Path) -> PathBuf {
+    match (std::fs::canonicalize(path), path.parent(), path.file_name()) {
+        (Ok(real), ..) => real,
+        (Err(_), Some(parent), Some(name)) => resolved(parent).join(name),
+        (Err(_), ..) => path.to_owned(),
+    }
+}
+
 fn lock(path: &Path) -> Result<File, LabError> {
     let file = File::create(path).at("opening", path)?;
     file.lock().at("locking", path)?;
@@ -212,12 +231,56 @@ pub(crate) fn read(path: &Path) -> Result<String, LabError> {
     std::fs::read_to_string(path).at("reading", path)
 }
 
-/// Removes a directory tree that may not be there.
+/// Removes a directory tree that may not be there. What is mounted in it is unmounted first, or its files would go too.
 pub(crate) fn remove_tree(path: &Path) -> Result<(), LabError> {
+    for mount in mounts_below(path) {
+        Tool::new("unmounting", "umount").arg("--lazy").arg(&mount).run()?;
+    }
     match std::fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).at("removing", path)
         }
         _ => Ok(()),
+    }
+}
+
+/// Mount points at or below a path, the innermost first.
+fn mounts_below(root: &Path) -> Vec<PathBuf> {
+    let mut mounts: Vec<PathBuf> = std::fs::read_to_string("/proc/self/mountinfo")
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|line| line.split(' ').nth(4).map(PathBuf::from))
+        .filter(|mount| mount.starts_with(root))
+        .collect();
+    mounts.reverse();
+    mounts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_directory_behind_a_link_is_known_by_its_real_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let real = std::fs::canonicalize(directory.path()).unwrap();
+        std::os::unix::fs::symlink(&real, real.join("link")).unwrap();
+        assert_eq!(resolved(&real.join("link/nixdash/lab")), real.join("nixdash/lab"));
+    }
+
+    #[test]
+    fn a_written_file_has_its_mode_and_its_directories() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("a/b/key");
+        write(&file, "x", 0o600).unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(read(&file).unwrap(), "x");
+    }
+
+    #[test]
+    fn no_lab_can_take_the_place_of_the_shared_parts() {
+        let shelf = Shelf { root: PathBuf::from("/state") };
+        assert!(shelf.lab("seed").is_err());
+        assert!(shelf.lab("practice").is_ok());
     }
 }

@@ -12,6 +12,7 @@ use super::error::LabError;
 use super::names::{HOSTS, Subnet};
 use super::network::STATIC;
 use super::process;
+use super::seaweed;
 use super::state::{Places, Record};
 
 /// A lab, its hosts and its caches.
@@ -23,7 +24,7 @@ pub struct Status {
     pub flake: PathBuf,
     /// Every host.
     pub hosts: Vec<HostStatus>,
-    /// Both caches.
+    /// Both caches, and the cluster's bucket where there is one.
     pub caches: Vec<CacheStatus>,
 }
 
@@ -69,10 +70,18 @@ pub(crate) fn status(places: &Places, record: &Record, keys: [String; 2]) -> Sta
             let state = if answers(subnet, cache) { "up" } else { "down" };
             CacheStatus { name, url, public_key, state }
         };
-        let caches = vec![
-            cache("p620", subnet.builder_cache_url(), builder_key, Cache::Builder),
+        let mut caches = vec![
+            cache("p620", subnet.builder_cache_url(), builder_key.clone(), Cache::Builder),
             cache("static", subnet.static_cache_url(), static_key, Cache::Static),
         ];
+        if record.seaweed {
+            caches.push(CacheStatus {
+                name: "weed",
+                url: seaweed::Addresses::of(subnet).bucket(),
+                public_key: builder_key,
+                state: if seaweed::answers(subnet) { "up" } else { "down" },
+            });
+        }
         Status {
             hosts_file: places.hosts_file(),
             flake: places.flake(),

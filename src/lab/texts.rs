@@ -2,9 +2,10 @@
 //! Pure: from names, addresses and keys to text.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::names::{HOSTS, Host, Subnet};
+use super::seaweed::{Addresses, VOLUME_SERVERS};
 
 /// Where things lie that the texts refer to.
 pub(crate) struct Facts<'a> {
@@ -15,11 +16,13 @@ pub(crate) struct Facts<'a> {
     pub(crate) builder_key: &'a str,
     /// static-1's public key.
     pub(crate) static_key: &'a str,
+    /// Whether there is a SeaweedFS cluster, and where the keys of its bucket are.
+    pub(crate) weed_keys: Option<[PathBuf; 2]>,
 }
 
 /// The fleet as nixdash reads it.
 pub(crate) fn hosts_toml(facts: &Facts<'_>, platform: &str) -> String {
-    let Facts { subnet, root, builder_key, static_key } = facts;
+    let Facts { subnet, root, builder_key, static_key, weed_keys } = facts;
     let root = root.display();
     let mut text = format!(
         "# The practice fleet, written by `nixdash lab up`.\n\
@@ -53,6 +56,20 @@ pub(crate) fn hosts_toml(facts: &Facts<'_>, platform: &str) -> String {
         subnet.builder_cache_url(),
         subnet.static_cache_url()
     );
+    if let Some([access, secret]) = weed_keys {
+        let weed = Addresses::of(*subnet);
+        let _ = write!(
+            text,
+            "\n[[tiers]]\nname = \"weed\"\nkind = \"seaweedfs\"\nmasters = [\"{}\"]\ns3 = \"{}\"\nmetrics = \"{}\"\n\
+             replication = \"001\"\nvolume_servers = {VOLUME_SERVERS}\npublic_key = \"{builder_key}\"\n\
+             access_key = {{ file = \"{}\" }}\nsecret_key = {{ file = \"{}\" }}\n",
+            weed.master(),
+            weed.bucket(),
+            weed.metrics(),
+            access.display(),
+            secret.display()
+        );
+    }
     text
 }
 
@@ -108,6 +125,7 @@ mod tests {
             root: Path::new("/state/practice"),
             builder_key: "p620-1:AAAA",
             static_key: "static-1:BBBB",
+            weed_keys: None,
         }
     }
 
@@ -119,6 +137,18 @@ mod tests {
         assert_eq!(value["hosts"]["p510"]["protected"].as_bool(), Some(true));
         assert_eq!(value["tiers"][0]["url"].as_str(), Some("http://10.213.7.10:5000"));
         assert_eq!(value["tiers"][1]["url"].as_str(), Some("http://10.213.7.40"));
+    }
+
+    #[test]
+    fn a_cluster_is_a_tier_with_its_keys_in_files() {
+        let keys = ["/state/practice/weed/a", "/state/practice/weed/b"].map(PathBuf::from);
+        let facts = Facts { weed_keys: Some(keys), ..facts() };
+        let text = hosts_toml(&facts, "x86_64-linux");
+        let value: toml::Table = toml::from_str(&text).unwrap();
+        let tier = &value["tiers"][2];
+        assert_eq!(tier["s3"].as_str(), Some("http://10.213.7.50:8333/nix-cache"));
+        assert_eq!(tier["masters"][0].as_str(), Some("http://10.213.7.50:9333"));
+        assert_eq!(tier["secret_key"]["file"].as_str(), Some("/state/practice/weed/b"));
     }
 
     #[test]

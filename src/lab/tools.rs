@@ -20,6 +20,9 @@ const NEEDED: [(&str, &str); 10] = [
     ("ldd", "libc-bin"),
 ];
 
+/// What the SeaweedFS cluster needs beside them.
+const NEEDED_BY_SEAWEED: [(&str, &str); 2] = [("python3", "python3"), ("curl", "curl")];
+
 /// Refuses machines and users that cannot run containers.
 pub(crate) fn check_machine() -> Result<(), LabError> {
     if std::env::consts::OS != "linux" {
@@ -34,8 +37,8 @@ pub(crate) fn check_machine() -> Result<(), LabError> {
 }
 
 /// Makes sure that every program is there; installs what is missing where that is Debian and wanted.
-pub(crate) fn ensure(yes: bool) -> Result<(), LabError> {
-    let missing = missing();
+pub(crate) fn ensure(yes: bool, seaweed: bool) -> Result<(), LabError> {
+    let missing = missing(seaweed);
     if missing.is_empty() {
         return Ok(());
     }
@@ -59,7 +62,7 @@ pub(crate) fn ensure(yes: bool) -> Result<(), LabError> {
     };
     apt(&["update"]).try_run();
     apt(&["install", "--no-install-recommends"]).args(&packages).run()?;
-    let still = self::missing();
+    let still = self::missing(seaweed);
     if still.is_empty() {
         return Ok(());
     }
@@ -67,8 +70,17 @@ pub(crate) fn ensure(yes: bool) -> Result<(), LabError> {
     Err(LabError::MissingTools { tools, hint: format!("`{command}` did not bring them") })
 }
 
-fn missing() -> Vec<(&'static str, &'static str)> {
-    NEEDED.into_iter().filter(|(tool, _)| !on_path(tool)).collect()
+fn missing(seaweed: bool) -> Vec<(&'static str, &'static str)> {
+    let mut missing: Vec<_> = NEEDED.into_iter().filter(|(tool, _)| !on_path(tool)).collect();
+    if seaweed {
+        missing.extend(NEEDED_BY_SEAWEED.into_iter().filter(|(tool, _)| !on_path(tool)));
+        // Debian keeps the part that makes environments in a package of its own.
+        let venv = Tool::new("looking for venv", "python3").args(["-c", "import ensurepip, venv"]);
+        if venv.run().is_err() {
+            missing.push(("python3's venv", "python3-venv"));
+        }
+    }
+    missing
 }
 
 fn on_path(tool: &str) -> bool {

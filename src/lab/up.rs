@@ -14,7 +14,7 @@ use super::state::{Places, Record, Shelf, make_dir, read, remove_tree, write};
 use super::status::{self, Cache};
 use super::texts::{self, Facts};
 use super::tool::Tool;
-use super::{UpOptions, base, upstream};
+use super::{UpOptions, base, seaweed, upstream};
 
 /// The host that `--newer-nix` is for: nobody builds on it and nobody asks it.
 const NEWER_NIX_HOST: &str = "p510";
@@ -43,7 +43,21 @@ pub(crate) fn up(
     start_static_cache(places, &record)?;
     start_hosts(shelf, places, &record)?;
     status::wait_for_cache(places, record.subnet(), Cache::Static)?;
-    status::wait_for_cache(places, record.subnet(), Cache::Builder)
+    status::wait_for_cache(places, record.subnet(), Cache::Builder)?;
+    if options.seaweed || record.seaweed { add_seaweed(shelf, places, record) } else { Ok(()) }
+}
+
+/// Adds the SeaweedFS cluster, also to a lab that was made without it, or starts what of it does not run.
+fn add_seaweed(shelf: &Shelf, places: &Places, mut record: Record) -> Result<(), LabError> {
+    seaweed::ensure(shelf, places, &record)?;
+    if record.seaweed {
+        return Ok(());
+    }
+    record.seaweed = true;
+    let keys = public_keys(shelf, &record)?;
+    let facts = facts(places, &record, &keys);
+    write(&places.hosts_file(), texts::hosts_toml(&facts, &flake::platform()), 0o644)?;
+    places.write_record(&record)
 }
 
 /// Makes the files of a new lab. Its record is written last: a lab without one is made again from nothing.
@@ -60,6 +74,7 @@ fn prepare(
         base: base::Kind::Stable.key(),
         seed: seed::key(),
         newer_base: newer_nix.then(|| base::Kind::NewerNix.key()),
+        seaweed: false,
     };
     let seed = Seed::at(shelf.seed(&record.seed));
     make_dir(&places.file("run"))?;
@@ -167,5 +182,6 @@ pub(crate) fn facts<'a>(places: &'a Places, record: &Record, keys: &'a [String; 
         root: places.root(),
         builder_key: &keys[0],
         static_key: &keys[1],
+        weed_keys: record.seaweed.then(|| seaweed::key_files(places)),
     }
 }

@@ -76,6 +76,11 @@ pub struct ActivityLog {
     /// Those of them that were builds.
     ended_builds: (u64, u64),
     last_error: Option<String>,
+    /// The first message that names a cause, not only that something needed failed.
+    cause: Option<String>,
+    /// The line of each package's output that says most about a failure: the last with an error
+    /// in it, else the last.
+    telling: HashMap<String, String>,
 }
 
 impl ActivityLog {
@@ -174,9 +179,16 @@ impl ActivityLog {
         fetched
     }
 
-    /// Returns the last error that Nix reported, as one printable line.
-    pub fn last_error(&self) -> Option<&str> {
-        self.last_error.as_deref()
+    /// Returns why it failed, as one printable line: the first message that names a cause (with
+    /// what the build itself said last), else the last error.
+    pub fn failure(&self) -> Option<String> {
+        let cause = self.cause.as_ref().or(self.last_error.as_ref())?;
+        let cause = cause.strip_prefix("error: ").unwrap_or(cause);
+        let said = derivation_in(cause).and_then(|drv| self.telling.get(&package_of(drv)));
+        Some(match said {
+            Some(said) => format!("{cause}; it said: {said}"),
+            None => cause.to_owned(),
+        })
     }
 
     /// Returns the bytes that Nix expects to copy.
@@ -268,6 +280,7 @@ impl ActivityLog {
                     Some(_) | None => "build".to_owned(),
                 };
                 let line = printable_line(text(0).unwrap_or_default());
+                self.note_output(&package, &line);
                 vec![LogItem::Output { package, line }]
             }
             result::SET_PHASE => {
@@ -306,11 +319,19 @@ impl ActivityLog {
     fn message(&mut self, level: u64, text: &str) -> Vec<LogItem> {
         let lines: Vec<String> =
             text.lines().map(printable_line).filter(|line| !line.trim().is_empty()).collect();
+        if level <= 1 && self.cause.is_none() {
+            let cause = lines.iter().find(|line| CAUSES.iter().any(|sign| line.contains(sign)));
+            self.cause = cause.cloned();
+        }
         if level == 0 && lines.iter().any(|line| line.starts_with("error:")) {
             // Since 2.31 the reason stands on a line of its own.
             let reason = lines.iter().skip(1).find(|line| line.trim().starts_with("Reason:"));
             let said = lines.iter().take(1).chain(reason);
-            self.last_error = Some(said.map(|line| line.trim()).collect::<Vec<_>>().join(" "));
+            let error = said.map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+            if error.contains("Cannot build '") && error.contains("builder failed") {
+                self.cause.get_or_insert_with(|| error.clone());
+            }
+            self.last_error = Some(error);
             for line in &lines {
                 self.note_failed(line);
             }
@@ -323,11 +344,35 @@ impl ActivityLog {
         if !(line.contains("builder for") || line.contains("Cannot build")) {
             return;
         }
-        let quoted = line
-            .split('\'')
-            .find(|word| word.strip_suffix(".drv").is_some_and(|path| path.starts_with('/')));
-        self.failed.extend(quoted.map(str::to_owned));
+        self.failed.extend(derivation_in(line).map(str::to_owned));
     }
+
+    /// Keeps the line of a build's output that says most, should it fail.
+    fn note_output(&mut self, package: &str, line: &str) {
+        let says_error = |line: &str| line.to_ascii_lowercase().contains("error");
+        let old = self.telling.get(package);
+        if line.trim().is_empty() || old.is_some_and(|old| says_error(old) && !says_error(line)) {
+            return;
+        }
+        self.telling.insert(package.to_owned(), line.trim().to_owned());
+    }
+}
+
+/// What stands in a message that names a cause.
+const CAUSES: [&str; 7] = [
+    "builder for '",
+    "hash mismatch",
+    "does not exist in binary cache",
+    "lacks a signature by a trusted key",
+    "not signed by any of the keys",
+    "No space left on device",
+    "failed to read compressed data",
+];
+
+/// Returns the derivation that a message names in quotes.
+fn derivation_in(line: &str) -> Option<&str> {
+    line.split('\'')
+        .find(|word| word.strip_suffix(".drv").is_some_and(|path| path.starts_with('/')))
 }
 
 /// Adds what is done and what is expected.
@@ -418,9 +463,10 @@ mod tests {
         for text in [FAIL, FAIL_2_34] {
             let (log, lines) = read(text);
             assert_eq!(log.built(), 0);
-            let error = log.last_error().unwrap();
+            let error = log.failure().unwrap();
             assert!(error.contains("-broken-1.0.drv"), "{error}");
             assert!(error.contains("failed with exit code 3"), "{error}");
+            assert!(error.ends_with("it said: error: bad thing"), "{error}");
             assert!(lines.contains(&"broken> compiling".to_owned()), "{lines:#?}");
             assert!(lines.iter().all(|line| !line.contains('\u{1b}')));
         }

@@ -10,6 +10,7 @@ pub mod cache_info;
 pub mod dry_run;
 pub mod internal_json;
 pub mod narinfo;
+pub mod s3_url;
 pub mod settings;
 pub mod signature;
 pub mod version;

@@ -4,9 +4,9 @@
 //! tier has seldom goes, what it lacks may come any minute. The arithmetic is pure.
 
 use crate::fleet::{ClosurePath, Coverage, CoverageFacts, Share, StorePath, Tier};
+use crate::probe::kinds::probe_of;
 use crate::probe::store::Closure;
-use crate::probe::tier::{TierProbe, probe_of};
-use crate::probe::web::{Web, connections};
+use crate::probe::tier::{TierProbe, Tools};
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -79,23 +79,22 @@ pub fn covered(paths: &[ClosurePath], holds: impl Fn(&StorePath) -> bool) -> (Sh
 
 /// Asks every tier that is probed for the closures of all these hosts.
 ///
-/// A tier that does not answer, or answers with trouble, is absent from the result; what it said
-/// until then is kept in `answers`.
+/// A tier that does not answer, or answers with trouble, is absent from the result.
 pub async fn measure(
-    web: &Web,
-    tiers: &[Tier],
+    tools: Tools<'_>,
     asked: &[Asked<'_>],
     answers: &Mutex<Answers>,
 ) -> BTreeMap<String, CoverageFacts> {
     let now = Timestamp::now();
     lock(answers).prune(now);
-    let union: HashSet<&StorePath> =
-        asked.iter().flat_map(|host| host.closure.paths.iter().map(|entry| &entry.path)).collect();
+    let closures = union(asked.iter().map(|host| host.closure));
     let mut whole = HashSet::new();
-    let mut all = tiers
+    let mut all = tools
+        .fleet
+        .tiers
         .iter()
-        .filter_map(|tier| probe_of(tier).map(|probe| (tier, probe)))
-        .map(|(tier, probe)| ask_tier(web, tier, probe, &union, answers, now))
+        .filter_map(|tier| probe_of(tier.kind).map(|probe| (tier, probe)))
+        .map(|(tier, probe)| ask_tier(tools, tier, probe, &closures, answers, now))
         .collect::<stream::FuturesUnordered<_>>();
     while let Some((tier, complete)) = all.next().await {
         if complete {
@@ -104,6 +103,7 @@ pub async fn measure(
     }
     drop(all);
     let answers = lock(answers);
+    let tiers = &tools.fleet.tiers;
     asked
         .iter()
         .map(|host| {
@@ -121,44 +121,39 @@ pub async fn measure(
         .collect()
 }
 
+/// Returns every path of these closures, once.
+pub(super) fn union<'a>(closures: impl Iterator<Item = &'a Closure>) -> Vec<ClosurePath> {
+    let mut seen = HashSet::new();
+    closures
+        .flat_map(|closure| &closure.paths)
+        .filter(|entry| seen.insert(&entry.path))
+        .cloned()
+        .collect()
+}
+
 /// Asks one tier for the paths it did not answer for recently; returns its name and whether it
 /// answered for all.
 async fn ask_tier<'a>(
-    web: &Web,
+    tools: Tools<'_>,
     tier: &'a Tier,
     probe: &dyn TierProbe,
-    union: &HashSet<&StorePath>,
+    closures: &[ClosurePath],
     answers: &Mutex<Answers>,
     now: Timestamp,
 ) -> (&'a str, bool) {
     let open: Vec<&StorePath> = {
         let answers = lock(answers);
-        union.iter().copied().filter(|path| answers.get(&tier.name, path, now).is_none()).collect()
+        let paths = closures.iter().map(|entry| &entry.path);
+        paths.filter(|path| answers.get(&tier.name, path, now).is_none()).collect()
     };
-    // The first alone, so that the others find an open connection to share.
-    let (first, rest) = open.split_at(open.len().min(1));
-    let ask =
-        async |path: &&StorePath| (StorePath::clone(path), probe.holds(web, tier, path).await);
-    let mut replies: Vec<(StorePath, bool)> = Vec::with_capacity(open.len());
-    let mut complete = true;
-    for batch in [first, rest] {
-        let mut asking =
-            stream::iter(batch.iter().map(ask)).buffer_unordered(connections(tier.kind));
-        while let Some((path, reply)) = asking.next().await {
-            if let Ok(holds) = reply {
-                replies.push((path, holds));
-            } else {
-                complete = false;
-                break;
-            }
-        }
-        if !complete {
-            break;
-        }
-    }
+    let asking = tools.asking(tier, &[], closures, now);
+    let Ok(held) = probe.holds(&asking, &open).await else {
+        return (tier.name.as_str(), false);
+    };
+    let complete = held.len() == open.len();
     let mut answers = lock(answers);
-    for (path, holds) in replies {
-        answers.put(&tier.name, path, holds, now);
+    for (path, holds) in open.into_iter().zip(held) {
+        answers.put(&tier.name, path.clone(), holds, now);
     }
     (tier.name.as_str(), complete)
 }
@@ -172,7 +167,10 @@ fn lock(answers: &Mutex<Answers>) -> MutexGuard<'_, Answers> {
 mod tests {
     use super::*;
     use crate::fleet::TierKind;
+    use crate::probe::memory::Memory;
     use crate::probe::server::Server;
+    use crate::probe::web::Web;
+    use crate::remote::FakeHands;
 
     const A: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";
     const B: &str = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0";
@@ -190,10 +188,18 @@ mod tests {
         Closure { root: paths[paths.len() - 1].path.clone(), paths }
     }
 
-    /// Makes a tier at an address.
-    fn tier(name: &str, kind: TierKind, url: &str) -> Tier {
-        let url = url.to_owned();
-        Tier::new(name, kind, &url)
+    /// Measures with tiers at these addresses.
+    async fn measured(
+        tiers: &[(&str, TierKind, &str)],
+        asked: &[Asked<'_>],
+        answers: &Mutex<Answers>,
+    ) -> BTreeMap<String, CoverageFacts> {
+        let mut fleet = crate::config::fallback();
+        fleet.tiers = tiers.iter().map(|(name, kind, url)| Tier::new(name, *kind, url)).collect();
+        let (web, memory) = (Web::new().unwrap(), Memory::default());
+        let hands = FakeHands::unreachable();
+        let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+        measure(tools, asked, answers).await
     }
 
     #[test]
@@ -233,21 +239,20 @@ mod tests {
         ])
         .await;
         let tiers = [
-            tier("p620", TierKind::NixServe, &server.url),
-            tier("oracle", TierKind::S3, "s3://bucket"),
+            ("p620", TierKind::NixServe, server.url.as_str()),
+            ("down", TierKind::Http, "http://127.0.0.1:1"),
         ];
         let (one, two) = (closure(&[(A, 120), (TOP, 216)]), closure(&[(A, 120), (B, 168)]));
         let asked =
             [Asked { host: "razer", closure: &one }, Asked { host: "samsung", closure: &two }];
         let answers = Mutex::new(Answers::default());
-        let web = Web::new().unwrap();
-        let found = measure(&web, &tiers, &asked, &answers).await;
+        let found = measured(&tiers, &asked, &answers).await;
         assert_eq!(found["razer"].tiers["p620"].paths, Share { have: 1, total: 2 });
         assert_eq!(found["samsung"].tiers["p620"].bytes, Share { have: 120, total: 288 });
         assert_eq!(found["samsung"].toplevel, Some(two.root.clone()));
-        assert!(!found["razer"].tiers.contains_key("oracle"));
+        assert!(!found["razer"].tiers.contains_key("down"));
         assert_eq!(server.asked().len(), 3);
-        let again = measure(&web, &tiers, &asked, &answers).await;
+        let again = measured(&tiers, &asked, &answers).await;
         assert_eq!(again["samsung"].tiers["p620"].paths, Share { have: 1, total: 2 });
         assert_eq!(server.asked().len(), 3);
     }
@@ -255,11 +260,10 @@ mod tests {
     #[tokio::test]
     async fn a_tier_in_trouble_is_absent() {
         let server = Server::start(&[("/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo", 500, "")]).await;
-        let tiers = [tier("p620", TierKind::NixServe, &server.url)];
+        let tiers = [("p620", TierKind::NixServe, server.url.as_str())];
         let one = closure(&[(TOP, 216), (A, 120)]);
         let asked = [Asked { host: "razer", closure: &one }];
-        let found =
-            measure(&Web::new().unwrap(), &tiers, &asked, &Mutex::new(Answers::default())).await;
+        let found = measured(&tiers, &asked, &Mutex::new(Answers::default())).await;
         assert!(found["razer"].tiers.is_empty());
     }
 }

@@ -1,15 +1,29 @@
 //! Measures everything once, for `nixdash status`.
 
-use crate::fleet::{CoverageFacts, Fleet, HostFacts, HostState, StoreFacts, Tier, TierFacts};
+use crate::fleet::{
+    ClosurePath, CoverageFacts, Fleet, HostFacts, HostState, StoreFacts, StorePath, Tier,
+    TierFacts, TierState,
+};
 use crate::probe::candidates::{Known, candidates};
-use crate::probe::coverage::{Answers, Asked, measure};
+use crate::probe::coverage::{Answers, Asked, measure, union};
+use crate::probe::kinds::probe_of;
+use crate::probe::memory::Memory;
 use crate::probe::store::{self, Closure};
+use crate::probe::tier::Tools;
 use crate::probe::web::Web;
 use crate::probe::{host, tier};
 use crate::remote::Hands;
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Duration;
+
+/// How long a tier may take; a tier that hangs is down.
+const TIER_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long measuring a tier's size may take.
+const SIZE_LIMIT: Duration = Duration::from_secs(20);
 
 /// Everything as it was at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,8 +71,12 @@ pub async fn measure_once(
     }))
     .await;
     let mut snapshot = Snapshot::default();
+    let memory = Memory::default();
     match Web::new() {
-        Ok(web) => ask_tiers(&web, &fleet.tiers, &answered, slow, &mut snapshot).await,
+        Ok(web) => {
+            let tools = Tools { web: &web, hands, fleet, memory: &memory };
+            ask_tiers(tools, &answered, slow, &mut snapshot).await;
+        }
         Err(error) => {
             let facts = TierFacts { error: Some(error.to_string()), ..TierFacts::default() };
             snapshot.tiers =
@@ -73,13 +91,7 @@ pub async fn measure_once(
 }
 
 /// Asks every tier, first whether it is well, then what it holds.
-async fn ask_tiers(
-    web: &Web,
-    tiers: &[Tier],
-    answered: &[Answered],
-    slow: bool,
-    snapshot: &mut Snapshot,
-) {
+async fn ask_tiers(tools: Tools<'_>, answered: &[Answered], slow: bool, snapshot: &mut Snapshot) {
     let answers = Mutex::new(Answers::default());
     let known: Vec<Known<'_>> = answered
         .iter()
@@ -89,9 +101,11 @@ async fn ask_tiers(
             closure: host.closure.as_ref(),
         })
         .collect();
-    let probes = join_all(tiers.iter().map(|tier| {
+    let closures = union(answered.iter().filter_map(|host| host.closure.as_ref()));
+    let closures = &closures;
+    let probes = join_all(tools.fleet.tiers.iter().map(|tier| {
         let paths = candidates(tier, &known, |_| false);
-        async move { (tier.name.clone(), tier::probe(web, tier, &paths, None).await) }
+        async move { (tier.name.clone(), ask_tier(tools, tier, &paths, closures, slow).await) }
     }));
     let asked: Vec<Asked<'_>> = answered
         .iter()
@@ -99,12 +113,37 @@ async fn ask_tiers(
         .collect();
     let coverage = async {
         if slow && !asked.is_empty() {
-            measure(web, tiers, &asked, &answers).await
+            measure(tools, &asked, &answers).await
         } else {
             BTreeMap::new()
         }
     };
     (snapshot.tiers, snapshot.coverage) = tokio::join!(probes, coverage);
+}
+
+/// Asks one tier, within ten seconds, and for its size too.
+async fn ask_tier(
+    tools: Tools<'_>,
+    tier: &Tier,
+    paths: &[StorePath],
+    closures: &[ClosurePath],
+    slow: bool,
+) -> TierFacts {
+    let asking = tools.asking(tier, paths, closures, Timestamp::now());
+    let probe = tokio::time::timeout(TIER_LIMIT, tier::probe(&asking, None));
+    let Ok(mut facts) = probe.await else {
+        let error = format!("{}: no answer within {} s", tier.url, TIER_LIMIT.as_secs());
+        let (state, asked_at) = (TierState::Down, Some(asking.now));
+        return TierFacts { state, asked_at, error: Some(error), ..TierFacts::default() };
+    };
+    if slow
+        && facts.size.is_none()
+        && let Some(probe) = probe_of(tier.kind)
+        && let Ok(Ok(size)) = tokio::time::timeout(SIZE_LIMIT, probe.size(&asking)).await
+    {
+        facts.size = size;
+    }
+    facts
 }
 
 #[cfg(test)]
@@ -143,8 +182,9 @@ mod tests {
         .await;
         let text = format!(
             "[hosts.samsung]\n[hosts.razer]\n[[tiers]]\nname = \"p620\"\nkind = \"nix-serve\"\n\
-             url = \"{}\"\n[[tiers]]\nname = \"ci\"\nkind = \"github-actions\"\nrepo = \"me/x\"\n",
-            server.url
+             url = \"{}\"\n[[tiers]]\nname = \"ci\"\nkind = \"github-actions\"\nrepo = \"me/x\"\n\
+             url = \"{}\"\n",
+            server.url, server.url
         );
         let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
         let names = ["samsung".to_owned(), "razer".to_owned()];
@@ -154,7 +194,7 @@ mod tests {
         assert_eq!(found.stores["samsung"].paths, 10);
         assert_eq!(found.tiers[0].1.state, TierState::Up);
         assert_eq!(found.tiers[0].1.signature, SignatureState::Unchecked);
-        assert_eq!(found.tiers[1].1.state, TierState::Unknown);
+        assert_eq!(found.tiers[1].1.state, TierState::Unauthorized);
         assert_eq!(found.coverage["samsung"].tiers["p620"].paths, Share { have: 1, total: 1 });
         assert!(!found.coverage.contains_key("razer"));
         let quick = measure_once(&fleet, &hands(), &names[..1], false).await;

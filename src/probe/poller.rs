@@ -10,9 +10,12 @@ use crate::fleet::{
 };
 use crate::probe::candidates::{Known, candidates};
 use crate::probe::clock::chance;
-use crate::probe::coverage::{Answers, Asked, measure};
+use crate::probe::coverage::{Answers, Asked, measure, union};
+use crate::probe::kinds::probe_of;
+use crate::probe::memory::Memory;
 use crate::probe::schedule::{Target, next_delay};
 use crate::probe::store::{self, Closure};
+use crate::probe::tier::Tools;
 use crate::probe::web::{Web, WebError};
 use crate::probe::{host, tier};
 use crate::remote::Hands;
@@ -69,6 +72,7 @@ struct Shared {
     answers: Mutex<Answers>,
     /// Tiers whose signature could not be checked for want of a path.
     unproven: Mutex<HashSet<String>>,
+    memory: Memory,
 }
 
 impl Poller {
@@ -94,6 +98,7 @@ impl Poller {
             systems: Mutex::default(),
             answers: Mutex::default(),
             unproven: Mutex::default(),
+            memory: Memory::default(),
         });
         for (index, host) in shared.fleet.hosts.iter().enumerate() {
             let delay = STAGGER.saturating_mul(u32::try_from(index).unwrap_or(u32::MAX));
@@ -144,6 +149,13 @@ impl Handle {
 }
 
 impl Shared {
+    /// Returns what all probes share; an error where HTTP is not to be had.
+    fn tools(&self) -> Result<Tools<'_>, &WebError> {
+        let web = self.web.as_ref()?;
+        let (hands, fleet) = (self.hands.as_ref(), self.fleet.as_ref());
+        Ok(Tools { web, hands, fleet, memory: &self.memory })
+    }
+
     /// Wakes every tier's task.
     fn ring_tiers(&self) {
         for bell in self.tiers.values() {
@@ -293,7 +305,7 @@ async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
         }
         facts = Some(found.clone());
         shared.send(Event::Tier { tier: tier.name.clone(), facts: Box::new(found) }).await?;
-        if tier::probe_of(&tier).is_none() || shared.web.is_err() {
+        if probe_of(tier.kind).is_none() || shared.web.is_err() {
             return None;
         }
         if !shared.wait(bell, next_delay(target, failures, chance())).await {
@@ -304,8 +316,8 @@ async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
 
 /// Asks a tier once, with paths that are known now.
 async fn ask_tier(shared: &Shared, tier: &Tier, previous: Option<&TierFacts>) -> TierFacts {
-    let web = match &shared.web {
-        Ok(web) => web,
+    let tools = match shared.tools() {
+        Ok(tools) => tools,
         Err(error) => {
             return TierFacts { error: Some(error.to_string()), ..TierFacts::default() };
         }
@@ -324,12 +336,13 @@ async fn ask_tier(shared: &Shared, tier: &Tier, previous: Option<&TierFacts>) ->
         let answers = lock(&shared.answers);
         candidates(tier, &known, |path| answers.get(&tier.name, path, now) == Some(true))
     };
-    tier::probe(web, tier, &paths, previous).await
+    let closures = union(systems.values().filter_map(|system| system.closure.as_deref()));
+    tier::probe(&tools.asking(tier, &paths, &closures, now), previous).await
 }
 
 /// Measures coverage of every known closure when one changed, and now and then.
 async fn watch_coverage(shared: Arc<Shared>) -> Option<()> {
-    let web = shared.web.as_ref().ok()?;
+    let tools = shared.tools().ok()?;
     while shared.wait(&shared.coverage, COVERAGE_INTERVAL).await {
         let systems = shared.systems();
         let asked: Vec<Asked<'_>> = systems
@@ -339,7 +352,7 @@ async fn watch_coverage(shared: Arc<Shared>) -> Option<()> {
         if asked.is_empty() {
             continue;
         }
-        let work = measure(web, &shared.fleet.tiers, &asked, &shared.answers);
+        let work = measure(tools, &asked, &shared.answers);
         let found: BTreeMap<String, CoverageFacts> = shared.unless_ended(work).await?;
         for (host, facts) in found {
             shared.send(Event::Coverage { host, facts }).await?;

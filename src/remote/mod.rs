@@ -5,6 +5,7 @@
 //! (which may be fish or nushell). [`Hands`] is the seam: [`Remote`] is the real thing, tests use
 //! [`FakeHands`].
 
+mod aws;
 mod channel;
 mod connection;
 mod error;
@@ -12,14 +13,18 @@ mod fake;
 mod git;
 mod program;
 mod script;
+mod secret;
 mod shell;
+mod sockets;
 
+pub use aws::aws_profile;
 pub use connection::Remote;
 pub use error::{RemoteError, Trouble};
 pub use fake::FakeHands;
 pub use git::git_revision;
 pub use program::{Program, ProgramError};
 pub use script::{Output, Script, Way, quote};
+pub use secret::{Secret, SecretError, resolve};
 
 use std::future::Future;
 use std::pin::Pin;

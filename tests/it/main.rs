@@ -6,6 +6,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod command_line;
+mod history;
 mod lab;
 mod layers;
+mod prometheus;
+mod recorded;
 mod scripts;

@@ -314,9 +314,5 @@ fn rest(tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
         }
         None => {}
     }
-    if !tier.kind.is_probed() && facts.state == TierState::Unknown {
-        let text = format!("nixdash does not measure tiers of kind {}", tier.kind);
-        all.push(told("unknown", Role::Dim, text));
-    }
     all
 }

@@ -3,6 +3,7 @@
 pub(crate) mod cache;
 pub(crate) mod host;
 mod latency;
+pub(crate) mod seaweed;
 
 use super::error::LabError;
 use super::names::{self, Host};
@@ -34,6 +35,8 @@ pub enum Word {
     CorruptNar,
     /// Let the cache sign with another key of the same name.
     WrongKey,
+    /// Cut the power of one of the cluster's volume servers: 1, 2 or 3.
+    VolumeServerDown,
     /// Take every fault back.
     Clear,
 }
@@ -76,6 +79,15 @@ pub enum CacheFault {
     Clear,
 }
 
+/// A fault of the SeaweedFS cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeaweedFault {
+    /// One volume server without power, by its number.
+    VolumeServerDown(u32),
+    /// Nothing wrong any more.
+    Clear,
+}
+
 /// A fault and what it befalls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -83,10 +95,12 @@ pub enum Fault {
     Host(Host, HostFault),
     /// p620's cache.
     Cache(CacheFault),
+    /// The SeaweedFS cluster.
+    Seaweed(SeaweedFault),
 }
 
 impl Fault {
-    /// Puts together what was typed: `cache` or a host's name, a word, and a number where the word needs one.
+    /// Puts together what was typed: `cache`, `seaweed` or a host's name, a word, and a number where the word needs one.
     pub fn from_words(target: &str, word: Word, amount: Option<u32>) -> Result<Self, LabError> {
         let needed = |what: &str| {
             amount
@@ -107,6 +121,14 @@ impl Fault {
                     ));
                 }
             })
+        } else if target == "seaweed" {
+            Self::Seaweed(match word {
+                Word::VolumeServerDown => SeaweedFault::VolumeServerDown(number_of_server(
+                    needed("which volume server")?,
+                )?),
+                Word::Clear => SeaweedFault::Clear,
+                _ => return Err(misplaced(word, "another part", "volume-server-down N, clear")),
+            })
         } else {
             let host = names::host(target)?;
             let fault = match word {
@@ -119,6 +141,12 @@ impl Fault {
                 Word::DiskFull => HostFault::DiskFull,
                 Word::Untrust => HostFault::Untrust,
                 Word::Clear => HostFault::Clear,
+                Word::VolumeServerDown => {
+                    return Err(LabError::Usage(
+                        "volume-server-down is a fault of seaweed; the hosts have no volume servers"
+                            .to_owned(),
+                    ));
+                }
                 Word::Down | Word::Slow | Word::CorruptNar | Word::WrongKey => {
                     let known = "partition, latency MS, loss PCT, sshd-stop, power-off, power-cycle, disk-full, untrust, clear";
                     return Err(misplaced(word, "the cache", known));
@@ -126,7 +154,8 @@ impl Fault {
             };
             Self::Host(host, fault)
         };
-        let takes_number = matches!(word, Word::Latency | Word::Loss | Word::Slow);
+        let takes_number =
+            matches!(word, Word::Latency | Word::Loss | Word::Slow | Word::VolumeServerDown);
         if amount.is_some() && !takes_number {
             return Err(LabError::Usage(format!("{} takes no number", name_of(word))));
         }
@@ -141,6 +170,15 @@ fn percentage(amount: u32) -> Result<u32, LabError> {
         Err(LabError::Usage(format!(
             "a loss of {amount} of a hundred packets cannot be; give 1 to 100"
         )))
+    }
+}
+
+fn number_of_server(number: u32) -> Result<u32, LabError> {
+    let last = crate::lab::seaweed::VOLUME_SERVERS;
+    if (1..=last).contains(&number) {
+        Ok(number)
+    } else {
+        Err(LabError::Usage(format!("there is no volume server {number}; they are 1 to {last}")))
     }
 }
 
@@ -178,6 +216,10 @@ mod tests {
             ("samsung", Word::Latency, None, "latency needs a number"),
             ("samsung", Word::Loss, Some(101), "cannot be"),
             ("samsung", Word::Clear, Some(1), "takes no number"),
+            ("seaweed", Word::VolumeServerDown, Some(4), "no volume server 4"),
+            ("seaweed", Word::VolumeServerDown, None, "needs a number"),
+            ("seaweed", Word::Down, None, "volume-server-down N"),
+            ("samsung", Word::VolumeServerDown, Some(1), "fault of seaweed"),
             ("nobody", Word::Clear, None, "has no host 'nobody'"),
         ] {
             let error = Fault::from_words(target, word, amount).unwrap_err();

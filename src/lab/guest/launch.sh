@@ -12,13 +12,20 @@ started() {
   sed 's/.*) //' "/proc/$1/stat" | cut -d' ' -f20
 }
 
-for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
-  [ -e "$hierarchy/cgroup.procs" ] || continue
-  mkdir -p "$hierarchy/$group" && echo $$ >"$hierarchy/$group/cgroup.procs"
-done
+# A control group with processes of its own may not divide what it has among others, so this script sits beside the command.
+join() {
+  for hierarchy in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
+    [ -e "$hierarchy/cgroup.procs" ] || continue
+    mkdir -p "$hierarchy/$1" && echo 0 >"$hierarchy/$1/cgroup.procs"
+  done
+}
+join "$group/launcher"
 
 while :; do
-  "$@" &
+  (
+    join "$group"
+    exec "$@"
+  ) &
   child=$!
   printf '%s %s\n%s %s\n' $$ "$(started $$)" "$child" "$(started "$child")" >"$record.new"
   mv "$record.new" "$record"

@@ -69,4 +69,4 @@ target)
   exit 2
   ;;
 esac
-rm -rf /root/.cache
+rm -rf /root/.cache /nix/var/nix/gcroots/auto/*

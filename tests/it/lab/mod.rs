@@ -3,6 +3,7 @@
 
 mod deploy;
 mod faults;
+mod history;
 mod screen;
 mod status;
 

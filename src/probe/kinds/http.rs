@@ -4,13 +4,17 @@
 //! checked against the configured key. Only GET is used: nix-serve ignores the method, and caches
 //! that redirect to signed addresses refuse HEAD.
 
-use crate::fleet::{SignatureState, StorePath, Tier, TierFacts, TierState, printable_line};
+use crate::fleet::{
+    SignatureState, StorePath, Tier, TierFacts, TierKind, TierState, printable_line,
+};
 use crate::nix::cache_info::CacheInfo;
 use crate::nix::narinfo::NarInfo;
+use crate::nix::s3_url::web_url;
 use crate::probe::clock::milliseconds;
-use crate::probe::tier::{Answer, TierProbe};
-use crate::probe::web::{Reply, Web, WebError};
+use crate::probe::tier::{Answer, Asking, TierProbe};
+use crate::probe::web::{Ask, Declared, Method, Reply, WebError, width};
 use futures_util::stream::{self, StreamExt as _};
+use jiff::{SignedDuration, Timestamp};
 
 /// The store directory of every NixOS.
 const STORE_DIR: &str = "/nix/store";
@@ -21,76 +25,199 @@ const PROOF_LIMIT: usize = 20;
 /// How many of them are asked at once, after the first.
 const PROOF_WIDTH: usize = 4;
 
+/// A tier that takes longer than this for its first byte is slow, in milliseconds.
+pub(in crate::probe) const SLOW_MS: f64 = 1000.0;
+
+/// Returns how long it is believed that a nar is served: a day where reading counts as use, and
+/// would keep alive what nobody else needs.
+fn nar_age(kind: TierKind) -> SignedDuration {
+    match kind {
+        TierKind::Cachix | TierKind::Attic => SignedDuration::from_hours(24),
+        TierKind::NixServe
+        | TierKind::Harmonia
+        | TierKind::Http
+        | TierKind::S3
+        | TierKind::Seaweedfs
+        | TierKind::Local
+        | TierKind::GithubActions
+        | TierKind::Ncps => SignedDuration::from_hours(1),
+    }
+}
+
+/// What the binary cache protocol needs.
+pub(in crate::probe) const REQUESTS: &[Declared] =
+    &[(Method::Get, "*/nix-cache-info"), (Method::Get, "*.narinfo"), (Method::Get, "*/nar/*")];
+
 /// The probe of HTTP kinds.
-pub(super) struct HttpProbe;
+pub(in crate::probe) struct HttpProbe;
 
 impl TierProbe for HttpProbe {
-    fn probe<'a>(
-        &'a self,
-        web: &'a Web,
-        tier: &'a Tier,
-        candidates: &'a [StorePath],
-    ) -> Answer<'a, TierFacts> {
-        Box::pin(async move {
-            let reply = match web.get(tier, "nix-cache-info").await {
-                Ok(reply) => reply,
-                Err(error) => {
-                    let error = Some(error.to_string());
-                    return TierFacts { state: TierState::Down, error, ..TierFacts::default() };
-                }
-            };
-            let mut facts = judge(tier, &reply);
-            if facts.state == TierState::Up {
-                let (signature, proof) = prove(web, tier, candidates).await;
-                facts.signature = signature;
-                facts.proof = Some(proof);
-            }
-            facts
-        })
+    fn requests(&self) -> &'static [Declared] {
+        REQUESTS
+    }
+
+    fn probe<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
+        Box::pin(look_at(asking, REQUESTS))
     }
 
     fn holds<'a>(
         &'a self,
-        web: &'a Web,
-        tier: &'a Tier,
-        path: &'a StorePath,
-    ) -> Answer<'a, Result<bool, WebError>> {
-        Box::pin(async move {
-            match narinfo(web, tier, path).await? {
-                Found::Text(_) => Ok(true),
-                Found::Nothing => Ok(false),
-                Found::Trouble(status) => Err(WebError {
-                    url: tier.url.clone(),
-                    cause: format!("answered {status} for the narinfo of {}", path.name()),
-                    hint: "see the log of the cache".to_owned(),
-                }),
-            }
-        })
+        asking: &'a Asking<'a>,
+        paths: &'a [&'a StorePath],
+    ) -> Answer<'a, Result<Vec<bool>, WebError>> {
+        Box::pin(held(asking, REQUESTS, paths))
     }
 }
 
-/// What a tier has of a path.
-enum Found {
-    /// This narinfo, untrusted.
-    Text(String),
-    /// 404; 403 too, which a bucket that may not be listed answers for what it does not have.
-    Nothing,
-    /// Another status.
-    Trouble(u16),
+/// Asks whether a cache is well, and proves its signature and that it serves its nars.
+pub(in crate::probe) async fn look_at(asking: &Asking<'_>, declared: &[Declared]) -> TierFacts {
+    let tier = asking.tier;
+    let url = format!("{}/nix-cache-info", web_url(tier));
+    let reply = match asking.web.send(tier, declared, Ask::get(url).follow()).await {
+        Ok(reply) => reply,
+        Err(error) => {
+            let state = if error.is_proxy { TierState::Proxy } else { TierState::Down };
+            return TierFacts { state, error: Some(error.to_string()), ..TierFacts::default() };
+        }
+    };
+    weigh(asking, declared, &reply).await
 }
 
-/// Asks for the narinfo of a path.
-async fn narinfo(web: &Web, tier: &Tier, path: &StorePath) -> Result<Found, WebError> {
-    let reply = web.get(tier, &format!("{}.narinfo", path.hash())).await?;
-    Ok(match reply.status {
-        200 => Found::Text(reply.body),
-        404 | 403 => Found::Nothing,
-        status => Found::Trouble(status),
-    })
+/// Judges an answer to `nix-cache-info`, and proves the rest when it was good.
+pub(in crate::probe) async fn weigh(
+    asking: &Asking<'_>,
+    declared: &[Declared],
+    reply: &Reply,
+) -> TierFacts {
+    let mut facts = judge(asking.tier, reply);
+    if facts.state == TierState::Up {
+        let (signature, proof, narinfo) = prove(asking, declared).await;
+        facts.signature = signature;
+        facts.proof = Some(proof);
+        if let Some(narinfo) = narinfo {
+            prove_nar(asking, declared, &narinfo, &mut facts).await;
+        }
+        if facts.state == TierState::Up && facts.latency_ms.is_some_and(|ms| ms > SLOW_MS) {
+            facts.state = TierState::Slow;
+        }
+    }
+    facts
+}
+
+/// Asks which paths a cache has a narinfo of: the first alone, so that the protocol is known, then
+/// as many at once as the connection bears.
+pub(in crate::probe) async fn held(
+    asking: &Asking<'_>,
+    declared: &[Declared],
+    paths: &[&StorePath],
+) -> Result<Vec<bool>, WebError> {
+    held_by(asking, declared, paths, Ask::get).await
+}
+
+/// Does what [`held`] does, for servers that answer HEAD as they should.
+pub(in crate::probe) async fn held_by_head(
+    asking: &Asking<'_>,
+    declared: &[Declared],
+    paths: &[&StorePath],
+) -> Result<Vec<bool>, WebError> {
+    held_by(asking, declared, paths, Ask::head).await
+}
+
+/// Asks for many narinfos.
+async fn held_by(
+    asking: &Asking<'_>,
+    declared: &[Declared],
+    paths: &[&StorePath],
+    ask: fn(String) -> Ask,
+) -> Result<Vec<bool>, WebError> {
+    let Some((first, rest)) = paths.split_first() else { return Ok(Vec::new()) };
+    let (answer, is_http2) = holds_one(asking, declared, first, ask).await?;
+    let mut all = vec![answer];
+    let mut answers = stream::iter(rest)
+        .map(|path| holds_one(asking, declared, path, ask))
+        .buffered(width(asking.tier.kind, is_http2))
+        .boxed();
+    while let Some(answer) = answers.next().await {
+        all.push(answer?.0);
+    }
+    Ok(all)
+}
+
+/// Asks whether a cache has a narinfo of a path, and whether it speaks HTTP/2.
+async fn holds_one(
+    asking: &Asking<'_>,
+    declared: &[Declared],
+    path: &StorePath,
+    ask: fn(String) -> Ask,
+) -> Result<(bool, bool), WebError> {
+    let url = format!("{}/{}.narinfo", asking.tier.url, path.hash());
+    let reply = asking.web.send(asking.tier, declared, ask(url).follow()).await?;
+    match reply.status {
+        200 | 204 => Ok((true, reply.is_http2)),
+        404 | 403 => Ok((false, reply.is_http2)),
+        status => Err(WebError::new(
+            &asking.tier.url,
+            &format!("answered {status} for the narinfo of {}", path.name()),
+            "see the log of the cache",
+        )),
+    }
+}
+
+/// Asks for the narinfo of a path. 403 is a miss too: a bucket that may not be listed answers so.
+async fn narinfo(
+    asking: &Asking<'_>,
+    declared: &[Declared],
+    path: &StorePath,
+) -> Result<Reply, WebError> {
+    let url = format!("{}/{}.narinfo", web_url(asking.tier), path.hash());
+    asking.web.send(asking.tier, declared, Ask::get(url).follow()).await
+}
+
+/// Proves now and then that a nar is served: one byte of it, never its head, which nix-serve
+/// answers with the whole body.
+pub(in crate::probe) async fn prove_nar(
+    asking: &Asking<'_>,
+    declared: &[Declared],
+    narinfo: &NarInfo,
+    facts: &mut TierFacts,
+) {
+    let tier = asking.tier;
+    let known: Option<(Timestamp, String)> = asking.memory.get(tier, "nar");
+    if let Some((at, proof)) = known
+        && asking.now.duration_since(at) < nar_age(tier.kind)
+    {
+        facts.nar_proof = Some(proof);
+        return;
+    }
+    let name = narinfo.store_path.name();
+    let url = if narinfo.url.contains("://") {
+        narinfo.url.clone()
+    } else {
+        format!("{}/{}", web_url(tier), narinfo.url)
+    };
+    match asking.web.send(tier, declared, Ask::get(url).first_byte_only().follow()).await {
+        Ok(reply) if matches!(reply.status, 200 | 206) => {
+            let proof = format!("{name} is served");
+            asking.memory.put(tier, "nar", &(asking.now, &proof));
+            facts.nar_proof = Some(proof);
+        }
+        Ok(reply) => {
+            facts.state = TierState::NarMissing;
+            facts.error = Some(format!(
+                "{}: has the narinfo of {name}, but answered {} for its nar: hosts fail there; \
+                 remove the narinfo or publish the path again",
+                tier.url, reply.status
+            ));
+        }
+        Err(error) => {
+            facts.state = TierState::NarMissing;
+            facts.error = Some(format!("the nar of {name} is not served: {error}"));
+        }
+    }
 }
 
 /// Says what an answer to `nix-cache-info` means.
-fn judge(tier: &Tier, reply: &Reply) -> TierFacts {
+pub(in crate::probe) fn judge(tier: &Tier, reply: &Reply) -> TierFacts {
     let mut facts =
         TierFacts { latency_ms: Some(milliseconds(reply.first_byte)), ..TierFacts::default() };
     let say = |what: &str| Some(format!("{}: {what}", tier.url));
@@ -121,7 +248,7 @@ fn judge(tier: &Tier, reply: &Reply) -> TierFacts {
             return facts;
         }
     }
-    let info = CacheInfo::parse(&reply.body);
+    let info = CacheInfo::parse(&reply.text());
     facts.priority = info.priority;
     facts.store_dir = info.store_dir.as_deref().map(printable_line);
     match facts.store_dir.as_deref() {
@@ -138,21 +265,26 @@ fn judge(tier: &Tier, reply: &Reply) -> TierFacts {
     facts
 }
 
-/// Proves the signature with the first candidate that the tier holds and its key signed.
+/// Proves the signature with the first candidate that the tier holds and its key signed; returns
+/// that narinfo too.
 ///
 /// A wrong signature ends the search. Narinfos without a signature of the key are passed over,
 /// since a cache may hold paths that others signed; when there are only such, it is untrusted.
-async fn prove(web: &Web, tier: &Tier, candidates: &[StorePath]) -> (SignatureState, String) {
+pub(in crate::probe) async fn prove(
+    asking: &Asking<'_>,
+    declared: &[Declared],
+) -> (SignatureState, String, Option<NarInfo>) {
+    let (tier, candidates) = (asking.tier, asking.candidates);
     let Some(key) = &tier.public_key else {
         let why = "nothing to prove with: hosts.toml has no public_key for it";
-        return (SignatureState::Unchecked, why.to_owned());
+        return (SignatureState::Unchecked, why.to_owned(), None);
     };
     let candidates = &candidates[..candidates.len().min(PROOF_LIMIT)];
-    let mut unsigned: Option<String> = None;
+    let mut unsigned: Option<(String, NarInfo)> = None;
     let mut trouble: Option<String> = None;
     // The first alone: it is likely enough, and opens the connection that the others share.
-    let first = stream::iter(candidates.iter().take(1)).map(|path| look(web, tier, path));
-    let rest = stream::iter(candidates.iter().skip(1)).map(|path| look(web, tier, path));
+    let first = stream::iter(candidates.iter().take(1)).map(|path| look(asking, declared, path));
+    let rest = stream::iter(candidates.iter().skip(1)).map(|path| look(asking, declared, path));
     let mut answers = first.buffered(1).chain(rest.buffered(PROOF_WIDTH)).boxed();
     while let Some((path, answer)) = answers.next().await {
         match answer {
@@ -160,7 +292,7 @@ async fn prove(web: &Web, tier: &Tier, candidates: &[StorePath]) -> (SignatureSt
             Ok(Some(narinfo)) => match narinfo.verdict(key) {
                 SignatureState::Valid => {
                     let proof = format!("{}, signed by {}", path.name(), key.name);
-                    return (SignatureState::Valid, proof);
+                    return (SignatureState::Valid, proof, Some(narinfo));
                 }
                 SignatureState::Invalid => {
                     let proof = format!(
@@ -169,16 +301,17 @@ async fn prove(web: &Web, tier: &Tier, candidates: &[StorePath]) -> (SignatureSt
                         path.name(),
                         key.name
                     );
-                    return (SignatureState::Invalid, proof);
+                    return (SignatureState::Invalid, proof, Some(narinfo));
                 }
                 SignatureState::Untrusted | SignatureState::Unchecked => {
                     let signers = narinfo.signers().join(", ");
                     let signers = if signers.is_empty() { "nobody".to_owned() } else { signers };
-                    unsigned.get_or_insert(printable_line(&format!(
+                    let proof = printable_line(&format!(
                         "{} is signed by {signers}, not by {}",
                         path.name(),
                         key.name
-                    )));
+                    ));
+                    unsigned.get_or_insert((proof, narinfo));
                 }
             },
             Err(why) => {
@@ -186,8 +319,8 @@ async fn prove(web: &Web, tier: &Tier, candidates: &[StorePath]) -> (SignatureSt
             }
         }
     }
-    if let Some(proof) = unsigned {
-        return (SignatureState::Untrusted, proof);
+    if let Some((proof, narinfo)) = unsigned {
+        return (SignatureState::Untrusted, proof, Some(narinfo));
     }
     let why = match trouble {
         Some(trouble) => format!("nothing to prove with: {trouble}"),
@@ -196,23 +329,25 @@ async fn prove(web: &Web, tier: &Tier, candidates: &[StorePath]) -> (SignatureSt
         }
         None => format!("nothing to prove with: it holds none of {} paths", candidates.len()),
     };
-    (SignatureState::Unchecked, why)
+    (SignatureState::Unchecked, why, None)
 }
 
 /// Fetches and reads the narinfo of a candidate; nothing when the tier does not hold it.
 async fn look<'a>(
-    web: &Web,
-    tier: &Tier,
+    asking: &Asking<'_>,
+    declared: &[Declared],
     path: &'a StorePath,
 ) -> (&'a StorePath, Result<Option<NarInfo>, String>) {
-    let answer = match narinfo(web, tier, path).await {
-        Ok(Found::Text(text)) => match NarInfo::parse(&text) {
-            Ok(narinfo) if narinfo.store_path == *path => Ok(Some(narinfo)),
-            Ok(_) => Err(format!("the narinfo of {} is of another path", path.name())),
-            Err(error) => Err(format!("{}: {error}", path.name())),
+    let answer = match narinfo(asking, declared, path).await {
+        Ok(reply) => match reply.status {
+            200 => match NarInfo::parse(&reply.text()) {
+                Ok(narinfo) if narinfo.store_path == *path => Ok(Some(narinfo)),
+                Ok(_) => Err(format!("the narinfo of {} is of another path", path.name())),
+                Err(error) => Err(format!("{}: {error}", path.name())),
+            },
+            404 | 403 => Ok(None),
+            status => Err(format!("answered {status} for a narinfo")),
         },
-        Ok(Found::Nothing) => Ok(None),
-        Ok(Found::Trouble(status)) => Err(format!("answered {status} for a narinfo")),
         Err(error) => Err(error.to_string()),
     };
     (path, answer)
@@ -221,9 +356,12 @@ async fn look<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::TierKind;
     use crate::nix::signature::parse_public_key;
+    use crate::probe::memory::Memory;
     use crate::probe::server::Server;
+    use crate::probe::tier::Tools;
+    use crate::probe::web::Web;
+    use crate::remote::FakeHands;
 
     const PATH: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";
     const KEY: &str = "test-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
@@ -245,12 +383,26 @@ mod tests {
         }
     }
 
+    /// Probes a tier with what a test has.
+    async fn probe_one(
+        web: &Web,
+        tier: &Tier,
+        paths: &[StorePath],
+        previous: Option<&TierFacts>,
+    ) -> TierFacts {
+        let (fleet, memory) = (crate::config::fallback(), Memory::default());
+        let hands = FakeHands::unreachable();
+        let tools = Tools { web, hands: &hands, fleet: &fleet, memory: &memory };
+        let asking = tools.asking(tier, paths, &[], Timestamp::now());
+        crate::probe::tier::probe(&asking, previous).await
+    }
+
     /// Probes a server that answers with these files.
     async fn probe_with(files: &[(&str, u16, &str)], key: &str, paths: &[&str]) -> TierFacts {
         let server = Server::start(files).await;
         let web = Web::new().unwrap();
         let paths: Vec<StorePath> = paths.iter().map(|p| StorePath::parse(p).unwrap()).collect();
-        crate::probe::tier::probe(&web, &tier(&server.url, key), &paths, None).await
+        probe_one(&web, &tier(&server.url, key), &paths, None).await
     }
 
     #[tokio::test]
@@ -258,6 +410,7 @@ mod tests {
         let files = [
             ("/nix-cache-info", 200, INFO),
             ("/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo", 200, NARINFO),
+            ("/nar/x.nar.xz", 206, "x"),
         ];
         let missing = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0";
         let facts = probe_with(&files, KEY, &[missing, PATH]).await;
@@ -313,17 +466,28 @@ mod tests {
         let server = Server::start(&[("/nix-cache-info", 200, INFO)]).await;
         let web = Web::new().unwrap();
         let mut tier = tier(&server.url, KEY);
-        let up = crate::probe::tier::probe(&web, &tier, &[], None).await;
+        let up = probe_one(&web, &tier, &[], None).await;
         assert_eq!(up.state, TierState::Up);
         // A port that was just free and is closed again.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         tier.url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
-        let down = crate::probe::tier::probe(&web, &tier, &[], Some(&up)).await;
+        let down = probe_one(&web, &tier, &[], Some(&up)).await;
         assert_eq!(down.state, TierState::Down);
         assert_eq!((down.priority, down.latency_ms), (Some(30), None));
         assert_eq!(down.measured_at, up.measured_at);
         assert!(down.error.as_deref().unwrap().contains("run on p620"), "{:?}", down.error);
+    }
+
+    #[tokio::test]
+    async fn a_narinfo_without_its_nar_is_named() {
+        let files = [
+            ("/nix-cache-info", 200, INFO),
+            ("/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo", 200, NARINFO),
+        ];
+        let facts = probe_with(&files, KEY, &[PATH]).await;
+        assert_eq!(facts.state, TierState::NarMissing);
+        assert!(facts.error.unwrap().contains("answered 404 for its nar"));
     }
 
     #[tokio::test]
@@ -339,9 +503,12 @@ mod tests {
         let web = Web::new().unwrap();
         let tier = tier(&server.url, KEY);
         let path = StorePath::parse(PATH).unwrap();
-        let asks = (0..20).map(|_| HttpProbe.holds(&web, &tier, &path));
-        let answers = futures_util::future::join_all(asks).await;
-        assert!(answers.iter().all(|answer| *answer == Ok(false)));
+        let (fleet, memory) = (crate::config::fallback(), Memory::default());
+        let hands = FakeHands::unreachable();
+        let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+        let asking = tools.asking(&tier, &[], &[], Timestamp::now());
+        let answers = HttpProbe.holds(&asking, &[&path; 20]).await;
+        assert_eq!(answers, Ok(vec![false; 20]));
         assert!(server.most_open() <= 2, "{}", server.most_open());
     }
 }

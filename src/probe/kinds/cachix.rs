@@ -1,0 +1,310 @@
+//! Hosted Cachix caches: what hosts see, and what its API says of cache, token and keys.
+//!
+//! Reading a narinfo counts as use there and keeps dead paths alive; so paths are asked for in
+//! bulk, which does not, and a narinfo is read for proof once a day. How much a cache holds, and
+//! how much it may, is told in Cachix' web pages only: the size here is what is confirmed of the
+//! fleet's paths, "at least".
+
+use crate::fleet::{
+    SignatureState, SizeFacts, StorePath, Tier, TierFacts, TierState, printable_line,
+};
+use crate::probe::kinds::answers::{
+    alarm, away, detail, failed, nonsense, recent, refused, remember, size, stay_away,
+};
+use crate::probe::kinds::http::{SLOW_MS, judge, prove, prove_nar};
+use crate::probe::tier::{Answer, Asking, TierProbe};
+use crate::probe::web::{Ask, Declared, Method, WebError};
+use jiff::SignedDuration;
+use reqwest::Url;
+use serde::{Deserialize, Serialize};
+
+/// Most hashes in one bulk request, as Cachix' own client has it.
+const BULK: usize = 32_768;
+
+/// How long it is believed what the API said of cache and token: hosts do not ask the API.
+const API_AGE: SignedDuration = SignedDuration::from_mins(5);
+
+/// How long a proven signature is believed: reading a narinfo counts as use.
+const PROOF_AGE: SignedDuration = SignedDuration::from_hours(24);
+
+/// Longest answer of the bulk request, in bytes: every hash is missing.
+const BULK_LIMIT: usize = BULK * 40;
+
+/// What Cachix is asked.
+const REQUESTS: &[Declared] = &[
+    (Method::Get, "*/nix-cache-info"),
+    (Method::Get, "/api/v1/cache/*"),
+    (Method::Post, "/api/v1/cache/*/narinfo"),
+    (Method::Get, "*.narinfo"),
+    (Method::Get, "*/nar/*"),
+];
+
+/// The probe of Cachix.
+pub(in crate::probe) struct CachixProbe;
+
+impl TierProbe for CachixProbe {
+    fn requests(&self) -> &'static [Declared] {
+        REQUESTS
+    }
+
+    fn probe<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
+        Box::pin(look(asking))
+    }
+
+    fn holds<'a>(
+        &'a self,
+        asking: &'a Asking<'a>,
+        paths: &'a [&'a StorePath],
+    ) -> Answer<'a, Result<Vec<bool>, WebError>> {
+        Box::pin(confirmed(asking, paths))
+    }
+
+    fn size<'a>(
+        &'a self,
+        asking: &'a Asking<'a>,
+    ) -> Answer<'a, Result<Option<SizeFacts>, WebError>> {
+        Box::pin(async move {
+            let paths: Vec<&StorePath> = asking.closures.iter().map(|entry| &entry.path).collect();
+            if paths.is_empty() {
+                return Ok(None);
+            }
+            let held = confirmed(asking, &paths).await?;
+            let sizes = asking.closures.iter().zip(&held).filter(|(_, held)| **held);
+            let bytes = sizes.clone().map(|(entry, _)| entry.nar_size).sum();
+            Ok(Some(size(asking, bytes, Some(sizes.count() as u64), None, false)))
+        })
+    }
+}
+
+/// Where the API of a cache is, and what the cache is called there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Api {
+    /// The tier, at the API's address: credentials go there.
+    origin: String,
+    name: String,
+}
+
+impl Api {
+    /// Returns the API of a cache's address: `https://NAME.cachix.org` is told of by
+    /// `https://cachix.org`, and `https://HOST/NAME` by `https://HOST`.
+    fn of(url: &str) -> Option<Self> {
+        let url = Url::parse(url).ok()?;
+        let host = url.host_str()?;
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let path = url.path().trim_matches('/');
+        let (host, name) = match host.split_once('.') {
+            _ if !path.is_empty() => (host, path.rsplit('/').next()?),
+            Some((name, rest)) if rest.contains('.') && url.domain().is_some() => (rest, name),
+            Some(_) | None => return None,
+        };
+        let origin = format!("{}://{host}{port}", url.scheme());
+        Some(Self { origin, name: name.to_owned() })
+    }
+
+    /// Returns the address of the cache in the API.
+    fn url(&self) -> String {
+        format!("{}/api/v1/cache/{}", self.origin, self.name)
+    }
+}
+
+/// What the API says of a cache (`Cachix.Types.BinaryCache`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Cache {
+    name: String,
+    #[serde(default)]
+    is_public: Option<bool>,
+    #[serde(default)]
+    public_signing_keys: Vec<String>,
+    #[serde(default)]
+    permission: Option<String>,
+}
+
+/// What is remembered of a proof.
+type Proof = (SignatureState, String);
+
+/// Looks at a cache.
+async fn look(asking: &Asking<'_>) -> TierFacts {
+    if let Some(facts) = away(asking) {
+        return facts;
+    }
+    let tier = asking.tier;
+    let Some(api) = Api::of(&tier.url) else {
+        let error = format!("{}: names no cache; write https://NAME.cachix.org", tier.url);
+        return TierFacts { state: TierState::Down, error: Some(error), ..TierFacts::default() };
+    };
+    let url = format!("{}/nix-cache-info", tier.url);
+    let reply = match asking.web.send(tier, REQUESTS, Ask::get(url)).await {
+        Ok(reply) => reply,
+        Err(error) => return failed(&error),
+    };
+    if reply.status == 429 || reply.status >= 500 {
+        let facts = refused(asking, "nix-cache-info", &reply, "");
+        stay_away(asking, &reply, &facts);
+        return facts;
+    }
+    let mut facts = judge(tier, &reply);
+    if facts.state != TierState::Up {
+        return facts;
+    }
+    if facts.latency_ms.is_some_and(|ms| ms > SLOW_MS) {
+        facts.state = TierState::Slow;
+    }
+    match cache(asking, &api).await {
+        Ok(cache) => {
+            describe(tier, &cache, &mut facts);
+            if facts.signature != SignatureState::Invalid {
+                prove_daily(asking, &mut facts).await;
+            }
+        }
+        Err(trouble) => {
+            // What hosts ask has answered: its figures hold, but something is wrong.
+            facts.state = trouble.state;
+            facts.error = trouble.error;
+        }
+    }
+    facts
+}
+
+/// Asks the API for the cache now and then; what is wrong is asked again every time.
+async fn cache(asking: &Asking<'_>, api: &Api) -> Result<Cache, Box<TierFacts>> {
+    if let Some(cache) = recent(asking, "cache", API_AGE) {
+        return Ok(cache);
+    }
+    let tier = Tier { url: api.origin.clone(), ..asking.tier.clone() };
+    let reply = match asking.web.send(&tier, REQUESTS, Ask::get(api.url())).await {
+        Ok(reply) => reply,
+        Err(error) => {
+            let state = if error.is_proxy { TierState::Proxy } else { TierState::Degraded };
+            let error = Some(format!("hosts are served, but its API does not answer: {error}"));
+            return Err(Box::new(TierFacts { state, error, ..TierFacts::default() }));
+        }
+    };
+    if reply.status != 200 {
+        let let_in = format!(
+            "make a new token that may read {} (app.cachix.org, Personal auth tokens), and put it \
+             into hosts' netrc too: they skip such a cache without a word",
+            api.name
+        );
+        let mut facts = refused(asking, "its API", &reply, &let_in);
+        if reply.status == 404 {
+            facts.state = TierState::Unauthorized;
+            facts.error = Some(format!(
+                "{}: Cachix knows no cache {:?}, or the token may not see it",
+                tier.url, api.name
+            ));
+        }
+        stay_away(asking, &reply, &facts);
+        return Err(Box::new(facts));
+    }
+    let Ok(cache) = serde_json::from_slice::<Cache>(&reply.body) else {
+        return Err(Box::new(nonsense(&tier, "answer of Cachix' API", &reply)));
+    };
+    remember(asking, "cache", &cache);
+    Ok(cache)
+}
+
+/// Says what the API said: who may do what, and whether the key is the one that is configured.
+fn describe(tier: &Tier, cache: &Cache, facts: &mut TierFacts) {
+    let access = match cache.is_public {
+        Some(true) => "public",
+        Some(false) => "private",
+        None => "unknown",
+    };
+    facts.details.push(detail("cache", &format!("{}, {access}", cache.name)));
+    if let Some(permission) = &cache.permission {
+        facts.details.push(detail("token", &format!("may {}", permission.to_lowercase())));
+    }
+    let keys = &cache.public_signing_keys;
+    let known: Vec<String> = keys.iter().map(|key| printable_line(key)).collect();
+    facts.details.push(detail("keys", &known.join(", ")));
+    if let Some(key) = &tier.public_key
+        && !keys.is_empty()
+        && !keys.contains(&key.text)
+    {
+        facts.signature = SignatureState::Invalid;
+        let proof = format!("it signs with {}, hosts.toml has {}", known.join(", "), key.text);
+        facts.details.push(alarm("key", &proof));
+        facts.proof = Some(proof);
+    }
+}
+
+/// Proves signature and nar, at most once a day: reading counts as use.
+async fn prove_daily(asking: &Asking<'_>, facts: &mut TierFacts) {
+    if let Some((signature, proof)) = recent::<Proof>(asking, "proof", PROOF_AGE) {
+        facts.signature = signature;
+        facts.proof = Some(proof);
+        facts.nar_proof = asking
+            .memory
+            .get(asking.tier, "nar")
+            .map(|(_, proof): (jiff::Timestamp, String)| proof);
+        return;
+    }
+    // Only a path that is there is worth a read.
+    let all: Vec<&StorePath> = asking.candidates.iter().collect();
+    let held = match confirmed(asking, &all).await {
+        Ok(held) => held,
+        Err(error) => {
+            facts.proof = Some(format!("nothing to prove with: {error}"));
+            return;
+        }
+    };
+    let held = asking.candidates.iter().zip(held).filter(|(_, held)| *held);
+    let candidates: Vec<StorePath> = held.map(|(path, _)| path.clone()).take(1).collect();
+    if candidates.is_empty() && !asking.candidates.is_empty() {
+        let count = asking.candidates.len();
+        facts.proof = Some(format!("nothing to prove with: it holds none of {count} paths"));
+        return;
+    }
+    let one = Asking { candidates: &candidates, ..*asking };
+    let (signature, proof, narinfo) = prove(&one, REQUESTS).await;
+    facts.signature = signature;
+    facts.proof = Some(proof.clone());
+    if let Some(narinfo) = narinfo {
+        prove_nar(asking, REQUESTS, &narinfo, facts).await;
+        if facts.state != TierState::NarMissing {
+            remember(asking, "proof", &(signature, proof));
+        }
+    }
+}
+
+/// Asks in bulk which paths the cache has: the answer lists what is missing.
+async fn confirmed(asking: &Asking<'_>, paths: &[&StorePath]) -> Result<Vec<bool>, WebError> {
+    let url = &asking.tier.url;
+    let wrong = |cause: &str, hint: &str| WebError::new(url, cause, hint);
+    let api = Api::of(url).ok_or_else(|| wrong("names no cache", "https://NAME.cachix.org"))?;
+    let tier = Tier { url: api.origin.clone(), ..asking.tier.clone() };
+    let mut all = Vec::with_capacity(paths.len());
+    for part in paths.chunks(BULK) {
+        let hashes: Vec<&str> = part.iter().map(|path| path.hash()).collect();
+        let ask = Ask::post_json(format!("{}/narinfo", api.url()), &hashes).limit(BULK_LIMIT);
+        let reply = asking.web.send(&tier, REQUESTS, ask).await?;
+        if reply.status != 200 {
+            let cause = format!("answered {} for {} paths", reply.status, part.len());
+            return Err(wrong(&cause, "is the token valid?"));
+        }
+        let missing: std::collections::HashSet<String> = serde_json::from_slice(&reply.body)
+            .map_err(|_| wrong("answered no list of hashes", "is the url right?"))?;
+        all.extend(hashes.iter().map(|hash| !missing.contains(*hash)));
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_api_is_told_by_the_address_of_the_cache() {
+        for (url, origin, name) in [
+            ("https://nix-community.cachix.org", "https://cachix.org", "nix-community"),
+            ("https://fleet.cache.example:8443", "https://cache.example:8443", "fleet"),
+            ("http://127.0.0.1:4000/fleet", "http://127.0.0.1:4000", "fleet"),
+        ] {
+            let api = Api::of(url).unwrap();
+            assert_eq!((api.origin.as_str(), api.name.as_str()), (origin, name), "{url}");
+        }
+        assert_eq!(Api::of("https://cachix.org"), None);
+        assert_eq!(Api::of("http://127.0.0.1:4000"), None);
+    }
+}

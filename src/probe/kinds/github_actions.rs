@@ -1,0 +1,344 @@
+//! The caches of GitHub Actions: of the Magic Nix Cache, of cache-nix-action, of anything else.
+//!
+//! They are reached inside of CI runs only, so there is nothing to prove and no host asks them;
+//! what GitHub tells is how full they are, what is in them, and what is about to go. Every answer
+//! has an entity tag: asked with it, GitHub answers 304, and does not count that.
+
+use crate::fleet::{
+    SizeFacts, StorePath, TierFacts, TierState, ago, bytes, duration, percent, printable_line,
+};
+use crate::probe::kinds::answers::{
+    alarm, away, detail, failed, nonsense, refused, since, size, stay_away, up,
+};
+use crate::probe::kinds::github_caches::{Entry, Family, Headers, LIMIT, Page, Usage, families};
+use crate::probe::tier::{Answer, Asking, TierProbe};
+use crate::probe::web::{Ask, Declared, Method, Reply, WebError};
+use crate::remote::Secret;
+use jiff::SignedDuration;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// Most pages of a hundred entries that are read.
+const PAGES: u64 = 10;
+
+/// Most families that are named.
+const FAMILIES: usize = 8;
+
+/// A token that expires within this time is named.
+const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// From which share on a full cache is an alarm: GitHub removes what is over the limit.
+const FULL: f64 = 0.9;
+
+/// What GitHub is asked.
+const REQUESTS: &[Declared] =
+    &[(Method::Get, "*/actions/cache/usage"), (Method::Get, "*/actions/caches")];
+
+/// The probe of GitHub Actions' caches.
+pub(in crate::probe) struct GithubActionsProbe;
+
+impl TierProbe for GithubActionsProbe {
+    fn requests(&self) -> &'static [Declared] {
+        REQUESTS
+    }
+
+    fn probe<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
+        Box::pin(look(asking))
+    }
+
+    fn holds<'a>(
+        &'a self,
+        asking: &'a Asking<'a>,
+        _paths: &'a [&'a StorePath],
+    ) -> Answer<'a, Result<Vec<bool>, WebError>> {
+        let cause = "no host can be served by it: it is reached inside of CI runs only";
+        let error = WebError::new(&asking.tier.url, cause, "nothing is to be done");
+        Box::pin(std::future::ready(Err(error)))
+    }
+
+    fn size<'a>(
+        &'a self,
+        asking: &'a Asking<'a>,
+    ) -> Answer<'a, Result<Option<SizeFacts>, WebError>> {
+        Box::pin(async move {
+            let answer: Answered<Usage> = match ask(asking, USAGE, "usage").await {
+                Ok(answer) => answer,
+                Err(Refused::Web(error)) => return Err(error),
+                Err(Refused::Facts(facts)) => {
+                    let cause = facts.error.unwrap_or_default();
+                    return Err(WebError::new(&asking.tier.url, &cause, ""));
+                }
+            };
+            Ok(Some(usage_size(asking, &answer.value)))
+        })
+    }
+}
+
+/// The address of the usage.
+const USAGE: &str = "/actions/cache/usage";
+
+/// An answer that is kept with its entity tag.
+#[derive(Serialize, Deserialize)]
+struct Kept<T> {
+    tag: String,
+    value: T,
+}
+
+/// An answer, new or kept.
+struct Answered<T> {
+    value: T,
+    reply: Reply,
+}
+
+/// Why there is none.
+enum Refused {
+    Web(WebError),
+    Facts(Box<TierFacts>),
+}
+
+impl Refused {
+    /// Returns the facts.
+    fn facts(self) -> TierFacts {
+        match self {
+            Self::Web(error) => failed(&error),
+            Self::Facts(facts) => *facts,
+        }
+    }
+}
+
+/// Looks at the caches of a repository.
+async fn look(asking: &Asking<'_>) -> TierFacts {
+    if let Some(facts) = away(asking) {
+        return facts;
+    }
+    let usage: Answered<Usage> = match ask(asking, USAGE, "usage").await {
+        Ok(answer) => answer,
+        Err(refused) => return refused.facts(),
+    };
+    let mut facts = up(&usage.reply);
+    let whole = usage_size(asking, &usage.value);
+    let limit = whole.limit.unwrap_or(LIMIT);
+    let share = whole.bytes as f64 / limit as f64;
+    let text = format!(
+        "{} of {} ({}) in {} entries",
+        bytes(whole.bytes),
+        bytes(limit),
+        percent(share),
+        usage.value.count
+    );
+    facts.details.push(if share >= FULL {
+        alarm("usage", &format!("{text}; what was not used for longest goes first"))
+    } else {
+        detail("usage", &text)
+    });
+    facts.size = Some(whole);
+    let headers = Headers::read(|name| usage.reply.header(name));
+    match list(asking).await {
+        Ok((entries, total)) => {
+            describe(asking, &families(&entries, asking.now), &mut facts);
+            if (entries.len() as u64) < total {
+                let text = format!("of {total} entries the {} oldest were read", entries.len());
+                facts.details.push(detail("list", &text));
+            }
+        }
+        Err(refused) => {
+            let refused = refused.facts();
+            facts.state = refused.state;
+            facts.error = refused.error;
+        }
+    }
+    access(asking, &headers, &mut facts);
+    facts
+}
+
+/// Returns how full the caches are.
+fn usage_size(asking: &Asking<'_>, usage: &Usage) -> SizeFacts {
+    size(asking, usage.bytes, Some(usage.count), Some(LIMIT), true)
+}
+
+/// Reads the list, those first that were not used for longest; returns how many there are too.
+async fn list(asking: &Asking<'_>) -> Result<(Vec<Entry>, u64), Refused> {
+    const NAMES: [&str; PAGES as usize] =
+        ["page1", "page2", "page3", "page4", "page5", "page6", "page7", "page8", "page9", "page10"];
+    let mut entries = Vec::new();
+    let mut total = 0;
+    for (index, name) in NAMES.iter().enumerate() {
+        let query = format!(
+            "/actions/caches?per_page=100&page={}&sort=last_accessed_at&direction=asc",
+            index + 1
+        );
+        let page: Answered<Page> = ask(asking, &query, name).await?;
+        total = page.value.total_count;
+        let was_empty = page.value.entries.is_empty();
+        entries.extend(page.value.entries);
+        if was_empty || entries.len() as u64 >= total {
+            break;
+        }
+    }
+    Ok((entries, total))
+}
+
+/// Asks GitHub, with the entity tag of the answer that is kept under a name.
+async fn ask<T: Serialize + DeserializeOwned>(
+    asking: &Asking<'_>,
+    what: &str,
+    name: &'static str,
+) -> Result<Answered<T>, Refused> {
+    let tier = asking.tier;
+    let kept: Option<Kept<T>> = asking.memory.get(tier, name);
+    let mut ask = Ask::get(format!("{}{what}", tier.url))
+        .header("accept", Secret::new("application/vnd.github+json"))
+        .header("x-github-api-version", Secret::new("2022-11-28"));
+    if let Some(kept) = &kept {
+        ask = ask.header("if-none-match", Secret::new(kept.tag.clone()));
+    }
+    let reply = asking.web.send(tier, REQUESTS, ask).await.map_err(Refused::Web)?;
+    match (reply.status, kept) {
+        (304, Some(kept)) => return Ok(Answered { value: kept.value, reply }),
+        (200, _) => {}
+        _ => return Err(Refused::Facts(Box::new(denied(asking, &reply)))),
+    }
+    let Ok(value) = serde_json::from_slice::<T>(&reply.body) else {
+        let facts = nonsense(tier, "answer of GitHub", &reply);
+        return Err(Refused::Facts(Box::new(facts)));
+    };
+    if let Some(tag) = reply.header("etag") {
+        let kept = Kept { tag, value };
+        asking.memory.put(tier, name, &kept);
+        return Ok(Answered { value: kept.value, reply });
+    }
+    Ok(Answered { value, reply })
+}
+
+/// Says what it means that GitHub does not answer what it was asked.
+fn denied(asking: &Asking<'_>, reply: &Reply) -> TierFacts {
+    let headers = Headers::read(|name| reply.header(name));
+    let repo = asking.tier.repo.as_deref().unwrap_or("the repository");
+    let has_token = asking.tier.access.token.is_some();
+    let spent = headers.remaining == Some(0) || reply.headers.contains_key("retry-after");
+    let mut facts = match reply.status {
+        403 | 429 if spent => {
+            let again = headers.reset.map(|reset| asking.now.duration_until(reset));
+            let again = again.and_then(|time| std::time::Duration::try_from(time).ok());
+            let again = again.map_or("later".to_owned(), |time| format!("in {}", duration(time)));
+            let limit = headers.limit.map_or("its".to_owned(), |limit| format!("{limit}"));
+            let advice = if has_token { "ask it less often (every)" } else { "give it a token" };
+            let error = format!(
+                "{}: GitHub's limit of {limit} requests in an hour is used up; it is asked again \
+                 {again}; {advice}",
+                asking.tier.url
+            );
+            TierFacts { state: TierState::Degraded, error: Some(error), ..up(reply) }
+        }
+        404 => {
+            let error = format!(
+                "{}: GitHub shows no repository {repo}{}",
+                asking.tier.url,
+                if has_token {
+                    "; is the name right, and may the token read its actions?"
+                } else {
+                    "; is the name right? A private one needs a token that may read its actions"
+                }
+            );
+            TierFacts { state: TierState::Unauthorized, error: Some(error), ..up(reply) }
+        }
+        _ => {
+            let let_in = format!(
+                "make a new token that may read actions of {repo} (a classic one: scope repo)"
+            );
+            refused(asking, "the caches of GitHub Actions", reply, &let_in)
+        }
+    };
+    access(asking, &headers, &mut facts);
+    keep_away(asking, reply, &headers, &facts);
+    facts
+}
+
+/// Keeps until when GitHub wants to be left alone, which it says in one of two ways.
+fn keep_away(asking: &Asking<'_>, reply: &Reply, headers: &Headers, facts: &TierFacts) {
+    stay_away(asking, reply, facts);
+    if reply.retry_after().is_none()
+        && matches!(reply.status, 403 | 429)
+        && headers.remaining == Some(0)
+        && let Some(reset) = headers.reset
+    {
+        let longest = asking.now + SignedDuration::from_mins(15);
+        asking.memory.put(asking.tier, "away", &(reset.min(longest), facts));
+    }
+}
+
+/// Says what is in the caches, and what is about to go.
+fn describe(asking: &Asking<'_>, families: &[Family], facts: &mut TierFacts) {
+    for family in families.iter().take(FAMILIES) {
+        let age = ago(since(asking, family.used_at));
+        let mut text = format!(
+            "{}: {} in {}, last used {age} ago, {} of them again after they were made",
+            printable_line(&family.name),
+            bytes(family.bytes),
+            entries(family.entries),
+            family.reused
+        );
+        // A family that goes as a whole is missed by the next run.
+        if family.leaving == family.entries {
+            text.push_str("; all of it goes within a day unless it is used");
+            facts.details.push(alarm("keys", &text));
+        } else {
+            if family.leaving > 0 {
+                text = format!("{text}; {} within a day", leave(family.leaving));
+            }
+            facts.details.push(detail("keys", &text));
+        }
+    }
+    if families.len() > FAMILIES {
+        let rest = &families[FAMILIES..];
+        let sum: u64 = rest.iter().map(|family| family.bytes).sum();
+        facts.details.push(detail("keys", &format!("{} in {} others", bytes(sum), rest.len())));
+    }
+    let leaving: u64 = families.iter().map(|family| family.leaving).sum();
+    if leaving > 0 {
+        let text = format!("{} within a day: not used for 6 of 7 days", leave(leaving));
+        facts.details.push(detail("leaving", &text));
+    }
+}
+
+/// Returns `1 entry` or `2 entries`.
+fn entries(count: u64) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
+}
+
+/// Returns `1 entry goes` or `2 entries go`.
+fn leave(count: u64) -> String {
+    let verb = if count == 1 { "goes" } else { "go" };
+    format!("{} {verb}", entries(count))
+}
+
+/// Says what the token may do, when it expires, and how often GitHub may still be asked.
+fn access(asking: &Asking<'_>, headers: &Headers, facts: &mut TierFacts) {
+    if asking.tier.access.token.is_none() {
+        facts.details.push(detail("token", "none: only what is public is shown"));
+    } else if let Some(scopes) = &headers.scopes {
+        let scopes = if scopes.is_empty() { "what is public" } else { scopes };
+        facts.details.push(detail("token", &format!("classic, may: {scopes}")));
+    }
+    if let Some(expires) = headers.expires {
+        let left = asking.now.duration_until(expires);
+        match std::time::Duration::try_from(left) {
+            Ok(time) if left < EXPIRES_SOON => {
+                facts.details.push(alarm("token", &format!("expires in {}", duration(time))));
+            }
+            Ok(time) => {
+                facts.details.push(detail("token", &format!("expires in {}", duration(time))));
+            }
+            Err(_) => facts.details.push(alarm("token", "has expired")),
+        }
+    }
+    if let (Some(limit), Some(remaining)) = (headers.limit, headers.remaining) {
+        let text = format!("{remaining} of {limit} left in this hour");
+        let scarce = remaining * 10 < limit;
+        facts.details.push(if scarce {
+            alarm("requests", &text)
+        } else {
+            detail("requests", &text)
+        });
+    }
+}

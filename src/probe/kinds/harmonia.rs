@@ -1,0 +1,161 @@
+//! harmonia: a binary cache like any other, with counters that tell narinfos from the rest.
+//!
+//! Its metrics (on by default since version 3.0) label every request with method, route and
+//! status. Version 3.2 answers HEAD for narinfos, so that our coverage does not count among GETs;
+//! an older one is asked with GET, and what we asked is taken off.
+
+use crate::fleet::{StorePath, TierFacts, TierState, printable_line};
+use crate::probe::kinds::answers::{detail, recent, remember};
+use crate::probe::kinds::http::{held, held_by_head, look_at};
+use crate::probe::kinds::prometheus::Metrics;
+use crate::probe::kinds::served::{self, Counts};
+use crate::probe::tier::{Answer, Asking, TierProbe};
+use crate::probe::web::{Ask, Declared, Method, WebError};
+use jiff::SignedDuration;
+
+/// How long the version is believed.
+const VERSION_AGE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Longest metrics that are read, in bytes.
+const METRICS_LIMIT: usize = 4 << 20;
+
+/// What harmonia is asked.
+const REQUESTS: &[Declared] = &[
+    (Method::Get, "*/nix-cache-info"),
+    (Method::Get, "*.narinfo"),
+    (Method::Head, "*.narinfo"),
+    (Method::Get, "*/nar/*"),
+    (Method::Get, "*/metrics"),
+    (Method::Get, "*/version"),
+];
+
+/// The probe of harmonia.
+pub(in crate::probe) struct HarmoniaProbe;
+
+impl TierProbe for HarmoniaProbe {
+    fn requests(&self) -> &'static [Declared] {
+        REQUESTS
+    }
+
+    fn probe<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
+        Box::pin(async move {
+            let before = counters(asking).await;
+            let mut facts = look_at(asking, REQUESTS).await;
+            if matches!(facts.state, TierState::Down | TierState::Proxy) {
+                return facts;
+            }
+            facts.details.extend(version(asking).await.map(|text| detail("version", &text)));
+            match before {
+                Some(before) => facts.served = served::since_last(asking, before),
+                None => facts.details.push(detail(
+                    "metrics",
+                    "not served: harmonia has them since version 3.0, unless switched off",
+                )),
+            }
+            if before.is_some()
+                && let Some(after) = counters(asking).await
+            {
+                served::end(asking, after);
+            }
+            facts
+        })
+    }
+
+    fn holds<'a>(
+        &'a self,
+        asking: &'a Asking<'a>,
+        paths: &'a [&'a StorePath],
+    ) -> Answer<'a, Result<Vec<bool>, WebError>> {
+        Box::pin(async move {
+            if version(asking).await.is_some_and(|version| answers_head(&version)) {
+                return held_by_head(asking, REQUESTS, paths).await;
+            }
+            let held = held(asking, REQUESTS, paths).await?;
+            served::asked(asking, &held);
+            Ok(held)
+        })
+    }
+}
+
+/// Asks for the version now and then, such as `harmonia-cache 3.2.0`.
+async fn version(asking: &Asking<'_>) -> Option<String> {
+    if let Some(version) = recent(asking, "version", VERSION_AGE) {
+        return version;
+    }
+    let url = format!("{}/version", asking.tier.url);
+    let reply = asking.web.send(asking.tier, REQUESTS, Ask::get(url).limit(200)).await.ok()?;
+    let text = printable_line(reply.text().trim());
+    let version = (reply.status == 200 && text.starts_with("harmonia")).then_some(text);
+    remember(asking, "version", &version);
+    version
+}
+
+/// Returns whether a version answers HEAD for a narinfo without counting it as GET.
+fn answers_head(version: &str) -> bool {
+    let number = version.rsplit(' ').next().unwrap_or_default();
+    let mut parts = number.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (3, 2)
+}
+
+/// Reads the counters; nothing where there are none.
+async fn counters(asking: &Asking<'_>) -> Option<Counts> {
+    let url = format!("{}/metrics", asking.tier.url);
+    let ask = Ask::get(url).limit(METRICS_LIMIT);
+    let reply = asking.web.send(asking.tier, REQUESTS, ask).await.ok()?;
+    (reply.status == 200).then(|| counts(&Metrics::parse(&reply.text())?)).flatten()
+}
+
+/// Picks the counters out of the metrics.
+fn counts(metrics: &Metrics) -> Option<Counts> {
+    const NAME: &str = "harmonia_http_requests_total";
+    let narinfo = |status: &'static str| {
+        metrics.sum(NAME, |sample| {
+            sample.label("method") == Some("GET")
+                && sample.label("path") == Some("/{hash}.narinfo")
+                && sample.label("status") == Some(status)
+        })
+    };
+    // Of everything else only nars are asked for by hosts: narinfo, nar, and nothing of ours.
+    let wanted = |path: &str| path == "/{hash}.narinfo" || path.starts_with("/nar/");
+    let asked = |only_missing: bool| {
+        metrics.sum(NAME, |sample| {
+            sample.label("method") == Some("GET")
+                && sample.label("path").is_some_and(wanted)
+                && (!only_missing || sample.label("status") == Some("404"))
+        })
+    };
+    Some(Counts {
+        hits: narinfo("200")?,
+        misses: narinfo("404")?,
+        requests: asked(false)?,
+        not_found: asked(true)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn narinfos_are_told_from_nars_and_heads() {
+        let text = include_str!("../../../tests/answers/harmonia/metrics-before.txt");
+        let counts = counts(&Metrics::parse(text).unwrap()).unwrap();
+        assert_eq!(
+            counts,
+            Counts { hits: 20_002.0, misses: 4_001.0, requests: 25_207.0, not_found: 4_004.0 }
+        );
+    }
+
+    #[test]
+    fn only_version_3_2_and_newer_answer_head() {
+        for (version, expected) in [
+            ("harmonia-cache 3.2.0", true),
+            ("harmonia-cache 4.0", true),
+            ("harmonia-cache 3.1.9", false),
+            ("harmonia 2.1.0", false),
+            ("harmonia", false),
+        ] {
+            assert_eq!(answers_head(version), expected, "{version}");
+        }
+    }
+}

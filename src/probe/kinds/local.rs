@@ -1,0 +1,307 @@
+//! Each machine's own store: whether its database can be read, and how full its disk is.
+//!
+//! It is asked through [`crate::remote::Hands`], host by host; a laptop that is asleep says nothing
+//! against the stores of the others. What collecting garbage would free is not asked here: that
+//! takes the collector's lock and stops every build meanwhile.
+
+use crate::fleet::{
+    Bytes, SizeFacts, StorePath, TierFacts, TierOnHost, TierState, bytes, percent, printable_line,
+};
+use crate::probe::kinds::answers::{alarm, detail, recent, remember, size};
+use crate::probe::store;
+use crate::probe::tier::{Answer, Asking, TierProbe};
+use crate::probe::web::{Declared, WebError};
+use crate::remote::{Script, Trouble, Way};
+use futures_util::future::join_all;
+use jiff::SignedDuration;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Asks a host for its store.
+const SCRIPT: &str = include_str!("../scripts/local.sh");
+
+/// How long a host may take.
+const LIMIT: Duration = Duration::from_secs(8);
+
+/// How long an answer is believed: a store does not change by the second.
+const AGE: SignedDuration = SignedDuration::from_secs(55);
+
+/// From which share on a disk is an alarm.
+const FULL: f64 = 0.95;
+
+/// The probe of hosts' own stores.
+pub(in crate::probe) struct LocalProbe;
+
+impl TierProbe for LocalProbe {
+    fn requests(&self) -> &'static [Declared] {
+        &[]
+    }
+
+    fn probe<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
+        Box::pin(async move {
+            if let Some(facts) = recent(asking, "facts", AGE) {
+                return facts;
+            }
+            let hosts = &asking.fleet.hosts;
+            let answers = join_all(hosts.iter().map(|host| ask(asking, &host.name))).await;
+            let answers = hosts.iter().map(|host| host.name.as_str()).zip(answers).collect();
+            let facts = join(asking, &answers);
+            remember(asking, "facts", &facts);
+            facts
+        })
+    }
+
+    fn holds<'a>(
+        &'a self,
+        asking: &'a Asking<'a>,
+        _paths: &'a [&'a StorePath],
+    ) -> Answer<'a, Result<Vec<bool>, WebError>> {
+        let cause = "a host's own store holds what the host runs";
+        let error = WebError::new(&asking.tier.name, cause, "nothing is to be done");
+        Box::pin(std::future::ready(Err(error)))
+    }
+
+    fn size<'a>(
+        &'a self,
+        asking: &'a Asking<'a>,
+    ) -> Answer<'a, Result<Option<SizeFacts>, WebError>> {
+        Box::pin(async move {
+            let hosts = &asking.fleet.hosts;
+            let counts =
+                join_all(hosts.iter().map(|host| store::count(asking.hands, &host.name))).await;
+            let known: Vec<_> = counts.into_iter().filter_map(Result::ok).collect();
+            if known.is_empty() {
+                return Ok(None);
+            }
+            let sum = known.iter().map(|store| store.bytes).sum();
+            let paths = known.iter().map(|store| store.paths).sum();
+            // A host that is asleep has a store too.
+            let exact = known.len() == hosts.len();
+            let mut whole = size(asking, sum, Some(paths), None, exact);
+            // The limit is that of each of them.
+            whole.limit = whole.limit.map(|limit| limit.saturating_mul(known.len() as u64));
+            Ok(Some(whole))
+        })
+    }
+}
+
+/// What a host said of its store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Store {
+    disk: Option<Bytes>,
+    readable: bool,
+    error: Option<String>,
+}
+
+/// Why a host said nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Silent {
+    /// Whether it did not answer at all; else it did, but not as it should.
+    is_away: bool,
+    why: String,
+}
+
+/// Asks a host.
+async fn ask(asking: &Asking<'_>, host: &str) -> Result<Store, Silent> {
+    let script = Script::new(SCRIPT).limit(LIMIT).way(Way::Channel);
+    let output = asking.hands.run(host, &script).await.map_err(|error| Silent {
+        is_away: matches!(
+            error.trouble,
+            Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_) | Trouble::Here
+        ),
+        why: error.to_string(),
+    })?;
+    Ok(read(&output.stdout))
+}
+
+/// Reads what the script printed.
+fn read(text: &str) -> Store {
+    let mut found = Store::default();
+    for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
+        match key {
+            "disk_kib" => {
+                let mut numbers = value.split(' ').map(|word| word.parse::<u64>().ok());
+                if let (Some(Some(used)), Some(Some(total))) = (numbers.next(), numbers.next()) {
+                    let kib = |count: u64| count.saturating_mul(1024);
+                    found.disk = Some(Bytes { used: kib(used), total: kib(total) });
+                }
+            }
+            "database" => found.readable = value == "readable",
+            "error" => found.error = Some(printable_line(value)),
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Joins what the hosts said to one tier: it is up when every store that answers can be read.
+fn join(asking: &Asking<'_>, answers: &BTreeMap<&str, Result<Store, Silent>>) -> TierFacts {
+    let mut facts = TierFacts::default();
+    let mut troubles = Vec::new();
+    let mut answered = 0;
+    for (host, answer) in answers {
+        let mut on_host = TierOnHost {
+            configured: Some(true),
+            trusted: Some(true),
+            via: Some((*host).to_owned()),
+            measured_at: Some(asking.now),
+            ..TierOnHost::default()
+        };
+        match answer {
+            Ok(store) => {
+                answered += 1;
+                facts.details.extend(disk(host, store));
+                if store.readable {
+                    on_host.state = TierState::Up;
+                } else {
+                    on_host.state = TierState::Degraded;
+                    let why =
+                        store.error.clone().unwrap_or_else(|| "it did not say why".to_owned());
+                    let error = format!(
+                        "{host}: Nix cannot read its store's database ({why}); try \
+                         `nix-store --verify` there"
+                    );
+                    troubles.push(error.clone());
+                    on_host.error = Some(error);
+                }
+            }
+            Err(silent) => {
+                on_host.state = TierState::Down;
+                on_host.error = Some(silent.why.clone());
+                if !silent.is_away {
+                    troubles.push(silent.why.clone());
+                }
+            }
+        }
+        facts.hosts.insert((*host).to_owned(), on_host);
+    }
+    facts.state = match (answered, troubles.is_empty()) {
+        (_, false) => TierState::Degraded,
+        (0, true) if answers.is_empty() => TierState::Unknown,
+        (0, true) => TierState::Down,
+        (_, true) => TierState::Up,
+    };
+    facts.error = if troubles.is_empty() {
+        (facts.state == TierState::Down).then(|| "no host answers".to_owned())
+    } else {
+        Some(troubles.join("; "))
+    };
+    let text = format!("{answered} of {} hosts answered", answers.len());
+    facts.details.insert(0, detail("stores", &text));
+    facts
+}
+
+/// Says how full a host's disk is.
+fn disk(host: &str, store: &Store) -> Option<crate::fleet::Detail> {
+    let disk = store.disk?;
+    let share = disk.share()?;
+    let text = format!(
+        "{} of {} used ({}), {} left",
+        bytes(disk.used),
+        bytes(disk.total),
+        percent(share),
+        bytes(disk.free())
+    );
+    Some(if share >= FULL { alarm(host, &text) } else { detail(host, &text) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Tier, TierKind};
+    use crate::probe::memory::Memory;
+    use crate::probe::tier::Tools;
+    use crate::probe::web::Web;
+    use crate::remote::{FakeHands, Output, RemoteError};
+    use jiff::Timestamp;
+    use std::path::Path;
+
+    /// Looks at the stores of three hosts whose hands answer so.
+    async fn look(
+        reply: impl Fn(&str) -> Result<String, RemoteError> + Send + Sync + 'static,
+    ) -> (TierFacts, Result<Option<SizeFacts>, WebError>) {
+        let text = "[hosts.p620]\n[hosts.razer]\n[hosts.samsung]\n";
+        let fleet = crate::config::parse(text, Path::new("hosts.toml"), None).unwrap();
+        let hands = FakeHands::new(move |host, _| {
+            reply(host).map(|stdout| Output { stdout, ..Output::default() })
+        });
+        let (web, memory) = (Web::new().unwrap(), Memory::default());
+        let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+        let tier = Tier { max_size: Some(1_000), ..Tier::new("store", TierKind::Local, "") };
+        let asking = tools.asking(&tier, &[], &[], Timestamp::now());
+        let facts = LocalProbe.probe(&asking).await;
+        assert_eq!(LocalProbe.probe(&asking).await, facts);
+        let size = LocalProbe.size(&asking).await;
+        // Looking twice within a minute asks once; each host was asked for its size besides.
+        assert_eq!(hands.asked().len(), 6);
+        (facts, size)
+    }
+
+    const WELL: &str = "disk_kib\t300 1000\ndatabase\treadable\n";
+
+    #[tokio::test]
+    async fn a_laptop_that_is_asleep_says_nothing_against_the_others() {
+        let (facts, _) = look(|host| match host {
+            "razer" => Err(RemoteError::new(host, Trouble::Unreachable, "No route to host")),
+            _ => Ok(WELL.to_owned()),
+        })
+        .await;
+        assert_eq!((facts.state, facts.error.as_deref()), (TierState::Up, None));
+        assert_eq!(facts.hosts["razer"].state, TierState::Down);
+        assert_eq!(facts.hosts["p620"].state, TierState::Up);
+        assert_eq!(facts.details[0].text, "2 of 3 hosts answered");
+        assert!(facts.details[1].text.contains("(30 %)"), "{:?}", facts.details);
+    }
+
+    #[tokio::test]
+    async fn a_database_that_cannot_be_read_is_named_with_its_host() {
+        let (facts, _) = look(|host| match host {
+            "samsung" => {
+                Ok("disk_kib\t990 1000\nerror\terror: database disk image is malformed\n"
+                    .to_owned())
+            }
+            _ => Ok(WELL.to_owned()),
+        })
+        .await;
+        assert_eq!(facts.state, TierState::Degraded);
+        let error = facts.error.unwrap();
+        assert!(error.contains("samsung") && error.contains("malformed"), "{error}");
+        assert!(facts.details.iter().any(|detail| detail.alarm && detail.label == "samsung"));
+    }
+
+    #[tokio::test]
+    async fn without_any_host_nothing_is_known_of_stores() {
+        let (facts, size) =
+            look(|host| Err(RemoteError::new(host, Trouble::Unreachable, "timed out"))).await;
+        assert_eq!(
+            (facts.state, facts.error.as_deref()),
+            (TierState::Down, Some("no host answers"))
+        );
+        assert_eq!(size, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn one_that_lets_us_not_in_is_trouble() {
+        let (facts, _) = look(|host| match host {
+            "p620" => Err(RemoteError::new(host, Trouble::Denied, "Permission denied")),
+            _ => Ok(WELL.to_owned()),
+        })
+        .await;
+        assert_eq!(facts.state, TierState::Degraded);
+        assert!(facts.error.unwrap().contains("Permission denied"));
+    }
+
+    #[tokio::test]
+    async fn sizes_are_added_and_the_limit_is_that_of_each() {
+        let (_, size) = look(|host| {
+            Ok(match host {
+                "p620" => "10\t1000\n".to_owned(),
+                _ => "5\t200\n".to_owned(),
+            })
+        })
+        .await;
+        let size = size.unwrap().unwrap();
+        assert_eq!((size.bytes, size.objects, size.exact), (1400, Some(20), true));
+        assert_eq!(size.limit, Some(3_000));
+    }
+}

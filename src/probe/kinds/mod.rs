@@ -1,0 +1,36 @@
+//! The kinds of tiers: one file each, and one line here.
+
+mod answers;
+mod attic;
+mod cachix;
+mod github_actions;
+mod github_caches;
+mod harmonia;
+pub(super) mod http;
+mod jwt;
+mod local;
+mod ncps;
+mod prometheus;
+mod s3;
+mod s3_list;
+mod seaweed_status;
+mod seaweedfs;
+mod served;
+
+use crate::fleet::TierKind;
+use crate::probe::tier::TierProbe;
+
+/// Returns the probe of a kind.
+pub fn probe_of(kind: TierKind) -> Option<&'static dyn TierProbe> {
+    match kind {
+        TierKind::NixServe | TierKind::Http => Some(&http::HttpProbe),
+        TierKind::Harmonia => Some(&harmonia::HarmoniaProbe),
+        TierKind::Cachix => Some(&cachix::CachixProbe),
+        TierKind::S3 => Some(&s3::S3Probe),
+        TierKind::Seaweedfs => Some(&seaweedfs::SeaweedProbe),
+        TierKind::Local => Some(&local::LocalProbe),
+        TierKind::GithubActions => Some(&github_actions::GithubActionsProbe),
+        TierKind::Attic => Some(&attic::AtticProbe),
+        TierKind::Ncps => Some(&ncps::NcpsProbe),
+    }
+}

@@ -1,0 +1,207 @@
+//! ncps: a proxy before other caches, that tells its own hits and misses.
+//!
+//! Asked for a narinfo that it has not, it fetches path and nar from upstream. Under `/upload` it
+//! answers with what it has and fetches nothing; so everything is asked for there. Its counters
+//! count such requests too: hits of ours are taken off, and misses of ours carry no status.
+
+use crate::fleet::{StorePath, Tier, TierFacts, TierState};
+use crate::probe::kinds::answers::{
+    alarm, away, detail, failed, recent, refused, remember, size, stay_away,
+};
+use crate::probe::kinds::http::{SLOW_MS, held, judge, prove, prove_nar};
+use crate::probe::kinds::prometheus::Metrics;
+use crate::probe::kinds::served::{self, Counts};
+use crate::probe::tier::{Answer, Asking, TierProbe};
+use crate::probe::web::{Ask, Declared, Method, WebError};
+use jiff::SignedDuration;
+
+/// How long the pins are believed.
+const PINS_AGE: SignedDuration = SignedDuration::from_mins(5);
+
+/// Longest metrics that are read, in bytes.
+const METRICS_LIMIT: usize = 4 << 20;
+
+/// What ncps is asked. There is no narinfo but under `/upload`: another would be fetched.
+const REQUESTS: &[Declared] = &[
+    (Method::Get, "*/healthz"),
+    (Method::Get, "*/metrics"),
+    (Method::Get, "*/pins"),
+    (Method::Get, "*/nix-cache-info"),
+    (Method::Get, "*/upload/*.narinfo"),
+    (Method::Get, "*/upload/nar/*"),
+];
+
+/// The probe of ncps.
+pub(in crate::probe) struct NcpsProbe;
+
+impl TierProbe for NcpsProbe {
+    fn requests(&self) -> &'static [Declared] {
+        REQUESTS
+    }
+
+    fn probe<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
+        Box::pin(look(asking))
+    }
+
+    fn holds<'a>(
+        &'a self,
+        asking: &'a Asking<'a>,
+        paths: &'a [&'a StorePath],
+    ) -> Answer<'a, Result<Vec<bool>, WebError>> {
+        Box::pin(async move {
+            let tier = upload(asking.tier);
+            let there = Asking { tier: &tier, ..*asking };
+            let held = held(&there, REQUESTS, paths).await?;
+            served::asked(asking, &held);
+            Ok(held)
+        })
+    }
+}
+
+/// Returns the tier as it answers without fetching anything.
+fn upload(tier: &Tier) -> Tier {
+    Tier { url: format!("{}/upload", tier.url), ..tier.clone() }
+}
+
+/// Looks at a proxy.
+async fn look(asking: &Asking<'_>) -> TierFacts {
+    if let Some(facts) = away(asking) {
+        return facts;
+    }
+    let tier = asking.tier;
+    let url = format!("{}/healthz", tier.url);
+    let health = match asking.web.send(tier, REQUESTS, Ask::get(url)).await {
+        Ok(reply) => reply,
+        Err(error) => return failed(&error),
+    };
+    if health.status != 200 {
+        let facts = refused(asking, "healthz", &health, "give nixdash its --cache-get-token");
+        stay_away(asking, &health, &facts);
+        return facts;
+    }
+    let before = metrics(asking).await;
+    let mut facts = whether_well(asking).await;
+    if matches!(facts.state, TierState::Down | TierState::Proxy | TierState::Unauthorized) {
+        return facts;
+    }
+    if let Some(metrics) = &before {
+        facts.served = counts(metrics).and_then(|now| served::since_last(asking, now));
+        describe(asking, metrics, &mut facts);
+    } else {
+        let text = "not served: start it with --prometheus-enabled to see hits and size";
+        facts.details.push(detail("metrics", text));
+    }
+    if let Some(count) = pins(asking).await {
+        facts.details.push(detail("pins", &count.to_string()));
+    }
+    if before.is_some()
+        && let Some(after) = metrics(asking).await.as_ref().and_then(counts)
+    {
+        served::end(asking, after);
+    }
+    facts
+}
+
+/// Asks as a host does, and proves signature and nar with what it has already.
+async fn whether_well(asking: &Asking<'_>) -> TierFacts {
+    let tier = asking.tier;
+    let url = format!("{}/nix-cache-info", tier.url);
+    let reply = match asking.web.send(tier, REQUESTS, Ask::get(url)).await {
+        Ok(reply) => reply,
+        Err(error) => return failed(&error),
+    };
+    let mut facts = judge(tier, &reply);
+    if facts.state != TierState::Up {
+        stay_away(asking, &reply, &facts);
+        return facts;
+    }
+    let there = upload(tier);
+    let there = Asking { tier: &there, ..*asking };
+    let (signature, proof, narinfo) = prove(&there, REQUESTS).await;
+    facts.signature = signature;
+    facts.proof = Some(proof);
+    if let Some(narinfo) = narinfo {
+        prove_nar(&there, REQUESTS, &narinfo, &mut facts).await;
+    }
+    if facts.state == TierState::Up && facts.latency_ms.is_some_and(|ms| ms > SLOW_MS) {
+        facts.state = TierState::Slow;
+    }
+    facts
+}
+
+/// Reads the metrics; nothing where there are none.
+async fn metrics(asking: &Asking<'_>) -> Option<Metrics> {
+    let url = format!("{}/metrics", asking.tier.url);
+    let ask = Ask::get(url).limit(METRICS_LIMIT);
+    let reply = asking.web.send(asking.tier, REQUESTS, ask).await.ok()?;
+    if reply.status == 200 { Metrics::parse(&reply.text()) } else { None }
+}
+
+/// Asks now and then how many closures are pinned.
+async fn pins(asking: &Asking<'_>) -> Option<usize> {
+    if let Some(pins) = recent(asking, "pins", PINS_AGE) {
+        return pins;
+    }
+    let url = format!("{}/pins", asking.tier.url);
+    let reply = asking.web.send(asking.tier, REQUESTS, Ask::get(url)).await.ok()?;
+    let list: Option<Vec<String>> =
+        (reply.status == 200).then(|| serde_json::from_slice(&reply.body).ok()).flatten();
+    let count = list.map(|list| list.len());
+    remember(asking, "pins", &count);
+    count
+}
+
+/// Picks the counters out of the metrics: what hosts asked for, hit or missed.
+///
+/// A miss without a status is of `/upload`: ours, or of somebody who pushes.
+fn counts(metrics: &Metrics) -> Option<Counts> {
+    const NARINFO: &str = "ncps_narinfo_served_total";
+    const NAR: &str = "ncps_nar_served_total";
+    let of = |name: &str, result: &str| {
+        metrics.sum(name, |sample| {
+            sample.label("result") == Some(result) && sample.label("status").is_some()
+        })
+    };
+    let (hits, misses) = (of(NARINFO, "hit")?, of(NARINFO, "miss")?);
+    let nars = of(NAR, "hit").unwrap_or(0.0) + of(NAR, "miss").unwrap_or(0.0);
+    // What it misses it fetches, so a miss is no 404.
+    Some(Counts { hits, misses, requests: hits + misses + nars, not_found: 0.0 })
+}
+
+/// Says how full it is and how its upstreams are.
+fn describe(asking: &Asking<'_>, metrics: &Metrics, facts: &mut TierFacts) {
+    let whole = |name: &str| metrics.total(name).filter(|value| *value >= 0.0);
+    if let Some(bytes) = whole("ncps_store_total_size_bytes") {
+        let limit = whole("ncps_cache_max_size_bytes").filter(|limit| *limit > 0.0);
+        let objects = whole("ncps_nar_file_count").map(|count| count as u64);
+        let limit = limit.map(|limit| limit as u64);
+        facts.size = Some(size(asking, bytes as u64, objects, limit, true));
+    }
+    if let (Some(healthy), Some(all)) =
+        (whole("ncps_upstream_count_healthy"), whole("ncps_upstream_count_total"))
+    {
+        let text = format!("{healthy:.0} of {all:.0} healthy");
+        facts.details.push(if healthy < all {
+            alarm("upstreams", &text)
+        } else {
+            detail("upstreams", &text)
+        });
+    }
+    if let Some(freed) = whole("ncps_lru_bytes_freed_total").filter(|freed| *freed > 0.0) {
+        let text = format!("{} since it was started", crate::fleet::bytes(freed as u64));
+        facts.details.push(detail("evicted", &text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn misses_of_those_who_push_are_nobodys_misses() {
+        let text = include_str!("../../../tests/answers/ncps/metrics-before.txt");
+        let counts = counts(&Metrics::parse(text).unwrap()).unwrap();
+        assert_eq!((counts.hits, counts.misses), (4310.0, 415.0));
+        assert!(counts.requests > 4725.0);
+    }
+}

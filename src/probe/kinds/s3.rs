@@ -1,0 +1,334 @@
+//! A bucket of S3: Oracle, MinIO, SeaweedFS's gateway, AWS.
+//!
+//! Read like any cache over HTTP, each request signed where the tier has keys. Servers refuse
+//! signatures of a machine whose clock is off by a quarter of an hour, so the clock is compared
+//! with theirs. The size is found by listing; a bucket that may not be listed has none.
+
+use crate::fleet::{Detail, SizeFacts, StorePath, Tier, TierFacts, TierState, bytes};
+use crate::nix::s3_url::web_url;
+use crate::probe::kinds::http;
+use crate::probe::kinds::s3_list::{Contents, Page, error_code};
+use crate::probe::tier::{Answer, Asking, TierProbe};
+use crate::probe::web::{Ask, Declared, Method, Reply, WebError};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::HashSet;
+
+/// What a bucket is asked: the cache's files, the bucket itself, and its list.
+const REQUESTS: &[Declared] = &[
+    (Method::Get, "*/nix-cache-info"),
+    (Method::Get, "*.narinfo"),
+    (Method::Get, "*/nar/*"),
+    (Method::Head, "*/"),
+    (Method::Get, "*/"),
+];
+
+/// Servers refuse signatures from clocks that are off by more.
+const SKEW_LIMIT: SignedDuration = SignedDuration::from_mins(15);
+
+/// A clock that is off by more is worth a word.
+const SKEW_WORTH: SignedDuration = SignedDuration::from_mins(1);
+
+/// How often the bucket itself is asked, whether the keys still fit.
+const HEAD_AGE: SignedDuration = SignedDuration::from_mins(15);
+
+/// Longest page of a list that is read, in bytes: 1000 keys of 1 kB, and some.
+const PAGE_LIMIT: usize = 4 << 20;
+
+/// Most pages that are asked for one size: two million objects.
+const PAGES: usize = 2000;
+
+/// Keys on one page.
+const PAGE_KEYS: u64 = 1000;
+
+/// Narinfos that are asked in the time of one page: pages come one after the other.
+const NARINFOS_PER_PAGE: u64 = 25;
+
+/// The probe of buckets.
+pub(in crate::probe) struct S3Probe;
+
+impl TierProbe for S3Probe {
+    fn requests(&self) -> &'static [Declared] {
+        REQUESTS
+    }
+
+    fn probe<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
+        Box::pin(look_at(asking, REQUESTS))
+    }
+
+    fn holds<'a>(
+        &'a self,
+        asking: &'a Asking<'a>,
+        paths: &'a [&'a StorePath],
+    ) -> Answer<'a, Result<Vec<bool>, WebError>> {
+        Box::pin(held(asking, paths))
+    }
+
+    fn size<'a>(
+        &'a self,
+        asking: &'a Asking<'a>,
+    ) -> Answer<'a, Result<Option<SizeFacts>, WebError>> {
+        Box::pin(measure(asking))
+    }
+}
+
+/// Asks whether a bucket is well.
+pub(in crate::probe) async fn look_at(asking: &Asking<'_>, declared: &[Declared]) -> TierFacts {
+    let tier = asking.tier;
+    let url = format!("{}/nix-cache-info", web_url(tier));
+    let reply = match asking.web.send(tier, declared, Ask::get(url)).await {
+        Ok(reply) => reply,
+        Err(error) => {
+            let state = if error.is_proxy { TierState::Proxy } else { TierState::Down };
+            return TierFacts { state, error: Some(error.to_string()), ..TierFacts::default() };
+        }
+    };
+    let skew = skew(&reply, asking.now);
+    let mut facts = http::weigh(asking, declared, &reply).await;
+    match reply.status {
+        401 | 403 => facts.error = Some(refused(tier, &reply, skew)),
+        404 => missing(asking, declared, &reply, &mut facts).await,
+        _ => {}
+    }
+    if reply.status == 200 && has_keys(tier) {
+        check_keys(asking, declared, skew, &mut facts).await;
+    }
+    facts.details.extend(skew.and_then(clock));
+    facts.details.extend(asking.memory.get(tier, "contents").map(objects));
+    facts
+}
+
+/// Returns whether requests are signed.
+fn has_keys(tier: &Tier) -> bool {
+    tier.access.access_key.is_some() || tier.url.contains("profile=")
+}
+
+/// Returns the URL of the bucket itself.
+fn bucket_url(tier: &Tier) -> String {
+    format!("{}/", web_url(tier))
+}
+
+/// Says what is wrong when there is no `nix-cache-info`: no bucket, or a bucket that is no cache.
+async fn missing(asking: &Asking<'_>, declared: &[Declared], reply: &Reply, facts: &mut TierFacts) {
+    let tier = asking.tier;
+    facts.state = TierState::Degraded;
+    let no_bucket = error_code(&reply.text()).is_some_and(|code| code == "NoSuchBucket")
+        || head(asking, declared).await.is_ok_and(|reply| reply.status == 404);
+    facts.error = Some(if no_bucket {
+        format!("{}: there is no such bucket; are name, endpoint and region right?", tier.url)
+    } else {
+        format!(
+            "{}: the bucket has no nix-cache-info; the next `nix copy` to it writes one without \
+             Priority, and hosts would ask it before all others: put one there with StoreDir, \
+             WantMassQuery and Priority",
+            tier.url
+        )
+    });
+}
+
+/// Asks now and then for the bucket itself: keys that do not fit any more show there even while
+/// everybody may read its files.
+async fn check_keys(
+    asking: &Asking<'_>,
+    declared: &[Declared],
+    skew: Option<SignedDuration>,
+    facts: &mut TierFacts,
+) {
+    let tier = asking.tier;
+    let last: Option<Timestamp> = asking.memory.get(tier, "head");
+    if last.is_some_and(|last| asking.now.duration_since(last) < HEAD_AGE) {
+        return;
+    }
+    match head(asking, declared).await {
+        Ok(reply) if matches!(reply.status, 401 | 403) => {
+            facts.state = TierState::Unauthorized;
+            facts.error = Some(refused(tier, &reply, skew));
+        }
+        Ok(_) => asking.memory.put(tier, "head", &asking.now),
+        // What the files said counts.
+        Err(_) => {}
+    }
+}
+
+async fn head(asking: &Asking<'_>, declared: &[Declared]) -> Result<Reply, WebError> {
+    asking.web.send(asking.tier, declared, Ask::head(bucket_url(asking.tier))).await
+}
+
+/// Says why a bucket does not let us in, and what to do.
+fn refused(tier: &Tier, reply: &Reply, skew: Option<SignedDuration>) -> String {
+    let code = error_code(&reply.text());
+    let off = skew.filter(|skew| skew.abs() >= SKEW_LIMIT);
+    let why = match (code.as_deref(), off) {
+        (Some("RequestTimeTooSkewed"), None) => {
+            "the clock of this machine is off: set it (timedatectl)".to_owned()
+        }
+        (_, Some(skew)) => format!("{}: set it (timedatectl)", clock_words(skew)),
+        (Some("SignatureDoesNotMatch"), None) => {
+            "the secret key is not that of the access key, or the region is another".to_owned()
+        }
+        (Some("InvalidAccessKeyId"), None) => "the access key is not known there".to_owned(),
+        (Some("ExpiredToken" | "InvalidToken"), None) => {
+            "the keys have expired: get new ones".to_owned()
+        }
+        (_, None) if has_keys(tier) => {
+            "the keys may not read it: give them the right to, or correct them".to_owned()
+        }
+        (_, None) => {
+            "it may not be read without keys: add access_key and secret_key, and give hosts theirs \
+             (root's AWS credentials): they skip such a cache without a word"
+                .to_owned()
+        }
+    };
+    let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
+    format!("{}: answered {}{code}; {why}", tier.url, reply.status)
+}
+
+/// Returns how far this machine's clock is ahead of the server's, which may be behind it.
+fn skew(reply: &Reply, now: Timestamp) -> Option<SignedDuration> {
+    let date = reply.header("date")?;
+    let server = jiff::fmt::rfc2822::parse(&date).ok()?.timestamp();
+    Some(now.duration_since(server))
+}
+
+fn clock(skew: SignedDuration) -> Option<Detail> {
+    (skew.abs() >= SKEW_WORTH).then(|| Detail {
+        label: "clock".to_owned(),
+        text: format!("{}; beyond 15 min it refuses signatures", clock_words(skew)),
+        alarm: true,
+    })
+}
+
+fn clock_words(skew: SignedDuration) -> String {
+    let way = if skew.is_negative() { "behind" } else { "ahead of" };
+    format!("this machine's clock is {} min {way} the server's", skew.abs().as_mins())
+}
+
+/// Says what the bucket holds.
+fn objects(contents: Contents) -> Detail {
+    let others = contents.objects - contents.narinfos - contents.nars;
+    Detail {
+        label: "objects".to_owned(),
+        text: format!(
+            "{} narinfos, {} nars of {}, {others} others",
+            contents.narinfos,
+            contents.nars,
+            bytes(contents.nar_bytes)
+        ),
+        alarm: false,
+    }
+}
+
+/// Asks which paths a bucket holds: one narinfo each, or its list where that takes less time.
+async fn held(asking: &Asking<'_>, paths: &[&StorePath]) -> Result<Vec<bool>, WebError> {
+    let contents: Option<Contents> = asking.memory.get(asking.tier, "contents");
+    let pages = contents.map(|contents| contents.narinfos / PAGE_KEYS + 1);
+    let worth = pages.is_some_and(|pages| pages * NARINFOS_PER_PAGE <= paths.len() as u64);
+    if worth {
+        let mut narinfos = HashSet::new();
+        // Nars lie in a folder of their own, and are left out.
+        let whole = list(asking, true, |key, _| {
+            if let Some(hash) = key.strip_suffix(".narinfo") {
+                narinfos.insert(hash.to_owned());
+            }
+        })
+        .await;
+        // Who may not list any more is asked for each.
+        if whole.is_ok_and(|whole| whole) {
+            return Ok(paths.iter().map(|path| narinfos.contains(path.hash())).collect());
+        }
+    }
+    http::held(asking, REQUESTS, paths).await
+}
+
+/// Counts what a bucket holds; nothing when it may not be listed.
+async fn measure(asking: &Asking<'_>) -> Result<Option<SizeFacts>, WebError> {
+    let mut contents = Contents::default();
+    let whole = match list(asking, false, |key, bytes| contents.add(key, bytes)).await {
+        Ok(whole) => whole,
+        Err(Unlisted::Refused) => return Ok(None),
+        Err(Unlisted::Trouble(error)) => return Err(error),
+    };
+    if whole {
+        asking.memory.put(asking.tier, "contents", &contents);
+    }
+    Ok(Some(SizeFacts {
+        bytes: contents.bytes,
+        objects: Some(contents.objects),
+        limit: asking.tier.max_size,
+        exact: whole,
+        measured_at: Some(asking.now),
+    }))
+}
+
+/// Why a bucket was not listed.
+enum Unlisted {
+    /// It may not be listed with these keys, or without any.
+    Refused,
+    /// Something went wrong.
+    Trouble(WebError),
+}
+
+/// Goes over the list of a bucket, all of it or what lies outside of folders; returns whether it
+/// came to the end.
+///
+/// Servers that do not know the newer list answer an error, or the older list: then that one is
+/// asked for.
+async fn list(
+    asking: &Asking<'_>,
+    top_only: bool,
+    mut each: impl FnMut(&str, u64),
+) -> Result<bool, Unlisted> {
+    let mut version = 2;
+    let mut next: Option<String> = None;
+    let mut pages = 0;
+    while pages < PAGES {
+        let url = list_url(asking.tier, version, top_only, next.as_deref());
+        let ask = Ask::get(url).limit(PAGE_LIMIT);
+        let reply = asking.web.send(asking.tier, REQUESTS, ask).await.map_err(Unlisted::Trouble)?;
+        let text = reply.text();
+        let page = match reply.status {
+            200 => Page::parse(&text),
+            401 | 403 => return Err(Unlisted::Refused),
+            _ => None,
+        };
+        // An old list where a new one was asked for would repeat its first page for ever.
+        let old = version == 2 && text.contains("<NextMarker>");
+        let Some(page) = page.filter(|_| !old) else {
+            if version == 2 && pages == 0 {
+                version = 1;
+                continue;
+            }
+            let cause = format!("answered {} for its list", reply.status);
+            let hint = "the size is not known then";
+            return Err(Unlisted::Trouble(WebError::new(&asking.tier.url, &cause, hint)));
+        };
+        for (key, bytes) in &page.objects {
+            each(key, *bytes);
+        }
+        pages += 1;
+        if page.next.is_none() || page.next == next {
+            return Ok(page.next.is_none());
+        }
+        next = page.next;
+    }
+    Ok(false)
+}
+
+/// Returns the URL of a page of the list.
+fn list_url(tier: &Tier, version: u8, top_only: bool, next: Option<&str>) -> String {
+    let mut query: Vec<(&str, &str)> = Vec::new();
+    if top_only {
+        query.push(("delimiter", "/"));
+    }
+    match (version, next) {
+        (1, Some(next)) => query.push(("marker", next)),
+        (1, None) => {}
+        (_, Some(next)) => query.extend([("continuation-token", next), ("list-type", "2")]),
+        (_, None) => query.push(("list-type", "2")),
+    }
+    query.push(("max-keys", "1000"));
+    let base = bucket_url(tier);
+    match reqwest::Url::parse_with_params(&base, &query) {
+        Ok(url) => url.into(),
+        Err(_) => base,
+    }
+}

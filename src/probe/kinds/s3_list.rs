@@ -1,0 +1,143 @@
+//! Reads what S3 answers in XML: lists of objects, old and new, and errors. Pure.
+//!
+//! Servers differ in whether they name the namespace, so elements are known by their names alone.
+
+use crate::fleet::printable_line;
+use roxmltree::{Document, Node};
+
+/// One page of a bucket's list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Page {
+    /// Objects: key and bytes.
+    pub(super) objects: Vec<(String, u64)>,
+    /// Where the next page begins; nothing on the last.
+    pub(super) next: Option<String>,
+}
+
+impl Page {
+    /// Reads a page of `ListObjectsV2` or of the older `ListObjects`; nothing when it is neither.
+    ///
+    /// The older list names no marker unless there is a delimiter: the last key is one.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let document = Document::parse(text).ok()?;
+        let root = document.root_element();
+        if root.tag_name().name() != "ListBucketResult" {
+            return None;
+        }
+        let objects: Vec<(String, u64)> = root
+            .children()
+            .filter(|node| node.tag_name().name() == "Contents")
+            .filter_map(|node| {
+                Some((child(node, "Key")?.to_owned(), child(node, "Size")?.trim().parse().ok()?))
+            })
+            .collect();
+        let more = child(root, "IsTruncated").is_some_and(|text| text.trim() == "true");
+        let next = child(root, "NextContinuationToken")
+            .or_else(|| child(root, "NextMarker"))
+            .filter(|token| !token.is_empty())
+            .map(str::to_owned)
+            .or_else(|| objects.last().map(|(key, _)| key.clone()));
+        Some(Self { next: next.filter(|_| more), objects })
+    }
+}
+
+/// Returns the `Code` of an error, such as `AccessDenied`.
+pub(super) fn error_code(text: &str) -> Option<String> {
+    let document = Document::parse(text).ok()?;
+    let root = document.root_element();
+    let code = child(root, "Code")?.trim();
+    (root.tag_name().name() == "Error").then(|| printable_line(code))
+}
+
+/// Returns the text of a child element.
+fn child<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
+    node.children().find(|child| child.tag_name().name() == name)?.text()
+}
+
+/// What a bucket holds, by what Nix uses it for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Contents {
+    /// Objects.
+    pub(super) objects: u64,
+    /// Their bytes.
+    pub(super) bytes: u64,
+    /// Narinfos among them.
+    pub(super) narinfos: u64,
+    /// Objects below `nar/`.
+    pub(super) nars: u64,
+    /// The bytes of those.
+    pub(super) nar_bytes: u64,
+}
+
+impl Contents {
+    /// Adds an object.
+    pub(super) fn add(&mut self, key: &str, bytes: u64) {
+        self.objects += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        if key.starts_with("nar/") {
+            self.nars += 1;
+            self.nar_bytes = self.nar_bytes.saturating_add(bytes);
+        } else if !key.contains('/') && key.ends_with(".narinfo") {
+            self.narinfos += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const V2: &str = include_str!("../../../tests/answers/s3/seaweedfs-list-v2.xml");
+    const V1: &str = include_str!("../../../tests/answers/s3/seaweedfs-list-v1.xml");
+    const MOTO: &str = include_str!("../../../tests/answers/s3/moto-list-v2.xml");
+    const DENIED: &str = include_str!("../../../tests/answers/s3/seaweedfs-denied.xml");
+
+    #[test]
+    fn both_lists_are_read_page_by_page() {
+        let page = Page::parse(V2).unwrap();
+        let keys: Vec<&str> = page.objects.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["1.narinfo", "10.narinfo", "11.narinfo"]);
+        assert_eq!(page.objects[0].1, 51);
+        assert_eq!(page.next.as_deref(), Some("11.narinfo"));
+        let page = Page::parse(V1).unwrap();
+        assert_eq!((page.objects.len(), page.next.as_deref()), (3, Some("11.narinfo")));
+        let page = Page::parse(MOTO).unwrap();
+        assert_eq!(page.objects.len(), 2);
+        assert!(page.next.is_some());
+    }
+
+    #[test]
+    fn the_last_page_has_no_next() {
+        let text = "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a&amp;b</Key>\
+            <Size>1</Size></Contents><NextMarker>x</NextMarker></ListBucketResult>";
+        let page = Page::parse(text).unwrap();
+        assert_eq!((page.objects[0].0.as_str(), page.next), ("a&b", None));
+        let text = text.replace("false", "true").replace("<NextMarker>x</NextMarker>", "");
+        assert_eq!(Page::parse(&text).unwrap().next.as_deref(), Some("a&b"));
+    }
+
+    #[test]
+    fn an_error_has_a_code_and_is_no_page() {
+        assert_eq!(error_code(DENIED).as_deref(), Some("AccessDenied"));
+        assert_eq!((Page::parse(DENIED), error_code(V2)), (None, None));
+        assert_eq!(error_code("<html>"), None);
+    }
+
+    #[test]
+    fn a_bucket_is_counted_by_use() {
+        let mut contents = Contents::default();
+        for (key, bytes) in [("x.narinfo", 500), ("nar/y.nar.zst", 9000), ("log/z.narinfo", 7)] {
+            contents.add(key, bytes);
+        }
+        let expected = Contents { objects: 3, bytes: 9507, narinfos: 1, nars: 1, nar_bytes: 9000 };
+        assert_eq!(contents, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_breaks_the_reader(text in any::<String>()) {
+            let _ = (Page::parse(&text), error_code(&text));
+        }
+    }
+}

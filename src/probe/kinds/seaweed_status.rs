@@ -1,0 +1,588 @@
+//! Reads what SeaweedFS's masters say of themselves and their volumes, and judges it. Pure.
+//!
+//! A master forgets a dead volume server at once and never lists it as down, and no metric says
+//! which volumes have too few copies. So servers that were seen are remembered, and copies are
+//! counted: a volume of replication xyz needs `1 + x + y + z` of them (SeaweedFS's
+//! `replica_placement.go`). `weed shell`'s `volume.fix.replication` counts the same way.
+
+use crate::fleet::{Detail, bytes, printable_line};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long a volume server that is gone is remembered when `volume_servers` does not say how many
+/// there should be.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// A cluster with less room than this share is about to be full.
+const LITTLE_ROOM: f64 = 0.1;
+
+/// Most volumes that are named one by one.
+const NAMED: usize = 12;
+
+/// `/cluster/status` of a master. `IsLeader` is absent where it would be false.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct ClusterStatus {
+    /// The leader's address, at times with its gRPC port behind another dot.
+    pub(super) leader: Option<String>,
+}
+
+impl ClusterStatus {
+    /// Returns the leader's `host:port`; nothing when the master knows of none.
+    pub(super) fn leader(&self) -> Option<String> {
+        let leader = self.leader.as_deref().filter(|leader| !leader.is_empty())?;
+        let plain = match leader.rsplit_once('.') {
+            // `10.0.0.1:9333.19333`: the dot behind the port begins the gRPC port.
+            Some((plain, _)) if plain.contains(':') => plain,
+            Some(_) | None => leader,
+        };
+        Some(printable_line(plain))
+    }
+}
+
+/// `/dir/status` of the leader.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct DirStatus {
+    topology: DirTopology,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct DirTopology {
+    max: u64,
+    free: u64,
+    data_centers: Option<Vec<DataCenter>>,
+    layouts: Option<Vec<Layout>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct DataCenter {
+    racks: Option<Vec<Rack>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Rack {
+    data_nodes: Option<Vec<DataNode>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct DataNode {
+    url: String,
+    ec_shards: u64,
+}
+
+/// Which volumes of one kind take new data; its keys are in lower case.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Layout {
+    writables: Option<Vec<u32>>,
+}
+
+/// `/vol/status` of the leader: volumes by data centre, rack and server.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct VolStatus {
+    volumes: VolTopology,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct VolTopology {
+    data_centers:
+        Option<BTreeMap<String, BTreeMap<String, BTreeMap<String, Option<Vec<VolumeInfo>>>>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct VolumeInfo {
+    id: u32,
+    collection: String,
+    replica_placement: Placement,
+    size: u64,
+    deleted_byte_count: u64,
+    read_only: bool,
+}
+
+/// How many further copies go to the same rack, to other racks, to other data centres; zeros are
+/// left out.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Placement {
+    node: u32,
+    rack: u32,
+    dc: u32,
+}
+
+impl Placement {
+    fn copies(self) -> u32 {
+        1 + self.node + self.rack + self.dc
+    }
+}
+
+/// Returns how many copies a replication such as `001` asks for.
+pub(super) fn copies(replication: &str) -> u32 {
+    1 + replication.chars().filter_map(|digit| digit.to_digit(10)).sum::<u32>()
+}
+
+/// One volume, with all its copies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Volume {
+    /// The collection; a bucket's name, or empty.
+    pub(super) collection: String,
+    /// The copies that its replication asks for.
+    pub(super) wanted: u32,
+    /// The servers that hold one.
+    pub(super) holders: BTreeSet<String>,
+    /// Bytes of the largest copy, deleted ones left out.
+    pub(super) bytes: u64,
+    /// Bytes of all copies.
+    pub(super) physical: u64,
+    /// Whether a copy takes no new data.
+    pub(super) read_only: bool,
+}
+
+impl Volume {
+    fn have(&self) -> u32 {
+        u32::try_from(self.holders.len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// A cluster as its leader sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cluster {
+    /// The volume servers that are there, by `host:port`.
+    pub(super) servers: BTreeSet<String>,
+    /// The volumes that have at least one copy.
+    pub(super) volumes: BTreeMap<u32, Volume>,
+    /// Volumes that take new data.
+    pub(super) writable: BTreeSet<u32>,
+    /// Room for so many volumes in all, and left.
+    pub(super) slots: (u64, u64),
+    /// Erasure-coded shards, which are not among the volumes.
+    pub(super) ec_shards: u64,
+}
+
+impl Cluster {
+    /// Joins both answers.
+    pub(super) fn new(dir: DirStatus, vol: VolStatus) -> Self {
+        let topology = dir.topology;
+        let nodes: Vec<DataNode> = topology
+            .data_centers
+            .into_iter()
+            .flatten()
+            .flat_map(|center| center.racks.unwrap_or_default())
+            .flat_map(|rack| rack.data_nodes.unwrap_or_default())
+            .collect();
+        let mut volumes = BTreeMap::new();
+        let racks = vol.volumes.data_centers.into_iter().flatten().flat_map(|(_, racks)| racks);
+        for (server, found) in racks.flat_map(|(_, servers)| servers) {
+            for info in found.unwrap_or_default() {
+                let volume = volumes.entry(info.id).or_insert_with(|| Volume {
+                    collection: printable_line(&info.collection),
+                    wanted: info.replica_placement.copies(),
+                    holders: BTreeSet::new(),
+                    bytes: 0,
+                    physical: 0,
+                    read_only: false,
+                });
+                volume.holders.insert(printable_line(&server));
+                volume.bytes = volume.bytes.max(info.size.saturating_sub(info.deleted_byte_count));
+                volume.physical += info.size;
+                volume.read_only |= info.read_only;
+            }
+        }
+        let layouts = topology.layouts.into_iter().flatten();
+        Self {
+            servers: nodes.iter().map(|node| printable_line(&node.url)).collect(),
+            volumes,
+            writable: layouts.flat_map(|layout| layout.writables.unwrap_or_default()).collect(),
+            slots: (topology.max, topology.free),
+            ec_shards: nodes.iter().map(|node| node.ec_shards).sum(),
+        }
+    }
+
+    /// Returns the bytes of a collection: of one copy, and of all.
+    pub(super) fn bytes_of(&self, collection: &str) -> (u64, u64) {
+        self.volumes
+            .values()
+            .filter(|volume| volume.collection == collection)
+            .fold((0, 0), |(one, all), volume| (one + volume.bytes, all + volume.physical))
+    }
+
+    /// Returns volumes that lack copies, by the copies that are left.
+    fn lacking(&self) -> BTreeMap<u32, Vec<u32>> {
+        let mut lacking: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for (id, volume) in &self.volumes {
+            if volume.have() < volume.wanted {
+                lacking.entry(volume.have()).or_default().push(*id);
+            }
+        }
+        lacking
+    }
+}
+
+/// What was seen of a cluster before; kept from poll to poll.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Seen {
+    /// When each volume server was there last.
+    servers: BTreeMap<String, Timestamp>,
+    /// Who held each volume when it was there last.
+    volumes: BTreeMap<u32, BTreeSet<String>>,
+}
+
+impl Seen {
+    /// Takes in what is there now, and returns servers that are missing with the time they were
+    /// there last, and volumes of which no copy is left.
+    ///
+    /// As many servers as there should be are a whole cluster, whatever there was before. A volume
+    /// of which a holder is still there was deleted or moved; one whose holders are all gone is
+    /// lost, even when other servers have come in their place.
+    pub(super) fn update(
+        &mut self,
+        cluster: &Cluster,
+        expected: Option<usize>,
+        now: Timestamp,
+    ) -> (BTreeMap<String, Timestamp>, Vec<u32>) {
+        let whole = expected.is_some_and(|expected| cluster.servers.len() >= expected);
+        for server in &cluster.servers {
+            self.servers.insert(server.clone(), now);
+        }
+        self.servers.retain(|server, last| {
+            let here = cluster.servers.contains(server);
+            let kept = expected.is_some() || now.duration_since(*last) < REMEMBERED;
+            here || (!whole && kept)
+        });
+        let missing: BTreeMap<String, Timestamp> = self
+            .servers
+            .iter()
+            .filter(|(server, _)| !cluster.servers.contains(*server))
+            .map(|(server, last)| (server.clone(), *last))
+            .collect();
+        for (id, volume) in &cluster.volumes {
+            self.volumes.insert(*id, volume.holders.clone());
+        }
+        self.volumes.retain(|id, holders| {
+            cluster.volumes.contains_key(id) || holders.is_disjoint(&cluster.servers)
+        });
+        let lost = self.volumes.keys().filter(|id| !cluster.volumes.contains_key(id));
+        let lost = lost.copied().collect();
+        (missing, lost)
+    }
+}
+
+/// What is to say about a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Verdict {
+    /// What it has less of than it should; empty when all is well.
+    pub(super) faults: Vec<String>,
+    /// Everything that there is to say.
+    pub(super) details: Vec<Detail>,
+}
+
+/// Judges a cluster by itself, by what was seen before, and by what it should be.
+pub(super) fn judge(
+    cluster: &Cluster,
+    seen: &mut Seen,
+    expected: Option<usize>,
+    replication: Option<&str>,
+    now: Timestamp,
+) -> Verdict {
+    let mut verdict = Verdict::default();
+    let (missing, lost) = seen.update(cluster, expected, now);
+    servers(&mut verdict, cluster, &missing, expected);
+    copies_held(&mut verdict, cluster, &lost);
+    placement(&mut verdict, cluster, replication);
+    room(&mut verdict, cluster);
+    verdict
+}
+
+/// Says which servers are there, and which are not.
+fn servers(
+    verdict: &mut Verdict,
+    cluster: &Cluster,
+    missing: &BTreeMap<String, Timestamp>,
+    expected: Option<usize>,
+) {
+    let here = cluster.servers.len();
+    let all = expected.unwrap_or(0).max(here + if expected.is_none() { missing.len() } else { 0 });
+    let mut text = format!("{here} of {all} volume servers");
+    if here == all {
+        text = format!("{here}: {}", list(cluster.servers.iter(), NAMED));
+    } else {
+        for (server, last) in missing.iter().take(NAMED) {
+            text += &format!("; {server} is gone, there last at {}", clock(*last));
+        }
+        verdict.faults.push(text.clone());
+    }
+    verdict.details.push(detail("servers", text, here != all));
+}
+
+/// Says whether every volume has the copies that its replication asks for.
+fn copies_held(verdict: &mut Verdict, cluster: &Cluster, lost: &[u32]) {
+    let lacking = cluster.lacking();
+    let mut parts = Vec::new();
+    if !lost.is_empty() {
+        parts.push(format!("{} lost, no copy is left: {}", volumes(lost.len()), list(lost, NAMED)));
+    }
+    for (have, ids) in &lacking {
+        let copies = if *have == 1 { "one copy".to_owned() } else { format!("{have} copies") };
+        parts.push(format!("{} with {copies}: {}", volumes(ids.len()), list(ids, NAMED)));
+    }
+    let text = if parts.is_empty() {
+        format!("held: {} with every copy", volumes(cluster.volumes.len()))
+    } else {
+        format!("not held: {}", parts.join("; "))
+    };
+    verdict.details.push(detail("replication", text, !parts.is_empty()));
+    verdict.faults.append(&mut parts);
+}
+
+/// Says which volumes were made with fewer copies than hosts.toml wants.
+fn placement(verdict: &mut Verdict, cluster: &Cluster, replication: Option<&str>) {
+    let Some(replication) = replication else { return };
+    let wanted = copies(replication);
+    let weak = cluster.volumes.iter().filter(|(_, volume)| volume.wanted < wanted);
+    let weak: Vec<u32> = weak.map(|(id, _)| *id).collect();
+    if weak.is_empty() {
+        return;
+    }
+    let text = format!(
+        "{} made for fewer copies than {replication} wants: {}",
+        volumes(weak.len()),
+        list(&weak, NAMED)
+    );
+    verdict.faults.push(text.clone());
+    verdict.details.push(detail("placement", text, true));
+}
+
+/// Says which volumes take no new data, and how much room there is.
+fn room(verdict: &mut Verdict, cluster: &Cluster) {
+    let held = |volume: &Volume| volume.have() >= volume.wanted;
+    let ids = |wanted: &dyn Fn(u32, &Volume) -> bool| -> Vec<u32> {
+        let found = cluster.volumes.iter().filter(|(id, volume)| wanted(**id, volume));
+        found.map(|(id, _)| *id).collect()
+    };
+    let read_only = ids(&|_, volume| volume.read_only);
+    // Without any layout the master has not told yet what is writable.
+    let full = ids(&|id, volume| {
+        !volume.read_only
+            && held(volume)
+            && !cluster.writable.is_empty()
+            && !cluster.writable.contains(&id)
+    });
+    let mut parts =
+        vec![format!("{} of {} take new data", cluster.writable.len(), cluster.volumes.len())];
+    if !read_only.is_empty() {
+        parts.push(format!("{} read-only: {}", read_only.len(), list(&read_only, NAMED)));
+    }
+    if !full.is_empty() {
+        parts.push(format!("{} full: {}", full.len(), list(&full, NAMED)));
+    }
+    if cluster.ec_shards > 0 {
+        parts.push(format!("{} erasure-coded shards beside them", cluster.ec_shards));
+    }
+    if !read_only.is_empty() {
+        let text = format!("{} read-only: {}", volumes(read_only.len()), list(&read_only, NAMED));
+        verdict.faults.push(text);
+    }
+    verdict.details.push(detail("volumes", parts.join("; "), !read_only.is_empty()));
+    let (max, free) = cluster.slots;
+    let stuck = free == 0 && cluster.writable.is_empty() && !cluster.volumes.is_empty();
+    if stuck {
+        verdict.faults.push("no volume takes new data and there is no room for another".to_owned());
+    }
+    let little = max > 0 && (free as f64) < LITTLE_ROOM * max as f64;
+    let text = format!("{free} of {max} volumes more can be made");
+    verdict.details.push(detail("room", text, little || stuck));
+}
+
+/// Says how big each collection is.
+pub(super) fn collections(cluster: &Cluster) -> Option<Detail> {
+    let names: BTreeSet<&str> =
+        cluster.volumes.values().map(|volume| volume.collection.as_str()).collect();
+    let texts: Vec<String> = names
+        .into_iter()
+        .map(|name| {
+            let (one, all) = cluster.bytes_of(name);
+            let name = if name.is_empty() { "(none)" } else { name };
+            format!("{name} {}, {} with its copies", bytes(one), bytes(all))
+        })
+        .collect();
+    (!texts.is_empty()).then(|| detail("collections", texts.join("; "), false))
+}
+
+/// Makes a detail.
+pub(super) fn detail(label: &str, text: String, alarm: bool) -> Detail {
+    Detail { label: label.to_owned(), text, alarm }
+}
+
+fn volumes(count: usize) -> String {
+    if count == 1 { "1 volume".to_owned() } else { format!("{count} volumes") }
+}
+
+/// Names the first few, and says when there are more.
+fn list<T: std::fmt::Display>(all: impl IntoIterator<Item = T>, most: usize) -> String {
+    let all: Vec<String> = all.into_iter().map(|item| item.to_string()).collect();
+    let more = if all.len() > most { ", …" } else { "" };
+    format!("{}{more}", all[..all.len().min(most)].join(", "))
+}
+
+/// Writes a time of day in UTC, with its date.
+fn clock(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOTH: [&str; 2] = [
+        include_str!("../../../tests/answers/seaweedfs/healthy-dir-status.json"),
+        include_str!("../../../tests/answers/seaweedfs/healthy-vol-status.json"),
+    ];
+    const LOST_ONE: [&str; 2] = [
+        include_str!("../../../tests/answers/seaweedfs/lost-one-dir-status.json"),
+        include_str!("../../../tests/answers/seaweedfs/lost-one-vol-status.json"),
+    ];
+    const LEADER: &str =
+        include_str!("../../../tests/answers/seaweedfs/healthy-cluster-status.json");
+
+    fn cluster([dir, vol]: [&str; 2]) -> Cluster {
+        Cluster::new(serde_json::from_str(dir).unwrap(), serde_json::from_str(vol).unwrap())
+    }
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_795_250_000 + seconds).unwrap()
+    }
+
+    fn text<'a>(verdict: &'a Verdict, label: &str) -> &'a str {
+        &verdict.details.iter().find(|detail| detail.label == label).unwrap().text
+    }
+
+    #[test]
+    fn a_whole_cluster_has_nothing_to_complain_about() {
+        let cluster = cluster(BOTH);
+        let mut seen = Seen::default();
+        let verdict = judge(&cluster, &mut seen, Some(3), Some("001"), at(0));
+        assert_eq!(verdict.faults, Vec::<String>::new());
+        assert!(verdict.details.iter().all(|detail| !detail.alarm), "{:?}", verdict.details);
+        assert_eq!(text(&verdict, "servers"), "3: 127.0.0.1:8081, 127.0.0.1:8082, 127.0.0.1:8083");
+        assert_eq!(text(&verdict, "replication"), "held: 6 volumes with every copy");
+        assert_eq!(text(&verdict, "volumes"), "6 of 6 take new data");
+        assert_eq!(text(&verdict, "room"), "48 of 60 volumes more can be made");
+        assert_eq!(cluster.bytes_of("nix-cache"), (3_602_184, 6_303_488), "as its metrics say");
+    }
+
+    #[test]
+    fn a_lost_volume_server_is_named_with_the_volumes_that_lack_a_copy() {
+        let mut seen = Seen::default();
+        judge(&cluster(BOTH), &mut seen, Some(3), Some("001"), at(0));
+        let verdict = judge(&cluster(LOST_ONE), &mut seen, Some(3), Some("001"), at(10));
+        assert_eq!(
+            verdict.faults,
+            [
+                "2 of 3 volume servers; 127.0.0.1:8083 is gone, there last at 2026-11-21 08:33:20 UTC",
+                "2 volumes with one copy: 3, 4"
+            ]
+        );
+        assert_eq!(text(&verdict, "replication"), "not held: 2 volumes with one copy: 3, 4");
+        assert_eq!(text(&verdict, "volumes"), "4 of 6 take new data");
+    }
+
+    #[test]
+    fn a_server_is_missed_by_number_or_by_memory() {
+        let lost = cluster(LOST_ONE);
+        let mut seen = Seen::default();
+        let verdict = judge(&lost, &mut seen, Some(3), None, at(0));
+        assert_eq!(verdict.faults[0], "2 of 3 volume servers", "never seen, so not named");
+        let verdict = judge(&lost, &mut Seen::default(), None, None, at(0));
+        assert_eq!(verdict.faults, ["2 volumes with one copy: 3, 4"]);
+        let mut seen = Seen::default();
+        judge(&cluster(BOTH), &mut seen, None, None, at(0));
+        let verdict = judge(&lost, &mut seen, None, None, at(60));
+        assert!(verdict.faults[0].starts_with("2 of 3 volume servers; 127.0.0.1:8083 is gone"));
+        let verdict = judge(&lost, &mut seen, None, None, at(8 * 86_400));
+        assert_eq!(verdict.faults, ["2 volumes with one copy: 3, 4"], "forgotten after a week");
+        let mut seen = Seen::default();
+        judge(&cluster(BOTH), &mut seen, Some(2), None, at(0));
+        let verdict = judge(&lost, &mut seen, Some(2), None, at(60));
+        assert_eq!(verdict.faults, ["2 volumes with one copy: 3, 4"], "as many as there should be");
+    }
+
+    #[test]
+    fn a_volume_without_replication_is_lost_with_its_server() {
+        let [dir, vol] = BOTH.map(|text| text.replace("{\"node\":1}", "{}"));
+        // Volume 9 exists on the third server only.
+        let vol = vol.replacen(
+            "\"127.0.0.1:8083\":[",
+            "\"127.0.0.1:8083\":[{\"Collection\":\"\",\"ReplicaPlacement\":{},\"Size\":8,\"Id\":9},",
+            1,
+        );
+        let mut seen = Seen::default();
+        let verdict = judge(&cluster([&dir, &vol]), &mut seen, Some(3), Some("001"), at(0));
+        assert_eq!(
+            verdict.faults,
+            ["7 volumes made for fewer copies than 001 wants: 1, 2, 3, 4, 5, 6, 9"]
+        );
+        let lost = LOST_ONE.map(|text| text.replace("{\"node\":1}", "{}"));
+        let lost = cluster([&lost[0], &lost[1]]);
+        let verdict = judge(&lost, &mut seen, Some(3), None, at(10));
+        assert_eq!(verdict.faults[1], "1 volume lost, no copy is left: 9");
+        // Another server in its place brings nothing back.
+        let verdict = judge(&lost, &mut seen, Some(2), None, at(20));
+        assert_eq!(verdict.faults, ["1 volume lost, no copy is left: 9"]);
+        // It comes back: nothing is lost any more.
+        let verdict = judge(&cluster([&dir, &vol]), &mut seen, Some(3), None, at(30));
+        assert_eq!(verdict.faults, Vec::<String>::new());
+        // Deleted while all its servers are there: not lost.
+        let verdict = judge(
+            &cluster([&dir, &BOTH[1].replace("{\"node\":1}", "{}")]),
+            &mut seen,
+            Some(3),
+            None,
+            at(40),
+        );
+        assert_eq!(verdict.faults, Vec::<String>::new());
+    }
+
+    #[test]
+    fn volumes_that_take_no_new_data_are_told_apart() {
+        let [dir, vol] = BOTH;
+        let dir = dir.replace("[1,2,3,4,5,6]", "[1,2,3,4]");
+        let vol = vol.replacen("\"ReadOnly\":false", "\"ReadOnly\":true", 1);
+        let verdict = judge(&cluster([&dir, &vol]), &mut Seen::default(), None, None, at(0));
+        assert_eq!(verdict.faults, ["1 volume read-only: 1"]);
+        assert_eq!(text(&verdict, "volumes"), "4 of 6 take new data; 1 read-only: 1; 2 full: 5, 6");
+        let dir = dir.replace("\"Free\":48", "\"Free\":0").replace("[1,2,3,4]", "[]");
+        let verdict = judge(&cluster([&dir, BOTH[1]]), &mut Seen::default(), None, None, at(0));
+        assert_eq!(verdict.faults, ["no volume takes new data and there is no room for another"]);
+    }
+
+    #[test]
+    fn what_an_empty_cluster_leaves_out_is_nothing() {
+        let dir = "{\"Topology\":{\"Max\":60,\"Free\":60,\"DataCenters\":null,\"Layouts\":null}}";
+        let vol = "{\"Volumes\":{\"DataCenters\":{\"dc1\":{\"r1\":{\"a:1\":null}}}}}";
+        let verdict = judge(&cluster([dir, vol]), &mut Seen::default(), Some(3), None, at(0));
+        assert_eq!(verdict.faults, ["0 of 3 volume servers"]);
+        assert_eq!(collections(&cluster([dir, vol])), None);
+        assert_eq!(cluster(["{}", "{}"]), Cluster::default());
+    }
+
+    #[test]
+    fn a_leader_is_read_with_and_without_its_second_port() {
+        let leader = |text: &str| serde_json::from_str::<ClusterStatus>(text).unwrap().leader();
+        assert_eq!(leader(LEADER).as_deref(), Some("127.0.0.1:9333"));
+        assert_eq!(leader("{\"Leader\":\"10.0.0.1:9333\"}").as_deref(), Some("10.0.0.1:9333"));
+        assert_eq!((leader("{}"), leader("{\"Leader\":\"\"}")), (None, None));
+    }
+
+    #[test]
+    fn copies_are_counted_as_seaweedfs_does() {
+        assert_eq!(["000", "001", "010", "200", "111"].map(copies), [1, 2, 2, 3, 4]);
+    }
+}

@@ -1,0 +1,114 @@
+//! Secrets: read as late as possible, and shown nowhere.
+
+use crate::fleet::SecretSource;
+use crate::remote::{Program, ProgramError};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Longest secret that is taken, in bytes.
+const LIMIT: usize = 64 * 1024;
+
+/// How long a program that prints a secret may take: somebody may have to touch a key.
+const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+
+/// A text that must not be shown. It has neither `Display` nor `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Makes a secret of a text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// Returns the text, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A secret could not be read. The text of the secret is in none of the messages.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The variable is not set.
+    #[error("the variable {0} is not set; set it, or name another source in hosts.toml")]
+    Env(String),
+    /// The file could not be read.
+    #[error("could not read the secret in {}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The program could not be run.
+    #[error("could not run the program that prints a secret: {0}")]
+    Run(#[from] ProgramError),
+    /// The program failed; what it said may hold the secret and is not repeated.
+    #[error("{program} exited with {code} instead of printing a secret")]
+    Command {
+        /// Its name.
+        program: String,
+        /// Its exit code.
+        code: i32,
+    },
+    /// There was nothing, or far too much.
+    #[error("{0} holds no secret (nothing, more than 64 KiB, or a control character)")]
+    Odd(String),
+}
+
+/// Reads a whole secret; the end of the last line does not belong to it.
+pub async fn resolve(source: &SecretSource) -> Result<Secret, SecretError> {
+    let (name, text) = match source {
+        SecretSource::Env(name) => {
+            let text = std::env::var(name).map_err(|_| SecretError::Env(name.clone()))?;
+            (format!("the variable {name}"), text)
+        }
+        SecretSource::File(path) => {
+            let read = tokio::fs::read_to_string(path).await;
+            let failed = |source| SecretError::File { path: path.clone(), source };
+            (path.display().to_string(), read.map_err(failed)?)
+        }
+        SecretSource::Command(words) => {
+            let program = words.first().cloned().unwrap_or_default();
+            let args = words.get(1..).unwrap_or_default();
+            let (_, output) = Program::new(&program, args).limit(COMMAND_LIMIT).run().await?;
+            if !output.is_ok() {
+                return Err(SecretError::Command { program, code: output.code });
+            }
+            (program, output.stdout)
+        }
+    };
+    let text = text.trim_end_matches(['\r', '\n']);
+    let odd = |c: char| c.is_control() && c != '\n' && c != '\t';
+    if text.is_empty() || text.len() > LIMIT || text.contains(odd) {
+        return Err(SecretError::Odd(name));
+    }
+    Ok(Secret::new(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_secret_comes_from_a_file_or_a_program_without_its_line_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        std::fs::write(&path, "canary-secret\n").unwrap();
+        let from_file = resolve(&SecretSource::File(path.clone())).await;
+        assert!(from_file.is_ok_and(|secret| secret.expose() == "canary-secret"));
+        let words = vec!["cat".to_owned(), path.display().to_string()];
+        let from_program = resolve(&SecretSource::Command(words)).await;
+        assert!(from_program.is_ok_and(|secret| secret.expose() == "canary-secret"));
+    }
+
+    #[tokio::test]
+    async fn what_a_failing_program_said_is_not_repeated() {
+        let words = ["sh", "-c", "echo canary-secret >&2; exit 3"].map(str::to_owned).to_vec();
+        let Err(error) = resolve(&SecretSource::Command(words)).await else {
+            unreachable!("it exits with 3")
+        };
+        assert_eq!(error.to_string(), "sh exited with 3 instead of printing a secret");
+    }
+}

@@ -8,6 +8,7 @@ mod screen;
 mod seaweed;
 mod status;
 mod stores;
+mod tiers;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -10,8 +10,8 @@ nixdash=${NIXDASH:-target/release/nixdash}
 hosts=$("$nixdash" lab status --json | sed -n 's/.*"hosts_file": *"\([^"]*\)".*/\1/p')
 lab=${hosts%/*}
 address() { "$nixdash" lab status --json | tr -d ' \n' | sed "s/.*\"name\":\"$1\",\"address\":\"\([^\"]*\)\".*/\1/"; }
-p620=root@$(address p620)
-samsung=root@$(address samsung)
+p620=$(address p620)
+samsung=$(address samsung)
 at() { ssh -F "$lab/ssh_config" -o BatchMode=yes "$@"; }
 
 raw() {

@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use nixdash::cli::{Cli, run};
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> color_eyre::Result<ExitCode> {
@@ -16,7 +17,8 @@ fn main() -> color_eyre::Result<ExitCode> {
         Ok(code) => code,
         Err(error) => {
             if !error.is_closed_pipe() {
-                eprintln!("nixdash: {error}");
+                // The terminal may be gone; the exit code still says it.
+                drop(writeln!(std::io::stderr(), "nixdash: {error}"));
             }
             error.exit_code()
         }

@@ -11,12 +11,13 @@ say() { printf '\n== %s\n' "$*"; }
 # command:package pairs
 needed="cc:build-essential git:git tar:tar shellcheck:shellcheck tmux:tmux ssh:openssh-client
 curl:curl nix:nix-bin mmdebstrap:mmdebstrap systemd-nspawn:systemd-container ip:iproute2 nft:nftables
-perl:perl"
+perl:perl python3:python3"
 
 missing=
 for pair in $needed; do
 	command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 if [ -n "$missing" ]; then
 	say "installing:$missing"
 	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
@@ -31,13 +32,44 @@ fi
 say "plain tests"
 cargo test
 
+target=$(cargo metadata --format-version 1 --no-deps |
+	sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')
+moto=$target/moto
+if ! [ -x "$moto/bin/moto_server" ]; then
+	say "installing moto, a stand-in for S3, into $moto"
+	python3 -m venv "$moto"
+	"$moto/bin/pip" install --quiet --disable-pip-version-check 'moto[server]>=5.2,<6'
+fi
+say "tests on moto"
+NIXDASH_MOTO=$moto/bin/moto_server cargo test --test it -- --ignored moto::
+
+# Debian's Prometheus is unpacked, not installed: its package would start a service.
+NIXDASH_PROMETHEUS=$(command -v prometheus || echo "$target/prometheus/usr/bin/prometheus")
+export NIXDASH_PROMETHEUS
+if [ ! -x "$NIXDASH_PROMETHEUS" ] && command -v apt-get >/dev/null 2>&1; then
+	say "unpacking Prometheus"
+	rm -rf "$target/prometheus"
+	mkdir -p "$target/prometheus"
+	[ "$(id -u)" != 0 ] || apt-get update -qq
+	(cd "$target/prometheus" && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb .)
+fi
+
+if [ -x "$NIXDASH_PROMETHEUS" ]; then
+	say "tests with Prometheus"
+	cargo test --test it -- --ignored prometheus::
+else
+	say "there is no Prometheus here: its test was left out"
+fi
+
 if [ "${TESTS:-all}" = plain ] || [ "$(id -u)" != 0 ]; then
 	say "the tests on the practice fleet need root and were left out"
 	exit 0
 fi
 
-nixdash=$(cargo metadata --format-version 1 --no-deps |
-	sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug/nixdash
+say "tests that mount small disks"
+cargo test --test it -- --ignored full_disk
+
+nixdash=$target/debug/nixdash
 NIXDASH_LAB_NAME="test"
 export NIXDASH_LAB_NAME
 take_down() { "$nixdash" lab down || true; }
@@ -46,7 +78,7 @@ trap 'exit 130' INT TERM
 
 say "bringing the practice fleet up (the first time takes a minute or two)"
 "$nixdash" lab down
-"$nixdash" lab up --yes
+"$nixdash" lab up --yes --seaweed
 
 say "tests on the practice fleet"
 cargo test --test it -- --ignored --test-threads=1 lab::

@@ -20,11 +20,14 @@ pub(super) fn run(hosts: Option<&Path>, command: &ConfigCommand) -> Result<ExitC
         writeln!(out, "no hosts.toml: nixdash shows this machine and cache.nixos.org")?;
         return Ok(ExitCode::SUCCESS);
     };
-    let (fleet, notes) = load::read(&path)?;
-    for note in notes {
-        writeln!(out, "note: {note}")?;
-    }
-    let (hosts, tiers) = (fleet.hosts.len(), fleet.tiers.len());
-    writeln!(out, "{}: right; {hosts} hosts, {tiers} tiers", path.display())?;
+    let fleet = load::read(&path)?;
+    let hosts = counted(fleet.hosts.len(), "host");
+    let tiers = counted(fleet.tiers.len(), "tier");
+    writeln!(out, "{}: right; {hosts}, {tiers}", path.display())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns a number with the word it counts.
+fn counted(count: usize, word: &str) -> String {
+    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
 }

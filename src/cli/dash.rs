@@ -5,21 +5,23 @@
 //! folder, so runs that were begun elsewhere or before are shown the same way, and closing the
 //! screen ends nothing.
 
-use crate::cli::CliError;
+use crate::cli::{CliError, figures, history, trends};
 use crate::dash::{Effect, Look, Model, Msg, RunKind, Theme, ascii_from, depth_from, run as show};
 use crate::fleet::{Event, Fleet, RunId, RunWhat};
 use crate::probe::{Handle, Poller};
-use crate::record::{RunNews, RunWatch, Runs, Word, state_home};
-use crate::remote::{Hands, Remote};
+use crate::record::{Recorder, RunNews, RunWatch, Runs, Word, state_home};
+use crate::remote::{Hands, Remote, git_revision};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{Read, Seek};
+use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -27,8 +29,17 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Messages that may wait for the screen.
 const MESSAGE_QUEUE: usize = 4096;
 
-/// How often the folders of runs are looked at.
+/// How often the folders of runs are looked at while something happens there.
 const LOOK_EVERY: Duration = Duration::from_millis(120);
+
+/// How often they are looked at otherwise.
+const LOOK_IDLE: Duration = Duration::from_millis(700);
+
+/// For how long after the last news something is taken to happen.
+const LIVELY: Duration = Duration::from_secs(10);
+
+/// How often the flake's revision is looked at.
+const REVISION_EVERY: Duration = Duration::from_secs(10);
 
 /// The theme when `[ui] theme` names none.
 const DEFAULT_THEME: &str = "terminal";
@@ -39,30 +50,56 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     let look = look(&fleet)?;
     let runs = Runs::open(&state_home())?;
     let fleet = Arc::new(fleet);
-    let hands: Arc<dyn Hands> = Arc::new(Remote::new(Arc::clone(&fleet)));
+    let remote = Remote::new(Arc::clone(&fleet));
+    let hands: Arc<dyn Hands> = Arc::new(remote.clone());
     let stop = CancellationToken::new();
     let (messages, inbox) = mpsc::channel(MESSAGE_QUEUE);
     let (effects, wanted) = mpsc::channel(64);
     let (events, measured) = mpsc::channel(1024);
+    let said = messages.clone();
+    let recorder = history::recorder(&fleet, move |line| {
+        tracing::warn!("{line}");
+        // A screen that has more to read than it can show does without; the log has the line.
+        drop(said.try_send(Msg::Notice(line.to_owned())));
+    });
     let handle = Poller::spawn(Arc::clone(&fleet), hands, events, stop.clone());
-    tokio::spawn(forward(measured, messages.clone()));
-    tokio::spawn(watch(runs.clone(), handle.clone(), messages.clone(), stop.clone()));
-    let runtime = Runtime { fleet: Arc::clone(&fleet), runs, handle, messages };
+    tokio::spawn(forward(measured, messages.clone(), recorder.clone()));
+    let told = figures::tell(Arc::clone(&fleet), messages.clone());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(told));
+    tokio::spawn(trends::tell(Arc::clone(&fleet), messages.clone(), recorder.clone()));
+    let started = Arc::new(Notify::new());
+    let news = RunWatch::new(runs.clone(), fleet.file.clone());
+    let hearers = Watched { messages: messages.clone(), recorder: recorder.clone() };
+    let watched = watch(news, handle.clone(), hearers, Arc::clone(&started));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
+    if let Some(flake) = fleet.flake.clone() {
+        let watched = watch_revision(flake, messages.clone());
+        tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
+    }
+    let runtime = Runtime { fleet: Arc::clone(&fleet), runs, handle, messages, started };
     let carried_out = tokio::spawn(runtime.carry_out(wanted));
-    let shown = show(Model::new(fleet, Timestamp::now()), look, inbox, effects).await;
+    let home = std::env::var("HOME").unwrap_or_default();
+    let model = Model::new(fleet, Timestamp::now()).with_home(&home);
+    let shown = show(model, look, inbox, effects).await;
     stop.cancel();
     // What the screen asked for last (stop these runs) must be said before the end.
     drop(tokio::time::timeout(Duration::from_secs(2), carried_out).await);
+    remote.close().await;
+    if let Some(recorder) = recorder {
+        recorder.flush().await;
+    }
     shown?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Sends what nixdash logs of itself to its pane.
+///
+/// The newest messages wait in tui-logger's buffer until the pane is drawn, which takes them over;
+/// tui-logger's own thread for that would wake a hundred times a second for ever.
 fn start_own_log() {
     let layer = tui_logger::TuiTracingSubscriberLayer;
     // A second call (in tests) finds the log started already.
     drop(tracing_subscriber::registry().with(layer).try_init());
-    drop(tui_logger::init_logger(tui_logger::LevelFilter::Info));
 }
 
 /// Returns how the screen looks: the configured theme on this terminal.
@@ -78,26 +115,60 @@ fn look(fleet: &Fleet) -> Result<Look, CliError> {
     Ok(Look::new(&theme, depth_from(var), ascii_from(var), TimeZone::system()))
 }
 
-/// Passes measurements on to the screen.
-async fn forward(mut measured: mpsc::Receiver<Event>, messages: mpsc::Sender<Msg>) {
+/// Passes measurements on to the screen and into the history.
+async fn forward(
+    mut measured: mpsc::Receiver<Event>,
+    messages: mpsc::Sender<Msg>,
+    recorder: Option<Recorder>,
+) {
     while let Some(event) = measured.recv().await {
+        if let Some(recorder) = &recorder {
+            recorder.record(&event);
+        }
         if messages.send(Msg::Event(event)).await.is_err() {
             return;
         }
     }
 }
 
+/// Tells the flake's revision when it has changed.
+async fn watch_revision(flake: String, messages: mpsc::Sender<Msg>) {
+    let mut told = None;
+    loop {
+        let revision = git_revision(Path::new(&flake)).await;
+        if told.as_ref() != Some(&revision) {
+            if messages.send(Msg::Revision(revision.clone())).await.is_err() {
+                return;
+            }
+            told = Some(revision);
+        }
+        tokio::time::sleep(REVISION_EVERY).await;
+    }
+}
+
+/// Who hears of runs. A run writes into the history itself; what an earlier one could not write,
+/// or what was lost with a corrupt file, is written here.
+struct Watched {
+    messages: mpsc::Sender<Msg>,
+    recorder: Option<Recorder>,
+}
+
 /// Reads the folders of runs, and measures the hosts of a run anew when it ends.
-async fn watch(runs: Runs, handle: Handle, messages: mpsc::Sender<Msg>, stop: CancellationToken) {
-    let mut watch = RunWatch::new(runs);
+///
+/// Looks often while something happens there, or since `started` says that a run was started.
+async fn watch(mut watch: RunWatch, handle: Handle, watched: Watched, started: Arc<Notify>) {
     let mut hosts: HashMap<RunId, Vec<String>> = HashMap::new();
-    while !stop.is_cancelled() {
+    let mut lively = Instant::now();
+    loop {
         let looked = tokio::task::spawn_blocking(move || {
             let news = watch.look();
             (watch, news)
         });
         let Ok((back, news)) = looked.await else { return };
         watch = back;
+        if !news.is_empty() {
+            lively = Instant::now() + LIVELY;
+        }
         for news in news {
             let message = match news {
                 RunNews::Event(event) => {
@@ -113,7 +184,11 @@ async fn watch(runs: Runs, handle: Handle, messages: mpsc::Sender<Msg>, stop: Ca
                         | RunWhat::Waiting { .. }
                         | RunWhat::Summary { .. } => {}
                     }
-                    Msg::Event(Event::Run(event))
+                    let event = Event::Run(event);
+                    if let Some(recorder) = &watched.recorder {
+                        recorder.record(&event);
+                    }
+                    Msg::Event(event)
                 }
                 RunNews::Gone(run) => {
                     let why = "its process is gone without an end; look at the hosts before \
@@ -125,11 +200,15 @@ async fn watch(runs: Runs, handle: Handle, messages: mpsc::Sender<Msg>, stop: Ca
                     Msg::RunGone { run, why }
                 }
             };
-            if messages.send(message).await.is_err() {
+            if watched.messages.send(message).await.is_err() {
                 return;
             }
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        let idle = Instant::now() > lively;
+        tokio::select! {
+            () = tokio::time::sleep(if idle { LOOK_IDLE } else { LOOK_EVERY }) => {}
+            () = started.notified() => lively = Instant::now() + LIVELY,
+        }
     }
 }
 
@@ -139,6 +218,7 @@ struct Runtime {
     runs: Runs,
     handle: Handle,
     messages: mpsc::Sender<Msg>,
+    started: Arc<Notify>,
 }
 
 impl Runtime {
@@ -209,6 +289,7 @@ impl Runtime {
         });
         match spawned {
             Ok(child) => {
+                self.started.notify_one();
                 tokio::spawn(report_end(child, said, messages));
             }
             Err(error) => self.notice(format!("the run could not be started: {error}")).await,

@@ -3,15 +3,16 @@
 //! The dashboard starts this same command, detached, and reads the run's folder like everybody
 //! else; what is said to the run (the plan's answer, stop) comes through that folder too.
 
-use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, json, print};
+use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history, json, print};
 use crate::deploy::{Control, Deploy, Kind, Request, setup};
-use crate::fleet::{Action, Fleet, Outcome, RunEvent, RunId, RunWhat, Strategy, select};
-use crate::record::{RecordError, RunWriter, Runs, Word, state_home};
+use crate::fleet::{Action, Event, Fleet, Outcome, RunEvent, RunId, RunWhat, Strategy, select};
+use crate::record::{RecordError, Recorder, RunWriter, Runs, Word, state_home};
 use crate::remote::Remote;
 use clap::{Args, ValueEnum};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::AsyncBufReadExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -69,6 +70,9 @@ pub(super) struct DeployArgs {
     /// Prints one JSON object per line
     #[arg(long)]
     json: bool,
+    /// Leaves out the logs; they are in the run's folder all the same
+    #[arg(long, short, conflicts_with = "json")]
+    quiet: bool,
     /// Prints nothing; the plan is answered through the run's folder
     #[arg(long, hide = true)]
     detached: bool,
@@ -86,6 +90,9 @@ pub(super) struct BuildArgs {
     /// Prints one JSON object per line
     #[arg(long)]
     json: bool,
+    /// Leaves out the logs; they are in the run's folder all the same
+    #[arg(long, short, conflicts_with = "json")]
+    quiet: bool,
     /// Prints nothing
     #[arg(long, hide = true)]
     detached: bool,
@@ -95,6 +102,7 @@ pub(super) struct BuildArgs {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Face {
     Lines,
+    Quiet,
     Json,
     Nothing,
 }
@@ -120,6 +128,7 @@ impl From<ActionArg> for Action {
 }
 
 pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, CliError> {
+    select(&fleet, &args.allow_protected)?;
     let asks = !args.yes && args.action.changes();
     if asks && !args.detached && !std::io::stdin().is_terminal() {
         return Err(CliError::NobodyToAsk);
@@ -132,7 +141,7 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
         allow_protected: args.allow_protected,
         asks,
     };
-    run(fleet, &request, face(args.json, args.detached)).await
+    run(fleet, &request, face(args.json, args.quiet, args.detached)).await
 }
 
 pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, CliError> {
@@ -144,7 +153,7 @@ pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, Cli
         allow_protected: Vec::new(),
         asks: false,
     };
-    run(fleet, &request, face(args.json, args.detached)).await
+    run(fleet, &request, face(args.json, args.quiet, args.detached)).await
 }
 
 impl ActionArg {
@@ -154,11 +163,15 @@ impl ActionArg {
     }
 }
 
-fn face(json: bool, detached: bool) -> Face {
-    match (detached, json) {
-        (true, _) => Face::Nothing,
-        (false, true) => Face::Json,
-        (false, false) => Face::Lines,
+fn face(json: bool, quiet: bool, detached: bool) -> Face {
+    if detached {
+        Face::Nothing
+    } else if json {
+        Face::Json
+    } else if quiet {
+        Face::Quiet
+    } else {
+        Face::Lines
     }
 }
 
@@ -167,47 +180,51 @@ async fn run(fleet: Fleet, request: &Request, face: Face) -> Result<ExitCode, Cl
     let setup = setup(&fleet, request)?;
     let width = request.hosts.iter().map(String::len).max().unwrap_or(0);
     let runs = Runs::open(&state_home())?;
-    let writer = runs.begin()?;
+    let writer = runs.begin(fleet.file.as_deref())?;
     let fleet = Arc::new(fleet);
-    let deploy = Deploy {
-        hands: Arc::new(Remote::new(Arc::clone(&fleet))),
-        fleet,
-        run: writer.run().clone(),
-        setup,
-    };
+    let recorder = history::recorder(&fleet, |line| tell(&format!("nixdash: {line}\n")));
+    let remote = Remote::new(Arc::clone(&fleet));
+    let deploy =
+        Deploy { hands: Arc::new(remote.clone()), fleet, run: writer.run().clone(), setup };
     let (events, received) = mpsc::channel(EVENT_QUEUE);
     let (control, said) = mpsc::channel(8);
-    let listener = tokio::spawn(listen(runs, writer.run().clone(), control.clone()));
-    let shown = tokio::spawn(show(writer, received, Shown { face, width, control }));
+    let stopped = Arc::new(AtomicBool::new(false));
+    let ears = Ears { runs, run: writer.run().clone(), control: control.clone() };
+    let listener = tokio::spawn(ears.listen(Arc::clone(&stopped)));
+    let shown = tokio::spawn(show(
+        (writer, recorder),
+        received,
+        Shown { face, width, kind: request.kind, control },
+    ));
     let outcomes = deploy.run(said, events).await;
     listener.abort();
+    remote.close().await;
     if let Ok(result) = shown.await {
         result?;
     }
-    Ok(exit_code(&outcomes))
+    Ok(exit_code(&outcomes, stopped.load(Ordering::Acquire)))
 }
 
-/// Returns the exit code for how the hosts ended.
-fn exit_code(outcomes: &[(String, Outcome)]) -> ExitCode {
-    if outcomes.iter().any(|(_, outcome)| *outcome == Outcome::Interrupted) {
-        return ExitCode::from(EXIT_INTERRUPTED);
-    }
+/// Returns the exit code for how the hosts ended, and whether somebody stopped the run.
+fn exit_code(outcomes: &[(String, Outcome)], stopped: bool) -> ExitCode {
     if outcomes.iter().all(|(_, outcome)| outcome.is_good()) {
         return ExitCode::SUCCESS;
     }
-    ExitCode::from(EXIT_FAILED)
+    let interrupted = outcomes.iter().any(|(_, outcome)| *outcome == Outcome::Interrupted);
+    ExitCode::from(if stopped || interrupted { EXIT_INTERRUPTED } else { EXIT_FAILED })
 }
 
 /// How events are shown.
 struct Shown {
     face: Face,
     width: usize,
+    kind: Kind,
     control: mpsc::Sender<Control>,
 }
 
 /// Records and shows every event; a terminal that went away does not stop the run.
 async fn show(
-    mut writer: RunWriter,
+    (mut writer, recorder): (RunWriter, Option<Recorder>),
     mut events: mpsc::Receiver<RunEvent>,
     mut shown: Shown,
 ) -> Result<(), RecordError> {
@@ -224,7 +241,13 @@ async fn show(
         }
         for event in batch.drain(..) {
             shown.show(&event);
+            if let Some(recorder) = &recorder {
+                recorder.record(&Event::Run(event));
+            }
         }
+    }
+    if let Some(recorder) = recorder {
+        recorder.flush().await;
     }
     trouble.map_or(Ok(()), Err)
 }
@@ -232,7 +255,8 @@ async fn show(
 impl Shown {
     fn show(&mut self, event: &RunEvent) {
         let line = match self.face {
-            Face::Lines => print::event(event, self.width),
+            Face::Quiet if matches!(event.what, RunWhat::Log { .. }) => None,
+            Face::Lines | Face::Quiet => print::event(event, self.width, self.kind),
             Face::Json => json::run_event(event),
             Face::Nothing => None,
         };
@@ -242,8 +266,7 @@ impl Shown {
         }
         let waits = matches!(event.what, RunWhat::Plan { waits: true, .. });
         if waits && self.face != Face::Nothing {
-            // Standard error, so that --json stays JSON Lines.
-            eprint!("deploy this? [y/N] ");
+            tell("deploy this? [y/N] ");
             tokio::spawn(answer(self.control.clone()));
         }
     }
@@ -260,39 +283,66 @@ async fn answer(control: mpsc::Sender<Control>) {
     let _over = control.send(Control::Answer(yes)).await;
 }
 
-/// Passes on what is said through the run's folder, and turns signals into a stop.
-async fn listen(runs: Runs, run: RunId, control: mpsc::Sender<Control>) {
-    let mut interrupt = signal(SignalKind::interrupt()).ok();
-    let mut terminate = signal(SignalKind::terminate()).ok();
-    let mut heard = 0;
-    let mut tick = tokio::time::interval(WORDS_EVERY);
-    let began = tokio::time::Instant::now();
-    let mut answered = false;
-    loop {
-        let mut say = Vec::new();
-        tokio::select! {
-            () = next(&mut interrupt) => say.push(Control::Cancel),
-            () = next(&mut terminate) => say.push(Control::Cancel),
-            _ = tick.tick() => {
-                let said = runs.said(&run);
-                say.extend(said.iter().skip(heard).map(|word| match word {
-                    Word::Yes => Control::Answer(true),
-                    Word::No => Control::Answer(false),
-                    Word::Cancel => Control::Cancel,
-                }));
-                heard = said.len();
-                if !answered && began.elapsed() > ANSWER_LIMIT {
-                    answered = true;
-                    say.push(Control::Answer(false));
+/// Hears what is said to a run: through its folder, and by signals.
+struct Ears {
+    runs: Runs,
+    run: RunId,
+    control: mpsc::Sender<Control>,
+}
+
+impl Ears {
+    /// Passes on what is said, and notes in `stopped` whether somebody stopped the run.
+    async fn listen(self, stopped: Arc<AtomicBool>) {
+        let mut interrupt = signal(SignalKind::interrupt()).ok();
+        let mut terminate = signal(SignalKind::terminate()).ok();
+        // Heard and passed over: a run goes on when its terminal is closed.
+        let mut hangup = signal(SignalKind::hangup()).ok();
+        let mut heard = 0;
+        let mut tick = tokio::time::interval(WORDS_EVERY);
+        let began = tokio::time::Instant::now();
+        let mut given_up = false;
+        loop {
+            let mut say = Vec::new();
+            tokio::select! {
+                () = next(&mut interrupt) => {
+                    if stopped.load(Ordering::Acquire) {
+                        // What runs on hosts is safe without us: supervisors go back.
+                        std::process::exit(i32::from(EXIT_INTERRUPTED));
+                    }
+                    tell("stopping; hosts that began to activate go back (ctrl-c again: leave)\n");
+                    say.push(Control::Cancel);
+                }
+                () = next(&mut terminate) => say.push(Control::Cancel),
+                () = next(&mut hangup) => {}
+                _ = tick.tick() => {
+                    let said = self.runs.said(&self.run);
+                    say.extend(said.iter().skip(heard).map(|word| match word {
+                        Word::Yes => Control::Answer(true),
+                        Word::No => Control::Answer(false),
+                        Word::Cancel => Control::Cancel,
+                    }));
+                    heard = said.len();
+                    if !given_up && began.elapsed() > ANSWER_LIMIT {
+                        given_up = true;
+                        say.push(Control::Answer(false));
+                    }
+                }
+            }
+            for word in say {
+                if word == Control::Cancel {
+                    stopped.store(true, Ordering::Release);
+                }
+                if self.control.send(word).await.is_err() {
+                    return;
                 }
             }
         }
-        for word in say {
-            if control.send(word).await.is_err() {
-                return;
-            }
-        }
     }
+}
+
+/// Writes to standard error, so that `--json` stays JSON Lines; it may be closed.
+fn tell(text: &str) {
+    drop(std::io::stderr().lock().write_all(text.as_bytes()));
 }
 
 /// Waits for a signal; for ever, where signals cannot be heard.

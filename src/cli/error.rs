@@ -42,6 +42,17 @@ pub enum CliError {
     /// The record could not be written.
     #[error("{0}")]
     Record(#[from] crate::record::RecordError),
+    /// The history could not be read.
+    #[error("{0}")]
+    History(#[from] crate::record::HistoryError),
+    /// The exporter could not listen.
+    #[error("could not listen on {address}: {source}; is another exporter running there?")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The practice fleet could not do its work.
     #[error("{0}")]
     Lab(#[from] crate::lab::error::LabError),
@@ -64,7 +75,12 @@ impl CliError {
             | Self::Select(_)
             | Self::Setup(_)
             | Self::NobodyToAsk => ExitCode::from(EXIT_USAGE),
-            Self::Record(_) | Self::Lab(_) | Self::Dash(_) | Self::Output(_) => ExitCode::FAILURE,
+            Self::Record(_)
+            | Self::History(_)
+            | Self::Listen { .. }
+            | Self::Lab(_)
+            | Self::Dash(_)
+            | Self::Output(_) => ExitCode::FAILURE,
         }
     }
 

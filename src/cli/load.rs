@@ -1,9 +1,12 @@
 //! Finds and reads `hosts.toml`.
 
 use crate::cli::CliError;
-use crate::config::{self, ConfigError};
+use crate::config;
 use crate::fleet::Fleet;
 use std::path::{Path, PathBuf};
+
+/// Biggest file that is taken for a fleet's, in bytes.
+const SIZE_LIMIT: u64 = 4 << 20;
 
 /// Returns the file to read: the one that was named, else the first that is there.
 ///
@@ -22,16 +25,20 @@ pub(super) fn find(named: Option<&Path>) -> Option<PathBuf> {
     [Some(PathBuf::from("hosts.toml")), config].into_iter().flatten().find(|path| path.is_file())
 }
 
-/// Reads a file and returns the fleet with notes about settings that have no effect yet.
-pub(super) fn read(path: &Path) -> Result<(Fleet, Vec<ConfigError>), CliError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| CliError::ReadConfig { path: path.display().to_string(), source })?;
+/// Reads a file and returns the fleet.
+pub(super) fn read(path: &Path) -> Result<Fleet, CliError> {
+    let failed = |source| CliError::ReadConfig { path: path.display().to_string(), source };
+    let data = std::fs::metadata(path).map_err(failed)?;
+    if !data.is_file() || data.len() > SIZE_LIMIT {
+        return Err(failed(std::io::Error::other("it is not a file of at most 4 MiB")));
+    }
+    let text = std::fs::read_to_string(path).map_err(failed)?;
     let home = std::env::home_dir();
-    Ok(config::parse_with_notes(&text, path, home.as_deref())?)
+    Ok(config::parse(&text, path, home.as_deref())?)
 }
 
 /// Returns the fleet to work on: from the file, or this machine and cache.nixos.org.
 pub(super) fn load(named: Option<&Path>) -> Result<Fleet, CliError> {
     let Some(path) = find(named) else { return Ok(config::fallback()) };
-    read(&path).map(|(fleet, _)| fleet)
+    read(&path)
 }

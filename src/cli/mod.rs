@@ -3,16 +3,21 @@
 //! Exit codes: 0 all done, unchanged or only waiting for a reboot; 1 a host failed, is degraded or
 //! was rolled back; 2 usage or configuration; 130 interrupted.
 
+mod caches;
 mod check;
 mod dash;
 mod deploy;
 mod error;
+mod exporter;
+mod figures;
 mod generate;
+mod history;
 mod json;
 pub mod lab;
 mod load;
 mod print;
 mod status;
+mod trends;
 
 pub use error::CliError;
 
@@ -51,6 +56,12 @@ enum Command {
     Deploy(deploy::DeployArgs),
     /// Builds systems and activates nothing
     Build(deploy::BuildArgs),
+    /// Shows the runs there were, how they ended and where their paths came from
+    History(history::HistoryArgs),
+    /// Shows every tier: state, size, growth, hit rate, share served, coverage
+    Caches(caches::CachesArgs),
+    /// Measures for ever and serves the figures to Prometheus
+    Exporter(exporter::ExporterArgs),
     /// Looks at the configuration
     Config {
         #[command(subcommand)]
@@ -75,6 +86,9 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::Status(args)) => status::run(load::load(hosts)?, args).await,
         Some(Command::Deploy(args)) => deploy::deploy(load::load(hosts)?, args).await,
         Some(Command::Build(args)) => deploy::build(load::load(hosts)?, args).await,
+        Some(Command::History(args)) => history::run(&load::load(hosts)?, &args),
+        Some(Command::Caches(args)) => caches::run(load::load(hosts)?, args).await,
+        Some(Command::Exporter(args)) => exporter::run(load::load(hosts)?, args).await,
         Some(Command::Config { command }) => check::run(hosts, &command),
         Some(Command::Lab(args)) => match lab::run(args).await? {
             lab::LabOutcome::Exit(code) => Ok(ExitCode::from(code)),

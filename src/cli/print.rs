@@ -1,5 +1,6 @@
 //! A run as plain lines, for a terminal without a screen or a file.
 
+use crate::deploy::{CONFIRMATION, Kind};
 use crate::fleet::{
     Fetched, HostResult, Outcome, PhaseState, Plan, RunEvent, RunWhat, bytes, duration,
 };
@@ -8,7 +9,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 /// Returns an event as lines; nothing for events that only move the screen.
-pub(super) fn event(event: &RunEvent, width: usize) -> Option<String> {
+pub(super) fn event(event: &RunEvent, width: usize, kind: Kind) -> Option<String> {
     match &event.what {
         RunWhat::Begin { hosts, title } => {
             Some(format!("run {}: {title} of {}", event.run, hosts.join(", ")))
@@ -19,11 +20,13 @@ pub(super) fn event(event: &RunEvent, width: usize) -> Option<String> {
             PhaseState::Failed => Some(format!("{host:width$}  {phase:<11} failed")),
         },
         RunWhat::Log { host, phase, line } => Some(format!("{host:width$}  {phase:<11} {line}")),
+        // The question itself says so.
+        RunWhat::Waiting { reason: Some(reason), .. } if reason == CONFIRMATION => None,
         RunWhat::Waiting { host, reason: Some(reason) } => {
             Some(format!("{host:width$}  waits for {reason}"))
         }
-        RunWhat::Result { host, result } => Some(outcome(host, result, width)),
-        RunWhat::Summary { outcomes, duration_ms } => Some(summary(outcomes, *duration_ms)),
+        RunWhat::Result { host, result } => Some(outcome(host, result, width, kind)),
+        RunWhat::Summary { outcomes, duration_ms } => Some(summary(outcomes, *duration_ms, kind)),
         RunWhat::Waiting { .. } | RunWhat::Progress { .. } => None,
         RunWhat::Plan { plan: shown, .. } => Some(plan(shown, width)),
     }
@@ -62,11 +65,14 @@ fn plan(plan: &Plan, width: usize) -> String {
 }
 
 /// Returns how a host ended.
-fn outcome(host: &str, result: &HostResult, width: usize) -> String {
+fn outcome(host: &str, result: &HostResult, width: usize, kind: Kind) -> String {
     let time = duration(Duration::from_millis(result.duration_ms));
-    let mut text = format!("{host:width$}  {} in {time}", result.outcome);
+    let mut text = format!("{host:width$}  {} in {time}", word(result.outcome, kind));
     if result.outcome != Outcome::Unchanged && (result.built > 0 || !result.fetched.is_empty()) {
         let _ = write!(text, "; {} built{}", result.built, origins(&result.fetched));
+    }
+    if let (Kind::Build, Some(toplevel)) = (kind, &result.toplevel) {
+        let _ = write!(text, "\n{:width$}  {toplevel}", "");
     }
     if let Some(error) = &result.error {
         let _ = write!(text, "\n{:width$}  {error}", "");
@@ -74,8 +80,16 @@ fn outcome(host: &str, result: &HostResult, width: usize) -> String {
     text
 }
 
+/// Returns an outcome's word; a build that changed nothing on its host is simply built.
+fn word(outcome: Outcome, kind: Kind) -> &'static str {
+    match (kind, outcome) {
+        (Kind::Build, Outcome::Dry) => "built",
+        (Kind::Build | Kind::Deploy, outcome) => outcome.word(),
+    }
+}
+
 /// Returns what came from which tier.
-fn origins(fetched: &BTreeMap<String, Fetched>) -> String {
+pub(super) fn origins(fetched: &BTreeMap<String, Fetched>) -> String {
     fetched.iter().fold(String::new(), |mut text, (tier, got)| {
         let _ = write!(text, ", {} from {tier} ({})", got.paths, bytes(got.bytes));
         text
@@ -83,8 +97,10 @@ fn origins(fetched: &BTreeMap<String, Fetched>) -> String {
 }
 
 /// Returns how the run ended.
-fn summary(outcomes: &BTreeMap<Outcome, u64>, duration_ms: u64) -> String {
-    let counts: Vec<String> =
-        outcomes.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+fn summary(outcomes: &BTreeMap<Outcome, u64>, duration_ms: u64, kind: Kind) -> String {
+    let counts: Vec<String> = outcomes
+        .iter()
+        .map(|(outcome, count)| format!("{count} {}", word(*outcome, kind)))
+        .collect();
     format!("{} in {}", counts.join(", "), duration(Duration::from_millis(duration_ms)))
 }

@@ -1,7 +1,7 @@
 //! `nixdash status`: measures everything once and says what was found.
 
-use crate::cli::{CliError, json};
-use crate::dash::status_line;
+use crate::cli::{CliError, EXIT_INTERRUPTED, json};
+use crate::dash::{ascii, ascii_from, status_line};
 use crate::fleet::{
     Bytes, Fleet, HostFacts, HostState, SignatureState, TierFacts, bytes, percent, select,
 };
@@ -11,6 +11,7 @@ use clap::Args;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Arguments of `nixdash status`.
 #[derive(Debug, Args)]
@@ -32,7 +33,14 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
     let hosts = select(&fleet, selectors)?;
     let fleet = Arc::new(fleet);
     let hands = Remote::new(Arc::clone(&fleet));
-    let found = measure_once(&fleet, &hands, &hosts, true).await;
+    let found = tokio::select! {
+        found = measure_once(&fleet, &hands, &hosts, true) => found,
+        () = interrupted() => {
+            hands.close().await;
+            return Ok(ExitCode::from(EXIT_INTERRUPTED));
+        }
+    };
+    hands.close().await;
     let mut out = std::io::stdout().lock();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &json::status(&fleet, &found))
@@ -41,11 +49,30 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
     } else if args.line {
         let hosts = found.hosts.iter().cloned().collect();
         let tiers = found.tiers.iter().cloned().collect();
-        writeln!(out, "{}", status_line(&fleet, &hosts, &tiers, &found.coverage))?;
+        let mut shown = Fleet::clone(&fleet);
+        shown.hosts.retain(|host| found.hosts.iter().any(|(name, _)| *name == host.name));
+        let line = status_line(&shown, &hosts, &tiers, &found.coverage);
+        let plain = ascii_from(|name| std::env::var(name).ok());
+        writeln!(out, "{}", if plain { ascii(&line) } else { line })?;
     } else {
         write!(out, "{}", text(&fleet, &found))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Waits until somebody wants this to end.
+async fn interrupted() {
+    let mut terminate = signal(SignalKind::terminate()).ok();
+    let terminated = async {
+        match &mut terminate {
+            Some(signal) => signal.recv().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated => {}
+    }
 }
 
 /// Returns what was found as two tables, and below them what is wrong and what to do.
@@ -133,12 +160,12 @@ fn tier_row(fleet: &Fleet, name: &str, facts: &TierFacts, found: &Snapshot) -> V
 }
 
 /// Returns what was measured, or the sign for what was not.
-fn or_unknown(text: Option<String>) -> String {
+pub(super) fn or_unknown(text: Option<String>) -> String {
     text.unwrap_or_else(|| "–".to_owned())
 }
 
 /// Returns rows with their columns aligned.
-fn table(rows: &[Vec<String>]) -> String {
+pub(super) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()

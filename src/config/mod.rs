@@ -26,7 +26,7 @@ use toml::de::DeTable;
 
 /// The sections of the file.
 const SECTIONS: &[&str] =
-    &["fleet", "hosts", "tiers", "rollout", "targets", "retention", "ui", "keys"];
+    &["fleet", "hosts", "tiers", "rollout", "targets", "history", "retention", "ui", "keys"];
 
 /// The keys of `[fleet]`.
 const FLEET: &[&str] = &[
@@ -53,16 +53,6 @@ const NIXOS_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGsp
 /// `file` is where the text came from: errors name it, and relative paths in the text start from
 /// its folder. `~/` stands for `home`.
 pub fn parse(text: &str, file: &Path, home: Option<&Path>) -> Result<Fleet, ConfigErrors> {
-    parse_with_notes(text, file, home).map(|(fleet, _)| fleet)
-}
-
-/// Does as [`parse`] does and also returns notes: settings that are fine but have no effect in
-/// this version, such as a kind of tier that is not probed yet.
-pub fn parse_with_notes(
-    text: &str,
-    file: &Path,
-    home: Option<&Path>,
-) -> Result<(Fleet, Vec<ConfigError>), ConfigErrors> {
     let mut report = Report::new(file, text);
     let (root, mistakes) = DeTable::parse_recoverable(text);
     if !mistakes.is_empty() {
@@ -71,12 +61,12 @@ pub fn parse_with_notes(
             report.error(at, mistake.message().replace('\n', " "), "the file is not TOML here");
         }
         let fleet = fallback();
-        return report.end().map(|notes| (fleet, notes));
+        return report.end().map(|()| fleet);
     }
     let root = Section::new("the file", root.get_ref(), 0);
     let folder = file.parent().unwrap_or(Path::new(""));
     let fleet = read(&mut report, &root, file, home, folder);
-    report.end().map(|notes| (fleet, notes))
+    report.end().map(|()| fleet)
 }
 
 /// Returns the fleet that nixdash shows without a file: this machine and cache.nixos.org.
@@ -114,6 +104,7 @@ fn empty() -> Fleet {
         tiers: Vec::new(),
         rollout: Rollout { parallel: PARALLEL },
         targets: Targets::default(),
+        prometheus: None,
         theme: None,
     }
 }
@@ -142,6 +133,12 @@ fn read(
     if let Some(section) = root.section(report, "targets", "[targets]") {
         section.check_keys(report, &["hit_rate"]);
         fleet.targets.hit_rate = section.share(report, "hit_rate");
+    }
+    if let Some(section) = root.section(report, "history", "[history]") {
+        section.check_keys(report, &["prometheus"]);
+        let server =
+            section.parsed(report, "prometheus", |text| value::url(text, &["http://", "https://"]));
+        fleet.prometheus = server.map(|server| server.value);
     }
     if let Some(section) = root.section(report, "ui", "[ui]") {
         section.check_keys(report, &["theme"]);
@@ -272,6 +269,19 @@ mod tests {
     }
 
     #[test]
+    fn a_prometheus_server_has_no_password_in_its_address() {
+        let right = "[history]\nprometheus = \"http://prometheus.lan:9090/\"\n";
+        assert!(
+            fleet(right).unwrap().prometheus.unwrap().starts_with("http://prometheus.lan:9090")
+        );
+        for wrong in
+            ["prometheus = \"https://me:hunter2@x\"", "prometheus = \"x:9090\"", "promet = 1"]
+        {
+            assert!(fleet(&format!("[history]\n{wrong}\n")).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_tier_knows_its_cluster_and_where_its_secrets_are() {
         use crate::fleet::SecretSource;
         let text = "[[tiers]]\nname = \"weed\"\nkind = \"seaweedfs\"\nmasters = [\"http://m:9333/\"]\n\
@@ -348,17 +358,6 @@ mod tests {
         let errors = fleet(text).unwrap_err();
         assert_eq!(errors.0.len(), 2, "{errors}");
         assert!(!errors.to_string().contains("hunter2"), "{errors}");
-    }
-
-    #[test]
-    fn a_kind_that_is_not_probed_is_noted() {
-        let text = "[[tiers]]\nname = \"x\"\nkind = \"s3\"\nurl = \"s3://x?region=a\"\n";
-        let (_, notes) = parse_with_notes(text, Path::new("hosts.toml"), None).unwrap();
-        assert_eq!(
-            notes[0].to_string(),
-            "hosts.toml:3:8: nixdash does not probe tiers of kind s3 yet\n  \
-             hint: it is shown as unknown"
-        );
     }
 }
 

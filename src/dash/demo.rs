@@ -41,7 +41,7 @@ fn host(name: &str, tags: &[&str], protected: bool) -> Host {
     }
 }
 
-fn tier(name: &str, kind: TierKind, url: &str, key: &str, serves: Option<&str>) -> Tier {
+pub(super) fn tier(name: &str, kind: TierKind, url: &str, key: &str, serves: Option<&str>) -> Tier {
     let public_key = (!key.is_empty()).then(|| PublicKey {
         name: key.to_owned(),
         bytes: [7; 32],
@@ -75,6 +75,7 @@ pub(super) fn fleet() -> Fleet {
         ],
         rollout: Rollout { parallel: 4 },
         targets: Targets::default(),
+        prometheus: None,
         theme: None,
     }
 }
@@ -126,7 +127,7 @@ fn coverage(toplevel: &StorePath, shares: &[(&str, u64, u64)]) -> CoverageFacts 
     }
 }
 
-fn tier_facts(state: TierState, signature: SignatureState, latency: f64) -> TierFacts {
+pub(super) fn tier_facts(state: TierState, signature: SignatureState, latency: f64) -> TierFacts {
     TierFacts {
         state,
         latency_ms: Some(latency),
@@ -232,6 +233,7 @@ pub(super) fn result(host: &str, outcome: Outcome, error: Option<&str>) -> RunWh
             previous: None,
             duration_ms: if outcome.is_good() { 31_400 } else { 5_100 },
             built: 0,
+            substituted: BTreeMap::new(),
             fetched: if outcome.is_good() && outcome != Outcome::Unchanged {
                 BTreeMap::from([
                     ("p620".to_owned(), fetched(38, 212_000_000)),
@@ -294,6 +296,35 @@ pub(super) fn run_until_plan() -> Vec<Event> {
     events
 }
 
+/// The run while it builds: p620 in the middle, razer not yet, samsung fetches what it needs.
+pub(super) fn run_in_build() -> Vec<Event> {
+    let mut events = Vec::new();
+    for of in [Phase::Publish, Phase::Verify, Phase::Fetch] {
+        events.push(run_event("41", 48, phase("p620", of, PhaseState::Skipped)));
+    }
+    for host in ["p620", "razer", "samsung"] {
+        events.push(run_event("41", 47, phase(host, Phase::Build, PhaseState::Started)));
+    }
+    let line = "firefox> compiling gfx/skia/SkFont.cpp".to_owned();
+    let host = "p620".to_owned();
+    events.push(run_event("41", 3, RunWhat::Log { host, phase: Phase::Build, line }));
+    for (host, builds, doing) in [
+        ("p620", Some(Share { have: 17, total: 41 }), "firefox (buildPhase)"),
+        ("samsung", None, "glibc-2.42 from https://cache.nixos.org"),
+    ] {
+        let progress = Progress {
+            bytes: Some(Bytes { used: 98_000_000, total: 98_000_000 }),
+            done: 29,
+            expected: 53,
+            builds,
+            doing: Some(doing.to_owned()),
+        };
+        let host = host.to_owned();
+        events.push(run_event("41", 2, RunWhat::Progress { host, phase: Phase::Build, progress }));
+    }
+    events
+}
+
 /// The rest of the run, until razer is done and samsung fetches.
 pub(super) fn run_in_fetch() -> Vec<Event> {
     let mut events = Vec::new();
@@ -306,14 +337,15 @@ pub(super) fn run_in_fetch() -> Vec<Event> {
         for (at, of) in [(47, Phase::Build), (20, Phase::Publish), (19, Phase::Verify)] {
             events.push(run_event("41", at, phase(host, of, PhaseState::Started)));
             if of == Phase::Build {
-                events.push(log(at, host, of, "building '/nix/store/…-firefox-145.0.drv'"));
+                let line = format!("building '{}'", path('k', "firefox-145.0.drv"));
+                events.push(log(at, host, of, &line));
                 events.push(log(30, host, of, "firefox-145.0: buildPhase"));
             }
             events.push(run_event("41", at - 1, phase(host, of, PhaseState::Finished)));
         }
         events.push(run_event("41", 17, phase(host, Phase::Fetch, PhaseState::Started)));
         for (at, name) in [(15, "linux-6.12.58"), (12, "glibc-2.42"), (9, "systemd-258.2")] {
-            let line = format!("copying path '/nix/store/{name}' from 'http://p620.lan:5000'");
+            let line = format!("copying path '{}' from 'http://p620.lan:5000'", path('l', name));
             events.push(log(at, host, Phase::Fetch, &line));
         }
     }
@@ -330,6 +362,7 @@ pub(super) fn run_in_fetch() -> Vec<Event> {
             bytes: Some(Bytes { used, total: 214_000_000 }),
             done: used / 8_000_000,
             expected: 41,
+            builds: None,
             doing: Some("linux-6.12.58 from p620".to_owned()),
         };
         let host = "samsung".to_owned();
@@ -366,8 +399,19 @@ pub(super) fn run_ended() -> Vec<Event> {
 
 /// A model into which these events were folded, at that size.
 pub(super) fn model(events: impl IntoIterator<Item = Event>, columns: u16, rows: u16) -> Model {
-    let mut model = Model::new(Arc::new(fleet()), now());
+    model_of(fleet(), events, columns, rows)
+}
+
+/// A model of a fleet into which these events were folded, at that size.
+pub(super) fn model_of(
+    fleet: Fleet,
+    events: impl IntoIterator<Item = Event>,
+    columns: u16,
+    rows: u16,
+) -> Model {
+    let mut model = Model::new(Arc::new(fleet), now());
     update(&mut model, Msg::Resize(columns, rows), now());
+    update(&mut model, Msg::Revision(Some("3f2c1ab".to_owned())), now());
     for event in events {
         update(&mut model, Msg::Event(event), now());
     }

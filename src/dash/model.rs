@@ -1,5 +1,6 @@
 //! Everything the screen knows, as plain data.
 
+use crate::dash::figures::Figures;
 use crate::dash::filter::Filter;
 use crate::dash::input::Input;
 use crate::dash::msg::RunKind;
@@ -213,10 +214,18 @@ impl LogScroll {
 pub struct Model {
     /// The fleet, as configured.
     pub fleet: Arc<Fleet>,
+    /// The flake as the title names it: its path, with `~` for the person's home.
+    pub flake: Option<String>,
+    /// The flake's git revision, with `-dirty` when its work tree has changes.
+    pub revision: Option<String>,
+    /// When the dashboard was opened.
+    pub(super) opened_at: Timestamp,
     /// What is known of each host, in the fleet's order.
     pub hosts: Vec<HostView>,
     /// What is known of each tier, in the fleet's order.
     pub tiers: Vec<TierView>,
+    /// What the history tells of the last days.
+    pub figures: Figures,
     /// The runs, oldest first.
     pub runs: Vec<RunView>,
     /// Which view is shown.
@@ -263,7 +272,11 @@ impl Model {
         let mut model = Self {
             hosts: vec![HostView::default(); fleet.hosts.len()],
             tiers: vec![TierView::default(); fleet.tiers.len()],
+            flake: fleet.flake.clone(),
+            revision: None,
+            opened_at: now,
             fleet,
+            figures: Figures::default(),
             runs: Vec::new(),
             screen: Screen::default(),
             overlay: None,
@@ -286,6 +299,19 @@ impl Model {
         };
         model.ages = model.age_words(now);
         model
+    }
+
+    /// Names the flake by its path below the person's home, where it is there.
+    #[must_use]
+    pub fn with_home(mut self, home: &str) -> Self {
+        let below = |flake: &str| {
+            let rest = flake.strip_prefix(home.trim_end_matches('/'))?;
+            (rest.is_empty() || rest.starts_with('/')).then(|| format!("~{rest}"))
+        };
+        if let Some(short) = self.flake.as_deref().filter(|_| !home.is_empty()).and_then(below) {
+            self.flake = Some(short);
+        }
+        self
     }
 
     /// Returns whether something visible changed since the last call.

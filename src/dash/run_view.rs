@@ -2,7 +2,7 @@
 
 use crate::dash::log_ring::{LogLine, LogRing};
 use crate::fleet::{
-    HostResult, Outcome, Phase, PhaseState, Plan, Progress, RunEvent, RunId, RunWhat,
+    Bytes, HostResult, Outcome, Phase, PhaseState, Plan, Progress, RunEvent, RunId, RunWhat, Share,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -22,6 +22,28 @@ pub struct PhaseView {
     pub ended_at: Option<Timestamp>,
 }
 
+/// How far a phase is, in the unit that it counts by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Derivations built.
+    Built(Share),
+    /// Bytes copied.
+    Copied(Bytes),
+    /// Paths copied, where no bytes are told.
+    Paths(Share),
+}
+
+impl Extent {
+    /// Returns the share that is done, 0 to 1.
+    pub fn share(self) -> Option<f64> {
+        let share = match self {
+            Self::Built(share) | Self::Paths(share) => share.ratio()?,
+            Self::Copied(bytes) => bytes.share()?,
+        };
+        Some(share.clamp(0.0, 1.0))
+    }
+}
+
 /// What a run does to one host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostRun {
@@ -31,6 +53,8 @@ pub struct HostRun {
     pub phases: BTreeMap<Phase, PhaseView>,
     /// How far the current phase is.
     pub progress: Option<(Phase, Progress)>,
+    /// Derivations to build for it, as its plan says.
+    pub to_build: Option<u64>,
     /// What the host waits for.
     pub waiting: Option<String>,
     /// How it ended.
@@ -48,6 +72,7 @@ impl HostRun {
             host: host.to_owned(),
             phases: BTreeMap::new(),
             progress: None,
+            to_build: None,
             waiting: None,
             result: None,
             log: LogRing::default(),
@@ -71,19 +96,41 @@ impl HostRun {
         self.progress.as_ref().filter(|(of, _)| *of == phase).map(|(_, progress)| progress)
     }
 
+    /// Returns how far the current phase is: a build by its derivations, a copy by its bytes.
+    pub fn extent(&self) -> Option<Extent> {
+        let (phase, _) = self.current()?;
+        let progress = self.progress_now();
+        let planned = self.to_build.filter(|count| *count > 0 && phase == Phase::Build);
+        match progress {
+            None => planned.map(|total| Extent::Built(Share { have: 0, total })),
+            Some(progress) => {
+                let paths = Share { have: progress.done, total: progress.expected };
+                let paths = (progress.expected > 0).then_some(Extent::Paths(paths));
+                let built = |builds: Share| {
+                    // Newer versions of Nix expect more builds than there are.
+                    let total = planned.map_or(builds.total, |planned| planned.min(builds.total));
+                    Extent::Built(Share { total: total.max(builds.have), ..builds })
+                };
+                match (phase, progress.builds, progress.bytes) {
+                    (Phase::Build, Some(builds), _) => Some(built(builds)),
+                    (Phase::Build, None, _) => {
+                        planned.map(|total| Extent::Built(Share { have: 0, total })).or(paths)
+                    }
+                    (_, _, Some(bytes)) => Some(Extent::Copied(bytes)),
+                    (_, _, None) => paths,
+                }
+            }
+        }
+    }
+
     /// Returns the share of the current phase that is done, 0 to 1.
     pub fn share(&self) -> Option<f64> {
-        let progress = self.progress_now()?;
-        let share = match progress.bytes {
-            Some(bytes) => bytes.share()?,
-            None if progress.expected > 0 => progress.done as f64 / progress.expected as f64,
-            None => return None,
-        };
-        Some(share.clamp(0.0, 1.0))
+        self.extent()?.share()
     }
 
     /// Returns bytes per second of the current copy, averaged over the last ten seconds.
     pub fn bytes_per_second(&self) -> Option<f64> {
+        let Some(Extent::Copied(_)) = self.extent() else { return None };
         let (first, last) = (self.samples.front()?, self.samples.back()?);
         let seconds = last.0.duration_since(first.0).as_secs_f64();
         (seconds >= 1.0 && last.1 > first.1).then(|| (last.1 - first.1) as f64 / seconds)
@@ -91,7 +138,8 @@ impl HostRun {
 
     /// Returns how long the current copy will still take at its present speed.
     pub fn time_left(&self) -> Option<Duration> {
-        let left = self.progress_now()?.bytes?.free();
+        let Some(Extent::Copied(bytes)) = self.extent() else { return None };
+        let left = bytes.free();
         Duration::try_from_secs_f64(left as f64 / self.bytes_per_second()?).ok()
     }
 
@@ -175,6 +223,8 @@ pub struct RunView {
     pub stopping: bool,
     /// How it ended.
     pub summary: Option<Summary>,
+    /// When its newest event happened.
+    pub newest_at: Timestamp,
     /// Why the process that carried it out is gone.
     pub gone: Option<String>,
 }
@@ -191,6 +241,7 @@ impl RunView {
             waits: false,
             stopping: false,
             summary: None,
+            newest_at: at,
             gone: None,
         }
     }
@@ -212,15 +263,17 @@ impl RunView {
 
     /// Returns how long the run took, or takes so far.
     pub fn elapsed(&self, now: Timestamp) -> Duration {
-        match &self.summary {
-            Some(summary) => summary.duration,
-            None => now.duration_since(self.began_at).try_into().unwrap_or_default(),
+        if let Some(summary) = &self.summary {
+            return summary.duration;
         }
+        let until = if self.gone.is_some() { self.newest_at } else { now };
+        until.duration_since(self.began_at).try_into().unwrap_or_default()
     }
 
     /// Folds an event of this run.
     pub fn fold(&mut self, event: RunEvent) {
         let at = event.at;
+        self.newest_at = self.newest_at.max(at);
         match event.what {
             RunWhat::Begin { hosts, title } => {
                 self.began_at = at;
@@ -244,6 +297,9 @@ impl RunView {
                 self.host_mut(&host).log.push(LogLine { at, phase, text: line });
             }
             RunWhat::Plan { plan, waits } => {
+                for planned in &plan.hosts {
+                    self.host_mut(&planned.host).to_build = planned.to_build;
+                }
                 self.plan = Some(plan);
                 self.waits = waits;
             }

@@ -10,6 +10,9 @@ use crate::fleet::{Action, HostPlan, HostResult, Outcome, Phase, PhaseState, Pla
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
+/// What a host waits for until the plan is answered.
+pub const CONFIRMATION: &str = "confirmation of the plan";
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
@@ -394,7 +397,7 @@ impl Machine {
             return None;
         }
         if self.setup.kind == Kind::Deploy && self.confirmed != Some(true) {
-            return Some("confirmation of the plan".to_owned());
+            return Some(CONFIRMATION.to_owned());
         }
         let others = || self.hosts.iter().enumerate().filter(|(other, _)| *other != index);
         if self.hosts[index].setup.last && phase > Phase::Diff && phase < Phase::Acknowledge
@@ -443,6 +446,7 @@ impl Machine {
             previous: host.known.preflight.running.clone(),
             duration_ms: elapsed(host.began, now),
             built: host.known.built,
+            substituted: host.known.substituted.clone(),
             fetched: host.known.fetched.clone(),
             error,
         };
@@ -479,7 +483,10 @@ impl HostRun {
                 self.known.to_build = to_build;
                 self.known.to_download = to_download;
             }
-            Report::Built { built } => self.known.built = built,
+            Report::Built { built, substituted } => {
+                self.known.built = built;
+                self.known.substituted = substituted;
+            }
             Report::Fetched(fetched) => self.known.fetched = fetched,
             Report::Activated(Activation::Runs { units_failed }) => {
                 if units_failed {

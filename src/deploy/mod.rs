@@ -10,6 +10,6 @@ mod report;
 mod setup;
 
 pub use engine::{Control, Deploy};
-pub use machine::{Command, Input, Machine};
+pub use machine::{CONFIRMATION, Command, Input, Machine};
 pub use report::{Activation, Ending, Failure, Known, Preflight, Report};
 pub use setup::{HostSetup, Kind, Request, Setup, SetupError, setup};

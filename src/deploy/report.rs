@@ -83,6 +83,8 @@ pub enum Report {
     Built {
         /// Derivations that were built.
         built: u64,
+        /// What the host that builds fetched, by tier.
+        substituted: BTreeMap<String, Fetched>,
     },
     /// Fetch.
     Fetched(BTreeMap<String, Fetched>),
@@ -116,6 +118,8 @@ pub struct Known {
     pub to_download: Option<u64>,
     /// Derivations that were built.
     pub built: u64,
+    /// What the host that builds fetched, by tier.
+    pub substituted: BTreeMap<String, Fetched>,
     /// What the target fetched, by tier.
     pub fetched: BTreeMap<String, Fetched>,
     /// What is wrong with the activated system, though it stays; or why the host is out.

@@ -66,6 +66,11 @@ pub struct Setup {
 /// A request that does not fit the fleet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {
+    /// There is no fleet.
+    #[error(
+        "there is no hosts.toml; write one (the repository has an example), or name it with --hosts FILE"
+    )]
+    NoFile,
     /// The fleet has no flake.
     #[error("hosts.toml names no flake; add flake = \"/path/to/flake\" to [fleet]")]
     NoFlake,
@@ -109,7 +114,7 @@ pub enum SetupError {
 /// Checks a request against the fleet.
 pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
     if fleet.flake.is_none() {
-        return Err(SetupError::NoFlake);
+        return Err(if fleet.file.is_some() { SetupError::NoFlake } else { SetupError::NoFile });
     }
     let mut hosts = Vec::new();
     for host in request.hosts.iter().filter_map(|name| fleet.host(name)) {

@@ -1,6 +1,6 @@
 //! A run: what is deployed, through which phases it goes and how it ends.
 
-use crate::fleet::{Bytes, StorePath};
+use crate::fleet::{Bytes, Share, StorePath};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -271,6 +271,9 @@ pub struct Progress {
     pub done: u64,
     /// Paths or derivations expected; 0 when not known yet.
     pub expected: u64,
+    /// Derivations built of those to build, where the phase builds.
+    #[serde(default)]
+    pub builds: Option<Share>,
     /// What is being worked on: a package with its build phase, or a path and its tier.
     pub doing: Option<String>,
 }
@@ -333,8 +336,21 @@ pub struct HostResult {
     pub duration_ms: u64,
     /// Derivations that were built for it.
     pub built: u64,
+    /// What the host that builds fetched for it, by tier name (or URL): with `built`, what was not
+    /// valid there when the run began.
+    #[serde(default)]
+    pub substituted: BTreeMap<String, Fetched>,
     /// What the target fetched, by tier name (or URL, where no tier has it).
     pub fetched: BTreeMap<String, Fetched>,
     /// What went wrong and what to do, in one or two sentences.
     pub error: Option<String>,
+}
+
+impl HostResult {
+    /// Returns the hit rate: of what was not yet valid on the host that builds, how much was
+    /// substituted. A build counts as one, whatever the number of its outputs.
+    pub fn hits(&self) -> Share {
+        let have = self.substituted.values().map(|got| got.paths).fold(0, u64::saturating_add);
+        Share { have, total: have.saturating_add(self.built) }
+    }
 }

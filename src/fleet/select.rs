@@ -13,6 +13,9 @@ pub enum SelectError {
         /// The names there are.
         known: String,
     },
+    /// There is nothing to select from.
+    #[error("the fleet has no hosts; add [hosts.NAME] to hosts.toml")]
+    Empty,
     /// No host has that tag.
     #[error("no host has the tag {tag:?}; the tags are: {known}")]
     NoTag {
@@ -57,6 +60,9 @@ pub fn select(fleet: &Fleet, selectors: &[String]) -> Result<Vec<String>, Select
 
 /// Returns the error for a selector without a match, with what could have been meant.
 fn nothing(fleet: &Fleet, selector: &str) -> SelectError {
+    if fleet.hosts.is_empty() {
+        return SelectError::Empty;
+    }
     if let Some(tag) = selector.strip_prefix('@') {
         let mut tags: Vec<&str> =
             fleet.hosts.iter().flat_map(|host| host.tags.iter().map(String::as_str)).collect();

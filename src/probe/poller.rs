@@ -14,7 +14,7 @@ use crate::probe::coverage::{Answers, Asked, measure_unless, union};
 use crate::probe::kinds::probe_of;
 use crate::probe::kinds::proof::CANARY_FAILED;
 use crate::probe::memory::Memory;
-use crate::probe::schedule::{Target, next_delay, next_tier_delay};
+use crate::probe::schedule::{Target, next_delay, tier_interval};
 use crate::probe::store::{self, Closure};
 use crate::probe::tier::Tools;
 use crate::probe::web::{Web, WebError};
@@ -338,7 +338,7 @@ async fn watch_host(shared: Arc<Shared>, host: Host, first: Duration) -> Option<
         }
         facts = Some(found.clone());
         shared.send(Event::Host { host: host.name.clone(), facts: Box::new(found) }).await?;
-        delay = next_delay(Target::Host, failures, chance());
+        delay = next_delay(Target::Host.interval(), failures, chance());
     }
     None
 }
@@ -371,7 +371,7 @@ async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()> {
                 failed = true;
             }
         }
-        delay = if failed { RETRY_SLOW } else { next_delay(Target::Store, 0, chance()) };
+        delay = if failed { RETRY_SLOW } else { next_delay(Target::Store.interval(), 0, chance()) };
     }
     None
 }
@@ -379,6 +379,7 @@ async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()> {
 /// Asks a tier again and again; one of a kind that is not probed says so once.
 async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
     let bell = shared.tiers.get(&tier.name)?;
+    let interval = tier_interval(&tier);
     let mut failures = 0_u32;
     while shared.wait_for_calm(&tier).await {
         let previous = lock(&shared.found).get(&tier.name).cloned();
@@ -393,7 +394,11 @@ async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
             | TierState::WrongStore
             | TierState::Unknown => 0,
         };
-        if found.state == TierState::Up && found.signature == SignatureState::Unchecked {
+        // Without a key there is nothing to prove, whatever paths become known.
+        if tier.public_key.is_some()
+            && found.state == TierState::Up
+            && found.signature == SignatureState::Unchecked
+        {
             lock(&shared.unproven).insert(tier.name.clone());
         } else {
             lock(&shared.unproven).remove(&tier.name);
@@ -407,7 +412,7 @@ async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
         if probe_of(tier.kind).is_none() || shared.web.is_err() {
             return None;
         }
-        if !shared.wait(bell, next_tier_delay(&tier, failures, chance())).await {
+        if !shared.wait(bell, next_delay(interval, failures, chance())).await {
             return None;
         }
     }

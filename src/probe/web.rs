@@ -256,15 +256,20 @@ impl Web {
         let _turn = place.limit.acquire().await;
         self.may_ask(tier)?;
         let asked_at = Instant::now();
-        match self.exchange(tier, &place, &ask, url.clone()).await {
+        let answer = match self.exchange(tier, &place, &ask, url.clone()).await {
             Err(error) if error.is_request() && !error.is_connect() && !error.is_timeout() => {
                 self.exchange(tier, &place, &ask, url).await
             }
             result => result,
+        };
+        let answer =
+            answer.map_err(|error| explain(tier, &ask.url, &error)).and_then(|reply| reply);
+        let unreadable = matches!(place.credentials.get(), Some(Err(_)));
+        if unreadable || answer.as_ref().is_ok_and(|reply| reply.status == 401) {
+            // The next request reads the secret anew: somebody may have mended or renewed it.
+            self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(&tier.name);
         }
-        .map_err(|error| explain(tier, &ask.url, &error))
-        .and_then(|reply| reply)
-        .inspect(|reply| note_rest(&place.rest, reply, asked_at))
+        answer.inspect(|reply| note_rest(&place.rest, reply, asked_at))
     }
 
     /// Returns the authorization header that goes to a tier's own origin, when there is one: a kind
@@ -272,9 +277,9 @@ impl Web {
     pub(super) async fn authorization(&self, tier: &Tier) -> Option<Secret> {
         let place = self.place(tier).ok()?;
         let found = place.credentials.get_or_init(|| credentials(tier)).await;
-        match found.as_ref().ok()?.as_ref()? {
-            Credentials::Header(header) => Some(header.clone()),
-            Credentials::Keys(_) => None,
+        match found {
+            Ok(Some(Credentials::Header(value))) => Some(value.clone()),
+            Ok(Some(Credentials::Keys(_)) | None) | Err(_) => None,
         }
     }
 

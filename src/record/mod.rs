@@ -1,11 +1,16 @@
-//! Memory: runs on disk.
+//! Memory: runs and the history on disk.
 //!
 //! A run is a folder below `$XDG_STATE_HOME/nixdash/runs`: its events as JSON Lines, a complete log
 //! per host, and the process that carries it out. Whoever wants to watch a run reads the folder,
-//! so a run outlives the screen that started it, and a second nixdash sees it too.
+//! so a run outlives the screen that started it, and a second nixdash sees it too. What was measured
+//! and how runs ended is kept in the history, `nixdash.db` beside that folder.
 
+mod history;
 mod runs;
+mod trends;
 mod watch;
 
+pub use history::{Asked, Growth, History, HistoryError, Recorder, RunRow, share_served};
 pub use runs::{RecordError, RunWriter, Runs, Word, state_home};
+pub use trends::{Prometheus, Series, TrendError};
 pub use watch::{RunNews, RunWatch};

@@ -6,12 +6,16 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// The name of the file with a run's events.
 pub(super) const EVENTS: &str = "events.jsonl";
 
 /// The name of the file with the process that carries a run out.
 const PROCESS: &str = "process";
+
+/// The name of the file that names the fleet a run belongs to.
+const FLEET: &str = "fleet";
 
 /// The name of the file with what is said to a run.
 const WORDS: &str = "words";
@@ -104,14 +108,25 @@ impl Runs {
         Ok(numbers.into_iter().map(|number| RunId(number.to_string())).collect())
     }
 
-    /// Begins a run: takes the next free number and notes this process as the one that carries
-    /// it out. Two processes never get the same number.
-    pub fn begin(&self) -> Result<RunWriter, RecordError> {
+    /// Returns when a run was last added or removed.
+    pub(super) fn changed_at(&self) -> Option<SystemTime> {
+        fs::metadata(&self.dir).and_then(|data| data.modified()).ok()
+    }
+
+    /// Returns whether a run belongs to the fleet of that file (none: of no file).
+    pub fn belongs_to(&self, run: &RunId, fleet: Option<&Path>) -> bool {
+        let noted = fs::read_to_string(self.folder(run).join(FLEET)).unwrap_or_default();
+        noted == fleet_name(fleet)
+    }
+
+    /// Begins a run of the fleet in that file: takes the next free number and notes this process
+    /// as the one that carries it out. Two processes never get the same number.
+    pub fn begin(&self, fleet: Option<&Path>) -> Result<RunWriter, RecordError> {
         let last = self.list()?.last().and_then(|run| run.0.parse::<u64>().ok()).unwrap_or(0);
         for number in last + 1.. {
             let dir = self.dir.join(number.to_string());
             match fs::DirBuilder::new().mode(0o700).create(&dir) {
-                Ok(()) => return RunWriter::new(RunId(number.to_string()), dir),
+                Ok(()) => return RunWriter::new(RunId(number.to_string()), dir, fleet),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(doing("make", &dir)(error)),
             }
@@ -156,6 +171,12 @@ impl Runs {
     }
 }
 
+/// Returns what a fleet is called in the record: the whole path of its file.
+fn fleet_name(fleet: Option<&Path>) -> String {
+    let path = fleet.map(|path| fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()));
+    path.map(|path| path.display().to_string()).unwrap_or_default()
+}
+
 /// Returns when a process was started, in the kernel's ticks; nothing when there is none. With the
 /// process number it names a process for good: numbers are used again, start times are not.
 fn start_of(pid: u32) -> Option<String> {
@@ -176,7 +197,9 @@ pub struct RunWriter {
 
 impl RunWriter {
     /// Opens the files of a fresh run.
-    fn new(run: RunId, dir: PathBuf) -> Result<Self, RecordError> {
+    fn new(run: RunId, dir: PathBuf, fleet: Option<&Path>) -> Result<Self, RecordError> {
+        let name = dir.join(FLEET);
+        fs::write(&name, fleet_name(fleet)).map_err(doing("write", &name))?;
         let pid = std::process::id();
         let process = dir.join(PROCESS);
         let start = start_of(pid).unwrap_or_default();
@@ -243,9 +266,11 @@ mod tests {
     fn every_run_gets_a_number_of_its_own() {
         let dir = tempfile::tempdir().unwrap();
         let runs = Runs::open(dir.path()).unwrap();
-        let first = runs.begin().unwrap();
-        let second = runs.begin().unwrap();
+        let first = runs.begin(None).unwrap();
+        let second = runs.begin(None).unwrap();
         assert_eq!((first.run().0.as_str(), second.run().0.as_str()), ("1", "2"));
+        assert!(runs.belongs_to(first.run(), None));
+        assert!(!runs.belongs_to(first.run(), Some(Path::new("/other/hosts.toml"))));
         assert_eq!(runs.list().unwrap().len(), 2);
         assert!(runs.is_alive(first.run()));
         assert!(!runs.is_alive(&RunId("99".to_owned())));
@@ -255,7 +280,7 @@ mod tests {
     fn a_line_stands_in_the_events_and_in_the_log_of_its_host() {
         let dir = tempfile::tempdir().unwrap();
         let runs = Runs::open(dir.path()).unwrap();
-        let mut writer = runs.begin().unwrap();
+        let mut writer = runs.begin(None).unwrap();
         let run = writer.run().clone();
         let what = RunWhat::Log {
             host: "samsung".to_owned(),
@@ -275,7 +300,7 @@ mod tests {
     fn words_are_heard_in_order() {
         let dir = tempfile::tempdir().unwrap();
         let runs = Runs::open(dir.path()).unwrap();
-        let run = runs.begin().unwrap().run().clone();
+        let run = runs.begin(None).unwrap().run().clone();
         assert_eq!(runs.said(&run), []);
         runs.say(&run, Word::Yes).unwrap();
         runs.say(&run, Word::Cancel).unwrap();

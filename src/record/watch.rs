@@ -6,6 +6,8 @@ use crate::record::runs::EVENTS;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// How many finished runs are read when the watch begins.
 const PAST: usize = 20;
@@ -20,7 +22,6 @@ pub enum RunNews {
 }
 
 /// Where the reading of one run stands.
-#[derive(Default)]
 struct Place {
     offset: u64,
     over: bool,
@@ -29,14 +30,17 @@ struct Place {
 /// Reads the events of all runs, each once.
 pub struct RunWatch {
     runs: Runs,
+    fleet: Option<PathBuf>,
     places: HashMap<RunId, Place>,
-    began: bool,
+    /// The runs there are, as long as the folder of runs is what it was then.
+    listed: Option<(SystemTime, Vec<RunId>)>,
 }
 
 impl RunWatch {
-    /// Begins to watch; the first look brings the last twenty runs too.
-    pub fn new(runs: Runs) -> Self {
-        Self { runs, places: HashMap::new(), began: false }
+    /// Begins to watch the runs of the fleet in that file; the first look brings the last twenty
+    /// too.
+    pub fn new(runs: Runs, fleet: Option<PathBuf>) -> Self {
+        Self { runs, fleet, places: HashMap::new(), listed: None }
     }
 
     /// Returns what is new since the last look, oldest run first.
@@ -44,13 +48,20 @@ impl RunWatch {
     /// A line that cannot be read (a run of a newer nixdash, a full disk) is passed over.
     pub fn look(&mut self) -> Vec<RunNews> {
         let mut news = Vec::new();
-        let Ok(all) = self.runs.list() else { return news };
-        let skip = if self.began { 0 } else { all.len().saturating_sub(PAST) };
+        let first = self.listed.is_none();
+        let changed = self.runs.changed_at();
+        let listed = self.listed.take().filter(|(at, _)| Some(*at) == changed);
+        let all = match listed {
+            Some((_, all)) => all,
+            None => self.runs.list().unwrap_or_default(),
+        };
+        let skip = if first { all.len().saturating_sub(PAST) } else { 0 };
         for (index, run) in all.iter().enumerate() {
-            let place = self.places.entry(run.clone()).or_default();
-            if index < skip && !self.runs.is_alive(run) {
-                place.over = true;
-            }
+            let place = self.places.entry(run.clone()).or_insert_with(|| {
+                let old = index < skip && !self.runs.is_alive(run);
+                let foreign = !self.runs.belongs_to(run, self.fleet.as_deref());
+                Place { offset: 0, over: old || foreign }
+            });
             if place.over {
                 continue;
             }
@@ -61,7 +72,7 @@ impl RunWatch {
                 news.push(RunNews::Gone(run.clone()));
             }
         }
-        self.began = true;
+        self.listed = Some((changed.unwrap_or(SystemTime::UNIX_EPOCH), all));
         news
     }
 }
@@ -103,9 +114,9 @@ mod tests {
     fn each_event_is_seen_once_and_a_run_ends_with_its_summary() {
         let dir = tempfile::tempdir().unwrap();
         let runs = Runs::open(dir.path()).unwrap();
-        let mut writer = runs.begin().unwrap();
+        let mut writer = runs.begin(None).unwrap();
         let run = writer.run().clone();
-        let mut watch = RunWatch::new(runs);
+        let mut watch = RunWatch::new(runs, None);
         assert_eq!(watch.look(), []);
         let begin = event(&run, RunWhat::Begin { hosts: vec!["a".into()], title: "x".into() });
         writer.write(&begin).unwrap();
@@ -122,9 +133,9 @@ mod tests {
     fn a_run_whose_process_died_is_gone() {
         let dir = tempfile::tempdir().unwrap();
         let runs = Runs::open(dir.path()).unwrap();
-        let run = runs.begin().unwrap().run().clone();
+        let run = runs.begin(None).unwrap().run().clone();
         std::fs::write(runs.folder(&run).join("process"), "1 12345\n").unwrap();
-        let mut watch = RunWatch::new(runs);
+        let mut watch = RunWatch::new(runs, None);
         assert_eq!(watch.look(), [RunNews::Gone(run)]);
         assert_eq!(watch.look(), []);
     }

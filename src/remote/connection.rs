@@ -6,10 +6,12 @@
 use crate::fleet::{Address, Fleet, Host};
 use crate::remote::channel::{self, Sink};
 use crate::remote::shell::Shell;
+use crate::remote::sockets::Sockets;
 use crate::remote::{Answer, Hands, Output, RemoteError, Script, Trouble, Way};
 use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder};
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
@@ -22,6 +24,9 @@ const ALIVE_INTERVAL: Duration = Duration::from_secs(4);
 
 /// How long an unused connection of a nixdash that died may stay open, in seconds.
 const PERSIST_SECONDS: usize = 90;
+
+/// How long closing all connections may take.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Channels that may be open on one connection at once; sshd's default limit is ten.
 const CHANNELS: usize = 8;
@@ -62,6 +67,8 @@ pub struct Remote {
 }
 
 struct Inner {
+    /// Made with the first connection.
+    sockets: Mutex<Option<Sockets>>,
     fleet: Arc<Fleet>,
     places: HashMap<String, Place>,
     connects: Semaphore,
@@ -71,7 +78,23 @@ impl Remote {
     /// Makes hands for a fleet; connects to nothing yet.
     pub fn new(fleet: Arc<Fleet>) -> Self {
         let places = fleet.hosts.iter().map(|host| (host.name.clone(), Place::new())).collect();
-        Self { inner: Arc::new(Inner { fleet, places, connects: Semaphore::new(CONNECTS) }) }
+        let connects = Semaphore::new(CONNECTS);
+        Self { inner: Arc::new(Inner { sockets: Mutex::default(), fleet, places, connects }) }
+    }
+
+    /// Closes every connection that is open, within two seconds; scripts that still run are lost.
+    pub async fn close(&self) {
+        let all = self.inner.places.values().map(|place| async {
+            let mut link = place.link.lock().await;
+            link.shell = None;
+            if let Some(session) = link.session.take().and_then(Arc::into_inner) {
+                // A connection that cannot be closed ends by itself when it is idle.
+                drop(session.close().await);
+            }
+        });
+        let all = futures_util::future::join_all(all);
+        drop(tokio::time::timeout(CLOSE_LIMIT, all).await);
+        drop(self.inner.sockets.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
@@ -93,9 +116,12 @@ impl Inner {
     ) -> Result<(Session, Address), RemoteError> {
         let _turn = self.connects.acquire().await;
         let others = host.addresses.iter().filter(|address| Some(*address) != last.as_ref());
+        let directory = self
+            .control_directory()
+            .map_err(|error| RemoteError::new(&host.name, Trouble::Here, &error.to_string()))?;
         let mut first_error = None;
         for address in last.iter().chain(others) {
-            match self.builder(address).connect_mux(&address.host).await {
+            match self.builder(address, &directory).connect_mux(&address.host).await {
                 Ok(session) => return Ok((session, address.clone())),
                 Err(error) => {
                     let error = RemoteError::from_ssh(&host.name, &chain(&error));
@@ -108,14 +134,23 @@ impl Inner {
         }))
     }
 
+    /// Returns the folder for control sockets.
+    fn control_directory(&self) -> std::io::Result<PathBuf> {
+        let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        if sockets.is_none() {
+            *sockets = Some(Sockets::make()?);
+        }
+        Ok(sockets.as_ref().map(|sockets| sockets.dir().to_path_buf()).unwrap_or_default())
+    }
+
     /// Returns ssh's options for an address.
-    fn builder(&self, address: &Address) -> SessionBuilder {
+    fn builder(&self, address: &Address, directory: &Path) -> SessionBuilder {
         let mut builder = SessionBuilder::default();
         builder
             .known_hosts_check(KnownHosts::Strict)
             .connect_timeout(CONNECT_LIMIT)
             .server_alive_interval(ALIVE_INTERVAL)
-            .control_directory(control_directory());
+            .control_directory(directory);
         if let Some(seconds) = NonZeroUsize::new(PERSIST_SECONDS) {
             builder.control_persist(ControlPersist::IdleFor(seconds));
         }
@@ -274,14 +309,6 @@ impl Hands for Remote {
 /// Notes which address answered.
 fn set_address(place: &Place, address: &Address) {
     *place.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address.to_string());
-}
-
-/// Returns the folder for control sockets: short, since a socket's path may have 104 bytes.
-fn control_directory() -> std::path::PathBuf {
-    std::env::var_os("XDG_RUNTIME_DIR")
-        .map(std::path::PathBuf::from)
-        .filter(|dir| dir.is_dir() && dir.as_os_str().len() < 50)
-        .unwrap_or_else(std::env::temp_dir)
 }
 
 /// Returns an error with its causes, one per line.

@@ -52,13 +52,16 @@ impl RemoteError {
 
     /// Sorts what ssh printed when it could not connect.
     pub fn from_ssh(host: &str, said: &str) -> Self {
-        let line = said
+        let unknown_key =
+            said.lines().map(str::trim).find(|line| line.contains("host key is known"));
+        let last = said
             .lines()
             .map(str::trim)
             .rfind(|line| {
                 !line.is_empty() && !line.starts_with("debug") && !line.starts_with("Warning:")
             })
             .unwrap_or("ssh could not connect and did not say why");
+        let line = unknown_key.unwrap_or(last).trim_end_matches('.');
         let denied = [
             "Permission denied",
             "Host key verification failed",
@@ -88,8 +91,12 @@ impl RemoteError {
 
 /// Returns what to do when ssh says no.
 fn denied_hint(said: &str) -> String {
-    if said.contains("Host key") || said.contains("IDENTIFICATION") {
-        "its host key is not the one in known_hosts; check it and then run ssh-keyscan or ssh-keygen -R".to_owned()
+    if said.contains("host key is known") {
+        "its host key is not known yet: ssh to it once by hand and compare the key".to_owned()
+    } else if said.contains("Host key") || said.contains("IDENTIFICATION") {
+        "its host key is not the one in known_hosts: find out why; a machine that was installed \
+         anew needs ssh-keygen -R"
+            .to_owned()
     } else {
         "load your key with ssh-add, or name user and key in ~/.ssh/config".to_owned()
     }

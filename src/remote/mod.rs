@@ -10,15 +10,18 @@ mod channel;
 mod connection;
 mod error;
 mod fake;
+mod git;
 mod program;
 mod script;
 mod secret;
 mod shell;
+mod sockets;
 
 pub use aws::aws_profile;
 pub use connection::Remote;
 pub use error::{RemoteError, Trouble};
 pub use fake::FakeHands;
+pub use git::git_revision;
 pub use program::{Program, ProgramError};
 pub use script::{Output, Script, Way, quote};
 pub use secret::{Secret, SecretError, resolve};

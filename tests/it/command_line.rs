@@ -62,7 +62,7 @@ fn a_right_configuration_is_called_right() {
     let output = nixdash(&["config", "check"], FLEET);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("3 hosts, 1 tiers"), "{said}");
+    assert!(said.contains("3 hosts, 1 tier"), "{said}");
 }
 
 #[test]
@@ -128,4 +128,63 @@ fn a_reader_that_goes_away_is_no_error() {
     let mut said = std::io::stderr();
     writeln!(said, "{}", stderr(&output)).unwrap();
     assert!(!stderr(&output).contains("panicked"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_history_of_nothing_has_no_runs() {
+    let output = nixdash(&["history"], FLEET);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "no runs\n");
+    let output = nixdash(&["history", "--json", "samsung", "--since", "7d"], FLEET);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json, serde_json::json!({"runs": []}));
+    assert_eq!(nixdash(&["history", "samsnug"], FLEET).status.code(), Some(2));
+    assert_eq!(nixdash(&["history", "--since", "soon"], FLEET).status.code(), Some(2));
+}
+
+#[test]
+fn what_cannot_be_known_of_a_cache_is_not_a_number() {
+    let fleet = "[hosts.here]\naddresses = []\n[[tiers]]\nname = \"gone\"\nkind = \"http\"\n\
+                 url = \"http://127.0.0.1:9\"\nmax_size = \"1GB\"\n";
+    let output = nixdash(&["caches"], fleet);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let row = said.lines().find(|line| line.starts_with("gone")).unwrap();
+    let cells: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(cells[..3], ["gone", "http", "down"], "{said}");
+    assert!(cells[3..].iter().all(|cell| *cell == "–"), "{said}");
+    assert!(said.contains("gone: http://127.0.0.1:9/nix-cache-info: "), "{said}");
+    let output = nixdash(&["caches", "--json", "--since", "12h"], fleet);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["tiers"][0]["state"], "down");
+    assert_eq!(json["tiers"][0]["size"], serde_json::Value::Null);
+    assert_eq!(json["hit_rate"]["all"]["7d"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_history_that_is_no_database_is_moved_aside_and_that_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("nixdash");
+    std::fs::create_dir(&state).unwrap();
+    std::fs::write(state.join("nixdash.db"), "not a database, but long enough ".repeat(99))
+        .unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_nixdash"))
+        .arg("history")
+        .current_dir(dir.path())
+        .env("XDG_STATE_HOME", dir.path())
+        .env_remove("NIXDASH_HOSTS")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stderr(&output).contains("was corrupt; it was moved to"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("nixdash.db.corrupt-20"), "{}", stderr(&output));
+}
+
+#[test]
+fn two_exporters_do_not_share_an_address() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = nixdash(&["exporter", "--listen", &address], "[hosts.here]\naddresses = []\n");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("is another exporter running there?"), "{}", stderr(&output));
 }

@@ -6,6 +6,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod command_line;
+mod eyes;
+mod history;
 mod lab;
 mod layers;
+mod moto;
+mod prometheus;
+mod recorded;
 mod scripts;

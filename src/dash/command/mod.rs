@@ -197,6 +197,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         Command::Mark | Command::Open if model.screen == Screen::Fleet => {
             model.selected().is_some()
         }
+        Command::Open | Command::Zoom if model.screen == Screen::Caches => !model.tiers.is_empty(),
         Command::Open if model.screen == Screen::Deploy => model.shown_host_run().is_some(),
         Command::Open => model.shown_run().is_some(),
         Command::NextHost | Command::PreviousHost => {
@@ -207,9 +208,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         }
         Command::Plan => model.shown_run().is_some_and(|run| run.plan.is_some()),
         Command::Cancel => model.shown_run().is_some_and(|run| run.is_active() && !run.stopping),
-        Command::Log if model.screen == Screen::Fleet => model
-            .selected()
-            .is_some_and(|(host, _)| model.runs.iter().any(|run| run.host(&host.name).is_some())),
+        Command::Log if model.screen == Screen::Fleet => model.selected().is_some(),
         Command::Log | Command::Follow | Command::Wrap | Command::LogFile => {
             model.shown_host_run().is_some()
         }

@@ -1,7 +1,7 @@
 //! What keys do: keys in, effects and model out.
 
 use crate::dash::demo::{self, model, now, result, run_event};
-use crate::dash::{Effect, Model, Msg, Overlay, RunKind, Screen, Wish, status_line, update};
+use crate::dash::{Effect, Model, Msg, Overlay, RunKind, Screen, Trend, Wish, status_line, update};
 use crate::fleet::{Action, Event, Outcome, RunId, RunWhat, Strategy};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::collections::BTreeMap;
@@ -231,12 +231,82 @@ fn the_end_of_an_old_run_is_no_news() {
 #[test]
 fn a_run_whose_process_is_gone_is_over_and_says_so() {
     let mut model = model(demo::run_until_plan(), 80, 24);
+    model.opened_at = demo::ago_s(120);
     press(&mut model, "o");
     let why = "it was killed; deploy again".to_owned();
     update(&mut model, Msg::RunGone { run: id("41"), why }, now());
     assert_eq!(model.overlay, None);
     assert_eq!(model.active_runs().count(), 0);
     assert!(model.toast.as_ref().is_some_and(|toast| toast.bad));
+}
+
+#[test]
+fn a_run_that_was_gone_before_the_dashboard_was_opened_is_no_news() {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    let why = "it was killed".to_owned();
+    model.toast = None;
+    assert_eq!(update(&mut model, Msg::RunGone { run: id("41"), why }, now()), []);
+    assert_eq!((model.active_runs().count(), &model.toast), (0, &None));
+}
+
+#[test]
+fn a_host_that_no_run_had_says_so_when_its_log_is_asked_for() {
+    let mut model = model(demo::well(), 80, 24);
+    press(&mut model, "l");
+    assert_eq!(model.screen, Screen::Fleet);
+    let said = model.toast.as_ref().unwrap().text.as_str();
+    assert!(said.starts_with("no log of p620 yet"), "{said}");
+}
+
+#[test]
+fn the_flake_is_named_below_the_persons_home() {
+    for (home, shown) in
+        [("/home/me", "~/nixos"), ("/home/me/", "~/nixos"), ("/home/m", "/home/me/nixos")]
+    {
+        let fleet =
+            crate::fleet::Fleet { flake: Some("/home/me/nixos".to_owned()), ..demo::fleet() };
+        let model = Model::new(std::sync::Arc::new(fleet), now()).with_home(home);
+        assert_eq!(model.flake.as_deref(), Some(shown));
+    }
+}
+
+#[test]
+fn every_overlay_in_which_nothing_is_typed_closes_with_q() {
+    for keys in ["?", "L", "Ad", "3o", "3x", "q"] {
+        let mut model = model(demo::run_until_plan(), 80, 24);
+        press(&mut model, keys);
+        assert!(model.overlay.is_some(), "{keys}");
+        let quits = press(&mut model, "q").iter().any(|e| matches!(e, Effect::Quit { .. }));
+        assert!(model.overlay.is_none() || (quits && keys == "q"), "{keys}");
+    }
+}
+
+#[test]
+fn every_key_that_the_footer_shows_does_something() {
+    use crate::dash::command::available;
+    let mut events = demo::troubled();
+    events.extend(demo::run_until_plan());
+    events.extend(demo::run_in_fetch());
+    for view in ["1", "2", "3", "4", "5", "1?", "1d", "3x", "1/", "1:", "1L", "1q", "3o"] {
+        let mut before = model(events.clone(), 80, 24);
+        press(&mut before, view);
+        for entry in available(&before).filter(|entry| entry.label.is_some()) {
+            let mut after = before.clone();
+            let key = match entry.keys[0] {
+                crate::dash::Key::Char(c) => KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE),
+                crate::dash::Key::Ctrl(c) => KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL),
+                crate::dash::Key::Code(code) => KeyEvent::new(code, KeyModifiers::NONE),
+            };
+            let effects = update(&mut after, Msg::Key(key), now());
+            let state = |model: &Model| {
+                let toast = model.toast.clone();
+                format!("{:?}", (model.screen, &model.overlay, &model.prompt, toast, &model.log))
+                    + &format!("{:?}", (model.zoom, model.run_host, &model.marked, model.host))
+            };
+            let stays = state(&before) == state(&after) && effects.is_empty();
+            assert!(!stays, "{} in {view:?}", entry.name);
+        }
+    }
 }
 
 #[test]
@@ -355,7 +425,7 @@ fn the_status_line_is_short_and_says_what_is_bad() {
         .zip(model.tiers.iter().map(|tier| tier.facts.clone()))
         .collect();
     let line = status_line(&model.fleet, &hosts, &tiers, &coverage);
-    assert_eq!(line, "2● 1▲ 1○ p620 98% community▲");
+    assert_eq!(line, "2● 1▲ 1○ p620 98% community▲ unauthorized");
     let nothing = status_line(&model.fleet, &BTreeMap::new(), &BTreeMap::new(), &BTreeMap::new());
     assert_eq!(nothing, "4– p620 –");
 }
@@ -365,4 +435,23 @@ fn a_result_without_a_begin_is_shown_too() {
     let mut model = model([], 80, 24);
     fold(&mut model, [run_event("9", 5, result("razer", Outcome::Switched, None))]);
     assert_eq!(model.runs[0].done(), 1);
+}
+
+#[test]
+fn what_was_measured_before_the_screen_stands_before_what_is_measured_now() {
+    let mut model = model(demo::well(), 80, 24);
+    let kept = model.tiers[0].latencies.clone();
+    assert!(!kept.is_empty());
+    let earlier: Vec<f64> = (0..100).map(f64::from).collect();
+    let trends = vec![
+        Trend::TierLatency("p620".to_owned(), earlier.clone()),
+        Trend::HostLoad("samsung".to_owned(), earlier),
+        Trend::HostLoad("nobody".to_owned(), vec![1.0]),
+    ];
+    update(&mut model, Msg::Trends(trends), now());
+    let shown = &model.tiers[0].latencies;
+    assert_eq!(shown.len(), crate::dash::model::HISTORY);
+    assert!(shown.iter().rev().zip(kept.iter().rev()).all(|(a, b)| a.to_bits() == b.to_bits()));
+    assert!((shown[shown.len() - kept.len() - 1] - 99.0).abs() < 1e-9);
+    assert_eq!(model.hosts[2].loads.len(), crate::dash::model::HISTORY);
 }

@@ -26,7 +26,7 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         Command::Deploy => start(model, RunKind::Deploy),
         Command::Build => start(model, RunKind::Build),
         Command::Open => open(model),
-        Command::Log => show_log(model),
+        Command::Log => show_log(model, now),
         Command::Plan => plan(model),
         Command::Cancel => {
             if let Some(run) = model.shown_run().filter(|run| run.is_active()) {
@@ -85,10 +85,10 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
 fn go(model: &mut Model, command: Command) {
     match model.screen {
         Screen::Logs => logs::scroll(model, command),
-        Screen::Fleet if model.zoom && command == Command::PageUp => {
+        Screen::Fleet | Screen::Caches if model.zoom && command == Command::PageUp => {
             model.details_scroll = model.details_scroll.saturating_sub(page(model));
         }
-        Screen::Fleet if model.zoom && command == Command::PageDown => {
+        Screen::Fleet | Screen::Caches if model.zoom && command == Command::PageDown => {
             model.details_scroll = model.details_scroll.saturating_add(page(model)).min(1000);
         }
         Screen::Fleet => {
@@ -101,6 +101,7 @@ fn go(model: &mut Model, command: Command) {
         }
         Screen::Caches => {
             model.tier = moved(model.tier, model.tiers.len(), command, page(model));
+            model.details_scroll = 0;
         }
         Screen::Deploy => {
             let count = model.shown_run().map_or(0, |run| run.hosts.len());
@@ -186,25 +187,29 @@ fn start(model: &mut Model, kind: RunKind) {
 
 fn open(model: &mut Model) {
     match model.screen {
-        Screen::Fleet => {
+        Screen::Fleet | Screen::Caches => {
             model.zoom = !model.zoom;
             model.details_scroll = 0;
         }
         Screen::Deploy => show(model, Screen::Logs),
         Screen::History => show(model, Screen::Deploy),
-        Screen::Caches | Screen::Logs => {}
+        Screen::Logs => {}
     }
 }
 
 /// Shows the log of the newest run of the selected host.
-fn show_log(model: &mut Model) {
+fn show_log(model: &mut Model, now: Timestamp) {
     if model.screen == Screen::Fleet {
         let Some((host, _)) = model.selected() else { return };
         let name = host.name.clone();
         let found = model.runs.iter().enumerate().rev().find_map(|(index, run)| {
             Some((index, run.hosts.iter().position(|host| host.host == name)?))
         });
-        let Some((run, host)) = found else { return };
+        let Some((run, host)) = found else {
+            let text = format!("no log of {name} yet: no run had it; d deploys, b builds");
+            model.say(text, false, now);
+            return;
+        };
         select_run(model, run, host);
     }
     show(model, Screen::Logs);

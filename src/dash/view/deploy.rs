@@ -239,7 +239,7 @@ fn host_rows(
         let room = usize::from(area.width).saturating_sub(names + 6);
         let (role, text) = match &host.result {
             Some(result) if selected && error_is_long(host, room) => (Role::Text, bytes_in(result)),
-            Some(_) | None => doing(host),
+            Some(_) | None => doing(paint, host),
         };
         put(buffer, area, row, &Line::from(vec![indent, paint.span(role, cut(&text, room))]));
     }
@@ -302,7 +302,7 @@ fn error(
     if !error_is_long(host, usize::from(area.width).saturating_sub(indent + 1)) {
         return area;
     }
-    let (role, _) = doing(host);
+    let (role, _) = doing(paint, host);
     let mut lines = wrap(text, room);
     lines.truncate(usize::from(area.height / 2).max(1));
     for (row, line) in lines.iter().enumerate() {
@@ -318,7 +318,6 @@ fn beside(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) {
     let each = area.width / count;
     let columns = each.saturating_sub(1);
     let heads: Vec<_> = run.hosts.iter().map(|host| panel_head(paint, host, columns)).collect();
-    let most = heads.iter().map(Vec::len).max().unwrap_or_default() as u16;
     for (index, (host, head)) in run.hosts.iter().zip(&heads).enumerate() {
         let x = area.x + each * index as u16;
         let last = index as u16 + 1 == count;
@@ -327,7 +326,7 @@ fn beside(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) {
         let selected = index == paint.model.run_host;
         panel_title(paint, buffer, panel_area, run, host, selected);
         put_all(buffer, below(panel_area, 1), head, 0);
-        logs::tail(paint, buffer, below(panel_area, most + 1), host);
+        logs::tail(paint, buffer, below(panel_area, head.len() as u16 + 1), host);
         if !last {
             let bar = Line::styled("│", paint.style(Role::Border));
             for row in 0..area.height {
@@ -366,7 +365,12 @@ fn panel_title(
     put(buffer, area, 0, &Line::from(title));
 }
 
+/// Rows of what a host does, below its bar.
+const DOING: usize = 2;
+
 /// Returns a host's phases, its bar and what it does, for a panel of that many columns.
+///
+/// The number of lines stays the same while the host is at work, so that its log does not jump.
 fn panel_head(paint: &Paint<'_>, host: &HostRun, columns: u16) -> Vec<Line<'static>> {
     let room = usize::from(columns).saturating_sub(4);
     let indent = || vec![Span::raw("   ")];
@@ -379,14 +383,15 @@ fn panel_head(paint: &Paint<'_>, host: &HostRun, columns: u16) -> Vec<Line<'stat
         line.push(phase);
     }
     lines.push(Line::from(line));
+    let rows = lines.len() + 1 + DOING;
     if host.result.is_none() {
         let bar = progress(paint, host, room.saturating_sub(10).min(40));
         lines.push(Line::from([indent(), bar].concat()));
     }
-    let (role, text) = doing(host);
-    let words = wrap(&text, room);
-    for line in words.into_iter().take(if host.result.is_some() { 5 } else { 2 }) {
+    let (role, text) = doing(paint, host);
+    for line in wrap(&text, room).into_iter().take(if host.result.is_some() { 6 } else { DOING }) {
         lines.push(Line::from([indent(), vec![paint.span(role, line)]].concat()));
     }
+    lines.resize(lines.len().max(rows), Line::default());
     lines
 }

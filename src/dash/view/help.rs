@@ -40,7 +40,9 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, scroll: u
         ("○", "offline, or not begun"),
         ("✗", "failed, or denied"),
         ("◐", "at work"),
-        ("–", "not measured"),
+        ("–", "not measured; of a phase: skipped"),
+        ("✓", "proven; of a phase: done"),
+        ("·", "a phase that has not begun"),
         ("⚷", "protected: deploys only when its name is typed"),
         ("◆", "marked"),
     ] {

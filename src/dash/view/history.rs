@@ -79,7 +79,7 @@ fn hosts(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let area = below(area, 1);
     for (row, host) in run.hosts.iter().take(usize::from(area.height)).enumerate() {
         let mark = host_run_mark(paint, run, host);
-        let (role, text) = doing(host);
+        let (role, text) = doing(paint, host);
         let mut spans = vec![
             Span::raw(format!("   {}  ", left(&host.host, 12))),
             paint.span(mark.role, left(&mark.text(), 26)),

@@ -13,6 +13,8 @@ use crate::dash::model::{LogScroll, Model};
 use crate::dash::run_view::HostRun;
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, below, count, cut, left, put, width, wrap};
+use crate::dash::view::tier_words::tier_names;
+use crate::dash::view::words::short_paths;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
@@ -20,6 +22,12 @@ use ratatui::text::{Line, Span};
 
 /// From this width on a line begins with the time of day.
 const WITH_TIME: u16 = 60;
+
+/// Columns of a phase's short word.
+const PHASE: usize = 8;
+
+/// Narrower than this, the newest lines show store paths by their names alone.
+const WITH_HASHES: u16 = 100;
 
 /// Draws the whole log of the selected host of the shown run.
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
@@ -59,7 +67,16 @@ pub(super) fn tail(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, host: &Ho
     let scroll = LogScroll::default();
     let newest: Vec<_> = host.log.before(u64::MAX).take(usize::from(area.height)).collect();
     for (row, (_, line)) in newest.into_iter().rev().enumerate() {
-        for line in line_rows(paint, line, area.width, &scroll) {
+        let cramped = area.width < WITH_HASHES || width(&line.text) > text_room(area.width);
+        let line = LogLine {
+            text: if cramped {
+                tier_names(&paint.model.fleet, &short_paths(&line.text))
+            } else {
+                line.text.clone()
+            },
+            ..line.clone()
+        };
+        for line in line_rows(paint, &line, area.width, &scroll) {
             put(buffer, area, row as u16, &line);
         }
     }
@@ -118,7 +135,7 @@ fn text_room(columns: u16) -> usize {
 }
 
 fn prefix_width(columns: u16) -> usize {
-    if columns >= WITH_TIME { 1 + 10 + 10 } else { 1 + 8 }
+    if columns >= WITH_TIME { 1 + 10 + PHASE + 2 } else { 1 + PHASE + 1 }
 }
 
 /// Returns a log line as rows of the screen, matches marked.
@@ -131,9 +148,9 @@ fn line_rows(
     let room = text_room(columns);
     let phase = line.phase.short();
     let prefix = if columns >= WITH_TIME {
-        format!(" {}  {}", paint.clock(line.at, true), left(phase, 10))
+        format!(" {}  {}  ", paint.clock(line.at, true), left(phase, PHASE))
     } else {
-        format!(" {}", left(phase, 8))
+        format!(" {} ", left(phase, PHASE))
     };
     let texts = if scroll.wrap { wrap(&line.text, room) } else { vec![cut(&line.text, room)] };
     let mut rows = Vec::new();

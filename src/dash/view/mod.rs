@@ -1,7 +1,7 @@
 //! Draws the model: the frame around every view, then the view, then what lies over it.
 //!
 //! ```text
-//!  nixdash  ~/nixos                                                     12:04    title
+//!  nixdash  ~/nixos 3f2c1ab clean                                       12:04    title
 //!  4 hosts  3 ok · 1 offline    coverage  p620 98 % · nixos.org 61 %   no run    overview
 //!  1 Fleet   2 Caches   3 Deploy   4 Logs   5 History                            tabs
 //! ───────────────────────────────────────────────────────────────────────────
@@ -17,6 +17,7 @@ mod caches;
 mod columns;
 mod confirm;
 mod deploy;
+mod facts;
 mod fleet;
 mod footer;
 mod help;
@@ -31,10 +32,13 @@ mod plan;
 mod popup;
 mod run_words;
 mod start;
+mod tier;
+mod tier_columns;
+mod tier_words;
 mod words;
 
 pub(super) use logs::first_log_line;
-pub(super) use words::is_bad;
+pub(super) use tier_words::trouble;
 
 use crate::dash::look::Look;
 use crate::dash::model::{Model, Overlay, Screen};

@@ -1,7 +1,7 @@
 //! The lines at the top: title, overview, tabs.
 //!
 //! ```text
-//!  nixdash  ~/nixos                                                            12:04
+//!  nixdash  ~/nixos 3f2c1ab clean                                              12:04
 //!  4 hosts  3 ok · 1 offline     coverage  p620 98 % · nixos.org 61 %     run #41 2/3
 //!  1 Fleet   2 Caches   3 Deploy   4 Logs   5 History
 //! ```
@@ -13,7 +13,7 @@ use crate::dash::model::{RunSign, Screen};
 use crate::dash::status_line::status_line_of;
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, line_width, put, put_spread};
-use crate::dash::view::words::{is_bad, tier_mark};
+use crate::dash::view::tier_words::{is_bad, tier_mark};
 use crate::fleet::{HostState, percent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -21,10 +21,21 @@ use ratatui::text::{Line, Span};
 
 /// Draws the title: what is shown, and the time of day.
 pub(super) fn title(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
-    let fleet = &paint.model.fleet;
     let mut left = vec![Span::raw(" "), paint.span(Role::Title, "nixdash")];
-    if let Some(flake) = &fleet.flake {
+    if let Some(flake) = &paint.model.flake {
         left.push(paint.span(Role::Dim, format!("  {flake}")));
+    }
+    if let Some(revision) = &paint.model.revision {
+        let (hash, dirty) = match revision.split_once('-') {
+            Some((hash, dirty)) => (hash, Some(dirty)),
+            None => (revision.as_str(), None),
+        };
+        let hash: String = hash.chars().take(8).collect();
+        left.push(Span::raw(format!(" {hash} ")));
+        left.push(match dirty {
+            Some(dirty) => Span::raw(dirty.to_owned()),
+            None => paint.span(Role::Dim, "clean"),
+        });
     }
     let right = vec![paint.span(Role::Dim, format!("{} ", paint.clock(paint.now, false)))];
     put_spread(buffer, row, left, right);
@@ -39,14 +50,18 @@ pub(super) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     for (counts, caches) in [
         (Counts::Long, Caches::All),
         (Counts::Words, Caches::All),
-        (Counts::Words, Caches::Short),
-        (Counts::Words, Caches::Publish),
+        (Counts::Words, Caches::Named { words: usize::MAX }),
+        (Counts::Words, Caches::Named { words: 3 }),
+        (Counts::Words, Caches::Named { words: 2 }),
+        (Counts::Words, Caches::Named { words: 1 }),
+        (Counts::Words, Caches::Named { words: 0 }),
         (Counts::Words, Caches::Bad),
         (Counts::Signs, Caches::Bad),
+        (Counts::Signs, Caches::Count),
     ] {
         shown = vec![Span::raw(" ")];
         shown.extend(hosts(paint, counts));
-        let long = matches!(caches, Caches::All | Caches::Short);
+        let long = caches == Caches::All;
         let caches = self::caches(paint, caches);
         if !caches.is_empty() {
             shown.push(Span::raw(if long { "     " } else { "   " }));
@@ -80,12 +95,15 @@ enum Counts {
 enum Caches {
     /// Every tier; a bad one with what is wrong.
     All,
-    /// Every tier.
-    Short,
-    /// The one that deploys publish to, and every bad one.
-    Publish,
-    /// Only those that are bad.
+    /// The one that deploys publish to, and every bad one, so many of them with what is wrong.
+    Named {
+        /// How many.
+        words: usize,
+    },
+    /// Only those that are bad, without words.
     Bad,
+    /// How many are bad.
+    Count,
 }
 
 /// Draws the whole screen as one line, for a terminal that has room for nothing else.
@@ -127,17 +145,25 @@ fn hosts(paint: &Paint<'_>, counts: Counts) -> Vec<Span<'static>> {
 fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
     let model = paint.model;
     let mut spans = Vec::new();
-    if matches!(which, Caches::All | Caches::Short) && !model.tiers.is_empty() {
+    if which == Caches::All && !model.tiers.is_empty() {
         spans.push(paint.span(Role::Dim, "coverage  "));
     }
-    let mut first = true;
+    if which == Caches::Count {
+        let bad = model.tiers.iter().filter(|view| is_bad(&view.facts)).count();
+        if bad > 0 {
+            let plural = if bad == 1 { "cache" } else { "caches" };
+            spans.push(paint.span(Role::Warn, format!("{bad} {plural}▲")));
+        }
+        return spans;
+    }
+    let (mut first, mut worded) = (true, 0);
     let publish = model.fleet.publish_tier().or(model.fleet.tiers.first());
     for (tier, view) in model.fleet.tiers.iter().zip(&model.tiers) {
         let bad = is_bad(&view.facts);
         let named = match which {
-            Caches::All | Caches::Short => true,
-            Caches::Publish => bad || publish.is_some_and(|publish| publish.name == tier.name),
-            Caches::Bad => bad,
+            Caches::All => true,
+            Caches::Named { .. } => bad || publish.is_some_and(|publish| publish.name == tier.name),
+            Caches::Bad | Caches::Count => bad,
         };
         if !named {
             continue;
@@ -146,11 +172,17 @@ fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
             spans.push(paint.span(Role::Dim, " · "));
         }
         first = false;
-        let word = if which == Caches::Publish && !bad { "in " } else { "" };
+        let word = if which != Caches::All && !bad { "in " } else { "" };
         spans.push(Span::raw(format!("{word}{} ", tier.name)));
         if bad {
             let mark = tier_mark(&view.facts);
-            let text = if which == Caches::All { mark.text() } else { "▲".to_owned() };
+            let words = match which {
+                Caches::All => true,
+                Caches::Named { words } => worded < words,
+                Caches::Bad | Caches::Count => false,
+            };
+            worded += 1;
+            let text = if words { mark.text() } else { "▲".to_owned() };
             spans.push(paint.span(mark.role, text));
         } else {
             spans.push(match model.mean_coverage(&tier.name) {

@@ -1,10 +1,11 @@
 //! What nixdash itself logs, over the whole pane.
 
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, below};
+use crate::dash::view::paint::{Paint, below, put};
 use crate::dash::view::popup::clear;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::text::Line;
 use ratatui::widgets::Widget;
 use tui_logger::{TuiLoggerLevelOutput, TuiLoggerWidget};
 
@@ -16,6 +17,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     if area.height == 0 {
         return;
     }
+    tui_logger::move_events();
     TuiLoggerWidget::default()
         .style(paint.style(Role::Text))
         .style_error(paint.style(Role::Error))
@@ -26,4 +28,8 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         .output_line(false)
         .output_level(Some(TuiLoggerLevelOutput::Long))
         .render(area, buffer);
+    let is_blank = |x| buffer.cell((x, area.y)).is_none_or(|cell| cell.symbol() == " ");
+    if (area.left()..area.right()).all(is_blank) {
+        put(buffer, area, 0, &Line::from(paint.span(Role::Dim, " nothing logged yet")));
+    }
 }

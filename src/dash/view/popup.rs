@@ -65,7 +65,11 @@ impl Popup {
         if area.height < 2 || area.width < 4 {
             return;
         }
-        clear(paint, buffer, area);
+        // What would be seen of the view beside a box this wide is of no use to anybody.
+        let beside = area.x - self.area.x;
+        let margin = if beside <= 3 { beside } else { 0 };
+        let around = Rect { x: area.x - margin, width: area.width + 2 * margin, ..area };
+        clear(paint, buffer, around.intersection(buffer.area));
         self.border(paint, buffer, area, title);
         let inside = Rect {
             x: area.x + 2,

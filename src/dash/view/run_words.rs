@@ -1,10 +1,11 @@
 //! What happens to a host in a run, in words.
 
 use crate::dash::model::age;
-use crate::dash::run_view::{HostRun, RunView};
+use crate::dash::run_view::{Extent, HostRun, RunView};
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, bar, count, spinner};
-use crate::dash::view::words::{Mark, bytes_of, outcome_mark, since};
+use crate::dash::view::tier_words::tier_names;
+use crate::dash::view::words::{Mark, bytes_of, outcome_mark, short_paths, since};
 use crate::fleet::{HostResult, Outcome, Phase, PhaseState, ago, bytes, duration, percent};
 use ratatui::text::Span;
 use std::cmp::Reverse;
@@ -60,7 +61,8 @@ pub(super) fn phases(paint: &Paint<'_>, host: &HostRun, short: bool) -> Vec<Span
             Some(PhaseState::Failed) => ('✗', Role::Error),
             Some(PhaseState::Started) if host.result.is_none() => (spinner(paint.now), Role::Busy),
             Some(PhaseState::Started) => ('✗', Role::Warn),
-            Some(PhaseState::Skipped) | None => ('·', Role::Dim),
+            Some(PhaseState::Skipped) => ('–', Role::Dim),
+            None => ('·', Role::Dim),
         };
         if short {
             spans.push(paint.span(role, sign.to_string()));
@@ -78,21 +80,23 @@ pub(super) fn progress(paint: &Paint<'_>, host: &HostRun, columns: usize) -> Vec
 }
 
 /// Returns the second line of a host: what is done now, waited for, or was done.
-pub(super) fn doing(host: &HostRun) -> (Role, String) {
+pub(super) fn doing(paint: &Paint<'_>, host: &HostRun) -> (Role, String) {
     if let Some(result) = &host.result {
         return done(result);
     }
     if let Some(reason) = &host.waiting {
         return (Role::Text, format!("waits for {}", reason.trim_start_matches("waits for ")));
     }
-    let Some(progress) = host.progress_now() else { return (Role::Dim, String::new()) };
     let mut words = Vec::new();
-    if let Some(copied) = progress.bytes {
-        words.push(bytes_of(copied.used, copied.total));
-    } else if progress.expected > 0 {
-        words.push(format!("{} of {}", count(progress.done), count(progress.expected)));
-    } else if progress.done > 0 {
-        words.push(format!("{} done", count(progress.done)));
+    match host.extent() {
+        Some(Extent::Built(built)) => {
+            words.push(format!("{} of {} built", count(built.have), count(built.total)));
+        }
+        Some(Extent::Copied(copied)) => words.push(bytes_of(copied.used, copied.total)),
+        Some(Extent::Paths(paths)) => {
+            words.push(format!("{} of {} paths", count(paths.have), count(paths.total)));
+        }
+        None => {}
     }
     if let Some(rate) = host.bytes_per_second() {
         words.push(format!("{}/s", bytes(rate as u64)));
@@ -100,8 +104,14 @@ pub(super) fn doing(host: &HostRun) -> (Role, String) {
     if let Some(left) = host.time_left() {
         words.push(format!("{} left", ago(left.max(Duration::from_secs(1)))));
     }
-    words.extend(progress.doing.clone());
-    (Role::Text, words.join(" · "))
+    let role = if words.is_empty() { Role::Dim } else { Role::Text };
+    words.extend(host.progress_now().and_then(|progress| progress.doing.clone()).or_else(|| {
+        // A phase that does not tell what it does says it in its log.
+        let (phase, _) = host.current()?;
+        let (_, newest) = host.log.before(u64::MAX).next()?;
+        (newest.phase == phase).then(|| short_paths(&newest.text))
+    }));
+    (role, tier_names(&paint.model.fleet, &words.join(" · ")))
 }
 
 /// Returns what was built and what came from where, or why it went wrong.

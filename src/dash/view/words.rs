@@ -2,10 +2,7 @@
 
 use crate::dash::model::{HostView, Model, age};
 use crate::dash::theme::Role;
-use crate::fleet::{
-    HostFacts, HostState, Outcome, SignatureState, StorePath, Tier, TierFacts, TierState, ago,
-    bytes,
-};
+use crate::fleet::{HostFacts, HostState, Outcome, StorePath, ago, bytes};
 use jiff::Timestamp;
 
 /// A state as it is shown: never by its colour alone.
@@ -20,7 +17,7 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    fn new(sign: char, word: impl Into<String>, role: Role) -> Self {
+    pub(super) fn new(sign: char, word: impl Into<String>, role: Role) -> Self {
         Self { sign, word: word.into(), role }
     }
 
@@ -53,6 +50,9 @@ fn degraded(facts: &HostFacts) -> String {
 /// Returns what an active run does to a host, with how far it is.
 pub(super) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
     let host = model.busy(name)?;
+    if host.waiting.is_some() {
+        return Some(Mark::new('○', "waits", Role::Busy));
+    }
     let word = match host.current() {
         Some((phase, _)) => match host.share() {
             Some(share) => format!("{} {}", phase.short(), crate::fleet::percent(share)),
@@ -62,43 +62,6 @@ pub(super) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
         None => "working".to_owned(),
     };
     Some(Mark::new('◐', word, Role::Busy))
-}
-
-/// Returns how a tier is; it is well only when its signature was proven too.
-pub(super) fn tier_mark(facts: &TierFacts) -> Mark {
-    match (facts.state, facts.signature) {
-        (TierState::Up, SignatureState::Invalid) => Mark::new('▲', "bad signature", Role::Error),
-        (TierState::Up, SignatureState::Untrusted) => Mark::new('▲', "not signed", Role::Error),
-        (TierState::Up, SignatureState::Valid) => Mark::new('●', "up", Role::Ok),
-        (TierState::Up, SignatureState::Unchecked) => Mark::new('●', "up", Role::Text),
-        (TierState::Slow, _) => Mark::new('▲', "slow", Role::Warn),
-        (TierState::Untrusted, _) => Mark::new('▲', "untrusted", Role::Error),
-        (TierState::NarMissing, _) => Mark::new('▲', "nar missing", Role::Error),
-        (TierState::Proxy, _) => Mark::new('▲', "proxy", Role::Error),
-        (TierState::Unauthorized, _) => Mark::new('▲', "unauthorized", Role::Error),
-        (TierState::WrongStore, _) => Mark::new('▲', "wrong store", Role::Error),
-        (TierState::Degraded, _) => Mark::new('▲', "degraded", Role::Warn),
-        (TierState::Down, _) => Mark::new('▲', "down", Role::Error),
-        (TierState::Unknown, _) => Mark::new('–', "unknown", Role::Dim),
-    }
-}
-
-/// Returns whether a tier is known to be of no use as it is.
-pub(in crate::dash) fn is_bad(facts: &TierFacts) -> bool {
-    matches!(tier_mark(facts).role, Role::Warn | Role::Error)
-}
-
-/// Returns what the proof of a tier's signature found.
-pub(super) fn signature_mark(tier: &Tier, facts: &TierFacts) -> Mark {
-    let key = tier.public_key.as_ref().map_or("its key", |key| key.name.as_str());
-    match facts.signature {
-        SignatureState::Valid => Mark::new('✓', format!("signed {key}"), Role::Ok),
-        SignatureState::Invalid => {
-            Mark::new('▲', format!("signature does not verify under {key}"), Role::Error)
-        }
-        SignatureState::Untrusted => Mark::new('▲', format!("not signed by {key}"), Role::Error),
-        SignatureState::Unchecked => Mark::new('–', "signature unchecked", Role::Dim),
-    }
 }
 
 /// Returns how a host's run ended.
@@ -132,6 +95,27 @@ pub(super) fn bytes_of(have: u64, total: u64) -> String {
     }
 }
 
+/// Returns a text in which store paths are names alone: without the store and the hash.
+pub(super) fn short_paths(text: &str) -> String {
+    const STORE: &str = "/nix/store/";
+    const HASH: usize = 32;
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(STORE) {
+        let (before, path) = (&rest[..at], &rest[at + STORE.len()..]);
+        let hash = path.bytes().take_while(u8::is_ascii_alphanumeric).count();
+        out.push_str(before);
+        if hash == HASH && path[HASH..].starts_with('-') {
+            rest = &path[HASH + 1..];
+        } else {
+            out.push_str(STORE);
+            rest = path;
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
 /// Returns how long ago something was, for a sentence: `now`, `7 s ago`, `3 h ago`.
 pub(super) fn since(now: Timestamp, then: Timestamp) -> String {
     match age(now, then) {
@@ -143,4 +127,21 @@ pub(super) fn since(now: Timestamp, then: Timestamp) -> String {
 /// Returns NixOS's version without what follows its third part.
 pub(super) fn short_version(version: &str) -> String {
     version.splitn(4, '.').take(3).collect::<Vec<_>>().join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn store_paths_are_shortened_to_their_names() {
+        let hash = "2c4f8d1a2c4f8d1a2c4f8d1a2c4f8d1a";
+        let line = format!("copying path '/nix/store/{hash}-linux-6.12' from 'http://p620:5000'");
+        assert_eq!(short_paths(&line), "copying path 'linux-6.12' from 'http://p620:5000'");
+        let two = format!("/nix/store/{hash}-a/nix/store/{hash}-b/bin");
+        assert_eq!(short_paths(&two), "ab/bin");
+        for whole in ["/nix/store/.links", "/nix/store/", "no path", "/nix/store/äöü-x"] {
+            assert_eq!(short_paths(whole), whole);
+        }
+    }
 }

@@ -120,6 +120,7 @@ fn read_acknowledgement(step: &Step, text: &str) -> Option<()> {
     let mut fields = text.lines().filter_map(|line| line.split_once('\t'));
     let late = fields.any(|(key, value)| match key {
         "outcome" => true,
+        "activated" => !value.trim_end().ends_with(" ok"),
         "boot_id" => value.trim() != step.known.preflight.boot_id,
         _ => false,
     });
@@ -156,7 +157,7 @@ pub(super) async fn persist(step: &Step) -> Result<Report, Failure> {
     }
     let state = follow(step, &mut job, "exit").await?;
     let ending = ending(step, &state).await?;
-    if step.host.build_on != *name && ending.outcome.is_good() {
+    if ending.outcome.is_good() {
         let script = Script::new(KEEP).root().arg(name);
         // The root of the build stays as `.next` when the builder is gone: nothing is lost.
         drop(step.shared.hands.run(&step.host.build_on, &script).await);

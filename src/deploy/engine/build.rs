@@ -1,9 +1,10 @@
 //! Compare and build: what realising the system takes, and doing it, on the host that builds.
 
+use super::fetch::by_tier;
 use super::step::{Ear, Step};
 use crate::deploy::engine::job::Job;
 use crate::deploy::{Failure, Report};
-use crate::fleet::Progress;
+use crate::fleet::{Progress, bytes};
 use crate::nix::activity_log::ActivityLog;
 use crate::nix::dry_run;
 use crate::remote::Script;
@@ -14,6 +15,9 @@ const BUILD: &str = include_str!("../scripts/build.sh");
 
 /// How long a host that builds may be silent because the connection is lost.
 const PATIENCE: Duration = Duration::from_secs(45);
+
+/// Less free room than this where it is built and nothing is built, in bytes.
+const FREE_NEEDED: u64 = 64 << 20;
 
 /// Progress is told at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
@@ -26,7 +30,20 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
         return Ok(Report::Compared { to_build: Some(0), to_download: Some(0) });
     }
     let script = Script::new(COMPARE).arg(step.drv()?).limit(Duration::from_secs(120));
-    let output = step.run(&step.host.build_on, &script).await?;
+    let output = step
+        .run(&step.host.build_on, &script)
+        .await
+        .map_err(|failure| step.about_builder(failure))?;
+    if let Some(free) = output.stdout.trim().parse::<u64>().ok().filter(|free| *free < FREE_NEEDED)
+    {
+        return Err(Failure::failed(format!(
+            "{}: only {} free below /nix, too little to build {}; make room there with \
+             nix-collect-garbage",
+            step.host.build_on,
+            bytes(free),
+            step.host.name
+        )));
+    }
     let found = output.is_ok().then(|| dry_run::parse(&output.stderr));
     Ok(Report::Compared {
         to_build: found.as_ref().map(|found| found.to_build),
@@ -43,17 +60,25 @@ pub(super) fn job(step: &Step) -> Job {
 pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
     let mut job = job(step);
     let root = format!("/nix/var/nix/gcroots/nixdash/{}.next", step.host.name);
-    job.start(BUILD, &[step.drv()?.to_owned(), root]).await?;
+    job.start(BUILD, &[step.drv()?.to_owned(), root])
+        .await
+        .map_err(|failure| step.about_builder(failure))?;
     let mut ear = NixEar::new(step);
-    let state = job.follow("exit", PATIENCE, &mut ear).await?;
+    let state = job
+        .follow("exit", PATIENCE, &mut ear)
+        .await
+        .map_err(|failure| step.about_builder(failure))?;
     let log = ear.finish().await;
     match state.exit {
-        Some(0) => Ok(Report::Built { built: log.built() }),
+        Some(0) => Ok(Report::Built {
+            built: log.built(),
+            substituted: by_tier(&step.shared.fleet, log.fetched()),
+        }),
         Some(code) => Err(Failure::failed(format!(
             "{} could not be built on {}: {}",
             step.host.name,
             step.host.build_on,
-            log.last_error().map_or_else(|| format!("nix-store exited with {code}"), str::to_owned)
+            log.failure().unwrap_or_else(|| format!("nix-store exited with {code}"))
         ))),
         None => Err(Failure::failed(format!(
             "the build of {} on {} was ended from outside; was the builder restarted?",

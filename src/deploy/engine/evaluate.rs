@@ -58,21 +58,13 @@ pub(super) async fn evaluate(step: &Step) -> Result<Report, Failure> {
         };
         let mut script = Script::new(EVALUATE).limit(LIMIT);
         script.args = command(&reference)?;
-        step.run(there, &script).await.map_err(|failure| about_builder(step, failure))?
+        step.run(there, &script).await.map_err(|failure| step.about_builder(failure))?
     };
     let (drv, toplevel) = read(step, &output).await?;
     if here {
         copy_to_builder(step, &drv).await?;
     }
     Ok(Report::Evaluated { drv: drv.to_string(), toplevel })
-}
-
-/// Says that it is the builder which cannot be reached, not the target.
-fn about_builder(step: &Step, failure: Failure) -> Failure {
-    if step.host.build_on == step.host.name {
-        return failure;
-    }
-    Failure::failed(format!("{} cannot be built: {}", step.host.name, failure.error))
 }
 
 /// Returns the folder of a flake reference that names one.
@@ -134,7 +126,7 @@ async fn source_on(step: &Step, host: &str, dir: &Path) -> Result<String, Failur
             let archive = pack(dir).await?;
             let script = Script::new(UNPACK).stdin(archive).limit(Duration::from_secs(120));
             let output =
-                step.run(host, &script).await.map_err(|failure| about_builder(step, failure))?;
+                step.run(host, &script).await.map_err(|failure| step.about_builder(failure))?;
             let folder = output.stdout.trim().to_owned();
             let tail = folder.rsplit_once("/nixdash/source-").map(|(_, tail)| tail);
             let fits =
@@ -188,7 +180,7 @@ async fn copy_to_builder(step: &Step, drv: &StorePath) -> Result<(), Failure> {
         return Ok(());
     };
     // Whoever answers now is the one to copy to.
-    step.run(builder, &Script::new(":")).await.map_err(|failure| about_builder(step, failure))?;
+    step.run(builder, &Script::new(":")).await.map_err(|failure| step.about_builder(failure))?;
     let answering = shared.hands.address(builder);
     let address = host
         .addresses
@@ -214,5 +206,6 @@ async fn copy_to_builder(step: &Step, drv: &StorePath) -> Result<(), Failure> {
 
 /// Removes a source folder; what stays behind after a failure is removed by the next run.
 pub(super) async fn discard(hands: &dyn Hands, host: &str, dir: &str) {
-    drop(hands.run(host, &Script::new(DISCARD).arg(dir)).await);
+    let script = Script::new(DISCARD).arg(dir).limit(Duration::from_secs(5));
+    drop(hands.run(host, &script).await);
 }

@@ -41,7 +41,7 @@ pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
         Some(0) => Ok(Report::Fetched(by_tier(&step.shared.fleet, log.fetched()))),
         Some(code) => Err(Failure::failed(format!(
             "{host} could not fetch its system: {}",
-            log.last_error().map_or_else(|| format!("nix-store exited with {code}"), str::to_owned)
+            log.failure().unwrap_or_else(|| format!("nix-store exited with {code}"))
         ))),
         None => Err(Failure::failed(format!(
             "the fetch on {host} was ended from outside; was the host restarted?"
@@ -50,7 +50,10 @@ pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
 }
 
 /// Names the tiers that served; a URL that no tier has stays a URL.
-fn by_tier(fleet: &Fleet, fetched: BTreeMap<String, Fetched>) -> BTreeMap<String, Fetched> {
+pub(super) fn by_tier(
+    fleet: &Fleet,
+    fetched: BTreeMap<String, Fetched>,
+) -> BTreeMap<String, Fetched> {
     let mut named: BTreeMap<String, Fetched> = BTreeMap::new();
     for (url, got) in fetched {
         let tier = fleet.tiers.iter().find(|tier| bare_url(&tier.url) == url);

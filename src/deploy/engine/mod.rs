@@ -18,7 +18,7 @@ use crate::deploy::engine::step::{Shared, Step, Teller};
 use crate::deploy::machine::{Command, Input, Machine};
 use crate::deploy::{Failure, Report, Setup};
 use crate::fleet::{Fleet, Outcome, RunEvent, RunId, RunWhat};
-use crate::remote::{Hands, Program};
+use crate::remote::{Hands, git_revision};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::future::Future;
@@ -67,7 +67,7 @@ impl Deploy {
         tell: mpsc::Sender<RunEvent>,
     ) -> Vec<(String, Outcome)> {
         let revision = match &self.fleet.flake {
-            Some(flake) => revision(Path::new(flake)).await,
+            Some(flake) => git_revision(Path::new(flake)).await,
             None => None,
         };
         let mut machine = Machine::new(self.setup.clone(), revision, Timestamp::now());
@@ -155,19 +155,4 @@ async fn stop(
         () = tokio::time::sleep(STOP_LIMIT) => {}
     }
     stopped
-}
-
-/// Returns the flake's git revision, with `-dirty` when its work tree has changes.
-async fn revision(flake: &Path) -> Option<String> {
-    let git = async |args: &[&str]| {
-        let (_, output) = Program::new("git", args).in_dir(flake).run().await.ok()?;
-        output.is_ok().then_some(output.stdout)
-    };
-    if !flake.is_dir() {
-        return None;
-    }
-    let head = git(&["rev-parse", "--short", "HEAD"]).await?;
-    let changes = git(&["status", "--porcelain", "--untracked-files=no"]).await?;
-    let dirty = if changes.trim().is_empty() { "" } else { "-dirty" };
-    Some(format!("{}{dirty}", head.trim()))
 }

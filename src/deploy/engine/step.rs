@@ -7,13 +7,19 @@ use crate::fleet::{
     Action, Fleet, Host, Phase, Progress, RunEvent, RunId, RunWhat, StorePath, Tier, printable_line,
 };
 use crate::remote::{Hands, Output, Script};
+use futures_util::future::join_all;
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell, Semaphore, mpsc};
 
+const TIDY: &str = include_str!("../scripts/tidy.sh");
 const DIFF: &str = include_str!("../scripts/diff.sh");
+
+/// How long cleaning up on a host may take.
+const CLEAN_UP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Evaluations that may run at once: each may need some gigabytes.
 const EVALUATIONS: usize = 2;
@@ -50,11 +56,19 @@ pub(super) struct Shared {
     pub(super) sources: Mutex<HashMap<String, Arc<OnceCell<String>>>>,
     /// What tells this run's jobs from those of another operator's run of the same number.
     tag: String,
+    /// Every job that was named, by the host it runs on: host and folder.
+    jobs: std::sync::Mutex<BTreeMap<String, BTreeSet<String>>>,
     /// The supervisors, by host: their logs are followed through several phases.
     pub(super) supervisors: Mutex<HashMap<String, Job>>,
 }
 
 impl Shared {
+    /// Notes a job's folder, to be removed at the end.
+    fn note_job(&self, host: &str, dir: &str) {
+        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs.entry(host.to_owned()).or_default().insert(dir.to_owned());
+    }
+
     pub(super) fn new(
         fleet: Arc<Fleet>,
         hands: Arc<dyn Hands>,
@@ -71,17 +85,24 @@ impl Shared {
             teller,
             evaluations: Semaphore::new(EVALUATIONS),
             sources: Mutex::default(),
+            jobs: std::sync::Mutex::default(),
             supervisors: Mutex::default(),
         }
     }
 
-    /// Removes what the run left on hosts that evaluated.
+    /// Removes what the run left on hosts: the flake's source, and the folders of ended jobs.
     pub(super) async fn clean_up(&self) {
         let sources = self.sources.lock().await;
-        let all = sources.iter().filter_map(|(host, cell)| Some((host, cell.get()?)));
-        for (host, dir) in all {
-            evaluate::discard(self.hands.as_ref(), host, dir).await;
-        }
+        let discard = sources.iter().filter_map(|(host, cell)| Some((host, cell.get()?)));
+        let discard = discard.map(|(host, dir)| evaluate::discard(self.hands.as_ref(), host, dir));
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let tidy = jobs.iter().map(|(host, dirs)| async move {
+            let mut script = Script::new(TIDY).root().limit(CLEAN_UP_LIMIT);
+            script.args = dirs.iter().cloned().collect();
+            // What stays behind is removed by a preflight, a week later.
+            drop(self.hands.run(host, &script).await);
+        });
+        tokio::join!(join_all(discard), join_all(tidy));
     }
 }
 
@@ -180,6 +201,14 @@ impl Step {
         self.shared.hands.run(host, script).await.map_err(|error| lost(&error))
     }
 
+    /// Says that it is the builder which cannot be reached, and not the target.
+    pub(super) fn about_builder(&self, failure: Failure) -> Failure {
+        if self.host.build_on == self.host.name {
+            return failure;
+        }
+        Failure::failed(format!("{} cannot be built: {}", self.host.name, failure.error))
+    }
+
     /// Returns the host's configuration.
     pub(super) fn config(&self) -> Result<&Host, Failure> {
         let name = &self.host.name;
@@ -208,7 +237,9 @@ impl Step {
     /// Names a job of this phase.
     pub(super) fn job(&self, host: &str, name: &str) -> Job {
         let hands = Arc::clone(&self.shared.hands);
-        Job::new(hands, host, &format!("{}-{name}-{}", self.shared.tag, self.host.name))
+        let job = Job::new(hands, host, &format!("{}-{name}-{}", self.shared.tag, self.host.name));
+        self.shared.note_job(host, job.dir());
+        job
     }
 }
 

@@ -47,7 +47,7 @@ fn good(phase: Phase, action: Action) -> Report {
         }),
         Phase::Evaluate => Report::Evaluated { drv: format!("{NEW}.drv"), toplevel: path(NEW) },
         Phase::Compare => Report::Compared { to_build: Some(3), to_download: Some(1) },
-        Phase::Build => Report::Built { built: 3 },
+        Phase::Build => Report::Built { built: 3, substituted: BTreeMap::new() },
         Phase::Publish | Phase::Verify | Phase::Diff | Phase::Acknowledge => Report::Done,
         Phase::Fetch => Report::Fetched(BTreeMap::new()),
         Phase::Activate if action == Action::DryActivate => {

@@ -30,6 +30,10 @@ end() {
 	echo "outcome: $1${2:+, $2}"
 	rm -f "$roots/before-running" "$roots/before-profile" "$roots/before-booted"
 	rm -f /run/nixdash/owner
+	case $1 in
+	# The profile holds it now; what failed stays, so that the next try need not fetch it again.
+	switched | booted | needs-reboot | degraded) rm -f "$roots/next" ;;
+	esac
 	leave outcome "$(printf '%s\t%s' "$1" "$2")"
 	exit 0
 }
@@ -42,6 +46,8 @@ switch_to() {
 # Returns to the system that ran before. $1 the reason, for the outcome.
 go_back() {
 	echo "going back to $running: $1"
+	# Whoever reaches the host from now on reaches it on its way back.
+	leave activated "$code back"
 	switch_to "$running" test
 	back=$?
 	now=$(readlink -f /run/current-system)

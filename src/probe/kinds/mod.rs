@@ -21,7 +21,7 @@ mod served;
 use crate::fleet::TierKind;
 use crate::probe::tier::TierProbe;
 
-/// Returns the probe of a kind; none for a kind that this version does not probe.
+/// Returns the probe of a kind.
 pub fn probe_of(kind: TierKind) -> Option<&'static dyn TierProbe> {
     match kind {
         TierKind::NixServe | TierKind::Http => Some(&http::HttpProbe),

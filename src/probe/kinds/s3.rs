@@ -1,4 +1,4 @@
-//! A bucket of S3: Oracle, MinIO, SeaweedFS's gateway, AWS.
+//! A bucket of S3: Oracle, AWS, `MinIO`, or the gateway of SeaweedFS.
 //!
 //! Read like any cache over HTTP, each request signed where the tier has keys. Servers refuse
 //! signatures of a machine whose clock is off by a quarter of an hour, so the clock is compared
@@ -270,8 +270,8 @@ enum Unlisted {
 /// Goes over the list of a bucket, all of it or what lies outside of folders; returns whether it
 /// came to the end.
 ///
-/// Servers that do not know the newer list answer an error, or the older list: then that one is
-/// asked for.
+/// Servers that do not know the newer list answer an error, or the older list, which has no token
+/// for its next page: then that one is asked for.
 async fn list(
     asking: &Asking<'_>,
     top_only: bool,
@@ -290,25 +290,30 @@ async fn list(
             401 | 403 => return Err(Unlisted::Refused),
             _ => None,
         };
-        // An old list where a new one was asked for would repeat its first page for ever.
-        let old = version == 2 && text.contains("<NextMarker>");
-        let Some(page) = page.filter(|_| !old) else {
+        let Some(page) =
+            page.filter(|page| version == 1 || !page.truncated || page.token.is_some())
+        else {
             if version == 2 && pages == 0 {
                 version = 1;
                 continue;
             }
             let cause = format!("answered {} for its list", reply.status);
-            let hint = "the size is not known then";
+            let hint = "its size and the quick way to its coverage are not known then";
             return Err(Unlisted::Trouble(WebError::new(&asking.tier.url, &cause, hint)));
         };
         for (key, bytes) in &page.objects {
             each(key, *bytes);
         }
         pages += 1;
-        if page.next.is_none() || page.next == next {
-            return Ok(page.next.is_none());
+        let following = if version == 1 { page.marker } else { page.token };
+        if following.is_none() {
+            return Ok(!page.truncated);
         }
-        next = page.next;
+        if following == next {
+            // It does not get on.
+            return Ok(false);
+        }
+        next = following;
     }
     Ok(false)
 }
@@ -332,3 +337,6 @@ fn list_url(tier: &Tier, version: u8, top_only: bool, next: Option<&str>) -> Str
         Err(_) => base,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,8 +10,12 @@ use roxmltree::{Document, Node};
 pub(super) struct Page {
     /// Objects: key and bytes.
     pub(super) objects: Vec<(String, u64)>,
-    /// Where the next page begins; nothing on the last.
-    pub(super) next: Option<String>,
+    /// Whether there are more.
+    pub(super) truncated: bool,
+    /// Where the next page of `ListObjectsV2` begins.
+    pub(super) token: Option<String>,
+    /// Where the next page of the older `ListObjects` begins.
+    pub(super) marker: Option<String>,
 }
 
 impl Page {
@@ -31,13 +35,14 @@ impl Page {
                 Some((child(node, "Key")?.to_owned(), child(node, "Size")?.trim().parse().ok()?))
             })
             .collect();
-        let more = child(root, "IsTruncated").is_some_and(|text| text.trim() == "true");
-        let next = child(root, "NextContinuationToken")
-            .or_else(|| child(root, "NextMarker"))
-            .filter(|token| !token.is_empty())
-            .map(str::to_owned)
-            .or_else(|| objects.last().map(|(key, _)| key.clone()));
-        Some(Self { next: next.filter(|_| more), objects })
+        let truncated = child(root, "IsTruncated").is_some_and(|text| text.trim() == "true");
+        let next = |name| {
+            let text = child(root, name).filter(|text| truncated && !text.is_empty());
+            text.map(str::to_owned)
+        };
+        let last = objects.last().map(|(key, _)| key.clone()).filter(|_| truncated);
+        let marker = next("NextMarker").or(last);
+        Some(Self { token: next("NextContinuationToken"), marker, truncated, objects })
     }
 }
 
@@ -99,12 +104,13 @@ mod tests {
         let keys: Vec<&str> = page.objects.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(keys, ["1.narinfo", "10.narinfo", "11.narinfo"]);
         assert_eq!(page.objects[0].1, 51);
-        assert_eq!(page.next.as_deref(), Some("11.narinfo"));
+        assert_eq!((page.truncated, page.token.as_deref()), (true, Some("11.narinfo")));
         let page = Page::parse(V1).unwrap();
-        assert_eq!((page.objects.len(), page.next.as_deref()), (3, Some("11.narinfo")));
+        assert_eq!((page.objects.len(), page.marker.as_deref()), (3, Some("11.narinfo")));
+        assert_eq!(page.token, None, "a server that knows only the older list is known by that");
         let page = Page::parse(MOTO).unwrap();
         assert_eq!(page.objects.len(), 2);
-        assert!(page.next.is_some());
+        assert!(page.token.is_some());
     }
 
     #[test]
@@ -112,9 +118,9 @@ mod tests {
         let text = "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a&amp;b</Key>\
             <Size>1</Size></Contents><NextMarker>x</NextMarker></ListBucketResult>";
         let page = Page::parse(text).unwrap();
-        assert_eq!((page.objects[0].0.as_str(), page.next), ("a&b", None));
+        assert_eq!((page.objects[0].0.as_str(), page.marker, page.truncated), ("a&b", None, false));
         let text = text.replace("false", "true").replace("<NextMarker>x</NextMarker>", "");
-        assert_eq!(Page::parse(&text).unwrap().next.as_deref(), Some("a&b"));
+        assert_eq!(Page::parse(&text).unwrap().marker.as_deref(), Some("a&b"));
     }
 
     #[test]

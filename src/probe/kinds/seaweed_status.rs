@@ -90,11 +90,13 @@ pub(super) struct VolStatus {
     volumes: VolTopology,
 }
 
+/// The volumes of each server of a rack.
+type VolumesByServer = BTreeMap<String, Option<Vec<VolumeInfo>>>;
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct VolTopology {
-    data_centers:
-        Option<BTreeMap<String, BTreeMap<String, BTreeMap<String, Option<Vec<VolumeInfo>>>>>>,
+    data_centers: Option<BTreeMap<String, BTreeMap<String, VolumesByServer>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -314,9 +316,10 @@ fn servers(
     if here == all {
         text = format!("{here}: {}", list(cluster.servers.iter(), NAMED));
     } else {
-        for (server, last) in missing.iter().take(NAMED) {
-            text += &format!("; {server} is gone, there last at {}", clock(*last));
-        }
+        let gone = missing.iter().take(NAMED);
+        let gone = gone
+            .map(|(server, last)| format!("; {server} is gone, there last at {}", clock(*last)));
+        text.extend(gone);
         verdict.faults.push(text.clone());
     }
     verdict.details.push(detail("servers", text, here != all));

@@ -62,13 +62,12 @@ async fn look_at(asking: &Asking<'_>) -> TierFacts {
     let mut faults = Vec::new();
     match cluster {
         Ok((leader, cluster)) => {
-            match leader {
-                Some(leader) => facts.details.push(detail("leader", leader, false)),
-                None => {
-                    let text = "none: the masters have no majority, and nothing can be written";
-                    facts.details.push(detail("leader", text.to_owned(), true));
-                    faults.push("the masters have no leader".to_owned());
-                }
+            if let Some(leader) = leader {
+                facts.details.push(detail("leader", leader, false));
+            } else {
+                let text = "none: the masters have no majority, and nothing can be written";
+                facts.details.push(detail("leader", text.to_owned(), true));
+                faults.push("the masters have no leader".to_owned());
             }
             let verdict = weigh(asking, &cluster);
             faults.extend(verdict.faults);
@@ -221,3 +220,6 @@ fn rates(before: Counters, now: Counters) -> Option<ServedFacts> {
         not_found: (gets > 0.0).then(|| (missed / gets).min(1.0)),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,11 @@
 
 mod deploy;
 mod faults;
+mod history;
 mod screen;
+mod seaweed;
 mod status;
+mod stores;
 mod tiers;
 
 use serde_json::Value;

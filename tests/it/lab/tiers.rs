@@ -29,7 +29,8 @@ fn as_asked(text: &str) -> String {
     let mut parts: Vec<&str> = text.split("\n[[tiers]]\n").collect();
     parts.swap(1, 2);
     let (first, second) = (parts[1].trim_end(), parts[2].trim_end());
-    let rest: String = parts[3..].iter().map(|part| format!("\n[[tiers]]\n{part}")).collect();
+    let rest: Vec<String> = parts[3..].iter().map(|part| format!("\n[[tiers]]\n{part}")).collect();
+    let rest = rest.concat();
     format!("{}\n[[tiers]]\n{first}\n\n[[tiers]]\n{second}\n{rest}", parts[0])
 }
 

@@ -1,0 +1,392 @@
+//! `nixdash caches`: every tier, measured once, beside what the history knows of it.
+
+use crate::cli::CliError;
+use crate::cli::history::{self, span};
+use crate::cli::status::{or_unknown, table};
+use crate::fleet::{
+    CoverageFacts, Event, Fetched, Fleet, HostState, Share, SignatureState, Tier, TierFacts,
+    TierOnHost, TierState, bytes, percent,
+};
+use crate::probe::{Snapshot, measure_once};
+use crate::record::{Growth, History, HistoryError, share_served};
+use crate::remote::Remote;
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// The times that figures are always given for, in days.
+const DAYS: [i64; 3] = [1, 7, 30];
+
+/// Arguments of `nixdash caches`.
+#[derive(Debug, Args)]
+pub(super) struct CachesArgs {
+    /// The time that hit rate, share served and growth are counted over, such as 12h or 7d
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span)]
+    since: SignedDuration,
+    /// Prints one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// Figures of several times: 1, 7 and 30 days, and the time that was asked for.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(super) struct Windows<T> {
+    #[serde(rename = "1d")]
+    pub(super) day: T,
+    #[serde(rename = "7d")]
+    pub(super) week: T,
+    #[serde(rename = "30d")]
+    pub(super) month: T,
+    pub(super) since: T,
+}
+
+impl<T> Windows<T> {
+    /// Makes the figures of each time from when it began.
+    fn try_new<E>(
+        now: Timestamp,
+        since: SignedDuration,
+        figure: impl Fn(Timestamp) -> Result<T, E>,
+    ) -> Result<Self, E> {
+        let at = |time: SignedDuration| now.checked_sub(time).unwrap_or(Timestamp::UNIX_EPOCH);
+        let days = |days: i64| figure(at(SignedDuration::from_hours(24 * days)));
+        let [day, week, month] = DAYS;
+        Ok(Self {
+            day: days(day)?,
+            week: days(week)?,
+            month: days(month)?,
+            since: figure(at(since))?,
+        })
+    }
+
+    /// Returns the figures of each time made into others.
+    fn map<U>(&self, make: impl Fn(&T) -> U) -> Windows<U> {
+        Windows {
+            day: make(&self.day),
+            week: make(&self.week),
+            month: make(&self.month),
+            since: make(&self.since),
+        }
+    }
+}
+
+/// A part and the whole, in paths and, where it is known, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(super) struct Part {
+    pub(super) paths: [u64; 2],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) bytes: Option<[u64; 2]>,
+    pub(super) share: Option<f64>,
+}
+
+fn pair(share: Share) -> [u64; 2] {
+    [share.have, share.total]
+}
+
+/// What the history knows.
+#[derive(Default)]
+pub(super) struct Remembered {
+    /// What was delivered, by tier.
+    delivered: Windows<BTreeMap<String, Fetched>>,
+    /// Hit rates, by host.
+    hits: Windows<BTreeMap<String, Share>>,
+    tiers: BTreeMap<String, RememberedTier>,
+}
+
+#[derive(Default)]
+struct RememberedTier {
+    answered: Windows<Option<Share>>,
+    growth: Option<Growth>,
+    requests: Option<u64>,
+}
+
+impl Remembered {
+    /// Reads what the history knows of the fleet's tiers.
+    pub(super) fn read(
+        history: &History,
+        fleet: &Fleet,
+        now: Timestamp,
+        since: SignedDuration,
+    ) -> Result<Self, HistoryError> {
+        let mut tiers = BTreeMap::new();
+        for tier in &fleet.tiers {
+            let from = now.checked_sub(since).unwrap_or(Timestamp::UNIX_EPOCH);
+            let known = RememberedTier {
+                answered: Windows::try_new(now, since, |at| history.answered(tier, at))?,
+                growth: history.growth(tier, from)?,
+                requests: history.requests_in_month(tier, now)?,
+            };
+            tiers.insert(tier.name.clone(), known);
+        }
+        Ok(Self {
+            delivered: Windows::try_new(now, since, |at| history.delivered(at))?,
+            hits: Windows::try_new(now, since, |at| history.hits(at))?,
+            tiers,
+        })
+    }
+
+    /// Returns the share that a tier served.
+    pub(super) fn served(&self, tier: &str) -> Windows<Option<Part>> {
+        self.delivered.map(|delivered| {
+            share_served(delivered, tier).map(|(paths, bytes)| Part {
+                paths: pair(paths),
+                bytes: Some(pair(bytes)),
+                share: bytes.ratio(),
+            })
+        })
+    }
+
+    /// Returns the hit rate of one host, or of all.
+    pub(super) fn hit_rate(&self, host: Option<&str>) -> Windows<Option<Part>> {
+        self.hits.map(|hits| {
+            let chosen = hits.iter().filter(|(name, _)| host.is_none_or(|host| host == *name));
+            let sum = chosen.fold(Share::default(), |sum, (_, share)| Share {
+                have: sum.have.saturating_add(share.have),
+                total: sum.total.saturating_add(share.total),
+            });
+            let share = sum.ratio();
+            share.map(|_| Part { paths: pair(sum), bytes: None, share })
+        })
+    }
+
+    /// Returns the hosts that a hit rate is known of, over any of the times.
+    pub(super) fn hosts(&self) -> Vec<&str> {
+        let Windows { day, week, month, since } = &self.hits;
+        let mut names: Vec<&str> = [day, week, month, since]
+            .iter()
+            .flat_map(|hits| hits.keys().map(String::as_str))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Returns the requests made of a tier in this calendar month.
+    pub(super) fn requests(&self, tier: &str) -> Option<u64> {
+        self.tiers.get(tier)?.requests
+    }
+
+    /// Returns what a tier's server says that it answered.
+    fn answered(&self, tier: &str) -> Windows<Option<Part>> {
+        let answered = self.tiers.get(tier).map(|tier| &tier.answered);
+        answered.map_or_else(Windows::default, |windows| {
+            windows.map(|share| {
+                share.map(|share| Part { paths: pair(share), bytes: None, share: share.ratio() })
+            })
+        })
+    }
+}
+
+/// What `caches --json` prints.
+#[derive(Serialize)]
+struct CachesJson<'a> {
+    since: Timestamp,
+    hit_rate: HitRateJson<'a>,
+    tiers: Vec<TierJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct HitRateJson<'a> {
+    target: Option<f64>,
+    all: Windows<Option<Part>>,
+    hosts: BTreeMap<&'a str, Windows<Option<Part>>>,
+}
+
+#[derive(Serialize)]
+struct TierJson<'a> {
+    name: &'a str,
+    kind: &'static str,
+    state: TierState,
+    since: Option<Timestamp>,
+    error: Option<&'a str>,
+    latency_ms: Option<f64>,
+    signature: SignatureState,
+    size: Option<SizeJson>,
+    share_served: Windows<Option<Part>>,
+    answered: Windows<Option<Part>>,
+    coverage: BTreeMap<&'a str, Part>,
+    hosts: &'a BTreeMap<String, TierOnHost>,
+    requests_this_month: Option<u64>,
+    measured_at: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+struct SizeJson {
+    bytes: u64,
+    exact: bool,
+    objects: Option<u64>,
+    limit: Option<u64>,
+    growth_per_day: Option<f64>,
+    days_until_full: Option<f64>,
+    measured_at: Option<Timestamp>,
+}
+
+pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliError> {
+    let fleet = Arc::new(fleet);
+    let hands = Remote::new(Arc::clone(&fleet));
+    let hosts: Vec<String> = fleet.hosts.iter().map(|host| host.name.clone()).collect();
+    let found = measure_once(&fleet, &hands, &hosts, true).await;
+    remember(&fleet, &found).await;
+    let now = Timestamp::now();
+    let known = history::read(|history| Remembered::read(history, &fleet, now, args.since))?;
+    let tiers: Vec<TierJson<'_>> = found
+        .tiers
+        .iter()
+        .filter_map(|(name, facts)| {
+            Some(tier_json(fleet.tier(name)?, facts, &found.coverage, &known))
+        })
+        .collect();
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let hosts = known.hosts().into_iter().map(|host| (host, known.hit_rate(Some(host))));
+        let document = CachesJson {
+            since: now.checked_sub(args.since).unwrap_or(Timestamp::UNIX_EPOCH),
+            hit_rate: HitRateJson {
+                target: fleet.targets.hit_rate,
+                all: known.hit_rate(None),
+                hosts: hosts.collect(),
+            },
+            tiers,
+        };
+        serde_json::to_writer_pretty(&mut out, &document).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{}", text(&fleet, &tiers, &known))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes a measurement into the history, as the dashboard does.
+async fn remember(fleet: &Arc<Fleet>, found: &Snapshot) {
+    let Some(recorder) = history::recorder(fleet, |line| eprintln!("nixdash: {line}")) else {
+        return;
+    };
+    for (host, facts) in &found.hosts {
+        if facts.state != HostState::Unknown {
+            let (host, facts) = (host.clone(), Box::new(facts.clone()));
+            recorder.record(&Event::Host { host, facts });
+        }
+    }
+    for (host, facts) in &found.stores {
+        recorder.record(&Event::Store { host: host.clone(), facts: facts.clone() });
+    }
+    for (tier, facts) in &found.tiers {
+        recorder.record(&Event::Tier { tier: tier.clone(), facts: Box::new(facts.clone()) });
+    }
+    for (host, facts) in &found.coverage {
+        recorder.record(&Event::Coverage { host: host.clone(), facts: facts.clone() });
+    }
+    recorder.flush().await;
+}
+
+fn tier_json<'a>(
+    tier: &'a Tier,
+    facts: &'a TierFacts,
+    coverage: &'a BTreeMap<String, CoverageFacts>,
+    known: &Remembered,
+) -> TierJson<'a> {
+    let remembered = known.tiers.get(&tier.name);
+    let size = facts.size.as_ref().map(|size| {
+        let limit = tier.max_size.or(size.limit);
+        let growth = remembered.and_then(|known| known.growth).filter(|_| size.exact);
+        SizeJson {
+            bytes: size.bytes,
+            exact: size.exact,
+            objects: size.objects,
+            limit,
+            growth_per_day: growth.map(|growth| growth.per_day),
+            days_until_full: growth.zip(limit).and_then(|(growth, limit)| growth.days_until(limit)),
+            measured_at: size.measured_at,
+        }
+    });
+    let coverage = coverage.iter().filter_map(|(host, facts)| {
+        let found = facts.tiers.get(&tier.name)?;
+        let (paths, bytes) = (pair(found.paths), Some(pair(found.bytes)));
+        Some((host.as_str(), Part { paths, bytes, share: found.bytes.ratio() }))
+    });
+    TierJson {
+        name: &tier.name,
+        kind: tier.kind.word(),
+        state: facts.state,
+        since: facts.since,
+        error: facts.error.as_deref(),
+        latency_ms: facts.latency_ms,
+        signature: facts.signature,
+        size,
+        share_served: known.served(&tier.name),
+        answered: known.answered(&tier.name),
+        coverage: coverage.collect(),
+        hosts: &facts.hosts,
+        requests_this_month: known.requests(&tier.name),
+        measured_at: facts.measured_at,
+    }
+}
+
+/// Returns the tiers as a table, the hit rates below it, and what is wrong.
+fn text(fleet: &Fleet, tiers: &[TierJson<'_>], known: &Remembered) -> String {
+    let head = ["TIER", "KIND", "STATE", "SIZE", "LIMIT", "A DAY", "FULL IN", "SERVED", "ANSWERED"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows[0].push("COVERAGE".to_owned());
+    rows.extend(tiers.iter().map(tier_row));
+    let mut rates = vec![["HIT RATE", "1 D", "7 D", "30 D", "SINCE"].map(str::to_owned).to_vec()];
+    let rate_row = |name: &str, rate: &Windows<Option<Part>>| {
+        let Windows { day, week, month, since } = rate;
+        let cells = [day, week, month, since].map(|part| or_unknown(part.and_then(share_of)));
+        [vec![name.to_owned()], cells.to_vec()].concat()
+    };
+    rates.push(rate_row("all hosts", &known.hit_rate(None)));
+    rates.extend(known.hosts().iter().map(|host| rate_row(host, &known.hit_rate(Some(host)))));
+    let mut text = format!("{}\n{}", table(&rows), table(&rates));
+    if let Some(target) = fleet.targets.hit_rate {
+        text.push_str("wanted: ");
+        text.push_str(&percent(target));
+        text.push('\n');
+    }
+    let notes: Vec<String> =
+        tiers.iter().filter_map(|tier| Some(format!("{}: {}", tier.name, tier.error?))).collect();
+    if !notes.is_empty() {
+        text.push('\n');
+        text.push_str(&notes.join("\n"));
+        text.push('\n');
+    }
+    text
+}
+
+fn share_of(part: Part) -> Option<String> {
+    part.share.map(|share| format!("{} of {}", percent(share), part.paths[1]))
+}
+
+fn tier_row(tier: &TierJson<'_>) -> Vec<String> {
+    let size = tier.size.as_ref();
+    let shown =
+        size.map(|size| format!("{}{}", if size.exact { "" } else { "≥ " }, bytes(size.bytes)));
+    let growth = size.and_then(|size| size.growth_per_day).map(|growth| {
+        let sign = if growth < 0.0 { "−" } else { "+" };
+        format!("{sign}{}", bytes(growth.abs().round() as u64))
+    });
+    let full = size.and_then(|size| size.days_until_full).map(|days| format!("{days:.0} d"));
+    let served = tier.share_served.since.map(|part| {
+        let paths = Share { have: part.paths[0], total: part.paths[1] }.ratio().map(percent);
+        format!("{} ({} of paths)", or_unknown(part.share.map(percent)), or_unknown(paths))
+    });
+    let covered: Vec<String> = tier
+        .coverage
+        .iter()
+        .map(|(host, part)| format!("{host} {}/{}", part.paths[0], part.paths[1]))
+        .collect();
+    vec![
+        tier.name.to_owned(),
+        tier.kind.to_owned(),
+        tier.state.word().to_owned(),
+        or_unknown(shown),
+        or_unknown(size.and_then(|size| size.limit).map(bytes)),
+        or_unknown(growth),
+        or_unknown(full),
+        or_unknown(served),
+        or_unknown(tier.answered.since.and_then(|part| part.share).map(percent)),
+        or_unknown((!covered.is_empty()).then(|| covered.join("  "))),
+    ]
+}

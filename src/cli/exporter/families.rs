@@ -1,0 +1,389 @@
+//! What is exported: every figure of hosts, tiers, coverage and runs.
+//!
+//! What was not measured has no sample; what is old has the time it was measured beside it.
+
+use super::openmetrics::{Family, Kind, Page, Sample};
+use crate::cli::caches::{Part, Remembered, Windows};
+use crate::fleet::{
+    Coverage, CoverageFacts, Event, Fleet, HostFacts, HostState, SignatureState, StoreFacts, Tier,
+    TierFacts, TierState,
+};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// The states of a host, as words.
+const HOST_STATES: [(HostState, &str); 5] = [
+    (HostState::Up, "up"),
+    (HostState::Degraded, "degraded"),
+    (HostState::Unreachable, "unreachable"),
+    (HostState::Denied, "denied"),
+    (HostState::Unknown, "unknown"),
+];
+
+/// The states of a tier.
+const TIER_STATES: [TierState; 10] = [
+    TierState::Up,
+    TierState::Slow,
+    TierState::Degraded,
+    TierState::Unauthorized,
+    TierState::WrongStore,
+    TierState::Untrusted,
+    TierState::NarMissing,
+    TierState::Proxy,
+    TierState::Down,
+    TierState::Unknown,
+];
+
+/// The last of everything that was measured.
+#[derive(Default)]
+pub(super) struct Figures {
+    hosts: BTreeMap<String, HostFacts>,
+    stores: BTreeMap<String, StoreFacts>,
+    tiers: BTreeMap<String, TierFacts>,
+    coverage: BTreeMap<String, CoverageFacts>,
+    /// What the history knows, and how many hosts ended how.
+    pub(super) past: Option<(Remembered, BTreeMap<String, u64>)>,
+}
+
+impl Figures {
+    /// Keeps what was measured.
+    pub(super) fn take(&mut self, event: Event) {
+        match event {
+            Event::Host { host, facts } => drop(self.hosts.insert(host, *facts)),
+            Event::Store { host, facts } => drop(self.stores.insert(host, facts)),
+            Event::Tier { tier, facts } => drop(self.tiers.insert(tier, *facts)),
+            Event::Coverage { host, facts } => drop(self.coverage.insert(host, facts)),
+            Event::Asking { .. } | Event::Run(_) => {}
+        }
+    }
+
+    /// Returns everything as OpenMetrics text.
+    pub(super) fn page(&self, fleet: &Fleet) -> String {
+        let mut page = Page::default();
+        let family = Family {
+            name: "nixdash_build",
+            kind: Kind::Info,
+            unit: None,
+            help: "The program that measures.",
+        };
+        page.add(&family, [Sample::new([("version", env!("CARGO_PKG_VERSION"))], 1.0)]);
+        self.hosts(&mut page);
+        self.tiers(&mut page, fleet);
+        self.coverage(&mut page);
+        self.past(&mut page, fleet);
+        page.end()
+    }
+
+    fn hosts(&self, page: &mut Page) {
+        let states = self.hosts.iter().flat_map(|(host, facts)| {
+            HOST_STATES.iter().map(move |(state, word)| {
+                let holds = if facts.state == *state { 1.0 } else { 0.0 };
+                Sample::new([("host", host.as_str()), ("nixdash_host_state", *word)], holds)
+            })
+        });
+        let family = Family {
+            name: "nixdash_host_state",
+            kind: Kind::StateSet,
+            unit: None,
+            help: "Whether the host answers and is well.",
+        };
+        page.add(&family, states);
+        let mut gauge = |name, unit, help, figure: &dyn Fn(&HostFacts) -> Option<f64>| {
+            let samples = self.hosts.iter().filter_map(|(host, facts)| {
+                Some(Sample::new([("host", host.as_str())], figure(facts)?))
+            });
+            page.add(&Family { name, kind: Kind::Gauge, unit, help }, samples);
+        };
+        gauge(
+            "nixdash_host_measured_timestamp_seconds",
+            Some("seconds"),
+            "When the host last answered.",
+            &|facts| facts.measured_at.map(seconds),
+        );
+        gauge(
+            "nixdash_host_latency_seconds",
+            Some("seconds"),
+            "One round trip over the open connection.",
+            &|facts| facts.latency_ms.map(|ms| ms / 1000.0),
+        );
+        gauge("nixdash_host_load1", None, "Load average over one minute.", &|facts| facts.load1);
+        gauge("nixdash_host_cpus", None, "Processors.", &|facts| facts.cpus.map(f64::from));
+        gauge("nixdash_host_memory_used_bytes", Some("bytes"), "Main memory in use.", &|facts| {
+            facts.memory.map(|memory| memory.used as f64)
+        });
+        gauge("nixdash_host_memory_size_bytes", Some("bytes"), "Main memory.", &|facts| {
+            facts.memory.map(|memory| memory.total as f64)
+        });
+        gauge(
+            "nixdash_host_disk_used_bytes",
+            Some("bytes"),
+            "Used of the file system that holds the store.",
+            &|facts| facts.disk.map(|disk| disk.used as f64),
+        );
+        gauge(
+            "nixdash_host_disk_size_bytes",
+            Some("bytes"),
+            "Size of the file system that holds the store.",
+            &|facts| facts.disk.map(|disk| disk.total as f64),
+        );
+        gauge("nixdash_host_failed_units", None, "Units that systemd calls failed.", &|facts| {
+            facts.failed_units.as_ref().map(|units| units.len() as f64)
+        });
+        gauge(
+            "nixdash_host_generation",
+            None,
+            "The newest generation of the system profile.",
+            &|facts| facts.system.generation.map(|number| number as f64),
+        );
+        gauge(
+            "nixdash_host_reboot_needed",
+            None,
+            "1 when kernel, initrd or modules that run are not those of the running system.",
+            &|facts| facts.system.reboot_needed.map(|needed| if needed { 1.0 } else { 0.0 }),
+        );
+        gauge("nixdash_host_uptime_seconds", Some("seconds"), "Time since boot.", &|facts| {
+            facts.uptime_s.map(|uptime| uptime as f64)
+        });
+        let mut store = |name, unit, help, figure: fn(&StoreFacts) -> u64| {
+            let samples = self
+                .stores
+                .iter()
+                .map(|(host, facts)| Sample::new([("host", host.as_str())], figure(facts) as f64));
+            page.add(&Family { name, kind: Kind::Gauge, unit, help }, samples);
+        };
+        store("nixdash_store_paths", None, "Valid paths in the store.", |facts| facts.paths);
+        store("nixdash_store_size_bytes", Some("bytes"), "NAR sizes in the store.", |facts| {
+            facts.bytes
+        });
+    }
+
+    fn tiers(&self, page: &mut Page, fleet: &Fleet) {
+        let known = || {
+            let order = fleet.tiers.iter();
+            order.filter_map(|tier| Some((tier, self.tiers.get(&tier.name)?)))
+        };
+        let states = known().flat_map(|(tier, facts)| {
+            TIER_STATES.iter().map(move |state| {
+                let holds = if facts.state == *state { 1.0 } else { 0.0 };
+                let labels = [
+                    ("tier", tier.name.as_str()),
+                    ("kind", tier.kind.word()),
+                    ("nixdash_tier_state", state.word()),
+                ];
+                Sample::new(labels, holds)
+            })
+        });
+        let family = Family {
+            name: "nixdash_tier_state",
+            kind: Kind::StateSet,
+            unit: None,
+            help: "Whether the tier answers and can be used.",
+        };
+        page.add(&family, states);
+        let mut gauge = |name, unit, help, figure: &dyn Fn(&Tier, &TierFacts) -> Option<f64>| {
+            let samples = known().filter_map(|(tier, facts)| {
+                let labels = [("tier", tier.name.as_str()), ("kind", tier.kind.word())];
+                Some(Sample::new(labels, figure(tier, facts)?))
+            });
+            page.add(&Family { name, kind: Kind::Gauge, unit, help }, samples);
+        };
+        gauge(
+            "nixdash_tier_measured_timestamp_seconds",
+            Some("seconds"),
+            "When the tier last answered.",
+            &|_, facts| facts.measured_at.map(seconds),
+        );
+        gauge(
+            "nixdash_tier_latency_seconds",
+            Some("seconds"),
+            "Time to the first byte on a warm connection.",
+            &|_, facts| facts.latency_ms.map(|ms| ms / 1000.0),
+        );
+        gauge(
+            "nixdash_tier_connect_seconds",
+            Some("seconds"),
+            "Time to connect, TLS included.",
+            &|_, facts| facts.connect_ms.map(|ms| ms / 1000.0),
+        );
+        gauge(
+            "nixdash_tier_priority",
+            None,
+            "Priority that it serves; lower is asked first.",
+            &|_, facts| facts.priority.map(f64::from),
+        );
+        gauge(
+            "nixdash_tier_signature_valid",
+            None,
+            "1 when a narinfo was fetched and its signature verified, 0 when it did not.",
+            &|_, facts| match facts.signature {
+                SignatureState::Valid => Some(1.0),
+                SignatureState::Invalid | SignatureState::Untrusted => Some(0.0),
+                SignatureState::Unchecked => None,
+            },
+        );
+        gauge(
+            "nixdash_tier_size_bytes",
+            Some("bytes"),
+            "Bytes that it holds; at least so many where nixdash_tier_size_exact is 0.",
+            &|_, facts| facts.size.as_ref().map(|size| size.bytes as f64),
+        );
+        gauge("nixdash_tier_size_exact", None, "1 when its size is exact.", &|_, facts| {
+            facts.size.as_ref().map(|size| if size.exact { 1.0 } else { 0.0 })
+        });
+        gauge("nixdash_tier_objects", None, "Objects or paths that it holds.", &|_, facts| {
+            facts.size.as_ref().and_then(|size| size.objects).map(|objects| objects as f64)
+        });
+        gauge(
+            "nixdash_tier_limit_bytes",
+            Some("bytes"),
+            "Bytes that it may hold.",
+            &|tier, facts| {
+                let told = facts.size.as_ref().and_then(|size| size.limit);
+                tier.max_size.or(told).map(|limit| limit as f64)
+            },
+        );
+        gauge(
+            "nixdash_tier_server_requests_per_second",
+            None,
+            "Requests that its server counts per second.",
+            &|_, facts| facts.served.and_then(|served| served.requests_per_s),
+        );
+        gauge(
+            "nixdash_tier_server_not_found_ratio",
+            Some("ratio"),
+            "Share of its server's requests that were answered 404.",
+            &|_, facts| facts.served.and_then(|served| served.not_found),
+        );
+    }
+
+    fn coverage(&self, page: &mut Page) {
+        let mut gauge = |name, unit, help, figure: fn(&Coverage) -> u64| {
+            let samples = self.coverage.iter().flat_map(|(host, facts)| {
+                facts.tiers.iter().map(move |(tier, found)| {
+                    let labels = [("host", host.as_str()), ("tier", tier.as_str())];
+                    Sample::new(labels, figure(found) as f64)
+                })
+            });
+            page.add(&Family { name, kind: Kind::Gauge, unit, help }, samples);
+        };
+        gauge(
+            "nixdash_coverage_held_paths",
+            None,
+            "Paths of the host's running closure that the tier holds.",
+            |found| found.paths.have,
+        );
+        gauge(
+            "nixdash_coverage_closure_paths",
+            None,
+            "Paths of the host's running closure.",
+            |found| found.paths.total,
+        );
+        gauge(
+            "nixdash_coverage_held_bytes",
+            Some("bytes"),
+            "NAR sizes of the host's running closure that the tier holds.",
+            |found| found.bytes.have,
+        );
+        gauge(
+            "nixdash_coverage_closure_bytes",
+            Some("bytes"),
+            "NAR sizes of the host's running closure.",
+            |found| found.bytes.total,
+        );
+    }
+
+    fn past(&self, page: &mut Page, fleet: &Fleet) {
+        let Some((known, outcomes)) = &self.past else { return };
+        let family = Family {
+            name: "nixdash_run_hosts",
+            kind: Kind::Counter,
+            unit: None,
+            help: "Hosts of all runs, by how they ended.",
+        };
+        let ended = outcomes
+            .iter()
+            .map(|(outcome, count)| Sample::new([("outcome", outcome.as_str())], *count as f64));
+        page.add(&family, ended);
+        let family = Family {
+            name: "nixdash_hit_rate_ratio",
+            kind: Kind::Gauge,
+            unit: Some("ratio"),
+            help: "Of what was not valid on the builder when a run began, the share substituted.",
+        };
+        let rates: Vec<(&str, Windows<Option<Part>>)> =
+            known.hosts().into_iter().map(|host| (host, known.hit_rate(Some(host)))).collect();
+        page.add(&family, rates.iter().flat_map(|(host, rate)| windows("host", host, rate)));
+        let served: Vec<(&str, Windows<Option<Part>>)> =
+            fleet.tiers.iter().map(|tier| (tier.name.as_str(), known.served(&tier.name))).collect();
+        let family = Family {
+            name: "nixdash_share_served_ratio",
+            kind: Kind::Gauge,
+            unit: Some("ratio"),
+            help: "Of all bytes delivered to hosts and builders in runs, the share of this tier.",
+        };
+        page.add(&family, served.iter().flat_map(|(tier, share)| windows("tier", tier, share)));
+        let family = Family {
+            name: "nixdash_tier_requests_this_month",
+            kind: Kind::Gauge,
+            unit: None,
+            help: "Requests that nixdash made of the tier in this calendar month (UTC).",
+        };
+        let requests = fleet.tiers.iter().filter_map(|tier| {
+            let count = known.requests(&tier.name)?;
+            Some(Sample::new([("tier", tier.name.as_str())], count as f64))
+        });
+        page.add(&family, requests);
+    }
+}
+
+/// Returns a sample per time that a share is known of.
+fn windows<'a>(
+    label: &'static str,
+    name: &'a str,
+    shares: &Windows<Option<Part>>,
+) -> Vec<Sample<'a>> {
+    [("1d", shares.day), ("7d", shares.week), ("30d", shares.month)]
+        .into_iter()
+        .filter_map(|(window, part)| {
+            Some(Sample::new([(label, name), ("window", window)], part?.share?))
+        })
+        .collect()
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.as_millisecond() as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Share, SizeFacts, TierKind};
+
+    #[test]
+    fn what_was_measured_is_there_and_what_was_not_is_absent() {
+        let fleet = Fleet {
+            tiers: vec![Tier::new("weed", TierKind::Seaweedfs, "http://10.0.0.5:8333/x")],
+            ..crate::config::fallback()
+        };
+        let mut figures = Figures::default();
+        let size = SizeFacts { bytes: 7, exact: true, ..SizeFacts::default() };
+        let facts = TierFacts { state: TierState::Slow, size: Some(size), ..TierFacts::default() };
+        figures.take(Event::Tier { tier: "weed".to_owned(), facts: Box::new(facts) });
+        let share = Share { have: 1, total: 2 };
+        let found = Coverage { paths: share, bytes: share, measured_at: Timestamp::UNIX_EPOCH };
+        let tiers = BTreeMap::from([("weed".to_owned(), found)]);
+        let facts = CoverageFacts { tiers, ..CoverageFacts::default() };
+        figures.take(Event::Coverage { host: "p620".to_owned(), facts });
+        let page = figures.page(&fleet);
+        for line in [
+            "nixdash_tier_state{tier=\"weed\",kind=\"seaweedfs\",nixdash_tier_state=\"slow\"} 1\n",
+            "nixdash_tier_state{tier=\"weed\",kind=\"seaweedfs\",nixdash_tier_state=\"up\"} 0\n",
+            "nixdash_tier_size_bytes{tier=\"weed\",kind=\"seaweedfs\"} 7\n",
+            "nixdash_coverage_held_paths{host=\"p620\",tier=\"weed\"} 1\n",
+        ] {
+            assert!(page.contains(line), "{line} is not in {page}");
+        }
+        assert!(!page.contains("latency") && !page.contains("hit_rate"), "{page}");
+        assert!(page.ends_with("# EOF\n"));
+    }
+}

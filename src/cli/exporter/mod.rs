@@ -1,0 +1,104 @@
+//! `nixdash exporter`: measures for ever, without a screen, and serves the figures to Prometheus.
+//!
+//! It polls as the dashboard does and writes the history as the dashboard does.
+
+mod families;
+mod openmetrics;
+mod server;
+
+use crate::cli::caches::Remembered;
+use crate::cli::{CliError, history};
+use crate::fleet::{Event, Fleet};
+use crate::probe::Poller;
+use crate::record::Recorder;
+use crate::remote::{Hands, Remote};
+use clap::Args;
+use families::Figures;
+use jiff::{SignedDuration, Timestamp};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// How often figures are read from the history.
+const PAST_EVERY: Duration = Duration::from_secs(30);
+
+/// Arguments of `nixdash exporter`.
+#[derive(Debug, Args)]
+pub(super) struct ExporterArgs {
+    /// The address to listen on; another than this machine's own lets others read
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9632")]
+    listen: SocketAddr,
+}
+
+pub(super) async fn run(fleet: Fleet, args: ExporterArgs) -> Result<ExitCode, CliError> {
+    let failed = |source| CliError::Listen { address: args.listen, source };
+    let listener = TcpListener::bind(args.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let fleet = Arc::new(fleet);
+    let hands: Arc<dyn Hands> = Arc::new(Remote::new(Arc::clone(&fleet)));
+    let recorder = history::recorder(&fleet, |line| eprintln!("nixdash: {line}"));
+    let figures = Arc::new(Mutex::new(Figures::default()));
+    let stop = CancellationToken::new();
+    let (events, measured) = mpsc::channel(1024);
+    let _handle = Poller::spawn(Arc::clone(&fleet), hands, events, stop.clone());
+    tokio::spawn(keep(measured, Arc::clone(&figures), recorder.clone()));
+    tokio::spawn(look_back(Arc::clone(&fleet), Arc::clone(&figures)));
+    eprintln!("nixdash: serving http://{address}/metrics");
+    let page = move || lock(&figures).page(&fleet);
+    tokio::select! {
+        () = server::serve(listener, page) => {}
+        // A signal that cannot be heard ends it too.
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    stop.cancel();
+    if let Some(recorder) = recorder {
+        recorder.flush().await;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Locks; a panic in another task leaves what is shared usable.
+fn lock(figures: &Mutex<Figures>) -> MutexGuard<'_, Figures> {
+    figures.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps what is measured, for the next scrape and in the history.
+async fn keep(
+    mut measured: mpsc::Receiver<Event>,
+    figures: Arc<Mutex<Figures>>,
+    recorder: Option<Recorder>,
+) {
+    while let Some(event) = measured.recv().await {
+        if let Some(recorder) = &recorder {
+            recorder.record(&event);
+        }
+        lock(&figures).take(event);
+    }
+}
+
+/// Reads what the history knows, again and again.
+async fn look_back(fleet: Arc<Fleet>, figures: Arc<Mutex<Figures>>) {
+    loop {
+        let reading = Arc::clone(&fleet);
+        let read = tokio::task::spawn_blocking(move || {
+            history::read(|history| {
+                let week = SignedDuration::from_hours(7 * 24);
+                let known = Remembered::read(history, &reading, Timestamp::now(), week)?;
+                Ok((known, history.outcomes()?))
+            })
+        });
+        // What cannot be read now is served without; the recorder has said why.
+        lock(&figures).past = match read.await {
+            Ok(read) => read.ok(),
+            Err(_) => None,
+        };
+        tokio::time::sleep(PAST_EVERY).await;
+    }
+}

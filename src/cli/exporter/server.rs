@@ -1,0 +1,175 @@
+//! The smallest HTTP server that Prometheus needs: `GET /metrics` and `GET /`, one request per
+//! connection, few connections, short heads, short patience.
+
+use super::openmetrics::CONTENT_TYPE;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+/// Connections that are served at once; what comes beyond is closed.
+const CONNECTIONS: usize = 32;
+
+/// Bytes that the head of a request may have.
+const HEAD_LIMIT: usize = 8 * 1024;
+
+/// How long a client may take to ask, and again to take the answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The page of `/`.
+const FRONT: &str = "<!doctype html><title>nixdash</title><a href=\"/metrics\">metrics</a>\n";
+
+/// Serves what `page` returns until the future is dropped.
+pub(super) async fn serve(
+    listener: TcpListener,
+    page: impl Fn() -> String + Send + Sync + 'static,
+) {
+    let page = Arc::new(page);
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of file descriptors, most likely: some will come free.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+        let page = Arc::clone(&page);
+        tokio::spawn(async move {
+            // A client that goes away or dawdles has nothing more to hear.
+            drop(answer(stream, page.as_ref()).await);
+            drop(place);
+        });
+    }
+}
+
+/// Answers one request and closes.
+async fn answer(
+    mut stream: TcpStream,
+    page: &(impl Fn() -> String + Send + Sync),
+) -> std::io::Result<()> {
+    let head = match tokio::time::timeout(PATIENCE, read_head(&mut stream)).await {
+        Ok(head) => head?,
+        Err(_) => Err("408 Request Timeout"),
+    };
+    let reply = match head.and_then(|head| route(&head)) {
+        Ok(Page::Metrics) => reply("200 OK", CONTENT_TYPE, "", &page()),
+        Ok(Page::Front) => reply("200 OK", "text/html; charset=utf-8", "", FRONT),
+        Err(status) => {
+            let allow = if status.starts_with("405") { "Allow: GET\r\n" } else { "" };
+            reply(status, "text/plain; charset=utf-8", allow, &format!("{status}\n"))
+        }
+    };
+    let write = async {
+        stream.write_all(&reply).await?;
+        stream.shutdown().await
+    };
+    tokio::time::timeout(PATIENCE, write).await.unwrap_or(Ok(()))
+}
+
+/// What can be asked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Page {
+    Metrics,
+    Front,
+}
+
+/// Reads up to the empty line that ends the head; a head that is too long is an answer.
+async fn read_head(stream: &mut TcpStream) -> std::io::Result<Result<Vec<u8>, &'static str>> {
+    let mut head = Vec::new();
+    let mut chunk = [0; 1024];
+    while !head.windows(4).any(|end| end == b"\r\n\r\n") {
+        if head.len() >= HEAD_LIMIT {
+            return Ok(Err("431 Request Header Fields Too Large"));
+        }
+        match stream.read(&mut chunk).await? {
+            0 => return Ok(Err("400 Bad Request")),
+            read => head.extend_from_slice(&chunk[..read]),
+        }
+    }
+    Ok(Ok(head))
+}
+
+/// Returns what a head asks for, or the status that says why not.
+fn route(head: &[u8]) -> Result<Page, &'static str> {
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let line = std::str::from_utf8(line).map_err(|_| "400 Bad Request")?;
+    let mut words = line.split(' ');
+    let (Some(method), Some(target), Some("HTTP/1.1" | "HTTP/1.0"), None) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err("400 Bad Request");
+    };
+    let page = match target.split('?').next() {
+        Some("/metrics") => Page::Metrics,
+        Some("/") => Page::Front,
+        Some(_) | None => return Err("404 Not Found"),
+    };
+    if method == "GET" { Ok(page) } else { Err("405 Method Not Allowed") }
+}
+
+fn reply(status: &str, content_type: &str, further: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\
+         {further}Connection: close\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_two_pages_are_there_and_they_are_only_read() {
+        for (line, answer) in [
+            ("GET /metrics HTTP/1.1\r\n\r\n", Ok(Page::Metrics)),
+            ("GET /metrics?x=1 HTTP/1.0\r\nHost: a\r\n\r\n", Ok(Page::Metrics)),
+            ("GET / HTTP/1.1\r\n\r\n", Ok(Page::Front)),
+            ("GET /etc/passwd HTTP/1.1\r\n\r\n", Err("404 Not Found")),
+            ("POST /metrics HTTP/1.1\r\n\r\n", Err("405 Method Not Allowed")),
+            ("GET /metrics\r\n\r\n", Err("400 Bad Request")),
+            ("GET /metrics HTTP/2.0\r\n\r\n", Err("400 Bad Request")),
+            ("\u{16}\u{3}\u{1}\r\n\r\n", Err("400 Bad Request")),
+        ] {
+            assert_eq!(route(line.as_bytes()), answer, "{line:?}");
+        }
+    }
+
+    /// Sends bytes and returns everything that comes back.
+    async fn ask(bytes: &[u8]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(serve(listener, || "page\n# EOF\n".to_owned()));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        // A server that closes with bytes unread resets; what was sent before still came.
+        drop(stream.read_to_end(&mut answer).await);
+        server.abort();
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_page_is_served_whole_and_the_connection_closed() {
+        let answer = ask(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200 OK\r\nContent-Type: application/openmetrics-text")
+        );
+        assert!(answer.contains("Content-Length: 11\r\n"), "{answer}");
+        assert!(answer.ends_with("\r\n\r\npage\n# EOF\n"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_head_without_an_end_is_refused() {
+        let answer = ask(&[b'x'; HEAD_LIMIT]).await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_says_nothing_is_sent_away() {
+        let answer = ask(b"GET /met").await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    }
+}

@@ -1,0 +1,282 @@
+//! `nixdash history`: the runs there were, how they ended and where their paths came from.
+
+use crate::cli::status::{or_unknown, table};
+use crate::cli::{CliError, print};
+use crate::fleet::{Fetched, Fleet, HostResult, Outcome, StorePath, duration, percent, select};
+use crate::record::{History, HistoryError, Recorder, RunRow, Runs, state_home};
+use clap::Args;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Arguments of `nixdash history`.
+#[derive(Debug, Args)]
+pub(super) struct HistoryArgs {
+    /// Names, globs, @tag, or all [default: every run]
+    #[arg(value_name = "SELECTOR")]
+    selectors: Vec<String>,
+    /// Runs that began within this time, such as 12h or 7d
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    since: Option<SignedDuration>,
+    /// At most so many runs, the newest
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+    /// Prints one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `history --json` prints.
+#[derive(Serialize)]
+struct HistoryJson<'a> {
+    runs: Vec<RunJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct RunJson<'a> {
+    run: &'a str,
+    began_at: Timestamp,
+    ended_at: Option<Timestamp>,
+    title: &'a str,
+    revision: Option<&'a str>,
+    duration_ms: Option<u64>,
+    hosts: Vec<HostJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct HostJson<'a> {
+    host: &'a str,
+    outcome: Option<Outcome>,
+    toplevel: Option<&'a StorePath>,
+    previous: Option<&'a StorePath>,
+    duration_ms: Option<u64>,
+    built: Option<u64>,
+    substituted: Option<&'a BTreeMap<String, Fetched>>,
+    fetched: Option<&'a BTreeMap<String, Fetched>>,
+    hit_rate: Option<f64>,
+    error: Option<&'a str>,
+}
+
+/// Reads a time such as `12h`, `7d` or `1w`; a day has 24 hours.
+pub(super) fn span(text: &str) -> Result<SignedDuration, String> {
+    let span: Span = text.parse().map_err(|_| format!("{text:?} is no time; write 12h or 7d"))?;
+    let whole = span
+        .to_duration(SpanRelativeTo::days_are_24_hours())
+        .map_err(|_| format!("{text:?} has no length in days; write 12h or 7d"))?;
+    if whole.is_positive() { Ok(whole) } else { Err(format!("{text:?} is not in the past")) }
+}
+
+/// Starts the thread that writes the history; `say` is told what a person should know.
+pub(super) fn recorder(
+    fleet: &Arc<Fleet>,
+    say: impl Fn(&str) + Clone + Send + 'static,
+) -> Option<Recorder> {
+    match Recorder::start(&state_home(), Arc::clone(fleet), say.clone()) {
+        Ok(recorder) => Some(recorder),
+        Err(error) => {
+            say(&format!("what is measured is not kept: no thread could be started: {error}"));
+            None
+        }
+    }
+}
+
+/// Reads from the history; one that turns out to be corrupt is moved aside, and that is said.
+pub(super) fn read<T>(
+    work: impl Fn(&History) -> Result<T, HistoryError>,
+) -> Result<T, HistoryError> {
+    let state = state_home();
+    let tell = |history: &History| {
+        if let Some(aside) = history.moved_aside() {
+            eprintln!(
+                "nixdash: the history was corrupt; it was moved to {} and a fresh one begun",
+                aside.display()
+            );
+        }
+    };
+    let history = History::open(&state)?;
+    tell(&history);
+    match work(&history) {
+        Err(error) if error.is_corrupt() => {
+            drop(history);
+            let history = History::open_repaired(&state)?;
+            tell(&history);
+            work(&history)
+        }
+        result => result,
+    }
+}
+
+pub(super) fn run(fleet: &Fleet, args: &HistoryArgs) -> Result<ExitCode, CliError> {
+    let hosts = if args.selectors.is_empty() { vec![] } else { select(fleet, &args.selectors)? };
+    let now = Timestamp::now();
+    let since = args.since.and_then(|time| now.checked_sub(time).ok());
+    let since = since.unwrap_or(Timestamp::UNIX_EPOCH);
+    let runs = read(|history| history.runs(&hosts, since, args.limit))?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        let document = HistoryJson { runs: runs.iter().map(run_json).collect() };
+        serde_json::to_writer_pretty(&mut out, &document).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    } else if runs.is_empty() {
+        writeln!(out, "no runs")?;
+    } else {
+        let folders = Runs::open(&state_home())?;
+        let goes_on = |run: &RunRow| run.ended_at.is_none() && folders.is_alive(&run.run);
+        write!(out, "{}", text(&runs, &TimeZone::system(), goes_on))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_json(run: &RunRow) -> RunJson<'_> {
+    let hosts = run.hosts.iter().map(|(host, result)| {
+        let result = result.as_ref();
+        HostJson {
+            host,
+            outcome: result.map(|result| result.outcome),
+            toplevel: result.and_then(|result| result.toplevel.as_ref()),
+            previous: result.and_then(|result| result.previous.as_ref()),
+            duration_ms: result.map(|result| result.duration_ms),
+            built: result.map(|result| result.built),
+            substituted: result.map(|result| &result.substituted),
+            fetched: result.map(|result| &result.fetched),
+            hit_rate: result.and_then(|result| result.hits().ratio()),
+            error: result.and_then(|result| result.error.as_deref()),
+        }
+    });
+    RunJson {
+        run: &run.run.0,
+        began_at: run.began_at,
+        ended_at: run.ended_at,
+        title: &run.title,
+        revision: run.revision.as_deref(),
+        duration_ms: run.duration_ms,
+        hosts: hosts.collect(),
+    }
+}
+
+/// Returns the runs as a table with a line per host, and below it what went wrong.
+fn text(runs: &[RunRow], zone: &TimeZone, goes_on: impl Fn(&RunRow) -> bool) -> String {
+    let head =
+        ["RUN", "BEGAN", "WHAT", "REVISION", "HOST", "OUTCOME", "TOOK", "HIT RATE", "ORIGIN"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let mut notes = Vec::new();
+    for run in runs {
+        let began = run.began_at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
+        let revision = run.revision.as_deref().map(short);
+        let mut first = vec![run.run.to_string(), began, run.title.clone(), or_unknown(revision)];
+        let unfinished = if goes_on(run) { "goes on" } else { "no end" };
+        for (host, result) in &run.hosts {
+            let mut row = std::mem::replace(&mut first, vec![String::new(); 4]);
+            row.push(host.clone());
+            row.extend(match result {
+                Some(result) => host_cells(result),
+                None => [unfinished, "–", "–", "–"].map(str::to_owned),
+            });
+            rows.push(row);
+            if let Some(error) = result.as_ref().and_then(|result| result.error.as_ref()) {
+                notes.push(format!("run {} {host}: {error}", run.run));
+            }
+        }
+    }
+    let mut text = table(&rows);
+    if !notes.is_empty() {
+        text.push('\n');
+        text.push_str(&notes.join("\n"));
+        text.push('\n');
+    }
+    text
+}
+
+/// Returns a revision as people know it: of a hash the first twelve characters.
+fn short(revision: &str) -> String {
+    let (hash, dirty) = match revision.strip_suffix("-dirty") {
+        Some(hash) => (hash, "-dirty"),
+        None => (revision, ""),
+    };
+    format!("{}{dirty}", hash.chars().take(12).collect::<String>())
+}
+
+fn host_cells(result: &HostResult) -> [String; 4] {
+    let mut origin = Vec::new();
+    if result.built > 0 || !result.substituted.is_empty() {
+        let from = print::origins(&result.substituted);
+        origin.push(format!("builder: {} built{from}", result.built));
+    }
+    if !result.fetched.is_empty() {
+        let from = print::origins(&result.fetched);
+        origin.push(format!("host: {}", from.trim_start_matches(", ")));
+    }
+    [
+        result.outcome.to_string(),
+        duration(Duration::from_millis(result.duration_ms)),
+        or_unknown(result.hits().ratio().map(percent)),
+        or_unknown((!origin.is_empty()).then(|| origin.join("; "))),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::RunId;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        for (text, hours) in [("12h", 12), ("7d", 168), ("1w", 168), ("1d 2h", 26)] {
+            assert_eq!(span(text), Ok(SignedDuration::from_hours(hours)), "{text}");
+        }
+        for text in ["", "7", "1mo", "-7d", "0h", "soon"] {
+            assert!(span(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_run_has_a_line_per_host_and_its_errors_below() {
+        let result = HostResult {
+            outcome: Outcome::Switched,
+            toplevel: None,
+            previous: None,
+            duration_ms: 31_000,
+            built: 3,
+            substituted: BTreeMap::from([(
+                "nixos".to_owned(),
+                Fetched { paths: 9, bytes: 5_000_000 },
+            )]),
+            fetched: BTreeMap::from([("p620".to_owned(), Fetched { paths: 12, bytes: 7_000_000 })]),
+            error: None,
+        };
+        let failed = HostResult {
+            outcome: Outcome::Offline,
+            built: 0,
+            substituted: BTreeMap::new(),
+            fetched: BTreeMap::new(),
+            error: Some("it did not answer".to_owned()),
+            ..result.clone()
+        };
+        let run = RunRow {
+            run: RunId("7".to_owned()),
+            began_at: Timestamp::UNIX_EPOCH,
+            ended_at: None,
+            title: "switch via-cache".to_owned(),
+            revision: Some("0123456789abcdef0123456789abcdef01234567-dirty".to_owned()),
+            duration_ms: None,
+            hosts: vec![
+                ("samsung".to_owned(), Some(result)),
+                ("razer".to_owned(), Some(failed)),
+                ("p510".to_owned(), None),
+            ],
+        };
+        insta::assert_snapshot!(text(&[run], &TimeZone::UTC, |_| false), @"
+        RUN  BEGAN             WHAT              REVISION            HOST     OUTCOME   TOOK  HIT RATE  ORIGIN
+        7    1970-01-01 00:00  switch via-cache  0123456789ab-dirty  samsung  switched  31 s  75 %      builder: 3 built, 9 from nixos (5.00 MB); host: 12 from p620 (7.00 MB)
+                                                                     razer    offline   31 s  –         –
+                                                                     p510     no end    –     –         –
+
+        run 7 razer: it did not answer
+        ");
+    }
+}

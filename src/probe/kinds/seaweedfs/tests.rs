@@ -1,0 +1,161 @@
+//! A cluster in each state, on answers of a real one.
+
+use super::*;
+use crate::fleet::TierKind;
+use crate::probe::memory::Memory;
+use crate::probe::server::Server;
+use crate::probe::tier::Tools;
+use crate::probe::web::Web;
+use crate::remote::FakeHands;
+
+const INFO: &str = "StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 45\n";
+const STATUS: &str =
+    include_str!("../../../../tests/answers/seaweedfs/healthy-cluster-status.json");
+const WHOLE: [&str; 2] = [
+    include_str!("../../../../tests/answers/seaweedfs/healthy-dir-status.json"),
+    include_str!("../../../../tests/answers/seaweedfs/healthy-vol-status.json"),
+];
+const LOST_ONE: [&str; 2] = [
+    include_str!("../../../../tests/answers/seaweedfs/lost-one-dir-status.json"),
+    include_str!("../../../../tests/answers/seaweedfs/lost-one-vol-status.json"),
+];
+const COUNTERS: &str = include_str!("../../../../tests/answers/seaweedfs/metrics.txt");
+const DENIED: &str = include_str!("../../../../tests/answers/s3/seaweedfs-denied.xml");
+
+/// The parts of a probe that outlive a poll.
+struct Eyes {
+    web: Web,
+    memory: Memory,
+    hands: FakeHands,
+}
+
+impl Eyes {
+    fn new() -> Self {
+        let (web, memory) = (Web::new().unwrap(), Memory::default());
+        Self { web, memory, hands: FakeHands::unreachable() }
+    }
+
+    /// Asks the tier `weed` with its bucket on one server and its masters on others.
+    async fn look(&self, gateway: &str, masters: &[&str], now: Timestamp) -> TierFacts {
+        let mut tier = Tier::new("weed", TierKind::Seaweedfs, &format!("{gateway}/nix-cache"));
+        tier.seaweed.masters = masters.iter().map(|master| (*master).to_owned()).collect();
+        tier.seaweed.metrics = Some(format!("{gateway}/metrics"));
+        tier.seaweed.volume_servers = Some(3);
+        tier.seaweed.replication = Some("001".to_owned());
+        let file = std::path::Path::new("/hosts.toml");
+        let fleet = crate::config::parse("[hosts.p620]\n", file, None).unwrap();
+        let Self { web, memory, hands } = self;
+        let tools = Tools { web, hands, fleet: &fleet, memory };
+        SeaweedProbe.probe(&tools.asking(&tier, &[], &[], now)).await
+    }
+}
+
+async fn gateway(counters: &str) -> Server {
+    Server::start(&[("/nix-cache/nix-cache-info", 200, INFO), ("/metrics", 200, counters)]).await
+}
+
+async fn master(status: &str, [dir, vol]: [&str; 2]) -> Server {
+    let files =
+        [("/cluster/status", 200, status), ("/dir/status", 200, dir), ("/vol/status", 200, vol)];
+    Server::start(&files).await
+}
+
+fn now() -> Timestamp {
+    "2026-11-21T08:36:18Z".parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_whole_cluster_is_up_and_has_a_size() {
+    let (gateway, master) = (gateway(COUNTERS).await, master(STATUS, WHOLE).await);
+    let facts = Eyes::new().look(&gateway.url, &[&master.url], now()).await;
+    assert_eq!((facts.state, facts.error), (TierState::Up, None));
+    let size = facts.size.unwrap();
+    assert_eq!((size.bytes, size.objects, size.exact), (3_602_184, Some(25), true));
+    let labels: Vec<&str> = facts.details.iter().map(|detail| detail.label.as_str()).collect();
+    assert_eq!(labels, ["leader", "servers", "replication", "volumes", "room", "collections"]);
+    // Nothing but what looks: its masters would delete a collection on a plain GET.
+    let mut asked = master.asked();
+    asked.sort();
+    assert_eq!(asked, ["/cluster/status", "/dir/status", "/vol/status"]);
+}
+
+#[tokio::test]
+async fn a_server_lost_between_two_polls_is_named() {
+    let eyes = Eyes::new();
+    let gateway = gateway(COUNTERS).await;
+    let (whole, lost) = (master(STATUS, WHOLE).await, master(STATUS, LOST_ONE).await);
+    eyes.look(&gateway.url, &[&whole.url], now()).await;
+    let facts = eyes.look(&gateway.url, &[&lost.url], now()).await;
+    assert_eq!(facts.state, TierState::Degraded);
+    assert_eq!(
+        facts.error.as_deref(),
+        Some(
+            "2 of 3 volume servers; 127.0.0.1:8083 is gone, there last at 2026-11-21 08:36:18 UTC; \
+             2 volumes with one copy: 3, 4"
+        )
+    );
+}
+
+#[tokio::test]
+async fn masters_that_do_not_answer_are_passed_over_until_none_is_left() {
+    let eyes = Eyes::new();
+    let (gateway, master) = (gateway(COUNTERS).await, master(STATUS, WHOLE).await);
+    let dead = "http://127.0.0.1:1";
+    let facts = eyes.look(&gateway.url, &[dead, &master.url], now()).await;
+    assert_eq!(facts.state, TierState::Up, "{facts:?}");
+    let facts = eyes.look(&gateway.url, &[dead], now()).await;
+    assert_eq!(facts.state, TierState::Degraded);
+    assert!(facts.error.unwrap().contains("no master answers: http://127.0.0.1:1"));
+    let closed = Server::start(&[("/cluster/status", 401, "")]).await;
+    let facts = eyes.look(&gateway.url, &[&closed.url], now()).await;
+    assert!(facts.error.unwrap().contains("whitelist"));
+}
+
+#[tokio::test]
+async fn masters_without_a_leader_are_said_to_be_so() {
+    let gateway = gateway(COUNTERS).await;
+    let master = master("{}", WHOLE).await;
+    let facts = Eyes::new().look(&gateway.url, &[&master.url], now()).await;
+    assert_eq!(
+        (facts.state, facts.error.as_deref()),
+        (TierState::Degraded, Some("the masters have no leader"))
+    );
+}
+
+#[tokio::test]
+async fn a_gateway_that_does_not_serve_is_worse_than_a_cluster_that_lacks_a_server() {
+    let eyes = Eyes::new();
+    let lost = master(STATUS, LOST_ONE).await;
+    let denied = Server::start(&[("/nix-cache/nix-cache-info", 403, DENIED)]).await;
+    let facts = eyes.look(&denied.url, &[&lost.url], now()).await;
+    assert_eq!(facts.state, TierState::Unauthorized);
+    let error = facts.error.unwrap();
+    assert!(error.contains("AccessDenied") && error.contains("2 of 3 volume servers"), "{error}");
+    let facts = eyes.look("http://127.0.0.1:1", &[&lost.url], now()).await;
+    assert_eq!(facts.state, TierState::Down);
+    assert!(facts.size.is_some(), "the masters know it");
+}
+
+#[tokio::test]
+async fn requests_are_counted_between_two_polls_and_are_no_hit_rate() {
+    let eyes = Eyes::new();
+    let master = master(STATUS, WHOLE).await;
+    let first = gateway(COUNTERS).await;
+    assert_eq!(eyes.look(&first.url, &[&master.url], now()).await.served, None);
+    let more = COUNTERS
+        .replace("code=\"200\",type=\"GET\"} 3", "code=\"200\",type=\"GET\"} 18")
+        .replace("code=\"404\",type=\"GET\"} 1", "code=\"404\",type=\"GET\"} 6");
+    let second = gateway(&more).await;
+    let later = now() + jiff::SignedDuration::from_secs(10);
+    let served = eyes.look(&second.url, &[&master.url], later).await.served.unwrap();
+    assert_eq!(served.answered, None);
+    assert_eq!((served.requests_per_s, served.not_found), (Some(2.0), Some(0.25)), "{more}");
+}
+
+#[test]
+fn counters_that_began_anew_give_no_wild_rates() {
+    let later = now() + jiff::SignedDuration::from_secs(10);
+    let served = rates((now(), 1000.0, 900.0, 500.0), (later, 20.0, 10.0, 5.0)).unwrap();
+    assert_eq!((served.requests_per_s, served.not_found), (Some(2.0), Some(0.5)));
+    assert_eq!(rates((now(), 1.0, 1.0, 1.0), (now(), 2.0, 2.0, 2.0)), None);
+}

@@ -1,0 +1,174 @@
+//! Thinning: samples get wider with age.
+//!
+//! As measured for 48 hours, one per 5 minutes for 30 days, one per hour for 2 years. Of the
+//! samples that become one, rates and latencies are averaged, counts added, and of what is a state
+//! the last is kept.
+
+use super::{History, HistoryError};
+use jiff::{SignedDuration, Timestamp};
+use rusqlite::params;
+
+/// Five minutes, in milliseconds.
+const FIVE_MINUTES: i64 = 5 * 60 * 1000;
+
+/// An hour, in milliseconds.
+const HOUR: i64 = 60 * 60 * 1000;
+
+/// How long samples of a width are kept, and what they become then; after the last nothing.
+const AGES: [(i64, SignedDuration, Option<i64>); 3] = [
+    (0, SignedDuration::from_hours(48), Some(FIVE_MINUTES)),
+    (FIVE_MINUTES, SignedDuration::from_hours(30 * 24), Some(HOUR)),
+    (HOUR, SignedDuration::from_hours(2 * 365 * 24), None),
+];
+
+/// Samples of so much time are thinned in one go, so that other writers need not wait long.
+const PORTION: i64 = 6 * HOUR;
+
+/// How the values of several samples become one.
+#[derive(Clone, Copy)]
+enum Way {
+    /// The mean of what was measured.
+    Mean,
+    /// The sum of what was measured.
+    Sum,
+    /// The last.
+    Last,
+}
+
+/// A table of samples: what a sample is of, and its values.
+struct Table {
+    name: &'static str,
+    of: &'static str,
+    values: &'static [(&'static str, Way)],
+}
+
+/// Every table of samples.
+const TABLES: [Table; 5] = [
+    Table {
+        name: "host_samples",
+        of: "host",
+        values: &[
+            ("probes", Way::Sum),
+            ("answered", Way::Sum),
+            ("state", Way::Last),
+            ("latency_ms", Way::Mean),
+            ("load1", Way::Mean),
+            ("memory_used", Way::Last),
+            ("memory_total", Way::Last),
+            ("disk_used", Way::Last),
+            ("disk_total", Way::Last),
+            ("failed_units", Way::Last),
+            ("generation", Way::Last),
+        ],
+    },
+    Table {
+        name: "store_samples",
+        of: "host",
+        values: &[("paths", Way::Last), ("bytes", Way::Last)],
+    },
+    Table {
+        name: "tier_samples",
+        of: "tier",
+        values: &[
+            ("probes", Way::Sum),
+            ("usable", Way::Sum),
+            ("state", Way::Last),
+            ("latency_ms", Way::Mean),
+            ("connect_ms", Way::Mean),
+            ("answered", Way::Sum),
+            ("answered_of", Way::Sum),
+            ("requests_per_s", Way::Mean),
+            ("not_found", Way::Mean),
+        ],
+    },
+    Table {
+        name: "size_samples",
+        of: "tier",
+        values: &[
+            ("bytes", Way::Last),
+            ("objects", Way::Last),
+            ("limit_bytes", Way::Last),
+            ("exact", Way::Last),
+        ],
+    },
+    Table {
+        name: "coverage_samples",
+        of: "host, tier",
+        values: &[
+            ("paths", Way::Last),
+            ("paths_of", Way::Last),
+            ("bytes", Way::Last),
+            ("bytes_of", Way::Last),
+        ],
+    },
+];
+
+impl Table {
+    /// Returns the statement that makes samples of width ?1 before ?2 ones of width ?3.
+    fn widen(&self) -> String {
+        let names: Vec<&str> = self.values.iter().map(|(name, _)| *name).collect();
+        let made: Vec<String> = self
+            .values
+            .iter()
+            .map(|(name, way)| match way {
+                Way::Mean => format!("avg({name}) AS {name}"),
+                Way::Sum => format!("sum({name}) AS {name}"),
+                // SQLite takes a bare column from the row that has the max() beside it.
+                Way::Last => name.to_string(),
+            })
+            .collect();
+        let (table, of) = (self.name, self.of);
+        let (names, made) = (names.join(", "), made.join(", "));
+        format!(
+            "INSERT OR REPLACE INTO {table} ({of}, step, at, {names})
+             SELECT {of}, ?3, slot, {names} FROM (
+               SELECT {of}, at / ?3 * ?3 AS slot, max(at) AS newest, {made}
+               FROM {table} WHERE step = ?1 AND at < ?2 GROUP BY {of}, slot)"
+        )
+    }
+}
+
+impl History {
+    /// Makes old samples wider and drops the oldest.
+    pub fn thin(&mut self, now: Timestamp) -> Result<(), HistoryError> {
+        for (step, kept, wider) in AGES {
+            // Whole samples only, so that the wider one is made once from all that belongs to it.
+            let unit = wider.unwrap_or(HOUR);
+            let end = (now.as_millisecond() - kept.as_millis() as i64).div_euclid(unit) * unit;
+            for table in &TABLES {
+                self.thin_table(table, step, end, wider)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Thins one table, a portion of time after the other.
+    fn thin_table(
+        &mut self,
+        table: &Table,
+        step: i64,
+        end: i64,
+        wider: Option<i64>,
+    ) -> Result<(), HistoryError> {
+        let name = table.name;
+        let oldest = format!("SELECT min(at) FROM {name} WHERE step = ?1 AND at < ?2");
+        let delete = format!("DELETE FROM {name} WHERE step = ?1 AND at < ?2");
+        loop {
+            let found: Option<i64> = self
+                .db
+                .query_row(&oldest, [step, end], |row| row.get(0))
+                .map_err(self.failed("thin"))?;
+            let Some(found) = found else { return Ok(()) };
+            let until = ((found.div_euclid(PORTION) + 1) * PORTION).min(end);
+            self.together(|history| {
+                let work = || {
+                    if let Some(wider) = wider {
+                        history.db.execute(&table.widen(), params![step, until, wider])?;
+                    }
+                    history.db.execute(&delete, [step, until])
+                };
+                work().map(drop).map_err(history.failed("thin"))
+            })?;
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Probes of tiers as the dashboard uses them, poll after poll, without its screen.
+
+use jiff::Timestamp;
+use nixdash::fleet::{Fleet, SizeFacts, StorePath, Tier, TierFacts};
+use nixdash::probe::{Memory, Tools, Web, WebError, probe_of, probe_tier};
+use nixdash::remote::FakeHands;
+use std::path::Path;
+
+/// A fleet, and what its probes remember.
+pub(crate) struct Eyes {
+    pub(crate) fleet: Fleet,
+    web: Web,
+    memory: Memory,
+    hands: FakeHands,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Eyes {
+    /// Reads a fleet from a text of `hosts.toml`.
+    pub(crate) fn of(text: &str) -> Self {
+        let fleet = nixdash::config::parse(text, Path::new("/hosts.toml"), None)
+            .unwrap_or_else(|errors| panic!("{errors}"));
+        Self {
+            fleet,
+            web: Web::new().unwrap(),
+            memory: Memory::default(),
+            hands: FakeHands::new(|_, _| panic!("no host is asked")),
+            runtime: tokio::runtime::Runtime::new().unwrap(),
+        }
+    }
+
+    /// Returns a tier by its name.
+    pub(crate) fn tier(&self, name: &str) -> &Tier {
+        self.fleet.tiers.iter().find(|tier| tier.name == name).unwrap()
+    }
+
+    fn tools(&self) -> Tools<'_> {
+        Tools { web: &self.web, hands: &self.hands, fleet: &self.fleet, memory: &self.memory }
+    }
+
+    /// Asks a tier once.
+    pub(crate) fn probe(&self, tier: &str, candidates: &[StorePath]) -> TierFacts {
+        self.probe_at(tier, candidates, Timestamp::now())
+    }
+
+    /// Asks a tier once, with this machine's clock at a time.
+    pub(crate) fn probe_at(
+        &self,
+        tier: &str,
+        candidates: &[StorePath],
+        now: Timestamp,
+    ) -> TierFacts {
+        let asking = self.tools().asking(self.tier(tier), candidates, &[], now);
+        self.runtime.block_on(probe_tier(&asking, None))
+    }
+
+    /// Asks a tier which paths it holds.
+    pub(crate) fn holds(&self, tier: &str, paths: &[StorePath]) -> Result<Vec<bool>, WebError> {
+        let tier = self.tier(tier);
+        let asking = self.tools().asking(tier, &[], &[], Timestamp::now());
+        let paths: Vec<&StorePath> = paths.iter().collect();
+        self.runtime.block_on(probe_of(tier.kind).unwrap().holds(&asking, &paths))
+    }
+
+    /// Measures a tier's size.
+    pub(crate) fn size(&self, tier: &str) -> Result<Option<SizeFacts>, WebError> {
+        let tier = self.tier(tier);
+        let asking = self.tools().asking(tier, &[], &[], Timestamp::now());
+        self.runtime.block_on(probe_of(tier.kind).unwrap().size(&asking))
+    }
+}
+
+/// Returns what a kind says under a label.
+pub(crate) fn detail<'a>(facts: &'a TierFacts, label: &str) -> &'a str {
+    let found = facts.details.iter().find(|detail| detail.label == label);
+    &found.unwrap_or_else(|| panic!("no {label}: {:?}", facts.details)).text
+}

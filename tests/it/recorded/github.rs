@@ -1,0 +1,141 @@
+//! The caches of GitHub Actions: usage, families of keys, limits, entity tags.
+
+use super::server::{PLAIN, Recorded};
+use super::{CANARY, PATH, Scene, details, error};
+use jiff::SignedDuration;
+use nixdash::fleet::{TierKind, TierState};
+
+const USAGE: &str = "/repos/me/nixos/actions/cache/usage";
+const CACHES: &str = "/repos/me/nixos/actions/caches";
+
+/// Starts a GitHub with one repository.
+async fn well() -> Recorded {
+    let server = Recorded::start("github", PLAIN).await;
+    server.on("GET", USAGE, "usage.http").on("GET", CACHES, "caches.http");
+    server
+}
+
+/// Makes a tier at a server.
+fn scene(server: &Recorded) -> Scene {
+    let url = format!("{}/repos/me/nixos", server.url);
+    let mut scene = Scene::new(TierKind::GithubActions, &url);
+    scene.tier.repo = Some("me/nixos".to_owned());
+    scene
+}
+
+#[tokio::test]
+async fn usage_families_token_and_limit_are_told() {
+    let server = well().await;
+    let facts = scene(&server).token(CANARY).look().await;
+    assert_eq!(facts.state, TierState::Up, "{facts:#?}");
+    let size = facts.size.clone().unwrap();
+    assert_eq!((size.bytes, size.objects, size.exact), (5_369_443_699, Some(4), true));
+    assert_eq!(size.limit, Some(10 << 30));
+    assert_eq!(details(&facts, "usage"), ["5.37 GB of 10.7 GB (50 %) in 4 entries"]);
+    assert_eq!(
+        details(&facts, "keys"),
+        [
+            "nix-Linux-: 5.37 GB in 2 entries, last used 1 h ago, 1 of them again after they were \
+             made; 1 entry goes within a day",
+            "Magic Nix Cache nars: 734 kB in 1 entry, last used 13 h ago, 1 of them again after \
+             they were made",
+            "!Magic Nix Cache narinfos: 612 B in 1 entry, last used 6 d ago, 0 of them again \
+             after they were made; all of it goes within a day unless it is used",
+        ]
+    );
+    assert_eq!(details(&facts, "leaving"), ["2 entries go within a day: not used for 6 of 7 days"]);
+    assert_eq!(details(&facts, "token"), ["classic, may: repo, workflow", "!expires in 3 d 0 h"]);
+    assert_eq!(details(&facts, "requests"), ["4987 of 5000 left in this hour"]);
+    let asked = server.take_asked();
+    assert_eq!(asked[0].headers["authorization"], format!("Bearer {CANARY}"));
+    assert_eq!(asked[0].headers["accept"], "application/vnd.github+json");
+    assert_eq!(asked[0].headers["x-github-api-version"], "2022-11-28");
+    super::declares_what_is_kept(TierKind::GithubActions, &server);
+}
+
+#[tokio::test]
+async fn an_answer_that_did_not_change_keeps_its_facts_and_costs_nothing() {
+    let server = well().await;
+    let mut scene = scene(&server);
+    let first = scene.look().await;
+    server.take_asked();
+    scene.later(SignedDuration::from_mins(5));
+    let second = scene.look().await;
+    let asked = server.take_asked();
+    assert_eq!(asked[0].headers["if-none-match"], "W/\"5b2f8c1e\"");
+    assert_eq!(asked[1].headers["if-none-match"], "W/\"0c9d11aa\"");
+    assert_eq!(second.state, TierState::Up);
+    assert_eq!(
+        second.size.clone(),
+        first.size.map(|size| nixdash::fleet::SizeFacts { measured_at: Some(scene.now), ..size })
+    );
+    assert_eq!(details(&second, "usage").len(), 1);
+    // Ages go on though nothing was sent anew.
+    scene.later(SignedDuration::from_hours(20));
+    let keys = details(&scene.look().await, "keys").join("\n");
+    assert!(keys.contains("last used 21 h ago"), "{keys}");
+    server.on("GET", USAGE, "usage-full.http");
+    let full = scene.look().await;
+    assert!(details(&full, "usage")[0].starts_with("!10.5 GB of 10.7 GB (98 %)"), "{full:#?}");
+}
+
+#[tokio::test]
+async fn the_usage_is_its_size_and_no_host_is_served() {
+    let server = well().await;
+    let mut scene = scene(&server);
+    scene.tier.max_size = Some(8_000_000_000);
+    let size = scene.size(&[]).await.unwrap().unwrap();
+    assert_eq!((size.bytes, size.limit), (5_369_443_699, Some(8_000_000_000)));
+    let why = scene.holds(&[PATH]).await.unwrap_err().to_string();
+    assert!(why.contains("inside of CI runs only"), "{why}");
+}
+
+#[tokio::test]
+async fn refusals_say_what_a_person_can_do() {
+    let server = well().await;
+    for (file, word) in [
+        ("401.http", "answered 401 for the caches of GitHub Actions (Bad credentials)"),
+        ("403.http", "may read actions of me/nixos"),
+        ("404.http", "GitHub shows no repository me/nixos"),
+    ] {
+        server.always(Some(file));
+        let facts = scene(&server).token(CANARY).look().await;
+        let said = error(&facts, TierState::Unauthorized);
+        assert!(said.contains(word), "{said}");
+    }
+    // Usage can be read but the list cannot.
+    server.always(None).on("GET", CACHES, "403.http");
+    let facts = scene(&server).token(CANARY).look().await;
+    error(&facts, TierState::Unauthorized);
+    assert!(facts.size.is_some());
+}
+
+#[tokio::test]
+async fn a_limit_that_is_used_up_is_waited_for() {
+    let server = well().await;
+    server.always(Some("403-limit.http"));
+    let mut scene = scene(&server);
+    let facts = scene.look().await;
+    let said = error(&facts, TierState::Degraded);
+    assert!(said.contains("limit of 60 requests in an hour is used up"), "{said}");
+    assert!(said.contains("asked again in 10 min"), "{said}");
+    assert!(said.contains("give it a token"), "{said}");
+    server.always(None).take_asked();
+    scene.later(SignedDuration::from_mins(9));
+    scene.look().await;
+    assert!(server.take_asked().is_empty());
+    scene.later(SignedDuration::from_mins(2));
+    assert_eq!(scene.look().await.state, TierState::Up);
+}
+
+#[tokio::test]
+async fn it_fails_as_servers_fail() {
+    let server = well().await;
+    super::every_way_to_fail(
+        TierKind::GithubActions,
+        &server,
+        |url| format!("{url}/repos/me/nixos"),
+        &[("401.http", "token"), ("403.http", "token"), ("404.http", "needs a token")],
+    )
+    .await;
+}

@@ -1,6 +1,8 @@
 //! What every kind of tier answers, and asking one.
 
-use crate::fleet::{ClosurePath, Fleet, SizeFacts, StorePath, Tier, TierFacts, TierState};
+use crate::fleet::{
+    ClosurePath, Fleet, SizeFacts, StorePath, Tier, TierFacts, TierState, duration,
+};
 use crate::probe::kinds;
 use crate::probe::kinds::proof::REFUSED;
 use crate::probe::memory::Memory;
@@ -8,9 +10,10 @@ use crate::probe::on_host::{judge_all, settle};
 use crate::probe::via;
 use crate::probe::web::{Declared, Web, WebError};
 use crate::remote::Hands;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 /// The future that a [`TierProbe`] returns.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -89,6 +92,9 @@ pub trait TierProbe: Send + Sync {
     }
 }
 
+/// Until when a tier is left alone, and what it was when it asked for that.
+const REST: &str = "rest";
+
 /// What a probe itself found of a tier, before anybody asked what hosts make of it.
 const JUDGED: &str = "judged";
 
@@ -109,6 +115,9 @@ pub async fn probe(asking: &Asking<'_>, previous: Option<&TierFacts>) -> TierFac
         asking.memory.put(tier, JUDGED, &(facts.state, &facts.error));
         return facts;
     }
+    if let Some(facts) = resting(asking, previous) {
+        return facts;
+    }
     let mut found = match &tier.via {
         Some(host) => via::probe(asking, host).await,
         None => probe.probe(asking).await,
@@ -119,7 +128,40 @@ pub async fn probe(asking: &Asking<'_>, previous: Option<&TierFacts>) -> TierFac
     found.requests_this_month = Some(asking.web.requests_this_month(&tier.name));
     asking.memory.put(tier, JUDGED, &(found.state, &found.error));
     settle(&mut found, tier, judge_all(asking.fleet, tier, &asking.memory.views()));
-    merge(previous, found, asking.now)
+    let facts = merge(previous, found, asking.now);
+    if let Some(time) = asking.web.rest_of(tier) {
+        asking.memory.put(tier, REST, &(asking.now + signed(time), &facts));
+    }
+    facts
+}
+
+/// Returns what is said of a tier that wants to be left alone: what it was when it said so.
+fn resting(asking: &Asking<'_>, previous: Option<&TierFacts>) -> Option<TierFacts> {
+    let tier = asking.tier;
+    if let Some((until, facts)) = asking.memory.get::<(Timestamp, TierFacts)>(tier, REST) {
+        if asking.now < until {
+            return Some(facts);
+        }
+        asking.memory.forget(tier, REST);
+        asking.web.end_rest(tier);
+    }
+    // It said so when it was asked for something else.
+    let left = asking.web.rest_of(tier)?;
+    let mut facts = previous.cloned().unwrap_or_default();
+    if facts.state != TierState::Degraded {
+        (facts.state, facts.since) = (TierState::Degraded, Some(asking.now));
+    }
+    facts.error = Some(format!(
+        "{}: it asked to be left alone, and is for another {}; ask it less often (every)",
+        tier.url,
+        duration(left)
+    ));
+    Some(facts)
+}
+
+/// Returns a time that may be added to a moment.
+fn signed(time: Duration) -> SignedDuration {
+    SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX)
 }
 
 /// Returns a tier's facts with what hosts make of it now, after one of them was looked at; nothing

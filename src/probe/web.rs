@@ -208,6 +208,8 @@ struct Rest {
     until: Option<Instant>,
     /// How often in a row it said so.
     times: u32,
+    /// How it said so: 429 or 503.
+    status: u16,
 }
 
 /// Requests made of a tier.
@@ -306,6 +308,14 @@ impl Web {
         until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
+    /// Lets a tier be asked again that wanted to be left alone; should it say so once more, it is
+    /// left alone for longer.
+    pub(super) fn end_rest(&self, tier: &Tier) {
+        if let Ok(place) = self.place(tier) {
+            place.rest.lock().unwrap_or_else(PoisonError::into_inner).until = None;
+        }
+    }
+
     /// Says that the month's requests are used, when they are.
     pub fn budget_spent(&self, tier: &Tier) -> Option<WebError> {
         let limit = tier.max_requests_per_month?;
@@ -326,7 +336,8 @@ impl Web {
             return Err(error);
         }
         let Some(left) = self.rest_of(tier) else { return Ok(()) };
-        let cause = format!("it asked to be left alone: not asked for another {}", duration(left));
+        let status = self.place(tier)?.rest.lock().unwrap_or_else(PoisonError::into_inner).status;
+        let cause = format!("it answered {status}, and is left alone for {}", duration(left));
         let hint = "ask it less often (every) if this comes again";
         Err(WebError { is_rest: true, ..WebError::new(&tier.url, &cause, hint) })
     }
@@ -444,7 +455,11 @@ fn note_rest(rest: &Mutex<Rest>, reply: &Reply, asked_at: Instant) {
     } else if wants && !is_known {
         let own = REST.saturating_mul(2_u32.saturating_pow(rest.times.min(10)));
         let time = reply.retry_after().unwrap_or(own).min(REST_LIMIT);
-        *rest = Rest { until: Some(Instant::now() + time), times: rest.times.saturating_add(1) };
+        *rest = Rest {
+            until: Some(Instant::now() + time),
+            times: rest.times.saturating_add(1),
+            status: reply.status,
+        };
     }
 }
 

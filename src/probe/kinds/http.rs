@@ -58,7 +58,7 @@ pub(in crate::probe) async fn look_at(asking: &Asking<'_>, declared: &[Declared]
         Err(error) => {
             let state = match () {
                 () if error.is_proxy => TierState::Proxy,
-                () if error.is_rest => TierState::Unknown,
+                () if error.is_rest => TierState::Degraded,
                 () => TierState::Down,
             };
             return TierFacts { state, error: Some(error.to_string()), ..TierFacts::default() };
@@ -175,12 +175,11 @@ pub(in crate::probe) fn judge(tier: &Tier, reply: &Reply) -> TierFacts {
             facts.error = say("answered 404 for nix-cache-info; is this the address of a cache?");
             return facts;
         }
-        429 | 503 => {
+        status @ (429 | 503) => {
+            let why = if status == 429 { "too many requests" } else { "it is overloaded" };
             facts.state = TierState::Degraded;
             facts.error = say(&format!(
-                "answered {}: it is asked too often or overloaded, and is left alone for a while; \
-                 ask it less often (every)",
-                reply.status
+                "answered {status}, {why}: it is left alone for a while; ask it less often (every)"
             ));
             return facts;
         }

@@ -106,7 +106,9 @@ fn run(model: &mut Model, event: RunEvent, now: Timestamp) -> Vec<Effect> {
     let index = index_of(model, &event);
     let before = model.runs[index].summary.is_some();
     let begins = matches!(event.what, RunWhat::Begin { .. });
-    let asks = matches!(event.what, RunWhat::Plan { waits: true, .. });
+    // A plan of a run that is older than this screen was answered, or the header says it waits.
+    let asks =
+        matches!(event.what, RunWhat::Plan { waits: true, .. }) && event.at >= model.opened_at;
     model.runs[index].fold(event);
     if begins {
         begun(model, index);

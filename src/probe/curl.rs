@@ -220,8 +220,8 @@ impl Place<'_> {
         }
         let to = if want == Want::FirstByte { "%{stderr}" } else { "" };
         lines.push(format!(
-            "write-out = \"{to}\\n{mark} %{{http_code}} %{{time_pretransfer}} \
-             %{{time_starttransfer}} %{{num_connects}} %{{exitcode}} %{{url}} %{{errormsg}}\\n\""
+            "write-out = \"{to}\\n{mark} %{{http_code}} %{{time_connect}} \
+             %{{time_appconnect}} %{{time_starttransfer}} %{{num_connects}} %{{exitcode}} %{{url}} %{{errormsg}}\\n\""
         ));
         for file in files {
             let url =
@@ -263,21 +263,25 @@ fn read(text: &str, mark: &str, base: &Base, files: &[String]) -> Vec<Option<See
     while let Some((body, after)) = rest.split_once(&begin) {
         let (line, next) = after.split_once('\n').unwrap_or((after, ""));
         rest = next;
-        let words: Vec<&str> = line.splitn(7, ' ').collect();
-        let [status, ready, first_byte, connects, exit, url, message] = words[..] else { continue };
+        let words: Vec<&str> = line.splitn(8, ' ').collect();
+        let [status, connect, secured, first_byte, connects, exit, url, message] = words[..] else {
+            continue;
+        };
         let Some(place) = places.get(url) else { continue };
-        seen[*place] = Some(judge([status, ready, first_byte, connects, exit], message, body));
+        seen[*place] =
+            Some(judge([status, connect, secured, first_byte, connects, exit], message, body));
     }
     seen
 }
 
 /// Says what one line of figures means.
-fn judge(figures: [&str; 5], message: &str, body: &str) -> Seen {
-    let [status, ready, first_byte, connects, exit] = figures;
+fn judge(figures: [&str; 6], message: &str, body: &str) -> Seen {
+    let [status, connect, secured, first_byte, connects, exit] = figures;
     let time = |text: &str| {
         text.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_default()
     };
-    let (ready, first_byte) = (time(ready), time(first_byte));
+    // Without TLS, and on a connection that was open, one or both are zero.
+    let (ready, first_byte) = (time(connect).max(time(secured)), time(first_byte));
     let connect = (connects != "0" && !ready.is_zero()).then_some(ready);
     match status.parse::<u16>() {
         Ok(status) if status != 0 => Seen {
@@ -347,8 +351,8 @@ mod tests {
             let mark = config.split("write-out = \"\\n").nth(1).unwrap();
             let mark = mark.split(' ').next().unwrap().to_owned();
             let stdout = format!(
-                "StoreDir: /nix/store\n\n{mark} 200 0.020 0.030 1 0 http://c/nix-cache-info \n\
-                 \n{mark} 000 0.000 0.000 0 7 http://c/x.narinfo Connection refused\n"
+                "StoreDir: /nix/store\n\n{mark} 200 0.010 0.020 0.030 1 0 http://c/nix-cache-info \n\
+                 \n{mark} 000 0.000 0.000 0.000 0 7 http://c/x.narinfo Connection refused\n"
             );
             Ok(Output { stdout, ..Output::default() })
         });

@@ -20,10 +20,7 @@ pub(super) fn run(hosts: Option<&Path>, command: &ConfigCommand) -> Result<ExitC
         writeln!(out, "no hosts.toml: nixdash shows this machine and cache.nixos.org")?;
         return Ok(ExitCode::SUCCESS);
     };
-    let (fleet, notes) = load::read(&path)?;
-    for note in notes {
-        writeln!(out, "note: {note}")?;
-    }
+    let fleet = load::read(&path)?;
     let hosts = counted(fleet.hosts.len(), "host");
     let tiers = counted(fleet.tiers.len(), "tier");
     writeln!(out, "{}: right; {hosts}, {tiers}", path.display())?;

@@ -1,7 +1,7 @@
 //! Finds and reads `hosts.toml`.
 
 use crate::cli::CliError;
-use crate::config::{self, ConfigError};
+use crate::config;
 use crate::fleet::Fleet;
 use std::path::{Path, PathBuf};
 
@@ -25,8 +25,8 @@ pub(super) fn find(named: Option<&Path>) -> Option<PathBuf> {
     [Some(PathBuf::from("hosts.toml")), config].into_iter().flatten().find(|path| path.is_file())
 }
 
-/// Reads a file and returns the fleet with notes about settings that have no effect yet.
-pub(super) fn read(path: &Path) -> Result<(Fleet, Vec<ConfigError>), CliError> {
+/// Reads a file and returns the fleet.
+pub(super) fn read(path: &Path) -> Result<Fleet, CliError> {
     let failed = |source| CliError::ReadConfig { path: path.display().to_string(), source };
     let data = std::fs::metadata(path).map_err(failed)?;
     if !data.is_file() || data.len() > SIZE_LIMIT {
@@ -34,11 +34,11 @@ pub(super) fn read(path: &Path) -> Result<(Fleet, Vec<ConfigError>), CliError> {
     }
     let text = std::fs::read_to_string(path).map_err(failed)?;
     let home = std::env::home_dir();
-    Ok(config::parse_with_notes(&text, path, home.as_deref())?)
+    Ok(config::parse(&text, path, home.as_deref())?)
 }
 
 /// Returns the fleet to work on: from the file, or this machine and cache.nixos.org.
 pub(super) fn load(named: Option<&Path>) -> Result<Fleet, CliError> {
     let Some(path) = find(named) else { return Ok(config::fallback()) };
-    read(&path).map(|(fleet, _)| fleet)
+    read(&path)
 }

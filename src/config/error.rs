@@ -45,18 +45,17 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// Collects errors and notes while the file is checked.
+/// Collects errors while the file is checked.
 pub(super) struct Report<'a> {
     file: &'a Path,
     text: &'a str,
     errors: Vec<(usize, ConfigError)>,
-    notes: Vec<(usize, ConfigError)>,
 }
 
 impl<'a> Report<'a> {
     /// Makes an empty report on a file.
     pub(super) fn new(file: &'a Path, text: &'a str) -> Self {
-        Self { file, text, errors: Vec::new(), notes: Vec::new() }
+        Self { file, text, errors: Vec::new() }
     }
 
     /// Keeps an error at a byte offset.
@@ -65,18 +64,11 @@ impl<'a> Report<'a> {
         self.errors.push((at, error));
     }
 
-    /// Keeps a note at a byte offset: nothing is wrong, but something has no effect yet.
-    pub(super) fn note(&mut self, at: usize, message: impl Into<String>, hint: impl Into<String>) {
-        let note = self.place(at, message.into(), hint.into());
-        self.notes.push((at, note));
-    }
-
-    /// Returns the notes, or the errors when there are any, each in the file's order.
-    pub(super) fn end(mut self) -> Result<Vec<ConfigError>, ConfigErrors> {
+    /// Returns the errors when there are any, in the file's order.
+    pub(super) fn end(mut self) -> Result<(), ConfigErrors> {
         self.errors.sort_by_key(|(at, _)| *at);
-        self.notes.sort_by_key(|(at, _)| *at);
         if self.errors.is_empty() {
-            Ok(self.notes.into_iter().map(|(_, note)| note).collect())
+            Ok(())
         } else {
             Err(ConfigErrors(self.errors.into_iter().map(|(_, error)| error).collect()))
         }

@@ -53,16 +53,6 @@ const NIXOS_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGsp
 /// `file` is where the text came from: errors name it, and relative paths in the text start from
 /// its folder. `~/` stands for `home`.
 pub fn parse(text: &str, file: &Path, home: Option<&Path>) -> Result<Fleet, ConfigErrors> {
-    parse_with_notes(text, file, home).map(|(fleet, _)| fleet)
-}
-
-/// Does as [`parse`] does and also returns notes: settings that are fine but have no effect in
-/// this version, such as a kind of tier that is not probed yet.
-pub fn parse_with_notes(
-    text: &str,
-    file: &Path,
-    home: Option<&Path>,
-) -> Result<(Fleet, Vec<ConfigError>), ConfigErrors> {
     let mut report = Report::new(file, text);
     let (root, mistakes) = DeTable::parse_recoverable(text);
     if !mistakes.is_empty() {
@@ -71,12 +61,12 @@ pub fn parse_with_notes(
             report.error(at, mistake.message().replace('\n', " "), "the file is not TOML here");
         }
         let fleet = fallback();
-        return report.end().map(|notes| (fleet, notes));
+        return report.end().map(|()| fleet);
     }
     let root = Section::new("the file", root.get_ref(), 0);
     let folder = file.parent().unwrap_or(Path::new(""));
     let fleet = read(&mut report, &root, file, home, folder);
-    report.end().map(|notes| (fleet, notes))
+    report.end().map(|()| fleet)
 }
 
 /// Returns the fleet that nixdash shows without a file: this machine and cache.nixos.org.
@@ -348,17 +338,6 @@ mod tests {
         let errors = fleet(text).unwrap_err();
         assert_eq!(errors.0.len(), 2, "{errors}");
         assert!(!errors.to_string().contains("hunter2"), "{errors}");
-    }
-
-    #[test]
-    fn a_kind_that_is_not_probed_is_noted() {
-        let text = "[[tiers]]\nname = \"x\"\nkind = \"s3\"\nurl = \"s3://x?region=a\"\n";
-        let (_, notes) = parse_with_notes(text, Path::new("hosts.toml"), None).unwrap();
-        assert_eq!(
-            notes[0].to_string(),
-            "hosts.toml:3:8: nixdash does not probe tiers of kind s3 yet\n  \
-             hint: it is shown as unknown"
-        );
     }
 }
 

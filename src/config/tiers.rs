@@ -71,7 +71,7 @@ pub(super) fn read(
             format!("add kind = \"…\", one of: {}", known.join(", ")),
         );
     }
-    let Some(At { value: kind, at: kind_at }) = kind else {
+    let Some(At { value: kind, .. }) = kind else {
         // Without a kind only keys that no kind has are certain to be wrong.
         let every: Vec<&str> = TierKind::ALL
             .iter()
@@ -96,7 +96,6 @@ pub(super) fn read(
         .and_then(|count| u64::try_from(count).ok());
     let access = access(report, section, paths);
     let seaweed = seaweed(report, section, kind);
-    note_unprobed(report, kind, kind_at);
     let name = name?;
     Some(PlacedTier {
         tier: Tier {
@@ -320,15 +319,4 @@ fn seaweed(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind) -> Se
         .integer(report, "volume_servers", 1..=10_000)
         .and_then(|count| usize::try_from(count).ok());
     seaweed
-}
-
-/// Notes a kind that is not probed.
-fn note_unprobed(report: &mut Report<'_>, kind: TierKind, kind_at: usize) {
-    if !kind.is_probed() {
-        report.note(
-            kind_at,
-            format!("nixdash does not probe tiers of kind {kind} yet"),
-            "it is shown as unknown",
-        );
-    }
 }

@@ -62,22 +62,6 @@ impl TierKind {
         }
     }
 
-    /// Returns whether this version of nixdash probes the kind; the others are shown as unknown.
-    pub fn is_probed(self) -> bool {
-        match self {
-            Self::NixServe
-            | Self::Harmonia
-            | Self::Http
-            | Self::Cachix
-            | Self::Local
-            | Self::GithubActions
-            | Self::Attic
-            | Self::S3
-            | Self::Seaweedfs
-            | Self::Ncps => true,
-        }
-    }
-
     /// Returns whether the server serves a host's store, so that building there publishes.
     pub fn serves_a_store(self) -> bool {
         matches!(self, Self::NixServe | Self::Harmonia)

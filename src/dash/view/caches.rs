@@ -246,9 +246,5 @@ fn details(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         let text = format!("{priority}; hosts ask the tier with the lowest number first");
         add("priority", Role::Text, &text);
     }
-    if !tier.kind.is_probed() {
-        let text = format!("nixdash does not measure tiers of kind {}", tier.kind);
-        add("unknown", Role::Dim, &text);
-    }
     put_all(buffer, below(area, 1), &lines, 0);
 }

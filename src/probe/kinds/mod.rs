@@ -20,17 +20,17 @@ mod served;
 use crate::fleet::TierKind;
 use crate::probe::tier::TierProbe;
 
-/// Returns the probe of a kind; none for a kind that this version does not probe.
+/// Returns the probe of a kind.
 pub fn probe_of(kind: TierKind) -> Option<&'static dyn TierProbe> {
     match kind {
         TierKind::NixServe | TierKind::Http => Some(&http::HttpProbe),
         TierKind::Harmonia => Some(&harmonia::HarmoniaProbe),
         TierKind::Cachix => Some(&cachix::CachixProbe),
+        TierKind::S3 => Some(&s3::S3Probe),
+        TierKind::Seaweedfs => Some(&seaweedfs::SeaweedProbe),
+        TierKind::Local => Some(&local::LocalProbe),
         TierKind::GithubActions => Some(&github_actions::GithubActionsProbe),
         TierKind::Attic => Some(&attic::AtticProbe),
         TierKind::Ncps => Some(&ncps::NcpsProbe),
-        TierKind::Local => Some(&local::LocalProbe),
-        TierKind::S3 => Some(&s3::S3Probe),
-        TierKind::Seaweedfs => Some(&seaweedfs::SeaweedProbe),
     }
 }

@@ -50,6 +50,7 @@ if [ ! -x "$NIXDASH_PROMETHEUS" ] && command -v apt-get >/dev/null 2>&1; then
 	say "unpacking Prometheus"
 	rm -rf "$target/prometheus"
 	mkdir -p "$target/prometheus"
+	[ "$(id -u)" != 0 ] || apt-get update -qq
 	(cd "$target/prometheus" && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb .)
 fi
 

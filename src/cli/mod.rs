@@ -16,6 +16,7 @@ pub mod lab;
 mod load;
 mod print;
 mod status;
+mod trends;
 
 pub use error::CliError;
 

@@ -26,7 +26,7 @@ use toml::de::DeTable;
 
 /// The sections of the file.
 const SECTIONS: &[&str] =
-    &["fleet", "hosts", "tiers", "rollout", "targets", "retention", "ui", "keys"];
+    &["fleet", "hosts", "tiers", "rollout", "targets", "history", "retention", "ui", "keys"];
 
 /// The keys of `[fleet]`.
 const FLEET: &[&str] = &[
@@ -104,6 +104,7 @@ fn empty() -> Fleet {
         tiers: Vec::new(),
         rollout: Rollout { parallel: PARALLEL },
         targets: Targets::default(),
+        prometheus: None,
         theme: None,
     }
 }
@@ -132,6 +133,12 @@ fn read(
     if let Some(section) = root.section(report, "targets", "[targets]") {
         section.check_keys(report, &["hit_rate"]);
         fleet.targets.hit_rate = section.share(report, "hit_rate");
+    }
+    if let Some(section) = root.section(report, "history", "[history]") {
+        section.check_keys(report, &["prometheus"]);
+        let server =
+            section.parsed(report, "prometheus", |text| value::url(text, &["http://", "https://"]));
+        fleet.prometheus = server.map(|server| server.value);
     }
     if let Some(section) = root.section(report, "ui", "[ui]") {
         section.check_keys(report, &["theme"]);
@@ -259,6 +266,19 @@ mod tests {
         let fleet = fallback();
         assert!(fleet.hosts[0].is_local());
         assert_eq!(fleet.tiers[0].public_key.as_ref().unwrap().name, "cache.nixos.org-1");
+    }
+
+    #[test]
+    fn a_prometheus_server_has_no_password_in_its_address() {
+        let right = "[history]\nprometheus = \"http://prometheus.lan:9090/\"\n";
+        assert!(
+            fleet(right).unwrap().prometheus.unwrap().starts_with("http://prometheus.lan:9090")
+        );
+        for wrong in
+            ["prometheus = \"https://me:hunter2@x\"", "prometheus = \"x:9090\"", "promet = 1"]
+        {
+            assert!(fleet(&format!("[history]\n{wrong}\n")).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ fn host(name: &str, tags: &[&str], protected: bool) -> Host {
     }
 }
 
-fn tier(name: &str, kind: TierKind, url: &str, key: &str, serves: Option<&str>) -> Tier {
+pub(super) fn tier(name: &str, kind: TierKind, url: &str, key: &str, serves: Option<&str>) -> Tier {
     let public_key = (!key.is_empty()).then(|| PublicKey {
         name: key.to_owned(),
         bytes: [7; 32],
@@ -75,6 +75,7 @@ pub(super) fn fleet() -> Fleet {
         ],
         rollout: Rollout { parallel: 4 },
         targets: Targets::default(),
+        prometheus: None,
         theme: None,
     }
 }
@@ -125,7 +126,7 @@ fn coverage(toplevel: &StorePath, shares: &[(&str, u64, u64)]) -> CoverageFacts 
     }
 }
 
-fn tier_facts(state: TierState, signature: SignatureState, latency: f64) -> TierFacts {
+pub(super) fn tier_facts(state: TierState, signature: SignatureState, latency: f64) -> TierFacts {
     TierFacts {
         state,
         latency_ms: Some(latency),
@@ -397,7 +398,17 @@ pub(super) fn run_ended() -> Vec<Event> {
 
 /// A model into which these events were folded, at that size.
 pub(super) fn model(events: impl IntoIterator<Item = Event>, columns: u16, rows: u16) -> Model {
-    let mut model = Model::new(Arc::new(fleet()), now());
+    model_of(fleet(), events, columns, rows)
+}
+
+/// A model of a fleet into which these events were folded, at that size.
+pub(super) fn model_of(
+    fleet: Fleet,
+    events: impl IntoIterator<Item = Event>,
+    columns: u16,
+    rows: u16,
+) -> Model {
+    let mut model = Model::new(Arc::new(fleet), now());
     update(&mut model, Msg::Resize(columns, rows), now());
     update(&mut model, Msg::Revision(Some("3f2c1ab".to_owned())), now());
     for event in events {

@@ -8,6 +8,7 @@
 //! Drawing never reads a clock: `now` comes in, and every age on the screen is counted from it.
 
 mod command;
+mod figures;
 mod filter;
 mod input;
 mod key;
@@ -25,8 +26,11 @@ mod view;
 #[cfg(test)]
 mod demo;
 #[cfg(test)]
+mod demo_tiers;
+#[cfg(test)]
 mod tests;
 pub use command::{COMMANDS, Command, Context, Entry};
+pub use figures::{Figures, TierFigures};
 pub use filter::Filter;
 pub use input::Input;
 pub use key::Key;
@@ -36,7 +40,7 @@ pub use model::{
     HostView, LogScroll, Model, Overlay, Prompt, RunSign, Screen, StartForm, Starting, TierView,
     Toast,
 };
-pub use msg::{Effect, Msg, RunKind, Wish};
+pub use msg::{Effect, Msg, RunKind, Trend, Wish};
 pub use run_view::{Extent, HostRun, PhaseView, RunView, Summary};
 pub use status_line::status_line;
 pub use terminal::{DashError, run};

@@ -1,5 +1,6 @@
 //! Everything the screen knows, as plain data.
 
+use crate::dash::figures::Figures;
 use crate::dash::filter::Filter;
 use crate::dash::input::Input;
 use crate::dash::msg::RunKind;
@@ -223,6 +224,8 @@ pub struct Model {
     pub hosts: Vec<HostView>,
     /// What is known of each tier, in the fleet's order.
     pub tiers: Vec<TierView>,
+    /// What the history tells of the last days.
+    pub figures: Figures,
     /// The runs, oldest first.
     pub runs: Vec<RunView>,
     /// Which view is shown.
@@ -273,6 +276,7 @@ impl Model {
             revision: None,
             opened_at: now,
             fleet,
+            figures: Figures::default(),
             runs: Vec::new(),
             screen: Screen::default(),
             overlay: None,

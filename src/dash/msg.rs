@@ -1,5 +1,6 @@
 //! What comes into the screen and what it asks for in return.
 
+use crate::dash::figures::Figures;
 use crate::fleet::{Action, Event, RunId, Strategy};
 use crossterm::event::KeyEvent;
 
@@ -18,9 +19,13 @@ pub enum Msg {
     Paste(String),
     /// The terminal gained or lost the focus.
     Focus(bool),
+    /// What was measured before the screen was opened.
+    Trends(Vec<Trend>),
     /// The flake's git revision is this now, with `-dirty` when its work tree has changes; none
     /// when it is in no git repository.
     Revision(Option<String>),
+    /// What the history tells of the last days.
+    Figures(Figures),
     /// A sentence for the person, such as the error of an effect.
     Notice(String),
     /// The process that carried a run out is gone without a summary.
@@ -30,6 +35,15 @@ pub enum Msg {
         /// Why, and what to do.
         why: String,
     },
+}
+
+/// Values of one figure over time, oldest first, about as far apart as its probes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trend {
+    /// Load averages of a host.
+    HostLoad(String, Vec<f64>),
+    /// Latencies of a tier, in milliseconds.
+    TierLatency(String, Vec<f64>),
 }
 
 /// What a run does with its hosts.

@@ -1,10 +1,10 @@
-//! The fleet in one short line, for a status bar: `3● 1○ p620 98% weed▲`.
+//! The fleet in one short line, for a status bar: `3● 1○ p620 98% weed▲ 2 of 3 servers`.
 //!
 //! Hosts are counted by state; then comes the mean coverage of the tier that deploys publish to
-//! (or of the first tier), then every tier that is known to be bad.
+//! (or of the first tier), then every tier that is known to be bad, with what is wrong.
 
 use crate::dash::model::{Model, RunSign, mean_coverage};
-use crate::dash::view::is_bad;
+use crate::dash::view::trouble;
 use crate::fleet::{CoverageFacts, Fleet, HostFacts, HostState, TierFacts, percent};
 use std::collections::BTreeMap;
 
@@ -26,14 +26,15 @@ pub fn status_line(
         .collect();
     let tiers: Vec<&TierFacts> =
         fleet.tiers.iter().map(|tier| tiers.get(&tier.name).unwrap_or(&unknown.1)).collect();
-    line(fleet, &hosts, &tiers)
+    line(fleet, &hosts, &tiers, true)
 }
 
 /// Returns the line for what the screen knows, with the run that is active.
 pub(super) fn status_line_of(model: &Model) -> String {
     let hosts: Vec<_> = model.hosts.iter().map(|host| (&host.facts, &host.coverage)).collect();
     let tiers: Vec<_> = model.tiers.iter().map(|tier| &tier.facts).collect();
-    let line = line(&model.fleet, &hosts, &tiers);
+    // Where only one line is left, there is no room for words.
+    let line = line(&model.fleet, &hosts, &tiers, false);
     match model.run_sign() {
         RunSign::None | RunSign::Starting => line,
         RunSign::Waits(id) => format!("#{id}? {line}"),
@@ -41,7 +42,12 @@ pub(super) fn status_line_of(model: &Model) -> String {
     }
 }
 
-fn line(fleet: &Fleet, hosts: &[(&HostFacts, &CoverageFacts)], tiers: &[&TierFacts]) -> String {
+fn line(
+    fleet: &Fleet,
+    hosts: &[(&HostFacts, &CoverageFacts)],
+    tiers: &[&TierFacts],
+    words_too: bool,
+) -> String {
     let mut words = Vec::new();
     for (state, sign) in [
         (HostState::Up, '●'),
@@ -56,14 +62,18 @@ fn line(fleet: &Fleet, hosts: &[(&HostFacts, &CoverageFacts)], tiers: &[&TierFac
         }
     }
     let named = fleet.publish_tier().or(fleet.tiers.first()).map(|tier| tier.name.as_str());
+    let mut troubled = Vec::new();
     for (tier, facts) in fleet.tiers.iter().zip(tiers) {
-        if is_bad(facts) {
-            words.push(format!("{}▲", tier.name));
+        if let Some(trouble) = trouble(facts) {
+            let trouble = if words_too { format!(" {trouble}") } else { String::new() };
+            troubled.push(format!("{}▲{trouble}", tier.name));
         } else if Some(tier.name.as_str()) == named {
             let share = mean_coverage(hosts.iter().copied(), &tier.name);
             let share = share.map_or("–".to_owned(), |share| percent(share).replace(' ', ""));
             words.push(format!("{} {share}", tier.name));
         }
     }
+    let troubled = troubled.join(if words_too { ", " } else { " " });
+    words.extend((!troubled.is_empty()).then_some(troubled));
     words.join(" ")
 }

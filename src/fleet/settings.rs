@@ -59,6 +59,8 @@ pub struct Fleet {
     pub rollout: Rollout,
     /// What the person wants to reach.
     pub targets: Targets,
+    /// A Prometheus server to draw trends from, instead of from the history here.
+    pub prometheus: Option<String>,
     /// Name of the colour theme.
     pub theme: Option<String>,
 }

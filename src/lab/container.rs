@@ -195,12 +195,27 @@ pub(crate) fn state(record: &Record, host: Host) -> State {
     }
 }
 
+/// Returns whether a host's console shows a text.
+fn console_says(places: &Places, host: Host, text: &str) -> bool {
+    std::fs::read(places.log(host.name))
+        .is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text))
+}
+
 /// Waits until the host's sshd greets.
 pub(crate) fn wait_until_up(places: &Places, record: &Record, host: Host) -> Result<(), LabError> {
     const LIMIT: Duration = Duration::from_mins(1);
     let end = Instant::now() + LIMIT;
     while !ssh_answers(record, host, Duration::from_secs(1)) {
         let ended = process::running(places, host.name).is_none();
+        if ended && console_says(places, host, "Too many open files") {
+            return Err(LabError::Ended {
+                host: host.name.to_owned(),
+                hint: "this machine has no inotify instances left, of which every host needs \
+                       some: take other labs down, or raise them with `sysctl \
+                       fs.inotify.max_user_instances=1024`"
+                    .to_owned(),
+            });
+        }
         if ended || Instant::now() >= end {
             return Err(LabError::TimedOut {
                 doing: format!("{} answering ssh", host.name),

@@ -97,6 +97,14 @@ pub enum LabError {
         /// What to look at.
         hint: String,
     },
+    /// A host ended while it was starting.
+    #[error("{host} ended while it was starting: {hint}")]
+    Ended {
+        /// The host.
+        host: String,
+        /// What to do.
+        hint: String,
+    },
     /// A recorded file does not hold what the lab wrote.
     #[error("{} is not what the lab wrote there: {cause}; `nixdash lab down` and `nixdash lab up` make it again", path.display())]
     Damaged {

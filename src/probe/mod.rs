@@ -27,7 +27,7 @@ pub use kinds::probe_of;
 pub use memory::Memory;
 pub use once::{Snapshot, measure_once};
 pub use poller::{Handle, Poller};
-pub use schedule::{Target, next_delay};
+pub use schedule::{Target, next_delay, tier_interval};
 pub use store::{Closure, closure, count as count_store};
 pub use tier::{Answer as TierAnswer, Asking, TierProbe, Tools, probe as probe_tier};
 pub use web::{Ask, Declared, Method, Reply, Web, WebError};

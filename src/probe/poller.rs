@@ -13,7 +13,7 @@ use crate::probe::clock::chance;
 use crate::probe::coverage::{Answers, Asked, measure, union};
 use crate::probe::kinds::probe_of;
 use crate::probe::memory::Memory;
-use crate::probe::schedule::{Target, next_delay};
+use crate::probe::schedule::{Target, next_delay, tier_interval};
 use crate::probe::store::{self, Closure};
 use crate::probe::tier::Tools;
 use crate::probe::web::{Web, WebError};
@@ -243,7 +243,7 @@ async fn watch_host(shared: Arc<Shared>, host: Host, first: Duration) -> Option<
         }
         facts = Some(found.clone());
         shared.send(Event::Host { host: host.name.clone(), facts: Box::new(found) }).await?;
-        delay = next_delay(Target::Host, failures, chance());
+        delay = next_delay(Target::Host.interval(), failures, chance());
     }
     None
 }
@@ -275,7 +275,7 @@ async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()> {
                 failed = true;
             }
         }
-        delay = if failed { RETRY_SLOW } else { next_delay(Target::Store, 0, chance()) };
+        delay = if failed { RETRY_SLOW } else { next_delay(Target::Store.interval(), 0, chance()) };
     }
     None
 }
@@ -283,7 +283,7 @@ async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()> {
 /// Asks a tier again and again; one of a kind that is not probed says so once.
 async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
     let bell = shared.tiers.get(&tier.name)?;
-    let target = Target::of_tier(&tier);
+    let interval = tier_interval(&tier);
     let mut facts: Option<TierFacts> = None;
     let mut failures = 0_u32;
     loop {
@@ -298,7 +298,11 @@ async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
             | TierState::WrongStore
             | TierState::Unknown => 0,
         };
-        if found.state == TierState::Up && found.signature == SignatureState::Unchecked {
+        // Without a key there is nothing to prove, whatever paths become known.
+        if tier.public_key.is_some()
+            && found.state == TierState::Up
+            && found.signature == SignatureState::Unchecked
+        {
             lock(&shared.unproven).insert(tier.name.clone());
         } else {
             lock(&shared.unproven).remove(&tier.name);
@@ -308,7 +312,7 @@ async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
         if probe_of(tier.kind).is_none() || shared.web.is_err() {
             return None;
         }
-        if !shared.wait(bell, next_delay(target, failures, chance())).await {
+        if !shared.wait(bell, next_delay(interval, failures, chance())).await {
             return None;
         }
     }

@@ -60,6 +60,21 @@ impl Target {
     }
 }
 
+/// Returns the time between two looks at a tier: as configured, else as its kind bears it.
+pub fn tier_interval(tier: &Tier) -> Duration {
+    tier.every.unwrap_or_else(|| match tier.kind {
+        // GitHub answers few questions an hour, and its figures are minutes old.
+        TierKind::GithubActions => Duration::from_secs(5 * 60),
+        TierKind::Local | TierKind::Cachix | TierKind::S3 => Target::PublicTier.interval(),
+        TierKind::NixServe
+        | TierKind::Harmonia
+        | TierKind::Http
+        | TierKind::Seaweedfs
+        | TierKind::Attic
+        | TierKind::Ncps => Target::of_tier(tier).interval(),
+    })
+}
+
 /// The longest time that failures alone stretch the interval to.
 const BACKOFF_LIMIT: Duration = Duration::from_secs(60);
 
@@ -68,8 +83,7 @@ const BACKOFF_LIMIT: Duration = Duration::from_secs(60);
 /// `failures` counts the failed probes in a row: each doubles the interval, to a minute at most
 /// (or the interval itself, where that is longer). `jitter` is a number from 0 to 1 that spreads
 /// the time by ±10 %.
-pub fn next_delay(target: Target, failures: u32, jitter: f64) -> Duration {
-    let interval = target.interval();
+pub fn next_delay(interval: Duration, failures: u32, jitter: f64) -> Duration {
     let limit = interval.max(BACKOFF_LIMIT);
     let stretched = interval.saturating_mul(2_u32.saturating_pow(failures.min(10))).min(limit);
     stretched.mul_f64(0.9 + 0.2 * jitter.clamp(0.0, 1.0))
@@ -82,17 +96,31 @@ mod tests {
     #[test]
     fn failures_stretch_the_interval_to_a_minute() {
         let seconds: Vec<u64> =
-            (0..7).map(|n| next_delay(Target::Host, n, 0.5).as_secs()).collect();
+            (0..7).map(|n| next_delay(Target::Host.interval(), n, 0.5).as_secs()).collect();
         assert_eq!(seconds, [5, 10, 20, 40, 60, 60, 60]);
-        assert_eq!(next_delay(Target::PublicTier, 3, 0.5).as_secs(), 60);
-        assert_eq!(next_delay(Target::Store, 9, 0.5).as_secs(), 900);
-        assert_eq!(next_delay(Target::Host, u32::MAX, 0.5).as_secs(), 60);
+        assert_eq!(next_delay(Target::PublicTier.interval(), 3, 0.5).as_secs(), 60);
+        assert_eq!(next_delay(Target::Store.interval(), 9, 0.5).as_secs(), 900);
+        assert_eq!(next_delay(Target::Host.interval(), u32::MAX, 0.5).as_secs(), 60);
     }
 
     #[test]
     fn jitter_is_a_tenth() {
-        assert_eq!(next_delay(Target::LanTier, 0, 0.0), Duration::from_secs(9));
-        assert_eq!(next_delay(Target::LanTier, 0, 1.0), Duration::from_secs(11));
+        assert_eq!(next_delay(Target::LanTier.interval(), 0, 0.0), Duration::from_secs(9));
+        assert_eq!(next_delay(Target::LanTier.interval(), 0, 1.0), Duration::from_secs(11));
+    }
+
+    #[test]
+    fn a_tier_is_asked_as_often_as_configured_else_as_its_kind_bears_it() {
+        let tier = |kind, url: &str| Tier::new("x", kind, url);
+        let seconds = |tier: &Tier| tier_interval(tier).as_secs();
+        assert_eq!(seconds(&tier(TierKind::NixServe, "http://p620.lan:5000")), 10);
+        assert_eq!(seconds(&tier(TierKind::Http, "https://cache.nixos.org")), 60);
+        assert_eq!(seconds(&tier(TierKind::Attic, "http://10.0.0.5/fleet")), 10);
+        assert_eq!(seconds(&tier(TierKind::S3, "s3://x?endpoint=http://10.0.0.5")), 60);
+        assert_eq!(seconds(&tier(TierKind::Local, "")), 60);
+        let github = tier(TierKind::GithubActions, "https://api.github.com/repos/me/x");
+        assert_eq!(seconds(&github), 300);
+        assert_eq!(seconds(&Tier { every: Some(Duration::from_secs(30)), ..github }), 30);
     }
 
     #[test]

@@ -216,14 +216,20 @@ impl Web {
         }
         let place = self.place(tier)?;
         let _turn = place.limit.acquire().await;
-        match self.exchange(tier, &place, &ask, url.clone()).await {
+        let answer = match self.exchange(tier, &place, &ask, url.clone()).await {
             Err(error) if error.is_request() && !error.is_connect() && !error.is_timeout() => {
                 self.exchange(tier, &place, &ask, url).await
             }
             result => result,
+        };
+        let answer =
+            answer.map_err(|error| explain(tier, &ask.url, &error)).and_then(|reply| reply);
+        let unreadable = matches!(place.credentials.get(), Some(Err(_)));
+        if unreadable || answer.as_ref().is_ok_and(|reply| reply.status == 401) {
+            // The next request reads the secret anew: somebody may have mended or renewed it.
+            self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(&tier.name);
         }
-        .map_err(|error| explain(tier, &ask.url, &error))
-        .and_then(|reply| reply)
+        answer
     }
 
     /// Returns the authorization header that goes to a tier's own origin, when there is one: a kind

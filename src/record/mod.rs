@@ -7,8 +7,10 @@
 
 mod history;
 mod runs;
+mod trends;
 mod watch;
 
 pub use history::{Asked, Growth, History, HistoryError, Recorder, RunRow, share_served};
 pub use runs::{RecordError, RunWriter, Runs, Word, state_home};
+pub use trends::{Prometheus, Series, TrendError};
 pub use watch::{RunNews, RunWatch};

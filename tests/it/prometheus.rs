@@ -1,5 +1,7 @@
 //! The exporter, scraped by a real Prometheus (Debian's package) on loopback.
 
+use jiff::{SignedDuration, Timestamp};
+use nixdash::record::{Prometheus, Series};
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
@@ -94,4 +96,18 @@ fn prometheus_scrapes_the_exporter_and_answers_with_its_series() {
     let memory = "\"metric\":\"nixdash_host_memory_used_bytes\",\"type\":\"gauge\",\
                   \"help\":\"Main memory in use.\",\"unit\":\"bytes\"";
     assert!(metadata.contains(memory), "{metadata}");
+    let server = Prometheus::new(&format!("http://{free}/")).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let values = |host: &str| {
+        let now = Timestamp::now();
+        let (ago, step) = (now - SignedDuration::from_secs(60), SignedDuration::from_secs(1));
+        let load = Series::HostLoad(host.to_owned());
+        runtime.block_on(server.values(&load, ago, now, step)).unwrap()
+    };
+    let began = Instant::now();
+    while values("here").len() < 2 {
+        assert!(began.elapsed() < Duration::from_secs(30), "no trend");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert!(values("nobody").is_empty());
 }

@@ -197,6 +197,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         Command::Mark | Command::Open if model.screen == Screen::Fleet => {
             model.selected().is_some()
         }
+        Command::Open | Command::Zoom if model.screen == Screen::Caches => !model.tiers.is_empty(),
         Command::Open if model.screen == Screen::Deploy => model.shown_host_run().is_some(),
         Command::Open => model.shown_run().is_some(),
         Command::NextHost | Command::PreviousHost => {

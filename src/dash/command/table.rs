@@ -104,6 +104,14 @@ pub const COMMANDS: &[Entry] = &[
     entry(
         Command::Open,
         &[Code(KeyCode::Enter)],
+        &[CACHES],
+        Some("details"),
+        "open-tier",
+        "show all details of the selected tier",
+    ),
+    entry(
+        Command::Open,
+        &[Code(KeyCode::Enter)],
         &[DEPLOY],
         Some("log"),
         "whole-log",
@@ -185,7 +193,7 @@ pub const COMMANDS: &[Entry] = &[
     entry(
         Command::Zoom,
         &[Char('z')],
-        &[FLEET, DEPLOY],
+        &[FLEET, CACHES, DEPLOY],
         Some("zoom"),
         "zoom",
         "give the details or the log the whole screen, or take it back",

@@ -1,7 +1,7 @@
 //! What keys do: keys in, effects and model out.
 
 use crate::dash::demo::{self, model, now, result, run_event};
-use crate::dash::{Effect, Model, Msg, Overlay, RunKind, Screen, Wish, status_line, update};
+use crate::dash::{Effect, Model, Msg, Overlay, RunKind, Screen, Trend, Wish, status_line, update};
 use crate::fleet::{Action, Event, Outcome, RunId, RunWhat, Strategy};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::collections::BTreeMap;
@@ -425,7 +425,7 @@ fn the_status_line_is_short_and_says_what_is_bad() {
         .zip(model.tiers.iter().map(|tier| tier.facts.clone()))
         .collect();
     let line = status_line(&model.fleet, &hosts, &tiers, &coverage);
-    assert_eq!(line, "2● 1▲ 1○ p620 98% community▲");
+    assert_eq!(line, "2● 1▲ 1○ p620 98% community▲ unauthorized");
     let nothing = status_line(&model.fleet, &BTreeMap::new(), &BTreeMap::new(), &BTreeMap::new());
     assert_eq!(nothing, "4– p620 –");
 }
@@ -435,4 +435,23 @@ fn a_result_without_a_begin_is_shown_too() {
     let mut model = model([], 80, 24);
     fold(&mut model, [run_event("9", 5, result("razer", Outcome::Switched, None))]);
     assert_eq!(model.runs[0].done(), 1);
+}
+
+#[test]
+fn what_was_measured_before_the_screen_stands_before_what_is_measured_now() {
+    let mut model = model(demo::well(), 80, 24);
+    let kept = model.tiers[0].latencies.clone();
+    assert!(!kept.is_empty());
+    let earlier: Vec<f64> = (0..100).map(f64::from).collect();
+    let trends = vec![
+        Trend::TierLatency("p620".to_owned(), earlier.clone()),
+        Trend::HostLoad("samsung".to_owned(), earlier),
+        Trend::HostLoad("nobody".to_owned(), vec![1.0]),
+    ];
+    update(&mut model, Msg::Trends(trends), now());
+    let shown = &model.tiers[0].latencies;
+    assert_eq!(shown.len(), crate::dash::model::HISTORY);
+    assert!(shown.iter().rev().zip(kept.iter().rev()).all(|(a, b)| a.to_bits() == b.to_bits()));
+    assert!((shown[shown.len() - kept.len() - 1] - 99.0).abs() < 1e-9);
+    assert_eq!(model.hosts[2].loads.len(), crate::dash::model::HISTORY);
 }

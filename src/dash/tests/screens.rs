@@ -1,6 +1,7 @@
 //! Snapshots of every view at the sizes that people use.
 
 use crate::dash::demo::{self, model, now};
+use crate::dash::demo_tiers;
 use crate::dash::tests::keys::press;
 use crate::dash::{Depth, Look, Model, Screen, Theme, view};
 use jiff::tz::TimeZone;
@@ -128,6 +129,30 @@ fn caches_by_hosts() {
     snap("caches", |columns, rows| {
         let mut model = model(demo::troubled(), columns, rows);
         press(&mut model, "2jj");
+        model
+    });
+}
+
+#[test]
+fn tiers_of_every_kind() {
+    let make = |columns, rows, keys: &str| {
+        let events = demo_tiers::of_every_kind();
+        let mut model = demo::model_of(demo_tiers::every_kind(), events, columns, rows);
+        crate::dash::update(&mut model, crate::dash::Msg::Figures(demo_tiers::figures()), now());
+        press(&mut model, keys);
+        model
+    };
+    snap("caches-kinds", |columns, rows| make(columns, rows, "2jjjjj"));
+    snap("caches-s3", |columns, rows| make(columns, rows, "2jjjj\n"));
+    snap("fleet-kinds", |columns, rows| make(columns, rows, ""));
+}
+
+#[test]
+fn tiers_in_every_trouble() {
+    snap("caches-trouble", |columns, rows| {
+        let (fleet, events) = demo_tiers::every_trouble();
+        let mut model = demo::model_of(fleet, events, columns, rows);
+        press(&mut model, "2jjjjj");
         model
     });
 }

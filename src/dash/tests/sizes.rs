@@ -41,6 +41,24 @@ fn every_view_fits_every_size() {
 }
 
 #[test]
+fn tiers_of_every_kind_fit_every_size() {
+    use crate::dash::demo_tiers;
+    let look = look(false);
+    let (fleet, events) = demo_tiers::every_trouble();
+    let kinds = demo::model_of(demo_tiers::every_kind(), demo_tiers::of_every_kind(), 80, 24);
+    for mut model in [kinds, demo::model_of(fleet, events, 80, 24)] {
+        update(&mut model, Msg::Figures(demo_tiers::figures()), now());
+        for keys in ["2jjjjj", "\n", "\nG"] {
+            press(&mut model, keys);
+            for columns in (0..=220).step_by(3) {
+                update(&mut model, Msg::Resize(columns, 1 + columns / 4), now());
+                draw(&model, &look);
+            }
+        }
+    }
+}
+
+#[test]
 fn the_smallest_terminal_shows_the_status_line() {
     let shown = text(&draw(&busy(60, 3), &look(false)));
     assert_eq!(shown.lines().next(), Some("#41 3/4 2● 1▲ 1○ p620 98% community▲"));

@@ -85,10 +85,10 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
 fn go(model: &mut Model, command: Command) {
     match model.screen {
         Screen::Logs => logs::scroll(model, command),
-        Screen::Fleet if model.zoom && command == Command::PageUp => {
+        Screen::Fleet | Screen::Caches if model.zoom && command == Command::PageUp => {
             model.details_scroll = model.details_scroll.saturating_sub(page(model));
         }
-        Screen::Fleet if model.zoom && command == Command::PageDown => {
+        Screen::Fleet | Screen::Caches if model.zoom && command == Command::PageDown => {
             model.details_scroll = model.details_scroll.saturating_add(page(model)).min(1000);
         }
         Screen::Fleet => {
@@ -101,6 +101,7 @@ fn go(model: &mut Model, command: Command) {
         }
         Screen::Caches => {
             model.tier = moved(model.tier, model.tiers.len(), command, page(model));
+            model.details_scroll = 0;
         }
         Screen::Deploy => {
             let count = model.shown_run().map_or(0, |run| run.hosts.len());
@@ -186,13 +187,13 @@ fn start(model: &mut Model, kind: RunKind) {
 
 fn open(model: &mut Model) {
     match model.screen {
-        Screen::Fleet => {
+        Screen::Fleet | Screen::Caches => {
             model.zoom = !model.zoom;
             model.details_scroll = 0;
         }
         Screen::Deploy => show(model, Screen::Logs),
         Screen::History => show(model, Screen::Deploy),
-        Screen::Caches | Screen::Logs => {}
+        Screen::Logs => {}
     }
 }
 

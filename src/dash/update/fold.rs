@@ -1,7 +1,7 @@
 //! What events, notices and lost runs change.
 
 use crate::dash::model::{HISTORY, Model, Overlay, Screen};
-use crate::dash::msg::{Effect, Wish};
+use crate::dash::msg::{Effect, Trend, Wish};
 use crate::dash::run_view::{HostRun, RunView};
 use crate::fleet::{Event, HostFacts, RunEvent, RunId, RunWhat, TierFacts, duration};
 use jiff::{SignedDuration, Timestamp};
@@ -66,6 +66,30 @@ fn measured(loads: &mut VecDeque<f64>, old: &HostFacts, new: &HostFacts) {
 fn timed(latencies: &mut VecDeque<f64>, old: &TierFacts, new: &TierFacts) {
     if let Some(latency) = new.latency_ms.filter(|_| new.measured_at != old.measured_at) {
         push(latencies, latency);
+    }
+}
+
+/// Puts what was measured earlier before what was measured since.
+pub(super) fn trends(model: &mut Model, trends: Vec<Trend>) {
+    for trend in trends {
+        match trend {
+            Trend::HostLoad(host, earlier) => {
+                with_host(model, &host, |view| before(&mut view.loads, earlier));
+            }
+            Trend::TierLatency(tier, earlier) => {
+                let index = model.fleet.tiers.iter().position(|known| known.name == tier);
+                if let Some(view) = index.and_then(|index| model.tiers.get_mut(index)) {
+                    before(&mut view.latencies, earlier);
+                }
+            }
+        }
+    }
+}
+
+/// Puts values before others, as many as there is room for, the newest of them.
+fn before(values: &mut VecDeque<f64>, earlier: Vec<f64>) {
+    for value in earlier.into_iter().rev().take(HISTORY.saturating_sub(values.len())) {
+        values.push_front(value);
     }
 }
 

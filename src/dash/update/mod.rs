@@ -36,9 +36,17 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::Tick => tick(model, now),
         Msg::Paste(text) => paste(model, &text),
         Msg::Focus(focused) => model.focused = focused,
+        Msg::Trends(trends) => {
+            model.dirty = true;
+            fold::trends(model, trends);
+        }
         Msg::Revision(revision) => {
             model.dirty |= model.revision != revision;
             model.revision = revision;
+        }
+        Msg::Figures(figures) => {
+            model.dirty |= model.screen == Screen::Caches;
+            model.figures = figures;
         }
         Msg::Notice(text) => {
             model.dirty = true;

@@ -1,42 +1,35 @@
 //! The tiers: how each is, and how much of each host's running closure it holds.
 //!
 //! ```text
-//!     TIER        STATE            LATENCY           PRIO   p620    razer   samsung  p510
-//!  › 1 p620       ● up             ▁▁▂▁▁    3.1 ms     30   100 %   100 %   95 %     –
-//!    2 nixos.org  ● up             ▂▂▃▂▂     19 ms     40    89 %    89 %   88 %     –
+//!     TIER        STATE            SINCE  SERVED 7 d  LATENCY          SIZE                 p620    razer
+//!  › 1 p620       ● up               3 d        98 %  ▁▁▂▁▁   3.1 ms   81.2 of 100 GB ▇    100 %   100 %
+//!    2 nixos.org  ● up               9 d         2 %  ▂▂▃▂▂    19 ms                –       89 %    89 %
+//!    3 community  ▲ unauthorized    14 min         –                   Nix skips this tier without a word
+//!    4 weed       ▲ 2 of 3 servers   2 min         –  ▁▁▁▁▁   1.1 ms   12.0 of 60.0 GB ▂   ▲ 66 %   66 %
+//!  hit rate 98 % of 12 430 paths in 7 days
 //!  p620 ─────────────────────────────────────────────────────────────── answered 12 s ago
 //!  serves        http://p620.lan:5000, nix-serve
-//!  signature     signed p620-1 ✓
-//!  for samsung   1 356 of 1 356 paths, 1.02 of 1.02 GB, 40 s ago
 //! ```
 //!
-//! A percentage counts paths of the closure that the host runs now; `–` was not measured.
+//! A percentage below a host counts paths of the closure that the host runs now; `▲` before it says
+//! that the tier is not for that host what it should be. A tier that serves nobody says why there.
+//! `–` was not measured.
 
-use crate::dash::model::{TierView, is_current};
+use crate::dash::model::TierView;
 use crate::dash::theme::Role;
-use crate::dash::view::columns::milliseconds;
 use crate::dash::view::paint::{
-    Paint, below, count, cut, left, put, put_all, right, spark, top, width, wrap,
+    Paint, below, count, cut, left, line_width, put, right, top, width,
 };
-use crate::dash::view::words::{bytes_of, signature_mark, since, tier_mark};
+use crate::dash::view::tier;
+use crate::dash::view::tier_columns::{Column, GAP, Shape, cell};
+use crate::dash::view::tier_words::{tier_mark, why_useless};
 use crate::fleet::{Tier, percent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-/// Columns of a tier's state.
-const STATE: usize = 15;
-/// Columns of the proof of its signature.
-const PROOF: usize = 30;
-/// Columns of the small graph of its latency.
-const SPARK: usize = 9;
-/// Columns of its latency.
-const LATENCY: usize = 11;
-/// Columns of its priority.
-const PRIORITY: usize = 6;
-
-/// The latency at which the small graph is full, in milliseconds.
-const FULL_MS: f64 = 50.0;
+/// Columns without which a sentence is not begun.
+const WORDS: usize = 20;
 
 /// Draws the matrix, and the details of the selected tier.
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
@@ -46,73 +39,64 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         put(buffer, area, 0, &Line::from(paint.span(Role::Dim, text)));
         return;
     }
+    if paint.model.zoom {
+        tier::draw(paint, buffer, area, true);
+        return;
+    }
     let wanted = tiers.len() as u16 + 1;
-    let table = if area.height >= 9 { wanted.min(area.height - 6) } else { area.height };
+    let caption = area.height >= wanted + 10;
+    let table = match area.height {
+        height if height >= wanted + 3 => wanted,
+        height if height >= 9 => wanted.min(height - 6),
+        height => height,
+    };
     matrix(paint, buffer, top(area, table));
-    let rest = below(area, table + u16::from(area.height > table + 8));
-    if rest.height >= 4 {
-        details(paint, buffer, rest);
+    let mut rest = below(area, table);
+    if caption {
+        put(buffer, rest, 0, &hit_rate(paint));
+        rest = below(rest, 2);
+    } else if area.height > table + 8 {
+        rest = below(rest, 1);
+    }
+    if rest.height >= 3 {
+        tier::draw(paint, buffer, rest, false);
     }
 }
 
-/// What the matrix has room for.
-struct Shape {
-    name: usize,
-    proof: bool,
-    spark: bool,
-    latency: bool,
-    priority: bool,
-    hosts: usize,
-    host: usize,
-}
-
-impl Shape {
-    fn of(paint: &Paint<'_>, room: usize) -> Self {
-        let fleet = &paint.model.fleet;
-        let name = fleet.tiers.iter().map(|tier| width(&tier.name)).max().unwrap_or(4);
-        let name = name.clamp(4, 18);
-        let host = fleet.hosts.iter().map(|host| width(&host.name)).max().unwrap_or(5).clamp(5, 10);
-        let fixed = 6 + name + 2 + STATE + 1;
-        let all_hosts = fleet.hosts.len() * (host + 2);
-        let mut left = room.saturating_sub(fixed);
-        let mut take = |columns: usize| {
-            let fits = left >= all_hosts.min(36) + columns;
-            left -= if fits { columns } else { 0 };
-            fits
-        };
-        let latency = take(LATENCY);
-        let priority = take(PRIORITY);
-        let spark = take(SPARK);
-        let proof = take(PROOF);
-        let hosts = (left / (host + 2)).min(fleet.hosts.len());
-        Self { name, proof, spark, latency, priority, hosts, host }
-    }
+/// Returns the hit rate of the whole fleet.
+fn hit_rate(paint: &Paint<'_>) -> Line<'static> {
+    let figures = &paint.model.figures;
+    let hit = figures.hit();
+    let mut spans = vec![paint.span(Role::Dim, "     hit rate  ")];
+    let Some(rate) = hit.ratio() else {
+        spans.push(paint.span(Role::Dim, "–  of what a build needed, what came from caches"));
+        return Line::from(spans);
+    };
+    let target = paint.model.fleet.targets.hit_rate;
+    let missed = target.filter(|target| rate < *target);
+    let role = if missed.is_some() { Role::Warn } else { Role::Text };
+    let sign = if missed.is_some() { "▲ " } else { "" };
+    spans.push(paint.span(role, format!("{sign}{}", percent(rate))));
+    let wanted = missed.map(|target| format!(", wanted {}", percent(target))).unwrap_or_default();
+    let paths = count(hit.total);
+    let text = format!("{wanted}  of {paths} paths in {} days", figures.days);
+    spans.push(paint.span(Role::Dim, text));
+    Line::from(spans)
 }
 
 fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let fleet = &paint.model.fleet;
     let shape = Shape::of(paint, usize::from(area.width));
-    let mut head = format!("     {}  {} ", left("TIER", shape.name), left("STATE", STATE));
-    if shape.proof {
-        head.push_str(&left("SIGNATURE", PROOF));
-    }
-    if shape.spark {
-        head.push_str(&left("", SPARK));
-    }
-    if shape.latency {
-        head.push_str(&right("LATENCY", LATENCY - 2));
-        head.push_str("  ");
-    }
-    if shape.priority {
-        head.push_str(&right("PRIO", PRIORITY - 2));
-        head.push_str("  ");
-    }
-    for host in fleet.hosts.iter().take(shape.hosts) {
-        head.push_str(&right(&host.name, shape.host));
-        head.push_str("  ");
-    }
-    if shape.hosts == 0 {
-        head.push_str("MEAN");
+    let place = " ".repeat(3 + shape.number);
+    let mut head = format!("{place}{}  {}", left("TIER", shape.name), left("STATE", shape.state));
+    for column in &shape.columns {
+        let (title, columns) = (column.title(paint), column.width(shape.host));
+        head.push_str(&" ".repeat(GAP));
+        head.push_str(&if column.is_left() {
+            left(&title, columns)
+        } else {
+            right(&title, columns)
+        });
     }
     put(buffer, area, 0, &Line::from(paint.span(Role::Dim, head)));
     let list = below(area, 1);
@@ -123,11 +107,13 @@ fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         let selected = index == paint.model.tier;
         let mut spans = vec![
             paint.span(Role::Accent, if selected { " › " } else { "   " }),
-            paint.span(Role::Dim, format!("{:<2}", index + 1)),
+            paint.span(Role::Dim, left(&(index + 1).to_string(), shape.number)),
             Span::raw(left(&tier.name, shape.name)),
             Span::raw("  "),
         ];
-        spans.extend(tier_cells(paint, &shape, tier, view));
+        spans.extend(state(paint, view, shape.state));
+        let room = usize::from(area.width).saturating_sub(line_width(&spans) + 1);
+        spans.extend(figures(paint, &shape, tier, view, room));
         put(buffer, list, row as u16, &Line::from(spans));
         if selected {
             let area = Rect { y: list.y + row as u16, height: 1, ..list };
@@ -136,115 +122,46 @@ fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     }
 }
 
-fn tier_cells(
+/// Returns how a tier is; of a well one only the sign is coloured.
+fn state(paint: &Paint<'_>, view: &TierView, columns: usize) -> [Span<'static>; 2] {
+    let mark = tier_mark(&view.facts);
+    let role = if mark.role == Role::Ok { Role::Text } else { mark.role };
+    let word = left(&format!(" {}", mark.word), columns.saturating_sub(1));
+    [paint.span(mark.role, mark.sign.to_string()), paint.span(role, word)]
+}
+
+/// Returns a tier's figures; one that serves nobody says why below the hosts, and before them
+/// where their columns are too few for the words.
+fn figures(
     paint: &Paint<'_>,
     shape: &Shape,
     tier: &Tier,
     view: &TierView,
+    room: usize,
 ) -> Vec<Span<'static>> {
-    let mark = tier_mark(&view.facts);
+    let why = why_useless(&view.facts).filter(|_| room >= WORDS);
+    let widths: Vec<usize> = shape.columns.iter().map(|column| column.width(shape.host)).collect();
+    let kept = why.map_or(widths.len(), |why| {
+        let hosts = shape
+            .columns
+            .iter()
+            .position(|column| matches!(column, Column::Mean | Column::Host(_)));
+        let first = hosts.unwrap_or(widths.len());
+        let fits = |from: &usize| {
+            let used: usize = widths[..*from].iter().map(|width| width + GAP).sum();
+            used + GAP + width(why) <= room
+        };
+        (0..=first).rev().find(fits).unwrap_or(0)
+    });
     let mut spans = Vec::new();
-    let word_role = if mark.role == Role::Ok { Role::Text } else { mark.role };
-    spans.push(paint.span(mark.role, mark.sign.to_string()));
-    spans.push(paint.span(word_role, left(&format!(" {}", mark.word), STATE)));
-    let unknown = |columns| paint.span(Role::Dim, right("–", columns));
-    if shape.proof {
-        let proof = signature_mark(tier, &view.facts);
-        let role = if proof.role == Role::Ok { Role::Text } else { proof.role };
-        spans.push(paint.span(proof.role, format!("{} ", proof.sign)));
-        spans.push(paint.span(role, left(&proof.word, PROOF - 2)));
+    for (column, columns) in shape.columns.iter().zip(&widths).take(kept) {
+        spans.push(Span::raw(" ".repeat(GAP)));
+        spans.extend(cell(paint, *column, *columns, tier, view));
     }
-    if shape.spark {
-        let bars = spark(view.latencies.iter().copied(), FULL_MS, SPARK - 1);
-        spans.push(paint.span(Role::Graph, format!("{bars} ")));
-    }
-    if shape.latency {
-        spans.push(match view.facts.latency_ms {
-            Some(latency) => Span::raw(right(&milliseconds(latency), 9)),
-            None => unknown(9),
-        });
-        spans.push(Span::raw("  "));
-    }
-    if shape.priority {
-        spans.push(match view.facts.priority {
-            Some(priority) => Span::raw(right(&priority.to_string(), 4)),
-            None => unknown(4),
-        });
-        spans.push(Span::raw("  "));
-    }
-    for host in paint.model.hosts.iter().take(shape.hosts) {
-        let coverage = host.coverage.tiers.get(&tier.name);
-        let coverage = coverage.filter(|_| is_current(&host.facts, &host.coverage));
-        spans.push(match coverage.and_then(|coverage| coverage.paths.ratio()) {
-            Some(covered) => Span::raw(right(&percent(covered), shape.host)),
-            None => unknown(shape.host),
-        });
-        spans.push(Span::raw("  "));
-    }
-    if shape.hosts == 0 {
-        spans.push(match paint.model.mean_coverage(&tier.name) {
-            Some(covered) => Span::raw(right(&percent(covered), 5)),
-            None => unknown(5),
-        });
+    if let Some(why) = why {
+        let left = room.saturating_sub(line_width(&spans) + GAP);
+        spans.push(Span::raw(" ".repeat(GAP)));
+        spans.push(paint.span(tier_mark(&view.facts).role, cut(why, left)));
     }
     spans
-}
-
-fn details(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
-    let model = paint.model;
-    let (Some(tier), Some(view)) = (model.fleet.tiers.get(model.tier), model.tiers.get(model.tier))
-    else {
-        return;
-    };
-    let facts = &view.facts;
-    let measured = facts
-        .measured_at
-        .map_or("never answered".to_owned(), |then| format!("answered {}", since(paint.now, then)));
-    paint.rule(buffer, area, &tier.name, &measured);
-    let room = usize::from(area.width).saturating_sub(16).max(8);
-    let mut lines = Vec::new();
-    let mut add = |label: &str, role: Role, text: &str| {
-        for (at, line) in wrap(text, room).into_iter().enumerate() {
-            let label = if at == 0 { label } else { "" };
-            let label = paint.span(Role::Dim, format!(" {}", left(&cut(label, 13), 14)));
-            lines.push(Line::from(vec![label, paint.span(role, line)]));
-        }
-    };
-    let mark = tier_mark(facts);
-    if let Some(error) = &facts.error {
-        let role = if mark.role == Role::Dim { Role::Warn } else { mark.role };
-        add(&mark.word, role, error);
-    }
-    add("serves", Role::Text, &format!("{}, {}", tier.url, tier.kind));
-    let signature = signature_mark(tier, facts);
-    add("signature", signature.role, &format!("{} {}", signature.word, signature.sign));
-    if let Some(proof) = &facts.proof {
-        add("proof", Role::Text, proof);
-    }
-    if let Some(host) = &tier.host {
-        add("store of", Role::Text, &format!("{host}; what is built there is in this tier"));
-    }
-    if let Some(dir) = &facts.store_dir {
-        add("store dir", Role::Text, dir);
-    }
-    for (host, view) in model.fleet.hosts.iter().zip(&model.hosts) {
-        let coverage = view.coverage.tiers.get(&tier.name);
-        let Some(coverage) = coverage.filter(|_| is_current(&view.facts, &view.coverage)) else {
-            continue;
-        };
-        let (paths, bytes) = (coverage.paths, coverage.bytes);
-        let text = format!(
-            "{} of {} paths, {}, {}",
-            count(paths.have),
-            count(paths.total),
-            bytes_of(bytes.have, bytes.total),
-            since(paint.now, coverage.measured_at)
-        );
-        add(&format!("for {}", host.name), Role::Text, &text);
-    }
-    if let Some(priority) = facts.priority {
-        let text = format!("{priority}; hosts ask the tier with the lowest number first");
-        add("priority", Role::Text, &text);
-    }
-    put_all(buffer, below(area, 1), &lines, 0);
 }

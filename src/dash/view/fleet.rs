@@ -14,7 +14,8 @@
 use crate::dash::theme::Role;
 use crate::dash::view::columns::{Columns, is_old, name};
 use crate::dash::view::paint::{Paint, below, left, line_width, put, put_all, right, top, width};
-use crate::dash::view::words::{Mark, busy_mark, host_mark, tier_mark};
+use crate::dash::view::tier_words::tier_mark;
+use crate::dash::view::words::{Mark, busy_mark, host_mark};
 use crate::dash::view::{host, logs};
 use crate::dash::{HostView, Model};
 use crate::fleet::{Host, HostState, ago, bytes, percent};

@@ -13,20 +13,15 @@
 use crate::dash::model::{HostView, age, is_current};
 use crate::dash::theme::Role;
 use crate::dash::view::columns::{is_old, milliseconds};
-use crate::dash::view::paint::{Paint, below, count, cut, left, put_all, width, wrap};
+use crate::dash::view::facts::{self, Fact, fact, unknown};
+use crate::dash::view::paint::{Paint, below, count};
 use crate::dash::view::run_words::went;
-use crate::dash::view::words::{bytes_of, host_mark, signature_mark, since, system_words};
+use crate::dash::view::tier_words::signature_mark;
+use crate::dash::view::words::{bytes_of, host_mark, since, system_words};
 use crate::fleet::{Host, PowerFacts, StorePath, SystemFacts, Tier, bytes, duration, percent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span};
 use std::time::Duration;
-
-/// From this width on there are two columns.
-const TWO: u16 = 110;
-
-/// A fact: its label, and what is known, as pieces of text with a role.
-type Fact = (String, Vec<(Role, String)>);
 
 /// Draws the details below a rule and returns the rows they take; `zoomed` ones scroll.
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, zoomed: bool) -> u16 {
@@ -43,60 +38,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, zoomed: b
     let machine = machine(paint, host, view);
     let (figures, caches) = (figures(view), caches(paint, view));
     let from = if zoomed { paint.model.details_scroll } else { 0 };
-    if area.width >= TWO {
-        let half = area.width / 2;
-        let columns = usize::from(half.saturating_sub(2));
-        let machine = machine.into_iter().chain(figures).collect();
-        let left_lines = lines(paint, machine, columns, old);
-        let columns = usize::from(area.width - half).saturating_sub(2);
-        let right_lines = lines(paint, caches, columns, old);
-        let from = from.min(left_lines.len().max(right_lines.len()).saturating_sub(1) as u16);
-        put_all(buffer, Rect { width: half, ..area }, &left_lines, from);
-        let right = Rect { x: area.x + half, width: area.width - half, ..area };
-        put_all(buffer, right, &right_lines, from);
-        left_lines.len().max(right_lines.len()) as u16 + 1
-    } else {
-        let all = machine.into_iter().chain(caches).chain(figures).collect();
-        let all = lines(paint, all, usize::from(area.width).saturating_sub(2), old);
-        let from = from.min(all.len().saturating_sub(1) as u16);
-        put_all(buffer, area, &all, from);
-        all.len() as u16 + 1
-    }
-}
-
-/// Returns facts as lines of that many columns; old ones are dimmed.
-fn lines(paint: &Paint<'_>, facts: Vec<Fact>, columns: usize, old: bool) -> Vec<Line<'static>> {
-    let mut lines = Vec::new();
-    let labels = facts.iter().map(|(label, _)| width(label)).max().unwrap_or_default();
-    let labels = labels.clamp(8, 20).min(columns / 3) + 2;
-    let room = columns.saturating_sub(labels).max(8);
-    let fade = |role| if old && role == Role::Text { Role::Dim } else { role };
-    for (label, pieces) in facts {
-        let text: String = pieces.iter().map(|(_, text)| text.as_str()).collect();
-        let label = paint.span(Role::Dim, left(&cut(&label, labels - 2), labels));
-        if width(&text) <= room {
-            let mut spans = vec![Span::raw(" "), label];
-            spans.extend(pieces.into_iter().map(|(role, text)| paint.span(fade(role), text)));
-            lines.push(Line::from(spans));
-            continue;
-        }
-        let role =
-            pieces.iter().map(|(role, _)| *role).find(|r| matches!(r, Role::Warn | Role::Error));
-        for (at, line) in wrap(&text, room).into_iter().enumerate() {
-            let label = if at == 0 { label.clone() } else { Span::raw(" ".repeat(labels)) };
-            let role = fade(role.unwrap_or(Role::Text));
-            lines.push(Line::from(vec![Span::raw(" "), label, paint.span(role, line)]));
-        }
-    }
-    lines
-}
-
-fn fact(label: &str, text: impl Into<String>) -> Fact {
-    (label.to_owned(), vec![(Role::Text, text.into())])
-}
-
-fn unknown(label: &str) -> Fact {
-    (label.to_owned(), vec![(Role::Dim, "–".to_owned())])
+    facts::draw(paint, buffer, area, [machine, caches, figures], old, from) + 1
 }
 
 /// Returns what is known of the machine.

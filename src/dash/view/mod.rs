@@ -17,6 +17,7 @@ mod caches;
 mod columns;
 mod confirm;
 mod deploy;
+mod facts;
 mod fleet;
 mod footer;
 mod help;
@@ -31,10 +32,13 @@ mod plan;
 mod popup;
 mod run_words;
 mod start;
+mod tier;
+mod tier_columns;
+mod tier_words;
 mod words;
 
 pub(super) use logs::first_log_line;
-pub(super) use words::is_bad;
+pub(super) use tier_words::trouble;
 
 use crate::dash::look::Look;
 use crate::dash::model::{Model, Overlay, Screen};

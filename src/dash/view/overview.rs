@@ -13,7 +13,7 @@ use crate::dash::model::{RunSign, Screen};
 use crate::dash::status_line::status_line_of;
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, line_width, put, put_spread};
-use crate::dash::view::words::{is_bad, tier_mark};
+use crate::dash::view::tier_words::{is_bad, tier_mark};
 use crate::fleet::{HostState, percent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -50,14 +50,18 @@ pub(super) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     for (counts, caches) in [
         (Counts::Long, Caches::All),
         (Counts::Words, Caches::All),
-        (Counts::Words, Caches::Short),
-        (Counts::Words, Caches::Publish),
+        (Counts::Words, Caches::Named { words: usize::MAX }),
+        (Counts::Words, Caches::Named { words: 3 }),
+        (Counts::Words, Caches::Named { words: 2 }),
+        (Counts::Words, Caches::Named { words: 1 }),
+        (Counts::Words, Caches::Named { words: 0 }),
         (Counts::Words, Caches::Bad),
         (Counts::Signs, Caches::Bad),
+        (Counts::Signs, Caches::Count),
     ] {
         shown = vec![Span::raw(" ")];
         shown.extend(hosts(paint, counts));
-        let long = matches!(caches, Caches::All | Caches::Short);
+        let long = caches == Caches::All;
         let caches = self::caches(paint, caches);
         if !caches.is_empty() {
             shown.push(Span::raw(if long { "     " } else { "   " }));
@@ -91,12 +95,15 @@ enum Counts {
 enum Caches {
     /// Every tier; a bad one with what is wrong.
     All,
-    /// Every tier.
-    Short,
-    /// The one that deploys publish to, and every bad one.
-    Publish,
-    /// Only those that are bad.
+    /// The one that deploys publish to, and every bad one, so many of them with what is wrong.
+    Named {
+        /// How many.
+        words: usize,
+    },
+    /// Only those that are bad, without words.
     Bad,
+    /// How many are bad.
+    Count,
 }
 
 /// Draws the whole screen as one line, for a terminal that has room for nothing else.
@@ -138,17 +145,25 @@ fn hosts(paint: &Paint<'_>, counts: Counts) -> Vec<Span<'static>> {
 fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
     let model = paint.model;
     let mut spans = Vec::new();
-    if matches!(which, Caches::All | Caches::Short) && !model.tiers.is_empty() {
+    if which == Caches::All && !model.tiers.is_empty() {
         spans.push(paint.span(Role::Dim, "coverage  "));
     }
-    let mut first = true;
+    if which == Caches::Count {
+        let bad = model.tiers.iter().filter(|view| is_bad(&view.facts)).count();
+        if bad > 0 {
+            let plural = if bad == 1 { "cache" } else { "caches" };
+            spans.push(paint.span(Role::Warn, format!("{bad} {plural}▲")));
+        }
+        return spans;
+    }
+    let (mut first, mut worded) = (true, 0);
     let publish = model.fleet.publish_tier().or(model.fleet.tiers.first());
     for (tier, view) in model.fleet.tiers.iter().zip(&model.tiers) {
         let bad = is_bad(&view.facts);
         let named = match which {
-            Caches::All | Caches::Short => true,
-            Caches::Publish => bad || publish.is_some_and(|publish| publish.name == tier.name),
-            Caches::Bad => bad,
+            Caches::All => true,
+            Caches::Named { .. } => bad || publish.is_some_and(|publish| publish.name == tier.name),
+            Caches::Bad | Caches::Count => bad,
         };
         if !named {
             continue;
@@ -157,11 +172,17 @@ fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
             spans.push(paint.span(Role::Dim, " · "));
         }
         first = false;
-        let word = if which == Caches::Publish && !bad { "in " } else { "" };
+        let word = if which != Caches::All && !bad { "in " } else { "" };
         spans.push(Span::raw(format!("{word}{} ", tier.name)));
         if bad {
             let mark = tier_mark(&view.facts);
-            let text = if which == Caches::All { mark.text() } else { "▲".to_owned() };
+            let words = match which {
+                Caches::All => true,
+                Caches::Named { words } => worded < words,
+                Caches::Bad | Caches::Count => false,
+            };
+            worded += 1;
+            let text = if words { mark.text() } else { "▲".to_owned() };
             spans.push(paint.span(mark.role, text));
         } else {
             spans.push(match model.mean_coverage(&tier.name) {

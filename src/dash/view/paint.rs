@@ -201,16 +201,18 @@ pub(super) fn spark(
     full: f64,
     columns: usize,
 ) -> String {
-    const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let mut newest: Vec<f64> = values.rev().take(columns).collect();
     newest.reverse();
     let most = newest.iter().copied().fold(full, f64::max);
-    let level = |value: f64| {
-        let share = if most > 0.0 { (value / most).clamp(0.0, 1.0) } else { 0.0 };
-        LEVELS[((share * 7.0).round() as usize).min(7)]
-    };
-    let bars: String = newest.iter().map(|value| level(*value)).collect();
+    let share = |value: f64| if most > 0.0 { value / most } else { 0.0 };
+    let bars: String = newest.iter().map(|value| level(share(*value))).collect();
     format!("{}{bars}", " ".repeat(columns - newest.len()))
+}
+
+/// Returns a share of 0 to 1 as one character that is filled so far.
+pub(super) fn level(share: f64) -> char {
+    const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    LEVELS[((share.clamp(0.0, 1.0) * 7.0).round() as usize).min(7)]
 }
 
 /// Returns a bar of that many columns inside its two ends, filled to a share of 0 to 1.

@@ -2,12 +2,8 @@
 
 use crate::dash::model::{HostView, Model, age};
 use crate::dash::theme::Role;
-use crate::fleet::{
-    Fleet, HostFacts, HostState, Outcome, SignatureState, StorePath, Tier, TierFacts, TierState,
-    ago, bytes,
-};
+use crate::fleet::{HostFacts, HostState, Outcome, StorePath, ago, bytes};
 use jiff::Timestamp;
-use std::cmp::Reverse;
 
 /// A state as it is shown: never by its colour alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +17,7 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    fn new(sign: char, word: impl Into<String>, role: Role) -> Self {
+    pub(super) fn new(sign: char, word: impl Into<String>, role: Role) -> Self {
         Self { sign, word: word.into(), role }
     }
 
@@ -63,43 +59,6 @@ pub(super) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
         None => "working".to_owned(),
     };
     Some(Mark::new('◐', word, Role::Busy))
-}
-
-/// Returns how a tier is; it is well only when its signature was proven too.
-pub(super) fn tier_mark(facts: &TierFacts) -> Mark {
-    match (facts.state, facts.signature) {
-        (TierState::Up, SignatureState::Invalid) => Mark::new('▲', "bad signature", Role::Error),
-        (TierState::Up, SignatureState::Untrusted) => Mark::new('▲', "not signed", Role::Error),
-        (TierState::Up, SignatureState::Valid) => Mark::new('●', "up", Role::Ok),
-        (TierState::Up, SignatureState::Unchecked) => Mark::new('●', "up", Role::Text),
-        (TierState::Slow, _) => Mark::new('▲', "slow", Role::Warn),
-        (TierState::Untrusted, _) => Mark::new('▲', "untrusted", Role::Error),
-        (TierState::NarMissing, _) => Mark::new('▲', "nar missing", Role::Error),
-        (TierState::Proxy, _) => Mark::new('▲', "proxy", Role::Error),
-        (TierState::Unauthorized, _) => Mark::new('▲', "unauthorized", Role::Error),
-        (TierState::WrongStore, _) => Mark::new('▲', "wrong store", Role::Error),
-        (TierState::Degraded, _) => Mark::new('▲', "degraded", Role::Warn),
-        (TierState::Down, _) => Mark::new('▲', "down", Role::Error),
-        (TierState::Unknown, _) => Mark::new('–', "unknown", Role::Dim),
-    }
-}
-
-/// Returns whether a tier is known to be of no use as it is.
-pub(in crate::dash) fn is_bad(facts: &TierFacts) -> bool {
-    matches!(tier_mark(facts).role, Role::Warn | Role::Error)
-}
-
-/// Returns what the proof of a tier's signature found.
-pub(super) fn signature_mark(tier: &Tier, facts: &TierFacts) -> Mark {
-    let key = tier.public_key.as_ref().map_or("its key", |key| key.name.as_str());
-    match facts.signature {
-        SignatureState::Valid => Mark::new('✓', format!("signed {key}"), Role::Ok),
-        SignatureState::Invalid => {
-            Mark::new('▲', format!("signature does not verify under {key}"), Role::Error)
-        }
-        SignatureState::Untrusted => Mark::new('▲', format!("not signed by {key}"), Role::Error),
-        SignatureState::Unchecked => Mark::new('–', "signature unchecked", Role::Dim),
-    }
 }
 
 /// Returns how a host's run ended.
@@ -154,27 +113,6 @@ pub(super) fn short_paths(text: &str) -> String {
     out
 }
 
-/// Returns a text in which tiers are called by their names instead of their addresses.
-pub(super) fn tier_names(fleet: &Fleet, text: &str) -> String {
-    let mut text = text.to_owned();
-    let mut tiers: Vec<&Tier> = fleet.tiers.iter().filter(|tier| !tier.url.is_empty()).collect();
-    tiers.sort_by_key(|tier| Reverse(tier.url.len()));
-    for tier in tiers {
-        let mut from = 0;
-        while let Some(at) = text[from..].find(&tier.url).map(|at| at + from) {
-            let end = at + tier.url.len();
-            // Another address may begin with this one.
-            if text[end..].starts_with(|c: char| c.is_alphanumeric() || "/.:?-_".contains(c)) {
-                from = end;
-            } else {
-                text.replace_range(at..end, &tier.name);
-                from = at + tier.name.len();
-            }
-        }
-    }
-    text
-}
-
 /// Returns how long ago something was, for a sentence: `now`, `7 s ago`, `3 h ago`.
 pub(super) fn since(now: Timestamp, then: Timestamp) -> String {
     match age(now, then) {
@@ -197,11 +135,6 @@ mod tests {
         let hash = "2c4f8d1a2c4f8d1a2c4f8d1a2c4f8d1a";
         let line = format!("copying path '/nix/store/{hash}-linux-6.12' from 'http://p620:5000'");
         assert_eq!(short_paths(&line), "copying path 'linux-6.12' from 'http://p620:5000'");
-        let fleet = crate::dash::demo::fleet();
-        let known = tier_names(&fleet, "copying path 'a' from 'http://p620.lan:5000'");
-        assert_eq!(known, "copying path 'a' from 'p620'");
-        let other = "http://p620.lan:50001, http://p620.lan:5000/nar";
-        assert_eq!(tier_names(&fleet, other), other);
         let two = format!("/nix/store/{hash}-a/nix/store/{hash}-b/bin");
         assert_eq!(short_paths(&two), "ab/bin");
         for whole in ["/nix/store/.links", "/nix/store/", "no path", "/nix/store/äöü-x"] {

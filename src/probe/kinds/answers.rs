@@ -29,6 +29,8 @@ pub(super) fn up(reply: &Reply) -> TierFacts {
 pub(super) fn refused(asking: &Asking<'_>, what: &str, reply: &Reply, let_in: &str) -> TierFacts {
     let status = reply.status;
     let (state, hint) = match status {
+        // GitHub's word for too many requests, which has nothing to do with who asks.
+        403 if reply.retry_after().is_some() => (TierState::Degraded, wait(asking, reply)),
         401 | 403 => (TierState::Unauthorized, let_in.to_owned()),
         429 | 503 => (TierState::Degraded, wait(asking, reply)),
         500..=599 => (TierState::Degraded, "see its log".to_owned()),
@@ -67,7 +69,7 @@ pub(super) fn stay_away(asking: &Asking<'_>, reply: &Reply, facts: &TierFacts) {
 
 /// Says how long a server wants to be left alone.
 fn wait(asking: &Asking<'_>, reply: &Reply) -> String {
-    let who = if reply.status == 429 { "too many requests" } else { "it is overloaded" };
+    let who = if reply.status == 503 { "it is overloaded" } else { "too many requests" };
     match reply.retry_after() {
         Some(time) => format!("{who}: it is asked again in {}", duration(time.min(AWAY_LIMIT))),
         None if asking.tier.every.is_some() => format!("{who}: ask it less often (every)"),

@@ -130,11 +130,12 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
         return TierFacts { state: TierState::Down, error: Some(error), ..TierFacts::default() };
     };
     let url = format!("{server}/_api/v1/cache-config/{cache}");
+    // Before the request: one that is refused makes it to be read anew.
+    let token = token(asking).await;
     let reply = match asking.web.send(tier, REQUESTS, Ask::get(url)).await {
         Ok(reply) => reply,
         Err(error) => return failed(&error),
     };
-    let token = token(asking).await;
     if reply.status != 200 {
         let mut facts = denied(asking, cache, &reply, token.as_ref());
         stay_away(asking, &reply, &facts);

@@ -6,15 +6,15 @@
 //! fleet's paths, "at least".
 
 use crate::fleet::{
-    SignatureState, SizeFacts, StorePath, Tier, TierFacts, TierState, printable_line,
+    SignatureState, SizeFacts, StorePath, Tier, TierFacts, TierState, ago, printable_line,
 };
 use crate::probe::kinds::answers::{
-    alarm, away, detail, failed, nonsense, recent, refused, remember, size, stay_away,
+    alarm, away, detail, failed, nonsense, recent, refused, remember, since, size, stay_away,
 };
 use crate::probe::kinds::http::{SLOW_MS, judge, prove, prove_nar};
 use crate::probe::tier::{Answer, Asking, TierProbe};
 use crate::probe::web::{Ask, Declared, Method, WebError};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
@@ -121,7 +121,7 @@ struct Cache {
 }
 
 /// What is remembered of a proof.
-type Proof = (SignatureState, String);
+type Proof = (SignatureState, String, Timestamp);
 
 /// Looks at a cache.
 async fn look(asking: &Asking<'_>) -> TierFacts {
@@ -166,12 +166,19 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
     facts
 }
 
+/// Returns the tier as it is at its API, which takes the same credentials.
+async fn at_api(asking: &Asking<'_>, api: &Api) -> Tier {
+    // They are read here for the cache's own address, which is the one that a netrc names.
+    drop(asking.web.authorization(asking.tier).await);
+    Tier { url: api.origin.clone(), ..asking.tier.clone() }
+}
+
 /// Asks the API for the cache now and then; what is wrong is asked again every time.
 async fn cache(asking: &Asking<'_>, api: &Api) -> Result<Cache, Box<TierFacts>> {
     if let Some(cache) = recent(asking, "cache", API_AGE) {
         return Ok(cache);
     }
-    let tier = Tier { url: api.origin.clone(), ..asking.tier.clone() };
+    let tier = at_api(asking, api).await;
     let reply = match asking.web.send(&tier, REQUESTS, Ask::get(api.url())).await {
         Ok(reply) => reply,
         Err(error) => {
@@ -231,13 +238,11 @@ fn describe(tier: &Tier, cache: &Cache, facts: &mut TierFacts) {
 
 /// Proves signature and nar, at most once a day: reading counts as use.
 async fn prove_daily(asking: &Asking<'_>, facts: &mut TierFacts) {
-    if let Some((signature, proof)) = recent::<Proof>(asking, "proof", PROOF_AGE) {
+    if let Some((signature, proof, at)) = recent::<Proof>(asking, "proof", PROOF_AGE) {
         facts.signature = signature;
-        facts.proof = Some(proof);
-        facts.nar_proof = asking
-            .memory
-            .get(asking.tier, "nar")
-            .map(|(_, proof): (jiff::Timestamp, String)| proof);
+        facts.proof = Some(format!("{proof}; read {} ago", ago(since(asking, at))));
+        facts.nar_proof =
+            asking.memory.get(asking.tier, "nar").map(|(_, proof): (Timestamp, String)| proof);
         return;
     }
     // Only a path that is there is worth a read.
@@ -263,7 +268,7 @@ async fn prove_daily(asking: &Asking<'_>, facts: &mut TierFacts) {
     if let Some(narinfo) = narinfo {
         prove_nar(asking, REQUESTS, &narinfo, facts).await;
         if facts.state != TierState::NarMissing {
-            remember(asking, "proof", &(signature, proof));
+            remember(asking, "proof", &(signature, proof, asking.now));
         }
     }
 }
@@ -273,7 +278,7 @@ async fn confirmed(asking: &Asking<'_>, paths: &[&StorePath]) -> Result<Vec<bool
     let url = &asking.tier.url;
     let wrong = |cause: &str, hint: &str| WebError::new(url, cause, hint);
     let api = Api::of(url).ok_or_else(|| wrong("names no cache", "https://NAME.cachix.org"))?;
-    let tier = Tier { url: api.origin.clone(), ..asking.tier.clone() };
+    let tier = at_api(asking, &api).await;
     let mut all = Vec::with_capacity(paths.len());
     for part in paths.chunks(BULK) {
         let hashes: Vec<&str> = part.iter().map(|path| path.hash()).collect();

@@ -215,7 +215,7 @@ fn denied(asking: &Asking<'_>, reply: &Reply) -> TierFacts {
     let headers = Headers::read(|name| reply.header(name));
     let repo = asking.tier.repo.as_deref().unwrap_or("the repository");
     let has_token = asking.tier.access.token.is_some();
-    let spent = headers.remaining == Some(0) || reply.headers.contains_key("retry-after");
+    let spent = headers.remaining == Some(0);
     let mut facts = match reply.status {
         403 | 429 if spent => {
             let again = headers.reset.map(|reset| asking.now.duration_until(reset));

@@ -5,7 +5,7 @@
 //! an older one is asked with GET, and what we asked is taken off.
 
 use crate::fleet::{StorePath, TierFacts, TierState, printable_line};
-use crate::probe::kinds::answers::{detail, recent, remember};
+use crate::probe::kinds::answers::{away, detail, recent, remember};
 use crate::probe::kinds::http::{held, held_by_head, look_at};
 use crate::probe::kinds::prometheus::Metrics;
 use crate::probe::kinds::served::{self, Counts};
@@ -39,6 +39,9 @@ impl TierProbe for HarmoniaProbe {
 
     fn probe<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
         Box::pin(async move {
+            if let Some(facts) = away(asking) {
+                return facts;
+            }
             let before = counters(asking).await;
             let mut facts = look_at(asking, REQUESTS).await;
             if matches!(facts.state, TierState::Down | TierState::Proxy) {

@@ -11,6 +11,7 @@ use crate::nix::cache_info::CacheInfo;
 use crate::nix::narinfo::NarInfo;
 use crate::nix::s3_url::web_url;
 use crate::probe::clock::milliseconds;
+use crate::probe::kinds::answers::{away, stay_away};
 use crate::probe::tier::{Answer, Asking, TierProbe};
 use crate::probe::web::{Ask, Declared, Method, Reply, WebError, width};
 use futures_util::stream::{self, StreamExt as _};
@@ -71,6 +72,9 @@ impl TierProbe for HttpProbe {
 
 /// Asks whether a cache is well, and proves its signature and that it serves its nars.
 pub(in crate::probe) async fn look_at(asking: &Asking<'_>, declared: &[Declared]) -> TierFacts {
+    if let Some(facts) = away(asking) {
+        return facts;
+    }
     let tier = asking.tier;
     let url = format!("{}/nix-cache-info", web_url(tier));
     let reply = match asking.web.send(tier, declared, Ask::get(url).follow()).await {
@@ -90,6 +94,7 @@ pub(in crate::probe) async fn weigh(
     reply: &Reply,
 ) -> TierFacts {
     let mut facts = judge(asking.tier, reply);
+    stay_away(asking, reply, &facts);
     if facts.state == TierState::Up {
         let (signature, proof, narinfo) = prove(asking, declared).await;
         facts.signature = signature;
@@ -150,7 +155,7 @@ async fn holds_one(
     path: &StorePath,
     ask: fn(String) -> Ask,
 ) -> Result<(bool, bool), WebError> {
-    let url = format!("{}/{}.narinfo", asking.tier.url, path.hash());
+    let url = format!("{}/{}.narinfo", web_url(asking.tier), path.hash());
     let reply = asking.web.send(asking.tier, declared, ask(url).follow()).await?;
     match reply.status {
         200 | 204 => Ok((true, reply.is_http2)),

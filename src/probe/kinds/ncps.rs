@@ -52,7 +52,9 @@ impl TierProbe for NcpsProbe {
             let tier = upload(asking.tier);
             let there = Asking { tier: &tier, ..*asking };
             let held = held(&there, REQUESTS, paths).await?;
-            served::asked(asking, &held);
+            // Misses of `/upload` are not among those that are counted here.
+            let hits: Vec<bool> = held.iter().copied().filter(|held| *held).collect();
+            served::asked(asking, &hits);
             Ok(held)
         })
     }
@@ -122,6 +124,8 @@ async fn whether_well(asking: &Asking<'_>) -> TierFacts {
     facts.proof = Some(proof);
     if let Some(narinfo) = narinfo {
         prove_nar(&there, REQUESTS, &narinfo, &mut facts).await;
+        // Its address is what hosts.toml has, whatever part of it was asked.
+        facts.error = facts.error.map(|error| error.replace(&there.tier.url, &tier.url));
     }
     if facts.state == TierState::Up && facts.latency_ms.is_some_and(|ms| ms > SLOW_MS) {
         facts.state = TierState::Slow;

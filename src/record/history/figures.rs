@@ -144,19 +144,50 @@ impl History {
         since: Timestamp,
         step: SignedDuration,
     ) -> Result<Vec<(Timestamp, f64)>, HistoryError> {
-        let step = int(u64::try_from(step.as_millis()).unwrap_or(1).max(1));
-        let read = || {
-            let Some(id) = find_tier(&self.db, tier)? else { return Ok(Vec::new()) };
-            let mut statement = self.db.prepare_cached(
-                "SELECT at / ?3 * ?3 AS slot, avg(latency_ms) FROM tier_samples
-                 WHERE tier = ?1 AND at >= ?2 AND latency_ms IS NOT NULL
-                 GROUP BY slot ORDER BY slot",
-            )?;
-            let rows = statement.query_map(params![id, since.as_millisecond(), step], |row| {
-                Ok((time(row.get(0)?), row.get(1)?))
-            })?;
-            rows.collect()
+        let read = || match find_tier(&self.db, tier)? {
+            Some(id) => self.slots("latency_ms", "tier_samples", "tier", (id, since, step)),
+            None => Ok(Vec::new()),
         };
         read().map_err(self.failed("read"))
+    }
+
+    /// Returns a host's load averages since a time, oldest first, one per `step` at most.
+    pub fn loads(
+        &self,
+        host: &str,
+        since: Timestamp,
+        step: SignedDuration,
+    ) -> Result<Vec<(Timestamp, f64)>, HistoryError> {
+        let read = || {
+            let id = self
+                .db
+                .prepare_cached("SELECT id FROM hosts WHERE name = ?1")?
+                .query_row([host], |row| row.get(0))
+                .optional()?;
+            match id {
+                Some(id) => self.slots("load1", "host_samples", "host", (id, since, step)),
+                None => Ok(Vec::new()),
+            }
+        };
+        read().map_err(self.failed("read"))
+    }
+
+    /// Returns the means of a column of samples of one host or tier.
+    fn slots(
+        &self,
+        column: &str,
+        table: &str,
+        of: &str,
+        (id, since, step): (i64, Timestamp, SignedDuration),
+    ) -> rusqlite::Result<Vec<(Timestamp, f64)>> {
+        let step = int(u64::try_from(step.as_millis()).unwrap_or(1).max(1));
+        let mut statement = self.db.prepare_cached(&format!(
+            "SELECT at / ?3 * ?3 AS slot, avg({column}) FROM {table}
+             WHERE {of} = ?1 AND at >= ?2 AND {column} IS NOT NULL GROUP BY slot ORDER BY slot"
+        ))?;
+        let rows = statement.query_map(params![id, since.as_millisecond(), step], |row| {
+            Ok((time(row.get(0)?), row.get(1)?))
+        })?;
+        rows.collect()
     }
 }

@@ -6,6 +6,7 @@
 
 use super::{History, HistoryError};
 use crate::fleet::{Event, Fleet, RunWhat, TierFacts};
+use crate::record::trends::Series;
 use jiff::{SignedDuration, Timestamp};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,6 +40,8 @@ enum Entry {
     LastFacts(String, oneshot::Sender<Option<(TierFacts, SignedDuration)>>),
     /// Find the requests of this month of a tier, by name.
     RequestsThisMonth(String, oneshot::Sender<Option<u64>>),
+    /// Find the values of a series since a time, one per step at most.
+    Trend(Series, Timestamp, SignedDuration, oneshot::Sender<Vec<(Timestamp, f64)>>),
     /// Say when all before this is written.
     Flush(oneshot::Sender<()>),
 }
@@ -120,6 +123,22 @@ impl Recorder {
         let (reply, answer) = oneshot::channel();
         self.hand_over(Entry::RequestsThisMonth(tier.to_owned(), reply));
         tokio::time::timeout(PATIENCE, answer).await.ok()?.ok()?
+    }
+
+    /// Returns the values of a series since a time, oldest first, one per `step` at most; none when
+    /// the history cannot be read in time.
+    pub async fn trend(
+        &self,
+        series: Series,
+        since: Timestamp,
+        step: SignedDuration,
+    ) -> Vec<(Timestamp, f64)> {
+        let (reply, answer) = oneshot::channel();
+        self.hand_over(Entry::Trend(series, since, step, reply));
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(Ok(values)) => values,
+            Ok(Err(_)) | Err(_) => Vec::new(),
+        }
     }
 
     /// Waits until everything handed over so far is written, for 3 s at most.
@@ -256,6 +275,16 @@ impl Writer {
                 });
                 let _gone = reply.send(found.flatten());
             }
+            Entry::Trend(series, since, step, reply) => {
+                let found = self.attempt(|history, fleet| match &series {
+                    Series::HostLoad(host) => history.loads(host, since, step),
+                    Series::TierLatency(tier) => match fleet.tier(tier) {
+                        Some(tier) => history.latencies(tier, since, step),
+                        None => Ok(Vec::new()),
+                    },
+                });
+                let _gone = reply.send(found.unwrap_or_default());
+            }
             Entry::Flush(reply) => {
                 let _gone = reply.send(());
             }
@@ -292,6 +321,9 @@ fn put(history: &mut History, fleet: &Fleet, entry: &Entry) -> Result<(), Histor
             Some(tier) => history.add_requests(tier, *count, Timestamp::now()),
             None => Ok(()),
         },
-        Entry::LastFacts(..) | Entry::RequestsThisMonth(..) | Entry::Flush(_) => Ok(()),
+        Entry::LastFacts(..)
+        | Entry::RequestsThisMonth(..)
+        | Entry::Trend(..)
+        | Entry::Flush(_) => Ok(()),
     }
 }

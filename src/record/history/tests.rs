@@ -222,6 +222,40 @@ fn an_answer_is_shared_but_not_with_another_address() {
 }
 
 #[test]
+fn no_secret_gets_into_the_file() {
+    let secret = "sesame-0123456789";
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = History::open(dir.path()).unwrap();
+    let told = [
+        format!("https://me:{secret}@cache.example/x"),
+        format!("GET /x?X-Amz-Signature={secret}&a=b"),
+        format!("Authorization: Bearer {secret}"),
+        format!("token={secret}"),
+    ];
+    for (index, text) in (0..).zip(&told) {
+        let mut facts = tier_facts(NOW + i64::from(index).seconds());
+        facts.error = Some(text.clone());
+        facts.proof = Some(text.clone());
+        let on_host = crate::fleet::TierOnHost { error: Some(text.clone()), ..Default::default() };
+        facts.hosts.insert("p620".to_owned(), on_host);
+        history.write_tier(&tier(), &facts).unwrap();
+        let mut events = run(&index.to_string(), NOW);
+        if let RunWhat::Result { result, .. } = &mut events[1].what {
+            result.error = Some(text.clone());
+            result.fetched.insert(text.clone(), Fetched::default());
+        }
+        for event in events {
+            history.write_run(&event).unwrap();
+        }
+    }
+    for entry in std::fs::read_dir(dir.path()).unwrap().map(Result::unwrap) {
+        let bytes = std::fs::read(entry.path()).unwrap();
+        let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert!(!found, "{:?}", entry.path());
+    }
+}
+
+#[test]
 fn requests_are_counted_per_calendar_month() {
     let dir = tempfile::tempdir().unwrap();
     let mut history = History::open(dir.path()).unwrap();
@@ -358,6 +392,9 @@ async fn what_is_handed_over_is_written_and_can_be_asked_for() {
     assert_eq!(recorder.requests_this_month("weed").await, Some(5));
     assert_eq!(recorder.last_tier_facts("weed").await.unwrap().0, *facts);
     assert_eq!(recorder.last_tier_facts("no such").await, None);
+    let series = crate::record::Series::TierLatency("weed".to_owned());
+    let trend = recorder.trend(series, NOW, SignedDuration::from_secs(10)).await;
+    assert_eq!(trend.len(), 1, "{trend:?}");
     for event in run("1", NOW) {
         recorder.record(&Event::Run(event));
     }

@@ -84,6 +84,18 @@ async fn an_expired_token_is_named_though_hosts_say_nothing() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_renewed_is_read_anew() {
+    let server = well().await;
+    let (old, new) =
+        (token("2026-11-20T08:00:00Z", "{\"r\":1}"), token("2027-11-20T08:00:00Z", "{\"r\":1}"));
+    server.lock(&format!("Bearer {new}"), "401.http");
+    let scene = scene(&server).token(&old);
+    error(&scene.look().await, TierState::Unauthorized);
+    scene.secret("token", &new);
+    assert_eq!(scene.look().await.state, TierState::Up);
+}
+
+#[tokio::test]
 async fn refusals_say_what_a_person_can_do() {
     let server = well().await;
     server.always(Some("401.http"));

@@ -95,6 +95,17 @@ async fn paths_are_asked_for_in_bulk() {
 }
 
 #[tokio::test]
+async fn the_entry_of_a_netrc_goes_to_the_api_too() {
+    let server = well().await;
+    let mut scene = scene(&server);
+    let netrc = format!("machine 127.0.0.1 login fleet password {CANARY}\n");
+    scene.tier.access.netrc = Some(scene.secret("netrc", &netrc));
+    scene.holds(&[PATH]).await.unwrap();
+    assert!(server.take_asked()[0].headers["authorization"].starts_with("Basic "));
+    assert_eq!(scene.look().await.state, TierState::Up);
+}
+
+#[tokio::test]
 async fn its_size_is_at_least_what_it_confirms_of_the_fleets_paths() {
     let server = well().await;
     let mut scene = scene(&server);

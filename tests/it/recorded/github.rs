@@ -73,7 +73,7 @@ async fn an_answer_that_did_not_change_keeps_its_facts_and_costs_nothing() {
     // Ages go on though nothing was sent anew.
     scene.later(SignedDuration::from_hours(20));
     let keys = details(&scene.look().await, "keys").join("\n");
-    assert!(keys.contains("last used 22 h ago"), "{keys}");
+    assert!(keys.contains("last used 21 h ago"), "{keys}");
     server.on("GET", USAGE, "usage-full.http");
     let full = scene.look().await;
     assert!(details(&full, "usage")[0].starts_with("!10.5 GB of 10.7 GB (98 %)"), "{full:#?}");

@@ -1,0 +1,247 @@
+//! Tiers of every kind, and one in every state that is not well, for tests.
+
+use crate::dash::demo::{ago_s, fleet, path, tier, tier_facts, well};
+use crate::dash::{Figures, TierFigures};
+use crate::fleet::*;
+use std::collections::BTreeMap;
+
+const GB: u64 = 1_000_000_000;
+
+/// The demonstration's fleet with a tier of every kind.
+pub(super) fn every_kind() -> Fleet {
+    let mut p620 = tier("p620", TierKind::NixServe, "http://p620.lan:5000", "p620-1", Some("p620"));
+    p620.max_requests_per_month = None;
+    let mut cachix = tier("cachix", TierKind::Cachix, "https://fleet.cachix.org", "fleet-1", None);
+    cachix.max_requests_per_month = Some(50_000);
+    let http = TierKind::Http;
+    Fleet {
+        tiers: vec![
+            p620,
+            tier("nixos.org", http, "https://cache.nixos.org", "cache.nixos.org-1", None),
+            tier("community", http, "https://community.example", "community-1", None),
+            tier("p510", TierKind::Harmonia, "http://p510.lan:5000", "p510-1", Some("p510")),
+            tier("oracle", TierKind::S3, "s3://nix-cache?region=eu-1", "oracle-1", None),
+            tier("weed", TierKind::Seaweedfs, "http://10.0.0.5:8333/nix-cache", "weed-1", None),
+            cachix,
+            tier("store", TierKind::Local, "local", "", None),
+            tier("ci", TierKind::GithubActions, "https://github.example/me/nixos", "", None),
+            tier("attic", TierKind::Attic, "https://attic.example/fleet", "fleet-2", None),
+            tier("ncps", TierKind::Ncps, "http://ncps.lan:8501", "ncps-1", None),
+        ],
+        targets: Targets { hit_rate: Some(0.85) },
+        ..fleet()
+    }
+}
+
+fn detail(label: &str, text: &str, alarm: bool) -> Detail {
+    Detail { label: label.to_owned(), text: text.to_owned(), alarm }
+}
+
+fn size(bytes: u64, limit: Option<u64>, exact: bool) -> SizeFacts {
+    let objects = Some(bytes / 1_684_000);
+    SizeFacts { bytes, objects, limit, exact, measured_at: Some(ago_s(190)) }
+}
+
+fn on_host(rank: u32) -> TierOnHost {
+    TierOnHost {
+        configured: Some(true),
+        rank: Some(rank),
+        trusted: Some(true),
+        state: TierState::Up,
+        error: None,
+        via: None,
+        measured_at: Some(ago_s(95)),
+    }
+}
+
+fn up(latency: f64, since: i64, rank: u32) -> TierFacts {
+    let mut facts = tier_facts(TierState::Up, SignatureState::Valid, latency);
+    facts.since = Some(ago_s(since));
+    facts.connect_ms = Some(latency * 2.7);
+    facts.nar_proof = Some("the first byte of glibc-2.42-61".to_owned());
+    facts.hosts = ["p620", "razer", "samsung"]
+        .into_iter()
+        .map(|host| (host.to_owned(), on_host(rank)))
+        .collect();
+    facts
+}
+
+fn told(name: &str, facts: TierFacts) -> Event {
+    Event::Tier { tier: name.to_owned(), facts: Box::new(facts) }
+}
+
+/// What was measured of tiers of every kind: some well, some not.
+pub(super) fn of_every_kind() -> Vec<Event> {
+    let mut events = well();
+    let mut p620 = up(3.1, 3 * 86_400, 1);
+    p620.size = Some(size(81_200_000_000, Some(100 * GB), true));
+    events.push(told("p620", p620));
+    events.push(told("nixos.org", up(19.0, 9 * 86_400, 2)));
+    let mut community = tier_facts(TierState::Unauthorized, SignatureState::Unchecked, 30.0);
+    community.since = Some(ago_s(860));
+    community.proof = None;
+    community.error = Some(
+        "community answers 401 to its nix-cache-info; hosts skip such a tier without a word: give \
+         it a netrc or a token"
+            .to_owned(),
+    );
+    events.push(told("community", community));
+    let mut p510 = up(5.2, 7200, 3);
+    let answered = Some(Share { have: 38, total: 40 });
+    p510.served = Some(ServedFacts { answered, requests_per_s: Some(2.3), not_found: Some(0.05) });
+    p510.hosts.insert("razer".to_owned(), TierOnHost { configured: Some(false), ..on_host(0) });
+    events.push(told("p510", p510));
+    events.push(told("oracle", oracle()));
+    events.push(told("weed", weed()));
+    let mut cachix = up(44.0, 40_000, 6);
+    cachix.size = Some(size(4_100_000_000, Some(5 * GB), false));
+    cachix.requests_this_month = Some(46_210);
+    events.push(told("cachix", cachix));
+    let mut store = up(0.4, 500, 7);
+    store.signature = SignatureState::Unchecked;
+    store.details = vec![detail("saved", "12.1 GB by hard links, 31.0 GB dead", false)];
+    events.push(told("store", store));
+    let mut ci = up(112.0, 86_400, 8);
+    ci.signature = SignatureState::Unchecked;
+    ci.size = Some(size(9_620_000_000, Some(10 * GB), true));
+    ci.details = vec![
+        detail(
+            "usage",
+            "9.62 of 10.0 GB in 41 entries; what was not used for longest goes first",
+            true,
+        ),
+        detail("keys", "nix-Linux: 12 entries, 6.10 GB, last used 2 h ago", false),
+    ];
+    ci.hosts.clear();
+    events.push(told("ci", ci));
+    let mut attic = up(23.0, 3600, 8);
+    attic.details =
+        vec![detail("token", "expires in 3 d: hosts skip the cache then, silently", true)];
+    events.push(told("attic", attic));
+    let mut ncps = up(2.0, 100_000, 9);
+    ncps.details = vec![detail("pins", "12", false)];
+    events.push(told("ncps", ncps));
+    events.extend(coverage_of_all());
+    events
+}
+
+fn oracle() -> TierFacts {
+    let mut oracle = up(61.0, 2 * 86_400, 4);
+    oracle.size = Some(size(38 * GB, Some(50 * GB), true));
+    oracle.details = vec![
+        detail("objects", "11 202 narinfos, 11 202 nars of 37.9 GB, 3 others", false),
+        detail("listing", "cannot be listed without keys: 403 means missing", false),
+    ];
+    oracle.hosts.insert(
+        "samsung".to_owned(),
+        TierOnHost {
+            trusted: Some(false),
+            rank: Some(1),
+            error: Some(
+                "samsung trusts no key of oracle: it asks for narinfos there and throws them away; \
+                 add oracle-1 to its trusted-public-keys"
+                    .to_owned(),
+            ),
+            via: Some("samsung".to_owned()),
+            ..on_host(1)
+        },
+    );
+    oracle.requests_this_month = Some(8_420);
+    oracle
+}
+
+fn weed() -> TierFacts {
+    let mut weed = up(1.1, 130, 5);
+    weed.state = TierState::Degraded;
+    weed.size = Some(size(12 * GB, Some(60 * GB), true));
+    weed.error = Some(
+        "weed has 2 of 3 volume servers; 10.0.0.7:8080 is gone, there last at 12:02:21; 8 volumes \
+         with one copy: start it again, or replace it and run volume.fix.replication"
+            .to_owned(),
+    );
+    weed.details = vec![
+        detail("servers", "2 of 3 volume servers; 10.0.0.7:8080 is gone", true),
+        detail("replication", "not held: 8 volumes with one copy: 3, 4, 7, 9, 12, …", true),
+        detail("leader", "10.0.0.5:9333, of 1 master", false),
+    ];
+    weed
+}
+
+/// What the other tiers hold of each host's closure.
+fn coverage_of_all() -> Vec<Event> {
+    let shares = [
+        ("p620", 1356, 40),
+        ("nixos.org", 1204, 21_000),
+        ("community", 12, 4000),
+        ("p510", 1020, 60),
+        ("oracle", 1315, 400),
+        ("weed", 902, 35),
+        ("cachix", 420, 900),
+        ("attic", 120, 80),
+        ("ncps", 1356, 30),
+    ];
+    let of_host = |(name, letter): (&str, char)| {
+        let toplevel = path(letter, &format!("nixos-system-{name}-26.05.20261118.8f2c1ab"));
+        let tiers = shares.into_iter().map(|(tier, have, seconds)| {
+            let paths = Share { have, total: 1356 };
+            let bytes = Share { have: have * 754_321, total: 1356 * 754_321 };
+            (tier.to_owned(), Coverage { paths, bytes, measured_at: ago_s(seconds) })
+        });
+        let facts = CoverageFacts { toplevel: Some(toplevel), tiers: tiers.collect() };
+        Event::Coverage { host: name.to_owned(), facts }
+    };
+    [("p620", 'a'), ("razer", 'b'), ("samsung", 'c')].map(of_host).to_vec()
+}
+
+/// What the history tells of a week.
+pub(super) fn figures() -> Figures {
+    let tier = |share_bytes, share_paths, answered, growth| TierFigures {
+        share_paths: Some(share_paths),
+        share_bytes: Some(share_bytes),
+        answered,
+        growth,
+    };
+    let share = |have| Share { have, total: 6215 };
+    Figures {
+        days: 7,
+        hits: BTreeMap::from([("p620".to_owned(), share(6101)), ("razer".to_owned(), share(4010))]),
+        tiers: BTreeMap::from([
+            ("p620".to_owned(), tier(0.981, 0.92, None, Some(1.2e9))),
+            ("nixos.org".to_owned(), tier(0.012, 0.06, None, None)),
+            ("p510".to_owned(), tier(0.0, 0.0, Some(0.95), None)),
+            ("oracle".to_owned(), tier(0.004, 0.01, None, Some(2.1e8))),
+            ("weed".to_owned(), tier(0.003, 0.01, None, Some(-4.0e7))),
+        ]),
+    }
+}
+
+/// Every state that is not well, each as a tier of its own.
+pub(super) fn every_trouble() -> (Fleet, Vec<Event>) {
+    use SignatureState::{Invalid, Unchecked, Untrusted, Valid};
+    let states = [
+        ("slow", TierState::Slow, Valid, "answers after 2.4 s; is its disk busy?"),
+        ("degraded", TierState::Degraded, Valid, "answers 503; see its log"),
+        ("unauthorized", TierState::Unauthorized, Unchecked, "answers 401; give it a token"),
+        ("wrong-store", TierState::WrongStore, Unchecked, "serves /gnu/store, not /nix/store"),
+        ("untrusted", TierState::Untrusted, Valid, "signs with a key that no host trusts"),
+        ("nar-missing", TierState::NarMissing, Valid, "answers 404 for a nar that it lists"),
+        ("proxy", TierState::Proxy, Unchecked, "the proxy http://proxy.lan answers 407"),
+        ("down", TierState::Down, Unchecked, "does not answer; is it switched on?"),
+        ("bad-signature", TierState::Up, Invalid, "its narinfo does not verify under its key"),
+        ("not-signed", TierState::Up, Untrusted, "its narinfos carry no signature of its key"),
+        ("unknown", TierState::Unknown, Unchecked, ""),
+    ];
+    let kind = TierKind::Http;
+    let tiers = states.map(|(name, ..)| {
+        tier(name, kind, &format!("https://{name}.example"), &format!("{name}-1"), None)
+    });
+    let events = states.into_iter().filter(|(_, state, ..)| *state != TierState::Unknown).map(
+        |(name, state, signature, error)| {
+            let mut facts = tier_facts(state, signature, 30.0);
+            facts.since = Some(ago_s(400));
+            facts.error = Some(format!("{name} {error}"));
+            told(name, facts)
+        },
+    );
+    (Fleet { tiers: tiers.to_vec(), ..fleet() }, well().into_iter().chain(events).collect())
+}

@@ -1,0 +1,307 @@
+//! The details of the selected tier.
+//!
+//! ```text
+//!  weed ─────────────────────────────────────────────────────────────────── answered 2 s ago
+//!  2 of 3 servers  10.0.0.7:8080 does not answer …    p620      3rd · trusted · 902 of 1 356 paths
+//!  serves          http://10.0.0.5:8333, seaweedfs    razer     ▲ not asked: its nix.conf lacks it
+//!  signature       signed weed-1 ✓                    in 7 days 12 % of the bytes, 9 % of the paths
+//!  ▲ servers       2 of 3 volume servers              growth    1.20 GB a day, full in 40 days
+//! ```
+//!
+//! Zoomed it has the whole body and scrolls.
+
+use crate::dash::model::{HostView, TierView, is_current};
+use crate::dash::theme::Role;
+use crate::dash::view::columns::milliseconds;
+use crate::dash::view::facts::{self, Fact, fact, told, unknown};
+use crate::dash::view::paint::{Paint, below, count};
+use crate::dash::view::tier_words::{
+    fullness, is_bad_on_host, is_nearly_full, signature_mark, size_words, tier_mark,
+};
+use crate::dash::view::words::{bytes_of, since};
+use crate::fleet::{
+    Host, ServedFacts, SignatureState, SizeFacts, Tier, TierFacts, TierOnHost, TierState, bytes,
+    percent,
+};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+/// Draws the details below a rule; `zoomed` ones scroll.
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, zoomed: bool) {
+    let model = paint.model;
+    let (Some(tier), Some(view)) = (model.fleet.tiers.get(model.tier), model.tiers.get(model.tier))
+    else {
+        return;
+    };
+    let measured = match view.facts.measured_at {
+        Some(then) => format!("answered {}", since(paint.now, then)),
+        None => "never answered".to_owned(),
+    };
+    paint.rule(buffer, area, &tier.name, &measured);
+    let first = health(paint, tier, view);
+    let mut more = hosts(paint, tier, &view.facts);
+    more.extend(figures(paint, tier, &view.facts));
+    let last = rest(tier, &view.facts);
+    let from = if zoomed { model.details_scroll } else { 0 };
+    facts::draw(paint, buffer, below(area, 1), [first, more, last], false, from);
+}
+
+/// Returns what is wrong, where the tier is, its proofs, and what its kind has to say.
+fn health(paint: &Paint<'_>, tier: &Tier, view: &TierView) -> Vec<Fact> {
+    let facts = &view.facts;
+    let mark = tier_mark(facts);
+    let mut all = Vec::new();
+    if let Some(error) = &facts.error {
+        let role = if mark.role == Role::Dim { Role::Warn } else { mark.role };
+        all.push(told(facts.state.word(), role, error.clone()));
+    }
+    all.push(fact("serves", format!("{}, {}", tier.url, tier.kind)));
+    let signature = signature_mark(tier, facts);
+    let mut pieces = vec![(signature.role, format!("{} {}", signature.word, signature.sign))];
+    if let Some(proof) = &facts.proof {
+        let role = match facts.signature {
+            SignatureState::Invalid | SignatureState::Untrusted => signature.role,
+            SignatureState::Valid | SignatureState::Unchecked => Role::Text,
+        };
+        pieces.push((role, format!(", {proof}")));
+    }
+    all.push(("signature".to_owned(), pieces));
+    all.push(match (&facts.nar_proof, facts.state) {
+        (Some(proof), TierState::NarMissing) => told("nar", Role::Error, format!("▲ {proof}")),
+        (Some(proof), _) => (
+            "nar".to_owned(),
+            vec![(Role::Ok, "served ✓".to_owned()), (Role::Text, format!(", {proof}"))],
+        ),
+        (None, _) => told("nar", Role::Dim, "– not proven"),
+    });
+    for detail in &facts.details {
+        let (role, sign) = if detail.alarm { (Role::Warn, "▲ ") } else { (Role::Text, "") };
+        all.push(told(&detail.label, role, format!("{sign}{}", detail.text)));
+    }
+    all.push(latency(facts));
+    if let Some(then) = facts.since {
+        all.push(fact("since", format!("{} since {}", mark.word, when(paint, then))));
+    }
+    all
+}
+
+/// Returns a point in time as a time of day and its age.
+fn when(paint: &Paint<'_>, then: jiff::Timestamp) -> String {
+    let clock = paint.clock(then, true);
+    let day = then.to_zoned(paint.look.zone.clone()).strftime("%Y-%m-%d").to_string();
+    let today = paint.now.to_zoned(paint.look.zone.clone()).strftime("%Y-%m-%d").to_string();
+    let day = if day == today { String::new() } else { format!("{day} ") };
+    format!("{day}{clock}, {}", since(paint.now, then))
+}
+
+fn latency(facts: &TierFacts) -> Fact {
+    let Some(first_byte) = facts.latency_ms else { return unknown("latency") };
+    let connect = match facts.connect_ms {
+        Some(connect) => format!(", {} to connect", milliseconds(connect)),
+        None => String::new(),
+    };
+    fact("latency", format!("{} to the first byte{connect}", milliseconds(first_byte)))
+}
+
+/// Returns what each host makes of the tier, and how much of its closure the tier holds.
+fn hosts(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
+    let fleet = &paint.model.fleet;
+    let mut all = Vec::new();
+    for (host, view) in fleet.hosts.iter().zip(&paint.model.hosts) {
+        let on_host = facts.hosts.get(&host.name);
+        let mut words = vec![coverage(paint, tier, view)];
+        if let Some(on_host) = on_host {
+            words.extend(on_host_words(paint, host, tier, on_host));
+        }
+        let bad = on_host.is_some_and(is_bad_on_host);
+        let sign = if bad { "▲ " } else { "" };
+        let role = if bad { Role::Warn } else { Role::Text };
+        all.push(told(&format!("for {}", host.name), role, format!("{sign}{}", words.join(" · "))));
+        if let Some(error) = on_host.and_then(|on_host| on_host.error.as_ref()) {
+            all.push(told("", Role::Warn, error.clone()));
+        }
+    }
+    all
+}
+
+/// Returns whether a host asks the tier, in which place, whether it trusts it, and how it sees it.
+fn on_host_words(
+    paint: &Paint<'_>,
+    host: &Host,
+    tier: &Tier,
+    on_host: &TierOnHost,
+) -> Option<String> {
+    let mut words = Vec::new();
+    match (on_host.configured, on_host.rank) {
+        (Some(false), _) => words.push("not asked".to_owned()),
+        (_, Some(rank)) => {
+            let meant = meant_rank(paint, host, tier);
+            let meant = meant.filter(|meant| *meant != rank);
+            let meant = meant.map(|meant| format!(", meant {}", nth(meant))).unwrap_or_default();
+            words.push(format!("asked {}{meant}", nth(rank)));
+        }
+        (Some(true), None) => words.push("asked".to_owned()),
+        (None, None) => {}
+    }
+    match on_host.trusted {
+        Some(true) => words.push("trusted".to_owned()),
+        Some(false) => words.push("not trusted".to_owned()),
+        None => {}
+    }
+    // What is well as seen from here, and was not asked from there, needs no word.
+    if on_host.via.is_some() || !matches!(on_host.state, TierState::Unknown | TierState::Up) {
+        let via = on_host.via.as_ref().map(|via| format!(" from {via}")).unwrap_or_default();
+        let seen = on_host.measured_at.map(|then| format!(", {}", since(paint.now, then)));
+        words.push(format!("{}{via}{}", on_host.state.word(), seen.unwrap_or_default()));
+    }
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
+/// Returns in which place hosts.toml means a host to ask the tier, of those that the host asks.
+fn meant_rank(paint: &Paint<'_>, host: &Host, tier: &Tier) -> Option<u32> {
+    let model = paint.model;
+    let tiers = model.fleet.tiers.iter().zip(&model.tiers);
+    let asked = tiers.filter(|(_, view)| {
+        view.facts.hosts.get(&host.name).is_some_and(|on_host| on_host.rank.is_some())
+    });
+    let place = asked.into_iter().position(|(known, _)| known.name == tier.name)?;
+    u32::try_from(place + 1).ok()
+}
+
+/// Returns a place in a list: `1st`, `2nd`.
+fn nth(number: u32) -> String {
+    let ending = match (number % 10, number % 100) {
+        (1, last) if last != 11 => "st",
+        (2, last) if last != 12 => "nd",
+        (3, last) if last != 13 => "rd",
+        _ => "th",
+    };
+    format!("{number}{ending}")
+}
+
+fn coverage(paint: &Paint<'_>, tier: &Tier, view: &HostView) -> String {
+    let Some(coverage) = view.coverage.tiers.get(&tier.name) else {
+        return "– not measured".to_owned();
+    };
+    if !is_current(&view.facts, &view.coverage) {
+        return "– measured for an earlier system".to_owned();
+    }
+    let (paths, sizes) = (coverage.paths, coverage.bytes);
+    let oldest = since(paint.now, coverage.measured_at);
+    if paths.have == paths.total {
+        let all = format!("all {} paths, {}", count(paths.total), bytes(sizes.total));
+        return format!("{all}, oldest answer {oldest}");
+    }
+    format!(
+        "{} of {} paths, {}, oldest answer {oldest}",
+        count(paths.have),
+        count(paths.total),
+        bytes_of(sizes.have, sizes.total),
+    )
+}
+
+/// Returns what was served, how big the tier is, and what nixdash itself asked of it.
+fn figures(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
+    let known = &paint.model.figures;
+    let figures = known.tiers.get(&tier.name).copied().unwrap_or_default();
+    let mut all = Vec::new();
+    let days = if known.days > 0 { format!("{} days", known.days) } else { "history".to_owned() };
+    let share = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), percent);
+    let served = match (figures.share_bytes, figures.share_paths) {
+        (None, None) => told(&days, Role::Dim, "– of what hosts and builders got"),
+        (bytes, paths) => fact(
+            &days,
+            format!(
+                "{} of the bytes that hosts and builders got, {} of the paths",
+                share(bytes),
+                share(paths)
+            ),
+        ),
+    };
+    all.push(served);
+    all.extend(answered(figures.answered, facts.served));
+    all.push(size(paint, facts.size.as_ref(), figures.growth));
+    if let Some(requests) = facts.requests_this_month {
+        let limit = tier.max_requests_per_month;
+        let near = limit.is_some_and(|limit| requests as f64 >= limit as f64 * 0.9);
+        let limit = limit.map(|limit| format!(" of {} allowed", count(limit))).unwrap_or_default();
+        let text = format!("{}{limit} this month, by nixdash", count(requests));
+        let sign = if near { "▲ " } else { "" };
+        all.push(told(
+            "asked",
+            if near { Role::Warn } else { Role::Text },
+            format!("{sign}{text}"),
+        ));
+    }
+    all
+}
+
+/// Returns what the server itself counts.
+fn answered(share: Option<f64>, served: Option<ServedFacts>) -> Option<Fact> {
+    let mut words = Vec::new();
+    if let Some(share) = share {
+        words.push(format!("{} of narinfo requests", percent(share)));
+    }
+    if let Some(served) = served {
+        if let Some(now) = served.answered {
+            words.push(format!("{} of {} since the last look", count(now.have), count(now.total)));
+        }
+        if let Some(rate) = served.requests_per_s {
+            words.push(format!("{rate:.1} requests/s"));
+        }
+        if let Some(missing) = served.not_found {
+            words.push(format!("{} answered 404", percent(missing)));
+        }
+    }
+    (!words.is_empty()).then(|| fact("answered", words.join(" · ")))
+}
+
+fn size(paint: &Paint<'_>, size: Option<&SizeFacts>, growth: Option<f64>) -> Fact {
+    let Some(size) = size else { return unknown("size") };
+    let mut words = vec![size_words(size)];
+    if let Some(share) = fullness(size) {
+        words.push(percent(share));
+    }
+    if let Some(objects) = size.objects {
+        words.push(format!("{} objects", count(objects)));
+    }
+    if let Some(growth) = growth.filter(|_| size.exact) {
+        let sign = if growth < 0.0 { "-" } else { "+" };
+        words.push(format!("{sign}{} a day", bytes(growth.abs() as u64)));
+        if let Some(limit) = size.limit.filter(|_| growth >= 1.0) {
+            let days = limit.saturating_sub(size.bytes) as f64 / growth;
+            words.push(format!("full in {days:.0} days"));
+        }
+    }
+    if let Some(then) = size.measured_at {
+        words.push(format!("measured {}", since(paint.now, then)));
+    }
+    let nearly = is_nearly_full(size);
+    let sign = if nearly { "▲ " } else { "" };
+    told(
+        "size",
+        if nearly { Role::Warn } else { Role::Text },
+        format!("{sign}{}", words.join(", ")),
+    )
+}
+
+/// Returns what seldom changes.
+fn rest(tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
+    let mut all = Vec::new();
+    if let Some(host) = &tier.host {
+        all.push(fact("store of", format!("{host}; what is built there is in this tier")));
+    }
+    if let Some(dir) = &facts.store_dir {
+        all.push(fact("store dir", dir.clone()));
+    }
+    match facts.priority {
+        // Nix takes a missing priority for 0, the first of all.
+        Some(0) => all.push(told("priority", Role::Warn, "▲ 0: hosts ask it before every other")),
+        Some(priority) => {
+            let text = format!("{priority}; hosts ask the tier with the lowest number first");
+            all.push(fact("priority", text));
+        }
+        None => {}
+    }
+    all
+}

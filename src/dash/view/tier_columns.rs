@@ -1,0 +1,250 @@
+//! The columns of the caches' matrix: which of them fit, and what each shows.
+//!
+//! A column's width depends on the fleet and on the terminal, never on a measured value, so that
+//! nothing jumps when a figure changes.
+
+use crate::dash::model::{TierView, age, is_current};
+use crate::dash::theme::Role;
+use crate::dash::view::columns::milliseconds;
+use crate::dash::view::paint::{Paint, left, level, right, spark, width};
+use crate::dash::view::tier_words::{
+    fullness, is_bad_on_host, is_nearly_full, signature_mark, size_words,
+};
+use crate::fleet::{SizeFacts, Tier, ago, bytes, percent};
+use ratatui::text::Span;
+
+/// The latency at which the small graph is full, in milliseconds.
+const FULL_MS: f64 = 50.0;
+
+/// Columns between two columns.
+pub(super) const GAP: usize = 2;
+
+/// A column after the tier's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Column {
+    Since,
+    Signature,
+    Served,
+    Answered,
+    Spark,
+    Latency,
+    Size,
+    ShortSize,
+    Priority,
+    Mean,
+    Host(usize),
+}
+
+use Column as C;
+
+impl Column {
+    pub(super) fn title(self, paint: &Paint<'_>) -> String {
+        let days = paint.model.figures.days.max(1);
+        match self {
+            C::Since => "SINCE".to_owned(),
+            C::Signature => "SIGNATURE".to_owned(),
+            C::Served if paint.model.figures.days > 0 => format!("SERVED {days} d"),
+            C::Served => "SERVED".to_owned(),
+            C::Answered => "ANSWERED".to_owned(),
+            C::Spark => String::new(),
+            C::Latency => "LATENCY".to_owned(),
+            C::Size | C::ShortSize => "SIZE".to_owned(),
+            C::Priority => "PRIO".to_owned(),
+            C::Mean => "MEAN".to_owned(),
+            C::Host(index) => {
+                paint.model.fleet.hosts.get(index).map(|host| host.name.clone()).unwrap_or_default()
+            }
+        }
+    }
+
+    pub(super) fn width(self, hosts: usize) -> usize {
+        match self {
+            C::Since => 6,
+            C::Mean => 5,
+            C::Signature => 28,
+            C::Served => 10,
+            C::Answered | C::Latency | C::Spark => 8,
+            C::Size => 20,
+            C::ShortSize => 9,
+            C::Priority => 4,
+            C::Host(_) => hosts,
+        }
+    }
+
+    pub(super) fn is_left(self) -> bool {
+        self == C::Signature
+    }
+}
+
+/// What the matrix has room for; widths depend on the fleet and the terminal alone.
+pub(super) struct Shape {
+    /// Columns of a tier's place, with the gap after it.
+    pub(super) number: usize,
+    pub(super) name: usize,
+    pub(super) state: usize,
+    pub(super) columns: Vec<Column>,
+    /// Columns of a host's name and share.
+    pub(super) host: usize,
+}
+
+impl Shape {
+    pub(super) fn of(paint: &Paint<'_>, room: usize) -> Self {
+        let fleet = &paint.model.fleet;
+        let names = fleet.tiers.iter().map(|tier| width(&tier.name)).max().unwrap_or(4);
+        let name = names.clamp(4, if room < 60 { 11 } else { 18 });
+        let host = fleet.hosts.iter().map(|host| width(&host.name)).max().unwrap_or(5).clamp(7, 12);
+        let state = if room >= 150 { 28 } else { 16 };
+        let number = digits(fleet.tiers.len()) + 1;
+        let mut left = room.saturating_sub(3 + number + name + GAP + state);
+        let hosts = fleet.hosts.len();
+        let all = (hosts * (host + GAP)).min(6 * (host + GAP)).min(left);
+        let mut chosen = Vec::new();
+        if all < host + GAP || hosts == 0 {
+            if left >= C::Mean.width(host) + GAP {
+                chosen.push(C::Mean);
+            }
+            return Self { number, name, state, columns: chosen, host };
+        }
+        let mut spare = left - all;
+        for column in [
+            C::Latency,
+            C::Served,
+            C::ShortSize,
+            C::Since,
+            C::Spark,
+            C::Size,
+            C::Answered,
+            C::Signature,
+            C::Priority,
+        ] {
+            let mut needed = column.width(host) + GAP;
+            if column == C::Size {
+                needed -= C::ShortSize.width(host) + GAP;
+            }
+            if spare < needed {
+                continue;
+            }
+            if column == C::Size {
+                chosen.retain(|chosen| *chosen != C::ShortSize);
+            }
+            spare -= needed;
+            left -= needed;
+            chosen.push(column);
+        }
+        let mut fitting = (left / (host + GAP)).min(hosts);
+        if fitting < hosts {
+            left = left.saturating_sub(C::Mean.width(host) + GAP);
+            fitting = (left / (host + GAP)).min(hosts);
+            chosen.push(C::Mean);
+        }
+        chosen.extend((0..fitting).map(C::Host));
+        let place = |column: &Column| match column {
+            C::Since => 0,
+            C::Signature => 1,
+            C::Served => 2,
+            C::Answered => 3,
+            C::Spark => 4,
+            C::Latency => 5,
+            C::Size | C::ShortSize => 6,
+            C::Priority => 7,
+            C::Mean => 8,
+            C::Host(index) => 9 + index,
+        };
+        chosen.sort_by_key(place);
+        Self { number, name, state, columns: chosen, host }
+    }
+}
+
+fn digits(number: usize) -> usize {
+    number.to_string().len()
+}
+
+/// Returns what a column shows of a tier, in exactly that many columns.
+pub(super) fn cell(
+    paint: &Paint<'_>,
+    column: Column,
+    columns: usize,
+    tier: &Tier,
+    view: &TierView,
+) -> Vec<Span<'static>> {
+    let facts = &view.facts;
+    let figures = paint.model.figures.tiers.get(&tier.name);
+    let text = match column {
+        C::Signature => {
+            let mark = signature_mark(tier, facts);
+            let role = if mark.role == Role::Ok { Role::Text } else { mark.role };
+            let word = left(&mark.word, columns.saturating_sub(2));
+            return vec![paint.span(mark.role, format!("{} ", mark.sign)), paint.span(role, word)];
+        }
+        C::Spark => {
+            let bars = spark(view.latencies.iter().copied(), FULL_MS, columns);
+            return vec![paint.span(Role::Graph, bars)];
+        }
+        C::Size | C::ShortSize => {
+            let Some(size) = &facts.size else {
+                return vec![paint.span(Role::Dim, right("–", columns))];
+            };
+            return size_cell(paint, size, column == C::Size, columns);
+        }
+        C::Host(index) => return host_cell(paint, index, columns, tier, view),
+        C::Since => facts.since.map(|then| ago(age(paint.now, then))),
+        C::Served => figures.and_then(|figures| figures.share_bytes).map(percent),
+        C::Answered => figures.and_then(|figures| figures.answered).map(percent),
+        C::Latency => facts.latency_ms.map(milliseconds),
+        C::Priority => facts.priority.map(|priority| priority.to_string()),
+        C::Mean => paint.model.mean_coverage(&tier.name).map(percent),
+    };
+    vec![match text {
+        Some(text) => paint
+            .span(if column == C::Since { Role::Dim } else { Role::Text }, right(&text, columns)),
+        None => paint.span(Role::Dim, right("–", columns)),
+    }]
+}
+
+/// Returns a tier's size, and how full it is as a small bar.
+fn size_cell(
+    paint: &Paint<'_>,
+    size: &SizeFacts,
+    long: bool,
+    columns: usize,
+) -> Vec<Span<'static>> {
+    let full = fullness(size);
+    let room = columns.saturating_sub(2);
+    let least = if size.exact { "" } else { "≥ " };
+    let text = match full {
+        _ if long => size_words(size),
+        Some(share) => format!("{least}{}", percent(share)),
+        None => format!("{least}{}", bytes(size.bytes)),
+    };
+    let bar = full.map_or_else(|| "  ".to_owned(), |share| format!(" {}", level(share)));
+    let nearly = is_nearly_full(size);
+    vec![
+        paint.span(if nearly { Role::Warn } else { Role::Text }, right(&text, room)),
+        paint.span(if nearly { Role::Warn } else { Role::Graph }, bar),
+    ]
+}
+
+/// Returns how much of a host's closure a tier holds, and whether the tier is what it should be
+/// for that host.
+fn host_cell(
+    paint: &Paint<'_>,
+    index: usize,
+    columns: usize,
+    tier: &Tier,
+    view: &TierView,
+) -> Vec<Span<'static>> {
+    let (Some(host), Some(known)) =
+        (paint.model.fleet.hosts.get(index), paint.model.hosts.get(index))
+    else {
+        return Vec::new();
+    };
+    let coverage = known.coverage.tiers.get(&tier.name);
+    let coverage = coverage.filter(|_| is_current(&known.facts, &known.coverage));
+    let share = coverage.and_then(|coverage| coverage.paths.ratio());
+    let text = share.map_or_else(|| "–".to_owned(), percent);
+    if view.facts.hosts.get(&host.name).is_some_and(is_bad_on_host) {
+        return vec![paint.span(Role::Warn, right(&format!("▲ {text}"), columns))];
+    }
+    let role = if share.is_some() { Role::Text } else { Role::Dim };
+    vec![paint.span(role, right(&text, columns))]
+}

@@ -5,7 +5,7 @@
 //! folder, so runs that were begun elsewhere or before are shown the same way, and closing the
 //! screen ends nothing.
 
-use crate::cli::{CliError, history, trends};
+use crate::cli::{CliError, figures, history, trends};
 use crate::dash::{Effect, Look, Model, Msg, RunKind, Theme, ascii_from, depth_from, run as show};
 use crate::fleet::{Event, Fleet, RunId, RunWhat};
 use crate::probe::{Handle, Poller};
@@ -64,6 +64,8 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     });
     let handle = Poller::spawn(Arc::clone(&fleet), hands, events, stop.clone());
     tokio::spawn(forward(measured, messages.clone(), recorder.clone()));
+    let told = figures::tell(Arc::clone(&fleet), messages.clone());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(told));
     tokio::spawn(trends::tell(Arc::clone(&fleet), messages.clone(), recorder.clone()));
     let started = Arc::new(Notify::new());
     let news = RunWatch::new(runs.clone(), fleet.file.clone());

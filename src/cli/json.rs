@@ -1,7 +1,8 @@
 //! The JSON that other programs read: times in RFC 3339, bytes as integers, unknown as null.
 
 use crate::fleet::{
-    Bytes, Fleet, HostState, RunEvent, RunWhat, SignatureState, StorePath, TierState,
+    Bytes, ClosurePath, Detail, Fleet, HostState, RunEvent, RunWhat, ServedFacts, Share,
+    SignatureState, SizeFacts, StorePath, TierOnHost, TierState,
 };
 use crate::probe::Snapshot;
 use jiff::Timestamp;
@@ -47,21 +48,54 @@ struct StoreJson {
 struct TierJson<'a> {
     name: &'a str,
     kind: &'static str,
+    via: Option<&'a str>,
     state: TierState,
+    since: Option<Timestamp>,
     latency_ms: Option<f64>,
+    connect_ms: Option<f64>,
     priority: Option<u32>,
     store_dir: Option<&'a str>,
     signature: SignatureState,
     proof: Option<&'a str>,
-    coverage: BTreeMap<&'a str, CoverageJson>,
+    nar_proof: Option<&'a str>,
+    size: Option<&'a SizeFacts>,
+    served: Option<ServedJson>,
+    details: &'a [Detail],
+    hosts: &'a BTreeMap<String, TierOnHost>,
+    coverage: BTreeMap<&'a str, CoverageJson<'a>>,
+    requests_this_month: Option<u64>,
     error: Option<&'a str>,
     measured_at: Option<Timestamp>,
+    asked_at: Option<Timestamp>,
+}
+
+/// What a server counts of its own requests, pairs as `[have, total]`.
+#[derive(Serialize)]
+struct ServedJson {
+    answered: Option<[u64; 2]>,
+    requests_per_s: Option<f64>,
+    not_found: Option<f64>,
 }
 
 #[derive(Serialize)]
-struct CoverageJson {
+struct CoverageJson<'a> {
     paths: [u64; 2],
     bytes: [u64; 2],
+    /// The biggest paths that are missing, the biggest first.
+    missing: &'a [ClosurePath],
+    /// When the oldest answer was given.
+    measured_at: Timestamp,
+}
+
+/// Returns how many of how many as a pair.
+fn pair(share: Share) -> [u64; 2] {
+    [share.have, share.total]
+}
+
+/// Returns a server's own figures as they are printed.
+fn served(facts: ServedFacts) -> ServedJson {
+    let ServedFacts { answered, requests_per_s, not_found } = facts;
+    ServedJson { answered: answered.map(pair), requests_per_s, not_found }
 }
 
 /// Returns the status of a fleet as it is printed.
@@ -93,24 +127,36 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
         let tier = fleet.tier(name)?;
         let coverage = found.coverage.iter().filter_map(|(host, coverage)| {
             let found = coverage.tiers.get(name)?;
-            let pair = |share: crate::fleet::Share| [share.have, share.total];
-            Some((
-                host.as_str(),
-                CoverageJson { paths: pair(found.paths), bytes: pair(found.bytes) },
-            ))
+            let json = CoverageJson {
+                paths: pair(found.paths),
+                bytes: pair(found.bytes),
+                missing: coverage.missing.get(name).map(Vec::as_slice).unwrap_or_default(),
+                measured_at: found.measured_at,
+            };
+            Some((host.as_str(), json))
         });
         Some(TierJson {
             name,
             kind: tier.kind.word(),
+            via: tier.via.as_deref(),
             state: facts.state,
+            since: facts.since,
             latency_ms: facts.latency_ms,
+            connect_ms: facts.connect_ms,
             priority: facts.priority,
             store_dir: facts.store_dir.as_deref(),
             signature: facts.signature,
             proof: facts.proof.as_deref(),
+            nar_proof: facts.nar_proof.as_deref(),
+            size: facts.size.as_ref(),
+            served: facts.served.map(served),
+            details: &facts.details,
+            hosts: &facts.hosts,
             coverage: coverage.collect(),
+            requests_this_month: facts.requests_this_month,
             error: facts.error.as_deref(),
             measured_at: facts.measured_at,
+            asked_at: facts.asked_at,
         })
     });
     StatusJson { hosts: hosts.collect(), tiers: tiers.collect() }
@@ -128,5 +174,90 @@ pub(super) fn run_event(event: &RunEvent) -> Option<String> {
         | RunWhat::Progress { .. }
         | RunWhat::Plan { .. }
         | RunWhat::Waiting { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Coverage, CoverageFacts, Tier, TierFacts, TierKind};
+    use serde_json::{Value, json};
+
+    /// Returns what is printed of one tier with these facts.
+    fn printed(facts: TierFacts, coverage: CoverageFacts) -> Value {
+        let mut fleet = crate::config::fallback();
+        fleet.tiers = vec![Tier::new("p620", TierKind::NixServe, "http://p620:5000")];
+        let found = Snapshot {
+            tiers: vec![("p620".to_owned(), facts)],
+            coverage: [("razer".to_owned(), coverage)].into(),
+            ..Snapshot::default()
+        };
+        let mut json = serde_json::to_value(status(&fleet, &found)).unwrap();
+        json["tiers"][0].take()
+    }
+
+    #[test]
+    fn a_tier_has_every_key_and_null_for_what_was_not_measured() {
+        let tier = printed(TierFacts::default(), CoverageFacts::default());
+        assert_eq!(
+            tier,
+            json!({
+                "name": "p620", "kind": "nix-serve", "via": null, "state": "unknown",
+                "since": null, "latency_ms": null, "connect_ms": null, "priority": null,
+                "store_dir": null, "signature": "unchecked", "proof": null, "nar_proof": null,
+                "size": null, "served": null, "details": [], "hosts": {}, "coverage": {},
+                "requests_this_month": null, "error": null, "measured_at": null, "asked_at": null,
+            })
+        );
+    }
+
+    #[test]
+    fn a_tier_says_what_each_host_makes_of_it() {
+        let at: Timestamp = "2026-11-21T08:00:00Z".parse().unwrap();
+        let on_razer = TierOnHost {
+            configured: Some(true),
+            rank: Some(2),
+            trusted: Some(false),
+            state: TierState::Untrusted,
+            error: Some("razer does not trust the key".to_owned()),
+            via: Some("razer".to_owned()),
+            measured_at: Some(at),
+        };
+        let share = Share { have: 1, total: 2 };
+        let path = StorePath::parse("/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0").unwrap();
+        let facts = TierFacts {
+            state: TierState::NarMissing,
+            since: Some(at),
+            served: Some(ServedFacts { answered: Some(share), ..ServedFacts::default() }),
+            hosts: [("razer".to_owned(), on_razer)].into(),
+            ..TierFacts::default()
+        };
+        let coverage = CoverageFacts {
+            tiers: [("p620".to_owned(), Coverage { paths: share, bytes: share, measured_at: at })]
+                .into(),
+            missing: [("p620".to_owned(), vec![ClosurePath { path, nar_size: 9 }])].into(),
+            ..CoverageFacts::default()
+        };
+        let tier = printed(facts, coverage);
+        assert_eq!(tier["state"], "nar-missing");
+        assert_eq!(tier["since"], "2026-11-21T08:00:00Z");
+        assert_eq!(tier["served"]["answered"], json!([1, 2]));
+        assert_eq!(
+            tier["hosts"]["razer"],
+            json!({
+                "configured": true, "rank": 2, "trusted": false, "state": "untrusted",
+                "error": "razer does not trust the key", "via": "razer",
+                "measured_at": "2026-11-21T08:00:00Z",
+            })
+        );
+        assert_eq!(
+            tier["coverage"]["razer"],
+            json!({
+                "paths": [1, 2], "bytes": [1, 2], "measured_at": "2026-11-21T08:00:00Z",
+                "missing": [{
+                    "path": "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0", "nar_size": 9,
+                }],
+            })
+        );
     }
 }

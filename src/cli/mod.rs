@@ -9,6 +9,7 @@ mod dash;
 mod deploy;
 mod error;
 mod exporter;
+mod figures;
 mod generate;
 mod history;
 mod json;

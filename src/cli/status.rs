@@ -93,7 +93,13 @@ fn text(fleet: &Fleet, found: &Snapshot) -> String {
         .tiers
         .iter()
         .filter_map(|(name, facts)| facts.error.as_ref().map(|error| format!("{name}: {error}")));
-    let notes: Vec<String> = errors.chain(failed).chain(tiers).collect();
+    let on_hosts = found.tiers.iter().flat_map(|(name, facts)| {
+        facts
+            .hosts
+            .iter()
+            .filter_map(move |(host, on)| Some(format!("{name} on {host}: {}", on.error.as_ref()?)))
+    });
+    let notes: Vec<String> = errors.chain(failed).chain(tiers).chain(on_hosts).collect();
     if !notes.is_empty() {
         text.push('\n');
         text.push_str(&notes.join("\n"));

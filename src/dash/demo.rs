@@ -123,6 +123,7 @@ fn coverage(toplevel: &StorePath, shares: &[(&str, u64, u64)]) -> CoverageFacts 
             .iter()
             .map(|(tier, have, total)| ((*tier).to_owned(), share(*have, *total)))
             .collect(),
+        ..CoverageFacts::default()
     }
 }
 

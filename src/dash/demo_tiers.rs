@@ -187,7 +187,11 @@ fn coverage_of_all() -> Vec<Event> {
             let bytes = Share { have: have * 754_321, total: 1356 * 754_321 };
             (tier.to_owned(), Coverage { paths, bytes, measured_at: ago_s(seconds) })
         });
-        let facts = CoverageFacts { toplevel: Some(toplevel), tiers: tiers.collect() };
+        let facts = CoverageFacts {
+            toplevel: Some(toplevel),
+            tiers: tiers.collect(),
+            ..CoverageFacts::default()
+        };
         Event::Coverage { host: name.to_owned(), facts }
     };
     [("p620", 'a'), ("razer", 'b'), ("samsung", 'c')].map(of_host).to_vec()

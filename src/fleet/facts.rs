@@ -1,6 +1,6 @@
 //! What was measured of hosts and tiers. `None` means: not measured, and is shown as unknown.
 
-use crate::fleet::StorePath;
+use crate::fleet::{ClosurePath, StorePath};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -300,7 +300,7 @@ pub struct Coverage {
     pub paths: Share,
     /// Bytes (NAR size).
     pub bytes: Share,
-    /// When the tier was asked.
+    /// When the oldest of its answers was given.
     pub measured_at: Timestamp,
 }
 
@@ -311,4 +311,7 @@ pub struct CoverageFacts {
     pub toplevel: Option<StorePath>,
     /// Answers by name of the tier; a tier that did not answer is absent.
     pub tiers: BTreeMap<String, Coverage>,
+    /// The biggest paths that a tier lacks, the biggest first, by name of the tier.
+    #[serde(default)]
+    pub missing: BTreeMap<String, Vec<ClosurePath>>,
 }

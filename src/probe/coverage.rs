@@ -7,51 +7,85 @@ use crate::fleet::{ClosurePath, Coverage, CoverageFacts, Share, StorePath, Tier}
 use crate::probe::kinds::probe_of;
 use crate::probe::store::Closure;
 use crate::probe::tier::{TierProbe, Tools};
+use crate::probe::via;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How long it is believed that a tier holds a path.
+/// How long it is believed that a tier holds a path, where tiers collect garbage.
 const HIT_AGE: SignedDuration = SignedDuration::from_mins(15);
+
+/// How long it is believed of cache.nixos.org, which has never deleted anything yet.
+const LONG_HIT_AGE: SignedDuration = SignedDuration::from_hours(24);
+
+/// How many of the biggest missing paths are named.
+const NAMED: usize = 5;
 
 /// How long it is believed that a tier does not hold a path.
 const MISS_AGE: SignedDuration = SignedDuration::from_mins(5);
 
+/// An answer of a tier about a path.
+#[derive(Clone, Copy, Debug)]
+struct Given {
+    holds: bool,
+    at: Timestamp,
+    /// When it is not believed any more.
+    until: Timestamp,
+}
+
 /// Answers of tiers that are still believed.
 #[derive(Debug, Default)]
 pub struct Answers {
-    by_tier: HashMap<String, HashMap<StorePath, (bool, Timestamp)>>,
+    by_tier: HashMap<String, HashMap<StorePath, Given>>,
 }
 
 impl Answers {
     /// Returns whether a tier holds a path, when it said so recently.
     pub fn get(&self, tier: &str, path: &StorePath, now: Timestamp) -> Option<bool> {
-        let (holds, at) = *self.by_tier.get(tier)?.get(path)?;
-        let age = now.duration_since(at);
-        (age < if holds { HIT_AGE } else { MISS_AGE }).then_some(holds)
+        self.given(tier, path, now).map(|given| given.holds)
+    }
+
+    /// Returns an answer that is still believed.
+    fn given(&self, tier: &str, path: &StorePath, now: Timestamp) -> Option<Given> {
+        self.by_tier.get(tier)?.get(path).copied().filter(|given| now < given.until)
     }
 
     /// Keeps an answer.
-    pub fn put(&mut self, tier: &str, path: StorePath, holds: bool, now: Timestamp) {
-        self.by_tier.entry(tier.to_owned()).or_default().insert(path, (holds, now));
+    pub fn put(&mut self, tier: &Tier, path: StorePath, holds: bool, now: Timestamp) {
+        let age = match holds {
+            false => MISS_AGE,
+            true if keeps_everything(tier) => LONG_HIT_AGE,
+            true => HIT_AGE,
+        };
+        let given = Given { holds, at: now, until: now + age };
+        self.by_tier.entry(tier.name.clone()).or_default().insert(path, given);
     }
 
     /// Forgets what tiers did not have: something was published.
     pub fn forget_misses(&mut self) {
         for answers in self.by_tier.values_mut() {
-            answers.retain(|_, (holds, _)| *holds);
+            answers.retain(|_, given| given.holds);
         }
+    }
+
+    /// Forgets everything that a tier said: what it was seen to hold is gone.
+    pub fn forget_tier(&mut self, tier: &str) {
+        self.by_tier.remove(tier);
     }
 
     /// Forgets what is not believed any more.
     pub fn prune(&mut self, now: Timestamp) {
         for answers in self.by_tier.values_mut() {
-            answers.retain(|_, (holds, at)| {
-                now.duration_since(*at) < if *holds { HIT_AGE } else { MISS_AGE }
-            });
+            answers.retain(|_, given| now < given.until);
         }
     }
+}
+
+/// Returns whether a tier never deletes.
+fn keeps_everything(tier: &Tier) -> bool {
+    tier.url.split("://").nth(1).and_then(|rest| rest.split(['/', ':', '?']).next())
+        == Some("cache.nixos.org")
 }
 
 /// A host with its closure, as coverage is asked for.
@@ -85,6 +119,17 @@ pub async fn measure(
     asked: &[Asked<'_>],
     answers: &Mutex<Answers>,
 ) -> BTreeMap<String, CoverageFacts> {
+    measure_unless(tools, asked, answers, |_| false).await
+}
+
+/// Does what [`measure`] does, without asking some of the tiers now: those are judged by what they
+/// said before, when that is all that is needed, and else absent.
+pub(super) async fn measure_unless(
+    tools: Tools<'_>,
+    asked: &[Asked<'_>],
+    answers: &Mutex<Answers>,
+    rests: impl Fn(&Tier) -> bool,
+) -> BTreeMap<String, CoverageFacts> {
     let now = Timestamp::now();
     lock(answers).prune(now);
     let closures = union(asked.iter().map(|host| host.closure));
@@ -94,7 +139,10 @@ pub async fn measure(
         .tiers
         .iter()
         .filter_map(|tier| probe_of(tier.kind).map(|probe| (tier, probe)))
-        .map(|(tier, probe)| ask_tier(tools, tier, probe, &closures, answers, now))
+        .map(|(tier, probe)| {
+            let may_ask = !rests(tier) && tools.web.rest_of(tier).is_none();
+            ask_tier(tools, tier, may_ask.then_some(probe), &closures, answers, now)
+        })
         .collect::<stream::FuturesUnordered<_>>();
     while let Some((tier, complete)) = all.next().await {
         if complete {
@@ -107,18 +155,44 @@ pub async fn measure(
     asked
         .iter()
         .map(|host| {
-            let mut facts =
-                CoverageFacts { toplevel: Some(host.closure.root.clone()), tiers: BTreeMap::new() };
+            let mut facts = CoverageFacts {
+                toplevel: Some(host.closure.root.clone()),
+                ..CoverageFacts::default()
+            };
             for tier in tiers.iter().filter(|tier| whole.contains(tier.name.as_str())) {
-                let (paths, bytes) = covered(&host.closure.paths, |path| {
-                    answers.get(&tier.name, path, now).unwrap_or(false)
-                });
-                let coverage = Coverage { paths, bytes, measured_at: now };
-                facts.tiers.insert(tier.name.clone(), coverage);
+                judge(tier, &host.closure.paths, &answers, now, &mut facts);
             }
             (host.host.to_owned(), facts)
         })
         .collect()
+}
+
+/// Puts into the facts what a tier's answers say of a closure.
+fn judge(
+    tier: &Tier,
+    closure: &[ClosurePath],
+    answers: &Answers,
+    now: Timestamp,
+    facts: &mut CoverageFacts,
+) {
+    let mut oldest = now;
+    let mut missing: Vec<&ClosurePath> = Vec::new();
+    let mut held = HashSet::new();
+    for entry in closure {
+        let given = answers.given(&tier.name, &entry.path, now);
+        oldest = given.map_or(oldest, |given| given.at.min(oldest));
+        if given.is_some_and(|given| given.holds) {
+            held.insert(&entry.path);
+        } else {
+            missing.push(entry);
+        }
+    }
+    let (paths, bytes) = covered(closure, |path| held.contains(path));
+    let coverage = Coverage { paths, bytes, measured_at: oldest };
+    facts.tiers.insert(tier.name.clone(), coverage);
+    missing.sort_by_key(|entry| (std::cmp::Reverse(entry.nar_size), &entry.path));
+    let biggest = missing.into_iter().take(NAMED).cloned().collect();
+    facts.missing.insert(tier.name.clone(), biggest);
 }
 
 /// Returns every path of these closures, once.
@@ -136,7 +210,7 @@ pub(super) fn union<'a>(closures: impl Iterator<Item = &'a Closure>) -> Vec<Clos
 async fn ask_tier<'a>(
     tools: Tools<'_>,
     tier: &'a Tier,
-    probe: &dyn TierProbe,
+    probe: Option<&dyn TierProbe>,
     closures: &[ClosurePath],
     answers: &Mutex<Answers>,
     now: Timestamp,
@@ -147,13 +221,17 @@ async fn ask_tier<'a>(
         paths.filter(|path| answers.get(&tier.name, path, now).is_none()).collect()
     };
     let asking = tools.asking(tier, &[], closures, now);
-    let Ok(held) = probe.holds(&asking, &open).await else {
-        return (tier.name.as_str(), false);
+    let held = match (probe, &tier.via) {
+        _ if open.is_empty() => return (tier.name.as_str(), true),
+        (None, _) => return (tier.name.as_str(), false),
+        (Some(_), Some(host)) => via::holds(&asking, host, &open).await,
+        (Some(probe), None) => probe.holds(&asking, &open).await,
     };
+    let Ok(held) = held else { return (tier.name.as_str(), false) };
     let complete = held.len() == open.len();
     let mut answers = lock(answers);
     for (path, holds) in open.into_iter().zip(held) {
-        answers.put(&tier.name, path.clone(), holds, now);
+        answers.put(tier, path.clone(), holds, now);
     }
     (tier.name.as_str(), complete)
 }
@@ -215,8 +293,9 @@ mod tests {
         let now: Timestamp = "2026-11-21T08:00:00Z".parse().unwrap();
         let (a, b) = (StorePath::parse(A).unwrap(), StorePath::parse(B).unwrap());
         let mut answers = Answers::default();
-        answers.put("p620", a.clone(), true, now);
-        answers.put("p620", b.clone(), false, now);
+        let p620 = Tier::new("p620", TierKind::NixServe, "http://p620:5000");
+        answers.put(&p620, a.clone(), true, now);
+        answers.put(&p620, b.clone(), false, now);
         let at = |minutes: i64| now + SignedDuration::from_mins(minutes);
         assert_eq!(answers.get("p620", &a, at(4)), Some(true));
         assert_eq!(answers.get("p620", &b, at(4)), Some(false));
@@ -229,6 +308,13 @@ mod tests {
             (answers.get("p620", &a, now), answers.get("p620", &b, now)),
             (Some(true), None)
         );
+        answers.forget_tier("p620");
+        assert_eq!(answers.get("p620", &a, now), None);
+        let nixos = Tier::new("nixos", TierKind::Http, "https://cache.nixos.org");
+        answers.put(&nixos, a.clone(), true, now);
+        answers.put(&nixos, b.clone(), false, now);
+        assert_eq!(answers.get("nixos", &a, at(23 * 60)), Some(true));
+        assert_eq!(answers.get("nixos", &b, at(23 * 60)), None);
     }
 
     #[tokio::test]
@@ -251,6 +337,7 @@ mod tests {
         assert_eq!(found["samsung"].tiers["p620"].bytes, Share { have: 120, total: 288 });
         assert_eq!(found["samsung"].toplevel, Some(two.root.clone()));
         assert!(!found["razer"].tiers.contains_key("down"));
+        assert_eq!(found["samsung"].missing["p620"][0].path.as_str(), B);
         assert_eq!(server.asked().len(), 3);
         let again = measured(&tiers, &asked, &answers).await;
         assert_eq!(again["samsung"].tiers["p620"].paths, Share { have: 1, total: 2 });

@@ -6,11 +6,14 @@
 
 mod candidates;
 mod clock;
+mod connect;
 mod coverage;
+mod curl;
 mod host;
 pub mod kinds;
 mod local;
 mod memory;
+mod on_host;
 mod once;
 mod poller;
 mod schedule;
@@ -19,6 +22,7 @@ mod server;
 mod sign;
 mod store;
 mod tier;
+mod via;
 mod web;
 
 pub use coverage::{Answers, Asked, covered, measure as measure_coverage};

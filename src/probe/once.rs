@@ -11,19 +11,23 @@ use crate::probe::memory::Memory;
 use crate::probe::store::{self, Closure};
 use crate::probe::tier::Tools;
 use crate::probe::web::Web;
-use crate::probe::{host, tier};
+use crate::probe::{host, on_host, tier};
 use crate::remote::Hands;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a tier may take; a tier that hangs is down.
 const TIER_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long measuring a tier's size may take.
-const SIZE_LIMIT: Duration = Duration::from_secs(20);
+/// How long a tier may take for its size; from the beginning, so that one that hangs only there
+/// does not hold up the rest either.
+const SIZE_LIMIT: Duration = TIER_LIMIT;
+
+/// How long a big tier that answers may take to say what it holds.
+const COVERAGE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Everything as it was at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -113,12 +117,26 @@ async fn ask_tiers(tools: Tools<'_>, answered: &[Answered], slow: bool, snapshot
         .collect();
     let coverage = async {
         if slow && !asked.is_empty() {
-            measure(tools, &asked, &answers).await
+            let work = measure(tools, &asked, &answers);
+            tokio::time::timeout(COVERAGE_LIMIT, work).await.unwrap_or_default()
         } else {
             BTreeMap::new()
         }
     };
-    (snapshot.tiers, snapshot.coverage) = tokio::join!(probes, coverage);
+    let up = answered.iter().filter(|host| slow && host.closure.is_some());
+    let looks = join_all(up.map(|host| async move {
+        let look = on_host::look(tools.hands, &host.name, Timestamp::now());
+        if let Ok(view) = tokio::time::timeout(TIER_LIMIT, look).await {
+            tools.memory.put_view(&host.name, view);
+        }
+    }));
+    (snapshot.tiers, snapshot.coverage, _) = tokio::join!(probes, coverage, looks);
+    for (name, facts) in &mut snapshot.tiers {
+        let Some(tier) = tools.fleet.tier(name) else { continue };
+        if let Some(settled) = tier::resettle(tools, facts, tier, Timestamp::now()) {
+            *facts = settled;
+        }
+    }
 }
 
 /// Asks one tier, within ten seconds, and for its size too.
@@ -129,17 +147,20 @@ async fn ask_tier(
     closures: &[ClosurePath],
     slow: bool,
 ) -> TierFacts {
+    let began = Instant::now();
     let asking = tools.asking(tier, paths, closures, Timestamp::now());
     let probe = tokio::time::timeout(TIER_LIMIT, tier::probe(&asking, None));
     let Ok(mut facts) = probe.await else {
         let error = format!("{}: no answer within {} s", tier.url, TIER_LIMIT.as_secs());
-        let (state, asked_at) = (TierState::Down, Some(asking.now));
-        return TierFacts { state, asked_at, error: Some(error), ..TierFacts::default() };
+        let (state, now) = (TierState::Down, Some(asking.now));
+        let facts = TierFacts { state, since: now, asked_at: now, ..TierFacts::default() };
+        return TierFacts { error: Some(error), ..facts };
     };
     if slow
         && facts.size.is_none()
         && let Some(probe) = probe_of(tier.kind)
-        && let Ok(Ok(size)) = tokio::time::timeout(SIZE_LIMIT, probe.size(&asking)).await
+        && let left = SIZE_LIMIT.saturating_sub(began.elapsed())
+        && let Ok(Ok(size)) = tokio::time::timeout(left, probe.size(&asking)).await
     {
         facts.size = size;
     }
@@ -171,6 +192,24 @@ mod tests {
             };
             Ok(Output { stdout, ..Output::default() })
         })
+    }
+
+    #[tokio::test]
+    async fn a_tier_that_hangs_holds_up_nothing_for_more_than_ten_seconds() {
+        // Takes connections and says nothing.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let text = format!(
+            "[hosts.samsung]\n[[tiers]]\nname = \"p620\"\nkind = \"nix-serve\"\n\
+             url = \"http://{}\"\n",
+            silent.local_addr().unwrap()
+        );
+        let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
+        let began = Instant::now();
+        let found = measure_once(&fleet, &hands(), &["samsung".to_owned()], true).await;
+        assert!(began.elapsed() < TIER_LIMIT + Duration::from_secs(1), "{:?}", began.elapsed());
+        assert_eq!(found.tiers[0].1.state, TierState::Down);
+        assert_eq!(found.hosts[0].1.state, HostState::Up);
+        assert!(found.coverage["samsung"].tiers.is_empty());
     }
 
     #[tokio::test]

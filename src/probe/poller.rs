@@ -5,19 +5,20 @@
 //! another host's, so a dead host delays nobody.
 
 use crate::fleet::{
-    CoverageFacts, Event, Fleet, Host, HostFacts, HostState, SignatureState, StorePath, Tier,
-    TierFacts, TierState,
+    CoverageFacts, Event, Fleet, Host, HostFacts, HostState, Phase, PhaseState, RunEvent, RunId,
+    RunWhat, SignatureState, StorePath, Tier, TierFacts, TierKind, TierState,
 };
 use crate::probe::candidates::{Known, candidates};
 use crate::probe::clock::chance;
-use crate::probe::coverage::{Answers, Asked, measure, union};
+use crate::probe::coverage::{Answers, Asked, measure_unless, union};
 use crate::probe::kinds::probe_of;
+use crate::probe::kinds::proof::CANARY_FAILED;
 use crate::probe::memory::Memory;
 use crate::probe::schedule::{Target, next_delay, tier_interval};
 use crate::probe::store::{self, Closure};
 use crate::probe::tier::Tools;
 use crate::probe::web::{Web, WebError};
-use crate::probe::{host, tier};
+use crate::probe::{host, on_host, tier};
 use crate::remote::Hands;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -31,6 +32,15 @@ const STAGGER: Duration = Duration::from_millis(40);
 
 /// How often coverage is measured again when nothing happened; as long as misses are believed.
 const COVERAGE_INTERVAL: Duration = Duration::from_secs(5 * 60);
+
+/// How often it is looked whether a tier may be asked again that a run fetches from.
+const CALM: Duration = Duration::from_secs(1);
+
+/// How often a tier's size is measured where that takes long.
+const SIZE_INTERVAL: Duration = Duration::from_secs(20 * 60);
+
+/// How long that may take.
+const SIZE_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// How long a slow probe that failed waits for its next try.
 const RETRY_SLOW: Duration = Duration::from_secs(60);
@@ -72,6 +82,10 @@ struct Shared {
     answers: Mutex<Answers>,
     /// Tiers whose signature could not be checked for want of a path.
     unproven: Mutex<HashSet<String>>,
+    /// What was found of tiers last.
+    found: Mutex<HashMap<String, TierFacts>>,
+    /// Hosts that fetch in runs now.
+    fetching: Mutex<HashSet<(RunId, String)>>,
     memory: Memory,
 }
 
@@ -98,6 +112,8 @@ impl Poller {
             systems: Mutex::default(),
             answers: Mutex::default(),
             unproven: Mutex::default(),
+            found: Mutex::default(),
+            fetching: Mutex::default(),
             memory: Memory::default(),
         });
         for (index, host) in shared.fleet.hosts.iter().enumerate() {
@@ -107,6 +123,7 @@ impl Poller {
         }
         for tier in &shared.fleet.tiers {
             tokio::spawn(watch_tier(Arc::clone(&shared), tier.clone()));
+            tokio::spawn(watch_size(Arc::clone(&shared), tier.clone()));
         }
         tokio::spawn(watch_coverage(Arc::clone(&shared)));
         Handle { shared }
@@ -136,6 +153,43 @@ impl Handle {
         self.shared.ring_tiers();
     }
 
+    /// Notes an event of a run: a nix-serve that a host fetches from is not asked meanwhile, since
+    /// it has five workers in all.
+    pub fn note_run(&self, event: &RunEvent) {
+        let mut fetching = lock(&self.shared.fetching);
+        match &event.what {
+            RunWhat::Phase { host, phase: Phase::Fetch, state } => {
+                let fetch = (event.run.clone(), host.clone());
+                match state {
+                    PhaseState::Started => drop(fetching.insert(fetch)),
+                    PhaseState::Finished | PhaseState::Failed | PhaseState::Skipped => {
+                        fetching.remove(&fetch);
+                    }
+                }
+            }
+            RunWhat::Result { host, .. } => {
+                fetching.remove(&(event.run.clone(), host.clone()));
+            }
+            RunWhat::Summary { .. } => fetching.retain(|(run, _)| *run != event.run),
+            RunWhat::Begin { .. }
+            | RunWhat::Phase { .. }
+            | RunWhat::Progress { .. }
+            | RunWhat::Log { .. }
+            | RunWhat::Plan { .. }
+            | RunWhat::Waiting { .. } => {}
+        }
+    }
+
+    /// Notes that the process of a run is gone.
+    pub fn note_run_gone(&self, gone: &RunId) {
+        lock(&self.shared.fetching).retain(|(run, _)| run != gone);
+    }
+
+    /// Returns the HTTP client that all probes share, which counts their requests.
+    pub fn web(&self) -> Option<&Web> {
+        self.shared.web.as_ref().ok()
+    }
+
     /// Asks for all probes of a host, slow ones too, and for what tiers did not have before.
     pub fn after_run(&self, host: &str) {
         lock(&self.shared.answers).forget_misses();
@@ -154,6 +208,47 @@ impl Shared {
         let web = self.web.as_ref()?;
         let (hands, fleet) = (self.hands.as_ref(), self.fleet.as_ref());
         Ok(Tools { web, hands, fleet, memory: &self.memory })
+    }
+
+    /// Returns whether a tier is left alone because a run fetches from it.
+    fn is_busy(&self, tier: &Tier) -> bool {
+        tier.kind == TierKind::NixServe && !lock(&self.fetching).is_empty()
+    }
+
+    /// Waits until a tier may be asked: no run fetches from it, and it does not want to be left
+    /// alone. Returns false when everything ends.
+    async fn wait_for_calm(&self, tier: &Tier) -> bool {
+        loop {
+            let rest = self.web.as_ref().ok().and_then(|web| web.rest_of(tier));
+            let wait = if self.is_busy(tier) { CALM } else { rest.unwrap_or_default() };
+            if wait.is_zero() {
+                return true;
+            }
+            if self.unless_ended(tokio::time::sleep(wait)).await.is_none() {
+                return false;
+            }
+        }
+    }
+
+    /// Looks at how a host is set up, and sends what that changes about tiers.
+    async fn look_at_host(&self, host: &str) -> Option<()> {
+        let Ok(tools) = self.tools() else { return Some(()) };
+        let look = on_host::look(self.hands.as_ref(), host, Timestamp::now());
+        self.memory.put_view(host, self.unless_ended(look).await?);
+        for tier in &self.fleet.tiers {
+            let changed = {
+                let mut found = lock(&self.found);
+                found.get_mut(&tier.name).and_then(|last| {
+                    let facts = tier::resettle(tools, last, tier, Timestamp::now())?;
+                    last.clone_from(&facts);
+                    Some(facts)
+                })
+            };
+            if let Some(facts) = changed {
+                self.send(Event::Tier { tier: tier.name.clone(), facts: Box::new(facts) }).await?;
+            }
+        }
+        Some(())
     }
 
     /// Wakes every tier's task.
@@ -268,6 +363,7 @@ async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()> {
             }
             Err(error) => tracing::debug!(host, %error, "closure"),
         }
+        shared.look_at_host(&host).await?;
         match shared.unless_ended(store::count(hands, &host)).await? {
             Ok(facts) => shared.send(Event::Store { host: host.clone(), facts }).await?,
             Err(error) => {
@@ -284,10 +380,10 @@ async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()> {
 async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
     let bell = shared.tiers.get(&tier.name)?;
     let interval = tier_interval(&tier);
-    let mut facts: Option<TierFacts> = None;
     let mut failures = 0_u32;
-    loop {
-        let found = shared.unless_ended(ask_tier(&shared, &tier, facts.as_ref())).await?;
+    while shared.wait_for_calm(&tier).await {
+        let previous = lock(&shared.found).get(&tier.name).cloned();
+        let found = shared.unless_ended(ask_tier(&shared, &tier, previous.as_ref())).await?;
         failures = match found.state {
             TierState::Down | TierState::Degraded | TierState::Proxy => failures.saturating_add(1),
             TierState::Up
@@ -307,13 +403,61 @@ async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
         } else {
             lock(&shared.unproven).remove(&tier.name);
         }
-        facts = Some(found.clone());
+        if shared.memory.take::<bool>(&tier, CANARY_FAILED).is_some() {
+            lock(&shared.answers).forget_tier(&tier.name);
+            shared.coverage.notify_one();
+        }
+        lock(&shared.found).insert(tier.name.clone(), found.clone());
         shared.send(Event::Tier { tier: tier.name.clone(), facts: Box::new(found) }).await?;
         if probe_of(tier.kind).is_none() || shared.web.is_err() {
             return None;
         }
         if !shared.wait(bell, next_delay(interval, failures, chance())).await {
             return None;
+        }
+    }
+    None
+}
+
+/// Measures how big a tier is, on a slow timer, once it has answered.
+async fn watch_size(shared: Arc<Shared>, tier: Tier) -> Option<()> {
+    let probe = probe_of(tier.kind)?;
+    let tools = shared.tools().ok()?;
+    let mut delay = STAGGER;
+    loop {
+        shared.unless_ended(tokio::time::sleep(delay)).await?;
+        let answers = |facts: &TierFacts| {
+            !matches!(facts.state, TierState::Down | TierState::Proxy | TierState::Unknown)
+        };
+        let ready = lock(&shared.found).get(&tier.name).is_some_and(answers);
+        if !ready || tools.web.rest_of(&tier).is_some() || tools.web.budget_spent(&tier).is_some() {
+            delay = Target::LanTier.interval();
+            continue;
+        }
+        let systems = shared.systems();
+        let closures = union(systems.values().filter_map(|system| system.closure.as_deref()));
+        let asking = tools.asking(&tier, &[], &closures, Timestamp::now());
+        let work = tokio::time::timeout(SIZE_LIMIT, probe.size(&asking));
+        delay = SIZE_INTERVAL;
+        let size = match shared.unless_ended(work).await? {
+            Ok(Ok(Some(size))) => size,
+            // Its kind has no size, or tells it with every probe.
+            Ok(Ok(None)) => continue,
+            Ok(Err(error)) => {
+                tracing::debug!(tier = tier.name, %error, "size");
+                continue;
+            }
+            Err(_) => {
+                tracing::debug!(tier = tier.name, "its size took too long");
+                continue;
+            }
+        };
+        let facts = lock(&shared.found).get_mut(&tier.name).map(|facts| {
+            facts.size = Some(size);
+            facts.clone()
+        });
+        if let Some(facts) = facts {
+            shared.send(Event::Tier { tier: tier.name.clone(), facts: Box::new(facts) }).await?;
         }
     }
 }
@@ -347,6 +491,7 @@ async fn ask_tier(shared: &Shared, tier: &Tier, previous: Option<&TierFacts>) ->
 /// Measures coverage of every known closure when one changed, and now and then.
 async fn watch_coverage(shared: Arc<Shared>) -> Option<()> {
     let tools = shared.tools().ok()?;
+    let mut last: BTreeMap<String, CoverageFacts> = BTreeMap::new();
     while shared.wait(&shared.coverage, COVERAGE_INTERVAL).await {
         let systems = shared.systems();
         let asked: Vec<Asked<'_>> = systems
@@ -356,13 +501,29 @@ async fn watch_coverage(shared: Arc<Shared>) -> Option<()> {
         if asked.is_empty() {
             continue;
         }
-        let work = measure(tools, &asked, &shared.answers);
+        let work = measure_unless(tools, &asked, &shared.answers, |tier| shared.is_busy(tier));
         let found: BTreeMap<String, CoverageFacts> = shared.unless_ended(work).await?;
-        for (host, facts) in found {
+        for (host, mut facts) in found {
+            for tier in tools.fleet.tiers.iter().filter(|tier| shared.is_busy(tier)) {
+                keep_coverage(&mut facts, last.get(&host), &tier.name);
+            }
+            last.insert(host.clone(), facts.clone());
             shared.send(Event::Coverage { host, facts }).await?;
         }
     }
     None
+}
+
+/// Keeps what is known of a tier that may not be asked now, with its age, when it is about the same
+/// system.
+fn keep_coverage(facts: &mut CoverageFacts, last: Option<&CoverageFacts>, tier: &str) {
+    let Some(last) = last.filter(|last| last.toplevel == facts.toplevel) else { return };
+    if let Some(coverage) = last.tiers.get(tier) {
+        facts.tiers.entry(tier.to_owned()).or_insert(*coverage);
+    }
+    if let Some(missing) = last.missing.get(tier) {
+        facts.missing.entry(tier.to_owned()).or_insert_with(|| missing.clone());
+    }
 }
 
 #[cfg(test)]
@@ -471,5 +632,28 @@ mod tests {
         cancel.cancel();
         drop(handle);
         while events.recv().await.is_some() {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nix_serve_is_left_alone_while_a_run_fetches_from_it() {
+        let (handle, _events, _cancel) = start();
+        let serve = Tier::new("p620", TierKind::NixServe, "http://p620:5000");
+        let other = Tier::new("nixos", TierKind::Http, "https://cache.nixos.org");
+        let is_busy = |tier: &Tier| handle.shared.is_busy(tier);
+        let note = |run: &str, what: RunWhat| {
+            handle.note_run(&RunEvent { run: RunId(run.to_owned()), at: Timestamp::now(), what });
+        };
+        let fetch = |state: PhaseState| RunWhat::Phase {
+            host: "razer".to_owned(),
+            phase: Phase::Fetch,
+            state,
+        };
+        note("1", fetch(PhaseState::Started));
+        note("2", fetch(PhaseState::Started));
+        assert!(is_busy(&serve) && !is_busy(&other));
+        note("1", fetch(PhaseState::Finished));
+        assert!(is_busy(&serve), "the other run still fetches");
+        handle.note_run_gone(&RunId("2".to_owned()));
+        assert!(!is_busy(&serve));
     }
 }

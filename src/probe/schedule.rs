@@ -1,6 +1,7 @@
 //! When to ask again.
 
 use crate::fleet::{Tier, TierKind};
+use crate::nix::s3_url::web_url;
 use std::time::Duration;
 
 /// What is asked.
@@ -12,6 +13,8 @@ pub enum Target {
     LanTier,
     /// A public tier: somebody else's, asked seldom.
     PublicTier,
+    /// GitHub, which counts requests by the hour.
+    GithubTier,
     /// A host's store and closure.
     Store,
 }
@@ -23,6 +26,7 @@ impl Target {
             Self::Host => 5,
             Self::LanTier => 10,
             Self::PublicTier => 60,
+            Self::GithubTier => 5 * 60,
             Self::Store => 15 * 60,
         })
     }
@@ -30,7 +34,19 @@ impl Target {
     /// Returns what a tier is: in the own network when it serves a host's store, or its address is
     /// private or has no public name.
     pub fn of_tier(tier: &Tier) -> Self {
-        let host = reqwest::Url::parse(&tier.url)
+        match tier.kind {
+            TierKind::GithubActions => return Self::GithubTier,
+            TierKind::Local => return Self::PublicTier,
+            TierKind::NixServe
+            | TierKind::Harmonia
+            | TierKind::Http
+            | TierKind::Cachix
+            | TierKind::S3
+            | TierKind::Seaweedfs
+            | TierKind::Attic
+            | TierKind::Ncps => {}
+        }
+        let host = reqwest::Url::parse(&web_url(tier))
             .ok()
             .and_then(|url| url.host_str().map(str::to_ascii_lowercase))
             .unwrap_or_default();
@@ -62,7 +78,7 @@ impl Target {
 
 /// Returns the time between two looks at a tier: as configured, else as its kind bears it.
 pub fn tier_interval(tier: &Tier) -> Duration {
-    tier.every.unwrap_or_else(|| match tier.kind {
+    let interval = tier.every.unwrap_or_else(|| match tier.kind {
         // GitHub answers few questions an hour, and its figures are minutes old.
         TierKind::GithubActions => Duration::from_secs(5 * 60),
         TierKind::Local | TierKind::Cachix | TierKind::S3 => Target::PublicTier.interval(),
@@ -72,11 +88,15 @@ pub fn tier_interval(tier: &Tier) -> Duration {
         | TierKind::Seaweedfs
         | TierKind::Attic
         | TierKind::Ncps => Target::of_tier(tier).interval(),
-    })
+    });
+    interval.max(SHORTEST)
 }
 
 /// The longest time that failures alone stretch the interval to.
 const BACKOFF_LIMIT: Duration = Duration::from_secs(60);
+
+/// The shortest time between two probes of a tier, whatever is asked for.
+const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Returns how long to wait after a probe.
 ///
@@ -120,7 +140,8 @@ mod tests {
         assert_eq!(seconds(&tier(TierKind::Local, "")), 60);
         let github = tier(TierKind::GithubActions, "https://api.github.com/repos/me/x");
         assert_eq!(seconds(&github), 300);
-        assert_eq!(seconds(&Tier { every: Some(Duration::from_secs(30)), ..github }), 30);
+        assert_eq!(seconds(&Tier { every: Some(Duration::from_secs(30)), ..github.clone() }), 30);
+        assert_eq!(seconds(&Tier { every: Some(Duration::ZERO), ..github }), 1);
     }
 
     #[test]

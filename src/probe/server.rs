@@ -15,7 +15,7 @@ pub(super) struct Server {
 
 /// What its connections share.
 struct State {
-    files: HashMap<String, (u16, String)>,
+    files: Mutex<HashMap<String, (u16, String)>>,
     asked: Mutex<Vec<String>>,
     open: AtomicUsize,
     most_open: AtomicUsize,
@@ -28,7 +28,7 @@ impl Server {
             .iter()
             .map(|(path, status, body)| ((*path).to_owned(), (*status, (*body).to_owned())));
         let state = Arc::new(State {
-            files: files.collect(),
+            files: Mutex::new(files.collect()),
             asked: Mutex::default(),
             open: AtomicUsize::new(0),
             most_open: AtomicUsize::new(0),
@@ -42,6 +42,12 @@ impl Server {
             }
         });
         Self { url, state }
+    }
+
+    /// Answers otherwise from now on.
+    pub(super) fn set(&self, path: &str, status: u16, body: &str) {
+        let mut files = self.state.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.insert(path.to_owned(), (status, body.to_owned()));
     }
 
     /// Returns the paths that were asked for, in order.
@@ -74,7 +80,8 @@ async fn serve(stream: TcpStream, state: Arc<State>) -> Option<()> {
         // Lets others of the test be open meanwhile.
         tokio::task::yield_now().await;
         let missing = (404, "No such path.\n".to_owned());
-        let (status, body) = state.files.get(&path).unwrap_or(&missing);
+        let file = state.files.lock().unwrap_or_else(PoisonError::into_inner).get(&path).cloned();
+        let (status, body) = file.unwrap_or(missing);
         let head = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n\r\n", body.len());
         state.open.fetch_sub(1, Ordering::SeqCst);
         stream.write_all(head.as_bytes()).await.ok()?;

@@ -2,7 +2,10 @@
 
 use crate::fleet::{ClosurePath, Fleet, SizeFacts, StorePath, Tier, TierFacts, TierState};
 use crate::probe::kinds;
+use crate::probe::kinds::proof::REFUSED;
 use crate::probe::memory::Memory;
+use crate::probe::on_host::{judge_all, settle};
+use crate::probe::via;
 use crate::probe::web::{Declared, Web, WebError};
 use crate::remote::Hands;
 use jiff::Timestamp;
@@ -86,14 +89,56 @@ pub trait TierProbe: Send + Sync {
     }
 }
 
+/// What a probe itself found of a tier, before anybody asked what hosts make of it.
+const JUDGED: &str = "judged";
+
 /// Asks a tier and returns what was found; of one that does not answer, the last known figures
 /// with the reason.
 pub async fn probe(asking: &Asking<'_>, previous: Option<&TierFacts>) -> TierFacts {
-    let Some(probe) = kinds::probe_of(asking.tier.kind) else {
-        let why = format!("nixdash does not probe tiers of kind {} yet", asking.tier.kind);
+    let tier = asking.tier;
+    let Some(probe) = kinds::probe_of(tier.kind) else {
+        let why = format!("nixdash does not probe tiers of kind {} yet", tier.kind);
         return TierFacts { error: Some(why), ..TierFacts::default() };
     };
-    merge(previous, probe.probe(asking).await, asking.now)
+    if let Some(spent) = asking.web.budget_spent(tier) {
+        let mut facts = previous.cloned().unwrap_or_default();
+        facts.since =
+            facts.since.filter(|_| facts.state == TierState::Unknown).or(Some(asking.now));
+        (facts.state, facts.error) = (TierState::Unknown, Some(spent.to_string()));
+        facts.requests_this_month = Some(asking.web.requests_this_month(&tier.name));
+        asking.memory.put(tier, JUDGED, &(facts.state, &facts.error));
+        return facts;
+    }
+    let mut found = match &tier.via {
+        Some(host) => via::probe(asking, host).await,
+        None => probe.probe(asking).await,
+    };
+    if let Some(why) = asking.memory.take::<String>(tier, REFUSED) {
+        (found.state, found.error) = (TierState::Unauthorized, Some(why));
+    }
+    found.requests_this_month = Some(asking.web.requests_this_month(&tier.name));
+    asking.memory.put(tier, JUDGED, &(found.state, &found.error));
+    settle(&mut found, tier, judge_all(asking.fleet, tier, &asking.memory.views()));
+    merge(previous, found, asking.now)
+}
+
+/// Returns a tier's facts with what hosts make of it now, after one of them was looked at; nothing
+/// when that changes nothing.
+pub(super) fn resettle(
+    tools: Tools<'_>,
+    last: &TierFacts,
+    tier: &Tier,
+    now: Timestamp,
+) -> Option<TierFacts> {
+    let mut facts = last.clone();
+    if let Some((state, error)) = tools.memory.get(tier, JUDGED) {
+        (facts.state, facts.error) = (state, error);
+    }
+    settle(&mut facts, tier, judge_all(tools.fleet, tier, &tools.memory.views()));
+    if facts.state != last.state {
+        facts.since = Some(now);
+    }
+    (facts != *last).then_some(facts)
 }
 
 /// Joins a probe to what was known before: a tier that does not answer keeps its figures and

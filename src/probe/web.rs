@@ -1,12 +1,15 @@
 //! HTTP as probes need it: declared requests only, short limits, capped answers, few connections
 //! per tier, credentials for the tier's own origin alone.
 
-use crate::fleet::{Tier, TierKind, printable_line};
+use crate::fleet::{Tier, TierKind, duration, printable_line};
 use crate::nix::s3_url::web_url;
+use crate::probe::connect::{TimingLayer, timed};
 use crate::probe::sign::Keys;
 use crate::remote::{Secret, resolve};
 use base64::Engine as _;
 use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
 use std::collections::HashMap;
@@ -22,6 +25,12 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
 /// Longest answer that is read when the request does not say, in bytes, unpacked.
 const BODY_LIMIT: usize = crate::nix::narinfo::SIZE_LIMIT;
+
+/// How long a server is left alone that wants it without saying how long; doubled each time.
+const REST: Duration = Duration::from_secs(60);
+
+/// Longest time that a server is left alone.
+const REST_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// Most redirects that are followed.
 const REDIRECTS: usize = 3;
@@ -54,6 +63,8 @@ pub struct WebError {
     pub hint: String,
     /// Whether the proxy on the way is to blame.
     pub is_proxy: bool,
+    /// Whether it was not asked at all: it wants to be left alone, or the month's requests are used.
+    pub is_rest: bool,
 }
 
 impl WebError {
@@ -64,6 +75,7 @@ impl WebError {
             cause: printable_line(cause),
             hint: hint.to_owned(),
             is_proxy: false,
+            is_rest: false,
         }
     }
 }
@@ -144,8 +156,10 @@ pub struct Reply {
     pub headers: HashMap<String, String>,
     /// The body, untrusted, cut at the request's limit.
     pub body: Vec<u8>,
-    /// Time to the status line, the connecting included where there was no open connection.
+    /// Time from an open connection to the status line.
     pub first_byte: Duration,
+    /// Time to connect, TLS included; none where a connection was open.
+    pub connect: Option<Duration>,
     /// Whether it came over HTTP/2.
     pub is_http2: bool,
 }
@@ -161,18 +175,23 @@ impl Reply {
         self.headers.get(name).map(|value| printable_line(value))
     }
 
-    /// Returns how long the server asks us to stay away, where it says so in seconds.
+    /// Returns how long the server asks us to stay away, in seconds or until a date.
     pub fn retry_after(&self) -> Option<Duration> {
-        let seconds = self.headers.get("retry-after")?.trim().parse().ok()?;
-        Some(Duration::from_secs(seconds))
+        let text = self.headers.get("retry-after")?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        Some(until.duration_since(Timestamp::now()).try_into().unwrap_or_default())
     }
 }
 
-/// What is kept per tier: its client, its credentials, its limit.
+/// What is kept per tier: its client, its credentials, its limit, and its wish to be left alone.
 struct Place {
     client: reqwest::Client,
     limit: Semaphore,
     credentials: OnceCell<Result<Option<Credentials>, WebError>>,
+    rest: Mutex<Rest>,
 }
 
 /// What a tier wants to see before it answers.
@@ -183,10 +202,29 @@ enum Credentials {
     Keys(Keys),
 }
 
+/// How long a tier wants to be left alone.
+#[derive(Clone, Copy, Default)]
+struct Rest {
+    until: Option<Instant>,
+    /// How often in a row it said so.
+    times: u32,
+}
+
+/// Requests made of a tier.
+#[derive(Clone, Copy, Default)]
+struct Count {
+    /// Those that nobody has recorded yet.
+    fresh: u64,
+    /// Those of this calendar month.
+    month: u64,
+    /// The first day of that month.
+    since: Option<Date>,
+}
+
 /// Asks tiers over HTTP; cheap to share.
 pub struct Web {
     places: Mutex<HashMap<String, Arc<Place>>>,
-    counts: Mutex<HashMap<String, u64>>,
+    counts: Mutex<HashMap<String, Count>>,
 }
 
 impl Web {
@@ -216,6 +254,8 @@ impl Web {
         }
         let place = self.place(tier)?;
         let _turn = place.limit.acquire().await;
+        self.may_ask(tier)?;
+        let asked_at = Instant::now();
         let answer = match self.exchange(tier, &place, &ask, url.clone()).await {
             Err(error) if error.is_request() && !error.is_connect() && !error.is_timeout() => {
                 self.exchange(tier, &place, &ask, url).await
@@ -229,7 +269,7 @@ impl Web {
             // The next request reads the secret anew: somebody may have mended or renewed it.
             self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(&tier.name);
         }
-        answer
+        answer.inspect(|reply| note_rest(&place.rest, reply, asked_at))
     }
 
     /// Returns the authorization header that goes to a tier's own origin, when there is one: a kind
@@ -245,8 +285,61 @@ impl Web {
 
     /// Returns how many requests were made of a tier since the last call.
     pub fn take_count(&self, tier: &str) -> u64 {
+        self.with_count(tier, |count| std::mem::take(&mut count.fresh))
+    }
+
+    /// Returns how many requests were made of a tier this calendar month (UTC), as far as is known.
+    pub fn requests_this_month(&self, tier: &str) -> u64 {
+        self.with_count(tier, |count| count.month)
+    }
+
+    /// Tells how many requests all nixdash made of a tier this calendar month, as recorded; those
+    /// that nobody has taken yet come on top.
+    pub fn begin_month_with(&self, tier: &str, recorded: u64) {
+        self.with_count(tier, |count| count.month = recorded.saturating_add(count.fresh));
+    }
+
+    /// Returns how long a tier still wants to be left alone.
+    pub fn rest_of(&self, tier: &Tier) -> Option<Duration> {
+        let place = self.place(tier).ok()?;
+        let until = place.rest.lock().unwrap_or_else(PoisonError::into_inner).until?;
+        until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+    }
+
+    /// Says that the month's requests are used, when they are.
+    pub fn budget_spent(&self, tier: &Tier) -> Option<WebError> {
+        let limit = tier.max_requests_per_month?;
+        let made = self.requests_this_month(&tier.name);
+        (made >= limit).then(|| WebError {
+            is_rest: true,
+            ..WebError::new(
+                &tier.url,
+                &format!("{made} of {limit} requests of this month are used: it is not asked"),
+                "raise max_requests_per_month, or wait for the next month (UTC)",
+            )
+        })
+    }
+
+    /// Refuses to ask a tier that wants to be left alone, or whose month is used up.
+    fn may_ask(&self, tier: &Tier) -> Result<(), WebError> {
+        if let Some(error) = self.budget_spent(tier) {
+            return Err(error);
+        }
+        let Some(left) = self.rest_of(tier) else { return Ok(()) };
+        let cause = format!("it asked to be left alone: not asked for another {}", duration(left));
+        let hint = "ask it less often (every) if this comes again";
+        Err(WebError { is_rest: true, ..WebError::new(&tier.url, &cause, hint) })
+    }
+
+    /// Does something with a tier's count of this month.
+    fn with_count<T>(&self, tier: &str, work: impl FnOnce(&mut Count) -> T) -> T {
+        let month = Timestamp::now().to_zoned(TimeZone::UTC).date().first_of_month();
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.remove(tier).unwrap_or(0)
+        let count = counts.entry(tier.to_owned()).or_default();
+        if count.since != Some(month) {
+            (count.since, count.month) = (Some(month), 0);
+        }
+        work(count)
     }
 
     /// Makes a request and follows its redirects, when it may.
@@ -269,7 +362,7 @@ impl Web {
                     Err(error) => return Ok(Err(error.clone())),
                 }
             }
-            self.count(&tier.name);
+            self.note_requests(tier, 1);
             let reply = once(&place.client, ask, place_asked, authorization).await?;
             let target = reply.headers.get(LOCATION.as_str()).and_then(|to| url.join(to).ok());
             match target {
@@ -284,10 +377,13 @@ impl Web {
         Ok(Err(WebError::new(url.as_str(), "more than three redirects", "is the url right?")))
     }
 
-    /// Counts a request.
-    fn count(&self, tier: &str) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry(tier.to_owned()).or_insert(0) += 1;
+    /// Counts requests that somebody else made of a tier for us.
+    pub(super) fn note_requests(&self, tier: &Tier, number: usize) {
+        let number = u64::try_from(number).unwrap_or(u64::MAX);
+        self.with_count(&tier.name, |count| {
+            count.fresh = count.fresh.saturating_add(number);
+            count.month = count.month.saturating_add(number);
+        });
     }
 
     /// Returns what is kept for a tier.
@@ -300,6 +396,7 @@ impl Web {
             client: client(tier)?,
             limit: Semaphore::new(requests(tier.kind)),
             credentials: OnceCell::new(),
+            rest: Mutex::default(),
         });
         places.insert(tier.name.clone(), Arc::clone(&place));
         Ok(place)
@@ -312,6 +409,7 @@ fn client(tier: &Tier) -> Result<reqwest::Client, WebError> {
         .user_agent(concat!("nixdash/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_LIMIT)
         .timeout(REQUEST_LIMIT)
+        .connector_layer(TimingLayer)
         .redirect(reqwest::redirect::Policy::none());
     let wrong = |what: &str, cause: &dyn std::fmt::Display| {
         WebError::new(&tier.url, &format!("{what}: {cause}"), "mend it in hosts.toml")
@@ -333,6 +431,21 @@ fn client(tier: &Tier) -> Result<reqwest::Client, WebError> {
         let hint = "does this machine have CA certificates (SSL_CERT_FILE)?";
         WebError::new(&tier.url, &innermost(&error), hint)
     })
+}
+
+/// Keeps how long a tier wants to be left alone; an answer to a request that was made before it
+/// said so changes nothing.
+fn note_rest(rest: &Mutex<Rest>, reply: &Reply, asked_at: Instant) {
+    let mut rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
+    let wants = matches!(reply.status, 429 | 503);
+    let is_known = rest.until.is_some_and(|until| until > asked_at);
+    if !wants && !is_known {
+        *rest = Rest::default();
+    } else if wants && !is_known {
+        let own = REST.saturating_mul(2_u32.saturating_pow(rest.times.min(10)));
+        let time = reply.retry_after().unwrap_or(own).min(REST_LIMIT);
+        *rest = Rest { until: Some(Instant::now() + time), times: rest.times.saturating_add(1) };
+    }
 }
 
 /// Makes one request.
@@ -364,8 +477,9 @@ async fn once(
     if let Some(body) = &ask.body {
         request = request.body(body.clone());
     }
-    let mut response = request.send().await?;
-    let first_byte = began.elapsed();
+    let (response, connect) = timed(request.send()).await;
+    let first_byte = began.elapsed().saturating_sub(connect.unwrap_or_default());
+    let mut response = response?;
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers =
         response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
@@ -374,6 +488,7 @@ async fn once(
         headers: headers.collect(),
         body: Vec::new(),
         first_byte,
+        connect,
         is_http2: response.version() == reqwest::Version::HTTP_2,
     };
     let limit = if ask.first_byte_only { 1 } else { ask.limit };
@@ -479,8 +594,9 @@ fn from_netrc(text: &str, host: &str) -> Option<(String, String)> {
 /// a deploy.
 fn requests(kind: TierKind) -> usize {
     match kind {
-        TierKind::NixServe | TierKind::Harmonia => 2,
-        TierKind::Http
+        TierKind::NixServe => 2,
+        TierKind::Harmonia
+        | TierKind::Http
         | TierKind::Cachix
         | TierKind::S3
         | TierKind::Seaweedfs
@@ -536,6 +652,75 @@ fn innermost(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::server::Server;
+
+    const GET: &[Declared] = &[(Method::Get, "*")];
+
+    /// Makes an answer with that status and header.
+    fn reply(status: u16, retry_after: Option<&str>) -> Reply {
+        let header = retry_after.map(|text| ("retry-after".to_owned(), text.to_owned()));
+        Reply {
+            status,
+            headers: header.into_iter().collect(),
+            body: Vec::new(),
+            first_byte: Duration::ZERO,
+            connect: None,
+            is_http2: false,
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_asked_too_often_is_left_alone_for_as_long_as_it_says() {
+        let rest = Mutex::new(Rest::default());
+        let left = |rest: &Mutex<Rest>| {
+            let until = rest.lock().unwrap().until;
+            until.map_or(0, |until| until.duration_since(Instant::now()).as_secs() + 1)
+        };
+        let later = |rest: &Mutex<Rest>| {
+            rest.lock().unwrap().until = Some(Instant::now());
+            Instant::now() + Duration::from_millis(1)
+        };
+        note_rest(&rest, &reply(429, Some("120")), Instant::now());
+        assert_eq!(left(&rest), 120);
+        // What was asked before it said so neither adds to it nor ends it.
+        note_rest(&rest, &reply(429, None), Instant::now());
+        note_rest(&rest, &reply(200, None), Instant::now());
+        assert_eq!(left(&rest), 120);
+        let asked_at = later(&rest);
+        note_rest(&rest, &reply(503, None), asked_at);
+        assert_eq!(left(&rest), 120, "twice a minute: it is the second time");
+        let asked_at = later(&rest);
+        note_rest(&rest, &reply(503, Some("99999")), asked_at);
+        assert_eq!(left(&rest), 900);
+        let asked_at = later(&rest);
+        note_rest(&rest, &reply(200, None), asked_at);
+        assert_eq!(rest.lock().unwrap().times, 0);
+        let date = reply(429, Some("Sat, 21 Nov 2020 08:00:00 GMT"));
+        assert_eq!(date.retry_after(), Some(Duration::ZERO));
+    }
+
+    #[tokio::test]
+    async fn a_tier_whose_month_is_used_up_or_that_wants_rest_is_not_asked() {
+        let server = Server::start(&[("/a", 200, "a"), ("/busy", 429, "")]).await;
+        let web = Web::new().unwrap();
+        let mut tier = Tier::new("x", TierKind::Http, &server.url);
+        tier.max_requests_per_month = Some(3);
+        web.begin_month_with("x", 1);
+        let get = |path: &str| Ask::get(format!("{}{path}", server.url));
+        let first = web.send(&tier, GET, get("/a")).await.unwrap();
+        assert!(first.connect.is_some(), "the first request connects");
+        let second = web.send(&tier, GET, get("/a")).await.unwrap();
+        assert_eq!(second.connect, None, "the second one finds the connection open");
+        let error = web.send(&tier, GET, get("/a")).await.unwrap_err();
+        assert!(error.is_rest && error.cause.contains("3 of 3 requests"), "{error}");
+        assert_eq!((web.take_count("x"), web.take_count("x")), (2, 0));
+        assert_eq!(web.requests_this_month("x"), 3);
+        tier.max_requests_per_month = None;
+        assert_eq!(web.send(&tier, GET, get("/busy")).await.unwrap().status, 429);
+        let error = web.send(&tier, GET, get("/a")).await.unwrap_err();
+        assert!(error.is_rest && error.cause.contains("left alone"), "{error}");
+        assert_eq!(server.asked().len(), 3);
+    }
 
     #[test]
     fn only_declared_requests_are_made() {

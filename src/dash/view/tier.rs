@@ -56,16 +56,7 @@ fn health(paint: &Paint<'_>, tier: &Tier, view: &TierView) -> Vec<Fact> {
         all.push(told(facts.state.word(), role, error.clone()));
     }
     all.push(fact("serves", format!("{}, {}", tier.url, tier.kind)));
-    let signature = signature_mark(tier, facts);
-    let mut pieces = vec![(signature.role, format!("{} {}", signature.word, signature.sign))];
-    if let Some(proof) = &facts.proof {
-        let role = match facts.signature {
-            SignatureState::Invalid | SignatureState::Untrusted => signature.role,
-            SignatureState::Valid | SignatureState::Unchecked => Role::Text,
-        };
-        pieces.push((role, format!(", {proof}")));
-    }
-    all.push(("signature".to_owned(), pieces));
+    all.push(signature(tier, facts));
     all.push(match (&facts.nar_proof, facts.state) {
         (Some(proof), TierState::NarMissing) => told("nar", Role::Error, format!("▲ {proof}")),
         (Some(proof), _) => (
@@ -83,6 +74,26 @@ fn health(paint: &Paint<'_>, tier: &Tier, view: &TierView) -> Vec<Fact> {
         all.push(fact("since", format!("{} since {}", mark.word, when(paint, then))));
     }
     all
+}
+
+/// Returns what the proof of the signature found, and with what it was made.
+fn signature(tier: &Tier, facts: &TierFacts) -> Fact {
+    let mark = signature_mark(tier, facts);
+    let role = match facts.signature {
+        SignatureState::Invalid | SignatureState::Untrusted => mark.role,
+        SignatureState::Valid | SignatureState::Unchecked => Role::Text,
+    };
+    let key = tier.public_key.as_ref().map(|key| key.name.as_str());
+    let mut pieces = vec![(mark.role, mark.sign.to_string())];
+    match &facts.proof {
+        // A proof that names the key says it all.
+        Some(proof) if mark.role == Role::Ok && key.is_some_and(|key| proof.contains(key)) => {
+            pieces.push((role, format!(" {proof}")));
+        }
+        Some(proof) => pieces.push((role, format!(" {}: {proof}", mark.word))),
+        None => pieces.push((mark.role, format!(" {}", mark.word))),
+    }
+    ("signature".to_owned(), pieces)
 }
 
 /// Returns a point in time as a time of day and its age.

@@ -50,6 +50,9 @@ fn degraded(facts: &HostFacts) -> String {
 /// Returns what an active run does to a host, with how far it is.
 pub(super) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
     let host = model.busy(name)?;
+    if host.waiting.is_some() {
+        return Some(Mark::new('○', "waits", Role::Busy));
+    }
     let word = match host.current() {
         Some((phase, _)) => match host.share() {
             Some(share) => format!("{} {}", phase.short(), crate::fleet::percent(share)),

@@ -20,6 +20,7 @@ pub(crate) fn apply(places: &Places, record: &Record, fault: CacheFault) -> Resu
         CacheFault::Down => return service(record, "stop"),
         CacheFault::Slow(ms) => faults.slow_ms = Some(u64::from(ms)),
         CacheFault::CorruptNar => faults.corrupt_nar = true,
+        CacheFault::NarMissing => faults.nar_missing = true,
         CacheFault::WrongKey => faults.wrong_key = true,
         CacheFault::Clear => {
             if path.exists() {

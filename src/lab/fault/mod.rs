@@ -33,6 +33,8 @@ pub enum Word {
     Slow,
     /// Let the cache change a byte of every nar.
     CorruptNar,
+    /// Let the cache answer for a path, and have no nar of it.
+    NarMissing,
     /// Let the cache sign with another key of the same name.
     WrongKey,
     /// Cut the power of one of the cluster's volume servers: 1, 2 or 3.
@@ -73,6 +75,8 @@ pub enum CacheFault {
     Slow(u32),
     /// Nars that are not what their narinfo says.
     CorruptNar,
+    /// Narinfos without their nars.
+    NarMissing,
     /// Signatures that nobody can verify.
     WrongKey,
     /// Nothing wrong any more.
@@ -111,13 +115,14 @@ impl Fault {
                 Word::Down => CacheFault::Down,
                 Word::Slow => CacheFault::Slow(needed("milliseconds before each answer")?),
                 Word::CorruptNar => CacheFault::CorruptNar,
+                Word::NarMissing => CacheFault::NarMissing,
                 Word::WrongKey => CacheFault::WrongKey,
                 Word::Clear => CacheFault::Clear,
                 _ => {
                     return Err(misplaced(
                         word,
                         "a host",
-                        "down, slow MS, corrupt-nar, wrong-key, clear",
+                        "down, slow MS, corrupt-nar, nar-missing, wrong-key, clear",
                     ));
                 }
             })
@@ -147,7 +152,7 @@ impl Fault {
                             .to_owned(),
                     ));
                 }
-                Word::Down | Word::Slow | Word::CorruptNar | Word::WrongKey => {
+                Word::Down | Word::Slow | Word::CorruptNar | Word::NarMissing | Word::WrongKey => {
                     let known = "partition, latency MS, loss PCT, sshd-stop, power-off, power-cycle, disk-full, untrust, clear";
                     return Err(misplaced(word, "the cache", known));
                 }

@@ -10,6 +10,8 @@ pub(crate) struct Faults {
     pub(crate) slow_ms: Option<u64>,
     /// Change a byte of every nar.
     pub(crate) corrupt_nar: bool,
+    /// Have no nar, whatever the narinfos say.
+    pub(crate) nar_missing: bool,
     /// Sign with another key under the same name.
     pub(crate) wrong_key: bool,
 }
@@ -26,6 +28,7 @@ impl Faults {
             match line.split_once(' ').unwrap_or((line, "")) {
                 ("slow", ms) => faults.slow_ms = ms.parse().ok(),
                 ("corrupt-nar", _) => faults.corrupt_nar = true,
+                ("nar-missing", _) => faults.nar_missing = true,
                 ("wrong-key", _) => faults.wrong_key = true,
                 _ => {}
             }
@@ -37,8 +40,9 @@ impl Faults {
     pub(crate) fn text(self) -> String {
         let slow = self.slow_ms.map(|ms| format!("slow {ms}\n")).unwrap_or_default();
         let corrupt = if self.corrupt_nar { "corrupt-nar\n" } else { "" };
+        let missing = if self.nar_missing { "nar-missing\n" } else { "" };
         let wrong = if self.wrong_key { "wrong-key\n" } else { "" };
-        format!("{slow}{corrupt}{wrong}")
+        format!("{slow}{corrupt}{missing}{wrong}")
     }
 
     /// Waits, if that is the fault.
@@ -57,7 +61,8 @@ mod tests {
     fn faults_survive_their_file() {
         for faults in [
             Faults::default(),
-            Faults { slow_ms: Some(250), corrupt_nar: true, wrong_key: false },
+            Faults { slow_ms: Some(250), corrupt_nar: true, ..Faults::default() },
+            Faults { nar_missing: true, ..Faults::default() },
             Faults { wrong_key: true, ..Faults::default() },
         ] {
             assert_eq!(Faults::parse(&faults.text()), faults);

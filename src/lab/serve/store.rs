@@ -92,6 +92,9 @@ async fn answer(
     if let Some(name) = path.strip_prefix("/nar/").and_then(|name| name.strip_suffix(".nar")) {
         let (hash, nar_hash) =
             name.split_once('-').map_or((name, None), |(hash, nar)| (hash, Some(nar)));
+        if faults.nar_missing {
+            return not_found(stream).await;
+        }
         let Some(info) = look_up(daemon, hash).await? else { return not_found(stream).await };
         if nar_hash.is_some_and(|nar_hash| nar_hash != info.nar_hash) {
             let text = "Incorrect NAR hash. Maybe the path has been recreated.\n";

@@ -4,46 +4,22 @@
 //! checked against the configured key. Only GET is used: nix-serve ignores the method, and caches
 //! that redirect to signed addresses refuse HEAD.
 
-use crate::fleet::{
-    SignatureState, StorePath, Tier, TierFacts, TierKind, TierState, printable_line,
-};
+use crate::fleet::{StorePath, Tier, TierFacts, TierState, printable_line};
 use crate::nix::cache_info::CacheInfo;
-use crate::nix::narinfo::NarInfo;
 use crate::nix::s3_url::web_url;
 use crate::probe::clock::milliseconds;
 use crate::probe::kinds::answers::{away, stay_away};
+pub(in crate::probe) use crate::probe::kinds::proof::{prove, prove_nar};
+use crate::probe::kinds::proof::{recall, remember};
 use crate::probe::tier::{Answer, Asking, TierProbe};
 use crate::probe::web::{Ask, Declared, Method, Reply, WebError, width};
 use futures_util::stream::{self, StreamExt as _};
-use jiff::{SignedDuration, Timestamp};
 
 /// The store directory of every NixOS.
 const STORE_DIR: &str = "/nix/store";
 
-/// Most narinfos that are asked for one proof.
-const PROOF_LIMIT: usize = 20;
-
-/// How many of them are asked at once, after the first.
-const PROOF_WIDTH: usize = 4;
-
 /// A tier that takes longer than this for its first byte is slow, in milliseconds.
 pub(in crate::probe) const SLOW_MS: f64 = 1000.0;
-
-/// Returns how long it is believed that a nar is served: a day where reading counts as use, and
-/// would keep alive what nobody else needs.
-fn nar_age(kind: TierKind) -> SignedDuration {
-    match kind {
-        TierKind::Cachix | TierKind::Attic => SignedDuration::from_hours(24),
-        TierKind::NixServe
-        | TierKind::Harmonia
-        | TierKind::Http
-        | TierKind::S3
-        | TierKind::Seaweedfs
-        | TierKind::Local
-        | TierKind::GithubActions
-        | TierKind::Ncps => SignedDuration::from_hours(1),
-    }
-}
 
 /// What the binary cache protocol needs.
 pub(in crate::probe) const REQUESTS: &[Declared] =
@@ -80,7 +56,11 @@ pub(in crate::probe) async fn look_at(asking: &Asking<'_>, declared: &[Declared]
     let reply = match asking.web.send(tier, declared, Ask::get(url).follow()).await {
         Ok(reply) => reply,
         Err(error) => {
-            let state = if error.is_proxy { TierState::Proxy } else { TierState::Down };
+            let state = match () {
+                () if error.is_proxy => TierState::Proxy,
+                () if error.is_rest => TierState::Unknown,
+                () => TierState::Down,
+            };
             return TierFacts { state, error: Some(error.to_string()), ..TierFacts::default() };
         }
     };
@@ -96,11 +76,14 @@ pub(in crate::probe) async fn weigh(
     let mut facts = judge(asking.tier, reply);
     stay_away(asking, reply, &facts);
     if facts.state == TierState::Up {
-        let (signature, proof, narinfo) = prove(asking, declared).await;
-        facts.signature = signature;
-        facts.proof = Some(proof);
-        if let Some(narinfo) = narinfo {
-            prove_nar(asking, declared, &narinfo, &mut facts).await;
+        if !recall(asking, &mut facts) {
+            let (signature, proof, narinfo) = prove(asking, declared).await;
+            facts.signature = signature;
+            facts.proof = Some(proof);
+            if let Some(narinfo) = narinfo {
+                prove_nar(asking, declared, &narinfo, &mut facts).await;
+            }
+            remember(asking, &facts);
         }
         if facts.state == TierState::Up && facts.latency_ms.is_some_and(|ms| ms > SLOW_MS) {
             facts.state = TierState::Slow;
@@ -168,63 +151,13 @@ async fn holds_one(
     }
 }
 
-/// Asks for the narinfo of a path. 403 is a miss too: a bucket that may not be listed answers so.
-async fn narinfo(
-    asking: &Asking<'_>,
-    declared: &[Declared],
-    path: &StorePath,
-) -> Result<Reply, WebError> {
-    let url = format!("{}/{}.narinfo", web_url(asking.tier), path.hash());
-    asking.web.send(asking.tier, declared, Ask::get(url).follow()).await
-}
-
-/// Proves now and then that a nar is served: one byte of it, never its head, which nix-serve
-/// answers with the whole body.
-pub(in crate::probe) async fn prove_nar(
-    asking: &Asking<'_>,
-    declared: &[Declared],
-    narinfo: &NarInfo,
-    facts: &mut TierFacts,
-) {
-    let tier = asking.tier;
-    let known: Option<(Timestamp, String)> = asking.memory.get(tier, "nar");
-    if let Some((at, proof)) = known
-        && asking.now.duration_since(at) < nar_age(tier.kind)
-    {
-        facts.nar_proof = Some(proof);
-        return;
-    }
-    let name = narinfo.store_path.name();
-    let url = if narinfo.url.contains("://") {
-        narinfo.url.clone()
-    } else {
-        format!("{}/{}", web_url(tier), narinfo.url)
-    };
-    match asking.web.send(tier, declared, Ask::get(url).first_byte_only().follow()).await {
-        Ok(reply) if matches!(reply.status, 200 | 206) => {
-            let proof = format!("{name} is served");
-            asking.memory.put(tier, "nar", &(asking.now, &proof));
-            facts.nar_proof = Some(proof);
-        }
-        Ok(reply) => {
-            facts.state = TierState::NarMissing;
-            facts.error = Some(format!(
-                "{}: has the narinfo of {name}, but answered {} for its nar: hosts fail there; \
-                 remove the narinfo or publish the path again",
-                tier.url, reply.status
-            ));
-        }
-        Err(error) => {
-            facts.state = TierState::NarMissing;
-            facts.error = Some(format!("the nar of {name} is not served: {error}"));
-        }
-    }
-}
-
 /// Says what an answer to `nix-cache-info` means.
 pub(in crate::probe) fn judge(tier: &Tier, reply: &Reply) -> TierFacts {
-    let mut facts =
-        TierFacts { latency_ms: Some(milliseconds(reply.first_byte)), ..TierFacts::default() };
+    let mut facts = TierFacts {
+        latency_ms: Some(milliseconds(reply.first_byte)),
+        connect_ms: reply.connect.map(milliseconds),
+        ..TierFacts::default()
+    };
     let say = |what: &str| Some(format!("{}: {what}", tier.url));
     match reply.status {
         200 => {}
@@ -242,9 +175,13 @@ pub(in crate::probe) fn judge(tier: &Tier, reply: &Reply) -> TierFacts {
             facts.error = say("answered 404 for nix-cache-info; is this the address of a cache?");
             return facts;
         }
-        429 => {
+        429 | 503 => {
             facts.state = TierState::Degraded;
-            facts.error = say("answered 429, too many requests; ask it less often");
+            facts.error = say(&format!(
+                "answered {}: it is asked too often or overloaded, and is left alone for a while; \
+                 ask it less often (every)",
+                reply.status
+            ));
             return facts;
         }
         status => {
@@ -270,103 +207,17 @@ pub(in crate::probe) fn judge(tier: &Tier, reply: &Reply) -> TierFacts {
     facts
 }
 
-/// Proves the signature with the first candidate that the tier holds and its key signed; returns
-/// that narinfo too.
-///
-/// A wrong signature ends the search. Narinfos without a signature of the key are passed over,
-/// since a cache may hold paths that others signed; when there are only such, it is untrusted.
-pub(in crate::probe) async fn prove(
-    asking: &Asking<'_>,
-    declared: &[Declared],
-) -> (SignatureState, String, Option<NarInfo>) {
-    let (tier, candidates) = (asking.tier, asking.candidates);
-    let Some(key) = &tier.public_key else {
-        let why = "nothing to prove with: hosts.toml has no public_key for it";
-        return (SignatureState::Unchecked, why.to_owned(), None);
-    };
-    let candidates = &candidates[..candidates.len().min(PROOF_LIMIT)];
-    let mut unsigned: Option<(String, NarInfo)> = None;
-    let mut trouble: Option<String> = None;
-    // The first alone: it is likely enough, and opens the connection that the others share.
-    let first = stream::iter(candidates.iter().take(1)).map(|path| look(asking, declared, path));
-    let rest = stream::iter(candidates.iter().skip(1)).map(|path| look(asking, declared, path));
-    let mut answers = first.buffered(1).chain(rest.buffered(PROOF_WIDTH)).boxed();
-    while let Some((path, answer)) = answers.next().await {
-        match answer {
-            Ok(None) => {}
-            Ok(Some(narinfo)) => match narinfo.verdict(key) {
-                SignatureState::Valid => {
-                    let proof = format!("{}, signed by {}", path.name(), key.name);
-                    return (SignatureState::Valid, proof, Some(narinfo));
-                }
-                SignatureState::Invalid => {
-                    let proof = format!(
-                        "{} carries a signature named {} that does not verify: another key of \
-                         that name, or the narinfo was changed",
-                        path.name(),
-                        key.name
-                    );
-                    return (SignatureState::Invalid, proof, Some(narinfo));
-                }
-                SignatureState::Untrusted | SignatureState::Unchecked => {
-                    let signers = narinfo.signers().join(", ");
-                    let signers = if signers.is_empty() { "nobody".to_owned() } else { signers };
-                    let proof = printable_line(&format!(
-                        "{} is signed by {signers}, not by {}",
-                        path.name(),
-                        key.name
-                    ));
-                    unsigned.get_or_insert((proof, narinfo));
-                }
-            },
-            Err(why) => {
-                trouble.get_or_insert(why);
-            }
-        }
-    }
-    if let Some((proof, narinfo)) = unsigned {
-        return (SignatureState::Untrusted, proof, Some(narinfo));
-    }
-    let why = match trouble {
-        Some(trouble) => format!("nothing to prove with: {trouble}"),
-        None if candidates.is_empty() => {
-            "nothing to prove with: no host has told its paths yet".to_owned()
-        }
-        None => format!("nothing to prove with: it holds none of {} paths", candidates.len()),
-    };
-    (SignatureState::Unchecked, why, None)
-}
-
-/// Fetches and reads the narinfo of a candidate; nothing when the tier does not hold it.
-async fn look<'a>(
-    asking: &Asking<'_>,
-    declared: &[Declared],
-    path: &'a StorePath,
-) -> (&'a StorePath, Result<Option<NarInfo>, String>) {
-    let answer = match narinfo(asking, declared, path).await {
-        Ok(reply) => match reply.status {
-            200 => match NarInfo::parse(&reply.text()) {
-                Ok(narinfo) if narinfo.store_path == *path => Ok(Some(narinfo)),
-                Ok(_) => Err(format!("the narinfo of {} is of another path", path.name())),
-                Err(error) => Err(format!("{}: {error}", path.name())),
-            },
-            404 | 403 => Ok(None),
-            status => Err(format!("answered {status} for a narinfo")),
-        },
-        Err(error) => Err(error.to_string()),
-    };
-    (path, answer)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::{SignatureState, TierKind};
     use crate::nix::signature::parse_public_key;
     use crate::probe::memory::Memory;
     use crate::probe::server::Server;
     use crate::probe::tier::Tools;
     use crate::probe::web::Web;
     use crate::remote::FakeHands;
+    use jiff::Timestamp;
 
     const PATH: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";
     const KEY: &str = "test-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";

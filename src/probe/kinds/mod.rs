@@ -11,6 +11,7 @@ mod jwt;
 mod local;
 mod ncps;
 mod prometheus;
+pub(super) mod proof;
 mod s3;
 mod s3_list;
 mod seaweed_status;

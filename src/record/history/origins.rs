@@ -1,9 +1,8 @@
 //! What runs say about caches: the hit rate, and the share that each tier served.
 
 use super::{History, HistoryError, uint};
-use crate::fleet::{Fetched, Outcome, Share};
+use crate::fleet::{Fetched, Share};
 use jiff::Timestamp;
-use rusqlite::params;
 use std::collections::BTreeMap;
 
 impl History {
@@ -55,23 +54,6 @@ impl History {
             rows.collect::<rusqlite::Result<_>>()
         };
         read().map_err(self.failed("read"))
-    }
-
-    /// Returns when a host last ended with an outcome.
-    pub fn last_ended(
-        &self,
-        host: &str,
-        outcome: Outcome,
-    ) -> Result<Option<Timestamp>, HistoryError> {
-        let found: Option<i64> = self
-            .db
-            .query_row(
-                "SELECT max(ended_at) FROM run_hosts WHERE host = ?1 AND outcome = ?2",
-                params![host, outcome.word()],
-                |row| row.get(0),
-            )
-            .map_err(self.failed("read"))?;
-        Ok(found.map(super::time))
     }
 }
 

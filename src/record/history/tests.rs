@@ -176,7 +176,7 @@ fn every_table_of_samples_is_thinned() {
         let share = Share { have: 1, total: 2 };
         let found = Coverage { paths: share, bytes: share, measured_at: at };
         let tiers = BTreeMap::from([("weed".to_owned(), found)]);
-        let facts = CoverageFacts { toplevel: None, tiers };
+        let facts = CoverageFacts { tiers, ..CoverageFacts::default() };
         let weed = tier();
         history.write_coverage("p620", &facts, |_| Some(&weed)).unwrap();
     }

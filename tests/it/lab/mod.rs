@@ -7,6 +7,8 @@ mod history;
 mod screen;
 mod seaweed;
 mod status;
+mod stores;
+mod tiers;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -301,7 +301,8 @@ async fn respond(stream: &mut BufReader<TcpStream>, state: &State, request: Requ
     let (head, body) = not_modified(&request, head, body);
     let mut out = head.replace('\n', "\r\n");
     if !head.starts_with("HTTP/1.1 304") && !head.starts_with("HTTP/1.1 204") {
-        out.push_str(&format!("\r\nContent-Length: {}", body.len()));
+        out.push_str("\r\nContent-Length: ");
+        out.push_str(&body.len().to_string());
     }
     out.push_str("\r\n\r\n");
     if request.method != "HEAD" || state.habits.body_on_head {

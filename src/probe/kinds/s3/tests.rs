@@ -163,6 +163,7 @@ fn clocks_are_compared_with_the_date_of_the_answer() {
         headers: [("date".to_owned(), date.to_owned())].into(),
         body: Vec::new(),
         first_byte: std::time::Duration::ZERO,
+        connect: None,
         is_http2: false,
     };
     let now: Timestamp = "2026-11-21T08:36:18Z".parse().unwrap();

@@ -1,0 +1,466 @@
+//! Proof that a cache signs what it serves, and that it serves what it says it has.
+//!
+//! A narinfo is fetched and its signature checked against the tier's key. The path that proved it
+//! is the tier's canary: it is asked first from then on, and when it can be read no more, something
+//! happened: a token ran out, or the cache was emptied.
+
+use crate::fleet::{
+    PublicKey, SignatureState, StorePath, TierFacts, TierKind, TierState, printable_line,
+};
+use crate::nix::narinfo::NarInfo;
+use crate::nix::s3_url::web_url;
+use crate::probe::schedule::Target;
+use crate::probe::tier::Asking;
+use crate::probe::web::{Ask, Declared, Reply, WebError};
+use futures_util::stream::{self, StreamExt as _};
+use jiff::{SignedDuration, Timestamp};
+
+/// Most narinfos that are asked for one proof.
+const LIMIT: usize = 20;
+
+/// How many of them are asked at once, after the first.
+const WIDTH: usize = 4;
+
+/// How long a proof of somebody else's tier is believed: such a one is asked one thing a minute.
+const PUBLIC_AGE: SignedDuration = SignedDuration::from_mins(10);
+
+/// Names of what is remembered of a tier.
+const CANARY: &str = "canary";
+const PROOF: &str = "proof";
+const NAR: &str = "nar";
+
+/// That the canary could not be read any more: what the tier was seen to hold is not believed.
+pub(in crate::probe) const CANARY_FAILED: &str = "canary-failed";
+
+/// That the tier does not let us read, with what to do.
+pub(in crate::probe) const REFUSED: &str = "refused";
+
+/// Returns how long it is believed that a nar is served: a day where reading counts as use, and
+/// would keep alive what nobody else needs.
+fn nar_age(kind: TierKind) -> SignedDuration {
+    match kind {
+        TierKind::Cachix | TierKind::Attic => SignedDuration::from_hours(24),
+        TierKind::NixServe
+        | TierKind::Harmonia
+        | TierKind::Http
+        | TierKind::S3
+        | TierKind::Seaweedfs
+        | TierKind::Local
+        | TierKind::GithubActions
+        | TierKind::Ncps => SignedDuration::from_hours(1),
+    }
+}
+
+/// What an answer for the narinfo of a path says.
+pub(in crate::probe) enum Look {
+    /// It holds the path.
+    Found(Box<NarInfo>),
+    /// It does not hold it.
+    Missing,
+    /// It does not let us in (401), or says 403, which means either.
+    Refused(u16),
+    /// It says something else.
+    Odd(String),
+}
+
+impl Look {
+    /// Reads an answer.
+    pub(in crate::probe) fn read(path: &StorePath, reply: &Reply) -> Self {
+        match reply.status {
+            200 => match NarInfo::parse(&reply.text()) {
+                Ok(narinfo) if narinfo.store_path == *path => Self::Found(Box::new(narinfo)),
+                Ok(_) => Self::Odd(format!("the narinfo of {} is of another path", path.name())),
+                Err(error) => Self::Odd(format!("{}: {error}", path.name())),
+            },
+            404 => Self::Missing,
+            status @ (401 | 403) => Self::Refused(status),
+            status => Self::Odd(format!("answered {status} for a narinfo")),
+        }
+    }
+}
+
+/// What the search for a proof has found so far.
+pub(in crate::probe) struct Search<'a> {
+    asking: &'a Asking<'a>,
+    key: &'a PublicKey,
+    canary: Option<StorePath>,
+    unsigned: Option<(String, NarInfo)>,
+    trouble: Option<String>,
+    count: usize,
+}
+
+/// A verdict on a tier's signature, what it was made with, and the narinfo.
+pub(in crate::probe) type Proof = (SignatureState, String, Option<NarInfo>);
+
+impl<'a> Search<'a> {
+    /// Begins to search; a tier without a key cannot be proven.
+    pub(in crate::probe) fn begin(asking: &'a Asking<'a>) -> Option<Self> {
+        let key = asking.tier.public_key.as_ref()?;
+        let canary = asking.memory.get(asking.tier, CANARY);
+        Some(Self { asking, key, canary, unsigned: None, trouble: None, count: 0 })
+    }
+
+    /// Returns the paths to look at, the canary first.
+    pub(in crate::probe) fn paths(&self) -> Vec<StorePath> {
+        let others =
+            self.asking.candidates.iter().filter(|path| Some(*path) != self.canary.as_ref());
+        self.canary.iter().chain(others).take(LIMIT).cloned().collect()
+    }
+
+    /// Takes an answer; returns the verdict when it is one.
+    ///
+    /// A wrong signature ends the search. Narinfos without a signature of the key are passed over,
+    /// since a cache may hold paths that others signed.
+    pub(in crate::probe) fn take(&mut self, path: &StorePath, look: Look) -> Option<Proof> {
+        self.count += 1;
+        let is_canary = self.canary.as_ref() == Some(path);
+        let Look::Found(narinfo) = look else {
+            self.without(path, is_canary, look);
+            return None;
+        };
+        match narinfo.verdict(self.key) {
+            SignatureState::Valid => {
+                self.asking.memory.put(self.asking.tier, CANARY, path);
+                let proof = format!("{}, signed by {}", path.name(), self.key.name);
+                Some((SignatureState::Valid, proof, Some(*narinfo)))
+            }
+            SignatureState::Invalid => {
+                if is_canary {
+                    self.canary_failed();
+                }
+                let proof = format!(
+                    "{} carries a signature named {} that does not verify: another key of that \
+                     name, or the narinfo was changed",
+                    path.name(),
+                    self.key.name
+                );
+                Some((SignatureState::Invalid, proof, Some(*narinfo)))
+            }
+            SignatureState::Untrusted | SignatureState::Unchecked => {
+                let signers = narinfo.signers().join(", ");
+                let signers = if signers.is_empty() { "nobody".to_owned() } else { signers };
+                let proof = printable_line(&format!(
+                    "{} is signed by {signers}, not by {}",
+                    path.name(),
+                    self.key.name
+                ));
+                self.unsigned.get_or_insert((proof, *narinfo));
+                None
+            }
+        }
+    }
+
+    /// Takes an answer that is no narinfo. 401 is a refusal whatever it was asked for; 403 is one
+    /// for what could be read before, else a miss: a bucket that may not be listed answers so.
+    fn without(&mut self, path: &StorePath, is_canary: bool, look: Look) {
+        let status = match look {
+            Look::Refused(status) => Some(status),
+            Look::Found(_) | Look::Missing => None,
+            Look::Odd(why) => {
+                self.trouble.get_or_insert(why);
+                return;
+            }
+        };
+        if let Some(status) = status
+            && (status == 401 || is_canary)
+        {
+            let before = if is_canary { ", which it let us read before" } else { "" };
+            let why = format!(
+                "{}: answered {status} for the narinfo of {}{before}; hosts skip such a cache \
+                 without a word: give them (root's netrc) and nixdash a valid token",
+                self.asking.tier.url,
+                path.name()
+            );
+            self.asking.memory.put(self.asking.tier, REFUSED, &why);
+        }
+        // A refused canary stays the canary: it is what tells when we are let in again.
+        if is_canary {
+            self.canary_failed();
+            if status.is_none() {
+                self.asking.memory.forget(self.asking.tier, CANARY);
+            }
+        }
+    }
+
+    /// Notes that nothing the tier said before is to be believed, once per failure.
+    fn canary_failed(&self) {
+        let (memory, tier) = (self.asking.memory, self.asking.tier);
+        memory.put(tier, CANARY_FAILED, &true);
+        memory.forget(tier, PROOF);
+        memory.forget(tier, NAR);
+    }
+
+    /// Returns the verdict when no answer was one.
+    pub(in crate::probe) fn end(self) -> Proof {
+        if let Some((proof, narinfo)) = self.unsigned {
+            return (SignatureState::Untrusted, proof, Some(narinfo));
+        }
+        let why = match self.trouble {
+            Some(trouble) => format!("nothing to prove with: {trouble}"),
+            None if self.count == 0 => {
+                "nothing to prove with: no host has told its paths yet".to_owned()
+            }
+            None => format!("nothing to prove with: it holds none of {} paths", self.count),
+        };
+        (SignatureState::Unchecked, why, None)
+    }
+}
+
+/// Returns the verdict on a tier without a key.
+pub(in crate::probe) fn without_key() -> Proof {
+    let why = "nothing to prove with: hosts.toml has no public_key for it";
+    (SignatureState::Unchecked, why.to_owned(), None)
+}
+
+/// Proves the signature with the first candidate that the tier holds and its key signed; returns
+/// that narinfo too.
+pub(in crate::probe) async fn prove(asking: &Asking<'_>, declared: &[Declared]) -> Proof {
+    let Some(mut search) = Search::begin(asking) else { return without_key() };
+    let paths = search.paths();
+    // The first alone: it is likely enough, and opens the connection that the others share.
+    let first = stream::iter(paths.iter().take(1)).map(|path| look(asking, declared, path));
+    let rest = stream::iter(paths.iter().skip(1)).map(|path| look(asking, declared, path));
+    let mut answers = first.buffered(1).chain(rest.buffered(WIDTH)).boxed();
+    while let Some((path, answer)) = answers.next().await {
+        if let Some(verdict) = search.take(path, answer) {
+            return verdict;
+        }
+    }
+    drop(answers);
+    search.end()
+}
+
+/// Fetches and reads the narinfo of a candidate.
+async fn look<'a>(
+    asking: &Asking<'_>,
+    declared: &[Declared],
+    path: &'a StorePath,
+) -> (&'a StorePath, Look) {
+    let look = match narinfo(asking, declared, path).await {
+        Ok(reply) => Look::read(path, &reply),
+        Err(error) => Look::Odd(error.to_string()),
+    };
+    (path, look)
+}
+
+/// Asks for the narinfo of a path.
+async fn narinfo(
+    asking: &Asking<'_>,
+    declared: &[Declared],
+    path: &StorePath,
+) -> Result<Reply, WebError> {
+    let url = format!("{}/{}.narinfo", web_url(asking.tier), path.hash());
+    asking.web.send(asking.tier, declared, Ask::get(url).follow()).await
+}
+
+/// Returns the proof that a nar is served, when it is still believed.
+pub(in crate::probe) fn nar_kept(asking: &Asking<'_>) -> Option<String> {
+    let (at, proof): (Timestamp, String) = asking.memory.get(asking.tier, NAR)?;
+    (asking.now.duration_since(at) < nar_age(asking.tier.kind)).then_some(proof)
+}
+
+/// Proves now and then that a nar is served: one byte of it, never its head, which nix-serve
+/// answers with the whole body.
+pub(in crate::probe) async fn prove_nar(
+    asking: &Asking<'_>,
+    declared: &[Declared],
+    narinfo: &NarInfo,
+    facts: &mut TierFacts,
+) {
+    if let Some(proof) = nar_kept(asking) {
+        facts.nar_proof = Some(proof);
+        return;
+    }
+    let tier = asking.tier;
+    let url = if narinfo.url.contains("://") {
+        narinfo.url.clone()
+    } else {
+        format!("{}/{}", web_url(tier), narinfo.url)
+    };
+    let ask = Ask::get(url).first_byte_only().follow();
+    let answer = asking.web.send(tier, declared, ask).await;
+    let answer = answer.map(|reply| reply.status).map_err(|error| error.to_string());
+    nar_verdict(asking, narinfo, answer, facts);
+}
+
+/// Puts into the facts what asking for the first byte of a nar showed: a status, or why none came.
+pub(in crate::probe) fn nar_verdict(
+    asking: &Asking<'_>,
+    narinfo: &NarInfo,
+    answer: Result<u16, String>,
+    facts: &mut TierFacts,
+) {
+    let tier = asking.tier;
+    let name = narinfo.store_path.name();
+    match answer {
+        Ok(200 | 206) => {
+            let proof = format!("{name} is served");
+            asking.memory.put(tier, NAR, &(asking.now, &proof));
+            facts.nar_proof = Some(proof);
+        }
+        Ok(status) => {
+            facts.state = TierState::NarMissing;
+            facts.error = Some(format!(
+                "{}: has the narinfo of {name}, but answered {status} for its nar: hosts fail \
+                 there; remove the narinfo or publish the path again",
+                tier.url
+            ));
+        }
+        Err(error) => {
+            facts.state = TierState::NarMissing;
+            facts.error = Some(format!("the nar of {name} is not served: {error}"));
+        }
+    }
+}
+
+/// Fills in a proof that is still believed; returns whether there is one. Only whole proofs of
+/// tiers in somebody else's network are kept.
+pub(in crate::probe) fn recall(asking: &Asking<'_>, facts: &mut TierFacts) -> bool {
+    let kept: Option<(Timestamp, String, String)> = asking.memory.get(asking.tier, PROOF);
+    let Some((at, proof, nar)) = kept else { return false };
+    if asking.now.duration_since(at) >= PUBLIC_AGE {
+        return false;
+    }
+    facts.signature = SignatureState::Valid;
+    (facts.proof, facts.nar_proof) = (Some(proof), Some(nar));
+    true
+}
+
+/// Keeps a proof, where it is whole and asking again would be bad manners.
+pub(in crate::probe) fn remember(asking: &Asking<'_>, facts: &TierFacts) {
+    let is_public = Target::of_tier(asking.tier) == Target::PublicTier;
+    let is_whole = facts.state == TierState::Up && facts.signature == SignatureState::Valid;
+    if let (true, Some(proof), Some(nar)) = (is_public && is_whole, &facts.proof, &facts.nar_proof)
+    {
+        asking.memory.put(asking.tier, PROOF, &(asking.now, proof, nar));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::Tier;
+    use crate::nix::signature::parse_public_key;
+    use crate::probe::memory::Memory;
+    use crate::probe::server::Server;
+    use crate::probe::tier::{Tools, probe};
+    use crate::probe::web::Web;
+    use crate::remote::FakeHands;
+
+    const KEY: &str = "test-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
+    const PATH: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";
+    const FILE: &str = "/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo";
+    const OTHER: &str = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0";
+    const OTHER_FILE: &str = "/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a.narinfo";
+    const NARINFO: &str = "StorePath: /nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0\n\
+        URL: nar/x.nar.xz\n\
+        NarHash: sha256:0p3l2z3riilylr2rxb1aq2blxdfxg55wbgp4gxkns93srbr4bwyq\n\
+        NarSize: 120\nReferences: \n\
+        Sig: test-1:kSf2Du9hukyeeNYSa2bKdTH8PrXtZddli5mvfdYfaNnED+dN+qtmdEsnA9OuiKt+MwOhE5K71hLSbyqDAdWeAg==\n";
+
+    /// A cache at a test's server, probed again and again.
+    struct Trial {
+        server: Server,
+        web: Web,
+        memory: Memory,
+        tier: Tier,
+    }
+
+    impl Trial {
+        async fn start() -> Self {
+            let server = Server::start(&[
+                ("/nix-cache-info", 200, "StoreDir: /nix/store\nPriority: 30\n"),
+                (FILE, 200, NARINFO),
+                ("/nar/x.nar.xz", 206, "x"),
+            ])
+            .await;
+            let tier = Tier {
+                public_key: parse_public_key(KEY).ok(),
+                ..Tier::new("x", TierKind::Http, &server.url)
+            };
+            Self { server, web: Web::new().unwrap(), memory: Memory::default(), tier }
+        }
+
+        async fn probe(&self) -> TierFacts {
+            let (fleet, hands) = (crate::config::fallback(), FakeHands::unreachable());
+            let (web, memory) = (&self.web, &self.memory);
+            let tools = Tools { web, hands: &hands, fleet: &fleet, memory };
+            let paths = [OTHER, PATH].map(|path| StorePath::parse(path).unwrap());
+            probe(&tools.asking(&self.tier, &paths, &[], Timestamp::now()), None).await
+        }
+
+        /// Returns whether what the tier said before is not to be believed.
+        fn canary_failed(&self) -> bool {
+            self.memory.take::<bool>(&self.tier, CANARY_FAILED).is_some()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_403_is_a_miss_until_the_path_could_be_read_before() {
+        let trial = Trial::start().await;
+        trial.server.set(OTHER_FILE, 403, "");
+        let facts = trial.probe().await;
+        assert_eq!((facts.state, facts.signature), (TierState::Up, SignatureState::Valid));
+        assert!(!trial.canary_failed());
+        // A token ran out: what Nix would call "not there" from now on.
+        trial.server.set(FILE, 403, "");
+        let facts = trial.probe().await;
+        assert_eq!(facts.state, TierState::Unauthorized);
+        assert!(facts.error.as_deref().unwrap().contains("let us read before"), "{facts:?}");
+        assert!(trial.canary_failed());
+        trial.server.set(FILE, 200, NARINFO);
+        let facts = trial.probe().await;
+        assert_eq!((facts.state, facts.error), (TierState::Up, None));
+    }
+
+    #[tokio::test]
+    async fn a_401_is_a_refusal_anywhere() {
+        let trial = Trial::start().await;
+        trial.server.set(OTHER_FILE, 401, "");
+        let facts = trial.probe().await;
+        assert_eq!(facts.state, TierState::Unauthorized);
+        assert!(facts.error.as_deref().unwrap().contains("valid token"), "{facts:?}");
+    }
+
+    #[tokio::test]
+    async fn a_canary_that_is_gone_or_changed_takes_all_answers_with_it() {
+        let trial = Trial::start().await;
+        trial.probe().await;
+        trial.server.set(FILE, 404, "");
+        let facts = trial.probe().await;
+        assert_eq!((facts.state, facts.signature), (TierState::Up, SignatureState::Unchecked));
+        assert!(trial.canary_failed());
+        trial.probe().await;
+        assert!(!trial.canary_failed(), "said once, not with every probe");
+        trial.server.set(FILE, 200, NARINFO);
+        trial.probe().await;
+        trial.server.set(FILE, 200, &NARINFO.replace("NarSize: 120", "NarSize: 121"));
+        let facts = trial.probe().await;
+        assert_eq!(facts.signature, SignatureState::Invalid);
+        assert!(trial.canary_failed());
+    }
+
+    #[tokio::test]
+    async fn a_tier_of_somebody_else_is_asked_one_thing_a_minute() {
+        let trial = Trial::start().await;
+        let (fleet, hands) = (crate::config::fallback(), FakeHands::unreachable());
+        let tools = Tools { web: &trial.web, hands: &hands, fleet: &fleet, memory: &trial.memory };
+        let whole = TierFacts {
+            state: TierState::Up,
+            signature: SignatureState::Valid,
+            proof: Some("a".to_owned()),
+            nar_proof: Some("a is served".to_owned()),
+            ..TierFacts::default()
+        };
+        let public = Tier::new("nixos", TierKind::Http, "https://cache.nixos.org");
+        for (tier, kept) in [(&public, true), (&trial.tier, false)] {
+            let now = Timestamp::now();
+            let mut facts = TierFacts { state: TierState::Up, ..TierFacts::default() };
+            remember(&tools.asking(tier, &[], &[], now), &whole);
+            assert_eq!(recall(&tools.asking(tier, &[], &[], now), &mut facts), kept);
+            assert_eq!(facts == whole, kept);
+            let later = tools.asking(tier, &[], &[], now + PUBLIC_AGE);
+            assert!(!recall(&later, &mut facts), "ten minutes later it is proven anew");
+        }
+    }
+}

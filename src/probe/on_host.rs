@@ -1,0 +1,573 @@
+//! What each host makes of the tiers: whether it asks them, in which order, and whose key it trusts.
+//!
+//! Read from the settings that the host's Nix daemon works with, and asked with the host's own curl.
+//! Which order follows from them is pure.
+
+use crate::fleet::{
+    Fleet, PublicKey, Tier, TierFacts, TierKind, TierOnHost, TierState, printable_line, redact,
+};
+use crate::nix::cache_info::CacheInfo;
+use crate::nix::settings::Settings;
+use crate::nix::signature::parse_public_key;
+use crate::probe::clock::milliseconds;
+use crate::probe::curl::{Base, Place, Seen};
+use crate::probe::kinds::http::{SLOW_MS, judge};
+use crate::remote::{Hands, Output, Script};
+use futures_util::stream::{self, StreamExt as _};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+/// Prints the settings of a host's Nix.
+const SETTINGS: &str = include_str!("scripts/settings.sh");
+
+/// How long that may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Caches that a host is made to ask at once.
+const WIDTH: usize = 4;
+
+/// Most caches of one host that are asked.
+const MOST: usize = 16;
+
+/// What one host's Nix is set up to do, and what it sees of its caches.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct HostView {
+    /// The caches that it is told to ask, in the order they are listed.
+    pub(super) listed: Vec<Listed>,
+    /// The keys that it trusts.
+    keys: Vec<PublicKey>,
+    /// Whether it takes what nobody signed.
+    takes_unsigned: bool,
+    /// Whether it looks for substitutes at all.
+    substitutes: bool,
+    /// Whether root was there to ask with: what the daemon sees.
+    pub(super) root: bool,
+    /// Where its daemon has credentials for caches.
+    pub(super) netrc: Option<String>,
+    /// Whose certificates its daemon trusts.
+    pub(super) authorities: Option<String>,
+    /// Why the settings could not be read; what is above is then not known.
+    error: Option<String>,
+    /// Why nothing can be asked from there.
+    no_curl: Option<String>,
+    /// When this was measured.
+    measured_at: Timestamp,
+}
+
+/// A cache that a host is told to ask.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Listed {
+    /// Where its files are; none of a store that is no cache, such as `daemon`.
+    base: Option<Base>,
+    /// `?priority=` of its address.
+    priority: Option<u32>,
+    /// Whether its address says `?trusted=true`.
+    is_trusted: bool,
+    /// What the host sees of it.
+    seen: Option<Seen>,
+}
+
+/// Reads a host's settings and lets it ask the caches that they name. Never fails: what went wrong
+/// is part of the view.
+pub(super) async fn look(hands: &dyn Hands, host: &str, now: Timestamp) -> HostView {
+    let mut view = match settings(hands, host).await {
+        Ok(output) => parse(host, &output.stdout, now),
+        Err(error) => {
+            return HostView { error: Some(error), measured_at: now, ..HostView::default() };
+        }
+    };
+    if view.no_curl.is_some() {
+        return view;
+    }
+    let mut listed = std::mem::take(&mut view.listed);
+    let place = view.place(hands, host);
+    let looks: Vec<_> = listed.iter().take(MOST).map(|listed| see(&place, listed)).collect();
+    let asked: Vec<Option<Seen>> = stream::iter(looks).buffered(WIDTH).collect().await;
+    for (listed, seen) in listed.iter_mut().zip(asked) {
+        listed.seen = seen;
+    }
+    view.listed = listed;
+    view
+}
+
+/// Lets a host ask one of its caches what it is.
+async fn see(place: &Place<'_>, listed: &Listed) -> Option<Seen> {
+    let files = ["nix-cache-info".to_owned()];
+    let answer = place.get(listed.base.as_ref()?, &files).await;
+    answer.unwrap_or_else(|fault| vec![Seen::fault(fault)]).into_iter().next()
+}
+
+/// Runs the script that prints settings, as root where that is possible.
+async fn settings(hands: &dyn Hands, host: &str) -> Result<Output, String> {
+    let script = Script::new(SETTINGS).limit(LIMIT);
+    let as_root = hands.run(host, &script.clone().root()).await;
+    let output = match as_root {
+        Ok(output) if output.is_ok() => output,
+        // sudo asked for a password, or the host has none.
+        Ok(_) => hands.run(host, &script).await.map_err(|error| error.to_string())?,
+        Err(error) => return Err(error.to_string()),
+    };
+    if output.is_ok() {
+        return Ok(output);
+    }
+    Err(format!(
+        "the Nix settings of {host} could not be read: {}; try `nix config show` there",
+        redact(&output.complaint())
+    ))
+}
+
+/// Reads what the script printed.
+pub(super) fn parse(host: &str, text: &str, now: Timestamp) -> HostView {
+    let (head, body) = text.split_once("---\n").unwrap_or(("", text));
+    let said = |word: &str| head.lines().any(|line| line == format!("{word}\tyes"));
+    let settings = Settings::parse(body);
+    let mut seen = HashSet::new();
+    let listed = settings.substituters().into_iter().filter(|url| seen.insert(*url));
+    let keys = settings.trusted_public_keys();
+    let file = |name: &str| settings.get(name).filter(|file| !file.is_empty()).map(str::to_owned);
+    let error = settings.is_empty().then(|| {
+        format!("the Nix settings of {host} could not be read; try `nix config show` there")
+    });
+    HostView {
+        listed: listed.map(Listed::parse).collect(),
+        keys: keys.into_iter().filter_map(|key| parse_public_key(key).ok()).collect(),
+        takes_unsigned: settings.flag("require-sigs") == Some(false),
+        substitutes: settings.flag("substitute") != Some(false),
+        root: said("root"),
+        netrc: file("netrc-file"),
+        authorities: file("ssl-cert-file"),
+        error,
+        no_curl: (!said("curl"))
+            .then(|| format!("{host} has no curl to ask with; add it to its system")),
+        measured_at: now,
+    }
+}
+
+impl Listed {
+    /// Reads a substituter as settings name it.
+    fn parse(url: &str) -> Self {
+        let query = url.split_once('?').map_or("", |(_, query)| query);
+        let parameter = |name: &str| {
+            query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)
+        };
+        Self {
+            base: Base::parse(url),
+            priority: parameter("priority").and_then(|(_, value)| value.parse().ok()),
+            is_trusted: parameter("trusted").is_some_and(|(_, value)| value == "true"),
+            seen: None,
+        }
+    }
+
+    /// Returns what the cache says of itself, asked from the host; none where it did not answer.
+    fn info(&self) -> Option<CacheInfo> {
+        let reply = self.seen.as_ref()?.reply.as_ref()?;
+        let info = CacheInfo::parse(&reply.text());
+        (reply.status == 200 && info.store_dir.is_some()).then_some(info)
+    }
+
+    /// Returns by which number Nix sorts it, lowest first; none when that is not known, since it
+    /// was not reached: Nix leaves such a cache out.
+    fn rank_by(&self) -> Option<u32> {
+        self.priority.or_else(|| Some(self.info()?.priority.unwrap_or(0)))
+    }
+}
+
+impl HostView {
+    /// Returns whether the settings could be read.
+    pub(super) fn is_known(&self) -> bool {
+        self.error.is_none()
+    }
+
+    /// Returns where to ask from.
+    pub(super) fn place<'a>(&'a self, hands: &'a dyn Hands, host: &'a str) -> Place<'a> {
+        Place {
+            hands,
+            host,
+            root: self.root,
+            netrc: self.netrc.as_deref(),
+            authorities: self.authorities.as_deref(),
+        }
+    }
+
+    /// Returns what the host is told to ask, in the order in which Nix does: by priority, and as
+    /// listed among equals.
+    fn asked(&self) -> Vec<(&Listed, u32)> {
+        let mut asked: Vec<(&Listed, u32)> =
+            self.listed.iter().filter_map(|listed| Some((listed, listed.rank_by()?))).collect();
+        asked.sort_by_key(|(_, priority)| *priority);
+        asked
+    }
+
+    /// Returns the entry of the host's list that is this tier.
+    fn entry(&self, tier: &Tier) -> Option<&Listed> {
+        let identity = Base::parse(&tier.url)?.identity();
+        let is_it =
+            |listed: &&Listed| listed.base.as_ref().is_some_and(|base| base.identity() == identity);
+        self.listed.iter().find(is_it)
+    }
+
+    /// Returns whether the host takes what the tier's key signed; nothing is known of a tier
+    /// without a key.
+    fn trusts(&self, tier: &Tier, entry: Option<&Listed>) -> Option<bool> {
+        if self.takes_unsigned || entry.is_some_and(|listed| listed.is_trusted) {
+            return Some(true);
+        }
+        let key = tier.public_key.as_ref()?;
+        Some(self.keys.iter().any(|have| have.name == key.name && have.bytes == key.bytes))
+    }
+
+    /// Returns the fleet's tiers that the host asks, in the order in which it does, each with its
+    /// place among all that it asks, from 1.
+    fn order<'a>(&self, fleet: &'a Fleet) -> Vec<(&'a Tier, u32, u32)> {
+        let asked = self.asked();
+        let mut order: Vec<(&Tier, u32, u32)> = fleet
+            .tiers
+            .iter()
+            .filter_map(|tier| {
+                let entry = self.entry(tier)?;
+                let place = asked.iter().position(|(listed, _)| std::ptr::eq(*listed, entry))?;
+                Some((tier, u32::try_from(place + 1).ok()?, asked[place].1))
+            })
+            .collect();
+        order.sort_by_key(|(_, rank, _)| *rank);
+        order
+    }
+}
+
+/// Says what every host makes of a tier.
+pub(super) fn judge_all(
+    fleet: &Fleet,
+    tier: &Tier,
+    views: &BTreeMap<String, HostView>,
+) -> BTreeMap<String, TierOnHost> {
+    if matches!(tier.kind, TierKind::Local | TierKind::GithubActions) {
+        return BTreeMap::new();
+    }
+    views.iter().map(|(host, view)| (host.clone(), judge_one(fleet, tier, host, view))).collect()
+}
+
+/// Says what one host makes of a tier.
+fn judge_one(fleet: &Fleet, tier: &Tier, host: &str, view: &HostView) -> TierOnHost {
+    let mut found = TierOnHost { measured_at: Some(view.measured_at), ..TierOnHost::default() };
+    if let Some(error) = &view.error {
+        found.error = Some(error.clone());
+        return found;
+    }
+    let entry = view.entry(tier).filter(|_| view.substitutes);
+    let serves_itself = tier.host.as_deref() == Some(host);
+    found.configured = Some(entry.is_some());
+    found.trusted = view.trusts(tier, entry);
+    let mut wrong: Vec<String> = Vec::new();
+    if let Some(listed) = entry {
+        let order = view.order(fleet);
+        found.rank =
+            order.iter().find(|(other, ..)| other.name == tier.name).map(|(_, rank, _)| *rank);
+        sight(&mut found, &mut wrong, tier, host, view, listed);
+        wrong.extend(asked_first(tier, host, listed));
+        wrong.extend(misplaced(fleet, tier, host, &order));
+    } else if !view.substitutes {
+        wrong.push(format!("{host} asks no cache at all: its settings say substitute = false"));
+    } else if !serves_itself {
+        wrong.push(format!(
+            "{host} does not ask {}: add \"{}\" to nix.settings.substituters of {host}",
+            tier.name, tier.url
+        ));
+    }
+    if found.trusted == Some(false) && !serves_itself {
+        wrong.extend(distrust(tier, host, view));
+        if matches!(found.state, TierState::Up | TierState::Slow) {
+            found.state = TierState::Untrusted;
+        }
+    }
+    found.error = (!wrong.is_empty()).then(|| wrong.join("; "));
+    found
+}
+
+/// Fills in what the host itself sees of a tier that it asks.
+fn sight(
+    found: &mut TierOnHost,
+    wrong: &mut Vec<String>,
+    tier: &Tier,
+    host: &str,
+    view: &HostView,
+    listed: &Listed,
+) {
+    wrong.extend(view.no_curl.clone());
+    let Some(seen) = &listed.seen else { return };
+    found.via = Some(host.to_owned());
+    let facts = state_of(tier, host, seen, view.root);
+    found.state = facts.state;
+    wrong.extend(facts.error);
+}
+
+/// Says what a host's look at a tier's `nix-cache-info` means.
+pub(super) fn state_of(tier: &Tier, host: &str, seen: &Seen, root: bool) -> TierFacts {
+    let Some(reply) = &seen.reply else {
+        let why = seen.fault.as_deref().unwrap_or("no answer");
+        let error = Some(format!("{host} does not reach {}: {why}", tier.url));
+        return TierFacts { state: TierState::Down, error, ..TierFacts::default() };
+    };
+    let mut facts = judge(tier, reply);
+    facts.connect_ms = seen.connect.map(milliseconds);
+    if facts.state == TierState::Unauthorized && !root {
+        facts.state = TierState::Unknown;
+        facts.error = Some(format!(
+            "{}: answered {} to the login user of {host}, who cannot read root's netrc; let it \
+             use sudo to know what the daemon gets",
+            tier.url, reply.status
+        ));
+    }
+    facts.error = facts.error.map(|error| format!("asked from {host}: {error}"));
+    if facts.state == TierState::Up && facts.latency_ms.is_some_and(|ms| ms > SLOW_MS) {
+        facts.state = TierState::Slow;
+    }
+    facts
+}
+
+/// Says that a tier is asked before every other because it does not name its place.
+fn asked_first(tier: &Tier, host: &str, listed: &Listed) -> Option<String> {
+    let served = listed.info()?.priority;
+    let is_first = listed.priority.is_none() && served.unwrap_or(0) == 0;
+    let what = if served.is_none() { "no Priority" } else { "Priority 0" };
+    is_first.then(|| {
+        format!(
+            "its nix-cache-info has {what}, so {host} asks it before every other cache: add \
+             `Priority: 45` there, or ask \"{}?priority=45\"",
+            tier.url
+        )
+    })
+}
+
+/// Says that a host asks a tier before or after one that it should not, when it does.
+fn misplaced(
+    fleet: &Fleet,
+    tier: &Tier,
+    host: &str,
+    order: &[(&Tier, u32, u32)],
+) -> Option<String> {
+    let meant = |name: &str| fleet.tiers.iter().position(|tier| tier.name == name);
+    let at = order.iter().position(|(other, ..)| other.name == tier.name)?;
+    let mine = meant(&tier.name);
+    let turned = |(place, (other, ..)): (usize, &(&Tier, u32, u32))| {
+        (place < at) != (meant(&other.name) < mine) && place != at
+    };
+    if !order.iter().enumerate().any(turned) {
+        return None;
+    }
+    let real: Vec<String> = order
+        .iter()
+        .map(|(tier, _, priority)| format!("{} (priority {priority})", tier.name))
+        .collect();
+    let mut meant_order: Vec<&Tier> = order.iter().map(|(tier, ..)| *tier).collect();
+    meant_order.sort_by_key(|tier| meant(&tier.name));
+    let names: Vec<&str> = meant_order.iter().map(|tier| tier.name.as_str()).collect();
+    Some(format!(
+        "{host} asks in another order than hosts.toml: {}, not {}; add ?priority= to its \
+         substituters, lowest first",
+        real.join(", "),
+        names.join(", ")
+    ))
+}
+
+/// Says whose key a host lacks.
+fn distrust(tier: &Tier, host: &str, view: &HostView) -> Option<String> {
+    let key = tier.public_key.as_ref()?;
+    let same_name = view.keys.iter().any(|have| have.name == key.name);
+    Some(if same_name {
+        format!(
+            "{host} trusts another key under the name {}: it must be \"{}\"",
+            key.name, key.text
+        )
+    } else {
+        format!(
+            "{host} does not trust the key {}: add \"{}\" to nix.settings.trusted-public-keys of \
+             {host}",
+            key.name, key.text
+        )
+    })
+}
+
+/// Puts into a tier's facts what hosts make of it: a tier whose key none of them trusts is of no
+/// use, however well it is.
+pub(super) fn settle(facts: &mut TierFacts, tier: &Tier, hosts: BTreeMap<String, TierOnHost>) {
+    let known: Vec<bool> = hosts.values().filter_map(|host| host.trusted).collect();
+    facts.hosts = hosts;
+    let Some(key) = &tier.public_key else { return };
+    let nobody = !known.is_empty() && !known.contains(&true);
+    if nobody && matches!(facts.state, TierState::Up | TierState::Slow) {
+        facts.state = TierState::Untrusted;
+        facts.error = Some(printable_line(&format!(
+            "{}: no host trusts its key {} (asked: {}), so none takes anything from it: add \
+             \"{}\" to nix.settings.trusted-public-keys",
+            tier.url,
+            key.name,
+            known.len(),
+            key.text
+        )));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::web::Reply;
+    use crate::remote::FakeHands;
+    use std::collections::HashMap;
+
+    const KEY: &str = "p620-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
+    const OTHER: &str = "p620-1:NiNfYW82Gw9o49ng/jhUKy3RmtBlesa/LQ0HuCcuSeU=";
+    const NIXOS: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+
+    /// A fleet that means to ask p620, then cache.nixos.org, then a bucket.
+    fn fleet() -> Fleet {
+        let tier = |name: &str, kind, url: &str, key: Option<&str>| Tier {
+            public_key: key.and_then(|key| parse_public_key(key).ok()),
+            ..Tier::new(name, kind, url)
+        };
+        let mut fleet = crate::config::fallback();
+        fleet.tiers = vec![
+            tier("p620", TierKind::NixServe, "http://p620:5000", Some(KEY)),
+            tier("nixos", TierKind::Http, "https://cache.nixos.org", Some(NIXOS)),
+            tier("bucket", TierKind::S3, "s3://b?endpoint=http://s:1", None),
+        ];
+        fleet.tiers[0].host = Some("p620".to_owned());
+        fleet
+    }
+
+    /// What settings print, with these substituters and keys.
+    fn printed(substituters: &str, keys: &str) -> String {
+        format!(
+            "root\tyes\ncurl\tyes\n---\nrequire-sigs = true\nnetrc-file = /etc/nix/netrc\n\
+             substituters = {substituters}\ntrusted-public-keys = {keys}\n"
+        )
+    }
+
+    /// An answer of a cache with that priority.
+    fn seen(priority: Option<u32>) -> Seen {
+        let priority = priority.map(|number| format!("Priority: {number}\n")).unwrap_or_default();
+        let reply = Reply {
+            status: 200,
+            headers: HashMap::new(),
+            body: format!("StoreDir: /nix/store\n{priority}").into_bytes(),
+            first_byte: Duration::from_millis(1),
+            connect: None,
+            is_http2: false,
+        };
+        Seen { reply: Some(reply), connect: None, fault: None }
+    }
+
+    /// A view of a host that gets these answers, in the order of its list.
+    fn view(substituters: &str, keys: &str, answers: &[Seen]) -> HostView {
+        let mut view = parse("razer", &printed(substituters, keys), Timestamp::UNIX_EPOCH);
+        for (listed, seen) in view.listed.iter_mut().zip(answers) {
+            listed.seen = Some(seen.clone());
+        }
+        view
+    }
+
+    /// What razer makes of the tiers, in the fleet's order.
+    fn judged(view: &HostView) -> Vec<TierOnHost> {
+        let fleet = fleet();
+        fleet.tiers.iter().map(|tier| judge_one(&fleet, tier, "razer", view)).collect()
+    }
+
+    #[test]
+    fn a_host_as_meant_has_nothing_wrong() {
+        let all = "http://p620:5000 https://cache.nixos.org/ s3://b?endpoint=http://s:1&region=x";
+        let keys = format!("{KEY} {NIXOS}");
+        let found = judged(&view(all, &keys, &[seen(Some(30)), seen(Some(40)), seen(Some(50))]));
+        let ranks: Vec<_> = found.iter().map(|host| host.rank).collect();
+        assert_eq!(ranks, [Some(1), Some(2), Some(3)]);
+        for host in &found {
+            assert_eq!((host.state, host.error.as_deref()), (TierState::Up, None));
+        }
+        let trusted: Vec<_> = found.iter().map(|host| host.trusted).collect();
+        assert_eq!(trusted, [Some(true), Some(true), None]);
+    }
+
+    #[test]
+    fn nix_sorts_by_priority_and_keeps_the_list_among_equals() {
+        let listed = "https://cache.nixos.org http://x http://p620:5000?priority=40 daemon";
+        let view = view(listed, NIXOS, &[seen(Some(40)), seen(Some(10)), seen(Some(30))]);
+        let found = judged(&view);
+        assert_eq!((found[0].rank, found[1].rank), (Some(3), Some(2)));
+        for host in &found[..2] {
+            let error = host.error.as_deref().unwrap();
+            let order = "nixos (priority 40), p620 (priority 40), not p620, nixos";
+            assert!(error.contains(order), "{error}");
+        }
+        let error = found[2].error.as_deref().unwrap();
+        assert!(error.contains("razer does not ask bucket"), "{error}");
+        assert_eq!(found[2].configured, Some(false));
+    }
+
+    #[test]
+    fn a_cache_without_a_priority_is_asked_first_which_is_an_alarm() {
+        let listed = "http://p620:5000 https://cache.nixos.org s3://b?endpoint=http://s:1";
+        let keys = format!("{KEY} {NIXOS}");
+        let found = judged(&view(listed, &keys, &[seen(Some(30)), seen(Some(40)), seen(None)]));
+        assert_eq!(found[2].rank, Some(1));
+        let error = found[2].error.as_deref().unwrap();
+        assert!(error.contains("no Priority") && error.contains("another order"), "{error}");
+    }
+
+    #[test]
+    fn a_key_counts_by_its_bytes_not_by_its_name() {
+        let up = [seen(Some(30))];
+        let found = judged(&view("http://p620:5000", OTHER, &up));
+        assert_eq!((found[0].trusted, found[0].state), (Some(false), TierState::Untrusted));
+        assert!(found[0].error.as_deref().unwrap().contains("another key"), "{:?}", found[0]);
+        let found = judged(&view("http://p620:5000?trusted=true", OTHER, &up));
+        assert_eq!((found[0].trusted, found[0].state), (Some(true), TierState::Up));
+    }
+
+    #[test]
+    fn a_cache_that_the_host_does_not_reach_has_no_rank() {
+        let down = Seen::fault("nothing listens there".to_owned());
+        let listed = "http://p620:5000 https://cache.nixos.org";
+        let found = judged(&view(listed, &format!("{KEY} {NIXOS}"), &[down, seen(Some(40))]));
+        assert_eq!((found[0].rank, found[0].state), (None, TierState::Down));
+        assert_eq!(found[1].rank, Some(1));
+        assert!(found[0].error.as_deref().unwrap().contains("razer does not reach"));
+    }
+
+    #[test]
+    fn a_key_that_nobody_trusts_makes_a_tier_that_is_up_untrusted() {
+        let fleet = fleet();
+        let views = |keys: &str| -> BTreeMap<String, HostView> {
+            let view = view("http://p620:5000", keys, &[seen(Some(30))]);
+            [("razer".to_owned(), view.clone()), ("p620".to_owned(), view)].into()
+        };
+        let settled = |keys: &str| {
+            let mut facts = TierFacts { state: TierState::Up, ..TierFacts::default() };
+            let tier = &fleet.tiers[0];
+            settle(&mut facts, tier, judge_all(&fleet, tier, &views(keys)));
+            facts
+        };
+        let facts = settled(NIXOS);
+        assert_eq!(facts.state, TierState::Untrusted);
+        assert!(facts.error.as_deref().unwrap().contains("no host trusts its key p620-1"));
+        assert_eq!(settled(KEY).state, TierState::Up);
+    }
+
+    #[tokio::test]
+    async fn settings_are_read_by_the_login_user_where_there_is_no_root() {
+        let hands = FakeHands::new(|_, script| {
+            if script.root {
+                let stderr = "sudo: a password is required\n".to_owned();
+                return Ok(Output { code: 1, stderr, ..Output::default() });
+            }
+            let stdout = printed("", NIXOS).replace("root\tyes\ncurl\tyes\n", "");
+            Ok(Output { stdout, ..Output::default() })
+        });
+        let view = look(&hands, "razer", Timestamp::UNIX_EPOCH).await;
+        assert!(!view.root && view.error.is_none());
+        assert!(view.no_curl.as_deref().unwrap().contains("razer has no curl"));
+        let gone = look(&FakeHands::unreachable(), "razer", Timestamp::UNIX_EPOCH).await;
+        let fleet = fleet();
+        let found = judge_one(&fleet, &fleet.tiers[0], "razer", &gone);
+        assert_eq!((found.configured, found.trusted), (None, None));
+        assert!(found.error.is_some());
+    }
+}

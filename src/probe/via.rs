@@ -1,0 +1,228 @@
+//! Probes a tier from one of the hosts instead of this machine: `via = "samsung"`.
+//!
+//! The same questions as over HTTP from here, asked by the host's own curl with the host's own
+//! credentials; judged here.
+
+use crate::fleet::{StorePath, TierFacts, TierKind, TierState};
+use crate::nix::narinfo::NarInfo;
+use crate::probe::curl::Base;
+use crate::probe::kinds::proof::{
+    Look, Proof, Search, nar_kept, nar_verdict, recall, remember, without_key,
+};
+use crate::probe::on_host::{HostView, look, state_of};
+use crate::probe::tier::Asking;
+use crate::probe::web::{Reply, WebError, width};
+
+/// Paths that one script asks for.
+const BATCH: usize = 400;
+
+/// Asks from a host whether a tier is well, and proves what can be proven from there.
+pub(super) async fn probe(asking: &Asking<'_>, host: &str) -> TierFacts {
+    let unknown = |why: String| TierFacts {
+        state: TierState::Unknown,
+        error: Some(format!("{} is asked from {host}: {why}", asking.tier.name)),
+        ..TierFacts::default()
+    };
+    let Some(base) = Base::parse(&asking.tier.url) else {
+        return unknown(format!("a tier of kind {} has no address for it", asking.tier.kind));
+    };
+    let view = view_of(asking, host).await;
+    let place = view.place(asking.hands, host);
+    let seen = match place.get(&base, &["nix-cache-info".to_owned()]).await {
+        Ok(seen) => seen,
+        Err(why) => return unknown(why),
+    };
+    asking.web.note_requests(asking.tier, seen.len());
+    let Some(seen) = seen.into_iter().next() else {
+        return unknown("curl said nothing".to_owned());
+    };
+    let mut facts = state_of(asking.tier, host, &seen, view.root);
+    if facts.state == TierState::Up && !recall(asking, &mut facts) {
+        let (signature, proof, narinfo) = match prove(asking, &view, host, &base).await {
+            Ok(verdict) => verdict,
+            Err(why) => return unknown(why),
+        };
+        facts.signature = signature;
+        facts.proof = Some(format!("{proof}, asked from {host}"));
+        if let Some(narinfo) = narinfo {
+            prove_nar(asking, &view, host, &base, &narinfo, &mut facts).await;
+        }
+        remember(asking, &facts);
+    }
+    facts
+}
+
+/// Asks from a host which paths a tier has a narinfo of.
+pub(super) async fn holds(
+    asking: &Asking<'_>,
+    host: &str,
+    paths: &[&StorePath],
+) -> Result<Vec<bool>, WebError> {
+    let tier = asking.tier;
+    let fail = |why: &str| {
+        WebError::new(&tier.url, &format!("asked from {host}: {why}"), "see the log of the cache")
+    };
+    let base = Base::parse(&tier.url).ok_or_else(|| fail("it has no address"))?;
+    let view = view_of(asking, host).await;
+    let place = view.place(asking.hands, host);
+    let mut held = Vec::with_capacity(paths.len());
+    for batch in paths.chunks(BATCH) {
+        let files: Vec<String> = batch.iter().map(|path| file(tier.kind, path)).collect();
+        let seen = place.statuses(&base, &files, width(tier.kind, false)).await;
+        asking.web.note_requests(tier, files.len());
+        for seen in seen.map_err(|why| fail(&why))? {
+            match seen.reply.as_ref().map(|reply| reply.status) {
+                Some(200) => held.push(true),
+                Some(403 | 404) => held.push(false),
+                Some(status) => return Err(fail(&format!("answered {status} for a narinfo"))),
+                None => return Err(fail(seen.fault.as_deref().unwrap_or("no answer"))),
+            }
+        }
+    }
+    Ok(held)
+}
+
+/// Returns how a host is set up, looking when nobody has looked yet.
+async fn view_of(asking: &Asking<'_>, host: &str) -> HostView {
+    if let Some(view) = asking.memory.views().remove(host).filter(HostView::is_known) {
+        return view;
+    }
+    let view = look(asking.hands, host, asking.now).await;
+    asking.memory.put_view(host, view.clone());
+    view
+}
+
+/// Returns where the narinfo of a path is. A plain question makes ncps fetch what it lacks.
+fn file(kind: TierKind, path: &StorePath) -> String {
+    match kind {
+        TierKind::Ncps => format!("upload/{}.narinfo", path.hash()),
+        TierKind::NixServe
+        | TierKind::Harmonia
+        | TierKind::Http
+        | TierKind::Cachix
+        | TierKind::S3
+        | TierKind::Seaweedfs
+        | TierKind::Local
+        | TierKind::GithubActions
+        | TierKind::Attic => format!("{}.narinfo", path.hash()),
+    }
+}
+
+/// Proves the signature with what the host gets: the first path alone, as mostly it is enough.
+async fn prove(
+    asking: &Asking<'_>,
+    view: &HostView,
+    host: &str,
+    base: &Base,
+) -> Result<Proof, String> {
+    let Some(mut search) = Search::begin(asking) else { return Ok(without_key()) };
+    let paths = search.paths();
+    let place = view.place(asking.hands, host);
+    let (first, rest) = paths.split_at(paths.len().min(1));
+    for batch in [first, rest].into_iter().filter(|batch| !batch.is_empty()) {
+        let files: Vec<String> = batch.iter().map(|path| file(asking.tier.kind, path)).collect();
+        let seen = place.get(base, &files).await?;
+        asking.web.note_requests(asking.tier, files.len());
+        for (path, seen) in batch.iter().zip(seen) {
+            let look = match &seen.reply {
+                // Without root its netrc is not read: a refusal says nothing about the daemon.
+                Some(Reply { status: 401 | 403, .. }) if !view.root => Look::Missing,
+                Some(reply) => Look::read(path, reply),
+                None => Look::Odd(seen.fault.unwrap_or_else(|| "no answer".to_owned())),
+            };
+            if let Some(verdict) = search.take(path, look) {
+                return Ok(verdict);
+            }
+        }
+    }
+    Ok(search.end())
+}
+
+/// Proves now and then that the host gets the first byte of a nar.
+async fn prove_nar(
+    asking: &Asking<'_>,
+    view: &HostView,
+    host: &str,
+    base: &Base,
+    narinfo: &NarInfo,
+    facts: &mut TierFacts,
+) {
+    if let Some(proof) = nar_kept(asking) {
+        facts.nar_proof = Some(proof);
+        return;
+    }
+    let seen = view.place(asking.hands, host).first_byte(base, &narinfo.url).await;
+    asking.web.note_requests(asking.tier, 1);
+    let answer = match seen {
+        Ok(seen) => match (seen.reply, seen.fault) {
+            (Some(reply), _) => Ok(reply.status),
+            (None, fault) => Err(fault.unwrap_or_else(|| "no answer".to_owned())),
+        },
+        Err(why) => Err(why),
+    };
+    nar_verdict(asking, narinfo, answer, facts);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Share, SignatureState, Tier};
+    use crate::nix::signature::parse_public_key;
+    use crate::probe::coverage::covered;
+    use crate::probe::memory::Memory;
+    use crate::probe::on_host::parse;
+    use crate::probe::server::Server;
+    use crate::probe::tier::{Tools, probe};
+    use crate::probe::web::Web;
+    use crate::remote::{Hands as _, Remote, Script};
+    use jiff::Timestamp;
+    use std::sync::Arc;
+
+    const PATH: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";
+    const OTHER: &str = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0";
+    const KEY: &str = "test-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
+    const NARINFO: &str = "StorePath: /nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0\n\
+        URL: nar/x.nar.xz\n\
+        NarHash: sha256:0p3l2z3riilylr2rxb1aq2blxdfxg55wbgp4gxkns93srbr4bwyq\n\
+        NarSize: 120\nReferences: \n\
+        Sig: test-1:kSf2Du9hukyeeNYSa2bKdTH8PrXtZddli5mvfdYfaNnED+dN+qtmdEsnA9OuiKt+MwOhE5K71hLSbyqDAdWeAg==\n";
+
+    #[tokio::test]
+    async fn a_tier_is_probed_by_the_curl_of_a_host() {
+        let server = Server::start(&[
+            ("/nix-cache-info", 200, "StoreDir: /nix/store\nPriority: 30\n"),
+            ("/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo", 200, NARINFO),
+            ("/nar/x.nar.xz", 200, "the whole nar, whatever was asked for"),
+        ])
+        .await;
+        // A host without an address is this machine, which has a curl of its own.
+        let mut fleet = crate::config::fallback();
+        fleet.hosts[0].name = "here".to_owned();
+        let hands = Remote::new(Arc::new(fleet.clone()));
+        if !hands.run("here", &Script::new("command -v curl")).await.unwrap().is_ok() {
+            return;
+        }
+        let (web, memory) = (Web::new().unwrap(), Memory::default());
+        let settings = "curl\tyes\n---\nrequire-sigs = false\n";
+        memory.put_view("here", parse("here", settings, Timestamp::now()));
+        let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+        let tier = Tier {
+            via: Some("here".to_owned()),
+            public_key: parse_public_key(KEY).ok(),
+            ..Tier::new("x", TierKind::NixServe, &server.url)
+        };
+        let paths = [OTHER, PATH].map(|path| StorePath::parse(path).unwrap());
+        let asking = tools.asking(&tier, &paths, &[], Timestamp::now());
+        let facts = probe(&asking, None).await;
+        assert_eq!((facts.state, facts.signature), (TierState::Up, SignatureState::Valid));
+        assert_eq!(facts.proof.as_deref(), Some("a-1.0, signed by test-1, asked from here"));
+        assert_eq!(facts.nar_proof.as_deref(), Some("a-1.0 is served"));
+        assert!(facts.latency_ms.is_some() && facts.connect_ms.is_some());
+        let all: Vec<&StorePath> = paths.iter().collect();
+        assert_eq!(holds(&asking, "here", &all).await, Ok(vec![false, true]));
+        assert_eq!(web.requests_this_month("x"), 6);
+        assert!(server.most_open() <= 2);
+        let entries = paths.clone().map(|path| crate::fleet::ClosurePath { path, nar_size: 1 });
+        assert_eq!(covered(&entries, |path| path.as_str() == PATH).0, Share { have: 1, total: 2 });
+    }
+}

@@ -2,7 +2,7 @@
 
 use crate::dash::model::{HostView, Model, age};
 use crate::dash::theme::Role;
-use crate::fleet::{HostFacts, HostState, Outcome, StorePath, ago, bytes, SystemFacts};
+use crate::fleet::{HostFacts, HostState, Outcome, StorePath, SystemFacts, ago, bytes};
 use jiff::Timestamp;
 
 /// A state as it is shown: never by its colour alone.
@@ -44,9 +44,8 @@ pub(super) fn host_mark(view: &HostView) -> Mark {
 
 /// Returns the generation that a host would boot, when that is not what it runs.
 fn boots_another(system: &SystemFacts) -> Option<u64> {
-    let differs = system.running.is_some()
-        && system.profile.is_some()
-        && system.running != system.profile;
+    let differs =
+        system.running.is_some() && system.profile.is_some() && system.running != system.profile;
     system.generation.filter(|_| differs)
 }
 

@@ -95,7 +95,7 @@ async fn what_is_no_cache_is_told_apart() {
             "without Priority",
         ),
         (vec![("/b/nix-cache-info", 503, "")], TierState::Degraded, "503"),
-        (vec![("/b/nix-cache-info", 429, "")], TierState::Degraded, "too many requests"),
+        (vec![("/b/nix-cache-info", 429, "")], TierState::Degraded, "too often"),
         (
             vec![("/b/nix-cache-info", 200, "StoreDir: /gnu/store\n")],
             TierState::WrongStore,

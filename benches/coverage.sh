@@ -58,7 +58,8 @@ error_log $dir/error.log;
 worker_processes 2;
 events { worker_connections 512; }
 http {
-	access_log off;
+	log_format connections '\$server_port \$connection';
+	access_log $dir/connections connections;
 	client_body_temp_path $dir/t1; proxy_temp_path $dir/t2; fastcgi_temp_path $dir/t3;
 	uwsgi_temp_path $dir/t4; scgi_temp_path $dir/t5;
 	keepalive_requests 100000;
@@ -99,13 +100,20 @@ experimental-features = nix-command" \
 	printf '%s ms, %s lines' "$((($(now) - began) / 1000000))" "$(cat "$dir/out" "$dir/err" | grep -c /nix/store/)"
 }
 
+# Measures nixdash at $1, which nginx knows as port $2, and counts the connections it took.
+ours() {
+	: >"$dir/connections"
+	printf '%s' "$("$bench" measure "$1" "$dir/cert.pem" "$dir/list")"
+	printf ', connections: %s' "$(grep "^$2 " "$dir/connections" | sort -u | wc -l)"
+}
+
 nix --version
 printf '%s paths, %s ms a round trip\n' "$paths" "$round_trip"
 round=1
 while [ "$round" -le "$rounds" ]; do
 	printf 'round %s\n' "$round"
-	printf '  nixdash, HTTP/2:             %s\n' "$("$bench" measure "$secure" "$dir/cert.pem" "$dir/list")"
-	printf '  nixdash, HTTP/1.1:           %s\n' "$("$bench" measure "$plain" "" "$dir/list")"
+	printf '  nixdash, HTTP/2:             %s\n' "$(ours "$secure" 28443)"
+	printf '  nixdash, HTTP/1.1:           %s\n' "$(ours "$plain" 28081)"
 	printf '  nix-store -r --dry-run:      %s (finds the closure out too)\n' "$(fresh nix-store -r --dry-run "$root")"
 	if [ "$round" = 1 ]; then
 		printf '  nix path-info -r --store:    %s (finds the closure out too)\n' \

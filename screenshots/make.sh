@@ -4,7 +4,8 @@
 #   screenshots/make.sh [-k] [NIXDASH]
 #
 # NIXDASH is the program (default: target/release/nixdash, built when it is not there). -k keeps the
-# practice fleet, which else is taken down. Needs root on Linux as `nixdash lab` does, tmux and python3.
+# practice fleet, which else is taken down. Needs root on Linux as `nixdash lab --seaweed` does, tmux and
+# python3.
 set -eu
 
 keep=
@@ -73,7 +74,7 @@ picture() {
 	echo "screenshots/$1.svg"
 }
 
-"$nixdash" lab up --yes
+"$nixdash" lab up --yes --seaweed
 "$nixdash" lab bump
 
 # Runs are kept in a folder of our own, so that no picture shows somebody else's.
@@ -85,9 +86,13 @@ wait_for 'in p620 +[0-9a]'
 # Some minutes' worth of a graph takes some polls.
 sleep 40
 picture fleet 'nixdash: four hosts, and what is known of the selected one'
-press 2
-sleep 0.5
-picture caches 'nixdash: caches by hosts, and what is known of the selected one'
+# One of the three servers of the SeaweedFS tier goes away, which its hosts do not notice.
+"$nixdash" lab fault seaweed volume-server-down 2
+press 2 j j
+wait_for '2 of 3 servers'
+picture caches 'nixdash: caches by hosts; one has lost a server, and says what that means'
+"$nixdash" lab fault seaweed clear
+wait_for 'weed [0-9]+ %'
 resize 100 30
 press 1 A d
 sleep 0.3

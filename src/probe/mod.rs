@@ -34,4 +34,4 @@ pub use poller::{Handle, Poller};
 pub use schedule::{Target, next_delay, tier_interval};
 pub use store::{Closure, closure, count as count_store};
 pub use tier::{Answer as TierAnswer, Asking, TierProbe, Tools, probe as probe_tier};
-pub use web::{Ask, Declared, Method, Reply, Web, WebError};
+pub use web::{Ask, Declared, Method, Reply, Web, WebError, WebTrouble};

@@ -1,7 +1,7 @@
 //! HTTP as probes need it: declared requests only, short limits, capped answers, few connections
 //! per tier, credentials for the tier's own origin alone.
 
-use crate::fleet::{Tier, TierKind, duration, printable_line};
+use crate::fleet::{Tier, TierKind, TierState, duration, printable_line};
 use crate::nix::s3_url::web_url;
 use crate::probe::connect::{TimingLayer, timed};
 use crate::probe::sign::Keys;
@@ -51,6 +51,19 @@ pub enum Method {
 /// The client refuses every other one: a SeaweedFS master deletes a collection on a plain GET.
 pub type Declared = (Method, &'static str);
 
+/// What kind of trouble kept a tier from answering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebTrouble {
+    /// It did not answer, or not in HTTP.
+    NoAnswer,
+    /// The proxy on the way is to blame.
+    Proxy,
+    /// It was not asked: it said 429 or 503 and wants to be left alone.
+    Rest,
+    /// It was not asked: the month's requests are used.
+    Spent,
+}
+
 /// Why a tier could not be asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{url}: {cause}; {hint}")]
@@ -61,10 +74,8 @@ pub struct WebError {
     pub cause: String,
     /// What to do about it.
     pub hint: String,
-    /// Whether the proxy on the way is to blame.
-    pub is_proxy: bool,
-    /// Whether it was not asked at all: it wants to be left alone, or the month's requests are used.
-    pub is_rest: bool,
+    /// What kind of trouble it is.
+    pub trouble: WebTrouble,
 }
 
 impl WebError {
@@ -74,8 +85,17 @@ impl WebError {
             url: printable_line(url.split('?').next().unwrap_or_default()),
             cause: printable_line(cause),
             hint: hint.to_owned(),
-            is_proxy: false,
-            is_rest: false,
+            trouble: WebTrouble::NoAnswer,
+        }
+    }
+
+    /// Returns the state of a tier that this befell.
+    pub fn state(&self) -> TierState {
+        match self.trouble {
+            WebTrouble::NoAnswer => TierState::Down,
+            WebTrouble::Proxy => TierState::Proxy,
+            WebTrouble::Rest => TierState::Degraded,
+            WebTrouble::Spent => TierState::Unknown,
         }
     }
 }
@@ -321,7 +341,7 @@ impl Web {
         let limit = tier.max_requests_per_month?;
         let made = self.requests_this_month(&tier.name);
         (made >= limit).then(|| WebError {
-            is_rest: true,
+            trouble: WebTrouble::Spent,
             ..WebError::new(
                 &tier.url,
                 &format!("{made} of {limit} requests of this month are used: it is not asked"),
@@ -339,7 +359,7 @@ impl Web {
         let status = self.place(tier)?.rest.lock().unwrap_or_else(PoisonError::into_inner).status;
         let cause = format!("it answered {status}, and is left alone for {}", duration(left));
         let hint = "ask it less often (every) if this comes again";
-        Err(WebError { is_rest: true, ..WebError::new(&tier.url, &cause, hint) })
+        Err(WebError { trouble: WebTrouble::Rest, ..WebError::new(&tier.url, &cause, hint) })
     }
 
     /// Does something with a tier's count of this month.
@@ -652,7 +672,8 @@ fn explain(tier: &Tier, url: &str, error: &reqwest::Error) -> WebError {
     } else {
         (cause, "it does not speak HTTP as a cache does".to_owned())
     };
-    WebError { is_proxy, ..WebError::new(url, &cause, &hint) }
+    let trouble = if is_proxy { WebTrouble::Proxy } else { WebTrouble::NoAnswer };
+    WebError { trouble, ..WebError::new(url, &cause, &hint) }
 }
 
 /// Returns the cause at the bottom, printable: the upper ones only say that sending failed.
@@ -727,13 +748,15 @@ mod tests {
         let second = web.send(&tier, GET, get("/a")).await.unwrap();
         assert_eq!(second.connect, None, "the second one finds the connection open");
         let error = web.send(&tier, GET, get("/a")).await.unwrap_err();
-        assert!(error.is_rest && error.cause.contains("3 of 3 requests"), "{error}");
+        assert_eq!(error.trouble, WebTrouble::Spent);
+        assert!(error.cause.contains("3 of 3 requests"), "{error}");
         assert_eq!((web.take_count("x"), web.take_count("x")), (2, 0));
         assert_eq!(web.requests_this_month("x"), 3);
         tier.max_requests_per_month = None;
         assert_eq!(web.send(&tier, GET, get("/busy")).await.unwrap().status, 429);
         let error = web.send(&tier, GET, get("/a")).await.unwrap_err();
-        assert!(error.is_rest && error.cause.contains("left alone"), "{error}");
+        assert_eq!(error.trouble, WebTrouble::Rest);
+        assert!(error.cause.contains("left alone"), "{error}");
         assert_eq!(server.asked().len(), 3);
     }
 

@@ -107,12 +107,13 @@ fn run(model: &mut Model, event: RunEvent, now: Timestamp) -> Vec<Effect> {
     let before = model.runs[index].summary.is_some();
     let begins = matches!(event.what, RunWhat::Begin { .. });
     let asks = matches!(event.what, RunWhat::Plan { waits: true, .. });
+    let is_news = event.at >= model.opened_at;
     model.runs[index].fold(event);
     if begins {
         begun(model, index);
     }
     if asks {
-        plan_waits(model, index, now);
+        plan_waits(model, index, is_news, now);
     }
     if model.runs[index].summary.is_some() && !before {
         return ended(model, &id, now);
@@ -160,12 +161,13 @@ fn begun(model: &mut Model, index: usize) {
 
 /// Opens the plan when the run is looked at, else says that it waits; keys that are typed into
 /// something else must not answer it.
-fn plan_waits(model: &mut Model, index: usize, now: Timestamp) {
+fn plan_waits(model: &mut Model, index: usize, is_news: bool, now: Timestamp) {
     let run = model.runs[index].id.clone();
     let looked_at = model.screen == Screen::Deploy && model.run == index;
     if looked_at && model.overlay.is_none() && model.prompt.is_none() {
         model.overlay = Some(Overlay::Plan { run, yes: false, scroll: 0 });
-    } else {
+    } else if is_news {
+        // An older one was answered since, or the header says that it waits.
         model.say(format!("run #{run} waits for your answer: o shows its plan"), false, now);
     }
 }

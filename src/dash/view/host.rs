@@ -84,7 +84,8 @@ fn systems(system: &SystemFacts) -> Vec<Fact> {
     let same = |other: &Option<StorePath>| other.is_some() && *other == system.running;
     let reboot = match system.reboot_needed {
         Some(true) => (Role::Warn, " · ▲ reboot needed".to_owned()),
-        Some(false) => (Role::Text, " · no reboot needed".to_owned()),
+        Some(false) if same(&system.profile) => (Role::Text, " · no reboot needed".to_owned()),
+        Some(false) => (Role::Text, String::new()),
         None => (Role::Dim, String::new()),
     };
     let number = system.generation.map(|number| format!("generation {number}, "));

@@ -59,10 +59,9 @@ fn health(paint: &Paint<'_>, tier: &Tier, view: &TierView) -> Vec<Fact> {
     all.push(signature(tier, facts));
     all.push(match (&facts.nar_proof, facts.state) {
         (Some(proof), TierState::NarMissing) => told("nar", Role::Error, format!("▲ {proof}")),
-        (Some(proof), _) => (
-            "nar".to_owned(),
-            vec![(Role::Ok, "served ✓".to_owned()), (Role::Text, format!(", {proof}"))],
-        ),
+        (Some(proof), _) => {
+            ("nar".to_owned(), vec![(Role::Ok, "✓".to_owned()), (Role::Text, format!(" {proof}"))])
+        }
         (None, _) => told("nar", Role::Dim, "– not proven"),
     });
     for detail in &facts.details {

@@ -2,7 +2,7 @@
 
 use crate::dash::model::{HostView, Model, age};
 use crate::dash::theme::Role;
-use crate::fleet::{HostFacts, HostState, Outcome, StorePath, ago, bytes};
+use crate::fleet::{HostFacts, HostState, Outcome, StorePath, SystemFacts, ago, bytes};
 use jiff::Timestamp;
 
 /// A state as it is shown: never by its colour alone.
@@ -30,13 +30,23 @@ impl Mark {
 /// Returns how a host is.
 pub(super) fn host_mark(view: &HostView) -> Mark {
     match view.facts.state {
-        HostState::Up => Mark::new('●', "ok", Role::Ok),
+        HostState::Up => match boots_another(&view.facts.system) {
+            Some(generation) => Mark::new('▲', format!("boots gen {generation}"), Role::Warn),
+            None => Mark::new('●', "ok", Role::Ok),
+        },
         HostState::Degraded => Mark::new('▲', degraded(&view.facts), Role::Warn),
         HostState::Unreachable => Mark::new('○', "offline", Role::Dim),
         HostState::Denied => Mark::new('✗', "denied", Role::Error),
         HostState::Unknown if view.asking => Mark::new('–', "asking", Role::Dim),
         HostState::Unknown => Mark::new('–', "unknown", Role::Dim),
     }
+}
+
+/// Returns the generation that a host would boot, when that is not what it runs.
+fn boots_another(system: &SystemFacts) -> Option<u64> {
+    let differs =
+        system.running.is_some() && system.profile.is_some() && system.running != system.profile;
+    system.generation.filter(|_| differs)
 }
 
 /// Returns what is wrong with a host that answers.

@@ -13,8 +13,7 @@ const AWAY_LIMIT: Duration = Duration::from_mins(15);
 
 /// Returns the facts of a tier that could not be asked.
 pub(super) fn failed(error: &WebError) -> TierFacts {
-    let state = if error.is_proxy { TierState::Proxy } else { TierState::Down };
-    TierFacts { state, error: Some(error.to_string()), ..TierFacts::default() }
+    TierFacts { state: error.state(), error: Some(error.to_string()), ..TierFacts::default() }
 }
 
 /// Returns the facts of a tier that has just answered well.

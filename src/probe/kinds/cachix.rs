@@ -182,7 +182,10 @@ async fn cache(asking: &Asking<'_>, api: &Api) -> Result<Cache, Box<TierFacts>> 
     let reply = match asking.web.send(&tier, REQUESTS, Ask::get(api.url())).await {
         Ok(reply) => reply,
         Err(error) => {
-            let state = if error.is_proxy { TierState::Proxy } else { TierState::Degraded };
+            let state = match error.state() {
+                TierState::Down => TierState::Degraded,
+                state => state,
+            };
             let error = Some(format!("hosts are served, but its API does not answer: {error}"));
             return Err(Box::new(TierFacts { state, error, ..TierFacts::default() }));
         }

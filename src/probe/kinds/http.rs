@@ -8,7 +8,7 @@ use crate::fleet::{StorePath, Tier, TierFacts, TierState, printable_line};
 use crate::nix::cache_info::CacheInfo;
 use crate::nix::s3_url::web_url;
 use crate::probe::clock::milliseconds;
-use crate::probe::kinds::answers::{away, stay_away};
+use crate::probe::kinds::answers::{away, failed, stay_away};
 pub(in crate::probe) use crate::probe::kinds::proof::{prove, prove_nar};
 use crate::probe::kinds::proof::{recall, remember};
 use crate::probe::tier::{Answer, Asking, TierProbe};
@@ -55,14 +55,7 @@ pub(in crate::probe) async fn look_at(asking: &Asking<'_>, declared: &[Declared]
     let url = format!("{}/nix-cache-info", web_url(tier));
     let reply = match asking.web.send(tier, declared, Ask::get(url).follow()).await {
         Ok(reply) => reply,
-        Err(error) => {
-            let state = match () {
-                () if error.is_proxy => TierState::Proxy,
-                () if error.is_rest => TierState::Degraded,
-                () => TierState::Down,
-            };
-            return TierFacts { state, error: Some(error.to_string()), ..TierFacts::default() };
-        }
+        Err(error) => return failed(&error),
     };
     weigh(asking, declared, &reply).await
 }

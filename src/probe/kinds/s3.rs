@@ -78,7 +78,7 @@ pub(in crate::probe) async fn look_at(asking: &Asking<'_>, declared: &[Declared]
     let reply = match asking.web.send(tier, declared, Ask::get(url)).await {
         Ok(reply) => reply,
         Err(error) => {
-            let state = if error.is_proxy { TierState::Proxy } else { TierState::Down };
+            let state = error.state();
             return TierFacts { state, error: Some(error.to_string()), ..TierFacts::default() };
         }
     };

@@ -41,6 +41,9 @@ const LIVELY: Duration = Duration::from_secs(10);
 /// How often the flake's revision is looked at.
 const REVISION_EVERY: Duration = Duration::from_secs(10);
 
+/// How often the requests that were made of tiers are written into the history.
+const COUNT_EVERY: Duration = Duration::from_secs(60);
+
 /// The theme when `[ui] theme` names none.
 const DEFAULT_THEME: &str = "terminal";
 
@@ -67,6 +70,10 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     let told = figures::tell(Arc::clone(&fleet), messages.clone());
     tokio::spawn(stop.clone().run_until_cancelled_owned(told));
     tokio::spawn(trends::tell(Arc::clone(&fleet), messages.clone(), recorder.clone()));
+    if let Some(recorder) = recorder.clone() {
+        let counted = count_requests(Arc::clone(&fleet), handle.clone(), recorder);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(counted));
+    }
     let started = Arc::new(Notify::new());
     let news = RunWatch::new(runs.clone(), fleet.file.clone());
     let hearers = Watched { messages: messages.clone(), recorder: recorder.clone() };
@@ -131,6 +138,24 @@ async fn forward(
     }
 }
 
+/// Writes the requests that were made of each tier into the history, so that all nixdash of this
+/// month count as one.
+async fn count_requests(fleet: Arc<Fleet>, handle: Handle, recorder: Recorder) {
+    let Some(web) = handle.web() else { return };
+    loop {
+        for tier in &fleet.tiers {
+            if let Some(recorded) = recorder.requests_this_month(&tier.name).await {
+                web.begin_month_with(&tier.name, recorded);
+            }
+            let fresh = web.take_count(&tier.name);
+            if fresh > 0 {
+                recorder.record_request(&tier.name, fresh);
+            }
+        }
+        tokio::time::sleep(COUNT_EVERY).await;
+    }
+}
+
 /// Tells the flake's revision when it has changed.
 async fn watch_revision(flake: String, messages: mpsc::Sender<Msg>) {
     let mut told = None;
@@ -172,6 +197,7 @@ async fn watch(mut watch: RunWatch, handle: Handle, watched: Watched, started: A
         for news in news {
             let message = match news {
                 RunNews::Event(event) => {
+                    handle.note_run(&event);
                     match &event.what {
                         RunWhat::Begin { hosts: taking_part, .. } => {
                             hosts.insert(event.run.clone(), taking_part.clone());
@@ -194,6 +220,7 @@ async fn watch(mut watch: RunWatch, handle: Handle, watched: Watched, started: A
                     let why = "its process is gone without an end; look at the hosts before \
                                you deploy again"
                         .to_owned();
+                    handle.note_run_gone(&run);
                     for host in hosts.remove(&run).unwrap_or_default() {
                         handle.after_run(&host);
                     }

@@ -1,0 +1,149 @@
+//! Requests that kinds declare and make, and the answers.
+
+use crate::fleet::printable_line;
+use crate::remote::Secret;
+use jiff::Timestamp;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Longest answer that is read when the request does not say, in bytes, unpacked.
+const BODY_LIMIT: usize = crate::nix::narinfo::SIZE_LIMIT;
+
+/// What a request does; nothing that a probe asks for changes anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Gets.
+    Get,
+    /// Gets the headers only.
+    Head,
+    /// Asks for many paths at once.
+    Post,
+}
+
+/// A request that a kind may make: method, and path with `*` for any text.
+///
+/// The client refuses every other one: a SeaweedFS master deletes a collection on a plain GET.
+pub type Declared = (Method, &'static str);
+
+/// One request.
+pub struct Ask {
+    pub(super) method: Method,
+    pub(super) url: String,
+    pub(super) headers: Vec<(&'static str, Secret)>,
+    pub(super) body: Option<Vec<u8>>,
+    pub(super) first_byte_only: bool,
+    pub(super) follow: bool,
+    pub(super) limit: usize,
+}
+
+impl Ask {
+    /// Gets a URL.
+    pub fn get(url: impl Into<String>) -> Self {
+        Self {
+            method: Method::Get,
+            url: url.into(),
+            headers: Vec::new(),
+            body: None,
+            first_byte_only: false,
+            follow: false,
+            limit: BODY_LIMIT,
+        }
+    }
+
+    /// Gets the headers of a URL.
+    pub fn head(url: impl Into<String>) -> Self {
+        Self { method: Method::Head, ..Self::get(url) }
+    }
+
+    /// Posts JSON to a URL.
+    pub fn post_json(url: impl Into<String>, body: &impl serde::Serialize) -> Self {
+        // Plain lists and maps of texts always have a JSON form.
+        let body = serde_json::to_vec(body).unwrap_or_default();
+        Self { method: Method::Post, body: Some(body), ..Self::get(url) }
+            .header("content-type", Secret::new("application/json"))
+    }
+
+    /// Adds a header; its value is never shown.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: Secret) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Asks for the first byte only, and hangs up after it: proof that something is served.
+    #[must_use]
+    pub fn first_byte_only(mut self) -> Self {
+        self.first_byte_only = true;
+        self
+    }
+
+    /// Follows at most three redirects; credentials go to the tier's own origin only.
+    #[must_use]
+    pub fn follow(mut self) -> Self {
+        self.follow = true;
+        self
+    }
+
+    /// Takes at most so many bytes of the answer.
+    #[must_use]
+    pub fn limit(mut self, bytes: usize) -> Self {
+        self.limit = bytes;
+        self
+    }
+}
+
+/// What a tier answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers, untrusted; names in lower case.
+    pub headers: HashMap<String, String>,
+    /// The body, untrusted, cut at the request's limit.
+    pub body: Vec<u8>,
+    /// Time from an open connection to the status line.
+    pub first_byte: Duration,
+    /// Time to connect, TLS included; none where a connection was open.
+    pub connect: Option<Duration>,
+    /// Whether it came over HTTP/2.
+    pub is_http2: bool,
+}
+
+impl Reply {
+    /// Returns the body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// Returns a header, printable.
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name).map(|value| printable_line(value))
+    }
+
+    /// Returns how long the server asks us to stay away, in seconds or until a date.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let text = self.headers.get("retry-after")?.trim();
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        Some(until.duration_since(Timestamp::now()).try_into().unwrap_or_default())
+    }
+}
+
+/// Returns whether a kind has declared a request.
+pub(super) fn is_declared(declared: &[Declared], method: Method, path: &str) -> bool {
+    declared.iter().any(|(known, pattern)| *known == method && matches(pattern, path))
+}
+
+/// Returns whether a path fits a pattern, in which `*` stands for any text.
+pub(super) fn matches(pattern: &str, path: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == path,
+        Some((before, after)) => path.strip_prefix(before).is_some_and(|rest| {
+            (0..=rest.len())
+                .filter(|at| rest.is_char_boundary(*at))
+                .any(|at| matches(after, &rest[at..]))
+        }),
+    }
+}

@@ -1,0 +1,326 @@
+//! HTTP as probes need it: declared requests only, short limits, capped answers, few connections
+//! per tier, credentials for the tier's own origin alone.
+
+mod ask;
+mod credentials;
+mod manners;
+mod trouble;
+
+use ask::is_declared;
+pub use ask::{Ask, Declared, Method, Reply};
+use credentials::{Credentials, credentials};
+pub(super) use manners::width;
+use manners::{Count, Rest, note_rest, requests};
+pub use trouble::{WebError, WebTrouble};
+use trouble::{explain, innermost};
+
+use crate::fleet::{Tier, TierKind, duration};
+use crate::nix::s3_url::web_url;
+use crate::probe::connect::{TimingLayer, timed};
+use crate::remote::Secret;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use reqwest::Url;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{OnceCell, Semaphore};
+
+/// How long connecting may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long a whole request may take.
+const REQUEST_LIMIT: Duration = Duration::from_secs(10);
+
+/// Most redirects that are followed.
+const REDIRECTS: usize = 3;
+
+/// What is kept per tier: its client, its credentials, its limit, and its wish to be left alone.
+struct Place {
+    client: reqwest::Client,
+    limit: Semaphore,
+    credentials: OnceCell<Result<Option<Credentials>, WebError>>,
+    rest: Mutex<Rest>,
+}
+
+/// Asks tiers over HTTP; cheap to share.
+pub struct Web {
+    places: Mutex<HashMap<String, Arc<Place>>>,
+    counts: Mutex<HashMap<String, Count>>,
+}
+
+impl Web {
+    /// Makes clients for tiers as they are needed; fails when this machine has no usable TLS.
+    pub fn new() -> Result<Self, WebError> {
+        // Fails when one is installed already, which is as good.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        client(&Tier::new("any", TierKind::Http, "https://any"))?;
+        Ok(Self { places: Mutex::default(), counts: Mutex::default() })
+    }
+
+    /// Makes a request that the kind has declared.
+    ///
+    /// Waits for its turn where the tier has as many requests open as its kind bears. A request
+    /// that failed on a kept connection is made once more on a fresh one.
+    pub async fn send(
+        &self,
+        tier: &Tier,
+        declared: &[Declared],
+        ask: Ask,
+    ) -> Result<Reply, WebError> {
+        let url = Url::parse(&ask.url)
+            .map_err(|error| WebError::new(&ask.url, &error.to_string(), "is the url right?"))?;
+        if !is_declared(declared, ask.method, url.path()) {
+            let cause = format!("{:?} {} is not a request of this kind", ask.method, url.path());
+            return Err(WebError::new(&ask.url, &cause, "this is a mistake in nixdash"));
+        }
+        let place = self.place(tier)?;
+        let _turn = place.limit.acquire().await;
+        self.may_ask(tier)?;
+        let asked_at = Instant::now();
+        let answer = match self.exchange(tier, &place, &ask, url.clone()).await {
+            Err(error) if error.is_request() && !error.is_connect() && !error.is_timeout() => {
+                self.exchange(tier, &place, &ask, url).await
+            }
+            result => result,
+        };
+        let answer =
+            answer.map_err(|error| explain(tier, &ask.url, &error)).and_then(|reply| reply);
+        let unreadable = matches!(place.credentials.get(), Some(Err(_)));
+        if unreadable || answer.as_ref().is_ok_and(|reply| reply.status == 401) {
+            // The next request reads the secret anew: somebody may have mended or renewed it.
+            self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(&tier.name);
+        }
+        answer.inspect(|reply| note_rest(&place.rest, reply, asked_at))
+    }
+
+    /// Returns the authorization header that goes to a tier's own origin, when there is one: a kind
+    /// may have to know when its token expires.
+    pub(super) async fn authorization(&self, tier: &Tier) -> Option<Secret> {
+        let place = self.place(tier).ok()?;
+        let found = place.credentials.get_or_init(|| credentials(tier)).await;
+        match found {
+            Ok(Some(Credentials::Header(value))) => Some(value.clone()),
+            Ok(Some(Credentials::Keys(_)) | None) | Err(_) => None,
+        }
+    }
+
+    /// Returns how many requests were made of a tier since the last call.
+    pub fn take_count(&self, tier: &str) -> u64 {
+        self.with_count(tier, |count| std::mem::take(&mut count.fresh))
+    }
+
+    /// Returns how many requests were made of a tier this calendar month (UTC), as far as is known.
+    pub fn requests_this_month(&self, tier: &str) -> u64 {
+        self.with_count(tier, |count| count.month)
+    }
+
+    /// Tells how many requests all nixdash made of a tier this calendar month, as recorded; those
+    /// that nobody has taken yet come on top.
+    pub fn begin_month_with(&self, tier: &str, recorded: u64) {
+        self.with_count(tier, |count| count.month = recorded.saturating_add(count.fresh));
+    }
+
+    /// Returns how long a tier still wants to be left alone.
+    pub fn rest_of(&self, tier: &Tier) -> Option<Duration> {
+        let place = self.place(tier).ok()?;
+        let until = place.rest.lock().unwrap_or_else(PoisonError::into_inner).until?;
+        until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+    }
+
+    /// Lets a tier be asked again that wanted to be left alone; should it say so once more, it is
+    /// left alone for longer.
+    pub(super) fn end_rest(&self, tier: &Tier) {
+        if let Ok(place) = self.place(tier) {
+            place.rest.lock().unwrap_or_else(PoisonError::into_inner).until = None;
+        }
+    }
+
+    /// Says that the month's requests are used, when they are.
+    pub fn budget_spent(&self, tier: &Tier) -> Option<WebError> {
+        let limit = tier.max_requests_per_month?;
+        let made = self.requests_this_month(&tier.name);
+        (made >= limit).then(|| WebError {
+            trouble: WebTrouble::Spent,
+            ..WebError::new(
+                &tier.url,
+                &format!("{made} of {limit} requests of this month are used: it is not asked"),
+                "raise max_requests_per_month, or wait for the next month (UTC)",
+            )
+        })
+    }
+
+    /// Refuses to ask a tier that wants to be left alone, or whose month is used up.
+    fn may_ask(&self, tier: &Tier) -> Result<(), WebError> {
+        if let Some(error) = self.budget_spent(tier) {
+            return Err(error);
+        }
+        let Some(left) = self.rest_of(tier) else { return Ok(()) };
+        let status = self.place(tier)?.rest.lock().unwrap_or_else(PoisonError::into_inner).status;
+        let cause = format!("it answered {status}, and is left alone for {}", duration(left));
+        let hint = "ask it less often (every) if this comes again";
+        Err(WebError { trouble: WebTrouble::Rest, ..WebError::new(&tier.url, &cause, hint) })
+    }
+
+    /// Does something with a tier's count of this month.
+    fn with_count<T>(&self, tier: &str, work: impl FnOnce(&mut Count) -> T) -> T {
+        let month = Timestamp::now().to_zoned(TimeZone::UTC).date().first_of_month();
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(tier.to_owned()).or_default();
+        if count.since != Some(month) {
+            (count.since, count.month) = (Some(month), 0);
+        }
+        work(count)
+    }
+
+    /// Makes a request and follows its redirects, when it may.
+    async fn exchange(
+        &self,
+        tier: &Tier,
+        place: &Place,
+        ask: &Ask,
+        mut url: Url,
+    ) -> Result<Result<Reply, WebError>, reqwest::Error> {
+        for _ in 0..=REDIRECTS {
+            let (mut authorization, mut place_asked) = (None, url.clone());
+            if own_origin(tier, &url) {
+                match place.credentials.get_or_init(|| credentials(tier)).await {
+                    Ok(Some(Credentials::Header(value))) => authorization = Some(value),
+                    Ok(Some(Credentials::Keys(keys))) => {
+                        place_asked = keys.sign(ask.method, &url, Timestamp::now());
+                    }
+                    Ok(None) => {}
+                    Err(error) => return Ok(Err(error.clone())),
+                }
+            }
+            self.note_requests(tier, 1);
+            let reply = once(&place.client, ask, place_asked, authorization).await?;
+            let target = reply.headers.get(LOCATION.as_str()).and_then(|to| url.join(to).ok());
+            match target {
+                Some(target)
+                    if ask.follow && matches!(reply.status, 301 | 302 | 303 | 307 | 308) =>
+                {
+                    url = target;
+                }
+                Some(_) | None => return Ok(Ok(reply)),
+            }
+        }
+        Ok(Err(WebError::new(url.as_str(), "more than three redirects", "is the url right?")))
+    }
+
+    /// Counts requests that somebody else made of a tier for us.
+    pub(super) fn note_requests(&self, tier: &Tier, number: usize) {
+        let number = u64::try_from(number).unwrap_or(u64::MAX);
+        self.with_count(&tier.name, |count| {
+            count.fresh = count.fresh.saturating_add(number);
+            count.month = count.month.saturating_add(number);
+        });
+    }
+
+    /// Returns what is kept for a tier.
+    fn place(&self, tier: &Tier) -> Result<Arc<Place>, WebError> {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = places.get(&tier.name) {
+            return Ok(Arc::clone(place));
+        }
+        let place = Arc::new(Place {
+            client: client(tier)?,
+            limit: Semaphore::new(requests(tier.kind)),
+            credentials: OnceCell::new(),
+            rest: Mutex::default(),
+        });
+        places.insert(tier.name.clone(), Arc::clone(&place));
+        Ok(place)
+    }
+}
+
+/// Makes the client of a tier, with its own authority and proxy.
+fn client(tier: &Tier) -> Result<reqwest::Client, WebError> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("nixdash/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_LIMIT)
+        .timeout(REQUEST_LIMIT)
+        .connector_layer(TimingLayer)
+        .redirect(reqwest::redirect::Policy::none());
+    let wrong = |what: &str, cause: &dyn std::fmt::Display| {
+        WebError::new(&tier.url, &format!("{what}: {cause}"), "mend it in hosts.toml")
+    };
+    if let Some(file) = &tier.access.ca_file {
+        let name = file.display();
+        let pem = std::fs::read(file).map_err(|error| wrong(&format!("ca_file {name}"), &error))?;
+        for certificate in reqwest::Certificate::from_pem_bundle(&pem)
+            .map_err(|error| wrong(&format!("ca_file {name}"), &error))?
+        {
+            builder = builder.add_root_certificate(certificate);
+        }
+    }
+    if let Some(proxy) = &tier.access.proxy {
+        let proxy = reqwest::Proxy::all(proxy).map_err(|error| wrong("proxy", &error))?;
+        builder = builder.proxy(proxy);
+    }
+    builder.build().map_err(|error| {
+        let hint = "does this machine have CA certificates (SSL_CERT_FILE)?";
+        WebError::new(&tier.url, &innermost(&error), hint)
+    })
+}
+
+/// Makes one request.
+async fn once(
+    client: &reqwest::Client,
+    ask: &Ask,
+    url: Url,
+    authorization: Option<&Secret>,
+) -> Result<Reply, reqwest::Error> {
+    let began = Instant::now();
+    let mut request = match ask.method {
+        Method::Get => client.get(url),
+        Method::Head => client.head(url),
+        Method::Post => client.post(url),
+    };
+    let mut headers = HeaderMap::new();
+    let own = ask.headers.iter().map(|(name, value)| (HeaderName::from_static(name), value));
+    for (name, value) in own.chain(authorization.map(|value| (AUTHORIZATION, value))) {
+        // A secret with a character that no header can hold is refused when it is read.
+        if let Ok(mut value) = HeaderValue::from_str(value.expose()) {
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
+    }
+    if ask.first_byte_only {
+        headers.insert(RANGE, HeaderValue::from_static("bytes=0-0"));
+    }
+    request = request.headers(headers);
+    if let Some(body) = &ask.body {
+        request = request.body(body.clone());
+    }
+    let (response, connect) = timed(request.send()).await;
+    let first_byte = began.elapsed().saturating_sub(connect.unwrap_or_default());
+    let mut response = response?;
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers =
+        response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
+    let mut reply = Reply {
+        status: response.status().as_u16(),
+        headers: headers.collect(),
+        body: Vec::new(),
+        first_byte,
+        connect,
+        is_http2: response.version() == reqwest::Version::HTTP_2,
+    };
+    let limit = if ask.first_byte_only { 1 } else { ask.limit };
+    while reply.body.len() < limit
+        && let Some(chunk) = response.chunk().await?
+    {
+        reply.body.extend_from_slice(&chunk[..chunk.len().min(limit - reply.body.len())]);
+    }
+    Ok(reply)
+}
+
+/// Returns whether a URL has scheme, host and port of the tier's own.
+fn own_origin(tier: &Tier, url: &Url) -> bool {
+    Url::parse(&web_url(tier)).is_ok_and(|own| own.origin() == url.origin())
+}
+
+#[cfg(test)]
+mod tests;

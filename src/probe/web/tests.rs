@@ -1,0 +1,111 @@
+//! Requests against a small server.
+
+use super::credentials::from_netrc;
+use super::*;
+use crate::probe::server::Server;
+
+const GET: &[Declared] = &[(Method::Get, "*")];
+
+/// Makes an answer with that status and header.
+fn reply(status: u16, retry_after: Option<&str>) -> Reply {
+    let header = retry_after.map(|text| ("retry-after".to_owned(), text.to_owned()));
+    Reply {
+        status,
+        headers: header.into_iter().collect(),
+        body: Vec::new(),
+        first_byte: Duration::ZERO,
+        connect: None,
+        is_http2: false,
+    }
+}
+
+#[test]
+fn a_server_that_is_asked_too_often_is_left_alone_for_as_long_as_it_says() {
+    let rest = Mutex::new(Rest::default());
+    let left = |rest: &Mutex<Rest>| {
+        let until = rest.lock().unwrap().until;
+        until.map_or(0, |until| until.duration_since(Instant::now()).as_secs() + 1)
+    };
+    let later = |rest: &Mutex<Rest>| {
+        rest.lock().unwrap().until = Some(Instant::now());
+        Instant::now() + Duration::from_millis(1)
+    };
+    note_rest(&rest, &reply(429, Some("120")), Instant::now());
+    assert_eq!(left(&rest), 120);
+    // What was asked before it said so neither adds to it nor ends it.
+    note_rest(&rest, &reply(429, None), Instant::now());
+    note_rest(&rest, &reply(200, None), Instant::now());
+    assert_eq!(left(&rest), 120);
+    let asked_at = later(&rest);
+    note_rest(&rest, &reply(503, None), asked_at);
+    assert_eq!(left(&rest), 120, "twice a minute: it is the second time");
+    let asked_at = later(&rest);
+    note_rest(&rest, &reply(503, Some("99999")), asked_at);
+    assert_eq!(left(&rest), 900);
+    let asked_at = later(&rest);
+    note_rest(&rest, &reply(200, None), asked_at);
+    assert_eq!(rest.lock().unwrap().times, 0);
+    let date = reply(429, Some("Sat, 21 Nov 2020 08:00:00 GMT"));
+    assert_eq!(date.retry_after(), Some(Duration::ZERO));
+}
+
+#[tokio::test]
+async fn a_tier_whose_month_is_used_up_or_that_wants_rest_is_not_asked() {
+    let server = Server::start(&[("/a", 200, "a"), ("/busy", 429, "")]).await;
+    let web = Web::new().unwrap();
+    let mut tier = Tier::new("x", TierKind::Http, &server.url);
+    tier.max_requests_per_month = Some(3);
+    web.begin_month_with("x", 1);
+    let get = |path: &str| Ask::get(format!("{}{path}", server.url));
+    let first = web.send(&tier, GET, get("/a")).await.unwrap();
+    assert!(first.connect.is_some(), "the first request connects");
+    let second = web.send(&tier, GET, get("/a")).await.unwrap();
+    assert_eq!(second.connect, None, "the second one finds the connection open");
+    let error = web.send(&tier, GET, get("/a")).await.unwrap_err();
+    assert_eq!(error.trouble, WebTrouble::Spent);
+    assert!(error.cause.contains("3 of 3 requests"), "{error}");
+    assert_eq!((web.take_count("x"), web.take_count("x")), (2, 0));
+    assert_eq!(web.requests_this_month("x"), 3);
+    tier.max_requests_per_month = None;
+    assert_eq!(web.send(&tier, GET, get("/busy")).await.unwrap().status, 429);
+    let error = web.send(&tier, GET, get("/a")).await.unwrap_err();
+    assert_eq!(error.trouble, WebTrouble::Rest);
+    assert!(error.cause.contains("left alone"), "{error}");
+    assert_eq!(server.asked().len(), 3);
+}
+
+#[test]
+fn only_declared_requests_are_made() {
+    let declared = [(Method::Get, "*/nix-cache-info"), (Method::Get, "/dir/status")];
+    for (method, path, expected) in [
+        (Method::Get, "/nix-cache-info", true),
+        (Method::Get, "/cache/nix-cache-info", true),
+        (Method::Head, "/nix-cache-info", false),
+        (Method::Get, "/dir/status", true),
+        (Method::Get, "/col/delete", false),
+        (Method::Get, "/dir/status/x", false),
+    ] {
+        assert_eq!(is_declared(&declared, method, path), expected, "{path}");
+    }
+}
+
+#[test]
+fn a_netrc_gives_the_entry_of_the_host() {
+    let text = "machine a.example login me password one\nmachine b.example password two";
+    assert_eq!(from_netrc(text, "a.example"), Some(("me".to_owned(), "one".to_owned())));
+    assert_eq!(from_netrc(text, "b.example"), Some((String::new(), "two".to_owned())));
+    assert_eq!(from_netrc(text, "c.example"), None);
+}
+
+#[test]
+fn credentials_are_for_the_tiers_own_origin() {
+    let tier = Tier::new("x", TierKind::Http, "https://cache.example");
+    for (url, own) in [
+        ("https://cache.example/x", true),
+        ("http://cache.example/x", false),
+        ("https://cache.example:8443/x", false),
+        ("https://evil.example/x", false),
+    ] {
+        assert_eq!(own_origin(&tier, &Url::parse(url).unwrap()), own, "{url}");
+    }
+}

@@ -1,0 +1,89 @@
+//! Why a tier could not be asked, and what to do about it.
+
+use crate::fleet::{Tier, TierState, printable_line};
+
+/// What kind of trouble kept a tier from answering.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebTrouble {
+    /// It did not answer, or not in HTTP.
+    NoAnswer,
+    /// The proxy on the way is to blame.
+    Proxy,
+    /// It was not asked: it said 429 or 503 and wants to be left alone.
+    Rest,
+    /// It was not asked: the month's requests are used.
+    Spent,
+}
+
+/// Why a tier could not be asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{url}: {cause}; {hint}")]
+pub struct WebError {
+    /// What was asked, without query and credentials.
+    pub url: String,
+    /// What was observed, printable.
+    pub cause: String,
+    /// What to do about it.
+    pub hint: String,
+    /// What kind of trouble it is.
+    pub trouble: WebTrouble,
+}
+
+impl WebError {
+    /// Makes an error of a tier's answer.
+    pub fn new(url: &str, cause: &str, hint: &str) -> Self {
+        Self {
+            url: printable_line(url.split('?').next().unwrap_or_default()),
+            cause: printable_line(cause),
+            hint: hint.to_owned(),
+            trouble: WebTrouble::NoAnswer,
+        }
+    }
+
+    /// Returns the state of a tier that this befell.
+    pub fn state(&self) -> TierState {
+        match self.trouble {
+            WebTrouble::NoAnswer => TierState::Down,
+            WebTrouble::Proxy => TierState::Proxy,
+            WebTrouble::Rest => TierState::Degraded,
+            WebTrouble::Spent => TierState::Unknown,
+        }
+    }
+}
+
+/// Says what went wrong and what to do.
+pub(super) fn explain(tier: &Tier, url: &str, error: &reqwest::Error) -> WebError {
+    let cause = innermost(error);
+    let machine = tier.host.as_deref().unwrap_or("the server");
+    let lower = cause.to_lowercase();
+    let is_proxy = tier.access.proxy.is_some() && (error.is_connect() || lower.contains("proxy"));
+    let (cause, hint) = if is_proxy {
+        (cause, "the proxy on the way does not let us through; check `proxy`".to_owned())
+    } else if error.is_timeout() {
+        ("no answer in time".to_owned(), format!("is {machine} asleep, or a firewall between?"))
+    } else if cause.contains("certificate") || cause.contains("UnknownIssuer") {
+        (
+            cause,
+            "its certificate is not trusted here; a private authority goes into ca_file".to_owned(),
+        )
+    } else if lower.contains("dns") || lower.contains("lookup") || lower.contains("resolve") {
+        (cause, "its name does not resolve here; is the name right, is there a network?".to_owned())
+    } else if lower.contains("refused") {
+        (cause, format!("nothing listens there; does the cache run on {machine}?"))
+    } else if error.is_connect() {
+        (cause, format!("is {machine} on and in this network?"))
+    } else {
+        (cause, "it does not speak HTTP as a cache does".to_owned())
+    };
+    let trouble = if is_proxy { WebTrouble::Proxy } else { WebTrouble::NoAnswer };
+    WebError { trouble, ..WebError::new(url, &cause, &hint) }
+}
+
+/// Returns the cause at the bottom, printable: the upper ones only say that sending failed.
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut bottom = error;
+    while let Some(source) = bottom.source() {
+        bottom = source;
+    }
+    printable_line(&bottom.to_string())
+}

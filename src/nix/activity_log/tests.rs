@@ -1,0 +1,133 @@
+//! Folds real logs of several versions of Nix, and random ones.
+
+use super::*;
+use proptest::prelude::*;
+
+const BUILD: &str = include_str!("../../../tests/nix-logs/build-2.8.log");
+const FETCH: &str = include_str!("../../../tests/nix-logs/fetch-2.8.log");
+const FETCH_2_26: &str = include_str!("../../../tests/nix-logs/fetch-2.26.log");
+const BUILD_2_34: &str = include_str!("../../../tests/nix-logs/build-2.34.log");
+const FAIL_2_34: &str = include_str!("../../../tests/nix-logs/fail-2.34.log");
+const FAIL: &str = include_str!("../../../tests/nix-logs/fail-2.8.log");
+
+/// Feeds a whole log and returns its lines.
+fn read(text: &str) -> (ActivityLog, Vec<String>) {
+    let mut log = ActivityLog::new();
+    let lines = text.lines().flat_map(|line| log.feed(line)).map(|item| item.line()).collect();
+    (log, lines)
+}
+
+#[test]
+fn a_real_build_says_what_was_built() {
+    for text in [BUILD, BUILD_2_34] {
+        let (log, lines) = read(text);
+        assert_eq!(log.built(), 3);
+        assert!(log.fetched().is_empty());
+        let progress = log.progress();
+        assert_eq!((progress.done, progress.expected, progress.bytes), (3, 3, None));
+        assert_eq!(progress.builds, Some(Share { have: 3, total: 3 }));
+        assert!(lines.contains(&"a> line one of a-1.0".to_owned()), "{lines:#?}");
+        assert!(lines.iter().any(|line| line.starts_with("building '/nix/store/")));
+    }
+}
+
+#[test]
+fn a_real_fetch_says_what_came_from_where() {
+    let (log, lines) = read(FETCH);
+    assert_eq!(log.built(), 0);
+    let fetched = log.fetched();
+    let total = 3_000_112 + 120 + 168 + 216;
+    assert_eq!(fetched["http://127.0.0.1:8977"], Fetched { paths: 4, bytes: total });
+    assert_eq!(fetched.len(), 1);
+    assert_eq!(log.copied().filter(|copied| copied.bytes == Some(3_000_112)).count(), 1);
+    assert_eq!(log.progress().bytes.map(|bytes| bytes.total), Some(total));
+    assert!(lines.iter().any(|line| line.starts_with("copying path '/nix/store/p21fy4")));
+}
+
+#[test]
+fn bytes_of_two_caches_are_told_apart() {
+    let (log, _) = read(FETCH_2_26);
+    let fetched = log.fetched();
+    let expected = [("http://10.0.0.2:5000", 7, 1_814_728), ("http://10.0.0.9", 2, 699_944)];
+    for (url, paths, bytes) in expected {
+        assert_eq!(fetched[url], Fetched { paths, bytes }, "{url}");
+    }
+    let progress = log.progress();
+    assert_eq!((progress.done, progress.expected), (9, 9));
+    assert_eq!(progress.builds, None);
+    assert_eq!(progress.bytes, Some(Bytes { used: 2_514_672, total: 2_514_672 }));
+}
+
+#[test]
+fn a_real_failure_is_not_counted_as_built() {
+    for text in [FAIL, FAIL_2_34] {
+        let (log, lines) = read(text);
+        assert_eq!(log.built(), 0);
+        let error = log.failure().unwrap();
+        assert!(error.contains("-broken-1.0.drv"), "{error}");
+        assert!(error.contains("failed with exit code 3"), "{error}");
+        assert!(error.ends_with("it said: error: bad thing"), "{error}");
+        assert!(lines.contains(&"broken> compiling".to_owned()), "{lines:#?}");
+        assert!(lines.iter().all(|line| !line.contains('\u{1b}')));
+    }
+}
+
+#[test]
+fn a_derivation_built_in_two_steps_counts_once() {
+    let start = |id: u64| {
+        format!(
+            r#"@nix {{"action":"start","id":{id},"type":105,"level":3,"fields":["/nix/store/x-a-1.drv","ssh-ng://p620",1,1]}}"#
+        )
+    };
+    let stop = |id: u64| format!(r#"@nix {{"action":"stop","id":{id}}}"#);
+    let (log, _) = read(&[start(1), start(2), stop(2), stop(1)].join("\n"));
+    assert_eq!(log.built(), 1);
+}
+
+#[test]
+fn the_phase_of_the_running_build_is_what_it_does() {
+    let text = r#"@nix {"action":"start","id":1,"type":105,"level":3,"fields":["/nix/store/x-firefox-145.0.drv"]}
+@nix {"action":"result","id":1,"type":104,"fields":["buildPhase"]}
+@nix {"action":"start","id":2,"type":100,"level":3,"fields":["/nix/store/x-curl-8","https://cache.nixos.org/","local"]}"#;
+    let (mut log, _) = read(text);
+    assert_eq!(log.progress().doing.as_deref(), Some("firefox (buildPhase)"));
+    log.feed(r#"@nix {"action":"stop","id":1}"#);
+    assert_eq!(log.progress().doing.as_deref(), Some("curl-8 from https://cache.nixos.org"));
+}
+
+#[test]
+fn packages_are_named_as_nix_names_them() {
+    for (drv, package) in [
+        ("/nix/store/x-firefox-145.0.drv", "firefox"),
+        ("/nix/store/x-nixos-system-p620-26.05.drv", "nixos-system-p620"),
+        ("/nix/store/x-etc.drv", "etc"),
+        ("/nix/store/x-unit-sshd.service.drv", "unit-sshd.service"),
+        ("", ""),
+    ] {
+        assert_eq!(package_of(drv), package);
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_order_of_lines_breaks_it(
+        lines in prop::collection::vec(
+            (0_u64..4, prop::sample::select(vec![100_u64, 101, 103, 104, 105, 106, 107, 108, 999]),
+                0_usize..3, any::<u64>(), any::<u64>(), ".{0,12}"),
+            0..60,
+        )
+    ) {
+        let mut log = ActivityLog::new();
+        for (id, kind, action, a, b, text) in lines {
+            let line = match action {
+                0 => serde_json::json!({"action": "start", "id": id, "type": kind, "level": 3, "text": text, "fields": [text, text]}),
+                1 => serde_json::json!({"action": "result", "id": id, "type": kind, "fields": [a, b]}),
+                _ => serde_json::json!({"action": "stop", "id": id}),
+            };
+            for item in log.feed(&format!("@nix {line}")) {
+                prop_assert!(!item.line().chars().any(char::is_control));
+            }
+            let _ = (log.progress(), log.built(), log.fetched());
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Settings of hosts, and what they mean for tiers.
+
+use super::*;
+use crate::probe::web::Reply;
+use crate::remote::FakeHands;
+use std::collections::HashMap;
+
+const KEY: &str = "p620-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
+const OTHER: &str = "p620-1:NiNfYW82Gw9o49ng/jhUKy3RmtBlesa/LQ0HuCcuSeU=";
+const NIXOS: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+
+/// A fleet that means to ask p620, then cache.nixos.org, then a bucket.
+fn fleet() -> Fleet {
+    let tier = |name: &str, kind, url: &str, key: Option<&str>| Tier {
+        public_key: key.and_then(|key| parse_public_key(key).ok()),
+        ..Tier::new(name, kind, url)
+    };
+    let mut fleet = crate::config::fallback();
+    fleet.tiers = vec![
+        tier("p620", TierKind::NixServe, "http://p620:5000", Some(KEY)),
+        tier("nixos", TierKind::Http, "https://cache.nixos.org", Some(NIXOS)),
+        tier("bucket", TierKind::S3, "s3://b?endpoint=http://s:1", None),
+    ];
+    fleet.tiers[0].host = Some("p620".to_owned());
+    fleet
+}
+
+/// What settings print, with these substituters and keys.
+fn printed(substituters: &str, keys: &str) -> String {
+    format!(
+        "root\tyes\ncurl\tyes\n---\nrequire-sigs = true\nnetrc-file = /etc/nix/netrc\n\
+         substituters = {substituters}\ntrusted-public-keys = {keys}\n"
+    )
+}
+
+/// An answer of a cache with that priority.
+fn seen(priority: Option<u32>) -> Seen {
+    let priority = priority.map(|number| format!("Priority: {number}\n")).unwrap_or_default();
+    let reply = Reply {
+        status: 200,
+        headers: HashMap::new(),
+        body: format!("StoreDir: /nix/store\n{priority}").into_bytes(),
+        first_byte: Duration::from_millis(1),
+        connect: None,
+        is_http2: false,
+    };
+    Seen { reply: Some(reply), connect: None, fault: None }
+}
+
+/// A view of a host that gets these answers, in the order of its list.
+fn view(substituters: &str, keys: &str, answers: &[Seen]) -> HostView {
+    let mut view = parse("razer", &printed(substituters, keys), Timestamp::UNIX_EPOCH);
+    for (listed, seen) in view.listed.iter_mut().zip(answers) {
+        listed.seen = Some(seen.clone());
+    }
+    view
+}
+
+/// What razer makes of the tiers, in the fleet's order.
+fn judged(view: &HostView) -> Vec<TierOnHost> {
+    let fleet = fleet();
+    fleet.tiers.iter().map(|tier| judge_one(&fleet, tier, "razer", view)).collect()
+}
+
+#[test]
+fn a_host_as_meant_has_nothing_wrong() {
+    let all = "http://p620:5000 https://cache.nixos.org/ s3://b?endpoint=http://s:1&region=x";
+    let keys = format!("{KEY} {NIXOS}");
+    let found = judged(&view(all, &keys, &[seen(Some(30)), seen(Some(40)), seen(Some(50))]));
+    let ranks: Vec<_> = found.iter().map(|host| host.rank).collect();
+    assert_eq!(ranks, [Some(1), Some(2), Some(3)]);
+    for host in &found {
+        assert_eq!((host.state, host.error.as_deref()), (TierState::Up, None));
+    }
+    let trusted: Vec<_> = found.iter().map(|host| host.trusted).collect();
+    assert_eq!(trusted, [Some(true), Some(true), None]);
+}
+
+#[test]
+fn nix_sorts_by_priority_and_keeps_the_list_among_equals() {
+    let listed = "https://cache.nixos.org http://x http://p620:5000?priority=40 daemon";
+    let view = view(listed, NIXOS, &[seen(Some(40)), seen(Some(10)), seen(Some(30))]);
+    let found = judged(&view);
+    assert_eq!((found[0].rank, found[1].rank), (Some(3), Some(2)));
+    for host in &found[..2] {
+        let error = host.error.as_deref().unwrap();
+        let order = "nixos (priority 40), p620 (priority 40), not p620, nixos";
+        assert!(error.contains(order), "{error}");
+    }
+    let error = found[2].error.as_deref().unwrap();
+    assert!(error.contains("razer does not ask bucket"), "{error}");
+    assert_eq!(found[2].configured, Some(false));
+}
+
+#[test]
+fn a_cache_without_a_priority_is_asked_first_which_is_an_alarm() {
+    let listed = "http://p620:5000 https://cache.nixos.org s3://b?endpoint=http://s:1";
+    let keys = format!("{KEY} {NIXOS}");
+    let found = judged(&view(listed, &keys, &[seen(Some(30)), seen(Some(40)), seen(None)]));
+    assert_eq!(found[2].rank, Some(1));
+    let error = found[2].error.as_deref().unwrap();
+    assert!(error.contains("no Priority") && error.contains("another order"), "{error}");
+}
+
+#[test]
+fn a_key_counts_by_its_bytes_not_by_its_name() {
+    let up = [seen(Some(30))];
+    let found = judged(&view("http://p620:5000", OTHER, &up));
+    assert_eq!((found[0].trusted, found[0].state), (Some(false), TierState::Untrusted));
+    assert!(found[0].error.as_deref().unwrap().contains("another key"), "{:?}", found[0]);
+    let found = judged(&view("http://p620:5000?trusted=true", OTHER, &up));
+    assert_eq!((found[0].trusted, found[0].state), (Some(true), TierState::Up));
+}
+
+#[test]
+fn a_cache_that_the_host_does_not_reach_has_no_rank() {
+    let down = Seen::fault("nothing listens there".to_owned());
+    let listed = "http://p620:5000 https://cache.nixos.org";
+    let found = judged(&view(listed, &format!("{KEY} {NIXOS}"), &[down, seen(Some(40))]));
+    assert_eq!((found[0].rank, found[0].state), (None, TierState::Down));
+    assert_eq!(found[1].rank, Some(1));
+    assert!(found[0].error.as_deref().unwrap().contains("razer does not reach"));
+}
+
+#[test]
+fn a_key_that_nobody_trusts_makes_a_tier_that_is_up_untrusted() {
+    let fleet = fleet();
+    let views = |keys: &str| -> BTreeMap<String, HostView> {
+        let view = view("http://p620:5000", keys, &[seen(Some(30))]);
+        [("razer".to_owned(), view.clone()), ("p620".to_owned(), view)].into()
+    };
+    let settled = |keys: &str| {
+        let mut facts = TierFacts { state: TierState::Up, ..TierFacts::default() };
+        let tier = &fleet.tiers[0];
+        settle(&mut facts, tier, judge_all(&fleet, tier, &views(keys)));
+        facts
+    };
+    let facts = settled(NIXOS);
+    assert_eq!(facts.state, TierState::Untrusted);
+    assert!(facts.error.as_deref().unwrap().contains("no host trusts its key p620-1"));
+    assert_eq!(settled(KEY).state, TierState::Up);
+}
+
+#[tokio::test]
+async fn settings_are_read_by_the_login_user_where_there_is_no_root() {
+    let hands = FakeHands::new(|_, script| {
+        if script.root {
+            let stderr = "sudo: a password is required\n".to_owned();
+            return Ok(Output { code: 1, stderr, ..Output::default() });
+        }
+        let stdout = printed("", NIXOS).replace("root\tyes\ncurl\tyes\n", "");
+        Ok(Output { stdout, ..Output::default() })
+    });
+    let view = look(&hands, "razer", Timestamp::UNIX_EPOCH).await;
+    assert!(!view.root && view.error.is_none());
+    assert!(view.no_curl.as_deref().unwrap().contains("razer has no curl"));
+    let gone = look(&FakeHands::unreachable(), "razer", Timestamp::UNIX_EPOCH).await;
+    let fleet = fleet();
+    let found = judge_one(&fleet, &fleet.tiers[0], "razer", &gone);
+    assert_eq!((found.configured, found.trusted), (None, None));
+    assert!(found.error.is_some());
+}

@@ -1,0 +1,126 @@
+//! Polls hosts that answer and hosts that do not.
+
+use super::*;
+use crate::remote::{Answer, FakeHands, Output, Script};
+use std::path::Path;
+
+const TOP: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-top";
+
+/// Hands whose host `razer` never answers at all, while others do at once.
+struct HalfDead(FakeHands);
+
+impl HalfDead {
+    fn new() -> Self {
+        Self(FakeHands::new(|_, script| {
+            let stdout = if script.body.contains("path-info --all") {
+                "10\t1000\n".to_owned()
+            } else if script.body.contains("--recursive") {
+                format!("root\t{TOP}\n{TOP}\t216\n")
+            } else {
+                format!("running\t{TOP}\nend\tok\n")
+            };
+            Ok(Output { stdout, ..Output::default() })
+        }))
+    }
+}
+
+impl Hands for HalfDead {
+    fn run<'a>(&'a self, host: &'a str, script: &'a Script) -> Answer<'a, Output> {
+        if host == "razer" {
+            return Box::pin(std::future::pending());
+        }
+        self.0.run(host, script)
+    }
+
+    fn follow<'a>(
+        &'a self,
+        host: &'a str,
+        script: &'a Script,
+        _lines: mpsc::Sender<Vec<u8>>,
+    ) -> Answer<'a, Output> {
+        self.run(host, script)
+    }
+
+    fn address(&self, _host: &str) -> Option<String> {
+        None
+    }
+
+    fn forget(&self, _host: &str) {}
+}
+
+/// Starts polling a fleet of a dead razer and a living samsung.
+fn start() -> (Handle, mpsc::Receiver<Event>, CancellationToken) {
+    let text = "[hosts.razer]\n[hosts.samsung]\n[[tiers]]\nname = \"ci\"\n\
+                kind = \"github-actions\"\nrepo = \"me/x\"\n";
+    let fleet = crate::config::parse(text, Path::new("hosts.toml"), None).unwrap();
+    let (sender, receiver) = mpsc::channel(4);
+    let cancel = CancellationToken::new();
+    let hands = Arc::new(HalfDead::new());
+    let handle = Poller::spawn(Arc::new(fleet), hands, sender, cancel.clone());
+    (handle, receiver, cancel)
+}
+
+/// Waits for an event of that kind.
+async fn wait_for(events: &mut mpsc::Receiver<Event>, is: impl Fn(&Event) -> bool) -> Event {
+    loop {
+        let event = events.recv().await.expect("the poller goes on");
+        if is(&event) {
+            return event;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_host_delays_no_other() {
+    let (_handle, mut events, _cancel) = start();
+    let is_host = |event: &Event| matches!(event, Event::Host { .. });
+    for _ in 0..3 {
+        let Event::Host { host, facts } = wait_for(&mut events, is_host).await else {
+            continue;
+        };
+        assert_eq!((host.as_str(), facts.state), ("samsung", HostState::Up));
+    }
+    wait_for(&mut events, |event| matches!(event, Event::Store { .. })).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_followed_by_every_probe_of_its_host() {
+    let (handle, mut events, _cancel) = start();
+    let is_store = |event: &Event| matches!(event, Event::Store { host, .. } if host == "samsung");
+    wait_for(&mut events, is_store).await;
+    let began = tokio::time::Instant::now();
+    handle.after_run("samsung");
+    wait_for(&mut events, is_store).await;
+    assert!(began.elapsed() < Duration::from_secs(60), "not the next one by itself");
+    handle.ask("no such host");
+    handle.ask_all();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_poller_ends() {
+    let (handle, mut events, cancel) = start();
+    events.recv().await;
+    cancel.cancel();
+    drop(handle);
+    while events.recv().await.is_some() {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn nix_serve_is_left_alone_while_a_run_fetches_from_it() {
+    let (handle, _events, _cancel) = start();
+    let serve = Tier::new("p620", TierKind::NixServe, "http://p620:5000");
+    let other = Tier::new("nixos", TierKind::Http, "https://cache.nixos.org");
+    let is_busy = |tier: &Tier| handle.shared.is_busy(tier);
+    let note = |run: &str, what: RunWhat| {
+        handle.note_run(&RunEvent { run: RunId(run.to_owned()), at: Timestamp::now(), what });
+    };
+    let fetch =
+        |state: PhaseState| RunWhat::Phase { host: "razer".to_owned(), phase: Phase::Fetch, state };
+    note("1", fetch(PhaseState::Started));
+    note("2", fetch(PhaseState::Started));
+    assert!(is_busy(&serve) && !is_busy(&other));
+    note("1", fetch(PhaseState::Finished));
+    assert!(is_busy(&serve), "the other run still fetches");
+    handle.note_run_gone(&RunId("2".to_owned()));
+    assert!(!is_busy(&serve));
+}

@@ -14,3 +14,4 @@ mod moto;
 mod prometheus;
 mod recorded;
 mod scripts;
+mod secrets;

@@ -143,6 +143,9 @@ fn on_host_words(
 ) -> Option<String> {
     let mut words = Vec::new();
     match (on_host.configured, on_host.rank) {
+        (Some(false), _) if tier.host.as_ref() == Some(&host.name) => {
+            words.push("its own store, not asked".to_owned());
+        }
         (Some(false), _) => words.push("not asked".to_owned()),
         (_, Some(rank)) => {
             let meant = meant_rank(paint, host, tier);

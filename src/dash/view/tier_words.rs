@@ -77,11 +77,11 @@ pub(super) fn why_useless(facts: &TierFacts) -> Option<&'static str> {
     })
 }
 
-/// Returns whether a tier is not for a host what it should be.
+/// Returns whether a tier is not for a host what it should be. A host that does not ask it is no
+/// trouble where the probe found none: it may be the host's own store.
 pub(super) fn is_bad_on_host(on_host: &TierOnHost) -> bool {
     on_host.error.is_some()
         || on_host.trusted == Some(false)
-        || on_host.configured == Some(false)
         || !matches!(on_host.state, TierState::Up | TierState::Slow | TierState::Unknown)
 }
 

@@ -67,15 +67,8 @@ pub(super) struct DeployArgs {
     /// Lets a protected host take part; may be given several times
     #[arg(long, value_name = "NAME")]
     allow_protected: Vec<String>,
-    /// Prints one JSON object per line
-    #[arg(long)]
-    json: bool,
-    /// Leaves out the logs; they are in the run's folder all the same
-    #[arg(long, short, conflicts_with = "json")]
-    quiet: bool,
-    /// Prints nothing; the plan is answered through the run's folder
-    #[arg(long, hide = true)]
-    detached: bool,
+    #[command(flatten)]
+    face: FaceArgs,
 }
 
 /// Arguments of `nixdash build`.
@@ -87,13 +80,20 @@ pub(super) struct BuildArgs {
     /// Where systems are built [default: the host's, else the fleet's]
     #[arg(long, value_enum)]
     strategy: Option<StrategyArg>,
+    #[command(flatten)]
+    face: FaceArgs,
+}
+
+/// Arguments that say how a run shows itself.
+#[derive(Debug, Args)]
+struct FaceArgs {
     /// Prints one JSON object per line
     #[arg(long)]
     json: bool,
     /// Leaves out the logs; they are in the run's folder all the same
     #[arg(long, short, conflicts_with = "json")]
     quiet: bool,
-    /// Prints nothing
+    /// Prints nothing; the plan is answered through the run's folder
     #[arg(long, hide = true)]
     detached: bool,
 }
@@ -130,7 +130,7 @@ impl From<ActionArg> for Action {
 pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, CliError> {
     select(&fleet, &args.allow_protected)?;
     let asks = !args.yes && args.action.changes();
-    if asks && !args.detached && !std::io::stdin().is_terminal() {
+    if asks && !args.face.detached && !std::io::stdin().is_terminal() {
         return Err(CliError::NobodyToAsk);
     }
     let request = Request {
@@ -141,7 +141,7 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
         allow_protected: args.allow_protected,
         asks,
     };
-    run(fleet, &request, face(args.json, args.quiet, args.detached)).await
+    run(fleet, &request, args.face.face()).await
 }
 
 pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, CliError> {
@@ -153,7 +153,7 @@ pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, Cli
         allow_protected: Vec::new(),
         asks: false,
     };
-    run(fleet, &request, face(args.json, args.quiet, args.detached)).await
+    run(fleet, &request, args.face.face()).await
 }
 
 impl ActionArg {
@@ -163,15 +163,17 @@ impl ActionArg {
     }
 }
 
-fn face(json: bool, quiet: bool, detached: bool) -> Face {
-    if detached {
-        Face::Nothing
-    } else if json {
-        Face::Json
-    } else if quiet {
-        Face::Quiet
-    } else {
-        Face::Lines
+impl FaceArgs {
+    fn face(&self) -> Face {
+        if self.detached {
+            Face::Nothing
+        } else if self.json {
+            Face::Json
+        } else if self.quiet {
+            Face::Quiet
+        } else {
+            Face::Lines
+        }
     }
 }
 

@@ -26,6 +26,6 @@ pub use run::{
 };
 pub use select::{SelectError, select};
 pub use settings::{Evaluate, Fleet, Rollout, Targets};
-pub use text::{printable, printable_line, redact};
+pub use text::{printable_line, redact};
 pub use tier::{Access, PublicKey, Seaweed, SecretSource, Tier, TierKind};
 pub use units::{ago, bytes, duration, percent};

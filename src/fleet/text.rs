@@ -128,11 +128,6 @@ fn hide_after(text: &str, word: &str) -> String {
     out
 }
 
-/// Returns text of several lines with every line made printable.
-pub fn printable(text: &str) -> String {
-    text.lines().map(printable_line).collect::<Vec<_>>().join("\n")
-}
-
 /// Skips what follows an ESC: a CSI sequence, a string sequence, or one character.
 fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     match chars.next() {

@@ -61,11 +61,6 @@ impl TierKind {
             Self::Ncps => "ncps",
         }
     }
-
-    /// Returns whether the server serves a host's store, so that building there publishes.
-    pub fn serves_a_store(self) -> bool {
-        matches!(self, Self::NixServe | Self::Harmonia)
-    }
 }
 
 impl Tier {

@@ -145,11 +145,6 @@ impl ActivityLog {
         self.built.difference(&self.failed).count() as u64
     }
 
-    /// Returns the derivations that were built to their end.
-    pub fn built_derivations(&self) -> impl Iterator<Item = &str> {
-        self.built.difference(&self.failed).map(String::as_str)
-    }
-
     /// Returns the paths that were copied, with the source of each.
     pub fn copied(&self) -> impl Iterator<Item = &Copied> {
         self.copied.values()
@@ -349,7 +344,9 @@ impl ActivityLog {
 
     /// Keeps the line of a build's output that says most, should it fail.
     fn note_output(&mut self, package: &str, line: &str) {
-        let says_error = |line: &str| line.to_ascii_lowercase().contains("error");
+        // Every line of every build comes by here: look without making a copy.
+        let says_error =
+            |line: &str| line.as_bytes().windows(5).any(|part| part.eq_ignore_ascii_case(b"error"));
         let old = self.telling.get(package);
         if line.trim().is_empty() || old.is_some_and(|old| says_error(old) && !says_error(line)) {
             return;

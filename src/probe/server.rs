@@ -6,6 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
+/// A path that a real Nix signed with [`KEY`].
+pub(super) const PATH: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";
+
+/// The key of [`NARINFO`]'s signature.
+pub(super) const KEY: &str = "test-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
+
+/// The narinfo of [`PATH`], as a real Nix wrote it.
+pub(super) const NARINFO: &str = "StorePath: /nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0\n\
+    URL: nar/x.nar.xz\n\
+    NarHash: sha256:0p3l2z3riilylr2rxb1aq2blxdfxg55wbgp4gxkns93srbr4bwyq\n\
+    NarSize: 120\nReferences: \n\
+    Sig: test-1:kSf2Du9hukyeeNYSa2bKdTH8PrXtZddli5mvfdYfaNnED+dN+qtmdEsnA9OuiKt+MwOhE5K71hLSbyqDAdWeAg==\n";
+
 /// A server on a port of its own that ends with the test's runtime.
 pub(super) struct Server {
     /// Its address, without a trailing slash.

@@ -171,21 +171,14 @@ mod tests {
     use crate::probe::coverage::covered;
     use crate::probe::memory::Memory;
     use crate::probe::on_host::parse;
-    use crate::probe::server::Server;
+    use crate::probe::server::{KEY, NARINFO, PATH, Server};
     use crate::probe::tier::{Tools, probe};
     use crate::probe::web::Web;
     use crate::remote::{Hands as _, Remote, Script};
     use jiff::Timestamp;
     use std::sync::Arc;
 
-    const PATH: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";
     const OTHER: &str = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0";
-    const KEY: &str = "test-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
-    const NARINFO: &str = "StorePath: /nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0\n\
-        URL: nar/x.nar.xz\n\
-        NarHash: sha256:0p3l2z3riilylr2rxb1aq2blxdfxg55wbgp4gxkns93srbr4bwyq\n\
-        NarSize: 120\nReferences: \n\
-        Sig: test-1:kSf2Du9hukyeeNYSa2bKdTH8PrXtZddli5mvfdYfaNnED+dN+qtmdEsnA9OuiKt+MwOhE5K71hLSbyqDAdWeAg==\n";
 
     #[tokio::test]
     async fn a_tier_is_probed_by_the_curl_of_a_host() {

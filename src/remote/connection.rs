@@ -296,14 +296,6 @@ impl Hands for Remote {
         }
         place.address.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-
-    fn forget(&self, host: &str) {
-        let Ok((_, place)) = self.inner.find(host) else { return };
-        if let Ok(mut link) = place.link.try_lock() {
-            link.session = None;
-            link.shell = None;
-        }
-    }
 }
 
 /// Notes which address answered.

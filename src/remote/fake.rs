@@ -65,6 +65,4 @@ impl Hands for FakeHands {
     fn address(&self, _host: &str) -> Option<String> {
         Some("fake".to_owned())
     }
-
-    fn forget(&self, _host: &str) {}
 }

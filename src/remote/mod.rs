@@ -54,7 +54,4 @@ pub trait Hands: Send + Sync {
 
     /// Returns the address that answered last, for display.
     fn address(&self, host: &str) -> Option<String>;
-
-    /// Forgets open connections to a host, so that the next script connects anew.
-    fn forget(&self, host: &str);
 }

@@ -205,22 +205,15 @@ mod tests {
     use crate::fleet::{SignatureState, TierKind};
     use crate::nix::signature::parse_public_key;
     use crate::probe::memory::Memory;
-    use crate::probe::server::Server;
+    use crate::probe::server::{KEY, NARINFO, PATH, Server};
     use crate::probe::tier::Tools;
     use crate::probe::web::Web;
     use crate::remote::FakeHands;
     use jiff::Timestamp;
 
-    const PATH: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";
-    const KEY: &str = "test-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
     const OTHER_KEY: &str = "test-1:NiNfYW82Gw9o49ng/jhUKy3RmtBlesa/LQ0HuCcuSeU=";
     const NIXOS_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
     const INFO: &str = "StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 30\n";
-    const NARINFO: &str = "StorePath: /nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0\n\
-        URL: nar/x.nar.xz\n\
-        NarHash: sha256:0p3l2z3riilylr2rxb1aq2blxdfxg55wbgp4gxkns93srbr4bwyq\n\
-        NarSize: 120\nReferences: \n\
-        Sig: test-1:kSf2Du9hukyeeNYSa2bKdTH8PrXtZddli5mvfdYfaNnED+dN+qtmdEsnA9OuiKt+MwOhE5K71hLSbyqDAdWeAg==\n";
 
     /// Makes a tier at a server.
     fn tier(url: &str, key: &str) -> Tier {

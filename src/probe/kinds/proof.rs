@@ -342,21 +342,14 @@ mod tests {
     use crate::fleet::Tier;
     use crate::nix::signature::parse_public_key;
     use crate::probe::memory::Memory;
-    use crate::probe::server::Server;
+    use crate::probe::server::{KEY, NARINFO, PATH, Server};
     use crate::probe::tier::{Tools, probe};
     use crate::probe::web::Web;
     use crate::remote::FakeHands;
 
-    const KEY: &str = "test-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
-    const PATH: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";
     const FILE: &str = "/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo";
     const OTHER: &str = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0";
     const OTHER_FILE: &str = "/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a.narinfo";
-    const NARINFO: &str = "StorePath: /nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0\n\
-        URL: nar/x.nar.xz\n\
-        NarHash: sha256:0p3l2z3riilylr2rxb1aq2blxdfxg55wbgp4gxkns93srbr4bwyq\n\
-        NarSize: 120\nReferences: \n\
-        Sig: test-1:kSf2Du9hukyeeNYSa2bKdTH8PrXtZddli5mvfdYfaNnED+dN+qtmdEsnA9OuiKt+MwOhE5K71hLSbyqDAdWeAg==\n";
 
     /// A cache at a test's server, probed again and again.
     struct Trial {

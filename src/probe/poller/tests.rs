@@ -44,8 +44,6 @@ impl Hands for HalfDead {
     fn address(&self, _host: &str) -> Option<String> {
         None
     }
-
-    fn forget(&self, _host: &str) {}
 }
 
 /// Starts polling a fleet of a dead razer and a living samsung.

@@ -24,6 +24,7 @@ mod store;
 mod tier;
 mod via;
 mod web;
+mod witness;
 
 pub use coverage::{Answers, Asked, covered, measure as measure_coverage};
 pub use host::{merge as merge_host, parse as parse_host, probe as probe_host};

@@ -12,10 +12,12 @@ use crate::nix::signature::parse_public_key;
 use crate::probe::clock::milliseconds;
 use crate::probe::curl::{Base, Place, Seen};
 use crate::probe::kinds::http::{SLOW_MS, judge};
+use crate::probe::memory::Memory;
+use crate::probe::witness::{Taken, Witness};
 use crate::remote::{Hands, Output, Script};
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// Prints the settings of a host's Nix.
@@ -207,10 +209,24 @@ impl HostView {
         self.listed.iter().find(is_it)
     }
 
-    /// Returns whether the host takes what the tier's key signed; nothing is known of a tier
-    /// without a key.
-    fn trusts(&self, tier: &Tier, entry: Option<&Listed>) -> Option<bool> {
-        if self.takes_unsigned || entry.is_some_and(|listed| listed.is_trusted) {
+    /// Returns whether the host takes whatever the tier serves, signed or not.
+    fn takes_all(&self, entry: Option<&Listed>) -> bool {
+        self.takes_unsigned || entry.is_some_and(|listed| listed.is_trusted)
+    }
+
+    /// Returns whether the host takes what the tier was last seen to serve; nothing is known of
+    /// one that was not seen to serve anything.
+    fn trusts(&self, entry: Option<&Listed>, witness: Option<&Witness>) -> Option<bool> {
+        if self.takes_all(entry) {
+            return Some(true);
+        }
+        Some(witness?.taken(&self.keys) != Taken::Never)
+    }
+
+    /// Returns whether the host takes what only the tier's own key signed; nothing is known of a
+    /// tier without a key.
+    fn trusts_key(&self, tier: &Tier, entry: Option<&Listed>) -> Option<bool> {
+        if self.takes_all(entry) {
             return Some(true);
         }
         let key = tier.public_key.as_ref()?;
@@ -235,20 +251,14 @@ impl HostView {
     }
 }
 
-/// Says what every host makes of a tier.
-pub(super) fn judge_all(
+/// Says what one host makes of a tier, by what that was last seen to serve.
+fn judge_one(
     fleet: &Fleet,
     tier: &Tier,
-    views: &BTreeMap<String, HostView>,
-) -> BTreeMap<String, TierOnHost> {
-    if matches!(tier.kind, TierKind::Local | TierKind::GithubActions) {
-        return BTreeMap::new();
-    }
-    views.iter().map(|(host, view)| (host.clone(), judge_one(fleet, tier, host, view))).collect()
-}
-
-/// Says what one host makes of a tier.
-fn judge_one(fleet: &Fleet, tier: &Tier, host: &str, view: &HostView) -> TierOnHost {
+    host: &str,
+    view: &HostView,
+    witness: Option<&Witness>,
+) -> TierOnHost {
     let mut found = TierOnHost { measured_at: Some(view.measured_at), ..TierOnHost::default() };
     if let Some(error) = &view.error {
         found.error = Some(error.clone());
@@ -257,7 +267,7 @@ fn judge_one(fleet: &Fleet, tier: &Tier, host: &str, view: &HostView) -> TierOnH
     let entry = view.entry(tier).filter(|_| view.substitutes);
     let serves_itself = tier.host.as_deref() == Some(host);
     found.configured = Some(entry.is_some());
-    found.trusted = view.trusts(tier, entry);
+    found.trusted = view.trusts(entry, witness);
     let mut wrong: Vec<String> = Vec::new();
     if let Some(listed) = entry {
         let order = view.order(fleet);
@@ -274,9 +284,9 @@ fn judge_one(fleet: &Fleet, tier: &Tier, host: &str, view: &HostView) -> TierOnH
             tier.name, tier.url
         ));
     }
-    if found.trusted == Some(false) && !serves_itself {
-        wrong.extend(distrust(tier, host, view));
-        if matches!(found.state, TierState::Up | TierState::Slow) {
+    if !serves_itself {
+        wrong.extend(distrust(tier, host, view, entry, witness));
+        if found.trusted == Some(false) && matches!(found.state, TierState::Up | TierState::Slow) {
             found.state = TierState::Untrusted;
         }
     }
@@ -370,11 +380,42 @@ fn misplaced(
     ))
 }
 
-/// Says whose key a host lacks.
-fn distrust(tier: &Tier, host: &str, view: &HostView) -> Option<String> {
-    let key = tier.public_key.as_ref()?;
+/// Says what a host does not take of a tier, and whose key it lacks, if it does.
+fn distrust(
+    tier: &Tier,
+    host: &str,
+    view: &HostView,
+    entry: Option<&Listed>,
+    witness: Option<&Witness>,
+) -> Option<String> {
+    if view.takes_all(entry) {
+        return None;
+    }
+    let taken = witness.map(|witness| (witness, witness.taken(&view.keys)));
+    if view.trusts_key(tier, entry) == Some(false) {
+        let lacks = lacking(tier.public_key.as_ref()?, host, view);
+        return Some(match taken {
+            Some((witness, Taken::Under(other))) => format!(
+                "{lacks} ({host} takes {} by the signature of {}, but nothing that only the \
+                 tier's key signed)",
+                witness.name, other.name
+            ),
+            Some((_, Taken::Unsigned | Taken::Never)) | None => lacks,
+        });
+    }
+    let (witness, Taken::Never) = taken? else { return None };
+    Some(printable_line(&match witness.signers() {
+        Some(signers) => {
+            format!("{host} trusts none of the keys that signed {} ({signers})", witness.name)
+        }
+        None => format!("nobody signed {}, so {host} does not take it", witness.name),
+    }))
+}
+
+/// Says which key a host lacks.
+fn lacking(key: &PublicKey, host: &str, view: &HostView) -> String {
     let same_name = view.keys.iter().any(|have| have.name == key.name);
-    Some(if same_name {
+    if same_name {
         format!(
             "{host} trusts another key under the name {}: it must be \"{}\"",
             key.name, key.text
@@ -385,14 +426,24 @@ fn distrust(tier: &Tier, host: &str, view: &HostView) -> Option<String> {
              {host}",
             key.name, key.text
         )
-    })
+    }
 }
 
 /// Puts into a tier's facts what hosts make of it: a tier whose key none of them trusts is of no
 /// use, however well it is.
-pub(super) fn settle(facts: &mut TierFacts, tier: &Tier, hosts: BTreeMap<String, TierOnHost>) {
-    let known: Vec<bool> = hosts.values().filter_map(|host| host.trusted).collect();
-    facts.hosts = hosts;
+pub(super) fn settle(facts: &mut TierFacts, tier: &Tier, fleet: &Fleet, memory: &Memory) {
+    if matches!(tier.kind, TierKind::Local | TierKind::GithubActions) {
+        return;
+    }
+    let (views, witness) = (memory.views(), Witness::recall(memory, tier));
+    let judge = |(host, view): (&String, &HostView)| {
+        (host.clone(), judge_one(fleet, tier, host, view, witness.as_ref()))
+    };
+    facts.hosts = views.iter().map(judge).collect();
+    let known = views.values().filter(|view| view.is_known());
+    let known: Vec<bool> = known
+        .filter_map(|view| view.trusts_key(tier, view.entry(tier).filter(|_| view.substitutes)))
+        .collect();
     let Some(key) = &tier.public_key else { return };
     let nobody = !known.is_empty() && !known.contains(&true);
     if nobody && matches!(facts.state, TierState::Up | TierState::Slow) {

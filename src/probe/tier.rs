@@ -6,7 +6,7 @@ use crate::fleet::{
 use crate::probe::kinds;
 use crate::probe::kinds::proof::REFUSED;
 use crate::probe::memory::Memory;
-use crate::probe::on_host::{judge_all, settle};
+use crate::probe::on_host::settle;
 use crate::probe::via;
 use crate::probe::web::{Declared, Web, WebError};
 use crate::remote::Hands;
@@ -127,7 +127,7 @@ pub async fn probe(asking: &Asking<'_>, previous: Option<&TierFacts>) -> TierFac
     }
     found.requests_this_month = Some(asking.web.requests_this_month(&tier.name));
     asking.memory.put(tier, JUDGED, &(found.state, &found.error));
-    settle(&mut found, tier, judge_all(asking.fleet, tier, &asking.memory.views()));
+    settle(&mut found, tier, asking.fleet, asking.memory);
     let facts = merge(previous, found, asking.now);
     if let Some(time) = asking.web.rest_of(tier) {
         asking.memory.put(tier, REST, &(asking.now + signed(time), &facts));
@@ -176,7 +176,7 @@ pub(super) fn resettle(
     if let Some((state, error)) = tools.memory.get(tier, JUDGED) {
         (facts.state, facts.error) = (state, error);
     }
-    settle(&mut facts, tier, judge_all(tools.fleet, tier, &tools.memory.views()));
+    settle(&mut facts, tier, tools.fleet, tools.memory);
     if facts.state != last.state {
         facts.since = Some(now);
     }

@@ -12,6 +12,7 @@ use crate::nix::s3_url::web_url;
 use crate::probe::schedule::Target;
 use crate::probe::tier::Asking;
 use crate::probe::web::{Ask, Declared, Reply, WebError};
+use crate::probe::witness::Witness;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 
@@ -84,6 +85,8 @@ pub(in crate::probe) struct Search<'a> {
     asking: &'a Asking<'a>,
     key: &'a PublicKey,
     canary: Option<StorePath>,
+    /// A path that the tier's key signed, but that needs no signature.
+    content_addressed: Option<NarInfo>,
     unsigned: Option<(String, NarInfo)>,
     trouble: Option<String>,
     count: usize,
@@ -97,7 +100,15 @@ impl<'a> Search<'a> {
     pub(in crate::probe) fn begin(asking: &'a Asking<'a>) -> Option<Self> {
         let key = asking.tier.public_key.as_ref()?;
         let canary = asking.memory.get(asking.tier, CANARY);
-        Some(Self { asking, key, canary, unsigned: None, trouble: None, count: 0 })
+        Some(Self {
+            asking,
+            key,
+            canary,
+            content_addressed: None,
+            unsigned: None,
+            trouble: None,
+            count: 0,
+        })
     }
 
     /// Returns the paths to look at, the canary first.
@@ -110,7 +121,8 @@ impl<'a> Search<'a> {
     /// Takes an answer; returns the verdict when it is one.
     ///
     /// A wrong signature ends the search. Narinfos without a signature of the key are passed over,
-    /// since a cache may hold paths that others signed.
+    /// since a cache may hold paths that others signed; and at first those that need none, since
+    /// hosts take them whoever signed them.
     pub(in crate::probe) fn take(&mut self, path: &StorePath, look: Look) -> Option<Proof> {
         self.count += 1;
         let is_canary = self.canary.as_ref() == Some(path);
@@ -119,12 +131,13 @@ impl<'a> Search<'a> {
             return None;
         };
         match narinfo.verdict(self.key) {
-            SignatureState::Valid => {
-                self.asking.memory.put(self.asking.tier, CANARY, path);
-                let proof = format!("{}, signed by {}", path.name(), self.key.name);
-                Some((SignatureState::Valid, proof, Some(*narinfo)))
+            SignatureState::Valid if narinfo.content_address.is_some() => {
+                self.content_addressed.get_or_insert(*narinfo);
+                None
             }
+            SignatureState::Valid => Some(self.valid(*narinfo)),
             SignatureState::Invalid => {
+                self.witness(Some(&narinfo));
                 if is_canary {
                     self.canary_failed();
                 }
@@ -147,6 +160,24 @@ impl<'a> Search<'a> {
                 self.unsigned.get_or_insert((proof, *narinfo));
                 None
             }
+        }
+    }
+
+    /// Returns the verdict on a path that the tier's key signed, which is the canary from now on.
+    fn valid(&self, narinfo: NarInfo) -> Proof {
+        let path = &narinfo.store_path;
+        self.asking.memory.put(self.asking.tier, CANARY, path);
+        self.witness(Some(&narinfo));
+        let proof = format!("{}, signed by {}", path.name(), self.key.name);
+        (SignatureState::Valid, proof, Some(narinfo))
+    }
+
+    /// Keeps what hosts judge the tier by; without any, they cannot.
+    fn witness(&self, narinfo: Option<&NarInfo>) {
+        let (memory, tier) = (self.asking.memory, self.asking.tier);
+        match narinfo {
+            Some(narinfo) => Witness::of(narinfo).keep(memory, tier),
+            None => Witness::forget(memory, tier),
         }
     }
 
@@ -191,7 +222,11 @@ impl<'a> Search<'a> {
     }
 
     /// Returns the verdict when no answer was one.
-    pub(in crate::probe) fn end(self) -> Proof {
+    pub(in crate::probe) fn end(mut self) -> Proof {
+        if let Some(narinfo) = self.content_addressed.take() {
+            return self.valid(narinfo);
+        }
+        self.witness(self.unsigned.as_ref().map(|(_, narinfo)| narinfo));
         if let Some((proof, narinfo)) = self.unsigned {
             return (SignatureState::Untrusted, proof, Some(narinfo));
         }
@@ -431,6 +466,19 @@ mod tests {
         let facts = trial.probe().await;
         assert_eq!(facts.signature, SignatureState::Invalid);
         assert!(trial.canary_failed());
+    }
+
+    #[tokio::test]
+    async fn a_path_that_needs_no_signature_proves_only_where_nothing_else_does() {
+        let trial = Trial::start().await;
+        let address = "CA: fixed:r:sha256:0p3l2z3riilylr2rxb1aq2blxdfxg55wbgp4gxkns93srbr4bwyq\n";
+        trial.server.set(FILE, 200, &format!("{NARINFO}{address}"));
+        let facts = trial.probe().await;
+        assert_eq!(facts.signature, SignatureState::Valid);
+        assert!(Witness::recall(&trial.memory, &trial.tier).is_some());
+        trial.server.set(FILE, 404, "");
+        trial.probe().await;
+        assert!(Witness::recall(&trial.memory, &trial.tier).is_none(), "it is served no more");
     }
 
     #[tokio::test]

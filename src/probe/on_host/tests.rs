@@ -1,9 +1,11 @@
 //! Settings of hosts, and what they mean for tiers.
 
 use super::*;
+use crate::nix::narinfo::NarInfo;
+use crate::probe::server::NARINFO;
 use crate::probe::web::Reply;
 use crate::remote::FakeHands;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 const KEY: &str = "p620-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
 const OTHER: &str = "p620-1:NiNfYW82Gw9o49ng/jhUKy3RmtBlesa/LQ0HuCcuSeU=";
@@ -56,10 +58,20 @@ fn view(substituters: &str, keys: &str, answers: &[Seen]) -> HostView {
     view
 }
 
-/// What razer makes of the tiers, in the fleet's order.
+/// What a tier serves that the key of [`KEY`] signed, under a name.
+fn signed_by(name: &str) -> Witness {
+    let text = NARINFO.replace("Sig: test-1:", &format!("Sig: {name}:"));
+    Witness::of(&NarInfo::parse(&text).unwrap())
+}
+
+/// What razer makes of the tiers, in the fleet's order; only p620 was seen to serve something.
 fn judged(view: &HostView) -> Vec<TierOnHost> {
-    let fleet = fleet();
-    fleet.tiers.iter().map(|tier| judge_one(&fleet, tier, "razer", view)).collect()
+    let (fleet, witness) = (fleet(), signed_by("p620-1"));
+    let judge = |tier: &Tier| {
+        let witness = (tier.name == "p620").then_some(&witness);
+        judge_one(&fleet, tier, "razer", view, witness)
+    };
+    fleet.tiers.iter().map(judge).collect()
 }
 
 #[test]
@@ -73,7 +85,7 @@ fn a_host_as_meant_has_nothing_wrong() {
         assert_eq!((host.state, host.error.as_deref()), (TierState::Up, None));
     }
     let trusted: Vec<_> = found.iter().map(|host| host.trusted).collect();
-    assert_eq!(trusted, [Some(true), Some(true), None]);
+    assert_eq!(trusted, [Some(true), None, None], "what was not seen is not known");
 }
 
 #[test]
@@ -113,6 +125,34 @@ fn a_key_counts_by_its_bytes_not_by_its_name() {
 }
 
 #[test]
+fn any_signature_that_a_host_trusts_is_enough_but_the_tiers_own_key_is_named() {
+    let fleet = fleet();
+    let copied = KEY.replace("p620-1", "builder-1");
+    let view = view("http://p620:5000", &copied, &[seen(Some(30))]);
+    let judge =
+        |witness: &Witness| judge_one(&fleet, &fleet.tiers[0], "razer", &view, Some(witness));
+    let found = judge(&signed_by("builder-1"));
+    assert_eq!((found.trusted, found.state), (Some(true), TierState::Up));
+    let error = found.error.unwrap();
+    assert!(error.contains("p620-1") && error.contains("signature of builder-1"), "{error}");
+    let found = judge(&signed_by("p620-1"));
+    assert_eq!((found.trusted, found.state), (Some(false), TierState::Untrusted));
+}
+
+#[test]
+fn a_key_that_is_trusted_helps_nothing_where_another_signed() {
+    let found = judge_one(
+        &fleet(),
+        &fleet().tiers[0],
+        "razer",
+        &view("http://p620:5000", KEY, &[seen(Some(30))]),
+        Some(&signed_by("old-1")),
+    );
+    assert_eq!((found.trusted, found.state), (Some(false), TierState::Untrusted));
+    assert!(found.error.unwrap().contains("none of the keys that signed a-1.0 (old-1)"));
+}
+
+#[test]
 fn a_cache_that_the_host_does_not_reach_has_no_rank() {
     let down = Seen::fault("nothing listens there".to_owned());
     let listed = "http://p620:5000 https://cache.nixos.org";
@@ -132,7 +172,11 @@ fn a_key_that_nobody_trusts_makes_a_tier_that_is_up_untrusted() {
     let settled = |keys: &str| {
         let mut facts = TierFacts { state: TierState::Up, ..TierFacts::default() };
         let tier = &fleet.tiers[0];
-        settle(&mut facts, tier, judge_all(&fleet, tier, &views(keys)));
+        let memory = Memory::default();
+        for (host, view) in views(keys) {
+            memory.put_view(&host, view);
+        }
+        settle(&mut facts, tier, &fleet, &memory);
         facts
     };
     let facts = settled(NIXOS);
@@ -156,7 +200,7 @@ async fn settings_are_read_by_the_login_user_where_there_is_no_root() {
     assert!(view.no_curl.as_deref().unwrap().contains("razer has no curl"));
     let gone = look(&FakeHands::unreachable(), "razer", Timestamp::UNIX_EPOCH).await;
     let fleet = fleet();
-    let found = judge_one(&fleet, &fleet.tiers[0], "razer", &gone);
+    let found = judge_one(&fleet, &fleet.tiers[0], "razer", &gone, None);
     assert_eq!((found.configured, found.trusted), (None, None));
     assert!(found.error.is_some());
 }

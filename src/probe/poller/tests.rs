@@ -1,6 +1,7 @@
 //! Polls hosts that answer and hosts that do not.
 
 use super::*;
+use crate::fleet::HostState;
 use crate::remote::{Answer, FakeHands, Output, Script};
 use std::path::Path;
 

@@ -4,46 +4,39 @@
 //! Every task sends [`Event`]s into one channel and waits when it is full. No task waits for
 //! another host's, so a dead host delays nobody.
 
+mod coverage;
+mod host;
+mod size;
+mod store;
+mod tier;
+
 use crate::fleet::{
-    CoverageFacts, Event, Fleet, Host, HostFacts, HostState, Phase, PhaseState, RunEvent, RunId,
-    RunWhat, SignatureState, StorePath, Tier, TierFacts, TierKind, TierState,
+    Event, Fleet, Phase, PhaseState, RunEvent, RunId, RunWhat, StorePath, Tier, TierFacts, TierKind,
 };
-use crate::probe::candidates::{Known, candidates};
-use crate::probe::clock::chance;
-use crate::probe::coverage::{Answers, Asked, measure_unless, union};
-use crate::probe::kinds::probe_of;
-use crate::probe::kinds::proof::CANARY_FAILED;
+use crate::probe::coverage::Answers;
 use crate::probe::memory::Memory;
-use crate::probe::schedule::{Target, next_delay, tier_interval};
-use crate::probe::store::{self, Closure};
-use crate::probe::tier::Tools;
+use crate::probe::on_host;
+use crate::probe::store::Closure;
+use crate::probe::tier::{Tools, resettle};
 use crate::probe::web::{Web, WebError};
-use crate::probe::{host, on_host, tier};
 use crate::remote::Hands;
+use coverage::watch_coverage;
+use host::watch_host;
 use jiff::Timestamp;
+use size::watch_size;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use store::watch_store;
+use tier::watch_tier;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 /// Time between the first probes of two hosts, so that not all connect at the same instant.
 const STAGGER: Duration = Duration::from_millis(40);
 
-/// How often coverage is measured again when nothing happened; as long as misses are believed.
-const COVERAGE_INTERVAL: Duration = Duration::from_secs(5 * 60);
-
 /// How often it is looked whether a tier may be asked again that a run fetches from.
 const CALM: Duration = Duration::from_secs(1);
-
-/// How often a tier's size is measured where that takes long.
-const SIZE_INTERVAL: Duration = Duration::from_secs(20 * 60);
-
-/// How long that may take.
-const SIZE_LIMIT: Duration = Duration::from_secs(5 * 60);
-
-/// How long a slow probe that failed waits for its next try.
-const RETRY_SLOW: Duration = Duration::from_secs(60);
 
 /// Starts polling; see [`Poller::spawn`].
 pub struct Poller;
@@ -239,7 +232,7 @@ impl Shared {
             let changed = {
                 let mut found = lock(&self.found);
                 found.get_mut(&tier.name).and_then(|last| {
-                    let facts = tier::resettle(tools, last, tier, Timestamp::now())?;
+                    let facts = resettle(tools, last, tier, Timestamp::now())?;
                     last.clone_from(&facts);
                     Some(facts)
                 })
@@ -316,214 +309,6 @@ impl Shared {
 /// Locks; a panic in another task leaves what is shared usable.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Asks a host again and again; returns when everything ends.
-async fn watch_host(shared: Arc<Shared>, host: Host, first: Duration) -> Option<()> {
-    let bells = shared.hosts.get(&host.name)?;
-    let mut facts: Option<HostFacts> = None;
-    let mut failures = 0_u32;
-    let mut delay = first;
-    while shared.wait(&bells.quick, delay).await {
-        shared.send(Event::Asking { host: host.name.clone() }).await?;
-        let probe = host::probe(shared.hands.as_ref(), &host, facts.as_ref());
-        let found = shared.unless_ended(probe).await?;
-        let answered = matches!(found.state, HostState::Up | HostState::Degraded);
-        failures = if answered { 0 } else { failures.saturating_add(1) };
-        if answered
-            && let Some(toplevel) = &found.system.running
-            && shared.note_system(&host.name, toplevel)
-        {
-            bells.slow.notify_one();
-        }
-        facts = Some(found.clone());
-        shared.send(Event::Host { host: host.name.clone(), facts: Box::new(found) }).await?;
-        delay = next_delay(Target::Host.interval(), failures, chance());
-    }
-    None
-}
-
-/// Counts a host's store and lists its closure, first when the host answers, then seldom.
-async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()> {
-    let bells = shared.hosts.get(&host)?;
-    let mut delay = Target::Store.interval();
-    while shared.wait(&bells.slow, delay).await {
-        // A host that was never reached has no store to count.
-        if !lock(&shared.systems).contains_key(&host) {
-            continue;
-        }
-        let hands = shared.hands.as_ref();
-        let closure = shared.unless_ended(store::closure(hands, &host)).await?;
-        let mut failed = closure.is_err();
-        match closure {
-            Ok(closure) => {
-                shared.note_closure(&host, closure);
-                shared.ring_unproven();
-                shared.coverage.notify_one();
-            }
-            Err(error) => tracing::debug!(host, %error, "closure"),
-        }
-        shared.look_at_host(&host).await?;
-        match shared.unless_ended(store::count(hands, &host)).await? {
-            Ok(facts) => shared.send(Event::Store { host: host.clone(), facts }).await?,
-            Err(error) => {
-                tracing::debug!(host, %error, "store");
-                failed = true;
-            }
-        }
-        delay = if failed { RETRY_SLOW } else { next_delay(Target::Store.interval(), 0, chance()) };
-    }
-    None
-}
-
-/// Asks a tier again and again; one of a kind that is not probed says so once.
-async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
-    let bell = shared.tiers.get(&tier.name)?;
-    let interval = tier_interval(&tier);
-    let mut failures = 0_u32;
-    while shared.wait_for_calm(&tier).await {
-        let previous = lock(&shared.found).get(&tier.name).cloned();
-        let found = shared.unless_ended(ask_tier(&shared, &tier, previous.as_ref())).await?;
-        failures = match found.state {
-            TierState::Down | TierState::Degraded | TierState::Proxy => failures.saturating_add(1),
-            TierState::Up
-            | TierState::Slow
-            | TierState::Unauthorized
-            | TierState::Untrusted
-            | TierState::NarMissing
-            | TierState::WrongStore
-            | TierState::Unknown => 0,
-        };
-        // Without a key there is nothing to prove, whatever paths become known.
-        if tier.public_key.is_some()
-            && found.state == TierState::Up
-            && found.signature == SignatureState::Unchecked
-        {
-            lock(&shared.unproven).insert(tier.name.clone());
-        } else {
-            lock(&shared.unproven).remove(&tier.name);
-        }
-        if shared.memory.take::<bool>(&tier, CANARY_FAILED).is_some() {
-            lock(&shared.answers).forget_tier(&tier.name);
-            shared.coverage.notify_one();
-        }
-        lock(&shared.found).insert(tier.name.clone(), found.clone());
-        shared.send(Event::Tier { tier: tier.name.clone(), facts: Box::new(found) }).await?;
-        if probe_of(tier.kind).is_none() || shared.web.is_err() {
-            return None;
-        }
-        if !shared.wait(bell, next_delay(interval, failures, chance())).await {
-            return None;
-        }
-    }
-    None
-}
-
-/// Measures how big a tier is, on a slow timer, once it has answered.
-async fn watch_size(shared: Arc<Shared>, tier: Tier) -> Option<()> {
-    let probe = probe_of(tier.kind)?;
-    let tools = shared.tools().ok()?;
-    let mut delay = STAGGER;
-    loop {
-        shared.unless_ended(tokio::time::sleep(delay)).await?;
-        let answers = |facts: &TierFacts| {
-            !matches!(facts.state, TierState::Down | TierState::Proxy | TierState::Unknown)
-        };
-        let ready = lock(&shared.found).get(&tier.name).is_some_and(answers);
-        if !ready || tools.web.rest_of(&tier).is_some() || tools.web.budget_spent(&tier).is_some() {
-            delay = Target::LanTier.interval();
-            continue;
-        }
-        let systems = shared.systems();
-        let closures = union(systems.values().filter_map(|system| system.closure.as_deref()));
-        let asking = tools.asking(&tier, &[], &closures, Timestamp::now());
-        let work = tokio::time::timeout(SIZE_LIMIT, probe.size(&asking));
-        delay = SIZE_INTERVAL;
-        let size = match shared.unless_ended(work).await? {
-            Ok(Ok(Some(size))) => size,
-            // Its kind has no size, or tells it with every probe.
-            Ok(Ok(None)) => continue,
-            Ok(Err(error)) => {
-                tracing::debug!(tier = tier.name, %error, "size");
-                continue;
-            }
-            Err(_) => {
-                tracing::debug!(tier = tier.name, "its size took too long");
-                continue;
-            }
-        };
-        let facts = lock(&shared.found).get_mut(&tier.name).map(|facts| {
-            facts.size = Some(size);
-            facts.clone()
-        });
-        if let Some(facts) = facts {
-            shared.send(Event::Tier { tier: tier.name.clone(), facts: Box::new(facts) }).await?;
-        }
-    }
-}
-
-/// Asks a tier once, with paths that are known now.
-async fn ask_tier(shared: &Shared, tier: &Tier, previous: Option<&TierFacts>) -> TierFacts {
-    let tools = match shared.tools() {
-        Ok(tools) => tools,
-        Err(error) => {
-            return TierFacts { error: Some(error.to_string()), ..TierFacts::default() };
-        }
-    };
-    let systems = shared.systems();
-    let known: Vec<Known<'_>> = systems
-        .iter()
-        .map(|(host, system)| Known {
-            host,
-            toplevel: system.toplevel.as_ref(),
-            closure: system.closure.as_deref(),
-        })
-        .collect();
-    let now = Timestamp::now();
-    let paths = {
-        let answers = lock(&shared.answers);
-        candidates(tier, &known, |path| answers.get(&tier.name, path, now) == Some(true))
-    };
-    let closures = union(systems.values().filter_map(|system| system.closure.as_deref()));
-    tier::probe(&tools.asking(tier, &paths, &closures, now), previous).await
-}
-
-/// Measures coverage of every known closure when one changed, and now and then.
-async fn watch_coverage(shared: Arc<Shared>) -> Option<()> {
-    let tools = shared.tools().ok()?;
-    let mut last: BTreeMap<String, CoverageFacts> = BTreeMap::new();
-    while shared.wait(&shared.coverage, COVERAGE_INTERVAL).await {
-        let systems = shared.systems();
-        let asked: Vec<Asked<'_>> = systems
-            .iter()
-            .filter_map(|(host, system)| Some(Asked { host, closure: system.closure.as_deref()? }))
-            .collect();
-        if asked.is_empty() {
-            continue;
-        }
-        let work = measure_unless(tools, &asked, &shared.answers, |tier| shared.is_busy(tier));
-        let found: BTreeMap<String, CoverageFacts> = shared.unless_ended(work).await?;
-        for (host, mut facts) in found {
-            for tier in tools.fleet.tiers.iter().filter(|tier| shared.is_busy(tier)) {
-                keep_coverage(&mut facts, last.get(&host), &tier.name);
-            }
-            last.insert(host.clone(), facts.clone());
-            shared.send(Event::Coverage { host, facts }).await?;
-        }
-    }
-    None
-}
-
-/// Keeps what is known of a tier that may not be asked now, with its age, when it is about the same
-/// system.
-fn keep_coverage(facts: &mut CoverageFacts, last: Option<&CoverageFacts>, tier: &str) {
-    let Some(last) = last.filter(|last| last.toplevel == facts.toplevel) else { return };
-    if let Some(coverage) = last.tiers.get(tier) {
-        facts.tiers.entry(tier.to_owned()).or_insert(*coverage);
-    }
-    if let Some(missing) = last.missing.get(tier) {
-        facts.missing.entry(tier.to_owned()).or_insert_with(|| missing.clone());
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,59 @@
+//! Measures how big a tier is, seldom.
+
+use crate::fleet::{Event, Tier, TierFacts, TierState};
+use crate::probe::coverage::union;
+use crate::probe::kinds::probe_of;
+use crate::probe::poller::{STAGGER, Shared, lock};
+use crate::probe::schedule::Target;
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a tier's size is measured where that takes long.
+const SIZE_INTERVAL: Duration = Duration::from_secs(20 * 60);
+
+/// How long that may take.
+const SIZE_LIMIT: Duration = Duration::from_secs(5 * 60);
+
+/// Measures how big a tier is, on a slow timer, once it has answered.
+pub(super) async fn watch_size(shared: Arc<Shared>, tier: Tier) -> Option<()> {
+    let probe = probe_of(tier.kind)?;
+    let tools = shared.tools().ok()?;
+    let mut delay = STAGGER;
+    loop {
+        shared.unless_ended(tokio::time::sleep(delay)).await?;
+        let answers = |facts: &TierFacts| {
+            !matches!(facts.state, TierState::Down | TierState::Proxy | TierState::Unknown)
+        };
+        let ready = lock(&shared.found).get(&tier.name).is_some_and(answers);
+        if !ready || tools.web.rest_of(&tier).is_some() || tools.web.budget_spent(&tier).is_some() {
+            delay = Target::LanTier.interval();
+            continue;
+        }
+        let systems = shared.systems();
+        let closures = union(systems.values().filter_map(|system| system.closure.as_deref()));
+        let asking = tools.asking(&tier, &[], &closures, Timestamp::now());
+        let work = tokio::time::timeout(SIZE_LIMIT, probe.size(&asking));
+        delay = SIZE_INTERVAL;
+        let size = match shared.unless_ended(work).await? {
+            Ok(Ok(Some(size))) => size,
+            // Its kind has no size, or tells it with every probe.
+            Ok(Ok(None)) => continue,
+            Ok(Err(error)) => {
+                tracing::debug!(tier = tier.name, %error, "size");
+                continue;
+            }
+            Err(_) => {
+                tracing::debug!(tier = tier.name, "its size took too long");
+                continue;
+            }
+        };
+        let facts = lock(&shared.found).get_mut(&tier.name).map(|facts| {
+            facts.size = Some(size);
+            facts.clone()
+        });
+        if let Some(facts) = facts {
+            shared.send(Event::Tier { tier: tier.name.clone(), facts: Box::new(facts) }).await?;
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Counts a host's store and lists its closure, seldom.
+
+use crate::fleet::Event;
+use crate::probe::clock::chance;
+use crate::probe::poller::{Shared, lock};
+use crate::probe::schedule::{Target, next_delay};
+use crate::probe::store;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a slow probe that failed waits for its next try.
+const RETRY_SLOW: Duration = Duration::from_secs(60);
+
+/// Counts a host's store and lists its closure, first when the host answers, then seldom.
+pub(super) async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()> {
+    let bells = shared.hosts.get(&host)?;
+    let mut delay = Target::Store.interval();
+    while shared.wait(&bells.slow, delay).await {
+        // A host that was never reached has no store to count.
+        if !lock(&shared.systems).contains_key(&host) {
+            continue;
+        }
+        let hands = shared.hands.as_ref();
+        let closure = shared.unless_ended(store::closure(hands, &host)).await?;
+        let mut failed = closure.is_err();
+        match closure {
+            Ok(closure) => {
+                shared.note_closure(&host, closure);
+                shared.ring_unproven();
+                shared.coverage.notify_one();
+            }
+            Err(error) => tracing::debug!(host, %error, "closure"),
+        }
+        shared.look_at_host(&host).await?;
+        match shared.unless_ended(store::count(hands, &host)).await? {
+            Ok(facts) => shared.send(Event::Store { host: host.clone(), facts }).await?,
+            Err(error) => {
+                tracing::debug!(host, %error, "store");
+                failed = true;
+            }
+        }
+        delay = if failed { RETRY_SLOW } else { next_delay(Target::Store.interval(), 0, chance()) };
+    }
+    None
+}

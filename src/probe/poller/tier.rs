@@ -1,0 +1,81 @@
+//! Asks a tier again and again.
+
+use crate::fleet::{Event, SignatureState, Tier, TierFacts, TierState};
+use crate::probe::candidates::{Known, candidates};
+use crate::probe::clock::chance;
+use crate::probe::coverage::union;
+use crate::probe::kinds::probe_of;
+use crate::probe::kinds::proof::CANARY_FAILED;
+use crate::probe::poller::{Shared, lock};
+use crate::probe::schedule::{next_delay, tier_interval};
+use crate::probe::tier;
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// Asks a tier again and again; one of a kind that is not probed says so once.
+pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
+    let bell = shared.tiers.get(&tier.name)?;
+    let interval = tier_interval(&tier);
+    let mut failures = 0_u32;
+    while shared.wait_for_calm(&tier).await {
+        let previous = lock(&shared.found).get(&tier.name).cloned();
+        let found = shared.unless_ended(ask_tier(&shared, &tier, previous.as_ref())).await?;
+        failures = match found.state {
+            TierState::Down | TierState::Degraded | TierState::Proxy => failures.saturating_add(1),
+            TierState::Up
+            | TierState::Slow
+            | TierState::Unauthorized
+            | TierState::Untrusted
+            | TierState::NarMissing
+            | TierState::WrongStore
+            | TierState::Unknown => 0,
+        };
+        // Without a key there is nothing to prove, whatever paths become known.
+        if tier.public_key.is_some()
+            && found.state == TierState::Up
+            && found.signature == SignatureState::Unchecked
+        {
+            lock(&shared.unproven).insert(tier.name.clone());
+        } else {
+            lock(&shared.unproven).remove(&tier.name);
+        }
+        if shared.memory.take::<bool>(&tier, CANARY_FAILED).is_some() {
+            lock(&shared.answers).forget_tier(&tier.name);
+            shared.coverage.notify_one();
+        }
+        lock(&shared.found).insert(tier.name.clone(), found.clone());
+        shared.send(Event::Tier { tier: tier.name.clone(), facts: Box::new(found) }).await?;
+        if probe_of(tier.kind).is_none() || shared.web.is_err() {
+            return None;
+        }
+        if !shared.wait(bell, next_delay(interval, failures, chance())).await {
+            return None;
+        }
+    }
+    None
+}
+/// Asks a tier once, with paths that are known now.
+async fn ask_tier(shared: &Shared, tier: &Tier, previous: Option<&TierFacts>) -> TierFacts {
+    let tools = match shared.tools() {
+        Ok(tools) => tools,
+        Err(error) => {
+            return TierFacts { error: Some(error.to_string()), ..TierFacts::default() };
+        }
+    };
+    let systems = shared.systems();
+    let known: Vec<Known<'_>> = systems
+        .iter()
+        .map(|(host, system)| Known {
+            host,
+            toplevel: system.toplevel.as_ref(),
+            closure: system.closure.as_deref(),
+        })
+        .collect();
+    let now = Timestamp::now();
+    let paths = {
+        let answers = lock(&shared.answers);
+        candidates(tier, &known, |path| answers.get(&tier.name, path, now) == Some(true))
+    };
+    let closures = union(systems.values().filter_map(|system| system.closure.as_deref()));
+    tier::probe(&tools.asking(tier, &paths, &closures, now), previous).await
+}

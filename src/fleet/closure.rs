@@ -1,5 +1,6 @@
 //! Store paths, and the paths of a closure with their sizes.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -103,6 +104,17 @@ pub struct ClosurePath {
     pub path: StorePath,
     /// Size of its NAR serialisation in bytes, as Nix's database has it.
     pub nar_size: u64,
+}
+
+/// What a tier said of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathAnswer {
+    /// The path.
+    pub path: StorePath,
+    /// Whether the tier holds it.
+    pub holds: bool,
+    /// When it said so.
+    pub at: Timestamp,
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ mod text;
 mod tier;
 mod units;
 
-pub use closure::{ClosurePath, StorePath, StorePathError};
+pub use closure::{ClosurePath, PathAnswer, StorePath, StorePathError};
 pub use event::{Event, RunEvent, RunId, RunWhat};
 pub use facts::{
     Bytes, Coverage, CoverageFacts, Detail, HostFacts, HostState, PowerFacts, ServedFacts, Share,

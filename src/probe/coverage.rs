@@ -4,89 +4,18 @@
 //! tier has seldom goes, what it lacks may come any minute. The arithmetic is pure.
 
 use crate::fleet::{ClosurePath, Coverage, CoverageFacts, Share, StorePath, Tier};
+use crate::probe::answers::Answers;
 use crate::probe::kinds::probe_of;
 use crate::probe::store::Closure;
 use crate::probe::tier::{TierProbe, Tools};
 use crate::probe::via;
 use futures_util::stream::{self, StreamExt as _};
-use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// How long it is believed that a tier holds a path, where tiers collect garbage.
-const HIT_AGE: SignedDuration = SignedDuration::from_mins(15);
-
-/// How long it is believed of cache.nixos.org, which has never deleted anything yet.
-const LONG_HIT_AGE: SignedDuration = SignedDuration::from_hours(24);
 
 /// How many of the biggest missing paths are named.
 const NAMED: usize = 5;
-
-/// How long it is believed that a tier does not hold a path.
-const MISS_AGE: SignedDuration = SignedDuration::from_mins(5);
-
-/// An answer of a tier about a path.
-#[derive(Clone, Copy, Debug)]
-struct Given {
-    holds: bool,
-    at: Timestamp,
-    /// When it is not believed any more.
-    until: Timestamp,
-}
-
-/// Answers of tiers that are still believed.
-#[derive(Debug, Default)]
-pub struct Answers {
-    by_tier: HashMap<String, HashMap<StorePath, Given>>,
-}
-
-impl Answers {
-    /// Returns whether a tier holds a path, when it said so recently.
-    pub fn get(&self, tier: &str, path: &StorePath, now: Timestamp) -> Option<bool> {
-        self.given(tier, path, now).map(|given| given.holds)
-    }
-
-    /// Returns an answer that is still believed.
-    fn given(&self, tier: &str, path: &StorePath, now: Timestamp) -> Option<Given> {
-        self.by_tier.get(tier)?.get(path).copied().filter(|given| now < given.until)
-    }
-
-    /// Keeps an answer.
-    pub fn put(&mut self, tier: &Tier, path: StorePath, holds: bool, now: Timestamp) {
-        let age = match holds {
-            false => MISS_AGE,
-            true if keeps_everything(tier) => LONG_HIT_AGE,
-            true => HIT_AGE,
-        };
-        let given = Given { holds, at: now, until: now + age };
-        self.by_tier.entry(tier.name.clone()).or_default().insert(path, given);
-    }
-
-    /// Forgets what tiers did not have: something was published.
-    pub fn forget_misses(&mut self) {
-        for answers in self.by_tier.values_mut() {
-            answers.retain(|_, given| given.holds);
-        }
-    }
-
-    /// Forgets everything that a tier said: what it was seen to hold is gone.
-    pub fn forget_tier(&mut self, tier: &str) {
-        self.by_tier.remove(tier);
-    }
-
-    /// Forgets what is not believed any more.
-    pub fn prune(&mut self, now: Timestamp) {
-        for answers in self.by_tier.values_mut() {
-            answers.retain(|_, given| now < given.until);
-        }
-    }
-}
-
-/// Returns whether a tier never deletes.
-fn keeps_everything(tier: &Tier) -> bool {
-    tier.url.split("://").nth(1).and_then(|rest| rest.split(['/', ':', '?']).next())
-        == Some("cache.nixos.org")
-}
 
 /// A host with its closure, as coverage is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -286,35 +215,6 @@ mod tests {
         let (paths, bytes) = covered(&closure.paths, |path| path.as_str() != TOP);
         assert_eq!(paths, Share { have: 2, total: 3 });
         assert_eq!(bytes, Share { have: 288, total: 504 });
-    }
-
-    #[test]
-    fn a_miss_is_believed_for_a_shorter_time_than_a_hit() {
-        let now: Timestamp = "2026-11-21T08:00:00Z".parse().unwrap();
-        let (a, b) = (StorePath::parse(A).unwrap(), StorePath::parse(B).unwrap());
-        let mut answers = Answers::default();
-        let p620 = Tier::new("p620", TierKind::NixServe, "http://p620:5000");
-        answers.put(&p620, a.clone(), true, now);
-        answers.put(&p620, b.clone(), false, now);
-        let at = |minutes: i64| now + SignedDuration::from_mins(minutes);
-        assert_eq!(answers.get("p620", &a, at(4)), Some(true));
-        assert_eq!(answers.get("p620", &b, at(4)), Some(false));
-        assert_eq!(answers.get("p620", &a, at(14)), Some(true));
-        assert_eq!(answers.get("p620", &b, at(5)), None);
-        assert_eq!(answers.get("p620", &a, at(15)), None);
-        assert_eq!(answers.get("other", &a, now), None);
-        answers.forget_misses();
-        assert_eq!(
-            (answers.get("p620", &a, now), answers.get("p620", &b, now)),
-            (Some(true), None)
-        );
-        answers.forget_tier("p620");
-        assert_eq!(answers.get("p620", &a, now), None);
-        let nixos = Tier::new("nixos", TierKind::Http, "https://cache.nixos.org");
-        answers.put(&nixos, a.clone(), true, now);
-        answers.put(&nixos, b.clone(), false, now);
-        assert_eq!(answers.get("nixos", &a, at(23 * 60)), Some(true));
-        assert_eq!(answers.get("nixos", &b, at(23 * 60)), None);
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 //! is asked by one script over [`crate::remote::Hands`], a tier over HTTP by the probe of its kind.
 //! What was not measured stays `None`.
 
+mod answers;
 mod candidates;
 mod clock;
 mod connect;
@@ -26,7 +27,8 @@ mod via;
 mod web;
 mod witness;
 
-pub use coverage::{Answers, Asked, covered, measure as measure_coverage};
+pub use answers::Answers;
+pub use coverage::{Asked, covered, measure as measure_coverage};
 pub use host::{merge as merge_host, parse as parse_host, probe as probe_host};
 pub use kinds::probe_of;
 pub use memory::Memory;

@@ -4,8 +4,9 @@ use crate::fleet::{
     ClosurePath, CoverageFacts, Fleet, HostFacts, HostState, StoreFacts, StorePath, Tier,
     TierFacts, TierState,
 };
+use crate::probe::answers::Answers;
 use crate::probe::candidates::{Known, candidates};
-use crate::probe::coverage::{Answers, Asked, measure, union};
+use crate::probe::coverage::{Asked, measure, union};
 use crate::probe::kinds::probe_of;
 use crate::probe::memory::Memory;
 use crate::probe::store::{self, Closure};

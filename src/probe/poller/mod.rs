@@ -13,7 +13,7 @@ mod tier;
 use crate::fleet::{
     Event, Fleet, Phase, PhaseState, RunEvent, RunId, RunWhat, StorePath, Tier, TierFacts, TierKind,
 };
-use crate::probe::coverage::Answers;
+use crate::probe::answers::Answers;
 use crate::probe::memory::Memory;
 use crate::probe::on_host;
 use crate::probe::store::Closure;

@@ -7,7 +7,7 @@ use crate::fleet::{
     CoverageFacts, Event, Fetched, Fleet, HostState, Share, SignatureState, Tier, TierFacts,
     TierOnHost, TierState, bytes, percent,
 };
-use crate::probe::{Snapshot, measure_once};
+use crate::probe::{Memory, Snapshot, measure_once};
 use crate::record::{Growth, History, HistoryError, share_served};
 use crate::remote::Remote;
 use clap::Args;
@@ -228,8 +228,9 @@ pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliE
     let fleet = Arc::new(fleet);
     let hands = Remote::new(Arc::clone(&fleet));
     let hosts: Vec<String> = fleet.hosts.iter().map(|host| host.name.clone()).collect();
-    let found = measure_once(&fleet, &hands, &hosts, true).await;
-    remember(&fleet, &found).await;
+    let memory = history::memory(&fleet);
+    let found = measure_once(&fleet, &hands, &hosts, true, &memory).await;
+    remember(&fleet, &found, &memory).await;
     let now = Timestamp::now();
     let known = history::read(|history| Remembered::read(history, &fleet, now, args.since))?;
     let tiers: Vec<TierJson<'_>> = found
@@ -260,7 +261,7 @@ pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliE
 }
 
 /// Writes a measurement into the history, as the dashboard does.
-async fn remember(fleet: &Arc<Fleet>, found: &Snapshot) {
+async fn remember(fleet: &Arc<Fleet>, found: &Snapshot, memory: &Memory) {
     let Some(recorder) = history::recorder(fleet, |line| eprintln!("nixdash: {line}")) else {
         return;
     };
@@ -278,6 +279,11 @@ async fn remember(fleet: &Arc<Fleet>, found: &Snapshot) {
     }
     for (host, facts) in &found.coverage {
         recorder.record(&Event::Coverage { host: host.clone(), facts: facts.clone() });
+    }
+    for tier in &fleet.tiers {
+        for (name, value) in memory.take_changes(tier) {
+            recorder.remember(&tier.name, name, value);
+        }
     }
     recorder.flush().await;
 }

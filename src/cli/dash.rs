@@ -8,7 +8,7 @@
 use crate::cli::{CliError, figures, history, trends};
 use crate::dash::{Effect, Look, Model, Msg, RunKind, Theme, ascii_from, depth_from, run as show};
 use crate::fleet::{Event, Fleet, RunId, RunWhat};
-use crate::probe::{Handle, Poller};
+use crate::probe::{Handle, Poller, Record};
 use crate::record::{Recorder, RunNews, RunWatch, Runs, Word, state_home};
 use crate::remote::{Hands, Remote, git_revision};
 use jiff::Timestamp;
@@ -65,7 +65,8 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
         // A screen that has more to read than it can show does without; the log has the line.
         drop(said.try_send(Msg::Notice(line.to_owned())));
     });
-    let handle = Poller::spawn(Arc::clone(&fleet), hands, events, stop.clone());
+    let record = Record { recorder: recorder.clone(), runs: Some(runs.clone()) };
+    let handle = Poller::spawn(Arc::clone(&fleet), hands, events, record, stop.clone());
     tokio::spawn(forward(measured, messages.clone(), recorder.clone()));
     let told = figures::tell(Arc::clone(&fleet), messages.clone());
     tokio::spawn(stop.clone().run_until_cancelled_owned(told));

@@ -3,6 +3,7 @@
 use crate::cli::status::{or_unknown, table};
 use crate::cli::{CliError, print};
 use crate::fleet::{Fetched, Fleet, HostResult, Outcome, StorePath, duration, percent, select};
+use crate::probe::Memory;
 use crate::record::{History, HistoryError, Recorder, RunRow, Runs, state_home};
 use clap::Args;
 use jiff::tz::TimeZone;
@@ -109,6 +110,22 @@ pub(super) fn read<T>(
         }
         result => result,
     }
+}
+
+/// Returns what earlier nixdash remember of the fleet's tiers; what cannot be read is not known.
+pub(super) fn memory(fleet: &Fleet) -> Memory {
+    let memory = Memory::default();
+    let known = read(|history| {
+        fleet
+            .tiers
+            .iter()
+            .map(|tier| Ok((tier, history.recall(tier)?)))
+            .collect::<Result<Vec<_>, _>>()
+    });
+    for (tier, kept) in known.unwrap_or_default() {
+        memory.recall(tier, kept);
+    }
+    memory
 }
 
 pub(super) fn run(fleet: &Fleet, args: &HistoryArgs) -> Result<ExitCode, CliError> {

@@ -1,6 +1,6 @@
 //! `nixdash status`: measures everything once and says what was found.
 
-use crate::cli::{CliError, EXIT_INTERRUPTED, json};
+use crate::cli::{CliError, EXIT_INTERRUPTED, history, json};
 use crate::dash::{ascii, ascii_from, status_line};
 use crate::fleet::{
     Bytes, Fleet, HostFacts, HostState, SignatureState, TierFacts, bytes, percent, select,
@@ -33,8 +33,9 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
     let hosts = select(&fleet, selectors)?;
     let fleet = Arc::new(fleet);
     let hands = Remote::new(Arc::clone(&fleet));
+    let memory = history::memory(&fleet);
     let found = tokio::select! {
-        found = measure_once(&fleet, &hands, &hosts, true) => found,
+        found = measure_once(&fleet, &hands, &hosts, true, &memory) => found,
         () = interrupted() => {
             hands.close().await;
             return Ok(ExitCode::from(EXIT_INTERRUPTED));

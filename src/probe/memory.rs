@@ -1,24 +1,50 @@
 //! Small values that a probe keeps from poll to poll: counters, seen servers, entity tags.
 
 use crate::fleet::Tier;
+use crate::probe::kinds::proof::CANARY;
+use crate::probe::kinds::seaweedfs::SEEN;
 use crate::probe::on_host::HostView;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What probes remember, by tier and name; gone when nixdash ends.
+/// Names of what the next nixdash must know too, since it cannot be measured anew.
+const KEPT: [&str; 2] = [CANARY, SEEN];
+
+/// What probes remember, by tier and name; all but a few names is gone when nixdash ends.
 #[derive(Default)]
 pub struct Memory {
-    values: Mutex<HashMap<(String, &'static str), serde_json::Value>>,
+    values: Mutex<Values>,
     views: Mutex<BTreeMap<String, HostView>>,
+}
+
+/// Values, and which of those to keep are others than those that were kept last.
+#[derive(Default)]
+struct Values {
+    by_name: HashMap<(String, &'static str), Json>,
+    changed: HashSet<(String, &'static str)>,
+}
+
+impl Values {
+    /// Sets a value, or takes it away.
+    fn set(&mut self, tier: &Tier, name: &'static str, value: Option<Json>) {
+        let key = (tier.name.clone(), name);
+        if KEPT.contains(&name) && self.by_name.get(&key) != value.as_ref() {
+            self.changed.insert(key.clone());
+        }
+        match value {
+            Some(value) => drop(self.by_name.insert(key, value)),
+            None => drop(self.by_name.remove(&key)),
+        }
+    }
 }
 
 impl Memory {
     /// Returns what was put last; nothing when it was of another type.
     pub fn get<T: DeserializeOwned>(&self, tier: &Tier, name: &'static str) -> Option<T> {
-        let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-        let value = values.get(&(tier.name.clone(), name))?.clone();
+        let value = self.values().by_name.get(&(tier.name.clone(), name))?.clone();
         serde_json::from_value(value).ok()
     }
 
@@ -26,15 +52,41 @@ impl Memory {
     pub fn put(&self, tier: &Tier, name: &'static str, value: &impl Serialize) {
         // What has no JSON form is not remembered: the next poll begins anew.
         if let Ok(value) = serde_json::to_value(value) {
-            let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-            values.insert((tier.name.clone(), name), value);
+            self.values().set(tier, name, Some(value));
         }
     }
 
     /// Forgets a value.
     pub fn forget(&self, tier: &Tier, name: &'static str) {
-        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
-        values.remove(&(tier.name.clone(), name));
+        self.values().set(tier, name, None);
+    }
+
+    /// Takes in what was kept of a tier before this nixdash began; what was put since stays.
+    pub fn recall(&self, tier: &Tier, kept: Vec<(String, Json)>) {
+        let mut values = self.values();
+        for (name, value) in kept {
+            if let Some(name) = KEPT.into_iter().find(|known| *known == name) {
+                values.by_name.entry((tier.name.clone(), name)).or_insert(value);
+            }
+        }
+    }
+
+    /// Returns what is to be kept of a tier and has changed since the last call; nothing where it
+    /// was forgotten.
+    pub fn take_changes(&self, tier: &Tier) -> Vec<(&'static str, Option<Json>)> {
+        let mut values = self.values();
+        let mut found = Vec::new();
+        for name in KEPT {
+            let key = (tier.name.clone(), name);
+            if values.changed.remove(&key) {
+                found.push((name, values.by_name.get(&key).cloned()));
+            }
+        }
+        found
+    }
+
+    fn values(&self) -> MutexGuard<'_, Values> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns what was put last, and forgets it.
@@ -55,5 +107,36 @@ impl Memory {
     /// Returns how every host is set up, as far as is known.
     pub(super) fn views(&self) -> BTreeMap<String, HostView> {
         self.views.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::TierKind;
+
+    #[test]
+    fn only_what_cannot_be_measured_anew_is_kept_and_only_when_it_changed() {
+        let memory = Memory::default();
+        let weed = Tier::new("weed", TierKind::Seaweedfs, "http://weed:8333/b");
+        memory.put(&weed, "counters", &1);
+        memory.put(&weed, SEEN, &1);
+        assert_eq!(memory.take_changes(&weed), [(SEEN, Some(1.into()))]);
+        memory.put(&weed, SEEN, &1);
+        assert_eq!(memory.take_changes(&weed), []);
+        memory.forget(&weed, SEEN);
+        assert_eq!(memory.take_changes(&weed), [(SEEN, None)]);
+    }
+
+    #[test]
+    fn what_was_put_since_is_not_replaced_by_what_was_kept_before() {
+        let memory = Memory::default();
+        let weed = Tier::new("weed", TierKind::Seaweedfs, "http://weed:8333/b");
+        memory.put(&weed, SEEN, &2);
+        let kept = [(SEEN, 1), (CANARY, 1), ("of another version", 1)];
+        memory.recall(&weed, kept.map(|(name, value)| (name.to_owned(), value.into())).into());
+        assert_eq!(memory.get::<u64>(&weed, SEEN), Some(2));
+        assert_eq!(memory.get::<u64>(&weed, CANARY), Some(1));
+        assert_eq!(memory.take_changes(&weed).len(), 1, "what was kept already is not kept again");
     }
 }

@@ -33,7 +33,7 @@ pub use host::{merge as merge_host, parse as parse_host, probe as probe_host};
 pub use kinds::probe_of;
 pub use memory::Memory;
 pub use once::{Snapshot, measure_once};
-pub use poller::{Handle, Poller};
+pub use poller::{Handle, Poller, Record};
 pub use schedule::{Target, next_delay, tier_interval};
 pub use store::{Closure, closure, count as count_store};
 pub use tier::{Answer as TierAnswer, Asking, TierProbe, Tools, probe as probe_tier};

@@ -54,12 +54,14 @@ struct Answered {
 /// Asks hosts (by name) and every tier, all at once; with `slow` also stores and coverage.
 ///
 /// Takes as long as the slowest host, 10 s at most for the quick figures, then as long as the
-/// slowest tier. Names that are no hosts are left out.
+/// slowest tier. Names that are no hosts are left out. What `memory` holds of an earlier time is
+/// used, and what is found added to it.
 pub async fn measure_once(
     fleet: &Fleet,
     hands: &dyn Hands,
     hosts: &[String],
     slow: bool,
+    memory: &Memory,
 ) -> Snapshot {
     let asked = fleet.hosts.iter().filter(|host| hosts.contains(&host.name));
     let answered = join_all(asked.map(|host| async move {
@@ -76,10 +78,9 @@ pub async fn measure_once(
     }))
     .await;
     let mut snapshot = Snapshot::default();
-    let memory = Memory::default();
     match Web::new() {
         Ok(web) => {
-            let tools = Tools { web: &web, hands, fleet, memory: &memory };
+            let tools = Tools { web: &web, hands, fleet, memory };
             ask_tiers(tools, &answered, slow, &mut snapshot).await;
         }
         Err(error) => {
@@ -206,7 +207,8 @@ mod tests {
         );
         let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
         let began = Instant::now();
-        let found = measure_once(&fleet, &hands(), &["samsung".to_owned()], true).await;
+        let found =
+            measure_once(&fleet, &hands(), &["samsung".to_owned()], true, &Memory::default()).await;
         assert!(began.elapsed() < TIER_LIMIT + Duration::from_secs(1), "{:?}", began.elapsed());
         assert_eq!(found.tiers[0].1.state, TierState::Down);
         assert_eq!(found.hosts[0].1.state, HostState::Up);
@@ -228,7 +230,7 @@ mod tests {
         );
         let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
         let names = ["samsung".to_owned(), "razer".to_owned()];
-        let found = measure_once(&fleet, &hands(), &names, true).await;
+        let found = measure_once(&fleet, &hands(), &names, true, &Memory::default()).await;
         assert_eq!(found.hosts[0].1.state, HostState::Up);
         assert_eq!(found.hosts[1].1.state, HostState::Unreachable);
         assert_eq!(found.stores["samsung"].paths, 10);
@@ -237,7 +239,7 @@ mod tests {
         assert_eq!(found.tiers[1].1.state, TierState::Unauthorized);
         assert_eq!(found.coverage["samsung"].tiers["p620"].paths, Share { have: 1, total: 1 });
         assert!(!found.coverage.contains_key("razer"));
-        let quick = measure_once(&fleet, &hands(), &names[..1], false).await;
+        let quick = measure_once(&fleet, &hands(), &names[..1], false, &Memory::default()).await;
         assert!(quick.stores.is_empty() && quick.coverage.is_empty());
         assert_eq!(quick.hosts.len(), 1);
     }

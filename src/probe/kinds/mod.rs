@@ -15,7 +15,7 @@ pub(super) mod proof;
 mod s3;
 mod s3_list;
 mod seaweed_status;
-mod seaweedfs;
+pub(super) mod seaweedfs;
 mod served;
 
 use crate::fleet::TierKind;

@@ -26,9 +26,11 @@ const WIDTH: usize = 4;
 const PUBLIC_AGE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Names of what is remembered of a tier.
-const CANARY: &str = "canary";
 const PROOF: &str = "proof";
 const NAR: &str = "nar";
+
+/// The path that proved the tier's signature last; it is looked at first.
+pub(in crate::probe) const CANARY: &str = "canary";
 
 /// That the canary could not be read any more: what the tier was seen to hold is not believed.
 pub(in crate::probe) const CANARY_FAILED: &str = "canary-failed";

@@ -34,6 +34,9 @@ const LIST_LIMIT: usize = 32 << 20;
 /// narinfos are not told from nars: its shares are no hit rate.
 const REQUESTS_TOTAL: &str = "SeaweedFS_s3_request_total";
 
+/// The name of what was seen of a cluster.
+pub(in crate::probe) const SEEN: &str = "seen";
+
 /// The probe of clusters.
 pub(in crate::probe) struct SeaweedProbe;
 
@@ -97,7 +100,7 @@ async fn look_at(asking: &Asking<'_>) -> TierFacts {
 /// Judges the cluster by what was seen of it before.
 fn weigh(asking: &Asking<'_>, cluster: &Cluster) -> Verdict {
     let seaweed = &asking.tier.seaweed;
-    let mut seen: Seen = asking.memory.get(asking.tier, "seen").unwrap_or_default();
+    let mut seen: Seen = asking.memory.get(asking.tier, SEEN).unwrap_or_default();
     let verdict = judge(
         cluster,
         &mut seen,
@@ -105,7 +108,7 @@ fn weigh(asking: &Asking<'_>, cluster: &Cluster) -> Verdict {
         seaweed.replication.as_deref(),
         asking.now,
     );
-    asking.memory.put(asking.tier, "seen", &seen);
+    asking.memory.put(asking.tier, SEEN, &seen);
     verdict
 }
 

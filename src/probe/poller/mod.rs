@@ -19,6 +19,7 @@ use crate::probe::on_host;
 use crate::probe::store::Closure;
 use crate::probe::tier::{Tools, resettle};
 use crate::probe::web::{Web, WebError};
+use crate::record::{Recorder, Runs};
 use crate::remote::Hands;
 use coverage::watch_coverage;
 use host::watch_host;
@@ -40,6 +41,15 @@ const CALM: Duration = Duration::from_secs(1);
 
 /// Starts polling; see [`Poller::spawn`].
 pub struct Poller;
+
+/// Where the poller keeps what must outlive it, and learns of runs.
+#[derive(Clone, Default)]
+pub struct Record {
+    /// The history; without it a lost server is forgotten when nixdash ends.
+    pub recorder: Option<Recorder>,
+    /// The runs of this machine.
+    pub runs: Option<Runs>,
+}
 
 /// Asks the poller for a probe now; cheap to clone.
 #[derive(Clone)]
@@ -67,6 +77,7 @@ struct Shared {
     hands: Arc<dyn Hands>,
     web: Result<Web, WebError>,
     events: mpsc::Sender<Event>,
+    record: Record,
     cancel: CancellationToken,
     hosts: HashMap<String, Bells>,
     tiers: HashMap<String, Notify>,
@@ -89,6 +100,7 @@ impl Poller {
         fleet: Arc<Fleet>,
         hands: Arc<dyn Hands>,
         events: mpsc::Sender<Event>,
+        record: Record,
         cancel: CancellationToken,
     ) -> Handle {
         let hosts = fleet.hosts.iter().map(|host| (host.name.clone(), Bells::default()));
@@ -100,6 +112,7 @@ impl Poller {
             hands,
             web: Web::new(),
             events,
+            record,
             cancel,
             coverage: Notify::new(),
             systems: Mutex::default(),
@@ -201,6 +214,22 @@ impl Shared {
         let web = self.web.as_ref()?;
         let (hands, fleet) = (self.hands.as_ref(), self.fleet.as_ref());
         Ok(Tools { web, hands, fleet, memory: &self.memory })
+    }
+
+    /// Takes in what earlier nixdash kept of a tier.
+    async fn recall(&self, tier: &Tier) -> Option<()> {
+        let Some(recorder) = &self.record.recorder else { return Some(()) };
+        let kept = self.unless_ended(recorder.recall(&tier.name)).await?;
+        self.memory.recall(tier, kept.unwrap_or_default());
+        Some(())
+    }
+
+    /// Keeps what later nixdash must know of a tier.
+    fn remember(&self, tier: &Tier) {
+        let Some(recorder) = &self.record.recorder else { return };
+        for (name, value) in self.memory.take_changes(tier) {
+            recorder.remember(&tier.name, name, value);
+        }
     }
 
     /// Returns whether a tier is left alone because a run fetches from it.

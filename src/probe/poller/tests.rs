@@ -55,7 +55,7 @@ fn start() -> (Handle, mpsc::Receiver<Event>, CancellationToken) {
     let (sender, receiver) = mpsc::channel(4);
     let cancel = CancellationToken::new();
     let hands = Arc::new(HalfDead::new());
-    let handle = Poller::spawn(Arc::new(fleet), hands, sender, cancel.clone());
+    let handle = Poller::spawn(Arc::new(fleet), hands, sender, Record::default(), cancel.clone());
     (handle, receiver, cancel)
 }
 

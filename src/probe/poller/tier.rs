@@ -17,6 +17,7 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
     let bell = shared.tiers.get(&tier.name)?;
     let interval = tier_interval(&tier);
     let mut failures = 0_u32;
+    shared.recall(&tier).await?;
     while shared.wait_for_calm(&tier).await {
         let previous = lock(&shared.found).get(&tier.name).cloned();
         let found = shared.unless_ended(ask_tier(&shared, &tier, previous.as_ref())).await?;
@@ -39,6 +40,7 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
         } else {
             lock(&shared.unproven).remove(&tier.name);
         }
+        shared.remember(&tier);
         if shared.memory.take::<bool>(&tier, CANARY_FAILED).is_some() {
             lock(&shared.answers).forget_tier(&tier.name);
             shared.coverage.notify_one();

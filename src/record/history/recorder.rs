@@ -36,6 +36,10 @@ enum Entry {
     Event(Box<Event>),
     /// Count requests of a tier, by name.
     Requests(String, u64),
+    /// Keep what a probe remembers of a tier, by name; nothing forgets it.
+    Remember(String, &'static str, Option<serde_json::Value>),
+    /// Find everything that is remembered of a tier, by name.
+    Recall(String, oneshot::Sender<Option<Vec<(String, serde_json::Value)>>>),
     /// Find the last answer of a tier, by name.
     LastFacts(String, oneshot::Sender<Option<(TierFacts, SignedDuration)>>),
     /// Find the requests of this month of a tier, by name.
@@ -107,6 +111,20 @@ impl Recorder {
     /// Counts requests that were made of a tier; returns at once.
     pub fn record_request(&self, tier: &str, count: u64) {
         self.hand_over(Entry::Requests(tier.to_owned(), count));
+    }
+
+    /// Keeps what a probe remembers of a tier under a name, for the next nixdash; nothing forgets
+    /// it. Returns at once.
+    pub fn remember(&self, tier: &str, name: &'static str, value: Option<serde_json::Value>) {
+        self.hand_over(Entry::Remember(tier.to_owned(), name, value));
+    }
+
+    /// Returns what any nixdash remembered of a tier; nothing when the history cannot be read in
+    /// time.
+    pub async fn recall(&self, tier: &str) -> Option<Vec<(String, serde_json::Value)>> {
+        let (reply, answer) = oneshot::channel();
+        self.hand_over(Entry::Recall(tier.to_owned(), reply));
+        tokio::time::timeout(PATIENCE, answer).await.ok()?.ok()?
     }
 
     /// Returns what a tier last answered to whichever nixdash asked it, and how long ago that was;
@@ -191,9 +209,10 @@ impl Writer {
 
     /// Writes entries as one, then answers the questions among them.
     fn write(&mut self, batch: Vec<Entry>) {
-        let (writes, questions): (Vec<Entry>, Vec<Entry>) = batch
-            .into_iter()
-            .partition(|entry| matches!(entry, Entry::Event(_) | Entry::Requests(..)));
+        let is_write = |entry: &Entry| {
+            matches!(entry, Entry::Event(_) | Entry::Requests(..) | Entry::Remember(..))
+        };
+        let (writes, questions): (Vec<Entry>, Vec<Entry>) = batch.into_iter().partition(is_write);
         if !writes.is_empty() {
             self.attempt(|history, fleet| {
                 history.together(|history| {
@@ -268,6 +287,13 @@ impl Writer {
                 });
                 let _gone = reply.send(found.flatten());
             }
+            Entry::Recall(tier, reply) => {
+                let found = self.attempt(|history, fleet| match fleet.tier(&tier) {
+                    Some(tier) => history.recall(tier),
+                    None => Ok(Vec::new()),
+                });
+                let _gone = reply.send(found);
+            }
             Entry::RequestsThisMonth(tier, reply) => {
                 let found = self.attempt(|history, fleet| match fleet.tier(&tier) {
                     Some(tier) => history.requests_in_month(tier, now),
@@ -288,7 +314,7 @@ impl Writer {
             Entry::Flush(reply) => {
                 let _gone = reply.send(());
             }
-            Entry::Event(_) | Entry::Requests(..) => {}
+            Entry::Event(_) | Entry::Requests(..) | Entry::Remember(..) => {}
         }
     }
 
@@ -321,7 +347,12 @@ fn put(history: &mut History, fleet: &Fleet, entry: &Entry) -> Result<(), Histor
             Some(tier) => history.add_requests(tier, *count, Timestamp::now()),
             None => Ok(()),
         },
+        Entry::Remember(tier, name, value) => match fleet.tier(tier) {
+            Some(tier) => history.remember(tier, name, value.as_ref(), Timestamp::now()),
+            None => Ok(()),
+        },
         Entry::LastFacts(..)
+        | Entry::Recall(..)
         | Entry::RequestsThisMonth(..)
         | Entry::Trend(..)
         | Entry::Flush(_) => Ok(()),

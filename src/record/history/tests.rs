@@ -8,6 +8,7 @@ use crate::fleet::{
     TierKind, TierState,
 };
 use jiff::{SignedDuration, ToSpan};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
@@ -75,16 +76,44 @@ fn a_file_of_an_older_shape_keeps_what_it_has() {
     let mut history = History::open(dir.path()).unwrap();
     history.write_host("p620", &host_facts(NOW, 1.0)).unwrap();
     let path = history.path().to_owned();
-    let known = include_str!("schema/1.sql");
     let next = "ALTER TABLE hosts ADD COLUMN colour TEXT; UPDATE hosts SET colour = 'red';";
-    migrate(&mut history.db, &path, &[known, next]).unwrap();
-    migrate(&mut history.db, &path, &[known, next]).unwrap();
+    let known = [include_str!("schema/1.sql"), include_str!("schema/2.sql"), next];
+    migrate(&mut history.db, &path, &known).unwrap();
+    migrate(&mut history.db, &path, &known).unwrap();
     let colour: String =
         history.db.query_row("SELECT colour FROM hosts", [], |row| row.get(0)).unwrap();
     assert_eq!((colour.as_str(), count(&history, "host_samples")), ("red", 1));
     drop(history);
     let refused = History::open(dir.path()).err().unwrap().to_string();
-    assert!(refused.contains("newer nixdash (version 2, this one knows 1)"), "{refused}");
+    assert!(refused.contains("newer nixdash (version 3, this one knows 2)"), "{refused}");
+}
+
+#[test]
+fn a_file_of_the_first_shape_learns_to_remember() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("nixdash.db");
+    let mut db = rusqlite::Connection::open(&file).unwrap();
+    migrate(&mut db, &file, &[include_str!("schema/1.sql")]).unwrap();
+    db.execute("INSERT INTO hosts (name) VALUES ('p620')", []).unwrap();
+    drop(db);
+    let mut history = History::open(dir.path()).unwrap();
+    history.remember(&tier(), "seen", Some(&1.into()), NOW).unwrap();
+    assert_eq!((count(&history, "hosts"), count(&history, "memory")), (1, 1));
+}
+
+#[test]
+fn what_is_remembered_of_a_tier_is_not_told_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = History::open(dir.path()).unwrap();
+    history.remember(&tier(), "seen", Some(&json!(["a:8080\u{1b}[2J"])), NOW).unwrap();
+    history.remember(&tier(), "seen", Some(&json!(["b:8080\u{1b}[2J"])), NOW).unwrap();
+    history.remember(&tier(), "canary", Some(&json!("x")), NOW).unwrap();
+    history.remember(&tier(), "canary", None, NOW).unwrap();
+    let known = history.recall(&tier()).unwrap();
+    assert_eq!(known.len(), 1, "{known:?}");
+    assert!(!known[0].1.to_string().contains('\u{1b}'), "{known:?}");
+    let moved = Tier { url: "http://elsewhere:5000".to_owned(), ..tier() };
+    assert_eq!(history.recall(&moved).unwrap(), []);
 }
 
 #[test]
@@ -93,7 +122,8 @@ fn a_step_that_fails_half_way_leaves_the_older_shape() {
     let mut history = History::open(dir.path()).unwrap();
     let path = history.path().to_owned();
     let broken = "CREATE TABLE half (x INTEGER); SELECT no_such_function();";
-    migrate(&mut history.db, &path, &[include_str!("schema/1.sql"), broken]).unwrap_err();
+    let known = [include_str!("schema/1.sql"), include_str!("schema/2.sql"), broken];
+    migrate(&mut history.db, &path, &known).unwrap_err();
     drop(history);
     let history = History::open(dir.path()).unwrap();
     let half: i64 = history
@@ -389,6 +419,10 @@ async fn what_is_handed_over_is_written_and_can_be_asked_for() {
     recorder.record(&Event::Tier { tier: "weed".to_owned(), facts: facts.clone() });
     recorder.record_request("weed", 2);
     recorder.record_request("weed", 3);
+    recorder.remember("weed", "seen", Some(json!({"a:8080": 1})));
+    let known = recorder.recall("weed").await;
+    assert_eq!(known, Some(vec![("seen".to_owned(), json!({"a:8080": 1}))]));
+    assert_eq!(recorder.recall("no such").await, Some(Vec::new()));
     assert_eq!(recorder.requests_this_month("weed").await, Some(5));
     assert_eq!(recorder.last_tier_facts("weed").await.unwrap().0, *facts);
     assert_eq!(recorder.last_tier_facts("no such").await, None);

@@ -23,7 +23,7 @@ pub(super) fn word(value: &impl Serialize) -> String {
 }
 
 /// Makes every text in a document one that may be kept.
-fn clean(json: Json) -> Json {
+pub(super) fn clean(json: Json) -> Json {
     match json {
         Json::String(text) => Json::String(printable_line(&text)),
         Json::Array(items) => Json::Array(items.into_iter().map(clean).collect()),
@@ -62,7 +62,7 @@ pub(super) fn find_tier(db: &Connection, tier: &Tier) -> rusqlite::Result<Option
 }
 
 /// Returns the number that a tier has in the file, giving it one when it is new.
-fn tier_id(db: &Connection, tier: &Tier) -> rusqlite::Result<i64> {
+pub(super) fn tier_id(db: &Connection, tier: &Tier) -> rusqlite::Result<i64> {
     if let Some(id) = find_tier(db, tier)? {
         return Ok(id);
     }

@@ -97,6 +97,22 @@ async fn a_server_lost_between_two_polls_is_named() {
 }
 
 #[tokio::test]
+async fn a_server_lost_while_nixdash_was_away_is_named() {
+    let before = Eyes::new();
+    let gateway = gateway(COUNTERS).await;
+    let (whole, lost) = (master(STATUS, WHOLE).await, master(STATUS, LOST_ONE).await);
+    before.look(&gateway.url, &[&whole.url], now()).await;
+    let weed = Tier::new("weed", TierKind::Seaweedfs, &gateway.url);
+    let kept = before.memory.take_changes(&weed).into_iter();
+    let kept = kept.map(|(name, value)| (name.to_owned(), value.unwrap())).collect();
+    let after = Eyes::new();
+    after.memory.recall(&weed, kept);
+    let facts = after.look(&gateway.url, &[&lost.url], now()).await;
+    let error = facts.error.unwrap();
+    assert!(error.contains("127.0.0.1:8083 is gone, there last at 2026-11-21"), "{error}");
+}
+
+#[tokio::test]
 async fn masters_that_do_not_answer_are_passed_over_until_none_is_left() {
     let eyes = Eyes::new();
     let (gateway, master) = (gateway(COUNTERS).await, master(STATUS, WHOLE).await);

@@ -1,13 +1,13 @@
 //! `nixdash caches`: every tier, measured once, beside what the history knows of it.
 
-use crate::cli::CliError;
 use crate::cli::history::{self, span};
 use crate::cli::status::{or_unknown, table};
+use crate::cli::{CliError, past};
 use crate::fleet::{
-    CoverageFacts, Event, Fetched, Fleet, HostState, Share, SignatureState, Tier, TierFacts,
-    TierOnHost, TierState, bytes, percent,
+    CoverageFacts, Fetched, Fleet, Share, SignatureState, Tier, TierFacts, TierOnHost, TierState,
+    bytes, percent,
 };
-use crate::probe::{Memory, Snapshot, measure_once};
+use crate::probe::measure_once;
 use crate::record::{Growth, History, HistoryError, share_served};
 use crate::remote::Remote;
 use clap::Args;
@@ -228,9 +228,9 @@ pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliE
     let fleet = Arc::new(fleet);
     let hands = Remote::new(Arc::clone(&fleet));
     let hosts: Vec<String> = fleet.hosts.iter().map(|host| host.name.clone()).collect();
-    let memory = history::memory(&fleet);
-    let found = measure_once(&fleet, &hands, &hosts, true, &memory).await;
-    remember(&fleet, &found, &memory).await;
+    let known_before = past::read(&fleet);
+    let found = measure_once(&fleet, &hands, &hosts, true, &known_before).await;
+    past::keep(&fleet, &found, &known_before).await;
     let now = Timestamp::now();
     let known = history::read(|history| Remembered::read(history, &fleet, now, args.since))?;
     let tiers: Vec<TierJson<'_>> = found
@@ -258,34 +258,6 @@ pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliE
         write!(out, "{}", text(&fleet, &tiers, &known))?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Writes a measurement into the history, as the dashboard does.
-async fn remember(fleet: &Arc<Fleet>, found: &Snapshot, memory: &Memory) {
-    let Some(recorder) = history::recorder(fleet, |line| eprintln!("nixdash: {line}")) else {
-        return;
-    };
-    for (host, facts) in &found.hosts {
-        if facts.state != HostState::Unknown {
-            let (host, facts) = (host.clone(), Box::new(facts.clone()));
-            recorder.record(&Event::Host { host, facts });
-        }
-    }
-    for (host, facts) in &found.stores {
-        recorder.record(&Event::Store { host: host.clone(), facts: facts.clone() });
-    }
-    for (tier, facts) in &found.tiers {
-        recorder.record(&Event::Tier { tier: tier.clone(), facts: Box::new(facts.clone()) });
-    }
-    for (host, facts) in &found.coverage {
-        recorder.record(&Event::Coverage { host: host.clone(), facts: facts.clone() });
-    }
-    for tier in &fleet.tiers {
-        for (name, value) in memory.take_changes(tier) {
-            recorder.remember(&tier.name, name, value);
-        }
-    }
-    recorder.flush().await;
 }
 
 fn tier_json<'a>(

@@ -3,7 +3,6 @@
 use crate::cli::status::{or_unknown, table};
 use crate::cli::{CliError, print};
 use crate::fleet::{Fetched, Fleet, HostResult, Outcome, StorePath, duration, percent, select};
-use crate::probe::Memory;
 use crate::record::{History, HistoryError, Recorder, RunRow, Runs, state_home};
 use clap::Args;
 use jiff::tz::TimeZone;
@@ -88,7 +87,7 @@ pub(super) fn recorder(
 
 /// Reads from the history; one that turns out to be corrupt is moved aside, and that is said.
 pub(super) fn read<T>(
-    work: impl Fn(&History) -> Result<T, HistoryError>,
+    mut work: impl FnMut(&History) -> Result<T, HistoryError>,
 ) -> Result<T, HistoryError> {
     let state = state_home();
     let tell = |history: &History| {
@@ -110,22 +109,6 @@ pub(super) fn read<T>(
         }
         result => result,
     }
-}
-
-/// Returns what earlier nixdash remember of the fleet's tiers; what cannot be read is not known.
-pub(super) fn memory(fleet: &Fleet) -> Memory {
-    let memory = Memory::default();
-    let known = read(|history| {
-        fleet
-            .tiers
-            .iter()
-            .map(|tier| Ok((tier, history.recall(tier)?)))
-            .collect::<Result<Vec<_>, _>>()
-    });
-    for (tier, kept) in known.unwrap_or_default() {
-        memory.recall(tier, kept);
-    }
-    memory
 }
 
 pub(super) fn run(fleet: &Fleet, args: &HistoryArgs) -> Result<ExitCode, CliError> {

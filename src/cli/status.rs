@@ -1,6 +1,6 @@
 //! `nixdash status`: measures everything once and says what was found.
 
-use crate::cli::{CliError, EXIT_INTERRUPTED, history, json};
+use crate::cli::{CliError, EXIT_INTERRUPTED, json, past};
 use crate::dash::{ascii, ascii_from, status_line};
 use crate::fleet::{
     Bytes, Fleet, HostFacts, HostState, SignatureState, TierFacts, bytes, percent, select,
@@ -22,7 +22,7 @@ pub(super) struct StatusArgs {
     /// Prints one JSON document
     #[arg(long, conflicts_with = "line")]
     json: bool,
-    /// Prints one short line for a status bar, without the slow figures
+    /// Prints one short line for a status bar
     #[arg(long)]
     line: bool,
 }
@@ -33,15 +33,16 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
     let hosts = select(&fleet, selectors)?;
     let fleet = Arc::new(fleet);
     let hands = Remote::new(Arc::clone(&fleet));
-    let memory = history::memory(&fleet);
+    let known_before = past::read(&fleet);
     let found = tokio::select! {
-        found = measure_once(&fleet, &hands, &hosts, true, &memory) => found,
+        found = measure_once(&fleet, &hands, &hosts, true, &known_before) => found,
         () = interrupted() => {
             hands.close().await;
             return Ok(ExitCode::from(EXIT_INTERRUPTED));
         }
     };
     hands.close().await;
+    past::keep(&fleet, &found, &known_before).await;
     let mut out = std::io::stdout().lock();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &json::status(&fleet, &found))

@@ -25,12 +25,11 @@ fn expected_hash(
     address: &str,
     references: &BTreeSet<StorePath>,
 ) -> Option<String> {
-    let (method, hash) = match address.strip_prefix("text:") {
-        Some(hash) => ("text", hash),
-        None => {
-            let rest = address.strip_prefix("fixed:")?;
-            rest.strip_prefix("r:").map_or(("flat", rest), |hash| ("r", hash))
-        }
+    let (method, hash) = if let Some(hash) = address.strip_prefix("text:") {
+        ("text", hash)
+    } else {
+        let rest = address.strip_prefix("fixed:")?;
+        rest.strip_prefix("r:").map_or(("flat", rest), |hash| ("r", hash))
     };
     let hash = in_base16(hash)?;
     let is_sha256 = hash.starts_with("sha256:");

@@ -13,6 +13,9 @@ const HIT_AGE: SignedDuration = SignedDuration::from_mins(15);
 /// How long it is believed of cache.nixos.org, which has never deleted anything yet.
 const LONG_HIT_AGE: SignedDuration = SignedDuration::from_hours(24);
 
+/// How old an answer may be that is still believed of some tier.
+pub(super) const OLDEST: SignedDuration = LONG_HIT_AGE;
+
 /// How long it is believed that a tier does not hold a path.
 const MISS_AGE: SignedDuration = SignedDuration::from_mins(5);
 

@@ -4,6 +4,7 @@ use crate::fleet::Tier;
 use crate::probe::kinds::proof::CANARY;
 use crate::probe::kinds::seaweedfs::SEEN;
 use crate::probe::on_host::HostView;
+use crate::probe::witness::WITNESS;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -11,7 +12,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Names of what the next nixdash must know too, since it cannot be measured anew.
-const KEPT: [&str; 2] = [CANARY, SEEN];
+const KEPT: [&str; 3] = [CANARY, WITNESS, SEEN];
 
 /// What probes remember, by tier and name; all but a few names is gone when nixdash ends.
 #[derive(Default)]

@@ -436,8 +436,12 @@ pub(super) fn settle(facts: &mut TierFacts, tier: &Tier, fleet: &Fleet, memory: 
         return;
     }
     let (views, witness) = (memory.views(), Witness::recall(memory, tier));
+    let before = std::mem::take(&mut facts.hosts);
     let judge = |(host, view): (&String, &HostView)| {
-        (host.clone(), judge_one(fleet, tier, host, view, witness.as_ref()))
+        let mut found = judge_one(fleet, tier, host, view, witness.as_ref());
+        // Another nixdash may have seen what the tier serves.
+        found.trusted = found.trusted.or_else(|| before.get(host)?.trusted);
+        (host.clone(), found)
     };
     facts.hosts = views.iter().map(judge).collect();
     let known = views.values().filter(|view| view.is_known());

@@ -4,20 +4,18 @@ use crate::fleet::{
     ClosurePath, CoverageFacts, Fleet, HostFacts, HostState, StoreFacts, StorePath, Tier,
     TierFacts, TierState,
 };
-use crate::probe::answers::Answers;
 use crate::probe::candidates::{Known, candidates};
 use crate::probe::coverage::{Asked, measure, union};
 use crate::probe::kinds::probe_of;
-use crate::probe::memory::Memory;
+use crate::probe::past::Past;
 use crate::probe::store::{self, Closure};
 use crate::probe::tier::Tools;
 use crate::probe::web::Web;
 use crate::probe::{host, on_host, tier};
 use crate::remote::Hands;
 use futures_util::future::join_all;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// How long a tier may take; a tier that hangs is down.
@@ -26,6 +24,9 @@ const TIER_LIMIT: Duration = Duration::from_secs(10);
 /// How long a tier may take for its size; from the beginning, so that one that hangs only there
 /// does not hold up the rest either.
 const SIZE_LIMIT: Duration = TIER_LIMIT;
+
+/// How long a size is believed, as long as between two looks of the dashboard.
+const SIZE_AGE: SignedDuration = SignedDuration::from_mins(20);
 
 /// How long a big tier that answers may take to say what it holds.
 const COVERAGE_LIMIT: Duration = Duration::from_secs(60);
@@ -41,6 +42,8 @@ pub struct Snapshot {
     pub tiers: Vec<(String, TierFacts)>,
     /// Coverage of their running closures; a host without an answer is absent.
     pub coverage: BTreeMap<String, CoverageFacts>,
+    /// Requests that this took, by name of the tier.
+    pub requests: BTreeMap<String, u64>,
 }
 
 /// What one host said.
@@ -54,14 +57,14 @@ struct Answered {
 /// Asks hosts (by name) and every tier, all at once; with `slow` also stores and coverage.
 ///
 /// Takes as long as the slowest host, 10 s at most for the quick figures, then as long as the
-/// slowest tier. Names that are no hosts are left out. What `memory` holds of an earlier time is
-/// used, and what is found added to it.
+/// slowest tier. Names that are no hosts are left out. What the past has told is used where asking
+/// again would be bad manners, and what is remembered now is added to it.
 pub async fn measure_once(
     fleet: &Fleet,
     hands: &dyn Hands,
     hosts: &[String],
     slow: bool,
-    memory: &Memory,
+    past: &Past,
 ) -> Snapshot {
     let asked = fleet.hosts.iter().filter(|host| hosts.contains(&host.name));
     let answered = join_all(asked.map(|host| async move {
@@ -80,8 +83,14 @@ pub async fn measure_once(
     let mut snapshot = Snapshot::default();
     match Web::new() {
         Ok(web) => {
-            let tools = Tools { web: &web, hands, fleet, memory };
-            ask_tiers(tools, &answered, slow, &mut snapshot).await;
+            for (tier, count) in &past.requests {
+                web.begin_month_with(tier, *count);
+            }
+            let tools = Tools { web: &web, hands, fleet, memory: &past.memory };
+            ask_tiers(tools, &answered, slow, past, &mut snapshot).await;
+            let counted = fleet.tiers.iter().map(|tier| (tier, web.take_count(&tier.name)));
+            let counted = counted.filter(|(_, count)| *count > 0);
+            snapshot.requests = counted.map(|(tier, count)| (tier.name.clone(), count)).collect();
         }
         Err(error) => {
             let facts = TierFacts { error: Some(error.to_string()), ..TierFacts::default() };
@@ -97,8 +106,13 @@ pub async fn measure_once(
 }
 
 /// Asks every tier, first whether it is well, then what it holds.
-async fn ask_tiers(tools: Tools<'_>, answered: &[Answered], slow: bool, snapshot: &mut Snapshot) {
-    let answers = Mutex::new(Answers::default());
+async fn ask_tiers(
+    tools: Tools<'_>,
+    answered: &[Answered],
+    slow: bool,
+    past: &Past,
+    snapshot: &mut Snapshot,
+) {
     let known: Vec<Known<'_>> = answered
         .iter()
         .map(|host| Known {
@@ -109,17 +123,22 @@ async fn ask_tiers(tools: Tools<'_>, answered: &[Answered], slow: bool, snapshot
         .collect();
     let closures = union(answered.iter().filter_map(|host| host.closure.as_ref()));
     let closures = &closures;
-    let probes = join_all(tools.fleet.tiers.iter().map(|tier| {
-        let paths = candidates(tier, &known, |_| false);
-        async move { (tier.name.clone(), ask_tier(tools, tier, &paths, closures, slow).await) }
-    }));
+    let probes =
+        join_all(
+            tools.fleet.tiers.iter().map(|tier| {
+                let paths = candidates(tier, &known, |_| false);
+                async move {
+                    (tier.name.clone(), ask_tier(tools, tier, &paths, closures, slow, past).await)
+                }
+            }),
+        );
     let asked: Vec<Asked<'_>> = answered
         .iter()
         .filter_map(|host| Some(Asked { host: &host.name, closure: host.closure.as_ref()? }))
         .collect();
     let coverage = async {
         if slow && !asked.is_empty() {
-            let work = measure(tools, &asked, &answers);
+            let work = measure(tools, &asked, &past.answers);
             tokio::time::timeout(COVERAGE_LIMIT, work).await.unwrap_or_default()
         } else {
             BTreeMap::new()
@@ -148,10 +167,14 @@ async fn ask_tier(
     paths: &[StorePath],
     closures: &[ClosurePath],
     slow: bool,
+    past: &Past,
 ) -> TierFacts {
     let began = Instant::now();
     let asking = tools.asking(tier, paths, closures, Timestamp::now());
-    let probe = tokio::time::timeout(TIER_LIMIT, tier::probe(&asking, None));
+    if let Some(told) = past.told(tier, asking.now) {
+        return told.clone();
+    }
+    let probe = tokio::time::timeout(TIER_LIMIT, tier::probe(&asking, past.last(tier, asking.now)));
     let Ok(mut facts) = probe.await else {
         let error = format!("{}: no answer within {} s", tier.url, TIER_LIMIT.as_secs());
         let (state, now) = (TierState::Down, Some(asking.now));
@@ -159,14 +182,20 @@ async fn ask_tier(
         return TierFacts { error: Some(error), ..facts };
     };
     if slow
-        && facts.size.is_none()
+        && !is_recent(&facts, asking.now)
         && let Some(probe) = probe_of(tier.kind)
         && let left = SIZE_LIMIT.saturating_sub(began.elapsed())
-        && let Ok(Ok(size)) = tokio::time::timeout(left, probe.size(&asking)).await
+        && let Ok(Ok(Some(size))) = tokio::time::timeout(left, probe.size(&asking)).await
     {
-        facts.size = size;
+        facts.size = Some(size);
     }
     facts
+}
+
+/// Returns whether a tier's size was measured not long ago: listing a bucket takes many requests.
+fn is_recent(facts: &TierFacts, now: Timestamp) -> bool {
+    let measured_at = facts.size.as_ref().and_then(|size| size.measured_at);
+    measured_at.is_some_and(|at| now.duration_since(at) < SIZE_AGE)
 }
 
 #[cfg(test)]
@@ -208,11 +237,42 @@ mod tests {
         let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
         let began = Instant::now();
         let found =
-            measure_once(&fleet, &hands(), &["samsung".to_owned()], true, &Memory::default()).await;
+            measure_once(&fleet, &hands(), &["samsung".to_owned()], true, &Past::default()).await;
         assert!(began.elapsed() < TIER_LIMIT + Duration::from_secs(1), "{:?}", began.elapsed());
         assert_eq!(found.tiers[0].1.state, TierState::Down);
         assert_eq!(found.hosts[0].1.state, HostState::Up);
         assert!(found.coverage["samsung"].tiers.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_public_cache_that_was_asked_just_now_is_not_asked_again_and_one_of_ones_own_is() {
+        let server =
+            Server::start(&[("/nix-cache-info", 200, "StoreDir: /nix/store\nPriority: 30\n")])
+                .await;
+        let text = format!(
+            "[hosts.samsung]\n[[tiers]]\nname = \"p620\"\nkind = \"nix-serve\"\nurl = \"{}\"\n\
+             [[tiers]]\nname = \"nixos\"\nkind = \"http\"\nurl = \"https://cache.example.org\"\n",
+            server.url
+        );
+        let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
+        let now = Timestamp::now();
+        let told = TierFacts {
+            state: TierState::Up,
+            since: Some(now - SignedDuration::from_mins(30)),
+            latency_ms: Some(1234.0),
+            asked_at: Some(now),
+            ..TierFacts::default()
+        };
+        let mut past = Past::default();
+        for tier in &fleet.tiers {
+            past.add(tier, Some(told.clone()), Some(7), Vec::new());
+        }
+        let found = measure_once(&fleet, &hands(), &[], false, &past).await;
+        assert_eq!(found.tiers[1].1, told);
+        assert_ne!(found.tiers[0].1.latency_ms, told.latency_ms);
+        assert_eq!(found.tiers[0].1.since, told.since, "it was up then and is now");
+        assert_eq!(found.tiers[0].1.requests_this_month, Some(8));
+        assert_eq!(found.requests, BTreeMap::from([("p620".to_owned(), 1)]));
     }
 
     #[tokio::test]
@@ -230,7 +290,7 @@ mod tests {
         );
         let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
         let names = ["samsung".to_owned(), "razer".to_owned()];
-        let found = measure_once(&fleet, &hands(), &names, true, &Memory::default()).await;
+        let found = measure_once(&fleet, &hands(), &names, true, &Past::default()).await;
         assert_eq!(found.hosts[0].1.state, HostState::Up);
         assert_eq!(found.hosts[1].1.state, HostState::Unreachable);
         assert_eq!(found.stores["samsung"].paths, 10);
@@ -239,7 +299,7 @@ mod tests {
         assert_eq!(found.tiers[1].1.state, TierState::Unauthorized);
         assert_eq!(found.coverage["samsung"].tiers["p620"].paths, Share { have: 1, total: 1 });
         assert!(!found.coverage.contains_key("razer"));
-        let quick = measure_once(&fleet, &hands(), &names[..1], false, &Memory::default()).await;
+        let quick = measure_once(&fleet, &hands(), &names[..1], false, &Past::default()).await;
         assert!(quick.stores.is_empty() && quick.coverage.is_empty());
         assert_eq!(quick.hosts.len(), 1);
     }

@@ -11,7 +11,7 @@ use crate::probe::memory::Memory;
 use serde::{Deserialize, Serialize};
 
 /// The name under which it is remembered.
-const WITNESS: &str = "witness";
+pub(super) const WITNESS: &str = "witness";
 
 /// What hosts judge a tier by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

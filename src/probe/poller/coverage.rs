@@ -23,8 +23,10 @@ pub(super) async fn watch_coverage(shared: Arc<Shared>) -> Option<()> {
         if asked.is_empty() {
             continue;
         }
+        shared.learn_answers().await?;
         let work = measure_unless(tools, &asked, &shared.answers, |tier| shared.is_busy(tier));
         let found: BTreeMap<String, CoverageFacts> = shared.unless_ended(work).await?;
+        shared.pass_answers_on();
         for (host, mut facts) in found {
             for tier in tools.fleet.tiers.iter().filter(|tier| shared.is_busy(tier)) {
                 keep_coverage(&mut facts, last.get(&host), &tier.name);
@@ -35,6 +37,7 @@ pub(super) async fn watch_coverage(shared: Arc<Shared>) -> Option<()> {
     }
     None
 }
+
 /// Keeps what is known of a tier that may not be asked now, with its age, when it is about the same
 /// system.
 fn keep_coverage(facts: &mut CoverageFacts, last: Option<&CoverageFacts>, tier: &str) {

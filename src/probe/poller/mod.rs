@@ -6,6 +6,7 @@
 
 mod coverage;
 mod host;
+mod share;
 mod size;
 mod store;
 mod tier;
@@ -45,7 +46,8 @@ pub struct Poller;
 /// Where the poller keeps what must outlive it, and learns of runs.
 #[derive(Clone, Default)]
 pub struct Record {
-    /// The history; without it a lost server is forgotten when nixdash ends.
+    /// The history; without it a lost server is forgotten when nixdash ends, and every nixdash asks
+    /// for itself.
     pub recorder: Option<Recorder>,
     /// The runs of this machine.
     pub runs: Option<Runs>,
@@ -62,6 +64,15 @@ pub struct Handle {
 struct Bells {
     quick: Notify,
     slow: Notify,
+}
+
+/// What woke a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Woken {
+    /// Somebody wants to know now.
+    Bell,
+    /// It is time.
+    Time,
 }
 
 /// What is known of a host's system.
@@ -198,7 +209,7 @@ impl Handle {
 
     /// Asks for all probes of a host, slow ones too, and for what tiers did not have before.
     pub fn after_run(&self, host: &str) {
-        lock(&self.shared.answers).forget_misses();
+        self.shared.forget_misses();
         if let Some(bells) = self.shared.hosts.get(host) {
             bells.quick.notify_one();
             bells.slow.notify_one();
@@ -291,10 +302,15 @@ impl Shared {
 
     /// Waits for a bell or a time; returns false when everything ends.
     async fn wait(&self, bell: &Notify, delay: Duration) -> bool {
+        self.wait_for(bell, delay).await.is_some()
+    }
+
+    /// Waits for a bell or a time, and returns which it was; nothing when everything ends.
+    async fn wait_for(&self, bell: &Notify, delay: Duration) -> Option<Woken> {
         tokio::select! {
-            () = self.cancel.cancelled() => false,
-            () = bell.notified() => true,
-            () = tokio::time::sleep(delay) => true,
+            () = self.cancel.cancelled() => None,
+            () = bell.notified() => Some(Woken::Bell),
+            () = tokio::time::sleep(delay) => Some(Woken::Time),
         }
     }
 

@@ -1,7 +1,8 @@
 //! Polls hosts that answer and hosts that do not.
 
 use super::*;
-use crate::fleet::HostState;
+use crate::fleet::{HostState, PathAnswer, TierState};
+use crate::probe::server::Server;
 use crate::remote::{Answer, FakeHands, Output, Script};
 use std::path::Path;
 
@@ -122,4 +123,49 @@ async fn nix_serve_is_left_alone_while_a_run_fetches_from_it() {
     assert!(is_busy(&serve), "the other run still fetches");
     handle.note_run_gone(&RunId("2".to_owned()));
     assert!(!is_busy(&serve));
+}
+
+/// A fleet with a cache at a server, and a history that another nixdash writes too.
+fn beside(server: &Server, dir: &Path) -> (Arc<Fleet>, Recorder) {
+    let text = format!(
+        "[hosts.samsung]\n[[tiers]]\nname = \"p620\"\nkind = \"nix-serve\"\nurl = \"{}\"\n",
+        server.url
+    );
+    let fleet = Arc::new(crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap());
+    let recorder = Recorder::start(dir, Arc::clone(&fleet), |_| {}).unwrap();
+    (fleet, recorder)
+}
+
+#[tokio::test]
+async fn what_another_nixdash_was_told_just_now_is_not_asked_again_unless_somebody_wants_it() {
+    let server =
+        Server::start(&[("/nix-cache-info", 200, "StoreDir: /nix/store\nPriority: 30\n")]).await;
+    let dir = tempfile::tempdir().unwrap();
+    let told = TierFacts {
+        state: TierState::Slow,
+        latency_ms: Some(1234.0),
+        asked_at: Some(Timestamp::now()),
+        ..TierFacts::default()
+    };
+    let (fleet, recorder) = beside(&server, dir.path());
+    recorder.record(&Event::Tier { tier: "p620".to_owned(), facts: Box::new(told.clone()) });
+    let path = StorePath::parse(TOP).unwrap();
+    let answer = PathAnswer { path, holds: true, at: Timestamp::now() };
+    recorder.record_answers("p620", vec![answer]);
+    recorder.flush().await;
+    let (sender, mut events) = mpsc::channel(64);
+    let record = Record { recorder: Some(recorder), runs: None };
+    let hands = Arc::new(HalfDead::new());
+    let handle = Poller::spawn(fleet, hands, sender, record, CancellationToken::new());
+    let is_tier = |event: &Event| matches!(event, Event::Tier { .. });
+    let Event::Tier { facts, .. } = wait_for(&mut events, is_tier).await else { return };
+    assert_eq!(facts.latency_ms, told.latency_ms);
+    let covered = |event: &Event| matches!(event, Event::Coverage { .. });
+    let Event::Coverage { facts, .. } = wait_for(&mut events, covered).await else { return };
+    assert_eq!(facts.tiers["p620"].paths.have, 1, "the other one was told that it is held");
+    assert_eq!(server.asked().len(), 0, "and nobody asked");
+    handle.ask_tier("p620");
+    let is_up =
+        |event: &Event| matches!(event, Event::Tier { facts, .. } if facts.state == TierState::Up);
+    wait_for(&mut events, is_up).await;
 }

@@ -6,7 +6,7 @@ use crate::probe::clock::chance;
 use crate::probe::coverage::union;
 use crate::probe::kinds::probe_of;
 use crate::probe::kinds::proof::CANARY_FAILED;
-use crate::probe::poller::{Shared, lock};
+use crate::probe::poller::{Shared, Woken, lock};
 use crate::probe::schedule::{next_delay, tier_interval};
 use crate::probe::tier;
 use jiff::Timestamp;
@@ -17,10 +17,18 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
     let bell = shared.tiers.get(&tier.name)?;
     let interval = tier_interval(&tier);
     let mut failures = 0_u32;
+    let mut woken = Woken::Time;
     shared.recall(&tier).await?;
     while shared.wait_for_calm(&tier).await {
         let previous = lock(&shared.found).get(&tier.name).cloned();
-        let found = shared.unless_ended(ask_tier(&shared, &tier, previous.as_ref())).await?;
+        let told = match woken {
+            Woken::Time => shared.told(&tier, previous.as_ref(), interval).await,
+            Woken::Bell => None,
+        };
+        let found = match told {
+            Some(told) => told,
+            None => shared.unless_ended(ask_tier(&shared, &tier, previous.as_ref())).await?,
+        };
         failures = match found.state {
             TierState::Down | TierState::Degraded | TierState::Proxy => failures.saturating_add(1),
             TierState::Up
@@ -42,20 +50,18 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
         }
         shared.remember(&tier);
         if shared.memory.take::<bool>(&tier, CANARY_FAILED).is_some() {
-            lock(&shared.answers).forget_tier(&tier.name);
-            shared.coverage.notify_one();
+            shared.forget_answers(&tier);
         }
         lock(&shared.found).insert(tier.name.clone(), found.clone());
         shared.send(Event::Tier { tier: tier.name.clone(), facts: Box::new(found) }).await?;
         if probe_of(tier.kind).is_none() || shared.web.is_err() {
             return None;
         }
-        if !shared.wait(bell, next_delay(interval, failures, chance())).await {
-            return None;
-        }
+        woken = shared.wait_for(bell, next_delay(interval, failures, chance())).await?;
     }
     None
 }
+
 /// Asks a tier once, with paths that are known now.
 async fn ask_tier(shared: &Shared, tier: &Tier, previous: Option<&TierFacts>) -> TierFacts {
     let tools = match shared.tools() {

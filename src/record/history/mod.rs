@@ -5,6 +5,7 @@
 //! (`thin.rs`), runs are kept. Text goes in through [`crate::fleet::printable_line`] only, so what
 //! no screen may show is not in the file either. Several nixdash may have it open at once.
 
+mod answers;
 mod figures;
 mod memory;
 mod open;

@@ -5,7 +5,7 @@
 //! written is. Both are said once, and once more when it is over.
 
 use super::{History, HistoryError};
-use crate::fleet::{Event, Fleet, RunWhat, TierFacts};
+use crate::fleet::{Event, Fleet, PathAnswer, RunWhat, TierFacts};
 use crate::record::trends::Series;
 use jiff::{SignedDuration, Timestamp};
 use std::path::{Path, PathBuf};
@@ -30,24 +30,18 @@ const THIN_FIRST: Duration = Duration::from_secs(60);
 /// How long an answer or the last write is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// What is written; done anew on a fresh file where the old one turns out to be corrupt.
+type Write = Box<dyn Fn(&mut History, &Fleet) -> Result<(), HistoryError> + Send>;
+
+/// What is read, and who hears of it.
+type Question = Box<dyn FnOnce(&mut Writer) + Send>;
+
 /// Something to do.
 enum Entry {
-    /// Write what happened.
-    Event(Box<Event>),
-    /// Count requests of a tier, by name.
-    Requests(String, u64),
-    /// Keep what a probe remembers of a tier, by name; nothing forgets it.
-    Remember(String, &'static str, Option<serde_json::Value>),
-    /// Find everything that is remembered of a tier, by name.
-    Recall(String, oneshot::Sender<Option<Vec<(String, serde_json::Value)>>>),
-    /// Find the last answer of a tier, by name.
-    LastFacts(String, oneshot::Sender<Option<(TierFacts, SignedDuration)>>),
-    /// Find the requests of this month of a tier, by name.
-    RequestsThisMonth(String, oneshot::Sender<Option<u64>>),
-    /// Find the values of a series since a time, one per step at most.
-    Trend(Series, Timestamp, SignedDuration, oneshot::Sender<Vec<(Timestamp, f64)>>),
-    /// Say when all before this is written.
-    Flush(oneshot::Sender<()>),
+    /// Write, together with others.
+    Write(Write),
+    /// Read, when all before this is written.
+    Question(Question),
 }
 
 /// Writes the history from a thread of its own; cheap to clone. The thread ends when all are gone.
@@ -104,43 +98,95 @@ impl Recorder {
             },
         };
         if keep {
-            self.hand_over(Entry::Event(Box::new(event.clone())));
+            let event = event.clone();
+            self.write(move |history, fleet| put(history, fleet, &event));
         }
     }
 
     /// Counts requests that were made of a tier; returns at once.
     pub fn record_request(&self, tier: &str, count: u64) {
-        self.hand_over(Entry::Requests(tier.to_owned(), count));
+        let (tier, now) = (tier.to_owned(), Timestamp::now());
+        self.write(move |history, fleet| match fleet.tier(&tier) {
+            Some(tier) => history.add_requests(tier, count, now),
+            None => Ok(()),
+        });
     }
 
     /// Keeps what a probe remembers of a tier under a name, for the next nixdash; nothing forgets
     /// it. Returns at once.
     pub fn remember(&self, tier: &str, name: &'static str, value: Option<serde_json::Value>) {
-        self.hand_over(Entry::Remember(tier.to_owned(), name, value));
+        let (tier, now) = (tier.to_owned(), Timestamp::now());
+        self.write(move |history, fleet| match fleet.tier(&tier) {
+            Some(tier) => history.remember(tier, name, value.as_ref(), now),
+            None => Ok(()),
+        });
     }
 
     /// Returns what any nixdash remembered of a tier; nothing when the history cannot be read in
     /// time.
     pub async fn recall(&self, tier: &str) -> Option<Vec<(String, serde_json::Value)>> {
-        let (reply, answer) = oneshot::channel();
-        self.hand_over(Entry::Recall(tier.to_owned(), reply));
-        tokio::time::timeout(PATIENCE, answer).await.ok()?.ok()?
+        let tier = tier.to_owned();
+        let work = move |history: &mut History, fleet: &Fleet| match fleet.tier(&tier) {
+            Some(tier) => history.recall(tier),
+            None => Ok(Vec::new()),
+        };
+        self.ask(work).await
+    }
+
+    /// Passes on what a tier said of paths; returns at once.
+    pub fn record_answers(&self, tier: &str, answers: Vec<PathAnswer>) {
+        let tier = tier.to_owned();
+        self.write(move |history, fleet| match fleet.tier(&tier) {
+            Some(tier) => history.write_answers(tier, &answers),
+            None => Ok(()),
+        });
+    }
+
+    /// Forgets everything that a tier said of paths; returns at once.
+    pub fn forget_answers(&self, tier: &str) {
+        let tier = tier.to_owned();
+        self.write(move |history, fleet| match fleet.tier(&tier) {
+            Some(tier) => history.forget_answers(tier),
+            None => Ok(()),
+        });
+    }
+
+    /// Forgets of every tier that it does not hold a path: something was published. Returns at once.
+    pub fn forget_misses(&self) {
+        self.write(|history, _| history.forget_misses());
+    }
+
+    /// Returns what a tier said of paths since a time, to whichever nixdash asked it; none when the
+    /// history cannot be read in time.
+    pub async fn answers(&self, tier: &str, since: Timestamp) -> Vec<PathAnswer> {
+        let tier = tier.to_owned();
+        let work = move |history: &mut History, fleet: &Fleet| match fleet.tier(&tier) {
+            Some(tier) => history.answers(tier, since),
+            None => Ok(Vec::new()),
+        };
+        self.ask(work).await.unwrap_or_default()
     }
 
     /// Returns what a tier last answered to whichever nixdash asked it, and how long ago that was;
     /// nothing when it never did, or the history cannot be read in time.
     pub async fn last_tier_facts(&self, tier: &str) -> Option<(TierFacts, SignedDuration)> {
-        let (reply, answer) = oneshot::channel();
-        self.hand_over(Entry::LastFacts(tier.to_owned(), reply));
-        tokio::time::timeout(PATIENCE, answer).await.ok()?.ok()?
+        let tier = tier.to_owned();
+        let work = move |history: &mut History, fleet: &Fleet| match fleet.tier(&tier) {
+            Some(tier) => history.last_tier_facts(tier, Timestamp::now()),
+            None => Ok(None),
+        };
+        self.ask(work).await.flatten()
     }
 
     /// Returns the requests made of a tier in this calendar month (UTC) by every nixdash; nothing
     /// when none was counted, or the history cannot be read in time.
     pub async fn requests_this_month(&self, tier: &str) -> Option<u64> {
-        let (reply, answer) = oneshot::channel();
-        self.hand_over(Entry::RequestsThisMonth(tier.to_owned(), reply));
-        tokio::time::timeout(PATIENCE, answer).await.ok()?.ok()?
+        let tier = tier.to_owned();
+        let work = move |history: &mut History, fleet: &Fleet| match fleet.tier(&tier) {
+            Some(tier) => history.requests_in_month(tier, Timestamp::now()),
+            None => Ok(None),
+        };
+        self.ask(work).await.flatten()
     }
 
     /// Returns the values of a series since a time, oldest first, one per `step` at most; none when
@@ -151,19 +197,44 @@ impl Recorder {
         since: Timestamp,
         step: SignedDuration,
     ) -> Vec<(Timestamp, f64)> {
-        let (reply, answer) = oneshot::channel();
-        self.hand_over(Entry::Trend(series, since, step, reply));
-        match tokio::time::timeout(PATIENCE, answer).await {
-            Ok(Ok(values)) => values,
-            Ok(Err(_)) | Err(_) => Vec::new(),
-        }
+        let work = move |history: &mut History, fleet: &Fleet| match &series {
+            Series::HostLoad(host) => history.loads(host, since, step),
+            Series::TierLatency(tier) => match fleet.tier(tier) {
+                Some(tier) => history.latencies(tier, since, step),
+                None => Ok(Vec::new()),
+            },
+        };
+        self.ask(work).await.unwrap_or_default()
     }
 
     /// Waits until everything handed over so far is written, for 3 s at most.
     pub async fn flush(&self) {
         let (reply, written) = oneshot::channel();
-        self.hand_over(Entry::Flush(reply));
+        self.hand_over(Entry::Question(Box::new(move |_| {
+            let _gone = reply.send(());
+        })));
         drop(tokio::time::timeout(PATIENCE, written).await);
+    }
+
+    /// Hands over something to write.
+    fn write(
+        &self,
+        work: impl Fn(&mut History, &Fleet) -> Result<(), HistoryError> + Send + 'static,
+    ) {
+        self.hand_over(Entry::Write(Box::new(work)));
+    }
+
+    /// Reads; nothing when that fails, or takes longer than 3 s.
+    async fn ask<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut History, &Fleet) -> Result<T, HistoryError> + Send + 'static,
+    ) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.hand_over(Entry::Question(Box::new(move |writer| {
+            // Whoever asked may be gone.
+            let _gone = reply.send(writer.attempt(work));
+        })));
+        tokio::time::timeout(PATIENCE, answer).await.ok()?.ok()?
     }
 
     /// Puts an entry into the queue, or counts it as lost.
@@ -209,19 +280,21 @@ impl Writer {
 
     /// Writes entries as one, then answers the questions among them.
     fn write(&mut self, batch: Vec<Entry>) {
-        let is_write = |entry: &Entry| {
-            matches!(entry, Entry::Event(_) | Entry::Requests(..) | Entry::Remember(..))
-        };
-        let (writes, questions): (Vec<Entry>, Vec<Entry>) = batch.into_iter().partition(is_write);
+        let (mut writes, mut questions) = (Vec::new(), Vec::new());
+        for entry in batch {
+            match entry {
+                Entry::Write(write) => writes.push(write),
+                Entry::Question(question) => questions.push(question),
+            }
+        }
         if !writes.is_empty() {
             self.attempt(|history, fleet| {
-                history.together(|history| {
-                    writes.iter().try_for_each(|entry| put(history, fleet, entry))
-                })
+                history
+                    .together(|history| writes.iter().try_for_each(|write| write(history, fleet)))
             });
         }
         for question in questions {
-            self.answer(question);
+            question(self);
         }
     }
 
@@ -276,48 +349,6 @@ impl Writer {
         Ok(())
     }
 
-    /// Answers; whoever asked may be gone.
-    fn answer(&mut self, question: Entry) {
-        let now = Timestamp::now();
-        match question {
-            Entry::LastFacts(tier, reply) => {
-                let found = self.attempt(|history, fleet| match fleet.tier(&tier) {
-                    Some(tier) => history.last_tier_facts(tier, now),
-                    None => Ok(None),
-                });
-                let _gone = reply.send(found.flatten());
-            }
-            Entry::Recall(tier, reply) => {
-                let found = self.attempt(|history, fleet| match fleet.tier(&tier) {
-                    Some(tier) => history.recall(tier),
-                    None => Ok(Vec::new()),
-                });
-                let _gone = reply.send(found);
-            }
-            Entry::RequestsThisMonth(tier, reply) => {
-                let found = self.attempt(|history, fleet| match fleet.tier(&tier) {
-                    Some(tier) => history.requests_in_month(tier, now),
-                    None => Ok(None),
-                });
-                let _gone = reply.send(found.flatten());
-            }
-            Entry::Trend(series, since, step, reply) => {
-                let found = self.attempt(|history, fleet| match &series {
-                    Series::HostLoad(host) => history.loads(host, since, step),
-                    Series::TierLatency(tier) => match fleet.tier(tier) {
-                        Some(tier) => history.latencies(tier, since, step),
-                        None => Ok(Vec::new()),
-                    },
-                });
-                let _gone = reply.send(found.unwrap_or_default());
-            }
-            Entry::Flush(reply) => {
-                let _gone = reply.send(());
-            }
-            Entry::Event(_) | Entry::Requests(..) | Entry::Remember(..) => {}
-        }
-    }
-
     /// Says once that the disk is slower than what is measured.
     fn tell_lost(&mut self) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
@@ -327,34 +358,19 @@ impl Writer {
     }
 }
 
-/// Writes one entry.
-fn put(history: &mut History, fleet: &Fleet, entry: &Entry) -> Result<(), HistoryError> {
-    match entry {
-        Entry::Event(event) => match &**event {
-            Event::Host { host, facts } => history.write_host(host, facts),
-            Event::Store { host, facts } => history.write_store(host, facts),
-            Event::Tier { tier, facts } => match fleet.tier(tier) {
-                Some(tier) => history.write_tier(tier, facts),
-                None => Ok(()),
-            },
-            Event::Coverage { host, facts } => {
-                history.write_coverage(host, facts, |name| fleet.tier(name))
-            }
-            Event::Run(event) => history.write_run(event),
-            Event::Asking { .. } => Ok(()),
-        },
-        Entry::Requests(tier, count) => match fleet.tier(tier) {
-            Some(tier) => history.add_requests(tier, *count, Timestamp::now()),
+/// Writes one event.
+fn put(history: &mut History, fleet: &Fleet, event: &Event) -> Result<(), HistoryError> {
+    match event {
+        Event::Host { host, facts } => history.write_host(host, facts),
+        Event::Store { host, facts } => history.write_store(host, facts),
+        Event::Tier { tier, facts } => match fleet.tier(tier) {
+            Some(tier) => history.write_tier(tier, facts),
             None => Ok(()),
         },
-        Entry::Remember(tier, name, value) => match fleet.tier(tier) {
-            Some(tier) => history.remember(tier, name, value.as_ref(), Timestamp::now()),
-            None => Ok(()),
-        },
-        Entry::LastFacts(..)
-        | Entry::Recall(..)
-        | Entry::RequestsThisMonth(..)
-        | Entry::Trend(..)
-        | Entry::Flush(_) => Ok(()),
+        Event::Coverage { host, facts } => {
+            history.write_coverage(host, facts, |name| fleet.tier(name))
+        }
+        Event::Run(event) => history.write_run(event),
+        Event::Asking { .. } => Ok(()),
     }
 }

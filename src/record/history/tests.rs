@@ -1,11 +1,11 @@
 //! The history on a disk of its own, with time passed in.
 
-use super::open::migrate;
+use super::open::{SHAPES, migrate};
 use super::*;
 use crate::fleet::{
     Bytes, Coverage, CoverageFacts, Event, Fetched, Fleet, HostFacts, HostResult, HostState,
-    Outcome, RunEvent, RunId, RunWhat, ServedFacts, Share, SizeFacts, StorePath, Tier, TierFacts,
-    TierKind, TierState,
+    Outcome, PathAnswer, RunEvent, RunId, RunWhat, ServedFacts, Share, SizeFacts, StorePath, Tier,
+    TierFacts, TierKind, TierState,
 };
 use jiff::{SignedDuration, ToSpan};
 use serde_json::json;
@@ -77,7 +77,7 @@ fn a_file_of_an_older_shape_keeps_what_it_has() {
     history.write_host("p620", &host_facts(NOW, 1.0)).unwrap();
     let path = history.path().to_owned();
     let next = "ALTER TABLE hosts ADD COLUMN colour TEXT; UPDATE hosts SET colour = 'red';";
-    let known = [include_str!("schema/1.sql"), include_str!("schema/2.sql"), next];
+    let known = [SHAPES, &[next]].concat();
     migrate(&mut history.db, &path, &known).unwrap();
     migrate(&mut history.db, &path, &known).unwrap();
     let colour: String =
@@ -85,7 +85,7 @@ fn a_file_of_an_older_shape_keeps_what_it_has() {
     assert_eq!((colour.as_str(), count(&history, "host_samples")), ("red", 1));
     drop(history);
     let refused = History::open(dir.path()).err().unwrap().to_string();
-    assert!(refused.contains("newer nixdash (version 3, this one knows 2)"), "{refused}");
+    assert!(refused.contains("newer nixdash (version 4, this one knows 3)"), "{refused}");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_step_that_fails_half_way_leaves_the_older_shape() {
     let mut history = History::open(dir.path()).unwrap();
     let path = history.path().to_owned();
     let broken = "CREATE TABLE half (x INTEGER); SELECT no_such_function();";
-    let known = [include_str!("schema/1.sql"), include_str!("schema/2.sql"), broken];
+    let known = [SHAPES, &[broken]].concat();
     migrate(&mut history.db, &path, &known).unwrap_err();
     drop(history);
     let history = History::open(dir.path()).unwrap();
@@ -480,4 +480,31 @@ async fn a_folder_that_cannot_be_written_is_said_once() {
     let said = said.lock().unwrap();
     assert_eq!(said.len(), 1, "{said:?}");
     assert!(said[0].contains("is not kept for now"), "{said:?}");
+}
+
+#[test]
+fn what_a_tier_said_of_paths_is_passed_on_until_it_says_otherwise_or_a_day_is_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = History::open(dir.path()).unwrap();
+    let at = |minutes: i64| NOW + SignedDuration::from_mins(minutes);
+    let answer = |name: &str, holds, at| PathAnswer {
+        path: StorePath::from_base_name(&format!("p21fy4sc5b87h3ma8y0mbiph36v5yfk7-{name}"))
+            .unwrap(),
+        holds,
+        at,
+    };
+    let (a, b) = (answer("a", false, at(0)), answer("b", true, at(0)));
+    history.write_answers(&tier(), &[a.clone(), b.clone()]).unwrap();
+    assert_eq!(history.answers(&tier(), at(0)).unwrap(), [a, b.clone()]);
+    let now_held = answer("a", true, at(2));
+    history.write_answers(&tier(), &[now_held.clone(), answer("b", false, at(-1))]).unwrap();
+    assert_eq!(history.answers(&tier(), at(0)).unwrap(), [now_held.clone(), b]);
+    assert_eq!(history.answers(&tier(), at(1)).unwrap(), [now_held]);
+    history.write_answers(&tier(), &[answer("c", false, at(2))]).unwrap();
+    history.forget_misses().unwrap();
+    assert_eq!(count(&history, "answers"), 2, "a and b are held");
+    history.thin(at(24 * 60 + 1)).unwrap();
+    assert_eq!(count(&history, "answers"), 1, "b was said a day ago");
+    history.forget_answers(&tier()).unwrap();
+    assert_eq!(count(&history, "answers"), 0);
 }

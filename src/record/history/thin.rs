@@ -139,7 +139,7 @@ impl History {
                 self.thin_table(table, step, end, wider)?;
             }
         }
-        Ok(())
+        self.thin_answers(now)
     }
 
     /// Thins one table, a portion of time after the other.

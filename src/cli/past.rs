@@ -1,0 +1,62 @@
+//! What `status` and `caches`, which look once, know from before, and what they leave for later.
+
+use crate::cli::history;
+use crate::fleet::{Event, Fleet, HostState};
+use crate::probe::{Past, Snapshot};
+use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
+
+/// How old an answer about a path may be: none is believed for longer.
+const ANSWERS: SignedDuration = SignedDuration::from_hours(24);
+
+/// Returns what earlier nixdash found of the fleet's tiers; what cannot be read is not known.
+pub(super) fn read(fleet: &Fleet) -> Past {
+    let (mut past, now) = (Past::default(), Timestamp::now());
+    let known = history::read(|history| {
+        for tier in &fleet.tiers {
+            past.memory.recall(tier, history.recall(tier)?);
+            let facts = history.last_tier_facts(tier, now)?.map(|(facts, _)| facts);
+            let answers = history.answers(tier, now - ANSWERS)?;
+            past.add(tier, facts, history.requests_in_month(tier, now)?, answers);
+        }
+        Ok(())
+    });
+    if let Err(error) = known {
+        tracing::debug!(%error, "the past");
+    }
+    past
+}
+
+/// Writes what was measured once into the history, as the dashboard does.
+pub(super) async fn keep(fleet: &Arc<Fleet>, found: &Snapshot, past: &Past) {
+    let Some(recorder) = history::recorder(fleet, |line| eprintln!("nixdash: {line}")) else {
+        return;
+    };
+    for (host, facts) in &found.hosts {
+        if facts.state != HostState::Unknown {
+            let (host, facts) = (host.clone(), Box::new(facts.clone()));
+            recorder.record(&Event::Host { host, facts });
+        }
+    }
+    for (host, facts) in &found.stores {
+        recorder.record(&Event::Store { host: host.clone(), facts: facts.clone() });
+    }
+    for (tier, facts) in &found.tiers {
+        recorder.record(&Event::Tier { tier: tier.clone(), facts: Box::new(facts.clone()) });
+    }
+    for (host, facts) in &found.coverage {
+        recorder.record(&Event::Coverage { host: host.clone(), facts: facts.clone() });
+    }
+    for (tier, count) in &found.requests {
+        recorder.record_request(tier, *count);
+    }
+    for (tier, answers) in past.take_answers() {
+        recorder.record_answers(&tier, answers);
+    }
+    for tier in &fleet.tiers {
+        for (name, value) in past.memory.take_changes(tier) {
+            recorder.remember(&tier.name, name, value);
+        }
+    }
+    recorder.flush().await;
+}

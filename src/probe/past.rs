@@ -1,0 +1,69 @@
+//! What earlier nixdash found, for one that looks only once: so a look at a public cache is not one
+//! question too many, a token that expired since is noticed, and what a person set as the most
+//! requests of a month holds for all.
+
+use crate::fleet::{PathAnswer, Tier, TierFacts};
+use crate::probe::answers::Answers;
+use crate::probe::memory::Memory;
+use crate::probe::schedule::{Target, tier_interval};
+use crate::probe::share::is_fresh;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
+
+/// How long ago a tier must have been asked so that it is said to be in its state since then: what
+/// nobody looked at for longer may have been anything meanwhile.
+const UNWATCHED: SignedDuration = SignedDuration::from_hours(1);
+
+/// What earlier nixdash found of tiers.
+#[derive(Default)]
+pub struct Past {
+    /// What probes remember; what they remember now is added to it.
+    pub memory: Memory,
+    pub(super) answers: Mutex<Answers>,
+    pub(super) requests: HashMap<String, u64>,
+    facts: HashMap<String, TierFacts>,
+}
+
+impl Past {
+    /// Adds what is known of a tier: its last answer, the requests of this month, and what it said
+    /// of paths, which is used where the tier is somebody else's.
+    pub fn add(
+        &mut self,
+        tier: &Tier,
+        facts: Option<TierFacts>,
+        requests: Option<u64>,
+        answers: Vec<PathAnswer>,
+    ) {
+        self.facts.extend(facts.map(|facts| (tier.name.clone(), facts)));
+        self.requests.extend(requests.map(|count| (tier.name.clone(), count)));
+        if is_public(tier) {
+            let known = self.answers.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+            known.learn(tier, answers);
+        }
+    }
+
+    /// Returns what was said of paths since, by name of the tier, to be passed on.
+    pub fn take_answers(&self) -> BTreeMap<String, Vec<PathAnswer>> {
+        self.answers.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take_fresh()
+    }
+
+    /// Returns the last answer of somebody else's tier, when asking again would be one question
+    /// too many.
+    pub(super) fn told(&self, tier: &Tier, now: Timestamp) -> Option<&TierFacts> {
+        let facts = self.facts.get(&tier.name).filter(|_| is_public(tier))?;
+        is_fresh(facts, None, tier_interval(tier), now).then_some(facts)
+    }
+
+    /// Returns the last answer of a tier, as something to go on from.
+    pub(super) fn last(&self, tier: &Tier, now: Timestamp) -> Option<&TierFacts> {
+        let facts = self.facts.get(&tier.name)?;
+        let age = now.duration_since(facts.asked_at?);
+        (SignedDuration::ZERO..UNWATCHED).contains(&age).then_some(facts)
+    }
+}
+
+/// Returns whether a tier is somebody else's.
+fn is_public(tier: &Tier) -> bool {
+    Target::of_tier(tier) == Target::PublicTier
+}

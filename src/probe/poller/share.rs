@@ -1,0 +1,65 @@
+//! Several nixdash on one machine, an exporter among them, ask a tier as if they were one: what one
+//! was told goes into the history, and the others take it from there.
+
+use crate::fleet::{SignatureState, Tier, TierFacts};
+use crate::probe::answers::OLDEST;
+use crate::probe::poller::{Shared, lock};
+use crate::probe::share::is_fresh;
+use jiff::Timestamp;
+use std::time::Duration;
+
+impl Shared {
+    /// Returns what another nixdash has just been told by a tier; nothing when it is to be asked.
+    pub(super) async fn told(
+        &self,
+        tier: &Tier,
+        previous: Option<&TierFacts>,
+        interval: Duration,
+    ) -> Option<TierFacts> {
+        let (facts, _) = self.record.recorder.as_ref()?.last_tier_facts(&tier.name).await?;
+        let facts = is_fresh(&facts, previous, interval, Timestamp::now()).then_some(facts)?;
+        // Whatever the other one noticed, what was seen before is not believed any more.
+        let was = previous.is_some_and(|last| last.signature == SignatureState::Valid);
+        if was && facts.signature != SignatureState::Valid {
+            self.forget_answers(tier);
+        }
+        Some(facts)
+    }
+
+    /// Forgets everything that a tier said of paths, and asks it anew.
+    pub(super) fn forget_answers(&self, tier: &Tier) {
+        lock(&self.answers).forget_tier(&tier.name);
+        if let Some(recorder) = &self.record.recorder {
+            recorder.forget_answers(&tier.name);
+        }
+        self.coverage.notify_one();
+    }
+
+    /// Forgets which paths tiers did not hold.
+    pub(super) fn forget_misses(&self) {
+        lock(&self.answers).forget_misses();
+        if let Some(recorder) = &self.record.recorder {
+            recorder.forget_misses();
+        }
+    }
+
+    /// Takes over what other nixdash were told of paths.
+    pub(super) async fn learn_answers(&self) -> Option<()> {
+        let Some(recorder) = &self.record.recorder else { return Some(()) };
+        let since = Timestamp::now() - OLDEST;
+        for tier in &self.fleet.tiers {
+            let told = self.unless_ended(recorder.answers(&tier.name, since)).await?;
+            lock(&self.answers).learn(tier, told);
+        }
+        Some(())
+    }
+
+    /// Passes on what we were told of paths.
+    pub(super) fn pass_answers_on(&self) {
+        let fresh = lock(&self.answers).take_fresh();
+        let Some(recorder) = &self.record.recorder else { return };
+        for (tier, answers) in fresh {
+            recorder.record_answers(&tier, answers);
+        }
+    }
+}

@@ -8,7 +8,7 @@ use crate::fleet::{
     SignatureState, StorePath, Tier, TierFacts, TierState, duration, printable_line,
 };
 use crate::probe::kinds::answers::{
-    alarm, away, detail, failed, nonsense, recent, refused, remember, stay_away, up,
+    alarm, detail, failed, nonsense, recent, refused, remember, up,
 };
 use crate::probe::kinds::http::{held_by_head, prove, prove_nar};
 use crate::probe::kinds::jwt::Token;
@@ -121,9 +121,6 @@ async fn token(asking: &Asking<'_>) -> Option<Token> {
 
 /// Looks at a cache.
 async fn look(asking: &Asking<'_>) -> TierFacts {
-    if let Some(facts) = away(asking) {
-        return facts;
-    }
     let tier = asking.tier;
     let Some((server, cache)) = place(tier) else {
         let error = format!("{}: names no cache; write https://HOST/CACHE", tier.url);
@@ -138,7 +135,6 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
     };
     if reply.status != 200 {
         let mut facts = denied(asking, cache, &reply, token.as_ref());
-        stay_away(asking, &reply, &facts);
         show_token(asking, cache, token.as_ref(), &mut facts);
         return facts;
     }

@@ -9,7 +9,7 @@ use crate::fleet::{
     SignatureState, SizeFacts, StorePath, Tier, TierFacts, TierState, ago, printable_line,
 };
 use crate::probe::kinds::answers::{
-    alarm, away, detail, failed, nonsense, recent, refused, remember, since, size, stay_away,
+    alarm, detail, failed, nonsense, recent, refused, remember, since, size,
 };
 use crate::probe::kinds::http::{SLOW_MS, judge, prove, prove_nar};
 use crate::probe::tier::{Answer, Asking, TierProbe};
@@ -125,9 +125,6 @@ type Proof = (SignatureState, String, Timestamp);
 
 /// Looks at a cache.
 async fn look(asking: &Asking<'_>) -> TierFacts {
-    if let Some(facts) = away(asking) {
-        return facts;
-    }
     let tier = asking.tier;
     let Some(api) = Api::of(&tier.url) else {
         let error = format!("{}: names no cache; write https://NAME.cachix.org", tier.url);
@@ -139,9 +136,7 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
         Err(error) => return failed(&error),
     };
     if reply.status == 429 || reply.status >= 500 {
-        let facts = refused(asking, "nix-cache-info", &reply, "");
-        stay_away(asking, &reply, &facts);
-        return facts;
+        return refused(asking, "nix-cache-info", &reply, "");
     }
     let mut facts = judge(tier, &reply);
     if facts.state != TierState::Up {
@@ -204,7 +199,6 @@ async fn cache(asking: &Asking<'_>, api: &Api) -> Result<Cache, Box<TierFacts>> 
                 tier.url, api.name
             ));
         }
-        stay_away(asking, &reply, &facts);
         return Err(Box::new(facts));
     }
     let Ok(cache) = serde_json::from_slice::<Cache>(&reply.body) else {

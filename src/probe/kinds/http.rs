@@ -8,7 +8,7 @@ use crate::fleet::{StorePath, Tier, TierFacts, TierState, printable_line};
 use crate::nix::cache_info::CacheInfo;
 use crate::nix::s3_url::web_url;
 use crate::probe::clock::milliseconds;
-use crate::probe::kinds::answers::{away, failed, stay_away};
+use crate::probe::kinds::answers::failed;
 pub(in crate::probe) use crate::probe::kinds::proof::{prove, prove_nar};
 use crate::probe::kinds::proof::{recall, remember};
 use crate::probe::tier::{Answer, Asking, TierProbe};
@@ -48,9 +48,6 @@ impl TierProbe for HttpProbe {
 
 /// Asks whether a cache is well, and proves its signature and that it serves its nars.
 pub(in crate::probe) async fn look_at(asking: &Asking<'_>, declared: &[Declared]) -> TierFacts {
-    if let Some(facts) = away(asking) {
-        return facts;
-    }
     let tier = asking.tier;
     let url = format!("{}/nix-cache-info", web_url(tier));
     let reply = match asking.web.send(tier, declared, Ask::get(url).follow()).await {
@@ -67,7 +64,6 @@ pub(in crate::probe) async fn weigh(
     reply: &Reply,
 ) -> TierFacts {
     let mut facts = judge(asking.tier, reply);
-    stay_away(asking, reply, &facts);
     if facts.state == TierState::Up {
         if !recall(asking, &mut facts) {
             let (signature, proof, narinfo) = prove(asking, declared).await;
@@ -171,9 +167,7 @@ pub(in crate::probe) fn judge(tier: &Tier, reply: &Reply) -> TierFacts {
         status @ (429 | 503) => {
             let why = if status == 429 { "too many requests" } else { "it is overloaded" };
             facts.state = TierState::Degraded;
-            facts.error = say(&format!(
-                "answered {status}, {why}: it is left alone for a while; ask it less often (every)"
-            ));
+            facts.error = say(&format!("answered {status}, {why}: ask it less often (every)"));
             return facts;
         }
         status => {

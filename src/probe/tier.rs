@@ -164,7 +164,7 @@ fn say_rest(facts: &mut TierFacts, tier: &Tier, until: Timestamp) {
     // An answer that came too late to be made says so itself.
     let rest = left_alone(until);
     if !error.contains(&rest) {
-        error.push_str(&format!("; it is {rest}"));
+        *error = format!("{error}; it is {rest}");
     }
 }
 

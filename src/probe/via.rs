@@ -9,6 +9,7 @@ use crate::probe::curl::{Base, Seen};
 use crate::probe::kinds::proof::{
     Look, Proof, Search, nar_kept, nar_verdict, recall, remember, without_key,
 };
+use crate::probe::kinds::thrift;
 use crate::probe::on_host::{HostView, look, state_of};
 use crate::probe::tier::Asking;
 use crate::probe::web::{Reply, WebError, width};
@@ -28,6 +29,9 @@ pub(super) async fn probe(asking: &Asking<'_>, host: &str) -> TierFacts {
         return unknown(format!("a tier of kind {} has no address for it", asking.tier.kind));
     };
     let view = view_of(asking, host).await;
+    if let Some(facts) = by_canary(asking, &view, host, &base).await {
+        return facts;
+    }
     let place = view.place(asking.hands, host);
     let asked_at = asking.web.now();
     let seen = match place.get(&base, &["nix-cache-info".to_owned()]).await {
@@ -52,7 +56,29 @@ pub(super) async fn probe(asking: &Asking<'_>, host: &str) -> TierFacts {
         }
         remember(asking, &facts);
     }
+    thrift::keep(asking, &facts);
     facts
+}
+
+/// Looks at a tier by reading its canary from the host, when that is due and the rest was well.
+async fn by_canary(
+    asking: &Asking<'_>,
+    view: &HostView,
+    host: &str,
+    base: &Base,
+) -> Option<TierFacts> {
+    let due = thrift::due(asking)?;
+    let file = file(asking.tier.kind, due.canary());
+    let asked_at = asking.web.now();
+    let seen = view.place(asking.hands, host).get(base, &[file]).await.ok()?;
+    asking.web.note_requests(asking.tier, seen.len());
+    note(asking, &seen, asked_at);
+    let (mut facts, narinfo) = due.proven(seen.first()?.reply.as_ref()?)?;
+    facts.proof = facts.proof.map(|proof| format!("{proof}, asked from {host}"));
+    prove_nar(asking, view, host, base, &narinfo, &mut facts).await;
+    remember(asking, &facts);
+    thrift::keep(asking, &facts);
+    Some(facts)
 }
 
 /// Asks from a host which paths a tier has a narinfo of.

@@ -4,7 +4,7 @@ use crate::fleet::{Detail, SizeFacts, Tier, TierFacts, TierState, printable_line
 use crate::probe::clock::milliseconds;
 use crate::probe::kinds::http::SLOW_MS;
 use crate::probe::tier::Asking;
-use crate::probe::web::{Reply, WebError, wish};
+use crate::probe::web::{Reply, WebError, Wish, wish};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(super) fn up(reply: &Reply) -> TierFacts {
 pub(super) fn refused(asking: &Asking<'_>, what: &str, reply: &Reply, let_in: &str) -> TierFacts {
     let status = reply.status;
     let (state, hint) = match status {
-        _ if wish(asking.tier.kind, reply, asking.now).is_some() => {
+        _ if wish(asking.tier.kind, reply, asking.now) != Wish::None => {
             (TierState::Degraded, haste(asking, reply))
         }
         401 | 403 => (TierState::Unauthorized, let_in.to_owned()),

@@ -11,6 +11,7 @@ use crate::probe::clock::milliseconds;
 use crate::probe::kinds::answers::failed;
 pub(in crate::probe) use crate::probe::kinds::proof::{prove, prove_nar};
 use crate::probe::kinds::proof::{recall, remember};
+use crate::probe::kinds::thrift;
 use crate::probe::tier::{Answer, Asking, TierProbe};
 use crate::probe::web::{Ask, Declared, Method, Reply, WebError, width};
 use futures_util::stream::{self, StreamExt as _};
@@ -48,13 +49,18 @@ impl TierProbe for HttpProbe {
 
 /// Asks whether a cache is well, and proves its signature and that it serves its nars.
 pub(in crate::probe) async fn look_at(asking: &Asking<'_>, declared: &[Declared]) -> TierFacts {
+    if let Some((facts, _)) = thrift::by_canary(asking, declared).await {
+        return facts;
+    }
     let tier = asking.tier;
     let url = format!("{}/nix-cache-info", web_url(tier));
     let reply = match asking.web.send(tier, declared, Ask::get(url).follow()).await {
         Ok(reply) => reply,
         Err(error) => return failed(&error),
     };
-    weigh(asking, declared, &reply).await
+    let facts = weigh(asking, declared, &reply).await;
+    thrift::keep(asking, &facts);
+    facts
 }
 
 /// Judges an answer to `nix-cache-info`, and proves the rest when it was good.

@@ -46,12 +46,15 @@ impl Rest {
         if self.until.is_some_and(|until| until > asked_at) {
             return;
         }
-        let Some(wish) = wish(kind, reply, now) else {
-            *self = Self::default();
-            return;
+        let time = match wish(kind, reply, now) {
+            Wish::None => {
+                *self = Self::default();
+                return;
+            }
+            Wish::Rest => REST.saturating_mul(2_u32.saturating_pow(self.times.min(10))),
+            Wish::RestFor(time) => time,
         };
-        let own = REST.saturating_mul(2_u32.saturating_pow(self.times.min(10)));
-        let time = wish.unwrap_or(own).min(REST_LIMIT);
+        let time = time.min(REST_LIMIT);
         *self = Self {
             until: Some(now + SignedDuration::try_from(time).unwrap_or_default()),
             times: self.times.saturating_add(1),
@@ -65,24 +68,32 @@ impl Rest {
     }
 }
 
-/// Returns whether an answer asks to be left alone, and for how long when it says.
+/// Whether an answer asks us to leave the tier alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::probe) enum Wish {
+    /// It does not.
+    None,
+    /// It does, and leaves it to us for how long.
+    Rest,
+    /// It says for how long.
+    RestFor(Duration),
+}
+
+/// Returns whether an answer asks us to leave the tier alone.
 ///
 /// 429 and 503 do, from every kind. 403 does from GitHub alone, when it says how long: that is its
 /// word for too many requests; from a bucket 403 means a refusal or a miss, whatever stands beside.
-pub(in crate::probe) fn wish(
-    kind: TierKind,
-    reply: &Reply,
-    now: Timestamp,
-) -> Option<Option<Duration>> {
+pub(in crate::probe) fn wish(kind: TierKind, reply: &Reply, now: Timestamp) -> Wish {
     let is_github = kind == TierKind::GithubActions;
     let time = reply.retry_after(now).or_else(|| {
         let reset = is_github.then(|| spent_until(reply)).flatten()?;
         Some(now.duration_until(reset).try_into().unwrap_or_default())
     });
-    match reply.status {
-        429 | 503 => Some(time),
-        403 if is_github => time.map(Some),
-        _ => None,
+    match (reply.status, time) {
+        (429 | 503, None) => Wish::Rest,
+        (429 | 503, Some(time)) => Wish::RestFor(time),
+        (403, Some(time)) if is_github => Wish::RestFor(time),
+        _ => Wish::None,
     }
 }
 

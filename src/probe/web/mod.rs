@@ -10,7 +10,7 @@ use ask::is_declared;
 pub use ask::{Ask, Declared, Method, Reply};
 use credentials::{Credentials, credentials};
 use manners::{Count, Rest, requests};
-pub(super) use manners::{width, wish};
+pub(super) use manners::{Wish, width, wish};
 pub use trouble::{WebError, WebTrouble};
 use trouble::{explain, innermost};
 

@@ -45,17 +45,17 @@ fn a_server_that_is_asked_too_often_is_left_alone_for_as_long_as_it_says() {
 #[test]
 fn a_403_is_a_rest_at_github_and_a_refusal_elsewhere() {
     let now = Timestamp::from_second(1_800_000_000).unwrap();
-    let minute = Some(Some(Duration::from_secs(60)));
+    let minute = Wish::RestFor(Duration::from_secs(60));
     let secondary = reply(403, Some("60"));
     assert_eq!(wish(TierKind::GithubActions, &secondary, now), minute);
-    assert_eq!(wish(TierKind::S3, &secondary, now), None);
-    assert_eq!(wish(TierKind::GithubActions, &reply(403, None), now), None);
+    assert_eq!(wish(TierKind::S3, &secondary, now), Wish::None);
+    assert_eq!(wish(TierKind::GithubActions, &reply(403, None), now), Wish::None);
     let mut spent = reply(403, None);
     spent.headers.insert("x-ratelimit-remaining".to_owned(), "0".to_owned());
     spent.headers.insert("x-ratelimit-reset".to_owned(), "1800000060".to_owned());
     assert_eq!(wish(TierKind::GithubActions, &spent, now), minute);
-    assert_eq!(wish(TierKind::Http, &spent, now), None);
-    assert_eq!(wish(TierKind::Http, &reply(503, None), now), Some(None));
+    assert_eq!(wish(TierKind::Http, &spent, now), Wish::None);
+    assert_eq!(wish(TierKind::Http, &reply(503, None), now), Wish::Rest);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod harmonia;
 mod ncps;
 mod nix_serve;
 mod server;
+mod thrift;
 
 use jiff::{SignedDuration, Timestamp};
 use nixdash::fleet::{

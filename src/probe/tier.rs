@@ -1,19 +1,16 @@
 //! What every kind of tier answers, and asking one.
 
-use crate::fleet::{
-    ClosurePath, Fleet, SizeFacts, StorePath, Tier, TierFacts, TierState, duration,
-};
+use crate::fleet::{ClosurePath, Fleet, SizeFacts, StorePath, Tier, TierFacts, TierState};
 use crate::probe::kinds;
 use crate::probe::kinds::proof::REFUSED;
 use crate::probe::memory::Memory;
 use crate::probe::on_host::settle;
 use crate::probe::via;
-use crate::probe::web::{Declared, Web, WebError};
+use crate::probe::web::{Declared, Web, WebError, left_alone};
 use crate::remote::Hands;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
 
 /// The future that a [`TierProbe`] returns.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -92,7 +89,7 @@ pub trait TierProbe: Send + Sync {
     }
 }
 
-/// Until when a tier is left alone, and what it was when it asked for that.
+/// What a tier was when it asked to be left alone, and until when that is: the time is [`Web`]'s.
 const REST: &str = "rest";
 
 /// What a probe itself found of a tier, before anybody asked what hosts make of it.
@@ -125,12 +122,16 @@ pub async fn probe(asking: &Asking<'_>, previous: Option<&TierFacts>) -> TierFac
     if let Some(why) = asking.memory.take::<String>(tier, REFUSED) {
         (found.state, found.error) = (TierState::Unauthorized, Some(why));
     }
+    let rests_until = asking.web.rests_until(tier);
+    if let Some(until) = rests_until {
+        say_rest(&mut found, tier, until);
+    }
     found.requests_this_month = Some(asking.web.requests_this_month(&tier.name));
     asking.memory.put(tier, JUDGED, &(found.state, &found.error));
     settle(&mut found, tier, asking.fleet, asking.memory);
     let facts = merge(previous, found, asking.now);
-    if let Some(time) = asking.web.rest_of(tier) {
-        asking.memory.put(tier, REST, &(asking.now + signed(time), &facts));
+    if let Some(until) = rests_until {
+        asking.memory.put(tier, REST, &(until, &facts));
     }
     facts
 }
@@ -138,30 +139,33 @@ pub async fn probe(asking: &Asking<'_>, previous: Option<&TierFacts>) -> TierFac
 /// Returns what is said of a tier that wants to be left alone: what it was when it said so.
 fn resting(asking: &Asking<'_>, previous: Option<&TierFacts>) -> Option<TierFacts> {
     let tier = asking.tier;
-    if let Some((until, facts)) = asking.memory.get::<(Timestamp, TierFacts)>(tier, REST) {
-        if asking.now < until {
-            return Some(facts);
-        }
-        asking.memory.forget(tier, REST);
-        asking.web.end_rest(tier);
+    let until = asking.web.rests_until(tier)?;
+    if let Some((said, facts)) = asking.memory.get::<(Timestamp, TierFacts)>(tier, REST)
+        && said == until
+    {
+        return Some(facts);
     }
     // It said so when it was asked for something else.
-    let left = asking.web.rest_of(tier)?;
     let mut facts = previous.cloned().unwrap_or_default();
     if facts.state != TierState::Degraded {
         (facts.state, facts.since) = (TierState::Degraded, Some(asking.now));
     }
-    facts.error = Some(format!(
-        "{}: it asked to be left alone, and is for another {}; ask it less often (every)",
-        tier.url,
-        duration(left)
-    ));
+    facts.error = None;
+    say_rest(&mut facts, tier, until);
+    asking.memory.put(tier, JUDGED, &(facts.state, &facts.error));
     Some(facts)
 }
 
-/// Returns a time that may be added to a moment.
-fn signed(time: Duration) -> SignedDuration {
-    SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX)
+/// Adds until when a tier is left alone to what is wrong with it.
+fn say_rest(facts: &mut TierFacts, tier: &Tier, until: Timestamp) {
+    let error = facts.error.get_or_insert_with(|| {
+        format!("{}: it asked to be left alone; ask it less often (every)", tier.url)
+    });
+    // An answer that came too late to be made says so itself.
+    let rest = left_alone(until);
+    if !error.contains(&rest) {
+        *error = format!("{error}; it is {rest}");
+    }
 }
 
 /// Returns a tier's facts with what hosts make of it now, after one of them was looked at; nothing

@@ -5,13 +5,15 @@
 
 use crate::fleet::{StorePath, TierFacts, TierKind, TierState};
 use crate::nix::narinfo::NarInfo;
-use crate::probe::curl::Base;
+use crate::probe::curl::{Base, Seen};
 use crate::probe::kinds::proof::{
     Look, Proof, Search, nar_kept, nar_verdict, recall, remember, without_key,
 };
+use crate::probe::kinds::thrift;
 use crate::probe::on_host::{HostView, look, state_of};
 use crate::probe::tier::Asking;
 use crate::probe::web::{Reply, WebError, width};
+use jiff::Timestamp;
 
 /// Paths that one script asks for.
 const BATCH: usize = 400;
@@ -27,12 +29,17 @@ pub(super) async fn probe(asking: &Asking<'_>, host: &str) -> TierFacts {
         return unknown(format!("a tier of kind {} has no address for it", asking.tier.kind));
     };
     let view = view_of(asking, host).await;
+    if let Some(facts) = by_canary(asking, &view, host, &base).await {
+        return facts;
+    }
     let place = view.place(asking.hands, host);
+    let asked_at = asking.web.now();
     let seen = match place.get(&base, &["nix-cache-info".to_owned()]).await {
         Ok(seen) => seen,
         Err(why) => return unknown(why),
     };
     asking.web.note_requests(asking.tier, seen.len());
+    note(asking, &seen, asked_at);
     let Some(seen) = seen.into_iter().next() else {
         return unknown("curl said nothing".to_owned());
     };
@@ -49,7 +56,29 @@ pub(super) async fn probe(asking: &Asking<'_>, host: &str) -> TierFacts {
         }
         remember(asking, &facts);
     }
+    thrift::keep(asking, &facts);
     facts
+}
+
+/// Looks at a tier by reading its canary from the host, when that is due and the rest was well.
+async fn by_canary(
+    asking: &Asking<'_>,
+    view: &HostView,
+    host: &str,
+    base: &Base,
+) -> Option<TierFacts> {
+    let due = thrift::due(asking)?;
+    let file = file(asking.tier.kind, due.canary());
+    let asked_at = asking.web.now();
+    let seen = view.place(asking.hands, host).get(base, &[file]).await.ok()?;
+    asking.web.note_requests(asking.tier, seen.len());
+    note(asking, &seen, asked_at);
+    let (mut facts, narinfo) = due.proven(seen.first()?.reply.as_ref()?)?;
+    facts.proof = facts.proof.map(|proof| format!("{proof}, asked from {host}"));
+    prove_nar(asking, view, host, base, &narinfo, &mut facts).await;
+    remember(asking, &facts);
+    thrift::keep(asking, &facts);
+    Some(facts)
 }
 
 /// Asks from a host which paths a tier has a narinfo of.
@@ -68,9 +97,12 @@ pub(super) async fn holds(
     let mut held = Vec::with_capacity(paths.len());
     for batch in paths.chunks(BATCH) {
         let files: Vec<String> = batch.iter().map(|path| file(tier.kind, path)).collect();
+        let asked_at = asking.web.now();
         let seen = place.statuses(&base, &files, width(tier.kind, false)).await;
         asking.web.note_requests(tier, files.len());
-        for seen in seen.map_err(|why| fail(&why))? {
+        let seen = seen.map_err(|why| fail(&why))?;
+        note(asking, &seen, asked_at);
+        for seen in seen {
             match seen.reply.as_ref().map(|reply| reply.status) {
                 Some(200) => held.push(true),
                 Some(403 | 404) => held.push(false),
@@ -80,6 +112,13 @@ pub(super) async fn holds(
         }
     }
     Ok(held)
+}
+
+/// Notes whether one of these answers asks us to leave the tier alone; for how long is not read.
+fn note(asking: &Asking<'_>, seen: &[Seen], asked_at: Timestamp) {
+    for reply in seen.iter().filter_map(|seen| seen.reply.as_ref()) {
+        asking.web.note_reply(asking.tier, reply, asked_at);
+    }
 }
 
 /// Returns how a host is set up, looking when nobody has looked yet.
@@ -175,7 +214,6 @@ mod tests {
     use crate::probe::tier::{Tools, probe};
     use crate::probe::web::Web;
     use crate::remote::{Hands as _, Remote, Script};
-    use jiff::Timestamp;
     use std::sync::Arc;
 
     const OTHER: &str = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0";

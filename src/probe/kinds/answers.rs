@@ -1,15 +1,12 @@
 //! What kinds with an interface of their own make of its answers: refusals, haste, details.
 
-use crate::fleet::{Detail, SizeFacts, Tier, TierFacts, TierState, duration, printable_line};
+use crate::fleet::{Detail, SizeFacts, Tier, TierFacts, TierState, printable_line};
 use crate::probe::clock::milliseconds;
 use crate::probe::kinds::http::SLOW_MS;
 use crate::probe::tier::Asking;
-use crate::probe::web::{Reply, WebError};
+use crate::probe::web::{Reply, WebError, Wish, wish};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
-
-/// Longest time that a server may ask us to stay away.
-const AWAY_LIMIT: Duration = Duration::from_mins(15);
 
 /// Returns the facts of a tier that could not be asked.
 pub(super) fn failed(error: &WebError) -> TierFacts {
@@ -28,10 +25,10 @@ pub(super) fn up(reply: &Reply) -> TierFacts {
 pub(super) fn refused(asking: &Asking<'_>, what: &str, reply: &Reply, let_in: &str) -> TierFacts {
     let status = reply.status;
     let (state, hint) = match status {
-        // GitHub's word for too many requests, which has nothing to do with who asks.
-        403 if reply.retry_after().is_some() => (TierState::Degraded, wait(asking, reply)),
+        _ if wish(asking.tier.kind, reply, asking.now) != Wish::None => {
+            (TierState::Degraded, haste(asking, reply))
+        }
         401 | 403 => (TierState::Unauthorized, let_in.to_owned()),
-        429 | 503 => (TierState::Degraded, wait(asking, reply)),
         500..=599 => (TierState::Degraded, "see its log".to_owned()),
         _ => (TierState::Degraded, "is the url right?".to_owned()),
     };
@@ -49,29 +46,11 @@ pub(super) fn nonsense(tier: &Tier, what: &str, reply: &Reply) -> TierFacts {
     TierFacts { state: TierState::Degraded, error: Some(error), ..up(reply) }
 }
 
-/// Returns the facts of a tier that asked us to stay away, as long as it did.
-pub(super) fn away(asking: &Asking<'_>) -> Option<TierFacts> {
-    let (until, facts): (Timestamp, TierFacts) = asking.memory.get(asking.tier, "away")?;
-    (asking.now < until).then_some(facts)
-}
-
-/// Keeps that a tier asked us to stay away; [`away`] returns the facts meanwhile.
-pub(super) fn stay_away(asking: &Asking<'_>, reply: &Reply, facts: &TierFacts) {
-    if !matches!(reply.status, 403 | 429 | 503) {
-        return;
-    }
-    if let Some(time) = reply.retry_after() {
-        let until = asking.now + signed(time.min(AWAY_LIMIT));
-        asking.memory.put(asking.tier, "away", &(until, facts));
-    }
-}
-
-/// Says how long a server wants to be left alone.
-fn wait(asking: &Asking<'_>, reply: &Reply) -> String {
+/// Says why a server wants to be left alone, and what a person can do about it.
+fn haste(asking: &Asking<'_>, reply: &Reply) -> String {
     let who = if reply.status == 503 { "it is overloaded" } else { "too many requests" };
-    match reply.retry_after() {
-        Some(time) => format!("{who}: it is asked again in {}", duration(time.min(AWAY_LIMIT))),
-        None if asking.tier.every.is_some() => format!("{who}: ask it less often (every)"),
+    match asking.tier.every {
+        Some(_) => format!("{who}: ask it less often (every)"),
         None => format!("{who}: ask it less often, every = \"5m\""),
     }
 }
@@ -119,11 +98,6 @@ pub(super) fn size(
 ) -> SizeFacts {
     let limit = asking.tier.max_size.or(limit);
     SizeFacts { bytes, objects, limit, exact, measured_at: Some(asking.now) }
-}
-
-/// Returns a time as jiff counts it; what does not fit is very long.
-pub(super) fn signed(time: Duration) -> SignedDuration {
-    SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX)
 }
 
 /// Returns how long ago something was; nothing for what is to come.

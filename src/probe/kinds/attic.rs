@@ -7,14 +7,13 @@
 use crate::fleet::{
     SignatureState, StorePath, Tier, TierFacts, TierState, duration, printable_line,
 };
-use crate::probe::kinds::answers::{
-    alarm, away, detail, failed, nonsense, recent, refused, remember, stay_away, up,
-};
+use crate::probe::kinds::answers::{alarm, detail, failed, nonsense, refused, up};
 use crate::probe::kinds::http::{held_by_head, prove, prove_nar};
 use crate::probe::kinds::jwt::Token;
+use crate::probe::kinds::proof::{recall, remember};
+use crate::probe::kinds::thrift;
 use crate::probe::tier::{Answer, Asking, TierProbe};
 use crate::probe::web::{Ask, Declared, Method, Reply, WebError};
-use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -26,9 +25,6 @@ const BULK_LIMIT: usize = BULK * 40;
 
 /// A token that ends within this time is an alarm.
 const ENDS_SOON: Duration = Duration::from_hours(7 * 24);
-
-/// How long a proven signature is believed: one request a look is enough.
-const PROOF_AGE: SignedDuration = SignedDuration::from_mins(5);
 
 /// The store directory of every NixOS.
 const STORE_DIR: &str = "/nix/store";
@@ -121,14 +117,14 @@ async fn token(asking: &Asking<'_>) -> Option<Token> {
 
 /// Looks at a cache.
 async fn look(asking: &Asking<'_>) -> TierFacts {
-    if let Some(facts) = away(asking) {
-        return facts;
-    }
     let tier = asking.tier;
     let Some((server, cache)) = place(tier) else {
         let error = format!("{}: names no cache; write https://HOST/CACHE", tier.url);
         return TierFacts { state: TierState::Down, error: Some(error), ..TierFacts::default() };
     };
+    if let Some((facts, _)) = thrift::by_canary(asking, REQUESTS).await {
+        return facts;
+    }
     let url = format!("{server}/_api/v1/cache-config/{cache}");
     // Before the request: one that is refused makes it to be read anew.
     let token = token(asking).await;
@@ -138,7 +134,6 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
     };
     if reply.status != 200 {
         let mut facts = denied(asking, cache, &reply, token.as_ref());
-        stay_away(asking, &reply, &facts);
         show_token(asking, cache, token.as_ref(), &mut facts);
         return facts;
     }
@@ -153,6 +148,7 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
     {
         prove_sometimes(asking, &mut facts).await;
     }
+    thrift::keep(asking, &facts);
     facts
 }
 
@@ -251,22 +247,16 @@ fn show_token(asking: &Asking<'_>, cache: &str, token: Option<&Token>, facts: &m
 
 /// Proves the signature every few minutes, and once a day that a nar is served.
 async fn prove_sometimes(asking: &Asking<'_>, facts: &mut TierFacts) {
-    if let Some((signature, proof)) = recent(asking, "proof", PROOF_AGE) {
-        facts.signature = signature;
-        facts.proof = Some(proof);
-        let nar: Option<(jiff::Timestamp, String)> = asking.memory.get(asking.tier, "nar");
-        facts.nar_proof = nar.map(|(_, proof)| proof);
+    if recall(asking, facts) {
         return;
     }
     let (signature, proof, narinfo) = prove(asking, REQUESTS).await;
     facts.signature = signature;
-    facts.proof = Some(proof.clone());
+    facts.proof = Some(proof);
     if let Some(narinfo) = narinfo {
         prove_nar(asking, REQUESTS, &narinfo, facts).await;
-        if facts.state != TierState::NarMissing {
-            remember(asking, "proof", &(signature, proof));
-        }
     }
+    remember(asking, facts);
 }
 
 /// Asks in bulk which paths the cache has; nothing when the token may not.

@@ -9,9 +9,10 @@ use crate::fleet::{
     SignatureState, SizeFacts, StorePath, Tier, TierFacts, TierState, ago, printable_line,
 };
 use crate::probe::kinds::answers::{
-    alarm, away, detail, failed, nonsense, recent, refused, remember, since, size, stay_away,
+    alarm, detail, failed, nonsense, recent, refused, remember, since, size,
 };
 use crate::probe::kinds::http::{SLOW_MS, judge, prove, prove_nar};
+use crate::probe::kinds::thrift;
 use crate::probe::tier::{Answer, Asking, TierProbe};
 use crate::probe::web::{Ask, Declared, Method, WebError};
 use jiff::{SignedDuration, Timestamp};
@@ -125,30 +126,22 @@ type Proof = (SignatureState, String, Timestamp);
 
 /// Looks at a cache.
 async fn look(asking: &Asking<'_>) -> TierFacts {
-    if let Some(facts) = away(asking) {
-        return facts;
-    }
     let tier = asking.tier;
     let Some(api) = Api::of(&tier.url) else {
         let error = format!("{}: names no cache; write https://NAME.cachix.org", tier.url);
         return TierFacts { state: TierState::Down, error: Some(error), ..TierFacts::default() };
     };
-    let url = format!("{}/nix-cache-info", tier.url);
-    let reply = match asking.web.send(tier, REQUESTS, Ask::get(url)).await {
-        Ok(reply) => reply,
-        Err(error) => return failed(&error),
+    // The API takes the place of what hosts ask; that has answered a minute ago.
+    let is_api_due = recent::<Cache>(asking, "cache", API_AGE).is_none();
+    let mut facts = if let Some(facts) = thrift::kept(asking).filter(|_| is_api_due) {
+        facts
+    } else {
+        let facts = as_hosts_see(asking).await;
+        thrift::keep(asking, &facts);
+        facts
     };
-    if reply.status == 429 || reply.status >= 500 {
-        let facts = refused(asking, "nix-cache-info", &reply, "");
-        stay_away(asking, &reply, &facts);
+    if !matches!(facts.state, TierState::Up | TierState::Slow) {
         return facts;
-    }
-    let mut facts = judge(tier, &reply);
-    if facts.state != TierState::Up {
-        return facts;
-    }
-    if facts.latency_ms.is_some_and(|ms| ms > SLOW_MS) {
-        facts.state = TierState::Slow;
     }
     match cache(asking, &api).await {
         Ok(cache) => {
@@ -162,6 +155,24 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
             facts.state = trouble.state;
             facts.error = trouble.error;
         }
+    }
+    facts
+}
+
+/// Asks what hosts ask first.
+async fn as_hosts_see(asking: &Asking<'_>) -> TierFacts {
+    let tier = asking.tier;
+    let url = format!("{}/nix-cache-info", tier.url);
+    let reply = match asking.web.send(tier, REQUESTS, Ask::get(url)).await {
+        Ok(reply) => reply,
+        Err(error) => return failed(&error),
+    };
+    if reply.status == 429 || reply.status >= 500 {
+        return refused(asking, "nix-cache-info", &reply, "");
+    }
+    let mut facts = judge(tier, &reply);
+    if facts.state == TierState::Up && facts.latency_ms.is_some_and(|ms| ms > SLOW_MS) {
+        facts.state = TierState::Slow;
     }
     facts
 }
@@ -204,7 +215,6 @@ async fn cache(asking: &Asking<'_>, api: &Api) -> Result<Cache, Box<TierFacts>> 
                 tier.url, api.name
             ));
         }
-        stay_away(asking, &reply, &facts);
         return Err(Box::new(facts));
     }
     let Ok(cache) = serde_json::from_slice::<Cache>(&reply.body) else {

@@ -7,9 +7,7 @@
 use crate::fleet::{
     SizeFacts, StorePath, TierFacts, TierState, ago, bytes, duration, percent, printable_line,
 };
-use crate::probe::kinds::answers::{
-    alarm, away, detail, failed, nonsense, refused, since, size, stay_away, up,
-};
+use crate::probe::kinds::answers::{alarm, detail, failed, nonsense, refused, since, size, up};
 use crate::probe::kinds::github_caches::{Entry, Family, Headers, LIMIT, Page, Usage, families};
 use crate::probe::tier::{Answer, Asking, TierProbe};
 use crate::probe::web::{Ask, Declared, Method, Reply, WebError};
@@ -108,9 +106,6 @@ impl Refused {
 
 /// Looks at the caches of a repository.
 async fn look(asking: &Asking<'_>) -> TierFacts {
-    if let Some(facts) = away(asking) {
-        return facts;
-    }
     let usage: Answered<Usage> = match ask(asking, USAGE, "usage").await {
         Ok(answer) => answer,
         Err(refused) => return refused.facts(),
@@ -224,8 +219,8 @@ fn denied(asking: &Asking<'_>, reply: &Reply) -> TierFacts {
             let limit = headers.limit.map_or("its".to_owned(), |limit| format!("{limit}"));
             let advice = if has_token { "ask it less often (every)" } else { "give it a token" };
             let error = format!(
-                "{}: GitHub's limit of {limit} requests in an hour is used up; it is asked again \
-                 {again}; {advice}",
+                "{}: GitHub's limit of {limit} requests in an hour is used up, and begins \
+                 anew {again}; {advice}",
                 asking.tier.url
             );
             TierFacts { state: TierState::Degraded, error: Some(error), ..up(reply) }
@@ -250,21 +245,7 @@ fn denied(asking: &Asking<'_>, reply: &Reply) -> TierFacts {
         }
     };
     access(asking, &headers, &mut facts);
-    keep_away(asking, reply, &headers, &facts);
     facts
-}
-
-/// Keeps until when GitHub wants to be left alone, which it says in one of two ways.
-fn keep_away(asking: &Asking<'_>, reply: &Reply, headers: &Headers, facts: &TierFacts) {
-    stay_away(asking, reply, facts);
-    if reply.retry_after().is_none()
-        && matches!(reply.status, 403 | 429)
-        && headers.remaining == Some(0)
-        && let Some(reset) = headers.reset
-    {
-        let longest = asking.now + SignedDuration::from_mins(15);
-        asking.memory.put(asking.tier, "away", &(reset.min(longest), facts));
-    }
 }
 
 /// Says what is in the caches, and what is about to go.

@@ -5,7 +5,7 @@
 //! an older one is asked with GET, and what we asked is taken off.
 
 use crate::fleet::{StorePath, TierFacts, TierState, printable_line};
-use crate::probe::kinds::answers::{away, detail, recent, refused, remember, stay_away};
+use crate::probe::kinds::answers::{detail, recent, remember};
 use crate::probe::kinds::http::{held, held_by_head, look_at};
 use crate::probe::kinds::prometheus::Metrics;
 use crate::probe::kinds::served::{self, Counts};
@@ -39,9 +39,6 @@ impl TierProbe for HarmoniaProbe {
 
     fn probe<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
         Box::pin(async move {
-            if let Some(facts) = away(asking) {
-                return facts;
-            }
             let before = counters(asking).await;
             let mut facts = look_at(asking, REQUESTS).await;
             if matches!(facts.state, TierState::Down | TierState::Proxy) {
@@ -105,9 +102,6 @@ async fn counters(asking: &Asking<'_>) -> Option<Counts> {
     let url = format!("{}/metrics", asking.tier.url);
     let ask = Ask::get(url).limit(METRICS_LIMIT);
     let reply = asking.web.send(asking.tier, REQUESTS, ask).await.ok()?;
-    if matches!(reply.status, 429 | 503) {
-        stay_away(asking, &reply, &refused(asking, "its metrics", &reply, ""));
-    }
     (reply.status == 200).then(|| counts(&Metrics::parse(&reply.text())?)).flatten()
 }
 

@@ -8,9 +8,10 @@ use crate::fleet::{StorePath, Tier, TierFacts, TierState, printable_line};
 use crate::nix::cache_info::CacheInfo;
 use crate::nix::s3_url::web_url;
 use crate::probe::clock::milliseconds;
-use crate::probe::kinds::answers::{away, failed, stay_away};
+use crate::probe::kinds::answers::failed;
 pub(in crate::probe) use crate::probe::kinds::proof::{prove, prove_nar};
 use crate::probe::kinds::proof::{recall, remember};
+use crate::probe::kinds::thrift;
 use crate::probe::tier::{Answer, Asking, TierProbe};
 use crate::probe::web::{Ask, Declared, Method, Reply, WebError, width};
 use futures_util::stream::{self, StreamExt as _};
@@ -48,7 +49,7 @@ impl TierProbe for HttpProbe {
 
 /// Asks whether a cache is well, and proves its signature and that it serves its nars.
 pub(in crate::probe) async fn look_at(asking: &Asking<'_>, declared: &[Declared]) -> TierFacts {
-    if let Some(facts) = away(asking) {
+    if let Some((facts, _)) = thrift::by_canary(asking, declared).await {
         return facts;
     }
     let tier = asking.tier;
@@ -57,7 +58,9 @@ pub(in crate::probe) async fn look_at(asking: &Asking<'_>, declared: &[Declared]
         Ok(reply) => reply,
         Err(error) => return failed(&error),
     };
-    weigh(asking, declared, &reply).await
+    let facts = weigh(asking, declared, &reply).await;
+    thrift::keep(asking, &facts);
+    facts
 }
 
 /// Judges an answer to `nix-cache-info`, and proves the rest when it was good.
@@ -67,7 +70,6 @@ pub(in crate::probe) async fn weigh(
     reply: &Reply,
 ) -> TierFacts {
     let mut facts = judge(asking.tier, reply);
-    stay_away(asking, reply, &facts);
     if facts.state == TierState::Up {
         if !recall(asking, &mut facts) {
             let (signature, proof, narinfo) = prove(asking, declared).await;
@@ -171,9 +173,7 @@ pub(in crate::probe) fn judge(tier: &Tier, reply: &Reply) -> TierFacts {
         status @ (429 | 503) => {
             let why = if status == 429 { "too many requests" } else { "it is overloaded" };
             facts.state = TierState::Degraded;
-            facts.error = say(&format!(
-                "answered {status}, {why}: it is left alone for a while; ask it less often (every)"
-            ));
+            facts.error = say(&format!("answered {status}, {why}: ask it less often (every)"));
             return facts;
         }
         status => {

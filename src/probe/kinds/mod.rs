@@ -17,6 +17,7 @@ mod s3_list;
 mod seaweed_status;
 pub(super) mod seaweedfs;
 mod served;
+pub(super) mod thrift;
 
 use crate::fleet::TierKind;
 use crate::probe::tier::TierProbe;

@@ -5,9 +5,7 @@
 //! count such requests too: hits of ours are taken off, and misses of ours carry no status.
 
 use crate::fleet::{StorePath, Tier, TierFacts, TierState};
-use crate::probe::kinds::answers::{
-    alarm, away, detail, failed, recent, refused, remember, size, stay_away,
-};
+use crate::probe::kinds::answers::{alarm, detail, failed, recent, refused, remember, size};
 use crate::probe::kinds::http::{SLOW_MS, held, judge, prove, prove_nar};
 use crate::probe::kinds::prometheus::Metrics;
 use crate::probe::kinds::served::{self, Counts};
@@ -67,9 +65,6 @@ fn upload(tier: &Tier) -> Tier {
 
 /// Looks at a proxy.
 async fn look(asking: &Asking<'_>) -> TierFacts {
-    if let Some(facts) = away(asking) {
-        return facts;
-    }
     let tier = asking.tier;
     let url = format!("{}/healthz", tier.url);
     let health = match asking.web.send(tier, REQUESTS, Ask::get(url)).await {
@@ -77,9 +72,7 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
         Err(error) => return failed(&error),
     };
     if health.status != 200 {
-        let facts = refused(asking, "healthz", &health, "give nixdash its --cache-get-token");
-        stay_away(asking, &health, &facts);
-        return facts;
+        return refused(asking, "healthz", &health, "give nixdash its --cache-get-token");
     }
     let before = metrics(asking).await;
     let mut facts = whether_well(asking).await;
@@ -114,7 +107,6 @@ async fn whether_well(asking: &Asking<'_>) -> TierFacts {
     };
     let mut facts = judge(tier, &reply);
     if facts.state != TierState::Up {
-        stay_away(asking, &reply, &facts);
         return facts;
     }
     let there = upload(tier);

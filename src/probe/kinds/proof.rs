@@ -9,12 +9,13 @@ use crate::fleet::{
 };
 use crate::nix::narinfo::NarInfo;
 use crate::nix::s3_url::web_url;
-use crate::probe::schedule::Target;
+use crate::probe::kinds::thrift::is_thrifty;
 use crate::probe::tier::Asking;
 use crate::probe::web::{Ask, Declared, Reply, WebError};
 use crate::probe::witness::Witness;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// Most narinfos that are asked for one proof.
 const LIMIT: usize = 20;
@@ -22,7 +23,7 @@ const LIMIT: usize = 20;
 /// How many of them are asked at once, after the first.
 const WIDTH: usize = 4;
 
-/// How long a proof of somebody else's tier is believed: such a one is asked one thing a minute.
+/// How long a verdict on somebody else's tier is believed: such a one is asked one thing a minute.
 const PUBLIC_AGE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Names of what is remembered of a tier.
@@ -111,6 +112,11 @@ impl<'a> Search<'a> {
             trouble: None,
             count: 0,
         })
+    }
+
+    /// Returns the path that proved the tier before.
+    pub(in crate::probe) fn canary(&self) -> Option<&StorePath> {
+        self.canary.as_ref()
     }
 
     /// Returns the paths to look at, the canary first.
@@ -281,7 +287,7 @@ async fn look<'a>(
 }
 
 /// Asks for the narinfo of a path.
-async fn narinfo(
+pub(super) async fn narinfo(
     asking: &Asking<'_>,
     declared: &[Declared],
     path: &StorePath,
@@ -350,27 +356,63 @@ pub(in crate::probe) fn nar_verdict(
     }
 }
 
-/// Fills in a proof that is still believed; returns whether there is one. Only whole proofs of
-/// tiers in somebody else's network are kept.
+/// A verdict that is believed for a while.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    at: Timestamp,
+    signature: SignatureState,
+    proof: String,
+    nar: Option<String>,
+    /// What there was to prove with.
+    candidates: Vec<String>,
+}
+
+/// Fills in a verdict that is still believed; returns whether there is one. Only those on tiers
+/// that are asked one thing at a time are kept; one that is no proof only as long as there is
+/// nothing else to prove with.
 pub(in crate::probe) fn recall(asking: &Asking<'_>, facts: &mut TierFacts) -> bool {
-    let kept: Option<(Timestamp, String, String)> = asking.memory.get(asking.tier, PROOF);
-    let Some((at, proof, nar)) = kept else { return false };
-    if asking.now.duration_since(at) >= PUBLIC_AGE {
+    let Some(kept) = asking.memory.get::<Kept>(asking.tier, PROOF) else { return false };
+    let is_young = asking.now.duration_since(kept.at) < PUBLIC_AGE;
+    let is_proof = kept.signature == SignatureState::Valid;
+    if !is_young || !is_proof && kept.candidates != hashes(asking) {
         return false;
     }
-    facts.signature = SignatureState::Valid;
-    (facts.proof, facts.nar_proof) = (Some(proof), Some(nar));
+    facts.signature = kept.signature;
+    (facts.proof, facts.nar_proof) = (Some(kept.proof), kept.nar);
     true
 }
 
-/// Keeps a proof, where it is whole and asking again would be bad manners.
+/// Keeps a verdict, where asking again would be bad manners. A signature that is wrong and a nar
+/// that is missing are looked at every time.
 pub(in crate::probe) fn remember(asking: &Asking<'_>, facts: &TierFacts) {
-    let is_public = Target::of_tier(asking.tier) == Target::PublicTier;
-    let is_whole = facts.state == TierState::Up && facts.signature == SignatureState::Valid;
-    if let (true, Some(proof), Some(nar)) = (is_public && is_whole, &facts.proof, &facts.nar_proof)
+    let is_whole = match facts.signature {
+        SignatureState::Valid => facts.nar_proof.is_some(),
+        SignatureState::Untrusted | SignatureState::Unchecked => true,
+        SignatureState::Invalid => false,
+    };
+    let is_up = matches!(facts.state, TierState::Up | TierState::Slow);
+    if let Some(proof) = &facts.proof
+        && is_up
+        && is_whole
+        && is_thrifty(asking.tier)
     {
-        asking.memory.put(asking.tier, PROOF, &(asking.now, proof, nar));
+        let kept = Kept {
+            at: asking.now,
+            signature: facts.signature,
+            proof: proof.clone(),
+            nar: facts.nar_proof.clone(),
+            candidates: hashes(asking),
+        };
+        asking.memory.put(asking.tier, PROOF, &kept);
     }
+}
+
+/// Returns what there is to prove with, in an order of its own.
+fn hashes(asking: &Asking<'_>) -> Vec<String> {
+    let mut all: Vec<String> =
+        asking.candidates.iter().map(|path| path.hash().to_owned()).collect();
+    all.sort();
+    all
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@
 
 use crate::fleet::{Detail, SizeFacts, StorePath, Tier, TierFacts, TierState, bytes};
 use crate::nix::s3_url::web_url;
-use crate::probe::kinds::http;
 use crate::probe::kinds::s3_list::{Contents, Page, error_code};
+use crate::probe::kinds::{http, thrift};
 use crate::probe::tier::{Answer, Asking, TierProbe};
 use crate::probe::web::{Ask, Declared, Method, Reply, WebError};
 use jiff::{SignedDuration, Timestamp};
@@ -30,6 +30,9 @@ const SKEW_WORTH: SignedDuration = SignedDuration::from_mins(1);
 
 /// How often the bucket itself is asked, whether the keys still fit.
 const HEAD_AGE: SignedDuration = SignedDuration::from_mins(15);
+
+/// When it was asked last.
+const HEAD: &str = "head";
 
 /// Longest page of a list that is read, in bytes: 1000 keys of 1 kB, and some.
 const PAGE_LIMIT: usize = 4 << 20;
@@ -73,6 +76,33 @@ impl TierProbe for S3Probe {
 
 /// Asks whether a bucket is well.
 pub(in crate::probe) async fn look_at(asking: &Asking<'_>, declared: &[Declared]) -> TierFacts {
+    let mut facts = match look_thriftily(asking, declared).await {
+        Some(facts) => facts,
+        None => look_whole(asking, declared).await,
+    };
+    facts.details.extend(asking.memory.get(asking.tier, "contents").map(objects));
+    facts
+}
+
+/// Makes one request, the one that is due, when the last look found all well; nothing when that is
+/// `nix-cache-info`, or not all is well any more.
+async fn look_thriftily(asking: &Asking<'_>, declared: &[Declared]) -> Option<TierFacts> {
+    let (mut facts, reply) = if has_keys(asking.tier) && head_is_due(asking) {
+        let facts = thrift::kept(asking)?;
+        let reply = head(asking, declared).await.ok().filter(|reply| reply.status == 200)?;
+        asking.memory.put(asking.tier, HEAD, &asking.now);
+        let facts = thrift::timed(facts, &reply);
+        thrift::keep(asking, &facts);
+        (facts, reply)
+    } else {
+        thrift::by_canary(asking, declared).await?
+    };
+    facts.details = skew(&reply, asking.now).and_then(clock).into_iter().collect();
+    Some(facts)
+}
+
+/// Asks for `nix-cache-info`, and for all that is due beside it.
+async fn look_whole(asking: &Asking<'_>, declared: &[Declared]) -> TierFacts {
     let tier = asking.tier;
     let url = format!("{}/nix-cache-info", web_url(tier));
     let reply = match asking.web.send(tier, declared, Ask::get(url)).await {
@@ -92,9 +122,15 @@ pub(in crate::probe) async fn look_at(asking: &Asking<'_>, declared: &[Declared]
     if reply.status == 200 && has_keys(tier) {
         check_keys(asking, declared, skew, &mut facts).await;
     }
+    thrift::keep(asking, &facts);
     facts.details.extend(skew.and_then(clock));
-    facts.details.extend(asking.memory.get(tier, "contents").map(objects));
     facts
+}
+
+/// Returns whether the bucket itself is to be asked again.
+fn head_is_due(asking: &Asking<'_>) -> bool {
+    let last: Option<Timestamp> = asking.memory.get(asking.tier, HEAD);
+    last.is_none_or(|last| asking.now.duration_since(last) >= HEAD_AGE)
 }
 
 /// Returns whether requests are signed.
@@ -134,8 +170,7 @@ async fn check_keys(
     facts: &mut TierFacts,
 ) {
     let tier = asking.tier;
-    let last: Option<Timestamp> = asking.memory.get(tier, "head");
-    if last.is_some_and(|last| asking.now.duration_since(last) < HEAD_AGE) {
+    if !head_is_due(asking) {
         return;
     }
     match head(asking, declared).await {
@@ -143,7 +178,7 @@ async fn check_keys(
             facts.state = TierState::Unauthorized;
             facts.error = Some(refused(tier, &reply, skew));
         }
-        Ok(_) => asking.memory.put(tier, "head", &asking.now),
+        Ok(_) => asking.memory.put(tier, HEAD, &asking.now),
         // What the files said counts.
         Err(_) => {}
     }

@@ -120,14 +120,14 @@ impl Reply {
         self.headers.get(name).map(|value| printable_line(value))
     }
 
-    /// Returns how long the server asks us to stay away, in seconds or until a date.
-    pub fn retry_after(&self) -> Option<Duration> {
+    /// Returns how long the server asks us to stay away (`Retry-After`, seconds or a date).
+    pub fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         let text = self.headers.get("retry-after")?.trim();
         if let Ok(seconds) = text.parse() {
             return Some(Duration::from_secs(seconds));
         }
         let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-        Some(until.duration_since(Timestamp::now()).try_into().unwrap_or_default())
+        Some(until.duration_since(now).try_into().unwrap_or_default())
     }
 }
 

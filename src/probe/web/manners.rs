@@ -3,8 +3,8 @@
 use crate::fleet::TierKind;
 use crate::probe::web::Reply;
 use jiff::civil::Date;
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
 
 /// How long a server is left alone that wants it without saying how long; doubled each time.
 const REST: Duration = Duration::from_secs(60);
@@ -12,13 +12,13 @@ const REST: Duration = Duration::from_secs(60);
 /// Longest time that a server is left alone.
 const REST_LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// How long a tier wants to be left alone.
-#[derive(Clone, Copy, Default)]
+/// How long a tier wants to be left alone; nothing else keeps that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Rest {
-    pub(super) until: Option<Instant>,
+    pub(super) until: Option<Timestamp>,
     /// How often in a row it said so.
     pub(super) times: u32,
-    /// How it said so: 429 or 503.
+    /// How it said so: 429, 503, or GitHub's 403.
     pub(super) status: u16,
 }
 
@@ -33,23 +33,76 @@ pub(super) struct Count {
     pub(super) since: Option<Date>,
 }
 
-/// Keeps how long a tier wants to be left alone; an answer to a request that was made before it
-/// said so changes nothing.
-pub(super) fn note_rest(rest: &Mutex<Rest>, reply: &Reply, asked_at: Instant) {
-    let mut rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
-    let wants = matches!(reply.status, 429 | 503);
-    let is_known = rest.until.is_some_and(|until| until > asked_at);
-    if !wants && !is_known {
-        *rest = Rest::default();
-    } else if wants && !is_known {
-        let own = REST.saturating_mul(2_u32.saturating_pow(rest.times.min(10)));
-        let time = reply.retry_after().unwrap_or(own).min(REST_LIMIT);
-        *rest = Rest {
-            until: Some(Instant::now() + time),
-            times: rest.times.saturating_add(1),
+impl Rest {
+    /// Notes what an answer says of it: `asked_at` is when the request was made, `now` when it was
+    /// answered. An answer to a request that was made before the tier said so changes nothing.
+    pub(super) fn note(
+        &mut self,
+        kind: TierKind,
+        reply: &Reply,
+        asked_at: Timestamp,
+        now: Timestamp,
+    ) {
+        if self.until.is_some_and(|until| until > asked_at) {
+            return;
+        }
+        let time = match wish(kind, reply, now) {
+            Wish::None => {
+                *self = Self::default();
+                return;
+            }
+            Wish::Rest => REST.saturating_mul(2_u32.saturating_pow(self.times.min(10))),
+            Wish::RestFor(time) => time,
+        };
+        let time = time.min(REST_LIMIT);
+        *self = Self {
+            until: Some(now + SignedDuration::try_from(time).unwrap_or_default()),
+            times: self.times.saturating_add(1),
             status: reply.status,
         };
     }
+
+    /// Returns until when the tier wants to be left alone, while it does.
+    pub(super) fn until(&self, now: Timestamp) -> Option<Timestamp> {
+        self.until.filter(|until| *until > now)
+    }
+}
+
+/// Whether an answer asks us to leave the tier alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::probe) enum Wish {
+    /// It does not.
+    None,
+    /// It does, and leaves it to us for how long.
+    Rest,
+    /// It says for how long.
+    RestFor(Duration),
+}
+
+/// Returns whether an answer asks us to leave the tier alone.
+///
+/// 429 and 503 do, from every kind. 403 does from GitHub alone, when it says how long: that is its
+/// word for too many requests; from a bucket 403 means a refusal or a miss, whatever stands beside.
+pub(in crate::probe) fn wish(kind: TierKind, reply: &Reply, now: Timestamp) -> Wish {
+    let is_github = kind == TierKind::GithubActions;
+    let time = reply.retry_after(now).or_else(|| {
+        let reset = is_github.then(|| spent_until(reply)).flatten()?;
+        Some(now.duration_until(reset).try_into().unwrap_or_default())
+    });
+    match (reply.status, time) {
+        (429 | 503, None) => Wish::Rest,
+        (429 | 503, Some(time)) => Wish::RestFor(time),
+        (403, Some(time)) if is_github => Wish::RestFor(time),
+        _ => Wish::None,
+    }
+}
+
+/// Returns when GitHub's hour is over, when its requests are used up.
+fn spent_until(reply: &Reply) -> Option<Timestamp> {
+    let number = |name| reply.header(name)?.trim().parse::<i64>().ok();
+    let is_spent = number("x-ratelimit-remaining") == Some(0);
+    let reset = number("x-ratelimit-reset").filter(|_| is_spent)?;
+    Timestamp::from_second(reset).ok()
 }
 
 /// Returns how many requests a kind of server bears at once over HTTP/2.

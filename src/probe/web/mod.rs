@@ -9,12 +9,12 @@ mod trouble;
 use ask::is_declared;
 pub use ask::{Ask, Declared, Method, Reply};
 use credentials::{Credentials, credentials};
-pub(super) use manners::width;
-use manners::{Count, Rest, note_rest, requests};
+use manners::{Count, Rest, requests};
+pub(super) use manners::{Wish, width, wish};
 pub use trouble::{WebError, WebTrouble};
 use trouble::{explain, innermost};
 
-use crate::fleet::{Tier, TierKind, duration};
+use crate::fleet::{Tier, TierKind};
 use crate::nix::s3_url::web_url;
 use crate::probe::connect::{TimingLayer, timed};
 use crate::remote::Secret;
@@ -36,27 +36,41 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 /// Most redirects that are followed.
 const REDIRECTS: usize = 3;
 
-/// What is kept per tier: its client, its credentials, its limit, and its wish to be left alone.
+/// What is kept per tier: its client, its credentials and its limit.
 struct Place {
     client: reqwest::Client,
     limit: Semaphore,
     credentials: OnceCell<Result<Option<Credentials>, WebError>>,
-    rest: Mutex<Rest>,
 }
 
 /// Asks tiers over HTTP; cheap to share.
 pub struct Web {
     places: Mutex<HashMap<String, Arc<Place>>>,
     counts: Mutex<HashMap<String, Count>>,
+    rests: Mutex<HashMap<String, Rest>>,
+    clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
 impl Web {
     /// Makes clients for tiers as they are needed; fails when this machine has no usable TLS.
     pub fn new() -> Result<Self, WebError> {
+        Self::with_clock(Timestamp::now)
+    }
+
+    /// Does what [`Web::new`] does, and takes the time from a clock: how long tiers are left alone
+    /// and which month it is are judged by it.
+    pub fn with_clock(
+        clock: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) -> Result<Self, WebError> {
         // Fails when one is installed already, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
         client(&Tier::new("any", TierKind::Http, "https://any"))?;
-        Ok(Self { places: Mutex::default(), counts: Mutex::default() })
+        Ok(Self {
+            places: Mutex::default(),
+            counts: Mutex::default(),
+            rests: Mutex::default(),
+            clock: Box::new(clock),
+        })
     }
 
     /// Makes a request that the kind has declared.
@@ -78,7 +92,7 @@ impl Web {
         let place = self.place(tier)?;
         let _turn = place.limit.acquire().await;
         self.may_ask(tier)?;
-        let asked_at = Instant::now();
+        let asked_at = self.now();
         let answer = match self.exchange(tier, &place, &ask, url.clone()).await {
             Err(error) if error.is_request() && !error.is_connect() && !error.is_timeout() => {
                 self.exchange(tier, &place, &ask, url).await
@@ -92,7 +106,19 @@ impl Web {
             // The next request reads the secret anew: somebody may have mended or renewed it.
             self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(&tier.name);
         }
-        answer.inspect(|reply| note_rest(&place.rest, reply, asked_at))
+        answer.inspect(|reply| self.note_reply(tier, reply, asked_at))
+    }
+
+    /// Returns the time by this client's clock.
+    pub(super) fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Notes whether an answer, to a request made at a time, asks us to leave the tier alone.
+    pub(super) fn note_reply(&self, tier: &Tier, reply: &Reply, asked_at: Timestamp) {
+        let mut rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = rests.entry(tier.name.clone()).or_default();
+        rest.note(tier.kind, reply, asked_at, self.now());
     }
 
     /// Returns the authorization header that goes to a tier's own origin, when there is one: a kind
@@ -124,17 +150,21 @@ impl Web {
 
     /// Returns how long a tier still wants to be left alone.
     pub fn rest_of(&self, tier: &Tier) -> Option<Duration> {
-        let place = self.place(tier).ok()?;
-        let until = place.rest.lock().unwrap_or_else(PoisonError::into_inner).until?;
-        until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+        let now = self.now();
+        let (until, _) = self.rest(tier, now)?;
+        Some(now.duration_until(until).try_into().unwrap_or_default())
     }
 
-    /// Lets a tier be asked again that wanted to be left alone; should it say so once more, it is
-    /// left alone for longer.
-    pub(super) fn end_rest(&self, tier: &Tier) {
-        if let Ok(place) = self.place(tier) {
-            place.rest.lock().unwrap_or_else(PoisonError::into_inner).until = None;
-        }
+    /// Returns until when a tier wants to be left alone, while it does.
+    pub fn rests_until(&self, tier: &Tier) -> Option<Timestamp> {
+        self.rest(tier, self.now()).map(|(until, _)| until)
+    }
+
+    /// Returns until when a tier wants to be left alone, and the status with which it said so.
+    fn rest(&self, tier: &Tier, now: Timestamp) -> Option<(Timestamp, u16)> {
+        let rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
+        let rest = rests.get(&tier.name)?;
+        Some((rest.until(now)?, rest.status))
     }
 
     /// Says that the month's requests are used, when they are.
@@ -156,16 +186,15 @@ impl Web {
         if let Some(error) = self.budget_spent(tier) {
             return Err(error);
         }
-        let Some(left) = self.rest_of(tier) else { return Ok(()) };
-        let status = self.place(tier)?.rest.lock().unwrap_or_else(PoisonError::into_inner).status;
-        let cause = format!("it answered {status}, and is left alone for {}", duration(left));
+        let Some((until, status)) = self.rest(tier, self.now()) else { return Ok(()) };
+        let cause = format!("it answered {status}, and is {}", left_alone(until));
         let hint = "ask it less often (every) if this comes again";
         Err(WebError { trouble: WebTrouble::Rest, ..WebError::new(&tier.url, &cause, hint) })
     }
 
     /// Does something with a tier's count of this month.
     fn with_count<T>(&self, tier: &str, work: impl FnOnce(&mut Count) -> T) -> T {
-        let month = Timestamp::now().to_zoned(TimeZone::UTC).date().first_of_month();
+        let month = self.now().to_zoned(TimeZone::UTC).date().first_of_month();
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(tier.to_owned()).or_default();
         if count.since != Some(month) {
@@ -228,11 +257,15 @@ impl Web {
             client: client(tier)?,
             limit: Semaphore::new(requests(tier.kind)),
             credentials: OnceCell::new(),
-            rest: Mutex::default(),
         });
         places.insert(tier.name.clone(), Arc::clone(&place));
         Ok(place)
     }
+}
+
+/// Says until when a tier is left alone.
+pub(super) fn left_alone(until: Timestamp) -> String {
+    format!("left alone until {} UTC", until.strftime("%H:%M:%S"))
 }
 
 /// Makes the client of a tier, with its own authority and proxy.

@@ -21,32 +21,41 @@ fn reply(status: u16, retry_after: Option<&str>) -> Reply {
 
 #[test]
 fn a_server_that_is_asked_too_often_is_left_alone_for_as_long_as_it_says() {
-    let rest = Mutex::new(Rest::default());
-    let left = |rest: &Mutex<Rest>| {
-        let until = rest.lock().unwrap().until;
-        until.map_or(0, |until| until.duration_since(Instant::now()).as_secs() + 1)
+    let at = |seconds: i64| Timestamp::from_second(1_800_000_000 + seconds).unwrap();
+    let until = |rest: &Rest| rest.until.map_or(0, |until| until.duration_since(at(0)).as_secs());
+    let mut rest = Rest::default();
+    let mut note = |reply: &Reply, asked_at: i64, now: i64| {
+        rest.note(TierKind::S3, reply, at(asked_at), at(now));
+        (until(&rest), rest.times)
     };
-    let later = |rest: &Mutex<Rest>| {
-        rest.lock().unwrap().until = Some(Instant::now());
-        Instant::now() + Duration::from_millis(1)
-    };
-    note_rest(&rest, &reply(429, Some("120")), Instant::now());
-    assert_eq!(left(&rest), 120);
+    assert_eq!(note(&reply(429, Some("120")), 0, 1), (121, 1));
     // What was asked before it said so neither adds to it nor ends it.
-    note_rest(&rest, &reply(429, None), Instant::now());
-    note_rest(&rest, &reply(200, None), Instant::now());
-    assert_eq!(left(&rest), 120);
-    let asked_at = later(&rest);
-    note_rest(&rest, &reply(503, None), asked_at);
-    assert_eq!(left(&rest), 120, "twice a minute: it is the second time");
-    let asked_at = later(&rest);
-    note_rest(&rest, &reply(503, Some("99999")), asked_at);
-    assert_eq!(left(&rest), 900);
-    let asked_at = later(&rest);
-    note_rest(&rest, &reply(200, None), asked_at);
-    assert_eq!(rest.lock().unwrap().times, 0);
+    assert_eq!(note(&reply(429, None), 0, 2), (121, 1));
+    assert_eq!(note(&reply(200, None), 0, 3), (121, 1));
+    assert_eq!(note(&reply(503, None), 121, 121), (241, 2), "twice a minute: the second time");
+    assert_eq!(note(&reply(503, None), 250, 250), (490, 3));
+    assert_eq!(note(&reply(503, Some("99999")), 500, 500), (1400, 4));
+    assert_eq!(note(&reply(200, None), 1400, 1401), (0, 0));
     let date = reply(429, Some("Sat, 21 Nov 2020 08:00:00 GMT"));
-    assert_eq!(date.retry_after(), Some(Duration::ZERO));
+    assert_eq!(date.retry_after(at(0)), Some(Duration::ZERO));
+    let before: Timestamp = "2020-11-21T07:58:00Z".parse().unwrap();
+    assert_eq!(date.retry_after(before), Some(Duration::from_secs(120)));
+}
+
+#[test]
+fn a_403_is_a_rest_at_github_and_a_refusal_elsewhere() {
+    let now = Timestamp::from_second(1_800_000_000).unwrap();
+    let minute = Wish::RestFor(Duration::from_secs(60));
+    let secondary = reply(403, Some("60"));
+    assert_eq!(wish(TierKind::GithubActions, &secondary, now), minute);
+    assert_eq!(wish(TierKind::S3, &secondary, now), Wish::None);
+    assert_eq!(wish(TierKind::GithubActions, &reply(403, None), now), Wish::None);
+    let mut spent = reply(403, None);
+    spent.headers.insert("x-ratelimit-remaining".to_owned(), "0".to_owned());
+    spent.headers.insert("x-ratelimit-reset".to_owned(), "1800000060".to_owned());
+    assert_eq!(wish(TierKind::GithubActions, &spent, now), minute);
+    assert_eq!(wish(TierKind::Http, &spent, now), Wish::None);
+    assert_eq!(wish(TierKind::Http, &reply(503, None), now), Wish::Rest);
 }
 
 #[tokio::test]

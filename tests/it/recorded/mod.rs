@@ -7,6 +7,7 @@ mod harmonia;
 mod ncps;
 mod nix_serve;
 mod server;
+mod thrift;
 
 use jiff::{SignedDuration, Timestamp};
 use nixdash::fleet::{
@@ -17,6 +18,7 @@ use nixdash::probe::{Memory, Tools, Web, WebError, probe_of, probe_tier};
 use nixdash::remote::FakeHands;
 use server::Recorded;
 use std::io::Write as _;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// A path whose narinfo is signed by [`KEY`].
@@ -42,6 +44,7 @@ pub(crate) struct Scene {
     pub(crate) tier: Tier,
     pub(crate) now: Timestamp,
     web: Web,
+    clock: Arc<Mutex<Timestamp>>,
     memory: Memory,
     fleet: Fleet,
     secrets: tempfile::TempDir,
@@ -51,10 +54,14 @@ impl Scene {
     /// Makes a tier of a kind at an address.
     pub(crate) fn new(kind: TierKind, url: &str) -> Self {
         let tier = Tier { public_key: parse_public_key(KEY).ok(), ..Tier::new("x", kind, url) };
+        let now: Timestamp = "2026-11-21T08:00:00Z".parse().unwrap();
+        let clock = Arc::new(Mutex::new(now));
+        let shown = Arc::clone(&clock);
         Self {
             tier,
-            now: "2026-11-21T08:00:00Z".parse().unwrap(),
-            web: Web::new().unwrap(),
+            now,
+            web: Web::with_clock(move || *shown.lock().unwrap()).unwrap(),
+            clock,
             memory: Memory::default(),
             fleet: nixdash::config::fallback(),
             secrets: tempfile::tempdir().unwrap(),
@@ -77,8 +84,7 @@ impl Scene {
     /// Lets time pass.
     pub(crate) fn later(&mut self, time: SignedDuration) {
         self.now += time;
-        // The client's own patience goes by the real clock, which does not move for a test.
-        self.web = Web::new().unwrap();
+        *self.clock.lock().unwrap() = self.now;
     }
 
     /// Looks at the tier, with two paths to prove with.
@@ -166,13 +172,14 @@ pub(crate) async fn every_way_to_fail(
     server.always(Some("429.http"));
     let mut throttled = scene();
     let facts = throttled.look().await;
-    assert!(error(&facts, TierState::Degraded).contains("429"), "{facts:#?}");
+    let said = error(&facts, TierState::Degraded);
+    assert!(said.contains("429") && said.contains("left alone until 08:02:00 UTC"), "{said}");
     assert!(facts.measured_at.is_some());
     server.always(None);
     // Asked to stay away for two minutes, it is left alone for two minutes.
     server.take_asked();
     throttled.later(SignedDuration::from_secs(60));
-    assert_eq!(throttled.look().await.state, TierState::Degraded);
+    assert_eq!(throttled.look().await, facts, "what it was when it said so");
     assert_eq!(server.take_lines(), Vec::<String>::new());
     throttled.later(SignedDuration::from_secs(61));
     assert_eq!(throttled.look().await.state, TierState::Up);

@@ -2,10 +2,10 @@
 
 use crate::cli::history::{self, span};
 use crate::cli::status::{or_unknown, table};
-use crate::cli::{CliError, past};
+use crate::cli::{CliError, depth, past};
 use crate::fleet::{
-    CoverageFacts, Fetched, Fleet, Share, SignatureState, Tier, TierFacts, TierOnHost, TierState,
-    bytes, percent,
+    CoverageFacts, Fetched, Fleet, Share, SignatureState, StoreDepth, Tier, TierFacts, TierOnHost,
+    TierState, bytes, percent,
 };
 use crate::probe::measure_once;
 use crate::record::{Growth, History, HistoryError, share_served};
@@ -24,6 +24,14 @@ const DAYS: [i64; 3] = [1, 7, 30];
 /// Arguments of `nixdash caches`.
 #[derive(Debug, Args)]
 pub(super) struct CachesArgs {
+    /// With --deep: names, globs, @tag, or all [default: all]
+    #[arg(value_name = "SELECTOR", requires = "deep")]
+    selectors: Vec<String>,
+    /// Looks closely at hosts' own stores instead: what hard links save and what no root keeps alive; as
+    /// root, at idle priority. Takes the collector's lock, which builds there wait for; refused while a run
+    /// is at work
+    #[arg(long, conflicts_with = "since")]
+    deep: bool,
     /// The time that hit rate, share served and growth are counted over, such as 12h or 7d
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span)]
     since: SignedDuration,
@@ -209,6 +217,7 @@ struct TierJson<'a> {
     answered: Windows<Option<Part>>,
     coverage: BTreeMap<&'a str, Part>,
     hosts: &'a BTreeMap<String, TierOnHost>,
+    depths: &'a BTreeMap<String, StoreDepth>,
     requests_this_month: Option<u64>,
     measured_at: Option<Timestamp>,
 }
@@ -225,6 +234,9 @@ struct SizeJson {
 }
 
 pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliError> {
+    if args.deep {
+        return depth::run(fleet, &args.selectors, args.json).await;
+    }
     let fleet = Arc::new(fleet);
     let hands = Remote::new(Arc::clone(&fleet));
     let hosts: Vec<String> = fleet.hosts.iter().map(|host| host.name.clone()).collect();
@@ -298,6 +310,7 @@ fn tier_json<'a>(
         answered: known.answered(&tier.name),
         coverage: coverage.collect(),
         hosts: &facts.hosts,
+        depths: &facts.depths,
         requests_this_month: known.requests(&tier.name),
         measured_at: facts.measured_at,
     }

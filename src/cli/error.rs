@@ -39,6 +39,12 @@ pub enum CliError {
     /// Nobody can be asked and `--yes` was not given.
     #[error("there is no terminal to confirm on; add --yes to deploy without asking")]
     NobodyToAsk,
+    /// A run is at work, and what was asked for would hold it up.
+    #[error(
+        "run #{0} is at work, and its builds would wait for the collector's lock; \
+         ask again when it has ended (nixdash history)"
+    )]
+    RunAtWork(crate::fleet::RunId),
     /// The record could not be written.
     #[error("{0}")]
     Record(#[from] crate::record::RecordError),
@@ -75,7 +81,8 @@ impl CliError {
             | Self::Select(_)
             | Self::Setup(_)
             | Self::NobodyToAsk => ExitCode::from(EXIT_USAGE),
-            Self::Record(_)
+            Self::RunAtWork(_)
+            | Self::Record(_)
             | Self::History(_)
             | Self::Listen { .. }
             | Self::Lab(_)

@@ -2,7 +2,7 @@
 
 use crate::fleet::{
     Bytes, ClosurePath, Detail, Fleet, HostState, RunEvent, RunWhat, ServedFacts, Share,
-    SignatureState, SizeFacts, StorePath, TierOnHost, TierState,
+    SignatureState, SizeFacts, StoreDepth, StorePath, TierOnHost, TierState,
 };
 use crate::probe::Snapshot;
 use jiff::Timestamp;
@@ -62,6 +62,7 @@ struct TierJson<'a> {
     served: Option<ServedJson>,
     details: &'a [Detail],
     hosts: &'a BTreeMap<String, TierOnHost>,
+    depths: &'a BTreeMap<String, StoreDepth>,
     coverage: BTreeMap<&'a str, CoverageJson<'a>>,
     requests_this_month: Option<u64>,
     error: Option<&'a str>,
@@ -152,6 +153,7 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
             served: facts.served.map(served),
             details: &facts.details,
             hosts: &facts.hosts,
+            depths: &facts.depths,
             coverage: coverage.collect(),
             requests_this_month: facts.requests_this_month,
             error: facts.error.as_deref(),
@@ -205,7 +207,8 @@ mod tests {
                 "name": "p620", "kind": "nix-serve", "via": null, "state": "unknown",
                 "since": null, "latency_ms": null, "connect_ms": null, "priority": null,
                 "store_dir": null, "signature": "unchecked", "proof": null, "nar_proof": null,
-                "size": null, "served": null, "details": [], "hosts": {}, "coverage": {},
+                "size": null, "served": null, "details": [], "hosts": {}, "depths": {},
+                "coverage": {},
                 "requests_this_month": null, "error": null, "measured_at": null, "asked_at": null,
             })
         );

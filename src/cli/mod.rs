@@ -7,6 +7,7 @@ mod caches;
 mod check;
 mod dash;
 mod deploy;
+mod depth;
 mod error;
 mod exporter;
 mod figures;

@@ -63,7 +63,7 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
 }
 
 /// Waits until somebody wants this to end.
-async fn interrupted() {
+pub(super) async fn interrupted() {
     let mut terminate = signal(SignalKind::terminate()).ok();
     let terminated = async {
         match &mut terminate {

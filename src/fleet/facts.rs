@@ -82,6 +82,21 @@ pub struct StoreFacts {
     pub measured_at: Timestamp,
 }
 
+/// What a close look at a host's store found. It takes the collector's lock, so it is seldom taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreDepth {
+    /// Bytes that hard links between equal files save, as Nix counts it when it has collected
+    /// garbage (`LocalStore::removeUnusedLinks`).
+    pub saved_bytes: u64,
+    /// Paths that no root keeps alive.
+    pub dead_paths: u64,
+    /// The sum of their NAR sizes in bytes: collecting them frees no more, and less where they
+    /// share files with others by hard links.
+    pub dead_bytes: u64,
+    /// When this was measured.
+    pub measured_at: Timestamp,
+}
+
 /// What one probe of a host found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HostFacts {
@@ -210,6 +225,9 @@ pub struct TierFacts {
     pub details: Vec<Detail>,
     /// What each host makes of the tier.
     pub hosts: BTreeMap<String, TierOnHost>,
+    /// What a close look at hosts' stores found, by host; only of the kind `local`.
+    #[serde(default)]
+    pub depths: BTreeMap<String, StoreDepth>,
     /// Requests that nixdash made of it this calendar month; none when nobody counts.
     pub requests_this_month: Option<u64>,
     /// Why the last probe did not succeed, with what to do.

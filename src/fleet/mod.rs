@@ -18,7 +18,8 @@ pub use closure::{ClosurePath, PathAnswer, StorePath, StorePathError};
 pub use event::{Event, RunEvent, RunId, RunWhat};
 pub use facts::{
     Bytes, Coverage, CoverageFacts, Detail, HostFacts, HostState, PowerFacts, ServedFacts, Share,
-    SignatureState, SizeFacts, StoreFacts, SystemFacts, TierFacts, TierOnHost, TierState,
+    SignatureState, SizeFacts, StoreDepth, StoreFacts, SystemFacts, TierFacts, TierOnHost,
+    TierState,
 };
 pub use host::{Address, Host};
 pub use run::{

@@ -1,6 +1,7 @@
 //! Small values that a probe keeps from poll to poll: counters, seen servers, entity tags.
 
 use crate::fleet::Tier;
+use crate::probe::depth::DEPTHS;
 use crate::probe::kinds::proof::CANARY;
 use crate::probe::kinds::seaweedfs::SEEN;
 use crate::probe::on_host::HostView;
@@ -12,7 +13,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Names of what the next nixdash must know too, since it cannot be measured anew.
-const KEPT: [&str; 3] = [CANARY, WITNESS, SEEN];
+const KEPT: [&str; 4] = [CANARY, WITNESS, SEEN, DEPTHS];
 
 /// What probes remember, by tier and name; all but a few names is gone when nixdash ends.
 #[derive(Default)]
@@ -60,6 +61,22 @@ impl Memory {
     /// Forgets a value.
     pub fn forget(&self, tier: &Tier, name: &'static str) {
         self.values().set(tier, name, None);
+    }
+
+    /// Changes a value; one that is not there, or of another type, is its default first.
+    pub(super) fn change<T: DeserializeOwned + Default + Serialize>(
+        &self,
+        tier: &Tier,
+        name: &'static str,
+        change: impl FnOnce(&mut T),
+    ) {
+        let mut values = self.values();
+        let old = values.by_name.get(&(tier.name.clone(), name)).cloned();
+        let mut value = old.and_then(|old| serde_json::from_value(old).ok()).unwrap_or_default();
+        change(&mut value);
+        if let Ok(value) = serde_json::to_value(value) {
+            values.set(tier, name, Some(value));
+        }
     }
 
     /// Takes in what was kept of a tier before this nixdash began; what was put since stays.

@@ -10,6 +10,7 @@ mod clock;
 mod connect;
 mod coverage;
 mod curl;
+mod depth;
 mod host;
 pub mod kinds;
 mod local;
@@ -31,6 +32,7 @@ mod witness;
 
 pub use answers::Answers;
 pub use coverage::{Asked, covered, measure as measure_coverage};
+pub use depth::{DepthError, depth, depths, note_depths};
 pub use host::{merge as merge_host, parse as parse_host, probe as probe_host};
 pub use kinds::probe_of;
 pub use memory::Memory;

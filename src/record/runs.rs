@@ -145,6 +145,12 @@ impl Runs {
         start_of(pid).is_some_and(|start| Some(start.as_str()) == started)
     }
 
+    /// Returns the newest run that a living process carries out, of whichever fleet.
+    pub fn active(&self) -> Option<RunId> {
+        let runs = self.list().unwrap_or_default();
+        runs.into_iter().rev().find(|run| self.is_alive(run))
+    }
+
     /// Says something to a run; the process that carries it out reads it within a moment.
     pub fn say(&self, run: &RunId, word: Word) -> Result<(), RecordError> {
         let path = self.folder(run).join(WORDS);
@@ -274,6 +280,7 @@ mod tests {
         assert_eq!(runs.list().unwrap().len(), 2);
         assert!(runs.is_alive(first.run()));
         assert!(!runs.is_alive(&RunId("99".to_owned())));
+        assert_eq!(runs.active().as_ref(), Some(second.run()));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Each machine's own store: whether its database can be read, and how full its disk is.
 //!
 //! It is asked through [`crate::remote::Hands`], host by host; a laptop that is asleep says nothing
-//! against the stores of the others. What collecting garbage would free is not asked here: that
-//! takes the collector's lock and stops every build meanwhile.
+//! against the stores of the others. What hard links save and what collecting garbage would free is
+//! looked at seldom (`probe/depth.rs`), and only told here.
 
 use crate::fleet::{
     Bytes, SizeFacts, StorePath, TierFacts, TierOnHost, TierState, bytes, percent, printable_line,
 };
+use crate::probe::depth::depths;
 use crate::probe::kinds::answers::{alarm, detail, size};
 use crate::probe::store;
 use crate::probe::tier::{Answer, Asking, TierProbe};
@@ -38,7 +39,10 @@ impl TierProbe for LocalProbe {
             let hosts = &asking.fleet.hosts;
             let answers = join_all(hosts.iter().map(|host| ask(asking, &host.name))).await;
             let answers = hosts.iter().map(|host| host.name.as_str()).zip(answers).collect();
-            join(asking, &answers)
+            let mut facts = join(asking, &answers);
+            facts.depths = depths(asking.memory, asking.tier);
+            facts.depths.retain(|host, _| asking.fleet.host(host).is_some());
+            facts
         })
     }
 

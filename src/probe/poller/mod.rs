@@ -5,6 +5,7 @@
 //! another host's, so a dead host delays nobody.
 
 mod coverage;
+mod depth;
 mod host;
 mod share;
 mod size;
@@ -12,9 +13,11 @@ mod store;
 mod tier;
 
 use crate::fleet::{
-    Event, Fleet, Phase, PhaseState, RunEvent, RunId, RunWhat, StorePath, Tier, TierFacts, TierKind,
+    Event, Fleet, Phase, PhaseState, RunEvent, RunId, RunWhat, StoreDepth, StorePath, Tier,
+    TierFacts, TierKind,
 };
 use crate::probe::answers::Answers;
+use crate::probe::depth::DepthError;
 use crate::probe::memory::Memory;
 use crate::probe::on_host;
 use crate::probe::store::Closure;
@@ -23,6 +26,7 @@ use crate::probe::web::{Web, WebError};
 use crate::record::{Recorder, Runs};
 use crate::remote::Hands;
 use coverage::watch_coverage;
+use depth::watch_depth;
 use host::watch_host;
 use jiff::Timestamp;
 use size::watch_size;
@@ -142,6 +146,13 @@ impl Poller {
             tokio::spawn(watch_tier(Arc::clone(&shared), tier.clone()));
             tokio::spawn(watch_size(Arc::clone(&shared), tier.clone()));
         }
+        // Without such a tier there is no place to tell it in.
+        if let Some(tier) = shared.fleet.tiers.iter().find(|tier| tier.kind == TierKind::Local) {
+            for host in &shared.fleet.hosts {
+                let (tier, host) = (tier.clone(), host.name.clone());
+                tokio::spawn(watch_depth(Arc::clone(&shared), tier, host));
+            }
+        }
         tokio::spawn(watch_coverage(Arc::clone(&shared)));
         Handle { shared }
     }
@@ -168,6 +179,12 @@ impl Handle {
             bells.quick.notify_one();
         }
         self.shared.ring_tiers();
+    }
+
+    /// Looks closely at a host's store now; nothing when everything ends meanwhile. What is found
+    /// comes as an event too.
+    pub async fn look_closely(&self, host: &str) -> Option<Result<StoreDepth, DepthError>> {
+        self.shared.look_closely(host).await
     }
 
     /// Notes an event of a run: a nix-serve that a host fetches from is not asked meanwhile, since

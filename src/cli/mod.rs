@@ -15,6 +15,7 @@ mod history;
 mod json;
 pub mod lab;
 mod load;
+mod next;
 mod print;
 mod status;
 mod trends;

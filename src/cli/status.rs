@@ -34,7 +34,7 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
     let fleet = Arc::new(fleet);
     let hands = Remote::new(Arc::clone(&fleet));
     let found = tokio::select! {
-        found = measure_once(&fleet, &hands, &hosts, true) => found,
+        found = measure_once(&fleet, &hands, &hosts, true, &[]) => found,
         () = interrupted() => {
             hands.close().await;
             return Ok(ExitCode::from(EXIT_INTERRUPTED));

@@ -17,8 +17,9 @@ mod units;
 pub use closure::{ClosurePath, StorePath, StorePathError};
 pub use event::{Event, RunEvent, RunId, RunWhat};
 pub use facts::{
-    Bytes, Coverage, CoverageFacts, Detail, HostFacts, HostState, PowerFacts, ServedFacts, Share,
-    SignatureState, SizeFacts, StoreFacts, SystemFacts, TierFacts, TierOnHost, TierState,
+    Bytes, Coverage, CoverageFacts, Detail, HostFacts, HostState, NextCoverage, NextFacts,
+    PowerFacts, ServedFacts, Share, SignatureState, SizeFacts, StoreFacts, SystemFacts, TierFacts,
+    TierOnHost, TierState,
 };
 pub use host::{Address, Host};
 pub use run::{

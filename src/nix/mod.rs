@@ -7,6 +7,7 @@ pub mod activity_log;
 pub mod argv;
 pub mod base32;
 pub mod cache_info;
+pub mod derivation;
 pub mod dry_run;
 pub mod internal_json;
 pub mod narinfo;

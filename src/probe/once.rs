@@ -1,13 +1,14 @@
 //! Measures everything once, for `nixdash status`.
 
 use crate::fleet::{
-    ClosurePath, CoverageFacts, Fleet, HostFacts, HostState, StoreFacts, StorePath, Tier,
-    TierFacts, TierState,
+    ClosurePath, CoverageFacts, Fleet, HostFacts, HostState, NextFacts, StoreFacts, StorePath,
+    Tier, TierFacts, TierState,
 };
 use crate::probe::candidates::{Known, candidates};
 use crate::probe::coverage::{Answers, Asked, measure, union};
 use crate::probe::kinds::probe_of;
 use crate::probe::memory::Memory;
+use crate::probe::next::{Wanted, built, measure_next};
 use crate::probe::store::{self, Closure};
 use crate::probe::tier::Tools;
 use crate::probe::web::Web;
@@ -40,6 +41,8 @@ pub struct Snapshot {
     pub tiers: Vec<(String, TierFacts)>,
     /// Coverage of their running closures; a host without an answer is absent.
     pub coverage: BTreeMap<String, CoverageFacts>,
+    /// What they run next, where something is known to come.
+    pub next: BTreeMap<String, NextFacts>,
 }
 
 /// What one host said.
@@ -52,6 +55,9 @@ struct Answered {
 
 /// Asks hosts (by name) and every tier, all at once; with `slow` also stores and coverage.
 ///
+/// What a host runs next is one of `wanted`, which somebody evaluated just now, else what was built
+/// for it and not deployed yet.
+///
 /// Takes as long as the slowest host, 10 s at most for the quick figures, then as long as the
 /// slowest tier. Names that are no hosts are left out.
 pub async fn measure_once(
@@ -59,6 +65,7 @@ pub async fn measure_once(
     hands: &dyn Hands,
     hosts: &[String],
     slow: bool,
+    wanted: &[Wanted],
 ) -> Snapshot {
     let asked = fleet.hosts.iter().filter(|host| hosts.contains(&host.name));
     let answered = join_all(asked.map(|host| async move {
@@ -79,7 +86,7 @@ pub async fn measure_once(
     match Web::new() {
         Ok(web) => {
             let tools = Tools { web: &web, hands, fleet, memory: &memory };
-            ask_tiers(tools, &answered, slow, &mut snapshot).await;
+            ask_tiers(tools, &answered, slow, wanted, &mut snapshot).await;
         }
         Err(error) => {
             let facts = TierFacts { error: Some(error.to_string()), ..TierFacts::default() };
@@ -95,7 +102,13 @@ pub async fn measure_once(
 }
 
 /// Asks every tier, first whether it is well, then what it holds.
-async fn ask_tiers(tools: Tools<'_>, answered: &[Answered], slow: bool, snapshot: &mut Snapshot) {
+async fn ask_tiers(
+    tools: Tools<'_>,
+    answered: &[Answered],
+    slow: bool,
+    wanted: &[Wanted],
+    snapshot: &mut Snapshot,
+) {
     let answers = Mutex::new(Answers::default());
     let known: Vec<Known<'_>> = answered
         .iter()
@@ -130,13 +143,49 @@ async fn ask_tiers(tools: Tools<'_>, answered: &[Answered], slow: bool, snapshot
             tools.memory.put_view(&host.name, view);
         }
     }));
-    (snapshot.tiers, snapshot.coverage, _) = tokio::join!(probes, coverage, looks);
+    let hosts = answered.iter().filter_map(|host| tools.fleet.host(&host.name));
+    let list =
+        async { if slow { built(tools.hands, tools.fleet, hosts).await } else { BTreeMap::new() } };
+    let listed;
+    (snapshot.tiers, snapshot.coverage, _, listed) = tokio::join!(probes, coverage, looks, list);
+    snapshot.next = next(tools, answered, wanted, listed, &answers).await;
     for (name, facts) in &mut snapshot.tiers {
         let Some(tier) = tools.fleet.tier(name) else { continue };
         if let Some(settled) = tier::resettle(tools, facts, tier, Timestamp::now()) {
             *facts = settled;
         }
     }
+}
+
+/// Looks at what hosts run next.
+async fn next(
+    tools: Tools<'_>,
+    answered: &[Answered],
+    wanted: &[Wanted],
+    mut built: BTreeMap<String, Option<Wanted>>,
+    answers: &Mutex<Answers>,
+) -> BTreeMap<String, NextFacts> {
+    let mut found = BTreeMap::new();
+    for host in answered {
+        let evaluated = wanted.iter().find(|wanted| wanted.host == host.name);
+        let running = host.facts.system.running.as_ref();
+        // What was asked for by name is told even where it runs already.
+        let next = evaluated.cloned().or_else(|| {
+            built.remove(&host.name).flatten().filter(|next| Some(&next.toplevel) != running)
+        });
+        let Some(next) = next else { continue };
+        let work = measure_next(tools, &next, host.closure.as_ref(), answers, |_| false);
+        let facts = match tokio::time::timeout(COVERAGE_LIMIT, work).await {
+            Ok(facts) => facts,
+            Err(_) => next.failed(format!(
+                "the next system of {} was not looked at within {} s; is a tier slow?",
+                host.name,
+                COVERAGE_LIMIT.as_secs()
+            )),
+        };
+        found.insert(host.name.clone(), facts);
+    }
+    found
 }
 
 /// Asks one tier, within ten seconds, and for its size too.
@@ -205,7 +254,7 @@ mod tests {
         );
         let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
         let began = Instant::now();
-        let found = measure_once(&fleet, &hands(), &["samsung".to_owned()], true).await;
+        let found = measure_once(&fleet, &hands(), &["samsung".to_owned()], true, &[]).await;
         assert!(began.elapsed() < TIER_LIMIT + Duration::from_secs(1), "{:?}", began.elapsed());
         assert_eq!(found.tiers[0].1.state, TierState::Down);
         assert_eq!(found.hosts[0].1.state, HostState::Up);
@@ -227,7 +276,7 @@ mod tests {
         );
         let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
         let names = ["samsung".to_owned(), "razer".to_owned()];
-        let found = measure_once(&fleet, &hands(), &names, true).await;
+        let found = measure_once(&fleet, &hands(), &names, true, &[]).await;
         assert_eq!(found.hosts[0].1.state, HostState::Up);
         assert_eq!(found.hosts[1].1.state, HostState::Unreachable);
         assert_eq!(found.stores["samsung"].paths, 10);
@@ -236,7 +285,7 @@ mod tests {
         assert_eq!(found.tiers[1].1.state, TierState::Unauthorized);
         assert_eq!(found.coverage["samsung"].tiers["p620"].paths, Share { have: 1, total: 1 });
         assert!(!found.coverage.contains_key("razer"));
-        let quick = measure_once(&fleet, &hands(), &names[..1], false).await;
+        let quick = measure_once(&fleet, &hands(), &names[..1], false, &[]).await;
         assert!(quick.stores.is_empty() && quick.coverage.is_empty());
         assert_eq!(quick.hosts.len(), 1);
     }

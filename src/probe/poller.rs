@@ -14,6 +14,7 @@ use crate::probe::coverage::{Answers, Asked, measure_unless, union};
 use crate::probe::kinds::probe_of;
 use crate::probe::kinds::proof::CANARY_FAILED;
 use crate::probe::memory::Memory;
+use crate::probe::next::Wanted;
 use crate::probe::schedule::{Target, next_delay, tier_interval};
 use crate::probe::store::{self, Closure};
 use crate::probe::tier::Tools;
@@ -44,6 +45,8 @@ const SIZE_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// How long a slow probe that failed waits for its next try.
 const RETRY_SLOW: Duration = Duration::from_secs(60);
+
+mod next;
 
 /// Starts polling; see [`Poller::spawn`].
 pub struct Poller;
@@ -78,6 +81,9 @@ struct Shared {
     hosts: HashMap<String, Bells>,
     tiers: HashMap<String, Notify>,
     coverage: Notify,
+    next: Notify,
+    /// What runs' plans said of hosts' next systems.
+    planned: Mutex<HashMap<String, Wanted>>,
     systems: Mutex<BTreeMap<String, System>>,
     answers: Mutex<Answers>,
     /// Tiers whose signature could not be checked for want of a path.
@@ -109,6 +115,8 @@ impl Poller {
             events,
             cancel,
             coverage: Notify::new(),
+            next: Notify::new(),
+            planned: Mutex::default(),
             systems: Mutex::default(),
             answers: Mutex::default(),
             unproven: Mutex::default(),
@@ -126,6 +134,7 @@ impl Poller {
             tokio::spawn(watch_size(Arc::clone(&shared), tier.clone()));
         }
         tokio::spawn(watch_coverage(Arc::clone(&shared)));
+        tokio::spawn(next::watch_next(Arc::clone(&shared)));
         Handle { shared }
     }
 }
@@ -167,15 +176,16 @@ impl Handle {
                     }
                 }
             }
-            RunWhat::Result { host, .. } => {
+            RunWhat::Result { host, result } => {
                 fetching.remove(&(event.run.clone(), host.clone()));
+                self.shared.note_result(host, result);
             }
+            RunWhat::Plan { plan, .. } => self.shared.note_plan(plan, event.at),
             RunWhat::Summary { .. } => fetching.retain(|(run, _)| *run != event.run),
             RunWhat::Begin { .. }
             | RunWhat::Phase { .. }
             | RunWhat::Progress { .. }
             | RunWhat::Log { .. }
-            | RunWhat::Plan { .. }
             | RunWhat::Waiting { .. } => {}
         }
     }
@@ -199,6 +209,7 @@ impl Handle {
         }
         self.shared.ring_tiers();
         self.shared.coverage.notify_one();
+        self.shared.next.notify_one();
     }
 }
 
@@ -360,6 +371,7 @@ async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()> {
                 shared.note_closure(&host, closure);
                 shared.ring_unproven();
                 shared.coverage.notify_one();
+                shared.next.notify_one();
             }
             Err(error) => tracing::debug!(host, %error, "closure"),
         }

@@ -120,6 +120,7 @@ fn hosts(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
     for (host, view) in fleet.hosts.iter().zip(&paint.model.hosts) {
         let on_host = facts.hosts.get(&host.name);
         let mut words = vec![coverage(paint, tier, view)];
+        words.extend(next(paint, tier, view));
         if let Some(on_host) = on_host {
             words.extend(on_host_words(paint, host, tier, on_host));
         }
@@ -211,6 +212,20 @@ fn coverage(paint: &Paint<'_>, tier: &Tier, view: &HostView) -> String {
         count(paths.total),
         bytes_of(sizes.have, sizes.total),
     )
+}
+
+/// Returns how much of the host's next system the tier holds, where one is known to come.
+fn next(paint: &Paint<'_>, tier: &Tier, view: &HostView) -> Option<String> {
+    let runs = view.facts.system.running.as_ref();
+    view.next.toplevel.as_ref().filter(|next| runs != Some(*next))?;
+    let found = view.next.tiers.get(&tier.name)?;
+    let partial = if view.next.partial { "partial, " } else { "" };
+    Some(format!(
+        "next {} of {} paths ({partial}{})",
+        count(found.paths.have),
+        count(found.paths.total),
+        since(paint.now, found.measured_at),
+    ))
 }
 
 /// Returns what was served, how big the tier is, and what nixdash itself asked of it.

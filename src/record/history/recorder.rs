@@ -87,7 +87,7 @@ impl Recorder {
             | Event::Store { .. }
             | Event::Tier { .. }
             | Event::Coverage { .. } => true,
-            Event::Asking { .. } => false,
+            Event::Asking { .. } | Event::Next { .. } => false,
             Event::Run(run) => match run.what {
                 RunWhat::Begin { .. }
                 | RunWhat::Plan { .. }
@@ -315,7 +315,7 @@ fn put(history: &mut History, fleet: &Fleet, entry: &Entry) -> Result<(), Histor
                 history.write_coverage(host, facts, |name| fleet.tier(name))
             }
             Event::Run(event) => history.write_run(event),
-            Event::Asking { .. } => Ok(()),
+            Event::Asking { .. } | Event::Next { .. } => Ok(()),
         },
         Entry::Requests(tier, count) => match fleet.tier(tier) {
             Some(tier) => history.add_requests(tier, *count, Timestamp::now()),

@@ -159,10 +159,30 @@ async fn measure(
     }
     let to_build = walked.walk.to_build();
     let names = to_build.iter().rev().take(NAMED).map(package);
+    let error = incomplete(&walked.walk, wanted);
     Ok(NextFacts {
-        to_build: walked.complete.then_some(to_build.len() as u64),
+        to_build: error.is_none().then_some(to_build.len() as u64),
         to_build_names: names.collect(),
+        error,
         ..with_coverage(facts, coverage)
+    })
+}
+
+/// Says why a walk did not come to its end.
+fn incomplete(walk: &Walk, wanted: &Wanted) -> Option<String> {
+    let Wanted { host, build_on, .. } = wanted;
+    if !walk.is_done() {
+        return Some(format!(
+            "{host} needs more than {MOST_READ} derivations on {build_on}; is a cache down that it \
+             asks?"
+        ));
+    }
+    let unread = walk.unreadable();
+    (unread > 0).then(|| {
+        format!(
+            "{unread} derivations of the next system of {host} could not be read on {build_on}, so \
+             what must be built is not known; `nixdash caches --next {host}` brings them there"
+        )
     })
 }
 
@@ -200,8 +220,6 @@ fn with_coverage(facts: NextFacts, coverage: CoverageFacts) -> NextFacts {
 /// A walk that ended.
 struct Walked<'a> {
     walk: Walk,
-    /// Whether everything on the way could be read.
-    complete: bool,
     /// The tiers that answered for every path.
     whole: HashSet<&'a str>,
 }
@@ -239,8 +257,7 @@ async fn walk<'a>(
         };
         walk.step(|path| !invalid.contains(path), held);
     }
-    let complete = walk.is_done() && walk.unreadable() == 0;
-    Ok(Walked { walk, complete, whole })
+    Ok(Walked { walk, whole })
 }
 
 /// Returns the tiers that a host asks when it builds, and trusts as far as is known.

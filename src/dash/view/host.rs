@@ -214,7 +214,10 @@ fn next(paint: &Paint<'_>, view: &HostView) -> Option<Fact> {
     let when = when.unwrap_or_default();
     if next.partial {
         let to_build = next.to_build.map_or_else(|| "–".to_owned(), count);
-        return Some(fact("next", format!("{system}, {to_build} to build, evaluated{when}")));
+        return Some(fact(
+            "next",
+            format!("{system}, {to_build} to build, evaluated{when}, partial"),
+        ));
     }
     let new = match next.new {
         Some(new) => format!(", {} new paths, {}", count(new.paths), bytes(new.bytes)),

@@ -120,7 +120,6 @@ fn hosts(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
     for (host, view) in fleet.hosts.iter().zip(&paint.model.hosts) {
         let on_host = facts.hosts.get(&host.name);
         let mut words = vec![coverage(paint, tier, view)];
-        words.extend(next(paint, tier, view));
         if let Some(on_host) = on_host {
             words.extend(on_host_words(paint, host, tier, on_host));
         }
@@ -128,6 +127,7 @@ fn hosts(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
         let sign = if bad { "▲ " } else { "" };
         let role = if bad { Role::Warn } else { Role::Text };
         all.push(told(&format!("for {}", host.name), role, format!("{sign}{}", words.join(" · "))));
+        all.extend(next(paint, tier, view).map(|next| told("", Role::Text, next)));
         if let Some(error) = on_host.and_then(|on_host| on_host.error.as_ref()) {
             all.push(told("", Role::Warn, error.clone()));
         }

@@ -111,3 +111,57 @@ async fn a_builder_that_did_not_answer_says_nothing_of_its_hosts() {
     let found = built(&builder("", &[]), &fleet, fleet.hosts.iter()).await;
     assert_eq!(found["samsung"], None);
 }
+
+#[tokio::test]
+async fn a_derivation_that_is_gone_is_said_and_nothing_is_counted() {
+    let server = Server::start(&[]).await;
+    let (web, memory) = (Web::new().unwrap(), Memory::default());
+    let fleet = crate::config::fallback();
+    let hands = builder(&server.url, &[]);
+    let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+    let wanted = Wanted {
+        host: "samsung".to_owned(),
+        build_on: "p620".to_owned(),
+        toplevel: StorePath::parse(TOP).unwrap(),
+        drv: StorePath::parse("/nix/store/0000000000000000000000000000000b-gone.drv").ok(),
+        known_at: Timestamp::UNIX_EPOCH,
+    };
+    let facts = measure_next(tools, &wanted, None, &Mutex::default(), |_| false).await;
+    assert_eq!((facts.to_build, facts.partial), (None, true));
+    assert!(facts.error.unwrap().contains("could not be read on p620"));
+}
+
+/// Derivations as `nix-instantiate` writes them, with texts that look like what is looked for.
+#[test]
+fn the_script_reads_derivations_under_a_real_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        format!("{}\n", file.display())
+    };
+    let head = format!(r#"Derive([("out","{TOP}","","")],[("{ETC_DRV}",["out"])],["{CURL}"]"#);
+    let tail = r#","x86_64-linux","/bin/sh",["-c","echo \"],\" (\"allowSubstitutes\",\"\")"],["#;
+    let asked = [
+        write("plain.drv", &format!("{head}{tail}(\"name\",\"a\")])")),
+        write("local.drv", &format!("{head}{tail}(\"allowSubstitutes\",\"\")])")),
+        write(
+            "structured.drv",
+            &format!("{head}{tail}{})", r#"("__json","{\"allowSubstitutes\":false}")]"#),
+        ),
+    ];
+    let mut shell = std::process::Command::new("/bin/sh")
+        .args(["-c", DERIVATIONS])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut shell.stdin.take().unwrap(), asked.concat().as_bytes()).unwrap();
+    let output = shell.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let wanted =
+        format!("{}{head}\n{}local {head}\n{}local {head}\n", asked[0], asked[1], asked[2]);
+    // The last line ends as the file does.
+    assert_eq!(text.trim_end(), wanted.trim_end());
+    assert_eq!(Derivation::parse(&head).unwrap().inputs[0].0.as_str(), ETC_DRV);
+}

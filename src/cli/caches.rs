@@ -1,13 +1,14 @@
 //! `nixdash caches`: every tier, measured once, beside what the history knows of it.
 
 use crate::cli::history::{self, span};
+use crate::cli::next::{self, NextJson, NextPartJson};
 use crate::cli::status::{or_unknown, table};
-use crate::cli::{CliError, depth, past};
+use crate::cli::{CliError, EXIT_FAILED, depth, past};
 use crate::fleet::{
-    CoverageFacts, Fetched, Fleet, Share, SignatureState, StoreDepth, Tier, TierFacts, TierOnHost,
-    TierState, bytes, percent,
+    Fetched, Fleet, Share, SignatureState, StoreDepth, Tier, TierFacts, TierOnHost, TierState,
+    bytes, percent,
 };
-use crate::probe::measure_once;
+use crate::probe::{Snapshot, measure_once};
 use crate::record::{Growth, History, HistoryError, share_served};
 use crate::remote::Remote;
 use clap::Args;
@@ -35,6 +36,11 @@ pub(super) struct CachesArgs {
     /// The time that hit rate, share served and growth are counted over, such as 12h or 7d
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span)]
     since: SignedDuration,
+    /// Evaluates what these hosts run next (names, globs, @tag, or all; without any, all), and says
+    /// what must be built for it and what each tier holds of it. Nothing is built. Without this only
+    /// systems that were built and not deployed yet are told
+    #[arg(long, value_name = "SELECTOR", num_args = 0..)]
+    next: Option<Vec<String>>,
     /// Prints one JSON document
     #[arg(long)]
     json: bool,
@@ -193,6 +199,7 @@ impl Remembered {
 struct CachesJson<'a> {
     since: Timestamp,
     hit_rate: HitRateJson<'a>,
+    next: BTreeMap<&'a str, NextJson<'a>>,
     tiers: Vec<TierJson<'a>>,
 }
 
@@ -216,6 +223,7 @@ struct TierJson<'a> {
     share_served: Windows<Option<Part>>,
     answered: Windows<Option<Part>>,
     coverage: BTreeMap<&'a str, Part>,
+    next: BTreeMap<&'a str, NextPartJson<'a>>,
     hosts: &'a BTreeMap<String, TierOnHost>,
     depths: &'a BTreeMap<String, StoreDepth>,
     requests_this_month: Option<u64>,
@@ -241,16 +249,20 @@ pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliE
     let hands = Remote::new(Arc::clone(&fleet));
     let hosts: Vec<String> = fleet.hosts.iter().map(|host| host.name.clone()).collect();
     let known_before = past::read(&fleet);
-    let found = measure_once(&fleet, &hands, &hosts, true, &known_before).await;
+    let (wanted, failed) = match &args.next {
+        Some(selectors) => next::evaluate(&fleet, Arc::new(hands.clone()), selectors).await?,
+        None => Default::default(),
+    };
+    let mut found = measure_once(&fleet, &hands, &hosts, true, &known_before, &wanted).await;
+    found.next.extend(failed);
+    let all_known = found.next.values().all(|facts| facts.error.is_none());
     past::keep(&fleet, &found, &known_before).await;
     let now = Timestamp::now();
     let known = history::read(|history| Remembered::read(history, &fleet, now, args.since))?;
     let tiers: Vec<TierJson<'_>> = found
         .tiers
         .iter()
-        .filter_map(|(name, facts)| {
-            Some(tier_json(fleet.tier(name)?, facts, &found.coverage, &known))
-        })
+        .filter_map(|(name, facts)| Some(tier_json(fleet.tier(name)?, facts, &found, &known)))
         .collect();
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -262,20 +274,25 @@ pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliE
                 all: known.hit_rate(None),
                 hosts: hosts.collect(),
             },
+            next: found.next.iter().map(|(host, facts)| (host.as_str(), facts.into())).collect(),
             tiers,
         };
         serde_json::to_writer_pretty(&mut out, &document).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else {
         write!(out, "{}", text(&fleet, &tiers, &known))?;
+        let next = next::text(&fleet, &found.next, now);
+        if !next.is_empty() {
+            write!(out, "\n{next}")?;
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if all_known { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
 }
 
 fn tier_json<'a>(
     tier: &'a Tier,
     facts: &'a TierFacts,
-    coverage: &'a BTreeMap<String, CoverageFacts>,
+    found: &'a Snapshot,
     known: &Remembered,
 ) -> TierJson<'a> {
     let remembered = known.tiers.get(&tier.name);
@@ -292,7 +309,7 @@ fn tier_json<'a>(
             measured_at: size.measured_at,
         }
     });
-    let coverage = coverage.iter().filter_map(|(host, facts)| {
+    let coverage = found.coverage.iter().filter_map(|(host, facts)| {
         let found = facts.tiers.get(&tier.name)?;
         let (paths, bytes) = (pair(found.paths), Some(pair(found.bytes)));
         Some((host.as_str(), Part { paths, bytes, share: found.bytes.ratio() }))
@@ -309,6 +326,7 @@ fn tier_json<'a>(
         share_served: known.served(&tier.name),
         answered: known.answered(&tier.name),
         coverage: coverage.collect(),
+        next: next::on_tier(&found.next, &tier.name),
         hosts: &facts.hosts,
         depths: &facts.depths,
         requests_this_month: known.requests(&tier.name),

@@ -1,5 +1,6 @@
 //! The JSON that other programs read: times in RFC 3339, bytes as integers, unknown as null.
 
+use crate::cli::next::{self, NextJson, NextPartJson};
 use crate::fleet::{
     Bytes, ClosurePath, Detail, Fleet, HostState, RunEvent, RunWhat, ServedFacts, Share,
     SignatureState, SizeFacts, StoreDepth, StorePath, TierOnHost, TierState,
@@ -34,6 +35,7 @@ struct HostJson<'a> {
     store: Option<StoreJson>,
     failed_units: Option<&'a [String]>,
     uptime_s: Option<u64>,
+    next: Option<NextJson<'a>>,
     error: Option<&'a str>,
     measured_at: Option<Timestamp>,
 }
@@ -64,6 +66,7 @@ struct TierJson<'a> {
     hosts: &'a BTreeMap<String, TierOnHost>,
     depths: &'a BTreeMap<String, StoreDepth>,
     coverage: BTreeMap<&'a str, CoverageJson<'a>>,
+    next: BTreeMap<&'a str, NextPartJson<'a>>,
     requests_this_month: Option<u64>,
     error: Option<&'a str>,
     measured_at: Option<Timestamp>,
@@ -121,6 +124,7 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
             .map(|store| StoreJson { paths: store.paths, bytes: store.bytes }),
         failed_units: facts.failed_units.as_deref(),
         uptime_s: facts.uptime_s,
+        next: found.next.get(name).map(NextJson::from),
         error: facts.error.as_deref(),
         measured_at: facts.measured_at,
     });
@@ -155,6 +159,7 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
             hosts: &facts.hosts,
             depths: &facts.depths,
             coverage: coverage.collect(),
+            next: next::on_tier(&found.next, name),
             requests_this_month: facts.requests_this_month,
             error: facts.error.as_deref(),
             measured_at: facts.measured_at,
@@ -208,7 +213,7 @@ mod tests {
                 "since": null, "latency_ms": null, "connect_ms": null, "priority": null,
                 "store_dir": null, "signature": "unchecked", "proof": null, "nar_proof": null,
                 "size": null, "served": null, "details": [], "hosts": {}, "depths": {},
-                "coverage": {},
+                "coverage": {}, "next": {},
                 "requests_this_month": null, "error": null, "measured_at": null, "asked_at": null,
             })
         );

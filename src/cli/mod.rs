@@ -16,6 +16,7 @@ mod history;
 mod json;
 pub mod lab;
 mod load;
+mod next;
 mod past;
 mod print;
 mod status;

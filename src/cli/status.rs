@@ -35,7 +35,7 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
     let hands = Remote::new(Arc::clone(&fleet));
     let known_before = past::read(&fleet);
     let found = tokio::select! {
-        found = measure_once(&fleet, &hands, &hosts, true, &known_before) => found,
+        found = measure_once(&fleet, &hands, &hosts, true, &known_before, &[]) => found,
         () = interrupted() => {
             hands.close().await;
             return Ok(ExitCode::from(EXIT_INTERRUPTED));

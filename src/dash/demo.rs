@@ -254,6 +254,7 @@ pub(super) fn plan() -> Plan {
         build_on: "p620".to_owned(),
         tier: Some("p620".to_owned()),
         toplevel: path(letter, &format!("nixos-system-{name}-26.05.20261121.3f2c1ab")),
+        drv: None,
         running: (!unchanged)
             .then(|| path('c', &format!("nixos-system-{name}-26.05.20261118.8f2c1ab"))),
         to_build: Some(if unchanged { 0 } else { 41 }),

@@ -6,7 +6,8 @@ use crate::dash::input::Input;
 use crate::dash::msg::RunKind;
 use crate::dash::run_view::{HostRun, RunView};
 use crate::fleet::{
-    Action, CoverageFacts, Fleet, Host, HostFacts, RunId, StoreFacts, Strategy, TierFacts, ago,
+    Action, CoverageFacts, Fleet, Host, HostFacts, NextFacts, RunId, StoreFacts, Strategy,
+    TierFacts, ago,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeSet, VecDeque};
@@ -29,6 +30,8 @@ pub struct HostView {
     pub store: Option<StoreFacts>,
     /// What the tiers hold of its running closure.
     pub coverage: CoverageFacts,
+    /// What it runs next, and what the tiers hold of that.
+    pub next: NextFacts,
     /// Whether it is being asked now.
     pub asking: bool,
     /// Load averages, newest last.

@@ -6,7 +6,9 @@
 //! them are done.
 
 use crate::deploy::{Activation, Ending, Failure, HostSetup, Kind, Known, Report, Setup};
-use crate::fleet::{Action, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, RunWhat};
+use crate::fleet::{
+    Action, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, RunWhat, StorePath,
+};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -374,6 +376,7 @@ impl Machine {
                     build_on: host.setup.build_on.clone(),
                     tier: host.setup.tier.clone(),
                     toplevel: toplevel.clone(),
+                    drv: host.known.drv.as_deref().and_then(|drv| StorePath::parse(drv).ok()),
                     running: host.known.preflight.running.clone(),
                     to_build: host.known.to_build,
                     to_download: host.known.to_download,

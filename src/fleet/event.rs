@@ -4,8 +4,8 @@
 //! events replays to the same screen.
 
 use crate::fleet::{
-    CoverageFacts, HostFacts, HostResult, Outcome, Phase, PhaseState, Plan, Progress, StoreFacts,
-    TierFacts,
+    CoverageFacts, HostFacts, HostResult, NextFacts, Outcome, Phase, PhaseState, Plan, Progress,
+    StoreFacts, TierFacts,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,13 @@ pub enum Event {
         host: String,
         /// Their answers.
         facts: CoverageFacts,
+    },
+    /// It was looked at what a host runs next.
+    Next {
+        /// The host.
+        host: String,
+        /// What was found; without a system when nothing is known to come.
+        facts: Box<NextFacts>,
     },
     /// Something happened in a run.
     Run(RunEvent),

@@ -1,6 +1,6 @@
 //! What was measured of hosts and tiers. `None` means: not measured, and is shown as unknown.
 
-use crate::fleet::{ClosurePath, StorePath};
+use crate::fleet::{ClosurePath, Fetched, StorePath};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -332,4 +332,43 @@ pub struct CoverageFacts {
     /// The biggest paths that a tier lacks, the biggest first, by name of the tier.
     #[serde(default)]
     pub missing: BTreeMap<String, Vec<ClosurePath>>,
+}
+
+/// How much of what one host runs next one tier holds now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextCoverage {
+    /// Paths.
+    pub paths: Share,
+    /// Bytes (NAR size); none before the system is built, when sizes are not known.
+    pub bytes: Option<Share>,
+    /// When the oldest of its answers was given.
+    pub measured_at: Timestamp,
+}
+
+/// The system that a host runs next: what its flake said last, or what was built for it and not
+/// deployed yet; what must be built for it, and which tier holds how much of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextFacts {
+    /// The system; none when nothing is known to come.
+    pub toplevel: Option<StorePath>,
+    /// Its derivation, where it was evaluated.
+    pub drv: Option<StorePath>,
+    /// When it was evaluated or built.
+    pub known_at: Option<Timestamp>,
+    /// Whether it is not built yet: then `tiers` is about the outputs that a dry run comes across,
+    /// and not about the closure, which nobody knows.
+    pub partial: bool,
+    /// Derivations to build, given what is valid on the host that builds and what the tiers hold
+    /// that it asks; none when that was not found out.
+    pub to_build: Option<u64>,
+    /// Names of some of them, what the others wait for first.
+    pub to_build_names: Vec<String>,
+    /// Of the closure, what the running one lacks (NAR size); none before it is built.
+    pub new: Option<Fetched>,
+    /// Answers by name of the tier; a tier that did not answer is absent.
+    pub tiers: BTreeMap<String, NextCoverage>,
+    /// The biggest paths of the closure that a tier lacks, the biggest first, by name of the tier.
+    pub missing: BTreeMap<String, Vec<ClosurePath>>,
+    /// Why it could not be evaluated or looked at, with what to do.
+    pub error: Option<String>,
 }

@@ -17,9 +17,9 @@ mod units;
 pub use closure::{ClosurePath, PathAnswer, StorePath, StorePathError};
 pub use event::{Event, RunEvent, RunId, RunWhat};
 pub use facts::{
-    Bytes, Coverage, CoverageFacts, Detail, HostFacts, HostState, PowerFacts, ServedFacts, Share,
-    SignatureState, SizeFacts, StoreDepth, StoreFacts, SystemFacts, TierFacts, TierOnHost,
-    TierState,
+    Bytes, Coverage, CoverageFacts, Detail, HostFacts, HostState, NextCoverage, NextFacts,
+    PowerFacts, ServedFacts, Share, SignatureState, SizeFacts, StoreDepth, StoreFacts, SystemFacts,
+    TierFacts, TierOnHost, TierState,
 };
 pub use host::{Address, Host};
 pub use run::{

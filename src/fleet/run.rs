@@ -289,6 +289,9 @@ pub struct HostPlan {
     pub tier: Option<String>,
     /// The system to come.
     pub toplevel: StorePath,
+    /// Its derivation; none in the records of older runs.
+    #[serde(default)]
+    pub drv: Option<StorePath>,
     /// The system that runs now.
     pub running: Option<StorePath>,
     /// Derivations to build there; none when Nix did not say.

@@ -86,4 +86,12 @@ impl Fleet {
     pub fn strategy_of(&self, host: &Host) -> Strategy {
         host.strategy.unwrap_or(self.strategy)
     }
+
+    /// Returns the name of the host that builds for a host; none where the fleet names no builder.
+    pub fn build_on<'a>(&'a self, host: &'a Host) -> Option<&'a str> {
+        match self.strategy_of(host) {
+            Strategy::Direct => Some(&host.name),
+            Strategy::ViaCache => self.builder.as_deref(),
+        }
+    }
 }

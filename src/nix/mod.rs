@@ -8,6 +8,7 @@ pub mod argv;
 pub mod base32;
 pub mod cache_info;
 pub mod content_address;
+pub mod derivation;
 pub mod dry_run;
 pub mod internal_json;
 pub mod narinfo;

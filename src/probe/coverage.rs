@@ -62,23 +62,7 @@ pub(super) async fn measure_unless(
     let now = Timestamp::now();
     lock(answers).prune(now);
     let closures = union(asked.iter().map(|host| host.closure));
-    let mut whole = HashSet::new();
-    let mut all = tools
-        .fleet
-        .tiers
-        .iter()
-        .filter_map(|tier| probe_of(tier.kind).map(|probe| (tier, probe)))
-        .map(|(tier, probe)| {
-            let may_ask = !rests(tier) && tools.web.rest_of(tier).is_none();
-            ask_tier(tools, tier, may_ask.then_some(probe), &closures, answers, now)
-        })
-        .collect::<stream::FuturesUnordered<_>>();
-    while let Some((tier, complete)) = all.next().await {
-        if complete {
-            whole.insert(tier);
-        }
-    }
-    drop(all);
+    let whole = ask_all(tools, &closures, answers, now, rests).await;
     let answers = lock(answers);
     let tiers = &tools.fleet.tiers;
     asked
@@ -96,8 +80,36 @@ pub(super) async fn measure_unless(
         .collect()
 }
 
+/// Asks every tier that is probed for these paths, as far as it did not answer recently; returns
+/// the names of those that answered for all.
+pub(super) async fn ask_all<'a>(
+    tools: Tools<'a>,
+    paths: &[ClosurePath],
+    answers: &Mutex<Answers>,
+    now: Timestamp,
+    rests: impl Fn(&Tier) -> bool,
+) -> HashSet<&'a str> {
+    let mut whole = HashSet::new();
+    let mut all = tools
+        .fleet
+        .tiers
+        .iter()
+        .filter_map(|tier| probe_of(tier.kind).map(|probe| (tier, probe)))
+        .map(|(tier, probe)| {
+            let may_ask = !rests(tier) && tools.web.rest_of(tier).is_none();
+            ask_tier(tools, tier, may_ask.then_some(probe), paths, answers, now)
+        })
+        .collect::<stream::FuturesUnordered<_>>();
+    while let Some((tier, complete)) = all.next().await {
+        if complete {
+            whole.insert(tier);
+        }
+    }
+    whole
+}
+
 /// Puts into the facts what a tier's answers say of a closure.
-fn judge(
+pub(super) fn judge(
     tier: &Tier,
     closure: &[ClosurePath],
     answers: &Answers,
@@ -166,7 +178,7 @@ async fn ask_tier<'a>(
 }
 
 /// Locks the answers; a panic elsewhere leaves them usable.
-fn lock(answers: &Mutex<Answers>) -> MutexGuard<'_, Answers> {
+pub(super) fn lock(answers: &Mutex<Answers>) -> MutexGuard<'_, Answers> {
     answers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -17,7 +17,7 @@ use crate::probe::witness::{Taken, Witness};
 use crate::remote::{Hands, Output, Script};
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 /// Prints the settings of a host's Nix.
@@ -429,21 +429,31 @@ fn lacking(key: &PublicKey, host: &str, view: &HostView) -> String {
     }
 }
 
+/// Says what every host makes of a tier, by what is remembered of both.
+pub(super) fn judge_all(
+    fleet: &Fleet,
+    tier: &Tier,
+    memory: &Memory,
+) -> BTreeMap<String, TierOnHost> {
+    let (views, witness) = (memory.views(), Witness::recall(memory, tier));
+    let judge = |(host, view): (&String, &HostView)| {
+        (host.clone(), judge_one(fleet, tier, host, view, witness.as_ref()))
+    };
+    views.iter().map(judge).collect()
+}
+
 /// Puts into a tier's facts what hosts make of it: a tier whose key none of them trusts is of no
 /// use, however well it is.
 pub(super) fn settle(facts: &mut TierFacts, tier: &Tier, fleet: &Fleet, memory: &Memory) {
     if matches!(tier.kind, TierKind::Local | TierKind::GithubActions) {
         return;
     }
-    let (views, witness) = (memory.views(), Witness::recall(memory, tier));
-    let before = std::mem::take(&mut facts.hosts);
-    let judge = |(host, view): (&String, &HostView)| {
-        let mut found = judge_one(fleet, tier, host, view, witness.as_ref());
+    let before = std::mem::replace(&mut facts.hosts, judge_all(fleet, tier, memory));
+    for (host, found) in &mut facts.hosts {
         // Another nixdash may have seen what the tier serves.
         found.trusted = found.trusted.or_else(|| before.get(host)?.trusted);
-        (host.clone(), found)
-    };
-    facts.hosts = views.iter().map(judge).collect();
+    }
+    let views = memory.views();
     let known = views.values().filter(|view| view.is_known());
     let known: Vec<bool> = known
         .filter_map(|view| view.trusts_key(tier, view.entry(tier).filter(|_| view.substitutes)))

@@ -1,12 +1,13 @@
 //! Measures everything once, for `nixdash status`.
 
 use crate::fleet::{
-    ClosurePath, CoverageFacts, Fleet, HostFacts, HostState, StoreFacts, StorePath, Tier,
-    TierFacts, TierState,
+    ClosurePath, CoverageFacts, Fleet, HostFacts, HostState, NextFacts, StoreFacts, StorePath,
+    Tier, TierFacts, TierState,
 };
 use crate::probe::candidates::{Known, candidates};
 use crate::probe::coverage::{Asked, measure, union};
 use crate::probe::kinds::probe_of;
+use crate::probe::next::{Wanted, built, measure_next};
 use crate::probe::past::Past;
 use crate::probe::store::{self, Closure};
 use crate::probe::tier::Tools;
@@ -44,6 +45,17 @@ pub struct Snapshot {
     pub coverage: BTreeMap<String, CoverageFacts>,
     /// Requests that this took, by name of the tier.
     pub requests: BTreeMap<String, u64>,
+    /// What they run next, where something is known to come.
+    pub next: BTreeMap<String, NextFacts>,
+}
+
+/// How to look.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    /// Whether to measure what takes long too.
+    slow: bool,
+    past: &'a Past,
+    wanted: &'a [Wanted],
 }
 
 /// What one host said.
@@ -56,6 +68,9 @@ struct Answered {
 
 /// Asks hosts (by name) and every tier, all at once; with `slow` also stores and coverage.
 ///
+/// What a host runs next is one of `wanted`, which somebody evaluated just now, else what was built
+/// for it and not deployed yet.
+///
 /// Takes as long as the slowest host, 10 s at most for the quick figures, then as long as the
 /// slowest tier. Names that are no hosts are left out. What the past has told is used where asking
 /// again would be bad manners, and what is remembered now is added to it.
@@ -65,6 +80,7 @@ pub async fn measure_once(
     hosts: &[String],
     slow: bool,
     past: &Past,
+    wanted: &[Wanted],
 ) -> Snapshot {
     let asked = fleet.hosts.iter().filter(|host| hosts.contains(&host.name));
     let answered = join_all(asked.map(|host| async move {
@@ -87,7 +103,8 @@ pub async fn measure_once(
                 web.begin_month_with(tier, *count);
             }
             let tools = Tools { web: &web, hands, fleet, memory: &past.memory };
-            ask_tiers(tools, &answered, slow, past, &mut snapshot).await;
+            let look = Look { slow, past, wanted };
+            ask_tiers(tools, &answered, look, &mut snapshot).await;
             let counted = fleet.tiers.iter().map(|tier| (tier, web.take_count(&tier.name)));
             let counted = counted.filter(|(_, count)| *count > 0);
             snapshot.requests = counted.map(|(tier, count)| (tier.name.clone(), count)).collect();
@@ -109,10 +126,10 @@ pub async fn measure_once(
 async fn ask_tiers(
     tools: Tools<'_>,
     answered: &[Answered],
-    slow: bool,
-    past: &Past,
+    look: Look<'_>,
     snapshot: &mut Snapshot,
 ) {
+    let Look { slow, past, .. } = look;
     let known: Vec<Known<'_>> = answered
         .iter()
         .map(|host| Known {
@@ -123,15 +140,10 @@ async fn ask_tiers(
         .collect();
     let closures = union(answered.iter().filter_map(|host| host.closure.as_ref()));
     let closures = &closures;
-    let probes =
-        join_all(
-            tools.fleet.tiers.iter().map(|tier| {
-                let paths = candidates(tier, &known, |_| false);
-                async move {
-                    (tier.name.clone(), ask_tier(tools, tier, &paths, closures, slow, past).await)
-                }
-            }),
-        );
+    let probes = join_all(tools.fleet.tiers.iter().map(|tier| {
+        let paths = candidates(tier, &known, |_| false);
+        async move { (tier.name.clone(), ask_tier(tools, tier, &paths, closures, look).await) }
+    }));
     let asked: Vec<Asked<'_>> = answered
         .iter()
         .filter_map(|host| Some(Asked { host: &host.name, closure: host.closure.as_ref()? }))
@@ -151,7 +163,12 @@ async fn ask_tiers(
             tools.memory.put_view(&host.name, view);
         }
     }));
-    (snapshot.tiers, snapshot.coverage, _) = tokio::join!(probes, coverage, looks);
+    let hosts = answered.iter().filter_map(|host| tools.fleet.host(&host.name));
+    let list =
+        async { if slow { built(tools.hands, tools.fleet, hosts).await } else { BTreeMap::new() } };
+    let listed;
+    (snapshot.tiers, snapshot.coverage, _, listed) = tokio::join!(probes, coverage, looks, list);
+    snapshot.next = next(tools, answered, look, listed).await;
     for (name, facts) in &mut snapshot.tiers {
         let Some(tier) = tools.fleet.tier(name) else { continue };
         if let Some(settled) = tier::resettle(tools, facts, tier, Timestamp::now()) {
@@ -160,15 +177,45 @@ async fn ask_tiers(
     }
 }
 
+/// Looks at what hosts run next.
+async fn next(
+    tools: Tools<'_>,
+    answered: &[Answered],
+    look: Look<'_>,
+    mut built: BTreeMap<String, Option<Wanted>>,
+) -> BTreeMap<String, NextFacts> {
+    let mut found = BTreeMap::new();
+    for host in answered {
+        let evaluated = look.wanted.iter().find(|wanted| wanted.host == host.name);
+        let running = host.facts.system.running.as_ref();
+        // What was asked for by name is told even where it runs already.
+        let next = evaluated.cloned().or_else(|| {
+            built.remove(&host.name).flatten().filter(|next| Some(&next.toplevel) != running)
+        });
+        let Some(next) = next else { continue };
+        let work = measure_next(tools, &next, host.closure.as_ref(), &look.past.answers, |_| false);
+        let facts = match tokio::time::timeout(COVERAGE_LIMIT, work).await {
+            Ok(facts) => facts,
+            Err(_) => next.failed(format!(
+                "the next system of {} was not looked at within {} s; is a tier slow?",
+                host.name,
+                COVERAGE_LIMIT.as_secs()
+            )),
+        };
+        found.insert(host.name.clone(), facts);
+    }
+    found
+}
+
 /// Asks one tier, within ten seconds, and for its size too.
 async fn ask_tier(
     tools: Tools<'_>,
     tier: &Tier,
     paths: &[StorePath],
     closures: &[ClosurePath],
-    slow: bool,
-    past: &Past,
+    look: Look<'_>,
 ) -> TierFacts {
+    let Look { slow, past, .. } = look;
     let began = Instant::now();
     let asking = tools.asking(tier, paths, closures, Timestamp::now());
     if let Some(told) = past.told(tier, asking.now) {
@@ -237,7 +284,8 @@ mod tests {
         let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
         let began = Instant::now();
         let found =
-            measure_once(&fleet, &hands(), &["samsung".to_owned()], true, &Past::default()).await;
+            measure_once(&fleet, &hands(), &["samsung".to_owned()], true, &Past::default(), &[])
+                .await;
         assert!(began.elapsed() < TIER_LIMIT + Duration::from_secs(1), "{:?}", began.elapsed());
         assert_eq!(found.tiers[0].1.state, TierState::Down);
         assert_eq!(found.hosts[0].1.state, HostState::Up);
@@ -267,7 +315,7 @@ mod tests {
         for tier in &fleet.tiers {
             past.add(tier, Some(told.clone()), Some(7), Vec::new());
         }
-        let found = measure_once(&fleet, &hands(), &[], false, &past).await;
+        let found = measure_once(&fleet, &hands(), &[], false, &past, &[]).await;
         assert_eq!(found.tiers[1].1, told);
         assert_ne!(found.tiers[0].1.latency_ms, told.latency_ms);
         assert_eq!(found.tiers[0].1.since, told.since, "it was up then and is now");
@@ -290,7 +338,7 @@ mod tests {
         );
         let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
         let names = ["samsung".to_owned(), "razer".to_owned()];
-        let found = measure_once(&fleet, &hands(), &names, true, &Past::default()).await;
+        let found = measure_once(&fleet, &hands(), &names, true, &Past::default(), &[]).await;
         assert_eq!(found.hosts[0].1.state, HostState::Up);
         assert_eq!(found.hosts[1].1.state, HostState::Unreachable);
         assert_eq!(found.stores["samsung"].paths, 10);
@@ -299,7 +347,7 @@ mod tests {
         assert_eq!(found.tiers[1].1.state, TierState::Unauthorized);
         assert_eq!(found.coverage["samsung"].tiers["p620"].paths, Share { have: 1, total: 1 });
         assert!(!found.coverage.contains_key("razer"));
-        let quick = measure_once(&fleet, &hands(), &names[..1], false, &Past::default()).await;
+        let quick = measure_once(&fleet, &hands(), &names[..1], false, &Past::default(), &[]).await;
         assert!(quick.stores.is_empty() && quick.coverage.is_empty());
         assert_eq!(quick.hosts.len(), 1);
     }

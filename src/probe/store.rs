@@ -32,11 +32,20 @@ pub async fn count(hands: &dyn Hands, host: &str) -> Result<StoreFacts, RemoteEr
 
 /// Lists the closure of a host's running system.
 pub async fn closure(hands: &dyn Hands, host: &str) -> Result<Closure, RemoteError> {
-    let script = Script::new(CLOSURE).arg("/run/current-system").limit(LIMIT);
+    closure_of(hands, host, "/run/current-system").await
+}
+
+/// Lists the closure of a path, or of what a link names, on a host.
+pub(super) async fn closure_of(
+    hands: &dyn Hands,
+    host: &str,
+    path: &str,
+) -> Result<Closure, RemoteError> {
+    let script = Script::new(CLOSURE).arg(path).limit(LIMIT);
     let output = hands.run(host, &script).await?;
     parse_closure(&output.stdout)
         .filter(|_| output.is_ok())
-        .ok_or_else(|| no_sense(host, "list the running system's closure", &output))
+        .ok_or_else(|| no_sense(host, &format!("list the closure of {path}"), &output))
 }
 
 /// Makes the error for a script that did not do its job.

@@ -53,7 +53,7 @@ impl Figures {
             Event::Store { host, facts } => drop(self.stores.insert(host, facts)),
             Event::Tier { tier, facts } => drop(self.tiers.insert(tier, *facts)),
             Event::Coverage { host, facts } => drop(self.coverage.insert(host, facts)),
-            Event::Asking { .. } | Event::Run(_) => {}
+            Event::Asking { .. } | Event::Next { .. } | Event::Run(_) => {}
         }
     }
 

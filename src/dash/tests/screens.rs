@@ -339,3 +339,36 @@ fn a_healthy_fleet_is_almost_without_colour() {
     let count = buffer.content.iter().filter(loud).count();
     assert!(count < 60, "{count} cells");
 }
+
+#[test]
+fn what_a_host_runs_next_stands_beside_what_it_runs() {
+    use crate::fleet::{Event, Fetched, NextCoverage, NextFacts, Share, StorePath};
+    let top = "/nix/store/iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii-nixos-system-samsung-26.05.1.3f2c1ab";
+    let found = NextCoverage {
+        paths: Share { have: 1299, total: 1340 },
+        bytes: None,
+        measured_at: now() - jiff::SignedDuration::from_mins(4),
+    };
+    let facts = NextFacts {
+        toplevel: StorePath::parse(top).ok(),
+        known_at: Some(now() - jiff::SignedDuration::from_mins(5)),
+        partial: true,
+        to_build: Some(41),
+        tiers: [("p620".to_owned(), found)].into(),
+        ..NextFacts::default()
+    };
+    let shown = |facts: NextFacts, keys: &str| {
+        let event = Event::Next { host: "samsung".to_owned(), facts: Box::new(facts) };
+        let mut model = model(demo::well().into_iter().chain([event]), 200, 50);
+        press(&mut model, keys);
+        text(&draw(&model, &look(false)))
+    };
+    let details = shown(facts.clone(), "jj");
+    assert!(details.contains("41 to build, evaluated 5 min ago, partial"), "{details}");
+    let caches = shown(facts.clone(), "2");
+    assert!(caches.contains("next 1 299 of 1 340 paths (partial, 4 min ago)"), "{caches}");
+    let new = Some(Fetched { paths: 9, bytes: 214_000_000 });
+    let built = NextFacts { partial: false, to_build: Some(0), new, ..facts };
+    let details = shown(built, "jj");
+    assert!(details.contains("built 5 min ago, 9 new paths, 214 MB"), "{details}");
+}

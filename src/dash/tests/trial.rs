@@ -25,7 +25,10 @@ fn shifted(event: Event, by: SignedDuration) -> Event {
             event.at += by;
             Event::Run(event)
         }
-        other @ (Event::Asking { .. } | Event::Store { .. } | Event::Coverage { .. }) => other,
+        other @ (Event::Asking { .. }
+        | Event::Store { .. }
+        | Event::Coverage { .. }
+        | Event::Next { .. }) => other,
     }
 }
 

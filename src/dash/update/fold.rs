@@ -37,6 +37,7 @@ pub(super) fn event(model: &mut Model, event: Event, now: Timestamp) -> Vec<Effe
         Event::Coverage { host, facts } => {
             with_host(model, &host, |view| view.coverage = facts);
         }
+        Event::Next { host, facts } => with_host(model, &host, |view| view.next = *facts),
         Event::Tier { tier, facts } => {
             let index = model.fleet.tiers.iter().position(|known| known.name == tier);
             if let Some(view) = index.and_then(|index| model.tiers.get_mut(index)) {

@@ -72,6 +72,7 @@ fn is_visible(model: &Model, event: &Event) -> bool {
         | Event::Store { .. }
         | Event::Tier { .. }
         | Event::Coverage { .. }
+        | Event::Next { .. }
         | Event::Run(_) => true,
     }
 }

@@ -52,6 +52,7 @@ fn machine(paint: &Paint<'_>, host: &Host, view: &HostView) -> Vec<Fact> {
     }
     all.push(reach(host, view));
     all.extend(systems(&facts.system));
+    all.extend(next(paint, view));
     all.push(units(view));
     if let Some(power) = facts.power {
         all.push(power_fact(power));
@@ -198,6 +199,31 @@ fn caches(paint: &Paint<'_>, view: &HostView) -> Vec<Fact> {
         all.push(coverage(paint, view, tier, &tier_view.facts));
     }
     all
+}
+
+/// Returns what the host runs next, where something is known to come.
+fn next(paint: &Paint<'_>, view: &HostView) -> Option<Fact> {
+    let next = &view.next;
+    let toplevel =
+        next.toplevel.as_ref().filter(|it| view.facts.system.running.as_ref() != Some(*it));
+    let system = system_words(toplevel?);
+    if let Some(error) = &next.error {
+        return Some(("next".to_owned(), vec![(Role::Warn, format!("▲ {system}: {error}"))]));
+    }
+    let when = next.known_at.map(|then| format!(" {}", since(paint.now, then)));
+    let when = when.unwrap_or_default();
+    if next.partial {
+        let to_build = next.to_build.map_or_else(|| "–".to_owned(), count);
+        return Some(fact(
+            "next",
+            format!("{system}, {to_build} to build, evaluated{when}, partial"),
+        ));
+    }
+    let new = match next.new {
+        Some(new) => format!(", {} new paths, {}", count(new.paths), bytes(new.bytes)),
+        None => String::new(),
+    };
+    Some(fact("next", format!("{system}, built{when}{new}")))
 }
 
 fn coverage(

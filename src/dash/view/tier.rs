@@ -127,6 +127,7 @@ fn hosts(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
         let sign = if bad { "▲ " } else { "" };
         let role = if bad { Role::Warn } else { Role::Text };
         all.push(told(&format!("for {}", host.name), role, format!("{sign}{}", words.join(" · "))));
+        all.extend(next(paint, tier, view).map(|next| told("", Role::Text, next)));
         if let Some(error) = on_host.and_then(|on_host| on_host.error.as_ref()) {
             all.push(told("", Role::Warn, error.clone()));
         }
@@ -211,6 +212,20 @@ fn coverage(paint: &Paint<'_>, tier: &Tier, view: &HostView) -> String {
         count(paths.total),
         bytes_of(sizes.have, sizes.total),
     )
+}
+
+/// Returns how much of the host's next system the tier holds, where one is known to come.
+fn next(paint: &Paint<'_>, tier: &Tier, view: &HostView) -> Option<String> {
+    let runs = view.facts.system.running.as_ref();
+    view.next.toplevel.as_ref().filter(|next| runs != Some(*next))?;
+    let found = view.next.tiers.get(&tier.name)?;
+    let partial = if view.next.partial { "partial, " } else { "" };
+    Some(format!(
+        "next {} of {} paths ({partial}{})",
+        count(found.paths.have),
+        count(found.paths.total),
+        since(paint.now, found.measured_at),
+    ))
 }
 
 /// Returns what was served, how big the tier is, and what nixdash itself asked of it.

@@ -16,9 +16,10 @@ mod verify;
 
 use crate::deploy::engine::step::{Shared, Step, Teller};
 use crate::deploy::machine::{Command, Input, Machine};
-use crate::deploy::{Failure, Report, Setup};
-use crate::fleet::{Fleet, Outcome, RunEvent, RunId, RunWhat};
+use crate::deploy::{Failure, HostSetup, Known, Report, Setup};
+use crate::fleet::{Fleet, Outcome, Phase, RunEvent, RunId, RunWhat, StorePath};
 use crate::remote::{Hands, git_revision};
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::future::Future;
@@ -114,6 +115,53 @@ impl Deploy {
         shared.clean_up().await;
         machine.outcomes()
     }
+}
+
+/// A host's system as its flake says now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evaluated {
+    /// The host.
+    pub host: String,
+    /// The host that builds it; the derivation is valid there.
+    pub build_on: String,
+    /// The derivation.
+    pub drv: StorePath,
+    /// The system.
+    pub toplevel: StorePath,
+}
+
+/// Evaluates systems as a run does, and does nothing else; one answer per host of the setup.
+///
+/// Takes seconds to minutes. What is evaluated here is copied to where it is built.
+pub async fn evaluate_only(
+    fleet: Arc<Fleet>,
+    hands: Arc<dyn Hands>,
+    setup: &Setup,
+) -> Vec<(String, Result<Evaluated, Failure>)> {
+    // Nobody hears what is logged: what goes wrong is in the answer.
+    let run = RunId("evaluation".to_owned());
+    let teller = Teller::new(run.clone(), mpsc::channel(1).0);
+    let shared = Arc::new(Shared::new(fleet, hands, run, setup.action, teller));
+    let all = setup.hosts.iter().map(|host| {
+        let (shared, host, known) = (Arc::clone(&shared), host.clone(), Known::default());
+        let step = Step { shared, host, phase: Phase::Evaluate, known };
+        async move {
+            let result = step.carry_out().await.and_then(|report| evaluated(&step.host, report));
+            (step.host.name, result)
+        }
+    });
+    let found = join_all(all).await;
+    shared.clean_up().await;
+    found
+}
+
+/// Reads the report of an evaluation.
+fn evaluated(host: &HostSetup, report: Report) -> Result<Evaluated, Failure> {
+    let odd = || Failure::failed(format!("{}: nothing was evaluated", host.name));
+    let Report::Evaluated { drv, toplevel } = report else { return Err(odd()) };
+    let drv = StorePath::parse(&drv).map_err(|_| odd())?;
+    let (host, build_on) = (host.name.clone(), host.build_on.clone());
+    Ok(Evaluated { host, build_on, drv, toplevel })
 }
 
 /// Carries out one phase of one host, unless it is stopped.

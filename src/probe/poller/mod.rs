@@ -7,6 +7,7 @@
 mod coverage;
 mod depth;
 mod host;
+mod next;
 mod share;
 mod size;
 mod store;
@@ -19,6 +20,7 @@ use crate::fleet::{
 use crate::probe::answers::Answers;
 use crate::probe::depth::DepthError;
 use crate::probe::memory::Memory;
+use crate::probe::next::Wanted;
 use crate::probe::on_host;
 use crate::probe::store::Closure;
 use crate::probe::tier::{Tools, resettle};
@@ -97,6 +99,9 @@ struct Shared {
     hosts: HashMap<String, Bells>,
     tiers: HashMap<String, Notify>,
     coverage: Notify,
+    next: Notify,
+    /// What runs' plans said of hosts' next systems.
+    planned: Mutex<HashMap<String, Wanted>>,
     systems: Mutex<BTreeMap<String, System>>,
     answers: Mutex<Answers>,
     /// Tiers whose signature could not be checked for want of a path.
@@ -130,6 +135,8 @@ impl Poller {
             record,
             cancel,
             coverage: Notify::new(),
+            next: Notify::new(),
+            planned: Mutex::default(),
             systems: Mutex::default(),
             answers: Mutex::default(),
             unproven: Mutex::default(),
@@ -154,6 +161,7 @@ impl Poller {
             }
         }
         tokio::spawn(watch_coverage(Arc::clone(&shared)));
+        tokio::spawn(next::watch_next(Arc::clone(&shared)));
         Handle { shared }
     }
 }
@@ -201,15 +209,16 @@ impl Handle {
                     }
                 }
             }
-            RunWhat::Result { host, .. } => {
+            RunWhat::Result { host, result } => {
                 fetching.remove(&(event.run.clone(), host.clone()));
+                self.shared.note_result(host, result);
             }
+            RunWhat::Plan { plan, .. } => self.shared.note_plan(plan, event.at),
             RunWhat::Summary { .. } => fetching.retain(|(run, _)| *run != event.run),
             RunWhat::Begin { .. }
             | RunWhat::Phase { .. }
             | RunWhat::Progress { .. }
             | RunWhat::Log { .. }
-            | RunWhat::Plan { .. }
             | RunWhat::Waiting { .. } => {}
         }
     }
@@ -233,6 +242,7 @@ impl Handle {
         }
         self.shared.ring_tiers();
         self.shared.coverage.notify_one();
+        self.shared.next.notify_one();
     }
 }
 

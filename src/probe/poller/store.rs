@@ -28,6 +28,7 @@ pub(super) async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()>
                 shared.note_closure(&host, closure);
                 shared.ring_unproven();
                 shared.coverage.notify_one();
+                shared.next.notify_one();
             }
             Err(error) => tracing::debug!(host, %error, "closure"),
         }

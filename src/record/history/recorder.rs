@@ -85,7 +85,7 @@ impl Recorder {
             | Event::Store { .. }
             | Event::Tier { .. }
             | Event::Coverage { .. } => true,
-            Event::Asking { .. } => false,
+            Event::Asking { .. } | Event::Next { .. } => false,
             Event::Run(run) => match run.what {
                 RunWhat::Begin { .. }
                 | RunWhat::Plan { .. }
@@ -371,6 +371,6 @@ fn put(history: &mut History, fleet: &Fleet, event: &Event) -> Result<(), Histor
             history.write_coverage(host, facts, |name| fleet.tier(name))
         }
         Event::Run(event) => history.write_run(event),
-        Event::Asking { .. } => Ok(()),
+        Event::Asking { .. } | Event::Next { .. } => Ok(()),
     }
 }

@@ -4,6 +4,7 @@
 mod deploy;
 mod faults;
 mod history;
+mod next;
 mod screen;
 mod seaweed;
 mod status;

@@ -98,8 +98,7 @@ fn what_is_dead_and_what_hard_links_save_is_what_nix_says() {
     let mebibytes: f64 = said
         .lines()
         .find_map(|line| line.split_once("hard linking saves ")?.1.split_once(" MiB"))
-        .map(|(number, _)| number.parse().unwrap())
-        .unwrap_or_else(|| panic!("{said}"));
+        .map_or_else(|| panic!("{said}"), |(number, _)| number.parse().unwrap());
     assert!(mebibytes > 1.0, "{said}");
     assert_eq!(format!("{:.2}", saved / 1_048_576.0), format!("{mebibytes:.2}"), "{said}");
     on("samsung", "rm /nix/var/nix/gcroots/test-*; nix-store --gc");

@@ -1,0 +1,167 @@
+//! Next systems on a host whose answers are made up: what is valid, and what derivations say.
+
+use super::*;
+use crate::fleet::{Share, TierKind};
+use crate::probe::memory::Memory;
+use crate::probe::server::Server;
+use crate::probe::web::Web;
+use crate::remote::FakeHands;
+
+const TOP: &str = "/nix/store/7h97s6mlwpnvm55448s9n0jz4lxih34s-top";
+const TOP_DRV: &str = "/nix/store/7w85jyaqg6p2rfnn880ymv98vp5nmpf5-top.drv";
+const ETC: &str = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-etc";
+const ETC_DRV: &str = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0b-etc.drv";
+const CURL: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-curl";
+const CURL_DRV: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk8-curl.drv";
+
+/// Returns a derivation's beginning, as the script prints it.
+fn derivation(drv: &str, out: &str, inputs: &[&str]) -> String {
+    let inputs: Vec<String> =
+        inputs.iter().map(|input| format!("(\"{input}\",[\"out\"])")).collect();
+    format!("{drv}\nDerive([(\"out\",\"{out}\",\"\",\"\")],[{}],[]\n", inputs.join(","))
+}
+
+/// Hands of a builder that asks one cache, on which only these paths are valid.
+fn builder(url: &str, valid: &'static [&'static str]) -> FakeHands {
+    let settings = format!("curl\tyes\n---\nsubstituters = {url}\nsubstitute = true\n");
+    FakeHands::new(move |_, script| {
+        let asked = String::from_utf8_lossy(&script.stdin).into_owned();
+        let stdout = if script.body == INVALID {
+            let invalid: Vec<&str> = asked.lines().filter(|path| !valid.contains(path)).collect();
+            invalid.join("\n")
+        } else if script.body == DERIVATIONS {
+            let graph = [
+                derivation(TOP_DRV, TOP, &[ETC_DRV, CURL_DRV]),
+                derivation(ETC_DRV, ETC, &[CURL_DRV]),
+                derivation(CURL_DRV, CURL, &[]),
+            ];
+            let is_asked =
+                |text: &&String| text.lines().next().is_some_and(|drv| asked.contains(drv));
+            graph.iter().filter(is_asked).cloned().collect()
+        } else if script.body.contains("--recursive") {
+            format!("root\t{TOP}\n{TOP}\t216\n{ETC}\t100\n")
+        } else {
+            settings.clone()
+        };
+        Ok(Output { stdout, ..Output::default() })
+    })
+}
+
+/// Measures samsung's next system on such a builder.
+async fn measured(server: &Server, valid: &'static [&'static str]) -> NextFacts {
+    let mut fleet = crate::config::fallback();
+    fleet.tiers = vec![Tier::new("static", TierKind::Http, &server.url)];
+    let (web, memory) = (Web::new().unwrap(), Memory::default());
+    let hands = builder(&server.url, valid);
+    let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+    let wanted = Wanted {
+        host: "samsung".to_owned(),
+        build_on: "p620".to_owned(),
+        toplevel: StorePath::parse(TOP).unwrap(),
+        drv: StorePath::parse(TOP_DRV).ok(),
+        known_at: "2026-11-21T08:00:00Z".parse().unwrap(),
+    };
+    let running = Closure {
+        root: StorePath::parse(ETC).unwrap(),
+        paths: vec![without_size(&StorePath::parse(ETC).unwrap())],
+    };
+    let answers = Mutex::new(Answers::default());
+    measure_next(tools, &wanted, Some(&running), &answers, |_| false).await
+}
+
+#[tokio::test]
+async fn what_is_not_built_is_walked_and_marked_partial() {
+    let curl = ("/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo", 200, "x");
+    let server = Server::start(&[curl]).await;
+    let facts = measured(&server, &[]).await;
+    assert!(facts.partial && facts.error.is_none(), "{facts:?}");
+    assert_eq!((facts.to_build, facts.to_build_names), (Some(2), vec!["etc".into(), "top".into()]));
+    assert_eq!(facts.tiers["static"].paths, Share { have: 1, total: 3 });
+    assert_eq!((facts.tiers["static"].bytes, facts.new), (None, None));
+    let facts = measured(&server, &[ETC]).await;
+    assert_eq!(facts.to_build_names, ["top"]);
+}
+
+#[tokio::test]
+async fn what_is_built_is_exact() {
+    let etc = ("/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a.narinfo", 200, "x");
+    let server = Server::start(&[etc]).await;
+    let facts = measured(&server, &[TOP]).await;
+    assert!(!facts.partial, "{facts:?}");
+    assert_eq!(facts.to_build, Some(0));
+    assert_eq!(facts.tiers["static"].bytes, Some(Share { have: 100, total: 316 }));
+    assert_eq!(facts.missing["static"][0].path.as_str(), TOP);
+    assert_eq!(facts.new, Some(Fetched { paths: 1, bytes: 216 }));
+}
+
+#[test]
+fn only_what_was_built_for_a_host_is_read() {
+    let text = format!("samsung\t{TOP}\t1795248000\nrazer\t/etc\t1\nnoise\n");
+    let found = parse_built("p620", &text);
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].host.as_str(), found[0].build_on.as_str()), ("samsung", "p620"));
+    assert_eq!(found[0].known_at.as_second(), 1_795_248_000);
+}
+
+#[tokio::test]
+async fn a_builder_that_did_not_answer_says_nothing_of_its_hosts() {
+    let text = "[fleet]\nbuilder = \"p620\"\n[hosts.p620]\n[hosts.samsung]\n";
+    let fleet = crate::config::parse(text, std::path::Path::new("hosts.toml"), None).unwrap();
+    assert!(built(&FakeHands::unreachable(), &fleet, fleet.hosts.iter()).await.is_empty());
+    let found = built(&builder("", &[]), &fleet, fleet.hosts.iter()).await;
+    assert_eq!(found["samsung"], None);
+}
+
+#[tokio::test]
+async fn a_derivation_that_is_gone_is_said_and_nothing_is_counted() {
+    let server = Server::start(&[]).await;
+    let (web, memory) = (Web::new().unwrap(), Memory::default());
+    let fleet = crate::config::fallback();
+    let hands = builder(&server.url, &[]);
+    let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+    let wanted = Wanted {
+        host: "samsung".to_owned(),
+        build_on: "p620".to_owned(),
+        toplevel: StorePath::parse(TOP).unwrap(),
+        drv: StorePath::parse("/nix/store/0000000000000000000000000000000b-gone.drv").ok(),
+        known_at: Timestamp::UNIX_EPOCH,
+    };
+    let facts = measure_next(tools, &wanted, None, &Mutex::default(), |_| false).await;
+    assert_eq!((facts.to_build, facts.partial), (None, true));
+    assert!(facts.error.unwrap().contains("could not be read on p620"));
+}
+
+/// Derivations as `nix-instantiate` writes them, with texts that look like what is looked for.
+#[test]
+fn the_script_reads_derivations_under_a_real_shell() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        format!("{}\n", file.display())
+    };
+    let head = format!(r#"Derive([("out","{TOP}","","")],[("{ETC_DRV}",["out"])],["{CURL}"]"#);
+    let tail = r#","x86_64-linux","/bin/sh",["-c","echo \"],\" (\"allowSubstitutes\",\"\")"],["#;
+    let asked = [
+        write("plain.drv", &format!("{head}{tail}(\"name\",\"a\")])")),
+        write("local.drv", &format!("{head}{tail}(\"allowSubstitutes\",\"\")])")),
+        write(
+            "structured.drv",
+            &format!("{head}{tail}{})", r#"("__json","{\"allowSubstitutes\":false}")]"#),
+        ),
+    ];
+    let mut shell = std::process::Command::new("/bin/sh")
+        .args(["-c", DERIVATIONS])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut shell.stdin.take().unwrap(), asked.concat().as_bytes()).unwrap();
+    let output = shell.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let wanted =
+        format!("{}{head}\n{}local {head}\n{}local {head}\n", asked[0], asked[1], asked[2]);
+    // The last line ends as the file does.
+    assert_eq!(text.trim_end(), wanted.trim_end());
+    assert_eq!(Derivation::parse(&head).unwrap().inputs[0].0.as_str(), ETC_DRV);
+}

@@ -5,6 +5,8 @@ mod attic;
 mod cachix;
 mod github_actions;
 mod github_caches;
+mod github_jobs;
+mod github_runs;
 mod harmonia;
 pub(super) mod http;
 mod jwt;

@@ -104,6 +104,8 @@ struct Found {
     own: u64,
     /// Everybody else's, of any kind.
     others: u64,
+    /// Lines that journald did not take.
+    dropped: u64,
     counts: Counts,
 }
 
@@ -179,6 +181,7 @@ fn read(text: &str) -> Found {
             "cursor" => found.cursor = Some(printable_line(value)),
             "own" => found.own = number(),
             "others" => found.others = number(),
+            "dropped" => found.dropped = number(),
             "hits" => found.counts.hits = number(),
             "misses" => found.counts.misses = number(),
             "nars" => found.counts.nars = number(),
@@ -200,6 +203,15 @@ impl Log {
         self.silent = if found.own == 0 { self.silent.saturating_add(1) } else { 0 };
         self.read_to = Some((found.cursor.unwrap_or(from), asking.now));
         let unit = asking.tier.unit.as_deref().unwrap_or(UNIT);
+        if found.dropped > 0 {
+            self.counted = None;
+            self.why_not = Some(format!(
+                "journald dropped {} lines of {unit}, so what is left is no count; give the unit \
+                 LogRateLimitIntervalSec=0",
+                found.dropped
+            ));
+            return;
+        }
         if self.silent < PATIENCE {
             self.counted = Some((found.counts, since(asking, at)));
             self.why_not = None;

@@ -39,6 +39,12 @@ fi | awk '
 	{
 		# ADDRESS - USER [TIME] "METHOD PATH VERSION" STATUS SIZE "REFERER" "USER-AGENT"
 		text = substr($0, RSTART + RLENGTH)
+		# journald says so of a unit that writes more than it takes.
+		if (text ~ /^Suppressed [0-9]+ messages from /) {
+			split(text, word, " ")
+			dropped += word[2]
+			next
+		}
 		gsub(/\\"/, "\001", text)
 		if (split(text, part, "\001") < 7) next
 		if (part[2] !~ /^[A-Z]+ [^ ]+ HTTP\/[0-9.]+$/) next
@@ -62,6 +68,6 @@ fi | awk '
 	END {
 		if (failed) exit 1
 		if (cursor != "") printf "cursor\t%s\n", cursor
-		printf "read\t%d\nown\t%d\nothers\t%d\n", read, own, others
+		printf "read\t%d\ndropped\t%d\nown\t%d\nothers\t%d\n", read, dropped, own, others
 		printf "hits\t%d\nmisses\t%d\nnars\t%d\ngone\t%d\n", hits, misses, nars, gone
 	}'

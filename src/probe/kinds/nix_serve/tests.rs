@@ -124,6 +124,16 @@ async fn requests_that_cannot_be_told_from_ours_are_not_counted() {
 }
 
 #[tokio::test]
+async fn what_is_left_of_a_log_that_lost_lines_is_no_count() {
+    let mut scene = Scene::begun().await;
+    let dropped = journal(&["Suppressed 120 messages from nix-serve.service"]);
+    scene.say(0, &format!("{BUSY}{}", count_in(&dropped, "s=a;i=0", "9").stdout), "");
+    let facts = scene.look(60).await;
+    assert_eq!(facts.served, None);
+    assert!(log_of(&facts).starts_with("journald dropped 120 lines"), "{facts:?}");
+}
+
+#[tokio::test]
 async fn a_journal_that_may_not_be_read_says_what_to_do() {
     let mut scene = Scene::new().await;
     scene.look(0).await;
@@ -220,7 +230,7 @@ fn the_script_tells_whose_requests_there_were_and_how_they_ended() {
     assert_eq!((output.code, output.stderr.as_str()), (0, ""));
     let counts = Counts { hits: 1, misses: 2, nars: 2, gone: 1 };
     let cursor = Some("s=a;i=12".to_owned());
-    assert_eq!(read(&output.stdout), Found { cursor, own: 2, others: 9, counts });
+    assert_eq!(read(&output.stdout), Found { cursor, own: 2, others: 9, dropped: 0, counts });
     let part = read(&count_in(&journal(&lines), "s=a;i=0", "2").stdout);
     assert_eq!((part.cursor.as_deref(), part.others), (Some("s=a;i=1"), 1));
     let none = read(&count_in("", "s=a;i=0", "1000").stdout);

@@ -18,13 +18,13 @@ const WEB: &[&str] =
 /// Further keys of one kind.
 fn own_keys(kind: TierKind) -> &'static [&'static str] {
     match kind {
-        TierKind::NixServe
-        | TierKind::Harmonia
+        TierKind::Harmonia
         | TierKind::Http
         | TierKind::Cachix
         | TierKind::Attic
         | TierKind::Ncps
         | TierKind::Local => &[],
+        TierKind::NixServe => &["unit"],
         TierKind::S3 => &["access_key", "secret_key"],
         TierKind::Seaweedfs => &[
             "access_key",
@@ -86,6 +86,7 @@ pub(super) fn read(
     check_keys(report, section, kind);
     let repo = if kind == TierKind::GithubActions { repository(report, section) } else { None };
     let url = url(report, section, kind, repo.as_deref());
+    let unit = section.parsed(report, "unit", value::unit).map(|unit| unit.value);
     let public_key = public_key(report, section);
     let host = section.text(report, "host");
     let via = section.text(report, "via");
@@ -108,6 +109,7 @@ pub(super) fn read(
             access,
             seaweed,
             repo,
+            unit,
             ..Tier::new(&name.value, kind, &url?)
         },
         name_at: name.at,

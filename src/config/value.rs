@@ -108,6 +108,15 @@ pub(super) fn system(text: &str) -> Meaning<String> {
     Ok(text.to_owned())
 }
 
+/// Checks the name of a service of systemd, such as `nix-serve.service`.
+pub(super) fn unit(text: &str) -> Meaning<String> {
+    let is_service = text.strip_suffix(".service").is_some_and(|name| is_word(name, "-.@:"));
+    if !is_service {
+        return fail(format!("{text:?} is no service"), "such as \"nix-serve.service\"");
+    }
+    Ok(text.to_owned())
+}
+
 /// Parses a duration: a whole number with `s`, `m`, `h` or `d`.
 pub(super) fn duration(text: &str) -> Meaning<Duration> {
     const SHAPE: &str = "a whole number and a unit: \"15s\", \"2m\", \"1h\", \"7d\"";

@@ -79,6 +79,7 @@ impl Tier {
             access: Access::default(),
             seaweed: Seaweed::default(),
             repo: None,
+            unit: None,
         }
     }
 }
@@ -176,4 +177,6 @@ pub struct Tier {
     pub seaweed: Seaweed,
     /// `OWNER/NAME`, of kind github-actions.
     pub repo: Option<String>,
+    /// The unit on its host that serves it, of kind nix-serve; none means `nix-serve.service`.
+    pub unit: Option<String>,
 }

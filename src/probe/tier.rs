@@ -72,6 +72,17 @@ pub trait TierProbe: Send + Sync {
     /// Never fails: what went wrong is part of the facts.
     fn probe<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts>;
 
+    /// Adds what is learned elsewhere than from the tier itself, wherever the tier is asked from:
+    /// from its host's log.
+    fn add_figures<'a>(
+        &'a self,
+        asking: &'a Asking<'a>,
+        facts: &'a mut TierFacts,
+    ) -> Answer<'a, ()> {
+        let _ = (asking, facts);
+        Box::pin(std::future::ready(()))
+    }
+
     /// Asks which of these paths the tier holds; one answer per path.
     fn holds<'a>(
         &'a self,
@@ -119,6 +130,7 @@ pub async fn probe(asking: &Asking<'_>, previous: Option<&TierFacts>) -> TierFac
         Some(host) => via::probe(asking, host).await,
         None => probe.probe(asking).await,
     };
+    probe.add_figures(asking, &mut found).await;
     if let Some(why) = asking.memory.take::<String>(tier, REFUSED) {
         (found.state, found.error) = (TierState::Unauthorized, Some(why));
     }

@@ -15,6 +15,10 @@ pub(crate) struct Request {
     pub(crate) method: String,
     /// Without the query.
     pub(crate) path: String,
+    /// The whole first line, for logs.
+    pub(crate) line: String,
+    /// Who the client says it is; empty where it does not.
+    pub(crate) agent: String,
     /// First and last byte asked for; the last may be left open.
     pub(crate) range: Option<(u64, Option<u64>)>,
     /// Whether the client wants the connection closed afterwards.
@@ -54,11 +58,14 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 
 fn parse(head: &str) -> Option<Request> {
     let mut lines = head.split("\r\n");
-    let mut first = lines.next()?.split(' ');
+    let line = lines.next()?;
+    let mut first = line.split(' ');
     let (method, target, version) = (first.next()?, first.next()?, first.next()?);
     let mut request = Request {
         method: method.to_owned(),
         path: target.split('?').next()?.to_owned(),
+        line: line.to_owned(),
+        agent: String::new(),
         range: None,
         close: version == "HTTP/1.0",
     };
@@ -69,6 +76,8 @@ fn parse(head: &str) -> Option<Request> {
             request.close = value.eq_ignore_ascii_case("close");
         } else if name.eq_ignore_ascii_case("range") {
             request.range = parse_range(value);
+        } else if name.eq_ignore_ascii_case("user-agent") {
+            value.clone_into(&mut request.agent);
         }
     }
     Some(request)
@@ -110,8 +119,10 @@ mod tests {
 
     #[test]
     fn a_request_is_read_with_its_range() {
-        let request = parse("GET /nar/a.nar?x=1 HTTP/1.1\r\nHost: a\r\nRange: bytes=0-0\r\nConnection: close\r\n\r\n").unwrap();
+        let request = parse("GET /nar/a.nar?x=1 HTTP/1.1\r\nHost: a\r\nRange: bytes=0-0\r\nUser-Agent: curl/8\r\nConnection: close\r\n\r\n").unwrap();
         assert_eq!(request.path, "/nar/a.nar");
+        assert_eq!(request.line, "GET /nar/a.nar?x=1 HTTP/1.1");
+        assert_eq!(request.agent, "curl/8");
         assert_eq!(request.range, Some((0, Some(0))));
         assert!(request.close);
     }

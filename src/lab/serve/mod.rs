@@ -9,3 +9,4 @@ pub(crate) mod files;
 pub(crate) mod http;
 pub(crate) mod narinfo;
 pub(crate) mod store;
+mod talk;

@@ -2,6 +2,7 @@
 //!
 //! It has nix-serve's habits on purpose: five workers, each busy with one connection at a time; an idle connection is closed
 //! after a second; the method is ignored, so that HEAD of a nar writes the nar; no compression, no metrics, no ranges.
+//! Of nix-serve-ng it has the log: a line per request on standard output, as Apache writes it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,13 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::process::Command;
 
 use super::daemon::Daemon;
 use super::fault::Faults;
-use super::http::{Request, read_request, write_answer, write_head};
+use super::http::{Request, read_request};
 use super::narinfo::PathInfo;
+use super::talk::Talk;
 use crate::lab::error::LabError;
 use crate::lab::keys::CacheKey;
 
@@ -58,13 +60,14 @@ pub(crate) async fn serve(
 async fn work(listener: Arc<TcpListener>, server: Arc<Server>) {
     let mut daemon = None;
     loop {
-        let Ok((mut stream, _)) = listener.accept().await else { continue };
+        let Ok((mut stream, peer)) = listener.accept().await else { continue };
         let _ = stream.set_nodelay(true);
         let mut buffer = Vec::new();
         while let Ok(Some(request)) = read_request(&mut stream, &mut buffer, KEEP_ALIVE).await {
             let faults = Faults::read(&server.fault_file);
             faults.delay().await;
-            if answer(&server, faults, &mut daemon, &request, &mut stream).await.is_err()
+            let mut talk = Talk { stream: &mut stream, peer: peer.ip(), request: &request };
+            if answer(&server, faults, &mut daemon, &request, &mut talk).await.is_err()
                 || request.close
             {
                 break;
@@ -78,29 +81,29 @@ async fn answer(
     faults: Faults,
     daemon: &mut Option<Daemon>,
     request: &Request,
-    stream: &mut TcpStream,
+    talk: &mut Talk<'_>,
 ) -> io::Result<()> {
     let path = request.path.as_str();
     if path == "/nix-cache-info" {
-        return write_answer(stream, "200 OK", "text/plain", INFO).await;
+        return talk.answer("200 OK", "text/plain", INFO).await;
     }
     if let Some(hash) = path.strip_prefix('/').and_then(|name| name.strip_suffix(".narinfo")) {
-        let Some(info) = look_up(daemon, hash).await? else { return not_found(stream).await };
+        let Some(info) = look_up(daemon, hash).await? else { return not_found(talk).await };
         let key = if faults.wrong_key { &server.wrong_key } else { &server.key };
-        return write_answer(stream, "200 OK", "text/x-nix-narinfo", &info.narinfo(key)).await;
+        return talk.answer("200 OK", "text/x-nix-narinfo", &info.narinfo(key)).await;
     }
     if let Some(name) = path.strip_prefix("/nar/").and_then(|name| name.strip_suffix(".nar")) {
         let (hash, nar_hash) =
             name.split_once('-').map_or((name, None), |(hash, nar)| (hash, Some(nar)));
         if faults.nar_missing {
-            return not_found(stream).await;
+            return not_found(talk).await;
         }
-        let Some(info) = look_up(daemon, hash).await? else { return not_found(stream).await };
+        let Some(info) = look_up(daemon, hash).await? else { return not_found(talk).await };
         if nar_hash.is_some_and(|nar_hash| nar_hash != info.nar_hash) {
             let text = "Incorrect NAR hash. Maybe the path has been recreated.\n";
-            return write_answer(stream, "404 Not Found", "text/plain", text).await;
+            return talk.answer("404 Not Found", "text/plain", text).await;
         }
-        return write_nar(stream, &info, faults.corrupt_nar).await;
+        return write_nar(talk, &info, faults.corrupt_nar).await;
     }
     if let Some(name) = path.strip_prefix("/log/") {
         let log = Command::new("nix-store")
@@ -108,20 +111,15 @@ async fn answer(
             .output()
             .await?;
         if log.status.success() {
-            return write_answer(
-                stream,
-                "200 OK",
-                "text/plain",
-                &String::from_utf8_lossy(&log.stdout),
-            )
-            .await;
+            let text = String::from_utf8_lossy(&log.stdout);
+            return talk.answer("200 OK", "text/plain", &text).await;
         }
     }
-    write_answer(stream, "404 Not Found", "text/plain", "File not found.\n").await
+    talk.answer("404 Not Found", "text/plain", "File not found.\n").await
 }
 
-async fn not_found(stream: &mut TcpStream) -> io::Result<()> {
-    write_answer(stream, "404 Not Found", "text/plain", NO_SUCH_PATH).await
+async fn not_found(talk: &mut Talk<'_>) -> io::Result<()> {
+    talk.answer("404 Not Found", "text/plain", NO_SUCH_PATH).await
 }
 
 /// Asks the store about a hash; connects again where the daemon was restarted meanwhile.
@@ -156,7 +154,7 @@ async fn ask(daemon: &mut Daemon, hash: &str) -> io::Result<Option<PathInfo>> {
 }
 
 /// Streams a nar as the store has it now.
-async fn write_nar(stream: &mut TcpStream, info: &PathInfo, corrupt: bool) -> io::Result<()> {
+async fn write_nar(talk: &mut Talk<'_>, info: &PathInfo, corrupt: bool) -> io::Result<()> {
     let mut dump = Command::new("nix-store")
         .args(["--dump", &info.path])
         .stdin(Stdio::null())
@@ -164,7 +162,7 @@ async fn write_nar(stream: &mut TcpStream, info: &PathInfo, corrupt: bool) -> io
         .kill_on_drop(true)
         .spawn()?;
     let mut nar = dump.stdout.take().ok_or_else(|| io::Error::other("nix-store has no output"))?;
-    write_head(stream, "200 OK", "text/plain", info.nar_size, "").await?;
+    talk.head("200 OK", "text/plain", info.nar_size).await?;
     let flipped = corrupt.then_some(info.nar_size / 2);
     let mut buffer = vec![0; 64 * 1024];
     let mut position = 0;
@@ -178,7 +176,7 @@ async fn write_nar(stream: &mut TcpStream, info: &PathInfo, corrupt: bool) -> io
         {
             buffer[byte as usize] ^= 1;
         }
-        stream.write_all(&buffer[..count]).await?;
+        talk.stream.write_all(&buffer[..count]).await?;
         position += count as u64;
     }
     dump.wait().await?;

@@ -9,6 +9,7 @@ use crate::fleet::{
 };
 use crate::probe::kinds::answers::{alarm, detail, failed, nonsense, refused, since, size, up};
 use crate::probe::kinds::github_caches::{Entry, Family, Headers, LIMIT, Page, Usage, families};
+use crate::probe::kinds::github_runs;
 use crate::probe::tier::{Answer, Asking, TierProbe};
 use crate::probe::web::{Ask, Declared, Method, Reply, WebError};
 use crate::remote::Secret;
@@ -29,8 +30,16 @@ const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
 const FULL: f64 = 0.9;
 
 /// What GitHub is asked.
-const REQUESTS: &[Declared] =
-    &[(Method::Get, "*/actions/cache/usage"), (Method::Get, "*/actions/caches")];
+const REQUESTS: &[Declared] = &[
+    (Method::Get, "*/actions/cache/usage"),
+    (Method::Get, "*/actions/caches"),
+    (Method::Get, "*/actions/runs"),
+    (Method::Get, "*/actions/runs/*/jobs"),
+    (Method::Get, "*/actions/jobs/*/logs"),
+];
+
+/// Longest answer with a list that is read, in bytes.
+const LIST_LIMIT: usize = 4 << 20;
 
 /// The probe of GitHub Actions' caches.
 pub(in crate::probe) struct GithubActionsProbe;
@@ -62,8 +71,8 @@ impl TierProbe for GithubActionsProbe {
             let answer: Answered<Usage> = match ask(asking, USAGE, "usage").await {
                 Ok(answer) => answer,
                 Err(Refused::Web(error)) => return Err(error),
-                Err(Refused::Facts(facts)) => {
-                    let cause = facts.error.unwrap_or_default();
+                Err(refused) => {
+                    let cause = refused.facts().error.unwrap_or_default();
                     return Err(WebError::new(&asking.tier.url, &cause, ""));
                 }
             };
@@ -83,23 +92,28 @@ struct Kept<T> {
 }
 
 /// An answer, new or kept.
-struct Answered<T> {
-    value: T,
+pub(super) struct Answered<T> {
+    pub(super) value: T,
     reply: Reply,
 }
 
 /// Why there is none.
-enum Refused {
+pub(super) enum Refused {
+    /// It could not be asked.
     Web(WebError),
+    /// It answered something else.
     Facts(Box<TierFacts>),
+    /// GitHub does not keep it any more, or never did.
+    Gone,
 }
 
 impl Refused {
     /// Returns the facts.
-    fn facts(self) -> TierFacts {
+    pub(super) fn facts(self) -> TierFacts {
         match self {
             Self::Web(error) => failed(&error),
             Self::Facts(facts) => *facts,
+            Self::Gone => TierFacts::default(),
         }
     }
 }
@@ -142,6 +156,9 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
             facts.error = refused.error;
         }
     }
+    if facts.error.is_none() {
+        facts.details.extend(github_runs::describe(asking, &headers).await);
+    }
     access(asking, &headers, &mut facts);
     facts
 }
@@ -174,16 +191,14 @@ async fn list(asking: &Asking<'_>) -> Result<(Vec<Entry>, u64), Refused> {
 }
 
 /// Asks GitHub, with the entity tag of the answer that is kept under a name.
-async fn ask<T: Serialize + DeserializeOwned>(
+pub(super) async fn ask<T: Serialize + DeserializeOwned>(
     asking: &Asking<'_>,
     what: &str,
     name: &'static str,
 ) -> Result<Answered<T>, Refused> {
     let tier = asking.tier;
     let kept: Option<Kept<T>> = asking.memory.get(tier, name);
-    let mut ask = Ask::get(format!("{}{what}", tier.url))
-        .header("accept", Secret::new("application/vnd.github+json"))
-        .header("x-github-api-version", Secret::new("2022-11-28"));
+    let mut ask = question(asking, what).limit(LIST_LIMIT);
     if let Some(kept) = &kept {
         ask = ask.header("if-none-match", Secret::new(kept.tag.clone()));
     }
@@ -203,6 +218,25 @@ async fn ask<T: Serialize + DeserializeOwned>(
         return Ok(Answered { value: kept.value, reply });
     }
     Ok(Answered { value, reply })
+}
+
+/// Asks GitHub for what does not change, at most so many bytes of it; logs are elsewhere, where
+/// GitHub sends us without our token.
+pub(super) async fn plain(asking: &Asking<'_>, what: &str, limit: usize) -> Result<Reply, Refused> {
+    let ask = question(asking, what).limit(limit).follow();
+    let reply = asking.web.send(asking.tier, REQUESTS, ask).await.map_err(Refused::Web)?;
+    match reply.status {
+        200 => Ok(reply),
+        404 | 410 => Err(Refused::Gone),
+        _ => Err(Refused::Facts(Box::new(denied(asking, &reply)))),
+    }
+}
+
+/// Makes a request as GitHub wants it.
+fn question(asking: &Asking<'_>, what: &str) -> Ask {
+    Ask::get(format!("{}{what}", asking.tier.url))
+        .header("accept", Secret::new("application/vnd.github+json"))
+        .header("x-github-api-version", Secret::new("2022-11-28"))
 }
 
 /// Says what it means that GitHub does not answer what it was asked.

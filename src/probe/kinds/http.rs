@@ -1,4 +1,5 @@
-//! Tiers that speak the binary cache protocol over HTTP: nix-serve, harmonia, static and public.
+//! Tiers that speak the binary cache protocol over HTTP: static and public, and what nix-serve and
+//! harmonia share with them.
 //!
 //! That `nix-cache-info` answers proves little; so a narinfo is fetched too and its signature
 //! checked against the configured key. Only GET is used: nix-serve ignores the method, and caches

@@ -5,11 +5,14 @@ mod attic;
 mod cachix;
 mod github_actions;
 mod github_caches;
+mod github_jobs;
+mod github_runs;
 mod harmonia;
 pub(super) mod http;
 mod jwt;
 mod local;
 mod ncps;
+mod nix_serve;
 mod prometheus;
 pub(super) mod proof;
 mod s3;
@@ -25,7 +28,8 @@ use crate::probe::tier::TierProbe;
 /// Returns the probe of a kind.
 pub fn probe_of(kind: TierKind) -> Option<&'static dyn TierProbe> {
     match kind {
-        TierKind::NixServe | TierKind::Http => Some(&http::HttpProbe),
+        TierKind::NixServe => Some(&nix_serve::NixServeProbe),
+        TierKind::Http => Some(&http::HttpProbe),
         TierKind::Harmonia => Some(&harmonia::HarmoniaProbe),
         TierKind::Cachix => Some(&cachix::CachixProbe),
         TierKind::S3 => Some(&s3::S3Probe),

@@ -1,7 +1,9 @@
 //! What each host makes of the tiers, and what goes wrong with them.
 
-use super::{Lab, assert_ok, lab, on};
+use super::{Lab, assert_ok, lab, on, wait_for};
 use serde_json::Value;
+use std::process::Child;
+use std::time::Duration;
 
 /// The names of the hosts.
 const HOSTS: [&str; 4] = ["p620", "razer", "samsung", "p510"];
@@ -174,4 +176,55 @@ fn a_tier_asked_from_a_host_is_proven_there_and_nothing_of_it_changes() {
     let blind = tier(&fleet, "static");
     on("samsung", "mv /usr/bin/curl.away /usr/bin/curl");
     assert_eq!(blind["state"], "unknown", "a host that cannot ask knows nothing: {blind}");
+}
+
+/// A process that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn a_server_answered_what_others_asked_it_as_its_log_says() {
+    let fleet = Lab::healthy();
+    // Narinfos that p620 answered, and all that it was asked for, as the history has them.
+    let answered = || {
+        let output = fleet.nixdash(&["caches", "--json"]).output().unwrap();
+        let caches: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let tiers = caches["tiers"].as_array().unwrap();
+        let p620 = tiers.iter().find(|tier| tier["name"] == "p620").unwrap();
+        let paths = p620["answered"]["1d"]["paths"].as_array()?;
+        Some((paths[0].as_u64().unwrap(), paths[1].as_u64().unwrap()))
+    };
+    let exporter = fleet.nixdash(&["exporter", "--listen", "127.0.0.1:0"]).spawn().unwrap();
+    let _exporter = Running(exporter);
+    // It takes its place in the log at its second look, and counts a minute later.
+    let limit = Duration::from_secs(120);
+    wait_for("the log to be counted", limit, || answered().is_some());
+    assert_eq!(answered(), Some((0, 0)), "nobody but nixdash asked");
+    let hashes = on("p620", "nix-store -qR /run/current-system | cut -c 12-43 | head -n 7");
+    let held: Vec<&str> = hashes.lines().collect();
+    assert_eq!(held.len(), 7);
+    let lacking = ["0", "1", "2", "3", "4"].map(|digit| digit.repeat(32));
+    let lacking: Vec<&str> = lacking.iter().map(String::as_str).collect();
+    let ask = |what: &str, hashes: &[&str]| {
+        let curl = format!("curl --silent --output /dev/null --max-time 5 {what}");
+        let url = |hash: &&str| format!("{curl} http://p620:5000/{hash}.narinfo;");
+        on("samsung", &hashes.iter().map(url).collect::<String>());
+    };
+    ask("", &held);
+    ask("", &lacking);
+    ask("--head", &held);
+    ask("--user-agent nixdash/9.9.9", &lacking);
+    let total = || answered().map_or(0, |(_, total)| total);
+    wait_for("the requests to be counted", limit, || total() > 0);
+    assert_eq!(answered(), Some((7, 12)));
+    let log = on("p620", "journalctl --unit nix-serve --output cat --since -10min");
+    let own = log.lines().filter(|line| line.contains(".narinfo") && line.contains("\"nixdash/"));
+    assert!(own.count() > 20, "nixdash asked too: {log}");
 }

@@ -8,11 +8,51 @@ use nixdash::fleet::{TierKind, TierState};
 const USAGE: &str = "/repos/me/nixos/actions/cache/usage";
 const CACHES: &str = "/repos/me/nixos/actions/caches";
 
+const RUNS: &str = "/repos/me/nixos/actions/runs";
+
 /// Starts a GitHub with one repository.
 async fn well() -> Recorded {
     let server = Recorded::start("github", PLAIN).await;
     server.on("GET", USAGE, "usage.http").on("GET", CACHES, "caches.http");
     server
+}
+
+/// Returns where the jobs of a run are listed.
+fn jobs(run: u64) -> String {
+    format!("{RUNS}/{run}/jobs")
+}
+
+/// Returns where the log of a job is asked for.
+fn log(job: u64) -> String {
+    format!("/repos/me/nixos/actions/jobs/{job}/logs")
+}
+
+/// Lets a GitHub have three runs, whose logs are in a storage elsewhere.
+async fn with_runs(server: &Recorded) -> Recorded {
+    let storage = Recorded::start("github", PLAIN).await;
+    server.on("GET", RUNS, "runs.http");
+    for (run, file) in [(30_433_642, "jobs-42.http"), (30_433_641, "jobs-41.http")] {
+        server.on("GET", &jobs(run), file);
+    }
+    server.on("GET", &jobs(30_433_640), "jobs-40.http").on(
+        "GET",
+        &jobs(30_433_643),
+        "jobs-43.http",
+    );
+    for (job, file) in [(9001, "log-9001.http"), (9002, "log-9002.http"), (8001, "log-8001.http")] {
+        keep_log(server, &storage, job, file);
+    }
+    // The oldest is not kept any more.
+    server.on("GET", &log(7001), "410.http");
+    storage
+}
+
+/// Keeps the log of a job in a storage that GitHub sends to.
+fn keep_log(server: &Recorded, storage: &Recorded, job: u64, file: &str) {
+    let path = format!("/storage{}", log(job));
+    let address = format!("{}{path}?sig=secret", storage.url);
+    server.redirect(&log(job), &address);
+    storage.on("GET", &path, file);
 }
 
 /// Makes a tier at a server.
@@ -139,4 +179,85 @@ async fn it_fails_as_servers_fail() {
         &[("401.http", "token"), ("403.http", "token"), ("404.http", "needs a token")],
     )
     .await;
+}
+
+#[tokio::test]
+async fn logs_of_the_last_runs_say_which_of_them_got_their_cache() {
+    let server = well().await;
+    let storage = with_runs(&server).await;
+    let mut scene = scene(&server).token(CANARY);
+    let facts = scene.look().await;
+    assert_eq!(facts.state, TierState::Up, "{facts:#?}");
+    assert_eq!(
+        details(&facts, "CI"),
+        ["last run 1 h ago: restored nix-Linux-3f786850e387550fdab836ed7e6dc881de230…, 2 built, \
+          4 copied (from me.cachix.org 2, Magic Nix Cache 1, cache.nixos.org 1)"]
+    );
+    // The oldest log is gone: what is not known is not counted.
+    assert_eq!(details(&facts, "hits"), ["1 of 2 runs restored their cache"]);
+    let asked = storage.take_asked();
+    assert_eq!(asked.len(), 3);
+    assert!(
+        asked.iter().all(|request| !request.headers.contains_key("authorization")),
+        "the token goes to GitHub only: {asked:?}"
+    );
+    let lines = server.take_lines();
+    assert!(!lines.contains(&format!("GET {}", log(9003))), "it was skipped: {lines:?}");
+
+    scene.later(SignedDuration::from_mins(5));
+    let again = scene.look().await;
+    assert_eq!(details(&again, "hits"), details(&facts, "hits"));
+    let asked = server.take_asked();
+    assert_eq!(asked.len(), 3, "usage, list and runs, nothing that is known: {asked:?}");
+    assert_eq!(asked[2].headers["if-none-match"], "W/\"7f3d9a10\"");
+
+    server.on("GET", RUNS, "runs-later.http");
+    keep_log(&server, &storage, 9101, "log-9101.http");
+    scene.later(SignedDuration::from_mins(5));
+    let later = scene.look().await;
+    assert_eq!(details(&later, "CI"), ["last run 6 min ago: restored nix-Linux-9c1185a"]);
+    assert_eq!(details(&later, "hits"), ["2 of 3 runs restored their cache"]);
+    let logs = server.take_lines().into_iter().filter(|line| line.ends_with("/logs"));
+    assert_eq!(logs.collect::<Vec<_>>(), [format!("GET {}", log(9101))]);
+}
+
+#[tokio::test]
+async fn logs_are_not_asked_for_without_a_token() {
+    let server = well().await;
+    let _storage = with_runs(&server).await;
+    let facts = scene(&server).look().await;
+    assert!(details(&facts, "CI")[0].contains("need a token"), "{facts:#?}");
+    assert_eq!(server.take_asked().len(), 2);
+}
+
+#[tokio::test]
+async fn logs_that_may_not_be_read_leave_the_tier_as_it_is() {
+    let server = well().await;
+    let _storage = with_runs(&server).await;
+    server.on("GET", &log(9001), "403.http");
+    let facts = scene(&server).token(CANARY).look().await;
+    assert_eq!(facts.state, TierState::Up, "{facts:#?}");
+    let said = details(&facts, "CI").join("\n");
+    assert!(said.contains("logs not read:") && said.contains("may read actions"), "{said}");
+    assert_eq!(details(&facts, "hits"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn of_a_log_without_end_only_the_beginning_is_read() {
+    let server = well().await;
+    let storage = with_runs(&server).await;
+    let path = format!("/storage{}", log(9002));
+    storage.endless(&path);
+    let facts = scene(&server).token(CANARY).look().await;
+    assert_eq!(details(&facts, "hits"), ["1 of 2 runs restored their cache"]);
+}
+
+#[tokio::test]
+async fn no_logs_are_read_when_few_requests_are_left() {
+    let server = well().await;
+    let _storage = with_runs(&server).await;
+    server.on("GET", USAGE, "usage-scarce.http");
+    let facts = scene(&server).token(CANARY).look().await;
+    assert_eq!(details(&facts, "CI"), ["no logs are read while few requests are left"]);
+    assert_eq!(server.take_asked().len(), 2);
 }

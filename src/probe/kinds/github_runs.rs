@@ -1,0 +1,174 @@
+//! The last CI runs of a repository: which of them got their cache, as the logs of their jobs say.
+//!
+//! Only a token that may read actions is shown logs. Each is read once, and of one look only a few,
+//! so that GitHub's limit and the time that a look may take are kept; the rest is for the next.
+
+use crate::fleet::{Detail, ago};
+use crate::probe::kinds::answers::{detail, since};
+use crate::probe::kinds::github_actions::{Refused, ask, plain};
+use crate::probe::kinds::github_caches::Headers;
+use crate::probe::kinds::github_jobs::{Job, Jobs, Run, Runs, Said, read};
+use crate::probe::tier::Asking;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// The runs that are read, newest first. The number is [`RUNS`].
+const LIST: &str = "/actions/runs?status=completed&exclude_pull_requests=true&per_page=5";
+
+/// How many runs are told of.
+const RUNS: usize = 5;
+
+/// Most jobs of a run whose logs are read.
+const JOBS: usize = 10;
+
+/// Most logs that are read in one look.
+const LOGS: usize = 10;
+
+/// Most of a log that is read, in bytes.
+const LOG_LIMIT: usize = 4 << 20;
+
+/// How long reading may take in one look.
+const LIMIT: Duration = Duration::from_secs(4);
+
+/// What is known of a run.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Known {
+    /// Its jobs that have a log; nothing before they were asked for.
+    jobs: Option<Vec<u64>>,
+    /// Those whose logs were read.
+    read: BTreeSet<u64>,
+    /// What they say.
+    said: Said,
+}
+
+impl Known {
+    /// Returns whether every log was read.
+    fn is_whole(&self) -> bool {
+        self.jobs.as_ref().is_some_and(|jobs| jobs.iter().all(|job| self.read.contains(job)))
+    }
+}
+
+/// Runs that are known, by number and attempt.
+type All = BTreeMap<String, Known>;
+
+/// Returns what the last runs say of caches; reads what is new before.
+pub(super) async fn describe(asking: &Asking<'_>, headers: &Headers) -> Vec<Detail> {
+    if asking.tier.access.token.is_none() {
+        return vec![detail("CI", "not asked: logs of jobs need a token that may read actions")];
+    }
+    let scarce = headers
+        .limit
+        .zip(headers.remaining)
+        .is_some_and(|(limit, remaining)| remaining.saturating_mul(10) < limit);
+    let mut runs: Option<Runs> = asking.memory.get(asking.tier, "ci-list");
+    let mut why = None;
+    if scarce {
+        why = Some("no logs are read while few requests are left".to_owned());
+    } else {
+        match ask::<Runs>(asking, LIST, "runs").await {
+            Ok(answer) => {
+                let mut list = answer.value;
+                list.runs.truncate(RUNS);
+                asking.memory.put(asking.tier, "ci-list", &list);
+                // What takes longer goes on at the next look.
+                let reading = tokio::time::timeout(LIMIT, read_new(asking, &list.runs));
+                if let Ok(Err(refused)) = reading.await {
+                    why = Some(format!("logs not read: {}", said_by(refused)));
+                }
+                runs = Some(list);
+            }
+            Err(refused) => why = Some(format!("not read: {}", said_by(refused))),
+        }
+    }
+    let known: All = asking.memory.get(asking.tier, "ci").unwrap_or_default();
+    let mut details = runs.map_or_else(Vec::new, |runs| summary(asking, &runs.runs, &known));
+    details.extend(why.map(|why| detail("CI", &why)));
+    details
+}
+
+/// Returns why GitHub did not answer.
+fn said_by(refused: Refused) -> String {
+    refused.facts().error.unwrap_or_else(|| "GitHub did not say why".to_owned())
+}
+
+/// Reads logs that were not read yet, those of the newest runs first.
+async fn read_new(asking: &Asking<'_>, runs: &[Run]) -> Result<(), Refused> {
+    let tier = asking.tier;
+    let old: All = asking.memory.get(tier, "ci").unwrap_or_default();
+    let wanted: Vec<String> = runs.iter().map(name).collect();
+    let mut all: All = old.into_iter().filter(|(run, _)| wanted.contains(run)).collect();
+    asking.memory.put(tier, "ci", &all);
+    let mut logs = 0;
+    for (run, name) in runs.iter().zip(&wanted) {
+        let known = all.get(name).cloned().unwrap_or_default();
+        let jobs = match known.jobs {
+            Some(jobs) => jobs,
+            None => jobs_of(asking, run).await?,
+        };
+        all.entry(name.clone()).or_default().jobs = Some(jobs.clone());
+        for job in jobs.into_iter().filter(|job| !known.read.contains(job)) {
+            if logs == LOGS {
+                return Ok(());
+            }
+            logs += 1;
+            let said = log_of(asking, job).await?;
+            let known = all.entry(name.clone()).or_default();
+            known.said.add(said);
+            known.read.insert(job);
+            // At once: this may be cut off at any time.
+            asking.memory.put(tier, "ci", &all);
+        }
+        asking.memory.put(tier, "ci", &all);
+    }
+    Ok(())
+}
+
+/// Returns what tells a run, and that it was started again.
+fn name(run: &Run) -> String {
+    format!("{}.{}", run.id, run.attempt)
+}
+
+/// Asks which jobs of a run have a log.
+async fn jobs_of(asking: &Asking<'_>, run: &Run) -> Result<Vec<u64>, Refused> {
+    let query = format!("/actions/runs/{}/jobs?per_page={JOBS}", run.id);
+    let jobs: Jobs = match plain(asking, &query, LOG_LIMIT).await {
+        Ok(reply) => serde_json::from_slice(&reply.body).unwrap_or_default(),
+        // It was deleted meanwhile.
+        Err(Refused::Gone) => Jobs::default(),
+        Err(refused) => return Err(refused),
+    };
+    let has_log = |job: &Job| job.conclusion.as_deref().is_some_and(|how| how != "skipped");
+    Ok(jobs.jobs.iter().filter(|job| has_log(job)).map(|job| job.id).take(JOBS).collect())
+}
+
+/// Reads the log of a job; one that is not kept any more says nothing.
+async fn log_of(asking: &Asking<'_>, job: u64) -> Result<Said, Refused> {
+    match plain(asking, &format!("/actions/jobs/{job}/logs"), LOG_LIMIT).await {
+        Ok(reply) => Ok(read(&reply.text())),
+        Err(Refused::Gone) => Ok(Said::default()),
+        Err(refused) => Err(refused),
+    }
+}
+
+/// Says what the last run did, and how many of the last ones got their cache.
+fn summary(asking: &Asking<'_>, runs: &[Run], known: &All) -> Vec<Detail> {
+    let read = runs.iter().filter_map(|run| Some((run, known.get(&name(run))?)));
+    let whole: Vec<(&Run, &Known)> = read.filter(|(_, known)| known.is_whole()).collect();
+    let mut details = Vec::new();
+    if let Some((run, known)) = whole.first() {
+        let age = ago(since(asking, run.updated_at));
+        let age = if age == "now" { age } else { format!("{age} ago") };
+        let which = if runs.first() == Some(*run) { "last run" } else { "an earlier run" };
+        details.push(detail("CI", &format!("{which} {age}: {}", known.said.words())));
+    } else if runs.is_empty() {
+        details.push(detail("CI", "no run has ended yet"));
+    }
+    let said: Vec<bool> = whole.iter().filter_map(|(_, known)| known.said.hit()).collect();
+    if !said.is_empty() {
+        let hits = said.iter().filter(|hit| **hit).count();
+        let (all, word) = (said.len(), if said.len() == 1 { "run" } else { "runs" });
+        details.push(detail("hits", &format!("{hits} of {all} {word} restored their cache")));
+    }
+    details
+}

@@ -274,14 +274,14 @@ pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliE
                 all: known.hit_rate(None),
                 hosts: hosts.collect(),
             },
-            next: found.next.iter().map(|(host, facts)| (host.as_str(), facts.into())).collect(),
+            next: next::by_host(&found),
             tiers,
         };
         serde_json::to_writer_pretty(&mut out, &document).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else {
         write!(out, "{}", text(&fleet, &tiers, &known))?;
-        let next = next::text(&fleet, &found.next, now);
+        let next = next::text(&fleet, &found, now);
         if !next.is_empty() {
             write!(out, "\n{next}")?;
         }

@@ -124,7 +124,7 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
             .map(|store| StoreJson { paths: store.paths, bytes: store.bytes }),
         failed_units: facts.failed_units.as_deref(),
         uptime_s: facts.uptime_s,
-        next: found.next.get(name).map(NextJson::from),
+        next: next::of_host(found, name),
         error: facts.error.as_deref(),
         measured_at: facts.measured_at,
     });

@@ -7,7 +7,7 @@ use crate::deploy::{Kind, Request, setup};
 use crate::fleet::{
     Action, ClosurePath, Fetched, Fleet, NextFacts, Share, StorePath, ago, bytes, select,
 };
-use crate::probe::Wanted;
+use crate::probe::{Snapshot, Wanted};
 use crate::remote::Hands;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -20,6 +20,8 @@ pub(super) struct NextJson<'a> {
     toplevel: Option<&'a StorePath>,
     drv: Option<&'a StorePath>,
     known_at: Option<Timestamp>,
+    /// Whether the host runs it already.
+    unchanged: Option<bool>,
     partial: bool,
     to_build: Option<u64>,
     to_build_names: &'a [String],
@@ -40,19 +42,32 @@ pub(super) struct NextPartJson<'a> {
     measured_at: Timestamp,
 }
 
-impl<'a> From<&'a NextFacts> for NextJson<'a> {
-    fn from(facts: &'a NextFacts) -> Self {
-        Self {
-            toplevel: facts.toplevel.as_ref(),
-            drv: facts.drv.as_ref(),
-            known_at: facts.known_at,
-            partial: facts.partial,
-            to_build: facts.to_build,
-            to_build_names: &facts.to_build_names,
-            new: facts.new,
-            error: facts.error.as_deref(),
-        }
-    }
+/// Returns what is printed of every host's next system, by host.
+pub(super) fn by_host(found: &Snapshot) -> BTreeMap<&str, NextJson<'_>> {
+    found.next.keys().filter_map(|host| Some((host.as_str(), of_host(found, host)?))).collect()
+}
+
+/// Returns what is printed of one host's next system.
+pub(super) fn of_host<'a>(found: &'a Snapshot, host: &str) -> Option<NextJson<'a>> {
+    let facts = found.next.get(host)?;
+    Some(NextJson {
+        toplevel: facts.toplevel.as_ref(),
+        drv: facts.drv.as_ref(),
+        known_at: facts.known_at,
+        unchanged: is_unchanged(found, host),
+        partial: facts.partial,
+        to_build: facts.to_build,
+        to_build_names: &facts.to_build_names,
+        new: facts.new,
+        error: facts.error.as_deref(),
+    })
+}
+
+/// Returns whether a host runs its next system already.
+fn is_unchanged(found: &Snapshot, host: &str) -> Option<bool> {
+    let (_, facts) = found.hosts.iter().find(|(name, _)| name == host)?;
+    let next = found.next.get(host)?.toplevel.as_ref()?;
+    facts.system.running.as_ref().map(|running| running == next)
 }
 
 /// Returns how much of each host's next system one tier holds, by host.
@@ -114,7 +129,8 @@ pub(super) async fn evaluate(
 
 /// Returns what hosts run next as a table with a column per tier, and below it what must be built
 /// and what went wrong; nothing when nothing is known to come.
-pub(super) fn text(fleet: &Fleet, next: &BTreeMap<String, NextFacts>, now: Timestamp) -> String {
+pub(super) fn text(fleet: &Fleet, found: &Snapshot, now: Timestamp) -> String {
+    let next = &found.next;
     if next.is_empty() {
         return String::new();
     }
@@ -127,7 +143,7 @@ pub(super) fn text(fleet: &Fleet, next: &BTreeMap<String, NextFacts>, now: Times
         let new = facts.new.map(|new| format!("{} paths, {}", new.paths, bytes(new.bytes)));
         let mut row = vec![
             host.clone(),
-            state(facts, now),
+            state(facts, is_unchanged(found, host), now),
             or_unknown(facts.to_build.map(|count| count.to_string())),
             or_unknown(new),
         ];
@@ -148,11 +164,12 @@ pub(super) fn text(fleet: &Fleet, next: &BTreeMap<String, NextFacts>, now: Times
 }
 
 /// Returns what is known of a next system, in a few words.
-fn state(facts: &NextFacts, now: Timestamp) -> String {
+fn state(facts: &NextFacts, unchanged: Option<bool>, now: Timestamp) -> String {
     let age = facts.known_at.map(|then| now.duration_since(then).try_into().unwrap_or_default());
     let when = age.map(|age| format!(" {} ago", ago(age))).unwrap_or_default();
     match (&facts.toplevel, facts.partial, facts.drv.is_some()) {
         (None, ..) => "–".to_owned(),
+        (Some(_), ..) if unchanged == Some(true) => format!("runs already, evaluated{when}"),
         (Some(_), true, _) => format!("partial: not built, evaluated{when}"),
         (Some(_), false, true) => format!("built, evaluated{when}"),
         (Some(_), false, false) => format!("built{when}"),
@@ -200,18 +217,19 @@ mod tests {
         )
         .unwrap();
         fleet.tiers = vec![Tier::new("p620", TierKind::NixServe, "http://p620:5000")];
-        let next =
-            [("razer".to_owned(), facts(true, now)), ("samsung".to_owned(), facts(false, now))]
-                .into();
-        let text = text(&fleet, &next, now);
+        let both =
+            [("razer".to_owned(), facts(true, now)), ("samsung".to_owned(), facts(false, now))];
+        let found = Snapshot { next: both.into(), ..Snapshot::default() };
+        let text = text(&fleet, &found, now);
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[1].contains("partial: not built") && lines[1].contains("1/2"), "{text}");
         assert!(lines[1].contains('–') && lines[2].contains("2 paths, 1.00 MB"), "{text}");
         assert!(!lines[2].contains("partial"), "{text}");
         assert_eq!(lines[3], "razer: to build curl and 2 more");
-        let parts = on_tier(&next, "p620");
+        let parts = on_tier(&found.next, "p620");
         let json = serde_json::to_value(&parts["razer"]).unwrap();
         assert_eq!((&json["bytes"], &json["partial"]), (&serde_json::Value::Null, &true.into()));
-        assert!(on_tier(&next, "static").is_empty());
+        assert!(on_tier(&found.next, "static").is_empty());
+        assert_eq!(by_host(&found)["razer"].unchanged, None, "nobody asked what it runs");
     }
 }

@@ -15,6 +15,7 @@ use crate::probe::web::Web;
 use crate::probe::{host, on_host, tier};
 use crate::remote::Hands;
 use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -31,6 +32,9 @@ const SIZE_AGE: SignedDuration = SignedDuration::from_mins(20);
 
 /// How long a big tier that answers may take to say what it holds.
 const COVERAGE_LIMIT: Duration = Duration::from_secs(60);
+
+/// How many next systems are looked at at once.
+const NEXT_WIDTH: usize = 4;
 
 /// Everything as it was at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -184,27 +188,31 @@ async fn next(
     look: Look<'_>,
     mut built: BTreeMap<String, Option<Wanted>>,
 ) -> BTreeMap<String, NextFacts> {
-    let mut found = BTreeMap::new();
-    for host in answered {
-        let evaluated = look.wanted.iter().find(|wanted| wanted.host == host.name);
-        let running = host.facts.system.running.as_ref();
-        // What was asked for by name is told even where it runs already.
-        let next = evaluated.cloned().or_else(|| {
-            built.remove(&host.name).flatten().filter(|next| Some(&next.toplevel) != running)
+    let known: Vec<(&Answered, Wanted)> = answered
+        .iter()
+        .filter_map(|host| {
+            let evaluated = look.wanted.iter().find(|wanted| wanted.host == host.name);
+            let running = host.facts.system.running.as_ref();
+            // What was asked for by name is told even where it runs already.
+            let next = evaluated.cloned().or_else(|| {
+                built.remove(&host.name).flatten().filter(|next| Some(&next.toplevel) != running)
+            });
+            Some((host, next?))
+        })
+        .collect();
+    let looks = known.iter().map(|(host, next)| async move {
+        let (running, answers) = (host.closure.as_ref(), &look.past.answers);
+        let work = measure_next(tools, next, running, answers, |_| false);
+        let facts = tokio::time::timeout(COVERAGE_LIMIT, work).await.unwrap_or_else(|_| {
+            let limit = COVERAGE_LIMIT.as_secs();
+            next.failed(format!(
+                "the next system of {} was not looked at within {limit} s; is a tier slow?",
+                host.name
+            ))
         });
-        let Some(next) = next else { continue };
-        let work = measure_next(tools, &next, host.closure.as_ref(), &look.past.answers, |_| false);
-        let facts = match tokio::time::timeout(COVERAGE_LIMIT, work).await {
-            Ok(facts) => facts,
-            Err(_) => next.failed(format!(
-                "the next system of {} was not looked at within {} s; is a tier slow?",
-                host.name,
-                COVERAGE_LIMIT.as_secs()
-            )),
-        };
-        found.insert(host.name.clone(), facts);
-    }
-    found
+        (host.name.clone(), facts)
+    });
+    stream::iter(looks).buffer_unordered(NEXT_WIDTH).collect().await
 }
 
 /// Asks one tier, within ten seconds, and for its size too.

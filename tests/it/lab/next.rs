@@ -101,6 +101,8 @@ fn once_it_is_built_the_next_system_is_exact_and_once_it_runs_none_comes_next() 
     assert_eq!(held(&evaluated, "static")["paths"], shared["paths"]);
     fleet.deploy(&["samsung"]).assert_outcome("samsung", "switched");
     assert_eq!(caches(&fleet, &[])["next"], serde_json::json!({}));
+    let again = caches(&fleet, &["--next", "samsung"]);
+    assert_eq!(again["next"]["samsung"]["unchanged"], true, "{again}");
 }
 
 #[test]

@@ -75,9 +75,10 @@ impl Web {
             let cause = format!("{:?} {} is not a request of this kind", ask.method, url.path());
             return Err(WebError::new(&ask.url, &cause, "this is a mistake in nixdash"));
         }
+        let is_theirs = speaks_for(tier, &url);
         let place = self.place(tier)?;
         let _turn = place.limit.acquire().await;
-        self.may_ask(tier)?;
+        self.may_ask(tier, is_theirs)?;
         let asked_at = Instant::now();
         let answer = match self.exchange(tier, &place, &ask, url.clone()).await {
             Err(error) if error.is_request() && !error.is_connect() && !error.is_timeout() => {
@@ -92,7 +93,11 @@ impl Web {
             // The next request reads the secret anew: somebody may have mended or renewed it.
             self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(&tier.name);
         }
-        answer.inspect(|reply| note_rest(&place.rest, reply, asked_at))
+        answer.inspect(|reply| {
+            if is_theirs {
+                note_rest(&place.rest, reply, asked_at);
+            }
+        })
     }
 
     /// Returns the authorization header that goes to a tier's own origin, when there is one: a kind
@@ -151,12 +156,13 @@ impl Web {
         })
     }
 
-    /// Refuses to ask a tier that wants to be left alone, or whose month is used up.
-    fn may_ask(&self, tier: &Tier) -> Result<(), WebError> {
+    /// Refuses to ask a tier that wants to be left alone, where its wish is `theirs` who are asked,
+    /// or whose month is used up.
+    fn may_ask(&self, tier: &Tier, theirs: bool) -> Result<(), WebError> {
         if let Some(error) = self.budget_spent(tier) {
             return Err(error);
         }
-        let Some(left) = self.rest_of(tier) else { return Ok(()) };
+        let Some(left) = self.rest_of(tier).filter(|_| theirs) else { return Ok(()) };
         let status = self.place(tier)?.rest.lock().unwrap_or_else(PoisonError::into_inner).status;
         let cause = format!("it answered {status}, and is left alone for {}", duration(left));
         let hint = "ask it less often (every) if this comes again";
@@ -315,6 +321,12 @@ async fn once(
         reply.body.extend_from_slice(&chunk[..chunk.len().min(limit - reply.body.len())]);
     }
     Ok(reply)
+}
+
+/// Returns whether a server's wish to be left alone is the tier's: a master of a cluster that is
+/// overloaded says nothing of the gateway that hosts read from.
+fn speaks_for(tier: &Tier, url: &Url) -> bool {
+    tier.kind != TierKind::Seaweedfs || own_origin(tier, url)
 }
 
 /// Returns whether a URL has scheme, host and port of the tier's own.

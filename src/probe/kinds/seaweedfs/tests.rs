@@ -128,6 +128,28 @@ async fn masters_that_do_not_answer_are_passed_over_until_none_is_left() {
 }
 
 #[tokio::test]
+async fn an_overloaded_master_does_not_keep_the_gateway_from_being_asked() {
+    let eyes = Eyes::new();
+    let gateway = gateway(COUNTERS).await;
+    let busy = Server::start(&[("/cluster/status", 503, "")]).await;
+    let facts = eyes.look(&gateway.url, &[&busy.url], now()).await;
+    assert_eq!(facts.state, TierState::Degraded);
+    let weed = Tier::new("weed", TierKind::Seaweedfs, &format!("{}/nix-cache", gateway.url));
+    assert_eq!(eyes.web.rest_of(&weed), None);
+    let before = gateway.asked().len();
+    eyes.look(&gateway.url, &[&busy.url], now()).await;
+    assert!(gateway.asked().len() > before, "it is asked again at once");
+    // The gateway's own wish is respected.
+    let tired = Server::start(&[("/nix-cache/nix-cache-info", 503, "")]).await;
+    eyes.look(&tired.url, &[&busy.url], now()).await;
+    assert!(eyes.web.rest_of(&weed).is_some());
+    // And it says nothing of the masters.
+    let master = master(STATUS, WHOLE).await;
+    let facts = eyes.look(&tired.url, &[&master.url], now()).await;
+    assert!(facts.details.iter().any(|detail| detail.label == "servers"), "{facts:?}");
+}
+
+#[tokio::test]
 async fn masters_without_a_leader_are_said_to_be_so() {
     let gateway = gateway(COUNTERS).await;
     let master = master("{}", WHOLE).await;

@@ -7,7 +7,7 @@
 
 use crate::cli::{CliError, figures, history, trends};
 use crate::dash::{Effect, Look, Model, Msg, RunKind, Theme, ascii_from, depth_from, run as show};
-use crate::fleet::{Event, Fleet, RunId, RunWhat};
+use crate::fleet::{Event, Fleet, RunId, RunWhat, bytes};
 use crate::probe::{Handle, Poller, Record};
 use crate::record::{Recorder, RunNews, RunWatch, Runs, Word, state_home};
 use crate::remote::{Hands, Remote, git_revision};
@@ -273,6 +273,7 @@ impl Runtime {
                 }
                 Effect::CancelRun { run } => self.say(&run, Word::Cancel).await,
                 Effect::Probe { hosts } => self.probe(&hosts),
+                Effect::LookClosely { hosts } => self.look_closely(hosts),
                 Effect::OpenLog { run, host } => {
                     let path = self.runs.log(&run, &host);
                     self.notice(format!("the whole log is {}", path.display())).await;
@@ -338,6 +339,26 @@ impl Runtime {
         }
         for host in hosts {
             self.handle.ask(host);
+        }
+    }
+
+    /// Looks closely at stores, each beside everything else, and tells what was found.
+    fn look_closely(&self, hosts: Vec<String>) {
+        for host in hosts {
+            let (handle, messages) = (self.handle.clone(), self.messages.clone());
+            tokio::spawn(async move {
+                let Some(found) = handle.look_closely(&host).await else { return };
+                let text = match found {
+                    Ok(found) => format!(
+                        "{host}: hard links save {}, at most {} dead in {} paths",
+                        bytes(found.saved_bytes),
+                        bytes(found.dead_bytes),
+                        found.dead_paths
+                    ),
+                    Err(error) => error.to_string(),
+                };
+                drop(messages.send(Msg::Notice(text)).await);
+            });
         }
     }
 

@@ -99,7 +99,10 @@ pub(super) fn of_every_kind() -> Vec<Event> {
     events.push(told("cachix", cachix));
     let mut store = up(0.4, 500, 7);
     store.signature = SignatureState::Unchecked;
-    store.details = vec![detail("saved", "12.1 GB by hard links, 31.0 GB dead", false)];
+    let (saved_bytes, dead_bytes) = (12_100_000_000, 31 * GB);
+    let depth =
+        StoreDepth { saved_bytes, dead_paths: 4_211, dead_bytes, measured_at: ago_s(7_300) };
+    store.depths.insert("p620".to_owned(), depth);
     events.push(told("store", store));
     let mut ci = up(112.0, 86_400, 8);
     ci.signature = SignatureState::Unchecked;

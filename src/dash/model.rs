@@ -131,6 +131,13 @@ pub enum Overlay {
         /// Whether the button that says yes is selected.
         yes: bool,
     },
+    /// Whether to look closely at hosts' stores.
+    Look {
+        /// The hosts.
+        hosts: Vec<String>,
+        /// Whether the button that says yes is selected.
+        yes: bool,
+    },
     /// What becomes of active runs when the dashboard ends.
     Quit,
     /// The program's own log.

@@ -98,6 +98,11 @@ pub enum Effect {
         /// The hosts; empty means every host and every tier.
         hosts: Vec<String>,
     },
+    /// Look closely at the stores of hosts; what was found, or why not, comes as [`Msg::Notice`]s.
+    LookClosely {
+        /// The hosts.
+        hosts: Vec<String>,
+    },
     /// Say (as [`Msg::Notice`]) where the complete log of a host's run is.
     OpenLog {
         /// The run.

@@ -9,6 +9,7 @@ pub use table::COMMANDS;
 use crate::dash::key::Key;
 use crate::dash::model::{Model, Overlay, Screen};
 use crate::dash::msg::RunKind;
+use crate::fleet::TierKind;
 
 /// Something a key can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,8 @@ pub enum Command {
     NextView,
     /// Measures the marked or selected hosts.
     Refresh,
+    /// Asks whether to look closely at hosts' stores.
+    LookClosely,
     /// Measures everything.
     RefreshAll,
     /// Chooses a command by its name.
@@ -124,6 +127,8 @@ pub enum Context {
     OldPlan,
     /// The question whether to stop a run.
     Cancel,
+    /// The question whether to look closely at stores.
+    Look,
     /// The question what becomes of active runs.
     Quit,
     /// The program's own log.
@@ -150,6 +155,7 @@ impl Context {
                 }
             }
             Some(Overlay::Cancel { .. }) => Self::Cancel,
+            Some(Overlay::Look { .. }) => Self::Look,
             Some(Overlay::Quit) => Self::Quit,
             Some(Overlay::OwnLog) => Self::OwnLog,
         }
@@ -198,6 +204,9 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
             model.selected().is_some()
         }
         Command::Open | Command::Zoom if model.screen == Screen::Caches => !model.tiers.is_empty(),
+        Command::LookClosely => {
+            model.fleet.tiers.get(model.tier).is_some_and(|tier| tier.kind == TierKind::Local)
+        }
         Command::Open if model.screen == Screen::Deploy => model.shown_host_run().is_some(),
         Command::Open => model.shown_run().is_some(),
         Command::NextHost | Command::PreviousHost => {

@@ -206,6 +206,15 @@ pub const COMMANDS: &[Entry] = &[
         "refresh",
         "measure the marked hosts, or the selected one, now; in Caches, everything",
     ),
+    asks(entry(
+        Command::LookClosely,
+        &[Char('m')],
+        &[CACHES],
+        Some("dead paths"),
+        "dead-paths",
+        "measure what hard links save in hosts' stores and what is dead there; takes the collector's \
+         lock, so it asks first",
+    )),
     entry(
         Command::RefreshAll,
         &[Char('R')],
@@ -336,7 +345,7 @@ pub const COMMANDS: &[Entry] = &[
     entry(
         Command::OtherButton,
         &[Code(KeyCode::Tab), Code(KeyCode::Left), Code(KeyCode::Right), Code(KeyCode::BackTab)],
-        &[C::Plan, C::Cancel],
+        &[C::Plan, C::Cancel, C::Look],
         Some("other"),
         "other-button",
         "select the other button",
@@ -344,7 +353,7 @@ pub const COMMANDS: &[Entry] = &[
     entry(
         Command::Accept,
         &[Code(KeyCode::Enter)],
-        &[C::Plan, C::Cancel],
+        &[C::Plan, C::Cancel, C::Look],
         Some("choose"),
         "press",
         "press the selected button",
@@ -365,6 +374,22 @@ pub const COMMANDS: &[Entry] = &[
         "cancel-yes",
         "stop the run",
     )),
+    asks(entry(
+        Command::Yes,
+        &[Char('y')],
+        &[C::Look],
+        Some("yes, measure"),
+        "dead-paths-yes",
+        "take the collector's lock and measure",
+    )),
+    entry(
+        Command::No,
+        &[Char('n'), Char('q'), Code(KeyCode::Esc)],
+        &[C::Look],
+        Some("no"),
+        "dead-paths-no",
+        "leave the stores alone",
+    ),
     entry(
         Command::No,
         &[Char('n'), Char('q'), Code(KeyCode::Esc)],
@@ -450,46 +475,4 @@ pub const COMMANDS: &[Entry] = &[
 ];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_means_one_thing_in_each_context() {
-        for (index, one) in COMMANDS.iter().enumerate() {
-            for other in &COMMANDS[index + 1..] {
-                for context in one.contexts.iter().filter(|c| other.contexts.contains(c)) {
-                    for key in one.keys {
-                        assert!(!other.keys.contains(key), "{key} in {context:?}");
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn names_in_the_palette_are_unique() {
-        let mut names: Vec<_> = COMMANDS.iter().map(|entry| entry.name).collect();
-        names.sort_unstable();
-        let count = names.len();
-        names.dedup();
-        assert_eq!(names.len(), count);
-    }
-
-    #[test]
-    fn esc_is_never_the_only_way_out() {
-        for entry in COMMANDS.iter().filter(|entry| entry.keys.contains(&Code(KeyCode::Esc))) {
-            for context in entry.contexts {
-                let by_key = entry.keys.len() > 1;
-                let back = entry.command == Command::Back;
-                assert!(by_key || back, "{} in {context:?}", entry.name);
-            }
-        }
-    }
-
-    #[test]
-    fn where_text_is_typed_no_character_is_a_command() {
-        for entry in COMMANDS.iter().filter(|entry| entry.contexts.iter().any(|c| c.types())) {
-            assert!(!entry.keys.iter().any(|key| matches!(key, Char(_))), "{}", entry.name);
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! What keys do: keys in, effects and model out.
 
 use crate::dash::demo::{self, model, now, result, run_event};
+use crate::dash::demo_tiers;
 use crate::dash::{Effect, Model, Msg, Overlay, RunKind, Screen, Trend, Wish, status_line, update};
 use crate::fleet::{Action, Event, Outcome, RunId, RunWhat, Strategy};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -336,6 +337,37 @@ fn r_measures_the_selected_host_and_capital_r_everything() {
     assert_eq!(press(&mut model, "r"), [Effect::Probe { hosts: vec!["p620".to_owned()] }]);
     assert_eq!(press(&mut model, "R"), [Effect::Probe { hosts: vec![] }]);
     assert_eq!(press(&mut model, "2r"), [Effect::Probe { hosts: vec![] }]);
+}
+
+#[test]
+fn m_on_hosts_stores_asks_before_it_takes_the_collectors_lock() {
+    let fresh = || demo::model_of(demo_tiers::every_kind(), demo_tiers::of_every_kind(), 80, 24);
+    let mut model = fresh();
+    assert_eq!(press(&mut model, "2m\ny"), [], "a tier that is no store has none");
+    press(&mut model, "jjjjjjj");
+    assert_eq!(press(&mut model, "m\n"), [], "the answer is no unless another is chosen");
+    assert_eq!(model.overlay, None);
+    let [Effect::LookClosely { hosts }] = &press(&mut model, "my")[..] else { panic!() };
+    assert!(hosts.contains(&"p620".to_owned()) && !hosts.contains(&"p510".to_owned()), "{hosts:?}");
+    let mut model = fresh();
+    press(&mut model, " 2jjjjjjjm\t");
+    let looked = [Effect::LookClosely { hosts: vec!["p620".to_owned()] }];
+    assert_eq!(press(&mut model, "\n"), looked, "the marked ones");
+}
+
+#[test]
+fn no_store_is_looked_at_while_a_run_is_at_work() {
+    let mut model = demo::model_of(demo_tiers::every_kind(), demo_tiers::of_every_kind(), 80, 24);
+    press(&mut model, "2jjjjjjjm");
+    fold(&mut model, demo::run_until_plan());
+    model.overlay = Some(Overlay::Look { hosts: vec!["p620".to_owned()], yes: true });
+    assert_eq!(press(&mut model, "\n"), [], "it began while the question stood there");
+    assert!(model.toast.as_ref().is_some_and(|toast| toast.bad), "{:?}", model.toast);
+    model.toast = None;
+    model.screen = Screen::Caches;
+    assert_eq!(press(&mut model, "m"), []);
+    assert_eq!(model.overlay, None);
+    assert!(model.toast.is_some_and(|toast| toast.text.contains("at work")));
 }
 
 #[test]

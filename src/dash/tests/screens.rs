@@ -144,6 +144,8 @@ fn tiers_of_every_kind() {
     };
     snap("caches-kinds", |columns, rows| make(columns, rows, "2jjjjj"));
     snap("caches-s3", |columns, rows| make(columns, rows, "2jjjj\n"));
+    snap("caches-store", |columns, rows| make(columns, rows, "2jjjjjjj\n"));
+    snap("dead-paths", |columns, rows| make(columns, rows, "2jjjjjjjm"));
     snap("fleet-kinds", |columns, rows| make(columns, rows, ""));
 }
 

@@ -7,7 +7,7 @@ use crate::dash::model::{Model, Overlay, Prompt, Screen, StartForm};
 use crate::dash::msg::{Effect, RunKind, Wish};
 use crate::dash::update::{logs, snap};
 use crate::dash::view::page;
-use crate::fleet::Action;
+use crate::fleet::{Action, Host, HostState};
 use jiff::Timestamp;
 
 /// Does a command of a view.
@@ -59,6 +59,7 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
             let hosts = targets(model);
             return probe(model, hosts, now);
         }
+        Command::LookClosely => look_closely(model, now),
         Command::RefreshAll => return probe(model, vec![], now),
         Command::Palette => {
             model.overlay = Some(Overlay::Palette { input: Input::default(), selected: 0 });
@@ -255,6 +256,31 @@ fn probe(model: &mut Model, hosts: Vec<String>, now: Timestamp) -> Vec<Effect> {
     let what = if hosts.is_empty() { "every host and tier".to_owned() } else { hosts.join(", ") };
     model.say(format!("measuring {what}"), false, now);
     vec![Effect::Probe { hosts }]
+}
+
+/// Asks whether to look closely at the stores of the marked hosts, or of all that answer.
+fn look_closely(model: &mut Model, now: Timestamp) {
+    if let Some(why) = run_in_the_way(model) {
+        return model.say(why, true, now);
+    }
+    let answers = |host: &&Host| {
+        let view = model.fleet.hosts.iter().position(|known| known.name == host.name);
+        let state = view.and_then(|index| model.hosts.get(index)).map(|view| view.facts.state);
+        let chosen = model.marked.is_empty() || model.marked.contains(&host.name);
+        chosen && matches!(state, Some(HostState::Up | HostState::Degraded))
+    };
+    let hosts: Vec<String> =
+        model.fleet.hosts.iter().filter(answers).map(|host| host.name.clone()).collect();
+    if hosts.is_empty() {
+        return model.say("no host that could be asked answers", true, now);
+    }
+    model.overlay = Some(Overlay::Look { hosts, yes: false });
+}
+
+/// Says why no store is looked at now, when a run is at work: its builds would wait.
+pub(super) fn run_in_the_way(model: &Model) -> Option<String> {
+    let run = model.active_runs().next()?;
+    Some(format!("run #{} is at work, and its builds would wait: look when it has ended", run.id))
 }
 
 /// Goes back by one step.

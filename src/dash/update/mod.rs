@@ -128,6 +128,7 @@ fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) ->
         Context::Start | Context::TypeName => overlay::start(model, command, now),
         Context::Plan | Context::OldPlan => overlay::plan(model, command, now),
         Context::Cancel => overlay::cancel(model, command, now),
+        Context::Look => overlay::look(model, command, now),
         Context::Quit => overlay::quit(model, command),
         Context::Help | Context::OwnLog => {
             overlay::reading(model, command);
@@ -156,6 +157,7 @@ fn edit(model: &mut Model, event: KeyEvent) {
             | Overlay::Start(_)
             | Overlay::Plan { .. }
             | Overlay::Cancel { .. }
+            | Overlay::Look { .. }
             | Overlay::Quit
             | Overlay::OwnLog,
         )

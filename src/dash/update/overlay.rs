@@ -201,6 +201,28 @@ pub(super) fn cancel(model: &mut Model, command: Command, now: Timestamp) -> Vec
     Vec::new()
 }
 
+/// Looks closely at stores, or leaves them alone.
+pub(super) fn look(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    let Some(Overlay::Look { hosts, yes }) = &mut model.overlay else { return Vec::new() };
+    match command {
+        Command::OtherButton => *yes = !*yes,
+        Command::Accept if !*yes => model.overlay = None,
+        Command::Accept | Command::Yes => {
+            let hosts = std::mem::take(hosts);
+            model.overlay = None;
+            // One may have begun while the question stood there.
+            if let Some(why) = act::run_in_the_way(model) {
+                model.say(why, true, now);
+                return Vec::new();
+            }
+            model.say(format!("looking at the stores of {}", hosts.join(", ")), false, now);
+            return vec![Effect::LookClosely { hosts }];
+        }
+        _ => model.overlay = None,
+    }
+    Vec::new()
+}
+
 /// Ends the dashboard. A run that waits for an answer gets a no: nobody could give it any more.
 pub(super) fn quit(model: &mut Model, command: Command) -> Vec<Effect> {
     let active =

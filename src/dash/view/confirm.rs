@@ -1,4 +1,4 @@
-//! The two short questions: stop a run, and what becomes of runs when the dashboard ends.
+//! The short questions: stop a run, look closely at stores, and what becomes of runs when the dashboard ends.
 //!
 //! ```text
 //! ┌ Stop run #41? ──────────────────┐   ┌ Quit ────────────────────────────────────┐
@@ -28,6 +28,26 @@ pub(super) fn cancel(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &R
     }
     let foot = [Line::default(), buttons(paint, "No", "Yes, stop it", yes)];
     popup.draw(paint, buffer, &format!("Stop run #{}?", run.id), &lines, 0, &foot);
+}
+
+/// Draws the question whether to look closely at hosts' stores.
+pub(super) fn look(
+    paint: &Paint<'_>,
+    buffer: &mut Buffer,
+    area: Rect,
+    hosts: &[String],
+    yes: bool,
+) {
+    let popup = Popup::new(area, 64);
+    let text = format!(
+        "Measures what hard links save and what no root keeps alive, on {}. It takes the lock of \
+         Nix's garbage collector there: builds wait until it ends, ten minutes at most. Nothing is \
+         deleted.",
+        hosts.join(", ")
+    );
+    let lines: Vec<Line<'static>> = wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
+    let foot = [Line::default(), buttons(paint, "No", "Yes, measure", yes)];
+    popup.draw(paint, buffer, "Measure dead paths?", &lines, 0, &foot);
 }
 
 /// Draws the question what becomes of active runs.

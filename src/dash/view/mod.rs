@@ -143,6 +143,7 @@ fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
             plan::draw(paint, buffer, over, run, *yes, *scroll);
         }
         Some(Overlay::Cancel { run, yes }) => confirm::cancel(paint, buffer, over, run, *yes),
+        Some(Overlay::Look { hosts, yes }) => confirm::look(paint, buffer, over, hosts, *yes),
         Some(Overlay::Quit) => confirm::quit(paint, buffer, over),
         Some(Overlay::OwnLog) => own_log::draw(paint, buffer, over),
     }

@@ -20,8 +20,8 @@ use crate::dash::view::tier_words::{
 };
 use crate::dash::view::words::{bytes_of, since};
 use crate::fleet::{
-    Host, ServedFacts, SignatureState, SizeFacts, Tier, TierFacts, TierOnHost, TierState, bytes,
-    percent,
+    Host, ServedFacts, SignatureState, SizeFacts, Tier, TierFacts, TierKind, TierOnHost, TierState,
+    bytes, percent,
 };
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -40,6 +40,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, zoomed: b
     paint.rule(buffer, area, &tier.name, &measured);
     let first = health(paint, tier, view);
     let mut more = hosts(paint, tier, &view.facts);
+    more.extend(stores(paint, tier, &view.facts));
     more.extend(figures(paint, tier, &view.facts));
     let last = rest(tier, &view.facts);
     let from = if zoomed { model.details_scroll } else { 0 };
@@ -133,6 +134,26 @@ fn hosts(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
         }
     }
     all
+}
+
+/// Returns what a close look at each host's own store found, and how long ago that was.
+fn stores(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
+    if tier.kind != TierKind::Local {
+        return Vec::new();
+    }
+    let hosts = paint.model.fleet.hosts.iter().map(|host| {
+        let label = format!("on {}", host.name);
+        let Some(depth) = facts.depths.get(&host.name) else {
+            return told(&label, Role::Dim, "– dead paths and hard links not measured");
+        };
+        let dead = match depth.dead_paths {
+            0 => "nothing dead".to_owned(),
+            paths => format!("at most {} dead in {} paths", bytes(depth.dead_bytes), count(paths)),
+        };
+        let (saved, then) = (bytes(depth.saved_bytes), since(paint.now, depth.measured_at));
+        fact(&label, format!("hard links save {saved}, {dead}, measured {then}"))
+    });
+    hosts.collect()
 }
 
 /// Returns whether a host asks the tier, in which place, whether it trusts it, and how it sees it.

@@ -17,6 +17,7 @@ mod prometheus;
 pub(super) mod proof;
 mod s3;
 mod s3_list;
+mod seaweed_disks;
 mod seaweed_status;
 pub(super) mod seaweedfs;
 mod served;

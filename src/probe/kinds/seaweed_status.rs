@@ -112,23 +112,34 @@ struct VolumeInfo {
 
 /// How many further copies go to the same rack, to other racks, to other data centres; zeros are
 /// left out.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-struct Placement {
+pub(super) struct Placement {
     node: u32,
     rack: u32,
     dc: u32,
 }
 
 impl Placement {
+    /// Reads a replication such as `001`: other data centres, other racks, other servers.
+    fn read(replication: &str) -> Self {
+        let mut digits = replication.chars().map(|digit| digit.to_digit(10).unwrap_or(0));
+        let mut next = || digits.next().unwrap_or(0);
+        Self { dc: next(), rack: next(), node: next() }
+    }
+
     fn copies(self) -> u32 {
         1 + self.node + self.rack + self.dc
     }
-}
 
-/// Returns how many copies a replication such as `001` asks for.
-pub(super) fn copies(replication: &str) -> u32 {
-    1 + replication.chars().filter_map(|digit| digit.to_digit(10)).sum::<u32>()
+    /// Returns what is wanted where both are: the wider spread of each.
+    fn wider(self, other: Self) -> Self {
+        Self {
+            node: self.node.max(other.node),
+            rack: self.rack.max(other.rack),
+            dc: self.dc.max(other.dc),
+        }
+    }
 }
 
 /// One volume, with all its copies.
@@ -136,10 +147,12 @@ pub(super) fn copies(replication: &str) -> u32 {
 pub(super) struct Volume {
     /// The collection; a bucket's name, or empty.
     pub(super) collection: String,
-    /// The copies that its replication asks for.
-    pub(super) wanted: u32,
+    /// The copies that its replication asks for, and where.
+    pub(super) wanted: Placement,
     /// The servers that hold one.
     pub(super) holders: BTreeSet<String>,
+    /// The racks that hold one, each with its data centre before it.
+    pub(super) racks: BTreeSet<(String, String)>,
     /// Bytes of the largest copy, deleted ones left out.
     pub(super) bytes: u64,
     /// Bytes of all copies.
@@ -150,7 +163,22 @@ pub(super) struct Volume {
 
 impl Volume {
     fn have(&self) -> u32 {
-        u32::try_from(self.holders.len()).unwrap_or(u32::MAX)
+        count(self.holders.len())
+    }
+
+    fn holds_every_copy(&self) -> bool {
+        self.have() >= self.wanted.copies()
+    }
+
+    /// Returns whether its copies are spread at least as wide as a placement asks: on other racks
+    /// of one data centre, and in other data centres. Wider is no fault, unlike for `weed shell`.
+    fn is_spread(&self, wanted: Placement) -> bool {
+        let mut racks: BTreeMap<&str, u32> = BTreeMap::new();
+        for (center, _) in &self.racks {
+            *racks.entry(center).or_default() += 1;
+        }
+        let centers = count(racks.len());
+        centers > wanted.dc && racks.into_values().max().unwrap_or(0) > wanted.rack
     }
 }
 
@@ -181,18 +209,26 @@ impl Cluster {
             .flat_map(|rack| rack.data_nodes.unwrap_or_default())
             .collect();
         let mut volumes = BTreeMap::new();
-        let racks = vol.volumes.data_centers.into_iter().flatten().flat_map(|(_, racks)| racks);
-        for (server, found) in racks.flat_map(|(_, servers)| servers) {
+        let centers = vol.volumes.data_centers.into_iter().flatten();
+        let racks = centers.flat_map(|(center, racks)| {
+            racks.into_iter().map(move |(rack, servers)| ((center.clone(), rack), servers))
+        });
+        let servers = racks.flat_map(|(rack, servers)| {
+            servers.into_iter().map(move |(server, found)| (rack.clone(), server, found))
+        });
+        for (rack, server, found) in servers {
             for info in found.unwrap_or_default() {
                 let volume = volumes.entry(info.id).or_insert_with(|| Volume {
                     collection: printable_line(&info.collection),
-                    wanted: info.replica_placement.copies(),
+                    wanted: info.replica_placement,
                     holders: BTreeSet::new(),
+                    racks: BTreeSet::new(),
                     bytes: 0,
                     physical: 0,
                     read_only: false,
                 });
                 volume.holders.insert(printable_line(&server));
+                volume.racks.insert(rack.clone());
                 volume.bytes = volume.bytes.max(info.size.saturating_sub(info.deleted_byte_count));
                 volume.physical += info.size;
                 volume.read_only |= info.read_only;
@@ -220,7 +256,7 @@ impl Cluster {
     fn lacking(&self) -> BTreeMap<u32, Vec<u32>> {
         let mut lacking: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         for (id, volume) in &self.volumes {
-            if volume.have() < volume.wanted {
+            if !volume.holds_every_copy() {
                 lacking.entry(volume.have()).or_default().push(*id);
             }
         }
@@ -298,6 +334,7 @@ pub(super) fn judge(
     let (missing, lost) = seen.update(cluster, expected, now);
     servers(&mut verdict, cluster, &missing, expected);
     copies_held(&mut verdict, cluster, &lost);
+    let replication = replication.map(|text| (text, Placement::read(text)));
     placement(&mut verdict, cluster, replication);
     room(&mut verdict, cluster);
     verdict
@@ -345,27 +382,35 @@ fn copies_held(verdict: &mut Verdict, cluster: &Cluster, lost: &[u32]) {
     verdict.faults.append(&mut parts);
 }
 
-/// Says which volumes were made with fewer copies than hosts.toml wants.
-fn placement(verdict: &mut Verdict, cluster: &Cluster, replication: Option<&str>) {
-    let Some(replication) = replication else { return };
-    let wanted = copies(replication);
-    let weak = cluster.volumes.iter().filter(|(_, volume)| volume.wanted < wanted);
-    let weak: Vec<u32> = weak.map(|(id, _)| *id).collect();
-    if weak.is_empty() {
-        return;
+/// Says which volumes were made with fewer copies than hosts.toml wants, and whose copies are all
+/// there but nearer to each other than wanted: one rack's end would be theirs too.
+fn placement(verdict: &mut Verdict, cluster: &Cluster, replication: Option<(&str, Placement)>) {
+    let (text, wanted) = replication.unwrap_or_default();
+    let ids = |holds: &dyn Fn(&Volume) -> bool| -> Vec<u32> {
+        cluster.volumes.iter().filter(|(_, volume)| holds(volume)).map(|(id, _)| *id).collect()
+    };
+    let weak = ids(&|volume| volume.wanted.copies() < wanted.copies());
+    let near =
+        ids(&|volume| volume.holds_every_copy() && !volume.is_spread(volume.wanted.wider(wanted)));
+    let mut parts = Vec::new();
+    if !weak.is_empty() {
+        let (count, list) = (volumes(weak.len()), list(&weak, NAMED));
+        parts.push(format!("{count} made for fewer copies than {text} wants: {list}"));
     }
-    let text = format!(
-        "{} made for fewer copies than {replication} wants: {}",
-        volumes(weak.len()),
-        list(&weak, NAMED)
-    );
-    verdict.faults.push(text.clone());
-    verdict.details.push(detail("placement", text, true));
+    if !near.is_empty() {
+        let (count, list) = (volumes(near.len()), list(&near, NAMED));
+        parts.push(format!(
+            "placement not held, {count} with copies on too few racks or data centres: {list}"
+        ));
+    }
+    if !parts.is_empty() {
+        verdict.details.push(detail("placement", parts.join("; "), true));
+        verdict.faults.append(&mut parts);
+    }
 }
 
 /// Says which volumes take no new data, and how much room there is.
 fn room(verdict: &mut Verdict, cluster: &Cluster) {
-    let held = |volume: &Volume| volume.have() >= volume.wanted;
     let ids = |wanted: &dyn Fn(u32, &Volume) -> bool| -> Vec<u32> {
         let found = cluster.volumes.iter().filter(|(id, volume)| wanted(**id, volume));
         found.map(|(id, _)| *id).collect()
@@ -374,7 +419,7 @@ fn room(verdict: &mut Verdict, cluster: &Cluster) {
     // Without any layout the master has not told yet what is writable.
     let full = ids(&|id, volume| {
         !volume.read_only
-            && held(volume)
+            && volume.holds_every_copy()
             && !cluster.writable.is_empty()
             && !cluster.writable.contains(&id)
     });
@@ -422,6 +467,10 @@ pub(super) fn collections(cluster: &Cluster) -> Option<Detail> {
 /// Makes a detail.
 pub(super) fn detail(label: &str, text: String, alarm: bool) -> Detail {
     Detail { label: label.to_owned(), text, alarm }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 fn volumes(count: usize) -> String {

@@ -6,6 +6,7 @@
 
 use crate::fleet::{ServedFacts, SizeFacts, StorePath, Tier, TierFacts, TierState};
 use crate::probe::kinds::prometheus::{Metrics, Sample, grown};
+use crate::probe::kinds::seaweed_disks::{disks, fullness};
 use crate::probe::kinds::seaweed_status::{
     Cluster, ClusterStatus, DirStatus, Seen, Verdict, VolStatus, collections, detail, judge,
 };
@@ -15,7 +16,8 @@ use crate::probe::web::{Ask, Declared, Method, WebError};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 
-/// What a cluster is asked: the bucket's files, the masters' lists, the gateway's counters.
+/// What a cluster is asked: the bucket's files, the masters' lists, the servers' disks, the gateway's
+/// counters.
 const REQUESTS: &[Declared] = &[
     (Method::Get, "*/nix-cache-info"),
     (Method::Get, "*.narinfo"),
@@ -24,6 +26,8 @@ const REQUESTS: &[Declared] = &[
     (Method::Get, "/cluster/status"),
     (Method::Get, "/dir/status"),
     (Method::Get, "/vol/status"),
+    // Of the volume servers.
+    (Method::Get, "/status"),
     (Method::Get, "*/metrics"),
 ];
 
@@ -76,6 +80,7 @@ async fn look_at(asking: &Asking<'_>) -> TierFacts {
             faults.extend(verdict.faults);
             facts.details.extend(verdict.details);
             facts.details.extend(collections(&cluster));
+            facts.details.extend(fullness(&disks(asking, REQUESTS, &cluster.servers).await));
             facts.size = Some(size(asking, &cluster, metrics.as_ref()));
         }
         Err(error) => {

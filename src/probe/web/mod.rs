@@ -89,9 +89,10 @@ impl Web {
             let cause = format!("{:?} {} is not a request of this kind", ask.method, url.path());
             return Err(WebError::new(&ask.url, &cause, "this is a mistake in nixdash"));
         }
+        let is_theirs = speaks_for(tier, &url);
         let place = self.place(tier)?;
         let _turn = place.limit.acquire().await;
-        self.may_ask(tier)?;
+        self.may_ask(tier, is_theirs)?;
         let asked_at = self.now();
         let answer = match self.exchange(tier, &place, &ask, url.clone()).await {
             Err(error) if error.is_request() && !error.is_connect() && !error.is_timeout() => {
@@ -106,7 +107,11 @@ impl Web {
             // The next request reads the secret anew: somebody may have mended or renewed it.
             self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(&tier.name);
         }
-        answer.inspect(|reply| self.note_reply(tier, reply, asked_at))
+        answer.inspect(|reply| {
+            if is_theirs {
+                self.note_reply(tier, reply, asked_at);
+            }
+        })
     }
 
     /// Returns the time by this client's clock.
@@ -181,12 +186,14 @@ impl Web {
         })
     }
 
-    /// Refuses to ask a tier that wants to be left alone, or whose month is used up.
-    fn may_ask(&self, tier: &Tier) -> Result<(), WebError> {
+    /// Refuses to ask a tier that wants to be left alone, where its wish is `theirs` who are asked,
+    /// or whose month is used up.
+    fn may_ask(&self, tier: &Tier, theirs: bool) -> Result<(), WebError> {
         if let Some(error) = self.budget_spent(tier) {
             return Err(error);
         }
-        let Some((until, status)) = self.rest(tier, self.now()) else { return Ok(()) };
+        let rest = self.rest(tier, self.now()).filter(|_| theirs);
+        let Some((until, status)) = rest else { return Ok(()) };
         let cause = format!("it answered {status}, and is {}", left_alone(until));
         let hint = "ask it less often (every) if this comes again";
         Err(WebError { trouble: WebTrouble::Rest, ..WebError::new(&tier.url, &cause, hint) })
@@ -348,6 +355,12 @@ async fn once(
         reply.body.extend_from_slice(&chunk[..chunk.len().min(limit - reply.body.len())]);
     }
     Ok(reply)
+}
+
+/// Returns whether a server's wish to be left alone is the tier's: a master of a cluster that is
+/// overloaded says nothing of the gateway that hosts read from.
+fn speaks_for(tier: &Tier, url: &Url) -> bool {
+    tier.kind != TierKind::Seaweedfs || own_origin(tier, url)
 }
 
 /// Returns whether a URL has scheme, host and port of the tier's own.

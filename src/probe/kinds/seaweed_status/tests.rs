@@ -144,5 +144,49 @@ fn a_leader_is_read_with_and_without_its_second_port() {
 
 #[test]
 fn copies_are_counted_as_seaweedfs_does() {
-    assert_eq!(["000", "001", "010", "200", "111"].map(copies), [1, 2, 2, 3, 4]);
+    let copies = ["000", "001", "010", "200", "111"].map(|text| Placement::read(text).copies());
+    assert_eq!(copies, [1, 2, 2, 3, 4]);
+}
+
+/// The whole cluster with its volumes made for a placement, and its third server in another rack.
+fn placed(placement: &str, third_in: [&str; 2]) -> Cluster {
+    let vol = BOTH[1].replace("{\"node\":1}", placement);
+    let mut vol: serde_json::Value = serde_json::from_str(&vol).unwrap();
+    let centers = &mut vol["Volumes"]["DataCenters"];
+    let third = centers["dc1"]["r1"].as_object_mut().unwrap().remove("127.0.0.1:8083").unwrap();
+    let [center, rack] = third_in;
+    centers[center][rack]["127.0.0.1:8083"] = third;
+    cluster([BOTH[0], &vol.to_string()])
+}
+
+#[test]
+fn copies_that_share_a_rack_which_should_not_are_named() {
+    let faults = |cluster: &Cluster, replication| {
+        judge(cluster, &mut Seen::default(), Some(3), replication, at(0)).faults
+    };
+    let near = |ids: &str, number: u32| {
+        vec![format!(
+            "placement not held, {number} volumes with copies on too few racks or data centres: {ids}"
+        )]
+    };
+    let one_rack = cluster([BOTH[0], &BOTH[1].replace("{\"node\":1}", "{\"rack\":1}")]);
+    assert_eq!(faults(&one_rack, None), near("1, 2, 3, 4, 5, 6", 6));
+    let two_racks = placed("{\"rack\":1}", ["dc1", "r2"]);
+    let on_one: Vec<u32> = two_racks
+        .volumes
+        .iter()
+        .filter(|(_, volume)| !volume.holders.contains("127.0.0.1:8083"))
+        .map(|(id, _)| *id)
+        .collect();
+    assert!(!on_one.is_empty() && on_one.len() < 6, "{on_one:?}");
+    assert_eq!(faults(&two_racks, None), near(&list(&on_one, NAMED), count(on_one.len())));
+    // Another data centre is no other rack of the same one, and the other way round.
+    let two_centers = placed("{\"rack\":1}", ["dc2", "r1"]);
+    assert_eq!(faults(&two_centers, None), near("1, 2, 3, 4, 5, 6", 6));
+    let two_centers = placed("{\"dc\":1}", ["dc2", "r1"]);
+    assert_eq!(faults(&two_centers, None), near(&list(&on_one, NAMED), count(on_one.len())));
+    // What hosts.toml wants counts too; wider than wanted is no fault.
+    assert_eq!(faults(&cluster(BOTH), Some("010")), near("1, 2, 3, 4, 5, 6", 6));
+    let wide = placed("{\"node\":1}", ["dc1", "r2"]);
+    assert_eq!(faults(&wide, Some("001")), Vec::<String>::new());
 }

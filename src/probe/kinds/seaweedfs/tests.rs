@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fleet::TierKind;
+use crate::probe::kinds::seaweed_disks::DISKS;
 use crate::probe::memory::Memory;
 use crate::probe::server::Server;
 use crate::probe::tier::Tools;
@@ -27,12 +28,14 @@ struct Eyes {
     web: Web,
     memory: Memory,
     hands: FakeHands,
+    /// Whether the volume servers are asked too.
+    asks_disks: bool,
 }
 
 impl Eyes {
     fn new() -> Self {
         let (web, memory) = (Web::new().unwrap(), Memory::default());
-        Self { web, memory, hands: FakeHands::unreachable() }
+        Self { web, memory, hands: FakeHands::unreachable(), asks_disks: false }
     }
 
     /// Asks the tier `weed` with its bucket on one server and its masters on others.
@@ -44,7 +47,11 @@ impl Eyes {
         tier.seaweed.replication = Some("001".to_owned());
         let file = std::path::Path::new("/hosts.toml");
         let fleet = crate::config::parse("[hosts.p620]\n", file, None).unwrap();
-        let Self { web, memory, hands } = self;
+        let Self { web, memory, hands, .. } = self;
+        if !self.asks_disks {
+            // The recorded servers are not there, and others may be.
+            memory.put(&tier, DISKS, &(now, Vec::<()>::new()));
+        }
         let tools = Tools { web, hands, fleet: &fleet, memory };
         SeaweedProbe.probe(&tools.asking(&tier, &[], &[], now)).await
     }
@@ -125,6 +132,53 @@ async fn masters_that_do_not_answer_are_passed_over_until_none_is_left() {
     let closed = Server::start(&[("/cluster/status", 401, "")]).await;
     let facts = eyes.look(&gateway.url, &[&closed.url], now()).await;
     assert!(facts.error.unwrap().contains("whitelist"));
+}
+
+#[tokio::test]
+async fn a_volume_server_whose_disk_is_nearly_full_is_named_and_seldom_asked() {
+    let eyes = Eyes { asks_disks: true, ..Eyes::new() };
+    let gateway = gateway(COUNTERS).await;
+    let status = "{\"Version\":\"30GB 4.44\",\"DiskStatuses\":[{\"dir\":\"/data\",\"all\":100,\"used\":93,\
+                  \"free\":7,\"percent_free\":7.0,\"percent_used\":93.0,\"disk_type\":\"hdd\"}],\"Volumes\":null}";
+    let server = Server::start(&[("/status", 200, status)]).await;
+    let address = server.url.strip_prefix("http://").unwrap();
+    // The second is no address, and the third does not answer.
+    let dir = WHOLE[0]
+        .replace("127.0.0.1:8081", address)
+        .replace("127.0.0.1:8082", "me@127.0.0.1:1/x?")
+        .replace("127.0.0.1:8083", "127.0.0.1:1");
+    let master = master(STATUS, [&dir, WHOLE[1]]).await;
+    let soon = now() + jiff::SignedDuration::from_secs(10);
+    let later = now() + jiff::SignedDuration::from_mins(11);
+    for (at, asked) in [(now(), 1), (soon, 1), (later, 2)] {
+        let facts = eyes.look(&gateway.url, &[&master.url], at).await;
+        let disks = facts.details.iter().find(|detail| detail.label == "disks").unwrap();
+        assert_eq!(disks.text, format!("nearly full: {address} /data 93 %"));
+        assert!(disks.alarm);
+        assert_eq!(server.asked().len(), asked);
+    }
+}
+
+#[tokio::test]
+async fn an_overloaded_master_does_not_keep_the_gateway_from_being_asked() {
+    let eyes = Eyes::new();
+    let gateway = gateway(COUNTERS).await;
+    let busy = Server::start(&[("/cluster/status", 503, "")]).await;
+    let facts = eyes.look(&gateway.url, &[&busy.url], now()).await;
+    assert_eq!(facts.state, TierState::Degraded);
+    let weed = Tier::new("weed", TierKind::Seaweedfs, &format!("{}/nix-cache", gateway.url));
+    assert_eq!(eyes.web.rest_of(&weed), None);
+    let before = gateway.asked().len();
+    eyes.look(&gateway.url, &[&busy.url], now()).await;
+    assert!(gateway.asked().len() > before, "it is asked again at once");
+    // The gateway's own wish is respected.
+    let tired = Server::start(&[("/nix-cache/nix-cache-info", 503, "")]).await;
+    eyes.look(&tired.url, &[&busy.url], now()).await;
+    assert!(eyes.web.rest_of(&weed).is_some());
+    // And it says nothing of the masters.
+    let master = master(STATUS, WHOLE).await;
+    let facts = eyes.look(&tired.url, &[&master.url], now()).await;
+    assert!(facts.details.iter().any(|detail| detail.label == "servers"), "{facts:?}");
 }
 
 #[tokio::test]

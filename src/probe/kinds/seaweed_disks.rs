@@ -1,0 +1,113 @@
+//! How full the disks of a cluster's volume servers are; the masters do not know it.
+//!
+//! The servers are asked one by one where the masters say they are, seldom, briefly and without
+//! credentials: hosts.toml does not name them. One that is not reached from here is not known.
+
+use crate::fleet::{Detail, printable_line};
+use crate::probe::kinds::answers::{alarm, detail, recent, remember};
+use crate::probe::tier::Asking;
+use crate::probe::web::{Ask, Declared};
+use futures_util::future::join_all;
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How long an answer is believed.
+const AGE: SignedDuration = SignedDuration::from_mins(10);
+
+/// How long a server may take.
+const LIMIT: Duration = Duration::from_secs(2);
+
+/// The name of what was found.
+pub(super) const DISKS: &str = "disks";
+
+/// From which percentage on a disk is an alarm.
+const FULL: f64 = 90.0;
+
+/// `/status` of a volume server.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct ServerStatus {
+    disk_statuses: Option<Vec<DiskStatus>>,
+}
+
+/// One of its disks; its keys are in lower case.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct DiskStatus {
+    dir: String,
+    percent_used: Option<f64>,
+}
+
+/// How full a disk is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Disk {
+    /// The server and the folder.
+    place: String,
+    /// 0 to 100.
+    percent: f64,
+}
+
+/// Returns how full the servers' disks are, asked anew when the last time was long ago.
+pub(super) async fn disks(
+    asking: &Asking<'_>,
+    declared: &[Declared],
+    servers: &BTreeSet<String>,
+) -> Vec<Disk> {
+    if let Some(known) = recent(asking, DISKS, AGE) {
+        return known;
+    }
+    let asked = servers.iter().map(|server| ask(asking, declared, server));
+    let found: Vec<Disk> = join_all(asked).await.into_iter().flatten().collect();
+    remember(asking, DISKS, &found);
+    found
+}
+
+/// Asks one server; nothing when it does not answer, or is no plain `host:port`.
+async fn ask(asking: &Asking<'_>, declared: &[Declared], server: &str) -> Vec<Disk> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    let masters = asking.tier.seaweed.masters.first();
+    let scheme = masters.and_then(|master| master.split_once("://")).map(|(scheme, _)| scheme);
+    let (Some(scheme), true) = (scheme, server.chars().all(is_plain)) else { return Vec::new() };
+    let url = format!("{scheme}://{server}/status");
+    let work = asking.web.send(asking.tier, declared, Ask::get(&url));
+    let Ok(Ok(reply)) = tokio::time::timeout(LIMIT, work).await else { return Vec::new() };
+    let status: ServerStatus = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let disks =
+        status.disk_statuses.unwrap_or_default().into_iter().filter(|_| reply.status == 200);
+    disks
+        .filter_map(|disk| {
+            let place = printable_line(&format!("{server} {}", disk.dir));
+            Some(Disk { place, percent: disk.percent_used? })
+        })
+        .collect()
+}
+
+/// Says which disks are nearly full, or how full the fullest is.
+pub(super) fn fullness(disks: &[Disk]) -> Option<Detail> {
+    let fullest = disks.iter().max_by(|one, other| one.percent.total_cmp(&other.percent))?;
+    let words = |disk: &Disk| format!("{} {:.0} %", disk.place, disk.percent);
+    let full: Vec<String> = disks.iter().filter(|disk| disk.percent >= FULL).map(words).collect();
+    Some(if full.is_empty() {
+        detail("disks", &format!("the fullest: {}", words(fullest)))
+    } else {
+        alarm("disks", &format!("nearly full: {}", full.join(", ")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_is_nearly_full_is_named() {
+        let disk = |place: &str, percent| Disk { place: place.to_owned(), percent };
+        let some = [disk("a:8080 /data", 45.9), disk("b:8080 /data", 89.9)];
+        let found = fullness(&some).unwrap();
+        assert_eq!((found.text.as_str(), found.alarm), ("the fullest: b:8080 /data 90 %", false));
+        let found = fullness(&[some[0].clone(), disk("b:8080 /data", 91.0)]).unwrap();
+        assert_eq!((found.text.as_str(), found.alarm), ("nearly full: b:8080 /data 91 %", true));
+        assert_eq!(fullness(&[]), None);
+    }
+}

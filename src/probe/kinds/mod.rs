@@ -12,7 +12,7 @@ mod local;
 mod ncps;
 mod prometheus;
 pub(super) mod proof;
-mod s3;
+pub(super) mod s3;
 mod s3_list;
 mod seaweed_status;
 mod seaweedfs;

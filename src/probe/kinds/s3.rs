@@ -217,6 +217,27 @@ fn refused(tier: &Tier, reply: &Reply, skew: Option<SignedDuration>) -> String {
     format!("{}: answered {}{code}; {why}", tier.url, reply.status)
 }
 
+/// Says why a bucket does not let a host in, which signs with keys of its own, and what to do.
+pub(in crate::probe) fn refused_on_host(tier: &Tier, host: &str, reply: &Reply) -> String {
+    let code = error_code(&reply.text());
+    let why = match code.as_deref() {
+        Some("RequestTimeTooSkewed") => format!("the clock of {host} is off: set it (timedatectl)"),
+        Some("SignatureDoesNotMatch") => format!(
+            "the secret key of root's AWS credentials on {host} is not that of the access key, or \
+             the region is another"
+        ),
+        Some("InvalidAccessKeyId") => {
+            format!("the access key of root's AWS credentials on {host} is not known there")
+        }
+        Some(_) | None => format!(
+            "give root on {host} keys that may read it (~/.aws/credentials): its daemon skips such \
+             a cache without a word"
+        ),
+    };
+    let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
+    format!("{}: answered {}{code}; {why}", tier.url, reply.status)
+}
+
 /// Returns how far this machine's clock is ahead of the server's, which may be behind it.
 fn skew(reply: &Reply, now: Timestamp) -> Option<SignedDuration> {
     let date = reply.header("date")?;

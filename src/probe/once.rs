@@ -160,9 +160,11 @@ async fn ask_tier(
         && facts.size.is_none()
         && let Some(probe) = probe_of(tier.kind)
         && let left = SIZE_LIMIT.saturating_sub(began.elapsed())
-        && let Ok(Ok(size)) = tokio::time::timeout(left, probe.size(&asking)).await
     {
-        facts.size = size;
+        facts.size = match tokio::time::timeout(left, probe.size(&asking)).await {
+            Ok(size) => size.ok().flatten(),
+            Err(_) => probe.size_so_far(&asking),
+        };
     }
     facts
 }

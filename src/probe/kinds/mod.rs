@@ -14,6 +14,7 @@ mod prometheus;
 pub(super) mod proof;
 pub(super) mod s3;
 mod s3_list;
+mod s3_pages;
 mod seaweed_status;
 mod seaweedfs;
 mod served;

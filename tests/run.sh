@@ -11,7 +11,7 @@ say() { printf '\n== %s\n' "$*"; }
 # command:package pairs
 needed="cc:build-essential git:git tar:tar shellcheck:shellcheck tmux:tmux ssh:openssh-client
 curl:curl nix:nix-bin mmdebstrap:mmdebstrap systemd-nspawn:systemd-container ip:iproute2 nft:nftables
-perl:perl python3:python3"
+perl:perl python3:python3 openssl:openssl"
 
 missing=
 for pair in $needed; do
@@ -59,6 +59,24 @@ if [ -x "$NIXDASH_PROMETHEUS" ]; then
 	cargo test --test it -- --ignored prometheus::
 else
 	say "there is no Prometheus here: its test was left out"
+fi
+
+# The same for nginx.
+NIXDASH_NGINX=$(command -v nginx || echo "$target/nginx/usr/sbin/nginx")
+export NIXDASH_NGINX
+if [ ! -x "$NIXDASH_NGINX" ] && command -v apt-get >/dev/null 2>&1; then
+	say "unpacking nginx"
+	rm -rf "$target/nginx"
+	mkdir -p "$target/nginx"
+	[ "$(id -u)" != 0 ] || apt-get update -qq
+	(cd "$target/nginx" && apt-get download -q nginx && dpkg-deb -x nginx_*.deb .)
+fi
+
+if [ -x "$NIXDASH_NGINX" ]; then
+	say "tests with a static cache on nginx, HTTP/2 over TLS"
+	cargo test --test it -- --ignored static_http2::
+else
+	say "there is no nginx here: its tests were left out"
 fi
 
 if [ "${TESTS:-all}" = plain ] || [ "$(id -u)" != 0 ]; then

@@ -12,6 +12,7 @@ use crate::nix::signature::parse_public_key;
 use crate::probe::clock::milliseconds;
 use crate::probe::curl::{Base, Place, Seen};
 use crate::probe::kinds::http::{SLOW_MS, judge};
+use crate::probe::kinds::s3::refused_on_host;
 use crate::probe::memory::Memory;
 use crate::probe::witness::{Taken, Witness};
 use crate::remote::{Hands, Output, Script};
@@ -327,6 +328,8 @@ pub(super) fn state_of(tier: &Tier, host: &str, seen: &Seen, root: bool) -> Tier
              use sudo to know what the daemon gets",
             tier.url, reply.status
         ));
+    } else if facts.state == TierState::Unauthorized && tier.kind == TierKind::S3 {
+        facts.error = Some(refused_on_host(tier, host, reply));
     }
     facts.error = facts.error.map(|error| format!("asked from {host}: {error}"));
     if facts.state == TierState::Up && facts.latency_ms.is_some_and(|ms| ms > SLOW_MS) {

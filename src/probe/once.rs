@@ -240,9 +240,12 @@ async fn ask_tier(
         && !is_recent(&facts, asking.now)
         && let Some(probe) = probe_of(tier.kind)
         && let left = SIZE_LIMIT.saturating_sub(began.elapsed())
-        && let Ok(Ok(Some(size))) = tokio::time::timeout(left, probe.size(&asking)).await
     {
-        facts.size = Some(size);
+        let size = match tokio::time::timeout(left, probe.size(&asking)).await {
+            Ok(size) => size.ok().flatten(),
+            Err(_) => probe.size_so_far(&asking),
+        };
+        facts.size = size.or(facts.size);
     }
     facts
 }

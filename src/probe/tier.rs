@@ -98,6 +98,12 @@ pub trait TierProbe: Send + Sync {
         let _ = asking;
         Box::pin(std::future::ready(Ok(None)))
     }
+
+    /// Returns what is known of the size when measuring it was broken off.
+    fn size_so_far(&self, asking: &Asking<'_>) -> Option<SizeFacts> {
+        let _ = asking;
+        None
+    }
 }
 
 /// What a tier was when it asked to be left alone, and until when that is: the time is [`Web`]'s.

@@ -6,6 +6,7 @@
 use crate::fleet::{StorePath, TierFacts, TierKind, TierState};
 use crate::nix::narinfo::NarInfo;
 use crate::probe::curl::{Base, Seen};
+use crate::probe::kinds::http::closed;
 use crate::probe::kinds::proof::{
     Look, Proof, Search, nar_kept, nar_verdict, recall, remember, without_key,
 };
@@ -104,14 +105,21 @@ pub(super) async fn holds(
         note(asking, &seen, asked_at);
         for seen in seen {
             match seen.reply.as_ref().map(|reply| reply.status) {
-                Some(200) => held.push(true),
-                Some(403 | 404) => held.push(false),
+                Some(status @ (200 | 403 | 404)) => held.push(status),
                 Some(status) => return Err(fail(&format!("answered {status} for a narinfo"))),
                 None => return Err(fail(seen.fault.as_deref().unwrap_or("no answer"))),
             }
         }
     }
-    Ok(held)
+    if !held.is_empty() && held.iter().all(|status| *status == 403) {
+        let seen = place.get(&base, &["nix-cache-info".to_owned()]).await.map_err(|why| fail(&why));
+        asking.web.note_requests(tier, 1);
+        let status = seen?.first().and_then(|seen| Some(seen.reply.as_ref()?.status));
+        if let Some(status @ (401 | 403)) = status {
+            return Err(closed(tier, status));
+        }
+    }
+    Ok(held.into_iter().map(|status| status == 200).collect())
 }
 
 /// Notes whether one of these answers asks us to leave the tier alone; for how long is not read.

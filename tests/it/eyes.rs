@@ -1,10 +1,14 @@
 //! Probes of tiers as the dashboard uses them, poll after poll, without its screen.
 
 use jiff::Timestamp;
-use nixdash::fleet::{Fleet, SizeFacts, StorePath, Tier, TierFacts};
-use nixdash::probe::{Memory, Tools, Web, WebError, probe_of, probe_tier};
+use nixdash::fleet::{CoverageFacts, Fleet, SizeFacts, StorePath, Tier, TierFacts};
+use nixdash::probe::{
+    Answers, Ask, Asked, Closure, Memory, Method, Reply, Tools, Web, WebError, measure_coverage,
+    probe_of, probe_tier,
+};
 use nixdash::remote::FakeHands;
 use std::path::Path;
+use std::sync::Mutex;
 
 /// A fleet, and what its probes remember.
 pub(crate) struct Eyes {
@@ -60,6 +64,21 @@ impl Eyes {
         let asking = self.tools().asking(tier, &[], &[], Timestamp::now());
         let paths: Vec<&StorePath> = paths.iter().collect();
         self.runtime.block_on(probe_of(tier.kind).unwrap().holds(&asking, &paths))
+    }
+
+    /// Gets a file of a tier.
+    pub(crate) fn get(&self, tier: &str, file: &str) -> Reply {
+        let tier = self.tier(tier);
+        let ask = Ask::get(format!("{}{file}", tier.url));
+        self.runtime.block_on(self.web.send(tier, &[(Method::Get, "*")], ask)).unwrap()
+    }
+
+    /// Asks all tiers how much of a closure they hold, without knowing anything.
+    pub(crate) fn coverage(&self, closure: &Closure) -> CoverageFacts {
+        let asked = [Asked { host: "here", closure }];
+        let answers = Mutex::new(Answers::default());
+        let mut found = self.runtime.block_on(measure_coverage(self.tools(), &asked, &answers));
+        found.remove("here").unwrap()
     }
 
     /// Measures a tier's size.

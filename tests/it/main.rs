@@ -15,3 +15,4 @@ mod prometheus;
 mod recorded;
 mod scripts;
 mod secrets;
+mod static_http2;

@@ -95,7 +95,28 @@ pub(in crate::probe) async fn held(
     declared: &[Declared],
     paths: &[&StorePath],
 ) -> Result<Vec<bool>, WebError> {
-    held_by(asking, declared, paths, Ask::get).await
+    let statuses = held_by(asking, declared, paths, Ask::get).await?;
+    // A bucket that may not be listed answers 403 for what it lacks, and so does one that lets
+    // nobody in: what it says of itself tells which it is.
+    if !statuses.is_empty() && statuses.iter().all(|status| *status == 403) {
+        let url = format!("{}/nix-cache-info", web_url(asking.tier));
+        let reply = asking.web.send(asking.tier, declared, Ask::get(url).follow()).await?;
+        if matches!(reply.status, 401 | 403) {
+            return Err(closed(asking.tier, reply.status));
+        }
+    }
+    Ok(statuses.into_iter().map(is_there).collect())
+}
+
+/// Returns whether a status says that a narinfo is there.
+fn is_there(status: u16) -> bool {
+    matches!(status, 200 | 204)
+}
+
+/// Says that nothing is known of what a cache holds that lets nobody in.
+pub(in crate::probe) fn closed(tier: &Tier, status: u16) -> WebError {
+    let cause = format!("answered {status} for nix-cache-info too: what it holds is not known");
+    WebError::new(&tier.url, &cause, "see why it does not let us in")
 }
 
 /// Does what [`held`] does, for servers that answer HEAD as they should.
@@ -104,16 +125,17 @@ pub(in crate::probe) async fn held_by_head(
     declared: &[Declared],
     paths: &[&StorePath],
 ) -> Result<Vec<bool>, WebError> {
-    held_by(asking, declared, paths, Ask::head).await
+    let statuses = held_by(asking, declared, paths, Ask::head).await?;
+    Ok(statuses.into_iter().map(is_there).collect())
 }
 
-/// Asks for many narinfos.
+/// Asks for many narinfos; returns the status of each: it is there, or it is not.
 async fn held_by(
     asking: &Asking<'_>,
     declared: &[Declared],
     paths: &[&StorePath],
     ask: fn(String) -> Ask,
-) -> Result<Vec<bool>, WebError> {
+) -> Result<Vec<u16>, WebError> {
     let Some((first, rest)) = paths.split_first() else { return Ok(Vec::new()) };
     let (answer, is_http2) = holds_one(asking, declared, first, ask).await?;
     let mut all = vec![answer];
@@ -127,18 +149,17 @@ async fn held_by(
     Ok(all)
 }
 
-/// Asks whether a cache has a narinfo of a path, and whether it speaks HTTP/2.
+/// Asks whether a cache has a narinfo of a path: its status, and whether it speaks HTTP/2.
 async fn holds_one(
     asking: &Asking<'_>,
     declared: &[Declared],
     path: &StorePath,
     ask: fn(String) -> Ask,
-) -> Result<(bool, bool), WebError> {
+) -> Result<(u16, bool), WebError> {
     let url = format!("{}/{}.narinfo", web_url(asking.tier), path.hash());
     let reply = asking.web.send(asking.tier, declared, ask(url).follow()).await?;
     match reply.status {
-        200 | 204 => Ok((true, reply.is_http2)),
-        404 | 403 => Ok((false, reply.is_http2)),
+        status @ (200 | 204 | 403 | 404) => Ok((status, reply.is_http2)),
         status => Err(WebError::new(
             &asking.tier.url,
             &format!("answered {status} for the narinfo of {}", path.name()),

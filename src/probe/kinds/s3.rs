@@ -6,15 +6,14 @@
 
 use crate::fleet::{Detail, SizeFacts, StorePath, Tier, TierFacts, TierState, bytes};
 use crate::nix::s3_url::web_url;
-use crate::probe::kinds::s3_list::{Contents, Page, error_code};
-use crate::probe::kinds::{http, thrift};
+use crate::probe::kinds::s3_list::{Contents, error_code};
+use crate::probe::kinds::{http, s3_pages, thrift};
 use crate::probe::tier::{Answer, Asking, TierProbe};
 use crate::probe::web::{Ask, Declared, Method, Reply, WebError};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::HashSet;
 
 /// What a bucket is asked: the cache's files, the bucket itself, and its list.
-const REQUESTS: &[Declared] = &[
+pub(super) const REQUESTS: &[Declared] = &[
     (Method::Get, "*/nix-cache-info"),
     (Method::Get, "*.narinfo"),
     (Method::Get, "*/nar/*"),
@@ -31,14 +30,11 @@ const SKEW_WORTH: SignedDuration = SignedDuration::from_mins(1);
 /// How often the bucket itself is asked, whether the keys still fit.
 const HEAD_AGE: SignedDuration = SignedDuration::from_mins(15);
 
-/// When it was asked last.
+/// What it holds, by its last whole list.
+pub(super) const CONTENTS: &str = "contents";
+
+/// When the bucket itself was asked last.
 const HEAD: &str = "head";
-
-/// Longest page of a list that is read, in bytes: 1000 keys of 1 kB, and some.
-const PAGE_LIMIT: usize = 4 << 20;
-
-/// Most pages that are asked for one size: two million objects.
-const PAGES: usize = 2000;
 
 /// Keys on one page.
 const PAGE_KEYS: u64 = 1000;
@@ -70,7 +66,11 @@ impl TierProbe for S3Probe {
         &'a self,
         asking: &'a Asking<'a>,
     ) -> Answer<'a, Result<Option<SizeFacts>, WebError>> {
-        Box::pin(measure(asking))
+        Box::pin(s3_pages::measure(asking))
+    }
+
+    fn size_so_far(&self, asking: &Asking<'_>) -> Option<SizeFacts> {
+        s3_pages::so_far(asking)
     }
 }
 
@@ -80,7 +80,7 @@ pub(in crate::probe) async fn look_at(asking: &Asking<'_>, declared: &[Declared]
         Some(facts) => facts,
         None => look_whole(asking, declared).await,
     };
-    facts.details.extend(asking.memory.get(asking.tier, "contents").map(objects));
+    facts.details.extend(asking.memory.get(asking.tier, CONTENTS).map(objects));
     facts
 }
 
@@ -139,7 +139,7 @@ fn has_keys(tier: &Tier) -> bool {
 }
 
 /// Returns the URL of the bucket itself.
-fn bucket_url(tier: &Tier) -> String {
+pub(super) fn bucket_url(tier: &Tier) -> String {
     format!("{}/", web_url(tier))
 }
 
@@ -217,6 +217,27 @@ fn refused(tier: &Tier, reply: &Reply, skew: Option<SignedDuration>) -> String {
     format!("{}: answered {}{code}; {why}", tier.url, reply.status)
 }
 
+/// Says why a bucket does not let a host in, which signs with keys of its own, and what to do.
+pub(in crate::probe) fn refused_on_host(tier: &Tier, host: &str, reply: &Reply) -> String {
+    let code = error_code(&reply.text());
+    let why = match code.as_deref() {
+        Some("RequestTimeTooSkewed") => format!("the clock of {host} is off: set it (timedatectl)"),
+        Some("SignatureDoesNotMatch") => format!(
+            "the secret key of root's AWS credentials on {host} is not that of the access key, or \
+             the region is another"
+        ),
+        Some("InvalidAccessKeyId") => {
+            format!("the access key of root's AWS credentials on {host} is not known there")
+        }
+        Some(_) | None => format!(
+            "give root on {host} keys that may read it (~/.aws/credentials): its daemon skips such \
+             a cache without a word"
+        ),
+    };
+    let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
+    format!("{}: answered {}{code}; {why}", tier.url, reply.status)
+}
+
 /// Returns how far this machine's clock is ahead of the server's, which may be behind it.
 fn skew(reply: &Reply, now: Timestamp) -> Option<SignedDuration> {
     let date = reply.header("date")?;
@@ -254,123 +275,17 @@ fn objects(contents: Contents) -> Detail {
 
 /// Asks which paths a bucket holds: one narinfo each, or its list where that takes less time.
 async fn held(asking: &Asking<'_>, paths: &[&StorePath]) -> Result<Vec<bool>, WebError> {
-    let contents: Option<Contents> = asking.memory.get(asking.tier, "contents");
+    let contents: Option<Contents> = asking.memory.get(asking.tier, CONTENTS);
     let pages = contents.map(|contents| contents.narinfos / PAGE_KEYS + 1);
     let worth = pages.is_some_and(|pages| pages * NARINFOS_PER_PAGE <= paths.len() as u64);
     if worth {
-        let mut narinfos = HashSet::new();
-        // Nars lie in a folder of their own, and are left out.
-        let whole = list(asking, true, |key, _| {
-            if let Some(hash) = key.strip_suffix(".narinfo") {
-                narinfos.insert(hash.to_owned());
-            }
-        })
-        .await;
-        // Who may not list any more is asked for each.
-        if whole.is_ok_and(|whole| whole) {
-            return Ok(paths.iter().map(|path| narinfos.contains(path.hash())).collect());
+        // Nars lie in a folder of their own, and are left out. Who may not list any more is asked
+        // for each.
+        if let Some(hashes) = s3_pages::narinfos(asking).await {
+            return Ok(paths.iter().map(|path| hashes.contains(path.hash())).collect());
         }
     }
     http::held(asking, REQUESTS, paths).await
-}
-
-/// Counts what a bucket holds; nothing when it may not be listed.
-async fn measure(asking: &Asking<'_>) -> Result<Option<SizeFacts>, WebError> {
-    let mut contents = Contents::default();
-    let whole = match list(asking, false, |key, bytes| contents.add(key, bytes)).await {
-        Ok(whole) => whole,
-        Err(Unlisted::Refused) => return Ok(None),
-        Err(Unlisted::Trouble(error)) => return Err(error),
-    };
-    if whole {
-        asking.memory.put(asking.tier, "contents", &contents);
-    }
-    Ok(Some(SizeFacts {
-        bytes: contents.bytes,
-        objects: Some(contents.objects),
-        limit: asking.tier.max_size,
-        exact: whole,
-        measured_at: Some(asking.now),
-    }))
-}
-
-/// Why a bucket was not listed.
-enum Unlisted {
-    /// It may not be listed with these keys, or without any.
-    Refused,
-    /// Something went wrong.
-    Trouble(WebError),
-}
-
-/// Goes over the list of a bucket, all of it or what lies outside of folders; returns whether it
-/// came to the end.
-///
-/// Servers that do not know the newer list answer an error, or the older list, which has no token
-/// for its next page: then that one is asked for.
-async fn list(
-    asking: &Asking<'_>,
-    top_only: bool,
-    mut each: impl FnMut(&str, u64),
-) -> Result<bool, Unlisted> {
-    let mut version = 2;
-    let mut next: Option<String> = None;
-    let mut pages = 0;
-    while pages < PAGES {
-        let url = list_url(asking.tier, version, top_only, next.as_deref());
-        let ask = Ask::get(url).limit(PAGE_LIMIT);
-        let reply = asking.web.send(asking.tier, REQUESTS, ask).await.map_err(Unlisted::Trouble)?;
-        let text = reply.text();
-        let page = match reply.status {
-            200 => Page::parse(&text),
-            401 | 403 => return Err(Unlisted::Refused),
-            _ => None,
-        };
-        let Some(page) =
-            page.filter(|page| version == 1 || !page.truncated || page.token.is_some())
-        else {
-            if version == 2 && pages == 0 {
-                version = 1;
-                continue;
-            }
-            let cause = format!("answered {} for its list", reply.status);
-            let hint = "its size and the quick way to its coverage are not known then";
-            return Err(Unlisted::Trouble(WebError::new(&asking.tier.url, &cause, hint)));
-        };
-        for (key, bytes) in &page.objects {
-            each(key, *bytes);
-        }
-        pages += 1;
-        let following = if version == 1 { page.marker } else { page.token };
-        if following.is_none() {
-            return Ok(!page.truncated);
-        }
-        if following == next {
-            // It does not get on.
-            return Ok(false);
-        }
-        next = following;
-    }
-    Ok(false)
-}
-
-/// Returns the URL of a page of the list.
-fn list_url(tier: &Tier, version: u8, top_only: bool, next: Option<&str>) -> String {
-    let mut query: Vec<(&str, &str)> = Vec::new();
-    if top_only {
-        query.push(("delimiter", "/"));
-    }
-    match (version, next) {
-        (1, Some(next)) => query.push(("marker", next)),
-        (1, None) => {}
-        (_, Some(next)) => query.extend([("continuation-token", next), ("list-type", "2")]),
-        (_, None) => query.push(("list-type", "2")),
-    }
-    query.push(("max-keys", "1000"));
-    let base = bucket_url(tier);
-    match reqwest::Url::parse_with_params(&base, &query) {
-        Ok(url) => url.into(),
-        Err(_) => base,
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Polls hosts that answer and hosts that do not.
 
 use super::*;
-use crate::fleet::{HostState, PathAnswer, TierState};
-use crate::probe::server::Server;
+use crate::fleet::{HostState, PathAnswer, SignatureState, TierState};
+use crate::probe::server::{KEY, NARINFO, PATH, Server};
 use crate::remote::{Answer, FakeHands, Output, Script};
 use std::path::Path;
 
@@ -61,7 +61,7 @@ fn start() -> (Handle, mpsc::Receiver<Event>, CancellationToken) {
 }
 
 /// Waits for an event of that kind.
-async fn wait_for(events: &mut mpsc::Receiver<Event>, is: impl Fn(&Event) -> bool) -> Event {
+async fn wait_for(events: &mut mpsc::Receiver<Event>, mut is: impl FnMut(&Event) -> bool) -> Event {
     loop {
         let event = events.recv().await.expect("the poller goes on");
         if is(&event) {
@@ -168,4 +168,65 @@ async fn what_another_nixdash_was_told_just_now_is_not_asked_again_unless_somebo
     let is_up =
         |event: &Event| matches!(event, Event::Tier { facts, .. } if facts.state == TierState::Up);
     wait_for(&mut events, is_up).await;
+}
+
+#[tokio::test]
+async fn a_canary_that_is_gone_takes_all_coverage_with_it() {
+    const OTHER: &str = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0";
+    const CANARY: &str = "/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo";
+    const SECOND: &str = "/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a.narinfo";
+    let server = Server::start(&[
+        ("/nix-cache-info", 200, "StoreDir: /nix/store\nPriority: 30\n"),
+        (CANARY, 200, NARINFO),
+        (SECOND, 200, "anything"),
+        ("/nar/x.nar.xz", 206, "x"),
+    ])
+    .await;
+    let text = format!(
+        "[hosts.samsung]\n[[tiers]]\nname = \"x\"\nkind = \"http\"\nurl = \"{}\"\n\
+         public_key = \"{KEY}\"\nevery = \"1s\"\n",
+        server.url
+    );
+    let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
+    let hands = FakeHands::new(|_, script| {
+        let stdout = if script.body.contains("--recursive") {
+            format!("root\t{PATH}\n{PATH}\t216\n{OTHER}\t100\n")
+        } else {
+            format!("running\t{PATH}\nend\tok\n")
+        };
+        Ok(Output { stdout, ..Output::default() })
+    });
+    let (sender, mut events) = mpsc::channel(4);
+    let cancel = CancellationToken::new();
+    let handle =
+        Poller::spawn(Arc::new(fleet), Arc::new(hands), sender, Record::default(), cancel.clone());
+    let held = |event: &Event| {
+        let Event::Coverage { facts, .. } = event else { return None };
+        Some(facts.tiers.get("x")?.paths.have)
+    };
+    let proven = |event: &Event| {
+        let Event::Tier { facts, .. } = event else { return false };
+        facts.signature == SignatureState::Valid
+    };
+    let story = async {
+        let (mut is_proven, mut is_covered) = (false, false);
+        wait_for(&mut events, |event| {
+            is_proven |= proven(event);
+            is_covered |= held(event) == Some(2);
+            is_proven && is_covered
+        })
+        .await;
+        // What it was seen to hold is believed: a path that is gone since is not noticed yet.
+        server.set(SECOND, 404, "");
+        handle.after_run("samsung");
+        let Event::Coverage { facts, .. } = wait_for(&mut events, |e| held(e).is_some()).await
+        else {
+            panic!("no coverage");
+        };
+        assert_eq!(facts.tiers["x"].paths.have, 2);
+        server.set(CANARY, 404, "");
+        handle.ask_tier("x");
+        wait_for(&mut events, |event| held(event) == Some(0)).await;
+    };
+    tokio::time::timeout(Duration::from_secs(30), story).await.expect("coverage is asked anew");
 }

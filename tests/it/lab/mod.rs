@@ -10,6 +10,7 @@ mod seaweed;
 mod status;
 mod stores;
 mod tiers;
+mod via_s3;
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};

@@ -9,14 +9,14 @@ use std::time::Duration;
 const HOSTS: [&str; 4] = ["p620", "razer", "samsung", "p510"];
 
 /// Returns what `status --json` says of a tier.
-fn tier(fleet: &Lab, name: &str) -> Value {
+pub(super) fn tier(fleet: &Lab, name: &str) -> Value {
     let status = fleet.status();
     let tiers = status["tiers"].as_array().unwrap();
     tiers.iter().find(|tier| tier["name"] == name).cloned().unwrap()
 }
 
 /// Returns the same fleet with its `hosts.toml` changed.
-fn changed(fleet: Lab, change: impl FnOnce(&str) -> String) -> Lab {
+pub(super) fn changed(fleet: Lab, change: impl FnOnce(&str) -> String) -> Lab {
     let text = std::fs::read_to_string(&fleet.hosts_file).unwrap();
     let other = change(&text);
     assert_ne!(text, other, "the lab's hosts.toml is another than this test knows");

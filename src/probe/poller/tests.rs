@@ -14,7 +14,9 @@ struct HalfDead(FakeHands);
 impl HalfDead {
     fn new() -> Self {
         Self(FakeHands::new(|_, script| {
-            let stdout = if script.body.contains("path-info --all") {
+            let stdout = if script.body.contains("--print-dead") {
+                "saved\t1\ndead\t2\t3\n".to_owned()
+            } else if script.body.contains("path-info --all") {
                 "10\t1000\n".to_owned()
             } else if script.body.contains("--recursive") {
                 format!("root\t{TOP}\n{TOP}\t216\n")
@@ -50,8 +52,14 @@ impl Hands for HalfDead {
 
 /// Starts polling a fleet of a dead razer and a living samsung.
 fn start() -> (Handle, mpsc::Receiver<Event>, CancellationToken) {
-    let text = "[hosts.razer]\n[hosts.samsung]\n[[tiers]]\nname = \"ci\"\n\
-                kind = \"github-actions\"\nrepo = \"me/x\"\n";
+    start_with(
+        "[hosts.razer]\n[hosts.samsung]\n[[tiers]]\nname = \"ci\"\nkind = \"github-actions\"\n\
+         repo = \"me/x\"\n",
+    )
+}
+
+/// Starts polling a fleet.
+fn start_with(text: &str) -> (Handle, mpsc::Receiver<Event>, CancellationToken) {
     let fleet = crate::config::parse(text, Path::new("hosts.toml"), None).unwrap();
     let (sender, receiver) = mpsc::channel(4);
     let cancel = CancellationToken::new();
@@ -229,4 +237,24 @@ async fn a_canary_that_is_gone_takes_all_coverage_with_it() {
         wait_for(&mut events, |event| held(event) == Some(0)).await;
     };
     tokio::time::timeout(Duration::from_secs(30), story).await.expect("coverage is asked anew");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_is_looked_at_closely_but_not_in_the_first_minutes() {
+    let text = "[hosts.samsung]\n[[tiers]]\nname = \"store\"\nkind = \"local\"\n";
+    let (handle, mut events, _cancel) = start_with(text);
+    let began = tokio::time::Instant::now();
+    let depths = |event: &Event| match event {
+        Event::Tier { facts, .. } => facts.depths.get("samsung").copied(),
+        _ => None,
+    };
+    let found = wait_for(&mut events, |event| depths(event).is_some()).await;
+    assert!(began.elapsed() >= Duration::from_secs(600), "{:?}", began.elapsed());
+    let first = depths(&found).unwrap();
+    assert_eq!((first.saved_bytes, first.dead_paths, first.dead_bytes), (1, 2, 3));
+    // It is not due again, but somebody may ask.
+    let again = handle.look_closely("samsung");
+    let told = wait_for(&mut events, |event| depths(event).is_some_and(|depth| depth != first));
+    let (again, _) = tokio::join!(again, told);
+    assert!(again.unwrap().unwrap().measured_at > first.measured_at);
 }

@@ -46,6 +46,22 @@ impl TierKind {
         Self::Ncps,
     ];
 
+    /// Returns whether hosts ask such a tier for paths, as Nix does: it has an address that they
+    /// name, signs what it serves, and can be asked for a narinfo.
+    pub fn is_substituter(self) -> bool {
+        match self {
+            Self::NixServe
+            | Self::Harmonia
+            | Self::Http
+            | Self::Cachix
+            | Self::S3
+            | Self::Seaweedfs
+            | Self::Attic
+            | Self::Ncps => true,
+            Self::Local | Self::GithubActions => false,
+        }
+    }
+
     /// Returns the word used in `hosts.toml`.
     pub fn word(self) -> &'static str {
         match self {

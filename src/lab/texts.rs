@@ -70,6 +70,7 @@ pub(crate) fn hosts_toml(facts: &Facts<'_>, platform: &str) -> String {
             secret.display()
         );
     }
+    text.push_str("\n[[tiers]]\nname = \"stores\"\nkind = \"local\"\n");
     text
 }
 
@@ -130,13 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn hosts_toml_names_every_host_and_both_tiers() {
+    fn hosts_toml_names_every_host_and_both_caches() {
         let value: toml::Table = toml::from_str(&hosts_toml(&facts(), "x86_64-linux")).unwrap();
         assert_eq!(value["hosts"].as_table().unwrap().len(), 4);
         assert_eq!(value["hosts"]["razer"]["addresses"][0].as_str(), Some("me@10.213.7.11"));
         assert_eq!(value["hosts"]["p510"]["protected"].as_bool(), Some(true));
         assert_eq!(value["tiers"][0]["url"].as_str(), Some("http://10.213.7.10:5000"));
         assert_eq!(value["tiers"][1]["url"].as_str(), Some("http://10.213.7.40"));
+        assert_eq!(value["tiers"][2]["kind"].as_str(), Some("local"));
     }
 
     #[test]

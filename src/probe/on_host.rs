@@ -448,7 +448,7 @@ pub(super) fn judge_all(
 /// Puts into a tier's facts what hosts make of it: a tier whose key none of them trusts is of no
 /// use, however well it is.
 pub(super) fn settle(facts: &mut TierFacts, tier: &Tier, fleet: &Fleet, memory: &Memory) {
-    if matches!(tier.kind, TierKind::Local | TierKind::GithubActions) {
+    if !tier.kind.is_substituter() {
         return;
     }
     let before = std::mem::replace(&mut facts.hosts, judge_all(fleet, tier, memory));

@@ -56,24 +56,39 @@ fn health(paint: &Paint<'_>, tier: &Tier, view: &TierView) -> Vec<Fact> {
         let role = if mark.role == Role::Dim { Role::Warn } else { mark.role };
         all.push(told(facts.state.word(), role, error.clone()));
     }
-    all.push(fact("serves", format!("{}, {}", tier.url, tier.kind)));
-    all.push(signature(tier, facts));
-    all.push(match (&facts.nar_proof, facts.state) {
+    if tier.kind.is_substituter() {
+        all.push(fact("serves", format!("{}, {}", tier.url, tier.kind)));
+        all.push(signature(tier, facts));
+        all.push(nar(facts));
+    } else {
+        let what = match &tier.repo {
+            Some(repo) => format!("caches of the CI runs of {repo}"),
+            None => "each host's own store".to_owned(),
+        };
+        all.push(fact("is", format!("{what}, {}", tier.kind)));
+    }
+    for detail in &facts.details {
+        let (role, sign) = if detail.alarm { (Role::Warn, "▲ ") } else { (Role::Text, "") };
+        all.push(told(&detail.label, role, format!("{sign}{}", detail.text)));
+    }
+    if tier.kind.is_substituter() || facts.latency_ms.is_some() {
+        all.push(latency(facts));
+    }
+    if let Some(then) = facts.since {
+        all.push(fact("since", format!("{} since {}", mark.word, when(paint, then))));
+    }
+    all
+}
+
+/// Returns what the proof that a nar is served found.
+fn nar(facts: &TierFacts) -> Fact {
+    match (&facts.nar_proof, facts.state) {
         (Some(proof), TierState::NarMissing) => told("nar", Role::Error, format!("▲ {proof}")),
         (Some(proof), _) => {
             ("nar".to_owned(), vec![(Role::Ok, "✓".to_owned()), (Role::Text, format!(" {proof}"))])
         }
         (None, _) => told("nar", Role::Dim, "– not proven"),
-    });
-    for detail in &facts.details {
-        let (role, sign) = if detail.alarm { (Role::Warn, "▲ ") } else { (Role::Text, "") };
-        all.push(told(&detail.label, role, format!("{sign}{}", detail.text)));
     }
-    all.push(latency(facts));
-    if let Some(then) = facts.since {
-        all.push(fact("since", format!("{} since {}", mark.word, when(paint, then))));
-    }
-    all
 }
 
 /// Returns what the proof of the signature found, and with what it was made.
@@ -120,6 +135,11 @@ fn hosts(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
     let mut all = Vec::new();
     for (host, view) in fleet.hosts.iter().zip(&paint.model.hosts) {
         let on_host = facts.hosts.get(&host.name);
+        if !tier.kind.is_substituter() {
+            let error = on_host.and_then(|on_host| on_host.error.clone());
+            all.extend(error.map(|error| told(&format!("on {}", host.name), Role::Warn, error)));
+            continue;
+        }
         let mut words = vec![coverage(paint, tier, view)];
         if let Some(on_host) = on_host {
             words.extend(on_host_words(paint, host, tier, on_host));
@@ -267,7 +287,9 @@ fn figures(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
             ),
         ),
     };
-    all.push(served);
+    if tier.kind.is_substituter() {
+        all.push(served);
+    }
     all.extend(answered(figures.answered, facts.served));
     all.push(size(paint, facts.size.as_ref(), figures.growth));
     if let Some(requests) = facts.requests_this_month {

@@ -5,21 +5,9 @@ use super::{Lab, assert_ok, lab, on, wait_for};
 use serde_json::Value;
 use std::time::Duration;
 
-/// Returns the fleet with a tier of kind local.
-fn with_stores(fleet: &Lab) -> Lab {
-    // Beside the lab's own file, since that names others relative to itself.
-    let hosts_file = fleet.hosts_file.with_file_name("hosts-stores.toml");
-    let mut text = std::fs::read_to_string(&fleet.hosts_file).unwrap();
-    text.push_str("\n[[tiers]]\nname = \"stores\"\nkind = \"local\"\n");
-    std::fs::write(&hosts_file, text).unwrap();
-    Lab { hosts_file, state: tempfile::tempdir().unwrap() }
-}
-
-/// Returns what `status` says of the tier of kind local, of a fleet that has one.
+/// Returns what `status` says of the tier of kind local.
 fn stores(fleet: &Lab) -> Value {
-    let fleet = with_stores(fleet);
     let status = fleet.status();
-    std::fs::remove_file(&fleet.hosts_file).unwrap();
     let tiers = status["tiers"].as_array().unwrap();
     tiers.iter().find(|tier| tier["name"] == "stores").unwrap().clone()
 }
@@ -71,7 +59,7 @@ fn add_equal_files(kept: bool) -> Vec<String> {
 #[test]
 #[ignore = "needs the practice fleet: tests/run.sh"]
 fn what_is_dead_and_what_hard_links_save_is_what_nix_says() {
-    let fleet = with_stores(&Lab::healthy());
+    let fleet = Lab::healthy();
     on("samsung", "nix-store --gc");
     let before = deep(&fleet, "samsung");
     assert_eq!((&before["dead_paths"], &before["dead_bytes"]), (&0.into(), &0.into()), "{before}");
@@ -85,9 +73,7 @@ fn what_is_dead_and_what_hard_links_save_is_what_nix_says() {
     assert_eq!(after["dead_bytes"], bytes, "{after} {sizes}");
     assert_eq!(dead.lines().count(), 3, "nothing was collected: {dead}");
     // A screen that is opened later shows it with its age.
-    let status = fleet.status();
-    let tiers = status["tiers"].as_array().unwrap();
-    let stores = tiers.iter().find(|tier| tier["name"] == "stores").unwrap();
+    let stores = stores(&fleet);
     assert_eq!(stores["depths"]["samsung"]["dead_bytes"], bytes, "{stores}");
     assert_eq!(stores["depths"]["samsung"]["measured_at"], after["measured_at"], "{stores}");
     on("samsung", "nix-store --gc");
@@ -100,7 +86,6 @@ fn what_is_dead_and_what_hard_links_save_is_what_nix_says() {
     assert!(mebibytes > 1.0, "{said}");
     assert_eq!(format!("{:.2}", saved / 1_048_576.0), format!("{mebibytes:.2}"), "{said}");
     on("samsung", "rm /nix/var/nix/gcroots/test-*; nix-store --gc");
-    std::fs::remove_file(&fleet.hosts_file).unwrap();
 }
 
 #[test]

@@ -88,7 +88,9 @@ impl Due<'_> {
     /// when the answer is anything else.
     pub(in crate::probe) fn proven(mut self, reply: &Reply) -> Option<(TierFacts, NarInfo)> {
         let verdict = self.search.take(&self.canary, Look::read(&self.canary, reply));
-        let Some((SignatureState::Valid, proof, Some(narinfo))) = verdict else {
+        // There is nothing else to be asked for.
+        let verdict = verdict.unwrap_or_else(|| self.search.end());
+        let (SignatureState::Valid, proof, Some(narinfo)) = verdict else {
             // The whole look finds the words for a refusal.
             self.asking.memory.forget(self.asking.tier, REFUSED);
             return None;

@@ -5,10 +5,13 @@
 //! place (`rollout.parallel`) and, when it builds or serves a cache for the others, until all of
 //! them are done.
 
-use crate::deploy::{Activation, Ending, Failure, HostSetup, Kind, Known, Report, Setup};
+mod host;
+
+use crate::deploy::{Failure, HostSetup, Kind, Known, Report, Setup};
 use crate::fleet::{
     Action, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, RunWhat, StorePath,
 };
+use host::{HostRun, Stage, phase_held};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -58,27 +61,6 @@ pub enum Command {
     Tell(RunWhat),
     /// The run is over.
     Finish,
-}
-
-/// Where a host is.
-#[derive(Clone, Debug, PartialEq)]
-enum Stage {
-    /// A phase runs.
-    Running(Phase),
-    /// The next phase waits for something.
-    Waiting(Phase),
-    /// Over.
-    Ended(Outcome),
-}
-
-/// A host's run.
-#[derive(Clone, Debug)]
-struct HostRun {
-    setup: HostSetup,
-    stage: Stage,
-    known: Known,
-    began: Timestamp,
-    waits_for: Option<String>,
 }
 
 /// A run over one or more hosts.
@@ -455,94 +437,6 @@ impl Machine {
         };
         let host = host.setup.name.clone();
         out.push(Command::Tell(RunWhat::Result { host, result }));
-    }
-}
-
-impl HostRun {
-    fn is_over(&self) -> bool {
-        matches!(self.stage, Stage::Ended(_))
-    }
-
-    /// Returns whether the host takes one of the places of `rollout.parallel`.
-    fn has_place(&self) -> bool {
-        match self.stage {
-            Stage::Running(phase) => phase >= Phase::Fetch,
-            Stage::Waiting(phase) => {
-                phase > Phase::Fetch && self.setup.tier.is_some() && !self.setup.last
-            }
-            Stage::Ended(_) => false,
-        }
-    }
-
-    /// Takes what a phase found; returns the end of the host's run, when it is that.
-    fn take(&mut self, report: Report, setup: &Setup) -> Option<Ending> {
-        match report {
-            Report::Preflight(preflight) => self.known.preflight = preflight,
-            Report::Evaluated { drv, toplevel } => {
-                self.known.drv = Some(drv);
-                self.known.toplevel = Some(toplevel);
-            }
-            Report::Compared { to_build, to_download } => {
-                self.known.to_build = to_build;
-                self.known.to_download = to_download;
-            }
-            Report::Built { built, substituted } => {
-                self.known.built = built;
-                self.known.substituted = substituted;
-            }
-            Report::Fetched(fetched) => self.known.fetched = fetched,
-            Report::Activated(Activation::Runs { units_failed }) => {
-                if units_failed {
-                    self.known.blemish = Some("units failed when it was activated".to_owned());
-                }
-            }
-            Report::Activated(Activation::Decided(ending)) => return Some(ending),
-            Report::Checked { new_failed_units, broken } => {
-                if !new_failed_units.is_empty() {
-                    self.known.blemish = Some(format!(
-                        "{} failed; see `systemctl status` there",
-                        new_failed_units.join(", ")
-                    ));
-                }
-                if !broken.is_empty() {
-                    let why = format!("a check did not hold: {}", broken.join("; "));
-                    self.known.abort.get_or_insert(why);
-                }
-            }
-            Report::Persisted(ending) => return Some(self.judge(ending, setup)),
-            Report::Done => {}
-        }
-        None
-    }
-
-    /// Returns the ending with what the checks found: a system that stays with failed units is
-    /// degraded.
-    fn judge(&self, ending: Ending, setup: &Setup) -> Ending {
-        let stays = matches!(ending.outcome, Outcome::Switched | Outcome::Tested);
-        match &self.known.blemish {
-            Some(blemish) if stays && setup.action.activates() => {
-                Ending { outcome: Outcome::Degraded, reason: Some(blemish.clone()) }
-            }
-            Some(_) | None => ending,
-        }
-    }
-}
-
-/// Returns whether the phase that brought this outcome did its work.
-fn phase_held(phase: Phase, outcome: Outcome) -> bool {
-    match outcome {
-        Outcome::Degraded => phase == Phase::Persist,
-        Outcome::Switched
-        | Outcome::Booted
-        | Outcome::Tested
-        | Outcome::Dry
-        | Outcome::Unchanged
-        | Outcome::NeedsReboot => true,
-        Outcome::RolledBack
-        | Outcome::Failed
-        | Outcome::Offline
-        | Outcome::Skipped
-        | Outcome::Interrupted => false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::deploy::Preflight;
+use crate::deploy::{Activation, Ending};
 use crate::fleet::{StorePath, Strategy};
 use proptest::prelude::*;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the history tells of the last week, for the dashboard's view of the caches.
+//! What the history tells of the last day, week and month, for the dashboard's view of the caches.
 
 use crate::dash::{Figures, Msg, TierFigures};
 use crate::fleet::{Fleet, Share};
@@ -10,6 +10,9 @@ use tokio::sync::mpsc;
 
 /// The days that figures are counted over.
 const DAYS: u32 = 7;
+
+/// Other days that they are counted over too.
+const BESIDE: [u32; 2] = [1, 30];
 
 /// How often the history is read.
 const READ_EVERY: Duration = Duration::from_secs(60);
@@ -37,12 +40,23 @@ pub(super) async fn tell(fleet: Arc<Fleet>, messages: mpsc::Sender<Msg>) {
 /// Reads the figures of the fleet's hosts and tiers.
 fn read(fleet: &Fleet, now: Timestamp) -> Result<Figures, HistoryError> {
     let history = History::open(&state_home())?;
-    let week = SignedDuration::from_hours(24 * i64::from(DAYS));
-    let since = now.checked_sub(week).unwrap_or(Timestamp::UNIX_EPOCH);
+    let beside = BESIDE.into_iter().map(|days| over(&history, fleet, days, now));
+    Ok(Figures { beside: beside.collect::<Result<_, _>>()?, ..over(&history, fleet, DAYS, now)? })
+}
+
+/// Reads the figures of some days.
+fn over(
+    history: &History,
+    fleet: &Fleet,
+    days: u32,
+    now: Timestamp,
+) -> Result<Figures, HistoryError> {
+    let time = SignedDuration::from_hours(24 * i64::from(days));
+    let since = now.checked_sub(time).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut hits = history.hits(since)?;
     hits.retain(|host, _| fleet.host(host).is_some());
     let delivered = history.delivered(since)?;
-    let mut figures = Figures { days: DAYS, hits, ..Figures::default() };
+    let mut figures = Figures { days, hits, ..Figures::default() };
     for tier in &fleet.tiers {
         let (paths, bytes) = share_served(&delivered, &tier.name).unzip();
         let known = TierFigures {

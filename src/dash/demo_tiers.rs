@@ -200,8 +200,14 @@ fn coverage_of_all() -> Vec<Event> {
     [("p620", 'a'), ("razer", 'b'), ("samsung", 'c')].map(of_host).to_vec()
 }
 
-/// What the history tells of a week.
+/// What the history tells of a week, a day and a month.
 pub(super) fn figures() -> Figures {
+    let day = Figures { hits: BTreeMap::new(), ..over(1) };
+    Figures { beside: vec![day, over(30)], ..over(7) }
+}
+
+/// What the history tells of some days.
+fn over(days: u32) -> Figures {
     let tier = |share_bytes, share_paths, answered, growth| TierFigures {
         share_paths: Some(share_paths),
         share_bytes: Some(share_bytes),
@@ -210,7 +216,7 @@ pub(super) fn figures() -> Figures {
     };
     let share = |have| Share { have, total: 6215 };
     Figures {
-        days: 7,
+        days,
         hits: BTreeMap::from([("p620".to_owned(), share(6101)), ("razer".to_owned(), share(4010))]),
         tiers: BTreeMap::from([
             ("p620".to_owned(), tier(0.981, 0.92, None, Some(1.2e9))),
@@ -219,6 +225,7 @@ pub(super) fn figures() -> Figures {
             ("oracle".to_owned(), tier(0.004, 0.01, None, Some(2.1e8))),
             ("weed".to_owned(), tier(0.003, 0.01, None, Some(-4.0e7))),
         ]),
+        ..Figures::default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the history tells of the last days, as the screen shows it.
 
-use crate::fleet::Share;
+use crate::fleet::{Share, percent};
 use std::collections::BTreeMap;
 
 /// Figures over some days; what nobody knows is absent.
@@ -13,6 +13,8 @@ pub struct Figures {
     pub hits: BTreeMap<String, Share>,
     /// Figures by tier.
     pub tiers: BTreeMap<String, TierFigures>,
+    /// The same over other times, the shortest first; those have none beside them.
+    pub beside: Vec<Figures>,
 }
 
 impl Figures {
@@ -22,6 +24,20 @@ impl Figures {
             have: sum.have.saturating_add(share.have),
             total: sum.total.saturating_add(share.total),
         })
+    }
+
+    /// Returns a figure over the other times, as text that follows this one: ` · 1 d 20 % · 30 d –`.
+    /// Nothing where none of them is known.
+    pub fn beside(&self, figure: impl Fn(&Self) -> Option<f64>) -> String {
+        let known: Vec<(u32, Option<f64>)> =
+            self.beside.iter().map(|other| (other.days, figure(other))).collect();
+        if known.iter().all(|(_, share)| share.is_none()) {
+            return String::new();
+        }
+        let words = known.iter().map(|(days, share)| {
+            format!(" · {days} d {}", share.map_or_else(|| "–".to_owned(), percent))
+        });
+        words.collect()
     }
 }
 

@@ -79,7 +79,8 @@ fn hit_rate(paint: &Paint<'_>) -> Line<'static> {
     spans.push(paint.span(role, format!("{sign}{}", percent(rate))));
     let wanted = missed.map(|target| format!(", wanted {}", percent(target))).unwrap_or_default();
     let paths = count(hit.total);
-    let text = format!("{wanted}  of {paths} paths in {} days", figures.days);
+    let beside = figures.beside(|other| other.hit().ratio());
+    let text = format!("{wanted}  of {paths} paths in {} days{beside}", figures.days);
     spans.push(paint.span(Role::Dim, text));
     Line::from(spans)
 }

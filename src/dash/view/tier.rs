@@ -281,16 +281,21 @@ fn figures(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
         (bytes, paths) => fact(
             &days,
             format!(
-                "{} of the bytes that hosts and builders got, {} of the paths",
+                "{} of the bytes that hosts and builders got, {} of the paths{}",
                 share(bytes),
-                share(paths)
+                share(paths),
+                known.beside(|other| other.tiers.get(&tier.name)?.share_bytes),
             ),
         ),
     };
     if tier.kind.is_substituter() {
         all.push(served);
     }
-    all.extend(answered(figures.answered, facts.served));
+    let beside = known.beside(|other| other.tiers.get(&tier.name)?.answered);
+    let share = figures
+        .answered
+        .map(|share| format!("{} of narinfo requests in {days}{beside}", percent(share)));
+    all.extend(answered(share, facts.served));
     all.push(size(paint, facts.size.as_ref(), figures.growth));
     if let Some(requests) = facts.requests_this_month {
         let limit = tier.max_requests_per_month;
@@ -308,11 +313,8 @@ fn figures(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
 }
 
 /// Returns what the server itself counts.
-fn answered(share: Option<f64>, served: Option<ServedFacts>) -> Option<Fact> {
-    let mut words = Vec::new();
-    if let Some(share) = share {
-        words.push(format!("{} of narinfo requests", percent(share)));
-    }
+fn answered(share: Option<String>, served: Option<ServedFacts>) -> Option<Fact> {
+    let mut words: Vec<String> = share.into_iter().collect();
     if let Some(served) = served {
         if let Some(now) = served.answered {
             words.push(format!("{} of {} since the last look", count(now.have), count(now.total)));

@@ -26,7 +26,7 @@ impl Figures {
         })
     }
 
-    /// Returns a figure over the other times, as text that follows this one: ` · 1 d 20 % · 30 d –`.
+    /// Returns a figure over the other times, as text that follows this one: ` (1 d 20 %, 30 d –)`.
     /// Nothing where none of them is known.
     pub fn beside(&self, figure: impl Fn(&Self) -> Option<f64>) -> String {
         let known: Vec<(u32, Option<f64>)> =
@@ -34,10 +34,13 @@ impl Figures {
         if known.iter().all(|(_, share)| share.is_none()) {
             return String::new();
         }
-        let words = known.iter().map(|(days, share)| {
-            format!(" · {days} d {}", share.map_or_else(|| "–".to_owned(), percent))
-        });
-        words.collect()
+        let words: Vec<String> = known
+            .iter()
+            .map(|(days, share)| {
+                format!("{days} d {}", share.map_or_else(|| "–".to_owned(), percent))
+            })
+            .collect();
+        format!(" ({})", words.join(", "))
     }
 }
 

@@ -281,10 +281,10 @@ fn figures(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
         (bytes, paths) => fact(
             &days,
             format!(
-                "{} of the bytes that hosts and builders got, {} of the paths{}",
+                "{} of the bytes that hosts and builders got{}, {} of the paths",
                 share(bytes),
-                share(paths),
                 known.beside(|other| other.tiers.get(&tier.name)?.share_bytes),
+                share(paths),
             ),
         ),
     };

@@ -62,6 +62,20 @@ impl TierKind {
         }
     }
 
+    /// Returns whether such a server, or the host that it runs on, can tell how many requests it
+    /// was asked.
+    pub fn counts_requests(self) -> bool {
+        match self {
+            Self::NixServe | Self::Harmonia | Self::Seaweedfs | Self::Ncps => true,
+            Self::Http
+            | Self::Cachix
+            | Self::S3
+            | Self::Local
+            | Self::GithubActions
+            | Self::Attic => false,
+        }
+    }
+
     /// Returns the word used in `hosts.toml`.
     pub fn word(self) -> &'static str {
         match self {

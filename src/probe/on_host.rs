@@ -452,9 +452,13 @@ pub(super) fn settle(facts: &mut TierFacts, tier: &Tier, fleet: &Fleet, memory: 
         return;
     }
     let before = std::mem::replace(&mut facts.hosts, judge_all(fleet, tier, memory));
-    for (host, found) in &mut facts.hosts {
-        // Another nixdash may have seen what the tier serves.
-        found.trusted = found.trusted.or_else(|| before.get(host)?.trusted);
+    // Another nixdash may have seen what the tier serves, and hosts that we have not looked at.
+    for (host, told) in before {
+        match facts.hosts.get_mut(&host) {
+            Some(found) => found.trusted = found.trusted.or(told.trusted),
+            None if fleet.host(&host).is_some() => drop(facts.hosts.insert(host, told)),
+            None => {}
+        }
     }
     let views = memory.views();
     let known = views.values().filter(|view| view.is_known());

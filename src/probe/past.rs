@@ -2,7 +2,7 @@
 //! question too many, a token that expired since is noticed, and what a person set as the most
 //! requests of a month holds for all.
 
-use crate::fleet::{PathAnswer, Tier, TierFacts};
+use crate::fleet::{PathAnswer, Tier, TierFacts, TierKind};
 use crate::probe::answers::Answers;
 use crate::probe::memory::Memory;
 use crate::probe::schedule::{Target, tier_interval};
@@ -65,5 +65,5 @@ impl Past {
 
 /// Returns whether a tier is somebody else's.
 fn is_public(tier: &Tier) -> bool {
-    Target::of_tier(tier) == Target::PublicTier
+    tier.kind != TierKind::Local && Target::of_tier(tier) == Target::PublicTier
 }

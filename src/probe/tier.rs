@@ -205,6 +205,14 @@ pub(super) fn resettle(
     (facts != *last).then_some(facts)
 }
 
+/// Takes over what another nixdash was told by a tier: what hosts make of it is ours as far as we
+/// have looked at them.
+pub(super) fn adopt(tools: Tools<'_>, mut facts: TierFacts, tier: &Tier) -> TierFacts {
+    tools.memory.forget(tier, JUDGED);
+    settle(&mut facts, tier, tools.fleet, tools.memory);
+    facts
+}
+
 /// Joins a probe to what was known before: a tier that does not answer keeps its figures and
 /// their age, but not its proof, which is about now.
 fn merge(previous: Option<&TierFacts>, mut found: TierFacts, now: Timestamp) -> TierFacts {

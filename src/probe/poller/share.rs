@@ -5,6 +5,7 @@ use crate::fleet::{SignatureState, Tier, TierFacts};
 use crate::probe::answers::OLDEST;
 use crate::probe::poller::{Shared, lock};
 use crate::probe::share::is_fresh;
+use crate::probe::tier::adopt;
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -17,13 +18,17 @@ impl Shared {
         interval: Duration,
     ) -> Option<TierFacts> {
         let (facts, _) = self.record.recorder.as_ref()?.last_tier_facts(&tier.name).await?;
+        // A look of one moment has nothing to count from: what it leaves would hide the counts.
+        if tier.kind.counts_requests() && facts.served.is_none() {
+            return None;
+        }
         let facts = is_fresh(&facts, previous, interval, Timestamp::now()).then_some(facts)?;
         // Whatever the other one noticed, what was seen before is not believed any more.
         let was = previous.is_some_and(|last| last.signature == SignatureState::Valid);
         if was && facts.signature != SignatureState::Valid {
             self.forget_answers(tier);
         }
-        Some(facts)
+        Some(adopt(self.tools().ok()?, facts, tier))
     }
 
     /// Forgets everything that a tier said of paths, and asks it anew.

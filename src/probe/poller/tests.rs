@@ -1,7 +1,7 @@
 //! Polls hosts that answer and hosts that do not.
 
 use super::*;
-use crate::fleet::{HostState, PathAnswer, SignatureState, TierState};
+use crate::fleet::{HostState, PathAnswer, ServedFacts, SignatureState, TierState};
 use crate::probe::server::{KEY, NARINFO, PATH, Server};
 use crate::remote::{Answer, FakeHands, Output, Script};
 use std::path::Path;
@@ -153,6 +153,7 @@ async fn what_another_nixdash_was_told_just_now_is_not_asked_again_unless_somebo
         state: TierState::Slow,
         latency_ms: Some(1234.0),
         asked_at: Some(Timestamp::now()),
+        served: Some(ServedFacts::default()),
         ..TierFacts::default()
     };
     let (fleet, recorder) = beside(&server, dir.path());

@@ -22,6 +22,9 @@ fn status_says_what_the_hosts_say() {
     }
     for tier in status["tiers"].as_array().unwrap() {
         assert_eq!(tier["state"], "up", "{tier}");
+        if tier["kind"] == "local" {
+            continue;
+        }
         assert_eq!(tier["signature"], "valid", "{tier}");
         assert_eq!(tier["store_dir"], "/nix/store", "{tier}");
         assert!(tier["coverage"]["samsung"]["paths"][1].as_u64().unwrap() > 10, "{tier}");

@@ -184,7 +184,7 @@ impl Remembered {
     }
 
     /// Returns what a tier's server says that it answered.
-    fn answered(&self, tier: &str) -> Windows<Option<Part>> {
+    pub(super) fn answered(&self, tier: &str) -> Windows<Option<Part>> {
         let answered = self.tiers.get(tier).map(|tier| &tier.answered);
         answered.map_or_else(Windows::default, |windows| {
             windows.map(|share| {

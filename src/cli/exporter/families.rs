@@ -5,7 +5,7 @@
 use super::openmetrics::{Family, Kind, Page, Sample};
 use crate::cli::caches::{Part, Remembered, Windows};
 use crate::fleet::{
-    Coverage, CoverageFacts, Event, Fleet, HostFacts, HostState, SignatureState, StoreFacts, Tier,
+    CoverageFacts, Event, Fleet, HostFacts, HostState, NextFacts, SignatureState, StoreFacts, Tier,
     TierFacts, TierState,
 };
 use jiff::Timestamp;
@@ -39,8 +39,9 @@ const TIER_STATES: [TierState; 10] = [
 pub(super) struct Figures {
     hosts: BTreeMap<String, HostFacts>,
     stores: BTreeMap<String, StoreFacts>,
-    tiers: BTreeMap<String, TierFacts>,
-    coverage: BTreeMap<String, CoverageFacts>,
+    pub(super) tiers: BTreeMap<String, TierFacts>,
+    pub(super) coverage: BTreeMap<String, CoverageFacts>,
+    pub(super) next: BTreeMap<String, NextFacts>,
     /// What the history knows, and how many hosts ended how.
     pub(super) past: Option<(Remembered, BTreeMap<String, u64>)>,
 }
@@ -53,7 +54,8 @@ impl Figures {
             Event::Store { host, facts } => drop(self.stores.insert(host, facts)),
             Event::Tier { tier, facts } => drop(self.tiers.insert(tier, *facts)),
             Event::Coverage { host, facts } => drop(self.coverage.insert(host, facts)),
-            Event::Asking { .. } | Event::Next { .. } | Event::Run(_) => {}
+            Event::Next { host, facts } => drop(self.next.insert(host, *facts)),
+            Event::Asking { .. } | Event::Run(_) => {}
         }
     }
 
@@ -69,7 +71,7 @@ impl Figures {
         page.add(&family, [Sample::new([("version", env!("CARGO_PKG_VERSION"))], 1.0)]);
         self.hosts(&mut page);
         self.tiers(&mut page, fleet);
-        self.coverage(&mut page);
+        self.per_host(&mut page);
         self.past(&mut page, fleet);
         page.end()
     }
@@ -256,42 +258,6 @@ impl Figures {
         );
     }
 
-    fn coverage(&self, page: &mut Page) {
-        let mut gauge = |name, unit, help, figure: fn(&Coverage) -> u64| {
-            let samples = self.coverage.iter().flat_map(|(host, facts)| {
-                facts.tiers.iter().map(move |(tier, found)| {
-                    let labels = [("host", host.as_str()), ("tier", tier.as_str())];
-                    Sample::new(labels, figure(found) as f64)
-                })
-            });
-            page.add(&Family { name, kind: Kind::Gauge, unit, help }, samples);
-        };
-        gauge(
-            "nixdash_coverage_held_paths",
-            None,
-            "Paths of the host's running closure that the tier holds.",
-            |found| found.paths.have,
-        );
-        gauge(
-            "nixdash_coverage_closure_paths",
-            None,
-            "Paths of the host's running closure.",
-            |found| found.paths.total,
-        );
-        gauge(
-            "nixdash_coverage_held_bytes",
-            Some("bytes"),
-            "NAR sizes of the host's running closure that the tier holds.",
-            |found| found.bytes.have,
-        );
-        gauge(
-            "nixdash_coverage_closure_bytes",
-            Some("bytes"),
-            "NAR sizes of the host's running closure.",
-            |found| found.bytes.total,
-        );
-    }
-
     fn past(&self, page: &mut Page, fleet: &Fleet) {
         let Some((known, outcomes)) = &self.past else { return };
         let family = Family {
@@ -322,6 +288,18 @@ impl Figures {
             help: "Of all bytes delivered to hosts and builders in runs, the share of this tier.",
         };
         page.add(&family, served.iter().flat_map(|(tier, share)| windows("tier", tier, share)));
+        let answered: Vec<(&str, Windows<Option<Part>>)> = fleet
+            .tiers
+            .iter()
+            .map(|tier| (tier.name.as_str(), known.answered(&tier.name)))
+            .collect();
+        let family = Family {
+            name: "nixdash_tier_answered_ratio",
+            kind: Kind::Gauge,
+            unit: Some("ratio"),
+            help: "Of the narinfo requests that its server counts, the share that it answered.",
+        };
+        page.add(&family, answered.iter().flat_map(|(tier, share)| windows("tier", tier, share)));
         let family = Family {
             name: "nixdash_tier_requests_this_month",
             kind: Kind::Gauge,
@@ -350,14 +328,15 @@ fn windows<'a>(
         .collect()
 }
 
-fn seconds(at: Timestamp) -> f64 {
+/// Returns a time as OpenMetrics has it.
+pub(super) fn seconds(at: Timestamp) -> f64 {
     at.as_millisecond() as f64 / 1000.0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Share, SizeFacts, TierKind};
+    use crate::fleet::{Coverage, Share, SizeFacts, TierKind};
 
     #[test]
     fn what_was_measured_is_there_and_what_was_not_is_absent() {

@@ -4,6 +4,7 @@
 
 mod families;
 mod openmetrics;
+mod per_host;
 mod server;
 
 use crate::cli::caches::Remembered;

@@ -5,15 +5,15 @@
 //! folder, so runs that were begun elsewhere or before are shown the same way, and closing the
 //! screen ends nothing.
 
+use crate::cli::live::{HearsOfRuns, count_requests, watch_runs};
 use crate::cli::{CliError, figures, history, trends};
 use crate::dash::{Effect, Look, Model, Msg, RunKind, Theme, ascii_from, depth_from, run as show};
-use crate::fleet::{Event, Fleet, RunId, RunWhat, bytes};
+use crate::fleet::{Event, Fleet, RunId, bytes};
 use crate::probe::{Handle, Poller, Record};
 use crate::record::{Recorder, RunNews, RunWatch, Runs, Word, state_home};
 use crate::remote::{Hands, Remote, git_revision};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{Read, Seek};
 use std::path::Path;
@@ -21,7 +21,6 @@ use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -29,20 +28,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Messages that may wait for the screen.
 const MESSAGE_QUEUE: usize = 4096;
 
-/// How often the folders of runs are looked at while something happens there.
-const LOOK_EVERY: Duration = Duration::from_millis(120);
-
-/// How often they are looked at otherwise.
-const LOOK_IDLE: Duration = Duration::from_millis(700);
-
-/// For how long after the last news something is taken to happen.
-const LIVELY: Duration = Duration::from_secs(10);
-
 /// How often the flake's revision is looked at.
 const REVISION_EVERY: Duration = Duration::from_secs(10);
-
-/// How often the requests that were made of tiers are written into the history.
-const COUNT_EVERY: Duration = Duration::from_secs(60);
 
 /// The theme when `[ui] theme` names none.
 const DEFAULT_THEME: &str = "terminal";
@@ -78,7 +65,7 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     let started = Arc::new(Notify::new());
     let news = RunWatch::new(runs.clone(), fleet.file.clone());
     let hearers = Watched { messages: messages.clone(), recorder: recorder.clone() };
-    let watched = watch(news, handle.clone(), hearers, Arc::clone(&started));
+    let watched = watch_runs(news, handle.clone(), hearers, Arc::clone(&started));
     tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
     if let Some(flake) = fleet.flake.clone() {
         let watched = watch_revision(flake, messages.clone());
@@ -139,24 +126,6 @@ async fn forward(
     }
 }
 
-/// Writes the requests that were made of each tier into the history, so that all nixdash of this
-/// month count as one.
-async fn count_requests(fleet: Arc<Fleet>, handle: Handle, recorder: Recorder) {
-    let Some(web) = handle.web() else { return };
-    loop {
-        for tier in &fleet.tiers {
-            if let Some(recorded) = recorder.requests_this_month(&tier.name).await {
-                web.begin_month_with(&tier.name, recorded);
-            }
-            let fresh = web.take_count(&tier.name);
-            if fresh > 0 {
-                recorder.record_request(&tier.name, fresh);
-            }
-        }
-        tokio::time::sleep(COUNT_EVERY).await;
-    }
-}
-
 /// Tells the flake's revision when it has changed.
 async fn watch_revision(flake: String, messages: mpsc::Sender<Msg>) {
     let mut told = None;
@@ -179,64 +148,24 @@ struct Watched {
     recorder: Option<Recorder>,
 }
 
-/// Reads the folders of runs, and measures the hosts of a run anew when it ends.
-///
-/// Looks often while something happens there, or since `started` says that a run was started.
-async fn watch(mut watch: RunWatch, handle: Handle, watched: Watched, started: Arc<Notify>) {
-    let mut hosts: HashMap<RunId, Vec<String>> = HashMap::new();
-    let mut lively = Instant::now();
-    loop {
-        let looked = tokio::task::spawn_blocking(move || {
-            let news = watch.look();
-            (watch, news)
-        });
-        let Ok((back, news)) = looked.await else { return };
-        watch = back;
-        if !news.is_empty() {
-            lively = Instant::now() + LIVELY;
-        }
-        for news in news {
-            let message = match news {
-                RunNews::Event(event) => {
-                    handle.note_run(&event);
-                    match &event.what {
-                        RunWhat::Begin { hosts: taking_part, .. } => {
-                            hosts.insert(event.run.clone(), taking_part.clone());
-                        }
-                        RunWhat::Result { host, .. } => handle.after_run(host),
-                        RunWhat::Phase { .. }
-                        | RunWhat::Progress { .. }
-                        | RunWhat::Log { .. }
-                        | RunWhat::Plan { .. }
-                        | RunWhat::Waiting { .. }
-                        | RunWhat::Summary { .. } => {}
-                    }
-                    let event = Event::Run(event);
-                    if let Some(recorder) = &watched.recorder {
-                        recorder.record(&event);
-                    }
-                    Msg::Event(event)
+impl HearsOfRuns for Watched {
+    async fn hear(&self, news: RunNews) -> bool {
+        let message = match news {
+            RunNews::Event(event) => {
+                let event = Event::Run(event);
+                if let Some(recorder) = &self.recorder {
+                    recorder.record(&event);
                 }
-                RunNews::Gone(run) => {
-                    let why = "its process is gone without an end; look at the hosts before \
-                               you deploy again"
-                        .to_owned();
-                    handle.note_run_gone(&run);
-                    for host in hosts.remove(&run).unwrap_or_default() {
-                        handle.after_run(&host);
-                    }
-                    Msg::RunGone { run, why }
-                }
-            };
-            if watched.messages.send(message).await.is_err() {
-                return;
+                Msg::Event(event)
             }
-        }
-        let idle = Instant::now() > lively;
-        tokio::select! {
-            () = tokio::time::sleep(if idle { LOOK_IDLE } else { LOOK_EVERY }) => {}
-            () = started.notified() => lively = Instant::now() + LIVELY,
-        }
+            RunNews::Gone(run) => {
+                let why = "its process is gone without an end; look at the hosts before you \
+                           deploy again"
+                    .to_owned();
+                Msg::RunGone { run, why }
+            }
+        };
+        self.messages.send(message).await.is_ok()
     }
 }
 

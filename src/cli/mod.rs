@@ -15,6 +15,7 @@ mod generate;
 mod history;
 mod json;
 pub mod lab;
+mod live;
 mod load;
 mod next;
 mod past;

@@ -8,10 +8,11 @@ mod per_host;
 mod server;
 
 use crate::cli::caches::Remembered;
+use crate::cli::live::{Nobody, count_requests, watch_runs};
 use crate::cli::{CliError, history};
 use crate::fleet::{Event, Fleet};
 use crate::probe::{Poller, Record};
-use crate::record::{Recorder, Runs, state_home};
+use crate::record::{Recorder, RunWatch, Runs, state_home};
 use crate::remote::{Hands, Remote};
 use clap::Args;
 use families::Figures;
@@ -47,8 +48,16 @@ pub(super) async fn run(fleet: Fleet, args: ExporterArgs) -> Result<ExitCode, Cl
     let figures = Arc::new(Mutex::new(Figures::default()));
     let stop = CancellationToken::new();
     let (events, measured) = mpsc::channel(1024);
-    let record = Record { recorder: recorder.clone(), runs: Runs::open(&state_home()).ok() };
-    let _handle = Poller::spawn(Arc::clone(&fleet), hands, events, record, stop.clone());
+    let runs = Runs::open(&state_home()).ok();
+    let record = Record { recorder: recorder.clone(), runs: runs.clone() };
+    let handle = Poller::spawn(Arc::clone(&fleet), hands, events, record, stop.clone());
+    if let Some(recorder) = recorder.clone() {
+        tokio::spawn(count_requests(Arc::clone(&fleet), handle.clone(), recorder));
+    }
+    if let Some(runs) = runs {
+        let news = RunWatch::new(runs, fleet.file.clone());
+        tokio::spawn(watch_runs(news, handle, Nobody, Arc::default()));
+    }
     tokio::spawn(keep(measured, Arc::clone(&figures), recorder.clone()));
     tokio::spawn(look_back(Arc::clone(&fleet), Arc::clone(&figures)));
     eprintln!("nixdash: serving http://{address}/metrics");

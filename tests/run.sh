@@ -43,36 +43,32 @@ fi
 say "tests on moto"
 NIXDASH_MOTO=$moto/bin/moto_server cargo test --test it -- --ignored moto::
 
-# Debian's Prometheus is unpacked, not installed: its package would start a service.
-NIXDASH_PROMETHEUS=$(command -v prometheus || echo "$target/prometheus/usr/bin/prometheus")
-export NIXDASH_PROMETHEUS
-if [ ! -x "$NIXDASH_PROMETHEUS" ] && command -v apt-get >/dev/null 2>&1; then
-	say "unpacking Prometheus"
-	rm -rf "$target/prometheus"
-	mkdir -p "$target/prometheus"
-	[ "$(id -u)" != 0 ] || apt-get update -qq
-	(cd "$target/prometheus" && apt-get download -q prometheus && dpkg-deb -x prometheus_*.deb .)
-fi
+# Prints where a server's program is, which is unpacked from its Debian package where it is not
+# installed: installing the package would start a service. $1: the package, $2: the program in it.
+program_of() {
+	if command -v "${2##*/}"; then return; fi
+	if ! [ -x "$target/$1/$2" ] && command -v apt-get >/dev/null 2>&1; then
+		say "unpacking $1" >&2
+		rm -rf "${target:?}/$1"
+		mkdir -p "$target/$1"
+		[ "$(id -u)" != 0 ] || apt-get update -qq >&2
+		(cd "$target/$1" && apt-get download -q "$1" && dpkg-deb -x "$1"_*.deb .) >&2
+	fi
+	if [ -x "$target/$1/$2" ]; then echo "$target/$1/$2"; fi
+}
 
-if [ -x "$NIXDASH_PROMETHEUS" ]; then
+NIXDASH_PROMETHEUS=$(program_of prometheus usr/bin/prometheus)
+export NIXDASH_PROMETHEUS
+if [ -n "$NIXDASH_PROMETHEUS" ]; then
 	say "tests with Prometheus"
 	cargo test --test it -- --ignored prometheus::
 else
 	say "there is no Prometheus here: its test was left out"
 fi
 
-# The same for nginx.
-NIXDASH_NGINX=$(command -v nginx || echo "$target/nginx/usr/sbin/nginx")
+NIXDASH_NGINX=$(program_of nginx usr/sbin/nginx)
 export NIXDASH_NGINX
-if [ ! -x "$NIXDASH_NGINX" ] && command -v apt-get >/dev/null 2>&1; then
-	say "unpacking nginx"
-	rm -rf "$target/nginx"
-	mkdir -p "$target/nginx"
-	[ "$(id -u)" != 0 ] || apt-get update -qq
-	(cd "$target/nginx" && apt-get download -q nginx && dpkg-deb -x nginx_*.deb .)
-fi
-
-if [ -x "$NIXDASH_NGINX" ]; then
+if [ -n "$NIXDASH_NGINX" ]; then
 	say "tests with a static cache on nginx, HTTP/2 over TLS"
 	cargo test --test it -- --ignored static_http2::
 else

@@ -2,13 +2,13 @@
 
 use crate::cli::history::{self, span};
 use crate::cli::next::{self, NextJson, NextPartJson};
-use crate::cli::status::{or_unknown, table};
-use crate::cli::{CliError, EXIT_FAILED, depth, past};
+use crate::cli::status::{interrupted, or_unknown, table, waited_for};
+use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, depth, notes, past, wait};
 use crate::fleet::{
     Fetched, Fleet, Share, SignatureState, StoreDepth, Tier, TierFacts, TierOnHost, TierState,
-    bytes, percent,
+    bytes, duration, percent,
 };
-use crate::probe::{Snapshot, measure_once};
+use crate::probe::{Snapshot, Thoroughness, measure_once};
 use crate::record::{Growth, History, HistoryError, share_served};
 use crate::remote::Remote;
 use clap::Args;
@@ -253,7 +253,16 @@ pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliE
         Some(selectors) => next::evaluate(&fleet, Arc::new(hands.clone()), selectors).await?,
         None => Default::default(),
     };
-    let mut found = measure_once(&fleet, &hands, &hosts, true, &known_before, &wanted).await;
+    let look = measure_once(&fleet, &hands, &hosts, Thoroughness::Patient, &known_before, &wanted);
+    let what = waited_for(&fleet, hosts.len());
+    let mut found = tokio::select! {
+        found = wait::saying(&what, look) => found,
+        () = interrupted() => {
+            hands.close().await;
+            return Ok(ExitCode::from(EXIT_INTERRUPTED));
+        }
+    };
+    hands.close().await;
     found.next.extend(failed);
     let all_known = found.next.values().all(|facts| facts.error.is_none());
     past::keep(&fleet, &found, &known_before).await;
@@ -280,7 +289,7 @@ pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliE
         serde_json::to_writer_pretty(&mut out, &document).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else {
-        write!(out, "{}", text(&fleet, &tiers, &known))?;
+        write!(out, "{}", text(&fleet, &found, &tiers, &known, args.since))?;
         let next = next::text(&fleet, &found, now);
         if !next.is_empty() {
             write!(out, "\n{next}")?;
@@ -312,7 +321,7 @@ fn tier_json<'a>(
     let coverage = found.coverage.iter().filter_map(|(host, facts)| {
         let found = facts.tiers.get(&tier.name)?;
         let (paths, bytes) = (pair(found.paths), Some(pair(found.bytes)));
-        Some((host.as_str(), Part { paths, bytes, share: found.bytes.ratio() }))
+        Some((host.as_str(), Part { paths, bytes, share: found.paths.ratio() }))
     });
     TierJson {
         name: &tier.name,
@@ -335,16 +344,28 @@ fn tier_json<'a>(
 }
 
 /// Returns the tiers as a table, the hit rates below it, and what is wrong.
-fn text(fleet: &Fleet, tiers: &[TierJson<'_>], known: &Remembered) -> String {
+fn text(
+    fleet: &Fleet,
+    found: &Snapshot,
+    tiers: &[TierJson<'_>],
+    known: &Remembered,
+    since: SignedDuration,
+) -> String {
+    let last = format!("LAST {}", duration(since.unsigned_abs()).to_uppercase());
+    // A column of its own only for a time that has none.
+    let is_asked = !DAYS.iter().any(|days| SignedDuration::from_hours(24 * days) == since);
+
     let head = ["TIER", "KIND", "STATE", "SIZE", "LIMIT", "A DAY", "FULL IN", "SERVED", "ANSWERED"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows[0].push("COVERAGE".to_owned());
     rows.extend(tiers.iter().map(tier_row));
-    let mut rates = vec![["HIT RATE", "1 D", "7 D", "30 D", "SINCE"].map(str::to_owned).to_vec()];
+    let mut rates = vec![["HIT RATE OF PATHS", "1 D", "7 D", "30 D"].map(str::to_owned).to_vec()];
+    rates[0].extend(is_asked.then_some(last));
     let rate_row = |name: &str, rate: &Windows<Option<Part>>| {
         let Windows { day, week, month, since } = rate;
-        let cells = [day, week, month, since].map(|part| or_unknown(part.and_then(share_of)));
-        [vec![name.to_owned()], cells.to_vec()].concat()
+        let shown = [day, week, month].into_iter().chain(is_asked.then_some(since));
+        let cells = shown.map(|part| or_unknown(part.and_then(share_of)));
+        std::iter::once(name.to_owned()).chain(cells).collect()
     };
     rates.push(rate_row("all hosts", &known.hit_rate(None)));
     rates.extend(known.hosts().iter().map(|host| rate_row(host, &known.hit_rate(Some(host)))));
@@ -354,8 +375,7 @@ fn text(fleet: &Fleet, tiers: &[TierJson<'_>], known: &Remembered) -> String {
         text.push_str(&percent(target));
         text.push('\n');
     }
-    let notes: Vec<String> =
-        tiers.iter().filter_map(|tier| Some(format!("{}: {}", tier.name, tier.error?))).collect();
+    let notes = notes::of_tiers(found);
     if !notes.is_empty() {
         text.push('\n');
         text.push_str(&notes.join("\n"));

@@ -18,10 +18,12 @@ pub mod lab;
 mod live;
 mod load;
 mod next;
+mod notes;
 mod past;
 mod print;
 mod status;
 mod trends;
+mod wait;
 
 pub use error::CliError;
 

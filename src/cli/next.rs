@@ -81,7 +81,7 @@ pub(super) fn on_tier<'a>(
         let part = NextPartJson {
             paths: pair(found.paths),
             bytes: found.bytes.map(pair),
-            share: found.bytes.unwrap_or(found.paths).ratio(),
+            share: found.paths.ratio(),
             partial: facts.partial,
             missing: facts.missing.get(tier).map(Vec::as_slice).unwrap_or_default(),
             measured_at: found.measured_at,

@@ -1,11 +1,11 @@
 //! `nixdash status`: measures everything once and says what was found.
 
-use crate::cli::{CliError, EXIT_INTERRUPTED, json, past};
+use crate::cli::{CliError, EXIT_INTERRUPTED, json, notes, past, wait};
 use crate::dash::{ascii, ascii_from, status_line};
 use crate::fleet::{
     Bytes, Fleet, HostFacts, HostState, SignatureState, TierFacts, bytes, percent, select,
 };
-use crate::probe::{Snapshot, measure_once};
+use crate::probe::{Snapshot, Thoroughness, measure_once};
 use crate::remote::Remote;
 use clap::Args;
 use std::io::Write;
@@ -34,8 +34,11 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
     let fleet = Arc::new(fleet);
     let hands = Remote::new(Arc::clone(&fleet));
     let known_before = past::read(&fleet);
+    let care = if args.line { Thoroughness::Glance } else { Thoroughness::Ordinary };
+    let look = measure_once(&fleet, &hands, &hosts, care, &known_before, &[]);
+    let what = waited_for(&fleet, hosts.len());
     let found = tokio::select! {
-        found = measure_once(&fleet, &hands, &hosts, true, &known_before, &[]) => found,
+        found = wait::saying(&what, look) => found,
         () = interrupted() => {
             hands.close().await;
             return Ok(ExitCode::from(EXIT_INTERRUPTED));
@@ -60,6 +63,12 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
         write!(out, "{}", text(&fleet, &found))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says what a look waits for.
+pub(super) fn waited_for(fleet: &Fleet, hosts: usize) -> String {
+    let tiers = fleet.tiers.len();
+    format!("waiting for {hosts} hosts and {tiers} caches to say what they are and hold …")
 }
 
 /// Waits until somebody wants this to end.
@@ -91,17 +100,7 @@ fn text(fleet: &Fleet, found: &Snapshot) -> String {
         Some(format!("{name}: failed: {}", units.join(", ")))
     });
     let errors = found.hosts.iter().filter_map(|(_, facts)| facts.error.clone());
-    let tiers = found
-        .tiers
-        .iter()
-        .filter_map(|(name, facts)| facts.error.as_ref().map(|error| format!("{name}: {error}")));
-    let on_hosts = found.tiers.iter().flat_map(|(name, facts)| {
-        facts
-            .hosts
-            .iter()
-            .filter_map(move |(host, on)| Some(format!("{name} on {host}: {}", on.error.as_ref()?)))
-    });
-    let notes: Vec<String> = errors.chain(failed).chain(tiers).chain(on_hosts).collect();
+    let notes: Vec<String> = errors.chain(failed).chain(notes::of_tiers(found)).collect();
     if !notes.is_empty() {
         text.push('\n');
         text.push_str(&notes.join("\n"));

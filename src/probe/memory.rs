@@ -1,6 +1,6 @@
 //! Small values that a probe keeps from poll to poll: counters, seen servers, entity tags.
 
-use crate::fleet::Tier;
+use crate::fleet::{StoreFacts, Tier};
 use crate::probe::depth::DEPTHS;
 use crate::probe::kinds::proof::CANARY;
 use crate::probe::kinds::seaweedfs::SEEN;
@@ -20,6 +20,7 @@ const KEPT: [&str; 4] = [CANARY, WITNESS, SEEN, DEPTHS];
 pub struct Memory {
     values: Mutex<Values>,
     views: Mutex<BTreeMap<String, HostView>>,
+    stores: Mutex<BTreeMap<String, StoreFacts>>,
 }
 
 /// Values, and which of those to keep are others than those that were kept last.
@@ -120,6 +121,17 @@ impl Memory {
         if view.is_known() || !views.get(host).is_some_and(HostView::is_known) {
             views.insert(host.to_owned(), view);
         }
+    }
+
+    /// Keeps how big a host's store is.
+    pub(super) fn put_store(&self, host: &str, facts: StoreFacts) {
+        let mut stores = self.stores.lock().unwrap_or_else(PoisonError::into_inner);
+        stores.insert(host.to_owned(), facts);
+    }
+
+    /// Returns how big the stores of hosts are, as far as they were counted.
+    pub(super) fn stores(&self) -> BTreeMap<String, StoreFacts> {
+        self.stores.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns how every host is set up, as far as is known.

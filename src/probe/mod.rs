@@ -38,7 +38,7 @@ pub use host::{merge as merge_host, parse as parse_host, probe as probe_host};
 pub use kinds::probe_of;
 pub use memory::Memory;
 pub use next::Wanted;
-pub use once::{Snapshot, measure_once};
+pub use once::{Snapshot, Thoroughness, measure_once};
 pub use past::Past;
 pub use poller::{Handle, Poller, Record};
 pub use schedule::{Target, next_delay, tier_interval};

@@ -1,24 +1,21 @@
 //! What each host makes of the tiers: whether it asks them, in which order, and whose key it trusts.
 //!
 //! Read from the settings that the host's Nix daemon works with, and asked with the host's own curl.
-//! Which order follows from them is pure.
+//! Which order follows from them is pure, and so is what that means for a tier (`judge`).
 
-use crate::fleet::{
-    Fleet, PublicKey, Tier, TierFacts, TierKind, TierOnHost, TierState, printable_line, redact,
-};
+mod judge;
+
+use crate::fleet::{Fleet, PublicKey, Tier, redact};
 use crate::nix::cache_info::CacheInfo;
 use crate::nix::settings::Settings;
 use crate::nix::signature::parse_public_key;
-use crate::probe::clock::milliseconds;
 use crate::probe::curl::{Base, Place, Seen};
-use crate::probe::kinds::http::{SLOW_MS, judge};
-use crate::probe::kinds::s3::refused_on_host;
-use crate::probe::memory::Memory;
 use crate::probe::witness::{Taken, Witness};
 use crate::remote::{Hands, Output, Script};
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, HashSet};
+pub(super) use judge::{judge_all, settle, state_of};
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// Prints the settings of a host's Nix.
@@ -249,234 +246,6 @@ impl HostView {
             .collect();
         order.sort_by_key(|(_, rank, _)| *rank);
         order
-    }
-}
-
-/// Says what one host makes of a tier, by what that was last seen to serve.
-fn judge_one(
-    fleet: &Fleet,
-    tier: &Tier,
-    host: &str,
-    view: &HostView,
-    witness: Option<&Witness>,
-) -> TierOnHost {
-    let mut found = TierOnHost { measured_at: Some(view.measured_at), ..TierOnHost::default() };
-    if let Some(error) = &view.error {
-        found.error = Some(error.clone());
-        return found;
-    }
-    let entry = view.entry(tier).filter(|_| view.substitutes);
-    let serves_itself = tier.host.as_deref() == Some(host);
-    found.configured = Some(entry.is_some());
-    found.trusted = view.trusts(entry, witness);
-    let mut wrong: Vec<String> = Vec::new();
-    if let Some(listed) = entry {
-        let order = view.order(fleet);
-        found.rank =
-            order.iter().find(|(other, ..)| other.name == tier.name).map(|(_, rank, _)| *rank);
-        sight(&mut found, &mut wrong, tier, host, view, listed);
-        wrong.extend(asked_first(tier, host, listed));
-        wrong.extend(misplaced(fleet, tier, host, &order));
-    } else if !view.substitutes {
-        wrong.push(format!("{host} asks no cache at all: its settings say substitute = false"));
-    } else if !serves_itself {
-        wrong.push(format!(
-            "{host} does not ask {}: add \"{}\" to nix.settings.substituters of {host}",
-            tier.name, tier.url
-        ));
-    }
-    if !serves_itself {
-        wrong.extend(distrust(tier, host, view, entry, witness));
-        if found.trusted == Some(false) && matches!(found.state, TierState::Up | TierState::Slow) {
-            found.state = TierState::Untrusted;
-        }
-    }
-    found.error = (!wrong.is_empty()).then(|| wrong.join("; "));
-    found
-}
-
-/// Fills in what the host itself sees of a tier that it asks.
-fn sight(
-    found: &mut TierOnHost,
-    wrong: &mut Vec<String>,
-    tier: &Tier,
-    host: &str,
-    view: &HostView,
-    listed: &Listed,
-) {
-    wrong.extend(view.no_curl.clone());
-    let Some(seen) = &listed.seen else { return };
-    found.via = Some(host.to_owned());
-    let facts = state_of(tier, host, seen, view.root);
-    found.state = facts.state;
-    wrong.extend(facts.error);
-}
-
-/// Says what a host's look at a tier's `nix-cache-info` means.
-pub(super) fn state_of(tier: &Tier, host: &str, seen: &Seen, root: bool) -> TierFacts {
-    let Some(reply) = &seen.reply else {
-        let why = seen.fault.as_deref().unwrap_or("no answer");
-        let error = Some(format!("{host} does not reach {}: {why}", tier.url));
-        return TierFacts { state: TierState::Down, error, ..TierFacts::default() };
-    };
-    let mut facts = judge(tier, reply);
-    facts.connect_ms = seen.connect.map(milliseconds);
-    if facts.state == TierState::Unauthorized && !root {
-        facts.state = TierState::Unknown;
-        facts.error = Some(format!(
-            "{}: answered {} to the login user of {host}, who cannot read root's netrc; let it \
-             use sudo to know what the daemon gets",
-            tier.url, reply.status
-        ));
-    } else if facts.state == TierState::Unauthorized && tier.kind == TierKind::S3 {
-        facts.error = Some(refused_on_host(tier, host, reply));
-    }
-    facts.error = facts.error.map(|error| format!("asked from {host}: {error}"));
-    if facts.state == TierState::Up && facts.latency_ms.is_some_and(|ms| ms > SLOW_MS) {
-        facts.state = TierState::Slow;
-    }
-    facts
-}
-
-/// Says that a tier is asked before every other because it does not name its place.
-fn asked_first(tier: &Tier, host: &str, listed: &Listed) -> Option<String> {
-    let served = listed.info()?.priority;
-    let is_first = listed.priority.is_none() && served.unwrap_or(0) == 0;
-    let what = if served.is_none() { "no Priority" } else { "Priority 0" };
-    is_first.then(|| {
-        format!(
-            "its nix-cache-info has {what}, so {host} asks it before every other cache: add \
-             `Priority: 45` there, or ask \"{}?priority=45\"",
-            tier.url
-        )
-    })
-}
-
-/// Says that a host asks a tier before or after one that it should not, when it does.
-fn misplaced(
-    fleet: &Fleet,
-    tier: &Tier,
-    host: &str,
-    order: &[(&Tier, u32, u32)],
-) -> Option<String> {
-    let meant = |name: &str| fleet.tiers.iter().position(|tier| tier.name == name);
-    let at = order.iter().position(|(other, ..)| other.name == tier.name)?;
-    let mine = meant(&tier.name);
-    let turned = |(place, (other, ..)): (usize, &(&Tier, u32, u32))| {
-        (place < at) != (meant(&other.name) < mine) && place != at
-    };
-    if !order.iter().enumerate().any(turned) {
-        return None;
-    }
-    let real: Vec<String> = order
-        .iter()
-        .map(|(tier, _, priority)| format!("{} (priority {priority})", tier.name))
-        .collect();
-    let mut meant_order: Vec<&Tier> = order.iter().map(|(tier, ..)| *tier).collect();
-    meant_order.sort_by_key(|tier| meant(&tier.name));
-    let names: Vec<&str> = meant_order.iter().map(|tier| tier.name.as_str()).collect();
-    Some(format!(
-        "{host} asks in another order than hosts.toml: {}, not {}; add ?priority= to its \
-         substituters, lowest first",
-        real.join(", "),
-        names.join(", ")
-    ))
-}
-
-/// Says what a host does not take of a tier, and whose key it lacks, if it does.
-fn distrust(
-    tier: &Tier,
-    host: &str,
-    view: &HostView,
-    entry: Option<&Listed>,
-    witness: Option<&Witness>,
-) -> Option<String> {
-    if view.takes_all(entry) {
-        return None;
-    }
-    let taken = witness.map(|witness| (witness, witness.taken(&view.keys)));
-    if view.trusts_key(tier, entry) == Some(false) {
-        let lacks = lacking(tier.public_key.as_ref()?, host, view);
-        return Some(match taken {
-            Some((witness, Taken::Under(other))) => format!(
-                "{lacks} ({host} takes {} by the signature of {}, but nothing that only the \
-                 tier's key signed)",
-                witness.name, other.name
-            ),
-            Some((_, Taken::Unsigned | Taken::Never)) | None => lacks,
-        });
-    }
-    let (witness, Taken::Never) = taken? else { return None };
-    Some(printable_line(&match witness.signers() {
-        Some(signers) => {
-            format!("{host} trusts none of the keys that signed {} ({signers})", witness.name)
-        }
-        None => format!("nobody signed {}, so {host} does not take it", witness.name),
-    }))
-}
-
-/// Says which key a host lacks.
-fn lacking(key: &PublicKey, host: &str, view: &HostView) -> String {
-    let same_name = view.keys.iter().any(|have| have.name == key.name);
-    if same_name {
-        format!(
-            "{host} trusts another key under the name {}: it must be \"{}\"",
-            key.name, key.text
-        )
-    } else {
-        format!(
-            "{host} does not trust the key {}: add \"{}\" to nix.settings.trusted-public-keys of \
-             {host}",
-            key.name, key.text
-        )
-    }
-}
-
-/// Says what every host makes of a tier, by what is remembered of both.
-pub(super) fn judge_all(
-    fleet: &Fleet,
-    tier: &Tier,
-    memory: &Memory,
-) -> BTreeMap<String, TierOnHost> {
-    let (views, witness) = (memory.views(), Witness::recall(memory, tier));
-    let judge = |(host, view): (&String, &HostView)| {
-        (host.clone(), judge_one(fleet, tier, host, view, witness.as_ref()))
-    };
-    views.iter().map(judge).collect()
-}
-
-/// Puts into a tier's facts what hosts make of it: a tier whose key none of them trusts is of no
-/// use, however well it is.
-pub(super) fn settle(facts: &mut TierFacts, tier: &Tier, fleet: &Fleet, memory: &Memory) {
-    if !tier.kind.is_substituter() {
-        return;
-    }
-    let before = std::mem::replace(&mut facts.hosts, judge_all(fleet, tier, memory));
-    // Another nixdash may have seen what the tier serves, and hosts that we have not looked at.
-    for (host, told) in before {
-        match facts.hosts.get_mut(&host) {
-            Some(found) => found.trusted = found.trusted.or(told.trusted),
-            None if fleet.host(&host).is_some() => drop(facts.hosts.insert(host, told)),
-            None => {}
-        }
-    }
-    let views = memory.views();
-    let known = views.values().filter(|view| view.is_known());
-    let known: Vec<bool> = known
-        .filter_map(|view| view.trusts_key(tier, view.entry(tier).filter(|_| view.substitutes)))
-        .collect();
-    let Some(key) = &tier.public_key else { return };
-    let nobody = !known.is_empty() && !known.contains(&true);
-    if nobody && matches!(facts.state, TierState::Up | TierState::Slow) {
-        facts.state = TierState::Untrusted;
-        facts.error = Some(printable_line(&format!(
-            "{}: no host trusts its key {} (asked: {}), so none takes anything from it: add \
-             \"{}\" to nix.settings.trusted-public-keys",
-            tier.url,
-            key.name,
-            known.len(),
-            key.text
-        )));
     }
 }
 

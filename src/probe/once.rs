@@ -30,8 +30,33 @@ const SIZE_LIMIT: Duration = TIER_LIMIT;
 /// How long a size is believed, as long as between two looks of the dashboard.
 const SIZE_AGE: SignedDuration = SignedDuration::from_mins(20);
 
-/// How long a big tier that answers may take to say what it holds.
-const COVERAGE_LIMIT: Duration = Duration::from_secs(60);
+/// How thoroughly to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thoroughness {
+    /// For one line: whether hosts and tiers are well, and what tiers hold as far as they say so in
+    /// no time. What another nixdash was just told is taken from there.
+    Glance,
+    /// Everything; a tier may take ten seconds to say what it holds.
+    Ordinary,
+    /// Everything; a big or slow tier may take a minute to say what it holds.
+    Patient,
+}
+
+impl Thoroughness {
+    /// Returns how long one tier may take to say what it holds.
+    fn coverage_limit(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Glance => 2,
+            Self::Ordinary => 10,
+            Self::Patient => 60,
+        })
+    }
+
+    /// Returns whether what takes long, and is not for one line, is measured too.
+    fn is_slow(self) -> bool {
+        self != Self::Glance
+    }
+}
 
 /// How many next systems are looked at at once.
 const NEXT_WIDTH: usize = 4;
@@ -56,8 +81,7 @@ pub struct Snapshot {
 /// How to look.
 #[derive(Clone, Copy)]
 struct Look<'a> {
-    /// Whether to measure what takes long too.
-    slow: bool,
+    care: Thoroughness,
     past: &'a Past,
     wanted: &'a [Wanted],
 }
@@ -70,7 +94,7 @@ struct Answered {
     closure: Option<Closure>,
 }
 
-/// Asks hosts (by name) and every tier, all at once; with `slow` also stores and coverage.
+/// Asks hosts (by name) and every tier, all at once.
 ///
 /// What a host runs next is one of `wanted`, which somebody evaluated just now, else what was built
 /// for it and not deployed yet.
@@ -82,7 +106,7 @@ pub async fn measure_once(
     fleet: &Fleet,
     hands: &dyn Hands,
     hosts: &[String],
-    slow: bool,
+    care: Thoroughness,
     past: &Past,
     wanted: &[Wanted],
 ) -> Snapshot {
@@ -92,10 +116,14 @@ pub async fn measure_once(
         let up = matches!(facts.state, HostState::Up | HostState::Degraded);
         let (mut store, mut closure) = (None, None);
         if up && facts.system.running.is_some() {
-            let count =
-                async { if slow { store::count(hands, &host.name).await.ok() } else { None } };
+            let count = async {
+                if care.is_slow() { store::count(hands, &host.name).await.ok() } else { None }
+            };
             let list = async { store::closure(hands, &host.name).await.ok() };
             (store, closure) = tokio::join!(count, list);
+            if let Some(store) = &store {
+                past.memory.put_store(&host.name, store.clone());
+            }
         }
         Answered { name: host.name.clone(), facts, store, closure }
     }))
@@ -107,7 +135,7 @@ pub async fn measure_once(
                 web.begin_month_with(tier, *count);
             }
             let tools = Tools { web: &web, hands, fleet, memory: &past.memory };
-            let look = Look { slow, past, wanted };
+            let look = Look { care, past, wanted };
             ask_tiers(tools, &answered, look, &mut snapshot).await;
             let counted = fleet.tiers.iter().map(|tier| (tier, web.take_count(&tier.name)));
             let counted = counted.filter(|(_, count)| *count > 0);
@@ -133,7 +161,7 @@ async fn ask_tiers(
     look: Look<'_>,
     snapshot: &mut Snapshot,
 ) {
-    let Look { slow, past, .. } = look;
+    let slow = look.care.is_slow();
     let known: Vec<Known<'_>> = answered
         .iter()
         .map(|host| Known {
@@ -152,14 +180,7 @@ async fn ask_tiers(
         .iter()
         .filter_map(|host| Some(Asked { host: &host.name, closure: host.closure.as_ref()? }))
         .collect();
-    let coverage = async {
-        if slow && !asked.is_empty() {
-            let work = measure(tools, &asked, &past.answers);
-            tokio::time::timeout(COVERAGE_LIMIT, work).await.unwrap_or_default()
-        } else {
-            BTreeMap::new()
-        }
-    };
+    let coverage = covered(tools, &asked, look);
     let up = answered.iter().filter(|host| slow && host.closure.is_some());
     let looks = join_all(up.map(|host| async move {
         let look = on_host::look(tools.hands, &host.name, Timestamp::now());
@@ -179,6 +200,38 @@ async fn ask_tiers(
             *facts = settled;
         }
     }
+}
+
+/// Asks every tier what it holds; one that takes too long is absent, and delays no other.
+async fn covered(
+    tools: Tools<'_>,
+    asked: &[Asked<'_>],
+    look: Look<'_>,
+) -> BTreeMap<String, CoverageFacts> {
+    if asked.is_empty() {
+        return BTreeMap::new();
+    }
+    let limit = look.care.coverage_limit();
+    let by_tier = join_all(tools.fleet.tiers.iter().map(|tier| async move {
+        let alone = Fleet { tiers: vec![tier.clone()], ..tools.fleet.clone() };
+        let tools = Tools { fleet: &alone, ..tools };
+        let work = measure(tools, asked, &look.past.answers);
+        tokio::time::timeout(limit, work).await.unwrap_or_default()
+    }))
+    .await;
+    let mut all: BTreeMap<String, CoverageFacts> = asked
+        .iter()
+        .map(|host| {
+            let toplevel = Some(host.closure.root.clone());
+            (host.host.to_owned(), CoverageFacts { toplevel, ..CoverageFacts::default() })
+        })
+        .collect();
+    for (host, found) in by_tier.into_iter().flatten() {
+        let facts = all.entry(host).or_default();
+        facts.tiers.extend(found.tiers);
+        facts.missing.extend(found.missing);
+    }
+    all
 }
 
 /// Looks at what hosts run next.
@@ -203,8 +256,9 @@ async fn next(
     let looks = known.iter().map(|(host, next)| async move {
         let (running, answers) = (host.closure.as_ref(), &look.past.answers);
         let work = measure_next(tools, next, running, answers, |_| false);
-        let facts = tokio::time::timeout(COVERAGE_LIMIT, work).await.unwrap_or_else(|_| {
-            let limit = COVERAGE_LIMIT.as_secs();
+        let limit = look.care.coverage_limit();
+        let facts = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+            let limit = limit.as_secs();
             next.failed(format!(
                 "the next system of {} was not looked at within {limit} s; is a tier slow?",
                 host.name
@@ -223,10 +277,10 @@ async fn ask_tier(
     closures: &[ClosurePath],
     look: Look<'_>,
 ) -> TierFacts {
-    let Look { slow, past, .. } = look;
+    let Look { care, past, .. } = look;
     let began = Instant::now();
     let asking = tools.asking(tier, paths, closures, Timestamp::now());
-    if let Some(told) = past.told(tier, asking.now) {
+    if let Some(told) = past.told(tier, care == Thoroughness::Glance, asking.now) {
         return told.clone();
     }
     let probe = tokio::time::timeout(TIER_LIMIT, tier::probe(&asking, past.last(tier, asking.now)));
@@ -236,7 +290,7 @@ async fn ask_tier(
         let facts = TierFacts { state, since: now, asked_at: now, ..TierFacts::default() };
         return TierFacts { error: Some(error), ..facts };
     };
-    if slow
+    if care.is_slow()
         && !is_recent(&facts, asking.now)
         && let Some(probe) = probe_of(tier.kind)
         && let left = SIZE_LIMIT.saturating_sub(began.elapsed())
@@ -264,6 +318,7 @@ mod tests {
     use crate::remote::{FakeHands, Output, RemoteError, Trouble};
     use std::path::Path;
 
+    const CARE: Thoroughness = Thoroughness::Ordinary;
     const TOP: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-top";
 
     /// Hands for a living samsung and a dead razer.
@@ -295,7 +350,7 @@ mod tests {
         let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
         let began = Instant::now();
         let found =
-            measure_once(&fleet, &hands(), &["samsung".to_owned()], true, &Past::default(), &[])
+            measure_once(&fleet, &hands(), &["samsung".to_owned()], CARE, &Past::default(), &[])
                 .await;
         assert!(began.elapsed() < TIER_LIMIT + Duration::from_secs(1), "{:?}", began.elapsed());
         assert_eq!(found.tiers[0].1.state, TierState::Down);
@@ -326,7 +381,7 @@ mod tests {
         for tier in &fleet.tiers {
             past.add(tier, Some(told.clone()), Some(7), Vec::new());
         }
-        let found = measure_once(&fleet, &hands(), &[], false, &past, &[]).await;
+        let found = measure_once(&fleet, &hands(), &[], CARE, &past, &[]).await;
         assert_eq!(found.tiers[1].1, told);
         assert_ne!(found.tiers[0].1.latency_ms, told.latency_ms);
         assert_eq!(found.tiers[0].1.since, told.since, "it was up then and is now");
@@ -349,7 +404,7 @@ mod tests {
         );
         let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
         let names = ["samsung".to_owned(), "razer".to_owned()];
-        let found = measure_once(&fleet, &hands(), &names, true, &Past::default(), &[]).await;
+        let found = measure_once(&fleet, &hands(), &names, CARE, &Past::default(), &[]).await;
         assert_eq!(found.hosts[0].1.state, HostState::Up);
         assert_eq!(found.hosts[1].1.state, HostState::Unreachable);
         assert_eq!(found.stores["samsung"].paths, 10);
@@ -358,8 +413,16 @@ mod tests {
         assert_eq!(found.tiers[1].1.state, TierState::Unauthorized);
         assert_eq!(found.coverage["samsung"].tiers["p620"].paths, Share { have: 1, total: 1 });
         assert!(!found.coverage.contains_key("razer"));
-        let quick = measure_once(&fleet, &hands(), &names[..1], false, &Past::default(), &[]).await;
-        assert!(quick.stores.is_empty() && quick.coverage.is_empty());
+        let quick = measure_once(
+            &fleet,
+            &hands(),
+            &names[..1],
+            Thoroughness::Glance,
+            &Past::default(),
+            &[],
+        )
+        .await;
+        assert!(quick.stores.is_empty() && quick.coverage.contains_key("samsung"));
         assert_eq!(quick.hosts.len(), 1);
     }
 }

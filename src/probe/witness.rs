@@ -79,11 +79,9 @@ impl Witness {
         }
     }
 
-    /// Returns the names of those who signed it; nothing when nobody did.
-    pub(super) fn signers(&self) -> Option<String> {
-        let names = self.signatures.iter().filter_map(|text| signature::signature_name(text));
-        let names: Vec<&str> = names.collect();
-        (!names.is_empty()).then(|| names.join(", "))
+    /// Returns the names of those who signed it.
+    pub(super) fn signers(&self) -> Vec<&str> {
+        self.signatures.iter().filter_map(|text| signature::signature_name(text)).collect()
     }
 }
 
@@ -124,7 +122,7 @@ mod tests {
     #[test]
     fn what_is_named_after_its_content_is_taken_by_all_and_what_only_says_so_by_nobody() {
         let real = source("nhbkbjb42fmcsbd97h5mqx8nya2bks1c");
-        assert_eq!((real.taken(&[]), real.signers()), (Taken::Unsigned, None));
+        assert_eq!((real.taken(&[]), real.signers().len()), (Taken::Unsigned, 0));
         let fake = source("h3l41b48w4vk3d4g7q5raj8fgyn0vqix");
         assert_eq!(fake.taken(&keys(&[KEY])), Taken::Never);
     }

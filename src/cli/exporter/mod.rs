@@ -43,7 +43,8 @@ pub(super) async fn run(fleet: Fleet, args: ExporterArgs) -> Result<ExitCode, Cl
     let address = listener.local_addr().map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let fleet = Arc::new(fleet);
-    let hands: Arc<dyn Hands> = Arc::new(Remote::new(Arc::clone(&fleet)));
+    let remote = Remote::new(Arc::clone(&fleet));
+    let hands: Arc<dyn Hands> = Arc::new(remote.clone());
     let recorder = history::recorder(&fleet, |line| eprintln!("nixdash: {line}"));
     let figures = Arc::new(Mutex::new(Figures::default()));
     let stop = CancellationToken::new();
@@ -69,6 +70,7 @@ pub(super) async fn run(fleet: Fleet, args: ExporterArgs) -> Result<ExitCode, Cl
         _ = terminate.recv() => {}
     }
     stop.cancel();
+    remote.close().await;
     if let Some(recorder) = recorder {
         recorder.flush().await;
     }

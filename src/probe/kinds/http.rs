@@ -81,6 +81,12 @@ pub(in crate::probe) async fn weigh(
             }
             remember(asking, &facts);
         }
+        // The first answer of a fresh connection is late for more than the connecting.
+        if reply.connect.is_some()
+            && let Some(warm) = asking.web.take_warm(asking.tier)
+        {
+            facts.latency_ms = Some(milliseconds(warm.min(reply.first_byte)));
+        }
         if facts.state == TierState::Up && facts.latency_ms.is_some_and(|ms| ms > SLOW_MS) {
             facts.state = TierState::Slow;
         }

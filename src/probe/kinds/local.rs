@@ -9,12 +9,10 @@ use crate::fleet::{
 };
 use crate::probe::depth::depths;
 use crate::probe::kinds::answers::{alarm, detail, size};
-use crate::probe::store;
 use crate::probe::tier::{Answer, Asking, TierProbe};
 use crate::probe::web::{Declared, WebError};
 use crate::remote::{Script, Trouble, Way};
 use futures_util::future::join_all;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Asks a host for its store.
@@ -38,7 +36,8 @@ impl TierProbe for LocalProbe {
         Box::pin(async move {
             let hosts = &asking.fleet.hosts;
             let answers = join_all(hosts.iter().map(|host| ask(asking, &host.name))).await;
-            let answers = hosts.iter().map(|host| host.name.as_str()).zip(answers).collect();
+            let answers: Vec<_> =
+                hosts.iter().map(|host| host.name.as_str()).zip(answers).collect();
             let mut facts = join(asking, &answers);
             facts.depths = depths(asking.memory, asking.tier);
             facts.depths.retain(|host, _| asking.fleet.host(host).is_some());
@@ -55,29 +54,21 @@ impl TierProbe for LocalProbe {
         let error = WebError::new(&asking.tier.name, cause, "nothing is to be done");
         Box::pin(std::future::ready(Err(error)))
     }
+}
 
-    fn size<'a>(
-        &'a self,
-        asking: &'a Asking<'a>,
-    ) -> Answer<'a, Result<Option<SizeFacts>, WebError>> {
-        Box::pin(async move {
-            let hosts = &asking.fleet.hosts;
-            let counts =
-                join_all(hosts.iter().map(|host| store::count(asking.hands, &host.name))).await;
-            let known: Vec<_> = counts.into_iter().filter_map(Result::ok).collect();
-            if known.is_empty() {
-                return Ok(None);
-            }
-            let sum = known.iter().map(|store| store.bytes).sum();
-            let paths = known.iter().map(|store| store.paths).sum();
-            // A host that is asleep has a store too.
-            let exact = known.len() == hosts.len();
-            let mut whole = size(asking, sum, Some(paths), None, exact);
-            // The limit is that of each of them.
-            whole.limit = whole.limit.map(|limit| limit.saturating_mul(known.len() as u64));
-            Ok(Some(whole))
-        })
-    }
+/// Returns how big the stores of all hosts are together, as they were counted last.
+fn whole_size(asking: &Asking<'_>) -> Option<SizeFacts> {
+    let mut stores = asking.memory.stores();
+    stores.retain(|host, _| asking.fleet.host(host).is_some());
+    let oldest = stores.values().map(|store| store.measured_at).min()?;
+    let bytes = stores.values().map(|store| store.bytes).sum();
+    let paths = stores.values().map(|store| store.paths).sum();
+    // A host that is asleep has a store too.
+    let exact = stores.len() == asking.fleet.hosts.len();
+    let mut whole = size(asking, bytes, Some(paths), None, exact);
+    // The limit is that of each of them.
+    whole.limit = whole.limit.map(|limit| limit.saturating_mul(stores.len() as u64));
+    Some(SizeFacts { measured_at: Some(oldest), ..whole })
 }
 
 /// What a host said of its store.
@@ -130,7 +121,7 @@ fn read(text: &str) -> Store {
 }
 
 /// Joins what the hosts said to one tier: it is up when every store that answers can be read.
-fn join(asking: &Asking<'_>, answers: &BTreeMap<&str, Result<Store, Silent>>) -> TierFacts {
+fn join(asking: &Asking<'_>, answers: &[(&str, Result<Store, Silent>)]) -> TierFacts {
     let mut facts = TierFacts::default();
     let mut troubles = Vec::new();
     let mut answered = 0;
@@ -181,6 +172,7 @@ fn join(asking: &Asking<'_>, answers: &BTreeMap<&str, Result<Store, Silent>>) ->
     } else {
         Some(troubles.join("; "))
     };
+    facts.size = whole_size(asking);
     let text = format!("{answered} of {} hosts answered", answers.len());
     facts.details.insert(0, detail("stores", &text));
     facts
@@ -203,7 +195,7 @@ fn disk(host: &str, store: &Store) -> Option<crate::fleet::Detail> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Tier, TierKind};
+    use crate::fleet::{StoreFacts, Tier, TierKind};
     use crate::probe::memory::Memory;
     use crate::probe::tier::Tools;
     use crate::probe::web::Web;
@@ -214,7 +206,15 @@ mod tests {
     /// Looks at the stores of three hosts whose hands answer so.
     async fn look(
         reply: impl Fn(&str) -> Result<String, RemoteError> + Send + Sync + 'static,
-    ) -> (TierFacts, Result<Option<SizeFacts>, WebError>) {
+    ) -> TierFacts {
+        look_at(&[], reply).await
+    }
+
+    /// Does that when the stores of some were counted before: host, paths and bytes.
+    async fn look_at(
+        counted: &[(&str, u64, u64)],
+        reply: impl Fn(&str) -> Result<String, RemoteError> + Send + Sync + 'static,
+    ) -> TierFacts {
         let text = "[hosts.p620]\n[hosts.razer]\n[hosts.samsung]\n";
         let fleet = crate::config::parse(text, Path::new("hosts.toml"), None).unwrap();
         let hands = FakeHands::new(move |host, _| {
@@ -222,13 +222,15 @@ mod tests {
         });
         let (web, memory) = (Web::new().unwrap(), Memory::default());
         let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+        for (host, paths, bytes) in counted {
+            let measured_at = Timestamp::UNIX_EPOCH;
+            memory.put_store(host, StoreFacts { paths: *paths, bytes: *bytes, measured_at });
+        }
         let tier = Tier { max_size: Some(1_000), ..Tier::new("store", TierKind::Local, "") };
         let asking = tools.asking(&tier, &[], &[], Timestamp::now());
         let facts = LocalProbe.probe(&asking).await;
-        let size = LocalProbe.size(&asking).await;
-        // Each host was asked for its size besides.
-        assert_eq!(hands.asked().len(), 6);
-        (facts, size)
+        assert_eq!(hands.asked().len(), 3, "stores are counted elsewhere");
+        facts
     }
 
     const WELL: &str = "disk_kib\t300 1000\ndatabase\treadable\n";
@@ -244,7 +246,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_laptop_that_is_asleep_says_nothing_against_the_others() {
-        let (facts, _) = look(|host| match host {
+        let facts = look(|host| match host {
             "razer" => Err(RemoteError::new(host, Trouble::Unreachable, "No route to host")),
             _ => Ok(WELL.to_owned()),
         })
@@ -258,7 +260,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_database_that_cannot_be_read_is_named_with_its_host() {
-        let (facts, _) = look(|host| match host {
+        let facts = look(|host| match host {
             "samsung" => {
                 Ok("disk_kib\t990 1000\nerror\terror: database disk image is malformed\n"
                     .to_owned())
@@ -274,18 +276,18 @@ mod tests {
 
     #[tokio::test]
     async fn without_any_host_nothing_is_known_of_stores() {
-        let (facts, size) =
+        let facts =
             look(|host| Err(RemoteError::new(host, Trouble::Unreachable, "timed out"))).await;
         assert_eq!(
             (facts.state, facts.error.as_deref()),
             (TierState::Down, Some("no host answers"))
         );
-        assert_eq!(size, Ok(None));
+        assert_eq!(facts.size, None);
     }
 
     #[tokio::test]
     async fn one_that_lets_us_not_in_is_trouble() {
-        let (facts, _) = look(|host| match host {
+        let facts = look(|host| match host {
             "p620" => Err(RemoteError::new(host, Trouble::Denied, "Permission denied")),
             _ => Ok(WELL.to_owned()),
         })
@@ -296,14 +298,10 @@ mod tests {
 
     #[tokio::test]
     async fn sizes_are_added_and_the_limit_is_that_of_each() {
-        let (_, size) = look(|host| {
-            Ok(match host {
-                "p620" => "10\t1000\n".to_owned(),
-                _ => "5\t200\n".to_owned(),
-            })
-        })
-        .await;
-        let size = size.unwrap().unwrap();
+        let counted = [("p620", 10, 1000), ("razer", 5, 200), ("samsung", 5, 200)];
+        let some = look_at(&counted[..2], |_| Ok(WELL.to_owned())).await.size.unwrap();
+        assert_eq!((some.bytes, some.exact), (1200, false), "samsung has a store too");
+        let size = look_at(&counted, |_| Ok(WELL.to_owned())).await.size.unwrap();
         assert_eq!((size.bytes, size.objects, size.exact), (1400, Some(20), true));
         assert_eq!(size.limit, Some(3_000));
     }

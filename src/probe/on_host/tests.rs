@@ -1,7 +1,10 @@
 //! Settings of hosts, and what they mean for tiers.
 
+use super::judge::{By, judge_one};
 use super::*;
+use crate::fleet::{SignatureState, TierFacts, TierKind, TierOnHost, TierState};
 use crate::nix::narinfo::NarInfo;
+use crate::probe::memory::Memory;
 use crate::probe::server::NARINFO;
 use crate::probe::web::Reply;
 use crate::remote::FakeHands;
@@ -69,7 +72,7 @@ fn judged(view: &HostView) -> Vec<TierOnHost> {
     let (fleet, witness) = (fleet(), signed_by("p620-1"));
     let judge = |tier: &Tier| {
         let witness = (tier.name == "p620").then_some(&witness);
-        judge_one(&fleet, tier, "razer", view, witness)
+        judge_one(By { fleet: &fleet, witness, advises: true }, tier, "razer", view)
     };
     fleet.tiers.iter().map(judge).collect()
 }
@@ -94,13 +97,11 @@ fn nix_sorts_by_priority_and_keeps_the_list_among_equals() {
     let view = view(listed, NIXOS, &[seen(Some(40)), seen(Some(10)), seen(Some(30))]);
     let found = judged(&view);
     assert_eq!((found[0].rank, found[1].rank), (Some(3), Some(2)));
-    for host in &found[..2] {
-        let error = host.error.as_deref().unwrap();
-        let order = "nixos (priority 40), p620 (priority 40), not p620, nixos";
-        assert!(error.contains(order), "{error}");
-    }
+    let error = found[0].error.as_deref().unwrap();
+    assert!(error.starts_with("asks nixos (priority 40) before p620 (priority 40)"), "{error}");
+    assert_eq!(found[1].error, None, "said once, of the one that is asked too late");
     let error = found[2].error.as_deref().unwrap();
-    assert!(error.contains("razer does not ask bucket"), "{error}");
+    assert!(error.starts_with("does not ask it: add \"s3://b?"), "{error}");
     assert_eq!(found[2].configured, Some(false));
 }
 
@@ -111,7 +112,9 @@ fn a_cache_without_a_priority_is_asked_first_which_is_an_alarm() {
     let found = judged(&view(listed, &keys, &[seen(Some(30)), seen(Some(40)), seen(None)]));
     assert_eq!(found[2].rank, Some(1));
     let error = found[2].error.as_deref().unwrap();
-    assert!(error.contains("no Priority") && error.contains("another order"), "{error}");
+    assert!(error.contains("no Priority") && error.contains("http://s:1&priority=45"), "{error}");
+    let late = found[0].error.as_deref().unwrap();
+    assert!(late.starts_with("asks bucket (priority 0) before p620 (priority 30)"), "{late}");
 }
 
 #[test]
@@ -129,8 +132,10 @@ fn any_signature_that_a_host_trusts_is_enough_but_the_tiers_own_key_is_named() {
     let fleet = fleet();
     let copied = KEY.replace("p620-1", "builder-1");
     let view = view("http://p620:5000", &copied, &[seen(Some(30))]);
-    let judge =
-        |witness: &Witness| judge_one(&fleet, &fleet.tiers[0], "razer", &view, Some(witness));
+    let judge = |witness: &Witness| {
+        let by = By { fleet: &fleet, witness: Some(witness), advises: true };
+        judge_one(by, &fleet.tiers[0], "razer", &view)
+    };
     let found = judge(&signed_by("builder-1"));
     assert_eq!((found.trusted, found.state), (Some(true), TierState::Up));
     let error = found.error.unwrap();
@@ -141,13 +146,10 @@ fn any_signature_that_a_host_trusts_is_enough_but_the_tiers_own_key_is_named() {
 
 #[test]
 fn a_key_that_is_trusted_helps_nothing_where_another_signed() {
-    let found = judge_one(
-        &fleet(),
-        &fleet().tiers[0],
-        "razer",
-        &view("http://p620:5000", KEY, &[seen(Some(30))]),
-        Some(&signed_by("old-1")),
-    );
+    let (fleet, witness) = (fleet(), signed_by("old-1"));
+    let by = By { fleet: &fleet, witness: Some(&witness), advises: true };
+    let view = view("http://p620:5000", KEY, &[seen(Some(30))]);
+    let found = judge_one(by, &fleet.tiers[0], "razer", &view);
     assert_eq!((found.trusted, found.state), (Some(false), TierState::Untrusted));
     assert!(found.error.unwrap().contains("none of the keys that signed a-1.0 (old-1)"));
 }
@@ -185,6 +187,74 @@ fn a_key_that_nobody_trusts_makes_a_tier_that_is_up_untrusted() {
     assert_eq!(settled(KEY).state, TierState::Up);
 }
 
+/// Settles facts of p620 by what is remembered.
+fn settled(facts: TierFacts, views: &[(&str, HostView)], witness: Option<&Witness>) -> TierFacts {
+    let (fleet, memory, mut facts) = (fleet(), Memory::default(), facts);
+    for (host, view) in views {
+        memory.put_view(host, view.clone());
+    }
+    if let Some(witness) = witness {
+        witness.keep(&memory, &fleet.tiers[0]);
+    }
+    settle(&mut facts, &fleet.tiers[0], &fleet, &memory);
+    facts
+}
+
+#[test]
+fn what_another_nixdash_saw_of_a_host_counts_when_it_looked_later() {
+    let mut view = view("http://p620:5000", KEY, &[seen(Some(30))]);
+    view.measured_at = Timestamp::from_second(100).unwrap();
+    let told = |second| TierOnHost {
+        configured: Some(true),
+        trusted: Some(false),
+        state: TierState::Untrusted,
+        measured_at: Timestamp::from_second(second).ok(),
+        ..TierOnHost::default()
+    };
+    for (second, state) in [(99, TierState::Up), (101, TierState::Untrusted)] {
+        let mut facts = TierFacts { state: TierState::Up, ..TierFacts::default() };
+        facts.hosts.insert("razer".to_owned(), told(second));
+        let facts = settled(facts, &[("razer", view.clone())], Some(&signed_by("p620-1")));
+        assert_eq!(facts.hosts["razer"].state, state, "{second}");
+    }
+}
+
+#[test]
+fn nobody_is_told_to_ask_a_tier_that_is_of_no_use_and_each_is_told_only_where_others_ask() {
+    let (asks, not) = (view("http://p620:5000", KEY, &[seen(Some(30))]), view("", KEY, &[]));
+    let of = |state, first: &HostView| {
+        let facts = TierFacts { state, ..TierFacts::default() };
+        settled(facts, &[("razer", first.clone()), ("samsung", not.clone())], None)
+    };
+    let told = |facts: &TierFacts| facts.hosts["samsung"].error.clone();
+    assert!(told(&of(TierState::Up, &asks)).unwrap().starts_with("does not ask it"));
+    assert_eq!(told(&of(TierState::Down, &asks)), None);
+    let nobody = of(TierState::Up, &not);
+    assert_eq!(told(&nobody), None, "it is said once, of the tier");
+    assert!(nobody.details.iter().any(|detail| detail.alarm && detail.text.starts_with("no host")));
+    assert!(of(TierState::Down, &not).details.is_empty());
+}
+
+#[test]
+fn what_no_host_takes_is_not_called_up() {
+    let view = view("http://p620:5000", KEY, &[seen(Some(30))]);
+    let facts = |signature| TierFacts {
+        state: TierState::Up,
+        signature,
+        proof: Some("a-1.0 was changed".to_owned()),
+        ..TierFacts::default()
+    };
+    let changed = settled(facts(SignatureState::Invalid), &[("razer", view.clone())], None);
+    assert_eq!(changed.state, TierState::Untrusted);
+    assert!(changed.error.unwrap().contains("hosts refuse what it serves: a-1.0 was changed"));
+    let stranger = signed_by("old-1");
+    let foreign = facts(SignatureState::Untrusted);
+    let refused = settled(foreign.clone(), &[("razer", view.clone())], Some(&stranger));
+    assert_eq!(refused.state, TierState::Untrusted);
+    let copied = signed_by("p620-1");
+    assert_eq!(settled(foreign, &[("razer", view)], Some(&copied)).state, TierState::Up);
+}
+
 #[tokio::test]
 async fn settings_are_read_by_the_login_user_where_there_is_no_root() {
     let hands = FakeHands::new(|_, script| {
@@ -200,7 +270,8 @@ async fn settings_are_read_by_the_login_user_where_there_is_no_root() {
     assert!(view.no_curl.as_deref().unwrap().contains("razer has no curl"));
     let gone = look(&FakeHands::unreachable(), "razer", Timestamp::UNIX_EPOCH).await;
     let fleet = fleet();
-    let found = judge_one(&fleet, &fleet.tiers[0], "razer", &gone, None);
+    let by = By { fleet: &fleet, witness: None, advises: true };
+    let found = judge_one(by, &fleet.tiers[0], "razer", &gone);
     assert_eq!((found.configured, found.trusted), (None, None));
     assert!(found.error.is_some());
 }

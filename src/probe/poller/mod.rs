@@ -181,10 +181,11 @@ impl Handle {
         }
     }
 
-    /// Asks for every quick probe of hosts and every probe of tiers now.
+    /// Asks for every probe of hosts and tiers now, those that take longer too.
     pub fn ask_all(&self) {
         for bells in self.shared.hosts.values() {
             bells.quick.notify_one();
+            bells.slow.notify_one();
         }
         self.shared.ring_tiers();
     }
@@ -309,6 +310,13 @@ impl Shared {
             }
         }
         Some(())
+    }
+
+    /// Wakes a tier's task.
+    fn ring_tier(&self, tier: &Tier) {
+        if let Some(bell) = self.tiers.get(&tier.name) {
+            bell.notify_one();
+        }
     }
 
     /// Wakes every tier's task.

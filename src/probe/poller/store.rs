@@ -1,6 +1,6 @@
 //! Counts a host's store and lists its closure, seldom.
 
-use crate::fleet::Event;
+use crate::fleet::{Event, TierKind};
 use crate::probe::clock::chance;
 use crate::probe::poller::{Shared, lock};
 use crate::probe::schedule::{Target, next_delay};
@@ -34,7 +34,13 @@ pub(super) async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()>
         }
         shared.look_at_host(&host).await?;
         match shared.unless_ended(store::count(hands, &host)).await? {
-            Ok(facts) => shared.send(Event::Store { host: host.clone(), facts }).await?,
+            Ok(facts) => {
+                shared.memory.put_store(&host, facts.clone());
+                shared.send(Event::Store { host: host.clone(), facts }).await?;
+                for tier in shared.fleet.tiers.iter().filter(|tier| tier.kind == TierKind::Local) {
+                    shared.ring_tier(tier);
+                }
+            }
             Err(error) => {
                 tracing::debug!(host, %error, "store");
                 failed = true;

@@ -52,6 +52,11 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
         if shared.memory.take::<bool>(&tier, CANARY_FAILED).is_some() {
             shared.forget_answers(&tier);
         }
+        // What it holds is not known while it does not answer.
+        if previous.is_some_and(|last| !answers(&last)) && answers(&found) {
+            shared.coverage.notify_one();
+            shared.next.notify_one();
+        }
         lock(&shared.found).insert(tier.name.clone(), found.clone());
         shared.send(Event::Tier { tier: tier.name.clone(), facts: Box::new(found) }).await?;
         if probe_of(tier.kind).is_none() || shared.web.is_err() {
@@ -60,6 +65,19 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
         woken = shared.wait_for(bell, next_delay(interval, failures, chance())).await?;
     }
     None
+}
+
+/// Returns whether a tier could be asked for paths.
+fn answers(facts: &TierFacts) -> bool {
+    match facts.state {
+        TierState::Up | TierState::Slow | TierState::Untrusted | TierState::NarMissing => true,
+        TierState::Degraded
+        | TierState::Unauthorized
+        | TierState::WrongStore
+        | TierState::Proxy
+        | TierState::Down
+        | TierState::Unknown => false,
+    }
 }
 
 /// Asks a tier once, with paths that are known now.

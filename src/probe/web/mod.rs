@@ -41,6 +41,8 @@ struct Place {
     client: reqwest::Client,
     limit: Semaphore,
     credentials: OnceCell<Result<Option<Credentials>, WebError>>,
+    /// The shortest time to a first byte on a kept connection since somebody asked.
+    warm: Mutex<Option<Duration>>,
 }
 
 /// Asks tiers over HTTP; cheap to share.
@@ -232,6 +234,10 @@ impl Web {
             }
             self.note_requests(tier, 1);
             let reply = once(&place.client, ask, place_asked, authorization).await?;
+            if reply.connect.is_none() {
+                let mut warm = place.warm.lock().unwrap_or_else(PoisonError::into_inner);
+                *warm = Some(warm.map_or(reply.first_byte, |warm| warm.min(reply.first_byte)));
+            }
             let target = reply.headers.get(LOCATION.as_str()).and_then(|to| url.join(to).ok());
             match target {
                 Some(target)
@@ -243,6 +249,13 @@ impl Web {
             }
         }
         Ok(Err(WebError::new(url.as_str(), "more than three redirects", "is the url right?")))
+    }
+
+    /// Returns the shortest time to a first byte on a kept connection since the last call: what a
+    /// server takes by itself, without the making of a connection before.
+    pub(super) fn take_warm(&self, tier: &Tier) -> Option<Duration> {
+        let place = self.place(tier).ok()?;
+        place.warm.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Counts requests that somebody else made of a tier for us.
@@ -264,6 +277,7 @@ impl Web {
             client: client(tier)?,
             limit: Semaphore::new(requests(tier.kind)),
             credentials: OnceCell::new(),
+            warm: Mutex::default(),
         });
         places.insert(tier.name.clone(), Arc::clone(&place));
         Ok(place)

@@ -60,5 +60,9 @@ fn a_tier_that_signs_with_another_key_is_not_called_valid() {
     let fleet = Lab::healthy();
     assert_ok(&lab(&["fault", "cache", "wrong-key"]));
     let status = fleet.status();
-    assert_eq!(status["tiers"][0]["signature"], "invalid", "{}", status["tiers"][0]);
+    let p620 = &status["tiers"][0];
+    assert_eq!(p620["signature"], "invalid", "{p620}");
+    assert_eq!(p620["state"], "untrusted", "hosts refuse what it serves: {p620}");
+    let razer = p620["hosts"]["razer"]["error"].as_str().unwrap();
+    assert!(razer.contains("its signature of p620-1 is not by the key of that name"), "{razer}");
 }

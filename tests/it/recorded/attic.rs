@@ -141,7 +141,7 @@ async fn a_wrong_key_and_a_wrong_store_are_named() {
     let server = well().await;
     server.on("GET", CONFIG, "cache-config-other-key.http");
     let facts = scene(&server).look().await;
-    assert_eq!((facts.state, facts.signature), (TierState::Up, SignatureState::Invalid));
+    assert_eq!((facts.state, facts.signature), (TierState::Untrusted, SignatureState::Invalid));
     assert!(details(&facts, "key")[0].starts_with("!it signs with fleet:"));
     server.on("GET", CONFIG, "cache-config-other-store.http");
     let facts = scene(&server).look().await;

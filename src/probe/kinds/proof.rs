@@ -9,6 +9,7 @@ use crate::fleet::{
 };
 use crate::nix::narinfo::NarInfo;
 use crate::nix::s3_url::web_url;
+use crate::probe::kinds::served;
 use crate::probe::kinds::thrift::is_thrifty;
 use crate::probe::tier::Asking;
 use crate::probe::web::{Ask, Declared, Reply, WebError};
@@ -293,7 +294,8 @@ pub(super) async fn narinfo(
     path: &StorePath,
 ) -> Result<Reply, WebError> {
     let url = format!("{}/{}.narinfo", web_url(asking.tier), path.hash());
-    asking.web.send(asking.tier, declared, Ask::get(url).follow()).await
+    let answer = asking.web.send(asking.tier, declared, Ask::get(url).follow()).await;
+    answer.inspect(|reply| served::narinfo(asking, reply.status))
 }
 
 /// Returns the proof that a nar is served, when it is still believed.
@@ -322,6 +324,7 @@ pub(in crate::probe) async fn prove_nar(
     };
     let ask = Ask::get(url).first_byte_only().follow();
     let answer = asking.web.send(tier, declared, ask).await;
+    let answer = answer.inspect(|reply| served::nar(asking, reply.status));
     let answer = answer.map(|reply| reply.status).map_err(|error| error.to_string());
     nar_verdict(asking, narinfo, answer, facts);
 }

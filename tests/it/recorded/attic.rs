@@ -154,6 +154,12 @@ async fn a_nar_with_missing_chunks_is_named() {
     server.on("GET", NAR, "503.http");
     let facts = scene(&server).look().await;
     assert!(error(&facts, TierState::NarMissing).contains("503"));
+    // Its files are gone: it says that it has the nar, and breaks off.
+    server.breaks_off(NAR, "nar.http");
+    let facts = scene(&server).look().await;
+    let said = error(&facts, TierState::NarMissing);
+    assert!(said.contains("not one byte of its nar came"), "{said}");
+    assert!(said.contains("publish the path again"), "{said}");
 }
 
 #[tokio::test]

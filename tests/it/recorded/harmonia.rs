@@ -132,6 +132,12 @@ async fn a_wrong_key_and_a_missing_nar_are_named() {
     server.on("GET", NAR, "404.http");
     let facts = scene(&server).look().await;
     assert!(error(&facts, TierState::NarMissing).contains("404"));
+    // Its files are gone: it says that it has the nar, and breaks off.
+    server.breaks_off(NAR, "nar.http");
+    let facts = scene(&server).look().await;
+    let said = error(&facts, TierState::NarMissing);
+    assert!(said.contains("not one byte of its nar came"), "{said}");
+    assert!(said.contains("publish the path again"), "{said}");
 }
 
 #[tokio::test]

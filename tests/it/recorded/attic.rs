@@ -6,8 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::SignedDuration;
 use nixdash::fleet::{SignatureState, TierKind, TierState};
+use nixdash::nix::signature::parse_public_key;
 
 const CONFIG: &str = "/_api/v1/cache-config/fleet";
+/// The key that the captured cache made for itself.
+pub(super) const KEY: &str = "fleet:NlTldwS4FPbxLcCqdBByV0l/K0j2cqUwjROH4IwRk2M=";
 const BULK: &str = "/_api/v1/get-missing-paths";
 const NARINFO: &str = "/fleet/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo";
 const NAR: &str = "/fleet/nar/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.nar";
@@ -25,7 +28,9 @@ async fn well() -> Recorded {
 
 /// Makes a tier at a server.
 fn scene(server: &Recorded) -> Scene {
-    Scene::new(TierKind::Attic, &format!("{}/fleet", server.url))
+    let mut scene = Scene::new(TierKind::Attic, &format!("{}/fleet", server.url));
+    scene.tier.public_key = parse_public_key(KEY).ok();
+    scene
 }
 
 /// Makes a token that ends at a time and has these rights; its signature is the canary.
@@ -152,8 +157,13 @@ async fn a_wrong_key_and_a_wrong_store_are_named() {
 async fn a_nar_with_missing_chunks_is_named() {
     let server = well().await;
     server.on("GET", NAR, "503.http");
-    let facts = scene(&server).look().await;
-    assert!(error(&facts, TierState::NarMissing).contains("503"));
+    let missing = scene(&server);
+    let facts = missing.look().await;
+    let said = error(&facts, TierState::NarMissing);
+    assert!(said.contains("503") && !said.contains("left alone"), "{said}");
+    // The server is not overloaded: the next look asks it again, and sees it mended.
+    server.on("GET", NAR, "nar.http");
+    assert_eq!(missing.look().await.state, TierState::Up);
     // Its files are gone: it says that it has the nar, and breaks off.
     server.breaks_off(NAR, "nar.http");
     let facts = scene(&server).look().await;

@@ -4,6 +4,7 @@ use super::server::{PLAIN, Recorded};
 use super::{CANARY, HASH, Scene};
 use jiff::SignedDuration;
 use nixdash::fleet::{SignatureState, TierKind, TierState};
+use nixdash::nix::signature::parse_public_key;
 
 const NAR: &str = "nar/1b2m2y8asgtpgamxqxqbg7rxbi1gi7f9xh8w6k1vnxqmcm9nhzz4.nar.zst";
 
@@ -106,6 +107,7 @@ async fn attic_is_asked_one_thing_a_minute_and_one_nar_a_day() {
         .on("GET", &format!("/fleet/{HASH}.narinfo"), "narinfo.http")
         .on("GET", &nar, "nar.http");
     let mut scene = Scene::new(TierKind::Attic, &format!("{}/fleet", server.url));
+    scene.tier.public_key = parse_public_key(super::attic::KEY).ok();
     scene.tier.every = Some(std::time::Duration::from_secs(60));
     let asked = hours(&server, &mut scene, 25).await;
     assert_eq!((asked.an_hour("cache-config"), asked.an_hour(".narinfo")), (54, 6));

@@ -4,7 +4,8 @@
 //! Which order follows from them is pure.
 
 use crate::fleet::{
-    Fleet, PublicKey, Tier, TierFacts, TierKind, TierOnHost, TierState, printable_line, redact,
+    Fleet, PublicKey, SignatureState, Tier, TierFacts, TierKind, TierOnHost, TierState,
+    printable_line, redact,
 };
 use crate::nix::cache_info::CacheInfo;
 use crate::nix::settings::Settings;
@@ -396,8 +397,14 @@ fn distrust(
     }
     let taken = witness.map(|witness| (witness, witness.taken(&view.keys)));
     if view.trusts_key(tier, entry) == Some(false) {
-        let lacks = lacking(tier.public_key.as_ref()?, host, view);
+        let key = tier.public_key.as_ref()?;
+        let lacks = lacking(key, host, view);
         return Some(match taken {
+            Some((witness, Taken::Under(other))) if other.name == key.name => format!(
+                "{host} trusts another key under the name {}, and {} is signed with that one: mend \
+                 public_key in hosts.toml",
+                key.name, witness.name
+            ),
             Some((witness, Taken::Under(other))) => format!(
                 "{lacks} ({host} takes {} by the signature of {}, but nothing that only the \
                  tier's key signed)",
@@ -465,6 +472,16 @@ pub(super) fn settle(facts: &mut TierFacts, tier: &Tier, fleet: &Fleet, memory: 
     let nobody = !known.is_empty() && !known.contains(&true);
     if nobody && matches!(facts.state, TierState::Up | TierState::Slow) {
         facts.state = TierState::Untrusted;
+        if facts.signature == SignatureState::Invalid {
+            // Hosts that were told to trust it would trust the wrong key.
+            let proof = facts.proof.as_deref().unwrap_or("its signatures do not verify");
+            facts.error = Some(printable_line(&format!(
+                "{}: no host trusts the key that hosts.toml has, and the tier does not sign with it: \
+                 {proof}; mend public_key in hosts.toml, unless the tier should have that key",
+                tier.url
+            )));
+            return;
+        }
         facts.error = Some(printable_line(&format!(
             "{}: no host trusts its key {} (asked: {}), so none takes anything from it: add \
              \"{}\" to nix.settings.trusted-public-keys",

@@ -169,8 +169,8 @@ fn a_key_that_nobody_trusts_makes_a_tier_that_is_up_untrusted() {
         let view = view("http://p620:5000", keys, &[seen(Some(30))]);
         [("razer".to_owned(), view.clone()), ("p620".to_owned(), view)].into()
     };
-    let settled = |keys: &str| {
-        let mut facts = TierFacts { state: TierState::Up, ..TierFacts::default() };
+    let settled_with = |keys: &str, signature| {
+        let mut facts = TierFacts { state: TierState::Up, signature, ..TierFacts::default() };
         let tier = &fleet.tiers[0];
         let memory = Memory::default();
         for (host, view) in views(keys) {
@@ -179,10 +179,15 @@ fn a_key_that_nobody_trusts_makes_a_tier_that_is_up_untrusted() {
         settle(&mut facts, tier, &fleet, &memory);
         facts
     };
+    let settled = |keys: &str| settled_with(keys, SignatureState::Unchecked);
     let facts = settled(NIXOS);
     assert_eq!(facts.state, TierState::Untrusted);
     assert!(facts.error.as_deref().unwrap().contains("no host trusts its key p620-1"));
     assert_eq!(settled(KEY).state, TierState::Up);
+    // The tier does not sign with that key: nobody is told to trust it.
+    let facts = settled_with(OTHER, SignatureState::Invalid);
+    let said = facts.error.as_deref().unwrap();
+    assert!(said.contains("mend public_key in hosts.toml") && !said.contains("add \""), "{said}");
 }
 
 #[tokio::test]

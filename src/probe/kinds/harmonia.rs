@@ -4,9 +4,10 @@
 //! status. Version 3.2 answers HEAD for narinfos, so that our coverage does not count among GETs;
 //! an older one is asked with GET, and what we asked is taken off.
 
-use crate::fleet::{StorePath, TierFacts, TierState, printable_line};
+use crate::fleet::{SizeFacts, StorePath, TierFacts, TierState, printable_line};
 use crate::probe::kinds::answers::{detail, recent, remember};
 use crate::probe::kinds::http::{held, held_by_head, look_at};
+use crate::probe::kinds::local::size_of_host;
 use crate::probe::kinds::prometheus::Metrics;
 use crate::probe::kinds::served::{self, Counts};
 use crate::probe::tier::{Answer, Asking, TierProbe};
@@ -70,6 +71,13 @@ impl TierProbe for HarmoniaProbe {
             served::asked(asking, &held);
             Ok(held)
         })
+    }
+
+    fn size<'a>(
+        &'a self,
+        asking: &'a Asking<'a>,
+    ) -> Answer<'a, Result<Option<SizeFacts>, WebError>> {
+        Box::pin(async move { Ok(size_of_host(asking).await) })
     }
 }
 

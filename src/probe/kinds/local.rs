@@ -80,6 +80,15 @@ impl TierProbe for LocalProbe {
     }
 }
 
+/// Measures a tier that serves one host's live store: that store, by NAR sizes. Nothing when
+/// hosts.toml does not name the host, or the host does not say.
+pub(super) async fn size_of_host(asking: &Asking<'_>) -> Option<SizeFacts> {
+    let host = asking.tier.host.as_deref()?;
+    let store = store::count(asking.hands, host).await;
+    let store = store.inspect_err(|error| tracing::debug!(host, %error, "size")).ok()?;
+    Some(size(asking, store.bytes, Some(store.paths), None, true))
+}
+
 /// What a host said of its store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Store {
@@ -292,6 +301,31 @@ mod tests {
         .await;
         assert_eq!(facts.state, TierState::Degraded);
         assert!(facts.error.unwrap().contains("Permission denied"));
+    }
+
+    #[tokio::test]
+    async fn a_tier_that_serves_a_hosts_store_is_as_big_as_that() {
+        let hands = FakeHands::new(|host, _| {
+            let stdout = if host == "p620" { "12\t3400\n" } else { "" }.to_owned();
+            Ok(Output { stdout, ..Output::default() })
+        });
+        let (web, memory) = (Web::new().unwrap(), Memory::default());
+        let fleet = crate::config::fallback();
+        let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+        let of = |host: Option<&str>| Tier {
+            host: host.map(str::to_owned),
+            max_size: Some(5000),
+            ..Tier::new("p620", TierKind::Harmonia, "http://p620:5000")
+        };
+        let tier = of(Some("p620"));
+        let size = size_of_host(&tools.asking(&tier, &[], &[], Timestamp::now())).await.unwrap();
+        assert_eq!((size.bytes, size.objects, size.limit), (3400, Some(12), Some(5000)));
+        assert!(size.exact);
+        for host in [None, Some("razer")] {
+            let tier = of(host);
+            let asking = tools.asking(&tier, &[], &[], Timestamp::now());
+            assert_eq!(size_of_host(&asking).await, None, "{host:?}");
+        }
     }
 
     #[tokio::test]

@@ -65,6 +65,15 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    /// Returns what a good answer is of which not one byte came: a server that sends as it reads
+    /// says so before it knows whether the file is there.
+    fn without_a_byte(self) -> Self {
+        match self.reply {
+            Some(Reply { status: status @ (200 | 206), .. }) => Self::fault(nothing_came(status)),
+            Some(_) | None => self,
+        }
+    }
+
     /// Makes what there is when there was no answer.
     pub(super) fn fault(fault: String) -> Self {
         Self { reply: None, connect: None, fault: Some(fault) }
@@ -176,7 +185,12 @@ impl Place<'_> {
             ));
         }
         let none = || Seen::fault("curl ended early".to_owned());
-        Ok(seen.into_iter().map(|seen| seen.unwrap_or_else(none)).collect())
+        let seen = seen.into_iter().map(|seen| seen.unwrap_or_else(none));
+        // The script prints how many bytes came.
+        if want == Want::FirstByte && output.stdout.trim() == "0" {
+            return Ok(seen.map(Seen::without_a_byte).collect());
+        }
+        Ok(seen.collect())
     }
 
     /// Returns curl's configuration for files of a cache.
@@ -274,6 +288,11 @@ fn read(text: &str, mark: &str, base: &Base, files: &[String]) -> Vec<Option<See
     seen
 }
 
+/// Says that a good answer had nothing in it.
+pub(super) fn nothing_came(status: u16) -> String {
+    format!("answered {status} and then nothing")
+}
+
 /// Says what one line of figures means.
 fn judge(figures: [&str; 6], message: &str, body: &str) -> Seen {
     let [status, connect, secured, first_byte, connects, exit] = figures;
@@ -321,6 +340,16 @@ mod tests {
 
     fn place(hands: &FakeHands) -> Place<'_> {
         Place { hands, host: "samsung", root: true, netrc: None, authorities: None }
+    }
+
+    #[test]
+    fn a_good_answer_without_a_byte_is_none() {
+        let seen = |status| judge([status, "0.1", "0", "0.2", "1", "18"], "transfer closed", "");
+        for status in ["200", "206"] {
+            let fault = seen(status).without_a_byte().fault.unwrap();
+            assert_eq!(fault, format!("answered {status} and then nothing"));
+        }
+        assert_eq!(seen("404").without_a_byte().reply.unwrap().status, 404);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::fleet::{StoreFacts, Tier};
 use crate::probe::depth::DEPTHS;
 use crate::probe::kinds::proof::CANARY;
 use crate::probe::kinds::seaweedfs::SEEN;
+use crate::probe::kinds::served::BASE;
 use crate::probe::on_host::HostView;
 use crate::probe::witness::WITNESS;
 use serde::Serialize;
@@ -13,7 +14,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Names of what the next nixdash must know too, since it cannot be measured anew.
-const KEPT: [&str; 4] = [CANARY, WITNESS, SEEN, DEPTHS];
+const KEPT: [&str; 5] = [CANARY, WITNESS, SEEN, DEPTHS, BASE];
 
 /// What probes remember, by tier and name; all but a few names is gone when nixdash ends.
 #[derive(Default)]

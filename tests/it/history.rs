@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use nixdash::config;
 use nixdash::fleet::{Event, HostFacts, HostState};
 use nixdash::record::{History, Recorder};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -69,6 +70,31 @@ fn a_writer_that_is_killed_leaves_a_whole_file() {
         let kept = history.host_samples("p620", Timestamp::UNIX_EPOCH).unwrap();
         assert!(kept.probes >= written() as u64, "round {round}: {kept:?} of {}", written());
     }
+}
+
+/// Returns whether this process has a lock on a file, as the kernel tells it.
+fn is_locked_by_us(file: &Path) -> bool {
+    let inode = format!(":{}", std::fs::metadata(file).unwrap().ino());
+    let own = std::process::id().to_string();
+    let locks = std::fs::read_to_string("/proc/locks").unwrap();
+    locks.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).any(|words| {
+        words.get(1) == Some(&"POSIX")
+            && words.get(4) == Some(&own.as_str())
+            && words.get(5).is_some_and(|place| place.ends_with(&inode))
+    })
+}
+
+#[test]
+fn a_second_look_into_the_file_keeps_the_locks_of_the_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = History::open(dir.path()).unwrap();
+    history.write_host("p620", &facts(Timestamp::UNIX_EPOCH)).unwrap();
+    assert!(is_locked_by_us(history.path()));
+    // As the screen and the exporter read trends beside the one who records. Without the lock any
+    // other program that closes the file takes itself for the last one, and removes the log that
+    // is written here: an `sqlite3` that somebody looked with did.
+    drop(History::open(dir.path()).unwrap());
+    assert!(is_locked_by_us(history.path()));
 }
 
 /// A small file system in memory, unmounted in the end.

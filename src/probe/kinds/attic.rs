@@ -174,7 +174,10 @@ fn denied(asking: &Asking<'_>, cache: &str, reply: &Reply, token: Option<&Token>
     };
     let mut facts = refused(asking, "the configuration of the cache", reply, &let_in);
     if reply.status == 404 {
-        facts.error = Some(format!("{}: attic has no cache {cache}", asking.tier.url));
+        facts.error = Some(format!(
+            "{}: attic has no cache {cache}; make it (attic cache create {cache}), or mend the url",
+            asking.tier.url
+        ));
     }
     facts
 }
@@ -197,6 +200,8 @@ fn describe(tier: &Tier, config: &Config, facts: &mut TierFacts) {
             "kept",
             &match retention {
                 Retention::Global => "as the server's configuration says".to_owned(),
+                // To attic that means no end.
+                Retention::Period(0) => "for ever".to_owned(),
                 Retention::Period(seconds) => {
                     format!("{} after the last use", duration(Duration::from_secs(*seconds)))
                 }

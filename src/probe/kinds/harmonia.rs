@@ -4,9 +4,10 @@
 //! status. Version 3.2 answers HEAD for narinfos, so that our coverage does not count among GETs;
 //! an older one is asked with GET, and what we asked is taken off.
 
-use crate::fleet::{StorePath, TierFacts, TierState, printable_line};
+use crate::fleet::{SizeFacts, StorePath, TierFacts, TierState, printable_line};
 use crate::probe::kinds::answers::{detail, recent, remember};
 use crate::probe::kinds::http::{held, held_by_head, look_at};
+use crate::probe::kinds::local::size_of_host;
 use crate::probe::kinds::prometheus::Metrics;
 use crate::probe::kinds::served::{self, Counts};
 use crate::probe::tier::{Answer, Asking, TierProbe};
@@ -39,23 +40,19 @@ impl TierProbe for HarmoniaProbe {
 
     fn probe<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
         Box::pin(async move {
-            let before = counters(asking).await;
+            let counts = counters(asking).await;
+            let served = counts.map(|counts| served::since_last(asking, counts));
             let mut facts = look_at(asking, REQUESTS).await;
             if matches!(facts.state, TierState::Down | TierState::Proxy) {
                 return facts;
             }
             facts.details.extend(version(asking).await.map(|text| detail("version", &text)));
-            match before {
-                Some(before) => facts.served = served::since_last(asking, before),
+            match served {
+                Some(served) => facts.served = served,
                 None => facts.details.push(detail(
                     "metrics",
                     "not served: harmonia has them since version 3.0, unless switched off",
                 )),
-            }
-            if before.is_some()
-                && let Some(after) = counters(asking).await
-            {
-                served::end(asking, after);
             }
             facts
         })
@@ -74,6 +71,13 @@ impl TierProbe for HarmoniaProbe {
             served::asked(asking, &held);
             Ok(held)
         })
+    }
+
+    fn size<'a>(
+        &'a self,
+        asking: &'a Asking<'a>,
+    ) -> Answer<'a, Result<Option<SizeFacts>, WebError>> {
+        Box::pin(async move { Ok(size_of_host(asking).await) })
     }
 }
 
@@ -97,12 +101,14 @@ fn answers_head(version: &str) -> bool {
     (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (3, 2)
 }
 
-/// Reads the counters; nothing where there are none.
+/// Reads the counters; nothing where there are none. A server that nobody has asked anything yet
+/// answers with an empty text: each of its counters begins with the first request that it counts.
 async fn counters(asking: &Asking<'_>) -> Option<Counts> {
     let url = format!("{}/metrics", asking.tier.url);
     let ask = Ask::get(url).limit(METRICS_LIMIT);
     let reply = asking.web.send(asking.tier, REQUESTS, ask).await.ok()?;
-    (reply.status == 200).then(|| counts(&Metrics::parse(&reply.text())?)).flatten()
+    let text = (reply.status == 200).then(|| reply.text())?;
+    if text.trim().is_empty() { Some(Counts::default()) } else { counts(&Metrics::parse(&text)?) }
 }
 
 /// Picks the counters out of the metrics.
@@ -140,10 +146,7 @@ mod tests {
     fn narinfos_are_told_from_nars_and_heads() {
         let text = include_str!("../../../tests/answers/harmonia/metrics-before.txt");
         let counts = counts(&Metrics::parse(text).unwrap()).unwrap();
-        assert_eq!(
-            counts,
-            Counts { hits: 20_002.0, misses: 4_001.0, requests: 25_207.0, not_found: 4_004.0 }
-        );
+        assert_eq!(counts, Counts { hits: 201.0, misses: 41.0, requests: 363.0, not_found: 41.0 });
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::fleet::{
 };
 use crate::probe::depth::depths;
 use crate::probe::kinds::answers::{alarm, detail, size};
+use crate::probe::store;
 use crate::probe::tier::{Answer, Asking, TierProbe};
 use crate::probe::web::{Declared, WebError};
 use crate::remote::{Script, Trouble, Way};
@@ -69,6 +70,20 @@ fn whole_size(asking: &Asking<'_>) -> Option<SizeFacts> {
     // The limit is that of each of them.
     whole.limit = whole.limit.map(|limit| limit.saturating_mul(stores.len() as u64));
     Some(SizeFacts { measured_at: Some(oldest), ..whole })
+}
+
+/// Measures a tier that serves one host's live store: that store, by NAR sizes. Nothing when
+/// hosts.toml does not name the host, or the host does not say.
+pub(super) async fn size_of_host(asking: &Asking<'_>) -> Option<SizeFacts> {
+    let host = asking.tier.host.as_deref()?;
+    let store = if let Some(counted) = asking.memory.stores().remove(host) {
+        counted
+    } else {
+        let counted = store::count(asking.hands, host).await;
+        counted.inspect_err(|error| tracing::debug!(host, %error, "size")).ok()?
+    };
+    let whole = size(asking, store.bytes, Some(store.paths), None, true);
+    Some(SizeFacts { measured_at: Some(store.measured_at), ..whole })
 }
 
 /// What a host said of its store.
@@ -294,6 +309,31 @@ mod tests {
         .await;
         assert_eq!(facts.state, TierState::Degraded);
         assert!(facts.error.unwrap().contains("Permission denied"));
+    }
+
+    #[tokio::test]
+    async fn a_tier_that_serves_a_hosts_store_is_as_big_as_that() {
+        let hands = FakeHands::new(|host, _| {
+            let stdout = if host == "p620" { "12\t3400\n" } else { "" }.to_owned();
+            Ok(Output { stdout, ..Output::default() })
+        });
+        let (web, memory) = (Web::new().unwrap(), Memory::default());
+        let fleet = crate::config::fallback();
+        let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+        let of = |host: Option<&str>| Tier {
+            host: host.map(str::to_owned),
+            max_size: Some(5000),
+            ..Tier::new("p620", TierKind::Harmonia, "http://p620:5000")
+        };
+        let tier = of(Some("p620"));
+        let size = size_of_host(&tools.asking(&tier, &[], &[], Timestamp::now())).await.unwrap();
+        assert_eq!((size.bytes, size.objects, size.limit), (3400, Some(12), Some(5000)));
+        assert!(size.exact);
+        for host in [None, Some("razer")] {
+            let tier = of(host);
+            let asking = tools.asking(&tier, &[], &[], Timestamp::now());
+            assert_eq!(size_of_host(&asking).await, None, "{host:?}");
+        }
     }
 
     #[tokio::test]

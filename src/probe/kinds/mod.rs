@@ -21,7 +21,7 @@ mod s3_pages;
 mod seaweed_disks;
 mod seaweed_status;
 pub(super) mod seaweedfs;
-mod served;
+pub(super) mod served;
 pub(super) mod thrift;
 
 use crate::fleet::TierKind;

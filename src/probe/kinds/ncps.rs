@@ -76,12 +76,13 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
         return refused(asking, "healthz", &health, "give nixdash its --cache-get-token");
     }
     let before = metrics(asking).await;
+    let served = before.as_ref().and_then(counts).and_then(|now| served::since_last(asking, now));
     let mut facts = whether_well(asking).await;
     if matches!(facts.state, TierState::Down | TierState::Proxy | TierState::Unauthorized) {
         return facts;
     }
     if let Some(metrics) = &before {
-        facts.served = counts(metrics).and_then(|now| served::since_last(asking, now));
+        facts.served = served;
         describe(asking, metrics, &mut facts);
     } else {
         let text = "not served: start it with --prometheus-enabled to see hits and size";

@@ -6,10 +6,12 @@
 //! writes nothing unless Starman is given `--access-log`; then nothing is known, and that is said.
 
 use crate::fleet::{
-    Detail, ServedFacts, Share, StorePath, TierFacts, TierState, ago, duration, printable_line,
+    Detail, ServedFacts, Share, SizeFacts, StorePath, TierFacts, TierState, ago, duration,
+    printable_line,
 };
 use crate::probe::kinds::answers::{detail, since};
 use crate::probe::kinds::http::{REQUESTS, held, look_at};
+use crate::probe::kinds::local::size_of_host;
 use crate::probe::tier::{Answer, Asking, TierProbe};
 use crate::probe::web::{Declared, WebError};
 use crate::remote::{Output, RemoteError, Script};
@@ -62,6 +64,13 @@ impl TierProbe for NixServeProbe {
         paths: &'a [&'a StorePath],
     ) -> Answer<'a, Result<Vec<bool>, WebError>> {
         Box::pin(held(asking, REQUESTS, paths))
+    }
+
+    fn size<'a>(
+        &'a self,
+        asking: &'a Asking<'a>,
+    ) -> Answer<'a, Result<Option<SizeFacts>, WebError>> {
+        Box::pin(async move { Ok(size_of_host(asking).await) })
     }
 }
 

@@ -9,9 +9,11 @@ use crate::fleet::{
 };
 use crate::nix::narinfo::NarInfo;
 use crate::nix::s3_url::web_url;
+use crate::probe::curl::nothing_came;
+use crate::probe::kinds::served;
 use crate::probe::kinds::thrift::is_thrifty;
 use crate::probe::tier::Asking;
-use crate::probe::web::{Ask, Declared, Reply, WebError};
+use crate::probe::web::{Ask, Declared, Reply, WebError, WebTrouble};
 use crate::probe::witness::Witness;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
@@ -293,7 +295,8 @@ pub(super) async fn narinfo(
     path: &StorePath,
 ) -> Result<Reply, WebError> {
     let url = format!("{}/{}.narinfo", web_url(asking.tier), path.hash());
-    asking.web.send(asking.tier, declared, Ask::get(url).follow()).await
+    let answer = asking.web.send(asking.tier, declared, Ask::get(url).follow()).await;
+    answer.inspect(|reply| served::narinfo(asking, reply.status))
 }
 
 /// Returns the proof that a nar is served, when it is still believed.
@@ -322,7 +325,16 @@ pub(in crate::probe) async fn prove_nar(
     };
     let ask = Ask::get(url).first_byte_only().follow();
     let answer = asking.web.send(tier, declared, ask).await;
-    let answer = answer.map(|reply| reply.status).map_err(|error| error.to_string());
+    let answer = answer.inspect(|reply| served::nar(asking, reply.status));
+    let answer = match answer {
+        // Servers that send as they read say 200 before they know whether the file is there.
+        Ok(reply) if matches!(reply.status, 200 | 206) && reply.body.is_empty() => {
+            Err(nothing_came(reply.status))
+        }
+        Ok(reply) => Ok(reply.status),
+        Err(error) if error.trouble == WebTrouble::NoAnswer => Err(error.cause),
+        Err(error) => Err(error.to_string()),
+    };
     nar_verdict(asking, narinfo, answer, facts);
 }
 
@@ -351,7 +363,12 @@ pub(in crate::probe) fn nar_verdict(
         }
         Err(error) => {
             facts.state = TierState::NarMissing;
-            facts.error = Some(format!("the nar of {name} is not served: {error}"));
+            facts.error = Some(format!(
+                "{}: has the narinfo of {name}, but not one byte of its nar \
+                 came ({error}): hosts fail there; is the file gone? Remove the narinfo or publish the \
+                 path again",
+                tier.url
+            ));
         }
     }
 }

@@ -1,10 +1,17 @@
 //! What a server counted of its own requests between two looks, without those that we made.
 
-use crate::fleet::{ServedFacts, Share};
-use crate::probe::kinds::prometheus::grown;
+use crate::fleet::{ServedFacts, Share, Tier};
+use crate::probe::memory::Memory;
 use crate::probe::tier::Asking;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+/// The name under which it is remembered where the counters stood.
+pub(in crate::probe) const BASE: &str = "served";
+
+/// After this time without a look it is not said what was counted: nobody knows when it was.
+const UNWATCHED: SignedDuration = SignedDuration::from_hours(1);
 
 /// Counters of a server, as they stand now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -19,14 +26,20 @@ pub(super) struct Counts {
     pub(super) not_found: f64,
 }
 
-/// How many narinfos we have asked for ourselves outside of a look: for coverage.
+/// What we have asked for ourselves since the counters were read last.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Own {
     hits: f64,
     misses: f64,
+    /// Nars, however answered.
+    nars: f64,
+    /// Those of them that were answered 404.
+    gone: f64,
 }
 
-/// Where counters stood at the end of a look.
+/// Where the counters stood when they were read last, and what was ours since. Kept for the next
+/// nixdash, and shared with those at work: of two that take turns, each counts from where the
+/// other stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Base {
     at: Timestamp,
@@ -34,40 +47,86 @@ struct Base {
     own: Own,
 }
 
-/// Returns what was counted since the last look ended; nothing at the first look.
+/// Returns what was counted since the counters were read last, without what we asked for, and
+/// counts on from here; nothing at the first look, nor after a long time in which nobody looked.
 ///
-/// The counters are read before a look asks for anything else, and again at its end, for
-/// [`end`]: what lies between is ours.
+/// What others ask for while a look goes on belongs to the next one: a look says itself what it
+/// asks for ([`narinfo`], [`nar`], [`asked`]).
 pub(super) fn since_last(asking: &Asking<'_>, now: Counts) -> Option<ServedFacts> {
-    let base: Base = asking.memory.get(asking.tier, "served")?;
-    let own: Own = asking.memory.get(asking.tier, "served-own").unwrap_or_default();
-    let seconds = asking.now.duration_since(base.at).as_secs_f64();
-    Some(between(base, now, own, seconds))
+    let base: Option<Base> = asking.memory.get(asking.tier, BASE);
+    end(asking, now);
+    let base = base?;
+    let age = asking.now.duration_since(base.at);
+    (SignedDuration::ZERO..UNWATCHED)
+        .contains(&age)
+        .then(|| between(base.counts, now, base.own, age.as_secs_f64()))
 }
 
-/// Keeps where the counters stand at the end of a look.
+/// Counts on from here: where what a look asks for cannot be told from the rest, the counters are
+/// read again at its end, and what lies between is left out.
 pub(super) fn end(asking: &Asking<'_>, counts: Counts) {
-    let own = asking.memory.get(asking.tier, "served-own").unwrap_or_default();
-    asking.memory.put(asking.tier, "served", &Base { at: asking.now, counts, own });
+    let base = Base { at: asking.now, counts, own: Own::default() };
+    asking.memory.put(asking.tier, BASE, &base);
 }
 
-/// Keeps that we asked for these narinfos, outside of a look.
+/// Notes that we asked for these narinfos.
 pub(super) fn asked(asking: &Asking<'_>, held: &[bool]) {
-    let mut own: Own = asking.memory.get(asking.tier, "served-own").unwrap_or_default();
-    let hits = held.iter().filter(|held| **held).count();
-    own.hits += hits as f64;
-    own.misses += (held.len() - hits) as f64;
-    asking.memory.put(asking.tier, "served-own", &own);
+    let hits = held.iter().filter(|held| **held).count() as f64;
+    note(asking, |own| {
+        own.hits += hits;
+        own.misses += held.len() as f64 - hits;
+    });
 }
 
-/// Does the arithmetic: growth of each counter, less our own requests.
-fn between(base: Base, now: Counts, own: Own, seconds: f64) -> ServedFacts {
-    let (own_hits, own_misses) = (own.hits - base.own.hits, own.misses - base.own.misses);
-    let less = |before: f64, now: f64, own: f64| (grown(before, now) - own).max(0.0);
-    let hits = less(base.counts.hits, now.hits, own_hits);
-    let misses = less(base.counts.misses, now.misses, own_misses);
-    let requests = less(base.counts.requests, now.requests, own_hits + own_misses);
-    let not_found = less(base.counts.not_found, now.not_found, own_misses);
+/// Notes that we asked for a narinfo, and how that was answered.
+pub(super) fn narinfo(asking: &Asking<'_>, status: u16) {
+    match status {
+        200 => asked(asking, &[true]),
+        404 => asked(asking, &[false]),
+        _ => {}
+    }
+}
+
+/// Notes that we asked for a nar, and how that was answered.
+pub(super) fn nar(asking: &Asking<'_>, status: u16) {
+    note(asking, |own| {
+        own.nars += 1.0;
+        own.gone += f64::from(u8::from(status == 404));
+    });
+}
+
+/// Adds to what is ours; nothing where the server has no counters.
+fn note(asking: &Asking<'_>, add: impl FnOnce(&mut Own)) {
+    if asking.memory.get::<Base>(asking.tier, BASE).is_some() {
+        asking.memory.change(asking.tier, BASE, |base: &mut Option<Base>| {
+            if let Some(base) = base {
+                add(&mut base.own);
+            }
+        });
+    }
+}
+
+/// Takes over where another nixdash read the counters, when that was after we did.
+pub(in crate::probe) fn take_over(memory: &Memory, tier: &Tier, kept: Json) {
+    let Ok(theirs) = serde_json::from_value::<Base>(kept) else { return };
+    if memory.get::<Base>(tier, BASE).is_none_or(|ours| ours.at < theirs.at) {
+        memory.put(tier, BASE, &theirs);
+    }
+}
+
+/// Does the arithmetic: growth of each counter, less our own requests. A server that was started
+/// anew counts from nothing, and what was ours it has forgotten.
+fn between(before: Counts, now: Counts, own: Own, seconds: f64) -> ServedFacts {
+    let is_new = now.hits < before.hits
+        || now.misses < before.misses
+        || now.requests < before.requests
+        || now.not_found < before.not_found;
+    let (before, own) = if is_new { Default::default() } else { (before, own) };
+    let less = |before: f64, now: f64, own: f64| (now - before - own).max(0.0);
+    let hits = less(before.hits, now.hits, own.hits);
+    let misses = less(before.misses, now.misses, own.misses);
+    let requests = less(before.requests, now.requests, own.hits + own.misses + own.nars);
+    let not_found = less(before.not_found, now.not_found, own.misses + own.gone);
     ServedFacts {
         answered: Some(Share { have: hits as u64, total: (hits + misses) as u64 }),
         requests_per_s: (seconds > 0.0).then(|| requests / seconds),
@@ -86,10 +145,8 @@ mod tests {
 
     #[test]
     fn our_own_requests_are_nobodys_hits() {
-        let own = Own { hits: 100.0, misses: 50.0 };
-        let base = Base { at: Timestamp::UNIX_EPOCH, counts: counts(1000.0, 200.0), own };
-        let now = Own { hits: 130.0, misses: 70.0 };
-        let served = between(base, counts(1090.0, 230.0), now, 10.0);
+        let own = Own { hits: 30.0, misses: 20.0, ..Own::default() };
+        let served = between(counts(1000.0, 200.0), counts(1090.0, 230.0), own, 10.0);
         assert_eq!(served.answered, Some(Share { have: 60, total: 70 }));
         assert_eq!(served.requests_per_s, Some(7.0));
         assert!(served.not_found.is_some_and(|share| (share - 10.0 / 70.0).abs() < 1e-9));
@@ -97,9 +154,9 @@ mod tests {
 
     #[test]
     fn a_server_that_was_restarted_counts_from_nothing() {
-        let base =
-            Base { at: Timestamp::UNIX_EPOCH, counts: counts(1000.0, 200.0), own: Own::default() };
-        let served = between(base, counts(3.0, 1.0), Own::default(), 0.0);
+        let own = Own { hits: 1.0, ..Own::default() };
+        // One of its counters is further than before already.
+        let served = between(counts(1000.0, 0.0), counts(3.0, 1.0), own, 0.0);
         assert_eq!(served.answered, Some(Share { have: 3, total: 4 }));
         assert_eq!(served.requests_per_s, None);
     }
@@ -107,8 +164,7 @@ mod tests {
     #[test]
     fn nobody_asked_is_a_share_of_nothing() {
         let same = counts(5.0, 5.0);
-        let base = Base { at: Timestamp::UNIX_EPOCH, counts: same, own: Own::default() };
-        let served = between(base, same, Own::default(), 10.0);
+        let served = between(same, same, Own::default(), 10.0);
         assert_eq!(served.answered.and_then(Share::ratio), None);
         assert_eq!((served.requests_per_s, served.not_found), (Some(0.0), None));
     }

@@ -289,6 +289,10 @@ fn refused(facts: &TierFacts, tier: &Tier, memory: &Memory) -> Option<String> {
                 "{proof}; hosts take it by a key that hosts.toml does not have: mend public_key \
                  there, unless the tier should sign with that one"
             )
+        } else if taken.is_empty() {
+            format!(
+                "{proof}; mend public_key in hosts.toml, unless the tier should sign with that one"
+            )
         } else {
             format!("hosts refuse what it serves: {proof}")
         });

@@ -171,8 +171,8 @@ fn a_key_that_nobody_trusts_makes_a_tier_that_is_up_untrusted() {
         let view = view("http://p620:5000", keys, &[seen(Some(30))]);
         [("razer".to_owned(), view.clone()), ("p620".to_owned(), view)].into()
     };
-    let settled = |keys: &str| {
-        let mut facts = TierFacts { state: TierState::Up, ..TierFacts::default() };
+    let settled_with = |keys: &str, signature| {
+        let mut facts = TierFacts { state: TierState::Up, signature, ..TierFacts::default() };
         let tier = &fleet.tiers[0];
         let memory = Memory::default();
         for (host, view) in views(keys) {
@@ -181,10 +181,15 @@ fn a_key_that_nobody_trusts_makes_a_tier_that_is_up_untrusted() {
         settle(&mut facts, tier, &fleet, &memory);
         facts
     };
+    let settled = |keys: &str| settled_with(keys, SignatureState::Unchecked);
     let facts = settled(NIXOS);
     assert_eq!(facts.state, TierState::Untrusted);
     assert!(facts.error.as_deref().unwrap().contains("no host trusts its key p620-1"));
     assert_eq!(settled(KEY).state, TierState::Up);
+    // The tier does not sign with that key: nobody is told to trust it.
+    let facts = settled_with(OTHER, SignatureState::Invalid);
+    let said = facts.error.as_deref().unwrap();
+    assert!(said.contains("mend public_key in hosts.toml") && !said.contains("add \""), "{said}");
 }
 
 /// Settles facts of p620 by what is remembered.
@@ -244,10 +249,13 @@ fn what_no_host_takes_is_not_called_up() {
         proof: Some("a-1.0 was changed".to_owned()),
         ..TierFacts::default()
     };
-    let changed = settled(facts(SignatureState::Invalid), &[("razer", view.clone())], None);
+    let stranger = signed_by("old-1");
+    let invalid = facts(SignatureState::Invalid);
+    let changed = settled(invalid.clone(), &[("razer", view.clone())], Some(&stranger));
     assert_eq!(changed.state, TierState::Untrusted);
     assert!(changed.error.unwrap().contains("hosts refuse what it serves: a-1.0 was changed"));
-    let stranger = signed_by("old-1");
+    let ours = settled(invalid, &[("razer", view.clone())], Some(&signed_by("p620-1")));
+    assert!(ours.error.unwrap().contains("mend public_key"), "hosts know its key, we do not");
     let foreign = facts(SignatureState::Untrusted);
     let refused = settled(foreign.clone(), &[("razer", view.clone())], Some(&stranger));
     assert_eq!(refused.state, TierState::Untrusted);

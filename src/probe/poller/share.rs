@@ -1,8 +1,9 @@
 //! Several nixdash on one machine, an exporter among them, ask a tier as if they were one: what one
 //! was told goes into the history, and the others take it from there.
 
-use crate::fleet::{SignatureState, Tier, TierFacts};
+use crate::fleet::{SignatureState, Tier, TierFacts, TierKind};
 use crate::probe::answers::OLDEST;
+use crate::probe::kinds::served::{BASE, take_over};
 use crate::probe::poller::{Shared, lock};
 use crate::probe::share::is_fresh;
 use crate::probe::tier::adopt;
@@ -29,6 +30,20 @@ impl Shared {
             self.forget_answers(tier);
         }
         Some(adopt(self.tools().ok()?, facts, tier))
+    }
+
+    /// Takes over where another nixdash read a server's counters since we did: what it has told of
+    /// is not told of again.
+    pub(super) async fn recall_counters(&self, tier: &Tier) -> Option<()> {
+        if !matches!(tier.kind, TierKind::Harmonia | TierKind::Ncps) {
+            return Some(());
+        }
+        let Some(recorder) = &self.record.recorder else { return Some(()) };
+        let kept = self.unless_ended(recorder.recall(&tier.name)).await?.unwrap_or_default();
+        for (_, value) in kept.into_iter().filter(|(name, _)| name == BASE) {
+            take_over(&self.memory, tier, value);
+        }
+        Some(())
     }
 
     /// Forgets everything that a tier said of paths, and asks it anew.

@@ -25,9 +25,11 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
             Woken::Time => shared.told(&tier, previous.as_ref(), interval).await,
             Woken::Bell => None,
         };
-        let found = match told {
-            Some(told) => told,
-            None => shared.unless_ended(ask_tier(&shared, &tier, previous.as_ref())).await?,
+        let found = if let Some(told) = told {
+            told
+        } else {
+            shared.recall_counters(&tier).await?;
+            shared.unless_ended(ask_tier(&shared, &tier, previous.as_ref())).await?
         };
         failures = match found.state {
             TierState::Down | TierState::Degraded | TierState::Proxy => failures.saturating_add(1),

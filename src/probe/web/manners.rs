@@ -90,11 +90,18 @@ pub(in crate::probe) fn wish(kind: TierKind, reply: &Reply, now: Timestamp) -> W
         Some(now.duration_until(reset).try_into().unwrap_or_default())
     });
     match (reply.status, time) {
+        // With this attic says that a nar is not whole; whoever stands before it sends a page.
+        (503, None) if kind == TierKind::Attic && is_json(reply) => Wish::None,
         (429 | 503, None) => Wish::Rest,
         (429 | 503, Some(time)) => Wish::RestFor(time),
         (403, Some(time)) if is_github => Wish::RestFor(time),
         _ => Wish::None,
     }
+}
+
+/// Returns whether an answer is JSON.
+fn is_json(reply: &Reply) -> bool {
+    reply.header("content-type").is_some_and(|kind| kind.starts_with("application/json"))
 }
 
 /// Returns when GitHub's hour is over, when its requests are used up.

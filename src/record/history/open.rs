@@ -80,11 +80,7 @@ fn lock(state: &Path) -> Result<File, HistoryError> {
 
 /// Opens the file and brings it to today's shape.
 fn connect(path: &Path, doubt: bool) -> Result<Connection, HistoryError> {
-    // SQLite makes its further files with the mode of this one.
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
-    let file = file.map_err(io_failed("open", path))?;
-    file.set_permissions(Permissions::from_mode(0o600)).map_err(io_failed("protect", path))?;
-    drop(file);
+    protect(path)?;
     let failed =
         |source| HistoryError::Database { doing: "open", path: path.to_path_buf(), source };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -103,6 +99,22 @@ fn connect(path: &Path, doubt: bool) -> Result<Connection, HistoryError> {
     }
     migrate(&mut db, path, SHAPES)?;
     Ok(db)
+}
+
+/// Makes the file when it is not there, and nobody else's: SQLite makes its further files with the
+/// mode of this one.
+///
+/// One that is there is never opened here: closing it would let go of every lock that this process
+/// has on it through SQLite. The next program that closes the file (an older `sqlite3`, say) would
+/// take itself for the last one and remove the log that this process goes on writing to.
+fn protect(path: &Path) -> Result<(), HistoryError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            return Err(io_failed("open", path)(error));
+        }
+        Ok(_) | Err(_) => {}
+    }
+    fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(io_failed("protect", path))
 }
 
 /// Returns the error of a database that is corrupt.

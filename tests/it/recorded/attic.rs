@@ -8,6 +8,8 @@ use jiff::SignedDuration;
 use nixdash::fleet::{SignatureState, TierKind, TierState};
 
 const CONFIG: &str = "/_api/v1/cache-config/fleet";
+/// The key that the captured cache made for itself.
+pub(super) const KEY: &str = "fleet:NlTldwS4FPbxLcCqdBByV0l/K0j2cqUwjROH4IwRk2M=";
 const BULK: &str = "/_api/v1/get-missing-paths";
 const NARINFO: &str = "/fleet/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo";
 const NAR: &str = "/fleet/nar/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.nar";
@@ -152,8 +154,19 @@ async fn a_wrong_key_and_a_wrong_store_are_named() {
 async fn a_nar_with_missing_chunks_is_named() {
     let server = well().await;
     server.on("GET", NAR, "503.http");
+    let missing = scene(&server);
+    let facts = missing.look().await;
+    let said = error(&facts, TierState::NarMissing);
+    assert!(said.contains("503") && !said.contains("left alone"), "{said}");
+    // The server is not overloaded: the next look asks it again, and sees it mended.
+    server.on("GET", NAR, "nar.http");
+    assert_eq!(missing.look().await.state, TierState::Up);
+    // Its files are gone: it says that it has the nar, and breaks off.
+    server.breaks_off(NAR, "nar.http");
     let facts = scene(&server).look().await;
-    assert!(error(&facts, TierState::NarMissing).contains("503"));
+    let said = error(&facts, TierState::NarMissing);
+    assert!(said.contains("not one byte of its nar came"), "{said}");
+    assert!(said.contains("publish the path again"), "{said}");
 }
 
 #[tokio::test]

@@ -39,9 +39,10 @@ async fn what_was_answered_is_the_growth_since_the_last_look() {
     server.on("GET", "/metrics", "metrics-after.http");
     scene.later(SignedDuration::from_secs(10));
     let served = scene.look().await.served.unwrap();
+    // Between the two it answered 61 and 11 narinfos and 30 nars; one of each was for the first look.
     assert_eq!(served.answered, Some(Share { have: 60, total: 70 }));
-    assert_eq!(served.requests_per_s, Some(10.0));
-    assert_eq!(served.not_found, Some(0.1));
+    assert_eq!(served.requests_per_s, Some(9.9));
+    assert_eq!(served.not_found, Some(10.0 / 99.0));
     // Started anew, it counts from nothing.
     server.on("GET", "/metrics", "metrics-restarted.http");
     scene.later(SignedDuration::from_secs(10));
@@ -68,12 +69,45 @@ async fn an_older_one_is_asked_by_get_and_our_own_requests_are_taken_off() {
     assert_eq!(held, [true; 20]);
     scene.holds(&[MISSING; 10]).await.unwrap();
     assert!(!server.take_lines().iter().any(|line| line.starts_with("HEAD")));
-    // Of 60 hits and 10 misses that it counted, 20 and 10 are ours.
+    // Of 60 hits and 10 misses of others, 20 and 10 are ours now.
     server.on("GET", "/metrics", "metrics-after.http");
     scene.later(SignedDuration::from_secs(10));
     let served = scene.look().await.served.unwrap();
     assert_eq!(served.answered, Some(Share { have: 40, total: 40 }));
-    assert_eq!(served.requests_per_s, Some(7.0));
+    assert_eq!(served.requests_per_s, Some(6.9));
+}
+
+#[tokio::test]
+async fn what_others_ask_for_while_we_look_is_counted_by_the_next_look() {
+    let server = well().await;
+    let mut scene = scene(&server);
+    server.take_lines();
+    scene.look().await;
+    let lines = server.take_lines();
+    // Read once, before anything else: read again at the end, it would hide what came between.
+    assert_eq!(lines.iter().filter(|line| *line == "GET /metrics").count(), 1, "{lines:?}");
+    assert_eq!(lines[0], "GET /metrics");
+    // The next proof costs one narinfo, which is nobody's hit.
+    server.on("GET", "/metrics", "metrics-after.http");
+    scene.later(SignedDuration::from_secs(10));
+    scene.look().await;
+    scene.later(SignedDuration::from_secs(10));
+    let served = scene.look().await.served.unwrap();
+    assert_eq!(served.answered, Some(Share { have: 0, total: 0 }));
+}
+
+#[tokio::test]
+async fn one_that_was_just_started_has_counted_nothing_yet() {
+    let server = well().await;
+    server.on("GET", "/metrics", "metrics-fresh.http");
+    let mut scene = scene(&server);
+    let facts = scene.look().await;
+    assert_eq!((facts.state, details(&facts, "metrics").len()), (TierState::Up, 0), "{facts:?}");
+    server.on("GET", "/metrics", "metrics-before.http");
+    scene.later(SignedDuration::from_secs(10));
+    let served = scene.look().await.served.unwrap();
+    // All that it has counted since, but for the first look's one narinfo and one miss.
+    assert_eq!(served.answered, Some(Share { have: 200, total: 240 }));
 }
 
 #[tokio::test]
@@ -98,6 +132,12 @@ async fn a_wrong_key_and_a_missing_nar_are_named() {
     server.on("GET", NAR, "404.http");
     let facts = scene(&server).look().await;
     assert!(error(&facts, TierState::NarMissing).contains("404"));
+    // Its files are gone: it says that it has the nar, and breaks off.
+    server.breaks_off(NAR, "nar.http");
+    let facts = scene(&server).look().await;
+    let said = error(&facts, TierState::NarMissing);
+    assert!(said.contains("not one byte of its nar came"), "{said}");
+    assert!(said.contains("publish the path again"), "{said}");
 }
 
 #[tokio::test]

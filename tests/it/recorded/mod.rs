@@ -53,7 +53,9 @@ pub(crate) struct Scene {
 impl Scene {
     /// Makes a tier of a kind at an address.
     pub(crate) fn new(kind: TierKind, url: &str) -> Self {
-        let tier = Tier { public_key: parse_public_key(KEY).ok(), ..Tier::new("x", kind, url) };
+        // What was captured of a real atticd is signed by the key that it made for itself.
+        let key = if kind == TierKind::Attic { attic::KEY } else { KEY };
+        let tier = Tier { public_key: parse_public_key(key).ok(), ..Tier::new("x", kind, url) };
         let now: Timestamp = "2026-11-21T08:00:00Z".parse().unwrap();
         let clock = Arc::new(Mutex::new(now));
         let shown = Arc::clone(&clock);

@@ -44,6 +44,8 @@ enum Answer {
     MissingPaths(Vec<String>),
     /// Sends a body without end, until the other side hangs up.
     Endless,
+    /// Sends the head of a file, and hangs up where its body should begin.
+    Broken(String),
 }
 
 /// A request, as it came.
@@ -144,6 +146,12 @@ impl Recorded {
     /// Answers a path with a body that never ends.
     pub(crate) fn endless(&self, path: &str) -> &Self {
         self.answer("GET", path, Answer::Endless)
+    }
+
+    /// Answers a path with the head of a file only, and hangs up: a server that sends as it reads
+    /// finds out too late that it cannot.
+    pub(crate) fn breaks_off(&self, path: &str, file: &str) -> &Self {
+        self.answer("GET", path, Answer::Broken(file.to_owned()))
     }
 
     /// Answers everything with a file from now on; nothing ends that.
@@ -296,6 +304,14 @@ async fn respond(stream: &mut BufReader<TcpStream>, state: &State, request: Requ
             (json(), serde_json::json!({ "missing_paths": missing(asked, &held) }).to_string())
         }
         Some(Answer::Endless) => return endless(stream).await,
+        Some(Answer::Broken(file)) => {
+            let text = std::fs::read_to_string(state.folder.join(&file)).unwrap();
+            let head = text.split("\n\n").next().unwrap_or_default().replace('\n', "\r\n");
+            let head = format!("{head}\r\nTransfer-Encoding: chunked\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.ok()?;
+            stream.flush().await.ok()?;
+            return None;
+        }
         None => ("HTTP/1.1 404 Not Found".to_owned(), "No such path.\n".to_owned()),
     };
     let (head, body) = not_modified(&request, head, body);

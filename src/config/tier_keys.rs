@@ -117,7 +117,7 @@ pub(super) fn check_logins(report: &mut Report<'_>, section: &Section<'_>) {
     }
     let given =
         |way: &&[&'static str]| way.iter().find_map(|key| section.key(key).map(|at| (*key, at)));
-    let mut given = WAYS.iter().filter_map(|way| given(way));
+    let mut given = WAYS.iter().filter_map(given);
     let Some((used, _)) = given.next() else { return };
     for (key, at) in given {
         report.error(

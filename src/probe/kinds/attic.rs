@@ -174,7 +174,10 @@ fn denied(asking: &Asking<'_>, cache: &str, reply: &Reply, token: Option<&Token>
     };
     let mut facts = refused(asking, "the configuration of the cache", reply, &let_in);
     if reply.status == 404 {
-        facts.error = Some(format!("{}: attic has no cache {cache}", asking.tier.url));
+        facts.error = Some(format!(
+            "{}: answered 404: is it an attic server, and does it have the cache {cache}?",
+            asking.tier.url
+        ));
     }
     facts
 }

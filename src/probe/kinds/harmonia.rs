@@ -41,7 +41,7 @@ impl TierProbe for HarmoniaProbe {
         Box::pin(async move {
             let before = counters(asking).await;
             let mut facts = look_at(asking, REQUESTS).await;
-            if matches!(facts.state, TierState::Down | TierState::Proxy) {
+            if matches!(facts.state, TierState::Down | TierState::Proxy | TierState::Unknown) {
                 return facts;
             }
             facts.details.extend(version(asking).await.map(|text| detail("version", &text)));

@@ -77,7 +77,10 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
     }
     let before = metrics(asking).await;
     let mut facts = whether_well(asking).await;
-    if matches!(facts.state, TierState::Down | TierState::Proxy | TierState::Unauthorized) {
+    if matches!(
+        facts.state,
+        TierState::Down | TierState::Proxy | TierState::Unauthorized | TierState::Unknown
+    ) {
         return facts;
     }
     if let Some(metrics) = &before {

@@ -39,10 +39,17 @@ pub(super) fn run(hosts: Option<&Path>, command: &ConfigCommand) -> Result<ExitC
 /// Returns what is no mistake in the file, but hardly meant, each with what to do about it.
 fn warnings(fleet: &Fleet) -> Vec<(String, String)> {
     let mut warnings = Vec::new();
-    if fleet.hosts.is_empty() && fleet.tiers.is_empty() {
-        let message = "it names no host and no tier: there is nothing to show".to_owned();
-        warnings.push((message, "add [hosts.NAME] and [[tiers]]".to_owned()));
-    }
+    let nothing = match (fleet.hosts.is_empty(), fleet.tiers.is_empty()) {
+        (true, true) => {
+            Some(("it names no host and no tier", "add [hosts.NAME], and [[tiers]] for its caches"))
+        }
+        (true, false) => {
+            Some(("it names no host, and `nixdash status` wants one", "add [hosts.NAME]"))
+        }
+        // A fleet without caches deploys directly.
+        (false, _) => None,
+    };
+    warnings.extend(nothing.map(|(message, hint)| (message.to_owned(), hint.to_owned())));
     if let Some(folder) = fleet.flake.as_deref().and_then(local_flake)
         && !folder.exists()
     {

@@ -42,7 +42,7 @@ pub enum SecretError {
         source: std::io::Error,
     },
     /// The program could not be run.
-    #[error("the program that prints a secret: {0}")]
+    #[error("{}", not_run(.0))]
     Run(#[from] ProgramError),
     /// The program failed; what it said may hold the secret and is not repeated.
     #[error("{program} exited with {code} instead of printing a secret")]
@@ -57,14 +57,25 @@ pub enum SecretError {
     Odd(String),
 }
 
+/// Says that a program did not run, without the advice that [`SecretError::hint`] has.
+fn not_run(error: &ProgramError) -> String {
+    match error {
+        ProgramError::Start { program, source } => {
+            format!("could not run {program}, which prints a secret: {source}")
+        }
+        ProgramError::Slow { .. } => error.to_string(),
+    }
+}
+
 impl SecretError {
     /// Returns what to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Env(_) => "set it, or name another source in hosts.toml",
             Self::File { .. } => "is its name right, and may you read it?",
-            // The program's own error says it.
-            Self::Run(ProgramError::Start { .. }) => "else name another source in hosts.toml",
+            Self::Run(ProgramError::Start { .. }) => {
+                "is it installed and in PATH? Else name another source in hosts.toml"
+            }
             Self::Run(ProgramError::Slow { .. }) | Self::Command { .. } => {
                 "run it by hand to see what it wants"
             }
@@ -125,6 +136,17 @@ mod tests {
         let Err(error) = resolve(&source).await else { unreachable!("nobody sets it") };
         assert_eq!(error.to_string(), "the variable NIXDASH_NO_SUCH_VARIABLE is not set");
         assert!(error.hint().contains("hosts.toml"));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_installed_is_named_without_advice() {
+        let words = vec!["nixdash-no-such-program".to_owned()];
+        let Err(error) = resolve(&SecretSource::Command(words)).await else {
+            unreachable!("there is none")
+        };
+        let text = error.to_string();
+        assert!(text.contains("could not run nixdash-no-such-program"), "{text}");
+        assert!(!text.contains("PATH") && error.hint().contains("PATH"), "{text}");
     }
 
     #[tokio::test]

@@ -76,6 +76,8 @@ fn what_is_hardly_meant_is_a_warning() {
     assert!(gone.contains("right, with 1 warning") && gone.contains("no /nonexistent"), "{gone}");
     let empty = said("# nothing yet\n");
     assert!(empty.contains("names no host and no tier"), "{empty}");
+    let no_hosts = said("[[tiers]]\nname = \"x\"\nkind = \"http\"\nurl = \"http://x\"\n");
+    assert!(no_hosts.contains("names no host, and"), "{no_hosts}");
     for flake in ["git+ssh://git@example.org/nixos", ".", "./"] {
         let fine = said(&FLEET.replace("/nonexistent", flake));
         assert!(fine.contains("right;") && !fine.contains("warning"), "{fine}");

@@ -121,6 +121,10 @@ async fn a_server_that_is_not_attic_is_not_said_to_be_one() {
     let facts = scene(&server).look().await;
     let said = error(&facts, TierState::Degraded);
     assert!(said.contains("answered 404: is it an attic server, and does it have"), "{said}");
+    server.on("GET", CONFIG, "404.http");
+    let facts = scene(&server).look().await;
+    let said = error(&facts, TierState::Degraded);
+    assert!(said.contains("attic has no cache fleet"), "{said}");
 }
 
 #[tokio::test]

@@ -34,7 +34,15 @@ pub(super) fn read(path: &Path) -> Result<Fleet, CliError> {
     }
     let text = std::fs::read_to_string(path).map_err(failed)?;
     let home = std::env::home_dir();
-    Ok(config::parse(&text, path, home.as_deref())?)
+    // What the file names is used from other folders too: a deploy outlives the one it began in,
+    // and Nix takes `nixos` for a name in its registry rather than for a folder.
+    let whole = std::path::absolute(path).map_err(failed)?;
+    config::parse(&text, &whole, home.as_deref()).map_err(|mut errors| {
+        for error in &mut errors.0 {
+            path.clone_into(&mut error.file);
+        }
+        errors.into()
+    })
 }
 
 /// Returns the fleet to work on: from the file, or this machine and cache.nixos.org.

@@ -64,6 +64,11 @@ impl<'a> Report<'a> {
         self.errors.push((at, error));
     }
 
+    /// Returns how many errors there are so far.
+    pub(super) fn count(&self) -> usize {
+        self.errors.len()
+    }
+
     /// Returns the errors when there are any, in the file's order.
     pub(super) fn end(mut self) -> Result<(), ConfigErrors> {
         self.errors.sort_by_key(|(at, _)| *at);

@@ -1,7 +1,7 @@
 //! `[hosts.NAME]`: the machines.
 
 use crate::config::error::Report;
-use crate::config::section::Section;
+use crate::config::section::{Section, nearest};
 use crate::config::value;
 use crate::fleet::{Address, Host, Strategy};
 use std::collections::HashMap;
@@ -23,6 +23,50 @@ const KEYS: &[&str] = &[
 /// Where each address (host and port) was first seen: the section that has it.
 pub(super) type Seen = HashMap<(String, u16), String>;
 
+/// The names that other sections may call hosts by.
+pub(super) struct Names<'a> {
+    /// None where `[hosts]` itself is no table: that is reported, and no name is judged.
+    names: Option<Vec<&'a str>>,
+}
+
+impl<'a> Names<'a> {
+    /// Takes every name in `[hosts]`, also of hosts with mistakes: they are meant to be there.
+    pub(super) fn of(root: &Section<'a>) -> Self {
+        let names = match root.raw("hosts").map(|hosts| hosts.get_ref().as_table()) {
+            None => Some(Vec::new()),
+            Some(None) => None,
+            Some(Some(table)) => {
+                let hosts = Section::new("[hosts]", table, 0);
+                Some(hosts.entries().into_iter().map(|(name, _)| name.value).collect())
+            }
+        };
+        Self { names }
+    }
+
+    /// Reads the name of a host, and reports one that no host has.
+    pub(super) fn named(
+        &self,
+        report: &mut Report<'_>,
+        section: &Section<'_>,
+        key: &str,
+    ) -> Option<String> {
+        let name = section.text(report, key)?;
+        if let Some(names) = &self.names
+            && !names.contains(&name.value)
+        {
+            let hint = match nearest(name.value, names) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None if names.is_empty() => "the file has no hosts; add [hosts.NAME]".to_owned(),
+                None => format!("the hosts are: {}", names.join(", ")),
+            };
+            let message =
+                format!("`{key}` in {}: there is no host {:?}", section.name(), name.value);
+            report.error(name.at, message, hint);
+        }
+        Some(name.value.to_owned())
+    }
+}
+
 /// Reads a strategy; those of the design that are not built say so.
 pub(super) fn strategy(text: &str) -> value::Meaning<Strategy> {
     match text {
@@ -33,7 +77,7 @@ pub(super) fn strategy(text: &str) -> value::Meaning<Strategy> {
             "use \"via-cache\" or \"direct\"".to_owned(),
         )),
         other => {
-            let near = crate::config::section::nearest(other, &["via-cache", "direct"]);
+            let near = nearest(other, &["via-cache", "direct"]);
             let hint = match near {
                 Some(near) => format!("did you mean \"{near}\"?"),
                 None => "one of: via-cache, direct".to_owned(),

@@ -8,6 +8,8 @@ mod error;
 mod hosts;
 mod secret;
 mod section;
+mod server;
+mod tier_keys;
 mod tiers;
 mod value;
 
@@ -16,12 +18,12 @@ pub use error::{ConfigError, ConfigErrors};
 use crate::fleet::{Evaluate, Fleet, Host, Rollout, Strategy, Targets, Tier, TierKind};
 use crate::nix::signature::parse_public_key;
 use error::Report;
+use hosts::Names;
 use secret::Paths;
 use section::Section;
-use std::collections::HashSet;
+use server::Server;
 use std::path::Path;
 use std::time::Duration;
-use tiers::PlacedTier;
 use toml::de::DeTable;
 
 /// The sections of the file.
@@ -119,10 +121,11 @@ fn read(
 ) -> Fleet {
     root.check_keys(report, SECTIONS);
     let mut fleet = Fleet { file: Some(file.to_owned()), ..empty() };
+    let (names, paths) = (Names::of(root), Paths { home, folder });
     fleet.hosts = hosts(report, root);
-    fleet.tiers = tiers(report, root, &fleet.hosts, Paths { home, folder });
+    fleet.tiers = tiers(report, root, &names, paths);
     if let Some(section) = root.section(report, "fleet", "[fleet]") {
-        read_fleet(report, &section, &mut fleet, home, folder);
+        read_fleet(report, &section, &mut fleet, &names, paths);
     }
     if let Some(section) = root.section(report, "rollout", "[rollout]") {
         section.check_keys(report, &["parallel"]);
@@ -137,7 +140,7 @@ fn read(
     if let Some(section) = root.section(report, "history", "[history]") {
         section.check_keys(report, &["prometheus"]);
         let server =
-            section.parsed(report, "prometheus", |text| value::url(text, &["http://", "https://"]));
+            section.parsed(report, "prometheus", |text| server::url(text, Server::Prometheus));
         fleet.prometheus = server.map(|server| server.value);
     }
     if let Some(section) = root.section(report, "ui", "[ui]") {
@@ -157,16 +160,13 @@ fn read_fleet(
     report: &mut Report<'_>,
     section: &Section<'_>,
     fleet: &mut Fleet,
-    home: Option<&Path>,
-    folder: &Path,
+    hosts: &Names<'_>,
+    Paths { home, folder }: Paths<'_>,
 ) {
     section.check_keys(report, FLEET);
     let flake = section.parsed(report, "flake", |text| value::flake(text, home, folder));
     fleet.flake = flake.map(|flake| flake.value);
-    if let Some(builder) = section.text(report, "builder") {
-        check_host(report, builder.at, "`builder` in [fleet]", builder.value, &fleet.hosts);
-        fleet.builder = Some(builder.value.to_owned());
-    }
+    fleet.builder = hosts.named(report, section, "builder");
     if let Some(strategy) = section.parsed(report, "strategy", hosts::strategy) {
         fleet.strategy = strategy.value;
     }
@@ -198,7 +198,7 @@ fn hosts(report: &mut Report<'_>, root: &Section<'_>) -> Vec<Host> {
 fn tiers(
     report: &mut Report<'_>,
     root: &Section<'_>,
-    hosts: &[Host],
+    hosts: &Names<'_>,
     paths: Paths<'_>,
 ) -> Vec<Tier> {
     let Some(value) = root.raw("tiers") else { return Vec::new() };
@@ -206,7 +206,8 @@ fn tiers(
         root.wrong(report, "tiers", value, "each tier below its own [[tiers]]");
         return Vec::new();
     };
-    let mut placed: Vec<PlacedTier> = Vec::new();
+    let mut tiers = Vec::new();
+    let mut before = tiers::Before::default();
     for (index, item) in array.iter().enumerate() {
         let Some(table) = item.get_ref().as_table() else {
             root.wrong(report, "tiers", item, "each tier below its own [[tiers]]");
@@ -217,39 +218,9 @@ fn tiers(
             None => format!("tier number {}", index + 1),
         };
         let section = Section::new(title, table, item.span().start);
-        placed.extend(tiers::read(report, &section, paths));
+        tiers.extend(tiers::read(report, section, paths, hosts, &mut before));
     }
-    let mut names = HashSet::new();
-    for PlacedTier { tier, name_at, host_at, via_at } in &placed {
-        if !names.insert(tier.name.clone()) {
-            report.error(
-                *name_at,
-                format!("two tiers are called {:?}", tier.name),
-                "give one of them another name",
-            );
-        }
-        if let Some(host) = &tier.host {
-            check_host(report, *host_at, &format!("`host` in tier {:?}", tier.name), host, hosts);
-        }
-        if let Some(via) = &tier.via {
-            check_host(report, *via_at, &format!("`via` in tier {:?}", tier.name), via, hosts);
-        }
-    }
-    placed.into_iter().map(|placed| placed.tier).collect()
-}
-
-/// Reports a name that is not the name of a host.
-fn check_host(report: &mut Report<'_>, at: usize, what: &str, name: &str, hosts: &[Host]) {
-    if hosts.iter().any(|host| host.name == name) {
-        return;
-    }
-    let names: Vec<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
-    let hint = match section::nearest(name, &names) {
-        Some(near) => format!("did you mean {near:?}?"),
-        None if names.is_empty() => "the file has no hosts; add [hosts.NAME]".to_owned(),
-        None => format!("the hosts are: {}", names.join(", ")),
-    };
-    report.error(at, format!("{what}: there is no host {name:?}"), hint);
+    tiers
 }
 
 #[cfg(test)]
@@ -287,7 +258,12 @@ mod tests {
         let text = "[[tiers]]\nname = \"weed\"\nkind = \"seaweedfs\"\nmasters = [\"http://m:9333/\"]\n\
             s3 = \"http://s:8333/cache\"\nmetrics = \"http://s:9360/metrics\"\nreplication = \"001\"\n\
             volume_servers = 3\naccess_key = { env = \"KEY\" }\nsecret_key = { file = \"~/secret\" }\n\
-            token = { command = [\"pass\", \"x\"] }\nnetrc = { file = \"netrc\" }\nuser = \"me\"\n";
+            [[tiers]]\nname = \"token\"\nkind = \"http\"\nurl = \"http://x\"\n\
+            token = { command = [\"pass\", \"x\"] }\n\
+            [[tiers]]\nname = \"netrc\"\nkind = \"http\"\nurl = \"http://x\"\n\
+            netrc = { file = \"netrc\" }\n\
+            [[tiers]]\nname = \"me\"\nkind = \"http\"\nurl = \"http://x\"\n\
+            user = \"me\"\npassword = { env = \"KEY\" }\n";
         let fleet = fleet(text).unwrap();
         let tier = &fleet.tiers[0];
         assert_eq!(
@@ -302,12 +278,11 @@ mod tests {
         let access = &tier.access;
         assert_eq!(access.access_key, Some(SecretSource::Env("KEY".to_owned())));
         assert_eq!(access.secret_key, Some(SecretSource::File("/home/me/secret".into())));
-        assert_eq!(
-            access.token,
-            Some(SecretSource::Command(vec!["pass".to_owned(), "x".to_owned()]))
-        );
-        assert_eq!(access.netrc, Some(SecretSource::File("/etc/fleet/netrc".into())));
-        assert_eq!(access.user.as_deref(), Some("me"));
+        let words = SecretSource::Command(vec!["pass".to_owned(), "x".to_owned()]);
+        assert_eq!(fleet.tiers[1].access.token, Some(words));
+        let netrc = SecretSource::File("/etc/fleet/netrc".into());
+        assert_eq!(fleet.tiers[2].access.netrc, Some(netrc));
+        assert_eq!(fleet.tiers[3].access.user.as_deref(), Some("me"));
     }
 
     #[test]

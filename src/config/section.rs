@@ -19,12 +19,19 @@ pub(super) struct Section<'a> {
     name: String,
     table: &'a DeTable<'a>,
     at: usize,
+    hidden: Vec<String>,
 }
 
 impl<'a> Section<'a> {
     /// Names a table that stands at a byte offset.
     pub(super) fn new(name: impl Into<String>, table: &'a DeTable<'a>, at: usize) -> Self {
-        Self { name: name.into(), table, at }
+        Self { name: name.into(), table, at, hidden: Vec::new() }
+    }
+
+    /// Leaves keys out from here on: those that were reported as such need no look at their values.
+    #[must_use]
+    pub(super) fn without(self, keys: Vec<String>) -> Self {
+        Self { hidden: keys, ..self }
     }
 
     /// Returns the name that messages call it by.
@@ -58,6 +65,7 @@ impl<'a> Section<'a> {
         let mut entries: Vec<_> = self
             .table
             .iter()
+            .filter(|(key, _)| !self.is_hidden(key.get_ref()))
             .map(|(key, value)| (At { value: key.get_ref().as_ref(), at: key.span().start }, value))
             .collect();
         entries.sort_by_key(|(key, _)| key.at);
@@ -66,12 +74,13 @@ impl<'a> Section<'a> {
 
     /// Returns where a key stands, when it is there.
     pub(super) fn key(&self, key: &str) -> Option<usize> {
-        self.table.get_key_value(key).map(|(found, _)| found.span().start)
+        let found = self.table.get_key_value(key).filter(|_| !self.is_hidden(key));
+        found.map(|(found, _)| found.span().start)
     }
 
     /// Reads a text that is not empty.
     pub(super) fn text(&self, report: &mut Report<'_>, key: &str) -> Option<At<&'a str>> {
-        let value = self.table.get(key)?;
+        let value = self.raw(key)?;
         let Some(text) = value.get_ref().as_str() else {
             self.wrong(report, key, value, "a text in quotes");
             return None;
@@ -123,7 +132,7 @@ impl<'a> Section<'a> {
 
     /// Reads `true` or `false`.
     pub(super) fn boolean(&self, report: &mut Report<'_>, key: &str) -> Option<bool> {
-        let value = self.table.get(key)?;
+        let value = self.raw(key)?;
         let boolean = value.get_ref().as_bool();
         if boolean.is_none() {
             self.wrong(report, key, value, "true or false, without quotes");
@@ -138,7 +147,7 @@ impl<'a> Section<'a> {
         key: &str,
         bounds: std::ops::RangeInclusive<i64>,
     ) -> Option<i64> {
-        let value = self.table.get(key)?;
+        let value = self.raw(key)?;
         let number = value
             .get_ref()
             .as_integer()
@@ -156,7 +165,7 @@ impl<'a> Section<'a> {
 
     /// Reads a share from 0 to 1.
     pub(super) fn share(&self, report: &mut Report<'_>, key: &str) -> Option<f64> {
-        let value = self.table.get(key)?;
+        let value = self.raw(key)?;
         let text = match value.get_ref() {
             DeValue::Float(number) => Some(number.as_str()),
             DeValue::Integer(number) => Some(number.as_str()),
@@ -177,7 +186,7 @@ impl<'a> Section<'a> {
 
     /// Reads a list of texts, none of them empty.
     pub(super) fn texts(&self, report: &mut Report<'_>, key: &str) -> Option<Vec<At<&'a str>>> {
-        let value = self.table.get(key)?;
+        let value = self.raw(key)?;
         let Some(array) = value.get_ref().as_array() else {
             self.wrong(report, key, value, "a list of texts, such as [\"one\", \"two\"]");
             return None;
@@ -201,7 +210,7 @@ impl<'a> Section<'a> {
         key: &str,
         name: impl Into<String>,
     ) -> Option<Section<'a>> {
-        let value = self.table.get(key)?;
+        let value = self.raw(key)?;
         let Some(table) = value.get_ref().as_table() else {
             self.wrong(report, key, value, "a table");
             return None;
@@ -211,7 +220,12 @@ impl<'a> Section<'a> {
 
     /// Returns the raw value of a key.
     pub(super) fn raw(&self, key: &str) -> Option<&'a Spanned<DeValue<'a>>> {
-        self.table.get(key)
+        self.table.get(key).filter(|_| !self.is_hidden(key))
+    }
+
+    /// Returns whether a key was left out.
+    fn is_hidden(&self, key: &str) -> bool {
+        self.hidden.iter().any(|hidden| hidden == key)
     }
 
     /// Reports a value of the wrong type, without repeating it: it could be a secret.

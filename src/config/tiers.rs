@@ -1,59 +1,75 @@
 //! `[[tiers]]`: the binary caches, in the order that is meant.
 
 use crate::config::error::Report;
+use crate::config::hosts::Names;
 use crate::config::secret::{self, Paths, Sources};
-use crate::config::section::{At, Section};
-use crate::config::value;
+use crate::config::section::Section;
+use crate::config::server::{self, Server};
+use crate::config::{tier_keys, value};
 use crate::fleet::{Access, PublicKey, Seaweed, Tier, TierKind};
-use crate::nix::s3_url::S3Url;
 use crate::nix::signature::{KeyError, parse_public_key};
+use std::collections::HashSet;
 
-/// Keys of every kind.
-const COMMON: &[&str] = &["name", "kind", "url", "public_key", "host", "max_size", "every"];
-
-/// Further keys of kinds that are asked over HTTP.
-const WEB: &[&str] =
-    &["netrc", "token", "user", "password", "ca_file", "proxy", "via", "max_requests_per_month"];
-
-/// Further keys of one kind.
-fn own_keys(kind: TierKind) -> &'static [&'static str] {
-    match kind {
-        TierKind::Harmonia
-        | TierKind::Http
-        | TierKind::Cachix
-        | TierKind::Attic
-        | TierKind::Ncps
-        | TierKind::Local => &[],
-        TierKind::NixServe => &["unit"],
-        TierKind::S3 => &["access_key", "secret_key"],
-        TierKind::Seaweedfs => &[
-            "access_key",
-            "secret_key",
-            "masters",
-            "s3",
-            "metrics",
-            "replication",
-            "volume_servers",
-        ],
-        TierKind::GithubActions => &["repo"],
-    }
+/// What the tiers before are: no two are the same.
+#[derive(Default)]
+pub(super) struct Before {
+    names: HashSet<String>,
+    /// Each with the title that messages call it by.
+    tiers: Vec<(String, Tier)>,
 }
 
-/// A tier with the places that later checks point at.
-pub(super) struct PlacedTier {
-    pub(super) tier: Tier,
-    pub(super) name_at: usize,
-    pub(super) host_at: usize,
-    pub(super) via_at: usize,
-}
-
-/// Reads one entry of `[[tiers]]`; reports what is wrong and returns nothing then.
+/// Reads one entry of `[[tiers]]`; reports all that is wrong and returns nothing when that leaves
+/// no tier.
 pub(super) fn read(
     report: &mut Report<'_>,
-    section: &Section<'_>,
+    section: Section<'_>,
     paths: Paths<'_>,
-) -> Option<PlacedTier> {
-    let name = section.parsed(report, "name", value::name);
+    hosts: &Names<'_>,
+    before: &mut Before,
+) -> Option<Tier> {
+    let name = name(report, &section, before);
+    let kind = kind(report, &section);
+    let foreign = tier_keys::check(report, &section, kind);
+    let section = section.without(foreign);
+    let is_github = kind == Some(TierKind::GithubActions);
+    let repo = if is_github { repository(report, &section) } else { None };
+    let url = url(report, &section, kind, repo.as_deref());
+    let unit = section.parsed(report, "unit", value::unit).map(|unit| unit.value);
+    let public_key = public_key(report, &section);
+    let host = hosts.named(report, &section, "host");
+    let via = hosts.named(report, &section, "via");
+    let max_size = section.parsed(report, "max_size", value::size).map(|size| size.value);
+    let every = section.parsed(report, "every", value::interval).map(|every| every.value);
+    let max_requests_per_month = section
+        .integer(report, "max_requests_per_month", 1..=1_000_000_000)
+        .and_then(|count| u64::try_from(count).ok());
+    let mistakes = report.count();
+    tier_keys::check_logins(report, &section);
+    let access = access(report, &section, paths);
+    let is_login_known = report.count() == mistakes;
+    let seaweed = seaweed(report, &section, kind);
+    let tier = Tier {
+        public_key,
+        host,
+        via,
+        max_size,
+        every,
+        max_requests_per_month,
+        access,
+        seaweed,
+        repo,
+        unit,
+        ..Tier::new(name.as_deref().unwrap_or_default(), kind?, &url?)
+    };
+    if is_login_known {
+        check_twice(report, &section, &tier, before);
+        before.tiers.push((section.name().to_owned(), tier.clone()));
+    }
+    name.map(|_| tier)
+}
+
+/// Reads the name, which no tier before may have.
+fn name(report: &mut Report<'_>, section: &Section<'_>, before: &mut Before) -> Option<String> {
     if section.key("name").is_none() {
         report.error(
             section.at(),
@@ -61,8 +77,16 @@ pub(super) fn read(
             "add name = \"…\"; it is what screens and runs call it",
         );
     }
-    let words: Vec<(&str, TierKind)> = TierKind::ALL.map(|kind| (kind.word(), kind)).to_vec();
-    let kind = section.word(report, "kind", &words);
+    let name = section.parsed(report, "name", value::name)?;
+    if !before.names.insert(name.value.clone()) {
+        let message = format!("two tiers are called {:?}", name.value);
+        report.error(name.at, message, "give one of them another name");
+    }
+    Some(name.value)
+}
+
+/// Reads the kind.
+fn kind(report: &mut Report<'_>, section: &Section<'_>) -> Option<TierKind> {
     if section.key("kind").is_none() {
         let known: Vec<&str> = TierKind::ALL.iter().map(|kind| kind.word()).collect();
         report.error(
@@ -71,81 +95,36 @@ pub(super) fn read(
             format!("add kind = \"…\", one of: {}", known.join(", ")),
         );
     }
-    let Some(At { value: kind, .. }) = kind else {
-        // Without a kind only keys that no kind has are certain to be wrong.
-        let every: Vec<&str> = TierKind::ALL
-            .iter()
-            .flat_map(|kind| own_keys(*kind))
-            .chain(COMMON)
-            .chain(WEB)
-            .copied()
-            .collect();
-        section.check_keys(report, &every);
-        return None;
-    };
-    check_keys(report, section, kind);
-    let repo = if kind == TierKind::GithubActions { repository(report, section) } else { None };
-    let url = url(report, section, kind, repo.as_deref());
-    let unit = section.parsed(report, "unit", value::unit).map(|unit| unit.value);
-    let public_key = public_key(report, section);
-    let host = section.text(report, "host");
-    let via = section.text(report, "via");
-    let max_size = section.parsed(report, "max_size", value::size).map(|size| size.value);
-    let every = section.parsed(report, "every", value::interval).map(|every| every.value);
-    let max_requests_per_month = section
-        .integer(report, "max_requests_per_month", 1..=1_000_000_000)
-        .and_then(|count| u64::try_from(count).ok());
-    let access = access(report, section, paths);
-    let seaweed = seaweed(report, section, kind);
-    let name = name?;
-    Some(PlacedTier {
-        tier: Tier {
-            public_key,
-            host: host.map(|host| host.value.to_owned()),
-            via: via.map(|via| via.value.to_owned()),
-            max_size,
-            every,
-            max_requests_per_month,
-            access,
-            seaweed,
-            repo,
-            unit,
-            ..Tier::new(&name.value, kind, &url?)
-        },
-        name_at: name.at,
-        host_at: host.map_or(section.at(), |host| host.at),
-        via_at: via.map_or(section.at(), |via| via.at),
-    })
+    let words: Vec<(&str, TierKind)> = TierKind::ALL.map(|kind| (kind.word(), kind)).to_vec();
+    section.word(report, "kind", &words).map(|kind| kind.value)
 }
 
-/// Reports keys that no tier, or not this kind of tier, has.
-fn check_keys(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind) {
-    let mut known: Vec<&str> = COMMON.to_vec();
-    known.extend(own_keys(kind));
-    if kind != TierKind::Local {
-        known.extend(WEB);
+/// Reports a tier that is one of those before under another name. Asked from another host, or with
+/// another login, the same server is another tier: it may answer otherwise.
+fn check_twice(report: &mut Report<'_>, section: &Section<'_>, tier: &Tier, before: &Before) {
+    let address = |tier: &Tier| {
+        reqwest::Url::parse(&tier.url).map_or_else(|_| tier.url.clone(), |url| url.to_string())
+    };
+    let same = before.tiers.iter().find(|(_, other)| {
+        address(other) == address(tier) && other.via == tier.via && other.access == tier.access
+    });
+    let Some((other, _)) = same else { return };
+    let value_at = |key| section.raw(key).map(|value| value.span().start);
+    let name = section.name();
+    if tier.kind == TierKind::Local {
+        report.error(
+            value_at("kind").unwrap_or(section.at()),
+            format!("{name} and {other} are both of kind local"),
+            "remove one of them: one stands for the stores of all hosts",
+        );
+        return;
     }
-    let mut foreign = Vec::new();
-    for (key, _) in section.entries() {
-        let word = key.value;
-        let owner = TierKind::ALL
-            .iter()
-            .find(|other| own_keys(**other).contains(&word))
-            .copied()
-            .or(if WEB.contains(&word) { Some(TierKind::Http) } else { None });
-        if let Some(owner) = owner
-            && !known.contains(&word)
-        {
-            report.error(
-                key.at,
-                format!("a tier of kind {kind} has no key `{word}`"),
-                format!("it belongs to kind {owner}"),
-            );
-            foreign.push(word);
-        }
-    }
-    known.extend(foreign);
-    section.check_keys(report, &known);
+    let at = ["url", "s3", "repo"].into_iter().find_map(value_at);
+    report.error(
+        at.unwrap_or(section.at()),
+        format!("{name} and {other} have the same address"),
+        "remove one of them: a server that is asked in one way is one tier",
+    );
 }
 
 /// Where the interface of GitHub is, but for one of one's own.
@@ -158,26 +137,32 @@ const GITHUB: &str = "https://api.github.com";
 fn url(
     report: &mut Report<'_>,
     section: &Section<'_>,
-    kind: TierKind,
+    kind: Option<TierKind>,
     repo: Option<&str>,
 ) -> Option<String> {
-    let web: &[&str] = &["http://", "https://"];
-    let (key, schemes, example) = match kind {
-        TierKind::NixServe | TierKind::Harmonia => ("url", web, "http://p620.lan:5000"),
-        TierKind::Http => ("url", web, "https://cache.nixos.org"),
-        TierKind::Cachix => ("url", web, "https://NAME.cachix.org"),
-        TierKind::Attic => ("url", web, "https://attic.example/CACHE"),
-        TierKind::Ncps => ("url", web, "http://ncps.lan:8501"),
-        TierKind::S3 => ("url", &["s3://"][..], "s3://nix-cache?endpoint=https://…&region=…"),
-        TierKind::Seaweedfs => ("s3", web, "http://10.0.0.5:8333/nix-cache"),
+    let server = kind.map_or(Server::AnyTier, Server::Tier);
+    let (key, example) = match kind {
+        Some(TierKind::NixServe | TierKind::Harmonia) => ("url", "http://p620.lan:5000"),
+        Some(TierKind::Http) => ("url", "https://cache.nixos.org"),
+        Some(TierKind::Cachix) => ("url", "https://NAME.cachix.org"),
+        Some(TierKind::Attic) => ("url", "https://attic.example/CACHE"),
+        Some(TierKind::Ncps) => ("url", "http://ncps.lan:8501"),
+        Some(TierKind::S3) => ("url", "s3://nix-cache?endpoint=https://…&region=…"),
+        Some(TierKind::Seaweedfs) => ("s3", "http://10.0.0.5:8333/nix-cache"),
         // It has no address that a host would name.
-        TierKind::Local => return Some(String::new()),
-        TierKind::GithubActions => {
+        Some(TierKind::Local) => return Some(String::new()),
+        Some(TierKind::GithubActions) => {
             let begin = match section.key("url") {
-                Some(_) => section.parsed(report, "url", |text| value::url(text, web))?.value,
+                Some(_) => section.parsed(report, "url", |text| server::url(text, server))?.value,
                 None => GITHUB.to_owned(),
             };
             return repo.map(|repo| format!("{begin}/repos/{repo}"));
+        }
+        // Whether one is missing depends on the kind.
+        None => {
+            return section
+                .parsed(report, "url", |text| server::url(text, server))
+                .map(|url| url.value);
         }
     };
     if section.key(key).is_none() {
@@ -188,11 +173,7 @@ fn url(
         );
         return None;
     }
-    let url = section.parsed(report, key, |text| {
-        let url = value::url(text, schemes)?;
-        if kind == TierKind::S3 { S3Url::parse(&url).map(|_| url) } else { Ok(url) }
-    });
-    url.map(|url| url.value)
+    section.parsed(report, key, |text| server::url(text, server)).map(|url| url.value)
 }
 
 /// Reads `repo`, written `owner/name`.
@@ -244,14 +225,11 @@ fn access(report: &mut Report<'_>, section: &Section<'_>, paths: Paths<'_>) -> A
     let mut any = |key| secret::read(report, section, key, Sources::Any, paths);
     let (access_key, secret_key) = (any("access_key"), any("secret_key"));
     let (token, password) = (any("token"), any("password"));
-    pair(report, section, "access_key", "secret_key");
     let netrc = secret::read(report, section, "netrc", Sources::File, paths);
     let user = section.text(report, "user").map(|user| user.value.to_owned());
     let ca_file =
         section.parsed(report, "ca_file", |text| value::path(text, paths.home, paths.folder));
-    let proxy = section.parsed(report, "proxy", |text| {
-        value::url(text, &["http://", "https://", "socks5://", "socks5h://"])
-    });
+    let proxy = section.parsed(report, "proxy", |text| server::url(text, Server::Proxy));
     Access {
         token,
         user,
@@ -264,22 +242,10 @@ fn access(report: &mut Report<'_>, section: &Section<'_>, paths: Paths<'_>) -> A
     }
 }
 
-/// Reports one of two keys without the other.
-fn pair(report: &mut Report<'_>, section: &Section<'_>, one: &str, other: &str) {
-    let (here, missing) = match (section.key(one), section.key(other)) {
-        (Some(at), None) => ((one, at), other),
-        (None, Some(at)) => ((other, at), one),
-        (Some(_), Some(_)) | (None, None) => return,
-    };
-    let message = format!("{} has `{}` but no `{missing}`", section.name(), here.0);
-    report.error(here.1, message, "the two go together");
-}
-
 /// Reads the cluster of a tier of kind seaweedfs.
-fn seaweed(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind) -> Seaweed {
-    const WEB_SCHEMES: &[&str] = &["http://", "https://"];
+fn seaweed(report: &mut Report<'_>, section: &Section<'_>, kind: Option<TierKind>) -> Seaweed {
     let mut seaweed = Seaweed::default();
-    if kind != TierKind::Seaweedfs {
+    if kind.is_some_and(|kind| kind != TierKind::Seaweedfs) {
         return seaweed;
     }
     let masters = section.texts(report, "masters");
@@ -288,7 +254,7 @@ fn seaweed(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind) -> Se
         // One of another type was reported.
         None => section.key("masters").is_none(),
     };
-    if none {
+    if none && kind.is_some() {
         report.error(
             section.key("masters").unwrap_or(section.at()),
             format!("{} has no masters", section.name()),
@@ -296,7 +262,7 @@ fn seaweed(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind) -> Se
         );
     }
     for master in masters.unwrap_or_default() {
-        match value::url(master.value, WEB_SCHEMES) {
+        match server::url(master.value, Server::Cluster) {
             Ok(url) => seaweed.masters.push(url),
             Err((message, hint)) => {
                 let message = format!("`masters` in {}: {message}", section.name());
@@ -306,8 +272,9 @@ fn seaweed(report: &mut Report<'_>, section: &Section<'_>, kind: TierKind) -> Se
     }
     // A mistake in `s3` was reported where the tier's address was read.
     let s3 = section.raw("s3").and_then(|value| value.get_ref().as_str());
-    seaweed.s3 = s3.and_then(|text| value::url(text, WEB_SCHEMES).ok());
-    let metrics = section.parsed(report, "metrics", |text| value::url(text, WEB_SCHEMES));
+    let gateway = Server::Tier(TierKind::Seaweedfs);
+    seaweed.s3 = s3.and_then(|text| server::url(text, gateway).ok());
+    let metrics = section.parsed(report, "metrics", |text| server::url(text, Server::Cluster));
     seaweed.metrics = metrics.map(|metrics| metrics.value);
     let replication = section.parsed(report, "replication", |text| {
         if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -1,8 +1,9 @@
-//! Gives texts of `hosts.toml` their meaning: addresses, durations, names, URLs.
+//! Gives texts of `hosts.toml` their meaning: addresses of hosts, durations, names, paths.
 //!
 //! Each parser returns what is wrong and a hint. Texts that end up in the arguments of ssh or Nix
 //! are held to a narrow alphabet here, so that no other room has to think of it.
 
+use crate::config::section::nearest;
 use crate::fleet::Address;
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
@@ -99,13 +100,44 @@ pub(super) fn name(text: &str) -> Meaning<String> {
     Ok(text.to_owned())
 }
 
-/// Checks a system double of Nix, such as `x86_64-linux`.
+/// The systems with Linux that Nixpkgs knows (`lib/systems/doubles.nix`).
+const SYSTEMS: &[&str] = &[
+    "x86_64-linux",
+    "aarch64-linux",
+    "i686-linux",
+    "riscv64-linux",
+    "armv7l-linux",
+    "armv7a-linux",
+    "armv6l-linux",
+    "armv5tel-linux",
+    "loongarch64-linux",
+    "powerpc64le-linux",
+    "powerpc64-linux",
+    "powerpc-linux",
+    "s390x-linux",
+    "s390-linux",
+    "aarch64_be-linux",
+    "m68k-linux",
+    "microblaze-linux",
+    "microblazeel-linux",
+    "mips-linux",
+    "mips64-linux",
+    "mips64el-linux",
+    "mipsel-linux",
+    "riscv32-linux",
+    "sh4-linux",
+];
+
+/// Checks a system double of Nix, such as `x86_64-linux`; only Linux runs NixOS.
 pub(super) fn system(text: &str) -> Meaning<String> {
-    let double = text.split_once('-').is_some_and(|(cpu, os)| is_word(cpu, "") && is_word(os, ""));
-    if !double {
-        return fail(format!("{text:?} is no system of Nix"), "such as \"x86_64-linux\"");
+    if SYSTEMS.contains(&text) {
+        return Ok(text.to_owned());
     }
-    Ok(text.to_owned())
+    let hint = match nearest(text, SYSTEMS) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => "such as \"x86_64-linux\" or \"aarch64-linux\"".to_owned(),
+    };
+    fail(format!("{text:?} is no system that NixOS runs on"), hint)
 }
 
 /// Checks the name of a service of systemd, such as `nix-serve.service`.
@@ -174,36 +206,6 @@ pub(super) fn size(text: &str) -> Meaning<u64> {
         Ok(number) if number > 0.0 && number < 1e9 => Ok((number * factor as f64) as u64),
         Ok(_) | Err(_) => fail(format!("{text:?} is no size"), SHAPE),
     }
-}
-
-/// Checks an address of a server with one of the given schemes and returns it without a trailing
-/// slash. Anything that looks like a password in it is refused, and not repeated.
-pub(super) fn url(text: &str, schemes: &[&str]) -> Meaning<String> {
-    let shape = format!("it begins with {}", schemes.join(" or "));
-    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return fail("there is a space or control character in it", shape);
-    }
-    let Some(rest) = schemes.iter().find_map(|scheme| text.strip_prefix(scheme)) else {
-        return fail("it is not an address of such a server", shape);
-    };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.contains('@') {
-        return fail(
-            "there is a user or a password in it",
-            "write netrc = { file = \"…\" }, or user and password = { env = \"…\" }",
-        );
-    }
-    let web = schemes.contains(&"http://");
-    if web && rest.contains(['?', '#']) {
-        return fail(
-            "it goes on after a ? or #",
-            "settings such as ?priority= belong into the hosts' own nix.conf",
-        );
-    }
-    if authority.is_empty() || reqwest::Url::parse(text).is_err() {
-        return fail("it is not an address", shape);
-    }
-    Ok(text.trim_end_matches('/').to_owned())
 }
 
 /// Expands `~/` by the home folder, and sets a relative path below the folder of `hosts.toml`.

@@ -38,7 +38,7 @@ pub enum HostState {
     Unreachable,
     /// It answered, but let us not in (key, host key, user).
     Denied,
-    /// Not asked yet.
+    /// Not asked yet; with an error, what kept it from being asked.
     #[default]
     Unknown,
 }
@@ -158,7 +158,7 @@ pub enum TierState {
     Proxy,
     /// It did not answer.
     Down,
-    /// Not asked yet.
+    /// Not asked yet; with an error, what kept it from being asked.
     #[default]
     Unknown,
 }

@@ -64,7 +64,11 @@ impl S3Url {
             Ok(_) | Err(_) => return fail("its endpoint is no address".to_owned()),
         };
         if !endpoint.username().is_empty() || endpoint.password().is_some() {
-            return fail("there is a user or a password in the endpoint".to_owned());
+            let hint = "write access_key = { env = \"…\" } and secret_key = { env = \"…\" }";
+            return Err((
+                "there is a user or a password in the endpoint".to_owned(),
+                hint.to_owned(),
+            ));
         }
         let by_path = match value("addressing-style").as_deref() {
             Some("path") => true,

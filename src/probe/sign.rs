@@ -22,9 +22,7 @@ impl Keys {
     /// Reads the keys of a tier: those of `hosts.toml`, else of the profile that its URL names;
     /// nothing when it has neither, and is asked without a signature.
     pub(super) async fn of(tier: &Tier) -> Result<Option<Self>, WebError> {
-        let failed = |error: &crate::remote::SecretError| {
-            WebError::new(&tier.url, &error.to_string(), "mend it in hosts.toml")
-        };
+        let failed = |error: &crate::remote::SecretError| WebError::of_secret(&tier.url, error);
         let (region, profile) = match tier.kind {
             TierKind::S3 => match S3Url::parse(&tier.url) {
                 Ok(url) => (url.region, url.profile),

@@ -213,8 +213,8 @@ pub(super) fn adopt(tools: Tools<'_>, mut facts: TierFacts, tier: &Tier) -> Tier
     facts
 }
 
-/// Joins a probe to what was known before: a tier that does not answer keeps its figures and
-/// their age, but not its proof, which is about now.
+/// Joins a probe to what was known before: a tier that does not answer or was not asked keeps its
+/// figures and their age, but not its proof, which is about now.
 fn merge(previous: Option<&TierFacts>, mut found: TierFacts, now: Timestamp) -> TierFacts {
     let last = previous.cloned().unwrap_or_default();
     let same = previous.is_some_and(|last| last.state == found.state);
@@ -225,7 +225,7 @@ fn merge(previous: Option<&TierFacts>, mut found: TierFacts, now: Timestamp) -> 
         found.hosts = last.hosts;
     }
     match found.state {
-        TierState::Down | TierState::Proxy => {
+        TierState::Down | TierState::Proxy | TierState::Unknown => {
             found.priority = last.priority;
             found.store_dir = last.store_dir;
             found.measured_at = last.measured_at;
@@ -236,8 +236,7 @@ fn merge(previous: Option<&TierFacts>, mut found: TierFacts, now: Timestamp) -> 
         | TierState::Untrusted
         | TierState::NarMissing
         | TierState::WrongStore
-        | TierState::Degraded
-        | TierState::Unknown => found.measured_at = Some(now),
+        | TierState::Degraded => found.measured_at = Some(now),
     }
     found
 }

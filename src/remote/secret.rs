@@ -31,7 +31,7 @@ impl Secret {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The variable is not set.
-    #[error("the variable {0} is not set; set it, or name another source in hosts.toml")]
+    #[error("the variable {0} is not set")]
     Env(String),
     /// The file could not be read.
     #[error("could not read the secret in {}: {source}", path.display())]
@@ -42,7 +42,7 @@ pub enum SecretError {
         source: std::io::Error,
     },
     /// The program could not be run.
-    #[error("could not run the program that prints a secret: {0}")]
+    #[error("{}", not_run(.0))]
     Run(#[from] ProgramError),
     /// The program failed; what it said may hold the secret and is not repeated.
     #[error("{program} exited with {code} instead of printing a secret")]
@@ -55,6 +55,33 @@ pub enum SecretError {
     /// There was nothing, or far too much.
     #[error("{0} holds no secret (nothing, more than 64 KiB, or a control character)")]
     Odd(String),
+}
+
+/// Says that a program did not run, without the advice that [`SecretError::hint`] has.
+fn not_run(error: &ProgramError) -> String {
+    match error {
+        ProgramError::Start { program, source } => {
+            format!("could not run {program}, which prints a secret: {source}")
+        }
+        ProgramError::Slow { .. } => error.to_string(),
+    }
+}
+
+impl SecretError {
+    /// Returns what to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Env(_) => "set it, or name another source in hosts.toml",
+            Self::File { .. } => "is its name right, and may you read it?",
+            Self::Run(ProgramError::Start { .. }) => {
+                "is it installed and in PATH? Else name another source in hosts.toml"
+            }
+            Self::Run(ProgramError::Slow { .. }) | Self::Command { .. } => {
+                "run it by hand to see what it wants"
+            }
+            Self::Odd(_) => "put the secret there, or name another source in hosts.toml",
+        }
+    }
 }
 
 /// Reads a whole secret; the end of the last line does not belong to it.
@@ -101,6 +128,25 @@ mod tests {
         let words = vec!["cat".to_owned(), path.display().to_string()];
         let from_program = resolve(&SecretSource::Command(words)).await;
         assert!(from_program.is_ok_and(|secret| secret.expose() == "canary-secret"));
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_is_missing_has_one_advice() {
+        let source = SecretSource::Env("NIXDASH_NO_SUCH_VARIABLE".to_owned());
+        let Err(error) = resolve(&source).await else { unreachable!("nobody sets it") };
+        assert_eq!(error.to_string(), "the variable NIXDASH_NO_SUCH_VARIABLE is not set");
+        assert!(error.hint().contains("hosts.toml"));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_installed_is_named_without_advice() {
+        let words = vec!["nixdash-no-such-program".to_owned()];
+        let Err(error) = resolve(&SecretSource::Command(words)).await else {
+            unreachable!("there is none")
+        };
+        let text = error.to_string();
+        assert!(text.contains("could not run nixdash-no-such-program"), "{text}");
+        assert!(!text.contains("PATH") && error.hint().contains("PATH"), "{text}");
     }
 
     #[tokio::test]

@@ -66,6 +66,27 @@ fn a_right_configuration_is_called_right() {
 }
 
 #[test]
+fn what_is_hardly_meant_is_a_warning() {
+    let said = |config: &str| {
+        let output = nixdash(&["config", "check"], config);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let gone = said(FLEET);
+    assert!(gone.contains("right, with 1 warning") && gone.contains("no /nonexistent"), "{gone}");
+    let empty = said("# nothing yet\n");
+    assert!(empty.contains("names no host and no tier"), "{empty}");
+    let no_hosts = said("[[tiers]]\nname = \"x\"\nkind = \"http\"\nurl = \"http://x\"\n");
+    assert!(no_hosts.contains("names no host, and"), "{no_hosts}");
+    for flake in ["git+ssh://git@example.org/nixos", ".", "./"] {
+        let fine = said(&FLEET.replace("/nonexistent", flake));
+        assert!(fine.contains("right;") && !fine.contains("warning"), "{fine}");
+    }
+    let below = said(&FLEET.replace("/nonexistent", "./nixos"));
+    assert!(below.contains("there is no /") && below.contains("/nixos here"), "{below}");
+}
+
+#[test]
 fn a_selector_that_selects_nothing_names_the_hosts_there_are() {
     let output = nixdash(&["deploy", "samsnug", "--yes"], FLEET);
     assert_eq!(output.status.code(), Some(2));

@@ -63,8 +63,9 @@ fn config(url: &str) -> String {
     let at =
         |path: &str, more: &str| format!("url = \"{url}{path}\"\npublic_key = \"{KEY}\"\n{more}");
     add("own", "nix-serve", &format!("{}host = \"gone\"\n", at("", token)));
+    // Each at an address of its own: two tiers are not the same one.
     for kind in ["harmonia", "http", "cachix", "ncps"] {
-        add(kind, kind, &at("", token));
+        add(kind, kind, &at(&format!("/{kind}"), token));
     }
     add("attic", "attic", &at("/fleet", token));
     let password = "user = \"me\"\npassword = { env = \"CANARY\" }\n";

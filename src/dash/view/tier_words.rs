@@ -4,7 +4,7 @@ use crate::dash::theme::Role;
 use crate::dash::view::paint::width;
 use crate::dash::view::words::{Mark, bytes_of};
 use crate::fleet::{
-    Fleet, SignatureState, SizeFacts, Tier, TierFacts, TierOnHost, TierState, bytes,
+    Fleet, SignatureState, SizeFacts, Tier, TierFacts, TierKind, TierOnHost, TierState, bytes,
 };
 use std::cmp::Reverse;
 
@@ -31,6 +31,7 @@ pub(super) fn tier_mark(facts: &TierFacts) -> Mark {
         (TierState::WrongStore, _) => ('▲', "wrong store", Role::Error),
         (TierState::Degraded, _) => ('▲', "degraded", Role::Warn),
         (TierState::Down, _) => ('▲', "down", Role::Error),
+        (TierState::Unknown, _) if facts.error.is_some() => ('–', "not asked", Role::Warn),
         (TierState::Unknown, _) => ('–', "unknown", Role::Dim),
     };
     Mark::new(sign, word, role)
@@ -60,15 +61,21 @@ pub(in crate::dash) fn trouble(facts: &TierFacts) -> Option<String> {
     matches!(mark.role, Role::Warn | Role::Error).then_some(mark.word)
 }
 
-/// Returns why a tier that is in trouble serves hosts nothing; none when it still serves.
-pub(super) fn why_useless(facts: &TierFacts) -> Option<&'static str> {
+/// Returns why a tier that is in trouble serves hosts nothing; none when it still serves. Of one
+/// that no host asks, it says what nixdash met.
+pub(super) fn why_useless(kind: TierKind, facts: &TierFacts) -> Option<&'static str> {
+    let asked = kind.is_substituter();
     Some(match (facts.state, facts.signature) {
-        (TierState::Unauthorized, _) => "Nix skips this tier without a word",
+        (TierState::Unauthorized, _) if asked => "Nix skips this tier without a word",
+        (TierState::Unauthorized, _) => "it does not let nixdash in",
         (TierState::WrongStore, _) => "Nix refuses a tier of another store",
         (TierState::Untrusted, _) => "no host trusts what it serves",
         (TierState::NarMissing, _) => "hosts fail on what it does not serve",
         (TierState::Proxy, _) => "the proxy on the way lets nobody through",
-        (TierState::Down, _) => "no answer: hosts wait, then go on",
+        (TierState::Down, _) if asked => {
+            "no answer: hosts that ask it go on without it, some after a wait"
+        }
+        (TierState::Down, _) => "no answer",
         (TierState::Up, SignatureState::Invalid) => "Nix refuses what it serves",
         (TierState::Up, SignatureState::Untrusted) => "what it serves lacks its signature",
         (TierState::Up | TierState::Slow | TierState::Degraded | TierState::Unknown, _) => {
@@ -152,6 +159,27 @@ mod tests {
         assert_eq!(known, "copying path 'a' from 'p620'");
         let other = "http://p620.lan:50001, http://p620.lan:5000/nar";
         assert_eq!(tier_names(&fleet, other), other);
+    }
+
+    #[test]
+    fn hosts_wait_only_for_what_they_ask() {
+        let down = TierFacts { state: TierState::Down, ..TierFacts::default() };
+        assert!(why_useless(TierKind::Http, &down).unwrap().contains("hosts"));
+        for kind in [TierKind::GithubActions, TierKind::Local] {
+            for state in [TierState::Down, TierState::Unauthorized] {
+                let facts = TierFacts { state, ..TierFacts::default() };
+                let why = why_useless(kind, &facts).unwrap();
+                assert!(!why.contains("hosts") && !why.contains("Nix"), "{why}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_tier_that_could_not_be_asked_is_neither_down_nor_fine() {
+        let facts = TierFacts { error: Some("no token".to_owned()), ..TierFacts::default() };
+        assert_eq!(tier_mark(&facts).text(), "– not asked");
+        assert!(is_bad(&facts) && !is_bad(&TierFacts::default()));
+        assert_eq!(why_useless(TierKind::Http, &facts), None);
     }
 
     #[test]

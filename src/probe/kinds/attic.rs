@@ -174,10 +174,16 @@ fn denied(asking: &Asking<'_>, cache: &str, reply: &Reply, token: Option<&Token>
     };
     let mut facts = refused(asking, "the configuration of the cache", reply, &let_in);
     if reply.status == 404 {
-        facts.error = Some(format!(
-            "{}: attic has no cache {cache}; make it (attic cache create {cache}), or mend the url",
-            asking.tier.url
-        ));
+        // attic names its errors in JSON; a plain web server has other words for 404.
+        let body = serde_json::from_slice::<serde_json::Value>(&reply.body).unwrap_or_default();
+        let text = if body.get("error").is_some_and(serde_json::Value::is_string) {
+            format!(
+                "attic has no cache {cache}; make it (attic cache create {cache}), or mend the url"
+            )
+        } else {
+            format!("answered 404: is it an attic server, and does it have the cache {cache}?")
+        };
+        facts.error = Some(format!("{}: {text}", asking.tier.url));
     }
     facts
 }

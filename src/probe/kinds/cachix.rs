@@ -193,11 +193,12 @@ async fn cache(asking: &Asking<'_>, api: &Api) -> Result<Cache, Box<TierFacts>> 
     let reply = match asking.web.send(&tier, REQUESTS, Ask::get(api.url())).await {
         Ok(reply) => reply,
         Err(error) => {
-            let state = match error.state() {
-                TierState::Down => TierState::Degraded,
-                state => state,
+            let (state, what) = match error.state() {
+                TierState::Down => (TierState::Degraded, "does not answer"),
+                TierState::Unknown => (TierState::Unknown, "was not asked"),
+                state => (state, "does not answer"),
             };
-            let error = Some(format!("hosts are served, but its API does not answer: {error}"));
+            let error = Some(format!("hosts are served, but its API {what}: {error}"));
             return Err(Box::new(TierFacts { state, error, ..TierFacts::default() }));
         }
     };

@@ -43,7 +43,7 @@ impl TierProbe for HarmoniaProbe {
             let counts = counters(asking).await;
             let served = counts.map(|counts| served::since_last(asking, counts));
             let mut facts = look_at(asking, REQUESTS).await;
-            if matches!(facts.state, TierState::Down | TierState::Proxy) {
+            if matches!(facts.state, TierState::Down | TierState::Proxy | TierState::Unknown) {
                 return facts;
             }
             facts.details.extend(version(asking).await.map(|text| detail("version", &text)));

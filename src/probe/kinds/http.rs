@@ -345,7 +345,7 @@ mod tests {
         assert_eq!(down.state, TierState::Down);
         assert_eq!((down.priority, down.latency_ms), (Some(30), None));
         assert_eq!(down.measured_at, up.measured_at);
-        assert!(down.error.as_deref().unwrap().contains("run on p620"), "{:?}", down.error);
+        assert!(down.error.as_deref().unwrap().contains("running on p620"), "{:?}", down.error);
     }
 
     #[tokio::test]

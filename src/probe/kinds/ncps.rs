@@ -78,7 +78,10 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
     let before = metrics(asking).await;
     let served = before.as_ref().and_then(counts).and_then(|now| served::since_last(asking, now));
     let mut facts = whether_well(asking).await;
-    if matches!(facts.state, TierState::Down | TierState::Proxy | TierState::Unauthorized) {
+    if matches!(
+        facts.state,
+        TierState::Down | TierState::Proxy | TierState::Unauthorized | TierState::Unknown
+    ) {
         return facts;
     }
     if let Some(metrics) = &before {

@@ -33,6 +33,9 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
         };
         failures = match found.state {
             TierState::Down | TierState::Degraded | TierState::Proxy => failures.saturating_add(1),
+            // What keeps it from being asked, such as a program that prints no secret, is left
+            // alone too.
+            TierState::Unknown if found.error.is_some() => failures.saturating_add(1),
             TierState::Up
             | TierState::Slow
             | TierState::Unauthorized

@@ -26,9 +26,7 @@ pub(super) async fn credentials(tier: &Tier) -> Result<Option<Credentials>, WebE
 /// Returns the value of the authorization header for a tier, when it needs one.
 pub(super) async fn authorization(tier: &Tier) -> Result<Option<Secret>, WebError> {
     let access = &tier.access;
-    let failed = |error: &crate::remote::SecretError| {
-        WebError::new(&tier.url, &error.to_string(), "mend it in hosts.toml")
-    };
+    let failed = |error: &crate::remote::SecretError| WebError::of_secret(&tier.url, error);
     if let Some(source) = &access.token {
         let token = resolve(source).await.map_err(|error| failed(&error))?;
         return Ok(Some(Secret::new(format!("Bearer {}", token.expose()))));
@@ -43,7 +41,7 @@ pub(super) async fn authorization(tier: &Tier) -> Result<Option<Secret>, WebErro
         let found = host.and_then(|host| from_netrc(netrc.expose(), &host));
         return match found {
             Some((user, password)) => Ok(Some(basic(&user, &password))),
-            None => Err(WebError::new(
+            None => Err(WebError::setup(
                 &tier.url,
                 "its netrc has no entry for this host",
                 "add a line: machine HOST login NAME password TOKEN",

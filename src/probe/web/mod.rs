@@ -298,7 +298,7 @@ fn client(tier: &Tier) -> Result<reqwest::Client, WebError> {
         .connector_layer(TimingLayer)
         .redirect(reqwest::redirect::Policy::none());
     let wrong = |what: &str, cause: &dyn std::fmt::Display| {
-        WebError::new(&tier.url, &format!("{what}: {cause}"), "mend it in hosts.toml")
+        WebError::setup(&tier.url, &format!("{what}: {cause}"), "mend it in hosts.toml")
     };
     if let Some(file) = &tier.access.ca_file {
         let name = file.display();
@@ -315,7 +315,7 @@ fn client(tier: &Tier) -> Result<reqwest::Client, WebError> {
     }
     builder.build().map_err(|error| {
         let hint = "does this machine have CA certificates (SSL_CERT_FILE)?";
-        WebError::new(&tier.url, &innermost(&error), hint)
+        WebError::setup(&tier.url, &innermost(&error), hint)
     })
 }
 

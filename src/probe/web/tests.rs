@@ -2,6 +2,7 @@
 
 use super::credentials::from_netrc;
 use super::*;
+use crate::fleet::{SecretSource, TierState};
 use crate::probe::server::Server;
 
 const GET: &[Declared] = &[(Method::Get, "*")];
@@ -81,6 +82,25 @@ async fn a_tier_whose_month_is_used_up_or_that_wants_rest_is_not_asked() {
     assert_eq!(error.trouble, WebTrouble::Rest);
     assert!(error.cause.contains("left alone"), "{error}");
     assert_eq!(server.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn a_tier_whose_secret_cannot_be_read_is_not_asked_and_says_once_what_to_do() {
+    let server = Server::start(&[("/a", 200, "a")]).await;
+    let web = Web::new().unwrap();
+    let unset = SecretSource::Env("NIXDASH_NO_SUCH_VARIABLE".to_owned());
+    let mut tiers =
+        [TierKind::Http, TierKind::Seaweedfs].map(|kind| Tier::new(kind.word(), kind, &server.url));
+    tiers[0].access.token = Some(unset.clone());
+    (tiers[1].access.access_key, tiers[1].access.secret_key) = (Some(unset.clone()), Some(unset));
+    for tier in tiers {
+        let error = web.send(&tier, GET, Ask::get(format!("{}/a", server.url))).await.unwrap_err();
+        assert_eq!((error.trouble, error.state()), (WebTrouble::Setup, TierState::Unknown));
+        let text = error.to_string();
+        assert_eq!(text.matches("hosts.toml").count(), 1, "{text}");
+        assert!(text.contains("NIXDASH_NO_SUCH_VARIABLE is not set; set it"), "{text}");
+    }
+    assert_eq!(server.asked().len(), 0);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Why a tier could not be asked, and what to do about it.
 
 use crate::fleet::{Tier, TierState, printable_line};
+use crate::remote::SecretError;
 
 /// What kind of trouble kept a tier from answering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +14,8 @@ pub enum WebTrouble {
     Rest,
     /// It was not asked: the month's requests are used.
     Spent,
+    /// It was not asked: a secret, certificate or setting that it takes could not be had here.
+    Setup,
 }
 
 /// Why a tier could not be asked.
@@ -40,13 +43,23 @@ impl WebError {
         }
     }
 
+    /// Makes an error of what is missing here before a tier can be asked.
+    pub fn setup(url: &str, cause: &str, hint: &str) -> Self {
+        Self { trouble: WebTrouble::Setup, ..Self::new(url, cause, hint) }
+    }
+
+    /// Makes an error of a secret that could not be read.
+    pub fn of_secret(url: &str, error: &SecretError) -> Self {
+        Self::setup(url, &error.to_string(), error.hint())
+    }
+
     /// Returns the state of a tier that this befell.
     pub fn state(&self) -> TierState {
         match self.trouble {
             WebTrouble::NoAnswer => TierState::Down,
             WebTrouble::Proxy => TierState::Proxy,
             WebTrouble::Rest => TierState::Degraded,
-            WebTrouble::Spent => TierState::Unknown,
+            WebTrouble::Spent | WebTrouble::Setup => TierState::Unknown,
         }
     }
 }
@@ -55,6 +68,7 @@ impl WebError {
 pub(super) fn explain(tier: &Tier, url: &str, error: &reqwest::Error) -> WebError {
     let cause = innermost(error);
     let machine = tier.host.as_deref().unwrap_or("the server");
+    let place = tier.host.as_ref().map_or(String::new(), |host| format!(" on {host}"));
     let lower = cause.to_lowercase();
     let is_proxy = tier.access.proxy.is_some() && (error.is_connect() || lower.contains("proxy"));
     let (cause, hint) = if is_proxy {
@@ -69,7 +83,7 @@ pub(super) fn explain(tier: &Tier, url: &str, error: &reqwest::Error) -> WebErro
     } else if lower.contains("dns") || lower.contains("lookup") || lower.contains("resolve") {
         (cause, "its name does not resolve here; is the name right, is there a network?".to_owned())
     } else if lower.contains("refused") {
-        (cause, format!("nothing listens there; does the cache run on {machine}?"))
+        (cause, format!("nothing listens there; is the cache running{place}?"))
     } else if error.is_connect() {
         (cause, format!("is {machine} on and in this network?"))
     } else {

@@ -118,6 +118,18 @@ async fn refusals_say_what_a_person_can_do() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_not_attic_is_not_said_to_be_one() {
+    let server = Recorded::start("attic", PLAIN).await;
+    let facts = scene(&server).look().await;
+    let said = error(&facts, TierState::Degraded);
+    assert!(said.contains("answered 404: is it an attic server, and does it have"), "{said}");
+    server.on("GET", CONFIG, "404.http");
+    let facts = scene(&server).look().await;
+    let said = error(&facts, TierState::Degraded);
+    assert!(said.contains("attic has no cache fleet"), "{said}");
+}
+
+#[tokio::test]
 async fn who_may_push_asks_in_bulk_and_the_others_path_by_path() {
     let server = well().await;
     server.holds_paths(BULK, &[HASH]);

@@ -1,0 +1,145 @@
+//! Addresses of servers, and what to write instead of what must not be in them.
+
+use crate::config::value::Meaning;
+use crate::fleet::TierKind;
+use crate::nix::s3_url::S3Url;
+
+/// What an address is of: that decides how it begins and where a password belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Server {
+    /// A tier of a kind.
+    Tier(TierKind),
+    /// A tier that does not say of which kind it is.
+    AnyTier,
+    /// A master of SeaweedFS, or its metrics: nixdash sends no password there.
+    Cluster,
+    /// A proxy on the way to a tier.
+    Proxy,
+    /// The Prometheus server that trends are drawn from.
+    Prometheus,
+}
+
+impl Server {
+    /// Returns how its address may begin.
+    fn schemes(self) -> &'static [&'static str] {
+        match self {
+            Self::Tier(TierKind::S3) => &["s3://"],
+            Self::Tier(
+                TierKind::NixServe
+                | TierKind::Harmonia
+                | TierKind::Http
+                | TierKind::Cachix
+                | TierKind::Seaweedfs
+                | TierKind::Local
+                | TierKind::GithubActions
+                | TierKind::Attic
+                | TierKind::Ncps,
+            )
+            | Self::Cluster
+            | Self::Prometheus => &["http://", "https://"],
+            Self::AnyTier => &["http://", "https://", "s3://"],
+            Self::Proxy => &["http://", "https://", "socks5://", "socks5h://"],
+        }
+    }
+
+    /// Returns what to do instead of writing a user or a password into the address.
+    fn login(self) -> &'static str {
+        match self {
+            Self::Tier(TierKind::S3 | TierKind::Seaweedfs) => {
+                "write access_key = { env = \"…\" } and secret_key = { env = \"…\" }"
+            }
+            Self::Tier(TierKind::GithubActions | TierKind::Cachix | TierKind::Attic) => {
+                "write token = { env = \"…\" }"
+            }
+            Self::Tier(
+                TierKind::NixServe
+                | TierKind::Harmonia
+                | TierKind::Http
+                | TierKind::Local
+                | TierKind::Ncps,
+            )
+            | Self::AnyTier => {
+                "write netrc = { file = \"…\" }, or user = \"…\" and password = { env = \"…\" }"
+            }
+            Self::Cluster => {
+                "nixdash logs in at the gateway only: name an address that asks for none"
+            }
+            Self::Proxy => "nixdash logs in at no proxy: name one that asks for no password",
+            Self::Prometheus => {
+                "nixdash logs in at no Prometheus: name an address that asks for no password, such \
+                 as that of a proxy that adds it"
+            }
+        }
+    }
+
+    /// Returns what to do instead of writing more behind a `?` or `#`.
+    fn query(self) -> &'static str {
+        match self {
+            Self::Tier(TierKind::GithubActions) => {
+                "write only where GitHub's interface begins; a token goes into token = { env = \"…\" }"
+            }
+            Self::Tier(
+                TierKind::NixServe
+                | TierKind::Harmonia
+                | TierKind::Http
+                | TierKind::Cachix
+                | TierKind::S3
+                | TierKind::Seaweedfs
+                | TierKind::Local
+                | TierKind::Attic
+                | TierKind::Ncps,
+            )
+            | Self::AnyTier => "settings such as ?priority= belong into the hosts' own nix.conf",
+            Self::Cluster | Self::Proxy | Self::Prometheus => "take away what follows there",
+        }
+    }
+}
+
+/// Checks the address of a server and returns it without a trailing slash. Anything that looks
+/// like a password in it is refused, and not repeated.
+pub(super) fn url(text: &str, server: Server) -> Meaning<String> {
+    let schemes = server.schemes();
+    let shape = || format!("it begins with {}", schemes.join(" or "));
+    let fail = |message: &str, hint: String| Err((message.to_owned(), hint));
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return fail("there is a space or control character in it", shape());
+    }
+    let found = schemes.iter().find_map(|scheme| Some((scheme, text.strip_prefix(scheme)?)));
+    let Some((scheme, rest)) = found else {
+        return fail("it is not an address of such a server", shape());
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return fail("there is a user or a password in it", server.login().to_owned());
+    }
+    // A bucket's settings stand behind a question mark.
+    if *scheme != "s3://" && rest.contains(['?', '#']) {
+        return fail("it goes on after a ? or #", server.query().to_owned());
+    }
+    if authority.is_empty() || reqwest::Url::parse(text).is_err() {
+        return fail("it is not an address", shape());
+    }
+    let url = text.trim_end_matches('/').to_owned();
+    if *scheme == "s3://" { S3Url::parse(&url).map(|_| url) } else { Ok(url) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_an_address_belongs_where_that_server_takes_it() {
+        for (server, text, words) in [
+            (Server::Tier(TierKind::Http), "http://u:hunter2@x", "netrc"),
+            (Server::Tier(TierKind::S3), "s3://u:hunter2@x", "access_key"),
+            (Server::Tier(TierKind::S3), "s3://x?endpoint=https://u:hunter2@y", "access_key"),
+            (Server::Tier(TierKind::GithubActions), "https://hunter2@x/api/v3", "token"),
+            (Server::Proxy, "socks5://u:hunter2@x", "no proxy"),
+            (Server::Prometheus, "http://u:hunter2@x", "no Prometheus"),
+        ] {
+            let (message, hint) = url(text, server).unwrap_err();
+            assert!(hint.contains(words) && message.contains("password"), "{message}; {hint}");
+            assert!(!format!("{message}{hint}").contains("hunter2"), "{message}; {hint}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Which keys a tier of which kind has: a key that its kind never reads is a mistake.
+
+use crate::config::error::Report;
+use crate::config::section::Section;
+use crate::fleet::TierKind;
+
+/// Every key that a tier of any kind has.
+const KEYS: &[&str] = &[
+    "name",
+    "kind",
+    "url",
+    "public_key",
+    "host",
+    "via",
+    "every",
+    "max_size",
+    "max_requests_per_month",
+    "token",
+    "user",
+    "password",
+    "netrc",
+    "access_key",
+    "secret_key",
+    "ca_file",
+    "proxy",
+    "repo",
+    "unit",
+    "masters",
+    "s3",
+    "metrics",
+    "replication",
+    "volume_servers",
+];
+
+/// Returns whether a tier of a kind has a key of [`KEYS`].
+fn has(kind: TierKind, key: &str) -> bool {
+    let is_seaweed = kind == TierKind::Seaweedfs;
+    let is_bucket = kind == TierKind::S3;
+    let is_github = kind == TierKind::GithubActions;
+    match key {
+        "url" => !matches!(kind, TierKind::Local | TierKind::Seaweedfs),
+        // Of one that no host asks there is nothing to sign, to serve, or to see from a host.
+        "public_key" | "host" | "via" => kind.is_substituter(),
+        "max_requests_per_month" | "ca_file" | "proxy" => kind != TierKind::Local,
+        "token" => kind != TierKind::Local && !is_bucket,
+        "user" | "password" | "netrc" => kind.is_substituter() && !is_bucket,
+        "access_key" | "secret_key" => is_bucket || is_seaweed,
+        "repo" => is_github,
+        "unit" => kind == TierKind::NixServe,
+        "masters" | "s3" | "metrics" | "replication" | "volume_servers" => is_seaweed,
+        _ => true,
+    }
+}
+
+/// Reports keys that no tier, or not this kind of tier, has; returns the latter, which need no
+/// further look. Without a kind only keys that no kind has are certain to be wrong.
+pub(super) fn check(
+    report: &mut Report<'_>,
+    section: &Section<'_>,
+    kind: Option<TierKind>,
+) -> Vec<String> {
+    section.check_keys(report, KEYS);
+    let Some(kind) = kind else { return Vec::new() };
+    let entries = section.entries().into_iter().map(|(key, _)| key);
+    let foreign = entries.filter(|key| KEYS.contains(&key.value) && !has(kind, key.value));
+    foreign
+        .map(|key| {
+            let message =
+                format!("{} is of kind {kind}, which has no key `{}`", section.name(), key.value);
+            report.error(key.at, message, advice(kind, key.value));
+            key.value.to_owned()
+        })
+        .collect()
+}
+
+/// Returns what to do about a key that a kind does not have.
+fn advice(kind: TierKind, key: &str) -> String {
+    match (kind, key) {
+        (TierKind::S3, "token" | "user" | "password" | "netrc") => {
+            return "remove it; access_key and secret_key sign what is asked of a bucket"
+                .to_owned();
+        }
+        (TierKind::GithubActions, "user" | "password" | "netrc") => {
+            return "remove it; GitHub takes a token = { env = \"…\" }".to_owned();
+        }
+        (TierKind::Seaweedfs, "url") => return "its address is `s3`".to_owned(),
+        _ => {}
+    }
+    let (having, lacking): (Vec<TierKind>, Vec<TierKind>) =
+        TierKind::ALL.iter().partition(|kind| has(**kind, key));
+    let words = |kinds: &[TierKind]| {
+        let words: Vec<&str> = kinds.iter().map(|kind| kind.word()).collect();
+        words.join(" and ")
+    };
+    if having.len() <= lacking.len() {
+        let kinds = if having.len() == 1 { "kind" } else { "kinds" };
+        format!("remove it; it is for {kinds} {} only", words(&having))
+    } else {
+        format!("remove it; it is for every kind but {}", words(&lacking))
+    }
+}
+
+/// Reports a way to log in that is never used, since another comes before it, in the order in
+/// which [`crate::probe`] looks for them; and one half of a pair.
+pub(super) fn check_logins(report: &mut Report<'_>, section: &Section<'_>) {
+    const WAYS: [&[&str]; 4] =
+        [&["access_key", "secret_key"], &["token"], &["user", "password"], &["netrc"]];
+    for way in WAYS {
+        let [one, other] = way else { continue };
+        let (here, at, missing) = match (section.key(one), section.key(other)) {
+            (Some(at), None) => (one, at, other),
+            (None, Some(at)) => (other, at, one),
+            (Some(_), Some(_)) | (None, None) => continue,
+        };
+        let message = format!("{} has `{here}` but no `{missing}`", section.name());
+        report.error(at, message, "the two go together");
+    }
+    let given =
+        |way: &&[&'static str]| way.iter().find_map(|key| section.key(key).map(|at| (*key, at)));
+    let mut given = WAYS.iter().filter_map(given);
+    let Some((used, _)) = given.next() else { return };
+    for (key, at) in given {
+        report.error(
+            at,
+            format!("{} has `{used}`, so its `{key}` is never used", section.name()),
+            "remove one of the two",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_belongs_to_a_kind_and_no_advice_names_none() {
+        for key in KEYS {
+            assert!(TierKind::ALL.iter().any(|kind| has(*kind, key)), "{key}");
+        }
+        assert_eq!(advice(TierKind::Http, "unit"), "remove it; it is for kind nix-serve only");
+        assert_eq!(
+            advice(TierKind::Http, "access_key"),
+            "remove it; it is for kinds s3 and seaweedfs only"
+        );
+        assert_eq!(
+            advice(TierKind::Local, "via"),
+            "remove it; it is for every kind but local and github-actions"
+        );
+    }
+}

@@ -35,8 +35,15 @@ const fn asks(entry: Entry) -> Entry {
 
 /// Every command, in the order of the footer.
 pub const COMMANDS: &[Entry] = &[
-    entry(Command::Up, &[Code(KeyCode::Up), Char('k')], MOVES, None, "up", "move up"),
-    entry(Command::Down, &[Code(KeyCode::Down), Char('j')], MOVES, None, "down", "move down"),
+    entry(Command::Up, &[Code(KeyCode::Up), Char('k')], MOVES, None, "up", "move or scroll up"),
+    entry(
+        Command::Down,
+        &[Code(KeyCode::Down), Char('j')],
+        MOVES,
+        None,
+        "down",
+        "move or scroll down",
+    ),
     entry(
         Command::NextHost,
         &[Code(KeyCode::Tab)],
@@ -99,7 +106,7 @@ pub const COMMANDS: &[Entry] = &[
         &[FLEET],
         Some("details"),
         "open",
-        "show all details of the selected host",
+        "show all details of the selected host; ↑↓ scroll there, esc goes back",
     ),
     entry(
         Command::Open,
@@ -107,7 +114,39 @@ pub const COMMANDS: &[Entry] = &[
         &[CACHES],
         Some("details"),
         "open-tier",
-        "show all details of the selected tier",
+        "show all details of the selected tier; ↑↓ scroll there, esc goes back",
+    ),
+    entry(
+        Command::NextDetails,
+        &[Code(KeyCode::Tab)],
+        &[FLEET],
+        Some("next host"),
+        "next-host-details",
+        "in the details: show those of the next host",
+    ),
+    entry(
+        Command::PreviousDetails,
+        &[Code(KeyCode::BackTab)],
+        &[FLEET],
+        None,
+        "previous-host-details",
+        "in the details: show those of the previous host",
+    ),
+    entry(
+        Command::NextDetails,
+        &[Code(KeyCode::Tab)],
+        &[CACHES],
+        Some("next tier"),
+        "next-tier-details",
+        "in the details: show those of the next tier",
+    ),
+    entry(
+        Command::PreviousDetails,
+        &[Code(KeyCode::BackTab)],
+        &[CACHES],
+        None,
+        "previous-tier-details",
+        "in the details: show those of the previous tier",
     ),
     entry(
         Command::Open,
@@ -193,18 +232,18 @@ pub const COMMANDS: &[Entry] = &[
     entry(
         Command::Zoom,
         &[Char('z')],
-        &[FLEET, CACHES, DEPLOY],
+        &[DEPLOY],
         Some("zoom"),
         "zoom",
-        "give the details or the log the whole screen, or take it back",
+        "give the log the whole screen, or take it back",
     ),
     entry(
-        Command::Refresh,
-        &[Char('r')],
-        VIEWS,
-        Some("refresh"),
-        "refresh",
-        "measure the marked hosts, or the selected one, now; in Caches, everything",
+        Command::Zoom,
+        &[Char('z')],
+        &[FLEET, CACHES],
+        None,
+        "toggle-details",
+        "show all details, or close them",
     ),
     asks(entry(
         Command::LookClosely,
@@ -215,6 +254,14 @@ pub const COMMANDS: &[Entry] = &[
         "measure what hard links save in hosts' stores and what is dead there; takes the collector's \
          lock, so it asks first",
     )),
+    entry(
+        Command::Refresh,
+        &[Char('r')],
+        VIEWS,
+        Some("refresh"),
+        "refresh",
+        "measure the marked hosts, or the selected one, now; in Caches, everything",
+    ),
     entry(
         Command::RefreshAll,
         &[Char('R')],
@@ -229,7 +276,7 @@ pub const COMMANDS: &[Entry] = &[
         VIEWS,
         Some("back"),
         "back",
-        "go back: filter, zoom, marks, then to the fleet; a run goes on",
+        "go back: details, zoom, filter, marks, then to the fleet; a run goes on",
     ),
     entry(Command::PageUp, &[Code(KeyCode::PageUp), Ctrl('u')], MOVES, None, "page-up", "page up"),
     entry(

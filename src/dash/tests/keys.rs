@@ -288,7 +288,9 @@ fn every_key_that_the_footer_shows_does_something() {
     let mut events = demo::troubled();
     events.extend(demo::run_until_plan());
     events.extend(demo::run_in_fetch());
-    for view in ["1", "2", "3", "4", "5", "1?", "1d", "3x", "1/", "1:", "1L", "1q", "3o"] {
+    for view in
+        ["1\n", "2\n", "1", "2", "3", "4", "5", "1?", "1d", "3x", "1/", "1:", "1L", "1q", "3o"]
+    {
         let mut before = model(events.clone(), 80, 24);
         press(&mut before, view);
         for entry in available(&before).filter(|entry| entry.label.is_some()) {
@@ -302,7 +304,10 @@ fn every_key_that_the_footer_shows_does_something() {
             let state = |model: &Model| {
                 let toast = model.toast.clone();
                 format!("{:?}", (model.screen, &model.overlay, &model.prompt, toast, &model.log))
-                    + &format!("{:?}", (model.zoom, model.run_host, &model.marked, model.host))
+                    + &format!(
+                        "{:?}",
+                        (model.zoom, model.run_host, &model.marked, model.host, model.tier)
+                    )
             };
             let stays = state(&before) == state(&after) && effects.is_empty();
             assert!(!stays, "{} in {view:?}", entry.name);
@@ -343,7 +348,9 @@ fn r_measures_the_selected_host_and_capital_r_everything() {
 fn m_on_hosts_stores_asks_before_it_takes_the_collectors_lock() {
     let fresh = || demo::model_of(demo_tiers::every_kind(), demo_tiers::of_every_kind(), 80, 24);
     let mut model = fresh();
-    assert_eq!(press(&mut model, "2m\ny"), [], "a tier that is no store has none");
+    assert_eq!(press(&mut model, "2m"), [], "a tier that is no store has none");
+    let said = model.toast.as_ref().map(|toast| toast.text.as_str());
+    assert_eq!(said, Some("m looks closely at hosts' stores: select a tier of kind local"));
     press(&mut model, "jjjjjjj");
     assert_eq!(press(&mut model, "m\n"), [], "the answer is no unless another is chosen");
     assert_eq!(model.overlay, None);
@@ -353,6 +360,38 @@ fn m_on_hosts_stores_asks_before_it_takes_the_collectors_lock() {
     press(&mut model, " 2jjjjjjjm\t");
     let looked = [Effect::LookClosely { hosts: vec!["p620".to_owned()] }];
     assert_eq!(press(&mut model, "\n"), looked, "the marked ones");
+}
+
+#[test]
+fn m_in_a_fleet_without_a_tier_of_stores_says_how_to_add_one() {
+    let mut model = model(demo::well(), 80, 24);
+    assert_eq!(press(&mut model, "2m"), []);
+    assert_eq!(model.overlay, None);
+    let said = model.toast.unwrap().text;
+    assert!(said.ends_with("add a tier of kind local to hosts.toml first"), "{said}");
+}
+
+#[test]
+fn in_details_arrows_scroll_to_the_last_line_and_tab_turns_to_the_next() {
+    let (fleet, events) = (demo_tiers::every_kind(), demo_tiers::of_every_kind());
+    let mut model = demo::model_of(fleet, events, 40, 10);
+    press(&mut model, "2jjjjj\njj");
+    assert_eq!((model.tier, model.details_scroll), (5, 2));
+    press(&mut model, "Gjjj");
+    let end = model.details_scroll;
+    assert!(end > 2, "{end}");
+    press(&mut model, "k");
+    assert_eq!(model.details_scroll, end - 1, "nothing is scrolled beyond the end");
+    press(&mut model, "\n");
+    assert!(model.zoom, "enter opens and does not close");
+    press(&mut model, "\t");
+    assert_eq!((model.tier, model.details_scroll, model.zoom), (6, 0, true));
+    press(&mut model, "\u{1b}\t");
+    assert_eq!((model.screen, model.zoom, model.tier), (Screen::Caches, false, 6));
+    press(&mut model, "1\n\t ");
+    assert_eq!((model.host, model.details_scroll), (1, 0), "a mark does not leave the details");
+    press(&mut model, "jz");
+    assert_eq!((model.host, model.zoom), (1, false));
 }
 
 #[test]
@@ -457,9 +496,16 @@ fn the_status_line_is_short_and_says_what_is_bad() {
         .zip(model.tiers.iter().map(|tier| tier.facts.clone()))
         .collect();
     let line = status_line(&model.fleet, &hosts, &tiers, &coverage);
-    assert_eq!(line, "2● 1▲ 1○ p620 98% community▲ unauthorized");
+    assert_eq!(line, "2● 1▲ 1○ p620 98% community ▲ unauthorized");
     let nothing = status_line(&model.fleet, &BTreeMap::new(), &BTreeMap::new(), &BTreeMap::new());
     assert_eq!(nothing, "4– p620 –");
+    let (fleet, events) = demo_tiers::every_trouble();
+    let model = demo::model_of(fleet, events, 80, 24);
+    let facts = model.tiers.iter().map(|tier| tier.facts.clone());
+    let tiers = model.fleet.tiers.iter().map(|tier| tier.name.clone()).zip(facts).collect();
+    let line = status_line(&model.fleet, &BTreeMap::new(), &tiers, &BTreeMap::new());
+    let few = "slow ▲ slow, degraded ▲ degraded, unauthorized ▲ unauthorized, +7▲";
+    assert_eq!(line, format!("4– {few}"));
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Tiers in words: how each is, what is wrong with it and for whom, how big it is.
 
 use crate::dash::theme::Role;
-use crate::dash::view::paint::width;
+use crate::dash::view::paint::{count, width};
 use crate::dash::view::words::{Mark, bytes_of};
 use crate::fleet::{
-    Fleet, SignatureState, SizeFacts, Tier, TierFacts, TierOnHost, TierState, bytes,
+    Fleet, Host, SignatureState, SizeFacts, Tier, TierFacts, TierKind, TierOnHost, TierState, bytes,
 };
 use std::cmp::Reverse;
 
@@ -36,6 +36,19 @@ pub(super) fn tier_mark(facts: &TierFacts) -> Mark {
     Mark::new(sign, word, role)
 }
 
+/// Returns how many hosts' own stores answer, `3 of 4`, where that is not all of them; no alarm: a
+/// laptop may be asleep. Nothing of other tiers, or of one that is not up.
+pub(super) fn stores_up(fleet: &Fleet, tier: &Tier, facts: &TierFacts) -> Option<String> {
+    if tier.kind != TierKind::Local || facts.state != TierState::Up {
+        return None;
+    }
+    let is_up = |host: &&Host| {
+        facts.hosts.get(&host.name).is_some_and(|on_host| on_host.state == TierState::Up)
+    };
+    let up = fleet.hosts.iter().filter(is_up).count();
+    (up < fleet.hosts.len()).then(|| format!("{up} of {}", fleet.hosts.len()))
+}
+
 /// Returns the first alarm of a tier in a few words: `2 of 3 servers`, `token expires in 3 d`.
 fn alarm(facts: &TierFacts) -> Option<String> {
     let detail = facts.details.iter().find(|detail| detail.alarm)?;
@@ -52,6 +65,12 @@ fn alarm(facts: &TierFacts) -> Option<String> {
 /// Returns whether a tier is known to be of no use as it is.
 pub(in crate::dash) fn is_bad(facts: &TierFacts) -> bool {
     trouble(facts).is_some()
+}
+
+/// Returns whether a tier is named beside what tiers hold: one that no host asks only when
+/// something is wrong with it.
+pub(super) fn is_named_with_coverage(tier: &Tier, facts: &TierFacts) -> bool {
+    tier.kind.is_substituter() || is_bad(facts)
 }
 
 /// Returns what is known to be wrong with a tier, in a word or a few.
@@ -83,6 +102,15 @@ pub(super) fn is_bad_on_host(on_host: &TierOnHost) -> bool {
     on_host.error.is_some()
         || on_host.trusted == Some(false)
         || !matches!(on_host.state, TierState::Up | TierState::Slow | TierState::Unknown)
+}
+
+/// Returns what is dead in stores, in words: `at most 31.2 kB dead in 1 path`, `nothing dead`.
+pub fn dead_words(dead_bytes: u64, dead_paths: u64) -> String {
+    match dead_paths {
+        0 => "nothing dead".to_owned(),
+        1 => format!("at most {} dead in 1 path", bytes(dead_bytes)),
+        paths => format!("at most {} dead in {} paths", bytes(dead_bytes), count(paths)),
+    }
 }
 
 /// Returns what the proof of a tier's signature found.

@@ -7,11 +7,14 @@
 
 use crate::cli::live::{HearsOfRuns, count_requests, watch_runs};
 use crate::cli::{CliError, figures, history, trends};
-use crate::dash::{Effect, Look, Model, Msg, RunKind, Theme, ascii_from, depth_from, run as show};
-use crate::fleet::{Event, Fleet, RunId, bytes};
+use crate::dash::{
+    Effect, Look, Model, Msg, RunKind, Theme, ascii_from, dead_words, depth_from, run as show,
+};
+use crate::fleet::{Event, Fleet, RunId, StoreDepth};
 use crate::probe::{Handle, Poller, Record};
 use crate::record::{Recorder, RunNews, RunWatch, Runs, Word, state_home};
 use crate::remote::{Hands, Remote, git_revision};
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::ffi::OsString;
@@ -271,30 +274,48 @@ impl Runtime {
         }
     }
 
-    /// Looks closely at stores, each beside everything else, and tells what was found.
+    /// Looks closely at stores, each beside everything else, and tells what was found in all when
+    /// the last is done.
     fn look_closely(&self, hosts: Vec<String>) {
-        for host in hosts {
-            let (handle, messages) = (self.handle.clone(), self.messages.clone());
-            tokio::spawn(async move {
-                let Some(found) = handle.look_closely(&host).await else { return };
-                let text = match found {
-                    Ok(found) => format!(
-                        "{host}: hard links save {}, at most {} dead in {} paths",
-                        bytes(found.saved_bytes),
-                        bytes(found.dead_bytes),
-                        found.dead_paths
-                    ),
-                    Err(error) => error.to_string(),
-                };
-                drop(messages.send(Msg::Notice(text)).await);
-            });
-        }
+        let (handle, messages) = (self.handle.clone(), self.messages.clone());
+        tokio::spawn(async move {
+            let looks = join_all(hosts.iter().map(|host| handle.look_closely(host))).await;
+            let (mut found, mut errors) = (Vec::new(), Vec::new());
+            for look in looks.into_iter().flatten() {
+                match look {
+                    Ok(depth) => found.push(depth),
+                    Err(error) => errors.push(error.to_string()),
+                }
+            }
+            if !found.is_empty() || !errors.is_empty() {
+                drop(messages.send(Msg::Notice(looked(&hosts, &found, &errors))).await);
+            }
+        });
     }
 
     /// Tells the person something; a screen that is gone needs no telling.
     async fn notice(&self, text: String) {
         drop(self.messages.send(Msg::Notice(text)).await);
     }
+}
+
+/// Returns what close looks at hosts' stores found in all, and what went wrong; errors begin with
+/// their host's name.
+fn looked(hosts: &[String], found: &[StoreDepth], errors: &[String]) -> String {
+    let mut words = Vec::new();
+    if !found.is_empty() {
+        let stores = match (hosts, found.len()) {
+            ([host], _) => format!("the store of {host}"),
+            (hosts, count) if count == hosts.len() => format!("{count} stores"),
+            (hosts, count) => format!("{count} of {} stores", hosts.len()),
+        };
+        let sum =
+            |part: fn(&StoreDepth) -> u64| found.iter().map(part).fold(0_u64, u64::saturating_add);
+        let dead = dead_words(sum(|depth| depth.dead_bytes), sum(|depth| depth.dead_paths));
+        words.push(format!("looked at {stores}: {dead}"));
+    }
+    words.extend(errors.iter().cloned());
+    words.join("; ")
 }
 
 /// Tells why a run could not even begin.
@@ -312,5 +333,36 @@ async fn report_end(
         let text = text.strip_prefix("nixdash: ").unwrap_or(text);
         let text = if text.is_empty() { "the run could not begin" } else { text };
         drop(messages.send(Msg::Notice(crate::fleet::printable_line(text))).await);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn close_looks_are_told_in_all_with_what_went_wrong() {
+        let depth = |dead_paths, dead_bytes| StoreDepth {
+            saved_bytes: 7,
+            dead_paths,
+            dead_bytes,
+            measured_at: Timestamp::UNIX_EPOCH,
+        };
+        let hosts = ["p620", "razer"].map(str::to_owned);
+        let (one, none) = (depth(1, 31_200), depth(0, 0));
+        let lost = ["razer: connect to razer.lan: timed out".to_owned()];
+        for (hosts, found, errors, text) in [
+            (&hosts[..], &[one, none][..], &[][..], "2 stores: at most 31.2 kB dead in 1 path"),
+            (&hosts[..1], &[none][..], &[][..], "the store of p620: nothing dead"),
+            (
+                &hosts[..],
+                &[none][..],
+                &lost[..],
+                "1 of 2 stores: nothing dead; razer: connect to razer.lan: timed out",
+            ),
+        ] {
+            assert_eq!(looked(hosts, found, errors), format!("looked at {text}"));
+        }
+        assert_eq!(looked(&hosts[1..], &[], &lost), lost[0]);
     }
 }

@@ -66,6 +66,18 @@ fn up(latency: f64, since: i64, rank: u32) -> TierFacts {
     facts
 }
 
+/// Facts of a tier that no host asks: no nix-cache-info, nothing signed.
+fn unasked(facts: TierFacts) -> TierFacts {
+    TierFacts {
+        signature: SignatureState::Unchecked,
+        proof: None,
+        nar_proof: None,
+        priority: None,
+        store_dir: None,
+        ..facts
+    }
+}
+
 fn told(name: &str, facts: TierFacts) -> Event {
     Event::Tier { tier: name.to_owned(), facts: Box::new(facts) }
 }
@@ -97,15 +109,27 @@ pub(super) fn of_every_kind() -> Vec<Event> {
     cachix.size = Some(size(4_100_000_000, Some(5 * GB), false));
     cachix.requests_this_month = Some(46_210);
     events.push(told("cachix", cachix));
-    let mut store = up(0.4, 500, 7);
-    store.signature = SignatureState::Unchecked;
+    let mut store = unasked(up(0.4, 500, 7));
+    store.latency_ms = None;
+    store.connect_ms = None;
+    let away = |host: &str| {
+        let error = format!("{host}: connect to {host}.lan: no route to host; is it switched on?");
+        TierOnHost { state: TierState::Down, error: Some(error), ..on_host(7) }
+    };
+    store.hosts.insert("p510".to_owned(), away("p510"));
+    store.details = vec![
+        detail("stores", "3 of 4 hosts answered", false),
+        detail("p620", "588 GB of 1.00 TB used (59 %), 412 GB left", false),
+        detail("razer", "101 of 512 GB used (20 %), 411 GB left", false),
+        detail("samsung", "244 of 256 GB used (92 %), 12.0 GB left", false),
+    ];
+    store.details[1..].reverse();
     let (saved_bytes, dead_bytes) = (12_100_000_000, 31 * GB);
     let depth =
         StoreDepth { saved_bytes, dead_paths: 4_211, dead_bytes, measured_at: ago_s(7_300) };
     store.depths.insert("p620".to_owned(), depth);
     events.push(told("store", store));
-    let mut ci = up(112.0, 86_400, 8);
-    ci.signature = SignatureState::Unchecked;
+    let mut ci = unasked(up(112.0, 86_400, 8));
     ci.size = Some(size(9_620_000_000, Some(10 * GB), true));
     ci.details = vec![
         detail(

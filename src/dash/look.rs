@@ -39,6 +39,11 @@ impl Look {
         Self { styles, ascii, zone }
     }
 
+    /// Returns the look of a terminal without colours in UTC, for measuring what will be drawn.
+    pub(super) fn plain() -> Self {
+        Self { styles: [Style::default(); ROLES], ascii: false, zone: TimeZone::UTC }
+    }
+
     /// Returns how a role looks.
     pub fn style(&self, role: Role) -> Style {
         self.styles[role as usize]
@@ -106,7 +111,7 @@ const STAND_INS: [(char, &str); 21] = [
     ('>', "›→▸≥"),
     ('<', "←"),
     ('^', "↑"),
-    ('v', "↓"),
+    ('v', "↓▼"),
     ('|', "◐│▏▕"),
     ('/', "◓"),
     ('\\', "◒"),

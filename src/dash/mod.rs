@@ -46,4 +46,4 @@ pub use status_line::status_line;
 pub use terminal::{DashError, run};
 pub use theme::{Role, THEMES, Theme, ThemeError};
 pub use update::update;
-pub use view::view;
+pub use view::{dead_words, view};

@@ -6,7 +6,7 @@ use crate::dash::input::Input;
 use crate::dash::msg::RunKind;
 use crate::dash::run_view::{HostRun, RunView};
 use crate::fleet::{
-    Action, CoverageFacts, Fleet, Host, HostFacts, NextFacts, RunId, StoreFacts, Strategy,
+    Action, CoverageFacts, Fleet, Host, HostFacts, NextFacts, RunId, StoreFacts, Strategy, Tier,
     TierFacts, ago,
 };
 use jiff::Timestamp;
@@ -355,6 +355,16 @@ impl Model {
         Some((host, self.hosts.get(self.host)?))
     }
 
+    /// Returns whether the details of a host or a tier have the whole body.
+    pub fn shows_details(&self) -> bool {
+        self.zoom
+            && match self.screen {
+                Screen::Fleet => self.selected().is_some(),
+                Screen::Caches => !self.tiers.is_empty(),
+                Screen::Deploy | Screen::Logs | Screen::History => false,
+            }
+    }
+
     /// Returns the names of the marked hosts, or of the selected one when none is marked.
     pub fn chosen(&self) -> Vec<String> {
         if self.marked.is_empty() {
@@ -449,6 +459,12 @@ impl Model {
         let until = now + jiff::SignedDuration::from_secs(seconds);
         self.toast = Some(Toast { text: text.into(), bad, until });
     }
+}
+
+/// Returns the tier whose coverage stands for the fleet's: the one that deploys publish to, or the
+/// first that hosts ask.
+pub(super) fn coverage_tier(fleet: &Fleet) -> Option<&Tier> {
+    fleet.publish_tier().or_else(|| fleet.tiers.iter().find(|tier| tier.kind.is_substituter()))
 }
 
 /// Returns the mean share of paths that a tier holds, over the closures it was asked for.

@@ -1,12 +1,16 @@
-//! The fleet in one short line, for a status bar: `3● 1○ p620 98% weed▲ 2 of 3 servers`.
+//! The fleet in one short line, for a status bar: `3● 1○ p620 98% weed ▲ 2 of 3 servers, +2▲`.
 //!
 //! Hosts are counted by state; then comes the mean coverage of the tier that deploys publish to
-//! (or of the first tier), then every tier that is known to be bad, with what is wrong.
+//! (or of the first that hosts ask), then the tiers that are known to be bad, three by name and with
+//! what is wrong, the rest counted.
 
-use crate::dash::model::{Model, RunSign, mean_coverage};
+use crate::dash::model::{Model, RunSign, coverage_tier, mean_coverage};
 use crate::dash::view::trouble;
 use crate::fleet::{CoverageFacts, Fleet, HostFacts, HostState, TierFacts, percent};
 use std::collections::BTreeMap;
+
+/// How many tiers that are known to be bad are named.
+const NAMED: usize = 3;
 
 /// Returns the fleet in one short line; hosts and tiers that are missing count as unknown.
 pub fn status_line(
@@ -61,17 +65,22 @@ fn line(
             words.push(format!("{count}{sign}"));
         }
     }
-    let named = fleet.publish_tier().or(fleet.tiers.first()).map(|tier| tier.name.as_str());
+    let named = coverage_tier(fleet).map(|tier| tier.name.as_str());
     let mut troubled = Vec::new();
     for (tier, facts) in fleet.tiers.iter().zip(tiers) {
         if let Some(trouble) = trouble(facts) {
             let trouble = if words_too { format!(" {trouble}") } else { String::new() };
-            troubled.push(format!("{}▲{trouble}", tier.name));
+            troubled.push(format!("{} ▲{trouble}", tier.name));
         } else if Some(tier.name.as_str()) == named {
             let share = mean_coverage(hosts.iter().copied(), &tier.name);
             let share = share.map_or("–".to_owned(), |share| percent(share).replace(' ', ""));
             words.push(format!("{} {share}", tier.name));
         }
+    }
+    let more = troubled.len().saturating_sub(NAMED);
+    troubled.truncate(NAMED);
+    if more > 0 {
+        troubled.push(format!("+{more}▲"));
     }
     let troubled = troubled.join(if words_too { ", " } else { " " });
     words.extend((!troubled.is_empty()).then_some(troubled));

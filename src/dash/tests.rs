@@ -3,4 +3,5 @@
 mod keys;
 mod screens;
 mod sizes;
+mod tier_keys;
 mod trial;

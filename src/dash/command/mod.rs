@@ -42,6 +42,10 @@ pub enum Command {
     NextHost,
     /// Selects the previous host of the run.
     PreviousHost,
+    /// Opens the details of the next host or tier.
+    NextDetails,
+    /// Opens the details of the previous host or tier.
+    PreviousDetails,
     /// Shows the run's plan.
     Plan,
     /// Stops the run.
@@ -200,12 +204,15 @@ pub(super) fn available(model: &Model) -> impl Iterator<Item = &'static Entry> {
 pub(super) fn can(model: &Model, command: Command) -> bool {
     match command {
         Command::Deploy | Command::Build => !targets(model).is_empty(),
-        Command::Mark | Command::Open if model.screen == Screen::Fleet => {
+        Command::Open if model.shows_details() => false,
+        Command::Mark | Command::Open | Command::Zoom if model.screen == Screen::Fleet => {
             model.selected().is_some()
         }
         Command::Open | Command::Zoom if model.screen == Screen::Caches => !model.tiers.is_empty(),
-        Command::LookClosely => {
-            model.fleet.tiers.get(model.tier).is_some_and(|tier| tier.kind == TierKind::Local)
+        Command::NextDetails | Command::PreviousDetails => {
+            let fleet = model.screen == Screen::Fleet;
+            let count = if fleet { model.visible_hosts().len() } else { model.tiers.len() };
+            model.shows_details() && count > 1
         }
         Command::Open if model.screen == Screen::Deploy => model.shown_host_run().is_some(),
         Command::Open => model.shown_run().is_some(),
@@ -235,6 +242,17 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         }
         _ => true,
     }
+}
+
+/// Returns whether a command that can be given is named in the footer; one that only says what to
+/// do first is not.
+pub(super) fn is_named(model: &Model, command: Command) -> bool {
+    command != Command::LookClosely || selects_stores(model)
+}
+
+/// Returns whether the selected tier is that of hosts' own stores.
+pub(super) fn selects_stores(model: &Model) -> bool {
+    model.fleet.tiers.get(model.tier).is_some_and(|tier| tier.kind == TierKind::Local)
 }
 
 /// Returns the hosts that deploy and build act on in the present view.

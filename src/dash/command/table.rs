@@ -1,4 +1,7 @@
-//! The rows of the table, in the order of the footer.
+//! The rows of the table, in the order of the footer: those of the views, then those of the panes
+//! that lie over them.
+
+mod panes;
 
 use crate::dash::command::{Command, Context, Entry};
 use crate::dash::key::Key;
@@ -16,7 +19,6 @@ const HISTORY: Context = C::View(Screen::History);
 const VIEWS: &[Context] = &[FLEET, CACHES, DEPLOY, LOGS, HISTORY];
 const MOVES: &[Context] =
     &[FLEET, CACHES, DEPLOY, LOGS, HISTORY, C::Help, C::Plan, C::OldPlan, C::OwnLog];
-const CLOSES: &[Context] = &[C::Help, C::OldPlan, C::OwnLog, C::Start];
 
 const fn entry(
     command: Command,
@@ -34,9 +36,27 @@ const fn asks(entry: Entry) -> Entry {
 }
 
 /// Every command, in the order of the footer.
-pub const COMMANDS: &[Entry] = &[
-    entry(Command::Up, &[Code(KeyCode::Up), Char('k')], MOVES, None, "up", "move up"),
-    entry(Command::Down, &[Code(KeyCode::Down), Char('j')], MOVES, None, "down", "move down"),
+pub const COMMANDS: &[Entry] = &{
+    let mut all = [VIEW_ROWS[0]; VIEW_ROWS.len() + panes::ROWS.len()];
+    let mut at = 0;
+    while at < all.len() {
+        let of_view = at < VIEW_ROWS.len();
+        all[at] = if of_view { VIEW_ROWS[at] } else { panes::ROWS[at - VIEW_ROWS.len()] };
+        at += 1;
+    }
+    all
+};
+
+const VIEW_ROWS: &[Entry] = &[
+    entry(Command::Up, &[Code(KeyCode::Up), Char('k')], MOVES, None, "up", "move or scroll up"),
+    entry(
+        Command::Down,
+        &[Code(KeyCode::Down), Char('j')],
+        MOVES,
+        None,
+        "down",
+        "move or scroll down",
+    ),
     entry(
         Command::NextHost,
         &[Code(KeyCode::Tab)],
@@ -99,7 +119,7 @@ pub const COMMANDS: &[Entry] = &[
         &[FLEET],
         Some("details"),
         "open",
-        "show all details of the selected host",
+        "show all details of the selected host; ↑↓ scroll there, esc goes back",
     ),
     entry(
         Command::Open,
@@ -107,7 +127,39 @@ pub const COMMANDS: &[Entry] = &[
         &[CACHES],
         Some("details"),
         "open-tier",
-        "show all details of the selected tier",
+        "show all details of the selected tier; ↑↓ scroll there, esc goes back",
+    ),
+    entry(
+        Command::NextDetails,
+        &[Code(KeyCode::Tab)],
+        &[FLEET],
+        Some("next host"),
+        "next-host-details",
+        "in the details: show those of the next host",
+    ),
+    entry(
+        Command::PreviousDetails,
+        &[Code(KeyCode::BackTab)],
+        &[FLEET],
+        None,
+        "previous-host-details",
+        "in the details: show those of the previous host",
+    ),
+    entry(
+        Command::NextDetails,
+        &[Code(KeyCode::Tab)],
+        &[CACHES],
+        Some("next tier"),
+        "next-tier-details",
+        "in the details: show those of the next tier",
+    ),
+    entry(
+        Command::PreviousDetails,
+        &[Code(KeyCode::BackTab)],
+        &[CACHES],
+        None,
+        "previous-tier-details",
+        "in the details: show those of the previous tier",
     ),
     entry(
         Command::Open,
@@ -193,18 +245,18 @@ pub const COMMANDS: &[Entry] = &[
     entry(
         Command::Zoom,
         &[Char('z')],
-        &[FLEET, CACHES, DEPLOY],
+        &[DEPLOY],
         Some("zoom"),
         "zoom",
-        "give the details or the log the whole screen, or take it back",
+        "give the log the whole screen, or take it back",
     ),
     entry(
-        Command::Refresh,
-        &[Char('r')],
-        VIEWS,
-        Some("refresh"),
-        "refresh",
-        "measure the marked hosts, or the selected one, now; in Caches, everything",
+        Command::Zoom,
+        &[Char('z')],
+        &[FLEET, CACHES],
+        None,
+        "toggle-details",
+        "show all details, or close them",
     ),
     asks(entry(
         Command::LookClosely,
@@ -215,6 +267,14 @@ pub const COMMANDS: &[Entry] = &[
         "measure what hard links save in hosts' stores and what is dead there; takes the collector's \
          lock, so it asks first",
     )),
+    entry(
+        Command::Refresh,
+        &[Char('r')],
+        VIEWS,
+        Some("refresh"),
+        "refresh",
+        "measure the marked hosts, or the selected one, now; in Caches, everything",
+    ),
     entry(
         Command::RefreshAll,
         &[Char('R')],
@@ -229,7 +289,7 @@ pub const COMMANDS: &[Entry] = &[
         VIEWS,
         Some("back"),
         "back",
-        "go back: filter, zoom, marks, then to the fleet; a run goes on",
+        "go back: details, zoom, filter, marks, then to the fleet; a run goes on",
     ),
     entry(Command::PageUp, &[Code(KeyCode::PageUp), Ctrl('u')], MOVES, None, "page-up", "page up"),
     entry(
@@ -278,174 +338,6 @@ pub const COMMANDS: &[Entry] = &[
         "show the view to the right",
     ),
     entry(Command::OwnLog, &[Char('L')], VIEWS, None, "own-log", "show what nixdash itself logs"),
-    entry(
-        Command::CycleAction,
-        &[Char('a')],
-        &[C::Start],
-        Some("action"),
-        "action",
-        "choose the next action: switch, boot, test, dry-activate",
-    ),
-    entry(
-        Command::CycleStrategy,
-        &[Char('s')],
-        &[C::Start],
-        Some("strategy"),
-        "strategy",
-        "choose the next strategy: as configured, via-cache, direct",
-    ),
-    entry(
-        Command::Accept,
-        &[Code(KeyCode::Enter)],
-        &[C::Start],
-        Some("start"),
-        "start",
-        "evaluate, then show the plan",
-    ),
-    entry(
-        Command::Accept,
-        &[Code(KeyCode::Enter)],
-        &[C::TypeName],
-        Some("accept the name"),
-        "accept-name",
-        "go on, when the name is right",
-    ),
-    entry(
-        Command::Accept,
-        &[Code(KeyCode::Enter)],
-        &[C::Prompt],
-        Some("keep"),
-        "keep-filter",
-        "keep the filter",
-    ),
-    entry(
-        Command::Accept,
-        &[Code(KeyCode::Enter)],
-        &[C::Palette],
-        Some("run"),
-        "run-command",
-        "do the selected command",
-    ),
-    entry(
-        Command::Up,
-        &[Code(KeyCode::Up), Ctrl('p')],
-        &[C::Palette],
-        None,
-        "palette-up",
-        "select the command above",
-    ),
-    entry(
-        Command::Down,
-        &[Code(KeyCode::Down), Ctrl('n')],
-        &[C::Palette],
-        Some("select"),
-        "palette-down",
-        "select the command below",
-    ),
-    entry(
-        Command::OtherButton,
-        &[Code(KeyCode::Tab), Code(KeyCode::Left), Code(KeyCode::Right), Code(KeyCode::BackTab)],
-        &[C::Plan, C::Cancel, C::Look],
-        Some("other"),
-        "other-button",
-        "select the other button",
-    ),
-    entry(
-        Command::Accept,
-        &[Code(KeyCode::Enter)],
-        &[C::Plan, C::Cancel, C::Look],
-        Some("choose"),
-        "press",
-        "press the selected button",
-    ),
-    asks(entry(
-        Command::Yes,
-        &[Char('y')],
-        &[C::Plan],
-        Some("yes, deploy"),
-        "plan-yes",
-        "carry the plan out",
-    )),
-    asks(entry(
-        Command::Yes,
-        &[Char('y')],
-        &[C::Cancel],
-        Some("yes, stop it"),
-        "cancel-yes",
-        "stop the run",
-    )),
-    asks(entry(
-        Command::Yes,
-        &[Char('y')],
-        &[C::Look],
-        Some("yes, measure"),
-        "dead-paths-yes",
-        "take the collector's lock and measure",
-    )),
-    entry(
-        Command::No,
-        &[Char('n'), Char('q'), Code(KeyCode::Esc)],
-        &[C::Look],
-        Some("no"),
-        "dead-paths-no",
-        "leave the stores alone",
-    ),
-    entry(
-        Command::No,
-        &[Char('n'), Char('q'), Code(KeyCode::Esc)],
-        &[C::Plan],
-        Some("no"),
-        "plan-no",
-        "do not carry the plan out; the run ends",
-    ),
-    entry(
-        Command::No,
-        &[Char('n'), Char('q'), Code(KeyCode::Esc)],
-        &[C::Cancel],
-        Some("no"),
-        "cancel-no",
-        "let the run go on",
-    ),
-    entry(
-        Command::Accept,
-        &[Code(KeyCode::Enter), Char('q'), Ctrl('c')],
-        &[C::Quit],
-        Some("quit, runs go on"),
-        "quit-leave",
-        "end the dashboard; the runs go on without it",
-    ),
-    asks(entry(
-        Command::QuitAndCancel,
-        &[Char('x')],
-        &[C::Quit],
-        Some("stop them and quit"),
-        "quit-cancel",
-        "stop the runs and end the dashboard",
-    )),
-    entry(
-        Command::Close,
-        &[Code(KeyCode::Esc), Char('n')],
-        &[C::Quit],
-        Some("stay"),
-        "stay",
-        "stay in the dashboard",
-    ),
-    entry(
-        Command::Close,
-        &[Char('q'), Code(KeyCode::Esc)],
-        CLOSES,
-        Some("close"),
-        "close",
-        "close this pane",
-    ),
-    entry(
-        Command::Close,
-        &[Code(KeyCode::Esc), Ctrl('c'), Ctrl('g')],
-        &[C::Prompt, C::Palette, C::TypeName],
-        Some("cancel"),
-        "cancel-typing",
-        "forget what was typed",
-    ),
     entry(
         Command::Palette,
         &[Char(':')],

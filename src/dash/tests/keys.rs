@@ -24,7 +24,7 @@ pub(super) fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
     effects
 }
 
-fn fold(model: &mut Model, events: impl IntoIterator<Item = Event>) -> Vec<Effect> {
+pub(super) fn fold(model: &mut Model, events: impl IntoIterator<Item = Event>) -> Vec<Effect> {
     events.into_iter().flat_map(|event| update(model, Msg::Event(event), now())).collect()
 }
 
@@ -288,7 +288,9 @@ fn every_key_that_the_footer_shows_does_something() {
     let mut events = demo::troubled();
     events.extend(demo::run_until_plan());
     events.extend(demo::run_in_fetch());
-    for view in ["1", "2", "3", "4", "5", "1?", "1d", "3x", "1/", "1:", "1L", "1q", "3o"] {
+    for view in
+        ["1\n", "2\n", "1", "2", "3", "4", "5", "1?", "1d", "3x", "1/", "1:", "1L", "1q", "3o"]
+    {
         let mut before = model(events.clone(), 80, 24);
         press(&mut before, view);
         for entry in available(&before).filter(|entry| entry.label.is_some()) {
@@ -302,7 +304,10 @@ fn every_key_that_the_footer_shows_does_something() {
             let state = |model: &Model| {
                 let toast = model.toast.clone();
                 format!("{:?}", (model.screen, &model.overlay, &model.prompt, toast, &model.log))
-                    + &format!("{:?}", (model.zoom, model.run_host, &model.marked, model.host))
+                    + &format!(
+                        "{:?}",
+                        (model.zoom, model.run_host, &model.marked, model.host, model.tier)
+                    )
             };
             let stays = state(&before) == state(&after) && effects.is_empty();
             assert!(!stays, "{} in {view:?}", entry.name);
@@ -337,37 +342,6 @@ fn r_measures_the_selected_host_and_capital_r_everything() {
     assert_eq!(press(&mut model, "r"), [Effect::Probe { hosts: vec!["p620".to_owned()] }]);
     assert_eq!(press(&mut model, "R"), [Effect::Probe { hosts: vec![] }]);
     assert_eq!(press(&mut model, "2r"), [Effect::Probe { hosts: vec![] }]);
-}
-
-#[test]
-fn m_on_hosts_stores_asks_before_it_takes_the_collectors_lock() {
-    let fresh = || demo::model_of(demo_tiers::every_kind(), demo_tiers::of_every_kind(), 80, 24);
-    let mut model = fresh();
-    assert_eq!(press(&mut model, "2m\ny"), [], "a tier that is no store has none");
-    press(&mut model, "jjjjjjj");
-    assert_eq!(press(&mut model, "m\n"), [], "the answer is no unless another is chosen");
-    assert_eq!(model.overlay, None);
-    let [Effect::LookClosely { hosts }] = &press(&mut model, "my")[..] else { panic!() };
-    assert!(hosts.contains(&"p620".to_owned()) && !hosts.contains(&"p510".to_owned()), "{hosts:?}");
-    let mut model = fresh();
-    press(&mut model, " 2jjjjjjjm\t");
-    let looked = [Effect::LookClosely { hosts: vec!["p620".to_owned()] }];
-    assert_eq!(press(&mut model, "\n"), looked, "the marked ones");
-}
-
-#[test]
-fn no_store_is_looked_at_while_a_run_is_at_work() {
-    let mut model = demo::model_of(demo_tiers::every_kind(), demo_tiers::of_every_kind(), 80, 24);
-    press(&mut model, "2jjjjjjjm");
-    fold(&mut model, demo::run_until_plan());
-    model.overlay = Some(Overlay::Look { hosts: vec!["p620".to_owned()], yes: true });
-    assert_eq!(press(&mut model, "\n"), [], "it began while the question stood there");
-    assert!(model.toast.as_ref().is_some_and(|toast| toast.bad), "{:?}", model.toast);
-    model.toast = None;
-    model.screen = Screen::Caches;
-    assert_eq!(press(&mut model, "m"), []);
-    assert_eq!(model.overlay, None);
-    assert!(model.toast.is_some_and(|toast| toast.text.contains("at work")));
 }
 
 #[test]
@@ -457,9 +431,16 @@ fn the_status_line_is_short_and_says_what_is_bad() {
         .zip(model.tiers.iter().map(|tier| tier.facts.clone()))
         .collect();
     let line = status_line(&model.fleet, &hosts, &tiers, &coverage);
-    assert_eq!(line, "2● 1▲ 1○ p620 98% community▲ unauthorized");
+    assert_eq!(line, "2● 1▲ 1○ p620 98% community ▲ unauthorized");
     let nothing = status_line(&model.fleet, &BTreeMap::new(), &BTreeMap::new(), &BTreeMap::new());
     assert_eq!(nothing, "4– p620 –");
+    let (fleet, events) = demo_tiers::every_trouble();
+    let model = demo::model_of(fleet, events, 80, 24);
+    let facts = model.tiers.iter().map(|tier| tier.facts.clone());
+    let tiers = model.fleet.tiers.iter().map(|tier| tier.name.clone()).zip(facts).collect();
+    let line = status_line(&model.fleet, &BTreeMap::new(), &tiers, &BTreeMap::new());
+    let few = "slow ▲ slow, degraded ▲ degraded, unauthorized ▲ unauthorized, +7▲";
+    assert_eq!(line, format!("4– {few}"));
 }
 
 #[test]

@@ -144,9 +144,36 @@ fn tiers_of_every_kind() {
     };
     snap("caches-kinds", |columns, rows| make(columns, rows, "2jjjjj"));
     snap("caches-s3", |columns, rows| make(columns, rows, "2jjjj\n"));
+    snap("caches-scrolled", |columns, rows| make(columns, rows, "2jjjjj\njjj"));
     snap("caches-store", |columns, rows| make(columns, rows, "2jjjjjjj\n"));
     snap("dead-paths", |columns, rows| make(columns, rows, "2jjjjjjjm"));
     snap("fleet-kinds", |columns, rows| make(columns, rows, ""));
+}
+
+#[test]
+fn what_is_wrong_for_several_hosts_in_the_same_words_is_said_once() {
+    use crate::fleet::{Event, TierOnHost, TierState};
+    let shown = |tier: usize, word: &str| {
+        let fleet = demo_tiers::every_kind();
+        let name = fleet.tiers[tier].name.clone();
+        let mut model = demo::model_of(fleet, demo_tiers::of_every_kind(), 80, 60);
+        let mut facts = model.tiers[tier].facts.clone();
+        for host in ["p510", "razer", "samsung"] {
+            let error = Some(format!("{host}{word} the same"));
+            let on_host = TierOnHost { state: TierState::Down, error, ..TierOnHost::default() };
+            facts.hosts.insert(host.to_owned(), on_host);
+        }
+        let event = Event::Tier { tier: name, facts: Box::new(facts) };
+        crate::dash::update(&mut model, crate::dash::Msg::Event(event), now());
+        press(&mut model, &format!("2{}\n", "j".repeat(tier)));
+        text(&draw(&model, &look(false)))
+    };
+    let asked = shown(0, " says");
+    assert_eq!(asked.matches("the same").count(), 1, "{asked}");
+    let (before, after) = asked.split_once("razer, samsung, p510: says the same").unwrap();
+    assert!(before.contains("for p510") && !after.contains("for "), "{asked}");
+    let own = shown(7, ":");
+    assert!(own.contains("on 3 hosts  razer, samsung, p510: the same"), "{own}");
 }
 
 #[test]
@@ -155,6 +182,14 @@ fn tiers_in_every_trouble() {
         let (fleet, events) = demo_tiers::every_trouble();
         let mut model = demo::model_of(fleet, events, columns, rows);
         press(&mut model, "2jjjjj");
+        model
+    });
+    snap_at("odd-caches", &[(120, 35), (60, 15), (40, 10)], |columns, rows| {
+        let (mut fleet, events) = demo_tiers::every_trouble();
+        fleet.tiers.extend(demo_tiers::every_kind().tiers);
+        let events = events.into_iter().chain(demo_tiers::of_every_kind());
+        let mut model = demo::model_of(fleet, events, columns, rows);
+        press(&mut model, "2jjjjjjjjj");
         model
     });
 }

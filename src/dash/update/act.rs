@@ -1,13 +1,13 @@
 //! What commands do in the five views.
 
-use crate::dash::command::{Command, targets};
+use crate::dash::command::{Command, selects_stores, targets};
 use crate::dash::filter::Filter;
 use crate::dash::input::Input;
 use crate::dash::model::{Model, Overlay, Prompt, Screen, StartForm};
 use crate::dash::msg::{Effect, RunKind, Wish};
 use crate::dash::update::{logs, snap};
-use crate::dash::view::page;
-use crate::fleet::{Action, Host, HostState};
+use crate::dash::view::{details_end, page};
+use crate::fleet::{Action, Host, HostState, TierKind};
 use jiff::Timestamp;
 
 /// Does a command of a view.
@@ -18,9 +18,11 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         | Command::PageUp
         | Command::PageDown
         | Command::Top
-        | Command::Bottom => go(model, command),
+        | Command::Bottom => go(model, command, now),
         Command::NextHost => turn_host(model, true),
         Command::PreviousHost => turn_host(model, false),
+        Command::NextDetails => turn_details(model, true),
+        Command::PreviousDetails => turn_details(model, false),
         Command::Mark => mark(model),
         Command::MarkAll => mark_all(model),
         Command::Deploy => start(model, RunKind::Deploy),
@@ -83,26 +85,13 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
 }
 
 /// Moves the selection, or scrolls.
-fn go(model: &mut Model, command: Command) {
+fn go(model: &mut Model, command: Command, now: Timestamp) {
     match model.screen {
         Screen::Logs => logs::scroll(model, command),
-        Screen::Fleet | Screen::Caches if model.zoom && command == Command::PageUp => {
-            model.details_scroll = model.details_scroll.saturating_sub(page(model));
-        }
-        Screen::Fleet | Screen::Caches if model.zoom && command == Command::PageDown => {
-            model.details_scroll = model.details_scroll.saturating_add(page(model)).min(1000);
-        }
-        Screen::Fleet => {
-            let visible = model.visible_hosts();
-            let at = visible.iter().position(|index| *index == model.host).unwrap_or_default();
-            if let Some(index) = visible.get(moved(at, visible.len(), command, page(model))) {
-                model.host = *index;
-                model.details_scroll = 0;
-            }
-        }
+        _ if model.shows_details() => scroll_details(model, command, now),
+        Screen::Fleet => select_host(model, command),
         Screen::Caches => {
             model.tier = moved(model.tier, model.tiers.len(), command, page(model));
-            model.details_scroll = 0;
         }
         Screen::Deploy => {
             let count = model.shown_run().map_or(0, |run| run.hosts.len());
@@ -116,6 +105,35 @@ fn go(model: &mut Model, command: Command) {
             select_run(model, count.saturating_sub(1).saturating_sub(at), 0);
         }
     }
+}
+
+/// Selects another of the hosts that the filter lets through.
+fn select_host(model: &mut Model, command: Command) {
+    let visible = model.visible_hosts();
+    let at = visible.iter().position(|index| *index == model.host).unwrap_or_default();
+    if let Some(index) = visible.get(moved(at, visible.len(), command, page(model))) {
+        model.host = *index;
+    }
+}
+
+/// Scrolls the open details, to their last line at most.
+fn scroll_details(model: &mut Model, command: Command, now: Timestamp) {
+    let end = usize::from(details_end(model, now));
+    let at = usize::from(model.details_scroll).min(end);
+    let to = moved(at, end + 1, command, page(model));
+    model.details_scroll = to.min(usize::from(u16::MAX)) as u16;
+}
+
+/// Opens the details of the host or tier below or above, around the end.
+fn turn_details(model: &mut Model, forward: bool) {
+    let turned = |at: usize, count: usize| (at + if forward { 1 } else { count - 1 }) % count;
+    let visible = model.visible_hosts();
+    if model.screen == Screen::Caches {
+        model.tier = turned(model.tier, model.tiers.len().max(1));
+    } else if let Some(at) = visible.iter().position(|index| *index == model.host) {
+        model.host = visible[turned(at, visible.len())];
+    }
+    model.details_scroll = 0;
 }
 
 /// Returns where a selection goes in a list of that length.
@@ -154,7 +172,9 @@ fn mark(model: &mut Model) {
     if !model.marked.remove(&name) {
         model.marked.insert(name);
     }
-    go(model, Command::Down);
+    if !model.shows_details() {
+        select_host(model, Command::Down);
+    }
 }
 
 fn mark_all(model: &mut Model) {
@@ -260,6 +280,15 @@ fn probe(model: &mut Model, hosts: Vec<String>, now: Timestamp) -> Vec<Effect> {
 
 /// Asks whether to look closely at the stores of the marked hosts, or of all that answer.
 fn look_closely(model: &mut Model, now: Timestamp) {
+    if !selects_stores(model) {
+        let known = model.fleet.tiers.iter().any(|tier| tier.kind == TierKind::Local);
+        let next = if known {
+            "select a tier of kind local"
+        } else {
+            "add a tier of kind local to hosts.toml first"
+        };
+        return model.say(format!("m looks closely at hosts' stores: {next}"), false, now);
+    }
     if let Some(why) = run_in_the_way(model) {
         return model.say(why, true, now);
     }

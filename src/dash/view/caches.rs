@@ -13,16 +13,16 @@
 //!
 //! A percentage below a host counts paths of the closure that the host runs now; `▲` before it says
 //! that the tier is not for that host what it should be. A tier that serves nobody says why there.
-//! `–` was not measured.
+//! `–` was not measured; blank is what a tier cannot have that no host asks.
 
 use crate::dash::model::TierView;
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{
-    Paint, below, count, cut, left, line_width, put, right, top, width,
+    Paint, below, count, cut, left, line_width, put, top, unseen, width,
 };
 use crate::dash::view::tier;
 use crate::dash::view::tier_columns::{Column, GAP, Shape, cell};
-use crate::dash::view::tier_words::{tier_mark, why_useless};
+use crate::dash::view::tier_words::{stores_up, tier_mark, why_useless};
 use crate::fleet::{Tier, percent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -30,6 +30,9 @@ use ratatui::text::{Line, Span};
 
 /// Columns without which a sentence is not begun.
 const WORDS: usize = 20;
+
+/// Columns for how many tiers are not seen.
+const UNSEEN: usize = 17;
 
 /// Draws the matrix, and the details of the selected tier.
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
@@ -91,18 +94,26 @@ fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let place = " ".repeat(3 + shape.number);
     let mut head = format!("{place}{}  {}", left("TIER", shape.name), left("STATE", shape.state));
     for column in &shape.columns {
-        let (title, columns) = (column.title(paint), column.width(shape.host));
         head.push_str(&" ".repeat(GAP));
-        head.push_str(&if column.is_left() {
-            left(&title, columns)
-        } else {
-            right(&title, columns)
-        });
+        head.push_str(&column.heading(paint, shape.host));
+    }
+    let list = below(area, 1);
+    let mut rows = usize::from(list.height).max(1);
+    // What is not seen is told beside the headings, or in the last row where they have no room.
+    let beside = width(head.trim_end()) + 2 + UNSEEN <= usize::from(area.width);
+    if rows < fleet.tiers.len() && !beside {
+        rows = (rows - 1).max(1);
+    }
+    let from = paint.model.tier.saturating_sub(rows - 1);
+    let unseen = unseen(from, fleet.tiers.len().saturating_sub(from + rows));
+    if beside && !unseen.is_empty() {
+        head = left(head.trim_end(), usize::from(area.width).saturating_sub(width(&unseen) + 1));
+        head.push_str(&unseen);
+    } else if !unseen.is_empty() {
+        let text = format!("   {unseen}");
+        put(buffer, list, rows as u16, &Line::from(paint.span(Role::Dim, text)));
     }
     put(buffer, area, 0, &Line::from(paint.span(Role::Dim, head)));
-    let list = below(area, 1);
-    let rows = usize::from(list.height).max(1);
-    let from = paint.model.tier.saturating_sub(rows - 1);
     let tiers = fleet.tiers.iter().zip(&paint.model.tiers).enumerate();
     for (row, (index, (tier, view))) in tiers.skip(from).take(rows).enumerate() {
         let selected = index == paint.model.tier;
@@ -112,7 +123,7 @@ fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
             Span::raw(left(&tier.name, shape.name)),
             Span::raw("  "),
         ];
-        spans.extend(state(paint, view, shape.state));
+        spans.extend(state(paint, tier, view, shape.state));
         let room = usize::from(area.width).saturating_sub(line_width(&spans) + 1);
         spans.extend(figures(paint, &shape, tier, view, room));
         put(buffer, list, row as u16, &Line::from(spans));
@@ -124,10 +135,12 @@ fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
 }
 
 /// Returns how a tier is; of a well one only the sign is coloured.
-fn state(paint: &Paint<'_>, view: &TierView, columns: usize) -> [Span<'static>; 2] {
+fn state(paint: &Paint<'_>, tier: &Tier, view: &TierView, columns: usize) -> [Span<'static>; 2] {
     let mark = tier_mark(&view.facts);
     let role = if mark.role == Role::Ok { Role::Text } else { mark.role };
-    let word = left(&format!(" {}", mark.word), columns.saturating_sub(1));
+    let some = stores_up(&paint.model.fleet, tier, &view.facts);
+    let some = some.map(|some| format!(", {some}")).unwrap_or_default();
+    let word = left(&format!(" {}{some}", mark.word), columns.saturating_sub(1));
     [paint.span(mark.role, mark.sign.to_string()), paint.span(role, word)]
 }
 

@@ -3,7 +3,7 @@
 //! A column's width depends on the fleet and on the terminal, never on a measured value, so that
 //! nothing jumps when a figure changes.
 
-use crate::dash::model::{HostView, age};
+use crate::dash::model::{HostView, age, coverage_tier};
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, cut, left, right, spark, width};
 use crate::dash::view::words::{busy_mark, host_mark, short_version};
@@ -259,6 +259,5 @@ pub(super) fn milliseconds(ms: f64) -> String {
 
 /// Returns the tier whose coverage the table shows: the one that deploys publish to.
 fn cache<'a>(paint: &Paint<'a>) -> Option<&'a str> {
-    let fleet = &paint.model.fleet;
-    fleet.publish_tier().or(fleet.tiers.first()).map(|tier| tier.name.as_str())
+    coverage_tier(&paint.model.fleet).map(|tier| tier.name.as_str())
 }

@@ -1,7 +1,7 @@
 //! Facts of something that is selected: labels at the left, what is known beside them.
 
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, cut, left, put_all, width, wrap};
+use crate::dash::view::paint::{Paint, below, cut, left, put, put_all, top, width, wrap};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -27,34 +27,67 @@ pub(super) fn unknown(label: &str) -> Fact {
     told(label, Role::Dim, "–")
 }
 
-/// Draws facts in two columns where there is room, else in one, and returns the rows they take.
-///
-/// `more` follows in the right column; in one column it stands before what is `last`.
-pub(super) fn draw(
-    paint: &Paint<'_>,
-    buffer: &mut Buffer,
-    area: Rect,
-    [first, more, last]: [Vec<Fact>; 3],
-    old: bool,
-    from: u16,
-) -> u16 {
-    let lines = |facts, columns: u16| lines(paint, facts, usize::from(columns), old);
-    let rows = |lines: &[Line<'_>]| lines.len().min(usize::from(u16::MAX)) as u16;
-    if area.width < TWO {
-        let all = first.into_iter().chain(more).chain(last).collect();
-        let all = lines(all, area.width.saturating_sub(2));
-        put_all(buffer, area, &all, from.min(rows(&all).saturating_sub(1)));
-        return rows(&all);
+/// Facts as lines: in two columns where there is room, else in one.
+pub(super) struct Laid {
+    one: Vec<Line<'static>>,
+    other: Vec<Line<'static>>,
+    /// Columns of the first; all of them where there is no other.
+    width: u16,
+}
+
+impl Laid {
+    /// Lays facts out for that many columns; old ones are dimmed.
+    ///
+    /// `more` stands in the right column; in one column it stands before what is `last`.
+    pub(super) fn new(
+        paint: &Paint<'_>,
+        columns: u16,
+        [first, more, last]: [Vec<Fact>; 3],
+        old: bool,
+    ) -> Self {
+        let lines =
+            |facts, columns: u16| lines(paint, facts, usize::from(columns.saturating_sub(2)), old);
+        if columns < TWO {
+            let all = first.into_iter().chain(more).chain(last).collect();
+            return Self { one: lines(all, columns), other: Vec::new(), width: columns };
+        }
+        let half = columns / 2;
+        Self {
+            one: lines(first.into_iter().chain(last).collect(), half),
+            other: lines(more, columns - half),
+            width: half,
+        }
     }
-    let half = area.width / 2;
-    let one = lines(first.into_iter().chain(last).collect(), half.saturating_sub(2));
-    let other = lines(more, (area.width - half).saturating_sub(2));
-    let most = rows(&one).max(rows(&other));
-    let from = from.min(most.saturating_sub(1));
-    put_all(buffer, Rect { width: half, ..area }, &one, from);
-    let right = Rect { x: area.x + half, width: area.width - half, ..area };
-    put_all(buffer, right, &other, from);
-    most
+
+    /// Returns how many rows all of it takes.
+    pub(super) fn rows(&self) -> u16 {
+        self.one.len().max(self.other.len()).min(usize::from(u16::MAX)) as u16
+    }
+
+    /// Draws what fits, from a row on, or from an earlier one so that no row stays empty. Where
+    /// more follows, the last row says how much, and by which key it is seen.
+    pub(super) fn draw(
+        &self,
+        paint: &Paint<'_>,
+        buffer: &mut Buffer,
+        area: Rect,
+        from: u16,
+        key: &str,
+    ) {
+        let from = from.min(self.rows().saturating_sub(area.height));
+        let hidden = self.rows().saturating_sub(from).saturating_sub(area.height);
+        let shown = if hidden > 0 { top(area, area.height.saturating_sub(1)) } else { area };
+        put_all(buffer, Rect { width: self.width, ..shown }, &self.one, from);
+        let right = Rect { x: area.x + self.width, width: area.width - self.width, ..shown };
+        put_all(buffer, right, &self.other, from);
+        if hidden > 0 {
+            let mark = vec![
+                paint.span(Role::Dim, format!(" ▼ {} more lines  ", hidden + 1)),
+                paint.span(Role::Accent, key.to_owned()),
+            ];
+            put(buffer, below(area, shown.height), 0, &Line::from(mark));
+        }
+    }
 }
 
 /// Returns facts as lines of that many columns; old ones are dimmed.
@@ -75,11 +108,47 @@ fn lines(paint: &Paint<'_>, facts: Vec<Fact>, columns: usize, old: bool) -> Vec<
         }
         let role =
             pieces.iter().map(|(role, _)| *role).find(|r| matches!(r, Role::Warn | Role::Error));
-        for (at, line) in wrap(&text, room).into_iter().enumerate() {
+        for (at, line) in hung(wrap(&text, room)).into_iter().enumerate() {
             let label = if at == 0 { label.clone() } else { Span::raw(" ".repeat(labels)) };
             let role = fade(role.unwrap_or(Role::Text));
             lines.push(Line::from(vec![Span::raw(" "), label, paint.span(role, line)]));
         }
     }
     lines
+}
+
+/// Returns lines of which none begins with a comma or the like: it hangs at the end of the line
+/// before, in the column that is free there.
+fn hung(lines: Vec<String>) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for line in lines {
+        // A dot before a word is part of it: `.netrc`.
+        let word = line.split(' ').next().unwrap_or_default();
+        match out.last_mut() {
+            Some(before) if matches!(word, "," | ";" | "." | ":") => {
+                before.push_str(word);
+                let rest = line[word.len()..].trim_start();
+                if !rest.is_empty() {
+                    out.push(rest.to_owned());
+                }
+            }
+            Some(_) | None => out.push(line),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_begins_with_a_comma() {
+        let text = "http://10.213.168.10:5000, nix-serve";
+        assert_eq!(wrap(text, 25), ["http://10.213.168.10:5000", ", nix-serve"]);
+        assert_eq!(hung(wrap(text, 25)), ["http://10.213.168.10:5000,", "nix-serve"]);
+        assert_eq!(hung(wrap("abcdef, gh", 8)), ["abcdef,", "gh"]);
+        assert_eq!(hung(wrap("abcdef.", 6)), ["abcdef."]);
+        assert_eq!(hung(wrap("look at .netrc", 8)), ["look at", ".netrc"]);
+    }
 }

@@ -13,8 +13,10 @@
 
 use crate::dash::theme::Role;
 use crate::dash::view::columns::{Columns, is_old, name};
-use crate::dash::view::paint::{Paint, below, left, line_width, put, put_all, right, top, width};
-use crate::dash::view::tier_words::tier_mark;
+use crate::dash::view::paint::{
+    Paint, below, left, line_width, put, put_all, right, top, unseen, width,
+};
+use crate::dash::view::tier_words::{is_named_with_coverage, tier_mark};
 use crate::dash::view::words::{Mark, busy_mark, host_mark};
 use crate::dash::view::{host, logs};
 use crate::dash::{HostView, Model};
@@ -67,6 +69,9 @@ fn newest_log(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
 fn tiers(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let mut lines: Vec<Vec<Span<'static>>> = Vec::new();
     for (tier, view) in paint.model.fleet.tiers.iter().zip(&paint.model.tiers) {
+        if !is_named_with_coverage(tier, &view.facts) {
+            continue;
+        }
         let mark = tier_mark(&view.facts);
         let bad = matches!(mark.role, Role::Warn | Role::Error);
         let mut item = vec![Span::raw(format!(" {}{} ", if bad { "" } else { "in " }, tier.name))];
@@ -118,8 +123,14 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
         put(buffer, list, row, &Line::from(paint.span(Role::Warn, text)));
         list.height = list.height.saturating_sub(1);
     }
-    let rows = usize::from(list.height).max(1);
+    let mut rows = usize::from(list.height).max(1);
+    if rows < visible.len() {
+        rows = (rows - 1).max(1);
+    }
     let from = at.saturating_sub(rows - 1);
+    let unseen = unseen(from, visible.len().saturating_sub(from + rows));
+    let text = format!("   {unseen}");
+    put(buffer, list, rows as u16, &Line::from(paint.span(Role::Dim, text)));
     for (row, index) in visible.iter().skip(from).take(rows).enumerate() {
         let (Some(host), Some(view)) =
             (paint.model.fleet.hosts.get(*index), paint.model.hosts.get(*index))

@@ -5,7 +5,7 @@
 //!  ↑↓ select   d deploy   b build   space mark   / filter   : palette   ? help   q quit
 //! ```
 
-use crate::dash::command::{Command, Context, available};
+use crate::dash::command::{Command, Context, available, is_named};
 use crate::dash::model::{Model, Screen};
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, cut, line_width, put, width};
@@ -56,6 +56,10 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
     let mut items = Vec::new();
     let list = |screen| matches!(screen, Screen::Fleet | Screen::Caches | Screen::History);
     match Context::of(model) {
+        Context::View(_) if model.shows_details() => {
+            items.push(Item { key: "↑↓".to_owned(), label: "scroll", stays: true });
+            items.push(Item { key: "pgdn".to_owned(), label: "page", stays: false });
+        }
         Context::View(screen) if list(screen) => {
             items.push(Item { key: "↑↓".to_owned(), label: "select", stays: false });
         }
@@ -64,12 +68,13 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
         }
         _ => {}
     }
-    for entry in available(model) {
+    for entry in available(model).filter(|entry| is_named(model, entry.command)) {
         let (Some(label), Some(key)) = (entry.label, entry.keys.first()) else { continue };
         let stays = matches!(
             entry.command,
             Command::Help | Command::Accept | Command::Yes | Command::No | Command::Close
-        ) || (entry.command == Command::Quit && room >= 50);
+        ) || (entry.command == Command::Quit && room >= 50)
+            || (entry.command == Command::Back && model.shows_details());
         items.push(Item { key: key.to_string(), label, stays });
     }
     items

@@ -13,7 +13,7 @@
 use crate::dash::model::{HostView, age, is_current};
 use crate::dash::theme::Role;
 use crate::dash::view::columns::{is_old, milliseconds};
-use crate::dash::view::facts::{self, Fact, fact, unknown};
+use crate::dash::view::facts::{Fact, Laid, fact, unknown};
 use crate::dash::view::paint::{Paint, below, count};
 use crate::dash::view::run_words::went;
 use crate::dash::view::tier_words::signature_mark;
@@ -22,6 +22,12 @@ use crate::fleet::{Host, PowerFacts, StorePath, SystemFacts, Tier, bytes, durati
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use std::time::Duration;
+
+/// Returns the rows that the details take below their rule, in that many columns.
+pub(super) fn rows(paint: &Paint<'_>, columns: u16) -> u16 {
+    let Some((host, view)) = paint.model.selected() else { return 0 };
+    laid(paint, host, view, columns).rows()
+}
 
 /// Draws the details below a rule and returns the rows they take; `zoomed` ones scroll.
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, zoomed: bool) -> u16 {
@@ -34,11 +40,15 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, zoomed: b
         if host.protected { format!("{} ⚷ protected", host.name) } else { host.name.clone() };
     paint.rule(buffer, area, &title, &measured);
     let area = below(area, 1);
-    let old = is_old(paint, view);
-    let machine = machine(paint, host, view);
-    let (figures, caches) = (figures(view), caches(paint, view));
-    let from = if zoomed { paint.model.details_scroll } else { 0 };
-    facts::draw(paint, buffer, area, [machine, caches, figures], old, from) + 1
+    let laid = laid(paint, host, view, area.width);
+    let (from, key) = if zoomed { (paint.model.details_scroll, "pgdn") } else { (0, "enter") };
+    laid.draw(paint, buffer, area, from, key);
+    laid.rows() + 1
+}
+
+fn laid(paint: &Paint<'_>, host: &Host, view: &HostView, columns: u16) -> Laid {
+    let all = [machine(paint, host, view), caches(paint, view), figures(view)];
+    Laid::new(paint, columns, all, is_old(paint, view))
 }
 
 /// Returns what is known of the machine.
@@ -195,7 +205,8 @@ fn caches(paint: &Paint<'_>, view: &HostView) -> Vec<Fact> {
             fact("store", text)
         }
     }];
-    for (tier, tier_view) in paint.model.fleet.tiers.iter().zip(&paint.model.tiers) {
+    let tiers = paint.model.fleet.tiers.iter().zip(&paint.model.tiers);
+    for (tier, tier_view) in tiers.filter(|(tier, _)| tier.kind.is_substituter()) {
         all.push(coverage(paint, view, tier, &tier_view.facts));
     }
     all

@@ -38,6 +38,7 @@ mod tier_words;
 mod words;
 
 pub(super) use logs::first_log_line;
+pub use tier_words::dead_words;
 pub(super) use tier_words::trouble;
 
 use crate::dash::look::Look;
@@ -104,6 +105,19 @@ impl Parts {
 /// Returns the rows that a page has in the body of the view.
 pub(super) fn page(model: &Model) -> u16 {
     body(model).height.saturating_sub(2).max(1)
+}
+
+/// Returns how far the open details can be scrolled: to where their last line is seen.
+pub(super) fn details_end(model: &Model, now: Timestamp) -> u16 {
+    let look = Look::plain();
+    let paint = Paint { model, look: &look, now };
+    let area = paint::below(body(model), 1);
+    let rows = match model.screen {
+        Screen::Fleet => host::rows(&paint, area.width),
+        Screen::Caches => tier::rows(&paint, area.width),
+        Screen::Deploy | Screen::Logs | Screen::History => 0,
+    };
+    rows.saturating_sub(area.height)
 }
 
 /// Returns where the view itself is drawn.

@@ -7,13 +7,14 @@
 //! ```
 //!
 //! A percentage is the mean over all hosts of the share of paths of the host's running closure that
-//! the tier holds. A tier that is known to be bad carries `▲`.
+//! the tier holds. A tier that is known to be bad carries `▲`; where there is no room for the names of
+//! all of them, the rest is counted: `3 ok · 1 offline   weed ▲ · cachix ▲ · 9 more ▲`.
 
-use crate::dash::model::{RunSign, Screen};
+use crate::dash::model::{RunSign, Screen, coverage_tier};
 use crate::dash::status_line::status_line_of;
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, line_width, put, put_spread};
-use crate::dash::view::tier_words::{is_bad, tier_mark};
+use crate::dash::view::tier_words::{is_bad, is_named_with_coverage, tier_mark};
 use crate::fleet::{HostState, percent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -45,21 +46,8 @@ pub(super) fn title(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
 pub(super) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     let room = usize::from(row.width);
     let run = run(paint);
-    let mut shown = Vec::new();
-    let mut fits = false;
-    for (counts, caches) in [
-        (Counts::Long, Caches::All),
-        (Counts::Words, Caches::All),
-        (Counts::Words, Caches::Named { words: usize::MAX }),
-        (Counts::Words, Caches::Named { words: 3 }),
-        (Counts::Words, Caches::Named { words: 2 }),
-        (Counts::Words, Caches::Named { words: 1 }),
-        (Counts::Words, Caches::Named { words: 0 }),
-        (Counts::Words, Caches::Bad),
-        (Counts::Signs, Caches::Bad),
-        (Counts::Signs, Caches::Count),
-    ] {
-        shown = vec![Span::raw(" ")];
+    for (counts, caches, with_run) in steps(paint) {
+        let mut shown = vec![Span::raw(" ")];
         shown.extend(hosts(paint, counts));
         let long = caches == Caches::All;
         let caches = self::caches(paint, caches);
@@ -67,16 +55,36 @@ pub(super) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
             shown.push(Span::raw(if long { "     " } else { "   " }));
             shown.extend(caches);
         }
-        if line_width(&shown) + line_width(&run) + 3 <= room {
-            fits = true;
-            break;
+        let wanted = if with_run { line_width(&run) + 3 } else { 0 };
+        if line_width(&shown) + wanted <= room {
+            put_spread(buffer, row, shown, if with_run { run } else { Vec::new() });
+            return;
         }
     }
-    if !fits {
-        one_line(paint, buffer, row);
-        return;
+    one_line(paint, buffer, row);
+}
+
+/// Returns what the overview can say, the most first: how hosts are counted, which tiers are named,
+/// and whether it is said what runs. That nothing runs yields before hosts lose their words.
+fn steps(paint: &Paint<'_>) -> Vec<(Counts, Caches, bool)> {
+    let bad = paint.model.tiers.iter().filter(|view| is_bad(&view.facts)).count();
+    let idle = paint.model.run_sign() == RunSign::None;
+    let mut steps = vec![(Counts::Long, Caches::All, true), (Counts::Words, Caches::All, true)];
+    for words in [usize::MAX, 3, 2, 1, 0] {
+        steps.push((Counts::Words, Caches::Named { words }, true));
     }
-    put_spread(buffer, row, shown, run);
+    for (counts, with_run) in [
+        (Counts::Words, true),
+        (Counts::Words, false),
+        (Counts::Signs, true),
+        (Counts::Signs, false),
+    ] {
+        if with_run || idle {
+            let named = (1..=bad).rev().map(|names| Caches::Bad { names });
+            steps.extend(named.chain([Caches::Count]).map(|which| (counts, which, with_run)));
+        }
+    }
+    steps
 }
 
 /// How hosts are counted.
@@ -100,8 +108,11 @@ enum Caches {
         /// How many.
         words: usize,
     },
-    /// Only those that are bad, without words.
-    Bad,
+    /// Only those that are bad, without words, so many of them by name.
+    Bad {
+        /// How many.
+        names: usize,
+    },
     /// How many are bad.
     Count,
 }
@@ -144,34 +155,30 @@ fn hosts(paint: &Paint<'_>, counts: Counts) -> Vec<Span<'static>> {
 /// Returns what the tiers hold, and which are bad.
 fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
     let model = paint.model;
-    let mut spans = Vec::new();
-    if which == Caches::All && !model.tiers.is_empty() {
-        spans.push(paint.span(Role::Dim, "coverage  "));
-    }
+    let all_bad = model.tiers.iter().filter(|view| is_bad(&view.facts)).count();
     if which == Caches::Count {
-        let bad = model.tiers.iter().filter(|view| is_bad(&view.facts)).count();
-        if bad > 0 {
-            let plural = if bad == 1 { "cache" } else { "caches" };
-            spans.push(paint.span(Role::Warn, format!("{bad} {plural}▲")));
-        }
-        return spans;
+        let plural = if all_bad == 1 { "cache" } else { "caches" };
+        let text = format!("{all_bad} {plural} ▲");
+        return (all_bad > 0).then(|| paint.span(Role::Warn, text)).into_iter().collect();
     }
-    let (mut first, mut worded) = (true, 0);
-    let publish = model.fleet.publish_tier().or(model.fleet.tiers.first());
+    let (mut spans, mut worded) = (Vec::new(), 0);
+    let publish = coverage_tier(&model.fleet);
     for (tier, view) in model.fleet.tiers.iter().zip(&model.tiers) {
         let bad = is_bad(&view.facts);
         let named = match which {
-            Caches::All => true,
+            Caches::All => is_named_with_coverage(tier, &view.facts),
             Caches::Named { .. } => bad || publish.is_some_and(|publish| publish.name == tier.name),
-            Caches::Bad | Caches::Count => bad,
+            Caches::Bad { names } => bad && worded < names,
+            Caches::Count => false,
         };
         if !named {
             continue;
         }
-        if !first {
+        if !spans.is_empty() {
             spans.push(paint.span(Role::Dim, " · "));
+        } else if which == Caches::All {
+            spans.push(paint.span(Role::Dim, "coverage  "));
         }
-        first = false;
         let word = if which != Caches::All && !bad { "in " } else { "" };
         spans.push(Span::raw(format!("{word}{} ", tier.name)));
         if bad {
@@ -179,7 +186,7 @@ fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
             let words = match which {
                 Caches::All => true,
                 Caches::Named { words } => worded < words,
-                Caches::Bad | Caches::Count => false,
+                Caches::Bad { .. } | Caches::Count => false,
             };
             worded += 1;
             let text = if words { mark.text() } else { "▲".to_owned() };
@@ -190,6 +197,10 @@ fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
                 None => paint.span(Role::Dim, "–"),
             });
         }
+    }
+    if matches!(which, Caches::Bad { .. }) && worded < all_bad {
+        spans.push(paint.span(Role::Dim, " · "));
+        spans.push(paint.span(Role::Warn, format!("{} more ▲", all_bad - worded)));
     }
     spans
 }

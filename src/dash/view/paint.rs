@@ -193,6 +193,15 @@ pub(super) fn top(area: Rect, rows: u16) -> Rect {
     Rect { height: rows.min(area.height), ..area }
 }
 
+/// Returns how many rows of a list are not seen, above and below those that are: `▼ 9 more`,
+/// `3 above ▼ 9 more`; nothing when all are.
+pub(super) fn unseen(above: usize, below: usize) -> String {
+    let words = [(above, format!("{above} above")), (below, format!("▼ {below} more"))];
+    let words: Vec<String> =
+        words.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
+    words.join(" ")
+}
+
 /// Returns a small graph of that many columns, newest value at its right; missing ones are blank.
 ///
 /// The scale reaches from zero to `full`, or to the highest value when that is more.

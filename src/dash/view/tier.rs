@@ -13,38 +13,48 @@
 use crate::dash::model::{HostView, TierView, is_current};
 use crate::dash::theme::Role;
 use crate::dash::view::columns::milliseconds;
-use crate::dash::view::facts::{self, Fact, fact, told, unknown};
+use crate::dash::view::facts::{Fact, Laid, fact, told, unknown};
 use crate::dash::view::paint::{Paint, below, count};
 use crate::dash::view::tier_words::{
-    fullness, is_bad_on_host, is_nearly_full, signature_mark, size_words, tier_mark,
+    dead_words, fullness, is_bad_on_host, is_nearly_full, signature_mark, size_words, tier_mark,
 };
 use crate::dash::view::words::{bytes_of, since};
 use crate::fleet::{
-    Host, ServedFacts, SignatureState, SizeFacts, Tier, TierFacts, TierKind, TierOnHost, TierState,
-    bytes, percent,
+    Detail, Host, ServedFacts, SignatureState, SizeFacts, Tier, TierFacts, TierKind, TierOnHost,
+    TierState, bytes, percent,
 };
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
+/// Returns the rows that the details take below their rule, in that many columns.
+pub(super) fn rows(paint: &Paint<'_>, columns: u16) -> u16 {
+    selected(paint).map_or(0, |(tier, view)| laid(paint, tier, view, columns).rows())
+}
+
+fn selected<'a>(paint: &Paint<'a>) -> Option<(&'a Tier, &'a TierView)> {
+    let model = paint.model;
+    Some((model.fleet.tiers.get(model.tier)?, model.tiers.get(model.tier)?))
+}
+
 /// Draws the details below a rule; `zoomed` ones scroll.
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, zoomed: bool) {
-    let model = paint.model;
-    let (Some(tier), Some(view)) = (model.fleet.tiers.get(model.tier), model.tiers.get(model.tier))
-    else {
-        return;
-    };
+    let Some((tier, view)) = selected(paint) else { return };
     let measured = match view.facts.measured_at {
         Some(then) => format!("answered {}", since(paint.now, then)),
         None => "never answered".to_owned(),
     };
     paint.rule(buffer, area, &tier.name, &measured);
-    let first = health(paint, tier, view);
+    let laid = laid(paint, tier, view, area.width);
+    let (from, key) = if zoomed { (paint.model.details_scroll, "pgdn") } else { (0, "enter") };
+    laid.draw(paint, buffer, below(area, 1), from, key);
+}
+
+fn laid(paint: &Paint<'_>, tier: &Tier, view: &TierView, columns: u16) -> Laid {
     let mut more = hosts(paint, tier, &view.facts);
     more.extend(stores(paint, tier, &view.facts));
     more.extend(figures(paint, tier, &view.facts));
-    let last = rest(tier, &view.facts);
-    let from = if zoomed { model.details_scroll } else { 0 };
-    facts::draw(paint, buffer, below(area, 1), [first, more, last], false, from);
+    let all = [health(paint, tier, view), more, rest(tier, &view.facts)];
+    Laid::new(paint, columns, all, false)
 }
 
 /// Returns what is wrong, where the tier is, its proofs, and what its kind has to say.
@@ -67,7 +77,7 @@ fn health(paint: &Paint<'_>, tier: &Tier, view: &TierView) -> Vec<Fact> {
         };
         all.push(fact("is", format!("{what}, {}", tier.kind)));
     }
-    for detail in &facts.details {
+    for detail in details(paint, tier, facts) {
         let (role, sign) = if detail.alarm { (Role::Warn, "▲ ") } else { (Role::Text, "") };
         all.push(told(&detail.label, role, format!("{sign}{}", detail.text)));
     }
@@ -75,7 +85,21 @@ fn health(paint: &Paint<'_>, tier: &Tier, view: &TierView) -> Vec<Fact> {
         all.push(latency(facts));
     }
     if let Some(then) = facts.since {
-        all.push(fact("since", format!("{} since {}", mark.word, when(paint, then))));
+        // Nobody may have looked before.
+        all.push(fact("since", format!("seen {} since {}", mark.word, when(paint, then))));
+    }
+    all
+}
+
+/// Returns what the kind has to say; what it says of single hosts in the fleet's order.
+fn details<'a>(paint: &Paint<'_>, tier: &Tier, facts: &'a TierFacts) -> Vec<&'a Detail> {
+    let mut all: Vec<&Detail> = facts.details.iter().collect();
+    if tier.kind == TierKind::Local {
+        let hosts = &paint.model.fleet.hosts;
+        all.sort_by_key(|detail| {
+            let at = hosts.iter().position(|host| host.name == detail.label);
+            at.map_or(0, |at| at + 1)
+        });
     }
     all
 }
@@ -136,8 +160,7 @@ fn hosts(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
     for (host, view) in fleet.hosts.iter().zip(&paint.model.hosts) {
         let on_host = facts.hosts.get(&host.name);
         if !tier.kind.is_substituter() {
-            let error = on_host.and_then(|on_host| on_host.error.clone());
-            all.extend(error.map(|error| told(&format!("on {}", host.name), Role::Warn, error)));
+            all.extend(error_on_host(paint, tier, facts, host));
             continue;
         }
         let mut words = vec![coverage(paint, tier, view)];
@@ -149,11 +172,40 @@ fn hosts(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
         let role = if bad { Role::Warn } else { Role::Text };
         all.push(told(&format!("for {}", host.name), role, format!("{sign}{}", words.join(" · "))));
         all.extend(next(paint, tier, view).map(|next| told("", Role::Text, next)));
-        if let Some(error) = on_host.and_then(|on_host| on_host.error.as_ref()) {
-            all.push(told("", Role::Warn, error.clone()));
-        }
+        all.extend(error_on_host(paint, tier, facts, host));
     }
     all
+}
+
+/// Returns what is wrong with the tier for a host; what is wrong for several in the same words
+/// stands once, at the last of them.
+fn error_on_host(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts, host: &Host) -> Option<Fact> {
+    let what = |host: &Host| {
+        let error = facts.hosts.get(&host.name)?.error.as_deref()?;
+        Some(without_name(error, &host.name))
+    };
+    let wrong = what(host)?;
+    let same = paint.model.fleet.hosts.iter().filter(|other| what(other) == Some(wrong));
+    let names: Vec<&str> = same.map(|host| host.name.as_str()).collect();
+    if names.last() != Some(&host.name.as_str()) {
+        return None;
+    }
+    let asked = tier.kind.is_substituter();
+    Some(match &names[..] {
+        [name] if !asked => told(&format!("on {name}"), Role::Warn, wrong),
+        // Below the host's own line: as it was said.
+        [_] => told("", Role::Warn, facts.hosts.get(&host.name)?.error.clone()?),
+        names => {
+            let label = if asked { String::new() } else { format!("on {} hosts", names.len()) };
+            told(&label, Role::Warn, format!("{}: {wrong}", names.join(", ")))
+        }
+    })
+}
+
+/// Returns a text without the host's name that it begins with.
+fn without_name<'a>(text: &'a str, name: &str) -> &'a str {
+    let rest = text.strip_prefix(name);
+    rest.and_then(|rest| rest.strip_prefix(": ").or(rest.strip_prefix(' '))).unwrap_or(text)
 }
 
 /// Returns what a close look at each host's own store found, and how long ago that was.
@@ -166,10 +218,7 @@ fn stores(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
         let Some(depth) = facts.depths.get(&host.name) else {
             return told(&label, Role::Dim, "– dead paths and hard links not measured");
         };
-        let dead = match depth.dead_paths {
-            0 => "nothing dead".to_owned(),
-            paths => format!("at most {} dead in {} paths", bytes(depth.dead_bytes), count(paths)),
-        };
+        let dead = dead_words(depth.dead_bytes, depth.dead_paths);
         let (saved, then) = (bytes(depth.saved_bytes), since(paint.now, depth.measured_at));
         fact(&label, format!("hard links save {saved}, {dead}, measured {then}"))
     });

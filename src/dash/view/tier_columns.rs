@@ -10,7 +10,7 @@ use crate::dash::view::paint::{Paint, left, level, right, spark, width};
 use crate::dash::view::tier_words::{
     fullness, is_bad_on_host, is_nearly_full, signature_mark, size_words,
 };
-use crate::fleet::{SizeFacts, Tier, ago, bytes, percent};
+use crate::fleet::{SizeFacts, Tier, TierState, ago, bytes, percent};
 use ratatui::text::Span;
 
 /// The latency at which the small graph is full, in milliseconds.
@@ -38,7 +38,7 @@ pub(super) enum Column {
 use Column as C;
 
 impl Column {
-    pub(super) fn title(self, paint: &Paint<'_>) -> String {
+    fn title(self, paint: &Paint<'_>) -> String {
         let days = paint.model.figures.days.max(1);
         match self {
             C::Since => "SINCE".to_owned(),
@@ -71,8 +71,35 @@ impl Column {
         }
     }
 
-    pub(super) fn is_left(self) -> bool {
-        self == C::Signature
+    /// Returns the heading in exactly the column's width, above where its figures end.
+    pub(super) fn heading(self, paint: &Paint<'_>, hosts: usize) -> String {
+        let (title, columns) = (self.title(paint), self.width(hosts));
+        match self {
+            C::Signature => left(&title, columns),
+            C::Size | C::ShortSize => before_bar(&title, columns),
+            C::Since
+            | C::Served
+            | C::Answered
+            | C::Spark
+            | C::Latency
+            | C::Priority
+            | C::Mean
+            | C::Host(_) => right(&title, columns),
+        }
+    }
+
+    /// Returns whether the column says something of a tier that no host asks.
+    fn means_something_unasked(self) -> bool {
+        match self {
+            C::Since | C::Size | C::ShortSize | C::Spark => true,
+            C::Signature
+            | C::Served
+            | C::Answered
+            | C::Latency
+            | C::Priority
+            | C::Mean
+            | C::Host(_) => false,
+        }
     }
 }
 
@@ -159,7 +186,16 @@ fn digits(number: usize) -> usize {
     number.to_string().len()
 }
 
-/// Returns what a column shows of a tier, in exactly that many columns.
+/// Columns that a size keeps at its right for the small bar.
+const BAR: usize = 2;
+
+/// Returns a text that ends where sizes do, before the small bar.
+fn before_bar(text: &str, columns: usize) -> String {
+    format!("{}{}", right(text, columns.saturating_sub(BAR)), " ".repeat(BAR.min(columns)))
+}
+
+/// Returns what a column shows of a tier, in exactly that many columns: `–` for what was not
+/// measured, nothing for what such a tier cannot have.
 pub(super) fn cell(
     paint: &Paint<'_>,
     column: Column,
@@ -169,7 +205,10 @@ pub(super) fn cell(
 ) -> Vec<Span<'static>> {
     let facts = &view.facts;
     let figures = paint.model.figures.tiers.get(&tier.name);
+    let unasked = !tier.kind.is_substituter() && !column.means_something_unasked();
     let text = match column {
+        C::Host(index) if unasked => return vec![own_store_cell(paint, index, columns, view)],
+        C::Signature if unasked => return vec![Span::raw(" ".repeat(columns))],
         C::Signature => {
             let mark = signature_mark(tier, facts);
             let role = if mark.role == Role::Ok { Role::Text } else { mark.role };
@@ -182,13 +221,16 @@ pub(super) fn cell(
         }
         C::Size | C::ShortSize => {
             let Some(size) = &facts.size else {
-                return vec![paint.span(Role::Dim, right("–", columns))];
+                return vec![paint.span(Role::Dim, before_bar("–", columns))];
             };
             return size_cell(paint, size, column == C::Size, columns);
         }
         C::Host(index) => return host_cell(paint, index, columns, tier, view),
         C::Since => facts.since.map(|then| ago(age(paint.now, then))),
-        C::Served => figures.and_then(|figures| figures.share_bytes).map(percent),
+        C::Served => {
+            let share = figures.and_then(|figures| figures.share_bytes);
+            share.filter(|_| !unasked).map(percent)
+        }
         C::Answered => figures.and_then(|figures| figures.answered).map(percent),
         C::Latency => facts.latency_ms.map(milliseconds),
         C::Priority => facts.priority.map(|priority| priority.to_string()),
@@ -197,6 +239,7 @@ pub(super) fn cell(
     vec![match text {
         Some(text) => paint
             .span(if column == C::Since { Role::Dim } else { Role::Text }, right(&text, columns)),
+        None if unasked => Span::raw(" ".repeat(columns)),
         None => paint.span(Role::Dim, right("–", columns)),
     }]
 }
@@ -209,7 +252,7 @@ fn size_cell(
     columns: usize,
 ) -> Vec<Span<'static>> {
     let full = fullness(size);
-    let room = columns.saturating_sub(2);
+    let room = columns.saturating_sub(BAR);
     let least = if size.exact { "" } else { "≥ " };
     let text = match full {
         _ if long => size_words(size),
@@ -222,6 +265,21 @@ fn size_cell(
         paint.span(if nearly { Role::Warn } else { Role::Text }, right(&text, room)),
         paint.span(if nearly { Role::Warn } else { Role::Graph }, bar),
     ]
+}
+
+/// Returns whether a host's own store is in trouble; a host that is away says nothing against it.
+fn own_store_cell(
+    paint: &Paint<'_>,
+    index: usize,
+    columns: usize,
+    view: &TierView,
+) -> Span<'static> {
+    let host = paint.model.fleet.hosts.get(index);
+    let on_host = host.and_then(|host| view.facts.hosts.get(&host.name));
+    if on_host.is_some_and(|on_host| on_host.state == TierState::Degraded) {
+        return paint.span(Role::Warn, right("▲", columns));
+    }
+    Span::raw(" ".repeat(columns))
 }
 
 /// Returns how much of a host's closure a tier holds, and whether the tier is what it should be

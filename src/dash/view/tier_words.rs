@@ -1,10 +1,10 @@
 //! Tiers in words: how each is, what is wrong with it and for whom, how big it is.
 
 use crate::dash::theme::Role;
-use crate::dash::view::paint::width;
+use crate::dash::view::paint::{count, width};
 use crate::dash::view::words::{Mark, bytes_of};
 use crate::fleet::{
-    Fleet, SignatureState, SizeFacts, Tier, TierFacts, TierKind, TierOnHost, TierState, bytes,
+    Fleet, Host, SignatureState, SizeFacts, Tier, TierFacts, TierKind, TierOnHost, TierState, bytes,
 };
 use std::cmp::Reverse;
 
@@ -16,7 +16,9 @@ const ALARM: usize = 26;
 pub(super) fn tier_mark(facts: &TierFacts) -> Mark {
     let alarm = alarm(facts);
     let (sign, word, role) = match (facts.state, facts.signature) {
-        (TierState::Up, SignatureState::Invalid) => ('▲', "bad signature", Role::Error),
+        (TierState::Up | TierState::Untrusted, SignatureState::Invalid) => {
+            ('▲', "bad signature", Role::Error)
+        }
         (TierState::Up, SignatureState::Untrusted) => ('▲', "not signed", Role::Error),
         (TierState::Up | TierState::Degraded, _) if alarm.is_some() => {
             return Mark::new('▲', alarm.unwrap_or_default(), Role::Warn);
@@ -37,6 +39,19 @@ pub(super) fn tier_mark(facts: &TierFacts) -> Mark {
     Mark::new(sign, word, role)
 }
 
+/// Returns how many hosts' own stores answer, `3 of 4`, where that is not all of them; no alarm: a
+/// laptop may be asleep. Nothing of other tiers, or of one that is not up.
+pub(super) fn stores_up(fleet: &Fleet, tier: &Tier, facts: &TierFacts) -> Option<String> {
+    if tier.kind != TierKind::Local || facts.state != TierState::Up {
+        return None;
+    }
+    let is_up = |host: &&Host| {
+        facts.hosts.get(&host.name).is_some_and(|on_host| on_host.state == TierState::Up)
+    };
+    let up = fleet.hosts.iter().filter(is_up).count();
+    (up < fleet.hosts.len()).then(|| format!("{up} of {}", fleet.hosts.len()))
+}
+
 /// Returns the first alarm of a tier in a few words: `2 of 3 servers`, `token expires in 3 d`.
 fn alarm(facts: &TierFacts) -> Option<String> {
     let detail = facts.details.iter().find(|detail| detail.alarm)?;
@@ -55,6 +70,12 @@ pub(in crate::dash) fn is_bad(facts: &TierFacts) -> bool {
     trouble(facts).is_some()
 }
 
+/// Returns whether a tier is named beside what tiers hold: one that no host asks only when
+/// something is wrong with it.
+pub(super) fn is_named_with_coverage(tier: &Tier, facts: &TierFacts) -> bool {
+    tier.kind.is_substituter() || is_bad(facts)
+}
+
 /// Returns what is known to be wrong with a tier, in a word or a few.
 pub(in crate::dash) fn trouble(facts: &TierFacts) -> Option<String> {
     let mark = tier_mark(facts);
@@ -69,14 +90,14 @@ pub(super) fn why_useless(kind: TierKind, facts: &TierFacts) -> Option<&'static 
         (TierState::Unauthorized, _) if asked => "Nix skips this tier without a word",
         (TierState::Unauthorized, _) => "it does not let nixdash in",
         (TierState::WrongStore, _) => "Nix refuses a tier of another store",
+        (TierState::Up | TierState::Untrusted, SignatureState::Invalid) => {
+            "Nix refuses what it serves"
+        }
         (TierState::Untrusted, _) => "no host trusts what it serves",
         (TierState::NarMissing, _) => "hosts fail on what it does not serve",
         (TierState::Proxy, _) => "the proxy on the way lets nobody through",
-        (TierState::Down, _) if asked => {
-            "no answer: hosts that ask it go on without it, some after a wait"
-        }
+        (TierState::Down, _) if asked => "no answer: hosts go on without it",
         (TierState::Down, _) => "no answer",
-        (TierState::Up, SignatureState::Invalid) => "Nix refuses what it serves",
         (TierState::Up, SignatureState::Untrusted) => "what it serves lacks its signature",
         (TierState::Up | TierState::Slow | TierState::Degraded | TierState::Unknown, _) => {
             return None;
@@ -90,6 +111,15 @@ pub(super) fn is_bad_on_host(on_host: &TierOnHost) -> bool {
     on_host.error.is_some()
         || on_host.trusted == Some(false)
         || !matches!(on_host.state, TierState::Up | TierState::Slow | TierState::Unknown)
+}
+
+/// Returns what is dead in stores, in words: `at most 31.2 kB dead in 1 path`, `nothing dead`.
+pub fn dead_words(dead_bytes: u64, dead_paths: u64) -> String {
+    match dead_paths {
+        0 => "nothing dead".to_owned(),
+        1 => format!("at most {} dead in 1 path", bytes(dead_bytes)),
+        paths => format!("at most {} dead in {} paths", bytes(dead_bytes), count(paths)),
+    }
 }
 
 /// Returns what the proof of a tier's signature found.

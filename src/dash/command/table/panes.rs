@@ -1,0 +1,182 @@
+//! The rows of the panes that lie over a view: what to start, questions, the palette.
+
+use crate::dash::command::{Command, Context, Entry};
+use crate::dash::key::Key;
+use crossterm::event::KeyCode;
+
+use super::{asks, entry};
+use Context as C;
+use Key::{Char, Code, Ctrl};
+
+const CLOSES: &[Context] = &[C::Help, C::OldPlan, C::OwnLog, C::Start];
+
+pub(super) const ROWS: &[Entry] = &[
+    entry(
+        Command::CycleAction,
+        &[Char('a')],
+        &[C::Start],
+        Some("action"),
+        "action",
+        "choose the next action: switch, boot, test, dry-activate",
+    ),
+    entry(
+        Command::CycleStrategy,
+        &[Char('s')],
+        &[C::Start],
+        Some("strategy"),
+        "strategy",
+        "choose the next strategy: as configured, via-cache, direct",
+    ),
+    entry(
+        Command::Accept,
+        &[Code(KeyCode::Enter)],
+        &[C::Start],
+        Some("start"),
+        "start",
+        "evaluate, then show the plan",
+    ),
+    entry(
+        Command::Accept,
+        &[Code(KeyCode::Enter)],
+        &[C::TypeName],
+        Some("accept the name"),
+        "accept-name",
+        "go on, when the name is right",
+    ),
+    entry(
+        Command::Accept,
+        &[Code(KeyCode::Enter)],
+        &[C::Prompt],
+        Some("keep"),
+        "keep-filter",
+        "keep the filter",
+    ),
+    entry(
+        Command::Accept,
+        &[Code(KeyCode::Enter)],
+        &[C::Palette],
+        Some("run"),
+        "run-command",
+        "do the selected command",
+    ),
+    entry(
+        Command::Up,
+        &[Code(KeyCode::Up), Ctrl('p')],
+        &[C::Palette],
+        None,
+        "palette-up",
+        "select the command above",
+    ),
+    entry(
+        Command::Down,
+        &[Code(KeyCode::Down), Ctrl('n')],
+        &[C::Palette],
+        Some("select"),
+        "palette-down",
+        "select the command below",
+    ),
+    entry(
+        Command::OtherButton,
+        &[Code(KeyCode::Tab), Code(KeyCode::Left), Code(KeyCode::Right), Code(KeyCode::BackTab)],
+        &[C::Plan, C::Cancel, C::Look],
+        Some("other"),
+        "other-button",
+        "select the other button",
+    ),
+    entry(
+        Command::Accept,
+        &[Code(KeyCode::Enter)],
+        &[C::Plan, C::Cancel, C::Look],
+        Some("choose"),
+        "press",
+        "press the selected button",
+    ),
+    asks(entry(
+        Command::Yes,
+        &[Char('y')],
+        &[C::Plan],
+        Some("yes, deploy"),
+        "plan-yes",
+        "carry the plan out",
+    )),
+    asks(entry(
+        Command::Yes,
+        &[Char('y')],
+        &[C::Cancel],
+        Some("yes, stop it"),
+        "cancel-yes",
+        "stop the run",
+    )),
+    asks(entry(
+        Command::Yes,
+        &[Char('y')],
+        &[C::Look],
+        Some("yes, measure"),
+        "dead-paths-yes",
+        "take the collector's lock and measure",
+    )),
+    entry(
+        Command::No,
+        &[Char('n'), Char('q'), Code(KeyCode::Esc)],
+        &[C::Look],
+        Some("no"),
+        "dead-paths-no",
+        "leave the stores alone",
+    ),
+    entry(
+        Command::No,
+        &[Char('n'), Char('q'), Code(KeyCode::Esc)],
+        &[C::Plan],
+        Some("no"),
+        "plan-no",
+        "do not carry the plan out; the run ends",
+    ),
+    entry(
+        Command::No,
+        &[Char('n'), Char('q'), Code(KeyCode::Esc)],
+        &[C::Cancel],
+        Some("no"),
+        "cancel-no",
+        "let the run go on",
+    ),
+    entry(
+        Command::Accept,
+        &[Code(KeyCode::Enter), Char('q'), Ctrl('c')],
+        &[C::Quit],
+        Some("quit, runs go on"),
+        "quit-leave",
+        "end the dashboard; the runs go on without it",
+    ),
+    asks(entry(
+        Command::QuitAndCancel,
+        &[Char('x')],
+        &[C::Quit],
+        Some("stop them and quit"),
+        "quit-cancel",
+        "stop the runs and end the dashboard",
+    )),
+    entry(
+        Command::Close,
+        &[Code(KeyCode::Esc), Char('n')],
+        &[C::Quit],
+        Some("stay"),
+        "stay",
+        "stay in the dashboard",
+    ),
+    entry(
+        Command::Close,
+        &[Char('q'), Code(KeyCode::Esc)],
+        CLOSES,
+        Some("close"),
+        "close",
+        "close this pane",
+    ),
+    entry(
+        Command::Close,
+        &[Code(KeyCode::Esc), Ctrl('c'), Ctrl('g')],
+        &[C::Prompt, C::Palette, C::TypeName],
+        Some("cancel"),
+        "cancel-typing",
+        "forget what was typed",
+    ),
+];

@@ -1,0 +1,71 @@
+//! What keys do among the tiers, and in open details.
+
+use crate::dash::demo::{self, model};
+use crate::dash::demo_tiers;
+use crate::dash::tests::keys::{fold, press};
+use crate::dash::{Effect, Overlay, Screen};
+
+#[test]
+fn m_on_hosts_stores_asks_before_it_takes_the_collectors_lock() {
+    let fresh = || demo::model_of(demo_tiers::every_kind(), demo_tiers::of_every_kind(), 80, 24);
+    let mut model = fresh();
+    assert_eq!(press(&mut model, "2m"), [], "a tier that is no store has none");
+    let said = model.toast.as_ref().map(|toast| toast.text.as_str());
+    assert_eq!(said, Some("m looks closely at hosts' stores: select a tier of kind local"));
+    press(&mut model, "jjjjjjj");
+    assert_eq!(press(&mut model, "m\n"), [], "the answer is no unless another is chosen");
+    assert_eq!(model.overlay, None);
+    let [Effect::LookClosely { hosts }] = &press(&mut model, "my")[..] else { panic!() };
+    assert!(hosts.contains(&"p620".to_owned()) && !hosts.contains(&"p510".to_owned()), "{hosts:?}");
+    let mut model = fresh();
+    press(&mut model, " 2jjjjjjjm\t");
+    let looked = [Effect::LookClosely { hosts: vec!["p620".to_owned()] }];
+    assert_eq!(press(&mut model, "\n"), looked, "the marked ones");
+}
+
+#[test]
+fn m_in_a_fleet_without_a_tier_of_stores_says_how_to_add_one() {
+    let mut model = model(demo::well(), 80, 24);
+    assert_eq!(press(&mut model, "2m"), []);
+    assert_eq!(model.overlay, None);
+    let said = model.toast.unwrap().text;
+    assert!(said.ends_with("add a tier of kind local to hosts.toml first"), "{said}");
+}
+
+#[test]
+fn in_details_arrows_scroll_to_the_last_line_and_tab_turns_to_the_next() {
+    let (fleet, events) = (demo_tiers::every_kind(), demo_tiers::of_every_kind());
+    let mut model = demo::model_of(fleet, events, 40, 10);
+    press(&mut model, "2jjjjj\njj");
+    assert_eq!((model.tier, model.details_scroll), (5, 2));
+    press(&mut model, "Gjjj");
+    let end = model.details_scroll;
+    assert!(end > 2, "{end}");
+    press(&mut model, "k");
+    assert_eq!(model.details_scroll, end - 1, "nothing is scrolled beyond the end");
+    press(&mut model, "\n");
+    assert!(model.zoom, "enter opens and does not close");
+    press(&mut model, "\t");
+    assert_eq!((model.tier, model.details_scroll, model.zoom), (6, 0, true));
+    press(&mut model, "\u{1b}\t");
+    assert_eq!((model.screen, model.zoom, model.tier), (Screen::Caches, false, 6));
+    press(&mut model, "1\n\t ");
+    assert_eq!((model.host, model.details_scroll), (1, 0), "a mark does not leave the details");
+    press(&mut model, "jz");
+    assert_eq!((model.host, model.zoom), (1, false));
+}
+
+#[test]
+fn no_store_is_looked_at_while_a_run_is_at_work() {
+    let mut model = demo::model_of(demo_tiers::every_kind(), demo_tiers::of_every_kind(), 80, 24);
+    press(&mut model, "2jjjjjjjm");
+    fold(&mut model, demo::run_until_plan());
+    model.overlay = Some(Overlay::Look { hosts: vec!["p620".to_owned()], yes: true });
+    assert_eq!(press(&mut model, "\n"), [], "it began while the question stood there");
+    assert!(model.toast.as_ref().is_some_and(|toast| toast.bad), "{:?}", model.toast);
+    model.toast = None;
+    model.screen = Screen::Caches;
+    assert_eq!(press(&mut model, "m"), []);
+    assert_eq!(model.overlay, None);
+    assert!(model.toast.is_some_and(|toast| toast.text.contains("at work")));
+}

@@ -14,7 +14,7 @@ use crate::probe::witness::{Taken, Witness};
 use std::collections::BTreeMap;
 
 /// The label of what is said of a tier that no host asks.
-const ASKED_BY: &str = "asked by";
+const UNUSED: &str = "unused";
 
 /// What a judgement is made by, beside a host's own view.
 #[derive(Clone, Copy)]
@@ -261,13 +261,13 @@ pub(in crate::probe) fn settle(facts: &mut TierFacts, tier: &Tier, fleet: &Fleet
             None => {}
         }
     }
-    facts.details.retain(|detail| detail.label != ASKED_BY);
+    facts.details.retain(|detail| detail.label != UNUSED);
     if nobody_asks && is_of_use(facts.state) {
         let text = format!(
-            "no host: add \"{}\" to nix.settings.substituters of those that should",
+            "no host asks it; add \"{}\" to nix.settings.substituters of those that should",
             tier.url
         );
-        facts.details.push(Detail { label: ASKED_BY.to_owned(), text, alarm: true });
+        facts.details.push(Detail { label: UNUSED.to_owned(), text, alarm: true });
     }
     if matches!(facts.state, TierState::Up | TierState::Slow)
         && let Some(why) = refused(facts, tier, memory)

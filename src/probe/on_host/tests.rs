@@ -236,7 +236,12 @@ fn nobody_is_told_to_ask_a_tier_that_is_of_no_use_and_each_is_told_only_where_ot
     assert_eq!(told(&of(TierState::Down, &asks)), None);
     let nobody = of(TierState::Up, &not);
     assert_eq!(told(&nobody), None, "it is said once, of the tier");
-    assert!(nobody.details.iter().any(|detail| detail.alarm && detail.text.starts_with("no host")));
+    assert!(
+        nobody
+            .details
+            .iter()
+            .any(|detail| detail.alarm && detail.text.starts_with("no host asks it"))
+    );
     assert!(of(TierState::Down, &not).details.is_empty());
 }
 

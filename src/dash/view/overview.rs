@@ -74,19 +74,15 @@ fn steps(paint: &Paint<'_>) -> Vec<(Counts, Caches, bool)> {
     for words in [usize::MAX, 3, 2, 1, 0] {
         steps.push((Counts::Words, Caches::Named { words }, true));
     }
-    for (counts, with_run) in [
-        (Counts::Words, true),
-        (Counts::Words, false),
-        (Counts::Signs, true),
-        (Counts::Signs, false),
-    ] {
-        if with_run || idle {
-            let which = |names, words| Caches::Bad { names, words };
-            let all = [true, false].map(|words| which(bad, words));
-            let some =
-                [true, false].map(|words| (1..bad).rev().map(move |names| which(names, words)));
-            let which = all.into_iter().chain(some.into_iter().flatten()).chain([Caches::Count]);
-            steps.extend(which.map(|which| (counts, which, with_run)));
+    let which = |names, words| Caches::Bad { names, words };
+    let all = [true, false].map(|words| which(bad, words));
+    let some = [true, false].map(|words| (1..bad).rev().map(move |names| which(names, words)));
+    let named: Vec<Caches> = all.into_iter().chain(some.into_iter().flatten()).collect();
+    for counts in [Counts::Words, Counts::Signs] {
+        for which in [&named[..], &[Caches::Count]] {
+            for with_run in [true, false].into_iter().filter(|with_run| *with_run || idle) {
+                steps.extend(which.iter().map(|which| (counts, *which, with_run)));
+            }
         }
     }
     steps

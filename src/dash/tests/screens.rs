@@ -177,6 +177,26 @@ fn what_is_wrong_for_several_hosts_in_the_same_words_is_said_once() {
 }
 
 #[test]
+fn many_tiers_that_are_down_are_named_as_far_as_they_fit() {
+    use crate::fleet::{Event, TierFacts, TierState};
+    let overview = |columns, rows| {
+        let fleet = demo_tiers::every_kind();
+        let names: Vec<String> = fleet.tiers.iter().map(|tier| tier.name.clone()).collect();
+        let down = TierFacts { state: TierState::Down, ..TierFacts::default() };
+        let events =
+            names.into_iter().map(|tier| Event::Tier { tier, facts: Box::new(down.clone()) });
+        let shown = text(&draw(&demo::model_of(fleet, events, columns, rows), &look(false)));
+        let row = usize::from(rows >= 20);
+        shown.lines().nth(row).unwrap().split("   ").nth(1).unwrap().to_owned()
+    };
+    let all =
+        "p620, nixos.org, community, p510, oracle, weed, cachix, store, ci, attic, ncps ▲ down";
+    assert_eq!(overview(120, 35), all);
+    assert_eq!(overview(80, 24), "p620, nixos.org, community, p510 ▲ down · 7 more ▲");
+    assert_eq!(overview(40, 10), "p620 ▲ down · 10 more ▲");
+}
+
+#[test]
 fn tiers_in_every_trouble() {
     snap("caches-trouble", |columns, rows| {
         let (fleet, events) = demo_tiers::every_trouble();

@@ -8,13 +8,14 @@
 //!
 //! A percentage is the mean over all hosts of the share of paths of the host's running closure that
 //! the tier holds. A tier that is known to be bad carries `▲`; where there is no room for the names of
-//! all of them, the rest is counted: `3 ok · 1 offline   weed ▲ · cachix ▲ · 9 more ▲`.
+//! all of them, the rest is counted: `3 ok · 1 offline   weed, cachix ▲ down · 9 more ▲`.
 
 use crate::dash::model::{RunSign, Screen, coverage_tier};
 use crate::dash::status_line::status_line_of;
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, line_width, put, put_spread};
 use crate::dash::view::tier_words::{is_bad, is_named_with_coverage, tier_mark};
+use crate::dash::view::words::Mark;
 use crate::fleet::{HostState, percent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -73,15 +74,15 @@ fn steps(paint: &Paint<'_>) -> Vec<(Counts, Caches, bool)> {
     for words in [usize::MAX, 3, 2, 1, 0] {
         steps.push((Counts::Words, Caches::Named { words }, true));
     }
-    for (counts, with_run) in [
-        (Counts::Words, true),
-        (Counts::Words, false),
-        (Counts::Signs, true),
-        (Counts::Signs, false),
-    ] {
-        if with_run || idle {
-            let named = (1..=bad).rev().map(|names| Caches::Bad { names });
-            steps.extend(named.chain([Caches::Count]).map(|which| (counts, which, with_run)));
+    let which = |names, words| Caches::Bad { names, words };
+    let all = [true, false].map(|words| which(bad, words));
+    let some = [true, false].map(|words| (1..bad).rev().map(move |names| which(names, words)));
+    let named: Vec<Caches> = all.into_iter().chain(some.into_iter().flatten()).collect();
+    for counts in [Counts::Words, Counts::Signs] {
+        for which in [&named[..], &[Caches::Count]] {
+            for with_run in [true, false].into_iter().filter(|with_run| *with_run || idle) {
+                steps.extend(which.iter().map(|which| (counts, *which, with_run)));
+            }
         }
     }
     steps
@@ -108,10 +109,12 @@ enum Caches {
         /// How many.
         words: usize,
     },
-    /// Only those that are bad, without words, so many of them by name.
+    /// Only those that are bad, so many of them by name; the rest is counted.
     Bad {
         /// How many.
         names: usize,
+        /// Whether it is said what is wrong with these.
+        words: bool,
     },
     /// How many are bad.
     Count,
@@ -161,6 +164,9 @@ fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
         let text = format!("{all_bad} {plural} ▲");
         return (all_bad > 0).then(|| paint.span(Role::Warn, text)).into_iter().collect();
     }
+    if let Caches::Bad { names, words } = which {
+        return bad(paint, names, words);
+    }
     let (mut spans, mut worded) = (Vec::new(), 0);
     let publish = coverage_tier(&model.fleet);
     for (tier, view) in model.fleet.tiers.iter().zip(&model.tiers) {
@@ -168,8 +174,7 @@ fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
         let named = match which {
             Caches::All => is_named_with_coverage(tier, &view.facts),
             Caches::Named { .. } => bad || publish.is_some_and(|publish| publish.name == tier.name),
-            Caches::Bad { names } => bad && worded < names,
-            Caches::Count => false,
+            Caches::Bad { .. } | Caches::Count => false,
         };
         if !named {
             continue;
@@ -198,9 +203,34 @@ fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
             });
         }
     }
-    if matches!(which, Caches::Bad { .. }) && worded < all_bad {
+    spans
+}
+
+/// Returns so many bad tiers by name, those together of which the same is said: `weed, cachix ▲ down`;
+/// the rest is counted.
+fn bad(paint: &Paint<'_>, names: usize, words: bool) -> Vec<Span<'static>> {
+    let tiers = paint.model.fleet.tiers.iter().zip(&paint.model.tiers);
+    let all: Vec<_> = tiers.filter(|(_, view)| is_bad(&view.facts)).collect();
+    let mut groups: Vec<(Mark, Vec<&str>)> = Vec::new();
+    for (tier, view) in all.iter().take(names) {
+        let mark = tier_mark(&view.facts);
+        match groups.iter_mut().find(|(known, _)| words && *known == mark) {
+            Some((_, names)) => names.push(&tier.name),
+            None => groups.push((mark, vec![&tier.name])),
+        }
+    }
+    let mut spans = Vec::new();
+    for (mark, names) in groups {
+        if !spans.is_empty() {
+            spans.push(paint.span(Role::Dim, " · "));
+        }
+        spans.push(Span::raw(format!("{} ", names.join(", "))));
+        let text = if words { mark.text() } else { "▲".to_owned() };
+        spans.push(paint.span(mark.role, text));
+    }
+    if let more @ 1.. = all.len().saturating_sub(names) {
         spans.push(paint.span(Role::Dim, " · "));
-        spans.push(paint.span(Role::Warn, format!("{} more ▲", all_bad - worded)));
+        spans.push(paint.span(Role::Warn, format!("{more} more ▲")));
     }
     spans
 }

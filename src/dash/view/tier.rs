@@ -346,7 +346,8 @@ fn figures(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
         .map(|share| format!("{} of narinfo requests in {days}{beside}", percent(share)));
     all.extend(answered(share, facts.served));
     all.push(size(paint, facts.size.as_ref(), figures.growth));
-    if let Some(requests) = facts.requests_this_month {
+    // Hosts are asked through ssh, and nobody counts that.
+    if let Some(requests) = facts.requests_this_month.filter(|_| tier.kind != TierKind::Local) {
         let limit = tier.max_requests_per_month;
         let near = limit.is_some_and(|limit| requests as f64 >= limit as f64 * 0.9);
         let limit = limit.map(|limit| format!(" of {} allowed", count(limit))).unwrap_or_default();

@@ -182,7 +182,7 @@ fn weed() -> TierFacts {
     weed.state = TierState::Degraded;
     weed.size = Some(size(12 * GB, Some(60 * GB), true));
     weed.error = Some(
-        "weed has 2 of 3 volume servers; 10.0.0.7:8080 is gone, there last at 12:02:21; 8 volumes \
+        "weed has 2 of 3 volume servers; 10.0.0.7:8080 is gone, last seen 12:02:21; 8 volumes \
          with one copy: start it again, or replace it and run volume.fix.replication"
             .to_owned(),
     );

@@ -355,7 +355,7 @@ fn servers(
     } else {
         let gone = missing.iter().take(NAMED);
         let gone = gone
-            .map(|(server, last)| format!("; {server} is gone, there last at {}", clock(*last)));
+            .map(|(server, last)| format!("; {server} is gone, last seen {}", clock(*last)));
         text.extend(gone);
         verdict.faults.push(text.clone());
     }

@@ -47,7 +47,7 @@ fn a_lost_volume_server_is_named_with_the_volumes_that_lack_a_copy() {
     assert_eq!(
         verdict.faults,
         [
-            "2 of 3 volume servers; 127.0.0.1:8083 is gone, there last at 2026-11-21 08:33:20 UTC",
+            "2 of 3 volume servers; 127.0.0.1:8083 is gone, last seen 2026-11-21 08:33:20 UTC",
             "2 volumes with one copy: 3, 4"
         ]
     );

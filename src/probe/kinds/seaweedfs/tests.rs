@@ -97,7 +97,7 @@ async fn a_server_lost_between_two_polls_is_named() {
     assert_eq!(
         facts.error.as_deref(),
         Some(
-            "2 of 3 volume servers; 127.0.0.1:8083 is gone, there last at 2026-11-21 08:36:18 UTC; \
+            "2 of 3 volume servers; 127.0.0.1:8083 is gone, last seen 2026-11-21 08:36:18 UTC; \
              2 volumes with one copy: 3, 4"
         )
     );
@@ -116,7 +116,7 @@ async fn a_server_lost_while_nixdash_was_away_is_named() {
     after.memory.recall(&weed, kept);
     let facts = after.look(&gateway.url, &[&lost.url], now()).await;
     let error = facts.error.unwrap();
-    assert!(error.contains("127.0.0.1:8083 is gone, there last at 2026-11-21"), "{error}");
+    assert!(error.contains("127.0.0.1:8083 is gone, last seen 2026-11-21"), "{error}");
 }
 
 #[tokio::test]

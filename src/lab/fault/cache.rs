@@ -22,6 +22,7 @@ pub(crate) fn apply(places: &Places, record: &Record, fault: CacheFault) -> Resu
         CacheFault::CorruptNar => faults.corrupt_nar = true,
         CacheFault::NarMissing => faults.nar_missing = true,
         CacheFault::WrongKey => faults.wrong_key = true,
+        CacheFault::TokenExpired => faults.token_expired = true,
         CacheFault::Clear => {
             if path.exists() {
                 std::fs::remove_file(&path).at("removing", &path)?;

@@ -37,6 +37,8 @@ pub enum Word {
     NarMissing,
     /// Let the cache sign with another key of the same name.
     WrongKey,
+    /// Let the cache answer 401 to everybody, as it would to a token that has expired.
+    TokenExpired,
     /// Cut the power of one of the cluster's volume servers: 1, 2 or 3.
     VolumeServerDown,
     /// Take every fault back.
@@ -79,6 +81,8 @@ pub enum CacheFault {
     NarMissing,
     /// Signatures that nobody can verify.
     WrongKey,
+    /// 401 for everything.
+    TokenExpired,
     /// Nothing wrong any more.
     Clear,
 }
@@ -117,12 +121,13 @@ impl Fault {
                 Word::CorruptNar => CacheFault::CorruptNar,
                 Word::NarMissing => CacheFault::NarMissing,
                 Word::WrongKey => CacheFault::WrongKey,
+                Word::TokenExpired => CacheFault::TokenExpired,
                 Word::Clear => CacheFault::Clear,
                 _ => {
                     return Err(misplaced(
                         word,
                         "a host",
-                        "down, slow MS, corrupt-nar, nar-missing, wrong-key, clear",
+                        "down, slow MS, corrupt-nar, nar-missing, wrong-key, token-expired, clear",
                     ));
                 }
             })
@@ -152,7 +157,12 @@ impl Fault {
                             .to_owned(),
                     ));
                 }
-                Word::Down | Word::Slow | Word::CorruptNar | Word::NarMissing | Word::WrongKey => {
+                Word::Down
+                | Word::Slow
+                | Word::CorruptNar
+                | Word::NarMissing
+                | Word::WrongKey
+                | Word::TokenExpired => {
                     let known = "partition, latency MS, loss PCT, sshd-stop, power-off, power-cycle, disk-full, untrust, clear";
                     return Err(misplaced(word, "the cache", known));
                 }

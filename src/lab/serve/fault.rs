@@ -14,6 +14,8 @@ pub(crate) struct Faults {
     pub(crate) nar_missing: bool,
     /// Sign with another key under the same name.
     pub(crate) wrong_key: bool,
+    /// Let nobody in.
+    pub(crate) token_expired: bool,
 }
 
 impl Faults {
@@ -30,6 +32,7 @@ impl Faults {
                 ("corrupt-nar", _) => faults.corrupt_nar = true,
                 ("nar-missing", _) => faults.nar_missing = true,
                 ("wrong-key", _) => faults.wrong_key = true,
+                ("token-expired", _) => faults.token_expired = true,
                 _ => {}
             }
         }
@@ -42,7 +45,8 @@ impl Faults {
         let corrupt = if self.corrupt_nar { "corrupt-nar\n" } else { "" };
         let missing = if self.nar_missing { "nar-missing\n" } else { "" };
         let wrong = if self.wrong_key { "wrong-key\n" } else { "" };
-        format!("{slow}{corrupt}{missing}{wrong}")
+        let expired = if self.token_expired { "token-expired\n" } else { "" };
+        format!("{slow}{corrupt}{missing}{wrong}{expired}")
     }
 
     /// Waits, if that is the fault.
@@ -64,6 +68,7 @@ mod tests {
             Faults { slow_ms: Some(250), corrupt_nar: true, ..Faults::default() },
             Faults { nar_missing: true, ..Faults::default() },
             Faults { wrong_key: true, ..Faults::default() },
+            Faults { token_expired: true, ..Faults::default() },
         ] {
             assert_eq!(Faults::parse(&faults.text()), faults);
         }

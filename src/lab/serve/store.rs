@@ -84,6 +84,9 @@ async fn answer(
     talk: &mut Talk<'_>,
 ) -> io::Result<()> {
     let path = request.path.as_str();
+    if faults.token_expired {
+        return talk.answer("401 Unauthorized", "text/plain", "Who are you?\n").await;
+    }
     if path == "/nix-cache-info" {
         return talk.answer("200 OK", "text/plain", INFO).await;
     }

@@ -354,8 +354,8 @@ fn servers(
         text = format!("{here}: {}", list(cluster.servers.iter(), NAMED));
     } else {
         let gone = missing.iter().take(NAMED);
-        let gone = gone
-            .map(|(server, last)| format!("; {server} is gone, last seen {}", clock(*last)));
+        let gone =
+            gone.map(|(server, last)| format!("; {server} is gone, last seen {}", clock(*last)));
         text.extend(gone);
         verdict.faults.push(text.clone());
     }

@@ -111,6 +111,32 @@ fn a_cache_that_has_the_narinfo_and_not_the_nar_is_named() {
 
 #[test]
 #[ignore = "needs the practice fleet: tests/run.sh"]
+fn a_token_that_has_expired_is_named_though_nix_says_nothing_of_it() {
+    let fleet = Lab::healthy();
+    assert_ok(&lab(&["bump", "samsung"]));
+    assert_ok(&fleet.nixdash(&["build", "samsung"]).output().unwrap());
+    let built = on("p620", "readlink -f /nix/var/nix/gcroots/nixdash/samsung.next");
+    // samsung knows p620's nix-cache-info from now on, and does not ask for it again.
+    let plan = on("samsung", &format!("nix-store -r --dry-run {built} 2>&1"));
+    assert!(plan.contains("will be fetched"), "{plan}");
+    assert_ok(&lab(&["fault", "cache", "token-expired"]));
+    let fetch = format!(
+        "nix-store -r {built} --option narinfo-cache-negative-ttl 0 \
+         --option narinfo-cache-positive-ttl 0 2>&1 || true"
+    );
+    let said = on("samsung", &fetch);
+    assert!(said.contains("don't know how to build these paths"), "{said}");
+    assert!(!said.contains("401") && !said.contains("10.213."), "Nix says nothing of it: {said}");
+    let p620 = tier(&fleet, "p620");
+    assert_eq!(p620["state"], "unauthorized", "{p620}");
+    let error = p620["error"].as_str().unwrap();
+    assert!(error.contains("answered 401") && error.contains("without a word"), "{error}");
+    assert!(p620["coverage"]["samsung"].is_null(), "what it holds is not known: {p620}");
+    assert_eq!(p620["hosts"]["samsung"]["state"], "unauthorized", "{p620}");
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
 fn a_path_that_is_deleted_from_a_tier_lowers_its_coverage() {
     let fleet = Lab::healthy();
     let share = |tier: &Value| {

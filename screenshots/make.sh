@@ -67,7 +67,8 @@ resize() {
 
 # Writes what the terminal shows as a picture.
 picture() {
-	on_tmux capture-pane -e -p -N -t dash >"$work/$1"
+	# Whose home this is means nothing to others.
+	on_tmux capture-pane -e -p -N -t dash | sed "s|$HOME/|~/|g" >"$work/$1"
 	size=$(on_tmux display-message -p -t dash '#{window_width} #{window_height}')
 	# shellcheck disable=SC2086  # two numbers
 	python3 "$here/svg.py" $size "$2" <"$work/$1" >"$here/$1.svg"
@@ -92,7 +93,7 @@ press 2 j j
 wait_for '2 of 3 servers'
 picture caches 'nixdash: caches by hosts; one has lost a server, and says what that means'
 "$nixdash" lab fault seaweed clear
-wait_for 'weed [0-9]+ %'
+wait_for 'weed (▲ unused|[0-9]+ %)'
 resize 100 30
 press 1 A d
 sleep 0.3

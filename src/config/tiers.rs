@@ -230,6 +230,8 @@ fn access(report: &mut Report<'_>, section: &Section<'_>, paths: Paths<'_>) -> A
     let ca_file =
         section.parsed(report, "ca_file", |text| value::path(text, paths.home, paths.folder));
     let proxy = section.parsed(report, "proxy", |text| server::url(text, Server::Proxy));
+    let api =
+        section.parsed(report, "api", |text| server::url(text, Server::Tier(TierKind::Cachix)));
     Access {
         token,
         user,
@@ -239,6 +241,7 @@ fn access(report: &mut Report<'_>, section: &Section<'_>, paths: Paths<'_>) -> A
         secret_key,
         ca_file: ca_file.map(|path| path.value),
         proxy: proxy.map(|proxy| proxy.value),
+        api: api.map(|api| api.value),
     }
 }
 

@@ -161,6 +161,9 @@ pub struct Access {
     pub ca_file: Option<PathBuf>,
     /// An HTTP proxy for this tier alone.
     pub proxy: Option<String>,
+    /// The address of the tier's API, of kind cachix: besides the tier's own the only one that
+    /// credentials are sent to.
+    pub api: Option<String>,
 }
 
 /// A SeaweedFS cluster.

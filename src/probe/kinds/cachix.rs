@@ -80,26 +80,30 @@ impl TierProbe for CachixProbe {
 /// Where the API of a cache is, and what the cache is called there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Api {
-    /// The tier, at the API's address: credentials go there.
+    /// Its scheme, host and port.
     origin: String,
     name: String,
+    /// Whether credentials go there: it is at the tier's own address, or named in hosts.toml.
+    is_let_in: bool,
 }
 
 impl Api {
-    /// Returns the API of a cache's address: `https://NAME.cachix.org` is told of by
-    /// `https://cachix.org`, and `https://HOST/NAME` by `https://HOST`.
-    fn of(url: &str) -> Option<Self> {
-        let url = Url::parse(url).ok()?;
+    /// Returns the API of a cache: where hosts.toml says (`api`), else `https://cachix.org` for
+    /// `https://NAME.cachix.org`, and `https://HOST` for `https://HOST/NAME`.
+    fn of(tier: &Tier) -> Option<Self> {
+        let url = Url::parse(&tier.url).ok()?;
         let host = url.host_str()?;
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
         let path = url.path().trim_matches('/');
-        let (host, name) = match host.split_once('.') {
+        let (parent, name) = match host.split_once('.') {
             _ if !path.is_empty() => (host, path.rsplit('/').next()?),
             Some((name, rest)) if rest.contains('.') && url.domain().is_some() => (rest, name),
             Some(_) | None => return None,
         };
-        let origin = format!("{}://{host}{port}", url.scheme());
-        Some(Self { origin, name: name.to_owned() })
+        let named = tier.access.api.clone();
+        let is_let_in = named.is_some() || parent == host;
+        let origin = named.unwrap_or_else(|| format!("{}://{parent}{port}", url.scheme()));
+        Some(Self { origin, name: name.to_owned(), is_let_in })
     }
 
     /// Returns the address of the cache in the API.
@@ -127,7 +131,7 @@ type Proof = (SignatureState, String, Timestamp);
 /// Looks at a cache.
 async fn look(asking: &Asking<'_>) -> TierFacts {
     let tier = asking.tier;
-    let Some(api) = Api::of(&tier.url) else {
+    let Some(api) = Api::of(tier) else {
         let error = format!("{}: names no cache; write https://NAME.cachix.org", tier.url);
         return TierFacts { state: TierState::Down, error: Some(error), ..TierFacts::default() };
     };
@@ -177,11 +181,33 @@ async fn as_hosts_see(asking: &Asking<'_>) -> TierFacts {
     facts
 }
 
-/// Returns the tier as it is at its API, which takes the same credentials.
+/// Returns the tier as it is at its API, which takes the same credentials where it may have them.
 async fn at_api(asking: &Asking<'_>, api: &Api) -> Tier {
+    if !api.is_let_in {
+        // At another address than its own a tier's credentials are left out.
+        return asking.tier.clone();
+    }
     // They are read here for the cache's own address, which is the one that a netrc names.
     drop(asking.web.authorization(asking.tier).await);
     Tier { url: api.origin.clone(), ..asking.tier.clone() }
+}
+
+/// Says what to do when the API does not let us in.
+fn let_in(tier: &Tier, api: &Api) -> String {
+    let has_login =
+        tier.access.token.is_some() || tier.access.netrc.is_some() || tier.access.user.is_some();
+    if has_login && !api.is_let_in {
+        return format!(
+            "its API is at another address, which gets no credentials unless hosts.toml says so: \
+             add api = \"{}\" to the tier",
+            api.origin
+        );
+    }
+    format!(
+        "make a new token that may read {} (app.cachix.org, Personal auth tokens), and put it into \
+         hosts' netrc too: they skip such a cache without a word",
+        api.name
+    )
 }
 
 /// Asks the API for the cache now and then; what is wrong is asked again every time.
@@ -203,16 +229,13 @@ async fn cache(asking: &Asking<'_>, api: &Api) -> Result<Cache, Box<TierFacts>> 
         }
     };
     if reply.status != 200 {
-        let let_in = format!(
-            "make a new token that may read {} (app.cachix.org, Personal auth tokens), and put it \
-             into hosts' netrc too: they skip such a cache without a word",
-            api.name
-        );
+        let let_in = let_in(asking.tier, api);
         let mut facts = refused(asking, "its API", &reply, &let_in);
         if reply.status == 404 {
             facts.state = TierState::Unauthorized;
+            let withheld = if api.is_let_in { String::new() } else { format!("; {let_in}") };
             facts.error = Some(format!(
-                "{}: Cachix knows no cache {:?}, or the token may not see it",
+                "{}: Cachix knows no cache {:?}, or the token may not see it{withheld}",
                 tier.url, api.name
             ));
         }
@@ -291,7 +314,8 @@ async fn prove_daily(asking: &Asking<'_>, facts: &mut TierFacts) {
 async fn confirmed(asking: &Asking<'_>, paths: &[&StorePath]) -> Result<Vec<bool>, WebError> {
     let url = &asking.tier.url;
     let wrong = |cause: &str, hint: &str| WebError::new(url, cause, hint);
-    let api = Api::of(url).ok_or_else(|| wrong("names no cache", "https://NAME.cachix.org"))?;
+    let api =
+        Api::of(asking.tier).ok_or_else(|| wrong("names no cache", "https://NAME.cachix.org"))?;
     let tier = at_api(asking, &api).await;
     let mut all = Vec::with_capacity(paths.len());
     for part in paths.chunks(BULK) {
@@ -312,18 +336,25 @@ async fn confirmed(asking: &Asking<'_>, paths: &[&StorePath]) -> Result<Vec<bool
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::TierKind;
 
     #[test]
     fn the_api_is_told_by_the_address_of_the_cache() {
-        for (url, origin, name) in [
-            ("https://nix-community.cachix.org", "https://cachix.org", "nix-community"),
-            ("https://fleet.cache.example:8443", "https://cache.example:8443", "fleet"),
-            ("http://127.0.0.1:4000/fleet", "http://127.0.0.1:4000", "fleet"),
+        let at = |url: &str| Tier::new("x", TierKind::Cachix, url);
+        for (url, origin, name, is_let_in) in [
+            ("https://nix-community.cachix.org", "https://cachix.org", "nix-community", false),
+            ("https://fleet.cache.example:8443", "https://cache.example:8443", "fleet", false),
+            ("http://127.0.0.1:4000/fleet", "http://127.0.0.1:4000", "fleet", true),
         ] {
-            let api = Api::of(url).unwrap();
-            assert_eq!((api.origin.as_str(), api.name.as_str()), (origin, name), "{url}");
+            let api = Api::of(&at(url)).unwrap();
+            let expected = (origin, name, is_let_in);
+            assert_eq!((api.origin.as_str(), api.name.as_str(), api.is_let_in), expected, "{url}");
         }
-        assert_eq!(Api::of("https://cachix.org"), None);
-        assert_eq!(Api::of("http://127.0.0.1:4000"), None);
+        assert_eq!(Api::of(&at("https://cachix.org")), None);
+        assert_eq!(Api::of(&at("http://127.0.0.1:4000")), None);
+        let mut named = at("https://fleet.cachix.org");
+        named.access.api = Some("https://cachix.org".to_owned());
+        let api = Api::of(&named).unwrap();
+        assert!(api.is_let_in && api.url() == "https://cachix.org/api/v1/cache/fleet", "{api:?}");
     }
 }

@@ -106,6 +106,16 @@ async fn the_entry_of_a_netrc_goes_to_the_api_too() {
 }
 
 #[tokio::test]
+async fn an_api_that_is_named_gets_the_token_too() {
+    let (own, api) = (well().await, well().await);
+    let mut scene = scene(&own).token(CANARY);
+    scene.tier.access.api = Some(api.url.clone());
+    scene.holds(&[PATH]).await.unwrap();
+    assert!(api.take_asked()[0].headers["authorization"].contains(CANARY));
+    assert_eq!(own.take_lines(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn its_size_is_at_least_what_it_confirms_of_the_fleets_paths() {
     let server = well().await;
     let mut scene = scene(&server);

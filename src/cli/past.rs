@@ -3,11 +3,8 @@
 use crate::cli::history;
 use crate::fleet::{Event, Fleet, HostState};
 use crate::probe::{Past, Snapshot};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::sync::Arc;
-
-/// How old an answer about a path may be: none is believed for longer.
-const ANSWERS: SignedDuration = SignedDuration::from_hours(24);
 
 /// Returns what earlier nixdash found of the fleet's tiers; what cannot be read is not known.
 pub(super) fn read(fleet: &Fleet) -> Past {
@@ -16,7 +13,10 @@ pub(super) fn read(fleet: &Fleet) -> Past {
         for tier in &fleet.tiers {
             past.memory.recall(tier, history.recall(tier)?);
             let facts = history.last_tier_facts(tier, now)?.map(|(facts, _)| facts);
-            let answers = history.answers(tier, now - ANSWERS)?;
+            let answers = match Past::answers_since(tier, now) {
+                Some(since) => history.answers(tier, since)?,
+                None => Vec::new(),
+            };
             past.add(tier, facts, history.requests_in_month(tier, now)?, answers);
         }
         Ok(())

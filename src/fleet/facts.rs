@@ -164,6 +164,19 @@ pub enum TierState {
 }
 
 impl TierState {
+    /// Returns whether such a tier answers what hosts ask of it, as far as is known.
+    pub fn answers_hosts(self) -> bool {
+        match self {
+            Self::Up | Self::Slow | Self::Untrusted | Self::NarMissing => true,
+            Self::Degraded
+            | Self::Unauthorized
+            | Self::WrongStore
+            | Self::Proxy
+            | Self::Down
+            | Self::Unknown => false,
+        }
+    }
+
     /// Returns the word used in JSON and on the screen.
     pub fn word(self) -> &'static str {
         match self {

@@ -13,6 +13,7 @@ use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// How many of the biggest missing paths are named.
 const NAMED: usize = 5;
@@ -48,7 +49,17 @@ pub async fn measure(
     asked: &[Asked<'_>],
     answers: &Mutex<Answers>,
 ) -> BTreeMap<String, CoverageFacts> {
-    measure_unless(tools, asked, answers, |_| false).await
+    measure_unless(tools, asked, answers, |_| false, None).await
+}
+
+/// Does what [`measure`] does, for so long: a tier that takes longer is absent, and delays no other.
+pub(super) async fn measure_within(
+    tools: Tools<'_>,
+    asked: &[Asked<'_>],
+    answers: &Mutex<Answers>,
+    limit: Duration,
+) -> BTreeMap<String, CoverageFacts> {
+    measure_unless(tools, asked, answers, |_| false, Some(limit)).await
 }
 
 /// Does what [`measure`] does, without asking some of the tiers now: those are judged by what they
@@ -58,11 +69,12 @@ pub(super) async fn measure_unless(
     asked: &[Asked<'_>],
     answers: &Mutex<Answers>,
     rests: impl Fn(&Tier) -> bool,
+    limit: Option<Duration>,
 ) -> BTreeMap<String, CoverageFacts> {
     let now = Timestamp::now();
     lock(answers).prune(now);
     let closures = union(asked.iter().map(|host| host.closure));
-    let whole = ask_all(tools, &closures, answers, now, rests).await;
+    let whole = ask_all(tools, &closures, answers, now, rests, limit).await;
     let answers = lock(answers);
     let tiers = &tools.fleet.tiers;
     asked
@@ -88,6 +100,7 @@ pub(super) async fn ask_all<'a>(
     answers: &Mutex<Answers>,
     now: Timestamp,
     rests: impl Fn(&Tier) -> bool,
+    limit: Option<Duration>,
 ) -> HashSet<&'a str> {
     let mut whole = HashSet::new();
     let mut all = tools
@@ -97,11 +110,17 @@ pub(super) async fn ask_all<'a>(
         .filter_map(|tier| probe_of(tier.kind).map(|probe| (tier, probe)))
         .map(|(tier, probe)| {
             let may_ask = !rests(tier) && tools.web.rest_of(tier).is_none();
-            ask_tier(tools, tier, may_ask.then_some(probe), paths, answers, now)
+            let work = ask_tier(tools, tier, may_ask.then_some(probe), paths, answers, now);
+            async move {
+                match limit {
+                    Some(limit) => tokio::time::timeout(limit, work).await.ok(),
+                    None => Some(work.await),
+                }
+            }
         })
         .collect::<stream::FuturesUnordered<_>>();
-    while let Some((tier, complete)) = all.next().await {
-        if complete {
+    while let Some(answered) = all.next().await {
+        if let Some((tier, true)) = answered {
             whole.insert(tier);
         }
     }

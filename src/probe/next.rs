@@ -144,7 +144,7 @@ async fn measure(
     if invalid(tools.hands, build_on, toplevel).await?.is_empty() {
         let closure = store::closure_of(tools.hands, build_on, wanted.toplevel.as_str()).await?;
         let asked = [Asked { host: &wanted.host, closure: &closure }];
-        let found = measure_unless(tools, &asked, answers, rests).await;
+        let found = measure_unless(tools, &asked, answers, rests, None).await;
         let coverage = found.into_values().next().unwrap_or_default();
         let new = running.map(|running| lacked(&closure, running));
         return Ok(NextFacts { to_build: Some(0), new, ..with_coverage(facts, coverage) });
@@ -250,7 +250,7 @@ async fn walk<'a>(
         let invalid = invalid(tools.hands, build_on, asked.iter().copied()).await?;
         let paths: Vec<ClosurePath> = asked.into_iter().map(without_size).collect();
         let now = Timestamp::now();
-        let answered = ask_all(tools, &paths, answers, now, rests).await;
+        let answered = ask_all(tools, &paths, answers, now, rests, None).await;
         whole.retain(|tier| answered.contains(tier));
         let answers = lock(answers);
         let held = |path: &StorePath| {

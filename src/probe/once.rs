@@ -5,7 +5,7 @@ use crate::fleet::{
     Tier, TierFacts, TierState,
 };
 use crate::probe::candidates::{Known, candidates};
-use crate::probe::coverage::{Asked, measure, union};
+use crate::probe::coverage::{Asked, measure_within, union};
 use crate::probe::kinds::probe_of;
 use crate::probe::next::{Wanted, built, measure_next};
 use crate::probe::past::Past;
@@ -180,7 +180,7 @@ async fn ask_tiers(
         .iter()
         .filter_map(|host| Some(Asked { host: &host.name, closure: host.closure.as_ref()? }))
         .collect();
-    let coverage = covered(tools, &asked, look);
+    let coverage = measure_within(tools, &asked, &look.past.answers, look.care.coverage_limit());
     let up = answered.iter().filter(|host| slow && host.closure.is_some());
     let looks = join_all(up.map(|host| async move {
         let look = on_host::look(tools.hands, &host.name, Timestamp::now());
@@ -200,38 +200,6 @@ async fn ask_tiers(
             *facts = settled;
         }
     }
-}
-
-/// Asks every tier what it holds; one that takes too long is absent, and delays no other.
-async fn covered(
-    tools: Tools<'_>,
-    asked: &[Asked<'_>],
-    look: Look<'_>,
-) -> BTreeMap<String, CoverageFacts> {
-    if asked.is_empty() {
-        return BTreeMap::new();
-    }
-    let limit = look.care.coverage_limit();
-    let by_tier = join_all(tools.fleet.tiers.iter().map(|tier| async move {
-        let alone = Fleet { tiers: vec![tier.clone()], ..tools.fleet.clone() };
-        let tools = Tools { fleet: &alone, ..tools };
-        let work = measure(tools, asked, &look.past.answers);
-        tokio::time::timeout(limit, work).await.unwrap_or_default()
-    }))
-    .await;
-    let mut all: BTreeMap<String, CoverageFacts> = asked
-        .iter()
-        .map(|host| {
-            let toplevel = Some(host.closure.root.clone());
-            (host.host.to_owned(), CoverageFacts { toplevel, ..CoverageFacts::default() })
-        })
-        .collect();
-    for (host, found) in by_tier.into_iter().flatten() {
-        let facts = all.entry(host).or_default();
-        facts.tiers.extend(found.tiers);
-        facts.missing.extend(found.missing);
-    }
-    all
 }
 
 /// Looks at what hosts run next.

@@ -3,7 +3,7 @@
 //! requests of a month holds for all.
 
 use crate::fleet::{PathAnswer, Tier, TierFacts, TierKind};
-use crate::probe::answers::Answers;
+use crate::probe::answers::{Answers, OLDEST};
 use crate::probe::memory::Memory;
 use crate::probe::schedule::{Target, tier_interval};
 use crate::probe::share::is_fresh;
@@ -27,7 +27,7 @@ pub struct Past {
 
 impl Past {
     /// Adds what is known of a tier: its last answer, the requests of this month, and what it said
-    /// of paths, which is used where the tier is somebody else's.
+    /// of paths ([`Past::answers_since`]).
     pub fn add(
         &mut self,
         tier: &Tier,
@@ -37,10 +37,13 @@ impl Past {
     ) {
         self.facts.extend(facts.map(|facts| (tier.name.clone(), facts)));
         self.requests.extend(requests.map(|count| (tier.name.clone(), count)));
-        if is_public(tier) {
-            let known = self.answers.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
-            known.learn(tier, answers);
-        }
+        let known = self.answers.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        known.learn(tier, answers);
+    }
+
+    /// Returns since when what a tier said of paths is used; nothing where the tier is asked anew.
+    pub fn answers_since(tier: &Tier, now: Timestamp) -> Option<Timestamp> {
+        is_public(tier).then(|| now - OLDEST)
     }
 
     /// Returns what was said of paths since, by name of the tier, to be passed on.

@@ -58,7 +58,7 @@ impl TierProbe for LocalProbe {
 }
 
 /// Returns how big the stores of all hosts are together, as they were counted last.
-fn whole_size(asking: &Asking<'_>) -> Option<SizeFacts> {
+pub(in crate::probe) fn whole_size(asking: &Asking<'_>) -> Option<SizeFacts> {
     let mut stores = asking.memory.stores();
     stores.retain(|host, _| asking.fleet.host(host).is_some());
     let oldest = stores.values().map(|store| store.measured_at).min()?;

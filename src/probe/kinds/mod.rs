@@ -10,7 +10,7 @@ mod github_runs;
 mod harmonia;
 pub(super) mod http;
 mod jwt;
-mod local;
+pub(super) mod local;
 mod ncps;
 mod nix_serve;
 mod prometheus;

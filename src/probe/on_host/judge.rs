@@ -200,19 +200,6 @@ fn lacking(key: &PublicKey, view: &HostView) -> String {
     }
 }
 
-/// Returns whether a tier can be of use to hosts, as far as is known.
-fn is_of_use(state: TierState) -> bool {
-    match state {
-        TierState::Up | TierState::Slow | TierState::Untrusted | TierState::NarMissing => true,
-        TierState::Degraded
-        | TierState::Unauthorized
-        | TierState::WrongStore
-        | TierState::Proxy
-        | TierState::Down
-        | TierState::Unknown => false,
-    }
-}
-
 /// Says what every host makes of a tier that is in this state, and whether any of them asks it.
 fn judge_by_state(
     fleet: &Fleet,
@@ -226,7 +213,7 @@ fn judge_by_state(
         .filter(|(host, view)| view.is_known() && tier.host.as_ref() != Some(*host))
         .peekable();
     let nobody = others.peek().is_some() && others.all(|(_, view)| view.entry(tier).is_none());
-    let advises = is_of_use(state) && !nobody;
+    let advises = state.answers_hosts() && !nobody;
     let by = By { fleet, witness: witness.as_ref(), advises };
     let judged = views.iter().map(|(host, view)| (host.clone(), judge_one(by, tier, host, view)));
     (judged.collect(), nobody)
@@ -262,7 +249,7 @@ pub(in crate::probe) fn settle(facts: &mut TierFacts, tier: &Tier, fleet: &Fleet
         }
     }
     facts.details.retain(|detail| detail.label != UNUSED);
-    if nobody_asks && is_of_use(facts.state) {
+    if nobody_asks && facts.state.answers_hosts() {
         let text = format!(
             "no host asks it; add \"{}\" to nix.settings.substituters of those that should",
             tier.url

@@ -24,7 +24,8 @@ pub(super) async fn watch_coverage(shared: Arc<Shared>) -> Option<()> {
             continue;
         }
         shared.learn_answers().await?;
-        let work = measure_unless(tools, &asked, &shared.answers, |tier| shared.is_busy(tier));
+        let work =
+            measure_unless(tools, &asked, &shared.answers, |tier| shared.is_busy(tier), None);
         let found: BTreeMap<String, CoverageFacts> = shared.unless_ended(work).await?;
         shared.pass_answers_on();
         for (host, mut facts) in found {

@@ -1,6 +1,6 @@
 //! Looks closely at a host's store once a day, and when somebody asks.
 
-use crate::fleet::{Event, StoreDepth, Tier, TierKind};
+use crate::fleet::{StoreDepth, Tier, TierKind};
 use crate::probe::depth::{DEPTHS, DepthError, depth, depths, note_depths};
 use crate::probe::poller::{Shared, lock};
 use jiff::{SignedDuration, Timestamp};
@@ -46,9 +46,7 @@ fn is_due(known: Option<StoreDepth>, now: Timestamp) -> bool {
 impl Shared {
     /// Takes in what another nixdash has found of stores since this one began.
     async fn recall_depths(&self, tier: &Tier) -> Option<()> {
-        let Some(recorder) = &self.record.recorder else { return Some(()) };
-        let kept = self.unless_ended(recorder.recall(&tier.name)).await?.unwrap_or_default();
-        for (_, value) in kept.into_iter().filter(|(name, _)| name == DEPTHS) {
+        if let Some(value) = self.kept(tier, DEPTHS).await? {
             // What another version has kept and cannot be read is not known.
             let found: BTreeMap<String, StoreDepth> =
                 serde_json::from_value(value).unwrap_or_default();
@@ -69,13 +67,7 @@ impl Shared {
             self.recall_depths(tier).await?;
             note_depths(&self.memory, tier, [(host.to_owned(), found)].into());
             self.remember(tier);
-            let facts = lock(&self.found).get_mut(&tier.name).map(|facts| {
-                facts.depths = depths(&self.memory, tier);
-                facts.clone()
-            });
-            if let Some(facts) = facts {
-                self.send(Event::Tier { tier: tier.name.clone(), facts: Box::new(facts) }).await?;
-            }
+            self.amend(tier, |facts| facts.depths = depths(&self.memory, tier)).await?;
         }
         Some(Ok(found))
     }

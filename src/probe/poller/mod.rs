@@ -263,6 +263,23 @@ impl Shared {
         Some(())
     }
 
+    /// Returns what any nixdash keeps of a tier under a name now.
+    async fn kept(&self, tier: &Tier, name: &str) -> Option<Option<serde_json::Value>> {
+        let Some(recorder) = &self.record.recorder else { return Some(None) };
+        let kept = self.unless_ended(recorder.recall(&tier.name)).await?.unwrap_or_default();
+        Some(kept.into_iter().find(|(known, _)| known == name).map(|(_, value)| value))
+    }
+
+    /// Changes what was found of a tier last, and sends it; nothing of one that was not asked yet.
+    async fn amend(&self, tier: &Tier, change: impl FnOnce(&mut TierFacts)) -> Option<()> {
+        let facts = lock(&self.found).get_mut(&tier.name).map(|facts| {
+            change(facts);
+            facts.clone()
+        });
+        let Some(facts) = facts else { return Some(()) };
+        self.send(Event::Tier { tier: tier.name.clone(), facts: Box::new(facts) }).await
+    }
+
     /// Keeps what later nixdash must know of a tier.
     fn remember(&self, tier: &Tier) {
         let Some(recorder) = &self.record.recorder else { return };
@@ -310,13 +327,6 @@ impl Shared {
             }
         }
         Some(())
-    }
-
-    /// Wakes a tier's task.
-    fn ring_tier(&self, tier: &Tier) {
-        if let Some(bell) = self.tiers.get(&tier.name) {
-            bell.notify_one();
-        }
     }
 
     /// Wakes every tier's task.

@@ -38,9 +38,7 @@ impl Shared {
         if !matches!(tier.kind, TierKind::Harmonia | TierKind::Ncps) {
             return Some(());
         }
-        let Some(recorder) = &self.record.recorder else { return Some(()) };
-        let kept = self.unless_ended(recorder.recall(&tier.name)).await?.unwrap_or_default();
-        for (_, value) in kept.into_iter().filter(|(name, _)| name == BASE) {
+        if let Some(value) = self.kept(tier, BASE).await? {
             take_over(&self.memory, tier, value);
         }
         Some(())

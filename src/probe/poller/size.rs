@@ -1,6 +1,6 @@
 //! Measures how big a tier is, seldom.
 
-use crate::fleet::{Event, Tier, TierFacts, TierState};
+use crate::fleet::{Tier, TierFacts, TierState};
 use crate::probe::coverage::union;
 use crate::probe::kinds::probe_of;
 use crate::probe::poller::{STAGGER, Shared, lock};
@@ -48,12 +48,6 @@ pub(super) async fn watch_size(shared: Arc<Shared>, tier: Tier) -> Option<()> {
                 continue;
             }
         };
-        let facts = lock(&shared.found).get_mut(&tier.name).map(|facts| {
-            facts.size = Some(size);
-            facts.clone()
-        });
-        if let Some(facts) = facts {
-            shared.send(Event::Tier { tier: tier.name.clone(), facts: Box::new(facts) }).await?;
-        }
+        shared.amend(&tier, |facts| facts.size = Some(size)).await?;
     }
 }

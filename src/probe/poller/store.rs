@@ -2,14 +2,28 @@
 
 use crate::fleet::{Event, TierKind};
 use crate::probe::clock::chance;
+use crate::probe::kinds::local::whole_size;
 use crate::probe::poller::{Shared, lock};
 use crate::probe::schedule::{Target, next_delay};
 use crate::probe::store;
+use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a slow probe that failed waits for its next try.
 const RETRY_SLOW: Duration = Duration::from_secs(60);
+
+impl Shared {
+    /// Tells how big all hosts' stores are together, after one of them was counted.
+    async fn resize_stores(&self) -> Option<()> {
+        let Ok(tools) = self.tools() else { return Some(()) };
+        for tier in self.fleet.tiers.iter().filter(|tier| tier.kind == TierKind::Local) {
+            let size = whole_size(&tools.asking(tier, &[], &[], Timestamp::now()));
+            self.amend(tier, |facts| facts.size = size).await?;
+        }
+        Some(())
+    }
+}
 
 /// Counts a host's store and lists its closure, first when the host answers, then seldom.
 pub(super) async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()> {
@@ -37,9 +51,7 @@ pub(super) async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()>
             Ok(facts) => {
                 shared.memory.put_store(&host, facts.clone());
                 shared.send(Event::Store { host: host.clone(), facts }).await?;
-                for tier in shared.fleet.tiers.iter().filter(|tier| tier.kind == TierKind::Local) {
-                    shared.ring_tier(tier);
-                }
+                shared.resize_stores().await?;
             }
             Err(error) => {
                 tracing::debug!(host, %error, "store");

@@ -58,7 +58,7 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
             shared.forget_answers(&tier);
         }
         // What it holds is not known while it does not answer.
-        if previous.is_some_and(|last| !answers(&last)) && answers(&found) {
+        if previous.is_some_and(|last| !last.state.answers_hosts()) && found.state.answers_hosts() {
             shared.coverage.notify_one();
             shared.next.notify_one();
         }
@@ -70,19 +70,6 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
         woken = shared.wait_for(bell, next_delay(interval, failures, chance())).await?;
     }
     None
-}
-
-/// Returns whether a tier could be asked for paths.
-fn answers(facts: &TierFacts) -> bool {
-    match facts.state {
-        TierState::Up | TierState::Slow | TierState::Untrusted | TierState::NarMissing => true,
-        TierState::Degraded
-        | TierState::Unauthorized
-        | TierState::WrongStore
-        | TierState::Proxy
-        | TierState::Down
-        | TierState::Unknown => false,
-    }
 }
 
 /// Asks a tier once, with paths that are known now.

@@ -3,23 +3,20 @@
 //! The dashboard starts this same command, detached, and reads the run's folder like everybody
 //! else; what is said to the run (the plan's answer, stop) comes through that folder too.
 
-use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history, json, print};
-use crate::deploy::{Control, Deploy, Kind, Request, setup};
-use crate::fleet::{Action, Event, Fleet, Outcome, RunEvent, RunId, RunWhat, Strategy, select};
-use crate::record::{RecordError, Recorder, RunWriter, Runs, Word, state_home};
+use crate::cli::show::{Display, Face, Notices, Shown};
+use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history};
+use crate::deploy::{Control, Deploy, Kind, Listener, Request, setup};
+use crate::fleet::{Action, Event, Fleet, Outcome, RunId, Strategy, select};
+use crate::record::{Recorder, RunRecorder, Runs, Word, state_home};
 use crate::remote::Remote;
 use clap::{Args, ValueEnum};
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::io::AsyncBufReadExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
-
-/// Events that may wait for the disk and the terminal.
-const EVENT_QUEUE: usize = 4096;
 
 /// How often the run's folder is asked for words.
 const WORDS_EVERY: Duration = Duration::from_millis(200);
@@ -98,15 +95,6 @@ struct FaceArgs {
     detached: bool,
 }
 
-/// How a run shows itself.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Face {
-    Lines,
-    Quiet,
-    Json,
-    Nothing,
-}
-
 impl From<StrategyArg> for Strategy {
     fn from(arg: StrategyArg) -> Self {
         match arg {
@@ -178,33 +166,52 @@ impl FaceArgs {
 }
 
 /// Carries a request out, records it and shows it.
+///
+/// Two threads listen, each behind a queue of its own: one writes the run's folder, one the
+/// output. The engine waits for neither.
 async fn run(fleet: Fleet, request: &Request, face: Face) -> Result<ExitCode, CliError> {
     let setup = setup(&fleet, request)?;
     let width = request.hosts.iter().map(String::len).max().unwrap_or(0);
     let runs = Runs::open(&state_home())?;
     let writer = runs.begin(fleet.file.as_deref())?;
+    let run = writer.run().clone();
+    let notices = Notices::start();
     let fleet = Arc::new(fleet);
-    let recorder = history::recorder(&fleet, |line| tell(&format!("nixdash: {line}\n")));
+    let say = notices.clone();
+    let recorder = history::recorder(&fleet, move |line| say.say(&format!("nixdash: {line}\n")));
     let remote = Remote::new(Arc::clone(&fleet));
-    let deploy =
-        Deploy { hands: Arc::new(remote.clone()), fleet, run: writer.run().clone(), setup };
-    let (events, received) = mpsc::channel(EVENT_QUEUE);
+    let deploy = Deploy { hands: Arc::new(remote.clone()), fleet, run: run.clone(), setup };
     let (control, said) = mpsc::channel(8);
     let stopped = Arc::new(AtomicBool::new(false));
-    let ears = Ears { runs, run: writer.run().clone(), control: control.clone() };
-    let listener = tokio::spawn(ears.listen(Arc::clone(&stopped)));
-    let shown = tokio::spawn(show(
-        (writer, recorder),
-        received,
-        Shown { face, width, kind: request.kind, control },
-    ));
-    let outcomes = deploy.run(said, events).await;
-    listener.abort();
+    let ears = Ears { words: words(runs, run), control: control.clone(), notices };
+    let ears = tokio::spawn(ears.listen(Arc::clone(&stopped)));
+    let written = RunRecorder::start(writer)?;
+    let shown = Display { face, width, kind: request.kind, control }.start();
+    let outcomes = deploy.run(said, listener(&written, &shown, recorder.clone())).await;
+    ears.abort();
     remote.close().await;
-    if let Ok(result) = shown.await {
-        result?;
+    let trouble = written.end().await;
+    shown.end().await;
+    if let Some(recorder) = recorder {
+        recorder.flush().await;
     }
+    trouble?;
     Ok(exit_code(&outcomes, stopped.load(Ordering::Acquire)))
+}
+
+/// Returns who hears of everything that happens: disk, display and history, none of which is
+/// waited for.
+fn listener(written: &RunRecorder, shown: &Shown, recorder: Option<Recorder>) -> Listener {
+    let (disk, display) = (written.events.clone(), shown.events.clone());
+    Arc::new(move |event| {
+        if let Some(recorder) = &recorder {
+            recorder.record(&Event::Run(event.clone()));
+        }
+        if let Some(display) = &display {
+            display.send(event.clone());
+        }
+        disk.send(event);
+    })
 }
 
 /// Returns the exit code for how the hosts ended, and whether somebody stopped the run.
@@ -216,139 +223,80 @@ fn exit_code(outcomes: &[(String, Outcome)], stopped: bool) -> ExitCode {
     ExitCode::from(if stopped || interrupted { EXIT_INTERRUPTED } else { EXIT_FAILED })
 }
 
-/// How events are shown.
-struct Shown {
-    face: Face,
-    width: usize,
-    kind: Kind,
-    control: mpsc::Sender<Control>,
-}
-
-/// Records and shows every event; a terminal that went away does not stop the run.
-async fn show(
-    (mut writer, recorder): (RunWriter, Option<Recorder>),
-    mut events: mpsc::Receiver<RunEvent>,
-    mut shown: Shown,
-) -> Result<(), RecordError> {
-    let mut trouble = None;
-    let mut batch = Vec::new();
-    while events.recv_many(&mut batch, 256).await > 0 {
-        for event in &batch {
-            if trouble.is_none() {
-                trouble = writer.write(event).err();
+/// Reads what is said to a run through its folder, on a thread of its own: where the disk hangs,
+/// signals are heard all the same.
+fn words(runs: Runs, run: RunId) -> mpsc::Receiver<Word> {
+    let (sender, words) = mpsc::channel(8);
+    let read = move || {
+        let mut heard = 0;
+        while !sender.is_closed() {
+            let said = runs.said(&run);
+            for word in said.iter().skip(heard) {
+                // Nobody listens any more: the run is over.
+                let _over = sender.blocking_send(*word);
             }
+            heard = said.len();
+            std::thread::sleep(WORDS_EVERY);
         }
-        if trouble.is_none() {
-            trouble = writer.flush().err();
-        }
-        for event in batch.drain(..) {
-            shown.show(&event);
-            if let Some(recorder) = &recorder {
-                recorder.record(&Event::Run(event));
-            }
-        }
-    }
-    if let Some(recorder) = recorder {
-        recorder.flush().await;
-    }
-    trouble.map_or(Ok(()), Err)
-}
-
-impl Shown {
-    fn show(&mut self, event: &RunEvent) {
-        let line = match self.face {
-            Face::Quiet if matches!(event.what, RunWhat::Log { .. }) => None,
-            Face::Lines | Face::Quiet => print::event(event, self.width, self.kind),
-            Face::Json => json::run_event(event),
-            Face::Nothing => None,
-        };
-        let mut out = std::io::stdout().lock();
-        if line.is_some_and(|line| writeln!(out, "{line}").and_then(|()| out.flush()).is_err()) {
-            self.face = Face::Nothing;
-        }
-        let waits = matches!(event.what, RunWhat::Plan { waits: true, .. });
-        if waits && self.face != Face::Nothing {
-            tell("deploy this? [y/N] ");
-            tokio::spawn(answer(self.control.clone()));
-        }
-    }
-}
-
-/// Reads the answer from the terminal; anything but yes is no.
-async fn answer(control: mpsc::Sender<Control>) {
-    let mut line = String::new();
-    let mut stdin = tokio::io::BufReader::new(tokio::io::stdin());
-    // An error reads as an empty line, which is no.
-    drop(stdin.read_line(&mut line).await);
-    let yes = matches!(line.trim().to_lowercase().as_str(), "y" | "yes");
-    // The run may be over already.
-    let _over = control.send(Control::Answer(yes)).await;
+    };
+    // Without a thread only signals and the terminal are heard.
+    drop(std::thread::Builder::new().name("words".to_owned()).spawn(read));
+    words
 }
 
 /// Hears what is said to a run: through its folder, and by signals.
 struct Ears {
-    runs: Runs,
-    run: RunId,
+    words: mpsc::Receiver<Word>,
     control: mpsc::Sender<Control>,
+    notices: Notices,
 }
 
 impl Ears {
     /// Passes on what is said, and notes in `stopped` whether somebody stopped the run.
-    async fn listen(self, stopped: Arc<AtomicBool>) {
+    async fn listen(mut self, stopped: Arc<AtomicBool>) {
         let mut interrupt = signal(SignalKind::interrupt()).ok();
         let mut terminate = signal(SignalKind::terminate()).ok();
         // Heard and passed over: a run goes on when its terminal is closed.
         let mut hangup = signal(SignalKind::hangup()).ok();
-        let mut heard = 0;
-        let mut tick = tokio::time::interval(WORDS_EVERY);
-        let began = tokio::time::Instant::now();
-        let mut given_up = false;
+        let given_up = tokio::time::sleep(ANSWER_LIMIT);
+        tokio::pin!(given_up);
+        let mut waits = true;
         loop {
-            let mut say = Vec::new();
-            tokio::select! {
+            let said = tokio::select! {
                 () = next(&mut interrupt) => {
                     if stopped.load(Ordering::Acquire) {
                         // What runs on hosts is safe without us: supervisors go back.
                         std::process::exit(i32::from(EXIT_INTERRUPTED));
                     }
-                    tell("stopping; hosts that began to activate go back (ctrl-c again: leave)\n");
-                    say.push(Control::Cancel);
+                    self.notices.say(
+                        "stopping; hosts that began to activate go back (ctrl-c again: leave)\n",
+                    );
+                    Control::Cancel
                 }
-                () = next(&mut terminate) => say.push(Control::Cancel),
-                () = next(&mut hangup) => {}
-                _ = tick.tick() => {
-                    let said = self.runs.said(&self.run);
-                    say.extend(said.iter().skip(heard).map(|word| match word {
-                        Word::Yes => Control::Answer(true),
-                        Word::No => Control::Answer(false),
-                        Word::Cancel => Control::Cancel,
-                    }));
-                    heard = said.len();
-                    if !given_up && began.elapsed() > ANSWER_LIMIT {
-                        given_up = true;
-                        say.push(Control::Answer(false));
-                    }
+                () = next(&mut terminate) => Control::Cancel,
+                () = next(&mut hangup) => continue,
+                Some(word) = self.words.recv() => match word {
+                    Word::Yes => Control::Answer(true),
+                    Word::No => Control::Answer(false),
+                    Word::Cancel => Control::Cancel,
+                },
+                () = &mut given_up, if waits => {
+                    waits = false;
+                    Control::Answer(false)
                 }
+            };
+            if said == Control::Cancel {
+                stopped.store(true, Ordering::Release);
             }
-            for word in say {
-                if word == Control::Cancel {
-                    stopped.store(true, Ordering::Release);
-                }
-                if self.control.send(word).await.is_err() {
-                    return;
-                }
+            if self.control.send(said).await.is_err() {
+                return;
             }
         }
     }
 }
 
-/// Writes to standard error, so that `--json` stays JSON Lines; it may be closed.
-fn tell(text: &str) {
-    drop(std::io::stderr().lock().write_all(text.as_bytes()));
-}
-
 /// Waits for a signal; for ever, where signals cannot be heard.
-async fn next(signal: &mut Option<Signal>) {
+pub(super) async fn next(signal: &mut Option<Signal>) {
     match signal {
         Some(signal) => {
             signal.recv().await;

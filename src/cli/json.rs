@@ -175,6 +175,7 @@ pub(super) fn run_event(event: &RunEvent) -> Option<String> {
     match event.what {
         RunWhat::Phase { .. }
         | RunWhat::Log { .. }
+        | RunWhat::Dropped { .. }
         | RunWhat::Result { .. }
         | RunWhat::Summary { .. } => serde_json::to_string(event).ok(),
         RunWhat::Begin { .. }

@@ -104,6 +104,7 @@ fn note(handle: &Handle, hosts: &mut HashMap<RunId, Vec<String>>, news: &RunNews
                 RunWhat::Phase { .. }
                 | RunWhat::Progress { .. }
                 | RunWhat::Log { .. }
+                | RunWhat::Dropped { .. }
                 | RunWhat::Plan { .. }
                 | RunWhat::Waiting { .. }
                 | RunWhat::Summary { .. } => {}

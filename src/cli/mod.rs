@@ -21,6 +21,7 @@ mod next;
 mod notes;
 mod past;
 mod print;
+mod show;
 mod status;
 mod trends;
 mod wait;

@@ -303,6 +303,13 @@ impl RunView {
                 self.plan = Some(plan);
                 self.waits = waits;
             }
+            RunWhat::Dropped { hosts, why, .. } => {
+                for (host, lines) in hosts {
+                    let host = self.host_mut(&host);
+                    let phase = host.current().map_or(Phase::Build, |(phase, _)| phase);
+                    host.log.push(LogLine { at, phase, text: why.sentence(lines) });
+                }
+            }
             RunWhat::Waiting { host, reason } => self.host_mut(&host).waiting = reason,
             RunWhat::Result { host, result } => {
                 let host = self.host_mut(&host);

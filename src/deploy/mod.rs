@@ -9,7 +9,7 @@ mod machine;
 mod report;
 mod setup;
 
-pub use engine::{Control, Deploy};
+pub use engine::{Control, Deploy, Listener};
 pub use machine::{CONFIRMATION, Command, Input, Machine};
 pub use report::{Activation, Ending, Failure, Known, Preflight, Report};
 pub use setup::{HostSetup, Kind, Request, Setup, SetupError, setup};

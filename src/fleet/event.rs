@@ -83,6 +83,62 @@ pub struct RunEvent {
     pub what: RunWhat,
 }
 
+/// Why log lines of a run are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DropReason {
+    /// The output was read more slowly than lines came; the run's folder has them.
+    SlowReader,
+    /// The disk took them more slowly than they came; nobody has them.
+    SlowDisk,
+    /// The disk was full, or refused them; nobody has them.
+    DiskFull,
+    /// The run's logs grew beyond `max_run_size`; older lines made room for newer ones.
+    RunSize,
+}
+
+impl DropReason {
+    /// Returns the word used in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::SlowReader => "slow-reader",
+            Self::SlowDisk => "slow-disk",
+            Self::DiskFull => "disk-full",
+            Self::RunSize => "run-size",
+        }
+    }
+
+    /// Returns the reason of a word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        let all = [Self::SlowReader, Self::SlowDisk, Self::DiskFull, Self::RunSize];
+        all.into_iter().find(|reason| reason.word() == word)
+    }
+
+    /// Says in one sentence how many lines are missing and why.
+    pub fn sentence(self, lines: u64) -> String {
+        let (count, were) = match lines {
+            1 => ("1 log line".to_owned(), "was"),
+            lines => (format!("{lines} log lines"), "were"),
+        };
+        match self {
+            Self::SlowReader => format!(
+                "{count} {were} left out here, because this output was read too slowly; the run's \
+                 folder has every line"
+            ),
+            Self::SlowDisk => {
+                format!("{count} {were} not recorded, because the disk was too slow")
+            }
+            Self::DiskFull => format!(
+                "{count} {were} not recorded, because the disk was full or could not be written"
+            ),
+            Self::RunSize => format!(
+                "{count} {were} removed from the middle of the record, because the run's logs are \
+                 bigger than max_run_size in [retention]"
+            ),
+        }
+    }
+}
+
 /// What happened in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -135,6 +191,16 @@ pub enum RunWhat {
         /// For what, in words; none when it goes on.
         reason: Option<String>,
     },
+    /// Log lines are left out here: whoever takes them down was slower than they came.
+    Dropped {
+        /// How many, of all hosts.
+        lines: u64,
+        /// How many of each host.
+        #[serde(default)]
+        hosts: BTreeMap<String, u64>,
+        /// Why.
+        why: DropReason,
+    },
     /// A host is done.
     Result {
         /// The host.
@@ -150,4 +216,21 @@ pub enum RunWhat {
         /// How long the run took, in milliseconds.
         duration_ms: u64,
     },
+}
+
+impl RunWhat {
+    /// Returns whether this may be left out where events come faster than they are taken down:
+    /// log lines and progress are many, everything else is few and tells how the run stands.
+    pub fn may_be_dropped(&self) -> bool {
+        match self {
+            Self::Log { .. } | Self::Progress { .. } => true,
+            Self::Begin { .. }
+            | Self::Phase { .. }
+            | Self::Plan { .. }
+            | Self::Waiting { .. }
+            | Self::Dropped { .. }
+            | Self::Result { .. }
+            | Self::Summary { .. } => false,
+        }
+    }
 }

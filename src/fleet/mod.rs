@@ -15,7 +15,7 @@ mod tier;
 mod units;
 
 pub use closure::{ClosurePath, PathAnswer, StorePath, StorePathError};
-pub use event::{Event, RunEvent, RunId, RunWhat};
+pub use event::{DropReason, Event, RunEvent, RunId, RunWhat};
 pub use facts::{
     Bytes, Coverage, CoverageFacts, Detail, HostFacts, HostState, NextCoverage, NextFacts,
     PowerFacts, ServedFacts, Share, SignatureState, SizeFacts, StoreDepth, StoreFacts, SystemFacts,

@@ -6,11 +6,15 @@
 //! and how runs ended is kept in the history, `nixdash.db` beside that folder.
 
 mod history;
+mod queue;
+mod run_recorder;
 mod runs;
 mod trends;
 mod watch;
 
 pub use history::{Asked, Growth, History, HistoryError, Recorder, RunRow, share_served};
+pub use queue::{EventReceiver, EventSender, event_queue};
+pub use run_recorder::RunRecorder;
 pub use runs::{RecordError, RunWriter, Runs, Word, state_home};
 pub use trends::{Prometheus, Series, TrendError};
 pub use watch::{RunNews, RunWatch};

@@ -45,6 +45,10 @@ pub enum Control {
     Cancel,
 }
 
+/// Hears of everything that happens in a run. It is called from within the engine and must return
+/// at once: nobody who listens may hold a deploy up.
+pub type Listener = Arc<dyn Fn(RunEvent) + Send + Sync>;
+
 /// A run that can be carried out.
 pub struct Deploy {
     /// The fleet.
@@ -60,19 +64,18 @@ pub struct Deploy {
 impl Deploy {
     /// Carries the run out to its end and returns how each host ended.
     ///
-    /// Events go to `tell`, which is waited for when it is full; when nobody receives them any
-    /// more the run goes on. `control` may end early.
+    /// Events go to `listener`. `control` may end early.
     pub async fn run(
         self,
         mut control: mpsc::Receiver<Control>,
-        tell: mpsc::Sender<RunEvent>,
+        listener: Listener,
     ) -> Vec<(String, Outcome)> {
         let revision = match &self.fleet.flake {
             Some(flake) => git_revision(Path::new(flake)).await,
             None => None,
         };
         let mut machine = Machine::new(self.setup.clone(), revision, Timestamp::now());
-        let teller = Teller::new(self.run.clone(), tell);
+        let teller = Teller::new(self.run.clone(), listener);
         let shared = Arc::new(Shared::new(
             Arc::clone(&self.fleet),
             Arc::clone(&self.hands),
@@ -86,7 +89,7 @@ impl Deploy {
         loop {
             for command in machine.step(input, Timestamp::now()) {
                 match command {
-                    Command::Tell(what) => teller.tell(what).await,
+                    Command::Tell(what) => teller.tell(what),
                     Command::Run { host, phase, known } => {
                         let token = CancellationToken::new();
                         stops.insert(host.name.clone(), token.clone());
@@ -140,7 +143,7 @@ pub async fn evaluate_only(
 ) -> Vec<(String, Result<Evaluated, Failure>)> {
     // Nobody hears what is logged: what goes wrong is in the answer.
     let run = RunId("evaluation".to_owned());
-    let teller = Teller::new(run.clone(), mpsc::channel(1).0);
+    let teller = Teller::new(run.clone(), Arc::new(drop));
     let shared = Arc::new(Shared::new(fleet, hands, run, setup.action, teller));
     let all = setup.hosts.iter().map(|host| {
         let (shared, host, known) = (Arc::clone(&shared), host.clone(), Known::default());
@@ -177,7 +180,7 @@ async fn carry_out(step: Step, token: CancellationToken, done: mpsc::Sender<Inpu
     };
     if let Err(failure) = &result {
         let line = failure.error.clone();
-        step.shared.teller.tell(RunWhat::Log { host: host.clone(), phase, line }).await;
+        step.shared.teller.tell(RunWhat::Log { host: host.clone(), phase, line });
     }
     // The engine's loop outlives every step.
     drop(done.send(Input::Done { host, phase, result }).await);

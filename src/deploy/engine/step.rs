@@ -1,6 +1,6 @@
 //! One phase of one host, and what all phases of a run share.
 
-use super::{activate, build, check, evaluate, fetch, preflight, verify};
+use super::{Listener, activate, build, check, evaluate, fetch, preflight, verify};
 use crate::deploy::engine::job::{Job, lost};
 use crate::deploy::{Failure, HostSetup, Known, Report};
 use crate::fleet::{
@@ -13,7 +13,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Mutex, OnceCell, Semaphore, mpsc};
+use tokio::sync::{Mutex, OnceCell, Semaphore};
+use tokio::task::coop::consume_budget;
 
 const TIDY: &str = include_str!("../scripts/tidy.sh");
 const DIFF: &str = include_str!("../scripts/diff.sh");
@@ -28,19 +29,17 @@ const EVALUATIONS: usize = 2;
 #[derive(Clone)]
 pub(super) struct Teller {
     run: RunId,
-    events: mpsc::Sender<RunEvent>,
+    listener: Listener,
 }
 
 impl Teller {
-    pub(super) fn new(run: RunId, events: mpsc::Sender<RunEvent>) -> Self {
-        Self { run, events }
+    pub(super) fn new(run: RunId, listener: Listener) -> Self {
+        Self { run, listener }
     }
 
-    /// Tells something; waits while the listeners are behind.
-    pub(super) async fn tell(&self, what: RunWhat) {
-        let event = RunEvent { run: self.run.clone(), at: Timestamp::now(), what };
-        // Nobody listens any more: the run goes on.
-        drop(self.events.send(event).await);
+    /// Tells something; never waits, whoever listens.
+    pub(super) fn tell(&self, what: RunWhat) {
+        (self.listener)(RunEvent { run: self.run.clone(), at: Timestamp::now(), what });
     }
 }
 
@@ -187,13 +186,16 @@ impl Step {
     pub(super) async fn log(&self, line: &str) {
         let line = printable_line(line);
         let host = self.host.name.clone();
-        self.shared.teller.tell(RunWhat::Log { host, phase: self.phase, line }).await;
+        self.shared.teller.tell(RunWhat::Log { host, phase: self.phase, line });
+        // A phase that logs without end lets the others have their turn.
+        consume_budget().await;
     }
 
     /// Tells how far the phase is.
     pub(super) async fn progress(&self, progress: Progress) {
         let host = self.host.name.clone();
-        self.shared.teller.tell(RunWhat::Progress { host, phase: self.phase, progress }).await;
+        self.shared.teller.tell(RunWhat::Progress { host, phase: self.phase, progress });
+        consume_budget().await;
     }
 
     /// Runs a script on a host of the fleet.

@@ -220,6 +220,7 @@ impl Handle {
             | RunWhat::Phase { .. }
             | RunWhat::Progress { .. }
             | RunWhat::Log { .. }
+            | RunWhat::Dropped { .. }
             | RunWhat::Waiting { .. } => {}
         }
     }

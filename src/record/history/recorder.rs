@@ -94,6 +94,7 @@ impl Recorder {
                 RunWhat::Phase { .. }
                 | RunWhat::Progress { .. }
                 | RunWhat::Log { .. }
+                | RunWhat::Dropped { .. }
                 | RunWhat::Waiting { .. } => false,
             },
         };

@@ -56,6 +56,7 @@ impl History {
             RunWhat::Phase { .. }
             | RunWhat::Progress { .. }
             | RunWhat::Log { .. }
+            | RunWhat::Dropped { .. }
             | RunWhat::Waiting { .. } => Ok(()),
         };
         write().map_err(self.failed("write into"))

@@ -1,0 +1,283 @@
+//! How a run shows itself on standard output and standard error.
+//!
+//! Whoever reads may be slow, or stop reading: `deploy --json | (sleep 60; cat)`. So output is
+//! written by threads of their own behind queues. Log lines that do not fit are left out with a
+//! count; phases, plans, results and the summary always come through.
+
+use crate::cli::{json, print};
+use crate::deploy::{Control, Kind};
+use crate::fleet::{DropReason, RunEvent, RunWhat};
+use crate::record::{EventReceiver, EventSender, event_queue};
+use std::io::Write;
+use tokio::io::AsyncBufReadExt;
+use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+
+/// Log lines that may wait for whoever reads the output.
+const LINES: usize = 4096;
+
+/// Events that are written at once.
+const BATCH: usize = 256;
+
+/// How a run shows itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Face {
+    /// Everything as plain lines.
+    Lines,
+    /// Plain lines without the logs.
+    Quiet,
+    /// JSON Lines.
+    Json,
+    /// Not at all: somebody reads the run's folder.
+    Nothing,
+}
+
+/// What is needed to show a run.
+pub(super) struct Display {
+    /// How to show it.
+    pub(super) face: Face,
+    /// How wide the column of hosts is.
+    pub(super) width: usize,
+    /// What kind of run it is.
+    pub(super) kind: Kind,
+    /// Where the answer to the plan goes.
+    pub(super) control: mpsc::Sender<Control>,
+}
+
+/// A display at work on its thread.
+pub(super) struct Shown {
+    /// Where events go in; none where nothing is shown.
+    pub(super) events: Option<EventSender>,
+    done: oneshot::Receiver<()>,
+}
+
+impl Display {
+    /// Starts the thread that writes to standard output.
+    pub(super) fn start(self) -> Shown {
+        let (tell_done, done) = oneshot::channel();
+        if self.face == Face::Nothing {
+            return Shown { events: None, done };
+        }
+        let (sender, receiver) = event_queue(LINES, DropReason::SlowReader);
+        let runtime = Handle::current();
+        let ask = move |control| drop(runtime.spawn(answer(control)));
+        let work = move || {
+            self.show(&receiver, &mut std::io::stdout().lock(), ask);
+            // From here on nothing waits to be shown.
+            drop(receiver);
+            // Nobody waits any more.
+            let _gone = tell_done.send(());
+        };
+        // Without a thread nothing is shown; the run's folder has everything.
+        let started = std::thread::Builder::new().name("display".to_owned()).spawn(work);
+        Shown { events: started.is_ok().then_some(sender), done }
+    }
+
+    /// Shows events until the last one, or until nobody reads any more. `ask` is called when the
+    /// plan was shown and waits for an answer.
+    fn show(
+        self,
+        events: &EventReceiver,
+        out: &mut impl Write,
+        ask: impl Fn(mpsc::Sender<Control>),
+    ) {
+        let mut batch = Vec::new();
+        while events.take(&mut batch, BATCH) {
+            for event in batch.drain(..) {
+                let line = self.line(&event);
+                if line.is_some_and(|line| writeln!(out, "{line}").is_err()) {
+                    return;
+                }
+                if matches!(event.what, RunWhat::Plan { waits: true, .. }) {
+                    if out.flush().is_err() {
+                        return;
+                    }
+                    write_error("deploy this? [y/N] ");
+                    ask(self.control.clone());
+                }
+            }
+            if out.flush().is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Returns what is written for an event.
+    fn line(&self, event: &RunEvent) -> Option<String> {
+        match self.face {
+            Face::Quiet if event.what.may_be_dropped() => None,
+            Face::Lines | Face::Quiet => print::event(event, self.width, self.kind),
+            Face::Json => json::run_event(event),
+            Face::Nothing => None,
+        }
+    }
+}
+
+impl Shown {
+    /// Waits until everything is written, the reader is gone, or somebody presses ctrl-c.
+    pub(super) async fn end(self) {
+        let Some(events) = self.events else { return };
+        events.close();
+        let mut interrupt = signal(SignalKind::interrupt()).ok();
+        let mut terminate = signal(SignalKind::terminate()).ok();
+        tokio::select! {
+            _ = self.done => {}
+            () = super::deploy::next(&mut interrupt) => {}
+            () = super::deploy::next(&mut terminate) => {}
+        }
+    }
+}
+
+/// Reads the answer from the terminal; anything but yes is no.
+async fn answer(control: mpsc::Sender<Control>) {
+    let mut line = String::new();
+    let mut stdin = tokio::io::BufReader::new(tokio::io::stdin());
+    // An error reads as an empty line, which is no.
+    drop(stdin.read_line(&mut line).await);
+    let yes = matches!(line.trim().to_lowercase().as_str(), "y" | "yes");
+    // The run may be over already.
+    let _over = control.send(Control::Answer(yes)).await;
+}
+
+/// Writes to standard error, so that `--json` stays JSON Lines; it may be closed.
+fn write_error(text: &str) {
+    drop(std::io::stderr().lock().write_all(text.as_bytes()));
+}
+
+/// Writes to standard error from a thread of its own: a terminal that was stopped with ctrl-s
+/// holds up nobody who has something to say. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Notices(std::sync::mpsc::Sender<String>);
+
+impl Notices {
+    /// Starts the thread; it ends when all clones are gone.
+    pub(super) fn start() -> Self {
+        let (sender, texts) = std::sync::mpsc::channel::<String>();
+        let write = move || texts.into_iter().for_each(|text| write_error(&text));
+        // Without a thread nothing is said; the run goes on.
+        drop(std::thread::Builder::new().name("notices".to_owned()).spawn(write));
+        Self(sender)
+    }
+
+    /// Writes a text, which ends its line itself, as soon as the terminal takes it.
+    pub(super) fn say(&self, text: &str) {
+        // Nobody writes any more: there is nobody to tell.
+        drop(self.0.send(text.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Outcome, Phase, PhaseState, RunId};
+    use jiff::Timestamp;
+    use std::collections::BTreeMap;
+    use std::sync::mpsc as gate;
+    use std::time::Duration;
+
+    /// A writer that takes nothing until it is let.
+    struct Gated {
+        gate: gate::Receiver<()>,
+        waits: gate::Sender<()>,
+        open: bool,
+        text: Vec<u8>,
+    }
+
+    impl Write for Gated {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            if !self.open {
+                self.waits.send(()).unwrap();
+                self.open = self.gate.recv().is_ok();
+            }
+            self.text.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn event(what: RunWhat) -> RunEvent {
+        RunEvent { run: RunId("7".to_owned()), at: Timestamp::UNIX_EPOCH, what }
+    }
+
+    fn display(face: Face) -> Display {
+        Display { face, width: 7, kind: Kind::Deploy, control: mpsc::channel(1).0 }
+    }
+
+    /// Sends what a long build tells while the writer takes nothing, then opens it; returns what
+    /// was written.
+    fn shown_to_a_reader_that_pauses(face: Face, lines: usize) -> String {
+        let (sender, receiver) = event_queue(LINES, DropReason::SlowReader);
+        let (open, gate) = gate::channel();
+        let (waits, is_waiting) = gate::channel();
+        let writer = std::thread::spawn(move || {
+            let mut out = Gated { gate, waits, open: false, text: Vec::new() };
+            display(face).show(&receiver, &mut out, |_| {});
+            String::from_utf8(out.text).unwrap()
+        });
+        let host = "samsung".to_owned();
+        let phase = |phase, state| event(RunWhat::Phase { host: host.clone(), phase, state });
+        sender.send(phase(Phase::Preflight, PhaseState::Finished));
+        is_waiting.recv_timeout(Duration::from_secs(60)).unwrap();
+        // From here on the writer hangs. Each of these returns, or the test does not end.
+        for number in 0..lines {
+            let line = format!("line {number}");
+            sender.send(event(RunWhat::Log { host: host.clone(), phase: Phase::Build, line }));
+        }
+        for phase_now in [Phase::Build, Phase::Activate, Phase::Acknowledge, Phase::Persist] {
+            sender.send(phase(phase_now, PhaseState::Finished));
+        }
+        let outcomes = BTreeMap::from([(Outcome::Switched, 1)]);
+        sender.send(event(RunWhat::Summary { outcomes, duration_ms: 1000 }));
+        sender.close();
+        assert_eq!(sender.taken(), 1, "the writer took more than it could have written");
+        open.send(()).unwrap();
+        writer.join().unwrap()
+    }
+
+    #[test]
+    fn a_reader_that_pauses_holds_nobody_up_and_misses_no_phase() {
+        let text = shown_to_a_reader_that_pauses(Face::Json, 12_000);
+        let values: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let count = |kind: &str| values.iter().filter(|value| value["event"] == kind).count();
+        assert_eq!((count("phase"), count("log"), count("summary")), (5, LINES, 1));
+        let dropped: Vec<_> = values.iter().filter(|value| value["event"] == "dropped").collect();
+        assert_eq!(dropped.len(), 1, "{dropped:?}");
+        let missing = (12_000 - LINES) as u64;
+        assert_eq!(dropped[0]["lines"], missing);
+        assert_eq!(dropped[0]["hosts"]["samsung"], missing);
+        assert_eq!(dropped[0]["why"], "slow-reader");
+    }
+
+    #[test]
+    fn plain_lines_say_how_many_are_left_out_and_where_they_are() {
+        let text = shown_to_a_reader_that_pauses(Face::Lines, 12_000);
+        let said = "7904 log lines were left out here, because this output was read too slowly; \
+                    the run's folder has every line";
+        assert_eq!(text.lines().filter(|line| *line == said).count(), 1, "{text}");
+        assert!(text.ends_with("1 switched in 1.0 s\n"), "{text}");
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_ends_the_display_and_nothing_else() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let (sender, receiver) = event_queue(LINES, DropReason::SlowReader);
+        let begin = RunWhat::Begin { hosts: Vec::new(), title: "switch".to_owned() };
+        sender.send(event(begin.clone()));
+        display(Face::Lines).show(&receiver, &mut Closed, |_| {});
+        sender.send(event(begin));
+        assert_eq!(sender.taken(), 1);
+    }
+}

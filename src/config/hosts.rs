@@ -3,7 +3,7 @@
 use crate::config::error::Report;
 use crate::config::section::{Section, nearest};
 use crate::config::value;
-use crate::fleet::{Address, Host, Strategy};
+use crate::fleet::{ActivationSettings, Address, Host, Strategy};
 use std::collections::HashMap;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -18,6 +18,10 @@ const KEYS: &[&str] = &[
     "attribute",
     "strategy",
     "confirm_timeout",
+    "settle",
+    "activation_timeout",
+    "reboot_to_recover",
+    "connectivity",
 ];
 
 /// Where each address (host and port) was first seen: the section that has it.
@@ -139,7 +143,22 @@ pub(super) fn read(
         confirm_timeout: section
             .parsed(report, "confirm_timeout", value::confirm_timeout)
             .map(|time| time.value),
+        activation: activation(report, &section),
     })
+}
+
+/// Reads the settings of activations, which a host and the whole fleet may have.
+pub(super) fn activation(report: &mut Report<'_>, section: &Section<'_>) -> ActivationSettings {
+    ActivationSettings {
+        settle: section.parsed(report, "settle", value::settle).map(|time| time.value),
+        timeout: section
+            .parsed(report, "activation_timeout", value::activation_timeout)
+            .map(|time| time.value),
+        reboot_to_recover: section.boolean(report, "reboot_to_recover"),
+        connectivity: section
+            .parsed(report, "connectivity", value::connectivity)
+            .map(|place| place.value),
+    }
 }
 
 /// Reads a list of names.

@@ -15,7 +15,9 @@ mod value;
 
 pub use error::{ConfigError, ConfigErrors};
 
-use crate::fleet::{Evaluate, Fleet, Host, Rollout, Strategy, Targets, Tier, TierKind};
+use crate::fleet::{
+    ActivationSettings, Evaluate, Fleet, Host, Rollout, Strategy, Targets, Tier, TierKind,
+};
 use crate::nix::signature::parse_public_key;
 use error::Report;
 use hosts::Names;
@@ -38,6 +40,10 @@ const FLEET: &[&str] = &[
     "evaluate",
     "ssh_config",
     "confirm_timeout",
+    "settle",
+    "activation_timeout",
+    "reboot_to_recover",
+    "connectivity",
     "bootstrap_trust",
 ];
 
@@ -83,6 +89,7 @@ pub fn fallback() -> Fleet {
         attribute: "localhost".to_owned(),
         strategy: None,
         confirm_timeout: None,
+        activation: ActivationSettings::default(),
     };
     let tier = Tier {
         public_key: parse_public_key(NIXOS_KEY).ok(),
@@ -101,6 +108,7 @@ fn empty() -> Fleet {
         evaluate: Evaluate::default(),
         ssh_config: None,
         confirm_timeout: CONFIRM_TIMEOUT,
+        activation: ActivationSettings::default(),
         bootstrap_trust: false,
         hosts: Vec::new(),
         tiers: Vec::new(),
@@ -180,6 +188,7 @@ fn read_fleet(
     if let Some(time) = section.parsed(report, "confirm_timeout", value::confirm_timeout) {
         fleet.confirm_timeout = time.value;
     }
+    fleet.activation = hosts::activation(report, section);
     fleet.bootstrap_trust = section.boolean(report, "bootstrap_trust").unwrap_or(false);
 }
 

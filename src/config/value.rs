@@ -177,6 +177,39 @@ pub(super) fn confirm_timeout(text: &str) -> Meaning<Duration> {
     Ok(time)
 }
 
+/// Parses the time a fresh system must stay well: at most 10 minutes.
+pub(super) fn settle(text: &str) -> Meaning<Duration> {
+    let time = duration(text)?;
+    if time.as_secs() > 600 {
+        return fail(format!("{text:?} is out of bounds"), "from \"0s\" to \"10m\"");
+    }
+    Ok(time)
+}
+
+/// Parses the time an activation may take: 10 seconds to 12 hours.
+pub(super) fn activation_timeout(text: &str) -> Meaning<Duration> {
+    let time = duration(text)?;
+    if !(10..=12 * 3600).contains(&time.as_secs()) {
+        return fail(format!("{text:?} is out of bounds"), "from \"10s\" to \"12h\"");
+    }
+    Ok(time)
+}
+
+/// Checks what answers a host that is connected: `gateway`, or a host and a port.
+pub(super) fn connectivity(text: &str) -> Meaning<String> {
+    const SHAPE: &str = "\"gateway\", or a host and a port: \"9.9.9.9:53\"";
+    if text == "gateway" {
+        return Ok(text.to_owned());
+    }
+    match address(text) {
+        Ok(found) if found.user.is_none() && found.port.is_some() && !found.host.contains('%') => {
+            let port = found.port.unwrap_or(0);
+            Ok(format!("{}:{port}", found.host))
+        }
+        Ok(_) | Err(_) => fail(format!("{text:?} is no place that can answer"), SHAPE),
+    }
+}
+
 /// Parses the time between two looks at a tier: 1 second to 7 days.
 pub(super) fn interval(text: &str) -> Meaning<Duration> {
     let time = duration(text)?;

@@ -38,6 +38,7 @@ fn host(name: &str, tags: &[&str], protected: bool) -> Host {
         attribute: name.to_owned(),
         strategy: None,
         confirm_timeout: None,
+        activation: crate::fleet::ActivationSettings::default(),
     }
 }
 
@@ -60,6 +61,7 @@ pub(super) fn fleet() -> Fleet {
         evaluate: Evaluate::Auto,
         ssh_config: None,
         confirm_timeout: Duration::from_secs(60),
+        activation: crate::fleet::ActivationSettings::default(),
         bootstrap_trust: false,
         hosts: vec![
             host("p620", &["desktop"], false),
@@ -354,7 +356,7 @@ pub(super) fn run_in_fetch() -> Vec<Event> {
         events.push(run_event("41", 8, phase("razer", of, PhaseState::Started)));
         events.push(run_event("41", 7, phase("razer", of, PhaseState::Finished)));
     }
-    for of in [Phase::Check, Phase::Persist] {
+    for of in [Phase::Check, Phase::Settle, Phase::Persist] {
         events.push(run_event("41", 6, phase("razer", of, PhaseState::Finished)));
     }
     events.push(run_event("41", 6, result("razer", Outcome::Switched, None)));

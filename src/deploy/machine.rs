@@ -57,6 +57,14 @@ pub enum Command {
         /// The phase.
         phase: Phase,
     },
+    /// Tell a host's supervisor at once to go back: the host runs the new system, or will when its
+    /// activation ends.
+    Abort {
+        /// The host.
+        host: String,
+        /// Why.
+        why: String,
+    },
     /// Tell everybody.
     Tell(RunWhat),
     /// The run is over.
@@ -191,6 +199,12 @@ impl Machine {
         out: &mut Vec<Command>,
     ) {
         tell_phase(out, &self.hosts[index].setup.name, phase, PhaseState::Failed);
+        let may_go_on = matches!(phase, Phase::Check) && self.hosts[index].known.abort.is_some();
+        if may_go_on {
+            // The supervisor heard already that it shall go back; persist reads that it did.
+            self.hosts[index].stage = Stage::Waiting(Phase::Persist);
+            return;
+        }
         let stopped = self.cancelled && phase < Phase::Activate;
         let outcome = if stopped { Outcome::Interrupted } else { failure.outcome };
         let error = if stopped { "stopped by the operator".to_owned() } else { failure.error };
@@ -230,7 +244,7 @@ impl Machine {
             }
             Phase::Publish | Phase::Verify | Phase::Fetch => self.hosts[index].setup.tier.is_some(),
             Phase::Activate => action != Action::Boot,
-            Phase::Acknowledge | Phase::Check => action.activates(),
+            Phase::Acknowledge | Phase::Check | Phase::Settle => action.activates(),
             Phase::Persist => action != Action::DryActivate,
         }
     }
@@ -282,8 +296,8 @@ impl Machine {
                 Stage::Running(phase) if phase < Phase::Activate => {
                     out.push(Command::Stop { host: host.setup.name.clone(), phase });
                 }
-                Stage::Waiting(_) | Stage::Running(_) => {
-                    host.known.abort = Some("the operator stopped the run".to_owned());
+                Stage::Waiting(phase) | Stage::Running(phase) => {
+                    go_back_now(host, phase, out);
                 }
             }
         }
@@ -438,6 +452,29 @@ impl Machine {
         let host = host.setup.name.clone();
         out.push(Command::Tell(RunWhat::Result { host, result }));
     }
+}
+
+/// Lets a host go back that runs the new system, or will when its activation ends, which cannot be
+/// interrupted.
+fn go_back_now(host: &mut HostRun, phase: Phase, out: &mut Vec<Command>) {
+    let why = "the operator stopped the run".to_owned();
+    host.known.abort = Some(why.clone());
+    let name = host.setup.name.clone();
+    out.push(Command::Abort { host: name.clone(), why });
+    if phase == Phase::Check && host.stage == Stage::Running(phase) {
+        out.push(Command::Stop { host: name.clone(), phase });
+    }
+    let reason = if phase == Phase::Activate {
+        let line = format!(
+            "{name} is being activated; that cannot be interrupted; it goes back when it ends"
+        );
+        out.push(Command::Tell(RunWhat::Log { host: name.clone(), phase, line }));
+        "its activation to end, which cannot be interrupted; then it goes back"
+    } else {
+        "its way back to the previous system"
+    };
+    host.waits_for = Some(reason.to_owned());
+    out.push(Command::Tell(RunWhat::Waiting { host: name, reason: host.waits_for.clone() }));
 }
 
 /// Tells the state of a phase.

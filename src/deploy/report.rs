@@ -1,6 +1,6 @@
 //! What the phases tell the machine.
 
-use crate::fleet::{Fetched, Outcome, StorePath};
+use crate::fleet::{Fetched, Outcome, StorePath, printable_line};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Why a phase ended a host's run.
@@ -33,6 +33,10 @@ pub struct Preflight {
     pub profile: Option<StorePath>,
     /// The kernel's boot id.
     pub boot_id: String,
+    /// The addresses that answered.
+    pub answering: Vec<String>,
+    /// The machine that built the system which was confirmed last, as the host remembers it.
+    pub built_on: Option<String>,
     /// Units that had failed before anything was done.
     pub failed_units: BTreeSet<String>,
     /// What the person should know before saying yes.
@@ -43,12 +47,64 @@ pub struct Preflight {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Activation {
     /// It runs; the supervisor waits for the acknowledgement.
-    Runs {
-        /// Whether switch-to-configuration reported failed units.
-        units_failed: bool,
-    },
+    Runs(Remarks),
     /// The supervisor has decided already.
     Decided(Ending),
+}
+
+/// What is worth knowing of an activation that the supervisor did not refuse.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remarks {
+    /// Whether switch-to-configuration reported failed units (its exit code 4).
+    pub units_failed: bool,
+    /// Whether it stopped, started or restarted what carries the network.
+    pub network: bool,
+    /// Snippets of the activation script that fail in this system and failed in the previous one.
+    pub snippets: Vec<String>,
+    /// Users whose own units failed.
+    pub users: Vec<String>,
+}
+
+impl Remarks {
+    /// Reads what the supervisor left as `activated`; nothing when the new system does not stay.
+    pub fn parse(activated: &str) -> Option<Self> {
+        let mut words = activated.split_whitespace();
+        let units_failed = words.next()? == "4";
+        if words.next() != Some("ok") {
+            return None;
+        }
+        let mut remarks = Self { units_failed, ..Self::default() };
+        for word in words {
+            match word.split_once('=') {
+                Some(("snippet", name)) => remarks.snippets.push(printable_line(name)),
+                Some(("user", name)) => remarks.users.push(printable_line(name)),
+                Some(_) => {}
+                None => remarks.network |= word == "network",
+            }
+        }
+        Some(remarks)
+    }
+
+    /// Returns what is wrong with the activated system, as far as this tells.
+    pub fn blemish(&self) -> Option<String> {
+        if !self.users.is_empty() {
+            let users = self.users.join(", ");
+            return Some(format!(
+                "units of {users} failed when it was activated; see `systemctl --user --failed` there as that user"
+            ));
+        }
+        self.units_failed.then(|| "units failed when it was activated".to_owned())
+    }
+
+    /// Returns what is worth knowing though it is no fault of the new system.
+    pub fn note(&self) -> Option<String> {
+        (!self.snippets.is_empty()).then(|| {
+            format!(
+                "these snippets of the activation script fail in this system and failed in the previous one: {}",
+                self.snippets.join(", ")
+            )
+        })
+    }
 }
 
 /// What the supervisor decided.
@@ -97,6 +153,8 @@ pub enum Report {
         /// Configured checks that did not hold.
         broken: Vec<String>,
     },
+    /// Settle: these addresses answered before the activation and do not any more.
+    AddressesLost(Vec<String>),
     /// Persist.
     Persisted(Ending),
     /// Any other phase.
@@ -122,8 +180,26 @@ pub struct Known {
     pub substituted: BTreeMap<String, Fetched>,
     /// What the target fetched, by tier.
     pub fetched: BTreeMap<String, Fetched>,
+    /// What is worth knowing of the activation.
+    pub remarks: Remarks,
     /// What is wrong with the activated system, though it stays; or why the host is out.
     pub blemish: Option<String>,
     /// Why the supervisor shall go back instead of keeping the system.
     pub abort: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_supervisor_left_of_an_activation_is_read() {
+        let found = Remarks::parse("4 ok network snippet=setupSecrets user=me").unwrap();
+        assert!(found.units_failed && found.network);
+        assert_eq!((found.snippets, found.users), (vec!["setupSecrets".into()], vec!["me".into()]));
+        assert_eq!(Remarks::parse("0 ok"), Some(Remarks::default()));
+        for gone in ["2 back", "100 untouched", "0 boot", ""] {
+            assert_eq!(Remarks::parse(gone), None, "{gone}");
+        }
+    }
 }

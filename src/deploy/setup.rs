@@ -1,6 +1,6 @@
 //! What was asked for, checked against the fleet.
 
-use crate::fleet::{Action, Fleet, Host, Strategy};
+use crate::fleet::{Action, ActivationSettings, Fleet, Host, Strategy};
 use std::time::Duration;
 
 /// Whether systems are deployed or only built.
@@ -44,6 +44,8 @@ pub struct HostSetup {
     pub last: bool,
     /// How long it waits for the acknowledgement.
     pub confirm_timeout: Duration,
+    /// How its fresh system is watched.
+    pub activation: ActivationSettings,
 }
 
 /// A request that fits the fleet.
@@ -151,6 +153,7 @@ fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup
         tier,
         last,
         confirm_timeout: host.confirm_timeout.unwrap_or(fleet.confirm_timeout),
+        activation: host.activation.or(&fleet.activation),
     };
     match strategy {
         Strategy::Direct => Ok(place(Strategy::Direct, &host.name, None)),

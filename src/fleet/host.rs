@@ -1,6 +1,6 @@
 //! A machine of the fleet and the addresses it answers at.
 
-use crate::fleet::Strategy;
+use crate::fleet::{ActivationSettings, Strategy};
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
@@ -52,6 +52,8 @@ pub struct Host {
     pub strategy: Option<Strategy>,
     /// The host's own time to wait for an acknowledgement, instead of the fleet's.
     pub confirm_timeout: Option<Duration>,
+    /// The host's own settings of activations, instead of the fleet's.
+    pub activation: ActivationSettings,
 }
 
 impl Host {

@@ -3,6 +3,7 @@
 //! Plain data and pure functions on it. Nothing in this room does I/O or reads a clock: time comes
 //! in as an argument. Every other room may use this one.
 
+mod activation;
 mod closure;
 mod event;
 mod facts;
@@ -14,6 +15,7 @@ mod text;
 mod tier;
 mod units;
 
+pub use activation::ActivationSettings;
 pub use closure::{ClosurePath, PathAnswer, StorePath, StorePathError};
 pub use event::{DropReason, Event, RunEvent, RunId, RunWhat};
 pub use facts::{

@@ -101,13 +101,15 @@ pub enum Phase {
     Acknowledge,
     /// Units and configured checks hold.
     Check,
+    /// It stayed reachable and well for a while.
+    Settle,
     /// Profile and boot default are set.
     Persist,
 }
 
 impl Phase {
     /// Every phase, in order.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Preflight,
         Self::Evaluate,
         Self::Compare,
@@ -119,6 +121,7 @@ impl Phase {
         Self::Activate,
         Self::Acknowledge,
         Self::Check,
+        Self::Settle,
         Self::Persist,
     ];
 
@@ -136,6 +139,7 @@ impl Phase {
             Self::Activate => "activate",
             Self::Acknowledge => "acknowledge",
             Self::Check => "check",
+            Self::Settle => "settle",
             Self::Persist => "persist",
         }
     }
@@ -147,13 +151,14 @@ impl Phase {
             Self::Evaluate => "eval",
             Self::Compare => "cmp",
             Self::Build => "build",
-            Self::Publish => "publish",
+            Self::Publish => "pub",
             Self::Verify => "verify",
             Self::Fetch => "fetch",
             Self::Diff => "diff",
-            Self::Activate => "activate",
+            Self::Activate => "act",
             Self::Acknowledge => "ack",
             Self::Check => "check",
+            Self::Settle => "settle",
             Self::Persist => "persist",
         }
     }
@@ -199,6 +204,9 @@ pub enum Outcome {
     NeedsReboot,
     /// Runs the old system again after a failed activation.
     RolledBack,
+    /// Has not been seen since it was activated or told to keep the new system: what it runs is not
+    /// known.
+    Unknown,
     /// Ended before anything was activated.
     Failed,
     /// Was not reachable; set aside.
@@ -221,6 +229,7 @@ impl Outcome {
             Self::Degraded => "degraded",
             Self::NeedsReboot => "needs-reboot",
             Self::RolledBack => "rolled-back",
+            Self::Unknown => "unknown",
             Self::Failed => "failed",
             Self::Offline => "offline",
             Self::Skipped => "skipped",
@@ -239,6 +248,7 @@ impl Outcome {
             | Self::NeedsReboot => true,
             Self::Degraded
             | Self::RolledBack
+            | Self::Unknown
             | Self::Failed
             | Self::Offline
             | Self::Skipped

@@ -1,6 +1,6 @@
 //! The checked fleet: what `hosts.toml` means.
 
-use crate::fleet::{Host, Strategy, Tier};
+use crate::fleet::{ActivationSettings, Host, Strategy, Tier};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -49,6 +49,8 @@ pub struct Fleet {
     pub ssh_config: Option<PathBuf>,
     /// How long a freshly activated host waits for the acknowledgement before it goes back.
     pub confirm_timeout: Duration,
+    /// Settings of activations, for hosts that have none of their own.
+    pub activation: ActivationSettings,
     /// Whether the fetch may add the tier and its key to what the target trusts (first deploys).
     pub bootstrap_trust: bool,
     /// The hosts, in the file's order.

@@ -15,6 +15,6 @@ mod watch;
 pub use history::{Asked, Growth, History, HistoryError, Recorder, RunRow, share_served};
 pub use queue::{EventReceiver, EventSender, event_queue};
 pub use run_recorder::RunRecorder;
-pub use runs::{RecordError, RunWriter, Runs, Word, state_home};
+pub use runs::{RecordError, RunWriter, Runs, Word, start_of, state_home};
 pub use trends::{Prometheus, Series, TrendError};
 pub use watch::{RunNews, RunWatch};

@@ -185,7 +185,7 @@ fn fleet_name(fleet: Option<&Path>) -> String {
 
 /// Returns when a process was started, in the kernel's ticks; nothing when there is none. With the
 /// process number it names a process for good: numbers are used again, start times are not.
-fn start_of(pid: u32) -> Option<String> {
+pub fn start_of(pid: u32) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let after_name = stat.rsplit_once(')')?.1;
     let mut fields = after_name.split_whitespace();

@@ -83,6 +83,11 @@ impl RemoteError {
         }
     }
 
+    /// Returns whether the script may have run all the same: it was sent, and no answer came.
+    pub fn may_have_run(&self) -> bool {
+        matches!(self.trouble, Trouble::Lost | Trouble::Slow(_))
+    }
+
     /// Returns whether another try may succeed without anybody doing anything.
     pub fn is_passing(&self) -> bool {
         matches!(self.trouble, Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_))

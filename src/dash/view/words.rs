@@ -81,7 +81,7 @@ pub(super) fn outcome_mark(outcome: Outcome) -> Mark {
         Outcome::Dry | Outcome::Unchanged => ('●', Role::Text),
         Outcome::NeedsReboot => ('▲', Role::Warn),
         Outcome::Degraded => ('▲', Role::Error),
-        Outcome::RolledBack | Outcome::Failed => ('✗', Role::Error),
+        Outcome::RolledBack | Outcome::Unknown | Outcome::Failed => ('✗', Role::Error),
         Outcome::Interrupted => ('✗', Role::Warn),
         Outcome::Offline => ('○', Role::Warn),
         Outcome::Skipped => ('○', Role::Dim),

@@ -1,17 +1,15 @@
 //! Compare and build: what realising the system takes, and doing it, on the host that builds.
 
 use super::fetch::by_tier;
-use super::step::{Ear, Step};
-use crate::deploy::engine::job::Job;
+use super::scripts::{BUILD, COMPARE};
+use super::step::{Ear, Plain, Step};
+use crate::deploy::engine::job::{Job, JobKind, lost};
 use crate::deploy::{Failure, Report};
 use crate::fleet::{Progress, bytes};
 use crate::nix::activity_log::ActivityLog;
 use crate::nix::dry_run;
 use crate::remote::Script;
 use std::time::{Duration, Instant};
-
-const COMPARE: &str = include_str!("../scripts/compare.sh");
-const BUILD: &str = include_str!("../scripts/build.sh");
 
 /// How long a host that builds may be silent because the connection is lost.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -59,15 +57,15 @@ pub(super) fn job(step: &Step) -> Job {
 /// Realises the derivation as a job and roots the result.
 pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
     let mut job = job(step);
-    let root = format!("/nix/var/nix/gcroots/nixdash/{}.next", step.host.name);
-    job.start(BUILD, &[step.drv()?.to_owned(), root])
+    let args = [step.drv()?.to_owned(), step.build_root()];
+    job.start(JobKind::Work, BUILD, &args, PATIENCE, &mut Plain(step))
         .await
-        .map_err(|failure| step.about_builder(failure))?;
+        .map_err(|failure| step.about_builder(failure.harmless()))?;
     let mut ear = NixEar::new(step);
     let state = job
         .follow("exit", PATIENCE, &mut ear)
         .await
-        .map_err(|failure| step.about_builder(failure))?;
+        .map_err(|error| step.about_builder(lost(&error)))?;
     let log = ear.finish().await;
     match state.exit {
         Some(0) => Ok(Report::Built {

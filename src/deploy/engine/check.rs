@@ -1,12 +1,12 @@
 //! Check: units and configured commands of a freshly activated host.
 
+use super::scripts::CHECK;
 use super::step::Step;
 use crate::deploy::{Failure, Report};
 use crate::fleet::printable_line;
 use crate::remote::Script;
+use std::collections::BTreeSet;
 use std::time::Duration;
-
-const CHECK: &str = include_str!("../scripts/check.sh");
 
 /// How long each configured command may take, in seconds; `check.sh` has the same figure.
 pub(super) const COMMAND_LIMIT_S: u64 = 60;
@@ -32,22 +32,34 @@ pub(super) async fn check(step: &Step) -> Result<Report, Failure> {
     };
     let mut new_failed_units = Vec::new();
     let mut broken = Vec::new();
-    for (key, value) in output.stdout.lines().filter_map(|line| line.split_once('\t')) {
-        let value = printable_line(value);
+    for (key, text) in output.stdout.lines().filter_map(|line| line.split_once('\t')) {
+        let value = printable_line(text);
         match key {
             "held" => step.log(&format!("holds: {value}")).await,
             "broken" => {
                 step.log(&format!("does not hold: {value}")).await;
                 broken.push(value);
             }
-            "failed" if !step.known.preflight.failed_units.contains(&value) => {
-                step.log(&format!("failed unit: {value}")).await;
-                new_failed_units.push(value);
+            "failed" => {
+                if let Some(unit) = newly_failed(text, &step.known.preflight.failed_units) {
+                    step.log(&format!("unit failed: {unit}")).await;
+                    new_failed_units.push(unit);
+                }
             }
             _ => {}
         }
     }
     Ok(Report::Checked { new_failed_units, broken })
+}
+
+/// Returns a unit that had not failed before, with the last line that it wrote itself.
+fn newly_failed(text: &str, before: &BTreeSet<String>) -> Option<String> {
+    let (unit, said) = text.split_once('\t').unwrap_or((text, ""));
+    let (unit, said) = (printable_line(unit), printable_line(said.trim()));
+    if before.contains(&unit) {
+        return None;
+    }
+    Some(if said.is_empty() { unit } else { format!("{unit} ({said})") })
 }
 
 /// Returns the report of a host on which nothing could be checked.

@@ -3,6 +3,7 @@
 //! Here, when this machine has a recent Nix, and the derivations are then copied to the host that
 //! builds; or there, from a copy of the flake's source. Always as the login user.
 
+use super::scripts::{DISCARD, EVALUATE, ROOT_DRV, UNPACK};
 use super::step::Step;
 use crate::deploy::{Failure, Report};
 use crate::fleet::{Evaluate, StorePath};
@@ -13,10 +14,6 @@ use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-
-const UNPACK: &str = include_str!("../scripts/unpack.sh");
-const EVALUATE: &str = include_str!("../scripts/evaluate.sh");
-const DISCARD: &str = include_str!("../scripts/discard.sh");
 
 /// How long an evaluation may take.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -64,6 +61,7 @@ pub(super) async fn evaluate(step: &Step) -> Result<Report, Failure> {
     if here {
         copy_to_builder(step, &drv).await?;
     }
+    root_derivation(step, &drv).await;
     Ok(Report::Evaluated { drv: drv.to_string(), toplevel })
 }
 
@@ -202,6 +200,22 @@ async fn copy_to_builder(step: &Step, drv: &StorePath) -> Result<(), Failure> {
         step.host.name,
         output.complaint()
     )))
+}
+
+/// Roots the derivation where it is built: a garbage collection between its evaluation and its build
+/// would take it. A root that cannot be made is no failure: the build says so, should it matter.
+async fn root_derivation(step: &Step, drv: &StorePath) {
+    let builder = &step.host.build_on;
+    step.shared.note(builder, None);
+    let root = format!("{}.drv", step.build_root());
+    let script = Script::new(ROOT_DRV).root().arg(drv.as_str()).arg(root);
+    match step.shared.hands.run(builder, &script).await {
+        Ok(output) if output.is_ok() => {}
+        Ok(output) => {
+            step.log(&format!("the derivation is not rooted: {}", output.complaint())).await;
+        }
+        Err(error) => step.log(&format!("the derivation is not rooted: {}", error.cause)).await,
+    }
 }
 
 /// Removes a source folder; what stays behind after a failure is removed by the next run.

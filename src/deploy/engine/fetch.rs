@@ -1,15 +1,14 @@
 //! Fetch: the target pulls its system from its own substituters, as a job.
 
 use super::build::NixEar;
-use super::step::Step;
-use crate::deploy::engine::job::Job;
+use super::scripts::FETCH;
+use super::step::{Plain, Step};
+use crate::deploy::engine::job::{Job, JobKind, StartFailure, lost};
 use crate::deploy::{Failure, Report};
 use crate::fleet::{Fetched, Fleet};
 use crate::nix::settings::bare_url;
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-const FETCH: &str = include_str!("../scripts/fetch.sh");
 
 /// How long a target may be silent because the connection is lost.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -22,18 +21,20 @@ pub(super) fn job(step: &Step) -> Job {
 /// Pulls the system and says which tier served what.
 pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
     let mut job = job(step);
-    let mut args =
-        vec![step.toplevel()?.to_string(), "/nix/var/nix/gcroots/nixdash/next".to_owned()];
+    let mut args = vec![step.toplevel()?.to_string(), step.fetch_root()];
     if step.shared.fleet.bootstrap_trust {
         let tier = step.tier()?;
         args.push(tier.url.clone());
         args.extend(tier.public_key.as_ref().map(|key| key.text.clone()));
     }
-    job.start(FETCH, &args).await?;
+    job.start(JobKind::Work, FETCH, &args, PATIENCE, &mut Plain(step))
+        .await
+        .map_err(StartFailure::harmless)?;
     let mut ear = NixEar::new(step);
-    let state = job.follow("exit", PATIENCE, &mut ear).await.map_err(|failure| Failure {
-        error: format!("the connection was lost during the fetch: {}", failure.error),
-        ..failure
+    let state = job.follow("exit", PATIENCE, &mut ear).await.map_err(|error| {
+        let failure = lost(&error);
+        let error = format!("the connection was lost during the fetch: {}", failure.error);
+        Failure { error, ..failure }
     })?;
     let log = ear.finish().await;
     let host = &step.host.name;

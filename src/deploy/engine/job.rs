@@ -1,20 +1,20 @@
 //! Jobs: work on a host that goes on when the connection ends.
 //!
-//! A job is a transient systemd unit with a folder below `/var/lib/nixdash/jobs`: its log is
-//! followed from an offset, so a lost connection is made anew and nothing of the log is missed.
-//! What a job left in its folder is the truth about it, never the unit's state.
+//! A job is a transient systemd unit with a folder below `/run/nixdash/jobs`: its log is followed
+//! from an offset, so a lost connection is made anew and nothing of the log is missed. What a job
+//! left in its folder is the truth about it, never the unit's state. Starting one is idempotent: it
+//! is asked for again until it is there.
 
 use crate::deploy::Failure;
+use crate::deploy::engine::patience::Patience;
+use crate::deploy::engine::scripts::{FOLLOW, START, STOP};
 use crate::deploy::engine::step::Ear;
 use crate::fleet::{Outcome, printable_line};
 use crate::remote::{Hands, RemoteError, Script, Trouble};
+use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
-
-const START: &str = include_str!("../scripts/start.sh");
-const FOLLOW: &str = include_str!("../scripts/follow.sh");
-const STOP: &str = include_str!("../scripts/stop.sh");
 
 /// Longest time that one follow may take before it is begun anew.
 const FOLLOW_LIMIT: Duration = Duration::from_secs(6 * 3600);
@@ -30,12 +30,22 @@ const LINE_QUEUE: usize = 1024;
 pub(super) struct JobState {
     /// The job's exit code, when it has ended.
     pub(super) exit: Option<i32>,
-    /// What it wrote into `activated`.
+    /// What it left as `activated`.
     pub(super) activated: Option<String>,
-    /// What it wrote into `outcome`: word and reason.
+    /// What it left as `outcome`: word and reason.
     pub(super) outcome: Option<(String, String)>,
     /// Whether it is neither running nor properly ended: killed, or the host restarted.
     pub(super) is_dead: bool,
+}
+
+/// Where a job's log lies, and what is done when the job ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum JobKind {
+    /// Its log lies on the disk: a build or a fetch, which may say a lot.
+    Work,
+    /// Its log lies in memory and is bounded; when it ends, however it ends, its script runs once
+    /// more, with `after`. The time is how long that and the job's own end may take.
+    Supervisor(Duration),
 }
 
 /// A job on a host.
@@ -43,74 +53,132 @@ pub(super) struct Job {
     hands: Arc<dyn Hands>,
     /// The host.
     pub(super) host: String,
-    dir: String,
-    unit: String,
+    name: String,
     offset: u64,
+    seen_at: Option<Timestamp>,
 }
 
 impl Job {
     /// Names a job; starts nothing.
     pub(super) fn new(hands: Arc<dyn Hands>, host: &str, name: &str) -> Self {
-        let unit = format!("nixdash-{name}");
-        let dir = format!("/var/lib/nixdash/jobs/{name}");
-        Self { hands, host: host.to_owned(), dir, unit, offset: 0 }
+        Self { hands, host: host.to_owned(), name: name.to_owned(), offset: 0, seen_at: None }
     }
 
-    /// Returns the job's folder on the host.
-    pub(super) fn dir(&self) -> &str {
-        &self.dir
+    /// Returns the job's name on its host.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
-    /// Starts it; the arguments are store paths, numbers and words without `$`.
-    pub(super) async fn start(&self, body: &'static str, args: &[String]) -> Result<(), Failure> {
-        let mut script = Script::new(START).root().arg(&self.dir).arg(&self.unit).stdin(body);
-        script.args.extend_from_slice(args);
-        let output = self.hands.run(&self.host, &script).await.map_err(|e| lost(&e))?;
-        if output.is_ok() {
-            return Ok(());
+    /// Returns its folder on the host.
+    pub(super) fn dir(&self) -> String {
+        format!("/run/nixdash/jobs/{}", self.name)
+    }
+
+    /// Returns its unit.
+    pub(super) fn unit(&self) -> String {
+        format!("nixdash-{}", self.name)
+    }
+
+    /// Returns when its host was last heard of.
+    pub(super) fn seen_at(&self) -> Option<Timestamp> {
+        self.seen_at
+    }
+
+    /// Starts it; the arguments are store paths, numbers and plain words. When the connection breaks,
+    /// the host is asked again until it says that the job is there, or is silent for too long: a job
+    /// that began is never begun twice.
+    pub(super) async fn start(
+        &mut self,
+        kind: JobKind,
+        body: &'static str,
+        args: &[String],
+        patience: Duration,
+        ear: &mut impl Ear,
+    ) -> Result<(), StartFailure> {
+        let script = self.start_script(kind, body, args);
+        let mut patience = Patience::new(patience);
+        loop {
+            match self.hands.run(&self.host, &script).await {
+                Ok(output) if output.is_ok() => {
+                    self.seen_at = Some(Timestamp::now());
+                    return Ok(());
+                }
+                Ok(output) => {
+                    let (host, unit) = (&self.host, self.unit());
+                    let why = output.complaint();
+                    let error = format!("{host}: {unit} could not be started: {why}");
+                    return Err(StartFailure::Refused(Failure::failed(error)));
+                }
+                Err(error) => {
+                    let was_silent = patience.is_silent();
+                    let Some(pause) = patience.again(&error) else {
+                        return Err(StartFailure::Unknown(error));
+                    };
+                    if !was_silent {
+                        let cause = &error.cause;
+                        ear.hear(&format!(
+                            "the connection broke while the job was started ({cause}); asking whether it began"
+                        ))
+                        .await;
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+            }
         }
-        Err(Failure::failed(format!(
-            "{}: could not start {}: {}",
-            self.host,
-            self.unit,
-            output.complaint()
-        )))
+    }
+
+    /// Returns the script that starts the job.
+    fn start_script(&self, kind: JobKind, body: &'static str, args: &[String]) -> Script {
+        let (place, stop_limit) = match kind {
+            JobKind::Work => ("disk", 0),
+            JobKind::Supervisor(limit) => ("memory", limit.as_secs()),
+        };
+        let mut script = Script::new(START)
+            .root()
+            .arg(&self.name)
+            .arg(place)
+            .arg(body.len().to_string())
+            .arg(stop_limit.to_string())
+            .stdin(body);
+        script.args.extend_from_slice(args);
+        script
     }
 
     /// Stops it and waits until it is gone.
     pub(super) async fn stop(&self) {
-        let script = Script::new(STOP).root().arg(&self.unit);
+        let script = Script::new(STOP).root().arg(&self.name);
         // A host that cannot be reached ends the phase by itself.
         drop(self.hands.run(&self.host, &script).await);
     }
 
-    /// Follows the log until the job leaves the awaited file or ends; a broken connection is made
+    /// Follows the log until the job leaves the awaited result or ends; a broken connection is made
     /// anew for as long as `patience` without an answer.
     pub(super) async fn follow(
         &mut self,
         awaited: &str,
         patience: Duration,
         ear: &mut impl Ear,
-    ) -> Result<JobState, Failure> {
-        let mut silent_since: Option<Instant> = None;
+    ) -> Result<JobState, RemoteError> {
+        let mut patience = Patience::new(patience);
         loop {
             let (before, began) = (self.offset, Instant::now());
             match self.follow_once(awaited, ear).await {
-                Ok(Some(state)) => return Ok(state),
-                Ok(None) => {}
-                Err(error) if error.is_passing() => {
-                    let spoke = self.offset > before || began.elapsed() > CONNECTED;
-                    if spoke || silent_since.is_none() {
-                        silent_since = Some(Instant::now());
+                Ok(Some(state)) => {
+                    self.seen_at = Some(Timestamp::now());
+                    return Ok(state);
+                }
+                Ok(None) => tokio::time::sleep(Duration::from_millis(500)).await,
+                Err(error) => {
+                    if self.offset > before || began.elapsed() > CONNECTED {
+                        patience.answered();
+                    }
+                    if !patience.is_silent() {
                         ear.hear(&format!("connection lost, trying again: {}", error.cause)).await;
                     }
-                    if silent_since.is_some_and(|since| since.elapsed() > patience) {
-                        return Err(lost(&error));
-                    }
+                    let Some(pause) = patience.again(&error) else { return Err(error) };
+                    tokio::time::sleep(pause).await;
                 }
-                Err(error) => return Err(lost(&error)),
             }
-            tokio::time::sleep(Duration::from_millis(500)).await;
         }
     }
 
@@ -121,14 +189,13 @@ impl Job {
         ear: &mut impl Ear,
     ) -> Result<Option<JobState>, RemoteError> {
         let random = std::hash::RandomState::new();
-        let mark = format!("end-{:016x}", std::hash::BuildHasher::hash_one(&random, &self.unit));
+        let mark = format!("end-{:016x}", std::hash::BuildHasher::hash_one(&random, &self.name));
         let script = Script::new(FOLLOW)
             .root()
             .limit(FOLLOW_LIMIT)
-            .arg(&self.dir)
+            .arg(&self.name)
             .arg(self.offset.to_string())
             .arg(awaited)
-            .arg(&self.unit)
             .arg(&mark);
         let (sender, mut lines) = mpsc::channel(LINE_QUEUE);
         let hands = Arc::clone(&self.hands);
@@ -148,6 +215,7 @@ impl Job {
                 }
             };
             let Some(line) = line else { break };
+            self.seen_at = Some(Timestamp::now());
             if let Some(last) = line.strip_prefix(mark.as_bytes()) {
                 state = Some(parse_last_line(&String::from_utf8_lossy(last)));
                 // The script's own empty line, or the log's last line without an end.
@@ -174,6 +242,24 @@ impl Job {
                 }
                 Err(RemoteError::new(&host, Trouble::Lost, &output.complaint()))
             }),
+        }
+    }
+}
+
+/// Why a job could not be started.
+pub(super) enum StartFailure {
+    /// The host said so: it does not run.
+    Refused(Failure),
+    /// The host was not heard of again: it may run.
+    Unknown(RemoteError),
+}
+
+impl StartFailure {
+    /// Returns the failure of a job that harms nobody when it runs unheard.
+    pub(super) fn harmless(self) -> Failure {
+        match self {
+            Self::Refused(failure) => failure,
+            Self::Unknown(error) => lost(&error),
         }
     }
 }
@@ -211,8 +297,8 @@ mod tests {
             JobState { exit: Some(0), ..JobState::default() }
         );
         assert_eq!(
-            parse_last_line("\tover\t\t4 ok\t"),
-            JobState { activated: Some("4 ok".to_owned()), ..JobState::default() }
+            parse_last_line("\tover\t\t4 ok network\t"),
+            JobState { activated: Some("4 ok network".to_owned()), ..JobState::default() }
         );
         assert_eq!(
             parse_last_line("\tover\t0\t2 failed\trolled-back\tits script failed"),

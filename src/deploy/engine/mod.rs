@@ -4,14 +4,22 @@
 //! host that hangs delays no other. One file per phase that does something: the script it runs,
 //! and what its answer means.
 
+mod account;
+mod acknowledge;
 mod activate;
 mod build;
 mod check;
 mod evaluate;
 mod fetch;
 mod job;
+mod owner;
+mod patience;
+mod persist;
 mod preflight;
+mod scripts;
+mod settle;
 mod step;
+mod supervised;
 mod verify;
 
 use crate::deploy::engine::step::{Shared, Step, Teller};
@@ -100,6 +108,10 @@ impl Deploy {
                         if let Some(token) = stops.get(&host) {
                             token.cancel();
                         }
+                    }
+                    Command::Abort { host, why } => {
+                        let shared = Arc::clone(&shared);
+                        tokio::spawn(async move { shared.abort(&host, &why).await });
                     }
                     Command::Finish => {}
                 }

@@ -1,15 +1,22 @@
 //! Preflight: is the target there, may we become root, is nobody else at it, is there room.
 
+use super::owner::Owner;
+use super::scripts::{PREFLIGHT, RECOVER};
 use super::step::Step;
 use crate::deploy::{Failure, Preflight, Report};
 use crate::fleet::{StorePath, bytes, printable_line};
 use crate::remote::{Output, Script};
+use jiff::Timestamp;
 use std::time::Duration;
-
-const PREFLIGHT: &str = include_str!("../scripts/preflight.sh");
 
 /// Less free room than this below `/nix` and a deploy is refused, in bytes.
 const NIX_FREE_NEEDED: u64 = 64 << 20;
+
+/// Less free room than this on `/run` and a deploy is refused, in bytes.
+const RUN_FREE_NEEDED: u64 = 1 << 20;
+
+/// How long putting right what a power cut left may take: it writes the boot menu.
+const RECOVER_LIMIT: Duration = Duration::from_secs(150);
 
 /// Less free room than this and the plan says so, in bytes.
 const NIX_FREE_NOTED: u64 = 2 << 30;
@@ -22,11 +29,39 @@ const BATTERY_NOTED: u64 = 30;
 
 pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     let script = Script::new(PREFLIGHT).root().limit(Duration::from_secs(25));
-    let output = step.run(&step.host.name, &script).await?;
+    let asked = step.run(&step.host.name, &script);
+    let (output, answering) = tokio::join!(asked, step.shared.hands.answering(&step.host.name));
+    let output = output?;
     if !output.is_ok() {
         return Err(refused(&step.host.name, &output));
     }
-    read(&step.host.name, &output.stdout).map(Report::Preflight)
+    let text = if output.stdout.lines().any(|line| line.starts_with("intent\t")) {
+        recover(step).await?;
+        step.run(&step.host.name, &script).await?.stdout
+    } else {
+        output.stdout
+    };
+    let mut found = read(&step.host.name, &text)?;
+    // What could not be asked is not required afterwards.
+    found.answering = answering.unwrap_or_default();
+    Ok(Report::Preflight(found))
+}
+
+/// Puts right what a power cut left of an earlier deploy, before this one looks at what is there.
+async fn recover(step: &Step) -> Result<(), Failure> {
+    let name = &step.host.name;
+    let script = Script::new(RECOVER).root().arg("").limit(RECOVER_LIMIT);
+    let output = step.run(name, &script).await?;
+    for line in output.stdout.lines().chain(output.stderr.lines()) {
+        step.log(line).await;
+    }
+    if output.is_ok() {
+        return Ok(());
+    }
+    Err(Failure::failed(format!(
+        "{name}: an earlier deploy was cut off while it was made permanent, and that could not be put right: {}",
+        output.complaint()
+    )))
 }
 
 /// Returns what it means when the script did not run as root.
@@ -57,12 +92,22 @@ fn read(host: &str, text: &str) -> Result<Preflight, Failure> {
             "mains" => on_mains = Some(on_mains == Some(true) || number == Some(1)),
             "battery" => battery = number,
             "locked" => {
-                let who = printable_line(value);
-                let who = if who.is_empty() { "somebody".to_owned() } else { who };
-                return Err(Failure::failed(format!(
-                    "{host}: {who} is deploying to it now; wait for that to end"
-                )));
+                let who = Owner::parse(value).map_or_else(
+                    || "somebody is deploying to it now".to_owned(),
+                    |owner| owner.sentence(Timestamp::now()),
+                );
+                return Err(Failure::failed(format!("{host}: {who}; wait for that to end")));
             }
+            "built_on" => found.built_on = Some(printable_line(value.trim())),
+            "run_free" => match number {
+                Some(free) if free < RUN_FREE_NEEDED => {
+                    return Err(Failure::failed(format!(
+                        "{host}: only {} free on /run, which a deploy needs for its results; see what fills it with `du -xsh /run/*` there",
+                        bytes(free)
+                    )));
+                }
+                Some(_) | None => {}
+            },
             "nix_free" => match number {
                 Some(free) if free < NIX_FREE_NEEDED => {
                     return Err(Failure::failed(format!(
@@ -118,8 +163,12 @@ mod tests {
 
     #[test]
     fn a_second_operator_is_told_who_is_at_it() {
-        let error = read("samsung", "locked\tme@desk, run 7\n").unwrap_err();
-        assert!(error.error.contains("me@desk, run 7"), "{}", error.error);
+        let error = read("samsung", "locked\twho=me@desk run=7 now=9 since=2\n").unwrap_err();
+        assert!(
+            error.error.contains("me@desk has been deploying to it with run 7 for 7"),
+            "{}",
+            error.error
+        );
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! One phase of one host, and what all phases of a run share.
 
-use super::{Listener, activate, build, check, evaluate, fetch, preflight, verify};
+use super::scripts::{DIFF, TIDY, WORD};
+use super::supervised::Supervised;
+use super::{
+    Listener, acknowledge, activate, build, check, evaluate, fetch, persist, preflight, settle,
+    verify,
+};
 use crate::deploy::engine::job::{Job, lost};
 use crate::deploy::{Failure, HostSetup, Known, Report};
 use crate::fleet::{
@@ -15,9 +20,6 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell, Semaphore};
 use tokio::task::coop::consume_budget;
-
-const TIDY: &str = include_str!("../scripts/tidy.sh");
-const DIFF: &str = include_str!("../scripts/diff.sh");
 
 /// How long cleaning up on a host may take.
 const CLEAN_UP_LIMIT: Duration = Duration::from_secs(5);
@@ -54,18 +56,33 @@ pub(super) struct Shared {
     /// The flake's source on hosts that evaluate: the folder, by host.
     pub(super) sources: Mutex<HashMap<String, Arc<OnceCell<String>>>>,
     /// What tells this run's jobs from those of another operator's run of the same number.
-    tag: String,
-    /// Every job that was named, by the host it runs on: host and folder.
+    pub(super) tag: String,
+    /// Every job that was named, by the host it runs on: host and name.
     jobs: std::sync::Mutex<BTreeMap<String, BTreeSet<String>>>,
     /// The supervisors, by host: their logs are followed through several phases.
-    pub(super) supervisors: Mutex<HashMap<String, Job>>,
+    pub(super) supervisors: Mutex<HashMap<String, Supervised>>,
 }
 
 impl Shared {
-    /// Notes a job's folder, to be removed at the end.
-    fn note_job(&self, host: &str, dir: &str) {
+    /// Notes that a host has something of this run, to be removed at the end: a job by its name, or
+    /// only roots.
+    pub(super) fn note(&self, host: &str, job: Option<&str>) {
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.entry(host.to_owned()).or_default().insert(dir.to_owned());
+        jobs.entry(host.to_owned()).or_default().extend(job.map(str::to_owned));
+    }
+
+    /// Returns the name of a job of this run.
+    fn job_name(&self, job: &str, host: &str) -> String {
+        format!("{}-{job}-{host}", self.tag)
+    }
+
+    /// Tells the supervisor of a host to go back. One that has not begun yet is told by the phase
+    /// that reads what it decided.
+    pub(super) async fn abort(&self, host: &str, why: &str) {
+        let word = format!("abort {}", printable_line(why));
+        let job = self.job_name("activate", host);
+        let script = Script::new(WORD).root().arg(job).arg(word);
+        drop(self.hands.run(host, &script).await);
     }
 
     pub(super) fn new(
@@ -95,10 +112,10 @@ impl Shared {
         let discard = sources.iter().filter_map(|(host, cell)| Some((host, cell.get()?)));
         let discard = discard.map(|(host, dir)| evaluate::discard(self.hands.as_ref(), host, dir));
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let tidy = jobs.iter().map(|(host, dirs)| async move {
-            let mut script = Script::new(TIDY).root().limit(CLEAN_UP_LIMIT);
-            script.args = dirs.iter().cloned().collect();
-            // What stays behind is removed by a preflight, a week later.
+        let tidy = jobs.iter().map(|(host, names)| async move {
+            let mut script = Script::new(TIDY).root().limit(CLEAN_UP_LIMIT).arg(&self.tag);
+            script.args.extend(names.iter().cloned());
+            // What stays behind is removed when the next job is started there.
             drop(self.hands.run(host, &script).await);
         });
         tokio::join!(join_all(discard), join_all(tidy));
@@ -126,9 +143,10 @@ impl Step {
             Phase::Fetch => fetch::fetch(self).await,
             Phase::Diff => self.diff().await,
             Phase::Activate => activate::activate(self).await,
-            Phase::Acknowledge => activate::acknowledge(self).await,
+            Phase::Acknowledge => acknowledge::acknowledge(self).await,
             Phase::Check => check::check(self).await,
-            Phase::Persist => activate::persist(self).await,
+            Phase::Settle => settle::settle(self).await,
+            Phase::Persist => persist::persist(self).await,
         }
     }
 
@@ -146,6 +164,7 @@ impl Step {
             | Phase::Activate
             | Phase::Acknowledge
             | Phase::Check
+            | Phase::Settle
             | Phase::Persist => None,
         }
     }
@@ -239,16 +258,39 @@ impl Step {
     /// Names a job of this phase.
     pub(super) fn job(&self, host: &str, name: &str) -> Job {
         let hands = Arc::clone(&self.shared.hands);
-        let job = Job::new(hands, host, &format!("{}-{name}-{}", self.shared.tag, self.host.name));
-        self.shared.note_job(host, job.dir());
+        let job = Job::new(hands, host, &self.shared.job_name(name, &self.host.name));
+        self.shared.note(host, Some(job.name()));
         job
+    }
+
+    /// Returns the root of this run's build of the host, where it is built.
+    pub(super) fn build_root(&self) -> String {
+        format!("/nix/var/nix/gcroots/nixdash/{}.{}", self.host.name, self.shared.tag)
+    }
+
+    /// Returns the root of what this run fetches, on the target.
+    pub(super) fn fetch_root(&self) -> String {
+        format!("/nix/var/nix/gcroots/nixdash/fetched.{}", self.shared.tag)
+    }
+
+    /// Takes the host's supervisor, which another phase kept.
+    pub(super) async fn take_supervised(&self) -> Result<Supervised, Failure> {
+        let name = &self.host.name;
+        let kept = self.shared.supervisors.lock().await.remove(name);
+        kept.ok_or_else(|| Failure::failed(format!("{name}: its supervisor was not started")))
+    }
+
+    /// Keeps the host's supervisor for the next phase.
+    pub(super) async fn keep_supervised(&self, supervised: Supervised) {
+        let name = self.host.name.clone();
+        self.shared.supervisors.lock().await.insert(name, supervised);
     }
 }
 
 /// Returns the run's number with something that no other machine's run has.
 fn tag(run: &RunId) -> String {
     let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), &run.0);
-    format!("{run}-{:08x}", random >> 32)
+    format!("run-{run}-{:08x}", random >> 32)
 }
 
 /// Hears the lines of a job, in order.

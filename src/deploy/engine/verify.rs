@@ -3,6 +3,7 @@
 //! Asked from the target, since it may not see what this machine sees; the signature is checked
 //! here, against the key that `hosts.toml` names.
 
+use super::scripts::VERIFY;
 use super::step::Step;
 use crate::deploy::{Failure, Report};
 use crate::fleet::{PublicKey, SignatureState, StorePath, Tier};
@@ -10,8 +11,6 @@ use crate::nix::narinfo::NarInfo;
 use crate::nix::settings::Settings;
 use crate::nix::signature::parse_public_key;
 use crate::remote::Script;
-
-const VERIFY: &str = include_str!("../scripts/verify.sh");
 
 pub(super) async fn verify(step: &Step) -> Result<Report, Failure> {
     let (tier, toplevel) = (step.tier()?, step.toplevel()?);

@@ -59,10 +59,9 @@ impl HostRun {
                 self.known.substituted = substituted;
             }
             Report::Fetched(fetched) => self.known.fetched = fetched,
-            Report::Activated(Activation::Runs { units_failed }) => {
-                if units_failed {
-                    self.known.blemish = Some("units failed when it was activated".to_owned());
-                }
+            Report::Activated(Activation::Runs(remarks)) => {
+                self.known.blemish = remarks.blemish();
+                self.known.remarks = remarks;
             }
             Report::Activated(Activation::Decided(ending)) => return Some(ending),
             Report::Checked { new_failed_units, broken } => {
@@ -77,6 +76,13 @@ impl HostRun {
                     self.known.abort.get_or_insert(why);
                 }
             }
+            Report::AddressesLost(lost) => {
+                let why = format!(
+                    "address-lost: {} answered before the activation and does not any more",
+                    lost.join(", ")
+                );
+                self.known.abort.get_or_insert(why);
+            }
             Report::Persisted(ending) => return Some(self.judge(ending, setup)),
             Report::Done => {}
         }
@@ -90,6 +96,9 @@ impl HostRun {
         match &self.known.blemish {
             Some(blemish) if stays && setup.action.activates() => {
                 Ending { outcome: Outcome::Degraded, reason: Some(blemish.clone()) }
+            }
+            Some(_) | None if stays && ending.reason.is_none() => {
+                Ending { reason: self.known.remarks.note(), ..ending }
             }
             Some(_) | None => ending,
         }
@@ -107,6 +116,7 @@ pub(super) fn phase_held(phase: Phase, outcome: Outcome) -> bool {
         | Outcome::Unchanged
         | Outcome::NeedsReboot => true,
         Outcome::RolledBack
+        | Outcome::Unknown
         | Outcome::Failed
         | Outcome::Offline
         | Outcome::Skipped

@@ -1,8 +1,8 @@
 //! Drives the machine with made-up hosts and looks at what it does, in which order.
 
 use super::*;
-use crate::deploy::Preflight;
 use crate::deploy::{Activation, Ending};
+use crate::deploy::{Preflight, Remarks};
 use crate::fleet::{StorePath, Strategy};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -23,6 +23,7 @@ fn host(name: &str) -> HostSetup {
         tier: (!builder).then(|| "p620".to_owned()),
         last: builder,
         confirm_timeout: Duration::from_secs(30),
+        activation: crate::fleet::ActivationSettings::default(),
     }
 }
 
@@ -49,13 +50,15 @@ fn good(phase: Phase, action: Action) -> Report {
         Phase::Evaluate => Report::Evaluated { drv: format!("{NEW}.drv"), toplevel: path(NEW) },
         Phase::Compare => Report::Compared { to_build: Some(3), to_download: Some(1) },
         Phase::Build => Report::Built { built: 3, substituted: BTreeMap::new() },
-        Phase::Publish | Phase::Verify | Phase::Diff | Phase::Acknowledge => Report::Done,
+        Phase::Publish | Phase::Verify | Phase::Diff | Phase::Acknowledge | Phase::Settle => {
+            Report::Done
+        }
         Phase::Fetch => Report::Fetched(BTreeMap::new()),
         Phase::Activate if action == Action::DryActivate => {
             let ending = Ending { outcome: Outcome::Dry, reason: None };
             Report::Activated(Activation::Decided(ending))
         }
-        Phase::Activate => Report::Activated(Activation::Runs { units_failed: false }),
+        Phase::Activate => Report::Activated(Activation::Runs(Remarks::default())),
         Phase::Check => Report::Checked { new_failed_units: Vec::new(), broken: Vec::new() },
         Phase::Persist => {
             let outcome = match action {
@@ -114,7 +117,10 @@ fn drive(
                     assert_eq!(twice, None, "a host ends once");
                 }
                 Command::Tell(RunWhat::Summary { .. }) => story.summaries += 1,
-                Command::Tell(_) | Command::Stop { .. } | Command::Finish => {}
+                Command::Tell(_)
+                | Command::Abort { .. }
+                | Command::Stop { .. }
+                | Command::Finish => {}
             }
         }
     }
@@ -252,7 +258,10 @@ fn a_plan_that_is_not_confirmed_changes_nothing() {
                     inputs.push(Input::Done { host: host.name, phase, result });
                 }
                 Command::Tell(RunWhat::Plan { .. }) => inputs.insert(0, Input::Answer(false)),
-                Command::Tell(_) | Command::Stop { .. } | Command::Finish => {}
+                Command::Tell(_)
+                | Command::Abort { .. }
+                | Command::Stop { .. }
+                | Command::Finish => {}
             }
         }
     }

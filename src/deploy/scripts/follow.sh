@@ -1,41 +1,50 @@
 #!/bin/sh
-# Prints a job's log from an offset while the job runs, as root, and at the end one line that
-# begins with a mark that the log cannot know. $1 folder, $2 offset in bytes, $3 the file that is
-# waited for (or exit), $4 the unit, $5 the mark.
+# Prints a job's log from an offset while the job runs, as root, and at the end one line that begins
+# with a mark that the log cannot know. `results.sh` is put before it when nixdash is compiled.
+# $1 the job's name, $2 offset in bytes, $3 the result that is waited for (or exit), $4 the mark.
 # The last line says: mark, then gone | dead | over, then exit code, activated, outcome.
-dir=$1
-offset=$2
-awaited=$3
-unit=$4
-mark=$5
 
-if [ ! -e "$dir/log" ]; then
-	printf '\n%s\tgone\n' "$mark"
-	exit 0
-fi
+over() { has "$awaited" || has 'exit'; }
 
-over() { [ -e "$dir/$awaited" ] || [ -e "$dir/exit" ]; }
+# Tells whether the unit runs, or does what is left to do when it was ended.
+is_there() {
+	case $(systemctl show --property=ActiveState --value "$unit" 2>/dev/null) in
+	active | activating | deactivating | reloading) return 0 ;;
+	*) return 1 ;;
+	esac
+}
 
 wait_for_end() {
 	turn=0
 	until over; do
+		# The supervisor and a second operator see by this that somebody is there.
+		[ "$((turn % 40))" != 0 ] || : >"$dir/heard"
 		sleep 0.05
 		turn=$((turn + 1))
-		if [ "$((turn % 40))" = 0 ] && ! systemctl is-active --quiet "$unit"; then
+		if [ "$((turn % 40))" = 0 ] && ! is_there; then
 			sleep 0.2
 			over || return
 		fi
 	done
 }
 
-wait_for_end &
-tail -c "+$((offset + 1))" -s 0.05 -f --pid="$!" "$dir/log"
+main() {
+	dir=/run/nixdash/jobs/$1
+	offset=$2
+	awaited=$3
+	unit=nixdash-$1
+	mark=$4
+	if [ ! -e "$dir/log" ]; then
+		printf '\n%s\tgone\n' "$mark"
+		exit 0
+	fi
+	: >"$dir/heard"
+	wait_for_end &
+	tail -c "+$((offset + 1))" -s 0.05 -f --pid="$!" "$dir/log"
+	state=dead
+	over && state=over
+	printf '\n%s\t%s\t%s\t%s\t%s\n' "$mark" "$state" \
+		"$(result 'exit')" "$(result activated)" "$(result outcome)"
+}
 
-state=dead
-over && state=over
-# `read` keeps the last line without its end of line; a file that is not there leaves it empty.
-code='' activated='' outcome=''
-[ -e "$dir/exit" ] && IFS= read -r code <"$dir/exit"
-[ -e "$dir/activated" ] && IFS= read -r activated <"$dir/activated"
-[ -e "$dir/outcome" ] && IFS= read -r outcome <"$dir/outcome"
-printf '\n%s\t%s\t%s\t%s\t%s\n' "$mark" "$state" "$code" "$activated" "$outcome"
+main "$@"

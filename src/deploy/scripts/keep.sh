@@ -1,7 +1,13 @@
 #!/bin/sh
-# On the builder, as root: makes the root of a host's newest build its lasting one, which keeps the
-# system in the cache until the host's next confirmed deploy. $1 is the host.
-roots=/nix/var/nix/gcroots/nixdash
-if [ -L "$roots/$1.next" ]; then
-	mv -T "$roots/$1.next" "$roots/$1"
-fi
+# On the builder, as root: makes the root of a run's build the host's lasting one, which keeps the
+# system in the cache until the host's next confirmed deploy. $1 is the host, $2 what the run's roots
+# are called. A root belongs to its run until then: another run of the same host has its own.
+main() {
+	roots=/nix/var/nix/gcroots/nixdash
+	[ -L "$roots/$1.$2" ] || exit 0
+	mv -T "$roots/$1.$2" "$roots/$1"
+	# What an older run built and nobody confirmed is not the host's next system any more.
+	rm -f "$roots/$1.next"
+}
+
+main "$@"

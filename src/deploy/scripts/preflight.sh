@@ -1,31 +1,58 @@
 #!/bin/sh
-# Looks at a target before anything is done to it, as root. Prints key<TAB>value lines.
-# Changes nothing but removing jobs of nixdash that ended more than a week ago.
+# Looks at a target before anything is done to it, as root. Prints key<TAB>value lines. Changes
+# nothing but removing roots of a supervisor that is gone.
 say() { printf '%s\t%s\n' "$1" "$2"; }
 
-say running "$(readlink -f /run/current-system)"
-say booted "$(readlink -f /run/booted-system)"
-say profile "$(readlink -f /nix/var/nix/profiles/system)"
-say boot_id "$(cat /proc/sys/kernel/random/boot_id)"
-say nix "$(nix --version 2>/dev/null)"
-say nix_free "$(df -P -B1 /nix/store | awk 'NR == 2 { print $4 }')"
-if mountpoint -q /boot 2>/dev/null; then
-	say boot_free "$(df -P -B1 /boot | awk 'NR == 2 { print $4 }')"
-fi
-systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null |
-	while read -r unit _; do say failed "$unit"; done
-for supply in /sys/class/power_supply/*; do
-	[ -r "$supply/type" ] || continue
-	[ "$(cat "$supply/scope" 2>/dev/null)" = Device ] && continue
-	case $(cat "$supply/type") in
-	Mains) say mains "$(cat "$supply/online" 2>/dev/null)" ;;
-	Battery) say battery "$(cat "$supply/capacity" 2>/dev/null)" ;;
+# Says who deploys now: the lock is held, or its unit is still there.
+look_at_the_lock() {
+	mkdir -p /run/nixdash && chmod 700 /run/nixdash
+	(umask 077 && : >>/run/nixdash/lock) && chmod 600 /run/nixdash/lock
+	owner=$(cat /run/nixdash/owner 2>/dev/null)
+	unit=$(printf '%s' "$owner" | sed -n 's/.*unit=\([^ ]*\).*/\1/p')
+	dir=$(printf '%s' "$owner" | sed -n 's/.*dir=\([^ ]*\).*/\1/p')
+	exec 9>>/run/nixdash/lock
+	if flock -n 9 && ! is_there "$unit"; then
+		rm -f /nix/var/nix/gcroots/nixdash/before-* /run/nixdash/owner
+		if [ -e /nix/var/nixdash/intent ]; then say intent "$(cut -f 1 /nix/var/nixdash/intent)"; fi
+	else
+		heard=$(stat -c %Y "$dir/heard" 2>/dev/null)
+		say locked "$owner now=$(date +%s) heard=${heard:-0}"
+	fi
+	exec 9>&-
+}
+
+# Tells whether a unit runs, or is being ended. $1 its name.
+is_there() {
+	[ -n "$1" ] || return 1
+	case $(systemctl show --property=ActiveState --value "$1" 2>/dev/null) in
+	active | activating | deactivating | reloading) return 0 ;;
+	*) return 1 ;;
 	esac
-done
-mkdir -p /run/nixdash
-if ! flock -n /run/nixdash/lock true; then
-	say locked "$(cat /run/nixdash/owner 2>/dev/null)"
-fi
-if [ -d /var/lib/nixdash/jobs ]; then
-	find /var/lib/nixdash/jobs -mindepth 1 -maxdepth 1 -mtime +7 -exec rm -rf {} +
-fi
+}
+
+main() {
+	say running "$(readlink -f /run/current-system)"
+	say booted "$(readlink -f /run/booted-system)"
+	say profile "$(readlink -f /nix/var/nix/profiles/system)"
+	say boot_id "$(cat /proc/sys/kernel/random/boot_id)"
+	say nix "$(nix --version 2>/dev/null)"
+	say nix_free "$(df -P -B1 /nix/store | awk 'NR == 2 { print $4 }')"
+	say run_free "$(df -P -B1 /run | awk 'NR == 2 { print $4 }')"
+	if mountpoint -q /boot 2>/dev/null; then
+		say boot_free "$(df -P -B1 /boot | awk 'NR == 2 { print $4 }')"
+	fi
+	timeout 10 systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null |
+		while read -r unit _; do say failed "$unit"; done
+	for supply in /sys/class/power_supply/*; do
+		[ -r "$supply/type" ] || continue
+		[ "$(cat "$supply/scope" 2>/dev/null)" = Device ] && continue
+		case $(cat "$supply/type") in
+		Mains) say mains "$(cat "$supply/online" 2>/dev/null)" ;;
+		Battery) say battery "$(cat "$supply/capacity" 2>/dev/null)" ;;
+		esac
+	done
+	if [ -r /nix/var/nixdash/built-on ]; then say built_on "$(cat /nix/var/nixdash/built-on)"; fi
+	look_at_the_lock
+}
+
+main "$@"

@@ -1,27 +1,119 @@
 #!/bin/sh
 # Starts a job, as root: a transient unit that runs the script given on standard input. It goes on
-# when the connection ends. $1 is the job's folder, which must be new, $2 the unit's name, the rest
-# the script's arguments. Leaves in the folder: log (standard output and error), exit (the code,
-# when it has ended).
-dir=$1
-unit=$2
-shift 2
-umask 077
-mkdir -p "${dir%/*}"
-mkdir "$dir" || exit 1
-: >"$dir/log"
-cat >"$dir/script"
-cat >"$dir/run" <<'RUN'
+# when the connection ends. Asked again for the same job, it starts nothing. `results.sh` is put
+# before it when nixdash is compiled.
+#
+# $1 the job's name, $2 where its log lies (memory or disk), $3 the bytes of the script, $4 seconds
+# that the job may take to end when it is stopped, or 0 for a job that needs nothing done afterwards,
+# the rest the script's arguments. The job's folder is /run/nixdash/jobs/NAME. There are: log
+# (standard output and error), exit (the code, when it has ended) and what the script leaves.
+
+base=/run/nixdash/jobs
+logs=/var/lib/nixdash/jobs
+
+# Removes what jobs left that nobody will ask for any more: folders of jobs that ended a day ago, and
+# logs without a folder, as a restart leaves them. What runs is never touched.
+remove_leftovers() {
+	find "$base" -mindepth 1 -maxdepth 1 -type d -mmin +1440 2>/dev/null | while read -r old; do
+		is_there "nixdash-${old##*/}" || rm -rf "$old"
+	done
+	for old in "$logs"/*; do
+		job=${old##*/}
+		job=${job%.log}
+		if [ -e "$old" ] && [ ! -e "$base/$job" ] && ! is_there "nixdash-$job"; then
+			rm -rf "$old"
+		fi
+	done
+}
+
+# Tells whether a unit runs, or is being ended. $1 its name.
+is_there() {
+	case $(systemctl show --property=ActiveState --value "$1" 2>/dev/null) in
+	active | activating | deactivating | reloading) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+# $1 what could not be done.
+give_up() {
+	rm -rf "$dir"
+	echo "$1" >&2
+	exit 1
+}
+
+# Makes the log. $1 memory or disk.
+make_log() {
+	case $1 in
+	memory) : >"$dir/log" ;;
+	disk)
+		mkdir -p "$logs" && chmod 700 "$logs" && : >"$logs/$name.log" &&
+			ln -s "$logs/$name.log" "$dir/log"
+		;;
+	esac
+}
+
+# Writes what the unit runs, and what it runs afterwards.
+write_wrappers() {
+	cat >"$dir/run" <<'RUN' && cat >"$dir/after" <<'AFTER'
 dir=$1
 shift
+: >"$dir/started"
 /bin/sh "$dir/script" "$@" >>"$dir/log" 2>&1 </dev/null
-echo "$?" >"$dir/exit.new"
-mv "$dir/exit.new" "$dir/exit"
+printf '%s\t.\n' "$?" 1<>"$dir/exit"
 RUN
-# Resolved now: an activation moves /run/current-system under the running job.
-path=$(readlink -f /run/current-system)/sw/bin
-[ -d "$path" ] || path=$PATH
-exec systemd-run --quiet --collect --no-ask-password --service-type=exec --unit="$unit" \
-	--setenv=PATH="$path" --setenv=HOME=/root --setenv=LC_ALL=C --setenv=NIX_REMOTE=daemon \
-	${LOCALE_ARCHIVE:+--setenv=LOCALE_ARCHIVE="$LOCALE_ARCHIVE"} \
-	/bin/sh "$dir/run" "$dir" "$@"
+dir=$1
+set -f
+IFS='
+'
+# One argument per line: they are store paths, numbers and plain words.
+exec /bin/sh "$dir/script" $(cat "$dir/arguments") after >>"$dir/log" 2>&1 </dev/null
+AFTER
+}
+
+# Starts the unit. One that must leave its host in order gets a second command, which systemd runs
+# whatever ended the first one; it is the last that the kernel ends for want of memory.
+begin() {
+	set -- /bin/sh "$dir/run" "$dir" "$@"
+	if [ "$stop_limit" -gt 0 ]; then
+		set -- --property=KillMode=mixed --property=TimeoutStopSec="$stop_limit" \
+			--property=OOMPolicy=continue --property=OOMScoreAdjust=-900 \
+			--property=ManagedOOMPreference=omit \
+			--property=ExecStopPost="/bin/sh $dir/after $dir" "$@"
+	fi
+	systemd-run --quiet --collect --no-ask-password --service-type=exec --unit="$unit" \
+		--setenv=PATH="$path" --setenv=HOME=/root --setenv=LC_ALL=C --setenv=NIX_REMOTE=daemon \
+		${LOCALE_ARCHIVE:+--setenv=LOCALE_ARCHIVE="$LOCALE_ARCHIVE"} "$@" 8>&-
+}
+
+main() {
+	name=$1 place=$2 size=$3 stop_limit=$4
+	shift 4
+	umask 077
+	dir=$base/$name
+	unit=nixdash-$name
+	if ! mkdir -p "$base" || ! chmod 700 /run/nixdash; then
+		echo "nothing can be made below /run/nixdash; is /run full?" >&2
+		exit 1
+	fi
+	# A second start of the same job waits for the first one, and then finds it.
+	exec 8>>"$base/.starting"
+	flock -w 20 8
+	if [ -e "$dir/started" ] || is_there "$unit"; then exit 0; fi
+	rm -rf "$dir"
+	remove_leftovers
+	mkdir "$dir" || give_up "$dir cannot be made; is /run full?"
+	cat >"$dir/script" || give_up "$dir/script cannot be written; is /run full?"
+	[ "$(wc -c <"$dir/script")" -eq "$size" ] || give_up "the script did not arrive whole"
+	for result in exit facts activated outcome word; do
+		prepare_result "$result" || give_up "$dir/$result cannot be written; is /run full?"
+	done
+	make_log "$place" || give_up "the log cannot be made; is the disk of $logs full?"
+	printf '%s\n' "$@" >"$dir/arguments" || give_up "$dir/arguments cannot be written; is /run full?"
+	write_wrappers || give_up "$dir/run cannot be written; is /run full?"
+	# Resolved now: an activation moves /run/current-system under the running job.
+	path=$(readlink -f /run/current-system)/sw/bin
+	[ -d "$path" ] || path=$PATH
+	begin "$@" || give_up "systemd did not start $unit"
+}
+
+main "$@"

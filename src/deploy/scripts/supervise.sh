@@ -1,180 +1,698 @@
 #!/bin/sh
 # The supervisor: a job on the target that activates a system, waits to be told that the host is
 # still reachable and well, and only then makes it permanent; else it goes back to what was there.
+# `results.sh` and `host-facts.sh` are put before it when nixdash is compiled.
 #
-# $1 the job's folder, $2 the system, $3 action (switch, boot, test, dry-activate),
-# $4 seconds to wait for the acknowledgement, $5 seconds to wait for the word after the checks,
-# $6 seconds that the activation may take, $7 who does this.
-# It reads from its folder: ack (somebody reached the host anew), word (commit or abort).
-# It leaves there: activated (exit code of the activation, and what it means) and outcome
-# (a word, a tab, and the reason), which are the truth about what happened.
-dir=$1
-toplevel=$2
-action=$3
-ack_limit=$4
-word_limit=$5
-activation_limit=$6
-owner=$7
+# Run by systemd as the job itself and, with `after`, when the job has ended, however it ended: then
+# it finishes what a supervisor that was killed left open.
+#
+# Options, each a word `name=value`: dir (the job's folder), toplevel (the system), action (switch,
+# boot, test, dry-activate), ack (seconds to wait for the acknowledgement), word (seconds to wait for
+# the word after the checks), activation (seconds that the activation may take), unit (this job's
+# unit), owner (who does this, for a second operator), fetched (the root that the fetch made),
+# recover (yes: restart the machine when it stays cut off), connectivity (gateway, or HOST:PORT: what
+# must answer the host then), built_on (the machine that built the system), root (in tests: the folder
+# below which the host lies), log (most of the log that is kept, in blocks of 512 bytes: it lies in
+# memory), grace (seconds between TERM and KILL for an activation that takes too long).
+#
+# It reads from its folder: ack (somebody reached the host anew), word (commit, or abort and why).
+# It leaves there: facts (what was there before), activated (exit code of the activation, what it
+# means, and what is worth knowing) and outcome (a word, a tab, and the reason). They are the truth
+# about what happened.
+# shellcheck disable=SC2154 # what the files before it define
 
-profiles=/nix/var/nix/profiles
-roots=/nix/var/nix/gcroots/nixdash
+# --- Output -------------------------------------------------------------------------------------
 
-# Writes a result so that a reader sees all of it or nothing.
-leave() {
-	printf '%s\n' "$2" >"$dir/$1.new"
-	mv "$dir/$1.new" "$dir/$1"
+# Opens descriptor 3 for what other programs print. Whatever happens to the log (full, too long),
+# that pipe is read on, never closes and never fails: switch-to-configuration-ng panics, in the
+# middle of its work, when it cannot write.
+open_output() {
+	pipe=$dir/output
+	[ -p "$pipe" ] || mkfifo "$pipe" || return 1
+	# Reading and writing: it is never closed, whoever dies.
+	exec 3<>"$pipe" || return 1
+	drain <"$pipe" 3>&- 9>&- &
 }
 
-# Ends with an outcome. $1 word, $2 reason.
+# Copies into the log what fits and reads on, whatever comes.
+drain() {
+	(
+		trap '' XFSZ
+		ulimit -f "$log_blocks"
+		exec cat
+	) >>"$dir/log" 2>/dev/null || cat >/dev/null
+}
+
+say() {
+	echo "$*"
+}
+
+# --- Results ------------------------------------------------------------------------------------
+
+# Tells the outcome, gives the lock back and ends. $1 word, $2 reason.
 end() {
-	echo "outcome: $1${2:+, $2}"
+	say "outcome: $1${2:+, $2}"
+	tell_outcome "$1" "$2"
 	rm -f "$roots/before-running" "$roots/before-profile" "$roots/before-booted"
-	rm -f /run/nixdash/owner
 	case $1 in
-	# The profile holds it now; what failed stays, so that the next try need not fetch it again.
-	switched | booted | needs-reboot | degraded) rm -f "$roots/next" ;;
+	# The profile holds it now.
+	switched | booted | needs-reboot | degraded) rm -f "$fetched" "$roots/next" ;;
+	# What failed stays, so that the next try need not fetch it again.
+	*) [ -z "$fetched" ] || [ ! -L "$fetched" ] || mv -T "$fetched" "$roots/next" ;;
 	esac
-	leave outcome "$(printf '%s\t%s' "$1" "$2")"
+	rm -f "$root/run/nixdash/owner"
 	exit 0
 }
 
-# Runs switch-to-configuration of a system. $1 system, $2 action. The lock stays with us.
-switch_to() {
-	timeout "$activation_limit" "$1/bin/switch-to-configuration" "$2" 9>&-
+# $1 word, $2 reason.
+tell_outcome() {
+	leave outcome "$(printf '%s\t%s' "$1" "$2")"
 }
 
-# Returns to the system that ran before. $1 the reason, for the outcome.
+# --- Running switch-to-configuration ------------------------------------------------------------
+
+# Runs switch-to-configuration of a system within its limit and reads what it said. $1 system,
+# $2 action, $3 a variable for its environment, or nothing. Sets `code`, `whole` (whether all that it
+# printed is in the log) and what `read_output` sets. The lock stays with us.
+switch_to() {
+	offset=$(wc -c <"$dir/log")
+	# shellcheck disable=SC2086 # no word when there is no variable
+	timeout -k "$grace" "$activation_limit" env $3 "$1/bin/switch-to-configuration" "$2" \
+		</dev/null >&3 2>&1 3>&- 9>&- &
+	child=$!
+	beat "$child" "$2" 3>&- 9>&- &
+	beating=$!
+	while :; do
+		wait "$child"
+		code=$?
+		# A trapped signal ends `wait` early.
+		kill -0 "$child" 2>/dev/null || break
+	done
+	kill "$beating" 2>/dev/null
+	stage=$((stage + 1))
+	flush_output "switch-to-configuration $2 ended with exit code $code (step $stage)"
+	read_output
+}
+
+# Says every ten seconds that something still runs, so that nobody takes it for hung. $1 its process,
+# $2 the action.
+beat() {
+	seconds=0
+	while sleep 9; do
+		kill -0 "$1" 2>/dev/null || return
+		seconds=$((seconds + 9))
+		say "switch-to-configuration $2 has been running for $seconds s; it may take $activation_limit s"
+	done
+}
+
+# Waits until what was printed so far is in the log. $1 a line that marks the place.
+flush_output() {
+	whole=no
+	printf '%s\n' "$1" >&3
+	turns=200
+	until tail -c 4096 "$dir/log" | grep -qF -- "$1"; do
+		turns=$((turns - 1))
+		[ "$turns" -gt 0 ] || return
+		sleep 0.01
+	done
+	whole=yes
+}
+
+# Reads what the last switch-to-configuration printed. Sets `changed` (whether it began to change
+# the host), `network` (whether it touched what carries the network), `locked`, `script_failed`,
+# `check` (a pre-switch check that failed), `snippets` (of the activation script, that failed) and
+# `users` (whose units failed).
+read_output() {
+	changed=no network=no locked=no script_failed=no check='' snippets='' users=''
+	set -f
+	for found in $(tail -c "+$((offset + 1))" "$dir/log" | summarise); do
+		value=${found#*=}
+		case $found in
+		changed) changed=yes ;;
+		network) network=yes ;;
+		locked) locked=yes ;;
+		script) script_failed=yes ;;
+		check=*) check=$value ;;
+		snippet=*)
+			script_failed=yes
+			snippets="${snippets:+$snippets }$value"
+			;;
+		user=*) users="${users:+$users }$value" ;;
+		esac
+	done
+	set +f
+}
+
+# Prints the words that `read_output` reads. Whole lines are judged, as NixOS prints them.
+summarise() {
+	awk '
+		function name(text) {
+			gsub(/[^A-Za-z0-9_.@:-]/, "_", text)
+			return text
+		}
+		function between(text, before, after) {
+			sub(before, "", text)
+			sub(after, "", text)
+			return name(text)
+		}
+		/^(stopping the following units: |stopping swap device|activating the configuration)/ { changed = 1 }
+		/^(stopping|restarting|starting|reloading) the following units: / {
+			if ($0 ~ carries) network = 1
+		}
+		/^(Error: )?Could not acquire lock/ { locked = 1 }
+		/^Failed to run activate script/ { script = 1 }
+		/^Pre-switch check .* failed$/ { print "check=" between($0, "^Pre-switch check .", ". failed$") }
+		/^Activation script snippet .* failed \([0-9]+\)$/ {
+			print "snippet=" between($0, "^Activation script snippet .", ". failed .[0-9]+.$")
+		}
+		/^(warning: )?user activation for .* failed/ {
+			print "user=" between($0, "^(warning: )?user activation for ", " failed.*$")
+		}
+		END {
+			if (changed) print "changed"
+			if (network) print "network"
+			if (locked) print "locked"
+			if (script) print "script"
+		}' \
+		carries='[ ,](systemd-networkd|NetworkManager|dhcpcd|wpa_supplicant|iwd|tailscaled|wireguard|wg-quick|nftables|firewall|sshd|ssh|network-setup|network-addresses|network-link|network-local-commands)[-.@a-z0-9A-Z]*(,|$)' -
+}
+
+# Prints who holds switch-to-configuration's own lock: anybody on the host may.
+lock_holder() {
+	lock=$root/run/nixos/switch-to-configuration.lock
+	inode=$(stat -c %i "$lock" 2>/dev/null) || return
+	process=$(awk -v end=":$inode" '$2 == "FLOCK" && substr($6, length($6) - length(end) + 1) == end { print $5; exit }' /proc/locks)
+	if [ -z "$process" ] || ! [ -d "/proc/$process" ]; then return; fi
+	printf ': %s holds it with process %s (%s)' "$(stat -c %U "/proc/$process")" "$process" \
+		"$(tr '\000' ' ' <"/proc/$process/cmdline" | cut -c 1-80)"
+}
+
+# --- Going back ---------------------------------------------------------------------------------
+
+# Returns to the system that ran before, says how the host stands then, and ends. $1 the reason.
 go_back() {
-	echo "going back to $running: $1"
+	say "going back to $running: $1"
 	# Whoever reaches the host from now on reaches it on its way back.
-	leave activated "$code back"
-	switch_to "$running" test
-	back=$?
-	now=$(readlink -f /run/current-system)
-	if [ "$now" != "$running" ]; then
-		end stuck "$1; going back failed too (exit code $back): it still runs $now"
+	leave activated "${code:-0} back"
+	activate_running
+	stands=$(what_differs)
+	case $stands in
+	'')
+		word=rolled-back
+		failed=$(newly_failed)
+		said="$1${failed:+; units that failed meanwhile: $failed}"
+		;;
+	*)
+		word=stuck
+		said="$1; going back left this: $stands"
+		;;
+	esac
+	tell_outcome "$word" "$said"
+	rm -f "$dir/heard"
+	restart_when_cut_off "$said"
+	end "$word" "$said"
+}
+
+# Activates the system that ran before. Sets `code`, `snippets` and the rest.
+activate_running() {
+	# Its activation mounts /etc anew only where another system is the current one.
+	if is_etc_overlay; then
+		ln -sfn "$toplevel" "$root/run/current-system.new" &&
+			mv -T "$root/run/current-system.new" "$root/run/current-system"
 	fi
-	case $back in
-	0) end rolled-back "$1" ;;
-	*) end rolled-back "$1; the previous system runs again, its activation exited with $back" ;;
+	turns=30
+	while :; do
+		switch_to "$running" test NIXOS_NO_CHECK=1
+		if [ "$locked" = no ] || [ "$changed" = yes ] || [ "$turns" = 0 ]; then break; fi
+		[ "$turns" -lt 30 ] || say "another switch-to-configuration holds the lock$(lock_holder)"
+		turns=$((turns - 1))
+		sleep 2
+	done
+}
+
+# Prints in words what is not as it was before the activation; nothing when all of it is.
+what_differs() {
+	now=$(readlink -f "$root/run/current-system")
+	[ "$now" = "$running" ] || printf 'it runs %s; ' "$now"
+	here=$(etc_source)
+	[ "$here" = "$etc" ] || printf '/etc is from %s, not from %s; ' "$here" "$etc"
+	held=$(readlink "$profiles/system")
+	[ "$held" = "$generation" ] || printf 'the profile is %s, not %s; ' "$held" "$generation"
+	boots=$(next_boot)
+	[ "$boots" = "$boot" ] || printf 'the next boot starts %s; ' "${boots%%	*}"
+}
+
+# Prints the units that failed since before the activation.
+newly_failed() {
+	failed_units | while read -r unit_name; do
+		grep -qxF -- "$unit_name" "$dir/failed" 2>/dev/null || printf '%s ' "$unit_name"
+	done
+}
+
+# Restarts the machine when nobody reaches it after it went back, and only if a test that passed
+# before fails now, nothing was made permanent, and it can start without anybody. $1 the reason.
+restart_when_cut_off() {
+	if [ "$recover" != yes ] || [ "$connected" != yes ]; then return 0; fi
+	seconds=$ack_limit
+	until [ -e "$dir/heard" ]; do
+		[ "$seconds" -gt 0 ] || break
+		seconds=$((seconds - 1))
+		sleep 1
+	done
+	[ ! -e "$dir/heard" ] || return 0
+	if is_connected; then
+		say "nobody reached it, but $connectivity answers it: it is not restarted"
+		return 0
+	fi
+	if [ "$(readlink "$profiles/system")" != "$generation" ] || [ -e "$intents/intent" ]; then return 0; fi
+	if asks_for_a_passphrase; then
+		say "its root disk may ask for a passphrase, so it is not restarted"
+		return 0
+	fi
+	say "nobody reached it within $ack_limit s and $connectivity does not answer it: it restarts"
+	tell_outcome rolled-back "$1; it stayed cut off, so it was restarted"
+	systemctl reboot
+}
+
+# Tells whether what was named answers this host.
+is_connected() {
+	case $connectivity in
+	gateway)
+		gateway=$(ip route show default 2>/dev/null | sed -n 's/.* via \([^ ]*\).*/\1/p' | head -n 1)
+		[ -n "$gateway" ] && timeout 5 ping -c 1 -W 2 "$gateway" >/dev/null 2>&1
+		;;
+	*)
+		# shellcheck disable=SC2016 # for the other shell
+		timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2"' - "${connectivity%:*}" "${connectivity##*:}" 2>/dev/null
+		;;
 	esac
 }
 
-# Makes the system the newest generation and what boots; undoes it when the boot loader refuses.
+# Tells whether the root disk may want a passphrase at a start; what cannot be known counts as yes.
+asks_for_a_passphrase() {
+	type=$(findmnt -nro FSTYPE "$root/") || return 0
+	source=$(findmnt -nro SOURCE "$root/")
+	case $type in
+	zfs) [ "$(zfs get -H -o value encryption "$source" 2>/dev/null)" != off ] ;;
+	bcachefs) return 0 ;;
+	tmpfs | overlay)
+		source=$(findmnt -nro SOURCE "$root/nix") || return 1
+		lsblk -nso TYPE "${source%%\[*}" 2>/dev/null | grep -q crypt
+		;;
+	*) lsblk -nso TYPE "${source%%\[*}" 2>/dev/null | grep -q crypt ;;
+	esac
+}
+
+# --- Persisting ---------------------------------------------------------------------------------
+
+# Writes down what is begun, so that a power cut in the middle can be put right. $1 set or boot.
+intend() {
+	printf '%s\t%s\t%s\t%s\n' "$1" "$generation" "$profile" "$toplevel" >"$intents/intent.new" &&
+		[ -s "$intents/intent.new" ] && sync "$intents/intent.new" &&
+		mv "$intents/intent.new" "$intents/intent" && sync "$intents"
+}
+
+# Makes the system the newest generation and what boots; undoes both when the boot loader refuses.
+# Fails with `reason`; succeeds with `pinned` when something else boots all the same.
 persist() {
-	if ! nix-env --profile "$profiles/system" --set "$toplevel"; then
-		reason="the profile could not be set"
+	pinned=''
+	if ! intend 'set'; then
+		reason="what is begun could not be written below /nix/var (is /nix full?), so the profile was left alone"
+		rm -f "$intents/intent.new"
 		return 1
 	fi
-	switch_to "$toplevel" boot
-	code=$?
-	[ "$code" = 0 ] && return 0
-	reason="switch-to-configuration boot exited with $code, so the boot default is the previous system"
+	if ! nix-env --profile "$profiles/system" --set "$toplevel" >&3 2>&1 3>&- 9>&-; then
+		reason="the profile could not be set (is /nix full?)"
+		put_profile_back
+		rm -f "$intents/intent"
+		return 1
+	fi
+	if ! intend boot; then
+		reason="what is begun could not be written below /nix/var (is /nix full?)"
+		put_profile_back
+		rm -f "$intents/intent"
+		return 1
+	fi
+	switch_to "$toplevel" boot "$no_check"
+	if [ "$code" != 0 ]; then
+		reason="switch-to-configuration boot exited with $code"
+		put_profile_back
+		switch_to "$profile" boot NIXOS_NO_CHECK=1
+		[ "$code" = 0 ] || reason="$reason; writing the boot menu of the previous system exited with $code too"
+		boots=$(next_boot)
+		reason="$reason; the next boot starts ${boots%%	*}"
+		[ -n "$boots" ] || reason="${reason%; *}; the previous system is the boot default"
+		rm -f "$intents/intent"
+		return 1
+	fi
+	rm -f "$intents/intent"
+	boots=$(next_boot)
+	system=${boots%%	*}
+	pin=${boots#*	}
+	case $boots in
+	'') ;;
+	"$toplevel	"*'no tries left'*) pinned="boot-default-pinned: the next boot may start another system; $pin" ;;
+	"$toplevel	"*) ;;
+	*) pinned="boot-default-pinned: the next boot starts $system${pin:+ because of $pin}" ;;
+	esac
+	return 0
+}
+
+# Makes the profile what it was.
+put_profile_back() {
+	[ "$(readlink "$profiles/system")" != "$generation" ] || return 0
 	number=${generation#system-}
 	number=${number%-link}
 	case $number in
-	'' | *[!0-9]*) nix-env --profile "$profiles/system" --set "$profile" ;;
-	*) nix-env --profile "$profiles/system" --switch-generation "$number" ;;
+	'' | *[!0-9]*) nix-env --profile "$profiles/system" --set "$profile" >&3 2>&1 ;;
+	*) nix-env --profile "$profiles/system" --switch-generation "$number" >&3 2>&1 ;;
 	esac
-	return 1
 }
 
-# Waits for a file. $1 its name, $2 seconds. Fails when it does not come in time.
+# Persists and ends. $1 the outcome when that works, $2 its reason, $3 the one when it does not.
+persist_and_end() {
+	if ! persist; then
+		case $3 in
+		degraded) end degraded "it runs the new system, but $reason" ;;
+		*) end "$3" "$reason" ;;
+		esac
+	fi
+	[ -z "$pinned" ] || end degraded "$pinned"
+	end "$1" "$2"
+}
+
+# --- The lock and the facts ---------------------------------------------------------------------
+
+# Takes the lock, which nobody but root can hold, or ends. The lock is held by the process and,
+# when that died, for as long as its unit is there: something may still be going back.
+take_lock() {
+	mkdir -p "$root/run/nixdash" "$roots" "$intents" || return 1
+	chmod 700 "$root/run/nixdash" || return 1
+	(umask 077 && : >>"$root/run/nixdash/lock") || return 1
+	chmod 600 "$root/run/nixdash/lock" || return 1
+	exec 9>>"$root/run/nixdash/lock"
+	held=$(sed -n 's/.*unit=\([^ ]*\).*/\1/p' "$root/run/nixdash/owner" 2>/dev/null)
+	if ! flock -n 9 || { [ -n "$held" ] && [ "$held" != "$unit" ] && is_there "$held"; }; then
+		tell_outcome locked "$(cat "$root/run/nixdash/owner" 2>/dev/null)"
+		exit 0
+	fi
+	now=$(date +%s)
+	# Activating, going back, and everything that is waited for.
+	until=$((now + 3 * activation_limit + ack_limit + word_limit + 120))
+	printf '%s unit=%s dir=%s since=%s until=%s\n' "$owner" "$unit" "$dir" "$now" "$until" \
+		>"$root/run/nixdash/owner.new" && mv "$root/run/nixdash/owner.new" "$root/run/nixdash/owner"
+}
+
+# Tells whether a unit runs, or is being ended. $1 its name.
+is_there() {
+	case $(systemctl show --property=ActiveState --value "$1" 2>/dev/null) in
+	active | activating | deactivating | reloading) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+
+# Tells whether the machine is going down.
+machine_stops() {
+	[ "$(systemctl is-system-running 2>/dev/null)" = stopping ]
+}
+
+# Writes down what is there, and roots it.
+note_facts() {
+	running=$(readlink -f "$root/run/current-system")
+	booted=$(readlink -f "$root/run/booted-system")
+	generation=$(readlink "$profiles/system")
+	profile=$(readlink -f "$profiles/system")
+	etc=$(etc_source)
+	boot=$(next_boot)
+	failed_units >"$dir/failed" 2>/dev/null
+	leave facts "$running|$booted|$generation|$profile|$etc|$boot|end" || return 1
+	ln -sfn "$running" "$roots/before-running" &&
+		ln -sfn "$profile" "$roots/before-profile" &&
+		ln -sfn "$booted" "$roots/before-booted"
+}
+
+# Reads the facts that a supervisor wrote down.
+read_facts() {
+	facts=$(result facts) || return 1
+	saved_ifs=$IFS
+	IFS='|'
+	# shellcheck disable=SC2086 # split on purpose
+	set -f -- $facts
+	set +f
+	IFS=$saved_ifs
+	running=$1 booted=$2 generation=$3 profile=$4 etc=$5 boot=$6
+}
+
+# Waits for a file, or for a word. $1 its name, $2 seconds. Fails when nothing comes in time, or when
+# this job is told to end.
 wait_for() {
 	turns=$(($2 * 10))
-	while [ ! -e "$dir/$1" ]; do
-		[ "$turns" -gt 0 ] || return 1
-		[ -e "$dir/word" ] && return 0
+	# The word has its file from the beginning; it is there when it can be read.
+	until has word || { [ "$1" != word ] && [ -e "$dir/$1" ]; }; do
+		[ "$turns" -gt 0 ] && [ "$ending" = no ] || return 1
 		turns=$((turns - 1))
 		sleep 0.1
 	done
 }
 
-mkdir -p /run/nixdash "$roots"
-exec 9>>/run/nixdash/lock
-if ! flock -n 9; then
-	leave outcome "$(printf 'locked\t%s' "$(cat /run/nixdash/owner 2>/dev/null)")"
+# Hears that the job shall end: at a shutdown at once, else when what runs now has ended.
+# shellcheck disable=SC2317,SC2329 # called by the trap
+told_to_end() {
+	ending=yes
+	machine_stops || return 0
+	[ ! -e "$intents/intent" ] || return 0
+	[ -z "$child" ] || kill -KILL "$child" 2>/dev/null
 	exit 0
-fi
-printf '%s\n' "$owner" >/run/nixdash/owner
+}
 
-running=$(readlink -f /run/current-system)
-booted=$(readlink -f /run/booted-system)
-generation=$(readlink "$profiles/system")
-profile=$(readlink -f "$profiles/system")
-ln -sfn "$running" "$roots/before-running"
-ln -sfn "$profile" "$roots/before-profile"
-ln -sfn "$booted" "$roots/before-booted"
+# --- The work -----------------------------------------------------------------------------------
 
-case $action in
-dry-activate)
-	switch_to "$toplevel" dry-activate
-	code=$?
-	leave activated "$code dry"
-	[ "$code" = 0 ] && end dry ""
-	end failed "switch-to-configuration dry-activate exited with $code"
-	;;
-boot)
-	leave activated "0 boot"
-	persist && end booted ""
-	end failed "$reason"
-	;;
-esac
-
-switch_to "$toplevel" test
-code=$?
-now=$(readlink -f /run/current-system)
-said_failed=false
-grep -q 'Failed to run activate script' "$dir/log" && said_failed=true
-inhibited=false
-grep -qi 'inhibit' "$dir/log" && inhibited=true
-
-case $code in
-0 | 4)
-	if [ "$said_failed" = true ]; then
-		leave activated "$code script"
-		go_back "its activation script failed (exit code $code)"
+# Activates the system and judges what came of it; ends, goes back, or returns when it stays for now.
+activate() {
+	switch_to "$toplevel" test
+	now=$(readlink -f "$root/run/current-system")
+	[ "$now" = "$running" ] || changed=yes
+	# What cannot be read may have said anything.
+	[ "$whole" = yes ] || [ "$code" = 0 ] || changed=yes
+	case $code in
+	0 | 4) ;;
+	*) [ "$changed" = yes ] || end_untouched ;;
+	esac
+	case $code in
+	124 | 137) go_back "its activation took longer than $activation_limit s" ;;
+	0 | 2 | 4) ;;
+	*) go_back "its activation exited with $code" ;;
+	esac
+	if [ "$now" != "$toplevel" ]; then
+		go_back "its activation exited with $code, but the running system is $now"
 	fi
-	;;
-100 | 1)
-	if [ "$code" = 100 ] || [ "$inhibited" = true ]; then
-		leave activated "$code reboot"
+	if [ "$whole" != yes ] && [ "$code" != 0 ]; then
+		go_back "its activation exited with $code, and what it printed could not be kept (is /run full?)"
+	fi
+	if [ "$script_failed" = yes ] || [ "$code" = 2 ]; then
+		judge_snippets
+	fi
+}
+
+# Ends after an activation that failed before it changed anything.
+end_untouched() {
+	leave activated "$code untouched"
+	case $check in
+	'' | switchInhibitors) ;;
+	*) end failed "its pre-switch check '$check' failed, so nothing was changed; what it wants is in the log" ;;
+	esac
+	if [ "$code" = 100 ] || [ "$check" = switchInhibitors ]; then
 		[ "$action" = switch ] || end failed "it cannot be activated without a reboot"
-		persist && end needs-reboot "it cannot be activated without a reboot"
-		end failed "$reason"
+		persist_and_end needs-reboot "it starts at the next reboot: it cannot be activated while the host runs" failed
 	fi
-	;;
-esac
-
-case $code in
-0 | 4) ;;
-*)
-	leave activated "$code failed"
-	meaning="its activation exited with $code"
-	[ "$code" = 2 ] && meaning="its activation script failed (exit code 2)"
-	[ "$code" = 124 ] && meaning="its activation took longer than $activation_limit s"
-	[ "$code" = 11 ] && end failed "another switch-to-configuration holds the lock"
-	if [ "$now" = "$running" ] && [ "$code" != 2 ] && [ "$code" != 124 ]; then
-		end failed "$meaning before anything was changed"
+	if [ "$locked" = yes ]; then
+		end failed "another switch-to-configuration holds the lock$(lock_holder)"
 	fi
-	go_back "$meaning"
-	;;
-esac
+	case $code in
+	124 | 137) end failed "its activation took longer than $activation_limit s and changed nothing" ;;
+	*) end failed "its activation exited with $code before anything was changed" ;;
+	esac
+}
 
-leave activated "$code ok"
-wait_for ack "$ack_limit" || go_back "nobody could reach it within $ack_limit s of its activation"
-wait_for word "$word_limit" || go_back "no word came after the checks within $word_limit s"
-IFS= read -r word <"$dir/word"
-case $word in
-commit) ;;
-abort*)
-	go_back "${word#abort }"
-	;;
-*)
-	go_back "the word after the checks was not understood"
-	;;
-esac
+# Decides about a system whose activation script failed. A snippet that fails in the running system
+# too is no reason to refuse the new one; whether it does is seen by activating that one again.
+judge_snippets() {
+	failing=$snippets
+	why="its activation script failed (exit code $code)"
+	[ -z "$failing" ] || why="its activation script failed in $failing (exit code $code)"
+	[ -n "$failing" ] || go_back "$why"
+	first=$code
+	if ! all_in "$failing" "$(known_snippets)"; then
+		say "does $failing fail in the running system too? activating that one again to see"
+		leave activated "$code back"
+		activate_running
+		before=$snippets
+		if [ "$whole" != yes ] || [ -n "$(what_differs)" ] || ! all_in "$failing" "$before"; then
+			code=$first
+			go_back "$why"
+		fi
+		switch_to "$toplevel" test
+		now=$(readlink -f "$root/run/current-system")
+		if [ "$now" != "$toplevel" ] || [ "$whole" != yes ] || ! all_in "$snippets" "$before"; then
+			go_back "$why"
+		fi
+		case $code in
+		0 | 2 | 4) ;;
+		*) go_back "its activation exited with $code" ;;
+		esac
+	fi
+	[ "$code" != 2 ] || code=0
+	say "these snippets of the activation script fail in this system and in the previous one: $failing"
+	failing_before=$failing
+}
 
-[ "$action" = test ] && end tested ""
-persist && end switched ""
-end degraded "it runs the new system, but $reason"
+# Prints the snippets that failed when the running system was activated.
+known_snippets() {
+	[ -r "$intents/failing-snippets" ] || return
+	sed -n "s|^$running	||p" "$intents/failing-snippets" | head -n 1
+}
+
+# Remembers which snippets of the new system fail, for the next deploy.
+remember_snippets() {
+	if [ -z "$failing_before" ]; then
+		rm -f "$intents/failing-snippets"
+		return
+	fi
+	# A memory that cannot be kept costs the next deploy two activations.
+	printf '%s\t%s\n' "$toplevel" "$failing_before" >"$intents/failing-snippets"
+}
+
+# Tells whether every word of $1 is one of $2.
+all_in() {
+	for one in $1; do
+		case " $2 " in
+		*" $one "*) ;;
+		*) return 1 ;;
+		esac
+	done
+}
+
+# Prints what is worth knowing of the activation, as words for the result.
+remarks() {
+	[ "$network" = no ] || printf ' network'
+	for one in $failing_before; do printf ' snippet=%s' "$one"; done
+	for one in $users; do printf ' user=%s' "$one"; done
+}
+
+# The job itself.
+supervise() {
+	if ! open_output || ! take_lock; then
+		tell_outcome failed "the supervisor could not begin: nothing can be written below /run/nixdash or /nix"
+		exit 0
+	fi
+	trap told_to_end TERM
+	if ! note_facts; then
+		end failed "the systems that are there now could not be rooted (is /nix full?), so nothing was begun"
+	fi
+	connected=no
+	[ "$recover" != yes ] || ! is_connected || connected=yes
+	case $action in
+	dry-activate)
+		switch_to "$toplevel" dry-activate
+		leave activated "$code dry"
+		[ "$code" != 0 ] || end dry ""
+		end failed "switch-to-configuration dry-activate exited with $code"
+		;;
+	boot)
+		leave activated "0 boot"
+		persist_and_end booted "" failed
+		;;
+	esac
+	activate
+	# Its checks passed a moment ago.
+	no_check=NIXOS_NO_CHECK=1
+	leave activated "$code ok$(remarks)"
+	wait_for ack "$ack_limit" || go_back "$(why_not "nobody could reach it within $ack_limit s of its activation")"
+	wait_for word "$word_limit" || go_back "$(why_not "no word came after the checks within $word_limit s")"
+	obey "$(result word)"
+}
+
+# Prints why something was not waited for any longer. $1 the reason when the time was over.
+why_not() {
+	if [ "$ending" = yes ]; then echo "its supervisor was told to end"; else echo "$1"; fi
+}
+
+# Does what the word says. $1 the word.
+obey() {
+	case $1 in
+	commit) ;;
+	abort*) go_back "${1#abort }" ;;
+	*) go_back "the word after the checks was not understood" ;;
+	esac
+	remember_snippets
+	# Whoever builds this host next can tell that one to let go of what it keeps.
+	[ -z "$built_on" ] || printf '%s\n' "$built_on" >"$intents/built-on"
+	[ "$action" != 'test' ] || end tested ""
+	persist_and_end switched "" degraded
+}
+
+# What is left to do when the job has ended, however it ended.
+after() {
+	if has outcome || machine_stops; then exit 0; fi
+	say "the supervisor ended before its work was done (${SERVICE_RESULT:-unknown})"
+	if ! read_facts; then
+		tell_outcome failed "its supervisor was ended before it began"
+		exit 0
+	fi
+	open_output || exec 3>/dev/null
+	exec 9>>"$root/run/nixdash/lock"
+	flock -w 30 9
+	connected=no
+	offset=0
+	read_output
+	now=$(readlink -f "$root/run/current-system")
+	if [ "$(result word)" = commit ] || [ "$action" = boot ]; then
+		say "it was told to keep the new system: going on with that"
+		case $action in
+		boot) persist_and_end booted "" failed ;;
+		*) obey commit ;;
+		esac
+	fi
+	if [ "$action" = dry-activate ]; then
+		end failed "its supervisor was ended"
+	fi
+	if [ "$changed" = no ] && [ "$now" = "$running" ] && [ "$(etc_source)" = "$etc" ]; then
+		end failed "its supervisor was ended before anything was changed"
+	fi
+	go_back "its supervisor was ended (${SERVICE_RESULT:-unknown})"
+}
+
+main() {
+	root='' mode=supervise fetched='' recover=no connectivity=gateway unit='' owner='' built_on='' log_blocks=16384 grace=15
+	for option; do
+		value=${option#*=}
+		case $option in
+		after) mode=after ;;
+		root=*) root=$value ;;
+		dir=*) dir=$value ;;
+		toplevel=*) toplevel=$value ;;
+		action=*) action=$value ;;
+		ack=*) ack_limit=$value ;;
+		word=*) word_limit=$value ;;
+		activation=*) activation_limit=$value ;;
+		unit=*) unit=$value ;;
+		owner=*) owner=$value ;;
+		fetched=*) fetched=$value ;;
+		recover=*) recover=$value ;;
+		connectivity=*) connectivity=$value ;;
+		built_on=*) built_on=$value ;;
+		log=*) log_blocks=$value ;;
+		grace=*) grace=$value ;;
+		esac
+	done
+	profiles=$root/nix/var/nix/profiles
+	roots=$root/nix/var/nix/gcroots/nixdash
+	intents=$root/nix/var/nixdash
+	stage=0 child='' ending=no failing_before='' code='' no_check=''
+	case $mode in
+	after) after ;;
+	*) supervise ;;
+	esac
+}
+
+main "$@"

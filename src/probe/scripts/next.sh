@@ -6,8 +6,11 @@ PATH="/run/wrappers/bin:/run/current-system/sw/bin:$PATH:/usr/local/bin:/usr/bin
 LC_ALL=C
 export PATH LC_ALL
 
-for root in /nix/var/nix/gcroots/nixdash/*.next; do
+# A run that has not ended has a root of its own, `HOST.run-…`.
+for root in /nix/var/nix/gcroots/nixdash/*.next /nix/var/nix/gcroots/nixdash/*.run-*; do
 	path=$(readlink -e "$root") || continue
+	case $path in *.drv) continue ;; esac
 	host=${root##*/}
+	host=${host%.run-*}
 	printf '%s\t%s\t%s\n' "${host%.next}" "$path" "$(stat -c %Y "$root")"
-done
+done | sort -k 3,3n

@@ -1,0 +1,238 @@
+//! The account of a host whose supervisor is gone and left no outcome: it was restarted, or somebody
+//! killed the supervisor and what should have gone back after it.
+//!
+//! It looks at the running system, /etc, failed units, the profile and the boot default, and claims
+//! nothing that it did not see.
+
+use super::job::Job;
+use super::patience::Patience;
+use super::scripts::{ACCOUNT, RECOVER};
+use super::step::Step;
+use super::supervised::ending;
+use crate::deploy::{Ending, Known};
+use crate::fleet::{Outcome, StorePath, printable_line};
+use crate::remote::{RemoteError, Script};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How long a host may be away for a restart.
+const AWAY: Duration = Duration::from_secs(120);
+
+/// How long putting right what a power cut left may take: it writes the boot menu.
+const RECOVER_LIMIT: Duration = Duration::from_secs(150);
+
+/// What a host says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Account {
+    boot_id: String,
+    running: Option<StorePath>,
+    profile: Option<StorePath>,
+    boots: Option<StorePath>,
+    pinned: String,
+    etc_is_of_the_running_system: Option<bool>,
+    failed_units: BTreeSet<String>,
+    outcome: Option<(String, String)>,
+    is_busy: bool,
+    intent: Option<String>,
+}
+
+/// Looks at a host and says what became of it; nothing while something is still being done there.
+pub(super) async fn account(
+    step: &Step,
+    job: &Job,
+    told: bool,
+) -> Result<Option<Ending>, RemoteError> {
+    let mut found = ask(step, job).await?;
+    if found.is_busy {
+        return Ok(None);
+    }
+    if found.outcome.is_none() && found.intent.is_some() {
+        let script = Script::new(RECOVER).root().arg("").limit(RECOVER_LIMIT);
+        let output = step.shared.hands.run(&step.host.name, &script).await?;
+        for line in output.stdout.lines().chain(output.stderr.lines()) {
+            step.log(line).await;
+        }
+        found = ask(step, job).await?;
+    }
+    let name = &step.host.name;
+    if let Some((word, reason)) = &found.outcome {
+        return Ok(Some(ending(name, word, reason)));
+    }
+    Ok(Some(judge(name, &found, &step.known, told)))
+}
+
+/// Asks until the host answers.
+async fn ask(step: &Step, job: &Job) -> Result<Account, RemoteError> {
+    let script = Script::new(ACCOUNT).root().arg(job.name()).limit(Duration::from_secs(20));
+    let mut patience = Patience::new(AWAY);
+    loop {
+        let pause = match step.shared.hands.run(&step.host.name, &script).await {
+            Ok(output) if output.is_ok() => return Ok(parse(&output.stdout)),
+            Ok(output) => {
+                let trouble = crate::remote::Trouble::Lost;
+                let error = RemoteError::new(&step.host.name, trouble, &output.complaint());
+                patience.again(&error).ok_or(error)?
+            }
+            Err(error) => patience.again(&error).ok_or(error)?,
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Reads the lines of `account.sh`.
+fn parse(text: &str) -> Account {
+    let mut found = Account::default();
+    let (mut etc, mut running_etc, mut overlay) = (String::new(), String::new(), false);
+    for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
+        let path = || StorePath::parse(value.trim()).ok();
+        match key {
+            "boot_id" => found.boot_id = printable_line(value.trim()),
+            "running" => found.running = path(),
+            "profile" => found.profile = path(),
+            "boots" => found.boots = path(),
+            "pinned" => found.pinned = printable_line(value.trim()),
+            "etc" => value.trim().clone_into(&mut etc),
+            "running_etc" => value.trim().clone_into(&mut running_etc),
+            "overlay" => overlay = true,
+            "failed" => {
+                found.failed_units.insert(printable_line(value));
+            }
+            "outcome" => {
+                let (word, reason) = value.split_once('\t').unwrap_or((value, ""));
+                found.outcome = Some((printable_line(word), printable_line(reason)));
+            }
+            "busy" => found.is_busy = true,
+            "intent" => found.intent = Some(printable_line(value)),
+            _ => {}
+        }
+    }
+    // The layers of an overlay do not name the system.
+    found.etc_is_of_the_running_system =
+        (!overlay && !etc.is_empty() && !running_etc.is_empty()).then(|| etc == running_etc);
+    found
+}
+
+/// Says what an account means. `told` says whether the supervisor was told to keep the new system.
+fn judge(name: &str, found: &Account, known: &Known, told: bool) -> Ending {
+    let restarted = found.boot_id != known.preflight.boot_id;
+    let what = match (restarted, told) {
+        (true, true) => "it was restarted while the new system was made permanent",
+        (true, false) => "it was restarted before it was confirmed",
+        (false, _) => "its supervisor and what should have gone back were ended",
+    };
+    let old = known.preflight.running.as_ref();
+    let runs_old = found.running.is_some() && found.running.as_ref() == old;
+    let runs_new = found.running.is_some() && found.running == known.toplevel;
+    let mut wrong = Vec::new();
+    if found.etc_is_of_the_running_system == Some(false) {
+        wrong.push("its /etc is of another system".to_owned());
+    }
+    let expected = if runs_new { &known.toplevel } else { &known.preflight.profile };
+    if found.profile != *expected {
+        wrong.push(format!("its profile is {}", said(found.profile.as_ref())));
+    }
+    if !found.pinned.is_empty() || (found.boots.is_some() && found.boots != *expected) {
+        wrong.push(format!("the next boot starts {}", said(found.boots.as_ref())));
+    }
+    let failed: Vec<&str> =
+        found.failed_units.difference(&known.preflight.failed_units).map(String::as_str).collect();
+    if !failed.is_empty() {
+        wrong.push(format!("units that failed since: {}", failed.join(", ")));
+    }
+    let system = if runs_old {
+        "it runs the previous system".to_owned()
+    } else if runs_new {
+        "it runs the new system".to_owned()
+    } else {
+        format!("it runs {}", said(found.running.as_ref()))
+    };
+    let outcome = match (runs_old, runs_new, wrong.is_empty()) {
+        (true, _, true) => Outcome::RolledBack,
+        (_, true, true) if told => Outcome::Switched,
+        (..) => Outcome::Degraded,
+    };
+    let but = if wrong.is_empty() { String::new() } else { format!(", but {}", wrong.join("; ")) };
+    let reason = Some(format!("{name}: {what}; {system}{but}"));
+    Ending { outcome, reason: reason.filter(|_| outcome != Outcome::Switched) }
+}
+
+/// Returns a system's path, or that it is not known.
+fn said(path: Option<&StorePath>) -> String {
+    path.map_or_else(|| "a system that could not be read".to_owned(), ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::Preflight;
+
+    const OLD: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-old";
+    const NEW: &str = "/nix/store/m0znnv1nxsr0ry7gmadkh49s1d0hycgd-new";
+
+    fn known() -> Known {
+        let old = StorePath::parse(OLD).ok();
+        Known {
+            preflight: Preflight {
+                running: old.clone(),
+                profile: old,
+                boot_id: "1".to_owned(),
+                failed_units: ["old.service".to_owned()].into(),
+                ..Preflight::default()
+            },
+            toplevel: StorePath::parse(NEW).ok(),
+            ..Known::default()
+        }
+    }
+
+    /// Judges a host with this boot id that runs, has as profile, and boots these.
+    fn judged(boot: &str, [running, profile, boots]: [&str; 3], more: &str, told: bool) -> Ending {
+        let text = format!(
+            "boot_id\t{boot}\nrunning\t{running}\nprofile\t{profile}\nboots\t{boots}\nfailed\told.service\n{more}"
+        );
+        judge("samsung", &parse(&text), &known(), told)
+    }
+
+    #[test]
+    fn a_restarted_host_on_the_old_system_is_rolled_back() {
+        let found = judged("2", [OLD, OLD, OLD], "", false);
+        assert_eq!(found.outcome, Outcome::RolledBack);
+        let reason = found.reason.unwrap();
+        assert_eq!(
+            reason,
+            "samsung: it was restarted before it was confirmed; it runs the previous system"
+        );
+    }
+
+    #[test]
+    fn a_profile_that_stayed_new_is_not_rolled_back() {
+        let found = judged("2", [OLD, NEW, OLD], "", true);
+        assert_eq!(found.outcome, Outcome::Degraded);
+        assert!(found.reason.unwrap().contains("its profile is"));
+    }
+
+    #[test]
+    fn a_restart_after_the_system_was_made_permanent_is_a_switch() {
+        let found = judged("2", [NEW, NEW, NEW], "", true);
+        assert_eq!((found.outcome, found.reason), (Outcome::Switched, None));
+        assert_eq!(judged("2", [NEW, NEW, OLD], "", true).outcome, Outcome::Degraded);
+    }
+
+    #[test]
+    fn half_of_an_activation_is_seen_in_etc_and_in_units() {
+        let etc = "etc\t/nix/store/new/etc\nrunning_etc\t/nix/store/old/etc\n";
+        let found = judged("1", [OLD, OLD, OLD], etc, false);
+        assert_eq!(found.outcome, Outcome::Degraded);
+        assert!(found.reason.unwrap().contains("/etc is of another system"));
+        let found = judged("1", [OLD, OLD, OLD], "failed\tdead.service\n", false);
+        assert_eq!(found.outcome, Outcome::Degraded);
+        let reason = found.reason.unwrap();
+        assert!(reason.ends_with("units that failed since: dead.service"), "{reason}");
+    }
+
+    #[test]
+    fn an_outcome_that_is_there_after_all_is_read() {
+        let found = parse("boot_id\t1\noutcome\trolled-back\tnobody came\nbusy\tyes\n");
+        assert_eq!(found.outcome, Some(("rolled-back".to_owned(), "nobody came".to_owned())));
+        assert!(found.is_busy);
+    }
+}

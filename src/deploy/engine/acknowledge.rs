@@ -1,0 +1,69 @@
+//! Acknowledge: proves over a connection of its own that a freshly activated host can be reached.
+
+use super::patience::Patience;
+use super::scripts::ACKNOWLEDGE;
+use super::step::Step;
+use super::supervised::Supervised;
+use crate::deploy::{Activation, Failure, Report};
+use crate::remote::{Script, Way};
+use std::time::{Duration, Instant};
+
+/// How long one try may take: a connection and a moment.
+const TRY_LIMIT: Duration = Duration::from_secs(8);
+
+/// Proves that the host can be reached, and tells the supervisor so.
+pub(super) async fn acknowledge(step: &Step) -> Result<Report, Failure> {
+    let name = &step.host.name;
+    let supervised = step.take_supervised().await?;
+    let script =
+        Script::new(ACKNOWLEDGE).root().way(Way::Fresh).limit(TRY_LIMIT).arg(supervised.job.name());
+    let mut patience = Patience::new(step.host.confirm_timeout);
+    let began = Instant::now();
+    loop {
+        let pause = match step.shared.hands.run(name, &script).await {
+            Ok(output) if output.is_ok() => {
+                if came_too_late(step, &output.stdout) {
+                    return after_silence(step, supervised).await;
+                }
+                step.log("reached over a new connection").await;
+                step.keep_supervised(supervised).await;
+                return Ok(Report::Done);
+            }
+            Ok(output) => {
+                step.log(&format!("not acknowledged: {}", output.complaint())).await;
+                Some(Duration::from_millis(500))
+            }
+            Err(error) => {
+                step.log(&format!("not acknowledged: {}", error.cause)).await;
+                patience.again(&error)
+            }
+        };
+        match pause {
+            Some(pause) if began.elapsed() < step.host.confirm_timeout => {
+                tokio::time::sleep(pause).await;
+            }
+            Some(_) | None => return after_silence(step, supervised).await,
+        }
+    }
+}
+
+/// Returns whether what the host answered shows that it is not waiting any more: it has decided, is
+/// on its way back, or was restarted.
+pub(super) fn came_too_late(step: &Step, text: &str) -> bool {
+    let mut fields = text.lines().filter_map(|line| line.split_once('\t'));
+    fields.any(|(key, value)| match key {
+        "outcome" => true,
+        "activated" => value.split(' ').nth(1) != Some("ok"),
+        "boot_id" => value.trim() != step.known.preflight.boot_id,
+        _ => false,
+    })
+}
+
+/// Waits for what the supervisor decided without us.
+pub(super) async fn after_silence(
+    step: &Step,
+    mut supervised: Supervised,
+) -> Result<Report, Failure> {
+    step.log("waiting for the host to come back, and for what it decided").await;
+    Ok(Report::Activated(Activation::Decided(supervised.decided(step).await?)))
+}

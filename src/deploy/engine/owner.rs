@@ -1,0 +1,156 @@
+//! Who deploys to a host now: what stands in its lock, for a second operator.
+
+use crate::fleet::{RunId, duration, printable_line};
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// A host whose operator was not heard of for so long has none any more, in seconds.
+const SILENT_S: i64 = 15;
+
+/// Who holds the lock of a host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Owner {
+    /// Login name and machine.
+    who: String,
+    /// The run, on that machine.
+    run: String,
+    /// The process there, with its start time.
+    process: String,
+    /// Since when, in seconds since 1970 by the host's clock.
+    since: Option<i64>,
+    /// Until when at most.
+    until: Option<i64>,
+    /// What the host's clock says now.
+    now: Option<i64>,
+    /// When the host was last heard of the operator's nixdash.
+    heard: Option<i64>,
+}
+
+impl Owner {
+    /// Returns what this process writes into a lock.
+    pub(super) fn of_this_process(run: &RunId) -> Self {
+        let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+        let pid = std::process::id();
+        Self {
+            who: format!("{}@{}", plain(&user.unwrap_or_default()), this_machine()),
+            run: plain(&run.0),
+            process: format!("{pid}-{}", started(pid).unwrap_or_default()),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the words of a lock that an operator knows; the host adds the others.
+    pub(super) fn to_text(&self) -> String {
+        format!("who={} run={} process={}", self.who, self.run, self.process)
+    }
+
+    /// Reads a lock; nothing when it names nobody.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut owner = Self::default();
+        for (key, value) in text.split_whitespace().filter_map(|word| word.split_once('=')) {
+            let number = value.parse().ok();
+            match key {
+                "who" => owner.who = printable_line(value),
+                "run" => owner.run = printable_line(value),
+                "process" => owner.process = printable_line(value),
+                "since" => owner.since = number,
+                "until" => owner.until = number,
+                "now" => owner.now = number,
+                "heard" => owner.heard = number.filter(|heard| *heard > 0),
+                _ => {}
+            }
+        }
+        (!owner.who.is_empty()).then_some(owner)
+    }
+
+    /// Returns who it is, since when, for how long at most, and whether they are still there. `now`
+    /// stands in for the host's clock where that was not asked.
+    pub(super) fn sentence(&self, now: Timestamp) -> String {
+        let now = self.now.unwrap_or_else(|| now.as_second());
+        let time = |seconds: i64| duration(Duration::from_secs(seconds.max(0).unsigned_abs()));
+        let began = self.since.map(|since| format!(" for {}", time(now - since)));
+        let ends = self.until.map(|until| format!(", and may need {} more", time(until - now)));
+        let heard = match (self.is_alive_here(), self.heard) {
+            (Some(true), _) => "; that nixdash still runs".to_owned(),
+            (Some(false), _) => {
+                "; that nixdash is gone, so the host goes back to its previous system by itself"
+                    .to_owned()
+            }
+            (None, Some(heard)) if now - heard > SILENT_S => format!(
+                "; it was last heard of {} ago, so the host may be going back by itself",
+                time(now - heard)
+            ),
+            (None, Some(heard)) => format!("; it was heard of {} ago", time(now - heard)),
+            (None, None) => String::new(),
+        };
+        format!(
+            "{} has been deploying to it with run {}{}{}{heard}",
+            self.who,
+            self.run,
+            began.unwrap_or_default(),
+            ends.unwrap_or_default()
+        )
+    }
+
+    /// Returns whether the process still runs; nothing when it is one of another machine.
+    fn is_alive_here(&self) -> Option<bool> {
+        let (_, machine) = self.who.split_once('@')?;
+        if machine != this_machine() {
+            return None;
+        }
+        let (pid, start) = self.process.split_once('-')?;
+        let pid = pid.parse().ok()?;
+        Some(started(pid).is_some_and(|found| found == start))
+    }
+}
+
+/// Keeps what a name is made of.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || "-_.".contains(*c)).collect()
+}
+
+/// Returns this machine's name.
+fn this_machine() -> String {
+    plain(&std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default())
+}
+
+/// Returns when a process started, in the kernel's ticks.
+fn started(pid: u32) -> Option<String> {
+    crate::record::start_of(pid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_operator_is_told_who_since_when_and_for_how_long() {
+        let text = "who=me@desk run=41 process=7-8 unit=nixdash-x dir=/x since=100 until=400 now=160 heard=158";
+        assert_eq!(
+            Owner::parse(text).unwrap().sentence(Timestamp::UNIX_EPOCH),
+            "me@desk has been deploying to it with run 41 for 1 min 00 s, and may need 4 min 00 s more; it was heard of 2.0 s ago"
+        );
+    }
+
+    #[test]
+    fn an_operator_that_is_not_heard_of_any_more_is_told_so() {
+        let text = "who=me@desk run=41 since=100 until=400 now=160 heard=110";
+        let said = Owner::parse(text).unwrap().sentence(Timestamp::UNIX_EPOCH);
+        assert!(said.contains("last heard of 50 s ago"), "{said}");
+    }
+
+    #[test]
+    fn a_process_of_this_machine_is_looked_up() {
+        let run = RunId("3".to_owned());
+        let said = Owner::of_this_process(&run).sentence(Timestamp::UNIX_EPOCH);
+        assert!(said.ends_with("that nixdash still runs"), "{said}");
+        let gone = Owner { process: "1-1".to_owned(), ..Owner::of_this_process(&run) };
+        assert!(gone.sentence(Timestamp::UNIX_EPOCH).contains("is gone"), "{gone:?}");
+    }
+
+    #[test]
+    fn a_lock_that_names_nobody_is_nobody() {
+        assert_eq!(Owner::parse(""), None);
+        assert_eq!(Owner::parse("unit=x since=soon"), None);
+    }
+}

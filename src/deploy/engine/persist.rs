@@ -1,0 +1,47 @@
+//! Persist: reads what the supervisor made of the word that it was given.
+
+use super::scripts::{KEEP, UNROOT, WORD};
+use super::step::Step;
+use super::supervised::Supervised;
+use crate::deploy::{Failure, Report};
+use crate::fleet::{Action, printable_line};
+use crate::remote::Script;
+
+/// Gives the word where it was not given yet, and reads what came of it.
+pub(super) async fn persist(step: &Step) -> Result<Report, Failure> {
+    let mut supervised = match step.shared.action {
+        Action::Boot => Supervised::start(step, Action::Boot).await?,
+        Action::Switch | Action::Test | Action::DryActivate => step.take_supervised().await?,
+    };
+    if let Some(why) = &step.known.abort {
+        send_abort(step, supervised.job.name(), why).await;
+    }
+    let ending = supervised.decided(step).await?;
+    if ending.outcome.is_good() {
+        keep_root(step).await;
+    }
+    Ok(Report::Persisted(ending))
+}
+
+/// Tells the supervisor to go back. A word that does not arrive lets it go back all the same, later.
+pub(super) async fn send_abort(step: &Step, job: &str, why: &str) {
+    let word = format!("abort {}", printable_line(why));
+    let script = Script::new(WORD).root().arg(job).arg(word);
+    if let Err(error) = step.shared.hands.run(&step.host.name, &script).await {
+        step.log(&format!("the word did not arrive, trying again: {}", error.cause)).await;
+        drop(step.shared.hands.run(&step.host.name, &script).await);
+    }
+}
+
+/// Makes the root of the build the host's lasting one, and lets go of the one that another machine
+/// kept when it built this host. What cannot be reached now is put right by the next deploy.
+async fn keep_root(step: &Step) {
+    let (name, builder) = (&step.host.name, &step.host.build_on);
+    let keep = Script::new(KEEP).root().arg(name).arg(&step.shared.tag);
+    drop(step.shared.hands.run(builder, &keep).await);
+    let before = step.known.preflight.built_on.as_ref().filter(|before| *before != builder);
+    if let Some(before) = before.filter(|name| step.shared.fleet.host(name).is_some()) {
+        let unroot = Script::new(UNROOT).root().arg(name);
+        drop(step.shared.hands.run(before, &unroot).await);
+    }
+}

@@ -1,0 +1,55 @@
+//! The scripts that a deploy runs on hosts, each a file, with the files of functions that it needs
+//! put before it here, when nixdash is compiled.
+
+/// Puts files of the folder of scripts one after the other.
+macro_rules! script {
+    ($($file:literal),+) => { concat!($(include_str!(concat!("../scripts/", $file))),+) };
+}
+
+/// Says how a host stands whose supervisor is gone.
+pub(super) const ACCOUNT: &str = script!("results.sh", "host-facts.sh", "account.sh");
+/// Tells the supervisor that the host can be reached.
+pub(super) const ACKNOWLEDGE: &str = script!("results.sh", "acknowledge.sh");
+/// Realises a derivation.
+pub(super) const BUILD: &str = script!("build.sh");
+/// Looks at a freshly activated host.
+pub(super) const CHECK: &str = script!("check.sh");
+/// Asks what realising a derivation would take.
+pub(super) const COMPARE: &str = script!("compare.sh");
+/// Says what differs between two systems.
+pub(super) const DIFF: &str = script!("diff.sh");
+/// Removes a flake's source.
+pub(super) const DISCARD: &str = script!("discard.sh");
+/// Runs nix eval.
+pub(super) const EVALUATE: &str = script!("evaluate.sh");
+/// Gets a system from the target's own substituters.
+pub(super) const FETCH: &str = script!("fetch.sh");
+/// Prints a job's log, and how it ended.
+pub(super) const FOLLOW: &str = script!("results.sh", "follow.sh");
+/// Makes the root of a run's build the lasting one.
+pub(super) const KEEP: &str = script!("keep.sh");
+/// Looks at a target before anything is done to it.
+pub(super) const PREFLIGHT: &str = script!("preflight.sh");
+/// Puts right what a power cut left.
+pub(super) const RECOVER: &str = script!("recover.sh");
+/// Roots a derivation.
+pub(super) const ROOT_DRV: &str = script!("root-drv.sh");
+/// Starts a job.
+pub(super) const START: &str = script!("results.sh", "start.sh");
+/// Stops a job.
+pub(super) const STOP: &str = script!("stop.sh");
+/// Activates a system, and goes back unless it is told to keep it.
+pub(super) const SUPERVISE: &str = script!("results.sh", "host-facts.sh", "supervise.sh");
+/// Removes what a run left.
+pub(super) const TIDY: &str = script!("tidy.sh");
+/// Unpacks a flake's source.
+pub(super) const UNPACK: &str = script!("unpack.sh");
+/// Removes lasting roots of hosts that another machine builds now.
+pub(super) const UNROOT: &str = script!("unroot.sh");
+/// Asks a cache from the target.
+pub(super) const VERIFY: &str = script!("verify.sh");
+/// Gives the supervisor the word after the checks.
+pub(super) const WORD: &str = script!("results.sh", "word.sh");
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,8 @@
+//! The supervisor, run for real by `/bin/sh` on a host that is a folder: every exit code, limit and
+//! word, a supervisor that is killed, and writes that fail.
+
+mod going_back;
+mod host;
+mod judging;
+mod persisting;
+mod writes;

@@ -1,0 +1,225 @@
+//! Words, limits, and a supervisor that is ended: the host is what it was, or what it was told to be.
+
+use super::host::{Host, WELL, job};
+
+#[test]
+fn nobody_who_reaches_it_sends_it_back() {
+    let mut host = Host::new();
+    host.option("ack=0");
+    let (word, reason) = host.supervise().outcome();
+    assert_eq!(word, "rolled-back");
+    assert!(reason.contains("nobody could reach it"), "{reason}");
+    host.assert_untouched();
+}
+
+#[test]
+fn no_word_after_the_checks_sends_it_back() {
+    let mut host = Host::new();
+    host.option("word=0");
+    host.acknowledge();
+    let (word, reason) = host.supervise().outcome();
+    assert_eq!(
+        (word.as_str(), reason.as_str()),
+        ("rolled-back", "no word came after the checks within 0 s")
+    );
+    host.assert_untouched();
+}
+
+#[test]
+fn the_word_abort_is_heard_without_an_acknowledgement() {
+    let host = Host::new();
+    let supervisor = host.supervise();
+    host.wait_until("the activation", |host| host.result("activated").is_some());
+    host.say("abort the operator stopped the run");
+    assert_eq!(supervisor.outcome(), ("rolled-back".into(), "the operator stopped the run".into()));
+    host.assert_untouched();
+}
+
+#[test]
+fn a_word_that_is_not_understood_sends_it_back() {
+    let host = Host::new();
+    assert_eq!(host.deploy("maybe").0, "rolled-back");
+    host.assert_untouched();
+}
+
+#[test]
+fn going_back_skips_pre_switch_checks_and_waits_for_a_held_lock() {
+    let host = Host::new();
+    // The first try finds the lock held.
+    host.activation("old", &format!("echo \"$NIXOS_NO_CHECK\" >>\"$root/seen\"
+        if [ ! -e \"$root/second\" ]; then : >\"$root/second\"; echo 'Could not acquire lock'; exit 1; fi
+        {WELL}exit 0"));
+    assert_eq!(host.deploy("abort enough").0, "rolled-back");
+    assert_eq!(std::fs::read_to_string(host.path("seen")).unwrap(), "1\n1\n");
+    host.assert_untouched();
+}
+
+#[test]
+fn a_host_that_cannot_go_back_says_what_it_is_now() {
+    let host = Host::new();
+    host.activation("old", "echo 'activating the configuration...'; exit 1");
+    let (word, reason) = host.deploy("abort enough");
+    assert_eq!(word, "stuck");
+    assert!(reason.contains("it runs") && reason.contains("/etc is from"), "{reason}");
+}
+
+#[test]
+fn a_host_of_which_only_etc_stays_new_is_not_called_rolled_back() {
+    let host = Host::new();
+    host.activation(
+        "old",
+        "echo 'activating the configuration...'
+        ln -sfn \"$system\" \"$root/run/current-system\"; exit 0",
+    );
+    let (word, reason) = host.deploy("abort enough");
+    assert_eq!(word, "stuck", "{reason}");
+    assert!(reason.contains("/etc is from") && !reason.contains("it runs"), "{reason}");
+}
+
+#[test]
+fn units_that_failed_while_it_went_back_are_named() {
+    let host = Host::new();
+    host.write("failed-units", "old.service loaded failed\n");
+    host.activation(
+        "old",
+        &format!("echo 'dead.service loaded failed' >>\"$root/failed-units\"\n{WELL}exit 4"),
+    );
+    let (word, reason) = host.deploy("abort enough");
+    assert_eq!(
+        (word.as_str(), reason.as_str()),
+        ("rolled-back", "enough; units that failed meanwhile: dead.service ")
+    );
+}
+
+#[test]
+fn a_supervisor_that_is_killed_in_the_activation_leaves_the_old_system() {
+    let host = Host::new();
+    host.activation(
+        "new",
+        "echo 'activating the configuration...'
+        ln -sfn \"$system/etc\" \"$root/etc/static\"
+        : >\"$root/half\"
+        sleep 60",
+    );
+    let supervisor = host.supervise();
+    host.wait_until("half of the activation", |host| host.path("half").exists());
+    supervisor.kill();
+    let (word, reason) = host.after();
+    assert_eq!(word, "rolled-back", "{}", host.log());
+    assert!(reason.contains("its supervisor was ended"), "{reason}");
+    host.assert_untouched();
+}
+
+#[test]
+fn a_supervisor_that_is_killed_before_anything_changed_says_so() {
+    let host = Host::new();
+    host.activation("new", ": >\"$root/half\"; sleep 60");
+    let supervisor = host.supervise();
+    host.wait_until("the activation", |host| host.path("half").exists());
+    supervisor.kill();
+    let (word, reason) = host.after();
+    assert_eq!(
+        (word.as_str(), reason.as_str()),
+        ("failed", "its supervisor was ended before anything was changed")
+    );
+    host.assert_untouched();
+}
+
+#[test]
+fn a_supervisor_that_is_killed_after_the_word_goes_on_with_what_it_was_told() {
+    let host = Host::new();
+    host.switch_to_configuration(
+        "new",
+        WELL,
+        "if [ ! -e \"$root/half\" ]; then : >\"$root/half\"; sleep 60; fi
+        printf 'default nixos-generation-2.conf\\n' >\"$root/boot/loader/loader.conf\"
+        echo \"options init=$system/init\" >\"$root/boot/loader/entries/nixos-generation-2.conf\"",
+    );
+    host.acknowledge();
+    host.say("commit");
+    let supervisor = host.supervise();
+    host.wait_until("the boot menu", |host| host.path("half").exists());
+    supervisor.kill();
+    assert_eq!(host.after().0, "switched", "{}", host.log());
+    assert_eq!(host.systems(), ["new", "new", "new"]);
+    host.assert_tidy();
+}
+
+#[test]
+fn what_runs_after_the_job_leaves_a_decided_host_alone() {
+    let host = Host::new();
+    assert_eq!(host.deploy("commit").0, "switched");
+    assert_eq!(host.after().0, "switched");
+    assert_eq!(host.called(), ["new test", "new boot"]);
+}
+
+#[test]
+fn nothing_is_done_while_the_machine_goes_down() {
+    let host = Host::new();
+    let supervisor = host.supervise();
+    host.wait_until("the activation", |host| host.result("activated").is_some());
+    supervisor.kill();
+    host.write("machine", "stopping\n");
+    let mut command = host.called();
+    assert!(std::panic::catch_unwind(|| host.after()).is_err(), "there is no outcome");
+    command.retain(|line| line != "new test");
+    assert!(command.is_empty(), "{command:?}");
+}
+
+#[test]
+fn a_supervisor_that_is_told_to_end_goes_back_first() {
+    let host = Host::new();
+    let supervisor = host.supervise();
+    host.wait_until("the activation", |host| host.result("activated").is_some());
+    supervisor.stop();
+    assert_eq!(
+        supervisor.outcome(),
+        ("rolled-back".into(), "its supervisor was told to end".into())
+    );
+    host.assert_untouched();
+}
+
+#[test]
+fn a_machine_that_stays_cut_off_restarts_when_it_may() {
+    let mut host = Host::new();
+    for option in ["ack=0", "recover=yes", "connectivity=127.0.0.1:9"] {
+        host.option(option);
+    }
+    // Nothing answers there before, so nothing is known of the network: no restart.
+    assert_eq!(host.supervise().outcome().0, "rolled-back");
+    assert!(!host.path("restarted").exists(), "{}", host.log());
+}
+
+#[test]
+fn a_second_operator_is_told_who_is_at_it() {
+    let host = Host::new();
+    let supervisor = host.supervise();
+    host.wait_until("the activation", |host| host.result("activated").is_some());
+    let other = Host::new();
+    // The same host, seen by another job.
+    for shared in ["run/nixdash/lock", "run/nixdash/owner"] {
+        std::os::unix::fs::symlink(host.path(shared), other.path(shared)).unwrap();
+    }
+    let (word, reason) = other.deploy("commit");
+    assert_eq!(word, "locked");
+    for part in ["who=me@desk", "run=41", "since=", "until="] {
+        assert!(reason.contains(part), "{reason}");
+    }
+    assert_eq!(other.systems(), ["old", "old", "old"]);
+    host.say("abort enough");
+    assert_eq!(supervisor.outcome().0, "rolled-back");
+}
+
+#[test]
+fn the_lock_lives_as_long_as_the_unit_of_a_supervisor_that_died() {
+    let host = Host::new();
+    host.write(
+        "run/nixdash/owner",
+        "who=you@desk run=40 unit=nixdash-other dir=/x since=1 until=2\n",
+    );
+    host.write("units/nixdash-other", "deactivating\n");
+    assert_eq!(host.deploy("commit").0, "locked");
+    std::fs::remove_file(host.path("units/nixdash-other")).unwrap();
+    host.write(&job("outcome"), &format!("{:4095}\n", ""));
+    assert_eq!(host.deploy("commit").0, "switched");
+}

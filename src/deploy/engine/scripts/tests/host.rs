@@ -1,0 +1,303 @@
+//! A host that is a folder: two systems with a switch-to-configuration that does what the test says,
+//! and stand-ins for nix-env and systemctl.
+
+use crate::deploy::engine::scripts::SUPERVISE;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What an activation does that goes well; `$system` is the system and `$root` the host.
+pub(super) const WELL: &str = r#"
+echo "stopping the following units: fleet-agent.service"
+echo "activating the configuration..."
+echo "setting up /etc..."
+ln -sfn "$system/etc" "$root/etc/static"
+ln -sfn "$system" "$root/run/current-system"
+"#;
+
+/// What writing the boot menu does.
+const BOOT: &str = r#"
+printf 'default %s\n' nixos-generation-$(readlink "$root/nix/var/nix/profiles/system" | tr -dc 0-9).conf >"$root/boot/loader/loader.conf"
+for link in "$root"/nix/var/nix/profiles/system-*-link; do
+	number=$(basename "$link" | tr -dc 0-9)
+	echo "options init=$(readlink -f "$link")/init quiet" >"$root/boot/loader/entries/nixos-generation-$number.conf"
+done
+"#;
+
+/// Stands in for nix-env.
+const NIX_ENV: &str = r#"#!/bin/sh
+[ ! -e "$root/nix-env-fails" ] || exit 1
+profile=$2
+case $3 in
+--set)
+	[ "$(readlink -f "$profile")" != "$4" ] || exit 0
+	number=$(($(ls "${profile%/*}" | tr -dc '0-9\n' | sort -n | tail -n 1) + 1))
+	ln -sfn "$4" "$profile-$number-link"
+	ln -sfn "system-$number-link" "$profile" ;;
+--switch-generation) ln -sfn "system-$4-link" "$profile" ;;
+esac
+"#;
+
+/// Stands in for systemctl.
+const SYSTEMCTL: &str = r#"#!/bin/sh
+case $1 in
+list-units) cat "$root/failed-units" 2>/dev/null ;;
+is-system-running) cat "$root/machine" 2>/dev/null || echo running ;;
+show) for unit; do :; done; cat "$root/units/$unit" 2>/dev/null || echo inactive ;;
+reboot) : >"$root/restarted" ;;
+esac
+"#;
+
+/// A host with an old system that runs and boots, and a new one.
+pub(super) struct Host {
+    dir: tempfile::TempDir,
+    options: Vec<String>,
+}
+
+/// A supervisor at work.
+pub(super) struct Supervisor<'a> {
+    host: &'a Host,
+    child: Child,
+}
+
+/// Returns the path of a file of the job's folder, on its host.
+pub(super) fn job(name: &str) -> String {
+    format!("run/nixdash/jobs/job/{name}")
+}
+
+impl Host {
+    /// Makes a host on which everything goes well.
+    pub(super) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let options = ["action=switch", "ack=20", "word=20", "activation=20", "grace=1"];
+        let host = Self { dir, options: options.map(str::to_owned).to_vec() };
+        for folder in [
+            "run/nixdash/jobs/job",
+            "run/nixos",
+            "etc",
+            "boot/loader/entries",
+            "nix/store",
+            "nix/var/nix/profiles",
+            "nix/var/nix/gcroots",
+            "units",
+            "bin",
+        ] {
+            fs::create_dir_all(host.path(folder)).unwrap();
+        }
+        host.program("bin/nix-env", NIX_ENV);
+        host.program("bin/systemctl", SYSTEMCTL);
+        for system in ["old", "new"] {
+            fs::create_dir_all(host.path(&format!("nix/store/{system}/bin"))).unwrap();
+            fs::create_dir_all(host.path(&format!("nix/store/{system}/etc"))).unwrap();
+            host.activation(system, &format!("{WELL}exit 0"));
+        }
+        let link = |target: &Path, at: &str| symlink(target, host.path(at)).unwrap();
+        let old = host.path("nix/store/old");
+        link(&old, "nix/var/nix/profiles/system-1-link");
+        link(Path::new("system-1-link"), "nix/var/nix/profiles/system");
+        link(&old, "run/current-system");
+        link(&old, "run/booted-system");
+        link(&old.join("etc"), "etc/static");
+        host.write("boot/loader/loader.conf", "timeout 5\ndefault nixos-generation-1.conf\n");
+        let entry = format!("title NixOS\noptions init={}/init quiet\n", old.display());
+        host.write("boot/loader/entries/nixos-generation-1.conf", &entry);
+        for result in ["exit", "facts", "activated", "outcome", "word"] {
+            host.write(&job(result), &format!("{:4095}\n", ""));
+        }
+        host.write(&job("log"), "");
+        host
+    }
+
+    /// Returns a path on the host.
+    pub(super) fn path(&self, relative: &str) -> PathBuf {
+        self.dir.path().join(relative)
+    }
+
+    pub(super) fn write(&self, relative: &str, text: &str) {
+        fs::write(self.path(relative), text).unwrap();
+    }
+
+    fn program(&self, relative: &str, text: &str) {
+        self.write(relative, text);
+        fs::set_permissions(self.path(relative), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Sets what the activation of a system (old, new) does; its last command is its exit code.
+    pub(super) fn activation(&self, system: &str, body: &str) {
+        self.switch_to_configuration(system, body, BOOT);
+    }
+
+    /// Sets what a system's switch-to-configuration does: its activation, and its boot menu.
+    pub(super) fn switch_to_configuration(&self, system: &str, test: &str, boot: &str) {
+        let path = self.path(&format!("nix/store/{system}"));
+        let text = format!(
+            "#!/bin/sh\nsystem='{}'\necho \"$system $1\" >>\"$root/called\"\ncase $1 in\ntest)\n{test}\n;;\n\
+             boot)\n{boot}\n;;\ndry-activate) echo 'would activate the configuration...' ;;\nesac\n",
+            path.display()
+        );
+        self.program(&format!("nix/store/{system}/bin/switch-to-configuration"), &text);
+    }
+
+    /// Sets an option of the supervisor.
+    pub(super) fn option(&mut self, option: &str) {
+        self.options.push(option.to_owned());
+    }
+
+    /// Returns the supervisor's command; `mode` is `after`, or nothing.
+    fn command(&self, mode: &str) -> Command {
+        let script = self.path("supervise.sh");
+        fs::write(&script, SUPERVISE).unwrap();
+        let log = fs::OpenOptions::new().append(true).open(self.path(&job("log"))).unwrap();
+        let mut command = Command::new("/bin/sh");
+        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
+        command
+            .arg(script)
+            .arg(format!("root={}", self.dir.path().display()))
+            .arg(format!("dir={}", self.path("run/nixdash/jobs/job").display()))
+            .arg(format!("toplevel={}", self.path("nix/store/new").display()))
+            .args(["unit=nixdash-this", "owner=who=me@desk run=41"])
+            .args(&self.options)
+            .env("PATH", path)
+            .env("root", self.dir.path())
+            .env("LC_ALL", "C")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
+        if !mode.is_empty() {
+            command.arg(mode);
+        }
+        command
+    }
+
+    /// Starts the supervisor.
+    pub(super) fn supervise(&self) -> Supervisor<'_> {
+        Supervisor { host: self, child: self.command("").spawn().unwrap() }
+    }
+
+    /// Runs the supervisor to its end, reached and told this word as soon as it waits.
+    pub(super) fn deploy(&self, word: &str) -> (String, String) {
+        fs::write(self.path(&job("ack")), "").unwrap();
+        self.say(word);
+        self.supervise().outcome()
+    }
+
+    /// Runs what systemd runs when the job has ended.
+    pub(super) fn after(&self) -> (String, String) {
+        assert!(self.command("after").status().unwrap().success());
+        self.outcome()
+    }
+
+    /// Tells the supervisor that somebody reached the host.
+    pub(super) fn acknowledge(&self) {
+        fs::write(self.path(&job("ack")), "").unwrap();
+    }
+
+    /// Gives the supervisor the word.
+    pub(super) fn say(&self, word: &str) {
+        self.write(&job("word"), &format!("{word}\t.\n"));
+    }
+
+    /// Returns a result of the job, when it is there.
+    pub(super) fn result(&self, name: &str) -> Option<String> {
+        let text = fs::read_to_string(self.path(&job(name))).ok()?;
+        text.lines().next()?.strip_suffix("\t.").map(str::to_owned)
+    }
+
+    /// Returns the outcome: its word and its reason.
+    pub(super) fn outcome(&self) -> (String, String) {
+        let outcome =
+            self.result("outcome").unwrap_or_else(|| panic!("no outcome: {}", self.log()));
+        let (word, reason) = outcome.split_once('\t').unwrap();
+        (word.to_owned(), reason.to_owned())
+    }
+
+    pub(super) fn log(&self) -> String {
+        fs::read_to_string(self.path(&job("log"))).unwrap_or_default()
+    }
+
+    /// Returns which system runs, which the profile is, and which boots: `old` or `new`.
+    pub(super) fn systems(&self) -> [String; 3] {
+        let last = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+        let real = |relative: &str| last(fs::canonicalize(self.path(relative)).unwrap());
+        let config = fs::read_to_string(self.path("boot/loader/loader.conf")).unwrap();
+        let default = config.lines().find_map(|line| line.strip_prefix("default ")).unwrap();
+        let entry = self.path("boot/loader/entries").join(default);
+        let entry = fs::read_to_string(entry).unwrap();
+        let init = entry.split("init=").nth(1).unwrap().split("/init").next().unwrap();
+        let boots = last(PathBuf::from(init));
+        [real("run/current-system"), real("nix/var/nix/profiles/system"), boots]
+    }
+
+    /// Checks that everything is as it was, and nothing of the deploy is left.
+    pub(super) fn assert_untouched(&self) {
+        assert_eq!(self.systems(), ["old", "old", "old"], "{}", self.log());
+        let etc = fs::canonicalize(self.path("etc/static")).unwrap();
+        assert_eq!(etc, self.path("nix/store/old/etc"));
+        self.assert_tidy();
+    }
+
+    /// Checks that no root, lock or intent of the deploy is left.
+    pub(super) fn assert_tidy(&self) {
+        for gone in [
+            "nix/var/nix/gcroots/nixdash/before-running",
+            "nix/var/nixdash/intent",
+            "run/nixdash/owner",
+        ] {
+            assert!(self.path(gone).symlink_metadata().is_err(), "{gone} is left");
+        }
+    }
+
+    /// Returns which systems were activated, and written into the boot menu, in order.
+    pub(super) fn called(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path("called")).unwrap_or_default();
+        let store = format!("{}/", self.path("nix/store").display());
+        text.lines().map(|line| line.replace(&store, "")).collect()
+    }
+
+    /// Waits until something holds.
+    pub(super) fn wait_until(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let began = Instant::now();
+        while !holds(self) {
+            assert!(began.elapsed() < Duration::from_secs(30), "{what}: {}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Supervisor<'_> {
+    /// Waits for its end and returns the outcome.
+    pub(super) fn outcome(mut self) -> (String, String) {
+        let host = self.host;
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert!(status.success(), "{status}: {}", host.log());
+                return host.outcome();
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "it hangs: {}", host.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Kills it, and what it runs, as systemd does when the main process of its unit dies.
+    pub(super) fn kill(mut self) {
+        let pid = self.child.id().to_string();
+        let children = Command::new("pgrep").args(["-P", &pid]).output().unwrap().stdout;
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        for child in String::from_utf8_lossy(&children).lines() {
+            // `timeout` leads a process group of its own; the others are gone with their pipe.
+            for target in [format!("-{child}"), child.to_owned()] {
+                drop(Command::new("kill").args(["-KILL", "--", &target]).output());
+            }
+        }
+    }
+
+    /// Tells it to end, as `systemctl stop` does.
+    pub(super) fn stop(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    }
+}

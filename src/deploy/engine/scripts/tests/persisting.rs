@@ -1,0 +1,134 @@
+//! Making a system permanent: what is written when, and what is put back when it fails.
+
+use super::host::{Host, WELL};
+use crate::deploy::engine::scripts::RECOVER;
+use std::process::Command;
+
+#[test]
+fn a_boot_action_activates_nothing() {
+    let mut host = Host::new();
+    host.option("action=boot");
+    assert_eq!(host.supervise().outcome().0, "booted");
+    assert_eq!(host.systems(), ["old", "new", "new"]);
+    assert_eq!(host.called(), ["new boot"]);
+}
+
+#[test]
+fn a_test_action_persists_nothing() {
+    let mut host = Host::new();
+    host.option("action=test");
+    assert_eq!(host.deploy("commit").0, "tested");
+    assert_eq!(host.systems(), ["new", "old", "old"]);
+}
+
+#[test]
+fn a_boot_menu_that_cannot_be_written_leaves_the_old_one() {
+    let host = Host::new();
+    host.switch_to_configuration(
+        "new",
+        WELL,
+        "echo half >\"$root/boot/loader/loader.conf\"; exit 1",
+    );
+    let (word, reason) = host.deploy("commit");
+    assert_eq!(word, "degraded");
+    assert!(
+        reason.contains("boot exited with 1") && reason.contains("next boot starts"),
+        "{reason}"
+    );
+    assert_eq!(host.systems(), ["new", "old", "old"], "{}", host.log());
+    assert_eq!(host.called(), ["new test", "new boot", "old boot"]);
+    host.assert_tidy();
+}
+
+#[test]
+fn a_pinned_boot_default_is_no_success() {
+    let host = Host::new();
+    let folder = host.path("sys/firmware/efi/efivars");
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut bytes = vec![7, 0, 0, 0];
+    bytes.extend("nixos-generation-1.conf\0".encode_utf16().flat_map(u16::to_le_bytes));
+    let name = "LoaderEntryDefault-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+    std::fs::write(folder.join(name), bytes).unwrap();
+    let (word, reason) = host.deploy("commit");
+    assert_eq!(word, "degraded", "{}", host.log());
+    assert!(reason.starts_with("boot-default-pinned: the next boot starts "), "{reason}");
+    assert!(reason.contains("bootctl set-default") && reason.contains("/old because"), "{reason}");
+}
+
+#[test]
+fn a_saved_entry_of_grub_is_seen() {
+    let host = Host::new();
+    std::fs::remove_dir_all(host.path("boot/loader")).unwrap();
+    std::fs::create_dir_all(host.path("boot/grub")).unwrap();
+    let menu = "echo \"menuentry x { linux k init=$system/init }\" >>\"$root/boot/grub/grub.cfg\"";
+    host.write("boot/grub/grub.cfg", "set default=\"${saved_entry}\"\n");
+    host.write(
+        "boot/grub/grubenv",
+        "# GRUB Environment Block\nsaved_entry=NixOS - Configuration 1\n",
+    );
+    host.switch_to_configuration("new", WELL, menu);
+    let (word, reason) = host.deploy("commit");
+    assert_eq!(word, "degraded", "{}", host.log());
+    assert!(reason.contains("GRUB's saved entry NixOS - Configuration 1"), "{reason}");
+}
+
+#[test]
+fn an_entry_without_tries_left_is_seen() {
+    let host = Host::new();
+    host.switch_to_configuration("new", WELL, "rm -f \"$root\"/boot/loader/entries/*
+        printf 'default nixos-*\\n' >\"$root/boot/loader/loader.conf\"
+        echo \"options init=$system/init\" >\"$root/boot/loader/entries/nixos-generation-2+0-3.conf\"");
+    let (word, reason) = host.deploy("commit");
+    assert_eq!(word, "degraded", "{}", host.log());
+    assert!(reason.contains("no tries left"), "{reason}");
+}
+
+/// Runs the script that puts right what a power cut left.
+fn recover(host: &Host) -> String {
+    let path = format!("{}:{}", host.path("bin").display(), std::env::var("PATH").unwrap());
+    let output = Command::new("/bin/sh")
+        .args(["-c", RECOVER, "recover"])
+        .arg(host.path(""))
+        .env("PATH", path)
+        .env("root", host.path(""))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Cuts the power while the boot menu is written; returns what the recovery says.
+fn cut_in_the_boot_menu(boots: &str) -> (Host, String) {
+    let host = Host::new();
+    let once = "if [ ! -e \"$root/half\" ]; then : >\"$root/half\"; sleep 60; fi
+        printf 'default nixos-generation-2.conf\\n' >\"$root/boot/loader/loader.conf\"
+        echo \"options init=$system/init\" >\"$root/boot/loader/entries/nixos-generation-2.conf\"";
+    host.switch_to_configuration("new", WELL, once);
+    host.acknowledge();
+    host.say("commit");
+    let supervisor = host.supervise();
+    host.wait_until("the boot menu", |host| host.path("half").exists());
+    supervisor.kill();
+    let system = host.path(&format!("nix/store/{boots}"));
+    let current = host.path("run/current-system");
+    std::fs::remove_file(&current).unwrap();
+    std::os::unix::fs::symlink(system, current).unwrap();
+    let said = recover(&host);
+    (host, said)
+}
+
+#[test]
+fn a_power_cut_between_profile_and_boot_menu_is_put_right() {
+    let (host, said) = cut_in_the_boot_menu("old");
+    assert!(said.contains("the profile is") && said.contains("/old again"), "{said}");
+    assert_eq!(host.systems(), ["old", "old", "old"]);
+    assert!(!host.path("nix/var/nixdash/intent").exists());
+    assert_eq!(recover(&host), "", "there is nothing left to do");
+}
+
+#[test]
+fn a_power_cut_after_the_boot_menu_is_finished() {
+    let (host, said) = cut_in_the_boot_menu("new");
+    assert!(said.contains("and that is what boots"), "{said}");
+    assert_eq!(host.systems(), ["new", "new", "new"]);
+}

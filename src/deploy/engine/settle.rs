@@ -1,0 +1,141 @@
+//! Settle: a fresh system must stay reachable and well for a while before it is made permanent.
+//!
+//! Networks break late: a lease that is not renewed, a firewall that closes, wifi that does not come
+//! back. So the word `commit` travels over a second fresh connection, some seconds after the end of
+//! the activation; and every address that answered before must answer again.
+
+use super::acknowledge::{after_silence, came_too_late};
+use super::patience::Patience;
+use super::scripts::WORD;
+use super::step::Step;
+use super::supervised::{Supervised, Told};
+use crate::deploy::{Failure, Report};
+use crate::remote::{Script, Way};
+use jiff::Timestamp;
+use std::time::{Duration, Instant};
+
+/// How long one try may take: a connection and a moment.
+const TRY_LIMIT: Duration = Duration::from_secs(8);
+
+/// How long addresses that answered before may take to answer again.
+const ADDRESS_LIMIT: Duration = Duration::from_secs(10);
+
+/// Waits until the system has settled, and tells the supervisor to keep it.
+pub(super) async fn settle(step: &Step) -> Result<Report, Failure> {
+    if step.known.abort.is_some() {
+        return Ok(Report::Done);
+    }
+    let supervised = step.take_supervised().await?;
+    let time = step.host.activation.settle(step.known.remarks.network);
+    let left = time.saturating_sub(supervised.activated_at.elapsed());
+    if !left.is_zero() {
+        step.log(&format!(
+            "must stay reachable for {} after its activation",
+            crate::fleet::duration(time)
+        ))
+        .await;
+        tokio::time::sleep(left).await;
+    }
+    let lost = addresses_lost(step).await;
+    if !lost.is_empty() {
+        step.keep_supervised(supervised).await;
+        return Ok(Report::AddressesLost(lost));
+    }
+    // Without a time to settle, the connection of the acknowledgement is proof enough.
+    let way = if time.is_zero() { Way::Channel } else { Way::Fresh };
+    commit(step, supervised, way).await
+}
+
+/// Tells the supervisor to keep the system.
+async fn commit(step: &Step, mut supervised: Supervised, way: Way) -> Result<Report, Failure> {
+    let script =
+        Script::new(WORD).root().way(way).limit(TRY_LIMIT).arg(supervised.job.name()).arg("commit");
+    let mut patience = Patience::new(step.host.confirm_timeout);
+    let began = Instant::now();
+    loop {
+        let asked_at = Timestamp::now();
+        let pause = match step.shared.hands.run(&step.host.name, &script).await {
+            Ok(output) if output.is_ok() => {
+                let counts = output.stdout.lines().any(|line| line == "word\tcommit");
+                if counts {
+                    supervised.told = Told::Yes(asked_at);
+                    step.keep_supervised(supervised).await;
+                    return Ok(Report::Done);
+                }
+                if came_too_late(step, &output.stdout) {
+                    return after_silence(step, supervised).await;
+                }
+                step.log(&format!("the word was not taken: {}", output.complaint())).await;
+                Some(Duration::from_millis(500))
+            }
+            Ok(output) => {
+                step.log(&format!("the word was not taken: {}", output.complaint())).await;
+                Some(Duration::from_millis(500))
+            }
+            Err(error) => {
+                if error.may_have_run() && supervised.told == Told::No {
+                    supervised.told = Told::Perhaps(asked_at);
+                }
+                step.log(&format!("the word did not arrive, trying again: {}", error.cause)).await;
+                patience.again(&error)
+            }
+        };
+        match pause {
+            Some(pause) if began.elapsed() < step.host.confirm_timeout => {
+                tokio::time::sleep(pause).await;
+            }
+            // A word that does not arrive at all makes the supervisor go back.
+            Some(_) | None => return after_silence(step, supervised).await,
+        }
+    }
+}
+
+/// Returns the addresses that answered in preflight and do not any more.
+async fn addresses_lost(step: &Step) -> Vec<String> {
+    let before = &step.known.preflight.answering;
+    if before.len() < 2 {
+        // The connection itself is the proof of an only address.
+        return Vec::new();
+    }
+    let began = Instant::now();
+    loop {
+        let now = step.shared.hands.answering(&step.host.name).await.unwrap_or_default();
+        // A port that moved is no lost address: another listed one of the same name answers.
+        let now: Vec<&str> = now.iter().map(|address| host_of(address)).collect();
+        let lost: Vec<String> =
+            before.iter().filter(|had| !now.contains(&host_of(had))).cloned().collect();
+        if lost.is_empty() || began.elapsed() > ADDRESS_LIMIT {
+            return lost;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+/// Returns the host of an address as it is written, `[user@]host[:port]`.
+fn host_of(address: &str) -> &str {
+    let host = address.rsplit_once('@').map_or(address, |(_, host)| host);
+    if let Some((host, _)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return host;
+    }
+    match host.split_once(':') {
+        Some((name, port)) if !port.contains(':') => name,
+        Some(_) | None => host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_and_the_user_do_not_make_another_host() {
+        for (address, host) in [
+            ("samsung.lan", "samsung.lan"),
+            ("root@samsung.lan:22", "samsung.lan"),
+            ("me@[fe80::1]:2222", "fe80::1"),
+            ("fd00::510", "fd00::510"),
+        ] {
+            assert_eq!(host_of(address), host);
+        }
+    }
+}

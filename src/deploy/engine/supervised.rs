@@ -1,0 +1,196 @@
+//! The supervisor on a target, as the engine sees it: starting it, following it, and saying in our
+//! words what it decided.
+//!
+//! Whatever happens to the connection or to this program, the supervisor decides alone and leaves
+//! its decision in a file; the phases only read it.
+
+use super::account;
+use super::check;
+use super::job::{Job, JobKind, JobState, StartFailure};
+use super::owner::Owner;
+use super::scripts::SUPERVISE;
+use super::step::{Plain, Step};
+use crate::deploy::{Ending, Failure};
+use crate::fleet::{Action, Outcome};
+use crate::remote::RemoteError;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::time::{Duration, Instant};
+
+/// How long a host may be away beyond its own time to go back: for the way back, or a restart.
+const AWAY: Duration = Duration::from_secs(90);
+
+/// A supervisor that was started.
+pub(super) struct Supervised {
+    /// Its job.
+    pub(super) job: Job,
+    /// When its activation was seen to end.
+    pub(super) activated_at: Instant,
+    /// Whether it was told to keep the new system.
+    pub(super) told: Told,
+}
+
+/// Whether a supervisor was told to keep the new system, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It was not.
+    No,
+    /// The word was sent, and no answer came.
+    Perhaps(Timestamp),
+    /// It answered that it took the word.
+    Yes(Timestamp),
+}
+
+impl Supervised {
+    /// Starts the supervisor of a host. A start that got no answer is asked for again.
+    pub(super) async fn start(step: &Step, action: Action) -> Result<Self, Failure> {
+        let mut job = step.job(&step.host.name, "activate");
+        let args = arguments(step, &job, action)?;
+        let timeout = step.host.activation.timeout();
+        // What still runs may end, and the way back may take as long again, after a held lock.
+        let kind = JobKind::Supervisor(3 * timeout + Duration::from_secs(120));
+        let started = job.start(kind, SUPERVISE, &args, patience(step), &mut Plain(step)).await;
+        match started {
+            Ok(()) => Ok(Self { job, activated_at: Instant::now(), told: Told::No }),
+            Err(StartFailure::Refused(failure)) => Err(failure),
+            Err(StartFailure::Unknown(error)) => Err(Failure {
+                outcome: Outcome::Unknown,
+                error: format!(
+                    "{}: the connection broke when the activation was to begin, and the host was not \
+                     seen since ({}). If it began, the host goes back to the previous system by \
+                     itself. Look at it when it is back",
+                    step.host.name, error.cause
+                ),
+            }),
+        }
+    }
+
+    /// Follows the supervisor until it leaves a result, or ends.
+    pub(super) async fn follow(&mut self, step: &Step, awaited: &str) -> Result<JobState, Failure> {
+        let followed = self.job.follow(awaited, patience(step), &mut Plain(step)).await;
+        followed.map_err(|error| self.not_seen(step, &error))
+    }
+
+    /// Follows the supervisor to its end and says what became of the host.
+    pub(super) async fn decided(&mut self, step: &Step) -> Result<Ending, Failure> {
+        loop {
+            let state = self.follow(step, "exit").await?;
+            if let Some((word, reason)) = &state.outcome {
+                return Ok(ending(&step.host.name, word, reason));
+            }
+            // It is gone and left no outcome: the host was restarted, or what should have gone
+            // back was killed too.
+            let found = account::account(step, &self.job, self.told != Told::No).await;
+            match found.map_err(|error| self.not_seen(step, &error))? {
+                Some(ending) => return Ok(ending),
+                // It still does something.
+                None => tokio::time::sleep(Duration::from_millis(500)).await,
+            }
+        }
+    }
+
+    /// Says what is known of a host that is not seen any more.
+    pub(super) fn not_seen(&self, step: &Step, error: &RemoteError) -> Failure {
+        let name = &step.host.name;
+        let seen = self.job.seen_at().map_or_else(|| "its start".to_owned(), clock);
+        let cause = &error.cause;
+        let error = match (self.told, &step.known.abort) {
+            (Told::Yes(told), _) => format!(
+                "{name}: told to keep the new system at {}; not seen since ({cause}). Look at it when it is back",
+                clock(told)
+            ),
+            (Told::Perhaps(told), _) => format!(
+                "{name}: the word to keep the new system was sent at {}, and no answer came; not seen \
+                 since {seen} ({cause}). It keeps the new system if it heard the word, else it goes \
+                 back by itself. Look at it when it is back",
+                clock(told)
+            ),
+            (Told::No, Some(why)) => format!(
+                "{name}: told to go back ({why}); not seen since {seen} ({cause}). Look at it when it is back"
+            ),
+            (Told::No, None) => format!(
+                "{name}: not seen since {seen}, when it ran the new system or was being activated \
+                 ({cause}). It was not told to keep it, so it goes back to the previous system by \
+                 itself. Look at it when it is back"
+            ),
+        };
+        Failure { outcome: Outcome::Unknown, error }
+    }
+}
+
+/// Returns how long a host may be silent: until it has gone back by itself, and some.
+fn patience(step: &Step) -> Duration {
+    step.host.confirm_timeout + AWAY
+}
+
+/// Returns the supervisor's options.
+fn arguments(step: &Step, job: &Job, action: Action) -> Result<Vec<String>, Failure> {
+    let host = &step.host;
+    let checks = step.config()?.check.len() as u64;
+    let settle = host.activation.longest_settle() + host.confirm_timeout;
+    let word = 60 + (check::COMMAND_LIMIT_S + 5) * checks + settle.as_secs();
+    Ok(vec![
+        format!("dir={}", job.dir()),
+        format!("toplevel={}", step.toplevel()?),
+        format!("action={}", action.word()),
+        format!("ack={}", host.confirm_timeout.as_secs()),
+        format!("word={word}"),
+        format!("activation={}", host.activation.timeout().as_secs()),
+        format!("unit={}", job.unit()),
+        format!("owner={}", Owner::of_this_process(&step.shared.run).to_text()),
+        format!("fetched={}", step.fetch_root()),
+        format!("recover={}", if host.activation.may_reboot() { "yes" } else { "no" }),
+        format!("connectivity={}", host.activation.connectivity()),
+        format!("built_on={}", host.build_on),
+    ])
+}
+
+/// Returns a time as a clock here shows it.
+pub(super) fn clock(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
+}
+
+/// Says in our words what the supervisor decided.
+pub(crate) fn ending(name: &str, word: &str, reason: &str) -> Ending {
+    let told = |text: &str| {
+        let reason = if reason.is_empty() { "no reason given" } else { reason };
+        Some(format!("{name}: {text}{}", reason.trim_end()))
+    };
+    let (outcome, reason) = match word {
+        "switched" => (Outcome::Switched, None),
+        "tested" => (Outcome::Tested, None),
+        "booted" => (Outcome::Booted, None),
+        "dry" => (Outcome::Dry, None),
+        "needs-reboot" => (Outcome::NeedsReboot, told("")),
+        "rolled-back" => (Outcome::RolledBack, told("back on the previous system: ")),
+        "failed" => (Outcome::Failed, told("not activated: ")),
+        "degraded" => (Outcome::Degraded, told("")),
+        "stuck" => {
+            (Outcome::Degraded, told("it is not what it was before, and needs your hands: "))
+        }
+        "locked" => {
+            let text = Owner::parse(reason)
+                .map_or_else(|| "somebody".to_owned(), |owner| owner.sentence(Timestamp::now()));
+            (Outcome::Failed, Some(format!("{name}: another deploy holds the lock: {text}")))
+        }
+        other => (Outcome::Failed, Some(format!("{name}: the supervisor said {other:?}"))),
+    };
+    Ending { outcome, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_supervisor_says_becomes_an_outcome_and_a_sentence() {
+        let found = ending("samsung", "rolled-back", "nobody could reach it");
+        assert_eq!(found.outcome, Outcome::RolledBack);
+        assert_eq!(
+            found.reason.unwrap(),
+            "samsung: back on the previous system: nobody could reach it"
+        );
+        assert_eq!(ending("samsung", "stuck", "x").outcome, Outcome::Degraded);
+        assert_eq!(ending("samsung", "dance", "x").outcome, Outcome::Failed);
+    }
+}

@@ -1,0 +1,28 @@
+#!/bin/sh
+# Says how a host stands whose supervisor is gone, as root: prints key<TAB>value lines. `results.sh`
+# and `host-facts.sh` are put before it when nixdash is compiled. $1 the job's name.
+# shellcheck disable=SC2034 # for the files before it
+main() {
+	root=''
+	dir=/run/nixdash/jobs/$1
+	say boot_id "$(cat /proc/sys/kernel/random/boot_id)"
+	say running "$(readlink -f /run/current-system)"
+	say profile "$(readlink -f /nix/var/nix/profiles/system)"
+	boots=$(next_boot)
+	say boots "${boots%%	*}"
+	say pinned "${boots#*	}"
+	etc=$(etc_source)
+	say etc "$etc"
+	say running_etc "$(readlink -f /run/current-system/etc)"
+	if is_etc_overlay; then say overlay yes; fi
+	failed_units | while read -r unit; do say failed "$unit"; done
+	if has outcome; then say outcome "$(result outcome)"; fi
+	case $(systemctl show --property=ActiveState --value "nixdash-$1" 2>/dev/null) in
+	active | activating | deactivating | reloading) say busy yes ;;
+	esac
+	if [ -r /nix/var/nixdash/intent ]; then say intent "$(cut -f 1 /nix/var/nixdash/intent)"; fi
+}
+
+say() { printf '%s\t%s\n' "$1" "$2"; }
+
+main "$@"

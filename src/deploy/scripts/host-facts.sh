@@ -1,0 +1,141 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # `root` is set by the script that this is put before.
+# What a NixOS host is now: where its /etc comes from, which units failed, what it boots next.
+# Put before the scripts that need it when nixdash is compiled. `root` is the folder below which the
+# host lies: empty on a host, a folder in tests.
+
+# Prints where /etc comes from: the system's tree of links or, with `system.etc.overlay`, the layers
+# of the mount.
+etc_source() {
+	if ! is_etc_overlay; then
+		readlink -f "$root/etc/static"
+		return
+	fi
+	findmnt -nro OPTIONS --mountpoint "$root/etc" | tr ',' '\n' |
+		sed -n -e 's/^lowerdir=//p' -e 's/^lowerdir+=//p' | tr ':' '\n' |
+		while read -r layer; do
+			[ -n "$layer" ] || continue
+			# The layer of names is a mount of its own, in a folder with a random name.
+			source=$(findmnt -nro SOURCE --mountpoint "$layer" 2>/dev/null)
+			case $source in
+			'') echo "$layer" ;;
+			/dev/loop*) cat "$root/sys/class/block/${source#/dev/}/loop/backing_file" ;;
+			*) echo "$source" ;;
+			esac
+		done | tr '\n' ' '
+}
+
+# Tells whether /etc is an overlay that an activation mounts anew.
+is_etc_overlay() {
+	[ "$(findmnt -nro FSTYPE --mountpoint "$root/etc" 2>/dev/null)" = overlay ]
+}
+
+# Prints the failed units, one per line.
+failed_units() {
+	timeout 10 systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null |
+		while read -r name _; do printf '%s\n' "$name"; done
+}
+
+# Prints what starts at the next boot: the system and, after a tab, what pins it there. Prints
+# nothing where the boot loader is not one that can be read.
+next_boot() {
+	for boot in "$root/boot" "$root/efi" "$root/boot/efi"; do
+		if [ -r "$boot/loader/loader.conf" ]; then
+			next_of_systemd_boot "$boot"
+			return
+		fi
+	done
+	if [ -r "$root/boot/grub/grub.cfg" ]; then
+		next_of_grub "$root/boot/grub"
+	elif [ -r "$root/boot/extlinux/extlinux.conf" ]; then
+		next_of_extlinux "$root/boot/extlinux/extlinux.conf"
+	fi
+}
+
+# Prints the text of a variable of systemd-boot. $1 its name.
+loader_variable() {
+	variable=$root/sys/firmware/efi/efivars/$1-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
+	# Four bytes of attributes, then UTF-16; entry names are ASCII.
+	[ -r "$variable" ] && tail -c +5 "$variable" | tr -d '\000'
+}
+
+# $1 the folder that holds loader/.
+next_of_systemd_boot() {
+	pinned=''
+	wanted=$(loader_variable LoaderEntryOneShot)
+	[ -z "$wanted" ] || pinned="the one-time entry $wanted (bootctl set-oneshot)"
+	if [ -z "$wanted" ]; then
+		wanted=$(loader_variable LoaderEntryDefault)
+		[ -z "$wanted" ] || pinned="the entry $wanted (bootctl set-default)"
+	fi
+	[ -n "$wanted" ] || wanted=$(sed -n 's/^default[[:space:]]\{1,\}//p' "$1/loader/loader.conf" | head -n 1)
+	if [ "$wanted" = @saved ]; then
+		wanted=$(loader_variable LoaderEntryLastBooted)
+		pinned="the entry that was booted last, $wanted (default @saved in loader.conf)"
+	fi
+	[ -n "$wanted" ] || return
+	entry=$(entry_of_systemd_boot "$1/loader/entries" "${wanted%.conf}")
+	system=''
+	[ -z "$entry" ] || system=$(sed -n 's/^options.*init=\([^ ]*\)\/init.*/\1/p' "$entry" | head -n 1)
+	if [ -z "$system" ]; then
+		# A unified kernel image: its name says the generation.
+		number=${wanted#nixos-generation-}
+		number=${number%%[!0-9]*}
+		[ -z "$number" ] || system=$(readlink -f "$root/nix/var/nix/profiles/system-$number-link")
+	fi
+	case $entry in
+	*+0.conf | *+0-*.conf) pinned="${pinned:+$pinned; }boot counting: ${entry##*/} has no tries left" ;;
+	esac
+	[ -z "$system" ] || printf '%s\t%s\n' "$system" "$pinned"
+}
+
+# Prints the file of an entry. $1 the folder of entries, $2 a name or pattern without `.conf`.
+entry_of_systemd_boot() {
+	# shellcheck disable=SC2086,SC2231 # a pattern, on purpose
+	for file in "$1"/$2.conf "$1"/$2+*.conf; do
+		[ -e "$file" ] && printf '%s\n' "$file"
+	done | sort -V | tail -n 1
+}
+
+# $1 the folder of GRUB.
+next_of_grub() {
+	pinned=''
+	saved=''
+	once=''
+	if [ -r "$1/grubenv" ]; then
+		saved=$(sed -n 's/^saved_entry=//p' "$1/grubenv" | head -n 1)
+		once=$(sed -n 's/^next_entry=//p' "$1/grubenv" | head -n 1)
+	fi
+	# The first entry of the menu is the newest generation; NixOS calls it by these names too.
+	case $once in
+	'' | 0 | NixOS | 'NixOS - Default') ;;
+	*) pinned="the one-time entry $once (grub-reboot)" ;;
+	esac
+	if grep -q 'default=.*saved_entry' "$1/grub.cfg"; then
+		case $saved in
+		'' | 0 | NixOS | 'NixOS - Default') ;;
+		*) [ -n "$pinned" ] || pinned="GRUB's saved entry $saved" ;;
+		esac
+	fi
+	if [ -n "$pinned" ]; then
+		# Which system that entry starts need not be known: it is not the newest one.
+		printf 'another system\t%s\n' "$pinned"
+		return
+	fi
+	system=$(sed -n 's/.*init=\([^ ]*\)\/init.*/\1/p' "$1/grub.cfg" | head -n 1)
+	[ -z "$system" ] || printf '%s\t\n' "$system"
+}
+
+# $1 the configuration file of extlinux.
+next_of_extlinux() {
+	awk '
+		toupper($1) == "DEFAULT" { wanted = $2 }
+		toupper($1) == "LABEL" { label = $2 }
+		toupper($1) == "APPEND" && label == wanted && match($0, /init=[^ ]*/) {
+			system_path = substr($0, RSTART + 5, RLENGTH - 5)
+			sub(/\/init$/, "", system_path)
+			printf "%s\t\n", system_path
+			exit
+		}' "$1"
+}
+

@@ -1,0 +1,48 @@
+#!/bin/sh
+# Puts right what a power cut left between setting the profile and writing the boot menu, as root.
+# `host-facts.sh` is put before it when nixdash is compiled. $1 is the folder below which the host
+# lies: empty, but in tests. Does nothing while somebody deploys. Prints what it did, in words.
+main() {
+	root=$1
+	profiles=$root/nix/var/nix/profiles
+	intents=$root/nix/var/nixdash
+	exec 9>>"$root/run/nixdash/lock"
+	flock -n 9 || exit 0
+	[ -r "$intents/intent" ] || exit 0
+	IFS='	' read -r begun generation profile toplevel <"$intents/intent"
+	running=$(readlink -f "$root/run/current-system")
+	set_path=$(readlink -f "$profiles/system")
+	if [ "$set_path" != "$toplevel" ]; then
+		rm -f "$intents/intent"
+		echo "a deploy of $toplevel was cut off before it set the profile; nothing is left of it"
+	elif [ "$running" = "$toplevel" ]; then
+		write_boot_menu "$toplevel" || exit 1
+		rm -f "$intents/intent"
+		echo "a deploy was cut off while it was made permanent; it runs $toplevel, and that is what boots"
+	else
+		put_profile_back || exit 1
+		if [ "$begun" = boot ]; then write_boot_menu "$profile" || exit 1; fi
+		rm -f "$intents/intent"
+		echo "a deploy of $toplevel was cut off while it was made permanent; the profile is $profile again"
+	fi
+}
+
+# $1 the system that shall boot.
+write_boot_menu() {
+	NIXOS_NO_CHECK=1 timeout -k 5 120 "$1/bin/switch-to-configuration" boot 9>&- >&2 && return 0
+	echo "switch-to-configuration boot of $1 failed; run it by hand" >&2
+	return 1
+}
+
+put_profile_back() {
+	number=${generation#system-}
+	number=${number%-link}
+	case $number in
+	'' | *[!0-9]*) nix-env --profile "$profiles/system" --set "$profile" >&2 ;;
+	*) nix-env --profile "$profiles/system" --switch-generation "$number" >&2 ;;
+	esac && return 0
+	echo "the profile could not be set back to $generation; run nix-env --switch-generation by hand" >&2
+	return 1
+}
+
+main "$@"

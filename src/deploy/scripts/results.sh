@@ -1,0 +1,32 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # `dir` is set by the script that this is put before.
+# The results of a job. Each is one line in a file that was made, with a page of blanks, when the job
+# was started: it is written in place, so that a full disk cannot stop it. A line counts only with
+# its end mark, so a line that is half there is none. Put before the scripts that need it when
+# nixdash is compiled. `dir` is the job's folder.
+
+# Makes an empty result. $1 its name.
+prepare_result() {
+	printf '%4095s\n' '' >"$dir/$1" && [ "$(wc -c <"$dir/$1")" -eq 4096 ]
+}
+
+# Writes a result. $1 its name, $2 the text.
+leave() {
+	printf '%.3900s\t.\n' "$2" 1<>"$dir/$1"
+}
+
+# Prints a result and succeeds, or fails when there is none yet. $1 its name.
+result() {
+	[ -e "$dir/$1" ] || return 1
+	IFS= read -r line <"$dir/$1" || return 1
+	case $line in
+	*'	.') printf '%s\n' "${line%	.}" ;;
+	*) return 1 ;;
+	esac
+}
+
+# Tells whether there is a result. $1 its name.
+has() {
+	result "$1" >/dev/null
+}
+

@@ -2,19 +2,22 @@
 //! connection, few connections, short heads, short patience.
 
 use super::openmetrics::CONTENT_TYPE;
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinSet};
 
-/// Connections that are served at once; what comes beyond is closed.
-const CONNECTIONS: usize = 32;
+/// Connections that are open at once; one more ends the one that [`Guests::make_room`] chooses.
+const CONNECTIONS: usize = 64;
 
 /// Bytes that the head of a request may have.
 const HEAD_LIMIT: usize = 8 * 1024;
 
-/// How long a client may take to ask, and again to take the answer.
+/// How long a client may take to send the whole head, and again to take the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The page of `/`.
@@ -26,32 +29,80 @@ pub(super) async fn serve(
     page: impl Fn() -> String + Send + Sync + 'static,
 ) {
     let page = Arc::new(page);
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut guests = Guests::default();
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, peer)) = listener.accept().await else {
             // Out of file descriptors, most likely: some will come free.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+        guests.make_room();
         let page = Arc::clone(&page);
-        tokio::spawn(async move {
+        let has_asked = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&has_asked);
+        let work = guests.tasks.spawn(async move {
             // A client that goes away or dawdles has nothing more to hear.
-            drop(answer(stream, page.as_ref()).await);
-            drop(place);
+            drop(answer(stream, &asked, page.as_ref()).await);
         });
+        guests.open.push(Guest { address: peer.ip(), has_asked, work });
+    }
+}
+
+/// Clients that are connected. Dropped, it ends them all.
+#[derive(Default)]
+struct Guests {
+    /// Oldest first.
+    open: Vec<Guest>,
+    tasks: JoinSet<()>,
+}
+
+/// One connected client.
+struct Guest {
+    address: IpAddr,
+    /// Whether its request is there: it only waits for the answer.
+    has_asked: Arc<AtomicBool>,
+    work: AbortHandle,
+}
+
+impl Guests {
+    /// Forgets who has gone, and sends one away when all places are taken, so that whoever says
+    /// nothing keeps nobody out.
+    fn make_room(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+        self.open.retain(|guest| !guest.work.is_finished());
+        while self.open.len() >= CONNECTIONS {
+            let chosen = self.dispensable();
+            self.open.remove(chosen).work.abort();
+        }
+    }
+
+    /// Returns who is sent away: of those that have asked for nothing yet (of all, where there are
+    /// none), the oldest from the address that has the most of them.
+    fn dispensable(&self) -> usize {
+        let silent = |guest: &Guest| !guest.has_asked.load(Ordering::Relaxed);
+        let any_silent = self.open.iter().any(silent);
+        let chosen = |guest: &Guest| !any_silent || silent(guest);
+        let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+        for guest in self.open.iter().filter(|guest| chosen(guest)) {
+            *counts.entry(guest.address).or_default() += 1;
+        }
+        let most = counts.values().max().copied().unwrap_or_default();
+        let is_it = |guest: &Guest| chosen(guest) && counts.get(&guest.address) == Some(&most);
+        self.open.iter().position(is_it).unwrap_or_default()
     }
 }
 
 /// Answers one request and closes.
 async fn answer(
     mut stream: TcpStream,
+    has_asked: &AtomicBool,
     page: &(impl Fn() -> String + Send + Sync),
 ) -> std::io::Result<()> {
     let head = match tokio::time::timeout(PATIENCE, read_head(&mut stream)).await {
         Ok(head) => head?,
         Err(_) => Err("408 Request Timeout"),
     };
+    has_asked.store(true, Ordering::Relaxed);
     let reply = match head.and_then(|head| route(&head)) {
         Ok(Page::Metrics) => reply("200 OK", CONTENT_TYPE, "", &page()),
         Ok(Page::Front) => reply("200 OK", "text/html; charset=utf-8", "", FRONT),
@@ -171,5 +222,58 @@ mod tests {
     async fn a_client_that_says_nothing_is_sent_away() {
         let answer = ask(b"GET /met").await;
         assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn silent_connections_keep_no_scrape_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(serve(listener, || "page\n# EOF\n".to_owned()));
+        let mut silent = Vec::new();
+        for round in 0..8 {
+            for _ in 0..CONNECTIONS {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                stream.write_all(b"GET /met").await.unwrap();
+                silent.push(stream);
+            }
+            // All of them within the time that each is given.
+            let scrape = async {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n").await.unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).await.unwrap();
+                answer
+            };
+            let answer = tokio::time::timeout(Duration::from_secs(2), scrape).await.unwrap();
+            assert!(answer.ends_with("page\n# EOF\n"), "round {round}: {answer}");
+        }
+        // Those that were sent away for it are closed.
+        let mut first = silent.swap_remove(0);
+        let mut rest = Vec::new();
+        let closed = tokio::time::timeout(Duration::from_secs(2), first.read_to_end(&mut rest));
+        drop(closed.await.unwrap());
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_goes_first_and_of_those_who_has_the_most_connections() {
+        let mut guests = Guests::default();
+        for (address, has_asked) in [
+            ("10.0.0.1", true),
+            ("10.0.0.1", true),
+            ("10.0.0.1", true),
+            ("10.0.0.2", false),
+            ("10.0.0.3", false),
+            ("10.0.0.3", false),
+        ] {
+            let work = guests.tasks.spawn(std::future::pending());
+            let has_asked = Arc::new(AtomicBool::new(has_asked));
+            guests.open.push(Guest { address: address.parse().unwrap(), has_asked, work });
+        }
+        assert_eq!(guests.dispensable(), 4);
+        for guest in &guests.open {
+            guest.has_asked.store(true, Ordering::Relaxed);
+        }
+        assert_eq!(guests.dispensable(), 0);
     }
 }

@@ -3,10 +3,13 @@
 use crate::fleet::{Detail, SizeFacts, Tier, TierFacts, TierState, printable_line};
 use crate::probe::clock::milliseconds;
 use crate::probe::kinds::http::SLOW_MS;
+use crate::probe::kinds::prometheus::Metrics;
 use crate::probe::tier::Asking;
 use crate::probe::web::{Reply, WebError, Wish, wish};
 use jiff::{SignedDuration, Timestamp};
+use serde::de::DeserializeOwned;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Returns the facts of a tier that could not be asked.
 pub(super) fn failed(error: &WebError) -> TierFacts {
@@ -55,9 +58,55 @@ fn haste(asking: &Asking<'_>, reply: &Reply) -> String {
     }
 }
 
+/// Long answers that are read at once.
+static READERS: Semaphore = Semaphore::const_new(2);
+
+/// How long reading one may take.
+const READING_LIMIT: Duration = Duration::from_secs(5);
+
+/// Answers up to this length are read where they come in, in bytes.
+const SHORT: usize = 16 << 10;
+
+/// Reads an answer with a function. A long one is read beside what else happens, few of them at a
+/// time and none for long, since servers choose what is in it; nothing when it takes too long.
+pub(super) async fn read_aside<T: Send + 'static>(
+    body: Vec<u8>,
+    read: impl FnOnce(&[u8]) -> T + Send + 'static,
+) -> Option<T> {
+    if body.len() <= SHORT {
+        return Some(read(&body));
+    }
+    let work = async {
+        let turn = READERS.acquire().await.ok()?;
+        // The turn ends with the work, not with the waiting for it.
+        let task = tokio::task::spawn_blocking(move || {
+            let found = read(&body);
+            drop(turn);
+            found
+        });
+        task.await.ok()
+    };
+    tokio::time::timeout(READING_LIMIT, work).await.ok().flatten()
+}
+
+/// Reads an answer in JSON; says why not. Nested deeper than 128 it is not read.
+pub(super) async fn read_json<T: DeserializeOwned + Send + 'static>(
+    body: Vec<u8>,
+) -> Result<T, String> {
+    let found =
+        read_aside(body, |body| serde_json::from_slice(body).map_err(|error| error.to_string()));
+    found.await.unwrap_or_else(|| Err("reading it took too long".to_owned()))
+}
+
+/// Reads an answer as Prometheus scrapes it.
+pub(super) async fn read_metrics(body: Vec<u8>) -> Option<Metrics> {
+    read_aside(body, |body| Metrics::parse(&String::from_utf8_lossy(body))).await.flatten()
+}
+
 /// Returns the server's own words for what is wrong, when its answer is JSON that has some.
 fn said(reply: &Reply) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_slice(&reply.body).ok()?;
+    let short = Some(&reply.body).filter(|body| body.len() <= SHORT)?;
+    let value: serde_json::Value = serde_json::from_slice(short).ok()?;
     let text = ["message", "error"].iter().find_map(|key| value.get(key)?.as_str())?;
     let text = crate::fleet::redact(&printable_line(text));
     (!text.is_empty()).then(|| text.chars().take(200).collect())
@@ -74,7 +123,7 @@ pub(super) fn alarm(label: &str, text: &str) -> Detail {
 }
 
 /// Returns what is remembered under a name when it is younger than an age.
-pub(super) fn recent<T: serde::de::DeserializeOwned>(
+pub(super) fn recent<T: DeserializeOwned>(
     asking: &Asking<'_>,
     name: &'static str,
     age: SignedDuration,
@@ -103,4 +152,24 @@ pub(super) fn size(
 /// Returns how long ago something was; nothing for what is to come.
 pub(super) fn since(asking: &Asking<'_>, at: Timestamp) -> Duration {
     Duration::try_from(asking.now.duration_since(at)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_long_answer_is_read_beside_everything_else() {
+        let here = std::thread::current().id();
+        let thread = |_: &[u8]| std::thread::current().id();
+        assert_eq!(read_aside(vec![0; SHORT], thread).await, Some(here));
+        assert_ne!(read_aside(vec![0; SHORT + 1], thread).await, Some(here));
+    }
+
+    #[tokio::test]
+    async fn json_without_a_bottom_is_refused() {
+        let deep = "[".repeat(1 << 20).into_bytes();
+        let found: Result<serde_json::Value, String> = read_json(deep).await;
+        assert!(found.unwrap_err().contains("recursion limit"));
+    }
 }

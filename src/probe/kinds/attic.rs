@@ -7,7 +7,7 @@
 use crate::fleet::{
     SignatureState, StorePath, Tier, TierFacts, TierState, duration, printable_line,
 };
-use crate::probe::kinds::answers::{alarm, detail, failed, nonsense, refused, up};
+use crate::probe::kinds::answers::{alarm, detail, failed, nonsense, read_json, refused, up};
 use crate::probe::kinds::http::{held_by_head, prove, prove_nar};
 use crate::probe::kinds::jwt::Token;
 use crate::probe::kinds::proof::{recall, remember};
@@ -292,7 +292,8 @@ async fn confirmed(
                 return Err(wrong(&cause, "see its log"));
             }
         }
-        let missing: Missing = serde_json::from_slice(&reply.body)
+        let missing: Missing = read_json(reply.body)
+            .await
             .map_err(|_| wrong("answered no list of missing paths", "is the url right?"))?;
         let missing: std::collections::HashSet<String> =
             missing.missing_paths.into_iter().collect();

@@ -9,7 +9,7 @@ use crate::fleet::{
     SignatureState, SizeFacts, StorePath, Tier, TierFacts, TierState, ago, printable_line,
 };
 use crate::probe::kinds::answers::{
-    alarm, detail, failed, nonsense, recent, refused, remember, since, size,
+    alarm, detail, failed, nonsense, read_json, recent, refused, remember, since, size,
 };
 use crate::probe::kinds::http::{SLOW_MS, judge, prove, prove_nar};
 use crate::probe::kinds::thrift;
@@ -326,7 +326,8 @@ async fn confirmed(asking: &Asking<'_>, paths: &[&StorePath]) -> Result<Vec<bool
             let cause = format!("answered {} for {} paths", reply.status, part.len());
             return Err(wrong(&cause, "is the token valid?"));
         }
-        let missing: std::collections::HashSet<String> = serde_json::from_slice(&reply.body)
+        let missing: std::collections::HashSet<String> = read_json(reply.body)
+            .await
             .map_err(|_| wrong("answered no list of hashes", "is the url right?"))?;
         all.extend(hashes.iter().map(|hash| !missing.contains(*hash)));
     }

@@ -7,7 +7,9 @@
 use crate::fleet::{
     SizeFacts, StorePath, TierFacts, TierState, ago, bytes, duration, percent, printable_line,
 };
-use crate::probe::kinds::answers::{alarm, detail, failed, nonsense, refused, since, size, up};
+use crate::probe::kinds::answers::{
+    alarm, detail, failed, nonsense, read_json, refused, since, size, up,
+};
 use crate::probe::kinds::github_caches::{Entry, Family, Headers, LIMIT, Page, Usage, families};
 use crate::probe::kinds::github_runs;
 use crate::probe::tier::{Answer, Asking, TierProbe};
@@ -191,7 +193,7 @@ async fn list(asking: &Asking<'_>) -> Result<(Vec<Entry>, u64), Refused> {
 }
 
 /// Asks GitHub, with the entity tag of the answer that is kept under a name.
-pub(super) async fn ask<T: Serialize + DeserializeOwned>(
+pub(super) async fn ask<T: Serialize + DeserializeOwned + Send + 'static>(
     asking: &Asking<'_>,
     what: &str,
     name: &'static str,
@@ -208,7 +210,7 @@ pub(super) async fn ask<T: Serialize + DeserializeOwned>(
         (200, _) => {}
         _ => return Err(Refused::Facts(Box::new(denied(asking, &reply)))),
     }
-    let Ok(value) = serde_json::from_slice::<T>(&reply.body) else {
+    let Ok(value) = read_json::<T>(reply.body.clone()).await else {
         let facts = nonsense(tier, "answer of GitHub", &reply);
         return Err(Refused::Facts(Box::new(facts)));
     };

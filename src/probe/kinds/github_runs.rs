@@ -4,7 +4,7 @@
 //! so that GitHub's limit and the time that a look may take are kept; the rest is for the next.
 
 use crate::fleet::{Detail, ago};
-use crate::probe::kinds::answers::{detail, since};
+use crate::probe::kinds::answers::{detail, read_aside, read_json, since};
 use crate::probe::kinds::github_actions::{Refused, ask, plain};
 use crate::probe::kinds::github_caches::Headers;
 use crate::probe::kinds::github_jobs::{Job, Jobs, Run, Runs, Said, read};
@@ -133,7 +133,7 @@ fn name(run: &Run) -> String {
 async fn jobs_of(asking: &Asking<'_>, run: &Run) -> Result<Vec<u64>, Refused> {
     let query = format!("/actions/runs/{}/jobs?per_page={JOBS}", run.id);
     let jobs: Jobs = match plain(asking, &query, LOG_LIMIT).await {
-        Ok(reply) => serde_json::from_slice(&reply.body).unwrap_or_default(),
+        Ok(reply) => read_json(reply.body).await.unwrap_or_default(),
         // It was deleted meanwhile.
         Err(Refused::Gone) => Jobs::default(),
         Err(refused) => return Err(refused),
@@ -145,7 +145,10 @@ async fn jobs_of(asking: &Asking<'_>, run: &Run) -> Result<Vec<u64>, Refused> {
 /// Reads the log of a job; one that is not kept any more says nothing.
 async fn log_of(asking: &Asking<'_>, job: u64) -> Result<Said, Refused> {
     match plain(asking, &format!("/actions/jobs/{job}/logs"), LOG_LIMIT).await {
-        Ok(reply) => Ok(read(&reply.text())),
+        Ok(reply) => {
+            let said = read_aside(reply.body, |log| read(&String::from_utf8_lossy(log)));
+            Ok(said.await.unwrap_or_default())
+        }
         Err(Refused::Gone) => Ok(Said::default()),
         Err(refused) => Err(refused),
     }

@@ -5,7 +5,7 @@
 //! an older one is asked with GET, and what we asked is taken off.
 
 use crate::fleet::{SizeFacts, StorePath, TierFacts, TierState, printable_line};
-use crate::probe::kinds::answers::{detail, recent, remember};
+use crate::probe::kinds::answers::{detail, read_metrics, recent, remember};
 use crate::probe::kinds::http::{held, held_by_head, look_at};
 use crate::probe::kinds::local::size_of_host;
 use crate::probe::kinds::prometheus::Metrics;
@@ -107,8 +107,9 @@ async fn counters(asking: &Asking<'_>) -> Option<Counts> {
     let url = format!("{}/metrics", asking.tier.url);
     let ask = Ask::get(url).limit(METRICS_LIMIT);
     let reply = asking.web.send(asking.tier, REQUESTS, ask).await.ok()?;
-    let text = (reply.status == 200).then(|| reply.text())?;
-    if text.trim().is_empty() { Some(Counts::default()) } else { counts(&Metrics::parse(&text)?) }
+    let body = (reply.status == 200).then_some(reply.body)?;
+    let is_empty = body.iter().all(u8::is_ascii_whitespace);
+    if is_empty { Some(Counts::default()) } else { counts(&read_metrics(body).await?) }
 }
 
 /// Picks the counters out of the metrics.

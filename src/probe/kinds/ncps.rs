@@ -6,7 +6,9 @@
 //! count such requests too: hits of ours are taken off, and misses of ours carry no status.
 
 use crate::fleet::{StorePath, Tier, TierFacts, TierState};
-use crate::probe::kinds::answers::{alarm, detail, failed, recent, refused, remember, size};
+use crate::probe::kinds::answers::{
+    alarm, detail, failed, read_metrics, recent, refused, remember, size,
+};
 use crate::probe::kinds::http::{SLOW_MS, held, judge, prove, prove_nar};
 use crate::probe::kinds::prometheus::Metrics;
 use crate::probe::kinds::served::{self, Counts};
@@ -135,7 +137,7 @@ async fn metrics(asking: &Asking<'_>) -> Option<Metrics> {
     let url = format!("{}/metrics", asking.tier.url);
     let ask = Ask::get(url).limit(METRICS_LIMIT);
     let reply = asking.web.send(asking.tier, REQUESTS, ask).await.ok()?;
-    if reply.status == 200 { Metrics::parse(&reply.text()) } else { None }
+    if reply.status == 200 { read_metrics(reply.body).await } else { None }
 }
 
 /// Asks now and then how many closures are pinned.

@@ -3,6 +3,15 @@
 //! Only samples are kept: name, labels, value (Prometheus' text format 0.0.4). Pure, and lenient:
 //! a line that is no sample is left out, so that a new kind of line breaks no figure.
 
+/// Most samples that are kept of one text.
+const SAMPLES: usize = 100_000;
+
+/// Longest line that is read, in bytes.
+const LINE: usize = 16 << 10;
+
+/// Most labels of a sample.
+const LABELS: usize = 64;
+
 /// One line of metrics.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Sample {
@@ -28,7 +37,8 @@ pub(super) struct Metrics(Vec<Sample>);
 impl Metrics {
     /// Reads a text; nothing when there is no sample in it.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let samples: Vec<Sample> = text.lines().filter_map(sample).collect();
+        let lines = text.lines().filter(|line| line.len() <= LINE);
+        let samples: Vec<Sample> = lines.filter_map(sample).take(SAMPLES).collect();
         (!samples.is_empty()).then_some(Self(samples))
     }
 
@@ -93,6 +103,9 @@ fn labels(text: &str) -> Option<Labels<'_>> {
         if let Some(after) = rest.strip_prefix('}') {
             return Some((found, after));
         }
+        if found.len() >= LABELS {
+            return None;
+        }
         let (name, after) = rest.split_once('=')?;
         let mut chars = after.trim_start().strip_prefix('"')?.char_indices();
         let mut value = String::new();
@@ -132,6 +145,16 @@ mod tests {
         assert_eq!((metrics.total("d"), metrics.total("absent")), (None, None));
         assert_eq!(metrics.sum("b", |_| false), Some(0.0));
         assert_eq!(Metrics::parse("<html>no metrics</html>"), None);
+    }
+
+    #[test]
+    fn a_text_without_measure_is_read_as_far_as_is_sensible() {
+        let labels = (0..=LABELS).map(|n| format!("l{n}=\"\",")).collect::<Vec<_>>().concat();
+        let mut text = format!("many{{{labels}}} 1\nlong{{a=\"{}\"}} 1\n", "x".repeat(LINE));
+        text.extend((0..=SAMPLES).map(|n| format!("n{n} 1\n")));
+        let metrics = Metrics::parse(&text).unwrap();
+        assert_eq!((metrics.total("many"), metrics.total("long")), (None, None));
+        assert_eq!((metrics.0.len(), metrics.total("n0")), (SAMPLES, Some(1.0)));
     }
 
     #[test]

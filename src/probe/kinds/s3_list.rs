@@ -3,7 +3,19 @@
 //! Servers differ in whether they name the namespace, so elements are known by their names alone.
 
 use crate::fleet::printable_line;
-use roxmltree::{Document, Node};
+use roxmltree::{Document, Node, ParsingOptions};
+
+/// Most attributes of one element: its reader compares each with each. S3 writes one.
+const ATTRIBUTES: usize = 8;
+
+/// Most elements inside of each other. S3 has four.
+const DEPTH: usize = 16;
+
+/// Most nodes of a document: a page of 1000 keys, with all that servers say of each.
+const NODES: u32 = 100_000;
+
+/// Longest error that is read, in bytes.
+const ERROR_LIMIT: usize = 64 << 10;
 
 /// One page of a bucket's list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,7 +35,7 @@ impl Page {
     ///
     /// The older list names no marker unless there is a delimiter: the last key is one.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let document = Document::parse(text).ok()?;
+        let document = document(text)?;
         let root = document.root_element();
         if root.tag_name().name() != "ListBucketResult" {
             return None;
@@ -48,10 +60,85 @@ impl Page {
 
 /// Returns the `Code` of an error, such as `AccessDenied`.
 pub(super) fn error_code(text: &str) -> Option<String> {
-    let document = Document::parse(text).ok()?;
+    let document = document(text).filter(|_| text.len() <= ERROR_LIMIT)?;
     let root = document.root_element();
     let code = child(root, "Code")?.trim();
     (root.tag_name().name() == "Error").then(|| printable_line(code))
+}
+
+/// Reads a document that is no bigger than what S3 writes.
+fn document(text: &str) -> Option<Document<'_>> {
+    let options = ParsingOptions { nodes_limit: NODES, ..ParsingOptions::default() };
+    is_modest(text).then(|| Document::parse_with_options(text, options).ok())?
+}
+
+/// Returns whether a document has few attributes per element and is not deep, in one pass over it:
+/// whether it is XML at all is not judged.
+fn is_modest(text: &str) -> bool {
+    let (mut rest, mut depth) = (text, 0_usize);
+    while let Some(at) = rest.find('<') {
+        rest = &rest[at..];
+        let skipped = [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>")]
+            .iter()
+            .find(|(begin, _)| rest.starts_with(begin));
+        if let Some((begin, end)) = skipped {
+            let inner = &rest[begin.len()..];
+            let Some(close) = inner.find(end) else { return false };
+            rest = &inner[close + end.len()..];
+            continue;
+        }
+        let Some(tag) = Tag::read(rest) else { return false };
+        depth = match tag.kind {
+            TagKind::Begin => depth + 1,
+            TagKind::End => depth.saturating_sub(1),
+            TagKind::Empty => depth,
+        };
+        if depth > DEPTH || tag.attributes > ATTRIBUTES {
+            return false;
+        }
+        rest = &rest[tag.length..];
+    }
+    true
+}
+
+/// What a tag does.
+#[derive(Clone, Copy)]
+enum TagKind {
+    Begin,
+    End,
+    Empty,
+}
+
+/// A tag, as far as its outline goes.
+struct Tag {
+    kind: TagKind,
+    attributes: usize,
+    length: usize,
+}
+
+impl Tag {
+    /// Reads the tag that a text begins with; nothing when it has no end.
+    fn read(text: &str) -> Option<Self> {
+        let (mut quote, mut attributes, mut last) = (None, 0, b'<');
+        for (at, byte) in text.bytes().enumerate() {
+            match (quote, byte) {
+                (Some(open), _) if byte == open => quote = None,
+                (None, b'"' | b'\'') => quote = Some(byte),
+                (None, b'=') => attributes += 1,
+                (None, b'>') => {
+                    let kind = match last {
+                        _ if text.starts_with("</") => TagKind::End,
+                        b'/' => TagKind::Empty,
+                        _ => TagKind::Begin,
+                    };
+                    return Some(Self { kind, attributes, length: at + 1 });
+                }
+                (Some(_) | None, _) => {}
+            }
+            last = byte;
+        }
+        None
+    }
 }
 
 /// Returns the text of a child element.
@@ -128,6 +215,32 @@ mod tests {
         assert_eq!(error_code(DENIED).as_deref(), Some("AccessDenied"));
         assert_eq!((Page::parse(DENIED), error_code(V2)), (None, None));
         assert_eq!(error_code("<html>"), None);
+    }
+
+    #[test]
+    fn a_document_that_is_no_list_of_s3_is_not_read() {
+        let list = |one: fn(u32) -> String| (0..60_000).map(one).collect::<Vec<_>>().concat();
+        let many = list(|n| format!(" a{n}=\"\""));
+        let spaces = list(|n| format!(" xmlns:a{n}=\"u{n}\""));
+        let deep = "<a>".repeat(300_000);
+        let wide = format!("<ListBucketResult>{}</ListBucketResult>", "<a/>".repeat(250_000));
+        let began = std::time::Instant::now();
+        for text in [
+            format!("<ListBucketResult{many}/>"),
+            format!("<ListBucketResult{spaces}/>"),
+            format!("<Error{many}><Code>x</Code></Error>"),
+            format!("<ListBucketResult>{deep}"),
+            wide,
+            format!("<ListBucketResult><a{many}", many = many.replace('"', "'")),
+            "<!--".repeat(250_000),
+            "<".repeat(1_000_000),
+            format!("<ListBucketResult><![CDATA[{}", "<".repeat(1_000_000)),
+        ] {
+            assert_eq!((Page::parse(&text), error_code(&text)), (None, None), "{}", &text[..20]);
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(3), "{:?}", began.elapsed());
+        let fine = "<?xml version=\"1.0\"?><!-- <a b=''> --><Error a='>' b=\"'\"><Code><![CDATA[<x>]]></Code></Error>";
+        assert_eq!(error_code(fine).as_deref(), Some("<x>"));
     }
 
     #[test]

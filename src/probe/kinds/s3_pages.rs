@@ -5,6 +5,7 @@
 //! What is not counted to its end is "at least".
 
 use crate::fleet::{SizeFacts, Tier};
+use crate::probe::kinds::answers::read_aside;
 use crate::probe::kinds::s3::{CONTENTS, REQUESTS, bucket_url};
 use crate::probe::kinds::s3_list::{Contents, Page};
 use crate::probe::tier::Asking;
@@ -187,7 +188,9 @@ async fn page(
         let reply = asking.web.send(asking.tier, REQUESTS, ask).await.map_err(Unlisted::Trouble)?;
         let is_old = cursor.version == 1;
         let page = match reply.status {
-            200 => Page::parse(&reply.text()),
+            200 => read_aside(reply.body, |body| Page::parse(&String::from_utf8_lossy(body)))
+                .await
+                .flatten(),
             401 | 403 => return Err(Unlisted::Refused),
             _ => None,
         };

@@ -5,6 +5,7 @@
 //! GET: only what is declared here is asked.
 
 use crate::fleet::{ServedFacts, SizeFacts, StorePath, Tier, TierFacts, TierState};
+use crate::probe::kinds::answers::{read_json, read_metrics};
 use crate::probe::kinds::prometheus::{Metrics, Sample, grown};
 use crate::probe::kinds::seaweed_disks::{disks, fullness};
 use crate::probe::kinds::seaweed_status::{
@@ -33,6 +34,9 @@ const REQUESTS: &[Declared] = &[
 
 /// Longest list of volumes that is read, in bytes: about a hundred thousand of them.
 const LIST_LIMIT: usize = 32 << 20;
+
+/// Longest text of metrics that is read, in bytes.
+const METRICS_LIMIT: usize = 8 << 20;
 
 /// The counter of the gateway's requests, by bucket, code and type. HEAD counts as GET, and
 /// narinfos are not told from nars: its shares are no hit rate.
@@ -150,7 +154,10 @@ async fn cluster(asking: &Asking<'_>) -> Result<(Option<String>, Cluster), WebEr
 }
 
 /// Gets JSON.
-async fn get<T: DeserializeOwned>(asking: &Asking<'_>, url: &str) -> Result<T, WebError> {
+async fn get<T: DeserializeOwned + Send + 'static>(
+    asking: &Asking<'_>,
+    url: &str,
+) -> Result<T, WebError> {
     let ask = Ask::get(url).limit(LIST_LIMIT);
     let reply = asking.web.send(asking.tier, REQUESTS, ask).await?;
     if reply.status != 200 {
@@ -158,7 +165,7 @@ async fn get<T: DeserializeOwned>(asking: &Asking<'_>, url: &str) -> Result<T, W
         let hint = "is this machine in the masters' whitelist, and is their HTTP not disabled?";
         return Err(WebError::new(url, &cause, hint));
     }
-    serde_json::from_slice(&reply.body).map_err(|error| {
+    read_json(reply.body).await.map_err(|error| {
         WebError::new(url, &format!("is no status of SeaweedFS: {error}"), "is the url right?")
     })
 }
@@ -166,9 +173,9 @@ async fn get<T: DeserializeOwned>(asking: &Asking<'_>, url: &str) -> Result<T, W
 /// Gets the gateway's counters, where hosts.toml says where they are.
 async fn metrics(asking: &Asking<'_>) -> Option<Metrics> {
     let url = asking.tier.seaweed.metrics.as_deref()?;
-    let ask = Ask::get(url).limit(LIST_LIMIT);
+    let ask = Ask::get(url).limit(METRICS_LIMIT);
     let reply = asking.web.send(asking.tier, REQUESTS, ask).await.ok()?;
-    Metrics::parse(&reply.text()).filter(|_| reply.status == 200)
+    if reply.status == 200 { read_metrics(reply.body).await } else { None }
 }
 
 /// Returns the name of the bucket, which is the name of its collection too.

@@ -3,12 +3,26 @@
 //! Only curl is used there, never Nix: Nix writes a `nix-cache-info` where it finds none, and
 //! remembers what a cache did not have. Addresses go to curl's standard input, never into a list of
 //! processes; credentials are the host's own (root's netrc, root's S3 keys) and stay there.
+//!
+//! It is mostly root's curl, and what caches send is untrusted: curl speaks HTTP only, follows no
+//! redirect by itself (`follow.rs` judges them), and reads no more and takes no longer than it may.
+
+mod base;
+mod follow;
+mod reading;
+
+pub(super) use base::Base;
+use follow::hops;
+pub(crate) use reading::own_trouble;
+pub(super) use reading::{Fault, Seen, nothing_came};
+use reading::{Told, limit_words, read, write_out};
 
 use crate::fleet::{printable_line, redact};
+use crate::nix::narinfo::SIZE_LIMIT;
 use crate::probe::clock::chance;
-use crate::probe::web::Reply;
-use crate::remote::{Hands, Script};
-use std::collections::HashMap;
+use crate::probe::web::redirect::REDIRECTS;
+use crate::remote::{Hands, Output, Script};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Asks with curl.
@@ -25,6 +39,9 @@ const SCRIPT_LIMIT: Duration = Duration::from_secs(10);
 
 /// How much longer a script may take for each further request.
 const STEP: Duration = Duration::from_millis(50);
+
+/// How many bytes more are read for each file than the longest answer has: most are short.
+const FILE_LIMIT: usize = 32 << 10;
 
 /// The file that Nix reads credentials from, where its settings name no other.
 const NETRC: &str = "/etc/nix/netrc";
@@ -44,42 +61,6 @@ pub(super) struct Place<'a> {
     pub(super) authorities: Option<&'a str>,
 }
 
-/// A cache as a substituter names it: over HTTP, or a bucket.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Base {
-    /// The address that files are below, without a trailing slash.
-    pub(super) url: String,
-    /// Profile and region to sign requests with.
-    sign: Option<(String, String)>,
-}
-
-/// What curl found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
-    /// The answer; none where there was none.
-    pub(super) reply: Option<Reply>,
-    /// Time to connect, TLS included; none on a connection that was open.
-    pub(super) connect: Option<Duration>,
-    /// Why there was no answer, printable.
-    pub(super) fault: Option<String>,
-}
-
-impl Seen {
-    /// Returns what a good answer is of which not one byte came: a server that sends as it reads
-    /// says so before it knows whether the file is there.
-    fn without_a_byte(self) -> Self {
-        match self.reply {
-            Some(Reply { status: status @ (200 | 206), .. }) => Self::fault(nothing_came(status)),
-            Some(_) | None => self,
-        }
-    }
-
-    /// Makes what there is when there was no answer.
-    pub(super) fn fault(fault: String) -> Self {
-        Self { reply: None, connect: None, fault: Some(fault) }
-    }
-}
-
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Want {
@@ -91,47 +72,37 @@ enum Want {
     FirstByte,
 }
 
-impl Base {
-    /// Reads a substituter's address: `http://…`, `https://…`, or `s3://BUCKET?endpoint=…`.
-    pub(super) fn parse(substituter: &str) -> Option<Self> {
-        let (bare, query) = substituter.split_once('?').unwrap_or((substituter, ""));
-        let bare = bare.trim_end_matches('/');
-        if let Some(bucket) = bare.strip_prefix("s3://") {
-            let parameters: HashMap<&str, &str> =
-                query.split('&').filter_map(|pair| pair.split_once('=')).collect();
-            let get = |name: &str| parameters.get(name).copied().filter(|text| !text.is_empty());
-            let region = get("region").unwrap_or("us-east-1");
-            let endpoint = get("endpoint").unwrap_or("s3.amazonaws.com").trim_end_matches('/');
-            let scheme = get("scheme").unwrap_or("https");
-            let endpoint = endpoint.replace("%3A", ":").replace("%2F", "/");
-            let endpoint =
-                if endpoint.contains("://") { endpoint } else { format!("{scheme}://{endpoint}") };
-            let profile = get("profile").unwrap_or("default");
-            return Some(Self {
-                url: format!("{endpoint}/{bucket}"),
-                sign: Some((profile.to_owned(), region.to_owned())),
-            });
+/// One run of curl.
+struct Round<'a> {
+    urls: &'a [String],
+    want: Want,
+    connections: usize,
+    /// Profile and region to sign requests with.
+    sign: Option<(String, String)>,
+    /// Whether the host's own credentials go along: never to where a server sends us.
+    is_own: bool,
+    /// `host:port:address` of names that were looked up and judged.
+    pins: BTreeSet<String>,
+}
+
+impl Round<'_> {
+    /// Returns most bytes that are read of all answers together.
+    fn most_bytes(&self) -> usize {
+        match self.want {
+            Want::FirstByte => 1,
+            Want::Whole | Want::Status => SIZE_LIMIT + FILE_LIMIT.saturating_mul(self.urls.len()),
         }
-        let is_web = bare.starts_with("http://") || bare.starts_with("https://");
-        is_web.then(|| Self { url: bare.to_owned(), sign: None })
     }
 
-    /// Returns scheme, host, port and path in one way of writing: what makes two caches the same.
-    pub(super) fn identity(&self) -> String {
-        match reqwest::Url::parse(&self.url) {
-            Ok(url) => {
-                let host = url.host_str().unwrap_or_default().to_ascii_lowercase();
-                let port = url.port_or_known_default().unwrap_or(0);
-                let path = url.path().trim_end_matches('/');
-                format!("{}://{host}:{port}{path}", url.scheme())
-            }
-            Err(_) => self.url.clone(),
-        }
+    /// Returns how long the script may take.
+    fn limit(&self) -> Duration {
+        SCRIPT_LIMIT + STEP.saturating_mul(u32::try_from(self.urls.len()).unwrap_or(u32::MAX))
     }
 }
 
 impl Place<'_> {
-    /// Gets files of a cache, one after the other on one connection; one answer per file.
+    /// Gets files of a cache, one after the other on one connection; one answer per file. Fails when
+    /// the host cannot ask: that says nothing of the cache.
     pub(super) async fn get(&self, base: &Base, files: &[String]) -> Result<Vec<Seen>, String> {
         self.ask(base, files, Want::Whole, 1).await
     }
@@ -159,95 +130,158 @@ impl Place<'_> {
         want: Want,
         connections: usize,
     ) -> Result<Vec<Seen>, String> {
+        let mut urls: Vec<String> = files.iter().map(|file| base.address(file)).collect();
+        let pins = BTreeSet::new();
+        let sign = base.sign.clone();
+        let first = Round { urls: &urls, want, connections, sign, is_own: true, pins };
+        let mut told = self.round(&first).await?;
+        for _ in 0..REDIRECTS {
+            let hops = hops(&urls, &mut told);
+            if hops.is_empty() {
+                break;
+            }
+            self.step(hops, want, connections, &mut urls, &mut told).await?;
+        }
+        let gone_on = hops(&urls, &mut told);
+        for hop in gone_on {
+            let why = "it redirects more than three times in a row";
+            told[hop.place].seen = Seen::fault(why.to_owned());
+        }
+        Ok(told.into_iter().map(|told| told.seen).collect())
+    }
+
+    /// Runs curl once; returns what became of each address.
+    async fn round(&self, round: &Round<'_>) -> Result<Vec<Told>, String> {
         let mark = format!("{:013x}", (chance() * 4e15) as u64);
-        let config = self.config(base, files, want, connections, &mark);
-        let (profile, region) = base.sign.clone().unwrap_or_default();
-        let count = u32::try_from(files.len()).unwrap_or(u32::MAX);
+        let (profile, region) = round.sign.clone().unwrap_or_default();
+        let netrc =
+            if round.is_own && round.sign.is_none() { self.netrc.unwrap_or(NETRC) } else { "" };
+        let is_counted = round.want != Want::Whole;
         let mut script = Script::new(CURL)
             .arg(profile)
             .arg(region)
-            .arg(if want == Want::FirstByte { "first-byte" } else { "" })
-            .stdin(config)
-            .limit(SCRIPT_LIMIT + STEP.saturating_mul(count));
+            .arg(if is_counted { "count" } else { "" })
+            .arg(round.most_bytes().to_string())
+            .arg(round.limit().as_secs().to_string())
+            .arg(netrc)
+            .stdin(self.config(round, &mark))
+            .limit(round.limit());
         script.root = self.root;
         let output = self.hands.run(self.host, &script).await.map_err(|error| error.to_string())?;
         if output.code == 127 {
             return Err(format!("{} has no curl to ask with; add it to its system", self.host));
         }
-        let said =
-            if want == Want::FirstByte { output.stderr.as_str() } else { output.stdout.as_str() };
-        let seen = read(said, &mark, base, files);
-        if seen.iter().all(Option::is_none) {
-            return Err(format!(
-                "curl on {} said nothing that makes sense: {}",
-                self.host,
-                redact(&output.complaint())
-            ));
+        let said = if is_counted { output.stderr.as_str() } else { output.stdout.as_str() };
+        let found = read(said, &mark, round.urls);
+        if found.iter().all(Option::is_none) && !was_cut(round, &output) {
+            return Err(self.complaint(&output));
         }
-        let none = || Seen::fault("curl ended early".to_owned());
-        let seen = seen.into_iter().map(|seen| seen.unwrap_or_else(none));
+        let mut told = fill(found, was_cut(round, &output));
+        if is_counted {
+            // What stands before the mark is what curl said of others.
+            let replies = told.iter_mut().filter_map(|told| told.seen.reply.as_mut());
+            replies.for_each(|reply| reply.body.clear());
+        }
+        if round.want == Want::Status {
+            for told in told.iter_mut().filter(|told| told.is_cut) {
+                told.seen = Seen::fault("sends far more than a narinfo has".to_owned());
+            }
+        }
         // The script prints how many bytes came.
-        if want == Want::FirstByte && output.stdout.trim() == "0" {
-            return Ok(seen.map(Seen::without_a_byte).collect());
+        if round.want == Want::FirstByte && output.stdout.trim() == "0" {
+            let none = |told: Told| Told { seen: told.seen.without_a_byte(), ..told };
+            return Ok(told.into_iter().map(none).collect());
         }
-        Ok(seen.collect())
+        Ok(told)
     }
 
-    /// Returns curl's configuration for files of a cache.
-    fn config(
-        &self,
-        base: &Base,
-        files: &[String],
-        want: Want,
-        connections: usize,
-        mark: &str,
-    ) -> String {
+    /// Says what kept curl from asking at all.
+    fn complaint(&self, output: &Output) -> String {
+        let (host, code) = (self.host, ended_with(output).unwrap_or_default());
+        let said = output.stderr.lines().filter(|line| !line.starts_with(ENDED));
+        let said = said.map(printable_line).find(|line| !line.is_empty());
+        let said = redact(&said.unwrap_or_else(|| output.complaint()));
+        match own_trouble(code) {
+            Some(reason) => {
+                format!("{host} could not ask: {reason} ({said}); try `curl --version` there")
+            }
+            None => format!("curl on {host} said nothing that makes sense: {said}"),
+        }
+    }
+
+    /// Returns curl's configuration for a round.
+    fn config(&self, round: &Round<'_>, mark: &str) -> String {
         let mut lines = vec![
             "silent".to_owned(),
+            "show-error".to_owned(),
             "globoff".to_owned(),
-            "location".to_owned(),
-            "max-redirs = 3".to_owned(),
+            // Without `=` it would only add to what is allowed. `location` is not there: curl
+            // follows no redirect.
+            "proto = \"=http,https\"".to_owned(),
             "proto-redir = \"=http,https\"".to_owned(),
             format!("connect-timeout = {CONNECT_LIMIT}"),
             format!("max-time = {REQUEST_LIMIT}"),
             setting("user-agent", concat!("nixdash/", env!("CARGO_PKG_VERSION"))),
         ];
-        if base.sign.is_some() {
+        if round.sign.is_some() {
             lines.push(setting("header", &format!("x-amz-content-sha256: {EMPTY}")));
-        } else {
-            lines.push("netrc-optional".to_owned());
-            lines.push(setting("netrc-file", self.netrc.unwrap_or(NETRC)));
         }
         if let Some(file) = self.authorities.filter(|file| !file.is_empty()) {
             lines.push(setting("cacert", file));
         }
-        match want {
-            Want::Whole => {
-                lines.push(format!("max-filesize = {}", crate::nix::narinfo::SIZE_LIMIT));
-            }
+        lines.extend(round.pins.iter().map(|pin| setting("resolve", pin)));
+        match round.want {
+            Want::Whole => lines.push(format!("max-filesize = {SIZE_LIMIT}")),
             Want::Status => {
+                lines.push(format!("max-filesize = {SIZE_LIMIT}"));
                 // 7.66 and later; how one transfer after the other would be far too slow.
                 lines.push("parallel".to_owned());
-                lines.push(format!("parallel-max = {connections}"));
+                lines.push(format!("parallel-max = {}", round.connections));
             }
             Want::FirstByte => lines.push("range = \"0-0\"".to_owned()),
         }
-        let to = if want == Want::FirstByte { "%{stderr}" } else { "" };
-        lines.push(format!(
-            "write-out = \"{to}\\n{mark} %{{http_code}} %{{time_connect}} \
-             %{{time_appconnect}} %{{time_starttransfer}} %{{num_connects}} %{{exitcode}} %{{url}} %{{errormsg}}\\n\""
-        ));
-        for file in files {
-            let url =
-                if file.contains("://") { file.clone() } else { format!("{}/{file}", base.url) };
-            lines.push(setting("url", &url));
-            if want == Want::Status {
-                lines.push("output = \"/dev/null\"".to_owned());
-            }
-        }
+        let to = if round.want == Want::Whole { "" } else { "%{stderr}" };
+        lines.push(write_out(to, mark));
+        lines.extend(round.urls.iter().map(|url| setting("url", url)));
         lines.push(String::new());
         lines.join("\n")
     }
+}
+
+/// What the line of standard error begins with that says how curl ended.
+const ENDED: &str = "nixdash: curl ended with ";
+
+/// Returns the exit code of curl, as the script printed it.
+fn ended_with(output: &Output) -> Option<&str> {
+    output.stderr.lines().rev().find_map(|line| line.strip_prefix(ENDED))
+}
+
+/// Returns whether more came than is read.
+fn was_cut(round: &Round<'_>, output: &Output) -> bool {
+    let most = round.most_bytes();
+    match round.want {
+        Want::Whole => output.stdout.len() >= most,
+        Want::Status => output.stdout.trim().parse::<usize>().is_ok_and(|bytes| bytes >= most),
+        Want::FirstByte => false,
+    }
+}
+
+/// Puts something in the place of answers that curl did not come to: where too much came, the first
+/// of them is too long, and what was to come after it was not asked for.
+fn fill(found: Vec<Option<Told>>, was_cut: bool) -> Vec<Told> {
+    let mut is_culprit = was_cut;
+    let told = found.into_iter().map(|told| {
+        told.unwrap_or_else(|| {
+            let seen = if is_culprit {
+                Seen::fault(format!("its answer has more than {}", limit_words()))
+            } else {
+                Seen::not_asked("curl ended before it came to it".to_owned())
+            };
+            is_culprit = false;
+            Told { seen, redirect: None, peer: None, is_cut: false }
+        })
+    });
+    told.collect()
 }
 
 /// Returns a line of curl's configuration; control characters, which no address has, are left out.
@@ -263,156 +297,5 @@ fn setting(name: &str, value: &str) -> String {
     line
 }
 
-/// Reads what curl printed: each answer, and a line that begins with the mark after it. Returns
-/// one answer per file, none for a file that curl did not come to.
-fn read(text: &str, mark: &str, base: &Base, files: &[String]) -> Vec<Option<Seen>> {
-    let mut places: HashMap<String, usize> = HashMap::new();
-    for (place, file) in files.iter().enumerate() {
-        let url = if file.contains("://") { file.clone() } else { format!("{}/{file}", base.url) };
-        places.insert(url, place);
-    }
-    let mut seen: Vec<Option<Seen>> = vec![None; files.len()];
-    let mut rest = text;
-    let begin = format!("\n{mark} ");
-    while let Some((body, after)) = rest.split_once(&begin) {
-        let (line, next) = after.split_once('\n').unwrap_or((after, ""));
-        rest = next;
-        let words: Vec<&str> = line.splitn(8, ' ').collect();
-        let [status, connect, secured, first_byte, connects, exit, url, message] = words[..] else {
-            continue;
-        };
-        let Some(place) = places.get(url) else { continue };
-        seen[*place] =
-            Some(judge([status, connect, secured, first_byte, connects, exit], message, body));
-    }
-    seen
-}
-
-/// Says that a good answer had nothing in it.
-pub(super) fn nothing_came(status: u16) -> String {
-    format!("answered {status} and then nothing")
-}
-
-/// Says what one line of figures means.
-fn judge(figures: [&str; 6], message: &str, body: &str) -> Seen {
-    let [status, connect, secured, first_byte, connects, exit] = figures;
-    let time = |text: &str| {
-        text.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_default()
-    };
-    // Without TLS, and on a connection that was open, one or both are zero.
-    let (ready, first_byte) = (time(connect).max(time(secured)), time(first_byte));
-    let connect = (connects != "0" && !ready.is_zero()).then_some(ready);
-    match status.parse::<u16>() {
-        Ok(status) if status != 0 => Seen {
-            reply: Some(Reply {
-                status,
-                headers: HashMap::new(),
-                body: body.as_bytes().to_vec(),
-                first_byte: first_byte.saturating_sub(ready),
-                connect,
-                is_http2: false,
-            }),
-            connect,
-            fault: None,
-        },
-        Ok(_) | Err(_) => Seen::fault(why(exit, message)),
-    }
-}
-
-/// Says why curl got no answer.
-fn why(exit: &str, message: &str) -> String {
-    let message = redact(&printable_line(message));
-    let hint = match exit {
-        "5" | "97" => "the proxy on the way does not let it through",
-        "6" => "its name does not resolve there",
-        "7" => "nothing listens there, or a firewall is between",
-        "28" => "no answer in time: asleep, or a firewall between?",
-        "35" | "60" | "77" => "its certificate is not trusted there",
-        _ => "curl could not get an answer",
-    };
-    if message.is_empty() { hint.to_owned() } else { format!("{hint} ({message})") }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::remote::{FakeHands, Output};
-
-    fn place(hands: &FakeHands) -> Place<'_> {
-        Place { hands, host: "samsung", root: true, netrc: None, authorities: None }
-    }
-
-    #[test]
-    fn a_good_answer_without_a_byte_is_none() {
-        let seen = |status| judge([status, "0.1", "0", "0.2", "1", "18"], "transfer closed", "");
-        for status in ["200", "206"] {
-            let fault = seen(status).without_a_byte().fault.unwrap();
-            assert_eq!(fault, format!("answered {status} and then nothing"));
-        }
-        assert_eq!(seen("404").without_a_byte().reply.unwrap().status, 404);
-    }
-
-    #[test]
-    fn a_bucket_and_a_web_address_of_the_same_cache_are_the_same() {
-        let base = |text: &str| Base::parse(text).unwrap();
-        let bucket = base("s3://nix-cache?endpoint=http://10.0.0.5:8333&region=eu&profile=weed");
-        assert_eq!(bucket.url, "http://10.0.0.5:8333/nix-cache");
-        assert_eq!(bucket.sign, Some(("weed".to_owned(), "eu".to_owned())));
-        assert_eq!(
-            bucket.identity(),
-            base("http://10.0.0.5:8333/nix-cache/?priority=3").identity()
-        );
-        assert_eq!(
-            base("https://Cache.nixos.org/").identity(),
-            base("https://cache.nixos.org:443").identity()
-        );
-        assert_ne!(
-            base("s3://a?endpoint=one.example").identity(),
-            base("s3://a?endpoint=two.example").identity()
-        );
-        assert_eq!(Base::parse("daemon"), None);
-    }
-
-    #[tokio::test]
-    async fn addresses_go_to_standard_input_and_answers_come_back_in_order() {
-        let hands = FakeHands::new(|_, script| {
-            let config = String::from_utf8(script.stdin.clone()).unwrap();
-            let mark = config.split("write-out = \"\\n").nth(1).unwrap();
-            let mark = mark.split(' ').next().unwrap().to_owned();
-            let stdout = format!(
-                "StoreDir: /nix/store\n\n{mark} 200 0.010 0.020 0.030 1 0 http://c/nix-cache-info \n\
-                 \n{mark} 000 0.000 0.000 0.000 0 7 http://c/x.narinfo Connection refused\n"
-            );
-            Ok(Output { stdout, ..Output::default() })
-        });
-        let base = Base::parse("http://c").unwrap();
-        let files = ["nix-cache-info".to_owned(), "x.narinfo".to_owned()];
-        let seen = place(&hands).get(&base, &files).await.unwrap();
-        let reply = seen[0].reply.as_ref().unwrap();
-        assert_eq!((reply.status, reply.text().as_str()), (200, "StoreDir: /nix/store\n"));
-        assert_eq!(reply.first_byte, Duration::from_millis(10));
-        assert_eq!(seen[0].connect, Some(Duration::from_millis(20)));
-        assert!(seen[1].fault.as_deref().unwrap().contains("nothing listens"), "{:?}", seen[1]);
-        let (_, script) = &hands.asked()[0];
-        assert!(script.root && script.args.iter().all(|arg| !arg.contains("http")));
-        let config = String::from_utf8(script.stdin.clone()).unwrap();
-        assert!(config.contains("netrc-file = \"/etc/nix/netrc\"\n"), "{config}");
-        assert!(config.contains("url = \"http://c/nix-cache-info\"\n"), "{config}");
-    }
-
-    #[tokio::test]
-    async fn a_host_without_curl_says_so() {
-        let hands = FakeHands::new(|_, _| Ok(Output { code: 127, ..Output::default() }));
-        let base = Base::parse("http://c").unwrap();
-        let error = place(&hands).get(&base, &["x".to_owned()]).await.unwrap_err();
-        assert!(error.contains("no curl"), "{error}");
-    }
-
-    #[test]
-    fn nothing_breaks_out_of_a_setting() {
-        assert_eq!(
-            setting("url", "http://a\"\nuser = \"x\\"),
-            "url = \"http://a\\\"user = \\\"x\\\\\""
-        );
-    }
-}
+mod tests;

@@ -95,7 +95,7 @@ pub(super) async fn look(hands: &dyn Hands, host: &str, now: Timestamp) -> HostV
 async fn see(place: &Place<'_>, listed: &Listed) -> Option<Seen> {
     let files = ["nix-cache-info".to_owned()];
     let answer = place.get(listed.base.as_ref()?, &files).await;
-    answer.unwrap_or_else(|fault| vec![Seen::fault(fault)]).into_iter().next()
+    answer.unwrap_or_else(|why| vec![Seen::not_asked(why)]).into_iter().next()
 }
 
 /// Runs the script that prints settings, as root where that is possible.

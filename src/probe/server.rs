@@ -30,23 +30,31 @@ pub(super) struct Server {
 struct State {
     files: Mutex<HashMap<String, (u16, String)>>,
     asked: Mutex<Vec<String>>,
+    authorized: Mutex<Vec<String>>,
     open: AtomicUsize,
     most_open: AtomicUsize,
 }
 
 impl Server {
-    /// Starts a server with these files: path, status, body; anything else is 404.
+    /// Starts a server with these files: path, status, body; anything else is 404. The body of a
+    /// redirect is where it leads.
     pub(super) async fn start(files: &[(&str, u16, &str)]) -> Self {
+        Self::start_at("127.0.0.1", files).await
+    }
+
+    /// Does what [`Server::start`] does, at another address of this machine.
+    pub(super) async fn start_at(address: &str, files: &[(&str, u16, &str)]) -> Self {
         let files = files
             .iter()
             .map(|(path, status, body)| ((*path).to_owned(), (*status, (*body).to_owned())));
         let state = Arc::new(State {
             files: Mutex::new(files.collect()),
             asked: Mutex::default(),
+            authorized: Mutex::default(),
             open: AtomicUsize::new(0),
             most_open: AtomicUsize::new(0),
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind((address, 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
@@ -68,6 +76,11 @@ impl Server {
         self.state.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Returns the paths that were asked for with credentials, in order.
+    pub(super) fn authorized(&self) -> Vec<String> {
+        self.state.authorized.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Returns the most requests that were open at once.
     pub(super) fn most_open(&self) -> usize {
         self.state.most_open.load(Ordering::SeqCst)
@@ -86,6 +99,10 @@ async fn serve(stream: TcpStream, state: Arc<State>) -> Option<()> {
         while line.trim() != "" {
             line.clear();
             stream.read_line(&mut line).await.ok()?;
+            if line.to_ascii_lowercase().starts_with("authorization:") {
+                let mut all = state.authorized.lock().unwrap_or_else(PoisonError::into_inner);
+                all.push(path.clone());
+            }
         }
         let open = state.open.fetch_add(1, Ordering::SeqCst) + 1;
         state.most_open.fetch_max(open, Ordering::SeqCst);
@@ -95,9 +112,54 @@ async fn serve(stream: TcpStream, state: Arc<State>) -> Option<()> {
         let missing = (404, "No such path.\n".to_owned());
         let file = state.files.lock().unwrap_or_else(PoisonError::into_inner).get(&path).cloned();
         let (status, body) = file.unwrap_or(missing);
-        let head = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n\r\n", body.len());
+        let to = if (300..400).contains(&status) {
+            format!("Location: {body}\r\n")
+        } else {
+            String::new()
+        };
+        let head = format!("HTTP/1.1 {status} x\r\n{to}Content-Length: {}\r\n\r\n", body.len());
         state.open.fetch_sub(1, Ordering::SeqCst);
         stream.write_all(head.as_bytes()).await.ok()?;
         stream.write_all(body.as_bytes()).await.ok()?;
+    }
+}
+
+/// A server that answers every request with a body without an end, and without saying how long it is.
+pub(super) struct Endless {
+    /// Its address, without a trailing slash.
+    pub(super) url: String,
+    sent: Arc<AtomicUsize>,
+}
+
+impl Endless {
+    /// Starts one.
+    pub(super) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let sent = Arc::new(AtomicUsize::new(0));
+        let shared = Arc::clone(&sent);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let sent = Arc::clone(&shared);
+                tokio::spawn(async move {
+                    let mut line = String::new();
+                    let mut reader = BufReader::new(&mut stream);
+                    while reader.read_line(&mut line).await.is_ok_and(|count| count > 2) {
+                        line.clear();
+                    }
+                    let mut chunk = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n".to_vec();
+                    while stream.write_all(&chunk).await.is_ok() {
+                        sent.fetch_add(chunk.len(), Ordering::SeqCst);
+                        chunk = vec![b'x'; 1 << 16];
+                    }
+                });
+            }
+        });
+        Self { url, sent }
+    }
+
+    /// Returns how many bytes it could send so far.
+    pub(super) fn sent(&self) -> usize {
+        self.sent.load(Ordering::SeqCst)
     }
 }

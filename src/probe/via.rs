@@ -5,11 +5,10 @@
 
 use crate::fleet::{StorePath, TierFacts, TierKind, TierState};
 use crate::nix::narinfo::NarInfo;
-use crate::probe::curl::{Base, Seen};
-use crate::probe::kinds::http::closed;
-use crate::probe::kinds::proof::{
-    Look, Proof, Search, nar_kept, nar_verdict, recall, remember, without_key,
-};
+use crate::probe::curl::{Base, Fault, Seen};
+use crate::probe::kinds::http::{self, closed};
+use crate::probe::kinds::nar::{NarLook, nar_address, nar_verdict, recall_nar};
+use crate::probe::kinds::proof::{Look, Proof, Search, recall, remember, without_key};
 use crate::probe::kinds::thrift;
 use crate::probe::on_host::{HostView, look, state_of};
 use crate::probe::tier::Asking;
@@ -107,7 +106,7 @@ pub(super) async fn holds(
             match seen.reply.as_ref().map(|reply| reply.status) {
                 Some(status @ (200 | 403 | 404)) => held.push(status),
                 Some(status) => return Err(fail(&format!("answered {status} for a narinfo"))),
-                None => return Err(fail(seen.fault.as_deref().unwrap_or("no answer"))),
+                None => return Err(fail(seen.fault.as_ref().map_or("no answer", Fault::why))),
             }
         }
     }
@@ -175,7 +174,7 @@ async fn prove(
                 // Without root its netrc is not read: a refusal says nothing about the daemon.
                 Some(Reply { status: 401 | 403, .. }) if !view.root => Look::Missing,
                 Some(reply) => Look::read(path, reply),
-                None => Look::Odd(seen.fault.unwrap_or_else(|| "no answer".to_owned())),
+                None => Look::Odd(seen.fault.as_ref().map_or("no answer", Fault::why).to_owned()),
             };
             if let Some(verdict) = search.take(path, look) {
                 return Ok(verdict);
@@ -194,20 +193,33 @@ async fn prove_nar(
     narinfo: &NarInfo,
     facts: &mut TierFacts,
 ) {
-    if let Some(proof) = nar_kept(asking) {
-        facts.nar_proof = Some(proof);
+    if recall_nar(asking, facts) {
         return;
     }
-    let seen = view.place(asking.hands, host).first_byte(base, &narinfo.url).await;
-    asking.web.note_requests(asking.tier, 1);
-    let answer = match seen {
-        Ok(seen) => match (seen.reply, seen.fault) {
-            (Some(reply), _) => Ok(reply.status),
-            (None, fault) => Err(fault.unwrap_or_else(|| "no answer".to_owned())),
-        },
-        Err(why) => Err(why),
+    let look = match nar_address(&base.url, http::REQUESTS, &narinfo.url) {
+        Ok(url) => first_byte(asking, view, host, base, &url).await,
+        Err(why) => NarLook::Elsewhere(why),
     };
-    nar_verdict(asking, narinfo, answer, facts);
+    nar_verdict(asking, narinfo, look, facts);
+}
+
+/// Lets the host ask for the first byte of a nar.
+async fn first_byte(
+    asking: &Asking<'_>,
+    view: &HostView,
+    host: &str,
+    base: &Base,
+    url: &str,
+) -> NarLook {
+    let seen = view.place(asking.hands, host).first_byte(base, url).await;
+    asking.web.note_requests(asking.tier, 1);
+    let unproven = |why: &str| NarLook::Unproven(format!("not proven from {host}: {why}"));
+    match seen {
+        Ok(Seen { reply: Some(reply), .. }) => NarLook::Answered(reply.status),
+        Ok(Seen { fault: Some(Fault::NoAnswer(why)), .. }) => NarLook::Nothing(why),
+        Ok(Seen { fault: Some(Fault::NotAsked(why)), .. }) | Err(why) => unproven(&why),
+        Ok(Seen { fault: None, .. }) => unproven("curl said nothing"),
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod harmonia;
 pub(super) mod http;
 mod jwt;
 pub(super) mod local;
+pub(super) mod nar;
 mod ncps;
 mod nix_serve;
 mod prometheus;

@@ -4,16 +4,13 @@
 //! is the tier's canary: it is asked first from then on, and when it can be read no more, something
 //! happened: a token ran out, or the cache was emptied.
 
-use crate::fleet::{
-    PublicKey, SignatureState, StorePath, TierFacts, TierKind, TierState, printable_line,
-};
+use crate::fleet::{PublicKey, SignatureState, StorePath, TierFacts, TierState, printable_line};
 use crate::nix::narinfo::NarInfo;
 use crate::nix::s3_url::web_url;
-use crate::probe::curl::nothing_came;
-use crate::probe::kinds::served;
 use crate::probe::kinds::thrift::is_thrifty;
+use crate::probe::kinds::{nar, served};
 use crate::probe::tier::Asking;
-use crate::probe::web::{Ask, Declared, Reply, WebError, WebTrouble};
+use crate::probe::web::{Ask, Declared, Reply, WebError};
 use crate::probe::witness::Witness;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
@@ -28,9 +25,8 @@ const WIDTH: usize = 4;
 /// How long a verdict on somebody else's tier is believed: such a one is asked one thing a minute.
 const PUBLIC_AGE: SignedDuration = SignedDuration::from_mins(10);
 
-/// Names of what is remembered of a tier.
+/// The name of what is remembered of a tier's signature.
 const PROOF: &str = "proof";
-const NAR: &str = "nar";
 
 /// The path that proved the tier's signature last; it is looked at first.
 pub(in crate::probe) const CANARY: &str = "canary";
@@ -40,22 +36,6 @@ pub(in crate::probe) const CANARY_FAILED: &str = "canary-failed";
 
 /// That the tier does not let us read, with what to do.
 pub(in crate::probe) const REFUSED: &str = "refused";
-
-/// Returns how long it is believed that a nar is served: a day where reading counts as use, and
-/// would keep alive what nobody else needs.
-fn nar_age(kind: TierKind) -> SignedDuration {
-    match kind {
-        TierKind::Cachix | TierKind::Attic => SignedDuration::from_hours(24),
-        TierKind::NixServe
-        | TierKind::Harmonia
-        | TierKind::Http
-        | TierKind::S3
-        | TierKind::Seaweedfs
-        | TierKind::Local
-        | TierKind::GithubActions
-        | TierKind::Ncps => SignedDuration::from_hours(1),
-    }
-}
 
 /// What an answer for the narinfo of a path says.
 pub(in crate::probe) enum Look {
@@ -228,7 +208,7 @@ impl<'a> Search<'a> {
         let (memory, tier) = (self.asking.memory, self.asking.tier);
         memory.put(tier, CANARY_FAILED, &true);
         memory.forget(tier, PROOF);
-        memory.forget(tier, NAR);
+        nar::forget(memory, tier);
     }
 
     /// Returns the verdict when no answer was one.
@@ -297,80 +277,6 @@ pub(super) async fn narinfo(
     let url = format!("{}/{}.narinfo", web_url(asking.tier), path.hash());
     let answer = asking.web.send(asking.tier, declared, Ask::get(url).follow()).await;
     answer.inspect(|reply| served::narinfo(asking, reply.status))
-}
-
-/// Returns the proof that a nar is served, when it is still believed.
-pub(in crate::probe) fn nar_kept(asking: &Asking<'_>) -> Option<String> {
-    let (at, proof): (Timestamp, String) = asking.memory.get(asking.tier, NAR)?;
-    (asking.now.duration_since(at) < nar_age(asking.tier.kind)).then_some(proof)
-}
-
-/// Proves now and then that a nar is served: one byte of it, never its head, which nix-serve
-/// answers with the whole body.
-pub(in crate::probe) async fn prove_nar(
-    asking: &Asking<'_>,
-    declared: &[Declared],
-    narinfo: &NarInfo,
-    facts: &mut TierFacts,
-) {
-    if let Some(proof) = nar_kept(asking) {
-        facts.nar_proof = Some(proof);
-        return;
-    }
-    let tier = asking.tier;
-    let url = if narinfo.url.contains("://") {
-        narinfo.url.clone()
-    } else {
-        format!("{}/{}", web_url(tier), narinfo.url)
-    };
-    let ask = Ask::get(url).first_byte_only().follow();
-    let answer = asking.web.send(tier, declared, ask).await;
-    let answer = answer.inspect(|reply| served::nar(asking, reply.status));
-    let answer = match answer {
-        // Servers that send as they read say 200 before they know whether the file is there.
-        Ok(reply) if matches!(reply.status, 200 | 206) && reply.body.is_empty() => {
-            Err(nothing_came(reply.status))
-        }
-        Ok(reply) => Ok(reply.status),
-        Err(error) if error.trouble == WebTrouble::NoAnswer => Err(error.cause),
-        Err(error) => Err(error.to_string()),
-    };
-    nar_verdict(asking, narinfo, answer, facts);
-}
-
-/// Puts into the facts what asking for the first byte of a nar showed: a status, or why none came.
-pub(in crate::probe) fn nar_verdict(
-    asking: &Asking<'_>,
-    narinfo: &NarInfo,
-    answer: Result<u16, String>,
-    facts: &mut TierFacts,
-) {
-    let tier = asking.tier;
-    let name = narinfo.store_path.name();
-    match answer {
-        Ok(200 | 206) => {
-            let proof = format!("{name} is served");
-            asking.memory.put(tier, NAR, &(asking.now, &proof));
-            facts.nar_proof = Some(proof);
-        }
-        Ok(status) => {
-            facts.state = TierState::NarMissing;
-            facts.error = Some(format!(
-                "{}: has the narinfo of {name}, but answered {status} for its nar: hosts fail \
-                 there; remove the narinfo or publish the path again",
-                tier.url
-            ));
-        }
-        Err(error) => {
-            facts.state = TierState::NarMissing;
-            facts.error = Some(format!(
-                "{}: has the narinfo of {name}, but not one byte of its nar \
-                 came ({error}): hosts fail there; is the file gone? Remove the narinfo or publish the \
-                 path again",
-                tier.url
-            ));
-        }
-    }
 }
 
 /// A verdict that is believed for a while.

@@ -19,6 +19,9 @@ const AGE: SignedDuration = SignedDuration::from_mins(10);
 /// How long a server may take.
 const LIMIT: Duration = Duration::from_secs(2);
 
+/// Most servers that are asked: whoever answers as a master chooses them.
+const MOST: usize = 64;
+
 /// The name of what was found.
 pub(super) const DISKS: &str = "disks";
 
@@ -58,7 +61,7 @@ pub(super) async fn disks(
     if let Some(known) = recent(asking, DISKS, AGE) {
         return known;
     }
-    let asked = servers.iter().map(|server| ask(asking, declared, server));
+    let asked = servers.iter().take(MOST).map(|server| ask(asking, declared, server));
     let found: Vec<Disk> = join_all(asked).await.into_iter().flatten().collect();
     remember(asking, DISKS, &found);
     found
@@ -71,7 +74,8 @@ async fn ask(asking: &Asking<'_>, declared: &[Declared], server: &str) -> Vec<Di
     let scheme = masters.and_then(|master| master.split_once("://")).map(|(scheme, _)| scheme);
     let (Some(scheme), true) = (scheme, server.chars().all(is_plain)) else { return Vec::new() };
     let url = format!("{scheme}://{server}/status");
-    let work = asking.web.send(asking.tier, declared, Ask::get(&url));
+    let told_by = masters.cloned().unwrap_or_default();
+    let work = asking.web.send(asking.tier, declared, Ask::get(&url).told_by(told_by));
     let Ok(Ok(reply)) = tokio::time::timeout(LIMIT, work).await else { return Vec::new() };
     let status: ServerStatus = serde_json::from_slice(&reply.body).unwrap_or_default();
     let disks =

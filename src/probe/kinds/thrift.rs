@@ -9,7 +9,8 @@ use crate::fleet::{SignatureState, StorePath, Tier, TierFacts, TierKind, TierSta
 use crate::nix::narinfo::NarInfo;
 use crate::probe::clock::milliseconds;
 use crate::probe::kinds::http::SLOW_MS;
-use crate::probe::kinds::proof::{self, Look, REFUSED, Search, prove_nar, recall, remember};
+use crate::probe::kinds::nar::prove_nar;
+use crate::probe::kinds::proof::{self, Look, REFUSED, Search, recall, remember};
 use crate::probe::schedule::{Target, tier_interval};
 use crate::probe::tier::Asking;
 use crate::probe::web::{Declared, Reply};

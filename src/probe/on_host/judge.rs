@@ -6,7 +6,7 @@ use crate::fleet::{
     printable_line,
 };
 use crate::probe::clock::milliseconds;
-use crate::probe::curl::Seen;
+use crate::probe::curl::{Fault, Seen};
 use crate::probe::kinds::http::{SLOW_MS, judge};
 use crate::probe::kinds::s3::refused_on_host;
 use crate::probe::memory::Memory;
@@ -83,9 +83,16 @@ fn sight(
 /// Says what a host's look at a tier's `nix-cache-info` means.
 pub(in crate::probe) fn state_of(tier: &Tier, host: &str, seen: &Seen, root: bool) -> TierFacts {
     let Some(reply) = &seen.reply else {
-        let why = seen.fault.as_deref().unwrap_or("no answer");
-        let error = Some(format!("{host} does not reach {}: {why}", tier.url));
-        return TierFacts { state: TierState::Down, error, ..TierFacts::default() };
+        let (state, error) = match &seen.fault {
+            Some(Fault::NotAsked(why)) => {
+                (TierState::Unknown, format!("{}: not known from {host}: {why}", tier.url))
+            }
+            Some(Fault::NoAnswer(why)) => {
+                (TierState::Down, format!("{host} does not reach {}: {why}", tier.url))
+            }
+            None => (TierState::Down, format!("{host} does not reach {}: no answer", tier.url)),
+        };
+        return TierFacts { state, error: Some(error), ..TierFacts::default() };
     };
     let mut facts = judge(tier, reply);
     facts.connect_ms = seen.connect.map(milliseconds);

@@ -1,7 +1,11 @@
 # Asks caches from this host, with curl and nothing else: Nix would write where it finds nothing.
 # Standard input: curl's configuration, so that no address is seen in a list of processes.
 # $1: a profile of root's S3 credentials, or nothing; they are used here and go nowhere else.
-# $2: the region to sign for. $3: `first-byte` prints the status only and hangs up after one byte.
+# $2: the region to sign for. $3: `count` throws the answers away and prints how many bytes came.
+# $4: most bytes that are read: before 8.4.0 curl does not hold an answer of unknown length to
+# max-filesize. $5: most seconds that all of it may take. $6: a netrc, or nothing; where it is not
+# there curl is not told of it, since newer ones refuse one that is not there.
+# The last line of standard error says how curl ended.
 # shellcheck shell=sh
 
 PATH="/run/wrappers/bin:/run/current-system/sw/bin:$PATH:/usr/local/bin:/usr/bin:/bin"
@@ -37,12 +41,29 @@ configuration() {
 				}
 			}' "$HOME/.aws/credentials"
 	fi
+	if [ -n "$3" ] && [ -f "$3" ] && [ -r "$3" ]; then
+		printf 'netrc-optional\nnetrc-file = "%s"\n' "$(printf '%s' "$3" | sed 's/[\\"]/\\&/g')"
+	fi
 	cat
 }
 
-if [ "$3" = first-byte ]; then
-	# The body is counted and thrown away; curl says the status on standard error.
-	configuration "$1" "$2" | curl --disable --config - | head -c 1 | wc -c
+# Runs a command for at most so many seconds, where this host has the means to.
+within() {
+	if timeout --foreground 9 true 2>/dev/null; then
+		timeout --foreground -k 1 "$@"
+	else
+		shift
+		"$@"
+	fi
+}
+
+ask() {
+	configuration "$1" "$2" "$4" | within "$3" curl --disable --config -
+	printf '\nnixdash: curl ended with %s\n' "$?" >&2
+}
+
+if [ "$3" = count ]; then
+	ask "$1" "$2" "$5" "$6" | head -c "$4" | wc -c
 else
-	configuration "$1" "$2" | curl --disable --config -
+	ask "$1" "$2" "$5" "$6" | head -c "$4"
 fi

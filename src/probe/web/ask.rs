@@ -33,6 +33,7 @@ pub struct Ask {
     pub(super) body: Option<Vec<u8>>,
     pub(super) first_byte_only: bool,
     pub(super) follow: bool,
+    pub(super) told_by: Option<String>,
     pub(super) limit: usize,
 }
 
@@ -46,6 +47,7 @@ impl Ask {
             body: None,
             first_byte_only: false,
             follow: false,
+            told_by: None,
             limit: BODY_LIMIT,
         }
     }
@@ -77,10 +79,19 @@ impl Ask {
         self
     }
 
-    /// Follows at most three redirects; credentials go to the tier's own origin only.
+    /// Follows at most three redirects, to what the kind declares (`redirect.rs`) and without
+    /// credentials.
     #[must_use]
     pub fn follow(mut self) -> Self {
         self.follow = true;
+        self
+    }
+
+    /// Says which server named the address: it is asked as one that this server redirects to,
+    /// without credentials and at nothing nearer than the server itself.
+    #[must_use]
+    pub fn told_by(mut self, url: impl Into<String>) -> Self {
+        self.told_by = Some(url.into());
         self
     }
 
@@ -132,12 +143,12 @@ impl Reply {
 }
 
 /// Returns whether a kind has declared a request.
-pub(super) fn is_declared(declared: &[Declared], method: Method, path: &str) -> bool {
+pub(in crate::probe) fn is_declared(declared: &[Declared], method: Method, path: &str) -> bool {
     declared.iter().any(|(known, pattern)| *known == method && matches(pattern, path))
 }
 
 /// Returns whether a path fits a pattern, in which `*` stands for any text.
-pub(super) fn matches(pattern: &str, path: &str) -> bool {
+pub(in crate::probe) fn matches(pattern: &str, path: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == path,
         Some((before, after)) => path.strip_prefix(before).is_some_and(|rest| {

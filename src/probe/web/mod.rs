@@ -3,28 +3,32 @@
 
 mod ask;
 mod credentials;
+mod exchange;
 mod manners;
+mod names;
+pub(super) mod redirect;
 mod trouble;
 
-use ask::is_declared;
+pub(super) use ask::is_declared;
 pub use ask::{Ask, Declared, Method, Reply};
 use credentials::{Credentials, credentials};
 use manners::{Count, Rest, requests};
 pub(super) use manners::{Wish, width, wish};
+use names::{Guarded, Names, has_proxy_in_environment};
+use redirect::Reach;
 pub use trouble::{WebError, WebTrouble};
 use trouble::{explain, innermost};
 
 use crate::fleet::{Tier, TierKind};
 use crate::nix::s3_url::web_url;
-use crate::probe::connect::{TimingLayer, timed};
+use crate::probe::connect::TimingLayer;
 use crate::remote::Secret;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use reqwest::Url;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore};
 
 /// How long connecting may take.
@@ -33,12 +37,11 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long a whole request may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
-/// Most redirects that are followed.
-const REDIRECTS: usize = 3;
-
 /// What is kept per tier: its client, its credentials and its limit.
 struct Place {
     client: reqwest::Client,
+    /// Clients for what servers redirect to, by how far away those servers are.
+    followers: Mutex<Vec<(Reach, reqwest::Client)>>,
     limit: Semaphore,
     credentials: OnceCell<Result<Option<Credentials>, WebError>>,
     /// The shortest time to a first byte on a kept connection since somebody asked.
@@ -51,6 +54,7 @@ pub struct Web {
     counts: Mutex<HashMap<String, Count>>,
     rests: Mutex<HashMap<String, Rest>>,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
+    names: Names,
 }
 
 impl Web {
@@ -66,13 +70,21 @@ impl Web {
     ) -> Result<Self, WebError> {
         // Fails when one is installed already, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
-        client(&Tier::new("any", TierKind::Http, "https://any"))?;
+        client(&Tier::new("any", TierKind::Http, "https://any"), None)?;
         Ok(Self {
             places: Mutex::default(),
             counts: Mutex::default(),
             rests: Mutex::default(),
             clock: Box::new(clock),
+            names: Names::system(),
         })
+    }
+
+    /// Judges redirects by other names and addresses than this machine's.
+    #[cfg(test)]
+    fn with_names(mut self, names: Names) -> Self {
+        self.names = names;
+        self
     }
 
     /// Makes a request that the kind has declared.
@@ -96,9 +108,9 @@ impl Web {
         let _turn = place.limit.acquire().await;
         self.may_ask(tier, is_theirs)?;
         let asked_at = self.now();
-        let answer = match self.exchange(tier, &place, &ask, url.clone()).await {
+        let answer = match self.exchange(tier, &place, declared, &ask, url.clone()).await {
             Err(error) if error.is_request() && !error.is_connect() && !error.is_timeout() => {
-                self.exchange(tier, &place, &ask, url).await
+                self.exchange(tier, &place, declared, &ask, url).await
             }
             result => result,
         };
@@ -212,45 +224,6 @@ impl Web {
         work(count)
     }
 
-    /// Makes a request and follows its redirects, when it may.
-    async fn exchange(
-        &self,
-        tier: &Tier,
-        place: &Place,
-        ask: &Ask,
-        mut url: Url,
-    ) -> Result<Result<Reply, WebError>, reqwest::Error> {
-        for _ in 0..=REDIRECTS {
-            let (mut authorization, mut place_asked) = (None, url.clone());
-            if own_origin(tier, &url) {
-                match place.credentials.get_or_init(|| credentials(tier)).await {
-                    Ok(Some(Credentials::Header(value))) => authorization = Some(value),
-                    Ok(Some(Credentials::Keys(keys))) => {
-                        place_asked = keys.sign(ask.method, &url, Timestamp::now());
-                    }
-                    Ok(None) => {}
-                    Err(error) => return Ok(Err(error.clone())),
-                }
-            }
-            self.note_requests(tier, 1);
-            let reply = once(&place.client, ask, place_asked, authorization).await?;
-            if reply.connect.is_none() {
-                let mut warm = place.warm.lock().unwrap_or_else(PoisonError::into_inner);
-                *warm = Some(warm.map_or(reply.first_byte, |warm| warm.min(reply.first_byte)));
-            }
-            let target = reply.headers.get(LOCATION.as_str()).and_then(|to| url.join(to).ok());
-            match target {
-                Some(target)
-                    if ask.follow && matches!(reply.status, 301 | 302 | 303 | 307 | 308) =>
-                {
-                    url = target;
-                }
-                Some(_) | None => return Ok(Ok(reply)),
-            }
-        }
-        Ok(Err(WebError::new(url.as_str(), "more than three redirects", "is the url right?")))
-    }
-
     /// Returns the shortest time to a first byte on a kept connection since the last call: what a
     /// server takes by itself, without the making of a connection before.
     pub(super) fn take_warm(&self, tier: &Tier) -> Option<Duration> {
@@ -274,7 +247,8 @@ impl Web {
             return Ok(Arc::clone(place));
         }
         let place = Arc::new(Place {
-            client: client(tier)?,
+            client: client(tier, None)?,
+            followers: Mutex::default(),
             limit: Semaphore::new(requests(tier.kind)),
             credentials: OnceCell::new(),
             warm: Mutex::default(),
@@ -289,14 +263,30 @@ pub(super) fn left_alone(until: Timestamp) -> String {
     format!("left alone until {} UTC", until.strftime("%H:%M:%S"))
 }
 
+/// Makes a client for what servers of a tier at that distance redirect to.
+///
+/// Where a proxy is on the way, it is the proxy that looks names up.
+fn follower(tier: &Tier, names: &Names, from: Reach) -> Result<reqwest::Client, WebError> {
+    let guard = (!is_proxied(tier)).then(|| Guarded { names: names.clone(), from });
+    client(tier, guard)
+}
+
+/// Returns whether a tier is asked through a proxy, as far as is known.
+fn is_proxied(tier: &Tier) -> bool {
+    tier.access.proxy.is_some() || has_proxy_in_environment()
+}
+
 /// Makes the client of a tier, with its own authority and proxy.
-fn client(tier: &Tier) -> Result<reqwest::Client, WebError> {
+fn client(tier: &Tier, guard: Option<Guarded>) -> Result<reqwest::Client, WebError> {
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("nixdash/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_LIMIT)
         .timeout(REQUEST_LIMIT)
         .connector_layer(TimingLayer)
         .redirect(reqwest::redirect::Policy::none());
+    if let Some(guard) = guard {
+        builder = builder.dns_resolver(Arc::new(guard));
+    }
     let wrong = |what: &str, cause: &dyn std::fmt::Display| {
         WebError::setup(&tier.url, &format!("{what}: {cause}"), "mend it in hosts.toml")
     };
@@ -317,58 +307,6 @@ fn client(tier: &Tier) -> Result<reqwest::Client, WebError> {
         let hint = "does this machine have CA certificates (SSL_CERT_FILE)?";
         WebError::setup(&tier.url, &innermost(&error), hint)
     })
-}
-
-/// Makes one request.
-async fn once(
-    client: &reqwest::Client,
-    ask: &Ask,
-    url: Url,
-    authorization: Option<&Secret>,
-) -> Result<Reply, reqwest::Error> {
-    let began = Instant::now();
-    let mut request = match ask.method {
-        Method::Get => client.get(url),
-        Method::Head => client.head(url),
-        Method::Post => client.post(url),
-    };
-    let mut headers = HeaderMap::new();
-    let own = ask.headers.iter().map(|(name, value)| (HeaderName::from_static(name), value));
-    for (name, value) in own.chain(authorization.map(|value| (AUTHORIZATION, value))) {
-        // A secret with a character that no header can hold is refused when it is read.
-        if let Ok(mut value) = HeaderValue::from_str(value.expose()) {
-            value.set_sensitive(true);
-            headers.insert(name, value);
-        }
-    }
-    if ask.first_byte_only {
-        headers.insert(RANGE, HeaderValue::from_static("bytes=0-0"));
-    }
-    request = request.headers(headers);
-    if let Some(body) = &ask.body {
-        request = request.body(body.clone());
-    }
-    let (response, connect) = timed(request.send()).await;
-    let first_byte = began.elapsed().saturating_sub(connect.unwrap_or_default());
-    let mut response = response?;
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let headers =
-        response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
-    let mut reply = Reply {
-        status: response.status().as_u16(),
-        headers: headers.collect(),
-        body: Vec::new(),
-        first_byte,
-        connect,
-        is_http2: response.version() == reqwest::Version::HTTP_2,
-    };
-    let limit = if ask.first_byte_only { 1 } else { ask.limit };
-    while reply.body.len() < limit
-        && let Some(chunk) = response.chunk().await?
-    {
-        reply.body.extend_from_slice(&chunk[..chunk.len().min(limit - reply.body.len())]);
-    }
-    Ok(reply)
 }
 
 /// Returns whether a server's wish to be left alone is the tier's: a master of a cluster that is

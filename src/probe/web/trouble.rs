@@ -1,6 +1,7 @@
 //! Why a tier could not be asked, and what to do about it.
 
 use crate::fleet::{Tier, TierState, printable_line};
+use crate::probe::web::names::Refused;
 use crate::remote::SecretError;
 
 /// What kind of trouble kept a tier from answering.
@@ -10,6 +11,8 @@ pub enum WebTrouble {
     NoAnswer,
     /// The proxy on the way is to blame.
     Proxy,
+    /// It sent us to where nixdash does not follow.
+    Redirect,
     /// It was not asked: it said 429 or 503 and wants to be left alone.
     Rest,
     /// It was not asked: the month's requests are used.
@@ -48,6 +51,13 @@ impl WebError {
         Self { trouble: WebTrouble::Setup, ..Self::new(url, cause, hint) }
     }
 
+    /// Makes an error of a redirect that is not followed.
+    pub fn of_redirect(url: &str, target: &str, why: &str) -> Self {
+        let cause = format!("redirects to {target}, where nixdash does not follow: {why}");
+        let hint = "find out who answers at this address, and let the cache answer itself";
+        Self { trouble: WebTrouble::Redirect, ..Self::new(url, &cause, hint) }
+    }
+
     /// Makes an error of a secret that could not be read.
     pub fn of_secret(url: &str, error: &SecretError) -> Self {
         Self::setup(url, &error.to_string(), error.hint())
@@ -58,7 +68,7 @@ impl WebError {
         match self.trouble {
             WebTrouble::NoAnswer => TierState::Down,
             WebTrouble::Proxy => TierState::Proxy,
-            WebTrouble::Rest => TierState::Degraded,
+            WebTrouble::Rest | WebTrouble::Redirect => TierState::Degraded,
             WebTrouble::Spent | WebTrouble::Setup => TierState::Unknown,
         }
     }
@@ -91,6 +101,18 @@ pub(super) fn explain(tier: &Tier, url: &str, error: &reqwest::Error) -> WebErro
     };
     let trouble = if is_proxy { WebTrouble::Proxy } else { WebTrouble::NoAnswer };
     WebError { trouble, ..WebError::new(url, &cause, &hint) }
+}
+
+/// Returns why an address was refused that a redirect led to, when that is what went wrong.
+pub(super) fn refused(error: &reqwest::Error) -> Option<String> {
+    let mut next: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = next {
+        if let Some(Refused(why)) = error.downcast_ref::<Refused>() {
+            return Some(why.clone());
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// Returns the cause at the bottom, printable: the upper ones only say that sending failed.

@@ -1,7 +1,7 @@
 //! Canaries that can be read, and some that can be read no more.
 
 use super::*;
-use crate::fleet::Tier;
+use crate::fleet::{Tier, TierKind};
 use crate::nix::signature::parse_public_key;
 use crate::probe::memory::Memory;
 use crate::probe::server::{KEY, NARINFO, PATH, Server};

@@ -33,6 +33,7 @@ mod witness;
 
 pub use answers::Answers;
 pub use coverage::{Asked, covered, measure as measure_coverage};
+pub(crate) use curl::own_trouble;
 pub use depth::{DepthError, depth, depths, note_depths};
 pub use host::{merge as merge_host, parse as parse_host, probe as probe_host};
 pub use kinds::probe_of;

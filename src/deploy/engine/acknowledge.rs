@@ -6,7 +6,8 @@ use super::step::Step;
 use super::supervised::Supervised;
 use crate::deploy::{Activation, Failure, Report};
 use crate::remote::{Script, Way};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long one try may take: a connection and a moment.
 const TRY_LIMIT: Duration = Duration::from_secs(8);

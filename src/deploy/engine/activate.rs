@@ -3,7 +3,7 @@
 use super::step::Step;
 use super::supervised::Supervised;
 use crate::deploy::{Activation, Failure, Remarks, Report};
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// Starts the supervisor and follows it until the system runs, or until it has decided.
 pub(super) async fn activate(step: &Step) -> Result<Report, Failure> {

@@ -13,8 +13,9 @@ use crate::fleet::{Outcome, printable_line};
 use crate::remote::{Hands, RemoteError, Script, Trouble};
 use jiff::Timestamp;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// Longest time that one follow may take before it is begun anew.
 const FOLLOW_LIMIT: Duration = Duration::from_secs(6 * 3600);

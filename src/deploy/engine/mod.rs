@@ -219,3 +219,6 @@ async fn stop(
     }
     stopped
 }
+
+#[cfg(test)]
+mod tests;

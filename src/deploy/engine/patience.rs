@@ -1,7 +1,8 @@
 //! How often a host is asked again that did not answer.
 
 use crate::remote::{RemoteError, Trouble};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long to wait before a host that is away is asked again.
 const AGAIN: Duration = Duration::from_millis(500);

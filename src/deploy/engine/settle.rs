@@ -12,7 +12,8 @@ use super::supervised::{Supervised, Told};
 use crate::deploy::{Failure, Report};
 use crate::remote::{Script, Way};
 use jiff::Timestamp;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long one try may take: a connection and a moment.
 const TRY_LIMIT: Duration = Duration::from_secs(8);

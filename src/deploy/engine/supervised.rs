@@ -15,7 +15,8 @@ use crate::fleet::{Action, Outcome};
 use crate::remote::RemoteError;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a host may be away beyond its own time to go back: for the way back, or a restart.
 const AWAY: Duration = Duration::from_secs(90);

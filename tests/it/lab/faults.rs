@@ -43,7 +43,7 @@ fn a_power_cut_before_the_acknowledgement_starts_the_old_system() {
     assert_ok(&lab(&["bump", "samsung", "--break", "network"]));
     let child = fleet.deploying(&["samsung"]);
     super::wait_for("the new system to run", std::time::Duration::from_secs(90), || {
-        on("samsung", "cat /var/lib/nixdash/jobs/*/activated 2>/dev/null; true").contains("ok")
+        on("samsung", "cat /run/nixdash/jobs/*/activated 2>/dev/null; true").contains("ok")
             && systems("samsung").0 != before.0
     });
     power_cycle("samsung");

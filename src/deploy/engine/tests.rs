@@ -1,0 +1,7 @@
+//! The engine on hosts that are made up: every phase, broken connections, lost jobs, restarts.
+//!
+//! Time is paused, so waiting costs nothing and can be measured.
+
+mod connections;
+mod endings;
+mod target;

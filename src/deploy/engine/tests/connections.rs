@@ -1,0 +1,170 @@
+//! Connections that break, in every phase that talks with the host.
+
+use super::target::{Target, assert_ends, deploy, deploy_and_say};
+use crate::deploy::Control;
+use crate::fleet::{Action, Outcome, Phase};
+use crate::remote::{Trouble, Way};
+use std::time::Duration;
+
+/// Returns a target on which a script meets these troubles, one after the other.
+fn troubled(script: &'static str, troubles: &[Option<Trouble>]) -> Target {
+    Target { troubles: [(script, troubles.iter().cloned().collect())].into(), ..Target::default() }
+}
+
+/// Returns a target on which a script never gets an answer.
+fn cut_off(scripts: &[&'static str]) -> Target {
+    let always = scripts.iter().map(|script| (*script, Trouble::Unreachable)).collect();
+    Target { always, ..Target::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_without_an_answer_is_asked_for_again_and_begins_once() {
+    let lost = Target { answers_lost: vec!["start"], ..Target::default() };
+    let story = assert_ends("", lost, Outcome::Switched).await;
+    assert!(story.target.begun.values().all(|begun| *begun == 1), "{:?}", story.target.begun);
+    let said = story.logged(Phase::Build).join("\n");
+    assert!(said.contains("asking whether it began"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cable_that_is_cut_when_the_activation_begins_tells_what_the_host_did() {
+    // The first start (the build) is answered; the second (the activation) is not.
+    let mut target = troubled(
+        "start",
+        &[None, Some(Trouble::Lost), Some(Trouble::Unreachable), Some(Trouble::Unreachable)],
+    );
+    target.decides = Some("rolled-back\tnobody could reach it within 30 s");
+    target.activated = "0 back";
+    let story = assert_ends("", target, Outcome::RolledBack).await;
+    assert!(story.error().contains("nobody could reach it"), "{}", story.error());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_not_seen_after_the_start_is_unknown() {
+    let mut target = troubled("start", &[None]);
+    let lost = std::iter::repeat_n(Some(Trouble::Unreachable), 2000);
+    target.troubles.entry("start").or_default().extend(lost);
+    let story = assert_ends("", target, Outcome::Unknown).await;
+    assert!(story.error().contains("If it began"), "{}", story.error());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_is_read_on_where_it_broke_off() {
+    let target = Target { answers_lost: vec!["follow"], ..Target::default() };
+    let story = assert_ends("", target, Outcome::Switched).await;
+    let lines = story.logged(Phase::Build);
+    let activating = lines.iter().filter(|line| line.contains("activating")).count();
+    assert_eq!(activating, 1, "{lines:#?}");
+    assert!(story.scripts("follow").len() > 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_lost_in_the_activation_is_unknown_and_goes_back_by_itself() {
+    let mut target = troubled("follow", &[None]);
+    let lost = std::iter::repeat_n(Some(Trouble::Lost), 2000);
+    target.troubles.entry("follow").or_default().extend(lost);
+    let story = assert_ends("", target, Outcome::Unknown).await;
+    assert!(
+        story.error().contains("goes back to the previous system by itself"),
+        "{}",
+        story.error()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_lost_after_the_word_is_told_to_keep_the_new_system() {
+    // Build and activation are followed; what comes after the word is not.
+    let mut target = troubled("follow", &[None, None]);
+    let lost = std::iter::repeat_n(Some(Trouble::Unreachable), 2000);
+    target.troubles.entry("follow").or_default().extend(lost);
+    let story = assert_ends("", target, Outcome::Unknown).await;
+    let error = story.error();
+    assert!(error.contains("told to keep the new system at "), "{error}");
+    assert!(error.contains("not seen since"), "{error}");
+    assert!(!error.contains("by itself"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_logins_are_tried_three_times_and_slowly() {
+    let mut target =
+        Target { always: [("acknowledge", Trouble::Denied)].into(), ..Target::default() };
+    target.decides = Some("rolled-back\tnobody could reach it");
+    let story = deploy("confirm_timeout = \"2m\"", target).await;
+    assert_eq!(story.scripts("acknowledge").len(), 3);
+    assert!(story.took >= Duration::from_secs(20), "{:?}", story.took);
+    assert_eq!(story.result.outcome, Outcome::RolledBack);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acknowledgement_that_comes_too_late_is_none() {
+    let target = Target {
+        decides: Some("rolled-back\tnobody could reach it within 30 s"),
+        ..Target::default()
+    };
+    let story = assert_ends("", target, Outcome::RolledBack).await;
+    assert!(story.scripts("word").is_empty(), "nobody told it to keep the system");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_word_travels_over_a_second_fresh_connection_after_the_time_to_settle() {
+    let story = assert_ends("", Target::default(), Outcome::Switched).await;
+    assert_eq!(story.scripts("acknowledge")[0].way, Way::Fresh);
+    assert_eq!(story.scripts("word")[0].way, Way::Fresh);
+    assert!(story.took >= Duration::from_secs(3), "{:?}", story.took);
+    assert!(story.took < Duration::from_secs(5), "{:?}", story.took);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_time_to_settle_the_word_travels_over_the_acknowledging_connection() {
+    let story = assert_ends("settle = \"0s\"", Target::default(), Outcome::Switched).await;
+    assert_eq!(story.scripts("word")[0].way, Way::Channel);
+    assert!(story.took < Duration::from_secs(1), "{:?}", story.took);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_touched_network_settles_for_fifteen_seconds() {
+    let target = || Target { activated: "0 ok network", ..Target::default() };
+    let story = assert_ends("", target(), Outcome::Switched).await;
+    assert!(story.took >= Duration::from_secs(15), "{:?}", story.took);
+    let story = assert_ends("settle = \"1s\"", target(), Outcome::Switched).await;
+    assert!(story.took < Duration::from_secs(2), "{:?}", story.took);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_that_dies_while_it_settles_sends_the_host_back() {
+    let mut target = cut_off(&["word"]);
+    target.decides = None;
+    let story = assert_ends("", target, Outcome::RolledBack).await;
+    assert!(story.error().contains("nobody could reach it"), "{}", story.error());
+    assert_eq!(story.target.word, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_word_whose_answer_is_lost_is_given_again() {
+    let target = Target { answers_lost: vec!["word"], ..Target::default() };
+    let story = assert_ends("", target, Outcome::Switched).await;
+    assert_eq!(story.scripts("word").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_stopped_in_the_activation_tells_the_host_at_once() {
+    let target = Target::default();
+    let story =
+        deploy_and_say("", target, Action::Switch, Some(("acknowledge", Control::Cancel))).await;
+    assert_eq!(story.target.word.as_deref(), Some("abort the operator stopped the run"));
+    assert_eq!(story.result.outcome, Outcome::RolledBack, "{}", story.error());
+    assert!(story.scripts("check").is_empty(), "nothing is checked that goes back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_builder_that_is_lost_ends_the_build() {
+    let story = deploy("", cut_off(&["follow"])).await;
+    assert_eq!(story.result.outcome, Outcome::Offline, "{}", story.error());
+    assert!(story.scripts("acknowledge").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_off_is_set_aside() {
+    let story = assert_ends("", cut_off(&["preflight"]), Outcome::Offline).await;
+    assert!(story.scripts("evaluate").is_empty());
+}

@@ -1,0 +1,154 @@
+//! How a host's run ends: every word of the supervisor, exit codes, lost jobs, restarts.
+
+use super::target::{NEW, OLD, Target, assert_ends, deploy, deploy_and_say};
+use crate::fleet::{Action, Outcome, Phase};
+
+#[tokio::test(start_paused = true)]
+async fn every_word_of_the_supervisor_has_its_outcome() {
+    for (said, outcome) in [
+        ("switched\t", Outcome::Switched),
+        ("degraded\tboot-default-pinned: the next boot starts another one", Outcome::Degraded),
+        ("stuck\tit runs /nix/store/x", Outcome::Degraded),
+        ("rolled-back\twhy", Outcome::RolledBack),
+        ("failed\twhy", Outcome::Failed),
+        ("dance\twhy", Outcome::Failed),
+    ] {
+        let target = Target { outcome: said, ..Target::default() };
+        let story = assert_ends("", target, outcome).await;
+        if outcome != Outcome::Switched {
+            assert!(!story.error().is_empty(), "{said}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_supervisor_decided_before_it_waited_is_told() {
+    for (activated, decides, outcome) in [
+        ("100 untouched", "needs-reboot\tit starts at the next reboot", Outcome::NeedsReboot),
+        ("1 untouched", "failed\tits pre-switch check 'x' failed", Outcome::Failed),
+        ("2 back", "rolled-back\tits activation script failed", Outcome::RolledBack),
+        ("", "locked\twho=me@desk run=41", Outcome::Failed),
+    ] {
+        let target = Target { activated, decides: Some(decides), ..Target::default() };
+        let story = assert_ends("", target, outcome).await;
+        assert!(story.scripts("acknowledge").is_empty(), "{activated}");
+        assert!(!story.error().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn actions_do_what_they_say() {
+    let tested = Target { outcome: "tested\t", ..Target::default() };
+    let story = deploy_and_say("", tested, Action::Test, None).await;
+    assert_eq!(story.result.outcome, Outcome::Tested);
+    let booted = Target { decides: Some("booted\t"), ..Target::default() };
+    let story = deploy_and_say("", booted, Action::Boot, None).await;
+    assert_eq!(story.result.outcome, Outcome::Booted);
+    assert!(story.scripts("acknowledge").is_empty());
+    let dry = Target { activated: "0 dry", decides: Some("dry\t"), ..Target::default() };
+    let story = deploy_and_say("", dry, Action::DryActivate, None).await;
+    assert_eq!(story.result.outcome, Outcome::Dry);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_that_fails_activates_nothing() {
+    let target = Target { exit: 1, ..Target::default() };
+    let story = assert_ends("", target, Outcome::Failed).await;
+    assert!(story.error().contains("could not be built"), "{}", story.error());
+    assert_eq!(story.scripts("start").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_does_not_hold_sends_the_host_back() {
+    let target =
+        Target { check: "broken\tsystemctl is-active sshd (exit code 3)\n", ..Target::default() };
+    let story = assert_ends("", target, Outcome::RolledBack).await;
+    assert!(story.target.word.as_deref().unwrap().contains("a check did not hold"));
+    assert!(story.logged(Phase::Settle).is_empty(), "what goes back need not settle");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_unit_is_named_with_its_own_last_line() {
+    let target = Target {
+        check: "failed\tbluetooth.service\tno adapter found\nfailed\told.service\t\n",
+        preflight: "failed\told.service\n",
+        ..Target::default()
+    };
+    let story = assert_ends("", target, Outcome::Degraded).await;
+    assert!(
+        story.error().starts_with("bluetooth.service (no adapter found) failed"),
+        "{}",
+        story.error()
+    );
+    assert!(!story.error().contains("old.service"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn units_of_a_user_are_told_by_their_user() {
+    let target = Target { activated: "4 ok user=me", ..Target::default() };
+    let story = assert_ends("", target, Outcome::Degraded).await;
+    assert!(story.error().starts_with("units of me failed"), "{}", story.error());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snippet_that_failed_before_too_is_named_and_no_fault() {
+    let target = Target { activated: "0 ok snippet=setupSecrets", ..Target::default() };
+    let story = assert_ends("", target, Outcome::Switched).await;
+    assert!(story.error().contains("setupSecrets"), "{}", story.error());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_was_restarted_is_judged_by_what_it_runs() {
+    for (running, profile, outcome) in [
+        (OLD, OLD, Outcome::RolledBack),
+        (OLD, NEW, Outcome::Degraded),
+        (NEW, OLD, Outcome::Degraded),
+    ] {
+        let account = format!("running\t{running}\nprofile\t{profile}\n");
+        let target = Target {
+            dead: true,
+            // The job is gone when the activation is followed.
+            account,
+            ..Target::default()
+        };
+        let story = assert_ends("", target, outcome).await;
+        assert!(story.error().contains("what should have gone back"), "{}", story.error());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_power_cut_left_is_put_right_before_it_is_judged() {
+    let target = Target {
+        dead: true,
+        account: format!("running\t{OLD}\nprofile\t{OLD}\nintent\tset\n"),
+        ..Target::default()
+    };
+    let story = assert_ends("", target, Outcome::RolledBack).await;
+    assert_eq!(story.scripts("recover").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_lock_names_its_owner_and_stops_the_host() {
+    let target = Target {
+        preflight: "locked\twho=you@desk run=3 since=10 until=70 now=20 heard=19\n",
+        ..Target::default()
+    };
+    let story = deploy("", target).await;
+    assert_eq!(story.result.outcome, Outcome::Failed);
+    assert!(
+        story.error().contains("you@desk has been deploying to it with run 3"),
+        "{}",
+        story.error()
+    );
+    assert!(story.scripts("start").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_confirmed_deploy_keeps_its_own_root_and_frees_that_of_another_builder() {
+    let target = Target { preflight: "built_on\tsamsung\n", ..Target::default() };
+    let story = assert_ends("", target, Outcome::Switched).await;
+    assert_eq!(story.scripts("keep").len(), 1);
+    assert!(story.scripts("unroot").is_empty(), "it is built where it was built before");
+    let root = &story.scripts("root-drv")[0].args[1];
+    assert!(root.contains("samsung.run-7-"), "a root belongs to its run: {root}");
+}

@@ -1,0 +1,281 @@
+//! A made-up target that answers the engine's scripts as a host would.
+
+use crate::deploy::engine::scripts;
+use crate::deploy::{Control, Deploy, Kind, Request, setup};
+use crate::fleet::{Action, HostResult, Outcome, Phase, RunEvent, RunId, RunWhat};
+use crate::remote::{FakeHands, Output, RemoteError, Script, Trouble};
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use tokio::sync::mpsc;
+
+pub(super) const OLD: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-old";
+pub(super) const NEW: &str = "/nix/store/m0znnv1nxsr0ry7gmadkh49s1d0hycgd-new";
+
+/// What a script of the engine is called here.
+pub(super) fn name_of(script: &Script) -> &'static str {
+    for (body, name) in [
+        (scripts::ACCOUNT, "account"),
+        (scripts::ACKNOWLEDGE, "acknowledge"),
+        (scripts::CHECK, "check"),
+        (scripts::COMPARE, "compare"),
+        (scripts::DIFF, "diff"),
+        (scripts::EVALUATE, "evaluate"),
+        (scripts::FOLLOW, "follow"),
+        (scripts::KEEP, "keep"),
+        (scripts::PREFLIGHT, "preflight"),
+        (scripts::RECOVER, "recover"),
+        (scripts::ROOT_DRV, "root-drv"),
+        (scripts::START, "start"),
+        (scripts::STOP, "stop"),
+        (scripts::TIDY, "tidy"),
+        (scripts::UNROOT, "unroot"),
+        (scripts::WORD, "word"),
+    ] {
+        if script.body == body {
+            return name;
+        }
+    }
+    "unknown"
+}
+
+/// How the made-up target stands.
+pub(super) struct Target {
+    /// How often each job was begun.
+    pub(super) begun: BTreeMap<String, u32>,
+    /// What the supervisor leaves as `activated`.
+    pub(super) activated: &'static str,
+    /// What it decides when it is told to commit; told to go back it rolls back.
+    pub(super) outcome: &'static str,
+    /// What it decides without a word; nothing while it waits for one.
+    pub(super) decides: Option<&'static str>,
+    /// What its log says.
+    pub(super) log: String,
+    /// The exit code of jobs that are no supervisors.
+    pub(super) exit: i32,
+    /// The word that it was given.
+    pub(super) word: Option<String>,
+    /// The host's boot id.
+    pub(super) boot: &'static str,
+    /// What `account` says besides the boot id.
+    pub(super) account: String,
+    /// Whether the supervisor's job is neither running nor ended.
+    pub(super) dead: bool,
+    /// What `check` prints.
+    pub(super) check: &'static str,
+    /// What `preflight` prints besides.
+    pub(super) preflight: &'static str,
+    /// Troubles to come, by script: the script is not run; `None` lets it run.
+    pub(super) troubles: BTreeMap<&'static str, VecDeque<Option<Trouble>>>,
+    /// A trouble that never ends, by script.
+    pub(super) always: BTreeMap<&'static str, Trouble>,
+    /// Scripts whose answer is lost after they have run, once each.
+    pub(super) answers_lost: Vec<&'static str>,
+}
+
+impl Default for Target {
+    fn default() -> Self {
+        Self {
+            begun: BTreeMap::new(),
+            activated: "0 ok",
+            outcome: "switched\t",
+            decides: None,
+            log: "activating the configuration...\nsetting up /etc...\n".to_owned(),
+            exit: 0,
+            word: None,
+            boot: "1",
+            account: String::new(),
+            dead: false,
+            check: "",
+            preflight: "",
+            troubles: BTreeMap::new(),
+            always: BTreeMap::new(),
+            answers_lost: Vec::new(),
+        }
+    }
+}
+
+impl Target {
+    /// Answers a script.
+    fn answer(&mut self, script: &Script) -> Result<Output, RemoteError> {
+        let name = name_of(script);
+        let error = |trouble: &Trouble| RemoteError::new("samsung", trouble.clone(), "it broke");
+        if let Some(trouble) = self.always.get(name) {
+            return Err(error(trouble));
+        }
+        if let Some(Some(trouble)) = self.troubles.get_mut(name).and_then(VecDeque::pop_front) {
+            return Err(error(&trouble));
+        }
+        let stdout = self.run(name, &script.args);
+        if let Some(at) = self.answers_lost.iter().position(|lost| *lost == name) {
+            self.answers_lost.remove(at);
+            return Err(error(&Trouble::Lost));
+        }
+        Ok(Output { code: 0, stdout, stderr: String::new() })
+    }
+
+    /// Does what a script does, and returns what it prints.
+    fn run(&mut self, name: &str, args: &[String]) -> String {
+        match name {
+            "preflight" => format!(
+                "running\t{OLD}\nprofile\t{OLD}\nboot_id\t{}\nnix_free\t90000000000\n{}",
+                self.boot, self.preflight
+            ),
+            "evaluate" => format!("{{\"drv\":\"{NEW}.drv\",\"out\":\"{NEW}\"}}"),
+            "start" => {
+                let begun = self.begun.entry(args[0].clone()).or_default();
+                // As on a real host: a job that is there is not begun again.
+                if *begun == 0 {
+                    *begun = 1;
+                }
+                String::new()
+            }
+            "follow" => self.follow(args),
+            "acknowledge" => format!("boot_id\t{}\nrunning\t{NEW}\n{}", self.boot, self.decided()),
+            "word" => {
+                if self.word.is_none() {
+                    self.word = Some(args[1].clone());
+                }
+                let word = self.word.clone().unwrap_or_default();
+                format!("boot_id\t{}\nword\t{word}\n", self.boot)
+            }
+            "account" => format!("boot_id\t{}\n{}", self.boot, self.account),
+            "check" => self.check.to_owned(),
+            _ => String::new(),
+        }
+    }
+
+    /// Returns the line of an outcome that is decided already.
+    fn decided(&self) -> String {
+        self.decides.map_or_else(
+            || format!("activated\t{}\n", self.activated),
+            |outcome| format!("outcome\t{outcome}\n"),
+        )
+    }
+
+    /// Prints the log from an offset, and how the job stands.
+    fn follow(&self, args: &[String]) -> String {
+        let offset: usize = args[1].parse().unwrap();
+        let (awaited, mark) = (&args[2], &args[3]);
+        let log = self.log.get(offset..).unwrap_or_default();
+        if !args[0].contains("-activate-") {
+            return format!("{log}\n{mark}\tover\t{}\t\t", self.exit);
+        }
+        if self.dead {
+            return format!("{mark}\tgone");
+        }
+        let outcome = match (&self.word, self.decides) {
+            (_, Some(decides)) => decides.to_owned(),
+            (Some(word), None) if word == "commit" => self.outcome.to_owned(),
+            (Some(word), None) => format!("rolled-back\t{}", word.trim_start_matches("abort ")),
+            // Nobody came: it went back by itself.
+            (None, None) => "rolled-back\tnobody could reach it".to_owned(),
+        };
+        let (exit, outcome) = if awaited == "exit" { ("0", outcome) } else { ("", String::new()) };
+        format!("{log}\n{mark}\tover\t{exit}\t{}\t{outcome}", self.activated)
+    }
+}
+
+/// How a deploy of the target went.
+pub(super) struct Story {
+    pub(super) result: HostResult,
+    pub(super) events: Vec<RunEvent>,
+    pub(super) asked: Vec<(String, Script)>,
+    pub(super) target: Target,
+    /// How long it took by the paused clock.
+    pub(super) took: std::time::Duration,
+}
+
+impl Story {
+    /// Returns the host's error, or nothing.
+    pub(super) fn error(&self) -> &str {
+        self.result.error.as_deref().unwrap_or_default()
+    }
+
+    /// Returns what was logged in a phase.
+    pub(super) fn logged(&self, wanted: Phase) -> Vec<&str> {
+        let line = |event: &'_ RunEvent| matches!(&event.what, RunWhat::Log { phase, .. } if *phase == wanted);
+        let logged = self.events.iter().filter(|event| line(event));
+        logged
+            .filter_map(|event| match &event.what {
+                RunWhat::Log { line, .. } => Some(line.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Returns the scripts of a name that were run, in order.
+    pub(super) fn scripts(&self, name: &str) -> Vec<&Script> {
+        let named = |(_, script): &&(String, Script)| name_of(script) == name;
+        self.asked.iter().filter(named).map(|(_, script)| script).collect()
+    }
+}
+
+/// What somebody says while a script runs: when this one is asked for, that is said.
+pub(super) type Say = (&'static str, Control);
+
+/// Deploys samsung, which builds for itself, with these lines in `[hosts.samsung]`.
+pub(super) async fn deploy(lines: &str, target: Target) -> Story {
+    deploy_and_say(lines, target, Action::Switch, None).await
+}
+
+/// Deploys samsung, and says something when a script is asked for.
+pub(super) async fn deploy_and_say(
+    lines: &str,
+    target: Target,
+    action: Action,
+    say: Option<Say>,
+) -> Story {
+    let text = format!(
+        "[fleet]\nflake = \"github:me/nixos\"\nevaluate = \"builder\"\nstrategy = \"direct\"\n\
+         [hosts.samsung]\naddresses = [\"root@samsung.lan\", \"root@10.0.0.7\"]\n{lines}\n"
+    );
+    let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
+    let request = Request {
+        kind: Kind::Deploy,
+        hosts: vec!["samsung".to_owned()],
+        action,
+        strategy: None,
+        allow_protected: Vec::new(),
+        asks: false,
+    };
+    let setup = setup(&fleet, &request).unwrap();
+    let target = Arc::new(Mutex::new(target));
+    let (control, said) = mpsc::channel(4);
+    let told = Mutex::new(say);
+    let answering = Arc::clone(&target);
+    let hands = Arc::new(FakeHands::new(move |_, script| {
+        let mut say = told.lock().unwrap();
+        if say.is_some_and(|(name, _)| name == name_of(script)) {
+            control.try_send(say.take().unwrap().1).unwrap();
+        }
+        answering.lock().unwrap().answer(script)
+    }));
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&events);
+    let deploy = Deploy {
+        fleet: Arc::new(fleet),
+        hands: Arc::clone(&hands) as Arc<dyn crate::remote::Hands>,
+        run: RunId("7".to_owned()),
+        setup,
+    };
+    let began = tokio::time::Instant::now();
+    let outcomes = deploy.run(said, Arc::new(move |event| heard.lock().unwrap().push(event))).await;
+    let took = began.elapsed();
+    let events = std::mem::take(&mut *events.lock().unwrap());
+    let result = events.iter().find_map(|event| match &event.what {
+        RunWhat::Result { result, .. } => Some(result.clone()),
+        _ => None,
+    });
+    let result = result.unwrap();
+    assert_eq!(outcomes, [("samsung".to_owned(), result.outcome)]);
+    let target = std::mem::take(&mut *target.lock().unwrap());
+    Story { result, events, asked: hands.asked(), target, took }
+}
+
+/// Deploys and checks the outcome.
+pub(super) async fn assert_ends(lines: &str, target: Target, outcome: Outcome) -> Story {
+    let story = deploy(lines, target).await;
+    assert_eq!(story.result.outcome, outcome, "{}", story.error());
+    story
+}

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::ffi::OsString;
 use std::io::{Read, Seek};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -207,8 +207,7 @@ impl Runtime {
                 Effect::Probe { hosts } => self.probe(&hosts),
                 Effect::LookClosely { hosts } => self.look_closely(hosts),
                 Effect::OpenLog { run, host } => {
-                    let path = self.runs.log(&run, &host);
-                    self.notice(format!("the whole log is {}", path.display())).await;
+                    self.notice(where_log_is(&self.runs.logs(&run, &host))).await;
                 }
                 Effect::Quit { cancel } => {
                     for run in cancel {
@@ -296,6 +295,19 @@ impl Runtime {
     /// Tells the person something; a screen that is gone needs no telling.
     async fn notice(&self, text: String) {
         drop(self.messages.send(Msg::Notice(text)).await);
+    }
+}
+
+/// Says which files a log is in.
+fn where_log_is(files: &[PathBuf]) -> String {
+    match files {
+        [] => "there is no log yet".to_owned(),
+        [file] => format!("the whole log is {}", file.display()),
+        [first, .., last] => format!(
+            "the log begins in {} and ends in {}; the middle is missing where the first file says so",
+            first.display(),
+            last.display()
+        ),
     }
 }
 

@@ -6,10 +6,11 @@
 use crate::cli::show::{Display, Face, Notices, Shown};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history};
 use crate::deploy::{Control, Deploy, Kind, Listener, Request, setup};
-use crate::fleet::{Action, Event, Fleet, Outcome, RunId, Strategy, select};
-use crate::record::{Recorder, RunRecorder, Runs, Word, state_home};
+use crate::fleet::{Action, DropReason, Event, Fleet, Outcome, RunId, RunWhat, Strategy, select};
+use crate::record::{Recorder, RunRecord, RunRecorder, Runs, Word, state_home};
 use crate::remote::Remote;
 use clap::{Args, ValueEnum};
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -173,7 +174,8 @@ async fn run(fleet: Fleet, request: &Request, face: Face) -> Result<ExitCode, Cl
     let setup = setup(&fleet, request)?;
     let width = request.hosts.iter().map(String::len).max().unwrap_or(0);
     let runs = Runs::open(&state_home())?;
-    let writer = runs.begin(fleet.file.as_deref())?;
+    let limit = fleet.retention.max_run_size;
+    let writer = runs.begin(fleet.file.as_deref())?.with_limit(limit);
     let run = writer.run().clone();
     let notices = Notices::start();
     let fleet = Arc::new(fleet);
@@ -183,20 +185,44 @@ async fn run(fleet: Fleet, request: &Request, face: Face) -> Result<ExitCode, Cl
     let deploy = Deploy { hands: Arc::new(remote.clone()), fleet, run: run.clone(), setup };
     let (control, said) = mpsc::channel(8);
     let stopped = Arc::new(AtomicBool::new(false));
-    let ears = Ears { words: words(runs, run), control: control.clone(), notices };
+    let ears = Ears { words: words(runs, run), control: control.clone(), notices: notices.clone() };
     let ears = tokio::spawn(ears.listen(Arc::clone(&stopped)));
-    let written = RunRecorder::start(writer)?;
+    let written = RunRecorder::start(writer, recorder.clone())?;
     let shown = Display { face, width, kind: request.kind, control }.start();
     let outcomes = deploy.run(said, listener(&written, &shown, recorder.clone())).await;
     ears.abort();
     remote.close().await;
-    let trouble = written.end().await;
+    tell_gaps(&written.end().await, &notices);
     shown.end().await;
     if let Some(recorder) = recorder {
         recorder.flush().await;
     }
-    trouble?;
+    notices.written().await;
     Ok(exit_code(&outcomes, stopped.load(Ordering::Acquire)))
+}
+
+/// Says what is missing in the run's folder; that does not change how the hosts ended.
+fn tell_gaps(record: &RunRecord, notices: &Notices) {
+    let marks = match record {
+        RunRecord::Written(marks) => marks,
+        RunRecord::GivenUp => {
+            notices.say(
+                "nixdash: the disk with the run's folder did not take anything for 30 s; the end of \
+                 the run is not recorded there\n",
+            );
+            return;
+        }
+    };
+    let mut gaps: BTreeMap<DropReason, (u64, u64)> = BTreeMap::new();
+    for mark in marks {
+        if let RunWhat::Dropped { lines, events, why, .. } = &mark.what {
+            let gap = gaps.entry(*why).or_default();
+            *gap = (gap.0.saturating_add(*lines), gap.1.saturating_add(*events));
+        }
+    }
+    for (why, (lines, events)) in gaps {
+        notices.say(&format!("nixdash: {}\n", why.sentence(lines, events)));
+    }
 }
 
 /// Returns who hears of everything that happens: disk, display and history, none of which is

@@ -2,7 +2,9 @@
 
 use crate::cli::status::{or_unknown, table};
 use crate::cli::{CliError, print};
-use crate::fleet::{Fetched, Fleet, HostResult, Outcome, StorePath, duration, percent, select};
+use crate::fleet::{
+    DropReason, Fetched, Fleet, HostResult, Outcome, StorePath, duration, percent, select,
+};
 use crate::record::{History, HistoryError, Recorder, RunRow, Runs, state_home};
 use clap::Args;
 use jiff::tz::TimeZone;
@@ -45,7 +47,16 @@ struct RunJson<'a> {
     title: &'a str,
     revision: Option<&'a str>,
     duration_ms: Option<u64>,
+    /// What is missing in the run's folder.
+    gaps: Vec<GapJson>,
     hosts: Vec<HostJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct GapJson {
+    why: DropReason,
+    lines: u64,
+    events: u64,
 }
 
 #[derive(Serialize)]
@@ -155,6 +166,11 @@ fn run_json(run: &RunRow) -> RunJson<'_> {
         title: &run.title,
         revision: run.revision.as_deref(),
         duration_ms: run.duration_ms,
+        gaps: run
+            .gaps
+            .iter()
+            .map(|(why, lines, events)| GapJson { why: *why, lines: *lines, events: *events })
+            .collect(),
         hosts: hosts.collect(),
     }
 }
@@ -169,6 +185,8 @@ fn text(runs: &[RunRow], zone: &TimeZone, goes_on: impl Fn(&RunRow) -> bool) -> 
         let began = run.began_at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
         let revision = run.revision.as_deref().map(short);
         let mut first = vec![run.run.to_string(), began, run.title.clone(), or_unknown(revision)];
+        let gaps = run.gaps.iter().map(|(why, lines, events)| why.sentence(*lines, *events));
+        notes.extend(gaps.map(|gap| format!("run {}: {gap}", run.run)));
         let unfinished = if goes_on(run) { "goes on" } else { "no end" };
         for (host, result) in &run.hosts {
             let mut row = std::mem::replace(&mut first, vec![String::new(); 4]);
@@ -264,6 +282,7 @@ mod tests {
             title: "switch via-cache".to_owned(),
             revision: Some("0123456789abcdef0123456789abcdef01234567-dirty".to_owned()),
             duration_ms: None,
+            gaps: vec![(DropReason::DiskFull, 1204, 1)],
             hosts: vec![
                 ("samsung".to_owned(), Some(result)),
                 ("razer".to_owned(), Some(failed)),
@@ -276,6 +295,7 @@ mod tests {
                                                                      razer    offline   31 s  –         –
                                                                      p510     no end    –     –         –
 
+        run 7: 1204 log lines and 1 other event were not recorded, because the disk was full or could not be written
         run 7 razer: it did not answer
         ");
     }

@@ -27,7 +27,7 @@ pub(super) fn event(event: &RunEvent, width: usize, kind: Kind) -> Option<String
         }
         RunWhat::Result { host, result } => Some(outcome(host, result, width, kind)),
         RunWhat::Summary { outcomes, duration_ms } => Some(summary(outcomes, *duration_ms, kind)),
-        RunWhat::Dropped { lines, why, .. } => Some(why.sentence(*lines)),
+        RunWhat::Dropped { lines, events, why, .. } => Some(why.sentence(*lines, *events)),
         RunWhat::Waiting { .. } | RunWhat::Progress { .. } => None,
         RunWhat::Plan { plan: shown, .. } => Some(plan(shown, width)),
     }

@@ -9,6 +9,7 @@ use crate::deploy::{Control, Kind};
 use crate::fleet::{DropReason, RunEvent, RunWhat};
 use crate::record::{EventReceiver, EventSender, event_queue};
 use std::io::Write;
+use std::time::Duration;
 use tokio::io::AsyncBufReadExt;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,6 +20,9 @@ const LINES: usize = 4096;
 
 /// Events that are written at once.
 const BATCH: usize = 256;
+
+/// How long the last words on standard error may take.
+const NOTICE_LIMIT: Duration = Duration::from_secs(1);
 
 /// How a run shows itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,16 +149,31 @@ fn write_error(text: &str) {
     drop(std::io::stderr().lock().write_all(text.as_bytes()));
 }
 
+/// Something for the thread that writes to standard error.
+enum Notice {
+    /// A text to write.
+    Text(String),
+    /// Somebody wants to know when all before this is written.
+    Written(oneshot::Sender<()>),
+}
+
 /// Writes to standard error from a thread of its own: a terminal that was stopped with ctrl-s
 /// holds up nobody who has something to say. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Notices(std::sync::mpsc::Sender<String>);
+pub(super) struct Notices(std::sync::mpsc::Sender<Notice>);
 
 impl Notices {
     /// Starts the thread; it ends when all clones are gone.
     pub(super) fn start() -> Self {
-        let (sender, texts) = std::sync::mpsc::channel::<String>();
-        let write = move || texts.into_iter().for_each(|text| write_error(&text));
+        let (sender, notices) = std::sync::mpsc::channel();
+        let write = move || {
+            for notice in notices {
+                match notice {
+                    Notice::Text(text) => write_error(&text),
+                    Notice::Written(done) => drop(done.send(())),
+                }
+            }
+        };
         // Without a thread nothing is said; the run goes on.
         drop(std::thread::Builder::new().name("notices".to_owned()).spawn(write));
         Self(sender)
@@ -163,7 +182,15 @@ impl Notices {
     /// Writes a text, which ends its line itself, as soon as the terminal takes it.
     pub(super) fn say(&self, text: &str) {
         // Nobody writes any more: there is nobody to tell.
-        drop(self.0.send(text.to_owned()));
+        drop(self.0.send(Notice::Text(text.to_owned())));
+    }
+
+    /// Waits until everything is written, for a second at most.
+    pub(super) async fn written(&self) {
+        let (tell_done, done) = oneshot::channel();
+        if self.0.send(Notice::Written(tell_done)).is_ok() {
+            drop(tokio::time::timeout(NOTICE_LIMIT, done).await);
+        }
     }
 }
 
@@ -174,7 +201,6 @@ mod tests {
     use jiff::Timestamp;
     use std::collections::BTreeMap;
     use std::sync::mpsc as gate;
-    use std::time::Duration;
 
     /// A writer that takes nothing until it is let.
     struct Gated {

@@ -16,7 +16,8 @@ mod value;
 pub use error::{ConfigError, ConfigErrors};
 
 use crate::fleet::{
-    ActivationSettings, Evaluate, Fleet, Host, Rollout, Strategy, Targets, Tier, TierKind,
+    ActivationSettings, Evaluate, Fleet, Host, Retention, Rollout, Strategy, Targets, Tier,
+    TierKind,
 };
 use crate::nix::signature::parse_public_key;
 use error::Report;
@@ -114,6 +115,7 @@ fn empty() -> Fleet {
         tiers: Vec::new(),
         rollout: Rollout { parallel: PARALLEL },
         targets: Targets::default(),
+        retention: Retention::default(),
         prometheus: None,
         theme: None,
     }
@@ -155,10 +157,14 @@ fn read(
         section.check_keys(report, &["theme"]);
         fleet.theme = section.text(report, "theme").map(|theme| theme.value.to_owned());
     }
-    for name in ["retention", "keys"] {
-        if let Some(section) = root.section(report, name, format!("[{name}]")) {
-            section.check_keys(report, &[]);
+    if let Some(section) = root.section(report, "retention", "[retention]") {
+        section.check_keys(report, &["max_run_size"]);
+        if let Some(size) = section.parsed(report, "max_run_size", value::run_size) {
+            fleet.retention.max_run_size = size.value;
         }
+    }
+    if let Some(section) = root.section(report, "keys", "[keys]") {
+        section.check_keys(report, &[]);
     }
     fleet
 }

@@ -241,6 +241,15 @@ pub(super) fn size(text: &str) -> Meaning<u64> {
     }
 }
 
+/// Parses how much the logs of a run may take: 1 MB to 1 TB.
+pub(super) fn run_size(text: &str) -> Meaning<u64> {
+    let bytes = size(text)?;
+    if !(1_000_000..=1_000_000_000_000).contains(&bytes) {
+        return fail(format!("{text:?} is out of bounds"), "from \"1MB\" to \"1TB\"");
+    }
+    Ok(bytes)
+}
+
 /// Expands `~/` by the home folder, and sets a relative path below the folder of `hosts.toml`.
 pub(super) fn path(text: &str, home: Option<&Path>, folder: &Path) -> Meaning<PathBuf> {
     if text.chars().any(char::is_control) {

@@ -77,6 +77,7 @@ pub(super) fn fleet() -> Fleet {
         ],
         rollout: Rollout { parallel: 4 },
         targets: Targets::default(),
+        retention: Retention::default(),
         prometheus: None,
         theme: None,
     }

@@ -307,7 +307,7 @@ impl RunView {
                 for (host, lines) in hosts {
                     let host = self.host_mut(&host);
                     let phase = host.current().map_or(Phase::Build, |(phase, _)| phase);
-                    host.log.push(LogLine { at, phase, text: why.sentence(lines) });
+                    host.log.push(LogLine { at, phase, text: why.sentence(lines, 0) });
                 }
             }
             RunWhat::Waiting { host, reason } => self.host_mut(&host).waiting = reason,

@@ -71,6 +71,12 @@ pub enum Event {
     Run(RunEvent),
 }
 
+/// Returns whether a number is left out of JSON.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// Something that happened in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunEvent {
@@ -114,12 +120,16 @@ impl DropReason {
         all.into_iter().find(|reason| reason.word() == word)
     }
 
-    /// Says in one sentence how many lines are missing and why.
-    pub fn sentence(self, lines: u64) -> String {
-        let (count, were) = match lines {
-            1 => ("1 log line".to_owned(), "was"),
-            lines => (format!("{lines} log lines"), "were"),
+    /// Says in one sentence how many log lines, and how many other events, are missing and why.
+    pub fn sentence(self, lines: u64, events: u64) -> String {
+        let counted = |count: u64, what: &str| match count {
+            0 => None,
+            1 => Some(format!("1 {what}")),
+            count => Some(format!("{count} {what}s")),
         };
+        let both = [counted(lines, "log line"), counted(events, "other event")];
+        let count = both.into_iter().flatten().collect::<Vec<_>>().join(" and ");
+        let were = if lines.saturating_add(events) == 1 { "was" } else { "were" };
         match self {
             Self::SlowReader => format!(
                 "{count} {were} left out here, because this output was read too slowly; the run's \
@@ -198,6 +208,9 @@ pub enum RunWhat {
         /// How many of each host.
         #[serde(default)]
         hosts: BTreeMap<String, u64>,
+        /// How many other events are missing in the run's folder; the history has those that count.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        events: u64,
         /// Why.
         why: DropReason,
     },

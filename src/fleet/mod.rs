@@ -28,7 +28,7 @@ pub use run::{
     Action, Fetched, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, Progress, Strategy,
 };
 pub use select::{SelectError, select};
-pub use settings::{Evaluate, Fleet, Rollout, Targets};
+pub use settings::{Evaluate, Fleet, Retention, Rollout, Targets};
 pub use text::{printable_line, redact};
 pub use tier::{Access, PublicKey, Seaweed, SecretSource, Tier, TierKind};
 pub use units::{ago, bytes, duration, percent};

@@ -32,6 +32,20 @@ pub struct Targets {
     pub hit_rate: Option<f64>,
 }
 
+/// How much is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// How much the logs of one run may take on disk, in bytes; at least 1 MB. Of more the middle
+    /// is left out.
+    pub max_run_size: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { max_run_size: 1_000_000_000 }
+    }
+}
+
 /// A whole fleet: settings, hosts and tiers, checked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fleet {
@@ -61,6 +75,8 @@ pub struct Fleet {
     pub rollout: Rollout,
     /// What the person wants to reach.
     pub targets: Targets,
+    /// How much is kept.
+    pub retention: Retention,
     /// A Prometheus server to draw trends from, instead of from the history here.
     pub prometheus: Option<String>,
     /// Name of the colour theme.

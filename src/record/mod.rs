@@ -7,14 +7,17 @@
 
 mod history;
 mod queue;
+mod run_files;
 mod run_recorder;
+mod run_writer;
 mod runs;
 mod trends;
 mod watch;
 
 pub use history::{Asked, Growth, History, HistoryError, Recorder, RunRow, share_served};
 pub use queue::{EventReceiver, EventSender, event_queue};
-pub use run_recorder::RunRecorder;
-pub use runs::{RecordError, RunWriter, Runs, Word, start_of, state_home};
+pub use run_recorder::{RunRecord, RunRecorder};
+pub use run_writer::RunWriter;
+pub use runs::{RecordError, Runs, Word, start_of, state_home};
 pub use trends::{Prometheus, Series, TrendError};
 pub use watch::{RunNews, RunWatch};

@@ -98,34 +98,33 @@ fn leave_out(waiting: &mut VecDeque<RunEvent>, event: RunEvent, why: DropReason)
         *hosts.entry(host).or_default() += 1;
         return;
     }
-    let what = RunWhat::Dropped { lines: 1, hosts: BTreeMap::from([(host, 1)]), why };
+    let what = RunWhat::Dropped { lines: 1, hosts: BTreeMap::from([(host, 1)]), events: 0, why };
     waiting.push_back(RunEvent { run, at, what });
 }
 
+/// Returns whether there is nothing to take, and something may come.
+fn is_idle(state: &mut State) -> bool {
+    state.waiting.is_empty() && !state.closed
+}
+
 impl EventReceiver {
-    /// Waits for events and takes at most `most` of them into `batch`; returns whether there were
-    /// any: none come once the queue was closed and is empty.
+    /// Waits for events and takes at most `most` of them into `batch`; returns whether there may be
+    /// more: none come once the queue was closed and is empty.
     pub fn take(&self, batch: &mut Vec<RunEvent>, most: usize) -> bool {
-        self.take_within(batch, most, None)
+        let state = self.0.lock();
+        let waited = self.0.changed.wait_while(state, is_idle);
+        Self::take_now(&mut waited.unwrap_or_else(PoisonError::into_inner), batch, most)
     }
 
-    /// Does what [`EventReceiver::take`] does, but waits no longer than `limit`; then it returns
-    /// true with an empty batch.
-    pub fn take_within(
-        &self,
-        batch: &mut Vec<RunEvent>,
-        most: usize,
-        limit: Option<Duration>,
-    ) -> bool {
-        let empty = |state: &mut State| state.waiting.is_empty() && !state.closed;
-        let mut state = self.0.lock();
-        state = match limit {
-            None => self.0.changed.wait_while(state, empty).unwrap_or_else(PoisonError::into_inner),
-            Some(limit) => {
-                let waited = self.0.changed.wait_timeout_while(state, limit, empty);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-        };
+    /// Does what [`EventReceiver::take`] does, but waits no longer than `limit`, after which there
+    /// may be nothing in the batch.
+    pub fn take_within(&self, batch: &mut Vec<RunEvent>, most: usize, limit: Duration) -> bool {
+        let state = self.0.lock();
+        let waited = self.0.changed.wait_timeout_while(state, limit, is_idle);
+        Self::take_now(&mut waited.unwrap_or_else(PoisonError::into_inner).0, batch, most)
+    }
+
+    fn take_now(state: &mut State, batch: &mut Vec<RunEvent>, most: usize) -> bool {
         let open = !(state.closed && state.waiting.is_empty());
         let count = most.min(state.waiting.len());
         let before = batch.len();
@@ -186,7 +185,7 @@ mod tests {
         let found = all(&receiver);
         let dropped = |lines, hosts: &[(&str, u64)]| {
             let hosts = hosts.iter().map(|(host, count)| ((*host).to_owned(), *count)).collect();
-            event(RunWhat::Dropped { lines, hosts, why: DropReason::SlowReader })
+            event(RunWhat::Dropped { lines, hosts, events: 0, why: DropReason::SlowReader })
         };
         let mut expected = vec![phase(PhaseState::Started)];
         expected.extend(std::iter::repeat_n(line("samsung"), 4));

@@ -1,9 +1,10 @@
 //! The folder of runs, and writing one.
 
-use crate::fleet::{RunEvent, RunId, RunWhat};
-use std::collections::HashMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use crate::fleet::{Retention, RunId};
+use crate::record::RunWriter;
+use crate::record::run_files::{DiskFiles, Files as _};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -33,7 +34,7 @@ pub struct RecordError {
 }
 
 /// Returns a function that names what was being done to a path.
-fn doing(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordError {
+pub(super) fn doing(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordError {
     let path = path.to_path_buf();
     move |source| RecordError { doing: what, path, source }
 }
@@ -92,9 +93,12 @@ impl Runs {
         self.dir.join(&run.0)
     }
 
-    /// Returns the complete log of a host in a run.
-    pub fn log(&self, run: &RunId, host: &str) -> PathBuf {
-        self.folder(run).join(format!("{host}.log"))
+    /// Returns the files that are the log of a host in a run, oldest lines first: one, and where
+    /// that grew beyond what a run may take, the parts of its end.
+    pub fn logs(&self, run: &RunId, host: &str) -> Vec<PathBuf> {
+        let (dir, name) = (self.folder(run), format!("{host}.log"));
+        let parts = tails(&dir).into_iter().map(|number| tail_folder(&dir, number).join(&name));
+        std::iter::once(dir.join(&name)).chain(parts.filter(|file| file.is_file())).collect()
     }
 
     /// Returns all runs, oldest first.
@@ -126,7 +130,7 @@ impl Runs {
         for number in last + 1.. {
             let dir = self.dir.join(number.to_string());
             match fs::DirBuilder::new().mode(0o700).create(&dir) {
-                Ok(()) => return RunWriter::new(RunId(number.to_string()), dir, fleet),
+                Ok(()) => return begin(RunId(number.to_string()), dir, fleet),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(doing("make", &dir)(error)),
             }
@@ -177,6 +181,38 @@ impl Runs {
     }
 }
 
+/// Notes whose run it is and who carries it out, and opens it for writing.
+fn begin(run: RunId, dir: PathBuf, fleet: Option<&Path>) -> Result<RunWriter, RecordError> {
+    let name = dir.join(FLEET);
+    fs::write(&name, fleet_name(fleet)).map_err(doing("write", &name))?;
+    let pid = std::process::id();
+    let process = dir.join(PROCESS);
+    let start = start_of(pid).unwrap_or_default();
+    fs::write(&process, format!("{pid} {start}\n")).map_err(doing("write", &process))?;
+    let events = dir.join(EVENTS);
+    let mut files = DiskFiles::default();
+    files.append(&events, b"").map_err(doing("open", &events))?;
+    Ok(RunWriter::new(run, dir, Box::new(files), Retention::default().max_run_size))
+}
+
+/// How the folders of the end of a big run's logs begin; a number follows that grows.
+const TAIL: &str = "tail-";
+
+/// Returns the folder of a part of the end of a run's logs.
+pub(super) fn tail_folder(dir: &Path, number: u64) -> PathBuf {
+    dir.join(format!("{TAIL}{number}"))
+}
+
+/// Returns the numbers of the parts of the end of a run's logs that are there, oldest first.
+pub(super) fn tails(dir: &Path) -> Vec<u64> {
+    let entries = fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    let number = |name: &str| name.strip_prefix(TAIL)?.parse().ok();
+    let mut numbers: Vec<u64> =
+        entries.filter_map(|entry| number(entry.file_name().to_str()?)).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
 /// Returns what a fleet is called in the record: the whole path of its file.
 fn fleet_name(fleet: Option<&Path>) -> String {
     let path = fleet.map(|path| fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()));
@@ -193,79 +229,10 @@ pub fn start_of(pid: u32) -> Option<String> {
     (state != "Z").then(|| fields.nth(18).map(str::to_owned))?
 }
 
-/// Writes one run: its events and the complete log of every host.
-pub struct RunWriter {
-    run: RunId,
-    dir: PathBuf,
-    events: BufWriter<File>,
-    logs: HashMap<String, BufWriter<File>>,
-}
-
-impl RunWriter {
-    /// Opens the files of a fresh run.
-    fn new(run: RunId, dir: PathBuf, fleet: Option<&Path>) -> Result<Self, RecordError> {
-        let name = dir.join(FLEET);
-        fs::write(&name, fleet_name(fleet)).map_err(doing("write", &name))?;
-        let pid = std::process::id();
-        let process = dir.join(PROCESS);
-        let start = start_of(pid).unwrap_or_default();
-        fs::write(&process, format!("{pid} {start}\n")).map_err(doing("write", &process))?;
-        let events = Self::create(&dir.join(EVENTS))?;
-        Ok(Self { run, dir, events, logs: HashMap::new() })
-    }
-
-    fn create(path: &Path) -> Result<BufWriter<File>, RecordError> {
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(doing("open", path))?;
-        Ok(BufWriter::new(file))
-    }
-
-    /// Returns the run's name.
-    pub fn run(&self) -> &RunId {
-        &self.run
-    }
-
-    /// Writes an event, and a host's line into its log.
-    ///
-    /// Call [`RunWriter::flush`] when no more events are at hand.
-    pub fn write(&mut self, event: &RunEvent) -> Result<(), RecordError> {
-        let path = self.dir.join(EVENTS);
-        serde_json::to_writer(&mut self.events, event)
-            .map_err(io::Error::from)
-            .and_then(|()| self.events.write_all(b"\n"))
-            .map_err(doing("write", &path))?;
-        if let RunWhat::Log { host, phase, line } = &event.what {
-            let path = self.dir.join(format!("{host}.log"));
-            if !self.logs.contains_key(host) {
-                self.logs.insert(host.clone(), Self::create(&path)?);
-            }
-            if let Some(log) = self.logs.get_mut(host) {
-                let at = event.at.strftime("%Y-%m-%dT%H:%M:%SZ");
-                writeln!(log, "{at} {phase:<11} {line}").map_err(doing("write", &path))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Hands everything to the system, so that others can read it.
-    pub fn flush(&mut self) -> Result<(), RecordError> {
-        let dir = self.dir.clone();
-        let logs = self.logs.values_mut();
-        std::iter::once(&mut self.events)
-            .chain(logs)
-            .try_for_each(BufWriter::flush)
-            .map_err(doing("write into", &dir))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::Phase;
+    use crate::fleet::{Phase, RunEvent, RunWhat};
     use jiff::Timestamp;
 
     #[test]
@@ -295,9 +262,9 @@ mod tests {
             line: "hello".to_owned(),
         };
         let event = RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what };
-        writer.write(&event).unwrap();
+        writer.write(&event);
         writer.flush().unwrap();
-        let log = fs::read_to_string(runs.log(&run, "samsung")).unwrap();
+        let log = fs::read_to_string(&runs.logs(&run, "samsung")[0]).unwrap();
         assert_eq!(log, "1970-01-01T00:00:00Z build       hello\n");
         let text = fs::read_to_string(runs.folder(&run).join(EVENTS)).unwrap();
         assert_eq!(serde_json::from_str::<RunEvent>(text.trim()).unwrap(), event);

@@ -2,8 +2,11 @@
 
 use jiff::Timestamp;
 use nixdash::config;
-use nixdash::fleet::{Event, HostFacts, HostState};
-use nixdash::record::{History, Recorder};
+use nixdash::fleet::{
+    DropReason, Event, HostFacts, HostResult, HostState, Outcome, Phase, RunEvent, RunWhat,
+};
+use nixdash::record::{History, Recorder, RunNews, RunRecord, RunRecorder, RunWatch, Runs};
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -158,4 +161,61 @@ async fn a_full_disk_drops_writes_says_so_once_and_recovers() {
     assert_eq!(history.moved_aside(), None);
     let kept = history.host_samples("p620", Timestamp::UNIX_EPOCH).unwrap();
     assert!(kept.probes > 1, "{kept:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs root, to mount a small file system; tests/run.sh runs it"]
+async fn a_full_disk_ends_a_run_with_a_true_word_in_the_history() {
+    let disk = SmallDisk::new("2M");
+    let folder = disk.0.path();
+    let fleet = Arc::new(config::fallback());
+    let recorder = Recorder::start(folder, fleet, |_| {}).unwrap();
+    let runs = Runs::open(folder).unwrap();
+    let writer = runs.begin(None).unwrap();
+    let run = writer.run().clone();
+    let written = RunRecorder::start(writer, Some(recorder.clone())).unwrap();
+    let tell = |what: RunWhat| {
+        let event = RunEvent { run: run.clone(), at: Timestamp::now(), what };
+        recorder.record(&Event::Run(event.clone()));
+        written.events.send(event);
+    };
+    let host = "p620".to_owned();
+    tell(RunWhat::Begin { hosts: vec![host.clone()], title: "switch".to_owned() });
+    recorder.flush().await;
+    // A build that prints until the disk is full, and goes on.
+    for number in 0..20_000 {
+        let line = format!("{number} {}", "x".repeat(200));
+        tell(RunWhat::Log { host: host.clone(), phase: Phase::Build, line });
+    }
+    let result = HostResult {
+        outcome: Outcome::Switched,
+        toplevel: None,
+        previous: None,
+        duration_ms: 1000,
+        built: 1,
+        substituted: BTreeMap::new(),
+        fetched: BTreeMap::new(),
+        error: None,
+    };
+    tell(RunWhat::Result { host: host.clone(), result });
+    let outcomes = BTreeMap::from([(Outcome::Switched, 1)]);
+    tell(RunWhat::Summary { outcomes, duration_ms: 1000 });
+    let RunRecord::Written(marks) = written.end().await else { panic!("the disk did not hang") };
+    recorder.flush().await;
+    assert!(!marks.is_empty());
+    let row = &History::open(folder).unwrap().runs(&[], Timestamp::UNIX_EPOCH, 1).unwrap()[0];
+    let (name, result) = &row.hosts[0];
+    assert_eq!(name, &host);
+    assert_eq!(result.as_ref().map(|result| result.outcome), Some(Outcome::Switched));
+    assert!(row.ended_at.is_some());
+    let (why, lines, events) = row.gaps[0];
+    assert_eq!((why, events), (DropReason::DiskFull, 0));
+    assert!((1_000..20_000).contains(&lines), "{lines}");
+    // Whoever reads the folder sees the end of the run, and what is missing before it.
+    let news = RunWatch::new(runs, None).look();
+    let has = |what: fn(&RunWhat) -> bool| {
+        news.iter().any(|news| matches!(news, RunNews::Event(event) if what(&event.what)))
+    };
+    assert!(has(|what| matches!(what, RunWhat::Summary { .. })));
+    assert!(has(|what| matches!(what, RunWhat::Dropped { why: DropReason::DiskFull, .. })));
 }

@@ -14,8 +14,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The shapes of the file, oldest first; each step is carried out once.
-pub(super) const SHAPES: &[&str] =
-    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+pub(super) const SHAPES: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// How long one nixdash waits for another's write.
 const BUSY: Duration = Duration::from_secs(5);

@@ -90,11 +90,11 @@ impl Recorder {
                 RunWhat::Begin { .. }
                 | RunWhat::Plan { .. }
                 | RunWhat::Result { .. }
+                | RunWhat::Dropped { .. }
                 | RunWhat::Summary { .. } => true,
                 RunWhat::Phase { .. }
                 | RunWhat::Progress { .. }
                 | RunWhat::Log { .. }
-                | RunWhat::Dropped { .. }
                 | RunWhat::Waiting { .. } => false,
             },
         };

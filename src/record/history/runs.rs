@@ -3,7 +3,8 @@
 use super::write::word;
 use super::{History, HistoryError, int, time, uint};
 use crate::fleet::{
-    Fetched, HostResult, Outcome, Plan, RunEvent, RunId, RunWhat, StorePath, printable_line,
+    DropReason, Fetched, HostResult, Outcome, Plan, RunEvent, RunId, RunWhat, StorePath,
+    printable_line,
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -24,6 +25,8 @@ pub struct RunRow {
     pub revision: Option<String>,
     /// How long it took, in milliseconds.
     pub duration_ms: Option<u64>,
+    /// What is missing in its folder: why, how many log lines, how many other events.
+    pub gaps: Vec<(DropReason, u64, u64)>,
     /// Its hosts, in the order of the run; one without an end has no result.
     pub hosts: Vec<(String, Option<HostResult>)>,
 }
@@ -53,10 +56,25 @@ impl History {
                     .map(drop),
                 None => Ok(()),
             },
+            RunWhat::Dropped { lines, events, why, .. } => match find(&self.db, event)? {
+                Some(run) => self
+                    .db
+                    .execute(
+                        "INSERT OR REPLACE INTO run_gaps VALUES (?1, ?2, ?3, ?4, ?5)",
+                        params![
+                            run,
+                            event.at.as_nanosecond() as i64,
+                            why.word(),
+                            int(*lines),
+                            int(*events)
+                        ],
+                    )
+                    .map(drop),
+                None => Ok(()),
+            },
             RunWhat::Phase { .. }
             | RunWhat::Progress { .. }
             | RunWhat::Log { .. }
-            | RunWhat::Dropped { .. }
             | RunWhat::Waiting { .. } => Ok(()),
         };
         write().map_err(self.failed("write into"))
@@ -83,6 +101,7 @@ impl History {
             {
                 let Found { id, row: mut run } = found(row)?;
                 run.hosts = hosts_of(&self.db, id)?;
+                run.gaps = gaps_of(&self.db, id)?;
                 if !hosts.is_empty() {
                     run.hosts.retain(|(host, _)| hosts.contains(host));
                 }
@@ -106,9 +125,22 @@ fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
             title: row.get(4)?,
             revision: row.get(5)?,
             duration_ms: row.get::<_, Option<i64>>(6)?.map(uint),
+            gaps: Vec::new(),
             hosts: Vec::new(),
         },
     })
+}
+
+/// Returns what is missing in a run's folder.
+fn gaps_of(db: &Connection, run: i64) -> rusqlite::Result<Vec<(DropReason, u64, u64)>> {
+    let mut statement = db.prepare_cached(
+        "SELECT why, SUM(lines), SUM(events) FROM run_gaps WHERE run = ?1 GROUP BY why ORDER BY why",
+    )?;
+    let rows = statement.query_map([run], |row| {
+        let why = DropReason::of_word(&row.get::<_, String>(0)?);
+        Ok(why.map(|why| Ok((why, uint(row.get(1)?), uint(row.get(2)?)))))
+    })?;
+    rows.filter_map(|row| row.and_then(Option::transpose).transpose()).collect()
 }
 
 /// Returns the hosts of a run with their results.

@@ -85,7 +85,8 @@ fn a_file_of_an_older_shape_keeps_what_it_has() {
     assert_eq!((colour.as_str(), count(&history, "host_samples")), ("red", 1));
     drop(history);
     let refused = History::open(dir.path()).err().unwrap().to_string();
-    assert!(refused.contains("newer nixdash (version 4, this one knows 3)"), "{refused}");
+    let versions = format!("version {}, this one knows {}", known.len(), SHAPES.len());
+    assert!(refused.contains(&versions), "{refused}");
 }
 
 #[test]
@@ -341,6 +342,31 @@ fn run(number: &str, at: Timestamp) -> Vec<RunEvent> {
         event(9, RunWhat::Result { host: "p620".into(), result }),
         event(9, RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 9000 }),
     ]
+}
+
+#[test]
+fn a_run_knows_what_is_missing_in_its_folder_however_often_it_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = History::open(dir.path()).unwrap();
+    let event = |second: i64, what| crate::fleet::RunEvent {
+        run: crate::fleet::RunId("7".to_owned()),
+        at: NOW + second.seconds(),
+        what,
+    };
+    let dropped = |lines, events, why| crate::fleet::RunWhat::Dropped {
+        lines,
+        hosts: std::collections::BTreeMap::new(),
+        events,
+        why,
+    };
+    let begin = crate::fleet::RunWhat::Begin { hosts: Vec::new(), title: "switch".to_owned() };
+    let full = crate::fleet::DropReason::DiskFull;
+    for _ in 0..2 {
+        history.write_run(&event(0, begin.clone())).unwrap();
+        history.write_run(&event(1, dropped(5, 0, full))).unwrap();
+        history.write_run(&event(2, dropped(7, 2, full))).unwrap();
+    }
+    assert_eq!(history.runs(&[], NOW, 1).unwrap()[0].gaps, [(full, 12, 2)]);
 }
 
 #[test]

@@ -326,9 +326,11 @@ mod tests {
     use std::collections::HashMap;
     use std::sync::{Arc, Mutex};
 
+    type Contents = HashMap<PathBuf, Vec<u8>>;
+
     /// A disk in memory with room for so many bytes.
     #[derive(Clone, Default)]
-    struct SmallDisk(Arc<Mutex<(usize, HashMap<PathBuf, Vec<u8>>)>>);
+    struct SmallDisk(Arc<Mutex<(usize, Contents)>>);
 
     impl SmallDisk {
         fn with_room(bytes: usize) -> Self {
@@ -451,7 +453,7 @@ mod tests {
         assert_eq!((lines.len() as u64 + gone, events), (count as u64, 0));
         assert_eq!(missing(&found, DropReason::RunSize), (gone, 0), "the marks are in the file");
         let phases = found.iter().filter(|event| matches!(event.what, RunWhat::Phase { .. }));
-        assert_eq!(phases.count() as i64, count / 100);
+        assert_eq!(i64::try_from(phases.count()).unwrap(), count / 100);
         assert!(matches!(
             found.iter().find(|event| event.at.as_second() == count).unwrap().what,
             RunWhat::Summary { .. }

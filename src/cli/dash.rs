@@ -6,7 +6,7 @@
 //! screen ends nothing.
 
 use crate::cli::live::{HearsOfRuns, count_requests, watch_runs};
-use crate::cli::{CliError, figures, history, trends};
+use crate::cli::{CliError, figures, history, left, trends};
 use crate::dash::{
     Effect, Look, Model, Msg, RunKind, Theme, ascii_from, dead_words, depth_from, run as show,
 };
@@ -70,6 +70,9 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     let hearers = Watched { messages: messages.clone(), recorder: recorder.clone() };
     let watched = watch_runs(news, handle.clone(), hearers, Arc::clone(&started));
     tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
+    let ending =
+        left::keep_ending(Arc::clone(&fleet), remote.clone(), runs.clone(), recorder.clone());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(ending));
     if let Some(flake) = fleet.flake.clone() {
         let watched = watch_revision(flake, messages.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(watched));

@@ -4,7 +4,7 @@
 //! else; what is said to the run (the plan's answer, stop) comes through that folder too.
 
 use crate::cli::show::{Display, Face, Notices, Shown};
-use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history};
+use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history, left};
 use crate::deploy::{Control, Deploy, Kind, Listener, Request, setup};
 use crate::fleet::{Action, DropReason, Event, Fleet, Outcome, RunId, RunWhat, Strategy, select};
 use crate::record::{Recorder, RunRecord, RunRecorder, Runs, Word, state_home};
@@ -175,14 +175,16 @@ async fn run(fleet: Fleet, request: &Request, face: Face) -> Result<ExitCode, Cl
     let width = request.hosts.iter().map(String::len).max().unwrap_or(0);
     let runs = Runs::open(&state_home())?;
     let limit = fleet.retention.max_run_size;
+    let fleet = Arc::new(fleet);
+    left::end_runs_and_say(&fleet, &runs).await;
     let writer = runs.begin(fleet.file.as_deref())?.with_limit(limit);
     let run = writer.run().clone();
+    let tag = runs.tag(&run).unwrap_or_default();
     let notices = Notices::start();
-    let fleet = Arc::new(fleet);
     let say = notices.clone();
     let recorder = history::recorder(&fleet, move |line| say.say(&format!("nixdash: {line}\n")));
     let remote = Remote::new(Arc::clone(&fleet));
-    let deploy = Deploy { hands: Arc::new(remote.clone()), fleet, run: run.clone(), setup };
+    let deploy = Deploy { hands: Arc::new(remote.clone()), fleet, run: run.clone(), tag, setup };
     let (control, said) = mpsc::channel(8);
     let stopped = Arc::new(AtomicBool::new(false));
     let ears = Ears { words: words(runs, run), control: control.clone(), notices: notices.clone() };

@@ -1,7 +1,7 @@
 //! `nixdash history`: the runs there were, how they ended and where their paths came from.
 
 use crate::cli::status::{or_unknown, table};
-use crate::cli::{CliError, print};
+use crate::cli::{CliError, left, print};
 use crate::fleet::{
     DropReason, Fetched, Fleet, HostResult, Outcome, StorePath, duration, percent, select,
 };
@@ -122,7 +122,10 @@ pub(super) fn read<T>(
     }
 }
 
-pub(super) fn run(fleet: &Fleet, args: &HistoryArgs) -> Result<ExitCode, CliError> {
+pub(super) async fn run(fleet: Fleet, args: &HistoryArgs) -> Result<ExitCode, CliError> {
+    let fleet = Arc::new(fleet);
+    left::end_runs_and_say(&fleet, &Runs::open(&state_home())?).await;
+    let fleet = fleet.as_ref();
     let hosts = if args.selectors.is_empty() { vec![] } else { select(fleet, &args.selectors)? };
     let now = Timestamp::now();
     let since = args.since.and_then(|time| now.checked_sub(time).ok());

@@ -15,6 +15,7 @@ mod generate;
 mod history;
 mod json;
 pub mod lab;
+mod left;
 mod live;
 mod load;
 mod next;
@@ -93,7 +94,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(Command::Status(args)) => status::run(load::load(hosts)?, args).await,
         Some(Command::Deploy(args)) => deploy::deploy(load::load(hosts)?, args).await,
         Some(Command::Build(args)) => deploy::build(load::load(hosts)?, args).await,
-        Some(Command::History(args)) => history::run(&load::load(hosts)?, &args),
+        Some(Command::History(args)) => history::run(load::load(hosts)?, &args).await,
         Some(Command::Caches(args)) => caches::run(load::load(hosts)?, args).await,
         Some(Command::Exporter(args)) => exporter::run(load::load(hosts)?, args).await,
         Some(Command::Config { command }) => check::run(hosts, &command),

@@ -6,6 +6,7 @@
 //! and how runs ended is kept in the history, `nixdash.db` beside that folder.
 
 mod history;
+mod left;
 mod queue;
 mod run_files;
 mod run_recorder;
@@ -15,6 +16,7 @@ mod trends;
 mod watch;
 
 pub use history::{Asked, Growth, History, HistoryError, Recorder, RunRow, share_served};
+pub use left::{EndingLock, LeftHost, LeftRun};
 pub use queue::{EventReceiver, EventSender, event_queue};
 pub use run_recorder::{RunRecord, RunRecorder};
 pub use run_writer::RunWriter;

@@ -15,6 +15,9 @@ pub(super) const EVENTS: &str = "events.jsonl";
 /// The name of the file with the process that carries a run out.
 const PROCESS: &str = "process";
 
+/// The name of the file with what a run's jobs and roots on hosts are called.
+const TAG: &str = "tag";
+
 /// The name of the file that names the fleet a run belongs to.
 const FLEET: &str = "fleet";
 
@@ -138,6 +141,16 @@ impl Runs {
         unreachable!("there are more numbers than folders")
     }
 
+    /// Returns what a run's jobs and roots on hosts are called: no other run, of whichever machine,
+    /// has the same. Nothing for runs of a nixdash that knew no such name.
+    pub fn tag(&self, run: &RunId) -> Option<String> {
+        let tag = fs::read_to_string(self.folder(run).join(TAG)).ok()?;
+        let tag = tag.trim();
+        let fits = tag.starts_with("run-")
+            && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        fits.then(|| tag.to_owned())
+    }
+
     /// Returns whether the process that carries a run out is alive.
     pub fn is_alive(&self, run: &RunId) -> bool {
         let Ok(text) = fs::read_to_string(self.folder(run).join(PROCESS)) else { return false };
@@ -189,6 +202,8 @@ fn begin(run: RunId, dir: PathBuf, fleet: Option<&Path>) -> Result<RunWriter, Re
     let process = dir.join(PROCESS);
     let start = start_of(pid).unwrap_or_default();
     fs::write(&process, format!("{pid} {start}\n")).map_err(doing("write", &process))?;
+    let tag = dir.join(TAG);
+    fs::write(&tag, fresh_tag(&run)).map_err(doing("write", &tag))?;
     let events = dir.join(EVENTS);
     let mut files = DiskFiles::default();
     files.append(&events, b"").map_err(doing("open", &events))?;
@@ -227,6 +242,12 @@ pub fn start_of(pid: u32) -> Option<String> {
     let mut fields = after_name.split_whitespace();
     let state = fields.next()?;
     (state != "Z").then(|| fields.nth(18).map(str::to_owned))?
+}
+
+/// Returns the run's number with something that no other machine's run has.
+fn fresh_tag(run: &RunId) -> String {
+    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), &run.0);
+    format!("run-{run}-{:08x}", random >> 32)
 }
 
 #[cfg(test)]

@@ -34,6 +34,8 @@ struct Place {
     tail: u64,
     tail_offset: u64,
     over: bool,
+    /// Whether it was told that the process is gone; the run may be ended afterwards.
+    gone: bool,
 }
 
 /// Reads the events of all runs, each once.
@@ -76,8 +78,8 @@ impl RunWatch {
             }
             let alive = self.runs.is_alive(run);
             read(&self.runs, run, place, &mut news);
-            if !alive && !place.over {
-                place.over = true;
+            if !alive && !place.over && !place.gone {
+                place.gone = true;
                 news.push(RunNews::Gone(run.clone()));
             }
         }

@@ -23,17 +23,17 @@ const RECOVER_LIMIT: Duration = Duration::from_secs(150);
 
 /// What a host says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Account {
-    boot_id: String,
-    running: Option<StorePath>,
-    profile: Option<StorePath>,
-    boots: Option<StorePath>,
-    pinned: String,
-    etc_is_of_the_running_system: Option<bool>,
-    failed_units: BTreeSet<String>,
-    outcome: Option<(String, String)>,
-    is_busy: bool,
-    intent: Option<String>,
+pub(super) struct Account {
+    pub(super) boot_id: String,
+    pub(super) running: Option<StorePath>,
+    pub(super) profile: Option<StorePath>,
+    pub(super) boots: Option<StorePath>,
+    pub(super) pinned: String,
+    pub(super) etc_is_of_the_running_system: Option<bool>,
+    pub(super) failed_units: BTreeSet<String>,
+    pub(super) outcome: Option<(String, String)>,
+    pub(super) is_busy: bool,
+    pub(super) intent: Option<String>,
 }
 
 /// Looks at a host and says what became of it; nothing while something is still being done there.
@@ -80,7 +80,7 @@ async fn ask(step: &Step, job: &Job) -> Result<Account, RemoteError> {
 }
 
 /// Reads the lines of `account.sh`.
-fn parse(text: &str) -> Account {
+pub(super) fn parse(text: &str) -> Account {
     let mut found = Account::default();
     let (mut etc, mut running_etc, mut overlay) = (String::new(), String::new(), false);
     for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {

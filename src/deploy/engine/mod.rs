@@ -12,6 +12,7 @@ mod check;
 mod evaluate;
 mod fetch;
 mod job;
+mod left;
 mod owner;
 mod patience;
 mod persist;
@@ -23,6 +24,8 @@ mod supervised;
 mod verify;
 
 use crate::deploy::engine::step::{Shared, Step, Teller};
+pub use left::{LeftEnding, end_left, tidy_left};
+
 use crate::deploy::machine::{Command, Input, Machine};
 use crate::deploy::{Failure, HostSetup, Known, Report, Setup};
 use crate::fleet::{Fleet, Outcome, Phase, RunEvent, RunId, RunWhat, StorePath};
@@ -65,6 +68,8 @@ pub struct Deploy {
     pub hands: Arc<dyn Hands>,
     /// The run's name.
     pub run: RunId,
+    /// What its jobs and roots on hosts are called ([`crate::record::Runs::tag`]).
+    pub tag: String,
     /// What is to be done.
     pub setup: Setup,
 }
@@ -88,6 +93,7 @@ impl Deploy {
             Arc::clone(&self.fleet),
             Arc::clone(&self.hands),
             self.run.clone(),
+            self.tag.clone(),
             self.setup.action,
             teller.clone(),
         ));
@@ -155,8 +161,9 @@ pub async fn evaluate_only(
 ) -> Vec<(String, Result<Evaluated, Failure>)> {
     // Nobody hears what is logged: what goes wrong is in the answer.
     let run = RunId("evaluation".to_owned());
+    let tag = format!("run-evaluation-{}", std::process::id());
     let teller = Teller::new(run.clone(), Arc::new(drop));
-    let shared = Arc::new(Shared::new(fleet, hands, run, setup.action, teller));
+    let shared = Arc::new(Shared::new(fleet, hands, run, tag, setup.action, teller));
     let all = setup.hosts.iter().map(|host| {
         let (shared, host, known) = (Arc::clone(&shared), host.clone(), Known::default());
         let step = Step { shared, host, phase: Phase::Evaluate, known };

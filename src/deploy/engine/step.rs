@@ -89,13 +89,14 @@ impl Shared {
         fleet: Arc<Fleet>,
         hands: Arc<dyn Hands>,
         run: RunId,
+        tag: String,
         action: Action,
         teller: Teller,
     ) -> Self {
         Self {
             fleet,
             hands,
-            tag: tag(&run),
+            tag,
             run,
             action,
             teller,
@@ -285,12 +286,6 @@ impl Step {
         let name = self.host.name.clone();
         self.shared.supervisors.lock().await.insert(name, supervised);
     }
-}
-
-/// Returns the run's number with something that no other machine's run has.
-fn tag(run: &RunId) -> String {
-    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), &run.0);
-    format!("run-{run}-{:08x}", random >> 32)
 }
 
 /// Hears the lines of a job, in order.

@@ -56,9 +56,9 @@ end() {
 	rm -f "$roots/before-running" "$roots/before-profile" "$roots/before-booted"
 	case $1 in
 	# The profile holds it now.
-	switched | booted | needs-reboot | degraded) rm -f "$fetched" "$roots/next" ;;
+	switched | booted | needs-reboot | degraded) rm -f "$fetched" "$roots/fetched" ;;
 	# What failed stays, so that the next try need not fetch it again.
-	*) [ -z "$fetched" ] || [ ! -L "$fetched" ] || mv -T "$fetched" "$roots/next" ;;
+	*) [ -z "$fetched" ] || [ ! -L "$fetched" ] || mv -T "$fetched" "$roots/fetched" ;;
 	esac
 	rm -f "$root/run/nixdash/owner"
 	exit 0

@@ -10,6 +10,7 @@ is_there() {
 }
 
 main() {
+	roots=/nix/var/nix/gcroots/nixdash
 	tag=$1
 	shift
 	for job; do
@@ -18,10 +19,16 @@ main() {
 		esac
 		is_there "$job" || rm -rf "/run/nixdash/jobs/$job" "/var/lib/nixdash/jobs/$job.log"
 	done
-	rm -f /nix/var/nix/gcroots/nixdash/*."$tag".drv
-	for root in /nix/var/nix/gcroots/nixdash/*."$tag"; do
-		[ ! -L "$root" ] || mv -T "$root" "${root%."$tag"}.next"
+	rm -f "$roots"/*."$tag".drv
+	for root in "$roots"/*."$tag"; do
+		case $root in
+		"$roots/fetched."*) kept=$roots/fetched ;;
+		*) kept=${root%."$tag"}.next ;;
+		esac
+		[ ! -L "$root" ] || mv -T "$root" "$kept"
 	done
+	# What other runs left behind: a power cut, or a machine that never came back to it.
+	find "$roots" -maxdepth 1 -type l -name '*.run-*' -mmin +1440 -exec rm -f {} +
 }
 
 main "$@"

@@ -9,6 +9,7 @@ export PATH LC_ALL
 # A run that has not ended has a root of its own, `HOST.run-…`.
 for root in /nix/var/nix/gcroots/nixdash/*.next /nix/var/nix/gcroots/nixdash/*.run-*; do
 	path=$(readlink -e "$root") || continue
+	case $root in */fetched.*) continue ;; esac
 	case $path in *.drv) continue ;; esac
 	host=${root##*/}
 	host=${host%.run-*}

@@ -257,6 +257,7 @@ pub(super) async fn deploy_and_say(
         fleet: Arc::new(fleet),
         hands: Arc::clone(&hands) as Arc<dyn crate::remote::Hands>,
         run: RunId("7".to_owned()),
+        tag: "run-7-x".to_owned(),
         setup,
     };
     let began = tokio::time::Instant::now();

@@ -190,6 +190,39 @@ fn a_machine_that_stays_cut_off_restarts_when_it_may() {
     assert!(!host.path("restarted").exists(), "{}", host.log());
 }
 
+/// Lets nobody reach a host that may restart itself; the place that answers it does so until the
+/// activation, and afterwards when `answers`.
+fn stay_cut_off(answers: bool) -> Host {
+    let mut host = Host::new();
+    let place = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let connectivity = format!("connectivity={}", place.local_addr().unwrap());
+    for option in ["ack=1", "recover=yes", &connectivity] {
+        host.option(option);
+    }
+    let supervisor = host.supervise();
+    host.wait_until("the activation", |host| host.result("activated").is_some());
+    let kept = answers.then_some(place);
+    assert_eq!(supervisor.outcome().0, "rolled-back");
+    drop(kept);
+    host
+}
+
+#[test]
+fn a_machine_that_stays_cut_off_restarts_when_what_answered_it_does_not_any_more() {
+    let host = stay_cut_off(false);
+    // The root disk of the machine of the test decides too: one that asks for a passphrase stays.
+    let asks = host.log().contains("may ask for a passphrase");
+    assert_eq!(host.path("restarted").exists(), !asks, "{}", host.log());
+    host.assert_untouched();
+}
+
+#[test]
+fn a_machine_that_is_still_connected_is_not_restarted() {
+    let host = stay_cut_off(true);
+    assert!(!host.path("restarted").exists(), "{}", host.log());
+    assert!(host.log().contains("it is not restarted"), "{}", host.log());
+}
+
 #[test]
 fn a_second_operator_is_told_who_is_at_it() {
     let host = Host::new();

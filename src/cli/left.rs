@@ -1,0 +1,130 @@
+//! Ends runs whose nixdash was killed, in the record: hosts are asked what became of them.
+
+use crate::cli::history;
+use crate::deploy::engine::{LeftEnding, end_left, tidy_left};
+use crate::fleet::{Event, Fleet, HostResult, Outcome, RunEvent, RunWhat};
+use crate::record::{LeftRun, Recorder, Runs};
+use crate::remote::{Hands, Remote};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long ending them may take before a command goes on with its own work.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// How often the dashboard tries again.
+const AGAIN: Duration = Duration::from_secs(20);
+
+/// Ends what can be ended now, and returns what there is to say of it, a line per host.
+pub(super) async fn end_runs(
+    fleet: &Fleet,
+    hands: &dyn Hands,
+    runs: &Runs,
+    recorder: Option<&Recorder>,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    for left in runs.left(fleet.file.as_deref()) {
+        let Some(_lock) = runs.lock_ending(&left.run) else { continue };
+        let found = tokio::time::timeout(LIMIT, end_left(hands, &left)).await;
+        let Ok(found) = found else {
+            lines.push(format!("run {}: its hosts did not answer in time", left.run));
+            continue;
+        };
+        lines.extend(record(&left, found, runs, recorder));
+        drop(tokio::time::timeout(LIMIT, tidy_left(hands, &left)).await);
+    }
+    lines
+}
+
+/// Ends them for a command that has no connections of its own yet, and says so.
+pub(super) async fn end_runs_and_say(fleet: &Arc<Fleet>, runs: &Runs) {
+    if runs.left(fleet.file.as_deref()).is_empty() {
+        return;
+    }
+    eprintln!("nixdash: a run was ended from outside; asking its hosts what became of them");
+    let remote = Remote::new(Arc::clone(fleet));
+    let recorder = history::recorder(fleet, |line| eprintln!("nixdash: {line}"));
+    for line in end_runs(fleet, &remote, runs, recorder.as_ref()).await {
+        eprintln!("nixdash: {line}");
+    }
+    remote.close().await;
+    if let Some(recorder) = recorder {
+        recorder.flush().await;
+    }
+}
+
+/// Ends them beside the dashboard, again and again while a host is still away.
+pub(super) async fn keep_ending(
+    fleet: Arc<Fleet>,
+    remote: Remote,
+    runs: Runs,
+    recorder: Option<Recorder>,
+) {
+    loop {
+        for line in end_runs(&fleet, &remote, &runs, recorder.as_ref()).await {
+            tracing::warn!("{line}");
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// Writes the results into the run's folder and the history, with the run's end when all are known.
+fn record(
+    left: &LeftRun,
+    found: Vec<(String, LeftEnding)>,
+    runs: &Runs,
+    recorder: Option<&Recorder>,
+) -> Vec<String> {
+    let now = Timestamp::now();
+    let duration_ms =
+        u64::try_from(now.as_millisecond() - left.began_at.as_millisecond()).unwrap_or(0);
+    let mut events = Vec::new();
+    let mut lines = Vec::new();
+    let mut outcomes: BTreeMap<Outcome, u64> = BTreeMap::new();
+    let mut all = true;
+    for (host, ending) in found {
+        let ending = match ending {
+            LeftEnding::Ended(ending) => ending,
+            LeftEnding::NotYet(why) => {
+                all = false;
+                lines.push(format!("run {}: not known yet: {why}", left.run));
+                continue;
+            }
+        };
+        let known = left.hosts.get(&host);
+        let said = ending.reason.as_ref().map(|reason| format!(": {reason}"));
+        lines.push(format!(
+            "run {} {host}: {}{}",
+            left.run,
+            ending.outcome,
+            said.unwrap_or_default()
+        ));
+        *outcomes.entry(ending.outcome).or_default() += 1;
+        let result = HostResult {
+            outcome: ending.outcome,
+            toplevel: known.and_then(|host| host.toplevel.clone()),
+            previous: known.and_then(|host| host.previous.clone()),
+            duration_ms,
+            built: 0,
+            substituted: BTreeMap::new(),
+            fetched: BTreeMap::new(),
+            error: ending.reason,
+        };
+        let what = RunWhat::Result { host, result };
+        events.push(RunEvent { run: left.run.clone(), at: now, what });
+    }
+    if all {
+        let what = RunWhat::Summary { outcomes, duration_ms };
+        events.push(RunEvent { run: left.run.clone(), at: now, what });
+    }
+    if let Err(error) = runs.append(&left.run, &events) {
+        lines.push(format!("run {}: its end could not be written: {error}", left.run));
+    }
+    if let Some(recorder) = recorder {
+        for event in events {
+            recorder.record(&Event::Run(event));
+        }
+    }
+    lines
+}

@@ -1,0 +1,189 @@
+//! Hosts of a run whose nixdash was killed: what became of them is asked afterwards.
+//!
+//! The supervisor decided without anybody and left its decision on the host, so the account is the
+//! host's own; where the host was restarted since, what it runs and boots is the account.
+
+use super::account::{Account, parse};
+use super::scripts::{ACCOUNT, TIDY};
+use super::supervised::ending;
+use crate::deploy::Ending;
+use crate::fleet::{Action, Outcome, Phase, StorePath};
+use crate::record::{LeftHost, LeftRun};
+use crate::remote::{Hands, Script};
+use futures_util::future::join_all;
+use std::time::Duration;
+
+/// How long one host may take to answer.
+const LIMIT: Duration = Duration::from_secs(12);
+
+/// What became of a host of such a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeftEnding {
+    /// It has ended so.
+    Ended(Ending),
+    /// It cannot be said yet, for this reason.
+    NotYet(String),
+}
+
+/// Asks every host of a run that has no result yet what became of it.
+pub async fn end_left(hands: &dyn Hands, left: &LeftRun) -> Vec<(String, LeftEnding)> {
+    let open = left.hosts.iter().filter(|(_, host)| !host.ended);
+    join_all(
+        open.map(
+            |(name, host)| async move { (name.clone(), end_host(hands, left, name, host).await) },
+        ),
+    )
+    .await
+}
+
+/// Removes what a run left on its hosts. A host that does not answer keeps it until a later run.
+pub async fn tidy_left(hands: &dyn Hands, left: &LeftRun) {
+    let hosts = left.hosts.keys().chain(&left.builders);
+    join_all(hosts.map(|on| async move {
+        let mut script = Script::new(TIDY).root().limit(LIMIT).arg(&left.tag);
+        for host in left.hosts.keys() {
+            let jobs = ["build", "fetch", "activate"];
+            script.args.extend(jobs.map(|job| format!("{}-{job}-{host}", left.tag)));
+        }
+        drop(hands.run(on, &script).await);
+    }))
+    .await;
+}
+
+/// Says what became of one host.
+async fn end_host(hands: &dyn Hands, left: &LeftRun, name: &str, host: &LeftHost) -> LeftEnding {
+    let first = if left.action == Action::Boot { Phase::Persist } else { Phase::Activate };
+    if host.phase.is_none_or(|phase| phase < first) {
+        let reason = format!("{name}: nixdash was ended before anything was activated there");
+        return LeftEnding::Ended(Ending { outcome: Outcome::Interrupted, reason: Some(reason) });
+    }
+    let job = format!("{}-activate-{name}", left.tag);
+    let script = Script::new(ACCOUNT).root().arg(&job).limit(LIMIT);
+    let found = match hands.run(name, &script).await {
+        Ok(output) if output.is_ok() => parse(&output.stdout),
+        Ok(output) => return LeftEnding::NotYet(format!("{name}: {}", output.complaint())),
+        Err(error) => return LeftEnding::NotYet(error.to_string()),
+    };
+    if let Some((word, reason)) = &found.outcome {
+        return LeftEnding::Ended(ending(name, word, reason));
+    }
+    if found.is_busy {
+        return LeftEnding::NotYet(format!(
+            "{name}: its supervisor is still at work; it goes back by itself unless it was told to keep the new system"
+        ));
+    }
+    LeftEnding::Ended(judge(name, &found, host, left.action))
+}
+
+/// Judges a host on which nothing of the run is left: by what it runs, and what it boots.
+fn judge(name: &str, found: &Account, host: &LeftHost, action: Action) -> Ending {
+    let is =
+        |path: Option<&StorePath>, wanted: Option<&StorePath>| path.is_some() && path == wanted;
+    let (new, old) = (host.toplevel.as_ref(), host.previous.as_ref());
+    let runs_new = is(found.running.as_ref(), new);
+    let profile_new = is(found.profile.as_ref(), new);
+    let boots_new = found.boots.as_ref().map_or(profile_new, |boots| Some(boots) == new);
+    let runs_old = is(found.running.as_ref(), old);
+    let (outcome, what) = match (runs_new, runs_old, profile_new && boots_new) {
+        (true, _, true) if action == Action::Switch => {
+            (Outcome::Switched, "it runs the new system and boots it")
+        }
+        (true, ..) if action == Action::Test => (Outcome::Tested, "it runs the new system"),
+        (_, true, true) if action == Action::Boot => (Outcome::Booted, "it boots the new system"),
+        (_, true, false) if !profile_new => {
+            (Outcome::RolledBack, "it runs the previous system and boots it")
+        }
+        (_, true, _) => (Outcome::Degraded, "it runs the previous system, but boots the new one"),
+        (true, ..) => (Outcome::Degraded, "it runs the new system, but does not boot it"),
+        (false, false, _) => {
+            (Outcome::Degraded, "it runs another system than before and than was asked for")
+        }
+    };
+    let reason = format!("{name}: nixdash was ended during this run; {what} now");
+    Ending { outcome, reason: Some(reason) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::RunId;
+    use crate::remote::{FakeHands, Output, RemoteError, Trouble};
+    use jiff::Timestamp;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    const OLD: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-old";
+    const NEW: &str = "/nix/store/m0znnv1nxsr0ry7gmadkh49s1d0hycgd-new";
+
+    fn left(phase: Option<Phase>) -> LeftRun {
+        let host = LeftHost {
+            phase,
+            ended: false,
+            toplevel: StorePath::parse(NEW).ok(),
+            previous: StorePath::parse(OLD).ok(),
+        };
+        LeftRun {
+            run: RunId("4".to_owned()),
+            tag: "run-4-x".to_owned(),
+            began_at: Timestamp::UNIX_EPOCH,
+            action: Action::Switch,
+            hosts: BTreeMap::from([("samsung".to_owned(), host)]),
+            builders: BTreeSet::new(),
+        }
+    }
+
+    /// Asks a host that says this.
+    async fn ask(phase: Option<Phase>, said: &'static str) -> LeftEnding {
+        let hands =
+            FakeHands::new(move |_, _| Ok(Output { stdout: said.to_owned(), ..Output::default() }));
+        end_left(&hands, &left(phase)).await.remove(0).1
+    }
+
+    fn outcome(ending: &LeftEnding) -> Option<Outcome> {
+        match ending {
+            LeftEnding::Ended(ending) => Some(ending.outcome),
+            LeftEnding::NotYet(_) => None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_host_on_which_nothing_was_activated_is_interrupted_without_asking() {
+        for phase in [None, Some(Phase::Build), Some(Phase::Diff)] {
+            let hands = FakeHands::unreachable();
+            let found = end_left(&hands, &left(phase)).await.remove(0).1;
+            assert_eq!(outcome(&found), Some(Outcome::Interrupted));
+            assert!(hands.asked().is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_supervisor_decided_alone_is_read() {
+        let found = ask(Some(Phase::Settle), "outcome\trolled-back\tno word came\n").await;
+        assert_eq!(outcome(&found), Some(Outcome::RolledBack));
+    }
+
+    #[tokio::test]
+    async fn a_host_that_is_still_at_work_or_away_is_asked_later() {
+        let busy = ask(Some(Phase::Activate), "running\t/nix/store/x\nbusy\tyes\n").await;
+        assert_eq!(outcome(&busy), None);
+        let away = FakeHands::new(|host, _| {
+            Err(RemoteError::new(host, Trouble::Unreachable, "No route to host"))
+        });
+        let found = end_left(&away, &left(Some(Phase::Persist))).await.remove(0).1;
+        assert_eq!(outcome(&found), None);
+    }
+
+    #[tokio::test]
+    async fn a_restarted_host_is_judged_by_what_it_runs_and_boots() {
+        for (running, profile, wanted) in [
+            (NEW, NEW, Outcome::Switched),
+            (OLD, OLD, Outcome::RolledBack),
+            (OLD, NEW, Outcome::Degraded),
+            (NEW, OLD, Outcome::Degraded),
+        ] {
+            let said: &'static str =
+                Box::leak(format!("running\t{running}\nprofile\t{profile}\n").into_boxed_str());
+            let found = ask(Some(Phase::Persist), said).await;
+            assert_eq!(outcome(&found), Some(wanted), "{running} {profile}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Runs whose nixdash was killed: what their hosts were at, and how they are ended afterwards.
+
+use crate::fleet::{Action, Phase, PhaseState, RunEvent, RunId, RunWhat, StorePath};
+use crate::record::Runs;
+use crate::record::runs::EVENTS;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+/// How many of the newest runs are looked at.
+const NEWEST: usize = 50;
+
+/// The last event of a run that ended stands within so many bytes of the end of its file.
+const END: u64 = 64 * 1024;
+
+/// The name of the file that is locked while a run is being ended.
+const ENDING: &str = "ending";
+
+/// A run whose nixdash is gone, and that has no end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftRun {
+    /// The run.
+    pub run: RunId,
+    /// What its jobs and roots on hosts are called.
+    pub tag: String,
+    /// When it began.
+    pub began_at: Timestamp,
+    /// What was asked for.
+    pub action: Action,
+    /// Its hosts.
+    pub hosts: BTreeMap<String, LeftHost>,
+    /// The hosts that build for them.
+    pub builders: BTreeSet<String>,
+}
+
+/// What a host was at when nixdash was killed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftHost {
+    /// The phase that was begun last.
+    pub phase: Option<Phase>,
+    /// Whether its run has ended.
+    pub ended: bool,
+    /// The system that was asked for.
+    pub toplevel: Option<StorePath>,
+    /// The system that ran before.
+    pub previous: Option<StorePath>,
+}
+
+/// Keeps others from ending the same run at the same time.
+pub struct EndingLock {
+    _file: File,
+}
+
+impl Runs {
+    /// Returns the runs of the fleet in that file which were left without an end, oldest first.
+    pub fn left(&self, fleet: Option<&Path>) -> Vec<LeftRun> {
+        let all = self.list().unwrap_or_default();
+        let newest = all.len().saturating_sub(NEWEST);
+        all[newest..]
+            .iter()
+            .filter(|run| !self.is_alive(run) && self.belongs_to(run, fleet))
+            .filter_map(|run| self.read_left(run))
+            .collect()
+    }
+
+    /// Takes the right to end a run; nothing while somebody else has it.
+    pub fn lock_ending(&self, run: &RunId) -> Option<EndingLock> {
+        let path = self.folder(run).join(ENDING);
+        let file = OpenOptions::new().create(true).append(true).open(path).ok()?;
+        file.try_lock().ok()?;
+        Some(EndingLock { _file: file })
+    }
+
+    /// Adds events to a run whose nixdash is gone.
+    pub fn append(&self, run: &RunId, events: &[RunEvent]) -> io::Result<()> {
+        let path = self.folder(run).join(EVENTS);
+        let mut bytes = Vec::new();
+        // Its last line may be half.
+        if !ends_with_a_line(&path)? {
+            bytes.push(b'\n');
+        }
+        for event in events {
+            serde_json::to_writer(&mut bytes, event)?;
+            bytes.push(b'\n');
+        }
+        let mut file = OpenOptions::new().append(true).open(&path)?;
+        file.write_all(&bytes)
+    }
+
+    /// Reads a run that has no end; nothing when it has one.
+    fn read_left(&self, run: &RunId) -> Option<LeftRun> {
+        let path = self.folder(run).join(EVENTS);
+        if has_an_end(&path).unwrap_or(true) {
+            return None;
+        }
+        let mut left = LeftRun {
+            run: run.clone(),
+            tag: self.tag(run)?,
+            began_at: Timestamp::UNIX_EPOCH,
+            action: Action::default(),
+            hosts: BTreeMap::new(),
+            builders: BTreeSet::new(),
+        };
+        for line in BufReader::new(File::open(path).ok()?).split(b'\n') {
+            let Ok(line) = line else { break };
+            if let Ok(event) = serde_json::from_slice::<RunEvent>(&line) {
+                left.take(event);
+            }
+        }
+        Some(left)
+    }
+}
+
+impl LeftRun {
+    /// Takes what happened in the run.
+    fn take(&mut self, event: RunEvent) {
+        match event.what {
+            RunWhat::Begin { hosts, .. } => {
+                self.began_at = event.at;
+                self.hosts.extend(hosts.into_iter().map(|host| (host, LeftHost::default())));
+            }
+            RunWhat::Phase { host, phase, state: PhaseState::Started } => {
+                self.hosts.entry(host).or_default().phase = Some(phase);
+            }
+            RunWhat::Plan { plan, .. } => {
+                self.action = plan.action;
+                for planned in plan.hosts {
+                    let host = self.hosts.entry(planned.host).or_default();
+                    host.toplevel = Some(planned.toplevel);
+                    host.previous = planned.running;
+                    self.builders.insert(planned.build_on);
+                }
+            }
+            RunWhat::Result { host, .. } => self.hosts.entry(host).or_default().ended = true,
+            RunWhat::Phase { .. }
+            | RunWhat::Progress { .. }
+            | RunWhat::Log { .. }
+            | RunWhat::Waiting { .. }
+            | RunWhat::Dropped { .. }
+            | RunWhat::Summary { .. } => {}
+        }
+    }
+}
+
+/// Returns whether a run's file has its last event.
+fn has_an_end(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    file.seek(SeekFrom::Start(size.saturating_sub(END)))?;
+    let mut end = Vec::new();
+    file.read_to_end(&mut end)?;
+    let is_end = |line: &[u8]| {
+        serde_json::from_slice::<RunEvent>(line)
+            .is_ok_and(|event| matches!(event.what, RunWhat::Summary { .. }))
+    };
+    Ok(end.split(|byte| *byte == b'\n').any(is_end))
+}
+
+/// Returns whether a file's last line is whole.
+fn ends_with_a_line(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    if size == 0 {
+        return Ok(true);
+    }
+    file.seek(SeekFrom::Start(size - 1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last == [b'\n'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn event(run: &RunId, what: RunWhat) -> RunEvent {
+        RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what }
+    }
+
+    /// Returns a folder of runs with one whose process is gone, and that run.
+    fn killed(dir: &Path) -> (Runs, RunId) {
+        let runs = Runs::open(dir).unwrap();
+        let mut writer = runs.begin(None).unwrap();
+        let run = writer.run().clone();
+        let hosts = vec!["a".to_owned(), "b".to_owned()];
+        writer.write(&event(&run, RunWhat::Begin { hosts, title: "switch direct".to_owned() }));
+        let (host, phase) = ("a".to_owned(), Phase::Activate);
+        writer.write(&event(&run, RunWhat::Phase { host, phase, state: PhaseState::Started }));
+        writer.flush().unwrap();
+        drop(writer);
+        fs::write(runs.folder(&run).join("process"), "1 1\n").unwrap();
+        (runs, run)
+    }
+
+    #[test]
+    fn a_run_whose_nixdash_was_killed_tells_what_its_hosts_were_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let (runs, run) = killed(dir.path());
+        let left = runs.left(None);
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].hosts["a"].phase, Some(Phase::Activate));
+        assert_eq!(left[0].hosts["b"].phase, None);
+        assert!(left[0].tag.starts_with(&format!("run-{run}-")), "{}", left[0].tag);
+        assert!(runs.left(Some(Path::new("/other/hosts.toml"))).is_empty());
+    }
+
+    #[test]
+    fn what_is_added_to_a_half_line_ends_the_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let (runs, run) = killed(dir.path());
+        let path = runs.folder(&run).join(EVENTS);
+        let mut file = OpenOptions::new().append(true).open(path).unwrap();
+        file.write_all(b"{\"run\":\"1\",\"at\":").unwrap();
+        let end = RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1 };
+        runs.append(&run, &[event(&run, end)]).unwrap();
+        assert!(runs.left(None).is_empty());
+    }
+
+    #[test]
+    fn a_living_run_is_not_left_and_one_alone_may_end_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = Runs::open(dir.path()).unwrap();
+        let writer = runs.begin(None).unwrap();
+        assert!(runs.left(None).is_empty());
+        let lock = runs.lock_ending(writer.run());
+        assert!(lock.is_some());
+        assert!(runs.lock_ending(writer.run()).is_none());
+    }
+}

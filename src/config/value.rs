@@ -4,7 +4,7 @@
 //! are held to a narrow alphabet here, so that no other room has to think of it.
 
 use crate::config::section::nearest;
-use crate::fleet::Address;
+use crate::fleet::{Address, redact};
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +20,10 @@ fn fail<T>(message: impl Into<String>, hint: impl Into<String>) -> Meaning<T> {
 /// Parses `[user@]host[:port]`, with an IPv6 address in brackets.
 pub(super) fn address(text: &str) -> Meaning<Address> {
     const SHAPE: &str = "write [user@]host[:port], an IPv6 address in brackets";
+    if text.rsplit_once('@').is_some_and(|(login, _)| login.contains(':')) {
+        let hint = "ssh logs in with a key: write user@host, and remove the password";
+        return fail("there is a password before the @", hint);
+    }
     if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return fail(format!("{text:?} has a space or control character in it"), SHAPE);
     }
@@ -267,8 +271,32 @@ pub(super) fn path(text: &str, home: Option<&Path>, folder: &Path) -> Meaning<Pa
     Ok(folder.join(text.strip_prefix("./").unwrap_or(text)))
 }
 
+/// Returns whether a secret is written in a flake reference. A user alone is none, unless it is as
+/// long as a token.
+fn has_password(text: &str) -> bool {
+    let login = text.split_once("://").and_then(|(_, rest)| {
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        authority.rsplit_once('@').map(|(login, _)| login)
+    });
+    match login {
+        Some(user) if !user.contains(':') && user.len() < 20 => {
+            let text = text.replacen(&format!("{user}@"), "", 1);
+            redact(&text) != text
+        }
+        Some(_) => true,
+        None => redact(text) != text,
+    }
+}
+
 /// Checks a flake reference; one that is a path becomes whole, as [`path`] says.
 pub(super) fn flake(text: &str, home: Option<&Path>, folder: &Path) -> Meaning<String> {
+    if has_password(text) {
+        return fail(
+            "there is a password or a token in it",
+            "a secret is never written here: let git ask for it (`git config credential.helper`), \
+             use git+ssh://, or put it into Nix's access-tokens or netrc-file",
+        );
+    }
     if text.contains('#') {
         return fail(
             "there is an attribute in it",
@@ -336,6 +364,12 @@ mod tests {
     }
 
     #[test]
+    fn a_password_in_an_address_is_not_repeated() {
+        let (message, hint) = address("me:hunter2@p620 .lan").unwrap_err();
+        assert!(message.contains("password") && !format!("{message}{hint}").contains("hunter2"));
+    }
+
+    #[test]
     fn durations_and_sizes_have_units() {
         assert_eq!(duration("15s").unwrap(), Duration::from_secs(15));
         assert_eq!(duration("2m").unwrap(), Duration::from_secs(120));
@@ -361,6 +395,20 @@ mod tests {
         assert_eq!(flake(".", home, folder).unwrap(), "/etc/fleet");
         assert_eq!(flake("./x", home, folder).unwrap(), "/etc/fleet/x");
         assert_eq!(flake("github:me/nixos", home, folder).unwrap(), "github:me/nixos");
+        for text in
+            ["git+ssh://git@x/nixos", "git+https://me@x/nixos?ref=main", "https://x/n.tar.gz"]
+        {
+            assert_eq!(flake(text, home, folder).unwrap(), text);
+        }
+        for text in [
+            "git+https://me:hunter2@x/nixos",
+            "git+https://ghp_0123456789hunter2@x/nixos",
+            "https://x/nixos.tar.gz?private_token=hunter2",
+            "github:me/nixos?token=hunter2",
+        ] {
+            let (message, hint) = flake(text, home, folder).unwrap_err();
+            assert!(!format!("{message}{hint}").contains("hunter2"), "{message}; {hint}");
+        }
     }
 
     proptest! {

@@ -8,6 +8,7 @@ mod closure;
 mod event;
 mod facts;
 mod host;
+mod redact;
 mod run;
 mod select;
 mod settings;
@@ -24,11 +25,12 @@ pub use facts::{
     TierFacts, TierOnHost, TierState,
 };
 pub use host::{Address, Host};
+pub use redact::redact;
 pub use run::{
     Action, Fetched, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, Progress, Strategy,
 };
 pub use select::{SelectError, select};
 pub use settings::{Evaluate, Fleet, Retention, Rollout, Targets};
-pub use text::{printable_line, redact};
+pub use text::printable_line;
 pub use tier::{Access, PublicKey, Seaweed, SecretSource, Tier, TierKind};
 pub use units::{ago, bytes, duration, percent};

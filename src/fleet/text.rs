@@ -4,8 +4,13 @@
 //! the cursor, retitle the terminal or hide what happened. Only these functions let such text
 //! through to a screen, a log or a JSON document.
 
+use crate::fleet::redact;
+
 /// Longest line that is kept, in characters; what is longer is cut and ends in `…`.
 const LINE_LIMIT: usize = 8 * 1024;
+
+/// How much of a line is looked at for secrets, in characters.
+const READ_LIMIT: usize = 8 * LINE_LIMIT;
 
 /// Returns whether a character changes the direction of text or is invisible.
 fn is_deceptive(c: char) -> bool {
@@ -18,12 +23,11 @@ fn is_deceptive(c: char) -> bool {
 /// tabs and line ends as spaces, secrets hidden (see [`redact`]), cut at 8 192 characters.
 pub fn printable_line(text: &str) -> String {
     let last = text.trim_end_matches(['\r', '\n']).rsplit('\r').next().unwrap_or_default();
-    let mut out = String::with_capacity(last.len().min(LINE_LIMIT));
+    let mut out = String::with_capacity(last.len().min(READ_LIMIT));
     let mut count = 0;
     let mut chars = last.chars().peekable();
     while let Some(c) = chars.next() {
-        if count == LINE_LIMIT {
-            out.push('…');
+        if count == READ_LIMIT {
             break;
         }
         match c {
@@ -40,92 +44,16 @@ pub fn printable_line(text: &str) -> String {
             }
         }
     }
-    if SECRET_SIGNS.iter().any(|sign| out.contains(sign))
-        || out.contains("://") && out.contains('@')
-    {
-        return redact(&out);
-    }
-    out
+    // First hidden, then cut: half a secret is one too.
+    cut(&redact(&out))
 }
 
-/// One of these is in every text that may hold a secret; looking for them is cheap.
-const SECRET_SIGNS: [&str; 9] = [
-    "uthorization:",
-    "ignature=",
-    "redential=",
-    "oken=",
-    "assword=",
-    "UTHORIZATION:",
-    "IGNATURE=",
-    "OKEN=",
-    "ASSWORD=",
-];
-
-/// Words before which no secret stands, and after which one may, in lower case.
-const SECRET_AFTER: [&str; 7] = [
-    "authorization: ",
-    "x-amz-signature=",
-    "x-amz-credential=",
-    "x-amz-security-token=",
-    "signature=",
-    "token=",
-    "password=",
-];
-
-/// Returns the text with what looks like a secret replaced by `[secret]`: user and password of a
-/// URL, the signed parts of an S3 URL, tokens and authorization headers.
-pub fn redact(text: &str) -> String {
-    let mut out = hide_userinfo(text);
-    for word in SECRET_AFTER {
-        out = hide_after(&out, word);
+/// Returns a line of at most 8 192 characters and `…`.
+fn cut(line: &str) -> String {
+    match line.char_indices().nth(LINE_LIMIT) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
     }
-    out
-}
-
-/// Replaces what stands between `://` and `@` in the authority of a URL.
-fn hide_userinfo(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("://") {
-        let (before, after) = rest.split_at(at + 3);
-        out.push_str(before);
-        let end = after.find(|c: char| c == '/' || c == '?' || c.is_whitespace());
-        let authority = &after[..end.unwrap_or(after.len())];
-        rest = match authority.rfind('@') {
-            Some(at) => {
-                out.push_str("[secret]");
-                &after[at..]
-            }
-            None => after,
-        };
-    }
-    out.push_str(rest);
-    out
-}
-
-/// Replaces the word that follows every occurrence of another, which is given in lower case.
-fn hide_after(text: &str, word: &str) -> String {
-    let lower = text.to_ascii_lowercase();
-    let mut out = String::with_capacity(text.len());
-    let mut done = 0;
-    while let Some(found) = lower[done..].find(word) {
-        let start = done + found + word.len();
-        out.push_str(&text[done..start]);
-        let end = text[start..]
-            .find(|c: char| {
-                // The scheme and its value: the rest of the header.
-                let whole_line = word == "authorization: ";
-                matches!(c, '"' | '\'')
-                    || !whole_line && (c.is_whitespace() || matches!(c, '&' | ',' | ';'))
-            })
-            .map_or(text.len(), |length| start + length);
-        let value = &text[start..end];
-        let hidden = value.is_empty() || value.starts_with("[secret]");
-        out.push_str(if hidden { value } else { "[secret]" });
-        done = end;
-    }
-    out.push_str(&text[done..]);
-    out
 }
 
 /// Skips what follows an ESC: a CSI sequence, a string sequence, or one character.
@@ -197,8 +125,25 @@ mod tests {
             ("http://p620:5000/x.narinfo", "http://p620:5000/x.narinfo"),
         ] {
             assert_eq!(printable_line(text), shown);
-            assert_eq!(redact(&redact(text)), redact(text), "twice is as good as once");
+            assert_eq!(printable_line(shown), shown, "twice is as good as once");
         }
+    }
+
+    #[test]
+    fn a_secret_at_the_limit_of_a_line_is_hidden_before_the_line_is_cut() {
+        for (begin, end) in [
+            ("https://me:", "hunter2@host/x"),
+            ("{\"token\":\"", "hunter2\"}"),
+            ("curl -u me:", "hunter2 https://x"),
+        ] {
+            for blanks in (LINE_LIMIT - 24..LINE_LIMIT + 2).chain(READ_LIMIT - 24..READ_LIMIT + 2) {
+                let blanks = blanks - begin.len();
+                let line = printable_line(&format!("{}{begin}{end}", "x ".repeat(blanks / 2)));
+                assert!(!line.contains("hu"), "{begin} after {blanks}");
+            }
+        }
+        let endless = printable_line(&format!("https://me:{}", "hunter2".repeat(READ_LIMIT)));
+        assert_eq!(endless, "https://[secret]");
     }
 
     proptest! {

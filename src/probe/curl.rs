@@ -17,7 +17,7 @@ pub(crate) use reading::own_trouble;
 pub(super) use reading::{Fault, Seen, nothing_came};
 use reading::{Told, limit_words, read, write_out};
 
-use crate::fleet::{printable_line, redact};
+use crate::fleet::printable_line;
 use crate::nix::narinfo::SIZE_LIMIT;
 use crate::probe::clock::chance;
 use crate::probe::web::redirect::REDIRECTS;
@@ -200,7 +200,7 @@ impl Place<'_> {
         let (host, code) = (self.host, ended_with(output).unwrap_or_default());
         let said = output.stderr.lines().filter(|line| !line.starts_with(ENDED));
         let said = said.map(printable_line).find(|line| !line.is_empty());
-        let said = redact(&said.unwrap_or_else(|| output.complaint()));
+        let said = said.unwrap_or_else(|| output.complaint());
         match own_trouble(code) {
             Some(reason) => {
                 format!("{host} could not ask: {reason} ({said}); try `curl --version` there")

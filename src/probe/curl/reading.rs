@@ -1,6 +1,6 @@
 //! Reads what curl on a host said: pure.
 
-use crate::fleet::{printable_line, redact};
+use crate::fleet::printable_line;
 use crate::probe::web::Reply;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -154,7 +154,7 @@ pub(super) fn limit_words() -> String {
 
 /// Says why curl got no answer, and whether that says anything of the cache.
 pub(super) fn why(exit: &str, message: &str) -> Fault {
-    let message = redact(&printable_line(message));
+    let message = printable_line(message);
     let told = |hint: &str| {
         if message.is_empty() { hint.to_owned() } else { format!("{hint} ({message})") }
     };

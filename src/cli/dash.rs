@@ -65,6 +65,10 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
         let counted = count_requests(Arc::clone(&fleet), handle.clone(), recorder);
         tokio::spawn(stop.clone().run_until_cancelled_owned(counted));
     }
+    if let Some(why) = fleet.trust.doubt() {
+        // The first of all messages: there is room for it.
+        drop(messages.try_send(Msg::Notice(why.to_owned())));
+    }
     let started = Arc::new(Notify::new());
     let news = RunWatch::new(runs.clone(), fleet.file.clone());
     let hearers = Watched { messages: messages.clone(), recorder: recorder.clone() };
@@ -226,6 +230,10 @@ impl Runtime {
 
     /// Starts a run as a process that outlives this one.
     async fn start(&self, args: Vec<String>) {
+        if let Some(why) = self.fleet.trust.doubt() {
+            self.notice(why.to_owned()).await;
+            return;
+        }
         let Ok(program) = std::env::current_exe() else {
             self.notice("nixdash's own program file was not found".to_owned()).await;
             return;

@@ -30,6 +30,14 @@ pub enum CliError {
     /// The theme has mistakes.
     #[error("the theme is not right: {0}")]
     Theme(#[from] crate::dash::ThemeError),
+    /// The file in the current folder is not trusted, and what was asked for needs that.
+    #[error("{0}")]
+    Untrusted(String),
+    /// That a file is trusted, or not any more, could not be kept.
+    #[error(
+        "could not keep whom you trust: {0}; is the disk full, or the state folder somebody else's?"
+    )]
+    KeepTrust(std::io::Error),
     /// A selector selects nothing.
     #[error("{0}")]
     Select(#[from] crate::fleet::SelectError),
@@ -80,9 +88,11 @@ impl CliError {
             | Self::Theme(_)
             | Self::Select(_)
             | Self::Setup(_)
+            | Self::Untrusted(_)
             | Self::NobodyToAsk => ExitCode::from(EXIT_USAGE),
             Self::RunAtWork(_)
             | Self::Record(_)
+            | Self::KeepTrust(_)
             | Self::History(_)
             | Self::Listen { .. }
             | Self::Lab(_)

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 /// What `status --json` prints.
 #[derive(Serialize)]
 pub(super) struct StatusJson<'a> {
+    /// Why hosts.toml is not trusted, and what to do; null when it is.
+    untrusted: Option<&'a str>,
     hosts: Vec<HostJson<'a>>,
     tiers: Vec<TierJson<'a>>,
 }
@@ -166,7 +168,7 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
             asked_at: facts.asked_at,
         })
     });
-    StatusJson { hosts: hosts.collect(), tiers: tiers.collect() }
+    StatusJson { untrusted: fleet.trust.doubt(), hosts: hosts.collect(), tiers: tiers.collect() }
 }
 
 /// Returns the line that `deploy --json` prints for an event; nothing for events that only move

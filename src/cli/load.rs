@@ -1,32 +1,60 @@
 //! Finds and reads `hosts.toml`.
 
 use crate::cli::CliError;
+use crate::cli::trust::{self, Doubt};
 use crate::config;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Trust};
+use crate::record::state_home;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Biggest file that is taken for a fleet's, in bytes.
 const SIZE_LIMIT: u64 = 4 << 20;
 
-/// Returns the file to read: the one that was named, else the first that is there.
+/// A file that was read.
+pub(super) struct Found {
+    /// Its whole path.
+    pub(super) file: PathBuf,
+    /// What is in it.
+    pub(super) text: String,
+    /// What that means.
+    pub(super) fleet: Fleet,
+}
+
+/// Returns the file to read: the one that was named, else the first that is there; and whether it
+/// is the one in the current folder, which nobody named.
 ///
 /// A file named by `--hosts` or `$NIXDASH_HOSTS` must be there; the others may be missing.
-pub(super) fn find(named: Option<&Path>) -> Option<PathBuf> {
+fn look(named: Option<&Path>) -> Option<(PathBuf, bool)> {
     if let Some(path) = named {
-        return Some(path.to_path_buf());
+        return Some((path.to_path_buf(), false));
     }
     if let Some(path) = std::env::var_os("NIXDASH_HOSTS").filter(|path| !path.is_empty()) {
-        return Some(PathBuf::from(path));
+        return Some((PathBuf::from(path), false));
+    }
+    let here = PathBuf::from("hosts.toml");
+    if here.is_file() {
+        return Some((here, true));
     }
     let config = std::env::var_os("XDG_CONFIG_HOME")
         .map(PathBuf::from)
         .or_else(|| std::env::home_dir().map(|home| home.join(".config")))
         .map(|dir| dir.join("nixdash/hosts.toml"));
-    [Some(PathBuf::from("hosts.toml")), config].into_iter().flatten().find(|path| path.is_file())
+    config.filter(|path| path.is_file()).map(|path| (path, false))
+}
+
+/// Returns the file to read, as [`look`] finds it.
+pub(super) fn find(named: Option<&Path>) -> Option<PathBuf> {
+    look(named).map(|(path, _)| path)
 }
 
 /// Reads a file and returns the fleet.
 pub(super) fn read(path: &Path) -> Result<Fleet, CliError> {
+    read_whole(path).map(|found| found.fleet)
+}
+
+/// Reads a file.
+pub(super) fn read_whole(path: &Path) -> Result<Found, CliError> {
     let failed = |source| CliError::ReadConfig { path: path.display().to_string(), source };
     let data = std::fs::metadata(path).map_err(failed)?;
     if !data.is_file() || data.len() > SIZE_LIMIT {
@@ -36,17 +64,55 @@ pub(super) fn read(path: &Path) -> Result<Fleet, CliError> {
     let home = std::env::home_dir();
     // What the file names is used from other folders too: a deploy outlives the one it began in,
     // and Nix takes `nixos` for a name in its registry rather than for a folder.
-    let whole = std::path::absolute(path).map_err(failed)?;
-    config::parse(&text, &whole, home.as_deref()).map_err(|mut errors| {
+    let file = std::path::absolute(path).map_err(failed)?;
+    let fleet = config::parse(&text, &file, home.as_deref()).map_err(|mut errors| {
         for error in &mut errors.0 {
             path.clone_into(&mut error.file);
         }
-        errors.into()
-    })
+        errors
+    })?;
+    Ok(Found { file, text, fleet })
 }
 
-/// Returns the fleet to work on: from the file, or this machine and cache.nixos.org.
+/// Returns the fleet to work on: from the file, or this machine and cache.nixos.org. Of a file that
+/// was found in the current folder and is not trusted only what it may show.
 pub(super) fn load(named: Option<&Path>) -> Result<Fleet, CliError> {
-    let Some(path) = find(named) else { return Ok(config::fallback()) };
-    read(&path)
+    load_asking(named, |_, _| Ok(false))
+}
+
+/// Does what [`load`] does, and lets a person trust the file first: `ask` returns whether they did.
+pub(super) fn load_asking(
+    named: Option<&Path>,
+    ask: impl Fn(&Found, &Doubt) -> Result<bool, CliError>,
+) -> Result<Fleet, CliError> {
+    let Some((path, is_here)) = look(named) else { return Ok(config::fallback()) };
+    let found = read_whole(&path)?;
+    if !is_here {
+        return Ok(found.fleet);
+    }
+    match trust::doubt(&state_home(), &found.file, &found.text, &found.fleet) {
+        Some(doubt) if !ask(&found, &doubt)? => {
+            Ok(found.fleet.untrusted(doubt.sentence(&found.file)))
+        }
+        Some(_) | None => Ok(found.fleet),
+    }
+}
+
+/// Does what [`load`] does, for what needs a trusted file.
+pub(super) fn load_trusted(named: Option<&Path>) -> Result<Fleet, CliError> {
+    let fleet = load(named)?;
+    match fleet.trust {
+        Trust::Trusted => Ok(fleet),
+        Trust::Untrusted(why) => Err(CliError::Untrusted(why)),
+    }
+}
+
+/// Does what [`load`] does, and says on standard error when the file is not trusted.
+pub(super) fn load_saying(named: Option<&Path>) -> Result<Fleet, CliError> {
+    let fleet = load(named)?;
+    if let Some(why) = fleet.trust.doubt() {
+        // Nobody may be there to read it.
+        drop(writeln!(std::io::stderr(), "nixdash: {why}"));
+    }
+    Ok(fleet)
 }

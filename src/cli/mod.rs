@@ -25,6 +25,7 @@ mod print;
 mod show;
 mod status;
 mod trends;
+mod trust;
 mod wait;
 
 pub use error::CliError;
@@ -70,6 +71,8 @@ enum Command {
     Caches(caches::CachesArgs),
     /// Measures for ever and serves the figures to Prometheus
     Exporter(exporter::ExporterArgs),
+    /// Trusts the hosts.toml of this folder: its secrets, commands, flake and hosts may be used
+    Trust(trust::TrustArgs),
     /// Looks at the configuration
     Config {
         #[command(subcommand)]
@@ -90,13 +93,14 @@ enum Command {
 pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
     let hosts = cli.hosts_file.as_deref();
     match cli.command {
-        None => dash::run(load::load(hosts)?).await,
+        None => dash::run(load::load_asking(hosts, trust::ask)?).await,
         Some(Command::Status(args)) => status::run(load::load(hosts)?, args).await,
-        Some(Command::Deploy(args)) => deploy::deploy(load::load(hosts)?, args).await,
-        Some(Command::Build(args)) => deploy::build(load::load(hosts)?, args).await,
-        Some(Command::History(args)) => history::run(load::load(hosts)?, &args).await,
-        Some(Command::Caches(args)) => caches::run(load::load(hosts)?, args).await,
-        Some(Command::Exporter(args)) => exporter::run(load::load(hosts)?, args).await,
+        Some(Command::Deploy(args)) => deploy::deploy(load::load_trusted(hosts)?, args).await,
+        Some(Command::Build(args)) => deploy::build(load::load_trusted(hosts)?, args).await,
+        Some(Command::History(args)) => history::run(load::load_saying(hosts)?, &args).await,
+        Some(Command::Caches(args)) => caches::run(load::load_saying(hosts)?, args).await,
+        Some(Command::Exporter(args)) => exporter::run(load::load_saying(hosts)?, args).await,
+        Some(Command::Trust(args)) => trust::run(&args),
         Some(Command::Config { command }) => check::run(hosts, &command),
         Some(Command::Lab(args)) => match lab::run(args).await? {
             lab::LabOutcome::Exit(code) => Ok(ExitCode::from(code)),

@@ -56,7 +56,10 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
         let tiers = found.tiers.iter().cloned().collect();
         let mut shown = Fleet::clone(&fleet);
         shown.hosts.retain(|host| found.hosts.iter().any(|(name, _)| *name == host.name));
-        let line = status_line(&shown, &hosts, &tiers, &found.coverage);
+        let mut line = status_line(&shown, &hosts, &tiers, &found.coverage);
+        if fleet.trust.doubt().is_some() {
+            line.push_str(" hosts.toml not trusted");
+        }
         let plain = ascii_from(|name| std::env::var(name).ok());
         writeln!(out, "{}", if plain { ascii(&line) } else { line })?;
     } else {
@@ -100,6 +103,10 @@ fn text(fleet: &Fleet, found: &Snapshot) -> String {
         Some(format!("{name}: failed: {}", units.join(", ")))
     });
     let errors = found.hosts.iter().filter_map(|(_, facts)| facts.error.clone());
+    // Said once, instead of once for every host.
+    let doubt = fleet.trust.doubt().map(str::to_owned);
+    let errors = errors.filter(|_| doubt.is_none());
+    let errors = doubt.clone().into_iter().chain(errors);
     let notes: Vec<String> = errors.chain(failed).chain(notes::of_tiers(found)).collect();
     if !notes.is_empty() {
         text.push('\n');

@@ -17,7 +17,7 @@ pub use error::{ConfigError, ConfigErrors};
 
 use crate::fleet::{
     ActivationSettings, Evaluate, Fleet, Host, Retention, Rollout, Strategy, Targets, Tier,
-    TierKind,
+    TierKind, Trust,
 };
 use crate::nix::signature::parse_public_key;
 use error::Report;
@@ -103,6 +103,7 @@ pub fn fallback() -> Fleet {
 fn empty() -> Fleet {
     Fleet {
         file: None,
+        trust: Trust::Trusted,
         flake: None,
         builder: None,
         strategy: Strategy::default(),
@@ -339,6 +340,30 @@ mod tests {
             fleet("[fleet]\nflake = \"../nixos\"\nssh_config = \"~/.ssh/fleet\"\n").unwrap();
         assert_eq!(fleet.flake.unwrap(), "/etc/fleet/../nixos");
         assert_eq!(fleet.ssh_config.unwrap(), Path::new("/home/me/.ssh/fleet"));
+    }
+
+    #[test]
+    fn an_untrusted_file_keeps_names_and_addresses_and_nothing_that_runs_or_logs_in() {
+        use crate::fleet::Access;
+        let text = "[fleet]\nflake = \".\"\nssh_config = \"ssh\"\n[hosts.a]\ncheck = [\"true\"]\n\
+            [[tiers]]\nname = \"oracle\"\nkind = \"s3\"\n\
+            url = \"s3://b?profile=me&endpoint=https://x\"\nproxy = \"http://x\"\nvia = \"a\"\n\
+            access_key = { command = [\"sh\", \"x\"] }\nsecret_key = { env = \"X\" }\n\
+            [history]\nprometheus = \"http://x:9090\"\n";
+        let fleet = fleet(text).unwrap();
+        assert_eq!(
+            fleet.named_files(),
+            ["/etc/fleet/ssh", "/etc/fleet/sh", "/etc/fleet/x"].map(std::path::PathBuf::from)
+        );
+        assert_eq!(fleet.named_words().len(), 6);
+        let shown = fleet.untrusted("why".to_owned());
+        assert_eq!(shown.trust.doubt(), Some("why"));
+        assert_eq!((&shown.flake, &shown.ssh_config, &shown.prometheus), (&None, &None, &None));
+        assert_eq!(shown.hosts[0].addresses[0].host, "a");
+        assert!(shown.hosts[0].check.is_empty());
+        let tier = &shown.tiers[0];
+        assert_eq!((&tier.access, tier.via.as_deref()), (&Access::default(), None));
+        assert_eq!(tier.url, "s3://b?endpoint=https://x");
     }
 
     #[test]

@@ -55,6 +55,7 @@ pub(super) fn tier(name: &str, kind: TierKind, url: &str, key: &str, serves: Opt
 pub(super) fn fleet() -> Fleet {
     Fleet {
         file: None,
+        trust: Trust::Trusted,
         flake: Some("~/nixos".to_owned()),
         builder: Some("p620".to_owned()),
         strategy: Strategy::ViaCache,

@@ -14,6 +14,7 @@ mod select;
 mod settings;
 mod text;
 mod tier;
+mod trust;
 mod units;
 
 pub use activation::ActivationSettings;
@@ -33,4 +34,5 @@ pub use select::{SelectError, select};
 pub use settings::{Evaluate, Fleet, Retention, Rollout, Targets};
 pub use text::printable_line;
 pub use tier::{Access, PublicKey, Seaweed, SecretSource, Tier, TierKind};
+pub use trust::Trust;
 pub use units::{ago, bytes, duration, percent};

@@ -1,6 +1,6 @@
 //! The checked fleet: what `hosts.toml` means.
 
-use crate::fleet::{ActivationSettings, Host, Strategy, Tier};
+use crate::fleet::{ActivationSettings, Host, Strategy, Tier, Trust};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,6 +51,8 @@ impl Default for Retention {
 pub struct Fleet {
     /// The file this was read from; none when nixdash shows this machine only.
     pub file: Option<PathBuf>,
+    /// Whether what it names may be used.
+    pub trust: Trust,
     /// A flake reference, or the folder of a flake, in which `nixosConfigurations.NAME` are.
     pub flake: Option<String>,
     /// Name of the host that builds.

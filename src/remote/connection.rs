@@ -192,6 +192,9 @@ impl Inner {
     /// Runs a script by its way, within its limit.
     async fn run(&self, name: &str, script: &Script, sink: Sink) -> Result<Output, RemoteError> {
         let (host, place) = self.find(name)?;
+        if self.fleet.trust.doubt().is_some() {
+            return Err(untrusted(name));
+        }
         let work = async {
             if host.is_local() {
                 return channel::run_here(name, script, sink).await;
@@ -295,6 +298,16 @@ impl Hands for Remote {
             return Some("this machine".to_owned());
         }
         place.address.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Says that a host is not asked, since nobody trusts the file that names it.
+fn untrusted(host: &str) -> RemoteError {
+    RemoteError {
+        host: host.to_owned(),
+        trouble: Trouble::Here,
+        cause: "not asked, because hosts.toml is not trusted".to_owned(),
+        hint: "look at the file, then run `nixdash trust`".to_owned(),
     }
 }
 

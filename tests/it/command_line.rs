@@ -6,15 +6,17 @@ use std::process::{Command, Output, Stdio};
 /// Runs nixdash in an empty folder with a state of its own.
 fn nixdash(args: &[&str], config: &str) -> Output {
     let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nixdash"));
+    command.env_remove("NIXDASH_HOSTS");
     if !config.is_empty() {
         std::fs::write(dir.path().join("hosts.toml"), config).unwrap();
+        command.env("NIXDASH_HOSTS", "hosts.toml");
     }
-    Command::new(env!("CARGO_BIN_EXE_nixdash"))
+    command
         .args(args)
         .current_dir(dir.path())
         .env("XDG_STATE_HOME", dir.path().join("state"))
         .env("XDG_CONFIG_HOME", dir.path().join("config"))
-        .env_remove("NIXDASH_HOSTS")
         .stdin(Stdio::null())
         .output()
         .unwrap()

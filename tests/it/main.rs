@@ -16,3 +16,4 @@ mod recorded;
 mod scripts;
 mod secrets;
 mod static_http2;
+mod trust;

@@ -27,7 +27,7 @@ fn exporter(dir: &Path) -> (Running, String) {
         .args(["exporter", "--listen", "127.0.0.1:0"])
         .current_dir(dir)
         .env("XDG_STATE_HOME", dir.join("state"))
-        .env_remove("NIXDASH_HOSTS")
+        .env("NIXDASH_HOSTS", "hosts.toml")
         .stdin(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

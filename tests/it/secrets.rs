@@ -130,6 +130,7 @@ fn secrets_are_sent_to_their_tiers_and_shown_nowhere() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nixdash"));
         command
             .current_dir(dir.path())
+            .env("NIXDASH_HOSTS", "hosts.toml")
             .env("XDG_STATE_HOME", &state)
             .env("CANARY", CANARY)
             .env("ACCESS", "access-key")

@@ -429,3 +429,12 @@ fn what_a_host_runs_next_stands_beside_what_it_runs() {
     let details = shown(built, "jj");
     assert!(details.contains("built 5 min ago, 9 new paths, 214 MB"), "{details}");
 }
+
+#[test]
+fn a_file_that_is_not_trusted_is_named_in_the_title() {
+    let mut model = model(Vec::new(), 110, 30);
+    model.fleet = std::sync::Arc::new(demo::fleet().untrusted("why".to_owned()));
+    let shown = text(&draw(&model, &look(false)));
+    let title = shown.lines().next().unwrap();
+    assert!(title.contains("▲ hosts.toml is not trusted: run `nixdash trust`"), "{title}");
+}

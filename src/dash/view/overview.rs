@@ -27,6 +27,10 @@ pub(super) fn title(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     if let Some(flake) = &paint.model.flake {
         left.push(paint.span(Role::Dim, format!("  {flake}")));
     }
+    if paint.model.fleet.trust.doubt().is_some() {
+        let words = "  ▲ hosts.toml is not trusted: run `nixdash trust`";
+        left.push(paint.span(Role::Error, words));
+    }
     if let Some(revision) = &paint.model.revision {
         let (hash, dirty) = match revision.split_once('-') {
             Some((hash, dirty)) => (hash, Some(dirty)),

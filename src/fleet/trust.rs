@@ -1,0 +1,131 @@
+//! What may be done with a `hosts.toml` that nobody has confirmed.
+//!
+//! A file that lies in the folder somebody happens to be in may be anybody's: it came with a
+//! repository or an archive. It can name programs that print secrets, an ssh configuration with a
+//! `ProxyCommand`, a flake. So until a person trusts it, only its names and addresses are used:
+//! caches are asked without a login, and no script is run on any host, this machine included.
+
+use crate::fleet::{Access, Fleet, SecretSource, TierKind};
+use std::path::{Path, PathBuf};
+
+/// Whether what a `hosts.toml` names may be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// It may: a person named the file, or trusted it.
+    #[default]
+    Trusted,
+    /// It may not; why, and what to do, in one sentence.
+    Untrusted(String),
+}
+
+impl Trust {
+    /// Returns why the file is not trusted and what to do; nothing when it is.
+    pub fn doubt(&self) -> Option<&str> {
+        match self {
+            Self::Trusted => None,
+            Self::Untrusted(why) => Some(why),
+        }
+    }
+}
+
+impl Fleet {
+    /// Returns the fleet without everything that only a trusted file may name: secrets and logins,
+    /// proxies, certificates, ssh configuration, flake, checks, and places from which hosts ask.
+    #[must_use]
+    pub fn untrusted(self, why: String) -> Self {
+        let hosts =
+            self.hosts.into_iter().map(|host| crate::fleet::Host { check: Vec::new(), ..host });
+        let tiers = self.tiers.into_iter().map(|tier| {
+            // A bucket's address names a profile with keys, and programs that Nix would read.
+            let url = match tier.kind {
+                TierKind::S3 => without_profile(&tier.url),
+                _ => tier.url,
+            };
+            crate::fleet::Tier { url, access: Access::default(), via: None, ..tier }
+        });
+        Self {
+            trust: Trust::Untrusted(why),
+            flake: None,
+            ssh_config: None,
+            bootstrap_trust: false,
+            prometheus: None,
+            theme: None,
+            hosts: hosts.collect(),
+            tiers: tiers.collect(),
+            ..self
+        }
+    }
+
+    /// Returns every file that the fleet names; words of commands are among them where they could
+    /// be one. Relative ones start from the folder of `hosts.toml`.
+    pub fn named_files(&self) -> Vec<PathBuf> {
+        let folder = self.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        let mut files: Vec<PathBuf> = self.ssh_config.iter().cloned().collect();
+        files.extend(self.theme.iter().filter(|name| name.contains('/')).map(PathBuf::from));
+        for tier in &self.tiers {
+            files.extend(tier.access.ca_file.iter().cloned());
+            for (_, source) in secrets(&tier.access) {
+                match source {
+                    SecretSource::Env(_) => {}
+                    SecretSource::File(path) => files.push(path.clone()),
+                    SecretSource::Command(words) => {
+                        files.extend(words.iter().map(|word| folder.join(word)));
+                    }
+                }
+            }
+        }
+        files
+    }
+
+    /// Returns what a person should look at before trusting the file, a line each.
+    pub fn named_words(&self) -> Vec<String> {
+        let mut lines: Vec<String> = Vec::new();
+        lines.extend(self.flake.iter().map(|flake| format!("flake: {flake}")));
+        lines.extend(self.ssh_config.iter().map(|file| format!("ssh_config: {}", file.display())));
+        for host in &self.hosts {
+            let checks = host.check.iter();
+            lines.extend(checks.map(|check| format!("check on {}, as root: {check}", host.name)));
+        }
+        for tier in &self.tiers {
+            let name = &tier.name;
+            for (key, source) in secrets(&tier.access) {
+                lines.push(match source {
+                    SecretSource::Env(variable) => {
+                        format!("{key} of {name}, sent to {}: variable {variable}", tier.url)
+                    }
+                    SecretSource::File(file) => {
+                        format!("{key} of {name}, sent to {}: file {}", tier.url, file.display())
+                    }
+                    SecretSource::Command(words) => {
+                        format!("{key} of {name}, sent to {}: runs {}", tier.url, words.join(" "))
+                    }
+                });
+            }
+            lines.extend(tier.access.proxy.iter().map(|proxy| format!("proxy of {name}: {proxy}")));
+        }
+        lines.into_iter().map(|line| crate::fleet::printable_line(&line)).collect()
+    }
+}
+
+/// Returns where the secrets of a tier are, with the keys of `hosts.toml` that name them.
+fn secrets(access: &Access) -> impl Iterator<Item = (&'static str, &SecretSource)> {
+    let Access { token, user: _, password, netrc, access_key, secret_key, .. } = access;
+    let all = [
+        ("token", token),
+        ("password", password),
+        ("netrc", netrc),
+        ("access_key", access_key),
+        ("secret_key", secret_key),
+    ];
+    all.into_iter().filter_map(|(key, source)| Some((key, source.as_ref()?)))
+}
+
+/// Returns the address of a bucket without the profile whose keys would sign.
+fn without_profile(url: &str) -> String {
+    let Some((bucket, query)) = url.split_once('?') else { return url.to_owned() };
+    let kept: Vec<&str> = query
+        .split('&')
+        .filter(|pair| !pair.to_ascii_lowercase().starts_with("profile="))
+        .collect();
+    if kept.is_empty() { bucket.to_owned() } else { format!("{bucket}?{}", kept.join("&")) }
+}

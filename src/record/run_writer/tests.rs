@@ -1,0 +1,192 @@
+//! What becomes of a run on small disks.
+
+use super::*;
+use crate::fleet::{Outcome, Phase, PhaseState};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+type Contents = HashMap<PathBuf, Vec<u8>>;
+
+/// A disk in memory with room for so many bytes.
+#[derive(Clone, Default)]
+struct SmallDisk(Arc<Mutex<(usize, Contents)>>);
+
+impl SmallDisk {
+    fn with_room(bytes: usize) -> Self {
+        let disk = Self::default();
+        disk.set_room(bytes);
+        disk
+    }
+
+    fn set_room(&self, bytes: usize) {
+        self.0.lock().unwrap().0 = bytes;
+    }
+
+    fn used(&self) -> usize {
+        self.0.lock().unwrap().1.values().map(Vec::len).sum()
+    }
+
+    fn lines(&self, file: &str) -> Vec<String> {
+        let disk = self.0.lock().unwrap();
+        let bytes = disk.1.get(Path::new(file)).cloned().unwrap_or_default();
+        String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    fn events(&self, file: &str) -> Vec<RunEvent> {
+        let lines = self.lines(file);
+        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn files(&self) -> Vec<String> {
+        let disk = self.0.lock().unwrap();
+        let mut files: Vec<String> = disk.1.keys().map(|file| file.display().to_string()).collect();
+        files.sort();
+        files
+    }
+}
+
+impl Files for SmallDisk {
+    fn append(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        if self.used() + bytes.len() > self.0.lock().unwrap().0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let mut disk = self.0.lock().unwrap();
+        disk.1.entry(path.to_path_buf()).or_default().extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        self.0.lock().unwrap().1.retain(|file, _| !file.starts_with(path));
+        Ok(())
+    }
+}
+
+fn writer(disk: &SmallDisk, limit: u64) -> RunWriter {
+    RunWriter::new(RunId("7".to_owned()), "run".into(), Box::new(disk.clone()), limit)
+}
+
+fn event(second: i64, what: RunWhat) -> RunEvent {
+    let at = Timestamp::from_second(second).unwrap();
+    RunEvent { run: RunId("7".to_owned()), at, what }
+}
+
+fn line(second: i64) -> RunEvent {
+    let (host, line) = ("samsung".to_owned(), format!("line {second}"));
+    event(second, RunWhat::Log { host, phase: Phase::Build, line })
+}
+
+fn phase(second: i64, phase: Phase) -> RunEvent {
+    let (host, state) = ("samsung".to_owned(), PhaseState::Finished);
+    event(second, RunWhat::Phase { host, phase, state })
+}
+
+fn summary(second: i64) -> RunEvent {
+    let outcomes = BTreeMap::from([(Outcome::Switched, 1)]);
+    event(second, RunWhat::Summary { outcomes, duration_ms: 1 })
+}
+
+/// Returns lines and other events that marks say are missing.
+fn missing(marks: &[RunEvent], reason: DropReason) -> (u64, u64) {
+    marks.iter().fold((0, 0), |sum, mark| match &mark.what {
+        RunWhat::Dropped { lines, events, why, .. } if *why == reason => {
+            (sum.0 + lines, sum.1 + events)
+        }
+        _ => sum,
+    })
+}
+
+#[test]
+fn logs_without_end_keep_their_beginning_and_their_newest_lines() {
+    let (limit, count) = (400_000, 10_000);
+    let disk = SmallDisk::with_room(1 << 30);
+    let mut writer = writer(&disk, limit);
+    for second in 0..count {
+        writer.write(&line(second));
+        if second % 100 == 0 {
+            writer.write(&phase(second, Phase::Build));
+        }
+        if second % 7 == 0 {
+            writer.flush().unwrap();
+            let logs = disk.used() - RESERVE;
+            // Phases and marks come on top: they are always kept.
+            assert!(logs as u64 <= limit + limit / 2, "{logs} bytes at {second}");
+        }
+    }
+    writer.write(&summary(count));
+    let marks = writer.finish();
+    let files = disk.files();
+    assert_eq!(files.iter().filter(|file| file.ends_with("samsung.log")).count(), 1 + TAILS);
+    assert!(!files.iter().any(|file| file.ends_with(RESERVED)), "{files:?}");
+    let mut found: Vec<RunEvent> = Vec::new();
+    for file in files.iter().filter(|file| file.ends_with(EVENTS)) {
+        found.extend(disk.events(file));
+    }
+    let lines: Vec<i64> = found
+        .iter()
+        .filter(|event| matches!(event.what, RunWhat::Log { .. }))
+        .map(|event| event.at.as_second())
+        .collect();
+    assert!(lines.contains(&0) && lines.contains(&(count - 1)));
+    let (gone, events) = missing(&marks, DropReason::RunSize);
+    assert_eq!((lines.len() as u64 + gone, events), (count as u64, 0));
+    assert_eq!(missing(&found, DropReason::RunSize), (gone, 0), "the marks are in the file");
+    let phases = found.iter().filter(|event| matches!(event.what, RunWhat::Phase { .. }));
+    assert_eq!(i64::try_from(phases.count()).unwrap(), count / 100);
+    assert!(matches!(
+        found.iter().find(|event| event.at.as_second() == count).unwrap().what,
+        RunWhat::Summary { .. }
+    ));
+    let said = disk.lines("run/samsung.log");
+    assert!(said.last().unwrap().contains("bigger than max_run_size"), "{said:?}");
+}
+
+#[test]
+fn a_disk_that_fills_up_loses_lines_with_a_count_and_no_phase() {
+    let disk = SmallDisk::with_room(RESERVE + 3_000);
+    let mut writer = writer(&disk, 1 << 30);
+    for second in 0..500 {
+        writer.write(&line(second));
+        writer.flush().ok();
+        if second % 100 == 0 {
+            writer.write(&phase(second, Phase::Build));
+        }
+        if second == 250 {
+            // Somebody else takes what was kept free, and everything else.
+            disk.set_room(0);
+        }
+    }
+    assert!(writer.flush().is_err());
+    disk.set_room(1 << 30);
+    writer.write(&line(500));
+    writer.write(&summary(501));
+    let marks = writer.finish();
+    let events = disk.events("run/events.jsonl");
+    let count =
+        |what: fn(&RunWhat) -> bool| events.iter().filter(|event| what(&event.what)).count() as u64;
+    assert_eq!(count(|what| matches!(what, RunWhat::Phase { .. })), 5);
+    assert_eq!(count(|what| matches!(what, RunWhat::Summary { .. })), 1);
+    let kept = count(|what| matches!(what, RunWhat::Log { .. }));
+    let (gone, lost) = missing(&events, DropReason::DiskFull);
+    assert!(gone > 0 && kept > 0);
+    // A line that was refused for its host's log alone still counts: it stands in one place only.
+    assert!((501..=502).contains(&(kept + gone)) && lost == 0, "{kept} {gone} {lost}");
+    assert_eq!(missing(&marks, DropReason::DiskFull), (gone, 0));
+}
+
+#[test]
+fn what_a_full_disk_never_took_is_told_at_the_end() {
+    let disk = SmallDisk::with_room(0);
+    let mut writer = writer(&disk, 1 << 30);
+    writer.write(&line(1));
+    writer.write(&phase(2, Phase::Build));
+    writer.write(&summary(3));
+    let marks = writer.finish();
+    assert_eq!(disk.files(), [""; 0]);
+    assert_eq!(missing(&marks, DropReason::DiskFull), (1, 2));
+    let RunWhat::Dropped { lines, events, why, .. } = &marks[0].what else { unreachable!() };
+    assert_eq!(
+        why.sentence(*lines, *events),
+        "1 log line and 2 other events were not recorded, because the disk was full or could \
+         not be written"
+    );
+}

@@ -126,6 +126,7 @@ fn host_row(name: &str, facts: &HostFacts, found: &Snapshot) -> Vec<String> {
         HostState::Degraded => "degraded",
         HostState::Unreachable => "unreachable",
         HostState::Denied => "denied",
+        HostState::Locked => "disk locked",
         HostState::Unknown => "unknown",
     };
     let store = found.stores.get(name);

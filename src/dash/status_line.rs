@@ -57,6 +57,7 @@ fn line(
         (HostState::Up, '●'),
         (HostState::Degraded, '▲'),
         (HostState::Denied, '✗'),
+        (HostState::Locked, '◇'),
         (HostState::Unreachable, '○'),
         (HostState::Unknown, '–'),
     ] {

@@ -38,6 +38,8 @@ pub enum HostState {
     Unreachable,
     /// It answered, but let us not in (key, host key, user).
     Denied,
+    /// It started and waits for its disk to be unlocked.
+    Locked,
     /// Not asked yet; with an error, what kept it from being asked.
     #[default]
     Unknown,

@@ -62,12 +62,32 @@ fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
+/// What every ssh of ours is told before it reads any file, where the first word wins: what people
+/// set for themselves (a forwarded port, a terminal, a command of their own) must not come into the
+/// way of a program, and no answer is asked of anybody.
+pub const SSH_SETTINGS: [&str; 11] = [
+    "BatchMode=yes",
+    "StrictHostKeyChecking=yes",
+    "ClearAllForwardings=yes",
+    "ForwardX11=no",
+    "Tunnel=no",
+    "RequestTTY=no",
+    "RemoteCommand=none",
+    "PermitLocalCommand=no",
+    "ConnectTimeout=5",
+    "ConnectionAttempts=1",
+    "ServerAliveCountMax=3",
+];
+
 /// Returns the value of `NIX_SSHOPTS` for an address: a connection of its own that gives up on a
-/// silent host. Nix splits it at spaces.
+/// silent host, with [`SSH_SETTINGS`]. Nix splits it at spaces.
 pub fn ssh_options(address: &Address, ssh_config: Option<&Path>) -> Result<String, ArgvError> {
-    let mut options = "-o BatchMode=yes -o ControlMaster=no -o ControlPath=none \
-                       -o ConnectTimeout=5 -o ServerAliveInterval=10 -o ServerAliveCountMax=3"
-        .to_owned();
+    let mut options =
+        "-o ControlMaster=no -o ControlPath=none -o ServerAliveInterval=10".to_owned();
+    for setting in SSH_SETTINGS {
+        options.push_str(" -o ");
+        options.push_str(setting);
+    }
     if let Some(file) = ssh_config {
         let file = file.to_string_lossy();
         if file.contains(|c: char| c.is_whitespace() || c.is_control() || "'\"\\".contains(c)) {
@@ -81,6 +101,20 @@ pub fn ssh_options(address: &Address, ssh_config: Option<&Path>) -> Result<Strin
         options.push_str(&port.to_string());
     }
     Ok(options)
+}
+
+/// Returns what is wrong when Nix's own protocol met a text on the connection to a host; nothing
+/// when what Nix said means something else.
+///
+/// Nix talks to the host through the login shell, and nothing can be put between the two.
+pub fn login_shell_prints(host: &str, said: &str) -> Option<String> {
+    said.contains("protocol mismatch").then(|| {
+        format!(
+            "the login shell of {host} prints text when Nix connects, and Nix takes that text for \
+             an answer; its start files (.bashrc, config.fish, …) must print nothing when the \
+             shell is not interactive: try `ssh {host} true`, which must print nothing"
+        )
+    })
 }
 
 #[cfg(test)]
@@ -131,5 +165,32 @@ mod tests {
         let options = ssh_options(&p620, Some(Path::new("/etc/fleet/ssh"))).unwrap();
         assert!(options.ends_with("-F /etc/fleet/ssh -p 2222"), "{options}");
         assert!(ssh_options(&p620, Some(Path::new("/my files/ssh"))).is_err());
+    }
+
+    #[test]
+    fn nothing_that_people_set_for_themselves_comes_into_the_way() {
+        let options = ssh_options(&address(None, "p620", None), None).unwrap();
+        let words: Vec<&str> = options.split(' ').collect();
+        assert!(words.chunks(2).all(|pair| pair[0] == "-o" && pair[1].contains('=')), "{options}");
+        for setting in SSH_SETTINGS {
+            assert!(words.contains(&setting), "{setting}");
+        }
+        assert!(
+            words.contains(&"ClearAllForwardings=yes") && words.contains(&"RemoteCommand=none")
+        );
+        assert!(words.contains(&"StrictHostKeyChecking=yes"));
+    }
+
+    #[test]
+    fn a_login_shell_that_prints_is_named_as_the_cause() {
+        for said in [
+            "error: 'nix-store --serve' protocol mismatch from 'p620', got 'hello'",
+            "error: protocol mismatch with 'nix-store --serve'",
+            "error: 'nix-daemon --stdio' protocol mismatch from 'x', got 'Welcome'",
+        ] {
+            let told = login_shell_prints("p620", said).unwrap();
+            assert!(told.contains("p620") && told.contains("login shell"), "{told}");
+        }
+        assert_eq!(login_shell_prints("p620", "error: path '/nix/store/x' is not valid"), None);
     }
 }

@@ -1,14 +1,15 @@
 //! Runs one script: on a channel of an ssh connection, or in a process of this machine.
 //!
-//! What goes over the wire: the remote command is `/bin/sh -c 'eval "$(head -c N)"'`, which every
-//! login shell takes as it stands; the script's text (N bytes) follows on standard input, and
-//! after it the script's own input. A script without input keeps a watcher on its standard input:
-//! when this side goes away, the channel closes and the watcher ends the script's process group,
-//! so nothing is left running behind a cancelled call.
+//! How it gets there and how its output is told from what others print is in `wire`. A script
+//! without input keeps a watcher on its standard input: when this side goes away, the channel
+//! closes and the watcher ends the script's process group, so nothing is left running behind a
+//! cancelled call.
 
-use crate::remote::connection::chain;
+use crate::fleet::printable_line;
+use crate::remote::master::{Master, chain};
+use crate::remote::wire::{Between, Marks, wire};
 use crate::remote::{Output, RemoteError, Script, Trouble};
-use openssh::{Session, Stdio};
+use openssh::Stdio;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -19,18 +20,6 @@ const LINE_LIMIT: usize = 1 << 20;
 /// Most bytes of standard output that are kept.
 const OUTPUT_LIMIT: usize = 64 << 20;
 
-/// Sets the search path: a transient unit's and a stock sshd's do not hold everything.
-const PRELUDE: &str = "PATH=\"/run/wrappers/bin:/run/current-system/sw/bin:${PATH:-/usr/bin:/bin}\"
-LC_ALL=C
-export PATH LC_ALL
-";
-
-/// Ends the script when the other side of its standard input goes away.
-const WATCHER: &str = "exec 3<&0 </dev/null
-{ cat <&3 >/dev/null; kill -TERM 0; } >/dev/null 2>&1 &
-exec 3<&-
-";
-
 /// Where standard output goes.
 #[derive(Clone)]
 pub(super) enum Sink {
@@ -40,35 +29,17 @@ pub(super) enum Sink {
     Lines(mpsc::Sender<Vec<u8>>),
 }
 
-/// Returns the remote command and the bytes for its standard input.
-pub(super) fn wire(script: &Script) -> (String, Vec<u8>) {
-    let watcher = if script.stdin.is_empty() { WATCHER } else { "" };
-    let inner = format!("{PRELUDE}{watcher}{}", script.text());
-    let read = |count: usize| format!("eval \"$(head -c {count})\"");
-    let outer = if script.root {
-        let step = read(inner.len());
-        format!("if [ \"$(id -u)\" = 0 ]; then {step}; else exec sudo -n /bin/sh -c '{step}'; fi\n")
-    } else {
-        String::new()
-    };
-    let first = if script.root { outer.len() } else { inner.len() };
-    let mut input = outer.into_bytes();
-    input.extend_from_slice(inner.as_bytes());
-    input.extend_from_slice(&script.stdin);
-    (format!("/bin/sh -c '{}'", read(first)), input)
-}
-
 /// Runs a script on a channel of a connection.
 pub(super) async fn run(
     host: &str,
-    session: &Arc<Session>,
+    master: &Arc<Master>,
     script: &Script,
     sink: Sink,
 ) -> Result<Output, RemoteError> {
     let lost = |error: &openssh::Error| RemoteError::new(host, Trouble::Lost, &chain(error));
-    let (command, input) = wire(script);
-    let mut child = Arc::clone(session)
-        .arc_raw_command(command)
+    let wire = wire(script);
+    let mut child = Arc::clone(master.session())
+        .arc_raw_command(wire.command)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -78,15 +49,23 @@ pub(super) async fn run(
     let stdin = child.stdin().take();
     let stdout = child.stdout().take();
     let stderr = child.stderr().take();
-    let (stdout, stderr) = talk(stdin, input, script.stdin.is_empty(), stdout, stderr, sink).await;
-    let code = match child.wait().await {
+    let keep_open = script.stdin.is_empty();
+    let said = talk((stdin, wire.input, keep_open), stdout, stderr, &wire.marks, sink).await;
+    let ended = child.wait().await;
+    if let Some(code) = said.code {
+        // The script itself told how it ended: what its login shell made of that is not asked.
+        return Ok(Output { code, stdout: said.stdout, stderr: said.stderr });
+    }
+    let code = match ended {
         Ok(status) => status.code().unwrap_or(-1),
         // The crate's way to say exit code 127.
         Err(openssh::Error::Remote(_)) => 127,
-        Err(openssh::Error::RemoteProcessTerminated) if session.check().await.is_ok() => -1,
+        Err(openssh::Error::RemoteProcessTerminated) if master.session().check().await.is_ok() => {
+            -1
+        }
         Err(error) => return Err(lost(&error)),
     };
-    Ok(Output { code, stdout, stderr })
+    said.without_end(host, code)
 }
 
 /// Runs a script in a process of this machine.
@@ -98,10 +77,10 @@ pub(super) async fn run_here(
     let here = |error: std::io::Error| {
         RemoteError::new(host, Trouble::Here, &format!("could not run /bin/sh: {error}"))
     };
-    let (command, input) = wire(script);
+    let wire = wire(script);
     let mut child = tokio::process::Command::new("/bin/sh")
         .arg("-c")
-        .arg(command)
+        .arg(wire.command)
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
@@ -110,22 +89,59 @@ pub(super) async fn run_here(
         .spawn()
         .map_err(here)?;
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let (stdout, stderr) = talk(stdin, input, script.stdin.is_empty(), stdout, stderr, sink).await;
+    let keep_open = script.stdin.is_empty();
+    let said = talk((stdin, wire.input, keep_open), stdout, stderr, &wire.marks, sink).await;
     let status = child.wait().await.map_err(here)?;
-    Ok(Output { code: status.code().unwrap_or(-1), stdout, stderr })
+    match said.code {
+        Some(code) => Ok(Output { code, stdout: said.stdout, stderr: said.stderr }),
+        None => said.without_end(host, status.code().unwrap_or(-1)),
+    }
 }
 
-/// Writes the input, reads both outputs to their end and returns them as text.
+/// What came back of a script.
+struct Said {
+    stdout: String,
+    stderr: String,
+    /// The code with which the script ended, when it came to its end.
+    code: Option<i32>,
+    /// Whether the script began at all.
+    has_begun: bool,
+}
+
+impl Said {
+    /// Says what it means that the script did not come to its end and its channel gave a code.
+    fn without_end(self, host: &str, code: i32) -> Result<Output, RemoteError> {
+        if code != 0 {
+            return Ok(Output { code, stdout: self.stdout, stderr: self.stderr });
+        }
+        if self.has_begun {
+            let cause = "the script broke off before its end";
+            return Err(RemoteError::new(host, Trouble::Lost, cause));
+        }
+        let printed = self.stderr.lines().map(printable_line).find(|line| !line.trim().is_empty());
+        let cause = match printed {
+            Some(line) => format!("its login runs something else than what it was asked: {line}"),
+            None => "its login runs something else than what it was asked".to_owned(),
+        };
+        let hint = "this user needs a POSIX or fish-like login shell and no forced command; try \
+                    `ssh HOST /bin/sh -c true` by hand";
+        Err(RemoteError {
+            hint: hint.to_owned(),
+            ..RemoteError::new(host, Trouble::Denied, &cause)
+        })
+    }
+}
+
+/// Writes the input, reads both outputs to their end and returns what the script printed as text.
 ///
 /// The input stays open until the script ends when the script has a watcher on it.
 async fn talk<I, O, E>(
-    stdin: Option<I>,
-    input: Vec<u8>,
-    keep_open: bool,
+    (stdin, input, keep_open): (Option<I>, Vec<u8>, bool),
     stdout: Option<O>,
     stderr: Option<E>,
+    marks: &Marks,
     sink: Sink,
-) -> (String, String)
+) -> Said
 where
     I: tokio::io::AsyncWrite + Unpin,
     O: AsyncRead + Unpin,
@@ -138,66 +154,77 @@ where
         let flushed = stdin.flush().await;
         (written.is_ok() && flushed.is_ok() && keep_open).then_some(stdin)
     };
-    let read = async {
-        let out = async {
-            match stdout {
-                Some(stdout) => drain(stdout, sink).await,
-                None => Vec::new(),
-            }
-        };
-        let err = async {
-            match stderr {
-                Some(stderr) => drain(stderr, Sink::Keep).await,
-                None => Vec::new(),
-            }
-        };
-        tokio::join!(out, err)
-    };
+    let read = async { tokio::join!(drain(stdout, sink, marks), drain(stderr, Sink::Keep, marks)) };
     let (held, (out, err)) = tokio::join!(write, read);
     drop(held);
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (text(out), text(err))
+    let (out_filter, err_filter) = (out.1, err.1);
+    let has_begun = out_filter.has_begun();
+    let stderr = if has_begun {
+        text(err.0)
+    } else {
+        // It did not run: whatever was printed says why.
+        format!("{}\n{}{}", out_filter.noise(), err_filter.noise(), text(err.0))
+    };
+    Said { stdout: text(out.0), stderr, code: out_filter.code(), has_begun }
 }
 
-/// Reads to the end; returns the bytes, or sends them line by line.
-async fn drain(mut from: impl AsyncRead + Unpin, sink: Sink) -> Vec<u8> {
-    let mut chunk = vec![0; 32 * 1024];
+/// Reads an output to its end; returns what the script printed, or sends it line by line.
+async fn drain(
+    from: Option<impl AsyncRead + Unpin>,
+    sink: Sink,
+    marks: &Marks,
+) -> (Vec<u8>, Between) {
+    let mut filter = marks.filter();
     let mut kept = Vec::new();
+    let Some(mut from) = from else { return (kept, filter) };
+    let mut chunk = vec![0; 32 * 1024];
     loop {
         let count = match from.read(&mut chunk).await {
             Ok(0) | Err(_) => break,
             Ok(count) => count,
         };
-        match &sink {
-            Sink::Keep => {
-                let room = OUTPUT_LIMIT.saturating_sub(kept.len());
-                kept.extend_from_slice(&chunk[..count.min(room)]);
-            }
-            Sink::Lines(lines) => {
-                for piece in chunk[..count].split_inclusive(|byte| *byte == b'\n') {
-                    let room = LINE_LIMIT.saturating_sub(kept.len());
-                    kept.extend_from_slice(&piece[..piece.len().min(room)]);
-                    if piece.ends_with(b"\n") {
-                        let mut line = std::mem::take(&mut kept);
-                        if line.ends_with(b"\n") {
-                            line.pop();
-                        }
-                        if lines.send(line).await.is_err() {
-                            return Vec::new();
-                        }
-                    }
-                }
-            }
+        let printed = filter.feed(&chunk[..count]);
+        if !pass_on(&printed, &mut kept, &sink).await {
+            return (Vec::new(), filter);
         }
     }
+    let printed = filter.finish();
+    let heard = pass_on(&printed, &mut kept, &sink).await;
     if let Sink::Lines(lines) = &sink {
         let rest = std::mem::take(&mut kept);
-        if !rest.is_empty() {
+        if heard && !rest.is_empty() {
             // Nobody listens any more: the exit code still counts.
             drop(lines.send(rest).await);
         }
     }
-    kept
+    (kept, filter)
+}
+
+/// Keeps what was printed, or sends the lines of it; returns false when nobody listens any more.
+async fn pass_on(printed: &[u8], kept: &mut Vec<u8>, sink: &Sink) -> bool {
+    let lines = match sink {
+        Sink::Keep => {
+            let room = OUTPUT_LIMIT.saturating_sub(kept.len());
+            kept.extend_from_slice(&printed[..printed.len().min(room)]);
+            return true;
+        }
+        Sink::Lines(lines) => lines,
+    };
+    for piece in printed.split_inclusive(|byte| *byte == b'\n') {
+        let room = LINE_LIMIT.saturating_sub(kept.len());
+        kept.extend_from_slice(&piece[..piece.len().min(room)]);
+        if piece.ends_with(b"\n") {
+            let mut line = std::mem::take(kept);
+            if line.ends_with(b"\n") {
+                line.pop();
+            }
+            if lines.send(line).await.is_err() {
+                return false;
+            }
+        }
+    }
+    true
 }
 
 #[cfg(test)]
@@ -246,14 +273,5 @@ mod tests {
             }
         };
         tokio::time::timeout(std::time::Duration::from_secs(10), gone).await.unwrap();
-    }
-
-    #[test]
-    fn as_root_the_text_goes_through_sudo_without_a_password() {
-        let (command, input) = wire(&Script::new("id").root());
-        assert!(command.starts_with("/bin/sh -c 'eval \"$(head -c "), "{command}");
-        assert!(!command.contains('\\'), "fish reads backslashes in quotes: {command}");
-        let text = String::from_utf8(input).unwrap();
-        assert!(text.contains("exec sudo -n /bin/sh -c 'eval \"$(head -c "), "{text}");
     }
 }

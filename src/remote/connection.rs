@@ -1,29 +1,20 @@
 //! The real hands: one ssh connection per host, kept open, and this machine without ssh.
 //!
 //! Scripts share the connection as channels (at most eight: sshd allows ten sessions), probes share
-//! one persistent shell on it, and a [`Way::Fresh`] script gets a connection of its own.
+//! one persistent shell on it, and a [`Way::Fresh`] script gets a connection of its own, which takes
+//! the place of the kept one when the script succeeded. How connections are made is in `login`.
 
 use crate::fleet::{Address, Fleet, Host};
 use crate::remote::channel::{self, Sink};
+use crate::remote::login::{Logins, Past};
+use crate::remote::master::Master;
 use crate::remote::shell::Shell;
-use crate::remote::sockets::Sockets;
+use crate::remote::turn::Turn;
 use crate::remote::{Answer, Hands, Output, RemoteError, Script, Trouble, Way};
-use openssh::{ControlPersist, KnownHosts, Session, SessionBuilder};
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
-
-/// How long one address may take to answer.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-
-/// How often ssh asks a silent host whether it is still there; after three silences it gives up.
-const ALIVE_INTERVAL: Duration = Duration::from_secs(4);
-
-/// How long an unused connection of a nixdash that died may stay open, in seconds.
-const PERSIST_SECONDS: usize = 90;
 
 /// How long closing all connections may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -31,12 +22,12 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// Channels that may be open on one connection at once; sshd's default limit is ten.
 const CHANNELS: usize = 8;
 
-/// Connections that may be made at once: sshd drops unauthenticated ones at random above ten.
-const CONNECTS: usize = 6;
+/// How long it may take to ask all addresses of a host whether they answer.
+const ANSWERING_LIMIT: Duration = Duration::from_secs(10);
 
-/// The open connection of one host.
+/// The kept connection of one host.
 struct Link {
-    session: Option<Arc<Session>>,
+    master: Option<Arc<Master>>,
     address: Option<Address>,
     shell: Option<Shell>,
 }
@@ -46,17 +37,30 @@ struct Place {
     link: tokio::sync::Mutex<Link>,
     shell_turn: tokio::sync::Mutex<()>,
     channels: Semaphore,
-    address: Mutex<Option<String>>,
+    past: Past,
+    shown: Mutex<Shown>,
+}
+
+/// What is told of a host's connection without waiting for it.
+#[derive(Clone, Default)]
+struct Shown {
+    address: Option<String>,
+    asks_for_touch: bool,
 }
 
 impl Place {
     fn new() -> Self {
         Self {
-            link: tokio::sync::Mutex::new(Link { session: None, address: None, shell: None }),
+            link: tokio::sync::Mutex::new(Link { master: None, address: None, shell: None }),
             shell_turn: tokio::sync::Mutex::new(()),
             channels: Semaphore::new(CHANNELS),
-            address: Mutex::new(None),
+            past: Past::default(),
+            shown: Mutex::default(),
         }
+    }
+
+    fn shown(&self) -> Shown {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -67,19 +71,17 @@ pub struct Remote {
 }
 
 struct Inner {
-    /// Made with the first connection.
-    sockets: Mutex<Option<Sockets>>,
     fleet: Arc<Fleet>,
     places: HashMap<String, Place>,
-    connects: Semaphore,
+    logins: Logins,
 }
 
 impl Remote {
     /// Makes hands for a fleet; connects to nothing yet.
     pub fn new(fleet: Arc<Fleet>) -> Self {
         let places = fleet.hosts.iter().map(|host| (host.name.clone(), Place::new())).collect();
-        let connects = Semaphore::new(CONNECTS);
-        Self { inner: Arc::new(Inner { sockets: Mutex::default(), fleet, places, connects }) }
+        let logins = Logins::new(fleet.ssh_config.clone());
+        Self { inner: Arc::new(Inner { fleet, places, logins }) }
     }
 
     /// Closes every connection that is open, within two seconds; scripts that still run are lost.
@@ -87,14 +89,11 @@ impl Remote {
         let all = self.inner.places.values().map(|place| async {
             let mut link = place.link.lock().await;
             link.shell = None;
-            if let Some(session) = link.session.take().and_then(Arc::into_inner) {
-                // A connection that cannot be closed ends by itself when it is idle.
-                drop(session.close().await);
-            }
+            link.master = None;
         });
         let all = futures_util::future::join_all(all);
         drop(tokio::time::timeout(CLOSE_LIMIT, all).await);
-        drop(self.inner.sockets.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.inner.logins.close();
     }
 }
 
@@ -107,117 +106,74 @@ impl Inner {
         }
     }
 
-    /// Makes a connection to the first address that answers; the one that answered last time is
-    /// tried first.
-    async fn connect(
+    /// Returns the open connection of a host, making one where there is none and the last login
+    /// was not refused just now.
+    async fn master(
         &self,
         host: &Host,
-        last: Option<Address>,
-    ) -> Result<(Session, Address), RemoteError> {
-        let _turn = self.connects.acquire().await;
-        let others = host.addresses.iter().filter(|address| Some(*address) != last.as_ref());
-        let directory = self
-            .control_directory()
-            .map_err(|error| RemoteError::new(&host.name, Trouble::Here, &error.to_string()))?;
-        let mut first_error = None;
-        for address in last.iter().chain(others) {
-            match self.builder(address, &directory).connect_mux(&address.host).await {
-                Ok(session) => return Ok((session, address.clone())),
-                Err(error) => {
-                    let error = RemoteError::from_ssh(&host.name, &chain(&error));
-                    first_error.get_or_insert(error);
-                }
-            }
+        place: &Place,
+        turn: &Turn,
+    ) -> Result<Arc<Master>, RemoteError> {
+        let mut link = turn.wait(place.link.lock()).await;
+        if let Some(master) = &link.master {
+            return Ok(Arc::clone(master));
         }
-        Err(first_error.unwrap_or_else(|| {
-            RemoteError::new(&host.name, Trouble::Here, "the host has no address")
-        }))
+        if let Some(error) = place.past.held() {
+            return Err(error);
+        }
+        let last = link.address.clone();
+        let (master, address) = self.logins.connect(host, &place.past, last.as_ref(), turn).await?;
+        link.keep(place, &master, address);
+        Ok(master)
     }
 
-    /// Returns the folder for control sockets.
-    fn control_directory(&self) -> std::io::Result<PathBuf> {
-        let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
-        if sockets.is_none() {
-            *sockets = Some(Sockets::make()?);
+    /// Runs a script over a connection of its own, which becomes the kept one when the script
+    /// succeeded; scripts that still run on the other one go on there.
+    async fn over_new_connection(
+        &self,
+        host: &Host,
+        place: &Place,
+        (script, sink): (&Script, Sink),
+        turn: &Turn,
+    ) -> Result<Output, RemoteError> {
+        let last = turn.wait(place.link.lock()).await.address.clone();
+        let (master, address) = self.logins.connect(host, &place.past, last.as_ref(), turn).await?;
+        let output = channel::run(&host.name, &master, script, sink).await?;
+        if output.is_ok() {
+            place.link.lock().await.keep(place, &master, address);
         }
-        Ok(sockets.as_ref().map(|sockets| sockets.dir().to_path_buf()).unwrap_or_default())
-    }
-
-    /// Returns ssh's options for an address.
-    fn builder(&self, address: &Address, directory: &Path) -> SessionBuilder {
-        let mut builder = SessionBuilder::default();
-        builder
-            .known_hosts_check(KnownHosts::Strict)
-            .connect_timeout(CONNECT_LIMIT)
-            .server_alive_interval(ALIVE_INTERVAL)
-            .control_directory(directory);
-        if let Some(seconds) = NonZeroUsize::new(PERSIST_SECONDS) {
-            builder.control_persist(ControlPersist::IdleFor(seconds));
-        }
-        if let Some(user) = &address.user {
-            builder.user(user.clone());
-        }
-        if let Some(port) = address.port {
-            builder.port(port);
-        }
-        if let Some(file) = &self.fleet.ssh_config {
-            builder.config_file(file);
-        }
-        builder
-    }
-
-    /// Returns the open connection of a host, making one where there is none.
-    async fn session(&self, host: &Host, place: &Place) -> Result<Arc<Session>, RemoteError> {
-        let mut link = place.link.lock().await;
-        if let Some(session) = &link.session {
-            return Ok(Arc::clone(session));
-        }
-        let (session, address) = self.connect(host, link.address.clone()).await?;
-        let session = Arc::new(session);
-        link.session = Some(Arc::clone(&session));
-        set_address(place, &address);
-        link.address = Some(address);
-        Ok(session)
+        Ok(output)
     }
 
     /// Forgets a connection that broke, unless another one has taken its place already.
-    async fn drop_session(&self, place: &Place, broken: &Arc<Session>) {
+    async fn forget(&self, place: &Place, broken: &Arc<Master>) {
         let mut link = place.link.lock().await;
-        if link.session.as_ref().is_some_and(|session| Arc::ptr_eq(session, broken)) {
-            link.session = None;
+        if link.master.as_ref().is_some_and(|master| Arc::ptr_eq(master, broken)) {
+            link.master = None;
             link.shell = None;
         }
     }
 
-    /// Runs a script by its way, within its limit.
+    /// Runs a script by its way, within its limit, which begins with the host's own turn.
     async fn run(&self, name: &str, script: &Script, sink: Sink) -> Result<Output, RemoteError> {
         let (host, place) = self.find(name)?;
         if self.fleet.trust.doubt().is_some() {
             return Err(untrusted(name));
         }
+        let turn = Turn::new(script.limit);
         let work = async {
             if host.is_local() {
                 return channel::run_here(name, script, sink).await;
             }
             match script.way {
-                Way::Shell => self.over_shell(host, place, script).await,
-                Way::Channel => self.over_channel(host, place, script, sink).await,
-                Way::Fresh => {
-                    let last = place.link.lock().await.address.clone();
-                    let (session, _) = self.connect(host, last).await?;
-                    let session = Arc::new(session);
-                    let output = channel::run(name, &session, script, sink).await;
-                    if let Some(session) = Arc::into_inner(session) {
-                        // What is left of the connection ends by itself after PERSIST_SECONDS.
-                        drop(session.close().await);
-                    }
-                    output
-                }
+                Way::Shell => self.over_shell(host, place, script, &turn).await,
+                Way::Channel => self.over_channel(host, place, (script, sink), &turn).await,
+                Way::Fresh => self.over_new_connection(host, place, (script, sink), &turn).await,
             }
         };
-        match tokio::time::timeout(script.limit, work).await {
-            Ok(result) => result,
-            Err(_) => Err(RemoteError::new(name, Trouble::Slow(script.limit), "no answer in time")),
+        match turn.within(work).await {
+            Some(result) => result,
+            None => Err(RemoteError::new(name, Trouble::Slow(script.limit), "no answer in time")),
         }
     }
 
@@ -226,18 +182,18 @@ impl Inner {
         &self,
         host: &Host,
         place: &Place,
-        script: &Script,
-        sink: Sink,
+        (script, sink): (&Script, Sink),
+        turn: &Turn,
     ) -> Result<Output, RemoteError> {
-        let _permit = place.channels.acquire().await;
-        let mut session = self.session(host, place).await?;
-        if session.check().await.is_err() {
-            self.drop_session(place, &session).await;
-            session = self.session(host, place).await?;
+        let _permit = turn.wait(place.channels.acquire()).await;
+        let mut master = self.master(host, place, turn).await?;
+        if master.session().check().await.is_err() {
+            self.forget(place, &master).await;
+            master = self.master(host, place, turn).await?;
         }
-        let result = channel::run(&host.name, &session, script, sink).await;
+        let result = channel::run(&host.name, &master, script, sink).await;
         if result.as_ref().is_err_and(|error| error.trouble == Trouble::Lost) {
-            self.drop_session(place, &session).await;
+            self.forget(place, &master).await;
         }
         result
     }
@@ -249,32 +205,52 @@ impl Inner {
         host: &Host,
         place: &Place,
         script: &Script,
+        turn: &Turn,
     ) -> Result<Output, RemoteError> {
-        let _turn = place.shell_turn.lock().await;
-        let _permit = place.channels.acquire().await;
-        let idle = place.link.lock().await.shell.take();
+        let _turn = turn.wait(place.shell_turn.lock()).await;
+        let _permit = turn.wait(place.channels.acquire()).await;
+        let idle = turn.wait(place.link.lock()).await.shell.take();
         // A shell that broke while it was idle decides nothing: a new one does.
         if let Some(mut shell) = idle
             && let Ok(output) = shell.run(&host.name, script).await
         {
-            place.link.lock().await.shell = Some(shell);
+            place.link.lock().await.put_back(shell);
             return Ok(output);
         }
-        let mut session = self.session(host, place).await?;
-        let mut opened = Shell::open(&host.name, &session).await;
+        let mut master = self.master(host, place, turn).await?;
+        let mut opened = Shell::open(&host.name, &master).await;
         if opened.is_err() {
-            self.drop_session(place, &session).await;
-            session = self.session(host, place).await?;
-            opened = Shell::open(&host.name, &session).await;
+            self.forget(place, &master).await;
+            master = self.master(host, place, turn).await?;
+            opened = Shell::open(&host.name, &master).await;
         }
         let mut shell = opened?;
         let result = shell.run(&host.name, script).await;
         if result.is_ok() {
-            place.link.lock().await.shell = Some(shell);
+            place.link.lock().await.put_back(shell);
         } else {
-            self.drop_session(place, &session).await;
+            self.forget(place, &master).await;
         }
         result
+    }
+}
+
+impl Link {
+    /// Makes a connection the kept one.
+    fn keep(&mut self, place: &Place, master: &Arc<Master>, address: Address) {
+        let shown =
+            Shown { address: Some(address.to_string()), asks_for_touch: master.asks_for_touch() };
+        *place.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+        self.master = Some(Arc::clone(master));
+        self.shell = None;
+        self.address = Some(address);
+    }
+
+    /// Keeps a shell for the next probe, unless its connection is not the kept one any more.
+    fn put_back(&mut self, shell: Shell) {
+        if self.master.as_ref().is_some_and(|master| Arc::ptr_eq(master, shell.master())) {
+            self.shell = Some(shell);
+        }
     }
 }
 
@@ -297,7 +273,24 @@ impl Hands for Remote {
         if found.is_local() {
             return Some("this machine".to_owned());
         }
-        place.address.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        place.shown().address
+    }
+
+    fn answering<'a>(&'a self, host: &'a str) -> Answer<'a, Vec<String>> {
+        Box::pin(async move {
+            let (host, _) = self.inner.find(host)?;
+            if host.is_local() {
+                return Ok(Vec::new());
+            }
+            let turn = Turn::new(ANSWERING_LIMIT);
+            let asked = turn.within(self.inner.logins.answering(host, &turn)).await;
+            let slow = || RemoteError::new(&host.name, Trouble::Slow(ANSWERING_LIMIT), "no answer");
+            asked.ok_or_else(slow)
+        })
+    }
+
+    fn asks_for_touch(&self, host: &str) -> bool {
+        self.inner.find(host).is_ok_and(|(_, place)| place.shown().asks_for_touch)
     }
 }
 
@@ -309,21 +302,4 @@ fn untrusted(host: &str) -> RemoteError {
         cause: "not asked, because hosts.toml is not trusted".to_owned(),
         hint: "look at the file, then run `nixdash trust`".to_owned(),
     }
-}
-
-/// Notes which address answered.
-fn set_address(place: &Place, address: &Address) {
-    *place.address.lock().unwrap_or_else(PoisonError::into_inner) = Some(address.to_string());
-}
-
-/// Returns an error with its causes, one per line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push('\n');
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -1,6 +1,7 @@
 //! Why a script could not be run on a host, and what to do about it.
 
 use crate::fleet::{HostState, printable_line};
+use crate::remote::route::REFUSED;
 use std::time::Duration;
 
 /// What kind of trouble it is.
@@ -8,13 +9,19 @@ use std::time::Duration;
 pub enum Trouble {
     /// No address answered: asleep, off, or another network.
     Unreachable,
-    /// It answered and let us not in: a key, a user, a host key.
+    /// It answered and refused the login: a key, a user, or no login from here for a while. Asking
+    /// again soon makes OpenSSH refuse this machine altogether.
     Denied,
+    /// It answered with a host key that is not the known one, or none is known.
+    HostKey,
+    /// It started and waits for its disk to be unlocked: what answers is its initrd.
+    Locked,
     /// The connection ended while the script ran.
     Lost,
     /// The script took longer than its limit.
     Slow(Duration),
-    /// Something on this machine: no ssh program, no such host in the fleet.
+    /// Something on this machine: no ssh program, a mistake in ssh's configuration, no such host in
+    /// the fleet.
     Here,
 }
 
@@ -39,7 +46,18 @@ impl RemoteError {
             Trouble::Unreachable => {
                 "is it on and in this network? `ssh` to it by hand shows more".to_owned()
             }
-            Trouble::Denied => denied_hint(cause),
+            Trouble::Denied if cause.contains(REFUSED) => {
+                "its sshd takes no connection from this machine for a while, after failed logins \
+                 from here; wait some minutes, and load the right key before the next try"
+                    .to_owned()
+            }
+            Trouble::Denied => {
+                "load your key with ssh-add, or name user and key in ~/.ssh/config".to_owned()
+            }
+            Trouble::HostKey => host_key_hint(cause),
+            Trouble::Locked => {
+                "unlock its disk: log in to its initrd by hand, or at its keyboard".to_owned()
+            }
             Trouble::Lost => "the connection broke; it is made anew at the next try".to_owned(),
             Trouble::Slow(limit) => format!(
                 "it did not finish within {}; is the host overloaded or asleep?",
@@ -52,32 +70,38 @@ impl RemoteError {
 
     /// Sorts what ssh printed when it could not connect.
     pub fn from_ssh(host: &str, said: &str) -> Self {
-        let unknown_key =
-            said.lines().map(str::trim).find(|line| line.contains("host key is known"));
-        let last = said
+        let lines: Vec<&str> = said
             .lines()
             .map(str::trim)
-            .rfind(|line| {
+            .filter(|line| {
                 !line.is_empty() && !line.starts_with("debug") && !line.starts_with("Warning:")
             })
-            .unwrap_or("ssh could not connect and did not say why");
-        let line = unknown_key.unwrap_or(last).trim_end_matches('.');
-        let denied = [
-            "Permission denied",
-            "Host key verification failed",
-            "Too many auth",
-            "IDENTIFICATION HAS CHANGED",
-        ]
-        .iter()
-        .any(|sign| said.contains(sign));
-        let trouble = if denied { Trouble::Denied } else { Trouble::Unreachable };
-        Self::new(host, trouble, line)
+            .collect();
+        let find = |signs: &[&str]| {
+            lines.iter().rfind(|line| signs.iter().any(|sign| line.contains(sign))).copied()
+        };
+        let last = lines.last().copied().unwrap_or("ssh could not connect and did not say why");
+        let (trouble, line) = if said.contains(REFUSED) {
+            (Trouble::Denied, REFUSED)
+        } else if let Some(line) = find(&["host key is known"]) {
+            (Trouble::HostKey, line)
+        } else if find(&["Host key verification failed", "IDENTIFICATION HAS CHANGED"]).is_some() {
+            (Trouble::HostKey, last)
+        } else if let Some(line) = find(&["Permission denied (", "Too many authentication"]) {
+            (Trouble::Denied, line)
+        } else if let Some(line) = find(&["onfiguration option", "Bad owner or permissions on"]) {
+            (Trouble::Here, line)
+        } else {
+            (Trouble::Unreachable, last)
+        };
+        Self::new(host, trouble, line.trim_end_matches('.'))
     }
 
     /// Returns the state that a probe shows for this error.
     pub fn host_state(&self) -> HostState {
         match self.trouble {
-            Trouble::Denied => HostState::Denied,
+            Trouble::Denied | Trouble::HostKey => HostState::Denied,
+            Trouble::Locked => HostState::Locked,
             Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_) => HostState::Unreachable,
             Trouble::Here => HostState::Unknown,
         }
@@ -90,20 +114,32 @@ impl RemoteError {
 
     /// Returns whether another try may succeed without anybody doing anything.
     pub fn is_passing(&self) -> bool {
-        matches!(self.trouble, Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_))
+        match self.trouble {
+            Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_) | Trouble::Locked => true,
+            Trouble::Denied | Trouble::HostKey | Trouble::Here => false,
+        }
+    }
+
+    /// Returns how much it tells of a host, where several of its addresses fail in their own ways.
+    pub(super) fn weight(&self) -> u8 {
+        match self.trouble {
+            Trouble::Here => 0,
+            Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_) => 1,
+            Trouble::HostKey => 2,
+            Trouble::Denied => 3,
+            Trouble::Locked => 4,
+        }
     }
 }
 
-/// Returns what to do when ssh says no.
-fn denied_hint(said: &str) -> String {
+/// Returns what to do about a host key.
+fn host_key_hint(said: &str) -> String {
     if said.contains("host key is known") {
         "its host key is not known yet: ssh to it once by hand and compare the key".to_owned()
-    } else if said.contains("Host key") || said.contains("IDENTIFICATION") {
+    } else {
         "its host key is not the one in known_hosts: find out why; a machine that was installed \
          anew needs ssh-keygen -R"
             .to_owned()
-    } else {
-        "load your key with ssh-add, or name user and key in ~/.ssh/config".to_owned()
     }
 }
 
@@ -117,10 +153,32 @@ mod tests {
             ("ssh: connect to host 10.0.0.9 port 22: No route to host", Trouble::Unreachable),
             ("ssh: Could not resolve hostname x: Name or service not known", Trouble::Unreachable),
             ("me@10.0.0.9: Permission denied (publickey).", Trouble::Denied),
-            ("@@@\nHost key verification failed.", Trouble::Denied),
+            ("@@@\nHost key verification failed.", Trouble::HostKey),
+            (
+                "No ED25519 host key is known for x and you have requested strict checking.\n\
+                 Host key verification failed.",
+                Trouble::HostKey,
+            ),
+            (
+                "debug1: kex_exchange_identification: banner line 0: Not allowed at this time\n\
+                 kex_exchange_identification: Connection closed by remote host",
+                Trouble::Denied,
+            ),
+            ("kex_exchange_identification: Connection closed by remote host", Trouble::Unreachable),
+            ("/home/me/.ssh/config: line 3: Bad configuration option: hostnam", Trouble::Here),
+            (
+                "debug1: identity file /k: Permission denied (x)\nssh: timed out",
+                Trouble::Unreachable,
+            ),
         ] {
             assert_eq!(RemoteError::from_ssh("samsung", said).trouble, trouble, "{said}");
         }
+    }
+
+    #[test]
+    fn an_address_that_is_locked_out_does_not_look_like_a_dead_network() {
+        let text = RemoteError::from_ssh("samsung", "x\nNot allowed at this time\ny").to_string();
+        assert!(text.contains("after failed logins from here; wait some minutes"), "{text}");
     }
 
     #[test]

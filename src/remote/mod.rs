@@ -11,11 +11,17 @@ mod connection;
 mod error;
 mod fake;
 mod git;
+mod login;
+mod master;
 mod program;
+mod route;
 mod script;
 mod secret;
 mod shell;
 mod sockets;
+mod turn;
+mod unlock;
+mod wire;
 
 pub use aws::aws_profile;
 pub use connection::Remote;
@@ -62,5 +68,11 @@ pub trait Hands: Send + Sync {
     /// is this machine.
     fn answering<'a>(&'a self, _host: &'a str) -> Answer<'a, Vec<String>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    /// Returns whether a new login would ask somebody to touch a key, as far as the last login
+    /// told.
+    fn asks_for_touch(&self, _host: &str) -> bool {
+        false
     }
 }

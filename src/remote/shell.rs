@@ -1,33 +1,39 @@
 //! The persistent shell of a host: a probe costs one round trip instead of a new process tree.
 //!
-//! Each script runs in a subshell with no input; a line with a number that the script cannot know
-//! marks its end and carries its exit code. Standard error is part of standard output here.
+//! Each script runs in a subshell with no input, between marks that nobody on the host can know
+//! (see `wire`). The shell reads from a watcher, which ends the whole process group when this side
+//! goes away, so that a script that hangs is not left behind. Standard error is part of standard
+//! output here.
 
-use crate::remote::connection::chain;
+use crate::remote::master::{Master, chain};
+use crate::remote::wire::{Marks, PRELUDE};
 use crate::remote::{Output, RemoteError, Script, Trouble};
 use openssh::{Child, ChildStdin, ChildStdout, Session, Stdio};
 use std::sync::Arc;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Most bytes that one script may print here.
 const OUTPUT_LIMIT: usize = 32 << 20;
 
+/// What the login shell is asked to run.
+const COMMAND: &str = "/bin/sh -c '{ trap \"\" TERM; cat; kill -TERM 0; sleep 1; kill -KILL 0; } \
+                       | exec /bin/sh'";
+
 /// An open `/bin/sh` on a host.
 pub(super) struct Shell {
     stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
+    stdout: ChildStdout,
+    master: Arc<Master>,
     // Keeps the channel open.
     _child: Child<Arc<Session>>,
-    count: u64,
-    secret: u64,
 }
 
 impl Shell {
     /// Opens a shell on a connection.
-    pub(super) async fn open(host: &str, session: &Arc<Session>) -> Result<Self, RemoteError> {
+    pub(super) async fn open(host: &str, master: &Arc<Master>) -> Result<Self, RemoteError> {
         let lost = |cause: &str| RemoteError::new(host, Trouble::Lost, cause);
-        let mut child = Arc::clone(session)
-            .arc_raw_command("/bin/sh")
+        let mut child = Arc::clone(master.session())
+            .arc_raw_command(COMMAND)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -37,56 +43,56 @@ impl Shell {
         let (Some(stdin), Some(stdout)) = (child.stdin().take(), child.stdout().take()) else {
             return Err(lost("the shell has no standard input or output"));
         };
-        let secret = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), host);
-        let mut shell = Self {
-            stdin,
-            stdout: BufReader::with_capacity(32 * 1024, stdout),
-            _child: child,
-            count: 0,
-            secret,
-        };
+        let mut shell = Self { stdin, stdout, master: Arc::clone(master), _child: child };
+        shell
+            .stdin
+            .write_all(PRELUDE.as_bytes())
+            .await
+            .map_err(|error| lost(&format!("could not write to the shell: {error}")))?;
         shell.run(host, &Script::new(":")).await?;
         Ok(shell)
+    }
+
+    /// Returns the connection that the shell is open on.
+    pub(super) fn master(&self) -> &Arc<Master> {
+        &self.master
     }
 
     /// Runs a script; after an error the shell is in an unknown state and must be dropped.
     pub(super) async fn run(&mut self, host: &str, script: &Script) -> Result<Output, RemoteError> {
         let lost = |cause: String| RemoteError::new(host, Trouble::Lost, &cause);
-        self.count += 1;
-        let mark = format!("nixdash-end-{:016x}-{}", self.secret, self.count);
-        let text = format!(
-            "(\nPATH=\"/run/wrappers/bin:/run/current-system/sw/bin:${{PATH:-/usr/bin:/bin}}\" LC_ALL=C\nexport PATH LC_ALL\n{}) </dev/null 2>&1\nprintf '\\n%s %d\\n' {mark} $?\n",
-            script.text()
-        );
+        let marks = Marks::new();
+        // What the shell itself says on standard error is dropped: the first mark goes there too.
+        let around = marks.around(script, " 2>&1");
+        let text = format!("{{\n{around}}} </dev/null 2>/dev/null\n");
         self.stdin
             .write_all(text.as_bytes())
             .await
             .map_err(|error| lost(format!("could not write to the shell: {error}")))?;
-        let mut stdout = Vec::new();
+        let mut filter = marks.filter();
+        let mut printed = Vec::new();
+        let mut chunk = vec![0; 32 * 1024];
         loop {
-            let before = stdout.len();
-            let read = self
+            let count = self
                 .stdout
-                .read_until(b'\n', &mut stdout)
+                .read(&mut chunk)
                 .await
                 .map_err(|error| lost(format!("could not read from the shell: {error}")))?;
-            if read == 0 {
-                return Err(lost("the shell ended".to_owned()));
+            if count == 0 {
+                let noise = filter.noise();
+                let last = noise.lines().rfind(|line| !line.trim().is_empty());
+                return Err(lost(match last {
+                    Some(line) => format!("the login shell ended: {line}"),
+                    None => "the shell ended".to_owned(),
+                }));
             }
-            if stdout.len() > OUTPUT_LIMIT {
+            printed.extend(filter.feed(&chunk[..count]));
+            if printed.len() > OUTPUT_LIMIT {
                 return Err(lost("the script printed more than 32 MiB".to_owned()));
             }
-            let line = String::from_utf8_lossy(&stdout[before..]).into_owned();
-            if let Some(code) = line.strip_prefix(&mark) {
-                stdout.truncate(before);
-                if stdout.ends_with(b"\n") {
-                    stdout.pop();
-                }
-                return Ok(Output {
-                    code: code.trim().parse().unwrap_or(-1),
-                    stdout: String::from_utf8_lossy(&stdout).into_owned(),
-                    stderr: String::new(),
-                });
+            if let Some(code) = filter.code() {
+                let stdout = String::from_utf8_lossy(&printed).into_owned();
+                return Ok(Output { code, stdout, stderr: String::new() });
             }
         }
     }

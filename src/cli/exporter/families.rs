@@ -12,11 +12,12 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 /// The states of a host, as words.
-const HOST_STATES: [(HostState, &str); 5] = [
+const HOST_STATES: [(HostState, &str); 6] = [
     (HostState::Up, "up"),
     (HostState::Degraded, "degraded"),
     (HostState::Unreachable, "unreachable"),
     (HostState::Denied, "denied"),
+    (HostState::Locked, "locked"),
     (HostState::Unknown, "unknown"),
 ];
 

@@ -142,6 +142,7 @@ fn hosts(paint: &Paint<'_>, counts: Counts) -> Vec<Span<'static>> {
         (HostState::Up, "ok", '●', Role::Text),
         (HostState::Degraded, "degraded", '▲', Role::Warn),
         (HostState::Denied, "denied", '✗', Role::Error),
+        (HostState::Locked, "disk locked", '◇', Role::Warn),
         (HostState::Unreachable, "offline", '○', Role::Text),
         (HostState::Unknown, "unknown", '–', Role::Dim),
     ] {

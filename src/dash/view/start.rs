@@ -88,6 +88,9 @@ fn warnings(paint: &Paint<'_>, form: &StartForm, host: &str, say: &mut impl FnMu
         Some(HostState::Denied) => {
             say(Role::Warn, &format!("✗ {host} answered, but did not let us in."));
         }
+        Some(HostState::Locked) => {
+            say(Role::Warn, &format!("◇ {host} waits for its disk to be unlocked."));
+        }
         Some(HostState::Up | HostState::Degraded | HostState::Unknown) | None => {}
     }
 }

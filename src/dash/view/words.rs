@@ -37,7 +37,11 @@ pub(super) fn host_mark(view: &HostView) -> Mark {
         HostState::Degraded => Mark::new('▲', degraded(&view.facts), Role::Warn),
         HostState::Unreachable => Mark::new('○', "offline", Role::Dim),
         HostState::Denied => Mark::new('✗', "denied", Role::Error),
+        HostState::Locked => Mark::new('◇', "disk locked", Role::Warn),
         HostState::Unknown if view.asking => Mark::new('–', "asking", Role::Dim),
+        HostState::Unknown if view.facts.error.is_none() => {
+            Mark::new('–', "not asked yet", Role::Dim)
+        }
         HostState::Unknown => Mark::new('–', "unknown", Role::Dim),
     }
 }

@@ -195,10 +195,11 @@ async fn copy_to_builder(step: &Step, drv: &StorePath) -> Result<(), Failure> {
     if output.is_ok() {
         return Ok(());
     }
+    let said = output.complaint();
+    let why = argv::login_shell_prints(builder, &output.stderr).unwrap_or(said);
     Err(Failure::failed(format!(
-        "the derivation of {} could not be copied to {builder}: {}",
+        "the derivation of {} could not be copied to {builder}: {why}",
         step.host.name,
-        output.complaint()
     )))
 }
 

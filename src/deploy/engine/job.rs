@@ -281,8 +281,10 @@ fn parse_last_line(text: &str) -> JobState {
 /// Returns the failure for a host that cannot be reached any more.
 pub(super) fn lost(error: &RemoteError) -> Failure {
     let outcome = match error.trouble {
-        Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_) => Outcome::Offline,
-        Trouble::Denied | Trouble::Here => Outcome::Failed,
+        Trouble::Unreachable | Trouble::Locked | Trouble::Lost | Trouble::Slow(_) => {
+            Outcome::Offline
+        }
+        Trouble::Denied | Trouble::HostKey | Trouble::Here => Outcome::Failed,
     };
     Failure { outcome, error: error.to_string() }
 }

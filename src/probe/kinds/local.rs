@@ -108,7 +108,11 @@ async fn ask(asking: &Asking<'_>, host: &str) -> Result<Store, Silent> {
     let output = asking.hands.run(host, &script).await.map_err(|error| Silent {
         is_away: matches!(
             error.trouble,
-            Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_) | Trouble::Here
+            Trouble::Unreachable
+                | Trouble::Locked
+                | Trouble::Lost
+                | Trouble::Slow(_)
+                | Trouble::Here
         ),
         why: error.to_string(),
     })?;

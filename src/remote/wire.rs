@@ -1,0 +1,253 @@
+//! How a script travels: the command for the login shell, the bytes that follow it, and the marks
+//! between which everything stands that the script prints.
+//!
+//! The remote command is `/bin/sh -c 'LC_ALL=C; s=$(head -c N); case "$s" in *END) eval "$s";; *)
+//! exit 74;; esac'`, which every login shell (fish and nushell too) takes as it stands. The text
+//! (N bytes) follows on standard input and ends with a word that stands nowhere else in it: a text
+//! that was cut short by a lost connection does not have it, and nothing of it runs. As root the
+//! same step is made a second time, behind `sudo -n`.
+//!
+//! A login shell's own start files, a lecture of sudo or a message of the day may print before and
+//! after the script. So the text prints a mark first and another one last, on both outputs, made
+//! of random numbers that nobody on the host can know before; what stands outside is noise.
+
+use crate::remote::Script;
+use std::hash::{BuildHasher, RandomState};
+
+/// Exit code of a script whose text did not arrive as a whole; nothing of it has run.
+const CUT_SHORT: i32 = 74;
+
+/// Most bytes of noise that are kept, for the case that there is nothing else to show.
+const NOISE_LIMIT: usize = 4096;
+
+/// Sets the search path: a transient unit's and a stock sshd's do not hold everything.
+pub(super) const PRELUDE: &str =
+    "PATH=\"/run/wrappers/bin:/run/current-system/sw/bin:${PATH:-/usr/bin:/bin}\"
+LC_ALL=C
+export PATH LC_ALL
+";
+
+/// Ends the script when the other side of its standard input goes away, also where it does not
+/// listen to TERM.
+const WATCHER: &str = "exec 3<&0 </dev/null
+{ trap '' TERM; cat <&3 >/dev/null; kill -TERM 0; sleep 1; kill -KILL 0; } >/dev/null 2>&1 &
+nixdash_watcher=$!
+exec 3<&-
+";
+
+/// Random words of one run of a script.
+#[derive(Clone, Debug)]
+pub(super) struct Marks {
+    begin: [String; 2],
+    end: [String; 2],
+    last: String,
+}
+
+impl Marks {
+    /// Makes new ones.
+    pub(super) fn new() -> Self {
+        // SipHash under keys that the operating system made: 64 bits that nobody can guess.
+        let word = |salt: u8| format!("{:016x}", RandomState::new().hash_one(salt));
+        let half = |name: &str| format!("nixdash-{name}-{}", word(0));
+        Self {
+            begin: [half("begin"), word(1)],
+            end: [half("end"), word(2)],
+            last: format!("nixdash-last-{}{}", word(3), word(4)),
+        }
+    }
+
+    /// Returns the commands that print the first mark. Each mark is printed in two pieces, so that
+    /// a shell that echoes what it reads prints no mark.
+    fn print_begin(&self) -> String {
+        let [first, second] = &self.begin;
+        let print = format!("printf '%s%s\\n' {first} {second}");
+        format!("{print}; {print} >&2\n")
+    }
+
+    /// Returns the commands that print the second mark with the exit code.
+    fn print_end(&self) -> String {
+        let [first, second] = &self.end;
+        let print = format!("printf '%s%s %d\\n' {first} {second} \"$nixdash_code\"");
+        format!("nixdash_code=$?\n{print}; {print} >&2\n")
+    }
+
+    /// Makes a filter for one output of the script.
+    pub(super) fn filter(&self) -> Between {
+        let whole = |[first, second]: &[String; 2], rest: &str| {
+            format!("{first}{second}{rest}").into_bytes()
+        };
+        Between {
+            begin: whole(&self.begin, "\n"),
+            end: whole(&self.end, " "),
+            part: Part::Before,
+            held: Vec::new(),
+            noise: Vec::new(),
+            code: Vec::new(),
+        }
+    }
+
+    /// Returns a script between its marks, in a subshell with these redirections, as a text for
+    /// `/bin/sh`.
+    pub(super) fn around(&self, script: &Script, redirections: &str) -> String {
+        let (begin, end) = (self.print_begin(), self.print_end());
+        format!("{begin}(\n{}){redirections}\n{end}", script.text())
+    }
+}
+
+/// A script as it goes over the wire.
+pub(super) struct Wire {
+    /// What the login shell is asked to run.
+    pub(super) command: String,
+    /// What follows on standard input.
+    pub(super) input: Vec<u8>,
+    /// What its output stands between.
+    pub(super) marks: Marks,
+}
+
+/// Returns the remote command and the bytes for its standard input.
+pub(super) fn wire(script: &Script) -> Wire {
+    let marks = Marks::new();
+    let last = &marks.last;
+    let (watcher, unwatch) = if script.stdin.is_empty() {
+        (WATCHER, "kill -KILL \"$nixdash_watcher\" 2>/dev/null\n")
+    } else {
+        ("", "")
+    };
+    let length = script.stdin.len();
+    let inner = format!(
+        "{PRELUDE}{watcher}INPUT_BYTES={length}\n{}{unwatch}exit \"$nixdash_code\"\n#{last}",
+        marks.around(script, "")
+    );
+    let read = |count: usize| {
+        format!(
+            "LC_ALL=C; s=$(head -c {count}); \
+             case \"$s\" in *{last}) eval \"$s\";; *) exit {CUT_SHORT};; esac"
+        )
+    };
+    let outer = if script.root {
+        let step = read(inner.len());
+        format!(
+            "if [ \"$(id -u)\" = 0 ]; then {step}; else exec sudo -n /bin/sh -c '{step}'; fi\n\
+             #{last}"
+        )
+    } else {
+        String::new()
+    };
+    let first = if script.root { outer.len() } else { inner.len() };
+    let command = format!("/bin/sh -c '{}'", read(first));
+    let mut input = outer.into_bytes();
+    input.extend_from_slice(inner.as_bytes());
+    input.extend_from_slice(&script.stdin);
+    Wire { command, input, marks }
+}
+
+/// Where in an output we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    Before,
+    Within,
+    After,
+}
+
+/// Takes an output piece by piece and passes on what stands between the marks.
+pub(super) struct Between {
+    begin: Vec<u8>,
+    end: Vec<u8>,
+    part: Part,
+    /// The end of what came so far, where it may be the beginning of a mark.
+    held: Vec<u8>,
+    noise: Vec<u8>,
+    code: Vec<u8>,
+}
+
+impl Between {
+    /// Takes a piece and returns what of it, or of what was held back, the script printed.
+    pub(super) fn feed(&mut self, piece: &[u8]) -> Vec<u8> {
+        let mut rest = std::mem::take(&mut self.held);
+        rest.extend_from_slice(piece);
+        let mut within = Vec::new();
+        loop {
+            let mark = match self.part {
+                Part::Before => &self.begin,
+                Part::Within => &self.end,
+                Part::After => {
+                    let room = 16_usize.saturating_sub(self.code.len());
+                    self.code.extend_from_slice(&rest[..rest.len().min(room)]);
+                    return within;
+                }
+            };
+            let found = position(&rest, mark);
+            let until = found.unwrap_or_else(|| rest.len() - overlap(&rest, mark));
+            let after = found.map(|at| rest[at + mark.len()..].to_vec());
+            let before = &rest[..until];
+            match self.part {
+                Part::Before => {
+                    self.noise.extend_from_slice(before);
+                    let excess = self.noise.len().saturating_sub(NOISE_LIMIT);
+                    self.noise.drain(..excess);
+                }
+                Part::Within | Part::After => within.extend_from_slice(before),
+            }
+            let Some(after) = after else {
+                self.held = rest.split_off(until);
+                return within;
+            };
+            self.part = if self.part == Part::Before { Part::Within } else { Part::After };
+            rest = after;
+        }
+    }
+
+    /// Returns what was held back when nothing more comes: it was no mark after all.
+    pub(super) fn finish(&mut self) -> Vec<u8> {
+        let held = std::mem::take(&mut self.held);
+        match self.part {
+            Part::Before => {
+                self.noise.extend_from_slice(&held);
+                Vec::new()
+            }
+            Part::Within => held,
+            Part::After => Vec::new(),
+        }
+    }
+
+    /// Returns whether the script began to run.
+    pub(super) fn has_begun(&self) -> bool {
+        self.part != Part::Before
+    }
+
+    /// Returns the script's exit code when it came to its end.
+    pub(super) fn code(&self) -> Option<i32> {
+        if self.part != Part::After {
+            return None;
+        }
+        let (code, _) = std::str::from_utf8(&self.code).ok()?.split_once('\n')?;
+        code.trim().parse().ok()
+    }
+
+    /// Returns what was printed before the script began.
+    pub(super) fn noise(&self) -> String {
+        String::from_utf8_lossy(&self.noise).into_owned()
+    }
+}
+
+/// Returns where one text begins in another.
+fn position(text: &[u8], wanted: &[u8]) -> Option<usize> {
+    let first = *wanted.first()?;
+    let mut from = 0;
+    while let Some(at) = text.get(from..)?.iter().position(|byte| *byte == first) {
+        if text[from + at..].starts_with(wanted) {
+            return Some(from + at);
+        }
+        from += at + 1;
+    }
+    None
+}
+
+/// Returns how many bytes at the end of a text are the beginning of another.
+fn overlap(text: &[u8], wanted: &[u8]) -> usize {
+    let most = text.len().min(wanted.len().saturating_sub(1));
+    (1..=most).rev().find(|count| text.ends_with(&wanted[..*count])).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -57,6 +57,12 @@ program_of() {
 	if [ -x "$target/$1/$2" ]; then echo "$target/$1/$2"; fi
 }
 
+NIXDASH_SSHD=$(program_of openssh-server usr/sbin/sshd)
+if [ -n "$NIXDASH_SSHD" ]; then
+	say "tests on an ssh server"
+	NIXDASH_SSHD=$NIXDASH_SSHD cargo test --test it -- --ignored --test-threads 1 connections::
+fi
+
 NIXDASH_PROMETHEUS=$(program_of prometheus usr/bin/prometheus)
 export NIXDASH_PROMETHEUS
 if [ -n "$NIXDASH_PROMETHEUS" ]; then

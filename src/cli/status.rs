@@ -127,6 +127,7 @@ fn host_row(name: &str, facts: &HostFacts, found: &Snapshot) -> Vec<String> {
         HostState::Unreachable => "unreachable",
         HostState::Denied => "denied",
         HostState::Locked => "disk locked",
+        HostState::Unknown if facts.asked_at.is_none() => "not asked yet",
         HostState::Unknown => "unknown",
     };
     let store = found.stores.get(name);

@@ -45,6 +45,16 @@ pub enum HostState {
     Unknown,
 }
 
+impl HostState {
+    /// Returns whether the host answered and let us in.
+    pub fn has_answered(self) -> bool {
+        match self {
+            Self::Up | Self::Degraded => true,
+            Self::Unreachable | Self::Denied | Self::Locked | Self::Unknown => false,
+        }
+    }
+}
+
 /// Mains or battery of a portable machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PowerFacts {

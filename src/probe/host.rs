@@ -25,20 +25,46 @@ const ECHO_LIMIT: Duration = Duration::from_secs(5);
 /// Most failed units that are kept.
 const UNITS_LIMIT: usize = 100;
 
-/// Asks a host and returns what it found; of a host that does not answer, the last known figures
-/// with the reason.
-pub async fn probe(hands: &dyn Hands, host: &Host, previous: Option<&HostFacts>) -> HostFacts {
-    let found = ask(hands, host).await;
+/// Asks a host over this way and returns what it found; of a host that does not answer, the last
+/// known figures with the reason.
+///
+/// [`Way::Fresh`] proves that somebody can log in now. Where that fails on a host that answered
+/// before, it is tried a second time, since one lost packet proves nothing either.
+pub async fn probe(
+    hands: &dyn Hands,
+    host: &Host,
+    previous: Option<&HostFacts>,
+    way: Way,
+) -> HostFacts {
+    let answered = previous.is_some_and(|facts| facts.state.has_answered());
+    let mut found = ask(hands, host, way).await;
+    if way == Way::Fresh && answered && found.as_ref().is_err_and(is_worth_a_second_try) {
+        found = ask(hands, host, way).await;
+    }
     merge(previous, found, Timestamp::now())
 }
 
+/// Returns whether an error may be gone a moment later.
+fn is_worth_a_second_try(error: &RemoteError) -> bool {
+    match error.trouble {
+        Trouble::Unreachable | Trouble::Lost => true,
+        Trouble::Denied | Trouble::HostKey | Trouble::Locked | Trouble::Slow(_) | Trouble::Here => {
+            false
+        }
+    }
+}
+
 /// Runs the scripts and reads what they print.
-async fn ask(hands: &dyn Hands, host: &Host) -> Result<HostFacts, RemoteError> {
+async fn ask(hands: &dyn Hands, host: &Host, way: Way) -> Result<HostFacts, RemoteError> {
     let mut facts = if host.is_local() && !Path::new("/nix").exists() {
         HostFacts { state: HostState::Up, ..HostFacts::default() }
     } else {
-        let script = Script::new(SCRIPT).way(Way::Shell).limit(LIMIT);
+        let script = Script::new(SCRIPT).way(way).limit(LIMIT);
         let output = hands.run(&host.name, &script).await?;
+        if is_initrd(&output.stdout) {
+            let cause = "it waits for its disk to be unlocked: what answers is its initrd";
+            return Err(RemoteError::new(&host.name, Trouble::Locked, cause));
+        }
         let facts = parse(&output.stdout);
         if facts.state == HostState::Unknown {
             let cause = format!("the probe broke off: {}", output.complaint());
@@ -57,6 +83,11 @@ async fn ask(hands: &dyn Hands, host: &Host) -> Result<HostFacts, RemoteError> {
     }
     facts.address = hands.address(&host.name);
     Ok(facts)
+}
+
+/// Returns whether the script ran in an initrd.
+fn is_initrd(text: &str) -> bool {
+    text.lines().any(|line| line == "initrd\ttrue")
 }
 
 /// Times a round trip over the open connection: the faster of two, since the first may meet a
@@ -170,7 +201,8 @@ fn generation(link: &str) -> Option<u64> {
 /// Returns whether a host that answered is well.
 fn state(facts: &HostFacts) -> HostState {
     let failed = facts.failed_units.as_ref().is_some_and(|units| !units.is_empty());
-    let ill = matches!(facts.system_state.as_deref(), Some("degraded" | "maintenance"));
+    let ill =
+        matches!(facts.system_state.as_deref(), Some("degraded" | "maintenance" | "no answer"));
     if failed || ill { HostState::Degraded } else { HostState::Up }
 }
 
@@ -262,10 +294,10 @@ mod tests {
     #[tokio::test]
     async fn a_host_that_goes_to_sleep_keeps_its_figures_and_their_age() {
         let awake = FakeHands::new(|_, _| Ok(Output { stdout: laptop(), ..Output::default() }));
-        let first = probe(&awake, &samsung(), None).await;
+        let first = probe(&awake, &samsung(), None, Way::Shell).await;
         assert_eq!(first.address.as_deref(), Some("fake"));
         assert!(first.latency_ms.is_some());
-        let second = probe(&FakeHands::unreachable(), &samsung(), Some(&first)).await;
+        let second = probe(&FakeHands::unreachable(), &samsung(), Some(&first), Way::Shell).await;
         assert_eq!(second.state, HostState::Unreachable);
         assert_eq!(second.measured_at, first.measured_at);
         assert!(second.asked_at >= first.asked_at);
@@ -278,10 +310,56 @@ mod tests {
         let hands = FakeHands::new(|_, _| {
             Ok(Output { code: 127, stdout: "sh: not found".to_owned(), ..Output::default() })
         });
-        let facts = probe(&hands, &samsung(), None).await;
+        let facts = probe(&hands, &samsung(), None, Way::Shell).await;
         assert_eq!(facts.state, HostState::Unreachable);
         assert_eq!(facts.measured_at, None);
         assert!(facts.error.unwrap().contains("sh: not found"));
+    }
+
+    #[tokio::test]
+    async fn an_initrd_that_answers_is_a_host_whose_disk_is_locked() {
+        let initrd = FakeHands::new(|_, _| {
+            let stdout = "initrd\ttrue\nuser\troot\nend\tok\n".to_owned();
+            Ok(Output { stdout, ..Output::default() })
+        });
+        let facts = probe(&initrd, &samsung(), None, Way::Shell).await;
+        assert_eq!(facts.state, HostState::Locked);
+        assert!(facts.error.unwrap().contains("waits for its disk to be unlocked"));
+    }
+
+    #[tokio::test]
+    async fn a_new_login_that_fails_once_is_tried_again_and_one_that_is_refused_is_not() {
+        for (trouble, tries) in [(Trouble::Unreachable, 2), (Trouble::Denied, 1)] {
+            let hands =
+                FakeHands::new(move |host, _| Err(RemoteError::new(host, trouble.clone(), "no")));
+            let before = HostFacts { state: HostState::Up, ..HostFacts::default() };
+            probe(&hands, &samsung(), Some(&before), Way::Fresh).await;
+            assert_eq!(hands.asked().len(), tries);
+        }
+    }
+
+    #[test]
+    fn what_hangs_leaves_the_other_facts_whole() {
+        // A `systemctl` and a `df` that never answer.
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["systemctl", "df"] {
+            let file = dir.path().join(name);
+            std::fs::write(&file, "#!/bin/sh\nexec sleep 300\n").unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(&file, mode).unwrap();
+        }
+        let began = Instant::now();
+        let path = format!("{}:{}", dir.path().display(), std::env::var("PATH").unwrap());
+        let output = std::process::Command::new("/bin/sh")
+            .args(["-c", SCRIPT])
+            .env("PATH", path)
+            .output()
+            .unwrap();
+        assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());
+        let facts = parse(&String::from_utf8_lossy(&output.stdout));
+        assert_eq!(facts.state, HostState::Degraded, "{output:?}");
+        assert_eq!(facts.system_state.as_deref(), Some("no answer"));
+        assert!(facts.memory.is_some() && facts.load1.is_some() && facts.disk.is_none());
     }
 
     #[test]

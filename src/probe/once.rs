@@ -1,8 +1,8 @@
 //! Measures everything once, for `nixdash status`.
 
 use crate::fleet::{
-    ClosurePath, CoverageFacts, Fleet, HostFacts, HostState, NextFacts, StoreFacts, StorePath,
-    Tier, TierFacts, TierState,
+    ClosurePath, CoverageFacts, Fleet, HostFacts, NextFacts, StoreFacts, StorePath, Tier,
+    TierFacts, TierState,
 };
 use crate::probe::candidates::{Known, candidates};
 use crate::probe::coverage::{Asked, measure_within, union};
@@ -13,7 +13,7 @@ use crate::probe::store::{self, Closure};
 use crate::probe::tier::Tools;
 use crate::probe::web::Web;
 use crate::probe::{host, on_host, tier};
-use crate::remote::Hands;
+use crate::remote::{Hands, Way};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
@@ -58,6 +58,10 @@ impl Thoroughness {
     }
 }
 
+/// How long all hosts together may take for the quick figures; the limit of each host begins with
+/// its own turn.
+const HOSTS_LIMIT: Duration = Duration::from_secs(60);
+
 /// How many next systems are looked at at once.
 const NEXT_WIDTH: usize = 4;
 
@@ -99,7 +103,8 @@ struct Answered {
 /// What a host runs next is one of `wanted`, which somebody evaluated just now, else what was built
 /// for it and not deployed yet.
 ///
-/// Takes as long as the slowest host, 10 s at most for the quick figures, then as long as the
+/// Takes as long as the slowest host, 10 s at most for the quick figures once it is its turn and a
+/// minute for all hosts together, then as long as the
 /// slowest tier. Names that are no hosts are left out. What the past has told is used where asking
 /// again would be bad manners, and what is remembered now is added to it.
 pub async fn measure_once(
@@ -112,8 +117,13 @@ pub async fn measure_once(
 ) -> Snapshot {
     let asked = fleet.hosts.iter().filter(|host| hosts.contains(&host.name));
     let answered = join_all(asked.map(|host| async move {
-        let facts = host::probe(hands, host, None).await;
-        let up = matches!(facts.state, HostState::Up | HostState::Degraded);
+        // The first look makes a connection: whoever can log in now has proved it.
+        let look = host::probe(hands, host, None, Way::Shell);
+        let facts = match tokio::time::timeout(HOSTS_LIMIT, look).await {
+            Ok(facts) => facts,
+            Err(_) => not_asked(&host.name),
+        };
+        let up = facts.state.has_answered();
         let (mut store, mut closure) = (None, None);
         if up && facts.system.running.is_some() {
             let count = async {
@@ -152,6 +162,16 @@ pub async fn measure_once(
         snapshot.hosts.push((host.name, host.facts));
     }
     snapshot
+}
+
+/// Returns what is known of a host whose turn did not come.
+fn not_asked(host: &str) -> HostFacts {
+    let error = format!(
+        "{host}: not asked yet: the other hosts took the whole {} s; ask again, or for fewer hosts \
+         at once",
+        HOSTS_LIMIT.as_secs()
+    );
+    HostFacts { error: Some(error), ..HostFacts::default() }
 }
 
 /// Asks every tier, first whether it is well, then what it holds.
@@ -281,9 +301,9 @@ fn is_recent(facts: &TierFacts, now: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Share, SignatureState, TierState};
+    use crate::fleet::{HostState, Share, SignatureState, TierState};
     use crate::probe::server::Server;
-    use crate::remote::{FakeHands, Output, RemoteError, Trouble};
+    use crate::remote::{Answer, FakeHands, Output, RemoteError, Script, Trouble};
     use std::path::Path;
 
     const CARE: Thoroughness = Thoroughness::Ordinary;
@@ -355,6 +375,44 @@ mod tests {
         assert_eq!(found.tiers[0].1.since, told.since, "it was up then and is now");
         assert_eq!(found.tiers[0].1.requests_this_month, Some(8));
         assert_eq!(found.requests, BTreeMap::from([("p620".to_owned(), 1)]));
+    }
+
+    /// Hands on which the turn of one host never comes.
+    struct Queue;
+
+    impl Hands for Queue {
+        fn run<'a>(&'a self, host: &'a str, _: &'a Script) -> Answer<'a, Output> {
+            if host == "razer" {
+                return Box::pin(std::future::pending());
+            }
+            let stdout = "user\tme\nend\tok\n".to_owned();
+            Box::pin(async { Ok(Output { stdout, ..Output::default() }) })
+        }
+
+        fn follow<'a>(
+            &'a self,
+            host: &'a str,
+            script: &'a Script,
+            _: tokio::sync::mpsc::Sender<Vec<u8>>,
+        ) -> Answer<'a, Output> {
+            self.run(host, script)
+        }
+
+        fn address(&self, _: &str) -> Option<String> {
+            None
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_whose_turn_did_not_come_is_not_called_unreachable() {
+        let text = "[hosts.samsung]\n[hosts.razer]\n";
+        let fleet = crate::config::parse(text, Path::new("hosts.toml"), None).unwrap();
+        let names = ["samsung".to_owned(), "razer".to_owned()];
+        let found = measure_once(&fleet, &Queue, &names, CARE, &Past::default(), &[]).await;
+        assert_eq!(found.hosts[0].1.state, HostState::Up);
+        let razer = &found.hosts[1].1;
+        assert_eq!((razer.state, razer.asked_at), (HostState::Unknown, None));
+        assert!(razer.error.as_ref().unwrap().starts_with("razer: not asked yet"));
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod command_line;
+mod connections;
 mod eyes;
 mod history;
 mod lab;

@@ -39,7 +39,7 @@ pub(super) fn host_mark(view: &HostView) -> Mark {
         HostState::Denied => Mark::new('✗', "denied", Role::Error),
         HostState::Locked => Mark::new('◇', "disk locked", Role::Warn),
         HostState::Unknown if view.asking => Mark::new('–', "asking", Role::Dim),
-        HostState::Unknown if view.facts.error.is_none() => {
+        HostState::Unknown if view.facts.asked_at.is_none() => {
             Mark::new('–', "not asked yet", Role::Dim)
         }
         HostState::Unknown => Mark::new('–', "unknown", Role::Dim),

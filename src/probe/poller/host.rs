@@ -1,12 +1,15 @@
 //! Asks a host again and again.
 
-use crate::fleet::{Event, Host, HostFacts, HostState};
+use crate::fleet::{Event, Host, HostFacts};
 use crate::probe::clock::chance;
 use crate::probe::host;
-use crate::probe::poller::Shared;
-use crate::probe::schedule::{Target, next_delay};
+use crate::probe::poller::{Shared, Woken};
+use crate::probe::schedule::{Logins, Target, next_delay};
+use crate::remote::Way;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Asks a host again and again; returns when everything ends.
 pub(super) async fn watch_host(shared: Arc<Shared>, host: Host, first: Duration) -> Option<()> {
@@ -14,11 +17,28 @@ pub(super) async fn watch_host(shared: Arc<Shared>, host: Host, first: Duration)
     let mut facts: Option<HostFacts> = None;
     let mut failures = 0_u32;
     let mut delay = first;
-    while shared.wait(&bells.quick, delay).await {
+    let began = Instant::now();
+    let mut logins = Logins::new(chance());
+    loop {
+        let woken = shared.wait_for(&bells.quick, delay).await?;
+        let rest = logins.rest(began.elapsed());
+        if let (Woken::Bell, Some(rest)) = (woken, rest) {
+            delay = rest;
+            continue;
+        }
+        if bells.doubt.swap(false, Ordering::Relaxed)
+            || shared.is_doubted(&host.name, facts.as_ref()).await?
+        {
+            logins.doubt();
+        }
+        let touch = shared.hands.asks_for_touch(&host.name);
+        let is_fresh = !host.is_local() && logins.is_due(began.elapsed(), touch);
+        let way = if is_fresh { Way::Fresh } else { Way::Shell };
         shared.send(Event::Asking { host: host.name.clone() }).await?;
-        let probe = host::probe(shared.hands.as_ref(), &host, facts.as_ref());
+        let probe = host::probe(shared.hands.as_ref(), &host, facts.as_ref(), way);
         let found = shared.unless_ended(probe).await?;
-        let answered = matches!(found.state, HostState::Up | HostState::Degraded);
+        let answered = found.state.has_answered();
+        logins.note(is_fresh, found.state, began.elapsed(), chance());
         failures = if answered { 0 } else { failures.saturating_add(1) };
         if answered
             && let Some(toplevel) = &found.system.running
@@ -28,7 +48,22 @@ pub(super) async fn watch_host(shared: Arc<Shared>, host: Host, first: Duration)
         }
         facts = Some(found.clone());
         shared.send(Event::Host { host: host.name.clone(), facts: Box::new(found) }).await?;
-        delay = next_delay(Target::Host.interval(), failures, chance());
+        let usual = next_delay(Target::Host.interval(), failures, chance());
+        delay = logins.delay(chance()).unwrap_or(usual);
     }
-    None
+}
+
+impl Shared {
+    /// Returns whether another nixdash on this machine, `status` or a run, could not reach a host
+    /// since we did; nothing when everything ends.
+    async fn is_doubted(&self, host: &str, ours: Option<&HostFacts>) -> Option<bool> {
+        let Some(recorder) = &self.record.recorder else { return Some(false) };
+        let Some(asked_at) =
+            ours.filter(|facts| facts.state.has_answered()).and_then(|facts| facts.asked_at)
+        else {
+            return Some(false);
+        };
+        let told = self.unless_ended(recorder.last_host_state(host)).await?;
+        Some(told.is_some_and(|(state, at)| at > asked_at && !state.has_answered()))
+    }
 }

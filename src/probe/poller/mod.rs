@@ -33,6 +33,7 @@ use host::watch_host;
 use jiff::Timestamp;
 use size::watch_size;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use store::watch_store;
@@ -70,6 +71,8 @@ pub struct Handle {
 struct Bells {
     quick: Notify,
     slow: Notify,
+    /// Whether the next quick look must be over a new login.
+    doubt: AtomicBool,
 }
 
 /// What woke a task.
@@ -239,6 +242,8 @@ impl Handle {
     pub fn after_run(&self, host: &str) {
         self.shared.forget_misses();
         if let Some(bells) = self.shared.hosts.get(host) {
+            // A kept connection may say that all is well where the run says otherwise.
+            bells.doubt.store(true, Ordering::Relaxed);
             bells.quick.notify_one();
             bells.slow.notify_one();
         }

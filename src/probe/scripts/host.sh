@@ -18,6 +18,30 @@ first_line() {
 	fi
 }
 
+# Runs a program that may hang: two seconds are enough for what runs every five, and without an
+# answer the rest of the facts stand.
+limited() {
+	if command -v timeout >/dev/null 2>&1; then
+		timeout -s KILL 2 "$@" 2>/dev/null
+	else
+		"$@" 2>/dev/null
+	fi
+}
+
+# What answers before the disk is unlocked is an initrd: systemd's has a file that says so, the
+# older one runs from the kernel's own memory and has no system.
+root_kind=
+if [ -r /proc/mounts ]; then
+	while read -r _ place kind _; do
+		if [ "$place" = / ]; then root_kind=$kind; fi
+	done </proc/mounts
+fi
+if [ -e /etc/initrd-release ]; then
+	say initrd true
+elif [ ! -e /run/current-system ]; then
+	case "$root_kind" in rootfs | ramfs) say initrd true ;; esac
+fi
+
 say user "$(id -un 2>/dev/null)"
 say running "$(readlink -f /run/current-system 2>/dev/null)"
 say booted "$(readlink -f /run/booted-system 2>/dev/null)"
@@ -47,7 +71,7 @@ case "$program" in
 		version=${program%/bin/*}
 		say nix_version "${version##*-nix-}"
 		;;
-	?*) say nix_version "$(nix --version 2>/dev/null)" ;;
+	?*) say nix_version "$(limited nix --version)" ;;
 esac
 
 if [ -r /proc/loadavg ]; then
@@ -73,7 +97,7 @@ if [ -r /proc/meminfo ]; then
 fi
 
 # Used, and what is left for anybody but root: a reserve for root helps no build.
-df -kP /nix/store 2>/dev/null | {
+limited df -kP /nix/store | {
 	read -r _
 	# shellcheck disable=SC2034 # the fields before and between have to be read to get at the others
 	if read -r device blocks used left rest; then
@@ -92,7 +116,11 @@ if [ -r /proc/uptime ] && [ -r /proc/1/stat ]; then
 fi
 
 # One question to systemd where all is well, a second one where something failed.
-if state=$(systemctl show --property=SystemState --property=NFailedUnits 2>/dev/null); then
+state=$(limited systemctl show --property=SystemState --property=NFailedUnits)
+code=$?
+if [ "$code" = 137 ] || [ "$code" = 124 ]; then
+	say system_state "no answer"
+elif [ "$code" = 0 ]; then
 	failed=
 	for pair in $state; do
 		case "$pair" in
@@ -103,7 +131,7 @@ if state=$(systemctl show --property=SystemState --property=NFailedUnits 2>/dev/
 	if [ -n "$failed" ]; then
 		say failed_count "$failed"
 		if [ "$failed" != 0 ]; then
-			systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null |
+			limited systemctl list-units --state=failed --plain --no-legend --no-pager |
 				while read -r unit rest; do
 					say failed_unit "$unit"
 				done

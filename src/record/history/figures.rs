@@ -2,7 +2,7 @@
 
 use super::write::{find_tier, month};
 use super::{History, HistoryError, int, time, uint};
-use crate::fleet::{Share, Tier, TierFacts};
+use crate::fleet::{HostState, Share, Tier, TierFacts};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{OptionalExtension, params};
 
@@ -87,6 +87,27 @@ impl History {
                 })
             })
             .map_err(self.failed("read"))
+    }
+
+    /// Returns how a host was when any nixdash of this machine last asked it, and when that was.
+    pub fn last_host_state(
+        &self,
+        host: &str,
+    ) -> Result<Option<(HostState, Timestamp)>, HistoryError> {
+        let read = || {
+            self.db
+                .prepare_cached(
+                    "SELECT state, at FROM host_samples JOIN hosts ON hosts.id = host_samples.host
+                     WHERE name = ?1 AND step = 0 ORDER BY at DESC LIMIT 1",
+                )?
+                .query_row([host], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))
+                .optional()
+        };
+        let found = read().map_err(self.failed("read"))?;
+        Ok(found.and_then(|(state, at)| {
+            // A state of another version is as good as none.
+            Some((serde_json::from_value(state.into()).ok()?, time(at)))
+        }))
     }
 
     /// Returns how a tier's size has changed since a time; nothing where it is not exact, or was

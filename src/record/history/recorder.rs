@@ -5,7 +5,7 @@
 //! written is. Both are said once, and once more when it is over.
 
 use super::{History, HistoryError};
-use crate::fleet::{Event, Fleet, PathAnswer, RunWhat, TierFacts};
+use crate::fleet::{Event, Fleet, HostState, PathAnswer, RunWhat, TierFacts};
 use crate::record::trends::Series;
 use jiff::{SignedDuration, Timestamp};
 use std::path::{Path, PathBuf};
@@ -176,6 +176,14 @@ impl Recorder {
             Some(tier) => history.last_tier_facts(tier, Timestamp::now()),
             None => Ok(None),
         };
+        self.ask(work).await.flatten()
+    }
+
+    /// Returns how a host was when any nixdash of this machine last asked it, and when that was;
+    /// nothing when none did, or the history cannot be read in time.
+    pub async fn last_host_state(&self, host: &str) -> Option<(HostState, Timestamp)> {
+        let host = host.to_owned();
+        let work = move |history: &mut History, _: &Fleet| history.last_host_state(&host);
         self.ask(work).await.flatten()
     }
 

@@ -124,7 +124,7 @@ const REFUSED: (Duration, Duration) = (Duration::from_secs(2 * 60), Duration::fr
 ///
 /// Times are those since the first look.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Logins {
+pub(super) struct Logins {
     /// When the next new login is due.
     due: Duration,
     /// Whether only a new login can say how the host is: one failed, or somebody else saw it fail.
@@ -137,30 +137,30 @@ pub struct Logins {
 impl Logins {
     /// Begins; `spread` is a number from 0 to 1 that keeps the logins of many hosts apart. The
     /// first look makes a connection anyway.
-    pub fn new(spread: f64) -> Self {
+    pub(super) fn new(spread: f64) -> Self {
         let due = PROOF.mul_f64(0.5 + spread.clamp(0.0, 1.0));
         Self { due, doubted: false, refusals: 0, refused_at: Duration::ZERO }
     }
 
     /// Notes that somebody else could not log in, or that much may have changed.
-    pub fn doubt(&mut self) {
+    pub(super) fn doubt(&mut self) {
         self.doubted = true;
     }
 
     /// Returns whether the next look is over a new login. A key that asks to be touched is never
     /// asked for only to see whether it is well.
-    pub fn is_due(&self, now: Duration, asks_for_touch: bool) -> bool {
+    pub(super) fn is_due(&self, now: Duration, asks_for_touch: bool) -> bool {
         self.refusals > 0 || (!asks_for_touch && (self.doubted || now >= self.due))
     }
 
     /// Returns how long a refused login is to rest yet, though somebody wants to know now.
-    pub fn rest(&self, now: Duration) -> Option<Duration> {
+    pub(super) fn rest(&self, now: Duration) -> Option<Duration> {
         let until = self.refused_at + REFUSED_SHORTEST;
         (self.refusals > 0 && now < until).then(|| until.saturating_sub(now))
     }
 
     /// Notes how a look ended.
-    pub fn note(&mut self, fresh: bool, state: HostState, now: Duration, jitter: f64) {
+    pub(super) fn note(&mut self, fresh: bool, state: HostState, now: Duration, jitter: f64) {
         if state == HostState::Denied {
             self.refusals = self.refusals.saturating_add(1);
             self.refused_at = now;
@@ -174,7 +174,7 @@ impl Logins {
     }
 
     /// Returns how long to wait after a refused login; nothing when the last one was not.
-    pub fn delay(&self, jitter: f64) -> Option<Duration> {
+    pub(super) fn delay(&self, jitter: f64) -> Option<Duration> {
         let doublings = self.refusals.checked_sub(1)?.min(10);
         let (first, most) = REFUSED;
         let delay = first.saturating_mul(2_u32.saturating_pow(doublings)).min(most);

@@ -40,7 +40,7 @@ pub(super) fn host_mark(view: &HostView) -> Mark {
         HostState::Locked => Mark::new('◇', "disk locked", Role::Warn),
         HostState::Unknown if view.asking => Mark::new('–', "asking", Role::Dim),
         HostState::Unknown if view.facts.asked_at.is_none() => {
-            Mark::new('–', "not asked yet", Role::Dim)
+            Mark::new('–', "not asked", Role::Dim)
         }
         HostState::Unknown => Mark::new('–', "unknown", Role::Dim),
     }

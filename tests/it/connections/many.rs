@@ -25,7 +25,7 @@ async fn two_hundred_living_hosts_are_measured_within_twenty_seconds() {
     let sshd = Sshd::listen("0.0.0.0", "MaxSessions 10");
     // Both ends of every login run here: a key exchange that is cheap for the processor.
     let client = sshd.client("Host *\n  KexAlgorithms curve25519-sha256");
-    let (fleet, hands) = sshd.hands(&client, &hosts(200, sshd.port()));
+    let (fleet, hands) = Sshd::hands(&client, &hosts(200, sshd.port()));
     let names: Vec<String> = fleet.hosts.iter().map(|host| host.name.clone()).collect();
     let began = Instant::now();
     let care = Thoroughness::Ordinary;
@@ -55,7 +55,7 @@ async fn one_living_host_among_five_hundred_dead_ones_is_found_within_ten_second
     }
     let alive = format!("[hosts.alive]\naddresses = [\"127.0.0.1:{}\"]\n", sshd.port());
     let client = sshd.client("");
-    let (fleet, hands) = sshd.hands(&client, &format!("{text}{alive}"));
+    let (fleet, hands) = Sshd::hands(&client, &format!("{text}{alive}"));
     let known = client.display().to_string();
     let (most, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let count = std::thread::spawn({

@@ -89,7 +89,7 @@ impl Sshd {
     }
 
     /// Returns hands for a fleet of hosts, given as lines of `hosts.toml`.
-    pub(crate) fn hands(&self, client: &Path, hosts: &str) -> (Arc<Fleet>, Remote) {
+    pub(crate) fn hands(client: &Path, hosts: &str) -> (Arc<Fleet>, Remote) {
         let text = format!("[fleet]\nssh_config = \"{}\"\n{hosts}", client.display());
         let fleet = nixdash::config::parse(&text, Path::new("/hosts.toml"), None)
             .unwrap_or_else(|errors| panic!("{errors}"));
@@ -100,7 +100,7 @@ impl Sshd {
     /// Returns hands for one host, `p620`.
     pub(crate) fn one(&self, more: &str) -> Remote {
         let client = self.client(more);
-        self.hands(&client, "[hosts.p620]\naddresses = [\"127.0.0.1\"]\n").1
+        Self::hands(&client, "[hosts.p620]\naddresses = [\"127.0.0.1\"]\n").1
     }
 
     /// Returns how many logins the server accepted so far.

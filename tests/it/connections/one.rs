@@ -137,7 +137,7 @@ async fn addresses_that_answer_are_told_and_those_behind_another_host_left_out()
          Host behind\n  ProxyJump bastion"
     ));
     let hosts = "[hosts.p620]\naddresses = [\"dead\", \"alias\", \"127.0.0.1\", \"behind\"]\n";
-    let (_, hands) = sshd.hands(&client, hosts);
+    let (_, hands) = Sshd::hands(&client, hosts);
     assert_eq!(hands.answering("p620").await.unwrap(), ["alias", "127.0.0.1"]);
     // The first that answers is the one that is used.
     run(&hands, Script::new(":")).await.unwrap();
@@ -214,8 +214,8 @@ async fn a_removed_folder_of_sockets_is_made_anew() {
     run(&hands, Script::new(":")).await.unwrap();
     let folders = || {
         let known = sshd.file("ssh_config").display().to_string();
-        let lines = processes_with(&known).into_iter();
-        let line = lines.filter_map(|pid| fs::read(format!("/proc/{pid}/cmdline")).ok()).next();
+        let mut lines = processes_with(&known).into_iter();
+        let line = lines.find_map(|pid| fs::read(format!("/proc/{pid}/cmdline")).ok());
         let line = String::from_utf8_lossy(&line.unwrap()).into_owned();
         let socket =
             line.split('\0').find(|word| word.contains("nixdash-ssh-")).unwrap().to_owned();
@@ -259,7 +259,7 @@ async fn a_connect_that_is_given_up_leaves_no_ssh_behind() {
     let sshd = Sshd::start("");
     let client = sshd.client("");
     let hosts = format!("[hosts.p620]\naddresses = [\"127.0.0.1:{port}\"]\n");
-    let (_, hands) = sshd.hands(&client, &hosts);
+    let (_, hands) = Sshd::hands(&client, &hosts);
     let known = client.display().to_string();
     let began = Instant::now();
     let error =

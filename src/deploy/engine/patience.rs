@@ -49,7 +49,9 @@ impl Patience {
             return None;
         }
         match error.trouble {
-            Trouble::Denied => {
+            // A machine that starts may answer with its initrd first.
+            Trouble::Locked => Some(AFTER_REFUSAL),
+            Trouble::Denied | Trouble::HostKey => {
                 self.refusals += 1;
                 (self.refusals < REFUSALS).then_some(AFTER_REFUSAL)
             }

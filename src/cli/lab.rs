@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::lab::error::LabError;
 use crate::lab::fault::{Fault, Word};
-use crate::lab::flake::Break;
+use crate::lab::flake::{Break, Broken};
 use crate::lab::{Lab, UpOptions, names};
 
 /// Sets up a practice fleet of four small real hosts on this machine, and opens the dashboard on it
@@ -68,6 +68,9 @@ enum LabCommand {
         /// What the next system shall do wrong
         #[arg(long = "break", value_name = "WHAT")]
         broken: Option<Break>,
+        /// Seconds of network-later, network-unit and slow, exit code of errno
+        #[arg(long, value_name = "NUMBER", requires = "broken")]
+        amount: Option<u32>,
         /// Undo what --break asked for
         #[arg(long, conflicts_with = "broken")]
         fix: bool,
@@ -157,12 +160,13 @@ fn run_blocking(args: LabArgs) -> Result<LabOutcome, LabError> {
         Some(LabCommand::Shell { host, command }) => {
             return lab.shell(names::host(&host)?, &command).map(LabOutcome::Exit);
         }
-        Some(LabCommand::Bump { hosts, broken, fix }) => {
+        Some(LabCommand::Bump { hosts, broken, amount, fix }) => {
             let hosts =
                 hosts.iter().map(|name| names::host(name)).collect::<Result<Vec<_>, _>>()?;
             if fix {
                 print(lab.fix(&hosts)?);
             } else {
+                let broken = broken.map(|what| Broken::new(what, amount)).transpose()?;
                 print(lab.bump(&hosts, broken)?);
             }
         }

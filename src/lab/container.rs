@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::error::{At, LabError};
-use super::names::Host;
+use super::names::{Host, MOVED_PORT};
 use super::process;
 use super::runtime;
 use super::seed::Seed;
@@ -12,6 +12,9 @@ use super::state::{Places, Record, make_dir, read, write};
 use super::table;
 use super::texts::{self, Facts};
 use super::tool::Tool;
+
+/// The host that forgets nixdash's own folder at every start.
+const IMPERMANENT_HOST: &str = "p510";
 
 /// Whether a host runs, and how far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +59,9 @@ pub(crate) fn write_files(
     write(&etc.join("ssh/ssh_host_ed25519_key.pub"), read(&key.with_extension("pub"))?, 0o644)?;
     if host.name == "p620" {
         write(&etc.join("nix/secret-key"), read(&seed.file("keys/p620.secret"))?, 0o600)?;
+    }
+    if host.name == IMPERMANENT_HOST {
+        write(&etc.join("nixdash-lab/impermanent"), "", 0o644)?;
     }
     authorize(places, seed, &upper, host)?;
     let id =
@@ -229,8 +235,13 @@ pub(crate) fn wait_until_up(places: &Places, record: &Record, host: Host) -> Res
 }
 
 fn ssh_answers(record: &Record, host: Host, limit: Duration) -> bool {
+    let address = record.subnet().of(host);
+    [22, MOVED_PORT].into_iter().any(|port| greets((address, port).into(), limit))
+}
+
+/// Whether an sshd greets there.
+fn greets(address: std::net::SocketAddr, limit: Duration) -> bool {
     use std::io::Read;
-    let address = (record.subnet().of(host), 22).into();
     let Ok(mut stream) = std::net::TcpStream::connect_timeout(&address, limit) else {
         return false;
     };

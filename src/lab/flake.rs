@@ -43,20 +43,94 @@ const LEAVES: [&str; 8] = ["git", "htop", "nano", "tmux", "less", "ripgrep", "ma
 
 /// What the next system of a host shall do wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Break {
     /// A package of it does not build.
     Build,
     /// Its activation script fails: switch-to-configuration exits 2.
     Activation,
+    /// The part of its activation script named `setupSecrets` fails: switch-to-configuration exits 2.
+    Snippet,
+    /// As `snippet`, with the older switch-to-configuration in Perl, which says nothing of it and exits 2.
+    PerlSnippet,
+    /// As `perl-snippet`, with a unit that fails too, so that it exits 4.
+    PerlSnippetUnit,
     /// Its activation takes the network down.
     Network,
+    /// It takes the network down 2 s (or --amount) after its activation has ended, also when it is booted.
+    NetworkLater,
+    /// Its activation restarts systemd-networkd, which takes the network down --amount seconds later, or never.
+    NetworkUnit,
+    /// It gives up the host's second address.
+    Address,
+    /// It moves sshd to port 2222.
+    SshdPort,
     /// One of its units fails: switch-to-configuration exits 4.
     Unit,
-    /// Its activation takes 30 s.
+    /// Units of a user's session fail, and none of the system's: switch-to-configuration exits 4.
+    UserUnits,
+    /// Its activation takes 30 s (or --amount), all of it after /etc was changed and before the running system is.
     Slow,
+    /// Its activation never ends, after /etc was changed, and ignores TERM.
+    Stubborn,
     /// It can only be started by a reboot: switch-to-configuration exits 100.
     Reboot,
+    /// A switch inhibitor refuses it before anything is changed; only a reboot starts it.
+    Inhibited,
+    /// Another pre-switch check, `diskSpace`, refuses it before anything is changed.
+    PreSwitch,
+    /// As `pre-switch`, with an older switch-to-configuration that exits with an error number: 11 (or --amount).
+    Errno,
+}
+
+/// A break, with its number where it has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Broken {
+    what: Break,
+    amount: Option<u32>,
+}
+
+impl Broken {
+    /// Puts together what was typed: the break, and a number where that break takes one.
+    pub fn new(what: Break, amount: Option<u32>) -> Result<Self, LabError> {
+        let usual = match what {
+            Break::NetworkLater => Some(2),
+            Break::Slow => Some(30),
+            Break::Errno => Some(11),
+            Break::NetworkUnit => None,
+            Break::Build
+            | Break::Activation
+            | Break::Snippet
+            | Break::PerlSnippet
+            | Break::PerlSnippetUnit
+            | Break::Network
+            | Break::Address
+            | Break::SshdPort
+            | Break::Unit
+            | Break::UserUnits
+            | Break::Stubborn
+            | Break::Reboot
+            | Break::Inhibited
+            | Break::PreSwitch => {
+                if amount.is_some() {
+                    return Err(LabError::Usage(format!("{} takes no number", what.name())));
+                }
+                None
+            }
+        };
+        if what == Break::Errno && amount.is_some_and(|code| !(1..=255).contains(&code)) {
+            return Err(LabError::Usage("an exit code is a number from 1 to 255".to_owned()));
+        }
+        Ok(Self { what, amount: amount.or(usual) })
+    }
+}
+
+impl Break {
+    /// The word that asks for it.
+    fn name(self) -> String {
+        use clap::ValueEnum;
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
 }
 
 /// `versions.json`: what all hosts share.
@@ -74,6 +148,9 @@ struct Shared {
 struct Own {
     #[serde(rename = "break")]
     broken: Option<Break>,
+    /// The number of the break: seconds or an exit code.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    amount: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     nixos: Option<String>,
     packages: Vec<String>,
@@ -108,7 +185,7 @@ pub(crate) fn create(flake: &Path) -> Result<(), LabError> {
 pub(crate) fn bump(
     flake: &Path,
     hosts: &[Host],
-    broken: Option<Break>,
+    broken: Option<Broken>,
 ) -> Result<String, LabError> {
     let mut shared: Shared = read_json(&flake.join("versions.json"))?;
     let first = initial()?;
@@ -133,7 +210,8 @@ pub(crate) fn bump(
     write_json(&flake.join("versions.json"), &shared)?;
     for host in hosts {
         edit_host(flake, *host, |own| {
-            own.broken = broken;
+            own.broken = broken.map(|broken| broken.what);
+            own.amount = broken.and_then(|broken| broken.amount);
             own.nixos = Some(nixos.clone());
             own.versions.extend(news.iter().cloned());
             if all {
@@ -148,8 +226,7 @@ pub(crate) fn bump(
         .map(|(pname, version)| format!("{pname} {version}"))
         .collect::<Vec<_>>()
         .join(", ");
-    let harm =
-        broken.map(|broken| format!(" ({broken:?} breaks)").to_lowercase()).unwrap_or_default();
+    let harm = broken.map(|broken| format!(" ({} breaks)", broken.what.name())).unwrap_or_default();
     let message = format!("{who}: {what}{harm}");
     commit(flake, &message)?;
     Ok(message)
@@ -160,6 +237,7 @@ pub(crate) fn fix(flake: &Path, hosts: &[Host]) -> Result<bool, LabError> {
     let mut fixed = Vec::new();
     for host in hosts {
         edit_host(flake, *host, |own| {
+            own.amount = None;
             if own.broken.take().is_some() {
                 fixed.push(*host);
             }
@@ -276,13 +354,29 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         create(directory.path()).unwrap();
         let samsung = crate::lab::names::host("samsung").unwrap();
-        bump(directory.path(), &[samsung], Some(Break::Unit)).unwrap();
+        let broken = Broken::new(Break::Slow, Some(5)).unwrap();
+        bump(directory.path(), &[samsung], Some(broken)).unwrap();
         let razer: Own = read_json(&directory.path().join("hosts/razer.json")).unwrap();
         assert!(razer.versions.is_empty() && razer.broken.is_none());
         let own: Own = read_json(&directory.path().join("hosts/samsung.json")).unwrap();
-        assert_eq!(own.broken, Some(Break::Unit));
+        assert_eq!((own.broken, own.amount), (Some(Break::Slow), Some(5)));
         assert!(own.versions.contains_key("fleet-tools"));
         assert!(fix(directory.path(), &HOSTS).unwrap());
         assert!(!fix(directory.path(), &HOSTS).unwrap());
+        let own: Own = read_json(&directory.path().join("hosts/samsung.json")).unwrap();
+        assert_eq!((own.broken, own.amount), (None, None));
+    }
+
+    #[test]
+    fn a_break_has_its_usual_number_and_refuses_one_that_means_nothing() {
+        assert_eq!(Broken::new(Break::Slow, None).unwrap().amount, Some(30));
+        assert_eq!(Broken::new(Break::NetworkLater, Some(5)).unwrap().amount, Some(5));
+        assert_eq!(Broken::new(Break::NetworkUnit, None).unwrap().amount, None);
+        for (what, amount, says) in
+            [(Break::SshdPort, 1, "sshd-port takes no number"), (Break::Errno, 0, "exit code")]
+        {
+            let error = Broken::new(what, Some(amount)).unwrap_err();
+            assert!(error.to_string().contains(says) && error.is_usage(), "{error}");
+        }
     }
 }

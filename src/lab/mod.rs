@@ -102,7 +102,7 @@ impl Lab {
 
     /// Commits a change to the flake that gives these hosts (all, when none is named) something to deploy, and lets the public
     /// cache build its part of it. Returns what changed, in words.
-    pub fn bump(&self, hosts: &[Host], broken: Option<flake::Break>) -> Result<String, LabError> {
+    pub fn bump(&self, hosts: &[Host], broken: Option<flake::Broken>) -> Result<String, LabError> {
         tools::check_machine()?;
         let record = self.record()?;
         let _own = self.places.lock()?;

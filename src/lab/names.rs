@@ -23,6 +23,12 @@ pub const HOSTS: [Host; 4] = [
     Host { name: "p510", number: 13, user: "root" },
 ];
 
+/// What the last number of a host's second address is more than that of its first.
+const SECOND_OFFSET: u8 = 100;
+
+/// Where a system that moves sshd has it listen.
+pub(crate) const MOVED_PORT: u16 = 2222;
+
 /// The last number of the address of the static cache.
 const STATIC_NUMBER: u8 = 40;
 
@@ -79,6 +85,11 @@ impl Subnet {
     /// A host's address.
     pub fn of(self, host: Host) -> Ipv4Addr {
         self.address(host.number)
+    }
+
+    /// A host's second address, as a private network's would be.
+    pub fn second_of(self, host: Host) -> Ipv4Addr {
+        self.address(host.number + SECOND_OFFSET)
     }
 
     /// The address of the static cache.

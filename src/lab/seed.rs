@@ -17,6 +17,7 @@ use super::tool::Tool;
 const ENTER: &str = include_str!("guest/enter.sh");
 const COMMON: &str = include_str!("guest/common.sh");
 const STAGE_2: &str = include_str!("guest/stage-2.sh");
+const NETWORK_LATER: &str = include_str!("guest/network-later.sh");
 const SEED: &str = include_str!("guest/seed.sh");
 
 /// The layers and files of a seed.
@@ -55,7 +56,7 @@ impl Seed {
 /// The name of the seed's directory: changes with anything that goes into it.
 pub(crate) fn key() -> String {
     let mut parts: Vec<&[u8]> =
-        vec![ENTER.as_bytes(), COMMON.as_bytes(), STAGE_2.as_bytes(), SEED.as_bytes()];
+        [ENTER, COMMON, STAGE_2, NETWORK_LATER, SEED].map(str::as_bytes).to_vec();
     for (name, text) in flake::FILES {
         parts.extend([name.as_bytes(), text.as_bytes()]);
     }
@@ -98,9 +99,13 @@ pub(crate) fn ensure(shelf: &Shelf, base: &Path) -> Result<Seed, LabError> {
 }
 
 fn prepare(seed: &Seed) -> Result<(), LabError> {
-    for (name, text) in
-        [("enter.sh", ENTER), ("common.sh", COMMON), ("stage-2.sh", STAGE_2), ("seed.sh", SEED)]
-    {
+    for (name, text) in [
+        ("enter.sh", ENTER),
+        ("common.sh", COMMON),
+        ("stage-2.sh", STAGE_2),
+        ("network-later.sh", NETWORK_LATER),
+        ("seed.sh", SEED),
+    ] {
         write(&seed.file("guest").join(name), text, 0o755)?;
     }
     for name in ["p620", "static"] {

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::names::{HOSTS, Host, Subnet};
+use super::names::{HOSTS, Host, MOVED_PORT, Subnet};
 use super::seaweed::{Addresses, VOLUME_SERVERS};
 
 /// Where things lie that the texts refer to.
@@ -113,7 +113,13 @@ pub(crate) fn etc_hosts(subnet: Subnet) -> String {
 
 /// What a host's activation script sets its interface to.
 pub(crate) fn network(subnet: Subnet, host: Host) -> String {
-    format!("ADDRESS={}/24\n", subnet.of(host))
+    format!("ADDRESS={}/24\nSECOND={}/24\n", subnet.of(host), subnet.second_of(host))
+}
+
+/// A host's line among the keys that the operator knows, under each address and port that it may have. `public` is its key.
+pub(crate) fn known_host(subnet: Subnet, host: Host, public: &str) -> String {
+    let (first, second) = (subnet.of(host), subnet.second_of(host));
+    format!("{first},{second},[{first}]:{MOVED_PORT},[{second}]:{MOVED_PORT} {public}")
 }
 
 #[cfg(test)]
@@ -169,6 +175,14 @@ mod tests {
     fn a_host_that_does_not_trust_the_builder_lacks_its_key_only() {
         let text = nix_conf(&facts(), HOSTS[2], false);
         assert!(text.contains("trusted-public-keys = static-1:BBBB\n"), "{text}");
+    }
+
+    #[test]
+    fn a_host_is_known_by_its_second_address_and_on_the_other_port() {
+        let line = known_host(Subnet(7), HOSTS[2], "ssh-ed25519 AAAA");
+        let names = "10.213.7.12,10.213.7.112,[10.213.7.12]:2222,[10.213.7.112]:2222";
+        assert_eq!(line, format!("{names} ssh-ed25519 AAAA"));
+        assert!(network(Subnet(7), HOSTS[2]).ends_with("SECOND=10.213.7.112/24\n"));
     }
 
     #[test]

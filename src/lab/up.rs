@@ -84,7 +84,7 @@ fn prepare(
         let key = places.host(host, "host_key");
         ssh_key(&key, host.name)?;
         let public = read(&key.with_extension("pub"))?;
-        known_hosts.push(format!("{} {public}", record.subnet().of(host)));
+        known_hosts.push(texts::known_host(record.subnet(), host, &public));
     }
     write(&places.file("known_hosts"), known_hosts.concat(), 0o644)?;
     let keys = public_keys(shelf, &record)?;

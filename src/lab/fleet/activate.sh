@@ -6,7 +6,9 @@ PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 system=@out@
 broken=@broken@
+amount=@amount@
 status=0
+[ "$broken" != stubborn ] || trap '' TERM INT
 
 snippet() {
   if "$1"; then
@@ -32,6 +34,7 @@ etc() {
   echo "setting up /etc..."
   ln -sfn "$system/etc" /etc/static
   ln -sfn "$system/etc/os-release" /etc/os-release
+  ln -sfn "$system/etc/ssh/sshd_config.d/port.conf" /etc/ssh/sshd_config.d/port.conf
   new=$(readlink -f "$system/etc/systemd/system")
   for directory in /etc/systemd/system /etc/systemd/system/multi-user.target.wants; do
     mkdir -p "$directory"
@@ -51,6 +54,7 @@ etc() {
 
 network() {
   ADDRESS=
+  SECOND=
   # shellcheck disable=SC1091
   [ ! -r /etc/nixdash-lab/network ] || . /etc/nixdash-lab/network
   ip link show dev host0 >/dev/null 2>&1 || return 0
@@ -61,6 +65,26 @@ network() {
   fi
   ip link set host0 up || return
   [ -z "$ADDRESS" ] || ip address replace "$ADDRESS" dev host0
+  [ -n "$SECOND" ] || return 0
+  if [ "$broken" = address ]; then
+    ip address delete "$SECOND" dev host0 2>/dev/null
+    return 0
+  fi
+  ip address replace "$SECOND" dev host0
+}
+
+# Named as NixOS names what decrypts a host's secrets.
+setupSecrets() {
+  case $broken in
+  snippet | perl-snippet | perl-snippet-unit)
+    echo "sops-install-secrets: failed to decrypt '$system/secrets.yaml': no identity matched any of the recipients" >&2
+    return 1
+    ;;
+  esac
+  if [ -e /etc/nixdash-lab/no-secrets-key ]; then
+    echo "sops-install-secrets: cannot read keyfile '/var/lib/sops-nix/key.txt': open /var/lib/sops-nix/key.txt: no such file or directory" >&2
+    return 1
+  fi
 }
 
 fleet_state() {
@@ -71,9 +95,15 @@ fleet_state() {
     ;;
   slow)
     second=0
-    while [ "$second" -lt 30 ]; do
+    while [ "$second" -lt "$amount" ]; do
       second=$((second + 1))
-      echo "fleet_state: migrating ($second/30)"
+      echo "fleet_state: migrating ($second/$amount)"
+      sleep 1
+    done
+    ;;
+  stubborn)
+    echo "fleet_state: waiting for /dev/fleet"
+    while :; do
       sleep 1
     done
     ;;
@@ -83,6 +113,7 @@ fleet_state() {
 snippet wrappers
 snippet etc
 snippet network
+snippet setupSecrets
 snippet fleet_state
 
 mkdir -p /nix/var/nix/gcroots

@@ -46,18 +46,22 @@ let
     size = 1800;
   };
 
+  broken = if host.break == null then "" else host.break;
+  amount = toString (host.amount or "");
+
   units = make "system-units" (builtins.readFile ./units.sh) {
     agent = package.fleet-agent;
     tools = package.fleet-tools;
     hostName = host.name;
     inherit (host) nixos;
     cache = if host.name == "p620" then "1" else "";
-    broken = if host.break == "unit" then "1" else "";
+    inherit broken amount;
   };
 
   etc = make "etc" (builtins.readFile ./etc.sh) {
     inherit units;
     inherit (host) nixos;
+    sshdPort = if broken == "sshd-port" then "2222" else "22";
     hostName = host.name;
   };
 
@@ -66,7 +70,7 @@ let
       inherit etc initrd systemPath;
       inherit (host) nixos;
       hostName = host.name;
-      broken = if host.break == null then "" else host.break;
+      inherit broken amount;
       kernel = package.linux;
       modules = package.linux-modules;
       firmware = package.linux-firmware;

@@ -3,10 +3,14 @@
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 toplevel=@out@
+broken=@broken@
+amount=@amount@
 units=/etc/systemd/system
 
+# The real one panics where it cannot print, in the middle of whatever it does.
+trap '' PIPE
 say() {
-  echo "$*" >&2
+  echo "$*" >&2 || exit 101
 }
 
 usage() {
@@ -63,6 +67,56 @@ failed_units() {
   systemctl list-units --plain --no-legend --no-pager --state=failed 2>/dev/null | awk '{ print $1 }' | sort
 }
 
+# Newer systems refuse what may not change under a running system, by the first of the checks that a system brings along.
+check_inhibitors() {
+  if [ "$action" = boot ]; then
+    echo "Not checking switch inhibitors (action = boot)"
+    return 0
+  fi
+  printf 'Checking switch inhibitors...'
+  if [ ! -e /run/current-system/switch-inhibitors ] ||
+    cmp -s /run/current-system/switch-inhibitors "$toplevel/switch-inhibitors"; then
+    echo " done"
+    return 0
+  fi
+  cat <<END
+
+There are changes to critical components of the system:
+
+$(cat /run/current-system/switch-inhibitors) -> $(sed 's/.* : //' "$toplevel/switch-inhibitors")
+
+Switching into this system is not recommended.
+You probably want to run 'nixos-rebuild boot' and reboot your system instead.
+
+If you really want to switch into this configuration directly, then
+you can set NIXOS_NO_CHECK=1 to ignore pre-switch checks.
+
+WARNING: doing so might cause the switch to fail or your system to become unstable.
+
+END
+  failed_check=switchInhibitors
+  return 1
+}
+
+check_disk_space() {
+  case $broken in
+  pre-switch | errno)
+    echo "/var/lib/fleet: 3 MiB are free, 40 MiB are needed"
+    failed_check=diskSpace
+    return 1
+    ;;
+  esac
+}
+
+# An older switch-to-configuration-ng ends with whatever error number was the last.
+pre_switch_checks() {
+  check_inhibitors && check_disk_space && return
+  echo "Pre-switch check '$failed_check' failed"
+  say "Pre-switch checks failed"
+  [ "$broken" != errno ] || exit "$amount"
+  exit 1
+}
+
 # Joins words by a comma, as the messages do.
 listed() {
   echo "$*" | sed 's/ /, /g'
@@ -89,6 +143,10 @@ compare_units() {
       fi
     fi
   done
+  port=etc/ssh/sshd_config.d/port.conf
+  if [ -e "/$port" ] && ! cmp -s "/$port" "$toplevel/$port"; then
+    restart="$restart sshd.service"
+  fi
   stop=${stop# }
   start=${start# }
   restart=${restart# }
@@ -117,6 +175,7 @@ flock -n 9 || {
   say "Could not acquire lock"
   exit 1
 }
+[ "${NIXOS_NO_CHECK:-}" = 1 ] || pre_switch_checks
 [ "$action" != check ] || exit 0
 
 case $action in
@@ -138,7 +197,8 @@ if ! cmp -s /run/current-system/init-interface-version "$toplevel/init-interface
 fi
 
 # A terminal or a connection that goes away does not end a switch.
-trap '' HUP PIPE
+trap '' HUP
+[ "$broken" != stubborn ] || trap '' TERM INT
 
 compare_units
 # shellcheck disable=SC2086 # lists of unit names, split on purpose
@@ -162,8 +222,12 @@ if [ -n "$stop" ]; then
 fi
 
 say "activating the configuration..."
-"$toplevel/activate" "$toplevel" 9>&- || {
-  say "Failed to run activate script"
+(
+  trap - PIPE
+  exec "$toplevel/activate" "$toplevel" 9>&-
+) || {
+  # The Perl one says nothing of its own.
+  case $broken in perl-*) ;; *) say "Failed to run activate script" ;; esac
   code=2
 }
 
@@ -191,6 +255,14 @@ if [ -n "$start" ]; then
   done
 fi
 systemctl start multi-user.target 9>&-
+if [ "$broken" = user-units ]; then
+  say "reloading user units for me..."
+  say "restarting the following user units: nixos-activation.service"
+  say "Failed to restart user unit photo-sync.service"
+  say "warning: the following user units failed: photo-sync.service"
+  say "warning: user activation for me failed"
+  code=4
+fi
 sleep 0.3
 
 failed=$(failed_units)

@@ -17,9 +17,15 @@ if [ "$broken" = reboot ]; then
 else
   printf 'systemd 2' >"$out/init-interface-version"
 fi
+# What may not change under a running system: a system with another one is to be booted.
+if [ "$broken" = inhibited ]; then
+  printf 'dbus-implementation : broker\n' >"$out/switch-inhibitors"
+else
+  printf 'dbus-implementation : dbus\n' >"$out/switch-inhibitors"
+fi
 
 install_script() {
-  printf '%s' "$1" | sed -e "s|@out@|$out|g" -e "s|@broken@|$broken|g" >"$2"
+  printf '%s' "$1" | sed -e "s|@out@|$out|g" -e "s|@broken@|$broken|g" -e "s|@amount@|$amount|g" >"$2"
   chmod +x "$2"
 }
 install_script "$activate" "$out/activate"

@@ -52,7 +52,37 @@ END
   ln -s ../nix-serve.service "$out/multi-user.target.wants/nix-serve.service"
 fi
 
-if [ -n "$broken" ]; then
+# A stand-in that carries no traffic, by the name of what does on many hosts. `network-unit` changes it, and with a number of
+# seconds lets it take the network down after its restart.
+later=
+trigger=
+if [ "$broken" = network-unit ]; then
+  later=$amount
+  trigger=changed
+fi
+cat >"$out/systemd-networkd.service" <<END
+[Unit]
+Description=Network Configuration
+
+[Service]
+X-StopIfChanged=false
+X-Restart-Triggers=$trigger
+ExecStart=/usr/lib/nixdash-lab/network-later $later
+END
+ln -s ../systemd-networkd.service "$out/multi-user.target.wants/systemd-networkd.service"
+
+if [ "$broken" = network-later ]; then
+  cat >"$out/lan-lease.service" <<END
+[Unit]
+Description=Lease of the local network
+
+[Service]
+ExecStart=/usr/lib/nixdash-lab/network-later $amount
+END
+  ln -s ../lan-lease.service "$out/multi-user.target.wants/lan-lease.service"
+fi
+
+if [ "$broken" = unit ] || [ "$broken" = perl-snippet-unit ]; then
   cat >"$out/fleet-migrate.service" <<END
 [Unit]
 Description=Migration of the fleet's state

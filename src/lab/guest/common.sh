@@ -1,9 +1,10 @@
 #!/bin/sh
 # Makes a Debian base look like NixOS where a deploy can see it: PATHs, sudo, nix-daemon, boot. Runs inside the base, once.
-# usage: common.sh        (/mnt/guest holds stage-2.sh)
+# usage: common.sh        (/mnt/guest holds stage-2.sh and network-later.sh)
 set -eu
 
 install -D -m 755 /mnt/guest/stage-2.sh /usr/lib/nixdash-lab/stage-2
+install -D -m 755 /mnt/guest/network-later.sh /usr/lib/nixdash-lab/network-later
 touch /etc/NIXOS
 mkdir -p /boot/loader/entries /etc/nixdash-lab /etc/systemd/system.conf.d /etc/ssh/sshd_config.d /etc/systemd/system/sockets.target.wants
 

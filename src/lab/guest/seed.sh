@@ -61,6 +61,10 @@ target)
   if [ "$1" = razer ]; then
     useradd --create-home --shell /usr/bin/fish --groups wheel me
   fi
+  # Somebody who may log in, and nothing else.
+  if [ "$1" = samsung ]; then
+    useradd --create-home --shell /bin/sh guest
+  fi
   nix-store --quiet -r "$2" >/dev/null
   install_system "$2"
   ;;

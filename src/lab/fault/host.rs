@@ -1,10 +1,10 @@
-//! Faults of a host: its cable, its power, its sshd, its disk, its trust.
+//! Faults of a host: its cable, its power, its sshd, its disks, its boot loader, its shells, its trust.
 
 use std::time::Duration;
 
 use super::{HostFault, latency};
 use crate::lab::container;
-use crate::lab::error::LabError;
+use crate::lab::error::{At, LabError};
 use crate::lab::inside;
 use crate::lab::names::{Host, Subnet};
 use crate::lab::network::in_namespace;
@@ -15,6 +15,15 @@ use crate::lab::tool::Tool;
 use crate::lab::up;
 
 const DISK_FULL: &str = include_str!("../guest/disk-full.sh");
+
+const RUN_FULL: &str = include_str!("../guest/run-full.sh");
+const VAR_FULL: &str = include_str!("../guest/var-full.sh");
+const BOOT_PINNED: &str = include_str!("../guest/boot-pinned.sh");
+const CHATTY: &str = include_str!("../guest/chatty.sh");
+const NETWORK_HEAL: &str = include_str!("../guest/network-heal.sh");
+
+/// The file by which `setupSecrets` knows that its key is gone.
+const NO_SECRETS_KEY: &str = "etc/nixdash-lab/no-secrets-key";
 
 /// The nftables table of the loss fault, in the host's network namespace.
 const LOSS_TABLE: &str = "nixdash_lab";
@@ -39,7 +48,14 @@ pub(crate) fn apply(
             container::kill(places, record, host)?;
             power_on(shelf, places, record, host)
         }
-        HostFault::DiskFull => disk(record, host, "set"),
+        HostFault::DiskFull => script(record, host, DISK_FULL, &["set"]),
+        HostFault::RunFull => script(record, host, RUN_FULL, &["set"]),
+        HostFault::VarFull => script(record, host, VAR_FULL, &["set"]),
+        HostFault::BootPinned => script(record, host, BOOT_PINNED, &["set"]),
+        HostFault::NoSecretsKey => {
+            write(&places.host(host, "root").join(NO_SECRETS_KEY), "", 0o644)
+        }
+        HostFault::Chatty => script(record, host, CHATTY, &["set", host.user]),
         HostFault::Untrust => trust(shelf, places, record, host, false),
         HostFault::Clear => clear(shelf, places, record, host),
     }
@@ -52,10 +68,19 @@ fn clear(shelf: &Shelf, places: &Places, record: &Record, host: Host) -> Result<
     // Into the bridge, where every cable ends.
     port(subnet, host, &["master", "br0"])?;
     trust(shelf, places, record, host, true)?;
-    if container::leader(record, host).is_none() {
-        return power_on(shelf, places, record, host);
+    let no_key = places.host(host, "root").join(NO_SECRETS_KEY);
+    if no_key.exists() {
+        std::fs::remove_file(&no_key).at("removing", &no_key)?;
     }
-    disk(record, host, "clear")?;
+    if container::leader(record, host).is_none() {
+        power_on(shelf, places, record, host)?;
+    }
+    script(record, host, NETWORK_HEAL, &[])?;
+    for disk in [DISK_FULL, RUN_FULL, VAR_FULL] {
+        script(record, host, disk, &["clear"])?;
+    }
+    script(record, host, BOOT_PINNED, &["clear"])?;
+    script(record, host, CHATTY, &["clear", host.user])?;
     systemctl(record, host, &["start", "ssh.service"])
 }
 
@@ -100,10 +125,12 @@ fn loss(subnet: Subnet, host: Host, percent: Option<u32>) -> Result<(), LabError
         .map(|_| ())
 }
 
-fn disk(record: &Record, host: Host, verb: &str) -> Result<(), LabError> {
-    inside::command(record, host, "changing the room in /nix")?
-        .args(["/bin/sh", "-s", "--", verb])
-        .input(DISK_FULL)
+/// Runs one of the lab's scripts on a host.
+fn script(record: &Record, host: Host, script: &str, arguments: &[&str]) -> Result<(), LabError> {
+    inside::command(record, host, "changing what is wrong")?
+        .args(["/bin/sh", "-s", "--"])
+        .args(arguments)
+        .input(script)
         .run()
         .map(|_| ())
 }

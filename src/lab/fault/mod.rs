@@ -25,6 +25,16 @@ pub enum Word {
     PowerCycle,
     /// Leave one megabyte on a host's /nix.
     DiskFull,
+    /// Leave no byte on a host's /run.
+    RunFull,
+    /// Leave no byte in a host's /var/lib/nixdash, where the logs of jobs are.
+    VarFull,
+    /// Pin what a host boots to what it boots now, as `bootctl set-default` does.
+    BootPinned,
+    /// Take the key of a host's secrets away: `setupSecrets` fails in every activation of every system.
+    NoSecretsKey,
+    /// Let a host's login shell print a greeting, and its sudo a lecture.
+    Chatty,
     /// Take p620's key from what a host trusts.
     Untrust,
     /// Stop the cache.
@@ -62,6 +72,16 @@ pub enum HostFault {
     PowerCycle,
     /// No room in /nix.
     DiskFull,
+    /// No room in /run.
+    RunFull,
+    /// No room in /var/lib/nixdash.
+    VarFull,
+    /// One boot entry that always wins.
+    BootPinned,
+    /// No key for the host's secrets.
+    NoSecretsKey,
+    /// Login shells and a sudo that print.
+    Chatty,
     /// No trust in p620's key.
     Untrust,
     /// Nothing wrong any more.
@@ -149,6 +169,11 @@ impl Fault {
                 Word::PowerOff => HostFault::PowerOff,
                 Word::PowerCycle => HostFault::PowerCycle,
                 Word::DiskFull => HostFault::DiskFull,
+                Word::RunFull => HostFault::RunFull,
+                Word::VarFull => HostFault::VarFull,
+                Word::BootPinned => HostFault::BootPinned,
+                Word::NoSecretsKey => HostFault::NoSecretsKey,
+                Word::Chatty => HostFault::Chatty,
                 Word::Untrust => HostFault::Untrust,
                 Word::Clear => HostFault::Clear,
                 Word::VolumeServerDown => {
@@ -163,7 +188,8 @@ impl Fault {
                 | Word::NarMissing
                 | Word::WrongKey
                 | Word::TokenExpired => {
-                    let known = "partition, latency MS, loss PCT, sshd-stop, power-off, power-cycle, disk-full, untrust, clear";
+                    let known = "partition, latency MS, loss PCT, sshd-stop, power-off, power-cycle, disk-full, run-full, \
+                                 var-full, boot-pinned, no-secrets-key, chatty, untrust, clear";
                     return Err(misplaced(word, "the cache", known));
                 }
             };

@@ -68,7 +68,7 @@ enum LabCommand {
         /// What the next system shall do wrong
         #[arg(long = "break", value_name = "WHAT")]
         broken: Option<Break>,
-        /// Seconds of network-later, network-unit and slow, exit code of errno
+        /// Seconds of network-later, network-unit, slow and slow-boot, exit code of errno
         #[arg(long, value_name = "NUMBER", requires = "broken")]
         amount: Option<u32>,
         /// Undo what --break asked for

@@ -61,6 +61,8 @@ pub enum Break {
     NetworkLater,
     /// Its activation restarts systemd-networkd, which takes the network down --amount seconds later, or never.
     NetworkUnit,
+    /// Its activation takes the network down, and no other activation brings it back: only a restart does.
+    NetworkStuck,
     /// It gives up the host's second address.
     Address,
     /// It moves sshd to port 2222.
@@ -71,6 +73,8 @@ pub enum Break {
     UserUnits,
     /// Its activation takes 30 s (or --amount), all of it after /etc was changed and before the running system is.
     Slow,
+    /// Its boot menu takes 30 s (or --amount) to write.
+    SlowBoot,
     /// Its activation never ends, after /etc was changed, and ignores TERM.
     Stubborn,
     /// It can only be started by a reboot: switch-to-configuration exits 100.
@@ -95,7 +99,7 @@ impl Broken {
     pub fn new(what: Break, amount: Option<u32>) -> Result<Self, LabError> {
         let usual = match what {
             Break::NetworkLater => Some(2),
-            Break::Slow => Some(30),
+            Break::Slow | Break::SlowBoot => Some(30),
             Break::Errno => Some(11),
             Break::NetworkUnit => None,
             Break::Build
@@ -104,6 +108,7 @@ impl Broken {
             | Break::PerlSnippet
             | Break::PerlSnippetUnit
             | Break::Network
+            | Break::NetworkStuck
             | Break::Address
             | Break::SshdPort
             | Break::Unit

@@ -7,6 +7,8 @@ export PATH
 system=@out@
 broken=@broken@
 amount=@amount@
+# While this is there, no activation can bring the network up.
+stuck=/run/nixdash-lab/network-stuck
 status=0
 [ "$broken" != stubborn ] || trap '' TERM INT
 
@@ -60,6 +62,14 @@ network() {
   ip link show dev host0 >/dev/null 2>&1 || return 0
   if [ "$broken" = network ]; then
     echo "network: renaming host0 to lan0"
+    ip link set host0 down
+    return 0
+  fi
+  if [ "$broken" = network-stuck ]; then
+    echo "network: host0: firmware crashed, reset failed"
+    mkdir -p /run/nixdash-lab && : >"$stuck"
+  fi
+  if [ -e "$stuck" ]; then
     ip link set host0 down
     return 0
   fi

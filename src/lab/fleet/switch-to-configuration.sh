@@ -30,6 +30,7 @@ END
 install_boot_loader() {
   entries=/boot/loader/entries
   default=
+  [ "$broken" != slow-boot ] || sleep "$amount"
   mkdir -p "$entries" || return
   for link in /nix/var/nix/profiles/system-*-link; do
     [ -e "$link" ] || continue

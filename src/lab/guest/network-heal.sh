@@ -8,6 +8,7 @@ for unit in lan-lease.service systemd-networkd.service; do
     systemctl stop "$unit"
   fi
 done
+rm -f /run/nixdash-lab/network-stuck
 # shellcheck disable=SC1091
 . /etc/nixdash-lab/network
 ip link set host0 up

@@ -1,6 +1,13 @@
 //! Tests on the practice fleet: real systemd, ssh, Nix and HTTP. They need root and a lab that is
 //! up; `tests/run.sh` sees to both. They share four hosts, so they run one after the other.
 
+mod attack;
+mod attack_activation;
+mod attack_cut;
+mod attack_full;
+mod attack_killed;
+mod attack_network;
+mod attack_user;
 mod deploy;
 mod faults;
 mod history;
@@ -63,14 +70,7 @@ impl Lab {
 
     /// Deploys and waits for the end.
     fn deploy(&self, args: &[&str]) -> Deployed {
-        let output = self.deploying(args).wait_with_output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let events: Vec<Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}")))
-            .collect();
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        Deployed { code: output.status.code(), events, stderr }
+        Deployed::from_output(self.deploying(args).wait_with_output().unwrap())
     }
 
     /// Begins to deploy.
@@ -101,6 +101,17 @@ impl Lab {
 }
 
 impl Deployed {
+    /// Reads what a deploy printed.
+    fn from_output(output: Output) -> Self {
+        let text = String::from_utf8(output.stdout).unwrap();
+        let events: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}")))
+            .collect();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        Self { code: output.status.code(), events, stderr }
+    }
+
     /// Returns the result of a host.
     fn result(&self, host: &str) -> &Value {
         let found = self.events.iter().find(|e| e["event"] == "result" && e["host"] == host);

@@ -1,0 +1,220 @@
+//! What the attacks on a deploy share: a host to begin with, the truth about it, and a deploy that
+//! may not hang.
+
+use super::{Deployed, Lab, assert_ok, lab, on, power_cycle, wait_for};
+use std::process::Child;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// What an attacked deploy may take before it counts as hung.
+pub(super) const LIMIT: Duration = Duration::from_secs(240);
+
+/// Where the system profile is.
+const PROFILE: &str = "/nix/var/nix/profiles/system";
+
+/// Returns the fleet, with this host on its first generation again, nothing of nixdash running there.
+pub(super) fn fresh(host: &str) -> Lab {
+    let fleet = Lab::healthy();
+    let first = on(host, &format!("readlink -f {PROFILE}-1-link"));
+    let quiet =
+        units(host).is_empty() && on(host, "ls /nix/var/nixdash 2>/dev/null; true").is_empty();
+    if !quiet || Stands::of(host) != Stands::on(&first) {
+        on(
+            host,
+            &format!(
+                "rm -rf /nix/var/nixdash; nix-env -p {PROFILE} --switch-generation 1 2>/dev/null && \
+                 NIXOS_NO_CHECK=1 {PROFILE}/bin/switch-to-configuration boot 2>/dev/null"
+            ),
+        );
+        power_cycle(host);
+    }
+    assert_eq!(Stands::of(host), Stands::on(&first), "the host could not be set back");
+    fleet
+}
+
+/// Everything by which a host can be half of one system and half of another.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stands {
+    running: String,
+    etc: String,
+    profile: String,
+    boots: String,
+    demo: String,
+}
+
+impl Stands {
+    /// Looks at a host, past nixdash.
+    pub(super) fn of(host: &str) -> Self {
+        Self {
+            running: on(host, "readlink -f /run/current-system"),
+            etc: on(host, "readlink -f /etc/static"),
+            profile: on(host, &format!("readlink -f {PROFILE}")),
+            boots: on(
+                host,
+                "entry=$(sed -n 's/^default //p' /boot/loader/loader.conf); \
+                 sed -n 's/^options init=\\(.*\\)\\/init.*/\\1/p' /boot/loader/entries/$entry",
+            ),
+            demo: on(host, "systemctl is-active nixdash-demo.service || true"),
+        }
+    }
+
+    /// Returns how a host stands that is on this system with all that it has.
+    pub(super) fn on(system: &str) -> Self {
+        Self {
+            running: system.to_owned(),
+            etc: format!("{}/etc", real_etc(system)),
+            profile: system.to_owned(),
+            boots: system.to_owned(),
+            demo: "active".to_owned(),
+        }
+    }
+}
+
+/// Returns what holds a system's /etc, which is a link into another path of the store.
+fn real_etc(system: &str) -> String {
+    let found = ["samsung", "p510"].into_iter().find_map(|host| {
+        let etc = on(host, &format!("readlink -f {system}/etc || true"));
+        etc.strip_suffix("/etc").map(str::to_owned)
+    });
+    found.unwrap_or_else(|| panic!("{system} is nowhere"))
+}
+
+/// Returns the system that a host runs.
+pub(super) fn running(host: &str) -> String {
+    on(host, "readlink -f /run/current-system")
+}
+
+/// Checks that a host is on a system with all that it has, now and after a power cut.
+pub(super) fn assert_on(host: &str, system: &str, story: &str) {
+    assert_eq!(Stands::of(host), Stands::on(system), "{story}");
+    power_cycle(host);
+    assert_eq!(Stands::of(host), Stands::on(system), "after a power cut: {story}");
+}
+
+/// Checks that the host is where its outcome says, now and after a power cut. Returns the word.
+pub(super) fn assert_truth(host: &str, deployed: &Deployed, before: &str) -> String {
+    let result = deployed.result(host);
+    let word = result["outcome"].as_str().unwrap().to_owned();
+    let toplevel = result["toplevel"].as_str();
+    let story = deployed.story();
+    match word.as_str() {
+        "switched" | "degraded" => assert_on(host, toplevel.unwrap(), &story),
+        "unknown" => {
+            let now = running(host);
+            assert!(now == before || Some(now.as_str()) == toplevel, "{now}: {story}");
+            assert_on(host, &now, &story);
+        }
+        _ => assert_on(host, before, &story),
+    }
+    word
+}
+
+/// Deploys a system without faults, as one does after an accident, and checks that it is there.
+pub(super) fn repair(fleet: &Lab, host: &str) {
+    assert_ok(&lab(&["bump", host]));
+    let mut args = vec![host];
+    if host == "p510" {
+        args.extend(["--allow-protected", "p510"]);
+    }
+    let deployed = finish(fleet.deploying(&args));
+    let result = deployed.assert_outcome(host, "switched");
+    assert_eq!(Stands::of(host), Stands::on(result["toplevel"].as_str().unwrap()));
+}
+
+/// Waits for a deploy; one that takes too long is killed, and so fails its test.
+pub(super) fn finish(child: Child) -> Deployed {
+    let pid = child.id().to_string();
+    let (ended, hung) = mpsc::channel();
+    std::thread::spawn(move || {
+        if hung.recv_timeout(LIMIT).is_err() {
+            drop(std::process::Command::new("kill").args(["-KILL", &pid]).status());
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    let _ = ended.send(());
+    Deployed::from_output(output)
+}
+
+/// Deploys samsung with this break and waits for the end. `broken` is the break and its number.
+pub(super) fn deploy_broken(fleet: &Lab, broken: &[&str]) -> Deployed {
+    bump_broken("samsung", broken);
+    finish(fleet.deploying(&["samsung"]))
+}
+
+/// Gives a host a system with this break to deploy.
+pub(super) fn bump_broken(host: &str, broken: &[&str]) {
+    let mut words = vec!["bump", host, "--break", broken[0]];
+    if let Some(amount) = broken.get(1) {
+        words.extend(["--amount", amount]);
+    }
+    assert_ok(&lab(&words));
+}
+
+/// Returns the units of nixdash that run on a host.
+pub(super) fn units(host: &str) -> Vec<String> {
+    let said = on(host, "systemctl list-units --plain --no-legend 'nixdash-*-*.service'");
+    said.lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|unit| *unit != "nixdash-demo.service")
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Waits until a host's supervisor runs, and returns its unit.
+pub(super) fn supervisor(host: &str) -> String {
+    let mut found = None;
+    wait_for("the supervisor to run", Duration::from_secs(90), || {
+        found = units(host).into_iter().find(|unit| unit.contains("-activate-"));
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+/// Waits until nothing of nixdash runs on a host.
+pub(super) fn wait_until_quiet(host: &str) {
+    wait_for("the host to be left alone", Duration::from_secs(150), || units(host).is_empty());
+}
+
+/// Waits until the profile of a host names another system than this one.
+pub(super) fn wait_for_profile(host: &str, before: &str) {
+    wait_for("the profile to be set", Duration::from_secs(90), || {
+        on(host, &format!("readlink -f {PROFILE}")) != before
+    });
+}
+
+/// Returns the error of a host's result, or nothing.
+pub(super) fn error<'a>(deployed: &'a Deployed, host: &str) -> &'a str {
+    deployed.result(host)["error"].as_str().unwrap_or_default()
+}
+
+impl Lab {
+    /// Returns this fleet with more lines below `[fleet]`.
+    pub(super) fn with(self, lines: &str) -> Self {
+        self.edited(|text| text.replacen("[fleet]\n", &format!("[fleet]\n{lines}\n"), 1))
+    }
+
+    /// Returns this fleet with other addresses of samsung, each written after its network's numbers.
+    pub(super) fn with_addresses(self, ends: &[&str]) -> Self {
+        let network = self.network();
+        let list: Vec<String> =
+            ends.iter().map(|end| format!("\"root@{network}.{end}\"")).collect();
+        let old = format!("addresses = [\"root@{network}.12\"]");
+        self.edited(|text| text.replacen(&old, &format!("addresses = [{}]", list.join(", ")), 1))
+    }
+
+    /// Returns the first three numbers of the fleet's network.
+    pub(super) fn network(&self) -> String {
+        let text = std::fs::read_to_string(&self.hosts_file).unwrap();
+        let rest = text.split("root@").nth(1).expect("an address of root");
+        rest.split('"').next().and_then(|address| address.rsplit_once('.')).unwrap().0.to_owned()
+    }
+
+    fn edited(self, edit: impl Fn(&str) -> String) -> Self {
+        let text = std::fs::read_to_string(&self.hosts_file).unwrap();
+        let other = edit(&text);
+        assert_ne!(text, other, "the lab's hosts.toml is another one");
+        let file = self.state.path().join("edited.toml");
+        std::fs::write(&file, other).unwrap();
+        Self { hosts_file: file, ..self }
+    }
+}

@@ -7,6 +7,8 @@ set -u
 record=$1 log=$2 group=$3
 shift 3
 exec </dev/null >>"$log" 2>&1
+# Whoever started this may hold locks by other descriptors; a host that keeps them open would hold them for as long as it runs.
+exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 
 started() {
   sed 's/.*) //' "/proc/$1/stat" | cut -d' ' -f20

@@ -98,7 +98,7 @@ fn a_failed_unit_is_told_with_the_line_that_it_wrote() {
 #[test]
 #[ignore = "needs the practice fleet: tests/run.sh"]
 fn an_activation_that_ignores_its_end_is_killed_and_gone_back_from() {
-    let fleet = fresh("samsung").with("activation_timeout = \"5s\"");
+    let fleet = fresh("samsung").with("activation_timeout = \"10s\"");
     let before = running("samsung");
     let began = Instant::now();
     let deployed = deploy_broken(&fleet, &["stubborn"]);

@@ -46,11 +46,6 @@ impl ActivationSettings {
         self.settle.unwrap_or(if touched_network { SETTLE_NETWORK } else { SETTLE })
     }
 
-    /// Returns the longest time that [`Self::settle`] may ask for.
-    pub fn longest_settle(&self) -> Duration {
-        self.settle(true)
-    }
-
     /// Returns how long switch-to-configuration may take.
     pub fn timeout(&self) -> Duration {
         self.timeout.unwrap_or(TIMEOUT)

@@ -9,17 +9,21 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long each configured command may take, in seconds; `check.sh` has the same figure.
-pub(super) const COMMAND_LIMIT_S: u64 = 60;
+const COMMAND_LIMIT_S: u64 = 60;
+
+/// Returns how long so many commands and a look at the units may take.
+pub(super) fn limit(commands: usize) -> Duration {
+    Duration::from_secs(30 + (COMMAND_LIMIT_S + 5) * commands as u64)
+}
 
 pub(super) async fn check(step: &Step) -> Result<Report, Failure> {
     let commands = &step.config()?.check;
     if step.known.abort.is_some() {
         return Ok(Report::Done);
     }
-    let mut script = Script::new(CHECK)
-        .root()
-        .limit(Duration::from_secs(30 + COMMAND_LIMIT_S * commands.len() as u64));
-    script.args.clone_from(commands);
+    let job = step.shared.job_name("activate", &step.host.name);
+    let mut script = Script::new(CHECK).root().limit(limit(commands.len())).arg(job);
+    script.args.extend(commands.iter().cloned());
     let mut output = step.shared.hands.run(&step.host.name, &script).await;
     if output.as_ref().is_err_and(crate::remote::RemoteError::is_passing) {
         output = step.shared.hands.run(&step.host.name, &script).await;

@@ -72,7 +72,7 @@ impl Shared {
     }
 
     /// Returns the name of a job of this run.
-    fn job_name(&self, job: &str, host: &str) -> String {
+    pub(super) fn job_name(&self, job: &str, host: &str) -> String {
         format!("{}-{job}-{host}", self.tag)
     }
 

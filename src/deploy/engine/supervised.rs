@@ -119,23 +119,26 @@ impl Supervised {
     }
 }
 
-/// Returns how long a host may be silent: until it has gone back by itself, and some.
+/// Returns how long a host may be silent: until it has gone back by itself, whatever it waits for,
+/// and some.
 fn patience(step: &Step) -> Duration {
-    step.host.confirm_timeout + AWAY
+    let checks = step.config().map_or(0, |host| host.check.len());
+    step.host.confirm_timeout + check::limit(checks) + AWAY
 }
 
 /// Returns the supervisor's options.
 fn arguments(step: &Step, job: &Job, action: Action) -> Result<Vec<String>, Failure> {
     let host = &step.host;
-    let checks = step.config()?.check.len() as u64;
-    let settle = host.activation.longest_settle() + host.confirm_timeout;
-    let word = 60 + (check::COMMAND_LIMIT_S + 5) * checks + settle.as_secs();
+    let checks = check::limit(step.config()?.check.len());
+    let settle = |touched_network| host.activation.settle(touched_network).as_secs();
     Ok(vec![
         format!("dir={}", job.dir()),
         format!("toplevel={}", step.toplevel()?),
         format!("action={}", action.word()),
         format!("ack={}", host.confirm_timeout.as_secs()),
-        format!("word={word}"),
+        format!("check={}", checks.as_secs()),
+        format!("settle={}", settle(false)),
+        format!("settle_network={}", settle(true)),
         format!("activation={}", host.activation.timeout().as_secs()),
         format!("unit={}", job.unit()),
         format!("owner={}", Owner::of_this_process(&step.shared.run).to_text()),

@@ -7,15 +7,17 @@
 # it finishes what a supervisor that was killed left open.
 #
 # Options, each a word `name=value`: dir (the job's folder), toplevel (the system), action (switch,
-# boot, test, dry-activate), ack (seconds to wait for the acknowledgement), word (seconds to wait for
-# the word after the checks), activation (seconds that the activation may take), unit (this job's
+# boot, test, dry-activate), ack (seconds to wait for the acknowledgement), check (seconds to wait for
+# the end of the checks), settle and settle_network (seconds that the system must stay well, the
+# second where the activation touched the network: the word may come so much later), activation (seconds that the activation may take), unit (this job's
 # unit), owner (who does this, for a second operator), fetched (the root that the fetch made),
 # recover (yes: restart the machine when it stays cut off), connectivity (gateway, or HOST:PORT: what
 # must answer the host then), built_on (the machine that built the system), root (in tests: the folder
 # below which the host lies), log (most of the log that is kept, in blocks of 512 bytes: it lies in
 # memory), grace (seconds between TERM and KILL for an activation that takes too long).
 #
-# It reads from its folder: ack (somebody reached the host anew), word (commit, or abort and why).
+# It reads from its folder: ack (somebody reached the host anew), checked (the checks have ended), word
+# (commit, or abort and why).
 # It leaves there: facts (what was there before), activated (exit code of the activation, what it
 # means, and what is worth knowing) and outcome (a word, a tab, and the reason). They are the truth
 # about what happened.
@@ -398,7 +400,7 @@ take_lock() {
 	fi
 	now=$(date +%s)
 	# Activating, going back, and everything that is waited for.
-	until=$((now + 3 * activation_limit + ack_limit + word_limit + 120))
+	until=$((now + 3 * activation_limit + 2 * ack_limit + check_limit + settle_network + 120))
 	printf '%s unit=%s dir=%s since=%s until=%s\n' "$owner" "$unit" "$dir" "$now" "$until" \
 		>"$root/run/nixdash/owner.new" && mv "$root/run/nixdash/owner.new" "$root/run/nixdash/owner"
 }
@@ -608,7 +610,11 @@ supervise() {
 	no_check=NIXOS_NO_CHECK=1
 	leave activated "$code ok$(remarks)"
 	wait_for ack "$ack_limit" || go_back "$(why_not "nobody could reach it within $ack_limit s of its activation")"
-	wait_for word "$word_limit" || go_back "$(why_not "no word came after the checks within $word_limit s")"
+	wait_for checked "$check_limit" || go_back "$(why_not "its checks did not end within $check_limit s")"
+	# A network that breaks late is noticed soon: the word is due when the time to settle is over.
+	[ "$network" = no ] || settle=$settle_network
+	word_limit=$((settle + ack_limit))
+	wait_for word "$word_limit" || go_back "$(why_not "no word to keep it came within $word_limit s of its checks")"
 	obey "$(result word)"
 }
 
@@ -673,7 +679,9 @@ main() {
 		toplevel=*) toplevel=$value ;;
 		action=*) action=$value ;;
 		ack=*) ack_limit=$value ;;
-		word=*) word_limit=$value ;;
+		check=*) check_limit=$value ;;
+		settle=*) settle=$value ;;
+		settle_network=*) settle_network=$value ;;
 		activation=*) activation_limit=$value ;;
 		unit=*) unit=$value ;;
 		owner=*) owner=$value ;;

@@ -15,12 +15,27 @@ fn nobody_who_reaches_it_sends_it_back() {
 #[test]
 fn no_word_after_the_checks_sends_it_back() {
     let mut host = Host::new();
-    host.option("word=0");
+    host.option("settle=0");
+    host.option("ack=1");
+    host.acknowledge();
+    host.write(&job("checked"), "");
+    let (word, reason) = host.supervise().outcome();
+    assert_eq!(
+        (word.as_str(), reason.as_str()),
+        ("rolled-back", "no word to keep it came within 1 s of its checks")
+    );
+    host.assert_untouched();
+}
+
+#[test]
+fn checks_that_do_not_end_send_it_back() {
+    let mut host = Host::new();
+    host.option("check=0");
     host.acknowledge();
     let (word, reason) = host.supervise().outcome();
     assert_eq!(
         (word.as_str(), reason.as_str()),
-        ("rolled-back", "no word came after the checks within 0 s")
+        ("rolled-back", "its checks did not end within 0 s")
     );
     host.assert_untouched();
 }

@@ -71,7 +71,15 @@ impl Host {
     /// Makes a host on which everything goes well.
     pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let options = ["action=switch", "ack=20", "word=20", "activation=20", "grace=1"];
+        let options = [
+            "action=switch",
+            "ack=20",
+            "check=20",
+            "settle=20",
+            "settle_network=20",
+            "activation=20",
+            "grace=1",
+        ];
         let host = Self { dir, options: options.map(str::to_owned).to_vec() };
         for folder in [
             "run/nixdash/jobs/job",

@@ -5,7 +5,7 @@
 
 use crate::cli::show::{Display, Face, Notices, Shown};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history, left};
-use crate::deploy::{Control, Deploy, Kind, Listener, Request, setup};
+use crate::deploy::{Control, Deploy, Ended, Kind, Listener, Request, setup};
 use crate::fleet::{Action, DropReason, Event, Fleet, Outcome, RunId, RunWhat, Strategy, select};
 use crate::record::{Recorder, RunRecord, RunRecorder, Runs, Word, state_home};
 use crate::remote::Remote;
@@ -187,11 +187,17 @@ async fn run(fleet: Fleet, request: &Request, face: Face) -> Result<ExitCode, Cl
     let deploy = Deploy { hands: Arc::new(remote.clone()), fleet, run: run.clone(), tag, setup };
     let (control, said) = mpsc::channel(8);
     let stopped = Arc::new(AtomicBool::new(false));
-    let ears = Ears { words: words(runs, run), control: control.clone(), notices: notices.clone() };
+    let ears = Ears {
+        words: words(runs.clone(), run.clone()),
+        control: control.clone(),
+        notices: notices.clone(),
+    };
     let ears = tokio::spawn(ears.listen(Arc::clone(&stopped)));
     let written = RunRecorder::start(writer, recorder.clone())?;
     let shown = Display { face, width, kind: request.kind, control }.start();
-    let outcomes = deploy.run(said, listener(&written, &shown, recorder.clone())).await;
+    let Ended { outcomes, untidy } =
+        deploy.run(said, listener(&written, &shown, recorder.clone())).await;
+    runs.note_untidy(&run, &untidy);
     ears.abort();
     remote.close().await;
     tell_gaps(&written.end().await, &notices);

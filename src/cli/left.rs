@@ -6,7 +6,7 @@ use crate::fleet::{Event, Fleet, HostResult, Outcome, RunEvent, RunWhat};
 use crate::record::{LeftRun, Recorder, Runs};
 use crate::remote::{Hands, Remote};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,17 +32,35 @@ pub(super) async fn end_runs(
             continue;
         };
         lines.extend(record(&left, found, runs, recorder));
-        drop(tokio::time::timeout(LIMIT, tidy_left(hands, &left)).await);
+        let hosts: BTreeSet<String> = left.hosts.keys().chain(&left.builders).cloned().collect();
+        runs.note_untidy(&left.run, &hosts.into_iter().collect::<Vec<_>>());
     }
+    tidy(fleet, hands, runs).await;
     lines
+}
+
+/// Removes what ended runs left on hosts that did not answer then.
+async fn tidy(fleet: &Fleet, hands: &dyn Hands, runs: &Runs) {
+    for (run, tag, hosts) in runs.untidy(fleet.file.as_deref()) {
+        // Hosts that are in the fleet no more cannot be asked.
+        let hosts = hosts.into_iter().filter(|host| fleet.host(host).is_some()).collect();
+        let asked = tokio::time::timeout(LIMIT, tidy_left(hands, &tag, hosts)).await;
+        if let Ok(untidy) = asked {
+            runs.note_untidy(&run, &untidy);
+        }
+    }
 }
 
 /// Ends them for a command that has no connections of its own yet, and says so.
 pub(super) async fn end_runs_and_say(fleet: &Arc<Fleet>, runs: &Runs) {
-    if runs.left(fleet.file.as_deref()).is_empty() {
+    let file = fleet.file.as_deref();
+    let is_left = !runs.left(file).is_empty();
+    if !is_left && runs.untidy(file).is_empty() {
         return;
     }
-    eprintln!("nixdash: a run was ended from outside; asking its hosts what became of them");
+    if is_left {
+        eprintln!("nixdash: a run was ended from outside; asking its hosts what became of them");
+    }
     let remote = Remote::new(Arc::clone(fleet));
     let recorder = history::recorder(fleet, |line| eprintln!("nixdash: {line}"));
     for line in end_runs(fleet, &remote, runs, recorder.as_ref()).await {

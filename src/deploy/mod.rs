@@ -9,7 +9,7 @@ mod machine;
 mod report;
 mod setup;
 
-pub use engine::{Control, Deploy, Listener};
+pub use engine::{Control, Deploy, Ended, Listener};
 pub use machine::{CONFIRMATION, Command, Input, Machine};
 pub use report::{Activation, Ending, Failure, Known, Preflight, Remarks, Report};
 pub use setup::{HostSetup, Kind, Request, Setup, SetupError, setup};

@@ -5,7 +5,7 @@ use crate::record::Runs;
 use crate::record::runs::EVENTS;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -17,6 +17,9 @@ const END: u64 = 64 * 1024;
 
 /// The name of the file that is locked while a run is being ended.
 const ENDING: &str = "ending";
+
+/// The name of the file with the hosts that keep something of a run.
+const UNTIDY: &str = "untidy";
 
 /// A run whose nixdash is gone, and that has no end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +74,31 @@ impl Runs {
         let file = OpenOptions::new().create(true).append(true).open(path).ok()?;
         file.try_lock().ok()?;
         Some(EndingLock { _file: file })
+    }
+
+    /// Notes the hosts that keep something of a run, for the next nixdash.
+    pub fn note_untidy(&self, run: &RunId, hosts: &[String]) {
+        let path = self.folder(run).join(UNTIDY);
+        // What cannot be noted is removed on the hosts themselves, a day later.
+        if hosts.is_empty() {
+            drop(fs::remove_file(path));
+        } else {
+            drop(fs::write(path, hosts.join("\n")));
+        }
+    }
+
+    /// Returns the runs of the fleet in that file of which hosts keep something: what their jobs and
+    /// roots are called, and the hosts.
+    pub fn untidy(&self, fleet: Option<&Path>) -> Vec<(RunId, String, Vec<String>)> {
+        let all = self.list().unwrap_or_default();
+        let newest = all.len().saturating_sub(NEWEST);
+        let noted = |run: &RunId| {
+            let text = fs::read_to_string(self.folder(run).join(UNTIDY)).ok()?;
+            let hosts = text.lines().map(str::to_owned).collect();
+            Some((run.clone(), self.tag(run)?, hosts))
+        };
+        let ours = all[newest..].iter().filter(|run| self.belongs_to(run, fleet));
+        ours.filter_map(noted).collect()
     }
 
     /// Adds events to a run whose nixdash is gone.
@@ -174,7 +202,6 @@ fn ends_with_a_line(path: &Path) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     fn event(run: &RunId, what: RunWhat) -> RunEvent {
         RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what }
@@ -217,6 +244,18 @@ mod tests {
         let end = RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1 };
         runs.append(&run, &[event(&run, end)]).unwrap();
         assert!(runs.left(None).is_empty());
+    }
+
+    #[test]
+    fn hosts_that_keep_something_are_remembered_until_they_do_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (runs, run) = killed(dir.path());
+        assert!(runs.untidy(None).is_empty());
+        runs.note_untidy(&run, &["samsung".to_owned()]);
+        let found = runs.untidy(None);
+        assert_eq!((&found[0].0, &found[0].2), (&run, &vec!["samsung".to_owned()]));
+        runs.note_untidy(&run, &[]);
+        assert!(runs.untidy(None).is_empty());
     }
 
     #[test]

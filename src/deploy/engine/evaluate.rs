@@ -207,7 +207,7 @@ async fn copy_to_builder(step: &Step, drv: &StorePath) -> Result<(), Failure> {
 /// would take it. A root that cannot be made is no failure: the build says so, should it matter.
 async fn root_derivation(step: &Step, drv: &StorePath) {
     let builder = &step.host.build_on;
-    step.shared.note(builder, None);
+    step.shared.note_use(builder);
     let root = format!("{}.drv", step.build_root());
     let script = Script::new(ROOT_DRV).root().arg(drv.as_str()).arg(root);
     match step.shared.hands.run(builder, &script).await {

@@ -4,7 +4,8 @@
 //! host's own; where the host was restarted since, what it runs and boots is the account.
 
 use super::account::{Account, parse};
-use super::scripts::{ACCOUNT, TIDY};
+use super::scripts::ACCOUNT;
+use super::step::tidy;
 use super::supervised::ending;
 use crate::deploy::Ending;
 use crate::fleet::{Action, Outcome, Phase, StorePath};
@@ -36,18 +37,10 @@ pub async fn end_left(hands: &dyn Hands, left: &LeftRun) -> Vec<(String, LeftEnd
     .await
 }
 
-/// Removes what a run left on its hosts. A host that does not answer keeps it until a later run.
-pub async fn tidy_left(hands: &dyn Hands, left: &LeftRun) {
-    let hosts = left.hosts.keys().chain(&left.builders);
-    join_all(hosts.map(|on| async move {
-        let mut script = Script::new(TIDY).root().limit(LIMIT).arg(&left.tag);
-        for host in left.hosts.keys() {
-            let jobs = ["build", "fetch", "activate"];
-            script.args.extend(jobs.map(|job| format!("{}-{job}-{host}", left.tag)));
-        }
-        drop(hands.run(on, &script).await);
-    }))
-    .await;
+/// Removes what a run left on hosts, by what its jobs and roots are called; returns the hosts that
+/// keep it, since they did not answer.
+pub async fn tidy_left(hands: &dyn Hands, tag: &str, hosts: Vec<String>) -> Vec<String> {
+    tidy(hands, tag, hosts).await
 }
 
 /// Says what became of one host.

@@ -60,6 +60,15 @@ pub enum Control {
 /// at once: nobody who listens may hold a deploy up.
 pub type Listener = Arc<dyn Fn(RunEvent) + Send + Sync>;
 
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How each host ended.
+    pub outcomes: Vec<(String, Outcome)>,
+    /// Hosts that keep something of the run (folders of jobs, roots): they did not answer.
+    pub untidy: Vec<String>,
+}
+
 /// A run that can be carried out.
 pub struct Deploy {
     /// The fleet.
@@ -75,14 +84,11 @@ pub struct Deploy {
 }
 
 impl Deploy {
-    /// Carries the run out to its end and returns how each host ended.
+    /// Carries the run out to its end and returns how each host ended, and which hosts keep something
+    /// of the run since they did not answer when it was tidied up.
     ///
     /// Events go to `listener`. `control` may end early.
-    pub async fn run(
-        self,
-        mut control: mpsc::Receiver<Control>,
-        listener: Listener,
-    ) -> Vec<(String, Outcome)> {
+    pub async fn run(self, mut control: mpsc::Receiver<Control>, listener: Listener) -> Ended {
         let revision = match &self.fleet.flake {
             Some(flake) => git_revision(Path::new(flake)).await,
             None => None,
@@ -133,8 +139,8 @@ impl Deploy {
                 },
             };
         }
-        shared.clean_up().await;
-        machine.outcomes()
+        let untidy = shared.clean_up().await;
+        Ended { outcomes: machine.outcomes(), untidy }
     }
 }
 

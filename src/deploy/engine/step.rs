@@ -14,7 +14,7 @@ use crate::fleet::{
 use crate::remote::{Hands, Output, Script};
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::future::Future;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -57,18 +57,16 @@ pub(super) struct Shared {
     pub(super) sources: Mutex<HashMap<String, Arc<OnceCell<String>>>>,
     /// What tells this run's jobs from those of another operator's run of the same number.
     pub(super) tag: String,
-    /// Every job that was named, by the host it runs on: host and name.
-    jobs: std::sync::Mutex<BTreeMap<String, BTreeSet<String>>>,
+    /// The hosts that have something of this run: jobs or roots.
+    used: std::sync::Mutex<BTreeSet<String>>,
     /// The supervisors, by host: their logs are followed through several phases.
     pub(super) supervisors: Mutex<HashMap<String, Supervised>>,
 }
 
 impl Shared {
-    /// Notes that a host has something of this run, to be removed at the end: a job by its name, or
-    /// only roots.
-    pub(super) fn note(&self, host: &str, job: Option<&str>) {
-        let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs.entry(host.to_owned()).or_default().extend(job.map(str::to_owned));
+    /// Notes that a host has something of this run, to be removed at the end.
+    pub(super) fn note_use(&self, host: &str) {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned());
     }
 
     /// Returns the name of a job of this run.
@@ -102,25 +100,31 @@ impl Shared {
             teller,
             evaluations: Semaphore::new(EVALUATIONS),
             sources: Mutex::default(),
-            jobs: std::sync::Mutex::default(),
+            used: std::sync::Mutex::default(),
             supervisors: Mutex::default(),
         }
     }
 
-    /// Removes what the run left on hosts: the flake's source, and the folders of ended jobs.
-    pub(super) async fn clean_up(&self) {
+    /// Removes what the run left on hosts: the flake's source, the folders of ended jobs, and roots.
+    /// Returns the hosts that keep something, since they did not answer.
+    pub(super) async fn clean_up(&self) -> Vec<String> {
         let sources = self.sources.lock().await;
         let discard = sources.iter().filter_map(|(host, cell)| Some((host, cell.get()?)));
         let discard = discard.map(|(host, dir)| evaluate::discard(self.hands.as_ref(), host, dir));
-        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let tidy = jobs.iter().map(|(host, names)| async move {
-            let mut script = Script::new(TIDY).root().limit(CLEAN_UP_LIMIT).arg(&self.tag);
-            script.args.extend(names.iter().cloned());
-            // What stays behind is removed when the next job is started there.
-            drop(self.hands.run(host, &script).await);
-        });
-        tokio::join!(join_all(discard), join_all(tidy));
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let tidied = tidy(self.hands.as_ref(), &self.tag, used.into_iter().collect());
+        tokio::join!(join_all(discard), tidied).1
     }
+}
+
+/// Removes what a run left on these hosts; returns those that did not answer.
+pub(super) async fn tidy(hands: &dyn Hands, tag: &str, hosts: Vec<String>) -> Vec<String> {
+    let all = hosts.into_iter().map(|host| async move {
+        let script = Script::new(TIDY).root().limit(CLEAN_UP_LIMIT).arg(tag);
+        let done = hands.run(&host, &script).await.is_ok_and(|output| output.is_ok());
+        (!done).then_some(host)
+    });
+    join_all(all).await.into_iter().flatten().collect()
 }
 
 /// One phase of one host.
@@ -260,7 +264,7 @@ impl Step {
     pub(super) fn job(&self, host: &str, name: &str) -> Job {
         let hands = Arc::clone(&self.shared.hands);
         let job = Job::new(hands, host, &self.shared.job_name(name, &self.host.name));
-        self.shared.note(host, Some(job.name()));
+        self.shared.note_use(host);
         job
     }
 

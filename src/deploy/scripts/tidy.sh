@@ -1,7 +1,6 @@
 #!/bin/sh
 # Removes what a run left on a host, as root: the folders of jobs that have ended (their logs were
-# read to the end) and roots that it made. $1 what the run's roots are called, the rest the names of
-# jobs. The root of a build that was not confirmed becomes the host's next one; a derivation's goes.
+# read to the end) and roots that it made. $1 what the run's jobs and roots are called. The root of a build that was not confirmed becomes the host's next one; a derivation's goes.
 is_there() {
 	case $(systemctl show --property=ActiveState --value "nixdash-$1" 2>/dev/null) in
 	active | activating | deactivating | reloading) return 0 ;;
@@ -12,12 +11,10 @@ is_there() {
 main() {
 	roots=/nix/var/nix/gcroots/nixdash
 	tag=$1
-	shift
-	for job; do
-		case $job in
-		'' | */* | .*) continue ;;
-		esac
-		is_there "$job" || rm -rf "/run/nixdash/jobs/$job" "/var/lib/nixdash/jobs/$job.log"
+	for job in /run/nixdash/jobs/"$tag"-* /var/lib/nixdash/jobs/"$tag"-*; do
+		name=${job##*/}
+		name=${name%.log}
+		is_there "$name" || rm -rf "$job"
 	done
 	rm -f "$roots"/*."$tag".drv
 	for root in "$roots"/*."$tag"; do

@@ -261,7 +261,7 @@ pub(super) async fn deploy_and_say(
         setup,
     };
     let began = tokio::time::Instant::now();
-    let outcomes = deploy.run(said, Arc::new(move |event| heard.lock().unwrap().push(event))).await;
+    let ended = deploy.run(said, Arc::new(move |event| heard.lock().unwrap().push(event))).await;
     let took = began.elapsed();
     let events = std::mem::take(&mut *events.lock().unwrap());
     let result = events.iter().find_map(|event| match &event.what {
@@ -269,7 +269,7 @@ pub(super) async fn deploy_and_say(
         _ => None,
     });
     let result = result.unwrap();
-    assert_eq!(outcomes, [("samsung".to_owned(), result.outcome)]);
+    assert_eq!(ended.outcomes, [("samsung".to_owned(), result.outcome)]);
     let target = std::mem::take(&mut *target.lock().unwrap());
     Story { result, events, asked: hands.asked(), target, took }
 }

@@ -200,7 +200,9 @@ fn text(runs: &[RunRow], zone: &TimeZone, goes_on: impl Fn(&RunRow) -> bool) -> 
             });
             rows.push(row);
             if let Some(error) = result.as_ref().and_then(|result| result.error.as_ref()) {
-                notes.push(format!("run {} {host}: {error}", run.run));
+                let named = error.starts_with(&format!("{host}: "));
+                let subject = if named { String::new() } else { format!(" {host}") };
+                notes.push(format!("run {}{subject}: {error}", run.run));
             }
         }
     }

@@ -111,13 +111,8 @@ fn record(
             }
         };
         let known = left.hosts.get(&host);
-        let said = ending.reason.as_ref().map(|reason| format!(": {reason}"));
-        lines.push(format!(
-            "run {} {host}: {}{}",
-            left.run,
-            ending.outcome,
-            said.unwrap_or_default()
-        ));
+        let said = ending.reason.clone().unwrap_or_else(|| host.clone());
+        lines.push(format!("run {}: {}: {said}", left.run, ending.outcome));
         *outcomes.entry(ending.outcome).or_default() += 1;
         let result = HostResult {
             outcome: ending.outcome,

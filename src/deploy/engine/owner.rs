@@ -30,9 +30,10 @@ impl Owner {
     /// Returns what this process writes into a lock.
     pub(super) fn of_this_process(run: &RunId) -> Self {
         let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+        let user = user.unwrap_or_else(|_| user_number());
         let pid = std::process::id();
         Self {
-            who: format!("{}@{}", plain(&user.unwrap_or_default()), this_machine()),
+            who: format!("{}@{}", plain(&user), this_machine()),
             run: plain(&run.0),
             process: format!("{pid}-{}", started(pid).unwrap_or_default()),
             ..Self::default()
@@ -101,6 +102,16 @@ impl Owner {
         let (pid, start) = self.process.split_once('-')?;
         let pid = pid.parse().ok()?;
         Some(started(pid).is_some_and(|found| found == start))
+    }
+}
+
+/// Returns who this process belongs to, where the environment does not say.
+fn user_number() -> String {
+    use std::os::unix::fs::MetadataExt;
+    match std::fs::metadata("/proc/self").map(|data| data.uid()) {
+        Ok(0) => "root".to_owned(),
+        Ok(number) => format!("user-{number}"),
+        Err(_) => "somebody".to_owned(),
     }
 }
 

@@ -1,6 +1,8 @@
-//! `nixdash completions` and `nixdash man`, both made from the arguments' own description.
+//! `nixdash completions` and `nixdash man`, both made from the arguments' own description, and
+//! `nixdash findings`, made from the table of codes.
 
 use crate::cli::{Cli, CliError};
+use crate::fleet::words;
 use clap::CommandFactory;
 use clap_complete::Shell;
 use std::process::ExitCode;
@@ -15,6 +17,10 @@ pub(super) fn man() -> Result<ExitCode, CliError> {
     let mut text = Vec::new();
     clap_mangen::Man::new(Cli::command()).render(&mut text)?;
     print(&text)
+}
+
+pub(super) fn findings() -> Result<ExitCode, CliError> {
+    print(words::page::findings().as_bytes())
 }
 
 fn print(text: &[u8]) -> Result<ExitCode, CliError> {

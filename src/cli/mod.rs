@@ -87,6 +87,8 @@ enum Command {
     },
     /// Prints the manual page
     Man,
+    /// Prints every kind of finding: its code, how bad it is, what it means and what to do
+    Findings,
 }
 
 /// Runs the command that the arguments ask for.
@@ -110,5 +112,6 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         },
         Some(Command::Completions { shell }) => generate::completions(shell),
         Some(Command::Man) => generate::man(),
+        Some(Command::Findings) => generate::findings(),
     }
 }

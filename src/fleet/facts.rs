@@ -188,22 +188,6 @@ impl TierState {
             | Self::Unknown => false,
         }
     }
-
-    /// Returns the word used in JSON and on the screen.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Slow => "slow",
-            Self::Degraded => "degraded",
-            Self::Unauthorized => "unauthorized",
-            Self::WrongStore => "wrong-store",
-            Self::Untrusted => "untrusted",
-            Self::NarMissing => "nar-missing",
-            Self::Proxy => "proxy",
-            Self::Down => "down",
-            Self::Unknown => "unknown",
-        }
-    }
 }
 
 /// What the proof of a tier's signature found.

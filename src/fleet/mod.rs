@@ -7,6 +7,7 @@ mod activation;
 mod closure;
 mod event;
 mod facts;
+mod finding;
 mod host;
 mod redact;
 mod run;
@@ -16,6 +17,7 @@ mod text;
 mod tier;
 mod trust;
 mod units;
+pub mod words;
 
 pub use activation::ActivationSettings;
 pub use closure::{ClosurePath, PathAnswer, StorePath, StorePathError};
@@ -25,6 +27,7 @@ pub use facts::{
     PowerFacts, ServedFacts, Share, SignatureState, SizeFacts, StoreDepth, StoreFacts, SystemFacts,
     TierFacts, TierOnHost, TierState,
 };
+pub use finding::{Code, Finding, Severity, Subject, told, worst};
 pub use host::{Address, Host};
 pub use redact::redact;
 pub use run::{

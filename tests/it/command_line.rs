@@ -132,6 +132,15 @@ fn completions_and_the_manual_are_printed() {
 }
 
 #[test]
+fn the_page_of_findings_is_what_the_program_prints() {
+    let printed = nixdash(&["findings"], "");
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/findings.md");
+    let kept = std::fs::read_to_string(page).unwrap_or_default();
+    let stale = "docs/findings.md is stale: run `nixdash findings > docs/findings.md`";
+    assert!(String::from_utf8_lossy(&printed.stdout) == kept, "{stale}");
+}
+
+#[test]
 fn the_repositorys_own_example_is_right() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/hosts.toml");
     let output = nixdash(&["config", "check", "--hosts", example], "");

@@ -1,0 +1,342 @@
+//! Every kind of finding, with its word, how bad it is, and what it means: one table.
+//!
+//! The table makes the type, its words in JSON, and `docs/findings.md`. A word, once published,
+//! stays: alerts and scripts are written against it.
+
+use crate::fleet::Severity;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Makes the type and what is known of each code from rows of
+/// `Name "word" Severity "label" "meaning" "fix";`.
+macro_rules! codes {
+    ($($name:ident $word:literal $severity:ident $label:literal $meaning:literal $fix:literal;)*) => {
+        /// What kind of thing a finding is: a word that does not change.
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        pub enum Code {
+            $(
+                #[doc = $meaning]
+                #[serde(rename = $word)]
+                $name,
+            )*
+        }
+
+        impl Code {
+            /// Every code, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// Returns the word used in JSON, by the exporter and in the documentation.
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+
+            /// Returns how bad it is, where nothing else is known.
+            pub fn severity(self) -> Severity {
+                match self {
+                    $(Self::$name => Severity::$severity,)*
+                }
+            }
+
+            /// Returns one to three words for where a sentence has no room.
+            pub fn label(self) -> &'static str {
+                match self {
+                    $(Self::$name => $label,)*
+                }
+            }
+
+            /// Returns what it means, in one sentence.
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$name => $meaning,)*
+                }
+            }
+
+            /// Returns what to do about it, in one sentence. A finding itself knows names and says
+            /// it better.
+            pub fn advice(self) -> &'static str {
+                match self {
+                    $(Self::$name => $fix,)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    // Of hosts.
+    HostUnreachable "host-unreachable" Warning "unreachable"
+        "No address of the host answered."
+        "Switch the host on, or mend the network between; `ssh HOST` shows more.";
+    LoginRefused "login-refused" Error "denied"
+        "The host answered, but ssh could not log in there."
+        "Load the key with ssh-add, or name user and key in ~/.ssh/config.";
+    ConnectionLost "connection-lost" Warning "lost"
+        "The connection to the host broke while it was asked."
+        "Nothing: the host is asked again.";
+    HostSlow "host-slow" Warning "no answer"
+        "The host is connected, but did not answer in time."
+        "See whether the host is overloaded or asleep, or the network is bad.";
+    HostNotAsked "host-not-asked" Warning "not asked"
+        "Something on the machine that runs nixdash kept the host from being asked."
+        "Mend what the cause names on the machine that runs nixdash.";
+    UnitsFailed "units-failed" Warning "units failed"
+        "systemd calls units of the host failed."
+        "Read their journal with `journalctl --unit UNIT`.";
+    SystemDegraded "system-degraded" Warning "degraded"
+        "No unit of the host failed, but systemd says that its system is not running as it should."
+        "See what `systemctl is-system-running` and `systemctl list-jobs` say.";
+    BootDiffers "boot-differs" Warning "boots another"
+        "The host will start another system than the one that is running now."
+        "Deploy with `switch`, or restart the host.";
+    NeedsReboot "needs-reboot" Note "needs reboot"
+        "Kernel, initrd or kernel modules of the running system are not those that were started."
+        "Restart the host when that suits.";
+    DiskLow "disk-low" Warning "disk low"
+        "The file system that holds the store, or a disk of a cache, is nearly full."
+        "Collect garbage with nix-collect-garbage, or make the disk bigger.";
+    BootLow "boot-low" Warning "boot low"
+        "/boot is nearly full: the next kernel may not fit."
+        "Remove old generations, then run `nixos-rebuild boot`.";
+    OnBattery "on-battery" Note "on battery"
+        "The host runs on its battery."
+        "Connect mains power before a long deploy.";
+
+    // Of tiers: whether they answer.
+    TierUnreachable "tier-unreachable" Error "down"
+        "The cache did not answer, or not in HTTP."
+        "Start the cache, or mend the network between.";
+    TierSlow "tier-slow" Warning "slow"
+        "The cache takes more than a second for its first byte."
+        "See what its server is busy with.";
+    ProxyRefused "proxy-refused" Error "proxy"
+        "The proxy on the way to the cache does not let requests through."
+        "Mend `proxy` in hosts.toml, or the proxy.";
+    RateLimited "rate-limited" Warning "overloaded"
+        "The cache answered that it is asked too often, or is overloaded, and is left alone for a while."
+        "Ask it less often with `every` in hosts.toml.";
+    RequestsSpent "requests-spent" Warning "not asked"
+        "The requests that hosts.toml allows for this month are used, so the cache is not asked."
+        "Raise `max_requests_per_month`, or wait for the next month.";
+    RequestsLow "requests-low" Warning "requests"
+        "Few of the requests that the server allows in this hour are left."
+        "Ask it less often with `every` in hosts.toml.";
+    SetupFailed "setup-failed" Warning "not asked"
+        "A secret, certificate or setting that the cache needs could not be had, so it was not asked."
+        "Mend what the cause names in hosts.toml or on the machine that asks.";
+    AskingHostFailed "asking-host-failed" Warning "not asked"
+        "The host that hosts.toml asks the cache from (`via`) could not ask it."
+        "Mend the host, or choose another one for `via`.";
+    KindNotProbed "kind-not-probed" Warning "not asked"
+        "This version of nixdash does not ask caches of this kind."
+        "Use a newer nixdash.";
+    AccessDenied "access-denied" Error "unauthorized"
+        "The cache answered 401 or 403: hosts get nothing from it, and older Nix does not say so."
+        "Give hosts (root's netrc or AWS credentials) and nixdash a valid login.";
+    TokenExpired "token-expired" Error "token expired"
+        "The token for the cache has expired."
+        "Make a new token, and put it into the hosts' netrc too.";
+    TokenExpiresSoon "token-expires-soon" Warning "token"
+        "The token for the cache expires within a week."
+        "Make a new token, and put it into the hosts' netrc too.";
+    AccessNotKnown "access-not-known" Warning "not known"
+        "The cache refused the login user, who cannot read root's netrc: what the daemon gets is not known."
+        "Let the login user use sudo without a password.";
+    CacheMissing "cache-missing" Error "no such cache"
+        "The server answers, but has no such cache, bucket or repository, or does not show it."
+        "Mend the name in hosts.toml, make the cache, or use a token that may see it.";
+    ServerFailing "server-failing" Warning "degraded"
+        "The server answered with an error."
+        "Read the log of the cache.";
+    AnswerUnexpected "answer-unexpected" Warning "degraded"
+        "The server answered something that no cache of this kind answers."
+        "Mend the url in hosts.toml; a login page may be between.";
+    ApiUnreachable "api-unreachable" Warning "API down"
+        "Hosts are served, but the API of the cache does not answer."
+        "Nothing, if it passes; hosts do not need the API.";
+    ClockSkew "clock-skew" Warning "clock"
+        "The clock of the machine that asks differs from the server's: beyond 15 minutes signatures are refused."
+        "Set the clock, for example with `timedatectl set-ntp true`.";
+
+    // Of tiers: what they serve.
+    StoreDirWrong "store-dir-wrong" Error "wrong store"
+        "The cache is for another store directory: Nix refuses it."
+        "Mend the url in hosts.toml.";
+    CacheInfoMissing "cache-info-missing" Warning "degraded"
+        "There is no nix-cache-info: hosts cannot tell that it is a cache."
+        "Put a nix-cache-info with StoreDir, WantMassQuery and Priority there.";
+    KeyMalformed "key-malformed" Error "key malformed"
+        "A public key is no ed25519 key in base64, so nothing verifies under it."
+        "Write the key as the cache publishes it.";
+    KeyMismatch "key-mismatch" Error "other key"
+        "The cache says that it signs with another key than hosts.toml has."
+        "Mend `public_key` in hosts.toml, unless the cache should sign with that one.";
+    SignatureInvalid "signature-invalid" Error "wrong signature"
+        "A signature carries the name of the cache's key but does not verify: another key, or tampering."
+        "Find out who signed it; hosts refuse what it serves.";
+    SignatureMissing "signature-missing" Error "not signed"
+        "What the cache serves is not signed by its key."
+        "Sign it, for example with `nix store sign`, or mend `public_key` in hosts.toml.";
+    NotTrusted "not-trusted" Error "not trusted"
+        "No host trusts what the cache serves, so none takes anything from it."
+        "Add the key of the cache to nix.settings.trusted-public-keys of the hosts.";
+    NarMissing "nar-missing" Error "nar missing"
+        "The cache has a narinfo whose nar it does not serve: hosts fail there."
+        "Remove the narinfo, or publish the path again.";
+    NotUsed "not-used" Warning "not used"
+        "No host asks the cache."
+        "Add its address to nix.settings.substituters of the hosts that should.";
+    NearlyFull "nearly-full" Warning "nearly full"
+        "The cache holds nearly as much as it may."
+        "Raise its limit, or remove what nobody needs.";
+    EntriesLeaving "entries-leaving" Warning "entries leave"
+        "Entries of a CI cache are removed within a day unless a run uses them."
+        "Run the CI job that uses them.";
+    UpstreamsFailing "upstreams-failing" Warning "upstreams"
+        "The proxy cannot use all the caches that it fetches from."
+        "See why the others do not answer; its log names them.";
+    StoreUnreadable "store-unreadable" Warning "degraded"
+        "Nix cannot read the database of a host's store."
+        "Run `nix-store --verify` on the host.";
+    NoHostAnswers "no-host-answers" Error "down"
+        "No host answers, so nothing is known of their stores."
+        "See why the hosts do not answer.";
+
+    // Of clusters.
+    MastersUnreachable "masters-unreachable" Warning "no master"
+        "No master of the cluster answers: nothing is known of its volumes."
+        "Start a master, or put this machine on the masters' whitelist.";
+    LeaderMissing "leader-missing" Error "no leader"
+        "The masters have no majority and no leader: nothing can be written."
+        "Start the masters that are down.";
+    ServersMissing "servers-missing" Warning "servers"
+        "Volume servers that should be there are gone."
+        "Start them again, or lower `volume_servers` in hosts.toml.";
+    VolumesLost "volumes-lost" Error "volumes lost"
+        "No copy of some volumes is left: their files cannot be read."
+        "Bring the servers that held them back, or publish what is lost again.";
+    CopiesMissing "copies-missing" Warning "replication"
+        "Some volumes have fewer copies than their replication asks for."
+        "Run `volume.fix.replication` in `weed shell`.";
+    ReplicationLow "replication-low" Warning "placement"
+        "Some volumes were made for fewer copies than hosts.toml wants."
+        "Run `volume.configure.replication` in `weed shell`.";
+    PlacementNarrow "placement-narrow" Warning "placement"
+        "Copies of some volumes are on too few racks or data centres."
+        "Run `volume.fix.replication` or move the copies with `volume.move` in `weed shell`.";
+    VolumesReadOnly "volumes-read-only" Warning "read-only"
+        "Some volumes take no new data though they are not full."
+        "See the volume servers' log, then `volume.mark -writable` in `weed shell`.";
+    RoomLow "room-low" Warning "room"
+        "The cluster has little room for new volumes, or none."
+        "Add a volume server, or raise its `-max`.";
+
+    // Of tiers as one host sees them.
+    SettingsUnreadable "settings-unreadable" Warning "settings"
+        "The Nix settings of the host could not be read."
+        "Run `nix config show` on the host.";
+    ToolMissing "tool-missing" Warning "no curl"
+        "The host has no curl, so caches cannot be asked from there."
+        "Add curl to the system of the host.";
+    NotReached "not-reached" Error "not reached"
+        "The host does not reach the cache."
+        "Mend the network between the host and the cache.";
+    NotConfigured "not-configured" Warning "not asked"
+        "The host does not ask the cache, though others do."
+        "Add its address to nix.settings.substituters of the host.";
+    SubstitutionOff "substitution-off" Warning "not asked"
+        "The host asks no cache at all: its settings say substitute = false."
+        "Set nix.settings.substitute to true.";
+    PriorityMissing "priority-missing" Warning "asked first"
+        "The cache names no Priority, so the host asks it before every other."
+        "Add Priority to its nix-cache-info, or `?priority=` to its address in the host's substituters.";
+    OrderWrong "order-wrong" Warning "order"
+        "The host asks a cache too early, by the order of hosts.toml."
+        "Write `?priority=` behind the addresses in the host's substituters, the lowest first.";
+    KeyNotTrusted "key-not-trusted" Error "not trusted"
+        "The host does not trust the key of the cache."
+        "Add the key to nix.settings.trusted-public-keys of the host.";
+    KeyReplaced "key-replaced" Error "other key"
+        "The host trusts another key under the name of the cache's key."
+        "Mend the key in the host's settings, or `public_key` in hosts.toml.";
+    SignerNotTrusted "signer-not-trusted" Error "not trusted"
+        "The host trusts none of the keys that signed what the cache serves."
+        "Add a key that signs there to nix.settings.trusted-public-keys of the host, or sign the paths with one that it trusts.";
+
+    // Of runs.
+    LockHeld "lock-held" Error "lock held"
+        "Somebody else is deploying to the host."
+        "Wait for that to end.";
+    EvaluationFailed "evaluation-failed" Error "evaluation"
+        "The configuration of the host could not be evaluated."
+        "Mend what Nix names.";
+    BuildFailed "build-failed" Error "build"
+        "A derivation of the system could not be built."
+        "Read the log of the derivation that the cause names.";
+    FetchFailed "fetch-failed" Error "fetch"
+        "The host could not fetch the system."
+        "See which cache lacks the path, or why the host refuses it.";
+    ActivationFailed "activation-failed" Error "activation"
+        "switch-to-configuration failed on the host."
+        "Read the log of the run.";
+    SnippetFailed "snippet-failed" Error "activation"
+        "A snippet of the activation script failed."
+        "Run the snippet by hand on the host, or mend it in the configuration.";
+    NetworkLost "network-lost" Error "network"
+        "The host could not be reached any more after the activation."
+        "Mend the network settings of the new system.";
+    AddressLost "address-lost" Error "address"
+        "An address of the host that answered before the activation does not answer any more."
+        "Mend the network settings of the new system.";
+    CheckFailed "check-failed" Error "check"
+        "A check that hosts.toml asks for failed on the new system."
+        "Run the check by hand on the host.";
+    RolledBack "rolled-back" Error "rolled back"
+        "The host went back to the system that it ran before."
+        "Mend what the cause names, then deploy again.";
+    BootDefaultPinned "boot-default-pinned" Warning "boot pinned"
+        "The boot loader is told to start another system than the newest one."
+        "Remove the pinned default, for example with `bootctl set-default \"\"`.";
+    NotSeenSince "not-seen-since" Warning "not seen"
+        "The host was told to keep the new system and has not been seen since."
+        "See whether the host is on and in its network.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn words_are_kebab_case_unique_and_what_json_has() {
+        let mut seen = BTreeSet::new();
+        for code in Code::ALL {
+            let word = code.word();
+            assert!(seen.insert(word), "{word} stands twice");
+            let is_kebab =
+                |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+            assert!(word.split('-').all(is_kebab), "{word}");
+            assert_eq!(serde_json::to_value(code).unwrap(), word);
+        }
+    }
+
+    #[test]
+    fn every_code_says_in_whole_sentences_what_it_means_and_what_to_do() {
+        for code in Code::ALL {
+            for text in [code.meaning(), code.advice()] {
+                assert!(text.ends_with('.') && text.len() > 15, "{code}: {text}");
+                assert!(!text.contains('\n') && !text.contains('|'), "{code}: {text}");
+            }
+            assert!(code.label().len() <= 16, "{code}: {}", code.label());
+        }
+    }
+}

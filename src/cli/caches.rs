@@ -1,12 +1,13 @@
 //! `nixdash caches`: every tier, measured once, beside what the history knows of it.
 
 use crate::cli::history::{self, span};
+use crate::cli::json::{self, FindingJson, TierOnHostJson};
 use crate::cli::next::{self, NextJson, NextPartJson};
 use crate::cli::status::{interrupted, or_unknown, table, waited_for};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, depth, notes, past, wait};
 use crate::fleet::{
-    Fetched, Fleet, Share, SignatureState, StoreDepth, Tier, TierFacts, TierOnHost, TierState,
-    bytes, duration, percent,
+    Fetched, Fleet, Share, SignatureState, StoreDepth, Tier, TierFacts, TierState, bytes, duration,
+    percent,
 };
 use crate::probe::{Snapshot, Thoroughness, measure_once};
 use crate::record::{Growth, History, HistoryError, share_served};
@@ -216,7 +217,8 @@ struct TierJson<'a> {
     kind: &'static str,
     state: TierState,
     since: Option<Timestamp>,
-    error: Option<&'a str>,
+    findings: Vec<FindingJson<'a>>,
+    error: Option<String>,
     latency_ms: Option<f64>,
     signature: SignatureState,
     size: Option<SizeJson>,
@@ -224,7 +226,7 @@ struct TierJson<'a> {
     answered: Windows<Option<Part>>,
     coverage: BTreeMap<&'a str, Part>,
     next: BTreeMap<&'a str, NextPartJson<'a>>,
-    hosts: &'a BTreeMap<String, TierOnHost>,
+    hosts: BTreeMap<&'a str, TierOnHostJson<'a>>,
     depths: &'a BTreeMap<String, StoreDepth>,
     requests_this_month: Option<u64>,
     measured_at: Option<Timestamp>,
@@ -328,7 +330,8 @@ fn tier_json<'a>(
         kind: tier.kind.word(),
         state: facts.state,
         since: facts.since,
-        error: facts.error.as_deref(),
+        findings: json::findings(&facts.findings),
+        error: facts.error(),
         latency_ms: facts.latency_ms,
         signature: facts.signature,
         size,
@@ -336,7 +339,7 @@ fn tier_json<'a>(
         answered: known.answered(&tier.name),
         coverage: coverage.collect(),
         next: next::on_tier(&found.next, &tier.name),
-        hosts: &facts.hosts,
+        hosts: json::on_hosts(&facts.hosts),
         depths: &facts.depths,
         requests_this_month: known.requests(&tier.name),
         measured_at: facts.measured_at,

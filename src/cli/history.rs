@@ -235,7 +235,7 @@ fn host_cells(result: &HostResult) -> [String; 4] {
         origin.push(format!("host: {}", from.trim_start_matches(", ")));
     }
     [
-        result.outcome.to_string(),
+        result.outcome.spoken(),
         duration(Duration::from_millis(result.duration_ms)),
         or_unknown(result.hits().ratio().map(percent)),
         or_unknown((!origin.is_empty()).then(|| origin.join("; "))),

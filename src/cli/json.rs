@@ -2,8 +2,9 @@
 
 use crate::cli::next::{self, NextJson, NextPartJson};
 use crate::fleet::{
-    Bytes, ClosurePath, Detail, Fleet, HostState, RunEvent, RunWhat, ServedFacts, Share,
-    SignatureState, SizeFacts, StoreDepth, StorePath, TierOnHost, TierState,
+    Bytes, ClosurePath, Code, Finding, Fleet, HostState, RunEvent, RunWhat, ServedFacts, Severity,
+    Share, SignatureState, SizeFacts, StoreDepth, StorePath, TierFacts, TierOnHost, TierState,
+    troubles,
 };
 use crate::probe::Snapshot;
 use jiff::Timestamp;
@@ -38,7 +39,8 @@ struct HostJson<'a> {
     failed_units: Option<&'a [String]>,
     uptime_s: Option<u64>,
     next: Option<NextJson<'a>>,
-    error: Option<&'a str>,
+    findings: Vec<FindingJson<'a>>,
+    error: Option<String>,
     measured_at: Option<Timestamp>,
 }
 
@@ -64,15 +66,47 @@ struct TierJson<'a> {
     nar_proof: Option<&'a str>,
     size: Option<&'a SizeFacts>,
     served: Option<ServedJson>,
-    details: &'a [Detail],
-    hosts: &'a BTreeMap<String, TierOnHost>,
+    details: Vec<DetailJson<'a>>,
+    hosts: BTreeMap<&'a str, TierOnHostJson<'a>>,
     depths: &'a BTreeMap<String, StoreDepth>,
     coverage: BTreeMap<&'a str, CoverageJson<'a>>,
     next: BTreeMap<&'a str, NextPartJson<'a>>,
     requests_this_month: Option<u64>,
-    error: Option<&'a str>,
+    findings: Vec<FindingJson<'a>>,
+    error: Option<String>,
     measured_at: Option<Timestamp>,
     asked_at: Option<Timestamp>,
+}
+
+/// A finding; what it is about is the object that it stands in.
+#[derive(Serialize)]
+pub(super) struct FindingJson<'a> {
+    code: Code,
+    severity: Severity,
+    cause: &'a str,
+    fix: &'a str,
+}
+
+/// What a kind of tier has to say. What is wrong stands here too, as it did before findings had
+/// codes: such entries are alarms.
+#[derive(Serialize)]
+struct DetailJson<'a> {
+    label: &'a str,
+    text: String,
+    alarm: bool,
+}
+
+/// What one host makes of a tier.
+#[derive(Serialize)]
+pub(super) struct TierOnHostJson<'a> {
+    configured: Option<bool>,
+    rank: Option<u32>,
+    trusted: Option<bool>,
+    state: TierState,
+    findings: Vec<FindingJson<'a>>,
+    error: Option<String>,
+    via: Option<&'a str>,
+    measured_at: Option<Timestamp>,
 }
 
 /// What a server counts of its own requests, pairs as `[have, total]`.
@@ -91,6 +125,51 @@ struct CoverageJson<'a> {
     missing: &'a [ClosurePath],
     /// When the oldest answer was given.
     measured_at: Timestamp,
+}
+
+/// Returns findings as they are printed.
+pub(super) fn findings(all: &[Finding]) -> Vec<FindingJson<'_>> {
+    let json = all.iter().map(|finding| FindingJson {
+        code: finding.code,
+        severity: finding.severity,
+        cause: &finding.cause,
+        fix: &finding.fix,
+    });
+    json.collect()
+}
+
+/// Returns what hosts make of a tier as it is printed.
+pub(super) fn on_hosts(hosts: &BTreeMap<String, TierOnHost>) -> BTreeMap<&str, TierOnHostJson<'_>> {
+    hosts.iter().map(|(host, found)| (host.as_str(), on_host(found))).collect()
+}
+
+/// Returns what one host makes of a tier as it is printed.
+fn on_host(found: &TierOnHost) -> TierOnHostJson<'_> {
+    TierOnHostJson {
+        configured: found.configured,
+        rank: found.rank,
+        trusted: found.trusted,
+        state: found.state,
+        findings: findings(&found.findings),
+        error: found.error(),
+        via: found.via.as_deref(),
+        measured_at: found.measured_at,
+    }
+}
+
+/// Returns what the kind has to say, and what is wrong as alarms.
+fn details(facts: &TierFacts) -> Vec<DetailJson<'_>> {
+    let alarms = troubles(&facts.findings).into_iter().map(|finding| DetailJson {
+        label: finding.code.label(),
+        text: finding.sentence(),
+        alarm: true,
+    });
+    let others = facts.details.iter().map(|detail| DetailJson {
+        label: &detail.label,
+        text: detail.text.clone(),
+        alarm: false,
+    });
+    alarms.chain(others).collect()
 }
 
 /// Returns how many of how many as a pair.
@@ -127,7 +206,8 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
         failed_units: facts.failed_units.as_deref(),
         uptime_s: facts.uptime_s,
         next: next::of_host(found, name),
-        error: facts.error.as_deref(),
+        findings: findings(&facts.findings),
+        error: facts.error(),
         measured_at: facts.measured_at,
     });
     let tiers = found.tiers.iter().filter_map(|(name, facts)| {
@@ -157,13 +237,14 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
             nar_proof: facts.nar_proof.as_deref(),
             size: facts.size.as_ref(),
             served: facts.served.map(served),
-            details: &facts.details,
-            hosts: &facts.hosts,
+            details: details(facts),
+            hosts: on_hosts(&facts.hosts),
             depths: &facts.depths,
             coverage: coverage.collect(),
             next: next::on_tier(&found.next, name),
             requests_this_month: facts.requests_this_month,
-            error: facts.error.as_deref(),
+            findings: findings(&facts.findings),
+            error: facts.error(),
             measured_at: facts.measured_at,
             asked_at: facts.asked_at,
         })
@@ -190,6 +271,7 @@ pub(super) fn run_event(event: &RunEvent) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::words::on_host::signer_not_trusted;
     use crate::fleet::{Coverage, CoverageFacts, Tier, TierFacts, TierKind};
     use serde_json::{Value, json};
 
@@ -217,20 +299,83 @@ mod tests {
                 "store_dir": null, "signature": "unchecked", "proof": null, "nar_proof": null,
                 "size": null, "served": null, "details": [], "hosts": {}, "depths": {},
                 "coverage": {}, "next": {},
-                "requests_this_month": null, "error": null, "measured_at": null, "asked_at": null,
+                "requests_this_month": null, "findings": [], "error": null, "measured_at": null, "asked_at": null,
             })
         );
     }
 
     #[test]
+    fn what_is_wrong_with_a_tier_is_a_finding_its_error_and_an_alarm() {
+        use crate::fleet::words::clusters;
+        use crate::fleet::{Detail, Subject};
+        let weed = Tier::new("weed", TierKind::Seaweedfs, "http://weed:8333/b");
+        let mut facts =
+            TierFacts::of(TierState::Degraded, clusters::servers_missing(&weed, 2, 3, &[]));
+        let subject = Subject::tier(&weed);
+        facts.findings.push(Finding::new(subject, Code::OnBattery, "its UPS has no mains", ""));
+        facts.details.push(Detail { label: "leader".to_owned(), text: "a:9333".to_owned() });
+        let (cause, fix) = ("2 of 3 volume servers are there", "start the missing servers again");
+        let text = format!("{cause}; {fix}");
+        let tier = printed(facts, CoverageFacts::default());
+        let first = json!({
+            "code": "servers-missing", "severity": "warning", "cause": cause, "fix": fix,
+        });
+        assert_eq!(
+            (&tier["findings"][0], &tier["findings"][1]["severity"]),
+            (&first, &"note".into())
+        );
+        assert_eq!(tier["error"], text, "a note is no error");
+        assert_eq!(
+            tier["details"],
+            json!([
+                { "label": "servers", "text": text, "alarm": true },
+                { "label": "leader", "text": "a:9333", "alarm": false },
+            ])
+        );
+    }
+
+    #[test]
+    fn a_host_has_findings_and_an_error_only_when_it_did_not_answer() {
+        use crate::fleet::words::hosts;
+        use crate::fleet::{Code, HostFacts};
+        let away = hosts::not_asked("razer", Code::HostUnreachable, "No route to host", "wait");
+        let away = HostFacts {
+            state: HostState::Unreachable,
+            findings: vec![away],
+            ..HostFacts::default()
+        };
+        let mut ill = HostFacts { state: HostState::Degraded, ..HostFacts::default() };
+        ill.failed_units = Some(vec!["a.service".to_owned()]);
+        ill.findings = hosts::of_figures("p620", &ill);
+        let hosts = vec![("razer".to_owned(), away), ("p620".to_owned(), ill)];
+        let found = Snapshot { hosts, ..Snapshot::default() };
+        let fleet = crate::config::fallback();
+        let json = serde_json::to_value(status(&fleet, &found)).unwrap();
+        let [razer, p620] = [0, 1].map(|index| &json["hosts"][index]);
+        assert_eq!(
+            razer["findings"],
+            json!([{
+                "code": "host-unreachable", "severity": "warning",
+                "cause": "razer: No route to host", "fix": "wait",
+            }])
+        );
+        assert_eq!(razer["error"], "razer: No route to host; wait");
+        assert_eq!(p620["findings"][0]["code"], "units-failed");
+        assert_eq!(p620["error"], Value::Null);
+    }
+
+    #[test]
     fn a_tier_says_what_each_host_makes_of_it() {
+        const FIX: &str = "add one of them to nix.settings.trusted-public-keys there, or sign the \
+                           path with one that is trusted";
         let at: Timestamp = "2026-11-21T08:00:00Z".parse().unwrap();
+        let tier = Tier::new("p620", TierKind::NixServe, "http://p620:5000");
         let on_razer = TierOnHost {
             configured: Some(true),
             rank: Some(2),
             trusted: Some(false),
             state: TierState::Untrusted,
-            error: Some("razer does not trust the key".to_owned()),
+            findings: vec![signer_not_trusted(&tier, "razer", "a-1.0", &["old-1"])],
             via: Some("razer".to_owned()),
             measured_at: Some(at),
         };
@@ -257,7 +402,12 @@ mod tests {
             tier["hosts"]["razer"],
             json!({
                 "configured": true, "rank": 2, "trusted": false, "state": "untrusted",
-                "error": "razer does not trust the key", "via": "razer",
+                "findings": [{
+                    "code": "signer-not-trusted", "severity": "error",
+                    "cause": "none of the keys that signed a-1.0 (old-1) is trusted", "fix": FIX,
+                }],
+                "error": format!("none of the keys that signed a-1.0 (old-1) is trusted; {FIX}"),
+                "via": "razer",
                 "measured_at": "2026-11-21T08:00:00Z",
             })
         );

@@ -82,10 +82,10 @@ fn outcome(host: &str, result: &HostResult, width: usize, kind: Kind) -> String 
 }
 
 /// Returns an outcome's word; a build that changed nothing on its host is simply built.
-fn word(outcome: Outcome, kind: Kind) -> &'static str {
+fn word(outcome: Outcome, kind: Kind) -> String {
     match (kind, outcome) {
-        (Kind::Build, Outcome::Dry) => "built",
-        (Kind::Build | Kind::Deploy, outcome) => outcome.word(),
+        (Kind::Build, Outcome::Dry) => "built".to_owned(),
+        (Kind::Build | Kind::Deploy, outcome) => outcome.spoken(),
     }
 }
 

@@ -2,9 +2,7 @@
 
 use crate::cli::{CliError, EXIT_INTERRUPTED, json, notes, past, wait};
 use crate::dash::{ascii, ascii_from, status_line};
-use crate::fleet::{
-    Bytes, Fleet, HostFacts, HostState, SignatureState, TierFacts, bytes, percent, select,
-};
+use crate::fleet::{Bytes, Fleet, HostFacts, TierFacts, bytes, percent, select};
 use crate::probe::{Snapshot, Thoroughness, measure_once};
 use crate::remote::Remote;
 use clap::Args;
@@ -98,16 +96,10 @@ fn text(fleet: &Fleet, found: &Snapshot) -> String {
         vec![row(["TIER", "KIND", "STATE", "SIGNATURE", "LATENCY", "PRIORITY", "COVERAGE"])];
     tiers.extend(found.tiers.iter().map(|(name, facts)| tier_row(fleet, name, facts, found)));
     let mut text = format!("{}\n{}", table(&hosts), table(&tiers));
-    let failed = found.hosts.iter().filter_map(|(name, facts)| {
-        let units = facts.failed_units.as_ref().filter(|units| !units.is_empty())?;
-        Some(format!("{name}: failed: {}", units.join(", ")))
-    });
-    let errors = found.hosts.iter().filter_map(|(_, facts)| facts.error.clone());
     // Said once, instead of once for every host.
     let doubt = fleet.trust.doubt().map(str::to_owned);
-    let errors = errors.filter(|_| doubt.is_none());
-    let errors = doubt.clone().into_iter().chain(errors);
-    let notes: Vec<String> = errors.chain(failed).chain(notes::of_tiers(found)).collect();
+    let notes: Vec<String> =
+        doubt.into_iter().chain(notes::of_hosts(found)).chain(notes::of_tiers(found)).collect();
     if !notes.is_empty() {
         text.push('\n');
         text.push_str(&notes.join("\n"));
@@ -121,19 +113,10 @@ fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
 }
 
 fn host_row(name: &str, facts: &HostFacts, found: &Snapshot) -> Vec<String> {
-    let state = match facts.state {
-        HostState::Up => "up",
-        HostState::Degraded => "degraded",
-        HostState::Unreachable => "unreachable",
-        HostState::Denied => "denied",
-        HostState::Locked => "disk locked",
-        HostState::Unknown if facts.asked_at.is_none() => "not asked yet",
-        HostState::Unknown => "unknown",
-    };
     let store = found.stores.get(name);
     vec![
         name.to_owned(),
-        state.to_owned(),
+        facts.state_words(),
         or_unknown(facts.system.nixos_version.clone()),
         or_unknown(facts.system.generation.map(|number| number.to_string())),
         or_unknown(facts.load1.map(|load| format!("{load:.2}"))),
@@ -144,12 +127,6 @@ fn host_row(name: &str, facts: &HostFacts, found: &Snapshot) -> Vec<String> {
 }
 
 fn tier_row(fleet: &Fleet, name: &str, facts: &TierFacts, found: &Snapshot) -> Vec<String> {
-    let signature = match facts.signature {
-        SignatureState::Valid => "valid",
-        SignatureState::Invalid => "invalid",
-        SignatureState::Untrusted => "untrusted",
-        SignatureState::Unchecked => "unchecked",
-    };
     let covered: Vec<String> = found
         .coverage
         .iter()
@@ -162,7 +139,7 @@ fn tier_row(fleet: &Fleet, name: &str, facts: &TierFacts, found: &Snapshot) -> V
         name.to_owned(),
         or_unknown(fleet.tier(name).map(|tier| tier.kind.to_string())),
         facts.state.word().to_owned(),
-        signature.to_owned(),
+        facts.signature.word().to_owned(),
         or_unknown(facts.latency_ms.map(|latency| format!("{latency:.1} ms"))),
         or_unknown(facts.priority.map(|priority| priority.to_string())),
         if covered.is_empty() { "–".to_owned() } else { covered.join("  ") },

@@ -109,7 +109,7 @@ fn facts(name: &str, letter: char, generation: u64, load: f64) -> HostFacts {
         uptime_s: Some(200_000),
         boot_id: Some("b2".to_owned()),
         power: None,
-        error: None,
+        findings: Vec::new(),
         measured_at: Some(ago_s(2)),
         asked_at: Some(ago_s(2)),
     }
@@ -138,8 +138,7 @@ pub(super) fn tier_facts(state: TierState, signature: SignatureState, latency: f
         priority: Some(if latency < 10.0 { 30 } else { 40 }),
         store_dir: Some("/nix/store".to_owned()),
         signature,
-        proof: Some("the narinfo of nixos-system-samsung-26.05.20261118.8f2c1ab".to_owned()),
-        error: None,
+        proof: Some("nixos-system-samsung-26.05.20261118.8f2c1ab, signed by its key".to_owned()),
         measured_at: Some(ago_s(12)),
         asked_at: Some(ago_s(12)),
         ..TierFacts::default()
@@ -197,21 +196,16 @@ pub(super) fn troubled() -> Vec<Event> {
     let mut p510 = facts("p510", 'g', 140, 0.0);
     p510.state = HostState::Unreachable;
     p510.measured_at = Some(ago_s(3 * 3600 + 100));
-    p510.error = Some(
-        "p510 does not answer at p510.lan: connecting timed out after 5 s; is it switched on and \
-         on this network?"
-            .to_owned(),
-    );
+    let why = "connecting to p510.lan timed out after 5 s";
+    let fix = "is it on and in this network? `ssh` to it by hand shows more";
+    p510.findings = vec![words::hosts::not_asked("p510", Code::HostUnreachable, why, fix)];
+    samsung.findings = words::hosts::of_figures("samsung", &samsung);
     for (name, facts) in [("samsung", samsung), ("p510", p510)] {
         events.push(Event::Host { host: name.to_owned(), facts: Box::new(facts) });
     }
     let mut community = tier_facts(TierState::Unauthorized, SignatureState::Unchecked, 30.0);
     community.proof = None;
-    community.error = Some(
-        "community answers 401 to its nix-cache-info; hosts skip such a tier without a word: give \
-         it a netrc or a token"
-            .to_owned(),
-    );
+    community.findings = vec![words::tiers::denied(&fleet().tiers[2], 401)];
     events.push(Event::Tier { tier: "community".to_owned(), facts: Box::new(community) });
     events
 }

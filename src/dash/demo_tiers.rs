@@ -33,8 +33,13 @@ pub(super) fn every_kind() -> Fleet {
     }
 }
 
-fn detail(label: &str, text: &str, alarm: bool) -> Detail {
-    Detail { label: label.to_owned(), text: text.to_owned(), alarm }
+fn detail(label: &str, text: &str) -> Detail {
+    Detail { label: label.to_owned(), text: text.to_owned() }
+}
+
+/// The tier of that name.
+fn named(name: &str) -> Tier {
+    every_kind().tiers.into_iter().find(|tier| tier.name == name).unwrap()
 }
 
 fn size(bytes: u64, limit: Option<u64>, exact: bool) -> SizeFacts {
@@ -48,7 +53,7 @@ fn on_host(rank: u32) -> TierOnHost {
         rank: Some(rank),
         trusted: Some(true),
         state: TierState::Up,
-        error: None,
+        findings: Vec::new(),
         via: None,
         measured_at: Some(ago_s(95)),
     }
@@ -92,11 +97,7 @@ pub(super) fn of_every_kind() -> Vec<Event> {
     let mut community = tier_facts(TierState::Unauthorized, SignatureState::Unchecked, 30.0);
     community.since = Some(ago_s(860));
     community.proof = None;
-    community.error = Some(
-        "community answers 401 to its nix-cache-info; hosts skip such a tier without a word: give \
-         it a netrc or a token"
-            .to_owned(),
-    );
+    community.findings = vec![words::tiers::denied(&named("community"), 401)];
     events.push(told("community", community));
     let mut p510 = up(5.2, 7200, 3);
     let answered = Some(Share { have: 38, total: 40 });
@@ -113,15 +114,16 @@ pub(super) fn of_every_kind() -> Vec<Event> {
     store.latency_ms = None;
     store.connect_ms = None;
     let away = |host: &str| {
-        let error = format!("{host}: connect to {host}.lan: no route to host; is it switched on?");
-        TierOnHost { state: TierState::Down, error: Some(error), ..on_host(7) }
+        let why = format!("{host}: connect to {host}.lan: no route to host; is it switched on?");
+        let silent = words::kinds::store_silent(&named("store"), host, Code::HostUnreachable, &why);
+        TierOnHost { state: TierState::Down, findings: vec![silent], ..on_host(7) }
     };
     store.hosts.insert("p510".to_owned(), away("p510"));
     store.details = vec![
-        detail("stores", "3 of 4 hosts answered", false),
-        detail("p620", "588 GB of 1.00 TB used (59 %), 412 GB left", false),
-        detail("razer", "101 of 512 GB used (20 %), 411 GB left", false),
-        detail("samsung", "244 of 256 GB used (92 %), 12.0 GB left", false),
+        detail("stores", "3 of 4 hosts answered"),
+        detail("p620", "588 GB of 1.00 TB used (59 %), 412 GB left"),
+        detail("razer", "101 of 512 GB used (20 %), 411 GB left"),
+        detail("samsung", "244 of 256 GB used (92 %), 12.0 GB left"),
     ];
     store.details[1..].reverse();
     let (saved_bytes, dead_bytes) = (12_100_000_000, 31 * GB);
@@ -131,22 +133,17 @@ pub(super) fn of_every_kind() -> Vec<Event> {
     events.push(told("store", store));
     let mut ci = unasked(up(112.0, 86_400, 8));
     ci.size = Some(size(9_620_000_000, Some(10 * GB), true));
-    ci.details = vec![
-        detail(
-            "usage",
-            "9.62 of 10.0 GB in 41 entries; what was not used for longest goes first",
-            true,
-        ),
-        detail("keys", "nix-Linux: 12 entries, 6.10 GB, last used 2 h ago", false),
-    ];
+    ci.details = vec![detail("keys", "nix-Linux: 12 entries, 6.10 GB, last used 2 h ago")];
+    let usage = "9.62 GB of 10.0 GB (96 %) in 41 entries";
+    ci.findings = vec![words::kinds::nearly_full(&named("ci"), usage, "9.62 of 10.0 GB")];
     ci.hosts.clear();
     events.push(told("ci", ci));
     let mut attic = up(23.0, 3600, 8);
-    attic.details =
-        vec![detail("token", "expires in 3 d: hosts skip the cache then, silently", true)];
+    attic.details = vec![detail("token", "may pull; expires in 3 d")];
+    attic.findings = vec![words::kinds::token_expires(&named("attic"), "3 d")];
     events.push(told("attic", attic));
     let mut ncps = up(2.0, 100_000, 9);
-    ncps.details = vec![detail("pins", "12", false)];
+    ncps.details = vec![detail("pins", "12")];
     events.push(told("ncps", ncps));
     events.extend(coverage_of_all());
     events
@@ -156,19 +153,20 @@ fn oracle() -> TierFacts {
     let mut oracle = up(61.0, 2 * 86_400, 4);
     oracle.size = Some(size(38 * GB, Some(50 * GB), true));
     oracle.details = vec![
-        detail("objects", "11 202 narinfos, 11 202 nars of 37.9 GB, 3 others", false),
-        detail("listing", "cannot be listed without keys: 403 means missing", false),
+        detail("objects", "11 202 narinfos, 11 202 nars of 37.9 GB, 3 others"),
+        detail("listing", "cannot be listed without keys: 403 means missing"),
     ];
     oracle.hosts.insert(
         "samsung".to_owned(),
         TierOnHost {
             trusted: Some(false),
             rank: Some(1),
-            error: Some(
-                "samsung trusts no key of oracle: it asks for narinfos there and throws them away; \
-                 add oracle-1 to its trusted-public-keys"
-                    .to_owned(),
-            ),
+            findings: vec![words::on_host::signer_not_trusted(
+                &named("oracle"),
+                "samsung",
+                "glibc-2.42",
+                &["oracle-1"],
+            )],
             via: Some("samsung".to_owned()),
             ..on_host(1)
         },
@@ -181,15 +179,15 @@ fn weed() -> TierFacts {
     let mut weed = up(1.1, 130, 5);
     weed.state = TierState::Degraded;
     weed.size = Some(size(12 * GB, Some(60 * GB), true));
-    weed.error = Some(
-        "weed has 2 of 3 volume servers; 10.0.0.7:8080 is gone, last seen 12:02:21; 8 volumes \
-         with one copy: start it again, or replace it and run volume.fix.replication"
-            .to_owned(),
-    );
+    let tier = named("weed");
+    let gone = ["10.0.0.7:8080 is gone, last seen 12:02:21".to_owned()];
+    weed.findings = vec![
+        words::clusters::servers_missing(&tier, 2, 3, &gone),
+        words::clusters::copies_missing(&tier, 8, 1, "3, 4, 7, 9, 12, …"),
+    ];
     weed.details = vec![
-        detail("servers", "2 of 3 volume servers; 10.0.0.7:8080 is gone", true),
-        detail("replication", "not held: 8 volumes with one copy: 3, 4, 7, 9, 12, …", true),
-        detail("leader", "10.0.0.5:9333, of 1 master", false),
+        detail("servers", "2: 10.0.0.5:8080, 10.0.0.6:8080"),
+        detail("leader", "10.0.0.5:9333, of 1 master"),
     ];
     weed
 }
@@ -257,29 +255,63 @@ fn over(days: u32) -> Figures {
 pub(super) fn every_trouble() -> (Fleet, Vec<Event>) {
     use SignatureState::{Invalid, Unchecked, Untrusted, Valid};
     let states = [
-        ("slow", TierState::Slow, Valid, "answers after 2.4 s; is its disk busy?"),
-        ("degraded", TierState::Degraded, Valid, "answers 503; see its log"),
-        ("unauthorized", TierState::Unauthorized, Unchecked, "answers 401; give it a token"),
-        ("wrong-store", TierState::WrongStore, Unchecked, "serves /gnu/store, not /nix/store"),
-        ("untrusted", TierState::Untrusted, Valid, "signs with a key that no host trusts"),
-        ("nar-missing", TierState::NarMissing, Valid, "answers 404 for a nar that it lists"),
-        ("proxy", TierState::Proxy, Unchecked, "the proxy http://proxy.lan answers 407"),
-        ("down", TierState::Down, Unchecked, "does not answer; is it switched on?"),
-        ("bad-signature", TierState::Up, Invalid, "its narinfo does not verify under its key"),
-        ("not-signed", TierState::Up, Untrusted, "its narinfos carry no signature of its key"),
-        ("unknown", TierState::Unknown, Unchecked, ""),
+        ("slow", TierState::Slow, Valid),
+        ("degraded", TierState::Degraded, Valid),
+        ("unauthorized", TierState::Unauthorized, Unchecked),
+        ("wrong-store", TierState::WrongStore, Unchecked),
+        ("untrusted", TierState::Untrusted, Valid),
+        ("nar-missing", TierState::NarMissing, Valid),
+        ("proxy", TierState::Proxy, Unchecked),
+        ("down", TierState::Down, Unchecked),
+        ("bad-signature", TierState::Untrusted, Invalid),
+        ("not-signed", TierState::Up, Untrusted),
+        ("unknown", TierState::Unknown, Unchecked),
     ];
     let kind = TierKind::Http;
     let tiers = states.map(|(name, ..)| {
         tier(name, kind, &format!("https://{name}.example"), &format!("{name}-1"), None)
     });
-    let events = states.into_iter().filter(|(_, state, ..)| *state != TierState::Unknown).map(
-        |(name, state, signature, error)| {
+    let all = states.into_iter().zip(&tiers);
+    let events = all.filter(|((_, state, _), _)| *state != TierState::Unknown).map(
+        |((name, state, signature), tier)| {
             let mut facts = tier_facts(state, signature, 30.0);
             facts.since = Some(ago_s(400));
-            facts.error = Some(format!("{name} {error}"));
+            facts.findings = vec![trouble(tier, state, signature)];
             told(name, facts)
         },
     );
-    (Fleet { tiers: tiers.to_vec(), ..fleet() }, well().into_iter().chain(events).collect())
+    let events = well().into_iter().chain(events).collect();
+    (Fleet { tiers: tiers.to_vec(), ..fleet() }, events)
+}
+
+/// What is wrong with a tier in a state.
+fn trouble(tier: &Tier, state: TierState, signature: SignatureState) -> Finding {
+    use words::tiers;
+    let not_asked =
+        |code, cause: &str, fix: &str| tiers::not_asked(tier, code, &tier.url, cause, fix);
+    match (state, signature) {
+        (_, SignatureState::Invalid) => {
+            let proof = "a-1.0 carries a signature that does not verify";
+            tiers::signature_invalid(tier, proof, &[false])
+        }
+        (_, SignatureState::Untrusted) => tiers::signature_missing(tier, "nobody signed a-1.0"),
+        (TierState::Slow, _) => tiers::slow(tier, 2400.0),
+        (TierState::Degraded, _) => tiers::no_cache_info(tier, 500),
+        (TierState::Unauthorized, _) => tiers::denied(tier, 401),
+        (TierState::WrongStore, _) => tiers::store_dir_wrong(tier, "/gnu/store"),
+        (TierState::Untrusted, _) => tiers::taken_by_none(tier, None, 3),
+        (TierState::NarMissing, _) => {
+            tiers::nar_missing(tier, "glibc-2.42", "the cache answered 404 for its nar")
+        }
+        (TierState::Proxy, _) => not_asked(
+            Code::ProxyRefused,
+            "407 Proxy Authentication Required",
+            "the proxy on the way does not let us through; check `proxy`",
+        ),
+        (TierState::Down | TierState::Up | TierState::Unknown, _) => not_asked(
+            Code::TierUnreachable,
+            "connection refused",
+            "nothing listens there; is the cache running?",
+        ),
+    }
 }

@@ -198,7 +198,7 @@ impl Summary {
         let (good, bad): (Vec<_>, Vec<_>) = counted.partition(|(outcome, _)| outcome.is_good());
         bad.into_iter()
             .chain(good)
-            .map(|(outcome, count)| format!("{count} {outcome}"))
+            .map(|(outcome, count)| format!("{count} {}", outcome.spoken()))
             .collect::<Vec<_>>()
             .join(" · ")
     }

@@ -1,6 +1,6 @@
 //! What was measured of hosts and tiers. `None` means: not measured, and is shown as unknown.
 
-use crate::fleet::{ClosurePath, Fetched, StorePath};
+use crate::fleet::{ClosurePath, Fetched, Finding, StorePath, told};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -39,8 +39,9 @@ pub enum HostState {
     /// It answered, but let us not in (key, host key, user).
     Denied,
     /// It started and waits for its disk to be unlocked.
+    #[serde(rename = "disk-locked")]
     Locked,
-    /// Not asked yet; with an error, what kept it from being asked.
+    /// Not asked yet, or something kept it from being asked.
     #[default]
     Unknown,
 }
@@ -140,12 +141,27 @@ pub struct HostFacts {
     pub boot_id: Option<String>,
     /// Mains and battery, where there is one.
     pub power: Option<PowerFacts>,
-    /// Why the last probe did not succeed, with what to do.
-    pub error: Option<String>,
+    /// What is wrong with it, or worth knowing: of a host that does not answer, why; else what its
+    /// figures say.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// When the figures were measured; none before the first answer.
     pub measured_at: Option<Timestamp>,
     /// When the host was last asked, answered or not.
     pub asked_at: Option<Timestamp>,
+}
+
+impl HostFacts {
+    /// Returns why the last probe did not succeed, with what to do, in one sentence; none of a host
+    /// that answered, whatever is wrong with it.
+    pub fn error(&self) -> Option<String> {
+        match self.state {
+            HostState::Up | HostState::Degraded => None,
+            HostState::Unreachable | HostState::Denied | HostState::Locked | HostState::Unknown => {
+                told(&self.findings)
+            }
+        }
+    }
 }
 
 /// Whether a tier answers and can be used.
@@ -158,7 +174,7 @@ pub enum TierState {
     Slow,
     /// It answers, but not as it should: 5xx, 429, fewer servers or copies than it should have.
     Degraded,
-    /// 401 or 403 where it means that: hosts skip such a tier without a word.
+    /// 401 or 403 where it means that: hosts skip such a tier, older Nix without a word.
     Unauthorized,
     /// It serves another store directory.
     WrongStore,
@@ -170,7 +186,7 @@ pub enum TierState {
     Proxy,
     /// It did not answer.
     Down,
-    /// Not asked yet; with an error, what kept it from being asked.
+    /// Not asked yet, or something kept it from being asked.
     #[default]
     Unknown,
 }
@@ -239,12 +255,43 @@ pub struct TierFacts {
     pub depths: BTreeMap<String, StoreDepth>,
     /// Requests that nixdash made of it this calendar month; none when nobody counts.
     pub requests_this_month: Option<u64>,
-    /// Why the last probe did not succeed, with what to do.
-    pub error: Option<String>,
+    /// What is wrong with it, or worth knowing; what one host makes of it is in `hosts`.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// When it last answered; none before the first answer.
     pub measured_at: Option<Timestamp>,
     /// When it was last asked, answered or not.
     pub asked_at: Option<Timestamp>,
+}
+
+impl TierFacts {
+    /// Makes the facts of a tier that is in this state because of a finding.
+    pub fn of(state: TierState, finding: Finding) -> Self {
+        Self { state, findings: vec![finding], ..Self::default() }
+    }
+
+    /// Returns why it does not serve as it should, with what to do, in one sentence; none of one
+    /// that serves, whatever else is wrong.
+    pub fn error(&self) -> Option<String> {
+        match self.state {
+            TierState::Up | TierState::Slow => None,
+            TierState::Degraded
+            | TierState::Unauthorized
+            | TierState::WrongStore
+            | TierState::Untrusted
+            | TierState::NarMissing
+            | TierState::Proxy
+            | TierState::Down
+            | TierState::Unknown => told(&self.findings),
+        }
+    }
+}
+
+impl TierOnHost {
+    /// Returns what is wrong with it for this host, with what to do, in one sentence.
+    pub fn error(&self) -> Option<String> {
+        told(&self.findings)
+    }
 }
 
 /// How big a tier is.
@@ -262,6 +309,20 @@ pub struct SizeFacts {
     pub measured_at: Option<Timestamp>,
 }
 
+impl SizeFacts {
+    /// Returns the filled share of a tier that has a limit; more than 1 when it is over it.
+    pub fn fullness(&self) -> Option<f64> {
+        let limit = self.limit.filter(|limit| *limit > 0)?;
+        Some(self.bytes as f64 / limit as f64)
+    }
+
+    /// Returns whether a tier is about to be full, as far as its size is known exactly.
+    pub fn is_nearly_full(&self) -> bool {
+        const NEARLY: f64 = 0.9;
+        self.exact && self.fullness().is_some_and(|share| share >= NEARLY)
+    }
+}
+
 /// What a server counts of its own requests; shares are 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServedFacts {
@@ -274,15 +335,13 @@ pub struct ServedFacts {
     pub not_found: Option<f64>,
 }
 
-/// One more thing that a kind of tier has to say.
+/// One more thing that a kind of tier has to say; what is wrong is a finding instead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detail {
     /// A word or two: `volumes`.
     pub label: String,
     /// What there is to say, printable.
     pub text: String,
-    /// Whether somebody should look at it.
-    pub alarm: bool,
 }
 
 /// What one host makes of a tier.
@@ -296,8 +355,9 @@ pub struct TierOnHost {
     pub trusted: Option<bool>,
     /// What the tier is as seen from the host; unknown where it was not asked from there.
     pub state: TierState,
-    /// What is wrong with it for this host, with what to do.
-    pub error: Option<String>,
+    /// What is wrong with it for this host.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// From where the state was measured.
     pub via: Option<String>,
     /// When this was measured.

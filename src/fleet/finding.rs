@@ -176,6 +176,11 @@ impl Finding {
         format!("{}; {}", self.cause, self.fix)
     }
 
+    /// Returns whether another finding says the same, be it of another subject.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        (self.code, &self.cause, &self.fix) == (other.code, &other.cause, &other.fix)
+    }
+
     /// Returns whether somebody should do something about it.
     pub fn is_trouble(&self) -> bool {
         self.severity > Severity::Note
@@ -190,14 +195,35 @@ pub fn worst(findings: &[Finding]) -> Option<&Finding> {
     trouble.rev().max_by_key(|finding| finding.severity)
 }
 
-/// Returns what is wrong as one sentence, the worst first; notes are left out. None when nothing is
-/// wrong.
-pub fn told(findings: &[Finding]) -> Option<String> {
+/// Returns what is wrong, the worst first; notes are left out.
+pub fn troubles(findings: &[Finding]) -> Vec<&Finding> {
     let mut trouble: Vec<&Finding> =
         findings.iter().filter(|finding| finding.is_trouble()).collect();
     trouble.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    let all: Vec<String> = trouble.into_iter().map(Finding::sentence).collect();
+    trouble
+}
+
+/// Returns what is wrong as one sentence, the worst first; none when nothing is.
+pub fn told(findings: &[Finding]) -> Option<String> {
+    let all: Vec<String> = troubles(findings).into_iter().map(Finding::sentence).collect();
     (!all.is_empty()).then(|| all.join("; "))
+}
+
+/// Returns the findings of subjects that say the same as one, with their names: hosts that have the
+/// same trouble are told together.
+pub fn grouped<'a>(
+    all: impl IntoIterator<Item = (&'a str, &'a [Finding])>,
+) -> Vec<(Vec<&'a str>, &'a Finding)> {
+    let mut groups: Vec<(Vec<&str>, &Finding)> = Vec::new();
+    for (name, findings) in all {
+        for finding in troubles(findings) {
+            match groups.iter_mut().find(|(_, known)| known.says_the_same(finding)) {
+                Some((names, _)) => names.push(name),
+                None => groups.push((vec![name], finding)),
+            }
+        }
+    }
+    groups
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub use facts::{
     PowerFacts, ServedFacts, Share, SignatureState, SizeFacts, StoreDepth, StoreFacts, SystemFacts,
     TierFacts, TierOnHost, TierState,
 };
-pub use finding::{Code, Finding, Severity, Subject, told, worst};
+pub use finding::{Code, Finding, Severity, Subject, grouped, told, troubles, worst};
 pub use host::{Address, Host};
 pub use redact::redact;
 pub use run::{
@@ -38,4 +38,4 @@ pub use settings::{Evaluate, Fleet, Retention, Rollout, Targets};
 pub use text::printable_line;
 pub use tier::{Access, PublicKey, Seaweed, SecretSource, Tier, TierKind};
 pub use trust::Trust;
-pub use units::{ago, bytes, duration, percent};
+pub use units::{ago, bytes, bytes_of, duration, percent};

@@ -62,6 +62,15 @@ pub fn ago(age: Duration) -> String {
     }
 }
 
+/// Returns two sizes with one unit where both have the same: `41.2 of 43.0 MB`.
+pub fn bytes_of(have: u64, total: u64) -> String {
+    let (have, total) = (bytes(have), bytes(total));
+    match (have.rsplit_once(' '), total.rsplit_once(' ')) {
+        (Some((number, unit)), Some((_, same))) if unit == same => format!("{number} of {total}"),
+        _ => format!("{have} of {total}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,10 +4,14 @@
 //! sentences a word of two parts is written with a space ([`spoken`]). A finding's sentence says
 //! what happened, where and why; its fix says what to do next.
 
+pub mod clusters;
 pub mod hosts;
+pub mod kinds;
+pub mod on_host;
 pub mod page;
+pub mod tiers;
 
-use crate::fleet::{HostState, Outcome, SignatureState, TierState};
+use crate::fleet::{HostFacts, HostState, Outcome, SignatureState, TierState};
 
 impl HostState {
     /// Every state, the best first.
@@ -21,9 +25,24 @@ impl HostState {
             Self::Degraded => "degraded",
             Self::Unreachable => "unreachable",
             Self::Denied => "denied",
-            Self::Locked => "locked",
+            Self::Locked => "disk-locked",
             Self::Unknown => "unknown",
         }
+    }
+
+    /// Returns the state as it is said in a sentence: `disk locked`.
+    pub fn spoken(self) -> String {
+        spoken(self.word())
+    }
+}
+
+impl HostFacts {
+    /// Returns how the host is, as people read it: its state, or `not asked` before it was asked.
+    pub fn state_words(&self) -> String {
+        if self.state == HostState::Unknown && self.asked_at.is_none() {
+            return "not asked".to_owned();
+        }
+        self.state.spoken()
     }
 }
 
@@ -106,5 +125,14 @@ mod tests {
             assert_eq!(json(serde_json::to_value(outcome)), outcome.word());
         }
         assert_eq!(Outcome::RolledBack.spoken(), "rolled back");
+        assert_eq!(HostState::Locked.spoken(), "disk locked");
+    }
+
+    #[test]
+    fn a_host_that_was_not_asked_is_not_one_of_which_nothing_is_known() {
+        let facts = HostFacts::default();
+        assert_eq!(facts.state_words(), "not asked");
+        let asked_at = Some(jiff::Timestamp::UNIX_EPOCH);
+        assert_eq!(HostFacts { asked_at, ..facts }.state_words(), "unknown");
     }
 }

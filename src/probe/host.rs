@@ -1,7 +1,8 @@
 //! The host probe: one script, one round trip; then empty ones to time it.
 
+use crate::fleet::words::hosts;
 use crate::fleet::{
-    Bytes, Host, HostFacts, HostState, PowerFacts, StorePath, SystemFacts, printable_line,
+    Bytes, Finding, Host, HostFacts, HostState, PowerFacts, StorePath, SystemFacts, printable_line,
 };
 use crate::probe::clock::milliseconds;
 use crate::probe::local;
@@ -41,16 +42,19 @@ pub async fn probe(
     if way == Way::Fresh && answered && found.as_ref().is_err_and(is_worth_a_second_try) {
         found = ask(hands, host, way).await;
     }
-    merge(previous, found, Timestamp::now())
+    merge(&host.name, previous, found, Timestamp::now())
 }
 
 /// Returns whether an error may be gone a moment later.
 fn is_worth_a_second_try(error: &RemoteError) -> bool {
     match error.trouble {
         Trouble::Unreachable | Trouble::Lost => true,
-        Trouble::Denied | Trouble::HostKey | Trouble::Locked | Trouble::Slow(_) | Trouble::Here => {
-            false
-        }
+        Trouble::Denied
+        | Trouble::HostKey
+        | Trouble::Locked
+        | Trouble::Slow(_)
+        | Trouble::Untrusted
+        | Trouble::Here => false,
     }
 }
 
@@ -108,24 +112,32 @@ async fn latency(hands: &dyn Hands, host: &str) -> Option<f64> {
 /// Joins a probe to what was known before.
 ///
 /// A host that does not answer keeps its figures with the time when they were measured; state and
-/// error say what is now.
+/// findings say what is now.
 pub fn merge(
+    host: &str,
     previous: Option<&HostFacts>,
     found: Result<HostFacts, RemoteError>,
     now: Timestamp,
 ) -> HostFacts {
     match found {
         Ok(facts) => {
-            HostFacts { error: None, measured_at: Some(now), asked_at: Some(now), ..facts }
+            let found = hosts::of_figures(host, &facts).into_iter();
+            let findings = found.map(|finding| finding.at(now)).collect();
+            HostFacts { findings, measured_at: Some(now), asked_at: Some(now), ..facts }
         }
         Err(error) => HostFacts {
             state: error.host_state(),
-            error: Some(error.to_string()),
+            findings: vec![not_asked(&error).at(now)],
             asked_at: Some(now),
             latency_ms: None,
             ..previous.cloned().unwrap_or_default()
         },
     }
+}
+
+/// Returns why a host could not be asked, as a finding.
+fn not_asked(error: &RemoteError) -> Finding {
+    hosts::not_asked(&error.host, error.code(), &error.cause, &error.hint)
 }
 
 /// Reads what the script printed; the state is unknown when its last line is missing.
@@ -239,6 +251,7 @@ impl Power {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::Code;
     use crate::remote::{FakeHands, Output};
     use proptest::prelude::*;
 
@@ -297,12 +310,18 @@ mod tests {
         let first = probe(&awake, &samsung(), None, Way::Shell).await;
         assert_eq!(first.address.as_deref(), Some("fake"));
         assert!(first.latency_ms.is_some());
+        let codes: Vec<Code> = first.findings.iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, [Code::UnitsFailed, Code::DiskLow, Code::NeedsReboot]);
+        assert_eq!(first.findings[0].measured_at, first.measured_at);
+        assert_eq!(first.error(), None, "it answered");
         let second = probe(&FakeHands::unreachable(), &samsung(), Some(&first), Way::Shell).await;
         assert_eq!(second.state, HostState::Unreachable);
         assert_eq!(second.measured_at, first.measured_at);
         assert!(second.asked_at >= first.asked_at);
         assert_eq!((second.load1, second.latency_ms), (Some(0.42), None));
-        assert!(second.error.unwrap().contains("No route to host"));
+        assert_eq!(second.findings.len(), 1, "what its old figures say is not known now");
+        assert_eq!(second.findings[0].code, Code::HostUnreachable);
+        assert!(second.error().unwrap().contains("No route to host"));
     }
 
     #[tokio::test]
@@ -313,7 +332,8 @@ mod tests {
         let facts = probe(&hands, &samsung(), None, Way::Shell).await;
         assert_eq!(facts.state, HostState::Unreachable);
         assert_eq!(facts.measured_at, None);
-        assert!(facts.error.unwrap().contains("sh: not found"));
+        assert_eq!(facts.findings[0].code, Code::ConnectionLost);
+        assert!(facts.error().unwrap().contains("sh: not found"));
     }
 
     #[tokio::test]
@@ -324,7 +344,8 @@ mod tests {
         });
         let facts = probe(&initrd, &samsung(), None, Way::Shell).await;
         assert_eq!(facts.state, HostState::Locked);
-        assert!(facts.error.unwrap().contains("waits for its disk to be unlocked"));
+        assert_eq!(facts.findings[0].code, Code::DiskLocked);
+        assert!(facts.error().unwrap().contains("waits for its disk to be unlocked"));
     }
 
     #[tokio::test]

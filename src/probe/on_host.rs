@@ -5,7 +5,7 @@
 
 mod judge;
 
-use crate::fleet::{Fleet, PublicKey, Tier, redact};
+use crate::fleet::{Fleet, PublicKey, Tier, printable_line, redact};
 use crate::nix::cache_info::CacheInfo;
 use crate::nix::settings::Settings;
 use crate::nix::signature::parse_public_key;
@@ -37,6 +37,8 @@ pub(super) struct HostView {
     pub(super) listed: Vec<Listed>,
     /// The keys that it trusts.
     keys: Vec<PublicKey>,
+    /// What stands among them and is no key.
+    malformed_keys: Vec<String>,
     /// Whether it takes what nobody signed.
     takes_unsigned: bool,
     /// Whether it looks for substitutes at all.
@@ -111,10 +113,7 @@ async fn settings(hands: &dyn Hands, host: &str) -> Result<Output, String> {
     if output.is_ok() {
         return Ok(output);
     }
-    Err(format!(
-        "the Nix settings of {host} could not be read: {}; try `nix config show` there",
-        redact(&output.complaint())
-    ))
+    Err(redact(&output.complaint()).into_owned())
 }
 
 /// Reads what the script printed.
@@ -126,12 +125,14 @@ pub(super) fn parse(host: &str, text: &str, now: Timestamp) -> HostView {
     let listed = settings.substituters().into_iter().filter(|url| seen.insert(*url));
     let keys = settings.trusted_public_keys();
     let file = |name: &str| settings.get(name).filter(|file| !file.is_empty()).map(str::to_owned);
-    let error = settings.is_empty().then(|| {
-        format!("the Nix settings of {host} could not be read; try `nix config show` there")
-    });
+    let error = settings.is_empty().then(|| "Nix printed none".to_owned());
+    let (good, bad): (Vec<_>, Vec<_>) =
+        keys.into_iter().map(|key| (key, parse_public_key(key))).partition(|(_, key)| key.is_ok());
+    let malformed = bad.into_iter().map(|(text, _)| printable_line(text));
     HostView {
         listed: listed.map(Listed::parse).collect(),
-        keys: keys.into_iter().filter_map(|key| parse_public_key(key).ok()).collect(),
+        keys: good.into_iter().filter_map(|(_, key)| key.ok()).collect(),
+        malformed_keys: malformed.collect(),
         takes_unsigned: settings.flag("require-sigs") == Some(false),
         substitutes: settings.flag("substitute") != Some(false),
         root: said("root"),

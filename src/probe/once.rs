@@ -1,11 +1,13 @@
 //! Measures everything once, for `nixdash status`.
 
+use crate::fleet::words::{hosts, tiers};
 use crate::fleet::{
     ClosurePath, CoverageFacts, Fleet, HostFacts, NextFacts, StoreFacts, StorePath, Tier,
     TierFacts, TierState,
 };
 use crate::probe::candidates::{Known, candidates};
 use crate::probe::coverage::{Asked, measure_within, union};
+use crate::probe::kinds::answers::failed;
 use crate::probe::kinds::probe_of;
 use crate::probe::next::{Wanted, built, measure_next};
 use crate::probe::past::Past;
@@ -152,9 +154,8 @@ pub async fn measure_once(
             snapshot.requests = counted.map(|(tier, count)| (tier.name.clone(), count)).collect();
         }
         Err(error) => {
-            let facts = TierFacts { error: Some(error.to_string()), ..TierFacts::default() };
-            snapshot.tiers =
-                fleet.tiers.iter().map(|tier| (tier.name.clone(), facts.clone())).collect();
+            let failed = |tier: &Tier| (tier.name.clone(), failed(tier, &error));
+            snapshot.tiers = fleet.tiers.iter().map(failed).collect();
         }
     }
     for host in answered {
@@ -166,12 +167,8 @@ pub async fn measure_once(
 
 /// Returns what is known of a host whose turn did not come.
 fn not_asked(host: &str) -> HostFacts {
-    let error = format!(
-        "{host}: not asked yet: the other hosts took the whole {} s; ask again, or for fewer hosts \
-         at once",
-        HOSTS_LIMIT.as_secs()
-    );
-    HostFacts { error: Some(error), ..HostFacts::default() }
+    let finding = hosts::time_ran_out(host, HOSTS_LIMIT.as_secs()).at(Timestamp::now());
+    HostFacts { findings: vec![finding], ..HostFacts::default() }
 }
 
 /// Asks every tier, first whether it is well, then what it holds.
@@ -273,10 +270,9 @@ async fn ask_tier(
     }
     let probe = tokio::time::timeout(TIER_LIMIT, tier::probe(&asking, past.last(tier, asking.now)));
     let Ok(mut facts) = probe.await else {
-        let error = format!("{}: no answer within {} s", tier.url, TIER_LIMIT.as_secs());
-        let (state, now) = (TierState::Down, Some(asking.now));
-        let facts = TierFacts { state, since: now, asked_at: now, ..TierFacts::default() };
-        return TierFacts { error: Some(error), ..facts };
+        let silent = tiers::silent(tier, TIER_LIMIT.as_secs()).at(asking.now);
+        let facts = TierFacts::of(TierState::Down, silent);
+        return TierFacts { since: Some(asking.now), asked_at: Some(asking.now), ..facts };
     };
     if care.is_slow()
         && !is_recent(&facts, asking.now)
@@ -412,7 +408,7 @@ mod tests {
         assert_eq!(found.hosts[0].1.state, HostState::Up);
         let razer = &found.hosts[1].1;
         assert_eq!((razer.state, razer.asked_at), (HostState::Unknown, None));
-        assert!(razer.error.as_ref().unwrap().starts_with("razer: not asked yet"));
+        assert!(razer.error().unwrap().starts_with("razer: not asked: the other hosts"));
     }
 
     #[tokio::test]

@@ -1,7 +1,11 @@
 //! What every kind of tier answers, and asking one.
 
-use crate::fleet::{ClosurePath, Fleet, SizeFacts, StorePath, Tier, TierFacts, TierState};
+use crate::fleet::words::tiers;
+use crate::fleet::{
+    ClosurePath, Code, Finding, Fleet, SizeFacts, StorePath, Tier, TierFacts, TierState,
+};
 use crate::probe::kinds;
+use crate::probe::kinds::answers::not_asked;
 use crate::probe::kinds::proof::REFUSED;
 use crate::probe::memory::Memory;
 use crate::probe::on_host::settle;
@@ -117,16 +121,16 @@ const JUDGED: &str = "judged";
 pub async fn probe(asking: &Asking<'_>, previous: Option<&TierFacts>) -> TierFacts {
     let tier = asking.tier;
     let Some(probe) = kinds::probe_of(tier.kind) else {
-        let why = format!("nixdash does not probe tiers of kind {} yet", tier.kind);
-        return TierFacts { error: Some(why), ..TierFacts::default() };
+        return TierFacts::of(TierState::Unknown, tiers::not_probed(tier).at(asking.now));
     };
     if let Some(spent) = asking.web.budget_spent(tier) {
         let mut facts = previous.cloned().unwrap_or_default();
         facts.since =
             facts.since.filter(|_| facts.state == TierState::Unknown).or(Some(asking.now));
-        (facts.state, facts.error) = (TierState::Unknown, Some(spent.to_string()));
+        facts.state = TierState::Unknown;
+        facts.findings = vec![not_asked(tier, &spent).at(asking.now)];
         facts.requests_this_month = Some(asking.web.requests_this_month(&tier.name));
-        asking.memory.put(tier, JUDGED, &(facts.state, &facts.error));
+        asking.memory.put(tier, JUDGED, &(facts.state, &facts.findings));
         return facts;
     }
     if let Some(facts) = resting(asking, previous) {
@@ -137,15 +141,25 @@ pub async fn probe(asking: &Asking<'_>, previous: Option<&TierFacts>) -> TierFac
         None => probe.probe(asking).await,
     };
     probe.add_figures(asking, &mut found).await;
-    if let Some(why) = asking.memory.take::<String>(tier, REFUSED) {
-        (found.state, found.error) = (TierState::Unauthorized, Some(why));
+    if let Some(refused) = asking.memory.take::<Finding>(tier, REFUSED) {
+        found.state = TierState::Unauthorized;
+        found.findings.push(refused);
     }
     let rests_until = asking.web.rests_until(tier);
     if let Some(until) = rests_until {
         say_rest(&mut found, tier, until);
     }
+    if let (TierState::Slow, Some(latency)) = (found.state, found.latency_ms) {
+        found.findings.push(tiers::slow(tier, latency));
+    }
+    let is_told = found.findings.iter().any(|finding| finding.code == Code::NearlyFull);
+    let last_size = previous.and_then(|last| last.size.as_ref());
+    if let Some(size) = found.size.as_ref().or(last_size).filter(|_| !is_told) {
+        found.findings.extend(tiers::nearly_full(tier, size));
+    }
+    found.findings = found.findings.into_iter().map(|it| it.at(asking.now)).collect();
     found.requests_this_month = Some(asking.web.requests_this_month(&tier.name));
-    asking.memory.put(tier, JUDGED, &(found.state, &found.error));
+    asking.memory.put(tier, JUDGED, &(found.state, &found.findings));
     settle(&mut found, tier, asking.fleet, asking.memory);
     let facts = merge(previous, found, asking.now);
     if let Some(until) = rests_until {
@@ -168,21 +182,25 @@ fn resting(asking: &Asking<'_>, previous: Option<&TierFacts>) -> Option<TierFact
     if facts.state != TierState::Degraded {
         (facts.state, facts.since) = (TierState::Degraded, Some(asking.now));
     }
-    facts.error = None;
+    facts.findings.clear();
     say_rest(&mut facts, tier, until);
-    asking.memory.put(tier, JUDGED, &(facts.state, &facts.error));
+    facts.findings = facts.findings.into_iter().map(|it| it.at(asking.now)).collect();
+    asking.memory.put(tier, JUDGED, &(facts.state, &facts.findings));
     Some(facts)
 }
 
-/// Adds until when a tier is left alone to what is wrong with it.
+/// Says until when a tier is left alone, in the one finding that is about that.
 fn say_rest(facts: &mut TierFacts, tier: &Tier, until: Timestamp) {
-    let error = facts.error.get_or_insert_with(|| {
-        format!("{}: it asked to be left alone; ask it less often (every)", tier.url)
-    });
-    // An answer that came too late to be made says so itself.
     let rest = left_alone(until);
-    if !error.contains(&rest) {
-        *error = format!("{error}; it is {rest}");
+    let about =
+        |finding: &&mut Finding| [Code::RateLimited, Code::LeftAlone].contains(&finding.code);
+    match facts.findings.iter_mut().find(about) {
+        Some(answered) if answered.code == Code::RateLimited => {
+            *answered = tiers::left_alone_too(answered, &rest);
+        }
+        // An answer that came too late to be made says so itself.
+        Some(_) => {}
+        None => facts.findings.push(tiers::left_alone(tier, &rest)),
     }
 }
 
@@ -195,8 +213,8 @@ pub(super) fn resettle(
     now: Timestamp,
 ) -> Option<TierFacts> {
     let mut facts = last.clone();
-    if let Some((state, error)) = tools.memory.get(tier, JUDGED) {
-        (facts.state, facts.error) = (state, error);
+    if let Some((state, findings)) = tools.memory.get(tier, JUDGED) {
+        (facts.state, facts.findings) = (state, findings);
     }
     settle(&mut facts, tier, tools.fleet, tools.memory);
     if facts.state != last.state {

@@ -3,6 +3,7 @@
 //! The same questions as over HTTP from here, asked by the host's own curl with the host's own
 //! credentials; judged here.
 
+use crate::fleet::words::tiers;
 use crate::fleet::{StorePath, TierFacts, TierKind, TierState};
 use crate::nix::narinfo::NarInfo;
 use crate::probe::curl::{Base, Fault, Seen};
@@ -20,10 +21,8 @@ const BATCH: usize = 400;
 
 /// Asks from a host whether a tier is well, and proves what can be proven from there.
 pub(super) async fn probe(asking: &Asking<'_>, host: &str) -> TierFacts {
-    let unknown = |why: String| TierFacts {
-        state: TierState::Unknown,
-        error: Some(format!("{} is asked from {host}: {why}", asking.tier.name)),
-        ..TierFacts::default()
+    let unknown = |why: String| {
+        TierFacts::of(TierState::Unknown, tiers::not_asked_from(asking.tier, host, &why))
     };
     let Some(base) = Base::parse(&asking.tier.url) else {
         return unknown(format!("a tier of kind {} has no address for it", asking.tier.kind));
@@ -198,7 +197,7 @@ async fn prove_nar(
     }
     let look = match nar_address(&base.url, http::REQUESTS, &narinfo.url) {
         Ok(url) => first_byte(asking, view, host, base, &url).await,
-        Err(why) => NarLook::Elsewhere(why),
+        Err(why) => NarLook::Elsewhere(tiers::nar_elsewhere(asking.tier, &why)),
     };
     nar_verdict(asking, narinfo, look, facts);
 }
@@ -213,10 +212,17 @@ async fn first_byte(
 ) -> NarLook {
     let seen = view.place(asking.hands, host).first_byte(base, url).await;
     asking.web.note_requests(asking.tier, 1);
-    let unproven = |why: &str| NarLook::Unproven(format!("not proven from {host}: {why}"));
+    let unproven = |why: &str| {
+        let why = format!("{host} could not ask for one: {why}");
+        NarLook::Unproven(tiers::nar_not_proven(asking.tier, &why, ""))
+    };
     match seen {
         Ok(Seen { reply: Some(reply), .. }) => NarLook::Answered(reply.status),
         Ok(Seen { fault: Some(Fault::NoAnswer(why)), .. }) => NarLook::Nothing(why),
+        Ok(Seen { fault: Some(Fault::Redirect(why)), .. }) => {
+            let fix = "find out who answers there, and let the cache answer itself";
+            NarLook::Unproven(tiers::nar_redirected(asking.tier, &why, fix))
+        }
         Ok(Seen { fault: Some(Fault::NotAsked(why)), .. }) | Err(why) => unproven(&why),
         Ok(Seen { fault: None, .. }) => unproven("curl said nothing"),
     }

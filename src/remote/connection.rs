@@ -296,10 +296,5 @@ impl Hands for Remote {
 
 /// Says that a host is not asked, since nobody trusts the file that names it.
 fn untrusted(host: &str) -> RemoteError {
-    RemoteError {
-        host: host.to_owned(),
-        trouble: Trouble::Here,
-        cause: "not asked, because hosts.toml is not trusted".to_owned(),
-        hint: "look at the file, then run `nixdash trust`".to_owned(),
-    }
+    RemoteError::new(host, Trouble::Untrusted, "not asked, because hosts.toml is not trusted")
 }

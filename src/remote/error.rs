@@ -1,6 +1,6 @@
 //! Why a script could not be run on a host, and what to do about it.
 
-use crate::fleet::{HostState, printable_line};
+use crate::fleet::{Code, HostState, printable_line};
 use crate::remote::route::REFUSED;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub enum Trouble {
     Lost,
     /// The script took longer than its limit.
     Slow(Duration),
+    /// It is not asked, since nobody trusts the `hosts.toml` that names it.
+    Untrusted,
     /// Something on this machine: no ssh program, a mistake in ssh's configuration, no such host in
     /// the fleet.
     Here,
@@ -63,6 +65,7 @@ impl RemoteError {
                 "it did not finish within {}; is the host overloaded or asleep?",
                 crate::fleet::duration(*limit)
             ),
+            Trouble::Untrusted => "look at the file, then run `nixdash trust`".to_owned(),
             Trouble::Here => "this is a problem of this machine, not of the host".to_owned(),
         };
         Self { host: host.to_owned(), trouble, cause: printable_line(cause), hint }
@@ -103,7 +106,21 @@ impl RemoteError {
             Trouble::Denied | Trouble::HostKey => HostState::Denied,
             Trouble::Locked => HostState::Locked,
             Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_) => HostState::Unreachable,
-            Trouble::Here => HostState::Unknown,
+            Trouble::Untrusted | Trouble::Here => HostState::Unknown,
+        }
+    }
+
+    /// Returns the code of the finding that a probe makes of this error.
+    pub fn code(&self) -> Code {
+        match self.trouble {
+            Trouble::Unreachable => Code::HostUnreachable,
+            Trouble::Denied => Code::LoginRefused,
+            Trouble::HostKey => Code::HostKeyRefused,
+            Trouble::Locked => Code::DiskLocked,
+            Trouble::Lost => Code::ConnectionLost,
+            Trouble::Slow(_) => Code::HostSlow,
+            Trouble::Untrusted => Code::FileNotTrusted,
+            Trouble::Here => Code::HostNotAsked,
         }
     }
 
@@ -116,14 +133,14 @@ impl RemoteError {
     pub fn is_passing(&self) -> bool {
         match self.trouble {
             Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_) | Trouble::Locked => true,
-            Trouble::Denied | Trouble::HostKey | Trouble::Here => false,
+            Trouble::Denied | Trouble::HostKey | Trouble::Untrusted | Trouble::Here => false,
         }
     }
 
     /// Returns how much it tells of a host, where several of its addresses fail in their own ways.
     pub(super) fn weight(&self) -> u8 {
         match self.trouble {
-            Trouble::Here => 0,
+            Trouble::Untrusted | Trouble::Here => 0,
             Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_) => 1,
             Trouble::HostKey => 2,
             Trouble::Denied => 3,
@@ -146,6 +163,7 @@ fn host_key_hint(said: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn what_ssh_says_becomes_a_kind_of_trouble() {
@@ -173,6 +191,23 @@ mod tests {
         ] {
             assert_eq!(RemoteError::from_ssh("samsung", said).trouble, trouble, "{said}");
         }
+    }
+
+    #[test]
+    fn each_kind_of_trouble_has_a_code_of_its_own() {
+        let all = [
+            Trouble::Unreachable,
+            Trouble::Denied,
+            Trouble::HostKey,
+            Trouble::Locked,
+            Trouble::Lost,
+            Trouble::Slow(Duration::ZERO),
+            Trouble::Untrusted,
+            Trouble::Here,
+        ];
+        let codes = all.map(|trouble| RemoteError::new("samsung", trouble, "no").code());
+        assert_eq!(codes.into_iter().collect::<BTreeSet<_>>().len(), codes.len());
+        assert_eq!((codes[2], codes[3]), (Code::HostKeyRefused, Code::DiskLocked));
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub enum SecretError {
 fn not_run(error: &ProgramError) -> String {
     match error {
         ProgramError::Start { program, source } => {
-            format!("could not run {program}, which prints a secret: {source}")
+            format!("could not run {program} to get a secret ({source})")
         }
         ProgramError::Slow { .. } => error.to_string(),
     }

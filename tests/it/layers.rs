@@ -1,5 +1,6 @@
 //! The floors of the house: a room uses the rooms above it, never those below.
 
+use nixdash::fleet::redact;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,11 @@ fn used(text: &str) -> Vec<&str> {
         .filter_map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next())
         .filter(|name| ROOMS.contains(name))
         .collect()
+}
+
+/// Returns whether a file is one of tests.
+fn is_test(file: &Path) -> bool {
+    file.ends_with("tests.rs") || file.components().any(|part| part.as_os_str() == "tests")
 }
 
 fn source() -> PathBuf {
@@ -84,6 +90,67 @@ fn pure_rooms_know_no_clock_and_do_no_io() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn nobody_reads_a_sentence_to_learn_what_it_says() {
+    let sentences = [".cause", ".fix", ".sentence()", ".error()", "detail.text"];
+    let readers = ["contains", "starts_with", "ends_with", "split", "find", "strip_prefix"];
+    let mut wrong = Vec::new();
+    for file in files(&source()).into_iter().filter(|file| !is_test(file)) {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for sentence in sentences {
+            for reader in readers.map(|reader| format!("{sentence}.{reader}")) {
+                if code.contains(&reader) {
+                    wrong.push(format!("{} has {reader}", file.display()));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "a code or a severity says it: {wrong:#?}");
+}
+
+/// Returns the texts between quotes of Rust code, with `x` where a value is put in.
+fn quoted(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code = lines.collect::<Vec<_>>().join("\n").replace("'\"'", "");
+    let mut rest = code.as_str();
+    while let Some((_, after)) = rest.split_once('"') {
+        let mut end = after.len();
+        let mut escaped = false;
+        for (at, c) in after.char_indices() {
+            if c == '"' && !escaped {
+                end = at;
+                break;
+            }
+            escaped = c == '\\' && !escaped;
+        }
+        let pieces: Vec<&str> = after[..end].split("\\\n").map(str::trim_start).collect();
+        let text = pieces.concat();
+        let parts = text.split('{').map(|part| part.split_once('}').map_or(part, |(_, rest)| rest));
+        found.push(parts.collect::<Vec<_>>().join("x"));
+        rest = after.get(end + 1..).unwrap_or_default();
+    }
+    found
+}
+
+#[test]
+fn no_sentence_of_our_own_is_taken_for_a_secret() {
+    assert_eq!(quoted("f(\"a \\\n  {b:?}\", '\"', \"c\\\"d\") // \"e\""), ["a x", "c\\\"d", "e"]);
+    let mut wrong = Vec::new();
+    for room in ["fleet/finding", "fleet/words", "remote", "probe"] {
+        let files = files(&source().join(room)).into_iter();
+        for file in files.filter(|file| !is_test(file)) {
+            let text = fs::read_to_string(&file).unwrap();
+            let texts = quoted(text.split("#[cfg(test)]").next().unwrap()).into_iter();
+            let sentences = texts.filter(|text| text.split(' ').count() > 2);
+            let hidden = sentences.filter(|text| redact(text) != text.as_str());
+            wrong.extend(hidden.map(|text| format!("{} has {text:?}", file.display())));
+        }
+    }
+    assert!(wrong.is_empty(), "a word such as token stands before a colon: {wrong:#?}");
 }
 
 #[test]

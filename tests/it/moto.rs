@@ -99,12 +99,12 @@ fn a_bucket_is_read_with_keys_and_refused_without() {
     let eyes = moto.fleet();
     let facts = eyes.probe("none", &[]);
     assert_eq!(facts.state, TierState::Degraded);
-    assert!(facts.error.as_deref().unwrap().contains("no such bucket"), "{facts:?}");
+    assert!(facts.error().unwrap().contains("no such bucket"), "{facts:?}");
 
     moto.put("", "");
     let facts = eyes.probe("keys", &[]);
     assert_eq!(facts.state, TierState::Degraded);
-    assert!(facts.error.as_deref().unwrap().contains("no nix-cache-info"), "{facts:?}");
+    assert!(facts.error().unwrap().contains("no nix-cache-info"), "{facts:?}");
 
     moto.put("nix-cache-info", "StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 45\n");
     moto.put(&format!("{HASH}.narinfo"), NARINFO);
@@ -124,7 +124,7 @@ fn a_bucket_is_read_with_keys_and_refused_without() {
 
     let facts = eyes.probe("open", &candidates);
     assert_eq!(facts.state, TierState::Unauthorized, "{facts:?}");
-    assert!(facts.error.as_deref().unwrap().contains("access_key"), "{facts:?}");
+    assert!(facts.error().unwrap().contains("access_key"), "{facts:?}");
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn a_password_of_a_netrc_opens_a_static_cache() {
     let paths = cache.paths();
     let facts = cache.eyes(&cache.locked, &authority).probe("cache", &paths[..1]);
     assert_eq!(facts.state, TierState::Unauthorized, "{facts:?}");
-    assert!(facts.error.as_deref().unwrap().contains("answered 401"), "{facts:?}");
+    assert!(facts.error().unwrap().contains("answered 401"), "{facts:?}");
     for (password, state) in [("wrong", TierState::Unauthorized), (PASSWORD, TierState::Up)] {
         let netrc = format!("machine 127.0.0.1 login me password {password}\n");
         std::fs::write(cache.file("netrc"), netrc).unwrap();
@@ -190,8 +190,8 @@ fn an_authority_that_is_not_known_is_named_with_the_fix() {
     for more in [String::new(), cache.authority("other.pem")] {
         let facts = cache.eyes(&cache.open, &more).probe("cache", &[]);
         assert_eq!(facts.state, TierState::Down, "{facts:?}");
-        assert!(facts.error.as_deref().unwrap().contains("goes into ca_file"), "{facts:?}");
+        assert!(facts.error().unwrap().contains("goes into ca_file"), "{facts:?}");
     }
     let facts = cache.eyes(&cache.open, &cache.authority("no-such.pem")).probe("cache", &[]);
-    assert!(facts.error.as_deref().unwrap().contains("no-such.pem"), "{facts:?}");
+    assert!(facts.error().unwrap().contains("no-such.pem"), "{facts:?}");
 }

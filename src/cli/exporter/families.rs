@@ -9,31 +9,7 @@ use crate::fleet::{
     TierFacts, TierState,
 };
 use jiff::Timestamp;
-use std::collections::BTreeMap;
-
-/// The states of a host, as words.
-const HOST_STATES: [(HostState, &str); 6] = [
-    (HostState::Up, "up"),
-    (HostState::Degraded, "degraded"),
-    (HostState::Unreachable, "unreachable"),
-    (HostState::Denied, "denied"),
-    (HostState::Locked, "locked"),
-    (HostState::Unknown, "unknown"),
-];
-
-/// The states of a tier.
-const TIER_STATES: [TierState; 10] = [
-    TierState::Up,
-    TierState::Slow,
-    TierState::Degraded,
-    TierState::Unauthorized,
-    TierState::WrongStore,
-    TierState::Untrusted,
-    TierState::NarMissing,
-    TierState::Proxy,
-    TierState::Down,
-    TierState::Unknown,
-];
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The last of everything that was measured.
 #[derive(Default)]
@@ -73,15 +49,17 @@ impl Figures {
         self.hosts(&mut page);
         self.tiers(&mut page, fleet);
         self.per_host(&mut page);
+        self.findings(&mut page);
         self.past(&mut page, fleet);
         page.end()
     }
 
     fn hosts(&self, page: &mut Page) {
         let states = self.hosts.iter().flat_map(|(host, facts)| {
-            HOST_STATES.iter().map(move |(state, word)| {
+            HostState::ALL.iter().map(move |state| {
                 let holds = if facts.state == *state { 1.0 } else { 0.0 };
-                Sample::new([("host", host.as_str()), ("nixdash_host_state", *word)], holds)
+                let labels = [("host", host.as_str()), ("nixdash_host_state", state.word())];
+                Sample::new(labels, holds)
             })
         });
         let family = Family {
@@ -166,7 +144,7 @@ impl Figures {
             order.filter_map(|tier| Some((tier, self.tiers.get(&tier.name)?)))
         };
         let states = known().flat_map(|(tier, facts)| {
-            TIER_STATES.iter().map(move |state| {
+            TierState::ALL.iter().map(move |state| {
                 let holds = if facts.state == *state { 1.0 } else { 0.0 };
                 let labels = [
                     ("tier", tier.name.as_str()),
@@ -257,6 +235,34 @@ impl Figures {
             "Share of its server's requests that were answered 404.",
             &|_, facts| facts.served.and_then(|served| served.not_found),
         );
+    }
+
+    /// Adds what is wrong and what is worth knowing: a sample per code, severity and subject.
+    fn findings(&self, page: &mut Page) {
+        let of_tiers = self.tiers.values().flat_map(|facts| {
+            let on_hosts = facts.hosts.values().flat_map(|on_host| &on_host.findings);
+            facts.findings.iter().chain(on_hosts)
+        });
+        // Several findings of one subject may have one code, and a sample may stand once.
+        let of_hosts = self.hosts.values().flat_map(|facts| &facts.findings);
+        let found: BTreeSet<_> = of_hosts
+            .chain(of_tiers)
+            .map(|finding| {
+                let (host, tier) = (finding.subject.host_name(), finding.subject.tier_name());
+                (finding.code, finding.severity, host.unwrap_or_default(), tier.unwrap_or_default())
+            })
+            .collect();
+        let family = Family {
+            name: "nixdash_finding",
+            kind: Kind::Gauge,
+            unit: None,
+            help: "1 while it is so; docs/findings.md says what each code means.",
+        };
+        let samples = found.into_iter().map(|(code, severity, host, tier)| {
+            let (code, severity) = (("code", code.word()), ("severity", severity.word()));
+            Sample::new([code, severity, ("host", host), ("tier", tier)], 1.0)
+        });
+        page.add(&family, samples);
     }
 
     fn past(&self, page: &mut Page, fleet: &Fleet) {
@@ -365,5 +371,32 @@ mod tests {
         }
         assert!(!page.contains("latency") && !page.contains("hit_rate"), "{page}");
         assert!(page.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn findings_are_exported_by_code_and_subject_and_each_stands_once() {
+        use crate::fleet::TierOnHost;
+        use crate::fleet::words::{clusters, on_host};
+        let weed = Tier::new("weed", TierKind::Seaweedfs, "http://10.0.0.5:8333/x");
+        let twice = [1, 2].map(|have| clusters::copies_missing(&weed, 3, have, "1, 2, 3"));
+        let late = on_host::not_configured(&weed, "razer");
+        let on_razer = TierOnHost { findings: vec![late], ..TierOnHost::default() };
+        let facts = TierFacts {
+            findings: twice.to_vec(),
+            hosts: [("razer".to_owned(), on_razer)].into(),
+            ..TierFacts::default()
+        };
+        let mut figures = Figures::default();
+        figures.take(Event::Tier { tier: "weed".to_owned(), facts: Box::new(facts) });
+        let page = figures.page(&crate::config::fallback());
+        let lines: Vec<&str> =
+            page.lines().filter(|line| line.starts_with("nixdash_finding{")).collect();
+        assert_eq!(
+            lines,
+            [
+                "nixdash_finding{code=\"copies-missing\",severity=\"warning\",host=\"\",tier=\"weed\"} 1",
+                "nixdash_finding{code=\"not-configured\",severity=\"warning\",host=\"razer\",tier=\"weed\"} 1",
+            ]
+        );
     }
 }

@@ -152,15 +152,16 @@ fn tiers_of_every_kind() {
 
 #[test]
 fn what_is_wrong_for_several_hosts_in_the_same_words_is_said_once() {
-    use crate::fleet::{Event, TierOnHost, TierState};
-    let shown = |tier: usize, word: &str| {
+    use crate::fleet::{Code, Event, Finding, Subject, TierOnHost, TierState};
+    let shown = |tier: usize| {
         let fleet = demo_tiers::every_kind();
         let name = fleet.tiers[tier].name.clone();
-        let mut model = demo::model_of(fleet, demo_tiers::of_every_kind(), 80, 60);
+        let mut model = demo::model_of(fleet.clone(), demo_tiers::of_every_kind(), 80, 60);
         let mut facts = model.tiers[tier].facts.clone();
         for host in ["p510", "razer", "samsung"] {
-            let error = Some(format!("{host}{word} the same"));
-            let on_host = TierOnHost { state: TierState::Down, error, ..TierOnHost::default() };
+            let subject = Subject::tier_on_host(&fleet.tiers[tier], host);
+            let findings = vec![Finding::new(subject, Code::NotReached, "it is the same", "")];
+            let on_host = TierOnHost { state: TierState::Down, findings, ..TierOnHost::default() };
             facts.hosts.insert(host.to_owned(), on_host);
         }
         let event = Event::Tier { tier: name, facts: Box::new(facts) };
@@ -168,12 +169,12 @@ fn what_is_wrong_for_several_hosts_in_the_same_words_is_said_once() {
         press(&mut model, &format!("2{}\n", "j".repeat(tier)));
         text(&draw(&model, &look(false)))
     };
-    let asked = shown(0, " says");
+    let asked = shown(0);
     assert_eq!(asked.matches("the same").count(), 1, "{asked}");
-    let (before, after) = asked.split_once("razer, samsung, p510: says the same").unwrap();
+    let (before, after) = asked.split_once("razer, samsung, p510: it is the same").unwrap();
     assert!(before.contains("for p510") && !after.contains("for "), "{asked}");
-    let own = shown(7, ":");
-    assert!(own.contains("on 3 hosts  razer, samsung, p510: the same"), "{own}");
+    let own = shown(7);
+    assert!(own.contains("on 3 hosts  razer, samsung, p510: it is the same"), "{own}");
 }
 
 #[test]

@@ -186,7 +186,7 @@ impl Column {
                 let names = paint.model.fleet.hosts.iter().map(name);
                 names.map(|name| width(&name)).max().unwrap_or(4).clamp(4, 24)
             }
-            C::State => 13,
+            C::State => 15,
             C::Version => 16,
             C::Generation | C::Spark => SPARK,
             C::Load | C::Memory => 5,

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!    HOST      STATE      SYSTEM                    LOAD             MEM   /NIX FREE    SEEN
-//!  › p620      ● ok       26.05.20261118  gen 212   ▁▂▅▇▅▂   4.12   38 %      412 GB     1 s
-//!    samsung   ▲ 1 failed 26.05.20261102  gen  77   ▁▁▂▁▁▁   0.40   61 %     12.0 GB     2 s
-//!    p510 ⚷    ○ offline  26.05.20261118  gen 140        –      –      –           –     3 h
+//!  › p620      ● up       26.05.20261118  gen 212   ▁▂▅▇▅▂   4.12   38 %      412 GB     1 s
+//!    samsung   ▲ 1 unit failed 26.05.20261102  gen  77   ▁▁▂▁▁▁   0.40   61 %     12.0 GB     2 s
+//!    p510 ⚷    ○ unreachable  26.05.20261118  gen 140        –      –      –           –     3 h
 //!  samsung ─────────────────────────────────────────────────────────────────────────────────
 //!  reach     samsung.lan  4 ms, as root      in p620   1 356 of 1 356 paths  signed p620-1 ✓
 //! ```
@@ -16,7 +16,7 @@ use crate::dash::view::columns::{Columns, is_old, name};
 use crate::dash::view::paint::{
     Paint, below, left, line_width, put, put_all, right, top, unseen, width,
 };
-use crate::dash::view::tier_words::{is_named_with_coverage, tier_mark};
+use crate::dash::view::tier_words::{is_bad, is_named_with_coverage, tier_mark};
 use crate::dash::view::words::{Mark, busy_mark, host_mark};
 use crate::dash::view::{host, logs};
 use crate::dash::{HostView, Model};
@@ -73,7 +73,7 @@ fn tiers(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
             continue;
         }
         let mark = tier_mark(&view.facts);
-        let bad = matches!(mark.role, Role::Warn | Role::Error);
+        let bad = is_bad(&view.facts);
         let mut item = vec![Span::raw(format!(" {}{} ", if bad { "" } else { "in " }, tier.name))];
         if bad {
             item.push(paint.span(mark.role, mark.text()));

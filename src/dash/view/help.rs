@@ -37,7 +37,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, scroll: u
     for (sign, about) in [
         ("●", "well"),
         ("▲", "look at it"),
-        ("○", "offline, or not begun"),
+        ("○", "unreachable, or not begun"),
         ("✗", "failed, or denied"),
         ("◐", "at work"),
         ("–", "not measured; of a phase: skipped"),

@@ -3,8 +3,8 @@
 //! ```text
 //!  samsung ──────────────────────────────────────────────────────────────── measured 2 s ago
 //!  reach     samsung.lan  4.0 ms, as root     closure   57 paths, 43.0 MB
-//!  runs      samsung-26.05.2026 (2c4f8d1a)    in p620   all 57 paths, 43.0 MB, signed p620-1 ✓
-//!  boots     generation 77, as booted         in nixos  31 of 57 paths, 12.1 of 43.0 MB
+//!  running now  samsung-26.05.2026 (2c4f8d1a) in p620   all 57 paths, 43.0 MB, signed p620-1 ✓
+//!  next boot generation 77, the same          in nixos  31 of 57 paths, 12.1 of 43.0 MB
 //!  units     ▲ bluetooth.service failed
 //! ```
 //!
@@ -13,12 +13,14 @@
 use crate::dash::model::{HostView, age, is_current};
 use crate::dash::theme::Role;
 use crate::dash::view::columns::{is_old, milliseconds};
-use crate::dash::view::facts::{Fact, Laid, fact, unknown};
+use crate::dash::view::facts::{Fact, Laid, fact, told, unknown};
 use crate::dash::view::paint::{Paint, below, count};
 use crate::dash::view::run_words::went;
 use crate::dash::view::tier_words::signature_mark;
-use crate::dash::view::words::{bytes_of, host_mark, since, system_words};
-use crate::fleet::{Host, PowerFacts, StorePath, SystemFacts, Tier, bytes, duration, percent};
+use crate::dash::view::words::{bytes_of, finding_role, since, system_words};
+use crate::fleet::{
+    Host, HostState, PowerFacts, StorePath, SystemFacts, Tier, bytes, duration, percent, troubles,
+};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use std::time::Duration;
@@ -55,10 +57,13 @@ fn laid(paint: &Paint<'_>, host: &Host, view: &HostView, columns: u16) -> Laid {
 fn machine(paint: &Paint<'_>, host: &Host, view: &HostView) -> Vec<Fact> {
     let facts = &view.facts;
     let mut all = Vec::new();
-    if let Some(error) = &facts.error {
-        let mark = host_mark(view);
-        let role = if mark.role == Role::Dim { Role::Warn } else { mark.role };
-        all.push((mark.word, vec![(role, error.clone())]));
+    if !matches!(facts.state, HostState::Up | HostState::Degraded) {
+        // What the figures of one that answers say is wrong stands beside the figures.
+        all.extend(
+            troubles(&facts.findings).into_iter().map(|finding| {
+                told(finding.code.label(), finding_role(finding), finding.sentence())
+            }),
+        );
     }
     all.push(reach(host, view));
     all.extend(systems(&facts.system));
@@ -89,12 +94,12 @@ fn reach(host: &Host, view: &HostView) -> Fact {
 /// Returns which systems run, were booted, and will boot; one line when they are the same.
 fn systems(system: &SystemFacts) -> Vec<Fact> {
     let mut all = vec![match &system.running {
-        Some(path) => fact("runs", system_words(path)),
-        None => unknown("runs"),
+        Some(path) => fact("running now", system_words(path)),
+        None => unknown("running now"),
     }];
     let same = |other: &Option<StorePath>| other.is_some() && *other == system.running;
     let reboot = match system.reboot_needed {
-        Some(true) => (Role::Warn, " · ▲ reboot needed".to_owned()),
+        Some(true) => (Role::Warn, " · ▲ needs reboot".to_owned()),
         Some(false) if same(&system.profile) => (Role::Text, " · no reboot needed".to_owned()),
         Some(false) => (Role::Text, String::new()),
         None => (Role::Dim, String::new()),
@@ -102,25 +107,25 @@ fn systems(system: &SystemFacts) -> Vec<Fact> {
     let number = system.generation.map(|number| format!("generation {number}, "));
     let number = number.unwrap_or_default();
     if same(&system.booted) && same(&system.profile) {
-        let text = format!("{number}as booted");
-        all.push(("boots".to_owned(), vec![(Role::Text, text), reboot]));
+        let text = format!("{number}the same");
+        all.push(("next boot".to_owned(), vec![(Role::Text, text), reboot]));
     } else {
         let booted = match &system.booted {
             None => (Role::Dim, "–".to_owned()),
             Some(_) if same(&system.booted) => (Role::Text, "the same".to_owned()),
             Some(path) => (Role::Text, system_words(path)),
         };
-        all.push(("booted".to_owned(), vec![booted, reboot]));
+        all.push(("started with".to_owned(), vec![booted, reboot]));
         all.push(match (&system.profile, &system.running) {
-            (None, _) => unknown("boots"),
+            (None, _) => unknown("next boot"),
             (Some(_), Some(_)) if same(&system.profile) => {
-                fact("boots", format!("{number}the same as runs"))
+                fact("next boot", format!("{number}the same as running now"))
             }
             (Some(path), Some(_)) => {
-                let text = format!("▲ {number}not what runs: {}", system_words(path));
-                ("boots".to_owned(), vec![(Role::Warn, text)])
+                let text = format!("▲ {number}different: {}", system_words(path));
+                ("next boot".to_owned(), vec![(Role::Warn, text)])
             }
-            (Some(path), None) => fact("boots", format!("{number}{}", system_words(path))),
+            (Some(path), None) => fact("next boot", format!("{number}{}", system_words(path))),
         });
     }
     let versions = [("NixOS", &system.nixos_version), ("Nix", &system.nix_version)];

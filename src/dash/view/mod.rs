@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  nixdash  ~/nixos 3f2c1ab clean                                       12:04    title
-//!  4 hosts  3 ok · 1 offline    coverage  p620 98 % · nixos.org 61 %   no run    overview
+//!  4 hosts  3 up · 1 unreachable    coverage  p620 98 % · nixos.org 61 %   no run    overview
 //!  1 Fleet   2 Caches   3 Deploy   4 Logs   5 History                            tabs
 //! ───────────────────────────────────────────────────────────────────────────
 //!  the view                                                                      body

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!  nixdash  ~/nixos 3f2c1ab clean                                              12:04
-//!  4 hosts  3 ok · 1 offline     coverage  p620 98 % · nixos.org 61 %     run #41 2/3
+//!  4 hosts  3 up · 1 unreachable     coverage  p620 98 % · nixos.org 61 %     run #41 2/3
 //!  1 Fleet   2 Caches   3 Deploy   4 Logs   5 History
 //! ```
 //!
 //! A percentage is the mean over all hosts of the share of paths of the host's running closure that
 //! the tier holds. A tier that is known to be bad carries `▲`; where there is no room for the names of
-//! all of them, the rest is counted: `3 ok · 1 offline   weed, cachix ▲ down · 9 more ▲`.
+//! all of them, the rest is counted: `3 up · 1 unreachable   weed, cachix ▲ down · 9 more ▲`.
 
 use crate::dash::model::{RunSign, Screen, coverage_tier};
 use crate::dash::status_line::status_line_of;
@@ -138,13 +138,13 @@ fn hosts(paint: &Paint<'_>, counts: Counts) -> Vec<Span<'static>> {
         spans.push(Span::raw(format!("{} {plural}  ", views.len())));
     }
     let mut first = true;
-    for (state, word, sign, role) in [
-        (HostState::Up, "ok", '●', Role::Text),
-        (HostState::Degraded, "degraded", '▲', Role::Warn),
-        (HostState::Denied, "denied", '✗', Role::Error),
-        (HostState::Locked, "disk locked", '◇', Role::Warn),
-        (HostState::Unreachable, "offline", '○', Role::Text),
-        (HostState::Unknown, "unknown", '–', Role::Dim),
+    for (state, sign, role) in [
+        (HostState::Up, '●', Role::Text),
+        (HostState::Degraded, '▲', Role::Warn),
+        (HostState::Denied, '✗', Role::Error),
+        (HostState::Locked, '◇', Role::Warn),
+        (HostState::Unreachable, '○', Role::Text),
+        (HostState::Unknown, '–', Role::Dim),
     ] {
         let count = views.iter().filter(|view| view.facts.state == state).count();
         if count > 0 {
@@ -153,7 +153,11 @@ fn hosts(paint: &Paint<'_>, counts: Counts) -> Vec<Span<'static>> {
                 spans.push(paint.span(Role::Dim, if signs { " " } else { " · " }));
             }
             first = false;
-            let text = if signs { format!("{count}{sign}") } else { format!("{count} {word}") };
+            let text = if signs {
+                format!("{count}{sign}")
+            } else {
+                format!("{count} {}", state.spoken())
+            };
             spans.push(paint.span(role, text));
         }
     }

@@ -16,12 +16,13 @@ use crate::dash::view::columns::milliseconds;
 use crate::dash::view::facts::{Fact, Laid, fact, told, unknown};
 use crate::dash::view::paint::{Paint, below, count};
 use crate::dash::view::tier_words::{
-    dead_words, fullness, is_bad_on_host, is_nearly_full, signature_mark, size_words, tier_mark,
+    dead_words, is_bad_on_host, signature_mark, size_words, tier_mark,
 };
-use crate::dash::view::words::{bytes_of, since};
+use crate::dash::view::words::{bytes_of, finding_role, since};
+use crate::fleet::words::spoken;
 use crate::fleet::{
-    Detail, Host, ServedFacts, SignatureState, SizeFacts, Tier, TierFacts, TierKind, TierOnHost,
-    TierState, bytes, percent,
+    Detail, Finding, Host, ServedFacts, SignatureState, SizeFacts, Tier, TierFacts, TierKind,
+    TierOnHost, TierState, bytes, grouped, percent, troubles,
 };
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -61,11 +62,7 @@ fn laid(paint: &Paint<'_>, tier: &Tier, view: &TierView, columns: u16) -> Laid {
 fn health(paint: &Paint<'_>, tier: &Tier, view: &TierView) -> Vec<Fact> {
     let facts = &view.facts;
     let mark = tier_mark(facts);
-    let mut all = Vec::new();
-    if let Some(error) = &facts.error {
-        let role = if mark.role == Role::Dim { Role::Warn } else { mark.role };
-        all.push(told(facts.state.word(), role, error.clone()));
-    }
+    let mut all: Vec<Fact> = troubles(&facts.findings).into_iter().map(wrong).collect();
     if tier.kind.is_substituter() {
         all.push(fact("serves", format!("{}, {}", tier.url, tier.kind)));
         all.push(signature(tier, facts));
@@ -78,8 +75,7 @@ fn health(paint: &Paint<'_>, tier: &Tier, view: &TierView) -> Vec<Fact> {
         all.push(fact("is", format!("{what}, {}", tier.kind)));
     }
     for detail in details(paint, tier, facts) {
-        let (role, sign) = if detail.alarm { (Role::Warn, "▲ ") } else { (Role::Text, "") };
-        all.push(told(&detail.label, role, format!("{sign}{}", detail.text)));
+        all.push(fact(&detail.label, detail.text.clone()));
     }
     if tier.kind.is_substituter() || facts.latency_ms.is_some() {
         all.push(latency(facts));
@@ -89,6 +85,12 @@ fn health(paint: &Paint<'_>, tier: &Tier, view: &TierView) -> Vec<Fact> {
         all.push(fact("since", format!("seen {} since {}", mark.word, when(paint, then))));
     }
     all
+}
+
+/// Returns what is wrong, with what to do.
+fn wrong(finding: &Finding) -> Fact {
+    let text = format!("▲ {}", finding.sentence());
+    told(finding.code.label(), finding_role(finding), text)
 }
 
 /// Returns what the kind has to say; what it says of single hosts in the fleet's order.
@@ -122,11 +124,10 @@ fn signature(tier: &Tier, facts: &TierFacts) -> Fact {
         SignatureState::Invalid | SignatureState::Untrusted => mark.role,
         SignatureState::Valid | SignatureState::Unchecked => Role::Text,
     };
-    let key = tier.public_key.as_ref().map(|key| key.name.as_str());
     let mut pieces = vec![(mark.role, mark.sign.to_string())];
     match &facts.proof {
-        // A proof that names the key says it all.
-        Some(proof) if mark.role == Role::Ok && key.is_some_and(|key| proof.contains(key)) => {
+        // The proof of a good signature names the key.
+        Some(proof) if facts.signature == SignatureState::Valid => {
             pieces.push((role, format!(" {proof}")));
         }
         Some(proof) => pieces.push((role, format!(" {}: {proof}", mark.word))),
@@ -160,7 +161,7 @@ fn hosts(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
     for (host, view) in fleet.hosts.iter().zip(&paint.model.hosts) {
         let on_host = facts.hosts.get(&host.name);
         if !tier.kind.is_substituter() {
-            all.extend(error_on_host(paint, tier, facts, host));
+            all.extend(wrong_on_host(paint, tier, facts, host));
             continue;
         }
         let mut words = vec![coverage(paint, tier, view)];
@@ -172,40 +173,36 @@ fn hosts(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
         let role = if bad { Role::Warn } else { Role::Text };
         all.push(told(&format!("for {}", host.name), role, format!("{sign}{}", words.join(" · "))));
         all.extend(next(paint, tier, view).map(|next| told("", Role::Text, next)));
-        all.extend(error_on_host(paint, tier, facts, host));
+        all.extend(wrong_on_host(paint, tier, facts, host));
     }
     all
 }
 
 /// Returns what is wrong with the tier for a host; what is wrong for several in the same words
-/// stands once, at the last of them.
-fn error_on_host(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts, host: &Host) -> Option<Fact> {
-    let what = |host: &Host| {
-        let error = facts.hosts.get(&host.name)?.error.as_deref()?;
-        Some(without_name(error, &host.name))
-    };
-    let wrong = what(host)?;
-    let same = paint.model.fleet.hosts.iter().filter(|other| what(other) == Some(wrong));
-    let names: Vec<&str> = same.map(|host| host.name.as_str()).collect();
-    if names.last() != Some(&host.name.as_str()) {
-        return None;
-    }
+/// stands once, at the last of them, and not at all where it is told of the tier.
+fn wrong_on_host(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts, host: &Host) -> Vec<Fact> {
+    let hosts = paint.model.fleet.hosts.iter().map(|host| {
+        let on_host = facts.hosts.get(&host.name);
+        (host.name.as_str(), on_host.map(|on_host| &on_host.findings[..]).unwrap_or_default())
+    });
     let asked = tier.kind.is_substituter();
-    Some(match &names[..] {
-        [name] if !asked => told(&format!("on {name}"), Role::Warn, wrong),
-        // Below the host's own line: as it was said.
-        [_] => told("", Role::Warn, facts.hosts.get(&host.name)?.error.clone()?),
-        names => {
-            let label = if asked { String::new() } else { format!("on {} hosts", names.len()) };
-            told(&label, Role::Warn, format!("{}: {wrong}", names.join(", ")))
+    let of_tier = |found: &Finding| facts.findings.iter().any(|known| known.says_the_same(found));
+    let groups = grouped(hosts).into_iter();
+    let ours = groups
+        .filter(|(names, found)| names.last() == Some(&host.name.as_str()) && !of_tier(found));
+    ours.map(|(names, found)| {
+        let role = finding_role(found);
+        match &names[..] {
+            [name] if !asked => told(&format!("on {name}"), role, found.sentence()),
+            // Below the host's own line.
+            [_] => told("", role, found.sentence()),
+            names => {
+                let label = if asked { String::new() } else { format!("on {} hosts", names.len()) };
+                told(&label, role, format!("{}: {}", names.join(", "), found.sentence()))
+            }
         }
     })
-}
-
-/// Returns a text without the host's name that it begins with.
-fn without_name<'a>(text: &'a str, name: &str) -> &'a str {
-    let rest = text.strip_prefix(name);
-    rest.and_then(|rest| rest.strip_prefix(": ").or(rest.strip_prefix(' '))).unwrap_or(text)
+    .collect()
 }
 
 /// Returns what a close look at each host's own store found, and how long ago that was.
@@ -241,8 +238,9 @@ fn on_host_words(
         (_, Some(rank)) => {
             let meant = meant_rank(paint, host, tier);
             let meant = meant.filter(|meant| *meant != rank);
-            let meant = meant.map(|meant| format!(", meant {}", nth(meant))).unwrap_or_default();
-            words.push(format!("asked {}{meant}", nth(rank)));
+            let meant = meant.map(|meant| format!(" (hosts.toml wants {})", nth(meant)));
+            let (place, meant) = (nth(rank), meant.unwrap_or_default());
+            words.push(format!("{place} in {}'s order{meant}", host.name));
         }
         (Some(true), None) => words.push("asked".to_owned()),
         (None, None) => {}
@@ -256,9 +254,11 @@ fn on_host_words(
     if on_host.via.is_some() || !matches!(on_host.state, TierState::Unknown | TierState::Up) {
         let via = on_host.via.as_ref().map(|via| format!(" from {via}")).unwrap_or_default();
         let seen = on_host.measured_at.map(|then| format!(", {}", since(paint.now, then)));
-        words.push(format!("{}{via}{}", on_host.state.word(), seen.unwrap_or_default()));
+        let is_up = on_host.state == TierState::Up;
+        let state = if is_up { "reachable".to_owned() } else { spoken(on_host.state.word()) };
+        words.push(format!("{state}{via}{}", seen.unwrap_or_default()));
     }
-    (!words.is_empty()).then(|| words.join(", "))
+    (!words.is_empty()).then(|| words.join(" · "))
 }
 
 /// Returns in which place hosts.toml means a host to ask the tier, of those that the host asks.
@@ -382,7 +382,7 @@ fn answered(share: Option<String>, served: Option<ServedFacts>) -> Option<Fact> 
 fn size(paint: &Paint<'_>, size: Option<&SizeFacts>, growth: Option<f64>) -> Fact {
     let Some(size) = size else { return unknown("size") };
     let mut words = vec![size_words(size)];
-    if let Some(share) = fullness(size) {
+    if let Some(share) = size.fullness() {
         words.push(percent(share));
     }
     if let Some(objects) = size.objects {
@@ -399,7 +399,7 @@ fn size(paint: &Paint<'_>, size: Option<&SizeFacts>, growth: Option<f64>) -> Fac
     if let Some(then) = size.measured_at {
         words.push(format!("measured {}", since(paint.now, then)));
     }
-    let nearly = is_nearly_full(size);
+    let nearly = size.is_nearly_full();
     let sign = if nearly { "▲ " } else { "" };
     told(
         "size",

@@ -7,9 +7,7 @@ use crate::dash::model::{TierView, age, is_current};
 use crate::dash::theme::Role;
 use crate::dash::view::columns::milliseconds;
 use crate::dash::view::paint::{Paint, left, level, right, spark, width};
-use crate::dash::view::tier_words::{
-    fullness, is_bad_on_host, is_nearly_full, signature_mark, size_words,
-};
+use crate::dash::view::tier_words::{is_bad_on_host, signature_mark, size_words};
 use crate::fleet::{SizeFacts, Tier, TierState, ago, bytes, percent};
 use ratatui::text::Span;
 
@@ -120,7 +118,7 @@ impl Shape {
         let names = fleet.tiers.iter().map(|tier| width(&tier.name)).max().unwrap_or(4);
         let name = names.clamp(4, if room < 60 { 11 } else { 18 });
         let host = fleet.hosts.iter().map(|host| width(&host.name)).max().unwrap_or(5).clamp(7, 12);
-        let state = if room >= 150 { 28 } else { 16 };
+        let state = if room >= 150 { 28 } else { 17 };
         let number = digits(fleet.tiers.len()) + 1;
         let mut left = room.saturating_sub(3 + number + name + GAP + state);
         let hosts = fleet.hosts.len();
@@ -251,7 +249,7 @@ fn size_cell(
     long: bool,
     columns: usize,
 ) -> Vec<Span<'static>> {
-    let full = fullness(size);
+    let full = size.fullness();
     let room = columns.saturating_sub(BAR);
     let least = if size.exact { "" } else { "≥ " };
     let text = match full {
@@ -260,7 +258,7 @@ fn size_cell(
         None => format!("{least}{}", bytes(size.bytes)),
     };
     let bar = full.map_or_else(|| "  ".to_owned(), |share| format!(" {}", level(share)));
-    let nearly = is_nearly_full(size);
+    let nearly = size.is_nearly_full();
     vec![
         paint.span(if nearly { Role::Warn } else { Role::Text }, right(&text, room)),
         paint.span(if nearly { Role::Warn } else { Role::Graph }, bar),

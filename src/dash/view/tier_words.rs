@@ -2,41 +2,46 @@
 
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{count, width};
-use crate::dash::view::words::{Mark, bytes_of};
+use crate::dash::view::words::{Mark, bytes_of, finding_role};
+use crate::fleet::words::{spoken, tiers};
 use crate::fleet::{
-    Fleet, Host, SignatureState, SizeFacts, Tier, TierFacts, TierKind, TierOnHost, TierState, bytes,
+    Finding, Fleet, Host, SignatureState, SizeFacts, Tier, TierFacts, TierKind, TierOnHost,
+    TierState, bytes, troubles, worst,
 };
 use std::cmp::Reverse;
 
-/// Most columns of an alarm in words; a longer one is named by its label alone.
-const ALARM: usize = 26;
+/// Most columns of what is wrong in a few words; a longer one is named by its label alone.
+const SHORT: usize = 26;
 
-/// Returns how a tier is; it is well only when its signature was proven too, and when nothing that
-/// its kind tells is an alarm.
+/// Returns how a tier is: what is worst of what is wrong with it, else its state.
 pub(super) fn tier_mark(facts: &TierFacts) -> Mark {
-    let alarm = alarm(facts);
-    let (sign, word, role) = match (facts.state, facts.signature) {
-        (TierState::Up | TierState::Untrusted, SignatureState::Invalid) => {
-            ('▲', "bad signature", Role::Error)
-        }
-        (TierState::Up, SignatureState::Untrusted) => ('▲', "not signed", Role::Error),
-        (TierState::Up | TierState::Degraded, _) if alarm.is_some() => {
-            return Mark::new('▲', alarm.unwrap_or_default(), Role::Warn);
-        }
-        (TierState::Up, SignatureState::Valid) => ('●', "up", Role::Ok),
-        (TierState::Up, SignatureState::Unchecked) => ('●', "up", Role::Text),
-        (TierState::Slow, _) => ('▲', "slow", Role::Warn),
-        (TierState::Untrusted, _) => ('▲', "untrusted", Role::Error),
-        (TierState::NarMissing, _) => ('▲', "nar missing", Role::Error),
-        (TierState::Proxy, _) => ('▲', "proxy", Role::Error),
-        (TierState::Unauthorized, _) => ('▲', "unauthorized", Role::Error),
-        (TierState::WrongStore, _) => ('▲', "wrong store", Role::Error),
-        (TierState::Degraded, _) => ('▲', "degraded", Role::Warn),
-        (TierState::Down, _) => ('▲', "down", Role::Error),
-        (TierState::Unknown, _) if facts.error.is_some() => ('–', "not asked", Role::Warn),
-        (TierState::Unknown, _) => ('–', "unknown", Role::Dim),
+    let is_unknown = facts.state == TierState::Unknown;
+    if let Some(finding) = worst(&facts.findings) {
+        let sign = if is_unknown { '–' } else { '▲' };
+        return Mark::new(sign, in_short(finding), finding_role(finding));
+    }
+    let (sign, role) = match (facts.state, facts.signature) {
+        (TierState::Up, SignatureState::Valid) => ('●', Role::Ok),
+        (TierState::Up, _) => ('●', Role::Text),
+        (TierState::Slow | TierState::Degraded, _) => ('▲', Role::Warn),
+        (
+            TierState::Untrusted
+            | TierState::NarMissing
+            | TierState::Proxy
+            | TierState::Unauthorized
+            | TierState::WrongStore
+            | TierState::Down,
+            _,
+        ) => ('▲', Role::Error),
+        (TierState::Unknown, _) => ('–', Role::Dim),
     };
-    Mark::new(sign, word, role)
+    Mark::new(sign, spoken(facts.state.word()), role)
+}
+
+/// Returns a finding in a few words: `2 of 3 servers`, `token expires in 3 d`.
+fn in_short(finding: &Finding) -> String {
+    let words = finding.words();
+    if width(words) <= SHORT { words.to_owned() } else { finding.code.label().to_owned() }
 }
 
 /// Returns how many hosts' own stores answer, `3 of 4`, where that is not all of them; no alarm: a
@@ -52,19 +57,6 @@ pub(super) fn stores_up(fleet: &Fleet, tier: &Tier, facts: &TierFacts) -> Option
     (up < fleet.hosts.len()).then(|| format!("{up} of {}", fleet.hosts.len()))
 }
 
-/// Returns the first alarm of a tier in a few words: `2 of 3 servers`, `token expires in 3 d`.
-fn alarm(facts: &TierFacts) -> Option<String> {
-    let detail = facts.details.iter().find(|detail| detail.alarm)?;
-    let text = detail.text.split([';', ':', ',']).next().unwrap_or_default();
-    let text =
-        text.split(" in ").next().filter(|text| text.contains(" of ")).unwrap_or(text).trim();
-    let says_what = text.contains(detail.label.trim_end_matches('s'));
-    // SeaweedFS has no other servers that could be missed.
-    let text = text.replace("volume servers", "servers");
-    let words = if says_what { text } else { format!("{} {text}", detail.label) };
-    Some(if width(&words) <= ALARM { words } else { detail.label.clone() })
-}
-
 /// Returns whether a tier is known to be of no use as it is.
 pub(in crate::dash) fn is_bad(facts: &TierFacts) -> bool {
     trouble(facts).is_some()
@@ -78,37 +70,31 @@ pub(super) fn is_named_with_coverage(tier: &Tier, facts: &TierFacts) -> bool {
 
 /// Returns what is known to be wrong with a tier, in a word or a few.
 pub(in crate::dash) fn trouble(facts: &TierFacts) -> Option<String> {
-    let mark = tier_mark(facts);
-    matches!(mark.role, Role::Warn | Role::Error).then_some(mark.word)
+    let is_well = match facts.state {
+        TierState::Up | TierState::Unknown => worst(&facts.findings).is_none(),
+        TierState::Slow
+        | TierState::Degraded
+        | TierState::Unauthorized
+        | TierState::WrongStore
+        | TierState::Untrusted
+        | TierState::NarMissing
+        | TierState::Proxy
+        | TierState::Down => false,
+    };
+    (!is_well).then(|| tier_mark(facts).word)
 }
 
 /// Returns why a tier that is in trouble serves hosts nothing; none when it still serves. Of one
 /// that no host asks, it says what nixdash met.
 pub(super) fn why_useless(kind: TierKind, facts: &TierFacts) -> Option<&'static str> {
-    let asked = kind.is_substituter();
-    Some(match (facts.state, facts.signature) {
-        (TierState::Unauthorized, _) if asked => "Nix skips this tier without a word",
-        (TierState::Unauthorized, _) => "it does not let nixdash in",
-        (TierState::WrongStore, _) => "Nix refuses a tier of another store",
-        (TierState::Up | TierState::Untrusted, SignatureState::Invalid) => {
-            "Nix refuses what it serves"
-        }
-        (TierState::Untrusted, _) => "no host trusts what it serves",
-        (TierState::NarMissing, _) => "hosts fail on what it does not serve",
-        (TierState::Proxy, _) => "the proxy on the way lets nobody through",
-        (TierState::Down, _) if asked => "no answer: hosts go on without it",
-        (TierState::Down, _) => "no answer",
-        (TierState::Up, SignatureState::Untrusted) => "what it serves lacks its signature",
-        (TierState::Up | TierState::Slow | TierState::Degraded | TierState::Unknown, _) => {
-            return None;
-        }
-    })
+    let trouble = troubles(&facts.findings);
+    trouble.into_iter().find_map(|finding| tiers::consequence(kind, finding.code))
 }
 
 /// Returns whether a tier is not for a host what it should be. A host that does not ask it is no
 /// trouble where the probe found none: it may be the host's own store.
 pub(super) fn is_bad_on_host(on_host: &TierOnHost) -> bool {
-    on_host.error.is_some()
+    worst(&on_host.findings).is_some()
         || on_host.trusted == Some(false)
         || !matches!(on_host.state, TierState::Up | TierState::Slow | TierState::Unknown)
 }
@@ -144,18 +130,6 @@ pub(super) fn size_words(size: &SizeFacts) -> String {
     }
 }
 
-/// Returns the filled share of a tier that has a limit; more than 1 when it is over it.
-pub(super) fn fullness(size: &SizeFacts) -> Option<f64> {
-    let limit = size.limit.filter(|limit| *limit > 0)?;
-    Some(size.bytes as f64 / limit as f64)
-}
-
-/// Returns whether a tier is about to be full, as far as its size is known exactly.
-pub(super) fn is_nearly_full(size: &SizeFacts) -> bool {
-    const NEARLY: f64 = 0.9;
-    size.exact && fullness(size).is_some_and(|share| share >= NEARLY)
-}
-
 /// Returns a text in which tiers are called by their names instead of their addresses.
 pub(super) fn tier_names(fleet: &Fleet, text: &str) -> String {
     let mut text = text.to_owned();
@@ -180,7 +154,8 @@ pub(super) fn tier_names(fleet: &Fleet, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::Detail;
+    use crate::fleet::Code;
+    use crate::fleet::words::clusters;
 
     #[test]
     fn tiers_are_named_where_their_address_is_whole() {
@@ -191,14 +166,19 @@ mod tests {
         assert_eq!(tier_names(&fleet, other), other);
     }
 
+    /// Facts of a tier in a state because of something.
+    fn facts(state: TierState, code: Code) -> TierFacts {
+        let tier = Tier::new("weed", TierKind::Http, "http://weed:8333/b");
+        TierFacts::of(state, Finding::of_tier(&tier, code, "it happened", "mend it"))
+    }
+
     #[test]
     fn hosts_wait_only_for_what_they_ask() {
-        let down = TierFacts { state: TierState::Down, ..TierFacts::default() };
+        let down = facts(TierState::Down, Code::TierUnreachable);
         assert!(why_useless(TierKind::Http, &down).unwrap().contains("hosts"));
         for kind in [TierKind::GithubActions, TierKind::Local] {
-            for state in [TierState::Down, TierState::Unauthorized] {
-                let facts = TierFacts { state, ..TierFacts::default() };
-                let why = why_useless(kind, &facts).unwrap();
+            for code in [Code::TierUnreachable, Code::AccessDenied] {
+                let why = why_useless(kind, &facts(TierState::Down, code)).unwrap();
                 assert!(!why.contains("hosts") && !why.contains("Nix"), "{why}");
             }
         }
@@ -206,26 +186,28 @@ mod tests {
 
     #[test]
     fn a_tier_that_could_not_be_asked_is_neither_down_nor_fine() {
-        let facts = TierFacts { error: Some("no token".to_owned()), ..TierFacts::default() };
+        let facts = facts(TierState::Unknown, Code::SetupFailed);
         assert_eq!(tier_mark(&facts).text(), "– not asked");
         assert!(is_bad(&facts) && !is_bad(&TierFacts::default()));
         assert_eq!(why_useless(TierKind::Http, &facts), None);
     }
 
     #[test]
-    fn an_alarm_says_in_a_few_words_what_it_is() {
-        for (label, text, words) in [
-            ("servers", "2 of 3 volume servers; 10.0.0.7:8080 is gone", "2 of 3 servers"),
-            ("replication", "not held: 8 volumes with one copy", "replication not held"),
-            ("token", "may pull; expires in 3 d: hosts skip it then", "token may pull"),
-            ("usage", "9.62 of 10.0 GB in 41 entries; what was", "usage 9.62 of 10.0 GB"),
-            ("token", "expires in 3 d: hosts skip it then", "token expires in 3 d"),
-            ("room", "2 of 60 volumes more can be made", "room"),
-        ] {
-            let (label, text) = (label.to_owned(), text.to_owned());
-            let details = vec![Detail { label, text, alarm: true }];
-            let facts = TierFacts { state: TierState::Up, details, ..TierFacts::default() };
-            assert_eq!(tier_mark(&facts).text(), format!("▲ {words}"));
-        }
+    fn a_tier_is_called_by_what_is_worst_in_a_few_words() {
+        let mut facts = facts(TierState::Degraded, Code::CopiesMissing);
+        assert_eq!(tier_mark(&facts).text(), "▲ replication");
+        let tier = Tier::new("weed", TierKind::Seaweedfs, "http://weed:8333/b");
+        facts.findings.push(clusters::volumes_lost(&tier, 2, "3, 4"));
+        assert_eq!(tier_mark(&facts), Mark::new('▲', "2 volumes lost", Role::Error));
+        let long = facts.findings[1].clone().in_short(&"long ".repeat(9));
+        facts.findings = vec![long];
+        assert_eq!(tier_mark(&facts).text(), "▲ volumes lost", "what has no room is the label");
+    }
+
+    #[test]
+    fn a_note_is_no_trouble() {
+        let facts = facts(TierState::Up, Code::NeedsReboot);
+        assert!(!is_bad(&facts));
+        assert_eq!(tier_mark(&facts).text(), "● up");
     }
 }

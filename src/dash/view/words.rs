@@ -2,7 +2,8 @@
 
 use crate::dash::model::{HostView, Model, age};
 use crate::dash::theme::Role;
-use crate::fleet::{HostFacts, HostState, Outcome, StorePath, SystemFacts, ago, bytes};
+pub(super) use crate::fleet::bytes_of;
+use crate::fleet::{Finding, HostState, Outcome, Severity, StorePath, ago, worst};
 use jiff::Timestamp;
 
 /// A state as it is shown: never by its colour alone.
@@ -27,37 +28,31 @@ impl Mark {
     }
 }
 
-/// Returns how a host is.
+/// Returns how a host is: of one that answers what is worst of what is wrong with it, else its
+/// state.
 pub(super) fn host_mark(view: &HostView) -> Mark {
-    match view.facts.state {
-        HostState::Up => match boots_another(&view.facts.system) {
-            Some(generation) => Mark::new('▲', format!("boots gen {generation}"), Role::Warn),
-            None => Mark::new('●', "ok", Role::Ok),
+    let state = view.facts.state;
+    let (sign, role) = match state {
+        HostState::Up | HostState::Degraded => match worst(&view.facts.findings) {
+            Some(finding) => return Mark::new('▲', finding.words(), finding_role(finding)),
+            None if state == HostState::Up => ('●', Role::Ok),
+            None => ('▲', Role::Warn),
         },
-        HostState::Degraded => Mark::new('▲', degraded(&view.facts), Role::Warn),
-        HostState::Unreachable => Mark::new('○', "offline", Role::Dim),
-        HostState::Denied => Mark::new('✗', "denied", Role::Error),
-        HostState::Locked => Mark::new('◇', "disk locked", Role::Warn),
-        HostState::Unknown if view.asking => Mark::new('–', "asking", Role::Dim),
-        HostState::Unknown if view.facts.asked_at.is_none() => {
-            Mark::new('–', "not asked", Role::Dim)
-        }
-        HostState::Unknown => Mark::new('–', "unknown", Role::Dim),
-    }
+        HostState::Unreachable => ('○', Role::Dim),
+        HostState::Denied => ('✗', Role::Error),
+        HostState::Locked => ('◇', Role::Warn),
+        HostState::Unknown if view.asking => return Mark::new('–', "asking", Role::Dim),
+        HostState::Unknown => ('–', Role::Dim),
+    };
+    Mark::new(sign, view.facts.state_words(), role)
 }
 
-/// Returns the generation that a host would boot, when that is not what it runs.
-fn boots_another(system: &SystemFacts) -> Option<u64> {
-    let differs =
-        system.running.is_some() && system.profile.is_some() && system.running != system.profile;
-    system.generation.filter(|_| differs)
-}
-
-/// Returns what is wrong with a host that answers.
-fn degraded(facts: &HostFacts) -> String {
-    match facts.failed_units.as_ref().map(Vec::len) {
-        Some(count) if count > 0 => format!("{count} failed"),
-        Some(_) | None => facts.system_state.clone().unwrap_or_else(|| "degraded".to_owned()),
+/// Returns the role of what is wrong.
+pub(super) fn finding_role(finding: &Finding) -> Role {
+    match finding.severity {
+        Severity::Error => Role::Error,
+        Severity::Warning => Role::Warn,
+        Severity::Note => Role::Text,
     }
 }
 
@@ -90,7 +85,7 @@ pub(super) fn outcome_mark(outcome: Outcome) -> Mark {
         Outcome::Offline => ('○', Role::Warn),
         Outcome::Skipped => ('○', Role::Dim),
     };
-    Mark::new(sign, outcome.word(), role)
+    Mark::new(sign, outcome.spoken(), role)
 }
 
 /// Returns a system that fits in a line: its name, and the first letters of its hash.
@@ -98,15 +93,6 @@ pub(super) fn system_words(path: &StorePath) -> String {
     let name = path.name();
     let name = name.strip_prefix("nixos-system-").unwrap_or(name);
     format!("{name} ({})", &path.hash()[..8])
-}
-
-/// Returns two sizes with one unit where both have the same: `41.2 of 43.0 MB`.
-pub(super) fn bytes_of(have: u64, total: u64) -> String {
-    let (have, total) = (bytes(have), bytes(total));
-    match (have.rsplit_once(' '), total.rsplit_once(' ')) {
-        (Some((number, unit)), Some((_, same))) if unit == same => format!("{number} of {total}"),
-        _ => format!("{have} of {total}"),
-    }
 }
 
 /// Returns a text in which store paths are names alone: without the store and the hash.

@@ -284,7 +284,7 @@ pub(super) fn lost(error: &RemoteError) -> Failure {
         Trouble::Unreachable | Trouble::Locked | Trouble::Lost | Trouble::Slow(_) => {
             Outcome::Offline
         }
-        Trouble::Denied | Trouble::HostKey | Trouble::Here => Outcome::Failed,
+        Trouble::Denied | Trouble::HostKey | Trouble::Untrusted | Trouble::Here => Outcome::Failed,
     };
     Failure { outcome, error: error.to_string() }
 }

@@ -55,7 +55,7 @@ impl Patience {
                 self.refusals += 1;
                 (self.refusals < REFUSALS).then_some(AFTER_REFUSAL)
             }
-            Trouble::Here => None,
+            Trouble::Untrusted | Trouble::Here => None,
             Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_) => Some(AGAIN),
         }
     }

@@ -83,12 +83,27 @@ codes! {
     HostNotAsked "host-not-asked" Warning "not asked"
         "Something on the machine that runs nixdash kept the host from being asked."
         "Mend what the cause names on the machine that runs nixdash.";
+    HostKeyRefused "host-key-refused" Error "host key"
+        "The host answered with a key that is not the one that is known of it, or none is known."
+        "Find out whether it is the host, then mend or add its key in known_hosts.";
+    DiskLocked "disk-locked" Warning "disk locked"
+        "The host started and waits for its disk to be unlocked: what answers is its initrd."
+        "Unlock the disk: log in to the initrd by hand, or at the keyboard of the host.";
+    FileNotTrusted "file-not-trusted" Error "not trusted"
+        "The hosts.toml that names the host is not trusted, so nothing is run there."
+        "Look at the file, then run `nixdash trust`.";
+    TimeRanOut "time-ran-out" Warning "not asked"
+        "The other hosts took the whole time that asking may take, so the host was not asked."
+        "Ask again, or for fewer hosts at once.";
     UnitsFailed "units-failed" Warning "units failed"
         "systemd calls units of the host failed."
         "Read their journal with `journalctl --unit UNIT`.";
     SystemDegraded "system-degraded" Warning "degraded"
         "No unit of the host failed, but systemd says that its system is not running as it should."
         "See what `systemctl is-system-running` and `systemctl list-jobs` say.";
+    SystemdSilent "systemd-silent" Warning "systemd silent"
+        "systemd of the host did not say in time whether its system is running as it should."
+        "See what `systemctl is-system-running` says there, and whether the host is overloaded.";
     BootDiffers "boot-differs" Warning "boots another"
         "The host will start another system than the one that is running now."
         "Deploy with `switch`, or restart the host.";
@@ -116,7 +131,10 @@ codes! {
         "The proxy on the way to the cache does not let requests through."
         "Mend `proxy` in hosts.toml, or the proxy.";
     RateLimited "rate-limited" Warning "overloaded"
-        "The cache answered that it is asked too often, or is overloaded, and is left alone for a while."
+        "The cache answered that it is asked too often, or is overloaded."
+        "Ask it less often with `every` in hosts.toml.";
+    LeftAlone "left-alone" Warning "left alone"
+        "The cache asked to be left alone, and is not asked until the time that it said is over."
         "Ask it less often with `every` in hosts.toml.";
     RequestsSpent "requests-spent" Warning "not asked"
         "The requests that hosts.toml allows for this month are used, so the cache is not asked."
@@ -124,6 +142,9 @@ codes! {
     RequestsLow "requests-low" Warning "requests"
         "Few of the requests that the server allows in this hour are left."
         "Ask it less often with `every` in hosts.toml.";
+    RedirectRefused "redirect-refused" Warning "redirect"
+        "The cache sends those who ask to an address where nixdash does not follow."
+        "Find out who answers at that address, and let the cache answer itself.";
     SetupFailed "setup-failed" Warning "not asked"
         "A secret, certificate or setting that the cache needs could not be had, so it was not asked."
         "Mend what the cause names in hosts.toml or on the machine that asks.";
@@ -186,6 +207,12 @@ codes! {
     NarMissing "nar-missing" Error "nar missing"
         "The cache has a narinfo whose nar it does not serve: hosts fail there."
         "Remove the narinfo, or publish the path again.";
+    NarElsewhere "nar-elsewhere" Warning "nar elsewhere"
+        "A narinfo names a nar where nixdash does not ask, so it is not proven that nars are served."
+        "Find out who wrote that line of the narinfo: nobody signs it.";
+    NarNotProven "nar-not-proven" Warning "nar not proven"
+        "A nar could not be asked for now, so it is not proven that nars are served."
+        "Mend what the cause names; the nar is asked for again.";
     NotUsed "not-used" Warning "not used"
         "No host asks the cache."
         "Add its address to nix.settings.substituters of the hosts that should.";
@@ -241,6 +268,9 @@ codes! {
     ToolMissing "tool-missing" Warning "no curl"
         "The host has no curl, so caches cannot be asked from there."
         "Add curl to the system of the host.";
+    CurlCannotAsk "curl-cannot-ask" Warning "not known"
+        "curl on the host could not ask: whether the host reaches the cache is not known."
+        "Mend what the cause names on the host.";
     NotReached "not-reached" Error "not reached"
         "The host does not reach the cache."
         "Mend the network between the host and the cache.";

@@ -6,6 +6,17 @@ use crate::fleet::{Bytes, Code, Finding, HostFacts, HostState, Subject, SystemFa
 /// notes it from the same size on.
 const DISK_LOW: u64 = 2 << 30;
 
+/// Says why a host could not be asked, by what was observed and what to do.
+pub fn not_asked(host: &str, code: Code, cause: &str, fix: &str) -> Finding {
+    Finding::new(Subject::host(host), code, &format!("{host}: {cause}"), fix)
+}
+
+/// Says that a host's turn did not come within so many seconds.
+pub fn time_ran_out(host: &str, seconds: u64) -> Finding {
+    let cause = format!("not asked: the other hosts took the whole {seconds} s");
+    not_asked(host, Code::TimeRanOut, &cause, "ask again, or for fewer hosts at once")
+}
+
 /// Returns what the figures of a host that answered say is wrong, or worth knowing.
 pub fn of_figures(host: &str, facts: &HostFacts) -> Vec<Finding> {
     let all = [
@@ -31,6 +42,11 @@ fn units(host: &str, facts: &HostFacts) -> Option<Finding> {
         return Some(finding.in_short(&format!("{count} {what} failed")));
     }
     let state = facts.system_state.as_deref().filter(|_| facts.state == HostState::Degraded)?;
+    if state == "no answer" {
+        let cause = format!("systemd on {host} did not say in time how the system is");
+        let fix = "see what `systemctl is-system-running` says there, and whether it is overloaded";
+        return Some(Finding::new(subject, Code::SystemdSilent, &cause, fix));
+    }
     let cause = format!("systemd calls {host} {state}, though no unit failed");
     let fix = "see what `systemctl list-jobs` says there";
     Some(Finding::new(subject, Code::SystemDegraded, &cause, fix).in_short(state))
@@ -137,6 +153,8 @@ mod tests {
             ..HostFacts::default()
         };
         assert_eq!(of_figures("samsung", &facts)[0].words(), "maintenance");
+        let silent = HostFacts { system_state: Some("no answer".to_owned()), ..facts };
+        assert_eq!(codes(&silent), [Code::SystemdSilent]);
     }
 
     #[test]

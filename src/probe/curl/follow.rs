@@ -4,7 +4,7 @@
 //! Where a redirect names a host, its addresses are looked up on the host that asks, judged, and
 //! given to curl: what is judged is what is connected to.
 
-use super::reading::{Seen, Told};
+use super::reading::{Fault, Seen, Told};
 use super::{Place, Round, Want};
 use crate::probe::kinds::http::REQUESTS;
 use crate::probe::web::Method;
@@ -62,7 +62,8 @@ pub(super) fn hops(urls: &[String], told: &mut [Told]) -> Vec<Hop> {
 /// Says that a redirect is not followed.
 fn not_followed(to: &Url, why: &str) -> Seen {
     let to = crate::fleet::printable_line(&shown(to));
-    Seen::not_asked(format!("it redirects to {to}, where nixdash does not follow: {why}"))
+    let why = format!("it redirects to {to}, where nixdash does not follow: {why}");
+    Seen { reply: None, connect: None, fault: Some(Fault::Redirect(why)) }
 }
 
 /// Returns the address that is written out in a URL.

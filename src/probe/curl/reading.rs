@@ -24,13 +24,15 @@ pub(in crate::probe) enum Fault {
     NoAnswer(String),
     /// The host did not ask for it, or not to the end: that says nothing of the cache.
     NotAsked(String),
+    /// The cache redirects to where nixdash does not follow, so the host did not ask there.
+    Redirect(String),
 }
 
 impl Fault {
     /// Returns what it is, whoever is to blame.
     pub(in crate::probe) fn why(&self) -> &str {
         match self {
-            Self::NoAnswer(why) | Self::NotAsked(why) => why,
+            Self::NoAnswer(why) | Self::NotAsked(why) | Self::Redirect(why) => why,
         }
     }
 }

@@ -1,19 +1,33 @@
 //! What kinds with an interface of their own make of its answers: refusals, haste, details.
 
-use crate::fleet::{Detail, SizeFacts, Tier, TierFacts, TierState, printable_line};
+use crate::fleet::words::tiers;
+use crate::fleet::{Code, Detail, Finding, SizeFacts, Tier, TierFacts, TierState, printable_line};
 use crate::probe::clock::milliseconds;
 use crate::probe::kinds::http::SLOW_MS;
 use crate::probe::kinds::prometheus::Metrics;
 use crate::probe::tier::Asking;
-use crate::probe::web::{Reply, WebError, Wish, wish};
+use crate::probe::web::{Reply, WebError, WebTrouble, Wish, wish};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Returns the facts of a tier that could not be asked.
-pub(super) fn failed(error: &WebError) -> TierFacts {
-    TierFacts { state: error.state(), error: Some(error.to_string()), ..TierFacts::default() }
+pub(in crate::probe) fn failed(tier: &Tier, error: &WebError) -> TierFacts {
+    TierFacts::of(error.state(), not_asked(tier, error))
+}
+
+/// Returns why a tier could not be asked, as a finding.
+pub(in crate::probe) fn not_asked(tier: &Tier, error: &WebError) -> Finding {
+    let code = match error.trouble {
+        WebTrouble::NoAnswer => Code::TierUnreachable,
+        WebTrouble::Proxy => Code::ProxyRefused,
+        WebTrouble::Redirect => Code::RedirectRefused,
+        WebTrouble::Rest => Code::LeftAlone,
+        WebTrouble::Spent => Code::RequestsSpent,
+        WebTrouble::Setup => Code::SetupFailed,
+    };
+    tiers::not_asked(tier, code, &error.url, &error.cause, &error.hint)
 }
 
 /// Returns the facts of a tier that has just answered well.
@@ -27,26 +41,26 @@ pub(super) fn up(reply: &Reply) -> TierFacts {
 /// `let_in` what to do when it does not let us in.
 pub(super) fn refused(asking: &Asking<'_>, what: &str, reply: &Reply, let_in: &str) -> TierFacts {
     let status = reply.status;
-    let (state, hint) = match status {
+    let (state, code, fix) = match status {
         _ if wish(asking.tier.kind, reply, asking.now) != Wish::None => {
-            (TierState::Degraded, haste(asking, reply))
+            (TierState::Degraded, Code::RateLimited, haste(asking, reply))
         }
-        401 | 403 => (TierState::Unauthorized, let_in.to_owned()),
-        500..=599 => (TierState::Degraded, "see its log".to_owned()),
-        _ => (TierState::Degraded, "is the url right?".to_owned()),
+        401 | 403 => (TierState::Unauthorized, Code::AccessDenied, let_in.to_owned()),
+        500..=599 => (TierState::Degraded, Code::ServerFailing, "read its log".to_owned()),
+        _ => {
+            let fix = "see whether url is right".to_owned();
+            (TierState::Degraded, Code::AnswerUnexpected, fix)
+        }
     };
-    let said = said(reply).map(|said| format!(" ({said})")).unwrap_or_default();
-    let error = format!("{}: answered {status} for {what}{said}; {hint}", asking.tier.url);
-    TierFacts { state, error: Some(error), ..up(reply) }
+    let said = said(reply);
+    let finding = tiers::answered(asking.tier, code, (status, what), said.as_deref(), &fix);
+    TierFacts { state, findings: vec![finding], ..up(reply) }
 }
 
 /// Returns the facts of a tier whose answer makes no sense.
 pub(super) fn nonsense(tier: &Tier, what: &str, reply: &Reply) -> TierFacts {
-    let error = format!(
-        "{}: answered something that is no {what}; is the url right, or a login page between?",
-        tier.url
-    );
-    TierFacts { state: TierState::Degraded, error: Some(error), ..up(reply) }
+    let findings = vec![tiers::nonsense(tier, what)];
+    TierFacts { state: TierState::Degraded, findings, ..up(reply) }
 }
 
 /// Says why a server wants to be left alone, and what a person can do about it.
@@ -112,14 +126,9 @@ fn said(reply: &Reply) -> Option<String> {
     (!text.is_empty()).then(|| text.chars().take(200).collect())
 }
 
-/// Makes a detail that nobody has to look at.
+/// Makes a detail.
 pub(super) fn detail(label: &str, text: &str) -> Detail {
-    Detail { label: label.to_owned(), text: printable_line(text), alarm: false }
-}
-
-/// Makes a detail that somebody should look at.
-pub(super) fn alarm(label: &str, text: &str) -> Detail {
-    Detail { alarm: true, ..detail(label, text) }
+    Detail { label: label.to_owned(), text: printable_line(text) }
 }
 
 /// Returns what is remembered under a name when it is younger than an age.

@@ -4,10 +4,11 @@
 //! is treated as none. Nix takes that for "not here" and says nothing: so the token's own end is
 //! read from it, and warned of before. Only reading a nar counts as use, a narinfo does not.
 
+use crate::fleet::words::{kinds, tiers};
 use crate::fleet::{
-    SignatureState, StorePath, Tier, TierFacts, TierState, duration, printable_line,
+    Code, SignatureState, StorePath, Tier, TierFacts, TierState, duration, printable_line,
 };
-use crate::probe::kinds::answers::{alarm, detail, failed, nonsense, read_json, refused, up};
+use crate::probe::kinds::answers::{detail, failed, nonsense, read_json, refused, up};
 use crate::probe::kinds::http::{held_by_head, prove, prove_nar};
 use crate::probe::kinds::jwt::Token;
 use crate::probe::kinds::proof::{recall, remember};
@@ -23,7 +24,7 @@ const BULK: usize = 30_000;
 /// Longest answer of the bulk request, in bytes: every hash is missing.
 const BULK_LIMIT: usize = BULK * 40;
 
-/// A token that ends within this time is an alarm.
+/// A token that ends within this time is a finding.
 const ENDS_SOON: Duration = Duration::from_hours(7 * 24);
 
 /// The store directory of every NixOS.
@@ -119,8 +120,8 @@ async fn token(asking: &Asking<'_>) -> Option<Token> {
 async fn look(asking: &Asking<'_>) -> TierFacts {
     let tier = asking.tier;
     let Some((server, cache)) = place(tier) else {
-        let error = format!("{}: names no cache; write https://HOST/CACHE", tier.url);
-        return TierFacts { state: TierState::Down, error: Some(error), ..TierFacts::default() };
+        let finding = kinds::names_no_cache(tier, "https://HOST/CACHE");
+        return TierFacts::of(TierState::Down, finding);
     };
     if let Some((facts, _)) = thrift::by_canary(asking, REQUESTS).await {
         return facts;
@@ -130,7 +131,7 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
     let token = token(asking).await;
     let reply = match asking.web.send(tier, REQUESTS, Ask::get(url)).await {
         Ok(reply) => reply,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(tier, &error),
     };
     if reply.status != 200 {
         let mut facts = denied(asking, cache, &reply, token.as_ref());
@@ -173,17 +174,19 @@ fn denied(asking: &Asking<'_>, cache: &str, reply: &Reply, token: Option<&Token>
         ),
     };
     let mut facts = refused(asking, "the configuration of the cache", reply, &let_in);
+    if expired.is_some() {
+        let denied = facts.findings.iter_mut().filter(|found| found.code == Code::AccessDenied);
+        denied.for_each(|found| found.code = Code::TokenExpired);
+    }
     if reply.status == 404 {
         // attic names its errors in JSON; a plain web server has other words for 404.
         let body = serde_json::from_slice::<serde_json::Value>(&reply.body).unwrap_or_default();
-        let text = if body.get("error").is_some_and(serde_json::Value::is_string) {
-            format!(
-                "attic has no cache {cache}; make it (attic cache create {cache}), or mend the url"
-            )
+        let is_attic = body.get("error").is_some_and(serde_json::Value::is_string);
+        facts.findings = vec![if is_attic {
+            kinds::attic_has_no_cache(asking.tier, cache)
         } else {
-            format!("answered 404: is it an attic server, and does it have the cache {cache}?")
-        };
-        facts.error = Some(format!("{}: {text}", asking.tier.url));
+            kinds::no_attic(asking.tier, cache)
+        }];
     }
     facts
 }
@@ -195,8 +198,8 @@ fn describe(tier: &Tier, config: &Config, facts: &mut TierFacts) {
     if let Some(dir) = &facts.store_dir
         && dir != STORE_DIR
     {
+        facts.findings.push(tiers::store_dir_wrong(tier, dir));
         facts.state = TierState::WrongStore;
-        facts.error = Some(format!("{}: is for stores in {dir}, not in {STORE_DIR}", tier.url));
     }
     if let Some(is_public) = config.is_public {
         facts.details.push(detail("cache", if is_public { "public" } else { "private" }));
@@ -222,11 +225,10 @@ fn describe(tier: &Tier, config: &Config, facts: &mut TierFacts) {
     if let (Some(theirs), Some(ours)) = (&config.public_key, &tier.public_key)
         && *theirs != ours.text
     {
-        let proof =
-            format!("it signs with {}, hosts.toml has {}", printable_line(theirs), ours.text);
+        let finding = tiers::key_mismatch(tier, &printable_line(theirs), ours);
         facts.signature = SignatureState::Invalid;
-        facts.details.push(alarm("key", &proof));
-        facts.proof = Some(proof);
+        facts.proof = Some(finding.cause.clone());
+        facts.findings.push(finding);
     }
 }
 
@@ -244,16 +246,20 @@ fn show_token(asking: &Asking<'_>, cache: &str, token: Option<&Token>, facts: &m
         facts.details.push(detail("token", &format!("{may}; has no end")));
         return;
     };
-    facts.details.push(match Duration::try_from(asking.now.duration_until(expires)) {
-        Ok(left) if left > ENDS_SOON => {
-            detail("token", &format!("{may}; expires in {}", duration(left)))
+    match Duration::try_from(asking.now.duration_until(expires)) {
+        Ok(left) if !left.is_zero() => {
+            let left_words = duration(left);
+            facts.details.push(detail("token", &format!("{may}; expires in {left_words}")));
+            if left <= ENDS_SOON {
+                facts.findings.push(kinds::token_expires(asking.tier, &left_words));
+            }
         }
-        Ok(left) if !left.is_zero() => alarm(
-            "token",
-            &format!("{may}; expires in {}: hosts skip the cache then, silently", duration(left)),
-        ),
-        Ok(_) | Err(_) => alarm("token", &format!("expired at {expires}")),
-    });
+        // Where that keeps us out, the refusal says so.
+        Ok(_) | Err(_) if facts.findings.is_empty() => {
+            facts.findings.push(kinds::token_expired(asking.tier, &format!(" at {expires}")));
+        }
+        Ok(_) | Err(_) => facts.details.push(detail("token", &format!("expired at {expires}"))),
+    }
 }
 
 /// Proves the signature every few minutes, and once a day that a nar is served.

@@ -5,11 +5,12 @@
 //! how much it may, is told in Cachix' web pages only: the size here is what is confirmed of the
 //! fleet's paths, "at least".
 
+use crate::fleet::words::{kinds, tiers};
 use crate::fleet::{
-    SignatureState, SizeFacts, StorePath, Tier, TierFacts, TierState, ago, printable_line,
+    Code, SignatureState, SizeFacts, StorePath, Tier, TierFacts, TierState, ago, printable_line,
 };
 use crate::probe::kinds::answers::{
-    alarm, detail, failed, nonsense, read_json, recent, refused, remember, since, size,
+    detail, failed, nonsense, not_asked, read_json, recent, refused, remember, since, size,
 };
 use crate::probe::kinds::http::{SLOW_MS, judge, prove, prove_nar};
 use crate::probe::kinds::thrift;
@@ -132,8 +133,8 @@ type Proof = (SignatureState, String, Timestamp);
 async fn look(asking: &Asking<'_>) -> TierFacts {
     let tier = asking.tier;
     let Some(api) = Api::of(tier) else {
-        let error = format!("{}: names no cache; write https://NAME.cachix.org", tier.url);
-        return TierFacts { state: TierState::Down, error: Some(error), ..TierFacts::default() };
+        let finding = kinds::names_no_cache(tier, "https://NAME.cachix.org");
+        return TierFacts::of(TierState::Down, finding);
     };
     // The API takes the place of what hosts ask; that has answered a minute ago.
     let is_api_due = recent::<Cache>(asking, "cache", API_AGE).is_none();
@@ -157,7 +158,7 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
         Err(trouble) => {
             // What hosts ask has answered: its figures hold, but something is wrong.
             facts.state = trouble.state;
-            facts.error = trouble.error;
+            facts.findings.extend(trouble.findings);
         }
     }
     facts
@@ -169,7 +170,7 @@ async fn as_hosts_see(asking: &Asking<'_>) -> TierFacts {
     let url = format!("{}/nix-cache-info", tier.url);
     let reply = match asking.web.send(tier, REQUESTS, Ask::get(url)).await {
         Ok(reply) => reply,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(tier, &error),
     };
     if reply.status == 429 || reply.status >= 500 {
         return refused(asking, "nix-cache-info", &reply, "");
@@ -219,13 +220,14 @@ async fn cache(asking: &Asking<'_>, api: &Api) -> Result<Cache, Box<TierFacts>> 
     let reply = match asking.web.send(&tier, REQUESTS, Ask::get(api.url())).await {
         Ok(reply) => reply,
         Err(error) => {
-            let (state, what) = match error.state() {
-                TierState::Down => (TierState::Degraded, "does not answer"),
-                TierState::Unknown => (TierState::Unknown, "was not asked"),
-                state => (state, "does not answer"),
+            let code = not_asked(&tier, &error).code;
+            let (state, code, what) = match error.state() {
+                TierState::Down => (TierState::Degraded, Code::ApiUnreachable, "does not answer"),
+                TierState::Unknown => (TierState::Unknown, code, "was not asked"),
+                state => (state, code, "does not answer"),
             };
-            let error = Some(format!("hosts are served, but its API {what}: {error}"));
-            return Err(Box::new(TierFacts { state, error, ..TierFacts::default() }));
+            let finding = kinds::api_silent(asking.tier, code, what, &error.to_string());
+            return Err(Box::new(TierFacts::of(state, finding)));
         }
     };
     if reply.status != 200 {
@@ -233,11 +235,8 @@ async fn cache(asking: &Asking<'_>, api: &Api) -> Result<Cache, Box<TierFacts>> 
         let mut facts = refused(asking, "its API", &reply, &let_in);
         if reply.status == 404 {
             facts.state = TierState::Unauthorized;
-            let withheld = if api.is_let_in { String::new() } else { format!("; {let_in}") };
-            facts.error = Some(format!(
-                "{}: Cachix knows no cache {:?}, or the token may not see it{withheld}",
-                tier.url, api.name
-            ));
+            let withheld = (!api.is_let_in).then_some(let_in.as_str());
+            facts.findings = vec![kinds::cachix_has_no_cache(&tier, &api.name, withheld)];
         }
         return Err(Box::new(facts));
     }
@@ -267,9 +266,9 @@ fn describe(tier: &Tier, cache: &Cache, facts: &mut TierFacts) {
         && !keys.contains(&key.text)
     {
         facts.signature = SignatureState::Invalid;
-        let proof = format!("it signs with {}, hosts.toml has {}", known.join(", "), key.text);
-        facts.details.push(alarm("key", &proof));
-        facts.proof = Some(proof);
+        let finding = tiers::key_mismatch(tier, &known.join(", "), key);
+        facts.proof = Some(finding.cause.clone());
+        facts.findings.push(finding);
     }
 }
 

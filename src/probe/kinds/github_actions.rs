@@ -4,12 +4,12 @@
 //! what GitHub tells is how full they are, what is in them, and what is about to go. Every answer
 //! has an entity tag: asked with it, GitHub answers 304, and does not count that.
 
+use crate::fleet::words::kinds;
 use crate::fleet::{
-    SizeFacts, StorePath, TierFacts, TierState, ago, bytes, duration, percent, printable_line,
+    SizeFacts, StorePath, Tier, TierFacts, TierState, ago, bytes, bytes_of, duration, percent,
+    printable_line,
 };
-use crate::probe::kinds::answers::{
-    alarm, detail, failed, nonsense, read_json, refused, since, size, up,
-};
+use crate::probe::kinds::answers::{detail, failed, nonsense, read_json, refused, since, size, up};
 use crate::probe::kinds::github_caches::{Entry, Family, Headers, LIMIT, Page, Usage, families};
 use crate::probe::kinds::github_runs;
 use crate::probe::tier::{Answer, Asking, TierProbe};
@@ -28,7 +28,7 @@ const FAMILIES: usize = 8;
 /// A token that expires within this time is named.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// From which share on a full cache is an alarm: GitHub removes what is over the limit.
+/// From which share on a full cache is a finding: GitHub removes what is over the limit.
 const FULL: f64 = 0.9;
 
 /// What GitHub is asked.
@@ -74,7 +74,7 @@ impl TierProbe for GithubActionsProbe {
                 Ok(answer) => answer,
                 Err(Refused::Web(error)) => return Err(error),
                 Err(refused) => {
-                    let cause = refused.facts().error.unwrap_or_default();
+                    let cause = refused.facts(asking.tier).error().unwrap_or_default();
                     return Err(WebError::new(&asking.tier.url, &cause, ""));
                 }
             };
@@ -111,9 +111,9 @@ pub(super) enum Refused {
 
 impl Refused {
     /// Returns the facts.
-    pub(super) fn facts(self) -> TierFacts {
+    pub(super) fn facts(self, tier: &Tier) -> TierFacts {
         match self {
-            Self::Web(error) => failed(&error),
+            Self::Web(error) => failed(tier, &error),
             Self::Facts(facts) => *facts,
             Self::Gone => TierFacts::default(),
         }
@@ -124,7 +124,7 @@ impl Refused {
 async fn look(asking: &Asking<'_>) -> TierFacts {
     let usage: Answered<Usage> = match ask(asking, USAGE, "usage").await {
         Ok(answer) => answer,
-        Err(refused) => return refused.facts(),
+        Err(refused) => return refused.facts(asking.tier),
     };
     let mut facts = up(&usage.reply);
     let whole = usage_size(asking, &usage.value);
@@ -137,13 +137,15 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
         percent(share),
         usage.value.count
     );
-    facts.details.push(if share >= FULL {
-        alarm("usage", &format!("{text}; what was not used for longest goes first"))
+    if share >= FULL {
+        let used = bytes_of(whole.bytes, limit);
+        facts.findings.push(kinds::nearly_full(asking.tier, &text, &used));
     } else {
-        detail("usage", &text)
-    });
+        facts.details.push(detail("usage", &text));
+    }
     facts.size = Some(whole);
     let headers = Headers::read(|name| usage.reply.header(name));
+    let mut is_listed = true;
     match list(asking).await {
         Ok((entries, total)) => {
             describe(asking, &families(&entries, asking.now), &mut facts);
@@ -153,12 +155,13 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
             }
         }
         Err(refused) => {
-            let refused = refused.facts();
+            let refused = refused.facts(asking.tier);
             facts.state = refused.state;
-            facts.error = refused.error;
+            facts.findings.extend(refused.findings);
+            is_listed = false;
         }
     }
-    if facts.error.is_none() {
+    if is_listed {
         facts.details.extend(github_runs::describe(asking, &headers).await);
     }
     access(asking, &headers, &mut facts);
@@ -245,7 +248,6 @@ fn question(asking: &Asking<'_>, what: &str) -> Ask {
 fn denied(asking: &Asking<'_>, reply: &Reply) -> TierFacts {
     let headers = Headers::read(|name| reply.header(name));
     let repo = asking.tier.repo.as_deref().unwrap_or("the repository");
-    let has_token = asking.tier.access.token.is_some();
     let spent = headers.remaining == Some(0);
     let mut facts = match reply.status {
         403 | 429 if spent => {
@@ -253,25 +255,12 @@ fn denied(asking: &Asking<'_>, reply: &Reply) -> TierFacts {
             let again = again.and_then(|time| std::time::Duration::try_from(time).ok());
             let again = again.map_or("later".to_owned(), |time| format!("in {}", duration(time)));
             let limit = headers.limit.map_or("its".to_owned(), |limit| format!("{limit}"));
-            let advice = if has_token { "ask it less often (every)" } else { "give it a token" };
-            let error = format!(
-                "{}: GitHub's limit of {limit} requests in an hour is used up, and begins \
-                 anew {again}; {advice}",
-                asking.tier.url
-            );
-            TierFacts { state: TierState::Degraded, error: Some(error), ..up(reply) }
+            let findings = vec![kinds::github_spent(asking.tier, &limit, &again)];
+            TierFacts { state: TierState::Degraded, findings, ..up(reply) }
         }
         404 => {
-            let error = format!(
-                "{}: GitHub shows no repository {repo}{}",
-                asking.tier.url,
-                if has_token {
-                    "; is the name right, and may the token read its actions?"
-                } else {
-                    "; is the name right? A private one needs a token that may read its actions"
-                }
-            );
-            TierFacts { state: TierState::Unauthorized, error: Some(error), ..up(reply) }
+            let findings = vec![kinds::github_has_no_repository(asking.tier, repo)];
+            TierFacts { state: TierState::Unauthorized, findings, ..up(reply) }
         }
         _ => {
             let let_in = format!(
@@ -297,8 +286,7 @@ fn describe(asking: &Asking<'_>, families: &[Family], facts: &mut TierFacts) {
         );
         // A family that goes as a whole is missed by the next run.
         if family.leaving == family.entries {
-            text.push_str("; all of it goes within a day unless it is used");
-            facts.details.push(alarm("keys", &text));
+            facts.findings.push(kinds::family_leaves(asking.tier, &text));
         } else {
             if family.leaving > 0 {
                 text = format!("{text}; {} within a day", leave(family.leaving));
@@ -341,21 +329,20 @@ fn access(asking: &Asking<'_>, headers: &Headers, facts: &mut TierFacts) {
         let left = asking.now.duration_until(expires);
         match std::time::Duration::try_from(left) {
             Ok(time) if left < EXPIRES_SOON => {
-                facts.details.push(alarm("token", &format!("expires in {}", duration(time))));
+                facts.findings.push(kinds::token_expires(asking.tier, &duration(time)));
             }
             Ok(time) => {
                 facts.details.push(detail("token", &format!("expires in {}", duration(time))));
             }
-            Err(_) => facts.details.push(alarm("token", "has expired")),
+            Err(_) => facts.findings.push(kinds::token_expired(asking.tier, "")),
         }
     }
     if let (Some(limit), Some(remaining)) = (headers.limit, headers.remaining) {
         let text = format!("{remaining} of {limit} left in this hour");
-        let scarce = remaining * 10 < limit;
-        facts.details.push(if scarce {
-            alarm("requests", &text)
+        if remaining.saturating_mul(10) < limit {
+            facts.findings.push(kinds::github_requests_low(asking.tier, remaining, limit));
         } else {
-            detail("requests", &text)
-        });
+            facts.details.push(detail("requests", &text));
+        }
     }
 }

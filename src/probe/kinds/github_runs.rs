@@ -74,11 +74,11 @@ pub(super) async fn describe(asking: &Asking<'_>, headers: &Headers) -> Vec<Deta
                 // What takes longer goes on at the next look.
                 let reading = tokio::time::timeout(LIMIT, read_new(asking, &list.runs));
                 if let Ok(Err(refused)) = reading.await {
-                    why = Some(format!("logs not read: {}", said_by(refused)));
+                    why = Some(format!("logs not read: {}", said_by(asking, refused)));
                 }
                 runs = Some(list);
             }
-            Err(refused) => why = Some(format!("not read: {}", said_by(refused))),
+            Err(refused) => why = Some(format!("not read: {}", said_by(asking, refused))),
         }
     }
     let known: All = asking.memory.get(asking.tier, "ci").unwrap_or_default();
@@ -88,8 +88,8 @@ pub(super) async fn describe(asking: &Asking<'_>, headers: &Headers) -> Vec<Deta
 }
 
 /// Returns why GitHub did not answer.
-fn said_by(refused: Refused) -> String {
-    refused.facts().error.unwrap_or_else(|| "GitHub did not say why".to_owned())
+fn said_by(asking: &Asking<'_>, refused: Refused) -> String {
+    refused.facts(asking.tier).error().unwrap_or_else(|| "GitHub did not say why".to_owned())
 }
 
 /// Reads logs that were not read yet, those of the newest runs first.

@@ -5,6 +5,7 @@
 //! checked against the configured key. Only GET is used: nix-serve ignores the method, and caches
 //! that redirect to signed addresses refuse HEAD.
 
+use crate::fleet::words::tiers;
 use crate::fleet::{StorePath, Tier, TierFacts, TierState, printable_line};
 use crate::nix::cache_info::CacheInfo;
 use crate::nix::s3_url::web_url;
@@ -58,7 +59,7 @@ pub(in crate::probe) async fn look_at(asking: &Asking<'_>, declared: &[Declared]
     let url = format!("{}/nix-cache-info", web_url(tier));
     let reply = match asking.web.send(tier, declared, Ask::get(url).follow()).await {
         Ok(reply) => reply,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(tier, &error),
     };
     let facts = weigh(asking, declared, &reply).await;
     thrift::keep(asking, &facts);
@@ -182,32 +183,16 @@ pub(in crate::probe) fn judge(tier: &Tier, reply: &Reply) -> TierFacts {
         connect_ms: reply.connect.map(milliseconds),
         ..TierFacts::default()
     };
-    let say = |what: &str| Some(format!("{}: {what}", tier.url));
     match reply.status {
         200 => {}
-        401 | 403 => {
+        status @ (401 | 403) => {
             facts.state = TierState::Unauthorized;
-            facts.error = say(&format!(
-                "answered {}; hosts skip such a cache without a word: give them (root's netrc) \
-                 and nixdash a valid token",
-                reply.status
-            ));
-            return facts;
-        }
-        404 => {
-            facts.state = TierState::Degraded;
-            facts.error = say("answered 404 for nix-cache-info; is this the address of a cache?");
-            return facts;
-        }
-        status @ (429 | 503) => {
-            let why = if status == 429 { "too many requests" } else { "it is overloaded" };
-            facts.state = TierState::Degraded;
-            facts.error = say(&format!("answered {status}, {why}: ask it less often (every)"));
+            facts.findings.push(tiers::denied(tier, status));
             return facts;
         }
         status => {
             facts.state = TierState::Degraded;
-            facts.error = say(&format!("answered {status} for nix-cache-info; see its log"));
+            facts.findings.push(tiers::no_cache_info(tier, status));
             return facts;
         }
     }
@@ -218,11 +203,11 @@ pub(in crate::probe) fn judge(tier: &Tier, reply: &Reply) -> TierFacts {
         Some(STORE_DIR) => facts.state = TierState::Up,
         Some(other) => {
             facts.state = TierState::WrongStore;
-            facts.error = say(&format!("is for stores in {other}, not in {STORE_DIR}"));
+            facts.findings.push(tiers::store_dir_wrong(tier, other));
         }
         None => {
             facts.state = TierState::Degraded;
-            facts.error = say("answered something that is no nix-cache-info; is the url right?");
+            facts.findings.push(tiers::nonsense(tier, "nix-cache-info"));
         }
     }
     facts
@@ -231,7 +216,7 @@ pub(in crate::probe) fn judge(tier: &Tier, reply: &Reply) -> TierFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{SignatureState, TierKind};
+    use crate::fleet::{Code, SignatureState, SizeFacts, TierKind};
     use crate::nix::signature::parse_public_key;
     use crate::probe::memory::Memory;
     use crate::probe::server::{KEY, NARINFO, PATH, Server};
@@ -326,7 +311,7 @@ mod tests {
         ] {
             let facts = probe_with(&[("/nix-cache-info", status, body)], KEY, &[PATH]).await;
             assert_eq!(facts.state, state, "{status} {body}");
-            assert!(facts.error.as_deref().unwrap().contains(word), "{:?}", facts.error);
+            assert!(facts.error().unwrap().contains(word), "{:?}", facts.error());
             assert_eq!(facts.signature, SignatureState::Unchecked);
         }
     }
@@ -346,7 +331,26 @@ mod tests {
         assert_eq!(down.state, TierState::Down);
         assert_eq!((down.priority, down.latency_ms), (Some(30), None));
         assert_eq!(down.measured_at, up.measured_at);
-        assert!(down.error.as_deref().unwrap().contains("running on p620"), "{:?}", down.error);
+        assert!(down.error().unwrap().contains("running on p620"), "{:?}", down.error());
+    }
+
+    #[tokio::test]
+    async fn a_tier_that_is_nearly_full_is_named_by_the_size_that_was_measured_last() {
+        let server = Server::start(&[("/nix-cache-info", 200, INFO)]).await;
+        let (web, tier) = (Web::new().unwrap(), tier(&server.url, KEY));
+        let with = |bytes, exact| TierFacts {
+            size: Some(SizeFacts { bytes, limit: Some(1000), exact, ..SizeFacts::default() }),
+            ..TierFacts::default()
+        };
+        for (last, codes) in [
+            (with(950, true), vec![Code::NearlyFull]),
+            (with(890, true), Vec::new()),
+            (with(950, false), Vec::new()),
+        ] {
+            let facts = probe_one(&web, &tier, &[], Some(&last)).await;
+            let found: Vec<Code> = facts.findings.iter().map(|finding| finding.code).collect();
+            assert_eq!((found, facts.state), (codes, TierState::Up), "{last:?}");
+        }
     }
 
     #[tokio::test]
@@ -357,7 +361,7 @@ mod tests {
         ];
         let facts = probe_with(&files, KEY, &[PATH]).await;
         assert_eq!(facts.state, TierState::NarMissing);
-        assert!(facts.error.unwrap().contains("answered 404 for its nar"));
+        assert!(facts.error().unwrap().contains("answered 404 for its nar"));
     }
 
     #[tokio::test]

@@ -4,11 +4,13 @@
 //! against the stores of the others. What hard links save and what collecting garbage would free is
 //! looked at seldom (`probe/depth.rs`), and only told here.
 
+use crate::fleet::words::kinds;
 use crate::fleet::{
-    Bytes, SizeFacts, StorePath, TierFacts, TierOnHost, TierState, bytes, percent, printable_line,
+    Bytes, Code, Finding, SizeFacts, StorePath, Subject, Tier, TierFacts, TierOnHost, TierState,
+    bytes, percent, printable_line,
 };
 use crate::probe::depth::depths;
-use crate::probe::kinds::answers::{alarm, detail, size};
+use crate::probe::kinds::answers::{detail, size};
 use crate::probe::store;
 use crate::probe::tier::{Answer, Asking, TierProbe};
 use crate::probe::web::{Declared, WebError};
@@ -22,7 +24,7 @@ const SCRIPT: &str = include_str!("../scripts/local.sh");
 /// How long a host may take.
 const LIMIT: Duration = Duration::from_secs(8);
 
-/// From which share on a disk is an alarm.
+/// From which share on a disk is a finding.
 const FULL: f64 = 0.95;
 
 /// The probe of hosts' own stores.
@@ -99,6 +101,8 @@ struct Store {
 struct Silent {
     /// Whether it did not answer at all; else it did, but not as it should.
     is_away: bool,
+    /// What kind of trouble it is.
+    code: Code,
     why: String,
 }
 
@@ -112,8 +116,10 @@ async fn ask(asking: &Asking<'_>, host: &str) -> Result<Store, Silent> {
                 | Trouble::Locked
                 | Trouble::Lost
                 | Trouble::Slow(_)
+                | Trouble::Untrusted
                 | Trouble::Here
         ),
+        code: error.code(),
         why: error.to_string(),
     })?;
     Ok(read(&output.stdout))
@@ -142,7 +148,7 @@ fn read(text: &str) -> Store {
 /// Joins what the hosts said to one tier: it is up when every store that answers can be read.
 fn join(asking: &Asking<'_>, answers: &[(&str, Result<Store, Silent>)]) -> TierFacts {
     let mut facts = TierFacts::default();
-    let mut troubles = Vec::new();
+    let mut troubles: Vec<Finding> = Vec::new();
     let mut answered = 0;
     for (host, answer) in answers {
         let mut on_host = TierOnHost {
@@ -155,27 +161,25 @@ fn join(asking: &Asking<'_>, answers: &[(&str, Result<Store, Silent>)]) -> TierF
         match answer {
             Ok(store) => {
                 answered += 1;
-                facts.details.extend(disk(host, store));
+                disk(asking.tier, host, store, &mut facts);
                 if store.readable {
                     on_host.state = TierState::Up;
                 } else {
                     on_host.state = TierState::Degraded;
                     let why =
                         store.error.clone().unwrap_or_else(|| "it did not say why".to_owned());
-                    let error = format!(
-                        "{host}: Nix cannot read its store's database ({why}); try \
-                         `nix-store --verify` there"
-                    );
-                    troubles.push(error.clone());
-                    on_host.error = Some(error);
+                    let finding = kinds::store_unreadable(asking.tier, host, &why);
+                    troubles.push(finding.clone().about(Subject::tier(asking.tier)));
+                    on_host.findings.push(finding);
                 }
             }
             Err(silent) => {
                 on_host.state = TierState::Down;
-                on_host.error = Some(silent.why.clone());
+                let finding = kinds::store_silent(asking.tier, host, silent.code, &silent.why);
                 if !silent.is_away {
-                    troubles.push(silent.why.clone());
+                    troubles.push(finding.clone().about(Subject::tier(asking.tier)));
                 }
+                on_host.findings.push(finding);
             }
         }
         facts.hosts.insert((*host).to_owned(), on_host);
@@ -186,11 +190,10 @@ fn join(asking: &Asking<'_>, answers: &[(&str, Result<Store, Silent>)]) -> TierF
         (0, true) => TierState::Down,
         (_, true) => TierState::Up,
     };
-    facts.error = if troubles.is_empty() {
-        (facts.state == TierState::Down).then(|| "no host answers".to_owned())
-    } else {
-        Some(troubles.join("; "))
-    };
+    facts.findings.extend(troubles);
+    if facts.state == TierState::Down {
+        facts.findings.push(kinds::no_host_answers(asking.tier));
+    }
     facts.size = whole_size(asking);
     let text = format!("{answered} of {} hosts answered", answers.len());
     facts.details.insert(0, detail("stores", &text));
@@ -198,9 +201,10 @@ fn join(asking: &Asking<'_>, answers: &[(&str, Result<Store, Silent>)]) -> TierF
 }
 
 /// Says how full a host's disk is.
-fn disk(host: &str, store: &Store) -> Option<crate::fleet::Detail> {
-    let disk = store.disk?;
-    let share = disk.share()?;
+fn disk(tier: &Tier, host: &str, store: &Store, facts: &mut TierFacts) {
+    let Some((disk, share)) = store.disk.and_then(|disk| Some((disk, disk.share()?))) else {
+        return;
+    };
     let text = format!(
         "{} of {} used ({}), {} left",
         bytes(disk.used),
@@ -208,7 +212,11 @@ fn disk(host: &str, store: &Store) -> Option<crate::fleet::Detail> {
         percent(share),
         bytes(disk.free())
     );
-    Some(if share >= FULL { alarm(host, &text) } else { detail(host, &text) })
+    if share >= FULL {
+        facts.findings.push(kinds::disk_full_on(tier, host, &text));
+    } else {
+        facts.details.push(detail(host, &text));
+    }
 }
 
 #[cfg(test)]
@@ -270,7 +278,7 @@ mod tests {
             _ => Ok(WELL.to_owned()),
         })
         .await;
-        assert_eq!((facts.state, facts.error.as_deref()), (TierState::Up, None));
+        assert_eq!((facts.state, &facts.findings[..]), (TierState::Up, &[][..]));
         assert_eq!(facts.hosts["razer"].state, TierState::Down);
         assert_eq!(facts.hosts["p620"].state, TierState::Up);
         assert_eq!(facts.details[0].text, "2 of 3 hosts answered");
@@ -288,19 +296,16 @@ mod tests {
         })
         .await;
         assert_eq!(facts.state, TierState::Degraded);
-        let error = facts.error.unwrap();
+        let error = facts.error().unwrap();
         assert!(error.contains("samsung") && error.contains("malformed"), "{error}");
-        assert!(facts.details.iter().any(|detail| detail.alarm && detail.label == "samsung"));
+        assert!(facts.findings.iter().any(|found| found.code == Code::DiskLow), "{facts:?}");
     }
 
     #[tokio::test]
     async fn without_any_host_nothing_is_known_of_stores() {
         let facts =
             look(|host| Err(RemoteError::new(host, Trouble::Unreachable, "timed out"))).await;
-        assert_eq!(
-            (facts.state, facts.error.as_deref()),
-            (TierState::Down, Some("no host answers"))
-        );
+        assert_eq!((facts.state, facts.findings[0].code), (TierState::Down, Code::NoHostAnswers));
         assert_eq!(facts.size, None);
     }
 
@@ -312,7 +317,7 @@ mod tests {
         })
         .await;
         assert_eq!(facts.state, TierState::Degraded);
-        assert!(facts.error.unwrap().contains("Permission denied"));
+        assert!(facts.error().unwrap().contains("Permission denied"));
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! The kinds of tiers: one file each, and one line here.
 
-mod answers;
+pub(super) mod answers;
 mod attic;
 mod cachix;
 mod github_actions;

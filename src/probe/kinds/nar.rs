@@ -4,17 +4,18 @@
 //! can write to a cache, or is in between, chooses it. So only what lies on the tier's own address
 //! and is a request that the kind declares is asked for; any other address is said, not followed.
 
-use crate::fleet::{Tier, TierFacts, TierKind, TierState, printable_line};
+use crate::fleet::words::tiers;
+use crate::fleet::{Finding, Tier, TierFacts, TierKind, TierState, printable_line};
 use crate::nix::narinfo::NarInfo;
 use crate::nix::s3_url::web_url;
 use crate::probe::curl::nothing_came;
-use crate::probe::kinds::answers::alarm;
+use crate::probe::kinds::answers::{recent, remember};
 use crate::probe::kinds::served;
 use crate::probe::memory::Memory;
 use crate::probe::tier::Asking;
 use crate::probe::web::redirect::climbs;
 use crate::probe::web::{Ask, Declared, Method, WebTrouble, is_declared};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use reqwest::Url;
 
 /// The name of the proof that is remembered.
@@ -30,9 +31,9 @@ pub(in crate::probe) enum NarLook {
     /// Not one byte came, and why.
     Nothing(String),
     /// It was not asked for now: that says nothing of the nar.
-    Unproven(String),
+    Unproven(Finding),
     /// It is said to be where nixdash does not ask, and will be said again.
-    Elsewhere(String),
+    Elsewhere(Finding),
 }
 
 /// Returns how long it is believed that a nar is served: a day where reading counts as use, and
@@ -59,17 +60,14 @@ pub(in crate::probe) fn forget(memory: &Memory, tier: &Tier) {
 
 /// Fills in what is known of the tier's nars, when that is still believed; returns whether it is.
 pub(in crate::probe) fn recall_nar(asking: &Asking<'_>, facts: &mut TierFacts) -> bool {
-    let kept = |name| {
-        let (at, text): (Timestamp, String) = asking.memory.get(asking.tier, name)?;
-        (asking.now.duration_since(at) < age(asking.tier.kind)).then_some(text)
-    };
-    if let Some(proof) = kept(NAR) {
+    if let Some(proof) = recent(asking, NAR, age(asking.tier.kind)) {
         facts.nar_proof = Some(proof);
         return true;
     }
-    let unproven = kept(UNPROVEN);
-    facts.details.extend(unproven.as_ref().map(|why| alarm("nar", why)));
-    unproven.is_some()
+    let unproven: Option<Finding> = recent(asking, UNPROVEN, age(asking.tier.kind));
+    let is_known = unproven.is_some();
+    facts.findings.extend(unproven);
+    is_known
 }
 
 /// Returns the address of a nar: what a narinfo names, on the tier's own address; else why it is
@@ -80,12 +78,7 @@ pub(in crate::probe) fn nar_address(
     named: &str,
 ) -> Result<String, String> {
     let shown = printable_line(named.split('?').next().unwrap_or_default());
-    let no = |why: &str| {
-        Err(format!(
-            "not proven: the narinfo names {shown:?} as its nar, {why}; nobody signs that line: \
-             find out who wrote it"
-        ))
-    };
+    let no = |why: &str| Err(format!("the narinfo names {shown:?} as its nar, {why}"));
     let is_absolute = named.starts_with("http://") || named.starts_with("https://");
     let before_slash = named.split('/').next().unwrap_or_default();
     if !is_absolute && before_slash.contains(':') {
@@ -120,7 +113,7 @@ pub(in crate::probe) async fn prove_nar(
     }
     let look = match nar_address(&web_url(asking.tier), declared, &narinfo.url) {
         Ok(url) => ask(asking, declared, url).await,
-        Err(why) => NarLook::Elsewhere(why),
+        Err(why) => NarLook::Elsewhere(tiers::nar_elsewhere(asking.tier, &why)),
     };
     nar_verdict(asking, narinfo, look, facts);
 }
@@ -138,10 +131,12 @@ async fn ask(asking: &Asking<'_>, declared: &[Declared], url: String) -> NarLook
         Err(error) => match error.trouble {
             WebTrouble::NoAnswer => NarLook::Nothing(error.cause),
             WebTrouble::Redirect => {
-                NarLook::Elsewhere(format!("not proven: the cache {}", error.cause))
+                let why = format!("the cache {}", error.cause);
+                NarLook::Elsewhere(tiers::nar_redirected(asking.tier, &why, &error.hint))
             }
             WebTrouble::Proxy | WebTrouble::Rest | WebTrouble::Spent | WebTrouble::Setup => {
-                NarLook::Unproven(format!("not proven: {error}"))
+                let why = format!("{}: {}", error.url, error.cause);
+                NarLook::Unproven(tiers::nar_not_proven(asking.tier, &why, &error.hint))
             }
         },
     }
@@ -159,40 +154,38 @@ pub(in crate::probe) fn nar_verdict(
     let missing = match look {
         NarLook::Answered(200 | 206) => {
             let proof = format!("{name} is served");
-            asking.memory.put(tier, NAR, &(asking.now, &proof));
+            remember(asking, NAR, &proof);
             facts.nar_proof = Some(proof);
             return;
         }
-        NarLook::Unproven(why) => {
-            facts.details.push(alarm("nar", &why));
+        NarLook::Unproven(finding) => {
+            facts.findings.push(finding);
             return;
         }
-        NarLook::Elsewhere(why) => {
-            asking.memory.put(tier, UNPROVEN, &(asking.now, &why));
-            facts.details.push(alarm("nar", &why));
+        NarLook::Elsewhere(finding) => {
+            let finding = finding.at(asking.now);
+            remember(asking, UNPROVEN, &finding);
+            facts.findings.push(finding);
             return;
         }
-        NarLook::Answered(status) => format!("answered {status} for its nar"),
+        NarLook::Answered(status) => format!("the cache answered {status} for its nar"),
         NarLook::Nothing(why) => format!("not one byte of its nar came ({why})"),
     };
     facts.state = TierState::NarMissing;
-    facts.error = Some(format!(
-        "{}: has the narinfo of {name}, but {missing}: hosts fail there; is the file gone? Remove \
-         the narinfo or publish the path again",
-        tier.url
-    ));
+    facts.findings.push(tiers::nar_missing(tier, name, &missing));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{SignatureState, StorePath};
+    use crate::fleet::{Code, SignatureState, StorePath};
     use crate::nix::signature::parse_public_key;
     use crate::probe::kinds::http::REQUESTS;
     use crate::probe::server::{KEY, NARINFO, PATH, Server};
     use crate::probe::tier::{Tools, probe};
     use crate::probe::web::Web;
     use crate::remote::FakeHands;
+    use jiff::Timestamp;
 
     #[test]
     fn only_nars_at_the_address_of_the_cache_are_asked_for() {
@@ -242,8 +235,9 @@ mod tests {
             for _ in 0..2 {
                 let facts = probe(&tools.asking(&tier, &paths, &[], Timestamp::now()), None).await;
                 assert_eq!((facts.state, facts.signature), (TierState::Up, SignatureState::Valid));
-                assert_eq!((facts.nar_proof, facts.details.len()), (None, 1));
-                assert!(facts.details[0].alarm && facts.details[0].text.contains("not proven"));
+                assert_eq!((facts.nar_proof, facts.findings.len()), (None, 1));
+                assert_eq!(facts.findings[0].code, Code::NarElsewhere);
+                assert!(facts.findings[0].cause.contains("not proven"), "{:?}", facts.findings);
             }
         }
         assert_eq!(other.asked(), Vec::<String>::new());

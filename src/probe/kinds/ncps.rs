@@ -5,10 +5,9 @@
 //! has counts as used all the same: what is asked for is what ncps evicts last. Its counters
 //! count such requests too: hits of ours are taken off, and misses of ours carry no status.
 
+use crate::fleet::words::kinds;
 use crate::fleet::{StorePath, Tier, TierFacts, TierState};
-use crate::probe::kinds::answers::{
-    alarm, detail, failed, read_metrics, recent, refused, remember, size,
-};
+use crate::probe::kinds::answers::{detail, failed, read_metrics, recent, refused, remember, size};
 use crate::probe::kinds::http::{SLOW_MS, held, judge, prove, prove_nar};
 use crate::probe::kinds::prometheus::Metrics;
 use crate::probe::kinds::served::{self, Counts};
@@ -72,7 +71,7 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
     let url = format!("{}/healthz", tier.url);
     let health = match asking.web.send(tier, REQUESTS, Ask::get(url)).await {
         Ok(reply) => reply,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(tier, &error),
     };
     if health.status != 200 {
         return refused(asking, "healthz", &health, "give nixdash its --cache-get-token");
@@ -110,7 +109,7 @@ async fn whether_well(asking: &Asking<'_>) -> TierFacts {
     let url = format!("{}/nix-cache-info", tier.url);
     let reply = match asking.web.send(tier, REQUESTS, Ask::get(url)).await {
         Ok(reply) => reply,
-        Err(error) => return failed(&error),
+        Err(error) => return failed(tier, &error),
     };
     let mut facts = judge(tier, &reply);
     if facts.state != TierState::Up {
@@ -123,8 +122,6 @@ async fn whether_well(asking: &Asking<'_>) -> TierFacts {
     facts.proof = Some(proof);
     if let Some(narinfo) = narinfo {
         prove_nar(&there, REQUESTS, &narinfo, &mut facts).await;
-        // Its address is what hosts.toml has, whatever part of it was asked.
-        facts.error = facts.error.map(|error| error.replace(&there.tier.url, &tier.url));
     }
     if facts.state == TierState::Up && facts.latency_ms.is_some_and(|ms| ms > SLOW_MS) {
         facts.state = TierState::Slow;
@@ -184,11 +181,11 @@ fn describe(asking: &Asking<'_>, metrics: &Metrics, facts: &mut TierFacts) {
         (whole("ncps_upstream_count_healthy"), whole("ncps_upstream_count_total"))
     {
         let text = format!("{healthy:.0} of {all:.0} healthy");
-        facts.details.push(if healthy < all {
-            alarm("upstreams", &text)
+        if healthy < all {
+            facts.findings.push(kinds::upstreams_failing(asking.tier, healthy, all));
         } else {
-            detail("upstreams", &text)
-        });
+            facts.details.push(detail("upstreams", &text));
+        }
     }
     if let Some(freed) = whole("ncps_lru_bytes_freed_total").filter(|freed| *freed > 0.0) {
         let text = format!("{} since it was started", crate::fleet::bytes(freed as u64));

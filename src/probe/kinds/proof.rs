@@ -4,6 +4,7 @@
 //! is the tier's canary: it is asked first from then on, and when it can be read no more, something
 //! happened: a token ran out, or the cache was emptied.
 
+use crate::fleet::words::tiers;
 use crate::fleet::{PublicKey, SignatureState, StorePath, TierFacts, TierState, printable_line};
 use crate::nix::narinfo::NarInfo;
 use crate::nix::s3_url::web_url;
@@ -34,7 +35,7 @@ pub(in crate::probe) const CANARY: &str = "canary";
 /// That the canary could not be read any more: what the tier was seen to hold is not believed.
 pub(in crate::probe) const CANARY_FAILED: &str = "canary-failed";
 
-/// That the tier does not let us read, with what to do.
+/// That the tier does not let us read: a finding.
 pub(in crate::probe) const REFUSED: &str = "refused";
 
 /// What an answer for the narinfo of a path says.
@@ -185,14 +186,9 @@ impl<'a> Search<'a> {
         if let Some(status) = status
             && (status == 401 || is_canary)
         {
-            let before = if is_canary { ", which it let us read before" } else { "" };
-            let why = format!(
-                "{}: answered {status} for the narinfo of {}{before}; hosts skip such a cache \
-                 without a word: give them (root's netrc) and nixdash a valid token",
-                self.asking.tier.url,
-                path.name()
-            );
-            self.asking.memory.put(self.asking.tier, REFUSED, &why);
+            let tier = self.asking.tier;
+            let finding = tiers::narinfo_denied(tier, status, path.name(), is_canary);
+            self.asking.memory.put(tier, REFUSED, &finding);
         }
         // A refused canary stays the canary: it is what tells when we are let in again.
         if is_canary {

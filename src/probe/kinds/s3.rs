@@ -4,8 +4,12 @@
 //! signatures of a machine whose clock is off by a quarter of an hour, so the clock is compared
 //! with theirs. The size is found by listing; a bucket that may not be listed has none.
 
-use crate::fleet::{Detail, SizeFacts, StorePath, Tier, TierFacts, TierState, bytes};
+use crate::fleet::words::kinds;
+use crate::fleet::{
+    Code, Detail, Finding, SizeFacts, StorePath, Tier, TierFacts, TierState, bytes,
+};
 use crate::nix::s3_url::web_url;
+use crate::probe::kinds::answers::failed;
 use crate::probe::kinds::s3_list::{Contents, error_code};
 use crate::probe::kinds::{http, s3_pages, thrift};
 use crate::probe::tier::{Answer, Asking, TierProbe};
@@ -97,7 +101,9 @@ async fn look_thriftily(asking: &Asking<'_>, declared: &[Declared]) -> Option<Ti
     } else {
         thrift::by_canary(asking, declared).await?
     };
-    facts.details = skew(&reply, asking.now).and_then(clock).into_iter().collect();
+    facts.findings.retain(|finding| finding.code != Code::ClockSkew);
+    facts.findings.extend(clock(asking.tier, skew(&reply, asking.now)));
+    facts.details.clear();
     Some(facts)
 }
 
@@ -107,15 +113,12 @@ async fn look_whole(asking: &Asking<'_>, declared: &[Declared]) -> TierFacts {
     let url = format!("{}/nix-cache-info", web_url(tier));
     let reply = match asking.web.send(tier, declared, Ask::get(url)).await {
         Ok(reply) => reply,
-        Err(error) => {
-            let state = error.state();
-            return TierFacts { state, error: Some(error.to_string()), ..TierFacts::default() };
-        }
+        Err(error) => return failed(tier, &error),
     };
     let skew = skew(&reply, asking.now);
     let mut facts = http::weigh(asking, declared, &reply).await;
     match reply.status {
-        401 | 403 => facts.error = Some(refused(tier, &reply, skew)),
+        401 | 403 => facts.findings = vec![refused(tier, &reply, skew)],
         404 => missing(asking, declared, &reply, &mut facts).await,
         _ => {}
     }
@@ -123,7 +126,7 @@ async fn look_whole(asking: &Asking<'_>, declared: &[Declared]) -> TierFacts {
         check_keys(asking, declared, skew, &mut facts).await;
     }
     thrift::keep(asking, &facts);
-    facts.details.extend(skew.and_then(clock));
+    facts.findings.extend(clock(tier, skew));
     facts
 }
 
@@ -149,16 +152,8 @@ async fn missing(asking: &Asking<'_>, declared: &[Declared], reply: &Reply, fact
     facts.state = TierState::Degraded;
     let no_bucket = error_code(&reply.text()).is_some_and(|code| code == "NoSuchBucket")
         || head(asking, declared).await.is_ok_and(|reply| reply.status == 404);
-    facts.error = Some(if no_bucket {
-        format!("{}: there is no such bucket; are name, endpoint and region right?", tier.url)
-    } else {
-        format!(
-            "{}: the bucket has no nix-cache-info; the next `nix copy` to it writes one without \
-             Priority, and hosts would ask it before all others: put one there with StoreDir, \
-             WantMassQuery and Priority",
-            tier.url
-        )
-    });
+    facts.findings =
+        vec![if no_bucket { kinds::no_bucket(tier) } else { kinds::bucket_without_info(tier) }];
 }
 
 /// Asks now and then for the bucket itself: keys that do not fit any more show there even while
@@ -176,7 +171,7 @@ async fn check_keys(
     match head(asking, declared).await {
         Ok(reply) if matches!(reply.status, 401 | 403) => {
             facts.state = TierState::Unauthorized;
-            facts.error = Some(refused(tier, &reply, skew));
+            facts.findings.push(refused(tier, &reply, skew));
         }
         Ok(_) => asking.memory.put(tier, HEAD, &asking.now),
         // What the files said counts.
@@ -189,7 +184,7 @@ async fn head(asking: &Asking<'_>, declared: &[Declared]) -> Result<Reply, WebEr
 }
 
 /// Says why a bucket does not let us in, and what to do.
-fn refused(tier: &Tier, reply: &Reply, skew: Option<SignedDuration>) -> String {
+fn refused(tier: &Tier, reply: &Reply, skew: Option<SignedDuration>) -> Finding {
     let code = error_code(&reply.text());
     let off = skew.filter(|skew| skew.abs() >= SKEW_LIMIT);
     let why = match (code.as_deref(), off) {
@@ -209,16 +204,15 @@ fn refused(tier: &Tier, reply: &Reply, skew: Option<SignedDuration>) -> String {
         }
         (_, None) => {
             "it may not be read without keys: add access_key and secret_key, and give hosts theirs \
-             (root's AWS credentials): they skip such a cache without a word"
+             (root's AWS credentials): they skip this cache, older Nix without a word"
                 .to_owned()
         }
     };
-    let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
-    format!("{}: answered {}{code}; {why}", tier.url, reply.status)
+    kinds::bucket_denied(tier, reply.status, code.as_deref(), &why)
 }
 
 /// Says why a bucket does not let a host in, which signs with keys of its own, and what to do.
-pub(in crate::probe) fn refused_on_host(tier: &Tier, host: &str, reply: &Reply) -> String {
+pub(in crate::probe) fn refused_on_host(tier: &Tier, host: &str, reply: &Reply) -> Finding {
     let code = error_code(&reply.text());
     let why = match code.as_deref() {
         Some("RequestTimeTooSkewed") => format!("the clock of {host} is off: set it (timedatectl)"),
@@ -230,12 +224,11 @@ pub(in crate::probe) fn refused_on_host(tier: &Tier, host: &str, reply: &Reply) 
             format!("the access key of root's AWS credentials on {host} is not known there")
         }
         Some(_) | None => format!(
-            "give root on {host} keys that may read it (~/.aws/credentials): its daemon skips such \
-             a cache without a word"
+            "give root on {host} keys that may read it (~/.aws/credentials): its daemon skips this \
+             cache, older Nix without a word"
         ),
     };
-    let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
-    format!("{}: answered {}{code}; {why}", tier.url, reply.status)
+    kinds::bucket_denied(tier, reply.status, code.as_deref(), &why)
 }
 
 /// Returns how far this machine's clock is ahead of the server's, which may be behind it.
@@ -245,12 +238,10 @@ fn skew(reply: &Reply, now: Timestamp) -> Option<SignedDuration> {
     Some(now.duration_since(server))
 }
 
-fn clock(skew: SignedDuration) -> Option<Detail> {
-    (skew.abs() >= SKEW_WORTH).then(|| Detail {
-        label: "clock".to_owned(),
-        text: format!("{}; beyond 15 min it refuses signatures", clock_words(skew)),
-        alarm: true,
-    })
+/// Says that this machine's clock is off, when it is.
+fn clock(tier: &Tier, skew: Option<SignedDuration>) -> Option<Finding> {
+    let skew = skew.filter(|skew| skew.abs() >= SKEW_WORTH)?;
+    Some(kinds::clock_skew(tier, &clock_words(skew)))
 }
 
 fn clock_words(skew: SignedDuration) -> String {
@@ -269,7 +260,6 @@ fn objects(contents: Contents) -> Detail {
             contents.nars,
             bytes(contents.nar_bytes)
         ),
-        alarm: false,
     }
 }
 

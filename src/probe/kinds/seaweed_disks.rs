@@ -3,8 +3,9 @@
 //! The servers are asked one by one where the masters say they are, seldom, briefly and without
 //! credentials: hosts.toml does not name them. One that is not reached from here is not known.
 
-use crate::fleet::{Detail, printable_line};
-use crate::probe::kinds::answers::{alarm, detail, recent, remember};
+use crate::fleet::words::clusters;
+use crate::fleet::{Tier, TierFacts, printable_line};
+use crate::probe::kinds::answers::{detail, recent, remember};
 use crate::probe::tier::Asking;
 use crate::probe::web::{Ask, Declared};
 use futures_util::future::join_all;
@@ -25,7 +26,7 @@ const MOST: usize = 64;
 /// The name of what was found.
 pub(super) const DISKS: &str = "disks";
 
-/// From which percentage on a disk is an alarm.
+/// From which percentage on a disk is a finding.
 const FULL: f64 = 90.0;
 
 /// `/status` of a volume server.
@@ -89,29 +90,38 @@ async fn ask(asking: &Asking<'_>, declared: &[Declared], server: &str) -> Vec<Di
 }
 
 /// Says which disks are nearly full, or how full the fullest is.
-pub(super) fn fullness(disks: &[Disk]) -> Option<Detail> {
-    let fullest = disks.iter().max_by(|one, other| one.percent.total_cmp(&other.percent))?;
+pub(super) fn fullness(tier: &Tier, disks: &[Disk], facts: &mut TierFacts) {
+    let fullest = disks.iter().max_by(|one, other| one.percent.total_cmp(&other.percent));
+    let Some(fullest) = fullest else { return };
     let words = |disk: &Disk| format!("{} {:.0} %", disk.place, disk.percent);
     let full: Vec<String> = disks.iter().filter(|disk| disk.percent >= FULL).map(words).collect();
-    Some(if full.is_empty() {
-        detail("disks", &format!("the fullest: {}", words(fullest)))
+    if full.is_empty() {
+        facts.details.push(detail("disks", &format!("the fullest: {}", words(fullest))));
     } else {
-        alarm("disks", &format!("nearly full: {}", full.join(", ")))
-    })
+        facts.findings.push(clusters::disks_full(tier, &full));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::TierKind;
 
     #[test]
     fn a_disk_that_is_nearly_full_is_named() {
         let disk = |place: &str, percent| Disk { place: place.to_owned(), percent };
         let some = [disk("a:8080 /data", 45.9), disk("b:8080 /data", 89.9)];
-        let found = fullness(&some).unwrap();
-        assert_eq!((found.text.as_str(), found.alarm), ("the fullest: b:8080 /data 90 %", false));
-        let found = fullness(&[some[0].clone(), disk("b:8080 /data", 91.0)]).unwrap();
-        assert_eq!((found.text.as_str(), found.alarm), ("nearly full: b:8080 /data 91 %", true));
-        assert_eq!(fullness(&[]), None);
+        let weed = Tier::new("weed", TierKind::Seaweedfs, "http://weed:8333/b");
+        let found = |disks: &[Disk]| {
+            let mut facts = TierFacts::default();
+            fullness(&weed, disks, &mut facts);
+            facts
+        };
+        let well = found(&some);
+        assert_eq!(well.details[0].text, "the fullest: b:8080 /data 90 %");
+        assert_eq!(well.findings, []);
+        let full = found(&[some[0].clone(), disk("b:8080 /data", 91.0)]);
+        assert!(full.findings[0].cause.ends_with("nearly full: b:8080 /data 91 %"), "{full:?}");
+        assert_eq!(found(&[]), TierFacts::default());
     }
 }

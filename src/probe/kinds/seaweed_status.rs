@@ -5,7 +5,8 @@
 //! counted: a volume of replication xyz needs `1 + x + y + z` of them (SeaweedFS's
 //! `replica_placement.go`). `weed shell`'s `volume.fix.replication` counts the same way.
 
-use crate::fleet::{Detail, bytes, printable_line};
+use crate::fleet::words::clusters::{self, volumes};
+use crate::fleet::{Detail, Finding, Tier, bytes, printable_line};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -316,14 +317,17 @@ impl Seen {
 /// What is to say about a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
-    /// What it has less of than it should; empty when all is well.
-    pub(super) faults: Vec<String>,
-    /// Everything that there is to say.
+    /// What it has less of than it should; empty when it does what it should.
+    pub(super) faults: Vec<Finding>,
+    /// What will be a fault some day.
+    pub(super) notices: Vec<Finding>,
+    /// Everything else that there is to say.
     pub(super) details: Vec<Detail>,
 }
 
 /// Judges a cluster by itself, by what was seen before, and by what it should be.
 pub(super) fn judge(
+    tier: &Tier,
     cluster: &Cluster,
     seen: &mut Seen,
     expected: Option<usize>,
@@ -332,16 +336,17 @@ pub(super) fn judge(
 ) -> Verdict {
     let mut verdict = Verdict::default();
     let (missing, lost) = seen.update(cluster, expected, now);
-    servers(&mut verdict, cluster, &missing, expected);
-    copies_held(&mut verdict, cluster, &lost);
+    servers(tier, &mut verdict, cluster, &missing, expected);
+    copies_held(tier, &mut verdict, cluster, &lost);
     let replication = replication.map(|text| (text, Placement::read(text)));
-    placement(&mut verdict, cluster, replication);
-    room(&mut verdict, cluster);
+    placement(tier, &mut verdict, cluster, replication);
+    room(tier, &mut verdict, cluster);
     verdict
 }
 
 /// Says which servers are there, and which are not.
 fn servers(
+    tier: &Tier,
     verdict: &mut Verdict,
     cluster: &Cluster,
     missing: &BTreeMap<String, Timestamp>,
@@ -349,42 +354,43 @@ fn servers(
 ) {
     let here = cluster.servers.len();
     let all = expected.unwrap_or(0).max(here + if expected.is_none() { missing.len() } else { 0 });
-    let mut text = format!("{here} of {all} volume servers");
-    if here == all {
-        text = format!("{here}: {}", list(cluster.servers.iter(), NAMED));
-    } else {
+    if here != all {
         let gone = missing.iter().take(NAMED);
         let gone =
-            gone.map(|(server, last)| format!("; {server} is gone, last seen {}", clock(*last)));
-        text.extend(gone);
-        verdict.faults.push(text.clone());
+            gone.map(|(server, last)| format!("{server} is gone, last seen {}", clock(*last)));
+        let gone: Vec<String> = gone.collect();
+        verdict.faults.push(clusters::servers_missing(tier, here, all, &gone));
     }
-    verdict.details.push(detail("servers", text, here != all));
+    if here > 0 {
+        let text = format!("{here}: {}", list(cluster.servers.iter(), NAMED));
+        verdict.details.push(detail("servers", text));
+    }
 }
 
 /// Says whether every volume has the copies that its replication asks for.
-fn copies_held(verdict: &mut Verdict, cluster: &Cluster, lost: &[u32]) {
+fn copies_held(tier: &Tier, verdict: &mut Verdict, cluster: &Cluster, lost: &[u32]) {
     let lacking = cluster.lacking();
-    let mut parts = Vec::new();
     if !lost.is_empty() {
-        parts.push(format!("{} lost, no copy is left: {}", volumes(lost.len()), list(lost, NAMED)));
+        verdict.faults.push(clusters::volumes_lost(tier, lost.len(), &list(lost, NAMED)));
     }
     for (have, ids) in &lacking {
-        let copies = if *have == 1 { "one copy".to_owned() } else { format!("{have} copies") };
-        parts.push(format!("{} with {copies}: {}", volumes(ids.len()), list(ids, NAMED)));
+        let list = list(ids, NAMED);
+        verdict.faults.push(clusters::copies_missing(tier, ids.len(), *have, &list));
     }
-    let text = if parts.is_empty() {
-        format!("held: {} with every copy", volumes(cluster.volumes.len()))
-    } else {
-        format!("not held: {}", parts.join("; "))
-    };
-    verdict.details.push(detail("replication", text, !parts.is_empty()));
-    verdict.faults.append(&mut parts);
+    if lost.is_empty() && lacking.is_empty() {
+        let text = format!("held: {} with every copy", volumes(cluster.volumes.len()));
+        verdict.details.push(detail("replication", text));
+    }
 }
 
 /// Says which volumes were made with fewer copies than hosts.toml wants, and whose copies are all
 /// there but nearer to each other than wanted: one rack's end would be theirs too.
-fn placement(verdict: &mut Verdict, cluster: &Cluster, replication: Option<(&str, Placement)>) {
+fn placement(
+    tier: &Tier,
+    verdict: &mut Verdict,
+    cluster: &Cluster,
+    replication: Option<(&str, Placement)>,
+) {
     let (text, wanted) = replication.unwrap_or_default();
     let ids = |holds: &dyn Fn(&Volume) -> bool| -> Vec<u32> {
         cluster.volumes.iter().filter(|(_, volume)| holds(volume)).map(|(id, _)| *id).collect()
@@ -392,25 +398,18 @@ fn placement(verdict: &mut Verdict, cluster: &Cluster, replication: Option<(&str
     let weak = ids(&|volume| volume.wanted.copies() < wanted.copies());
     let near =
         ids(&|volume| volume.holds_every_copy() && !volume.is_spread(volume.wanted.wider(wanted)));
-    let mut parts = Vec::new();
     if !weak.is_empty() {
-        let (count, list) = (volumes(weak.len()), list(&weak, NAMED));
-        parts.push(format!("{count} made for fewer copies than {text} wants: {list}"));
+        let list = list(&weak, NAMED);
+        verdict.faults.push(clusters::replication_low(tier, weak.len(), text, &list));
     }
     if !near.is_empty() {
-        let (count, list) = (volumes(near.len()), list(&near, NAMED));
-        parts.push(format!(
-            "placement not held, {count} with copies on too few racks or data centres: {list}"
-        ));
-    }
-    if !parts.is_empty() {
-        verdict.details.push(detail("placement", parts.join("; "), true));
-        verdict.faults.append(&mut parts);
+        let list = list(&near, NAMED);
+        verdict.faults.push(clusters::placement_narrow(tier, near.len(), &list));
     }
 }
 
 /// Says which volumes take no new data, and how much room there is.
-fn room(verdict: &mut Verdict, cluster: &Cluster) {
+fn room(tier: &Tier, verdict: &mut Verdict, cluster: &Cluster) {
     let ids = |wanted: &dyn Fn(u32, &Volume) -> bool| -> Vec<u32> {
         let found = cluster.volumes.iter().filter(|(id, volume)| wanted(**id, volume));
         found.map(|(id, _)| *id).collect()
@@ -426,7 +425,7 @@ fn room(verdict: &mut Verdict, cluster: &Cluster) {
     let mut parts =
         vec![format!("{} of {} take new data", cluster.writable.len(), cluster.volumes.len())];
     if !read_only.is_empty() {
-        parts.push(format!("{} read-only: {}", read_only.len(), list(&read_only, NAMED)));
+        parts.push(format!("{} read-only", read_only.len()));
     }
     if !full.is_empty() {
         parts.push(format!("{} full: {}", full.len(), list(&full, NAMED)));
@@ -435,18 +434,21 @@ fn room(verdict: &mut Verdict, cluster: &Cluster) {
         parts.push(format!("{} erasure-coded shards beside them", cluster.ec_shards));
     }
     if !read_only.is_empty() {
-        let text = format!("{} read-only: {}", volumes(read_only.len()), list(&read_only, NAMED));
-        verdict.faults.push(text);
+        let list = list(&read_only, NAMED);
+        verdict.faults.push(clusters::volumes_read_only(tier, read_only.len(), &list));
     }
-    verdict.details.push(detail("volumes", parts.join("; "), !read_only.is_empty()));
+    verdict.details.push(detail("volumes", parts.join("; ")));
     let (max, free) = cluster.slots;
     let stuck = free == 0 && cluster.writable.is_empty() && !cluster.volumes.is_empty();
-    if stuck {
-        verdict.faults.push("no volume takes new data and there is no room for another".to_owned());
-    }
     let little = max > 0 && (free as f64) < LITTLE_ROOM * max as f64;
-    let text = format!("{free} of {max} volumes more can be made");
-    verdict.details.push(detail("room", text, little || stuck));
+    if stuck {
+        verdict.faults.push(clusters::room_low(tier, free, max, true));
+    } else if little {
+        verdict.notices.push(clusters::room_low(tier, free, max, false));
+    } else {
+        let text = format!("{free} of {max} volumes more can be made");
+        verdict.details.push(detail("room", text));
+    }
 }
 
 /// Says how big each collection is.
@@ -461,20 +463,16 @@ pub(super) fn collections(cluster: &Cluster) -> Option<Detail> {
             format!("{name} {}, {} with its copies", bytes(one), bytes(all))
         })
         .collect();
-    (!texts.is_empty()).then(|| detail("collections", texts.join("; "), false))
+    (!texts.is_empty()).then(|| detail("collections", texts.join("; ")))
 }
 
 /// Makes a detail.
-pub(super) fn detail(label: &str, text: String, alarm: bool) -> Detail {
-    Detail { label: label.to_owned(), text, alarm }
+pub(super) fn detail(label: &str, text: String) -> Detail {
+    Detail { label: label.to_owned(), text }
 }
 
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-fn volumes(count: usize) -> String {
-    if count == 1 { "1 volume".to_owned() } else { format!("{count} volumes") }
 }
 
 /// Names the first few, and says when there are more.

@@ -4,7 +4,8 @@
 //! so the masters' own lists are asked. Their addresses serve `/col/delete` and the like on a plain
 //! GET: only what is declared here is asked.
 
-use crate::fleet::{ServedFacts, SizeFacts, StorePath, Tier, TierFacts, TierState};
+use crate::fleet::words::clusters;
+use crate::fleet::{Finding, ServedFacts, SizeFacts, StorePath, Tier, TierFacts, TierState};
 use crate::probe::kinds::answers::{read_json, read_metrics};
 use crate::probe::kinds::prometheus::{Metrics, Sample, grown};
 use crate::probe::kinds::seaweed_disks::{disks, fullness};
@@ -70,26 +71,25 @@ impl TierProbe for SeaweedProbe {
 async fn look_at(asking: &Asking<'_>) -> TierFacts {
     let (mut facts, cluster, metrics) =
         futures_util::join!(s3::look_at(asking, REQUESTS), cluster(asking), metrics(asking));
-    let mut faults = Vec::new();
+    let mut faults: Vec<Finding> = Vec::new();
     match cluster {
         Ok((leader, cluster)) => {
             if let Some(leader) = leader {
-                facts.details.push(detail("leader", leader, false));
+                facts.details.push(detail("leader", leader));
             } else {
-                let text = "none: the masters have no majority, and nothing can be written";
-                facts.details.push(detail("leader", text.to_owned(), true));
-                faults.push("the masters have no leader".to_owned());
+                faults.push(clusters::no_leader(asking.tier));
             }
             let verdict = weigh(asking, &cluster);
             faults.extend(verdict.faults);
             facts.details.extend(verdict.details);
             facts.details.extend(collections(&cluster));
-            facts.details.extend(fullness(&disks(asking, REQUESTS, &cluster.servers).await));
+            facts.findings.extend(verdict.notices);
+            let disks = disks(asking, REQUESTS, &cluster.servers).await;
+            fullness(asking.tier, &disks, &mut facts);
             facts.size = Some(size(asking, &cluster, metrics.as_ref()));
         }
         Err(error) => {
-            facts.details.push(detail("leader", format!("no master answers: {error}"), true));
-            faults.push(format!("no master answers: {error}"));
+            faults.push(clusters::masters_silent(asking.tier, &error.to_string()));
         }
     }
     if let Some(metrics) = &metrics {
@@ -100,8 +100,7 @@ async fn look_at(asking: &Asking<'_>) -> TierFacts {
         if matches!(facts.state, TierState::Up | TierState::Slow) {
             facts.state = TierState::Degraded;
         }
-        let all = facts.error.take().into_iter().chain([faults.join("; ")]);
-        facts.error = Some(all.collect::<Vec<_>>().join("; "));
+        facts.findings.extend(faults);
     }
     facts
 }
@@ -111,6 +110,7 @@ fn weigh(asking: &Asking<'_>, cluster: &Cluster) -> Verdict {
     let seaweed = &asking.tier.seaweed;
     let mut seen: Seen = asking.memory.get(asking.tier, SEEN).unwrap_or_default();
     let verdict = judge(
+        asking.tier,
         cluster,
         &mut seen,
         seaweed.volume_servers,

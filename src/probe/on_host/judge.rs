@@ -1,9 +1,10 @@
 //! What a host's settings, and what it sees, mean for a tier: pure.
 
 use super::{HostView, Listed};
+use crate::fleet::words::{on_host, tiers};
 use crate::fleet::{
-    Detail, Fleet, PublicKey, SignatureState, Tier, TierFacts, TierKind, TierOnHost, TierState,
-    printable_line,
+    Code, Finding, Fleet, PublicKey, SignatureState, Subject, Tier, TierFacts, TierKind,
+    TierOnHost, TierState,
 };
 use crate::probe::clock::milliseconds;
 use crate::probe::curl::{Fault, Seen};
@@ -12,9 +13,6 @@ use crate::probe::kinds::s3::refused_on_host;
 use crate::probe::memory::Memory;
 use crate::probe::witness::{Taken, Witness};
 use std::collections::BTreeMap;
-
-/// The label of what is said of a tier that no host asks.
-const UNUSED: &str = "unused";
 
 /// What a judgement is made by, beside a host's own view.
 #[derive(Clone, Copy)]
@@ -31,82 +29,83 @@ pub(super) struct By<'a> {
 pub(super) fn judge_one(by: By<'_>, tier: &Tier, host: &str, view: &HostView) -> TierOnHost {
     let By { fleet, witness, advises } = by;
     let mut found = TierOnHost { measured_at: Some(view.measured_at), ..TierOnHost::default() };
-    if let Some(error) = &view.error {
-        found.error = Some(error.clone());
+    if let Some(why) = &view.error {
+        let finding = on_host::settings_unreadable(tier, host, why);
+        found.findings.push(finding.at(view.measured_at));
         return found;
     }
     let entry = view.entry(tier).filter(|_| view.substitutes);
     let serves_itself = tier.host.as_deref() == Some(host);
     found.configured = Some(entry.is_some());
     found.trusted = view.trusts(entry, witness);
-    let mut wrong: Vec<String> = Vec::new();
+    let mut wrong: Vec<Finding> = Vec::new();
     if let Some(listed) = entry {
         let order = view.order(fleet);
         found.rank =
             order.iter().find(|(other, ..)| other.name == tier.name).map(|(_, rank, _)| *rank);
         sight(&mut found, &mut wrong, tier, host, view, listed);
-        wrong.extend(asked_first(tier, listed));
-        wrong.extend(misplaced(fleet, tier, &order));
+        wrong.extend(asked_first(tier, host, listed));
+        wrong.extend(misplaced(fleet, tier, host, &order));
     } else if !view.substitutes {
-        wrong.push("asks no cache at all: its settings say substitute = false".to_owned());
+        wrong.push(on_host::substitution_off(tier, host));
     } else if !serves_itself && advises {
-        let url = &tier.url;
-        wrong.push(format!("does not ask it: add \"{url}\" to its nix.settings.substituters"));
+        wrong.push(on_host::not_configured(tier, host));
     }
     if !serves_itself {
-        wrong.extend(distrust(tier, view, entry, witness));
+        wrong.extend(distrust(tier, host, view, entry, witness));
         if found.trusted == Some(false) && matches!(found.state, TierState::Up | TierState::Slow) {
             found.state = TierState::Untrusted;
         }
     }
-    found.error = (!wrong.is_empty()).then(|| wrong.join("; "));
+    found.findings = wrong.into_iter().map(|finding| finding.at(view.measured_at)).collect();
     found
 }
 
 /// Fills in what the host itself sees of a tier that it asks.
 fn sight(
     found: &mut TierOnHost,
-    wrong: &mut Vec<String>,
+    wrong: &mut Vec<Finding>,
     tier: &Tier,
     host: &str,
     view: &HostView,
     listed: &Listed,
 ) {
-    wrong.extend(view.no_curl.clone());
+    if view.no_curl.is_some() {
+        wrong.push(on_host::no_curl(tier, host));
+    }
     let Some(seen) = &listed.seen else { return };
     found.via = Some(host.to_owned());
     let facts = state_of(tier, host, seen, view.root);
     found.state = facts.state;
-    wrong.extend(facts.error);
+    wrong.extend(facts.findings);
 }
 
 /// Says what a host's look at a tier's `nix-cache-info` means.
 pub(in crate::probe) fn state_of(tier: &Tier, host: &str, seen: &Seen, root: bool) -> TierFacts {
     let Some(reply) = &seen.reply else {
-        let (state, error) = match &seen.fault {
+        let (state, finding) = match &seen.fault {
             Some(Fault::NotAsked(why)) => {
-                (TierState::Unknown, format!("{}: not known from {host}: {why}", tier.url))
+                (TierState::Unknown, on_host::curl_cannot_ask(tier, host, why))
             }
-            Some(Fault::NoAnswer(why)) => {
-                (TierState::Down, format!("{host} does not reach {}: {why}", tier.url))
+            Some(Fault::Redirect(why)) => {
+                (TierState::Unknown, on_host::redirect_refused(tier, host, why))
             }
-            None => (TierState::Down, format!("{host} does not reach {}: no answer", tier.url)),
+            Some(Fault::NoAnswer(why)) => (TierState::Down, on_host::not_reached(tier, host, why)),
+            None => (TierState::Down, on_host::not_reached(tier, host, "no answer")),
         };
-        return TierFacts { state, error: Some(error), ..TierFacts::default() };
+        return TierFacts::of(state, finding);
     };
     let mut facts = judge(tier, reply);
     facts.connect_ms = seen.connect.map(milliseconds);
     if facts.state == TierState::Unauthorized && !root {
         facts.state = TierState::Unknown;
-        facts.error = Some(format!(
-            "{}: answered {} to the login user of {host}, who cannot read root's netrc; let it \
-             use sudo to know what the daemon gets",
-            tier.url, reply.status
-        ));
+        facts.findings = vec![on_host::access_not_known(tier, host, reply.status)];
     } else if facts.state == TierState::Unauthorized && tier.kind == TierKind::S3 {
-        facts.error = Some(refused_on_host(tier, host, reply));
+        facts.findings = vec![refused_on_host(tier, host, reply)];
     }
-    facts.error = facts.error.map(|error| format!("asked from {host}: {error}"));
+    let subject = Subject::tier_on_host(tier, host);
+    facts.findings =
+        facts.findings.into_iter().map(|finding| finding.about(subject.clone())).collect();
     if facts.state == TierState::Up && facts.latency_ms.is_some_and(|ms| ms > SLOW_MS) {
         facts.state = TierState::Slow;
     }
@@ -114,97 +113,89 @@ pub(in crate::probe) fn state_of(tier: &Tier, host: &str, seen: &Seen, root: boo
 }
 
 /// Says that a tier is asked before every other because it does not name its place.
-fn asked_first(tier: &Tier, listed: &Listed) -> Option<String> {
+fn asked_first(tier: &Tier, host: &str, listed: &Listed) -> Option<Finding> {
     let served = listed.info()?.priority;
     let is_first = listed.priority.is_none() && served.unwrap_or(0) == 0;
-    let what = if served.is_none() { "no Priority" } else { "Priority 0" };
-    let joint = if tier.url.contains('?') { '&' } else { '?' };
-    is_first.then(|| {
-        format!(
-            "asks it before every other cache, since its nix-cache-info has {what}: add \
-             `Priority: 45` there, or ask \"{}{joint}priority=45\"",
-            tier.url
-        )
-    })
+    is_first.then(|| on_host::priority_missing(tier, host, served))
 }
 
 /// Says that a host asks a tier only after some that hosts.toml means it to ask later, when it does.
-fn misplaced(fleet: &Fleet, tier: &Tier, order: &[(&Tier, u32, u32)]) -> Option<String> {
+fn misplaced(
+    fleet: &Fleet,
+    tier: &Tier,
+    host: &str,
+    order: &[(&Tier, u32, u32)],
+) -> Option<Finding> {
     let meant = |name: &str| fleet.tiers.iter().position(|tier| tier.name == name);
     let at = order.iter().position(|(other, ..)| other.name == tier.name)?;
     let mine = meant(&tier.name);
     let (before, _) = order.split_at(at);
-    let early: Vec<String> = before
+    let early: Vec<(&str, u32)> = before
         .iter()
         .filter(|(other, ..)| meant(&other.name) > mine)
-        .map(|(other, _, priority)| format!("{} (priority {priority})", other.name))
+        .map(|(other, _, priority)| (other.name.as_str(), *priority))
         .collect();
-    (!early.is_empty()).then(|| {
-        format!(
-            "asks {} before {} (priority {}), which hosts.toml has first: add ?priority= to its \
-             substituters, lowest first",
-            early.join(", "),
-            tier.name,
-            order[at].2
-        )
-    })
+    (!early.is_empty()).then(|| on_host::order_wrong(tier, host, &early, order[at].2))
 }
 
 /// Says what a host does not take of a tier, and whose key it lacks, if it does.
 fn distrust(
     tier: &Tier,
+    host: &str,
     view: &HostView,
     entry: Option<&Listed>,
     witness: Option<&Witness>,
-) -> Option<String> {
+) -> Option<Finding> {
     if view.takes_all(entry) {
         return None;
     }
     let taken = witness.map(|witness| (witness, witness.taken(&view.keys)));
     if view.trusts_key(tier, entry) == Some(false) {
         let key = tier.public_key.as_ref()?;
-        let lacks = lacking(key, view);
         return Some(match taken {
-            Some((witness, Taken::Under(other))) if other.name == key.name => format!(
-                "trusts another key under the name {}, and {} is signed with that one: mend \
-                 public_key in hosts.toml",
-                key.name, witness.name
-            ),
-            Some((witness, Taken::Under(other))) => format!(
-                "{lacks} (it takes {} by the signature of {}, but nothing that only the tier's \
-                 key signed)",
-                witness.name, other.name
-            ),
-            Some((_, Taken::Unsigned | Taken::Never)) | None => lacks,
+            Some((witness, Taken::Under(other))) if other.name == key.name => {
+                on_host::our_key_is_old(tier, host, key, &witness.name)
+            }
+            Some((witness, Taken::Under(other))) => {
+                lacking(tier, host, key, view, Some((&witness.name, &other.name)))
+            }
+            Some((_, Taken::Unsigned | Taken::Never)) | None => {
+                lacking(tier, host, key, view, None)
+            }
         });
     }
     let (witness, Taken::Never) = taken? else { return None };
     let known = |name: &str| view.keys.iter().any(|key| key.name == name);
     let signers = witness.signers();
-    Some(printable_line(&match signers.iter().find(|name| known(name)) {
-        Some(name) => format!(
-            "does not take {}: its signature of {name} is not by the key of that name that it \
-             trusts; another key signs there now, or the narinfo was changed",
-            witness.name
-        ),
-        None if signers.is_empty() => format!("does not take {}: nobody signed it", witness.name),
-        None => {
-            format!("trusts none of the keys that signed {} ({})", witness.name, signers.join(", "))
-        }
-    }))
+    Some(match signers.iter().find(|name| known(name)) {
+        Some(name) => on_host::signature_invalid(tier, host, &witness.name, name),
+        None => on_host::signer_not_trusted(tier, host, &witness.name, &signers),
+    })
 }
 
-/// Says which key a host lacks.
-fn lacking(key: &PublicKey, view: &HostView) -> String {
-    let same_name = view.keys.iter().any(|have| have.name == key.name);
-    if same_name {
-        format!("trusts another key under the name {}: it must be \"{}\"", key.name, key.text)
-    } else {
-        format!(
-            "does not trust the key {}: add \"{}\" to its nix.settings.trusted-public-keys",
-            key.name, key.text
-        )
+/// Says which key a host lacks, or has in another form; `takes` is a path that it takes all the
+/// same, and who signed that.
+fn lacking(
+    tier: &Tier,
+    host: &str,
+    key: &PublicKey,
+    view: &HostView,
+    takes: Option<(&str, &str)>,
+) -> Finding {
+    let malformed = view.malformed_keys.iter().find(|text| name_of(text) == key.name);
+    if let Some(written) = malformed {
+        return on_host::key_malformed(tier, host, key, written);
     }
+    let same_name = view.keys.iter().any(|have| have.name == key.name);
+    if same_name && takes.is_none() {
+        return on_host::key_replaced(tier, host, key);
+    }
+    on_host::key_not_trusted(tier, host, key, takes)
+}
+
+/// Returns the name of a key as it is written.
+fn name_of(text: &str) -> &str {
+    text.split_once(':').map_or(text, |(name, _)| name)
 }
 
 /// Says what every host makes of a tier that is in this state, and whether any of them asks it.
@@ -255,41 +246,39 @@ pub(in crate::probe) fn settle(facts: &mut TierFacts, tier: &Tier, fleet: &Fleet
             None => {}
         }
     }
-    facts.details.retain(|detail| detail.label != UNUSED);
+    let looked_at = facts.hosts.values().filter_map(|on_host| on_host.measured_at).max();
+    let dated = |finding: Finding| match looked_at {
+        Some(then) => finding.at(then),
+        None => finding,
+    };
+    // What another nixdash was told has it already, where it holds.
+    let ours = [Code::NotUsed, Code::SignatureMissing];
+    facts.findings.retain(|finding| !ours.contains(&finding.code));
     if nobody_asks && facts.state.answers_hosts() {
-        let text = format!(
-            "no host asks it; add \"{}\" to nix.settings.substituters of those that should",
-            tier.url
-        );
-        facts.details.push(Detail { label: UNUSED.to_owned(), text, alarm: true });
+        facts.findings.push(dated(tiers::not_used(tier)));
     }
-    if matches!(facts.state, TierState::Up | TierState::Slow)
-        && let Some(why) = refused(facts, tier, memory)
-    {
+    if !matches!(facts.state, TierState::Up | TierState::Slow) {
+        return;
+    }
+    if let Some(finding) = refused(facts, tier, memory) {
         facts.state = TierState::Untrusted;
-        facts.error = Some(printable_line(&format!("{}: {why}", tier.url)));
+        // A server that names another key than ours was told of already, by that key.
+        let is_told = finding.code == Code::SignatureInvalid
+            && facts.findings.iter().any(|known| known.code == Code::KeyMismatch);
+        facts.findings.extend((!is_told).then(|| dated(finding)));
+    } else if facts.signature == SignatureState::Untrusted {
+        let proof = facts.proof.as_deref().unwrap_or("what this cache serves lacks its signature");
+        facts.findings.push(dated(tiers::signature_missing(tier, proof)));
     }
 }
 
 /// Says why a tier that is well is of no use to hosts, when that is so.
-fn refused(facts: &TierFacts, tier: &Tier, memory: &Memory) -> Option<String> {
+fn refused(facts: &TierFacts, tier: &Tier, memory: &Memory) -> Option<Finding> {
     let others = facts.hosts.iter().filter(|(host, _)| tier.host.as_ref() != Some(*host));
     let taken: Vec<bool> = others.filter_map(|(_, on_host)| on_host.trusted).collect();
     if facts.signature == SignatureState::Invalid {
         let proof = facts.proof.as_deref().unwrap_or("its signature does not verify");
-        // Hosts that were told to trust the key of hosts.toml would trust the wrong one.
-        return Some(if taken.contains(&true) {
-            format!(
-                "{proof}; hosts take it by a key that hosts.toml does not have: mend public_key \
-                 there, unless the tier should sign with that one"
-            )
-        } else if taken.is_empty() {
-            format!(
-                "{proof}; mend public_key in hosts.toml, unless the tier should sign with that one"
-            )
-        } else {
-            format!("hosts refuse what it serves: {proof}")
-        });
+        return Some(tiers::signature_invalid(tier, proof, &taken));
     }
     let views = memory.views();
     let known = views.values().filter(|view| view.is_known());
@@ -300,16 +289,8 @@ fn refused(facts: &TierFacts, tier: &Tier, memory: &Memory) -> Option<String> {
         && !keys.is_empty()
         && !keys.contains(&true)
     {
-        return Some(format!(
-            "no host trusts its key {} (asked: {}), so none takes anything from it: add \"{}\" to \
-             nix.settings.trusted-public-keys",
-            key.name,
-            keys.len(),
-            key.text
-        ));
+        return Some(tiers::key_trusted_by_none(tier, key, keys.len()));
     }
-    (!taken.is_empty() && !taken.contains(&true)).then(|| {
-        let what = facts.proof.as_deref().unwrap_or("what it serves");
-        format!("no host takes what it serves (asked: {}): {what}", taken.len())
-    })
+    (!taken.is_empty() && !taken.contains(&true))
+        .then(|| tiers::taken_by_none(tier, facts.proof.as_deref(), taken.len()))
 }

@@ -2,8 +2,9 @@
 
 use super::judge::{By, judge_one};
 use super::*;
-use crate::fleet::{SignatureState, TierFacts, TierKind, TierOnHost, TierState};
+use crate::fleet::{Code, SignatureState, TierFacts, TierKind, TierOnHost, TierState};
 use crate::nix::narinfo::NarInfo;
+use crate::probe::curl::Fault;
 use crate::probe::memory::Memory;
 use crate::probe::server::NARINFO;
 use crate::probe::web::Reply;
@@ -77,6 +78,11 @@ fn judged(view: &HostView) -> Vec<TierOnHost> {
     fleet.tiers.iter().map(judge).collect()
 }
 
+/// The codes of what is wrong with a tier for a host.
+fn codes(found: &TierOnHost) -> Vec<Code> {
+    found.findings.iter().map(|finding| finding.code).collect()
+}
+
 #[test]
 fn a_host_as_meant_has_nothing_wrong() {
     let all = "http://p620:5000 https://cache.nixos.org/ s3://b?endpoint=http://s:1&region=x";
@@ -85,7 +91,7 @@ fn a_host_as_meant_has_nothing_wrong() {
     let ranks: Vec<_> = found.iter().map(|host| host.rank).collect();
     assert_eq!(ranks, [Some(1), Some(2), Some(3)]);
     for host in &found {
-        assert_eq!((host.state, host.error.as_deref()), (TierState::Up, None));
+        assert_eq!((host.state, &host.findings[..]), (TierState::Up, &[][..]));
     }
     let trusted: Vec<_> = found.iter().map(|host| host.trusted).collect();
     assert_eq!(trusted, [Some(true), None, None], "what was not seen is not known");
@@ -97,24 +103,24 @@ fn nix_sorts_by_priority_and_keeps_the_list_among_equals() {
     let view = view(listed, NIXOS, &[seen(Some(40)), seen(Some(10)), seen(Some(30))]);
     let found = judged(&view);
     assert_eq!((found[0].rank, found[1].rank), (Some(3), Some(2)));
-    let error = found[0].error.as_deref().unwrap();
-    assert!(error.starts_with("asks nixos (priority 40) before p620 (priority 40)"), "{error}");
-    assert_eq!(found[1].error, None, "said once, of the one that is asked too late");
-    let error = found[2].error.as_deref().unwrap();
-    assert!(error.starts_with("does not ask it: add \"s3://b?"), "{error}");
+    let error = found[0].error().unwrap();
+    assert!(error.contains("nixos (priority 40) is asked before p620 (priority 40)"), "{error}");
+    assert_eq!(found[1].findings, [], "said once, of the one that is asked too late");
+    let error = found[2].error().unwrap();
+    assert!(error.starts_with("this cache is not asked; add \"s3://b?"), "{error}");
     assert_eq!(found[2].configured, Some(false));
 }
 
 #[test]
-fn a_cache_without_a_priority_is_asked_first_which_is_an_alarm() {
+fn a_cache_without_a_priority_is_asked_first_which_is_told() {
     let listed = "http://p620:5000 https://cache.nixos.org s3://b?endpoint=http://s:1";
     let keys = format!("{KEY} {NIXOS}");
     let found = judged(&view(listed, &keys, &[seen(Some(30)), seen(Some(40)), seen(None)]));
     assert_eq!(found[2].rank, Some(1));
-    let error = found[2].error.as_deref().unwrap();
+    let error = found[2].error().unwrap();
     assert!(error.contains("no Priority") && error.contains("http://s:1&priority=45"), "{error}");
-    let late = found[0].error.as_deref().unwrap();
-    assert!(late.starts_with("asks bucket (priority 0) before p620 (priority 30)"), "{late}");
+    let late = found[0].error().unwrap();
+    assert!(late.starts_with("bucket (priority 0) is asked before p620 (priority 30)"), "{late}");
 }
 
 #[test]
@@ -122,9 +128,27 @@ fn a_key_counts_by_its_bytes_not_by_its_name() {
     let up = [seen(Some(30))];
     let found = judged(&view("http://p620:5000", OTHER, &up));
     assert_eq!((found[0].trusted, found[0].state), (Some(false), TierState::Untrusted));
-    assert!(found[0].error.as_deref().unwrap().contains("another key"), "{:?}", found[0]);
+    assert_eq!(codes(&found[0]), [Code::KeyReplaced]);
     let found = judged(&view("http://p620:5000?trusted=true", OTHER, &up));
     assert_eq!((found[0].trusted, found[0].state), (Some(true), TierState::Up));
+}
+
+#[test]
+fn a_key_that_is_none_is_told_as_it_is_written() {
+    let zeros = "p620-1:AAAA";
+    let found = judged(&view("http://p620:5000", zeros, &[seen(Some(30))]));
+    assert_eq!((found[0].trusted, codes(&found[0])), (Some(false), vec![Code::KeyMalformed]));
+    let finding = &found[0].findings[0];
+    assert!(finding.cause.contains(zeros) && finding.fix.contains(KEY), "{finding:?}");
+}
+
+#[test]
+fn what_one_look_finds_is_dated_by_it_and_about_the_host() {
+    let found = judged(&view("", NIXOS, &[]));
+    let finding = &found[0].findings[0];
+    assert_eq!(finding.measured_at, Some(Timestamp::UNIX_EPOCH));
+    assert_eq!(finding.subject.host_name(), Some("razer"));
+    assert_eq!(finding.subject.tier_name(), Some("p620"));
 }
 
 #[test]
@@ -138,7 +162,7 @@ fn any_signature_that_a_host_trusts_is_enough_but_the_tiers_own_key_is_named() {
     };
     let found = judge(&signed_by("builder-1"));
     assert_eq!((found.trusted, found.state), (Some(true), TierState::Up));
-    let error = found.error.unwrap();
+    let error = found.error().unwrap();
     assert!(error.contains("p620-1") && error.contains("signature of builder-1"), "{error}");
     let found = judge(&signed_by("p620-1"));
     assert_eq!((found.trusted, found.state), (Some(false), TierState::Untrusted));
@@ -151,7 +175,7 @@ fn a_key_that_is_trusted_helps_nothing_where_another_signed() {
     let view = view("http://p620:5000", KEY, &[seen(Some(30))]);
     let found = judge_one(by, &fleet.tiers[0], "razer", &view);
     assert_eq!((found.trusted, found.state), (Some(false), TierState::Untrusted));
-    assert!(found.error.unwrap().contains("none of the keys that signed a-1.0 (old-1)"));
+    assert!(found.error().unwrap().contains("none of the keys that signed a-1.0 (old-1)"));
 }
 
 #[test]
@@ -161,7 +185,7 @@ fn a_cache_that_the_host_does_not_reach_has_no_rank() {
     let found = judged(&view(listed, &format!("{KEY} {NIXOS}"), &[down, seen(Some(40))]));
     assert_eq!((found[0].rank, found[0].state), (None, TierState::Down));
     assert_eq!(found[1].rank, Some(1));
-    assert!(found[0].error.as_deref().unwrap().contains("razer does not reach"));
+    assert_eq!(codes(&found[0]), [Code::NotReached]);
 }
 
 #[test]
@@ -184,11 +208,11 @@ fn a_key_that_nobody_trusts_makes_a_tier_that_is_up_untrusted() {
     let settled = |keys: &str| settled_with(keys, SignatureState::Unchecked);
     let facts = settled(NIXOS);
     assert_eq!(facts.state, TierState::Untrusted);
-    assert!(facts.error.as_deref().unwrap().contains("no host trusts its key p620-1"));
+    assert!(facts.error().unwrap().contains("no host trusts the key p620-1"));
     assert_eq!(settled(KEY).state, TierState::Up);
     // The tier does not sign with that key: nobody is told to trust it.
     let facts = settled_with(OTHER, SignatureState::Invalid);
-    let said = facts.error.as_deref().unwrap();
+    let said = facts.error().unwrap();
     assert!(said.contains("mend public_key in hosts.toml") && !said.contains("add \""), "{said}");
 }
 
@@ -231,18 +255,13 @@ fn nobody_is_told_to_ask_a_tier_that_is_of_no_use_and_each_is_told_only_where_ot
         let facts = TierFacts { state, ..TierFacts::default() };
         settled(facts, &[("razer", first.clone()), ("samsung", not.clone())], None)
     };
-    let told = |facts: &TierFacts| facts.hosts["samsung"].error.clone();
-    assert!(told(&of(TierState::Up, &asks)).unwrap().starts_with("does not ask it"));
-    assert_eq!(told(&of(TierState::Down, &asks)), None);
+    let told = |facts: &TierFacts| codes(&facts.hosts["samsung"]);
+    assert_eq!(told(&of(TierState::Up, &asks)), [Code::NotConfigured]);
+    assert_eq!(told(&of(TierState::Down, &asks)), []);
     let nobody = of(TierState::Up, &not);
-    assert_eq!(told(&nobody), None, "it is said once, of the tier");
-    assert!(
-        nobody
-            .details
-            .iter()
-            .any(|detail| detail.alarm && detail.text.starts_with("no host asks it"))
-    );
-    assert!(of(TierState::Down, &not).details.is_empty());
+    assert_eq!(told(&nobody), [], "it is said once, of the tier");
+    let not_used = |facts: &TierFacts| facts.findings.iter().any(|it| it.code == Code::NotUsed);
+    assert!(not_used(&nobody) && !not_used(&of(TierState::Down, &not)));
 }
 
 #[test]
@@ -258,9 +277,9 @@ fn what_no_host_takes_is_not_called_up() {
     let invalid = facts(SignatureState::Invalid);
     let changed = settled(invalid.clone(), &[("razer", view.clone())], Some(&stranger));
     assert_eq!(changed.state, TierState::Untrusted);
-    assert!(changed.error.unwrap().contains("hosts refuse what it serves: a-1.0 was changed"));
+    assert!(changed.error().unwrap().contains("hosts refuse what it serves: a-1.0 was changed"));
     let ours = settled(invalid, &[("razer", view.clone())], Some(&signed_by("p620-1")));
-    assert!(ours.error.unwrap().contains("mend public_key"), "hosts know its key, we do not");
+    assert!(ours.error().unwrap().contains("mend public_key"), "hosts know its key, we do not");
     let foreign = facts(SignatureState::Untrusted);
     let refused = settled(foreign.clone(), &[("razer", view.clone())], Some(&stranger));
     assert_eq!(refused.state, TierState::Untrusted);
@@ -286,5 +305,19 @@ async fn settings_are_read_by_the_login_user_where_there_is_no_root() {
     let by = By { fleet: &fleet, witness: None, advises: true };
     let found = judge_one(by, &fleet.tiers[0], "razer", &gone);
     assert_eq!((found.configured, found.trusted), (None, None));
-    assert!(found.error.is_some());
+    assert_eq!(codes(&found), [Code::SettingsUnreadable]);
+}
+
+#[test]
+fn a_curl_that_could_not_ask_says_nothing_of_the_cache() {
+    let fleet = fleet();
+    let state = |fault| {
+        let seen = Seen { reply: None, connect: None, fault: Some(fault) };
+        let facts = judge::state_of(&fleet.tiers[1], "razer", &seen, true);
+        (facts.state, facts.findings[0].code)
+    };
+    let why = || "why".to_owned();
+    assert_eq!(state(Fault::NotAsked(why())), (TierState::Unknown, Code::CurlCannotAsk));
+    assert_eq!(state(Fault::Redirect(why())), (TierState::Unknown, Code::RedirectRefused));
+    assert_eq!(state(Fault::NoAnswer(why())), (TierState::Down, Code::NotReached));
 }

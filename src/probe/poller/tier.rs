@@ -4,6 +4,7 @@ use crate::fleet::{Event, SignatureState, Tier, TierFacts, TierState};
 use crate::probe::candidates::{Known, candidates};
 use crate::probe::clock::chance;
 use crate::probe::coverage::union;
+use crate::probe::kinds::answers::failed;
 use crate::probe::kinds::probe_of;
 use crate::probe::kinds::proof::CANARY_FAILED;
 use crate::probe::poller::{Shared, Woken, lock};
@@ -35,7 +36,7 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
             TierState::Down | TierState::Degraded | TierState::Proxy => failures.saturating_add(1),
             // What keeps it from being asked, such as a program that prints no secret, is left
             // alone too.
-            TierState::Unknown if found.error.is_some() => failures.saturating_add(1),
+            TierState::Unknown if !found.findings.is_empty() => failures.saturating_add(1),
             TierState::Up
             | TierState::Slow
             | TierState::Unauthorized
@@ -77,7 +78,7 @@ async fn ask_tier(shared: &Shared, tier: &Tier, previous: Option<&TierFacts>) ->
     let tools = match shared.tools() {
         Ok(tools) => tools,
         Err(error) => {
-            return TierFacts { error: Some(error.to_string()), ..TierFacts::default() };
+            return failed(tier, error);
         }
     };
     let systems = shared.systems();

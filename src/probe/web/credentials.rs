@@ -44,7 +44,7 @@ pub(super) async fn authorization(tier: &Tier) -> Result<Option<Secret>, WebErro
             None => Err(WebError::setup(
                 &tier.url,
                 "its netrc has no entry for this host",
-                "add a line: machine HOST login NAME password TOKEN",
+                "add a line to it that has machine, login and password",
             )),
         };
     }

@@ -3,9 +3,9 @@
 use super::open::{SHAPES, migrate};
 use super::*;
 use crate::fleet::{
-    Bytes, Coverage, CoverageFacts, Event, Fetched, Fleet, HostFacts, HostResult, HostState,
-    Outcome, PathAnswer, RunEvent, RunId, RunWhat, ServedFacts, Share, SizeFacts, StorePath, Tier,
-    TierFacts, TierKind, TierState,
+    Bytes, Code, Coverage, CoverageFacts, Event, Fetched, Finding, Fleet, HostFacts, HostResult,
+    HostState, Outcome, PathAnswer, RunEvent, RunId, RunWhat, ServedFacts, Share, SizeFacts,
+    StorePath, Tier, TierFacts, TierKind, TierState,
 };
 use jiff::{SignedDuration, ToSpan};
 use serde_json::json;
@@ -242,11 +242,15 @@ fn an_answer_is_shared_but_not_with_another_address() {
     let dir = tempfile::tempdir().unwrap();
     let mut history = History::open(dir.path()).unwrap();
     let mut facts = size(NOW, 7, true);
-    facts.error = Some("\u{1b}[31mred\u{1b}[0m".to_owned());
+    let red = |cause: &str| Finding {
+        cause: cause.to_owned(),
+        ..Finding::of_tier(&tier(), Code::TierUnreachable, "", "mend it")
+    };
+    facts.findings = vec![red("\u{1b}[31mred\u{1b}[0m")];
     history.write_tier(&tier(), &facts).unwrap();
     let other = History::open(dir.path()).unwrap();
     let (found, age) = other.last_tier_facts(&tier(), NOW + 9.seconds()).unwrap().unwrap();
-    assert_eq!(found, TierFacts { error: Some("red".to_owned()), ..facts });
+    assert_eq!(found, TierFacts { findings: vec![red("red")], ..facts });
     assert_eq!(age, SignedDuration::from_secs(9));
     let moved = Tier { url: "http://10.0.0.6:8333/nix-cache".to_owned(), ..tier() };
     assert_eq!(other.last_tier_facts(&moved, NOW).unwrap(), None);
@@ -265,9 +269,16 @@ fn no_secret_gets_into_the_file() {
     ];
     for (index, text) in (0..).zip(&told) {
         let mut facts = tier_facts(NOW + i64::from(index).seconds());
-        facts.error = Some(text.clone());
+        // As one would be that was made without the room of words.
+        let finding = Finding {
+            cause: text.clone(),
+            fix: text.clone(),
+            short: Some(text.clone()),
+            ..Finding::of_tier(&tier(), Code::TierUnreachable, "", "")
+        };
+        facts.findings = vec![finding.clone()];
         facts.proof = Some(text.clone());
-        let on_host = crate::fleet::TierOnHost { error: Some(text.clone()), ..Default::default() };
+        let on_host = crate::fleet::TierOnHost { findings: vec![finding], ..Default::default() };
         facts.hosts.insert("p620".to_owned(), on_host);
         history.write_tier(&tier(), &facts).unwrap();
         let mut events = run(&index.to_string(), NOW);

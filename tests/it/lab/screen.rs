@@ -72,7 +72,7 @@ fn samsung_is_deployed_by_keys_and_the_terminal_is_given_back() {
     assert_ok(&lab(&["bump", "samsung"]));
     let before = systems("samsung").0;
     let terminal = Terminal::open(&fleet, "keys", 120, 35);
-    terminal.shows("4 ok");
+    terminal.shows("4 up");
     terminal.press(&["/"]);
     terminal.tmux(&["send-keys", "-l", "samsung"]);
     terminal.press(&["Enter", "d"]);
@@ -96,7 +96,7 @@ fn a_run_goes_on_without_the_screen_and_is_there_again() {
     assert_ok(&lab(&["bump", "samsung"]));
     let before = systems("samsung").0;
     let terminal = Terminal::open(&fleet, "leave", 80, 24);
-    terminal.shows("4 ok");
+    terminal.shows("4 up");
     terminal.press(&["/"]);
     terminal.tmux(&["send-keys", "-l", "samsung"]);
     terminal.press(&["Enter", "d", "Enter"]);

@@ -24,7 +24,7 @@ fn a_store_whose_database_cannot_be_read_is_named_with_its_host() {
     let broken = broken.unwrap();
     assert_eq!(broken["state"], "degraded", "{broken}");
     let error = broken["error"].as_str().unwrap();
-    assert!(error.starts_with("samsung: Nix cannot read its store's database"), "{error}");
+    assert!(error.starts_with("Nix cannot read the database of the store of samsung"), "{error}");
     // One that is cut off says nothing against the others.
     lab(&["fault", "razer", "partition"]);
     let away = stores(&fleet);

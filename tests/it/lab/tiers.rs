@@ -66,12 +66,12 @@ fn a_host_that_asks_in_another_order_is_named_with_its_order() {
     assert_eq!(samsung["rank"], 1, "{samsung}");
     let late = tier(&fleet, "static");
     let error = late["hosts"]["samsung"]["error"].as_str().unwrap();
-    let order = "asks p620 (priority 5) before static (priority 20)";
+    let order = "p620 (priority 5) is asked before static (priority 20)";
     assert!(error.starts_with(order), "{error}");
     assert!(late["hosts"]["razer"]["error"].is_null(), "{late}");
     let text = fleet.nixdash(&["status"]).output().unwrap();
     let text = String::from_utf8(text.stdout).unwrap();
-    assert!(text.contains("static on samsung: asks p620 (priority 5) before static"), "{text}");
+    assert!(text.contains("static on samsung: p620 (priority 5) is asked before static"), "{text}");
     on("samsung", "echo '# changed' >>/etc/nix/nix.conf");
     assert_ok(&lab(&["fault", "samsung", "clear"]));
     assert!(tier(&fleet, "static")["hosts"]["samsung"]["error"].is_null());
@@ -87,14 +87,14 @@ fn a_key_that_one_host_lacks_is_said_there_and_one_that_nobody_trusts_is_untrust
     let razer = &p620["hosts"]["razer"];
     assert_eq!((&razer["trusted"], &razer["state"]), (&false.into(), &"untrusted".into()));
     let error = razer["error"].as_str().unwrap();
-    assert!(error.contains("does not trust the key p620-1: add \"p620-1:"), "{error}");
+    assert!(error.contains("the key p620-1 is not trusted; add \"p620-1:"), "{error}");
     for host in HOSTS {
         assert_ok(&lab(&["fault", host, "untrust"]));
     }
     let p620 = tier(&fleet, "p620");
     assert_eq!(p620["state"], "untrusted", "{p620}");
     assert_eq!(p620["signature"], "valid", "its key is its own all the same: {p620}");
-    assert!(p620["error"].as_str().unwrap().contains("no host trusts its key p620-1"), "{p620}");
+    assert!(p620["error"].as_str().unwrap().contains("no host trusts the key p620-1"), "{p620}");
 }
 
 #[test]

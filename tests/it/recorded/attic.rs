@@ -1,11 +1,11 @@
 //! attic: configuration, tokens that end, bulk questions for those who may push.
 
 use super::server::{PLAIN, Recorded};
-use super::{CANARY, HASH, MISSING, PATH, Scene, details, error};
+use super::{CANARY, HASH, MISSING, PATH, Scene, causes, details, error};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::SignedDuration;
-use nixdash::fleet::{SignatureState, TierKind, TierState};
+use nixdash::fleet::{Code, SignatureState, TierKind, TierState};
 
 const CONFIG: &str = "/_api/v1/cache-config/fleet";
 /// The key that the captured cache made for itself.
@@ -58,11 +58,14 @@ async fn a_cache_that_is_well_is_proven_and_told_of() {
 }
 
 #[tokio::test]
-async fn a_token_that_ends_soon_is_an_alarm_before_it_does() {
+async fn a_token_that_ends_soon_is_told_before_it_does() {
     let server = well().await;
     let facts = scene(&server).token(&token("2026-11-23T08:00:00Z", "{\"r\":1}")).look().await;
     assert_eq!(facts.state, TierState::Up);
-    assert!(details(&facts, "token")[0].starts_with("!may pull; expires in 2 d 0 h"));
+    assert_eq!(
+        causes(&facts, Code::TokenExpiresSoon)[0],
+        "the token for this cache expires in 2 d 0 h"
+    );
 }
 
 #[tokio::test]
@@ -74,7 +77,8 @@ async fn an_expired_token_is_named_though_hosts_say_nothing() {
     let said = error(&facts, TierState::Unauthorized);
     assert!(said.contains("the token expired at 2026-11-20T08:00:00Z"), "{said}");
     assert!(said.contains("netrc"), "{said}");
-    assert_eq!(details(&facts, "token"), ["!expired at 2026-11-20T08:00:00Z"]);
+    assert_eq!(details(&facts, "token"), ["expired at 2026-11-20T08:00:00Z"]);
+    assert_eq!(causes(&facts, Code::TokenExpired).len(), 1, "{facts:#?}");
     // The same token in a netrc, as hosts have it.
     let mut scene = scene(&server);
     let netrc = format!("machine 127.0.0.1 login nixdash password {expired}\n");
@@ -122,7 +126,7 @@ async fn a_server_that_is_not_attic_is_not_said_to_be_one() {
     let server = Recorded::start("attic", PLAIN).await;
     let facts = scene(&server).look().await;
     let said = error(&facts, TierState::Degraded);
-    assert!(said.contains("answered 404: is it an attic server, and does it have"), "{said}");
+    assert!(said.contains("see whether that is an attic server"), "{said}");
     server.on("GET", CONFIG, "404.http");
     let facts = scene(&server).look().await;
     let said = error(&facts, TierState::Degraded);
@@ -156,7 +160,7 @@ async fn a_wrong_key_and_a_wrong_store_are_named() {
     server.on("GET", CONFIG, "cache-config-other-key.http");
     let facts = scene(&server).look().await;
     assert_eq!((facts.state, facts.signature), (TierState::Untrusted, SignatureState::Invalid));
-    assert!(details(&facts, "key")[0].starts_with("!it signs with fleet:"));
+    assert!(causes(&facts, Code::KeyMismatch)[0].starts_with("it signs with fleet:"));
     server.on("GET", CONFIG, "cache-config-other-store.http");
     let facts = scene(&server).look().await;
     assert!(error(&facts, TierState::WrongStore).contains("/gnu/store"));

@@ -1,9 +1,9 @@
 //! Cachix: what hosts ask, and the API beside it.
 
 use super::server::{PLAIN, Recorded};
-use super::{CANARY, HASH, MISSING, OTHER_KEY, PATH, Scene, details, error};
+use super::{CANARY, HASH, MISSING, OTHER_KEY, PATH, Scene, causes, details, error};
 use jiff::SignedDuration;
-use nixdash::fleet::{SignatureState, TierKind, TierState};
+use nixdash::fleet::{Code, SignatureState, TierKind, TierState};
 use nixdash::nix::signature::parse_public_key;
 
 const API: &str = "/api/v1/cache/fleet";
@@ -153,8 +153,8 @@ async fn another_key_than_the_configured_one_is_named_with_both() {
     server.on("GET", API, "cache-other-key.http");
     let facts = scene(&server).look().await;
     assert_eq!(facts.signature, SignatureState::Invalid);
-    let said = details(&facts, "key");
-    assert!(said[0].starts_with("!it signs with fleet.cachix.org-1:"), "{said:?}");
+    let said = causes(&facts, Code::KeyMismatch);
+    assert!(said[0].starts_with("it signs with fleet.cachix.org-1:"), "{said:?}");
     assert!(said[0].contains("hosts.toml has test-1:"), "{said:?}");
     assert_eq!(details(&facts, "token"), ["may read"]);
     // The API lists the key that is configured, but the narinfo was not signed with it.

@@ -1,9 +1,9 @@
 //! The caches of GitHub Actions: usage, families of keys, limits, entity tags.
 
 use super::server::{PLAIN, Recorded};
-use super::{CANARY, PATH, Scene, details, error};
+use super::{CANARY, PATH, Scene, causes, details, error};
 use jiff::SignedDuration;
-use nixdash::fleet::{TierKind, TierState};
+use nixdash::fleet::{Code, TierKind, TierState};
 
 const USAGE: &str = "/repos/me/nixos/actions/cache/usage";
 const CACHES: &str = "/repos/me/nixos/actions/caches";
@@ -79,12 +79,15 @@ async fn usage_families_token_and_limit_are_told() {
              made; 1 entry goes within a day",
             "Magic Nix Cache nars: 734 kB in 1 entry, last used 13 h ago, 1 of them again after \
              they were made",
-            "!Magic Nix Cache narinfos: 612 B in 1 entry, last used 6 d ago, 0 of them again \
-             after they were made; all of it goes within a day unless it is used",
         ]
     );
+    let leaving = "Magic Nix Cache narinfos: 612 B in 1 entry, last used 6 d ago, 0 of them again \
+                   after they were made; all of it is removed within a day unless it is used";
+    assert_eq!(causes(&facts, Code::EntriesLeaving), [leaving]);
     assert_eq!(details(&facts, "leaving"), ["2 entries go within a day: not used for 6 of 7 days"]);
-    assert_eq!(details(&facts, "token"), ["classic, may: repo, workflow", "!expires in 3 d 0 h"]);
+    assert_eq!(details(&facts, "token"), ["classic, may: repo, workflow"]);
+    let ends = "the token for this cache expires in 3 d 0 h";
+    assert_eq!(causes(&facts, Code::TokenExpiresSoon), [ends]);
     assert_eq!(details(&facts, "requests"), ["4987 of 5000 left in this hour"]);
     let asked = server.take_asked();
     assert_eq!(asked[0].headers["authorization"], format!("Bearer {CANARY}"));
@@ -116,7 +119,8 @@ async fn an_answer_that_did_not_change_keeps_its_facts_and_costs_nothing() {
     assert!(keys.contains("last used 21 h ago"), "{keys}");
     server.on("GET", USAGE, "usage-full.http");
     let full = scene.look().await;
-    assert!(details(&full, "usage")[0].starts_with("!10.5 GB of 10.7 GB (98 %)"), "{full:#?}");
+    let usage = causes(&full, Code::NearlyFull)[0];
+    assert!(usage.starts_with("10.5 GB of 10.7 GB (98 %)"), "{full:#?}");
 }
 
 #[tokio::test]

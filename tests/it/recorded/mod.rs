@@ -11,7 +11,8 @@ mod thrift;
 
 use jiff::{SignedDuration, Timestamp};
 use nixdash::fleet::{
-    ClosurePath, Fleet, SecretSource, SizeFacts, StorePath, Tier, TierFacts, TierKind, TierState,
+    ClosurePath, Code, Fleet, SecretSource, SizeFacts, StorePath, Tier, TierFacts, TierKind,
+    TierState,
 };
 use nixdash::nix::signature::parse_public_key;
 use nixdash::probe::{Memory, Tools, Web, WebError, probe_of, probe_tier};
@@ -133,15 +134,21 @@ impl Scene {
 }
 
 /// Returns the error of facts that have one, and checks the state.
-pub(crate) fn error(facts: &TierFacts, state: TierState) -> &str {
+pub(crate) fn error(facts: &TierFacts, state: TierState) -> String {
     assert_eq!(facts.state, state, "{facts:#?}");
-    facts.error.as_deref().unwrap()
+    facts.error().unwrap()
 }
 
-/// Returns the texts of the details with a label; those that are alarms begin with `!`.
+/// Returns the texts of the details with a label.
 pub(crate) fn details(facts: &TierFacts, label: &str) -> Vec<String> {
     let wanted = facts.details.iter().filter(|detail| detail.label == label);
-    wanted.map(|detail| format!("{}{}", if detail.alarm { "!" } else { "" }, detail.text)).collect()
+    wanted.map(|detail| detail.text.clone()).collect()
+}
+
+/// Returns the causes of the findings with a code.
+pub(crate) fn causes(facts: &TierFacts, code: Code) -> Vec<&str> {
+    let wanted = facts.findings.iter().filter(|finding| finding.code == code);
+    wanted.map(|finding| finding.cause.as_str()).collect()
 }
 
 /// Returns an address at which nothing listens.

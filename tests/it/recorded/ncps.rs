@@ -1,9 +1,9 @@
 //! ncps: hits and misses, and never a request that makes it fetch.
 
 use super::server::{PLAIN, Recorded};
-use super::{MISSING, OTHER_KEY, PATH, Scene, details, error};
+use super::{MISSING, OTHER_KEY, PATH, Scene, causes, details, error};
 use jiff::SignedDuration;
-use nixdash::fleet::{Share, SignatureState, TierKind, TierState};
+use nixdash::fleet::{Code, Share, SignatureState, TierKind, TierState};
 use nixdash::nix::signature::parse_public_key;
 
 const NARINFO: &str = "/upload/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo";
@@ -45,7 +45,8 @@ async fn hits_size_pins_and_upstreams_are_told() {
     scene.later(SignedDuration::from_secs(10));
     let second = scene.look().await;
     assert_eq!(second.served.unwrap().answered, Some(Share { have: 90, total: 100 }));
-    assert_eq!(details(&second, "upstreams"), ["!1 of 2 healthy"]);
+    let failing = causes(&second, Code::UpstreamsFailing);
+    assert_eq!(failing, ["1 of 2 upstream caches are healthy"]);
     super::declares_what_is_kept(TierKind::Ncps, &server);
 }
 

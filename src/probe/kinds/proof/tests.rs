@@ -61,11 +61,11 @@ async fn a_403_is_a_miss_until_the_path_could_be_read_before() {
     trial.server.set(FILE, 403, "");
     let facts = trial.probe().await;
     assert_eq!(facts.state, TierState::Unauthorized);
-    assert!(facts.error.as_deref().unwrap().contains("let us read before"), "{facts:?}");
+    assert!(facts.error().unwrap().contains("let us read before"), "{facts:?}");
     assert!(trial.canary_failed());
     trial.server.set(FILE, 200, NARINFO);
     let facts = trial.probe().await;
-    assert_eq!((facts.state, facts.error), (TierState::Up, None));
+    assert_eq!((facts.state, facts.findings), (TierState::Up, Vec::new()));
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn a_401_is_a_refusal_anywhere() {
     trial.server.set(OTHER_FILE, 401, "");
     let facts = trial.probe().await;
     assert_eq!(facts.state, TierState::Unauthorized);
-    assert!(facts.error.as_deref().unwrap().contains("valid token"), "{facts:?}");
+    assert!(facts.error().unwrap().contains("valid token"), "{facts:?}");
 }
 
 #[tokio::test]

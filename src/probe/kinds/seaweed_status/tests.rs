@@ -1,6 +1,7 @@
 //! Clusters whole, hurt and empty, on answers of a real one.
 
 use super::*;
+use crate::fleet::{Code, TierKind};
 
 const BOTH: [&str; 2] = [
     include_str!("../../../../tests/answers/seaweedfs/healthy-dir-status.json"),
@@ -21,7 +22,29 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_250_000 + seconds).unwrap()
 }
 
-fn text<'a>(verdict: &'a Verdict, label: &str) -> &'a str {
+/// What is said of a cluster, the faults as their causes.
+struct Told {
+    faults: Vec<String>,
+    codes: Vec<Code>,
+    details: Vec<Detail>,
+}
+
+/// Judges a cluster.
+fn judge(
+    cluster: &Cluster,
+    seen: &mut Seen,
+    expected: Option<usize>,
+    replication: Option<&str>,
+    now: Timestamp,
+) -> Told {
+    let weed = Tier::new("weed", TierKind::Seaweedfs, "http://weed:8333/nix-cache");
+    let Verdict { faults, details, .. } =
+        super::judge(&weed, cluster, seen, expected, replication, now);
+    let codes = faults.iter().map(|finding| finding.code).collect();
+    Told { faults: faults.into_iter().map(|finding| finding.cause).collect(), codes, details }
+}
+
+fn text<'a>(verdict: &'a Told, label: &str) -> &'a str {
     &verdict.details.iter().find(|detail| detail.label == label).unwrap().text
 }
 
@@ -31,7 +54,6 @@ fn a_whole_cluster_has_nothing_to_complain_about() {
     let mut seen = Seen::default();
     let verdict = judge(&cluster, &mut seen, Some(3), Some("001"), at(0));
     assert_eq!(verdict.faults, Vec::<String>::new());
-    assert!(verdict.details.iter().all(|detail| !detail.alarm), "{:?}", verdict.details);
     assert_eq!(text(&verdict, "servers"), "3: 127.0.0.1:8081, 127.0.0.1:8082, 127.0.0.1:8083");
     assert_eq!(text(&verdict, "replication"), "held: 6 volumes with every copy");
     assert_eq!(text(&verdict, "volumes"), "6 of 6 take new data");
@@ -47,11 +69,12 @@ fn a_lost_volume_server_is_named_with_the_volumes_that_lack_a_copy() {
     assert_eq!(
         verdict.faults,
         [
-            "2 of 3 volume servers; 127.0.0.1:8083 is gone, last seen 2026-11-21 08:33:20 UTC",
-            "2 volumes with one copy: 3, 4"
+            "2 of 3 volume servers are there; 127.0.0.1:8083 is gone, last seen 2026-11-21 08:33:20 \
+             UTC",
+            "2 volumes have only one copy: 3, 4"
         ]
     );
-    assert_eq!(text(&verdict, "replication"), "not held: 2 volumes with one copy: 3, 4");
+    assert_eq!(verdict.codes, [Code::ServersMissing, Code::CopiesMissing]);
     assert_eq!(text(&verdict, "volumes"), "4 of 6 take new data");
 }
 
@@ -60,19 +83,25 @@ fn a_server_is_missed_by_number_or_by_memory() {
     let lost = cluster(LOST_ONE);
     let mut seen = Seen::default();
     let verdict = judge(&lost, &mut seen, Some(3), None, at(0));
-    assert_eq!(verdict.faults[0], "2 of 3 volume servers", "never seen, so not named");
+    assert_eq!(verdict.faults[0], "2 of 3 volume servers are there", "never seen, so not named");
     let verdict = judge(&lost, &mut Seen::default(), None, None, at(0));
-    assert_eq!(verdict.faults, ["2 volumes with one copy: 3, 4"]);
+    assert_eq!(verdict.faults, ["2 volumes have only one copy: 3, 4"]);
     let mut seen = Seen::default();
     judge(&cluster(BOTH), &mut seen, None, None, at(0));
     let verdict = judge(&lost, &mut seen, None, None, at(60));
-    assert!(verdict.faults[0].starts_with("2 of 3 volume servers; 127.0.0.1:8083 is gone"));
+    assert!(
+        verdict.faults[0].starts_with("2 of 3 volume servers are there; 127.0.0.1:8083 is gone")
+    );
     let verdict = judge(&lost, &mut seen, None, None, at(8 * 86_400));
-    assert_eq!(verdict.faults, ["2 volumes with one copy: 3, 4"], "forgotten after a week");
+    assert_eq!(verdict.faults, ["2 volumes have only one copy: 3, 4"], "forgotten after a week");
     let mut seen = Seen::default();
     judge(&cluster(BOTH), &mut seen, Some(2), None, at(0));
     let verdict = judge(&lost, &mut seen, Some(2), None, at(60));
-    assert_eq!(verdict.faults, ["2 volumes with one copy: 3, 4"], "as many as there should be");
+    assert_eq!(
+        verdict.faults,
+        ["2 volumes have only one copy: 3, 4"],
+        "as many as there should be"
+    );
 }
 
 #[test]
@@ -88,7 +117,7 @@ fn a_volume_without_replication_is_lost_with_its_server() {
     let verdict = judge(&cluster([&dir, &vol]), &mut seen, Some(3), Some("001"), at(0));
     assert_eq!(
         verdict.faults,
-        ["7 volumes made for fewer copies than 001 wants: 1, 2, 3, 4, 5, 6, 9"]
+        ["7 volumes made for fewer copies than replication 001 wants: 1, 2, 3, 4, 5, 6, 9"]
     );
     let lost = LOST_ONE.map(|text| text.replace("{\"node\":1}", "{}"));
     let lost = cluster([&lost[0], &lost[1]]);
@@ -117,11 +146,11 @@ fn volumes_that_take_no_new_data_are_told_apart() {
     let dir = dir.replace("[1,2,3,4,5,6]", "[1,2,3,4]");
     let vol = vol.replacen("\"ReadOnly\":false", "\"ReadOnly\":true", 1);
     let verdict = judge(&cluster([&dir, &vol]), &mut Seen::default(), None, None, at(0));
-    assert_eq!(verdict.faults, ["1 volume read-only: 1"]);
-    assert_eq!(text(&verdict, "volumes"), "4 of 6 take new data; 1 read-only: 1; 2 full: 5, 6");
+    assert_eq!(verdict.faults, ["1 volume is read-only: 1"]);
+    assert_eq!(text(&verdict, "volumes"), "4 of 6 take new data; 1 read-only; 2 full: 5, 6");
     let dir = dir.replace("\"Free\":48", "\"Free\":0").replace("[1,2,3,4]", "[]");
     let verdict = judge(&cluster([&dir, BOTH[1]]), &mut Seen::default(), None, None, at(0));
-    assert_eq!(verdict.faults, ["no volume takes new data and there is no room for another"]);
+    assert_eq!(verdict.faults, ["0 of 60 volumes more can be made, and no volume takes new data"]);
 }
 
 #[test]
@@ -129,7 +158,7 @@ fn what_an_empty_cluster_leaves_out_is_nothing() {
     let dir = "{\"Topology\":{\"Max\":60,\"Free\":60,\"DataCenters\":null,\"Layouts\":null}}";
     let vol = "{\"Volumes\":{\"DataCenters\":{\"dc1\":{\"r1\":{\"a:1\":null}}}}}";
     let verdict = judge(&cluster([dir, vol]), &mut Seen::default(), Some(3), None, at(0));
-    assert_eq!(verdict.faults, ["0 of 3 volume servers"]);
+    assert_eq!(verdict.faults, ["0 of 3 volume servers are there"]);
     assert_eq!(collections(&cluster([dir, vol])), None);
     assert_eq!(cluster(["{}", "{}"]), Cluster::default());
 }
@@ -165,9 +194,7 @@ fn copies_that_share_a_rack_which_should_not_are_named() {
         judge(cluster, &mut Seen::default(), Some(3), replication, at(0)).faults
     };
     let near = |ids: &str, number: u32| {
-        vec![format!(
-            "placement not held, {number} volumes with copies on too few racks or data centres: {ids}"
-        )]
+        vec![format!("{number} volumes with copies on too few racks or data centres: {ids}")]
     };
     let one_rack = cluster([BOTH[0], &BOTH[1].replace("{\"node\":1}", "{\"rack\":1}")]);
     assert_eq!(faults(&one_rack, None), near("1, 2, 3, 4, 5, 6", 6));

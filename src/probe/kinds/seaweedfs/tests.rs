@@ -1,6 +1,7 @@
 //! A cluster in each state, on answers of a real one.
 
 use super::*;
+use crate::fleet::Code;
 use crate::fleet::TierKind;
 use crate::probe::kinds::seaweed_disks::DISKS;
 use crate::probe::memory::Memory;
@@ -75,7 +76,7 @@ fn now() -> Timestamp {
 async fn a_whole_cluster_is_up_and_has_a_size() {
     let (gateway, master) = (gateway(COUNTERS).await, master(STATUS, WHOLE).await);
     let facts = Eyes::new().look(&gateway.url, &[&master.url], now()).await;
-    assert_eq!((facts.state, facts.error), (TierState::Up, None));
+    assert_eq!((facts.state, &facts.findings[..]), (TierState::Up, &[][..]));
     let size = facts.size.unwrap();
     assert_eq!((size.bytes, size.objects, size.exact), (3_602_184, Some(25), true));
     let labels: Vec<&str> = facts.details.iter().map(|detail| detail.label.as_str()).collect();
@@ -95,11 +96,12 @@ async fn a_server_lost_between_two_polls_is_named() {
     let facts = eyes.look(&gateway.url, &[&lost.url], now()).await;
     assert_eq!(facts.state, TierState::Degraded);
     assert_eq!(
-        facts.error.as_deref(),
-        Some(
-            "2 of 3 volume servers; 127.0.0.1:8083 is gone, last seen 2026-11-21 08:36:18 UTC; \
-             2 volumes with one copy: 3, 4"
-        )
+        facts.findings.iter().map(|finding| finding.cause.as_str()).collect::<Vec<_>>(),
+        [
+            "2 of 3 volume servers are there; 127.0.0.1:8083 is gone, last seen 2026-11-21 \
+             08:36:18 UTC",
+            "2 volumes have only one copy: 3, 4",
+        ]
     );
 }
 
@@ -115,7 +117,7 @@ async fn a_server_lost_while_nixdash_was_away_is_named() {
     let after = Eyes::new();
     after.memory.recall(&weed, kept);
     let facts = after.look(&gateway.url, &[&lost.url], now()).await;
-    let error = facts.error.unwrap();
+    let error = facts.error().unwrap();
     assert!(error.contains("127.0.0.1:8083 is gone, last seen 2026-11-21"), "{error}");
 }
 
@@ -128,10 +130,10 @@ async fn masters_that_do_not_answer_are_passed_over_until_none_is_left() {
     assert_eq!(facts.state, TierState::Up, "{facts:?}");
     let facts = eyes.look(&gateway.url, &[dead], now()).await;
     assert_eq!(facts.state, TierState::Degraded);
-    assert!(facts.error.unwrap().contains("no master answers: http://127.0.0.1:1"));
+    assert!(facts.error().unwrap().contains("no master answers: http://127.0.0.1:1"));
     let closed = Server::start(&[("/cluster/status", 401, "")]).await;
     let facts = eyes.look(&gateway.url, &[&closed.url], now()).await;
-    assert!(facts.error.unwrap().contains("whitelist"));
+    assert!(facts.error().unwrap().contains("whitelist"));
 }
 
 #[tokio::test]
@@ -152,9 +154,8 @@ async fn a_volume_server_whose_disk_is_nearly_full_is_named_and_seldom_asked() {
     let later = now() + jiff::SignedDuration::from_mins(11);
     for (at, asked) in [(now(), 1), (soon, 1), (later, 2)] {
         let facts = eyes.look(&gateway.url, &[&master.url], at).await;
-        let disks = facts.details.iter().find(|detail| detail.label == "disks").unwrap();
-        assert_eq!(disks.text, format!("nearly full: {address} /data 93 %"));
-        assert!(disks.alarm);
+        let disks = facts.findings.iter().find(|found| found.code == Code::DiskLow).unwrap();
+        assert!(disks.cause.ends_with(&format!("nearly full: {address} /data 93 %")), "{disks:?}");
         assert_eq!(server.asked().len(), asked);
     }
 }
@@ -186,10 +187,7 @@ async fn masters_without_a_leader_are_said_to_be_so() {
     let gateway = gateway(COUNTERS).await;
     let master = master("{}", WHOLE).await;
     let facts = Eyes::new().look(&gateway.url, &[&master.url], now()).await;
-    assert_eq!(
-        (facts.state, facts.error.as_deref()),
-        (TierState::Degraded, Some("the masters have no leader"))
-    );
+    assert_eq!((facts.state, facts.findings[0].code), (TierState::Degraded, Code::LeaderMissing));
 }
 
 #[tokio::test]
@@ -199,7 +197,7 @@ async fn a_gateway_that_does_not_serve_is_worse_than_a_cluster_that_lacks_a_serv
     let denied = Server::start(&[("/nix-cache/nix-cache-info", 403, DENIED)]).await;
     let facts = eyes.look(&denied.url, &[&lost.url], now()).await;
     assert_eq!(facts.state, TierState::Unauthorized);
-    let error = facts.error.unwrap();
+    let error = facts.error().unwrap();
     assert!(error.contains("AccessDenied") && error.contains("2 of 3 volume servers"), "{error}");
     let facts = eyes.look("http://127.0.0.1:1", &[&lost.url], now()).await;
     assert_eq!(facts.state, TierState::Down);

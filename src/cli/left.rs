@@ -135,7 +135,7 @@ fn record(
         lines.push(format!("run {}: its end could not be written: {error}", left.run));
     }
     if let Some(recorder) = recorder {
-        for event in events {
+        for event in left.events.iter().cloned().chain(events) {
             recorder.record(&Event::Run(event));
         }
     }

@@ -22,7 +22,7 @@ const ENDING: &str = "ending";
 const UNTIDY: &str = "untidy";
 
 /// A run whose nixdash is gone, and that has no end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LeftRun {
     /// The run.
     pub run: RunId,
@@ -36,6 +36,9 @@ pub struct LeftRun {
     pub hosts: BTreeMap<String, LeftHost>,
     /// The hosts that build for them.
     pub builders: BTreeSet<String>,
+    /// What the history must know of it: its beginning, its plan and the results that it has. The
+    /// history may know nothing of a run that was killed early.
+    pub events: Vec<RunEvent>,
 }
 
 /// What a host was at when nixdash was killed.
@@ -130,6 +133,7 @@ impl Runs {
             action: Action::default(),
             hosts: BTreeMap::new(),
             builders: BTreeSet::new(),
+            events: Vec::new(),
         };
         for line in BufReader::new(File::open(path).ok()?).split(b'\n') {
             let Ok(line) = line else { break };
@@ -144,6 +148,12 @@ impl Runs {
 impl LeftRun {
     /// Takes what happened in the run.
     fn take(&mut self, event: RunEvent) {
+        if matches!(
+            event.what,
+            RunWhat::Begin { .. } | RunWhat::Plan { .. } | RunWhat::Result { .. }
+        ) {
+            self.events.push(event.clone());
+        }
         match event.what {
             RunWhat::Begin { hosts, .. } => {
                 self.began_at = event.at;

@@ -1,5 +1,6 @@
 //! Compare and build: what realising the system takes, and doing it, on the host that builds.
 
+use super::evaluate;
 use super::fetch::by_tier;
 use super::scripts::{BUILD, COMPARE};
 use super::step::{Ear, Plain, Step};
@@ -28,10 +29,10 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
         return Ok(Report::Compared { to_build: Some(0), to_download: Some(0) });
     }
     let script = Script::new(COMPARE).arg(step.drv()?).limit(Duration::from_secs(120));
-    let output = step
-        .run(&step.host.build_on, &script)
-        .await
-        .map_err(|failure| step.about_builder(failure))?;
+    // From here on it takes as long as somebody thinks about the plan until it is built.
+    let rooting = evaluate::root_derivation(step, step.drv()?);
+    let (output, ()) = tokio::join!(step.run(&step.host.build_on, &script), rooting);
+    let output = output.map_err(|failure| step.about_builder(failure))?;
     if let Some(free) = output.stdout.trim().parse::<u64>().ok().filter(|free| *free < FREE_NEEDED)
     {
         return Err(Failure::failed(format!(

@@ -61,7 +61,6 @@ pub(super) async fn evaluate(step: &Step) -> Result<Report, Failure> {
     if here {
         copy_to_builder(step, &drv).await?;
     }
-    root_derivation(step, &drv).await;
     Ok(Report::Evaluated { drv: drv.to_string(), toplevel })
 }
 
@@ -205,11 +204,11 @@ async fn copy_to_builder(step: &Step, drv: &StorePath) -> Result<(), Failure> {
 
 /// Roots the derivation where it is built: a garbage collection between its evaluation and its build
 /// would take it. A root that cannot be made is no failure: the build says so, should it matter.
-async fn root_derivation(step: &Step, drv: &StorePath) {
+pub(super) async fn root_derivation(step: &Step, drv: &str) {
     let builder = &step.host.build_on;
     step.shared.note_use(builder);
     let root = format!("{}.drv", step.build_root());
-    let script = Script::new(ROOT_DRV).root().arg(drv.as_str()).arg(root);
+    let script = Script::new(ROOT_DRV).root().arg(drv).arg(root);
     match step.shared.hands.run(builder, &script).await {
         Ok(output) if output.is_ok() => {}
         Ok(output) => {

@@ -121,6 +121,7 @@ mod tests {
             action: Action::Switch,
             hosts: BTreeMap::from([("samsung".to_owned(), host)]),
             builders: BTreeSet::new(),
+            events: Vec::new(),
         }
     }
 

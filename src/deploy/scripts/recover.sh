@@ -7,7 +7,8 @@ main() {
 	profiles=$root/nix/var/nix/profiles
 	intents=$root/nix/var/nixdash
 	exec 9>>"$root/run/nixdash/lock"
-	flock -n 9 || exit 0
+	# What a supervisor that was killed just now had started may hold it for a moment more.
+	flock -w 5 9 || exit 0
 	[ -r "$intents/intent" ] || exit 0
 	IFS='	' read -r begun generation profile toplevel <"$intents/intent"
 	running=$(readlink -f "$root/run/current-system")

@@ -100,7 +100,6 @@ main() {
 	flock -w 20 8
 	if [ -e "$dir/started" ] || is_there "$unit"; then exit 0; fi
 	rm -rf "$dir"
-	remove_leftovers
 	mkdir "$dir" || give_up "$dir cannot be made; is /run full?"
 	cat >"$dir/script" || give_up "$dir/script cannot be written; is /run full?"
 	[ "$(wc -c <"$dir/script")" -eq "$size" ] || give_up "the script did not arrive whole"
@@ -114,6 +113,7 @@ main() {
 	path=$(readlink -f /run/current-system)/sw/bin
 	[ -d "$path" ] || path=$PATH
 	begin "$@" || give_up "systemd did not start $unit"
+	remove_leftovers </dev/null >/dev/null 2>&1 8>&- &
 }
 
 main "$@"

@@ -420,13 +420,15 @@ machine_stops() {
 
 # Writes down what is there, and roots it.
 note_facts() {
+	failed_units >"$dir/failed" 2>/dev/null 3>&- 9>&- &
+	listing=$!
 	running=$(readlink -f "$root/run/current-system")
 	booted=$(readlink -f "$root/run/booted-system")
 	generation=$(readlink "$profiles/system")
 	profile=$(readlink -f "$profiles/system")
 	etc=$(etc_source)
 	boot=$(next_boot)
-	failed_units >"$dir/failed" 2>/dev/null
+	wait "$listing"
 	leave facts "$running|$booted|$generation|$profile|$etc|$boot|end" || return 1
 	ln -sfn "$running" "$roots/before-running" &&
 		ln -sfn "$profile" "$roots/before-profile" &&
@@ -476,10 +478,9 @@ activate() {
 	[ "$now" = "$running" ] || changed=yes
 	# What cannot be read may have said anything.
 	[ "$whole" = yes ] || [ "$code" = 0 ] || changed=yes
-	case $code in
-	0 | 4) ;;
-	*) [ "$changed" = yes ] || end_untouched ;;
-	esac
+	if [ "$changed" = no ] && [ "$code" != 0 ] && [ "$now" != "$toplevel" ]; then
+		end_untouched
+	fi
 	case $code in
 	124 | 137) go_back "its activation took longer than $activation_limit s" ;;
 	0 | 2 | 4) ;;
@@ -526,7 +527,6 @@ judge_snippets() {
 	first=$code
 	if ! all_in "$failing" "$(known_snippets)"; then
 		say "does $failing fail in the running system too? activating that one again to see"
-		leave activated "$code back"
 		activate_running
 		before=$snippets
 		if [ "$whole" != yes ] || [ -n "$(what_differs)" ] || ! all_in "$failing" "$before"; then

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Sets up and runs every test of nixdash on a Debian machine with Rust: the plain ones, and, as
-# root, those on the practice fleet (four real hosts in containers), which is brought up for them
-# and taken down afterwards, also when a test fails. Can be run again and again.
-# Installs with apt-get what is missing; needs no KVM. TESTS=plain leaves the fleet out.
+# root, those on two practice fleets (four real hosts in containers each), which are brought up for
+# them and taken down afterwards, also when a test fails. Can be run again and again.
+# Installs with apt-get what is missing; needs no KVM. TESTS=plain leaves the fleets out.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -90,15 +90,31 @@ say "tests that mount small disks"
 cargo test --test it -- --ignored full_disk
 
 nixdash=$target/debug/nixdash
-NIXDASH_LAB_NAME="test"
-export NIXDASH_LAB_NAME
-take_down() { "$nixdash" lab down || true; }
+others="test"
+attacked="test-attack"
+attacks=
+# Ends what this script started, also when a test fails.
+take_down() {
+	[ -z "$attacks" ] || kill "$attacks" 2>/dev/null || true
+	for lab in "$others" "$attacked"; do NIXDASH_LAB_NAME=$lab "$nixdash" lab down || true; done
+}
 trap take_down EXIT
 trap 'exit 130' INT TERM
 
-say "bringing the practice fleet up (the first time takes a minute or two)"
-"$nixdash" lab down
-"$nixdash" lab up --yes --seaweed
+say "bringing two practice fleets up (the first time takes a minute or two)"
+for lab in "$others" "$attacked"; do NIXDASH_LAB_NAME=$lab "$nixdash" lab down; done
+NIXDASH_LAB_NAME=$others "$nixdash" lab up --yes --seaweed
+NIXDASH_LAB_NAME=$attacked "$nixdash" lab up --yes
 
-say "tests on the practice fleet"
-cargo test --test it -- --ignored --test-threads=1 lab::
+say "tests on the practice fleets: deploys are attacked on one, everything else is tried on the other"
+# They wait for networks and restarts most of the time, so both are tried at once.
+NIXDASH_LAB_NAME=$attacked cargo test --test it -- --ignored --test-threads=1 lab::attack \
+	>"$target/attacks.log" 2>&1 &
+attacks=$!
+failed=
+NIXDASH_LAB_NAME=$others cargo test --test it -- --ignored --test-threads=1 lab:: --skip lab::attack || failed=yes
+if ! wait "$attacks"; then failed=yes; fi
+attacks=
+say "the attacks"
+cat "$target/attacks.log"
+[ -z "$failed" ] || exit 1

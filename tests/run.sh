@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sets up and runs every test of nixdash on a Debian machine with Rust: the plain ones, and, as
-# root, those on two practice fleets (four real hosts in containers each), which are brought up for
+# root, those on three practice fleets (four real hosts in containers each), which are brought up for
 # them and taken down afterwards, also when a test fails. Can be run again and again.
 # Installs with apt-get what is missing; needs no KVM. TESTS=plain leaves the fleets out.
 set -eu
@@ -91,30 +91,43 @@ cargo test --test it -- --ignored full_disk
 
 nixdash=$target/debug/nixdash
 others="test"
-attacked="test-attack"
-attacks=
+first="test-attack-1"
+second="test-attack-2"
+running=
 # Ends what this script started, also when a test fails.
 take_down() {
-	[ -z "$attacks" ] || kill "$attacks" 2>/dev/null || true
-	for lab in "$others" "$attacked"; do NIXDASH_LAB_NAME=$lab "$nixdash" lab down || true; done
+	for process in $running; do kill "$process" 2>/dev/null || true; done
+	for lab in "$others" "$first" "$second"; do NIXDASH_LAB_NAME=$lab "$nixdash" lab down || true; done
 }
 trap take_down EXIT
 trap 'exit 130' INT TERM
 
-say "bringing two practice fleets up (the first time takes a minute or two)"
-for lab in "$others" "$attacked"; do NIXDASH_LAB_NAME=$lab "$nixdash" lab down; done
+say "bringing three practice fleets up (the first time takes a minute or two)"
+for lab in "$others" "$first" "$second"; do NIXDASH_LAB_NAME=$lab "$nixdash" lab down; done
 NIXDASH_LAB_NAME=$others "$nixdash" lab up --yes --seaweed
-NIXDASH_LAB_NAME=$attacked "$nixdash" lab up --yes
+NIXDASH_LAB_NAME=$first "$nixdash" lab up --yes
+NIXDASH_LAB_NAME=$second "$nixdash" lab up --yes
 
-say "tests on the practice fleets: deploys are attacked on one, everything else is tried on the other"
-# They wait for networks and restarts most of the time, so both are tried at once.
-NIXDASH_LAB_NAME=$attacked cargo test --test it -- --ignored --test-threads=1 lab::attack \
-	>"$target/attacks.log" 2>&1 &
-attacks=$!
+# Attacks a fleet, in the background: $1 the fleet, the rest the tests.
+attack() {
+	lab=$1
+	shift
+	NIXDASH_LAB_NAME=$lab cargo test --test it -- --ignored --test-threads=1 "$@" >"$target/$lab.log" 2>&1 &
+	running="$running $!"
+}
+
+say "tests on the practice fleets: deploys are attacked on two, everything else is tried on the third"
+# They wait for networks and restarts most of the time, so all are tried at once.
+attack "$first" lab::attack_activation lab::attack_cut lab::attack_user
+attack "$second" lab::attack_full lab::attack_killed lab::attack_network
 failed=
 NIXDASH_LAB_NAME=$others cargo test --test it -- --ignored --test-threads=1 lab:: --skip lab::attack || failed=yes
-if ! wait "$attacks"; then failed=yes; fi
-attacks=
-say "the attacks"
-cat "$target/attacks.log"
+for process in $running; do
+	wait "$process" || failed=yes
+done
+running=
+for lab in "$first" "$second"; do
+	say "the attacks on $lab"
+	cat "$target/$lab.log"
+done
 [ -z "$failed" ] || exit 1

@@ -1,5 +1,6 @@
 //! `nixdash history`: the runs there were, how they ended and where their paths came from.
 
+use crate::cli::json::{self, FindingJson};
 use crate::cli::status::{or_unknown, table};
 use crate::cli::{CliError, left, print};
 use crate::fleet::{
@@ -71,6 +72,7 @@ struct HostJson<'a> {
     fetched: Option<&'a BTreeMap<String, Fetched>>,
     hit_rate: Option<f64>,
     error: Option<&'a str>,
+    findings: Vec<FindingJson<'a>>,
 }
 
 /// Reads a time such as `12h`, `7d` or `1w`; a day has 24 hours.
@@ -160,6 +162,7 @@ fn run_json(run: &RunRow) -> RunJson<'_> {
             fetched: result.map(|result| &result.fetched),
             hit_rate: result.and_then(|result| result.hits().ratio()),
             error: result.and_then(|result| result.error.as_deref()),
+            findings: json::findings(result.map_or(&[], |result| &result.findings)),
         }
     });
     RunJson {
@@ -199,7 +202,7 @@ fn text(runs: &[RunRow], zone: &TimeZone, goes_on: impl Fn(&RunRow) -> bool) -> 
                 None => [unfinished, "–", "–", "–"].map(str::to_owned),
             });
             rows.push(row);
-            if let Some(error) = result.as_ref().and_then(|result| result.error.as_ref()) {
+            if let Some(error) = result.as_ref().and_then(HostResult::told) {
                 let named = error.starts_with(&format!("{host}: "));
                 let subject = if named { String::new() } else { format!(" {host}") };
                 notes.push(format!("run {}{subject}: {error}", run.run));
@@ -271,6 +274,7 @@ mod tests {
             )]),
             fetched: BTreeMap::from([("p620".to_owned(), Fetched { paths: 12, bytes: 7_000_000 })]),
             error: None,
+            findings: Vec::new(),
         };
         let failed = HostResult {
             outcome: Outcome::Offline,

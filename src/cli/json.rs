@@ -259,8 +259,14 @@ pub(super) fn run_event(event: &RunEvent) -> Option<String> {
         RunWhat::Phase { .. }
         | RunWhat::Log { .. }
         | RunWhat::Dropped { .. }
-        | RunWhat::Result { .. }
         | RunWhat::Summary { .. } => serde_json::to_string(event).ok(),
+        RunWhat::Result { ref result, .. } => {
+            let mut json = serde_json::to_value(event).ok()?;
+            if !result.findings.is_empty() {
+                json["findings"] = serde_json::to_value(findings(&result.findings)).ok()?;
+            }
+            Some(json.to_string())
+        }
         RunWhat::Begin { .. }
         | RunWhat::Progress { .. }
         | RunWhat::Plan { .. }
@@ -362,6 +368,36 @@ mod tests {
         assert_eq!(razer["error"], "razer: No route to host; wait");
         assert_eq!(p620["findings"][0]["code"], "units-failed");
         assert_eq!(p620["error"], Value::Null);
+    }
+
+    #[test]
+    fn a_result_of_a_run_has_findings_in_the_shape_that_hosts_have() {
+        use crate::fleet::{HostResult, Outcome, RunId, Subject};
+        let text = "razer: told to go back; look at it";
+        let finding = Finding::new(Subject::host("razer"), Code::RunStopped, text, "deploy again");
+        let mut result: HostResult = serde_json::from_value(json!({
+            "outcome": Outcome::RolledBack, "toplevel": null, "previous": null, "duration_ms": 1,
+            "built": 0, "fetched": {}, "error": text,
+        }))
+        .unwrap();
+        let print = |result: &HostResult| -> Value {
+            let what = RunWhat::Result { host: "razer".to_owned(), result: result.clone() };
+            let at = Timestamp::UNIX_EPOCH;
+            let event = RunEvent { run: RunId("7".to_owned()), at, what };
+            serde_json::from_str(&run_event(&event).unwrap()).unwrap()
+        };
+        assert_eq!(
+            (&print(&result)["event"], result.told().as_deref()),
+            (&"result".into(), Some(text))
+        );
+        result.findings.push(finding);
+        assert_eq!(
+            print(&result)["findings"],
+            json!([{
+                "code": "run-stopped", "severity": "note", "cause": text, "fix": "deploy again",
+            }])
+        );
+        assert_eq!(result.told().unwrap(), format!("{text} [run-stopped]"));
     }
 
     #[test]

@@ -111,7 +111,7 @@ fn record(
             }
         };
         let known = left.hosts.get(&host);
-        let said = ending.reason.clone().unwrap_or_else(|| host.clone());
+        let said = ending.reason.as_ref().map_or_else(|| host.clone(), ToString::to_string);
         lines.push(format!("run {}: {}: {said}", left.run, ending.outcome));
         *outcomes.entry(ending.outcome).or_default() += 1;
         let result = HostResult {
@@ -122,7 +122,8 @@ fn record(
             built: 0,
             substituted: BTreeMap::new(),
             fetched: BTreeMap::new(),
-            error: ending.reason,
+            findings: ending.reason.iter().map(|reason| reason.finding(&host)).collect(),
+            error: ending.reason.map(|reason| reason.text),
         };
         let what = RunWhat::Result { host, result };
         events.push(RunEvent { run: left.run.clone(), at: now, what });

@@ -119,7 +119,7 @@ pub(super) async fn evaluate(
                 known_at: Timestamp::now(),
             }),
             Err(failure) => {
-                let facts = NextFacts { error: Some(failure.error), ..NextFacts::default() };
+                let facts = NextFacts { error: Some(failure.reason.text), ..NextFacts::default() };
                 failed.insert(host, facts);
             }
         }

@@ -75,7 +75,7 @@ fn outcome(host: &str, result: &HostResult, width: usize, kind: Kind) -> String 
     if let (Kind::Build, Some(toplevel)) = (kind, &result.toplevel) {
         let _ = write!(text, "\n{:width$}  {toplevel}", "");
     }
-    if let Some(error) = &result.error {
+    if let Some(error) = result.told() {
         let _ = write!(text, "\n{:width$}  {error}", "");
     }
     text

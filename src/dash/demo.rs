@@ -241,6 +241,7 @@ pub(super) fn result(host: &str, outcome: Outcome, error: Option<&str>) -> RunWh
                 BTreeMap::new()
             },
             error: error.map(str::to_owned),
+            findings: Vec::new(),
         },
     }
 }

@@ -7,10 +7,8 @@
 
 mod host;
 
-use crate::deploy::{Failure, HostSetup, Kind, Known, Report, Setup};
-use crate::fleet::{
-    Action, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, RunWhat, StorePath,
-};
+use crate::deploy::{Failure, HostSetup, Kind, Known, Reason, Report, Setup};
+use crate::fleet::{Action, Code, HostPlan, Outcome, Phase, PhaseState, Plan, RunWhat, StorePath};
 use host::{HostRun, Stage, phase_held};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -63,7 +61,7 @@ pub enum Command {
         /// The host.
         host: String,
         /// Why.
-        why: String,
+        why: Reason,
     },
     /// Tell everybody.
     Tell(RunWhat),
@@ -207,8 +205,8 @@ impl Machine {
         }
         let stopped = self.cancelled && phase < Phase::Activate;
         let outcome = if stopped { Outcome::Interrupted } else { failure.outcome };
-        let error = if stopped { "stopped by the operator".to_owned() } else { failure.error };
-        self.end(index, outcome, Some(error), now, out);
+        let reason = if stopped { stopped_by_the_operator() } else { failure.reason };
+        self.end(index, outcome, Some(reason), now, out);
     }
 
     /// Moves a host to the phase after this one.
@@ -275,7 +273,7 @@ impl Machine {
         if !yes {
             for index in 0..self.hosts.len() {
                 if !self.hosts[index].is_over() {
-                    let why = "the plan was not confirmed".to_owned();
+                    let why = Reason::new(Code::PlanNotConfirmed, "the plan was not confirmed");
                     self.end(index, Outcome::Skipped, Some(why), now, out);
                 }
             }
@@ -290,7 +288,7 @@ impl Machine {
             match host.stage {
                 Stage::Ended(_) | Stage::Running(Phase::Persist) => {}
                 Stage::Waiting(phase) if phase < Phase::Acknowledge => {
-                    let why = "stopped by the operator".to_owned();
+                    let why = stopped_by_the_operator();
                     self.end(index, Outcome::Interrupted, Some(why), now, out);
                 }
                 Stage::Running(phase) if phase < Phase::Activate => {
@@ -380,7 +378,8 @@ impl Machine {
                     notes: host.known.preflight.notes.clone(),
                 }),
                 Some(_) | None => {
-                    let why = host.known.blemish.clone().unwrap_or_else(|| "failed".to_owned());
+                    let why = host.known.blemish.as_ref().map(Reason::to_string);
+                    let why = why.unwrap_or_else(|| "failed".to_owned());
                     set_aside.insert(host.setup.name.clone(), why);
                 }
             }
@@ -430,25 +429,12 @@ impl Machine {
         &mut self,
         index: usize,
         outcome: Outcome,
-        error: Option<String>,
+        reason: Option<Reason>,
         now: Timestamp,
         out: &mut Vec<Command>,
     ) {
         let host = &mut self.hosts[index];
-        host.stage = Stage::Ended(outcome);
-        if !matches!(outcome, Outcome::Unchanged) {
-            host.known.blemish = error.clone().or_else(|| host.known.blemish.take());
-        }
-        let result = HostResult {
-            outcome,
-            toplevel: host.known.toplevel.clone(),
-            previous: host.known.preflight.running.clone(),
-            duration_ms: elapsed(host.began, now),
-            built: host.known.built,
-            substituted: host.known.substituted.clone(),
-            fetched: host.known.fetched.clone(),
-            error,
-        };
+        let result = host.end(outcome, reason, elapsed(host.began, now));
         let host = host.setup.name.clone();
         out.push(Command::Tell(RunWhat::Result { host, result }));
     }
@@ -457,7 +443,7 @@ impl Machine {
 /// Lets a host go back that runs the new system, or will when its activation ends, which cannot be
 /// interrupted.
 fn go_back_now(host: &mut HostRun, phase: Phase, out: &mut Vec<Command>) {
-    let why = "the operator stopped the run".to_owned();
+    let why = Reason::new(Code::RunStopped, "the operator stopped the run");
     host.known.abort = Some(why.clone());
     let name = host.setup.name.clone();
     out.push(Command::Abort { host: name.clone(), why });
@@ -475,6 +461,11 @@ fn go_back_now(host: &mut HostRun, phase: Phase, out: &mut Vec<Command>) {
     };
     host.waits_for = Some(reason.to_owned());
     out.push(Command::Tell(RunWhat::Waiting { host: name, reason: host.waits_for.clone() }));
+}
+
+/// Returns the reason of a host whose run ends since somebody stopped it.
+fn stopped_by_the_operator() -> Reason {
+    Reason::new(Code::RunStopped, "stopped by the operator")
 }
 
 /// Tells the state of a phase.

@@ -1,26 +1,54 @@
 //! What the phases tell the machine.
 
-use crate::fleet::{Fetched, Outcome, StorePath, printable_line};
+use crate::fleet::{Code, Fetched, Finding, Outcome, StorePath, Subject, printable_line};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// Why a host's run ended as it did: for programs and for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// What kind of thing happened; nobody reads the text to learn that.
+    pub code: Code,
+    /// What happened and what to do, printable.
+    pub text: String,
+}
+
+impl Reason {
+    /// Makes a reason.
+    pub fn new(code: Code, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+
+    /// Returns the finding about a host that it is.
+    pub fn finding(&self, host: &str) -> Finding {
+        Finding::new(Subject::host(host), self.code, &self.text, &self.code.fix())
+    }
+
+    /// Returns the word that lets a supervisor go back for this reason: `abort CODE TEXT`.
+    pub fn abort_word(&self) -> String {
+        format!("abort {} {}", self.code, printable_line(&self.text))
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{}]", self.text, self.code)
+    }
+}
 
 /// Why a phase ended a host's run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// How the host's run ends.
     pub outcome: Outcome,
-    /// What happened and what to do, printable.
-    pub error: String,
+    /// Why.
+    pub reason: Reason,
 }
 
 impl Failure {
     /// Makes a failure before anything was activated.
-    pub fn failed(error: impl Into<String>) -> Self {
-        Self { outcome: Outcome::Failed, error: error.into() }
-    }
-
-    /// Makes the failure of a host that does not answer.
-    pub fn offline(error: impl Into<String>) -> Self {
-        Self { outcome: Outcome::Offline, error: error.into() }
+    pub fn failed(code: Code, text: impl Into<String>) -> Self {
+        Self { outcome: Outcome::Failed, reason: Reason::new(code, text) }
     }
 }
 
@@ -86,23 +114,26 @@ impl Remarks {
     }
 
     /// Returns what is wrong with the activated system, as far as this tells.
-    pub fn blemish(&self) -> Option<String> {
-        if !self.users.is_empty() {
+    pub fn blemish(&self) -> Option<Reason> {
+        let text = if self.users.is_empty() {
+            self.units_failed.then(|| "units failed when it was activated".to_owned())
+        } else {
             let users = self.users.join(", ");
-            return Some(format!(
+            Some(format!(
                 "units of {users} failed when it was activated; see `systemctl --user --failed` there as that user"
-            ));
-        }
-        self.units_failed.then(|| "units failed when it was activated".to_owned())
+            ))
+        };
+        text.map(|text| Reason::new(Code::UnitsFailed, text))
     }
 
     /// Returns what is worth knowing though it is no fault of the new system.
-    pub fn note(&self) -> Option<String> {
+    pub fn note(&self) -> Option<Reason> {
         (!self.snippets.is_empty()).then(|| {
-            format!(
+            let text = format!(
                 "these snippets of the activation script fail in this system and failed in the previous one: {}",
                 self.snippets.join(", ")
-            )
+            );
+            Reason::new(Code::SnippetFailedBefore, text)
         })
     }
 }
@@ -113,7 +144,7 @@ pub struct Ending {
     /// The outcome.
     pub outcome: Outcome,
     /// The reason, where there is one.
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
 }
 
 /// What a phase that ended well found.
@@ -183,9 +214,9 @@ pub struct Known {
     /// What is worth knowing of the activation.
     pub remarks: Remarks,
     /// What is wrong with the activated system, though it stays; or why the host is out.
-    pub blemish: Option<String>,
+    pub blemish: Option<Reason>,
     /// Why the supervisor shall go back instead of keeping the system.
-    pub abort: Option<String>,
+    pub abort: Option<Reason>,
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A run: what is deployed, through which phases it goes and how it ends.
 
-use crate::fleet::{Bytes, Share, StorePath};
+use crate::fleet::{Bytes, Finding, Share, StorePath};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -357,9 +357,18 @@ pub struct HostResult {
     pub fetched: BTreeMap<String, Fetched>,
     /// What went wrong and what to do, in one or two sentences.
     pub error: Option<String>,
+    /// The same as findings; empty when all went well, and in the records of older runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
 }
 
 impl HostResult {
+    /// Returns the error as people read it: with the codes of its findings behind it, `… [disk-low]`.
+    pub fn told(&self) -> Option<String> {
+        let codes = self.findings.iter().map(|finding| format!(" [{}]", finding.code));
+        self.error.as_ref().map(|error| format!("{error}{}", codes.collect::<String>()))
+    }
+
     /// Returns the hit rate: of what was not yet valid on the host that builds, how much was
     /// substituted. A build counts as one, whatever the number of its outputs.
     pub fn hits(&self) -> Share {

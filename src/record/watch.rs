@@ -18,6 +18,7 @@ const NEWEST: u64 = 32 << 20;
 
 /// Something new about a run.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all news are events")]
 pub enum RunNews {
     /// An event.
     Event(RunEvent),

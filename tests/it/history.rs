@@ -196,6 +196,7 @@ async fn a_full_disk_ends_a_run_with_a_true_word_in_the_history() {
         substituted: BTreeMap::new(),
         fetched: BTreeMap::new(),
         error: None,
+        findings: Vec::new(),
     };
     tell(RunWhat::Result { host: host.clone(), result });
     let outcomes = BTreeMap::from([(Outcome::Switched, 1)]);

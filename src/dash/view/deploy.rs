@@ -20,6 +20,7 @@ use crate::dash::view::paint::{
     Paint, below, cut, left, line_width, put, put_all, put_spread, spinner, top, width, wrap,
 };
 use crate::dash::view::run_words::{bytes_in, clock, doing, host_run_mark, phases, progress};
+use crate::fleet::HostResult;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -282,8 +283,8 @@ fn state_and_phases(
 
 /// Returns whether a host's error needs more than one line of that many columns.
 fn error_is_long(host: &HostRun, room: usize) -> bool {
-    let error = host.result.as_ref().and_then(|result| result.error.as_ref());
-    error.is_some_and(|error| width(error) > room)
+    let error = host.result.as_ref().and_then(HostResult::told);
+    error.is_some_and(|error| width(&error) > room)
 }
 
 /// Draws the whole error of a host above its log, unless it fitted into the host's own row after
@@ -296,14 +297,14 @@ fn error(
     indent: usize,
 ) -> Rect {
     let room = usize::from(area.width).saturating_sub(2);
-    let Some(text) = host.result.as_ref().and_then(|result| result.error.as_ref()) else {
+    let Some(text) = host.result.as_ref().and_then(HostResult::told) else {
         return area;
     };
     if !error_is_long(host, usize::from(area.width).saturating_sub(indent + 1)) {
         return area;
     }
     let (role, _) = doing(paint, host);
-    let mut lines = wrap(text, room);
+    let mut lines = wrap(&text, room);
     lines.truncate(usize::from(area.height / 2).max(1));
     for (row, line) in lines.iter().enumerate() {
         let line = Line::from(vec![Span::raw(" "), paint.span(role, line.clone())]);

@@ -116,9 +116,9 @@ pub(super) fn doing(paint: &Paint<'_>, host: &HostRun) -> (Role, String) {
 
 /// Returns what was built and what came from where, or why it went wrong.
 fn done(result: &HostResult) -> (Role, String) {
-    if let Some(error) = &result.error {
+    if let Some(error) = result.told() {
         let role = if result.outcome.is_good() { Role::Warn } else { Role::Error };
-        return (role, error.clone());
+        return (role, error);
     }
     if result.outcome == Outcome::Unchanged {
         return (Role::Dim, "nothing to do".to_owned());

@@ -4,13 +4,13 @@
 //! It looks at the running system, /etc, failed units, the profile and the boot default, and claims
 //! nothing that it did not see.
 
+use super::decision::Decision;
 use super::job::Job;
 use super::patience::Patience;
 use super::scripts::{ACCOUNT, RECOVER};
 use super::step::Step;
-use super::supervised::ending;
-use crate::deploy::{Ending, Known};
-use crate::fleet::{Outcome, StorePath, printable_line};
+use crate::deploy::{Ending, Known, Reason};
+use crate::fleet::{Code, Outcome, StorePath, printable_line};
 use crate::remote::{RemoteError, Script};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(super) struct Account {
     pub(super) pinned: String,
     pub(super) etc_is_of_the_running_system: Option<bool>,
     pub(super) failed_units: BTreeSet<String>,
-    pub(super) outcome: Option<(String, String)>,
+    pub(super) outcome: Option<Decision>,
     pub(super) is_busy: bool,
     pub(super) intent: Option<String>,
 }
@@ -55,8 +55,8 @@ pub(super) async fn account(
         found = ask(step, job).await?;
     }
     let name = &step.host.name;
-    if let Some((word, reason)) = &found.outcome {
-        return Ok(Some(ending(name, word, reason)));
+    if let Some(decision) = &found.outcome {
+        return Ok(Some(decision.ending(name)));
     }
     Ok(Some(judge(name, &found, &step.known, told)))
 }
@@ -97,10 +97,7 @@ pub(super) fn parse(text: &str) -> Account {
             "failed" => {
                 found.failed_units.insert(printable_line(value));
             }
-            "outcome" => {
-                let (word, reason) = value.split_once('\t').unwrap_or((value, ""));
-                found.outcome = Some((printable_line(word), printable_line(reason)));
-            }
+            "outcome" => found.outcome = Decision::parse(value),
             "busy" => found.is_busy = true,
             "intent" => found.intent = Some(printable_line(value)),
             _ => {}
@@ -152,8 +149,13 @@ fn judge(name: &str, found: &Account, known: &Known, told: bool) -> Ending {
         (..) => Outcome::Degraded,
     };
     let but = if wrong.is_empty() { String::new() } else { format!(", but {}", wrong.join("; ")) };
-    let reason = Some(format!("{name}: {what}; {system}{but}"));
-    Ending { outcome, reason: reason.filter(|_| outcome != Outcome::Switched) }
+    let code = match (outcome == Outcome::Degraded, restarted) {
+        (true, _) => Code::SystemUnexpected,
+        (false, true) => Code::HostRestarted,
+        (false, false) => Code::JobEnded,
+    };
+    let reason = Reason::new(code, format!("{name}: {what}; {system}{but}"));
+    Ending { outcome, reason: (outcome != Outcome::Switched).then_some(reason) }
 }
 
 /// Returns a system's path, or that it is not known.
@@ -196,18 +198,19 @@ mod tests {
     fn a_restarted_host_on_the_old_system_is_rolled_back() {
         let found = judged("2", [OLD, OLD, OLD], "", false);
         assert_eq!(found.outcome, Outcome::RolledBack);
-        let reason = found.reason.unwrap();
-        assert_eq!(
-            reason,
-            "samsung: it was restarted before it was confirmed; it runs the previous system"
-        );
+        let text = "samsung: it was restarted before it was confirmed; it runs the previous system";
+        assert_eq!(found.reason, Some(Reason::new(Code::HostRestarted, text)));
+        let killed = judged("1", [OLD, OLD, OLD], "", false).reason.unwrap();
+        assert_eq!(killed.code, Code::JobEnded);
     }
 
     #[test]
     fn a_profile_that_stayed_new_is_not_rolled_back() {
         let found = judged("2", [OLD, NEW, OLD], "", true);
         assert_eq!(found.outcome, Outcome::Degraded);
-        assert!(found.reason.unwrap().contains("its profile is"));
+        let reason = found.reason.unwrap();
+        assert_eq!(reason.code, Code::SystemUnexpected);
+        assert!(reason.text.contains("its profile is"));
     }
 
     #[test]
@@ -222,17 +225,18 @@ mod tests {
         let etc = "etc\t/nix/store/new/etc\nrunning_etc\t/nix/store/old/etc\n";
         let found = judged("1", [OLD, OLD, OLD], etc, false);
         assert_eq!(found.outcome, Outcome::Degraded);
-        assert!(found.reason.unwrap().contains("/etc is of another system"));
+        assert!(found.reason.unwrap().text.contains("/etc is of another system"));
         let found = judged("1", [OLD, OLD, OLD], "failed\tdead.service\n", false);
         assert_eq!(found.outcome, Outcome::Degraded);
         let reason = found.reason.unwrap();
-        assert!(reason.ends_with("units that failed since: dead.service"), "{reason}");
+        assert!(reason.text.ends_with("units that failed since: dead.service"), "{reason}");
     }
 
     #[test]
     fn an_outcome_that_is_there_after_all_is_read() {
-        let found = parse("boot_id\t1\noutcome\trolled-back\tnobody came\nbusy\tyes\n");
-        assert_eq!(found.outcome, Some(("rolled-back".to_owned(), "nobody came".to_owned())));
+        let found =
+            parse("boot_id\t1\noutcome\trolled-back\tnetwork-lost\tnobody came\nbusy\tyes\n");
+        assert_eq!(found.outcome, Decision::parse("rolled-back\tnetwork-lost\tnobody came"));
         assert!(found.is_busy);
     }
 }

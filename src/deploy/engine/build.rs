@@ -6,7 +6,7 @@ use super::scripts::{BUILD, COMPARE};
 use super::step::{Ear, Plain, Step};
 use crate::deploy::engine::job::{Job, JobKind, lost};
 use crate::deploy::{Failure, Report};
-use crate::fleet::{Progress, bytes};
+use crate::fleet::{Code, Progress, bytes};
 use crate::nix::activity_log::ActivityLog;
 use crate::nix::dry_run;
 use crate::remote::Script;
@@ -35,13 +35,14 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
     let output = output.map_err(|failure| step.about_builder(failure))?;
     if let Some(free) = output.stdout.trim().parse::<u64>().ok().filter(|free| *free < FREE_NEEDED)
     {
-        return Err(Failure::failed(format!(
+        let text = format!(
             "{}: only {} free below /nix, too little to build {}; make room there with \
              nix-collect-garbage",
             step.host.build_on,
             bytes(free),
             step.host.name
-        )));
+        );
+        return Err(Failure::failed(Code::DiskLow, text));
     }
     let found = output.is_ok().then(|| dry_run::parse(&output.stderr));
     Ok(Report::Compared {
@@ -73,16 +74,22 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
             built: log.built(),
             substituted: by_tier(&step.shared.fleet, log.fetched()),
         }),
-        Some(code) => Err(Failure::failed(format!(
-            "{} could not be built on {}: {}",
-            step.host.name,
-            step.host.build_on,
-            log.failure().unwrap_or_else(|| format!("nix-store exited with {code}"))
-        ))),
-        None => Err(Failure::failed(format!(
-            "the build of {} on {} was ended from outside; was the builder restarted?",
-            step.host.name, step.host.build_on
-        ))),
+        Some(code) => {
+            let text = format!(
+                "{} could not be built on {}: {}",
+                step.host.name,
+                step.host.build_on,
+                log.failure().unwrap_or_else(|| format!("nix-store exited with {code}"))
+            );
+            Err(Failure::failed(Code::BuildFailed, text))
+        }
+        None => {
+            let text = format!(
+                "the build of {} on {} was ended from outside; was the builder restarted?",
+                step.host.name, step.host.build_on
+            );
+            Err(Failure::failed(Code::JobEnded, text))
+        }
     }
 }
 

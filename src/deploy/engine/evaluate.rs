@@ -6,7 +6,7 @@
 use super::scripts::{DISCARD, EVALUATE, ROOT_DRV, UNPACK};
 use super::step::Step;
 use crate::deploy::{Failure, Report};
-use crate::fleet::{Evaluate, StorePath};
+use crate::fleet::{Code, Evaluate, StorePath};
 use crate::nix::argv;
 use crate::nix::version::Version;
 use crate::remote::{Hands, Output, Program, Script};
@@ -32,8 +32,7 @@ pub(super) async fn evaluate(step: &Step) -> Result<Report, Failure> {
     let flake = step.shared.fleet.flake.as_deref().unwrap_or_default();
     let attribute = step.config()?.attribute.clone();
     let command = |flake: &str| {
-        argv::eval_toplevel(flake, &attribute)
-            .map_err(|error| Failure::failed(format!("{}: {error}", step.host.name)))
+        argv::eval_toplevel(flake, &attribute).map_err(|error| not_evaluated(step, &error))
     };
     let folder = folder_of(flake);
     let here = runs_here(step).await?;
@@ -43,8 +42,7 @@ pub(super) async fn evaluate(step: &Step) -> Result<Report, Failure> {
         let reference = folder.as_ref().map_or(flake.to_owned(), |dir| dir.display().to_string());
         let args = command(&reference)?;
         let program = Program::new(&args[0], &args[1..]).limit(LIMIT);
-        let (_, output) =
-            program.run().await.map_err(|error| Failure::failed(error.to_string()))?;
+        let (_, output) = program.run().await.map_err(|error| not_evaluated(step, &error))?;
         output
     } else {
         let there = &step.host.build_on;
@@ -62,6 +60,11 @@ pub(super) async fn evaluate(step: &Step) -> Result<Report, Failure> {
         copy_to_builder(step, &drv).await?;
     }
     Ok(Report::Evaluated { drv: drv.to_string(), toplevel })
+}
+
+/// Returns the failure of a host for which Nix could not even be asked.
+fn not_evaluated(step: &Step, error: &impl std::fmt::Display) -> Failure {
+    Failure::failed(Code::EvaluationFailed, format!("{}: {error}", step.host.name))
 }
 
 /// Returns the folder of a flake reference that names one.
@@ -99,12 +102,14 @@ async fn read(step: &Step, output: &Output) -> Result<(StorePath, StorePath), Fa
             .rev()
             .find_map(|line| line.trim_start().strip_prefix("error:"))
             .map_or_else(|| output.complaint(), |text| text.trim().to_owned());
-        return Err(Failure::failed(format!(
-            "{host}: its configuration could not be evaluated: {}",
-            crate::fleet::printable_line(&said)
-        )));
+        let said = crate::fleet::printable_line(&said);
+        let text = format!("{host}: its configuration could not be evaluated: {said}");
+        return Err(Failure::failed(Code::EvaluationFailed, text));
     }
-    let odd = |why: String| Failure::failed(format!("{host}: nix eval answered oddly: {why}"));
+    let odd = |why: String| {
+        let text = format!("{host}: nix eval answered oddly: {why}");
+        Failure::failed(Code::EvaluationFailed, text)
+    };
     let found: Evaluated =
         serde_json::from_str(output.stdout.trim()).map_err(|error| odd(error.to_string()))?;
     let toplevel = StorePath::parse(&found.out).map_err(|error| odd(error.to_string()))?;
@@ -131,10 +136,9 @@ async fn source_on(step: &Step, host: &str, dir: &Path) -> Result<String, Failur
             if output.is_ok() && fits && folder.starts_with('/') {
                 return Ok(folder);
             }
-            Err(Failure::failed(format!(
-                "{host}: the flake's source could not be unpacked there: {}",
-                output.complaint()
-            )))
+            let said = output.complaint();
+            let text = format!("{host}: the flake's source could not be unpacked there: {said}");
+            Err(Failure::failed(Code::SourceNotSent, text))
         })
         .await?;
     Ok(folder.clone())
@@ -144,7 +148,8 @@ async fn source_on(step: &Step, host: &str, dir: &Path) -> Result<String, Failur
 /// now, as Nix sees them; of another folder everything.
 async fn pack(dir: &Path) -> Result<Vec<u8>, Failure> {
     let failed = |what: &str, why: String| {
-        Failure::failed(format!("the flake {} could not be {what}: {why}", dir.display()))
+        let text = format!("the flake {} could not be {what}: {why}", dir.display());
+        Failure::failed(Code::SourceNotSent, text)
     };
     let listed = Program::new("git", ["ls-files", "-z", "--cached", "."]).in_dir(dir).run().await;
     let tar = match listed {
@@ -187,16 +192,17 @@ async fn copy_to_builder(step: &Step, drv: &StorePath) -> Result<(), Failure> {
     let Some(address) = address else { return Ok(()) };
     step.log(&format!("copying the derivation to {builder}")).await;
     let args = argv::copy_closure_to(address, drv);
+    let failed = |text: String| Failure::failed(Code::DerivationNotCopied, text);
     let options = argv::ssh_options(address, shared.fleet.ssh_config.as_deref())
-        .map_err(|error| Failure::failed(error.to_string()))?;
+        .map_err(|error| failed(error.to_string()))?;
     let program = Program::new(&args[0], &args[1..]).env("NIX_SSHOPTS", options).limit(LIMIT);
-    let (_, output) = program.run().await.map_err(|error| Failure::failed(error.to_string()))?;
+    let (_, output) = program.run().await.map_err(|error| failed(error.to_string()))?;
     if output.is_ok() {
         return Ok(());
     }
     let said = output.complaint();
     let why = argv::login_shell_prints(builder, &output.stderr).unwrap_or(said);
-    Err(Failure::failed(format!(
+    Err(failed(format!(
         "the derivation of {} could not be copied to {builder}: {why}",
         step.host.name,
     )))

@@ -4,8 +4,8 @@ use super::build::NixEar;
 use super::scripts::FETCH;
 use super::step::{Plain, Step};
 use crate::deploy::engine::job::{Job, JobKind, StartFailure, lost};
-use crate::deploy::{Failure, Report};
-use crate::fleet::{Fetched, Fleet};
+use crate::deploy::{Failure, Reason, Report};
+use crate::fleet::{Code, Fetched, Fleet};
 use crate::nix::settings::bare_url;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,21 +32,24 @@ pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
         .map_err(StartFailure::harmless)?;
     let mut ear = NixEar::new(step);
     let state = job.follow("exit", PATIENCE, &mut ear).await.map_err(|error| {
-        let failure = lost(&error);
-        let error = format!("the connection was lost during the fetch: {}", failure.error);
-        Failure { error, ..failure }
+        let Failure { outcome, reason } = lost(&error);
+        let text = format!("the connection was lost during the fetch: {}", reason.text);
+        Failure { outcome, reason: Reason { text, ..reason } }
     })?;
     let log = ear.finish().await;
     let host = &step.host.name;
     match state.exit {
         Some(0) => Ok(Report::Fetched(by_tier(&step.shared.fleet, log.fetched()))),
-        Some(code) => Err(Failure::failed(format!(
-            "{host} could not fetch its system: {}",
-            log.failure().unwrap_or_else(|| format!("nix-store exited with {code}"))
-        ))),
-        None => Err(Failure::failed(format!(
-            "the fetch on {host} was ended from outside; was the host restarted?"
-        ))),
+        Some(code) => {
+            let said = log.failure().unwrap_or_else(|| format!("nix-store exited with {code}"));
+            let text = format!("{host} could not fetch its system: {said}");
+            Err(Failure::failed(Code::FetchFailed, text))
+        }
+        None => {
+            let text =
+                format!("the fetch on {host} was ended from outside; was the host restarted?");
+            Err(Failure::failed(Code::JobEnded, text))
+        }
     }
 }
 

@@ -5,11 +5,12 @@
 //! left in its folder is the truth about it, never the unit's state. Starting one is idempotent: it
 //! is asked for again until it is there.
 
-use crate::deploy::Failure;
+use crate::deploy::engine::decision::Decision;
 use crate::deploy::engine::patience::Patience;
 use crate::deploy::engine::scripts::{FOLLOW, START, STOP};
 use crate::deploy::engine::step::Ear;
-use crate::fleet::{Outcome, printable_line};
+use crate::deploy::{Failure, Reason};
+use crate::fleet::{Code, Outcome, printable_line};
 use crate::remote::{Hands, RemoteError, Script, Trouble};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -33,8 +34,8 @@ pub(super) struct JobState {
     pub(super) exit: Option<i32>,
     /// What it left as `activated`.
     pub(super) activated: Option<String>,
-    /// What it left as `outcome`: word and reason.
-    pub(super) outcome: Option<(String, String)>,
+    /// What it left as `outcome`.
+    pub(super) outcome: Option<Decision>,
     /// Whether it is neither running nor properly ended: killed, or the host restarted.
     pub(super) is_dead: bool,
 }
@@ -108,7 +109,8 @@ impl Job {
                     let (host, unit) = (&self.host, self.unit());
                     let why = output.complaint();
                     let error = format!("{host}: {unit} could not be started: {why}");
-                    return Err(StartFailure::Refused(Failure::failed(error)));
+                    let failure = Failure::failed(Code::JobNotStarted, error);
+                    return Err(StartFailure::Refused(failure));
                 }
                 Err(error) => {
                     let was_silent = patience.is_silent();
@@ -267,14 +269,11 @@ impl StartFailure {
 
 /// Reads the line with which `follow.sh` ends.
 fn parse_last_line(text: &str) -> JobState {
-    let mut fields = text.trim_end_matches('\n').split('\t').skip(1);
+    let mut fields = text.trim_end_matches('\n').splitn(5, '\t').skip(1);
     let is_dead = fields.next() != Some("over");
     let exit = fields.next().and_then(|code| code.parse().ok());
     let activated = fields.next().filter(|text| !text.is_empty()).map(printable_line);
-    let outcome = fields.next().filter(|word| !word.is_empty()).map(|word| {
-        let reason: Vec<&str> = fields.collect();
-        (printable_line(word), printable_line(&reason.join(" ")))
-    });
+    let outcome = fields.next().and_then(Decision::parse);
     JobState { exit, activated, outcome, is_dead }
 }
 
@@ -286,7 +285,7 @@ pub(super) fn lost(error: &RemoteError) -> Failure {
         }
         Trouble::Denied | Trouble::HostKey | Trouble::Untrusted | Trouble::Here => Outcome::Failed,
     };
-    Failure { outcome, error: error.to_string() }
+    Failure { outcome, reason: Reason::new(error.code(), error.to_string()) }
 }
 
 #[cfg(test)]
@@ -304,15 +303,18 @@ mod tests {
             JobState { activated: Some("4 ok network".to_owned()), ..JobState::default() }
         );
         assert_eq!(
-            parse_last_line("\tover\t0\t2 failed\trolled-back\tits script failed"),
+            parse_last_line("\tover\t0\t2 failed\trolled-back\tsnippet-failed\tits script failed"),
             JobState {
                 exit: Some(0),
                 activated: Some("2 failed".to_owned()),
-                outcome: Some(("rolled-back".to_owned(), "its script failed".to_owned())),
+                outcome: Decision::parse("rolled-back\tsnippet-failed\tits script failed"),
                 is_dead: false,
             }
         );
         assert!(parse_last_line("\tgone").is_dead);
         assert!(parse_last_line("\tdead\t\t\t").is_dead);
+        assert_eq!(parse_last_line("\tdead\t\t\t").outcome, None);
+        let older = parse_last_line("\tover\t0\t0 ok\tswitched\t");
+        assert_eq!(older.outcome, Decision::parse("switched"));
     }
 }

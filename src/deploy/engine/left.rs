@@ -6,9 +6,8 @@
 use super::account::{Account, parse};
 use super::scripts::ACCOUNT;
 use super::step::tidy;
-use super::supervised::ending;
-use crate::deploy::Ending;
-use crate::fleet::{Action, Outcome, Phase, StorePath};
+use crate::deploy::{Ending, Reason};
+use crate::fleet::{Action, Code, Outcome, Phase, StorePath};
 use crate::record::{LeftHost, LeftRun};
 use crate::remote::{Hands, Script};
 use futures_util::future::join_all;
@@ -47,7 +46,8 @@ pub async fn tidy_left(hands: &dyn Hands, tag: &str, hosts: Vec<String>) -> Vec<
 async fn end_host(hands: &dyn Hands, left: &LeftRun, name: &str, host: &LeftHost) -> LeftEnding {
     let first = if left.action == Action::Boot { Phase::Persist } else { Phase::Activate };
     if host.phase.is_none_or(|phase| phase < first) {
-        let reason = format!("{name}: nixdash was ended before anything was activated there");
+        let text = format!("{name}: nixdash was ended before anything was activated there");
+        let reason = Reason::new(Code::RunEnded, text);
         return LeftEnding::Ended(Ending { outcome: Outcome::Interrupted, reason: Some(reason) });
     }
     let job = format!("{}-activate-{name}", left.tag);
@@ -57,8 +57,8 @@ async fn end_host(hands: &dyn Hands, left: &LeftRun, name: &str, host: &LeftHost
         Ok(output) => return LeftEnding::NotYet(format!("{name}: {}", output.complaint())),
         Err(error) => return LeftEnding::NotYet(error.to_string()),
     };
-    if let Some((word, reason)) = &found.outcome {
-        return LeftEnding::Ended(ending(name, word, reason));
+    if let Some(decision) = &found.outcome {
+        return LeftEnding::Ended(decision.ending(name));
     }
     if found.is_busy {
         return LeftEnding::NotYet(format!(
@@ -92,8 +92,10 @@ fn judge(name: &str, found: &Account, host: &LeftHost, action: Action) -> Ending
             (Outcome::Degraded, "it runs another system than before and than was asked for")
         }
     };
-    let reason = format!("{name}: nixdash was ended during this run; {what} now");
-    Ending { outcome, reason: Some(reason) }
+    let is_odd = outcome == Outcome::Degraded;
+    let code = if is_odd { Code::SystemUnexpected } else { Code::RunEnded };
+    let text = format!("{name}: nixdash was ended during this run; {what} now");
+    Ending { outcome, reason: Some(Reason::new(code, text)) }
 }
 
 #[cfg(test)]
@@ -132,6 +134,13 @@ mod tests {
         end_left(&hands, &left(phase)).await.remove(0).1
     }
 
+    fn code(ending: &LeftEnding) -> Option<Code> {
+        match ending {
+            LeftEnding::Ended(ending) => ending.reason.as_ref().map(|reason| reason.code),
+            LeftEnding::NotYet(_) => None,
+        }
+    }
+
     fn outcome(ending: &LeftEnding) -> Option<Outcome> {
         match ending {
             LeftEnding::Ended(ending) => Some(ending.outcome),
@@ -145,14 +154,18 @@ mod tests {
             let hands = FakeHands::unreachable();
             let found = end_left(&hands, &left(phase)).await.remove(0).1;
             assert_eq!(outcome(&found), Some(Outcome::Interrupted));
+            assert_eq!(code(&found), Some(Code::RunEnded));
             assert!(hands.asked().is_empty());
         }
     }
 
     #[tokio::test]
     async fn what_the_supervisor_decided_alone_is_read() {
-        let found = ask(Some(Phase::Settle), "outcome\trolled-back\tno word came\n").await;
+        let found =
+            ask(Some(Phase::Settle), "outcome\trolled-back\tconfirmation-missing\tno word came\n")
+                .await;
         assert_eq!(outcome(&found), Some(Outcome::RolledBack));
+        assert_eq!(code(&found), Some(Code::ConfirmationMissing));
     }
 
     #[tokio::test]
@@ -178,6 +191,9 @@ mod tests {
                 Box::leak(format!("running\t{running}\nprofile\t{profile}\n").into_boxed_str());
             let found = ask(Some(Phase::Persist), said).await;
             assert_eq!(outcome(&found), Some(wanted), "{running} {profile}");
+            let is_odd = wanted == Outcome::Degraded;
+            let wanted = if is_odd { Code::SystemUnexpected } else { Code::RunEnded };
+            assert_eq!(code(&found), Some(wanted));
         }
     }
 }

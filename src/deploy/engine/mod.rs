@@ -9,6 +9,7 @@ mod acknowledge;
 mod activate;
 mod build;
 mod check;
+mod decision;
 mod evaluate;
 mod fetch;
 mod job;
@@ -28,7 +29,7 @@ pub use left::{LeftEnding, end_left, tidy_left};
 
 use crate::deploy::machine::{Command, Input, Machine};
 use crate::deploy::{Failure, HostSetup, Known, Report, Setup};
-use crate::fleet::{Fleet, Outcome, Phase, RunEvent, RunId, RunWhat, StorePath};
+use crate::fleet::{Code, Fleet, Outcome, Phase, RunEvent, RunId, RunWhat, StorePath};
 use crate::remote::{Hands, git_revision};
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -185,7 +186,8 @@ pub async fn evaluate_only(
 
 /// Reads the report of an evaluation.
 fn evaluated(host: &HostSetup, report: Report) -> Result<Evaluated, Failure> {
-    let odd = || Failure::failed(format!("{}: nothing was evaluated", host.name));
+    let text = format!("{}: nothing was evaluated", host.name);
+    let odd = || Failure::failed(Code::InternalError, text.clone());
     let Report::Evaluated { drv, toplevel } = report else { return Err(odd()) };
     let drv = StorePath::parse(&drv).map_err(|_| odd())?;
     let (host, build_on) = (host.name.clone(), host.build_on.clone());
@@ -204,7 +206,7 @@ async fn carry_out(step: Step, token: CancellationToken, done: mpsc::Sender<Inpu
         }
     };
     if let Err(failure) = &result {
-        let line = failure.error.clone();
+        let line = failure.reason.to_string();
         step.shared.teller.tell(RunWhat::Log { host: host.clone(), phase, line });
     }
     // The engine's loop outlives every step.
@@ -217,7 +219,7 @@ async fn stop(
     step: &Step,
     mut work: Pin<&mut impl Future<Output = Result<Report, Failure>>>,
 ) -> Result<Report, Failure> {
-    let stopped = Err(Failure::failed("stopped by the operator"));
+    let stopped = Err(Failure::failed(Code::RunStopped, "stopped by the operator"));
     let Some(job) = step.running_job() else { return stopped };
     let stopping = async {
         loop {

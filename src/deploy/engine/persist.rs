@@ -3,8 +3,8 @@
 use super::scripts::{KEEP, UNROOT, WORD};
 use super::step::Step;
 use super::supervised::Supervised;
-use crate::deploy::{Failure, Report};
-use crate::fleet::{Action, printable_line};
+use crate::deploy::{Failure, Reason, Report};
+use crate::fleet::Action;
 use crate::remote::Script;
 
 /// Gives the word where it was not given yet, and reads what came of it.
@@ -24,9 +24,8 @@ pub(super) async fn persist(step: &Step) -> Result<Report, Failure> {
 }
 
 /// Tells the supervisor to go back. A word that does not arrive lets it go back all the same, later.
-pub(super) async fn send_abort(step: &Step, job: &str, why: &str) {
-    let word = format!("abort {}", printable_line(why));
-    let script = Script::new(WORD).root().arg(job).arg(word);
+pub(super) async fn send_abort(step: &Step, job: &str, why: &Reason) {
+    let script = Script::new(WORD).root().arg(job).arg(why.abort_word());
     if let Err(error) = step.shared.hands.run(&step.host.name, &script).await {
         step.log(&format!("the word did not arrive, trying again: {}", error.cause)).await;
         drop(step.shared.hands.run(&step.host.name, &script).await);

@@ -4,7 +4,7 @@ use super::owner::Owner;
 use super::scripts::{PREFLIGHT, RECOVER};
 use super::step::Step;
 use crate::deploy::{Failure, Preflight, Report};
-use crate::fleet::{StorePath, bytes, printable_line};
+use crate::fleet::{Code, StorePath, bytes, printable_line};
 use crate::remote::{Output, Script};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -58,10 +58,11 @@ async fn recover(step: &Step) -> Result<(), Failure> {
     if output.is_ok() {
         return Ok(());
     }
-    Err(Failure::failed(format!(
+    let text = format!(
         "{name}: an earlier deploy was cut off while it was made permanent, and that could not be put right: {}",
         output.complaint()
-    )))
+    );
+    Err(Failure::failed(Code::SystemUnexpected, text))
 }
 
 /// Returns what it means when the script did not run as root.
@@ -72,7 +73,8 @@ fn refused(host: &str, output: &Output) -> Failure {
     } else {
         ""
     };
-    Failure::failed(format!("{host}: preflight could not run as root: {said}{hint}"))
+    let text = format!("{host}: preflight could not run as root: {said}{hint}");
+    Failure::failed(Code::PrivilegesMissing, text)
 }
 
 /// Reads the script's lines.
@@ -96,24 +98,27 @@ fn read(host: &str, text: &str) -> Result<Preflight, Failure> {
                     || "somebody is deploying to it now".to_owned(),
                     |owner| owner.sentence(Timestamp::now()),
                 );
-                return Err(Failure::failed(format!("{host}: {who}; wait for that to end")));
+                let text = format!("{host}: {who}; wait for that to end");
+                return Err(Failure::failed(Code::LockHeld, text));
             }
             "built_on" => found.built_on = Some(printable_line(value.trim())),
             "run_free" => match number {
                 Some(free) if free < RUN_FREE_NEEDED => {
-                    return Err(Failure::failed(format!(
+                    let text = format!(
                         "{host}: only {} free on /run, which a deploy needs for its results; see what fills it with `du -xsh /run/*` there",
                         bytes(free)
-                    )));
+                    );
+                    return Err(Failure::failed(Code::WriteFailed, text));
                 }
                 Some(_) | None => {}
             },
             "nix_free" => match number {
                 Some(free) if free < NIX_FREE_NEEDED => {
-                    return Err(Failure::failed(format!(
+                    let text = format!(
                         "{host}: only {} free below /nix; make room there with nix-collect-garbage",
                         bytes(free)
-                    )));
+                    );
+                    return Err(Failure::failed(Code::DiskLow, text));
                 }
                 Some(free) if free < NIX_FREE_NOTED => {
                     found.notes.push(format!("only {} free below /nix", bytes(free)));
@@ -132,9 +137,9 @@ fn read(host: &str, text: &str) -> Result<Preflight, Failure> {
         found.notes.push(format!("on battery, {charge} %"));
     }
     if found.running.is_none() {
-        return Err(Failure::failed(format!(
-            "{host}: /run/current-system is not a NixOS system; is this a NixOS machine?"
-        )));
+        let text =
+            format!("{host}: /run/current-system is not a NixOS system; is this a NixOS machine?");
+        return Err(Failure::failed(Code::NotNixos, text));
     }
     Ok(found)
 }
@@ -158,16 +163,21 @@ mod tests {
     #[test]
     fn a_full_disk_stops_the_host_and_says_what_to_do() {
         let error = read("samsung", &format!("running\t{SYSTEM}\nnix_free\t1000\n")).unwrap_err();
-        assert!(error.error.contains("nix-collect-garbage"), "{}", error.error);
+        assert_eq!(error.reason.code, Code::DiskLow);
+        assert!(error.reason.text.contains("nix-collect-garbage"), "{}", error.reason);
+        let error = read("samsung", &format!("running\t{SYSTEM}\nrun_free\t1000\n")).unwrap_err();
+        assert_eq!(error.reason.code, Code::WriteFailed);
+        assert_eq!(read("samsung", "boot_id\tabc\n").unwrap_err().reason.code, Code::NotNixos);
     }
 
     #[test]
     fn a_second_operator_is_told_who_is_at_it() {
         let error = read("samsung", "locked\twho=me@desk run=7 now=9 since=2\n").unwrap_err();
+        assert_eq!(error.reason.code, Code::LockHeld);
         assert!(
-            error.error.contains("me@desk has been deploying to it with run 7 for 7"),
+            error.reason.text.contains("me@desk has been deploying to it with run 7 for 7"),
             "{}",
-            error.error
+            error.reason
         );
     }
 
@@ -183,6 +193,8 @@ mod tests {
     fn sudo_that_asks_for_a_password_is_explained() {
         let output =
             Output { code: 1, stderr: "sudo: a password is required".into(), ..Output::default() };
-        assert!(refused("razer", &output).error.contains("without a password"));
+        let reason = refused("razer", &output).reason;
+        assert_eq!(reason.code, Code::PrivilegesMissing);
+        assert!(reason.text.contains("without a password"));
     }
 }

@@ -7,9 +7,10 @@ use super::{
     verify,
 };
 use crate::deploy::engine::job::{Job, lost};
-use crate::deploy::{Failure, HostSetup, Known, Report};
+use crate::deploy::{Failure, HostSetup, Known, Reason, Report};
 use crate::fleet::{
-    Action, Fleet, Host, Phase, Progress, RunEvent, RunId, RunWhat, StorePath, Tier, printable_line,
+    Action, Code, Fleet, Host, Phase, Progress, RunEvent, RunId, RunWhat, StorePath, Tier,
+    printable_line,
 };
 use crate::remote::{Hands, Output, Script};
 use futures_util::future::join_all;
@@ -76,10 +77,9 @@ impl Shared {
 
     /// Tells the supervisor of a host to go back. One that has not begun yet is told by the phase
     /// that reads what it decided.
-    pub(super) async fn abort(&self, host: &str, why: &str) {
-        let word = format!("abort {}", printable_line(why));
+    pub(super) async fn abort(&self, host: &str, why: &Reason) {
         let job = self.job_name("activate", host);
-        let script = Script::new(WORD).root().arg(job).arg(word);
+        let script = Script::new(WORD).root().arg(job).arg(why.abort_word());
         drop(self.hands.run(host, &script).await);
     }
 
@@ -232,32 +232,35 @@ impl Step {
         if self.host.build_on == self.host.name {
             return failure;
         }
-        Failure::failed(format!("{} cannot be built: {}", self.host.name, failure.error))
+        let Reason { code, text } = failure.reason;
+        Failure::failed(code, format!("{} cannot be built: {text}", self.host.name))
+    }
+
+    /// Returns the failure of a step that lacks what an earlier one must have left.
+    fn internal(&self, what: &str) -> Failure {
+        Failure::failed(Code::InternalError, format!("{}: {what}", self.host.name))
     }
 
     /// Returns the host's configuration.
     pub(super) fn config(&self) -> Result<&Host, Failure> {
-        let name = &self.host.name;
-        let missing = || Failure::failed(format!("{name}: no such host in the fleet"));
-        self.shared.fleet.host(name).ok_or_else(missing)
+        let found = self.shared.fleet.host(&self.host.name);
+        found.ok_or_else(|| self.internal("no such host in the fleet"))
     }
 
     /// Returns the tier that the host pulls from.
     pub(super) fn tier(&self) -> Result<&Tier, Failure> {
         let tier = self.host.tier.as_deref().and_then(|name| self.shared.fleet.tier(name));
-        tier.ok_or_else(|| Failure::failed(format!("{}: no tier to pull from", self.host.name)))
+        tier.ok_or_else(|| self.internal("no tier to pull from"))
     }
 
     /// Returns the system to come.
     pub(super) fn toplevel(&self) -> Result<&StorePath, Failure> {
-        let missing = || Failure::failed(format!("{}: nothing was evaluated", self.host.name));
-        self.known.toplevel.as_ref().ok_or_else(missing)
+        self.known.toplevel.as_ref().ok_or_else(|| self.internal("nothing was evaluated"))
     }
 
     /// Returns the derivation of the system to come.
     pub(super) fn drv(&self) -> Result<&str, Failure> {
-        let missing = || Failure::failed(format!("{}: nothing was evaluated", self.host.name));
-        self.known.drv.as_deref().ok_or_else(missing)
+        self.known.drv.as_deref().ok_or_else(|| self.internal("nothing was evaluated"))
     }
 
     /// Names a job of this phase.
@@ -282,7 +285,7 @@ impl Step {
     pub(super) async fn take_supervised(&self) -> Result<Supervised, Failure> {
         let name = &self.host.name;
         let kept = self.shared.supervisors.lock().await.remove(name);
-        kept.ok_or_else(|| Failure::failed(format!("{name}: its supervisor was not started")))
+        kept.ok_or_else(|| self.internal("its supervisor was not started"))
     }
 
     /// Keeps the host's supervisor for the next phase.

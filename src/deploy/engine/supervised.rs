@@ -1,5 +1,5 @@
-//! The supervisor on a target, as the engine sees it: starting it, following it, and saying in our
-//! words what it decided.
+//! The supervisor on a target, as the engine sees it: starting it, following it, and waiting for what
+//! it decides.
 //!
 //! Whatever happens to the connection or to this program, the supervisor decides alone and leaves
 //! its decision in a file; the phases only read it.
@@ -10,8 +10,8 @@ use super::job::{Job, JobKind, JobState, StartFailure};
 use super::owner::Owner;
 use super::scripts::SUPERVISE;
 use super::step::{Plain, Step};
-use crate::deploy::{Ending, Failure};
-use crate::fleet::{Action, Outcome};
+use crate::deploy::{Ending, Failure, Reason};
+use crate::fleet::{Action, Code, Outcome};
 use crate::remote::RemoteError;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -54,15 +54,12 @@ impl Supervised {
         match started {
             Ok(()) => Ok(Self { job, activated_at: Instant::now(), told: Told::No }),
             Err(StartFailure::Refused(failure)) => Err(failure),
-            Err(StartFailure::Unknown(error)) => Err(Failure {
-                outcome: Outcome::Unknown,
-                error: format!(
-                    "{}: the connection broke when the activation was to begin, and the host was not \
-                     seen since ({}). If it began, the host goes back to the previous system by \
-                     itself. Look at it when it is back",
-                    step.host.name, error.cause
-                ),
-            }),
+            Err(StartFailure::Unknown(error)) => Err(not_seen_since(format!(
+                "{}: the connection broke when the activation was to begin, and the host was not \
+                 seen since ({}). If it began, the host goes back to the previous system by \
+                 itself. Look at it when it is back",
+                step.host.name, error.cause
+            ))),
         }
     }
 
@@ -76,8 +73,8 @@ impl Supervised {
     pub(super) async fn decided(&mut self, step: &Step) -> Result<Ending, Failure> {
         loop {
             let state = self.follow(step, "exit").await?;
-            if let Some((word, reason)) = &state.outcome {
-                return Ok(ending(&step.host.name, word, reason));
+            if let Some(decision) = &state.outcome {
+                return Ok(decision.ending(&step.host.name));
             }
             // It is gone and left no outcome: the host was restarted, or what should have gone
             // back was killed too.
@@ -95,7 +92,7 @@ impl Supervised {
         let name = &step.host.name;
         let seen = self.job.seen_at().map_or_else(|| "its start".to_owned(), clock);
         let cause = &error.cause;
-        let error = match (self.told, &step.known.abort) {
+        let text = match (self.told, &step.known.abort) {
             (Told::Yes(told), _) => format!(
                 "{name}: told to keep the new system at {}; not seen since ({cause}). Look at it when it is back",
                 clock(told)
@@ -107,7 +104,8 @@ impl Supervised {
                 clock(told)
             ),
             (Told::No, Some(why)) => format!(
-                "{name}: told to go back ({why}); not seen since {seen} ({cause}). Look at it when it is back"
+                "{name}: told to go back ({}); not seen since {seen} ({cause}). Look at it when it is back",
+                why.text
             ),
             (Told::No, None) => format!(
                 "{name}: not seen since {seen}, when it ran the new system or was being activated \
@@ -115,8 +113,13 @@ impl Supervised {
                  itself. Look at it when it is back"
             ),
         };
-        Failure { outcome: Outcome::Unknown, error }
+        not_seen_since(text)
     }
+}
+
+/// Returns the failure of a host of which nobody knows what it runs.
+fn not_seen_since(text: String) -> Failure {
+    Failure { outcome: Outcome::Unknown, reason: Reason::new(Code::NotSeenSince, text) }
 }
 
 /// Returns how long a host may be silent: until it has gone back by itself, whatever it waits for,
@@ -152,49 +155,4 @@ fn arguments(step: &Step, job: &Job, action: Action) -> Result<Vec<String>, Fail
 /// Returns a time as a clock here shows it.
 pub(super) fn clock(at: Timestamp) -> String {
     at.to_zoned(TimeZone::system()).strftime("%H:%M:%S").to_string()
-}
-
-/// Says in our words what the supervisor decided.
-pub(crate) fn ending(name: &str, word: &str, reason: &str) -> Ending {
-    let told = |text: &str| {
-        let reason = if reason.is_empty() { "no reason given" } else { reason };
-        Some(format!("{name}: {text}{}", reason.trim_end()))
-    };
-    let (outcome, reason) = match word {
-        "switched" => (Outcome::Switched, None),
-        "tested" => (Outcome::Tested, None),
-        "booted" => (Outcome::Booted, None),
-        "dry" => (Outcome::Dry, None),
-        "needs-reboot" => (Outcome::NeedsReboot, told("")),
-        "rolled-back" => (Outcome::RolledBack, told("back on the previous system: ")),
-        "failed" => (Outcome::Failed, told("not activated: ")),
-        "degraded" => (Outcome::Degraded, told("")),
-        "stuck" => {
-            (Outcome::Degraded, told("it is not what it was before, and needs your hands: "))
-        }
-        "locked" => {
-            let text = Owner::parse(reason)
-                .map_or_else(|| "somebody".to_owned(), |owner| owner.sentence(Timestamp::now()));
-            (Outcome::Failed, Some(format!("{name}: another deploy holds the lock: {text}")))
-        }
-        other => (Outcome::Failed, Some(format!("{name}: the supervisor said {other:?}"))),
-    };
-    Ending { outcome, reason }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_the_supervisor_says_becomes_an_outcome_and_a_sentence() {
-        let found = ending("samsung", "rolled-back", "nobody could reach it");
-        assert_eq!(found.outcome, Outcome::RolledBack);
-        assert_eq!(
-            found.reason.unwrap(),
-            "samsung: back on the previous system: nobody could reach it"
-        );
-        assert_eq!(ending("samsung", "stuck", "x").outcome, Outcome::Degraded);
-        assert_eq!(ending("samsung", "dance", "x").outcome, Outcome::Failed);
-    }
 }

@@ -5,8 +5,8 @@
 
 use super::scripts::VERIFY;
 use super::step::Step;
-use crate::deploy::{Failure, Report};
-use crate::fleet::{PublicKey, SignatureState, StorePath, Tier, printable_line};
+use crate::deploy::{Failure, Reason, Report};
+use crate::fleet::{Code, Outcome, PublicKey, SignatureState, StorePath, Tier, printable_line};
 use crate::nix::narinfo::{NarInfo, SIZE_LIMIT};
 use crate::nix::settings::Settings;
 use crate::nix::signature::parse_public_key;
@@ -21,10 +21,12 @@ pub(super) async fn verify(step: &Step) -> Result<Report, Failure> {
         output.stdout.split_once("\n--- narinfo\n").unwrap_or(("", &output.stdout));
     let host = &step.host.name;
     let Some(key) = &tier.public_key else {
-        return Err(Failure::failed(format!("tier {} has no public_key", tier.name)));
+        let text = format!("tier {} has no public_key", tier.name);
+        return Err(Failure::failed(Code::SetupFailed, text));
     };
     let answer = Answer::read(rest, &output.stderr);
-    served(host, tier, key, toplevel, &answer).map_err(Failure::failed)?;
+    let failed = |reason| Failure { outcome: Outcome::Failed, reason };
+    served(host, tier, key, toplevel, &answer).map_err(failed)?;
     step.log(&format!("{} has it, signed by {}", tier.name, key.name)).await;
     let settings = Settings::parse(settings);
     if settings.is_empty() {
@@ -34,9 +36,9 @@ pub(super) async fn verify(step: &Step) -> Result<Report, Failure> {
     match accepted(host, tier, key, &settings) {
         Ok(()) => step.log(&format!("{host} asks {} and trusts {}", tier.name, key.name)).await,
         Err(why) if step.shared.fleet.bootstrap_trust => {
-            step.log(&format!("{why}; added for this fetch: bootstrap_trust")).await;
+            step.log(&format!("{}; added for this fetch: bootstrap_trust", why.text)).await;
         }
-        Err(why) => return Err(Failure::failed(why)),
+        Err(why) => return Err(failed(why)),
     }
     Ok(Report::Done)
 }
@@ -71,90 +73,125 @@ fn served(
     key: &PublicKey,
     toplevel: &StorePath,
     answer: &Answer<'_>,
-) -> Result<(), String> {
+) -> Result<(), Reason> {
     let (name, url) = (&tier.name, &tier.url);
+    let wrong = |code, text: String| Err(Reason::new(code, text));
     match answer.status {
         "200" => {}
         "404" => {
-            return Err(format!(
+            let text = format!(
                 "tier {name} ({url}) does not have {toplevel}, asked from {host}; does it serve the store of the builder?"
-            ));
+            );
+            return wrong(Code::PathMissing, text);
         }
         "000" => return Err(unanswered(host, tier, answer)),
         status if status.starts_with('3') => {
             let to = printable_line(answer.location.split('?').next().unwrap_or_default());
-            return Err(format!(
+            let text = format!(
                 "tier {name} ({url}) answered {status} to {host} for the narinfo and redirects to {to}, where nixdash does not follow; write the address that answers itself into hosts.toml"
-            ));
+            );
+            return wrong(Code::RedirectRefused, text);
         }
         other => {
-            return Err(format!("tier {name} ({url}) answered {other} to {host} for the narinfo"));
+            let text = format!("tier {name} ({url}) answered {other} to {host} for the narinfo");
+            return wrong(refused(other), text);
         }
     }
-    let narinfo = NarInfo::parse(answer.text)
-        .map_err(|error| format!("tier {name} ({url}) served a broken narinfo: {error}"))?;
+    let narinfo = NarInfo::parse(answer.text).map_err(|error| {
+        let text = format!("tier {name} ({url}) served a broken narinfo: {error}");
+        Reason::new(Code::AnswerUnexpected, text)
+    })?;
     if narinfo.store_path != *toplevel {
-        return Err(format!("tier {name} ({url}) served {} instead", narinfo.store_path));
+        let text = format!("tier {name} ({url}) served {} instead", narinfo.store_path);
+        return wrong(Code::AnswerUnexpected, text);
     }
+    signed(host, tier, key, &narinfo)
+}
+
+/// Returns the code of an HTTP status with which a tier refuses.
+fn refused(status: &str) -> Code {
+    match status {
+        "401" | "403" => Code::AccessDenied,
+        "429" => Code::RateLimited,
+        status if status.starts_with('5') => Code::ServerFailing,
+        _ => Code::AnswerUnexpected,
+    }
+}
+
+/// Checks that what the tier serves is signed by its key.
+fn signed(host: &str, tier: &Tier, key: &PublicKey, narinfo: &NarInfo) -> Result<(), Reason> {
+    let name = &tier.name;
     match narinfo.verdict(key) {
         SignatureState::Valid => Ok(()),
-        SignatureState::Invalid => Err(format!(
-            "tier {name} signs as {} with another key than hosts.toml names: its signature does not verify, so {host} would refuse it; compare public_key with the server's key",
-            key.name
-        )),
-        SignatureState::Untrusted | SignatureState::Unchecked => Err(format!(
-            "tier {name} serves {toplevel} without a signature of {}; is a signing key set on the server?",
-            key.name
-        )),
+        SignatureState::Invalid => {
+            let text = format!(
+                "tier {name} signs as {} with another key than hosts.toml names: its signature does not verify, so {host} would refuse it; compare public_key with the server's key",
+                key.name
+            );
+            Err(Reason::new(Code::SignatureInvalid, text))
+        }
+        SignatureState::Untrusted | SignatureState::Unchecked => {
+            let text = format!(
+                "tier {name} serves {} without a signature of {}; is a signing key set on the server?",
+                narinfo.store_path, key.name
+            );
+            Err(Reason::new(Code::SignatureMissing, text))
+        }
     }
 }
 
 /// Says why there is no answer: curl itself, too much of one, or the way to the tier.
-fn unanswered(host: &str, tier: &Tier, answer: &Answer<'_>) -> String {
+fn unanswered(host: &str, tier: &Tier, answer: &Answer<'_>) -> Reason {
     let (name, url) = (&tier.name, &tier.url);
     let is_long = answer.text.len() > SIZE_LIMIT;
     if let Some(reason) = own_trouble(answer.exit).filter(|_| !is_long) {
-        return format!(
+        let text = format!(
             "{host} could not ask tier {name} ({url}): {reason}; try `curl --version` on {host}"
         );
+        return Reason::new(Code::CurlCannotAsk, text);
     }
     if is_long {
-        return format!(
+        let text = format!(
             "tier {name} ({url}) sent {host} more than {} kB for a narinfo, and was cut off; what answers at this address is no cache",
             SIZE_LIMIT / 1000
         );
+        return Reason::new(Code::AnswerUnexpected, text);
     }
     let said = answer.text.lines().map(printable_line).rfind(|line| !line.is_empty());
-    format!(
+    let text = format!(
         "{host} cannot reach tier {name} ({url}): {}; is the server running there and the port open?",
         said.unwrap_or_else(|| "no answer".to_owned())
-    )
+    );
+    Reason::new(Code::NotReached, text)
 }
 
 /// Checks that the target asks the tier and trusts its key.
-fn accepted(host: &str, tier: &Tier, key: &PublicKey, settings: &Settings) -> Result<(), String> {
+fn accepted(host: &str, tier: &Tier, key: &PublicKey, settings: &Settings) -> Result<(), Reason> {
     let trusted =
         settings.trusted_public_keys().into_iter().filter_map(|text| parse_public_key(text).ok());
     let same_name: Vec<PublicKey> = trusted.filter(|have| have.name == key.name).collect();
-    if same_name.is_empty() {
-        return Err(format!(
+    let (code, text) = if same_name.is_empty() {
+        let text = format!(
             "{host} does not trust the key {}; add \"{}\" to nix.settings.trusted-public-keys of {host}",
             key.name, key.text
-        ));
-    }
-    if !same_name.iter().any(|have| have.bytes == key.bytes) {
-        return Err(format!(
+        );
+        (Code::KeyNotTrusted, text)
+    } else if !same_name.iter().any(|have| have.bytes == key.bytes) {
+        let text = format!(
             "{host} trusts another key under the name {}; it must be \"{}\"",
             key.name, key.text
-        ));
-    }
-    if !settings.asks(&tier.url) {
-        return Err(format!(
+        );
+        (Code::KeyReplaced, text)
+    } else if !settings.asks(&tier.url) {
+        let text = format!(
             "{host} does not ask {}; add \"{}\" to nix.settings.substituters of {host}",
             tier.name, tier.url
-        ));
-    }
-    Ok(())
+        );
+        (Code::NotConfigured, text)
+    } else {
+        return Ok(());
+    };
+    Err(Reason::new(code, text))
 }
 
 #[cfg(test)]
@@ -202,11 +239,12 @@ mod tests {
     }
 
     /// Judges an answer.
-    fn judged(url: &str, answer: &Answer<'_>) -> String {
+    fn judged(url: &str, answer: &Answer<'_>) -> (Code, String) {
         let key = parse_public_key("test-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=").unwrap();
         let path = StorePath::parse(&format!("/nix/store/{HASH}-a-1.0")).unwrap();
         let tier = Tier::new("p620", TierKind::Http, url);
-        served("samsung", &tier, &key, &path, answer).unwrap_err()
+        let reason = served("samsung", &tier, &key, &path, answer).unwrap_err();
+        (reason.code, reason.text)
     }
 
     #[test]
@@ -215,7 +253,8 @@ mod tests {
         let began = std::time::Instant::now();
         let (stdout, stderr) = look(&url, &[]);
         assert!(stdout.len() <= 1_200_000 && began.elapsed().as_secs() < 8);
-        let error = judged(&url, &Answer::read(&stdout, &stderr));
+        let (code, error) = judged(&url, &Answer::read(&stdout, &stderr));
+        assert_eq!(code, Code::AnswerUnexpected);
         assert!(error.contains("more than 1048 kB") || error.contains("longer"), "{error}");
     }
 
@@ -224,7 +263,8 @@ mod tests {
         let to = "HTTP/1.1 302 x\r\nLocation: gopher://127.0.0.1:70/1?token=x\r\nContent-Length: 0\r\n\r\n";
         let url = serve(to, false);
         let (stdout, stderr) = look(&url, &[]);
-        let error = judged(&url, &Answer::read(&stdout, &stderr));
+        let (code, error) = judged(&url, &Answer::read(&stdout, &stderr));
+        assert_eq!(code, Code::RedirectRefused);
         assert!(error.contains("redirects to gopher://127.0.0.1:70/1, where"), "{error}");
     }
 
@@ -233,10 +273,46 @@ mod tests {
         let url = "http://127.0.0.1:9";
         let (stdout, stderr) =
             look(url, &[("curl", "echo 'curl: option --proto: no' >&2; exit 2")]);
-        let error = judged(url, &Answer::read(&stdout, &stderr));
+        let (code, error) = judged(url, &Answer::read(&stdout, &stderr));
+        assert_eq!(code, Code::CurlCannotAsk);
         assert!(error.contains("refuses the options") && !error.contains("reach"), "{error}");
         let (stdout, stderr) = look("http://127.0.0.1:1", &[]);
-        let error = judged(url, &Answer::read(&stdout, &stderr));
+        let (code, error) = judged(url, &Answer::read(&stdout, &stderr));
+        assert_eq!(code, Code::NotReached);
         assert!(error.contains("cannot reach tier p620"), "{error}");
+    }
+
+    #[test]
+    fn each_answer_of_a_tier_has_a_code() {
+        for (status, code) in [
+            ("404", Code::PathMissing),
+            ("401", Code::AccessDenied),
+            ("403", Code::AccessDenied),
+            ("429", Code::RateLimited),
+            ("503", Code::ServerFailing),
+            ("418", Code::AnswerUnexpected),
+            ("200", Code::AnswerUnexpected),
+        ] {
+            let answer = Answer { text: "", status, location: "", exit: "0" };
+            assert_eq!(judged("http://p620", &answer).0, code, "{status}");
+        }
+    }
+
+    #[test]
+    fn what_a_host_does_not_accept_has_a_code() {
+        let text = "test-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
+        let key = parse_public_key(text).unwrap();
+        let tier = Tier::new("p620", TierKind::Http, "http://p620:5000");
+        let other = "test-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+        for (keys, asks, code) in [
+            ("", "http://p620:5000", Some(Code::KeyNotTrusted)),
+            (other, "http://p620:5000", Some(Code::KeyReplaced)),
+            (text, "http://weed", Some(Code::NotConfigured)),
+            (text, "http://p620:5000", None),
+        ] {
+            let settings = format!("trusted-public-keys = {keys}\nsubstituters = {asks}\n");
+            let found = accepted("samsung", &tier, &key, &Settings::parse(&settings));
+            assert_eq!(found.err().map(|reason| reason.code), code, "{settings}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! One host's part of a run: where it is, and what is known of it.
 
-use crate::deploy::{Activation, Ending, HostSetup, Known, Report, Setup};
-use crate::fleet::{Outcome, Phase};
+use crate::deploy::{Activation, Ending, HostSetup, Known, Reason, Report, Setup};
+use crate::fleet::{Code, HostResult, Outcome, Phase};
 use jiff::Timestamp;
 
 /// Where a host is.
@@ -66,27 +66,51 @@ impl HostRun {
             Report::Activated(Activation::Decided(ending)) => return Some(ending),
             Report::Checked { new_failed_units, broken } => {
                 if !new_failed_units.is_empty() {
-                    self.known.blemish = Some(format!(
-                        "{} failed; see `systemctl status` there",
-                        new_failed_units.join(", ")
-                    ));
+                    let units = new_failed_units.join(", ");
+                    let text = format!("{units} failed; see `systemctl status` there");
+                    self.known.blemish = Some(Reason::new(Code::UnitsFailed, text));
                 }
                 if !broken.is_empty() {
                     let why = format!("a check did not hold: {}", broken.join("; "));
-                    self.known.abort.get_or_insert(why);
+                    self.known.abort.get_or_insert(Reason::new(Code::CheckFailed, why));
                 }
             }
             Report::AddressesLost(lost) => {
                 let why = format!(
-                    "address-lost: {} answered before the activation and does not any more",
+                    "{} answered before the activation and does not any more",
                     lost.join(", ")
                 );
-                self.known.abort.get_or_insert(why);
+                self.known.abort.get_or_insert(Reason::new(Code::AddressLost, why));
             }
             Report::Persisted(ending) => return Some(self.judge(ending, setup)),
             Report::Done => {}
         }
         None
+    }
+
+    /// Ends the host's run and returns how it ended, in full.
+    pub(super) fn end(
+        &mut self,
+        outcome: Outcome,
+        reason: Option<Reason>,
+        duration_ms: u64,
+    ) -> HostResult {
+        self.stage = Stage::Ended(outcome);
+        if !matches!(outcome, Outcome::Unchanged) && reason.is_some() {
+            self.known.blemish.clone_from(&reason);
+        }
+        let findings = reason.iter().map(|reason| reason.finding(&self.setup.name)).collect();
+        HostResult {
+            outcome,
+            toplevel: self.known.toplevel.clone(),
+            previous: self.known.preflight.running.clone(),
+            duration_ms,
+            built: self.known.built,
+            substituted: self.known.substituted.clone(),
+            fetched: self.known.fetched.clone(),
+            error: reason.map(|reason| reason.text),
+            findings,
+        }
     }
 
     /// Returns the ending with what the checks found: a system that stays with failed units is

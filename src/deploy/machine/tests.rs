@@ -80,6 +80,7 @@ struct Story {
     summaries: usize,
     outcomes: BTreeMap<String, Outcome>,
     errors: BTreeMap<String, String>,
+    codes: BTreeMap<String, Vec<Code>>,
 }
 
 /// Drives a machine to its end; `react` says how a phase ends, `before` may speak up first.
@@ -112,6 +113,8 @@ fn drive(
                     }
                 }
                 Command::Tell(RunWhat::Result { host, result }) => {
+                    let codes = result.findings.iter().map(|finding| finding.code).collect();
+                    story.codes.insert(host.clone(), codes);
                     story.errors.extend(result.error.map(|error| (host.clone(), error)));
                     let twice = story.outcomes.insert(host, result.outcome);
                     assert_eq!(twice, None, "a host ends once");
@@ -163,12 +166,17 @@ fn a_laptop_that_is_asleep_does_not_fail_the_others() {
     let mut machine = machine(&["razer", "samsung"], Action::Switch, true);
     let react = |name: &str, phase| {
         if name == "samsung" && phase == Phase::Preflight {
-            return Err(Failure::offline("samsung: no route to host"));
+            return Err(Failure {
+                outcome: Outcome::Offline,
+                reason: Reason::new(Code::HostUnreachable, "samsung: no route to host"),
+            });
         }
         Ok(good(phase, Action::Switch))
     };
     let story = drive(&mut machine, react, |_| None);
     assert_eq!(story.outcomes["samsung"], Outcome::Offline);
+    assert_eq!(story.codes["samsung"], [Code::HostUnreachable]);
+    assert_eq!(story.codes["razer"], []);
     assert_eq!(story.outcomes["razer"], Outcome::Switched);
 }
 
@@ -208,13 +216,46 @@ fn a_broken_check_makes_the_supervisor_go_back() {
         }
         Phase::Persist => Ok(Report::Persisted(Ending {
             outcome: Outcome::RolledBack,
-            reason: Some("a check did not hold: curl".into()),
+            reason: Some(Reason::new(Code::CheckFailed, "a check did not hold: curl")),
         })),
         phase => Ok(good(phase, Action::Switch)),
     };
     let story = drive(&mut machine, react, |_| None);
     assert_eq!(story.aborted, ["samsung"]);
+    assert_eq!(story.codes["samsung"], [Code::CheckFailed]);
     assert_eq!(story.outcomes["samsung"], Outcome::RolledBack);
+}
+
+#[test]
+fn a_lost_address_lets_the_supervisor_go_back_and_names_its_code() {
+    let mut machine = machine(&["samsung"], Action::Switch, false);
+    let mut input = Input::Begin;
+    let mut said = None;
+    while let Some(Command::Run { phase, known, .. }) = machine
+        .step(input, Timestamp::UNIX_EPOCH)
+        .into_iter()
+        .find(|command| matches!(command, Command::Run { .. }))
+    {
+        said = known.abort.or(said);
+        let report = match phase {
+            Phase::Settle => Report::AddressesLost(vec!["10.0.0.7".to_owned()]),
+            phase => good(phase, Action::Switch),
+        };
+        input = Input::Done { host: "samsung".to_owned(), phase, result: Ok(report) };
+    }
+    let word = said.unwrap().abort_word();
+    assert!(word.starts_with("abort address-lost 10.0.0.7 answered before"), "{word}");
+}
+
+#[test]
+fn stopped_and_unconfirmed_runs_have_codes_of_their_own() {
+    let mut stopped = machine(&["samsung"], Action::Switch, false);
+    let react = |_: &str, phase| Ok(good(phase, Action::Switch));
+    let story = drive(&mut stopped, react, |turn| (turn == 0).then_some(Input::Cancel));
+    assert_eq!(story.codes["samsung"], [Code::RunStopped]);
+    let mut refused = machine(&["samsung"], Action::Switch, true);
+    let story = drive(&mut refused, react, |turn| (turn == 0).then_some(Input::Answer(false)));
+    assert_eq!(story.codes["samsung"], [Code::PlanNotConfirmed]);
 }
 
 #[test]
@@ -230,6 +271,7 @@ fn a_unit_that_failed_since_makes_the_host_degraded() {
     let story = drive(&mut machine, react, |_| None);
     assert_eq!(story.outcomes["samsung"], Outcome::Degraded);
     assert!(story.errors["samsung"].contains("demo.service"));
+    assert_eq!(story.codes["samsung"], [Code::UnitsFailed]);
 }
 
 #[test]
@@ -287,7 +329,7 @@ proptest! {
         };
         let react = |name: &str, phase| {
             if fails(name, phase) {
-                return Err(Failure::failed("made to fail"));
+                return Err(Failure::failed(Code::InternalError, "made to fail"));
             }
             Ok(good(phase, action))
         };

@@ -17,10 +17,11 @@
 # memory), grace (seconds between TERM and KILL for an activation that takes too long).
 #
 # It reads from its folder: ack (somebody reached the host anew), checked (the checks have ended), word
-# (commit, or abort and why).
+# (commit, or `abort CODE why`).
 # It leaves there: facts (what was there before), activated (exit code of the activation, what it
-# means, and what is worth knowing) and outcome (a word, a tab, and the reason). They are the truth
-# about what happened.
+# means, and what is worth knowing) and outcome (a word, the code of the finding or nothing, and the
+# reason, with tabs between). They are the truth about what happened. The codes are those of
+# docs/findings.md.
 # shellcheck disable=SC2154 # what the files before it define
 
 # --- Output -------------------------------------------------------------------------------------
@@ -51,10 +52,10 @@ say() {
 
 # --- Results ------------------------------------------------------------------------------------
 
-# Tells the outcome, gives the lock back and ends. $1 word, $2 reason.
+# Tells the outcome, gives the lock back and ends. $1 word, $2 code, $3 reason.
 end() {
-	say "outcome: $1${2:+, $2}"
-	tell_outcome "$1" "$2"
+	say "outcome: $1${3:+, $3}"
+	tell_outcome "$1" "$2" "$3"
 	rm -f "$roots/before-running" "$roots/before-profile" "$roots/before-booted"
 	case $1 in
 	# The profile holds it now.
@@ -66,9 +67,9 @@ end() {
 	exit 0
 }
 
-# $1 word, $2 reason.
+# $1 word, $2 code, $3 reason.
 tell_outcome() {
-	leave outcome "$(printf '%s\t%s' "$1" "$2")"
+	leave outcome "$(printf '%s\t%s\t%s' "$1" "$2" "$3")"
 }
 
 # --- Running switch-to-configuration ------------------------------------------------------------
@@ -191,9 +192,10 @@ lock_holder() {
 
 # --- Going back ---------------------------------------------------------------------------------
 
-# Returns to the system that ran before, says how the host stands then, and ends. $1 the reason.
+# Returns to the system that ran before, says how the host stands then, and ends. $1 the code, $2 the
+# reason.
 go_back() {
-	say "going back to $running: $1"
+	say "going back to $running: $2"
 	# Whoever reaches the host from now on reaches it on its way back.
 	leave activated "${code:-0} back"
 	activate_running
@@ -201,18 +203,20 @@ go_back() {
 	case $stands in
 	'')
 		word=rolled-back
+		finding=$1
 		failed=$(newly_failed)
-		said="$1${failed:+; units that failed meanwhile: $failed}"
+		said="$2${failed:+; units that failed meanwhile: $failed}"
 		;;
 	*)
 		word=stuck
-		said="$1; going back left this: $stands"
+		finding="system-unexpected"
+		said="$2; going back left this: $stands"
 		;;
 	esac
-	tell_outcome "$word" "$said"
+	tell_outcome "$word" "$finding" "$said"
 	rm -f "$dir/heard"
-	restart_when_cut_off "$said"
-	end "$word" "$said"
+	restart_when_cut_off "$finding" "$said"
+	end "$word" "$finding" "$said"
 }
 
 # Activates the system that ran before. Sets `code`, `snippets` and the rest.
@@ -252,7 +256,8 @@ newly_failed() {
 }
 
 # Restarts the machine when nobody reaches it after it went back, and only if a test that passed
-# before fails now, nothing was made permanent, and it can start without anybody. $1 the reason.
+# before fails now, nothing was made permanent, and it can start without anybody. $1 the code,
+# $2 the reason.
 restart_when_cut_off() {
 	if [ "$recover" != yes ] || [ "$connected" != yes ]; then return 0; fi
 	seconds=$ack_limit
@@ -272,7 +277,7 @@ restart_when_cut_off() {
 		return 0
 	fi
 	say "nobody reached it within $ack_limit s and $connectivity does not answer it: it restarts"
-	tell_outcome rolled-back "$1; it stayed cut off, so it was restarted"
+	tell_outcome rolled-back "$1" "$2; it stayed cut off, so it was restarted"
 	systemctl reboot
 }
 
@@ -315,9 +320,11 @@ intend() {
 }
 
 # Makes the system the newest generation and what boots; undoes both when the boot loader refuses.
-# Fails with `reason`; succeeds with `pinned` when something else boots all the same.
+# Fails with `finding` (the code) and `reason`; succeeds with `pinned` when something else boots all
+# the same.
 persist() {
 	pinned=''
+	finding="write-failed"
 	if ! intend 'set'; then
 		reason="what is begun could not be written below /nix/var (is /nix full?), so the profile was left alone"
 		rm -f "$intents/intent.new"
@@ -337,6 +344,7 @@ persist() {
 	fi
 	switch_to "$toplevel" boot "$no_check"
 	if [ "$code" != 0 ]; then
+		finding="boot-menu-failed"
 		reason="switch-to-configuration boot exited with $code"
 		put_profile_back
 		switch_to "$profile" boot NIXOS_NO_CHECK=1
@@ -353,9 +361,9 @@ persist() {
 	pin=${boots#*	}
 	case $boots in
 	'') ;;
-	"$toplevel	"*'no tries left'*) pinned="boot-default-pinned: the next boot may start another system; $pin" ;;
+	"$toplevel	"*'no tries left'*) pinned="the next boot may start another system; $pin" ;;
 	"$toplevel	"*) ;;
-	*) pinned="boot-default-pinned: the next boot starts $system${pin:+ because of $pin}" ;;
+	*) pinned="the next boot starts $system${pin:+ because of $pin}" ;;
 	esac
 	return 0
 }
@@ -371,16 +379,17 @@ put_profile_back() {
 	esac
 }
 
-# Persists and ends. $1 the outcome when that works, $2 its reason, $3 the one when it does not.
+# Persists and ends. $1 the outcome when that works, $2 its code, $3 its reason, $4 the outcome when it
+# does not.
 persist_and_end() {
 	if ! persist; then
-		case $3 in
-		degraded) end degraded "it runs the new system, but $reason" ;;
-		*) end "$3" "$reason" ;;
+		case $4 in
+		degraded) end degraded "$finding" "it runs the new system, but $reason" ;;
+		*) end "$4" "$finding" "$reason" ;;
 		esac
 	fi
-	[ -z "$pinned" ] || end degraded "$pinned"
-	end "$1" "$2"
+	[ -z "$pinned" ] || end degraded boot-default-pinned "$pinned"
+	end "$1" "$2" "$3"
 }
 
 # --- The lock and the facts ---------------------------------------------------------------------
@@ -395,7 +404,7 @@ take_lock() {
 	exec 9>>"$root/run/nixdash/lock"
 	held=$(sed -n 's/.*unit=\([^ ]*\).*/\1/p' "$root/run/nixdash/owner" 2>/dev/null)
 	if ! flock -n 9 || { [ -n "$held" ] && [ "$held" != "$unit" ] && is_there "$held"; }; then
-		tell_outcome locked "$(cat "$root/run/nixdash/owner" 2>/dev/null)"
+		tell_outcome locked lock-held "$(cat "$root/run/nixdash/owner" 2>/dev/null)"
 		exit 0
 	fi
 	now=$(date +%s)
@@ -482,15 +491,15 @@ activate() {
 		end_untouched
 	fi
 	case $code in
-	124 | 137) go_back "its activation took longer than $activation_limit s" ;;
+	124 | 137) go_back activation-failed "its activation took longer than $activation_limit s" ;;
 	0 | 2 | 4) ;;
-	*) go_back "its activation exited with $code" ;;
+	*) go_back activation-failed "its activation exited with $code" ;;
 	esac
 	if [ "$now" != "$toplevel" ]; then
-		go_back "its activation exited with $code, but the running system is $now"
+		go_back activation-failed "its activation exited with $code, but the running system is $now"
 	fi
 	if [ "$whole" != yes ] && [ "$code" != 0 ]; then
-		go_back "its activation exited with $code, and what it printed could not be kept (is /run full?)"
+		go_back activation-failed "its activation exited with $code, and what it printed could not be kept (is /run full?)"
 	fi
 	if [ "$script_failed" = yes ] || [ "$code" = 2 ]; then
 		judge_snippets
@@ -502,18 +511,18 @@ end_untouched() {
 	leave activated "$code untouched"
 	case $check in
 	'' | switchInhibitors) ;;
-	*) end failed "its pre-switch check '$check' failed, so nothing was changed; what it wants is in the log" ;;
+	*) end failed pre-switch-failed "its pre-switch check '$check' failed, so nothing was changed; what it wants is in the log" ;;
 	esac
 	if [ "$code" = 100 ] || [ "$check" = switchInhibitors ]; then
-		[ "$action" = switch ] || end failed "it cannot be activated without a reboot"
-		persist_and_end needs-reboot "it starts at the next reboot: it cannot be activated while the host runs" failed
+		[ "$action" = switch ] || end failed switch-inhibited "it cannot be activated without a reboot"
+		persist_and_end needs-reboot switch-inhibited "it starts at the next reboot: it cannot be activated while the host runs" failed
 	fi
 	if [ "$locked" = yes ]; then
-		end failed "another switch-to-configuration holds the lock$(lock_holder)"
+		end failed lock-held "another switch-to-configuration holds the lock$(lock_holder)"
 	fi
 	case $code in
-	124 | 137) end failed "its activation took longer than $activation_limit s and changed nothing" ;;
-	*) end failed "its activation exited with $code before anything was changed" ;;
+	124 | 137) end failed activation-failed "its activation took longer than $activation_limit s and changed nothing" ;;
+	*) end failed activation-failed "its activation exited with $code before anything was changed" ;;
 	esac
 }
 
@@ -521,9 +530,8 @@ end_untouched() {
 # too is no reason to refuse the new one; whether it does is seen by activating that one again.
 judge_snippets() {
 	failing=$snippets
-	why="its activation script failed (exit code $code)"
-	[ -z "$failing" ] || why="its activation script failed in $failing (exit code $code)"
-	[ -n "$failing" ] || go_back "$why"
+	[ -n "$failing" ] || go_back activation-failed "its activation script failed (exit code $code)"
+	why="its activation script failed in $failing (exit code $code)"
 	first=$code
 	if ! all_in "$failing" "$(known_snippets)"; then
 		say "does $failing fail in the running system too? activating that one again to see"
@@ -531,16 +539,16 @@ judge_snippets() {
 		before=$snippets
 		if [ "$whole" != yes ] || [ -n "$(what_differs)" ] || ! all_in "$failing" "$before"; then
 			code=$first
-			go_back "$why"
+			go_back snippet-failed "$why"
 		fi
 		switch_to "$toplevel" test
 		now=$(readlink -f "$root/run/current-system")
 		if [ "$now" != "$toplevel" ] || [ "$whole" != yes ] || ! all_in "$snippets" "$before"; then
-			go_back "$why"
+			go_back snippet-failed "$why"
 		fi
 		case $code in
 		0 | 2 | 4) ;;
-		*) go_back "its activation exited with $code" ;;
+		*) go_back activation-failed "its activation exited with $code" ;;
 		esac
 	fi
 	[ "$code" != 2 ] || code=0
@@ -584,12 +592,12 @@ remarks() {
 # The job itself.
 supervise() {
 	if ! open_output || ! take_lock; then
-		tell_outcome failed "the supervisor could not begin: nothing can be written below /run/nixdash or /nix"
+		tell_outcome failed write-failed "the supervisor could not begin: nothing can be written below /run/nixdash or /nix"
 		exit 0
 	fi
 	trap told_to_end TERM
 	if ! note_facts; then
-		end failed "the systems that are there now could not be rooted (is /nix full?), so nothing was begun"
+		end failed write-failed "the systems that are there now could not be rooted (is /nix full?), so nothing was begun"
 	fi
 	connected=no
 	[ "$recover" != yes ] || ! is_connected || connected=yes
@@ -597,44 +605,46 @@ supervise() {
 	dry-activate)
 		switch_to "$toplevel" dry-activate
 		leave activated "$code dry"
-		[ "$code" != 0 ] || end dry ""
-		end failed "switch-to-configuration dry-activate exited with $code"
+		[ "$code" != 0 ] || end dry "" ""
+		end failed activation-failed "switch-to-configuration dry-activate exited with $code"
 		;;
 	boot)
 		leave activated "0 boot"
-		persist_and_end booted "" failed
+		persist_and_end booted "" "" failed
 		;;
 	esac
 	activate
 	# Its checks passed a moment ago.
 	no_check=NIXOS_NO_CHECK=1
 	leave activated "$code ok$(remarks)"
-	wait_for ack "$ack_limit" || go_back "$(why_not "nobody could reach it within $ack_limit s of its activation")"
-	wait_for checked "$check_limit" || go_back "$(why_not "its checks did not end within $check_limit s")"
+	wait_for ack "$ack_limit" || give_up network-lost "nobody could reach it within $ack_limit s of its activation"
+	wait_for checked "$check_limit" || give_up confirmation-missing "its checks did not end within $check_limit s"
 	# A network that breaks late is noticed soon: the word is due when the time to settle is over.
 	[ "$network" = no ] || settle=$settle_network
 	word_limit=$((settle + ack_limit))
-	wait_for word "$word_limit" || go_back "$(why_not "no word to keep it came within $word_limit s of its checks")"
+	wait_for word "$word_limit" || give_up confirmation-missing "no word to keep it came within $word_limit s of its checks"
 	obey "$(result word)"
 }
 
-# Prints why something was not waited for any longer. $1 the reason when the time was over.
-why_not() {
-	if [ "$ending" = yes ]; then echo "its supervisor was told to end"; else echo "$1"; fi
+# Goes back since what was waited for did not come. $1 the code and $2 the reason when the time was over.
+give_up() {
+	[ "$ending" = no ] || go_back job-ended "its supervisor was told to end"
+	go_back "$1" "$2"
 }
 
 # Does what the word says. $1 the word.
 obey() {
+	said=${1#abort }
 	case $1 in
 	commit) ;;
-	abort*) go_back "${1#abort }" ;;
-	*) go_back "the word after the checks was not understood" ;;
+	'abort '*) go_back "${said%% *}" "${said#* }" ;;
+	*) go_back confirmation-missing "the word after the checks was not understood" ;;
 	esac
 	remember_snippets
 	# Whoever builds this host next can tell that one to let go of what it keeps.
 	[ -z "$built_on" ] || printf '%s\n' "$built_on" >"$intents/built-on"
-	[ "$action" != 'test' ] || end tested ""
-	persist_and_end switched "" degraded
+	[ "$action" != 'test' ] || end tested "" ""
+	persist_and_end switched "" "" degraded
 }
 
 # What is left to do when the job has ended, however it ended.
@@ -642,7 +652,7 @@ after() {
 	if has outcome || machine_stops; then exit 0; fi
 	say "the supervisor ended before its work was done (${SERVICE_RESULT:-unknown})"
 	if ! read_facts; then
-		tell_outcome failed "its supervisor was ended before it began"
+		tell_outcome failed job-ended "its supervisor was ended before it began"
 		exit 0
 	fi
 	open_output || exec 3>/dev/null
@@ -655,17 +665,17 @@ after() {
 	if [ "$(result word)" = commit ] || [ "$action" = boot ]; then
 		say "it was told to keep the new system: going on with that"
 		case $action in
-		boot) persist_and_end booted "" failed ;;
+		boot) persist_and_end booted "" "" failed ;;
 		*) obey commit ;;
 		esac
 	fi
 	if [ "$action" = dry-activate ]; then
-		end failed "its supervisor was ended"
+		end failed job-ended "its supervisor was ended"
 	fi
 	if [ "$changed" = no ] && [ "$now" = "$running" ] && [ "$(etc_source)" = "$etc" ]; then
-		end failed "its supervisor was ended before anything was changed"
+		end failed job-ended "its supervisor was ended before anything was changed"
 	fi
-	go_back "its supervisor was ended (${SERVICE_RESULT:-unknown})"
+	go_back job-ended "its supervisor was ended (${SERVICE_RESULT:-unknown})"
 }
 
 main() {

@@ -298,23 +298,56 @@ codes! {
 
     // Of runs.
     LockHeld "lock-held" Error "lock held"
-        "Somebody else is deploying to the host."
+        "Somebody else is deploying to the host, or runs switch-to-configuration there."
         "Wait for that to end.";
+    PrivilegesMissing "privileges-missing" Error "not root"
+        "The login user of the host may not run what a deploy runs as root."
+        "Allow the login user sudo without a password, or name root@ in its address.";
+    NotNixos "not-nixos" Error "no NixOS"
+        "The host runs no system of NixOS that could be read."
+        "See what /run/current-system is on the host.";
+    SourceNotSent "source-not-sent" Error "source"
+        "The source of the flake could not be packed here, or not be unpacked where it is evaluated."
+        "Mend what the cause names.";
     EvaluationFailed "evaluation-failed" Error "evaluation"
         "The configuration of the host could not be evaluated."
         "Mend what Nix names.";
+    DerivationNotCopied "derivation-not-copied" Error "copy"
+        "The derivation of the system could not be copied to the host that builds it."
+        "Mend what the cause names on the host that builds.";
     BuildFailed "build-failed" Error "build"
         "A derivation of the system could not be built."
         "Read the log of the derivation that the cause names.";
+    PathMissing "path-missing" Error "path missing"
+        "The cache that the host pulls from does not have the system."
+        "Let the cache serve the store of the host that builds.";
     FetchFailed "fetch-failed" Error "fetch"
         "The host could not fetch the system."
         "See which cache lacks the path, or why the host refuses it.";
+    JobNotStarted "job-not-started" Error "not started"
+        "systemd of the host did not start what the run needs there."
+        "Mend what the cause names on the host.";
+    JobEnded "job-ended" Error "ended"
+        "What the run had started on the host was ended from outside."
+        "See who ended it, or whether the host was restarted, then deploy again.";
+    WriteFailed "write-failed" Error "not written"
+        "Something that a deploy must write on the host could not be written."
+        "Make room on /nix and /run of the host, or mend its file systems.";
+    PreSwitchFailed "pre-switch-failed" Error "pre-switch"
+        "A pre-switch check of the new system failed, so nothing was changed."
+        "Do what the check asks for; its words are in the log of the run.";
+    SwitchInhibited "switch-inhibited" Warning "needs reboot"
+        "The new system cannot be activated while the host runs."
+        "Deploy with `switch` or `boot`, then restart the host.";
     ActivationFailed "activation-failed" Error "activation"
         "switch-to-configuration failed on the host."
         "Read the log of the run.";
     SnippetFailed "snippet-failed" Error "activation"
         "A snippet of the activation script failed."
         "Run the snippet by hand on the host, or mend it in the configuration.";
+    SnippetFailedBefore "snippet-failed-before" Warning "snippet"
+        "Snippets of the activation script fail in the new system and failed in the previous one too."
+        "Mend the snippets in the configuration.";
     NetworkLost "network-lost" Error "network"
         "The host could not be reached any more after the activation."
         "Mend the network settings of the new system.";
@@ -324,15 +357,55 @@ codes! {
     CheckFailed "check-failed" Error "check"
         "A check that hosts.toml asks for failed on the new system."
         "Run the check by hand on the host.";
+    ConfirmationMissing "confirmation-missing" Error "not confirmed"
+        "Nobody told the host in time to keep the new system, so it went back."
+        "See whether nixdash was ended or the network broke, then deploy again.";
     RolledBack "rolled-back" Error "rolled back"
         "The host went back to the system that it ran before."
         "Mend what the cause names, then deploy again.";
+    SystemUnexpected "system-unexpected" Error "unexpected"
+        "The host is neither what it was before the deploy nor what the deploy was to make of it."
+        "Look at the host: what it runs, its profile, /etc and its boot menu.";
+    HostRestarted "host-restarted" Error "restarted"
+        "The host was restarted before the deploy was over."
+        "See why it was restarted, then deploy again.";
+    BootMenuFailed "boot-menu-failed" Error "boot menu"
+        "switch-to-configuration could not write the boot menu."
+        "Read the log of the run; /boot may be full.";
     BootDefaultPinned "boot-default-pinned" Warning "boot pinned"
         "The boot loader is told to start another system than the newest one."
         "Remove the pinned default, for example with `bootctl set-default \"\"`.";
     NotSeenSince "not-seen-since" Warning "not seen"
-        "The host was told to keep the new system and has not been seen since."
+        "The host was activating the new system, or was told to keep it, and has not been seen since."
         "See whether the host is on and in its network.";
+    RunStopped "run-stopped" Note "stopped"
+        "Somebody stopped the run."
+        "Deploy again when that suits.";
+    PlanNotConfirmed "plan-not-confirmed" Note "not confirmed"
+        "Nobody confirmed the plan, so nothing was done."
+        "Deploy again when that suits.";
+    RunEnded "run-ended" Warning "ended"
+        "nixdash was ended while the run went on."
+        "Look at the host, then deploy again.";
+    InternalError "internal-error" Error "internal"
+        "Something happened in nixdash that should not happen."
+        "Report it with the log of the run.";
+}
+
+impl Code {
+    /// Returns the code of a word; none when this nixdash does not know it.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.word() == word)
+    }
+
+    /// Returns what to do about it as a clause, for a finding that knows no better.
+    pub fn fix(self) -> String {
+        let advice = self.advice().trim_end_matches('.');
+        let mut letters = advice.chars();
+        letters.next().map_or_else(String::new, |first| {
+            format!("{}{}", first.to_ascii_lowercase(), letters.as_str())
+        })
+    }
 }
 
 impl fmt::Display for Code {
@@ -356,6 +429,7 @@ mod tests {
                 |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
             assert!(word.split('-').all(is_kebab), "{word}");
             assert_eq!(serde_json::to_value(code).unwrap(), word);
+            assert_eq!(Code::of_word(word), Some(*code));
         }
     }
 
@@ -368,5 +442,7 @@ mod tests {
             }
             assert!(code.label().len() <= 16, "{code}: {}", code.label());
         }
+        assert_eq!(Code::LockHeld.fix(), "wait for that to end");
+        assert_eq!(Code::of_word("lock"), None);
     }
 }

@@ -12,7 +12,9 @@ This page is printed by `nixdash findings`; a test fails when it is stale.
 A *finding* is something that is wrong or worth knowing. Hosts and tiers have a list of findings in
 `nixdash status --json` and `nixdash caches --json`, each with `code`, `severity`, `cause` (what was
 observed, and where) and `fix` (what to do). What one host makes of a tier is in the tier's
-`hosts.NAME.findings`. The exporter has a sample `nixdash_finding{code,severity,host,tier} 1` for
+`hosts.NAME.findings`. How a host's run ended is a list of findings in the results of
+`nixdash deploy --json` and in `nixdash history --json`; people see the code behind the error,
+`… [network-lost]`. The exporter has a sample `nixdash_finding{code,severity,host,tier} 1` for
 each. Codes do not change: alerts and scripts may be written against them.
 
 An *error* is something that does not work. A *warning* is something that works, but not as it

@@ -1,13 +1,14 @@
 //! Runs: written event by event, read whole.
 
-use super::write::word;
+use super::write::{clean, word};
 use super::{History, HistoryError, int, time, uint};
 use crate::fleet::{
-    DropReason, Fetched, HostResult, Outcome, Plan, RunEvent, RunId, RunWhat, StorePath,
+    DropReason, Fetched, Finding, HostResult, Outcome, Plan, RunEvent, RunId, RunWhat, StorePath,
     printable_line,
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
 /// One run, as it is remembered.
@@ -167,6 +168,7 @@ fn hosts_of(db: &Connection, run: i64) -> rusqlite::Result<Vec<(String, Option<H
                 substituted: BTreeMap::new(),
                 fetched: BTreeMap::new(),
                 error: row.get(6)?,
+                findings: Vec::new(),
             }),
         };
         Ok((row.get::<_, String>(0)?, result))
@@ -176,6 +178,7 @@ fn hosts_of(db: &Connection, run: i64) -> rusqlite::Result<Vec<(String, Option<H
         if let Some(result) = result {
             result.fetched = origins(db, run, host, "host")?;
             result.substituted = origins(db, run, host, "builder")?;
+            result.findings = findings(db, run, host)?;
         }
     }
     Ok(hosts)
@@ -200,6 +203,35 @@ fn origins(
 /// Returns the outcome of a word.
 fn outcome(word: &str) -> Option<Outcome> {
     serde_json::from_value(serde_json::Value::String(word.to_owned())).ok()
+}
+
+/// Returns what was wrong with a host in a run; a finding whose code this nixdash does not know is left
+/// out.
+fn findings(db: &Connection, run: i64, host: &str) -> rusqlite::Result<Vec<Finding>> {
+    let text: Option<String> = db
+        .prepare_cached("SELECT findings FROM run_findings WHERE run = ?1 AND host = ?2")?
+        .query_row(params![run, host], |row| row.get(0))
+        .optional()?;
+    let all: Vec<Json> = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+    Ok(all.into_iter().filter_map(|one| serde_json::from_value(one).ok()).collect())
+}
+
+/// Writes what was wrong with a host in a run.
+fn write_findings(
+    db: &Connection,
+    run: i64,
+    host: &str,
+    findings: &[Finding],
+) -> rusqlite::Result<()> {
+    if findings.is_empty() {
+        db.prepare_cached("DELETE FROM run_findings WHERE run = ?1 AND host = ?2")?
+            .execute(params![run, host])?;
+        return Ok(());
+    }
+    let json = serde_json::to_value(findings).map(clean).unwrap_or_default();
+    db.prepare_cached("INSERT OR REPLACE INTO run_findings VALUES (?1, ?2, ?3)")?
+        .execute(params![run, host, json.to_string()])
+        .map(drop)
 }
 
 /// Returns the newest run of that number that had begun when the event happened.
@@ -268,6 +300,7 @@ fn ended(
         int(result.built),
         result.error.as_deref().map(printable_line),
     ])?;
+    write_findings(db, run, &host, &result.findings)?;
     for (side, origins) in [("host", &result.fetched), ("builder", &result.substituted)] {
         for (source, got) in origins {
             db.prepare_cached(

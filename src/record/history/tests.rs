@@ -339,6 +339,7 @@ fn run(number: &str, at: Timestamp) -> Vec<RunEvent> {
         substituted: BTreeMap::from([fetched("nixos", 9, 900)]),
         fetched: BTreeMap::from([fetched("weed", 2, 50), fetched("http://x", 1, 50)]),
         error: None,
+        findings: Vec::new(),
     };
     let event = |seconds: i64, what| RunEvent {
         run: RunId(number.to_owned()),
@@ -378,6 +379,31 @@ fn a_run_knows_what_is_missing_in_its_folder_however_often_it_is_told() {
         history.write_run(&event(2, dropped(7, 2, full))).unwrap();
     }
     assert_eq!(history.runs(&[], NOW, 1).unwrap()[0].gaps, [(full, 12, 2)]);
+}
+
+#[test]
+fn what_was_wrong_in_a_run_is_kept_and_a_code_of_a_newer_nixdash_is_left_out() {
+    use crate::fleet::{Code, Finding, Subject};
+    let dir = tempfile::tempdir().unwrap();
+    let mut history = History::open(dir.path()).unwrap();
+    let mut events = run("1", NOW);
+    let finding = Finding::new(Subject::host("p620"), Code::NetworkLost, "it was cut off", "see");
+    let RunWhat::Result { result, .. } = &mut events[1].what else { panic!() };
+    result.findings.push(finding.clone());
+    for event in &events {
+        history.write_run(event).unwrap();
+    }
+    let kept = |history: &History| {
+        let row = history.runs(&[], NOW, 1).unwrap().remove(0);
+        row.hosts[0].1.clone().unwrap().findings
+    };
+    assert_eq!(kept(&history), [finding]);
+    let newer = "UPDATE run_findings SET findings = replace(findings, 'network-lost', 'new-code')";
+    assert_eq!(history.db.execute(newer, []).unwrap(), 1);
+    assert_eq!(kept(&history), []);
+    // Told again without it, nothing of it is left.
+    history.write_run(&run("1", NOW)[1]).unwrap();
+    assert_eq!(count(&history, "run_findings"), 0);
 }
 
 #[test]

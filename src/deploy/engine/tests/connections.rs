@@ -2,7 +2,7 @@
 
 use super::target::{Target, assert_ends, deploy, deploy_and_say};
 use crate::deploy::Control;
-use crate::fleet::{Action, Outcome, Phase};
+use crate::fleet::{Action, Code, Outcome, Phase};
 use crate::remote::{Trouble, Way};
 use std::time::Duration;
 
@@ -33,10 +33,11 @@ async fn a_cable_that_is_cut_when_the_activation_begins_tells_what_the_host_did(
         "start",
         &[None, Some(Trouble::Lost), Some(Trouble::Unreachable), Some(Trouble::Unreachable)],
     );
-    target.decides = Some("rolled-back\tnobody could reach it within 30 s");
+    target.decides = Some("rolled-back\tnetwork-lost\tnobody could reach it within 30 s");
     target.activated = "0 back";
     let story = assert_ends("", target, Outcome::RolledBack).await;
     assert!(story.error().contains("nobody could reach it"), "{}", story.error());
+    assert_eq!(story.code(), Some(Code::NetworkLost));
 }
 
 #[tokio::test(start_paused = true)]
@@ -46,6 +47,7 @@ async fn a_host_that_is_not_seen_after_the_start_is_unknown() {
     target.troubles.entry("start").or_default().extend(lost);
     let story = assert_ends("", target, Outcome::Unknown).await;
     assert!(story.error().contains("If it began"), "{}", story.error());
+    assert_eq!(story.code(), Some(Code::NotSeenSince));
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,13 +84,14 @@ async fn a_host_that_is_lost_after_the_word_is_told_to_keep_the_new_system() {
     assert!(error.contains("told to keep the new system at "), "{error}");
     assert!(error.contains("not seen since"), "{error}");
     assert!(!error.contains("by itself"), "{error}");
+    assert_eq!(story.code(), Some(Code::NotSeenSince));
 }
 
 #[tokio::test(start_paused = true)]
 async fn refused_logins_are_tried_three_times_and_slowly() {
     let mut target =
         Target { always: [("acknowledge", Trouble::Denied)].into(), ..Target::default() };
-    target.decides = Some("rolled-back\tnobody could reach it");
+    target.decides = Some("rolled-back\tnetwork-lost\tnobody could reach it");
     let story = deploy("confirm_timeout = \"2m\"", target).await;
     assert_eq!(story.scripts("acknowledge").len(), 3);
     assert!(story.took >= Duration::from_secs(20), "{:?}", story.took);
@@ -98,7 +101,7 @@ async fn refused_logins_are_tried_three_times_and_slowly() {
 #[tokio::test(start_paused = true)]
 async fn an_acknowledgement_that_comes_too_late_is_none() {
     let target = Target {
-        decides: Some("rolled-back\tnobody could reach it within 30 s"),
+        decides: Some("rolled-back\tnetwork-lost\tnobody could reach it within 30 s"),
         ..Target::default()
     };
     let story = assert_ends("", target, Outcome::RolledBack).await;
@@ -151,19 +154,25 @@ async fn a_run_that_is_stopped_in_the_activation_tells_the_host_at_once() {
     let target = Target::default();
     let story =
         deploy_and_say("", target, Action::Switch, Some(("acknowledge", Control::Cancel))).await;
-    assert_eq!(story.target.word.as_deref(), Some("abort the operator stopped the run"));
+    assert_eq!(
+        story.target.word.as_deref(),
+        Some("abort run-stopped the operator stopped the run")
+    );
     assert_eq!(story.result.outcome, Outcome::RolledBack, "{}", story.error());
+    assert_eq!(story.code(), Some(Code::RunStopped));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_builder_that_is_lost_ends_the_build() {
     let story = deploy("", cut_off(&["follow"])).await;
     assert_eq!(story.result.outcome, Outcome::Offline, "{}", story.error());
+    assert_eq!(story.code(), Some(Code::HostUnreachable));
     assert!(story.scripts("acknowledge").is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_host_that_is_off_is_set_aside() {
     let story = assert_ends("", cut_off(&["preflight"]), Outcome::Offline).await;
+    assert_eq!(story.code(), Some(Code::HostUnreachable));
     assert!(story.scripts("evaluate").is_empty());
 }

@@ -1,20 +1,29 @@
 //! How a host's run ends: every word of the supervisor, exit codes, lost jobs, restarts.
 
 use super::target::{NEW, OLD, Target, assert_ends, deploy, deploy_and_say};
-use crate::fleet::{Action, Outcome, Phase};
+use crate::fleet::{Action, Code, Outcome, Phase};
 
 #[tokio::test(start_paused = true)]
 async fn every_word_of_the_supervisor_has_its_outcome() {
-    for (said, outcome) in [
-        ("switched\t", Outcome::Switched),
-        ("degraded\tboot-default-pinned: the next boot starts another one", Outcome::Degraded),
-        ("stuck\tit runs /nix/store/x", Outcome::Degraded),
-        ("rolled-back\twhy", Outcome::RolledBack),
-        ("failed\twhy", Outcome::Failed),
-        ("dance\twhy", Outcome::Failed),
+    for (said, outcome, code) in [
+        ("switched\t\t", Outcome::Switched, None),
+        (
+            "degraded\tboot-default-pinned\tthe next boot starts another one",
+            Outcome::Degraded,
+            Some(Code::BootDefaultPinned),
+        ),
+        ("stuck\tsystem-unexpected\tit runs x", Outcome::Degraded, Some(Code::SystemUnexpected)),
+        ("rolled-back\tsnippet-failed\twhy", Outcome::RolledBack, Some(Code::SnippetFailed)),
+        ("rolled-back\t\twhy", Outcome::RolledBack, Some(Code::RolledBack)),
+        ("failed\tpre-switch-failed\twhy", Outcome::Failed, Some(Code::PreSwitchFailed)),
+        ("dance\t\twhy", Outcome::Failed, Some(Code::InternalError)),
+        // An older nixdash left no code.
+        ("rolled-back\twhy", Outcome::RolledBack, Some(Code::RolledBack)),
+        ("failed\twhy", Outcome::Failed, Some(Code::ActivationFailed)),
     ] {
         let target = Target { outcome: said, ..Target::default() };
         let story = assert_ends("", target, outcome).await;
+        assert_eq!(story.code(), code, "{said}");
         if outcome != Outcome::Switched {
             assert!(!story.error().is_empty(), "{said}");
         }
@@ -23,14 +32,30 @@ async fn every_word_of_the_supervisor_has_its_outcome() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_supervisor_decided_before_it_waited_is_told() {
-    for (activated, decides, outcome) in [
-        ("100 untouched", "needs-reboot\tit starts at the next reboot", Outcome::NeedsReboot),
-        ("1 untouched", "failed\tits pre-switch check 'x' failed", Outcome::Failed),
-        ("2 back", "rolled-back\tits activation script failed", Outcome::RolledBack),
-        ("", "locked\twho=me@desk run=41", Outcome::Failed),
+    for (activated, decides, outcome, code) in [
+        (
+            "100 untouched",
+            "needs-reboot\tswitch-inhibited\tit starts at the next reboot",
+            Outcome::NeedsReboot,
+            Code::SwitchInhibited,
+        ),
+        (
+            "1 untouched",
+            "failed\tpre-switch-failed\tits pre-switch check 'x' failed",
+            Outcome::Failed,
+            Code::PreSwitchFailed,
+        ),
+        (
+            "2 back",
+            "rolled-back\tactivation-failed\tits activation script failed",
+            Outcome::RolledBack,
+            Code::ActivationFailed,
+        ),
+        ("", "locked\tlock-held\twho=me@desk run=41", Outcome::Failed, Code::LockHeld),
     ] {
         let target = Target { activated, decides: Some(decides), ..Target::default() };
         let story = assert_ends("", target, outcome).await;
+        assert_eq!(story.code(), Some(code), "{activated}");
         assert!(story.scripts("acknowledge").is_empty(), "{activated}");
         assert!(!story.error().is_empty());
     }
@@ -38,14 +63,14 @@ async fn what_the_supervisor_decided_before_it_waited_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn actions_do_what_they_say() {
-    let tested = Target { outcome: "tested\t", ..Target::default() };
+    let tested = Target { outcome: "tested\t\t", ..Target::default() };
     let story = deploy_and_say("", tested, Action::Test, None).await;
     assert_eq!(story.result.outcome, Outcome::Tested);
-    let booted = Target { decides: Some("booted\t"), ..Target::default() };
+    let booted = Target { decides: Some("booted\t\t"), ..Target::default() };
     let story = deploy_and_say("", booted, Action::Boot, None).await;
     assert_eq!(story.result.outcome, Outcome::Booted);
     assert!(story.scripts("acknowledge").is_empty());
-    let dry = Target { activated: "0 dry", decides: Some("dry\t"), ..Target::default() };
+    let dry = Target { activated: "0 dry", decides: Some("dry\t\t"), ..Target::default() };
     let story = deploy_and_say("", dry, Action::DryActivate, None).await;
     assert_eq!(story.result.outcome, Outcome::Dry);
 }
@@ -55,6 +80,7 @@ async fn a_build_that_fails_activates_nothing() {
     let target = Target { exit: 1, ..Target::default() };
     let story = assert_ends("", target, Outcome::Failed).await;
     assert!(story.error().contains("could not be built"), "{}", story.error());
+    assert_eq!(story.code(), Some(Code::BuildFailed));
     assert_eq!(story.scripts("start").len(), 1);
 }
 
@@ -63,7 +89,9 @@ async fn a_check_that_does_not_hold_sends_the_host_back() {
     let target =
         Target { check: "broken\tsystemctl is-active sshd (exit code 3)\n", ..Target::default() };
     let story = assert_ends("", target, Outcome::RolledBack).await;
-    assert!(story.target.word.as_deref().unwrap().contains("a check did not hold"));
+    let word = story.target.word.as_deref().unwrap();
+    assert!(word.starts_with("abort check-failed a check did not hold"), "{word}");
+    assert_eq!(story.code(), Some(Code::CheckFailed));
     assert!(story.logged(Phase::Settle).is_empty(), "what goes back need not settle");
 }
 
@@ -81,6 +109,7 @@ async fn a_failed_unit_is_named_with_its_own_last_line() {
         story.error()
     );
     assert!(!story.error().contains("old.service"));
+    assert_eq!(story.code(), Some(Code::UnitsFailed));
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,6 +117,7 @@ async fn units_of_a_user_are_told_by_their_user() {
     let target = Target { activated: "4 ok user=me", ..Target::default() };
     let story = assert_ends("", target, Outcome::Degraded).await;
     assert!(story.error().starts_with("units of me failed"), "{}", story.error());
+    assert_eq!(story.code(), Some(Code::UnitsFailed));
 }
 
 #[tokio::test(start_paused = true)]
@@ -95,6 +125,7 @@ async fn a_snippet_that_failed_before_too_is_named_and_no_fault() {
     let target = Target { activated: "0 ok snippet=setupSecrets", ..Target::default() };
     let story = assert_ends("", target, Outcome::Switched).await;
     assert!(story.error().contains("setupSecrets"), "{}", story.error());
+    assert_eq!(story.code(), Some(Code::SnippetFailedBefore));
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,6 +144,9 @@ async fn a_host_that_was_restarted_is_judged_by_what_it_runs() {
         };
         let story = assert_ends("", target, outcome).await;
         assert!(story.error().contains("what should have gone back"), "{}", story.error());
+        let is_back = outcome == Outcome::RolledBack;
+        let code = if is_back { Code::JobEnded } else { Code::SystemUnexpected };
+        assert_eq!(story.code(), Some(code));
     }
 }
 
@@ -134,7 +168,7 @@ async fn a_held_lock_names_its_owner_and_stops_the_host() {
         ..Target::default()
     };
     let story = deploy("", target).await;
-    assert_eq!(story.result.outcome, Outcome::Failed);
+    assert_eq!((story.result.outcome, story.code()), (Outcome::Failed, Some(Code::LockHeld)));
     assert!(
         story.error().contains("you@desk has been deploying to it with run 3"),
         "{}",

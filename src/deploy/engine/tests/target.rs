@@ -2,7 +2,7 @@
 
 use crate::deploy::engine::scripts;
 use crate::deploy::{Control, Deploy, Kind, Request, setup};
-use crate::fleet::{Action, HostResult, Outcome, Phase, RunEvent, RunId, RunWhat};
+use crate::fleet::{Action, Code, HostResult, Outcome, Phase, RunEvent, RunId, RunWhat, Subject};
 use crate::remote::{FakeHands, Output, RemoteError, Script, Trouble};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -78,7 +78,7 @@ impl Default for Target {
         Self {
             begun: BTreeMap::new(),
             activated: "0 ok",
-            outcome: "switched\t",
+            outcome: "switched\t\t",
             decides: None,
             log: "activating the configuration...\nsetting up /etc...\n".to_owned(),
             exit: 0,
@@ -167,9 +167,12 @@ impl Target {
         let outcome = match (&self.word, self.decides) {
             (_, Some(decides)) => decides.to_owned(),
             (Some(word), None) if word == "commit" => self.outcome.to_owned(),
-            (Some(word), None) => format!("rolled-back\t{}", word.trim_start_matches("abort ")),
+            (Some(word), None) => {
+                let (code, why) = word.trim_start_matches("abort ").split_once(' ').unwrap();
+                format!("rolled-back\t{code}\t{why}")
+            }
             // Nobody came: it went back by itself.
-            (None, None) => "rolled-back\tnobody could reach it".to_owned(),
+            (None, None) => "rolled-back\tnetwork-lost\tnobody could reach it".to_owned(),
         };
         let (exit, outcome) = if awaited == "exit" { ("0", outcome) } else { ("", String::new()) };
         format!("{log}\n{mark}\tover\t{exit}\t{}\t{outcome}", self.activated)
@@ -190,6 +193,17 @@ impl Story {
     /// Returns the host's error, or nothing.
     pub(super) fn error(&self) -> &str {
         self.result.error.as_deref().unwrap_or_default()
+    }
+
+    /// Returns the code of the host's only finding, or nothing when it has none.
+    pub(super) fn code(&self) -> Option<Code> {
+        let findings = &self.result.findings;
+        assert!(findings.len() < 2, "{findings:?}");
+        let finding = findings.first()?;
+        assert_eq!(finding.subject, Subject::host("samsung"));
+        assert_eq!(finding.cause, self.error());
+        assert_eq!(finding.severity, finding.code.severity());
+        Some(finding.code)
     }
 
     /// Returns what was logged in a phase.

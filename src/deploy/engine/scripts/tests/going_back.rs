@@ -1,6 +1,7 @@
 //! Words, limits, and a supervisor that is ended: the host is what it was, or what it was told to be.
 
 use super::host::{Host, WELL, job};
+use crate::fleet::Code;
 
 #[test]
 fn nobody_who_reaches_it_sends_it_back() {
@@ -8,6 +9,7 @@ fn nobody_who_reaches_it_sends_it_back() {
     host.option("ack=0");
     let (word, reason) = host.supervise().outcome();
     assert_eq!(word, "rolled-back");
+    assert_eq!(host.code(), Some(Code::NetworkLost));
     assert!(reason.contains("nobody could reach it"), "{reason}");
     host.assert_untouched();
 }
@@ -24,6 +26,7 @@ fn no_word_after_the_checks_sends_it_back() {
         (word.as_str(), reason.as_str()),
         ("rolled-back", "no word to keep it came within 1 s of its checks")
     );
+    assert_eq!(host.code(), Some(Code::ConfirmationMissing));
     host.assert_untouched();
 }
 
@@ -37,6 +40,7 @@ fn checks_that_do_not_end_send_it_back() {
         (word.as_str(), reason.as_str()),
         ("rolled-back", "its checks did not end within 0 s")
     );
+    assert_eq!(host.code(), Some(Code::ConfirmationMissing));
     host.assert_untouched();
 }
 
@@ -45,8 +49,9 @@ fn the_word_abort_is_heard_without_an_acknowledgement() {
     let host = Host::new();
     let supervisor = host.supervise();
     host.wait_until("the activation", |host| host.result("activated").is_some());
-    host.say("abort the operator stopped the run");
+    host.say("abort run-stopped the operator stopped the run");
     assert_eq!(supervisor.outcome(), ("rolled-back".into(), "the operator stopped the run".into()));
+    assert_eq!(host.code(), Some(Code::RunStopped));
     host.assert_untouched();
 }
 
@@ -54,6 +59,7 @@ fn the_word_abort_is_heard_without_an_acknowledgement() {
 fn a_word_that_is_not_understood_sends_it_back() {
     let host = Host::new();
     assert_eq!(host.deploy("maybe").0, "rolled-back");
+    assert_eq!(host.code(), Some(Code::ConfirmationMissing));
     host.assert_untouched();
 }
 
@@ -64,7 +70,7 @@ fn going_back_skips_pre_switch_checks_and_waits_for_a_held_lock() {
     host.activation("old", &format!("echo \"$NIXOS_NO_CHECK\" >>\"$root/seen\"
         if [ ! -e \"$root/second\" ]; then : >\"$root/second\"; echo 'Could not acquire lock'; exit 1; fi
         {WELL}exit 0"));
-    assert_eq!(host.deploy("abort enough").0, "rolled-back");
+    assert_eq!(host.deploy("abort check-failed enough").0, "rolled-back");
     assert_eq!(std::fs::read_to_string(host.path("seen")).unwrap(), "1\n1\n");
     host.assert_untouched();
 }
@@ -73,8 +79,9 @@ fn going_back_skips_pre_switch_checks_and_waits_for_a_held_lock() {
 fn a_host_that_cannot_go_back_says_what_it_is_now() {
     let host = Host::new();
     host.activation("old", "echo 'activating the configuration...'; exit 1");
-    let (word, reason) = host.deploy("abort enough");
+    let (word, reason) = host.deploy("abort check-failed enough");
     assert_eq!(word, "stuck");
+    assert_eq!(host.code(), Some(Code::SystemUnexpected));
     assert!(reason.contains("it runs") && reason.contains("/etc is from"), "{reason}");
 }
 
@@ -86,7 +93,7 @@ fn a_host_of_which_only_etc_stays_new_is_not_called_rolled_back() {
         "echo 'activating the configuration...'
         ln -sfn \"$system\" \"$root/run/current-system\"; exit 0",
     );
-    let (word, reason) = host.deploy("abort enough");
+    let (word, reason) = host.deploy("abort check-failed enough");
     assert_eq!(word, "stuck", "{reason}");
     assert!(reason.contains("/etc is from") && !reason.contains("it runs"), "{reason}");
 }
@@ -99,11 +106,12 @@ fn units_that_failed_while_it_went_back_are_named() {
         "old",
         &format!("echo 'dead.service loaded failed' >>\"$root/failed-units\"\n{WELL}exit 4"),
     );
-    let (word, reason) = host.deploy("abort enough");
+    let (word, reason) = host.deploy("abort check-failed enough");
     assert_eq!(
         (word.as_str(), reason.as_str()),
         ("rolled-back", "enough; units that failed meanwhile: dead.service ")
     );
+    assert_eq!(host.code(), Some(Code::CheckFailed));
 }
 
 #[test]
@@ -121,6 +129,7 @@ fn a_supervisor_that_is_killed_in_the_activation_leaves_the_old_system() {
     supervisor.kill();
     let (word, reason) = host.after();
     assert_eq!(word, "rolled-back", "{}", host.log());
+    assert_eq!(host.code(), Some(Code::JobEnded));
     assert!(reason.contains("its supervisor was ended"), "{reason}");
     host.assert_untouched();
 }
@@ -137,6 +146,7 @@ fn a_supervisor_that_is_killed_before_anything_changed_says_so() {
         (word.as_str(), reason.as_str()),
         ("failed", "its supervisor was ended before anything was changed")
     );
+    assert_eq!(host.code(), Some(Code::JobEnded));
     host.assert_untouched();
 }
 
@@ -191,6 +201,7 @@ fn a_supervisor_that_is_told_to_end_goes_back_first() {
         supervisor.outcome(),
         ("rolled-back".into(), "its supervisor was told to end".into())
     );
+    assert_eq!(host.code(), Some(Code::JobEnded));
     host.assert_untouched();
 }
 
@@ -249,12 +260,12 @@ fn a_second_operator_is_told_who_is_at_it() {
         std::os::unix::fs::symlink(host.path(shared), other.path(shared)).unwrap();
     }
     let (word, reason) = other.deploy("commit");
-    assert_eq!(word, "locked");
+    assert_eq!((word.as_str(), other.code()), ("locked", Some(Code::LockHeld)));
     for part in ["who=me@desk", "run=41", "since=", "until="] {
         assert!(reason.contains(part), "{reason}");
     }
     assert_eq!(other.systems(), ["old", "old", "old"]);
-    host.say("abort enough");
+    host.say("abort check-failed enough");
     assert_eq!(supervisor.outcome().0, "rolled-back");
 }
 

@@ -2,6 +2,7 @@
 //! and stand-ins for nix-env and systemctl.
 
 use crate::deploy::engine::scripts::SUPERVISE;
+use crate::fleet::Code;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -217,8 +218,18 @@ impl Host {
     pub(super) fn outcome(&self) -> (String, String) {
         let outcome =
             self.result("outcome").unwrap_or_else(|| panic!("no outcome: {}", self.log()));
-        let (word, reason) = outcome.split_once('\t').unwrap();
+        let (word, rest) = outcome.split_once('\t').unwrap();
+        let (_, reason) = rest.split_once('\t').unwrap();
         (word.to_owned(), reason.to_owned())
+    }
+
+    /// Returns the code of the outcome, which is one that we know, or nothing.
+    pub(super) fn code(&self) -> Option<Code> {
+        let outcome = self.result("outcome").unwrap();
+        let code = outcome.split('\t').nth(1).unwrap();
+        let known = Code::of_word(code);
+        assert!(code.is_empty() || known.is_some(), "{code} is no code: {}", self.log());
+        known
     }
 
     pub(super) fn log(&self) -> String {

@@ -1,6 +1,7 @@
 //! What the supervisor makes of an activation: of its exit code, and of every line it goes by.
 
 use super::host::{Host, WELL};
+use crate::fleet::Code;
 
 /// Deploys a system whose activation does this, kept if the supervisor lets it.
 fn deploy(activation: &str) -> (Host, String, String) {
@@ -14,6 +15,7 @@ fn deploy(activation: &str) -> (Host, String, String) {
 fn an_activation_that_goes_well_is_made_permanent() {
     let (host, word, reason) = deploy(&format!("{WELL}exit 0"));
     assert_eq!((word.as_str(), reason.as_str()), ("switched", ""), "{}", host.log());
+    assert_eq!(host.code(), None);
     assert_eq!(host.systems(), ["new", "new", "new"]);
     assert_eq!(host.result("activated").unwrap(), "0 ok");
     host.assert_tidy();
@@ -23,6 +25,7 @@ fn an_activation_that_goes_well_is_made_permanent() {
 fn a_failed_activation_is_no_inhibitor_though_it_prints_the_word() {
     let (host, word, reason) = deploy("echo 'Checking switch inhibitors...'; exit 1");
     assert_eq!(word, "failed", "{}", host.log());
+    assert_eq!(host.code(), Some(Code::ActivationFailed));
     assert!(reason.contains("exited with 1 before anything was changed"), "{reason}");
     host.assert_untouched();
 }
@@ -35,6 +38,7 @@ fn an_inhibited_switch_starts_at_the_next_reboot() {
     ] {
         let (host, word, reason) = deploy(activation);
         assert_eq!(word, "needs-reboot", "{}", host.log());
+        assert_eq!(host.code(), Some(Code::SwitchInhibited));
         assert!(reason.contains("next reboot"), "{reason}");
         assert_eq!(host.systems(), ["old", "new", "new"]);
         host.assert_tidy();
@@ -46,6 +50,7 @@ fn an_inhibitor_that_comes_after_a_change_goes_back() {
     let (host, word, reason) =
         deploy(&format!("{WELL}echo \"Pre-switch check 'switchInhibitors' failed\"; exit 1"));
     assert_eq!(word, "rolled-back", "{reason}");
+    assert_eq!(host.code(), Some(Code::ActivationFailed));
     host.assert_untouched();
 }
 
@@ -53,6 +58,7 @@ fn an_inhibitor_that_comes_after_a_change_goes_back() {
 fn another_pre_switch_check_fails_by_its_name() {
     let (host, word, reason) = deploy("echo \"Pre-switch check 'diskSpace' failed\"; exit 1");
     assert_eq!(word, "failed");
+    assert_eq!(host.code(), Some(Code::PreSwitchFailed));
     assert!(reason.contains("'diskSpace'"), "{reason}");
     host.assert_untouched();
 }
@@ -63,6 +69,7 @@ fn a_test_that_needs_a_reboot_fails_and_changes_nothing() {
     host.option("action=test");
     host.activation("new", "exit 100");
     assert_eq!(host.deploy("commit").0, "failed");
+    assert_eq!(host.code(), Some(Code::SwitchInhibited));
     host.assert_untouched();
 }
 
@@ -83,6 +90,7 @@ fn an_errno_of_an_older_switch_to_configuration_is_judged_by_what_it_printed() {
 fn a_held_switch_lock_names_nobody_it_does_not_know() {
     let (host, word, reason) = deploy("echo 'Could not acquire lock'; exit 1");
     assert_eq!(word, "failed");
+    assert_eq!(host.code(), Some(Code::LockHeld));
     assert_eq!(reason, "another switch-to-configuration holds the lock");
     host.assert_untouched();
 }
@@ -113,6 +121,9 @@ fn exit_4_with_a_failed_activation_script_goes_back() {
         let (host, word, reason) = deploy(&format!("{WELL}echo \"{said}\"; exit 4"));
         assert_eq!(word, "rolled-back", "{}", host.log());
         assert!(reason.contains("activation script failed"), "{reason}");
+        let is_snippet = reason.contains("users");
+        let code = if is_snippet { Code::SnippetFailed } else { Code::ActivationFailed };
+        assert_eq!(host.code(), Some(code));
         host.assert_untouched();
     }
 }
@@ -141,6 +152,7 @@ fn exit_0_or_4_counts_only_when_the_new_system_runs() {
         let (host, word, reason) =
             deploy(&format!("echo 'activating the configuration...'; exit {code}"));
         assert_eq!(word, "rolled-back", "{}", host.log());
+        assert_eq!(host.code(), Some(Code::ActivationFailed));
         assert!(reason.contains("the running system is"), "{reason}");
         host.assert_untouched();
     }
@@ -151,6 +163,7 @@ fn exit_2_goes_back() {
     let (host, word, reason) =
         deploy(&format!("{WELL}echo 'Failed to run activate script'; exit 2"));
     assert_eq!(word, "rolled-back");
+    assert_eq!(host.code(), Some(Code::ActivationFailed));
     assert!(reason.contains("exit code 2"), "{reason}");
     host.assert_untouched();
 }
@@ -194,6 +207,7 @@ fn an_activation_that_hangs_and_ignores_term_is_killed() {
     host.activation("new", &format!("trap '' TERM\n{WELL}while :; do sleep 1; done"));
     let (word, reason) = host.deploy("commit");
     assert_eq!(word, "rolled-back");
+    assert_eq!(host.code(), Some(Code::ActivationFailed));
     assert!(reason.contains("took longer than 1 s"), "{reason}");
     host.assert_untouched();
 }

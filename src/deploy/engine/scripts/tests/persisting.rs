@@ -2,6 +2,7 @@
 
 use super::host::{Host, WELL};
 use crate::deploy::engine::scripts::RECOVER;
+use crate::fleet::Code;
 use std::process::Command;
 
 #[test]
@@ -31,6 +32,7 @@ fn a_boot_menu_that_cannot_be_written_leaves_the_old_one() {
     );
     let (word, reason) = host.deploy("commit");
     assert_eq!(word, "degraded");
+    assert_eq!(host.code(), Some(Code::BootMenuFailed));
     assert!(
         reason.contains("boot exited with 1") && reason.contains("next boot starts"),
         "{reason}"
@@ -51,7 +53,8 @@ fn a_pinned_boot_default_is_no_success() {
     std::fs::write(folder.join(name), bytes).unwrap();
     let (word, reason) = host.deploy("commit");
     assert_eq!(word, "degraded", "{}", host.log());
-    assert!(reason.starts_with("boot-default-pinned: the next boot starts "), "{reason}");
+    assert_eq!(host.code(), Some(Code::BootDefaultPinned));
+    assert!(reason.starts_with("the next boot starts "), "{reason}");
     assert!(reason.contains("bootctl set-default") && reason.contains("/old because"), "{reason}");
 }
 
@@ -80,6 +83,7 @@ fn an_entry_without_tries_left_is_seen() {
         echo \"options init=$system/init\" >\"$root/boot/loader/entries/nixos-generation-2+0-3.conf\"");
     let (word, reason) = host.deploy("commit");
     assert_eq!(word, "degraded", "{}", host.log());
+    assert_eq!(host.code(), Some(Code::BootDefaultPinned));
     assert!(reason.contains("no tries left"), "{reason}");
 }
 

@@ -1,6 +1,7 @@
 //! Writes that fail, at every place where the supervisor writes.
 
 use super::host::{Host, WELL, job};
+use crate::fleet::Code;
 
 #[test]
 fn without_room_for_roots_nothing_is_begun() {
@@ -8,6 +9,7 @@ fn without_room_for_roots_nothing_is_begun() {
     host.write("nix/var/nix/gcroots/nixdash", "no folder");
     let (word, reason) = host.deploy("commit");
     assert_eq!(word, "failed");
+    assert_eq!(host.code(), Some(Code::WriteFailed));
     assert!(reason.contains("could not begin"), "{reason}");
     assert!(host.called().is_empty());
 }
@@ -20,6 +22,7 @@ fn a_root_that_cannot_be_made_stops_the_deploy() {
     std::fs::create_dir_all(host.path("nix/var/nix/gcroots/nixdash/before-profile/old/x")).unwrap();
     let (word, reason) = host.deploy("commit");
     assert_eq!(word, "failed", "{}", host.log());
+    assert_eq!(host.code(), Some(Code::WriteFailed));
     assert!(reason.contains("could not be rooted"), "{reason}");
     assert!(host.called().is_empty());
 }
@@ -47,6 +50,7 @@ fn a_profile_that_cannot_be_set_leaves_the_old_one_and_says_so() {
     host.write("nix-env-fails", "");
     let (word, reason) = host.deploy("commit");
     assert_eq!(word, "degraded");
+    assert_eq!(host.code(), Some(Code::WriteFailed));
     assert!(reason.contains("the profile could not be set"), "{reason}");
     assert_eq!(host.systems(), ["new", "old", "old"]);
     host.assert_tidy();
@@ -58,6 +62,7 @@ fn what_is_begun_is_written_before_it_begins() {
     std::fs::create_dir_all(host.path("nix/var/nixdash/intent.new/x")).unwrap();
     let (word, reason) = host.deploy("commit");
     assert_eq!(word, "degraded");
+    assert_eq!(host.code(), Some(Code::WriteFailed));
     assert!(reason.contains("could not be written below /nix/var"), "{reason}");
     assert_eq!(host.systems(), ["new", "old", "old"]);
 }
@@ -101,6 +106,6 @@ fn a_full_run_stops_no_result() {
     assert_eq!(std::fs::metadata(host.path(&job("outcome"))).unwrap().len(), before);
     let reason = "x".repeat(9000);
     let host = Host::new();
-    let (_, said) = host.deploy(&format!("abort {reason}"));
+    let (_, said) = host.deploy(&format!("abort run-stopped {reason}"));
     assert!(said.len() < 4000 && said.starts_with("xxx"), "{}", said.len());
 }

@@ -1,0 +1,131 @@
+//! What a supervisor decided: the line that it leaves, and what it means in our words.
+//!
+//! The line has three fields, `WORD<TAB>CODE<TAB>REASON`; the code may be empty. A line of two, without
+//! the code, was left by an older nixdash.
+
+use super::owner::Owner;
+use crate::deploy::{Ending, Reason};
+use crate::fleet::{Code, Outcome, printable_line};
+use jiff::Timestamp;
+
+/// What a supervisor left as its outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Decision {
+    /// The word for how the host's run ended.
+    word: String,
+    /// What kind of thing happened, where it said so and this nixdash knows it.
+    code: Option<Code>,
+    /// What happened, printable; empty when there is nothing to say.
+    reason: String,
+}
+
+impl Decision {
+    /// Reads the line; nothing when there is none.
+    pub(super) fn parse(line: &str) -> Option<Self> {
+        let (word, rest) = line.split_once('\t').unwrap_or((line, ""));
+        let (code, reason) = match rest.split_once('\t') {
+            Some(("", reason)) => (None, reason),
+            Some((code, reason)) => match Code::of_word(code) {
+                Some(code) => (Some(code), reason),
+                None => (None, rest),
+            },
+            None => (None, rest),
+        };
+        let (word, reason) = (printable_line(word), printable_line(reason.trim_end()));
+        (!word.is_empty()).then_some(Self { word, code, reason })
+    }
+
+    /// Says in our words what it means for a host.
+    pub(super) fn ending(&self, name: &str) -> Ending {
+        let (outcome, reason) = match self.word.as_str() {
+            "switched" => (Outcome::Switched, None),
+            "tested" => (Outcome::Tested, None),
+            "booted" => (Outcome::Booted, None),
+            "dry" => (Outcome::Dry, None),
+            "needs-reboot" => (Outcome::NeedsReboot, Some(self.because(Code::SwitchInhibited, ""))),
+            "rolled-back" => {
+                let before = "back on the previous system: ";
+                (Outcome::RolledBack, Some(self.because(Code::RolledBack, before)))
+            }
+            "failed" => {
+                (Outcome::Failed, Some(self.because(Code::ActivationFailed, "not activated: ")))
+            }
+            "degraded" => (Outcome::Degraded, Some(self.because(Code::SystemUnexpected, ""))),
+            "stuck" => {
+                let before = "it is not what it was before, and needs your hands: ";
+                (Outcome::Degraded, Some(self.because(Code::SystemUnexpected, before)))
+            }
+            "locked" => {
+                let who = Owner::parse(&self.reason);
+                let who = who.map(|owner| owner.sentence(Timestamp::now()));
+                let who = who.unwrap_or_else(|| "somebody".to_owned());
+                let text = format!("another deploy holds the lock: {who}");
+                (Outcome::Failed, Some(Reason::new(Code::LockHeld, text)))
+            }
+            other => {
+                let text = format!("the supervisor said {other:?}");
+                (Outcome::Failed, Some(Reason::new(Code::InternalError, text)))
+            }
+        };
+        let reason = reason.map(|Reason { code, text }| {
+            Reason::new(self.code.unwrap_or(code), format!("{name}: {text}"))
+        });
+        Ending { outcome, reason }
+    }
+
+    /// Returns what happened behind these words. The code is for a line that names none.
+    fn because(&self, code: Code, before: &str) -> Reason {
+        let said = if self.reason.is_empty() { "no reason given" } else { &self.reason };
+        Reason::new(code, format!("{before}{said}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ending(line: &str) -> Ending {
+        Decision::parse(line).unwrap().ending("samsung")
+    }
+
+    #[test]
+    fn what_the_supervisor_says_becomes_an_outcome_a_code_and_a_sentence() {
+        let found = ending("rolled-back\tnetwork-lost\tnobody could reach it");
+        assert_eq!(found.outcome, Outcome::RolledBack);
+        let text = "samsung: back on the previous system: nobody could reach it";
+        assert_eq!(found.reason, Some(Reason::new(Code::NetworkLost, text)));
+        let found = ending("stuck\tsystem-unexpected\tx");
+        assert_eq!(found.outcome, Outcome::Degraded);
+        assert_eq!(found.reason.unwrap().code, Code::SystemUnexpected);
+        let found = ending("dance\t\tx");
+        assert_eq!(found.outcome, Outcome::Failed);
+        assert_eq!(found.reason.unwrap().code, Code::InternalError);
+        assert_eq!(ending("switched\t\t"), Ending { outcome: Outcome::Switched, reason: None });
+        assert_eq!(Decision::parse(""), None);
+    }
+
+    #[test]
+    fn what_an_older_supervisor_left_is_read_by_its_word() {
+        for (line, outcome, reason) in [
+            ("switched\t", Outcome::Switched, None),
+            (
+                "rolled-back\tnetwork-lost",
+                Outcome::RolledBack,
+                Some((Code::RolledBack, "samsung: back on the previous system: network-lost")),
+            ),
+            (
+                "degraded\tthe next boot starts x\tbecause",
+                Outcome::Degraded,
+                Some((Code::SystemUnexpected, "samsung: the next boot starts x because")),
+            ),
+            (
+                "failed\tnobody there",
+                Outcome::Failed,
+                Some((Code::ActivationFailed, "samsung: not activated: nobody there")),
+            ),
+        ] {
+            let reason = reason.map(|(code, text)| Reason::new(code, text));
+            assert_eq!(ending(line), Ending { outcome, reason }, "{line}");
+        }
+    }
+}

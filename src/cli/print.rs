@@ -55,7 +55,7 @@ fn plan(plan: &Plan, width: usize) -> String {
             host.tier.as_ref().map(|tier| format!(", then pulls from {tier}")).unwrap_or_default(),
         );
         let _ = write!(text, "\n  {:width$}  {}", "", host.toplevel);
-        for note in &host.notes {
+        for note in host.told() {
             let _ = write!(text, "\n  {:width$}  note: {note}", "");
         }
     }

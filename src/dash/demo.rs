@@ -260,6 +260,7 @@ pub(super) fn plan() -> Plan {
         to_download: (!unchanged).then_some(12),
         unchanged,
         notes: notes.iter().map(|note| (*note).to_owned()).collect(),
+        findings: Vec::new(),
     };
     Plan {
         action: Action::Switch,

@@ -364,9 +364,10 @@ impl Machine {
                 Stage::Ended(outcome) => outcome != Outcome::Unchanged,
                 Stage::Running(_) | Stage::Waiting(_) => false,
             };
+            let (name, notes) = (&host.setup.name, &host.known.preflight.notes);
             match &host.known.toplevel {
                 Some(toplevel) if !failed => hosts.push(HostPlan {
-                    host: host.setup.name.clone(),
+                    host: name.clone(),
                     build_on: host.setup.build_on.clone(),
                     tier: host.setup.tier.clone(),
                     toplevel: toplevel.clone(),
@@ -375,12 +376,13 @@ impl Machine {
                     to_build: host.known.to_build,
                     to_download: host.known.to_download,
                     unchanged: self.is_unchanged(index),
-                    notes: host.known.preflight.notes.clone(),
+                    notes: notes.iter().map(|note| note.text.clone()).collect(),
+                    findings: notes.iter().map(|note| note.finding(name)).collect(),
                 }),
                 Some(_) | None => {
                     let why = host.known.blemish.as_ref().map(Reason::to_string);
                     let why = why.unwrap_or_else(|| "failed".to_owned());
-                    set_aside.insert(host.setup.name.clone(), why);
+                    set_aside.insert(name.clone(), why);
                 }
             }
         }

@@ -68,7 +68,7 @@ pub struct Preflight {
     /// Units that had failed before anything was done.
     pub failed_units: BTreeSet<String>,
     /// What the person should know before saying yes.
-    pub notes: Vec<String>,
+    pub notes: Vec<Reason>,
 }
 
 /// How an activation went.

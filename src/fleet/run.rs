@@ -312,6 +312,20 @@ pub struct HostPlan {
     pub unchanged: bool,
     /// What the person should know before saying yes (on battery, little room …).
     pub notes: Vec<String>,
+    /// The same as findings; empty in the records of older runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+}
+
+impl HostPlan {
+    /// Returns what the person should know as people read it: each with its code behind it.
+    pub fn told(&self) -> Vec<String> {
+        if self.findings.is_empty() {
+            return self.notes.clone();
+        }
+        let lines = self.findings.iter().map(|found| format!("{} [{}]", found.cause, found.code));
+        lines.collect()
+    }
 }
 
 /// What a run will do.

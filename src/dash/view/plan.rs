@@ -108,7 +108,7 @@ fn host_words(host: &HostPlan, small: bool) -> Vec<(Role, String)> {
         }
         words.push((Role::Text, work(host, small)));
     }
-    for note in &host.notes {
+    for note in host.told() {
         words.push((Role::Warn, format!("▲ {note}")));
     }
     words

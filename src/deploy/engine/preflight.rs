@@ -3,7 +3,7 @@
 use super::owner::Owner;
 use super::scripts::{PREFLIGHT, RECOVER};
 use super::step::Step;
-use crate::deploy::{Failure, Preflight, Report};
+use crate::deploy::{Failure, Preflight, Reason, Report};
 use crate::fleet::{Code, StorePath, bytes, printable_line};
 use crate::remote::{Output, Script};
 use jiff::Timestamp;
@@ -121,12 +121,14 @@ fn read(host: &str, text: &str) -> Result<Preflight, Failure> {
                     return Err(Failure::failed(Code::DiskLow, text));
                 }
                 Some(free) if free < NIX_FREE_NOTED => {
-                    found.notes.push(format!("only {} free below /nix", bytes(free)));
+                    let text = format!("only {} free below /nix", bytes(free));
+                    found.notes.push(Reason::new(Code::DiskLow, text));
                 }
                 Some(_) | None => {}
             },
             "boot_free" if number.is_some_and(|free| free < BOOT_FREE_NOTED) => {
-                found.notes.push(format!("only {} free on /boot", bytes(number.unwrap_or(0))));
+                let text = format!("only {} free on /boot", bytes(number.unwrap_or(0)));
+                found.notes.push(Reason::new(Code::BootLow, text));
             }
             _ => {}
         }
@@ -134,7 +136,7 @@ fn read(host: &str, text: &str) -> Result<Preflight, Failure> {
     if let (Some(false), Some(charge)) = (on_mains, battery)
         && charge < BATTERY_NOTED
     {
-        found.notes.push(format!("on battery, {charge} %"));
+        found.notes.push(Reason::new(Code::OnBattery, format!("on battery, {charge} %")));
     }
     if found.running.is_none() {
         let text =
@@ -184,9 +186,19 @@ mod tests {
     #[test]
     fn a_low_battery_is_noted_only_off_mains() {
         let off = read("s", &format!("running\t{SYSTEM}\nmains\t0\nbattery\t12\n")).unwrap();
-        assert_eq!(off.notes, ["on battery, 12 %"]);
+        assert_eq!(off.notes, [Reason::new(Code::OnBattery, "on battery, 12 %")]);
         let on = read("s", &format!("running\t{SYSTEM}\nmains\t1\nbattery\t12\n")).unwrap();
         assert!(on.notes.is_empty());
+    }
+
+    #[test]
+    fn little_room_is_noted_with_a_code_of_its_own() {
+        let text = format!("running\t{SYSTEM}\nnix_free\t1000000000\nboot_free\t1000000\n");
+        let notes = read("s", &text).unwrap().notes;
+        assert_eq!(
+            notes.iter().map(|note| note.code).collect::<Vec<_>>(),
+            [Code::DiskLow, Code::BootLow]
+        );
     }
 
     #[test]

@@ -193,6 +193,38 @@ fn the_same_system_is_left_alone_without_asking() {
 }
 
 #[test]
+fn the_plan_says_what_preflight_noted_as_findings() {
+    let mut machine = machine(&["samsung"], Action::Switch, true);
+    let note = Reason::new(Code::OnBattery, "on battery, 12 %");
+    let mut inputs = vec![Input::Begin];
+    let mut found = None;
+    while let Some(input) = inputs.pop() {
+        for command in machine.step(input, Timestamp::UNIX_EPOCH) {
+            match command {
+                Command::Run { host, phase, .. } => {
+                    let report = match phase {
+                        Phase::Preflight => Report::Preflight(Preflight {
+                            notes: vec![note.clone()],
+                            ..Preflight::default()
+                        }),
+                        phase => good(phase, Action::Switch),
+                    };
+                    inputs.push(Input::Done { host: host.name, phase, result: Ok(report) });
+                }
+                Command::Tell(RunWhat::Plan { plan, .. }) => found = Some(plan),
+                Command::Tell(_)
+                | Command::Abort { .. }
+                | Command::Stop { .. }
+                | Command::Finish => {}
+            }
+        }
+    }
+    let plan = &found.unwrap().hosts[0];
+    assert_eq!(plan.findings, [note.finding("samsung")]);
+    assert_eq!(plan.told(), ["on battery, 12 % [on-battery]"]);
+}
+
+#[test]
 fn a_running_system_that_would_not_boot_is_not_unchanged() {
     let mut machine = machine(&["samsung"], Action::Switch, false);
     let react = |_: &str, phase| match phase {

@@ -165,6 +165,7 @@ mod tests {
             to_download: None,
             unchanged: false,
             notes: Vec::new(),
+            findings: Vec::new(),
         };
         let plan = Plan {
             action: Action::Switch,

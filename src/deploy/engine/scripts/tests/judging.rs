@@ -1,6 +1,7 @@
 //! What the supervisor makes of an activation: of its exit code, and of every line it goes by.
 
 use super::host::{Host, WELL};
+use crate::deploy::engine::scripts::SUPERVISE;
 use crate::fleet::Code;
 
 /// Deploys a system whose activation does this, kept if the supervisor lets it.
@@ -234,4 +235,33 @@ fn a_dry_activation_changes_nothing() {
     host.option("action=dry-activate");
     assert_eq!(host.supervise().outcome().0, "dry");
     host.assert_untouched();
+}
+
+#[test]
+fn every_code_that_the_supervisor_writes_is_one_that_we_know() {
+    let mut seen = std::collections::BTreeSet::new();
+    for line in SUPERVISE.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+        for (call, place) in [
+            ("go_back ", 0),
+            ("give_up ", 0),
+            ("finding=", 0),
+            ("end ", 1),
+            ("persist_and_end ", 1),
+            ("tell_outcome ", 1),
+        ] {
+            // A call stands where a command does, or in quotes.
+            let Some((before, rest)) = line.split_once(call) else { continue };
+            let is_call = (before.is_empty() || before.ends_with([' ', ';']))
+                && rest.starts_with(|first: char| {
+                    first.is_ascii_alphabetic() || "\"$".contains(first)
+                });
+            let word = rest.split_whitespace().nth(place).unwrap_or_default().trim_matches('"');
+            if !is_call || word.is_empty() || word.starts_with('$') {
+                continue;
+            }
+            assert!(Code::of_word(word).is_some(), "{word} is no code: {line}");
+            seen.insert(word);
+        }
+    }
+    assert!(seen.len() > 10, "{seen:?}");
 }

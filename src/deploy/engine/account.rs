@@ -18,8 +18,8 @@ use std::time::Duration;
 /// How long a host may be away for a restart.
 const AWAY: Duration = Duration::from_secs(120);
 
-/// How long putting right what a power cut left may take: it writes the boot menu.
-const RECOVER_LIMIT: Duration = Duration::from_secs(150);
+/// How much longer than an activation putting right what a power cut left may take.
+const RECOVER_MARGIN: Duration = Duration::from_secs(60);
 
 /// What a host says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,11 +47,13 @@ pub(super) async fn account(
         return Ok(None);
     }
     if found.outcome.is_none() && found.intent.is_some() {
-        let script = Script::new(RECOVER).root().arg("").limit(RECOVER_LIMIT);
+        let limit = step.host.activation.timeout() + RECOVER_MARGIN;
+        let script = Script::new(RECOVER).root().arg("").limit(limit);
         let output = step.shared.hands.run(&step.host.name, &script).await?;
         for line in output.stdout.lines().chain(output.stderr.lines()) {
             step.log(line).await;
         }
+        // Where that failed, what is wrong is seen by the next look.
         found = ask(step, job).await?;
     }
     let name = &step.host.name;

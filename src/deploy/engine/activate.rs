@@ -3,12 +3,23 @@
 use super::step::Step;
 use super::supervised::Supervised;
 use crate::deploy::{Activation, Failure, Remarks, Report};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Starts the supervisor and follows it until the system runs, or until it has decided.
 pub(super) async fn activate(step: &Step) -> Result<Report, Failure> {
     let mut supervised = Supervised::start(step, step.shared.action).await?;
-    let state = supervised.follow(step, "activated").await?;
+    let state = loop {
+        let state = supervised.follow(step, "activated").await?;
+        if !state.is_dead || state.activated.is_some() || state.outcome.is_some() {
+            break state;
+        }
+        // It left nothing: the host was restarted, or its systemd said nothing for a moment.
+        match supervised.account(step).await? {
+            Some(ending) => return Ok(Report::Activated(Activation::Decided(ending))),
+            None => tokio::time::sleep(Duration::from_millis(500)).await,
+        }
+    };
     let remarks = state.activated.as_deref().and_then(Remarks::parse);
     match remarks {
         Some(remarks) if state.outcome.is_none() => {

@@ -4,7 +4,7 @@
 //! host's own; where the host was restarted since, what it runs and boots is the account.
 
 use super::account::{Account, parse};
-use super::scripts::ACCOUNT;
+use super::scripts::{ACCOUNT, RECOVER};
 use super::step::tidy;
 use crate::deploy::{Ending, Reason};
 use crate::fleet::{Action, Code, Outcome, Phase, StorePath};
@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// How long one host may take to answer.
 const LIMIT: Duration = Duration::from_secs(12);
+
+/// How long putting right what a power cut left may take: it writes the boot menu.
+const RECOVER_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// What became of a host of such a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,12 +54,19 @@ async fn end_host(hands: &dyn Hands, left: &LeftRun, name: &str, host: &LeftHost
         return LeftEnding::Ended(Ending { outcome: Outcome::Interrupted, reason: Some(reason) });
     }
     let job = format!("{}-activate-{name}", left.tag);
-    let script = Script::new(ACCOUNT).root().arg(&job).limit(LIMIT);
-    let found = match hands.run(name, &script).await {
-        Ok(output) if output.is_ok() => parse(&output.stdout),
-        Ok(output) => return LeftEnding::NotYet(format!("{name}: {}", output.complaint())),
-        Err(error) => return LeftEnding::NotYet(error.to_string()),
+    let mut found = match ask(hands, name, &job).await {
+        Ok(found) => found,
+        Err(why) => return LeftEnding::NotYet(why),
     };
+    if found.outcome.is_none() && !found.is_busy && found.intent.is_some() {
+        // A power cut came after nixdash was killed; the next look tells what came of this.
+        let script = Script::new(RECOVER).root().arg("").limit(RECOVER_LIMIT);
+        drop(hands.run(name, &script).await);
+        found = match ask(hands, name, &job).await {
+            Ok(found) => found,
+            Err(why) => return LeftEnding::NotYet(why),
+        };
+    }
     if let Some(decision) = &found.outcome {
         return LeftEnding::Ended(decision.ending(name));
     }
@@ -66,6 +76,16 @@ async fn end_host(hands: &dyn Hands, left: &LeftRun, name: &str, host: &LeftHost
         ));
     }
     LeftEnding::Ended(judge(name, &found, host, left.action))
+}
+
+/// Asks a host how it stands; fails with the reason why it does not say.
+async fn ask(hands: &dyn Hands, name: &str, job: &str) -> Result<Account, String> {
+    let script = Script::new(ACCOUNT).root().arg(job).limit(LIMIT);
+    match hands.run(name, &script).await {
+        Ok(output) if output.is_ok() => Ok(parse(&output.stdout)),
+        Ok(output) => Err(format!("{name}: {}", output.complaint())),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Judges a host on which nothing of the run is left: by what it runs, and what it boots.

@@ -16,7 +16,7 @@ const NIX_FREE_NEEDED: u64 = 64 << 20;
 const RUN_FREE_NEEDED: u64 = 1 << 20;
 
 /// How long putting right what a power cut left may take: it writes the boot menu.
-const RECOVER_LIMIT: Duration = Duration::from_secs(150);
+const RECOVER_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Less free room than this and the plan says so, in bytes.
 const NIX_FREE_NOTED: u64 = 2 << 30;

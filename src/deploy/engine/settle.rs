@@ -60,11 +60,13 @@ async fn commit(step: &Step, mut supervised: Supervised, way: Way) -> Result<Rep
                 let counts = output.stdout.lines().any(|line| line == "word\tcommit");
                 if counts {
                     supervised.told = Told::Yes(asked_at);
-                    step.keep_supervised(supervised).await;
-                    return Ok(Report::Done);
                 }
                 if came_too_late(step, &output.stdout) {
                     return after_silence(step, supervised).await;
+                }
+                if counts {
+                    step.keep_supervised(supervised).await;
+                    return Ok(Report::Done);
                 }
                 step.log(&format!("the word was not taken: {}", output.complaint())).await;
                 Some(Duration::from_millis(500))

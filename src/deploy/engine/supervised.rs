@@ -69,6 +69,12 @@ impl Supervised {
         followed.map_err(|error| self.not_seen(step, &error))
     }
 
+    /// Says how the host stands, though the supervisor left nothing; nothing while it is at work.
+    pub(super) async fn account(&self, step: &Step) -> Result<Option<Ending>, Failure> {
+        let found = account::account(step, &self.job, self.told != Told::No).await;
+        found.map_err(|error| self.not_seen(step, &error))
+    }
+
     /// Follows the supervisor to its end and says what became of the host.
     pub(super) async fn decided(&mut self, step: &Step) -> Result<Ending, Failure> {
         loop {
@@ -78,8 +84,7 @@ impl Supervised {
             }
             // It is gone and left no outcome: the host was restarted, or what should have gone
             // back was killed too.
-            let found = account::account(step, &self.job, self.told != Told::No).await;
-            match found.map_err(|error| self.not_seen(step, &error))? {
+            match self.account(step).await? {
                 Some(ending) => return Ok(ending),
                 // It still does something.
                 None => tokio::time::sleep(Duration::from_millis(500)).await,

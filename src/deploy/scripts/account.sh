@@ -17,9 +17,7 @@ main() {
 	if is_etc_overlay; then say overlay yes; fi
 	failed_units | while read -r unit; do say failed "$unit"; done
 	if has outcome; then say outcome "$(result outcome)"; fi
-	case $(systemctl show --property=ActiveState --value "nixdash-$1" 2>/dev/null) in
-	active | activating | deactivating | reloading) say busy yes ;;
-	esac
+	if is_there "nixdash-$1"; then say busy yes; fi
 	if [ -r /nix/var/nixdash/intent ]; then say intent "$(cut -f 1 /nix/var/nixdash/intent)"; fi
 }
 

@@ -6,14 +6,6 @@
 
 over() { has "$awaited" || has 'exit'; }
 
-# Tells whether the unit runs, or does what is left to do when it was ended.
-is_there() {
-	case $(systemctl show --property=ActiveState --value "$unit" 2>/dev/null) in
-	active | activating | deactivating | reloading) return 0 ;;
-	*) return 1 ;;
-	esac
-}
-
 wait_for_end() {
 	turn=0
 	until over; do
@@ -21,7 +13,7 @@ wait_for_end() {
 		[ "$((turn % 40))" != 0 ] || : >"$dir/heard"
 		sleep 0.05
 		turn=$((turn + 1))
-		if [ "$((turn % 40))" = 0 ] && ! is_there; then
+		if [ "$((turn % 40))" = 0 ] && ! is_there "$unit"; then
 			sleep 0.2
 			over || return
 		fi

@@ -39,12 +39,23 @@ failed_units() {
 # Prints what starts at the next boot: the system and, after a tab, what pins it there. Prints
 # nothing where the boot loader is not one that can be read.
 next_boot() {
-	for boot in "$root/boot" "$root/efi" "$root/boot/efi"; do
-		if [ -r "$boot/loader/loader.conf" ]; then
+	# What started the machine says so, where there are EFI variables.
+	loader=$(loader_variable LoaderInfo)
+	menu=$root/boot/grub/grub.cfg
+	case $loader in
+	'' | systemd-boot*)
+		for boot in "$root/boot" "$root/efi" "$root/boot/efi"; do
+			[ -r "$boot/loader/loader.conf" ] || continue
+			# One that is older than GRUB's menu was left by a boot loader of earlier times.
+			# shellcheck disable=SC3013 # every sh that NixOS has had knows it
+			if [ -z "$loader" ] && [ -r "$menu" ] && [ "$menu" -nt "$boot/loader/loader.conf" ]; then continue; fi
 			next_of_systemd_boot "$boot"
 			return
-		fi
-	done
+		done
+		;;
+	GRUB*) ;;
+	*) return ;;
+	esac
 	if [ -r "$root/boot/grub/grub.cfg" ]; then
 		next_of_grub "$root/boot/grub"
 	elif [ -r "$root/boot/extlinux/extlinux.conf" ]; then
@@ -68,7 +79,9 @@ next_of_systemd_boot() {
 		wanted=$(loader_variable LoaderEntryDefault)
 		[ -z "$wanted" ] || pinned="the entry $wanted (bootctl set-default)"
 	fi
-	[ -n "$wanted" ] || wanted=$(sed -n 's/^default[[:space:]]\{1,\}//p' "$1/loader/loader.conf" | head -n 1)
+	for key in preferred default; do
+		[ -n "$wanted" ] || wanted=$(sed -n "s/^${key}[[:space:]]\{1,\}//p" "$1/loader/loader.conf" | head -n 1)
+	done
 	if [ "$wanted" = @saved ]; then
 		wanted=$(loader_variable LoaderEntryLastBooted)
 		pinned="the entry that was booted last, $wanted (default @saved in loader.conf)"
@@ -89,12 +102,13 @@ next_of_systemd_boot() {
 	[ -z "$system" ] || printf '%s\t%s\n' "$system" "$pinned"
 }
 
-# Prints the file of an entry. $1 the folder of entries, $2 a name or pattern without `.conf`.
+# Prints the file of an entry. $1 the folder of entries, $2 a name or pattern without `.conf`. Of
+# several that a pattern fits systemd-boot takes one by what stands in them: prints nothing then.
 entry_of_systemd_boot() {
 	# shellcheck disable=SC2086,SC2231 # a pattern, on purpose
 	for file in "$1"/$2.conf "$1"/$2+*.conf; do
 		[ -e "$file" ] && printf '%s\n' "$file"
-	done | sort -V | tail -n 1
+	done | sort -u | awk '{ file = $0 } END { if (NR == 1) print file }'
 }
 
 # $1 the folder of GRUB.

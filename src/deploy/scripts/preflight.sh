@@ -11,7 +11,8 @@ look_at_the_lock() {
 	unit=$(printf '%s' "$owner" | sed -n 's/.*unit=\([^ ]*\).*/\1/p')
 	dir=$(printf '%s' "$owner" | sed -n 's/.*dir=\([^ ]*\).*/\1/p')
 	exec 9>>/run/nixdash/lock
-	if flock -n 9 && ! is_there "$unit"; then
+	# Another look holds it for a moment.
+	if flock -w 2 9 && ! is_there "$unit"; then
 		rm -f /nix/var/nix/gcroots/nixdash/before-* /run/nixdash/owner
 		if [ -e /nix/var/nixdash/intent ]; then say intent "$(cut -f 1 /nix/var/nixdash/intent)"; fi
 	else
@@ -19,15 +20,6 @@ look_at_the_lock() {
 		say locked "$owner now=$(date +%s) heard=${heard:-0}"
 	fi
 	exec 9>&-
-}
-
-# Tells whether a unit runs, or is being ended. $1 its name.
-is_there() {
-	[ -n "$1" ] || return 1
-	case $(systemctl show --property=ActiveState --value "$1" 2>/dev/null) in
-	active | activating | deactivating | reloading) return 0 ;;
-	*) return 1 ;;
-	esac
 }
 
 main() {

@@ -6,6 +6,8 @@ main() {
 	root=$1
 	profiles=$root/nix/var/nix/profiles
 	intents=$root/nix/var/nixdash
+	# A restart took the folder away.
+	if ! mkdir -p "$root/run/nixdash" || ! chmod 700 "$root/run/nixdash"; then exit 1; fi
 	exec 9>>"$root/run/nixdash/lock"
 	# What a supervisor that was killed just now had started may hold it for a moment more.
 	flock -w 5 9 || exit 0
@@ -14,6 +16,8 @@ main() {
 	running=$(readlink -f "$root/run/current-system")
 	set_path=$(readlink -f "$profiles/system")
 	if [ "$set_path" != "$toplevel" ]; then
+		# The boot menu may have been written already, where the disk lost what came before it.
+		if [ "$begun" = boot ]; then write_boot_menu "$set_path" || exit 1; fi
 		rm -f "$intents/intent"
 		echo "a deploy of $toplevel was cut off before it set the profile; nothing is left of it"
 	elif [ "$running" = "$toplevel" ]; then
@@ -30,7 +34,9 @@ main() {
 
 # $1 the system that shall boot.
 write_boot_menu() {
-	NIXOS_NO_CHECK=1 timeout -k 5 120 "$1/bin/switch-to-configuration" boot 9>&- >&2 && return 0
+	# A unit of its own: it goes on when the connection breaks, and nothing that it prints can fail.
+	systemd-run --quiet --wait --collect --unit=nixdash-recover --setenv=NIXOS_NO_CHECK=1 \
+		--setenv=PATH="$PATH" "$1/bin/switch-to-configuration" boot 9>&- >&2 && return 0
 	echo "switch-to-configuration boot of $1 failed; run it by hand" >&2
 	return 1
 }
@@ -39,8 +45,8 @@ put_profile_back() {
 	number=${generation#system-}
 	number=${number%-link}
 	case $number in
-	'' | *[!0-9]*) nix-env --profile "$profiles/system" --set "$profile" >&2 ;;
-	*) nix-env --profile "$profiles/system" --switch-generation "$number" >&2 ;;
+	'' | *[!0-9]*) timeout -k 15 120 nix-env --profile "$profiles/system" --set "$profile" >&2 ;;
+	*) timeout -k 15 120 nix-env --profile "$profiles/system" --switch-generation "$number" >&2 ;;
 	esac && return 0
 	echo "the profile could not be set back to $generation; run nix-env --switch-generation by hand" >&2
 	return 1

@@ -17,6 +17,7 @@ remove_leftovers() {
 	find "$base" -mindepth 1 -maxdepth 1 -type d -mmin +1440 2>/dev/null | while read -r old; do
 		is_there "nixdash-${old##*/}" || rm -rf "$old"
 	done
+	find "$base" -mindepth 1 -maxdepth 1 -name '.script.*' -mmin +60 -exec rm -f {} +
 	for old in "$logs"/*; do
 		job=${old##*/}
 		job=${job%.log}
@@ -26,17 +27,11 @@ remove_leftovers() {
 	done
 }
 
-# Tells whether a unit runs, or is being ended. $1 its name.
-is_there() {
-	case $(systemctl show --property=ActiveState --value "$1" 2>/dev/null) in
-	active | activating | deactivating | reloading) return 0 ;;
-	*) return 1 ;;
-	esac
-}
-
 # $1 what could not be done.
 give_up() {
-	rm -rf "$dir"
+	rm -f "$arriving"
+	# A folder that another start made is not ours to remove.
+	[ -z "$made" ] || rm -rf "$dir"
 	echo "$1" >&2
 	exit 1
 }
@@ -58,8 +53,16 @@ write_wrappers() {
 dir=$1
 shift
 : >"$dir/started"
-/bin/sh "$dir/script" "$@" >>"$dir/log" 2>&1 </dev/null
-printf '%s\t.\n' "$?" 1<>"$dir/exit"
+/bin/sh "$dir/script" "$@" >>"$dir/log" 2>&1 </dev/null &
+job=$!
+# systemd tells this process to end, and ends the others when it does.
+trap 'kill -TERM "$job" 2>/dev/null' TERM
+while :; do
+	wait "$job"
+	code=$?
+	kill -0 "$job" 2>/dev/null || break
+done
+printf '%s\t.\n' "$code" 1<>"$dir/exit"
 RUN
 dir=$1
 set -f
@@ -86,7 +89,7 @@ begin() {
 }
 
 main() {
-	name=$1 place=$2 size=$3 stop_limit=$4
+	name=$1 place=$2 size=$3 stop_limit=$4 arriving='' made=''
 	shift 4
 	umask 077
 	dir=$base/$name
@@ -95,14 +98,21 @@ main() {
 		echo "nothing can be made below /run/nixdash; is /run full?" >&2
 		exit 1
 	fi
+	# What comes over the network is read before the lock is taken: it may stop in the middle.
+	arriving=$(mktemp "$base/.script.XXXXXX") || give_up "$base/.script cannot be made; is /run full?"
+	timeout 15 cat >"$arriving"
+	[ "$(wc -c <"$arriving")" -eq "$size" ] || give_up "the script did not arrive whole; is /run full?"
 	# A second start of the same job waits for the first one, and then finds it.
 	exec 8>>"$base/.starting"
-	flock -w 20 8
-	if [ -e "$dir/started" ] || is_there "$unit"; then exit 0; fi
+	flock -w 20 8 || give_up "another start is under way"
+	if [ -e "$dir/started" ] || is_there "$unit"; then
+		rm -f "$arriving"
+		exit 0
+	fi
 	rm -rf "$dir"
 	mkdir "$dir" || give_up "$dir cannot be made; is /run full?"
-	cat >"$dir/script" || give_up "$dir/script cannot be written; is /run full?"
-	[ "$(wc -c <"$dir/script")" -eq "$size" ] || give_up "the script did not arrive whole"
+	mv "$arriving" "$dir/script" || give_up "$dir/script cannot be made; is /run full?"
+	made=yes
 	for result in exit facts activated outcome word; do
 		prepare_result "$result" || give_up "$dir/$result cannot be written; is /run full?"
 	done
@@ -112,7 +122,7 @@ main() {
 	# Resolved now: an activation moves /run/current-system under the running job.
 	path=$(readlink -f /run/current-system)/sw/bin
 	[ -d "$path" ] || path=$PATH
-	begin "$@" || give_up "systemd did not start $unit"
+	begin "$@" || is_there "$unit" || [ -e "$dir/started" ] || give_up "systemd did not start $unit"
 	remove_leftovers </dev/null >/dev/null 2>&1 8>&- &
 }
 

@@ -33,8 +33,16 @@ open_output() {
 	pipe=$dir/output
 	[ -p "$pipe" ] || mkfifo "$pipe" || return 1
 	# Reading and writing: it is never closed, whoever dies.
-	exec 3<>"$pipe" || return 1
-	drain <"$pipe" 3>&- 9>&- &
+	command exec 3<>"$pipe" || return 1
+	keep_draining
+}
+
+# Starts what reads the pipe, when it does not run.
+keep_draining() {
+	if [ -z "$draining" ] || ! kill -0 "$draining" 2>/dev/null; then
+		drain <"$dir/output" 3>&- 9>&- &
+		draining=$!
+	fi
 }
 
 # Copies into the log what fits and reads on, whatever comes.
@@ -59,7 +67,9 @@ end() {
 	rm -f "$roots/before-running" "$roots/before-profile" "$roots/before-booted"
 	case $1 in
 	# The profile holds it now.
-	switched | booted | needs-reboot | degraded) rm -f "$fetched" "$roots/fetched" ;;
+	switched | booted | needs-reboot | degraded)
+		[ "$(readlink -f "$profiles/system")" != "$toplevel" ] || rm -f "$fetched" "$roots/fetched"
+		;;
 	# What failed stays, so that the next try need not fetch it again.
 	*) [ -z "$fetched" ] || [ ! -L "$fetched" ] || mv -T "$fetched" "$roots/fetched" ;;
 	esac
@@ -79,6 +89,7 @@ tell_outcome() {
 # printed is in the log) and what `read_output` sets. The lock stays with us.
 switch_to() {
 	offset=$(wc -c <"$dir/log")
+	keep_draining
 	# shellcheck disable=SC2086 # no word when there is no variable
 	timeout -k "$grace" "$activation_limit" env $3 "$1/bin/switch-to-configuration" "$2" \
 		</dev/null >&3 2>&1 3>&- 9>&- &
@@ -91,6 +102,7 @@ switch_to() {
 		# A trapped signal ends `wait` early.
 		kill -0 "$child" 2>/dev/null || break
 	done
+	child=''
 	kill "$beating" 2>/dev/null
 	stage=$((stage + 1))
 	flush_output "switch-to-configuration $2 ended with exit code $code (step $stage)"
@@ -111,6 +123,7 @@ beat() {
 # Waits until what was printed so far is in the log. $1 a line that marks the place.
 flush_output() {
 	whole=no
+	keep_draining
 	printf '%s\n' "$1" >&3
 	turns=200
 	until tail -c 4096 "$dir/log" | grep -qF -- "$1"; do
@@ -285,7 +298,7 @@ restart_when_cut_off() {
 is_connected() {
 	case $connectivity in
 	gateway)
-		gateway=$(ip route show default 2>/dev/null | sed -n 's/.* via \([^ ]*\).*/\1/p' | head -n 1)
+		gateway=$({ ip route show default && ip -6 route show default; } 2>/dev/null | sed -n 's/.* via \([^ ]*\).*/\1/p' | head -n 1)
 		[ -n "$gateway" ] && timeout 5 ping -c 1 -W 2 "$gateway" >/dev/null 2>&1
 		;;
 	*)
@@ -295,19 +308,19 @@ is_connected() {
 	esac
 }
 
-# Tells whether the root disk may want a passphrase at a start; what cannot be known counts as yes.
+# Tells whether a disk may want a passphrase at a start; what cannot be known counts as yes.
 asks_for_a_passphrase() {
-	type=$(findmnt -nro FSTYPE "$root/") || return 0
-	source=$(findmnt -nro SOURCE "$root/")
-	case $type in
-	zfs) [ "$(zfs get -H -o value encryption "$source" 2>/dev/null)" != off ] ;;
-	bcachefs) return 0 ;;
-	tmpfs | overlay)
-		source=$(findmnt -nro SOURCE "$root/nix") || return 1
-		lsblk -nso TYPE "${source%%\[*}" 2>/dev/null | grep -q crypt
-		;;
-	*) lsblk -nso TYPE "${source%%\[*}" 2>/dev/null | grep -q crypt ;;
-	esac
+	types=$(lsblk -no TYPE 2>/dev/null) || return 0
+	case $types in *crypt*) return 0 ;; esac
+	for place in "$root/" "$root/nix"; do
+		type=$(findmnt -nro FSTYPE --target "$place") || return 0
+		source=$(findmnt -nro SOURCE --target "$place")
+		case $type in
+		bcachefs) return 0 ;;
+		zfs) [ "$(zfs get -H -o value encryption "$source" 2>/dev/null)" = off ] || return 0 ;;
+		esac
+	done
+	return 1
 }
 
 # --- Persisting ---------------------------------------------------------------------------------
@@ -315,7 +328,7 @@ asks_for_a_passphrase() {
 # Writes down what is begun, so that a power cut in the middle can be put right. $1 set or boot.
 intend() {
 	printf '%s\t%s\t%s\t%s\n' "$1" "$generation" "$profile" "$toplevel" >"$intents/intent.new" &&
-		[ -s "$intents/intent.new" ] && sync "$intents/intent.new" &&
+		[ -s "$intents/intent.new" ] && sync -f "$intents/intent.new" &&
 		mv "$intents/intent.new" "$intents/intent" && sync "$intents"
 }
 
@@ -330,16 +343,14 @@ persist() {
 		rm -f "$intents/intent.new"
 		return 1
 	fi
-	if ! nix-env --profile "$profiles/system" --set "$toplevel" >&3 2>&1 3>&- 9>&-; then
+	if ! set_profile --set "$toplevel"; then
 		reason="the profile could not be set (is /nix full?)"
 		put_profile_back
-		rm -f "$intents/intent"
 		return 1
 	fi
 	if ! intend boot; then
 		reason="what is begun could not be written below /nix/var (is /nix full?)"
 		put_profile_back
-		rm -f "$intents/intent"
 		return 1
 	fi
 	switch_to "$toplevel" boot "$no_check"
@@ -350,9 +361,11 @@ persist() {
 		switch_to "$profile" boot NIXOS_NO_CHECK=1
 		[ "$code" = 0 ] || reason="$reason; writing the boot menu of the previous system exited with $code too"
 		boots=$(next_boot)
-		reason="$reason; the next boot starts ${boots%%	*}"
-		[ -n "$boots" ] || reason="${reason%; *}; the previous system is the boot default"
-		rm -f "$intents/intent"
+		case $boots,$code in
+		,0) reason="$reason; the previous system is the boot default" ;;
+		,*) reason="$reason; what boots next is not known, so do not restart it before that is mended" ;;
+		*) reason="$reason; the next boot starts ${boots%%	*}" ;;
+		esac
 		return 1
 	fi
 	rm -f "$intents/intent"
@@ -368,14 +381,30 @@ persist() {
 	return 0
 }
 
-# Makes the profile what it was.
+# Runs nix-env on the system profile, within the limit of an activation. $1, $2 what it shall do.
+set_profile() {
+	timeout -k "$grace" "$activation_limit" nix-env --profile "$profiles/system" "$1" "$2" \
+		</dev/null >&3 2>&1 3>&- 9>&-
+}
+
+# Makes the profile what it was, and says in `reason` when that fails: then what is begun stays
+# written down, and the next look at the host puts it right.
 put_profile_back() {
+	restore_profile
+	if [ "$(readlink "$profiles/system")" = "$generation" ]; then
+		rm -f "$intents/intent"
+	else
+		reason="$reason; the profile could not be put back: it is $(readlink "$profiles/system")"
+	fi
+}
+
+restore_profile() {
 	[ "$(readlink "$profiles/system")" != "$generation" ] || return 0
 	number=${generation#system-}
 	number=${number%-link}
 	case $number in
-	'' | *[!0-9]*) nix-env --profile "$profiles/system" --set "$profile" >&3 2>&1 ;;
-	*) nix-env --profile "$profiles/system" --switch-generation "$number" >&3 2>&1 ;;
+	'' | *[!0-9]*) set_profile --set "$profile" ;;
+	*) set_profile --switch-generation "$number" ;;
 	esac
 }
 
@@ -401,9 +430,10 @@ take_lock() {
 	chmod 700 "$root/run/nixdash" || return 1
 	(umask 077 && : >>"$root/run/nixdash/lock") || return 1
 	chmod 600 "$root/run/nixdash/lock" || return 1
-	exec 9>>"$root/run/nixdash/lock"
+	command exec 9>>"$root/run/nixdash/lock" || return 1
 	held=$(sed -n 's/.*unit=\([^ ]*\).*/\1/p' "$root/run/nixdash/owner" 2>/dev/null)
-	if ! flock -n 9 || { [ -n "$held" ] && [ "$held" != "$unit" ] && is_there "$held"; }; then
+	# A look before a deploy holds it for a moment.
+	if ! flock -w 5 9 || { [ -n "$held" ] && [ "$held" != "$unit" ] && is_there "$held"; }; then
 		tell_outcome locked lock-held "$(cat "$root/run/nixdash/owner" 2>/dev/null)"
 		exit 0
 	fi
@@ -412,14 +442,6 @@ take_lock() {
 	until=$((now + 3 * activation_limit + 2 * ack_limit + check_limit + settle_network + 120))
 	printf '%s unit=%s dir=%s since=%s until=%s\n' "$owner" "$unit" "$dir" "$now" "$until" \
 		>"$root/run/nixdash/owner.new" && mv "$root/run/nixdash/owner.new" "$root/run/nixdash/owner"
-}
-
-# Tells whether a unit runs, or is being ended. $1 its name.
-is_there() {
-	case $(systemctl show --property=ActiveState --value "$1" 2>/dev/null) in
-	active | activating | deactivating | reloading) return 0 ;;
-	*) return 1 ;;
-	esac
 }
 
 # Tells whether the machine is going down.
@@ -438,7 +460,9 @@ note_facts() {
 	etc=$(etc_source)
 	boot=$(next_boot)
 	wait "$listing"
-	leave facts "$running|$booted|$generation|$profile|$etc|$boot|end" || return 1
+	facts="$running|$booted|$generation|$profile|$etc|$boot|end"
+	# A result has one page.
+	[ "${#facts}" -lt 3800 ] && leave facts "$facts" || return 1
 	ln -sfn "$running" "$roots/before-running" &&
 		ln -sfn "$profile" "$roots/before-profile" &&
 		ln -sfn "$booted" "$roots/before-booted"
@@ -447,6 +471,10 @@ note_facts() {
 # Reads the facts that a supervisor wrote down.
 read_facts() {
 	facts=$(result facts) || return 1
+	case $facts in
+	*'|end') ;;
+	*) return 1 ;;
+	esac
 	saved_ifs=$IFS
 	IFS='|'
 	# shellcheck disable=SC2086 # split on purpose
@@ -514,6 +542,9 @@ end_untouched() {
 	*) end failed pre-switch-failed "its pre-switch check '$check' failed, so nothing was changed; what it wants is in the log" ;;
 	esac
 	if [ "$code" = 100 ] || [ "$check" = switchInhibitors ]; then
+		case $(result word) in
+		abort*) end failed run-stopped "it needs a reboot, nothing was changed, and the run was stopped" ;;
+		esac
 		[ "$action" = switch ] || end failed switch-inhibited "it cannot be activated without a reboot"
 		persist_and_end needs-reboot switch-inhibited "it starts at the next reboot: it cannot be activated while the host runs" failed
 	fi
@@ -656,13 +687,19 @@ after() {
 		exit 0
 	fi
 	open_output || exec 3>/dev/null
-	exec 9>>"$root/run/nixdash/lock"
+	command exec 9>>"$root/run/nixdash/lock"
 	flock -w 30 9
 	connected=no
 	offset=0
+	# Not one of the marks that stand in the log already.
+	stage=100
 	read_output
 	now=$(readlink -f "$root/run/current-system")
-	if [ "$(result word)" = commit ] || [ "$action" = boot ]; then
+	goes_back=no
+	case $(result activated) in *' back'*) goes_back=yes ;; esac
+	kept=no
+	if [ "$(result word)" = commit ] && [ "$goes_back" = no ] && [ "$now" = "$toplevel" ]; then kept=yes; fi
+	if [ "$kept" = yes ] || [ "$action" = boot ]; then
 		say "it was told to keep the new system: going on with that"
 		case $action in
 		boot) persist_and_end booted "" "" failed ;;
@@ -671,6 +708,9 @@ after() {
 	fi
 	if [ "$action" = dry-activate ]; then
 		end failed job-ended "its supervisor was ended"
+	fi
+	if [ -e "$intents/intent" ] && [ "$now" = "$running" ] && [ "$goes_back" = no ]; then
+		persist_and_end needs-reboot switch-inhibited "it starts at the next reboot: it cannot be activated while the host runs" failed
 	fi
 	if [ "$changed" = no ] && [ "$now" = "$running" ] && [ "$(etc_source)" = "$etc" ]; then
 		end failed job-ended "its supervisor was ended before anything was changed"
@@ -706,7 +746,7 @@ main() {
 	profiles=$root/nix/var/nix/profiles
 	roots=$root/nix/var/nix/gcroots/nixdash
 	intents=$root/nix/var/nixdash
-	stage=0 child='' ending=no failing_before='' code='' no_check=''
+	stage=0 child='' draining='' ending=no failing_before='' code='' no_check=''
 	case $mode in
 	after) after ;;
 	*) supervise ;;

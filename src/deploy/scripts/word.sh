@@ -8,7 +8,13 @@ main() {
 	[ -d "$dir" ] || exit 3
 	if has outcome; then printf 'outcome\t%s\n' "$(result outcome)"; fi
 	if has activated; then printf 'activated\t%s\n' "$(result activated)"; fi
-	has word || leave word "$2"
+	# A host on its way back is not told to keep what it leaves; of two words the first counts.
+	exec 7<"$dir/script"
+	flock -w 5 7
+	case $(result activated) in
+	*' back'*) ;;
+	*) has outcome || has word || leave word "$2" ;;
+	esac
 	printf 'word\t%s\n' "$(result word)"
 }
 

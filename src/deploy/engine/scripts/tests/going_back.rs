@@ -282,3 +282,40 @@ fn the_lock_lives_as_long_as_the_unit_of_a_supervisor_that_died() {
     host.write(&job("outcome"), &format!("{:4095}\n", ""));
     assert_eq!(host.deploy("commit").0, "switched");
 }
+
+#[test]
+fn a_word_to_keep_a_host_on_its_way_back_keeps_nothing() {
+    let mut host = Host::new();
+    // Going back hangs, and the supervisor is killed in the middle of it.
+    host.activation("old", ": >\"$root/half\"; sleep 60");
+    host.option("ack=0");
+    let supervisor = host.supervise();
+    host.wait_until("the way back", |host| host.path("half").exists());
+    host.say("commit");
+    supervisor.kill();
+    host.activation("old", &format!("{WELL}exit 0"));
+    let (word, ..) = host.after();
+    assert_eq!(word, "rolled-back", "{}", host.log());
+    host.assert_untouched();
+}
+
+#[test]
+fn a_stopped_run_does_not_install_what_needs_a_reboot() {
+    let host = Host::new();
+    host.activation("new", "exit 100");
+    host.say("abort run-stopped the operator stopped the run");
+    let (word, ..) = host.supervise().outcome();
+    assert_eq!(word, "failed", "{}", host.log());
+    host.assert_untouched();
+}
+
+#[test]
+fn a_unit_that_is_stopped_lets_the_supervisor_go_back_through_its_wrapper() {
+    let host = Host::new();
+    let wrapper = host.wrapped();
+    host.wait_until("the activation", |host| host.result("activated").is_some());
+    wrapper.stop();
+    assert_eq!(wrapper.outcome().0, "rolled-back", "{}", host.log());
+    assert_eq!(host.result("exit").as_deref(), Some("0"));
+    host.assert_untouched();
+}

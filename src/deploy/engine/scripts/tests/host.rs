@@ -1,7 +1,7 @@
 //! A host that is a folder: two systems with a switch-to-configuration that does what the test says,
 //! and stand-ins for nix-env and systemctl.
 
-use crate::deploy::engine::scripts::SUPERVISE;
+use crate::deploy::engine::scripts::{START, SUPERVISE};
 use crate::fleet::Code;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -51,6 +51,12 @@ reboot) : >"$root/restarted" ;;
 esac
 "#;
 
+/// Stands in for systemd-run: runs the command at once.
+const SYSTEMD_RUN: &str = r#"#!/bin/sh
+while case $1 in --*) true ;; *) false ;; esac; do shift; done
+exec "$@"
+"#;
+
 /// A host with an old system that runs and boots, and a new one.
 pub(super) struct Host {
     dir: tempfile::TempDir,
@@ -97,6 +103,7 @@ impl Host {
         }
         host.program("bin/nix-env", NIX_ENV);
         host.program("bin/systemctl", SYSTEMCTL);
+        host.program("bin/systemd-run", SYSTEMD_RUN);
         for system in ["old", "new"] {
             fs::create_dir_all(host.path(&format!("nix/store/{system}/bin"))).unwrap();
             fs::create_dir_all(host.path(&format!("nix/store/{system}/etc"))).unwrap();
@@ -183,6 +190,23 @@ impl Host {
     /// Starts the supervisor.
     pub(super) fn supervise(&self) -> Supervisor<'_> {
         Supervisor { host: self, child: self.command("").spawn().unwrap() }
+    }
+
+    /// Starts the supervisor by what its unit runs, which `start.sh` writes.
+    pub(super) fn wrapped(&self) -> Supervisor<'_> {
+        let (_, rest) = START.split_once("<<'RUN'").unwrap();
+        let (_, text) = rest.split_once('\n').unwrap();
+        let (wrapper, _) = text.split_once("\nRUN\n").unwrap();
+        self.write("wrapper.sh", wrapper);
+        let command = self.command("");
+        self.write(&job("script"), SUPERVISE);
+        let mut wrapped = Command::new("/bin/sh");
+        wrapped.arg(self.path("wrapper.sh")).arg(self.path("run/nixdash/jobs/job"));
+        wrapped.args(command.get_args().skip(1));
+        for (name, value) in command.get_envs() {
+            wrapped.env(name, value.unwrap());
+        }
+        Supervisor { host: self, child: wrapped.stdin(Stdio::null()).spawn().unwrap() }
     }
 
     /// Runs the supervisor to its end, reached and told this word as soon as it waits.

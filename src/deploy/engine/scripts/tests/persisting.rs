@@ -136,3 +136,48 @@ fn a_power_cut_after_the_boot_menu_is_finished() {
     assert!(said.contains("and that is what boots"), "{said}");
     assert_eq!(host.systems(), ["new", "new", "new"]);
 }
+
+#[test]
+fn a_supervisor_that_is_killed_while_it_installs_for_a_reboot_finishes_that() {
+    let host = Host::new();
+    let once = "if [ ! -e \"$root/half\" ]; then : >\"$root/half\"; sleep 60; fi
+        printf 'default nixos-generation-2.conf\\n' >\"$root/boot/loader/loader.conf\"
+        echo \"options init=$system/init\" >\"$root/boot/loader/entries/nixos-generation-2.conf\"";
+    host.switch_to_configuration("new", "exit 100", once);
+    let supervisor = host.supervise();
+    host.wait_until("the boot menu", |host| host.path("half").exists());
+    supervisor.kill();
+    assert_eq!(host.after().0, "needs-reboot", "{}", host.log());
+    assert_eq!(host.systems(), ["old", "new", "new"]);
+}
+
+#[test]
+fn a_profile_that_cannot_be_put_back_is_told_and_put_right_later() {
+    let host = Host::new();
+    let fails = ": >\"$root/nix-env-fails\"; exit 1";
+    host.switch_to_configuration("new", WELL, fails);
+    let (word, reason) = host.deploy("commit");
+    assert_eq!(word, "degraded", "{}", host.log());
+    assert!(reason.contains("the profile could not be put back"), "{reason}");
+    assert!(host.path("nix/var/nixdash/intent").exists(), "the next look puts it right");
+}
+
+#[test]
+fn what_a_boot_loader_of_earlier_times_left_decides_nothing() {
+    let host = Host::new();
+    std::fs::create_dir_all(host.path("boot/grub")).unwrap();
+    host.write("boot/grub/grub.cfg", "set default=0\n");
+    let menu = "echo \"menuentry x { linux k init=$system/init }\" >\"$root/boot/grub/grub.cfg\"
+        touch -d '1 hour ago' \"$root/boot/loader/loader.conf\"";
+    host.switch_to_configuration("new", WELL, menu);
+    assert_eq!(host.deploy("commit").0, "switched", "{}", host.log());
+}
+
+#[test]
+fn of_several_entries_that_fit_a_pattern_none_is_guessed() {
+    let host = Host::new();
+    let menu = "printf 'default nixos-*\\n' >\"$root/boot/loader/loader.conf\"
+        echo \"options init=$system/init\" >\"$root/boot/loader/entries/nixos-0aaa+3.conf\"";
+    host.switch_to_configuration("new", WELL, menu);
+    assert_eq!(host.deploy("commit").0, "switched", "{}", host.log());
+}

@@ -39,8 +39,15 @@ pub(super) const START: &str = script!("results.sh", "units.sh", "start.sh");
 /// Stops a job.
 pub(super) const STOP: &str = script!("stop.sh");
 /// Activates a system, and goes back unless it is told to keep it.
-pub(super) const SUPERVISE: &str =
-    script!("results.sh", "units.sh", "host-facts.sh", "supervise.sh");
+pub(super) const SUPERVISE: &str = script!(
+    "results.sh",
+    "units.sh",
+    "host-facts.sh",
+    "supervise-switch.sh",
+    "supervise-back.sh",
+    "supervise-persist.sh",
+    "supervise.sh"
+);
 /// Removes what a run left.
 pub(super) const TIDY: &str = script!("units.sh", "tidy.sh");
 /// Unpacks a flake's source.

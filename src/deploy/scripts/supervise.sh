@@ -1,7 +1,8 @@
 #!/bin/sh
 # The supervisor: a job on the target that activates a system, waits to be told that the host is
 # still reachable and well, and only then makes it permanent; else it goes back to what was there.
-# `results.sh` and `host-facts.sh` are put before it when nixdash is compiled.
+# `results.sh`, `units.sh`, `host-facts.sh` and the three files `supervise-….sh` are put before it when
+# nixdash is compiled.
 #
 # Run by systemd as the job itself and, with `after`, when the job has ended, however it ended: then
 # it finishes what a supervisor that was killed left open.
@@ -9,12 +10,13 @@
 # Options, each a word `name=value`: dir (the job's folder), toplevel (the system), action (switch,
 # boot, test, dry-activate), ack (seconds to wait for the acknowledgement), check (seconds to wait for
 # the end of the checks), settle and settle_network (seconds that the system must stay well, the
-# second where the activation touched the network: the word may come so much later), activation (seconds that the activation may take), unit (this job's
-# unit), owner (who does this, for a second operator), fetched (the root that the fetch made),
-# recover (yes: restart the machine when it stays cut off), connectivity (gateway, or HOST:PORT: what
-# must answer the host then), built_on (the machine that built the system), root (in tests: the folder
-# below which the host lies), log (most of the log that is kept, in blocks of 512 bytes: it lies in
-# memory), grace (seconds between TERM and KILL for an activation that takes too long).
+# second where the activation touched the network: the word may come so much later), activation
+# (seconds that the activation may take), unit (this job's unit), owner (who does this, for a second
+# operator), fetched (the root that the fetch made), recover (yes: restart the machine when it stays
+# cut off), connectivity (gateway, or HOST:PORT: what must answer the host then), built_on (the machine
+# that built the system), root (in tests: the folder below which the host lies), log (most of the log
+# that is kept, in blocks of 512 bytes: it lies in memory), grace (seconds between TERM and KILL for an
+# activation that takes too long).
 #
 # It reads from its folder: ack (somebody reached the host anew), checked (the checks have ended), word
 # (commit, or `abort CODE why`).
@@ -22,43 +24,7 @@
 # means, and what is worth knowing) and outcome (a word, the code of the finding or nothing, and the
 # reason, with tabs between). They are the truth about what happened. The codes are those of
 # docs/findings.md.
-# shellcheck disable=SC2154 # what the files before it define
-
-# --- Output -------------------------------------------------------------------------------------
-
-# Opens descriptor 3 for what other programs print. Whatever happens to the log (full, too long),
-# that pipe is read on, never closes and never fails: switch-to-configuration-ng panics, in the
-# middle of its work, when it cannot write.
-open_output() {
-	pipe=$dir/output
-	[ -p "$pipe" ] || mkfifo "$pipe" || return 1
-	# Reading and writing: it is never closed, whoever dies.
-	command exec 3<>"$pipe" || return 1
-	keep_draining
-}
-
-# Starts what reads the pipe, when it does not run.
-keep_draining() {
-	if [ -z "$draining" ] || ! kill -0 "$draining" 2>/dev/null; then
-		drain <"$dir/output" 3>&- 9>&- &
-		draining=$!
-	fi
-}
-
-# Copies into the log what fits and reads on, whatever comes.
-drain() {
-	(
-		trap '' XFSZ
-		ulimit -f "$log_blocks"
-		exec cat
-	) >>"$dir/log" 2>/dev/null || cat >/dev/null
-}
-
-say() {
-	echo "$*"
-}
-
-# --- Results ------------------------------------------------------------------------------------
+# shellcheck disable=SC2034,SC2154 # what the files before it read and define
 
 # Tells the outcome, gives the lock back and ends. $1 word, $2 code, $3 reason.
 end() {
@@ -81,347 +47,6 @@ end() {
 tell_outcome() {
 	leave outcome "$(printf '%s\t%s\t%s' "$1" "$2" "$3")"
 }
-
-# --- Running switch-to-configuration ------------------------------------------------------------
-
-# Runs switch-to-configuration of a system within its limit and reads what it said. $1 system,
-# $2 action, $3 a variable for its environment, or nothing. Sets `code`, `whole` (whether all that it
-# printed is in the log) and what `read_output` sets. The lock stays with us.
-switch_to() {
-	offset=$(wc -c <"$dir/log")
-	keep_draining
-	# shellcheck disable=SC2086 # no word when there is no variable
-	timeout -k "$grace" "$activation_limit" env $3 "$1/bin/switch-to-configuration" "$2" \
-		</dev/null >&3 2>&1 3>&- 9>&- &
-	child=$!
-	beat "$child" "$2" 3>&- 9>&- &
-	beating=$!
-	while :; do
-		wait "$child"
-		code=$?
-		# A trapped signal ends `wait` early.
-		kill -0 "$child" 2>/dev/null || break
-	done
-	child=''
-	kill "$beating" 2>/dev/null
-	stage=$((stage + 1))
-	flush_output "switch-to-configuration $2 ended with exit code $code (step $stage)"
-	read_output
-}
-
-# Says every ten seconds that something still runs, so that nobody takes it for hung. $1 its process,
-# $2 the action.
-beat() {
-	seconds=0
-	while sleep 9; do
-		kill -0 "$1" 2>/dev/null || return
-		seconds=$((seconds + 9))
-		say "switch-to-configuration $2 has been running for $seconds s; it may take $activation_limit s"
-	done
-}
-
-# Waits until what was printed so far is in the log. $1 a line that marks the place.
-flush_output() {
-	whole=no
-	keep_draining
-	printf '%s\n' "$1" >&3
-	turns=200
-	until tail -c 4096 "$dir/log" | grep -qF -- "$1"; do
-		turns=$((turns - 1))
-		[ "$turns" -gt 0 ] || return
-		sleep 0.01
-	done
-	whole=yes
-}
-
-# Reads what the last switch-to-configuration printed. Sets `changed` (whether it began to change
-# the host), `network` (whether it touched what carries the network), `locked`, `script_failed`,
-# `check` (a pre-switch check that failed), `snippets` (of the activation script, that failed) and
-# `users` (whose units failed).
-read_output() {
-	changed=no network=no locked=no script_failed=no check='' snippets='' users=''
-	set -f
-	for found in $(tail -c "+$((offset + 1))" "$dir/log" | summarise); do
-		value=${found#*=}
-		case $found in
-		changed) changed=yes ;;
-		network) network=yes ;;
-		locked) locked=yes ;;
-		script) script_failed=yes ;;
-		check=*) check=$value ;;
-		snippet=*)
-			script_failed=yes
-			snippets="${snippets:+$snippets }$value"
-			;;
-		user=*) users="${users:+$users }$value" ;;
-		esac
-	done
-	set +f
-}
-
-# Prints the words that `read_output` reads. Whole lines are judged, as NixOS prints them.
-summarise() {
-	awk '
-		function name(text) {
-			gsub(/[^A-Za-z0-9_.@:-]/, "_", text)
-			return text
-		}
-		function between(text, before, after) {
-			sub(before, "", text)
-			sub(after, "", text)
-			return name(text)
-		}
-		/^(stopping the following units: |stopping swap device|activating the configuration)/ { changed = 1 }
-		/^(stopping|restarting|starting|reloading) the following units: / {
-			if ($0 ~ carries) network = 1
-		}
-		/^(Error: )?Could not acquire lock/ { locked = 1 }
-		/^Failed to run activate script/ { script = 1 }
-		/^Pre-switch check .* failed$/ { print "check=" between($0, "^Pre-switch check .", ". failed$") }
-		/^Activation script snippet .* failed \([0-9]+\)$/ {
-			print "snippet=" between($0, "^Activation script snippet .", ". failed .[0-9]+.$")
-		}
-		/^(warning: )?user activation for .* failed/ {
-			print "user=" between($0, "^(warning: )?user activation for ", " failed.*$")
-		}
-		END {
-			if (changed) print "changed"
-			if (network) print "network"
-			if (locked) print "locked"
-			if (script) print "script"
-		}' \
-		carries='[ ,](systemd-networkd|NetworkManager|dhcpcd|wpa_supplicant|iwd|tailscaled|wireguard|wg-quick|nftables|firewall|sshd|ssh|network-setup|network-addresses|network-link|network-local-commands)[-.@a-z0-9A-Z]*(,|$)' -
-}
-
-# Prints who holds switch-to-configuration's own lock: anybody on the host may.
-lock_holder() {
-	lock=$root/run/nixos/switch-to-configuration.lock
-	inode=$(stat -c %i "$lock" 2>/dev/null) || return
-	process=$(awk -v end=":$inode" '$2 == "FLOCK" && substr($6, length($6) - length(end) + 1) == end { print $5; exit }' /proc/locks)
-	if [ -z "$process" ] || ! [ -d "/proc/$process" ]; then return; fi
-	printf ': %s holds it with process %s (%s)' "$(stat -c %U "/proc/$process")" "$process" \
-		"$(tr '\000' ' ' <"/proc/$process/cmdline" | cut -c 1-80)"
-}
-
-# --- Going back ---------------------------------------------------------------------------------
-
-# Returns to the system that ran before, says how the host stands then, and ends. $1 the code, $2 the
-# reason.
-go_back() {
-	say "going back to $running: $2"
-	# Whoever reaches the host from now on reaches it on its way back.
-	leave activated "${code:-0} back"
-	activate_running
-	stands=$(what_differs)
-	case $stands in
-	'')
-		word=rolled-back
-		finding=$1
-		failed=$(newly_failed)
-		said="$2${failed:+; units that failed meanwhile: $failed}"
-		;;
-	*)
-		word=stuck
-		finding="system-unexpected"
-		said="$2; going back left this: $stands"
-		;;
-	esac
-	tell_outcome "$word" "$finding" "$said"
-	rm -f "$dir/heard"
-	restart_when_cut_off "$finding" "$said"
-	end "$word" "$finding" "$said"
-}
-
-# Activates the system that ran before. Sets `code`, `snippets` and the rest.
-activate_running() {
-	# Its activation mounts /etc anew only where another system is the current one.
-	if is_etc_overlay; then
-		ln -sfn "$toplevel" "$root/run/current-system.new" &&
-			mv -T "$root/run/current-system.new" "$root/run/current-system"
-	fi
-	turns=30
-	while :; do
-		switch_to "$running" test NIXOS_NO_CHECK=1
-		if [ "$locked" = no ] || [ "$changed" = yes ] || [ "$turns" = 0 ]; then break; fi
-		[ "$turns" -lt 30 ] || say "another switch-to-configuration holds the lock$(lock_holder)"
-		turns=$((turns - 1))
-		sleep 2
-	done
-}
-
-# Prints in words what is not as it was before the activation; nothing when all of it is.
-what_differs() {
-	now=$(readlink -f "$root/run/current-system")
-	[ "$now" = "$running" ] || printf 'it runs %s; ' "$now"
-	here=$(etc_source)
-	[ "$here" = "$etc" ] || printf '/etc is from %s, not from %s; ' "$here" "$etc"
-	held=$(readlink "$profiles/system")
-	[ "$held" = "$generation" ] || printf 'the profile is %s, not %s; ' "$held" "$generation"
-	boots=$(next_boot)
-	[ "$boots" = "$boot" ] || printf 'the next boot starts %s; ' "${boots%%	*}"
-}
-
-# Prints the units that failed since before the activation.
-newly_failed() {
-	failed_units | while read -r unit_name; do
-		grep -qxF -- "$unit_name" "$dir/failed" 2>/dev/null || printf '%s ' "$unit_name"
-	done
-}
-
-# Restarts the machine when nobody reaches it after it went back, and only if a test that passed
-# before fails now, nothing was made permanent, and it can start without anybody. $1 the code,
-# $2 the reason.
-restart_when_cut_off() {
-	if [ "$recover" != yes ] || [ "$connected" != yes ]; then return 0; fi
-	seconds=$ack_limit
-	until [ -e "$dir/heard" ]; do
-		[ "$seconds" -gt 0 ] || break
-		seconds=$((seconds - 1))
-		sleep 1
-	done
-	[ ! -e "$dir/heard" ] || return 0
-	if is_connected; then
-		say "nobody reached it, but $connectivity answers it: it is not restarted"
-		return 0
-	fi
-	if [ "$(readlink "$profiles/system")" != "$generation" ] || [ -e "$intents/intent" ]; then return 0; fi
-	if asks_for_a_passphrase; then
-		say "its root disk may ask for a passphrase, so it is not restarted"
-		return 0
-	fi
-	say "nobody reached it within $ack_limit s and $connectivity does not answer it: it restarts"
-	tell_outcome rolled-back "$1" "$2; it stayed cut off, so it was restarted"
-	systemctl reboot
-}
-
-# Tells whether what was named answers this host.
-is_connected() {
-	case $connectivity in
-	gateway)
-		gateway=$({ ip route show default && ip -6 route show default; } 2>/dev/null | sed -n 's/.* via \([^ ]*\).*/\1/p' | head -n 1)
-		[ -n "$gateway" ] && timeout 5 ping -c 1 -W 2 "$gateway" >/dev/null 2>&1
-		;;
-	*)
-		# shellcheck disable=SC2016 # for the other shell
-		timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2"' - "${connectivity%:*}" "${connectivity##*:}" 2>/dev/null
-		;;
-	esac
-}
-
-# Tells whether a disk may want a passphrase at a start; what cannot be known counts as yes.
-asks_for_a_passphrase() {
-	types=$(lsblk -no TYPE 2>/dev/null) || return 0
-	case $types in *crypt*) return 0 ;; esac
-	for place in "$root/" "$root/nix"; do
-		type=$(findmnt -nro FSTYPE --target "$place") || return 0
-		source=$(findmnt -nro SOURCE --target "$place")
-		case $type in
-		bcachefs) return 0 ;;
-		zfs) [ "$(zfs get -H -o value encryption "$source" 2>/dev/null)" = off ] || return 0 ;;
-		esac
-	done
-	return 1
-}
-
-# --- Persisting ---------------------------------------------------------------------------------
-
-# Writes down what is begun, so that a power cut in the middle can be put right. $1 set or boot.
-intend() {
-	printf '%s\t%s\t%s\t%s\n' "$1" "$generation" "$profile" "$toplevel" >"$intents/intent.new" &&
-		[ -s "$intents/intent.new" ] && sync -f "$intents/intent.new" &&
-		mv "$intents/intent.new" "$intents/intent" && sync "$intents"
-}
-
-# Makes the system the newest generation and what boots; undoes both when the boot loader refuses.
-# Fails with `finding` (the code) and `reason`; succeeds with `pinned` when something else boots all
-# the same.
-persist() {
-	pinned=''
-	finding="write-failed"
-	if ! intend 'set'; then
-		reason="what is begun could not be written below /nix/var (is /nix full?), so the profile was left alone"
-		rm -f "$intents/intent.new"
-		return 1
-	fi
-	if ! set_profile --set "$toplevel"; then
-		reason="the profile could not be set (is /nix full?)"
-		put_profile_back
-		return 1
-	fi
-	if ! intend boot; then
-		reason="what is begun could not be written below /nix/var (is /nix full?)"
-		put_profile_back
-		return 1
-	fi
-	switch_to "$toplevel" boot "$no_check"
-	if [ "$code" != 0 ]; then
-		finding="boot-menu-failed"
-		reason="switch-to-configuration boot exited with $code"
-		put_profile_back
-		switch_to "$profile" boot NIXOS_NO_CHECK=1
-		[ "$code" = 0 ] || reason="$reason; writing the boot menu of the previous system exited with $code too"
-		boots=$(next_boot)
-		case $boots,$code in
-		,0) reason="$reason; the previous system is the boot default" ;;
-		,*) reason="$reason; what boots next is not known, so do not restart it before that is mended" ;;
-		*) reason="$reason; the next boot starts ${boots%%	*}" ;;
-		esac
-		return 1
-	fi
-	rm -f "$intents/intent"
-	boots=$(next_boot)
-	system=${boots%%	*}
-	pin=${boots#*	}
-	case $boots in
-	'') ;;
-	"$toplevel	"*'no tries left'*) pinned="the next boot may start another system; $pin" ;;
-	"$toplevel	"*) ;;
-	*) pinned="the next boot starts $system${pin:+ because of $pin}" ;;
-	esac
-	return 0
-}
-
-# Runs nix-env on the system profile, within the limit of an activation. $1, $2 what it shall do.
-set_profile() {
-	timeout -k "$grace" "$activation_limit" nix-env --profile "$profiles/system" "$1" "$2" \
-		</dev/null >&3 2>&1 3>&- 9>&-
-}
-
-# Makes the profile what it was, and says in `reason` when that fails: then what is begun stays
-# written down, and the next look at the host puts it right.
-put_profile_back() {
-	restore_profile
-	if [ "$(readlink "$profiles/system")" = "$generation" ]; then
-		rm -f "$intents/intent"
-	else
-		reason="$reason; the profile could not be put back: it is $(readlink "$profiles/system")"
-	fi
-}
-
-restore_profile() {
-	[ "$(readlink "$profiles/system")" != "$generation" ] || return 0
-	number=${generation#system-}
-	number=${number%-link}
-	case $number in
-	'' | *[!0-9]*) set_profile --set "$profile" ;;
-	*) set_profile --switch-generation "$number" ;;
-	esac
-}
-
-# Persists and ends. $1 the outcome when that works, $2 its code, $3 its reason, $4 the outcome when it
-# does not.
-persist_and_end() {
-	if ! persist; then
-		case $4 in
-		degraded) end degraded "$finding" "it runs the new system, but $reason" ;;
-		*) end "$4" "$finding" "$reason" ;;
-		esac
-	fi
-	[ -z "$pinned" ] || end degraded boot-default-pinned "$pinned"
-	end "$1" "$2" "$3"
-}
-
-# --- The lock and the facts ---------------------------------------------------------------------
 
 # Takes the lock, which nobody but root can hold, or ends. The lock is held by the process and,
 # when that died, for as long as its unit is there: something may still be going back.
@@ -505,8 +130,6 @@ told_to_end() {
 	[ -z "$child" ] || kill -KILL "$child" 2>/dev/null
 	exit 0
 }
-
-# --- The work -----------------------------------------------------------------------------------
 
 # Activates the system and judges what came of it; ends, goes back, or returns when it stays for now.
 activate() {

@@ -1,0 +1,123 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2034,SC2154 # what the supervisor's other files define, and read
+# The supervisor's way back to the system that ran before. Put before `supervise.sh` when nixdash is
+# compiled.
+
+# Returns to the system that ran before, says how the host stands then, and ends. $1 the code, $2 the
+# reason.
+go_back() {
+	say "going back to $running: $2"
+	# Whoever reaches the host from now on reaches it on its way back.
+	leave activated "${code:-0} back"
+	activate_running
+	stands=$(what_differs)
+	case $stands in
+	'')
+		word=rolled-back
+		finding=$1
+		failed=$(newly_failed)
+		said="$2${failed:+; units that failed meanwhile: $failed}"
+		;;
+	*)
+		word=stuck
+		finding="system-unexpected"
+		said="$2; going back left this: $stands"
+		;;
+	esac
+	tell_outcome "$word" "$finding" "$said"
+	rm -f "$dir/heard"
+	restart_when_cut_off "$finding" "$said"
+	end "$word" "$finding" "$said"
+}
+
+# Activates the system that ran before. Sets `code`, `snippets` and the rest.
+activate_running() {
+	# Its activation mounts /etc anew only where another system is the current one.
+	if is_etc_overlay; then
+		ln -sfn "$toplevel" "$root/run/current-system.new" &&
+			mv -T "$root/run/current-system.new" "$root/run/current-system"
+	fi
+	turns=30
+	while :; do
+		switch_to "$running" test NIXOS_NO_CHECK=1
+		if [ "$locked" = no ] || [ "$changed" = yes ] || [ "$turns" = 0 ]; then break; fi
+		[ "$turns" -lt 30 ] || say "another switch-to-configuration holds the lock$(lock_holder)"
+		turns=$((turns - 1))
+		sleep 2
+	done
+}
+
+# Prints in words what is not as it was before the activation; nothing when all of it is.
+what_differs() {
+	now=$(readlink -f "$root/run/current-system")
+	[ "$now" = "$running" ] || printf 'it runs %s; ' "$now"
+	here=$(etc_source)
+	[ "$here" = "$etc" ] || printf '/etc is from %s, not from %s; ' "$here" "$etc"
+	held=$(readlink "$profiles/system")
+	[ "$held" = "$generation" ] || printf 'the profile is %s, not %s; ' "$held" "$generation"
+	boots=$(next_boot)
+	[ "$boots" = "$boot" ] || printf 'the next boot starts %s; ' "${boots%%	*}"
+}
+
+# Prints the units that failed since before the activation.
+newly_failed() {
+	failed_units | while read -r unit_name; do
+		grep -qxF -- "$unit_name" "$dir/failed" 2>/dev/null || printf '%s ' "$unit_name"
+	done
+}
+
+# Restarts the machine when nobody reaches it after it went back, and only if a test that passed
+# before fails now, nothing was made permanent, and it can start without anybody. $1 the code,
+# $2 the reason.
+restart_when_cut_off() {
+	if [ "$recover" != yes ] || [ "$connected" != yes ]; then return 0; fi
+	seconds=$ack_limit
+	until [ -e "$dir/heard" ]; do
+		[ "$seconds" -gt 0 ] || break
+		seconds=$((seconds - 1))
+		sleep 1
+	done
+	[ ! -e "$dir/heard" ] || return 0
+	if is_connected; then
+		say "nobody reached it, but $connectivity answers it: it is not restarted"
+		return 0
+	fi
+	if [ "$(readlink "$profiles/system")" != "$generation" ] || [ -e "$intents/intent" ]; then return 0; fi
+	if asks_for_a_passphrase; then
+		say "its root disk may ask for a passphrase, so it is not restarted"
+		return 0
+	fi
+	say "nobody reached it within $ack_limit s and $connectivity does not answer it: it restarts"
+	tell_outcome rolled-back "$1" "$2; it stayed cut off, so it was restarted"
+	systemctl reboot
+}
+
+# Tells whether what was named answers this host.
+is_connected() {
+	case $connectivity in
+	gateway)
+		gateway=$({ ip route show default && ip -6 route show default; } 2>/dev/null | sed -n 's/.* via \([^ ]*\).*/\1/p' | head -n 1)
+		[ -n "$gateway" ] && timeout 5 ping -c 1 -W 2 "$gateway" >/dev/null 2>&1
+		;;
+	*)
+		# shellcheck disable=SC2016 # for the other shell
+		timeout 5 bash -c 'exec 3<>"/dev/tcp/$1/$2"' - "${connectivity%:*}" "${connectivity##*:}" 2>/dev/null
+		;;
+	esac
+}
+
+# Tells whether a disk may want a passphrase at a start; what cannot be known counts as yes.
+asks_for_a_passphrase() {
+	types=$(lsblk -no TYPE 2>/dev/null) || return 0
+	case $types in *crypt*) return 0 ;; esac
+	for place in "$root/" "$root/nix"; do
+		type=$(findmnt -nro FSTYPE --target "$place") || return 0
+		source=$(findmnt -nro SOURCE --target "$place")
+		case $type in
+		bcachefs) return 0 ;;
+		zfs) [ "$(zfs get -H -o value encryption "$source" 2>/dev/null)" = off ] || return 0 ;;
+		esac
+	done
+	return 1
+}
+

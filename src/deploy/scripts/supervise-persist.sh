@@ -1,0 +1,101 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2034,SC2154 # what the supervisor's other files define, and read
+# How the supervisor makes a system permanent, and undoes that. Put before `supervise.sh` when nixdash
+# is compiled.
+
+# Writes down what is begun, so that a power cut in the middle can be put right. $1 set or boot.
+intend() {
+	printf '%s\t%s\t%s\t%s\n' "$1" "$generation" "$profile" "$toplevel" >"$intents/intent.new" &&
+		[ -s "$intents/intent.new" ] && sync -f "$intents/intent.new" &&
+		mv "$intents/intent.new" "$intents/intent" && sync "$intents"
+}
+
+# Makes the system the newest generation and what boots; undoes both when the boot loader refuses.
+# Fails with `finding` (the code) and `reason`; succeeds with `pinned` when something else boots all
+# the same.
+persist() {
+	pinned=''
+	finding="write-failed"
+	if ! intend 'set'; then
+		reason="what is begun could not be written below /nix/var (is /nix full?), so the profile was left alone"
+		rm -f "$intents/intent.new"
+		return 1
+	fi
+	if ! set_profile --set "$toplevel"; then
+		reason="the profile could not be set (is /nix full?)"
+		put_profile_back
+		return 1
+	fi
+	if ! intend boot; then
+		reason="what is begun could not be written below /nix/var (is /nix full?)"
+		put_profile_back
+		return 1
+	fi
+	switch_to "$toplevel" boot "$no_check"
+	if [ "$code" != 0 ]; then
+		finding="boot-menu-failed"
+		reason="switch-to-configuration boot exited with $code"
+		put_profile_back
+		switch_to "$profile" boot NIXOS_NO_CHECK=1
+		[ "$code" = 0 ] || reason="$reason; writing the boot menu of the previous system exited with $code too"
+		boots=$(next_boot)
+		case $boots,$code in
+		,0) reason="$reason; the previous system is the boot default" ;;
+		,*) reason="$reason; what boots next is not known, so do not restart it before that is mended" ;;
+		*) reason="$reason; the next boot starts ${boots%%	*}" ;;
+		esac
+		return 1
+	fi
+	rm -f "$intents/intent"
+	boots=$(next_boot)
+	system=${boots%%	*}
+	pin=${boots#*	}
+	case $boots in
+	'') ;;
+	"$toplevel	"*'no tries left'*) pinned="the next boot may start another system; $pin" ;;
+	"$toplevel	"*) ;;
+	*) pinned="the next boot starts $system${pin:+ because of $pin}" ;;
+	esac
+	return 0
+}
+
+# Runs nix-env on the system profile, within the limit of an activation. $1, $2 what it shall do.
+set_profile() {
+	timeout -k "$grace" "$activation_limit" nix-env --profile "$profiles/system" "$1" "$2" \
+		</dev/null >&3 2>&1 3>&- 9>&-
+}
+
+# Makes the profile what it was, and says in `reason` when that fails: then what is begun stays
+# written down, and the next look at the host puts it right.
+put_profile_back() {
+	restore_profile
+	if [ "$(readlink "$profiles/system")" = "$generation" ]; then
+		rm -f "$intents/intent"
+	else
+		reason="$reason; the profile could not be put back: it is $(readlink "$profiles/system")"
+	fi
+}
+
+restore_profile() {
+	[ "$(readlink "$profiles/system")" != "$generation" ] || return 0
+	number=${generation#system-}
+	number=${number%-link}
+	case $number in
+	'' | *[!0-9]*) set_profile --set "$profile" ;;
+	*) set_profile --switch-generation "$number" ;;
+	esac
+}
+
+# Persists and ends. $1 the outcome when that works, $2 its code, $3 its reason, $4 the outcome when it
+# does not.
+persist_and_end() {
+	if ! persist; then
+		case $4 in
+		degraded) end degraded "$finding" "it runs the new system, but $reason" ;;
+		*) end "$4" "$finding" "$reason" ;;
+		esac
+	fi
+	[ -z "$pinned" ] || end degraded boot-default-pinned "$pinned"
+	end "$1" "$2" "$3"
+}
+

@@ -6,8 +6,9 @@ main() {
 	roots=/nix/var/nix/gcroots/nixdash
 	[ -L "$roots/$1.$2" ] || exit 0
 	mv -T "$roots/$1.$2" "$roots/$1"
-	# What an older run built and nobody confirmed is not the host's next system any more.
-	rm -f "$roots/$1.next"
+	# What was built before this and never confirmed is not the host's next system any more.
+	next=$(stat -c %Y "$roots/$1.next" 2>/dev/null) || exit 0
+	[ "$next" -gt "$(stat -c %Y "$roots/$1")" ] || rm -f "$roots/$1.next"
 }
 
 main "$@"

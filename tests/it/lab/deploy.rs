@@ -102,3 +102,26 @@ fn evaluation_here_copies_the_derivation_to_the_builder() {
     deployed.assert_outcome("samsung", "switched");
     assert!(deployed.log("samsung", "evaluate").contains("evaluating here"));
 }
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn a_build_beside_a_deploy_of_the_same_host_exchanges_no_roots() {
+    let fleet = Lab::healthy();
+    assert_ok(&lab(&["bump", "samsung", "--break", "slow", "--amount", "10"]));
+    let child = fleet.deploying(&["samsung"]);
+    fleet.wait_for_event("the activation to begin", |event| {
+        event["phase"] == "activate" && event["state"] == "started"
+    });
+    assert_ok(&lab(&["bump", "samsung", "--fix"]));
+    assert_ok(&lab(&["bump", "samsung"]));
+    assert_ok(&fleet.nixdash(&["build", "samsung", "--json"]).output().unwrap());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let root = |name: &str| on("p620", &format!("readlink -e /nix/var/nix/gcroots/nixdash/{name}"));
+    let running = systems("samsung").0;
+    assert_eq!(root("samsung"), running, "what runs is kept");
+    let next = root("samsung.next");
+    assert!(!next.is_empty() && next != running, "what was built is kept too: {next}");
+    let left = on("p620", "ls /nix/var/nix/gcroots/nixdash | grep -c run- || true");
+    assert_eq!(left, "0", "a run that has ended has no roots of its own");
+}

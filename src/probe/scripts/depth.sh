@@ -10,8 +10,8 @@ export PATH LC_ALL
 unset NIX_REMOTE
 
 # A run may be somebody else's, begun on another machine: its jobs are here.
-for job in /var/lib/nixdash/jobs/*; do
-	if [ -d "$job" ] && [ ! -e "$job/exit" ] && systemctl is-active --quiet "nixdash-${job##*/}"; then
+for job in /run/nixdash/jobs/*; do
+	if [ -d "$job" ] && systemctl is-active --quiet "nixdash-${job##*/}"; then
 		echo 'a run is at work on this host: look when it has ended' >&2
 		exit 1
 	fi

@@ -82,7 +82,7 @@ picture() {
 on_tmux -f /dev/null new-session -d -s dash -x 120 -y 35 \
 	env XDG_STATE_HOME="$work/state" LANG=C.UTF-8 TERM=tmux-256color COLORTERM=truecolor \
 	"$nixdash" --hosts "$hosts"
-wait_for '4 ok'
+wait_for '4 up'
 wait_for 'in p620 +[0-9a]'
 # Some minutes' worth of a graph takes some polls.
 sleep 40
@@ -93,7 +93,7 @@ press 2 j j
 wait_for '2 of 3 servers'
 picture caches 'nixdash: caches by hosts; one has lost a server, and says what that means'
 "$nixdash" lab fault seaweed clear
-wait_for 'weed (▲ unused|[0-9]+ %)'
+wait_for 'weed (▲ unused|▲ not used|[0-9]+ %)'
 resize 100 30
 press 1 A d
 sleep 0.3
@@ -106,7 +106,7 @@ resize 200 50
 press y
 wait_for '[3-9] of [0-9]+ built'
 picture deploy 'nixdash: four hosts deployed side by side, each with its log'
-wait_for 'fetch  00|activate  00|acknowledge  00'
+wait_for 'fetch  00|activate  00|acknowledge  00|settle  00'
 resize 40 10
 press 1
 sleep 0.3

@@ -17,7 +17,8 @@ open_output() {
 # Starts what reads the pipe, when it does not run.
 keep_draining() {
 	if [ -z "$draining" ] || ! kill -0 "$draining" 2>/dev/null; then
-		drain <"$dir/output" 3>&- 9>&- &
+		# Closed by `exec`: for a function some shells keep copies, and the pipe would have no end.
+		(exec <"$dir/output" 3>&- 9>&- && drain) &
 		draining=$!
 	fi
 }
@@ -45,7 +46,7 @@ switch_to() {
 	timeout -k "$grace" "$activation_limit" env $3 "$1/bin/switch-to-configuration" "$2" \
 		</dev/null >&3 2>&1 3>&- 9>&- &
 	child=$!
-	beat "$child" "$2" 3>&- 9>&- &
+	(exec 3>&- 9>&- && beat "$child" "$2") &
 	beating=$!
 	while :; do
 		wait "$child"

@@ -20,6 +20,11 @@ fn an_activation_that_goes_well_is_made_permanent() {
     assert_eq!(host.systems(), ["new", "new", "new"]);
     assert_eq!(host.result("activated").unwrap(), "0 ok");
     host.assert_tidy();
+    host.wait_until("the end of everything that it started", |host| {
+        let name = host.path("supervise.sh").display().to_string();
+        let found = std::process::Command::new("pgrep").args(["-f", &name]).output().unwrap();
+        found.stdout.is_empty()
+    });
 }
 
 #[test]

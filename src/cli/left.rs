@@ -1,7 +1,7 @@
 //! Ends runs whose nixdash was killed, in the record: hosts are asked what became of them.
 
 use crate::cli::history;
-use crate::deploy::engine::{LeftEnding, end_left, tidy_left};
+use crate::deploy::engine::{self, LeftEnding, end_left};
 use crate::fleet::{Event, Fleet, HostResult, Outcome, RunEvent, RunWhat};
 use crate::record::{LeftRun, Recorder, Runs};
 use crate::remote::{Hands, Remote};
@@ -44,7 +44,7 @@ async fn tidy(fleet: &Fleet, hands: &dyn Hands, runs: &Runs) {
     for (run, tag, hosts) in runs.untidy(fleet.file.as_deref()) {
         // Hosts that are in the fleet no more cannot be asked.
         let hosts = hosts.into_iter().filter(|host| fleet.host(host).is_some()).collect();
-        let asked = tokio::time::timeout(LIMIT, tidy_left(hands, &tag, hosts)).await;
+        let asked = tokio::time::timeout(LIMIT, engine::tidy(hands, &tag, hosts)).await;
         if let Ok(untidy) = asked {
             runs.note_untidy(&run, &untidy);
         }

@@ -11,7 +11,7 @@ use super::scripts::{ACCOUNT, RECOVER};
 use super::step::Step;
 use crate::deploy::{Ending, Known, Reason};
 use crate::fleet::{Code, Outcome, StorePath, printable_line};
-use crate::remote::{RemoteError, Script};
+use crate::remote::{Output, RemoteError, Script};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -47,12 +47,7 @@ pub(super) async fn account(
         return Ok(None);
     }
     if found.outcome.is_none() && found.intent.is_some() {
-        let limit = step.host.activation.timeout() + RECOVER_MARGIN;
-        let script = Script::new(RECOVER).root().arg("").limit(limit);
-        let output = step.shared.hands.run(&step.host.name, &script).await?;
-        for line in output.stdout.lines().chain(output.stderr.lines()) {
-            step.log(line).await;
-        }
+        recover(step).await?;
         // Where that failed, what is wrong is seen by the next look.
         found = ask(step, job).await?;
     }
@@ -61,6 +56,17 @@ pub(super) async fn account(
         return Ok(Some(decision.ending(name)));
     }
     Ok(Some(judge(name, &found, &step.known, told)))
+}
+
+/// Puts right what a power cut left of a deploy, and logs what was done.
+pub(super) async fn recover(step: &Step) -> Result<Output, RemoteError> {
+    let limit = step.host.activation.timeout() + RECOVER_MARGIN;
+    let script = Script::new(RECOVER).root().arg("").limit(limit);
+    let output = step.shared.hands.run(&step.host.name, &script).await?;
+    for line in output.stdout.lines().chain(output.stderr.lines()) {
+        step.log(line).await;
+    }
+    Ok(output)
 }
 
 /// Asks until the host answers.

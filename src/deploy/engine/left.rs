@@ -5,7 +5,6 @@
 
 use super::account::{Account, parse};
 use super::scripts::{ACCOUNT, RECOVER};
-use super::step::tidy;
 use crate::deploy::{Ending, Reason};
 use crate::fleet::{Action, Code, Outcome, Phase, StorePath};
 use crate::record::{LeftHost, LeftRun};
@@ -37,12 +36,6 @@ pub async fn end_left(hands: &dyn Hands, left: &LeftRun) -> Vec<(String, LeftEnd
         ),
     )
     .await
-}
-
-/// Removes what a run left on hosts, by what its jobs and roots are called; returns the hosts that
-/// keep it, since they did not answer.
-pub async fn tidy_left(hands: &dyn Hands, tag: &str, hosts: Vec<String>) -> Vec<String> {
-    tidy(hands, tag, hosts).await
 }
 
 /// Says what became of one host.

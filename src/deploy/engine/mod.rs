@@ -25,7 +25,8 @@ mod supervised;
 mod verify;
 
 use crate::deploy::engine::step::{Shared, Step, Teller};
-pub use left::{LeftEnding, end_left, tidy_left};
+pub use left::{LeftEnding, end_left};
+pub use step::tidy;
 
 use crate::deploy::machine::{Command, Input, Machine};
 use crate::deploy::{Failure, HostSetup, Known, Report, Setup};
@@ -124,7 +125,8 @@ impl Deploy {
                     }
                     Command::Abort { host, why } => {
                         let shared = Arc::clone(&shared);
-                        tokio::spawn(async move { shared.abort(&host, &why).await });
+                        // One that does not arrive is given again by the phase that reads the decision.
+                        tokio::spawn(async move { drop(shared.abort(&host, &why).await) });
                     }
                     Command::Finish => {}
                 }

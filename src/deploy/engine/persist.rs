@@ -1,6 +1,6 @@
 //! Persist: reads what the supervisor made of the word that it was given.
 
-use super::scripts::{KEEP, UNROOT, WORD};
+use super::scripts::{KEEP, UNROOT};
 use super::step::Step;
 use super::supervised::Supervised;
 use crate::deploy::{Failure, Reason, Report};
@@ -14,7 +14,7 @@ pub(super) async fn persist(step: &Step) -> Result<Report, Failure> {
         Action::Switch | Action::Test | Action::DryActivate => step.take_supervised().await?,
     };
     if let Some(why) = &step.known.abort {
-        send_abort(step, supervised.job.name(), why).await;
+        send_abort(step, why).await;
     }
     let ending = supervised.decided(step).await?;
     if ending.outcome.is_good() {
@@ -24,11 +24,11 @@ pub(super) async fn persist(step: &Step) -> Result<Report, Failure> {
 }
 
 /// Tells the supervisor to go back. A word that does not arrive lets it go back all the same, later.
-pub(super) async fn send_abort(step: &Step, job: &str, why: &Reason) {
-    let script = Script::new(WORD).root().arg(job).arg(why.abort_word());
-    if let Err(error) = step.shared.hands.run(&step.host.name, &script).await {
+async fn send_abort(step: &Step, why: &Reason) {
+    let (shared, name) = (&step.shared, &step.host.name);
+    if let Err(error) = shared.abort(name, why).await {
         step.log(&format!("the word did not arrive, trying again: {}", error.cause)).await;
-        drop(step.shared.hands.run(&step.host.name, &script).await);
+        drop(shared.abort(name, why).await);
     }
 }
 

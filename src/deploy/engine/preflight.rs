@@ -1,7 +1,9 @@
 //! Preflight: is the target there, may we become root, is nobody else at it, is there room.
 
+use super::account;
+use super::job::lost;
 use super::owner::Owner;
-use super::scripts::{PREFLIGHT, RECOVER};
+use super::scripts::PREFLIGHT;
 use super::step::Step;
 use crate::deploy::{Failure, Preflight, Reason, Report};
 use crate::fleet::{Code, StorePath, bytes, printable_line};
@@ -14,9 +16,6 @@ const NIX_FREE_NEEDED: u64 = 64 << 20;
 
 /// Less free room than this on `/run` and a deploy is refused, in bytes.
 const RUN_FREE_NEEDED: u64 = 1 << 20;
-
-/// How long putting right what a power cut left may take: it writes the boot menu.
-const RECOVER_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Less free room than this and the plan says so, in bytes.
 const NIX_FREE_NOTED: u64 = 2 << 30;
@@ -50,11 +49,7 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
 /// Puts right what a power cut left of an earlier deploy, before this one looks at what is there.
 async fn recover(step: &Step) -> Result<(), Failure> {
     let name = &step.host.name;
-    let script = Script::new(RECOVER).root().arg("").limit(RECOVER_LIMIT);
-    let output = step.run(name, &script).await?;
-    for line in output.stdout.lines().chain(output.stderr.lines()) {
-        step.log(line).await;
-    }
+    let output = account::recover(step).await.map_err(|error| lost(&error))?;
     if output.is_ok() {
         return Ok(());
     }

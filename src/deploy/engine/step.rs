@@ -12,7 +12,7 @@ use crate::fleet::{
     Action, Code, Fleet, Host, Phase, Progress, RunEvent, RunId, RunWhat, StorePath, Tier,
     printable_line,
 };
-use crate::remote::{Hands, Output, Script};
+use crate::remote::{Hands, Output, RemoteError, Script};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
@@ -77,10 +77,10 @@ impl Shared {
 
     /// Tells the supervisor of a host to go back. One that has not begun yet is told by the phase
     /// that reads what it decided.
-    pub(super) async fn abort(&self, host: &str, why: &Reason) {
+    pub(super) async fn abort(&self, host: &str, why: &Reason) -> Result<Output, RemoteError> {
         let job = self.job_name("activate", host);
         let script = Script::new(WORD).root().arg(job).arg(why.abort_word());
-        drop(self.hands.run(host, &script).await);
+        self.hands.run(host, &script).await
     }
 
     pub(super) fn new(
@@ -117,8 +117,9 @@ impl Shared {
     }
 }
 
-/// Removes what a run left on these hosts; returns those that did not answer.
-pub(super) async fn tidy(hands: &dyn Hands, tag: &str, hosts: Vec<String>) -> Vec<String> {
+/// Removes what a run left on hosts, by what its jobs and roots are called; returns the hosts that
+/// keep it, since they did not answer.
+pub async fn tidy(hands: &dyn Hands, tag: &str, hosts: Vec<String>) -> Vec<String> {
     let all = hosts.into_iter().map(|host| async move {
         let script = Script::new(TIDY).root().limit(CLEAN_UP_LIMIT).arg(tag);
         let done = hands.run(&host, &script).await.is_ok_and(|output| output.is_ok());

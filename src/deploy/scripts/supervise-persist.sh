@@ -35,7 +35,7 @@ persist() {
 	if [ "$code" != 0 ]; then
 		finding="boot-menu-failed"
 		reason="switch-to-configuration boot exited with $code"
-		put_profile_back
+		restore_profile
 		switch_to "$profile" boot NIXOS_NO_CHECK=1
 		[ "$code" = 0 ] || reason="$reason; writing the boot menu of the previous system exited with $code too"
 		boots=$(next_boot)
@@ -44,6 +44,8 @@ persist() {
 		,*) reason="$reason; what boots next is not known, so do not restart it before that is mended" ;;
 		*) reason="$reason; the next boot starts ${boots%%	*}" ;;
 		esac
+		# Only now: a power cut before this is put right by what is written down.
+		close_intent
 		return 1
 	fi
 	rm -f "$intents/intent"
@@ -65,10 +67,15 @@ set_profile() {
 		</dev/null >&3 2>&1 3>&- 9>&-
 }
 
-# Makes the profile what it was, and says in `reason` when that fails: then what is begun stays
-# written down, and the next look at the host puts it right.
+# Makes the profile what it was, where nothing else was begun.
 put_profile_back() {
 	restore_profile
+	close_intent
+}
+
+# Forgets what was begun when the profile is what it was. Else says so in `reason`, and what is begun
+# stays written down: the next look at the host puts it right.
+close_intent() {
 	if [ "$(readlink "$profiles/system")" = "$generation" ]; then
 		rm -f "$intents/intent"
 	else

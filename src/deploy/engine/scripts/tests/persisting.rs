@@ -181,3 +181,14 @@ fn of_several_entries_that_fit_a_pattern_none_is_guessed() {
     host.switch_to_configuration("new", WELL, menu);
     assert_eq!(host.deploy("commit").0, "switched", "{}", host.log());
 }
+
+#[test]
+fn what_is_begun_stays_written_down_until_the_old_boot_menu_is_back() {
+    let host = Host::new();
+    host.switch_to_configuration("new", WELL, "exit 1");
+    let old = "[ ! -e \"$root/nix/var/nixdash/intent\" ] || : >\"$root/written-down\"";
+    host.switch_to_configuration("old", WELL, old);
+    assert_eq!(host.deploy("commit").0, "degraded", "{}", host.log());
+    assert!(host.path("written-down").exists(), "a power cut here can be put right");
+    host.assert_tidy();
+}

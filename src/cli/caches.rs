@@ -90,7 +90,7 @@ impl<T> Windows<T> {
 
 /// A part and the whole, in paths and, where it is known, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub(super) struct Part {
+pub(super) struct PartOfWhole {
     pub(super) paths: [u64; 2],
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) bytes: Option<[u64; 2]>,
@@ -144,9 +144,9 @@ impl Remembered {
     }
 
     /// Returns the share that a tier served.
-    pub(super) fn served(&self, tier: &str) -> Windows<Option<Part>> {
+    pub(super) fn served(&self, tier: &str) -> Windows<Option<PartOfWhole>> {
         self.delivered.map(|delivered| {
-            share_served(delivered, tier).map(|(paths, bytes)| Part {
+            share_served(delivered, tier).map(|(paths, bytes)| PartOfWhole {
                 paths: pair(paths),
                 bytes: Some(pair(bytes)),
                 share: bytes.ratio(),
@@ -155,7 +155,7 @@ impl Remembered {
     }
 
     /// Returns the hit rate of one host, or of all.
-    pub(super) fn hit_rate(&self, host: Option<&str>) -> Windows<Option<Part>> {
+    pub(super) fn hit_rate(&self, host: Option<&str>) -> Windows<Option<PartOfWhole>> {
         self.hits.map(|hits| {
             let chosen = hits.iter().filter(|(name, _)| host.is_none_or(|host| host == *name));
             let sum = chosen.fold(Share::default(), |sum, (_, share)| Share {
@@ -163,7 +163,7 @@ impl Remembered {
                 total: sum.total.saturating_add(share.total),
             });
             let share = sum.ratio();
-            share.map(|_| Part { paths: pair(sum), bytes: None, share })
+            share.map(|_| PartOfWhole { paths: pair(sum), bytes: None, share })
         })
     }
 
@@ -185,11 +185,15 @@ impl Remembered {
     }
 
     /// Returns what a tier's server says that it answered.
-    pub(super) fn answered(&self, tier: &str) -> Windows<Option<Part>> {
+    pub(super) fn answered(&self, tier: &str) -> Windows<Option<PartOfWhole>> {
         let answered = self.tiers.get(tier).map(|tier| &tier.answered);
         answered.map_or_else(Windows::default, |windows| {
             windows.map(|share| {
-                share.map(|share| Part { paths: pair(share), bytes: None, share: share.ratio() })
+                share.map(|share| PartOfWhole {
+                    paths: pair(share),
+                    bytes: None,
+                    share: share.ratio(),
+                })
             })
         })
     }
@@ -201,18 +205,18 @@ struct CachesJson<'a> {
     since: Timestamp,
     hit_rate: HitRateJson<'a>,
     next: BTreeMap<&'a str, NextJson<'a>>,
-    tiers: Vec<TierJson<'a>>,
+    tiers: Vec<CacheTierJson<'a>>,
 }
 
 #[derive(Serialize)]
 struct HitRateJson<'a> {
     target: Option<f64>,
-    all: Windows<Option<Part>>,
-    hosts: BTreeMap<&'a str, Windows<Option<Part>>>,
+    all: Windows<Option<PartOfWhole>>,
+    hosts: BTreeMap<&'a str, Windows<Option<PartOfWhole>>>,
 }
 
 #[derive(Serialize)]
-struct TierJson<'a> {
+struct CacheTierJson<'a> {
     name: &'a str,
     kind: &'static str,
     state: TierState,
@@ -222,9 +226,9 @@ struct TierJson<'a> {
     latency_ms: Option<f64>,
     signature: SignatureState,
     size: Option<SizeJson>,
-    share_served: Windows<Option<Part>>,
-    answered: Windows<Option<Part>>,
-    coverage: BTreeMap<&'a str, Part>,
+    share_served: Windows<Option<PartOfWhole>>,
+    answered: Windows<Option<PartOfWhole>>,
+    coverage: BTreeMap<&'a str, PartOfWhole>,
     next: BTreeMap<&'a str, NextPartJson<'a>>,
     hosts: BTreeMap<&'a str, TierOnHostJson<'a>>,
     depths: &'a BTreeMap<String, StoreDepth>,
@@ -248,29 +252,29 @@ pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliE
         return depth::run(fleet, &args.selectors, args.json).await;
     }
     let fleet = Arc::new(fleet);
-    let hands = Remote::new(Arc::clone(&fleet));
+    let runner = Remote::new(Arc::clone(&fleet));
     let hosts: Vec<String> = fleet.hosts.iter().map(|host| host.name.clone()).collect();
     let known_before = past::read(&fleet);
     let (wanted, failed) = match &args.next {
-        Some(selectors) => next::evaluate(&fleet, Arc::new(hands.clone()), selectors).await?,
+        Some(selectors) => next::evaluate(&fleet, Arc::new(runner.clone()), selectors).await?,
         None => Default::default(),
     };
-    let look = measure_once(&fleet, &hands, &hosts, Thoroughness::Patient, &known_before, &wanted);
+    let look = measure_once(&fleet, &runner, &hosts, Thoroughness::Patient, &known_before, &wanted);
     let what = waited_for(&fleet, hosts.len());
     let mut found = tokio::select! {
         found = wait::saying(&what, look) => found,
         () = interrupted() => {
-            hands.close().await;
+            runner.close().await;
             return Ok(ExitCode::from(EXIT_INTERRUPTED));
         }
     };
-    hands.close().await;
+    runner.close().await;
     found.next.extend(failed);
     let all_known = found.next.values().all(|facts| facts.error.is_none());
     past::keep(&fleet, &found, &known_before).await;
     let now = Timestamp::now();
     let known = history::read(|history| Remembered::read(history, &fleet, now, args.since))?;
-    let tiers: Vec<TierJson<'_>> = found
+    let tiers: Vec<CacheTierJson<'_>> = found
         .tiers
         .iter()
         .filter_map(|(name, facts)| Some(tier_json(fleet.tier(name)?, facts, &found, &known)))
@@ -305,7 +309,7 @@ fn tier_json<'a>(
     facts: &'a TierFacts,
     found: &'a Snapshot,
     known: &Remembered,
-) -> TierJson<'a> {
+) -> CacheTierJson<'a> {
     let remembered = known.tiers.get(&tier.name);
     let size = facts.size.as_ref().map(|size| {
         let limit = tier.max_size.or(size.limit);
@@ -323,9 +327,9 @@ fn tier_json<'a>(
     let coverage = found.coverage.iter().filter_map(|(host, facts)| {
         let found = facts.tiers.get(&tier.name)?;
         let (paths, bytes) = (pair(found.paths), Some(pair(found.bytes)));
-        Some((host.as_str(), Part { paths, bytes, share: found.paths.ratio() }))
+        Some((host.as_str(), PartOfWhole { paths, bytes, share: found.paths.ratio() }))
     });
-    TierJson {
+    CacheTierJson {
         name: &tier.name,
         kind: tier.kind.word(),
         state: facts.state,
@@ -350,7 +354,7 @@ fn tier_json<'a>(
 fn text(
     fleet: &Fleet,
     found: &Snapshot,
-    tiers: &[TierJson<'_>],
+    tiers: &[CacheTierJson<'_>],
     known: &Remembered,
     since: SignedDuration,
 ) -> String {
@@ -364,7 +368,7 @@ fn text(
     rows.extend(tiers.iter().map(tier_row));
     let mut rates = vec![["HIT RATE OF PATHS", "1 D", "7 D", "30 D"].map(str::to_owned).to_vec()];
     rates[0].extend(is_asked.then_some(last));
-    let rate_row = |name: &str, rate: &Windows<Option<Part>>| {
+    let rate_row = |name: &str, rate: &Windows<Option<PartOfWhole>>| {
         let Windows { day, week, month, since } = rate;
         let shown = [day, week, month].into_iter().chain(is_asked.then_some(since));
         let cells = shown.map(|part| or_unknown(part.and_then(share_of)));
@@ -387,11 +391,11 @@ fn text(
     text
 }
 
-fn share_of(part: Part) -> Option<String> {
+fn share_of(part: PartOfWhole) -> Option<String> {
     part.share.map(|share| format!("{} of {}", percent(share), part.paths[1]))
 }
 
-fn tier_row(tier: &TierJson<'_>) -> Vec<String> {
+fn tier_row(tier: &CacheTierJson<'_>) -> Vec<String> {
     let size = tier.size.as_ref();
     let shown =
         size.map(|size| format!("{}{}", if size.exact { "" } else { "≥ " }, bytes(size.bytes)));

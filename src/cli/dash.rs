@@ -13,7 +13,7 @@ use crate::dash::{
 use crate::fleet::{Event, Fleet, RunId, StoreDepth};
 use crate::probe::{Handle, Poller, Record};
 use crate::record::{Recorder, RunNews, RunWatch, Runs, Word, state_home};
-use crate::remote::{Hands, Remote, git_revision};
+use crate::remote::{Remote, ScriptRunner, git_revision};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -44,7 +44,7 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     let runs = Runs::open(&state_home())?;
     let fleet = Arc::new(fleet);
     let remote = Remote::new(Arc::clone(&fleet));
-    let hands: Arc<dyn Hands> = Arc::new(remote.clone());
+    let runner: Arc<dyn ScriptRunner> = Arc::new(remote.clone());
     let stop = CancellationToken::new();
     let (messages, inbox) = mpsc::channel(MESSAGE_QUEUE);
     let (effects, wanted) = mpsc::channel(64);
@@ -56,7 +56,7 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
         drop(said.try_send(Msg::Notice(line.to_owned())));
     });
     let record = Record { recorder: recorder.clone(), runs: Some(runs.clone()) };
-    let handle = Poller::spawn(Arc::clone(&fleet), hands, events, record, stop.clone());
+    let handle = Poller::spawn(Arc::clone(&fleet), runner, events, record, stop.clone());
     tokio::spawn(forward(measured, messages.clone(), recorder.clone()));
     let told = figures::tell(Arc::clone(&fleet), messages.clone());
     tokio::spawn(stop.clone().run_until_cancelled_owned(told));

@@ -3,7 +3,7 @@
 //! The dashboard starts this same command, detached, and reads the run's folder like everybody
 //! else; what is said to the run (the plan's answer, stop) comes through that folder too.
 
-use crate::cli::show::{Display, Face, Notices, Shown};
+use crate::cli::show::{Display, Face, Notices, RunDisplay};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history, left};
 use crate::deploy::{Control, Deploy, Ended, Kind, Listener, Request, setup};
 use crate::fleet::{Action, DropReason, Event, Fleet, Outcome, RunId, RunWhat, Strategy, select};
@@ -184,7 +184,7 @@ async fn run(fleet: Fleet, request: &Request, face: Face) -> Result<ExitCode, Cl
     let say = notices.clone();
     let recorder = history::recorder(&fleet, move |line| say.say(&format!("nixdash: {line}\n")));
     let remote = Remote::new(Arc::clone(&fleet));
-    let deploy = Deploy { hands: Arc::new(remote.clone()), fleet, run: run.clone(), tag, setup };
+    let deploy = Deploy { runner: Arc::new(remote.clone()), fleet, run: run.clone(), tag, setup };
     let (control, said) = mpsc::channel(8);
     let stopped = Arc::new(AtomicBool::new(false));
     let ears = Ears {
@@ -235,7 +235,7 @@ fn tell_gaps(record: &RunRecord, notices: &Notices) {
 
 /// Returns who hears of everything that happens: disk, display and history, none of which is
 /// waited for.
-fn listener(written: &RunRecorder, shown: &Shown, recorder: Option<Recorder>) -> Listener {
+fn listener(written: &RunRecorder, shown: &RunDisplay, recorder: Option<Recorder>) -> Listener {
     let (disk, display) = (written.events.clone(), shown.events.clone());
     Arc::new(move |event| {
         if let Some(recorder) = &recorder {

@@ -40,16 +40,16 @@ pub(super) async fn run(
         return Err(CliError::RunAtWork(run));
     }
     let fleet = Arc::new(fleet);
-    let hands = Remote::new(Arc::clone(&fleet));
-    let looks = hosts.iter().map(|host| depth(&hands, host, Some(&runs)));
+    let runner = Remote::new(Arc::clone(&fleet));
+    let looks = hosts.iter().map(|host| depth(&runner, host, Some(&runs)));
     let found = tokio::select! {
         found = join_all(looks) => found,
         () = interrupted() => {
-            hands.close().await;
+            runner.close().await;
             return Ok(ExitCode::from(EXIT_INTERRUPTED));
         }
     };
-    hands.close().await;
+    runner.close().await;
     let found: BTreeMap<String, DepthJson> = hosts
         .into_iter()
         .zip(found)

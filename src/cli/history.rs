@@ -50,7 +50,7 @@ struct RunJson<'a> {
     duration_ms: Option<u64>,
     /// What is missing in the run's folder.
     gaps: Vec<GapJson>,
-    hosts: Vec<HostJson<'a>>,
+    hosts: Vec<RunHostJson<'a>>,
 }
 
 #[derive(Serialize)]
@@ -61,7 +61,7 @@ struct GapJson {
 }
 
 #[derive(Serialize)]
-struct HostJson<'a> {
+struct RunHostJson<'a> {
     host: &'a str,
     outcome: Option<Outcome>,
     toplevel: Option<&'a StorePath>,
@@ -151,7 +151,7 @@ pub(super) async fn run(fleet: Fleet, args: &HistoryArgs) -> Result<ExitCode, Cl
 fn run_json(run: &RunRow) -> RunJson<'_> {
     let hosts = run.hosts.iter().map(|(host, result)| {
         let result = result.as_ref();
-        HostJson {
+        RunHostJson {
             host,
             outcome: result.map(|result| result.outcome),
             toplevel: result.and_then(|result| result.toplevel.as_ref()),

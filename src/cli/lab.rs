@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::lab::error::LabError;
-use crate::lab::fault::{Fault, Word};
+use crate::lab::fault::{Fault, FaultName};
 use crate::lab::flake::{Break, Broken};
 use crate::lab::{Lab, UpOptions, names};
 
@@ -80,7 +80,7 @@ enum LabCommand {
         /// A host, `cache` for p620's cache, or `seaweed` for the cluster
         target: String,
         /// What shall go wrong
-        what: Word,
+        what: FaultName,
         /// Milliseconds of latency or slow, percent of loss, number of the volume server
         amount: Option<u32>,
     },

@@ -4,7 +4,7 @@ use crate::cli::history;
 use crate::deploy::engine::{self, LeftEnding, end_left};
 use crate::fleet::{Event, Fleet, HostResult, Outcome, RunEvent, RunWhat};
 use crate::record::{LeftRun, Recorder, Runs};
-use crate::remote::{Hands, Remote};
+use crate::remote::{Remote, ScriptRunner};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,14 +19,14 @@ const AGAIN: Duration = Duration::from_secs(20);
 /// Ends what can be ended now, and returns what there is to say of it, a line per host.
 pub(super) async fn end_runs(
     fleet: &Fleet,
-    hands: &dyn Hands,
+    runner: &dyn ScriptRunner,
     runs: &Runs,
     recorder: Option<&Recorder>,
 ) -> Vec<String> {
     let mut lines = Vec::new();
     for left in runs.left(fleet.file.as_deref()) {
         let Some(_lock) = runs.lock_ending(&left.run) else { continue };
-        let found = tokio::time::timeout(LIMIT, end_left(hands, &left)).await;
+        let found = tokio::time::timeout(LIMIT, end_left(runner, &left)).await;
         let Ok(found) = found else {
             lines.push(format!("run {}: its hosts did not answer in time", left.run));
             continue;
@@ -35,16 +35,16 @@ pub(super) async fn end_runs(
         let hosts: BTreeSet<String> = left.hosts.keys().chain(&left.builders).cloned().collect();
         runs.note_untidy(&left.run, &hosts.into_iter().collect::<Vec<_>>());
     }
-    tidy(fleet, hands, runs).await;
+    tidy(fleet, runner, runs).await;
     lines
 }
 
 /// Removes what ended runs left on hosts that did not answer then.
-async fn tidy(fleet: &Fleet, hands: &dyn Hands, runs: &Runs) {
+async fn tidy(fleet: &Fleet, runner: &dyn ScriptRunner, runs: &Runs) {
     for (run, tag, hosts) in runs.untidy(fleet.file.as_deref()) {
         // Hosts that are in the fleet no more cannot be asked.
         let hosts = hosts.into_iter().filter(|host| fleet.host(host).is_some()).collect();
-        let asked = tokio::time::timeout(LIMIT, engine::tidy(hands, &tag, hosts)).await;
+        let asked = tokio::time::timeout(LIMIT, engine::tidy(runner, &tag, hosts)).await;
         if let Ok(untidy) = asked {
             runs.note_untidy(&run, &untidy);
         }

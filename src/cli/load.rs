@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const SIZE_LIMIT: u64 = 4 << 20;
 
 /// A file that was read.
-pub(super) struct Found {
+pub(super) struct HostsFile {
     /// Its whole path.
     pub(super) file: PathBuf,
     /// What is in it.
@@ -54,7 +54,7 @@ pub(super) fn read(path: &Path) -> Result<Fleet, CliError> {
 }
 
 /// Reads a file.
-pub(super) fn read_whole(path: &Path) -> Result<Found, CliError> {
+pub(super) fn read_whole(path: &Path) -> Result<HostsFile, CliError> {
     let failed = |source| CliError::ReadConfig { path: path.display().to_string(), source };
     let data = std::fs::metadata(path).map_err(failed)?;
     if !data.is_file() || data.len() > SIZE_LIMIT {
@@ -71,7 +71,7 @@ pub(super) fn read_whole(path: &Path) -> Result<Found, CliError> {
         }
         errors
     })?;
-    Ok(Found { file, text, fleet })
+    Ok(HostsFile { file, text, fleet })
 }
 
 /// Returns the fleet to work on: from the file, or this machine and cache.nixos.org. Of a file that
@@ -83,7 +83,7 @@ pub(super) fn load(named: Option<&Path>) -> Result<Fleet, CliError> {
 /// Does what [`load`] does, and lets a person trust the file first: `ask` returns whether they did.
 pub(super) fn load_asking(
     named: Option<&Path>,
-    ask: impl Fn(&Found, &Doubt) -> Result<bool, CliError>,
+    ask: impl Fn(&HostsFile, &Doubt) -> Result<bool, CliError>,
 ) -> Result<Fleet, CliError> {
     let Some((path, is_here)) = look(named) else { return Ok(config::fallback()) };
     let found = read_whole(&path)?;

@@ -54,11 +54,11 @@ pub struct Cli {
     hosts_file: Option<PathBuf>,
 
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<CliCommand>,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum CliCommand {
     /// Measures every host and every tier once and prints what was found
     Status(status::StatusArgs),
     /// Builds, publishes, fetches, activates, confirms; rolls back what fails
@@ -96,22 +96,22 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
     let hosts = cli.hosts_file.as_deref();
     match cli.command {
         None => dash::run(load::load_asking(hosts, trust::ask)?).await,
-        Some(Command::Status(args)) => status::run(load::load(hosts)?, args).await,
-        Some(Command::Deploy(args)) => deploy::deploy(load::load_trusted(hosts)?, args).await,
-        Some(Command::Build(args)) => deploy::build(load::load_trusted(hosts)?, args).await,
-        Some(Command::History(args)) => history::run(load::load_saying(hosts)?, &args).await,
-        Some(Command::Caches(args)) => caches::run(load::load_saying(hosts)?, args).await,
-        Some(Command::Exporter(args)) => exporter::run(load::load_saying(hosts)?, args).await,
-        Some(Command::Trust(args)) => trust::run(&args),
-        Some(Command::Config { command }) => check::run(hosts, &command),
-        Some(Command::Lab(args)) => match lab::run(args).await? {
+        Some(CliCommand::Status(args)) => status::run(load::load(hosts)?, args).await,
+        Some(CliCommand::Deploy(args)) => deploy::deploy(load::load_trusted(hosts)?, args).await,
+        Some(CliCommand::Build(args)) => deploy::build(load::load_trusted(hosts)?, args).await,
+        Some(CliCommand::History(args)) => history::run(load::load_saying(hosts)?, &args).await,
+        Some(CliCommand::Caches(args)) => caches::run(load::load_saying(hosts)?, args).await,
+        Some(CliCommand::Exporter(args)) => exporter::run(load::load_saying(hosts)?, args).await,
+        Some(CliCommand::Trust(args)) => trust::run(&args),
+        Some(CliCommand::Config { command }) => check::run(hosts, &command),
+        Some(CliCommand::Lab(args)) => match lab::run(args).await? {
             lab::LabOutcome::Exit(code) => Ok(ExitCode::from(code)),
             lab::LabOutcome::Dashboard { hosts_file } => {
                 dash::run(load::load(Some(&hosts_file))?).await
             }
         },
-        Some(Command::Completions { shell }) => generate::completions(shell),
-        Some(Command::Man) => generate::man(),
-        Some(Command::Findings) => generate::findings(),
+        Some(CliCommand::Completions { shell }) => generate::completions(shell),
+        Some(CliCommand::Man) => generate::man(),
+        Some(CliCommand::Findings) => generate::findings(),
     }
 }

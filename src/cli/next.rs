@@ -8,7 +8,7 @@ use crate::fleet::{
     Action, ClosurePath, Fetched, Fleet, NextFacts, Share, StorePath, ago, bytes, select,
 };
 use crate::probe::{Snapshot, Wanted};
-use crate::remote::Hands;
+use crate::remote::ScriptRunner;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -94,7 +94,7 @@ pub(super) fn on_tier<'a>(
 /// Evaluates what hosts run next, and builds nothing; returns also what could not be evaluated.
 pub(super) async fn evaluate(
     fleet: &Arc<Fleet>,
-    hands: Arc<dyn Hands>,
+    runner: Arc<dyn ScriptRunner>,
     selectors: &[String],
 ) -> Result<(Vec<Wanted>, BTreeMap<String, NextFacts>), CliError> {
     let all = ["all".to_owned()];
@@ -109,7 +109,7 @@ pub(super) async fn evaluate(
     };
     let setup = setup(fleet, &request)?;
     let (mut wanted, mut failed) = (Vec::new(), BTreeMap::new());
-    for (host, result) in evaluate_only(Arc::clone(fleet), hands, &setup).await {
+    for (host, result) in evaluate_only(Arc::clone(fleet), runner, &setup).await {
         match result {
             Ok(found) => wanted.push(Wanted {
                 host,

@@ -50,7 +50,7 @@ pub(super) struct Display {
 }
 
 /// A display at work on its thread.
-pub(super) struct Shown {
+pub(super) struct RunDisplay {
     /// Where events go in; none where nothing is shown.
     pub(super) events: Option<EventSender>,
     done: oneshot::Receiver<()>,
@@ -58,10 +58,10 @@ pub(super) struct Shown {
 
 impl Display {
     /// Starts the thread that writes to standard output.
-    pub(super) fn start(self) -> Shown {
+    pub(super) fn start(self) -> RunDisplay {
         let (tell_done, done) = oneshot::channel();
         if self.face == Face::Nothing {
-            return Shown { events: None, done };
+            return RunDisplay { events: None, done };
         }
         let (sender, receiver) = event_queue(LINES, DropReason::SlowReader);
         let runtime = Handle::current();
@@ -75,7 +75,7 @@ impl Display {
         };
         // Without a thread nothing is shown; the run's folder has everything.
         let started = std::thread::Builder::new().name("display".to_owned()).spawn(work);
-        Shown { events: started.is_ok().then_some(sender), done }
+        RunDisplay { events: started.is_ok().then_some(sender), done }
     }
 
     /// Shows events until the last one, or until nobody reads any more. `ask` is called when the
@@ -118,7 +118,7 @@ impl Display {
     }
 }
 
-impl Shown {
+impl RunDisplay {
     /// Waits until everything is written, the reader is gone, or somebody presses ctrl-c.
     pub(super) async fn end(self) {
         let Some(events) = self.events else { return };

@@ -30,19 +30,19 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
     let selectors = if args.selectors.is_empty() { &all[..] } else { &args.selectors };
     let hosts = select(&fleet, selectors)?;
     let fleet = Arc::new(fleet);
-    let hands = Remote::new(Arc::clone(&fleet));
+    let runner = Remote::new(Arc::clone(&fleet));
     let known_before = past::read(&fleet);
     let care = if args.line { Thoroughness::Glance } else { Thoroughness::Ordinary };
-    let look = measure_once(&fleet, &hands, &hosts, care, &known_before, &[]);
+    let look = measure_once(&fleet, &runner, &hosts, care, &known_before, &[]);
     let what = waited_for(&fleet, hosts.len());
     let found = tokio::select! {
         found = wait::saying(&what, look) => found,
         () = interrupted() => {
-            hands.close().await;
+            runner.close().await;
             return Ok(ExitCode::from(EXIT_INTERRUPTED));
         }
     };
-    hands.close().await;
+    runner.close().await;
     past::keep(&fleet, &found, &known_before).await;
     let mut out = std::io::stdout().lock();
     if args.json {

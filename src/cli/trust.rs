@@ -284,7 +284,7 @@ pub(super) fn run(args: &TrustArgs) -> Result<ExitCode, CliError> {
 
 /// Asks on the terminal, before the dashboard opens, whether a file is to be trusted; returns
 /// whether it is now. Where nobody can be asked the answer is no.
-pub(super) fn ask(found: &load::Found, doubt: &Doubt) -> Result<bool, CliError> {
+pub(super) fn ask(found: &load::HostsFile, doubt: &Doubt) -> Result<bool, CliError> {
     if !doubt.can_be_trusted() || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
         return Ok(false);
     }
@@ -339,7 +339,7 @@ mod tests {
             fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         }
 
-        fn found(&self) -> load::Found {
+        fn found(&self) -> load::HostsFile {
             load::read_whole(&self.dir.path().join("hosts.toml")).unwrap()
         }
 

@@ -46,13 +46,13 @@ impl fmt::Display for ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 /// Collects errors while the file is checked.
-pub(super) struct Report<'a> {
+pub(super) struct MistakeReport<'a> {
     file: &'a Path,
     text: &'a str,
     errors: Vec<(usize, ConfigError)>,
 }
 
-impl<'a> Report<'a> {
+impl<'a> MistakeReport<'a> {
     /// Makes an empty report on a file.
     pub(super) fn new(file: &'a Path, text: &'a str) -> Self {
         Self { file, text, errors: Vec::new() }

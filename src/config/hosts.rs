@@ -1,6 +1,6 @@
 //! `[hosts.NAME]`: the machines.
 
-use crate::config::error::Report;
+use crate::config::error::MistakeReport;
 use crate::config::section::{Section, nearest};
 use crate::config::value;
 use crate::fleet::{ActivationSettings, Address, Host, Strategy};
@@ -25,15 +25,15 @@ const KEYS: &[&str] = &[
 ];
 
 /// Where each address (host and port) was first seen: the section that has it.
-pub(super) type Seen = HashMap<(String, u16), String>;
+pub(super) type SeenAddresses = HashMap<(String, u16), String>;
 
 /// The names that other sections may call hosts by.
-pub(super) struct Names<'a> {
+pub(super) struct HostNames<'a> {
     /// None where `[hosts]` itself is no table: that is reported, and no name is judged.
     names: Option<Vec<&'a str>>,
 }
 
-impl<'a> Names<'a> {
+impl<'a> HostNames<'a> {
     /// Takes every name in `[hosts]`, also of hosts with mistakes: they are meant to be there.
     pub(super) fn of(root: &Section<'a>) -> Self {
         let names = match root.raw("hosts").map(|hosts| hosts.get_ref().as_table()) {
@@ -50,7 +50,7 @@ impl<'a> Names<'a> {
     /// Reads the name of a host, and reports one that no host has.
     pub(super) fn named(
         &self,
-        report: &mut Report<'_>,
+        report: &mut MistakeReport<'_>,
         section: &Section<'_>,
         key: &str,
     ) -> Option<String> {
@@ -107,11 +107,11 @@ fn attribute(text: &str) -> value::Meaning<String> {
 /// Reads one host; reports what is wrong and still returns what could be read, since others
 /// may name it.
 pub(super) fn read(
-    report: &mut Report<'_>,
+    report: &mut MistakeReport<'_>,
     name: &str,
     name_at: usize,
     value: &Spanned<DeValue<'_>>,
-    seen: &mut Seen,
+    seen: &mut SeenAddresses,
 ) -> Option<Host> {
     if let Err((message, hint)) = value::name(name) {
         report.error(name_at, format!("a host cannot be called so: {message}"), hint);
@@ -148,7 +148,10 @@ pub(super) fn read(
 }
 
 /// Reads the settings of activations, which a host and the whole fleet may have.
-pub(super) fn activation(report: &mut Report<'_>, section: &Section<'_>) -> ActivationSettings {
+pub(super) fn activation(
+    report: &mut MistakeReport<'_>,
+    section: &Section<'_>,
+) -> ActivationSettings {
     ActivationSettings {
         settle: section.parsed(report, "settle", value::settle).map(|time| time.value),
         timeout: section
@@ -162,7 +165,7 @@ pub(super) fn activation(report: &mut Report<'_>, section: &Section<'_>) -> Acti
 }
 
 /// Reads a list of names.
-fn names(report: &mut Report<'_>, section: &Section<'_>, key: &str) -> Vec<String> {
+fn names(report: &mut MistakeReport<'_>, section: &Section<'_>, key: &str) -> Vec<String> {
     let mut names = Vec::new();
     for text in section.texts(report, key).unwrap_or_default() {
         match value::name(text.value) {
@@ -179,10 +182,10 @@ fn names(report: &mut Report<'_>, section: &Section<'_>, key: &str) -> Vec<Strin
 /// Reads the addresses; without the key the host's name is its address, and an empty list means
 /// this machine.
 fn addresses(
-    report: &mut Report<'_>,
+    report: &mut MistakeReport<'_>,
     section: &Section<'_>,
     name: &str,
-    seen: &mut Seen,
+    seen: &mut SeenAddresses,
 ) -> Vec<Address> {
     let mut addresses = Vec::new();
     if section.key("addresses").is_none() {
@@ -220,12 +223,12 @@ fn addresses(
 
 /// Keeps an address unless a host has it already.
 fn keep(
-    report: &mut Report<'_>,
+    report: &mut MistakeReport<'_>,
     section: &Section<'_>,
     at: usize,
     addresses: &mut Vec<Address>,
     address: Address,
-    seen: &mut Seen,
+    seen: &mut SeenAddresses,
 ) {
     let key = (address.host.to_ascii_lowercase(), address.port.unwrap_or(22));
     match seen.get(&key) {

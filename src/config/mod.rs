@@ -20,11 +20,11 @@ use crate::fleet::{
     TierKind, Trust,
 };
 use crate::nix::signature::parse_public_key;
-use error::Report;
-use hosts::Names;
+use error::MistakeReport;
+use hosts::HostNames;
 use secret::Paths;
 use section::Section;
-use server::Server;
+use server::RawServer;
 use std::path::Path;
 use std::time::Duration;
 use toml::de::DeTable;
@@ -62,7 +62,7 @@ const NIXOS_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGsp
 /// `file` is where the text came from: errors name it, and relative paths in the text start from
 /// its folder. `~/` stands for `home`.
 pub fn parse(text: &str, file: &Path, home: Option<&Path>) -> Result<Fleet, ConfigErrors> {
-    let mut report = Report::new(file, text);
+    let mut report = MistakeReport::new(file, text);
     let (root, mistakes) = DeTable::parse_recoverable(text);
     if !mistakes.is_empty() {
         for mistake in mistakes {
@@ -124,7 +124,7 @@ fn empty() -> Fleet {
 
 /// Reads every section.
 fn read(
-    report: &mut Report<'_>,
+    report: &mut MistakeReport<'_>,
     root: &Section<'_>,
     file: &Path,
     home: Option<&Path>,
@@ -132,7 +132,7 @@ fn read(
 ) -> Fleet {
     root.check_keys(report, SECTIONS);
     let mut fleet = Fleet { file: Some(file.to_owned()), ..empty() };
-    let (names, paths) = (Names::of(root), Paths { home, folder });
+    let (names, paths) = (HostNames::of(root), Paths { home, folder });
     fleet.hosts = hosts(report, root);
     fleet.tiers = tiers(report, root, &names, paths);
     if let Some(section) = root.section(report, "fleet", "[fleet]") {
@@ -151,7 +151,7 @@ fn read(
     if let Some(section) = root.section(report, "history", "[history]") {
         section.check_keys(report, &["prometheus"]);
         let server =
-            section.parsed(report, "prometheus", |text| server::url(text, Server::Prometheus));
+            section.parsed(report, "prometheus", |text| server::url(text, RawServer::Prometheus));
         fleet.prometheus = server.map(|server| server.value);
     }
     if let Some(section) = root.section(report, "ui", "[ui]") {
@@ -172,10 +172,10 @@ fn read(
 
 /// Reads `[fleet]`.
 fn read_fleet(
-    report: &mut Report<'_>,
+    report: &mut MistakeReport<'_>,
     section: &Section<'_>,
     fleet: &mut Fleet,
-    hosts: &Names<'_>,
+    hosts: &HostNames<'_>,
     Paths { home, folder }: Paths<'_>,
 ) {
     section.check_keys(report, FLEET);
@@ -200,9 +200,9 @@ fn read_fleet(
 }
 
 /// Reads `[hosts.NAME]`, in the file's order.
-fn hosts(report: &mut Report<'_>, root: &Section<'_>) -> Vec<Host> {
+fn hosts(report: &mut MistakeReport<'_>, root: &Section<'_>) -> Vec<Host> {
     let Some(section) = root.section(report, "hosts", "[hosts]") else { return Vec::new() };
-    let mut seen = hosts::Seen::new();
+    let mut seen = hosts::SeenAddresses::new();
     section
         .entries()
         .into_iter()
@@ -212,9 +212,9 @@ fn hosts(report: &mut Report<'_>, root: &Section<'_>) -> Vec<Host> {
 
 /// Reads `[[tiers]]` and checks what holds between them.
 fn tiers(
-    report: &mut Report<'_>,
+    report: &mut MistakeReport<'_>,
     root: &Section<'_>,
-    hosts: &Names<'_>,
+    hosts: &HostNames<'_>,
     paths: Paths<'_>,
 ) -> Vec<Tier> {
     let Some(value) = root.raw("tiers") else { return Vec::new() };

@@ -2,7 +2,7 @@
 //!
 //! Only the place is read here, never the secret; [`crate::remote`] fetches it as late as possible.
 
-use crate::config::error::Report;
+use crate::config::error::MistakeReport;
 use crate::config::section::Section;
 use crate::config::value;
 use crate::fleet::SecretSource;
@@ -47,7 +47,7 @@ impl Sources {
 
 /// Reads where a secret is: a table that names one source, never the secret itself.
 pub(super) fn read(
-    report: &mut Report<'_>,
+    report: &mut MistakeReport<'_>,
     section: &Section<'_>,
     key: &str,
     sources: Sources,
@@ -81,7 +81,7 @@ pub(super) fn read(
 
 /// Reads the table of a secret.
 fn one_source(
-    report: &mut Report<'_>,
+    report: &mut MistakeReport<'_>,
     source: &Section<'_>,
     sources: Sources,
     paths: Paths<'_>,

@@ -3,7 +3,7 @@
 //! Every reader returns nothing for an absent key, and nothing (with an error in the report) for
 //! a value of another type, so that one pass over the file finds every mistake.
 
-use crate::config::error::Report;
+use crate::config::error::MistakeReport;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -45,7 +45,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reports keys that are not among the known ones, with the nearest.
-    pub(super) fn check_keys(&self, report: &mut Report<'_>, known: &[&str]) {
+    pub(super) fn check_keys(&self, report: &mut MistakeReport<'_>, known: &[&str]) {
         for (key, _) in self.entries() {
             let word = key.value;
             if known.contains(&word) {
@@ -79,7 +79,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads a text that is not empty.
-    pub(super) fn text(&self, report: &mut Report<'_>, key: &str) -> Option<At<&'a str>> {
+    pub(super) fn text(&self, report: &mut MistakeReport<'_>, key: &str) -> Option<At<&'a str>> {
         let value = self.raw(key)?;
         let Some(text) = value.get_ref().as_str() else {
             self.wrong(report, key, value, "a text in quotes");
@@ -96,7 +96,7 @@ impl<'a> Section<'a> {
     /// Reads a text and gives it a meaning; the function returns what is wrong and a hint.
     pub(super) fn parsed<T>(
         &self,
-        report: &mut Report<'_>,
+        report: &mut MistakeReport<'_>,
         key: &str,
         parse: impl FnOnce(&str) -> Result<T, (String, String)>,
     ) -> Option<At<T>> {
@@ -113,7 +113,7 @@ impl<'a> Section<'a> {
     /// Reads one of a few words.
     pub(super) fn word<T: Copy>(
         &self,
-        report: &mut Report<'_>,
+        report: &mut MistakeReport<'_>,
         key: &str,
         words: &[(&str, T)],
     ) -> Option<At<T>> {
@@ -131,7 +131,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads `true` or `false`.
-    pub(super) fn boolean(&self, report: &mut Report<'_>, key: &str) -> Option<bool> {
+    pub(super) fn boolean(&self, report: &mut MistakeReport<'_>, key: &str) -> Option<bool> {
         let value = self.raw(key)?;
         let boolean = value.get_ref().as_bool();
         if boolean.is_none() {
@@ -143,7 +143,7 @@ impl<'a> Section<'a> {
     /// Reads a whole number within bounds.
     pub(super) fn integer(
         &self,
-        report: &mut Report<'_>,
+        report: &mut MistakeReport<'_>,
         key: &str,
         bounds: std::ops::RangeInclusive<i64>,
     ) -> Option<i64> {
@@ -164,7 +164,7 @@ impl<'a> Section<'a> {
     }
 
     /// Reads a share from 0 to 1.
-    pub(super) fn share(&self, report: &mut Report<'_>, key: &str) -> Option<f64> {
+    pub(super) fn share(&self, report: &mut MistakeReport<'_>, key: &str) -> Option<f64> {
         let value = self.raw(key)?;
         let text = match value.get_ref() {
             DeValue::Float(number) => Some(number.as_str()),
@@ -185,7 +185,11 @@ impl<'a> Section<'a> {
     }
 
     /// Reads a list of texts, none of them empty.
-    pub(super) fn texts(&self, report: &mut Report<'_>, key: &str) -> Option<Vec<At<&'a str>>> {
+    pub(super) fn texts(
+        &self,
+        report: &mut MistakeReport<'_>,
+        key: &str,
+    ) -> Option<Vec<At<&'a str>>> {
         let value = self.raw(key)?;
         let Some(array) = value.get_ref().as_array() else {
             self.wrong(report, key, value, "a list of texts, such as [\"one\", \"two\"]");
@@ -206,7 +210,7 @@ impl<'a> Section<'a> {
     /// Reads a table below this one.
     pub(super) fn section(
         &self,
-        report: &mut Report<'_>,
+        report: &mut MistakeReport<'_>,
         key: &str,
         name: impl Into<String>,
     ) -> Option<Section<'a>> {
@@ -231,7 +235,7 @@ impl<'a> Section<'a> {
     /// Reports a value of the wrong type, without repeating it: it could be a secret.
     pub(super) fn wrong(
         &self,
-        report: &mut Report<'_>,
+        report: &mut MistakeReport<'_>,
         key: &str,
         value: &Spanned<DeValue<'_>>,
         expected: &str,

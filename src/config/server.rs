@@ -6,7 +6,7 @@ use crate::nix::s3_url::S3Url;
 
 /// What an address is of: that decides how it begins and where a password belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Server {
+pub(super) enum RawServer {
     /// A tier of a kind.
     Tier(TierKind),
     /// A tier that does not say of which kind it is.
@@ -19,7 +19,7 @@ pub(super) enum Server {
     Prometheus,
 }
 
-impl Server {
+impl RawServer {
     /// Returns how its address may begin.
     fn schemes(self) -> &'static [&'static str] {
         match self {
@@ -97,7 +97,7 @@ impl Server {
 
 /// Checks the address of a server and returns it without a trailing slash. Anything that looks
 /// like a password in it is refused, and not repeated.
-pub(super) fn url(text: &str, server: Server) -> Meaning<String> {
+pub(super) fn url(text: &str, server: RawServer) -> Meaning<String> {
     let schemes = server.schemes();
     let shape = || format!("it begins with {}", schemes.join(" or "));
     let fail = |message: &str, hint: String| Err((message.to_owned(), hint));
@@ -130,12 +130,12 @@ mod tests {
     #[test]
     fn a_password_in_an_address_belongs_where_that_server_takes_it() {
         for (server, text, words) in [
-            (Server::Tier(TierKind::Http), "http://u:hunter2@x", "netrc"),
-            (Server::Tier(TierKind::S3), "s3://u:hunter2@x", "access_key"),
-            (Server::Tier(TierKind::S3), "s3://x?endpoint=https://u:hunter2@y", "access_key"),
-            (Server::Tier(TierKind::GithubActions), "https://hunter2@x/api/v3", "token"),
-            (Server::Proxy, "socks5://u:hunter2@x", "no proxy"),
-            (Server::Prometheus, "http://u:hunter2@x", "no Prometheus"),
+            (RawServer::Tier(TierKind::Http), "http://u:hunter2@x", "netrc"),
+            (RawServer::Tier(TierKind::S3), "s3://u:hunter2@x", "access_key"),
+            (RawServer::Tier(TierKind::S3), "s3://x?endpoint=https://u:hunter2@y", "access_key"),
+            (RawServer::Tier(TierKind::GithubActions), "https://hunter2@x/api/v3", "token"),
+            (RawServer::Proxy, "socks5://u:hunter2@x", "no proxy"),
+            (RawServer::Prometheus, "http://u:hunter2@x", "no Prometheus"),
         ] {
             let (message, hint) = url(text, server).unwrap_err();
             assert!(hint.contains(words) && message.contains("password"), "{message}; {hint}");

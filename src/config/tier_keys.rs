@@ -1,6 +1,6 @@
 //! Which keys a tier of which kind has: a key that its kind never reads is a mistake.
 
-use crate::config::error::Report;
+use crate::config::error::MistakeReport;
 use crate::config::section::Section;
 use crate::fleet::TierKind;
 
@@ -57,7 +57,7 @@ fn has(kind: TierKind, key: &str) -> bool {
 /// Reports keys that no tier, or not this kind of tier, has; returns the latter, which need no
 /// further look. Without a kind only keys that no kind has are certain to be wrong.
 pub(super) fn check(
-    report: &mut Report<'_>,
+    report: &mut MistakeReport<'_>,
     section: &Section<'_>,
     kind: Option<TierKind>,
 ) -> Vec<String> {
@@ -104,7 +104,7 @@ fn advice(kind: TierKind, key: &str) -> String {
 
 /// Reports a way to log in that is never used, since another comes before it, in the order in
 /// which [`crate::probe`] looks for them; and one half of a pair.
-pub(super) fn check_logins(report: &mut Report<'_>, section: &Section<'_>) {
+pub(super) fn check_logins(report: &mut MistakeReport<'_>, section: &Section<'_>) {
     const WAYS: [&[&str]; 4] =
         [&["access_key", "secret_key"], &["token"], &["user", "password"], &["netrc"]];
     for way in WAYS {

@@ -1,10 +1,10 @@
 //! `[[tiers]]`: the binary caches, in the order that is meant.
 
-use crate::config::error::Report;
-use crate::config::hosts::Names;
+use crate::config::error::MistakeReport;
+use crate::config::hosts::HostNames;
 use crate::config::secret::{self, Paths, Sources};
 use crate::config::section::Section;
-use crate::config::server::{self, Server};
+use crate::config::server::{self, RawServer};
 use crate::config::{tier_keys, value};
 use crate::fleet::{Access, PublicKey, Seaweed, Tier, TierKind};
 use crate::nix::signature::{KeyError, parse_public_key};
@@ -21,10 +21,10 @@ pub(super) struct Before {
 /// Reads one entry of `[[tiers]]`; reports all that is wrong and returns nothing when that leaves
 /// no tier.
 pub(super) fn read(
-    report: &mut Report<'_>,
+    report: &mut MistakeReport<'_>,
     section: Section<'_>,
     paths: Paths<'_>,
-    hosts: &Names<'_>,
+    hosts: &HostNames<'_>,
     before: &mut Before,
 ) -> Option<Tier> {
     let name = name(report, &section, before);
@@ -69,7 +69,11 @@ pub(super) fn read(
 }
 
 /// Reads the name, which no tier before may have.
-fn name(report: &mut Report<'_>, section: &Section<'_>, before: &mut Before) -> Option<String> {
+fn name(
+    report: &mut MistakeReport<'_>,
+    section: &Section<'_>,
+    before: &mut Before,
+) -> Option<String> {
     if section.key("name").is_none() {
         report.error(
             section.at(),
@@ -86,7 +90,7 @@ fn name(report: &mut Report<'_>, section: &Section<'_>, before: &mut Before) -> 
 }
 
 /// Reads the kind.
-fn kind(report: &mut Report<'_>, section: &Section<'_>) -> Option<TierKind> {
+fn kind(report: &mut MistakeReport<'_>, section: &Section<'_>) -> Option<TierKind> {
     if section.key("kind").is_none() {
         let known: Vec<&str> = TierKind::ALL.iter().map(|kind| kind.word()).collect();
         report.error(
@@ -101,7 +105,12 @@ fn kind(report: &mut Report<'_>, section: &Section<'_>) -> Option<TierKind> {
 
 /// Reports a tier that is one of those before under another name. Asked from another host, or with
 /// another login, the same server is another tier: it may answer otherwise.
-fn check_twice(report: &mut Report<'_>, section: &Section<'_>, tier: &Tier, before: &Before) {
+fn check_twice(
+    report: &mut MistakeReport<'_>,
+    section: &Section<'_>,
+    tier: &Tier,
+    before: &Before,
+) {
     let address = |tier: &Tier| {
         reqwest::Url::parse(&tier.url).map_or_else(|_| tier.url.clone(), |url| url.to_string())
     };
@@ -135,12 +144,12 @@ const GITHUB: &str = "https://api.github.com";
 /// Of the caches of GitHub Actions, which no host names, it is the repository's address in GitHub's
 /// interface: `url` is where that begins (`https://HOST/api/v3` of a GitHub of one's own).
 fn url(
-    report: &mut Report<'_>,
+    report: &mut MistakeReport<'_>,
     section: &Section<'_>,
     kind: Option<TierKind>,
     repo: Option<&str>,
 ) -> Option<String> {
-    let server = kind.map_or(Server::AnyTier, Server::Tier);
+    let server = kind.map_or(RawServer::AnyTier, RawServer::Tier);
     let (key, example) = match kind {
         Some(TierKind::NixServe | TierKind::Harmonia) => ("url", "http://p620.lan:5000"),
         Some(TierKind::Http) => ("url", "https://cache.nixos.org"),
@@ -177,7 +186,7 @@ fn url(
 }
 
 /// Reads `repo`, written `owner/name`.
-fn repository(report: &mut Report<'_>, section: &Section<'_>) -> Option<String> {
+fn repository(report: &mut MistakeReport<'_>, section: &Section<'_>) -> Option<String> {
     if section.key("repo").is_none() {
         report.error(
             section.at(),
@@ -198,7 +207,7 @@ fn repository(report: &mut Report<'_>, section: &Section<'_>) -> Option<String> 
 }
 
 /// Reads the key that the tier signs with.
-fn public_key(report: &mut Report<'_>, section: &Section<'_>) -> Option<PublicKey> {
+fn public_key(report: &mut MistakeReport<'_>, section: &Section<'_>) -> Option<PublicKey> {
     let key = section.parsed(report, "public_key", |text| {
         parse_public_key(text).map_err(|error| {
             let hint = match &error {
@@ -221,7 +230,7 @@ fn public_key(report: &mut Report<'_>, section: &Section<'_>) -> Option<PublicKe
 }
 
 /// Reads how the tier lets us in: secrets, a private authority, a proxy.
-fn access(report: &mut Report<'_>, section: &Section<'_>, paths: Paths<'_>) -> Access {
+fn access(report: &mut MistakeReport<'_>, section: &Section<'_>, paths: Paths<'_>) -> Access {
     let mut any = |key| secret::read(report, section, key, Sources::Any, paths);
     let (access_key, secret_key) = (any("access_key"), any("secret_key"));
     let (token, password) = (any("token"), any("password"));
@@ -229,9 +238,9 @@ fn access(report: &mut Report<'_>, section: &Section<'_>, paths: Paths<'_>) -> A
     let user = section.text(report, "user").map(|user| user.value.to_owned());
     let ca_file =
         section.parsed(report, "ca_file", |text| value::path(text, paths.home, paths.folder));
-    let proxy = section.parsed(report, "proxy", |text| server::url(text, Server::Proxy));
+    let proxy = section.parsed(report, "proxy", |text| server::url(text, RawServer::Proxy));
     let api =
-        section.parsed(report, "api", |text| server::url(text, Server::Tier(TierKind::Cachix)));
+        section.parsed(report, "api", |text| server::url(text, RawServer::Tier(TierKind::Cachix)));
     Access {
         token,
         user,
@@ -246,7 +255,11 @@ fn access(report: &mut Report<'_>, section: &Section<'_>, paths: Paths<'_>) -> A
 }
 
 /// Reads the cluster of a tier of kind seaweedfs.
-fn seaweed(report: &mut Report<'_>, section: &Section<'_>, kind: Option<TierKind>) -> Seaweed {
+fn seaweed(
+    report: &mut MistakeReport<'_>,
+    section: &Section<'_>,
+    kind: Option<TierKind>,
+) -> Seaweed {
     let mut seaweed = Seaweed::default();
     if kind.is_some_and(|kind| kind != TierKind::Seaweedfs) {
         return seaweed;
@@ -265,7 +278,7 @@ fn seaweed(report: &mut Report<'_>, section: &Section<'_>, kind: Option<TierKind
         );
     }
     for master in masters.unwrap_or_default() {
-        match server::url(master.value, Server::Cluster) {
+        match server::url(master.value, RawServer::Cluster) {
             Ok(url) => seaweed.masters.push(url),
             Err((message, hint)) => {
                 let message = format!("`masters` in {}: {message}", section.name());
@@ -275,9 +288,9 @@ fn seaweed(report: &mut Report<'_>, section: &Section<'_>, kind: Option<TierKind
     }
     // A mistake in `s3` was reported where the tier's address was read.
     let s3 = section.raw("s3").and_then(|value| value.get_ref().as_str());
-    let gateway = Server::Tier(TierKind::Seaweedfs);
+    let gateway = RawServer::Tier(TierKind::Seaweedfs);
     seaweed.s3 = s3.and_then(|text| server::url(text, gateway).ok());
-    let metrics = section.parsed(report, "metrics", |text| server::url(text, Server::Cluster));
+    let metrics = section.parsed(report, "metrics", |text| server::url(text, RawServer::Cluster));
     seaweed.metrics = metrics.map(|metrics| metrics.value);
     let replication = section.parsed(report, "replication", |text| {
         if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -7,11 +7,11 @@ const LIMIT: usize = 200;
 
 /// A line that is being typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Input {
+pub struct LineInput {
     text: String,
 }
 
-impl Input {
+impl LineInput {
     /// Returns a line that already holds a text.
     pub fn with(text: String) -> Self {
         Self { text }

@@ -29,10 +29,10 @@ mod demo;
 mod demo_tiers;
 #[cfg(test)]
 mod tests;
-pub use command::{COMMANDS, Command, Context, Entry};
+pub use command::{COMMANDS, Command, CommandEntry, Context};
 pub use figures::{Figures, TierFigures};
 pub use filter::Filter;
-pub use input::Input;
+pub use input::LineInput;
 pub use key::Key;
 pub use log_ring::{LogLine, LogRing};
 pub use look::{Depth, Look, ascii, ascii_from, depth_from};

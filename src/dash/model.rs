@@ -2,7 +2,7 @@
 
 use crate::dash::figures::Figures;
 use crate::dash::filter::Filter;
-use crate::dash::input::Input;
+use crate::dash::input::LineInput;
 use crate::dash::msg::RunKind;
 use crate::dash::run_view::{HostRun, RunView};
 use crate::fleet::{
@@ -93,7 +93,7 @@ pub struct StartForm {
     /// Protected hosts whose names were typed.
     pub typed: Vec<String>,
     /// The name that is being typed.
-    pub input: Input,
+    pub input: LineInput,
 }
 
 /// A pane that lies over the view and takes the keys.
@@ -107,7 +107,7 @@ pub enum Overlay {
     /// Commands by name.
     Palette {
         /// What was typed.
-        input: Input,
+        input: LineInput,
         /// Which of the matches is selected.
         selected: usize,
     },
@@ -148,7 +148,7 @@ pub enum Overlay {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
     /// What is typed.
-    pub input: Input,
+    pub input: LineInput,
     /// The filter as it was before, for the way back.
     pub before: Filter,
 }

@@ -72,7 +72,7 @@ pub enum DashError {
     Keys(#[source] io::Error),
 }
 
-type Screen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+type TerminalScreen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 
 /// Shows the dashboard until the person quits or a signal ends it.
 ///
@@ -189,7 +189,7 @@ fn message(event: TerminalEvent) -> Option<Msg> {
 }
 
 /// Draws a frame as one synchronized update.
-fn draw(screen: &mut Screen, model: &mut Model, look: &Look) -> Result<(), DashError> {
+fn draw(screen: &mut TerminalScreen, model: &mut Model, look: &Look) -> Result<(), DashError> {
     model.take_dirty();
     let now = Timestamp::now();
     queue!(screen.backend_mut(), BeginSynchronizedUpdate).map_err(DashError::Draw)?;
@@ -199,7 +199,7 @@ fn draw(screen: &mut Screen, model: &mut Model, look: &Look) -> Result<(), DashE
 }
 
 /// Does what the screen asks of the terminal.
-fn grant(screen: &mut Screen, wish: &Wish) -> Result<(), DashError> {
+fn grant(screen: &mut TerminalScreen, wish: &Wish) -> Result<(), DashError> {
     match wish {
         Wish::Redraw => clear(screen),
         Wish::Suspend => suspend(screen),
@@ -217,14 +217,14 @@ fn grant(screen: &mut Screen, wish: &Wish) -> Result<(), DashError> {
 }
 
 /// Stops the process as the shell expects it, and goes on when the shell says so.
-fn suspend(screen: &mut Screen) -> Result<(), DashError> {
+fn suspend(screen: &mut TerminalScreen) -> Result<(), DashError> {
     give_back();
     signal_hook::low_level::raise(SIGSTOP).map_err(DashError::SetUp)?;
     retake(screen)
 }
 
 /// Takes the terminal again after something else used it.
-fn retake(screen: &mut Screen) -> Result<(), DashError> {
+fn retake(screen: &mut TerminalScreen) -> Result<(), DashError> {
     take().map_err(DashError::SetUp)?;
     clear(screen)
 }
@@ -233,7 +233,7 @@ fn retake(screen: &mut Screen) -> Result<(), DashError> {
 ///
 /// `Terminal::clear` would ask the terminal where its cursor is, and the answer would be taken for
 /// keys by the stream that reads them.
-fn clear(screen: &mut Screen) -> Result<(), DashError> {
+fn clear(screen: &mut TerminalScreen) -> Result<(), DashError> {
     let size = screen.size().map_err(DashError::Draw)?;
     screen.resize(Rect::new(0, 0, size.width, size.height)).map_err(DashError::Draw)
 }

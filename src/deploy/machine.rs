@@ -7,9 +7,9 @@
 
 mod host;
 
-use crate::deploy::{Failure, HostSetup, Kind, Known, Reason, Report, Setup};
+use crate::deploy::{Failure, HostSetup, Kind, Reason, Report, RunFacts, Setup};
 use crate::fleet::{Action, Code, HostPlan, Outcome, Phase, PhaseState, Plan, RunWhat, StorePath};
-use host::{HostRun, Stage, phase_held};
+use host::{HostProgress, Stage, phase_held};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ pub enum Command {
         /// The phase.
         phase: Phase,
         /// What is known so far.
-        known: Box<Known>,
+        known: Box<RunFacts>,
     },
     /// Stop the phase that a host is in; it ends with [`Input::Done`] or not at all.
     Stop {
@@ -74,7 +74,7 @@ pub enum Command {
 pub struct Machine {
     setup: Setup,
     revision: Option<String>,
-    hosts: Vec<HostRun>,
+    hosts: Vec<HostProgress>,
     began: Timestamp,
     confirmed: Option<bool>,
     asked: bool,
@@ -89,10 +89,10 @@ impl Machine {
         let hosts = setup
             .hosts
             .iter()
-            .map(|host| HostRun {
+            .map(|host| HostProgress {
                 setup: host.clone(),
                 stage: Stage::Waiting(first),
-                known: Known::default(),
+                known: RunFacts::default(),
                 began: now,
                 waits_for: None,
             })
@@ -328,7 +328,7 @@ impl Machine {
                 known: Box::new(host.known.clone()),
             });
         }
-        if !self.finished && self.hosts.iter().all(HostRun::is_over) {
+        if !self.finished && self.hosts.iter().all(HostProgress::is_over) {
             self.finished = true;
             let mut outcomes = BTreeMap::new();
             for (_, outcome) in self.outcomes() {
@@ -342,7 +342,7 @@ impl Machine {
 
     /// Shows the plan once every host that is still in the run is compared.
     fn ask(&mut self, out: &mut Vec<Command>) {
-        let compared = |host: &HostRun| match host.stage {
+        let compared = |host: &HostProgress| match host.stage {
             Stage::Ended(_) => true,
             Stage::Waiting(phase) | Stage::Running(phase) => phase > Phase::Compare,
         };
@@ -444,7 +444,7 @@ impl Machine {
 
 /// Lets a host go back that runs the new system, or will when its activation ends, which cannot be
 /// interrupted.
-fn go_back_now(host: &mut HostRun, phase: Phase, out: &mut Vec<Command>) {
+fn go_back_now(host: &mut HostProgress, phase: Phase, out: &mut Vec<Command>) {
     let why = Reason::new(Code::RunStopped, "the operator stopped the run");
     host.known.abort = Some(why.clone());
     let name = host.setup.name.clone();

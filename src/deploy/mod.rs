@@ -11,5 +11,5 @@ mod setup;
 
 pub use engine::{Control, Deploy, Ended, Listener};
 pub use machine::{CONFIRMATION, Command, Input, Machine};
-pub use report::{Activation, Ending, Failure, Known, Preflight, Reason, Remarks, Report};
+pub use report::{Activation, Ending, Failure, Preflight, Reason, Remarks, Report, RunFacts};
 pub use setup::{HostSetup, Kind, Request, Setup, SetupError, setup};

@@ -194,7 +194,7 @@ pub enum Report {
 
 /// What is known of a host's run; grows from phase to phase and goes with every command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Known {
+pub struct RunFacts {
     /// What preflight saw.
     pub preflight: Preflight,
     /// The derivation.

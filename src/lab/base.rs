@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::apt;
-use super::error::{At, LabError};
+use super::error::{ErrorContext, LabError};
 use super::names::fnv;
 use super::state::{Shelf, make_dir, remove_tree};
 use super::tool::Tool;
@@ -20,14 +20,14 @@ const SID_HOOK: &str =
 
 /// Which file system: they differ in their Nix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum BaseKind {
     /// The release's own Nix.
     Stable,
     /// Nix of Debian's unstable suite.
     NewerNix,
 }
 
-impl Kind {
+impl BaseKind {
     /// The name of its directory: changes with the recipe.
     pub(crate) fn key(self) -> String {
         let nix = match self {
@@ -39,7 +39,11 @@ impl Kind {
 }
 
 /// Returns the base's root, making it first where it is not there. Takes about 40 s then.
-pub(crate) fn ensure(shelf: &Shelf, kind: Kind, mirror: Option<&str>) -> Result<PathBuf, LabError> {
+pub(crate) fn ensure(
+    shelf: &Shelf,
+    kind: BaseKind,
+    mirror: Option<&str>,
+) -> Result<PathBuf, LabError> {
     let root = shelf.base(&kind.key());
     if root.is_dir() {
         return Ok(root);
@@ -60,7 +64,7 @@ pub(crate) fn ensure(shelf: &Shelf, kind: Kind, mirror: Option<&str>) -> Result<
         "--dpkgopt=path-exclude=/usr/share/locale/*",
     ]);
     tool = tool.arg(format!("--include={PACKAGES}"));
-    if kind == Kind::NewerNix {
+    if kind == BaseKind::NewerNix {
         // Everything else stays what it is: a systemd of that suite refuses the older kind of control groups.
         tool = tool.args([
             "--aptopt=Acquire::Check-Valid-Until \"false\"",
@@ -69,7 +73,7 @@ pub(crate) fn ensure(shelf: &Shelf, kind: Kind, mirror: Option<&str>) -> Result<
         ]);
     }
     tool = tool.arg(SUITE).arg(&making);
-    for suite in if kind == Kind::NewerNix { vec![SUITE, "sid"] } else { vec![SUITE] } {
+    for suite in if kind == BaseKind::NewerNix { vec![SUITE, "sid"] } else { vec![SUITE] } {
         tool = tool.arg(format!("deb {mirror} {suite} main"));
     }
     tool.run()?;

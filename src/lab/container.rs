@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::error::{At, LabError};
+use super::error::{ErrorContext, LabError};
 use super::names::{Host, MOVED_PORT};
 use super::process;
 use super::runtime;
 use super::seed::Seed;
-use super::state::{Places, Record, make_dir, read, write};
+use super::state::{LabRecord, Places, make_dir, read, write};
 use super::table;
 use super::texts::{self, Facts};
 use super::tool::Tool;
@@ -18,7 +18,7 @@ const IMPERMANENT_HOST: &str = "p510";
 
 /// Whether a host runs, and how far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum ContainerState {
     /// Its container runs and its sshd listens.
     Up,
     /// Its container runs, its sshd does not answer here.
@@ -27,7 +27,7 @@ pub(crate) enum State {
     Off,
 }
 
-impl State {
+impl ContainerState {
     /// The word in `lab status`.
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -159,7 +159,7 @@ fn is_mounted(path: &Path) -> bool {
 }
 
 /// Starts the host's container and returns at once.
-pub(crate) fn start(places: &Places, record: &Record, host: Host) -> Result<(), LabError> {
+pub(crate) fn start(places: &Places, record: &LabRecord, host: Host) -> Result<(), LabError> {
     let namespace = record.subnet().namespace(host.name);
     let command = Tool::new("", "systemd-nspawn")
         .args(["--quiet", "--keep-unit", "--register=no", "--console=passive", "--link-journal=no"])
@@ -179,25 +179,25 @@ pub(crate) fn start(places: &Places, record: &Record, host: Host) -> Result<(), 
 }
 
 /// Cuts the host's power.
-pub(crate) fn kill(places: &Places, record: &Record, host: Host) -> Result<(), LabError> {
+pub(crate) fn kill(places: &Places, record: &LabRecord, host: Host) -> Result<(), LabError> {
     process::kill(places, host.name, leader(record, host))?;
     process::remove_groups(&record.subnet().namespace(host.name));
     Ok(())
 }
 
 /// Process 1 of the host, seen from outside: what `nsenter` needs, and what a power cut kills.
-pub(crate) fn leader(record: &Record, host: Host) -> Option<u32> {
+pub(crate) fn leader(record: &LabRecord, host: Host) -> Option<u32> {
     table::container_in(&record.subnet().namespace(host.name))
 }
 
 /// Whether the host runs and lets itself be reached.
-pub(crate) fn state(record: &Record, host: Host) -> State {
+pub(crate) fn state(record: &LabRecord, host: Host) -> ContainerState {
     if leader(record, host).is_none() {
-        State::Off
+        ContainerState::Off
     } else if ssh_answers(record, host, Duration::from_millis(700)) {
-        State::Up
+        ContainerState::Up
     } else {
-        State::Unreachable
+        ContainerState::Unreachable
     }
 }
 
@@ -208,7 +208,11 @@ fn console_says(places: &Places, host: Host, text: &str) -> bool {
 }
 
 /// Waits until the host's sshd greets.
-pub(crate) fn wait_until_up(places: &Places, record: &Record, host: Host) -> Result<(), LabError> {
+pub(crate) fn wait_until_up(
+    places: &Places,
+    record: &LabRecord,
+    host: Host,
+) -> Result<(), LabError> {
     const LIMIT: Duration = Duration::from_mins(1);
     let end = Instant::now() + LIMIT;
     while !ssh_answers(record, host, Duration::from_secs(1)) {
@@ -234,7 +238,7 @@ pub(crate) fn wait_until_up(places: &Places, record: &Record, host: Host) -> Res
     Ok(())
 }
 
-fn ssh_answers(record: &Record, host: Host, limit: Duration) -> bool {
+fn ssh_answers(record: &LabRecord, host: Host, limit: Duration) -> bool {
     let address = record.subnet().of(host);
     [22, MOVED_PORT].into_iter().any(|port| greets((address, port).into(), limit))
 }

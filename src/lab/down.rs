@@ -2,7 +2,7 @@
 //! It goes by what lies on the disk and in the kernel, not by what `up` got done, so a lab that stopped half-way goes too.
 
 use super::container;
-use super::error::{At, LabError};
+use super::error::{ErrorContext, LabError};
 use super::names::HOSTS;
 use super::network;
 use super::process;

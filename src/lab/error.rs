@@ -148,12 +148,12 @@ fn said(text: &str) -> String {
 }
 
 /// Adds to an I/O error what was being done to which file.
-pub(crate) trait At<T> {
+pub(crate) trait ErrorContext<T> {
     /// Names the operation ("reading") and the file.
     fn at(self, doing: &'static str, path: impl Into<PathBuf>) -> Result<T, LabError>;
 }
 
-impl<T> At<T> for std::io::Result<T> {
+impl<T> ErrorContext<T> for std::io::Result<T> {
     fn at(self, doing: &'static str, path: impl Into<PathBuf>) -> Result<T, LabError> {
         self.map_err(|source| LabError::File { doing, path: path.into(), source })
     }

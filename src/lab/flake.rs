@@ -140,7 +140,7 @@ impl Break {
 
 /// `versions.json`: what all hosts share.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Shared {
+struct SharedVersions {
     /// How many bumps there have been.
     bumps: u32,
     nixos: String,
@@ -150,7 +150,7 @@ struct Shared {
 
 /// `hosts/NAME.json`: what is a host's own.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Own {
+struct HostVersions {
     #[serde(rename = "break")]
     broken: Option<Break>,
     /// The number of the break: seconds or an exit code.
@@ -174,7 +174,10 @@ pub(crate) fn write_files(flake: &Path) -> Result<(), LabError> {
     }
     for (name, packages) in OWN_PACKAGES {
         let packages = packages.iter().map(|package| (*package).to_owned()).collect();
-        write_json(&flake.join(format!("hosts/{name}.json")), &Own { packages, ..Own::default() })?;
+        write_json(
+            &flake.join(format!("hosts/{name}.json")),
+            &HostVersions { packages, ..HostVersions::default() },
+        )?;
     }
     Ok(())
 }
@@ -192,7 +195,7 @@ pub(crate) fn bump(
     hosts: &[Host],
     broken: Option<Broken>,
 ) -> Result<String, LabError> {
-    let mut shared: Shared = read_json(&flake.join("versions.json"))?;
+    let mut shared: SharedVersions = read_json(&flake.join("versions.json"))?;
     let first = initial()?;
     shared.bumps += 1;
     let count = shared.bumps;
@@ -255,9 +258,13 @@ pub(crate) fn fix(flake: &Path, hosts: &[Host]) -> Result<bool, LabError> {
     Ok(true)
 }
 
-fn edit_host(flake: &Path, host: Host, edit: impl FnOnce(&mut Own)) -> Result<(), LabError> {
+fn edit_host(
+    flake: &Path,
+    host: Host,
+    edit: impl FnOnce(&mut HostVersions),
+) -> Result<(), LabError> {
     let path = flake.join(format!("hosts/{}.json", host.name));
-    let mut own: Own = read_json(&path)?;
+    let mut own: HostVersions = read_json(&path)?;
     edit(&mut own);
     write_json(&path, &own)
 }
@@ -266,7 +273,7 @@ fn names_of(hosts: &[Host]) -> String {
     hosts.iter().map(|host| host.name).collect::<Vec<_>>().join(", ")
 }
 
-fn initial() -> Result<Shared, LabError> {
+fn initial() -> Result<SharedVersions, LabError> {
     let text = include_str!("fleet/versions.json");
     serde_json::from_str(text).map_err(|error| LabError::Damaged {
         path: "versions.json".into(),
@@ -361,14 +368,14 @@ mod tests {
         let samsung = crate::lab::names::host("samsung").unwrap();
         let broken = Broken::new(Break::Slow, Some(5)).unwrap();
         bump(directory.path(), &[samsung], Some(broken)).unwrap();
-        let razer: Own = read_json(&directory.path().join("hosts/razer.json")).unwrap();
+        let razer: HostVersions = read_json(&directory.path().join("hosts/razer.json")).unwrap();
         assert!(razer.versions.is_empty() && razer.broken.is_none());
-        let own: Own = read_json(&directory.path().join("hosts/samsung.json")).unwrap();
+        let own: HostVersions = read_json(&directory.path().join("hosts/samsung.json")).unwrap();
         assert_eq!((own.broken, own.amount), (Some(Break::Slow), Some(5)));
         assert!(own.versions.contains_key("fleet-tools"));
         assert!(fix(directory.path(), &HOSTS).unwrap());
         assert!(!fix(directory.path(), &HOSTS).unwrap());
-        let own: Own = read_json(&directory.path().join("hosts/samsung.json")).unwrap();
+        let own: HostVersions = read_json(&directory.path().join("hosts/samsung.json")).unwrap();
         assert_eq!((own.broken, own.amount), (None, None));
     }
 

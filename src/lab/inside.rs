@@ -3,14 +3,14 @@
 use super::container;
 use super::error::LabError;
 use super::names::Host;
-use super::state::Record;
+use super::state::LabRecord;
 use super::tool::Tool;
 
 /// What root finds on a NixOS host.
 const PATH: &str = "PATH=/run/wrappers/bin:/run/current-system/sw/bin";
 
 /// A command as root on a host; the host has to run.
-pub(crate) fn command(record: &Record, host: Host, doing: &str) -> Result<Tool, LabError> {
+pub(crate) fn command(record: &LabRecord, host: Host, doing: &str) -> Result<Tool, LabError> {
     let leader = container::leader(record, host)
         .ok_or_else(|| LabError::HostOff { host: host.name.to_owned() })?;
     let term = std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned());
@@ -32,7 +32,11 @@ pub(crate) fn command(record: &Record, host: Host, doing: &str) -> Result<Tool, 
 }
 
 /// Runs a command with this terminal, or a shell; returns its exit code.
-pub(crate) fn interactive(record: &Record, host: Host, words: &[String]) -> Result<u8, LabError> {
+pub(crate) fn interactive(
+    record: &LabRecord,
+    host: Host,
+    words: &[String],
+) -> Result<u8, LabError> {
     let tool = command(record, host, "running a command")?;
     let tool = if words.is_empty() { tool.args(["/bin/bash", "--norc"]) } else { tool.args(words) };
     let status = tool.command().status().map_err(|source| LabError::Start {

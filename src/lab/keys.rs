@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer, SigningKey};
 
-use super::error::{At, LabError};
+use super::error::{ErrorContext, LabError};
 use super::state::read;
 
 /// A secret key with the name that its signatures carry.

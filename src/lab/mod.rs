@@ -37,7 +37,7 @@ use std::path::PathBuf;
 use error::LabError;
 use fault::Fault;
 use names::Host;
-use state::{Places, Record, Shelf};
+use state::{LabRecord, Places, Shelf};
 
 /// What `lab up` may be told.
 #[derive(Debug, Clone, Default)]
@@ -129,14 +129,14 @@ impl Lab {
             Fault::Host(host, fault) => {
                 fault::host::apply(&self.shelf, &self.places, &record, host, fault)
             }
-            Fault::Cache(fault) => fault::cache::apply(&self.places, &record, fault),
+            Fault::LabCache(fault) => fault::cache::apply(&self.places, &record, fault),
             Fault::Seaweed(fault) => {
                 fault::seaweed::apply(&self.shelf, &self.places, &record, fault)
             }
         }
     }
 
-    fn record(&self) -> Result<Record, LabError> {
+    fn record(&self) -> Result<LabRecord, LabError> {
         self.places.record()?.ok_or_else(|| LabError::NotUp(self.name.clone()))
     }
 }

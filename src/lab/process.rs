@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use super::error::{At, LabError};
+use super::error::{ErrorContext, LabError};
 use super::state::{Places, write};
 use super::table::{self, started};
 use super::tool::Tool;

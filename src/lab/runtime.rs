@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::error::{At, LabError};
+use super::error::{ErrorContext, LabError};
 use super::state::{Places, make_dir, remove_tree, write};
 use super::tool::Tool;
 

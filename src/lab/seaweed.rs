@@ -10,13 +10,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::error::{At, LabError};
+use super::error::{ErrorContext, LabError};
 use super::names::{Subnet, fnv};
 use super::network;
 use super::process;
 use super::seaweed_install;
 use super::seed::{self, Seed};
-use super::state::{Places, Record, Shelf, make_dir, read, remove_tree, write};
+use super::state::{LabRecord, Places, Shelf, make_dir, read, remove_tree, write};
 use super::tool::Tool;
 
 /// How many volume servers there are.
@@ -80,7 +80,7 @@ pub(crate) fn key_files(places: &Places) -> [PathBuf; 2] {
 }
 
 /// Makes sure that the cluster is there, runs and is filled.
-pub(crate) fn ensure(shelf: &Shelf, places: &Places, record: &Record) -> Result<(), LabError> {
+pub(crate) fn ensure(shelf: &Shelf, places: &Places, record: &LabRecord) -> Result<(), LabError> {
     let program = seaweed_install::ensure(shelf)?;
     let subnet = record.subnet();
     network::add_weed(subnet)?;
@@ -100,7 +100,7 @@ pub(crate) fn ensure(shelf: &Shelf, places: &Places, record: &Record) -> Result<
 }
 
 /// Starts what does not run.
-fn start(places: &Places, record: &Record, program: &Path) -> Result<(), LabError> {
+fn start(places: &Places, record: &LabRecord, program: &Path) -> Result<(), LabError> {
     launch(
         places,
         record,
@@ -119,7 +119,7 @@ fn start(places: &Places, record: &Record, program: &Path) -> Result<(), LabErro
 
 fn start_volume_server(
     places: &Places,
-    record: &Record,
+    record: &LabRecord,
     program: &Path,
     number: u32,
 ) -> Result<(), LabError> {
@@ -131,7 +131,7 @@ fn start_volume_server(
 
 fn launch(
     places: &Places,
-    record: &Record,
+    record: &LabRecord,
     program: &Path,
     what: &str,
     arguments: &[String],
@@ -226,7 +226,7 @@ fn keys(places: &Places) -> Result<(), LabError> {
 }
 
 /// Makes a signed copy of a host's first system, and puts it into the bucket.
-fn fill(shelf: &Shelf, places: &Places, record: &Record) -> Result<(), LabError> {
+fn fill(shelf: &Shelf, places: &Places, record: &LabRecord) -> Result<(), LabError> {
     eprintln!("lab: filling the bucket (once)");
     let seed = Seed::at(shelf.seed(&record.seed));
     let directory = directory(places);

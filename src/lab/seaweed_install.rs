@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::error::{At, LabError};
+use super::error::{ErrorContext, LabError};
 use super::names::fnv;
 use super::state::{Shelf, make_dir, remove_tree};
 use super::tool::Tool;

@@ -6,8 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::base::{self, Kind};
-use super::error::{At, LabError};
+use super::base::{self, BaseKind};
+use super::error::{ErrorContext, LabError};
 use super::flake;
 use super::keys::CacheKey;
 use super::names::{HOSTS, fnv};
@@ -60,7 +60,7 @@ pub(crate) fn key() -> String {
     for (name, text) in flake::FILES {
         parts.extend([name.as_bytes(), text.as_bytes()]);
     }
-    let base = Kind::Stable.key();
+    let base = BaseKind::Stable.key();
     parts.push(base.as_bytes());
     format!("{:012x}", fnv(&parts) >> 16)
 }
@@ -156,9 +156,9 @@ pub(crate) fn enter(
 
 /// Makes sure of the base, of the one with the newer Nix where that is asked for, and of the seed.
 pub(crate) fn ensure_all(shelf: &Shelf, mirror: Option<&str>, newer: bool) -> Result<(), LabError> {
-    let base = base::ensure(shelf, Kind::Stable, mirror)?;
+    let base = base::ensure(shelf, BaseKind::Stable, mirror)?;
     if newer {
-        base::ensure(shelf, Kind::NewerNix, mirror)?;
+        base::ensure(shelf, BaseKind::NewerNix, mirror)?;
     }
     ensure(shelf, &base).map(|_| ())
 }
@@ -172,7 +172,7 @@ pub(crate) fn prune(shelf: &Shelf) -> Result<(), LabError> {
         .iter()
         .flat_map(|record| [Some(record.base.clone()), record.newer_base.clone()])
         .flatten();
-    let current = [Kind::Stable.key(), Kind::NewerNix.key()];
+    let current = [BaseKind::Stable.key(), BaseKind::NewerNix.key()];
     keep_only(&shelf.root().join("base"), &bases.chain(current).collect::<Vec<_>>())
 }
 

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::error::{At, LabError};
+use super::error::{ErrorContext, LabError};
 use super::names::{self, Host, Subnet};
 use super::tool::Tool;
 
@@ -73,7 +73,7 @@ impl Shelf {
     }
 
     /// What was recorded about every lab that has been set up, whatever its state.
-    pub fn records(&self) -> Vec<Record> {
+    pub fn records(&self) -> Vec<LabRecord> {
         let Ok(entries) = std::fs::read_dir(&self.root) else { return Vec::new() };
         entries
             .flatten()
@@ -90,7 +90,7 @@ impl Shelf {
 
 /// What is written down about a lab when it is made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub struct LabRecord {
     /// Its name.
     pub name: String,
     /// N of 10.213.N.0/24.
@@ -106,7 +106,7 @@ pub struct Record {
     pub seaweed: bool,
 }
 
-impl Record {
+impl LabRecord {
     /// The lab's network.
     pub fn subnet(&self) -> Subnet {
         Subnet(self.subnet)
@@ -156,7 +156,7 @@ impl Places {
     }
 
     /// What was recorded, or nothing when there is no such lab.
-    pub fn record(&self) -> Result<Option<Record>, LabError> {
+    pub fn record(&self) -> Result<Option<LabRecord>, LabError> {
         let path = self.file("lab.json");
         match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
@@ -168,7 +168,7 @@ impl Places {
     }
 
     /// Writes the record.
-    pub fn write_record(&self, record: &Record) -> Result<(), LabError> {
+    pub fn write_record(&self, record: &LabRecord) -> Result<(), LabError> {
         let path = self.file("lab.json");
         let text = serde_json::to_string_pretty(record)
             .map_err(|error| LabError::Damaged { path: path.clone(), cause: error.to_string() })?;

@@ -13,7 +13,7 @@ use super::names::{HOSTS, Subnet};
 use super::network::STATIC;
 use super::process;
 use super::seaweed;
-use super::state::{Places, Record};
+use super::state::{LabRecord, Places};
 
 /// A lab, its hosts and its caches.
 #[derive(Debug, Clone, Serialize)]
@@ -54,7 +54,7 @@ pub struct CacheStatus {
     pub state: &'static str,
 }
 
-pub(crate) fn status(places: &Places, record: &Record, keys: [String; 2]) -> Status {
+pub(crate) fn status(places: &Places, record: &LabRecord, keys: [String; 2]) -> Status {
     let subnet = record.subnet();
     let [builder_key, static_key] = keys;
     std::thread::scope(|scope| {
@@ -71,8 +71,8 @@ pub(crate) fn status(places: &Places, record: &Record, keys: [String; 2]) -> Sta
             CacheStatus { name, url, public_key, state }
         };
         let mut caches = vec![
-            cache("p620", subnet.builder_cache_url(), builder_key.clone(), Cache::Builder),
-            cache("static", subnet.static_cache_url(), static_key, Cache::Static),
+            cache("p620", subnet.builder_cache_url(), builder_key.clone(), LabCache::Builder),
+            cache("static", subnet.static_cache_url(), static_key, LabCache::Static),
         ];
         if record.seaweed {
             caches.push(CacheStatus {
@@ -93,7 +93,7 @@ pub(crate) fn status(places: &Places, record: &Record, keys: [String; 2]) -> Sta
 
 /// A cache of the lab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cache {
+pub(crate) enum LabCache {
     /// p620's.
     Builder,
     /// The one that stands in for a public cache.
@@ -101,11 +101,11 @@ pub(crate) enum Cache {
 }
 
 /// Whether a cache answers for its nix-cache-info.
-pub(crate) fn answers(subnet: Subnet, cache: Cache) -> bool {
+pub(crate) fn answers(subnet: Subnet, cache: LabCache) -> bool {
     const LIMIT: Duration = Duration::from_secs(1);
     let address = match cache {
-        Cache::Builder => (subnet.of(HOSTS[0]), 5000),
-        Cache::Static => (subnet.static_cache(), 80),
+        LabCache::Builder => (subnet.of(HOSTS[0]), 5000),
+        LabCache::Static => (subnet.static_cache(), 80),
     };
     let Ok(mut stream) = TcpStream::connect_timeout(&address.into(), LIMIT) else { return false };
     let request = b"GET /nix-cache-info HTTP/1.1\r\nHost: cache\r\nConnection: close\r\n\r\n";
@@ -120,17 +120,17 @@ pub(crate) fn answers(subnet: Subnet, cache: Cache) -> bool {
 pub(crate) fn wait_for_cache(
     places: &Places,
     subnet: Subnet,
-    cache: Cache,
+    cache: LabCache,
 ) -> Result<(), LabError> {
     const LIMIT: Duration = Duration::from_secs(15);
     if process::wait_for(LIMIT, || answers(subnet, cache)) {
         return Ok(());
     }
     let (name, log) = match cache {
-        Cache::Builder => {
+        LabCache::Builder => {
             ("p620's cache", "`nixdash lab shell p620 journalctl -u nix-serve` says why".to_owned())
         }
-        Cache::Static => {
+        LabCache::Static => {
             ("the static cache", format!("its output is in {}", places.log(STATIC).display()))
         }
     };

@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use super::container;
-use super::error::{At, LabError};
+use super::error::{ErrorContext, LabError};
 use super::flake;
 use super::names::{HOSTS, Host};
 use super::network;
 use super::process;
 use super::runtime;
 use super::seed::{self, Seed};
-use super::state::{Places, Record, Shelf, make_dir, read, remove_tree, write};
-use super::status::{self, Cache};
+use super::state::{LabRecord, Places, Shelf, make_dir, read, remove_tree, write};
+use super::status::{self, LabCache};
 use super::texts::{self, Facts};
 use super::tool::Tool;
 use super::{UpOptions, base, seaweed, upstream};
@@ -42,13 +42,13 @@ pub(crate) fn up(
     runtime::ensure(places)?;
     start_static_cache(places, &record)?;
     start_hosts(shelf, places, &record)?;
-    status::wait_for_cache(places, record.subnet(), Cache::Static)?;
-    status::wait_for_cache(places, record.subnet(), Cache::Builder)?;
+    status::wait_for_cache(places, record.subnet(), LabCache::Static)?;
+    status::wait_for_cache(places, record.subnet(), LabCache::Builder)?;
     if options.seaweed || record.seaweed { add_seaweed(shelf, places, record) } else { Ok(()) }
 }
 
 /// Adds the SeaweedFS cluster, also to a lab that was made without it, or starts what of it does not run.
-fn add_seaweed(shelf: &Shelf, places: &Places, mut record: Record) -> Result<(), LabError> {
+fn add_seaweed(shelf: &Shelf, places: &Places, mut record: LabRecord) -> Result<(), LabError> {
     seaweed::ensure(shelf, places, &record)?;
     if record.seaweed {
         return Ok(());
@@ -66,14 +66,14 @@ fn prepare(
     places: &Places,
     name: &str,
     newer_nix: bool,
-) -> Result<Record, LabError> {
+) -> Result<LabRecord, LabError> {
     remove_tree(places.root())?;
-    let record = Record {
+    let record = LabRecord {
         name: name.to_owned(),
         subnet: network::choose(shelf, name)?.0,
-        base: base::Kind::Stable.key(),
+        base: base::BaseKind::Stable.key(),
         seed: seed::key(),
-        newer_base: newer_nix.then(|| base::Kind::NewerNix.key()),
+        newer_base: newer_nix.then(|| base::BaseKind::NewerNix.key()),
         seaweed: false,
     };
     let seed = Seed::at(shelf.seed(&record.seed));
@@ -115,7 +115,7 @@ fn ssh_key(path: &Path, comment: &str) -> Result<(), LabError> {
         .map(|_| ())
 }
 
-fn start_static_cache(places: &Places, record: &Record) -> Result<(), LabError> {
+fn start_static_cache(places: &Places, record: &LabRecord) -> Result<(), LabError> {
     if process::running(places, network::STATIC).is_some() {
         return Ok(());
     }
@@ -135,7 +135,7 @@ fn start_static_cache(places: &Places, record: &Record) -> Result<(), LabError> 
 }
 
 /// Starts the hosts that do not run, all at once, and waits until they answer.
-fn start_hosts(shelf: &Shelf, places: &Places, record: &Record) -> Result<(), LabError> {
+fn start_hosts(shelf: &Shelf, places: &Places, record: &LabRecord) -> Result<(), LabError> {
     let running = |host| {
         container::leader(record, host).is_some() && process::running(places, host.name).is_some()
     };
@@ -156,7 +156,7 @@ fn start_hosts(shelf: &Shelf, places: &Places, record: &Record) -> Result<(), La
 pub(crate) fn start_host(
     shelf: &Shelf,
     places: &Places,
-    record: &Record,
+    record: &LabRecord,
     host: Host,
 ) -> Result<(), LabError> {
     // Half of a host may be left: a container without its supervisor, or the other way round.
@@ -170,13 +170,17 @@ pub(crate) fn start_host(
 }
 
 /// The public keys of p620's cache and of the static one.
-pub(crate) fn public_keys(shelf: &Shelf, record: &Record) -> Result<[String; 2], LabError> {
+pub(crate) fn public_keys(shelf: &Shelf, record: &LabRecord) -> Result<[String; 2], LabError> {
     let seed = Seed::at(shelf.seed(&record.seed));
     Ok([seed.public_key("p620")?, seed.public_key("static")?])
 }
 
 /// What the texts of a lab are made from.
-pub(crate) fn facts<'a>(places: &'a Places, record: &Record, keys: &'a [String; 2]) -> Facts<'a> {
+pub(crate) fn facts<'a>(
+    places: &'a Places,
+    record: &LabRecord,
+    keys: &'a [String; 2],
+) -> Facts<'a> {
     Facts {
         subnet: record.subnet(),
         root: places.root(),

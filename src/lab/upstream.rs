@@ -2,7 +2,7 @@
 
 use super::error::LabError;
 use super::seed::{self, Seed};
-use super::state::{Places, Record, Shelf, read, write};
+use super::state::{LabRecord, Places, Shelf, read, write};
 
 /// The parts of the seed that a lab needs beside its own flake and static cache to build upstream packages.
 const PARTS: [&str; 5] = [
@@ -22,7 +22,7 @@ pub(crate) fn prepare(places: &Places, seed: &Seed) -> Result<(), LabError> {
 }
 
 /// Builds what the flake now wants of upstream, in a layer of its own, and adds it to the static cache.
-pub(crate) fn publish(shelf: &Shelf, places: &Places, record: &Record) -> Result<(), LabError> {
+pub(crate) fn publish(shelf: &Shelf, places: &Places, record: &LabRecord) -> Result<(), LabError> {
     let seed = Seed::at(shelf.seed(&record.seed));
     let lower = format!(
         "{}:{}:{}",

@@ -208,7 +208,7 @@ mod tests {
     use crate::probe::memory::Memory;
     use crate::probe::server::Server;
     use crate::probe::web::Web;
-    use crate::remote::FakeHands;
+    use crate::remote::FakeRunner;
 
     const A: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";
     const B: &str = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0";
@@ -235,8 +235,8 @@ mod tests {
         let mut fleet = crate::config::fallback();
         fleet.tiers = tiers.iter().map(|(name, kind, url)| Tier::new(name, *kind, url)).collect();
         let (web, memory) = (Web::new().unwrap(), Memory::default());
-        let hands = FakeHands::unreachable();
-        let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+        let runner = FakeRunner::unreachable();
+        let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };
         measure(tools, asked, answers).await
     }
 

@@ -21,7 +21,7 @@ use crate::fleet::printable_line;
 use crate::nix::narinfo::SIZE_LIMIT;
 use crate::probe::clock::chance;
 use crate::probe::web::redirect::REDIRECTS;
-use crate::remote::{Hands, Output, Script};
+use crate::remote::{Output, Script, ScriptRunner};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b785
 
 /// A host to ask from, as its Nix is set up.
 pub(super) struct Place<'a> {
-    pub(super) hands: &'a dyn Hands,
+    pub(super) runner: &'a dyn ScriptRunner,
     pub(super) host: &'a str,
     /// Whether root can be had there.
     pub(super) root: bool,
@@ -167,7 +167,8 @@ impl Place<'_> {
             .stdin(self.config(round, &mark))
             .limit(round.limit());
         script.root = self.root;
-        let output = self.hands.run(self.host, &script).await.map_err(|error| error.to_string())?;
+        let output =
+            self.runner.run(self.host, &script).await.map_err(|error| error.to_string())?;
         if output.code == 127 {
             return Err(format!("{} has no curl to ask with; add it to its system", self.host));
         }

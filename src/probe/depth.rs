@@ -7,7 +7,7 @@
 use crate::fleet::{RunId, StoreDepth, Tier};
 use crate::probe::memory::Memory;
 use crate::record::Runs;
-use crate::remote::{Hands, RemoteError, Script, Trouble};
+use crate::remote::{RemoteError, Script, ScriptRunner, Trouble};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub enum DepthError {
 /// Looks closely at a host's store, as root; takes ten minutes at most. Refuses, and ends what it
 /// began, while one of `runs` is at work.
 pub async fn depth(
-    hands: &dyn Hands,
+    runner: &dyn ScriptRunner,
     host: &str,
     runs: Option<&Runs>,
 ) -> Result<StoreDepth, DepthError> {
@@ -65,7 +65,7 @@ pub async fn depth(
     tokio::select! {
         // Letting go of the script ends it on the host.
         run = began => Err(busy(run)),
-        found = ask(hands, host) => Ok(found?),
+        found = ask(runner, host) => Ok(found?),
     }
 }
 
@@ -76,8 +76,8 @@ async fn active(runs: Option<&Runs>) -> Option<RunId> {
 }
 
 /// Asks the host.
-async fn ask(hands: &dyn Hands, host: &str) -> Result<StoreDepth, RemoteError> {
-    let output = hands.run(host, &Script::new(SCRIPT).root().limit(LIMIT)).await?;
+async fn ask(runner: &dyn ScriptRunner, host: &str) -> Result<StoreDepth, RemoteError> {
+    let output = runner.run(host, &Script::new(SCRIPT).root().limit(LIMIT)).await?;
     parse(&output.stdout, Timestamp::now()).filter(|_| output.is_ok()).ok_or_else(|| {
         let cause = format!("could not look at the store closely: {}", output.complaint());
         let hint = "it takes root (sudo -n); try `nix-store --gc --print-dead` there".to_owned();
@@ -117,25 +117,25 @@ pub fn note_depths(memory: &Memory, tier: &Tier, found: BTreeMap<String, StoreDe
 mod tests {
     use super::*;
     use crate::fleet::TierKind;
-    use crate::remote::{FakeHands, Output};
+    use crate::remote::{FakeRunner, Output};
     use std::sync::atomic::{AtomicBool, Ordering};
 
     const SAID: &str = "saved\t1956089\ndead\t3\t3000336\n";
 
-    fn prints(code: i32, text: &str) -> FakeHands {
+    fn prints(code: i32, text: &str) -> FakeRunner {
         let output = Output { code, stdout: text.to_owned(), stderr: "nix: oh no".to_owned() };
-        FakeHands::new(move |_, _| Ok(output.clone()))
+        FakeRunner::new(move |_, _| Ok(output.clone()))
     }
 
     #[tokio::test]
     async fn a_store_is_looked_at_as_root_and_in_full() {
-        let hands = prints(0, SAID);
-        let found = depth(&hands, "samsung", None).await.unwrap();
+        let runner = prints(0, SAID);
+        let found = depth(&runner, "samsung", None).await.unwrap();
         assert_eq!(
             (found.saved_bytes, found.dead_paths, found.dead_bytes),
             (1_956_089, 3, 3_000_336)
         );
-        let script = &hands.asked()[0].1;
+        let script = &runner.asked()[0].1;
         assert!(script.root && script.limit == LIMIT, "{script:?}");
         for (code, text) in [(0, "saved\t1\n"), (0, "dead\t3\t4\n"), (1, SAID), (0, "")] {
             let error = depth(&prints(code, text), "samsung", None).await.unwrap_err().to_string();
@@ -149,16 +149,16 @@ mod tests {
         let runs = Runs::open(dir.path()).unwrap();
         // This process carries it out, and is alive.
         let _run = runs.begin(None).unwrap();
-        let hands = prints(0, SAID);
-        let error = depth(&hands, "samsung", Some(&runs)).await.unwrap_err().to_string();
+        let runner = prints(0, SAID);
+        let error = depth(&runner, "samsung", Some(&runs)).await.unwrap_err().to_string();
         assert!(error.starts_with("samsung: run #1 is at work"), "{error}");
-        assert!(hands.asked().is_empty(), "the host is not even asked");
+        assert!(runner.asked().is_empty(), "the host is not even asked");
     }
 
-    /// Hands that never answer, and say whether they were let go.
+    /// A runner that never answers, and says whether it was let go.
     struct Endless(AtomicBool);
 
-    impl Hands for Endless {
+    impl ScriptRunner for Endless {
         fn run<'a>(
             &'a self,
             _host: &'a str,
@@ -194,8 +194,8 @@ mod tests {
     async fn a_run_that_begins_meanwhile_ends_the_look() {
         let dir = tempfile::tempdir().unwrap();
         let runs = Runs::open(dir.path()).unwrap();
-        let hands = Endless(AtomicBool::new(false));
-        let look = depth(&hands, "samsung", Some(&runs));
+        let runner = Endless(AtomicBool::new(false));
+        let look = depth(&runner, "samsung", Some(&runs));
         let begin = async {
             // After the first look at the runs, which found none.
             tokio::time::sleep(RUNS_EVERY / 2).await;
@@ -203,7 +203,7 @@ mod tests {
         };
         let (found, _run) = tokio::join!(look, begin);
         assert!(matches!(found, Err(DepthError::Busy { .. })), "{found:?}");
-        assert!(hands.0.load(Ordering::Relaxed), "the script was let go");
+        assert!(runner.0.load(Ordering::Relaxed), "the script was let go");
     }
 
     #[test]

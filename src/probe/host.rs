@@ -6,7 +6,7 @@ use crate::fleet::{
 };
 use crate::probe::clock::milliseconds;
 use crate::probe::local;
-use crate::remote::{Hands, RemoteError, Script, Trouble, Way};
+use crate::remote::{RemoteError, Script, ScriptRunner, Trouble, Way};
 use jiff::Timestamp;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -32,15 +32,15 @@ const UNITS_LIMIT: usize = 100;
 /// [`Way::Fresh`] proves that somebody can log in now. Where that fails on a host that answered
 /// before, it is tried a second time, since one lost packet proves nothing either.
 pub async fn probe(
-    hands: &dyn Hands,
+    runner: &dyn ScriptRunner,
     host: &Host,
     previous: Option<&HostFacts>,
     way: Way,
 ) -> HostFacts {
     let answered = previous.is_some_and(|facts| facts.state.has_answered());
-    let mut found = ask(hands, host, way).await;
+    let mut found = ask(runner, host, way).await;
     if way == Way::Fresh && answered && found.as_ref().is_err_and(is_worth_a_second_try) {
-        found = ask(hands, host, way).await;
+        found = ask(runner, host, way).await;
     }
     merge(&host.name, previous, found, Timestamp::now())
 }
@@ -59,12 +59,12 @@ fn is_worth_a_second_try(error: &RemoteError) -> bool {
 }
 
 /// Runs the scripts and reads what they print.
-async fn ask(hands: &dyn Hands, host: &Host, way: Way) -> Result<HostFacts, RemoteError> {
+async fn ask(runner: &dyn ScriptRunner, host: &Host, way: Way) -> Result<HostFacts, RemoteError> {
     let mut facts = if host.is_local() && !Path::new("/nix").exists() {
         HostFacts { state: HostState::Up, ..HostFacts::default() }
     } else {
         let script = Script::new(SCRIPT).way(way).limit(LIMIT);
-        let output = hands.run(&host.name, &script).await?;
+        let output = runner.run(&host.name, &script).await?;
         if is_initrd(&output.stdout) {
             let cause = "it waits for its disk to be unlocked: what answers is its initrd";
             return Err(RemoteError::new(&host.name, Trouble::Locked, cause));
@@ -83,9 +83,9 @@ async fn ask(hands: &dyn Hands, host: &Host, way: Way) -> Result<HostFacts, Remo
     if host.is_local() {
         local::fill(&mut facts).await;
     } else {
-        facts.latency_ms = latency(hands, &host.name).await;
+        facts.latency_ms = latency(runner, &host.name).await;
     }
-    facts.address = hands.address(&host.name);
+    facts.address = runner.address(&host.name);
     Ok(facts)
 }
 
@@ -98,12 +98,12 @@ fn is_initrd(text: &str) -> bool {
 /// host that is still busy with the probe.
 ///
 /// Nothing when the connection ends now: that is the next probe's matter, the figures are there.
-async fn latency(hands: &dyn Hands, host: &str) -> Option<f64> {
+async fn latency(runner: &dyn ScriptRunner, host: &str) -> Option<f64> {
     let echo = Script::new(ECHO).way(Way::Shell).limit(ECHO_LIMIT);
     let mut fastest = Duration::MAX;
     for _ in 0..2 {
         let began = Instant::now();
-        hands.run(host, &echo).await.ok()?;
+        runner.run(host, &echo).await.ok()?;
         fastest = fastest.min(began.elapsed());
     }
     Some(milliseconds(fastest))
@@ -252,7 +252,7 @@ impl Power {
 mod tests {
     use super::*;
     use crate::fleet::Code;
-    use crate::remote::{FakeHands, Output};
+    use crate::remote::{FakeRunner, Output};
     use proptest::prelude::*;
 
     const RUNNING: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-nixos-system-samsung";
@@ -306,7 +306,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_host_that_goes_to_sleep_keeps_its_figures_and_their_age() {
-        let awake = FakeHands::new(|_, _| Ok(Output { stdout: laptop(), ..Output::default() }));
+        let awake = FakeRunner::new(|_, _| Ok(Output { stdout: laptop(), ..Output::default() }));
         let first = probe(&awake, &samsung(), None, Way::Shell).await;
         assert_eq!(first.address.as_deref(), Some("fake"));
         assert!(first.latency_ms.is_some());
@@ -314,7 +314,7 @@ mod tests {
         assert_eq!(codes, [Code::UnitsFailed, Code::DiskLow, Code::NeedsReboot]);
         assert_eq!(first.findings[0].measured_at, first.measured_at);
         assert_eq!(first.error(), None, "it answered");
-        let second = probe(&FakeHands::unreachable(), &samsung(), Some(&first), Way::Shell).await;
+        let second = probe(&FakeRunner::unreachable(), &samsung(), Some(&first), Way::Shell).await;
         assert_eq!(second.state, HostState::Unreachable);
         assert_eq!(second.measured_at, first.measured_at);
         assert!(second.asked_at >= first.asked_at);
@@ -326,10 +326,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_probe_that_breaks_off_is_an_error_not_a_healthy_host() {
-        let hands = FakeHands::new(|_, _| {
+        let runner = FakeRunner::new(|_, _| {
             Ok(Output { code: 127, stdout: "sh: not found".to_owned(), ..Output::default() })
         });
-        let facts = probe(&hands, &samsung(), None, Way::Shell).await;
+        let facts = probe(&runner, &samsung(), None, Way::Shell).await;
         assert_eq!(facts.state, HostState::Unreachable);
         assert_eq!(facts.measured_at, None);
         assert_eq!(facts.findings[0].code, Code::ConnectionLost);
@@ -338,7 +338,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_initrd_that_answers_is_a_host_whose_disk_is_locked() {
-        let initrd = FakeHands::new(|_, _| {
+        let initrd = FakeRunner::new(|_, _| {
             let stdout = "initrd\ttrue\nuser\troot\nend\tok\n".to_owned();
             Ok(Output { stdout, ..Output::default() })
         });
@@ -351,11 +351,11 @@ mod tests {
     #[tokio::test]
     async fn a_new_login_that_fails_once_is_tried_again_and_one_that_is_refused_is_not() {
         for (trouble, tries) in [(Trouble::Unreachable, 2), (Trouble::Denied, 1)] {
-            let hands =
-                FakeHands::new(move |host, _| Err(RemoteError::new(host, trouble.clone(), "no")));
+            let runner =
+                FakeRunner::new(move |host, _| Err(RemoteError::new(host, trouble.clone(), "no")));
             let before = HostFacts { state: HostState::Up, ..HostFacts::default() };
-            probe(&hands, &samsung(), Some(&before), Way::Fresh).await;
-            assert_eq!(hands.asked().len(), tries);
+            probe(&runner, &samsung(), Some(&before), Way::Fresh).await;
+            assert_eq!(runner.asked().len(), tries);
         }
     }
 

@@ -14,7 +14,7 @@ use crate::probe::coverage::{Asked, ask_all, judge, lock, measure_unless};
 use crate::probe::on_host::{judge_all, look};
 use crate::probe::store::{self, Closure};
 use crate::probe::tier::Tools;
-use crate::remote::{Hands, Output, RemoteError, Script, Trouble};
+use crate::remote::{Output, RemoteError, Script, ScriptRunner, Trouble};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -74,7 +74,7 @@ impl Wanted {
 /// Lists the systems that were built for these hosts and not deployed yet. A host is absent when
 /// the one that builds for it did not answer, or nobody builds for it.
 pub(super) async fn built(
-    hands: &dyn Hands,
+    runner: &dyn ScriptRunner,
     fleet: &Fleet,
     hosts: impl Iterator<Item = &Host>,
 ) -> BTreeMap<String, Option<Wanted>> {
@@ -85,7 +85,7 @@ pub(super) async fn built(
         }
     }
     let asked = by_builder.into_iter().map(|(build_on, hosts)| async move {
-        let output = match hands.run(build_on, &Script::new(NEXT).limit(LIST_LIMIT)).await {
+        let output = match runner.run(build_on, &Script::new(NEXT).limit(LIST_LIMIT)).await {
             Ok(output) => output,
             Err(error) => {
                 tracing::debug!(build_on, %error, "next");
@@ -141,8 +141,8 @@ async fn measure(
     let facts = wanted.facts();
     let build_on = wanted.build_on.as_str();
     let toplevel = std::iter::once(&wanted.toplevel);
-    if invalid(tools.hands, build_on, toplevel).await?.is_empty() {
-        let closure = store::closure_of(tools.hands, build_on, wanted.toplevel.as_str()).await?;
+    if invalid(tools.runner, build_on, toplevel).await?.is_empty() {
+        let closure = store::closure_of(tools.runner, build_on, wanted.toplevel.as_str()).await?;
         let asked = [Asked { host: &wanted.host, closure: &closure }];
         let found = measure_unless(tools, &asked, answers, rests, None).await;
         let coverage = found.into_values().next().unwrap_or_default();
@@ -241,13 +241,13 @@ async fn walk<'a>(
     while !walk.is_done() && read <= MOST_READ {
         let unread: Vec<StorePath> = walk.unread().into_iter().cloned().collect();
         read += unread.len();
-        let mut found = derivations(tools.hands, build_on, &unread).await?;
+        let mut found = derivations(tools.runner, build_on, &unread).await?;
         for drv in unread {
             let derivation = found.remove(&drv);
             walk.put(drv, derivation);
         }
         let asked = walk.asked();
-        let invalid = invalid(tools.hands, build_on, asked.iter().copied()).await?;
+        let invalid = invalid(tools.runner, build_on, asked.iter().copied()).await?;
         let paths: Vec<ClosurePath> = asked.into_iter().map(without_size).collect();
         let now = Timestamp::now();
         let answered = ask_all(tools, &paths, answers, now, rests, None).await;
@@ -264,7 +264,7 @@ async fn walk<'a>(
 /// Returns the tiers that a host asks when it builds, and trusts as far as is known.
 async fn substituters<'a>(tools: Tools<'a>, host: &str) -> Vec<&'a str> {
     if !tools.memory.views().contains_key(host) {
-        tools.memory.put_view(host, look(tools.hands, host, Timestamp::now()).await);
+        tools.memory.put_view(host, look(tools.runner, host, Timestamp::now()).await);
     }
     let asks = |tier: &&Tier| {
         let judged = judge_all(tools.fleet, tier, tools.memory);
@@ -275,7 +275,7 @@ async fn substituters<'a>(tools: Tools<'a>, host: &str) -> Vec<&'a str> {
 
 /// Reads derivations on a host; one that is not there, or is no derivation, is absent.
 async fn derivations(
-    hands: &dyn Hands,
+    runner: &dyn ScriptRunner,
     host: &str,
     drvs: &[StorePath],
 ) -> Result<HashMap<StorePath, Derivation>, RemoteError> {
@@ -283,7 +283,7 @@ async fn derivations(
         return Ok(HashMap::new());
     }
     let script = Script::new(DERIVATIONS).stdin(lines(drvs.iter())).limit(LIMIT);
-    let output = hands.run(host, &script).await?;
+    let output = runner.run(host, &script).await?;
     Ok(parse_derivations(&output.stdout))
 }
 
@@ -303,7 +303,7 @@ fn parse_derivations(text: &str) -> HashMap<StorePath, Derivation> {
 
 /// Returns which of these paths are not valid on a host.
 async fn invalid(
-    hands: &dyn Hands,
+    runner: &dyn ScriptRunner,
     host: &str,
     paths: impl Iterator<Item = &StorePath>,
 ) -> Result<HashSet<StorePath>, RemoteError> {
@@ -312,7 +312,7 @@ async fn invalid(
         return Ok(HashSet::new());
     }
     let script = Script::new(INVALID).stdin(asked).limit(LIMIT);
-    let output = hands.run(host, &script).await?;
+    let output = runner.run(host, &script).await?;
     if output.is_ok() {
         return Ok(output.stdout.lines().filter_map(|line| StorePath::parse(line).ok()).collect());
     }

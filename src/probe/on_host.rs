@@ -11,7 +11,7 @@ use crate::nix::settings::Settings;
 use crate::nix::signature::parse_public_key;
 use crate::probe::curl::{Base, Place, Seen};
 use crate::probe::witness::{Taken, Witness};
-use crate::remote::{Hands, Output, Script};
+use crate::remote::{Output, Script, ScriptRunner};
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 pub(super) use judge::{judge_all, settle, state_of};
@@ -72,8 +72,8 @@ pub(super) struct Listed {
 
 /// Reads a host's settings and lets it ask the caches that they name. Never fails: what went wrong
 /// is part of the view.
-pub(super) async fn look(hands: &dyn Hands, host: &str, now: Timestamp) -> HostView {
-    let mut view = match settings(hands, host).await {
+pub(super) async fn look(runner: &dyn ScriptRunner, host: &str, now: Timestamp) -> HostView {
+    let mut view = match settings(runner, host).await {
         Ok(output) => parse(host, &output.stdout, now),
         Err(error) => {
             return HostView { error: Some(error), measured_at: now, ..HostView::default() };
@@ -83,7 +83,7 @@ pub(super) async fn look(hands: &dyn Hands, host: &str, now: Timestamp) -> HostV
         return view;
     }
     let mut listed = std::mem::take(&mut view.listed);
-    let place = view.place(hands, host);
+    let place = view.place(runner, host);
     let looks: Vec<_> = listed.iter().take(MOST).map(|listed| see(&place, listed)).collect();
     let asked: Vec<Option<Seen>> = stream::iter(looks).buffered(WIDTH).collect().await;
     for (listed, seen) in listed.iter_mut().zip(asked) {
@@ -101,13 +101,13 @@ async fn see(place: &Place<'_>, listed: &Listed) -> Option<Seen> {
 }
 
 /// Runs the script that prints settings, as root where that is possible.
-async fn settings(hands: &dyn Hands, host: &str) -> Result<Output, String> {
+async fn settings(runner: &dyn ScriptRunner, host: &str) -> Result<Output, String> {
     let script = Script::new(SETTINGS).limit(LIMIT);
-    let as_root = hands.run(host, &script.clone().root()).await;
+    let as_root = runner.run(host, &script.clone().root()).await;
     let output = match as_root {
         Ok(output) if output.is_ok() => output,
         // sudo asked for a password, or the host has none.
-        Ok(_) => hands.run(host, &script).await.map_err(|error| error.to_string())?,
+        Ok(_) => runner.run(host, &script).await.map_err(|error| error.to_string())?,
         Err(error) => return Err(error.to_string()),
     };
     if output.is_ok() {
@@ -181,9 +181,9 @@ impl HostView {
     }
 
     /// Returns where to ask from.
-    pub(super) fn place<'a>(&'a self, hands: &'a dyn Hands, host: &'a str) -> Place<'a> {
+    pub(super) fn place<'a>(&'a self, runner: &'a dyn ScriptRunner, host: &'a str) -> Place<'a> {
         Place {
-            hands,
+            runner,
             host,
             root: self.root,
             netrc: self.netrc.as_deref(),

@@ -15,7 +15,7 @@ use crate::probe::store::{self, Closure};
 use crate::probe::tier::Tools;
 use crate::probe::web::Web;
 use crate::probe::{host, on_host, tier};
-use crate::remote::{Hands, Way};
+use crate::remote::{ScriptRunner, Way};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
@@ -111,7 +111,7 @@ struct Answered {
 /// again would be bad manners, and what is remembered now is added to it.
 pub async fn measure_once(
     fleet: &Fleet,
-    hands: &dyn Hands,
+    runner: &dyn ScriptRunner,
     hosts: &[String],
     care: Thoroughness,
     past: &Past,
@@ -120,7 +120,7 @@ pub async fn measure_once(
     let asked = fleet.hosts.iter().filter(|host| hosts.contains(&host.name));
     let answered = join_all(asked.map(|host| async move {
         // The first look makes a connection: whoever can log in now has proved it.
-        let look = host::probe(hands, host, None, Way::Shell);
+        let look = host::probe(runner, host, None, Way::Shell);
         let facts = match tokio::time::timeout(HOSTS_LIMIT, look).await {
             Ok(facts) => facts,
             Err(_) => not_asked(&host.name),
@@ -129,9 +129,9 @@ pub async fn measure_once(
         let (mut store, mut closure) = (None, None);
         if up && facts.system.running.is_some() {
             let count = async {
-                if care.is_slow() { store::count(hands, &host.name).await.ok() } else { None }
+                if care.is_slow() { store::count(runner, &host.name).await.ok() } else { None }
             };
-            let list = async { store::closure(hands, &host.name).await.ok() };
+            let list = async { store::closure(runner, &host.name).await.ok() };
             (store, closure) = tokio::join!(count, list);
             if let Some(store) = &store {
                 past.memory.put_store(&host.name, store.clone());
@@ -146,7 +146,7 @@ pub async fn measure_once(
             for (tier, count) in &past.requests {
                 web.begin_month_with(tier, *count);
             }
-            let tools = Tools { web: &web, hands, fleet, memory: &past.memory };
+            let tools = Tools { web: &web, runner, fleet, memory: &past.memory };
             let look = Look { care, past, wanted };
             ask_tiers(tools, &answered, look, &mut snapshot).await;
             let counted = fleet.tiers.iter().map(|tier| (tier, web.take_count(&tier.name)));
@@ -200,14 +200,15 @@ async fn ask_tiers(
     let coverage = measure_within(tools, &asked, &look.past.answers, look.care.coverage_limit());
     let up = answered.iter().filter(|host| slow && host.closure.is_some());
     let looks = join_all(up.map(|host| async move {
-        let look = on_host::look(tools.hands, &host.name, Timestamp::now());
+        let look = on_host::look(tools.runner, &host.name, Timestamp::now());
         if let Ok(view) = tokio::time::timeout(TIER_LIMIT, look).await {
             tools.memory.put_view(&host.name, view);
         }
     }));
     let hosts = answered.iter().filter_map(|host| tools.fleet.host(&host.name));
-    let list =
-        async { if slow { built(tools.hands, tools.fleet, hosts).await } else { BTreeMap::new() } };
+    let list = async {
+        if slow { built(tools.runner, tools.fleet, hosts).await } else { BTreeMap::new() }
+    };
     let listed;
     (snapshot.tiers, snapshot.coverage, _, listed) = tokio::join!(probes, coverage, looks, list);
     snapshot.next = next(tools, answered, look, listed).await;
@@ -299,15 +300,15 @@ mod tests {
     use super::*;
     use crate::fleet::{HostState, Share, SignatureState, TierState};
     use crate::probe::server::Server;
-    use crate::remote::{Answer, FakeHands, Output, RemoteError, Script, Trouble};
+    use crate::remote::{Answer, FakeRunner, Output, RemoteError, Script, Trouble};
     use std::path::Path;
 
     const CARE: Thoroughness = Thoroughness::Ordinary;
     const TOP: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-top";
 
-    /// Hands for a living samsung and a dead razer.
-    fn hands() -> FakeHands {
-        FakeHands::new(|host, script| {
+    /// A runner for a living samsung and a dead razer.
+    fn runner() -> FakeRunner {
+        FakeRunner::new(|host, script| {
             if host == "razer" {
                 return Err(RemoteError::new(host, Trouble::Unreachable, "No route to host"));
             }
@@ -334,7 +335,7 @@ mod tests {
         let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
         let began = Instant::now();
         let found =
-            measure_once(&fleet, &hands(), &["samsung".to_owned()], CARE, &Past::default(), &[])
+            measure_once(&fleet, &runner(), &["samsung".to_owned()], CARE, &Past::default(), &[])
                 .await;
         assert!(began.elapsed() < TIER_LIMIT + Duration::from_secs(1), "{:?}", began.elapsed());
         assert_eq!(found.tiers[0].1.state, TierState::Down);
@@ -365,7 +366,7 @@ mod tests {
         for tier in &fleet.tiers {
             past.add(tier, Some(told.clone()), Some(7), Vec::new());
         }
-        let found = measure_once(&fleet, &hands(), &[], CARE, &past, &[]).await;
+        let found = measure_once(&fleet, &runner(), &[], CARE, &past, &[]).await;
         assert_eq!(found.tiers[1].1, told);
         assert_ne!(found.tiers[0].1.latency_ms, told.latency_ms);
         assert_eq!(found.tiers[0].1.since, told.since, "it was up then and is now");
@@ -373,10 +374,10 @@ mod tests {
         assert_eq!(found.requests, BTreeMap::from([("p620".to_owned(), 1)]));
     }
 
-    /// Hands on which the turn of one host never comes.
+    /// A runner on which the turn of one host never comes.
     struct Queue;
 
-    impl Hands for Queue {
+    impl ScriptRunner for Queue {
         fn run<'a>(&'a self, host: &'a str, _: &'a Script) -> Answer<'a, Output> {
             if host == "razer" {
                 return Box::pin(std::future::pending());
@@ -426,7 +427,7 @@ mod tests {
         );
         let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
         let names = ["samsung".to_owned(), "razer".to_owned()];
-        let found = measure_once(&fleet, &hands(), &names, CARE, &Past::default(), &[]).await;
+        let found = measure_once(&fleet, &runner(), &names, CARE, &Past::default(), &[]).await;
         assert_eq!(found.hosts[0].1.state, HostState::Up);
         assert_eq!(found.hosts[1].1.state, HostState::Unreachable);
         assert_eq!(found.stores["samsung"].paths, 10);
@@ -437,7 +438,7 @@ mod tests {
         assert!(!found.coverage.contains_key("razer"));
         let quick = measure_once(
             &fleet,
-            &hands(),
+            &runner(),
             &names[..1],
             Thoroughness::Glance,
             &Past::default(),

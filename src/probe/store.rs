@@ -1,7 +1,7 @@
 //! The slow probes of a host: how big its store is, and which paths its running system needs.
 
 use crate::fleet::{ClosurePath, StoreFacts, StorePath};
-use crate::remote::{Hands, Output, RemoteError, Script, Trouble};
+use crate::remote::{Output, RemoteError, Script, ScriptRunner, Trouble};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -24,25 +24,25 @@ pub struct Closure {
 }
 
 /// Counts the valid paths of a host's store and sums their NAR sizes.
-pub async fn count(hands: &dyn Hands, host: &str) -> Result<StoreFacts, RemoteError> {
-    let output = hands.run(host, &Script::new(STORE).limit(LIMIT)).await?;
+pub async fn count(runner: &dyn ScriptRunner, host: &str) -> Result<StoreFacts, RemoteError> {
+    let output = runner.run(host, &Script::new(STORE).limit(LIMIT)).await?;
     parse_count(&output.stdout, Timestamp::now())
         .ok_or_else(|| no_sense(host, "count the store", &output))
 }
 
 /// Lists the closure of a host's running system.
-pub async fn closure(hands: &dyn Hands, host: &str) -> Result<Closure, RemoteError> {
-    closure_of(hands, host, "/run/current-system").await
+pub async fn closure(runner: &dyn ScriptRunner, host: &str) -> Result<Closure, RemoteError> {
+    closure_of(runner, host, "/run/current-system").await
 }
 
 /// Lists the closure of a path, or of what a link names, on a host.
 pub(super) async fn closure_of(
-    hands: &dyn Hands,
+    runner: &dyn ScriptRunner,
     host: &str,
     path: &str,
 ) -> Result<Closure, RemoteError> {
     let script = Script::new(CLOSURE).arg(path).limit(LIMIT);
-    let output = hands.run(host, &script).await?;
+    let output = runner.run(host, &script).await?;
     parse_closure(&output.stdout)
         .filter(|_| output.is_ok())
         .ok_or_else(|| no_sense(host, &format!("list the closure of {path}"), &output))
@@ -83,24 +83,24 @@ fn parse_closure(text: &str) -> Option<Closure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::remote::FakeHands;
+    use crate::remote::FakeRunner;
 
     const TOP: &str = "/nix/store/7h97s6mlwpnvm55448s9n0jz4lxih34s-top";
     const A: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";
 
-    /// Hands that print a text and exit with a code.
-    fn prints(code: i32, text: &str) -> FakeHands {
+    /// A runner that prints a text and exits with a code.
+    fn prints(code: i32, text: &str) -> FakeRunner {
         let output = Output { code, stdout: text.to_owned(), stderr: "nix: oh no".to_owned() };
-        FakeHands::new(move |_, _| Ok(output.clone()))
+        FakeRunner::new(move |_, _| Ok(output.clone()))
     }
 
     #[tokio::test]
     async fn a_closure_has_a_root_and_sizes() {
-        let hands = prints(0, &format!("root\t{TOP}\n{A}\t120\n{TOP}\t216\n"));
-        let closure = closure(&hands, "samsung").await.unwrap();
+        let runner = prints(0, &format!("root\t{TOP}\n{A}\t120\n{TOP}\t216\n"));
+        let closure = closure(&runner, "samsung").await.unwrap();
         assert_eq!(closure.root.as_str(), TOP);
         assert_eq!(closure.paths.iter().map(|path| path.nar_size).sum::<u64>(), 336);
-        assert_eq!(hands.asked()[0].1.args, ["/run/current-system"]);
+        assert_eq!(runner.asked()[0].1.args, ["/run/current-system"]);
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use crate::probe::memory::Memory;
 use crate::probe::on_host::settle;
 use crate::probe::via;
 use crate::probe::web::{Declared, Web, WebError, left_alone};
-use crate::remote::Hands;
+use crate::remote::ScriptRunner;
 use jiff::Timestamp;
 use std::future::Future;
 use std::pin::Pin;
@@ -25,7 +25,7 @@ pub struct Tools<'a> {
     /// HTTP.
     pub web: &'a Web,
     /// Hosts.
-    pub hands: &'a dyn Hands,
+    pub runner: &'a dyn ScriptRunner,
     /// The fleet.
     pub fleet: &'a Fleet,
     /// What probes remember.
@@ -41,8 +41,8 @@ impl<'a> Tools<'a> {
         closures: &'a [ClosurePath],
         now: Timestamp,
     ) -> Asking<'a> {
-        let Tools { web, hands, fleet, memory } = self;
-        Asking { web, hands, fleet, tier, candidates, closures, memory, now }
+        let Tools { web, runner, fleet, memory } = self;
+        Asking { web, runner, fleet, tier, candidates, closures, memory, now }
     }
 }
 
@@ -51,7 +51,7 @@ pub struct Asking<'a> {
     /// HTTP.
     pub web: &'a Web,
     /// Hosts.
-    pub hands: &'a dyn Hands,
+    pub runner: &'a dyn ScriptRunner,
     /// The fleet.
     pub fleet: &'a Fleet,
     /// The tier that is asked.

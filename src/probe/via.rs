@@ -31,7 +31,7 @@ pub(super) async fn probe(asking: &Asking<'_>, host: &str) -> TierFacts {
     if let Some(facts) = by_canary(asking, &view, host, &base).await {
         return facts;
     }
-    let place = view.place(asking.hands, host);
+    let place = view.place(asking.runner, host);
     let asked_at = asking.web.now();
     let seen = match place.get(&base, &["nix-cache-info".to_owned()]).await {
         Ok(seen) => seen,
@@ -69,7 +69,7 @@ async fn by_canary(
     let due = thrift::due(asking)?;
     let file = file(asking.tier.kind, due.canary());
     let asked_at = asking.web.now();
-    let seen = view.place(asking.hands, host).get(base, &[file]).await.ok()?;
+    let seen = view.place(asking.runner, host).get(base, &[file]).await.ok()?;
     asking.web.note_requests(asking.tier, seen.len());
     note(asking, &seen, asked_at);
     let (mut facts, narinfo) = due.proven(seen.first()?.reply.as_ref()?)?;
@@ -92,7 +92,7 @@ pub(super) async fn holds(
     };
     let base = Base::parse(&tier.url).ok_or_else(|| fail("it has no address"))?;
     let view = view_of(asking, host).await;
-    let place = view.place(asking.hands, host);
+    let place = view.place(asking.runner, host);
     let mut held = Vec::with_capacity(paths.len());
     for batch in paths.chunks(BATCH) {
         let files: Vec<String> = batch.iter().map(|path| file(tier.kind, path)).collect();
@@ -132,7 +132,7 @@ async fn view_of(asking: &Asking<'_>, host: &str) -> HostView {
     if let Some(view) = asking.memory.views().remove(host).filter(HostView::is_known) {
         return view;
     }
-    let view = look(asking.hands, host, asking.now).await;
+    let view = look(asking.runner, host, asking.now).await;
     asking.memory.put_view(host, view.clone());
     view
 }
@@ -162,7 +162,7 @@ async fn prove(
 ) -> Result<Proof, String> {
     let Some(mut search) = Search::begin(asking) else { return Ok(without_key()) };
     let paths = search.paths();
-    let place = view.place(asking.hands, host);
+    let place = view.place(asking.runner, host);
     let (first, rest) = paths.split_at(paths.len().min(1));
     for batch in [first, rest].into_iter().filter(|batch| !batch.is_empty()) {
         let files: Vec<String> = batch.iter().map(|path| file(asking.tier.kind, path)).collect();
@@ -210,7 +210,7 @@ async fn first_byte(
     base: &Base,
     url: &str,
 ) -> NarLook {
-    let seen = view.place(asking.hands, host).first_byte(base, url).await;
+    let seen = view.place(asking.runner, host).first_byte(base, url).await;
     asking.web.note_requests(asking.tier, 1);
     let unproven = |why: &str| {
         let why = format!("{host} could not ask for one: {why}");
@@ -239,7 +239,7 @@ mod tests {
     use crate::probe::server::{KEY, NARINFO, PATH, Server};
     use crate::probe::tier::{Tools, probe};
     use crate::probe::web::Web;
-    use crate::remote::{Hands as _, Remote, Script};
+    use crate::remote::{Remote, Script, ScriptRunner as _};
     use std::sync::Arc;
 
     const OTHER: &str = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0";
@@ -255,14 +255,14 @@ mod tests {
         // A host without an address is this machine, which has a curl of its own.
         let mut fleet = crate::config::fallback();
         fleet.hosts[0].name = "here".to_owned();
-        let hands = Remote::new(Arc::new(fleet.clone()));
-        if !hands.run("here", &Script::new("command -v curl")).await.unwrap().is_ok() {
+        let runner = Remote::new(Arc::new(fleet.clone()));
+        if !runner.run("here", &Script::new("command -v curl")).await.unwrap().is_ok() {
             return;
         }
         let (web, memory) = (Web::new().unwrap(), Memory::default());
         let settings = "curl\tyes\n---\nrequire-sigs = false\n";
         memory.put_view("here", parse("here", settings, Timestamp::now()));
-        let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+        let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };
         let tier = Tier {
             via: Some("here".to_owned()),
             public_key: parse_public_key(KEY).ok(),

@@ -10,8 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What both ends share.
-struct Shared {
-    state: Mutex<State>,
+struct SharedQueue {
+    state: Mutex<QueueState>,
     changed: Condvar,
     /// How many log lines and steps of progress may wait.
     limit: usize,
@@ -20,7 +20,7 @@ struct Shared {
 }
 
 #[derive(Default)]
-struct State {
+struct QueueState {
     waiting: VecDeque<RunEvent>,
     /// How many of those that wait may be dropped.
     droppable: usize,
@@ -34,23 +34,23 @@ struct State {
     taken: u64,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl SharedQueue {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The end that events are put in; cheap to clone.
 #[derive(Clone)]
-pub struct EventSender(Arc<Shared>);
+pub struct EventSender(Arc<SharedQueue>);
 
 /// The end that events are taken from. When it is dropped, what is sent is forgotten.
-pub struct EventReceiver(Arc<Shared>);
+pub struct EventReceiver(Arc<SharedQueue>);
 
 /// Makes a queue in which at most `limit` log lines wait; marks say `why` further ones are missing.
 pub fn event_queue(limit: usize, why: DropReason) -> (EventSender, EventReceiver) {
     let (state, changed) = (Mutex::default(), Condvar::new());
-    let shared = Arc::new(Shared { state, changed, limit, why });
+    let shared = Arc::new(SharedQueue { state, changed, limit, why });
     (EventSender(Arc::clone(&shared)), EventReceiver(shared))
 }
 
@@ -103,7 +103,7 @@ fn leave_out(waiting: &mut VecDeque<RunEvent>, event: RunEvent, why: DropReason)
 }
 
 /// Returns whether there is nothing to take, and something may come.
-fn is_idle(state: &mut State) -> bool {
+fn is_idle(state: &mut QueueState) -> bool {
     state.waiting.is_empty() && !state.closed
 }
 
@@ -124,7 +124,7 @@ impl EventReceiver {
         Self::take_now(&mut waited.unwrap_or_else(PoisonError::into_inner).0, batch, most)
     }
 
-    fn take_now(state: &mut State, batch: &mut Vec<RunEvent>, most: usize) -> bool {
+    fn take_now(state: &mut QueueState, batch: &mut Vec<RunEvent>, most: usize) -> bool {
         let open = !(state.closed && state.waiting.is_empty());
         let count = most.min(state.waiting.len());
         let before = batch.len();

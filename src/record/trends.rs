@@ -52,7 +52,7 @@ pub struct Prometheus {
 
 /// What `/api/v1/query_range` answers.
 #[derive(Deserialize)]
-struct Answer {
+struct PrometheusAnswer {
     #[serde(default)]
     error: Option<String>,
     #[serde(default)]
@@ -124,7 +124,8 @@ impl Prometheus {
 
 /// Reads an answer; a series that is not there has no values.
 fn parse(body: &[u8]) -> Result<Vec<f64>, String> {
-    let answer: Answer = serde_json::from_slice(body).map_err(|_| "no answer of Prometheus")?;
+    let answer: PrometheusAnswer =
+        serde_json::from_slice(body).map_err(|_| "no answer of Prometheus")?;
     if let Some(error) = answer.error {
         return Err(error);
     }

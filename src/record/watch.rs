@@ -28,7 +28,7 @@ pub enum RunNews {
 
 /// Where the reading of one run stands.
 #[derive(Default)]
-struct Place {
+struct ReadPosition {
     /// How far its events were read.
     offset: u64,
     /// Which part of the end of its logs is read, and how far.
@@ -43,7 +43,7 @@ struct Place {
 pub struct RunWatch {
     runs: Runs,
     fleet: Option<PathBuf>,
-    places: HashMap<RunId, Place>,
+    places: HashMap<RunId, ReadPosition>,
     /// The runs there are, as long as the folder of runs is what it was then.
     listed: Option<(SystemTime, Vec<RunId>)>,
 }
@@ -72,7 +72,7 @@ impl RunWatch {
             let place = self.places.entry(run.clone()).or_insert_with(|| {
                 let old = index < skip && !self.runs.is_alive(run);
                 let foreign = !self.runs.belongs_to(run, self.fleet.as_deref());
-                Place { over: old || foreign, ..Place::default() }
+                ReadPosition { over: old || foreign, ..ReadPosition::default() }
             });
             if place.over {
                 continue;
@@ -92,7 +92,7 @@ impl RunWatch {
 /// Reads the whole lines that were added to a run's events, and to the parts of the end of its logs.
 ///
 /// Of very much only the newest log lines are taken: nobody keeps more of them.
-fn read(runs: &Runs, run: &RunId, place: &mut Place, news: &mut Vec<RunNews>) {
+fn read(runs: &Runs, run: &RunId, place: &mut ReadPosition, news: &mut Vec<RunNews>) {
     let dir = runs.folder(run);
     let head = dir.join(EVENTS);
     let size = |file: &Path| std::fs::metadata(file).map_or(0, |data| data.len());

@@ -99,7 +99,7 @@ pub(super) async fn run_here(
 }
 
 /// What came back of a script.
-struct Said {
+struct CollectedOutput {
     stdout: String,
     stderr: String,
     /// The code with which the script ended, when it came to its end.
@@ -108,7 +108,7 @@ struct Said {
     has_begun: bool,
 }
 
-impl Said {
+impl CollectedOutput {
     /// Says what it means that the script did not come to its end and its channel gave a code.
     fn without_end(self, host: &str, code: i32) -> Result<Output, RemoteError> {
         if code != 0 {
@@ -141,7 +141,7 @@ async fn talk<I, O, E>(
     stderr: Option<E>,
     marks: &Marks,
     sink: Sink,
-) -> Said
+) -> CollectedOutput
 where
     I: tokio::io::AsyncWrite + Unpin,
     O: AsyncRead + Unpin,
@@ -166,7 +166,7 @@ where
         // It did not run: whatever was printed says why.
         format!("{}\n{}{}", out_filter.noise(), err_filter.noise(), text(err.0))
     };
-    Said { stdout: text(out.0), stderr, code: out_filter.code(), has_begun }
+    CollectedOutput { stdout: text(out.0), stderr, code: out_filter.code(), has_begun }
 }
 
 /// Reads an output to its end; returns what the script printed, or sends it line by line.

@@ -1,4 +1,4 @@
-//! The real hands: one ssh connection per host, kept open, and this machine without ssh.
+//! The real runner of scripts: one ssh connection per host, kept open, and this machine without ssh.
 //!
 //! Scripts share the connection as channels (at most eight: sshd allows ten sessions), probes share
 //! one persistent shell on it, and a [`Way::Fresh`] script gets a connection of its own, which takes
@@ -6,11 +6,11 @@
 
 use crate::fleet::{Address, Fleet, Host};
 use crate::remote::channel::{self, Sink};
-use crate::remote::login::{Logins, Past};
+use crate::remote::login::{LoginPast, Logins};
 use crate::remote::master::Master;
 use crate::remote::shell::Shell;
 use crate::remote::turn::Turn;
-use crate::remote::{Answer, Hands, Output, RemoteError, Script, Trouble, Way};
+use crate::remote::{Answer, Output, RemoteError, Script, ScriptRunner, Trouble, Way};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -33,33 +33,33 @@ struct Link {
 }
 
 /// A host with its connection and the limits on it.
-struct Place {
+struct HostConnection {
     link: tokio::sync::Mutex<Link>,
     shell_turn: tokio::sync::Mutex<()>,
     channels: Semaphore,
-    past: Past,
-    shown: Mutex<Shown>,
+    past: LoginPast,
+    shown: Mutex<ConnectionStatus>,
 }
 
 /// What is told of a host's connection without waiting for it.
 #[derive(Clone, Default)]
-struct Shown {
+struct ConnectionStatus {
     address: Option<String>,
     asks_for_touch: bool,
 }
 
-impl Place {
+impl HostConnection {
     fn new() -> Self {
         Self {
             link: tokio::sync::Mutex::new(Link { master: None, address: None, shell: None }),
             shell_turn: tokio::sync::Mutex::new(()),
             channels: Semaphore::new(CHANNELS),
-            past: Past::default(),
+            past: LoginPast::default(),
             shown: Mutex::default(),
         }
     }
 
-    fn shown(&self) -> Shown {
+    fn shown(&self) -> ConnectionStatus {
         self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -72,14 +72,15 @@ pub struct Remote {
 
 struct Inner {
     fleet: Arc<Fleet>,
-    places: HashMap<String, Place>,
+    places: HashMap<String, HostConnection>,
     logins: Logins,
 }
 
 impl Remote {
-    /// Makes hands for a fleet; connects to nothing yet.
+    /// Makes a runner for a fleet; connects to nothing yet.
     pub fn new(fleet: Arc<Fleet>) -> Self {
-        let places = fleet.hosts.iter().map(|host| (host.name.clone(), Place::new())).collect();
+        let places =
+            fleet.hosts.iter().map(|host| (host.name.clone(), HostConnection::new())).collect();
         let logins = Logins::new(fleet.ssh_config.clone());
         Self { inner: Arc::new(Inner { fleet, places, logins }) }
     }
@@ -99,7 +100,7 @@ impl Remote {
 
 impl Inner {
     /// Returns the host and its place.
-    fn find(&self, name: &str) -> Result<(&Host, &Place), RemoteError> {
+    fn find(&self, name: &str) -> Result<(&Host, &HostConnection), RemoteError> {
         match (self.fleet.host(name), self.places.get(name)) {
             (Some(host), Some(place)) => Ok((host, place)),
             _ => Err(RemoteError::new(name, Trouble::Here, "no such host in the fleet")),
@@ -111,7 +112,7 @@ impl Inner {
     async fn master(
         &self,
         host: &Host,
-        place: &Place,
+        place: &HostConnection,
         turn: &Turn,
     ) -> Result<Arc<Master>, RemoteError> {
         let mut link = turn.wait(place.link.lock()).await;
@@ -132,7 +133,7 @@ impl Inner {
     async fn over_new_connection(
         &self,
         host: &Host,
-        place: &Place,
+        place: &HostConnection,
         (script, sink): (&Script, Sink),
         turn: &Turn,
     ) -> Result<Output, RemoteError> {
@@ -146,7 +147,7 @@ impl Inner {
     }
 
     /// Forgets a connection that broke, unless another one has taken its place already.
-    async fn forget(&self, place: &Place, broken: &Arc<Master>) {
+    async fn forget(&self, place: &HostConnection, broken: &Arc<Master>) {
         let mut link = place.link.lock().await;
         if link.master.as_ref().is_some_and(|master| Arc::ptr_eq(master, broken)) {
             link.master = None;
@@ -181,7 +182,7 @@ impl Inner {
     async fn over_channel(
         &self,
         host: &Host,
-        place: &Place,
+        place: &HostConnection,
         (script, sink): (&Script, Sink),
         turn: &Turn,
     ) -> Result<Output, RemoteError> {
@@ -203,7 +204,7 @@ impl Inner {
     async fn over_shell(
         &self,
         host: &Host,
-        place: &Place,
+        place: &HostConnection,
         script: &Script,
         turn: &Turn,
     ) -> Result<Output, RemoteError> {
@@ -237,9 +238,11 @@ impl Inner {
 
 impl Link {
     /// Makes a connection the kept one.
-    fn keep(&mut self, place: &Place, master: &Arc<Master>, address: Address) {
-        let shown =
-            Shown { address: Some(address.to_string()), asks_for_touch: master.asks_for_touch() };
+    fn keep(&mut self, place: &HostConnection, master: &Arc<Master>, address: Address) {
+        let shown = ConnectionStatus {
+            address: Some(address.to_string()),
+            asks_for_touch: master.asks_for_touch(),
+        };
         *place.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
         self.master = Some(Arc::clone(master));
         self.shell = None;
@@ -254,7 +257,7 @@ impl Link {
     }
 }
 
-impl Hands for Remote {
+impl ScriptRunner for Remote {
     fn run<'a>(&'a self, host: &'a str, script: &'a Script) -> Answer<'a, Output> {
         Box::pin(self.inner.run(host, script, Sink::Keep))
     }

@@ -1,27 +1,27 @@
-//! Hands for tests: answer from a table instead of a host.
+//! A runner for tests: it answers from a table instead of a host.
 
-use crate::remote::{Answer, Hands, Output, RemoteError, Script, Trouble};
+use crate::remote::{Answer, Output, RemoteError, Script, ScriptRunner, Trouble};
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::mpsc;
 
 /// What a fake host does with a script.
-type Reply = Box<dyn Fn(&str, &Script) -> Result<Output, RemoteError> + Send + Sync>;
+type FakeReply = Box<dyn Fn(&str, &Script) -> Result<Output, RemoteError> + Send + Sync>;
 
 /// Answers scripts by calling a function, and keeps what was asked.
-pub struct FakeHands {
-    reply: Reply,
+pub struct FakeRunner {
+    reply: FakeReply,
     asked: Mutex<Vec<(String, Script)>>,
 }
 
-impl FakeHands {
-    /// Makes hands that answer with what the function returns.
+impl FakeRunner {
+    /// Makes a runner that answers with what the function returns.
     pub fn new(
         reply: impl Fn(&str, &Script) -> Result<Output, RemoteError> + Send + Sync + 'static,
     ) -> Self {
         Self { reply: Box::new(reply), asked: Mutex::new(Vec::new()) }
     }
 
-    /// Makes hands for hosts that never answer.
+    /// Makes a runner for hosts that never answer.
     pub fn unreachable() -> Self {
         Self::new(|host, _| Err(RemoteError::new(host, Trouble::Unreachable, "No route to host")))
     }
@@ -40,7 +40,7 @@ impl FakeHands {
     }
 }
 
-impl Hands for FakeHands {
+impl ScriptRunner for FakeRunner {
     fn run<'a>(&'a self, host: &'a str, script: &'a Script) -> Answer<'a, Output> {
         Box::pin(async move { self.answer(host, script) })
     }

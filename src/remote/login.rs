@@ -50,13 +50,13 @@ pub(super) struct Logins {
 
 /// What is known of logins to one host.
 #[derive(Default)]
-pub(super) struct Past {
-    state: Mutex<State>,
+pub(super) struct LoginPast {
+    state: Mutex<LoginState>,
 }
 
 /// How the last login went.
 #[derive(Clone, Default)]
-enum State {
+enum LoginState {
     /// There was none yet, or no address answered.
     #[default]
     Silent,
@@ -66,40 +66,40 @@ enum State {
     Refused { since: Instant, times: u32, error: RemoteError },
 }
 
-impl Past {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl LoginPast {
+    fn state(&self) -> MutexGuard<'_, LoginState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the error of a refused login that it is too early to try again.
     pub(super) fn held(&self) -> Option<RemoteError> {
         match &*self.state() {
-            State::Refused { since, times, error } if since.elapsed() < hold(*times) => {
+            LoginState::Refused { since, times, error } if since.elapsed() < hold(*times) => {
                 Some(error.clone())
             }
-            State::Refused { .. } | State::Silent | State::Alive => None,
+            LoginState::Refused { .. } | LoginState::Silent | LoginState::Alive => None,
         }
     }
 
     /// Returns whether the last login succeeded.
     fn is_alive(&self) -> bool {
-        matches!(*self.state(), State::Alive)
+        matches!(*self.state(), LoginState::Alive)
     }
 
     /// Notes how a login went.
     fn note<T>(&self, result: &Result<T, RemoteError>) {
         let mut state = self.state();
         *state = match result {
-            Ok(_) => State::Alive,
+            Ok(_) => LoginState::Alive,
             Err(error) if error.trouble == Trouble::Denied => {
                 let before = match &*state {
-                    State::Refused { times, .. } => *times,
-                    State::Silent | State::Alive => 0,
+                    LoginState::Refused { times, .. } => *times,
+                    LoginState::Silent | LoginState::Alive => 0,
                 };
                 let times = before.saturating_add(1);
-                State::Refused { since: Instant::now(), times, error: error.clone() }
+                LoginState::Refused { since: Instant::now(), times, error: error.clone() }
             }
-            Err(_) => State::Silent,
+            Err(_) => LoginState::Silent,
         };
     }
 }
@@ -128,7 +128,7 @@ impl Logins {
     pub(super) async fn connect(
         &self,
         host: &Host,
-        past: &Past,
+        past: &LoginPast,
         last: Option<&Address>,
         turn: &Turn,
     ) -> Result<(Arc<Master>, Address), RemoteError> {
@@ -141,7 +141,7 @@ impl Logins {
     async fn try_addresses(
         &self,
         host: &Host,
-        past: &Past,
+        past: &LoginPast,
         last: Option<&Address>,
         turn: &Turn,
     ) -> Result<(Arc<Master>, Address), RemoteError> {
@@ -310,7 +310,7 @@ mod tests {
     fn a_refused_login_is_tried_again_after_minutes() {
         let minutes: Vec<u64> = (1..6).map(|times| hold(times).as_secs() / 60).collect();
         assert_eq!(minutes, [2, 4, 8, 15, 15]);
-        let past = Past::default();
+        let past = LoginPast::default();
         assert_eq!(past.held(), None);
         let refused = RemoteError::new("samsung", Trouble::Denied, "Permission denied (publickey)");
         past.note(&Err::<(), _>(refused.clone()));

@@ -1,9 +1,9 @@
-//! Hands: runs a POSIX sh script on a host, over ssh or on this machine.
+//! Runs a POSIX sh script on a host, over ssh or on this machine.
 //!
 //! A script is a file of this repository that takes arguments; it reaches the host on standard
 //! input of `/bin/sh`, so neither its text nor its arguments ever pass through a login shell
-//! (which may be fish or nushell). [`Hands`] is the seam: [`Remote`] is the real thing, tests use
-//! [`FakeHands`].
+//! (which may be fish or nushell). [`ScriptRunner`] is the seam: [`Remote`] is the real thing, tests use
+//! [`FakeRunner`].
 
 mod aws;
 mod channel;
@@ -26,7 +26,7 @@ mod wire;
 pub use aws::aws_profile;
 pub use connection::Remote;
 pub use error::{RemoteError, Trouble};
-pub use fake::FakeHands;
+pub use fake::FakeRunner;
 pub use git::git_revision;
 pub use program::{Program, ProgramError};
 pub use script::{Output, Script, Way, quote};
@@ -36,11 +36,11 @@ use std::future::Future;
 use std::pin::Pin;
 use tokio::sync::mpsc;
 
-/// The future that [`Hands`] returns.
+/// The future that [`ScriptRunner`] returns.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, RemoteError>> + Send + 'a>>;
 
 /// Runs scripts on the hosts of a fleet, by their name.
-pub trait Hands: Send + Sync {
+pub trait ScriptRunner: Send + Sync {
     /// Runs a script to its end and returns what it printed.
     ///
     /// A script that exits with another code than 0 is an [`Output`], not an error. Dropping the

@@ -79,7 +79,7 @@ impl Marks {
         Between {
             begin: whole(&self.begin, "\n"),
             end: whole(&self.end, " "),
-            part: Part::Before,
+            part: FramePart::Before,
             held: Vec::new(),
             noise: Vec::new(),
             code: Vec::new(),
@@ -143,7 +143,7 @@ pub(super) fn wire(script: &Script) -> Wire {
 
 /// Where in an output we are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+enum FramePart {
     Before,
     Within,
     After,
@@ -153,7 +153,7 @@ enum Part {
 pub(super) struct Between {
     begin: Vec<u8>,
     end: Vec<u8>,
-    part: Part,
+    part: FramePart,
     /// The end of what came so far, where it may be the beginning of a mark.
     held: Vec<u8>,
     noise: Vec<u8>,
@@ -168,9 +168,9 @@ impl Between {
         let mut within = Vec::new();
         loop {
             let mark = match self.part {
-                Part::Before => &self.begin,
-                Part::Within => &self.end,
-                Part::After => {
+                FramePart::Before => &self.begin,
+                FramePart::Within => &self.end,
+                FramePart::After => {
                     let room = 16_usize.saturating_sub(self.code.len());
                     self.code.extend_from_slice(&rest[..rest.len().min(room)]);
                     return within;
@@ -181,18 +181,19 @@ impl Between {
             let after = found.map(|at| rest[at + mark.len()..].to_vec());
             let before = &rest[..until];
             match self.part {
-                Part::Before => {
+                FramePart::Before => {
                     self.noise.extend_from_slice(before);
                     let excess = self.noise.len().saturating_sub(NOISE_LIMIT);
                     self.noise.drain(..excess);
                 }
-                Part::Within | Part::After => within.extend_from_slice(before),
+                FramePart::Within | FramePart::After => within.extend_from_slice(before),
             }
             let Some(after) = after else {
                 self.held = rest.split_off(until);
                 return within;
             };
-            self.part = if self.part == Part::Before { Part::Within } else { Part::After };
+            self.part =
+                if self.part == FramePart::Before { FramePart::Within } else { FramePart::After };
             rest = after;
         }
     }
@@ -201,23 +202,23 @@ impl Between {
     pub(super) fn finish(&mut self) -> Vec<u8> {
         let held = std::mem::take(&mut self.held);
         match self.part {
-            Part::Before => {
+            FramePart::Before => {
                 self.noise.extend_from_slice(&held);
                 Vec::new()
             }
-            Part::Within => held,
-            Part::After => Vec::new(),
+            FramePart::Within => held,
+            FramePart::After => Vec::new(),
         }
     }
 
     /// Returns whether the script began to run.
     pub(super) fn has_begun(&self) -> bool {
-        self.part != Part::Before
+        self.part != FramePart::Before
     }
 
     /// Returns the script's exit code when it came to its end.
     pub(super) fn code(&self) -> Option<i32> {
-        if self.part != Part::After {
+        if self.part != FramePart::After {
             return None;
         }
         let (code, _) = std::str::from_utf8(&self.code).ok()?.split_once('\n')?;

@@ -6,7 +6,7 @@ use nixdash::probe::{
     Answers, Ask, Asked, Closure, Memory, Method, Reply, Tools, Web, WebError, measure_coverage,
     probe_of, probe_tier,
 };
-use nixdash::remote::FakeHands;
+use nixdash::remote::FakeRunner;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -15,7 +15,7 @@ pub(crate) struct Eyes {
     pub(crate) fleet: Fleet,
     web: Web,
     memory: Memory,
-    hands: FakeHands,
+    runner: FakeRunner,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -28,7 +28,7 @@ impl Eyes {
             fleet,
             web: Web::new().unwrap(),
             memory: Memory::default(),
-            hands: FakeHands::new(|_, _| panic!("no host is asked")),
+            runner: FakeRunner::new(|_, _| panic!("no host is asked")),
             runtime: tokio::runtime::Runtime::new().unwrap(),
         }
     }
@@ -39,7 +39,7 @@ impl Eyes {
     }
 
     fn tools(&self) -> Tools<'_> {
-        Tools { web: &self.web, hands: &self.hands, fleet: &self.fleet, memory: &self.memory }
+        Tools { web: &self.web, runner: &self.runner, fleet: &self.fleet, memory: &self.memory }
     }
 
     /// Asks a tier once.

@@ -51,9 +51,9 @@ fn no_room_uses_one_below_it() {
             let text = fs::read_to_string(&file).unwrap();
             for name in used(&text) {
                 let below = ROOMS.iter().position(|room| *room == name).unwrap() > floor;
-                // The screen shows a model and returns effects: it has no hands.
-                let hands = *room == "dash" && ["remote", "probe", "deploy"].contains(&name);
-                if below || hands {
+                // The screen shows a model and returns effects: it runs nothing itself.
+                let runner = *room == "dash" && ["remote", "probe", "deploy"].contains(&name);
+                if below || runner {
                     wrong.push(format!("{} uses {name}", file.display()));
                 }
             }

@@ -2,8 +2,8 @@
 //!
 //! What was not measured has no sample; what is old has the time it was measured beside it.
 
-use super::openmetrics::{Family, Kind, Page, Sample};
-use crate::cli::caches::{Part, Remembered, Windows};
+use super::openmetrics::{MetricFamily, MetricKind, MetricSample, MetricsPage};
+use crate::cli::caches::{PartOfWhole, Remembered, Windows};
 use crate::fleet::{
     CoverageFacts, Event, Fleet, HostFacts, HostState, NextFacts, SignatureState, StoreFacts, Tier,
     TierFacts, TierState,
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The last of everything that was measured.
 #[derive(Default)]
-pub(super) struct Figures {
+pub(super) struct FleetFigures {
     hosts: BTreeMap<String, HostFacts>,
     stores: BTreeMap<String, StoreFacts>,
     pub(super) tiers: BTreeMap<String, TierFacts>,
@@ -23,7 +23,7 @@ pub(super) struct Figures {
     pub(super) past: Option<(Remembered, BTreeMap<String, u64>)>,
 }
 
-impl Figures {
+impl FleetFigures {
     /// Keeps what was measured.
     pub(super) fn take(&mut self, event: Event) {
         match event {
@@ -38,14 +38,14 @@ impl Figures {
 
     /// Returns everything as OpenMetrics text.
     pub(super) fn page(&self, fleet: &Fleet) -> String {
-        let mut page = Page::default();
-        let family = Family {
+        let mut page = MetricsPage::default();
+        let family = MetricFamily {
             name: "nixdash_build",
-            kind: Kind::Info,
+            kind: MetricKind::Info,
             unit: None,
             help: "The program that measures.",
         };
-        page.add(&family, [Sample::new([("version", env!("CARGO_PKG_VERSION"))], 1.0)]);
+        page.add(&family, [MetricSample::new([("version", env!("CARGO_PKG_VERSION"))], 1.0)]);
         self.hosts(&mut page);
         self.tiers(&mut page, fleet);
         self.per_host(&mut page);
@@ -54,26 +54,26 @@ impl Figures {
         page.end()
     }
 
-    fn hosts(&self, page: &mut Page) {
+    fn hosts(&self, page: &mut MetricsPage) {
         let states = self.hosts.iter().flat_map(|(host, facts)| {
             HostState::ALL.iter().map(move |state| {
                 let holds = if facts.state == *state { 1.0 } else { 0.0 };
                 let labels = [("host", host.as_str()), ("nixdash_host_state", state.word())];
-                Sample::new(labels, holds)
+                MetricSample::new(labels, holds)
             })
         });
-        let family = Family {
+        let family = MetricFamily {
             name: "nixdash_host_state",
-            kind: Kind::StateSet,
+            kind: MetricKind::StateSet,
             unit: None,
             help: "Whether the host answers and is well.",
         };
         page.add(&family, states);
         let mut gauge = |name, unit, help, figure: &dyn Fn(&HostFacts) -> Option<f64>| {
             let samples = self.hosts.iter().filter_map(|(host, facts)| {
-                Some(Sample::new([("host", host.as_str())], figure(facts)?))
+                Some(MetricSample::new([("host", host.as_str())], figure(facts)?))
             });
-            page.add(&Family { name, kind: Kind::Gauge, unit, help }, samples);
+            page.add(&MetricFamily { name, kind: MetricKind::Gauge, unit, help }, samples);
         };
         gauge(
             "nixdash_host_measured_timestamp_seconds",
@@ -126,11 +126,10 @@ impl Figures {
             facts.uptime_s.map(|uptime| uptime as f64)
         });
         let mut store = |name, unit, help, figure: fn(&StoreFacts) -> u64| {
-            let samples = self
-                .stores
-                .iter()
-                .map(|(host, facts)| Sample::new([("host", host.as_str())], figure(facts) as f64));
-            page.add(&Family { name, kind: Kind::Gauge, unit, help }, samples);
+            let samples = self.stores.iter().map(|(host, facts)| {
+                MetricSample::new([("host", host.as_str())], figure(facts) as f64)
+            });
+            page.add(&MetricFamily { name, kind: MetricKind::Gauge, unit, help }, samples);
         };
         store("nixdash_store_paths", None, "Valid paths in the store.", |facts| facts.paths);
         store("nixdash_store_size_bytes", Some("bytes"), "NAR sizes in the store.", |facts| {
@@ -138,7 +137,7 @@ impl Figures {
         });
     }
 
-    fn tiers(&self, page: &mut Page, fleet: &Fleet) {
+    fn tiers(&self, page: &mut MetricsPage, fleet: &Fleet) {
         let known = || {
             let order = fleet.tiers.iter();
             order.filter_map(|tier| Some((tier, self.tiers.get(&tier.name)?)))
@@ -151,12 +150,12 @@ impl Figures {
                     ("kind", tier.kind.word()),
                     ("nixdash_tier_state", state.word()),
                 ];
-                Sample::new(labels, holds)
+                MetricSample::new(labels, holds)
             })
         });
-        let family = Family {
+        let family = MetricFamily {
             name: "nixdash_tier_state",
-            kind: Kind::StateSet,
+            kind: MetricKind::StateSet,
             unit: None,
             help: "Whether the tier answers and can be used.",
         };
@@ -164,9 +163,9 @@ impl Figures {
         let mut gauge = |name, unit, help, figure: &dyn Fn(&Tier, &TierFacts) -> Option<f64>| {
             let samples = known().filter_map(|(tier, facts)| {
                 let labels = [("tier", tier.name.as_str()), ("kind", tier.kind.word())];
-                Some(Sample::new(labels, figure(tier, facts)?))
+                Some(MetricSample::new(labels, figure(tier, facts)?))
             });
-            page.add(&Family { name, kind: Kind::Gauge, unit, help }, samples);
+            page.add(&MetricFamily { name, kind: MetricKind::Gauge, unit, help }, samples);
         };
         gauge(
             "nixdash_tier_measured_timestamp_seconds",
@@ -238,7 +237,7 @@ impl Figures {
     }
 
     /// Adds what is wrong and what is worth knowing: a sample per code, severity and subject.
-    fn findings(&self, page: &mut Page) {
+    fn findings(&self, page: &mut MetricsPage) {
         let of_tiers = self.tiers.values().flat_map(|facts| {
             let on_hosts = facts.hosts.values().flat_map(|on_host| &on_host.findings);
             facts.findings.iter().chain(on_hosts)
@@ -252,70 +251,70 @@ impl Figures {
                 (finding.code, finding.severity, host.unwrap_or_default(), tier.unwrap_or_default())
             })
             .collect();
-        let family = Family {
+        let family = MetricFamily {
             name: "nixdash_finding",
-            kind: Kind::Gauge,
+            kind: MetricKind::Gauge,
             unit: None,
             help: "1 while it is so; docs/findings.md says what each code means.",
         };
         let samples = found.into_iter().map(|(code, severity, host, tier)| {
             let (code, severity) = (("code", code.word()), ("severity", severity.word()));
-            Sample::new([code, severity, ("host", host), ("tier", tier)], 1.0)
+            MetricSample::new([code, severity, ("host", host), ("tier", tier)], 1.0)
         });
         page.add(&family, samples);
     }
 
-    fn past(&self, page: &mut Page, fleet: &Fleet) {
+    fn past(&self, page: &mut MetricsPage, fleet: &Fleet) {
         let Some((known, outcomes)) = &self.past else { return };
-        let family = Family {
+        let family = MetricFamily {
             name: "nixdash_run_hosts",
-            kind: Kind::Counter,
+            kind: MetricKind::Counter,
             unit: None,
             help: "Hosts of all runs, by how they ended.",
         };
-        let ended = outcomes
-            .iter()
-            .map(|(outcome, count)| Sample::new([("outcome", outcome.as_str())], *count as f64));
+        let ended = outcomes.iter().map(|(outcome, count)| {
+            MetricSample::new([("outcome", outcome.as_str())], *count as f64)
+        });
         page.add(&family, ended);
-        let family = Family {
+        let family = MetricFamily {
             name: "nixdash_hit_rate_ratio",
-            kind: Kind::Gauge,
+            kind: MetricKind::Gauge,
             unit: Some("ratio"),
             help: "Of what was not valid on the builder when a run began, the share substituted.",
         };
-        let rates: Vec<(&str, Windows<Option<Part>>)> =
+        let rates: Vec<(&str, Windows<Option<PartOfWhole>>)> =
             known.hosts().into_iter().map(|host| (host, known.hit_rate(Some(host)))).collect();
         page.add(&family, rates.iter().flat_map(|(host, rate)| windows("host", host, rate)));
-        let served: Vec<(&str, Windows<Option<Part>>)> =
+        let served: Vec<(&str, Windows<Option<PartOfWhole>>)> =
             fleet.tiers.iter().map(|tier| (tier.name.as_str(), known.served(&tier.name))).collect();
-        let family = Family {
+        let family = MetricFamily {
             name: "nixdash_share_served_ratio",
-            kind: Kind::Gauge,
+            kind: MetricKind::Gauge,
             unit: Some("ratio"),
             help: "Of all bytes delivered to hosts and builders in runs, the share of this tier.",
         };
         page.add(&family, served.iter().flat_map(|(tier, share)| windows("tier", tier, share)));
-        let answered: Vec<(&str, Windows<Option<Part>>)> = fleet
+        let answered: Vec<(&str, Windows<Option<PartOfWhole>>)> = fleet
             .tiers
             .iter()
             .map(|tier| (tier.name.as_str(), known.answered(&tier.name)))
             .collect();
-        let family = Family {
+        let family = MetricFamily {
             name: "nixdash_tier_answered_ratio",
-            kind: Kind::Gauge,
+            kind: MetricKind::Gauge,
             unit: Some("ratio"),
             help: "Of the narinfo requests that its server counts, the share that it answered.",
         };
         page.add(&family, answered.iter().flat_map(|(tier, share)| windows("tier", tier, share)));
-        let family = Family {
+        let family = MetricFamily {
             name: "nixdash_tier_requests_this_month",
-            kind: Kind::Gauge,
+            kind: MetricKind::Gauge,
             unit: None,
             help: "Requests that nixdash made of the tier in this calendar month (UTC).",
         };
         let requests = fleet.tiers.iter().filter_map(|tier| {
             let count = known.requests(&tier.name)?;
-            Some(Sample::new([("tier", tier.name.as_str())], count as f64))
+            Some(MetricSample::new([("tier", tier.name.as_str())], count as f64))
         });
         page.add(&family, requests);
     }
@@ -325,12 +324,12 @@ impl Figures {
 fn windows<'a>(
     label: &'static str,
     name: &'a str,
-    shares: &Windows<Option<Part>>,
-) -> Vec<Sample<'a>> {
+    shares: &Windows<Option<PartOfWhole>>,
+) -> Vec<MetricSample<'a>> {
     [("1d", shares.day), ("7d", shares.week), ("30d", shares.month)]
         .into_iter()
         .filter_map(|(window, part)| {
-            Some(Sample::new([(label, name), ("window", window)], part?.share?))
+            Some(MetricSample::new([(label, name), ("window", window)], part?.share?))
         })
         .collect()
 }
@@ -351,7 +350,7 @@ mod tests {
             tiers: vec![Tier::new("weed", TierKind::Seaweedfs, "http://10.0.0.5:8333/x")],
             ..crate::config::fallback()
         };
-        let mut figures = Figures::default();
+        let mut figures = FleetFigures::default();
         let size = SizeFacts { bytes: 7, exact: true, ..SizeFacts::default() };
         let facts = TierFacts { state: TierState::Slow, size: Some(size), ..TierFacts::default() };
         figures.take(Event::Tier { tier: "weed".to_owned(), facts: Box::new(facts) });
@@ -386,7 +385,7 @@ mod tests {
             hosts: [("razer".to_owned(), on_razer)].into(),
             ..TierFacts::default()
         };
-        let mut figures = Figures::default();
+        let mut figures = FleetFigures::default();
         figures.take(Event::Tier { tier: "weed".to_owned(), facts: Box::new(facts) });
         let page = figures.page(&crate::config::fallback());
         let lines: Vec<&str> =

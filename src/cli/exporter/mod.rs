@@ -13,9 +13,9 @@ use crate::cli::{CliError, history};
 use crate::fleet::{Event, Fleet};
 use crate::probe::{Poller, Record};
 use crate::record::{Recorder, RunWatch, Runs, state_home};
-use crate::remote::{Hands, Remote};
+use crate::remote::{Remote, ScriptRunner};
 use clap::Args;
-use families::Figures;
+use families::FleetFigures;
 use jiff::{SignedDuration, Timestamp};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -44,14 +44,14 @@ pub(super) async fn run(fleet: Fleet, args: ExporterArgs) -> Result<ExitCode, Cl
     let mut terminate = signal(SignalKind::terminate())?;
     let fleet = Arc::new(fleet);
     let remote = Remote::new(Arc::clone(&fleet));
-    let hands: Arc<dyn Hands> = Arc::new(remote.clone());
+    let runner: Arc<dyn ScriptRunner> = Arc::new(remote.clone());
     let recorder = history::recorder(&fleet, |line| eprintln!("nixdash: {line}"));
-    let figures = Arc::new(Mutex::new(Figures::default()));
+    let figures = Arc::new(Mutex::new(FleetFigures::default()));
     let stop = CancellationToken::new();
     let (events, measured) = mpsc::channel(1024);
     let runs = Runs::open(&state_home()).ok();
     let record = Record { recorder: recorder.clone(), runs: runs.clone() };
-    let handle = Poller::spawn(Arc::clone(&fleet), hands, events, record, stop.clone());
+    let handle = Poller::spawn(Arc::clone(&fleet), runner, events, record, stop.clone());
     if let Some(recorder) = recorder.clone() {
         tokio::spawn(count_requests(Arc::clone(&fleet), handle.clone(), recorder));
     }
@@ -78,14 +78,14 @@ pub(super) async fn run(fleet: Fleet, args: ExporterArgs) -> Result<ExitCode, Cl
 }
 
 /// Locks; a panic in another task leaves what is shared usable.
-fn lock(figures: &Mutex<Figures>) -> MutexGuard<'_, Figures> {
+fn lock(figures: &Mutex<FleetFigures>) -> MutexGuard<'_, FleetFigures> {
     figures.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Keeps what is measured, for the next scrape and in the history.
 async fn keep(
     mut measured: mpsc::Receiver<Event>,
-    figures: Arc<Mutex<Figures>>,
+    figures: Arc<Mutex<FleetFigures>>,
     recorder: Option<Recorder>,
 ) {
     while let Some(event) = measured.recv().await {
@@ -97,7 +97,7 @@ async fn keep(
 }
 
 /// Reads what the history knows, again and again.
-async fn look_back(fleet: Arc<Fleet>, figures: Arc<Mutex<Figures>>) {
+async fn look_back(fleet: Arc<Fleet>, figures: Arc<Mutex<FleetFigures>>) {
     loop {
         let reading = Arc::clone(&fleet);
         let read = tokio::task::spawn_blocking(move || {

@@ -8,7 +8,7 @@ pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 
 /// The type of a family.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum MetricKind {
     /// A value that goes up and down.
     Gauge,
     /// A value that only grows; its samples end in `_total`.
@@ -20,22 +20,22 @@ pub(super) enum Kind {
 }
 
 /// A family: what its samples have in common.
-pub(super) struct Family {
+pub(super) struct MetricFamily {
     /// Its name; ends in the unit, where it has one.
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: MetricKind,
     /// The unit: seconds, bytes, ratio.
     pub(super) unit: Option<&'static str>,
     pub(super) help: &'static str,
 }
 
 /// A sample: labels and a value.
-pub(super) struct Sample<'a> {
+pub(super) struct MetricSample<'a> {
     pub(super) labels: Vec<(&'static str, &'a str)>,
     pub(super) value: f64,
 }
 
-impl<'a> Sample<'a> {
+impl<'a> MetricSample<'a> {
     pub(super) fn new(labels: impl Into<Vec<(&'static str, &'a str)>>, value: f64) -> Self {
         Self { labels: labels.into(), value }
     }
@@ -43,28 +43,28 @@ impl<'a> Sample<'a> {
 
 /// A whole exposition, as it grows.
 #[derive(Default)]
-pub(super) struct Page {
+pub(super) struct MetricsPage {
     text: String,
 }
 
-impl Page {
+impl MetricsPage {
     /// Adds a family; one without samples is left out.
     pub(super) fn add<'a>(
         &mut self,
-        family: &Family,
-        samples: impl IntoIterator<Item = Sample<'a>>,
+        family: &MetricFamily,
+        samples: impl IntoIterator<Item = MetricSample<'a>>,
     ) {
         let mut samples = samples.into_iter().peekable();
         if samples.peek().is_none() {
             return;
         }
-        let Family { name, kind, unit, help } = family;
+        let MetricFamily { name, kind, unit, help } = family;
         debug_assert!(unit.is_none_or(|unit| name.ends_with(unit)), "{name} ends in its unit");
         let (kind, ending) = match kind {
-            Kind::Gauge => ("gauge", ""),
-            Kind::Counter => ("counter", "_total"),
-            Kind::Info => ("info", "_info"),
-            Kind::StateSet => ("stateset", ""),
+            MetricKind::Gauge => ("gauge", ""),
+            MetricKind::Counter => ("counter", "_total"),
+            MetricKind::Info => ("info", "_info"),
+            MetricKind::StateSet => ("stateset", ""),
         };
         // Writing into a String cannot fail.
         let _ = writeln!(self.text, "# TYPE {name} {kind}");
@@ -72,7 +72,7 @@ impl Page {
             let _ = writeln!(self.text, "# UNIT {name} {unit}");
         }
         let _ = writeln!(self.text, "# HELP {name} {}", escape(help));
-        for Sample { labels, value } in samples {
+        for MetricSample { labels, value } in samples {
             let labels: Vec<String> = labels
                 .iter()
                 .map(|(label, text)| format!("{label}=\"{}\"", escape(&printable_line(text))))
@@ -101,15 +101,15 @@ mod tests {
 
     #[test]
     fn a_family_has_type_unit_and_help_before_its_samples() {
-        let mut page = Page::default();
-        let family = Family {
+        let mut page = MetricsPage::default();
+        let family = MetricFamily {
             name: "x_bytes",
-            kind: Kind::Counter,
+            kind: MetricKind::Counter,
             unit: Some("bytes"),
             help: "What \"x\" is.",
         };
-        page.add(&family, [Sample::new([("tier", "a\\b\"c\u{1b}[31m")], 81_200_000_000.0)]);
-        page.add(&Family { name: "y", ..family }, []);
+        page.add(&family, [MetricSample::new([("tier", "a\\b\"c\u{1b}[31m")], 81_200_000_000.0)]);
+        page.add(&MetricFamily { name: "y", ..family }, []);
         assert_eq!(
             page.end(),
             "# TYPE x_bytes counter\n# UNIT x_bytes bytes\n# HELP x_bytes What \\\"x\\\" is.\n\

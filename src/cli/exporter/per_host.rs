@@ -1,13 +1,13 @@
 //! What is exported of hosts and tiers together: who asks whom, what holds whose systems, what is
 //! in hosts' own stores.
 
-use super::families::{Figures, seconds};
-use super::openmetrics::{Family, Kind, Page, Sample};
+use super::families::{FleetFigures, seconds};
+use super::openmetrics::{MetricFamily, MetricKind, MetricSample, MetricsPage};
 use crate::fleet::{Coverage, NextCoverage, NextFacts, StoreDepth, TierOnHost};
 
-impl Figures {
+impl FleetFigures {
     /// Adds what is known of hosts and tiers together.
-    pub(super) fn per_host(&self, page: &mut Page) {
+    pub(super) fn per_host(&self, page: &mut MetricsPage) {
         self.views(page);
         self.coverage(page);
         self.next(page);
@@ -15,15 +15,15 @@ impl Figures {
     }
 
     /// Adds what hosts make of tiers.
-    fn views(&self, page: &mut Page) {
+    fn views(&self, page: &mut MetricsPage) {
         let mut gauge = |name, help, figure: fn(&TierOnHost) -> Option<f64>| {
             let samples = self.tiers.iter().flat_map(|(tier, facts)| {
                 facts.hosts.iter().filter_map(move |(host, view)| {
                     let labels = [("host", host.as_str()), ("tier", tier.as_str())];
-                    Some(Sample::new(labels, figure(view)?))
+                    Some(MetricSample::new(labels, figure(view)?))
                 })
             });
-            page.add(&Family { name, kind: Kind::Gauge, unit: None, help }, samples);
+            page.add(&MetricFamily { name, kind: MetricKind::Gauge, unit: None, help }, samples);
         };
         gauge("nixdash_tier_on_host_asked", "1 when the host's Nix asks the tier.", |view| {
             view.configured.map(flag)
@@ -36,15 +36,15 @@ impl Figures {
         });
     }
 
-    fn coverage(&self, page: &mut Page) {
+    fn coverage(&self, page: &mut MetricsPage) {
         let mut gauge = |name, unit, help, figure: fn(&Coverage) -> u64| {
             let samples = self.coverage.iter().flat_map(|(host, facts)| {
                 facts.tiers.iter().map(move |(tier, found)| {
                     let labels = [("host", host.as_str()), ("tier", tier.as_str())];
-                    Sample::new(labels, figure(found) as f64)
+                    MetricSample::new(labels, figure(found) as f64)
                 })
             });
-            page.add(&Family { name, kind: Kind::Gauge, unit, help }, samples);
+            page.add(&MetricFamily { name, kind: MetricKind::Gauge, unit, help }, samples);
         };
         gauge(
             "nixdash_coverage_held_paths",
@@ -73,13 +73,13 @@ impl Figures {
     }
 
     /// Adds what is known of what hosts run next.
-    fn next(&self, page: &mut Page) {
+    fn next(&self, page: &mut MetricsPage) {
         let known = || self.next.iter().filter(|(_, facts)| facts.toplevel.is_some());
         let mut gauge = |name, help, figure: fn(&NextFacts) -> Option<f64>| {
             let samples = known().filter_map(|(host, facts)| {
-                Some(Sample::new([("host", host.as_str())], figure(facts)?))
+                Some(MetricSample::new([("host", host.as_str())], figure(facts)?))
             });
-            page.add(&Family { name, kind: Kind::Gauge, unit: None, help }, samples);
+            page.add(&MetricFamily { name, kind: MetricKind::Gauge, unit: None, help }, samples);
         };
         gauge("nixdash_next_built", "1 when the host's next system is built.", |facts| {
             Some(flag(!facts.partial))
@@ -91,10 +91,10 @@ impl Figures {
             let samples = known().flat_map(|(host, facts)| {
                 facts.tiers.iter().map(move |(tier, found)| {
                     let labels = [("host", host.as_str()), ("tier", tier.as_str())];
-                    Sample::new(labels, figure(found) as f64)
+                    MetricSample::new(labels, figure(found) as f64)
                 })
             });
-            page.add(&Family { name, kind: Kind::Gauge, unit: None, help }, samples);
+            page.add(&MetricFamily { name, kind: MetricKind::Gauge, unit: None, help }, samples);
         };
         gauge("nixdash_next_held_paths", "Paths of it that the tier holds.", |found| {
             found.paths.have
@@ -107,7 +107,7 @@ impl Figures {
     }
 
     /// Adds what a close look at hosts' own stores found.
-    fn depths(&self, page: &mut Page) {
+    fn depths(&self, page: &mut MetricsPage) {
         let Some(depths) =
             self.tiers.values().map(|facts| &facts.depths).find(|all| !all.is_empty())
         else {
@@ -116,8 +116,8 @@ impl Figures {
         let mut gauge = |name, unit, help, figure: fn(&StoreDepth) -> f64| {
             let samples = depths
                 .iter()
-                .map(|(host, depth)| Sample::new([("host", host.as_str())], figure(depth)));
-            page.add(&Family { name, kind: Kind::Gauge, unit, help }, samples);
+                .map(|(host, depth)| MetricSample::new([("host", host.as_str())], figure(depth)));
+            page.add(&MetricFamily { name, kind: MetricKind::Gauge, unit, help }, samples);
         };
         gauge(
             "nixdash_store_looked_at_timestamp_seconds",
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn hosts_views_next_systems_and_stores_are_exported() {
-        let mut figures = Figures::default();
+        let mut figures = FleetFigures::default();
         let view = TierOnHost { trusted: Some(false), rank: Some(2), ..TierOnHost::default() };
         let depth = StoreDepth {
             saved_bytes: 5,

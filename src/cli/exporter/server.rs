@@ -104,8 +104,8 @@ async fn answer(
     };
     has_asked.store(true, Ordering::Relaxed);
     let reply = match head.and_then(|head| route(&head)) {
-        Ok(Page::Metrics) => reply("200 OK", CONTENT_TYPE, "", &page()),
-        Ok(Page::Front) => reply("200 OK", "text/html; charset=utf-8", "", FRONT),
+        Ok(ExporterPage::Metrics) => reply("200 OK", CONTENT_TYPE, "", &page()),
+        Ok(ExporterPage::Front) => reply("200 OK", "text/html; charset=utf-8", "", FRONT),
         Err(status) => {
             let allow = if status.starts_with("405") { "Allow: GET\r\n" } else { "" };
             reply(status, "text/plain; charset=utf-8", allow, &format!("{status}\n"))
@@ -120,7 +120,7 @@ async fn answer(
 
 /// What can be asked for.
 #[derive(Debug, PartialEq, Eq)]
-enum Page {
+enum ExporterPage {
     Metrics,
     Front,
 }
@@ -142,7 +142,7 @@ async fn read_head(stream: &mut TcpStream) -> std::io::Result<Result<Vec<u8>, &'
 }
 
 /// Returns what a head asks for, or the status that says why not.
-fn route(head: &[u8]) -> Result<Page, &'static str> {
+fn route(head: &[u8]) -> Result<ExporterPage, &'static str> {
     let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let line = std::str::from_utf8(line).map_err(|_| "400 Bad Request")?;
     let mut words = line.split(' ');
@@ -152,8 +152,8 @@ fn route(head: &[u8]) -> Result<Page, &'static str> {
         return Err("400 Bad Request");
     };
     let page = match target.split('?').next() {
-        Some("/metrics") => Page::Metrics,
-        Some("/") => Page::Front,
+        Some("/metrics") => ExporterPage::Metrics,
+        Some("/") => ExporterPage::Front,
         Some(_) | None => return Err("404 Not Found"),
     };
     if method == "GET" { Ok(page) } else { Err("405 Method Not Allowed") }
@@ -175,9 +175,9 @@ mod tests {
     #[test]
     fn only_two_pages_are_there_and_they_are_only_read() {
         for (line, answer) in [
-            ("GET /metrics HTTP/1.1\r\n\r\n", Ok(Page::Metrics)),
-            ("GET /metrics?x=1 HTTP/1.0\r\nHost: a\r\n\r\n", Ok(Page::Metrics)),
-            ("GET / HTTP/1.1\r\n\r\n", Ok(Page::Front)),
+            ("GET /metrics HTTP/1.1\r\n\r\n", Ok(ExporterPage::Metrics)),
+            ("GET /metrics?x=1 HTTP/1.0\r\nHost: a\r\n\r\n", Ok(ExporterPage::Metrics)),
+            ("GET / HTTP/1.1\r\n\r\n", Ok(ExporterPage::Front)),
             ("GET /etc/passwd HTTP/1.1\r\n\r\n", Err("404 Not Found")),
             ("POST /metrics HTTP/1.1\r\n\r\n", Err("405 Method Not Allowed")),
             ("GET /metrics\r\n\r\n", Err("400 Bad Request")),

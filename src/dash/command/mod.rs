@@ -173,7 +173,7 @@ impl Context {
 
 /// One row of the table.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry {
+pub struct CommandEntry {
     /// What it does.
     pub command: Command,
     /// Its name in the palette.
@@ -191,12 +191,12 @@ pub struct Entry {
 }
 
 /// Returns the commands that mean something here, in the order of the footer.
-pub(super) fn in_context(context: Context) -> impl Iterator<Item = &'static Entry> {
+pub(super) fn in_context(context: Context) -> impl Iterator<Item = &'static CommandEntry> {
     COMMANDS.iter().filter(move |entry| entry.contexts.contains(&context))
 }
 
 /// Returns the commands that can be given now.
-pub(super) fn available(model: &Model) -> impl Iterator<Item = &'static Entry> {
+pub(super) fn available(model: &Model) -> impl Iterator<Item = &'static CommandEntry> {
     in_context(Context::of(model)).filter(|entry| can(model, entry.command))
 }
 

@@ -3,7 +3,7 @@
 
 mod panes;
 
-use crate::dash::command::{Command, Context, Entry};
+use crate::dash::command::{Command, CommandEntry, Context};
 use crate::dash::key::Key;
 use crate::dash::model::Screen;
 use crossterm::event::KeyCode;
@@ -27,16 +27,16 @@ const fn entry(
     label: Option<&'static str>,
     name: &'static str,
     about: &'static str,
-) -> Entry {
-    Entry { command, name, about, keys, label, contexts, destructive: false }
+) -> CommandEntry {
+    CommandEntry { command, name, about, keys, label, contexts, destructive: false }
 }
 
-const fn asks(entry: Entry) -> Entry {
-    Entry { destructive: true, ..entry }
+const fn asks(entry: CommandEntry) -> CommandEntry {
+    CommandEntry { destructive: true, ..entry }
 }
 
 /// Every command, in the order of the footer.
-pub const COMMANDS: &[Entry] = &{
+pub const COMMANDS: &[CommandEntry] = &{
     let mut all = [VIEW_ROWS[0]; VIEW_ROWS.len() + panes::ROWS.len()];
     let mut at = 0;
     while at < all.len() {
@@ -47,7 +47,7 @@ pub const COMMANDS: &[Entry] = &{
     all
 };
 
-const VIEW_ROWS: &[Entry] = &[
+const VIEW_ROWS: &[CommandEntry] = &[
     entry(Command::Up, &[Code(KeyCode::Up), Char('k')], MOVES, None, "up", "move or scroll up"),
     entry(
         Command::Down,

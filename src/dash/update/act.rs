@@ -2,7 +2,7 @@
 
 use crate::dash::command::{Command, selects_stores, targets};
 use crate::dash::filter::Filter;
-use crate::dash::input::Input;
+use crate::dash::input::LineInput;
 use crate::dash::model::{Model, Overlay, Prompt, Screen, StartForm};
 use crate::dash::msg::{Effect, RunKind, Wish};
 use crate::dash::update::{logs, snap};
@@ -47,7 +47,7 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         Command::Filter => {
             let logs = model.screen == Screen::Logs;
             let before = if logs { model.log.filter.clone() } else { model.filter.clone() };
-            model.prompt = Some(Prompt { input: Input::with(before.text()), before });
+            model.prompt = Some(Prompt { input: LineInput::with(before.text()), before });
         }
         Command::Zoom => {
             model.zoom = !model.zoom;
@@ -64,7 +64,7 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         Command::LookClosely => look_closely(model, now),
         Command::RefreshAll => return probe(model, vec![], now),
         Command::Palette => {
-            model.overlay = Some(Overlay::Palette { input: Input::default(), selected: 0 });
+            model.overlay = Some(Overlay::Palette { input: LineInput::default(), selected: 0 });
         }
         Command::Help => model.overlay = Some(Overlay::Help { scroll: 0 }),
         Command::OwnLog => model.overlay = Some(Overlay::OwnLog),
@@ -201,7 +201,7 @@ fn start(model: &mut Model, kind: RunKind) {
             action: Action::default(),
             strategy: None,
             typed: Vec::new(),
-            input: Input::default(),
+            input: LineInput::default(),
         }));
     }
 }

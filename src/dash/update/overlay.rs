@@ -1,6 +1,6 @@
 //! What commands do in the panes that lie over a view.
 
-use crate::dash::command::{COMMANDS, Command, Context, Entry, can};
+use crate::dash::command::{COMMANDS, Command, CommandEntry, Context, can};
 use crate::dash::model::{Model, Overlay, StartForm, Starting};
 use crate::dash::msg::{Effect, RunKind};
 use crate::dash::update::act;
@@ -28,10 +28,10 @@ pub(super) fn reading(model: &mut Model, command: Command) {
 }
 
 /// Returns the commands that the palette offers for a typed text, best first.
-pub(in crate::dash) fn palette_matches(model: &Model, typed: &str) -> Vec<&'static Entry> {
+pub(in crate::dash) fn palette_matches(model: &Model, typed: &str) -> Vec<&'static CommandEntry> {
     let context = Context::View(model.screen);
     let typed = typed.trim().to_lowercase();
-    let mut found: Vec<(u8, &'static Entry)> = COMMANDS
+    let mut found: Vec<(u8, &'static CommandEntry)> = COMMANDS
         .iter()
         .filter(|entry| entry.contexts.contains(&context) && can(model, entry.command))
         .filter(|entry| entry.command != Command::Palette)
@@ -42,7 +42,7 @@ pub(in crate::dash) fn palette_matches(model: &Model, typed: &str) -> Vec<&'stat
 }
 
 /// Returns how well a command fits a typed text; 0 is best.
-fn rank(entry: &Entry, typed: &str) -> Option<u8> {
+fn rank(entry: &CommandEntry, typed: &str) -> Option<u8> {
     let mut letters = entry.name.chars();
     if entry.name.starts_with(typed) {
         Some(0)
@@ -116,7 +116,7 @@ fn accept_name(model: &mut Model, form: &mut StartForm, now: Timestamp) {
     } else {
         model.say(format!("that is not {wanted:?}; esc forgets the deploy"), true, now);
     }
-    form.input = crate::dash::Input::default();
+    form.input = crate::dash::LineInput::default();
 }
 
 /// Returns the next protected host whose name was not typed.

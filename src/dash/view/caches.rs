@@ -21,7 +21,7 @@ use crate::dash::view::paint::{
     Paint, below, count, cut, left, line_width, put, top, unseen, width,
 };
 use crate::dash::view::tier;
-use crate::dash::view::tier_columns::{Column, GAP, Shape, cell};
+use crate::dash::view::tier_columns::{GAP, Shape, TierColumn, cell};
 use crate::dash::view::tier_words::{stores_up, tier_mark, why_useless};
 use crate::fleet::{Tier, percent};
 use ratatui::buffer::Buffer;
@@ -159,7 +159,7 @@ fn figures(
         let hosts = shape
             .columns
             .iter()
-            .position(|column| matches!(column, Column::Mean | Column::Host(_)));
+            .position(|column| matches!(column, TierColumn::Mean | TierColumn::Host(_)));
         let first = hosts.unwrap_or(widths.len());
         let fits = |from: &usize| {
             let used: usize = widths[..*from].iter().map(|width| width + GAP).sum();

@@ -16,7 +16,7 @@ const SPARK: usize = 8;
 
 /// One column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Column {
+pub(super) enum HostColumn {
     Host,
     State,
     Version,
@@ -33,10 +33,10 @@ pub(super) enum Column {
     Seen,
 }
 
-use Column as C;
+use HostColumn as C;
 
 /// Every column, in the order of the screen.
-const ORDER: [Column; 14] = [
+const ORDER: [HostColumn; 14] = [
     C::Host,
     C::State,
     C::Version,
@@ -54,7 +54,7 @@ const ORDER: [Column; 14] = [
 ];
 
 /// Every column, the most wanted first.
-const WANTED: [Column; 14] = [
+const WANTED: [HostColumn; 14] = [
     C::Host,
     C::State,
     C::Seen,
@@ -73,7 +73,7 @@ const WANTED: [Column; 14] = [
 
 /// The columns that fit, in the order of the screen, each with its width.
 pub(super) struct Columns {
-    pub(super) shown: Vec<(Column, usize)>,
+    pub(super) shown: Vec<(HostColumn, usize)>,
     /// Columns between two columns.
     pub(super) gap: usize,
 }
@@ -160,7 +160,7 @@ pub(super) fn is_old(paint: &Paint<'_>, view: &HostView) -> bool {
     !answers || measured.is_none_or(|then| age(paint.now, then) > crate::dash::model::STALE)
 }
 
-impl Column {
+impl HostColumn {
     fn exists(self, paint: &Paint<'_>) -> bool {
         self != C::Cache || cache(paint).is_some()
     }

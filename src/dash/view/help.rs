@@ -7,7 +7,7 @@
 //! └─────────────────────────────────────────────────────────────────────────┘
 //! ```
 
-use crate::dash::command::{Context, Entry, in_context};
+use crate::dash::command::{CommandEntry, Context, in_context};
 use crate::dash::model::Screen;
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, left, wrap};
@@ -26,7 +26,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, scroll: u
     let popup = Popup::new(area, 84);
     let screen = paint.model.screen;
     let mut lines = Vec::new();
-    let everywhere = |entry: &&Entry| {
+    let everywhere = |entry: &&CommandEntry| {
         Screen::ALL.iter().all(|screen| entry.contexts.contains(&Context::View(*screen)))
     };
     let here = in_context(Context::View(screen)).filter(|entry| !everywhere(entry));
@@ -56,7 +56,7 @@ fn section(
     popup: &Popup,
     lines: &mut Vec<Line<'static>>,
     title: &str,
-    entries: impl Iterator<Item = &'static Entry>,
+    entries: impl Iterator<Item = &'static CommandEntry>,
 ) {
     lines.push(Line::from(paint.span(Role::Title, title.to_owned())));
     for entry in entries {

@@ -71,18 +71,19 @@ pub(super) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
 
 /// Returns what the overview can say, the most first: how hosts are counted, which tiers are named,
 /// and whether it is said what runs. That nothing runs yields before hosts lose their words.
-fn steps(paint: &Paint<'_>) -> Vec<(Counts, Caches, bool)> {
+fn steps(paint: &Paint<'_>) -> Vec<(CountStyle, Caches, bool)> {
     let bad = paint.model.tiers.iter().filter(|view| is_bad(&view.facts)).count();
     let idle = paint.model.run_sign() == RunSign::None;
-    let mut steps = vec![(Counts::Long, Caches::All, true), (Counts::Words, Caches::All, true)];
+    let mut steps =
+        vec![(CountStyle::Long, Caches::All, true), (CountStyle::Words, Caches::All, true)];
     for words in [usize::MAX, 3, 2, 1, 0] {
-        steps.push((Counts::Words, Caches::Named { words }, true));
+        steps.push((CountStyle::Words, Caches::Named { words }, true));
     }
     let which = |names, words| Caches::Bad { names, words };
     let all = [true, false].map(|words| which(bad, words));
     let some = [true, false].map(|words| (1..bad).rev().map(move |names| which(names, words)));
     let named: Vec<Caches> = all.into_iter().chain(some.into_iter().flatten()).collect();
-    for counts in [Counts::Words, Counts::Signs] {
+    for counts in [CountStyle::Words, CountStyle::Signs] {
         for which in [&named[..], &[Caches::Count]] {
             for with_run in [true, false].into_iter().filter(|with_run| *with_run || idle) {
                 steps.extend(which.iter().map(|which| (counts, *which, with_run)));
@@ -94,7 +95,7 @@ fn steps(paint: &Paint<'_>) -> Vec<(Counts, Caches, bool)> {
 
 /// How hosts are counted.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Counts {
+enum CountStyle {
     /// All of them, then by state.
     Long,
     /// By state.
@@ -130,10 +131,10 @@ pub(super) fn one_line(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
 }
 
 /// Returns how many hosts are in which state.
-fn hosts(paint: &Paint<'_>, counts: Counts) -> Vec<Span<'static>> {
+fn hosts(paint: &Paint<'_>, counts: CountStyle) -> Vec<Span<'static>> {
     let views = &paint.model.hosts;
     let mut spans = Vec::new();
-    if counts == Counts::Long {
+    if counts == CountStyle::Long {
         let plural = if views.len() == 1 { "host" } else { "hosts" };
         spans.push(Span::raw(format!("{} {plural}  ", views.len())));
     }
@@ -148,7 +149,7 @@ fn hosts(paint: &Paint<'_>, counts: Counts) -> Vec<Span<'static>> {
     ] {
         let count = views.iter().filter(|view| view.facts.state == state).count();
         if count > 0 {
-            let signs = counts == Counts::Signs;
+            let signs = counts == CountStyle::Signs;
             if !first {
                 spans.push(paint.span(Role::Dim, if signs { " " } else { " · " }));
             }

@@ -7,7 +7,7 @@
 //! └────────────────────────────────────────────────┘
 //! ```
 
-use crate::dash::input::Input;
+use crate::dash::input::LineInput;
 use crate::dash::theme::Role;
 use crate::dash::update::palette_matches;
 use crate::dash::view::paint::{Paint, cut, left};
@@ -24,7 +24,7 @@ pub(super) fn draw(
     paint: &Paint<'_>,
     buffer: &mut Buffer,
     area: Rect,
-    input: &Input,
+    input: &LineInput,
     selected: usize,
 ) {
     let popup = Popup::new(area, 84);

@@ -19,7 +19,7 @@ pub(super) const GAP: usize = 2;
 
 /// A column after the tier's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Column {
+pub(super) enum TierColumn {
     Since,
     Signature,
     Served,
@@ -33,9 +33,9 @@ pub(super) enum Column {
     Host(usize),
 }
 
-use Column as C;
+use TierColumn as C;
 
-impl Column {
+impl TierColumn {
     fn title(self, paint: &Paint<'_>) -> String {
         let days = paint.model.figures.days.max(1);
         match self {
@@ -107,7 +107,7 @@ pub(super) struct Shape {
     pub(super) number: usize,
     pub(super) name: usize,
     pub(super) state: usize,
-    pub(super) columns: Vec<Column>,
+    pub(super) columns: Vec<TierColumn>,
     /// Columns of a host's name and share.
     pub(super) host: usize,
 }
@@ -163,7 +163,7 @@ impl Shape {
             chosen.push(C::Mean);
         }
         chosen.extend((0..fitting).map(C::Host));
-        let place = |column: &Column| match column {
+        let place = |column: &TierColumn| match column {
             C::Since => 0,
             C::Signature => 1,
             C::Served => 2,
@@ -196,7 +196,7 @@ fn before_bar(text: &str, columns: usize) -> String {
 /// measured, nothing for what such a tier cannot have.
 pub(super) fn cell(
     paint: &Paint<'_>,
-    column: Column,
+    column: TierColumn,
     columns: usize,
     tier: &Tier,
     view: &TierView,

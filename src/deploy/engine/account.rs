@@ -9,7 +9,7 @@ use super::job::Job;
 use super::patience::Patience;
 use super::scripts::{ACCOUNT, RECOVER};
 use super::step::Step;
-use crate::deploy::{Ending, Known, Reason};
+use crate::deploy::{Ending, Reason, RunFacts};
 use crate::fleet::{Code, Outcome, StorePath, printable_line};
 use crate::remote::{Output, RemoteError, Script};
 use std::collections::BTreeSet;
@@ -62,7 +62,7 @@ pub(super) async fn account(
 pub(super) async fn recover(step: &Step) -> Result<Output, RemoteError> {
     let limit = step.host.activation.timeout() + RECOVER_MARGIN;
     let script = Script::new(RECOVER).root().arg("").limit(limit);
-    let output = step.shared.hands.run(&step.host.name, &script).await?;
+    let output = step.shared.runner.run(&step.host.name, &script).await?;
     for line in output.stdout.lines().chain(output.stderr.lines()) {
         step.log(line).await;
     }
@@ -74,7 +74,7 @@ async fn ask(step: &Step, job: &Job) -> Result<Account, RemoteError> {
     let script = Script::new(ACCOUNT).root().arg(job.name()).limit(Duration::from_secs(20));
     let mut patience = Patience::new(AWAY);
     loop {
-        let pause = match step.shared.hands.run(&step.host.name, &script).await {
+        let pause = match step.shared.runner.run(&step.host.name, &script).await {
             Ok(output) if output.is_ok() => return Ok(parse(&output.stdout)),
             Ok(output) => {
                 let trouble = crate::remote::Trouble::Lost;
@@ -118,7 +118,7 @@ pub(super) fn parse(text: &str) -> Account {
 }
 
 /// Says what an account means. `told` says whether the supervisor was told to keep the new system.
-fn judge(name: &str, found: &Account, known: &Known, told: bool) -> Ending {
+fn judge(name: &str, found: &Account, known: &RunFacts, told: bool) -> Ending {
     let restarted = found.boot_id != known.preflight.boot_id;
     let what = match (restarted, told) {
         (true, true) => "it was restarted while the new system was made permanent",
@@ -179,9 +179,9 @@ mod tests {
     const OLD: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-old";
     const NEW: &str = "/nix/store/m0znnv1nxsr0ry7gmadkh49s1d0hycgd-new";
 
-    fn known() -> Known {
+    fn known() -> RunFacts {
         let old = StorePath::parse(OLD).ok();
-        Known {
+        RunFacts {
             preflight: Preflight {
                 running: old.clone(),
                 profile: old,
@@ -190,7 +190,7 @@ mod tests {
                 ..Preflight::default()
             },
             toplevel: StorePath::parse(NEW).ok(),
-            ..Known::default()
+            ..RunFacts::default()
         }
     }
 

@@ -3,7 +3,7 @@
 use super::evaluate;
 use super::fetch::by_tier;
 use super::scripts::{BUILD, COMPARE};
-use super::step::{Ear, Plain, Step};
+use super::step::{LineSink, PlainLog, Step};
 use crate::deploy::engine::job::{Job, JobKind, lost};
 use crate::deploy::{Failure, Report};
 use crate::fleet::{Code, Progress, bytes};
@@ -60,15 +60,15 @@ pub(super) fn job(step: &Step) -> Job {
 pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
     let mut job = job(step);
     let args = [step.drv()?.to_owned(), step.build_root()];
-    job.start(JobKind::Work, BUILD, &args, PATIENCE, &mut Plain(step))
+    job.start(JobKind::Work, BUILD, &args, PATIENCE, &mut PlainLog(step))
         .await
         .map_err(|failure| step.about_builder(failure.harmless()))?;
-    let mut ear = NixEar::new(step);
+    let mut lines = NixEar::new(step);
     let state = job
-        .follow("exit", PATIENCE, &mut ear)
+        .follow("exit", PATIENCE, &mut lines)
         .await
         .map_err(|error| step.about_builder(lost(&error)))?;
-    let log = ear.finish().await;
+    let log = lines.finish().await;
     match state.exit {
         Some(0) => Ok(Report::Built {
             built: log.built(),
@@ -125,8 +125,8 @@ impl<'a> NixEar<'a> {
     }
 }
 
-impl Ear for NixEar<'_> {
-    async fn hear(&mut self, line: &str) {
+impl LineSink for NixEar<'_> {
+    async fn take(&mut self, line: &str) {
         for item in self.log.feed(line) {
             self.step.log(&item.line()).await;
         }

@@ -9,7 +9,7 @@ use crate::deploy::{Failure, Report};
 use crate::fleet::{Code, Evaluate, StorePath};
 use crate::nix::argv;
 use crate::nix::version::Version;
-use crate::remote::{Hands, Output, Program, Script};
+use crate::remote::{Output, Program, Script, ScriptRunner};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ const OLDEST: Version = Version::new(2, 18, 0);
 
 /// What `nix eval` prints.
 #[derive(Deserialize)]
-struct Evaluated {
+struct EvalOutput {
     drv: String,
     out: String,
 }
@@ -110,7 +110,7 @@ async fn read(step: &Step, output: &Output) -> Result<(StorePath, StorePath), Fa
         let text = format!("{host}: nix eval answered oddly: {why}");
         Failure::failed(Code::EvaluationFailed, text)
     };
-    let found: Evaluated =
+    let found: EvalOutput =
         serde_json::from_str(output.stdout.trim()).map_err(|error| odd(error.to_string()))?;
     let toplevel = StorePath::parse(&found.out).map_err(|error| odd(error.to_string()))?;
     let drv = StorePath::parse(&found.drv).map_err(|error| odd(error.to_string()))?;
@@ -183,7 +183,7 @@ async fn copy_to_builder(step: &Step, drv: &StorePath) -> Result<(), Failure> {
     };
     // Whoever answers now is the one to copy to.
     step.run(builder, &Script::new(":")).await.map_err(|failure| step.about_builder(failure))?;
-    let answering = shared.hands.address(builder);
+    let answering = shared.runner.address(builder);
     let address = host
         .addresses
         .iter()
@@ -215,7 +215,7 @@ pub(super) async fn root_derivation(step: &Step, drv: &str) {
     step.shared.note_use(builder);
     let root = format!("{}.drv", step.build_root());
     let script = Script::new(ROOT_DRV).root().arg(drv).arg(root);
-    match step.shared.hands.run(builder, &script).await {
+    match step.shared.runner.run(builder, &script).await {
         Ok(output) if output.is_ok() => {}
         Ok(output) => {
             step.log(&format!("the derivation is not rooted: {}", output.complaint())).await;
@@ -225,7 +225,7 @@ pub(super) async fn root_derivation(step: &Step, drv: &str) {
 }
 
 /// Removes a source folder; what stays behind after a failure is removed by the next run.
-pub(super) async fn discard(hands: &dyn Hands, host: &str, dir: &str) {
+pub(super) async fn discard(runner: &dyn ScriptRunner, host: &str, dir: &str) {
     let script = Script::new(DISCARD).arg(dir).limit(Duration::from_secs(5));
-    drop(hands.run(host, &script).await);
+    drop(runner.run(host, &script).await);
 }

@@ -2,7 +2,7 @@
 
 use super::build::NixEar;
 use super::scripts::FETCH;
-use super::step::{Plain, Step};
+use super::step::{PlainLog, Step};
 use crate::deploy::engine::job::{Job, JobKind, StartFailure, lost};
 use crate::deploy::{Failure, Reason, Report};
 use crate::fleet::{Code, Fetched, Fleet};
@@ -27,16 +27,16 @@ pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
         args.push(tier.url.clone());
         args.extend(tier.public_key.as_ref().map(|key| key.text.clone()));
     }
-    job.start(JobKind::Work, FETCH, &args, PATIENCE, &mut Plain(step))
+    job.start(JobKind::Work, FETCH, &args, PATIENCE, &mut PlainLog(step))
         .await
         .map_err(StartFailure::harmless)?;
-    let mut ear = NixEar::new(step);
-    let state = job.follow("exit", PATIENCE, &mut ear).await.map_err(|error| {
+    let mut lines = NixEar::new(step);
+    let state = job.follow("exit", PATIENCE, &mut lines).await.map_err(|error| {
         let Failure { outcome, reason } = lost(&error);
         let text = format!("the connection was lost during the fetch: {}", reason.text);
         Failure { outcome, reason: Reason { text, ..reason } }
     })?;
-    let log = ear.finish().await;
+    let log = lines.finish().await;
     let host = &step.host.name;
     match state.exit {
         Some(0) => Ok(Report::Fetched(by_tier(&step.shared.fleet, log.fetched()))),

@@ -8,10 +8,10 @@
 use crate::deploy::engine::decision::Decision;
 use crate::deploy::engine::patience::Patience;
 use crate::deploy::engine::scripts::{FOLLOW, START, STOP};
-use crate::deploy::engine::step::Ear;
+use crate::deploy::engine::step::LineSink;
 use crate::deploy::{Failure, Reason};
 use crate::fleet::{Code, Outcome, printable_line};
-use crate::remote::{Hands, RemoteError, Script, Trouble};
+use crate::remote::{RemoteError, Script, ScriptRunner, Trouble};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +52,7 @@ pub(super) enum JobKind {
 
 /// A job on a host.
 pub(super) struct Job {
-    hands: Arc<dyn Hands>,
+    runner: Arc<dyn ScriptRunner>,
     /// The host.
     pub(super) host: String,
     name: String,
@@ -62,8 +62,8 @@ pub(super) struct Job {
 
 impl Job {
     /// Names a job; starts nothing.
-    pub(super) fn new(hands: Arc<dyn Hands>, host: &str, name: &str) -> Self {
-        Self { hands, host: host.to_owned(), name: name.to_owned(), offset: 0, seen_at: None }
+    pub(super) fn new(runner: Arc<dyn ScriptRunner>, host: &str, name: &str) -> Self {
+        Self { runner, host: host.to_owned(), name: name.to_owned(), offset: 0, seen_at: None }
     }
 
     /// Returns the job's name on its host.
@@ -95,12 +95,12 @@ impl Job {
         body: &'static str,
         args: &[String],
         patience: Duration,
-        ear: &mut impl Ear,
+        lines: &mut impl LineSink,
     ) -> Result<(), StartFailure> {
         let script = self.start_script(kind, body, args);
         let mut patience = Patience::new(patience);
         loop {
-            match self.hands.run(&self.host, &script).await {
+            match self.runner.run(&self.host, &script).await {
                 Ok(output) if output.is_ok() => {
                     self.seen_at = Some(Timestamp::now());
                     return Ok(());
@@ -119,7 +119,7 @@ impl Job {
                     };
                     if !was_silent {
                         let cause = &error.cause;
-                        ear.hear(&format!(
+                        lines.take(&format!(
                             "the connection broke while the job was started ({cause}); asking whether it began"
                         ))
                         .await;
@@ -151,7 +151,7 @@ impl Job {
     pub(super) async fn stop(&self) {
         let script = Script::new(STOP).root().arg(&self.name);
         // A host that cannot be reached ends the phase by itself.
-        drop(self.hands.run(&self.host, &script).await);
+        drop(self.runner.run(&self.host, &script).await);
     }
 
     /// Follows the log until the job leaves the awaited result or ends; a broken connection is made
@@ -160,12 +160,12 @@ impl Job {
         &mut self,
         awaited: &str,
         patience: Duration,
-        ear: &mut impl Ear,
+        lines: &mut impl LineSink,
     ) -> Result<JobState, RemoteError> {
         let mut patience = Patience::new(patience);
         loop {
             let (before, began) = (self.offset, Instant::now());
-            match self.follow_once(awaited, ear).await {
+            match self.follow_once(awaited, lines).await {
                 Ok(Some(state)) => {
                     self.seen_at = Some(Timestamp::now());
                     return Ok(state);
@@ -176,7 +176,9 @@ impl Job {
                         patience.answered();
                     }
                     if !patience.is_silent() {
-                        ear.hear(&format!("connection lost, trying again: {}", error.cause)).await;
+                        lines
+                            .take(&format!("connection lost, trying again: {}", error.cause))
+                            .await;
                     }
                     let Some(pause) = patience.again(&error) else { return Err(error) };
                     tokio::time::sleep(pause).await;
@@ -189,7 +191,7 @@ impl Job {
     async fn follow_once(
         &mut self,
         awaited: &str,
-        ear: &mut impl Ear,
+        sink: &mut impl LineSink,
     ) -> Result<Option<JobState>, RemoteError> {
         let random = std::hash::RandomState::new();
         let mark = format!("end-{:016x}", std::hash::BuildHasher::hash_one(&random, &self.name));
@@ -201,9 +203,9 @@ impl Job {
             .arg(awaited)
             .arg(&mark);
         let (sender, mut lines) = mpsc::channel(LINE_QUEUE);
-        let hands = Arc::clone(&self.hands);
+        let runner = Arc::clone(&self.runner);
         let host = self.host.clone();
-        let follow = hands.follow(&host, &script, sender);
+        let follow = runner.follow(&host, &script, sender);
         tokio::pin!(follow);
         let mut held: Option<Vec<u8>> = None;
         let mut state = None;
@@ -224,13 +226,13 @@ impl Job {
                 // The script's own empty line, or the log's last line without an end.
                 if let Some(rest) = held.take().filter(|rest| !rest.is_empty()) {
                     self.offset += rest.len() as u64;
-                    ear.hear(&String::from_utf8_lossy(&rest)).await;
+                    sink.take(&String::from_utf8_lossy(&rest)).await;
                 }
                 continue;
             }
             if let Some(line) = held.replace(line) {
                 self.offset += line.len() as u64 + 1;
-                ear.hear(&String::from_utf8_lossy(&line)).await;
+                sink.take(&String::from_utf8_lossy(&line)).await;
             }
         }
         let result = match ended {

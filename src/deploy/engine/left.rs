@@ -8,7 +8,7 @@ use super::scripts::{ACCOUNT, RECOVER};
 use crate::deploy::{Ending, Reason};
 use crate::fleet::{Action, Code, Outcome, Phase, StorePath};
 use crate::record::{LeftHost, LeftRun};
-use crate::remote::{Hands, Script};
+use crate::remote::{Script, ScriptRunner};
 use futures_util::future::join_all;
 use std::time::Duration;
 
@@ -28,18 +28,21 @@ pub enum LeftEnding {
 }
 
 /// Asks every host of a run that has no result yet what became of it.
-pub async fn end_left(hands: &dyn Hands, left: &LeftRun) -> Vec<(String, LeftEnding)> {
+pub async fn end_left(runner: &dyn ScriptRunner, left: &LeftRun) -> Vec<(String, LeftEnding)> {
     let open = left.hosts.iter().filter(|(_, host)| !host.ended);
-    join_all(
-        open.map(
-            |(name, host)| async move { (name.clone(), end_host(hands, left, name, host).await) },
-        ),
-    )
+    join_all(open.map(|(name, host)| async move {
+        (name.clone(), end_host(runner, left, name, host).await)
+    }))
     .await
 }
 
 /// Says what became of one host.
-async fn end_host(hands: &dyn Hands, left: &LeftRun, name: &str, host: &LeftHost) -> LeftEnding {
+async fn end_host(
+    runner: &dyn ScriptRunner,
+    left: &LeftRun,
+    name: &str,
+    host: &LeftHost,
+) -> LeftEnding {
     let first = if left.action == Action::Boot { Phase::Persist } else { Phase::Activate };
     if host.phase.is_none_or(|phase| phase < first) {
         let text = format!("{name}: nixdash was ended before anything was activated there");
@@ -47,15 +50,15 @@ async fn end_host(hands: &dyn Hands, left: &LeftRun, name: &str, host: &LeftHost
         return LeftEnding::Ended(Ending { outcome: Outcome::Interrupted, reason: Some(reason) });
     }
     let job = format!("{}-activate-{name}", left.tag);
-    let mut found = match ask(hands, name, &job).await {
+    let mut found = match ask(runner, name, &job).await {
         Ok(found) => found,
         Err(why) => return LeftEnding::NotYet(why),
     };
     if found.outcome.is_none() && !found.is_busy && found.intent.is_some() {
         // A power cut came after nixdash was killed; the next look tells what came of this.
         let script = Script::new(RECOVER).root().arg("").limit(RECOVER_LIMIT);
-        drop(hands.run(name, &script).await);
-        found = match ask(hands, name, &job).await {
+        drop(runner.run(name, &script).await);
+        found = match ask(runner, name, &job).await {
             Ok(found) => found,
             Err(why) => return LeftEnding::NotYet(why),
         };
@@ -72,9 +75,9 @@ async fn end_host(hands: &dyn Hands, left: &LeftRun, name: &str, host: &LeftHost
 }
 
 /// Asks a host how it stands; fails with the reason why it does not say.
-async fn ask(hands: &dyn Hands, name: &str, job: &str) -> Result<Account, String> {
+async fn ask(runner: &dyn ScriptRunner, name: &str, job: &str) -> Result<Account, String> {
     let script = Script::new(ACCOUNT).root().arg(job).limit(LIMIT);
-    match hands.run(name, &script).await {
+    match runner.run(name, &script).await {
         Ok(output) if output.is_ok() => Ok(parse(&output.stdout)),
         Ok(output) => Err(format!("{name}: {}", output.complaint())),
         Err(error) => Err(error.to_string()),
@@ -115,7 +118,7 @@ fn judge(name: &str, found: &Account, host: &LeftHost, action: Action) -> Ending
 mod tests {
     use super::*;
     use crate::fleet::RunId;
-    use crate::remote::{FakeHands, Output, RemoteError, Trouble};
+    use crate::remote::{FakeRunner, Output, RemoteError, Trouble};
     use jiff::Timestamp;
     use std::collections::{BTreeMap, BTreeSet};
 
@@ -142,9 +145,10 @@ mod tests {
 
     /// Asks a host that says this.
     async fn ask(phase: Option<Phase>, said: &'static str) -> LeftEnding {
-        let hands =
-            FakeHands::new(move |_, _| Ok(Output { stdout: said.to_owned(), ..Output::default() }));
-        end_left(&hands, &left(phase)).await.remove(0).1
+        let runner = FakeRunner::new(move |_, _| {
+            Ok(Output { stdout: said.to_owned(), ..Output::default() })
+        });
+        end_left(&runner, &left(phase)).await.remove(0).1
     }
 
     fn code(ending: &LeftEnding) -> Option<Code> {
@@ -164,11 +168,11 @@ mod tests {
     #[tokio::test]
     async fn a_host_on_which_nothing_was_activated_is_interrupted_without_asking() {
         for phase in [None, Some(Phase::Build), Some(Phase::Diff)] {
-            let hands = FakeHands::unreachable();
-            let found = end_left(&hands, &left(phase)).await.remove(0).1;
+            let runner = FakeRunner::unreachable();
+            let found = end_left(&runner, &left(phase)).await.remove(0).1;
             assert_eq!(outcome(&found), Some(Outcome::Interrupted));
             assert_eq!(code(&found), Some(Code::RunEnded));
-            assert!(hands.asked().is_empty());
+            assert!(runner.asked().is_empty());
         }
     }
 
@@ -185,7 +189,7 @@ mod tests {
     async fn a_host_that_is_still_at_work_or_away_is_asked_later() {
         let busy = ask(Some(Phase::Activate), "running\t/nix/store/x\nbusy\tyes\n").await;
         assert_eq!(outcome(&busy), None);
-        let away = FakeHands::new(|host, _| {
+        let away = FakeRunner::new(|host, _| {
             Err(RemoteError::new(host, Trouble::Unreachable, "No route to host"))
         });
         let found = end_left(&away, &left(Some(Phase::Persist))).await.remove(0).1;

@@ -24,14 +24,14 @@ mod step;
 mod supervised;
 mod verify;
 
-use crate::deploy::engine::step::{Shared, Step, Teller};
+use crate::deploy::engine::step::{RunContext, Step, Teller};
 pub use left::{LeftEnding, end_left};
 pub use step::tidy;
 
 use crate::deploy::machine::{Command, Input, Machine};
-use crate::deploy::{Failure, HostSetup, Known, Report, Setup};
+use crate::deploy::{Failure, HostSetup, Report, RunFacts, Setup};
 use crate::fleet::{Code, Fleet, Outcome, Phase, RunEvent, RunId, RunWhat, StorePath};
-use crate::remote::{Hands, git_revision};
+use crate::remote::{ScriptRunner, git_revision};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -75,8 +75,8 @@ pub struct Ended {
 pub struct Deploy {
     /// The fleet.
     pub fleet: Arc<Fleet>,
-    /// The hands.
-    pub hands: Arc<dyn Hands>,
+    /// Runs scripts on the hosts.
+    pub runner: Arc<dyn ScriptRunner>,
     /// The run's name.
     pub run: RunId,
     /// What its jobs and roots on hosts are called ([`crate::record::Runs::tag`]).
@@ -97,9 +97,9 @@ impl Deploy {
         };
         let mut machine = Machine::new(self.setup.clone(), revision, Timestamp::now());
         let teller = Teller::new(self.run.clone(), listener);
-        let shared = Arc::new(Shared::new(
+        let shared = Arc::new(RunContext::new(
             Arc::clone(&self.fleet),
-            Arc::clone(&self.hands),
+            Arc::clone(&self.runner),
             self.run.clone(),
             self.tag.clone(),
             self.setup.action,
@@ -165,16 +165,16 @@ pub struct Evaluated {
 /// Takes seconds to minutes. What is evaluated here is copied to where it is built.
 pub async fn evaluate_only(
     fleet: Arc<Fleet>,
-    hands: Arc<dyn Hands>,
+    runner: Arc<dyn ScriptRunner>,
     setup: &Setup,
 ) -> Vec<(String, Result<Evaluated, Failure>)> {
     // Nobody hears what is logged: what goes wrong is in the answer.
     let run = RunId("evaluation".to_owned());
     let tag = format!("run-evaluation-{}", std::process::id());
     let teller = Teller::new(run.clone(), Arc::new(drop));
-    let shared = Arc::new(Shared::new(fleet, hands, run, tag, setup.action, teller));
+    let shared = Arc::new(RunContext::new(fleet, runner, run, tag, setup.action, teller));
     let all = setup.hosts.iter().map(|host| {
-        let (shared, host, known) = (Arc::clone(&shared), host.clone(), Known::default());
+        let (shared, host, known) = (Arc::clone(&shared), host.clone(), RunFacts::default());
         let step = Step { shared, host, phase: Phase::Evaluate, known };
         async move {
             let result = step.carry_out().await.and_then(|report| evaluated(&step.host, report));

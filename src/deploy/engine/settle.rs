@@ -8,7 +8,7 @@ use super::acknowledge::{after_silence, came_too_late};
 use super::patience::Patience;
 use super::scripts::WORD;
 use super::step::Step;
-use super::supervised::{Supervised, Told};
+use super::supervised::{Supervised, ToldToKeep};
 use crate::deploy::{Failure, Report};
 use crate::remote::{Script, Way};
 use jiff::Timestamp;
@@ -55,11 +55,11 @@ async fn commit(step: &Step, mut supervised: Supervised, way: Way) -> Result<Rep
     let began = Instant::now();
     loop {
         let asked_at = Timestamp::now();
-        let pause = match step.shared.hands.run(&step.host.name, &script).await {
+        let pause = match step.shared.runner.run(&step.host.name, &script).await {
             Ok(output) if output.is_ok() => {
                 let counts = output.stdout.lines().any(|line| line == "word\tcommit");
                 if counts {
-                    supervised.told = Told::Yes(asked_at);
+                    supervised.told = ToldToKeep::Yes(asked_at);
                 }
                 if came_too_late(step, &output.stdout) {
                     return after_silence(step, supervised).await;
@@ -76,8 +76,8 @@ async fn commit(step: &Step, mut supervised: Supervised, way: Way) -> Result<Rep
                 Some(Duration::from_millis(500))
             }
             Err(error) => {
-                if error.may_have_run() && supervised.told == Told::No {
-                    supervised.told = Told::Perhaps(asked_at);
+                if error.may_have_run() && supervised.told == ToldToKeep::No {
+                    supervised.told = ToldToKeep::Perhaps(asked_at);
                 }
                 step.log(&format!("the word did not arrive, trying again: {}", error.cause)).await;
                 patience.again(&error)
@@ -102,7 +102,7 @@ async fn addresses_lost(step: &Step) -> Vec<String> {
     }
     let began = Instant::now();
     loop {
-        let now = step.shared.hands.answering(&step.host.name).await.unwrap_or_default();
+        let now = step.shared.runner.answering(&step.host.name).await.unwrap_or_default();
         // A port that moved is no lost address: another listed one of the same name answers.
         let now: Vec<&str> = now.iter().map(|address| host_of(address)).collect();
         let lost: Vec<String> =

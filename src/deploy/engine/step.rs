@@ -7,12 +7,12 @@ use super::{
     verify,
 };
 use crate::deploy::engine::job::{Job, lost};
-use crate::deploy::{Failure, HostSetup, Known, Reason, Report};
+use crate::deploy::{Failure, HostSetup, Reason, Report, RunFacts};
 use crate::fleet::{
     Action, Code, Fleet, Host, Phase, Progress, RunEvent, RunId, RunWhat, StorePath, Tier,
     printable_line,
 };
-use crate::remote::{Hands, Output, RemoteError, Script};
+use crate::remote::{Output, RemoteError, Script, ScriptRunner};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
@@ -47,9 +47,9 @@ impl Teller {
 }
 
 /// What all steps of a run share.
-pub(super) struct Shared {
+pub(super) struct RunContext {
     pub(super) fleet: Arc<Fleet>,
-    pub(super) hands: Arc<dyn Hands>,
+    pub(super) runner: Arc<dyn ScriptRunner>,
     pub(super) run: RunId,
     pub(super) action: Action,
     pub(super) teller: Teller,
@@ -64,7 +64,7 @@ pub(super) struct Shared {
     pub(super) supervisors: Mutex<HashMap<String, Supervised>>,
 }
 
-impl Shared {
+impl RunContext {
     /// Notes that a host has something of this run, to be removed at the end.
     pub(super) fn note_use(&self, host: &str) {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned());
@@ -80,12 +80,12 @@ impl Shared {
     pub(super) async fn abort(&self, host: &str, why: &Reason) -> Result<Output, RemoteError> {
         let job = self.job_name("activate", host);
         let script = Script::new(WORD).root().arg(job).arg(why.abort_word());
-        self.hands.run(host, &script).await
+        self.runner.run(host, &script).await
     }
 
     pub(super) fn new(
         fleet: Arc<Fleet>,
-        hands: Arc<dyn Hands>,
+        runner: Arc<dyn ScriptRunner>,
         run: RunId,
         tag: String,
         action: Action,
@@ -93,7 +93,7 @@ impl Shared {
     ) -> Self {
         Self {
             fleet,
-            hands,
+            runner,
             tag,
             run,
             action,
@@ -110,19 +110,19 @@ impl Shared {
     pub(super) async fn clean_up(&self) -> Vec<String> {
         let sources = self.sources.lock().await;
         let discard = sources.iter().filter_map(|(host, cell)| Some((host, cell.get()?)));
-        let discard = discard.map(|(host, dir)| evaluate::discard(self.hands.as_ref(), host, dir));
+        let discard = discard.map(|(host, dir)| evaluate::discard(self.runner.as_ref(), host, dir));
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let tidied = tidy(self.hands.as_ref(), &self.tag, used.into_iter().collect());
+        let tidied = tidy(self.runner.as_ref(), &self.tag, used.into_iter().collect());
         tokio::join!(join_all(discard), tidied).1
     }
 }
 
 /// Removes what a run left on hosts, by what its jobs and roots are called; returns the hosts that
 /// keep it, since they did not answer.
-pub async fn tidy(hands: &dyn Hands, tag: &str, hosts: Vec<String>) -> Vec<String> {
+pub async fn tidy(runner: &dyn ScriptRunner, tag: &str, hosts: Vec<String>) -> Vec<String> {
     let all = hosts.into_iter().map(|host| async move {
         let script = Script::new(TIDY).root().limit(CLEAN_UP_LIMIT).arg(tag);
-        let done = hands.run(&host, &script).await.is_ok_and(|output| output.is_ok());
+        let done = runner.run(&host, &script).await.is_ok_and(|output| output.is_ok());
         (!done).then_some(host)
     });
     join_all(all).await.into_iter().flatten().collect()
@@ -130,10 +130,10 @@ pub async fn tidy(hands: &dyn Hands, tag: &str, hosts: Vec<String>) -> Vec<Strin
 
 /// One phase of one host.
 pub(super) struct Step {
-    pub(super) shared: Arc<Shared>,
+    pub(super) shared: Arc<RunContext>,
     pub(super) host: HostSetup,
     pub(super) phase: Phase,
-    pub(super) known: Known,
+    pub(super) known: RunFacts,
 }
 
 impl Step {
@@ -225,7 +225,7 @@ impl Step {
 
     /// Runs a script on a host of the fleet.
     pub(super) async fn run(&self, host: &str, script: &Script) -> Result<Output, Failure> {
-        self.shared.hands.run(host, script).await.map_err(|error| lost(&error))
+        self.shared.runner.run(host, script).await.map_err(|error| lost(&error))
     }
 
     /// Says that it is the builder which cannot be reached, and not the target.
@@ -266,8 +266,8 @@ impl Step {
 
     /// Names a job of this phase.
     pub(super) fn job(&self, host: &str, name: &str) -> Job {
-        let hands = Arc::clone(&self.shared.hands);
-        let job = Job::new(hands, host, &self.shared.job_name(name, &self.host.name));
+        let runner = Arc::clone(&self.shared.runner);
+        let job = Job::new(runner, host, &self.shared.job_name(name, &self.host.name));
         self.shared.note_use(host);
         job
     }
@@ -297,16 +297,16 @@ impl Step {
 }
 
 /// Hears the lines of a job, in order.
-pub(super) trait Ear: Send {
+pub(super) trait LineSink: Send {
     /// Takes a line; the job is not read further until this is done.
-    fn hear(&mut self, line: &str) -> impl Future<Output = ()> + Send;
+    fn take(&mut self, line: &str) -> impl Future<Output = ()> + Send;
 }
 
 /// Logs every line as it is.
-pub(super) struct Plain<'a>(pub(super) &'a Step);
+pub(super) struct PlainLog<'a>(pub(super) &'a Step);
 
-impl Ear for Plain<'_> {
-    async fn hear(&mut self, line: &str) {
+impl LineSink for PlainLog<'_> {
+    async fn take(&mut self, line: &str) {
         self.0.log(line).await;
     }
 }

@@ -9,7 +9,7 @@ use super::check;
 use super::job::{Job, JobKind, JobState, StartFailure};
 use super::owner::Owner;
 use super::scripts::SUPERVISE;
-use super::step::{Plain, Step};
+use super::step::{PlainLog, Step};
 use crate::deploy::{Ending, Failure, Reason};
 use crate::fleet::{Action, Code, Outcome};
 use crate::remote::RemoteError;
@@ -28,12 +28,12 @@ pub(super) struct Supervised {
     /// When its activation was seen to end.
     pub(super) activated_at: Instant,
     /// Whether it was told to keep the new system.
-    pub(super) told: Told,
+    pub(super) told: ToldToKeep,
 }
 
 /// Whether a supervisor was told to keep the new system, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum ToldToKeep {
     /// It was not.
     No,
     /// The word was sent, and no answer came.
@@ -50,9 +50,9 @@ impl Supervised {
         let timeout = step.host.activation.timeout();
         // What still runs may end, and the way back may take as long again, after a held lock.
         let kind = JobKind::Supervisor(3 * timeout + Duration::from_secs(120));
-        let started = job.start(kind, SUPERVISE, &args, patience(step), &mut Plain(step)).await;
+        let started = job.start(kind, SUPERVISE, &args, patience(step), &mut PlainLog(step)).await;
         match started {
-            Ok(()) => Ok(Self { job, activated_at: Instant::now(), told: Told::No }),
+            Ok(()) => Ok(Self { job, activated_at: Instant::now(), told: ToldToKeep::No }),
             Err(StartFailure::Refused(failure)) => Err(failure),
             Err(StartFailure::Unknown(error)) => Err(not_seen_since(format!(
                 "{}: the connection broke when the activation was to begin, and the host was not \
@@ -65,13 +65,13 @@ impl Supervised {
 
     /// Follows the supervisor until it leaves a result, or ends.
     pub(super) async fn follow(&mut self, step: &Step, awaited: &str) -> Result<JobState, Failure> {
-        let followed = self.job.follow(awaited, patience(step), &mut Plain(step)).await;
+        let followed = self.job.follow(awaited, patience(step), &mut PlainLog(step)).await;
         followed.map_err(|error| self.not_seen(step, &error))
     }
 
     /// Says how the host stands, though the supervisor left nothing; nothing while it is at work.
     pub(super) async fn account(&self, step: &Step) -> Result<Option<Ending>, Failure> {
-        let found = account::account(step, &self.job, self.told != Told::No).await;
+        let found = account::account(step, &self.job, self.told != ToldToKeep::No).await;
         found.map_err(|error| self.not_seen(step, &error))
     }
 
@@ -98,21 +98,21 @@ impl Supervised {
         let seen = self.job.seen_at().map_or_else(|| "its start".to_owned(), clock);
         let cause = &error.cause;
         let text = match (self.told, &step.known.abort) {
-            (Told::Yes(told), _) => format!(
+            (ToldToKeep::Yes(told), _) => format!(
                 "{name}: told to keep the new system at {}; not seen since ({cause}). Look at it when it is back",
                 clock(told)
             ),
-            (Told::Perhaps(told), _) => format!(
+            (ToldToKeep::Perhaps(told), _) => format!(
                 "{name}: the word to keep the new system was sent at {}, and no answer came; not seen \
                  since {seen} ({cause}). It keeps the new system if it heard the word, else it goes \
                  back by itself. Look at it when it is back",
                 clock(told)
             ),
-            (Told::No, Some(why)) => format!(
+            (ToldToKeep::No, Some(why)) => format!(
                 "{name}: told to go back ({}); not seen since {seen} ({cause}). Look at it when it is back",
                 why.text
             ),
-            (Told::No, None) => format!(
+            (ToldToKeep::No, None) => format!(
                 "{name}: not seen since {seen}, when it ran the new system or was being activated \
                  ({cause}). It was not told to keep it, so it goes back to the previous system by \
                  itself. Look at it when it is back"

@@ -24,7 +24,7 @@ pub(super) async fn verify(step: &Step) -> Result<Report, Failure> {
         let text = format!("tier {} has no public_key", tier.name);
         return Err(Failure::failed(Code::SetupFailed, text));
     };
-    let answer = Answer::read(rest, &output.stderr);
+    let answer = CurlAnswer::read(rest, &output.stderr);
     let failed = |reason| Failure { outcome: Outcome::Failed, reason };
     served(host, tier, key, toplevel, &answer).map_err(failed)?;
     step.log(&format!("{} has it, signed by {}", tier.name, key.name)).await;
@@ -45,7 +45,7 @@ pub(super) async fn verify(step: &Step) -> Result<Report, Failure> {
 
 /// What curl on the target said.
 #[derive(Debug, PartialEq, Eq)]
-struct Answer<'a> {
+struct CurlAnswer<'a> {
     text: &'a str,
     /// The HTTP status; `000` where there was no answer, or one without an end.
     status: &'a str,
@@ -55,7 +55,7 @@ struct Answer<'a> {
     exit: &'a str,
 }
 
-impl<'a> Answer<'a> {
+impl<'a> CurlAnswer<'a> {
     /// Reads what the script printed after the settings, and its standard error.
     fn read(stdout: &'a str, stderr: &'a str) -> Self {
         let (text, line) = stdout.rsplit_once("\n--- status ").unwrap_or((stdout, "000"));
@@ -72,7 +72,7 @@ fn served(
     tier: &Tier,
     key: &PublicKey,
     toplevel: &StorePath,
-    answer: &Answer<'_>,
+    answer: &CurlAnswer<'_>,
 ) -> Result<(), Reason> {
     let (name, url) = (&tier.name, &tier.url);
     let wrong = |code, text: String| Err(Reason::new(code, text));
@@ -141,7 +141,7 @@ fn signed(host: &str, tier: &Tier, key: &PublicKey, narinfo: &NarInfo) -> Result
 }
 
 /// Says why there is no answer: curl itself, too much of one, or the way to the tier.
-fn unanswered(host: &str, tier: &Tier, answer: &Answer<'_>) -> Reason {
+fn unanswered(host: &str, tier: &Tier, answer: &CurlAnswer<'_>) -> Reason {
     let (name, url) = (&tier.name, &tier.url);
     let is_long = answer.text.len() > SIZE_LIMIT;
     if let Some(reason) = own_trouble(answer.exit).filter(|_| !is_long) {
@@ -239,7 +239,7 @@ mod tests {
     }
 
     /// Judges an answer.
-    fn judged(url: &str, answer: &Answer<'_>) -> (Code, String) {
+    fn judged(url: &str, answer: &CurlAnswer<'_>) -> (Code, String) {
         let key = parse_public_key("test-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=").unwrap();
         let path = StorePath::parse(&format!("/nix/store/{HASH}-a-1.0")).unwrap();
         let tier = Tier::new("p620", TierKind::Http, url);
@@ -253,7 +253,7 @@ mod tests {
         let began = std::time::Instant::now();
         let (stdout, stderr) = look(&url, &[]);
         assert!(stdout.len() <= 1_200_000 && began.elapsed().as_secs() < 8);
-        let (code, error) = judged(&url, &Answer::read(&stdout, &stderr));
+        let (code, error) = judged(&url, &CurlAnswer::read(&stdout, &stderr));
         assert_eq!(code, Code::AnswerUnexpected);
         assert!(error.contains("more than 1048 kB") || error.contains("longer"), "{error}");
     }
@@ -263,7 +263,7 @@ mod tests {
         let to = "HTTP/1.1 302 x\r\nLocation: gopher://127.0.0.1:70/1?token=x\r\nContent-Length: 0\r\n\r\n";
         let url = serve(to, false);
         let (stdout, stderr) = look(&url, &[]);
-        let (code, error) = judged(&url, &Answer::read(&stdout, &stderr));
+        let (code, error) = judged(&url, &CurlAnswer::read(&stdout, &stderr));
         assert_eq!(code, Code::RedirectRefused);
         assert!(error.contains("redirects to gopher://127.0.0.1:70/1, where"), "{error}");
     }
@@ -273,11 +273,11 @@ mod tests {
         let url = "http://127.0.0.1:9";
         let (stdout, stderr) =
             look(url, &[("curl", "echo 'curl: option --proto: no' >&2; exit 2")]);
-        let (code, error) = judged(url, &Answer::read(&stdout, &stderr));
+        let (code, error) = judged(url, &CurlAnswer::read(&stdout, &stderr));
         assert_eq!(code, Code::CurlCannotAsk);
         assert!(error.contains("refuses the options") && !error.contains("reach"), "{error}");
         let (stdout, stderr) = look("http://127.0.0.1:1", &[]);
-        let (code, error) = judged(url, &Answer::read(&stdout, &stderr));
+        let (code, error) = judged(url, &CurlAnswer::read(&stdout, &stderr));
         assert_eq!(code, Code::NotReached);
         assert!(error.contains("cannot reach tier p620"), "{error}");
     }
@@ -293,7 +293,7 @@ mod tests {
             ("418", Code::AnswerUnexpected),
             ("200", Code::AnswerUnexpected),
         ] {
-            let answer = Answer { text: "", status, location: "", exit: "0" };
+            let answer = CurlAnswer { text: "", status, location: "", exit: "0" };
             assert_eq!(judged("http://p620", &answer).0, code, "{status}");
         }
     }

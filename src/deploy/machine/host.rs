@@ -1,6 +1,6 @@
 //! One host's part of a run: where it is, and what is known of it.
 
-use crate::deploy::{Activation, Ending, HostSetup, Known, Reason, Report, Setup};
+use crate::deploy::{Activation, Ending, HostSetup, Reason, Report, RunFacts, Setup};
 use crate::fleet::{Code, HostResult, Outcome, Phase};
 use jiff::Timestamp;
 
@@ -17,15 +17,15 @@ pub(super) enum Stage {
 
 /// A host's run.
 #[derive(Clone, Debug)]
-pub(super) struct HostRun {
+pub(super) struct HostProgress {
     pub(super) setup: HostSetup,
     pub(super) stage: Stage,
-    pub(super) known: Known,
+    pub(super) known: RunFacts,
     pub(super) began: Timestamp,
     pub(super) waits_for: Option<String>,
 }
 
-impl HostRun {
+impl HostProgress {
     /// Returns whether the host's run has ended.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Ended(_))

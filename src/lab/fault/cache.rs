@@ -2,18 +2,22 @@
 
 use super::CacheFault;
 use crate::lab::container;
-use crate::lab::error::{At, LabError};
+use crate::lab::error::{ErrorContext, LabError};
 use crate::lab::inside;
 use crate::lab::names::HOSTS;
 use crate::lab::serve::fault::Faults;
-use crate::lab::state::{Places, Record, write};
-use crate::lab::status::{self, Cache};
+use crate::lab::state::{LabRecord, Places, write};
+use crate::lab::status::{self, LabCache};
 
 /// Where the server looks, seen from inside p620.
 const FILE: &str = "etc/nixdash-lab/cache-fault";
 
 /// Carries a fault out; faults add up until they are cleared.
-pub(crate) fn apply(places: &Places, record: &Record, fault: CacheFault) -> Result<(), LabError> {
+pub(crate) fn apply(
+    places: &Places,
+    record: &LabRecord,
+    fault: CacheFault,
+) -> Result<(), LabError> {
     let path = places.host(HOSTS[0], "root").join(FILE);
     let mut faults = Faults::read(&path);
     match fault {
@@ -32,13 +36,13 @@ pub(crate) fn apply(places: &Places, record: &Record, fault: CacheFault) -> Resu
                 return Ok(());
             }
             service(record, "start")?;
-            return status::wait_for_cache(places, record.subnet(), Cache::Builder);
+            return status::wait_for_cache(places, record.subnet(), LabCache::Builder);
         }
     }
     write(&path, faults.text(), 0o644)
 }
 
-fn service(record: &Record, verb: &str) -> Result<(), LabError> {
+fn service(record: &LabRecord, verb: &str) -> Result<(), LabError> {
     inside::command(record, HOSTS[0], &format!("asking systemd to {verb} the cache"))?
         .args(["systemctl", verb, "nix-serve.service"])
         .run()

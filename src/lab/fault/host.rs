@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::{HostFault, latency};
 use crate::lab::container;
-use crate::lab::error::{At, LabError};
+use crate::lab::error::{ErrorContext, LabError};
 use crate::lab::inside;
 use crate::lab::names::{Host, Subnet};
 use crate::lab::network::in_namespace;
 use crate::lab::process::wait_for;
-use crate::lab::state::{Places, Record, Shelf, write};
+use crate::lab::state::{LabRecord, Places, Shelf, write};
 use crate::lab::texts;
 use crate::lab::tool::Tool;
 use crate::lab::up;
@@ -32,7 +32,7 @@ const LOSS_TABLE: &str = "nixdash_lab";
 pub(crate) fn apply(
     shelf: &Shelf,
     places: &Places,
-    record: &Record,
+    record: &LabRecord,
     host: Host,
     fault: HostFault,
 ) -> Result<(), LabError> {
@@ -61,7 +61,7 @@ pub(crate) fn apply(
     }
 }
 
-fn clear(shelf: &Shelf, places: &Places, record: &Record, host: Host) -> Result<(), LabError> {
+fn clear(shelf: &Shelf, places: &Places, record: &LabRecord, host: Host) -> Result<(), LabError> {
     let subnet = record.subnet();
     latency::clear(places, subnet, host)?;
     loss(subnet, host, None)?;
@@ -84,10 +84,17 @@ fn clear(shelf: &Shelf, places: &Places, record: &Record, host: Host) -> Result<
     systemctl(record, host, &["start", "ssh.service"])
 }
 
-fn power_on(shelf: &Shelf, places: &Places, record: &Record, host: Host) -> Result<(), LabError> {
+fn power_on(
+    shelf: &Shelf,
+    places: &Places,
+    record: &LabRecord,
+    host: Host,
+) -> Result<(), LabError> {
     up::start_host(shelf, places, record, host)?;
     // A host whose cable is cut does not answer here, and is on all the same.
-    wait_for(Duration::from_secs(15), || container::state(record, host) == container::State::Up);
+    wait_for(Duration::from_secs(15), || {
+        container::state(record, host) == container::ContainerState::Up
+    });
     Ok(())
 }
 
@@ -126,7 +133,12 @@ fn loss(subnet: Subnet, host: Host, percent: Option<u32>) -> Result<(), LabError
 }
 
 /// Runs one of the lab's scripts on a host.
-fn script(record: &Record, host: Host, script: &str, arguments: &[&str]) -> Result<(), LabError> {
+fn script(
+    record: &LabRecord,
+    host: Host,
+    script: &str,
+    arguments: &[&str],
+) -> Result<(), LabError> {
     inside::command(record, host, "changing what is wrong")?
         .args(["/bin/sh", "-s", "--"])
         .args(arguments)
@@ -138,7 +150,7 @@ fn script(record: &Record, host: Host, script: &str, arguments: &[&str]) -> Resu
 fn trust(
     shelf: &Shelf,
     places: &Places,
-    record: &Record,
+    record: &LabRecord,
     host: Host,
     builder: bool,
 ) -> Result<(), LabError> {
@@ -156,7 +168,7 @@ fn trust(
     Ok(())
 }
 
-fn systemctl(record: &Record, host: Host, arguments: &[&str]) -> Result<(), LabError> {
+fn systemctl(record: &LabRecord, host: Host, arguments: &[&str]) -> Result<(), LabError> {
     inside::command(record, host, "asking systemd")?
         .arg("systemctl")
         .args(arguments)

@@ -45,7 +45,7 @@ pub(crate) fn set(places: &Places, subnet: Subnet, host: Host, ms: u32) -> Resul
                 .to_owned(),
         ));
     }
-    let Names { outer, inner, link } = Names::of(host);
+    let RelayNames { outer, inner, link } = RelayNames::of(host);
     let commands = format!(
         "tuntap add dev {outer} mode tap\ntuntap add dev {inner} mode tap\n\
          link add {link} type bridge forward_delay 0\nlink set {link} up\n\
@@ -68,7 +68,7 @@ pub(crate) fn clear(places: &Places, subnet: Subnet, host: Host) -> Result<(), L
     Tool::new("removing latency", "tc")
         .args(["-n", &bridge, "qdisc", "del", "dev", host.name, "root"])
         .try_run();
-    let Names { outer, inner, link } = Names::of(host);
+    let RelayNames { outer, inner, link } = RelayNames::of(host);
     if !exists(&bridge, &link) {
         return Ok(());
     }
@@ -85,7 +85,7 @@ pub(crate) fn clear(places: &Places, subnet: Subnet, host: Host) -> Result<(), L
 /// Cuts the cable on the bridge's side of the relay, where there is one.
 pub(crate) fn cut(subnet: Subnet, host: Host) -> Result<(), LabError> {
     let bridge = subnet.namespace("net");
-    let Names { outer, link, .. } = Names::of(host);
+    let RelayNames { outer, link, .. } = RelayNames::of(host);
     if exists(&bridge, &link) {
         ip(&bridge, "cutting the cable", &format!("link set {outer} nomaster\n"))
     } else {
@@ -99,13 +99,13 @@ fn process_name(host: Host) -> String {
 }
 
 /// The devices of one relay.
-struct Names {
+struct RelayNames {
     outer: String,
     inner: String,
     link: String,
 }
 
-impl Names {
+impl RelayNames {
     fn of(host: Host) -> Self {
         let number = host.number;
         Self {

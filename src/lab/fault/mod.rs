@@ -10,7 +10,7 @@ use super::names::{self, Host};
 
 /// What `lab fault` can be asked for, for a host or for p620's cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Word {
+pub enum FaultName {
     /// Cut a host off from every other; its cable stays in.
     Partition,
     /// Make every round trip of a host so many milliseconds longer.
@@ -122,27 +122,31 @@ pub enum Fault {
     /// One host.
     Host(Host, HostFault),
     /// p620's cache.
-    Cache(CacheFault),
+    LabCache(CacheFault),
     /// The SeaweedFS cluster.
     Seaweed(SeaweedFault),
 }
 
 impl Fault {
     /// Puts together what was typed: `cache`, `seaweed` or a host's name, a word, and a number where the word needs one.
-    pub fn from_words(target: &str, word: Word, amount: Option<u32>) -> Result<Self, LabError> {
+    pub fn from_words(
+        target: &str,
+        word: FaultName,
+        amount: Option<u32>,
+    ) -> Result<Self, LabError> {
         let needed = |what: &str| {
             amount
                 .ok_or_else(|| LabError::Usage(format!("{} needs a number: {what}", name_of(word))))
         };
         let fault = if target == "cache" {
-            Self::Cache(match word {
-                Word::Down => CacheFault::Down,
-                Word::Slow => CacheFault::Slow(needed("milliseconds before each answer")?),
-                Word::CorruptNar => CacheFault::CorruptNar,
-                Word::NarMissing => CacheFault::NarMissing,
-                Word::WrongKey => CacheFault::WrongKey,
-                Word::TokenExpired => CacheFault::TokenExpired,
-                Word::Clear => CacheFault::Clear,
+            Self::LabCache(match word {
+                FaultName::Down => CacheFault::Down,
+                FaultName::Slow => CacheFault::Slow(needed("milliseconds before each answer")?),
+                FaultName::CorruptNar => CacheFault::CorruptNar,
+                FaultName::NarMissing => CacheFault::NarMissing,
+                FaultName::WrongKey => CacheFault::WrongKey,
+                FaultName::TokenExpired => CacheFault::TokenExpired,
+                FaultName::Clear => CacheFault::Clear,
                 _ => {
                     return Err(misplaced(
                         word,
@@ -153,41 +157,45 @@ impl Fault {
             })
         } else if target == "seaweed" {
             Self::Seaweed(match word {
-                Word::VolumeServerDown => SeaweedFault::VolumeServerDown(number_of_server(
+                FaultName::VolumeServerDown => SeaweedFault::VolumeServerDown(number_of_server(
                     needed("which volume server")?,
                 )?),
-                Word::Clear => SeaweedFault::Clear,
+                FaultName::Clear => SeaweedFault::Clear,
                 _ => return Err(misplaced(word, "another part", "volume-server-down N, clear")),
             })
         } else {
             let host = names::host(target)?;
             let fault = match word {
-                Word::Partition => HostFault::Partition,
-                Word::Latency => HostFault::Latency(needed("milliseconds on every round trip")?),
-                Word::Loss => HostFault::Loss(percentage(needed("lost packets of a hundred")?)?),
-                Word::SshdStop => HostFault::SshdStop,
-                Word::PowerOff => HostFault::PowerOff,
-                Word::PowerCycle => HostFault::PowerCycle,
-                Word::DiskFull => HostFault::DiskFull,
-                Word::RunFull => HostFault::RunFull,
-                Word::VarFull => HostFault::VarFull,
-                Word::BootPinned => HostFault::BootPinned,
-                Word::NoSecretsKey => HostFault::NoSecretsKey,
-                Word::Chatty => HostFault::Chatty,
-                Word::Untrust => HostFault::Untrust,
-                Word::Clear => HostFault::Clear,
-                Word::VolumeServerDown => {
+                FaultName::Partition => HostFault::Partition,
+                FaultName::Latency => {
+                    HostFault::Latency(needed("milliseconds on every round trip")?)
+                }
+                FaultName::Loss => {
+                    HostFault::Loss(percentage(needed("lost packets of a hundred")?)?)
+                }
+                FaultName::SshdStop => HostFault::SshdStop,
+                FaultName::PowerOff => HostFault::PowerOff,
+                FaultName::PowerCycle => HostFault::PowerCycle,
+                FaultName::DiskFull => HostFault::DiskFull,
+                FaultName::RunFull => HostFault::RunFull,
+                FaultName::VarFull => HostFault::VarFull,
+                FaultName::BootPinned => HostFault::BootPinned,
+                FaultName::NoSecretsKey => HostFault::NoSecretsKey,
+                FaultName::Chatty => HostFault::Chatty,
+                FaultName::Untrust => HostFault::Untrust,
+                FaultName::Clear => HostFault::Clear,
+                FaultName::VolumeServerDown => {
                     return Err(LabError::Usage(
                         "volume-server-down is a fault of seaweed; the hosts have no volume servers"
                             .to_owned(),
                     ));
                 }
-                Word::Down
-                | Word::Slow
-                | Word::CorruptNar
-                | Word::NarMissing
-                | Word::WrongKey
-                | Word::TokenExpired => {
+                FaultName::Down
+                | FaultName::Slow
+                | FaultName::CorruptNar
+                | FaultName::NarMissing
+                | FaultName::WrongKey
+                | FaultName::TokenExpired => {
                     let known = "partition, latency MS, loss PCT, sshd-stop, power-off, power-cycle, disk-full, run-full, \
                                  var-full, boot-pinned, no-secrets-key, chatty, untrust, clear";
                     return Err(misplaced(word, "the cache", known));
@@ -195,8 +203,10 @@ impl Fault {
             };
             Self::Host(host, fault)
         };
-        let takes_number =
-            matches!(word, Word::Latency | Word::Loss | Word::Slow | Word::VolumeServerDown);
+        let takes_number = matches!(
+            word,
+            FaultName::Latency | FaultName::Loss | FaultName::Slow | FaultName::VolumeServerDown
+        );
         if amount.is_some() && !takes_number {
             return Err(LabError::Usage(format!("{} takes no number", name_of(word))));
         }
@@ -223,12 +233,12 @@ fn number_of_server(number: u32) -> Result<u32, LabError> {
     }
 }
 
-fn name_of(word: Word) -> String {
+fn name_of(word: FaultName) -> String {
     use clap::ValueEnum;
     word.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
-fn misplaced(word: Word, whose: &str, known: &str) -> LabError {
+fn misplaced(word: FaultName, whose: &str, known: &str) -> LabError {
     LabError::Usage(format!("{} is a fault of {whose}; here it can be {known}", name_of(word)))
 }
 
@@ -240,28 +250,28 @@ mod tests {
     fn a_fault_is_put_together_from_words() {
         let samsung = names::host("samsung").unwrap();
         assert_eq!(
-            Fault::from_words("samsung", Word::Latency, Some(20)).unwrap(),
+            Fault::from_words("samsung", FaultName::Latency, Some(20)).unwrap(),
             Fault::Host(samsung, HostFault::Latency(20))
         );
         assert_eq!(
-            Fault::from_words("cache", Word::Slow, Some(300)).unwrap(),
-            Fault::Cache(CacheFault::Slow(300))
+            Fault::from_words("cache", FaultName::Slow, Some(300)).unwrap(),
+            Fault::LabCache(CacheFault::Slow(300))
         );
     }
 
     #[test]
     fn what_makes_no_sense_is_refused_with_what_would() {
         for (target, word, amount, says) in [
-            ("cache", Word::Partition, None, "is a fault of a host"),
-            ("samsung", Word::WrongKey, None, "is a fault of the cache"),
-            ("samsung", Word::Latency, None, "latency needs a number"),
-            ("samsung", Word::Loss, Some(101), "cannot be"),
-            ("samsung", Word::Clear, Some(1), "takes no number"),
-            ("seaweed", Word::VolumeServerDown, Some(4), "no volume server 4"),
-            ("seaweed", Word::VolumeServerDown, None, "needs a number"),
-            ("seaweed", Word::Down, None, "volume-server-down N"),
-            ("samsung", Word::VolumeServerDown, Some(1), "fault of seaweed"),
-            ("nobody", Word::Clear, None, "has no host 'nobody'"),
+            ("cache", FaultName::Partition, None, "is a fault of a host"),
+            ("samsung", FaultName::WrongKey, None, "is a fault of the cache"),
+            ("samsung", FaultName::Latency, None, "latency needs a number"),
+            ("samsung", FaultName::Loss, Some(101), "cannot be"),
+            ("samsung", FaultName::Clear, Some(1), "takes no number"),
+            ("seaweed", FaultName::VolumeServerDown, Some(4), "no volume server 4"),
+            ("seaweed", FaultName::VolumeServerDown, None, "needs a number"),
+            ("seaweed", FaultName::Down, None, "volume-server-down N"),
+            ("samsung", FaultName::VolumeServerDown, Some(1), "fault of seaweed"),
+            ("nobody", FaultName::Clear, None, "has no host 'nobody'"),
         ] {
             let error = Fault::from_words(target, word, amount).unwrap_err();
             assert!(error.to_string().contains(says), "{error}");

@@ -3,13 +3,13 @@
 use super::SeaweedFault;
 use crate::lab::error::LabError;
 use crate::lab::seaweed;
-use crate::lab::state::{Places, Record, Shelf};
+use crate::lab::state::{LabRecord, Places, Shelf};
 
 /// Carries a fault out.
 pub(crate) fn apply(
     shelf: &Shelf,
     places: &Places,
-    record: &Record,
+    record: &LabRecord,
     fault: SeaweedFault,
 ) -> Result<(), LabError> {
     if !record.seaweed {

@@ -17,7 +17,7 @@ use tokio::process::Command;
 
 use super::daemon::Daemon;
 use super::fault::Faults;
-use super::http::{Request, read_request};
+use super::http::{HttpRequest, read_request};
 use super::narinfo::PathInfo;
 use super::talk::Talk;
 use crate::lab::error::LabError;
@@ -30,7 +30,7 @@ const INFO: &str = "StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 30\n";
 const NO_SUCH_PATH: &str = "No such path.\n";
 
 /// What every worker needs to know.
-struct Server {
+struct StoreServer {
     key: CacheKey,
     wrong_key: CacheKey,
     fault_file: PathBuf,
@@ -47,7 +47,7 @@ pub(crate) async fn serve(
         .await
         .map_err(|source| LabError::Serve { address: listen.to_string(), source })?;
     let listener = Arc::new(listener);
-    let server = Arc::new(Server { wrong_key: key.wrong(), key, fault_file });
+    let server = Arc::new(StoreServer { wrong_key: key.wrong(), key, fault_file });
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..WORKERS {
         workers.spawn(work(Arc::clone(&listener), Arc::clone(&server)));
@@ -57,7 +57,7 @@ pub(crate) async fn serve(
 }
 
 /// One worker: takes a connection, stays with it until it is closed, takes the next.
-async fn work(listener: Arc<TcpListener>, server: Arc<Server>) {
+async fn work(listener: Arc<TcpListener>, server: Arc<StoreServer>) {
     let mut daemon = None;
     loop {
         let Ok((mut stream, peer)) = listener.accept().await else { continue };
@@ -77,10 +77,10 @@ async fn work(listener: Arc<TcpListener>, server: Arc<Server>) {
 }
 
 async fn answer(
-    server: &Server,
+    server: &StoreServer,
     faults: Faults,
     daemon: &mut Option<Daemon>,
-    request: &Request,
+    request: &HttpRequest,
     talk: &mut Talk<'_>,
 ) -> io::Result<()> {
     let path = request.path.as_str();

@@ -122,7 +122,8 @@ impl Place<'_> {
             return Ok(found);
         }
         let script = names.into_iter().fold(Script::new(ADDRESSES).limit(LIMIT), Script::arg);
-        let output = self.hands.run(self.host, &script).await.map_err(|error| error.to_string())?;
+        let output =
+            self.runner.run(self.host, &script).await.map_err(|error| error.to_string())?;
         for line in output.stdout.lines() {
             if let Some((name, address)) = line.split_once('\t')
                 && let Ok(address) = address.parse()

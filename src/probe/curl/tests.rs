@@ -5,13 +5,13 @@ use super::reading::{judge, why};
 use super::*;
 use crate::probe::server::{Endless, Server};
 use crate::probe::web::Reply;
-use crate::remote::FakeHands;
+use crate::remote::FakeRunner;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
-fn place(hands: &FakeHands) -> Place<'_> {
-    Place { hands, host: "samsung", root: true, netrc: None, authorities: None }
+fn place(runner: &FakeRunner) -> Place<'_> {
+    Place { runner, host: "samsung", root: true, netrc: None, authorities: None }
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_bucket_and_a_web_address_of_the_same_cache_are_the_same() {
 
 #[tokio::test]
 async fn addresses_go_to_standard_input_and_answers_come_back_in_order() {
-    let hands = FakeHands::new(|_, script| {
+    let runner = FakeRunner::new(|_, script| {
         let config = String::from_utf8(script.stdin.clone()).unwrap();
         let mark = config.split("write-out = \"\\n").nth(1).unwrap();
         let mark = mark.split(' ').next().unwrap().to_owned();
@@ -56,7 +56,7 @@ async fn addresses_go_to_standard_input_and_answers_come_back_in_order() {
     });
     let base = Base::parse("http://c").unwrap();
     let files = ["nix-cache-info".to_owned(), "x.narinfo".to_owned()];
-    let seen = place(&hands).get(&base, &files).await.unwrap();
+    let seen = place(&runner).get(&base, &files).await.unwrap();
     let reply = seen[0].reply.as_ref().unwrap();
     assert_eq!((reply.status, reply.text().as_str()), (200, "StoreDir: /nix/store\n"));
     assert_eq!(reply.first_byte, Duration::from_millis(10));
@@ -64,7 +64,7 @@ async fn addresses_go_to_standard_input_and_answers_come_back_in_order() {
     assert!(
         matches!(&seen[1].fault, Some(Fault::NoAnswer(why)) if why.contains("nothing listens"))
     );
-    let (_, script) = &hands.asked()[0];
+    let (_, script) = &runner.asked()[0];
     assert!(script.root && script.args.iter().all(|arg| !arg.contains("http")));
     let config = String::from_utf8(script.stdin.clone()).unwrap();
     assert_eq!(script.args.last().map(String::as_str), Some("/etc/nix/netrc"));
@@ -75,9 +75,9 @@ async fn addresses_go_to_standard_input_and_answers_come_back_in_order() {
 
 #[tokio::test]
 async fn a_host_without_curl_says_so() {
-    let hands = FakeHands::new(|_, _| Ok(Output { code: 127, ..Output::default() }));
+    let runner = FakeRunner::new(|_, _| Ok(Output { code: 127, ..Output::default() }));
     let base = Base::parse("http://c").unwrap();
-    let error = place(&hands).get(&base, &["x".to_owned()]).await.unwrap_err();
+    let error = place(&runner).get(&base, &["x".to_owned()]).await.unwrap_err();
     assert!(error.contains("no curl"), "{error}");
 }
 
@@ -90,8 +90,8 @@ fn nothing_breaks_out_of_a_setting() {
 }
 
 /// Runs scripts on this machine, with a folder of commands before all others.
-fn here(commands: Option<std::path::PathBuf>) -> FakeHands {
-    FakeHands::new(move |_, script| {
+fn here(commands: Option<std::path::PathBuf>) -> FakeRunner {
+    FakeRunner::new(move |_, script| {
         let path = std::env::var("PATH").unwrap_or_default();
         let first = commands.as_ref().map(|folder| format!("{}:", folder.display()));
         let mut child = Command::new("/bin/sh")
@@ -136,17 +136,17 @@ printf 'StoreDir: /nix/store\n\n%s 200 0.1 0 0.2 1 0 127.0.0.1 http://c/nix-cach
 #[tokio::test]
 async fn a_netrc_that_is_not_there_keeps_no_curl_from_asking() {
     let folder = fake_curl(STRICT);
-    let hands = here(Some(folder.path().to_owned()));
+    let runner = here(Some(folder.path().to_owned()));
     let base = Base::parse("http://c").unwrap();
     let files = ["nix-cache-info".to_owned()];
     let missing = folder.path().join("netrc");
-    let missing = Place { netrc: missing.to_str(), ..place(&hands) };
+    let missing = Place { netrc: missing.to_str(), ..place(&runner) };
     let seen = missing.get(&base, &files).await.unwrap();
     assert_eq!(seen[0].reply.as_ref().unwrap().text(), "StoreDir: /nix/store\n");
     // One that is there is given to it, whatever characters it has.
     let path = folder.path().join("net\"rc");
     std::fs::write(&path, "machine c login a password b\n").unwrap();
-    let there = Place { netrc: path.to_str(), ..place(&hands) };
+    let there = Place { netrc: path.to_str(), ..place(&runner) };
     let error = there.get(&base, &files).await.unwrap_err();
     assert!(error.contains("net\\\"rc missing"), "{error}: the fake one does not unquote");
 }
@@ -164,10 +164,10 @@ async fn a_curl_that_refuses_its_options_says_nothing_of_the_cache() {
     ] {
         let folder =
             fake_curl(&format!("echo 'curl: option --proto: is badly used' >&2; exit {code}"));
-        let hands = here(Some(folder.path().to_owned()));
-        let error = place(&hands).get(&base, &files).await.unwrap_err();
+        let runner = here(Some(folder.path().to_owned()));
+        let error = place(&runner).get(&base, &files).await.unwrap_err();
         assert!(error.contains(said) && error.contains("--proto"), "{code}: {error}");
-        let error = place(&hands).statuses(&base, &files, 4).await.unwrap_err();
+        let error = place(&runner).statuses(&base, &files, 4).await.unwrap_err();
         assert!(error.contains(said), "{code}: {error}");
         // The same, told for each address.
         let fault = why(&code.to_string(), "");
@@ -177,26 +177,26 @@ async fn a_curl_that_refuses_its_options_says_nothing_of_the_cache() {
     assert!(matches!(why("77", ""), Fault::NotAsked(why) if why.contains("ssl-cert-file")));
 }
 
-/// Returns hands with a real curl, when this machine has one.
-fn real() -> Option<FakeHands> {
+/// Returns a runner with a real curl, when this machine has one.
+fn real() -> Option<FakeRunner> {
     Command::new("curl").arg("--version").output().is_ok().then(|| here(None))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_without_an_end_is_cut_whatever_the_curl() {
-    let Some(hands) = real() else { return };
+    let Some(runner) = real() else { return };
     let (server, began) = (Endless::start().await, std::time::Instant::now());
     let base = Base::parse(&server.url).unwrap();
-    let seen = place(&hands).get(&base, &["a.narinfo".to_owned(), "b.narinfo".to_owned()]).await;
+    let seen = place(&runner).get(&base, &["a.narinfo".to_owned(), "b.narinfo".to_owned()]).await;
     let seen = seen.unwrap();
     assert!(
         matches!(&seen[0].fault, Some(Fault::NoAnswer(why)) if why.contains("1048 kB")),
         "{seen:?}"
     );
     let files: Vec<String> = (0..50).map(|file| format!("{file}.narinfo")).collect();
-    let seen = place(&hands).statuses(&base, &files, 25).await.unwrap();
+    let seen = place(&runner).statuses(&base, &files, 25).await.unwrap();
     assert!(seen.iter().all(|seen| seen.reply.is_none()), "{seen:?}");
-    place(&hands).first_byte(&base, "nar/x").await.unwrap();
+    place(&runner).first_byte(&base, "nar/x").await.unwrap();
     // What is on its way in buffers counts too.
     assert!(server.sent() < 400 << 20, "{} bytes", server.sent());
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
@@ -204,11 +204,11 @@ async fn an_answer_without_an_end_is_cut_whatever_the_curl() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_is_followed_from_a_host_only_where_it_may_be_and_without_its_netrc() {
-    let Some(hands) = real() else { return };
+    let Some(runner) = real() else { return };
     let folder = tempfile::tempdir().unwrap();
     let netrc = folder.path().join("netrc");
     std::fs::write(&netrc, "machine 127.0.0.1 login me password hunter2\n").unwrap();
-    let place = Place { netrc: netrc.to_str(), ..place(&hands) };
+    let place = Place { netrc: netrc.to_str(), ..place(&runner) };
     let mirror =
         Server::start(&[("/x.narinfo", 200, "there"), ("/col/delete?collection=nix", 200, "")])
             .await;

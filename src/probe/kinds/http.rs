@@ -222,7 +222,7 @@ mod tests {
     use crate::probe::server::{KEY, NARINFO, PATH, Server};
     use crate::probe::tier::Tools;
     use crate::probe::web::Web;
-    use crate::remote::FakeHands;
+    use crate::remote::FakeRunner;
     use jiff::Timestamp;
 
     const OTHER_KEY: &str = "test-1:NiNfYW82Gw9o49ng/jhUKy3RmtBlesa/LQ0HuCcuSeU=";
@@ -246,8 +246,8 @@ mod tests {
         previous: Option<&TierFacts>,
     ) -> TierFacts {
         let (fleet, memory) = (crate::config::fallback(), Memory::default());
-        let hands = FakeHands::unreachable();
-        let tools = Tools { web, hands: &hands, fleet: &fleet, memory: &memory };
+        let runner = FakeRunner::unreachable();
+        let tools = Tools { web, runner: &runner, fleet: &fleet, memory: &memory };
         let asking = tools.asking(tier, paths, &[], Timestamp::now());
         crate::probe::tier::probe(&asking, previous).await
     }
@@ -378,8 +378,8 @@ mod tests {
         let tier = tier(&server.url, KEY);
         let path = StorePath::parse(PATH).unwrap();
         let (fleet, memory) = (crate::config::fallback(), Memory::default());
-        let hands = FakeHands::unreachable();
-        let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+        let runner = FakeRunner::unreachable();
+        let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };
         let asking = tools.asking(&tier, &[], &[], Timestamp::now());
         let answers = HttpProbe.holds(&asking, &[&path; 20]).await;
         assert_eq!(answers, Ok(vec![false; 20]));

@@ -1,6 +1,6 @@
 //! Each machine's own store: whether its database can be read, and how full its disk is.
 //!
-//! It is asked through [`crate::remote::Hands`], host by host; a laptop that is asleep says nothing
+//! It is asked through [`crate::remote::ScriptRunner`], host by host; a laptop that is asleep says nothing
 //! against the stores of the others. What hard links save and what collecting garbage would free is
 //! looked at seldom (`probe/depth.rs`), and only told here.
 
@@ -81,7 +81,7 @@ pub(super) async fn size_of_host(asking: &Asking<'_>) -> Option<SizeFacts> {
     let store = if let Some(counted) = asking.memory.stores().remove(host) {
         counted
     } else {
-        let counted = store::count(asking.hands, host).await;
+        let counted = store::count(asking.runner, host).await;
         counted.inspect_err(|error| tracing::debug!(host, %error, "size")).ok()?
     };
     let whole = size(asking, store.bytes, Some(store.paths), None, true);
@@ -109,7 +109,7 @@ struct Silent {
 /// Asks a host.
 async fn ask(asking: &Asking<'_>, host: &str) -> Result<Store, Silent> {
     let script = Script::new(SCRIPT).limit(LIMIT).way(Way::Channel);
-    let output = asking.hands.run(host, &script).await.map_err(|error| Silent {
+    let output = asking.runner.run(host, &script).await.map_err(|error| Silent {
         is_away: matches!(
             error.trouble,
             Trouble::Unreachable
@@ -226,11 +226,11 @@ mod tests {
     use crate::probe::memory::Memory;
     use crate::probe::tier::Tools;
     use crate::probe::web::Web;
-    use crate::remote::{FakeHands, Output, RemoteError};
+    use crate::remote::{FakeRunner, Output, RemoteError};
     use jiff::Timestamp;
     use std::path::Path;
 
-    /// Looks at the stores of three hosts whose hands answer so.
+    /// Looks at the stores of three hosts whose runner answers so.
     async fn look(
         reply: impl Fn(&str) -> Result<String, RemoteError> + Send + Sync + 'static,
     ) -> TierFacts {
@@ -244,11 +244,11 @@ mod tests {
     ) -> TierFacts {
         let text = "[hosts.p620]\n[hosts.razer]\n[hosts.samsung]\n";
         let fleet = crate::config::parse(text, Path::new("hosts.toml"), None).unwrap();
-        let hands = FakeHands::new(move |host, _| {
+        let runner = FakeRunner::new(move |host, _| {
             reply(host).map(|stdout| Output { stdout, ..Output::default() })
         });
         let (web, memory) = (Web::new().unwrap(), Memory::default());
-        let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+        let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };
         for (host, paths, bytes) in counted {
             let measured_at = Timestamp::UNIX_EPOCH;
             memory.put_store(host, StoreFacts { paths: *paths, bytes: *bytes, measured_at });
@@ -256,7 +256,7 @@ mod tests {
         let tier = Tier { max_size: Some(1_000), ..Tier::new("store", TierKind::Local, "") };
         let asking = tools.asking(&tier, &[], &[], Timestamp::now());
         let facts = LocalProbe.probe(&asking).await;
-        assert_eq!(hands.asked().len(), 3, "stores are counted elsewhere");
+        assert_eq!(runner.asked().len(), 3, "stores are counted elsewhere");
         facts
     }
 
@@ -322,13 +322,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_tier_that_serves_a_hosts_store_is_as_big_as_that() {
-        let hands = FakeHands::new(|host, _| {
+        let runner = FakeRunner::new(|host, _| {
             let stdout = if host == "p620" { "12\t3400\n" } else { "" }.to_owned();
             Ok(Output { stdout, ..Output::default() })
         });
         let (web, memory) = (Web::new().unwrap(), Memory::default());
         let fleet = crate::config::fallback();
-        let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+        let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };
         let of = |host: Option<&str>| Tier {
             host: host.map(str::to_owned),
             max_size: Some(5000),

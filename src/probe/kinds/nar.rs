@@ -184,7 +184,7 @@ mod tests {
     use crate::probe::server::{KEY, NARINFO, PATH, Server};
     use crate::probe::tier::{Tools, probe};
     use crate::probe::web::Web;
-    use crate::remote::FakeHands;
+    use crate::remote::FakeRunner;
     use jiff::Timestamp;
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
             ("/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo", 200, ""),
         ])
         .await;
-        let (fleet, hands) = (crate::config::fallback(), FakeHands::unreachable());
+        let (fleet, runner) = (crate::config::fallback(), FakeRunner::unreachable());
         let (web, paths) = (Web::new().unwrap(), [StorePath::parse(PATH).unwrap()]);
         let tier = Tier {
             public_key: parse_public_key(KEY).ok(),
@@ -231,7 +231,7 @@ mod tests {
             let narinfo = NARINFO.replace("nar/x.nar.xz", &url);
             server.set("/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo", 200, &narinfo);
             let memory = Memory::default();
-            let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+            let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };
             for _ in 0..2 {
                 let facts = probe(&tools.asking(&tier, &paths, &[], Timestamp::now()), None).await;
                 assert_eq!((facts.state, facts.signature), (TierState::Up, SignatureState::Valid));

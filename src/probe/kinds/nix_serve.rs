@@ -153,13 +153,13 @@ async fn count(asking: &Asking<'_>, host: &str, log: &mut Log) -> Result<Found, 
     let script = Script::new(SCRIPT).arg(unit).arg(from).arg(LINES.to_string()).limit(LIMIT);
     let lost = |error: RemoteError| format!("not read: {error}");
     if !log.as_user {
-        let output = asking.hands.run(host, &script.clone().root()).await.map_err(lost)?;
+        let output = asking.runner.run(host, &script.clone().root()).await.map_err(lost)?;
         if output.is_ok() {
             return Ok(read(&output.stdout));
         }
     }
     // sudo asked for a password, or the host has none.
-    let output = asking.hands.run(host, &script).await.map_err(lost)?;
+    let output = asking.runner.run(host, &script).await.map_err(lost)?;
     log.as_user = output.is_ok();
     if output.is_ok() {
         return Ok(read(&output.stdout));

@@ -248,7 +248,7 @@ mod tests {
     use crate::probe::server::Server;
     use crate::probe::tier::{TierProbe as _, Tools};
     use crate::probe::web::Web;
-    use crate::remote::FakeHands;
+    use crate::remote::FakeRunner;
 
     const FIRST: &str = "/b/?list-type=2&max-keys=1000";
 
@@ -291,9 +291,9 @@ mod tests {
 
         /// Measures; returns bytes, whether they are all, and what was asked for.
         async fn size(&self) -> (Result<Option<(u64, bool)>, WebError>, Vec<String>) {
-            let (fleet, hands) = (crate::config::fallback(), FakeHands::unreachable());
+            let (fleet, runner) = (crate::config::fallback(), FakeRunner::unreachable());
             let tools =
-                Tools { web: &self.web, hands: &hands, fleet: &fleet, memory: &self.memory };
+                Tools { web: &self.web, runner: &runner, fleet: &fleet, memory: &self.memory };
             let before = self.server.asked().len();
             let size = S3Probe.size(&tools.asking(&self.tier, &[], &[], self.now)).await;
             let size = size.map(|size| size.map(|size| (size.bytes, size.exact)));

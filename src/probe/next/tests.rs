@@ -5,7 +5,7 @@ use crate::fleet::{Share, TierKind};
 use crate::probe::memory::Memory;
 use crate::probe::server::Server;
 use crate::probe::web::Web;
-use crate::remote::FakeHands;
+use crate::remote::FakeRunner;
 
 const TOP: &str = "/nix/store/7h97s6mlwpnvm55448s9n0jz4lxih34s-top";
 const TOP_DRV: &str = "/nix/store/7w85jyaqg6p2rfnn880ymv98vp5nmpf5-top.drv";
@@ -21,10 +21,10 @@ fn derivation(drv: &str, out: &str, inputs: &[&str]) -> String {
     format!("{drv}\nDerive([(\"out\",\"{out}\",\"\",\"\")],[{}],[]\n", inputs.join(","))
 }
 
-/// Hands of a builder that asks one cache, on which only these paths are valid.
-fn builder(url: &str, valid: &'static [&'static str]) -> FakeHands {
+/// The runner of a builder that asks one cache, on which only these paths are valid.
+fn builder(url: &str, valid: &'static [&'static str]) -> FakeRunner {
     let settings = format!("curl\tyes\n---\nsubstituters = {url}\nsubstitute = true\n");
-    FakeHands::new(move |_, script| {
+    FakeRunner::new(move |_, script| {
         let asked = String::from_utf8_lossy(&script.stdin).into_owned();
         let stdout = if script.body == INVALID {
             let invalid: Vec<&str> = asked.lines().filter(|path| !valid.contains(path)).collect();
@@ -52,8 +52,8 @@ async fn measured(server: &Server, valid: &'static [&'static str]) -> NextFacts 
     let mut fleet = crate::config::fallback();
     fleet.tiers = vec![Tier::new("static", TierKind::Http, &server.url)];
     let (web, memory) = (Web::new().unwrap(), Memory::default());
-    let hands = builder(&server.url, valid);
-    let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+    let runner = builder(&server.url, valid);
+    let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };
     let wanted = Wanted {
         host: "samsung".to_owned(),
         build_on: "p620".to_owned(),
@@ -107,7 +107,7 @@ fn only_what_was_built_for_a_host_is_read() {
 async fn a_builder_that_did_not_answer_says_nothing_of_its_hosts() {
     let text = "[fleet]\nbuilder = \"p620\"\n[hosts.p620]\n[hosts.samsung]\n";
     let fleet = crate::config::parse(text, std::path::Path::new("hosts.toml"), None).unwrap();
-    assert!(built(&FakeHands::unreachable(), &fleet, fleet.hosts.iter()).await.is_empty());
+    assert!(built(&FakeRunner::unreachable(), &fleet, fleet.hosts.iter()).await.is_empty());
     let found = built(&builder("", &[]), &fleet, fleet.hosts.iter()).await;
     assert_eq!(found["samsung"], None);
 }
@@ -117,8 +117,8 @@ async fn a_derivation_that_is_gone_is_said_and_nothing_is_counted() {
     let server = Server::start(&[]).await;
     let (web, memory) = (Web::new().unwrap(), Memory::default());
     let fleet = crate::config::fallback();
-    let hands = builder(&server.url, &[]);
-    let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+    let runner = builder(&server.url, &[]);
+    let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };
     let wanted = Wanted {
         host: "samsung".to_owned(),
         build_on: "p620".to_owned(),

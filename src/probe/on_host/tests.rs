@@ -8,7 +8,7 @@ use crate::probe::curl::Fault;
 use crate::probe::memory::Memory;
 use crate::probe::server::NARINFO;
 use crate::probe::web::Reply;
-use crate::remote::FakeHands;
+use crate::remote::FakeRunner;
 use std::collections::{BTreeMap, HashMap};
 
 const KEY: &str = "p620-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
@@ -289,7 +289,7 @@ fn what_no_host_takes_is_not_called_up() {
 
 #[tokio::test]
 async fn settings_are_read_by_the_login_user_where_there_is_no_root() {
-    let hands = FakeHands::new(|_, script| {
+    let runner = FakeRunner::new(|_, script| {
         if script.root {
             let stderr = "sudo: a password is required\n".to_owned();
             return Ok(Output { code: 1, stderr, ..Output::default() });
@@ -297,10 +297,10 @@ async fn settings_are_read_by_the_login_user_where_there_is_no_root() {
         let stdout = printed("", NIXOS).replace("root\tyes\ncurl\tyes\n", "");
         Ok(Output { stdout, ..Output::default() })
     });
-    let view = look(&hands, "razer", Timestamp::UNIX_EPOCH).await;
+    let view = look(&runner, "razer", Timestamp::UNIX_EPOCH).await;
     assert!(!view.root && view.error.is_none());
     assert!(view.no_curl.as_deref().unwrap().contains("razer has no curl"));
-    let gone = look(&FakeHands::unreachable(), "razer", Timestamp::UNIX_EPOCH).await;
+    let gone = look(&FakeRunner::unreachable(), "razer", Timestamp::UNIX_EPOCH).await;
     let fleet = fleet();
     let by = By { fleet: &fleet, witness: None, advises: true };
     let found = judge_one(by, &fleet.tiers[0], "razer", &gone);

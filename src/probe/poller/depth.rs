@@ -58,7 +58,7 @@ impl Shared {
     /// Looks closely at a host's store, keeps what was found and sends it; nothing when everything
     /// ends meanwhile.
     pub(super) async fn look_closely(&self, host: &str) -> Option<Result<StoreDepth, DepthError>> {
-        let look = depth(self.hands.as_ref(), host, self.record.runs.as_ref());
+        let look = depth(self.runner.as_ref(), host, self.record.runs.as_ref());
         let found = match self.unless_ended(look).await? {
             Ok(found) => found,
             Err(error) => return Some(Err(error)),

@@ -31,11 +31,11 @@ pub(super) async fn watch_host(shared: Arc<Shared>, host: Host, first: Duration)
         {
             logins.doubt();
         }
-        let touch = shared.hands.asks_for_touch(&host.name);
+        let touch = shared.runner.asks_for_touch(&host.name);
         let is_fresh = !host.is_local() && logins.is_due(began.elapsed(), touch);
         let way = if is_fresh { Way::Fresh } else { Way::Shell };
         shared.send(Event::Asking { host: host.name.clone() }).await?;
-        let probe = host::probe(shared.hands.as_ref(), &host, facts.as_ref(), way);
+        let probe = host::probe(shared.runner.as_ref(), &host, facts.as_ref(), way);
         let found = shared.unless_ended(probe).await?;
         let answered = found.state.has_answered();
         logins.note(is_fresh, found.state, began.elapsed(), chance());

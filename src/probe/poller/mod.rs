@@ -26,7 +26,7 @@ use crate::probe::store::Closure;
 use crate::probe::tier::{Tools, resettle};
 use crate::probe::web::{Web, WebError};
 use crate::record::{Recorder, Runs};
-use crate::remote::Hands;
+use crate::remote::ScriptRunner;
 use coverage::watch_coverage;
 use depth::watch_depth;
 use host::watch_host;
@@ -94,7 +94,7 @@ struct System {
 /// What all tasks share.
 struct Shared {
     fleet: Arc<Fleet>,
-    hands: Arc<dyn Hands>,
+    runner: Arc<dyn ScriptRunner>,
     web: Result<Web, WebError>,
     events: mpsc::Sender<Event>,
     record: Record,
@@ -121,7 +121,7 @@ impl Poller {
     /// events any more. Needs a tokio runtime.
     pub fn spawn(
         fleet: Arc<Fleet>,
-        hands: Arc<dyn Hands>,
+        runner: Arc<dyn ScriptRunner>,
         events: mpsc::Sender<Event>,
         record: Record,
         cancel: CancellationToken,
@@ -132,7 +132,7 @@ impl Poller {
             hosts: hosts.collect(),
             tiers: tiers.collect(),
             fleet,
-            hands,
+            runner,
             web: Web::new(),
             events,
             record,
@@ -257,8 +257,8 @@ impl Shared {
     /// Returns what all probes share; an error where HTTP is not to be had.
     fn tools(&self) -> Result<Tools<'_>, &WebError> {
         let web = self.web.as_ref()?;
-        let (hands, fleet) = (self.hands.as_ref(), self.fleet.as_ref());
-        Ok(Tools { web, hands, fleet, memory: &self.memory })
+        let (runner, fleet) = (self.runner.as_ref(), self.fleet.as_ref());
+        Ok(Tools { web, runner, fleet, memory: &self.memory })
     }
 
     /// Takes in what earlier nixdash kept of a tier.
@@ -317,7 +317,7 @@ impl Shared {
     /// Looks at how a host is set up, and sends what that changes about tiers.
     async fn look_at_host(&self, host: &str) -> Option<()> {
         let Ok(tools) = self.tools() else { return Some(()) };
-        let look = on_host::look(self.hands.as_ref(), host, Timestamp::now());
+        let look = on_host::look(self.runner.as_ref(), host, Timestamp::now());
         self.memory.put_view(host, self.unless_ended(look).await?);
         for tier in &self.fleet.tiers {
             let changed = {

@@ -67,7 +67,7 @@ pub(super) async fn watch_next(shared: Arc<Shared>) -> Option<()> {
             continue;
         }
         let systems = shared.systems();
-        let listed = built(tools.hands, tools.fleet, tools.fleet.hosts.iter());
+        let listed = built(tools.runner, tools.fleet, tools.fleet.hosts.iter());
         let listed = shared.unless_ended(listed).await?;
         for host in tools.fleet.hosts.iter().map(|host| host.name.as_str()) {
             let system = systems.get(host);
@@ -100,7 +100,7 @@ mod tests {
     use super::super::{Handle, Poller, Record};
     use super::*;
     use crate::fleet::{Action, HostPlan, RunEvent, RunId, RunWhat, Strategy};
-    use crate::remote::{FakeHands, Output};
+    use crate::remote::{FakeRunner, Output};
     use std::path::Path;
     use std::sync::atomic::{AtomicBool, Ordering};
     use tokio::sync::mpsc;
@@ -114,7 +114,7 @@ mod tests {
         let text = "[fleet]\nbuilder = \"p620\"\n[hosts.p620]\n[hosts.samsung]\n";
         let fleet = crate::config::parse(text, Path::new("hosts.toml"), None).unwrap();
         let is_built = Arc::clone(is_built);
-        let hands = FakeHands::new(move |_, script| {
+        let runner = FakeRunner::new(move |_, script| {
             let built = is_built.load(Ordering::Acquire);
             let stdout = if script.body.contains("gcroots/nixdash") {
                 if built { format!("samsung\t{NEW}\t1795248000\n") } else { String::new() }
@@ -133,7 +133,7 @@ mod tests {
         let cancel = CancellationToken::new();
         let handle = Poller::spawn(
             Arc::new(fleet),
-            Arc::new(hands),
+            Arc::new(runner),
             sender,
             Record::default(),
             cancel.clone(),

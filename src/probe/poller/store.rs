@@ -34,8 +34,8 @@ pub(super) async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()>
         if !lock(&shared.systems).contains_key(&host) {
             continue;
         }
-        let hands = shared.hands.as_ref();
-        let closure = shared.unless_ended(store::closure(hands, &host)).await?;
+        let runner = shared.runner.as_ref();
+        let closure = shared.unless_ended(store::closure(runner, &host)).await?;
         let mut failed = closure.is_err();
         match closure {
             Ok(closure) => {
@@ -47,7 +47,7 @@ pub(super) async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()>
             Err(error) => tracing::debug!(host, %error, "closure"),
         }
         shared.look_at_host(&host).await?;
-        match shared.unless_ended(store::count(hands, &host)).await? {
+        match shared.unless_ended(store::count(runner, &host)).await? {
             Ok(facts) => {
                 shared.memory.put_store(&host, facts.clone());
                 shared.send(Event::Store { host: host.clone(), facts }).await?;

@@ -3,17 +3,17 @@
 use super::*;
 use crate::fleet::{HostState, PathAnswer, ServedFacts, SignatureState, TierState};
 use crate::probe::server::{KEY, NARINFO, PATH, Server};
-use crate::remote::{Answer, FakeHands, Output, Script};
+use crate::remote::{Answer, FakeRunner, Output, Script};
 use std::path::Path;
 
 const TOP: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-top";
 
-/// Hands whose host `razer` never answers at all, while others do at once.
-struct HalfDead(FakeHands);
+/// A runner whose host `razer` never answers at all, while others do at once.
+struct HalfDead(FakeRunner);
 
 impl HalfDead {
     fn new() -> Self {
-        Self(FakeHands::new(|_, script| {
+        Self(FakeRunner::new(|_, script| {
             let stdout = if script.body.contains("--print-dead") {
                 "saved\t1\ndead\t2\t3\n".to_owned()
             } else if script.body.contains("path-info --all") {
@@ -28,7 +28,7 @@ impl HalfDead {
     }
 }
 
-impl Hands for HalfDead {
+impl ScriptRunner for HalfDead {
     fn run<'a>(&'a self, host: &'a str, script: &'a Script) -> Answer<'a, Output> {
         if host == "razer" {
             return Box::pin(std::future::pending());
@@ -63,8 +63,8 @@ fn start_with(text: &str) -> (Handle, mpsc::Receiver<Event>, CancellationToken) 
     let fleet = crate::config::parse(text, Path::new("hosts.toml"), None).unwrap();
     let (sender, receiver) = mpsc::channel(4);
     let cancel = CancellationToken::new();
-    let hands = Arc::new(HalfDead::new());
-    let handle = Poller::spawn(Arc::new(fleet), hands, sender, Record::default(), cancel.clone());
+    let runner = Arc::new(HalfDead::new());
+    let handle = Poller::spawn(Arc::new(fleet), runner, sender, Record::default(), cancel.clone());
     (handle, receiver, cancel)
 }
 
@@ -164,8 +164,8 @@ async fn what_another_nixdash_was_told_just_now_is_not_asked_again_unless_somebo
     recorder.flush().await;
     let (sender, mut events) = mpsc::channel(64);
     let record = Record { recorder: Some(recorder), runs: None };
-    let hands = Arc::new(HalfDead::new());
-    let handle = Poller::spawn(fleet, hands, sender, record, CancellationToken::new());
+    let runner = Arc::new(HalfDead::new());
+    let handle = Poller::spawn(fleet, runner, sender, record, CancellationToken::new());
     let (mut latency, mut held) = (None, None);
     wait_for(&mut events, |event| {
         match event {
@@ -203,7 +203,7 @@ async fn a_canary_that_is_gone_takes_all_coverage_with_it() {
         server.url
     );
     let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
-    let hands = FakeHands::new(|_, script| {
+    let runner = FakeRunner::new(|_, script| {
         let stdout = if script.body.contains("--recursive") {
             format!("root\t{PATH}\n{PATH}\t216\n{OTHER}\t100\n")
         } else {
@@ -214,7 +214,7 @@ async fn a_canary_that_is_gone_takes_all_coverage_with_it() {
     let (sender, mut events) = mpsc::channel(4);
     let cancel = CancellationToken::new();
     let handle =
-        Poller::spawn(Arc::new(fleet), Arc::new(hands), sender, Record::default(), cancel.clone());
+        Poller::spawn(Arc::new(fleet), Arc::new(runner), sender, Record::default(), cancel.clone());
     let held = |event: &Event| {
         let Event::Coverage { facts, .. } = event else { return None };
         Some(facts.tiers.get("x")?.paths.have)

@@ -34,20 +34,20 @@ const PATIENCE: Duration = Duration::from_secs(3);
 type Write = Box<dyn Fn(&mut History, &Fleet) -> Result<(), HistoryError> + Send>;
 
 /// What is read, and who hears of it.
-type Question = Box<dyn FnOnce(&mut Writer) + Send>;
+type HistoryQuestion = Box<dyn FnOnce(&mut Writer) + Send>;
 
 /// Something to do.
-enum Entry {
+enum QueueEntry {
     /// Write, together with others.
     Write(Write),
     /// Read, when all before this is written.
-    Question(Question),
+    HistoryQuestion(HistoryQuestion),
 }
 
 /// Writes the history from a thread of its own; cheap to clone. The thread ends when all are gone.
 #[derive(Clone)]
 pub struct Recorder {
-    entries: SyncSender<Entry>,
+    entries: SyncSender<QueueEntry>,
     lost: Arc<AtomicU64>,
 }
 
@@ -219,7 +219,7 @@ impl Recorder {
     /// Waits until everything handed over so far is written, for 3 s at most.
     pub async fn flush(&self) {
         let (reply, written) = oneshot::channel();
-        self.hand_over(Entry::Question(Box::new(move |_| {
+        self.hand_over(QueueEntry::HistoryQuestion(Box::new(move |_| {
             let _gone = reply.send(());
         })));
         drop(tokio::time::timeout(PATIENCE, written).await);
@@ -230,7 +230,7 @@ impl Recorder {
         &self,
         work: impl Fn(&mut History, &Fleet) -> Result<(), HistoryError> + Send + 'static,
     ) {
-        self.hand_over(Entry::Write(Box::new(work)));
+        self.hand_over(QueueEntry::Write(Box::new(work)));
     }
 
     /// Reads; nothing when that fails, or takes longer than 3 s.
@@ -239,7 +239,7 @@ impl Recorder {
         work: impl Fn(&mut History, &Fleet) -> Result<T, HistoryError> + Send + 'static,
     ) -> Option<T> {
         let (reply, answer) = oneshot::channel();
-        self.hand_over(Entry::Question(Box::new(move |writer| {
+        self.hand_over(QueueEntry::HistoryQuestion(Box::new(move |writer| {
             // Whoever asked may be gone.
             let _gone = reply.send(writer.attempt(work));
         })));
@@ -247,7 +247,7 @@ impl Recorder {
     }
 
     /// Puts an entry into the queue, or counts it as lost.
-    fn hand_over(&self, entry: Entry) {
+    fn hand_over(&self, entry: QueueEntry) {
         if self.entries.try_send(entry).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -269,7 +269,7 @@ struct Writer {
 }
 
 impl Writer {
-    fn work(&mut self, queue: &Receiver<Entry>) {
+    fn work(&mut self, queue: &Receiver<QueueEntry>) {
         let mut batch = Vec::new();
         loop {
             match queue.recv_timeout(self.thin_at.saturating_duration_since(Instant::now())) {
@@ -288,12 +288,12 @@ impl Writer {
     }
 
     /// Writes entries as one, then answers the questions among them.
-    fn write(&mut self, batch: Vec<Entry>) {
+    fn write(&mut self, batch: Vec<QueueEntry>) {
         let (mut writes, mut questions) = (Vec::new(), Vec::new());
         for entry in batch {
             match entry {
-                Entry::Write(write) => writes.push(write),
-                Entry::Question(question) => questions.push(question),
+                QueueEntry::Write(write) => writes.push(write),
+                QueueEntry::HistoryQuestion(question) => questions.push(question),
             }
         }
         if !writes.is_empty() {

@@ -33,7 +33,7 @@ pub struct RunRow {
 }
 
 /// What a row of `runs` says, with its number in the file.
-struct Found {
+struct StoredRun {
     id: i64,
     row: RunRow,
 }
@@ -100,7 +100,7 @@ impl History {
             while runs.len() < limit
                 && let Some(row) = rows.next()?
             {
-                let Found { id, row: mut run } = found(row)?;
+                let StoredRun { id, row: mut run } = found(row)?;
                 run.hosts = hosts_of(&self.db, id)?;
                 run.gaps = gaps_of(&self.db, id)?;
                 if !hosts.is_empty() {
@@ -116,8 +116,8 @@ impl History {
     }
 }
 
-fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
-    Ok(Found {
+fn found(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
+    Ok(StoredRun {
         id: row.get(0)?,
         row: RunRow {
             run: RunId(row.get(1)?),

@@ -26,7 +26,7 @@ const PORTION: i64 = 6 * HOUR;
 
 /// How the values of several samples become one.
 #[derive(Clone, Copy)]
-enum Way {
+enum Reduction {
     /// The mean of what was measured.
     Mean,
     /// The sum of what was measured.
@@ -39,7 +39,7 @@ enum Way {
 struct Table {
     name: &'static str,
     of: &'static str,
-    values: &'static [(&'static str, Way)],
+    values: &'static [(&'static str, Reduction)],
 }
 
 /// Every table of samples.
@@ -48,57 +48,57 @@ const TABLES: [Table; 5] = [
         name: "host_samples",
         of: "host",
         values: &[
-            ("probes", Way::Sum),
-            ("answered", Way::Sum),
-            ("state", Way::Last),
-            ("latency_ms", Way::Mean),
-            ("load1", Way::Mean),
-            ("memory_used", Way::Last),
-            ("memory_total", Way::Last),
-            ("disk_used", Way::Last),
-            ("disk_total", Way::Last),
-            ("failed_units", Way::Last),
-            ("generation", Way::Last),
+            ("probes", Reduction::Sum),
+            ("answered", Reduction::Sum),
+            ("state", Reduction::Last),
+            ("latency_ms", Reduction::Mean),
+            ("load1", Reduction::Mean),
+            ("memory_used", Reduction::Last),
+            ("memory_total", Reduction::Last),
+            ("disk_used", Reduction::Last),
+            ("disk_total", Reduction::Last),
+            ("failed_units", Reduction::Last),
+            ("generation", Reduction::Last),
         ],
     },
     Table {
         name: "store_samples",
         of: "host",
-        values: &[("paths", Way::Last), ("bytes", Way::Last)],
+        values: &[("paths", Reduction::Last), ("bytes", Reduction::Last)],
     },
     Table {
         name: "tier_samples",
         of: "tier",
         values: &[
-            ("probes", Way::Sum),
-            ("usable", Way::Sum),
-            ("state", Way::Last),
-            ("latency_ms", Way::Mean),
-            ("connect_ms", Way::Mean),
-            ("answered", Way::Sum),
-            ("answered_of", Way::Sum),
-            ("requests_per_s", Way::Mean),
-            ("not_found", Way::Mean),
+            ("probes", Reduction::Sum),
+            ("usable", Reduction::Sum),
+            ("state", Reduction::Last),
+            ("latency_ms", Reduction::Mean),
+            ("connect_ms", Reduction::Mean),
+            ("answered", Reduction::Sum),
+            ("answered_of", Reduction::Sum),
+            ("requests_per_s", Reduction::Mean),
+            ("not_found", Reduction::Mean),
         ],
     },
     Table {
         name: "size_samples",
         of: "tier",
         values: &[
-            ("bytes", Way::Last),
-            ("objects", Way::Last),
-            ("limit_bytes", Way::Last),
-            ("exact", Way::Last),
+            ("bytes", Reduction::Last),
+            ("objects", Reduction::Last),
+            ("limit_bytes", Reduction::Last),
+            ("exact", Reduction::Last),
         ],
     },
     Table {
         name: "coverage_samples",
         of: "host, tier",
         values: &[
-            ("paths", Way::Last),
-            ("paths_of", Way::Last),
-            ("bytes", Way::Last),
-            ("bytes_of", Way::Last),
+            ("paths", Reduction::Last),
+            ("paths_of", Reduction::Last),
+            ("bytes", Reduction::Last),
+            ("bytes_of", Reduction::Last),
         ],
     },
 ];
@@ -111,10 +111,10 @@ impl Table {
             .values
             .iter()
             .map(|(name, way)| match way {
-                Way::Mean => format!("avg({name}) AS {name}"),
-                Way::Sum => format!("sum({name}) AS {name}"),
+                Reduction::Mean => format!("avg({name}) AS {name}"),
+                Reduction::Sum => format!("sum({name}) AS {name}"),
                 // SQLite takes a bare column from the row that has the max() beside it.
-                Way::Last => name.to_string(),
+                Reduction::Last => name.to_string(),
             })
             .collect();
         let (table, of) = (self.name, self.of);

@@ -5,11 +5,11 @@ use crate::fleet::{Outcome, Phase, PhaseState};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-type Contents = HashMap<PathBuf, Vec<u8>>;
+type FolderContents = HashMap<PathBuf, Vec<u8>>;
 
 /// A disk in memory with room for so many bytes.
 #[derive(Clone, Default)]
-struct SmallDisk(Arc<Mutex<(usize, Contents)>>);
+struct SmallDisk(Arc<Mutex<(usize, FolderContents)>>);
 
 impl SmallDisk {
     fn with_room(bytes: usize) -> Self {

@@ -3,7 +3,7 @@
 use super::{Sshd, processes_with};
 use nixdash::fleet::HostState;
 use nixdash::probe::{Past, Thoroughness, measure_once};
-use nixdash::remote::{Hands, Script};
+use nixdash::remote::{Script, ScriptRunner};
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -25,11 +25,11 @@ async fn two_hundred_living_hosts_are_measured_within_twenty_seconds() {
     let sshd = Sshd::listen("0.0.0.0", "MaxSessions 10");
     // Both ends of every login run here: a key exchange that is cheap for the processor.
     let client = sshd.client("Host *\n  KexAlgorithms curve25519-sha256");
-    let (fleet, hands) = Sshd::hands(&client, &hosts(200, sshd.port()));
+    let (fleet, runner) = Sshd::runner(&client, &hosts(200, sshd.port()));
     let names: Vec<String> = fleet.hosts.iter().map(|host| host.name.clone()).collect();
     let began = Instant::now();
     let care = Thoroughness::Ordinary;
-    let found = measure_once(&fleet, &hands, &names, care, &Past::default(), &[]).await;
+    let found = measure_once(&fleet, &runner, &names, care, &Past::default(), &[]).await;
     let took = began.elapsed();
     let up = |state| matches!(state, HostState::Up | HostState::Degraded);
     let measured = found.hosts.iter().filter(|(_, facts)| up(facts.state)).count();
@@ -37,7 +37,7 @@ async fn two_hundred_living_hosts_are_measured_within_twenty_seconds() {
     println!("{measured} of 200 in {took:?}");
     assert_eq!(measured, 200, "{error:?}");
     assert!(took < Duration::from_secs(20), "{took:?}");
-    hands.close().await;
+    runner.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,7 +55,7 @@ async fn one_living_host_among_five_hundred_dead_ones_is_found_within_ten_second
     }
     let alive = format!("[hosts.alive]\naddresses = [\"127.0.0.1:{}\"]\n", sshd.port());
     let client = sshd.client("");
-    let (fleet, hands) = Sshd::hands(&client, &format!("{text}{alive}"));
+    let (fleet, runner) = Sshd::runner(&client, &format!("{text}{alive}"));
     let known = client.display().to_string();
     let (most, over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let count = std::thread::spawn({
@@ -70,7 +70,7 @@ async fn one_living_host_among_five_hundred_dead_ones_is_found_within_ten_second
     let began = Instant::now();
     let script = Script::new(":").limit(Duration::from_secs(5));
     let asked = fleet.hosts.iter().map(|host| async {
-        let answer = hands.run(&host.name, &script).await;
+        let answer = runner.run(&host.name, &script).await;
         (host.name.as_str(), answer.is_ok(), began.elapsed())
     });
     let answers = futures_util::future::join_all(asked).await;
@@ -80,5 +80,5 @@ async fn one_living_host_among_five_hundred_dead_ones_is_found_within_ten_second
     println!("alive after {took:?}, at most {} ssh processes", most.load(Ordering::Relaxed));
     assert!(answered && took < Duration::from_secs(10), "{answered} {took:?}");
     assert!(most.load(Ordering::Relaxed) <= 32);
-    hands.close().await;
+    runner.close().await;
 }

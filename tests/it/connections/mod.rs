@@ -88,8 +88,8 @@ impl Sshd {
         file
     }
 
-    /// Returns hands for a fleet of hosts, given as lines of `hosts.toml`.
-    pub(crate) fn hands(client: &Path, hosts: &str) -> (Arc<Fleet>, Remote) {
+    /// Returns a runner for a fleet of hosts, given as lines of `hosts.toml`.
+    pub(crate) fn runner(client: &Path, hosts: &str) -> (Arc<Fleet>, Remote) {
         let text = format!("[fleet]\nssh_config = \"{}\"\n{hosts}", client.display());
         let fleet = nixdash::config::parse(&text, Path::new("/hosts.toml"), None)
             .unwrap_or_else(|errors| panic!("{errors}"));
@@ -97,10 +97,10 @@ impl Sshd {
         (Arc::clone(&fleet), Remote::new(fleet))
     }
 
-    /// Returns hands for one host, `p620`.
+    /// Returns a runner for one host, `p620`.
     pub(crate) fn one(&self, more: &str) -> Remote {
         let client = self.client(more);
-        Self::hands(&client, "[hosts.p620]\naddresses = [\"127.0.0.1\"]\n").1
+        Self::runner(&client, "[hosts.p620]\naddresses = [\"127.0.0.1\"]\n").1
     }
 
     /// Returns how many logins the server accepted so far.

@@ -1,7 +1,7 @@
 //! One host: what its login shell prints, what people set for themselves, and how connections end.
 
 use super::{Sshd, processes_with, wait_until};
-use nixdash::remote::{Hands, Output, RemoteError, Script, Trouble, Way};
+use nixdash::remote::{Output, RemoteError, Script, ScriptRunner, Trouble, Way};
 use std::fs;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -10,23 +10,24 @@ use tokio::sync::mpsc;
 const WAYS: [Way; 3] = [Way::Shell, Way::Channel, Way::Fresh];
 
 /// Runs a script.
-async fn run(hands: &impl Hands, script: Script) -> Result<Output, RemoteError> {
-    hands.run("p620", &script.limit(Duration::from_secs(20))).await
+async fn run(runner: &impl ScriptRunner, script: Script) -> Result<Output, RemoteError> {
+    runner.run("p620", &script.limit(Duration::from_secs(20))).await
 }
 
 /// Asserts that a script's output is its own over every way, and line by line.
-async fn assert_clean(hands: &impl Hands, what: &str) {
+async fn assert_clean(runner: &impl ScriptRunner, what: &str) {
     for way in WAYS {
         let script = Script::new("printf 'one\ntwo'; exit \"$1\"").arg("3").way(way);
-        let output = run(hands, script).await.unwrap_or_else(|error| panic!("{what}: {error}"));
+        let output = run(runner, script).await.unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!((output.code, output.stdout.as_str()), (3, "one\ntwo"), "{what} {way:?}");
     }
-    let output = run(hands, Script::new("cat; echo oops >&2; exit 4").stdin("data")).await.unwrap();
+    let output =
+        run(runner, Script::new("cat; echo oops >&2; exit 4").stdin("data")).await.unwrap();
     let told = (output.code, output.stdout.as_str(), output.complaint());
     assert_eq!(told, (4, "data", "oops".to_owned()), "{what}");
     let (sender, mut lines) = mpsc::channel(8);
     let script = Script::new("echo one; printf two");
-    hands.follow("p620", &script, sender).await.unwrap();
+    runner.follow("p620", &script, sender).await.unwrap();
     let mut heard = Vec::new();
     while let Some(line) = lines.recv().await {
         heard.push(String::from_utf8(line).unwrap());
@@ -40,15 +41,15 @@ async fn what_a_login_shell_prints_is_no_output() {
     let noisy = "ForceCommand echo hello; echo noise >&2; sh -c \"$SSH_ORIGINAL_COMMAND\"; \
                  c=$?; echo bye; exit $c";
     let sshd = Sshd::start(noisy);
-    let hands = sshd.one("");
-    assert_clean(&hands, "a command that prints").await;
-    hands.close().await;
+    let runner = sshd.one("");
+    assert_clean(&runner, "a command that prints").await;
+    runner.close().await;
 
     let sshd = Sshd::start("ForceCommand exec env -u SHLVL bash -c \"$SSH_ORIGINAL_COMMAND\"");
     fs::write(sshd.file(".bashrc"), "echo hello\nprintf 'no end of line'\n").unwrap();
-    let hands = sshd.one("");
-    assert_clean(&hands, "bash").await;
-    hands.close().await;
+    let runner = sshd.one("");
+    assert_clean(&runner, "bash").await;
+    runner.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,22 +63,22 @@ async fn what_fish_prints_is_no_output() {
     fs::create_dir(sshd.file("fish")).unwrap();
     let config = "echo hello\nfunction bye --on-event fish_exit\n  echo bye\nend\n";
     fs::write(sshd.file("fish/config.fish"), config).unwrap();
-    let hands = sshd.one("");
-    assert_clean(&hands, "fish").await;
-    hands.close().await;
+    let runner = sshd.one("");
+    assert_clean(&runner, "fish").await;
+    runner.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs sshd, which tests/run.sh unpacks"]
 async fn a_login_that_runs_something_else_says_so() {
     let sshd = Sshd::start("ForceCommand echo 'Passphrase for /dev/sda2:'");
-    let hands = sshd.one("");
-    let error = run(&hands, Script::new("echo ran")).await.unwrap_err();
+    let runner = sshd.one("");
+    let error = run(&runner, Script::new("echo ran")).await.unwrap_err();
     assert!(
         error.to_string().contains("something else than what it was asked: Passphrase"),
         "{error}"
     );
-    hands.close().await;
+    runner.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,7 +88,7 @@ async fn what_people_set_for_themselves_does_not_come_into_the_way() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let marker = sshd.file("local-command-ran");
-    let hands = sshd.one(&format!(
+    let runner = sshd.one(&format!(
         "Host *\n  LocalForward {port} 127.0.0.1:1\n  ExitOnForwardFailure yes\n  RequestTTY force\n  \
          RemoteCommand sleep 100\n  PermitLocalCommand yes\n  LocalCommand touch {}\n  \
          ForwardX11 yes\n  LogLevel QUIET\n  ConnectionAttempts 9\n  ControlMaster auto\n  \
@@ -95,25 +96,25 @@ async fn what_people_set_for_themselves_does_not_come_into_the_way() {
         marker.display(),
         sshd.file("").display(),
     ));
-    assert_clean(&hands, "an ssh_config").await;
+    assert_clean(&runner, "an ssh_config").await;
     assert!(!marker.exists(), "their command ran");
-    hands.close().await;
+    runner.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs sshd, which tests/run.sh unpacks"]
 async fn a_fresh_connection_becomes_the_kept_one() {
     let sshd = Sshd::start("");
-    let hands = sshd.one("");
+    let runner = sshd.one("");
     let connection = "echo \"$SSH_CONNECTION\"";
-    let told = async |way| run(&hands, Script::new(connection).way(way)).await.unwrap().stdout;
+    let told = async |way| run(&runner, Script::new(connection).way(way)).await.unwrap().stdout;
     let first = told(Way::Channel).await;
     assert_eq!(told(Way::Shell).await, first);
     let slow = Script::new("sleep 2; echo \"$SSH_CONNECTION\"");
-    let slow = run(&hands, slow);
+    let slow = run(&runner, slow);
     let fresh = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let failed = run(&hands, Script::new("exit 1").way(Way::Fresh)).await.unwrap();
+        let failed = run(&runner, Script::new("exit 1").way(Way::Fresh)).await.unwrap();
         assert_eq!(failed.code, 1);
         assert_eq!(told(Way::Channel).await, first, "a script that failed proves nothing");
         let fresh = told(Way::Fresh).await;
@@ -124,7 +125,7 @@ async fn a_fresh_connection_becomes_the_kept_one() {
     let (slow, ()) = tokio::join!(slow, fresh);
     assert_eq!(slow.unwrap().stdout, first, "what ran on the other one went on there");
     assert_eq!(sshd.logins(), 3);
-    hands.close().await;
+    runner.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,22 +138,22 @@ async fn addresses_that_answer_are_told_and_those_behind_another_host_left_out()
          Host behind\n  ProxyJump bastion"
     ));
     let hosts = "[hosts.p620]\naddresses = [\"dead\", \"alias\", \"127.0.0.1\", \"behind\"]\n";
-    let (_, hands) = Sshd::hands(&client, hosts);
-    assert_eq!(hands.answering("p620").await.unwrap(), ["alias", "127.0.0.1"]);
+    let (_, runner) = Sshd::runner(&client, hosts);
+    assert_eq!(runner.answering("p620").await.unwrap(), ["alias", "127.0.0.1"]);
     // The first that answers is the one that is used.
-    run(&hands, Script::new(":")).await.unwrap();
-    assert_eq!(hands.address("p620").as_deref(), Some("alias"));
-    hands.close().await;
+    run(&runner, Script::new(":")).await.unwrap();
+    assert_eq!(runner.address("p620").as_deref(), Some("alias"));
+    runner.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs sshd, which tests/run.sh unpacks"]
 async fn a_refused_login_is_not_tried_again_by_probes() {
     let sshd = Sshd::start("");
-    let hands = sshd.one("");
+    let runner = sshd.one("");
     fs::write(sshd.file("authorized_keys"), "").unwrap();
     for _ in 0..5 {
-        let error = run(&hands, Script::new(":").way(Way::Shell)).await.unwrap_err();
+        let error = run(&runner, Script::new(":").way(Way::Shell)).await.unwrap_err();
         assert_eq!(error.trouble, Trouble::Denied);
     }
     let refused = || {
@@ -164,11 +165,11 @@ async fn a_refused_login_is_not_tried_again_by_probes() {
     assert_eq!(refused(), 1);
     fs::copy(sshd.file("id.pub"), sshd.file("authorized_keys")).unwrap();
     assert!(
-        run(&hands, Script::new(":").way(Way::Fresh)).await.unwrap().is_ok(),
+        run(&runner, Script::new(":").way(Way::Fresh)).await.unwrap().is_ok(),
         "a proof is tried"
     );
-    assert!(run(&hands, Script::new(":").way(Way::Shell)).await.unwrap().is_ok());
-    hands.close().await;
+    assert!(run(&runner, Script::new(":").way(Way::Shell)).await.unwrap().is_ok());
+    runner.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,36 +182,36 @@ async fn a_host_that_waits_for_its_disk_is_called_that() {
     let port = sshd.port();
     let write = |text: String| fs::write(sshd.file("known_hosts"), text).unwrap();
     write(format!("[127.0.0.1]:{port} {other}p620-initrd {key}"));
-    let hands = sshd.one("");
-    let error = run(&hands, Script::new(":")).await.unwrap_err();
+    let runner = sshd.one("");
+    let error = run(&runner, Script::new(":")).await.unwrap_err();
     assert_eq!(error.trouble, Trouble::Locked, "{error}");
     assert!(error.to_string().contains("waits for its disk to be unlocked"), "{error}");
     write(format!("[127.0.0.1]:{port} {other}razer-initrd {key}"));
-    let error = run(&hands, Script::new(":")).await.unwrap_err();
+    let error = run(&runner, Script::new(":")).await.unwrap_err();
     assert_eq!(error.trouble, Trouble::HostKey, "{error}");
-    hands.close().await;
+    runner.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs sshd, which tests/run.sh unpacks"]
 async fn nothing_is_left_running_behind_a_script_that_hangs() {
     let sshd = Sshd::start("");
-    let hands = sshd.one("");
+    let runner = sshd.one("");
     for (way, seconds) in [(Way::Shell, "98761"), (Way::Channel, "98762"), (Way::Fresh, "98763")] {
         let hanging = Script::new("trap '' TERM; sleep \"$1\"; :").arg(seconds).way(way);
-        let error = hands.run("p620", &hanging.limit(Duration::from_secs(1))).await.unwrap_err();
+        let error = runner.run("p620", &hanging.limit(Duration::from_secs(1))).await.unwrap_err();
         assert_eq!(error.trouble, Trouble::Slow(Duration::from_secs(1)));
         wait_until("what hung is gone", || processes_with(seconds).is_empty());
     }
-    hands.close().await;
+    runner.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs sshd, which tests/run.sh unpacks"]
 async fn a_removed_folder_of_sockets_is_made_anew() {
     let sshd = Sshd::start("");
-    let hands = sshd.one("");
-    run(&hands, Script::new(":")).await.unwrap();
+    let runner = sshd.one("");
+    run(&runner, Script::new(":")).await.unwrap();
     let folders = || {
         let known = sshd.file("ssh_config").display().to_string();
         let mut lines = processes_with(&known).into_iter();
@@ -223,22 +224,22 @@ async fn a_removed_folder_of_sockets_is_made_anew() {
     let folder = folders();
     fs::remove_dir_all(&folder).unwrap();
     for way in WAYS {
-        assert!(run(&hands, Script::new(":").way(way)).await.unwrap().is_ok(), "{way:?}");
+        assert!(run(&runner, Script::new(":").way(way)).await.unwrap().is_ok(), "{way:?}");
     }
     assert!(!folder.exists());
-    hands.close().await;
+    runner.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs sshd, which tests/run.sh unpacks"]
 async fn connections_end_with_the_program() {
     let sshd = Sshd::start("");
-    let hands = sshd.one("");
+    let runner = sshd.one("");
     let known = sshd.file("ssh_config").display().to_string();
-    run(&hands, Script::new(":")).await.unwrap();
-    run(&hands, Script::new(":").way(Way::Shell)).await.unwrap();
+    run(&runner, Script::new(":")).await.unwrap();
+    run(&runner, Script::new(":").way(Way::Shell)).await.unwrap();
     assert_eq!(processes_with(&known).len(), 1);
-    hands.close().await;
+    runner.close().await;
     wait_until("the connection is closed", || processes_with(&known).is_empty());
 }
 
@@ -258,11 +259,11 @@ async fn a_connect_that_is_given_up_leaves_no_ssh_behind() {
     let sshd = Sshd::start("");
     let client = sshd.client("");
     let hosts = format!("[hosts.p620]\naddresses = [\"127.0.0.1:{port}\"]\n");
-    let (_, hands) = Sshd::hands(&client, &hosts);
+    let (_, runner) = Sshd::runner(&client, &hosts);
     let known = client.display().to_string();
     let began = Instant::now();
     let error =
-        hands.run("p620", &Script::new(":").limit(Duration::from_secs(1))).await.unwrap_err();
+        runner.run("p620", &Script::new(":").limit(Duration::from_secs(1))).await.unwrap_err();
     assert_eq!(error.trouble, Trouble::Slow(Duration::from_secs(1)), "{error}");
     assert!(began.elapsed() < Duration::from_secs(3));
     wait_until("ssh is gone", || processes_with(&known).is_empty());

@@ -16,7 +16,7 @@ use nixdash::fleet::{
 };
 use nixdash::nix::signature::parse_public_key;
 use nixdash::probe::{Memory, Tools, Web, WebError, probe_of, probe_tier};
-use nixdash::remote::FakeHands;
+use nixdash::remote::FakeRunner;
 use server::Recorded;
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
@@ -93,9 +93,9 @@ impl Scene {
     /// Looks at the tier, with two paths to prove with.
     pub(crate) async fn look(&self) -> TierFacts {
         let paths = [MISSING, PATH].map(|path| StorePath::parse(path).unwrap());
-        let hands = FakeHands::unreachable();
+        let runner = FakeRunner::unreachable();
         let tools =
-            Tools { web: &self.web, hands: &hands, fleet: &self.fleet, memory: &self.memory };
+            Tools { web: &self.web, runner: &runner, fleet: &self.fleet, memory: &self.memory };
         let facts = probe_tier(&tools.asking(&self.tier, &paths, &[], self.now), None).await;
         let json = serde_json::to_string(&facts).unwrap();
         assert!(!json.contains(CANARY), "a secret is shown: {json}");
@@ -106,9 +106,9 @@ impl Scene {
     pub(crate) async fn holds(&self, paths: &[&str]) -> Result<Vec<bool>, WebError> {
         let paths: Vec<StorePath> = paths.iter().map(|p| StorePath::parse(p).unwrap()).collect();
         let paths: Vec<&StorePath> = paths.iter().collect();
-        let hands = FakeHands::unreachable();
+        let runner = FakeRunner::unreachable();
         let tools =
-            Tools { web: &self.web, hands: &hands, fleet: &self.fleet, memory: &self.memory };
+            Tools { web: &self.web, runner: &runner, fleet: &self.fleet, memory: &self.memory };
         let asking = tools.asking(&self.tier, &[], &[], self.now);
         probe_of(self.tier.kind).unwrap().holds(&asking, &paths).await
     }
@@ -125,9 +125,9 @@ impl Scene {
                 nar_size: *nar_size,
             })
             .collect();
-        let hands = FakeHands::unreachable();
+        let runner = FakeRunner::unreachable();
         let tools =
-            Tools { web: &self.web, hands: &hands, fleet: &self.fleet, memory: &self.memory };
+            Tools { web: &self.web, runner: &runner, fleet: &self.fleet, memory: &self.memory };
         let asking = tools.asking(&self.tier, &[], &closure, self.now);
         probe_of(self.tier.kind).unwrap().size(&asking).await
     }

@@ -1,6 +1,6 @@
 //! The rows of the panes that lie over a view: what to start, questions, the palette.
 
-use crate::dash::command::{Command, Context, Entry};
+use crate::dash::command::{Command, CommandEntry, Context};
 use crate::dash::key::Key;
 use crossterm::event::KeyCode;
 
@@ -10,7 +10,7 @@ use Key::{Char, Code, Ctrl};
 
 const CLOSES: &[Context] = &[C::Help, C::OldPlan, C::OwnLog, C::Start];
 
-pub(super) const ROWS: &[Entry] = &[
+pub(super) const ROWS: &[CommandEntry] = &[
     entry(
         Command::CycleAction,
         &[Char('a')],

@@ -3,7 +3,7 @@
 use crate::deploy::engine::scripts;
 use crate::deploy::{Control, Deploy, Kind, Request, setup};
 use crate::fleet::{Action, Code, HostResult, Outcome, Phase, RunEvent, RunId, RunWhat, Subject};
-use crate::remote::{FakeHands, Output, RemoteError, Script, Trouble};
+use crate::remote::{FakeRunner, Output, RemoteError, Script, Trouble};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -258,7 +258,7 @@ pub(super) async fn deploy_and_say(
     let (control, said) = mpsc::channel(4);
     let told = Mutex::new(say);
     let answering = Arc::clone(&target);
-    let hands = Arc::new(FakeHands::new(move |_, script| {
+    let runner = Arc::new(FakeRunner::new(move |_, script| {
         let mut say = told.lock().unwrap();
         if say.is_some_and(|(name, _)| name == name_of(script)) {
             control.try_send(say.take().unwrap().1).unwrap();
@@ -269,7 +269,7 @@ pub(super) async fn deploy_and_say(
     let heard = Arc::clone(&events);
     let deploy = Deploy {
         fleet: Arc::new(fleet),
-        hands: Arc::clone(&hands) as Arc<dyn crate::remote::Hands>,
+        runner: Arc::clone(&runner) as Arc<dyn crate::remote::ScriptRunner>,
         run: RunId("7".to_owned()),
         tag: "run-7-x".to_owned(),
         setup,
@@ -285,7 +285,7 @@ pub(super) async fn deploy_and_say(
     let result = result.unwrap();
     assert_eq!(ended.outcomes, [("samsung".to_owned(), result.outcome)]);
     let target = std::mem::take(&mut *target.lock().unwrap());
-    Story { result, events, asked: hands.asked(), target, took }
+    Story { result, events, asked: runner.asked(), target, took }
 }
 
 /// Deploys and checks the outcome.

@@ -4,7 +4,7 @@ use crate::probe::memory::Memory;
 use crate::probe::server::Server;
 use crate::probe::tier::{Tools, probe};
 use crate::probe::web::Web;
-use crate::remote::{FakeHands, Trouble};
+use crate::remote::{FakeRunner, Trouble};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -18,7 +18,7 @@ struct Scene {
     web: Web,
     memory: Memory,
     tier: Tier,
-    hands: FakeHands,
+    runner: FakeRunner,
     says: Arc<Mutex<Result<Output, RemoteError>>>,
     now: Timestamp,
 }
@@ -40,7 +40,7 @@ impl Scene {
             server,
             web: Web::new().unwrap(),
             memory: Memory::default(),
-            hands: FakeHands::new(move |_, _| said.lock().unwrap().clone()),
+            runner: FakeRunner::new(move |_, _| said.lock().unwrap().clone()),
             says,
             now: "2026-11-21T08:00:00Z".parse().unwrap(),
         }
@@ -57,7 +57,7 @@ impl Scene {
         self.now += SignedDuration::from_secs(seconds);
         let fleet = crate::config::fallback();
         let tools =
-            Tools { web: &self.web, hands: &self.hands, fleet: &fleet, memory: &self.memory };
+            Tools { web: &self.web, runner: &self.runner, fleet: &fleet, memory: &self.memory };
         probe(&tools.asking(&self.tier, &[], &[], self.now), None).await
     }
 
@@ -66,9 +66,9 @@ impl Scene {
         let mut scene = Self::new().await;
         scene.say(0, "cursor\ts=1;i=1\nread\t1\n", "");
         assert_eq!(scene.look(0).await.served, None);
-        assert!(scene.hands.asked().is_empty(), "who asks once has no use for a place in a log");
+        assert!(scene.runner.asked().is_empty(), "who asks once has no use for a place in a log");
         assert_eq!(scene.look(10).await.served, None);
-        assert_eq!(scene.hands.asked()[0].1.args, ["nix-serve.service", "", "100000"]);
+        assert_eq!(scene.runner.asked()[0].1.args, ["nix-serve.service", "", "100000"]);
         scene
     }
 }
@@ -92,7 +92,7 @@ async fn narinfos_are_counted_from_where_reading_stopped_and_once() {
     assert_eq!(facts.served, Some(ServedFacts { answered: None, ..served }));
     assert!(log_of(&facts).ends_with("read 20 s ago"), "{facts:?}");
     scene.look(40).await;
-    let asked = scene.hands.asked();
+    let asked = scene.runner.asked();
     let from: Vec<&str> = asked.iter().map(|(_, script)| script.args[1].as_str()).collect();
     assert_eq!(from, ["", "s=1;i=1", "s=1;i=9"]);
     assert!(asked.iter().all(|(host, script)| host == "p620" && script.root));
@@ -107,7 +107,7 @@ async fn a_log_that_says_nothing_of_requests_is_no_hit_rate_of_nothing() {
     let facts = scene.look(60).await;
     assert_eq!((facts.state, facts.served), (TierState::Up, None));
     assert!(log_of(&facts).starts_with("cache.service says nothing of requests"), "{facts:?}");
-    let asked = scene.hands.asked();
+    let asked = scene.runner.asked();
     assert_eq!(asked.last().unwrap().1.args[..2], ["cache.service", "s=1;i=1"]);
     scene.say(0, BUSY, "");
     assert!(scene.look(60).await.served.is_some());
@@ -143,7 +143,7 @@ async fn a_journal_that_may_not_be_read_says_what_to_do() {
     let said = log_of(&facts);
     assert!(said.contains("me may not read the journal of p620"), "{said}");
     assert!(said.contains("systemd-journal"), "{said}");
-    let asked = scene.hands.asked();
+    let asked = scene.runner.asked();
     assert_eq!(asked.iter().map(|(_, script)| script.root).collect::<Vec<_>>(), [true, false]);
 }
 
@@ -158,13 +158,13 @@ async fn a_host_that_is_away_keeps_its_place_in_the_log() {
     scene.say(0, BUSY, "");
     let facts = scene.look(60).await;
     assert_eq!(facts.served.unwrap().answered, Some(Share { have: 12, total: 14 }));
-    let asked = scene.hands.asked().len();
+    let asked = scene.runner.asked().len();
     scene.server.set("/nix-cache-info", 200, "StoreDir: /nix/store\nPriority: 30\n");
     scene.tier.url = "http://127.0.0.1:1".to_owned();
     scene.tier.name = "p620".to_owned();
     scene.web = Web::new().unwrap();
     assert_eq!(scene.look(60).await.served, None);
-    assert_eq!(scene.hands.asked().len(), asked, "a server that is down is not asked about");
+    assert_eq!(scene.runner.asked().len(), asked, "a server that is down is not asked about");
 }
 
 /// Runs the script with a journalctl that prints a file whatever it is asked.

@@ -7,7 +7,7 @@ use crate::probe::memory::Memory;
 use crate::probe::server::{KEY, NARINFO, PATH, Server};
 use crate::probe::tier::{Tools, probe};
 use crate::probe::web::Web;
-use crate::remote::FakeHands;
+use crate::remote::FakeRunner;
 
 const FILE: &str = "/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo";
 const OTHER: &str = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0";
@@ -37,9 +37,9 @@ impl Trial {
     }
 
     async fn probe(&self) -> TierFacts {
-        let (fleet, hands) = (crate::config::fallback(), FakeHands::unreachable());
+        let (fleet, runner) = (crate::config::fallback(), FakeRunner::unreachable());
         let (web, memory) = (&self.web, &self.memory);
-        let tools = Tools { web, hands: &hands, fleet: &fleet, memory };
+        let tools = Tools { web, runner: &runner, fleet: &fleet, memory };
         let paths = [OTHER, PATH].map(|path| StorePath::parse(path).unwrap());
         probe(&tools.asking(&self.tier, &paths, &[], Timestamp::now()), None).await
     }
@@ -111,8 +111,8 @@ async fn a_path_that_needs_no_signature_proves_only_where_nothing_else_does() {
 #[tokio::test]
 async fn a_tier_of_somebody_else_is_asked_one_thing_a_minute() {
     let trial = Trial::start().await;
-    let (fleet, hands) = (crate::config::fallback(), FakeHands::unreachable());
-    let tools = Tools { web: &trial.web, hands: &hands, fleet: &fleet, memory: &trial.memory };
+    let (fleet, runner) = (crate::config::fallback(), FakeRunner::unreachable());
+    let tools = Tools { web: &trial.web, runner: &runner, fleet: &fleet, memory: &trial.memory };
     let whole = TierFacts {
         state: TierState::Up,
         signature: SignatureState::Valid,

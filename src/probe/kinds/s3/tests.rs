@@ -6,7 +6,7 @@ use crate::probe::memory::Memory;
 use crate::probe::server::Server;
 use crate::probe::tier::Tools;
 use crate::probe::web::Web;
-use crate::remote::FakeHands;
+use crate::remote::FakeRunner;
 
 const INFO: &str = "StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 45\n";
 const DENIED: &str = include_str!("../../../../tests/answers/s3/seaweedfs-denied.xml");
@@ -21,7 +21,7 @@ struct Bucket {
     tier: Tier,
     web: Web,
     memory: Memory,
-    hands: FakeHands,
+    runner: FakeRunner,
     fleet: crate::fleet::Fleet,
 }
 
@@ -36,14 +36,14 @@ impl Bucket {
             tier: Tier::new("b", TierKind::S3, &url),
             web: Web::new().unwrap(),
             memory: Memory::default(),
-            hands: FakeHands::unreachable(),
+            runner: FakeRunner::unreachable(),
             fleet,
         }
     }
 
     fn asking(&self) -> Asking<'_> {
-        let Self { web, hands, fleet, memory, .. } = self;
-        Tools { web, hands, fleet, memory }.asking(&self.tier, &[], &[], Timestamp::now())
+        let Self { web, runner, fleet, memory, .. } = self;
+        Tools { web, runner, fleet, memory }.asking(&self.tier, &[], &[], Timestamp::now())
     }
 
     async fn facts(files: &[(&str, u16, &str)]) -> TierFacts {

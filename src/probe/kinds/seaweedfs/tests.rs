@@ -8,7 +8,7 @@ use crate::probe::memory::Memory;
 use crate::probe::server::Server;
 use crate::probe::tier::Tools;
 use crate::probe::web::Web;
-use crate::remote::FakeHands;
+use crate::remote::FakeRunner;
 
 const INFO: &str = "StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 45\n";
 const STATUS: &str =
@@ -28,7 +28,7 @@ const DENIED: &str = include_str!("../../../../tests/answers/s3/seaweedfs-denied
 struct Eyes {
     web: Web,
     memory: Memory,
-    hands: FakeHands,
+    runner: FakeRunner,
     /// Whether the volume servers are asked too.
     asks_disks: bool,
 }
@@ -36,7 +36,7 @@ struct Eyes {
 impl Eyes {
     fn new() -> Self {
         let (web, memory) = (Web::new().unwrap(), Memory::default());
-        Self { web, memory, hands: FakeHands::unreachable(), asks_disks: false }
+        Self { web, memory, runner: FakeRunner::unreachable(), asks_disks: false }
     }
 
     /// Asks the tier `weed` with its bucket on one server and its masters on others.
@@ -48,12 +48,12 @@ impl Eyes {
         tier.seaweed.replication = Some("001".to_owned());
         let file = std::path::Path::new("/hosts.toml");
         let fleet = crate::config::parse("[hosts.p620]\n", file, None).unwrap();
-        let Self { web, memory, hands, .. } = self;
+        let Self { web, memory, runner, .. } = self;
         if !self.asks_disks {
             // The recorded servers are not there, and others may be.
             memory.put(&tier, DISKS, &(now, Vec::<()>::new()));
         }
-        let tools = Tools { web, hands, fleet: &fleet, memory };
+        let tools = Tools { web, runner, fleet: &fleet, memory };
         SeaweedProbe.probe(&tools.asking(&tier, &[], &[], now)).await
     }
 }

@@ -1,11 +1,11 @@
 //! Words, limits, and a supervisor that is ended: the host is what it was, or what it was told to be.
 
-use super::host::{Host, WELL, job};
+use super::host::{FolderHost, WELL, job};
 use crate::fleet::Code;
 
 #[test]
 fn nobody_who_reaches_it_sends_it_back() {
-    let mut host = Host::new();
+    let mut host = FolderHost::new();
     host.option("ack=0");
     let (word, reason) = host.supervise().outcome();
     assert_eq!(word, "rolled-back");
@@ -16,7 +16,7 @@ fn nobody_who_reaches_it_sends_it_back() {
 
 #[test]
 fn no_word_after_the_checks_sends_it_back() {
-    let mut host = Host::new();
+    let mut host = FolderHost::new();
     host.option("settle=0");
     host.option("ack=1");
     host.acknowledge();
@@ -32,7 +32,7 @@ fn no_word_after_the_checks_sends_it_back() {
 
 #[test]
 fn checks_that_do_not_end_send_it_back() {
-    let mut host = Host::new();
+    let mut host = FolderHost::new();
     host.option("check=0");
     host.acknowledge();
     let (word, reason) = host.supervise().outcome();
@@ -46,7 +46,7 @@ fn checks_that_do_not_end_send_it_back() {
 
 #[test]
 fn the_word_abort_is_heard_without_an_acknowledgement() {
-    let host = Host::new();
+    let host = FolderHost::new();
     let supervisor = host.supervise();
     host.wait_until("the activation", |host| host.result("activated").is_some());
     host.say("abort run-stopped the operator stopped the run");
@@ -57,7 +57,7 @@ fn the_word_abort_is_heard_without_an_acknowledgement() {
 
 #[test]
 fn a_word_that_is_not_understood_sends_it_back() {
-    let host = Host::new();
+    let host = FolderHost::new();
     assert_eq!(host.deploy("maybe").0, "rolled-back");
     assert_eq!(host.code(), Some(Code::ConfirmationMissing));
     host.assert_untouched();
@@ -65,7 +65,7 @@ fn a_word_that_is_not_understood_sends_it_back() {
 
 #[test]
 fn going_back_skips_pre_switch_checks_and_waits_for_a_held_lock() {
-    let host = Host::new();
+    let host = FolderHost::new();
     // The first try finds the lock held.
     host.activation("old", &format!("echo \"$NIXOS_NO_CHECK\" >>\"$root/seen\"
         if [ ! -e \"$root/second\" ]; then : >\"$root/second\"; echo 'Could not acquire lock'; exit 1; fi
@@ -77,7 +77,7 @@ fn going_back_skips_pre_switch_checks_and_waits_for_a_held_lock() {
 
 #[test]
 fn a_host_that_cannot_go_back_says_what_it_is_now() {
-    let host = Host::new();
+    let host = FolderHost::new();
     host.activation("old", "echo 'activating the configuration...'; exit 1");
     let (word, reason) = host.deploy("abort check-failed enough");
     assert_eq!(word, "stuck");
@@ -87,7 +87,7 @@ fn a_host_that_cannot_go_back_says_what_it_is_now() {
 
 #[test]
 fn a_host_of_which_only_etc_stays_new_is_not_called_rolled_back() {
-    let host = Host::new();
+    let host = FolderHost::new();
     host.activation(
         "old",
         "echo 'activating the configuration...'
@@ -100,7 +100,7 @@ fn a_host_of_which_only_etc_stays_new_is_not_called_rolled_back() {
 
 #[test]
 fn units_that_failed_while_it_went_back_are_named() {
-    let host = Host::new();
+    let host = FolderHost::new();
     host.write("failed-units", "old.service loaded failed\n");
     host.activation(
         "old",
@@ -116,7 +116,7 @@ fn units_that_failed_while_it_went_back_are_named() {
 
 #[test]
 fn a_supervisor_that_is_killed_in_the_activation_leaves_the_old_system() {
-    let host = Host::new();
+    let host = FolderHost::new();
     host.activation(
         "new",
         "echo 'activating the configuration...'
@@ -136,7 +136,7 @@ fn a_supervisor_that_is_killed_in_the_activation_leaves_the_old_system() {
 
 #[test]
 fn a_supervisor_that_is_killed_before_anything_changed_says_so() {
-    let host = Host::new();
+    let host = FolderHost::new();
     host.activation("new", ": >\"$root/half\"; sleep 60");
     let supervisor = host.supervise();
     host.wait_until("the activation", |host| host.path("half").exists());
@@ -152,7 +152,7 @@ fn a_supervisor_that_is_killed_before_anything_changed_says_so() {
 
 #[test]
 fn a_supervisor_that_is_killed_after_the_word_goes_on_with_what_it_was_told() {
-    let host = Host::new();
+    let host = FolderHost::new();
     host.switch_to_configuration(
         "new",
         WELL,
@@ -172,7 +172,7 @@ fn a_supervisor_that_is_killed_after_the_word_goes_on_with_what_it_was_told() {
 
 #[test]
 fn what_runs_after_the_job_leaves_a_decided_host_alone() {
-    let host = Host::new();
+    let host = FolderHost::new();
     assert_eq!(host.deploy("commit").0, "switched");
     assert_eq!(host.after().0, "switched");
     assert_eq!(host.called(), ["new test", "new boot"]);
@@ -180,7 +180,7 @@ fn what_runs_after_the_job_leaves_a_decided_host_alone() {
 
 #[test]
 fn nothing_is_done_while_the_machine_goes_down() {
-    let host = Host::new();
+    let host = FolderHost::new();
     let supervisor = host.supervise();
     host.wait_until("the activation", |host| host.result("activated").is_some());
     supervisor.kill();
@@ -193,7 +193,7 @@ fn nothing_is_done_while_the_machine_goes_down() {
 
 #[test]
 fn a_supervisor_that_is_told_to_end_goes_back_first() {
-    let host = Host::new();
+    let host = FolderHost::new();
     let supervisor = host.supervise();
     host.wait_until("the activation", |host| host.result("activated").is_some());
     supervisor.stop();
@@ -207,7 +207,7 @@ fn a_supervisor_that_is_told_to_end_goes_back_first() {
 
 #[test]
 fn a_machine_that_stays_cut_off_restarts_when_it_may() {
-    let mut host = Host::new();
+    let mut host = FolderHost::new();
     for option in ["ack=0", "recover=yes", "connectivity=127.0.0.1:9"] {
         host.option(option);
     }
@@ -218,8 +218,8 @@ fn a_machine_that_stays_cut_off_restarts_when_it_may() {
 
 /// Lets nobody reach a host that may restart itself; the place that answers it does so until the
 /// activation, and afterwards when `answers`.
-fn stay_cut_off(answers: bool) -> Host {
-    let mut host = Host::new();
+fn stay_cut_off(answers: bool) -> FolderHost {
+    let mut host = FolderHost::new();
     let place = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let connectivity = format!("connectivity={}", place.local_addr().unwrap());
     for option in ["ack=1", "recover=yes", &connectivity] {
@@ -251,10 +251,10 @@ fn a_machine_that_is_still_connected_is_not_restarted() {
 
 #[test]
 fn a_second_operator_is_told_who_is_at_it() {
-    let host = Host::new();
+    let host = FolderHost::new();
     let supervisor = host.supervise();
     host.wait_until("the activation", |host| host.result("activated").is_some());
-    let other = Host::new();
+    let other = FolderHost::new();
     // The same host, seen by another job.
     for shared in ["run/nixdash/lock", "run/nixdash/owner"] {
         std::os::unix::fs::symlink(host.path(shared), other.path(shared)).unwrap();
@@ -271,7 +271,7 @@ fn a_second_operator_is_told_who_is_at_it() {
 
 #[test]
 fn the_lock_lives_as_long_as_the_unit_of_a_supervisor_that_died() {
-    let host = Host::new();
+    let host = FolderHost::new();
     host.write(
         "run/nixdash/owner",
         "who=you@desk run=40 unit=nixdash-other dir=/x since=1 until=2\n",
@@ -285,7 +285,7 @@ fn the_lock_lives_as_long_as_the_unit_of_a_supervisor_that_died() {
 
 #[test]
 fn a_word_to_keep_a_host_on_its_way_back_keeps_nothing() {
-    let mut host = Host::new();
+    let mut host = FolderHost::new();
     // Going back hangs, and the supervisor is killed in the middle of it.
     host.activation("old", ": >\"$root/half\"; sleep 60");
     host.option("ack=0");
@@ -301,7 +301,7 @@ fn a_word_to_keep_a_host_on_its_way_back_keeps_nothing() {
 
 #[test]
 fn a_stopped_run_does_not_install_what_needs_a_reboot() {
-    let host = Host::new();
+    let host = FolderHost::new();
     host.activation("new", "exit 100");
     host.say("abort run-stopped the operator stopped the run");
     let (word, ..) = host.supervise().outcome();
@@ -311,7 +311,7 @@ fn a_stopped_run_does_not_install_what_needs_a_reboot() {
 
 #[test]
 fn a_unit_that_is_stopped_lets_the_supervisor_go_back_through_its_wrapper() {
-    let host = Host::new();
+    let host = FolderHost::new();
     let wrapper = host.wrapped();
     host.wait_until("the activation", |host| host.result("activated").is_some());
     wrapper.stop();

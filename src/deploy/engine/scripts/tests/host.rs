@@ -58,14 +58,14 @@ exec "$@"
 "#;
 
 /// A host with an old system that runs and boots, and a new one.
-pub(super) struct Host {
+pub(super) struct FolderHost {
     dir: tempfile::TempDir,
     options: Vec<String>,
 }
 
 /// A supervisor at work.
 pub(super) struct Supervisor<'a> {
-    host: &'a Host,
+    host: &'a FolderHost,
     child: Child,
 }
 
@@ -74,7 +74,7 @@ pub(super) fn job(name: &str) -> String {
     format!("run/nixdash/jobs/job/{name}")
 }
 
-impl Host {
+impl FolderHost {
     /// Makes a host on which everything goes well.
     pub(super) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();

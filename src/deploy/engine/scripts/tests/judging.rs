@@ -1,12 +1,12 @@
 //! What the supervisor makes of an activation: of its exit code, and of every line it goes by.
 
-use super::host::{Host, WELL};
+use super::host::{FolderHost, WELL};
 use crate::deploy::engine::scripts::SUPERVISE;
 use crate::fleet::Code;
 
 /// Deploys a system whose activation does this, kept if the supervisor lets it.
-fn deploy(activation: &str) -> (Host, String, String) {
-    let host = Host::new();
+fn deploy(activation: &str) -> (FolderHost, String, String) {
+    let host = FolderHost::new();
     host.activation("new", activation);
     let (word, reason) = host.deploy("commit");
     (host, word, reason)
@@ -71,7 +71,7 @@ fn another_pre_switch_check_fails_by_its_name() {
 
 #[test]
 fn a_test_that_needs_a_reboot_fails_and_changes_nothing() {
-    let mut host = Host::new();
+    let mut host = FolderHost::new();
     host.option("action=test");
     host.activation("new", "exit 100");
     assert_eq!(host.deploy("commit").0, "failed");
@@ -103,7 +103,7 @@ fn a_held_switch_lock_names_nobody_it_does_not_know() {
 
 #[test]
 fn whoever_holds_the_switch_lock_is_named() {
-    let host = Host::new();
+    let host = FolderHost::new();
     let lock = host.path("run/nixos/switch-to-configuration.lock");
     std::fs::write(&lock, "").unwrap();
     let mut holder =
@@ -176,7 +176,7 @@ fn exit_2_goes_back() {
 
 #[test]
 fn a_snippet_that_fails_in_the_running_system_too_does_not_stop_a_deploy() {
-    let host = Host::new();
+    let host = FolderHost::new();
     let fails =
         format!("{WELL}echo \"Activation script snippet 'setupSecrets' failed (1)\"; exit 2");
     host.activation("old", &fails);
@@ -194,7 +194,7 @@ fn a_snippet_that_fails_in_the_running_system_too_does_not_stop_a_deploy() {
 
 #[test]
 fn a_snippet_that_is_known_to_fail_costs_one_activation() {
-    let host = Host::new();
+    let host = FolderHost::new();
     std::fs::create_dir_all(host.path("nix/var/nixdash")).unwrap();
     let known = format!("{}\tsetupSecrets other\n", host.path("nix/store/old").display());
     host.write("nix/var/nixdash/failing-snippets", &known);
@@ -208,7 +208,7 @@ fn a_snippet_that_is_known_to_fail_costs_one_activation() {
 
 #[test]
 fn an_activation_that_hangs_and_ignores_term_is_killed() {
-    let mut host = Host::new();
+    let mut host = FolderHost::new();
     host.option("activation=1");
     host.activation("new", &format!("trap '' TERM\n{WELL}while :; do sleep 1; done"));
     let (word, reason) = host.deploy("commit");
@@ -236,7 +236,7 @@ fn what_carries_the_network_is_noticed_when_it_is_restarted() {
 
 #[test]
 fn a_dry_activation_changes_nothing() {
-    let mut host = Host::new();
+    let mut host = FolderHost::new();
     host.option("action=dry-activate");
     assert_eq!(host.supervise().outcome().0, "dry");
     host.assert_untouched();

@@ -1,13 +1,13 @@
 //! Making a system permanent: what is written when, and what is put back when it fails.
 
-use super::host::{Host, WELL};
+use super::host::{FolderHost, WELL};
 use crate::deploy::engine::scripts::RECOVER;
 use crate::fleet::Code;
 use std::process::Command;
 
 #[test]
 fn a_boot_action_activates_nothing() {
-    let mut host = Host::new();
+    let mut host = FolderHost::new();
     host.option("action=boot");
     assert_eq!(host.supervise().outcome().0, "booted");
     assert_eq!(host.systems(), ["old", "new", "new"]);
@@ -16,7 +16,7 @@ fn a_boot_action_activates_nothing() {
 
 #[test]
 fn a_test_action_persists_nothing() {
-    let mut host = Host::new();
+    let mut host = FolderHost::new();
     host.option("action=test");
     assert_eq!(host.deploy("commit").0, "tested");
     assert_eq!(host.systems(), ["new", "old", "old"]);
@@ -24,7 +24,7 @@ fn a_test_action_persists_nothing() {
 
 #[test]
 fn a_boot_menu_that_cannot_be_written_leaves_the_old_one() {
-    let host = Host::new();
+    let host = FolderHost::new();
     host.switch_to_configuration(
         "new",
         WELL,
@@ -44,7 +44,7 @@ fn a_boot_menu_that_cannot_be_written_leaves_the_old_one() {
 
 #[test]
 fn a_pinned_boot_default_is_no_success() {
-    let host = Host::new();
+    let host = FolderHost::new();
     let folder = host.path("sys/firmware/efi/efivars");
     std::fs::create_dir_all(&folder).unwrap();
     let mut bytes = vec![7, 0, 0, 0];
@@ -60,7 +60,7 @@ fn a_pinned_boot_default_is_no_success() {
 
 #[test]
 fn a_saved_entry_of_grub_is_seen() {
-    let host = Host::new();
+    let host = FolderHost::new();
     std::fs::remove_dir_all(host.path("boot/loader")).unwrap();
     std::fs::create_dir_all(host.path("boot/grub")).unwrap();
     let menu = "echo \"menuentry x { linux k init=$system/init }\" >>\"$root/boot/grub/grub.cfg\"";
@@ -77,7 +77,7 @@ fn a_saved_entry_of_grub_is_seen() {
 
 #[test]
 fn an_entry_without_tries_left_is_seen() {
-    let host = Host::new();
+    let host = FolderHost::new();
     host.switch_to_configuration("new", WELL, "rm -f \"$root\"/boot/loader/entries/*
         printf 'default nixos-*\\n' >\"$root/boot/loader/loader.conf\"
         echo \"options init=$system/init\" >\"$root/boot/loader/entries/nixos-generation-2+0-3.conf\"");
@@ -88,7 +88,7 @@ fn an_entry_without_tries_left_is_seen() {
 }
 
 /// Runs the script that puts right what a power cut left.
-fn recover(host: &Host) -> String {
+fn recover(host: &FolderHost) -> String {
     let path = format!("{}:{}", host.path("bin").display(), std::env::var("PATH").unwrap());
     let output = Command::new("/bin/sh")
         .args(["-c", RECOVER, "recover"])
@@ -102,8 +102,8 @@ fn recover(host: &Host) -> String {
 }
 
 /// Cuts the power while the boot menu is written; returns what the recovery says.
-fn cut_in_the_boot_menu(boots: &str) -> (Host, String) {
-    let host = Host::new();
+fn cut_in_the_boot_menu(boots: &str) -> (FolderHost, String) {
+    let host = FolderHost::new();
     let once = "if [ ! -e \"$root/half\" ]; then : >\"$root/half\"; sleep 60; fi
         printf 'default nixos-generation-2.conf\\n' >\"$root/boot/loader/loader.conf\"
         echo \"options init=$system/init\" >\"$root/boot/loader/entries/nixos-generation-2.conf\"";
@@ -139,7 +139,7 @@ fn a_power_cut_after_the_boot_menu_is_finished() {
 
 #[test]
 fn a_supervisor_that_is_killed_while_it_installs_for_a_reboot_finishes_that() {
-    let host = Host::new();
+    let host = FolderHost::new();
     let once = "if [ ! -e \"$root/half\" ]; then : >\"$root/half\"; sleep 60; fi
         printf 'default nixos-generation-2.conf\\n' >\"$root/boot/loader/loader.conf\"
         echo \"options init=$system/init\" >\"$root/boot/loader/entries/nixos-generation-2.conf\"";
@@ -153,7 +153,7 @@ fn a_supervisor_that_is_killed_while_it_installs_for_a_reboot_finishes_that() {
 
 #[test]
 fn a_profile_that_cannot_be_put_back_is_told_and_put_right_later() {
-    let host = Host::new();
+    let host = FolderHost::new();
     let fails = ": >\"$root/nix-env-fails\"; exit 1";
     host.switch_to_configuration("new", WELL, fails);
     let (word, reason) = host.deploy("commit");
@@ -164,7 +164,7 @@ fn a_profile_that_cannot_be_put_back_is_told_and_put_right_later() {
 
 #[test]
 fn what_a_boot_loader_of_earlier_times_left_decides_nothing() {
-    let host = Host::new();
+    let host = FolderHost::new();
     std::fs::create_dir_all(host.path("boot/grub")).unwrap();
     host.write("boot/grub/grub.cfg", "set default=0\n");
     let menu = "echo \"menuentry x { linux k init=$system/init }\" >\"$root/boot/grub/grub.cfg\"
@@ -175,7 +175,7 @@ fn what_a_boot_loader_of_earlier_times_left_decides_nothing() {
 
 #[test]
 fn of_several_entries_that_fit_a_pattern_none_is_guessed() {
-    let host = Host::new();
+    let host = FolderHost::new();
     let menu = "printf 'default nixos-*\\n' >\"$root/boot/loader/loader.conf\"
         echo \"options init=$system/init\" >\"$root/boot/loader/entries/nixos-0aaa+3.conf\"";
     host.switch_to_configuration("new", WELL, menu);
@@ -184,7 +184,7 @@ fn of_several_entries_that_fit_a_pattern_none_is_guessed() {
 
 #[test]
 fn what_is_begun_stays_written_down_until_the_old_boot_menu_is_back() {
-    let host = Host::new();
+    let host = FolderHost::new();
     host.switch_to_configuration("new", WELL, "exit 1");
     let old = "[ ! -e \"$root/nix/var/nixdash/intent\" ] || : >\"$root/written-down\"";
     host.switch_to_configuration("old", WELL, old);

@@ -1,9 +1,10 @@
 //! Makes connections: in which order, how many at once, and when not at all.
 //!
-//! An ssh process is spent only on an address where an ssh server greets; what never answered is
-//! asked with a plain connection first, many at once, so that machines that sleep hold up nobody. A
-//! login that was refused is not tried again for minutes, since OpenSSH 9.8 and later lock an
-//! address out that fails again and again.
+//! A host that did not answer last time, or whose turn for a login has not come, is asked with a
+//! plain connection first, many at once, so that machines that sleep hold up nobody. Hosts that
+//! live are spared that: OpenSSH 9.8 and later count each connection that ends without a login, and
+//! lock an address out that makes more than one in a second for 15 seconds, as `watch -n 1 nixdash
+//! status` would. A login that was refused is not tried again for minutes, for the same reason.
 
 use crate::fleet::{Address, Host};
 use crate::remote::master::{Master, NoMaster};
@@ -43,6 +44,8 @@ pub(super) struct Logins {
     /// Made with the first connection.
     sockets: Mutex<Option<Sockets>>,
     processes: Semaphore,
+    /// Logins to hosts that were never asked, without a look at them first.
+    first_logins: Semaphore,
     hidden: Semaphore,
     greetings: Semaphore,
     routes: Mutex<HashMap<Address, (Instant, Arc<Route>)>>,
@@ -57,8 +60,10 @@ pub(super) struct LoginPast {
 /// How the last login went.
 #[derive(Clone, Default)]
 enum LoginState {
-    /// There was none yet, or no address answered.
+    /// There was none yet.
     #[default]
+    Untried,
+    /// No address answered.
     Silent,
     /// It succeeded.
     Alive,
@@ -77,13 +82,21 @@ impl LoginPast {
             LoginState::Refused { since, times, error } if since.elapsed() < hold(*times) => {
                 Some(error.clone())
             }
-            LoginState::Refused { .. } | LoginState::Silent | LoginState::Alive => None,
+            LoginState::Refused { .. }
+            | LoginState::Untried
+            | LoginState::Silent
+            | LoginState::Alive => None,
         }
     }
 
     /// Returns whether the last login succeeded.
     fn is_alive(&self) -> bool {
         matches!(*self.state(), LoginState::Alive)
+    }
+
+    /// Returns whether there was no login yet.
+    fn is_untried(&self) -> bool {
+        matches!(*self.state(), LoginState::Untried)
     }
 
     /// Notes how a login went.
@@ -94,7 +107,7 @@ impl LoginPast {
             Err(error) if error.trouble == Trouble::Denied => {
                 let before = match &*state {
                     LoginState::Refused { times, .. } => *times,
-                    LoginState::Silent | LoginState::Alive => 0,
+                    LoginState::Untried | LoginState::Silent | LoginState::Alive => 0,
                 };
                 let times = before.saturating_add(1);
                 LoginState::Refused { since: Instant::now(), times, error: error.clone() }
@@ -117,6 +130,7 @@ impl Logins {
             config,
             sockets: Mutex::default(),
             processes: Semaphore::new(LOGINS),
+            first_logins: Semaphore::new(LOGINS),
             hidden: Semaphore::new(HIDDEN_LOGINS),
             greetings: Semaphore::new(GREETINGS),
             routes: Mutex::default(),
@@ -146,16 +160,21 @@ impl Logins {
         turn: &Turn,
     ) -> Result<(Arc<Master>, Address), RemoteError> {
         let mut failed: Vec<(Address, RemoteError)> = Vec::new();
-        // Who let us in just now is asked for a login at once.
-        let known = last.filter(|_| past.is_alive());
-        if let Some(address) = known {
+        let mut order =
+            last.into_iter().chain(host.addresses.iter().filter(|at| Some(*at) != last));
+        // Who let us in just now is asked for a login at once, and so is who was never asked, while
+        // no other host waits for its login.
+        let first = if past.is_untried() { self.first_logins.try_acquire().ok() } else { None };
+        if (past.is_alive() || first.is_some())
+            && let Some(address) = order.next()
+        {
             match self.log_in(host, address, turn).await {
                 Ok(master) => return Ok((master, address.clone())),
                 Err(error) => failed.push((address.clone(), error)),
             }
         }
-        let order = last.into_iter().chain(host.addresses.iter().filter(|at| Some(*at) != last));
-        let rest: Vec<&Address> = order.filter(|address| Some(*address) != known).collect();
+        drop(first);
+        let rest: Vec<&Address> = order.collect();
         let greeted = self.greet(host, &rest, turn).await;
         for (address, greeting) in rest.into_iter().zip(greeted) {
             let refused = failed.iter().any(|(known, error)| {

@@ -1,6 +1,9 @@
 //! What is measured equals what the hosts say past nixdash.
 
 use super::{Lab, assert_ok, lab, on};
+use serde_json::Value;
+use std::fs;
+use std::process::Stdio;
 
 #[test]
 #[ignore = "needs the practice fleet: tests/run.sh"]
@@ -65,4 +68,33 @@ fn a_tier_that_signs_with_another_key_is_not_called_valid() {
     assert_eq!(p620["state"], "untrusted", "hosts refuse what it serves: {p620}");
     let razer = p620["hosts"]["razer"]["error"].as_str().unwrap();
     assert!(razer.contains("its signature of p620-1 is not by the key of that name"), "{razer}");
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn looks_that_follow_each_other_fast_do_not_lock_anybody_out() {
+    // The hosts have an OpenSSH that counts connections without a login against the address they
+    // come from, and lets nobody in from there when more than one comes in a second.
+    let fleet = Lab::healthy();
+    let whole: toml::Table = fs::read_to_string(&fleet.hosts_file).unwrap().parse().unwrap();
+    let ssh_config = &whole["fleet"]["ssh_config"];
+    let samsung = &whole["hosts"]["samsung"]["addresses"];
+    let text =
+        format!("[fleet]\nssh_config = {ssh_config}\n[hosts.samsung]\naddresses = {samsung}\n");
+    let hosts_file = fleet.state.path().join("hosts.toml");
+    fs::write(&hosts_file, text).unwrap();
+    let fleet = Lab { hosts_file, ..fleet };
+    for round in 0..10 {
+        let looks: Vec<_> = (0..4)
+            .map(|_| {
+                let mut look = fleet.nixdash(&["status", "--json"]);
+                look.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
+            })
+            .collect();
+        for look in looks {
+            let output = look.wait_with_output().unwrap();
+            let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(status["hosts"][0]["state"], "up", "round {round}: {status}");
+        }
+    }
 }

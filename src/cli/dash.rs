@@ -112,6 +112,11 @@ fn look(fleet: &Fleet) -> Result<Look, CliError> {
     let name = fleet.theme.as_deref().unwrap_or(DEFAULT_THEME);
     let theme = match Theme::named(name) {
         Some(theme) => theme,
+        // Whatever is a path is a whole one: `hosts.toml` was read so.
+        None if !name.contains('/') => {
+            let source = std::io::Error::other("no built-in theme is called so");
+            return Err(CliError::ReadTheme { path: name.to_owned(), source });
+        }
         None => std::fs::read_to_string(name)
             .map_err(|source| CliError::ReadTheme { path: name.to_owned(), source })
             .and_then(|text| Ok(Theme::parse(&text)?))?,

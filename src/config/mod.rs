@@ -4,7 +4,9 @@
 //! column and a hint. It reads no file and resolves no secret: the command line reads, and
 //! [`crate::remote`] resolves.
 
+mod advice;
 mod error;
+mod flake;
 mod hosts;
 mod secret;
 mod section;
@@ -156,7 +158,8 @@ fn read(
     }
     if let Some(section) = root.section(report, "ui", "[ui]") {
         section.check_keys(report, &["theme"]);
-        fleet.theme = section.text(report, "theme").map(|theme| theme.value.to_owned());
+        let theme = section.parsed(report, "theme", |text| value::theme(text, home, folder));
+        fleet.theme = theme.map(|theme| theme.value);
     }
     if let Some(section) = root.section(report, "retention", "[retention]") {
         section.check_keys(report, &["max_run_size"]);
@@ -179,7 +182,7 @@ fn read_fleet(
     Paths { home, folder }: Paths<'_>,
 ) {
     section.check_keys(report, FLEET);
-    let flake = section.parsed(report, "flake", |text| value::flake(text, home, folder));
+    let flake = section.parsed(report, "flake", |text| flake::flake(text, home, folder));
     fleet.flake = flake.map(|flake| flake.value);
     fleet.builder = hosts.named(report, section, "builder");
     if let Some(strategy) = section.parsed(report, "strategy", hosts::strategy) {
@@ -294,7 +297,10 @@ mod tests {
         let access = &tier.access;
         assert_eq!(access.access_key, Some(SecretSource::Env("KEY".to_owned())));
         assert_eq!(access.secret_key, Some(SecretSource::File("/home/me/secret".into())));
-        let words = SecretSource::Command(vec!["pass".to_owned(), "x".to_owned()]);
+        let words = SecretSource::Command {
+            words: vec!["pass".to_owned(), "x".to_owned()],
+            folder: "/etc/fleet".into(),
+        };
         assert_eq!(fleet.tiers[1].access.token, Some(words));
         let netrc = SecretSource::File("/etc/fleet/netrc".into());
         assert_eq!(fleet.tiers[2].access.netrc, Some(netrc));

@@ -109,7 +109,7 @@ fn one_source(
             return None;
         }
         let words = words.into_iter().map(|word| word.value.to_owned()).collect();
-        Some(SecretSource::Command(words))
+        Some(SecretSource::Command { words, folder: paths.folder.to_owned() })
     });
     if given == 1 && all_known { env.or(file).or(command) } else { None }
 }

@@ -3,6 +3,7 @@
 //! Every reader returns nothing for an absent key, and nothing (with an error in the report) for
 //! a value of another type, so that one pass over the file finds every mistake.
 
+use crate::config::advice::advice;
 use crate::config::error::MistakeReport;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -51,10 +52,11 @@ impl<'a> Section<'a> {
             if known.contains(&word) {
                 continue;
             }
-            let hint = match nearest(word, known) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None if known.is_empty() => "this version has no settings here".to_owned(),
-                None => format!("known keys here: {}", known.join(", ")),
+            let hint = match (nearest(word, known), advice(&self.name, word)) {
+                (Some(near), None) => format!("did you mean `{near}`?"),
+                (_, Some(advice)) => advice.to_owned(),
+                (None, None) if known.is_empty() => "this version has no settings here".to_owned(),
+                (None, None) => format!("known keys here: {}", known.join(", ")),
             };
             report.error(key.at, format!("unknown key {word:?} in {}", self.name), hint);
         }

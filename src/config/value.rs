@@ -4,7 +4,7 @@
 //! are held to a narrow alphabet here, so that no other room has to think of it.
 
 use crate::config::section::nearest;
-use crate::fleet::{Address, redact};
+use crate::fleet::Address;
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(super) type Meaning<T> = Result<T, (String, String)>;
 
 /// Makes a failure of a message and a hint.
-fn fail<T>(message: impl Into<String>, hint: impl Into<String>) -> Meaning<T> {
+pub(super) fn fail<T>(message: impl Into<String>, hint: impl Into<String>) -> Meaning<T> {
     Err((message.into(), hint.into()))
 }
 
@@ -136,6 +136,13 @@ const SYSTEMS: &[&str] = &[
 pub(super) fn system(text: &str) -> Meaning<String> {
     if SYSTEMS.contains(&text) {
         return Ok(text.to_owned());
+    }
+    if text.contains("darwin") {
+        return fail(
+            format!("{text:?} is macOS, and nixdash deploys NixOS only"),
+            "remove this host; a Mac can run nixdash itself, with `evaluate = \"builder\"` in [fleet], and \
+             nix-darwin's own `darwin-rebuild` deploys the Mac",
+        );
     }
     let hint = match nearest(text, SYSTEMS) {
         Some(near) => format!("did you mean \"{near}\"?"),
@@ -271,46 +278,10 @@ pub(super) fn path(text: &str, home: Option<&Path>, folder: &Path) -> Meaning<Pa
     Ok(folder.join(text.strip_prefix("./").unwrap_or(text)))
 }
 
-/// Returns whether a secret is written in a flake reference. A user alone is none, unless it is as
-/// long as a token.
-fn has_password(text: &str) -> bool {
-    let login = text.split_once("://").and_then(|(_, rest)| {
-        let authority = rest.split(['/', '?']).next().unwrap_or_default();
-        authority.rsplit_once('@').map(|(login, _)| login)
-    });
-    match login {
-        Some(user) if !user.contains(':') && user.len() < 20 => {
-            let text = text.replacen(&format!("{user}@"), "", 1);
-            redact(&text) != text
-        }
-        Some(_) => true,
-        None => redact(text) != text,
-    }
-}
-
-/// Checks a flake reference; one that is a path becomes whole, as [`path`] says.
-pub(super) fn flake(text: &str, home: Option<&Path>, folder: &Path) -> Meaning<String> {
-    if has_password(text) {
-        return fail(
-            "there is a password or a token in it",
-            "a secret is never written here: let git ask for it (`git config credential.helper`), \
-             use git+ssh://, or put it into Nix's access-tokens or netrc-file",
-        );
-    }
-    if text.contains('#') {
-        return fail(
-            "there is an attribute in it",
-            "name only the flake here; a host's `attribute` names what to build",
-        );
-    }
-    if text.starts_with('-') || text.chars().any(char::is_control) {
-        return fail(format!("{text:?} is no flake reference"), "a folder, or github:owner/name");
-    }
-    let is_path = text == "." || text == ".." || text == "~";
-    if is_path || ["/", "./", "../", "~/"].iter().any(|start| text.starts_with(start)) {
-        let text = if text == "." { "" } else { text };
-        let path = path(text, home, folder)?;
-        return Ok(path.to_string_lossy().trim_end_matches('/').to_owned());
+/// Checks the name of a theme; one that is a path becomes whole, as [`path`] says.
+pub(super) fn theme(text: &str, home: Option<&Path>, folder: &Path) -> Meaning<String> {
+    if text.contains('/') || text.starts_with('~') || text.ends_with(".toml") {
+        return path(text, home, folder).map(|path| path.to_string_lossy().into_owned());
     }
     Ok(text.to_owned())
 }
@@ -392,23 +363,10 @@ mod tests {
         assert_eq!(path("/x", home, folder).unwrap(), Path::new("/x"));
         assert!(path("~you/x", home, folder).is_err());
         assert!(path("~/x", None, folder).is_err());
-        assert_eq!(flake(".", home, folder).unwrap(), "/etc/fleet");
-        assert_eq!(flake("./x", home, folder).unwrap(), "/etc/fleet/x");
-        assert_eq!(flake("github:me/nixos", home, folder).unwrap(), "github:me/nixos");
-        for text in
-            ["git+ssh://git@x/nixos", "git+https://me@x/nixos?ref=main", "https://x/n.tar.gz"]
-        {
-            assert_eq!(flake(text, home, folder).unwrap(), text);
-        }
-        for text in [
-            "git+https://me:hunter2@x/nixos",
-            "git+https://ghp_0123456789hunter2@x/nixos",
-            "https://x/nixos.tar.gz?private_token=hunter2",
-            "github:me/nixos?token=hunter2",
-        ] {
-            let (message, hint) = flake(text, home, folder).unwrap_err();
-            assert!(!format!("{message}{hint}").contains("hunter2"), "{message}; {hint}");
-        }
+        assert_eq!(theme("terminal", home, folder).unwrap(), "terminal");
+        assert_eq!(theme("themes/mine", home, folder).unwrap(), "/etc/fleet/themes/mine");
+        assert_eq!(theme("mine.toml", home, folder).unwrap(), "/etc/fleet/mine.toml");
+        assert_eq!(theme("~/mine.toml", home, folder).unwrap(), "/home/me/mine.toml");
     }
 
     proptest! {

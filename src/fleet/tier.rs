@@ -138,8 +138,13 @@ pub enum SecretSource {
     Env(String),
     /// A file; its first line counts.
     File(PathBuf),
-    /// A program with arguments that prints it; run without a shell.
-    Command(Vec<String>),
+    /// A program that prints it; run without a shell.
+    Command {
+        /// The program and its arguments.
+        words: Vec<String>,
+        /// Where it runs, and relative paths among the words start: the folder of `hosts.toml`.
+        folder: PathBuf,
+    },
 }
 
 /// How a tier lets us in, and by which way it is reached.

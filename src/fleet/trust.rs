@@ -6,7 +6,7 @@
 //! caches are asked without a login, and no script is run on any host, this machine included.
 
 use crate::fleet::{Access, Fleet, SecretSource, TierKind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Whether what a `hosts.toml` names may be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,7 +59,6 @@ impl Fleet {
     /// Returns every file that the fleet names; words of commands are among them where they could
     /// be one. Relative ones start from the folder of `hosts.toml`.
     pub fn named_files(&self) -> Vec<PathBuf> {
-        let folder = self.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
         let mut files: Vec<PathBuf> = self.ssh_config.iter().cloned().collect();
         files.extend(self.theme.iter().filter(|name| name.contains('/')).map(PathBuf::from));
         for tier in &self.tiers {
@@ -68,7 +67,7 @@ impl Fleet {
                 match source {
                     SecretSource::Env(_) => {}
                     SecretSource::File(path) => files.push(path.clone()),
-                    SecretSource::Command(words) => {
+                    SecretSource::Command { words, folder } => {
                         files.extend(words.iter().map(|word| folder.join(word)));
                     }
                 }
@@ -96,7 +95,7 @@ impl Fleet {
                     SecretSource::File(file) => {
                         format!("{key} of {name}, sent to {}: file {}", tier.url, file.display())
                     }
-                    SecretSource::Command(words) => {
+                    SecretSource::Command { words, .. } => {
                         format!("{key} of {name}, sent to {}: runs {}", tier.url, words.join(" "))
                     }
                 });

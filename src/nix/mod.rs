@@ -10,6 +10,7 @@ pub mod cache_info;
 pub mod content_address;
 pub mod derivation;
 pub mod dry_run;
+pub mod flake_url;
 pub mod internal_json;
 pub mod narinfo;
 pub mod s3_url;

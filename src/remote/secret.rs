@@ -96,10 +96,14 @@ pub async fn resolve(source: &SecretSource) -> Result<Secret, SecretError> {
             let failed = |source| SecretError::File { path: path.clone(), source };
             (path.display().to_string(), read.map_err(failed)?)
         }
-        SecretSource::Command(words) => {
+        SecretSource::Command { words, folder } => {
             let program = words.first().cloned().unwrap_or_default();
             let args = words.get(1..).unwrap_or_default();
-            let (_, output) = Program::new(&program, args).limit(COMMAND_LIMIT).run().await?;
+            let mut command = Program::new(&program, args).limit(COMMAND_LIMIT);
+            if !folder.as_os_str().is_empty() {
+                command = command.in_dir(folder);
+            }
+            let (_, output) = command.run().await?;
             if !output.is_ok() {
                 return Err(SecretError::Command { program, code: output.code });
             }
@@ -125,8 +129,9 @@ mod tests {
         std::fs::write(&path, "canary-secret\n").unwrap();
         let from_file = resolve(&SecretSource::File(path.clone())).await;
         assert!(from_file.is_ok_and(|secret| secret.expose() == "canary-secret"));
-        let words = vec!["cat".to_owned(), path.display().to_string()];
-        let from_program = resolve(&SecretSource::Command(words)).await;
+        let folder = dir.path().to_owned();
+        let words = vec!["cat".to_owned(), "token".to_owned()];
+        let from_program = resolve(&SecretSource::Command { words, folder }).await;
         assert!(from_program.is_ok_and(|secret| secret.expose() == "canary-secret"));
     }
 
@@ -141,7 +146,8 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_is_not_installed_is_named_without_advice() {
         let words = vec!["nixdash-no-such-program".to_owned()];
-        let Err(error) = resolve(&SecretSource::Command(words)).await else {
+        let Err(error) = resolve(&SecretSource::Command { words, folder: PathBuf::new() }).await
+        else {
             unreachable!("there is none")
         };
         let text = error.to_string();
@@ -152,7 +158,8 @@ mod tests {
     #[tokio::test]
     async fn what_a_failing_program_said_is_not_repeated() {
         let words = ["sh", "-c", "echo canary-secret >&2; exit 3"].map(str::to_owned).to_vec();
-        let Err(error) = resolve(&SecretSource::Command(words)).await else {
+        let Err(error) = resolve(&SecretSource::Command { words, folder: PathBuf::new() }).await
+        else {
             unreachable!("it exits with 3")
         };
         assert_eq!(error.to_string(), "sh exited with 3 instead of printing a secret");

@@ -1,6 +1,7 @@
 //! `nixdash config check`: says whether the configuration is right, and what it means.
 
 use crate::cli::{CliError, load};
+use crate::config;
 use crate::fleet::Fleet;
 use clap::Subcommand;
 use std::io::Write;
@@ -12,10 +13,22 @@ use std::process::ExitCode;
 pub(super) enum ConfigCommand {
     /// Checks it and says every mistake with its place and a hint
     Check,
+    /// Prints every key of hosts.toml with its values and what it means, in Markdown
+    Keys,
 }
 
 pub(super) fn run(hosts: Option<&Path>, command: &ConfigCommand) -> Result<ExitCode, CliError> {
-    let ConfigCommand::Check = command;
+    match command {
+        ConfigCommand::Check => check(hosts),
+        ConfigCommand::Keys => {
+            write!(std::io::stdout().lock(), "{}", config::page_of_keys())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Says whether the configuration is right.
+fn check(hosts: Option<&Path>) -> Result<ExitCode, CliError> {
     let mut out = std::io::stdout().lock();
     let Some(path) = load::find(hosts) else {
         writeln!(out, "no hosts.toml: nixdash shows this machine and cache.nixos.org")?;

@@ -1,28 +1,13 @@
 //! `[hosts.NAME]`: the machines.
 
 use crate::config::error::MistakeReport;
+use crate::config::keys::KeyTable;
 use crate::config::section::{Section, nearest};
 use crate::config::value;
 use crate::fleet::{ActivationSettings, Address, Host, Strategy};
 use std::collections::HashMap;
 use toml::Spanned;
 use toml::de::DeValue;
-
-/// Keys of a host.
-const KEYS: &[&str] = &[
-    "addresses",
-    "system",
-    "tags",
-    "protected",
-    "check",
-    "attribute",
-    "strategy",
-    "confirm_timeout",
-    "settle",
-    "activation_timeout",
-    "reboot_to_recover",
-    "connectivity",
-];
 
 /// Where each address (host and port) was first seen: the section that has it.
 pub(super) type SeenAddresses = HashMap<(String, u16), String>;
@@ -125,7 +110,7 @@ pub(super) fn read(
         return None;
     };
     let section = Section::new(format!("[hosts.{name}]"), table, name_at);
-    section.check_keys(report, KEYS);
+    section.check_keys(report, &KeyTable::Hosts.names());
     let addresses = addresses(report, &section, name, seen);
     let tags = names(report, &section, "tags");
     let check = section.texts(report, "check").unwrap_or_default();

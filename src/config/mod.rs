@@ -8,6 +8,7 @@ mod advice;
 mod error;
 mod flake;
 mod hosts;
+mod keys;
 mod secret;
 mod section;
 mod server;
@@ -16,6 +17,7 @@ mod tiers;
 mod value;
 
 pub use error::{ConfigError, ConfigErrors};
+pub use keys::page as page_of_keys;
 
 use crate::fleet::{
     ActivationSettings, Evaluate, Fleet, Host, Retention, Rollout, Strategy, Targets, Tier,
@@ -24,31 +26,13 @@ use crate::fleet::{
 use crate::nix::signature::parse_public_key;
 use error::MistakeReport;
 use hosts::HostNames;
+use keys::KeyTable;
 use secret::Paths;
 use section::Section;
 use server::RawServer;
 use std::path::Path;
 use std::time::Duration;
 use toml::de::DeTable;
-
-/// The sections of the file.
-const SECTIONS: &[&str] =
-    &["fleet", "hosts", "tiers", "rollout", "targets", "history", "retention", "ui", "keys"];
-
-/// The keys of `[fleet]`.
-const FLEET: &[&str] = &[
-    "flake",
-    "builder",
-    "strategy",
-    "evaluate",
-    "ssh_config",
-    "confirm_timeout",
-    "settle",
-    "activation_timeout",
-    "reboot_to_recover",
-    "connectivity",
-    "bootstrap_trust",
-];
 
 /// How long a host waits for the acknowledgement when nothing else is written.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
@@ -132,7 +116,7 @@ fn read(
     home: Option<&Path>,
     folder: &Path,
 ) -> Fleet {
-    root.check_keys(report, SECTIONS);
+    root.check_keys(report, &KeyTable::ALL.map(KeyTable::word));
     let mut fleet = Fleet { file: Some(file.to_owned()), ..empty() };
     let (names, paths) = (HostNames::of(root), Paths { home, folder });
     fleet.hosts = hosts(report, root);
@@ -141,34 +125,34 @@ fn read(
         read_fleet(report, &section, &mut fleet, &names, paths);
     }
     if let Some(section) = root.section(report, "rollout", "[rollout]") {
-        section.check_keys(report, &["parallel"]);
+        section.check_keys(report, &KeyTable::Rollout.names());
         if let Some(parallel) = section.integer(report, "parallel", 1..=1000) {
             fleet.rollout.parallel = usize::try_from(parallel).unwrap_or(PARALLEL);
         }
     }
     if let Some(section) = root.section(report, "targets", "[targets]") {
-        section.check_keys(report, &["hit_rate"]);
+        section.check_keys(report, &KeyTable::Targets.names());
         fleet.targets.hit_rate = section.share(report, "hit_rate");
     }
     if let Some(section) = root.section(report, "history", "[history]") {
-        section.check_keys(report, &["prometheus"]);
+        section.check_keys(report, &KeyTable::History.names());
         let server =
             section.parsed(report, "prometheus", |text| server::url(text, RawServer::Prometheus));
         fleet.prometheus = server.map(|server| server.value);
     }
     if let Some(section) = root.section(report, "ui", "[ui]") {
-        section.check_keys(report, &["theme"]);
+        section.check_keys(report, &KeyTable::Ui.names());
         let theme = section.parsed(report, "theme", |text| value::theme(text, home, folder));
         fleet.theme = theme.map(|theme| theme.value);
     }
     if let Some(section) = root.section(report, "retention", "[retention]") {
-        section.check_keys(report, &["max_run_size"]);
+        section.check_keys(report, &KeyTable::Retention.names());
         if let Some(size) = section.parsed(report, "max_run_size", value::run_size) {
             fleet.retention.max_run_size = size.value;
         }
     }
     if let Some(section) = root.section(report, "keys", "[keys]") {
-        section.check_keys(report, &[]);
+        section.check_keys(report, &KeyTable::Keys.names());
     }
     fleet
 }
@@ -181,7 +165,7 @@ fn read_fleet(
     hosts: &HostNames<'_>,
     Paths { home, folder }: Paths<'_>,
 ) {
-    section.check_keys(report, FLEET);
+    section.check_keys(report, &KeyTable::Fleet.names());
     let flake = section.parsed(report, "flake", |text| flake::flake(text, home, folder));
     fleet.flake = flake.map(|flake| flake.value);
     fleet.builder = hosts.named(report, section, "builder");

@@ -1,40 +1,12 @@
 //! Which keys a tier of which kind has: a key that its kind never reads is a mistake.
 
 use crate::config::error::MistakeReport;
+use crate::config::keys::KeyTable;
 use crate::config::section::Section;
 use crate::fleet::TierKind;
 
-/// Every key that a tier of any kind has.
-const KEYS: &[&str] = &[
-    "name",
-    "kind",
-    "url",
-    "public_key",
-    "host",
-    "via",
-    "every",
-    "max_size",
-    "max_requests_per_month",
-    "token",
-    "user",
-    "password",
-    "netrc",
-    "access_key",
-    "secret_key",
-    "ca_file",
-    "proxy",
-    "api",
-    "repo",
-    "unit",
-    "masters",
-    "s3",
-    "metrics",
-    "replication",
-    "volume_servers",
-];
-
-/// Returns whether a tier of a kind has a key of [`KEYS`].
-fn has(kind: TierKind, key: &str) -> bool {
+/// Returns whether a tier of a kind has a key of a tier.
+pub(super) fn has(kind: TierKind, key: &str) -> bool {
     let is_seaweed = kind == TierKind::Seaweedfs;
     let is_bucket = kind == TierKind::S3;
     let is_github = kind == TierKind::GithubActions;
@@ -61,10 +33,11 @@ pub(super) fn check(
     section: &Section<'_>,
     kind: Option<TierKind>,
 ) -> Vec<String> {
-    section.check_keys(report, KEYS);
+    let known = KeyTable::Tiers.names();
+    section.check_keys(report, &known);
     let Some(kind) = kind else { return Vec::new() };
     let entries = section.entries().into_iter().map(|(key, _)| key);
-    let foreign = entries.filter(|key| KEYS.contains(&key.value) && !has(kind, key.value));
+    let foreign = entries.filter(|key| known.contains(&key.value) && !has(kind, key.value));
     foreign
         .map(|key| {
             let message =
@@ -136,7 +109,7 @@ mod tests {
 
     #[test]
     fn every_key_belongs_to_a_kind_and_no_advice_names_none() {
-        for key in KEYS {
+        for key in KeyTable::Tiers.names() {
             assert!(TierKind::ALL.iter().any(|kind| has(*kind, key)), "{key}");
         }
         assert_eq!(advice(TierKind::Http, "unit"), "remove it; it is for kind nix-serve only");

@@ -132,12 +132,15 @@ fn completions_and_the_manual_are_printed() {
 }
 
 #[test]
-fn the_page_of_findings_is_what_the_program_prints() {
-    let printed = nixdash(&["findings"], "");
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/findings.md");
-    let kept = std::fs::read_to_string(page).unwrap_or_default();
-    let stale = "docs/findings.md is stale: run `nixdash findings > docs/findings.md`";
-    assert!(String::from_utf8_lossy(&printed.stdout) == kept, "{stale}");
+fn generated_pages_are_what_the_program_prints() {
+    for (args, page) in [(&["findings"][..], "findings.md"), (&["config", "keys"], "hosts.md")] {
+        let printed = nixdash(args, "");
+        let path = format!("{}/docs/{page}", env!("CARGO_MANIFEST_DIR"));
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        let command = args.join(" ");
+        let stale = format!("docs/{page} is stale: run `nixdash {command} > docs/{page}`");
+        assert!(String::from_utf8_lossy(&printed.stdout) == kept, "{stale}");
+    }
 }
 
 #[test]

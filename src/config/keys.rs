@@ -1,0 +1,486 @@
+//! Every key of `hosts.toml`, in one table: names are checked against it, and [`page`] makes the
+//! documentation from it. A key that is not here is unknown; a key without words cannot be added.
+
+use crate::config::tier_keys;
+use crate::fleet::TierKind;
+use std::fmt::Write as _;
+
+/// A key and what a person has to know of it.
+pub(super) struct KnownKey {
+    /// How it is written.
+    pub(super) name: &'static str,
+    /// What is written behind it.
+    value: &'static str,
+    /// What holds without it.
+    without: &'static str,
+    /// What it is for, in whole sentences.
+    meaning: &'static str,
+}
+
+/// A table of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeyTable {
+    /// `[fleet]`.
+    Fleet,
+    /// `[hosts.NAME]`.
+    Hosts,
+    /// `[[tiers]]`.
+    Tiers,
+    /// `[rollout]`.
+    Rollout,
+    /// `[targets]`.
+    Targets,
+    /// `[history]`.
+    History,
+    /// `[retention]`.
+    Retention,
+    /// `[ui]`.
+    Ui,
+    /// `[keys]`.
+    Keys,
+}
+
+impl KeyTable {
+    /// Every table, in the order of the page.
+    pub(super) const ALL: [Self; 9] = [
+        Self::Fleet,
+        Self::Hosts,
+        Self::Tiers,
+        Self::Rollout,
+        Self::Targets,
+        Self::History,
+        Self::Retention,
+        Self::Ui,
+        Self::Keys,
+    ];
+
+    /// Returns the key of the whole file that it is.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Fleet => "fleet",
+            Self::Hosts => "hosts",
+            Self::Tiers => "tiers",
+            Self::Rollout => "rollout",
+            Self::Targets => "targets",
+            Self::History => "history",
+            Self::Retention => "retention",
+            Self::Ui => "ui",
+            Self::Keys => "keys",
+        }
+    }
+
+    /// Returns how it begins in the file, with what it is for.
+    fn title(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Fleet => ("[fleet]", "What holds for all hosts, unless a host says otherwise."),
+            Self::Hosts => (
+                "[hosts.NAME]",
+                "One table for each machine. `NAME` is what screens, selectors and runs call it. A \
+                 host whose settings are all left out is written as the bare line `[hosts.NAME]`.",
+            ),
+            Self::Tiers => (
+                "[[tiers]]",
+                "One table for each binary cache, in the order that is meant. The order in which \
+                 each host really asks them is measured. [Kinds of tiers](tiers.md) says what is \
+                 measured of which kind. The last column names the kinds that have the key.",
+            ),
+            Self::Rollout => ("[rollout]", "How a run moves over hosts."),
+            Self::Targets => ("[targets]", "What you want to reach. Trends are shown against it."),
+            Self::History => ("[history]", "Where trends come from."),
+            Self::Retention => ("[retention]", "What is kept, and for how long."),
+            Self::Ui => ("[ui]", "How the dashboard looks."),
+            Self::Keys => ("[keys]", "This version has no settings here."),
+        }
+    }
+
+    /// Returns its keys, in the order of the page.
+    pub(super) fn keys(self) -> &'static [KnownKey] {
+        match self {
+            Self::Fleet => FLEET,
+            Self::Hosts => HOSTS,
+            Self::Tiers => TIERS,
+            Self::Rollout => ROLLOUT,
+            Self::Targets => TARGETS,
+            Self::History => HISTORY,
+            Self::Retention => RETENTION,
+            Self::Ui => UI,
+            Self::Keys => &[],
+        }
+    }
+
+    /// Returns the names of its keys.
+    pub(super) fn names(self) -> Vec<&'static str> {
+        self.keys().iter().map(|key| key.name).collect()
+    }
+}
+
+/// Makes an entry; in the order of the columns of the page.
+const fn key(
+    name: &'static str,
+    value: &'static str,
+    without: &'static str,
+    meaning: &'static str,
+) -> KnownKey {
+    KnownKey { name, value, without, meaning }
+}
+
+const FLEET: &[KnownKey] = &[
+    key(
+        "flake",
+        "a folder (`\"/home/me/nixos\"`, `\"~/nixos\"`, `\".\"`) or a flake reference (`\"github:me/nixos\"`)",
+        "nothing is evaluated, built or deployed",
+        "Where `nixosConfigurations` are. A relative folder starts from the folder of this file.",
+    ),
+    key(
+        "builder",
+        "the name of a host",
+        "only `strategy = \"direct\"` works",
+        "The host that builds for the others.",
+    ),
+    key(
+        "strategy",
+        "`\"via-cache\"` or `\"direct\"`",
+        "`\"via-cache\"`",
+        "`via-cache`: build on the builder, publish in its cache, let the target pull. It needs a \
+         tier with `host = \"<the builder>\"`. `direct`: build on the target.",
+    ),
+    key(
+        "evaluate",
+        "`\"auto\"`, `\"here\"` or `\"builder\"`",
+        "`\"auto\"`",
+        "Where Nix evaluates. `auto`: here when this machine has Nix 2.18 or newer, else on the builder.",
+    ),
+    key("ssh_config", "a path", "`~/.ssh/config`", "The configuration that ssh reads instead."),
+    key(
+        "confirm_timeout",
+        "`5s` to `10m`",
+        "`30s`",
+        "A fresh system that is not acknowledged in this time goes back.",
+    ),
+    key(
+        "settle",
+        "`0s` to `10m`",
+        "`3s`; `15s` when the activation restarted what carries the network",
+        "How long a fresh system must stay well before it is made permanent, counted from the end of \
+         its activation.",
+    ),
+    key(
+        "activation_timeout",
+        "`10s` to `12h`",
+        "`10m`",
+        "How long an activation may take. Then it is stopped and the host goes back.",
+    ),
+    key(
+        "reboot_to_recover",
+        "`true` or `false`",
+        "`false`",
+        "`true`: a host that went back and stays cut off restarts itself, when `connectivity` answered \
+         it before and answers it no more, nothing was made permanent, and its root disk asks for no \
+         passphrase.",
+    ),
+    key(
+        "connectivity",
+        "`\"gateway\"` or `\"HOST:PORT\"`",
+        "`\"gateway\"`",
+        "What answers a host that is connected.",
+    ),
+    key(
+        "bootstrap_trust",
+        "`true` or `false`",
+        "`false`",
+        "`true`: a first deploy may add the tier and its key to what the target trusts.",
+    ),
+];
+
+const HOSTS: &[KnownKey] = &[
+    key(
+        "addresses",
+        "a list of `\"[user@]host[:port]\"`; an IPv6 address stands in brackets",
+        "the name of the host",
+        "Where ssh reaches it, tried in order. `~/.ssh/config` applies. An empty list means this \
+         machine, without ssh.",
+    ),
+    key(
+        "system",
+        "a system of Nix, such as `\"x86_64-linux\"`",
+        "unknown until the host was asked",
+        "What kind of machine it is.",
+    ),
+    key(
+        "tags",
+        "a list of names",
+        "none",
+        "What selectors call groups by: `nixdash deploy @laptop`.",
+    ),
+    key(
+        "protected",
+        "`true` or `false`",
+        "`false`",
+        "`true`: it is deployed only when its name is typed (`--allow-protected NAME`).",
+    ),
+    key(
+        "check",
+        "a list of commands",
+        "none",
+        "Each must succeed on the host after an activation. They run there as root. When one fails, \
+         the host goes back.",
+    ),
+    key(
+        "attribute",
+        "the name below `nixosConfigurations`",
+        "the name of the host",
+        "Which configuration of the flake is this host's.",
+    ),
+    key("strategy", "as in `[fleet]`", "the fleet's", "How this host is deployed."),
+    key("confirm_timeout", "as in `[fleet]`", "the fleet's", "As in `[fleet]`, for this host."),
+    key("settle", "as in `[fleet]`", "the fleet's", "As in `[fleet]`, for this host."),
+    key("activation_timeout", "as in `[fleet]`", "the fleet's", "As in `[fleet]`, for this host."),
+    key("reboot_to_recover", "as in `[fleet]`", "the fleet's", "As in `[fleet]`, for this host."),
+    key("connectivity", "as in `[fleet]`", "the fleet's", "As in `[fleet]`, for this host."),
+];
+
+/// How a secret is written.
+const SECRET: &str =
+    "`{ env = \"NAME\" }`, `{ file = \"PATH\" }` or `{ command = [\"PROGRAM\", \"ARG\"] }`";
+
+const TIERS: &[KnownKey] = &[
+    key("name", "a name", "it must be there", "What screens and runs call the tier."),
+    key("kind", "one of the [kinds of tiers](tiers.md)", "it must be there", "What serves it."),
+    key(
+        "url",
+        "an address without a password: `http://`, `https://`; kind `s3`: `s3://BUCKET?endpoint=…&region=…`",
+        "it must be there; kind `github-actions`: `https://api.github.com`",
+        "The address that hosts name in `substituters`. For `github-actions` it is where GitHub's \
+         interface begins.",
+    ),
+    key(
+        "public_key",
+        "`\"NAME:BASE64\"`",
+        "no signature is verified, and no deploy goes through this tier",
+        "The key that the tier signs with.",
+    ),
+    key(
+        "host",
+        "the name of a host",
+        "nothing is published here",
+        "The host whose store the tier serves. A deploy publishes there by building there.",
+    ),
+    key(
+        "via",
+        "the name of a host",
+        "this machine",
+        "The host that the tier is asked from, with curl and root's credentials there.",
+    ),
+    key(
+        "every",
+        "`1s` to `7d`",
+        "`10s` in the own network; `60s` for public and hosted caches and for S3; `5m` for GitHub",
+        "How often the tier is asked.",
+    ),
+    key(
+        "max_size",
+        "a size, such as `\"50GB\"`",
+        "what the server itself tells, else no limit",
+        "How much it may hold. Growth and days until full are shown against it.",
+    ),
+    key(
+        "max_requests_per_month",
+        "`1` to `1000000000`",
+        "no limit",
+        "After so many requests of nixdash the tier is not asked any more until the month ends (UTC).",
+    ),
+    key("token", SECRET, "no login", "The token that the server asks for."),
+    key("user", "a text", "no login", "The user of HTTP's basic login; goes with `password`."),
+    key("password", SECRET, "no login", "The password of `user`."),
+    key(
+        "netrc",
+        "`{ file = \"PATH\" }`",
+        "no login",
+        "A file with logins as curl reads it. Hosts that ask this tier need one of their own.",
+    ),
+    key(
+        "access_key",
+        SECRET,
+        "requests are not signed",
+        "The name of an S3 key; goes with `secret_key`.",
+    ),
+    key("secret_key", SECRET, "requests are not signed", "The secret half of `access_key`."),
+    key(
+        "ca_file",
+        "a path",
+        "the authorities of this machine",
+        "Certificates of a private authority.",
+    ),
+    key(
+        "proxy",
+        "`http://`, `https://`, `socks5://` or `socks5h://`",
+        "the proxy of the environment",
+        "The proxy on the way to the tier.",
+    ),
+    key(
+        "api",
+        "an address",
+        "the address of `url`",
+        "Where the API of a Cachix of one's own is. Besides `url`, only this address gets the token.",
+    ),
+    key("repo", "`\"OWNER/NAME\"`", "it must be there", "The repository whose caches are meant."),
+    key(
+        "unit",
+        "the name of a systemd unit",
+        "`nix-serve.service`",
+        "The unit on `host` whose log tells what the server answered.",
+    ),
+    key(
+        "masters",
+        "a list of addresses",
+        "it must be there",
+        "Every master of the SeaweedFS cluster.",
+    ),
+    key("s3", "an address", "it must be there", "The bucket on the gateway of the cluster."),
+    key("metrics", "an address", "its own counters are not read", "The metrics of the gateway."),
+    key(
+        "replication",
+        "three digits, such as `\"001\"`",
+        "what each volume asks for",
+        "How the cluster should keep copies. Less is a finding.",
+    ),
+    key(
+        "volume_servers",
+        "a number",
+        "as many as were seen once",
+        "How many volume servers there should be. Fewer is a finding.",
+    ),
+];
+
+const ROLLOUT: &[KnownKey] =
+    &[key("parallel", "`1` to `1000`", "`4`", "How many hosts fetch or activate at once.")];
+
+const TARGETS: &[KnownKey] = &[key(
+    "hit_rate",
+    "`0.0` to `1.0`",
+    "none",
+    "The hit rate that is wanted. Trends are shown against it.",
+)];
+
+const HISTORY: &[KnownKey] = &[key(
+    "prometheus",
+    "an address",
+    "nixdash's own history",
+    "A Prometheus that scrapes `nixdash exporter`. The dashboard then draws its trends from there.",
+)];
+
+const RETENTION: &[KnownKey] = &[key(
+    "max_run_size",
+    "`\"1MB\"` to `\"1TB\"`",
+    "`\"1GB\"`",
+    "How much the logs of one run may take on disk. Of more, the middle is left out with a mark. \
+     Phases, plans and results are always kept.",
+)];
+
+const UI: &[KnownKey] = &[key(
+    "theme",
+    "`\"terminal\"`, `\"catppuccin-mocha\"`, `\"catppuccin-latte\"`, `\"deuteranopia\"` or the path of a theme",
+    "`\"terminal\"`",
+    "The colours of the dashboard.",
+)];
+
+/// What stands before the tables.
+const INTRODUCTION: &str = "\
+# Every key of hosts.toml
+
+<!-- Generated by `nixdash config keys`; a test compares. Change src/config/keys.rs instead. -->
+
+`hosts.toml` names hosts and binary caches. nixdash looks for it in this order: `--hosts FILE`,
+`$NIXDASH_HOSTS`, `./hosts.toml`, `$XDG_CONFIG_HOME/nixdash/hosts.toml`. Without one it shows this
+machine and cache.nixos.org. A `./hosts.toml` is used in full only after `nixdash trust`.
+
+- `nixdash config check` names every mistake with its line, its column and what to do. An unknown key
+  is a mistake.
+- The [hosts.toml of this repository](../hosts.toml) is a complete example with comments.
+- A file may name hosts only, tiers only, or both. All tables may be left out.
+- A relative path starts from the folder of the file. `~/` is the home folder.
+- A time is a whole number with `s`, `m`, `h` or `d`: `\"30s\"`. A size is a number with `kB`, `MB`, `GB`,
+  `TB`, `KiB`, `MiB`, `GiB` or `TiB`: `\"50GB\"`.
+- A secret is never written in the file. `{ env = \"NAME\" }` reads it from a variable, `{ file = \"PATH\" }`
+  from a file, and `{ command = [\"PROGRAM\", \"ARG\"] }` takes what a program prints. It is read only
+  when it is needed.
+";
+
+/// Returns the page of all keys, in Markdown.
+pub fn page() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    for table in KeyTable::ALL {
+        let (title, about) = table.title();
+        // Writing into a String cannot fail.
+        let _ = write!(page, "\n## {title}\n\n{about}\n");
+        if table.keys().is_empty() {
+            continue;
+        }
+        let (last, rule) = if table == KeyTable::Tiers { (" kinds |", "---|") } else { ("", "") };
+        let _ = write!(
+            page,
+            "\n| key | value | without it | meaning |{last}\n|---|---|---|---|{rule}\n"
+        );
+        for key in table.keys() {
+            let KnownKey { name, value, without, meaning } = key;
+            let _ = write!(page, "| `{name}` | {value} | {without} | {meaning} |");
+            let _ = match table {
+                KeyTable::Tiers => writeln!(page, " {} |", kinds(name)),
+                KeyTable::Fleet
+                | KeyTable::Hosts
+                | KeyTable::Rollout
+                | KeyTable::Targets
+                | KeyTable::History
+                | KeyTable::Retention
+                | KeyTable::Ui
+                | KeyTable::Keys => writeln!(page),
+            };
+        }
+    }
+    page
+}
+
+/// Says which kinds of tiers have a key, in as few words as it takes.
+fn kinds(key: &str) -> String {
+    let (having, lacking): (Vec<TierKind>, Vec<TierKind>) =
+        TierKind::ALL.iter().partition(|kind| tier_keys::has(**kind, key));
+    let words = |kinds: &[TierKind]| {
+        kinds.iter().map(|kind| format!("`{}`", kind.word())).collect::<Vec<_>>().join(", ")
+    };
+    if lacking.is_empty() {
+        "all".to_owned()
+    } else if having.len() <= lacking.len() {
+        words(&having)
+    } else {
+        format!("all but {}", words(&lacking))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_stands_twice_and_every_key_has_its_words() {
+        for table in KeyTable::ALL {
+            let mut names = table.names();
+            names.sort_unstable();
+            let count = names.len();
+            names.dedup();
+            assert_eq!(names.len(), count, "{table:?}");
+            for KnownKey { name, value, without, meaning } in table.keys() {
+                for words in [value, without, meaning] {
+                    assert!(!words.is_empty() && !words.contains(['|', '\n']), "{name}: {words}");
+                }
+                assert!(meaning.ends_with('.'), "{name}: {meaning}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_page_says_which_kinds_of_tiers_have_a_key() {
+        assert_eq!(kinds("name"), "all");
+        assert_eq!(kinds("unit"), "`nix-serve`");
+        assert_eq!(kinds("via"), "all but `local`, `github-actions`");
+    }
+}

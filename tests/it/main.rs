@@ -12,6 +12,7 @@ mod history;
 mod lab;
 mod layers;
 mod moto;
+mod pages;
 mod prometheus;
 mod recorded;
 mod scripts;

@@ -268,11 +268,15 @@ mod tests {
             previous: None,
             duration_ms: 31_000,
             built: 3,
+            build_on: None,
             substituted: BTreeMap::from([(
                 "nixos".to_owned(),
-                Fetched { paths: 9, bytes: 5_000_000 },
+                Fetched { paths: 9, bytes: 5_000_000, timed: None },
             )]),
-            fetched: BTreeMap::from([("p620".to_owned(), Fetched { paths: 12, bytes: 7_000_000 })]),
+            fetched: BTreeMap::from([(
+                "p620".to_owned(),
+                Fetched { paths: 12, bytes: 7_000_000, timed: None },
+            )]),
             error: None,
             findings: Vec::new(),
         };

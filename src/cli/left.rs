@@ -120,6 +120,7 @@ fn record(
             previous: known.and_then(|host| host.previous.clone()),
             duration_ms,
             built: 0,
+            build_on: None,
             substituted: BTreeMap::new(),
             fetched: BTreeMap::new(),
             findings: ending.reason.iter().map(|reason| reason.finding(&host)).collect(),

@@ -201,7 +201,7 @@ mod tests {
             partial,
             to_build: Some(if partial { 3 } else { 0 }),
             to_build_names: if partial { vec!["curl".to_owned()] } else { Vec::new() },
-            new: (!partial).then_some(Fetched { paths: 2, bytes: 1_000_000 }),
+            new: (!partial).then_some(Fetched { paths: 2, bytes: 1_000_000, timed: None }),
             tiers: [("p620".to_owned(), found)].into(),
             ..NextFacts::default()
         }

@@ -222,7 +222,7 @@ pub(super) fn phase(host: &str, phase: Phase, state: PhaseState) -> RunWhat {
 
 /// How a host's run ended.
 pub(super) fn result(host: &str, outcome: Outcome, error: Option<&str>) -> RunWhat {
-    let fetched = |paths, bytes| Fetched { paths, bytes };
+    let fetched = |paths, bytes| Fetched { paths, bytes, timed: None };
     RunWhat::Result {
         host: host.to_owned(),
         result: HostResult {
@@ -231,6 +231,7 @@ pub(super) fn result(host: &str, outcome: Outcome, error: Option<&str>) -> RunWh
             previous: None,
             duration_ms: if outcome.is_good() { 31_400 } else { 5_100 },
             built: 0,
+            build_on: None,
             substituted: BTreeMap::new(),
             fetched: if outcome.is_good() && outcome != Outcome::Unchanged {
                 BTreeMap::from([

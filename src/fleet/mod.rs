@@ -13,6 +13,7 @@ mod redact;
 mod run;
 mod select;
 mod settings;
+mod speed;
 mod text;
 mod tier;
 mod trust;
@@ -35,6 +36,7 @@ pub use run::{
 };
 pub use select::{SelectError, select};
 pub use settings::{Evaluate, Fleet, Retention, Rollout, Targets};
+pub use speed::{RankedSpeed, SpeedSeen, TimedBytes, TimedFetch, slow_first, speed_seen};
 pub use text::printable_line;
 pub use tier::{Access, PublicKey, Seaweed, SecretSource, Tier, TierKind};
 pub use trust::Trust;

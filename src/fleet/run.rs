@@ -1,6 +1,6 @@
 //! A run: what is deployed, through which phases it goes and how it ends.
 
-use crate::fleet::{Bytes, Finding, Share, StorePath};
+use crate::fleet::{Bytes, Finding, Share, StorePath, TimedBytes};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -270,6 +270,21 @@ pub struct Fetched {
     pub paths: u64,
     /// Bytes (NAR size).
     pub bytes: u64,
+    /// What of it was timed; none where Nix did not tell, or it was too little.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timed: Option<TimedBytes>,
+}
+
+impl Fetched {
+    /// Adds what else came from the same place.
+    pub fn add(&mut self, other: Self) {
+        self.paths = self.paths.saturating_add(other.paths);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.timed = match (self.timed, other.timed) {
+            (Some(one), Some(other)) => Some(one.and(other)),
+            (one, other) => one.or(other),
+        };
+    }
 }
 
 /// How far a phase is.
@@ -363,6 +378,9 @@ pub struct HostResult {
     pub duration_ms: u64,
     /// Derivations that were built for it.
     pub built: u64,
+    /// The host that builds for it; none where that is not known, as in the records of older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_on: Option<String>,
     /// What the host that builds fetched for it, by tier name (or URL): with `built`, what was not
     /// valid there when the run began.
     #[serde(default)]

@@ -5,7 +5,9 @@
 use crate::fleet::{Bytes, Fetched, Progress, Share, printable_line};
 use crate::nix::internal_json::{Activity, Field, activity, parse_line, result};
 use crate::nix::settings::bare_url;
+use crate::nix::transfers::Transfers;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 /// The most chatty level that is shown: info.
 const SHOWN_LEVEL: u64 = 3;
@@ -55,9 +57,25 @@ pub struct Copied {
 
 /// Something that runs.
 enum Running {
-    Build { drv: String, package: String, phase: Option<String> },
-    Copy { copied: Copied, done: u64 },
-    Count { builds: bool, done: u64, expected: u64, failed: u64 },
+    Build {
+        drv: String,
+        package: String,
+        phase: Option<String>,
+    },
+    Copy {
+        copied: Copied,
+        done: u64,
+    },
+    /// A path is substituted, from a cache.
+    Substitute {
+        from: String,
+    },
+    Count {
+        builds: bool,
+        done: u64,
+        expected: u64,
+        failed: u64,
+    },
     Other,
 }
 
@@ -81,6 +99,9 @@ pub struct ActivityLog {
     /// The line of each package's output that says most about a failure: the last with an error
     /// in it, else the last.
     telling: HashMap<String, String>,
+    transfers: Transfers,
+    /// When the line that is being taken was read, since the first.
+    now: Option<Duration>,
 }
 
 impl ActivityLog {
@@ -89,11 +110,26 @@ impl ActivityLog {
         Self::default()
     }
 
+    /// Takes one line that was read just after it was written, at a time since the log began, and
+    /// returns what of it people read.
+    pub fn feed_at(&mut self, line: &str, now: Duration) -> Vec<LogItem> {
+        self.now = Some(now);
+        let items = self.feed(line);
+        self.now = None;
+        items
+    }
+
+    /// Notes that lines are read later than they were written, as after a lost connection: files
+    /// that did not end before get no time.
+    pub fn lines_are_late(&mut self) {
+        self.transfers.lines_are_late();
+    }
+
     /// Takes one line and returns what of it people read.
     pub fn feed(&mut self, line: &str) -> Vec<LogItem> {
         match parse_line(line) {
-            Activity::Start { id, level, kind, text, fields, .. } => {
-                self.start(id, kind, &fields);
+            Activity::Start { id, parent, level, kind, text, fields } => {
+                self.start((id, parent), kind, &fields);
                 if level <= SHOWN_LEVEL { self.message(level, &text) } else { Vec::new() }
             }
             Activity::Stop { id } => {
@@ -126,7 +162,7 @@ impl ActivityLog {
                     running_bytes = running_bytes.saturating_add(*done);
                     copying = true;
                 }
-                Running::Build { .. } | Running::Other => {}
+                Running::Build { .. } | Running::Substitute { .. } | Running::Other => {}
             }
         }
         let total = self.expected_bytes();
@@ -171,6 +207,12 @@ impl ActivityLog {
             });
             entry.bytes = entry.bytes.saturating_add(bytes);
         }
+        for (from, timed) in self.transfers.timed() {
+            // What came without a path, such as a source of a build, is nothing that was fetched.
+            if let Some(entry) = fetched.get_mut(from) {
+                entry.timed = Some(timed);
+            }
+        }
         fetched
     }
 
@@ -208,7 +250,7 @@ impl ActivityLog {
             Running::Copy { copied, .. } => {
                 Some((1, format!("{} from {}", name_of(&copied.path), copied.from)))
             }
-            Running::Count { .. } | Running::Other => None,
+            Running::Substitute { .. } | Running::Count { .. } | Running::Other => None,
         };
         self.order
             .iter()
@@ -219,7 +261,7 @@ impl ActivityLog {
     }
 
     /// Keeps that something began.
-    fn start(&mut self, id: u64, kind: u64, fields: &[Field]) {
+    fn start(&mut self, (id, parent): (u64, u64), kind: u64, fields: &[Field]) {
         let text = |index: usize| fields.get(index).and_then(Field::text).unwrap_or_default();
         let running = match kind {
             activity::BUILD if !text(0).is_empty() => {
@@ -230,6 +272,11 @@ impl ActivityLog {
                 let from = printable_line(bare_url(text(1)));
                 let copied = Copied { path: text(0).to_owned(), from, bytes: None };
                 Running::Copy { copied, done: 0 }
+            }
+            activity::SUBSTITUTE => Running::Substitute { from: printable_line(bare_url(text(1))) },
+            activity::FILE_TRANSFER => {
+                self.start_transfer((id, parent), text(0));
+                Running::Other
             }
             activity::BUILDS | activity::COPY_PATHS => {
                 Running::Count { builds: kind == activity::BUILDS, done: 0, expected: 0, failed: 0 }
@@ -242,8 +289,43 @@ impl ActivityLog {
         self.running.insert(id, running);
     }
 
+    /// Keeps that a file is asked for, when it is known of which cache it is.
+    fn start_transfer(&mut self, (id, parent): (u64, u64), url: &str) {
+        let Some(now) = self.now else { return };
+        let from = match self.running.get(&parent) {
+            Some(Running::Copy { copied, .. }) => Some(copied.from.clone()),
+            Some(Running::Substitute { from }) => Some(from.clone()),
+            // Older Nix does not say what a file is for: its address tells.
+            Some(Running::Build { .. } | Running::Count { .. } | Running::Other) | None => {
+                self.cache_of(url)
+            }
+        };
+        if let Some(from) = from {
+            self.transfers.start(id, from, now);
+        }
+    }
+
+    /// Returns the cache that something is copied from now and that has a file at this address.
+    fn cache_of(&self, url: &str) -> Option<String> {
+        let url = printable_line(url);
+        let caches = self.running.values().filter_map(|running| match running {
+            Running::Copy { copied, .. } => Some(&copied.from),
+            Running::Build { .. }
+            | Running::Substitute { .. }
+            | Running::Count { .. }
+            | Running::Other => None,
+        });
+        let has = |from: &&String| {
+            url.strip_prefix(from.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        caches.filter(has).max_by_key(|from| from.len()).cloned()
+    }
+
     /// Keeps that something ended.
     fn stop(&mut self, id: u64) {
+        if let Some(now) = self.now {
+            self.transfers.stop(id, now);
+        }
         match self.running.remove(&id) {
             Some(Running::Build { drv, .. }) => {
                 self.built.insert(drv);
@@ -259,7 +341,7 @@ impl ActivityLog {
                     add(&mut self.ended_builds, done, expected);
                 }
             }
-            Some(Running::Other) | None => return,
+            Some(Running::Substitute { .. } | Running::Other) | None => return,
         }
         self.order.retain(|running| *running != id);
     }
@@ -286,6 +368,9 @@ impl ActivityLog {
             }
             result::PROGRESS => {
                 let (now, of) = (number(0).unwrap_or(0), number(1).unwrap_or(0));
+                if let Some(at) = self.now {
+                    self.transfers.progress(id, now, at);
+                }
                 match self.running.get_mut(&id) {
                     Some(Running::Copy { copied, done }) => {
                         *done = now;
@@ -296,7 +381,8 @@ impl ActivityLog {
                     Some(Running::Count { done, expected, failed, .. }) => {
                         (*done, *expected, *failed) = (now, of, number(3).unwrap_or(0));
                     }
-                    Some(Running::Build { .. } | Running::Other) | None => {}
+                    Some(Running::Build { .. } | Running::Substitute { .. } | Running::Other)
+                    | None => {}
                 }
                 Vec::new()
             }

@@ -16,6 +16,7 @@ pub mod narinfo;
 pub mod s3_url;
 pub mod settings;
 pub mod signature;
+mod transfers;
 pub mod version;
 
 /// Returns whether a text can stand between quotes as an attribute name in a Nix expression or

@@ -204,6 +204,7 @@ fn lacked(closure: &Closure, other: &Closure) -> Fetched {
     new.fold(Fetched::default(), |sum, entry| Fetched {
         paths: sum.paths + 1,
         bytes: sum.bytes.saturating_add(entry.nar_size),
+        timed: None,
     })
 }
 

@@ -425,7 +425,7 @@ fn what_a_host_runs_next_stands_beside_what_it_runs() {
     assert!(details.contains("41 to build, evaluated 5 min ago, partial"), "{details}");
     let caches = shown(facts.clone(), "2");
     assert!(caches.contains("next 1 299 of 1 340 paths (partial, 4 min ago)"), "{caches}");
-    let new = Some(Fetched { paths: 9, bytes: 214_000_000 });
+    let new = Some(Fetched { paths: 9, bytes: 214_000_000, timed: None });
     let built = NextFacts { partial: false, to_build: Some(0), new, ..facts };
     let details = shown(built, "jj");
     assert!(details.contains("built 5 min ago, 9 new paths, 214 MB"), "{details}");

@@ -97,12 +97,13 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
 pub(super) struct NixEar<'a> {
     step: &'a Step,
     log: ActivityLog,
+    began: Instant,
     told: Option<(Instant, Progress)>,
 }
 
 impl<'a> NixEar<'a> {
     pub(super) fn new(step: &'a Step) -> Self {
-        Self { step, log: ActivityLog::new(), told: None }
+        Self { step, log: ActivityLog::new(), began: Instant::now(), told: None }
     }
 
     /// Tells the last progress and returns what was heard.
@@ -127,9 +128,13 @@ impl<'a> NixEar<'a> {
 
 impl LineSink for NixEar<'_> {
     async fn take(&mut self, line: &str) {
-        for item in self.log.feed(line) {
+        for item in self.log.feed_at(line, self.began.elapsed()) {
             self.step.log(&item.line()).await;
         }
         self.tell_progress().await;
+    }
+
+    fn lines_are_late(&mut self) {
+        self.log.lines_are_late();
     }
 }

@@ -62,9 +62,7 @@ pub(super) fn by_tier(
     for (url, got) in fetched {
         let tier = fleet.tiers.iter().find(|tier| bare_url(&tier.url) == url);
         let name = tier.map_or_else(|| url.clone(), |tier| tier.name.clone());
-        let sum = named.entry(name).or_default();
-        sum.paths += got.paths;
-        sum.bytes += got.bytes;
+        named.entry(name).or_default().add(got);
     }
     named
 }

@@ -58,12 +58,21 @@ pub(super) struct Job {
     name: String,
     offset: u64,
     seen_at: Option<Timestamp>,
+    /// Whether it may have written lines before anybody read them.
+    is_late: bool,
 }
 
 impl Job {
     /// Names a job; starts nothing.
     pub(super) fn new(runner: Arc<dyn ScriptRunner>, host: &str, name: &str) -> Self {
-        Self { runner, host: host.to_owned(), name: name.to_owned(), offset: 0, seen_at: None }
+        Self {
+            runner,
+            host: host.to_owned(),
+            name: name.to_owned(),
+            offset: 0,
+            seen_at: None,
+            is_late: false,
+        }
     }
 
     /// Returns the job's name on its host.
@@ -114,6 +123,7 @@ impl Job {
                 }
                 Err(error) => {
                     let was_silent = patience.is_silent();
+                    self.is_late = true;
                     let Some(pause) = patience.again(&error) else {
                         return Err(StartFailure::Unknown(error));
                     };
@@ -164,10 +174,15 @@ impl Job {
     ) -> Result<JobState, RemoteError> {
         let mut patience = Patience::new(patience);
         loop {
+            if self.is_late {
+                lines.lines_are_late();
+            }
+            self.is_late = true;
             let (before, began) = (self.offset, Instant::now());
             match self.follow_once(awaited, lines).await {
                 Ok(Some(state)) => {
                     self.seen_at = Some(Timestamp::now());
+                    self.is_late = false;
                     return Ok(state);
                 }
                 Ok(None) => tokio::time::sleep(Duration::from_millis(500)).await,

@@ -300,6 +300,9 @@ impl Step {
 pub(super) trait LineSink: Send {
     /// Takes a line; the job is not read further until this is done.
     fn take(&mut self, line: &str) -> impl Future<Output = ()> + Send;
+
+    /// Hears that from here on lines come later than they were written.
+    fn lines_are_late(&mut self) {}
 }
 
 /// Logs every line as it is.

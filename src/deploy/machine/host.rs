@@ -106,6 +106,7 @@ impl HostProgress {
             previous: self.known.preflight.running.clone(),
             duration_ms,
             built: self.known.built,
+            build_on: Some(self.setup.build_on.clone()),
             substituted: self.known.substituted.clone(),
             fetched: self.known.fetched.clone(),
             error: reason.map(|reason| reason.text),

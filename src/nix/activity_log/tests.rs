@@ -1,11 +1,14 @@
 //! Folds real logs of several versions of Nix, and random ones.
 
 use super::*;
+use crate::fleet::TimedBytes;
 use proptest::prelude::*;
 
 const BUILD: &str = include_str!("../../../tests/nix-logs/build-2.8.log");
 const FETCH: &str = include_str!("../../../tests/nix-logs/fetch-2.8.log");
 const FETCH_2_26: &str = include_str!("../../../tests/nix-logs/fetch-2.26.log");
+/// Each line with the seconds after which it was read: two caches, of which one sends 5 MB/s.
+const TIMED_2_26: &str = include_str!("../../../tests/nix-logs/fetch-2.26-timed.log");
 const BUILD_2_34: &str = include_str!("../../../tests/nix-logs/build-2.34.log");
 const FAIL_2_34: &str = include_str!("../../../tests/nix-logs/fail-2.34.log");
 const FAIL: &str = include_str!("../../../tests/nix-logs/fail-2.8.log");
@@ -37,11 +40,80 @@ fn a_real_fetch_says_what_came_from_where() {
     assert_eq!(log.built(), 0);
     let fetched = log.fetched();
     let total = 3_000_112 + 120 + 168 + 216;
-    assert_eq!(fetched["http://127.0.0.1:8977"], Fetched { paths: 4, bytes: total });
+    assert_eq!(fetched["http://127.0.0.1:8977"], Fetched { paths: 4, bytes: total, timed: None });
     assert_eq!(fetched.len(), 1);
     assert_eq!(log.copied().filter(|copied| copied.bytes == Some(3_000_112)).count(), 1);
     assert_eq!(log.progress().bytes.map(|bytes| bytes.total), Some(total));
     assert!(lines.iter().any(|line| line.starts_with("copying path '/nix/store/p21fy4")));
+}
+
+/// Feeds a log whose lines begin with the time at which they were read; after so many lines the
+/// connection breaks.
+fn read_timed(text: &str, breaks_after: usize) -> ActivityLog {
+    let mut log = ActivityLog::new();
+    for (index, line) in text.lines().enumerate() {
+        let (seconds, line) = line.split_once(' ').unwrap();
+        if index == breaks_after {
+            log.lines_are_late();
+        }
+        log.feed_at(line, Duration::from_secs_f64(seconds.parse().unwrap()));
+    }
+    log
+}
+
+#[test]
+fn a_real_fetch_tells_how_fast_each_cache_sent_big_files() {
+    let fetched = read_timed(TIMED_2_26, usize::MAX).fetched();
+    let timed = |port: u16| fetched[&format!("http://127.0.0.1:{port}")].timed;
+    // Compressed bytes, from the first byte to the end.
+    assert_eq!(timed(8971), Some(TimedBytes { bytes: 20_000_577, busy_ms: 4346 }));
+    assert_eq!(timed(8972), Some(TimedBytes { bytes: 3_000_187, busy_ms: 133 }));
+    let speed = timed(8971).and_then(TimedBytes::bytes_per_s).unwrap();
+    assert!((4.5e6..5.0e6).contains(&speed), "{speed}: the server sent 5 MB/s");
+    // Nix 2.8 does not say what a file is for, nor how many bytes of a big one came.
+    let (log, _) = read(FETCH);
+    assert!(log.fetched().values().all(|got| got.timed.is_none()));
+}
+
+#[test]
+fn a_fetch_during_which_the_connection_broke_keeps_only_the_times_from_before() {
+    // The line at which the small file has ended.
+    let fetched = read_timed(TIMED_2_26, 45).fetched();
+    assert_eq!(fetched["http://127.0.0.1:8971"].timed, None);
+    assert_eq!(fetched["http://127.0.0.1:8972"].timed.map(|timed| timed.busy_ms), Some(133));
+}
+
+#[test]
+fn a_file_of_an_older_nix_is_known_by_its_address() {
+    let mut log = ActivityLog::new();
+    let line = |kind: u64, id: u64, fields: &str| {
+        format!(
+            r#"@nix {{"action":"start","fields":{fields},"id":{id},"level":4,"text":"","type":{kind}}}"#
+        )
+    };
+    let copy = |from: &str| format!(r#"["/nix/store/x-{from}","http://{from}","local"]"#);
+    let at = Duration::from_millis;
+    log.feed_at(&line(100, 1, &copy("a")), at(0));
+    log.feed_at(&line(100, 2, &copy("a/deeper")), at(0));
+    log.feed_at(&line(101, 3, r#"["http://a/deeper/nar/1.nar.xz"]"#), at(0));
+    log.feed_at(&line(101, 4, r#"["http://ab/nar/1.nar.xz"]"#), at(0));
+    for id in [3, 4] {
+        log.feed_at(
+            &format!(
+                r#"@nix {{"action":"result","fields":[2000000,2000000,0,0],"id":{id},"type":105}}"#
+            ),
+            at(400),
+        );
+        log.feed_at(&format!(r#"@nix {{"action":"stop","id":{id}}}"#), at(500));
+    }
+    for id in [1, 2] {
+        log.feed_at(&format!(r#"@nix {{"action":"stop","id":{id}}}"#), at(600));
+    }
+    let fetched = log.fetched();
+    assert_eq!(fetched["http://a"].timed, None);
+    let timed = TimedBytes { bytes: 2_000_000, busy_ms: 500 };
+    assert_eq!(fetched["http://a/deeper"].timed, Some(timed));
+    assert_eq!(fetched.len(), 2);
 }
 
 #[test]
@@ -50,7 +122,7 @@ fn bytes_of_two_caches_are_told_apart() {
     let fetched = log.fetched();
     let expected = [("http://10.0.0.2:5000", 7, 1_814_728), ("http://10.0.0.9", 2, 699_944)];
     for (url, paths, bytes) in expected {
-        assert_eq!(fetched[url], Fetched { paths, bytes }, "{url}");
+        assert_eq!(fetched[url], Fetched { paths, bytes, timed: None }, "{url}");
     }
     let progress = log.progress();
     assert_eq!((progress.done, progress.expected), (9, 9));

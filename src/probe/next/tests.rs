@@ -91,7 +91,7 @@ async fn what_is_built_is_exact() {
     assert_eq!(facts.to_build, Some(0));
     assert_eq!(facts.tiers["static"].bytes, Some(Share { have: 100, total: 316 }));
     assert_eq!(facts.missing["static"][0].path.as_str(), TOP);
-    assert_eq!(facts.new, Some(Fetched { paths: 1, bytes: 216 }));
+    assert_eq!(facts.new, Some(Fetched { paths: 1, bytes: 216, timed: None }));
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod open;
 mod origins;
 mod recorder;
 mod runs;
+mod speeds;
 mod thin;
 mod write;
 

@@ -37,7 +37,8 @@ impl History {
                  JOIN runs ON runs.id = run_origins.run WHERE began_at >= ?1 GROUP BY source",
             )?;
             let rows = statement.query_map([since.as_millisecond()], |row| {
-                Ok((row.get(0)?, Fetched { paths: uint(row.get(1)?), bytes: uint(row.get(2)?) }))
+                let (paths, bytes) = (uint(row.get(1)?), uint(row.get(2)?));
+                Ok((row.get(0)?, Fetched { paths, bytes, timed: None }))
             })?;
             rows.collect::<rusqlite::Result<_>>()
         };
@@ -59,10 +60,8 @@ impl History {
 
 /// Returns a part of what was delivered, in paths and in bytes; nothing when nothing was.
 pub fn share_served(delivered: &BTreeMap<String, Fetched>, tier: &str) -> Option<(Share, Share)> {
-    let all = delivered.values().fold(Fetched::default(), |sum, got| Fetched {
-        paths: sum.paths.saturating_add(got.paths),
-        bytes: sum.bytes.saturating_add(got.bytes),
-    });
+    let mut all = Fetched::default();
+    delivered.values().for_each(|got| all.add(*got));
     let own = delivered.get(tier).copied().unwrap_or_default();
     (all.paths > 0).then_some((
         Share { have: own.paths, total: all.paths },

@@ -5,7 +5,7 @@
 //! written is. Both are said once, and once more when it is over.
 
 use super::{History, HistoryError};
-use crate::fleet::{Event, Fleet, HostState, PathAnswer, RunWhat, TierFacts};
+use crate::fleet::{Event, Fleet, HostState, PathAnswer, RunWhat, TierFacts, TimedFetch};
 use crate::record::trends::Series;
 use jiff::{SignedDuration, Timestamp};
 use std::path::{Path, PathBuf};
@@ -166,6 +166,12 @@ impl Recorder {
             None => Ok(Vec::new()),
         };
         self.ask(work).await.unwrap_or_default()
+    }
+
+    /// Returns what was fetched in runs since a time and timed; nothing when the history cannot be
+    /// read in time.
+    pub async fn timed_fetches(&self, since: Timestamp) -> Option<Vec<TimedFetch>> {
+        self.ask(move |history: &mut History, _: &Fleet| history.timed_fetches(since)).await
     }
 
     /// Returns what a tier last answered to whichever nixdash asked it, and how long ago that was;

@@ -4,7 +4,7 @@ use super::write::{clean, word};
 use super::{History, HistoryError, int, time, uint};
 use crate::fleet::{
     DropReason, Fetched, Finding, HostResult, Outcome, Plan, RunEvent, RunId, RunWhat, StorePath,
-    printable_line,
+    TimedBytes, printable_line,
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -165,6 +165,7 @@ fn hosts_of(db: &Connection, run: i64) -> rusqlite::Result<Vec<(String, Option<H
                 previous: path(3)?,
                 duration_ms: number(4)?.map_or(0, uint),
                 built: number(5)?.map_or(0, uint),
+                build_on: None,
                 substituted: BTreeMap::new(),
                 fetched: BTreeMap::new(),
                 error: row.get(6)?,
@@ -191,13 +192,18 @@ fn origins(
     host: &str,
     side: &str,
 ) -> rusqlite::Result<BTreeMap<String, Fetched>> {
-    db.prepare_cached(
-        "SELECT source, paths, bytes FROM run_origins WHERE run = ?1 AND host = ?2 AND side = ?3",
-    )?
-    .query_map(params![run, host, side], |row| {
-        Ok((row.get(0)?, Fetched { paths: uint(row.get(1)?), bytes: uint(row.get(2)?) }))
-    })?
-    .collect()
+    let mut statement = db.prepare_cached(
+        "SELECT source, paths, bytes, timed_bytes, busy_ms FROM run_origins
+         LEFT JOIN run_speeds USING (run, host, side, source)
+         WHERE run = ?1 AND host = ?2 AND side = ?3",
+    )?;
+    let rows = statement.query_map(params![run, host, side], |row| {
+        let timed = row.get::<_, Option<i64>>(3)?.zip(row.get::<_, Option<i64>>(4)?);
+        let timed =
+            timed.map(|(bytes, busy)| TimedBytes { bytes: uint(bytes), busy_ms: uint(busy) });
+        Ok((row.get(0)?, Fetched { paths: uint(row.get(1)?), bytes: uint(row.get(2)?), timed }))
+    })?;
+    rows.collect()
 }
 
 /// Returns the outcome of a word.
@@ -301,6 +307,7 @@ fn ended(
         result.error.as_deref().map(printable_line),
     ])?;
     write_findings(db, run, &host, &result.findings)?;
+    let build_on = result.build_on.as_deref().map(printable_line);
     for (side, origins) in [("host", &result.fetched), ("builder", &result.substituted)] {
         for (source, got) in origins {
             db.prepare_cached(
@@ -314,7 +321,33 @@ fn ended(
                 int(got.paths),
                 int(got.bytes)
             ])?;
+            let fetcher = if side == "host" { Some(&host) } else { build_on.as_ref() };
+            if let Some((timed, fetcher)) = got.timed.zip(fetcher) {
+                write_speed(db, (run, &host, side), (fetcher, source), event.at, timed)?;
+            }
         }
     }
     Ok(())
+}
+
+/// Writes how fast a host (`fetcher`) got files from a source, for one side of a host's run.
+fn write_speed(
+    db: &Connection,
+    (run, host, side): (i64, &str, &str),
+    (fetcher, source): (&str, &str),
+    at: Timestamp,
+    timed: TimedBytes,
+) -> rusqlite::Result<()> {
+    db.prepare_cached("INSERT OR REPLACE INTO run_speeds VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
+        .execute(params![
+            run,
+            host,
+            side,
+            printable_line(source),
+            fetcher,
+            at.as_millisecond(),
+            int(timed.bytes),
+            int(timed.busy_ms)
+        ])
+        .map(drop)
 }

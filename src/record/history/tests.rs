@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
+mod speeds;
+
 const NOW: Timestamp = Timestamp::constant(1_795_000_000, 0);
 const TOP: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-top";
 
@@ -329,13 +331,15 @@ fn growth_is_told_from_a_day_on_and_only_of_exact_sizes() {
 
 /// Returns the events of a run with one host.
 fn run(number: &str, at: Timestamp) -> Vec<RunEvent> {
-    let fetched = |tier: &str, paths, bytes| (tier.to_owned(), Fetched { paths, bytes });
+    let fetched =
+        |tier: &str, paths, bytes| (tier.to_owned(), Fetched { paths, bytes, timed: None });
     let result = HostResult {
         outcome: Outcome::Switched,
         toplevel: StorePath::parse(TOP).ok(),
         previous: None,
         duration_ms: 9000,
         built: 3,
+        build_on: Some("builder".to_owned()),
         substituted: BTreeMap::from([fetched("nixos", 9, 900)]),
         fetched: BTreeMap::from([fetched("weed", 2, 50), fetched("http://x", 1, 50)]),
         error: None,

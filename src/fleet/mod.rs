@@ -8,6 +8,7 @@ mod closure;
 mod event;
 mod facts;
 mod finding;
+mod holdings;
 mod host;
 mod redact;
 mod run;
@@ -29,6 +30,7 @@ pub use facts::{
     TierFacts, TierOnHost, TierState,
 };
 pub use finding::{Code, Finding, Severity, Subject, grouped, told, troubles, worst};
+pub use holdings::{CoverageFall, HeldPath, Holdings, LostFacts, Said, UniqueFacts};
 pub use host::{Address, Host};
 pub use redact::redact;
 pub use run::{

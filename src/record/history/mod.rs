@@ -7,6 +7,7 @@
 
 mod answers;
 mod figures;
+mod held;
 mod memory;
 mod open;
 mod origins;

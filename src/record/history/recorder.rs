@@ -5,7 +5,7 @@
 //! written is. Both are said once, and once more when it is over.
 
 use super::{History, HistoryError};
-use crate::fleet::{Event, Fleet, HostState, PathAnswer, RunWhat, TierFacts, TimedFetch};
+use crate::fleet::{Event, Fleet, HeldPath, HostState, PathAnswer, RunWhat, TierFacts, TimedFetch};
 use crate::record::trends::Series;
 use jiff::{SignedDuration, Timestamp};
 use std::path::{Path, PathBuf};
@@ -138,7 +138,10 @@ impl Recorder {
     pub fn record_answers(&self, tier: &str, answers: Vec<PathAnswer>) {
         let tier = tier.to_owned();
         self.write(move |history, fleet| match fleet.tier(&tier) {
-            Some(tier) => history.write_answers(tier, &answers),
+            Some(tier) => {
+                history.note_held(tier, &answers)?;
+                history.write_answers(tier, &answers)
+            }
             None => Ok(()),
         });
     }
@@ -163,6 +166,17 @@ impl Recorder {
         let tier = tier.to_owned();
         let work = move |history: &mut History, fleet: &Fleet| match fleet.tier(&tier) {
             Some(tier) => history.answers(tier, since),
+            None => Ok(Vec::new()),
+        };
+        self.ask(work).await.unwrap_or_default()
+    }
+
+    /// Returns what a tier was seen to hold, unless it lost it before a time; none when the history
+    /// cannot be read in time.
+    pub async fn held(&self, tier: &str, since: Timestamp) -> Vec<HeldPath> {
+        let tier = tier.to_owned();
+        let work = move |history: &mut History, fleet: &Fleet| match fleet.tier(&tier) {
+            Some(tier) => history.held(tier, since),
             None => Ok(Vec::new()),
         };
         self.ask(work).await.unwrap_or_default()

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
+mod held;
 mod speeds;
 
 const NOW: Timestamp = Timestamp::constant(1_795_000_000, 0);

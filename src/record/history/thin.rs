@@ -139,6 +139,7 @@ impl History {
                 self.thin_table(table, step, end, wider)?;
             }
         }
+        self.thin_held(now)?;
         self.thin_answers(now)
     }
 

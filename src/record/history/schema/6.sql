@@ -13,3 +13,13 @@ CREATE TABLE run_speeds (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX run_speeds_by_time ON run_speeds (at);
+
+-- What tiers were seen to hold: when a path was last there, and since when it is not any more. Kept
+-- apart from the answers, which are forgotten when a tier is not believed any more.
+CREATE TABLE held (
+  tier INTEGER NOT NULL REFERENCES tiers,
+  path TEXT NOT NULL,
+  held_at INTEGER NOT NULL,
+  lost_at INTEGER,
+  PRIMARY KEY (tier, path)
+) STRICT, WITHOUT ROWID;

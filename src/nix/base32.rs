@@ -1,10 +1,7 @@
-//! Nix's base 32, and hashes in the spellings that Nix accepts.
+//! Nix's base 32.
 //!
 //! The alphabet lacks `e`, `o`, `u` and `t`, and bits are taken from the end of the bytes (Nix's
 //! `libutil/base-nix-32`). Narinfos write it; fingerprints are over exactly this spelling.
-
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
 /// The alphabet.
 const ALPHABET: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
@@ -49,48 +46,10 @@ pub fn decode(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Returns a SHA-256 hash as `sha256:<52 characters of Nix base 32>`, from any spelling that Nix
-/// reads: base 32, base 16, base 64, or SRI (`sha256-…`).
-pub fn sha256(text: &str) -> Option<String> {
-    let digest = text.strip_prefix("sha256:").or_else(|| text.strip_prefix("sha256-"))?;
-    let bytes = match digest.len() {
-        52 => decode(digest)?,
-        64 => (0..32)
-            .map(|index| u8::from_str_radix(digest.get(index * 2..index * 2 + 2)?, 16).ok())
-            .collect::<Option<Vec<u8>>>()?,
-        44 => STANDARD.decode(digest).ok()?,
-        _ => return None,
-    };
-    (bytes.len() == 32).then(|| format!("sha256:{}", encode(&bytes)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn a_hash_reads_the_same_in_every_spelling() {
-        // What `nix hash to-base32` says of the empty text's SHA-256.
-        let expected = "sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73";
-        for text in [
-            expected,
-            "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            "sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
-            "sha256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
-        ] {
-            assert_eq!(sha256(text).as_deref(), Some(expected), "{text}");
-        }
-        for text in [
-            "",
-            "sha256:",
-            "md5:x",
-            "sha256:é",
-            "sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c7é",
-        ] {
-            assert_eq!(sha256(text), None, "{text}");
-        }
-    }
 
     proptest! {
         #[test]
@@ -101,7 +60,6 @@ mod tests {
         #[test]
         fn any_text_is_survived(text in any::<String>()) {
             let _ = decode(&text);
-            let _ = sha256(&text);
         }
     }
 }

@@ -6,12 +6,15 @@
 pub mod activity_log;
 pub mod argv;
 pub mod base32;
+pub mod base64;
 pub mod cache_info;
 pub mod content_address;
 pub mod derivation;
 pub mod dry_run;
 pub mod flake_url;
+pub mod hash;
 pub mod internal_json;
+pub mod nar;
 pub mod narinfo;
 pub mod s3_url;
 pub mod settings;

@@ -1,11 +1,11 @@
 //! Nix's public keys and signatures: ed25519 over a narinfo's fingerprint.
 //!
 //! A key is written `name:base64` of 32 bytes, a signature `name:base64` of 64 bytes; a signature
-//! is matched to a key by name first and verified then (Nix's `libutil/signature`).
+//! is matched to a key by name first and verified then (Nix's `libutil/signature`). The base 64 is
+//! read as Nix reads it, so a key or a signature without its padding is as good as one with it.
 
 use crate::fleet::PublicKey;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use crate::nix::base64;
 use ed25519_dalek::{Signature, VerifyingKey};
 
 /// A text that is not a public key of Nix, with the reason.
@@ -34,7 +34,7 @@ pub fn parse_public_key(text: &str) -> Result<PublicKey, KeyError> {
     if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(KeyError::NoName);
     }
-    let bytes = STANDARD.decode(encoded).map_err(|_| KeyError::NotBase64)?;
+    let bytes = base64::decode(encoded).ok_or(KeyError::NotBase64)?;
     let bytes: [u8; 32] = match bytes.len() {
         64 => return Err(KeyError::Secret),
         length => bytes.try_into().map_err(|_| KeyError::Length(length))?,
@@ -52,13 +52,19 @@ pub fn signature_name(signature: &str) -> Option<&str> {
     (!name.is_empty() && !encoded.is_empty()).then_some(name)
 }
 
+/// Returns the bytes of a signature and the name of its key; the bytes are none where what follows
+/// the name is not base 64. Nothing for a text without a name.
+pub fn parts(signature: &str) -> Option<(&str, Option<Vec<u8>>)> {
+    let (name, encoded) = signature.split_once(':')?;
+    (!name.is_empty()).then(|| (name, base64::decode(encoded)))
+}
+
 /// Returns whether a signature (`name:base64`) of that message was made with that key.
 pub fn verifies(signature: &str, message: &[u8], key: &PublicKey) -> bool {
-    let Some((name, encoded)) = signature.split_once(':') else { return false };
+    let Some((name, Some(bytes))) = parts(signature) else { return false };
     if name != key.name {
         return false;
     }
-    let Ok(bytes) = STANDARD.decode(encoded) else { return false };
     let Ok(signature) = Signature::from_slice(&bytes) else { return false };
     let Ok(key) = VerifyingKey::from_bytes(&key.bytes) else { return false };
     key.verify_strict(message, &signature).is_ok()
@@ -67,6 +73,8 @@ pub fn verifies(signature: &str, message: &[u8], key: &PublicKey) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ::base64::Engine as _;
+    use ::base64::engine::general_purpose::STANDARD;
 
     #[test]
     fn the_key_of_cache_nixos_org_is_a_key() {
@@ -74,6 +82,15 @@ mod tests {
         let key = parse_public_key(text).unwrap();
         assert_eq!(key.name, "cache.nixos.org-1");
         assert_eq!(key.text, text);
+    }
+
+    #[test]
+    fn a_key_without_its_padding_is_the_same_key() {
+        let padded =
+            parse_public_key("cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=");
+        let bare =
+            parse_public_key("cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY");
+        assert_eq!(padded.unwrap().bytes, bare.unwrap().bytes);
     }
 
     #[test]

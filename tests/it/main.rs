@@ -13,6 +13,7 @@ mod lab;
 mod layers;
 mod moto;
 mod pages;
+mod narinfo_truth;
 mod prometheus;
 mod recorded;
 mod scripts;

@@ -1,0 +1,170 @@
+//! A real Nix of another version, run from a file system of its own without entering it.
+
+use super::cache::{Cache, Item};
+use nixdash::nix::narinfo::rules::NarInfoRules;
+use nixdash::nix::version::{NixRelease, Version};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Mutex;
+
+/// What Nix made of a narinfo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Found {
+    RefusedAtParse,
+    OfAnotherPath,
+    RefusedAtImport,
+    Unsigned,
+    Taken,
+    NotKnown,
+}
+
+impl Found {
+    /// Returns the word for the table.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::RefusedAtParse => "refused at parse",
+            Self::OfAnotherPath => "another path",
+            Self::RefusedAtImport => "refused at import",
+            Self::Unsigned => "unsigned",
+            Self::Taken => "taken",
+            Self::NotKnown => "not known",
+        }
+    }
+
+    /// Returns whether Nix read the narinfo and took it for the path's.
+    fn was_read(self) -> bool {
+        match self {
+            Self::RefusedAtParse | Self::OfAnotherPath => false,
+            Self::RefusedAtImport | Self::Unsigned | Self::Taken | Self::NotKnown => true,
+        }
+    }
+}
+
+/// A Nix in a file system.
+pub(super) struct RealNix {
+    root: PathBuf,
+    pub(super) version: Version,
+    pub(super) rules: NarInfoRules,
+}
+
+impl RealNix {
+    /// Returns those that `NIXDASH_NIX_ROOTS` names.
+    pub(super) fn all() -> Vec<Self> {
+        let roots = std::env::var("NIXDASH_NIX_ROOTS").expect("NIXDASH_NIX_ROOTS names them");
+        roots.split(':').map(|root| Self::in_root(Path::new(root))).collect()
+    }
+
+    fn in_root(root: &Path) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let output = command(root, "nix", dir.path()).arg("--version").output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let release = NixRelease::parse(&text).unwrap_or_else(|| panic!("{text:?}"));
+        let rules = NarInfoRules::of(release).unwrap();
+        Self { root: root.to_owned(), version: release.version, rules }
+    }
+
+    /// Returns the column of the table that this version belongs to.
+    pub(super) fn column(&self) -> &'static str {
+        if self.version < Version::new(2, 34, 0) { "Nix 2.26" } else { "Nix 2.34" }
+    }
+
+    /// Returns what Nix makes of each item, and what it said. What is expected decides only what
+    /// is tried together: what did not go as expected is tried again alone.
+    pub(super) fn judge(
+        &self,
+        cache: &Cache,
+        items: &[(&Item, Found)],
+        key: &str,
+    ) -> Vec<(Found, String)> {
+        let together = |wanted: fn(Found) -> bool| {
+            items.iter().filter(|(_, found)| wanted(*found)).map(|(item, _)| *item).collect()
+        };
+        let read: Vec<&Item> = together(Found::was_read);
+        let all_read = self.path_info(cache, &read).status.success();
+        let taken: Vec<&Item> = together(|found| found == Found::Taken);
+        let all_taken = self.realise(cache, &taken, key).status.success();
+        let results: Vec<Mutex<Option<(Found, String)>>> =
+            items.iter().map(|_| Mutex::new(None)).collect();
+        let next = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    loop {
+                        let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        let Some((item, expected)) = items.get(index) else { return };
+                        let known = match expected {
+                            Found::Taken if all_read && all_taken => (Found::Taken, String::new()),
+                            _ => self.alone(cache, item, key),
+                        };
+                        *results[index].lock().unwrap() = Some(known);
+                    }
+                });
+            }
+        });
+        results.into_iter().map(|result| result.into_inner().unwrap().unwrap()).collect()
+    }
+
+    /// Returns what Nix makes of one item.
+    fn alone(&self, cache: &Cache, item: &Item, key: &str) -> (Found, String) {
+        let output = self.path_info(cache, &[item]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if !output.status.success() {
+            let is_missing = said.contains("is not valid") && !said.contains("is not a valid");
+            let found = if is_missing { Found::OfAnotherPath } else { Found::RefusedAtParse };
+            return (found, said);
+        }
+        let output = self.realise(cache, &[item], key);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let found = if output.status.success() {
+            Found::Taken
+        } else if said.contains("not signed by any of the keys") {
+            Found::Unsigned
+        } else {
+            Found::RefusedAtImport
+        };
+        (found, said)
+    }
+
+    /// Lets Nix read the narinfos of items.
+    fn path_info(&self, cache: &Cache, items: &[&Item]) -> Output {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = command(&self.root, "nix", dir.path());
+        command.args(["--extra-experimental-features", "nix-command", "path-info", "--store"]);
+        command.arg(&cache.url).args(items.iter().map(|item| item.path.as_str()));
+        command.output().unwrap()
+    }
+
+    /// Lets Nix bring items into an empty store.
+    fn realise(&self, cache: &Cache, items: &[&Item], key: &str) -> Output {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = command(&self.root, "nix-store", dir.path());
+        command.arg("--store").arg(dir.path().join("store"));
+        command.args(["--option", "substituters", &cache.url]);
+        command.args(["--option", "trusted-public-keys", key]);
+        command.arg("--realise").args(items.iter().map(|item| item.path.as_str()));
+        command.output().unwrap()
+    }
+}
+
+/// Returns a program of a file system, run by the loader and with the libraries of that file system,
+/// and with an empty folder for everything that it keeps.
+fn command(root: &Path, program: &str, dir: &Path) -> Command {
+    let (loader, triple) = [
+        ("lib64/ld-linux-x86-64.so.2", "x86_64-linux-gnu"),
+        ("lib/ld-linux-aarch64.so.1", "aarch64-linux-gnu"),
+    ]
+    .into_iter()
+    .find(|(loader, _)| root.join("usr").join(loader).exists() || root.join(loader).exists())
+    .unwrap_or_else(|| panic!("{} has no loader", root.display()));
+    let libraries = [format!("usr/lib/{triple}"), format!("usr/lib/{triple}/nix")]
+        .map(|folder| root.join(folder).display().to_string());
+    let mut command = Command::new(root.join(loader));
+    command.arg("--library-path").arg(libraries.join(":"));
+    command.arg(root.join("usr/bin").join(program));
+    command.env_clear().env("HOME", dir).env("XDG_CACHE_HOME", dir.join("cache"));
+    command.env("NIX_CONF_DIR", dir).env("TMPDIR", dir);
+    let settings = "build-users-group =\nsandbox = false\nconnect-timeout = 5\n\
+                    download-attempts = 1\nsubstituters =\n";
+    command.env("NIX_CONFIG", settings);
+    command
+}

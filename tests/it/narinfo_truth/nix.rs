@@ -117,6 +117,9 @@ impl RealNix {
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let found = if output.status.success() {
             Found::Taken
+        } else if said.contains("' but got '") {
+            // What Nix has in memory it no longer compares while it looks the path up.
+            Found::OfAnotherPath
         } else if said.contains("not signed by any of the keys") {
             Found::Unsigned
         } else {

@@ -4,6 +4,7 @@
 //! in as an argument. Every other room may use this one.
 
 mod activation;
+mod cache_use;
 mod closure;
 mod event;
 mod facts;
@@ -22,6 +23,7 @@ mod units;
 pub mod words;
 
 pub use activation::ActivationSettings;
+pub use cache_use::{CacheRecord, Reaction, SettingsView, WhenDown};
 pub use closure::{ClosurePath, PathAnswer, StorePath, StorePathError};
 pub use event::{DropReason, Event, RunEvent, RunId, RunWhat};
 pub use facts::{

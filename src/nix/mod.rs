@@ -19,7 +19,10 @@ pub mod narinfo;
 pub mod s3_url;
 pub mod settings;
 pub mod signature;
+pub mod substituter;
+pub mod substitution;
 mod transfers;
+pub mod trusted_keys;
 pub mod version;
 
 /// Returns whether a text can stand between quotes as an attribute name in a Nix expression or

@@ -343,16 +343,13 @@ mod tests {
     #[test]
     fn a_host_has_findings_and_an_error_only_when_it_did_not_answer() {
         use crate::fleet::words::hosts;
-        use crate::fleet::{Code, HostFacts};
+        use crate::fleet::{Code, HostFacts, Limits};
         let away = hosts::not_asked("razer", Code::HostUnreachable, "No route to host", "wait");
-        let away = HostFacts {
-            state: HostState::Unreachable,
-            findings: vec![away],
-            ..HostFacts::default()
-        };
+        let away =
+            HostFacts { state: HostState::Offline, findings: vec![away], ..HostFacts::default() };
         let mut ill = HostFacts { state: HostState::Degraded, ..HostFacts::default() };
         ill.failed_units = Some(vec!["a.service".to_owned()]);
-        ill.findings = hosts::of_figures("p620", &ill);
+        ill.findings = hosts::of_figures("p620", &ill, &Limits::default(), Timestamp::UNIX_EPOCH);
         let hosts = vec![("razer".to_owned(), away), ("p620".to_owned(), ill)];
         let found = Snapshot { hosts, ..Snapshot::default() };
         let fleet = crate::config::fallback();

@@ -30,6 +30,10 @@ pub(super) enum KeyTable {
     Rollout,
     /// `[targets]`.
     Targets,
+    /// `[alarms]`.
+    Alarms,
+    /// `[[alarms.silence]]`.
+    Silence,
     /// `[history]`.
     History,
     /// `[retention]`.
@@ -42,12 +46,14 @@ pub(super) enum KeyTable {
 
 impl KeyTable {
     /// Every table, in the order of the page.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Fleet,
         Self::Hosts,
         Self::Tiers,
         Self::Rollout,
         Self::Targets,
+        Self::Alarms,
+        Self::Silence,
         Self::History,
         Self::Retention,
         Self::Ui,
@@ -62,6 +68,7 @@ impl KeyTable {
             Self::Tiers => "tiers",
             Self::Rollout => "rollout",
             Self::Targets => "targets",
+            Self::Alarms | Self::Silence => "alarms",
             Self::History => "history",
             Self::Retention => "retention",
             Self::Ui => "ui",
@@ -86,6 +93,16 @@ impl KeyTable {
             ),
             Self::Rollout => ("[rollout]", "How a run moves over hosts."),
             Self::Targets => ("[targets]", "What you want to reach. Trends are shown against it."),
+            Self::Alarms => (
+                "[alarms]",
+                "When a figure of a host is a finding. [Findings](findings.md) says what each means.",
+            ),
+            Self::Silence => (
+                "[[alarms.silence]]",
+                "Findings that are known, of hosts and of tiers. They are shown as silenced and are no \
+                 alarm. When the last day is over they are alarms again, and say so. An entry names \
+                 `host`, `tier` or both.",
+            ),
             Self::History => ("[history]", "Where trends come from."),
             Self::Retention => ("[retention]", "What is kept, and for how long."),
             Self::Ui => ("[ui]", "How the dashboard looks."),
@@ -101,6 +118,8 @@ impl KeyTable {
             Self::Tiers => TIERS,
             Self::Rollout => ROLLOUT,
             Self::Targets => TARGETS,
+            Self::Alarms => ALARMS,
+            Self::Silence => SILENCE,
             Self::History => HISTORY,
             Self::Retention => RETENTION,
             Self::Ui => UI,
@@ -362,6 +381,54 @@ const TARGETS: &[KnownKey] = &[key(
     "The hit rate that is wanted. Trends are shown against it.",
 )];
 
+const ALARMS: &[KnownKey] = &[
+    key(
+        "nix_free",
+        "a size",
+        "`\"2GiB\"`",
+        "The least room below `/nix`. The plan of a deploy notes less. Below 64 MiB a deploy is refused.",
+    ),
+    key(
+        "boot_free",
+        "a size",
+        "`\"64MiB\"`",
+        "The least room where the boot loader reads kernels. The plan of a deploy notes less.",
+    ),
+    key("var_free", "a size", "`\"256MiB\"`", "The least room on `/var`."),
+    key("tmp_free", "a size", "`\"256MiB\"`", "The least room on `/tmp`."),
+    key("memory", "`0.0` to `1.0`", "`0.95`", "The greatest share of main memory in use."),
+    key(
+        "load_per_cpu",
+        "`0.1` to `1000`",
+        "`8.0`",
+        "The greatest load over five minutes, for each processor.",
+    ),
+    key(
+        "latency",
+        "`1ms` to `10m`",
+        "`1s`",
+        "The longest round trip over the open connection; here `\"250ms\"` is a time too.",
+    ),
+    key("not_seen", "`1m` to `3650d`", "`7d`", "How long a host may be away."),
+    key("clock", "`2s` to `1d`", "`30s`", "By how much its clock may differ from this machine's."),
+    key(
+        "root_age",
+        "`1d` to `36500d`",
+        "`90d`",
+        "How old a root of the garbage collector may get: results of builds, and what runs left. Old \
+         ones are a note, and a warning where room is low.",
+    ),
+    key("silence", "tables", "nothing is silenced", "See `[[alarms.silence]]`."),
+];
+
+const SILENCE: &[KnownKey] = &[
+    key("code", "the code of a finding", "it must be there", "What is silenced."),
+    key("host", "the name of a host", "any host", "The host that it is about."),
+    key("tier", "the name of a tier", "any tier", "The tier that it is about."),
+    key("reason", "a text", "it must be there", "Why nobody has to do anything now."),
+    key("until", "a date, such as `2026-12-31`", "it must be there", "The last day, in UTC."),
+];
+
 const HISTORY: &[KnownKey] = &[key(
     "prometheus",
     "an address",
@@ -430,6 +497,8 @@ pub fn page() -> String {
                 | KeyTable::Hosts
                 | KeyTable::Rollout
                 | KeyTable::Targets
+                | KeyTable::Alarms
+                | KeyTable::Silence
                 | KeyTable::History
                 | KeyTable::Retention
                 | KeyTable::Ui

@@ -5,6 +5,7 @@
 //! [`crate::remote`] resolves.
 
 mod advice;
+mod alarms;
 mod error;
 mod flake;
 mod hosts;
@@ -20,7 +21,7 @@ pub use error::{ConfigError, ConfigErrors};
 pub use keys::page as page_of_keys;
 
 use crate::fleet::{
-    ActivationSettings, Evaluate, Fleet, Host, Retention, Rollout, Strategy, Targets, Tier,
+    ActivationSettings, Alarms, Evaluate, Fleet, Host, Retention, Rollout, Strategy, Targets, Tier,
     TierKind, Trust,
 };
 use crate::nix::signature::parse_public_key;
@@ -103,6 +104,7 @@ fn empty() -> Fleet {
         rollout: Rollout { parallel: PARALLEL },
         targets: Targets::default(),
         retention: Retention::default(),
+        alarms: Alarms::default(),
         prometheus: None,
         theme: None,
     }
@@ -116,7 +118,9 @@ fn read(
     home: Option<&Path>,
     folder: &Path,
 ) -> Fleet {
-    root.check_keys(report, &KeyTable::ALL.map(KeyTable::word));
+    let mut tables = KeyTable::ALL.map(KeyTable::word).to_vec();
+    tables.dedup();
+    root.check_keys(report, &tables);
     let mut fleet = Fleet { file: Some(file.to_owned()), ..empty() };
     let (names, paths) = (HostNames::of(root), Paths { home, folder });
     fleet.hosts = hosts(report, root);
@@ -133,6 +137,9 @@ fn read(
     if let Some(section) = root.section(report, "targets", "[targets]") {
         section.check_keys(report, &KeyTable::Targets.names());
         fleet.targets.hit_rate = section.share(report, "hit_rate");
+    }
+    if let Some(section) = root.section(report, "alarms", "[alarms]") {
+        fleet.alarms = alarms::read(report, &section, &names, &fleet.tiers);
     }
     if let Some(section) = root.section(report, "history", "[history]") {
         section.check_keys(report, &KeyTable::History.names());

@@ -167,6 +167,28 @@ impl<'a> Section<'a> {
 
     /// Reads a share from 0 to 1.
     pub(super) fn share(&self, report: &mut MistakeReport<'_>, key: &str) -> Option<f64> {
+        self.within(report, key, 0.0..=1.0, "a share from 0 to 1, such as 0.85")
+    }
+
+    /// Reads a number from one to another.
+    pub(super) fn number(
+        &self,
+        report: &mut MistakeReport<'_>,
+        key: &str,
+        least: f64,
+        most: f64,
+    ) -> Option<f64> {
+        self.within(report, key, least..=most, &format!("a number from {least} to {most}"))
+    }
+
+    /// Reads a number within bounds, whole or not.
+    fn within(
+        &self,
+        report: &mut MistakeReport<'_>,
+        key: &str,
+        bounds: std::ops::RangeInclusive<f64>,
+        expected: &str,
+    ) -> Option<f64> {
         let value = self.raw(key)?;
         let text = match value.get_ref() {
             DeValue::Float(number) => Some(number.as_str()),
@@ -177,13 +199,12 @@ impl<'a> Section<'a> {
             | DeValue::Array(_)
             | DeValue::Table(_) => None,
         };
-        let share = text
-            .and_then(|text| text.parse::<f64>().ok())
-            .filter(|share| (0.0..=1.0).contains(share));
-        if share.is_none() {
-            self.wrong(report, key, value, "a share from 0 to 1, such as 0.85");
+        let number =
+            text.and_then(|text| text.parse::<f64>().ok()).filter(|number| bounds.contains(number));
+        if number.is_none() {
+            self.wrong(report, key, value, expected);
         }
-        share
+        number
     }
 
     /// Reads a list of texts, none of them empty.

@@ -54,6 +54,7 @@ pub(super) fn tier(name: &str, kind: TierKind, url: &str, key: &str, serves: Opt
 /// The demonstration's fleet.
 pub(super) fn fleet() -> Fleet {
     Fleet {
+        alarms: Alarms::default(),
         file: None,
         trust: Trust::Trusted,
         flake: Some("~/nixos".to_owned()),
@@ -95,6 +96,12 @@ fn facts(name: &str, letter: char, generation: u64, load: f64) -> HostFacts {
         cpus: Some(8),
         memory: Some(Bytes { used: 12_400_000_000, total: 32_600_000_000 }),
         disk: Some(Bytes { used: 588_000_000_000, total: 1_000_000_000_000 }),
+        files: Some(Share { have: 4_200_000, total: 61_000_000 }),
+        store_writable: Some(true),
+        places: [(FilePlace::Boot, Bytes { used: 210_000_000, total: 535_000_000 })].into(),
+        load5: Some(load),
+        clock_ahead_s: Some(0.0),
+        upkeep: None,
         system: SystemFacts {
             running: Some(system.clone()),
             booted: Some(system.clone()),
@@ -103,6 +110,7 @@ fn facts(name: &str, letter: char, generation: u64, load: f64) -> HostFacts {
             nixos_version: Some("26.05.20261118.8f2c1ab".to_owned()),
             nix_version: Some("2.31.2".to_owned()),
             reboot_needed: Some(false),
+            reboot_for: Vec::new(),
         },
         failed_units: Some(Vec::new()),
         system_state: Some("running".to_owned()),
@@ -194,12 +202,12 @@ pub(super) fn troubled() -> Vec<Event> {
     samsung.system.reboot_needed = Some(true);
     samsung.system.booted = Some(path('f', "nixos-system-samsung-26.05.20261002.0c1d2e3"));
     let mut p510 = facts("p510", 'g', 140, 0.0);
-    p510.state = HostState::Unreachable;
+    p510.state = HostState::Offline;
     p510.measured_at = Some(ago_s(3 * 3600 + 100));
     let why = "connecting to p510.lan timed out after 5 s";
     let fix = "is it on and in this network? `ssh` to it by hand shows more";
     p510.findings = vec![words::hosts::not_asked("p510", Code::HostUnreachable, why, fix)];
-    samsung.findings = words::hosts::of_figures("samsung", &samsung);
+    samsung.findings = words::hosts::of_figures("samsung", &samsung, &Limits::default(), ago_s(0));
     for (name, facts) in [("samsung", samsung), ("p510", p510)] {
         events.push(Event::Host { host: name.to_owned(), facts: Box::new(facts) });
     }

@@ -58,7 +58,7 @@ fn line(
         (HostState::Degraded, '▲'),
         (HostState::Denied, '✗'),
         (HostState::Locked, '◇'),
-        (HostState::Unreachable, '○'),
+        (HostState::Offline, '○'),
         (HostState::Unknown, '–'),
     ] {
         let count = hosts.iter().filter(|(facts, _)| facts.state == state).count();

@@ -4,8 +4,8 @@
 //! events replays to the same screen.
 
 use crate::fleet::{
-    CoverageFacts, HostFacts, HostResult, NextFacts, Outcome, Phase, PhaseState, Plan, Progress,
-    StoreFacts, TierFacts,
+    Alarms, CoverageFacts, HostFacts, HostResult, NextFacts, Outcome, Phase, PhaseState, Plan,
+    Progress, StoreFacts, TierFacts,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,21 @@ pub enum Event {
     },
     /// Something happened in a run.
     Run(RunEvent),
+}
+
+impl Event {
+    /// Marks the findings in it that hosts.toml silences now.
+    pub fn silence(&mut self, alarms: &Alarms, now: Timestamp) {
+        match self {
+            Self::Host { facts, .. } => alarms.silence_host(facts, now),
+            Self::Tier { facts, .. } => alarms.silence_tier(facts, now),
+            Self::Asking { .. }
+            | Self::Store { .. }
+            | Self::Coverage { .. }
+            | Self::Next { .. }
+            | Self::Run(_) => {}
+        }
+    }
 }
 
 /// Returns whether a number is left out of JSON.

@@ -10,6 +10,7 @@ pub use code::Code;
 
 use crate::fleet::{Tier, printable_line};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 /// How bad a finding is; the worst is the greatest.
@@ -99,6 +100,17 @@ impl Subject {
     }
 }
 
+/// That a person does not want to hear of a finding for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Silenced {
+    /// Why.
+    pub reason: String,
+    /// The last day of that, in UTC.
+    pub until: Date,
+    /// Whether that day is over, so that the finding is active again.
+    pub is_over: bool,
+}
+
 /// Something that is wrong or worth knowing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -118,6 +130,9 @@ pub struct Finding {
     /// When it was observed; none when that is when its subject was.
     #[serde(default)]
     pub measured_at: Option<Timestamp>,
+    /// Whether hosts.toml silences it, or did until lately.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silenced: Option<Silenced>,
 }
 
 impl Finding {
@@ -131,6 +146,7 @@ impl Finding {
             fix: printable_line(fix),
             short: None,
             measured_at: None,
+            silenced: None,
         }
     }
 
@@ -168,22 +184,35 @@ impl Finding {
         self.short.as_deref().unwrap_or(self.code.label())
     }
 
-    /// Returns cause and fix as one sentence: `CAUSE; FIX`.
+    /// Returns cause and fix as one sentence: `CAUSE; FIX`. One that is silenced, or was, says so.
     pub fn sentence(&self) -> String {
-        if self.fix.is_empty() {
-            return self.cause.clone();
-        }
-        format!("{}; {}", self.cause, self.fix)
+        let fix = if self.fix.is_empty() { String::new() } else { format!("; {}", self.fix) };
+        let silenced = match &self.silenced {
+            None => String::new(),
+            Some(Silenced { reason, until, is_over: false }) => {
+                format!("; silenced until {until}: {reason}")
+            }
+            Some(Silenced { reason, until, is_over: true }) => {
+                format!("; no longer silenced since {until} is over ({reason})")
+            }
+        };
+        format!("{}{fix}{silenced}", self.cause)
+    }
+
+    /// Returns whether a person does not want to hear of it now.
+    pub fn is_silenced(&self) -> bool {
+        self.silenced.as_ref().is_some_and(|silenced| !silenced.is_over)
     }
 
     /// Returns whether another finding says the same, be it of another subject.
     pub fn says_the_same(&self, other: &Self) -> bool {
-        (self.code, &self.cause, &self.fix) == (other.code, &other.cause, &other.fix)
+        (self.code, &self.cause, &self.fix, &self.silenced)
+            == (other.code, &other.cause, &other.fix, &other.silenced)
     }
 
-    /// Returns whether somebody should do something about it.
+    /// Returns whether somebody should do something about it; not of one that is silenced.
     pub fn is_trouble(&self) -> bool {
-        self.severity > Severity::Note
+        self.severity > Severity::Note && !self.is_silenced()
     }
 }
 
@@ -195,7 +224,7 @@ pub fn worst(findings: &[Finding]) -> Option<&Finding> {
     trouble.rev().max_by_key(|finding| finding.severity)
 }
 
-/// Returns what is wrong, the worst first; notes are left out.
+/// Returns what is wrong, the worst first; notes and what is silenced are left out.
 pub fn troubles(findings: &[Finding]) -> Vec<&Finding> {
     let mut trouble: Vec<&Finding> =
         findings.iter().filter(|finding| finding.is_trouble()).collect();

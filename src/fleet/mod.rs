@@ -4,6 +4,7 @@
 //! in as an argument. Every other room may use this one.
 
 mod activation;
+mod alarms;
 mod cache_use;
 mod closure;
 mod event;
@@ -11,6 +12,7 @@ mod facts;
 mod finding;
 mod holdings;
 mod host;
+mod host_facts;
 mod redact;
 mod run;
 mod select;
@@ -23,17 +25,21 @@ mod units;
 pub mod words;
 
 pub use activation::ActivationSettings;
+pub use alarms::{Alarms, Limits, NIX_FREE_NEEDED, RUN_FREE_NEEDED, Silence, silence};
 pub use cache_use::{CacheRecord, Reaction, SettingsView, WhenDown};
 pub use closure::{ClosurePath, PathAnswer, StorePath, StorePathError};
 pub use event::{DropReason, Event, RunEvent, RunId, RunWhat};
 pub use facts::{
-    Bytes, Coverage, CoverageFacts, Detail, HostFacts, HostState, NextCoverage, NextFacts,
-    PowerFacts, ServedFacts, Share, SignatureState, SizeFacts, StoreDepth, StoreFacts, SystemFacts,
-    TierFacts, TierOnHost, TierState,
+    Bytes, Coverage, CoverageFacts, Detail, NextCoverage, NextFacts, ServedFacts, Share,
+    SignatureState, SizeFacts, TierFacts, TierOnHost, TierState,
 };
-pub use finding::{Code, Finding, Severity, Subject, grouped, told, troubles, worst};
+pub use finding::{Code, Finding, Severity, Silenced, Subject, grouped, told, troubles, worst};
 pub use holdings::{CoverageFall, HeldPath, Holdings, LostFacts, Said, UniqueFacts};
 pub use host::{Address, Host};
+pub use host_facts::{
+    BootChoice, FilePlace, HostFacts, HostState, KernelPart, OldRoot, PowerFacts, StoreDepth,
+    StoreFacts, SystemFacts, UpkeepFacts,
+};
 pub use redact::redact;
 pub use run::{
     Action, Fetched, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, Progress, Strategy,

@@ -1,6 +1,6 @@
 //! The checked fleet: what `hosts.toml` means.
 
-use crate::fleet::{ActivationSettings, Host, Strategy, Tier, Trust};
+use crate::fleet::{ActivationSettings, Alarms, Host, Strategy, Tier, Trust};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -79,6 +79,8 @@ pub struct Fleet {
     pub targets: Targets,
     /// How much is kept.
     pub retention: Retention,
+    /// When a figure is a finding, and what is silenced.
+    pub alarms: Alarms,
     /// A Prometheus server to draw trends from, instead of from the history here.
     pub prometheus: Option<String>,
     /// Name of the colour theme.

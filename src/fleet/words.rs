@@ -7,6 +7,7 @@
 pub mod clusters;
 pub mod hosts;
 pub mod kinds;
+mod limits;
 pub mod on_host;
 pub mod page;
 pub mod tiers;
@@ -16,14 +17,14 @@ use crate::fleet::{HostFacts, HostState, Outcome, SignatureState, TierState};
 impl HostState {
     /// Every state, the best first.
     pub const ALL: [Self; 6] =
-        [Self::Up, Self::Degraded, Self::Unreachable, Self::Denied, Self::Locked, Self::Unknown];
+        [Self::Up, Self::Degraded, Self::Offline, Self::Denied, Self::Locked, Self::Unknown];
 
     /// Returns the state's word.
     pub fn word(self) -> &'static str {
         match self {
             Self::Up => "up",
             Self::Degraded => "degraded",
-            Self::Unreachable => "unreachable",
+            Self::Offline => "offline",
             Self::Denied => "denied",
             Self::Locked => "disk-locked",
             Self::Unknown => "unknown",

@@ -2,12 +2,14 @@
 
 use crate::fleet::words::hosts;
 use crate::fleet::{
-    Bytes, Finding, Host, HostFacts, HostState, PowerFacts, StorePath, SystemFacts, printable_line,
+    Bytes, FilePlace, Finding, Host, HostFacts, HostState, KernelPart, Limits, PowerFacts, Share,
+    StorePath, SystemFacts, printable_line,
 };
 use crate::probe::clock::milliseconds;
 use crate::probe::local;
+use crate::probe::upkeep;
 use crate::remote::{RemoteError, Script, ScriptRunner, Trouble, Way};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -26,8 +28,8 @@ const ECHO_LIMIT: Duration = Duration::from_secs(5);
 /// Most failed units that are kept.
 const UNITS_LIMIT: usize = 100;
 
-/// Asks a host over this way and returns what it found; of a host that does not answer, the last
-/// known figures with the reason.
+/// Asks a host over this way and returns what it found, with what that means by these limits; of a
+/// host that does not answer, the last known figures with the reason.
 ///
 /// [`Way::Fresh`] proves that somebody can log in now. Where that fails on a host that answered
 /// before, it is tried a second time, since one lost packet proves nothing either.
@@ -35,6 +37,7 @@ pub async fn probe(
     runner: &dyn ScriptRunner,
     host: &Host,
     previous: Option<&HostFacts>,
+    limits: &Limits,
     way: Way,
 ) -> HostFacts {
     let answered = previous.is_some_and(|facts| facts.state.has_answered());
@@ -42,7 +45,11 @@ pub async fn probe(
     if way == Way::Fresh && answered && found.as_ref().is_err_and(is_worth_a_second_try) {
         found = ask(runner, host, way).await;
     }
-    merge(&host.name, previous, found, Timestamp::now())
+    if let Ok(facts) = &mut found {
+        let known = previous.and_then(|facts| facts.upkeep.as_ref());
+        facts.upkeep = upkeep::look(runner, &host.name, known, facts).await;
+    }
+    merge(&host.name, previous, limits, found, Timestamp::now())
 }
 
 /// Returns whether an error may be gone a moment later.
@@ -64,12 +71,18 @@ async fn ask(runner: &dyn ScriptRunner, host: &Host, way: Way) -> Result<HostFac
         HostFacts { state: HostState::Up, ..HostFacts::default() }
     } else {
         let script = Script::new(SCRIPT).way(way).limit(LIMIT);
+        let began = Timestamp::now();
         let output = runner.run(&host.name, &script).await?;
+        let ended = Timestamp::now();
         if is_initrd(&output.stdout) {
             let cause = "it waits for its disk to be unlocked: what answers is its initrd";
             return Err(RemoteError::new(&host.name, Trouble::Locked, cause));
         }
-        let facts = parse(&output.stdout);
+        let mut facts = parse(&output.stdout);
+        if !host.is_local() {
+            facts.clock_ahead_s =
+                clock_of(&output.stdout).and_then(|time| clock_ahead(time, began, ended));
+        }
         if facts.state == HostState::Unknown {
             let cause = format!("the probe broke off: {}", output.complaint());
             let hint = "does `ssh HOST /bin/sh -c true` work by hand?".to_owned();
@@ -94,6 +107,25 @@ fn is_initrd(text: &str) -> bool {
     text.lines().any(|line| line == "initrd\ttrue")
 }
 
+/// Returns the seconds since 1970 that the host says it is.
+fn clock_of(text: &str) -> Option<i64> {
+    text.lines().find_map(|line| line.strip_prefix("time\t"))?.trim().parse().ok()
+}
+
+/// Returns by how many seconds a clock is ahead that said a whole second between these two times;
+/// 0 where it may be right.
+fn clock_ahead(said: i64, began: Timestamp, ended: Timestamp) -> Option<f64> {
+    let said = Timestamp::from_second(said).ok()?;
+    let second = said.checked_add(SignedDuration::from_secs(1)).ok()?;
+    Some(if said > ended {
+        said.duration_since(ended).as_secs_f64()
+    } else if second < began {
+        second.duration_since(began).as_secs_f64()
+    } else {
+        0.0
+    })
+}
+
 /// Times a round trip over the open connection: the faster of two, since the first may meet a
 /// host that is still busy with the probe.
 ///
@@ -116,22 +148,28 @@ async fn latency(runner: &dyn ScriptRunner, host: &str) -> Option<f64> {
 pub fn merge(
     host: &str,
     previous: Option<&HostFacts>,
+    limits: &Limits,
     found: Result<HostFacts, RemoteError>,
     now: Timestamp,
 ) -> HostFacts {
     match found {
         Ok(facts) => {
-            let found = hosts::of_figures(host, &facts).into_iter();
+            let found = hosts::of_figures(host, &facts, limits, now).into_iter();
             let findings = found.map(|finding| finding.at(now)).collect();
             HostFacts { findings, measured_at: Some(now), asked_at: Some(now), ..facts }
         }
-        Err(error) => HostFacts {
-            state: error.host_state(),
-            findings: vec![not_asked(&error).at(now)],
-            asked_at: Some(now),
-            latency_ms: None,
-            ..previous.cloned().unwrap_or_default()
-        },
+        Err(error) => {
+            let last = previous.cloned().unwrap_or_default();
+            let away = hosts::away(host, last.measured_at, limits, now);
+            let why = std::iter::once(not_asked(&error));
+            HostFacts {
+                state: error.host_state(),
+                findings: why.chain(away).map(|finding| finding.at(now)).collect(),
+                asked_at: Some(now),
+                latency_ms: None,
+                ..last
+            }
+        }
     }
 }
 
@@ -153,10 +191,17 @@ pub fn parse(text: &str) -> HostFacts {
         let value = value.trim();
         match key {
             "user" => facts.user = word(value),
-            "load1" => facts.load1 = value.parse().ok().filter(|load: &f64| load.is_finite()),
+            "load1" => facts.load1 = load(value),
+            "load5" => facts.load5 = load(value),
             "cpus" => facts.cpus = value.parse().ok(),
             "memory_kib" => facts.memory = kibibytes(value),
-            "disk_kib" => facts.disk = kibibytes(value),
+            "disk" => facts.disk = room(value),
+            "files" => facts.files = share(value),
+            "store_writable" => facts.store_writable = value.parse().ok(),
+            "boot" => place(&mut facts, FilePlace::Boot, value),
+            "var" => place(&mut facts, FilePlace::Var, value),
+            "tmp" => place(&mut facts, FilePlace::Tmp, value),
+            "run" => place(&mut facts, FilePlace::Run, value),
             "uptime_s" => facts.uptime_s = value.parse().ok(),
             "boot_id" => facts.boot_id = word(value),
             "system_state" => facts.system_state = word(value),
@@ -188,6 +233,12 @@ fn system(system: &mut SystemFacts, key: &str, value: &str) {
         "nixos_version" => system.nixos_version = word(value),
         "nix_version" => system.nix_version = value.split(' ').next_back().and_then(word),
         "reboot_needed" => system.reboot_needed = value.parse().ok(),
+        "reboot_for" => system.reboot_for.extend(match value {
+            "kernel" => Some(KernelPart::Kernel),
+            "initrd" => Some(KernelPart::Initrd),
+            "modules" => Some(KernelPart::Modules),
+            _ => None,
+        }),
         _ => {}
     }
 }
@@ -204,8 +255,36 @@ fn kibibytes(value: &str) -> Option<Bytes> {
     Some(Bytes { used: bytes(used)?, total: bytes(total)? })
 }
 
+/// Reads a load average.
+fn load(value: &str) -> Option<f64> {
+    value.parse().ok().filter(|load: &f64| load.is_finite())
+}
+
+/// Reads `used total`.
+fn pair(value: &str) -> Option<(u64, u64)> {
+    let (used, total) = value.split_once(' ')?;
+    Some((used.parse().ok()?, total.parse().ok()?))
+}
+
+/// Reads how full a file system is, in bytes; nothing of one without a size.
+fn room(value: &str) -> Option<Bytes> {
+    let (used, total) = pair(value)?;
+    (total > 0).then_some(Bytes { used, total })
+}
+
+/// Reads how many of how many; nothing where there is no limit.
+fn share(value: &str) -> Option<Share> {
+    let (have, total) = pair(value)?;
+    (total > 0).then_some(Share { have, total })
+}
+
+/// Takes how full the file system of a place is.
+fn place(facts: &mut HostFacts, place: FilePlace, value: &str) {
+    facts.places.extend(room(value).map(|room| (place, room)));
+}
+
 /// Reads the number of `system-NUMBER-link`.
-fn generation(link: &str) -> Option<u64> {
+pub(super) fn generation(link: &str) -> Option<u64> {
     let name = link.rsplit('/').next()?;
     name.strip_prefix("system-")?.strip_suffix("-link")?.parse().ok()
 }
@@ -249,158 +328,4 @@ impl Power {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fleet::Code;
-    use crate::remote::{FakeRunner, Output};
-    use proptest::prelude::*;
-
-    const RUNNING: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-nixos-system-samsung";
-
-    /// What a laptop prints on which a unit failed.
-    fn laptop() -> String {
-        format!(
-            "user\tme\nrunning\t{RUNNING}\nbooted\t{RUNNING}\ngeneration\tsystem-42-link\n\
-             profile\t{RUNNING}\nnixos_version\t26.05.20261118.abc\nreboot_needed\ttrue\n\
-             nix_version\tnix (Nix) 2.31.2\nload1\t0.42\ncpus\t8\nmemory_kib\t1000 4000\n\
-             disk_kib\t10 40\nuptime_s\t3600\nsystem_state\tdegraded\nfailed_count\t1\n\
-             failed_unit\tbackup.service\nmains\t0\nmains\t1\nbattery\t80\nbattery\t60\n\
-             battery_status\tCharging\nboot_id\tb848b422\nend\tok\n"
-        )
-    }
-
-    /// Makes a host.
-    fn samsung() -> Host {
-        let fleet = crate::config::parse("[hosts.samsung]", Path::new("hosts.toml"), None);
-        fleet.unwrap().hosts.remove(0)
-    }
-
-    #[test]
-    fn everything_a_laptop_says_is_read() {
-        let facts = parse(&laptop());
-        assert_eq!(facts.state, HostState::Degraded);
-        assert_eq!(facts.system.generation, Some(42));
-        assert_eq!(facts.system.running.unwrap().as_str(), RUNNING);
-        assert_eq!(facts.system.nix_version.as_deref(), Some("2.31.2"));
-        assert_eq!(facts.system.reboot_needed, Some(true));
-        assert_eq!(facts.memory, Some(Bytes { used: 1_024_000, total: 4_096_000 }));
-        assert_eq!(facts.failed_units.unwrap(), ["backup.service"]);
-        assert_eq!(facts.power, Some(PowerFacts { on_mains: Some(true), battery: Some(70) }));
-        assert_eq!((facts.load1, facts.cpus, facts.uptime_s), (Some(0.42), Some(8), Some(3600)));
-    }
-
-    #[test]
-    fn what_is_not_said_stays_unknown() {
-        let facts = parse("user\troot\nload1\tnan\nrunning\t/run/current-system\nend\tok\n");
-        assert_eq!(facts.state, HostState::Up);
-        assert_eq!(facts.system, SystemFacts::default());
-        assert_eq!((facts.load1, facts.memory, facts.power), (None, None, None));
-        assert_eq!(facts.failed_units, None);
-        assert_eq!(parse("user\troot\n").state, HostState::Unknown);
-    }
-
-    #[test]
-    fn no_failed_units_and_unknown_units_differ() {
-        assert_eq!(parse("failed_count\t0\nend\tok").failed_units, Some(Vec::new()));
-    }
-
-    #[tokio::test]
-    async fn a_host_that_goes_to_sleep_keeps_its_figures_and_their_age() {
-        let awake = FakeRunner::new(|_, _| Ok(Output { stdout: laptop(), ..Output::default() }));
-        let first = probe(&awake, &samsung(), None, Way::Shell).await;
-        assert_eq!(first.address.as_deref(), Some("fake"));
-        assert!(first.latency_ms.is_some());
-        let codes: Vec<Code> = first.findings.iter().map(|finding| finding.code).collect();
-        assert_eq!(codes, [Code::UnitsFailed, Code::DiskLow, Code::NeedsReboot]);
-        assert_eq!(first.findings[0].measured_at, first.measured_at);
-        assert_eq!(first.error(), None, "it answered");
-        let second = probe(&FakeRunner::unreachable(), &samsung(), Some(&first), Way::Shell).await;
-        assert_eq!(second.state, HostState::Unreachable);
-        assert_eq!(second.measured_at, first.measured_at);
-        assert!(second.asked_at >= first.asked_at);
-        assert_eq!((second.load1, second.latency_ms), (Some(0.42), None));
-        assert_eq!(second.findings.len(), 1, "what its old figures say is not known now");
-        assert_eq!(second.findings[0].code, Code::HostUnreachable);
-        assert!(second.error().unwrap().contains("No route to host"));
-    }
-
-    #[tokio::test]
-    async fn a_probe_that_breaks_off_is_an_error_not_a_healthy_host() {
-        let runner = FakeRunner::new(|_, _| {
-            Ok(Output { code: 127, stdout: "sh: not found".to_owned(), ..Output::default() })
-        });
-        let facts = probe(&runner, &samsung(), None, Way::Shell).await;
-        assert_eq!(facts.state, HostState::Unreachable);
-        assert_eq!(facts.measured_at, None);
-        assert_eq!(facts.findings[0].code, Code::ConnectionLost);
-        assert!(facts.error().unwrap().contains("sh: not found"));
-    }
-
-    #[tokio::test]
-    async fn an_initrd_that_answers_is_a_host_whose_disk_is_locked() {
-        let initrd = FakeRunner::new(|_, _| {
-            let stdout = "initrd\ttrue\nuser\troot\nend\tok\n".to_owned();
-            Ok(Output { stdout, ..Output::default() })
-        });
-        let facts = probe(&initrd, &samsung(), None, Way::Shell).await;
-        assert_eq!(facts.state, HostState::Locked);
-        assert_eq!(facts.findings[0].code, Code::DiskLocked);
-        assert!(facts.error().unwrap().contains("waits for its disk to be unlocked"));
-    }
-
-    #[tokio::test]
-    async fn a_new_login_that_fails_once_is_tried_again_and_one_that_is_refused_is_not() {
-        for (trouble, tries) in [(Trouble::Unreachable, 2), (Trouble::Denied, 1)] {
-            let runner =
-                FakeRunner::new(move |host, _| Err(RemoteError::new(host, trouble.clone(), "no")));
-            let before = HostFacts { state: HostState::Up, ..HostFacts::default() };
-            probe(&runner, &samsung(), Some(&before), Way::Fresh).await;
-            assert_eq!(runner.asked().len(), tries);
-        }
-    }
-
-    #[test]
-    fn what_hangs_leaves_the_other_facts_whole() {
-        // A `systemctl` and a `df` that never answer.
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["systemctl", "df"] {
-            let file = dir.path().join(name);
-            std::fs::write(&file, "#!/bin/sh\nexec sleep 300\n").unwrap();
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-            std::fs::set_permissions(&file, mode).unwrap();
-        }
-        let began = Instant::now();
-        let path = format!("{}:{}", dir.path().display(), std::env::var("PATH").unwrap());
-        let output = std::process::Command::new("/bin/sh")
-            .args(["-c", SCRIPT])
-            .env("PATH", path)
-            .output()
-            .unwrap();
-        assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());
-        let facts = parse(&String::from_utf8_lossy(&output.stdout));
-        assert_eq!(facts.state, HostState::Degraded, "{output:?}");
-        assert_eq!(facts.system_state.as_deref(), Some("no answer"));
-        assert!(facts.memory.is_some() && facts.load1.is_some() && facts.disk.is_none());
-    }
-
-    #[test]
-    fn the_script_runs_under_a_real_shell() {
-        let output = std::process::Command::new("/bin/sh").arg("-c").arg(SCRIPT).output().unwrap();
-        let facts = parse(&String::from_utf8_lossy(&output.stdout));
-        assert_ne!(facts.state, HostState::Unknown, "{output:?}");
-        assert!(facts.user.is_some() && facts.memory.is_some() && facts.load1.is_some());
-        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_a_host_prints_reaches_the_screen_raw(text in any::<String>()) {
-            let text = format!("user\t{text}\nfailed_count\t1\nfailed_unit\t{text}\nend\t\n");
-            let facts = parse(&text);
-            let shown = facts.user.iter().chain(facts.failed_units.iter().flatten());
-            for value in shown {
-                prop_assert!(!value.chars().any(char::is_control));
-            }
-        }
-    }
-}
+mod tests;

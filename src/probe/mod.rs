@@ -27,6 +27,7 @@ mod share;
 mod sign;
 mod store;
 mod tier;
+mod upkeep;
 mod via;
 mod web;
 mod witness;

@@ -2,7 +2,7 @@
 
 use crate::fleet::words::{hosts, tiers};
 use crate::fleet::{
-    ClosurePath, CoverageFacts, Fleet, HostFacts, NextFacts, StoreFacts, StorePath, Tier,
+    ClosurePath, CoverageFacts, Finding, Fleet, HostFacts, NextFacts, StoreFacts, StorePath, Tier,
     TierFacts, TierState,
 };
 use crate::probe::candidates::{Known, candidates};
@@ -84,6 +84,27 @@ pub struct Snapshot {
     pub next: BTreeMap<String, NextFacts>,
 }
 
+impl Snapshot {
+    /// Marks the findings that hosts.toml silences now.
+    fn silence(&mut self, fleet: &Fleet, now: Timestamp) {
+        for (_, facts) in &mut self.hosts {
+            fleet.alarms.silence_host(facts, now);
+        }
+        for (_, facts) in &mut self.tiers {
+            fleet.alarms.silence_tier(facts, now);
+        }
+    }
+
+    /// Returns every finding of hosts, of tiers, and of tiers as hosts see them.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        let hosts = self.hosts.iter().flat_map(|(_, facts)| &facts.findings);
+        let tiers = self.tiers.iter().flat_map(|(_, facts)| {
+            facts.findings.iter().chain(facts.hosts.values().flat_map(|on_host| &on_host.findings))
+        });
+        hosts.chain(tiers)
+    }
+}
+
 /// How to look.
 #[derive(Clone, Copy)]
 struct Look<'a> {
@@ -120,7 +141,7 @@ pub async fn measure_once(
     let asked = fleet.hosts.iter().filter(|host| hosts.contains(&host.name));
     let answered = join_all(asked.map(|host| async move {
         // The first look makes a connection: whoever can log in now has proved it.
-        let look = host::probe(runner, host, None, Way::Shell);
+        let look = host::probe(runner, host, None, &fleet.alarms.limits, Way::Shell);
         let facts = match tokio::time::timeout(HOSTS_LIMIT, look).await {
             Ok(facts) => facts,
             Err(_) => not_asked(&host.name),
@@ -162,6 +183,7 @@ pub async fn measure_once(
         snapshot.stores.extend(host.store.map(|store| (host.name.clone(), store)));
         snapshot.hosts.push((host.name, host.facts));
     }
+    snapshot.silence(fleet, Timestamp::now());
     snapshot
 }
 
@@ -429,7 +451,7 @@ mod tests {
         let names = ["samsung".to_owned(), "razer".to_owned()];
         let found = measure_once(&fleet, &runner(), &names, CARE, &Past::default(), &[]).await;
         assert_eq!(found.hosts[0].1.state, HostState::Up);
-        assert_eq!(found.hosts[1].1.state, HostState::Unreachable);
+        assert_eq!(found.hosts[1].1.state, HostState::Offline);
         assert_eq!(found.stores["samsung"].paths, 10);
         assert_eq!(found.tiers[0].1.state, TierState::Up);
         assert_eq!(found.tiers[0].1.signature, SignatureState::Unchecked);

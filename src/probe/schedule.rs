@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn a_login_that_failed_is_proved_by_another_login_alone() {
         let mut logins = Logins::new(0.5);
-        logins.note(true, HostState::Unreachable, at(60), 0.5);
+        logins.note(true, HostState::Offline, at(60), 0.5);
         assert!(logins.is_due(at(61), false));
         logins.note(true, HostState::Up, at(62), 0.5);
         assert!(!logins.is_due(at(63), false));

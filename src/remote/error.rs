@@ -105,7 +105,7 @@ impl RemoteError {
         match self.trouble {
             Trouble::Denied | Trouble::HostKey => HostState::Denied,
             Trouble::Locked => HostState::Locked,
-            Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_) => HostState::Unreachable,
+            Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_) => HostState::Offline,
             Trouble::Untrusted | Trouble::Here => HostState::Unknown,
         }
     }

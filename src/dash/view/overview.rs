@@ -144,7 +144,7 @@ fn hosts(paint: &Paint<'_>, counts: CountStyle) -> Vec<Span<'static>> {
         (HostState::Degraded, '▲', Role::Warn),
         (HostState::Denied, '✗', Role::Error),
         (HostState::Locked, '◇', Role::Warn),
-        (HostState::Unreachable, '○', Role::Text),
+        (HostState::Offline, '○', Role::Text),
         (HostState::Unknown, '–', Role::Dim),
     ] {
         let count = views.iter().filter(|view| view.facts.state == state).count();

@@ -82,7 +82,7 @@ fn warnings(paint: &Paint<'_>, form: &StartForm, host: &str, say: &mut impl FnMu
     let index = model.fleet.hosts.iter().position(|known| known.name == host);
     let state = index.and_then(|index| model.hosts.get(index)).map(|view| view.facts.state);
     match state {
-        Some(HostState::Unreachable) => {
+        Some(HostState::Offline) => {
             say(Role::Warn, &format!("○ {host} did not answer when it was last asked."));
         }
         Some(HostState::Denied) => {

@@ -38,7 +38,7 @@ pub(super) fn host_mark(view: &HostView) -> Mark {
             None if state == HostState::Up => ('●', Role::Ok),
             None => ('▲', Role::Warn),
         },
-        HostState::Unreachable => ('○', Role::Dim),
+        HostState::Offline => ('○', Role::Dim),
         HostState::Denied => ('✗', Role::Error),
         HostState::Locked => ('◇', Role::Warn),
         HostState::Unknown if view.asking => return Mark::new('–', "asking", Role::Dim),

@@ -7,7 +7,8 @@ macro_rules! script {
 }
 
 /// Says how a host stands whose supervisor is gone.
-pub(super) const ACCOUNT: &str = script!("results.sh", "units.sh", "host-facts.sh", "account.sh");
+pub(super) const ACCOUNT: &str =
+    script!("results.sh", "units.sh", "../../probe/scripts/host-facts.sh", "account.sh");
 /// Tells the supervisor that the host can be reached.
 pub(super) const ACKNOWLEDGE: &str = script!("results.sh", "acknowledge.sh");
 /// Realises a derivation.
@@ -42,7 +43,7 @@ pub(super) const STOP: &str = script!("stop.sh");
 pub(super) const SUPERVISE: &str = script!(
     "results.sh",
     "units.sh",
-    "host-facts.sh",
+    "../../probe/scripts/host-facts.sh",
     "supervise-switch.sh",
     "supervise-back.sh",
     "supervise-persist.sh",

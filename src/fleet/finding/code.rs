@@ -68,7 +68,7 @@ macro_rules! codes {
 
 codes! {
     // Of hosts.
-    HostUnreachable "host-unreachable" Warning "unreachable"
+    HostUnreachable "host-unreachable" Warning "offline"
         "No address of the host answered."
         "Switch the host on, or mend the network between; `ssh HOST` shows more.";
     LoginRefused "login-refused" Error "denied"
@@ -105,17 +105,50 @@ codes! {
         "systemd of the host did not say in time whether its system is running as it should."
         "See what `systemctl is-system-running` says there, and whether the host is overloaded.";
     BootDiffers "boot-differs" Warning "boots another"
-        "The host will start another system than the one that is running now."
-        "Deploy with `switch`, or restart the host.";
-    NeedsReboot "needs-reboot" Note "needs reboot"
-        "Kernel, initrd or kernel modules of the running system are not those that were started."
+        "The host will start another system than the one that is running now, and not a newer generation of it."
+        "Deploy with `switch` what it should run, or restart the host.";
+    NeedsReboot "needs-reboot" Warning "needs reboot"
+        "The host waits for a restart: it runs another kernel, initrd or modules than its system has, or a newer generation starts at its next boot."
         "Restart the host when that suits.";
     DiskLow "disk-low" Warning "disk low"
         "The file system that holds the store, or a disk of a cache, is nearly full."
         "Collect garbage with nix-collect-garbage, or make the disk bigger.";
+    FilesLow "files-low" Warning "inodes low"
+        "The file system that holds the store has nearly as many files as it can have (df -i), whatever room is left."
+        "Collect garbage with nix-collect-garbage; `nix-store --optimise` saves files too.";
+    StoreReadOnly "store-read-only" Error "store read-only"
+        "Nothing can be written below /nix: its file system is mounted read-only."
+        "Read `journalctl --dmesg`: a file system that met an error is often mounted read-only.";
     BootLow "boot-low" Warning "boot low"
         "/boot is nearly full: the next kernel may not fit."
         "Remove old generations, then run `nixos-rebuild boot`.";
+    VarLow "var-low" Warning "/var low"
+        "/var is nearly full: logs cannot be written."
+        "See what fills it with `du -xsh /var/*`.";
+    TmpLow "tmp-low" Warning "/tmp low"
+        "/tmp is nearly full: builds that work there fail."
+        "See what fills it with `du -xsh /tmp/*`.";
+    RunLow "run-low" Error "/run full"
+        "/run is full: a deploy is refused, because it writes its results there."
+        "See what fills it with `du -xsh /run/*`.";
+    MemoryLow "memory-low" Warning "memory low"
+        "Nearly all of the main memory is in use."
+        "See what uses it with `systemd-cgtop --order=memory`.";
+    LoadHigh "load-high" Warning "load high"
+        "Far more processes want to run than there are processors."
+        "See what runs with `top`; fewer builds at once are set by nix.settings.max-jobs and cores.";
+    LatencyHigh "latency-high" Warning "slow network"
+        "A round trip to the host takes long over the open connection."
+        "See whether the host is overloaded, or the network is bad.";
+    ClockDiffers "clock-differs" Warning "clock differs"
+        "The clocks of the host and of the machine that runs nixdash differ."
+        "Compare both with `timedatectl`, and let both use NTP.";
+    HostAway "host-away" Warning "away"
+        "The host has not answered for a long time."
+        "Switch it on now and then, or remove it from hosts.toml.";
+    RootsOld "roots-old" Note "old roots"
+        "Roots of the garbage collector have been there for long, and keep paths alive."
+        "Remove those that nobody needs.";
     OnBattery "on-battery" Note "on battery"
         "The host runs on its battery."
         "Connect mains power before a long deploy.";

@@ -1,10 +1,12 @@
 //! What is wrong with a host, in words.
 
-use crate::fleet::{Bytes, Code, Finding, HostFacts, HostState, Subject, SystemFacts, bytes};
-
-/// A store whose file system has less room than this left is low on it, in bytes; a deploy's plan
-/// notes it from the same size on.
-const DISK_LOW: u64 = 2 << 30;
+use crate::fleet::words::limits;
+use crate::fleet::{
+    BootChoice, Code, Finding, HostFacts, HostState, KernelPart, Limits, StorePath, Subject,
+    SystemFacts, ago,
+};
+use jiff::Timestamp;
+use std::time::Duration;
 
 /// Says why a host could not be asked, by what was observed and what to do.
 pub fn not_asked(host: &str, code: Code, cause: &str, fix: &str) -> Finding {
@@ -17,16 +19,33 @@ pub fn time_ran_out(host: &str, seconds: u64) -> Finding {
     not_asked(host, Code::TimeRanOut, &cause, "ask again, or for fewer hosts at once")
 }
 
+/// Says that a host has not answered for longer than the limit; it last did at a time.
+pub fn away(
+    host: &str,
+    last: Option<Timestamp>,
+    limits: &Limits,
+    now: Timestamp,
+) -> Option<Finding> {
+    let age = Duration::try_from(now.duration_since(last?)).ok()?;
+    if age <= limits.not_seen {
+        return None;
+    }
+    let time = ago(age);
+    let cause = format!("{host} has not answered for {time}");
+    let fix = "switch it on now and then, or remove it from hosts.toml";
+    let finding = Finding::new(Subject::host(host), Code::HostAway, &cause, fix);
+    Some(finding.in_short(&format!("away {time}")))
+}
+
 /// Returns what the figures of a host that answered say is wrong, or worth knowing.
-pub fn of_figures(host: &str, facts: &HostFacts) -> Vec<Finding> {
-    let all = [
-        units(host, facts),
-        boots_another(host, &facts.system),
-        facts.disk.and_then(|disk| disk_low(host, disk)),
-        needs_reboot(host, &facts.system),
-        on_battery(host, facts),
-    ];
-    all.into_iter().flatten().collect()
+pub fn of_figures(host: &str, facts: &HostFacts, limits: &Limits, now: Timestamp) -> Vec<Finding> {
+    let mut all = limits::of_room(host, facts, limits);
+    all.extend(units(host, facts));
+    all.extend(next_boot(host, facts));
+    all.extend(limits::of_work(host, facts, limits));
+    all.extend(on_battery(host, facts));
+    all.extend(limits::old_roots(host, facts, limits, now));
+    all
 }
 
 /// Says which units failed, or that the system is not well without one that did.
@@ -52,41 +71,85 @@ fn units(host: &str, facts: &HostFacts) -> Option<Finding> {
     Some(Finding::new(subject, Code::SystemDegraded, &cause, fix).in_short(state))
 }
 
-/// Says that a host will start another system than the one that is running now.
-fn boots_another(host: &str, system: &SystemFacts) -> Option<Finding> {
-    let (running, profile) = (system.running.as_ref()?, system.profile.as_ref()?);
-    if running == profile {
-        return None;
+/// Says that a host waits for a restart, or starts something else than it should.
+fn next_boot(host: &str, facts: &HostFacts) -> Vec<Finding> {
+    let system = &facts.system;
+    let none = BootChoice::default();
+    let choice = facts.upkeep.as_ref().map_or(&none, |upkeep| &upkeep.boot);
+    if let Some(pin) = &choice.pinned {
+        let pinned = Some(pinned(host, choice.system.as_ref(), pin));
+        return pinned.into_iter().chain(other_kernel(host, system)).collect();
     }
-    let number = system.generation;
-    let next = number.map_or_else(|| profile.name().to_owned(), |it| format!("generation {it}"));
-    let cause = format!("{host} starts {next} at its next boot, which is not running now");
-    let fix = "restart it, or deploy with `switch` what it should run";
-    let finding = Finding::new(Subject::host(host), Code::BootDiffers, &cause, fix);
-    Some(match number {
-        Some(number) => finding.in_short(&format!("boots gen {number}")),
-        None => finding,
-    })
+    let next = choice.system.as_ref().or(system.profile.as_ref());
+    let (Some(next), Some(running)) = (next, &system.running) else {
+        return other_kernel(host, system).into_iter().collect();
+    };
+    if next == running {
+        return other_kernel(host, system).into_iter().collect();
+    }
+    let runs = facts.upkeep.as_ref().and_then(|upkeep| upkeep.running_generation);
+    let is_newer = runs.zip(system.generation).is_some_and(|(runs, newest)| runs < newest);
+    if is_newer && Some(next) == system.profile.as_ref() {
+        vec![waits_for_restart(host, system)]
+    } else {
+        vec![boots_another(host, system, next)]
+    }
 }
 
-/// Says that little room is left for the store.
-fn disk_low(host: &str, disk: Bytes) -> Option<Finding> {
-    if disk.total == 0 || disk.free() >= DISK_LOW {
-        return None;
-    }
-    let free = bytes(disk.free());
-    let cause = format!("only {free} is left for /nix/store on {host}");
-    let fix = "make room there with nix-collect-garbage";
-    let finding = Finding::new(Subject::host(host), Code::DiskLow, &cause, fix);
-    Some(finding.in_short(&format!("{free} left")))
+/// Says that a newer generation starts at the next boot.
+fn waits_for_restart(host: &str, system: &SystemFacts) -> Finding {
+    let next = system.generation.map_or_else(String::new, |it| format!(" {it}"));
+    let cause = format!("{host} waits for a restart: generation{next} starts at its next boot");
+    let fix = "restart it when that suits, or deploy with `switch`";
+    Finding::new(Subject::host(host), Code::NeedsReboot, &cause, fix)
 }
 
 /// Says that the kernel that runs is not the running system's.
-fn needs_reboot(host: &str, system: &SystemFacts) -> Option<Finding> {
-    let cause = format!("{host} runs another kernel, initrd or modules than its system has");
-    let finding =
-        Finding::new(Subject::host(host), Code::NeedsReboot, &cause, "restart it when that suits");
-    (system.reboot_needed == Some(true)).then_some(finding)
+fn other_kernel(host: &str, system: &SystemFacts) -> Option<Finding> {
+    if system.reboot_needed != Some(true) {
+        return None;
+    }
+    let name = |part: &KernelPart| match part {
+        KernelPart::Kernel => "kernel",
+        KernelPart::Initrd => "initrd",
+        KernelPart::Modules => "modules",
+    };
+    let parts: Vec<&str> = system.reboot_for.iter().map(name).collect();
+    let parts = match parts.split_last() {
+        None => "kernel, initrd or modules".to_owned(),
+        Some((only, [])) => (*only).to_owned(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+    };
+    let cause = format!("{host} waits for a restart: it was started with another {parts}");
+    let fix = "restart it when that suits";
+    Some(Finding::new(Subject::host(host), Code::NeedsReboot, &cause, fix))
+}
+
+/// Says that a host will start another system than the one that is running now, which is no newer
+/// generation.
+fn boots_another(host: &str, system: &SystemFacts, next: &StorePath) -> Finding {
+    let is_profile = system.profile.as_ref() == Some(next);
+    let number = system.generation.filter(|_| is_profile);
+    let name = number.map_or_else(|| next.name().to_owned(), |it| format!("generation {it}"));
+    let cause = format!("{host} starts {name} at its next boot, which is not running now");
+    let fix = if is_profile {
+        "restart it, or deploy with `switch` what it should run"
+    } else {
+        "its boot menu is not that of its newest generation: run `nixos-rebuild boot` or deploy again"
+    };
+    let finding = Finding::new(Subject::host(host), Code::BootDiffers, &cause, fix);
+    match number {
+        Some(number) => finding.in_short(&format!("boots gen {number}")),
+        None => finding,
+    }
+}
+
+/// Says that the boot loader was told to start a certain system, whatever is the newest.
+fn pinned(host: &str, system: Option<&StorePath>, pin: &str) -> Finding {
+    let next = system.map_or("another system than the newest one", StorePath::name);
+    let cause = format!("{host} starts {next} at its next boot, because of {pin}");
+    let fix = "remove what pins it, for example with `bootctl set-default \"\"`";
+    Finding::new(Subject::host(host), Code::BootDefaultPinned, &cause, fix)
 }
 
 /// Says that a host runs on its battery.
@@ -101,10 +164,38 @@ fn on_battery(host: &str, facts: &HostFacts) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{PowerFacts, StorePath};
+    use crate::fleet::{Bytes, PowerFacts, Severity, UpkeepFacts};
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn found(facts: &HostFacts) -> Vec<Finding> {
+        of_figures("samsung", facts, &Limits::default(), NOW)
+    }
+
+    fn path(letter: &str) -> Option<StorePath> {
+        StorePath::parse(&format!("/nix/store/{}-nixos", letter.repeat(32))).ok()
+    }
+
+    /// A host that runs `a` and of which that was looked at.
+    fn boots(profile: &str, menu: Option<&str>, runs: Option<u64>) -> HostFacts {
+        let system = SystemFacts {
+            running: path("a"),
+            profile: path(profile),
+            generation: Some(78),
+            ..SystemFacts::default()
+        };
+        let upkeep = UpkeepFacts {
+            boot: BootChoice { system: menu.and_then(path), pinned: None },
+            running_generation: runs,
+            roots: Vec::new(),
+            systems: [system.running.clone(), system.profile.clone()],
+            measured_at: NOW,
+        };
+        HostFacts { system, upkeep: Some(upkeep), ..HostFacts::default() }
+    }
 
     fn codes(facts: &HostFacts) -> Vec<Code> {
-        of_figures("samsung", facts).iter().map(|finding| finding.code).collect()
+        found(facts).iter().map(|finding| finding.code).collect()
     }
 
     #[test]
@@ -114,9 +205,6 @@ mod tests {
 
     #[test]
     fn each_figure_that_is_not_as_it_should_be_is_a_finding_of_its_own() {
-        let path = |letter: &str| {
-            StorePath::parse(&format!("/nix/store/{}-nixos", letter.repeat(32))).ok()
-        };
         let facts = HostFacts {
             failed_units: Some(vec!["a.service".to_owned(), "b.service".to_owned()]),
             system: SystemFacts {
@@ -130,18 +218,12 @@ mod tests {
             power: Some(PowerFacts { on_mains: Some(false), battery: Some(41) }),
             ..HostFacts::default()
         };
-        let all = [
-            Code::UnitsFailed,
-            Code::BootDiffers,
-            Code::DiskLow,
-            Code::NeedsReboot,
-            Code::OnBattery,
-        ];
+        let all = [Code::DiskLow, Code::UnitsFailed, Code::BootDiffers, Code::OnBattery];
         assert_eq!(codes(&facts), all);
-        let found = of_figures("samsung", &facts);
-        assert_eq!(found[0].words(), "2 units failed");
-        assert_eq!(found[1].words(), "boots gen 78");
-        assert!(found[0].cause.contains("a.service, b.service"), "{}", found[0].cause);
+        let found = found(&facts);
+        assert_eq!(found[1].words(), "2 units failed");
+        assert_eq!(found[2].words(), "boots gen 78");
+        assert!(found[1].cause.contains("a.service, b.service"), "{}", found[1].cause);
     }
 
     #[test]
@@ -152,7 +234,7 @@ mod tests {
             failed_units: Some(Vec::new()),
             ..HostFacts::default()
         };
-        assert_eq!(of_figures("samsung", &facts)[0].words(), "maintenance");
+        assert_eq!(found(&facts)[0].words(), "maintenance");
         let silent = HostFacts { system_state: Some("no answer".to_owned()), ..facts };
         assert_eq!(codes(&silent), [Code::SystemdSilent]);
     }
@@ -164,5 +246,57 @@ mod tests {
         {
             assert_eq!(codes(&HostFacts { disk, ..HostFacts::default() }), []);
         }
+    }
+
+    #[test]
+    fn a_newer_generation_waits_for_a_restart_and_an_older_one_is_another_system() {
+        assert_eq!(codes(&boots("a", Some("a"), Some(78))), [], "it runs what it boots");
+        let newer = found(&boots("b", Some("b"), Some(77)));
+        assert_eq!((newer.len(), newer[0].code), (1, Code::NeedsReboot));
+        assert_eq!(newer[0].severity, Severity::Warning);
+        assert!(newer[0].cause.contains("generation 78 starts at its next boot"), "{newer:?}");
+        for runs in [None, Some(79)] {
+            assert_eq!(codes(&boots("b", Some("b"), runs)), [Code::BootDiffers], "{runs:?}");
+        }
+    }
+
+    #[test]
+    fn the_boot_menu_counts_and_not_the_profile_alone() {
+        let stale = found(&boots("a", Some("b"), Some(78)));
+        assert_eq!(stale[0].code, Code::BootDiffers);
+        assert!(stale[0].fix.contains("boot menu"), "{stale:?}");
+        assert_eq!(
+            codes(&boots("a", None, Some(78))),
+            [],
+            "a menu that cannot be read is no alarm"
+        );
+        let mut pinned = boots("a", Some("c"), Some(78));
+        if let Some(upkeep) = &mut pinned.upkeep {
+            upkeep.boot.pinned = Some("the entry old (bootctl set-default)".to_owned());
+        }
+        assert_eq!(codes(&pinned), [Code::BootDefaultPinned]);
+    }
+
+    #[test]
+    fn a_restart_is_waited_for_by_the_parts_that_differ() {
+        let mut facts = boots("a", None, Some(78));
+        facts.system.reboot_needed = Some(true);
+        facts.system.reboot_for = vec![KernelPart::Kernel, KernelPart::Modules];
+        let found = found(&facts);
+        assert_eq!(found[0].words(), "needs reboot");
+        assert_eq!(
+            found[0].cause,
+            "samsung waits for a restart: it was started with another kernel and modules"
+        );
+    }
+
+    #[test]
+    fn a_host_is_away_when_it_was_not_seen_for_a_week() {
+        let days =
+            |days: i64| NOW.checked_add(jiff::SignedDuration::from_hours(24 * days)).unwrap();
+        let limits = Limits::default();
+        assert_eq!(away("p510", Some(NOW), &limits, days(7)), None);
+        assert_eq!(away("p510", Some(NOW), &limits, days(8)).unwrap().words(), "away 8 d");
+        assert_eq!(away("p510", None, &limits, days(8)), None, "it was never seen");
     }
 }

@@ -35,7 +35,8 @@ pub(super) async fn watch_host(shared: Arc<Shared>, host: Host, first: Duration)
         let is_fresh = !host.is_local() && logins.is_due(began.elapsed(), touch);
         let way = if is_fresh { Way::Fresh } else { Way::Shell };
         shared.send(Event::Asking { host: host.name.clone() }).await?;
-        let probe = host::probe(shared.runner.as_ref(), &host, facts.as_ref(), way);
+        let limits = &shared.fleet.alarms.limits;
+        let probe = host::probe(shared.runner.as_ref(), &host, facts.as_ref(), limits, way);
         let found = shared.unless_ended(probe).await?;
         let answered = found.state.has_answered();
         logins.note(is_fresh, found.state, began.elapsed(), chance());

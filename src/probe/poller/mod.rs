@@ -374,7 +374,8 @@ impl Shared {
     }
 
     /// Sends an event; nothing when nobody receives any more, or everything ends.
-    async fn send(&self, event: Event) -> Option<()> {
+    async fn send(&self, mut event: Event) -> Option<()> {
+        event.silence(&self.fleet.alarms, Timestamp::now());
         self.unless_ended(self.events.send(event)).await?.ok()
     }
 

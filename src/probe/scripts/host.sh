@@ -28,14 +28,50 @@ limited() {
 	fi
 }
 
+# Tells whether `ro` is among options.
+is_read_only() {
+	case ",$1," in *,ro,*) return 0 ;; esac
+	return 1
+}
+
+# What is mounted where. Of several file systems at one place the last one counts; a path lies on
+# the one with the longest name above it.
+root_kind='' store_depth=0 state_depth=0 mounts='' automounts=''
+if [ -r /proc/self/mountinfo ]; then
+	while read -r _ _ _ _ place options rest; do
+		# A separator stands behind fields whose number differs.
+		case "$rest" in '- '*) rest=${rest#- } ;; *) rest=${rest#* - } ;; esac
+		kind=${rest%% *} of_all=${rest##* }
+		if [ "$kind" = autofs ]; then
+			automounts="$automounts $place "
+			continue
+		fi
+		case "$place" in
+		/boot | /efi | /boot/efi) mounts="$mounts $place " ;;
+		/) root_kind=$kind ;;
+		esac
+		# NixOS mounts the store read-only for everybody but Nix: what counts there is whether the
+		# whole file system is.
+		case "$place" in
+		/ | /nix | /nix/store)
+			if [ "${#place}" -ge "$store_depth" ]; then store_depth=${#place} store_options=$of_all; fi
+			;;
+		esac
+		case "$place" in
+		/ | /nix | /nix/var | /nix/var/nix | /nix/var/nix/db)
+			if [ "${#place}" -ge "$state_depth" ]; then state_depth=${#place} state_options=$options,$of_all; fi
+			;;
+		esac
+	done </proc/self/mountinfo
+	if is_read_only "$store_options" || is_read_only "$state_options"; then
+		say store_writable false
+	else
+		say store_writable true
+	fi
+fi
+
 # What answers before the disk is unlocked is an initrd: systemd's has a file that says so, the
 # older one runs from the kernel's own memory and has no system.
-root_kind=
-if [ -r /proc/mounts ]; then
-	while read -r _ place kind _; do
-		if [ "$place" = / ]; then root_kind=$kind; fi
-	done </proc/mounts
-fi
 if [ -e /etc/initrd-release ]; then
 	say initrd true
 elif [ ! -e /run/current-system ]; then
@@ -61,6 +97,12 @@ if [ -n "$booted" ]; then
 		say reboot_needed false
 	else
 		say reboot_needed true
+		for part in kernel initrd kernel-modules; do
+			# shellcheck disable=SC3013 # every sh that NixOS has had knows it
+			if ! [ "/run/booted-system/$part" -ef "/run/current-system/$part" ]; then
+				say reboot_for "${part#kernel-}"
+			fi
+		done
 	fi
 fi
 
@@ -75,8 +117,9 @@ case "$program" in
 esac
 
 if [ -r /proc/loadavg ]; then
-	read -r load rest </proc/loadavg
+	read -r load load5 rest </proc/loadavg
 	say load1 "$load"
+	say load5 "$load5"
 fi
 say cpus "$(nproc 2>/dev/null)"
 
@@ -91,19 +134,59 @@ if [ -r /proc/meminfo ]; then
 				;;
 		esac
 	done </proc/meminfo
+	# What ZFS caches it gives back when somebody needs it, down to a least size; the kernel counts
+	# that as used.
+	if [ -n "$available" ] && [ -r /proc/spl/kstat/zfs/arcstats ]; then
+		cached=0 least=0
+		while read -r key _ value; do
+			case "$key" in
+			size) cached=$value ;;
+			c_min) least=$value ;;
+			esac
+		done </proc/spl/kstat/zfs/arcstats
+		if [ "$cached" -gt "$least" ]; then available=$((available + (cached - least) / 1024)); fi
+		if [ "$available" -gt "$total" ]; then available=$total; fi
+	fi
 	if [ -n "$total" ] && [ -n "$available" ]; then
 		say memory_kib "$((total - available)) $total"
 	fi
 fi
 
-# Used, and what is left for anybody but root: a reserve for root helps no build.
-limited df -kP /nix/store | {
-	read -r _
-	# shellcheck disable=SC2034 # the fields before and between have to be read to get at the others
-	if read -r device blocks used left rest; then
-		say disk_kib "$used $((used + left))"
-	fi
+# Prints how full file systems are: bytes used and those plus what is left for anybody but root (a
+# reserve for root helps no build), then files used and in all. A file system without a limit of
+# files says 0.
+room() {
+	limited stat -f -c '%n %S %b %f %a %c %d' "$@" |
+		while read -r place size blocks unused left files files_left; do
+			used=$(((blocks - unused) * size))
+			name=${place#/}
+			case "$place" in
+			/nix/store)
+				name=disk
+				say files "$((files - files_left)) $files"
+				;;
+			/efi | /boot/efi) name=boot ;;
+			esac
+			say "$name" "$used $((used + left * size))"
+		done
 }
+room /nix/store
+# Another place may hang, and must not take the store's figures with it. A boot partition that is
+# mounted only when somebody looks is left alone.
+set --
+for place in /boot /efi /boot/efi; do
+	case "$automounts" in *" $place "*) continue ;; esac
+	case "$mounts" in *" $place "*) ;; *) continue ;; esac
+	# Only where systemd-boot is, kernels lie there too.
+	if [ "$place" = /boot ] || [ -e "$place/loader/loader.conf" ]; then
+		set -- "$place"
+		break
+	fi
+done
+for place in /var /tmp /run; do
+	if [ -d "$place" ]; then set -- "$@" "$place"; fi
+done
+room "$@"
 
 # The age of process 1, so that a container says its own uptime and not that of its machine.
 if [ -r /proc/uptime ] && [ -r /proc/1/stat ]; then
@@ -152,4 +235,5 @@ for supply in /sys/class/power_supply/*; do
 	esac
 done
 
+say time "$(date +%s)"
 say end ok

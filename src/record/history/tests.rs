@@ -229,7 +229,7 @@ fn figures_of_an_earlier_answer_are_not_written_again() {
     let mut history = History::open(dir.path()).unwrap();
     let mut facts = host_facts(NOW, 5.0);
     history.write_host("p620", &facts).unwrap();
-    (facts.state, facts.asked_at) = (HostState::Unreachable, Some(NOW + 5.seconds()));
+    (facts.state, facts.asked_at) = (HostState::Offline, Some(NOW + 5.seconds()));
     history.write_host("p620", &facts).unwrap();
     assert_eq!(rows(&history, "host_samples", "load1"), [(0, 2, 5.0)]);
     let mut facts = tier_facts(NOW);

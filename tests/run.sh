@@ -64,7 +64,8 @@ if [ -n "$NIXDASH_SSHD" ]; then
 fi
 
 NIXDASH_PROMETHEUS=$(program_of prometheus usr/bin/prometheus)
-export NIXDASH_PROMETHEUS
+NIXDASH_PROMTOOL=$(program_of prometheus usr/bin/promtool)
+export NIXDASH_PROMETHEUS NIXDASH_PROMTOOL
 if [ -n "$NIXDASH_PROMETHEUS" ]; then
 	say "tests with Prometheus"
 	cargo test --test it -- --ignored prometheus::

@@ -2,7 +2,7 @@
 //!
 //! What was not measured has no sample; what is old has the time it was measured beside it.
 
-use super::openmetrics::{MetricFamily, MetricKind, MetricSample, MetricsPage};
+use super::exposition::{MetricFamily, MetricKind, MetricSample, MetricsFormat, MetricsPage};
 use crate::cli::caches::{PartOfWhole, Remembered, Windows};
 use crate::fleet::{
     CoverageFacts, Event, Fleet, HostFacts, HostState, NextFacts, SignatureState, StoreFacts, Tier,
@@ -36,9 +36,9 @@ impl FleetFigures {
         }
     }
 
-    /// Returns everything as OpenMetrics text.
-    pub(super) fn page(&self, fleet: &Fleet) -> String {
-        let mut page = MetricsPage::default();
+    /// Returns everything as a text that Prometheus reads.
+    pub(super) fn page(&self, fleet: &Fleet, format: MetricsFormat) -> String {
+        let mut page = MetricsPage::new(format);
         let family = MetricFamily {
             name: "nixdash_build",
             kind: MetricKind::Info,
@@ -359,7 +359,7 @@ mod tests {
         let tiers = BTreeMap::from([("weed".to_owned(), found)]);
         let facts = CoverageFacts { tiers, ..CoverageFacts::default() };
         figures.take(Event::Coverage { host: "p620".to_owned(), facts });
-        let page = figures.page(&fleet);
+        let page = figures.page(&fleet, MetricsFormat::OpenMetrics);
         for line in [
             "nixdash_tier_state{tier=\"weed\",kind=\"seaweedfs\",nixdash_tier_state=\"slow\"} 1\n",
             "nixdash_tier_state{tier=\"weed\",kind=\"seaweedfs\",nixdash_tier_state=\"up\"} 0\n",
@@ -387,7 +387,7 @@ mod tests {
         };
         let mut figures = FleetFigures::default();
         figures.take(Event::Tier { tier: "weed".to_owned(), facts: Box::new(facts) });
-        let page = figures.page(&crate::config::fallback());
+        let page = figures.page(&crate::config::fallback(), MetricsFormat::OpenMetrics);
         let lines: Vec<&str> =
             page.lines().filter(|line| line.starts_with("nixdash_finding{")).collect();
         assert_eq!(

@@ -2,8 +2,9 @@
 //!
 //! It polls as the dashboard does and writes the history as the dashboard does.
 
+mod exposition;
 mod families;
-mod openmetrics;
+
 mod per_host;
 mod server;
 
@@ -62,7 +63,7 @@ pub(super) async fn run(fleet: Fleet, args: ExporterArgs) -> Result<ExitCode, Cl
     tokio::spawn(keep(measured, Arc::clone(&figures), recorder.clone()));
     tokio::spawn(look_back(Arc::clone(&fleet), Arc::clone(&figures)));
     eprintln!("nixdash: serving http://{address}/metrics");
-    let page = move || lock(&figures).page(&fleet);
+    let page = move |format| lock(&figures).page(&fleet, format);
     tokio::select! {
         () = server::serve(listener, page) => {}
         // A signal that cannot be heard ends it too.

@@ -1,8 +1,8 @@
 //! What is exported of hosts and tiers together: who asks whom, what holds whose systems, what is
 //! in hosts' own stores.
 
+use super::exposition::{MetricFamily, MetricKind, MetricSample, MetricsPage};
 use super::families::{FleetFigures, seconds};
-use super::openmetrics::{MetricFamily, MetricKind, MetricSample, MetricsPage};
 use crate::fleet::{Coverage, NextCoverage, NextFacts, StoreDepth, TierOnHost};
 
 impl FleetFigures {
@@ -151,6 +151,7 @@ fn flag(yes: bool) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::exporter::exposition::MetricsFormat;
     use crate::fleet::{Event, StorePath, TierFacts};
     use jiff::Timestamp;
 
@@ -173,7 +174,7 @@ mod tests {
             NextFacts { toplevel, partial: true, to_build: Some(41), ..NextFacts::default() };
         figures.take(Event::Next { host: "razer".to_owned(), facts: Box::new(next) });
         figures.take(Event::Next { host: "p620".to_owned(), facts: Box::default() });
-        let page = figures.page(&crate::config::fallback());
+        let page = figures.page(&crate::config::fallback(), MetricsFormat::OpenMetrics);
         for line in [
             "nixdash_tier_on_host_trusted{host=\"razer\",tier=\"weed\"} 0\n",
             "nixdash_tier_on_host_rank{host=\"razer\",tier=\"weed\"} 2\n",

@@ -1,7 +1,7 @@
-//! The smallest HTTP server that Prometheus needs: `GET /metrics` and `GET /`, one request per
+//! The smallest HTTP server that Prometheus needs: GET and HEAD of `/metrics` and `/`, one request per
 //! connection, few connections, short heads, short patience.
 
-use super::openmetrics::CONTENT_TYPE;
+use super::exposition::MetricsFormat;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ const FRONT: &str = "<!doctype html><title>nixdash</title><a href=\"/metrics\">m
 /// Serves what `page` returns until the future is dropped.
 pub(super) async fn serve(
     listener: TcpListener,
-    page: impl Fn() -> String + Send + Sync + 'static,
+    page: impl Fn(MetricsFormat) -> String + Send + Sync + 'static,
 ) {
     let page = Arc::new(page);
     let mut guests = Guests::default();
@@ -96,7 +96,7 @@ impl Guests {
 async fn answer(
     mut stream: TcpStream,
     has_asked: &AtomicBool,
-    page: &(impl Fn() -> String + Send + Sync),
+    page: &(impl Fn(MetricsFormat) -> String + Send + Sync),
 ) -> std::io::Result<()> {
     let head = match tokio::time::timeout(PATIENCE, read_head(&mut stream)).await {
         Ok(head) => head?,
@@ -104,15 +104,28 @@ async fn answer(
     };
     has_asked.store(true, Ordering::Relaxed);
     let reply = match head.and_then(|head| route(&head)) {
-        Ok(ExporterPage::Metrics) => reply("200 OK", CONTENT_TYPE, "", &page()),
-        Ok(ExporterPage::Front) => reply("200 OK", "text/html; charset=utf-8", "", FRONT),
+        Ok(request) => {
+            let (content_type, further, body) = match request.page {
+                // Who keeps answers must not give one client the format of another.
+                ExporterPage::Metrics(format) => {
+                    (format.content_type(), "Vary: Accept\r\n", page(format))
+                }
+                ExporterPage::Front => ("text/html; charset=utf-8", "", FRONT.to_owned()),
+            };
+            let mut reply = head_of("200 OK", content_type, further, body.len());
+            if !request.head_only {
+                reply.push_str(&body);
+            }
+            reply
+        }
         Err(status) => {
-            let allow = if status.starts_with("405") { "Allow: GET\r\n" } else { "" };
-            reply(status, "text/plain; charset=utf-8", allow, &format!("{status}\n"))
+            let allow = if status.starts_with("405") { "Allow: GET, HEAD\r\n" } else { "" };
+            let body = format!("{status}\n");
+            head_of(status, "text/plain; charset=utf-8", allow, body.len()) + &body
         }
     };
     let write = async {
-        stream.write_all(&reply).await?;
+        stream.write_all(reply.as_bytes()).await?;
         stream.shutdown().await
     };
     tokio::time::timeout(PATIENCE, write).await.unwrap_or(Ok(()))
@@ -121,7 +134,7 @@ async fn answer(
 /// What can be asked for.
 #[derive(Debug, PartialEq, Eq)]
 enum ExporterPage {
-    Metrics,
+    Metrics(MetricsFormat),
     Front,
 }
 
@@ -141,8 +154,16 @@ async fn read_head(stream: &mut TcpStream) -> std::io::Result<Result<Vec<u8>, &'
     Ok(Ok(head))
 }
 
+/// A request that can be answered.
+#[derive(Debug, PartialEq, Eq)]
+struct ExporterRequest {
+    page: ExporterPage,
+    /// Whether only the head of the answer is wanted.
+    head_only: bool,
+}
+
 /// Returns what a head asks for, or the status that says why not.
-fn route(head: &[u8]) -> Result<ExporterPage, &'static str> {
+fn route(head: &[u8]) -> Result<ExporterRequest, &'static str> {
     let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let line = std::str::from_utf8(line).map_err(|_| "400 Bad Request")?;
     let mut words = line.split(' ');
@@ -152,20 +173,31 @@ fn route(head: &[u8]) -> Result<ExporterPage, &'static str> {
         return Err("400 Bad Request");
     };
     let page = match target.split('?').next() {
-        Some("/metrics") => ExporterPage::Metrics,
+        Some("/metrics") => ExporterPage::Metrics(MetricsFormat::wanted(&accepted(head))),
         Some("/") => ExporterPage::Front,
         Some(_) | None => return Err("404 Not Found"),
     };
-    if method == "GET" { Ok(page) } else { Err("405 Method Not Allowed") }
+    match method {
+        "GET" => Ok(ExporterRequest { page, head_only: false }),
+        "HEAD" => Ok(ExporterRequest { page, head_only: true }),
+        _ => Err("405 Method Not Allowed"),
+    }
 }
 
-fn reply(status: &str, content_type: &str, further: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
+/// Returns the values of every `Accept` header, with commas between them.
+fn accepted(head: &[u8]) -> String {
+    let head = String::from_utf8_lossy(head);
+    let headers = head.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
+    let accepts = headers.filter(|(name, _)| name.eq_ignore_ascii_case("accept"));
+    accepts.map(|(_, value)| value).collect::<Vec<_>>().join(",")
+}
+
+/// Returns the head of an answer with a body of so many bytes.
+fn head_of(status: &str, content_type: &str, further: &str, length: usize) -> String {
     format!(
         "HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\
-         {further}Connection: close\r\n\r\n{body}"
+         {further}Connection: close\r\n\r\n"
     )
-    .into_bytes()
 }
 
 #[cfg(test)]
@@ -174,17 +206,37 @@ mod tests {
 
     #[test]
     fn only_two_pages_are_there_and_they_are_only_read() {
+        let metrics = |format| ExporterPage::Metrics(format);
+        let get = |page| Ok(ExporterRequest { page, head_only: false });
+        let plain = metrics(MetricsFormat::Plain);
+        let asks = "Accept: application/openmetrics-text;version=1.0.0\r\n";
         for (line, answer) in [
-            ("GET /metrics HTTP/1.1\r\n\r\n", Ok(ExporterPage::Metrics)),
-            ("GET /metrics?x=1 HTTP/1.0\r\nHost: a\r\n\r\n", Ok(ExporterPage::Metrics)),
-            ("GET / HTTP/1.1\r\n\r\n", Ok(ExporterPage::Front)),
-            ("GET /etc/passwd HTTP/1.1\r\n\r\n", Err("404 Not Found")),
-            ("POST /metrics HTTP/1.1\r\n\r\n", Err("405 Method Not Allowed")),
-            ("GET /metrics\r\n\r\n", Err("400 Bad Request")),
-            ("GET /metrics HTTP/2.0\r\n\r\n", Err("400 Bad Request")),
-            ("\u{16}\u{3}\u{1}\r\n\r\n", Err("400 Bad Request")),
+            ("GET /metrics HTTP/1.1\r\n\r\n".to_owned(), get(metrics(MetricsFormat::Plain))),
+            ("GET /metrics?x=1 HTTP/1.0\r\nHost: a\r\n\r\n".to_owned(), get(plain)),
+            (
+                format!("GET /metrics HTTP/1.1\r\nHost: a\r\n{asks}\r\n"),
+                get(metrics(MetricsFormat::OpenMetrics)),
+            ),
+            (
+                "HEAD /metrics HTTP/1.1\r\naccept: text/plain\r\n\r\n".to_owned(),
+                Ok(ExporterRequest { page: metrics(MetricsFormat::Plain), head_only: true }),
+            ),
+            ("GET / HTTP/1.1\r\n\r\n".to_owned(), get(ExporterPage::Front)),
+            ("GET /etc/passwd HTTP/1.1\r\n\r\n".to_owned(), Err("404 Not Found")),
+            ("POST /metrics HTTP/1.1\r\n\r\n".to_owned(), Err("405 Method Not Allowed")),
+            ("GET /metrics\r\n\r\n".to_owned(), Err("400 Bad Request")),
+            ("GET /metrics HTTP/2.0\r\n\r\n".to_owned(), Err("400 Bad Request")),
+            ("\u{16}\u{3}\u{1}\r\n\r\n".to_owned(), Err("400 Bad Request")),
         ] {
             assert_eq!(route(line.as_bytes()), answer, "{line:?}");
+        }
+    }
+
+    /// What the server of the tests serves.
+    fn served(format: MetricsFormat) -> String {
+        match format {
+            MetricsFormat::OpenMetrics => "page\n# EOF\n".to_owned(),
+            MetricsFormat::Plain => "page\n".to_owned(),
         }
     }
 
@@ -192,7 +244,7 @@ mod tests {
     async fn ask(bytes: &[u8]) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = tokio::spawn(serve(listener, || "page\n# EOF\n".to_owned()));
+        let server = tokio::spawn(serve(listener, served));
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         let mut answer = Vec::new();
@@ -204,12 +256,22 @@ mod tests {
 
     #[tokio::test]
     async fn the_page_is_served_whole_and_the_connection_closed() {
-        let answer = ask(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
-        assert!(
-            answer.starts_with("HTTP/1.1 200 OK\r\nContent-Type: application/openmetrics-text")
-        );
-        assert!(answer.contains("Content-Length: 11\r\n"), "{answer}");
-        assert!(answer.ends_with("\r\n\r\npage\n# EOF\n"), "{answer}");
+        let asks = "Accept: application/openmetrics-text\r\n";
+        for (accept, kind, body) in [
+            ("", "text/plain; version=0.0.4; charset=utf-8", "page\n"),
+            ("Accept: */*\r\n", "text/plain; version=0.0.4; charset=utf-8", "page\n"),
+            (asks, "application/openmetrics-text; version=1.0.0; charset=utf-8", "page\n# EOF\n"),
+        ] {
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {}\r\nVary: Accept\r\n\
+                 Connection: close\r\n\r\n",
+                body.len()
+            );
+            let get = format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{accept}\r\n");
+            assert_eq!(ask(get.as_bytes()).await, format!("{head}{body}"));
+            let only_head = format!("HEAD /metrics HTTP/1.1\r\nHost: x\r\n{accept}\r\n");
+            assert_eq!(ask(only_head.as_bytes()).await, head);
+        }
     }
 
     #[tokio::test]
@@ -228,7 +290,7 @@ mod tests {
     async fn silent_connections_keep_no_scrape_out() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = tokio::spawn(serve(listener, || "page\n# EOF\n".to_owned()));
+        let server = tokio::spawn(serve(listener, served));
         let mut silent = Vec::new();
         for round in 0..8 {
             for _ in 0..CONNECTIONS {
@@ -245,7 +307,7 @@ mod tests {
                 answer
             };
             let answer = tokio::time::timeout(Duration::from_secs(2), scrape).await.unwrap();
-            assert!(answer.ends_with("page\n# EOF\n"), "round {round}: {answer}");
+            assert!(answer.ends_with("\r\n\r\npage\n"), "round {round}: {answer}");
         }
         // Those that were sent away for it are closed.
         let mut first = silent.swap_remove(0);

@@ -5,9 +5,10 @@ use crate::cli::json::{self, FindingJson, TierOnHostJson};
 use crate::cli::next::{self, NextJson, NextPartJson};
 use crate::cli::status::{interrupted, or_unknown, table, waited_for};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, depth, notes, past, wait};
+use crate::fleet::words::holdings;
 use crate::fleet::{
-    Fetched, Fleet, Share, SignatureState, StoreDepth, Tier, TierFacts, TierState, bytes, duration,
-    percent,
+    Fetched, Fleet, LostFacts, Share, SignatureState, SpeedSeen, StoreDepth, Tier, TierFacts,
+    TierState, UniqueFacts, ago, bytes, duration, percent,
 };
 use crate::probe::{Snapshot, Thoroughness, measure_once};
 use crate::record::{Growth, History, HistoryError, share_served};
@@ -232,6 +233,9 @@ struct CacheTierJson<'a> {
     next: BTreeMap<&'a str, NextPartJson<'a>>,
     hosts: BTreeMap<&'a str, TierOnHostJson<'a>>,
     depths: &'a BTreeMap<String, StoreDepth>,
+    speed: Option<SpeedSeen>,
+    unique: Option<&'a UniqueFacts>,
+    lost: Option<&'a LostFacts>,
     requests_this_month: Option<u64>,
     measured_at: Option<Timestamp>,
 }
@@ -295,7 +299,7 @@ pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliE
         serde_json::to_writer_pretty(&mut out, &document).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else {
-        write!(out, "{}", text(&fleet, &found, &tiers, &known, args.since))?;
+        write!(out, "{}", text(&fleet, &found, &tiers, &known, (args.since, now)))?;
         let next = next::text(&fleet, &found, now);
         if !next.is_empty() {
             write!(out, "\n{next}")?;
@@ -345,6 +349,9 @@ fn tier_json<'a>(
         next: next::on_tier(&found.next, &tier.name),
         hosts: json::on_hosts(&facts.hosts),
         depths: &facts.depths,
+        speed: facts.speed,
+        unique: facts.unique.as_ref(),
+        lost: facts.lost.as_ref(),
         requests_this_month: known.requests(&tier.name),
         measured_at: facts.measured_at,
     }
@@ -356,15 +363,27 @@ fn text(
     found: &Snapshot,
     tiers: &[CacheTierJson<'_>],
     known: &Remembered,
-    since: SignedDuration,
+    (since, now): (SignedDuration, Timestamp),
 ) -> String {
     let last = format!("LAST {}", duration(since.unsigned_abs()).to_uppercase());
     // A column of its own only for a time that has none.
     let is_asked = !DAYS.iter().any(|days| SignedDuration::from_hours(24 * days) == since);
 
-    let head = ["TIER", "KIND", "STATE", "SIZE", "LIMIT", "A DAY", "FULL IN", "SERVED", "ANSWERED"];
+    let head = [
+        "TIER",
+        "KIND",
+        "STATE",
+        "SIZE",
+        "LIMIT",
+        "A DAY",
+        "FULL IN",
+        "SERVED",
+        "ANSWERED",
+        "SPEED 7 D",
+        "ONLY HERE",
+        "COVERAGE",
+    ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
-    rows[0].push("COVERAGE".to_owned());
     rows.extend(tiers.iter().map(tier_row));
     let mut rates = vec![["HIT RATE OF PATHS", "1 D", "7 D", "30 D"].map(str::to_owned).to_vec()];
     rates[0].extend(is_asked.then_some(last));
@@ -382,6 +401,11 @@ fn text(
         text.push_str(&percent(target));
         text.push('\n');
     }
+    let only = only_here(tiers, now);
+    if !only.is_empty() {
+        text.push('\n');
+        text.push_str(&only);
+    }
     let notes = notes::of_tiers(found);
     if !notes.is_empty() {
         text.push('\n');
@@ -389,6 +413,21 @@ fn text(
         text.push('\n');
     }
     text
+}
+
+/// Returns a line per tier with what only it holds, and how old that is.
+fn only_here(tiers: &[CacheTierJson<'_>], now: Timestamp) -> String {
+    let lines = tiers.iter().filter_map(|tier| {
+        let unique = tier.unique?;
+        let age = now.duration_since(unique.measured_at).try_into().unwrap_or_default();
+        let held = holdings::only_here(unique);
+        let age = match ago(age).as_str() {
+            "now" => "now".to_owned(),
+            age => format!("{age} ago"),
+        };
+        Some(format!("only in {}: {held} (oldest answer {age})\n", tier.name))
+    });
+    lines.collect()
 }
 
 fn share_of(part: PartOfWhole) -> Option<String> {
@@ -423,6 +462,8 @@ fn tier_row(tier: &CacheTierJson<'_>) -> Vec<String> {
         or_unknown(full),
         or_unknown(served),
         or_unknown(tier.answered.since.and_then(|part| part.share).map(percent)),
+        or_unknown(tier.speed.map(|speed| speed.rate())),
+        or_unknown(tier.unique.map(|unique| bytes(unique.only_here.bytes))),
         or_unknown((!covered.is_empty()).then(|| covered.join("  "))),
     ]
 }

@@ -2,9 +2,9 @@
 
 use crate::cli::next::{self, NextJson, NextPartJson};
 use crate::fleet::{
-    Bytes, ClosurePath, Code, Finding, Fleet, HostState, RunEvent, RunWhat, ServedFacts, Severity,
-    Share, SignatureState, SizeFacts, StoreDepth, StorePath, TierFacts, TierOnHost, TierState,
-    troubles,
+    Bytes, ClosurePath, Code, Finding, Fleet, HostState, LostFacts, RunEvent, RunWhat, ServedFacts,
+    Severity, Share, SignatureState, SizeFacts, SpeedSeen, StoreDepth, StorePath, TierFacts,
+    TierOnHost, TierState, UniqueFacts, troubles,
 };
 use crate::probe::Snapshot;
 use jiff::Timestamp;
@@ -71,6 +71,9 @@ struct TierJson<'a> {
     depths: &'a BTreeMap<String, StoreDepth>,
     coverage: BTreeMap<&'a str, CoverageJson<'a>>,
     next: BTreeMap<&'a str, NextPartJson<'a>>,
+    speed: Option<SpeedSeen>,
+    unique: Option<&'a UniqueFacts>,
+    lost: Option<&'a LostFacts>,
     requests_this_month: Option<u64>,
     findings: Vec<FindingJson<'a>>,
     error: Option<String>,
@@ -102,6 +105,7 @@ pub(super) struct TierOnHostJson<'a> {
     configured: Option<bool>,
     rank: Option<u32>,
     trusted: Option<bool>,
+    speed: Option<SpeedSeen>,
     state: TierState,
     findings: Vec<FindingJson<'a>>,
     error: Option<String>,
@@ -149,6 +153,7 @@ fn on_host(found: &TierOnHost) -> TierOnHostJson<'_> {
         configured: found.configured,
         rank: found.rank,
         trusted: found.trusted,
+        speed: found.speed,
         state: found.state,
         findings: findings(&found.findings),
         error: found.error(),
@@ -242,6 +247,9 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
             depths: &facts.depths,
             coverage: coverage.collect(),
             next: next::on_tier(&found.next, name),
+            speed: facts.speed,
+            unique: facts.unique.as_ref(),
+            lost: facts.lost.as_ref(),
             requests_this_month: facts.requests_this_month,
             findings: findings(&facts.findings),
             error: facts.error(),
@@ -304,7 +312,7 @@ mod tests {
                 "since": null, "latency_ms": null, "connect_ms": null, "priority": null,
                 "store_dir": null, "signature": "unchecked", "proof": null, "nar_proof": null,
                 "size": null, "served": null, "details": [], "hosts": {}, "depths": {},
-                "coverage": {}, "next": {},
+                "coverage": {}, "next": {}, "speed": null, "unique": null, "lost": null,
                 "requests_this_month": null, "findings": [], "error": null, "measured_at": null, "asked_at": null,
             })
         );
@@ -407,6 +415,7 @@ mod tests {
             configured: Some(true),
             rank: Some(2),
             trusted: Some(false),
+            speed: None,
             state: TierState::Untrusted,
             findings: vec![signer_not_trusted(&tier, "razer", "a-1.0", &["old-1"])],
             via: Some("razer".to_owned()),
@@ -434,7 +443,7 @@ mod tests {
         assert_eq!(
             tier["hosts"]["razer"],
             json!({
-                "configured": true, "rank": 2, "trusted": false, "state": "untrusted",
+                "configured": true, "rank": 2, "trusted": false, "speed": null, "state": "untrusted",
                 "findings": [{
                     "code": "signer-not-trusted", "severity": "error",
                     "cause": "none of the keys that signed a-1.0 (old-1) is trusted", "fix": FIX,

@@ -52,6 +52,7 @@ fn on_host(rank: u32) -> TierOnHost {
         configured: Some(true),
         rank: Some(rank),
         trusted: Some(true),
+        speed: None,
         state: TierState::Up,
         findings: Vec::new(),
         via: None,
@@ -92,8 +93,12 @@ pub(super) fn of_every_kind() -> Vec<Event> {
     let mut events = well();
     let mut p620 = up(3.1, 3 * 86_400, 1);
     p620.size = Some(size(81_200_000_000, Some(100 * GB), true));
+    sent(&mut p620, 112e6, 9, &[("razer", 61e6)]);
+    p620.unique = Some(only_in_p620());
     events.push(told("p620", p620));
-    events.push(told("nixos.org", up(19.0, 9 * 86_400, 2)));
+    let mut nixos = up(19.0, 9 * 86_400, 2);
+    sent(&mut nixos, 38.4e6, 14, &[("razer", 38e6), ("p620", 39e6)]);
+    events.push(told("nixos.org", nixos));
     let mut community = tier_facts(TierState::Unauthorized, SignatureState::Unchecked, 30.0);
     community.since = Some(ago_s(860));
     community.proof = None;
@@ -103,12 +108,15 @@ pub(super) fn of_every_kind() -> Vec<Event> {
     let answered = Some(Share { have: 38, total: 40 });
     p510.served = Some(ServedFacts { answered, requests_per_s: Some(2.3), not_found: Some(0.05) });
     p510.hosts.insert("razer".to_owned(), TierOnHost { configured: Some(false), ..on_host(0) });
+    sent(&mut p510, 2.1e6, 3, &[("samsung", 2.1e6)]);
+    slow_for_samsung(&mut p510);
     events.push(told("p510", p510));
     events.push(told("oracle", oracle()));
     events.push(told("weed", weed()));
     let mut cachix = up(44.0, 40_000, 6);
     cachix.size = Some(size(4_100_000_000, Some(5 * GB), false));
     cachix.requests_this_month = Some(46_210);
+    lost_overnight(&mut cachix);
     events.push(told("cachix", cachix));
     let mut store = unasked(up(0.4, 500, 7));
     store.latency_ms = None;
@@ -147,6 +155,63 @@ pub(super) fn of_every_kind() -> Vec<Event> {
     events.push(told("ncps", ncps));
     events.extend(coverage_of_all());
     events
+}
+
+/// Says how fast a tier sent files, and to which hosts.
+fn sent(facts: &mut TierFacts, bytes_per_s: f64, fetches: usize, hosts: &[(&str, f64)]) {
+    let seen = |bytes_per_s, fetches| SpeedSeen { bytes_per_s, fetches, newest: ago_s(9_400) };
+    facts.speed = Some(seen(bytes_per_s, fetches));
+    for (host, bytes_per_s) in hosts {
+        if let Some(on_host) = facts.hosts.get_mut(*host) {
+            on_host.speed = Some(seen(*bytes_per_s, 3));
+        }
+    }
+}
+
+/// What only p620 holds.
+fn only_in_p620() -> UniqueFacts {
+    let entry = |letter, name, nar_size| ClosurePath { path: path(letter, name), nar_size };
+    UniqueFacts {
+        only_here: Fetched { paths: 112, bytes: 1_910_000_000, timed: None },
+        doubtful: Fetched { paths: 3, bytes: 2_100_000, timed: None },
+        silent: ["community".to_owned()].into(),
+        biggest: vec![
+            entry('k', "linux-6.12.58", 612_000_000),
+            entry('f', "firefox-145.0", 304_000_000),
+        ],
+        closures: 4,
+        measured_at: ago_s(240),
+    }
+}
+
+/// p510 is asked before a cache that sends the same files much faster.
+fn slow_for_samsung(facts: &mut TierFacts) {
+    let own = facts.hosts.get("samsung").and_then(|on_host| on_host.speed);
+    let fast = SpeedSeen { bytes_per_s: 58e6, fetches: 4, newest: ago_s(9_400) };
+    if let (Some(own), Some(on_host)) = (own, facts.hosts.get_mut("samsung")) {
+        let tier = named("p510");
+        on_host.findings =
+            vec![words::on_host::slow_first(&tier, "samsung", &own, ("oracle", &fast))];
+    }
+}
+
+/// Some of what razer runs was evicted.
+fn lost_overnight(facts: &mut TierFacts) {
+    let fall = CoverageFall {
+        before: Share { have: 610, total: 1356 },
+        now: Share { have: 421, total: 1356 },
+    };
+    let paths = Fetched { paths: 189, bytes: 1_300_000_000, timed: None };
+    let lost = LostFacts {
+        hosts: [("razer".to_owned(), fall)].into(),
+        lost: paths,
+        nowhere: Fetched::default(),
+        biggest: vec![ClosurePath { path: path('k', "linux-6.12.58"), nar_size: 612_000_000 }],
+        since: ago_s(31_000),
+        held_at: ago_s(38_000),
+    };
+    facts.findings = vec![words::holdings::paths_lost(&named("cachix"), &lost)];
+    facts.lost = Some(lost);
 }
 
 fn oracle() -> TierFacts {

@@ -1,7 +1,9 @@
 //! What was measured of tiers, and of what they hold. `None` means: not measured, and is shown as
 //! unknown.
 
-use crate::fleet::{ClosurePath, Fetched, Finding, StoreDepth, StorePath, told};
+use crate::fleet::{
+    ClosurePath, Fetched, Finding, LostFacts, SpeedSeen, StoreDepth, StorePath, UniqueFacts, told,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -116,6 +118,16 @@ pub struct TierFacts {
     /// What a close look at hosts' stores found, by host; only of the kind `local`.
     #[serde(default)]
     pub depths: BTreeMap<String, StoreDepth>,
+    /// How fast it sent big files to hosts and builders in the last seven days; none when nothing was
+    /// seen.
+    #[serde(default)]
+    pub speed: Option<SpeedSeen>,
+    /// What only it holds of the closures that hosts run or will run; none when it was not asked.
+    #[serde(default)]
+    pub unique: Option<UniqueFacts>,
+    /// What it lost in the last seven days of closures that hosts still run.
+    #[serde(default)]
+    pub lost: Option<LostFacts>,
     /// Requests that nixdash made of it this calendar month; none when nobody counts.
     pub requests_this_month: Option<u64>,
     /// What is wrong with it, or worth knowing; what one host makes of it is in `hosts`.
@@ -216,6 +228,9 @@ pub struct TierOnHost {
     pub rank: Option<u32>,
     /// Whether the host trusts what it serves.
     pub trusted: Option<bool>,
+    /// How fast it sent big files to the host in the last seven days; none when nothing was seen.
+    #[serde(default)]
+    pub speed: Option<SpeedSeen>,
     /// What the tier is as seen from the host; unknown where it was not asked from there.
     pub state: TierState,
     /// What is wrong with it for this host.

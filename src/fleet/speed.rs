@@ -2,6 +2,7 @@
 //!
 //! Latency says nothing of it: some servers answer narinfos at once and send nars very slowly.
 
+use crate::fleet::bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +62,22 @@ pub struct SpeedSeen {
     pub fetches: usize,
     /// When the newest of them was.
     pub newest: Timestamp,
+}
+
+impl SpeedSeen {
+    /// Returns the speed as people read it: `4.60 MB/s`.
+    pub fn rate(&self) -> String {
+        format!("{}/s", bytes(self.bytes_per_s.round() as u64))
+    }
+
+    /// Returns the speed with what it is told from: `4.60 MB/s (median of 3 fetches in 7 days)`.
+    pub fn words(&self) -> String {
+        let rate = self.rate();
+        match self.fetches {
+            1 => format!("{rate} (one fetch in 7 days)"),
+            fetches => format!("{rate} (median of {fetches} fetches in 7 days)"),
+        }
+    }
 }
 
 /// Returns the median speed of some fetches; nothing when there are none.

@@ -5,6 +5,7 @@
 //! what happened, where and why; its fix says what to do next.
 
 pub mod clusters;
+pub mod holdings;
 pub mod hosts;
 pub mod kinds;
 mod limits;

@@ -223,6 +223,24 @@ impl FleetFigures {
             },
         );
         gauge(
+            "nixdash_tier_speed_bytes_per_second",
+            None,
+            "How fast it sent files of 1 MB or more to hosts and builders: the median of 7 days.",
+            &|_, facts| facts.speed.map(|speed| speed.bytes_per_s),
+        );
+        gauge(
+            "nixdash_tier_unique_bytes",
+            Some("bytes"),
+            "Bytes of what hosts run or will run that no other tier holds.",
+            &|_, facts| facts.unique.as_ref().map(|unique| unique.only_here.bytes as f64),
+        );
+        gauge(
+            "nixdash_tier_lost_paths",
+            None,
+            "Paths of systems that hosts still run which it held in the last 7 days and lost.",
+            &|_, facts| facts.lost.as_ref().map(|lost| lost.lost.paths as f64),
+        );
+        gauge(
             "nixdash_tier_server_requests_per_second",
             None,
             "Requests that its server counts per second.",

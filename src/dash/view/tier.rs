@@ -19,9 +19,9 @@ use crate::dash::view::tier_words::{
     dead_words, is_bad_on_host, signature_mark, size_words, tier_mark,
 };
 use crate::dash::view::words::{bytes_of, finding_role, since};
-use crate::fleet::words::spoken;
+use crate::fleet::words::{holdings, spoken};
 use crate::fleet::{
-    Detail, Finding, Host, ServedFacts, SignatureState, SizeFacts, Tier, TierFacts, TierKind,
+    Code, Detail, Finding, Host, ServedFacts, SignatureState, SizeFacts, Tier, TierFacts, TierKind,
     TierOnHost, TierState, bytes, grouped, percent, troubles,
 };
 use ratatui::buffer::Buffer;
@@ -345,6 +345,10 @@ fn figures(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
         .answered
         .map(|share| format!("{} of narinfo requests in {days}{beside}", percent(share)));
     all.extend(answered(share, facts.served));
+    if tier.kind.is_substituter() {
+        all.push(speed(paint, facts));
+        all.push(only_here(paint, facts));
+    }
     all.push(size(paint, facts.size.as_ref(), figures.growth));
     // Hosts are asked through ssh, and nobody counts that.
     if let Some(requests) = facts.requests_this_month.filter(|_| tier.kind != TierKind::Local) {
@@ -360,6 +364,35 @@ fn figures(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
         ));
     }
     all
+}
+
+/// Returns how fast the tier sent files, and to which host how fast where several saw it.
+fn speed(paint: &Paint<'_>, facts: &TierFacts) -> Fact {
+    let Some(seen) = facts.speed else {
+        return told("speed", Role::Dim, "– no fetch of 1 MB or more was timed in 7 days");
+    };
+    let hosts = paint.model.fleet.hosts.iter().filter_map(|host| {
+        let speed = facts.hosts.get(&host.name)?.speed?;
+        Some(format!("{} to {}", speed.rate(), host.name))
+    });
+    let hosts: Vec<String> = hosts.collect();
+    let hosts = if hosts.len() > 1 { format!(": {}", hosts.join(", ")) } else { String::new() };
+    let slow = facts.hosts.values().flat_map(|on_host| &on_host.findings);
+    let is_slow = slow.into_iter().any(|finding| finding.code == Code::SlowFirst);
+    let (role, sign) = if is_slow { (Role::Warn, "▲ ") } else { (Role::Text, "") };
+    let newest = since(paint.now, seen.newest);
+    told("speed", role, format!("{sign}{}{hosts}, the newest {newest}", seen.words()))
+}
+
+/// Returns what only this tier holds of what hosts run or will run.
+fn only_here(paint: &Paint<'_>, facts: &TierFacts) -> Fact {
+    match &facts.unique {
+        Some(unique) => {
+            let oldest = since(paint.now, unique.measured_at);
+            fact("only here", format!("{}, oldest answer {oldest}", holdings::only_here(unique)))
+        }
+        None => told("only here", Role::Dim, "– not measured"),
+    }
 }
 
 /// Returns what the server itself counts.

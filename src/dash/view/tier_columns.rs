@@ -26,6 +26,7 @@ pub(super) enum TierColumn {
     Answered,
     Spark,
     Latency,
+    Speed,
     Size,
     ShortSize,
     Priority,
@@ -46,6 +47,7 @@ impl TierColumn {
             C::Answered => "ANSWERED".to_owned(),
             C::Spark => String::new(),
             C::Latency => "LATENCY".to_owned(),
+            C::Speed => "SPEED 7 d".to_owned(),
             C::Size | C::ShortSize => "SIZE".to_owned(),
             C::Priority => "PRIO".to_owned(),
             C::Mean => "MEAN".to_owned(),
@@ -63,7 +65,7 @@ impl TierColumn {
             C::Served => 10,
             C::Answered | C::Latency | C::Spark => 8,
             C::Size => 20,
-            C::ShortSize => 9,
+            C::ShortSize | C::Speed => 9,
             C::Priority => 4,
             C::Host(_) => hosts,
         }
@@ -80,6 +82,7 @@ impl TierColumn {
             | C::Answered
             | C::Spark
             | C::Latency
+            | C::Speed
             | C::Priority
             | C::Mean
             | C::Host(_) => right(&title, columns),
@@ -94,6 +97,7 @@ impl TierColumn {
             | C::Served
             | C::Answered
             | C::Latency
+            | C::Speed
             | C::Priority
             | C::Mean
             | C::Host(_) => false,
@@ -138,6 +142,7 @@ impl Shape {
             C::Since,
             C::Spark,
             C::Size,
+            C::Speed,
             C::Answered,
             C::Signature,
             C::Priority,
@@ -170,10 +175,11 @@ impl Shape {
             C::Answered => 3,
             C::Spark => 4,
             C::Latency => 5,
-            C::Size | C::ShortSize => 6,
-            C::Priority => 7,
-            C::Mean => 8,
-            C::Host(index) => 9 + index,
+            C::Speed => 6,
+            C::Size | C::ShortSize => 7,
+            C::Priority => 8,
+            C::Mean => 9,
+            C::Host(index) => 10 + index,
         };
         chosen.sort_by_key(place);
         Self { number, name, state, columns: chosen, host }
@@ -231,6 +237,7 @@ pub(super) fn cell(
         }
         C::Answered => figures.and_then(|figures| figures.answered).map(percent),
         C::Latency => facts.latency_ms.map(milliseconds),
+        C::Speed => facts.speed.map(|speed| speed.rate()),
         C::Priority => facts.priority.map(|priority| priority.to_string()),
         C::Mean => paint.model.mean_coverage(&tier.name).map(percent),
     };

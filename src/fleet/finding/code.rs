@@ -252,6 +252,9 @@ codes! {
     NearlyFull "nearly-full" Warning "nearly full"
         "The cache holds nearly as much as it may."
         "Raise its limit, or remove what nobody needs.";
+    PathsLost "paths-lost" Warning "paths lost"
+        "The cache lost paths of systems that hosts still run: its coverage fell by 5 points or more."
+        "Publish the paths again, and keep them with a pin, a root or a higher limit.";
     EntriesLeaving "entries-leaving" Warning "entries leave"
         "Entries of a CI cache are removed within a day unless a run uses them."
         "Run the CI job that uses them.";
@@ -319,6 +322,9 @@ codes! {
     OrderWrong "order-wrong" Warning "order"
         "The host asks a cache too early, by the order of hosts.toml."
         "Write `?priority=` behind the addresses in the host's substituters, the lowest first.";
+    SlowFirst "slow-first" Warning "slow first"
+        "The host asks a cache before another that holds the same paths and was seen to send them at least 5 times faster."
+        "Write `?priority=` behind the addresses in the host's substituters, so that the fast cache comes first.";
     KeyNotTrusted "key-not-trusted" Error "not trusted"
         "The host does not trust the key of the cache."
         "Add the key to nix.settings.trusted-public-keys of the host.";

@@ -3,7 +3,7 @@
 //! The sentences do not name the host: what is wrong for several hosts in the same words is told
 //! once, with all their names before it.
 
-use crate::fleet::{Code, Finding, PublicKey, Subject, Tier};
+use crate::fleet::{Code, Finding, PublicKey, SpeedSeen, Subject, Tier};
 
 fn finding(tier: &Tier, host: &str, code: Code, cause: &str, fix: &str) -> Finding {
     Finding::new(Subject::tier_on_host(tier, host), code, cause, fix)
@@ -89,6 +89,21 @@ pub fn order_wrong(tier: &Tier, host: &str, early: &[(&str, u32)], priority: u32
     );
     let fix = "write ?priority= behind the addresses in the substituters, the lowest first";
     finding(tier, host, Code::OrderWrong, &cause, fix)
+}
+
+/// Says that the tier is asked before one that holds the same paths and sends them much faster.
+pub fn slow_first(tier: &Tier, host: &str, own: &SpeedSeen, faster: (&str, &SpeedSeen)) -> Finding {
+    let (name, other) = faster;
+    let cause = format!(
+        "this cache sent files at {}, and is asked before {name}, which holds the same paths and \
+         sent files at {}",
+        own.words(),
+        other.words()
+    );
+    let fix = format!(
+        "write ?priority= behind the addresses in the substituters, so that {name} comes first"
+    );
+    finding(tier, host, Code::SlowFirst, &cause, &fix)
 }
 
 /// Says that the host does not trust the tier's key. `takes` is a path that it takes all the same,

@@ -3,9 +3,9 @@
 //! `measure URL CA-FILE LIST` asks and prints milliseconds; `delay LISTEN TARGET MS` is a road that
 //! makes every round trip so many milliseconds long, the one that opens a connection too.
 
-use nixdash::fleet::{ClosurePath, StorePath, Tier, TierKind};
+use nixdash::fleet::{ClosurePath, KindName, StorePath, Tier};
 use nixdash::probe::{Answers, Asked, Closure, Memory, Tools, Web, measure_coverage};
-use nixdash::remote::FakeHands;
+use nixdash::remote::FakeRunner;
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -39,11 +39,11 @@ async fn measure(url: &str, authority: &str, list: &str) -> Result<(), Box<dyn E
     let root = paths.first().ok_or("the list is empty")?.path.clone();
     let closure = Closure { root, paths };
     let mut fleet = nixdash::config::fallback();
-    let mut tier = Tier::new("bench", TierKind::Http, url);
+    let mut tier = Tier::new("bench", KindName::Http, url);
     tier.access.ca_file = Some(PathBuf::from(authority)).filter(|_| url.starts_with("https"));
     fleet.tiers = vec![tier];
-    let (web, memory, hands) = (Web::new()?, Memory::default(), FakeHands::unreachable());
-    let tools = Tools { web: &web, hands: &hands, fleet: &fleet, memory: &memory };
+    let (web, memory, hands) = (Web::new()?, Memory::default(), FakeRunner::unreachable());
+    let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };
     let answers = Mutex::new(Answers::default());
     let asked = [Asked { host: "bench", closure: &closure }];
     let began = Instant::now();

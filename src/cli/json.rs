@@ -286,13 +286,13 @@ pub(super) fn run_event(event: &RunEvent) -> Option<String> {
 mod tests {
     use super::*;
     use crate::fleet::words::on_host::signer_not_trusted;
-    use crate::fleet::{Coverage, CoverageFacts, Tier, TierFacts, TierKind};
+    use crate::fleet::{Coverage, CoverageFacts, KindName, Tier, TierFacts};
     use serde_json::{Value, json};
 
     /// Returns what is printed of one tier with these facts.
     fn printed(facts: TierFacts, coverage: CoverageFacts) -> Value {
         let mut fleet = crate::config::fallback();
-        fleet.tiers = vec![Tier::new("p620", TierKind::NixServe, "http://p620:5000")];
+        fleet.tiers = vec![Tier::new("p620", KindName::NixServe, "http://p620:5000")];
         let found = Snapshot {
             tiers: vec![("p620".to_owned(), facts)],
             coverage: [("razer".to_owned(), coverage)].into(),
@@ -322,7 +322,7 @@ mod tests {
     fn what_is_wrong_with_a_tier_is_a_finding_its_error_and_an_alarm() {
         use crate::fleet::words::clusters;
         use crate::fleet::{Detail, Subject};
-        let weed = Tier::new("weed", TierKind::Seaweedfs, "http://weed:8333/b");
+        let weed = Tier::new("weed", KindName::Seaweedfs, "http://weed:8333/b");
         let mut facts =
             TierFacts::of(TierState::Degraded, clusters::servers_missing(&weed, 2, 3, &[]));
         let subject = Subject::tier(&weed);
@@ -410,7 +410,7 @@ mod tests {
         const FIX: &str = "add one of them to nix.settings.trusted-public-keys there, or sign the \
                            path with one that is trusted";
         let at: Timestamp = "2026-11-21T08:00:00Z".parse().unwrap();
-        let tier = Tier::new("p620", TierKind::NixServe, "http://p620:5000");
+        let tier = Tier::new("p620", KindName::NixServe, "http://p620:5000");
         let on_razer = TierOnHost {
             configured: Some(true),
             rank: Some(2),

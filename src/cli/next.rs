@@ -187,7 +187,7 @@ fn to_build(host: &str, facts: &NextFacts) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{NextCoverage, Tier, TierKind};
+    use crate::fleet::{KindName, NextCoverage, Tier};
 
     /// Returns what is known of a system that p620 holds a half of.
     fn facts(partial: bool, now: Timestamp) -> NextFacts {
@@ -216,7 +216,7 @@ mod tests {
             None,
         )
         .unwrap();
-        fleet.tiers = vec![Tier::new("p620", TierKind::NixServe, "http://p620:5000")];
+        fleet.tiers = vec![Tier::new("p620", KindName::NixServe, "http://p620:5000")];
         let both =
             [("razer".to_owned(), facts(true, now)), ("samsung".to_owned(), facts(false, now))];
         let found = Snapshot { next: both.into(), ..Snapshot::default() };

@@ -43,14 +43,14 @@ fn of_tier(name: &str, facts: &TierFacts) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::fleet::words::{clusters, kinds, on_host};
-    use crate::fleet::{Finding, Tier, TierKind, TierOnHost, TierState};
+    use crate::fleet::{Finding, KindName, Tier, TierOnHost, TierState};
 
     #[test]
     fn that_a_file_is_not_trusted_is_not_told_of_each_host() {
         use crate::fleet::words::hosts::not_asked;
         use crate::fleet::words::kinds::store_silent;
         use crate::fleet::{Code, HostFacts};
-        let store = Tier::new("local", TierKind::Local, "");
+        let store = Tier::new("local", KindName::Local, "");
         let code = Code::FileNotTrusted;
         let silent = |code| store_silent(&store, "p510", code, "p510: no");
         let on_host = |findings| TierOnHost { findings, ..TierOnHost::default() };
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn hosts_with_the_same_trouble_are_named_together_and_nothing_is_told_twice() {
-        let weed = Tier::new("weed", TierKind::Seaweedfs, "http://weed:8333/b");
+        let weed = Tier::new("weed", KindName::Seaweedfs, "http://weed:8333/b");
         let late = |host: &str| on_host::order_wrong(&weed, host, &[("static", 20)], 30);
         let asleep = kinds::store_unreadable(&weed, "p510", "it sleeps");
         let on_host = |findings: Vec<Finding>| TierOnHost { findings, ..TierOnHost::default() };

@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_tier_knows_its_cluster_and_where_its_secrets_are() {
-        use crate::fleet::SecretSource;
+        use crate::fleet::{Login, Seaweed, SecretSource, TierKind};
         let text = "[[tiers]]\nname = \"weed\"\nkind = \"seaweedfs\"\nmasters = [\"http://m:9333/\"]\n\
             s3 = \"http://s:8333/cache\"\nmetrics = \"http://s:9360/metrics\"\nreplication = \"001\"\n\
             volume_servers = 3\naccess_key = { env = \"KEY\" }\nsecret_key = { file = \"~/secret\" }\n\
@@ -276,26 +276,28 @@ mod tests {
             user = \"me\"\npassword = { env = \"KEY\" }\n";
         let fleet = fleet(text).unwrap();
         let tier = &fleet.tiers[0];
-        assert_eq!(
-            (tier.url.as_str(), tier.seaweed.s3.as_deref()),
-            ("http://s:8333/cache", Some("http://s:8333/cache"))
-        );
-        assert_eq!(tier.seaweed.masters, ["http://m:9333"]);
-        assert_eq!(
-            (tier.seaweed.replication.as_deref(), tier.seaweed.volume_servers),
-            (Some("001"), Some(3))
-        );
-        let access = &tier.access;
-        assert_eq!(access.access_key, Some(SecretSource::Env("KEY".to_owned())));
-        assert_eq!(access.secret_key, Some(SecretSource::File("/home/me/secret".into())));
+        assert_eq!(tier.url, "http://s:8333/cache");
+        let seaweed = Seaweed {
+            masters: vec!["http://m:9333".to_owned()],
+            metrics: Some("http://s:9360/metrics".to_owned()),
+            replication: Some("001".to_owned()),
+            volume_servers: Some(3),
+        };
+        assert_eq!(tier.kind, TierKind::Seaweedfs(seaweed));
+        let env = || SecretSource::Env("KEY".to_owned());
         let words = SecretSource::Command {
             words: vec!["pass".to_owned(), "x".to_owned()],
             folder: "/etc/fleet".into(),
         };
-        assert_eq!(fleet.tiers[1].access.token, Some(words));
-        let netrc = SecretSource::File("/etc/fleet/netrc".into());
-        assert_eq!(fleet.tiers[2].access.netrc, Some(netrc));
-        assert_eq!(fleet.tiers[3].access.user.as_deref(), Some("me"));
+        let secret = SecretSource::File("/home/me/secret".into());
+        let logins: Vec<&Login> = fleet.tiers.iter().map(|tier| &tier.access.login).collect();
+        let expected = [
+            Login::Keys { access: env(), secret },
+            Login::Token(words),
+            Login::Netrc(SecretSource::File("/etc/fleet/netrc".into())),
+            Login::Password { user: "me".to_owned(), password: env() },
+        ];
+        assert_eq!(logins, expected.iter().collect::<Vec<_>>());
     }
 
     #[test]
@@ -312,7 +314,8 @@ mod tests {
             (Some(100_000_000_000), Some(1000))
         );
         assert_eq!(tiers[0].every, Some(std::time::Duration::from_secs(30)));
-        assert_eq!(tiers[1].repo.as_deref(), Some("me/nixos"));
+        let repo = "me/nixos".to_owned();
+        assert_eq!(tiers[1].kind, crate::fleet::TierKind::GithubActions { repo });
         assert_eq!(tiers[1].url, "https://api.github.com/repos/me/nixos");
         assert_eq!(tiers[2].url, "https://git.lan/api/v3/repos/me/nixos");
     }
@@ -416,8 +419,11 @@ mod samples {
         assert_eq!(names, ["p620", "razer", "samsung", "p510"]);
         assert!(fleet.host("p510").unwrap().protected);
         assert_eq!(fleet.publish_tier().unwrap().name, "p620");
-        for kind in crate::fleet::TierKind::ALL {
-            assert!(fleet.tiers.iter().any(|tier| tier.kind == kind), "no tier of kind {kind}");
+        for kind in crate::fleet::KindName::ALL {
+            assert!(
+                fleet.tiers.iter().any(|tier| tier.kind.name() == kind),
+                "no tier of kind {kind}"
+            );
         }
     }
 }

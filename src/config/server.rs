@@ -1,14 +1,14 @@
 //! Addresses of servers, and what to write instead of what must not be in them.
 
 use crate::config::value::Meaning;
-use crate::fleet::TierKind;
+use crate::fleet::KindName;
 use crate::nix::s3_url::S3Url;
 
 /// What an address is of: that decides how it begins and where a password belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RawServer {
     /// A tier of a kind.
-    Tier(TierKind),
+    Tier(KindName),
     /// A tier that does not say of which kind it is.
     AnyTier,
     /// A master of SeaweedFS, or its metrics: nixdash sends no password there.
@@ -23,17 +23,17 @@ impl RawServer {
     /// Returns how its address may begin.
     fn schemes(self) -> &'static [&'static str] {
         match self {
-            Self::Tier(TierKind::S3) => &["s3://"],
+            Self::Tier(KindName::S3) => &["s3://"],
             Self::Tier(
-                TierKind::NixServe
-                | TierKind::Harmonia
-                | TierKind::Http
-                | TierKind::Cachix
-                | TierKind::Seaweedfs
-                | TierKind::Local
-                | TierKind::GithubActions
-                | TierKind::Attic
-                | TierKind::Ncps,
+                KindName::NixServe
+                | KindName::Harmonia
+                | KindName::Http
+                | KindName::Cachix
+                | KindName::Seaweedfs
+                | KindName::Local
+                | KindName::GithubActions
+                | KindName::Attic
+                | KindName::Ncps,
             )
             | Self::Cluster
             | Self::Prometheus => &["http://", "https://"],
@@ -45,18 +45,18 @@ impl RawServer {
     /// Returns what to do instead of writing a user or a password into the address.
     fn login(self) -> &'static str {
         match self {
-            Self::Tier(TierKind::S3 | TierKind::Seaweedfs) => {
+            Self::Tier(KindName::S3 | KindName::Seaweedfs) => {
                 "write access_key = { env = \"…\" } and secret_key = { env = \"…\" }"
             }
-            Self::Tier(TierKind::GithubActions | TierKind::Cachix | TierKind::Attic) => {
+            Self::Tier(KindName::GithubActions | KindName::Cachix | KindName::Attic) => {
                 "write token = { env = \"…\" }"
             }
             Self::Tier(
-                TierKind::NixServe
-                | TierKind::Harmonia
-                | TierKind::Http
-                | TierKind::Local
-                | TierKind::Ncps,
+                KindName::NixServe
+                | KindName::Harmonia
+                | KindName::Http
+                | KindName::Local
+                | KindName::Ncps,
             )
             | Self::AnyTier => {
                 "write netrc = { file = \"…\" }, or user = \"…\" and password = { env = \"…\" }"
@@ -75,19 +75,19 @@ impl RawServer {
     /// Returns what to do instead of writing more behind a `?` or `#`.
     fn query(self) -> &'static str {
         match self {
-            Self::Tier(TierKind::GithubActions) => {
+            Self::Tier(KindName::GithubActions) => {
                 "write only where GitHub's interface begins; a token goes into token = { env = \"…\" }"
             }
             Self::Tier(
-                TierKind::NixServe
-                | TierKind::Harmonia
-                | TierKind::Http
-                | TierKind::Cachix
-                | TierKind::S3
-                | TierKind::Seaweedfs
-                | TierKind::Local
-                | TierKind::Attic
-                | TierKind::Ncps,
+                KindName::NixServe
+                | KindName::Harmonia
+                | KindName::Http
+                | KindName::Cachix
+                | KindName::S3
+                | KindName::Seaweedfs
+                | KindName::Local
+                | KindName::Attic
+                | KindName::Ncps,
             )
             | Self::AnyTier => "settings such as ?priority= belong into the hosts' own nix.conf",
             Self::Cluster | Self::Proxy | Self::Prometheus => "take away what follows there",
@@ -130,10 +130,10 @@ mod tests {
     #[test]
     fn a_password_in_an_address_belongs_where_that_server_takes_it() {
         for (server, text, words) in [
-            (RawServer::Tier(TierKind::Http), "http://u:hunter2@x", "netrc"),
-            (RawServer::Tier(TierKind::S3), "s3://u:hunter2@x", "access_key"),
-            (RawServer::Tier(TierKind::S3), "s3://x?endpoint=https://u:hunter2@y", "access_key"),
-            (RawServer::Tier(TierKind::GithubActions), "https://hunter2@x/api/v3", "token"),
+            (RawServer::Tier(KindName::Http), "http://u:hunter2@x", "netrc"),
+            (RawServer::Tier(KindName::S3), "s3://u:hunter2@x", "access_key"),
+            (RawServer::Tier(KindName::S3), "s3://x?endpoint=https://u:hunter2@y", "access_key"),
+            (RawServer::Tier(KindName::GithubActions), "https://hunter2@x/api/v3", "token"),
             (RawServer::Proxy, "socks5://u:hunter2@x", "no proxy"),
             (RawServer::Prometheus, "http://u:hunter2@x", "no Prometheus"),
         ] {

@@ -3,24 +3,24 @@
 use crate::config::error::MistakeReport;
 use crate::config::keys::KeyTable;
 use crate::config::section::Section;
-use crate::fleet::TierKind;
+use crate::fleet::KindName;
 
 /// Returns whether a tier of a kind has a key of a tier.
-pub(super) fn has(kind: TierKind, key: &str) -> bool {
-    let is_seaweed = kind == TierKind::Seaweedfs;
-    let is_bucket = kind == TierKind::S3;
-    let is_github = kind == TierKind::GithubActions;
+pub(super) fn has(kind: KindName, key: &str) -> bool {
+    let is_seaweed = kind == KindName::Seaweedfs;
+    let is_bucket = kind == KindName::S3;
+    let is_github = kind == KindName::GithubActions;
     match key {
-        "url" => !matches!(kind, TierKind::Local | TierKind::Seaweedfs),
+        "url" => !matches!(kind, KindName::Local | KindName::Seaweedfs),
         // Of one that no host asks there is nothing to sign, to serve, or to see from a host.
         "public_key" | "host" | "via" => kind.is_substituter(),
-        "max_requests_per_month" | "ca_file" | "proxy" => kind != TierKind::Local,
-        "token" => kind != TierKind::Local && !is_bucket,
+        "max_requests_per_month" | "ca_file" | "proxy" => kind != KindName::Local,
+        "token" => kind != KindName::Local && !is_bucket,
         "user" | "password" | "netrc" => kind.is_substituter() && !is_bucket,
         "access_key" | "secret_key" => is_bucket || is_seaweed,
-        "api" => kind == TierKind::Cachix,
+        "api" => kind == KindName::Cachix,
         "repo" => is_github,
-        "unit" => kind == TierKind::NixServe,
+        "unit" => kind == KindName::NixServe,
         "masters" | "s3" | "metrics" | "replication" | "volume_servers" => is_seaweed,
         _ => true,
     }
@@ -31,7 +31,7 @@ pub(super) fn has(kind: TierKind, key: &str) -> bool {
 pub(super) fn check(
     report: &mut MistakeReport<'_>,
     section: &Section<'_>,
-    kind: Option<TierKind>,
+    kind: Option<KindName>,
 ) -> Vec<String> {
     let known = KeyTable::Tiers.names();
     section.check_keys(report, &known);
@@ -49,21 +49,21 @@ pub(super) fn check(
 }
 
 /// Returns what to do about a key that a kind does not have.
-fn advice(kind: TierKind, key: &str) -> String {
+fn advice(kind: KindName, key: &str) -> String {
     match (kind, key) {
-        (TierKind::S3, "token" | "user" | "password" | "netrc") => {
+        (KindName::S3, "token" | "user" | "password" | "netrc") => {
             return "remove it; access_key and secret_key sign what is asked of a bucket"
                 .to_owned();
         }
-        (TierKind::GithubActions, "user" | "password" | "netrc") => {
+        (KindName::GithubActions, "user" | "password" | "netrc") => {
             return "remove it; GitHub takes a token = { env = \"…\" }".to_owned();
         }
-        (TierKind::Seaweedfs, "url") => return "its address is `s3`".to_owned(),
+        (KindName::Seaweedfs, "url") => return "its address is `s3`".to_owned(),
         _ => {}
     }
-    let (having, lacking): (Vec<TierKind>, Vec<TierKind>) =
-        TierKind::ALL.iter().partition(|kind| has(**kind, key));
-    let words = |kinds: &[TierKind]| {
+    let (having, lacking): (Vec<KindName>, Vec<KindName>) =
+        KindName::ALL.iter().partition(|kind| has(**kind, key));
+    let words = |kinds: &[KindName]| {
         let words: Vec<&str> = kinds.iter().map(|kind| kind.word()).collect();
         words.join(" and ")
     };
@@ -110,15 +110,15 @@ mod tests {
     #[test]
     fn every_key_belongs_to_a_kind_and_no_advice_names_none() {
         for key in KeyTable::Tiers.names() {
-            assert!(TierKind::ALL.iter().any(|kind| has(*kind, key)), "{key}");
+            assert!(KindName::ALL.iter().any(|kind| has(*kind, key)), "{key}");
         }
-        assert_eq!(advice(TierKind::Http, "unit"), "remove it; it is for kind nix-serve only");
+        assert_eq!(advice(KindName::Http, "unit"), "remove it; it is for kind nix-serve only");
         assert_eq!(
-            advice(TierKind::Http, "access_key"),
+            advice(KindName::Http, "access_key"),
             "remove it; it is for kinds s3 and seaweedfs only"
         );
         assert_eq!(
-            advice(TierKind::Local, "via"),
+            advice(KindName::Local, "via"),
             "remove it; it is for every kind but local and github-actions"
         );
     }

@@ -6,7 +6,7 @@ use crate::config::secret::{self, Paths, Sources};
 use crate::config::section::Section;
 use crate::config::server::{self, RawServer};
 use crate::config::{tier_keys, value};
-use crate::fleet::{Access, PublicKey, Seaweed, Tier, TierKind};
+use crate::fleet::{Access, KindName, Login, PublicKey, Seaweed, Tier, TierKind};
 use crate::nix::signature::{KeyError, parse_public_key};
 use std::collections::HashSet;
 
@@ -31,10 +31,9 @@ pub(super) fn read(
     let kind = kind(report, &section);
     let foreign = tier_keys::check(report, &section, kind);
     let section = section.without(foreign);
-    let is_github = kind == Some(TierKind::GithubActions);
+    let is_github = kind == Some(KindName::GithubActions);
     let repo = if is_github { repository(report, &section) } else { None };
     let url = url(report, &section, kind, repo.as_deref());
-    let unit = section.parsed(report, "unit", value::unit).map(|unit| unit.value);
     let public_key = public_key(report, &section);
     let host = hosts.named(report, &section, "host");
     let via = hosts.named(report, &section, "via");
@@ -47,7 +46,7 @@ pub(super) fn read(
     tier_keys::check_logins(report, &section);
     let access = access(report, &section, paths);
     let is_login_known = report.count() == mistakes;
-    let seaweed = seaweed(report, &section, kind);
+    let own = own(report, &section, kind, repo);
     let tier = Tier {
         public_key,
         host,
@@ -56,10 +55,7 @@ pub(super) fn read(
         every,
         max_requests_per_month,
         access,
-        seaweed,
-        repo,
-        unit,
-        ..Tier::new(name.as_deref().unwrap_or_default(), kind?, &url?)
+        ..Tier::new(name.as_deref().unwrap_or_default(), own?, &url?)
     };
     if is_login_known {
         check_twice(report, &section, &tier, before);
@@ -90,16 +86,16 @@ fn name(
 }
 
 /// Reads the kind.
-fn kind(report: &mut MistakeReport<'_>, section: &Section<'_>) -> Option<TierKind> {
+fn kind(report: &mut MistakeReport<'_>, section: &Section<'_>) -> Option<KindName> {
     if section.key("kind").is_none() {
-        let known: Vec<&str> = TierKind::ALL.iter().map(|kind| kind.word()).collect();
+        let known: Vec<&str> = KindName::ALL.iter().map(|kind| kind.word()).collect();
         report.error(
             section.at(),
             format!("{} has no kind", section.name()),
             format!("add kind = \"…\", one of: {}", known.join(", ")),
         );
     }
-    let words: Vec<(&str, TierKind)> = TierKind::ALL.map(|kind| (kind.word(), kind)).to_vec();
+    let words: Vec<(&str, KindName)> = KindName::ALL.map(|kind| (kind.word(), kind)).to_vec();
     section.word(report, "kind", &words).map(|kind| kind.value)
 }
 
@@ -146,21 +142,21 @@ const GITHUB: &str = "https://api.github.com";
 fn url(
     report: &mut MistakeReport<'_>,
     section: &Section<'_>,
-    kind: Option<TierKind>,
+    kind: Option<KindName>,
     repo: Option<&str>,
 ) -> Option<String> {
     let server = kind.map_or(RawServer::AnyTier, RawServer::Tier);
     let (key, example) = match kind {
-        Some(TierKind::NixServe | TierKind::Harmonia) => ("url", "http://p620.lan:5000"),
-        Some(TierKind::Http) => ("url", "https://cache.nixos.org"),
-        Some(TierKind::Cachix) => ("url", "https://NAME.cachix.org"),
-        Some(TierKind::Attic) => ("url", "https://attic.example/CACHE"),
-        Some(TierKind::Ncps) => ("url", "http://ncps.lan:8501"),
-        Some(TierKind::S3) => ("url", "s3://nix-cache?endpoint=https://…&region=…"),
-        Some(TierKind::Seaweedfs) => ("s3", "http://10.0.0.5:8333/nix-cache"),
+        Some(KindName::NixServe | KindName::Harmonia) => ("url", "http://p620.lan:5000"),
+        Some(KindName::Http) => ("url", "https://cache.nixos.org"),
+        Some(KindName::Cachix) => ("url", "https://NAME.cachix.org"),
+        Some(KindName::Attic) => ("url", "https://attic.example/CACHE"),
+        Some(KindName::Ncps) => ("url", "http://ncps.lan:8501"),
+        Some(KindName::S3) => ("url", "s3://nix-cache?endpoint=https://…&region=…"),
+        Some(KindName::Seaweedfs) => ("s3", "http://10.0.0.5:8333/nix-cache"),
         // It has no address that a host would name.
-        Some(TierKind::Local) => return Some(String::new()),
-        Some(TierKind::GithubActions) => {
+        Some(KindName::Local) => return Some(String::new()),
+        Some(KindName::GithubActions) => {
             let begin = match section.key("url") {
                 Some(_) => section.parsed(report, "url", |text| server::url(text, server))?.value,
                 None => GITHUB.to_owned(),
@@ -231,37 +227,63 @@ fn public_key(report: &mut MistakeReport<'_>, section: &Section<'_>) -> Option<P
 
 /// Reads how the tier lets us in: secrets, a private authority, a proxy.
 fn access(report: &mut MistakeReport<'_>, section: &Section<'_>, paths: Paths<'_>) -> Access {
+    let login = login(report, section, paths);
+    let ca_file =
+        section.parsed(report, "ca_file", |text| value::path(text, paths.home, paths.folder));
+    let proxy = section.parsed(report, "proxy", |text| server::url(text, RawServer::Proxy));
+    Access { login, ca_file: ca_file.map(|path| path.value), proxy: proxy.map(|proxy| proxy.value) }
+}
+
+/// Reads what the tier is shown: the first of several, of which the others were reported; and
+/// nothing where half of a pair is missing, which was reported too.
+fn login(report: &mut MistakeReport<'_>, section: &Section<'_>, paths: Paths<'_>) -> Login {
     let mut any = |key| secret::read(report, section, key, Sources::Any, paths);
     let (access_key, secret_key) = (any("access_key"), any("secret_key"));
     let (token, password) = (any("token"), any("password"));
     let netrc = secret::read(report, section, "netrc", Sources::File, paths);
     let user = section.text(report, "user").map(|user| user.value.to_owned());
-    let ca_file =
-        section.parsed(report, "ca_file", |text| value::path(text, paths.home, paths.folder));
-    let proxy = section.parsed(report, "proxy", |text| server::url(text, RawServer::Proxy));
-    let api =
-        section.parsed(report, "api", |text| server::url(text, RawServer::Tier(TierKind::Cachix)));
-    Access {
-        token,
-        user,
-        password,
-        netrc,
-        access_key,
-        secret_key,
-        ca_file: ca_file.map(|path| path.value),
-        proxy: proxy.map(|proxy| proxy.value),
-        api: api.map(|api| api.value),
+    match (access_key, secret_key, token, user, password, netrc) {
+        (Some(access), Some(secret), ..) => Login::Keys { access, secret },
+        (_, _, Some(token), ..) => Login::Token(token),
+        (_, _, _, Some(user), Some(password), _) => Login::Password { user, password },
+        (.., Some(netrc)) => Login::Netrc(netrc),
+        (_, _, None, _, _, None) => Login::Nobody,
     }
+}
+
+/// Reads what only tiers of this kind are told; nothing when the kind is missing, or what it needs.
+fn own(
+    report: &mut MistakeReport<'_>,
+    section: &Section<'_>,
+    kind: Option<KindName>,
+    repo: Option<String>,
+) -> Option<TierKind> {
+    let unit = section.parsed(report, "unit", value::unit).map(|unit| unit.value);
+    let cachix = RawServer::Tier(KindName::Cachix);
+    let api = section.parsed(report, "api", |text| server::url(text, cachix)).map(|api| api.value);
+    let seaweed = seaweed(report, section, kind);
+    Some(match kind? {
+        KindName::NixServe => TierKind::NixServe { unit },
+        KindName::Cachix => TierKind::Cachix { api },
+        KindName::Seaweedfs => TierKind::Seaweedfs(seaweed),
+        KindName::GithubActions => TierKind::GithubActions { repo: repo? },
+        plain @ (KindName::Harmonia
+        | KindName::Http
+        | KindName::S3
+        | KindName::Local
+        | KindName::Attic
+        | KindName::Ncps) => plain.into(),
+    })
 }
 
 /// Reads the cluster of a tier of kind seaweedfs.
 fn seaweed(
     report: &mut MistakeReport<'_>,
     section: &Section<'_>,
-    kind: Option<TierKind>,
+    kind: Option<KindName>,
 ) -> Seaweed {
     let mut seaweed = Seaweed::default();
-    if kind.is_some_and(|kind| kind != TierKind::Seaweedfs) {
+    if kind.is_some_and(|kind| kind != KindName::Seaweedfs) {
         return seaweed;
     }
     let masters = section.texts(report, "masters");
@@ -286,10 +308,6 @@ fn seaweed(
             }
         }
     }
-    // A mistake in `s3` was reported where the tier's address was read.
-    let s3 = section.raw("s3").and_then(|value| value.get_ref().as_str());
-    let gateway = RawServer::Tier(TierKind::Seaweedfs);
-    seaweed.s3 = s3.and_then(|text| server::url(text, gateway).ok());
     let metrics = section.parsed(report, "metrics", |text| server::url(text, RawServer::Cluster));
     seaweed.metrics = metrics.map(|metrics| metrics.value);
     let replication = section.parsed(report, "replication", |text| {

@@ -42,7 +42,7 @@ fn host(name: &str, tags: &[&str], protected: bool) -> Host {
     }
 }
 
-pub(super) fn tier(name: &str, kind: TierKind, url: &str, key: &str, serves: Option<&str>) -> Tier {
+pub(super) fn tier(name: &str, kind: KindName, url: &str, key: &str, serves: Option<&str>) -> Tier {
     let public_key = (!key.is_empty()).then(|| PublicKey {
         name: key.to_owned(),
         bytes: [7; 32],
@@ -72,10 +72,10 @@ pub(super) fn fleet() -> Fleet {
             host("p510", &["server"], true),
         ],
         tiers: vec![
-            tier("p620", TierKind::NixServe, "http://p620.lan:5000", "p620-1", Some("p620")),
-            tier("nixos.org", TierKind::Http, "https://cache.nixos.org", "cache.nixos.org-1", None),
-            tier("community", TierKind::Http, "https://community.example", "community-1", None),
-            tier("weed", TierKind::Seaweedfs, "http://10.0.0.5:8333/nix-cache", "", None),
+            tier("p620", KindName::NixServe, "http://p620.lan:5000", "p620-1", Some("p620")),
+            tier("nixos.org", KindName::Http, "https://cache.nixos.org", "cache.nixos.org-1", None),
+            tier("community", KindName::Http, "https://community.example", "community-1", None),
+            tier("weed", KindName::Seaweedfs, "http://10.0.0.5:8333/nix-cache", "", None),
         ],
         rollout: Rollout { parallel: 4 },
         targets: Targets::default(),

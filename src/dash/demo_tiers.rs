@@ -9,24 +9,24 @@ const GB: u64 = 1_000_000_000;
 
 /// The demonstration's fleet with a tier of every kind.
 pub(super) fn every_kind() -> Fleet {
-    let mut p620 = tier("p620", TierKind::NixServe, "http://p620.lan:5000", "p620-1", Some("p620"));
+    let mut p620 = tier("p620", KindName::NixServe, "http://p620.lan:5000", "p620-1", Some("p620"));
     p620.max_requests_per_month = None;
-    let mut cachix = tier("cachix", TierKind::Cachix, "https://fleet.cachix.org", "fleet-1", None);
+    let mut cachix = tier("cachix", KindName::Cachix, "https://fleet.cachix.org", "fleet-1", None);
     cachix.max_requests_per_month = Some(50_000);
-    let http = TierKind::Http;
+    let http = KindName::Http;
     Fleet {
         tiers: vec![
             p620,
             tier("nixos.org", http, "https://cache.nixos.org", "cache.nixos.org-1", None),
             tier("community", http, "https://community.example", "community-1", None),
-            tier("p510", TierKind::Harmonia, "http://p510.lan:5000", "p510-1", Some("p510")),
-            tier("oracle", TierKind::S3, "s3://nix-cache?region=eu-1", "oracle-1", None),
-            tier("weed", TierKind::Seaweedfs, "http://10.0.0.5:8333/nix-cache", "weed-1", None),
+            tier("p510", KindName::Harmonia, "http://p510.lan:5000", "p510-1", Some("p510")),
+            tier("oracle", KindName::S3, "s3://nix-cache?region=eu-1", "oracle-1", None),
+            tier("weed", KindName::Seaweedfs, "http://10.0.0.5:8333/nix-cache", "weed-1", None),
             cachix,
-            tier("store", TierKind::Local, "local", "", None),
-            tier("ci", TierKind::GithubActions, "https://github.example/me/nixos", "", None),
-            tier("attic", TierKind::Attic, "https://attic.example/fleet", "fleet-2", None),
-            tier("ncps", TierKind::Ncps, "http://ncps.lan:8501", "ncps-1", None),
+            tier("store", KindName::Local, "local", "", None),
+            tier("ci", KindName::GithubActions, "https://github.example/me/nixos", "", None),
+            tier("attic", KindName::Attic, "https://attic.example/fleet", "fleet-2", None),
+            tier("ncps", KindName::Ncps, "http://ncps.lan:8501", "ncps-1", None),
         ],
         targets: Targets { hit_rate: Some(0.85) },
         ..fleet()
@@ -332,7 +332,7 @@ pub(super) fn every_trouble() -> (Fleet, Vec<Event>) {
         ("not-signed", TierState::Up, Untrusted),
         ("unknown", TierState::Unknown, Unchecked),
     ];
-    let kind = TierKind::Http;
+    let kind = KindName::Http;
     let tiers = states.map(|(name, ..)| {
         tier(name, kind, &format!("https://{name}.example"), &format!("{name}-1"), None)
     });

@@ -258,10 +258,10 @@ pub fn grouped<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::TierKind;
+    use crate::fleet::KindName;
 
     fn of(code: Code, cause: &str) -> Finding {
-        let tier = Tier::new("weed", TierKind::Seaweedfs, "http://weed:8333/b");
+        let tier = Tier::new("weed", KindName::Seaweedfs, "http://weed:8333/b");
         Finding::of_tier(&tier, code, cause, "mend it")
     }
 

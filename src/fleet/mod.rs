@@ -49,7 +49,7 @@ pub use select::{SelectError, select};
 pub use settings::{Evaluate, Fleet, Retention, Rollout, Targets};
 pub use speed::{RankedSpeed, SpeedSeen, TimedBytes, TimedFetch, slow_first, speed_seen};
 pub use text::printable_line;
-pub use tier::{Access, PublicKey, Seaweed, SecretSource, Tier, TierKind};
+pub use tier::{Access, KindName, Login, PublicKey, Seaweed, SecretSource, Tier, TierKind};
 pub use tier_history::{TierEvidence, TierHistory};
 pub use trust::Trust;
 pub use units::{ago, bytes, bytes_of, duration, percent};

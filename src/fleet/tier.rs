@@ -1,14 +1,12 @@
 //! A binary cache and the key it signs with.
 
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What kind of server a tier is; each has a probe of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TierKind {
+/// The kinds of servers, as `hosts.toml` calls them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KindName {
     /// nix-serve or nix-serve-ng: serves a host's live store.
     NixServe,
     /// harmonia: serves a host's live store.
@@ -31,7 +29,7 @@ pub enum TierKind {
     Ncps,
 }
 
-impl TierKind {
+impl KindName {
     /// Every kind, in the order of the documentation.
     pub const ALL: [Self; 10] = [
         Self::NixServe,
@@ -62,20 +60,6 @@ impl TierKind {
         }
     }
 
-    /// Returns whether such a server, or the host that it runs on, can tell how many requests it
-    /// was asked.
-    pub fn counts_requests(self) -> bool {
-        match self {
-            Self::NixServe | Self::Harmonia | Self::Seaweedfs | Self::Ncps => true,
-            Self::Http
-            | Self::Cachix
-            | Self::S3
-            | Self::Local
-            | Self::GithubActions
-            | Self::Attic => false,
-        }
-    }
-
     /// Returns the word used in `hosts.toml`.
     pub fn word(self) -> &'static str {
         match self {
@@ -93,12 +77,98 @@ impl TierKind {
     }
 }
 
+impl fmt::Display for KindName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// What kind of server a tier is, with what only that kind is told; each has a probe of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TierKind {
+    /// nix-serve or nix-serve-ng: serves a host's live store.
+    NixServe {
+        /// The unit on its host that serves it; none means `nix-serve.service`.
+        unit: Option<String>,
+    },
+    /// harmonia: serves a host's live store.
+    Harmonia,
+    /// Any static or public cache over HTTP, such as cache.nixos.org.
+    Http,
+    /// A hosted Cachix cache.
+    Cachix {
+        /// The address of its API: besides the tier's own the only one that credentials are sent to.
+        api: Option<String>,
+    },
+    /// An S3 bucket.
+    S3,
+    /// A SeaweedFS cluster.
+    Seaweedfs(Seaweed),
+    /// Each machine's own store.
+    Local,
+    /// The caches of GitHub Actions.
+    GithubActions {
+        /// `OWNER/NAME`.
+        repo: String,
+    },
+    /// An attic server.
+    Attic,
+    /// An ncps proxy.
+    Ncps,
+}
+
+impl TierKind {
+    /// Returns which kind it is.
+    pub fn name(&self) -> KindName {
+        match self {
+            Self::NixServe { .. } => KindName::NixServe,
+            Self::Harmonia => KindName::Harmonia,
+            Self::Http => KindName::Http,
+            Self::Cachix { .. } => KindName::Cachix,
+            Self::S3 => KindName::S3,
+            Self::Seaweedfs(_) => KindName::Seaweedfs,
+            Self::Local => KindName::Local,
+            Self::GithubActions { .. } => KindName::GithubActions,
+            Self::Attic => KindName::Attic,
+            Self::Ncps => KindName::Ncps,
+        }
+    }
+
+    /// Does what [`KindName::is_substituter`] does.
+    pub fn is_substituter(&self) -> bool {
+        self.name().is_substituter()
+    }
+
+    /// Returns the word used in `hosts.toml`.
+    pub fn word(&self) -> &'static str {
+        self.name().word()
+    }
+}
+
+impl From<KindName> for TierKind {
+    /// Makes a kind that is told nothing but its name.
+    fn from(name: KindName) -> Self {
+        match name {
+            KindName::NixServe => Self::NixServe { unit: None },
+            KindName::Harmonia => Self::Harmonia,
+            KindName::Http => Self::Http,
+            KindName::Cachix => Self::Cachix { api: None },
+            KindName::S3 => Self::S3,
+            KindName::Seaweedfs => Self::Seaweedfs(Seaweed::default()),
+            KindName::Local => Self::Local,
+            KindName::GithubActions => Self::GithubActions { repo: String::new() },
+            KindName::Attic => Self::Attic,
+            KindName::Ncps => Self::Ncps,
+        }
+    }
+}
+
 impl Tier {
     /// Makes a tier with nothing but what every tier has.
-    pub fn new(name: &str, kind: TierKind, url: &str) -> Self {
+    pub fn new(name: &str, kind: impl Into<TierKind>, url: &str) -> Self {
         Self {
             name: name.to_owned(),
-            kind,
+            kind: kind.into(),
             url: url.trim_end_matches('/').to_owned(),
             public_key: None,
             host: None,
@@ -107,9 +177,6 @@ impl Tier {
             every: None,
             max_requests_per_month: None,
             access: Access::default(),
-            seaweed: Seaweed::default(),
-            repo: None,
-            unit: None,
         }
     }
 }
@@ -147,37 +214,66 @@ pub enum SecretSource {
     },
 }
 
+/// What a tier is shown before it lets us in: one of these, and where the secret in it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Login {
+    /// Nothing: it lets everybody in.
+    #[default]
+    Nobody,
+    /// A bearer token.
+    Token(SecretSource),
+    /// Basic authentication.
+    Password {
+        /// The user.
+        user: String,
+        /// The password.
+        password: SecretSource,
+    },
+    /// A netrc file, as Nix's `netrc-file`.
+    Netrc(SecretSource),
+    /// Keys of S3, which sign each request.
+    Keys {
+        /// The access key.
+        access: SecretSource,
+        /// The secret key.
+        secret: SecretSource,
+    },
+}
+
+impl Login {
+    /// Returns where the secrets are, each with the key of `hosts.toml` that names it.
+    pub fn secrets(&self) -> Vec<(&'static str, &SecretSource)> {
+        match self {
+            Self::Nobody => Vec::new(),
+            Self::Token(source) => vec![("token", source)],
+            Self::Password { password, user: _ } => vec![("password", password)],
+            Self::Netrc(source) => vec![("netrc", source)],
+            Self::Keys { access, secret } => vec![("access_key", access), ("secret_key", secret)],
+        }
+    }
+
+    /// Returns whether it is a token.
+    pub fn is_token(&self) -> bool {
+        matches!(self, Self::Token(_))
+    }
+}
+
 /// How a tier lets us in, and by which way it is reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
-    /// A bearer token.
-    pub token: Option<SecretSource>,
-    /// The user of basic authentication.
-    pub user: Option<String>,
-    /// The password of basic authentication.
-    pub password: Option<SecretSource>,
-    /// A netrc file, as Nix's `netrc-file`.
-    pub netrc: Option<SecretSource>,
-    /// The access key of S3.
-    pub access_key: Option<SecretSource>,
-    /// The secret key of S3.
-    pub secret_key: Option<SecretSource>,
+    /// What it is shown.
+    pub login: Login,
     /// Certificates of a private authority, in PEM.
     pub ca_file: Option<PathBuf>,
     /// An HTTP proxy for this tier alone.
     pub proxy: Option<String>,
-    /// The address of the tier's API, of kind cachix: besides the tier's own the only one that
-    /// credentials are sent to.
-    pub api: Option<String>,
 }
 
-/// A SeaweedFS cluster.
+/// A SeaweedFS cluster; the bucket on its S3 gateway is the tier's own address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seaweed {
     /// URLs of the masters, without a trailing slash.
     pub masters: Vec<String>,
-    /// URL of the bucket on the S3 gateway.
-    pub s3: Option<String>,
     /// URL of the filer's metrics.
     pub metrics: Option<String>,
     /// The replication that every volume should have, as SeaweedFS writes it: `001`.
@@ -211,10 +307,4 @@ pub struct Tier {
     pub max_requests_per_month: Option<u64>,
     /// How it lets us in.
     pub access: Access,
-    /// The cluster behind it, of kind seaweedfs.
-    pub seaweed: Seaweed,
-    /// `OWNER/NAME`, of kind github-actions.
-    pub repo: Option<String>,
-    /// The unit on its host that serves it, of kind nix-serve; none means `nix-serve.service`.
-    pub unit: Option<String>,
 }

@@ -37,10 +37,8 @@ impl Fleet {
             self.hosts.into_iter().map(|host| crate::fleet::Host { check: Vec::new(), ..host });
         let tiers = self.tiers.into_iter().map(|tier| {
             // A bucket's address names a profile with keys, and programs that Nix would read.
-            let url = match tier.kind {
-                TierKind::S3 => without_profile(&tier.url),
-                _ => tier.url,
-            };
+            let is_bucket = tier.kind == TierKind::S3;
+            let url = if is_bucket { without_profile(&tier.url) } else { tier.url };
             crate::fleet::Tier { url, access: Access::default(), via: None, ..tier }
         });
         Self {
@@ -63,7 +61,7 @@ impl Fleet {
         files.extend(self.theme.iter().filter(|name| name.contains('/')).map(PathBuf::from));
         for tier in &self.tiers {
             files.extend(tier.access.ca_file.iter().cloned());
-            for (_, source) in secrets(&tier.access) {
+            for (_, source) in tier.access.login.secrets() {
                 match source {
                     SecretSource::Env(_) => {}
                     SecretSource::File(path) => files.push(path.clone()),
@@ -87,7 +85,7 @@ impl Fleet {
         }
         for tier in &self.tiers {
             let name = &tier.name;
-            for (key, source) in secrets(&tier.access) {
+            for (key, source) in tier.access.login.secrets() {
                 lines.push(match source {
                     SecretSource::Env(variable) => {
                         format!("{key} of {name}, sent to {}: variable {variable}", tier.url)
@@ -104,19 +102,6 @@ impl Fleet {
         }
         lines.into_iter().map(|line| crate::fleet::printable_line(&line)).collect()
     }
-}
-
-/// Returns where the secrets of a tier are, with the keys of `hosts.toml` that name them.
-fn secrets(access: &Access) -> impl Iterator<Item = (&'static str, &SecretSource)> {
-    let Access { token, user: _, password, netrc, access_key, secret_key, .. } = access;
-    let all = [
-        ("token", token),
-        ("password", password),
-        ("netrc", netrc),
-        ("access_key", access_key),
-        ("secret_key", secret_key),
-    ];
-    all.into_iter().filter_map(|(key, source)| Some((key, source.as_ref()?)))
 }
 
 /// Returns the address of a bucket without the profile whose keys would sign.

@@ -89,21 +89,8 @@ impl S3Url {
 /// Returns the URL below which a tier's `nix-cache-info` lies, without a trailing slash: of a
 /// bucket that of its objects, of every other tier its own.
 pub fn web_url(tier: &Tier) -> Cow<'_, str> {
-    match tier.kind {
-        TierKind::S3 => match S3Url::parse(&tier.url) {
-            Ok(url) => Cow::Owned(url.base),
-            Err(_) => Cow::Borrowed(&tier.url),
-        },
-        TierKind::NixServe
-        | TierKind::Harmonia
-        | TierKind::Http
-        | TierKind::Cachix
-        | TierKind::Seaweedfs
-        | TierKind::Local
-        | TierKind::GithubActions
-        | TierKind::Attic
-        | TierKind::Ncps => Cow::Borrowed(&tier.url),
-    }
+    let bucket = (tier.kind == TierKind::S3).then(|| S3Url::parse(&tier.url).ok()).flatten();
+    bucket.map_or(Cow::Borrowed(tier.url.as_str()), |bucket| Cow::Owned(bucket.base))
 }
 
 #[cfg(test)]

@@ -117,7 +117,7 @@ fn keeps_everything(tier: &Tier) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::TierKind;
+    use crate::fleet::KindName;
 
     const A: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";
     const B: &str = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0";
@@ -127,7 +127,7 @@ mod tests {
         let now: Timestamp = "2026-11-21T08:00:00Z".parse().unwrap();
         let (a, b) = (StorePath::parse(A).unwrap(), StorePath::parse(B).unwrap());
         let mut answers = Answers::default();
-        let p620 = Tier::new("p620", TierKind::NixServe, "http://p620:5000");
+        let p620 = Tier::new("p620", KindName::NixServe, "http://p620:5000");
         answers.put(&p620, a.clone(), true, now);
         answers.put(&p620, b.clone(), false, now);
         let at = |minutes: i64| now + SignedDuration::from_mins(minutes);
@@ -144,7 +144,7 @@ mod tests {
         );
         answers.forget_tier("p620");
         assert_eq!(answers.get("p620", &a, now), None);
-        let nixos = Tier::new("nixos", TierKind::Http, "https://cache.nixos.org");
+        let nixos = Tier::new("nixos", KindName::Http, "https://cache.nixos.org");
         answers.put(&nixos, a.clone(), true, now);
         answers.put(&nixos, b.clone(), false, now);
         assert_eq!(answers.get("nixos", &a, at(23 * 60)), Some(true));
@@ -156,7 +156,7 @@ mod tests {
         let now: Timestamp = "2026-11-21T08:00:00Z".parse().unwrap();
         let at = |minutes: i64| now + SignedDuration::from_mins(minutes);
         let (a, b) = (StorePath::parse(A).unwrap(), StorePath::parse(B).unwrap());
-        let p620 = Tier::new("p620", TierKind::NixServe, "http://p620:5000");
+        let p620 = Tier::new("p620", KindName::NixServe, "http://p620:5000");
         let mut answers = Answers::default();
         answers.put(&p620, a.clone(), false, at(2));
         let told = |path: &StorePath, holds| PathAnswer { path: path.clone(), holds, at: now };

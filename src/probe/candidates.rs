@@ -53,7 +53,7 @@ pub(super) fn candidates(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{ClosurePath, TierKind};
+    use crate::fleet::{ClosurePath, KindName};
 
     /// Makes a path of a name.
     fn path(name: &str) -> StorePath {
@@ -62,7 +62,7 @@ mod tests {
 
     /// Makes a tier, of a host or of nobody.
     fn tier(host: Option<&str>) -> Tier {
-        Tier { host: host.map(str::to_owned), ..Tier::new("x", TierKind::Http, "http://x") }
+        Tier { host: host.map(str::to_owned), ..Tier::new("x", KindName::Http, "http://x") }
     }
 
     #[test]

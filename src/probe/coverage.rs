@@ -107,7 +107,7 @@ pub(super) async fn ask_all<'a>(
         .fleet
         .tiers
         .iter()
-        .filter_map(|tier| probe_of(tier.kind).map(|probe| (tier, probe)))
+        .filter_map(|tier| probe_of(tier.kind.name()).map(|probe| (tier, probe)))
         .map(|(tier, probe)| {
             let may_ask = !rests(tier) && tools.web.rest_of(tier).is_none();
             let work = ask_tier(tools, tier, may_ask.then_some(probe), paths, answers, now);
@@ -204,7 +204,7 @@ pub(super) fn lock(answers: &Mutex<Answers>) -> MutexGuard<'_, Answers> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::TierKind;
+    use crate::fleet::KindName;
     use crate::probe::memory::Memory;
     use crate::probe::server::Server;
     use crate::probe::web::Web;
@@ -228,7 +228,7 @@ mod tests {
 
     /// Measures with tiers at these addresses.
     async fn measured(
-        tiers: &[(&str, TierKind, &str)],
+        tiers: &[(&str, KindName, &str)],
         asked: &[Asked<'_>],
         answers: &Mutex<Answers>,
     ) -> BTreeMap<String, CoverageFacts> {
@@ -256,8 +256,8 @@ mod tests {
         ])
         .await;
         let tiers = [
-            ("p620", TierKind::NixServe, server.url.as_str()),
-            ("down", TierKind::Http, "http://127.0.0.1:1"),
+            ("p620", KindName::NixServe, server.url.as_str()),
+            ("down", KindName::Http, "http://127.0.0.1:1"),
         ];
         let (one, two) = (closure(&[(A, 120), (TOP, 216)]), closure(&[(A, 120), (B, 168)]));
         let asked =
@@ -278,7 +278,7 @@ mod tests {
     #[tokio::test]
     async fn a_tier_in_trouble_is_absent() {
         let server = Server::start(&[("/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo", 500, "")]).await;
-        let tiers = [("p620", TierKind::NixServe, server.url.as_str())];
+        let tiers = [("p620", KindName::NixServe, server.url.as_str())];
         let one = closure(&[(TOP, 216), (A, 120)]);
         let asked = [Asked { host: "razer", closure: &one }];
         let found = measured(&tiers, &asked, &Mutex::new(Answers::default())).await;

@@ -116,7 +116,7 @@ pub fn note_depths(memory: &Memory, tier: &Tier, found: BTreeMap<String, StoreDe
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::TierKind;
+    use crate::fleet::KindName;
     use crate::remote::{FakeRunner, Output};
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn of_each_host_the_newest_look_stays() {
         let memory = Memory::default();
-        let tier = Tier::new("stores", TierKind::Local, "");
+        let tier = Tier::new("stores", KindName::Local, "");
         let at = |second, dead_bytes| StoreDepth {
             saved_bytes: 0,
             dead_paths: 1,

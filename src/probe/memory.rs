@@ -144,12 +144,12 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::TierKind;
+    use crate::fleet::KindName;
 
     #[test]
     fn only_what_cannot_be_measured_anew_is_kept_and_only_when_it_changed() {
         let memory = Memory::default();
-        let weed = Tier::new("weed", TierKind::Seaweedfs, "http://weed:8333/b");
+        let weed = Tier::new("weed", KindName::Seaweedfs, "http://weed:8333/b");
         memory.put(&weed, "counters", &1);
         memory.put(&weed, SEEN, &1);
         assert_eq!(memory.take_changes(&weed), [(SEEN, Some(1.into()))]);
@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn what_was_put_since_is_not_replaced_by_what_was_kept_before() {
         let memory = Memory::default();
-        let weed = Tier::new("weed", TierKind::Seaweedfs, "http://weed:8333/b");
+        let weed = Tier::new("weed", KindName::Seaweedfs, "http://weed:8333/b");
         memory.put(&weed, SEEN, &2);
         let kept = [(SEEN, 1), (CANARY, 1), ("of another version", 1)];
         memory.recall(&weed, kept.map(|(name, value)| (name.to_owned(), value.into())).into());

@@ -299,7 +299,7 @@ async fn ask_tier(
     };
     if care.is_slow()
         && !is_recent(&facts, asking.now)
-        && let Some(probe) = probe_of(tier.kind)
+        && let Some(probe) = probe_of(tier.kind.name())
         && let left = SIZE_LIMIT.saturating_sub(began.elapsed())
     {
         let size = match tokio::time::timeout(left, probe.size(&asking)).await {

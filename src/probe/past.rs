@@ -2,7 +2,7 @@
 //! question too many, a token that expired since is noticed, and what a person set as the most
 //! requests of a month holds for all.
 
-use crate::fleet::{PathAnswer, Tier, TierFacts, TierKind};
+use crate::fleet::{KindName, PathAnswer, Tier, TierFacts};
 use crate::probe::answers::{Answers, OLDEST};
 use crate::probe::memory::Memory;
 use crate::probe::schedule::{Target, tier_interval};
@@ -68,5 +68,5 @@ impl Past {
 
 /// Returns whether a tier is somebody else's.
 fn is_public(tier: &Tier) -> bool {
-    tier.kind != TierKind::Local && Target::of_tier(tier) == Target::PublicTier
+    tier.kind.name() != KindName::Local && Target::of_tier(tier) == Target::PublicTier
 }

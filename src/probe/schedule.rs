@@ -1,6 +1,6 @@
 //! When to ask again.
 
-use crate::fleet::{HostState, Tier, TierKind};
+use crate::fleet::{HostState, KindName, Tier};
 use crate::nix::s3_url::web_url;
 use std::time::Duration;
 
@@ -34,24 +34,24 @@ impl Target {
     /// Returns what a tier is: in the own network when it serves a host's store, or its address is
     /// private or has no public name.
     pub fn of_tier(tier: &Tier) -> Self {
-        match tier.kind {
-            TierKind::GithubActions => return Self::GithubTier,
-            TierKind::Local => return Self::PublicTier,
-            TierKind::NixServe
-            | TierKind::Harmonia
-            | TierKind::Http
-            | TierKind::Cachix
-            | TierKind::S3
-            | TierKind::Seaweedfs
-            | TierKind::Attic
-            | TierKind::Ncps => {}
+        match tier.kind.name() {
+            KindName::GithubActions => return Self::GithubTier,
+            KindName::Local => return Self::PublicTier,
+            KindName::NixServe
+            | KindName::Harmonia
+            | KindName::Http
+            | KindName::Cachix
+            | KindName::S3
+            | KindName::Seaweedfs
+            | KindName::Attic
+            | KindName::Ncps => {}
         }
         let host = reqwest::Url::parse(&web_url(tier))
             .ok()
             .and_then(|url| url.host_str().map(str::to_ascii_lowercase))
             .unwrap_or_default();
         let serves_a_host = tier.host.is_some()
-            || matches!(tier.kind, TierKind::NixServe | TierKind::Harmonia | TierKind::Ncps);
+            || matches!(tier.kind.name(), KindName::NixServe | KindName::Harmonia | KindName::Ncps);
         let private_name = !host.contains('.')
             || [".lan", ".local", ".home", ".internal", ".home.arpa"]
                 .iter()
@@ -78,16 +78,16 @@ impl Target {
 
 /// Returns the time between two looks at a tier: as configured, else as its kind bears it.
 pub fn tier_interval(tier: &Tier) -> Duration {
-    let interval = tier.every.unwrap_or_else(|| match tier.kind {
+    let interval = tier.every.unwrap_or_else(|| match tier.kind.name() {
         // GitHub answers few questions an hour, and its figures are minutes old.
-        TierKind::GithubActions => Duration::from_secs(5 * 60),
-        TierKind::Local | TierKind::Cachix | TierKind::S3 => Target::PublicTier.interval(),
-        TierKind::NixServe
-        | TierKind::Harmonia
-        | TierKind::Http
-        | TierKind::Seaweedfs
-        | TierKind::Attic
-        | TierKind::Ncps => Target::of_tier(tier).interval(),
+        KindName::GithubActions => Duration::from_secs(5 * 60),
+        KindName::Local | KindName::Cachix | KindName::S3 => Target::PublicTier.interval(),
+        KindName::NixServe
+        | KindName::Harmonia
+        | KindName::Http
+        | KindName::Seaweedfs
+        | KindName::Attic
+        | KindName::Ncps => Target::of_tier(tier).interval(),
     });
     interval.max(SHORTEST)
 }
@@ -256,12 +256,12 @@ mod tests {
     fn a_tier_is_asked_as_often_as_configured_else_as_its_kind_bears_it() {
         let tier = |kind, url: &str| Tier::new("x", kind, url);
         let seconds = |tier: &Tier| tier_interval(tier).as_secs();
-        assert_eq!(seconds(&tier(TierKind::NixServe, "http://p620.lan:5000")), 10);
-        assert_eq!(seconds(&tier(TierKind::Http, "https://cache.nixos.org")), 60);
-        assert_eq!(seconds(&tier(TierKind::Attic, "http://10.0.0.5/fleet")), 10);
-        assert_eq!(seconds(&tier(TierKind::S3, "s3://x?endpoint=http://10.0.0.5")), 60);
-        assert_eq!(seconds(&tier(TierKind::Local, "")), 60);
-        let github = tier(TierKind::GithubActions, "https://api.github.com/repos/me/x");
+        assert_eq!(seconds(&tier(KindName::NixServe, "http://p620.lan:5000")), 10);
+        assert_eq!(seconds(&tier(KindName::Http, "https://cache.nixos.org")), 60);
+        assert_eq!(seconds(&tier(KindName::Attic, "http://10.0.0.5/fleet")), 10);
+        assert_eq!(seconds(&tier(KindName::S3, "s3://x?endpoint=http://10.0.0.5")), 60);
+        assert_eq!(seconds(&tier(KindName::Local, "")), 60);
+        let github = tier(KindName::GithubActions, "https://api.github.com/repos/me/x");
         assert_eq!(seconds(&github), 300);
         assert_eq!(seconds(&Tier { every: Some(Duration::from_secs(30)), ..github.clone() }), 30);
         assert_eq!(seconds(&Tier { every: Some(Duration::ZERO), ..github }), 1);
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_private_address_is_in_the_own_network() {
-        let tier = |url: &str| Tier::new("x", TierKind::Http, url);
+        let tier = |url: &str| Tier::new("x", KindName::Http, url);
         for (url, target) in [
             ("http://10.0.0.5:5000", Target::LanTier),
             ("http://[fd00::5]:5000", Target::LanTier),

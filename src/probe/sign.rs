@@ -1,6 +1,6 @@
 //! Signs requests to S3 buckets with the keys of a tier (AWS Signature Version 4, in the query).
 
-use crate::fleet::{Tier, TierKind};
+use crate::fleet::{KindName, Login, Tier};
 use crate::nix::s3_url::{self, S3Url};
 use crate::probe::web::{Method, WebError};
 use crate::remote::{Secret, aws_profile, resolve};
@@ -23,23 +23,23 @@ impl Keys {
     /// nothing when it has neither, and is asked without a signature.
     pub(super) async fn of(tier: &Tier) -> Result<Option<Self>, WebError> {
         let failed = |error: &crate::remote::SecretError| WebError::of_secret(&tier.url, error);
-        let (region, profile) = match tier.kind {
-            TierKind::S3 => match S3Url::parse(&tier.url) {
+        let (region, profile) = match tier.kind.name() {
+            KindName::S3 => match S3Url::parse(&tier.url) {
                 Ok(url) => (url.region, url.profile),
                 Err((what, hint)) => return Err(WebError::new(&tier.url, &what, &hint)),
             },
             // Its gateway takes every region.
-            TierKind::Seaweedfs => (s3_url::REGION.to_owned(), None),
-            TierKind::NixServe
-            | TierKind::Harmonia
-            | TierKind::Http
-            | TierKind::Cachix
-            | TierKind::Local
-            | TierKind::GithubActions
-            | TierKind::Attic
-            | TierKind::Ncps => return Ok(None),
+            KindName::Seaweedfs => (s3_url::REGION.to_owned(), None),
+            KindName::NixServe
+            | KindName::Harmonia
+            | KindName::Http
+            | KindName::Cachix
+            | KindName::Local
+            | KindName::GithubActions
+            | KindName::Attic
+            | KindName::Ncps => return Ok(None),
         };
-        if let (Some(access), Some(secret)) = (&tier.access.access_key, &tier.access.secret_key) {
+        if let Login::Keys { access, secret } = &tier.access.login {
             let access = resolve(access).await.map_err(|error| failed(&error))?;
             let secret = resolve(secret).await.map_err(|error| failed(&error))?;
             return Ok(Some(Self { access, secret, session: None, region }));

@@ -120,7 +120,7 @@ const JUDGED: &str = "judged";
 /// with the reason.
 pub async fn probe(asking: &Asking<'_>, previous: Option<&TierFacts>) -> TierFacts {
     let tier = asking.tier;
-    let Some(probe) = kinds::probe_of(tier.kind) else {
+    let Some(probe) = kinds::probe_of(tier.kind.name()) else {
         return TierFacts::of(TierState::Unknown, tiers::not_probed(tier).at(asking.now));
     };
     if let Some(spent) = asking.web.budget_spent(tier) {

@@ -4,7 +4,7 @@
 //! credentials; judged here.
 
 use crate::fleet::words::tiers;
-use crate::fleet::{StorePath, TierFacts, TierKind, TierState};
+use crate::fleet::{KindName, StorePath, TierFacts, TierState};
 use crate::nix::narinfo::NarInfo;
 use crate::probe::curl::{Base, Fault, Seen};
 use crate::probe::kinds::http::{self, closed};
@@ -25,7 +25,10 @@ pub(super) async fn probe(asking: &Asking<'_>, host: &str) -> TierFacts {
         TierFacts::of(TierState::Unknown, tiers::not_asked_from(asking.tier, host, &why))
     };
     let Some(base) = Base::parse(&asking.tier.url) else {
-        return unknown(format!("a tier of kind {} has no address for it", asking.tier.kind));
+        return unknown(format!(
+            "a tier of kind {} has no address for it",
+            asking.tier.kind.name()
+        ));
     };
     let view = view_of(asking, host).await;
     if let Some(facts) = by_canary(asking, &view, host, &base).await {
@@ -67,7 +70,7 @@ async fn by_canary(
     base: &Base,
 ) -> Option<TierFacts> {
     let due = thrift::due(asking)?;
-    let file = file(asking.tier.kind, due.canary());
+    let file = file(asking.tier.kind.name(), due.canary());
     let asked_at = asking.web.now();
     let seen = view.place(asking.runner, host).get(base, &[file]).await.ok()?;
     asking.web.note_requests(asking.tier, seen.len());
@@ -95,9 +98,9 @@ pub(super) async fn holds(
     let place = view.place(asking.runner, host);
     let mut held = Vec::with_capacity(paths.len());
     for batch in paths.chunks(BATCH) {
-        let files: Vec<String> = batch.iter().map(|path| file(tier.kind, path)).collect();
+        let files: Vec<String> = batch.iter().map(|path| file(tier.kind.name(), path)).collect();
         let asked_at = asking.web.now();
-        let seen = place.statuses(&base, &files, width(tier.kind, false)).await;
+        let seen = place.statuses(&base, &files, width(tier.kind.name(), false)).await;
         asking.web.note_requests(tier, files.len());
         let seen = seen.map_err(|why| fail(&why))?;
         note(asking, &seen, asked_at);
@@ -138,18 +141,18 @@ async fn view_of(asking: &Asking<'_>, host: &str) -> HostView {
 }
 
 /// Returns where the narinfo of a path is. A plain question makes ncps fetch what it lacks.
-fn file(kind: TierKind, path: &StorePath) -> String {
+fn file(kind: KindName, path: &StorePath) -> String {
     match kind {
-        TierKind::Ncps => format!("upload/{}.narinfo", path.hash()),
-        TierKind::NixServe
-        | TierKind::Harmonia
-        | TierKind::Http
-        | TierKind::Cachix
-        | TierKind::S3
-        | TierKind::Seaweedfs
-        | TierKind::Local
-        | TierKind::GithubActions
-        | TierKind::Attic => format!("{}.narinfo", path.hash()),
+        KindName::Ncps => format!("upload/{}.narinfo", path.hash()),
+        KindName::NixServe
+        | KindName::Harmonia
+        | KindName::Http
+        | KindName::Cachix
+        | KindName::S3
+        | KindName::Seaweedfs
+        | KindName::Local
+        | KindName::GithubActions
+        | KindName::Attic => format!("{}.narinfo", path.hash()),
     }
 }
 
@@ -165,7 +168,8 @@ async fn prove(
     let place = view.place(asking.runner, host);
     let (first, rest) = paths.split_at(paths.len().min(1));
     for batch in [first, rest].into_iter().filter(|batch| !batch.is_empty()) {
-        let files: Vec<String> = batch.iter().map(|path| file(asking.tier.kind, path)).collect();
+        let files: Vec<String> =
+            batch.iter().map(|path| file(asking.tier.kind.name(), path)).collect();
         let seen = place.get(base, &files).await?;
         asking.web.note_requests(asking.tier, files.len());
         for (path, seen) in batch.iter().zip(seen) {
@@ -266,7 +270,7 @@ mod tests {
         let tier = Tier {
             via: Some("here".to_owned()),
             public_key: parse_public_key(KEY).ok(),
-            ..Tier::new("x", TierKind::NixServe, &server.url)
+            ..Tier::new("x", KindName::NixServe, &server.url)
         };
         let paths = [OTHER, PATH].map(|path| StorePath::parse(path).unwrap());
         let asking = tools.asking(&tier, &paths, &[], Timestamp::now());

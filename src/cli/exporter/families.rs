@@ -360,12 +360,12 @@ pub(super) fn seconds(at: Timestamp) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Coverage, Share, SizeFacts, TierKind};
+    use crate::fleet::{Coverage, KindName, Share, SizeFacts};
 
     #[test]
     fn what_was_measured_is_there_and_what_was_not_is_absent() {
         let fleet = Fleet {
-            tiers: vec![Tier::new("weed", TierKind::Seaweedfs, "http://10.0.0.5:8333/x")],
+            tiers: vec![Tier::new("weed", KindName::Seaweedfs, "http://10.0.0.5:8333/x")],
             ..crate::config::fallback()
         };
         let mut figures = FleetFigures::default();
@@ -394,7 +394,7 @@ mod tests {
     fn findings_are_exported_by_code_and_subject_and_each_stands_once() {
         use crate::fleet::TierOnHost;
         use crate::fleet::words::{clusters, on_host};
-        let weed = Tier::new("weed", TierKind::Seaweedfs, "http://10.0.0.5:8333/x");
+        let weed = Tier::new("weed", KindName::Seaweedfs, "http://10.0.0.5:8333/x");
         let twice = [1, 2].map(|have| clusters::copies_missing(&weed, 3, have, "1, 2, 3"));
         let late = on_host::not_configured(&weed, "razer");
         let on_razer = TierOnHost { findings: vec![late], ..TierOnHost::default() };

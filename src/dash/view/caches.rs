@@ -153,7 +153,7 @@ fn figures(
     view: &TierView,
     room: usize,
 ) -> Vec<Span<'static>> {
-    let why = why_useless(tier.kind, &view.facts).filter(|_| room >= WORDS);
+    let why = why_useless(tier.kind.name(), &view.facts).filter(|_| room >= WORDS);
     let widths: Vec<usize> = shape.columns.iter().map(|column| column.width(shape.host)).collect();
     let kept = why.map_or(widths.len(), |why| {
         let hosts = shape

@@ -68,9 +68,17 @@ fn health(paint: &Paint<'_>, tier: &Tier, view: &TierView) -> Vec<Fact> {
         all.push(signature(tier, facts));
         all.push(nar(facts));
     } else {
-        let what = match &tier.repo {
-            Some(repo) => format!("caches of the CI runs of {repo}"),
-            None => "each host's own store".to_owned(),
+        let what = match &tier.kind {
+            TierKind::GithubActions { repo } => format!("caches of the CI runs of {repo}"),
+            TierKind::NixServe { .. }
+            | TierKind::Harmonia
+            | TierKind::Http
+            | TierKind::Cachix { .. }
+            | TierKind::S3
+            | TierKind::Seaweedfs(_)
+            | TierKind::Local
+            | TierKind::Attic
+            | TierKind::Ncps => "each host's own store".to_owned(),
         };
         all.push(fact("is", format!("{what}, {}", tier.kind)));
     }

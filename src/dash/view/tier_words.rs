@@ -5,7 +5,7 @@ use crate::dash::view::paint::{count, width};
 use crate::dash::view::words::{Mark, bytes_of, finding_role};
 use crate::fleet::words::{spoken, tiers};
 use crate::fleet::{
-    Finding, Fleet, Host, SignatureState, SizeFacts, Tier, TierFacts, TierKind, TierOnHost,
+    Finding, Fleet, Host, KindName, SignatureState, SizeFacts, Tier, TierFacts, TierOnHost,
     TierState, bytes, troubles, worst,
 };
 use std::cmp::Reverse;
@@ -47,7 +47,7 @@ fn in_short(finding: &Finding) -> String {
 /// Returns how many hosts' own stores answer, `3 of 4`, where that is not all of them; no alarm: a
 /// laptop may be asleep. Nothing of other tiers, or of one that is not up.
 pub(super) fn stores_up(fleet: &Fleet, tier: &Tier, facts: &TierFacts) -> Option<String> {
-    if tier.kind != TierKind::Local || facts.state != TierState::Up {
+    if tier.kind.name() != KindName::Local || facts.state != TierState::Up {
         return None;
     }
     let is_up = |host: &&Host| {
@@ -86,7 +86,7 @@ pub(in crate::dash) fn trouble(facts: &TierFacts) -> Option<String> {
 
 /// Returns why a tier that is in trouble serves hosts nothing; none when it still serves. Of one
 /// that no host asks, it says what nixdash met.
-pub(super) fn why_useless(kind: TierKind, facts: &TierFacts) -> Option<&'static str> {
+pub(super) fn why_useless(kind: KindName, facts: &TierFacts) -> Option<&'static str> {
     let trouble = troubles(&facts.findings);
     trouble.into_iter().find_map(|finding| tiers::consequence(kind, finding.code))
 }
@@ -168,15 +168,15 @@ mod tests {
 
     /// Facts of a tier in a state because of something.
     fn facts(state: TierState, code: Code) -> TierFacts {
-        let tier = Tier::new("weed", TierKind::Http, "http://weed:8333/b");
+        let tier = Tier::new("weed", KindName::Http, "http://weed:8333/b");
         TierFacts::of(state, Finding::of_tier(&tier, code, "it happened", "mend it"))
     }
 
     #[test]
     fn hosts_wait_only_for_what_they_ask() {
         let down = facts(TierState::Down, Code::TierUnreachable);
-        assert!(why_useless(TierKind::Http, &down).unwrap().contains("hosts"));
-        for kind in [TierKind::GithubActions, TierKind::Local] {
+        assert!(why_useless(KindName::Http, &down).unwrap().contains("hosts"));
+        for kind in [KindName::GithubActions, KindName::Local] {
             for code in [Code::TierUnreachable, Code::AccessDenied] {
                 let why = why_useless(kind, &facts(TierState::Down, code)).unwrap();
                 assert!(!why.contains("hosts") && !why.contains("Nix"), "{why}");
@@ -189,14 +189,14 @@ mod tests {
         let facts = facts(TierState::Unknown, Code::SetupFailed);
         assert_eq!(tier_mark(&facts).text(), "– not asked");
         assert!(is_bad(&facts) && !is_bad(&TierFacts::default()));
-        assert_eq!(why_useless(TierKind::Http, &facts), None);
+        assert_eq!(why_useless(KindName::Http, &facts), None);
     }
 
     #[test]
     fn a_tier_is_called_by_what_is_worst_in_a_few_words() {
         let mut facts = facts(TierState::Degraded, Code::CopiesMissing);
         assert_eq!(tier_mark(&facts).text(), "▲ replication");
-        let tier = Tier::new("weed", TierKind::Seaweedfs, "http://weed:8333/b");
+        let tier = Tier::new("weed", KindName::Seaweedfs, "http://weed:8333/b");
         facts.findings.push(clusters::volumes_lost(&tier, 2, "3, 4"));
         assert_eq!(tier_mark(&facts), Mark::new('▲', "2 volumes lost", Role::Error));
         let long = facts.findings[1].clone().in_short(&"long ".repeat(9));

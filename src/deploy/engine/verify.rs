@@ -197,7 +197,7 @@ fn accepted(host: &str, tier: &Tier, key: &PublicKey, settings: &Settings) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::TierKind;
+    use crate::fleet::KindName;
     use std::io::{Read as _, Write as _};
     use std::os::unix::fs::PermissionsExt as _;
     use std::process::Command;
@@ -242,7 +242,7 @@ mod tests {
     fn judged(url: &str, answer: &CurlAnswer<'_>) -> (Code, String) {
         let key = parse_public_key("test-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=").unwrap();
         let path = StorePath::parse(&format!("/nix/store/{HASH}-a-1.0")).unwrap();
-        let tier = Tier::new("p620", TierKind::Http, url);
+        let tier = Tier::new("p620", KindName::Http, url);
         let reason = served("samsung", &tier, &key, &path, answer).unwrap_err();
         (reason.code, reason.text)
     }
@@ -302,7 +302,7 @@ mod tests {
     fn what_a_host_does_not_accept_has_a_code() {
         let text = "test-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
         let key = parse_public_key(text).unwrap();
-        let tier = Tier::new("p620", TierKind::Http, "http://p620:5000");
+        let tier = Tier::new("p620", KindName::Http, "http://p620:5000");
         let other = "test-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
         for (keys, asks, code) in [
             ("", "http://p620:5000", Some(Code::KeyNotTrusted)),

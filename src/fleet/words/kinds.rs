@@ -67,7 +67,7 @@ pub fn github_spent(tier: &Tier, limit: &str, again: &str) -> Finding {
         "{}: GitHub's limit of {limit} requests in an hour is used up, and begins anew {again}",
         tier.url
     );
-    let has_token = tier.access.token.is_some();
+    let has_token = tier.access.login.is_token();
     let fix = if has_token { "ask it less often (every)" } else { "give it a token" };
     Finding::of_tier(tier, Code::RateLimited, &cause, fix)
 }
@@ -75,7 +75,7 @@ pub fn github_spent(tier: &Tier, limit: &str, again: &str) -> Finding {
 /// Says that GitHub shows no such repository.
 pub fn github_has_no_repository(tier: &Tier, repo: &str) -> Finding {
     let cause = format!("{}: GitHub shows no repository {repo}", tier.url);
-    let fix = if tier.access.token.is_some() {
+    let fix = if tier.access.login.is_token() {
         "see whether the name is right, and the token may read its actions"
     } else {
         "see whether the name is right; a private one needs a token that may read its actions"

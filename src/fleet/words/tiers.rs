@@ -1,6 +1,6 @@
 //! What is wrong with a tier of any kind, in words.
 
-use crate::fleet::{Code, Finding, PublicKey, SizeFacts, Tier, TierKind, bytes_of, percent};
+use crate::fleet::{Code, Finding, KindName, PublicKey, SizeFacts, Tier, bytes_of, percent};
 
 /// The store directory of every NixOS.
 const STORE_DIR: &str = "/nix/store";
@@ -225,7 +225,7 @@ const CONSEQUENCES: [(Code, &str, &str); 10] = [
 
 /// Returns what a finding about a tier means for hosts, or for nixdash where no host asks such a
 /// tier; none when the tier still serves.
-pub fn consequence(kind: TierKind, code: Code) -> Option<&'static str> {
+pub fn consequence(kind: KindName, code: Code) -> Option<&'static str> {
     let (_, for_hosts, for_us) = CONSEQUENCES.into_iter().find(|(known, ..)| *known == code)?;
     Some(if kind.is_substituter() { for_hosts } else { for_us })
 }

@@ -42,7 +42,7 @@ pub(super) fn up(reply: &Reply) -> TierFacts {
 pub(super) fn refused(asking: &Asking<'_>, what: &str, reply: &Reply, let_in: &str) -> TierFacts {
     let status = reply.status;
     let (state, code, fix) = match status {
-        _ if wish(asking.tier.kind, reply, asking.now) != Wish::None => {
+        _ if wish(asking.tier.kind.name(), reply, asking.now) != Wish::None => {
             (TierState::Degraded, Code::RateLimited, haste(asking, reply))
         }
         401 | 403 => (TierState::Unauthorized, Code::AccessDenied, let_in.to_owned()),

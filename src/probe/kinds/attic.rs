@@ -311,7 +311,7 @@ async fn confirmed(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::TierKind;
+    use crate::fleet::KindName;
 
     #[test]
     fn a_cache_is_the_last_part_of_its_address() {
@@ -320,7 +320,7 @@ mod tests {
             ("https://x.example/attic/fleet/", Some(("https://x.example/attic", "fleet"))),
             ("https://attic.example", None),
         ] {
-            assert_eq!(place(&Tier::new("x", TierKind::Attic, url)), expected, "{url}");
+            assert_eq!(place(&Tier::new("x", KindName::Attic, url)), expected, "{url}");
         }
     }
 }

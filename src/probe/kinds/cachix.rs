@@ -7,7 +7,8 @@
 
 use crate::fleet::words::{kinds, tiers};
 use crate::fleet::{
-    Code, SignatureState, SizeFacts, StorePath, Tier, TierFacts, TierState, ago, printable_line,
+    Code, Login, SignatureState, SizeFacts, StorePath, Tier, TierFacts, TierKind, TierState, ago,
+    printable_line,
 };
 use crate::probe::kinds::answers::{
     detail, failed, nonsense, not_asked, read_json, recent, refused, remember, since, size,
@@ -101,7 +102,10 @@ impl Api {
             Some((name, rest)) if rest.contains('.') && url.domain().is_some() => (rest, name),
             Some(_) | None => return None,
         };
-        let named = tier.access.api.clone();
+        let named = match &tier.kind {
+            TierKind::Cachix { api } => api.clone(),
+            _ => None,
+        };
         let is_let_in = named.is_some() || parent == host;
         let origin = named.unwrap_or_else(|| format!("{}://{parent}{port}", url.scheme()));
         Some(Self { origin, name: name.to_owned(), is_let_in })
@@ -195,8 +199,7 @@ async fn at_api(asking: &Asking<'_>, api: &Api) -> Tier {
 
 /// Says what to do when the API does not let us in.
 fn let_in(tier: &Tier, api: &Api) -> String {
-    let has_login =
-        tier.access.token.is_some() || tier.access.netrc.is_some() || tier.access.user.is_some();
+    let has_login = tier.access.login != Login::Nobody;
     if has_login && !api.is_let_in {
         return format!(
             "its API is at another address, which gets no credentials unless hosts.toml says so: \
@@ -336,11 +339,11 @@ async fn confirmed(asking: &Asking<'_>, paths: &[&StorePath]) -> Result<Vec<bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::TierKind;
+    use crate::fleet::KindName;
 
     #[test]
     fn the_api_is_told_by_the_address_of_the_cache() {
-        let at = |url: &str| Tier::new("x", TierKind::Cachix, url);
+        let at = |url: &str| Tier::new("x", KindName::Cachix, url);
         for (url, origin, name, is_let_in) in [
             ("https://nix-community.cachix.org", "https://cachix.org", "nix-community", false),
             ("https://fleet.cache.example:8443", "https://cache.example:8443", "fleet", false),
@@ -353,7 +356,7 @@ mod tests {
         assert_eq!(Api::of(&at("https://cachix.org")), None);
         assert_eq!(Api::of(&at("http://127.0.0.1:4000")), None);
         let mut named = at("https://fleet.cachix.org");
-        named.access.api = Some("https://cachix.org".to_owned());
+        named.kind = TierKind::Cachix { api: Some("https://cachix.org".to_owned()) };
         let api = Api::of(&named).unwrap();
         assert!(api.is_let_in && api.url() == "https://cachix.org/api/v1/cache/fleet", "{api:?}");
     }

@@ -6,8 +6,8 @@
 
 use crate::fleet::words::kinds;
 use crate::fleet::{
-    SizeFacts, StorePath, Tier, TierFacts, TierState, ago, bytes, bytes_of, duration, percent,
-    printable_line,
+    SizeFacts, StorePath, Tier, TierFacts, TierKind, TierState, ago, bytes, bytes_of, duration,
+    percent, printable_line,
 };
 use crate::probe::kinds::answers::{detail, failed, nonsense, read_json, refused, since, size, up};
 use crate::probe::kinds::github_caches::{Entry, Family, Headers, LIMIT, Page, Usage, families};
@@ -247,7 +247,10 @@ fn question(asking: &Asking<'_>, what: &str) -> Ask {
 /// Says what it means that GitHub does not answer what it was asked.
 fn denied(asking: &Asking<'_>, reply: &Reply) -> TierFacts {
     let headers = Headers::read(|name| reply.header(name));
-    let repo = asking.tier.repo.as_deref().unwrap_or("the repository");
+    let repo = match &asking.tier.kind {
+        TierKind::GithubActions { repo } => repo.as_str(),
+        _ => "the repository",
+    };
     let spent = headers.remaining == Some(0);
     let mut facts = match reply.status {
         403 | 429 if spent => {
@@ -319,7 +322,7 @@ fn leave(count: u64) -> String {
 
 /// Says what the token may do, when it expires, and how often GitHub may still be asked.
 fn access(asking: &Asking<'_>, headers: &Headers, facts: &mut TierFacts) {
-    if asking.tier.access.token.is_none() {
+    if !asking.tier.access.login.is_token() {
         facts.details.push(detail("token", "none: only what is public is shown"));
     } else if let Some(scopes) = &headers.scopes {
         let scopes = if scopes.is_empty() { "what is public" } else { scopes };

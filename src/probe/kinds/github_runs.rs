@@ -54,7 +54,7 @@ type All = BTreeMap<String, Known>;
 
 /// Returns what the last runs say of caches; reads what is new before.
 pub(super) async fn describe(asking: &Asking<'_>, headers: &Headers) -> Vec<Detail> {
-    if asking.tier.access.token.is_none() {
+    if !asking.tier.access.login.is_token() {
         return vec![detail("CI", "not asked: logs of jobs need a token that may read actions")];
     }
     let scarce = headers

@@ -149,7 +149,7 @@ async fn held_by(
     let mut all = vec![answer];
     let mut answers = stream::iter(rest)
         .map(|path| holds_one(asking, declared, path, ask))
-        .buffered(width(asking.tier.kind, is_http2))
+        .buffered(width(asking.tier.kind.name(), is_http2))
         .boxed();
     while let Some(answer) = answers.next().await {
         all.push(answer?.0);
@@ -216,7 +216,7 @@ pub(in crate::probe) fn judge(tier: &Tier, reply: &Reply) -> TierFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Code, SignatureState, SizeFacts, TierKind};
+    use crate::fleet::{Code, KindName, SignatureState, SizeFacts};
     use crate::nix::signature::parse_public_key;
     use crate::probe::memory::Memory;
     use crate::probe::server::{KEY, NARINFO, PATH, Server};
@@ -234,7 +234,7 @@ mod tests {
         Tier {
             public_key: parse_public_key(key).ok(),
             host: Some("p620".to_owned()),
-            ..Tier::new("p620", TierKind::NixServe, url)
+            ..Tier::new("p620", KindName::NixServe, url)
         }
     }
 

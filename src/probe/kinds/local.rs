@@ -222,7 +222,7 @@ fn disk(tier: &Tier, host: &str, store: &Store, facts: &mut TierFacts) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{StoreFacts, Tier, TierKind};
+    use crate::fleet::{KindName, StoreFacts, Tier};
     use crate::probe::memory::Memory;
     use crate::probe::tier::Tools;
     use crate::probe::web::Web;
@@ -253,7 +253,7 @@ mod tests {
             let measured_at = Timestamp::UNIX_EPOCH;
             memory.put_store(host, StoreFacts { paths: *paths, bytes: *bytes, measured_at });
         }
-        let tier = Tier { max_size: Some(1_000), ..Tier::new("store", TierKind::Local, "") };
+        let tier = Tier { max_size: Some(1_000), ..Tier::new("store", KindName::Local, "") };
         let asking = tools.asking(&tier, &[], &[], Timestamp::now());
         let facts = LocalProbe.probe(&asking).await;
         assert_eq!(runner.asked().len(), 3, "stores are counted elsewhere");
@@ -332,7 +332,7 @@ mod tests {
         let of = |host: Option<&str>| Tier {
             host: host.map(str::to_owned),
             max_size: Some(5000),
-            ..Tier::new("p620", TierKind::Harmonia, "http://p620:5000")
+            ..Tier::new("p620", KindName::Harmonia, "http://p620:5000")
         };
         let tier = of(Some("p620"));
         let size = size_of_host(&tools.asking(&tier, &[], &[], Timestamp::now())).await.unwrap();

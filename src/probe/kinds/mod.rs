@@ -25,21 +25,21 @@ pub(super) mod seaweedfs;
 pub(super) mod served;
 pub(super) mod thrift;
 
-use crate::fleet::TierKind;
+use crate::fleet::KindName;
 use crate::probe::tier::TierProbe;
 
 /// Returns the probe of a kind.
-pub fn probe_of(kind: TierKind) -> Option<&'static dyn TierProbe> {
+pub fn probe_of(kind: KindName) -> Option<&'static dyn TierProbe> {
     match kind {
-        TierKind::NixServe => Some(&nix_serve::NixServeProbe),
-        TierKind::Http => Some(&http::HttpProbe),
-        TierKind::Harmonia => Some(&harmonia::HarmoniaProbe),
-        TierKind::Cachix => Some(&cachix::CachixProbe),
-        TierKind::S3 => Some(&s3::S3Probe),
-        TierKind::Seaweedfs => Some(&seaweedfs::SeaweedProbe),
-        TierKind::Local => Some(&local::LocalProbe),
-        TierKind::GithubActions => Some(&github_actions::GithubActionsProbe),
-        TierKind::Attic => Some(&attic::AtticProbe),
-        TierKind::Ncps => Some(&ncps::NcpsProbe),
+        KindName::NixServe => Some(&nix_serve::NixServeProbe),
+        KindName::Http => Some(&http::HttpProbe),
+        KindName::Harmonia => Some(&harmonia::HarmoniaProbe),
+        KindName::Cachix => Some(&cachix::CachixProbe),
+        KindName::S3 => Some(&s3::S3Probe),
+        KindName::Seaweedfs => Some(&seaweedfs::SeaweedProbe),
+        KindName::Local => Some(&local::LocalProbe),
+        KindName::GithubActions => Some(&github_actions::GithubActionsProbe),
+        KindName::Attic => Some(&attic::AtticProbe),
+        KindName::Ncps => Some(&ncps::NcpsProbe),
     }
 }

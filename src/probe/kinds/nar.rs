@@ -5,7 +5,7 @@
 //! and is a request that the kind declares is asked for; any other address is said, not followed.
 
 use crate::fleet::words::tiers;
-use crate::fleet::{Finding, Tier, TierFacts, TierKind, TierState, printable_line};
+use crate::fleet::{Finding, KindName, Tier, TierFacts, TierState, printable_line};
 use crate::nix::narinfo::NarInfo;
 use crate::nix::s3_url::web_url;
 use crate::probe::curl::nothing_came;
@@ -38,17 +38,17 @@ pub(in crate::probe) enum NarLook {
 
 /// Returns how long it is believed that a nar is served: a day where reading counts as use, and
 /// would keep alive what nobody else needs.
-fn age(kind: TierKind) -> SignedDuration {
+fn age(kind: KindName) -> SignedDuration {
     match kind {
-        TierKind::Cachix | TierKind::Attic => SignedDuration::from_hours(24),
-        TierKind::NixServe
-        | TierKind::Harmonia
-        | TierKind::Http
-        | TierKind::S3
-        | TierKind::Seaweedfs
-        | TierKind::Local
-        | TierKind::GithubActions
-        | TierKind::Ncps => SignedDuration::from_hours(1),
+        KindName::Cachix | KindName::Attic => SignedDuration::from_hours(24),
+        KindName::NixServe
+        | KindName::Harmonia
+        | KindName::Http
+        | KindName::S3
+        | KindName::Seaweedfs
+        | KindName::Local
+        | KindName::GithubActions
+        | KindName::Ncps => SignedDuration::from_hours(1),
     }
 }
 
@@ -60,11 +60,11 @@ pub(in crate::probe) fn forget(memory: &Memory, tier: &Tier) {
 
 /// Fills in what is known of the tier's nars, when that is still believed; returns whether it is.
 pub(in crate::probe) fn recall_nar(asking: &Asking<'_>, facts: &mut TierFacts) -> bool {
-    if let Some(proof) = recent(asking, NAR, age(asking.tier.kind)) {
+    if let Some(proof) = recent(asking, NAR, age(asking.tier.kind.name())) {
         facts.nar_proof = Some(proof);
         return true;
     }
-    let unproven: Option<Finding> = recent(asking, UNPROVEN, age(asking.tier.kind));
+    let unproven: Option<Finding> = recent(asking, UNPROVEN, age(asking.tier.kind.name()));
     let is_known = unproven.is_some();
     facts.findings.extend(unproven);
     is_known
@@ -224,7 +224,7 @@ mod tests {
         let (web, paths) = (Web::new().unwrap(), [StorePath::parse(PATH).unwrap()]);
         let tier = Tier {
             public_key: parse_public_key(KEY).ok(),
-            ..Tier::new("x", TierKind::Http, &server.url)
+            ..Tier::new("x", KindName::Http, &server.url)
         };
         for url in ["gopher://127.0.0.1:70/1nar/x".to_owned(), format!("{}/nar/x", other.url)] {
             // Nobody signs the address: the signature is as good as before.

@@ -6,8 +6,8 @@
 //! writes nothing unless Starman is given `--access-log`; then nothing is known, and that is said.
 
 use crate::fleet::{
-    Detail, ServedFacts, Share, SizeFacts, StorePath, TierFacts, TierState, ago, duration,
-    printable_line,
+    Detail, ServedFacts, Share, SizeFacts, StorePath, Tier, TierFacts, TierKind, TierState, ago,
+    duration, printable_line,
 };
 use crate::probe::kinds::answers::{detail, since};
 use crate::probe::kinds::http::{REQUESTS, held, look_at};
@@ -146,9 +146,15 @@ async fn read_log(asking: &Asking<'_>, facts: &mut TierFacts) {
     facts.details.extend(log.detail(asking));
 }
 
+/// Returns the unit that serves a tier.
+fn unit(tier: &Tier) -> &str {
+    let TierKind::NixServe { unit: Some(unit) } = &tier.kind else { return UNIT };
+    unit
+}
+
 /// Lets a host count, as root where that is possible; says why it could not.
 async fn count(asking: &Asking<'_>, host: &str, log: &mut Log) -> Result<Found, String> {
-    let unit = asking.tier.unit.as_deref().unwrap_or(UNIT);
+    let unit = unit(asking.tier);
     let from = log.read_to.as_ref().map_or("", |(cursor, _)| cursor.as_str());
     let script = Script::new(SCRIPT).arg(unit).arg(from).arg(LINES.to_string()).limit(LIMIT);
     let lost = |error: RemoteError| format!("not read: {error}");
@@ -211,7 +217,7 @@ impl Log {
         };
         self.silent = if found.own == 0 { self.silent.saturating_add(1) } else { 0 };
         self.read_to = Some((found.cursor.unwrap_or(from), asking.now));
-        let unit = asking.tier.unit.as_deref().unwrap_or(UNIT);
+        let unit = unit(asking.tier);
         if found.dropped > 0 {
             self.counted = None;
             self.why_not = Some(format!(

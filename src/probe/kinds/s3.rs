@@ -6,7 +6,7 @@
 
 use crate::fleet::words::kinds;
 use crate::fleet::{
-    Code, Detail, Finding, SizeFacts, StorePath, Tier, TierFacts, TierState, bytes,
+    Code, Detail, Finding, Login, SizeFacts, StorePath, Tier, TierFacts, TierState, bytes,
 };
 use crate::nix::s3_url::web_url;
 use crate::probe::kinds::answers::failed;
@@ -138,7 +138,7 @@ fn head_is_due(asking: &Asking<'_>) -> bool {
 
 /// Returns whether requests are signed.
 fn has_keys(tier: &Tier) -> bool {
-    tier.access.access_key.is_some() || tier.url.contains("profile=")
+    matches!(tier.access.login, Login::Keys { .. }) || tier.url.contains("profile=")
 }
 
 /// Returns the URL of the bucket itself.

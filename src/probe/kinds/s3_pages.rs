@@ -242,7 +242,7 @@ fn list_url(tier: &Tier, cursor: &Cursor, top_only: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::TierKind;
+    use crate::fleet::KindName;
     use crate::probe::kinds::s3::S3Probe;
     use crate::probe::memory::Memory;
     use crate::probe::server::Server;
@@ -284,7 +284,7 @@ mod tests {
             server.set(FIRST, 200, &page(1, Some("one")));
             server.set(&at("one"), 200, &page(10, Some("two")));
             server.set(&at("two"), 200, &page(100, None));
-            let tier = Tier::new("b", TierKind::S3, &format!("s3://b?endpoint={}", server.url));
+            let tier = Tier::new("b", KindName::S3, &format!("s3://b?endpoint={}", server.url));
             let (web, memory) = (Web::new().unwrap(), Memory::default());
             Self { server, web, memory, tier, now: Timestamp::now() }
         }
@@ -365,7 +365,7 @@ mod tests {
 
     #[test]
     fn a_page_is_asked_for_by_its_place() {
-        let tier = Tier::new("b", TierKind::S3, "s3://b?endpoint=http://h:1");
+        let tier = Tier::new("b", KindName::S3, "s3://b?endpoint=http://h:1");
         let cursor = Cursor { version: 2, next: Some("a b".to_owned()) };
         assert_eq!(
             list_url(&tier, &cursor, true),

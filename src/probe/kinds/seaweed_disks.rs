@@ -6,6 +6,7 @@
 use crate::fleet::words::clusters;
 use crate::fleet::{Tier, TierFacts, printable_line};
 use crate::probe::kinds::answers::{detail, recent, remember};
+use crate::probe::kinds::seaweedfs::seaweed;
 use crate::probe::tier::Asking;
 use crate::probe::web::{Ask, Declared};
 use futures_util::future::join_all;
@@ -71,7 +72,8 @@ pub(super) async fn disks(
 /// Asks one server; nothing when it does not answer, or is no plain `host:port`.
 async fn ask(asking: &Asking<'_>, declared: &[Declared], server: &str) -> Vec<Disk> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
-    let masters = asking.tier.seaweed.masters.first();
+    let masters = seaweed(asking.tier).masters;
+    let masters = masters.first();
     let scheme = masters.and_then(|master| master.split_once("://")).map(|(scheme, _)| scheme);
     let (Some(scheme), true) = (scheme, server.chars().all(is_plain)) else { return Vec::new() };
     let url = format!("{scheme}://{server}/status");
@@ -105,13 +107,13 @@ pub(super) fn fullness(tier: &Tier, disks: &[Disk], facts: &mut TierFacts) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::TierKind;
+    use crate::fleet::KindName;
 
     #[test]
     fn a_disk_that_is_nearly_full_is_named() {
         let disk = |place: &str, percent| Disk { place: place.to_owned(), percent };
         let some = [disk("a:8080 /data", 45.9), disk("b:8080 /data", 89.9)];
-        let weed = Tier::new("weed", TierKind::Seaweedfs, "http://weed:8333/b");
+        let weed = Tier::new("weed", KindName::Seaweedfs, "http://weed:8333/b");
         let found = |disks: &[Disk]| {
             let mut facts = TierFacts::default();
             fullness(&weed, disks, &mut facts);

@@ -5,7 +5,9 @@
 //! GET: only what is declared here is asked.
 
 use crate::fleet::words::clusters;
-use crate::fleet::{Finding, ServedFacts, SizeFacts, StorePath, Tier, TierFacts, TierState};
+use crate::fleet::{
+    Finding, Seaweed, ServedFacts, SizeFacts, StorePath, Tier, TierFacts, TierKind, TierState,
+};
 use crate::probe::kinds::answers::{read_json, read_metrics};
 use crate::probe::kinds::prometheus::{Metrics, Sample, grown};
 use crate::probe::kinds::seaweed_disks::{disks, fullness};
@@ -105,9 +107,17 @@ async fn look_at(asking: &Asking<'_>) -> TierFacts {
     facts
 }
 
+/// Returns what hosts.toml says of the cluster.
+pub(super) fn seaweed(tier: &Tier) -> Seaweed {
+    match &tier.kind {
+        TierKind::Seaweedfs(seaweed) => seaweed.clone(),
+        _ => Seaweed::default(),
+    }
+}
+
 /// Judges the cluster by what was seen of it before.
 fn weigh(asking: &Asking<'_>, cluster: &Cluster) -> Verdict {
-    let seaweed = &asking.tier.seaweed;
+    let seaweed = seaweed(asking.tier);
     let mut seen: Seen = asking.memory.get(asking.tier, SEEN).unwrap_or_default();
     let verdict = judge(
         asking.tier,
@@ -125,7 +135,7 @@ fn weigh(asking: &Asking<'_>, cluster: &Cluster) -> Verdict {
 async fn cluster(asking: &Asking<'_>) -> Result<(Option<String>, Cluster), WebError> {
     let mut trouble = None;
     let mut leaderless = None;
-    for master in &asking.tier.seaweed.masters {
+    for master in &seaweed(asking.tier).masters {
         let status: ClusterStatus = match get(asking, &format!("{master}/cluster/status")).await {
             Ok(status) => status,
             Err(error) => {
@@ -172,7 +182,7 @@ async fn get<T: DeserializeOwned + Send + 'static>(
 
 /// Gets the gateway's counters, where hosts.toml says where they are.
 async fn metrics(asking: &Asking<'_>) -> Option<Metrics> {
-    let url = asking.tier.seaweed.metrics.as_deref()?;
+    let url = seaweed(asking.tier).metrics?;
     let ask = Ask::get(url).limit(METRICS_LIMIT);
     let reply = asking.web.send(asking.tier, REQUESTS, ask).await.ok()?;
     if reply.status == 200 { read_metrics(reply.body).await } else { None }

@@ -5,7 +5,7 @@
 //! question instead of coming on top: when the last look found the tier well, one good answer says
 //! that it still is. Any other answer leads to a whole look.
 
-use crate::fleet::{SignatureState, StorePath, Tier, TierFacts, TierKind, TierState};
+use crate::fleet::{KindName, SignatureState, StorePath, Tier, TierFacts, TierState};
 use crate::nix::narinfo::NarInfo;
 use crate::probe::clock::milliseconds;
 use crate::probe::kinds::http::SLOW_MS;
@@ -21,15 +21,15 @@ const WELL: &str = "well";
 
 /// Returns whether a tier is asked one thing at a time: what is public, hosted, or a bucket.
 pub(in crate::probe) fn is_thrifty(tier: &Tier) -> bool {
-    match tier.kind {
-        TierKind::Cachix | TierKind::S3 | TierKind::Attic => true,
-        TierKind::NixServe
-        | TierKind::Harmonia
-        | TierKind::Http
-        | TierKind::Seaweedfs
-        | TierKind::Local
-        | TierKind::GithubActions
-        | TierKind::Ncps => Target::of_tier(tier) == Target::PublicTier,
+    match tier.kind.name() {
+        KindName::Cachix | KindName::S3 | KindName::Attic => true,
+        KindName::NixServe
+        | KindName::Harmonia
+        | KindName::Http
+        | KindName::Seaweedfs
+        | KindName::Local
+        | KindName::GithubActions
+        | KindName::Ncps => Target::of_tier(tier) == Target::PublicTier,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Next systems on a host whose answers are made up: what is valid, and what derivations say.
 
 use super::*;
-use crate::fleet::{Share, TierKind};
+use crate::fleet::{KindName, Share};
 use crate::probe::memory::Memory;
 use crate::probe::server::Server;
 use crate::probe::web::Web;
@@ -50,7 +50,7 @@ fn builder(url: &str, valid: &'static [&'static str]) -> FakeRunner {
 /// Measures samsung's next system on such a builder.
 async fn measured(server: &Server, valid: &'static [&'static str]) -> NextFacts {
     let mut fleet = crate::config::fallback();
-    fleet.tiers = vec![Tier::new("static", TierKind::Http, &server.url)];
+    fleet.tiers = vec![Tier::new("static", KindName::Http, &server.url)];
     let (web, memory) = (Web::new().unwrap(), Memory::default());
     let runner = builder(&server.url, valid);
     let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };

@@ -3,7 +3,7 @@
 use super::{HostView, Listed};
 use crate::fleet::words::{on_host, tiers};
 use crate::fleet::{
-    Code, Finding, Fleet, PublicKey, SignatureState, Subject, Tier, TierFacts, TierKind,
+    Code, Finding, Fleet, KindName, PublicKey, SignatureState, Subject, Tier, TierFacts,
     TierOnHost, TierState,
 };
 use crate::probe::clock::milliseconds;
@@ -100,7 +100,7 @@ pub(in crate::probe) fn state_of(tier: &Tier, host: &str, seen: &Seen, root: boo
     if facts.state == TierState::Unauthorized && !root {
         facts.state = TierState::Unknown;
         facts.findings = vec![on_host::access_not_known(tier, host, reply.status)];
-    } else if facts.state == TierState::Unauthorized && tier.kind == TierKind::S3 {
+    } else if facts.state == TierState::Unauthorized && tier.kind.name() == KindName::S3 {
         facts.findings = vec![refused_on_host(tier, host, reply)];
     }
     let subject = Subject::tier_on_host(tier, host);
@@ -229,7 +229,7 @@ pub(in crate::probe) fn judge_all(
 /// Puts into a tier's facts what hosts make of it: a tier that none of them takes anything from is
 /// of no use, however well it is.
 pub(in crate::probe) fn settle(facts: &mut TierFacts, tier: &Tier, fleet: &Fleet, memory: &Memory) {
-    if !tier.kind.is_substituter() {
+    if !tier.kind.name().is_substituter() {
         return;
     }
     let (hosts, nobody_asks) = judge_by_state(fleet, tier, memory, facts.state);

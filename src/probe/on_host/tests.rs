@@ -2,7 +2,7 @@
 
 use super::judge::{By, judge_one};
 use super::*;
-use crate::fleet::{Code, SignatureState, TierFacts, TierKind, TierOnHost, TierState};
+use crate::fleet::{Code, KindName, SignatureState, TierFacts, TierOnHost, TierState};
 use crate::nix::narinfo::NarInfo;
 use crate::probe::curl::Fault;
 use crate::probe::memory::Memory;
@@ -23,9 +23,9 @@ fn fleet() -> Fleet {
     };
     let mut fleet = crate::config::fallback();
     fleet.tiers = vec![
-        tier("p620", TierKind::NixServe, "http://p620:5000", Some(KEY)),
-        tier("nixos", TierKind::Http, "https://cache.nixos.org", Some(NIXOS)),
-        tier("bucket", TierKind::S3, "s3://b?endpoint=http://s:1", None),
+        tier("p620", KindName::NixServe, "http://p620:5000", Some(KEY)),
+        tier("nixos", KindName::Http, "https://cache.nixos.org", Some(NIXOS)),
+        tier("bucket", KindName::S3, "s3://b?endpoint=http://s:1", None),
     ];
     fleet.tiers[0].host = Some("p620".to_owned());
     fleet

@@ -14,8 +14,8 @@ mod store;
 mod tier;
 
 use crate::fleet::{
-    Event, Fleet, Phase, PhaseState, RunEvent, RunId, RunWhat, StoreDepth, StorePath, Tier,
-    TierFacts, TierKind,
+    Event, Fleet, KindName, Phase, PhaseState, RunEvent, RunId, RunWhat, StoreDepth, StorePath,
+    Tier, TierFacts,
 };
 use crate::probe::answers::Answers;
 use crate::probe::depth::DepthError;
@@ -157,7 +157,9 @@ impl Poller {
             tokio::spawn(watch_size(Arc::clone(&shared), tier.clone()));
         }
         // Without such a tier there is no place to tell it in.
-        if let Some(tier) = shared.fleet.tiers.iter().find(|tier| tier.kind == TierKind::Local) {
+        if let Some(tier) =
+            shared.fleet.tiers.iter().find(|tier| tier.kind.name() == KindName::Local)
+        {
             for host in &shared.fleet.hosts {
                 let (tier, host) = (tier.clone(), host.name.clone());
                 tokio::spawn(watch_depth(Arc::clone(&shared), tier, host));
@@ -296,7 +298,7 @@ impl Shared {
 
     /// Returns whether a tier is left alone because a run fetches from it.
     fn is_busy(&self, tier: &Tier) -> bool {
-        tier.kind == TierKind::NixServe && !lock(&self.fetching).is_empty()
+        tier.kind.name() == KindName::NixServe && !lock(&self.fetching).is_empty()
     }
 
     /// Waits until a tier may be asked: no run fetches from it, and it does not want to be left

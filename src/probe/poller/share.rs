@@ -1,7 +1,7 @@
 //! Several nixdash on one machine, an exporter among them, ask a tier as if they were one: what one
 //! was told goes into the history, and the others take it from there.
 
-use crate::fleet::{SignatureState, Tier, TierFacts, TierKind};
+use crate::fleet::{KindName, SignatureState, Tier, TierFacts, TierKind};
 use crate::probe::answers::OLDEST;
 use crate::probe::kinds::served::{BASE, take_over};
 use crate::probe::poller::{Shared, lock};
@@ -20,7 +20,14 @@ impl Shared {
     ) -> Option<TierFacts> {
         let (facts, _) = self.record.recorder.as_ref()?.last_tier_facts(&tier.name).await?;
         // A look of one moment has nothing to count from: what it leaves would hide the counts.
-        if tier.kind.counts_requests() && facts.served.is_none() {
+        let counts = matches!(
+            tier.kind,
+            TierKind::NixServe { .. }
+                | TierKind::Harmonia
+                | TierKind::Seaweedfs(_)
+                | TierKind::Ncps
+        );
+        if counts && facts.served.is_none() {
             return None;
         }
         let facts = is_fresh(&facts, previous, interval, Timestamp::now()).then_some(facts)?;
@@ -35,7 +42,7 @@ impl Shared {
     /// Takes over where another nixdash read a server's counters since we did: what it has told of
     /// is not told of again.
     pub(super) async fn recall_counters(&self, tier: &Tier) -> Option<()> {
-        if !matches!(tier.kind, TierKind::Harmonia | TierKind::Ncps) {
+        if !matches!(tier.kind.name(), KindName::Harmonia | KindName::Ncps) {
             return Some(());
         }
         if let Some(value) = self.kept(tier, BASE).await? {

@@ -17,7 +17,7 @@ const SIZE_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// Measures how big a tier is, on a slow timer, once it has answered.
 pub(super) async fn watch_size(shared: Arc<Shared>, tier: Tier) -> Option<()> {
-    let probe = probe_of(tier.kind)?;
+    let probe = probe_of(tier.kind.name())?;
     let tools = shared.tools().ok()?;
     let mut delay = STAGGER;
     loop {

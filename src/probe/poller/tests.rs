@@ -116,8 +116,8 @@ async fn a_cancelled_poller_ends() {
 #[tokio::test(start_paused = true)]
 async fn nix_serve_is_left_alone_while_a_run_fetches_from_it() {
     let (handle, _events, _cancel) = start();
-    let serve = Tier::new("p620", TierKind::NixServe, "http://p620:5000");
-    let other = Tier::new("nixos", TierKind::Http, "https://cache.nixos.org");
+    let serve = Tier::new("p620", KindName::NixServe, "http://p620:5000");
+    let other = Tier::new("nixos", KindName::Http, "https://cache.nixos.org");
     let is_busy = |tier: &Tier| handle.shared.is_busy(tier);
     let note = |run: &str, what: RunWhat| {
         handle.note_run(&RunEvent { run: RunId(run.to_owned()), at: Timestamp::now(), what });

@@ -65,7 +65,7 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
         }
         lock(&shared.found).insert(tier.name.clone(), found.clone());
         shared.send(Event::Tier { tier: tier.name.clone(), facts: Box::new(found) }).await?;
-        if probe_of(tier.kind).is_none() || shared.web.is_err() {
+        if probe_of(tier.kind.name()).is_none() || shared.web.is_err() {
             return None;
         }
         woken = shared.wait_for(bell, next_delay(interval, failures, chance())).await?;

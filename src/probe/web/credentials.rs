@@ -1,6 +1,6 @@
 //! What a tier wants to see before it answers.
 
-use crate::fleet::Tier;
+use crate::fleet::{Login, Tier};
 use crate::probe::sign::Keys;
 use crate::probe::web::WebError;
 use crate::remote::{Secret, resolve};
@@ -25,30 +25,32 @@ pub(super) async fn credentials(tier: &Tier) -> Result<Option<Credentials>, WebE
 
 /// Returns the value of the authorization header for a tier, when it needs one.
 pub(super) async fn authorization(tier: &Tier) -> Result<Option<Secret>, WebError> {
-    let access = &tier.access;
     let failed = |error: &crate::remote::SecretError| WebError::of_secret(&tier.url, error);
-    if let Some(source) = &access.token {
-        let token = resolve(source).await.map_err(|error| failed(&error))?;
-        return Ok(Some(Secret::new(format!("Bearer {}", token.expose()))));
+    match &tier.access.login {
+        // Keys sign, and are no header.
+        Login::Nobody | Login::Keys { .. } => Ok(None),
+        Login::Token(source) => {
+            let token = resolve(source).await.map_err(|error| failed(&error))?;
+            Ok(Some(Secret::new(format!("Bearer {}", token.expose()))))
+        }
+        Login::Password { user, password } => {
+            let password = resolve(password).await.map_err(|error| failed(&error))?;
+            Ok(Some(basic(user, password.expose())))
+        }
+        Login::Netrc(source) => {
+            let netrc = resolve(source).await.map_err(|error| failed(&error))?;
+            let host = Url::parse(&tier.url).ok().and_then(|url| url.host_str().map(str::to_owned));
+            let found = host.and_then(|host| from_netrc(netrc.expose(), &host));
+            let (user, password) = found.ok_or_else(|| {
+                WebError::setup(
+                    &tier.url,
+                    "its netrc has no entry for this host",
+                    "add a line to it that has machine, login and password",
+                )
+            })?;
+            Ok(Some(basic(&user, &password)))
+        }
     }
-    if let (Some(user), Some(source)) = (&access.user, &access.password) {
-        let password = resolve(source).await.map_err(|error| failed(&error))?;
-        return Ok(Some(basic(user, password.expose())));
-    }
-    if let Some(source) = &access.netrc {
-        let netrc = resolve(source).await.map_err(|error| failed(&error))?;
-        let host = Url::parse(&tier.url).ok().and_then(|url| url.host_str().map(str::to_owned));
-        let found = host.and_then(|host| from_netrc(netrc.expose(), &host));
-        return match found {
-            Some((user, password)) => Ok(Some(basic(&user, &password))),
-            None => Err(WebError::setup(
-                &tier.url,
-                "its netrc has no entry for this host",
-                "add a line to it that has machine, login and password",
-            )),
-        };
-    }
-    Ok(None)
 }
 
 /// Returns the header of basic authentication.

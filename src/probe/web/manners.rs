@@ -1,6 +1,6 @@
 //! Good manners: how much a server bears, and when it wants to be left alone.
 
-use crate::fleet::TierKind;
+use crate::fleet::KindName;
 use crate::probe::web::Reply;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
@@ -38,7 +38,7 @@ impl Rest {
     /// answered. An answer to a request that was made before the tier said so changes nothing.
     pub(super) fn note(
         &mut self,
-        kind: TierKind,
+        kind: KindName,
         reply: &Reply,
         asked_at: Timestamp,
         now: Timestamp,
@@ -83,15 +83,15 @@ pub(in crate::probe) enum Wish {
 ///
 /// 429 and 503 do, from every kind. 403 does from GitHub alone, when it says how long: that is its
 /// word for too many requests; from a bucket 403 means a refusal or a miss, whatever stands beside.
-pub(in crate::probe) fn wish(kind: TierKind, reply: &Reply, now: Timestamp) -> Wish {
-    let is_github = kind == TierKind::GithubActions;
+pub(in crate::probe) fn wish(kind: KindName, reply: &Reply, now: Timestamp) -> Wish {
+    let is_github = kind == KindName::GithubActions;
     let time = reply.retry_after(now).or_else(|| {
         let reset = is_github.then(|| spent_until(reply)).flatten()?;
         Some(now.duration_until(reset).try_into().unwrap_or_default())
     });
     match (reply.status, time) {
         // With this attic says that a nar is not whole; whoever stands before it sends a page.
-        (503, None) if kind == TierKind::Attic && is_json(reply) => Wish::None,
+        (503, None) if kind == KindName::Attic && is_json(reply) => Wish::None,
         (429 | 503, None) => Wish::Rest,
         (429 | 503, Some(time)) => Wish::RestFor(time),
         (403, Some(time)) if is_github => Wish::RestFor(time),
@@ -116,23 +116,23 @@ fn spent_until(reply: &Reply) -> Option<Timestamp> {
 ///
 /// nix-serve has five workers, one a connection: more than two of them taken by probes would starve
 /// a deploy.
-pub(super) fn requests(kind: TierKind) -> usize {
+pub(super) fn requests(kind: KindName) -> usize {
     match kind {
-        TierKind::NixServe => 2,
-        TierKind::Harmonia
-        | TierKind::Http
-        | TierKind::Cachix
-        | TierKind::S3
-        | TierKind::Seaweedfs
-        | TierKind::Local
-        | TierKind::GithubActions
-        | TierKind::Attic
-        | TierKind::Ncps => 100,
+        KindName::NixServe => 2,
+        KindName::Harmonia
+        | KindName::Http
+        | KindName::Cachix
+        | KindName::S3
+        | KindName::Seaweedfs
+        | KindName::Local
+        | KindName::GithubActions
+        | KindName::Attic
+        | KindName::Ncps => 100,
     }
 }
 
 /// Returns how many requests to have open at once: connections over HTTP/1.1, streams of one
 /// connection over HTTP/2.
-pub(in crate::probe) fn width(kind: TierKind, is_http2: bool) -> usize {
+pub(in crate::probe) fn width(kind: KindName, is_http2: bool) -> usize {
     if is_http2 { requests(kind) } else { requests(kind).min(25) }
 }

@@ -19,7 +19,7 @@ use redirect::Reach;
 pub use trouble::{WebError, WebTrouble};
 use trouble::{explain, innermost};
 
-use crate::fleet::{Tier, TierKind};
+use crate::fleet::{KindName, Tier};
 use crate::nix::s3_url::web_url;
 use crate::probe::connect::TimingLayer;
 use crate::remote::Secret;
@@ -70,7 +70,7 @@ impl Web {
     ) -> Result<Self, WebError> {
         // Fails when one is installed already, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
-        client(&Tier::new("any", TierKind::Http, "https://any"), None)?;
+        client(&Tier::new("any", KindName::Http, "https://any"), None)?;
         Ok(Self {
             places: Mutex::default(),
             counts: Mutex::default(),
@@ -137,7 +137,7 @@ impl Web {
     pub(super) fn note_reply(&self, tier: &Tier, reply: &Reply, asked_at: Timestamp) {
         let mut rests = self.rests.lock().unwrap_or_else(PoisonError::into_inner);
         let rest = rests.entry(tier.name.clone()).or_default();
-        rest.note(tier.kind, reply, asked_at, self.now());
+        rest.note(tier.kind.name(), reply, asked_at, self.now());
     }
 
     /// Returns the authorization header that goes to a tier's own origin, when there is one: a kind
@@ -249,7 +249,7 @@ impl Web {
         let place = Arc::new(Place {
             client: client(tier, None)?,
             followers: Mutex::default(),
-            limit: Semaphore::new(requests(tier.kind)),
+            limit: Semaphore::new(requests(tier.kind.name())),
             credentials: OnceCell::new(),
             warm: Mutex::default(),
         });
@@ -312,7 +312,7 @@ fn client(tier: &Tier, guard: Option<Guarded>) -> Result<reqwest::Client, WebErr
 /// Returns whether a server's wish to be left alone is the tier's: a master of a cluster that is
 /// overloaded says nothing of the gateway that hosts read from.
 fn speaks_for(tier: &Tier, url: &Url) -> bool {
-    tier.kind != TierKind::Seaweedfs || own_origin(tier, url)
+    tier.kind.name() != KindName::Seaweedfs || own_origin(tier, url)
 }
 
 /// Returns whether a URL has scheme, host and port of the tier's own.

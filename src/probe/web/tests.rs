@@ -2,7 +2,7 @@
 
 use super::credentials::from_netrc;
 use super::*;
-use crate::fleet::{SecretSource, TierState};
+use crate::fleet::{Login, SecretSource, TierState};
 use crate::probe::server::Server;
 
 const GET: &[Declared] = &[(Method::Get, "*")];
@@ -26,7 +26,7 @@ fn a_server_that_is_asked_too_often_is_left_alone_for_as_long_as_it_says() {
     let until = |rest: &Rest| rest.until.map_or(0, |until| until.duration_since(at(0)).as_secs());
     let mut rest = Rest::default();
     let mut note = |reply: &Reply, asked_at: i64, now: i64| {
-        rest.note(TierKind::S3, reply, at(asked_at), at(now));
+        rest.note(KindName::S3, reply, at(asked_at), at(now));
         (until(&rest), rest.times)
     };
     assert_eq!(note(&reply(429, Some("120")), 0, 1), (121, 1));
@@ -48,22 +48,22 @@ fn a_403_is_a_rest_at_github_and_a_refusal_elsewhere() {
     let now = Timestamp::from_second(1_800_000_000).unwrap();
     let minute = Wish::RestFor(Duration::from_secs(60));
     let secondary = reply(403, Some("60"));
-    assert_eq!(wish(TierKind::GithubActions, &secondary, now), minute);
-    assert_eq!(wish(TierKind::S3, &secondary, now), Wish::None);
-    assert_eq!(wish(TierKind::GithubActions, &reply(403, None), now), Wish::None);
+    assert_eq!(wish(KindName::GithubActions, &secondary, now), minute);
+    assert_eq!(wish(KindName::S3, &secondary, now), Wish::None);
+    assert_eq!(wish(KindName::GithubActions, &reply(403, None), now), Wish::None);
     let mut spent = reply(403, None);
     spent.headers.insert("x-ratelimit-remaining".to_owned(), "0".to_owned());
     spent.headers.insert("x-ratelimit-reset".to_owned(), "1800000060".to_owned());
-    assert_eq!(wish(TierKind::GithubActions, &spent, now), minute);
-    assert_eq!(wish(TierKind::Http, &spent, now), Wish::None);
-    assert_eq!(wish(TierKind::Http, &reply(503, None), now), Wish::Rest);
+    assert_eq!(wish(KindName::GithubActions, &spent, now), minute);
+    assert_eq!(wish(KindName::Http, &spent, now), Wish::None);
+    assert_eq!(wish(KindName::Http, &reply(503, None), now), Wish::Rest);
 }
 
 #[tokio::test]
 async fn a_tier_whose_month_is_used_up_or_that_wants_rest_is_not_asked() {
     let server = Server::start(&[("/a", 200, "a"), ("/busy", 429, "")]).await;
     let web = Web::new().unwrap();
-    let mut tier = Tier::new("x", TierKind::Http, &server.url);
+    let mut tier = Tier::new("x", KindName::Http, &server.url);
     tier.max_requests_per_month = Some(3);
     web.begin_month_with("x", 1);
     let get = |path: &str| Ask::get(format!("{}{path}", server.url));
@@ -90,9 +90,9 @@ async fn a_tier_whose_secret_cannot_be_read_is_not_asked_and_says_once_what_to_d
     let web = Web::new().unwrap();
     let unset = SecretSource::Env("NIXDASH_NO_SUCH_VARIABLE".to_owned());
     let mut tiers =
-        [TierKind::Http, TierKind::Seaweedfs].map(|kind| Tier::new(kind.word(), kind, &server.url));
-    tiers[0].access.token = Some(unset.clone());
-    (tiers[1].access.access_key, tiers[1].access.secret_key) = (Some(unset.clone()), Some(unset));
+        [KindName::Http, KindName::Seaweedfs].map(|kind| Tier::new(kind.word(), kind, &server.url));
+    tiers[0].access.login = Login::Token(unset.clone());
+    tiers[1].access.login = Login::Keys { access: unset.clone(), secret: unset };
     for tier in tiers {
         let error = web.send(&tier, GET, Ask::get(format!("{}/a", server.url))).await.unwrap_err();
         assert_eq!((error.trouble, error.state()), (WebTrouble::Setup, TierState::Unknown));
@@ -128,7 +128,7 @@ fn a_netrc_gives_the_entry_of_the_host() {
 
 #[test]
 fn credentials_are_for_the_tiers_own_origin() {
-    let tier = Tier::new("x", TierKind::Http, "https://cache.example");
+    let tier = Tier::new("x", KindName::Http, "https://cache.example");
     for (url, own) in [
         ("https://cache.example/x", true),
         ("http://cache.example/x", false),

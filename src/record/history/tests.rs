@@ -4,8 +4,8 @@ use super::open::{SHAPES, migrate};
 use super::*;
 use crate::fleet::{
     Bytes, Code, Coverage, CoverageFacts, Event, Fetched, Finding, Fleet, HostFacts, HostResult,
-    HostState, Outcome, PathAnswer, RunEvent, RunId, RunWhat, ServedFacts, Share, SizeFacts,
-    StorePath, Tier, TierFacts, TierKind, TierState,
+    HostState, KindName, Outcome, PathAnswer, RunEvent, RunId, RunWhat, ServedFacts, Share,
+    SizeFacts, StorePath, Tier, TierFacts, TierState,
 };
 use jiff::{SignedDuration, ToSpan};
 use serde_json::json;
@@ -20,7 +20,7 @@ const NOW: Timestamp = Timestamp::constant(1_795_000_000, 0);
 const TOP: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-top";
 
 fn tier() -> Tier {
-    Tier::new("weed", TierKind::Http, "http://10.0.0.5:8333/nix-cache")
+    Tier::new("weed", KindName::Http, "http://10.0.0.5:8333/nix-cache")
 }
 
 fn host_facts(at: Timestamp, load: f64) -> HostFacts {

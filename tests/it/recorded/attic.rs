@@ -5,7 +5,7 @@ use super::{CANARY, HASH, MISSING, PATH, Scene, causes, details, error};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::SignedDuration;
-use nixdash::fleet::{Code, SignatureState, TierKind, TierState};
+use nixdash::fleet::{Code, KindName, Login, SignatureState, TierState};
 
 const CONFIG: &str = "/_api/v1/cache-config/fleet";
 /// The key that the captured cache made for itself.
@@ -27,7 +27,7 @@ async fn well() -> Recorded {
 
 /// Makes a tier at a server.
 fn scene(server: &Recorded) -> Scene {
-    Scene::new(TierKind::Attic, &format!("{}/fleet", server.url))
+    Scene::new(KindName::Attic, &format!("{}/fleet", server.url))
 }
 
 /// Makes a token that ends at a time and has these rights; its signature is the canary.
@@ -54,7 +54,7 @@ async fn a_cache_that_is_well_is_proven_and_told_of() {
     assert_eq!(details(&facts, "kept"), ["30 d 0 h after the last use"]);
     assert_eq!(details(&facts, "token"), ["may pull; expires in 365 d 0 h"]);
     assert!(details(&facts, "left out")[0].contains("cache.nixos.org-1"));
-    super::declares_what_is_kept(TierKind::Attic, &server);
+    super::declares_what_is_kept(KindName::Attic, &server);
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn an_expired_token_is_named_though_hosts_say_nothing() {
     // The same token in a netrc, as hosts have it.
     let mut scene = scene(&server);
     let netrc = format!("machine 127.0.0.1 login nixdash password {expired}\n");
-    scene.tier.access.netrc = Some(scene.secret("netrc", &netrc));
+    scene.tier.access.login = Login::Netrc(scene.secret("netrc", &netrc));
     let facts = scene.look().await;
     assert!(error(&facts, TierState::Unauthorized).contains("the token expired"));
     let basic = format!("Basic {}", STANDARD.encode(format!("nixdash:{expired}")));
@@ -202,7 +202,7 @@ async fn a_nar_is_read_once_a_day() {
 async fn it_fails_as_servers_fail() {
     let server = well().await;
     super::every_way_to_fail(
-        TierKind::Attic,
+        KindName::Attic,
         &server,
         |url| format!("{url}/fleet"),
         &[("401.http", "token"), ("403.http", "token")],

@@ -3,7 +3,7 @@
 use super::server::{PLAIN, Recorded};
 use super::{CANARY, HASH, MISSING, OTHER_KEY, PATH, Scene, causes, details, error};
 use jiff::SignedDuration;
-use nixdash::fleet::{Code, SignatureState, TierKind, TierState};
+use nixdash::fleet::{Code, KindName, Login, SignatureState, TierState};
 use nixdash::nix::signature::parse_public_key;
 
 const API: &str = "/api/v1/cache/fleet";
@@ -25,7 +25,7 @@ async fn well() -> Recorded {
 
 /// Makes a tier at a server.
 fn scene(server: &Recorded) -> Scene {
-    Scene::new(TierKind::Cachix, &format!("{}/fleet", server.url))
+    Scene::new(KindName::Cachix, &format!("{}/fleet", server.url))
 }
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn a_cache_that_is_well_is_proven_and_told_of() {
     assert_eq!(facts.nar_proof.as_deref(), Some("a-1.0 is served"));
     assert_eq!(details(&facts, "cache"), ["fleet, private"]);
     assert_eq!(details(&facts, "token"), ["may write"]);
-    super::declares_what_is_kept(TierKind::Cachix, &server);
+    super::declares_what_is_kept(KindName::Cachix, &server);
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn the_entry_of_a_netrc_goes_to_the_api_too() {
     let server = well().await;
     let mut scene = scene(&server);
     let netrc = format!("machine 127.0.0.1 login fleet password {CANARY}\n");
-    scene.tier.access.netrc = Some(scene.secret("netrc", &netrc));
+    scene.tier.access.login = Login::Netrc(scene.secret("netrc", &netrc));
     scene.holds(&[PATH]).await.unwrap();
     assert!(server.take_asked()[0].headers["authorization"].starts_with("Basic "));
     assert_eq!(scene.look().await.state, TierState::Up);
@@ -187,7 +187,7 @@ async fn credentials_do_not_follow_a_redirect_to_the_storage() {
 async fn it_fails_as_servers_fail() {
     let server = well().await;
     super::every_way_to_fail(
-        TierKind::Cachix,
+        KindName::Cachix,
         &server,
         |url| format!("{url}/fleet"),
         &[("401.http", "token"), ("403.http", "token")],

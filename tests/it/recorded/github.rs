@@ -3,7 +3,7 @@
 use super::server::{PLAIN, Recorded};
 use super::{CANARY, PATH, Scene, causes, details, error};
 use jiff::SignedDuration;
-use nixdash::fleet::{Code, TierKind, TierState};
+use nixdash::fleet::{Code, KindName, TierKind, TierState};
 
 const USAGE: &str = "/repos/me/nixos/actions/cache/usage";
 const CACHES: &str = "/repos/me/nixos/actions/caches";
@@ -58,8 +58,8 @@ fn keep_log(server: &Recorded, storage: &Recorded, job: u64, file: &str) {
 /// Makes a tier at a server.
 fn scene(server: &Recorded) -> Scene {
     let url = format!("{}/repos/me/nixos", server.url);
-    let mut scene = Scene::new(TierKind::GithubActions, &url);
-    scene.tier.repo = Some("me/nixos".to_owned());
+    let mut scene = Scene::new(KindName::GithubActions, &url);
+    scene.tier.kind = TierKind::GithubActions { repo: "me/nixos".to_owned() };
     scene
 }
 
@@ -93,7 +93,7 @@ async fn usage_families_token_and_limit_are_told() {
     assert_eq!(asked[0].headers["authorization"], format!("Bearer {CANARY}"));
     assert_eq!(asked[0].headers["accept"], "application/vnd.github+json");
     assert_eq!(asked[0].headers["x-github-api-version"], "2022-11-28");
-    super::declares_what_is_kept(TierKind::GithubActions, &server);
+    super::declares_what_is_kept(KindName::GithubActions, &server);
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn a_limit_that_is_used_up_is_waited_for() {
 async fn it_fails_as_servers_fail() {
     let server = well().await;
     super::every_way_to_fail(
-        TierKind::GithubActions,
+        KindName::GithubActions,
         &server,
         |url| format!("{url}/repos/me/nixos"),
         &[("401.http", "token"), ("403.http", "token"), ("404.http", "needs a token")],

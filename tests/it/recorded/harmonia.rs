@@ -3,7 +3,7 @@
 use super::server::{PLAIN, Recorded};
 use super::{MISSING, OTHER_KEY, PATH, Scene, details, error};
 use jiff::SignedDuration;
-use nixdash::fleet::{Share, SignatureState, TierKind, TierState};
+use nixdash::fleet::{KindName, Share, SignatureState, TierState};
 use nixdash::nix::signature::parse_public_key;
 
 const NARINFO: &str = "/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo";
@@ -24,7 +24,7 @@ async fn well() -> Recorded {
 
 /// Makes a tier at a server.
 fn scene(server: &Recorded) -> Scene {
-    Scene::new(TierKind::Harmonia, &server.url)
+    Scene::new(KindName::Harmonia, &server.url)
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn what_was_answered_is_the_growth_since_the_last_look() {
     scene.later(SignedDuration::from_secs(10));
     let served = scene.look().await.served.unwrap();
     assert_eq!(served.answered, Some(Share { have: 30, total: 40 }));
-    super::declares_what_is_kept(TierKind::Harmonia, &server);
+    super::declares_what_is_kept(KindName::Harmonia, &server);
 }
 
 #[tokio::test]
@@ -144,5 +144,5 @@ async fn a_wrong_key_and_a_missing_nar_are_named() {
 async fn it_fails_as_servers_fail() {
     let server = well().await;
     let url = str::to_owned;
-    super::every_way_to_fail(TierKind::Harmonia, &server, url, &[("401.http", "token")]).await;
+    super::every_way_to_fail(KindName::Harmonia, &server, url, &[("401.http", "token")]).await;
 }

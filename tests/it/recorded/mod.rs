@@ -11,7 +11,7 @@ mod thrift;
 
 use jiff::{SignedDuration, Timestamp};
 use nixdash::fleet::{
-    ClosurePath, Code, Fleet, SecretSource, SizeFacts, StorePath, Tier, TierFacts, TierKind,
+    ClosurePath, Code, Fleet, KindName, Login, SecretSource, SizeFacts, StorePath, Tier, TierFacts,
     TierState,
 };
 use nixdash::nix::signature::parse_public_key;
@@ -53,9 +53,9 @@ pub(crate) struct Scene {
 
 impl Scene {
     /// Makes a tier of a kind at an address.
-    pub(crate) fn new(kind: TierKind, url: &str) -> Self {
+    pub(crate) fn new(kind: KindName, url: &str) -> Self {
         // What was captured of a real atticd is signed by the key that it made for itself.
-        let key = if kind == TierKind::Attic { attic::KEY } else { KEY };
+        let key = if kind == KindName::Attic { attic::KEY } else { KEY };
         let tier = Tier { public_key: parse_public_key(key).ok(), ..Tier::new("x", kind, url) };
         let now: Timestamp = "2026-11-21T08:00:00Z".parse().unwrap();
         let clock = Arc::new(Mutex::new(now));
@@ -73,7 +73,7 @@ impl Scene {
 
     /// Gives the tier a token.
     pub(crate) fn token(mut self, token: &str) -> Self {
-        self.tier.access.token = Some(self.secret("token", token));
+        self.tier.access.login = Login::Token(self.secret("token", token));
         self
     }
 
@@ -160,7 +160,7 @@ pub(crate) fn nowhere() -> String {
 /// Puts a server into each state in which any server fails, and checks what a kind makes of it.
 /// `address` makes the tier's address of the server's.
 pub(crate) async fn every_way_to_fail(
-    kind: TierKind,
+    kind: KindName,
     server: &Recorded,
     address: impl Fn(&str) -> String,
     let_in: &[(&str, &str)],
@@ -202,7 +202,7 @@ pub(crate) async fn every_way_to_fail(
 }
 
 /// Checks that the product's own list of requests is the one kept with the answers.
-pub(crate) fn declares_what_is_kept(kind: TierKind, server: &Recorded) {
+pub(crate) fn declares_what_is_kept(kind: KindName, server: &Recorded) {
     let mut own: Vec<String> = probe_of(kind)
         .unwrap()
         .requests()

@@ -3,7 +3,7 @@
 use super::server::{PLAIN, Recorded};
 use super::{MISSING, OTHER_KEY, PATH, Scene, causes, details, error};
 use jiff::SignedDuration;
-use nixdash::fleet::{Code, Share, SignatureState, TierKind, TierState};
+use nixdash::fleet::{Code, KindName, Share, SignatureState, TierState};
 use nixdash::nix::signature::parse_public_key;
 
 const NARINFO: &str = "/upload/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo";
@@ -24,7 +24,7 @@ async fn well() -> Recorded {
 
 /// Makes a tier at a server.
 fn scene(server: &Recorded) -> Scene {
-    Scene::new(TierKind::Ncps, &server.url)
+    Scene::new(KindName::Ncps, &server.url)
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn hits_size_pins_and_upstreams_are_told() {
     assert_eq!(second.served.unwrap().answered, Some(Share { have: 90, total: 100 }));
     let failing = causes(&second, Code::UpstreamsFailing);
     assert_eq!(failing, ["1 of 2 upstream caches are healthy"]);
-    super::declares_what_is_kept(TierKind::Ncps, &server);
+    super::declares_what_is_kept(KindName::Ncps, &server);
 }
 
 #[tokio::test]
@@ -114,5 +114,5 @@ async fn a_token_that_is_wanted_is_named() {
 async fn it_fails_as_servers_fail() {
     let server = well().await;
     let url = str::to_owned;
-    super::every_way_to_fail(TierKind::Ncps, &server, url, &[("401.http", "token")]).await;
+    super::every_way_to_fail(KindName::Ncps, &server, url, &[("401.http", "token")]).await;
 }

@@ -3,7 +3,7 @@
 use super::server::{PLAIN, Recorded};
 use super::{CANARY, HASH, Scene};
 use jiff::SignedDuration;
-use nixdash::fleet::{SignatureState, TierKind, TierState};
+use nixdash::fleet::{KindName, SignatureState, TierState};
 
 const NAR: &str = "nar/1b2m2y8asgtpgamxqxqbg7rxbi1gi7f9xh8w6k1vnxqmcm9nhzz4.nar.zst";
 
@@ -20,7 +20,7 @@ async fn files(base: &str) -> Recorded {
 
 /// Makes a bucket `b` at a server, with keys.
 fn bucket(server: &Recorded) -> Scene {
-    let mut scene = Scene::new(TierKind::S3, &format!("s3://b?endpoint={}", server.url));
+    let mut scene = Scene::new(KindName::S3, &format!("s3://b?endpoint={}", server.url));
     scene.tier.access.access_key = Some(scene.secret("access", "AKIA"));
     scene.tier.access.secret_key = Some(scene.secret("secret", CANARY));
     scene
@@ -64,7 +64,7 @@ async fn a_public_cache_is_asked_one_thing_a_minute_and_one_nar_an_hour() {
     // A public name, reached by way of a proxy: the server.
     let base = "http://cache.example";
     let server = files(base).await;
-    let mut scene = Scene::new(TierKind::Http, base);
+    let mut scene = Scene::new(KindName::Http, base);
     scene.tier.access.proxy = Some(server.url.clone());
     let asked = hours(&server, &mut scene, 3).await;
     assert_eq!((asked.an_hour("nix-cache-info"), asked.an_hour(".narinfo")), (54, 6));
@@ -90,7 +90,7 @@ async fn cachix_is_asked_one_thing_a_minute_and_proven_once_a_day() {
         .holds(&format!("{api}/narinfo"), &[HASH])
         .on("GET", &format!("/fleet/{HASH}.narinfo"), "narinfo.http")
         .on("GET", &format!("/fleet/{NAR}"), "nar.http");
-    let mut scene = Scene::new(TierKind::Cachix, &format!("{}/fleet", server.url));
+    let mut scene = Scene::new(KindName::Cachix, &format!("{}/fleet", server.url));
     let asked = hours(&server, &mut scene, 25).await;
     assert_eq!((asked.an_hour("nix-cache-info"), asked.an_hour("/api/v1/cache/fleet")), (48, 12));
     let narinfo = format!("GET /fleet/{HASH}.narinfo");
@@ -105,7 +105,7 @@ async fn attic_is_asked_one_thing_a_minute_and_one_nar_a_day() {
         .on("GET", "/_api/v1/cache-config/fleet", "cache-config.http")
         .on("GET", &format!("/fleet/{HASH}.narinfo"), "narinfo.http")
         .on("GET", &nar, "nar.http");
-    let mut scene = Scene::new(TierKind::Attic, &format!("{}/fleet", server.url));
+    let mut scene = Scene::new(KindName::Attic, &format!("{}/fleet", server.url));
     scene.tier.every = Some(std::time::Duration::from_secs(60));
     let asked = hours(&server, &mut scene, 25).await;
     assert_eq!((asked.an_hour("cache-config"), asked.an_hour(".narinfo")), (54, 6));

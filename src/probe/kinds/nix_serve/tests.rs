@@ -1,5 +1,5 @@
 use super::*;
-use crate::fleet::{Tier, TierKind};
+use crate::fleet::{KindName, Tier};
 use crate::probe::memory::Memory;
 use crate::probe::server::Server;
 use crate::probe::tier::{Tools, probe};
@@ -33,7 +33,7 @@ impl Scene {
                 .await;
         let tier = Tier {
             host: Some("p620".to_owned()),
-            ..Tier::new("p620", TierKind::NixServe, &server.url)
+            ..Tier::new("p620", KindName::NixServe, &server.url)
         };
         Self {
             tier,
@@ -101,7 +101,7 @@ async fn narinfos_are_counted_from_where_reading_stopped_and_once() {
 #[tokio::test]
 async fn a_log_that_says_nothing_of_requests_is_no_hit_rate_of_nothing() {
     let mut scene = Scene::begun().await;
-    scene.tier.unit = Some("cache.service".to_owned());
+    scene.tier.kind = TierKind::NixServe { unit: Some("cache.service".to_owned()) };
     scene.say(0, "read\t0\nown\t0\nothers\t0\nhits\t0\nmisses\t0\nnars\t0\ngone\t0\n", "");
     scene.look(60).await;
     let facts = scene.look(60).await;

@@ -1,7 +1,7 @@
 //! Canaries that can be read, and some that can be read no more.
 
 use super::*;
-use crate::fleet::{Tier, TierKind};
+use crate::fleet::{KindName, Tier};
 use crate::nix::signature::parse_public_key;
 use crate::probe::memory::Memory;
 use crate::probe::server::{KEY, NARINFO, PATH, Server};
@@ -31,7 +31,7 @@ impl Trial {
         .await;
         let tier = Tier {
             public_key: parse_public_key(KEY).ok(),
-            ..Tier::new("x", TierKind::Http, &server.url)
+            ..Tier::new("x", KindName::Http, &server.url)
         };
         Self { server, web: Web::new().unwrap(), memory: Memory::default(), tier }
     }
@@ -120,7 +120,7 @@ async fn a_tier_of_somebody_else_is_asked_one_thing_a_minute() {
         nar_proof: Some("a is served".to_owned()),
         ..TierFacts::default()
     };
-    let public = Tier::new("nixos", TierKind::Http, "https://cache.nixos.org");
+    let public = Tier::new("nixos", KindName::Http, "https://cache.nixos.org");
     for (tier, kept) in [(&public, true), (&trial.tier, false)] {
         let now = Timestamp::now();
         let mut facts = TierFacts { state: TierState::Up, ..TierFacts::default() };

@@ -1,7 +1,7 @@
 //! A bucket in each state, on answers of real servers.
 
 use super::*;
-use crate::fleet::TierKind;
+use crate::fleet::KindName;
 use crate::probe::memory::Memory;
 use crate::probe::server::Server;
 use crate::probe::tier::Tools;
@@ -33,7 +33,7 @@ impl Bucket {
         let fleet = crate::config::parse(&text, std::path::Path::new("/hosts.toml"), None).unwrap();
         Self {
             server,
-            tier: Tier::new("b", TierKind::S3, &url),
+            tier: Tier::new("b", KindName::S3, &url),
             web: Web::new().unwrap(),
             memory: Memory::default(),
             runner: FakeRunner::unreachable(),
@@ -112,7 +112,7 @@ async fn what_is_no_cache_is_told_apart() {
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_down() {
     let mut bucket = Bucket::with(&[]).await;
-    bucket.tier = Tier::new("b", TierKind::S3, "s3://b?endpoint=http://127.0.0.1:1");
+    bucket.tier = Tier::new("b", KindName::S3, "s3://b?endpoint=http://127.0.0.1:1");
     let facts = S3Probe.probe(&bucket.asking()).await;
     assert_eq!(facts.state, TierState::Down);
     assert!(facts.error().unwrap().contains("127.0.0.1:1/b/nix-cache-info"));
@@ -170,7 +170,7 @@ fn clocks_are_compared_with_the_date_of_the_answer() {
     let date = reply("Sat, 21 Nov 2026 08:56:18 GMT");
     let off = skew(&date, now).unwrap();
     assert_eq!(clock_words(off), "this machine's clock is 20 min behind the server's");
-    let tier = Tier::new("b", TierKind::S3, "s3://b");
+    let tier = Tier::new("b", KindName::S3, "s3://b");
     let said = refused(&tier, &date, Some(off)).sentence();
     assert!(said.contains("20 min behind the server's: set it"), "{said}");
     assert_eq!(clock(&tier, Some(off)).unwrap().code, Code::ClockSkew);
@@ -181,6 +181,6 @@ fn clocks_are_compared_with_the_date_of_the_answer() {
 #[test]
 fn the_bucket_and_its_list_are_declared() {
     assert!(REQUESTS.contains(&(Method::Head, "*/")));
-    let tier = Tier::new("b", TierKind::S3, "s3://b?endpoint=http://h:1");
+    let tier = Tier::new("b", KindName::S3, "s3://b?endpoint=http://h:1");
     assert_eq!(bucket_url(&tier), "http://h:1/b/");
 }

@@ -1,7 +1,7 @@
 //! Clusters whole, hurt and empty, on answers of a real one.
 
 use super::*;
-use crate::fleet::{Code, TierKind};
+use crate::fleet::{Code, KindName};
 
 const BOTH: [&str; 2] = [
     include_str!("../../../../tests/answers/seaweedfs/healthy-dir-status.json"),
@@ -37,7 +37,7 @@ fn judge(
     replication: Option<&str>,
     now: Timestamp,
 ) -> Told {
-    let weed = Tier::new("weed", TierKind::Seaweedfs, "http://weed:8333/nix-cache");
+    let weed = Tier::new("weed", KindName::Seaweedfs, "http://weed:8333/nix-cache");
     let Verdict { faults, details, .. } =
         super::judge(&weed, cluster, seen, expected, replication, now);
     let codes = faults.iter().map(|finding| finding.code).collect();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fleet::Code;
-use crate::fleet::TierKind;
+use crate::fleet::KindName;
 use crate::probe::kinds::seaweed_disks::DISKS;
 use crate::probe::memory::Memory;
 use crate::probe::server::Server;
@@ -41,11 +41,13 @@ impl Eyes {
 
     /// Asks the tier `weed` with its bucket on one server and its masters on others.
     async fn look(&self, gateway: &str, masters: &[&str], now: Timestamp) -> TierFacts {
-        let mut tier = Tier::new("weed", TierKind::Seaweedfs, &format!("{gateway}/nix-cache"));
-        tier.seaweed.masters = masters.iter().map(|master| (*master).to_owned()).collect();
-        tier.seaweed.metrics = Some(format!("{gateway}/metrics"));
-        tier.seaweed.volume_servers = Some(3);
-        tier.seaweed.replication = Some("001".to_owned());
+        let mut tier = Tier::new("weed", KindName::Seaweedfs, &format!("{gateway}/nix-cache"));
+        tier.kind = TierKind::Seaweedfs(Seaweed {
+            masters: masters.iter().map(|master| (*master).to_owned()).collect(),
+            metrics: Some(format!("{gateway}/metrics")),
+            volume_servers: Some(3),
+            replication: Some("001".to_owned()),
+        });
         let file = std::path::Path::new("/hosts.toml");
         let fleet = crate::config::parse("[hosts.p620]\n", file, None).unwrap();
         let Self { web, memory, runner, .. } = self;
@@ -111,7 +113,7 @@ async fn a_server_lost_while_nixdash_was_away_is_named() {
     let gateway = gateway(COUNTERS).await;
     let (whole, lost) = (master(STATUS, WHOLE).await, master(STATUS, LOST_ONE).await);
     before.look(&gateway.url, &[&whole.url], now()).await;
-    let weed = Tier::new("weed", TierKind::Seaweedfs, &gateway.url);
+    let weed = Tier::new("weed", KindName::Seaweedfs, &gateway.url);
     let kept = before.memory.take_changes(&weed).into_iter();
     let kept = kept.map(|(name, value)| (name.to_owned(), value.unwrap())).collect();
     let after = Eyes::new();
@@ -167,7 +169,7 @@ async fn an_overloaded_master_does_not_keep_the_gateway_from_being_asked() {
     let busy = Server::start(&[("/cluster/status", 503, "")]).await;
     let facts = eyes.look(&gateway.url, &[&busy.url], now()).await;
     assert_eq!(facts.state, TierState::Degraded);
-    let weed = Tier::new("weed", TierKind::Seaweedfs, &format!("{}/nix-cache", gateway.url));
+    let weed = Tier::new("weed", KindName::Seaweedfs, &format!("{}/nix-cache", gateway.url));
     assert_eq!(eyes.web.rest_of(&weed), None);
     let before = gateway.asked().len();
     eyes.look(&gateway.url, &[&busy.url], now()).await;

@@ -1,7 +1,7 @@
 //! Redirects by servers at several addresses of this machine, which stand for other places.
 
 use super::*;
-use crate::fleet::{SecretSource, TierKind, TierState};
+use crate::fleet::{KindName, Login, SecretSource, TierState};
 use crate::probe::kinds::http::REQUESTS;
 use crate::probe::server::{Endless, Server};
 use crate::probe::web::WebTrouble;
@@ -35,7 +35,7 @@ fn web(answers: &'static [&'static [&'static str]]) -> Web {
 
 /// Asks a server for the file, and follows.
 async fn ask(web: &Web, server: &Server) -> Result<Reply, WebError> {
-    let tier = Tier::new("x", TierKind::Http, &server.url);
+    let tier = Tier::new("x", KindName::Http, &server.url);
     web.send(&tier, REQUESTS, Ask::get(format!("{}{FILE}", server.url)).follow()).await
 }
 
@@ -57,8 +57,8 @@ async fn the_same_question_elsewhere_is_asked_without_credentials() {
     std::fs::write(&file, "hunter2").unwrap();
     let mirror = Server::start(&[(FILE, 200, "there")]).await;
     let server = Server::start(&[("/y.narinfo", 200, "here")]).await;
-    let mut tier = Tier::new("x", TierKind::Http, &server.url);
-    tier.access.token = Some(SecretSource::File(file));
+    let mut tier = Tier::new("x", KindName::Http, &server.url);
+    tier.access.login = Login::Token(SecretSource::File(file));
     let web = Web::new().unwrap();
     for (to, body) in
         [(format!("{}{FILE}", mirror.url), "there"), ("/y.narinfo".to_owned(), "here")]
@@ -73,7 +73,7 @@ async fn the_same_question_elsewhere_is_asked_without_credentials() {
 
 #[tokio::test]
 async fn a_server_far_away_sends_us_to_nothing_near() {
-    if is_proxied(&Tier::new("x", TierKind::Http, "http://x")) {
+    if is_proxied(&Tier::new("x", KindName::Http, "http://x")) {
         return;
     }
     let near = Server::start(&[(FILE, 200, "secret")]).await;
@@ -99,7 +99,7 @@ async fn a_server_far_away_sends_us_to_nothing_near() {
 
 #[tokio::test]
 async fn of_a_name_with_several_addresses_only_those_far_away_are_asked() {
-    if is_proxied(&Tier::new("x", TierKind::Http, "http://x")) {
+    if is_proxied(&Tier::new("x", KindName::Http, "http://x")) {
         return;
     }
     let far = Server::start_at("127.0.0.3", &[(FILE, 200, "mirror")]).await;
@@ -116,7 +116,7 @@ async fn of_a_name_with_several_addresses_only_those_far_away_are_asked() {
 #[tokio::test]
 async fn a_server_that_another_names_is_asked_as_one_that_it_redirects_to() {
     let near = Server::start(&[(FILE, 200, "secret")]).await;
-    let tier = Tier::new("x", TierKind::Http, &near.url);
+    let tier = Tier::new("x", KindName::Http, &near.url);
     let web = web(&[]);
     let ask = |by: &str| {
         let ask = Ask::get(format!("{}{FILE}", near.url)).told_by(by);
@@ -138,7 +138,7 @@ async fn at_most_three_redirects_are_followed() {
 #[tokio::test]
 async fn an_answer_without_an_end_is_read_to_the_limit() {
     let server = Endless::start().await;
-    let tier = Tier::new("x", TierKind::Http, &server.url);
+    let tier = Tier::new("x", KindName::Http, &server.url);
     let ask = Ask::get(format!("{}{FILE}", server.url)).follow();
     let reply = Web::new().unwrap().send(&tier, REQUESTS, ask).await.unwrap();
     assert_eq!(reply.body.len(), crate::nix::narinfo::SIZE_LIMIT);

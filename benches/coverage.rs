@@ -42,7 +42,7 @@ async fn measure(url: &str, authority: &str, list: &str) -> Result<(), Box<dyn E
     let mut tier = Tier::new("bench", KindName::Http, url);
     tier.access.ca_file = Some(PathBuf::from(authority)).filter(|_| url.starts_with("https"));
     fleet.tiers = vec![tier];
-    let (web, memory, hands) = (Web::new()?, Memory::default(), FakeRunner::unreachable());
+    let (web, memory, runner) = (Web::new()?, Memory::default(), FakeRunner::unreachable());
     let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };
     let answers = Mutex::new(Answers::default());
     let asked = [Asked { host: "bench", closure: &closure }];

@@ -29,9 +29,9 @@ pub(super) async fn count_requests(fleet: Arc<Fleet>, handle: Handle, recorder: 
     loop {
         for tier in &fleet.tiers {
             if let Some(recorded) = recorder.requests_this_month(&tier.name).await {
-                web.begin_month_with(&tier.name, recorded);
+                web.budget.begin_month_with(&tier.name, recorded);
             }
-            let fresh = web.take_count(&tier.name);
+            let fresh = web.budget.take_count(&tier.name);
             if fresh > 0 {
                 recorder.record_request(&tier.name, fresh);
             }

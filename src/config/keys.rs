@@ -2,7 +2,7 @@
 //! documentation from it. A key that is not here is unknown; a key without words cannot be added.
 
 use crate::config::tier_keys;
-use crate::fleet::TierKind;
+use crate::fleet::KindName;
 use std::fmt::Write as _;
 
 /// A key and what a person has to know of it.
@@ -511,9 +511,9 @@ pub fn page() -> String {
 
 /// Says which kinds of tiers have a key, in as few words as it takes.
 fn kinds(key: &str) -> String {
-    let (having, lacking): (Vec<TierKind>, Vec<TierKind>) =
-        TierKind::ALL.iter().partition(|kind| tier_keys::has(**kind, key));
-    let words = |kinds: &[TierKind]| {
+    let (having, lacking): (Vec<KindName>, Vec<KindName>) =
+        KindName::ALL.iter().partition(|kind| tier_keys::has(**kind, key));
+    let words = |kinds: &[KindName]| {
         kinds.iter().map(|kind| format!("`{}`", kind.word())).collect::<Vec<_>>().join(", ")
     };
     if lacking.is_empty() {

@@ -133,7 +133,7 @@ impl Alarms {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Severity, Subject, Tier, TierKind, TierOnHost, told, worst};
+    use crate::fleet::{KindName, Severity, Subject, Tier, TierOnHost, told, worst};
 
     fn disk_low(host: &str) -> Finding {
         Finding::new(Subject::host(host), Code::DiskLow, "only 1 GB is left", "make room")
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_tier_and_what_one_host_makes_of_it_are_silenced_by_their_names() {
-        let weed = Tier::new("weed", TierKind::Seaweedfs, "http://weed:8333/b");
+        let weed = Tier::new("weed", KindName::Seaweedfs, "http://weed:8333/b");
         let late = |host: &str| {
             let subject = Subject::tier_on_host(&weed, host);
             Finding::new(subject, Code::OrderWrong, "too early", "write ?priority=")

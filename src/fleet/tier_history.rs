@@ -123,7 +123,7 @@ impl TierHistory {
 mod tests {
     use super::*;
     use crate::fleet::{
-        Code, Said, Severity, StorePath, TierKind, TierOnHost, TierState, TimedBytes, troubles,
+        Code, KindName, Said, Severity, StorePath, TierOnHost, TierState, TimedBytes, troubles,
     };
 
     const NOW: Timestamp = Timestamp::constant(1_795_000_000, 0);
@@ -145,8 +145,8 @@ mod tests {
     /// Judges two tiers of which p620 holds what is given, and nixos everything.
     fn judged(p620: &str, held: &str, fetches: &[TimedFetch]) -> BTreeMap<String, TierHistory> {
         let tiers = [
-            Tier::new("p620", TierKind::NixServe, "http://p620:5000"),
-            Tier::new("nixos", TierKind::Http, "https://cache.nixos.org"),
+            Tier::new("p620", KindName::NixServe, "http://p620:5000"),
+            Tier::new("nixos", KindName::Http, "https://cache.nixos.org"),
         ];
         let all = closure("abcd");
         let held = closure(held).into_iter().map(|entry| HeldPath {
@@ -180,7 +180,7 @@ mod tests {
         let slow = &found["p620"];
         assert_eq!(slow.slow_for["razer"].0, "nixos");
         assert!(!slow.slow_for.contains_key("samsung") && found["nixos"].slow_for.is_empty());
-        let tier = Tier::new("p620", TierKind::NixServe, "http://p620:5000");
+        let tier = Tier::new("p620", KindName::NixServe, "http://p620:5000");
         let mut facts = TierFacts { state: TierState::Up, ..TierFacts::default() };
         facts.hosts =
             ["razer", "samsung"].map(|host| (host.to_owned(), TierOnHost::default())).into();
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn what_a_tier_lost_is_a_warning_and_one_that_lost_nothing_has_none() {
-        let tier = Tier::new("p620", TierKind::NixServe, "http://p620:5000");
+        let tier = Tier::new("p620", KindName::NixServe, "http://p620:5000");
         let mut facts = TierFacts::default();
         judged("ab", "abcd", &[])["p620"].put_into(&mut facts, &tier, NOW);
         let found = troubles(&facts.findings)[0];

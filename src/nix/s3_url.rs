@@ -10,6 +10,9 @@ use std::borrow::Cow;
 /// The region where none is written, as in Nix.
 pub const REGION: &str = "us-east-1";
 
+/// The profile of AWS credentials where none is written.
+pub const PROFILE: &str = "default";
+
 /// A bucket, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Url {

@@ -5,10 +5,9 @@
 
 use crate::fleet::{ClosurePath, Coverage, CoverageFacts, Share, StorePath, Tier};
 use crate::probe::answers::Answers;
-use crate::probe::kinds::probe_of;
+use crate::probe::asking::Tools;
+use crate::probe::look::holds;
 use crate::probe::store::Closure;
-use crate::probe::tier::{TierProbe, Tools};
-use crate::probe::via;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashSet};
@@ -107,10 +106,9 @@ pub(super) async fn ask_all<'a>(
         .fleet
         .tiers
         .iter()
-        .filter_map(|tier| probe_of(tier.kind.name()).map(|probe| (tier, probe)))
-        .map(|(tier, probe)| {
-            let may_ask = !rests(tier) && tools.web.rest_of(tier).is_none();
-            let work = ask_tier(tools, tier, may_ask.then_some(probe), paths, answers, now);
+        .map(|tier| {
+            let may_ask = !rests(tier) && tools.web.budget.rest_of(tier).is_none();
+            let work = ask_tier(tools, tier, may_ask, paths, answers, now);
             async move {
                 match limit {
                     Some(limit) => tokio::time::timeout(limit, work).await.ok(),
@@ -170,7 +168,7 @@ pub(super) fn union<'a>(closures: impl Iterator<Item = &'a Closure>) -> Vec<Clos
 async fn ask_tier<'a>(
     tools: Tools<'_>,
     tier: &'a Tier,
-    probe: Option<&dyn TierProbe>,
+    may_ask: bool,
     closures: &[ClosurePath],
     answers: &Mutex<Answers>,
     now: Timestamp,
@@ -181,13 +179,10 @@ async fn ask_tier<'a>(
         paths.filter(|path| answers.get(&tier.name, path, now).is_none()).collect()
     };
     let asking = tools.asking(tier, &[], closures, now);
-    let held = match (probe, &tier.via) {
-        _ if open.is_empty() => return (tier.name.as_str(), true),
-        (None, _) => return (tier.name.as_str(), false),
-        (Some(_), Some(host)) => via::holds(&asking, host, &open).await,
-        (Some(probe), None) => probe.holds(&asking, &open).await,
-    };
-    let Ok(held) = held else { return (tier.name.as_str(), false) };
+    if open.is_empty() || !may_ask {
+        return (tier.name.as_str(), open.is_empty());
+    }
+    let Ok(held) = holds(&asking, &open).await else { return (tier.name.as_str(), false) };
     let complete = held.len() == open.len();
     let mut answers = lock(answers);
     for (path, holds) in open.into_iter().zip(held) {
@@ -207,7 +202,7 @@ mod tests {
     use crate::fleet::KindName;
     use crate::probe::memory::Memory;
     use crate::probe::server::Server;
-    use crate::probe::web::Web;
+    use crate::probe::transport::http::Web;
     use crate::remote::FakeRunner;
 
     const A: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";

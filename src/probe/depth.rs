@@ -21,9 +21,6 @@ const LIMIT: Duration = Duration::from_secs(10 * 60);
 /// How often it is looked whether a run has begun meanwhile.
 const RUNS_EVERY: Duration = Duration::from_secs(1);
 
-/// The name of what was found of hosts' stores, by host.
-pub(super) const DEPTHS: &str = "depths";
-
 /// A store could not be looked at closely.
 #[derive(Debug, thiserror::Error)]
 pub enum DepthError {
@@ -99,12 +96,13 @@ fn parse(text: &str, now: Timestamp) -> Option<StoreDepth> {
 
 /// Returns what is known of the stores of hosts, by host.
 pub fn depths(memory: &Memory, tier: &Tier) -> BTreeMap<String, StoreDepth> {
-    memory.get(tier, DEPTHS).unwrap_or_default()
+    memory.with(tier, |memory| memory.depths.clone())
 }
 
 /// Takes in what was found of hosts' stores; of each host the newest stays.
 pub fn note_depths(memory: &Memory, tier: &Tier, found: BTreeMap<String, StoreDepth>) {
-    memory.change(tier, DEPTHS, |known: &mut BTreeMap<String, StoreDepth>| {
+    memory.with(tier, |memory| {
+        let known = &mut memory.depths;
         for (host, depth) in found {
             if known.get(&host).is_none_or(|known| known.measured_at < depth.measured_at) {
                 known.insert(host, depth);

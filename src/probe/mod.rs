@@ -5,45 +5,48 @@
 //! What was not measured stays `None`.
 
 mod answers;
+mod asking;
 mod candidates;
+mod checks;
 mod clock;
-mod connect;
 mod coverage;
-mod curl;
 mod depth;
 mod host;
-pub mod kinds;
+mod kinds;
 mod local;
+mod look;
 mod memory;
 mod next;
 mod on_host;
 mod once;
 mod past;
 mod poller;
+mod prometheus;
 mod schedule;
 #[cfg(test)]
 mod server;
 mod share;
-mod sign;
+mod signed;
 mod store;
-mod tier;
+mod transport;
 mod upkeep;
-mod via;
-mod web;
-mod witness;
 
 pub use answers::Answers;
+pub use asking::{Answer as TierAnswer, Asking, Kind, Tools};
 pub use coverage::{Asked, covered, measure as measure_coverage};
-pub(crate) use curl::own_trouble;
 pub use depth::{DepthError, depth, depths, note_depths};
 pub use host::{merge as merge_host, parse as parse_host, probe as probe_host};
-pub use kinds::probe_of;
+pub use kinds::kind_of;
+pub use look::look as look_at_tier;
 pub use memory::Memory;
 pub use next::Wanted;
 pub use once::{Snapshot, Thoroughness, measure_once};
 pub use past::Past;
 pub use poller::{Handle, Poller, Record};
-pub use schedule::{Target, next_delay, tier_interval};
+pub use schedule::{Target, next_delay};
 pub use store::{Closure, closure, count as count_store};
-pub use tier::{Answer as TierAnswer, Asking, TierProbe, Tools, probe as probe_tier};
-pub use web::{Ask, Declared, Method, Reply, Web, WebError, WebTrouble};
+pub(crate) use transport::curl::own_trouble;
+pub use transport::http::Web;
+pub use transport::{
+    Ask, Declared, Method, Part, Reply, Rules, Transport, WebError, WebTrouble, Wish,
+};

@@ -10,10 +10,10 @@ use crate::fleet::{
 };
 use crate::nix::derivation::{Derivation, Walk};
 use crate::probe::answers::Answers;
+use crate::probe::asking::Tools;
 use crate::probe::coverage::{Asked, ask_all, judge, lock, measure_unless};
 use crate::probe::on_host::{judge_all, look};
 use crate::probe::store::{self, Closure};
-use crate::probe::tier::Tools;
 use crate::remote::{Output, RemoteError, Script, ScriptRunner, Trouble};
 use futures_util::future::join_all;
 use jiff::Timestamp;

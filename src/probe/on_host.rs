@@ -9,12 +9,13 @@ use crate::fleet::{Fleet, PublicKey, Tier, printable_line, redact};
 use crate::nix::cache_info::CacheInfo;
 use crate::nix::settings::Settings;
 use crate::nix::signature::parse_public_key;
-use crate::probe::curl::{Base, Place, Seen};
-use crate::probe::witness::{Taken, Witness};
+use crate::probe::signed::{SignedNarinfo, Taken};
+use crate::probe::transport::curl::{Base, Place};
+use crate::probe::transport::{Reply, WebError};
 use crate::remote::{Output, Script, ScriptRunner};
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
-pub(super) use judge::{judge_all, settle, state_of};
+pub(super) use judge::{judge_all, settle};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -67,7 +68,7 @@ pub(super) struct Listed {
     /// Whether its address says `?trusted=true`.
     is_trusted: bool,
     /// What the host sees of it.
-    seen: Option<Seen>,
+    seen: Option<Result<Reply, WebError>>,
 }
 
 /// Reads a host's settings and lets it ask the caches that they name. Never fails: what went wrong
@@ -85,7 +86,8 @@ pub(super) async fn look(runner: &dyn ScriptRunner, host: &str, now: Timestamp) 
     let mut listed = std::mem::take(&mut view.listed);
     let place = view.place(runner, host);
     let looks: Vec<_> = listed.iter().take(MOST).map(|listed| see(&place, listed)).collect();
-    let asked: Vec<Option<Seen>> = stream::iter(looks).buffered(WIDTH).collect().await;
+    let asked: Vec<Option<Result<Reply, WebError>>> =
+        stream::iter(looks).buffered(WIDTH).collect().await;
     for (listed, seen) in listed.iter_mut().zip(asked) {
         listed.seen = seen;
     }
@@ -94,10 +96,12 @@ pub(super) async fn look(runner: &dyn ScriptRunner, host: &str, now: Timestamp) 
 }
 
 /// Lets a host ask one of its caches what it is.
-async fn see(place: &Place<'_>, listed: &Listed) -> Option<Seen> {
+async fn see(place: &Place<'_>, listed: &Listed) -> Option<Result<Reply, WebError>> {
     let files = ["nix-cache-info".to_owned()];
-    let answer = place.get(listed.base.as_ref()?, &files).await;
-    answer.unwrap_or_else(|why| vec![Seen::not_asked(why)]).into_iter().next()
+    let base = listed.base.as_ref()?;
+    let answer = place.get(base, &files).await;
+    let not_asked = |why: String| vec![Err(WebError::setup(&base.url, &why, ""))];
+    answer.unwrap_or_else(not_asked).into_iter().next()
 }
 
 /// Runs the script that prints settings, as root where that is possible.
@@ -162,7 +166,7 @@ impl Listed {
 
     /// Returns what the cache says of itself, asked from the host; none where it did not answer.
     fn info(&self) -> Option<CacheInfo> {
-        let reply = self.seen.as_ref()?.reply.as_ref()?;
+        let reply = self.seen.as_ref()?.as_ref().ok()?;
         let info = CacheInfo::parse(&reply.text());
         (reply.status == 200 && info.store_dir.is_some()).then_some(info)
     }
@@ -215,7 +219,7 @@ impl HostView {
 
     /// Returns whether the host takes what the tier was last seen to serve; nothing is known of
     /// one that was not seen to serve anything.
-    fn trusts(&self, entry: Option<&Listed>, witness: Option<&Witness>) -> Option<bool> {
+    fn trusts(&self, entry: Option<&Listed>, witness: Option<&SignedNarinfo>) -> Option<bool> {
         if self.takes_all(entry) {
             return Some(true);
         }

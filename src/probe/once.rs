@@ -5,16 +5,16 @@ use crate::fleet::{
     ClosurePath, CoverageFacts, Finding, Fleet, HostFacts, NextFacts, StoreFacts, StorePath, Tier,
     TierFacts, TierState,
 };
+use crate::probe::asking::Tools;
 use crate::probe::candidates::{Known, candidates};
+use crate::probe::checks::answer::failed;
 use crate::probe::coverage::{Asked, measure_within, union};
-use crate::probe::kinds::answers::failed;
-use crate::probe::kinds::probe_of;
+use crate::probe::look::{look, with_hosts_now};
 use crate::probe::next::{Wanted, built, measure_next};
 use crate::probe::past::Past;
 use crate::probe::store::{self, Closure};
-use crate::probe::tier::Tools;
-use crate::probe::web::Web;
-use crate::probe::{host, on_host, tier};
+use crate::probe::transport::http::Web;
+use crate::probe::{host, on_host};
 use crate::remote::{ScriptRunner, Way};
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
@@ -107,7 +107,7 @@ impl Snapshot {
 
 /// How to look.
 #[derive(Clone, Copy)]
-struct Look<'a> {
+struct OneLook<'a> {
     care: Thoroughness,
     past: &'a Past,
     wanted: &'a [Wanted],
@@ -165,12 +165,12 @@ pub async fn measure_once(
     match Web::new() {
         Ok(web) => {
             for (tier, count) in &past.requests {
-                web.begin_month_with(tier, *count);
+                web.budget.begin_month_with(tier, *count);
             }
             let tools = Tools { web: &web, runner, fleet, memory: &past.memory };
-            let look = Look { care, past, wanted };
-            ask_tiers(tools, &answered, look, &mut snapshot).await;
-            let counted = fleet.tiers.iter().map(|tier| (tier, web.take_count(&tier.name)));
+            let how = OneLook { care, past, wanted };
+            ask_tiers(tools, &answered, how, &mut snapshot).await;
+            let counted = fleet.tiers.iter().map(|tier| (tier, web.budget.take_count(&tier.name)));
             let counted = counted.filter(|(_, count)| *count > 0);
             snapshot.requests = counted.map(|(tier, count)| (tier.name.clone(), count)).collect();
         }
@@ -197,10 +197,10 @@ fn not_asked(host: &str) -> HostFacts {
 async fn ask_tiers(
     tools: Tools<'_>,
     answered: &[Answered],
-    look: Look<'_>,
+    how: OneLook<'_>,
     snapshot: &mut Snapshot,
 ) {
-    let slow = look.care.is_slow();
+    let slow = how.care.is_slow();
     let known: Vec<Known<'_>> = answered
         .iter()
         .map(|host| Known {
@@ -213,13 +213,13 @@ async fn ask_tiers(
     let closures = &closures;
     let probes = join_all(tools.fleet.tiers.iter().map(|tier| {
         let paths = candidates(tier, &known, |_| false);
-        async move { (tier.name.clone(), ask_tier(tools, tier, &paths, closures, look).await) }
+        async move { (tier.name.clone(), ask_tier(tools, tier, &paths, closures, how).await) }
     }));
     let asked: Vec<Asked<'_>> = answered
         .iter()
         .filter_map(|host| Some(Asked { host: &host.name, closure: host.closure.as_ref()? }))
         .collect();
-    let coverage = measure_within(tools, &asked, &look.past.answers, look.care.coverage_limit());
+    let coverage = measure_within(tools, &asked, &how.past.answers, how.care.coverage_limit());
     let up = answered.iter().filter(|host| slow && host.closure.is_some());
     let looks = join_all(up.map(|host| async move {
         let look = on_host::look(tools.runner, &host.name, Timestamp::now());
@@ -233,10 +233,10 @@ async fn ask_tiers(
     };
     let listed;
     (snapshot.tiers, snapshot.coverage, _, listed) = tokio::join!(probes, coverage, looks, list);
-    snapshot.next = next(tools, answered, look, listed).await;
+    snapshot.next = next(tools, answered, how, listed).await;
     for (name, facts) in &mut snapshot.tiers {
         let Some(tier) = tools.fleet.tier(name) else { continue };
-        if let Some(settled) = tier::resettle(tools, facts, tier, Timestamp::now()) {
+        if let Some(settled) = with_hosts_now(tools, facts, tier, Timestamp::now()) {
             *facts = settled;
         }
     }
@@ -246,13 +246,13 @@ async fn ask_tiers(
 async fn next(
     tools: Tools<'_>,
     answered: &[Answered],
-    look: Look<'_>,
+    how: OneLook<'_>,
     mut built: BTreeMap<String, Option<Wanted>>,
 ) -> BTreeMap<String, NextFacts> {
     let known: Vec<(&Answered, Wanted)> = answered
         .iter()
         .filter_map(|host| {
-            let evaluated = look.wanted.iter().find(|wanted| wanted.host == host.name);
+            let evaluated = how.wanted.iter().find(|wanted| wanted.host == host.name);
             let running = host.facts.system.running.as_ref();
             // What was asked for by name is told even where it runs already.
             let next = evaluated.cloned().or_else(|| {
@@ -262,9 +262,9 @@ async fn next(
         })
         .collect();
     let looks = known.iter().map(|(host, next)| async move {
-        let (running, answers) = (host.closure.as_ref(), &look.past.answers);
+        let (running, answers) = (host.closure.as_ref(), &how.past.answers);
         let work = measure_next(tools, next, running, answers, |_| false);
-        let limit = look.care.coverage_limit();
+        let limit = how.care.coverage_limit();
         let facts = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
             let limit = limit.as_secs();
             next.failed(format!(
@@ -283,15 +283,15 @@ async fn ask_tier(
     tier: &Tier,
     paths: &[StorePath],
     closures: &[ClosurePath],
-    look: Look<'_>,
+    how: OneLook<'_>,
 ) -> TierFacts {
-    let Look { care, past, .. } = look;
+    let OneLook { care, past, .. } = how;
     let began = Instant::now();
     let asking = tools.asking(tier, paths, closures, Timestamp::now());
     if let Some(told) = past.told(tier, care == Thoroughness::Glance, asking.now) {
         return told.clone();
     }
-    let probe = tokio::time::timeout(TIER_LIMIT, tier::probe(&asking, past.last(tier, asking.now)));
+    let probe = tokio::time::timeout(TIER_LIMIT, look(&asking, past.last(tier, asking.now)));
     let Ok(mut facts) = probe.await else {
         let silent = tiers::silent(tier, TIER_LIMIT.as_secs()).at(asking.now);
         let facts = TierFacts::of(TierState::Down, silent);
@@ -299,12 +299,11 @@ async fn ask_tier(
     };
     if care.is_slow()
         && !is_recent(&facts, asking.now)
-        && let Some(probe) = probe_of(tier.kind.name())
         && let left = SIZE_LIMIT.saturating_sub(began.elapsed())
     {
-        let size = match tokio::time::timeout(left, probe.size(&asking)).await {
+        let size = match tokio::time::timeout(left, asking.kind.size(&asking)).await {
             Ok(size) => size.ok().flatten(),
-            Err(_) => probe.size_so_far(&asking),
+            Err(_) => asking.kind.size_so_far(&asking),
         };
         facts.size = size.or(facts.size);
     }

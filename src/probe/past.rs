@@ -2,10 +2,11 @@
 //! question too many, a token that expired since is noticed, and what a person set as the most
 //! requests of a month holds for all.
 
-use crate::fleet::{KindName, PathAnswer, Tier, TierFacts};
+use crate::fleet::{PathAnswer, Tier, TierFacts};
 use crate::probe::answers::{Answers, OLDEST};
+use crate::probe::kinds::kind_of;
 use crate::probe::memory::Memory;
-use crate::probe::schedule::{Target, tier_interval};
+use crate::probe::schedule::Target;
 use crate::probe::share::is_fresh;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashMap};
@@ -55,7 +56,7 @@ impl Past {
     /// asking again would be one question too many.
     pub(super) fn told(&self, tier: &Tier, glance: bool, now: Timestamp) -> Option<&TierFacts> {
         let facts = self.facts.get(&tier.name).filter(|_| glance || is_public(tier))?;
-        is_fresh(facts, None, tier_interval(tier), now).then_some(facts)
+        is_fresh(facts, None, kind_of(tier).every(tier), now).then_some(facts)
     }
 
     /// Returns the last answer of a tier, as something to go on from.
@@ -68,5 +69,5 @@ impl Past {
 
 /// Returns whether a tier is somebody else's.
 fn is_public(tier: &Tier) -> bool {
-    tier.kind.name() != KindName::Local && Target::of_tier(tier) == Target::PublicTier
+    kind_of(tier).target(tier) == Target::PublicTier
 }

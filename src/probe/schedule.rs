@@ -1,6 +1,6 @@
 //! When to ask again.
 
-use crate::fleet::{HostState, KindName, Tier};
+use crate::fleet::{HostState, Tier};
 use crate::nix::s3_url::web_url;
 use std::time::Duration;
 
@@ -31,27 +31,14 @@ impl Target {
         })
     }
 
-    /// Returns what a tier is: in the own network when it serves a host's store, or its address is
-    /// private or has no public name.
-    pub fn of_tier(tier: &Tier) -> Self {
-        match tier.kind.name() {
-            KindName::GithubActions => return Self::GithubTier,
-            KindName::Local => return Self::PublicTier,
-            KindName::NixServe
-            | KindName::Harmonia
-            | KindName::Http
-            | KindName::Cachix
-            | KindName::S3
-            | KindName::Seaweedfs
-            | KindName::Attic
-            | KindName::Ncps => {}
-        }
+    /// Returns what a tier is by where it is: in the own network when it serves a host's store, or its
+    /// address is private or has no public name.
+    pub fn of_address(tier: &Tier) -> Self {
         let host = reqwest::Url::parse(&web_url(tier))
             .ok()
             .and_then(|url| url.host_str().map(str::to_ascii_lowercase))
             .unwrap_or_default();
-        let serves_a_host = tier.host.is_some()
-            || matches!(tier.kind.name(), KindName::NixServe | KindName::Harmonia | KindName::Ncps);
+        let serves_a_host = tier.host.is_some();
         let private_name = !host.contains('.')
             || [".lan", ".local", ".home", ".internal", ".home.arpa"]
                 .iter()
@@ -76,27 +63,11 @@ impl Target {
     }
 }
 
-/// Returns the time between two looks at a tier: as configured, else as its kind bears it.
-pub fn tier_interval(tier: &Tier) -> Duration {
-    let interval = tier.every.unwrap_or_else(|| match tier.kind.name() {
-        // GitHub answers few questions an hour, and its figures are minutes old.
-        KindName::GithubActions => Duration::from_secs(5 * 60),
-        KindName::Local | KindName::Cachix | KindName::S3 => Target::PublicTier.interval(),
-        KindName::NixServe
-        | KindName::Harmonia
-        | KindName::Http
-        | KindName::Seaweedfs
-        | KindName::Attic
-        | KindName::Ncps => Target::of_tier(tier).interval(),
-    });
-    interval.max(SHORTEST)
-}
-
 /// The longest time that failures alone stretch the interval to.
 const BACKOFF_LIMIT: Duration = Duration::from_secs(60);
 
 /// The shortest time between two probes of a tier, whatever is asked for.
-const SHORTEST: Duration = Duration::from_secs(1);
+pub(super) const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Returns how long to wait after a probe.
 ///
@@ -185,6 +156,7 @@ impl Logins {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::KindName;
 
     #[test]
     fn failures_stretch_the_interval_to_a_minute() {
@@ -253,21 +225,6 @@ mod tests {
     }
 
     #[test]
-    fn a_tier_is_asked_as_often_as_configured_else_as_its_kind_bears_it() {
-        let tier = |kind, url: &str| Tier::new("x", kind, url);
-        let seconds = |tier: &Tier| tier_interval(tier).as_secs();
-        assert_eq!(seconds(&tier(KindName::NixServe, "http://p620.lan:5000")), 10);
-        assert_eq!(seconds(&tier(KindName::Http, "https://cache.nixos.org")), 60);
-        assert_eq!(seconds(&tier(KindName::Attic, "http://10.0.0.5/fleet")), 10);
-        assert_eq!(seconds(&tier(KindName::S3, "s3://x?endpoint=http://10.0.0.5")), 60);
-        assert_eq!(seconds(&tier(KindName::Local, "")), 60);
-        let github = tier(KindName::GithubActions, "https://api.github.com/repos/me/x");
-        assert_eq!(seconds(&github), 300);
-        assert_eq!(seconds(&Tier { every: Some(Duration::from_secs(30)), ..github.clone() }), 30);
-        assert_eq!(seconds(&Tier { every: Some(Duration::ZERO), ..github }), 1);
-    }
-
-    #[test]
     fn a_private_address_is_in_the_own_network() {
         let tier = |url: &str| Tier::new("x", KindName::Http, url);
         for (url, target) in [
@@ -280,7 +237,7 @@ mod tests {
             ("https://nix-community.cachix.org", Target::PublicTier),
             ("https://1.2.3.4", Target::PublicTier),
         ] {
-            assert_eq!(Target::of_tier(&tier(url)), target, "{url}");
+            assert_eq!(Target::of_address(&tier(url)), target, "{url}");
         }
     }
 }

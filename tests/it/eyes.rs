@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use nixdash::fleet::{CoverageFacts, Fleet, SizeFacts, StorePath, Tier, TierFacts};
 use nixdash::probe::{
-    Answers, Ask, Asked, Closure, Memory, Method, Reply, Tools, Web, WebError, measure_coverage,
-    probe_of, probe_tier,
+    Answers, Ask, Asked, Closure, Memory, Method, Reply, Rules, Tools, Web, WebError, look_at_tier,
+    measure_coverage,
 };
 use nixdash::remote::FakeRunner;
 use std::path::Path;
@@ -55,7 +55,7 @@ impl Eyes {
         now: Timestamp,
     ) -> TierFacts {
         let asking = self.tools().asking(self.tier(tier), candidates, &[], now);
-        self.runtime.block_on(probe_tier(&asking, None))
+        self.runtime.block_on(look_at_tier(&asking, None))
     }
 
     /// Asks a tier which paths it holds.
@@ -63,14 +63,15 @@ impl Eyes {
         let tier = self.tier(tier);
         let asking = self.tools().asking(tier, &[], &[], Timestamp::now());
         let paths: Vec<&StorePath> = paths.iter().collect();
-        self.runtime.block_on(probe_of(tier.kind).unwrap().holds(&asking, &paths))
+        self.runtime.block_on(asking.kind.holds(&asking, &paths))
     }
 
     /// Gets a file of a tier.
     pub(crate) fn get(&self, tier: &str, file: &str) -> Reply {
         let tier = self.tier(tier);
         let ask = Ask::get(format!("{}{file}", tier.url));
-        self.runtime.block_on(self.web.send(tier, &[(Method::Get, "*")], ask)).unwrap()
+        let rules = Rules::new(&[(Method::Get, "*")]);
+        self.runtime.block_on(self.web.ask(tier, &rules, ask)).unwrap()
     }
 
     /// Asks all tiers how much of a closure they hold, without knowing anything.
@@ -85,7 +86,7 @@ impl Eyes {
     pub(crate) fn size(&self, tier: &str) -> Result<Option<SizeFacts>, WebError> {
         let tier = self.tier(tier);
         let asking = self.tools().asking(tier, &[], &[], Timestamp::now());
-        self.runtime.block_on(probe_of(tier.kind).unwrap().size(&asking))
+        self.runtime.block_on(asking.kind.size(&asking))
     }
 }
 

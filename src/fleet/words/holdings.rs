@@ -98,7 +98,7 @@ pub fn only_here(unique: &UniqueFacts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{StorePath, TierKind};
+    use crate::fleet::{KindName, StorePath};
     use jiff::Timestamp;
     use std::collections::BTreeMap;
 
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn what_was_lost_says_whose_coverage_fell_and_names_the_biggest_paths() {
-        let p620 = Tier::new("p620", TierKind::NixServe, "http://p620:5000");
+        let p620 = Tier::new("p620", KindName::NixServe, "http://p620:5000");
         let fall = CoverageFall {
             before: Share { have: 57, total: 57 },
             now: Share { have: 50, total: 57 },

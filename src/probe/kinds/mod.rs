@@ -1,45 +1,53 @@
-//! The kinds of tiers: one file each, and one line here.
+//! The kinds of tiers: a folder each, and one line here.
 
-pub(super) mod answers;
 mod attic;
 mod cachix;
-mod github_actions;
-mod github_caches;
-mod github_jobs;
-mod github_runs;
+mod github;
 mod harmonia;
-pub(super) mod http;
-mod jwt;
+mod http;
 pub(super) mod local;
-pub(super) mod nar;
 mod ncps;
 mod nix_serve;
-mod prometheus;
-pub(super) mod proof;
-pub(super) mod s3;
-mod s3_list;
-mod s3_pages;
-mod seaweed_disks;
-mod seaweed_status;
-pub(super) mod seaweedfs;
-pub(super) mod served;
-pub(super) mod thrift;
+mod s3;
+mod seaweedfs;
 
-use crate::fleet::KindName;
-use crate::probe::tier::TierProbe;
+use crate::fleet::{Tier, TierKind};
+use crate::probe::asking::Kind;
 
-/// Returns the probe of a kind.
-pub fn probe_of(kind: KindName) -> Option<&'static dyn TierProbe> {
-    match kind {
-        KindName::NixServe => Some(&nix_serve::NixServeProbe),
-        KindName::Http => Some(&http::HttpProbe),
-        KindName::Harmonia => Some(&harmonia::HarmoniaProbe),
-        KindName::Cachix => Some(&cachix::CachixProbe),
-        KindName::S3 => Some(&s3::S3Probe),
-        KindName::Seaweedfs => Some(&seaweedfs::SeaweedProbe),
-        KindName::Local => Some(&local::LocalProbe),
-        KindName::GithubActions => Some(&github_actions::GithubActionsProbe),
-        KindName::Attic => Some(&attic::AtticProbe),
-        KindName::Ncps => Some(&ncps::NcpsProbe),
+/// Returns what is particular to a tier's kind.
+pub fn kind_of(tier: &Tier) -> &'static dyn Kind {
+    match &tier.kind {
+        TierKind::NixServe { .. } => &nix_serve::NixServe,
+        TierKind::Http => &http::Http,
+        TierKind::Harmonia => &harmonia::Harmonia,
+        TierKind::Cachix { .. } => &cachix::Cachix,
+        TierKind::S3 => &s3::S3,
+        TierKind::Seaweedfs(_) => &seaweedfs::Seaweedfs,
+        TierKind::Local => &local::Local,
+        TierKind::GithubActions { .. } => &github::GithubActions,
+        TierKind::Attic => &attic::Attic,
+        TierKind::Ncps => &ncps::Ncps,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::KindName;
+    use std::time::Duration;
+
+    #[test]
+    fn a_tier_is_asked_as_often_as_configured_else_as_its_kind_bears_it() {
+        let tier = |kind, url: &str| Tier::new("x", kind, url);
+        let seconds = |tier: &Tier| kind_of(tier).every(tier).as_secs();
+        assert_eq!(seconds(&tier(KindName::NixServe, "http://p620.lan:5000")), 10);
+        assert_eq!(seconds(&tier(KindName::Http, "https://cache.nixos.org")), 60);
+        assert_eq!(seconds(&tier(KindName::Attic, "http://10.0.0.5/fleet")), 10);
+        assert_eq!(seconds(&tier(KindName::S3, "s3://x?endpoint=http://10.0.0.5")), 60);
+        assert_eq!(seconds(&tier(KindName::Local, "")), 60);
+        let github = tier(KindName::GithubActions, "https://api.github.com/repos/me/x");
+        assert_eq!(seconds(&github), 300);
+        assert_eq!(seconds(&Tier { every: Some(Duration::from_secs(30)), ..github.clone() }), 30);
+        assert_eq!(seconds(&Tier { every: Some(Duration::ZERO), ..github }), 1);
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::fleet::{KindName, Share};
 use crate::probe::memory::Memory;
 use crate::probe::server::Server;
-use crate::probe::web::Web;
+use crate::probe::transport::http::Web;
 use crate::remote::FakeRunner;
 
 const TOP: &str = "/nix/store/7h97s6mlwpnvm55448s9n0jz4lxih34s-top";

@@ -3,15 +3,13 @@
 use super::{HostView, Listed};
 use crate::fleet::words::{on_host, tiers};
 use crate::fleet::{
-    Code, Finding, Fleet, KindName, PublicKey, SignatureState, Subject, Tier, TierFacts,
-    TierOnHost, TierState,
+    Code, Finding, Fleet, PublicKey, SignatureState, Tier, TierFacts, TierOnHost, TierState,
 };
-use crate::probe::clock::milliseconds;
-use crate::probe::curl::{Fault, Seen};
-use crate::probe::kinds::http::{SLOW_MS, judge};
-use crate::probe::kinds::s3::refused_on_host;
+use crate::probe::checks::up::{mark_slow, seen_from};
+use crate::probe::kinds::kind_of;
 use crate::probe::memory::Memory;
-use crate::probe::witness::{Taken, Witness};
+use crate::probe::signed::{SignedNarinfo, Taken};
+use crate::probe::transport::Asker;
 use std::collections::BTreeMap;
 
 /// What a judgement is made by, beside a host's own view.
@@ -20,7 +18,7 @@ pub(super) struct By<'a> {
     /// The fleet.
     pub(super) fleet: &'a Fleet,
     /// What the tier was last seen to serve.
-    pub(super) witness: Option<&'a Witness>,
+    pub(super) witness: Option<&'a SignedNarinfo>,
     /// Whether a host that does not ask the tier is told to: not one that is of no use now.
     pub(super) advises: bool,
 }
@@ -75,41 +73,11 @@ fn sight(
     }
     let Some(seen) = &listed.seen else { return };
     found.via = Some(host.to_owned());
-    let facts = state_of(tier, host, seen, view.root);
+    let asker = Asker { host, root: view.root };
+    let mut facts = seen_from(kind_of(tier), tier, asker, seen);
+    mark_slow(&mut facts);
     found.state = facts.state;
     wrong.extend(facts.findings);
-}
-
-/// Says what a host's look at a tier's `nix-cache-info` means.
-pub(in crate::probe) fn state_of(tier: &Tier, host: &str, seen: &Seen, root: bool) -> TierFacts {
-    let Some(reply) = &seen.reply else {
-        let (state, finding) = match &seen.fault {
-            Some(Fault::NotAsked(why)) => {
-                (TierState::Unknown, on_host::curl_cannot_ask(tier, host, why))
-            }
-            Some(Fault::Redirect(why)) => {
-                (TierState::Unknown, on_host::redirect_refused(tier, host, why))
-            }
-            Some(Fault::NoAnswer(why)) => (TierState::Down, on_host::not_reached(tier, host, why)),
-            None => (TierState::Down, on_host::not_reached(tier, host, "no answer")),
-        };
-        return TierFacts::of(state, finding);
-    };
-    let mut facts = judge(tier, reply);
-    facts.connect_ms = seen.connect.map(milliseconds);
-    if facts.state == TierState::Unauthorized && !root {
-        facts.state = TierState::Unknown;
-        facts.findings = vec![on_host::access_not_known(tier, host, reply.status)];
-    } else if facts.state == TierState::Unauthorized && tier.kind.name() == KindName::S3 {
-        facts.findings = vec![refused_on_host(tier, host, reply)];
-    }
-    let subject = Subject::tier_on_host(tier, host);
-    facts.findings =
-        facts.findings.into_iter().map(|finding| finding.about(subject.clone())).collect();
-    if facts.state == TierState::Up && facts.latency_ms.is_some_and(|ms| ms > SLOW_MS) {
-        facts.state = TierState::Slow;
-    }
-    facts
 }
 
 /// Says that a tier is asked before every other because it does not name its place.
@@ -144,7 +112,7 @@ fn distrust(
     host: &str,
     view: &HostView,
     entry: Option<&Listed>,
-    witness: Option<&Witness>,
+    witness: Option<&SignedNarinfo>,
 ) -> Option<Finding> {
     if view.takes_all(entry) {
         return None;
@@ -205,7 +173,7 @@ fn judge_by_state(
     memory: &Memory,
     state: TierState,
 ) -> (BTreeMap<String, TierOnHost>, bool) {
-    let (views, witness) = (memory.views(), Witness::recall(memory, tier));
+    let (views, witness) = (memory.views(), memory.with(tier, |memory| memory.signed.clone()));
     let mut others = views
         .iter()
         .filter(|(host, view)| view.is_known() && tier.host.as_ref() != Some(*host))

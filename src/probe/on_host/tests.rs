@@ -4,10 +4,10 @@ use super::judge::{By, judge_one};
 use super::*;
 use crate::fleet::{Code, KindName, SignatureState, TierFacts, TierOnHost, TierState};
 use crate::nix::narinfo::NarInfo;
-use crate::probe::curl::Fault;
+use crate::probe::kinds::kind_of;
 use crate::probe::memory::Memory;
 use crate::probe::server::NARINFO;
-use crate::probe::web::Reply;
+use crate::probe::transport::{Asker, Reply, WebError, WebTrouble};
 use crate::remote::FakeRunner;
 use std::collections::{BTreeMap, HashMap};
 
@@ -40,7 +40,7 @@ fn printed(substituters: &str, keys: &str) -> String {
 }
 
 /// An answer of a cache with that priority.
-fn seen(priority: Option<u32>) -> Seen {
+fn seen(priority: Option<u32>) -> Result<Reply, WebError> {
     let priority = priority.map(|number| format!("Priority: {number}\n")).unwrap_or_default();
     let reply = Reply {
         status: 200,
@@ -50,11 +50,11 @@ fn seen(priority: Option<u32>) -> Seen {
         connect: None,
         is_http2: false,
     };
-    Seen { reply: Some(reply), connect: None, fault: None }
+    Ok(reply)
 }
 
 /// A view of a host that gets these answers, in the order of its list.
-fn view(substituters: &str, keys: &str, answers: &[Seen]) -> HostView {
+fn view(substituters: &str, keys: &str, answers: &[Result<Reply, WebError>]) -> HostView {
     let mut view = parse("razer", &printed(substituters, keys), Timestamp::UNIX_EPOCH);
     for (listed, seen) in view.listed.iter_mut().zip(answers) {
         listed.seen = Some(seen.clone());
@@ -63,9 +63,9 @@ fn view(substituters: &str, keys: &str, answers: &[Seen]) -> HostView {
 }
 
 /// What a tier serves that the key of [`KEY`] signed, under a name.
-fn signed_by(name: &str) -> Witness {
+fn signed_by(name: &str) -> SignedNarinfo {
     let text = NARINFO.replace("Sig: test-1:", &format!("Sig: {name}:"));
-    Witness::of(&NarInfo::parse(&text).unwrap())
+    SignedNarinfo::of(&NarInfo::parse(&text).unwrap())
 }
 
 /// What razer makes of the tiers, in the fleet's order; only p620 was seen to serve something.
@@ -156,7 +156,7 @@ fn any_signature_that_a_host_trusts_is_enough_but_the_tiers_own_key_is_named() {
     let fleet = fleet();
     let copied = KEY.replace("p620-1", "builder-1");
     let view = view("http://p620:5000", &copied, &[seen(Some(30))]);
-    let judge = |witness: &Witness| {
+    let judge = |witness: &SignedNarinfo| {
         let by = By { fleet: &fleet, witness: Some(witness), advises: true };
         judge_one(by, &fleet.tiers[0], "razer", &view)
     };
@@ -180,7 +180,7 @@ fn a_key_that_is_trusted_helps_nothing_where_another_signed() {
 
 #[test]
 fn a_cache_that_the_host_does_not_reach_has_no_rank() {
-    let down = Seen::fault("nothing listens there".to_owned());
+    let down = Err(WebError::new("http://c", "nothing listens there", ""));
     let listed = "http://p620:5000 https://cache.nixos.org";
     let found = judged(&view(listed, &format!("{KEY} {NIXOS}"), &[down, seen(Some(40))]));
     assert_eq!((found[0].rank, found[0].state), (None, TierState::Down));
@@ -217,13 +217,17 @@ fn a_key_that_nobody_trusts_makes_a_tier_that_is_up_untrusted() {
 }
 
 /// Settles facts of p620 by what is remembered.
-fn settled(facts: TierFacts, views: &[(&str, HostView)], witness: Option<&Witness>) -> TierFacts {
+fn settled(
+    facts: TierFacts,
+    views: &[(&str, HostView)],
+    witness: Option<&SignedNarinfo>,
+) -> TierFacts {
     let (fleet, memory, mut facts) = (fleet(), Memory::default(), facts);
     for (host, view) in views {
         memory.put_view(host, view.clone());
     }
     if let Some(witness) = witness {
-        witness.keep(&memory, &fleet.tiers[0]);
+        memory.with(&fleet.tiers[0], |memory| memory.signed = Some(witness.clone()));
     }
     settle(&mut facts, &fleet.tiers[0], &fleet, &memory);
     facts
@@ -311,13 +315,13 @@ async fn settings_are_read_by_the_login_user_where_there_is_no_root() {
 #[test]
 fn a_curl_that_could_not_ask_says_nothing_of_the_cache() {
     let fleet = fleet();
-    let state = |fault| {
-        let seen = Seen { reply: None, connect: None, fault: Some(fault) };
-        let facts = judge::state_of(&fleet.tiers[1], "razer", &seen, true);
+    let state = |trouble| {
+        let seen = Err(WebError { trouble, ..WebError::new("http://c", "why", "") });
+        let (tier, asker) = (&fleet.tiers[1], Asker { host: "razer", root: true });
+        let facts = crate::probe::checks::up::seen_from(kind_of(tier), tier, asker, &seen);
         (facts.state, facts.findings[0].code)
     };
-    let why = || "why".to_owned();
-    assert_eq!(state(Fault::NotAsked(why())), (TierState::Unknown, Code::CurlCannotAsk));
-    assert_eq!(state(Fault::Redirect(why())), (TierState::Unknown, Code::RedirectRefused));
-    assert_eq!(state(Fault::NoAnswer(why())), (TierState::Down, Code::NotReached));
+    assert_eq!(state(WebTrouble::Setup), (TierState::Unknown, Code::CurlCannotAsk));
+    assert_eq!(state(WebTrouble::Redirect), (TierState::Unknown, Code::RedirectRefused));
+    assert_eq!(state(WebTrouble::NoAnswer), (TierState::Down, Code::NotReached));
 }

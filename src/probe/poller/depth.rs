@@ -1,7 +1,8 @@
 //! Looks closely at a host's store once a day, and when somebody asks.
 
-use crate::fleet::{KindName, StoreDepth, Tier};
-use crate::probe::depth::{DEPTHS, DepthError, depth, depths, note_depths};
+use crate::fleet::{StoreDepth, Tier, TierKind};
+use crate::probe::depth::{DepthError, depth, depths, note_depths};
+use crate::probe::memory::DEPTHS;
 use crate::probe::poller::{Shared, lock};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -63,7 +64,7 @@ impl Shared {
             Ok(found) => found,
             Err(error) => return Some(Err(error)),
         };
-        for tier in self.fleet.tiers.iter().filter(|tier| tier.kind.name() == KindName::Local) {
+        for tier in self.fleet.tiers.iter().filter(|tier| tier.kind == TierKind::Local) {
             self.recall_depths(tier).await?;
             note_depths(&self.memory, tier, [(host.to_owned(), found)].into());
             self.remember(tier);

@@ -14,17 +14,20 @@ mod store;
 mod tier;
 
 use crate::fleet::{
-    Event, Fleet, KindName, Phase, PhaseState, RunEvent, RunId, RunWhat, StoreDepth, StorePath,
-    Tier, TierFacts,
+    Event, Fleet, Phase, PhaseState, RunEvent, RunId, RunWhat, StoreDepth, StorePath, Tier,
+    TierFacts, TierKind,
 };
 use crate::probe::answers::Answers;
+use crate::probe::asking::Tools;
 use crate::probe::depth::DepthError;
+use crate::probe::kinds::kind_of;
+use crate::probe::look::with_hosts_now;
 use crate::probe::memory::Memory;
 use crate::probe::next::Wanted;
 use crate::probe::on_host;
 use crate::probe::store::Closure;
-use crate::probe::tier::{Tools, resettle};
-use crate::probe::web::{Web, WebError};
+use crate::probe::transport::WebError;
+use crate::probe::transport::http::Web;
 use crate::record::{Recorder, Runs};
 use crate::remote::ScriptRunner;
 use coverage::watch_coverage;
@@ -157,9 +160,7 @@ impl Poller {
             tokio::spawn(watch_size(Arc::clone(&shared), tier.clone()));
         }
         // Without such a tier there is no place to tell it in.
-        if let Some(tier) =
-            shared.fleet.tiers.iter().find(|tier| tier.kind.name() == KindName::Local)
-        {
+        if let Some(tier) = shared.fleet.tiers.iter().find(|tier| tier.kind == TierKind::Local) {
             for host in &shared.fleet.hosts {
                 let (tier, host) = (tier.clone(), host.name.clone());
                 tokio::spawn(watch_depth(Arc::clone(&shared), tier, host));
@@ -298,14 +299,14 @@ impl Shared {
 
     /// Returns whether a tier is left alone because a run fetches from it.
     fn is_busy(&self, tier: &Tier) -> bool {
-        tier.kind.name() == KindName::NixServe && !lock(&self.fetching).is_empty()
+        kind_of(tier).bears_no_fetches() && !lock(&self.fetching).is_empty()
     }
 
     /// Waits until a tier may be asked: no run fetches from it, and it does not want to be left
     /// alone. Returns false when everything ends.
     async fn wait_for_calm(&self, tier: &Tier) -> bool {
         loop {
-            let rest = self.web.as_ref().ok().and_then(|web| web.rest_of(tier));
+            let rest = self.web.as_ref().ok().and_then(|web| web.budget.rest_of(tier));
             let wait = if self.is_busy(tier) { CALM } else { rest.unwrap_or_default() };
             if wait.is_zero() {
                 return true;
@@ -325,7 +326,7 @@ impl Shared {
             let changed = {
                 let mut found = lock(&self.found);
                 found.get_mut(&tier.name).and_then(|last| {
-                    let facts = resettle(tools, last, tier, Timestamp::now())?;
+                    let facts = with_hosts_now(tools, last, tier, Timestamp::now())?;
                     last.clone_from(&facts);
                     Some(facts)
                 })

@@ -1,12 +1,13 @@
 //! Several nixdash on one machine, an exporter among them, ask a tier as if they were one: what one
 //! was told goes into the history, and the others take it from there.
 
-use crate::fleet::{KindName, SignatureState, Tier, TierFacts, TierKind};
+use crate::fleet::{SignatureState, Tier, TierFacts};
 use crate::probe::answers::OLDEST;
-use crate::probe::kinds::served::{BASE, take_over};
+use crate::probe::checks::served::{self, COUNTERS};
+use crate::probe::kinds::kind_of;
+use crate::probe::look::take_over;
 use crate::probe::poller::{Shared, lock};
 use crate::probe::share::is_fresh;
-use crate::probe::tier::adopt;
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -20,14 +21,7 @@ impl Shared {
     ) -> Option<TierFacts> {
         let (facts, _) = self.record.recorder.as_ref()?.last_tier_facts(&tier.name).await?;
         // A look of one moment has nothing to count from: what it leaves would hide the counts.
-        let counts = matches!(
-            tier.kind,
-            TierKind::NixServe { .. }
-                | TierKind::Harmonia
-                | TierKind::Seaweedfs(_)
-                | TierKind::Ncps
-        );
-        if counts && facts.served.is_none() {
+        if kind_of(tier).counts_requests() && facts.served.is_none() {
             return None;
         }
         let facts = is_fresh(&facts, previous, interval, Timestamp::now()).then_some(facts)?;
@@ -36,17 +30,17 @@ impl Shared {
         if was && facts.signature != SignatureState::Valid {
             self.forget_answers(tier);
         }
-        Some(adopt(self.tools().ok()?, facts, tier))
+        Some(take_over(self.tools().ok()?, facts, tier))
     }
 
     /// Takes over where another nixdash read a server's counters since we did: what it has told of
     /// is not told of again.
     pub(super) async fn recall_counters(&self, tier: &Tier) -> Option<()> {
-        if !matches!(tier.kind.name(), KindName::Harmonia | KindName::Ncps) {
+        if !kind_of(tier).shares_counters() {
             return Some(());
         }
-        if let Some(value) = self.kept(tier, BASE).await? {
-            take_over(&self.memory, tier, value);
+        if let Some(value) = self.kept(tier, COUNTERS).await? {
+            served::take_over(&self.memory, tier, value);
         }
         Some(())
     }

@@ -2,7 +2,6 @@
 
 use crate::fleet::{Tier, TierFacts, TierState};
 use crate::probe::coverage::union;
-use crate::probe::kinds::probe_of;
 use crate::probe::poller::{STAGGER, Shared, lock};
 use crate::probe::schedule::Target;
 use jiff::Timestamp;
@@ -17,7 +16,6 @@ const SIZE_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// Measures how big a tier is, on a slow timer, once it has answered.
 pub(super) async fn watch_size(shared: Arc<Shared>, tier: Tier) -> Option<()> {
-    let probe = probe_of(tier.kind.name())?;
     let tools = shared.tools().ok()?;
     let mut delay = STAGGER;
     loop {
@@ -26,14 +24,17 @@ pub(super) async fn watch_size(shared: Arc<Shared>, tier: Tier) -> Option<()> {
             !matches!(facts.state, TierState::Down | TierState::Proxy | TierState::Unknown)
         };
         let ready = lock(&shared.found).get(&tier.name).is_some_and(answers);
-        if !ready || tools.web.rest_of(&tier).is_some() || tools.web.budget_spent(&tier).is_some() {
+        if !ready
+            || tools.web.budget.rest_of(&tier).is_some()
+            || tools.web.budget.spent(&tier).is_some()
+        {
             delay = Target::LanTier.interval();
             continue;
         }
         let systems = shared.systems();
         let closures = union(systems.values().filter_map(|system| system.closure.as_deref()));
         let asking = tools.asking(&tier, &[], &closures, Timestamp::now());
-        let work = tokio::time::timeout(SIZE_LIMIT, probe.size(&asking));
+        let work = tokio::time::timeout(SIZE_LIMIT, asking.kind.size(&asking));
         delay = SIZE_INTERVAL;
         let size = match shared.unless_ended(work).await? {
             Ok(Ok(Some(size))) => size,

@@ -1,6 +1,6 @@
 //! Counts a host's store and lists its closure, seldom.
 
-use crate::fleet::{Event, KindName};
+use crate::fleet::{Event, TierKind};
 use crate::probe::clock::chance;
 use crate::probe::kinds::local::whole_size;
 use crate::probe::poller::{Shared, lock};
@@ -17,7 +17,7 @@ impl Shared {
     /// Tells how big all hosts' stores are together, after one of them was counted.
     async fn resize_stores(&self) -> Option<()> {
         let Ok(tools) = self.tools() else { return Some(()) };
-        for tier in self.fleet.tiers.iter().filter(|tier| tier.kind.name() == KindName::Local) {
+        for tier in self.fleet.tiers.iter().filter(|tier| tier.kind == TierKind::Local) {
             let size = whole_size(&tools.asking(tier, &[], &[], Timestamp::now()));
             self.amend(tier, |facts| facts.size = size).await?;
         }

@@ -1,7 +1,7 @@
 //! Polls hosts that answer and hosts that do not.
 
 use super::*;
-use crate::fleet::{HostState, PathAnswer, ServedFacts, SignatureState, TierState};
+use crate::fleet::{HostState, KindName, PathAnswer, ServedFacts, SignatureState, TierState};
 use crate::probe::server::{KEY, NARINFO, PATH, Server};
 use crate::remote::{Answer, FakeRunner, Output, Script};
 use std::path::Path;

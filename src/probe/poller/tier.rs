@@ -2,21 +2,21 @@
 
 use crate::fleet::{Event, SignatureState, Tier, TierFacts, TierState};
 use crate::probe::candidates::{Known, candidates};
+use crate::probe::checks::answer::failed;
 use crate::probe::clock::chance;
 use crate::probe::coverage::union;
-use crate::probe::kinds::answers::failed;
-use crate::probe::kinds::probe_of;
-use crate::probe::kinds::proof::CANARY_FAILED;
+use crate::probe::kinds::kind_of;
+use crate::probe::look::look;
+use crate::probe::memory::TierMemory;
 use crate::probe::poller::{Shared, Woken, lock};
-use crate::probe::schedule::{next_delay, tier_interval};
-use crate::probe::tier;
+use crate::probe::schedule::next_delay;
 use jiff::Timestamp;
 use std::sync::Arc;
 
-/// Asks a tier again and again; one of a kind that is not probed says so once.
+/// Asks a tier again and again.
 pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
     let bell = shared.tiers.get(&tier.name)?;
-    let interval = tier_interval(&tier);
+    let interval = kind_of(&tier).every(&tier);
     let mut failures = 0_u32;
     let mut woken = Woken::Time;
     shared.recall(&tier).await?;
@@ -55,7 +55,8 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
             lock(&shared.unproven).remove(&tier.name);
         }
         shared.remember(&tier);
-        if shared.memory.take::<bool>(&tier, CANARY_FAILED).is_some() {
+        let is_lost = |memory: &mut TierMemory| std::mem::take(&mut memory.is_probe_path_lost);
+        if shared.memory.with(&tier, is_lost) {
             shared.forget_answers(&tier);
         }
         // What it holds is not known while it does not answer.
@@ -65,7 +66,7 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
         }
         lock(&shared.found).insert(tier.name.clone(), found.clone());
         shared.send(Event::Tier { tier: tier.name.clone(), facts: Box::new(found) }).await?;
-        if probe_of(tier.kind.name()).is_none() || shared.web.is_err() {
+        if shared.web.is_err() {
             return None;
         }
         woken = shared.wait_for(bell, next_delay(interval, failures, chance())).await?;
@@ -96,5 +97,5 @@ async fn ask_tier(shared: &Shared, tier: &Tier, previous: Option<&TierFacts>) ->
         candidates(tier, &known, |path| answers.get(&tier.name, path, now) == Some(true))
     };
     let closures = union(systems.values().filter_map(|system| system.closure.as_deref()));
-    tier::probe(&tools.asking(tier, &paths, &closures, now), previous).await
+    look(&tools.asking(tier, &paths, &closures, now), previous).await
 }

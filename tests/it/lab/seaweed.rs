@@ -2,7 +2,7 @@
 
 use super::{Lab, assert_ok, lab, on};
 use crate::eyes::{Eyes, detail};
-use nixdash::fleet::{Code, SignatureState, StorePath, TierState};
+use nixdash::fleet::{Code, SignatureState, StorePath, TierKind, TierState};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -34,7 +34,8 @@ impl Cluster {
             .find(|program: &PathBuf| program.is_file())
             .expect("the cluster's program");
         let eyes = self.eyes();
-        let master = eyes.tier("weed").seaweed.masters[0].trim_start_matches("http://").to_owned();
+        let TierKind::Seaweedfs(seaweed) = &eyes.tier("weed").kind else { panic!("no cluster") };
+        let master = seaweed.masters[0].trim_start_matches("http://").to_owned();
         // The shell announces its own address to the master, so it runs inside the namespace.
         let network = master.split('.').nth(2).unwrap().to_owned();
         let mut child = Command::new("nsenter")

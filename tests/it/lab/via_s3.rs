@@ -2,7 +2,7 @@
 
 use super::tiers::{changed, tier};
 use super::{Lab, NIXDASH, assert_ok, lab, on};
-use nixdash::probe::{Ask, Method, Web};
+use nixdash::probe::{Ask, Method, Rules, Web};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -236,7 +236,8 @@ fn a_bucket_is_listed_in_both_ways_with_its_keys_only() {
         ("max-keys=5", "none", 403),
     ] {
         let ask = Ask::get(format!("{}/{BUCKET}/?{query}", gateway.endpoint));
-        let reply = web.send(eyes.tier(name), &[(Method::Get, "*/")], ask);
+        let rules = Rules::new(&[(Method::Get, "*/")]);
+        let reply = web.ask(eyes.tier(name), &rules, ask);
         let reply = runtime.block_on(reply).unwrap();
         assert_eq!(reply.status, status, "{query} {name}: {}", reply.text());
         let keys = reply.text().matches("<Key>").count();

@@ -3,7 +3,7 @@
 use super::server::{PLAIN, Recorded};
 use super::{CANARY, HASH, MISSING, OTHER_KEY, PATH, Scene, causes, details, error};
 use jiff::SignedDuration;
-use nixdash::fleet::{Code, KindName, Login, SignatureState, TierState};
+use nixdash::fleet::{Code, KindName, Login, SignatureState, TierKind, TierState};
 use nixdash::nix::signature::parse_public_key;
 
 const API: &str = "/api/v1/cache/fleet";
@@ -109,7 +109,7 @@ async fn the_entry_of_a_netrc_goes_to_the_api_too() {
 async fn an_api_that_is_named_gets_the_token_too() {
     let (own, api) = (well().await, well().await);
     let mut scene = scene(&own).token(CANARY);
-    scene.tier.access.api = Some(api.url.clone());
+    scene.tier.kind = TierKind::Cachix { api: Some(api.url.clone()) };
     scene.holds(&[PATH]).await.unwrap();
     assert!(api.take_asked()[0].headers["authorization"].contains(CANARY));
     assert_eq!(own.take_lines(), Vec::<String>::new());

@@ -15,7 +15,7 @@ use nixdash::fleet::{
     TierState,
 };
 use nixdash::nix::signature::parse_public_key;
-use nixdash::probe::{Memory, Tools, Web, WebError, probe_of, probe_tier};
+use nixdash::probe::{Memory, Tools, Web, WebError, kind_of, look_at_tier};
 use nixdash::remote::FakeRunner;
 use server::Recorded;
 use std::io::Write as _;
@@ -96,7 +96,7 @@ impl Scene {
         let runner = FakeRunner::unreachable();
         let tools =
             Tools { web: &self.web, runner: &runner, fleet: &self.fleet, memory: &self.memory };
-        let facts = probe_tier(&tools.asking(&self.tier, &paths, &[], self.now), None).await;
+        let facts = look_at_tier(&tools.asking(&self.tier, &paths, &[], self.now), None).await;
         let json = serde_json::to_string(&facts).unwrap();
         assert!(!json.contains(CANARY), "a secret is shown: {json}");
         facts
@@ -110,7 +110,7 @@ impl Scene {
         let tools =
             Tools { web: &self.web, runner: &runner, fleet: &self.fleet, memory: &self.memory };
         let asking = tools.asking(&self.tier, &[], &[], self.now);
-        probe_of(self.tier.kind).unwrap().holds(&asking, &paths).await
+        asking.kind.holds(&asking, &paths).await
     }
 
     /// Asks how big the tier is, when closures have these paths of these sizes.
@@ -129,7 +129,7 @@ impl Scene {
         let tools =
             Tools { web: &self.web, runner: &runner, fleet: &self.fleet, memory: &self.memory };
         let asking = tools.asking(&self.tier, &[], &closure, self.now);
-        probe_of(self.tier.kind).unwrap().size(&asking).await
+        asking.kind.size(&asking).await
     }
 }
 
@@ -203,9 +203,9 @@ pub(crate) async fn every_way_to_fail(
 
 /// Checks that the product's own list of requests is the one kept with the answers.
 pub(crate) fn declares_what_is_kept(kind: KindName, server: &Recorded) {
-    let mut own: Vec<String> = probe_of(kind)
-        .unwrap()
-        .requests()
+    let mut own: Vec<String> = kind_of(&Tier::new("x", kind, ""))
+        .rules()
+        .requests
         .iter()
         .map(|(method, pattern)| format!("{} {pattern}", format!("{method:?}").to_uppercase()))
         .collect();

@@ -3,7 +3,7 @@
 use super::server::{PLAIN, Recorded};
 use super::{CANARY, HASH, Scene};
 use jiff::SignedDuration;
-use nixdash::fleet::{KindName, SignatureState, TierState};
+use nixdash::fleet::{KindName, Login, SignatureState, TierState};
 
 const NAR: &str = "nar/1b2m2y8asgtpgamxqxqbg7rxbi1gi7f9xh8w6k1vnxqmcm9nhzz4.nar.zst";
 
@@ -21,8 +21,8 @@ async fn files(base: &str) -> Recorded {
 /// Makes a bucket `b` at a server, with keys.
 fn bucket(server: &Recorded) -> Scene {
     let mut scene = Scene::new(KindName::S3, &format!("s3://b?endpoint={}", server.url));
-    scene.tier.access.access_key = Some(scene.secret("access", "AKIA"));
-    scene.tier.access.secret_key = Some(scene.secret("secret", CANARY));
+    let (access, secret) = (scene.secret("access", "AKIA"), scene.secret("secret", CANARY));
+    scene.tier.access.login = Login::Keys { access, secret };
     scene
 }
 

@@ -1,9 +1,10 @@
 use super::*;
 use crate::fleet::{KindName, Tier};
+use crate::probe::asking::Tools;
+use crate::probe::look::look;
 use crate::probe::memory::Memory;
 use crate::probe::server::Server;
-use crate::probe::tier::{Tools, probe};
-use crate::probe::web::Web;
+use crate::probe::transport::http::Web;
 use crate::remote::{FakeRunner, Trouble};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -58,7 +59,7 @@ impl Scene {
         let fleet = crate::config::fallback();
         let tools =
             Tools { web: &self.web, runner: &self.runner, fleet: &fleet, memory: &self.memory };
-        probe(&tools.asking(&self.tier, &[], &[], self.now), None).await
+        look(&tools.asking(&self.tier, &[], &[], self.now), None).await
     }
 
     /// Looks twice, so that a place in the log is known.
@@ -228,7 +229,7 @@ fn the_script_tells_whose_requests_there_were_and_how_they_ended() {
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let output = count_in(&journal(&lines), "s=a;i=0", "1000");
     assert_eq!((output.code, output.stderr.as_str()), (0, ""));
-    let counts = Counts { hits: 1, misses: 2, nars: 2, gone: 1 };
+    let counts = LogCounts { hits: 1, misses: 2, nars: 2, gone: 1 };
     let cursor = Some("s=a;i=12".to_owned());
     assert_eq!(read(&output.stdout), Found { cursor, own: 2, others: 9, dropped: 0, counts });
     let part = read(&count_in(&journal(&lines), "s=a;i=0", "2").stdout);

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::fleet::KindName;
+use crate::probe::asking::Tools;
 use crate::probe::memory::Memory;
 use crate::probe::server::Server;
-use crate::probe::tier::Tools;
-use crate::probe::web::Web;
+use crate::probe::transport::http::Web;
 use crate::remote::FakeRunner;
 
 const INFO: &str = "StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 45\n";
@@ -16,7 +16,7 @@ const LAST: &str = "<ListBucketResult><IsTruncated>false</IsTruncated><Contents>
     <Key>nar/x</Key><Size>7</Size></Contents></ListBucketResult>";
 
 /// A bucket `b` on a server, and what its probe remembers.
-struct Bucket {
+struct TestBucket {
     server: Server,
     tier: Tier,
     web: Web,
@@ -25,7 +25,7 @@ struct Bucket {
     fleet: crate::fleet::Fleet,
 }
 
-impl Bucket {
+impl TestBucket {
     async fn with(files: &[(&str, u16, &str)]) -> Self {
         let server = Server::start(files).await;
         let url = format!("s3://b?endpoint={}&region=eu-1", server.url);
@@ -47,7 +47,7 @@ impl Bucket {
     }
 
     async fn facts(files: &[(&str, u16, &str)]) -> TierFacts {
-        S3Probe.probe(&Self::with(files).await.asking()).await
+        S3.look(&Self::with(files).await.asking()).await
     }
 }
 
@@ -57,7 +57,7 @@ fn error(code: &str) -> String {
 
 #[tokio::test]
 async fn a_bucket_that_lets_us_read_is_up() {
-    let facts = Bucket::facts(&[("/b/nix-cache-info", 200, INFO)]).await;
+    let facts = TestBucket::facts(&[("/b/nix-cache-info", 200, INFO)]).await;
     assert_eq!((facts.state, facts.priority, facts.error()), (TierState::Up, Some(45), None));
 }
 
@@ -70,12 +70,12 @@ async fn what_refuses_us_says_what_to_do() {
         ("RequestTimeTooSkewed", "clock of this machine is off"),
         ("ExpiredToken", "have expired"),
     ] {
-        let facts = Bucket::facts(&[("/b/nix-cache-info", 403, &error(code))]).await;
+        let facts = TestBucket::facts(&[("/b/nix-cache-info", 403, &error(code))]).await;
         let said = facts.error().unwrap();
         assert_eq!(facts.state, TierState::Unauthorized, "{said}");
         assert!(said.contains(code) && said.contains(word), "{said}");
     }
-    let facts = Bucket::facts(&[("/b/nix-cache-info", 401, "")]).await;
+    let facts = TestBucket::facts(&[("/b/nix-cache-info", 401, "")]).await;
     assert_eq!(facts.state, TierState::Unauthorized);
 }
 
@@ -102,7 +102,7 @@ async fn what_is_no_cache_is_told_apart() {
             "/gnu/store",
         ),
     ] {
-        let facts = Bucket::facts(&files).await;
+        let facts = TestBucket::facts(&files).await;
         let said = facts.error().unwrap().replace('\n', " ");
         assert_eq!(facts.state, state, "{said}");
         assert!(said.contains(word), "{said}");
@@ -111,9 +111,9 @@ async fn what_is_no_cache_is_told_apart() {
 
 #[tokio::test]
 async fn a_server_that_does_not_answer_is_down() {
-    let mut bucket = Bucket::with(&[]).await;
+    let mut bucket = TestBucket::with(&[]).await;
     bucket.tier = Tier::new("b", KindName::S3, "s3://b?endpoint=http://127.0.0.1:1");
-    let facts = S3Probe.probe(&bucket.asking()).await;
+    let facts = S3.look(&bucket.asking()).await;
     assert_eq!(facts.state, TierState::Down);
     assert!(facts.error().unwrap().contains("127.0.0.1:1/b/nix-cache-info"));
 }
@@ -122,38 +122,38 @@ async fn a_server_that_does_not_answer_is_down() {
 async fn a_server_with_the_older_list_only_is_counted_too() {
     let old = V1.replace("<NextMarker>11.narinfo</NextMarker>", "");
     for (status, first) in [(501, DENIED), (200, V1), (200, &old)] {
-        let bucket = Bucket::with(&[
+        let bucket = TestBucket::with(&[
             ("/b/?list-type=2&max-keys=1000", status, first),
             ("/b/?max-keys=1000", 200, V1),
             ("/b/?marker=11.narinfo&max-keys=1000", 200, LAST),
         ])
         .await;
-        let size = S3Probe.size(&bucket.asking()).await.unwrap().unwrap();
+        let size = S3.size(&bucket.asking()).await.unwrap().unwrap();
         assert_eq!((size.objects, size.bytes, size.exact), (Some(4), 3 * 51 + 7, true), "{first}");
     }
 }
 
 #[tokio::test]
 async fn the_newer_list_goes_on_by_its_token() {
-    let bucket = Bucket::with(&[
+    let bucket = TestBucket::with(&[
         ("/b/?list-type=2&max-keys=1000", 200, V2),
         ("/b/?continuation-token=11.narinfo&list-type=2&max-keys=1000", 200, LAST),
         ("/b/nix-cache-info", 200, INFO),
     ])
     .await;
-    let size = S3Probe.size(&bucket.asking()).await.unwrap().unwrap();
+    let size = S3.size(&bucket.asking()).await.unwrap().unwrap();
     assert_eq!((size.objects, size.exact), (Some(4), true));
-    let facts = S3Probe.probe(&bucket.asking()).await;
+    let facts = S3.look(&bucket.asking()).await;
     assert_eq!(facts.details[0].text, "3 narinfos, 1 nars of 7 B, 0 others");
     assert_eq!(bucket.server.asked().len(), 3);
 }
 
 #[tokio::test]
 async fn a_bucket_that_may_not_be_listed_has_no_size() {
-    let bucket = Bucket::with(&[("/b/?list-type=2&max-keys=1000", 403, DENIED)]).await;
-    assert_eq!(S3Probe.size(&bucket.asking()).await.unwrap(), None);
-    let bucket = Bucket::with(&[("/b/?list-type=2&max-keys=1000", 500, "")]).await;
-    assert!(S3Probe.size(&bucket.asking()).await.is_err());
+    let bucket = TestBucket::with(&[("/b/?list-type=2&max-keys=1000", 403, DENIED)]).await;
+    assert_eq!(S3.size(&bucket.asking()).await.unwrap(), None);
+    let bucket = TestBucket::with(&[("/b/?list-type=2&max-keys=1000", 500, "")]).await;
+    assert!(S3.size(&bucket.asking()).await.is_err());
 }
 
 #[test]

@@ -3,11 +3,10 @@
 use super::*;
 use crate::fleet::Code;
 use crate::fleet::KindName;
-use crate::probe::kinds::seaweed_disks::DISKS;
+use crate::probe::asking::Tools;
 use crate::probe::memory::Memory;
 use crate::probe::server::Server;
-use crate::probe::tier::Tools;
-use crate::probe::web::Web;
+use crate::probe::transport::http::Web;
 use crate::remote::FakeRunner;
 
 const INFO: &str = "StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 45\n";
@@ -53,10 +52,11 @@ impl Eyes {
         let Self { web, memory, runner, .. } = self;
         if !self.asks_disks {
             // The recorded servers are not there, and others may be.
-            memory.put(&tier, DISKS, &(now, Vec::<()>::new()));
+            let none = Some(Dated { at: now, value: Vec::new() });
+            memory.part(&tier, |memory: &mut ClusterMemory| memory.disks = none);
         }
         let tools = Tools { web, runner, fleet: &fleet, memory };
-        SeaweedProbe.probe(&tools.asking(&tier, &[], &[], now)).await
+        Seaweedfs.look(&tools.asking(&tier, &[], &[], now)).await
     }
 }
 
@@ -115,7 +115,7 @@ async fn a_server_lost_while_nixdash_was_away_is_named() {
     before.look(&gateway.url, &[&whole.url], now()).await;
     let weed = Tier::new("weed", KindName::Seaweedfs, &gateway.url);
     let kept = before.memory.take_changes(&weed).into_iter();
-    let kept = kept.map(|(name, value)| (name.to_owned(), value.unwrap())).collect();
+    let kept = kept.filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
     let after = Eyes::new();
     after.memory.recall(&weed, kept);
     let facts = after.look(&gateway.url, &[&lost.url], now()).await;
@@ -170,14 +170,14 @@ async fn an_overloaded_master_does_not_keep_the_gateway_from_being_asked() {
     let facts = eyes.look(&gateway.url, &[&busy.url], now()).await;
     assert_eq!(facts.state, TierState::Degraded);
     let weed = Tier::new("weed", KindName::Seaweedfs, &format!("{}/nix-cache", gateway.url));
-    assert_eq!(eyes.web.rest_of(&weed), None);
+    assert_eq!(eyes.web.budget.rest_of(&weed), None);
     let before = gateway.asked().len();
     eyes.look(&gateway.url, &[&busy.url], now()).await;
     assert!(gateway.asked().len() > before, "it is asked again at once");
     // The gateway's own wish is respected.
     let tired = Server::start(&[("/nix-cache/nix-cache-info", 503, "")]).await;
     eyes.look(&tired.url, &[&busy.url], now()).await;
-    assert!(eyes.web.rest_of(&weed).is_some());
+    assert!(eyes.web.budget.rest_of(&weed).is_some());
     // And it says nothing of the masters.
     let master = master(STATUS, WHOLE).await;
     let facts = eyes.look(&tired.url, &[&master.url], now()).await;

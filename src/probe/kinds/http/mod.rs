@@ -1,0 +1,31 @@
+//! Any static or public cache over HTTP, such as cache.nixos.org: nothing but the binary cache
+//! protocol.
+
+use crate::fleet::{StorePath, TierFacts};
+use crate::probe::asking::{Answer, Asking, Kind};
+use crate::probe::checks::{held, up};
+use crate::probe::transport::{CACHE_REQUESTS, Rules, WebError};
+
+/// The kind `http`.
+pub(super) struct Http;
+
+/// What such a cache may be asked.
+static RULES: Rules = Rules::new(CACHE_REQUESTS);
+
+impl Kind for Http {
+    fn rules(&self) -> &'static Rules {
+        &RULES
+    }
+
+    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
+        Box::pin(up::look(asking))
+    }
+
+    fn holds<'a>(
+        &'a self,
+        asking: &'a Asking<'a>,
+        paths: &'a [&'a StorePath],
+    ) -> Answer<'a, Result<Vec<bool>, WebError>> {
+        Box::pin(held::held(asking, paths))
+    }
+}

@@ -82,6 +82,31 @@ else
 	say "there is no nginx here: its tests were left out"
 fi
 
+# Prints a folder with the Nix of a Debian suite and what it needs, unpacked and not installed.
+# $1: the suite.
+nix_of() {
+	root=$target/nix-$1
+	if ! [ -x "$root/usr/bin/nix" ]; then
+		# shellcheck disable=SC2016 # apt-get puts the address there
+		mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | head -n 1)
+		[ -n "$mirror" ] || return 0
+		say "unpacking the Nix of $1" >&2
+		rm -rf "${root:?}"
+		mmdebstrap --quiet --variant=extract --components=main --include=nix-bin \
+			--aptopt='Acquire::Check-Valid-Until "false"' "$1" "$root" "$mirror" >&2
+	fi
+	echo "$root"
+}
+
+if command -v mmdebstrap >/dev/null 2>&1 && command -v apt-get >/dev/null 2>&1; then
+	older=$(nix_of trixie)
+	newer=$(nix_of sid)
+	say "what the Nix of Debian's suites makes of narinfos"
+	NIXDASH_NIX_ROOTS=$older:$newer cargo test --test it -- --ignored narinfo_truth::
+else
+	say "there is no mmdebstrap here: the comparison with other versions of Nix was left out"
+fi
+
 if [ "${TESTS:-all}" = plain ] || [ "$(id -u)" != 0 ]; then
 	say "the tests on the practice fleet need root and were left out"
 	exit 0

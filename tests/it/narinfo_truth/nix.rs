@@ -48,24 +48,34 @@ pub(super) struct RealNix {
 }
 
 impl RealNix {
-    /// Returns those that `NIXDASH_NIX_ROOTS` names.
+    /// Returns those that `NIXDASH_NIX_ROOTS` names, without versions that nixdash does not know.
     pub(super) fn all() -> Vec<Self> {
         let roots = std::env::var("NIXDASH_NIX_ROOTS").expect("NIXDASH_NIX_ROOTS names them");
-        roots.split(':').map(|root| Self::in_root(Path::new(root))).collect()
+        let named = roots.split(':').filter(|root| !root.is_empty());
+        let all: Vec<Self> = named.filter_map(|root| Self::in_root(Path::new(root))).collect();
+        assert!(!all.is_empty(), "none of {roots} has a Nix whose source was read");
+        all
     }
 
-    fn in_root(root: &Path) -> Self {
+    fn in_root(root: &Path) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let output = command(root, "nix", dir.path()).arg("--version").output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         let release = NixRelease::parse(&text).unwrap_or_else(|| panic!("{text:?}"));
-        let rules = NarInfoRules::of(release).unwrap();
-        Self { root: root.to_owned(), version: release.version, rules }
+        let Some(rules) = NarInfoRules::of(release) else {
+            println!("{release}: what it makes of narinfos was not read, so it is left out");
+            return None;
+        };
+        Some(Self { root: root.to_owned(), version: release.version, rules })
     }
 
     /// Returns the column of the table that this version belongs to.
     pub(super) fn column(&self) -> &'static str {
-        if self.version < Version::new(2, 34, 0) { "Nix 2.26" } else { "Nix 2.34" }
+        match self.version {
+            version if version < Version::new(2, 34, 0) => "Nix 2.26",
+            version if version < Version::new(2, 35, 0) => "Nix 2.34",
+            _ => "Nix 2.35",
+        }
     }
 
     /// Returns what Nix makes of each item, and what it said. What is expected decides only what
@@ -152,16 +162,19 @@ impl RealNix {
 /// Returns a program of a file system, run by the loader and with the libraries of that file system,
 /// and with an empty folder for everything that it keeps.
 fn command(root: &Path, program: &str, dir: &Path) -> Command {
-    let (loader, triple) = [
+    let loaders = [
         ("lib64/ld-linux-x86-64.so.2", "x86_64-linux-gnu"),
         ("lib/ld-linux-aarch64.so.1", "aarch64-linux-gnu"),
-    ]
-    .into_iter()
-    .find(|(loader, _)| root.join("usr").join(loader).exists() || root.join(loader).exists())
-    .unwrap_or_else(|| panic!("{} has no loader", root.display()));
+    ];
+    let usr = root.join("usr");
+    let (loader, triple) = loaders
+        .into_iter()
+        .flat_map(|(loader, triple)| [(usr.join(loader), triple), (root.join(loader), triple)])
+        .find(|(loader, _)| loader.exists())
+        .unwrap_or_else(|| panic!("{} has no loader", root.display()));
     let libraries = [format!("usr/lib/{triple}"), format!("usr/lib/{triple}/nix")]
         .map(|folder| root.join(folder).display().to_string());
-    let mut command = Command::new(root.join(loader));
+    let mut command = Command::new(loader);
     command.arg("--library-path").arg(libraries.join(":"));
     command.arg(root.join("usr/bin").join(program));
     command.env_clear().env("HOME", dir).env("XDG_CACHE_HOME", dir.join("cache"));

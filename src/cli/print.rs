@@ -23,10 +23,10 @@ pub(super) fn event(event: &RunEvent, width: usize, kind: Kind) -> Option<String
         // The question itself says so.
         RunWhat::Waiting { reason: Some(reason), .. } if reason == CONFIRMATION => None,
         RunWhat::Waiting { host, reason: Some(reason) } => {
-            Some(format!("{host:width$}  waits for {reason}"))
+            Some(format!("{host:width$}  waiting for {reason}"))
         }
         RunWhat::Result { host, result } => Some(outcome(host, result, width, kind)),
-        RunWhat::Summary { outcomes, duration_ms } => Some(summary(outcomes, *duration_ms, kind)),
+        RunWhat::Summary { outcomes, duration_ms } => Some(summary(outcomes, *duration_ms)),
         RunWhat::Dropped { lines, events, why, .. } => Some(why.sentence(*lines, *events)),
         RunWhat::Waiting { .. } | RunWhat::Progress { .. } => None,
         RunWhat::Plan { plan: shown, .. } => Some(plan(shown, width)),
@@ -68,7 +68,7 @@ fn plan(plan: &Plan, width: usize) -> String {
 /// Returns how a host ended.
 fn outcome(host: &str, result: &HostResult, width: usize, kind: Kind) -> String {
     let time = duration(Duration::from_millis(result.duration_ms));
-    let mut text = format!("{host:width$}  {} in {time}", word(result.outcome, kind));
+    let mut text = format!("{host:width$}  {} in {time}", result.outcome.spoken());
     if result.outcome != Outcome::Unchanged && (result.built > 0 || !result.fetched.is_empty()) {
         let _ = write!(text, "; {} built{}", result.built, origins(&result.fetched));
     }
@@ -81,14 +81,6 @@ fn outcome(host: &str, result: &HostResult, width: usize, kind: Kind) -> String 
     text
 }
 
-/// Returns an outcome's word; a build that changed nothing on its host is simply built.
-fn word(outcome: Outcome, kind: Kind) -> String {
-    match (kind, outcome) {
-        (Kind::Build, Outcome::Dry) => "built".to_owned(),
-        (Kind::Build | Kind::Deploy, outcome) => outcome.spoken(),
-    }
-}
-
 /// Returns what came from which tier.
 pub(super) fn origins(fetched: &BTreeMap<String, Fetched>) -> String {
     fetched.iter().fold(String::new(), |mut text, (tier, got)| {
@@ -98,10 +90,8 @@ pub(super) fn origins(fetched: &BTreeMap<String, Fetched>) -> String {
 }
 
 /// Returns how the run ended.
-fn summary(outcomes: &BTreeMap<Outcome, u64>, duration_ms: u64, kind: Kind) -> String {
-    let counts: Vec<String> = outcomes
-        .iter()
-        .map(|(outcome, count)| format!("{count} {}", word(*outcome, kind)))
-        .collect();
+fn summary(outcomes: &BTreeMap<Outcome, u64>, duration_ms: u64) -> String {
+    let counts: Vec<String> =
+        outcomes.iter().map(|(outcome, count)| format!("{count} {}", outcome.spoken())).collect();
     format!("{} in {}", counts.join(", "), duration(Duration::from_millis(duration_ms)))
 }

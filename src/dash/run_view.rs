@@ -219,6 +219,9 @@ pub struct RunView {
     pub plan: Option<Plan>,
     /// Whether it waits for a yes or no to the plan.
     pub waits: bool,
+    /// Since when it waits so, and how long it did before: nobody worked meanwhile.
+    asked_at: Option<Timestamp>,
+    waited: Duration,
     /// Whether it was asked to stop.
     pub stopping: bool,
     /// How it ended.
@@ -239,6 +242,8 @@ impl RunView {
             hosts: Vec::new(),
             plan: None,
             waits: false,
+            asked_at: None,
+            waited: Duration::ZERO,
             stopping: false,
             summary: None,
             newest_at: at,
@@ -261,13 +266,23 @@ impl RunView {
         self.hosts.iter().filter(|host| host.result.is_some()).count()
     }
 
-    /// Returns how long the run took, or takes so far.
+    /// Returns how long the run took, or takes so far, without the time that its plan waited for an
+    /// answer.
     pub fn elapsed(&self, now: Timestamp) -> Duration {
         if let Some(summary) = &self.summary {
             return summary.duration;
         }
         let until = if self.gone.is_some() { self.newest_at } else { now };
-        until.duration_since(self.began_at).try_into().unwrap_or_default()
+        let until = self.asked_at.map_or(until, |asked_at| until.min(asked_at));
+        let time: Duration = until.duration_since(self.began_at).try_into().unwrap_or_default();
+        time.saturating_sub(self.waited)
+    }
+
+    /// Notes at a time that the plan was answered.
+    fn answered(&mut self, at: Timestamp) {
+        if let Some(asked_at) = self.asked_at.take() {
+            self.waited += Duration::try_from(at.duration_since(asked_at)).unwrap_or_default();
+        }
     }
 
     /// Folds an event of this run.
@@ -288,6 +303,9 @@ impl RunView {
             RunWhat::Phase { host, phase, state } => {
                 // Work after the plan: it was answered, here or elsewhere.
                 self.waits &= phase <= Phase::Compare;
+                if !self.waits {
+                    self.answered(at);
+                }
                 self.host_mut(&host).phase(phase, state, at);
             }
             RunWhat::Progress { host, phase, progress } => {
@@ -302,6 +320,7 @@ impl RunView {
                 }
                 self.plan = Some(plan);
                 self.waits = waits;
+                self.asked_at = waits.then_some(at);
             }
             RunWhat::Dropped { hosts, why, .. } => {
                 for (host, lines) in hosts {

@@ -78,6 +78,8 @@ pub struct Machine {
     began: Timestamp,
     confirmed: Option<bool>,
     asked: bool,
+    /// From when until when the plan waited for an answer: nobody worked meanwhile.
+    waited: Option<(Timestamp, Option<Timestamp>)>,
     cancelled: bool,
     finished: bool,
 }
@@ -105,6 +107,7 @@ impl Machine {
             began: now,
             confirmed,
             asked: false,
+            waited: None,
             cancelled: false,
             finished: false,
         }
@@ -222,7 +225,7 @@ impl Machine {
                 return;
             };
             if self.setup.kind == Kind::Build && next > Phase::Build {
-                self.end(index, Outcome::Dry, None, now, out);
+                self.end(index, Outcome::Built, None, now, out);
                 return;
             }
             if self.applies(index, next) {
@@ -270,6 +273,9 @@ impl Machine {
             return;
         }
         self.confirmed = Some(yes);
+        if let Some((_, until)) = &mut self.waited {
+            *until = Some(now);
+        }
         if !yes {
             for index in 0..self.hosts.len() {
                 if !self.hosts[index].is_over() {
@@ -303,7 +309,7 @@ impl Machine {
 
     /// Starts every phase that waits for nothing any more, and ends the run when all is over.
     fn advance(&mut self, now: Timestamp, out: &mut Vec<Command>) {
-        self.ask(out);
+        self.ask(now, out);
         for index in 0..self.hosts.len() {
             let Stage::Waiting(phase) = self.hosts[index].stage else { continue };
             let reason = self.obstacle(index, phase);
@@ -334,14 +340,14 @@ impl Machine {
             for (_, outcome) in self.outcomes() {
                 *outcomes.entry(outcome).or_insert(0) += 1;
             }
-            let duration_ms = elapsed(self.began, now);
+            let duration_ms = self.elapsed(self.began, now);
             out.push(Command::Tell(RunWhat::Summary { outcomes, duration_ms }));
             out.push(Command::Finish);
         }
     }
 
     /// Shows the plan once every host that is still in the run is compared.
-    fn ask(&mut self, out: &mut Vec<Command>) {
+    fn ask(&mut self, now: Timestamp, out: &mut Vec<Command>) {
         let compared = |host: &HostProgress| match host.stage {
             Stage::Ended(_) => true,
             Stage::Waiting(phase) | Stage::Running(phase) => phase > Phase::Compare,
@@ -352,6 +358,7 @@ impl Machine {
         self.asked = true;
         let going = self.hosts.iter().any(|host| !host.is_over());
         let waits = going && self.confirmed.is_none();
+        self.waited = waits.then_some((now, None));
         out.push(Command::Tell(RunWhat::Plan { plan: self.plan(), waits }));
     }
 
@@ -426,6 +433,12 @@ impl Machine {
         None
     }
 
+    /// Returns the milliseconds since a time, without those that the plan waited for an answer.
+    fn elapsed(&self, began: Timestamp, now: Timestamp) -> u64 {
+        let waited = self.waited.map_or(0, |(from, until)| elapsed(from, until.unwrap_or(now)));
+        elapsed(began, now).saturating_sub(waited)
+    }
+
     /// Ends a host's run.
     fn end(
         &mut self,
@@ -435,8 +448,9 @@ impl Machine {
         now: Timestamp,
         out: &mut Vec<Command>,
     ) {
+        let time = self.elapsed(self.hosts[index].began, now);
         let host = &mut self.hosts[index];
-        let result = host.end(outcome, reason, elapsed(host.began, now));
+        let result = host.end(outcome, reason, time);
         let host = host.setup.name.clone();
         out.push(Command::Tell(RunWhat::Result { host, result }));
     }

@@ -196,6 +196,8 @@ pub enum Outcome {
     Tested,
     /// Nothing was changed: dry-activate.
     Dry,
+    /// The system was built, and nothing was changed: a build ends so.
+    Built,
     /// There was nothing to do.
     Unchanged,
     /// Runs the new system, but something is wrong with it.
@@ -225,6 +227,7 @@ impl Outcome {
             Self::Booted => "booted",
             Self::Tested => "tested",
             Self::Dry => "dry",
+            Self::Built => "built",
             Self::Unchanged => "unchanged",
             Self::Degraded => "degraded",
             Self::NeedsReboot => "needs-reboot",
@@ -244,6 +247,7 @@ impl Outcome {
             | Self::Booted
             | Self::Tested
             | Self::Dry
+            | Self::Built
             | Self::Unchanged
             | Self::NeedsReboot => true,
             Self::Degraded

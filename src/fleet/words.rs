@@ -13,7 +13,13 @@ pub mod on_host;
 pub mod page;
 pub mod tiers;
 
-use crate::fleet::{HostFacts, HostState, Outcome, SignatureState, TierState};
+use crate::fleet::{
+    Code, HostFacts, HostState, Outcome, Severity, SignatureState, TierState, troubles, worst,
+};
+use std::collections::BTreeMap;
+
+/// How a host of a run is that has to wait: for an answer, for a free place, for another host.
+pub const WAITING: &str = "waiting";
 
 impl HostState {
     /// Every state, the best first.
@@ -39,6 +45,28 @@ impl HostState {
 }
 
 impl HostFacts {
+    /// Returns how the host is, in a few words: of one that answers what is worst of what is wrong
+    /// with it, behind its state where that is not `up`; else its state.
+    pub fn condition(&self) -> String {
+        let wrong = worst(&self.findings).filter(|_| self.state.has_answered());
+        match (self.state, wrong) {
+            (HostState::Degraded, Some(finding)) => {
+                format!("{}, {}", self.state.word(), finding.words())
+            }
+            (_, Some(finding)) => finding.words().to_owned(),
+            (_, None) => self.state_words(),
+        }
+    }
+
+    /// Returns the same where there is little room.
+    pub fn condition_in_short(&self) -> String {
+        let wrong = worst(&self.findings).filter(|_| self.state.has_answered());
+        match wrong {
+            Some(finding) if !finding.code.is_degraded() => finding.words().to_owned(),
+            Some(_) | None => self.state_words(),
+        }
+    }
+
     /// Returns how the host is, as people read it: its state, or `not asked` before it was asked.
     pub fn state_words(&self) -> String {
         if self.state == HostState::Unknown && self.asked_at.is_none() {
@@ -102,6 +130,59 @@ impl Outcome {
     }
 }
 
+impl Code {
+    /// Returns whether it is what the word `degraded` says of a host.
+    pub fn is_degraded(self) -> bool {
+        [Self::UnitsFailed, Self::SystemDegraded, Self::SystemdSilent].contains(&self)
+    }
+
+    /// Returns how many hosts have such a finding, in words: `1 low disk`, `2 low disks`.
+    fn counted(self, count: usize) -> String {
+        let known = COUNTED.iter().find(|(code, _, _)| *code == self);
+        let words =
+            known.map_or(self.label(), |(_, one, many)| if count == 1 { one } else { many });
+        format!("{count} {words}")
+    }
+}
+
+/// What is counted in other words than those of its label: of one host, of more.
+const COUNTED: &[(Code, &str, &str)] = &[
+    (Code::DiskLow, "low disk", "low disks"),
+    (Code::FilesLow, "low on inodes", "low on inodes"),
+    (Code::StoreReadOnly, "read-only store", "read-only stores"),
+    (Code::BootLow, "low /boot", "low /boot"),
+    (Code::VarLow, "low /var", "low /var"),
+    (Code::TmpLow, "low /tmp", "low /tmp"),
+    (Code::RunLow, "full /run", "full /run"),
+    (Code::MemoryLow, "low on memory", "low on memory"),
+    (Code::LoadHigh, "high load", "high loads"),
+    (Code::ClockDiffers, "wrong clock", "wrong clocks"),
+    (Code::NeedsReboot, "needs reboot", "need reboot"),
+    (Code::BootDiffers, "boots another", "boot another"),
+    (Code::BootDefaultPinned, "boot pinned", "boots pinned"),
+];
+
+/// Returns what is wrong with hosts beside their state, each with how many hosts it is wrong with,
+/// the worst first.
+pub fn counted<'a>(hosts: impl IntoIterator<Item = &'a HostFacts>) -> Vec<(Severity, String)> {
+    let mut counts: BTreeMap<Code, (Severity, usize)> = BTreeMap::new();
+    for facts in hosts.into_iter().filter(|facts| facts.state.has_answered()) {
+        let mut seen = Vec::new();
+        for finding in troubles(&facts.findings) {
+            if finding.code.is_degraded() || seen.contains(&finding.code) {
+                continue;
+            }
+            seen.push(finding.code);
+            let (severity, count) = counts.entry(finding.code).or_insert((finding.severity, 0));
+            *severity = finding.severity.max(*severity);
+            *count += 1;
+        }
+    }
+    let mut all: Vec<_> = counts.into_iter().collect();
+    all.sort_by_key(|(_, (severity, _))| std::cmp::Reverse(*severity));
+    all.into_iter().map(|(code, (severity, count))| (severity, code.counted(count))).collect()
+}
+
 /// Returns a word of JSON as it is said in a sentence: `wrong-store` is `wrong store`.
 pub fn spoken(word: &str) -> String {
     word.replace('-', " ")
@@ -136,5 +217,42 @@ mod tests {
         assert_eq!(facts.state_words(), "not asked");
         let asked_at = Some(jiff::Timestamp::UNIX_EPOCH);
         assert_eq!(HostFacts { asked_at, ..facts }.state_words(), "unknown");
+    }
+
+    #[test]
+    fn a_host_is_called_by_its_state_and_what_is_worst() {
+        use crate::fleet::{Finding, Subject};
+        let of = |code| Finding::new(Subject::host("p510"), code, "it is so", "mend it");
+        let units = of(Code::UnitsFailed).in_short("1 unit failed");
+        let mut facts = HostFacts { state: HostState::Up, ..HostFacts::default() };
+        assert_eq!((facts.condition(), facts.condition_in_short()), ("up".into(), "up".into()));
+        facts.findings = vec![of(Code::DiskLow).in_short("1 GB left")];
+        assert_eq!(facts.condition(), "1 GB left");
+        facts.state = HostState::Degraded;
+        facts.findings = vec![units.clone()];
+        assert_eq!(facts.condition(), "degraded, 1 unit failed");
+        assert_eq!(facts.condition_in_short(), "degraded");
+        facts.findings = vec![units, of(Code::StoreReadOnly)];
+        assert_eq!(facts.condition(), "degraded, store read-only");
+        assert_eq!(facts.condition_in_short(), "store read-only");
+        facts.state = HostState::Offline;
+        assert_eq!(facts.condition(), "offline", "what is wrong with it is not known now");
+    }
+
+    #[test]
+    fn findings_of_hosts_are_counted_beside_their_states() {
+        use crate::fleet::{Finding, Subject};
+        let host = |state, codes: &[Code]| {
+            let of = |code: &Code| Finding::new(Subject::host("p510"), *code, "it is so", "");
+            HostFacts { state, findings: codes.iter().map(of).collect(), ..HostFacts::default() }
+        };
+        let hosts = [
+            host(HostState::Up, &[Code::DiskLow, Code::DiskLow, Code::NeedsReboot]),
+            host(HostState::Degraded, &[Code::UnitsFailed, Code::DiskLow]),
+            host(HostState::Up, &[Code::StoreReadOnly, Code::OnBattery]),
+            host(HostState::Offline, &[Code::HostUnreachable]),
+        ];
+        let all: Vec<String> = counted(&hosts).into_iter().map(|(_, words)| words).collect();
+        assert_eq!(all, ["1 read-only store", "1 needs reboot", "2 low disks"]);
     }
 }

@@ -21,6 +21,7 @@ use crate::dash::view::paint::{
 };
 use crate::dash::view::run_words::{bytes_in, clock, doing, host_run_mark, phases, progress};
 use crate::fleet::HostResult;
+use crate::fleet::words::WAITING;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -134,7 +135,7 @@ fn counts(paint: &Paint<'_>, run: &RunView) -> Vec<Span<'static>> {
     };
     let running = run.hosts.iter().filter(working).count();
     let waiting = run.hosts.len() - done - running;
-    let words = [(done, "done"), (running, "running"), (waiting, "waiting")];
+    let words = [(done, "done"), (running, "running"), (waiting, WAITING)];
     let words = words.iter().filter(|(count, _)| *count > 0);
     let words = words.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>();
     vec![Span::raw(words.join(" · "))]
@@ -145,7 +146,7 @@ fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Re
     let (role, text) = if let Some(why) = &run.gone {
         (Role::Error, format!("▲ the run's process is gone: {why}"))
     } else if run.waits {
-        (Role::Warn, "▲ waits for your answer: o shows the plan".to_owned())
+        (Role::Warn, "▲ waiting for your answer: o shows the plan".to_owned())
     } else if run.stopping && run.is_active() {
         (Role::Warn, "▲ stopping".to_owned())
     } else {

@@ -6,6 +6,7 @@ use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, bar, count, spinner};
 use crate::dash::view::tier_words::tier_names;
 use crate::dash::view::words::{Mark, bytes_of, outcome_mark, short_paths, since};
+use crate::fleet::words::WAITING;
 use crate::fleet::{HostResult, Outcome, Phase, PhaseState, ago, bytes, duration, percent};
 use ratatui::text::Span;
 use std::cmp::Reverse;
@@ -22,7 +23,7 @@ pub(super) fn host_run_mark(paint: &Paint<'_>, run: &RunView, host: &HostRun) ->
         return Mark { sign: '–', word: "unknown".to_owned(), role: Role::Dim };
     }
     if host.waiting.is_some() {
-        return Mark { sign: '○', word: "waits".to_owned(), role: Role::Text };
+        return Mark { sign: '○', word: WAITING.to_owned(), role: Role::Text };
     }
     match host.current() {
         Some((phase, view)) => {
@@ -33,7 +34,7 @@ pub(super) fn host_run_mark(paint: &Paint<'_>, run: &RunView, host: &HostRun) ->
                 role: Role::Busy,
             }
         }
-        None if run.waits => Mark { sign: '○', word: "planned".to_owned(), role: Role::Text },
+        None if run.waits => Mark { sign: '○', word: WAITING.to_owned(), role: Role::Text },
         None if host.phases.is_empty() => {
             Mark { sign: '–', word: "not begun".to_owned(), role: Role::Dim }
         }
@@ -85,7 +86,7 @@ pub(super) fn doing(paint: &Paint<'_>, host: &HostRun) -> (Role, String) {
         return done(result);
     }
     if let Some(reason) = &host.waiting {
-        return (Role::Text, format!("waits for {}", reason.trim_start_matches("waits for ")));
+        return (Role::Text, format!("waiting for {}", reason.trim_start_matches("waits for ")));
     }
     let mut words = Vec::new();
     match host.extent() {

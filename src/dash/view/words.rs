@@ -2,8 +2,12 @@
 
 use crate::dash::model::{HostView, Model, age};
 use crate::dash::theme::Role;
+use crate::dash::view::paint::width;
 pub(super) use crate::fleet::bytes_of;
-use crate::fleet::{Finding, HostState, Outcome, Severity, StorePath, ago, worst};
+use crate::fleet::words::WAITING;
+use crate::fleet::{
+    Code, Finding, HostFacts, HostState, Outcome, Severity, StorePath, ago, troubles, worst,
+};
 use jiff::Timestamp;
 
 /// A state as it is shown: never by its colour alone.
@@ -28,28 +32,46 @@ impl Mark {
     }
 }
 
-/// Returns how a host is: of one that answers what is worst of what is wrong with it, else its
-/// state.
-pub(super) fn host_mark(view: &HostView) -> Mark {
-    let state = view.facts.state;
-    let (sign, role) = match state {
-        HostState::Up | HostState::Degraded => match worst(&view.facts.findings) {
-            Some(finding) => return Mark::new('▲', finding.words(), finding_role(finding)),
-            None if state == HostState::Up => ('●', Role::Ok),
+/// Returns how a host is, within so many columns: of one that answers what is worst of what is wrong
+/// with it, else its state.
+pub(super) fn host_mark(view: &HostView, columns: usize) -> Mark {
+    let facts = &view.facts;
+    let (sign, role) = match facts.state {
+        HostState::Up | HostState::Degraded => match worst(&facts.findings) {
+            Some(finding) => ('▲', finding_role(finding)),
+            None if facts.state == HostState::Up => ('●', Role::Ok),
             None => ('▲', Role::Warn),
         },
-        HostState::Offline => ('○', Role::Dim),
+        HostState::Offline => match worst(&facts.findings) {
+            Some(finding) if finding.code == Code::HostAway => ('○', Role::Warn),
+            Some(_) | None => ('○', Role::Dim),
+        },
         HostState::Denied => ('✗', Role::Error),
         HostState::Locked => ('◇', Role::Warn),
         HostState::Unknown if view.asking => return Mark::new('–', "asking", Role::Dim),
         HostState::Unknown => ('–', Role::Dim),
     };
-    Mark::new(sign, view.facts.state_words(), role)
+    let whole = Mark::new(sign, facts.condition(), role);
+    if width(&whole.text()) <= columns {
+        return whole;
+    }
+    Mark::new(sign, facts.condition_in_short(), role)
+}
+
+/// Returns the role of a figure: that of the worst finding which is about it.
+pub(super) fn figure_role(facts: &HostFacts, codes: &[Code]) -> Role {
+    let about = troubles(&facts.findings).into_iter().find(|it| codes.contains(&it.code));
+    about.map_or(Role::Text, finding_role)
 }
 
 /// Returns the role of what is wrong.
 pub(super) fn finding_role(finding: &Finding) -> Role {
-    match finding.severity {
+    severity_role(finding.severity)
+}
+
+/// Returns the role of what is so bad.
+pub(super) fn severity_role(severity: Severity) -> Role {
+    match severity {
         Severity::Error => Role::Error,
         Severity::Warning => Role::Warn,
         Severity::Note => Role::Text,
@@ -60,14 +82,14 @@ pub(super) fn finding_role(finding: &Finding) -> Role {
 pub(super) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
     let host = model.busy(name)?;
     if host.waiting.is_some() {
-        return Some(Mark::new('○', "waits", Role::Busy));
+        return Some(Mark::new('○', WAITING, Role::Busy));
     }
     let word = match host.current() {
         Some((phase, _)) => match host.share() {
             Some(share) => format!("{} {}", phase.short(), crate::fleet::percent(share)),
             None => phase.word().to_owned(),
         },
-        None if host.phases.is_empty() => "waits".to_owned(),
+        None if host.phases.is_empty() => WAITING.to_owned(),
         None => "working".to_owned(),
     };
     Some(Mark::new('◐', word, Role::Busy))
@@ -77,7 +99,7 @@ pub(super) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
 pub(super) fn outcome_mark(outcome: Outcome) -> Mark {
     let (sign, role) = match outcome {
         Outcome::Switched | Outcome::Booted | Outcome::Tested => ('●', Role::Ok),
-        Outcome::Dry | Outcome::Unchanged => ('●', Role::Text),
+        Outcome::Dry | Outcome::Built | Outcome::Unchanged => ('●', Role::Text),
         Outcome::NeedsReboot => ('▲', Role::Warn),
         Outcome::Degraded => ('▲', Role::Error),
         Outcome::RolledBack | Outcome::Unknown | Outcome::Failed => ('✗', Role::Error),

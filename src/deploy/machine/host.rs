@@ -138,6 +138,7 @@ pub(super) fn phase_held(phase: Phase, outcome: Outcome) -> bool {
         | Outcome::Booted
         | Outcome::Tested
         | Outcome::Dry
+        | Outcome::Built
         | Outcome::Unchanged
         | Outcome::NeedsReboot => true,
         Outcome::RolledBack

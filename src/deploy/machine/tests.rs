@@ -386,3 +386,40 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_build_ends_as_built() {
+    let mut machine = machine(&["samsung"], Action::Switch, false);
+    machine.setup.kind = Kind::Build;
+    machine.hosts[0].stage = Stage::Running(Phase::Build);
+    let result = Ok(good(Phase::Build, Action::Switch));
+    let done = Input::Done { host: "samsung".to_owned(), phase: Phase::Build, result };
+    machine.step(done, Timestamp::UNIX_EPOCH);
+    assert_eq!(machine.outcomes(), [("samsung".to_owned(), Outcome::Built)]);
+}
+
+#[test]
+fn the_time_that_the_plan_waits_for_an_answer_is_nobodys() {
+    let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
+    let mut machine = machine(&["samsung"], Action::Switch, true);
+    machine.step(Input::Begin, at(0));
+    for phase in [Phase::Preflight, Phase::Evaluate, Phase::Compare] {
+        let result = Ok(good(phase, Action::Switch));
+        machine.step(Input::Done { host: "samsung".to_owned(), phase, result }, at(3));
+    }
+    // Somebody goes for lunch.
+    machine.step(Input::Answer(true), at(3603));
+    let failure = Failure::failed(Code::BuildFailed, "it failed");
+    let phase = Phase::Build;
+    let done = Input::Done { host: "samsung".to_owned(), phase, result: Err(failure) };
+    let told: Vec<u64> = machine
+        .step(done, at(3620))
+        .into_iter()
+        .filter_map(|command| match command {
+            Command::Tell(RunWhat::Result { result, .. }) => Some(result.duration_ms),
+            Command::Tell(RunWhat::Summary { duration_ms, .. }) => Some(duration_ms),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [20_000, 20_000]);
+}

@@ -2,9 +2,10 @@
 
 use crate::cli::next::{self, NextJson, NextPartJson};
 use crate::fleet::{
-    Bytes, ClosurePath, Code, Finding, Fleet, HostState, LostFacts, RunEvent, RunWhat, ServedFacts,
-    Severity, Share, SignatureState, SizeFacts, SpeedSeen, StoreDepth, StorePath, TierFacts,
-    TierOnHost, TierState, UniqueFacts, troubles,
+    Bytes, ClosurePath, Code, FilePlace, Finding, Fleet, HostState, KernelPart, LostFacts,
+    RunEvent, RunWhat, ServedFacts, Severity, Share, SignatureState, Silenced, SizeFacts,
+    SpeedSeen, StoreDepth, StorePath, TierFacts, TierOnHost, TierState, UniqueFacts, UpkeepFacts,
+    troubles,
 };
 use crate::probe::Snapshot;
 use jiff::Timestamp;
@@ -16,14 +17,43 @@ use std::collections::BTreeMap;
 pub(super) struct StatusJson<'a> {
     /// Why hosts.toml is not trusted, and what to do; null when it is.
     untrusted: Option<&'a str>,
+    /// How many findings of hosts and tiers are how bad; what is silenced is counted there alone.
+    findings: FindingCounts,
     hosts: Vec<HostJson<'a>>,
     tiers: Vec<TierJson<'a>>,
+}
+
+/// How many findings there are.
+#[derive(Default, Serialize)]
+struct FindingCounts {
+    error: u64,
+    warning: u64,
+    note: u64,
+    silenced: u64,
+}
+
+impl FindingCounts {
+    fn of<'a>(findings: impl Iterator<Item = &'a Finding>) -> Self {
+        let mut counts = Self::default();
+        for finding in findings {
+            let count = match finding.severity {
+                _ if finding.is_silenced() => &mut counts.silenced,
+                Severity::Error => &mut counts.error,
+                Severity::Warning => &mut counts.warning,
+                Severity::Note => &mut counts.note,
+            };
+            *count += 1;
+        }
+        counts
+    }
 }
 
 #[derive(Serialize)]
 struct HostJson<'a> {
     name: &'a str,
     state: HostState,
+    /// The state as people read it, with what is worst.
+    condition: String,
     address: Option<&'a str>,
     latency_ms: Option<f64>,
     toplevel: Option<&'a StorePath>,
@@ -32,16 +62,30 @@ struct HostJson<'a> {
     generation: Option<u64>,
     nixos_version: Option<&'a str>,
     nix_version: Option<&'a str>,
+    /// Whether a restart is needed for kernel, initrd or modules, and for which of them.
+    reboot_needed: Option<bool>,
+    reboot_for: &'a [KernelPart],
     load1: Option<f64>,
+    load5: Option<f64>,
+    cpus: Option<u32>,
     memory: Option<Bytes>,
     disk: Option<Bytes>,
+    /// Files of the file system of the store, and how many it can have.
+    files: Option<Share>,
+    store_writable: Option<bool>,
+    /// How full other places are.
+    places: &'a BTreeMap<FilePlace, Bytes>,
+    clock_ahead_s: Option<f64>,
+    upkeep: Option<&'a UpkeepFacts>,
     store: Option<StoreJson>,
     failed_units: Option<&'a [String]>,
     uptime_s: Option<u64>,
     next: Option<NextJson<'a>>,
     findings: Vec<FindingJson<'a>>,
     error: Option<String>,
+    /// When the figures were measured.
     measured_at: Option<Timestamp>,
+    asked_at: Option<Timestamp>,
 }
 
 #[derive(Serialize)]
@@ -88,6 +132,9 @@ pub(super) struct FindingJson<'a> {
     severity: Severity,
     cause: &'a str,
     fix: &'a str,
+    /// Whether hosts.toml silences it, or did until lately.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    silenced: Option<&'a Silenced>,
 }
 
 /// What a kind of tier has to say. What is wrong stands here too, as it did before findings had
@@ -138,6 +185,7 @@ pub(super) fn findings(all: &[Finding]) -> Vec<FindingJson<'_>> {
         severity: finding.severity,
         cause: &finding.cause,
         fix: &finding.fix,
+        silenced: finding.silenced.as_ref(),
     });
     json.collect()
 }
@@ -193,6 +241,7 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
     let hosts = found.hosts.iter().map(|(name, facts)| HostJson {
         name,
         state: facts.state,
+        condition: facts.condition(),
         address: facts.address.as_deref(),
         latency_ms: facts.latency_ms,
         toplevel: facts.system.running.as_ref(),
@@ -201,9 +250,18 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
         generation: facts.system.generation,
         nixos_version: facts.system.nixos_version.as_deref(),
         nix_version: facts.system.nix_version.as_deref(),
+        reboot_needed: facts.system.reboot_needed,
+        reboot_for: &facts.system.reboot_for,
         load1: facts.load1,
+        load5: facts.load5,
+        cpus: facts.cpus,
         memory: facts.memory,
         disk: facts.disk,
+        files: facts.files,
+        store_writable: facts.store_writable,
+        places: &facts.places,
+        clock_ahead_s: facts.clock_ahead_s,
+        upkeep: facts.upkeep.as_ref(),
         store: found
             .stores
             .get(name)
@@ -214,6 +272,7 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
         findings: findings(&facts.findings),
         error: facts.error(),
         measured_at: facts.measured_at,
+        asked_at: facts.asked_at,
     });
     let tiers = found.tiers.iter().filter_map(|(name, facts)| {
         let tier = fleet.tier(name)?;
@@ -257,7 +316,12 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
             asked_at: facts.asked_at,
         })
     });
-    StatusJson { untrusted: fleet.trust.doubt(), hosts: hosts.collect(), tiers: tiers.collect() }
+    StatusJson {
+        untrusted: fleet.trust.doubt(),
+        findings: FindingCounts::of(found.findings()),
+        hosts: hosts.collect(),
+        tiers: tiers.collect(),
+    }
 }
 
 /// Returns the line that `deploy --json` prints for an event; nothing for events that only move

@@ -1,7 +1,8 @@
 //! The other face: arguments, one file per subcommand, and the joints between the rooms.
 //!
 //! Exit codes: 0 all done, unchanged or only waiting for a reboot; 1 a host failed, is degraded or
-//! was rolled back; 2 usage or configuration; 130 interrupted.
+//! was rolled back; 2 usage or configuration; 3 `status --fail-on` found something so bad; 130
+//! interrupted.
 
 mod caches;
 mod check;
@@ -39,6 +40,9 @@ const EXIT_FAILED: u8 = 1;
 
 /// Usage or configuration.
 pub(crate) const EXIT_USAGE: u8 = 2;
+
+/// `status --fail-on` found something so bad.
+const EXIT_FOUND: u8 = 3;
 
 /// Interrupted by the operator.
 const EXIT_INTERRUPTED: u8 = 130;

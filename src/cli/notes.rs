@@ -20,6 +20,25 @@ pub(super) fn of_tiers(found: &Snapshot) -> Vec<String> {
     found.tiers.iter().flat_map(|(name, facts)| of_tier(name, facts)).collect()
 }
 
+/// Returns a line per finding that hosts.toml silences, each with whom it is about; nothing when
+/// none is.
+pub(super) fn silenced(found: &Snapshot) -> Vec<String> {
+    let silenced = found.findings().filter(|finding| finding.is_silenced());
+    let lines = silenced.map(|finding| {
+        let tier = finding.subject.tier_name().map(|tier| format!("{tier}: ")).unwrap_or_default();
+        format!("  {tier}{} [{}]", finding.sentence(), finding.code)
+    });
+    let lines: Vec<String> = lines.collect();
+    let count = lines.len();
+    let head = (count > 0).then(|| {
+        format!(
+            "{count} {} silenced in hosts.toml:",
+            if count == 1 { "finding is" } else { "findings are" }
+        )
+    });
+    head.into_iter().chain(lines).collect()
+}
+
 /// Returns the lines of one tier.
 fn of_tier(name: &str, facts: &TierFacts) -> Vec<String> {
     let line = |finding: &Finding| format!("{name}: {}", finding.sentence());

@@ -1,14 +1,16 @@
 //! `nixdash status`: measures everything once and says what was found.
 
-use crate::cli::{CliError, EXIT_INTERRUPTED, json, notes, past, wait};
+use crate::cli::{CliError, EXIT_FOUND, EXIT_INTERRUPTED, json, notes, past, wait};
 use crate::dash::{ascii, ascii_from, status_line};
-use crate::fleet::{Bytes, Fleet, HostFacts, TierFacts, bytes, percent, select};
+use crate::fleet::{Bytes, Fleet, HostFacts, Severity, TierFacts, ago, bytes, percent, select};
 use crate::probe::{Snapshot, Thoroughness, measure_once};
 use crate::remote::Remote;
-use clap::Args;
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Arguments of `nixdash status`.
@@ -23,6 +25,29 @@ pub(super) struct StatusArgs {
     /// Prints one short line for a status bar
     #[arg(long)]
     line: bool,
+    /// Exits with 3 when something is so bad, or worse; what hosts.toml silences does not count
+    #[arg(long, value_name = "SEVERITY")]
+    fail_on: Option<FailOn>,
+}
+
+/// From which severity on `status` fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    /// Something does not work.
+    Error,
+    /// Something does not work as it should.
+    Warning,
+}
+
+impl FailOn {
+    /// Returns whether something is so bad, or worse.
+    fn is_met(self, found: &Snapshot) -> bool {
+        let least = match self {
+            Self::Error => Severity::Error,
+            Self::Warning => Severity::Warning,
+        };
+        found.findings().any(|finding| finding.is_trouble() && finding.severity >= least)
+    }
 }
 
 pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliError> {
@@ -61,9 +86,10 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
         let plain = ascii_from(|name| std::env::var(name).ok());
         writeln!(out, "{}", if plain { ascii(&line) } else { line })?;
     } else {
-        write!(out, "{}", text(&fleet, &found))?;
+        write!(out, "{}", text(&fleet, &found, Timestamp::now()))?;
     }
-    Ok(ExitCode::SUCCESS)
+    let fails = args.fail_on.is_some_and(|severity| severity.is_met(&found));
+    Ok(if fails { ExitCode::from(EXIT_FOUND) } else { ExitCode::SUCCESS })
 }
 
 /// Says what a look waits for.
@@ -88,10 +114,10 @@ pub(super) async fn interrupted() {
 }
 
 /// Returns what was found as two tables, and below them what is wrong and what to do.
-fn text(fleet: &Fleet, found: &Snapshot) -> String {
+fn text(fleet: &Fleet, found: &Snapshot, now: Timestamp) -> String {
     let mut hosts =
-        vec![row(["HOST", "STATE", "SYSTEM", "GEN", "LOAD", "MEM", "/NIX FREE", "STORE"])];
-    hosts.extend(found.hosts.iter().map(|(name, facts)| host_row(name, facts, found)));
+        vec![row(["HOST", "STATE", "SYSTEM", "GEN", "LOAD", "MEM", "/NIX FREE", "STORE", "AGE"])];
+    hosts.extend(found.hosts.iter().map(|(name, facts)| host_row(name, facts, found, now)));
     let mut tiers =
         vec![row(["TIER", "KIND", "STATE", "SIGNATURE", "LATENCY", "PRIORITY", "COVERAGE"])];
     tiers.extend(found.tiers.iter().map(|(name, facts)| tier_row(fleet, name, facts, found)));
@@ -100,10 +126,12 @@ fn text(fleet: &Fleet, found: &Snapshot) -> String {
     let doubt = fleet.trust.doubt().map(str::to_owned);
     let notes: Vec<String> =
         doubt.into_iter().chain(notes::of_hosts(found)).chain(notes::of_tiers(found)).collect();
-    if !notes.is_empty() {
-        text.push('\n');
-        text.push_str(&notes.join("\n"));
-        text.push('\n');
+    for lines in [notes, notes::silenced(found)] {
+        if !lines.is_empty() {
+            text.push('\n');
+            text.push_str(&lines.join("\n"));
+            text.push('\n');
+        }
     }
     text
 }
@@ -112,18 +140,24 @@ fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(str::to_owned).to_vec()
 }
 
-fn host_row(name: &str, facts: &HostFacts, found: &Snapshot) -> Vec<String> {
+fn host_row(name: &str, facts: &HostFacts, found: &Snapshot, now: Timestamp) -> Vec<String> {
     let store = found.stores.get(name);
     vec![
         name.to_owned(),
-        facts.state_words(),
+        facts.condition(),
         or_unknown(facts.system.nixos_version.clone()),
         or_unknown(facts.system.generation.map(|number| number.to_string())),
         or_unknown(facts.load1.map(|load| format!("{load:.2}"))),
         or_unknown(facts.memory.and_then(Bytes::share).map(percent)),
         or_unknown(facts.disk.map(|disk| bytes(disk.free()))),
         or_unknown(store.map(|store| format!("{} in {} paths", bytes(store.bytes), store.paths))),
+        or_unknown(facts.measured_at.map(|then| ago(age(now, then)))),
     ]
+}
+
+/// Returns how long ago something was; nothing when it lies ahead.
+fn age(now: Timestamp, then: Timestamp) -> Duration {
+    now.duration_since(then).try_into().unwrap_or_default()
 }
 
 fn tier_row(fleet: &Fleet, name: &str, facts: &TierFacts, found: &Snapshot) -> Vec<String> {
@@ -169,4 +203,80 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Code, Finding, HostState, Silence, Subject, Tier, TierKind, TierOnHost};
+
+    fn now() -> Timestamp {
+        "2026-11-25T12:00:00Z".parse().unwrap()
+    }
+
+    /// What is found of one host with these findings.
+    fn found(findings: Vec<Finding>) -> Snapshot {
+        let measured_at = Some(now() - jiff::SignedDuration::from_secs(7));
+        let facts =
+            HostFacts { state: HostState::Up, findings, measured_at, ..HostFacts::default() };
+        Snapshot { hosts: vec![("p510".to_owned(), facts)], ..Snapshot::default() }
+    }
+
+    fn disk_low() -> Finding {
+        let subject = Subject::host("p510");
+        let cause = "only 1.2 GB is left for /nix/store on p510";
+        Finding::new(subject, Code::DiskLow, cause, "make room there").in_short("1.2 GB left")
+    }
+
+    fn silence() -> Silence {
+        Silence {
+            code: Code::DiskLow,
+            host: Some("p510".to_owned()),
+            tier: None,
+            reason: "a bigger disk is on its way".to_owned(),
+            until: jiff::civil::Date::constant(2026, 12, 24),
+        }
+    }
+
+    #[test]
+    fn a_status_fails_from_the_severity_on_that_is_asked_for() {
+        let warning = found(vec![disk_low()]);
+        assert!(FailOn::Warning.is_met(&warning) && !FailOn::Error.is_met(&warning));
+        let note = found(vec![disk_low().rated(Severity::Note)]);
+        assert!(!FailOn::Warning.is_met(&note));
+        let error = found(vec![disk_low().rated(Severity::Error)]);
+        assert!(FailOn::Warning.is_met(&error) && FailOn::Error.is_met(&error));
+    }
+
+    #[test]
+    fn what_one_host_makes_of_a_tier_counts_too() {
+        let weed = Tier::new("weed", TierKind::Http, "http://weed:8333/b");
+        let subject = Subject::tier_on_host(&weed, "p510");
+        let finding = Finding::new(subject, Code::KeyNotTrusted, "not trusted", "add the key");
+        let on_host = TierOnHost { findings: vec![finding], ..TierOnHost::default() };
+        let facts =
+            TierFacts { hosts: [("p510".to_owned(), on_host)].into(), ..TierFacts::default() };
+        let found = Snapshot { tiers: vec![("weed".to_owned(), facts)], ..Snapshot::default() };
+        assert!(FailOn::Error.is_met(&found));
+    }
+
+    #[test]
+    fn a_silenced_finding_is_told_below_and_fails_nothing() {
+        let fleet = crate::config::fallback();
+        let mut found = found(vec![disk_low()]);
+        assert!(text(&fleet, &found, now()).contains("p510  1.2 GB left"));
+        let mut alarms = fleet.alarms.clone();
+        alarms.silences.push(silence());
+        alarms.silence_host(&mut found.hosts[0].1, now());
+        assert!(!FailOn::Warning.is_met(&found));
+        insta::assert_snapshot!(text(&fleet, &found, now()), @"
+        HOST  STATE  SYSTEM  GEN  LOAD  MEM  /NIX FREE  STORE  AGE
+        p510  up     –       –    –     –    –          –      7 s
+
+        TIER  KIND  STATE  SIGNATURE  LATENCY  PRIORITY  COVERAGE
+
+        1 finding is silenced in hosts.toml:
+          only 1.2 GB is left for /nix/store on p510; make room there; silenced until 2026-12-24: a bigger disk is on its way [disk-low]
+        ");
+    }
 }

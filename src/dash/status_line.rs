@@ -1,12 +1,13 @@
 //! The fleet in one short line, for a status bar: `3● 1○ p620 98% weed ▲ 2 of 3 servers, +2▲`.
 //!
-//! Hosts are counted by state; then comes the mean coverage of the tier that deploys publish to
+//! Hosts are counted by sign; then comes what is wrong with them beside their state, the mean coverage of the tier that deploys publish to
 //! (or of the first that hosts ask), then the tiers that are known to be bad, three by name and with
 //! what is wrong, the rest counted.
 
 use crate::dash::model::{Model, RunSign, coverage_tier, mean_coverage};
 use crate::dash::view::trouble;
-use crate::fleet::{CoverageFacts, Fleet, HostFacts, HostState, TierFacts, percent};
+use crate::fleet::words::counted;
+use crate::fleet::{CoverageFacts, Fleet, HostFacts, HostState, TierFacts, percent, worst};
 use std::collections::BTreeMap;
 
 /// How many tiers that are known to be bad are named.
@@ -46,25 +47,35 @@ pub(super) fn status_line_of(model: &Model) -> String {
     }
 }
 
+/// Returns how many hosts have which sign; a host that is up with something wrong has that of one
+/// that is degraded.
+pub(super) fn counted_signs<'a>(hosts: impl Iterator<Item = &'a HostFacts>) -> Vec<(char, usize)> {
+    let mut all = [('●', 0), ('▲', 0), ('✗', 0), ('◇', 0), ('○', 0), ('–', 0)];
+    for facts in hosts {
+        let place = match facts.state {
+            HostState::Up if worst(&facts.findings).is_none() => 0,
+            HostState::Up | HostState::Degraded => 1,
+            HostState::Denied => 2,
+            HostState::Locked => 3,
+            HostState::Offline => 4,
+            HostState::Unknown => 5,
+        };
+        all[place].1 += 1;
+    }
+    all.into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
 fn line(
     fleet: &Fleet,
     hosts: &[(&HostFacts, &CoverageFacts)],
     tiers: &[&TierFacts],
     words_too: bool,
 ) -> String {
-    let mut words = Vec::new();
-    for (state, sign) in [
-        (HostState::Up, '●'),
-        (HostState::Degraded, '▲'),
-        (HostState::Denied, '✗'),
-        (HostState::Locked, '◇'),
-        (HostState::Offline, '○'),
-        (HostState::Unknown, '–'),
-    ] {
-        let count = hosts.iter().filter(|(facts, _)| facts.state == state).count();
-        if count > 0 {
-            words.push(format!("{count}{sign}"));
-        }
+    let facts = || hosts.iter().map(|(facts, _)| *facts);
+    let mut words: Vec<String> =
+        counted_signs(facts()).into_iter().map(|(sign, count)| format!("{count}{sign}")).collect();
+    if words_too {
+        words.extend(counted(facts()).into_iter().map(|(_, wrong)| wrong));
     }
     let named = coverage_tier(fleet).map(|tier| tier.name.as_str());
     let mut troubled = Vec::new();

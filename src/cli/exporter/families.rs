@@ -266,7 +266,8 @@ impl FleetFigures {
             .chain(of_tiers)
             .map(|finding| {
                 let (host, tier) = (finding.subject.host_name(), finding.subject.tier_name());
-                (finding.code, finding.severity, host.unwrap_or_default(), tier.unwrap_or_default())
+                let (host, tier) = (host.unwrap_or_default(), tier.unwrap_or_default());
+                (finding.code, finding.severity, host, tier, finding.is_silenced())
             })
             .collect();
         let family = MetricFamily {
@@ -275,9 +276,10 @@ impl FleetFigures {
             unit: None,
             help: "1 while it is so; docs/findings.md says what each code means.",
         };
-        let samples = found.into_iter().map(|(code, severity, host, tier)| {
+        let samples = found.into_iter().map(|(code, severity, host, tier, silenced)| {
             let (code, severity) = (("code", code.word()), ("severity", severity.word()));
-            MetricSample::new([code, severity, ("host", host), ("tier", tier)], 1.0)
+            let silenced = ("silenced", if silenced { "true" } else { "false" });
+            MetricSample::new([code, severity, ("host", host), ("tier", tier), silenced], 1.0)
         });
         page.add(&family, samples);
     }
@@ -411,8 +413,8 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "nixdash_finding{code=\"copies-missing\",severity=\"warning\",host=\"\",tier=\"weed\"} 1",
-                "nixdash_finding{code=\"not-configured\",severity=\"warning\",host=\"razer\",tier=\"weed\"} 1",
+                "nixdash_finding{code=\"copies-missing\",severity=\"warning\",host=\"\",tier=\"weed\",silenced=\"false\"} 1",
+                "nixdash_finding{code=\"not-configured\",severity=\"warning\",host=\"razer\",tier=\"weed\",silenced=\"false\"} 1",
             ]
         );
     }

@@ -431,7 +431,7 @@ fn the_status_line_is_short_and_says_what_is_bad() {
         .zip(model.tiers.iter().map(|tier| tier.facts.clone()))
         .collect();
     let line = status_line(&model.fleet, &hosts, &tiers, &coverage);
-    assert_eq!(line, "2● 1▲ 1○ p620 98% community ▲ unauthorized");
+    assert_eq!(line, "2● 1▲ 1○ 1 boots another p620 98% community ▲ unauthorized");
     let nothing = status_line(&model.fleet, &BTreeMap::new(), &BTreeMap::new(), &BTreeMap::new());
     assert_eq!(nothing, "4– p620 –");
     let (fleet, events) = demo_tiers::every_trouble();

@@ -6,8 +6,8 @@
 use crate::dash::model::{HostView, age, coverage_tier};
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, cut, left, right, spark, width};
-use crate::dash::view::words::{busy_mark, host_mark, short_version};
-use crate::fleet::{Host, ago, bytes, duration, percent};
+use crate::dash::view::words::{busy_mark, figure_role, host_mark, short_version};
+use crate::fleet::{Code, Host, ago, bytes, duration, percent};
 use ratatui::text::Span;
 use std::time::Duration;
 
@@ -85,7 +85,7 @@ impl Columns {
         let mut left = room;
         let mut chosen = Vec::new();
         for column in WANTED {
-            let wanted = column.width(paint) + gap;
+            let wanted = column.width(paint, room) + gap;
             if wanted > left || !column.exists(paint) {
                 if !column.exists(paint) {
                     continue;
@@ -96,7 +96,7 @@ impl Columns {
             chosen.push(column);
         }
         let shown = ORDER.into_iter().filter(|column| chosen.contains(column));
-        Self { shown: shown.map(|column| (column, column.width(paint))).collect(), gap }
+        Self { shown: shown.map(|column| (column, column.width(paint, room))).collect(), gap }
     }
 
     /// Returns the headings.
@@ -127,7 +127,7 @@ impl Columns {
         let old = is_old(paint, view);
         let mut spans = Vec::new();
         for (column, columns) in &self.shown {
-            let (text, role) = column.cell(paint, host, view);
+            let (text, role) = column.cell(paint, host, view, *columns);
             let text =
                 if column.is_right() { right(&text, *columns) } else { left(&text, *columns) };
             let fades = matches!(role, Role::Text | Role::Graph);
@@ -180,12 +180,14 @@ impl HostColumn {
         }
     }
 
-    fn width(self, paint: &Paint<'_>) -> usize {
+    fn width(self, paint: &Paint<'_>, room: usize) -> usize {
         match self {
             C::Host => {
                 let names = paint.model.fleet.hosts.iter().map(name);
                 names.map(|name| width(&name)).max().unwrap_or(4).clamp(4, 24)
             }
+            // `▲ degraded, 1 unit failed`
+            C::State if room >= 112 => 25,
             C::State => 15,
             C::Version => 16,
             C::Generation | C::Spark => SPARK,
@@ -211,17 +213,24 @@ impl HostColumn {
             C::Uptime => "UP".to_owned(),
             C::Latency => "LATENCY".to_owned(),
             C::Nix => "NIX".to_owned(),
-            C::Seen => "SEEN".to_owned(),
+            C::Seen => "AGE".to_owned(),
         }
     }
 
     /// Returns what the column shows of a host; `–` is unknown.
-    fn cell(self, paint: &Paint<'_>, host: &Host, view: &HostView) -> (String, Role) {
+    fn cell(
+        self,
+        paint: &Paint<'_>,
+        host: &Host,
+        view: &HostView,
+        columns: usize,
+    ) -> (String, Role) {
         let facts = &view.facts;
         let figure = match self {
             C::Host => Some(name(host)),
             C::State => {
-                let mark = busy_mark(paint.model, &host.name).unwrap_or_else(|| host_mark(view));
+                let mark = busy_mark(paint.model, &host.name);
+                let mark = mark.unwrap_or_else(|| host_mark(view, columns));
                 return (mark.text(), mark.role);
             }
             C::Version => facts.system.nixos_version.as_deref().map(short_version),
@@ -243,7 +252,28 @@ impl HostColumn {
             C::Nix => facts.system.nix_version.as_deref().map(|version| cut(version, 7)),
             C::Seen => facts.measured_at.map(|then| ago(age(paint.now, then))),
         };
-        figure.map_or(("–".to_owned(), Role::Dim), |text| (text, Role::Text))
+        let role = figure_role(facts, self.codes());
+        figure.map_or(("–".to_owned(), Role::Dim), |text| (text, role))
+    }
+
+    /// Returns which findings are about what the column shows.
+    fn codes(self) -> &'static [Code] {
+        match self {
+            C::Generation => &[Code::BootDiffers, Code::BootDefaultPinned],
+            C::Load => &[Code::LoadHigh],
+            C::Memory => &[Code::MemoryLow],
+            C::Free => &[Code::DiskLow, Code::FilesLow, Code::StoreReadOnly],
+            C::Latency => &[Code::LatencyHigh],
+            C::Seen => &[Code::HostAway],
+            C::Host
+            | C::State
+            | C::Version
+            | C::Spark
+            | C::Store
+            | C::Cache
+            | C::Uptime
+            | C::Nix => &[],
+        }
     }
 }
 

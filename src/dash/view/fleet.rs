@@ -1,10 +1,10 @@
 //! The hosts: a table, and below it the details of the selected one.
 //!
 //! ```text
-//!    HOST      STATE      SYSTEM                    LOAD             MEM   /NIX FREE    SEEN
+//!    HOST      STATE      SYSTEM                    LOAD             MEM   /NIX FREE     AGE
 //!  › p620      ● up       26.05.20261118  gen 212   ▁▂▅▇▅▂   4.12   38 %      412 GB     1 s
-//!    samsung   ▲ 1 unit failed 26.05.20261102  gen  77   ▁▁▂▁▁▁   0.40   61 %     12.0 GB     2 s
-//!    p510 ⚷    ○ unreachable  26.05.20261118  gen 140        –      –      –           –     3 h
+//!    samsung   ▲ degraded 26.05.20261102  gen  77        ▁▁▂▁▁▁   0.40   61 %     12.0 GB     2 s
+//!    p510 ⚷    ○ offline  26.05.20261118  gen 140            –      –      –           –     3 h
 //!  samsung ─────────────────────────────────────────────────────────────────────────────────
 //!  reach     samsung.lan  4 ms, as root      in p620   1 356 of 1 356 paths  signed p620-1 ✓
 //! ```
@@ -20,7 +20,7 @@ use crate::dash::view::tier_words::{is_bad, is_named_with_coverage, tier_mark};
 use crate::dash::view::words::{Mark, busy_mark, host_mark};
 use crate::dash::view::{host, logs};
 use crate::dash::{HostView, Model};
-use crate::fleet::{Host, HostState, ago, bytes, percent};
+use crate::fleet::{Host, HostState, ago, bytes, percent, worst};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -166,7 +166,7 @@ fn narrow_row(paint: &Paint<'_>, host: &Host, view: &HostView, room: usize) -> V
     let names = paint.model.fleet.hosts.iter().map(|host| width(&name(host)));
     let name_width = names.max().unwrap_or(4).min(room / 3).max(4);
     let busy = busy_mark(paint.model, &host.name);
-    let mark = busy.clone().unwrap_or_else(|| host_mark(view));
+    let mark = busy.clone().unwrap_or_else(|| host_mark(view, room.saturating_sub(name_width + 8)));
     let role = if is_old(paint, view) && busy.is_none() { Role::Dim } else { Role::Text };
     let seen = view.facts.measured_at.map(|then| ago(crate::dash::model::age(paint.now, then)));
     let seen = right(&seen.unwrap_or_else(|| "–".to_owned()), 6);
@@ -186,7 +186,9 @@ fn narrow_middle(
     mark: &Mark,
     room: usize,
 ) -> Vec<Span<'static>> {
-    let well = view.facts.state == HostState::Up && paint.model.busy(&host.name).is_none();
+    let is_busy = paint.model.busy(&host.name).is_some();
+    let well =
+        view.facts.state == HostState::Up && worst(&view.facts.findings).is_none() && !is_busy;
     if !well {
         let left_over = time_left(paint.model, &host.name);
         let text = match left_over {

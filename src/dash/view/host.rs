@@ -17,9 +17,10 @@ use crate::dash::view::facts::{Fact, Laid, fact, told, unknown};
 use crate::dash::view::paint::{Paint, below, count};
 use crate::dash::view::run_words::went;
 use crate::dash::view::tier_words::signature_mark;
-use crate::dash::view::words::{bytes_of, finding_role, since, system_words};
+use crate::dash::view::words::{bytes_of, figure_role, finding_role, since, system_words};
 use crate::fleet::{
-    Host, HostState, PowerFacts, StorePath, SystemFacts, Tier, bytes, duration, percent, troubles,
+    Code, FilePlace, Finding, Host, HostFacts, PowerFacts, Severity, StorePath, SystemFacts, Tier,
+    bytes, duration, percent, troubles,
 };
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -56,15 +57,7 @@ fn laid(paint: &Paint<'_>, host: &Host, view: &HostView, columns: u16) -> Laid {
 /// Returns what is known of the machine.
 fn machine(paint: &Paint<'_>, host: &Host, view: &HostView) -> Vec<Fact> {
     let facts = &view.facts;
-    let mut all = Vec::new();
-    if !matches!(facts.state, HostState::Up | HostState::Degraded) {
-        // What the figures of one that answers say is wrong stands beside the figures.
-        all.extend(
-            troubles(&facts.findings).into_iter().map(|finding| {
-                told(finding.code.label(), finding_role(finding), finding.sentence())
-            }),
-        );
-    }
+    let mut all = wrong(facts);
     all.push(reach(host, view));
     all.extend(systems(&facts.system));
     all.extend(next(paint, view));
@@ -74,6 +67,28 @@ fn machine(paint: &Paint<'_>, host: &Host, view: &HostView) -> Vec<Fact> {
     }
     all.push(last_run(paint, host));
     all
+}
+
+/// Returns what is wrong, and what hosts.toml silences. What is said beside the figures of one that
+/// answers is not said twice.
+fn wrong(facts: &HostFacts) -> Vec<Fact> {
+    let is_beside = |finding: &&Finding| {
+        facts.state.has_answered()
+            && (finding.code.is_degraded()
+                || [Code::BootDiffers, Code::NeedsReboot, Code::OnBattery].contains(&finding.code))
+    };
+    let troubles = troubles(&facts.findings).into_iter().filter(|it| !is_beside(it));
+    let troubles = troubles.map(|finding| {
+        let label = format!("▲ {}", finding.code.label());
+        told(&label, finding_role(finding), finding.sentence())
+    });
+    let silenced = facts.findings.iter().filter(|finding| finding.is_silenced());
+    let silenced = silenced.map(|finding| told("silenced", Role::Dim, finding.sentence()));
+    let notes = facts.findings.iter().filter(|finding| {
+        finding.severity == Severity::Note && !finding.is_silenced() && !is_beside(finding)
+    });
+    let notes = notes.map(|finding| told(finding.code.label(), Role::Text, finding.sentence()));
+    troubles.chain(silenced).chain(notes).collect()
 }
 
 fn reach(host: &Host, view: &HostView) -> Fact {
@@ -191,12 +206,33 @@ fn figures(view: &HostView) -> Vec<Fact> {
     };
     let uptime = facts.uptime_s.map(|seconds| duration(Duration::from_secs(seconds)));
     let mut all = Vec::new();
-    for (label, text) in
-        [("load", load), ("memory", pair(facts.memory)), ("/nix", pair(facts.disk)), ("up", uptime)]
-    {
-        all.push(text.map_or_else(|| unknown(label), |text| fact(label, text)));
+    let disk = &[Code::DiskLow, Code::FilesLow, Code::StoreReadOnly][..];
+    for (label, text, codes) in [
+        ("load", load, &[Code::LoadHigh][..]),
+        ("memory", pair(facts.memory), &[Code::MemoryLow]),
+        ("/nix", pair(facts.disk), disk),
+        ("room", places(facts), &[Code::BootLow, Code::VarLow, Code::TmpLow, Code::RunLow]),
+        ("up", uptime, &[]),
+    ] {
+        let role = figure_role(facts, codes);
+        all.push(text.map_or_else(|| unknown(label), |text| told(label, role, text)));
     }
     all
+}
+
+/// Returns the room of places besides the store, where it is another.
+fn places(facts: &HostFacts) -> Option<String> {
+    let words = facts.places.iter().map(|(place, room)| {
+        let path = match place {
+            FilePlace::Boot => "/boot",
+            FilePlace::Var => "/var",
+            FilePlace::Tmp => "/tmp",
+            FilePlace::Run => "/run",
+        };
+        format!("{path} {}", bytes(room.free()))
+    });
+    let words: Vec<String> = words.collect();
+    (!words.is_empty()).then(|| format!("{} free", words.join(", ")))
 }
 
 /// Returns what is known of the store, and which tier holds how much of what runs.

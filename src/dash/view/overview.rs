@@ -2,20 +2,21 @@
 //!
 //! ```text
 //!  nixdash  ~/nixos 3f2c1ab clean                                              12:04
-//!  4 hosts  3 up · 1 unreachable     coverage  p620 98 % · nixos.org 61 %     run #41 2/3
+//!  4 hosts  3 up · 1 offline     coverage  p620 98 % · nixos.org 61 %     run #41 2/3
 //!  1 Fleet   2 Caches   3 Deploy   4 Logs   5 History
 //! ```
 //!
 //! A percentage is the mean over all hosts of the share of paths of the host's running closure that
 //! the tier holds. A tier that is known to be bad carries `▲`; where there is no room for the names of
-//! all of them, the rest is counted: `3 up · 1 unreachable   weed, cachix ▲ down · 9 more ▲`.
+//! all of them, the rest is counted: `3 up · 1 offline   weed, cachix ▲ down · 9 more ▲`.
 
 use crate::dash::model::{RunSign, Screen, coverage_tier};
-use crate::dash::status_line::status_line_of;
+use crate::dash::status_line::{counted_signs, status_line_of};
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, line_width, put, put_spread};
 use crate::dash::view::tier_words::{is_bad, is_named_with_coverage, tier_mark};
-use crate::dash::view::words::Mark;
+use crate::dash::view::words::{Mark, severity_role};
+use crate::fleet::words::counted;
 use crate::fleet::{HostState, percent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -130,37 +131,59 @@ pub(super) fn one_line(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     put(buffer, area, 0, &Line::raw(status_line_of(paint.model)));
 }
 
-/// Returns how many hosts are in which state.
+/// Returns how many hosts are in which state, and what is wrong beside that.
 fn hosts(paint: &Paint<'_>, counts: CountStyle) -> Vec<Span<'static>> {
     let views = &paint.model.hosts;
+    if counts == CountStyle::Signs {
+        return signs(paint);
+    }
     let mut spans = Vec::new();
     if counts == CountStyle::Long {
         let plural = if views.len() == 1 { "host" } else { "hosts" };
         spans.push(Span::raw(format!("{} {plural}  ", views.len())));
     }
-    let mut first = true;
-    for (state, sign, role) in [
-        (HostState::Up, '●', Role::Text),
-        (HostState::Degraded, '▲', Role::Warn),
-        (HostState::Denied, '✗', Role::Error),
-        (HostState::Locked, '◇', Role::Warn),
-        (HostState::Offline, '○', Role::Text),
-        (HostState::Unknown, '–', Role::Dim),
-    ] {
+    let states = [
+        (HostState::Up, Role::Text),
+        (HostState::Degraded, Role::Warn),
+        (HostState::Denied, Role::Error),
+        (HostState::Locked, Role::Warn),
+        (HostState::Offline, Role::Text),
+        (HostState::Unknown, Role::Dim),
+    ];
+    let states = states.into_iter().filter_map(|(state, role)| {
         let count = views.iter().filter(|view| view.facts.state == state).count();
-        if count > 0 {
-            let signs = counts == CountStyle::Signs;
-            if !first {
-                spans.push(paint.span(Role::Dim, if signs { " " } else { " · " }));
-            }
-            first = false;
-            let text = if signs {
-                format!("{count}{sign}")
-            } else {
-                format!("{count} {}", state.spoken())
-            };
-            spans.push(paint.span(role, text));
+        (count > 0).then(|| (role, format!("{count} {}", state.spoken())))
+    });
+    let wrong = counted(views.iter().map(|view| &view.facts));
+    let wrong = wrong.into_iter().map(|(severity, words)| (severity_role(severity), words));
+    let silenced = views.iter().flat_map(|view| &view.facts.findings);
+    let silenced = silenced.filter(|finding| finding.is_silenced()).count();
+    let silenced = (silenced > 0 && counts == CountStyle::Long)
+        .then(|| (Role::Dim, format!("{silenced} silenced")));
+    for (index, (role, words)) in states.chain(wrong).chain(silenced).enumerate() {
+        if index > 0 {
+            spans.push(paint.span(Role::Dim, " · "));
         }
+        spans.push(paint.span(role, words));
+    }
+    spans
+}
+
+/// Returns how many hosts have which sign.
+fn signs(paint: &Paint<'_>) -> Vec<Span<'static>> {
+    let mut spans = Vec::new();
+    let facts = paint.model.hosts.iter().map(|view| &view.facts);
+    for (sign, count) in counted_signs(facts) {
+        if !spans.is_empty() {
+            spans.push(Span::raw(" "));
+        }
+        let role = match sign {
+            '▲' | '◇' => Role::Warn,
+            '✗' => Role::Error,
+            '–' => Role::Dim,
+            _ => Role::Text,
+        };
+        spans.push(paint.span(role, format!("{count}{sign}")));
     }
     spans
 }
@@ -250,7 +273,7 @@ fn run(paint: &Paint<'_>) -> Vec<Span<'static>> {
     let (text, role) = match paint.model.run_sign() {
         RunSign::None => ("no run".to_owned(), Role::Dim),
         RunSign::Starting => ("starting a run".to_owned(), Role::Busy),
-        RunSign::Waits(id) => (format!("▲ run #{id} waits for you"), Role::Warn),
+        RunSign::Waits(id) => (format!("▲ run #{id} waiting for you"), Role::Warn),
         RunSign::Works { id, done, of, others } => {
             let others = if others > 0 { format!(" +{others}") } else { String::new() };
             (format!("run #{id} {done}/{of}{others}"), Role::Busy)

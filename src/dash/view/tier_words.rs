@@ -5,8 +5,8 @@ use crate::dash::view::paint::{count, width};
 use crate::dash::view::words::{Mark, bytes_of, finding_role};
 use crate::fleet::words::{spoken, tiers};
 use crate::fleet::{
-    Finding, Fleet, Host, KindName, SignatureState, SizeFacts, Tier, TierFacts, TierOnHost,
-    TierState, bytes, troubles, worst,
+    Finding, Fleet, Host, KindName, Severity, SignatureState, SizeFacts, Tier, TierFacts,
+    TierOnHost, TierState, bytes, troubles, worst,
 };
 use std::cmp::Reverse;
 
@@ -19,6 +19,10 @@ pub(super) fn tier_mark(facts: &TierFacts) -> Mark {
     if let Some(finding) = worst(&facts.findings) {
         let sign = if is_unknown { '–' } else { '▲' };
         return Mark::new(sign, in_short(finding), finding_role(finding));
+    }
+    if is_silenced(&facts.findings) {
+        let sign = if facts.state == TierState::Up { '●' } else { '▲' };
+        return Mark::new(sign, format!("{}, silenced", spoken(facts.state.word())), Role::Dim);
     }
     let (sign, role) = match (facts.state, facts.signature) {
         (TierState::Up, SignatureState::Valid) => ('●', Role::Ok),
@@ -68,19 +72,26 @@ pub(super) fn is_named_with_coverage(tier: &Tier, facts: &TierFacts) -> bool {
     tier.kind.is_substituter() || is_bad(facts)
 }
 
+/// Returns whether hosts.toml silences all that is wrong, and something is.
+fn is_silenced(findings: &[Finding]) -> bool {
+    let mut wrong = findings.iter().filter(|finding| finding.severity > Severity::Note).peekable();
+    wrong.peek().is_some() && wrong.all(Finding::is_silenced)
+}
+
 /// Returns what is known to be wrong with a tier, in a word or a few.
 pub(in crate::dash) fn trouble(facts: &TierFacts) -> Option<String> {
-    let is_well = match facts.state {
-        TierState::Up | TierState::Unknown => worst(&facts.findings).is_none(),
-        TierState::Slow
-        | TierState::Degraded
-        | TierState::Unauthorized
-        | TierState::WrongStore
-        | TierState::Untrusted
-        | TierState::NarMissing
-        | TierState::Proxy
-        | TierState::Down => false,
-    };
+    let is_well = is_silenced(&facts.findings)
+        || match facts.state {
+            TierState::Up | TierState::Unknown => worst(&facts.findings).is_none(),
+            TierState::Slow
+            | TierState::Degraded
+            | TierState::Unauthorized
+            | TierState::WrongStore
+            | TierState::Untrusted
+            | TierState::NarMissing
+            | TierState::Proxy
+            | TierState::Down => false,
+        };
     (!is_well).then(|| tier_mark(facts).word)
 }
 
@@ -94,6 +105,9 @@ pub(super) fn why_useless(kind: KindName, facts: &TierFacts) -> Option<&'static 
 /// Returns whether a tier is not for a host what it should be. A host that does not ask it is no
 /// trouble where the probe found none: it may be the host's own store.
 pub(super) fn is_bad_on_host(on_host: &TierOnHost) -> bool {
+    if is_silenced(&on_host.findings) {
+        return false;
+    }
     worst(&on_host.findings).is_some()
         || on_host.trusted == Some(false)
         || !matches!(on_host.state, TierState::Up | TierState::Slow | TierState::Unknown)
@@ -206,8 +220,28 @@ mod tests {
 
     #[test]
     fn a_note_is_no_trouble() {
-        let facts = facts(TierState::Up, Code::NeedsReboot);
+        let facts = facts(TierState::Up, Code::OnBattery);
         assert!(!is_bad(&facts));
         assert_eq!(tier_mark(&facts).text(), "● up");
+    }
+
+    #[test]
+    fn a_tier_whose_trouble_is_silenced_is_no_alarm_and_says_so() {
+        use crate::fleet::{Alarms, Silence};
+        let mut facts = facts(TierState::Down, Code::TierUnreachable);
+        let silence = Silence {
+            code: Code::TierUnreachable,
+            host: None,
+            tier: Some("weed".to_owned()),
+            reason: "it moves".to_owned(),
+            until: jiff::civil::Date::constant(2026, 12, 24),
+        };
+        let alarms = Alarms { silences: vec![silence], ..Alarms::default() };
+        let at = |text: &str| -> jiff::Timestamp { text.parse().unwrap() };
+        alarms.silence_tier(&mut facts, at("2026-12-01T00:00:00Z"));
+        assert_eq!(tier_mark(&facts), Mark::new('▲', "down, silenced", Role::Dim));
+        assert!(!is_bad(&facts));
+        alarms.silence_tier(&mut facts, at("2026-12-25T00:00:00Z"));
+        assert!(is_bad(&facts), "its time is over");
     }
 }

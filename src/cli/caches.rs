@@ -277,7 +277,12 @@ pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliE
     let all_known = found.next.values().all(|facts| facts.error.is_none());
     past::keep(&fleet, &found, &known_before).await;
     let now = Timestamp::now();
-    let known = history::read(|history| Remembered::read(history, &fleet, now, args.since))?;
+    let known = history::read(|history| Remembered::read(history, &fleet, now, args.since));
+    // What was measured now is worth showing without it.
+    let known = known.unwrap_or_else(|error| {
+        eprintln!("nixdash: hit rates, shares and growth are not known: {error}");
+        Remembered::default()
+    });
     let tiers: Vec<CacheTierJson<'_>> = found
         .tiers
         .iter()

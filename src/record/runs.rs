@@ -26,7 +26,8 @@ const WORDS: &str = "words";
 
 /// Something about the record could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("could not {doing} {}: {source}; is the disk full, or the folder somebody else's?", path.display())]
+#[error("could not {doing} {}: {source}; is the disk full, or the folder somebody else's? \
+     XDG_STATE_HOME may name another folder", path.display())]
 pub struct RecordError {
     /// What was being done.
     pub doing: &'static str,
@@ -62,15 +63,6 @@ impl Word {
             Self::Cancel => "cancel",
         }
     }
-}
-
-/// Returns `$XDG_STATE_HOME/nixdash`, else `~/.local/state/nixdash`.
-pub fn state_home() -> PathBuf {
-    let given = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
-    given
-        .or_else(|| std::env::home_dir().map(|home| home.join(".local/state")))
-        .unwrap_or_else(|| PathBuf::from("/var/tmp"))
-        .join("nixdash")
 }
 
 /// The folder of runs.

@@ -92,7 +92,12 @@ impl RemoteError {
             (Trouble::HostKey, last)
         } else if let Some(line) = find(&["Permission denied (", "Too many authentication"]) {
             (Trouble::Denied, line)
-        } else if let Some(line) = find(&["onfiguration option", "Bad owner or permissions on"]) {
+        } else if let Some(line) = find(&[
+            "onfiguration option",
+            "Bad owner or permissions on",
+            // ssh refuses to start for a user that this machine does not know.
+            "No user exists for uid",
+        ]) {
             (Trouble::Here, line)
         } else {
             (Trouble::Unreachable, last)
@@ -184,6 +189,7 @@ mod tests {
             ),
             ("kex_exchange_identification: Connection closed by remote host", Trouble::Unreachable),
             ("/home/me/.ssh/config: line 3: Bad configuration option: hostnam", Trouble::Here),
+            ("No user exists for uid 4711", Trouble::Here),
             (
                 "debug1: identity file /k: Permission denied (x)\nssh: timed out",
                 Trouble::Unreachable,

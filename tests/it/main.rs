@@ -18,5 +18,6 @@ mod prometheus;
 mod recorded;
 mod scripts;
 mod secrets;
+mod service;
 mod static_http2;
 mod trust;

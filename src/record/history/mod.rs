@@ -49,7 +49,8 @@ pub enum HistoryError {
         source: rusqlite::Error,
     },
     /// The file or its folder could not be made or moved.
-    #[error("could not {doing} {}: {source}; is the disk full, or the folder somebody else's?", path.display())]
+    #[error("could not {doing} {}: {source}; is the disk full, or the folder somebody else's? \
+         XDG_STATE_HOME may name another folder", path.display())]
     File {
         /// What was being done.
         doing: &'static str,

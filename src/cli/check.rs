@@ -2,11 +2,16 @@
 
 use crate::cli::{CliError, load};
 use crate::config;
+use crate::deploy::{builds_for, locate, tracks_flake_file};
 use crate::fleet::Fleet;
+use crate::nix::flake_url::FlakeUrl;
+use crate::remote::Remote;
 use clap::Subcommand;
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// What to do with the configuration.
 #[derive(Debug, Subcommand)]
@@ -17,9 +22,12 @@ pub(super) enum ConfigCommand {
     Keys,
 }
 
-pub(super) fn run(hosts: Option<&Path>, command: &ConfigCommand) -> Result<ExitCode, CliError> {
+pub(super) async fn run(
+    hosts: Option<&Path>,
+    command: &ConfigCommand,
+) -> Result<ExitCode, CliError> {
     match command {
-        ConfigCommand::Check => check(hosts),
+        ConfigCommand::Check => check(hosts).await,
         ConfigCommand::Keys => {
             write!(std::io::stdout().lock(), "{}", config::page_of_keys())?;
             Ok(ExitCode::SUCCESS)
@@ -27,21 +35,29 @@ pub(super) fn run(hosts: Option<&Path>, command: &ConfigCommand) -> Result<ExitC
     }
 }
 
+/// Something that is no mistake in the file but hardly meant, and what to do about it.
+type Warning = (String, String);
+
 /// Says whether the configuration is right.
-fn check(hosts: Option<&Path>) -> Result<ExitCode, CliError> {
-    let mut out = std::io::stdout().lock();
+async fn check(hosts: Option<&Path>) -> Result<ExitCode, CliError> {
     let Some(path) = load::find(hosts) else {
-        writeln!(out, "no hosts.toml: nixdash shows this machine and cache.nixos.org")?;
+        let text = "no hosts.toml: nixdash shows this machine and cache.nixos.org";
+        writeln!(std::io::stdout(), "{text}")?;
         return Ok(ExitCode::SUCCESS);
     };
     let fleet = load::read(&path)?;
-    let warnings = warnings(&fleet);
+    // Only a trusted file may say how hosts are reached.
+    let trusted = load::load(hosts)?;
+    let mut warnings = empty_fleet(&fleet);
+    warnings.extend(flake_warning(&fleet).await);
+    warnings.extend(system_warnings(&fleet, trusted).await);
     let hosts = counted(fleet.hosts.len(), "host");
     let tiers = counted(fleet.tiers.len(), "tier");
     let right = match warnings.len() {
         0 => "right".to_owned(),
         number => format!("right, with {}", counted(number, "warning")),
     };
+    let mut out = std::io::stdout().lock();
     writeln!(out, "{}: {right}; {hosts}, {tiers}", path.display())?;
     for (message, hint) in warnings {
         writeln!(out, "warning: {message}\n  hint: {hint}")?;
@@ -49,9 +65,8 @@ fn check(hosts: Option<&Path>) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Returns what is no mistake in the file, but hardly meant, each with what to do about it.
-fn warnings(fleet: &Fleet) -> Vec<(String, String)> {
-    let mut warnings = Vec::new();
+/// Warns of a fleet without hosts.
+fn empty_fleet(fleet: &Fleet) -> Vec<Warning> {
     let nothing = match (fleet.hosts.is_empty(), fleet.tiers.is_empty()) {
         (true, true) => {
             Some(("it names no host and no tier", "add [hosts.NAME], and [[tiers]] for its caches"))
@@ -62,22 +77,89 @@ fn warnings(fleet: &Fleet) -> Vec<(String, String)> {
         // A fleet without caches deploys directly.
         (false, _) => None,
     };
-    warnings.extend(nothing.map(|(message, hint)| (message.to_owned(), hint.to_owned())));
-    if let Some(folder) = fleet.flake.as_deref().and_then(local_flake)
-        && !folder.exists()
-    {
-        let message = format!("`flake` in [fleet]: there is no {} here", folder.display());
-        let hint = "name the folder where flake.nix is, or a reference such as github:me/nixos";
-        warnings.push((message, hint.to_owned()));
+    nothing.into_iter().map(|(message, hint)| (message.to_owned(), hint.to_owned())).collect()
+}
+
+/// Looks whether a flake of this machine is there, and whether Nix will see it.
+async fn flake_warning(fleet: &Fleet) -> Option<Warning> {
+    let url = FlakeUrl::parse(fleet.flake.as_deref()?);
+    let warning =
+        |message: String, hint: String| Some((format!("`flake` in [fleet]: {message}"), hint));
+    match locate(&url)? {
+        Err(problem) => warning(problem.to_string(), problem.hint().to_owned()),
+        Ok(_) if url.param("ref").is_some() || url.param("rev").is_some() => None,
+        Ok(flake) if tracks_flake_file(&flake).await => None,
+        Ok(flake) => {
+            let file = Path::new(&flake.dir).join("flake.nix");
+            let (root, file) = (flake.root.display(), file.display());
+            warning(
+                format!("git does not track {file} in {root}, and Nix reads only what git tracks"),
+                format!("run `git -C {root} add {file}`"),
+            )
+        }
     }
+}
+
+/// Hosts of another system than the host that builds for them, by builder: name and system.
+type Foreign<'a> = BTreeMap<&'a str, Vec<(&'a str, &'a str)>>;
+
+/// Returns the hosts whose builder has another system, or one that is not written.
+fn foreign_hosts(fleet: &Fleet) -> Foreign<'_> {
+    let mut foreign = Foreign::new();
+    for host in &fleet.hosts {
+        let (Some(system), Some(builder)) = (host.system.as_deref(), fleet.build_on(host)) else {
+            continue;
+        };
+        let builders = fleet.host(builder).and_then(|host| host.system.as_deref());
+        if builder != host.name && builders != Some(system) {
+            foreign.entry(builder).or_default().push((&host.name, system));
+        }
+    }
+    foreign
+}
+
+/// Asks builders whether they can build for hosts of other systems, and names those hosts that have
+/// no builder.
+async fn system_warnings(fleet: &Fleet, trusted: Fleet) -> Vec<Warning> {
+    let foreign = foreign_hosts(fleet);
+    if foreign.is_empty() {
+        return Vec::new();
+    }
+    let doubt = trusted.trust.doubt().map(|_| "hosts.toml is not trusted yet".to_owned());
+    let runner = Remote::new(Arc::new(trusted));
+    let mut warnings = Vec::new();
+    for (builder, hosts) in foreign {
+        let known = match &doubt {
+            Some(doubt) => Err(doubt.clone()),
+            None => builds_for(&runner, builder).await,
+        };
+        warnings.extend(hosts.iter().filter_map(|host| system_warning(builder, *host, &known)));
+    }
+    runner.close().await;
     warnings
 }
 
-/// Returns the path of a flake that is one on this machine; of one fetched from elsewhere nothing.
-fn local_flake(flake: &str) -> Option<&Path> {
-    let path = flake.strip_prefix("path:").or_else(|| flake.strip_prefix("git+file://"));
-    let path = path.unwrap_or(flake).split('?').next()?;
-    path.starts_with('/').then(|| Path::new(path))
+/// Warns of a host that its builder cannot build for, or may not be able to.
+fn system_warning(
+    builder: &str,
+    (host, system): (&str, &str),
+    known: &Result<Vec<String>, String>,
+) -> Option<Warning> {
+    let message = match known {
+        Ok(systems) if systems.iter().any(|known| known == system) => return None,
+        Ok(systems) => format!(
+            "{host} is {system}, and its builder {builder} builds only for {}",
+            systems.join(", ")
+        ),
+        Err(why) => format!(
+            "{host} is {system}, and whether its builder {builder} builds for that is not known: {why}"
+        ),
+    };
+    let hint = format!(
+        "on {builder} set boot.binfmt.emulatedSystems = [ \"{system}\" ], or let {host} build its own system: \
+         strategy = \"direct\" in [hosts.{host}]"
+    );
+    Some((message, hint))
 }
 
 /// Returns a number with the word it counts.
@@ -90,16 +172,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_flake_on_this_machine_has_a_path_to_look_for() {
-        for (flake, path) in [
-            ("/home/me/nixos", Some("/home/me/nixos")),
-            ("path:/home/me/nixos?dir=x", Some("/home/me/nixos")),
-            ("git+file:///home/me/nixos?ref=main", Some("/home/me/nixos")),
-            ("git+ssh://git@example.org/nixos", None),
-            ("github:me/nixos", None),
-            ("nixos", None),
-        ] {
-            assert_eq!(local_flake(flake), path.map(Path::new), "{flake}");
-        }
+    fn a_host_that_its_builder_cannot_build_for_is_named() {
+        let text = "[fleet]\nbuilder = \"p620\"\n[hosts.p620]\nsystem = \"x86_64-linux\"\n\
+            [hosts.pi]\nsystem = \"aarch64-linux\"\n[hosts.own]\nsystem = \"aarch64-linux\"\n\
+            strategy = \"direct\"\n[hosts.razer]\nsystem = \"x86_64-linux\"\n[hosts.any]\n";
+        let fleet = crate::config::parse(text, Path::new("hosts.toml"), None).unwrap();
+        let foreign = foreign_hosts(&fleet);
+        assert_eq!(foreign, BTreeMap::from([("p620", vec![("pi", "aarch64-linux")])]));
+        let plain = Ok(vec!["x86_64-linux".to_owned(), "i686-linux".to_owned()]);
+        let (message, hint) = system_warning("p620", ("pi", "aarch64-linux"), &plain).unwrap();
+        assert_eq!(
+            message,
+            "pi is aarch64-linux, and its builder p620 builds only for x86_64-linux, i686-linux"
+        );
+        assert!(hint.contains("binfmt") && hint.contains("direct"), "{hint}");
+        let emulating = Ok(vec!["x86_64-linux".to_owned(), "aarch64-linux".to_owned()]);
+        assert_eq!(system_warning("p620", ("pi", "aarch64-linux"), &emulating), None);
+        let asleep = Err("p620: no route".to_owned());
+        let (message, _) = system_warning("p620", ("pi", "aarch64-linux"), &asleep).unwrap();
+        assert!(message.contains("not known: p620: no route"), "{message}");
     }
 }

@@ -10,16 +10,17 @@ use crate::cli::{CliError, figures, history, left, trends};
 use crate::dash::{
     Effect, Look, Model, Msg, RunKind, Theme, ascii_from, dead_words, depth_from, run as show,
 };
+use crate::deploy::flake_revision;
 use crate::fleet::{Event, Fleet, RunId, StoreDepth};
 use crate::probe::{Handle, Poller, Record};
 use crate::record::{Recorder, RunNews, RunWatch, Runs, Word, state_home};
-use crate::remote::{Remote, ScriptRunner, git_revision};
+use crate::remote::{Remote, ScriptRunner};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::ffi::OsString;
 use std::io::{Read, Seek};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,7 +146,7 @@ async fn forward(
 async fn watch_revision(flake: String, messages: mpsc::Sender<Msg>) {
     let mut told = None;
     loop {
-        let revision = git_revision(Path::new(&flake)).await;
+        let revision = flake_revision(&flake).await;
         if told.as_ref() != Some(&revision) {
             if messages.send(Msg::Revision(revision.clone())).await.is_err() {
                 return;

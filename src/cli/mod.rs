@@ -107,7 +107,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(CliCommand::Caches(args)) => caches::run(load::load_saying(hosts)?, args).await,
         Some(CliCommand::Exporter(args)) => exporter::run(load::load_saying(hosts)?, args).await,
         Some(CliCommand::Trust(args)) => trust::run(&args),
-        Some(CliCommand::Config { command }) => check::run(hosts, &command),
+        Some(CliCommand::Config { command }) => check::run(hosts, &command).await,
         Some(CliCommand::Lab(args)) => match lab::run(args).await? {
             lab::LabOutcome::Exit(code) => Ok(ExitCode::from(code)),
             lab::LabOutcome::Dashboard { hosts_file } => {

@@ -146,9 +146,9 @@ const fn key(
 const FLEET: &[KnownKey] = &[
     key(
         "flake",
-        "a folder (`\"/home/me/nixos\"`, `\"~/nixos\"`, `\".\"`) or a flake reference (`\"github:me/nixos\"`)",
+        "a folder (`\"/home/me/nixos\"`, `\"~/nixos\"`, `\"nixos\"`) or a flake reference (`\"github:me/nixos\"`, `\"git+file:../repo?dir=nixos\"`)",
         "nothing is evaluated, built or deployed",
-        "Where `nixosConfigurations` are. A relative folder starts from the folder of this file.",
+        "Where `nixosConfigurations` are. A relative path starts from the folder of this file; a name of Nix's registry is written `flake:NAME`.",
     ),
     key(
         "builder",

@@ -9,7 +9,10 @@ mod machine;
 mod report;
 mod setup;
 
-pub use engine::{Control, Deploy, Ended, Listener};
+pub use engine::{
+    Control, Deploy, Ended, Listener, NoFlake, builds_for, flake_revision, locate,
+    tracks_flake_file,
+};
 pub use machine::{CONFIRMATION, Command, Input, Machine};
 pub use report::{Activation, Ending, Failure, Preflight, Reason, Remarks, Report, RunFacts};
 pub use setup::{HostSetup, Kind, Request, Setup, SetupError, setup};

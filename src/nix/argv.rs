@@ -33,9 +33,7 @@ fn words(parts: &[&str]) -> Vec<String> {
 
 /// Returns the command that evaluates a host's system: prints `{"drv":…,"out":…}`.
 pub fn eval_toplevel(flake: &str, attribute: &str) -> Result<Vec<String>, ArgvError> {
-    if flake.is_empty() || flake.starts_with('-') || flake.contains(['#', '\0', '\n']) {
-        return Err(ArgvError::Flake(flake.to_owned()));
-    }
+    check_flake(flake)?;
     if !crate::nix::is_attribute(attribute) {
         return Err(ArgvError::Attribute(attribute.to_owned()));
     }
@@ -44,6 +42,31 @@ pub fn eval_toplevel(flake: &str, attribute: &str) -> Result<Vec<String>, ArgvEr
     let mut argv = words(&FEATURES);
     argv.extend(words(&["eval", "--json", &installable, "--apply", DRV_AND_OUT]));
     Ok(argv)
+}
+
+/// Returns the command that lists the hosts of a flake: prints a list of names.
+pub fn eval_hosts(flake: &str) -> Result<Vec<String>, ArgvError> {
+    check_flake(flake)?;
+    let installable = format!("{flake}#nixosConfigurations");
+    let mut argv = words(&FEATURES);
+    argv.extend(words(&["eval", "--json", &installable, "--apply", "builtins.attrNames"]));
+    Ok(argv)
+}
+
+/// Returns the command that says where the source of a flake is in the store, among other things.
+pub fn flake_metadata(flake: &str) -> Result<Vec<String>, ArgvError> {
+    check_flake(flake)?;
+    let mut argv = words(&FEATURES);
+    argv.extend(words(&["flake", "metadata", "--json", "--no-write-lock-file", flake]));
+    Ok(argv)
+}
+
+/// Checks that a text is nothing but a flake reference.
+fn check_flake(flake: &str) -> Result<(), ArgvError> {
+    if flake.is_empty() || flake.starts_with('-') || flake.contains(['#', '\0', '\n']) {
+        return Err(ArgvError::Flake(flake.to_owned()));
+    }
+    Ok(())
 }
 
 /// Returns the command that copies a derivation and all it needs to a host, over ssh.
@@ -150,6 +173,7 @@ mod tests {
         }
         for flake in ["", "--option", "/x#y"] {
             assert!(eval_toplevel(flake, "p620").is_err(), "{flake}");
+            assert!(eval_hosts(flake).is_err(), "{flake}");
         }
     }
 

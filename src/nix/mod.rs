@@ -11,6 +11,8 @@ pub mod cache_info;
 pub mod content_address;
 pub mod derivation;
 pub mod dry_run;
+pub mod eval_error;
+pub mod flake_lock;
 pub mod flake_url;
 pub mod hash;
 pub mod internal_json;

@@ -80,12 +80,14 @@ fn what_is_hardly_meant_is_a_warning() {
     assert!(empty.contains("names no host and no tier"), "{empty}");
     let no_hosts = said("[[tiers]]\nname = \"x\"\nkind = \"http\"\nurl = \"http://x\"\n");
     assert!(no_hosts.contains("names no host, and"), "{no_hosts}");
-    for flake in ["git+ssh://git@example.org/nixos", ".", "./"] {
-        let fine = said(&FLEET.replace("/nonexistent", flake));
-        assert!(fine.contains("right;") && !fine.contains("warning"), "{fine}");
+    let fine = said(&FLEET.replace("/nonexistent", "git+ssh://git@example.org/nixos"));
+    assert!(fine.contains("right;") && !fine.contains("warning"), "{fine}");
+    for flake in [".", "./"] {
+        let none = said(&FLEET.replace("/nonexistent", flake));
+        assert!(none.contains("there is no flake.nix in /"), "{none}");
     }
     let below = said(&FLEET.replace("/nonexistent", "./nixos"));
-    assert!(below.contains("there is no /") && below.contains("/nixos here"), "{below}");
+    assert!(below.contains("there is no /") && below.contains("/nixos on this machine"), "{below}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod narinfo_truth;
 mod pages;
 mod prometheus;
 mod recorded;
+mod relative_paths;
 mod scripts;
 mod secrets;
 mod service;

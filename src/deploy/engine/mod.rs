@@ -12,6 +12,7 @@ mod check;
 mod decision;
 mod evaluate;
 mod fetch;
+mod flake;
 mod job;
 mod left;
 mod owner;
@@ -22,21 +23,25 @@ mod scripts;
 mod settle;
 mod step;
 mod supervised;
+mod systems;
 mod verify;
 
 use crate::deploy::engine::step::{RunContext, Step, Teller};
+pub use evaluate::tracks_flake_file;
+pub use flake::{LocalFlake, NoFlake, locate};
 pub use left::{LeftEnding, end_left};
 pub use step::tidy;
+pub use systems::builds_for;
 
 use crate::deploy::machine::{Command, Input, Machine};
 use crate::deploy::{Failure, HostSetup, Report, RunFacts, Setup};
 use crate::fleet::{Code, Fleet, Outcome, Phase, RunEvent, RunId, RunWhat, StorePath};
+use crate::nix::flake_url::FlakeUrl;
 use crate::remote::{ScriptRunner, git_revision};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::future::Future;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +97,7 @@ impl Deploy {
     /// Events go to `listener`. `control` may end early.
     pub async fn run(self, mut control: mpsc::Receiver<Control>, listener: Listener) -> Ended {
         let revision = match &self.fleet.flake {
-            Some(flake) => git_revision(Path::new(flake)).await,
+            Some(flake) => flake_revision(flake).await,
             None => None,
         };
         let mut machine = Machine::new(self.setup.clone(), revision, Timestamp::now());
@@ -144,6 +149,18 @@ impl Deploy {
         }
         let untidy = shared.clean_up().await;
         Ended { outcomes: machine.outcomes(), untidy }
+    }
+}
+
+/// Returns the revision of a flake in a git work tree of this machine; nothing of another one.
+pub async fn flake_revision(flake: &str) -> Option<String> {
+    let url = FlakeUrl::parse(flake);
+    if url.param("ref").is_some() || url.param("rev").is_some() {
+        return None;
+    }
+    match locate(&url)? {
+        Ok(flake) if flake.is_git => git_revision(&flake.root).await,
+        Ok(_) | Err(_) => None,
     }
 }
 

@@ -49,6 +49,8 @@ pub(super) const SUPERVISE: &str = script!(
     "supervise-persist.sh",
     "supervise.sh"
 );
+/// Says which systems a host builds for.
+pub(super) const SYSTEMS: &str = script!("systems.sh");
 /// Removes what a run left.
 pub(super) const TIDY: &str = script!("units.sh", "tidy.sh");
 /// Unpacks a flake's source.

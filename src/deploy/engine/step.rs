@@ -1,5 +1,6 @@
 //! One phase of one host, and what all phases of a run share.
 
+use super::evaluate::{Arrived, Packed};
 use super::scripts::{DIFF, TIDY, WORD};
 use super::supervised::Supervised;
 use super::{
@@ -54,8 +55,10 @@ pub(super) struct RunContext {
     pub(super) action: Action,
     pub(super) teller: Teller,
     pub(super) evaluations: Semaphore,
-    /// The flake's source on hosts that evaluate: the folder, by host.
-    pub(super) sources: Mutex<HashMap<String, Arc<OnceCell<String>>>>,
+    /// The flake's source, packed to be sent; nothing of one that hosts fetch by themselves.
+    pub(super) packed: OnceCell<Option<Packed>>,
+    /// The flake's source on hosts that evaluate, by host.
+    pub(super) sources: Mutex<HashMap<String, Arc<OnceCell<Arrived>>>>,
     /// What tells this run's jobs from those of another operator's run of the same number.
     pub(super) tag: String,
     /// The hosts that have something of this run: jobs or roots.
@@ -99,6 +102,7 @@ impl RunContext {
             action,
             teller,
             evaluations: Semaphore::new(EVALUATIONS),
+            packed: OnceCell::new(),
             sources: Mutex::default(),
             used: std::sync::Mutex::default(),
             supervisors: Mutex::default(),
@@ -110,7 +114,8 @@ impl RunContext {
     pub(super) async fn clean_up(&self) -> Vec<String> {
         let sources = self.sources.lock().await;
         let discard = sources.iter().filter_map(|(host, cell)| Some((host, cell.get()?)));
-        let discard = discard.map(|(host, dir)| evaluate::discard(self.runner.as_ref(), host, dir));
+        let runner = self.runner.as_ref();
+        let discard = discard.map(|(host, source)| evaluate::discard(runner, host, &source.folder));
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let tidied = tidy(self.runner.as_ref(), &self.tag, used.into_iter().collect());
         tokio::join!(join_all(discard), tidied).1

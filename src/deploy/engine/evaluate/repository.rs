@@ -1,0 +1,286 @@
+//! A git repository, made again in another folder so that Nix sees the same in it: the same files,
+//! the same revision, the same number of commits, and whether it is clean.
+//!
+//! It has every commit, but only the files of the one that counts. Nothing else of the repository goes
+//! with it: no remotes (their addresses may hold passwords), no configuration, no hooks.
+
+use crate::remote::Program;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a command of git may take.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// The branch of a repository whose own cannot be told.
+const BRANCH: &str = "nixdash";
+
+/// What of a repository is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// The files that git tracks, as they are in the work tree now.
+    WorkTree,
+    /// A commit, by whatever name git knows it.
+    Commit(String),
+}
+
+/// Runs git in a folder and returns what it printed, or what it complained of.
+async fn git(dir: &Path, args: &[&str], stdin: Vec<u8>) -> Result<Vec<u8>, String> {
+    let program = Program::new("git", args)
+        .in_dir(dir)
+        .limit(LIMIT)
+        .stdin(stdin)
+        // Looking must not lock the index away from the person who works in the tree.
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .env("GIT_TERMINAL_PROMPT", "0")
+        .env("LC_ALL", "C");
+    let (bytes, output) = program.run().await.map_err(|error| error.to_string())?;
+    if output.is_ok() { Ok(bytes) } else { Err(output.complaint()) }
+}
+
+/// Runs git in a folder that was made here, where no setting of a person changes what comes out.
+async fn git_plain(dir: &Path, args: &[&str], stdin: Vec<u8>) -> Result<Vec<u8>, String> {
+    let program = Program::new("git", args)
+        .in_dir(dir)
+        .limit(LIMIT)
+        .stdin(stdin)
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_NOSYSTEM", "1")
+        .env("LC_ALL", "C");
+    let (bytes, output) = program.run().await.map_err(|error| error.to_string())?;
+    if output.is_ok() { Ok(bytes) } else { Err(output.complaint()) }
+}
+
+/// Returns what git printed as one line.
+fn line(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim().to_owned()
+}
+
+/// Returns whether git can be run here.
+pub(super) async fn is_there() -> bool {
+    git(Path::new("/"), &["--version"], Vec::new()).await.is_ok()
+}
+
+/// Makes a repository again in an empty folder; returns whether commits are missing in it, as in a
+/// shallow clone.
+pub(super) async fn copy(
+    repo: &Path,
+    wanted: &Wanted,
+    submodules: bool,
+    into: &Path,
+) -> Result<bool, String> {
+    let head = match wanted {
+        // There is none before the first commit.
+        Wanted::WorkTree => {
+            git(repo, &["rev-parse", "-q", "--verify", "HEAD^{commit}"], Vec::new())
+                .await
+                .ok()
+                .map(|bytes| line(&bytes))
+        }
+        Wanted::Commit(name) => {
+            let commit = format!("{name}^{{commit}}");
+            let args = ["rev-parse", "-q", "--verify", "--end-of-options", &commit];
+            let found = git(repo, &args, Vec::new()).await;
+            // `--end-of-options` is printed by rev-parse itself.
+            let found = found.map_err(|_| format!("it has no commit called {name}"))?;
+            Some(line(&found).lines().last().unwrap_or_default().to_owned())
+        }
+    };
+    fs::create_dir_all(into).map_err(|error| error.to_string())?;
+    git_plain(into, &["init", "-q", "--template=", "."], Vec::new()).await?;
+    let is_shallow = match &head {
+        Some(head) => copy_history(repo, head, into).await?,
+        None => false,
+    };
+    let links = match wanted {
+        Wanted::WorkTree => copy_work_tree(repo, into).await?,
+        Wanted::Commit(_) => check_out(into).await?,
+    };
+    for (path, commit) in links {
+        let place = into.join(&path);
+        fs::create_dir_all(&place).map_err(|error| error.to_string())?;
+        if submodules {
+            Box::pin(copy_submodule(repo, wanted, &path, commit, &place)).await?;
+        }
+    }
+    Ok(is_shallow)
+}
+
+/// Copies all commits before a commit, and the files of that one; returns whether it is shallow.
+async fn copy_history(repo: &Path, head: &str, into: &Path) -> Result<bool, String> {
+    let mut objects = git(repo, &["rev-list", head], Vec::new()).await?;
+    let files = git(repo, &["rev-list", "--objects", "--no-walk", head], Vec::new()).await?;
+    for line in files.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        objects.extend_from_slice(line.split(|byte| *byte == b' ').next().unwrap_or_default());
+        objects.push(b'\n');
+    }
+    let pack = git(repo, &["pack-objects", "-q", "--stdout"], objects).await?;
+    git_plain(into, &["index-pack", "--stdin"], pack).await?;
+    let inside = into.join(".git");
+    let failed = |error: std::io::Error| error.to_string();
+    let shallow = line(&git(repo, &["rev-parse", "--git-path", "shallow"], Vec::new()).await?);
+    let shallow = repo.join(shallow);
+    let is_shallow = shallow.is_file();
+    if is_shallow {
+        fs::copy(&shallow, inside.join("shallow")).map_err(failed)?;
+    }
+    let branch = git(repo, &["symbolic-ref", "-q", "--short", "HEAD"], Vec::new()).await;
+    let branch = branch.map_or_else(|_| BRANCH.to_owned(), |bytes| line(&bytes));
+    git_plain(into, &["symbolic-ref", "HEAD", &format!("refs/heads/{branch}")], Vec::new()).await?;
+    git_plain(into, &["update-ref", "HEAD", head], Vec::new()).await?;
+    Ok(is_shallow)
+}
+
+/// A submodule: its folder, and the commit that is meant.
+type Link = (String, String);
+
+/// Copies what git tracks as it is in the work tree now, and returns the submodules.
+async fn copy_work_tree(repo: &Path, into: &Path) -> Result<Vec<Link>, String> {
+    let index = git(repo, &["ls-files", "-s", "-z"], Vec::new()).await?;
+    let (names, links) = entries(&index);
+    let mut present = Vec::new();
+    for name in names {
+        if repo.join(&name).symlink_metadata().is_ok() {
+            present.extend_from_slice(name.as_bytes());
+            present.push(0);
+        }
+    }
+    git_plain(into, &["update-index", "-z", "--index-info"], index).await?;
+    if !present.is_empty() {
+        let args = ["-cf", "-", "--null", "--verbatim-files-from", "--files-from=-"];
+        let tar = Program::new("tar", args).in_dir(repo).limit(LIMIT).stdin(present);
+        unpack(tar, into).await?;
+    }
+    Ok(links)
+}
+
+/// Reads `git ls-files -s -z`: the names of files, and the submodules. A name that is no UTF-8 is
+/// left out, as Nix refuses it.
+fn entries(index: &[u8]) -> (Vec<String>, Vec<Link>) {
+    let (mut names, mut links) = (Vec::new(), Vec::new());
+    for entry in index.split(|byte| *byte == 0) {
+        let Ok(entry) = std::str::from_utf8(entry) else { continue };
+        let Some((what, name)) = entry.split_once('\t') else { continue };
+        let mut words = what.split(' ');
+        match (words.next(), words.next()) {
+            (Some("160000"), Some(commit)) => links.push((name.to_owned(), commit.to_owned())),
+            // A file in a conflict has several entries.
+            (Some(_), Some(_)) if names.last().is_none_or(|last| last != name) => {
+                names.push(name.to_owned());
+            }
+            _ => {}
+        }
+    }
+    (names, links)
+}
+
+/// Puts the files of the commit into the work tree, and returns the submodules.
+async fn check_out(into: &Path) -> Result<Vec<Link>, String> {
+    git_plain(into, &["read-tree", "HEAD"], Vec::new()).await?;
+    git_plain(into, &["checkout-index", "-a", "-f", "-u"], Vec::new()).await?;
+    let index = git_plain(into, &["ls-files", "-s", "-z"], Vec::new()).await?;
+    Ok(entries(&index).1)
+}
+
+/// Makes a submodule again below its repository.
+async fn copy_submodule(
+    repo: &Path,
+    wanted: &Wanted,
+    path: &str,
+    commit: String,
+    into: &Path,
+) -> Result<(), String> {
+    let inside = repo.join(path);
+    let checked_out = inside.join(".git").exists();
+    let (source, wanted) = match wanted {
+        Wanted::WorkTree if checked_out => (inside, Wanted::WorkTree),
+        Wanted::Commit(_) if checked_out => (inside, Wanted::Commit(commit)),
+        Wanted::Commit(_) | Wanted::WorkTree => {
+            let modules = git(repo, &["rev-parse", "--git-path", "modules"], Vec::new()).await?;
+            (repo.join(line(&modules)).join(path), Wanted::Commit(commit))
+        }
+    };
+    if !source.exists() {
+        return Err(format!(
+            "its submodule {path} is not here; run `git -C {} submodule update --init --recursive`",
+            repo.display()
+        ));
+    }
+    copy(&source, &wanted, true, into)
+        .await
+        .map(drop)
+        .map_err(|why| format!("its submodule {path}: {why}"))
+}
+
+/// Copies a folder as it is; without the git repository in it when that is not wanted.
+pub(super) async fn copy_folder(folder: &Path, into: &Path, with_git: bool) -> Result<(), String> {
+    let exclude: &[&str] = if with_git { &[] } else { &["--exclude=./.git"] };
+    let args = ["-cf", "-"].iter().chain(exclude).chain(&["."]);
+    unpack(Program::new("tar", args).in_dir(folder).limit(LIMIT), into).await
+}
+
+/// Unpacks what tar packs.
+async fn unpack(pack: Program, into: &Path) -> Result<(), String> {
+    fs::create_dir_all(into).map_err(|error| error.to_string())?;
+    let (archive, output) = pack.run().await.map_err(|error| error.to_string())?;
+    if !output.is_ok() {
+        return Err(output.complaint());
+    }
+    let args = ["-xf", "-", "--no-same-owner"];
+    let tar = Program::new("tar", args).in_dir(into).limit(LIMIT).stdin(archive);
+    let (_, output) = tar.run().await.map_err(|error| error.to_string())?;
+    if output.is_ok() { Ok(()) } else { Err(output.complaint()) }
+}
+
+/// Fetches a repository over ssh into an empty folder, with the keys and the agent of whoever runs
+/// nixdash, and asks nobody for anything. `wanted` are names of branches, tags or commits: the first
+/// that the server gives is taken. Returns its commit.
+pub(super) async fn fetch(url: &str, wanted: &[&str], into: &Path) -> Result<String, String> {
+    fs::create_dir_all(into).map_err(|error| error.to_string())?;
+    git_plain(into, &["init", "-q", "--bare", "--template=", "."], Vec::new()).await?;
+    let own = git(into, &["config", "core.sshCommand"], Vec::new()).await.map(|bytes| line(&bytes));
+    let given = std::env::var("GIT_SSH_COMMAND").ok().filter(|command| !command.is_empty());
+    let command = given.or(own.ok()).unwrap_or_else(|| "ssh".to_owned());
+    let mut why = String::new();
+    for name in wanted {
+        let program = Program::new("git", ["fetch", "-q", "--no-tags", "--", url, name])
+            .in_dir(into)
+            .limit(LIMIT)
+            .env("GIT_SSH_COMMAND", format!("{command} -o BatchMode=yes -o ConnectTimeout=15"))
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("LC_ALL", "C");
+        let (_, output) = program.run().await.map_err(|error| error.to_string())?;
+        if output.is_ok() {
+            let args = ["rev-parse", "-q", "--verify", "FETCH_HEAD^{commit}"];
+            return git(into, &args, Vec::new()).await.map(|bytes| line(&bytes));
+        }
+        let said = crate::fleet::printable_line(output.stderr.lines().next().unwrap_or_default());
+        why = if said.is_empty() { output.complaint() } else { said };
+    }
+    Err(why)
+}
+
+/// Removes every `.git` below a folder: what is left is what a commit holds.
+pub(super) fn without_git(folder: &Path) -> std::io::Result<()> {
+    let mut open: Vec<PathBuf> = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            if !entry.file_type()?.is_dir() {
+                continue;
+            }
+            if entry.file_name() == ".git" {
+                fs::remove_dir_all(entry.path())?;
+            } else {
+                open.push(entry.path());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether git knows a file or folder of a work tree; unknown is taken for yes.
+pub(super) async fn is_tracked(repo: &Path, path: &str) -> bool {
+    let args = ["ls-files", "-z", "--cached", "--", path];
+    git(repo, &args, Vec::new()).await.map_or(true, |found| !found.is_empty())
+}

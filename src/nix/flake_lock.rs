@@ -1,0 +1,122 @@
+//! `flake.lock`: which inputs of a flake are on the machine where it was locked, or are fetched with a
+//! login. Another machine cannot get at those by itself.
+
+use crate::nix::flake_url::decoded;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Where an input that another machine cannot fetch is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InputPlace {
+    /// A folder of this machine, as it is.
+    Folder(PathBuf),
+    /// A commit of a git repository of this machine.
+    Repository(PathBuf),
+    /// A commit of a git repository that is fetched over ssh; its address.
+    Ssh(String),
+}
+
+/// An input that another machine cannot fetch. Its content is locked, so that Nix takes it from the
+/// store when it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrivateInput {
+    /// The name of its node in the lock file.
+    pub name: String,
+    /// Where it is.
+    pub place: InputPlace,
+    /// The commit; none of a folder.
+    pub rev: Option<String>,
+    /// The branch or tag that the commit was found on, where one is written.
+    pub branch: Option<String>,
+    /// Whether its submodules belong to it.
+    pub submodules: bool,
+}
+
+/// The whole file, as far as it is read.
+#[derive(Deserialize)]
+struct LockFile {
+    #[serde(default)]
+    nodes: BTreeMap<String, Node>,
+}
+
+/// A node.
+#[derive(Deserialize)]
+struct Node {
+    locked: Option<Locked>,
+}
+
+/// What an input is locked to.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Locked {
+    #[serde(rename = "type")]
+    kind: String,
+    path: Option<String>,
+    url: Option<String>,
+    rev: Option<String>,
+    #[serde(rename = "ref")]
+    branch: Option<String>,
+    nar_hash: Option<String>,
+    #[serde(default)]
+    submodules: bool,
+}
+
+/// Returns the inputs that another machine cannot fetch; none of a text that is no lock file.
+pub fn private_inputs(text: &str) -> Vec<PrivateInput> {
+    let Ok(lock) = serde_json::from_str::<LockFile>(text) else { return Vec::new() };
+    lock.nodes.into_iter().filter_map(|(name, node)| private_input(name, node.locked?)).collect()
+}
+
+/// Returns the input of a node, when it is such a one.
+fn private_input(name: String, locked: Locked) -> Option<PrivateInput> {
+    // Without it Nix does not look into the store.
+    locked.nar_hash.as_ref()?;
+    let place = match locked.kind.as_str() {
+        // A relative one lies in the source of the flake itself.
+        "path" => {
+            InputPlace::Folder(PathBuf::from(locked.path.filter(|path| path.starts_with('/'))?))
+        }
+        "git" => {
+            let url = locked.url?;
+            locked.rev.as_ref()?;
+            match url.strip_prefix("file://") {
+                Some(path) => InputPlace::Repository(PathBuf::from(decoded(path))),
+                None if url.starts_with("ssh://") => InputPlace::Ssh(url),
+                None => return None,
+            }
+        }
+        _ => return None,
+    };
+    let Locked { rev, branch, submodules, .. } = locked;
+    Some(PrivateInput { name, place, rev, branch, submodules })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_another_machine_cannot_fetch_is_named() {
+        let text = r#"{"nodes": {
+            "root": {"inputs": {"a": "a"}},
+            "nixpkgs": {"locked": {"type": "github", "owner": "NixOS", "repo": "nixpkgs", "rev": "x", "narHash": "sha256-x"}},
+            "own": {"locked": {"type": "path", "path": "/home/me/own", "narHash": "sha256-x", "lastModified": 1}},
+            "inside": {"locked": {"type": "path", "path": "./inside"}, "parent": []},
+            "repo": {"locked": {"type": "git", "url": "file:///home/me/my%20repo", "rev": "abc", "ref": "main", "narHash": "sha256-x", "submodules": true}},
+            "secret": {"locked": {"type": "git", "url": "ssh://git@host/secret", "rev": "def", "narHash": "sha256-x"}},
+            "public": {"locked": {"type": "git", "url": "https://host/x", "rev": "def", "narHash": "sha256-x"}},
+            "open": {"locked": {"type": "path", "path": "/home/me/open"}}
+        }, "root": "root", "version": 7}"#;
+        let found = private_inputs(text);
+        let names: Vec<&str> = found.iter().map(|input| input.name.as_str()).collect();
+        assert_eq!(names, ["own", "repo", "secret"]);
+        assert_eq!(found[0].place, InputPlace::Folder("/home/me/own".into()));
+        assert_eq!(found[1].place, InputPlace::Repository("/home/me/my repo".into()));
+        assert_eq!((found[1].rev.as_deref(), found[1].submodules), (Some("abc"), true));
+        assert_eq!(found[2].place, InputPlace::Ssh("ssh://git@host/secret".into()));
+        for odd in ["", "{", "[]", "{\"nodes\": 3}"] {
+            assert_eq!(private_inputs(odd), []);
+        }
+    }
+}

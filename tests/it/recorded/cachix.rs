@@ -9,7 +9,7 @@ use nixdash::nix::signature::parse_public_key;
 const API: &str = "/api/v1/cache/fleet";
 const BULK: &str = "/api/v1/cache/fleet/narinfo";
 const NARINFO: &str = "/fleet/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo";
-const NAR: &str = "/fleet/nar/1b2m2y8asgtpgamxqxqbg7rxbi1gi7f9xh8w6k1vnxqmcm9nhzz4.nar.zst";
+const NAR: &str = "/fleet/nar/1b2m2y8asgspgamxqxqbg7rxbi1gi7f9xh8w6k1vnxqmcm9nhzz4.nar.zst";
 
 /// Starts a cache that is well and holds one path.
 async fn well() -> Recorded {

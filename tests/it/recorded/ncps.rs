@@ -7,7 +7,7 @@ use nixdash::fleet::{Code, KindName, Share, SignatureState, TierState};
 use nixdash::nix::signature::parse_public_key;
 
 const NARINFO: &str = "/upload/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo";
-const NAR: &str = "/upload/nar/1b2m2y8asgtpgamxqxqbg7rxbi1gi7f9xh8w6k1vnxqmcm9nhzz4.nar.zst";
+const NAR: &str = "/upload/nar/1b2m2y8asgspgamxqxqbg7rxbi1gi7f9xh8w6k1vnxqmcm9nhzz4.nar.zst";
 
 /// Starts a proxy that is well and holds one path.
 async fn well() -> Recorded {

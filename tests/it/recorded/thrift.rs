@@ -5,7 +5,7 @@ use super::{CANARY, HASH, Scene};
 use jiff::SignedDuration;
 use nixdash::fleet::{KindName, Login, SignatureState, TierState};
 
-const NAR: &str = "nar/1b2m2y8asgtpgamxqxqbg7rxbi1gi7f9xh8w6k1vnxqmcm9nhzz4.nar.zst";
+const NAR: &str = "nar/1b2m2y8asgspgamxqxqbg7rxbi1gi7f9xh8w6k1vnxqmcm9nhzz4.nar.zst";
 
 /// Starts a static cache below an address.
 async fn files(base: &str) -> Recorded {

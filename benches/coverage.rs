@@ -4,7 +4,7 @@
 //! makes every round trip so many milliseconds long, the one that opens a connection too.
 
 use nixdash::fleet::{ClosurePath, KindName, StorePath, Tier};
-use nixdash::probe::{Answers, Asked, Closure, Memory, Tools, Web, measure_coverage};
+use nixdash::probe::{Answers, Closure, HostClosure, HttpClient, Memory, Tools, measure_coverage};
 use nixdash::remote::FakeRunner;
 use std::error::Error;
 use std::path::PathBuf;
@@ -42,10 +42,10 @@ async fn measure(url: &str, authority: &str, list: &str) -> Result<(), Box<dyn E
     let mut tier = Tier::new("bench", KindName::Http, url);
     tier.access.ca_file = Some(PathBuf::from(authority)).filter(|_| url.starts_with("https"));
     fleet.tiers = vec![tier];
-    let (web, memory, runner) = (Web::new()?, Memory::default(), FakeRunner::unreachable());
+    let (web, memory, runner) = (HttpClient::new()?, Memory::default(), FakeRunner::unreachable());
     let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };
     let answers = Mutex::new(Answers::default());
-    let asked = [Asked { host: "bench", closure: &closure }];
+    let asked = [HostClosure { host: "bench", closure: &closure }];
     let began = Instant::now();
     let found = measure_coverage(tools, &asked, &answers).await;
     let took = began.elapsed();

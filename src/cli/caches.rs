@@ -4,7 +4,7 @@ use crate::cli::history::{self, span};
 use crate::cli::json::{self, FindingJson, TierOnHostJson};
 use crate::cli::next::{self, NextJson, NextPartJson};
 use crate::cli::status::{interrupted, or_unknown, table, waited_for};
-use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, depth, notes, past, wait};
+use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, depth, earlier, notes, wait};
 use crate::fleet::words::holdings;
 use crate::fleet::{
     Fetched, Fleet, LostFacts, Share, SignatureState, SpeedSeen, StoreDepth, Tier, TierFacts,
@@ -258,7 +258,7 @@ pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliE
     let fleet = Arc::new(fleet);
     let runner = Remote::new(Arc::clone(&fleet));
     let hosts: Vec<String> = fleet.hosts.iter().map(|host| host.name.clone()).collect();
-    let known_before = past::read(&fleet);
+    let known_before = earlier::read(&fleet);
     let (wanted, failed) = match &args.next {
         Some(selectors) => next::evaluate(&fleet, Arc::new(runner.clone()), selectors).await?,
         None => Default::default(),
@@ -275,7 +275,7 @@ pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliE
     runner.close().await;
     found.next.extend(failed);
     let all_known = found.next.values().all(|facts| facts.error.is_none());
-    past::keep(&fleet, &found, &known_before).await;
+    earlier::keep(&fleet, &found, &known_before).await;
     let now = Timestamp::now();
     let known = history::read(|history| Remembered::read(history, &fleet, now, args.since));
     // What was measured now is worth showing without it.

@@ -1,7 +1,7 @@
 //! `nixdash caches --deep`: what hard links save in hosts' stores, and what is dead there.
 
 use crate::cli::status::{interrupted, or_unknown, table};
-use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history, past};
+use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, earlier, history};
 use crate::fleet::{Fleet, StoreDepth, TierKind, bytes, select};
 use crate::probe::{depth, note_depths};
 use crate::record::{Runs, state_home};
@@ -76,7 +76,7 @@ pub(super) async fn run(
 
 /// Keeps what was found, so that the dashboard shows it with its age.
 async fn remember(fleet: &Arc<Fleet>, found: &BTreeMap<String, DepthJson>) {
-    let memory = past::read(fleet).memory;
+    let memory = earlier::read(fleet).memory;
     let Some(recorder) = history::recorder(fleet, |line| eprintln!("nixdash: {line}")) else {
         return;
     };

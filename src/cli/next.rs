@@ -7,7 +7,7 @@ use crate::deploy::{Kind, Request, setup};
 use crate::fleet::{
     Action, ClosurePath, Fetched, Fleet, NextFacts, Share, StorePath, ago, bytes, select,
 };
-use crate::probe::{Snapshot, Wanted};
+use crate::probe::{NextSystem, Snapshot};
 use crate::remote::ScriptRunner;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -96,7 +96,7 @@ pub(super) async fn evaluate(
     fleet: &Arc<Fleet>,
     runner: Arc<dyn ScriptRunner>,
     selectors: &[String],
-) -> Result<(Vec<Wanted>, BTreeMap<String, NextFacts>), CliError> {
+) -> Result<(Vec<NextSystem>, BTreeMap<String, NextFacts>), CliError> {
     let all = ["all".to_owned()];
     let selectors = if selectors.is_empty() { &all[..] } else { selectors };
     let request = Request {
@@ -111,7 +111,7 @@ pub(super) async fn evaluate(
     let (mut wanted, mut failed) = (Vec::new(), BTreeMap::new());
     for (host, result) in evaluate_only(Arc::clone(fleet), runner, &setup).await {
         match result {
-            Ok(found) => wanted.push(Wanted {
+            Ok(found) => wanted.push(NextSystem {
                 host,
                 build_on: found.build_on,
                 toplevel: found.toplevel,

@@ -1,6 +1,6 @@
 //! `nixdash status`: measures everything once and says what was found.
 
-use crate::cli::{CliError, EXIT_FOUND, EXIT_INTERRUPTED, json, notes, past, wait};
+use crate::cli::{CliError, EXIT_FOUND, EXIT_INTERRUPTED, earlier, json, notes, wait};
 use crate::dash::{ascii, ascii_from, status_line};
 use crate::fleet::{Bytes, Fleet, HostFacts, Severity, TierFacts, ago, bytes, percent, select};
 use crate::probe::{Snapshot, Thoroughness, measure_once};
@@ -56,7 +56,7 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
     let hosts = select(&fleet, selectors)?;
     let fleet = Arc::new(fleet);
     let runner = Remote::new(Arc::clone(&fleet));
-    let known_before = past::read(&fleet);
+    let known_before = earlier::read(&fleet);
     let care = if args.line { Thoroughness::Glance } else { Thoroughness::Ordinary };
     let look = measure_once(&fleet, &runner, &hosts, care, &known_before, &[]);
     let what = waited_for(&fleet, hosts.len());
@@ -68,7 +68,7 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
         }
     };
     runner.close().await;
-    past::keep(&fleet, &found, &known_before).await;
+    earlier::keep(&fleet, &found, &known_before).await;
     let mut out = std::io::stdout().lock();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &json::status(&fleet, &found))

@@ -3,7 +3,7 @@
 
 use crate::dash::{Msg, Trend};
 use crate::fleet::Fleet;
-use crate::probe::{Target, kind_of};
+use crate::probe::{Pace, kind_of};
 use crate::record::{Prometheus, Recorder, Series, TrendError};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ fn series(fleet: &Fleet) -> Vec<(Series, SignedDuration)> {
     let hosts = fleet
         .hosts
         .iter()
-        .map(|host| (Series::HostLoad(host.name.clone()), step(Target::Host.interval())));
+        .map(|host| (Series::HostLoad(host.name.clone()), step(Pace::Host.interval())));
     let tiers = fleet.tiers.iter().map(|tier| {
         let every = tier.every.unwrap_or_else(|| kind_of(tier).target(tier).interval());
         (Series::TierLatency(tier.name.clone()), step(every))

@@ -1,29 +1,29 @@
 //! How a kind of tier is asked: the trait that every kind implements, and what it works with.
 //!
-//! [`Kind`] says what is particular to one kind of server: which requests it bears, where its files
+//! [`TierProbe`] says what is particular to one kind of server: which requests it bears, where its files
 //! are, how it is looked at. Everything that caches have in common is in `checks`, written once over
 //! a [`Transport`]; `look` calls both.
 
 use crate::fleet::{ClosurePath, Finding, Fleet, SizeFacts, StorePath, Tier, TierFacts};
 use crate::nix::s3_url::web_url;
 use crate::probe::memory::Memory;
-use crate::probe::schedule::{SHORTEST, Target};
-use crate::probe::transport::http::Web;
-use crate::probe::transport::{Ask, Reply, Rules, Transport, WebError};
+use crate::probe::schedule::{Pace, SHORTEST};
+use crate::probe::transport::http::HttpClient;
+use crate::probe::transport::{HttpReply, HttpRequest, RequestError, Rules, Transport};
 use crate::remote::ScriptRunner;
 use jiff::{SignedDuration, Timestamp};
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-/// The future that a [`Kind`] returns.
-pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// The future that a [`TierProbe`] returns.
+pub type TierFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What all probes share.
 #[derive(Clone, Copy)]
 pub struct Tools<'a> {
     /// HTTP.
-    pub web: &'a Web,
+    pub web: &'a HttpClient,
     /// Hosts.
     pub runner: &'a dyn ScriptRunner,
     /// The fleet.
@@ -36,7 +36,7 @@ pub struct Tools<'a> {
 #[derive(Clone, Copy)]
 pub struct Asking<'a> {
     /// HTTP from this machine.
-    pub web: &'a Web,
+    pub web: &'a HttpClient,
     /// How requests reach the tier: from this machine, or with the curl of a host.
     pub transport: &'a dyn Transport,
     /// Hosts.
@@ -46,7 +46,7 @@ pub struct Asking<'a> {
     /// The tier that is asked.
     pub tier: &'a Tier,
     /// What is particular to its kind.
-    pub kind: &'a dyn Kind,
+    pub kind: &'a dyn TierProbe,
     /// Paths to prove with, the likeliest first.
     pub candidates: &'a [StorePath],
     /// Every path of every host's running closure, once.
@@ -59,7 +59,7 @@ pub struct Asking<'a> {
 
 impl Asking<'_> {
     /// Makes one request of the tier, which its kind must have declared.
-    pub(super) async fn send(&self, ask: Ask) -> Result<Reply, WebError> {
+    pub(super) async fn send(&self, ask: HttpRequest) -> Result<HttpReply, RequestError> {
         self.transport.send(self.tier, self.kind.rules(), ask).await
     }
 
@@ -75,7 +75,7 @@ impl Asking<'_> {
 }
 
 /// What is particular to one kind of tier; a folder of `kinds` each.
-pub trait Kind: Send + Sync {
+pub trait TierProbe: Send + Sync {
     /// Returns which requests the kind may be asked, and how gently.
     fn rules(&self) -> &'static Rules;
 
@@ -85,8 +85,8 @@ pub trait Kind: Send + Sync {
     }
 
     /// Returns whether a tier is near or somebody else's: that decides how often it is asked.
-    fn target(&self, tier: &Tier) -> Target {
-        Target::of_address(tier)
+    fn target(&self, tier: &Tier) -> Pace {
+        Pace::of_address(tier)
     }
 
     /// Returns the time between two looks when `hosts.toml` does not say.
@@ -102,7 +102,7 @@ pub trait Kind: Send + Sync {
     /// Returns whether a look may be one request only, since the server is somebody else's
     /// (`checks::one_request`).
     fn is_asked_one_thing(&self, tier: &Tier) -> bool {
-        self.target(tier) == Target::PublicTier
+        self.target(tier) == Pace::PublicTier
     }
 
     /// Returns how long it is believed that a nar is served.
@@ -128,7 +128,7 @@ pub trait Kind: Send + Sync {
 
     /// Returns why such a tier does not let a host in, which logs in with what it has itself; none
     /// where the kind knows no more than the status.
-    fn denied_on_host(&self, tier: &Tier, host: &str, reply: &Reply) -> Option<Finding> {
+    fn denied_on_host(&self, tier: &Tier, host: &str, reply: &HttpReply) -> Option<Finding> {
         let _ = (tier, host, reply);
         None
     }
@@ -136,7 +136,7 @@ pub trait Kind: Send + Sync {
     /// Asks whether the tier is well, and proves what can be proven.
     ///
     /// Never fails: what went wrong is part of the facts.
-    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts>;
+    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> TierFuture<'a, TierFacts>;
 
     /// Adds what is learned elsewhere than from the tier itself, wherever the tier is asked from:
     /// from its host's log.
@@ -144,7 +144,7 @@ pub trait Kind: Send + Sync {
         &'a self,
         asking: &'a Asking<'a>,
         facts: &'a mut TierFacts,
-    ) -> Answer<'a, ()> {
+    ) -> TierFuture<'a, ()> {
         let _ = (asking, facts);
         Box::pin(std::future::ready(()))
     }
@@ -154,13 +154,13 @@ pub trait Kind: Send + Sync {
         &'a self,
         asking: &'a Asking<'a>,
         paths: &'a [&'a StorePath],
-    ) -> Answer<'a, Result<Vec<bool>, WebError>>;
+    ) -> TierFuture<'a, Result<Vec<bool>, RequestError>>;
 
     /// Measures how big the tier is, where that takes long; asked on a slow timer.
     fn size<'a>(
         &'a self,
         asking: &'a Asking<'a>,
-    ) -> Answer<'a, Result<Option<SizeFacts>, WebError>> {
+    ) -> TierFuture<'a, Result<Option<SizeFacts>, RequestError>> {
         let _ = asking;
         Box::pin(std::future::ready(Ok(None)))
     }

@@ -19,7 +19,7 @@ const NAMED: usize = 5;
 
 /// A host with its closure, as coverage is asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct HostClosure<'a> {
     /// The host.
     pub host: &'a str,
     /// What it runs.
@@ -45,7 +45,7 @@ pub fn covered(paths: &[ClosurePath], holds: impl Fn(&StorePath) -> bool) -> (Sh
 /// A tier that does not answer, or answers with trouble, is absent from the result.
 pub async fn measure(
     tools: Tools<'_>,
-    asked: &[Asked<'_>],
+    asked: &[HostClosure<'_>],
     answers: &Mutex<Answers>,
 ) -> BTreeMap<String, CoverageFacts> {
     measure_unless(tools, asked, answers, |_| false, None).await
@@ -54,7 +54,7 @@ pub async fn measure(
 /// Does what [`measure`] does, for so long: a tier that takes longer is absent, and delays no other.
 pub(super) async fn measure_within(
     tools: Tools<'_>,
-    asked: &[Asked<'_>],
+    asked: &[HostClosure<'_>],
     answers: &Mutex<Answers>,
     limit: Duration,
 ) -> BTreeMap<String, CoverageFacts> {
@@ -65,7 +65,7 @@ pub(super) async fn measure_within(
 /// said before, when that is all that is needed, and else absent.
 pub(super) async fn measure_unless(
     tools: Tools<'_>,
-    asked: &[Asked<'_>],
+    asked: &[HostClosure<'_>],
     answers: &Mutex<Answers>,
     rests: impl Fn(&Tier) -> bool,
     limit: Option<Duration>,
@@ -84,7 +84,7 @@ pub(super) async fn measure_unless(
                 ..CoverageFacts::default()
             };
             for tier in tiers.iter().filter(|tier| whole.contains(tier.name.as_str())) {
-                judge(tier, &host.closure.paths, &answers, now, &mut facts);
+                add_coverage(tier, &host.closure.paths, &answers, now, &mut facts);
             }
             (host.host.to_owned(), facts)
         })
@@ -126,7 +126,7 @@ pub(super) async fn ask_all<'a>(
 }
 
 /// Puts into the facts what a tier's answers say of a closure.
-pub(super) fn judge(
+pub(super) fn add_coverage(
     tier: &Tier,
     closure: &[ClosurePath],
     answers: &Answers,
@@ -202,7 +202,7 @@ mod tests {
     use crate::fleet::KindName;
     use crate::probe::memory::Memory;
     use crate::probe::server::Server;
-    use crate::probe::transport::http::Web;
+    use crate::probe::transport::http::HttpClient;
     use crate::remote::FakeRunner;
 
     const A: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";
@@ -224,12 +224,12 @@ mod tests {
     /// Measures with tiers at these addresses.
     async fn measured(
         tiers: &[(&str, KindName, &str)],
-        asked: &[Asked<'_>],
+        asked: &[HostClosure<'_>],
         answers: &Mutex<Answers>,
     ) -> BTreeMap<String, CoverageFacts> {
         let mut fleet = crate::config::fallback();
         fleet.tiers = tiers.iter().map(|(name, kind, url)| Tier::new(name, *kind, url)).collect();
-        let (web, memory) = (Web::new().unwrap(), Memory::default());
+        let (web, memory) = (HttpClient::new().unwrap(), Memory::default());
         let runner = FakeRunner::unreachable();
         let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };
         measure(tools, asked, answers).await
@@ -255,8 +255,10 @@ mod tests {
             ("down", KindName::Http, "http://127.0.0.1:1"),
         ];
         let (one, two) = (closure(&[(A, 120), (TOP, 216)]), closure(&[(A, 120), (B, 168)]));
-        let asked =
-            [Asked { host: "razer", closure: &one }, Asked { host: "samsung", closure: &two }];
+        let asked = [
+            HostClosure { host: "razer", closure: &one },
+            HostClosure { host: "samsung", closure: &two },
+        ];
         let answers = Mutex::new(Answers::default());
         let found = measured(&tiers, &asked, &answers).await;
         assert_eq!(found["razer"].tiers["p620"].paths, Share { have: 1, total: 2 });
@@ -275,7 +277,7 @@ mod tests {
         let server = Server::start(&[("/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo", 500, "")]).await;
         let tiers = [("p620", KindName::NixServe, server.url.as_str())];
         let one = closure(&[(TOP, 216), (A, 120)]);
-        let asked = [Asked { host: "razer", closure: &one }];
+        let asked = [HostClosure { host: "razer", closure: &one }];
         let found = measured(&tiers, &asked, &Mutex::new(Answers::default())).await;
         assert!(found["razer"].tiers.is_empty());
     }

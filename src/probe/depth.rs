@@ -154,9 +154,9 @@ mod tests {
     }
 
     /// A runner that never answers, and says whether it was let go.
-    struct Endless(AtomicBool);
+    struct EndlessRunner(AtomicBool);
 
-    impl ScriptRunner for Endless {
+    impl ScriptRunner for EndlessRunner {
         fn run<'a>(
             &'a self,
             _host: &'a str,
@@ -192,7 +192,7 @@ mod tests {
     async fn a_run_that_begins_meanwhile_ends_the_look() {
         let dir = tempfile::tempdir().unwrap();
         let runs = Runs::open(dir.path()).unwrap();
-        let runner = Endless(AtomicBool::new(false));
+        let runner = EndlessRunner(AtomicBool::new(false));
         let look = depth(&runner, "samsung", Some(&runs));
         let begin = async {
             // After the first look at the runs, which found none.

@@ -8,8 +8,8 @@ use crate::probe::checks::answer::not_asked;
 use crate::probe::checks::{held, up};
 use crate::probe::kinds::kind_of;
 use crate::probe::on_host::{self, HostView, settle};
-use crate::probe::transport::curl::{Base, Curl};
-use crate::probe::transport::{WebError, left_alone};
+use crate::probe::transport::curl::{CacheAddress, HostCurl};
+use crate::probe::transport::{RequestError, left_alone};
 use jiff::Timestamp;
 
 impl<'a> Tools<'a> {
@@ -69,13 +69,13 @@ pub async fn look(asking: &Asking<'_>, previous: Option<&TierFacts>) -> TierFact
 
 /// Looks at a tier as one of the hosts sees it: over the host's curl, with the host's own login.
 async fn look_from(asking: &Asking<'_>, host: &str) -> TierFacts {
-    if Base::parse(&asking.tier.url).is_none() {
+    if CacheAddress::parse(&asking.tier.url).is_none() {
         let why = format!("a tier of kind {} has no address for it", asking.tier.kind);
         let finding = tiers::not_asked_from(asking.tier, host, &why);
         return TierFacts::of(TierState::Unknown, finding);
     }
     let view = view_of(asking, host).await;
-    let curl = Curl::new(view.place(asking.runner, host), &asking.web.budget);
+    let curl = HostCurl::new(view.place(asking.runner, host), &asking.web.budget);
     up::look(&Asking { transport: &curl, ..*asking }).await
 }
 
@@ -83,10 +83,10 @@ async fn look_from(asking: &Asking<'_>, host: &str) -> TierFacts {
 pub(super) async fn holds(
     asking: &Asking<'_>,
     paths: &[&StorePath],
-) -> Result<Vec<bool>, WebError> {
+) -> Result<Vec<bool>, RequestError> {
     let Some(host) = &asking.tier.via else { return asking.kind.holds(asking, paths).await };
     let view = view_of(asking, host).await;
-    let curl = Curl::new(view.place(asking.runner, host), &asking.web.budget);
+    let curl = HostCurl::new(view.place(asking.runner, host), &asking.web.budget);
     held::held(&Asking { transport: &curl, ..*asking }, paths).await
 }
 
@@ -103,7 +103,7 @@ async fn view_of(asking: &Asking<'_>, host: &str) -> HostView {
 /// Returns the last known figures of a tier that is not asked, since the month's requests are used.
 fn with_month_spent(
     asking: &Asking<'_>,
-    spent: &WebError,
+    spent: &RequestError,
     previous: Option<&TierFacts>,
 ) -> TierFacts {
     let tier = asking.tier;

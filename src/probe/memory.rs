@@ -1,7 +1,7 @@
 //! What probes remember of each tier from look to look, and what of it outlives nixdash.
 //!
 //! Everything that all tiers have is a field of [`TierMemory`]. What only one kind or one check
-//! remembers is a [`Part`], a type of its own beside the code that uses it, so that this file knows
+//! remembers is a [`MemoryPart`], a type of its own beside the code that uses it, so that this file knows
 //! no kinds. A few values cannot be measured anew: those are kept in the history under a name.
 
 use crate::fleet::{Finding, SignatureState, StoreDepth, StoreFacts, StorePath, Tier};
@@ -75,13 +75,13 @@ pub(super) struct TierMemory {
     /// Why there is no such proof, where asking again so soon would tell nothing else.
     pub(super) content_unproven: Option<Dated<Finding>>,
     /// What kinds and checks remember beside that.
-    parts: HashMap<TypeId, Box<dyn AnyPart>>,
+    parts: HashMap<TypeId, Box<dyn AnyMemoryPart>>,
     /// What the history keeps of it, as far as is known.
     kept: BTreeMap<String, Json>,
 }
 
 /// What a kind or a check remembers of a tier, as a type of its own.
-pub(super) trait Part: Default + Send + 'static {
+pub(super) trait MemoryPart: Default + Send + 'static {
     /// Returns what the history keeps, and under which name; nothing where everything can be measured
     /// anew.
     fn kept(&self) -> Option<(&'static str, Json)> {
@@ -96,15 +96,15 @@ pub(super) trait Part: Default + Send + 'static {
     }
 }
 
-/// A [`Part`] whose type is not known.
-trait AnyPart: Send {
+/// A [`MemoryPart`] whose type is not known.
+trait AnyMemoryPart: Send {
     fn kept(&self) -> Option<(&'static str, Json)>;
     fn as_any(&mut self) -> &mut dyn Any;
 }
 
-impl<T: Part> AnyPart for T {
+impl<T: MemoryPart> AnyMemoryPart for T {
     fn kept(&self) -> Option<(&'static str, Json)> {
-        Part::kept(self)
+        MemoryPart::kept(self)
     }
 
     fn as_any(&mut self) -> &mut dyn Any {
@@ -127,7 +127,7 @@ pub(super) fn to_kept(value: &impl Serialize) -> Option<Json> {
 
 impl TierMemory {
     /// Returns what a kind or a check remembers; at first what was kept.
-    pub(super) fn part<T: Part>(&mut self) -> &mut T {
+    pub(super) fn part<T: MemoryPart>(&mut self) -> &mut T {
         let part = self.parts.entry(TypeId::of::<T>());
         let part = part.or_insert_with(|| Box::new(T::recall(&self.kept)));
         part.as_any().downcast_mut().expect("a part is found by its own type")
@@ -182,7 +182,7 @@ impl Memory {
     }
 
     /// Does something with what a kind or a check remembers of a tier.
-    pub(super) fn part<T: Part, R>(&self, tier: &Tier, work: impl FnOnce(&mut T) -> R) -> R {
+    pub(super) fn part<T: MemoryPart, R>(&self, tier: &Tier, work: impl FnOnce(&mut T) -> R) -> R {
         self.with(tier, |memory| work(memory.part()))
     }
 
@@ -238,7 +238,7 @@ mod tests {
         counted: u64,
     }
 
-    impl Part for Numbers {
+    impl MemoryPart for Numbers {
         fn kept(&self) -> Option<(&'static str, Json)> {
             Some(("numbers", self.kept.into()))
         }

@@ -11,6 +11,8 @@ mod checks;
 mod clock;
 mod coverage;
 mod depth;
+mod earlier;
+mod fresh;
 mod host;
 mod kinds;
 mod local;
@@ -19,34 +21,33 @@ mod memory;
 mod next;
 mod on_host;
 mod once;
-mod past;
 mod poller;
 mod prometheus;
 mod schedule;
 #[cfg(test)]
 mod server;
-mod share;
 mod signed;
 mod store;
 mod transport;
 mod upkeep;
 
 pub use answers::Answers;
-pub use asking::{Answer as TierAnswer, Asking, Kind, Tools};
-pub use coverage::{Asked, covered, measure as measure_coverage};
+pub use asking::{Asking, TierFuture, TierProbe, Tools};
+pub use coverage::{HostClosure, covered, measure as measure_coverage};
 pub use depth::{DepthError, depth, depths, note_depths};
+pub use earlier::EarlierLooks;
 pub use host::{merge as merge_host, parse as parse_host, probe as probe_host};
 pub use kinds::kind_of;
 pub use look::look as look_at_tier;
 pub use memory::Memory;
-pub use next::Wanted;
+pub use next::NextSystem;
 pub use once::{Snapshot, Thoroughness, measure_once};
-pub use past::Past;
 pub use poller::{Handle, Poller, Record};
-pub use schedule::{Target, next_delay};
+pub use schedule::{Pace, next_delay};
 pub use store::{Closure, closure, count as count_store};
 pub(crate) use transport::curl::own_trouble;
-pub use transport::http::Web;
+pub use transport::http::HttpClient;
 pub use transport::{
-    Ask, Declared, Method, Part, Reply, Rules, Transport, WebError, WebTrouble, Wish,
+    AnswerPart, DeclaredRequest, HttpReply, HttpRequest, Method, RequestError, RequestTrouble,
+    RestWish, Rules, Transport,
 };

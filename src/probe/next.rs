@@ -11,7 +11,7 @@ use crate::fleet::{
 use crate::nix::derivation::{Derivation, Walk};
 use crate::probe::answers::Answers;
 use crate::probe::asking::Tools;
-use crate::probe::coverage::{Asked, ask_all, judge, lock, measure_unless};
+use crate::probe::coverage::{HostClosure, add_coverage, ask_all, lock, measure_unless};
 use crate::probe::on_host::{judge_all, look};
 use crate::probe::store::{self, Closure};
 use crate::remote::{Output, RemoteError, Script, ScriptRunner, Trouble};
@@ -45,7 +45,7 @@ const NAMED: usize = 10;
 
 /// The system that a host runs next, as far as it is known before it is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct NextSystem {
     /// The host.
     pub host: String,
     /// The host that builds it: its store is looked at.
@@ -58,7 +58,7 @@ pub struct Wanted {
     pub known_at: Timestamp,
 }
 
-impl Wanted {
+impl NextSystem {
     /// Returns the facts of a system that could not be looked at.
     pub(super) fn failed(&self, error: String) -> NextFacts {
         NextFacts { error: Some(error), ..self.facts() }
@@ -77,7 +77,7 @@ pub(super) async fn built(
     runner: &dyn ScriptRunner,
     fleet: &Fleet,
     hosts: impl Iterator<Item = &Host>,
-) -> BTreeMap<String, Option<Wanted>> {
+) -> BTreeMap<String, Option<NextSystem>> {
     let mut by_builder: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for host in hosts {
         if let Some(build_on) = fleet.build_on(host) {
@@ -100,10 +100,10 @@ pub(super) async fn built(
 }
 
 /// Reads `host<TAB>path<TAB>seconds`; lines that are something else are left out.
-fn parse_built(build_on: &str, text: &str) -> Vec<Wanted> {
+fn parse_built(build_on: &str, text: &str) -> Vec<NextSystem> {
     let wanted = |line: &str| {
         let mut fields = line.split('\t');
-        Some(Wanted {
+        Some(NextSystem {
             host: fields.next()?.to_owned(),
             build_on: build_on.to_owned(),
             toplevel: StorePath::parse(fields.next()?).ok()?,
@@ -121,7 +121,7 @@ fn parse_built(build_on: &str, text: &str) -> Vec<Wanted> {
 /// and what only that tier holds counts as to be built, as it would be now.
 pub(super) async fn measure_next(
     tools: Tools<'_>,
-    wanted: &Wanted,
+    wanted: &NextSystem,
     running: Option<&Closure>,
     answers: &Mutex<Answers>,
     rests: impl Fn(&Tier) -> bool + Copy,
@@ -133,7 +133,7 @@ pub(super) async fn measure_next(
 /// Does what [`measure_next`] does; fails when the host that builds cannot be asked.
 async fn measure(
     tools: Tools<'_>,
-    wanted: &Wanted,
+    wanted: &NextSystem,
     running: Option<&Closure>,
     answers: &Mutex<Answers>,
     rests: impl Fn(&Tier) -> bool + Copy,
@@ -143,7 +143,7 @@ async fn measure(
     let toplevel = std::iter::once(&wanted.toplevel);
     if invalid(tools.runner, build_on, toplevel).await?.is_empty() {
         let closure = store::closure_of(tools.runner, build_on, wanted.toplevel.as_str()).await?;
-        let asked = [Asked { host: &wanted.host, closure: &closure }];
+        let asked = [HostClosure { host: &wanted.host, closure: &closure }];
         let found = measure_unless(tools, &asked, answers, rests, None).await;
         let coverage = found.into_values().next().unwrap_or_default();
         let new = running.map(|running| lacked(&closure, running));
@@ -156,7 +156,7 @@ async fn measure(
     let now = Timestamp::now();
     let mut coverage = CoverageFacts::default();
     for tier in tools.fleet.tiers.iter().filter(|tier| walked.whole.contains(tier.name.as_str())) {
-        judge(tier, &paths, &lock(answers), now, &mut coverage);
+        add_coverage(tier, &paths, &lock(answers), now, &mut coverage);
     }
     let to_build = walked.walk.to_build();
     let names = to_build.iter().rev().take(NAMED).map(package);
@@ -170,8 +170,8 @@ async fn measure(
 }
 
 /// Says why a walk did not come to its end.
-fn incomplete(walk: &Walk, wanted: &Wanted) -> Option<String> {
-    let Wanted { host, build_on, .. } = wanted;
+fn incomplete(walk: &Walk, wanted: &NextSystem) -> Option<String> {
+    let NextSystem { host, build_on, .. } = wanted;
     if !walk.is_done() {
         return Some(format!(
             "{host} needs more than {MOST_READ} derivations on {build_on}; is a cache down that it \

@@ -10,8 +10,8 @@ use crate::nix::cache_info::CacheInfo;
 use crate::nix::settings::Settings;
 use crate::nix::signature::parse_public_key;
 use crate::probe::signed::{SignedNarinfo, Taken};
-use crate::probe::transport::curl::{Base, Place};
-use crate::probe::transport::{Reply, WebError};
+use crate::probe::transport::curl::{CacheAddress, CurlHost};
+use crate::probe::transport::{HttpReply, RequestError};
 use crate::remote::{Output, Script, ScriptRunner};
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
@@ -62,13 +62,13 @@ pub(super) struct HostView {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Listed {
     /// Where its files are; none of a store that is no cache, such as `daemon`.
-    base: Option<Base>,
+    base: Option<CacheAddress>,
     /// `?priority=` of its address.
     priority: Option<u32>,
     /// Whether its address says `?trusted=true`.
     is_trusted: bool,
     /// What the host sees of it.
-    seen: Option<Result<Reply, WebError>>,
+    seen: Option<Result<HttpReply, RequestError>>,
 }
 
 /// Reads a host's settings and lets it ask the caches that they name. Never fails: what went wrong
@@ -86,7 +86,7 @@ pub(super) async fn look(runner: &dyn ScriptRunner, host: &str, now: Timestamp) 
     let mut listed = std::mem::take(&mut view.listed);
     let place = view.place(runner, host);
     let looks: Vec<_> = listed.iter().take(MOST).map(|listed| see(&place, listed)).collect();
-    let asked: Vec<Option<Result<Reply, WebError>>> =
+    let asked: Vec<Option<Result<HttpReply, RequestError>>> =
         stream::iter(looks).buffered(WIDTH).collect().await;
     for (listed, seen) in listed.iter_mut().zip(asked) {
         listed.seen = seen;
@@ -96,11 +96,11 @@ pub(super) async fn look(runner: &dyn ScriptRunner, host: &str, now: Timestamp) 
 }
 
 /// Lets a host ask one of its caches what it is.
-async fn see(place: &Place<'_>, listed: &Listed) -> Option<Result<Reply, WebError>> {
+async fn see(place: &CurlHost<'_>, listed: &Listed) -> Option<Result<HttpReply, RequestError>> {
     let files = ["nix-cache-info".to_owned()];
     let base = listed.base.as_ref()?;
     let answer = place.get(base, &files).await;
-    let not_asked = |why: String| vec![Err(WebError::setup(&base.url, &why, ""))];
+    let not_asked = |why: String| vec![Err(RequestError::setup(&base.url, &why, ""))];
     answer.unwrap_or_else(not_asked).into_iter().next()
 }
 
@@ -157,7 +157,7 @@ impl Listed {
             query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)
         };
         Self {
-            base: Base::parse(url),
+            base: CacheAddress::parse(url),
             priority: parameter("priority").and_then(|(_, value)| value.parse().ok()),
             is_trusted: parameter("trusted").is_some_and(|(_, value)| value == "true"),
             seen: None,
@@ -185,8 +185,8 @@ impl HostView {
     }
 
     /// Returns where to ask from.
-    pub(super) fn place<'a>(&'a self, runner: &'a dyn ScriptRunner, host: &'a str) -> Place<'a> {
-        Place {
+    pub(super) fn place<'a>(&'a self, runner: &'a dyn ScriptRunner, host: &'a str) -> CurlHost<'a> {
+        CurlHost {
             runner,
             host,
             root: self.root,
@@ -206,7 +206,7 @@ impl HostView {
 
     /// Returns the entry of the host's list that is this tier.
     fn entry(&self, tier: &Tier) -> Option<&Listed> {
-        let identity = Base::parse(&tier.url)?.identity();
+        let identity = CacheAddress::parse(&tier.url)?.identity();
         let is_it =
             |listed: &&Listed| listed.base.as_ref().is_some_and(|base| base.identity() == identity);
         self.listed.iter().find(is_it)

@@ -8,12 +8,12 @@ use crate::fleet::{
 use crate::probe::asking::Tools;
 use crate::probe::candidates::{Known, candidates};
 use crate::probe::checks::answer::failed;
-use crate::probe::coverage::{Asked, measure_within, union};
+use crate::probe::coverage::{HostClosure, measure_within, union};
+use crate::probe::earlier::EarlierLooks;
 use crate::probe::look::{look, with_hosts_now};
-use crate::probe::next::{Wanted, built, measure_next};
-use crate::probe::past::Past;
+use crate::probe::next::{NextSystem, built, measure_next};
 use crate::probe::store::{self, Closure};
-use crate::probe::transport::http::Web;
+use crate::probe::transport::http::HttpClient;
 use crate::probe::{host, on_host};
 use crate::remote::{ScriptRunner, Way};
 use futures_util::future::join_all;
@@ -109,8 +109,8 @@ impl Snapshot {
 #[derive(Clone, Copy)]
 struct OneLook<'a> {
     care: Thoroughness,
-    past: &'a Past,
-    wanted: &'a [Wanted],
+    earlier: &'a EarlierLooks,
+    wanted: &'a [NextSystem],
 }
 
 /// What one host said.
@@ -128,15 +128,15 @@ struct Answered {
 ///
 /// Takes as long as the slowest host, 10 s at most for the quick figures once it is its turn and a
 /// minute for all hosts together, then as long as the
-/// slowest tier. Names that are no hosts are left out. What the past has told is used where asking
+/// slowest tier. Names that are no hosts are left out. What earlier looks were told is used where asking
 /// again would be bad manners, and what is remembered now is added to it.
 pub async fn measure_once(
     fleet: &Fleet,
     runner: &dyn ScriptRunner,
     hosts: &[String],
     care: Thoroughness,
-    past: &Past,
-    wanted: &[Wanted],
+    earlier: &EarlierLooks,
+    wanted: &[NextSystem],
 ) -> Snapshot {
     let asked = fleet.hosts.iter().filter(|host| hosts.contains(&host.name));
     let answered = join_all(asked.map(|host| async move {
@@ -155,20 +155,20 @@ pub async fn measure_once(
             let list = async { store::closure(runner, &host.name).await.ok() };
             (store, closure) = tokio::join!(count, list);
             if let Some(store) = &store {
-                past.memory.put_store(&host.name, store.clone());
+                earlier.memory.put_store(&host.name, store.clone());
             }
         }
         Answered { name: host.name.clone(), facts, store, closure }
     }))
     .await;
     let mut snapshot = Snapshot::default();
-    match Web::new() {
+    match HttpClient::new() {
         Ok(web) => {
-            for (tier, count) in &past.requests {
+            for (tier, count) in &earlier.requests {
                 web.budget.begin_month_with(tier, *count);
             }
-            let tools = Tools { web: &web, runner, fleet, memory: &past.memory };
-            let how = OneLook { care, past, wanted };
+            let tools = Tools { web: &web, runner, fleet, memory: &earlier.memory };
+            let how = OneLook { care, earlier, wanted };
             ask_tiers(tools, &answered, how, &mut snapshot).await;
             let counted = fleet.tiers.iter().map(|tier| (tier, web.budget.take_count(&tier.name)));
             let counted = counted.filter(|(_, count)| *count > 0);
@@ -215,11 +215,11 @@ async fn ask_tiers(
         let paths = candidates(tier, &known, |_| false);
         async move { (tier.name.clone(), ask_tier(tools, tier, &paths, closures, how).await) }
     }));
-    let asked: Vec<Asked<'_>> = answered
+    let asked: Vec<HostClosure<'_>> = answered
         .iter()
-        .filter_map(|host| Some(Asked { host: &host.name, closure: host.closure.as_ref()? }))
+        .filter_map(|host| Some(HostClosure { host: &host.name, closure: host.closure.as_ref()? }))
         .collect();
-    let coverage = measure_within(tools, &asked, &how.past.answers, how.care.coverage_limit());
+    let coverage = measure_within(tools, &asked, &how.earlier.answers, how.care.coverage_limit());
     let up = answered.iter().filter(|host| slow && host.closure.is_some());
     let looks = join_all(up.map(|host| async move {
         let look = on_host::look(tools.runner, &host.name, Timestamp::now());
@@ -247,9 +247,9 @@ async fn next(
     tools: Tools<'_>,
     answered: &[Answered],
     how: OneLook<'_>,
-    mut built: BTreeMap<String, Option<Wanted>>,
+    mut built: BTreeMap<String, Option<NextSystem>>,
 ) -> BTreeMap<String, NextFacts> {
-    let known: Vec<(&Answered, Wanted)> = answered
+    let known: Vec<(&Answered, NextSystem)> = answered
         .iter()
         .filter_map(|host| {
             let evaluated = how.wanted.iter().find(|wanted| wanted.host == host.name);
@@ -262,7 +262,7 @@ async fn next(
         })
         .collect();
     let looks = known.iter().map(|(host, next)| async move {
-        let (running, answers) = (host.closure.as_ref(), &how.past.answers);
+        let (running, answers) = (host.closure.as_ref(), &how.earlier.answers);
         let work = measure_next(tools, next, running, answers, |_| false);
         let limit = how.care.coverage_limit();
         let facts = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
@@ -285,13 +285,13 @@ async fn ask_tier(
     closures: &[ClosurePath],
     how: OneLook<'_>,
 ) -> TierFacts {
-    let OneLook { care, past, .. } = how;
+    let OneLook { care, earlier, .. } = how;
     let began = Instant::now();
     let asking = tools.asking(tier, paths, closures, Timestamp::now());
-    if let Some(told) = past.told(tier, care == Thoroughness::Glance, asking.now) {
+    if let Some(told) = earlier.told(tier, care == Thoroughness::Glance, asking.now) {
         return told.clone();
     }
-    let probe = tokio::time::timeout(TIER_LIMIT, look(&asking, past.last(tier, asking.now)));
+    let probe = tokio::time::timeout(TIER_LIMIT, look(&asking, earlier.last(tier, asking.now)));
     let Ok(mut facts) = probe.await else {
         let silent = tiers::silent(tier, TIER_LIMIT.as_secs()).at(asking.now);
         let facts = TierFacts::of(TierState::Down, silent);
@@ -355,9 +355,15 @@ mod tests {
         );
         let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
         let began = Instant::now();
-        let found =
-            measure_once(&fleet, &runner(), &["samsung".to_owned()], CARE, &Past::default(), &[])
-                .await;
+        let found = measure_once(
+            &fleet,
+            &runner(),
+            &["samsung".to_owned()],
+            CARE,
+            &EarlierLooks::default(),
+            &[],
+        )
+        .await;
         assert!(began.elapsed() < TIER_LIMIT + Duration::from_secs(1), "{:?}", began.elapsed());
         assert_eq!(found.tiers[0].1.state, TierState::Down);
         assert_eq!(found.hosts[0].1.state, HostState::Up);
@@ -383,11 +389,11 @@ mod tests {
             asked_at: Some(now),
             ..TierFacts::default()
         };
-        let mut past = Past::default();
+        let mut earlier = EarlierLooks::default();
         for tier in &fleet.tiers {
-            past.add(tier, Some(told.clone()), Some(7), Vec::new());
+            earlier.add(tier, Some(told.clone()), Some(7), Vec::new());
         }
-        let found = measure_once(&fleet, &runner(), &[], CARE, &past, &[]).await;
+        let found = measure_once(&fleet, &runner(), &[], CARE, &earlier, &[]).await;
         assert_eq!(found.tiers[1].1, told);
         assert_ne!(found.tiers[0].1.latency_ms, told.latency_ms);
         assert_eq!(found.tiers[0].1.since, told.since, "it was up then and is now");
@@ -426,7 +432,7 @@ mod tests {
         let text = "[hosts.samsung]\n[hosts.razer]\n";
         let fleet = crate::config::parse(text, Path::new("hosts.toml"), None).unwrap();
         let names = ["samsung".to_owned(), "razer".to_owned()];
-        let found = measure_once(&fleet, &Queue, &names, CARE, &Past::default(), &[]).await;
+        let found = measure_once(&fleet, &Queue, &names, CARE, &EarlierLooks::default(), &[]).await;
         assert_eq!(found.hosts[0].1.state, HostState::Up);
         let razer = &found.hosts[1].1;
         assert_eq!((razer.state, razer.asked_at), (HostState::Unknown, None));
@@ -448,7 +454,8 @@ mod tests {
         );
         let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
         let names = ["samsung".to_owned(), "razer".to_owned()];
-        let found = measure_once(&fleet, &runner(), &names, CARE, &Past::default(), &[]).await;
+        let found =
+            measure_once(&fleet, &runner(), &names, CARE, &EarlierLooks::default(), &[]).await;
         assert_eq!(found.hosts[0].1.state, HostState::Up);
         assert_eq!(found.hosts[1].1.state, HostState::Offline);
         assert_eq!(found.stores["samsung"].paths, 10);
@@ -462,7 +469,7 @@ mod tests {
             &runner(),
             &names[..1],
             Thoroughness::Glance,
-            &Past::default(),
+            &EarlierLooks::default(),
             &[],
         )
         .await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum Pace {
     /// A host.
     Host,
     /// A tier in the own network.
@@ -19,7 +19,7 @@ pub enum Target {
     Store,
 }
 
-impl Target {
+impl Pace {
     /// Returns the time between two successful probes.
     pub fn interval(self) -> Duration {
         Duration::from_secs(match self {
@@ -95,7 +95,7 @@ const REFUSED: (Duration, Duration) = (Duration::from_secs(2 * 60), Duration::fr
 ///
 /// Times are those since the first look.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Logins {
+pub(super) struct LoginSchedule {
     /// When the next new login is due.
     due: Duration,
     /// Whether only a new login can say how the host is: one failed, or somebody else saw it fail.
@@ -105,7 +105,7 @@ pub(super) struct Logins {
     refused_at: Duration,
 }
 
-impl Logins {
+impl LoginSchedule {
     /// Begins; `spread` is a number from 0 to 1 that keeps the logins of many hosts apart. The
     /// first look makes a connection anyway.
     pub(super) fn new(spread: f64) -> Self {
@@ -161,11 +161,11 @@ mod tests {
     #[test]
     fn failures_stretch_the_interval_to_a_minute() {
         let seconds: Vec<u64> =
-            (0..7).map(|n| next_delay(Target::Host.interval(), n, 0.5).as_secs()).collect();
+            (0..7).map(|n| next_delay(Pace::Host.interval(), n, 0.5).as_secs()).collect();
         assert_eq!(seconds, [5, 10, 20, 40, 60, 60, 60]);
-        assert_eq!(next_delay(Target::PublicTier.interval(), 3, 0.5).as_secs(), 60);
-        assert_eq!(next_delay(Target::Store.interval(), 9, 0.5).as_secs(), 900);
-        assert_eq!(next_delay(Target::Host.interval(), u32::MAX, 0.5).as_secs(), 60);
+        assert_eq!(next_delay(Pace::PublicTier.interval(), 3, 0.5).as_secs(), 60);
+        assert_eq!(next_delay(Pace::Store.interval(), 9, 0.5).as_secs(), 900);
+        assert_eq!(next_delay(Pace::Host.interval(), u32::MAX, 0.5).as_secs(), 60);
     }
 
     /// Returns a time of so many seconds.
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn a_new_login_is_due_about_once_a_minute_and_spread_out() {
-        let (early, late) = (Logins::new(0.0), Logins::new(1.0));
+        let (early, late) = (LoginSchedule::new(0.0), LoginSchedule::new(1.0));
         assert!(!early.is_due(at(29), false) && early.is_due(at(30), false));
         assert!(!late.is_due(at(89), false) && late.is_due(at(90), false));
         let mut logins = early;
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_login_that_failed_is_proved_by_another_login_alone() {
-        let mut logins = Logins::new(0.5);
+        let mut logins = LoginSchedule::new(0.5);
         logins.note(true, HostState::Offline, at(60), 0.5);
         assert!(logins.is_due(at(61), false));
         logins.note(true, HostState::Up, at(62), 0.5);
@@ -198,14 +198,14 @@ mod tests {
 
     #[test]
     fn a_key_that_asks_to_be_touched_is_left_alone() {
-        let mut logins = Logins::new(0.0);
+        let mut logins = LoginSchedule::new(0.0);
         logins.doubt();
         assert!(!logins.is_due(at(3600), true));
     }
 
     #[test]
     fn a_refused_login_is_tried_again_after_minutes_also_when_somebody_insists() {
-        let mut logins = Logins::new(0.5);
+        let mut logins = LoginSchedule::new(0.5);
         let mut minutes = Vec::new();
         for _ in 0..5 {
             logins.note(true, HostState::Denied, at(100), 0.5);
@@ -220,24 +220,24 @@ mod tests {
 
     #[test]
     fn jitter_is_a_tenth() {
-        assert_eq!(next_delay(Target::LanTier.interval(), 0, 0.0), Duration::from_secs(9));
-        assert_eq!(next_delay(Target::LanTier.interval(), 0, 1.0), Duration::from_secs(11));
+        assert_eq!(next_delay(Pace::LanTier.interval(), 0, 0.0), Duration::from_secs(9));
+        assert_eq!(next_delay(Pace::LanTier.interval(), 0, 1.0), Duration::from_secs(11));
     }
 
     #[test]
     fn a_private_address_is_in_the_own_network() {
         let tier = |url: &str| Tier::new("x", KindName::Http, url);
         for (url, target) in [
-            ("http://10.0.0.5:5000", Target::LanTier),
-            ("http://[fd00::5]:5000", Target::LanTier),
-            ("http://100.64.0.2", Target::LanTier),
-            ("http://p620:5000", Target::LanTier),
-            ("http://p620.lan", Target::LanTier),
-            ("https://cache.nixos.org", Target::PublicTier),
-            ("https://nix-community.cachix.org", Target::PublicTier),
-            ("https://1.2.3.4", Target::PublicTier),
+            ("http://10.0.0.5:5000", Pace::LanTier),
+            ("http://[fd00::5]:5000", Pace::LanTier),
+            ("http://100.64.0.2", Pace::LanTier),
+            ("http://p620:5000", Pace::LanTier),
+            ("http://p620.lan", Pace::LanTier),
+            ("https://cache.nixos.org", Pace::PublicTier),
+            ("https://nix-community.cachix.org", Pace::PublicTier),
+            ("https://1.2.3.4", Pace::PublicTier),
         ] {
-            assert_eq!(Target::of_address(&tier(url)), target, "{url}");
+            assert_eq!(Pace::of_address(&tier(url)), target, "{url}");
         }
     }
 }

@@ -125,13 +125,13 @@ async fn serve(stream: TcpStream, state: Arc<State>) -> Option<()> {
 }
 
 /// A server that answers every request with a body without an end, and without saying how long it is.
-pub(super) struct Endless {
+pub(super) struct EndlessServer {
     /// Its address, without a trailing slash.
     pub(super) url: String,
     sent: Arc<AtomicUsize>,
 }
 
-impl Endless {
+impl EndlessServer {
     /// Starts one.
     pub(super) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

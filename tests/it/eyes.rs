@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use nixdash::fleet::{CoverageFacts, Fleet, SizeFacts, StorePath, Tier, TierFacts};
 use nixdash::probe::{
-    Answers, Ask, Asked, Closure, Memory, Method, Reply, Rules, Tools, Web, WebError, look_at_tier,
-    measure_coverage,
+    Answers, Closure, HostClosure, HttpClient, HttpReply, HttpRequest, Memory, Method,
+    RequestError, Rules, Tools, look_at_tier, measure_coverage,
 };
 use nixdash::remote::FakeRunner;
 use std::path::Path;
@@ -13,7 +13,7 @@ use std::sync::Mutex;
 /// A fleet, and what its probes remember.
 pub(crate) struct Eyes {
     pub(crate) fleet: Fleet,
-    web: Web,
+    web: HttpClient,
     memory: Memory,
     runner: FakeRunner,
     runtime: tokio::runtime::Runtime,
@@ -26,7 +26,7 @@ impl Eyes {
             .unwrap_or_else(|errors| panic!("{errors}"));
         Self {
             fleet,
-            web: Web::new().unwrap(),
+            web: HttpClient::new().unwrap(),
             memory: Memory::default(),
             runner: FakeRunner::new(|_, _| panic!("no host is asked")),
             runtime: tokio::runtime::Runtime::new().unwrap(),
@@ -59,7 +59,7 @@ impl Eyes {
     }
 
     /// Asks a tier which paths it holds.
-    pub(crate) fn holds(&self, tier: &str, paths: &[StorePath]) -> Result<Vec<bool>, WebError> {
+    pub(crate) fn holds(&self, tier: &str, paths: &[StorePath]) -> Result<Vec<bool>, RequestError> {
         let tier = self.tier(tier);
         let asking = self.tools().asking(tier, &[], &[], Timestamp::now());
         let paths: Vec<&StorePath> = paths.iter().collect();
@@ -67,23 +67,23 @@ impl Eyes {
     }
 
     /// Gets a file of a tier.
-    pub(crate) fn get(&self, tier: &str, file: &str) -> Reply {
+    pub(crate) fn get(&self, tier: &str, file: &str) -> HttpReply {
         let tier = self.tier(tier);
-        let ask = Ask::get(format!("{}{file}", tier.url));
+        let ask = HttpRequest::get(format!("{}{file}", tier.url));
         let rules = Rules::new(&[(Method::Get, "*")]);
         self.runtime.block_on(self.web.ask(tier, &rules, ask)).unwrap()
     }
 
     /// Asks all tiers how much of a closure they hold, without knowing anything.
     pub(crate) fn coverage(&self, closure: &Closure) -> CoverageFacts {
-        let asked = [Asked { host: "here", closure }];
+        let asked = [HostClosure { host: "here", closure }];
         let answers = Mutex::new(Answers::default());
         let mut found = self.runtime.block_on(measure_coverage(self.tools(), &asked, &answers));
         found.remove("here").unwrap()
     }
 
     /// Measures a tier's size.
-    pub(crate) fn size(&self, tier: &str) -> Result<Option<SizeFacts>, WebError> {
+    pub(crate) fn size(&self, tier: &str) -> Result<Option<SizeFacts>, RequestError> {
         let tier = self.tier(tier);
         let asking = self.tools().asking(tier, &[], &[], Timestamp::now());
         self.runtime.block_on(asking.kind.size(&asking))

@@ -7,32 +7,32 @@ use crate::probe::checks::up::SLOW_MS;
 use crate::probe::clock::milliseconds;
 use crate::probe::memory::Dated;
 use crate::probe::prometheus::Metrics;
-use crate::probe::transport::{Reply, WebError, WebTrouble, Wish};
+use crate::probe::transport::{HttpReply, RequestError, RequestTrouble, RestWish};
 use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Returns the facts of a tier that could not be asked.
-pub(in crate::probe) fn failed(tier: &Tier, error: &WebError) -> TierFacts {
+pub(in crate::probe) fn failed(tier: &Tier, error: &RequestError) -> TierFacts {
     TierFacts::of(error.state(), not_asked(tier, error))
 }
 
 /// Returns why a tier could not be asked, as a finding.
-pub(in crate::probe) fn not_asked(tier: &Tier, error: &WebError) -> Finding {
+pub(in crate::probe) fn not_asked(tier: &Tier, error: &RequestError) -> Finding {
     let code = match error.trouble {
-        WebTrouble::NoAnswer => Code::TierUnreachable,
-        WebTrouble::Proxy => Code::ProxyRefused,
-        WebTrouble::Redirect => Code::RedirectRefused,
-        WebTrouble::Rest => Code::LeftAlone,
-        WebTrouble::Spent => Code::RequestsSpent,
-        WebTrouble::Setup => Code::SetupFailed,
+        RequestTrouble::NoAnswer => Code::TierUnreachable,
+        RequestTrouble::Proxy => Code::ProxyRefused,
+        RequestTrouble::Redirect => Code::RedirectRefused,
+        RequestTrouble::Rest => Code::LeftAlone,
+        RequestTrouble::Spent => Code::RequestsSpent,
+        RequestTrouble::Setup => Code::SetupFailed,
     };
     tiers::not_asked(tier, code, &error.url, &error.cause, &error.hint)
 }
 
 /// Returns the facts of a tier that has just answered well.
-pub(in crate::probe) fn up(reply: &Reply) -> TierFacts {
+pub(in crate::probe) fn up(reply: &HttpReply) -> TierFacts {
     let latency = milliseconds(reply.first_byte);
     let state = if latency > SLOW_MS { TierState::Slow } else { TierState::Up };
     TierFacts { state, latency_ms: Some(latency), ..TierFacts::default() }
@@ -43,12 +43,12 @@ pub(in crate::probe) fn up(reply: &Reply) -> TierFacts {
 pub(in crate::probe) fn refused(
     asking: &Asking<'_>,
     what: &str,
-    reply: &Reply,
+    reply: &HttpReply,
     let_in: &str,
 ) -> TierFacts {
     let status = reply.status;
     let (state, code, fix) = match status {
-        _ if (asking.kind.rules().wish)(reply, asking.now) != Wish::None => {
+        _ if (asking.kind.rules().wish)(reply, asking.now) != RestWish::None => {
             (TierState::Degraded, Code::RateLimited, haste(asking, reply))
         }
         401 | 403 => (TierState::Unauthorized, Code::AccessDenied, let_in.to_owned()),
@@ -64,13 +64,13 @@ pub(in crate::probe) fn refused(
 }
 
 /// Returns the facts of a tier whose answer makes no sense.
-pub(in crate::probe) fn nonsense(tier: &Tier, what: &str, reply: &Reply) -> TierFacts {
+pub(in crate::probe) fn nonsense(tier: &Tier, what: &str, reply: &HttpReply) -> TierFacts {
     let findings = vec![tiers::nonsense(tier, what)];
     TierFacts { state: TierState::Degraded, findings, ..up(reply) }
 }
 
 /// Says why a server wants to be left alone, and what a person can do about it.
-fn haste(asking: &Asking<'_>, reply: &Reply) -> String {
+fn haste(asking: &Asking<'_>, reply: &HttpReply) -> String {
     let who = if reply.status == 503 { "it is overloaded" } else { "too many requests" };
     match asking.tier.every {
         Some(_) => format!("{who}: ask it less often (every)"),
@@ -124,7 +124,7 @@ pub(in crate::probe) async fn read_metrics(body: Vec<u8>) -> Option<Metrics> {
 }
 
 /// Returns the server's own words for what is wrong, when its answer is JSON that has some.
-fn said(reply: &Reply) -> Option<String> {
+fn said(reply: &HttpReply) -> Option<String> {
     let short = Some(&reply.body).filter(|body| body.len() <= SHORT)?;
     let value: serde_json::Value = serde_json::from_slice(short).ok()?;
     let text = ["message", "error"].iter().find_map(|key| value.get(key)?.as_str())?;

@@ -11,7 +11,9 @@ use crate::probe::asking::Asking;
 use crate::probe::checks::served;
 use crate::probe::memory::Dated;
 use crate::probe::transport::redirect::climbs;
-use crate::probe::transport::{Ask, Declared, Method, Part, WebTrouble, is_declared, nothing_came};
+use crate::probe::transport::{
+    AnswerPart, DeclaredRequest, HttpRequest, Method, RequestTrouble, is_declared, nothing_came,
+};
 use reqwest::Url;
 
 /// What asking for the first byte of a nar showed.
@@ -45,7 +47,7 @@ fn recall(asking: &Asking<'_>, facts: &mut TierFacts) -> bool {
 
 /// Returns the address of a nar: what a narinfo names, on the tier's own address; else why it is
 /// not asked for.
-fn nar_address(base: &str, declared: &[Declared], named: &str) -> Result<String, String> {
+fn nar_address(base: &str, declared: &[DeclaredRequest], named: &str) -> Result<String, String> {
     let shown = printable_line(named.split('?').next().unwrap_or_default());
     let no = |why: &str| Err(format!("the narinfo names {shown:?} as its nar, {why}"));
     let is_absolute = named.starts_with("http://") || named.starts_with("https://");
@@ -85,7 +87,7 @@ pub(in crate::probe) async fn prove(asking: &Asking<'_>, narinfo: &NarInfo, fact
 
 /// Asks for the first byte of a nar.
 async fn ask(asking: &Asking<'_>, url: String) -> Content {
-    let answer = asking.send(Ask::get(url).part(Part::FirstByte).follow()).await;
+    let answer = asking.send(HttpRequest::get(url).part(AnswerPart::FirstByte).follow()).await;
     match answer.inspect(|reply| served::nar(asking, reply.status)) {
         // Servers that send as they read say 200 before they know whether the file is there.
         Ok(reply) if matches!(reply.status, 200 | 206) && reply.body.is_empty() => {
@@ -93,12 +95,15 @@ async fn ask(asking: &Asking<'_>, url: String) -> Content {
         }
         Ok(reply) => Content::Answered(reply.status),
         Err(error) => match error.trouble {
-            WebTrouble::NoAnswer => Content::Nothing(error.cause),
-            WebTrouble::Redirect => {
+            RequestTrouble::NoAnswer => Content::Nothing(error.cause),
+            RequestTrouble::Redirect => {
                 let why = format!("the cache {}", error.cause);
                 Content::Elsewhere(tiers::nar_redirected(asking.tier, &why, &error.hint))
             }
-            WebTrouble::Proxy | WebTrouble::Rest | WebTrouble::Spent | WebTrouble::Setup => {
+            RequestTrouble::Proxy
+            | RequestTrouble::Rest
+            | RequestTrouble::Spent
+            | RequestTrouble::Setup => {
                 let why = format!("{}: {}", error.url, error.cause);
                 Content::Unproven(tiers::nar_not_proven(asking.tier, &why, &error.hint))
             }
@@ -146,7 +151,7 @@ mod tests {
     use crate::probe::memory::Memory;
     use crate::probe::server::{KEY, NARINFO, PATH, Server};
     use crate::probe::transport::CACHE_REQUESTS;
-    use crate::probe::transport::http::Web;
+    use crate::probe::transport::http::HttpClient;
     use crate::remote::FakeRunner;
     use jiff::Timestamp;
 
@@ -184,7 +189,7 @@ mod tests {
         ])
         .await;
         let (fleet, runner) = (crate::config::fallback(), FakeRunner::unreachable());
-        let (web, paths) = (Web::new().unwrap(), [StorePath::parse(PATH).unwrap()]);
+        let (web, paths) = (HttpClient::new().unwrap(), [StorePath::parse(PATH).unwrap()]);
         let tier = Tier {
             public_key: parse_public_key(KEY).ok(),
             ..Tier::new("x", KindName::Http, &server.url)

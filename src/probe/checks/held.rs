@@ -2,19 +2,19 @@
 
 use crate::fleet::{StorePath, Tier};
 use crate::probe::asking::Asking;
-use crate::probe::transport::{Ask, Method, Part, WebError};
+use crate::probe::transport::{AnswerPart, HttpRequest, Method, RequestError};
 use futures_util::stream::StreamExt as _;
 
 /// Asks which paths a cache has a narinfo of.
 pub(in crate::probe) async fn held(
     asking: &Asking<'_>,
     paths: &[&StorePath],
-) -> Result<Vec<bool>, WebError> {
+) -> Result<Vec<bool>, RequestError> {
     let statuses = statuses(asking, paths, Method::Get).await?;
     // A bucket that may not be listed answers 403 for what it lacks, and so does one that lets
     // nobody in: what it says of itself tells which it is.
     if !statuses.is_empty() && statuses.iter().all(|status| *status == 403) {
-        let reply = asking.send(Ask::get(asking.info_url()).follow()).await?;
+        let reply = asking.send(HttpRequest::get(asking.info_url()).follow()).await?;
         if matches!(reply.status, 401 | 403) {
             return Err(closed(asking.tier, reply.status));
         }
@@ -26,7 +26,7 @@ pub(in crate::probe) async fn held(
 pub(in crate::probe) async fn held_by_head(
     asking: &Asking<'_>,
     paths: &[&StorePath],
-) -> Result<Vec<bool>, WebError> {
+) -> Result<Vec<bool>, RequestError> {
     let statuses = statuses(asking, paths, Method::Head).await?;
     Ok(statuses.into_iter().map(is_there).collect())
 }
@@ -37,9 +37,9 @@ fn is_there(status: u16) -> bool {
 }
 
 /// Says that nothing is known of what a cache holds that lets nobody in.
-fn closed(tier: &Tier, status: u16) -> WebError {
+fn closed(tier: &Tier, status: u16) -> RequestError {
     let cause = format!("answered {status} for nix-cache-info too: what it holds is not known");
-    WebError::new(&tier.url, &cause, "see why it does not let us in")
+    RequestError::new(&tier.url, &cause, "see why it does not let us in")
 }
 
 /// Asks for many narinfos; returns the status of each: it is there, or it is not. Ends with the first
@@ -48,11 +48,12 @@ async fn statuses(
     asking: &Asking<'_>,
     paths: &[&StorePath],
     method: Method,
-) -> Result<Vec<u16>, WebError> {
+) -> Result<Vec<u16>, RequestError> {
     let ask = |path: &&StorePath| {
         let url = asking.narinfo_url(path);
-        let ask = if method == Method::Head { Ask::head(url) } else { Ask::get(url) };
-        ask.part(Part::Status).follow()
+        let ask =
+            if method == Method::Head { HttpRequest::head(url) } else { HttpRequest::get(url) };
+        ask.part(AnswerPart::Status).follow()
     };
     let asks = paths.iter().map(ask).collect();
     let rules = asking.kind.rules();
@@ -64,7 +65,11 @@ async fn statuses(
             status @ (200 | 204 | 403 | 404) => status,
             status => {
                 let cause = format!("answered {status} for the narinfo of {name}");
-                return Err(WebError::new(&asking.tier.url, &cause, "see the log of the cache"));
+                return Err(RequestError::new(
+                    &asking.tier.url,
+                    &cause,
+                    "see the log of the cache",
+                ));
             }
         });
     }

@@ -29,7 +29,7 @@ pub(super) async fn prove(asking: &Asking<'_>, facts: &mut TierFacts) {
 /// made with.
 pub(super) async fn take_verdict(
     asking: &Asking<'_>,
-    verdict: proof::Verdict,
+    verdict: proof::SignatureVerdict,
     facts: &mut TierFacts,
 ) {
     facts.signature = verdict.signature;

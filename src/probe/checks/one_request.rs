@@ -12,7 +12,7 @@ use crate::probe::checks::take_verdict;
 use crate::probe::checks::up::SLOW_MS;
 use crate::probe::clock::milliseconds;
 use crate::probe::memory::Dated;
-use crate::probe::transport::{Ask, Reply};
+use crate::probe::transport::{HttpReply, HttpRequest};
 use jiff::SignedDuration;
 
 /// Keeps what a look found, for [`kept`]; what is not well is looked at whole the next time.
@@ -34,7 +34,7 @@ pub(in crate::probe) fn kept(asking: &Asking<'_>) -> Option<TierFacts> {
 }
 
 /// Puts the times of an answer into what was kept.
-pub(in crate::probe) fn timed(mut facts: TierFacts, reply: &Reply) -> TierFacts {
+pub(in crate::probe) fn timed(mut facts: TierFacts, reply: &HttpReply) -> TierFacts {
     let latency = milliseconds(reply.first_byte);
     facts.latency_ms = Some(latency);
     facts.connect_ms = reply.connect.map(milliseconds);
@@ -44,14 +44,14 @@ pub(in crate::probe) fn timed(mut facts: TierFacts, reply: &Reply) -> TierFacts 
 
 /// Looks at a tier by reading its probe path, when the proof is due and the rest was well; returns
 /// the answer too. Nothing when the tier has to be looked at whole.
-pub(in crate::probe) async fn by_probe_path(asking: &Asking<'_>) -> Option<(TierFacts, Reply)> {
+pub(in crate::probe) async fn by_probe_path(asking: &Asking<'_>) -> Option<(TierFacts, HttpReply)> {
     let mut facts = kept(asking)?;
     if recall(asking, &mut facts) {
         return None;
     }
     let mut search = Search::begin(asking)?;
     let path = search.probe_path()?.clone();
-    let answer = asking.send(Ask::get(asking.narinfo_url(&path)).follow()).await;
+    let answer = asking.send(HttpRequest::get(asking.narinfo_url(&path)).follow()).await;
     let found = proof::read(asking, &path, &answer);
     let reply = answer.ok()?;
     // There is nothing else to be asked for.

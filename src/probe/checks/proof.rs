@@ -13,7 +13,7 @@ use crate::probe::asking::Asking;
 use crate::probe::checks::served;
 use crate::probe::memory::{Dated, ProvenSignature};
 use crate::probe::signed::SignedNarinfo;
-use crate::probe::transport::{Ask, Reply, WebError};
+use crate::probe::transport::{HttpReply, HttpRequest, RequestError};
 use futures_util::stream::StreamExt as _;
 use jiff::SignedDuration;
 
@@ -27,7 +27,7 @@ const WIDTH: usize = 4;
 const PUBLIC_AGE: SignedDuration = SignedDuration::from_mins(10);
 
 /// What an answer for the narinfo of a path says.
-pub(in crate::probe) enum Found {
+pub(in crate::probe) enum NarinfoAnswer {
     /// It holds the path.
     Narinfo(Box<NarInfo>),
     /// It does not hold it.
@@ -38,9 +38,9 @@ pub(in crate::probe) enum Found {
     Odd(String),
 }
 
-impl Found {
+impl NarinfoAnswer {
     /// Reads an answer.
-    pub(in crate::probe) fn read(path: &StorePath, reply: &Reply) -> Self {
+    pub(in crate::probe) fn read(path: &StorePath, reply: &HttpReply) -> Self {
         match reply.status {
             200 => match NarInfo::parse(&reply.text()) {
                 Ok(narinfo) if narinfo.store_path == *path => Self::Narinfo(Box::new(narinfo)),
@@ -68,7 +68,7 @@ pub(in crate::probe) struct Search<'a> {
 }
 
 /// A verdict on a tier's signature.
-pub(in crate::probe) struct Verdict {
+pub(in crate::probe) struct SignatureVerdict {
     pub(in crate::probe) signature: SignatureState,
     /// What it was made with, or why there is none.
     pub(in crate::probe) proof: String,
@@ -111,10 +111,14 @@ impl<'a> Search<'a> {
     /// A wrong signature ends the search. Narinfos without a signature of the key are passed over,
     /// since a cache may hold paths that others signed; and at first those that need none, since
     /// hosts take them whoever signed them.
-    pub(in crate::probe) fn take(&mut self, path: &StorePath, found: Found) -> Option<Verdict> {
+    pub(in crate::probe) fn take(
+        &mut self,
+        path: &StorePath,
+        found: NarinfoAnswer,
+    ) -> Option<SignatureVerdict> {
         self.count += 1;
         let is_probe_path = self.probe_path.as_ref() == Some(path);
-        let Found::Narinfo(narinfo) = found else {
+        let NarinfoAnswer::Narinfo(narinfo) = found else {
             self.without(path, is_probe_path, found);
             return None;
         };
@@ -157,16 +161,16 @@ impl<'a> Search<'a> {
         signature: SignatureState,
         proof: String,
         narinfo: Option<NarInfo>,
-    ) -> Verdict {
+    ) -> SignatureVerdict {
         let proof = match self.asking.transport.asker() {
             Some(asker) => format!("{proof}, asked from {}", asker.host),
             None => proof,
         };
-        Verdict { signature, proof, narinfo, denied: self.denied.take() }
+        SignatureVerdict { signature, proof, narinfo, denied: self.denied.take() }
     }
 
     /// Returns the verdict on a path that the tier's key signed, which is the probe path from now on.
-    fn valid(&mut self, narinfo: NarInfo) -> Verdict {
+    fn valid(&mut self, narinfo: NarInfo) -> SignatureVerdict {
         let path = narinfo.store_path.clone();
         let proof = format!("{}, signed by {}", path.name(), self.key.name);
         self.asking.memory.with(self.asking.tier, |memory| memory.probe_path = Some(path));
@@ -182,11 +186,11 @@ impl<'a> Search<'a> {
 
     /// Takes an answer that is no narinfo. 401 is a refusal whatever it was asked for; 403 is one
     /// for what could be read before, else a miss: a bucket that may not be listed answers so.
-    fn without(&mut self, path: &StorePath, is_probe_path: bool, found: Found) {
+    fn without(&mut self, path: &StorePath, is_probe_path: bool, found: NarinfoAnswer) {
         let status = match found {
-            Found::Refused(status) => Some(status),
-            Found::Narinfo(_) | Found::Missing => None,
-            Found::Odd(why) => {
+            NarinfoAnswer::Refused(status) => Some(status),
+            NarinfoAnswer::Narinfo(_) | NarinfoAnswer::Missing => None,
+            NarinfoAnswer::Odd(why) => {
                 self.trouble.get_or_insert(why);
                 return;
             }
@@ -215,7 +219,7 @@ impl<'a> Search<'a> {
     }
 
     /// Returns the verdict when no answer was one.
-    pub(in crate::probe) fn end(mut self) -> Verdict {
+    pub(in crate::probe) fn end(mut self) -> SignatureVerdict {
         if let Some(narinfo) = self.content_addressed.take() {
             return self.valid(narinfo);
         }
@@ -235,17 +239,18 @@ impl<'a> Search<'a> {
 }
 
 /// Searches for a path that the tier holds and its key signed, the likeliest first.
-pub(in crate::probe) async fn search(asking: &Asking<'_>) -> Verdict {
+pub(in crate::probe) async fn search(asking: &Asking<'_>) -> SignatureVerdict {
     let Some(mut search) = Search::begin(asking) else {
         let proof = "nothing to prove with: hosts.toml has no public_key for it".to_owned();
         let signature = SignatureState::Unchecked;
-        return Verdict { signature, proof, narinfo: None, denied: None };
+        return SignatureVerdict { signature, proof, narinfo: None, denied: None };
     };
     let paths = search.paths();
     // The first alone: it is likely enough, and opens the connection that the others share.
     let (first, rest) = paths.split_at(paths.len().min(1));
     for (batch, width) in [(first, 1), (rest, WIDTH)] {
-        let asks = batch.iter().map(|path| Ask::get(asking.narinfo_url(path)).follow()).collect();
+        let asks =
+            batch.iter().map(|path| HttpRequest::get(asking.narinfo_url(path)).follow()).collect();
         let mut answers = asking.transport.send_all(asking.tier, asking.kind.rules(), asks, width);
         for path in batch {
             let Some(answer) = answers.next().await else { break };
@@ -261,19 +266,19 @@ pub(in crate::probe) async fn search(asking: &Asking<'_>) -> Verdict {
 pub(super) fn read(
     asking: &Asking<'_>,
     path: &StorePath,
-    answer: &Result<Reply, WebError>,
-) -> Found {
+    answer: &Result<HttpReply, RequestError>,
+) -> NarinfoAnswer {
     let reply = match answer {
         Ok(reply) => reply,
-        Err(error) => return Found::Odd(error.to_string()),
+        Err(error) => return NarinfoAnswer::Odd(error.to_string()),
     };
     served::narinfo(asking, reply.status);
     // Without root a host's login is not read: a refusal says nothing about its daemon.
     let is_blind = asking.transport.asker().is_some_and(|asker| !asker.root);
     if is_blind && matches!(reply.status, 401 | 403) {
-        return Found::Missing;
+        return NarinfoAnswer::Missing;
     }
-    Found::read(path, reply)
+    NarinfoAnswer::read(path, reply)
 }
 
 /// Fills in a verdict that is still believed; returns whether there is one. Only those on tiers

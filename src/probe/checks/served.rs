@@ -2,7 +2,7 @@
 
 use crate::fleet::{ServedFacts, Share, Tier};
 use crate::probe::asking::Asking;
-use crate::probe::memory::{Memory, Part, read_kept, to_kept};
+use crate::probe::memory::{Memory, MemoryPart, read_kept, to_kept};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
@@ -42,7 +42,7 @@ struct Own {
 /// nixdash, and shared with those at work: of two that take turns, each counts from where the
 /// other stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct Base {
+struct CountedFrom {
     at: Timestamp,
     counts: Counts,
     own: Own,
@@ -51,10 +51,10 @@ struct Base {
 /// What is remembered of a server's counters; nothing where it has none.
 #[derive(Default)]
 struct CounterMemory {
-    base: Option<Base>,
+    base: Option<CountedFrom>,
 }
 
-impl Part for CounterMemory {
+impl MemoryPart for CounterMemory {
     fn kept(&self) -> Option<(&'static str, Json)> {
         Some((COUNTERS, to_kept(self.base.as_ref()?)?))
     }
@@ -82,7 +82,7 @@ pub(in crate::probe) fn since_last(asking: &Asking<'_>, now: Counts) -> Option<S
 /// Counts on from here: where what a look asks for cannot be told from the rest, the counters are
 /// read again at its end, and what lies between is left out.
 pub(in crate::probe) fn end(asking: &Asking<'_>, counts: Counts) {
-    let base = Some(Base { at: asking.now, counts, own: Own::default() });
+    let base = Some(CountedFrom { at: asking.now, counts, own: Own::default() });
     asking.memory.part(asking.tier, |counters: &mut CounterMemory| counters.base = base);
 }
 
@@ -123,7 +123,7 @@ fn note(asking: &Asking<'_>, add: impl FnOnce(&mut Own)) {
 
 /// Takes over where another nixdash read the counters, when that was after we did.
 pub(in crate::probe) fn take_over(memory: &Memory, tier: &Tier, kept: Json) {
-    let Ok(theirs) = serde_json::from_value::<Base>(kept) else { return };
+    let Ok(theirs) = serde_json::from_value::<CountedFrom>(kept) else { return };
     memory.part(tier, |counters: &mut CounterMemory| {
         if counters.base.is_none_or(|ours| ours.at < theirs.at) {
             counters.base = Some(theirs);

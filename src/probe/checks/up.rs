@@ -7,11 +7,11 @@
 use crate::fleet::words::{on_host, tiers};
 use crate::fleet::{Subject, Tier, TierFacts, TierState, printable_line};
 use crate::nix::cache_info::CacheInfo;
-use crate::probe::asking::{Asking, Kind};
+use crate::probe::asking::{Asking, TierProbe};
 use crate::probe::checks::answer::failed;
 use crate::probe::checks::{one_request, prove};
 use crate::probe::clock::milliseconds;
-use crate::probe::transport::{Ask, Asker, Reply, WebError, WebTrouble};
+use crate::probe::transport::{Asker, HttpReply, HttpRequest, RequestError, RequestTrouble};
 
 /// The store directory of every NixOS.
 pub(in crate::probe) const STORE_DIR: &str = "/nix/store";
@@ -24,7 +24,7 @@ pub(in crate::probe) async fn look(asking: &Asking<'_>) -> TierFacts {
     if let Some((facts, _)) = one_request::by_probe_path(asking).await {
         return facts;
     }
-    let answer = asking.send(Ask::get(asking.info_url()).follow()).await;
+    let answer = asking.send(HttpRequest::get(asking.info_url()).follow()).await;
     let facts = weigh(asking, &answer).await;
     one_request::keep(asking, &facts);
     facts
@@ -33,7 +33,7 @@ pub(in crate::probe) async fn look(asking: &Asking<'_>) -> TierFacts {
 /// Says what an answer to `nix-cache-info` means, and proves the rest when it was good.
 pub(in crate::probe) async fn weigh(
     asking: &Asking<'_>,
-    answer: &Result<Reply, WebError>,
+    answer: &Result<HttpReply, RequestError>,
 ) -> TierFacts {
     let mut facts = match asking.transport.asker() {
         Some(asker) => seen_from(asking.kind, asking.tier, asker, answer),
@@ -45,7 +45,7 @@ pub(in crate::probe) async fn weigh(
     if facts.state == TierState::Up {
         prove(asking, &mut facts).await;
         // The first answer of a fresh connection is late for more than the connecting.
-        if let Ok(Reply { connect: Some(_), first_byte, .. }) = answer
+        if let Ok(HttpReply { connect: Some(_), first_byte, .. }) = answer
             && let Some(warm) = asking.transport.take_warm(asking.tier)
         {
             facts.latency_ms = Some(milliseconds(warm.min(*first_byte)));
@@ -63,7 +63,7 @@ pub(in crate::probe) fn mark_slow(facts: &mut TierFacts) {
 }
 
 /// Says what an answer to `nix-cache-info` means.
-pub(in crate::probe) fn info(tier: &Tier, reply: &Reply) -> TierFacts {
+pub(in crate::probe) fn info(tier: &Tier, reply: &HttpReply) -> TierFacts {
     let mut facts = TierFacts {
         latency_ms: Some(milliseconds(reply.first_byte)),
         connect_ms: reply.connect.map(milliseconds),
@@ -101,10 +101,10 @@ pub(in crate::probe) fn info(tier: &Tier, reply: &Reply) -> TierFacts {
 
 /// Says what it means that a host got this answer to a tier's `nix-cache-info`.
 pub(in crate::probe) fn seen_from(
-    kind: &dyn Kind,
+    kind: &dyn TierProbe,
     tier: &Tier,
     asker: Asker<'_>,
-    answer: &Result<Reply, WebError>,
+    answer: &Result<HttpReply, RequestError>,
 ) -> TierFacts {
     let host = asker.host;
     let reply = match answer {
@@ -112,13 +112,13 @@ pub(in crate::probe) fn seen_from(
         Err(error) => {
             let why = &error.cause;
             let (state, finding) = match error.trouble {
-                WebTrouble::NoAnswer | WebTrouble::Proxy => {
+                RequestTrouble::NoAnswer | RequestTrouble::Proxy => {
                     (TierState::Down, on_host::not_reached(tier, host, why))
                 }
-                WebTrouble::Redirect => {
+                RequestTrouble::Redirect => {
                     (TierState::Unknown, on_host::redirect_refused(tier, host, why))
                 }
-                WebTrouble::Rest | WebTrouble::Spent | WebTrouble::Setup => {
+                RequestTrouble::Rest | RequestTrouble::Spent | RequestTrouble::Setup => {
                     (TierState::Unknown, on_host::curl_cannot_ask(tier, host, why))
                 }
             };

@@ -12,10 +12,10 @@ mod s3;
 mod seaweedfs;
 
 use crate::fleet::{Tier, TierKind};
-use crate::probe::asking::Kind;
+use crate::probe::asking::TierProbe;
 
 /// Returns what is particular to a tier's kind.
-pub fn kind_of(tier: &Tier) -> &'static dyn Kind {
+pub fn kind_of(tier: &Tier) -> &'static dyn TierProbe {
     match &tier.kind {
         TierKind::NixServe { .. } => &nix_serve::NixServe,
         TierKind::Http => &http::Http,

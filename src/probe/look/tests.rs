@@ -7,7 +7,7 @@ use crate::probe::coverage::covered;
 use crate::probe::memory::Memory;
 use crate::probe::on_host::parse;
 use crate::probe::server::{KEY, NARINFO, PATH, Server};
-use crate::probe::transport::http::Web;
+use crate::probe::transport::http::HttpClient;
 use crate::remote::{Remote, Script, ScriptRunner as _};
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ async fn a_tier_is_probed_by_the_curl_of_a_host() {
     if !runner.run("here", &Script::new("command -v curl")).await.unwrap().is_ok() {
         return;
     }
-    let (web, memory) = (Web::new().unwrap(), Memory::default());
+    let (web, memory) = (HttpClient::new().unwrap(), Memory::default());
     let settings = "curl\tyes\n---\nrequire-sigs = false\n";
     memory.put_view("here", parse("here", settings, Timestamp::now()));
     let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };

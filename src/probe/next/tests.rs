@@ -4,7 +4,7 @@ use super::*;
 use crate::fleet::{KindName, Share};
 use crate::probe::memory::Memory;
 use crate::probe::server::Server;
-use crate::probe::transport::http::Web;
+use crate::probe::transport::http::HttpClient;
 use crate::remote::FakeRunner;
 
 const TOP: &str = "/nix/store/7h97s6mlwpnvm55448s9n0jz4lxih34s-top";
@@ -51,10 +51,10 @@ fn builder(url: &str, valid: &'static [&'static str]) -> FakeRunner {
 async fn measured(server: &Server, valid: &'static [&'static str]) -> NextFacts {
     let mut fleet = crate::config::fallback();
     fleet.tiers = vec![Tier::new("static", KindName::Http, &server.url)];
-    let (web, memory) = (Web::new().unwrap(), Memory::default());
+    let (web, memory) = (HttpClient::new().unwrap(), Memory::default());
     let runner = builder(&server.url, valid);
     let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };
-    let wanted = Wanted {
+    let wanted = NextSystem {
         host: "samsung".to_owned(),
         build_on: "p620".to_owned(),
         toplevel: StorePath::parse(TOP).unwrap(),
@@ -115,11 +115,11 @@ async fn a_builder_that_did_not_answer_says_nothing_of_its_hosts() {
 #[tokio::test]
 async fn a_derivation_that_is_gone_is_said_and_nothing_is_counted() {
     let server = Server::start(&[]).await;
-    let (web, memory) = (Web::new().unwrap(), Memory::default());
+    let (web, memory) = (HttpClient::new().unwrap(), Memory::default());
     let fleet = crate::config::fallback();
     let runner = builder(&server.url, &[]);
     let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };
-    let wanted = Wanted {
+    let wanted = NextSystem {
         host: "samsung".to_owned(),
         build_on: "p620".to_owned(),
         toplevel: StorePath::parse(TOP).unwrap(),

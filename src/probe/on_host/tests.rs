@@ -7,7 +7,7 @@ use crate::nix::narinfo::NarInfo;
 use crate::probe::kinds::kind_of;
 use crate::probe::memory::Memory;
 use crate::probe::server::NARINFO;
-use crate::probe::transport::{Asker, Reply, WebError, WebTrouble};
+use crate::probe::transport::{Asker, HttpReply, RequestError, RequestTrouble};
 use crate::remote::FakeRunner;
 use std::collections::{BTreeMap, HashMap};
 
@@ -40,9 +40,9 @@ fn printed(substituters: &str, keys: &str) -> String {
 }
 
 /// An answer of a cache with that priority.
-fn seen(priority: Option<u32>) -> Result<Reply, WebError> {
+fn seen(priority: Option<u32>) -> Result<HttpReply, RequestError> {
     let priority = priority.map(|number| format!("Priority: {number}\n")).unwrap_or_default();
-    let reply = Reply {
+    let reply = HttpReply {
         status: 200,
         headers: HashMap::new(),
         body: format!("StoreDir: /nix/store\n{priority}").into_bytes(),
@@ -54,7 +54,7 @@ fn seen(priority: Option<u32>) -> Result<Reply, WebError> {
 }
 
 /// A view of a host that gets these answers, in the order of its list.
-fn view(substituters: &str, keys: &str, answers: &[Result<Reply, WebError>]) -> HostView {
+fn view(substituters: &str, keys: &str, answers: &[Result<HttpReply, RequestError>]) -> HostView {
     let mut view = parse("razer", &printed(substituters, keys), Timestamp::UNIX_EPOCH);
     for (listed, seen) in view.listed.iter_mut().zip(answers) {
         listed.seen = Some(seen.clone());
@@ -180,7 +180,7 @@ fn a_key_that_is_trusted_helps_nothing_where_another_signed() {
 
 #[test]
 fn a_cache_that_the_host_does_not_reach_has_no_rank() {
-    let down = Err(WebError::new("http://c", "nothing listens there", ""));
+    let down = Err(RequestError::new("http://c", "nothing listens there", ""));
     let listed = "http://p620:5000 https://cache.nixos.org";
     let found = judged(&view(listed, &format!("{KEY} {NIXOS}"), &[down, seen(Some(40))]));
     assert_eq!((found[0].rank, found[0].state), (None, TierState::Down));
@@ -316,12 +316,12 @@ async fn settings_are_read_by_the_login_user_where_there_is_no_root() {
 fn a_curl_that_could_not_ask_says_nothing_of_the_cache() {
     let fleet = fleet();
     let state = |trouble| {
-        let seen = Err(WebError { trouble, ..WebError::new("http://c", "why", "") });
+        let seen = Err(RequestError { trouble, ..RequestError::new("http://c", "why", "") });
         let (tier, asker) = (&fleet.tiers[1], Asker { host: "razer", root: true });
         let facts = crate::probe::checks::up::seen_from(kind_of(tier), tier, asker, &seen);
         (facts.state, facts.findings[0].code)
     };
-    assert_eq!(state(WebTrouble::Setup), (TierState::Unknown, Code::CurlCannotAsk));
-    assert_eq!(state(WebTrouble::Redirect), (TierState::Unknown, Code::RedirectRefused));
-    assert_eq!(state(WebTrouble::NoAnswer), (TierState::Down, Code::NotReached));
+    assert_eq!(state(RequestTrouble::Setup), (TierState::Unknown, Code::CurlCannotAsk));
+    assert_eq!(state(RequestTrouble::Redirect), (TierState::Unknown, Code::RedirectRefused));
+    assert_eq!(state(RequestTrouble::NoAnswer), (TierState::Down, Code::NotReached));
 }

@@ -1,7 +1,7 @@
 //! Measures what the tiers hold of every host's running closure.
 
 use crate::fleet::{CoverageFacts, Event};
-use crate::probe::coverage::{Asked, measure_unless};
+use crate::probe::coverage::{HostClosure, measure_unless};
 use crate::probe::poller::Shared;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,9 +16,11 @@ pub(super) async fn watch_coverage(shared: Arc<Shared>) -> Option<()> {
     let mut last: BTreeMap<String, CoverageFacts> = BTreeMap::new();
     while shared.wait(&shared.coverage, COVERAGE_INTERVAL).await {
         let systems = shared.systems();
-        let asked: Vec<Asked<'_>> = systems
+        let asked: Vec<HostClosure<'_>> = systems
             .iter()
-            .filter_map(|(host, system)| Some(Asked { host, closure: system.closure.as_deref()? }))
+            .filter_map(|(host, system)| {
+                Some(HostClosure { host, closure: system.closure.as_deref()? })
+            })
             .collect();
         if asked.is_empty() {
             continue;

@@ -4,7 +4,7 @@ use crate::fleet::{Event, Host, HostFacts};
 use crate::probe::clock::chance;
 use crate::probe::host;
 use crate::probe::poller::{Shared, Woken};
-use crate::probe::schedule::{Logins, Target, next_delay};
+use crate::probe::schedule::{LoginSchedule, Pace, next_delay};
 use crate::remote::Way;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,20 +13,20 @@ use tokio::time::Instant;
 
 /// Asks a host again and again; returns when everything ends.
 pub(super) async fn watch_host(shared: Arc<Shared>, host: Host, first: Duration) -> Option<()> {
-    let bells = shared.hosts.get(&host.name)?;
+    let signals = shared.hosts.get(&host.name)?;
     let mut facts: Option<HostFacts> = None;
     let mut failures = 0_u32;
     let mut delay = first;
     let began = Instant::now();
-    let mut logins = Logins::new(chance());
+    let mut logins = LoginSchedule::new(chance());
     loop {
-        let woken = shared.wait_for(&bells.quick, delay).await?;
+        let woken = shared.wait_for(&signals.quick, delay).await?;
         let rest = logins.rest(began.elapsed());
-        if let (Woken::Bell, Some(rest)) = (woken, rest) {
+        if let (Woken::Request, Some(rest)) = (woken, rest) {
             delay = rest;
             continue;
         }
-        if bells.doubt.swap(false, Ordering::Relaxed)
+        if signals.doubt.swap(false, Ordering::Relaxed)
             || shared.is_doubted(&host.name, facts.as_ref()).await?
         {
             logins.doubt();
@@ -45,11 +45,11 @@ pub(super) async fn watch_host(shared: Arc<Shared>, host: Host, first: Duration)
             && let Some(toplevel) = &found.system.running
             && shared.note_system(&host.name, toplevel)
         {
-            bells.slow.notify_one();
+            signals.slow.notify_one();
         }
         facts = Some(found.clone());
         shared.send(Event::Host { host: host.name.clone(), facts: Box::new(found) }).await?;
-        let usual = next_delay(Target::Host.interval(), failures, chance());
+        let usual = next_delay(Pace::Host.interval(), failures, chance());
         delay = logins.delay(chance()).unwrap_or(usual);
     }
 }

@@ -8,7 +8,7 @@ mod coverage;
 mod depth;
 mod host;
 mod next;
-mod share;
+mod others;
 mod size;
 mod store;
 mod tier;
@@ -23,11 +23,11 @@ use crate::probe::depth::DepthError;
 use crate::probe::kinds::kind_of;
 use crate::probe::look::with_hosts_now;
 use crate::probe::memory::Memory;
-use crate::probe::next::Wanted;
+use crate::probe::next::NextSystem;
 use crate::probe::on_host;
 use crate::probe::store::Closure;
-use crate::probe::transport::WebError;
-use crate::probe::transport::http::Web;
+use crate::probe::transport::RequestError;
+use crate::probe::transport::http::HttpClient;
 use crate::record::{Recorder, Runs};
 use crate::remote::ScriptRunner;
 use coverage::watch_coverage;
@@ -71,7 +71,7 @@ pub struct Handle {
 
 /// What wakes the tasks of a host before their time.
 #[derive(Default)]
-struct Bells {
+struct HostSignals {
     quick: Notify,
     slow: Notify,
     /// Whether the next quick look must be over a new login.
@@ -82,7 +82,7 @@ struct Bells {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Woken {
     /// Somebody wants to know now.
-    Bell,
+    Request,
     /// It is time.
     Time,
 }
@@ -98,16 +98,16 @@ struct System {
 struct Shared {
     fleet: Arc<Fleet>,
     runner: Arc<dyn ScriptRunner>,
-    web: Result<Web, WebError>,
+    web: Result<HttpClient, RequestError>,
     events: mpsc::Sender<Event>,
     record: Record,
     cancel: CancellationToken,
-    hosts: HashMap<String, Bells>,
+    hosts: HashMap<String, HostSignals>,
     tiers: HashMap<String, Notify>,
     coverage: Notify,
     next: Notify,
     /// What runs' plans said of hosts' next systems.
-    planned: Mutex<HashMap<String, Wanted>>,
+    planned: Mutex<HashMap<String, NextSystem>>,
     systems: Mutex<BTreeMap<String, System>>,
     answers: Mutex<Answers>,
     /// Tiers whose signature could not be checked for want of a path.
@@ -129,14 +129,14 @@ impl Poller {
         record: Record,
         cancel: CancellationToken,
     ) -> Handle {
-        let hosts = fleet.hosts.iter().map(|host| (host.name.clone(), Bells::default()));
+        let hosts = fleet.hosts.iter().map(|host| (host.name.clone(), HostSignals::default()));
         let tiers = fleet.tiers.iter().map(|tier| (tier.name.clone(), Notify::new()));
         let shared = Arc::new(Shared {
             hosts: hosts.collect(),
             tiers: tiers.collect(),
             fleet,
             runner,
-            web: Web::new(),
+            web: HttpClient::new(),
             events,
             record,
             cancel,
@@ -175,25 +175,25 @@ impl Poller {
 impl Handle {
     /// Asks for a quick probe of a host now.
     pub fn ask(&self, host: &str) {
-        if let Some(bells) = self.shared.hosts.get(host) {
-            bells.quick.notify_one();
+        if let Some(signals) = self.shared.hosts.get(host) {
+            signals.quick.notify_one();
         }
     }
 
     /// Asks for a probe of a tier now.
     pub fn ask_tier(&self, tier: &str) {
-        if let Some(bell) = self.shared.tiers.get(tier) {
-            bell.notify_one();
+        if let Some(signal) = self.shared.tiers.get(tier) {
+            signal.notify_one();
         }
     }
 
     /// Asks for every probe of hosts and tiers now, those that take longer too.
     pub fn ask_all(&self) {
-        for bells in self.shared.hosts.values() {
-            bells.quick.notify_one();
-            bells.slow.notify_one();
+        for signals in self.shared.hosts.values() {
+            signals.quick.notify_one();
+            signals.slow.notify_one();
         }
-        self.shared.ring_tiers();
+        self.shared.wake_tiers();
     }
 
     /// Looks closely at a host's store now; nothing when everything ends meanwhile. What is found
@@ -237,20 +237,20 @@ impl Handle {
     }
 
     /// Returns the HTTP client that all probes share, which counts their requests.
-    pub fn web(&self) -> Option<&Web> {
+    pub fn web(&self) -> Option<&HttpClient> {
         self.shared.web.as_ref().ok()
     }
 
     /// Asks for all probes of a host, slow ones too, and for what tiers did not have before.
     pub fn after_run(&self, host: &str) {
         self.shared.forget_misses();
-        if let Some(bells) = self.shared.hosts.get(host) {
+        if let Some(signals) = self.shared.hosts.get(host) {
             // A kept connection may say that all is well where the run says otherwise.
-            bells.doubt.store(true, Ordering::Relaxed);
-            bells.quick.notify_one();
-            bells.slow.notify_one();
+            signals.doubt.store(true, Ordering::Relaxed);
+            signals.quick.notify_one();
+            signals.slow.notify_one();
         }
-        self.shared.ring_tiers();
+        self.shared.wake_tiers();
         self.shared.coverage.notify_one();
         self.shared.next.notify_one();
     }
@@ -258,7 +258,7 @@ impl Handle {
 
 impl Shared {
     /// Returns what all probes share; an error where HTTP is not to be had.
-    fn tools(&self) -> Result<Tools<'_>, &WebError> {
+    fn tools(&self) -> Result<Tools<'_>, &RequestError> {
         let web = self.web.as_ref()?;
         let (runner, fleet) = (self.runner.as_ref(), self.fleet.as_ref());
         Ok(Tools { web, runner, fleet, memory: &self.memory })
@@ -339,31 +339,31 @@ impl Shared {
     }
 
     /// Wakes every tier's task.
-    fn ring_tiers(&self) {
-        for bell in self.tiers.values() {
-            bell.notify_one();
+    fn wake_tiers(&self) {
+        for signal in self.tiers.values() {
+            signal.notify_one();
         }
     }
 
     /// Wakes the tasks of tiers that wait for a path to prove their signature with.
-    fn ring_unproven(&self) {
+    fn wake_unproven(&self) {
         for tier in lock(&self.unproven).iter() {
-            if let Some(bell) = self.tiers.get(tier) {
-                bell.notify_one();
+            if let Some(signal) = self.tiers.get(tier) {
+                signal.notify_one();
             }
         }
     }
 
-    /// Waits for a bell or a time; returns false when everything ends.
-    async fn wait(&self, bell: &Notify, delay: Duration) -> bool {
-        self.wait_for(bell, delay).await.is_some()
+    /// Waits for a request or a time; returns false when everything ends.
+    async fn wait(&self, signal: &Notify, delay: Duration) -> bool {
+        self.wait_for(signal, delay).await.is_some()
     }
 
-    /// Waits for a bell or a time, and returns which it was; nothing when everything ends.
-    async fn wait_for(&self, bell: &Notify, delay: Duration) -> Option<Woken> {
+    /// Waits for a request or a time, and returns which it was; nothing when everything ends.
+    async fn wait_for(&self, signal: &Notify, delay: Duration) -> Option<Woken> {
         tokio::select! {
             () = self.cancel.cancelled() => None,
-            () = bell.notified() => Some(Woken::Bell),
+            () = signal.notified() => Some(Woken::Request),
             () = tokio::time::sleep(delay) => Some(Woken::Time),
         }
     }

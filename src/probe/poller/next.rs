@@ -5,7 +5,7 @@
 use super::coverage::COVERAGE_INTERVAL;
 use super::{Shared, lock};
 use crate::fleet::{Event, HostResult, NextFacts, Outcome, Plan, StorePath};
-use crate::probe::next::{Wanted, built, measure_next};
+use crate::probe::next::{NextSystem, built, measure_next};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ impl Shared {
     pub(super) fn note_plan(&self, plan: &Plan, at: Timestamp) {
         let mut planned = lock(&self.planned);
         for host in plan.hosts.iter().filter(|host| !host.unchanged) {
-            let wanted = Wanted {
+            let wanted = NextSystem {
                 host: host.host.clone(),
                 build_on: host.build_on.clone(),
                 toplevel: host.toplevel.clone(),
@@ -42,10 +42,10 @@ impl Shared {
     fn next_of(
         &self,
         host: &str,
-        built: Option<&Wanted>,
+        built: Option<&NextSystem>,
         running: Option<&StorePath>,
         now: Timestamp,
-    ) -> Option<Wanted> {
+    ) -> Option<NextSystem> {
         let planned = lock(&self.planned).get(host).cloned();
         let planned = planned.filter(|planned| now < planned.known_at + PLAN_AGE);
         [planned, built.cloned()]

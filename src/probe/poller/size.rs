@@ -3,7 +3,7 @@
 use crate::fleet::{Tier, TierFacts, TierState};
 use crate::probe::coverage::union;
 use crate::probe::poller::{STAGGER, Shared, lock};
-use crate::probe::schedule::Target;
+use crate::probe::schedule::Pace;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub(super) async fn watch_size(shared: Arc<Shared>, tier: Tier) -> Option<()> {
             || tools.web.budget.rest_of(&tier).is_some()
             || tools.web.budget.spent(&tier).is_some()
         {
-            delay = Target::LanTier.interval();
+            delay = Pace::LanTier.interval();
             continue;
         }
         let systems = shared.systems();

@@ -4,7 +4,7 @@ use crate::fleet::{Event, TierKind};
 use crate::probe::clock::chance;
 use crate::probe::kinds::local::whole_size;
 use crate::probe::poller::{Shared, lock};
-use crate::probe::schedule::{Target, next_delay};
+use crate::probe::schedule::{Pace, next_delay};
 use crate::probe::store;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -27,9 +27,9 @@ impl Shared {
 
 /// Counts a host's store and lists its closure, first when the host answers, then seldom.
 pub(super) async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()> {
-    let bells = shared.hosts.get(&host)?;
-    let mut delay = Target::Store.interval();
-    while shared.wait(&bells.slow, delay).await {
+    let signals = shared.hosts.get(&host)?;
+    let mut delay = Pace::Store.interval();
+    while shared.wait(&signals.slow, delay).await {
         // A host that was never reached has no store to count.
         if !lock(&shared.systems).contains_key(&host) {
             continue;
@@ -40,7 +40,7 @@ pub(super) async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()>
         match closure {
             Ok(closure) => {
                 shared.note_closure(&host, closure);
-                shared.ring_unproven();
+                shared.wake_unproven();
                 shared.coverage.notify_one();
                 shared.next.notify_one();
             }
@@ -58,7 +58,7 @@ pub(super) async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()>
                 failed = true;
             }
         }
-        delay = if failed { RETRY_SLOW } else { next_delay(Target::Store.interval(), 0, chance()) };
+        delay = if failed { RETRY_SLOW } else { next_delay(Pace::Store.interval(), 0, chance()) };
     }
     None
 }

@@ -186,13 +186,13 @@ async fn what_another_nixdash_was_told_just_now_is_not_asked_again_unless_somebo
 }
 
 #[tokio::test]
-async fn a_canary_that_is_gone_takes_all_coverage_with_it() {
+async fn a_probe_path_that_is_gone_takes_all_coverage_with_it() {
     const OTHER: &str = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0";
-    const CANARY: &str = "/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo";
+    const PROBE_FILE: &str = "/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo";
     const SECOND: &str = "/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a.narinfo";
     let server = Server::start(&[
         ("/nix-cache-info", 200, "StoreDir: /nix/store\nPriority: 30\n"),
-        (CANARY, 200, NARINFO),
+        (PROBE_FILE, 200, NARINFO),
         (SECOND, 200, "anything"),
         ("/nar/x.nar.xz", 206, "x"),
     ])
@@ -239,7 +239,7 @@ async fn a_canary_that_is_gone_takes_all_coverage_with_it() {
             panic!("no coverage");
         };
         assert_eq!(facts.tiers["x"].paths.have, 2);
-        server.set(CANARY, 404, "");
+        server.set(PROBE_FILE, 404, "");
         handle.ask_tier("x");
         wait_for(&mut events, |event| held(event) == Some(0)).await;
     };

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// Asks a tier again and again.
 pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
-    let bell = shared.tiers.get(&tier.name)?;
+    let signal = shared.tiers.get(&tier.name)?;
     let interval = kind_of(&tier).every(&tier);
     let mut failures = 0_u32;
     let mut woken = Woken::Time;
@@ -24,7 +24,7 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
         let previous = lock(&shared.found).get(&tier.name).cloned();
         let told = match woken {
             Woken::Time => shared.told(&tier, previous.as_ref(), interval).await,
-            Woken::Bell => None,
+            Woken::Request => None,
         };
         let found = if let Some(told) = told {
             told
@@ -69,7 +69,7 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
         if shared.web.is_err() {
             return None;
         }
-        woken = shared.wait_for(bell, next_delay(interval, failures, chance())).await?;
+        woken = shared.wait_for(signal, next_delay(interval, failures, chance())).await?;
     }
     None
 }

@@ -1,7 +1,9 @@
 //! How often tiers were asked, and until when they want to be left alone.
 
 use crate::fleet::Tier;
-use crate::probe::transport::{Reply, Rules, WebError, WebTrouble, Wish, left_alone, own_origin};
+use crate::probe::transport::{
+    HttpReply, RequestError, RequestTrouble, RestWish, Rules, left_alone, own_origin,
+};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -42,7 +44,7 @@ impl Budget {
         tier: &Tier,
         rules: &Rules,
         url: &Url,
-        reply: &Reply,
+        reply: &HttpReply,
         asked_at: Timestamp,
     ) {
         if speaks_for(tier, rules, url) {
@@ -88,12 +90,12 @@ impl Budget {
     }
 
     /// Says that the month's requests are used, when they are.
-    pub fn spent(&self, tier: &Tier) -> Option<WebError> {
+    pub fn spent(&self, tier: &Tier) -> Option<RequestError> {
         let limit = tier.max_requests_per_month?;
         let made = self.requests_this_month(&tier.name);
-        (made >= limit).then(|| WebError {
-            trouble: WebTrouble::Spent,
-            ..WebError::new(
+        (made >= limit).then(|| RequestError {
+            trouble: RequestTrouble::Spent,
+            ..RequestError::new(
                 &tier.url,
                 &format!("{made} of {limit} requests of this month are used: it is not asked"),
                 "raise max_requests_per_month, or wait for the next month (UTC)",
@@ -102,17 +104,25 @@ impl Budget {
     }
 
     /// Refuses to ask an address of a tier whose month is used up, or that wants to be left alone.
-    pub(super) fn may_ask(&self, tier: &Tier, rules: &Rules, url: &Url) -> Result<(), WebError> {
+    pub(super) fn may_ask(
+        &self,
+        tier: &Tier,
+        rules: &Rules,
+        url: &Url,
+    ) -> Result<(), RequestError> {
         let rest = self.rest(tier, self.now()).filter(|_| speaks_for(tier, rules, url));
         self.may_follow(tier)?;
         let Some((until, status)) = rest else { return Ok(()) };
         let cause = format!("it answered {status}, and is {}", left_alone(until));
         let hint = "ask it less often (every) if this comes again";
-        Err(WebError { trouble: WebTrouble::Rest, ..WebError::new(&tier.url, &cause, hint) })
+        Err(RequestError {
+            trouble: RequestTrouble::Rest,
+            ..RequestError::new(&tier.url, &cause, hint)
+        })
     }
 
     /// Refuses to follow where a tier sends us when its month is used up.
-    pub(super) fn may_follow(&self, tier: &Tier) -> Result<(), WebError> {
+    pub(super) fn may_follow(&self, tier: &Tier) -> Result<(), RequestError> {
         self.spent(tier).map_or(Ok(()), Err)
     }
 
@@ -169,7 +179,7 @@ impl Rest {
     pub(super) fn note(
         &mut self,
         rules: &Rules,
-        reply: &Reply,
+        reply: &HttpReply,
         asked_at: Timestamp,
         now: Timestamp,
     ) {
@@ -177,12 +187,12 @@ impl Rest {
             return;
         }
         let time = match (rules.wish)(reply, now) {
-            Wish::None => {
+            RestWish::None => {
                 *self = Self::default();
                 return;
             }
-            Wish::Rest => REST.saturating_mul(2_u32.saturating_pow(self.times.min(10))),
-            Wish::RestFor(time) => time,
+            RestWish::Rest => REST.saturating_mul(2_u32.saturating_pow(self.times.min(10))),
+            RestWish::RestFor(time) => time,
         };
         let time = time.min(REST_LIMIT);
         *self = Self {

@@ -5,7 +5,7 @@ use crate::remote::SecretError;
 
 /// What kind of trouble kept a tier from answering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WebTrouble {
+pub enum RequestTrouble {
     /// It did not answer, or not in HTTP.
     NoAnswer,
     /// The proxy on the way is to blame.
@@ -23,7 +23,7 @@ pub enum WebTrouble {
 /// Why a tier could not be asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.sentence())]
-pub struct WebError {
+pub struct RequestError {
     /// What was asked, without query and credentials.
     pub url: String,
     /// What was observed, printable.
@@ -31,10 +31,10 @@ pub struct WebError {
     /// What to do about it.
     pub hint: String,
     /// What kind of trouble it is.
-    pub trouble: WebTrouble,
+    pub trouble: RequestTrouble,
 }
 
-impl WebError {
+impl RequestError {
     /// Returns all of it in one sentence.
     fn sentence(&self) -> String {
         let Self { url, cause, hint, .. } = self;
@@ -48,20 +48,20 @@ impl WebError {
             url: printable_line(url.split('?').next().unwrap_or_default()),
             cause: printable_line(cause),
             hint: hint.to_owned(),
-            trouble: WebTrouble::NoAnswer,
+            trouble: RequestTrouble::NoAnswer,
         }
     }
 
     /// Makes an error of what is missing here before a tier can be asked.
     pub fn setup(url: &str, cause: &str, hint: &str) -> Self {
-        Self { trouble: WebTrouble::Setup, ..Self::new(url, cause, hint) }
+        Self { trouble: RequestTrouble::Setup, ..Self::new(url, cause, hint) }
     }
 
     /// Makes an error of a redirect that is not followed.
     pub fn of_redirect(url: &str, target: &str, why: &str) -> Self {
         let cause = format!("redirects to {target}, where nixdash does not follow: {why}");
         let hint = "find out who answers at this address, and let the cache answer itself";
-        Self { trouble: WebTrouble::Redirect, ..Self::new(url, &cause, hint) }
+        Self { trouble: RequestTrouble::Redirect, ..Self::new(url, &cause, hint) }
     }
 
     /// Makes an error of a secret that could not be read.
@@ -72,10 +72,10 @@ impl WebError {
     /// Returns the state of a tier that this befell.
     pub fn state(&self) -> TierState {
         match self.trouble {
-            WebTrouble::NoAnswer => TierState::Down,
-            WebTrouble::Proxy => TierState::Proxy,
-            WebTrouble::Rest | WebTrouble::Redirect => TierState::Degraded,
-            WebTrouble::Spent | WebTrouble::Setup => TierState::Unknown,
+            RequestTrouble::NoAnswer => TierState::Down,
+            RequestTrouble::Proxy => TierState::Proxy,
+            RequestTrouble::Rest | RequestTrouble::Redirect => TierState::Degraded,
+            RequestTrouble::Spent | RequestTrouble::Setup => TierState::Unknown,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a tier wants to see before it answers.
 
 use crate::fleet::{Login, Tier};
-use crate::probe::transport::WebError;
+use crate::probe::transport::RequestError;
 use crate::probe::transport::sign::Keys;
 use crate::remote::{Secret, resolve};
 use base64::Engine as _;
@@ -16,7 +16,7 @@ pub(super) enum Credentials {
 }
 
 /// Returns what a tier wants to see: keys that sign, else the value of the authorization header.
-pub(super) async fn credentials(tier: &Tier) -> Result<Option<Credentials>, WebError> {
+pub(super) async fn credentials(tier: &Tier) -> Result<Option<Credentials>, RequestError> {
     if let Some(keys) = Keys::of(tier).await? {
         return Ok(Some(Credentials::Keys(keys)));
     }
@@ -24,8 +24,8 @@ pub(super) async fn credentials(tier: &Tier) -> Result<Option<Credentials>, WebE
 }
 
 /// Returns the value of the authorization header for a tier, when it needs one.
-pub(super) async fn authorization(tier: &Tier) -> Result<Option<Secret>, WebError> {
-    let failed = |error: &crate::remote::SecretError| WebError::of_secret(&tier.url, error);
+pub(super) async fn authorization(tier: &Tier) -> Result<Option<Secret>, RequestError> {
+    let failed = |error: &crate::remote::SecretError| RequestError::of_secret(&tier.url, error);
     match &tier.access.login {
         // Keys sign, and are no header.
         Login::Nobody | Login::Keys { .. } => Ok(None),
@@ -42,7 +42,7 @@ pub(super) async fn authorization(tier: &Tier) -> Result<Option<Secret>, WebErro
             let host = Url::parse(&tier.url).ok().and_then(|url| url.host_str().map(str::to_owned));
             let found = host.and_then(|host| from_netrc(netrc.expose(), &host));
             let (user, password) = found.ok_or_else(|| {
-                WebError::setup(
+                RequestError::setup(
                     &tier.url,
                     "its netrc has no entry for this host",
                     "add a line to it that has machine, login and password",

@@ -1,6 +1,6 @@
 //! How requests reach a tier: over HTTP from this machine, or with the curl of a host.
 //!
-//! Both transports take the same [`Ask`] and give the same [`Reply`], and both are bound by the same
+//! Both transports take the same [`HttpRequest`] and give the same [`HttpReply`], and both are bound by the same
 //! rules: only declared requests are made ([`Rules`]), redirects are judged here (`redirect`), a login
 //! goes to the tier's own address only, and an answer has a limit of bytes and time.
 
@@ -15,11 +15,11 @@ mod request;
 mod rules;
 mod sign;
 
-pub use error::{WebError, WebTrouble};
-pub use request::{Ask, Declared, Method, Part, Reply};
+pub use error::{RequestError, RequestTrouble};
+pub use request::{AnswerPart, DeclaredRequest, HttpReply, HttpRequest, Method};
 pub(super) use request::{CACHE_REQUESTS, is_declared, nothing_came};
 pub(super) use rules::asks_for_rest;
-pub use rules::{Rules, Wish};
+pub use rules::{RestWish, Rules};
 
 use crate::fleet::Tier;
 use crate::nix::s3_url::web_url;
@@ -36,8 +36,8 @@ pub trait Transport: Send + Sync {
         &'a self,
         tier: &'a Tier,
         rules: &'a Rules,
-        ask: Ask,
-    ) -> BoxFuture<'a, Result<Reply, WebError>>;
+        ask: HttpRequest,
+    ) -> BoxFuture<'a, Result<HttpReply, RequestError>>;
 
     /// Makes many requests, at most so many at once and no more than the rules allow; answers come in
     /// the order of the requests. Whoever has seen enough drops the stream.
@@ -45,9 +45,9 @@ pub trait Transport: Send + Sync {
         &'a self,
         tier: &'a Tier,
         rules: &'a Rules,
-        asks: Vec<Ask>,
+        asks: Vec<HttpRequest>,
         at_once: usize,
-    ) -> BoxStream<'a, Result<Reply, WebError>>;
+    ) -> BoxStream<'a, Result<HttpReply, RequestError>>;
 
     /// Returns the host whose curl asks; none for this machine.
     fn asker(&self) -> Option<Asker<'_>> {

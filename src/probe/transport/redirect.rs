@@ -6,7 +6,7 @@
 //! address that is signed; and never from farther away to something nearer.
 
 use crate::probe::transport::request::matches;
-use crate::probe::transport::{Declared, Method};
+use crate::probe::transport::{DeclaredRequest, Method};
 use reqwest::Url;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -119,7 +119,7 @@ pub(in crate::probe) fn too_near(from: Reach, to: Reach) -> Option<String> {
 /// Checks that a redirect of a declared request leads to the same request elsewhere, or to where
 /// storages keep it; returns why not.
 pub(in crate::probe) fn leads_on(
-    declared: &[Declared],
+    declared: &[DeclaredRequest],
     method: Method,
     from: &Url,
     to: &Url,
@@ -173,7 +173,7 @@ pub(in crate::probe) fn shown(url: &Url) -> String {
 mod tests {
     use super::*;
 
-    const KIND: &[Declared] = &[
+    const KIND: &[DeclaredRequest] = &[
         (Method::Get, "*/nix-cache-info"),
         (Method::Get, "*.narinfo"),
         (Method::Get, "*/nar/*"),

@@ -1,7 +1,7 @@
 //! Requests that kinds declare and make, and the answers.
 
 use crate::fleet::printable_line;
-use crate::probe::transport::{Rules, WebError};
+use crate::probe::transport::{RequestError, Rules};
 use crate::remote::Secret;
 use jiff::Timestamp;
 use reqwest::Url;
@@ -25,15 +25,15 @@ pub enum Method {
 /// A request that a kind may make: method, and path with `*` for any text.
 ///
 /// The client refuses every other one: a SeaweedFS master deletes a collection on a plain GET.
-pub type Declared = (Method, &'static str);
+pub type DeclaredRequest = (Method, &'static str);
 
 /// What the binary cache protocol needs.
-pub(in crate::probe) const CACHE_REQUESTS: &[Declared] =
+pub(in crate::probe) const CACHE_REQUESTS: &[DeclaredRequest] =
     &[(Method::Get, "*/nix-cache-info"), (Method::Get, "*.narinfo"), (Method::Get, "*/nar/*")];
 
 /// Which part of an answer is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum AnswerPart {
     /// All of it.
     Whole,
     /// Its status: a body is thrown away, so that the connection can be kept.
@@ -49,18 +49,18 @@ pub(in crate::probe) fn nothing_came(status: u16) -> String {
 
 /// One request.
 #[derive(Clone)]
-pub struct Ask {
+pub struct HttpRequest {
     pub(super) method: Method,
     pub(super) url: String,
     pub(super) headers: Vec<(&'static str, Secret)>,
     pub(super) body: Option<Vec<u8>>,
-    pub(super) part: Part,
+    pub(super) part: AnswerPart,
     pub(super) follow: bool,
     pub(super) told_by: Option<String>,
     pub(super) limit: usize,
 }
 
-impl Ask {
+impl HttpRequest {
     /// Gets a URL.
     pub fn get(url: impl Into<String>) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl Ask {
             url: url.into(),
             headers: Vec::new(),
             body: None,
-            part: Part::Whole,
+            part: AnswerPart::Whole,
             follow: false,
             told_by: None,
             limit: BODY_LIMIT,
@@ -76,12 +76,13 @@ impl Ask {
     }
 
     /// Returns its address; fails when the rules do not declare the request.
-    pub(super) fn declared_url(&self, rules: &Rules) -> Result<Url, WebError> {
-        let url = Url::parse(&self.url)
-            .map_err(|error| WebError::new(&self.url, &error.to_string(), "is the url right?"))?;
+    pub(super) fn declared_url(&self, rules: &Rules) -> Result<Url, RequestError> {
+        let url = Url::parse(&self.url).map_err(|error| {
+            RequestError::new(&self.url, &error.to_string(), "is the url right?")
+        })?;
         if !is_declared(rules.requests, self.method, url.path()) {
             let cause = format!("{:?} {} is not a request of this kind", self.method, url.path());
-            return Err(WebError::new(&self.url, &cause, "this is a mistake in nixdash"));
+            return Err(RequestError::new(&self.url, &cause, "this is a mistake in nixdash"));
         }
         Ok(url)
     }
@@ -108,7 +109,7 @@ impl Ask {
 
     /// Asks for a part of the answer.
     #[must_use]
-    pub fn part(mut self, part: Part) -> Self {
+    pub fn part(mut self, part: AnswerPart) -> Self {
         self.part = part;
         self
     }
@@ -139,7 +140,7 @@ impl Ask {
 
 /// What a tier answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reply {
+pub struct HttpReply {
     /// The HTTP status.
     pub status: u16,
     /// The headers, untrusted; names in lower case.
@@ -154,7 +155,7 @@ pub struct Reply {
     pub is_http2: bool,
 }
 
-impl Reply {
+impl HttpReply {
     /// Returns the body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
@@ -177,7 +178,11 @@ impl Reply {
 }
 
 /// Returns whether a kind has declared a request.
-pub(in crate::probe) fn is_declared(declared: &[Declared], method: Method, path: &str) -> bool {
+pub(in crate::probe) fn is_declared(
+    declared: &[DeclaredRequest],
+    method: Method,
+    path: &str,
+) -> bool {
     declared.iter().any(|(known, pattern)| *known == method && matches(pattern, path))
 }
 

@@ -1,6 +1,6 @@
 //! What a kind of server may be asked, and how gently.
 
-use crate::probe::transport::{Declared, Reply};
+use crate::probe::transport::{DeclaredRequest, HttpReply};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -10,11 +10,11 @@ const CONNECTIONS: usize = 25;
 /// What a kind of server may be asked, and how gently.
 pub struct Rules {
     /// Every request that may be made; a transport refuses all others.
-    pub requests: &'static [Declared],
+    pub requests: &'static [DeclaredRequest],
     /// How many requests such a server bears at once over HTTP/2.
     pub at_once: usize,
     /// Whether an answer asks us to leave the tier alone.
-    pub wish: fn(&Reply, Timestamp) -> Wish,
+    pub wish: fn(&HttpReply, Timestamp) -> RestWish,
     /// Whether only the tier's own address can wish that: a master of a cluster that is overloaded
     /// says nothing of the gateway that hosts read from.
     pub wishes_at_own_address_only: bool,
@@ -23,7 +23,7 @@ pub struct Rules {
 impl Rules {
     /// Makes the rules of a kind that may be asked this, and bears what most kinds bear; a kind says
     /// what is different.
-    pub const fn new(requests: &'static [Declared]) -> Self {
+    pub const fn new(requests: &'static [DeclaredRequest]) -> Self {
         Self { requests, at_once: 100, wish: asks_for_rest, wishes_at_own_address_only: false }
     }
 
@@ -36,7 +36,7 @@ impl Rules {
 
 /// Whether an answer asks us to leave the tier alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum RestWish {
     /// It does not.
     None,
     /// It does, and leaves it to us for how long.
@@ -47,10 +47,10 @@ pub enum Wish {
 
 /// Returns whether an answer asks us to leave the tier alone: 429 and 503 do. 403 means a refusal or
 /// a miss, whatever stands beside it.
-pub(in crate::probe) fn asks_for_rest(reply: &Reply, now: Timestamp) -> Wish {
+pub(in crate::probe) fn asks_for_rest(reply: &HttpReply, now: Timestamp) -> RestWish {
     match (reply.status, reply.retry_after(now)) {
-        (429 | 503, None) => Wish::Rest,
-        (429 | 503, Some(time)) => Wish::RestFor(time),
-        _ => Wish::None,
+        (429 | 503, None) => RestWish::Rest,
+        (429 | 503, Some(time)) => RestWish::RestFor(time),
+        _ => RestWish::None,
     }
 }

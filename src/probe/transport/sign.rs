@@ -2,7 +2,7 @@
 
 use crate::fleet::{Login, Tier, TierKind};
 use crate::nix::s3_url::{self, S3Url};
-use crate::probe::transport::{Method, WebError};
+use crate::probe::transport::{Method, RequestError};
 use crate::remote::{Secret, aws_profile, resolve};
 use jiff::Timestamp;
 use reqwest::Url;
@@ -21,12 +21,12 @@ pub(super) struct Keys {
 impl Keys {
     /// Reads the keys of a tier: those of `hosts.toml`, else of the profile that its URL names;
     /// nothing when it has neither, and is asked without a signature.
-    pub(super) async fn of(tier: &Tier) -> Result<Option<Self>, WebError> {
-        let failed = |error: &crate::remote::SecretError| WebError::of_secret(&tier.url, error);
+    pub(super) async fn of(tier: &Tier) -> Result<Option<Self>, RequestError> {
+        let failed = |error: &crate::remote::SecretError| RequestError::of_secret(&tier.url, error);
         let (region, profile) = match &tier.kind {
             TierKind::S3 => match S3Url::parse(&tier.url) {
                 Ok(url) => (url.region, url.profile),
-                Err((what, hint)) => return Err(WebError::new(&tier.url, &what, &hint)),
+                Err((what, hint)) => return Err(RequestError::new(&tier.url, &what, &hint)),
             },
             // The gateway of SeaweedFS takes every region; no other kind has keys.
             TierKind::Seaweedfs(_)

@@ -2,7 +2,7 @@
 
 use super::{Sshd, processes_with};
 use nixdash::fleet::HostState;
-use nixdash::probe::{Past, Thoroughness, measure_once};
+use nixdash::probe::{EarlierLooks, Thoroughness, measure_once};
 use nixdash::remote::{Script, ScriptRunner};
 use std::fmt::Write;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ async fn two_hundred_living_hosts_are_measured_within_twenty_seconds() {
     let names: Vec<String> = fleet.hosts.iter().map(|host| host.name.clone()).collect();
     let began = Instant::now();
     let care = Thoroughness::Ordinary;
-    let found = measure_once(&fleet, &runner, &names, care, &Past::default(), &[]).await;
+    let found = measure_once(&fleet, &runner, &names, care, &EarlierLooks::default(), &[]).await;
     let took = began.elapsed();
     let up = |state| matches!(state, HostState::Up | HostState::Degraded);
     let measured = found.hosts.iter().filter(|(_, facts)| up(facts.state)).count();

@@ -2,7 +2,7 @@
 
 use super::tiers::{changed, tier};
 use super::{Lab, NIXDASH, assert_ok, lab, on};
-use nixdash::probe::{Ask, Method, Rules, Web};
+use nixdash::probe::{HttpClient, HttpRequest, Method, Rules};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -226,7 +226,7 @@ fn a_bucket_is_listed_in_both_ways_with_its_keys_only() {
         assert_eq!(facts.state, nixdash::fleet::TierState::Unauthorized, "{facts:?}");
     }
     // The gateway knows the newer list, so the older one is asked for past the probe.
-    let web = Web::new().unwrap();
+    let web = HttpClient::new().unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     for (query, name, status) in [
         ("list-type=2&max-keys=5", "right", 200),
@@ -235,7 +235,7 @@ fn a_bucket_is_listed_in_both_ways_with_its_keys_only() {
         ("max-keys=5", "wrong", 403),
         ("max-keys=5", "none", 403),
     ] {
-        let ask = Ask::get(format!("{}/{BUCKET}/?{query}", gateway.endpoint));
+        let ask = HttpRequest::get(format!("{}/{BUCKET}/?{query}", gateway.endpoint));
         let rules = Rules::new(&[(Method::Get, "*/")]);
         let reply = web.ask(eyes.tier(name), &rules, ask);
         let reply = runtime.block_on(reply).unwrap();

@@ -15,7 +15,7 @@ use nixdash::fleet::{
     TierState,
 };
 use nixdash::nix::signature::parse_public_key;
-use nixdash::probe::{Memory, Tools, Web, WebError, kind_of, look_at_tier};
+use nixdash::probe::{HttpClient, Memory, RequestError, Tools, kind_of, look_at_tier};
 use nixdash::remote::FakeRunner;
 use server::Recorded;
 use std::io::Write as _;
@@ -44,7 +44,7 @@ pub(crate) const CANARY: &str = "canary-secret-5f1d";
 pub(crate) struct Scene {
     pub(crate) tier: Tier,
     pub(crate) now: Timestamp,
-    web: Web,
+    web: HttpClient,
     clock: Arc<Mutex<Timestamp>>,
     memory: Memory,
     fleet: Fleet,
@@ -63,7 +63,7 @@ impl Scene {
         Self {
             tier,
             now,
-            web: Web::with_clock(move || *shown.lock().unwrap()).unwrap(),
+            web: HttpClient::with_clock(move || *shown.lock().unwrap()).unwrap(),
             clock,
             memory: Memory::default(),
             fleet: nixdash::config::fallback(),
@@ -103,7 +103,7 @@ impl Scene {
     }
 
     /// Asks which of these the tier holds.
-    pub(crate) async fn holds(&self, paths: &[&str]) -> Result<Vec<bool>, WebError> {
+    pub(crate) async fn holds(&self, paths: &[&str]) -> Result<Vec<bool>, RequestError> {
         let paths: Vec<StorePath> = paths.iter().map(|p| StorePath::parse(p).unwrap()).collect();
         let paths: Vec<&StorePath> = paths.iter().collect();
         let runner = FakeRunner::unreachable();
@@ -117,7 +117,7 @@ impl Scene {
     pub(crate) async fn size(
         &self,
         closure: &[(&str, u64)],
-    ) -> Result<Option<SizeFacts>, WebError> {
+    ) -> Result<Option<SizeFacts>, RequestError> {
         let closure: Vec<ClosurePath> = closure
             .iter()
             .map(|(path, nar_size)| ClosurePath {
@@ -185,7 +185,7 @@ pub(crate) async fn every_way_to_fail(
     assert!(said.contains("429") && said.contains("left alone until 08:02:00 UTC"), "{said}");
     assert!(facts.measured_at.is_some());
     server.always(None);
-    // Asked to stay away for two minutes, it is left alone for two minutes.
+    // HostClosure to stay away for two minutes, it is left alone for two minutes.
     server.take_asked();
     throttled.later(SignedDuration::from_secs(60));
     assert_eq!(throttled.look().await, facts, "what it was when it said so");

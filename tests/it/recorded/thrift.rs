@@ -27,12 +27,12 @@ fn bucket(server: &Recorded) -> Scene {
 }
 
 /// What was asked for: by each look, and what came on top.
-struct Asked {
+struct HostClosure {
     looks: Vec<String>,
     more: Vec<String>,
 }
 
-impl Asked {
+impl HostClosure {
     /// Returns how many looks of an hour were one of these, rounded.
     fn an_hour(&self, what: &str) -> usize {
         let looks = self.looks.iter().filter(|line| line.contains(what)).count();
@@ -41,7 +41,7 @@ impl Asked {
 }
 
 /// Looks once, then every minute for so many hours, and checks that all is well each time.
-async fn hours(server: &Recorded, scene: &mut Scene, hours: usize) -> Asked {
+async fn hours(server: &Recorded, scene: &mut Scene, hours: usize) -> HostClosure {
     scene.look().await;
     server.take_lines();
     let (mut looks, mut more) = (Vec::new(), Vec::new());
@@ -56,7 +56,7 @@ async fn hours(server: &Recorded, scene: &mut Scene, hours: usize) -> Asked {
         more.extend(lines.split_off(1));
         looks.extend(lines);
     }
-    Asked { looks, more }
+    HostClosure { looks, more }
 }
 
 #[tokio::test]

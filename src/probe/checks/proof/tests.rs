@@ -7,7 +7,7 @@ use crate::probe::asking::Tools;
 use crate::probe::look::look;
 use crate::probe::memory::Memory;
 use crate::probe::server::{KEY, NARINFO, PATH, Server};
-use crate::probe::transport::http::Web;
+use crate::probe::transport::http::HttpClient;
 use crate::remote::FakeRunner;
 use jiff::Timestamp;
 
@@ -16,14 +16,14 @@ const OTHER: &str = "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0";
 const OTHER_FILE: &str = "/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a.narinfo";
 
 /// A cache at a test's server, probed again and again.
-struct Trial {
+struct ProofTrial {
     server: Server,
-    web: Web,
+    web: HttpClient,
     memory: Memory,
     tier: Tier,
 }
 
-impl Trial {
+impl ProofTrial {
     async fn start() -> Self {
         let server = Server::start(&[
             ("/nix-cache-info", 200, "StoreDir: /nix/store\nPriority: 30\n"),
@@ -35,7 +35,7 @@ impl Trial {
             public_key: parse_public_key(KEY).ok(),
             ..Tier::new("x", KindName::Http, &server.url)
         };
-        Self { server, web: Web::new().unwrap(), memory: Memory::default(), tier }
+        Self { server, web: HttpClient::new().unwrap(), memory: Memory::default(), tier }
     }
 
     async fn probe(&self) -> TierFacts {
@@ -54,7 +54,7 @@ impl Trial {
 
 #[tokio::test]
 async fn a_403_is_a_miss_until_the_path_could_be_read_before() {
-    let trial = Trial::start().await;
+    let trial = ProofTrial::start().await;
     trial.server.set(OTHER_FILE, 403, "");
     let facts = trial.probe().await;
     assert_eq!((facts.state, facts.signature), (TierState::Up, SignatureState::Valid));
@@ -72,7 +72,7 @@ async fn a_403_is_a_miss_until_the_path_could_be_read_before() {
 
 #[tokio::test]
 async fn a_401_is_a_refusal_anywhere() {
-    let trial = Trial::start().await;
+    let trial = ProofTrial::start().await;
     trial.server.set(OTHER_FILE, 401, "");
     let facts = trial.probe().await;
     assert_eq!(facts.state, TierState::Unauthorized);
@@ -81,7 +81,7 @@ async fn a_401_is_a_refusal_anywhere() {
 
 #[tokio::test]
 async fn a_probe_path_that_is_gone_or_changed_takes_all_answers_with_it() {
-    let trial = Trial::start().await;
+    let trial = ProofTrial::start().await;
     trial.probe().await;
     trial.server.set(FILE, 404, "");
     let facts = trial.probe().await;
@@ -99,7 +99,7 @@ async fn a_probe_path_that_is_gone_or_changed_takes_all_answers_with_it() {
 
 #[tokio::test]
 async fn a_path_that_needs_no_signature_proves_only_where_nothing_else_does() {
-    let trial = Trial::start().await;
+    let trial = ProofTrial::start().await;
     let address = "CA: fixed:r:sha256:0p3l2z3riilylr2rxb1aq2blxdfxg55wbgp4gxkns93srbr4bwyq\n";
     trial.server.set(FILE, 200, &format!("{NARINFO}{address}"));
     let facts = trial.probe().await;
@@ -115,7 +115,7 @@ async fn a_path_that_needs_no_signature_proves_only_where_nothing_else_does() {
 
 #[tokio::test]
 async fn a_tier_of_somebody_else_is_asked_one_thing_a_minute() {
-    let trial = Trial::start().await;
+    let trial = ProofTrial::start().await;
     let (fleet, runner) = (crate::config::fallback(), FakeRunner::unreachable());
     let tools = Tools { web: &trial.web, runner: &runner, fleet: &fleet, memory: &trial.memory };
     let whole = TierFacts {

@@ -8,7 +8,7 @@ use crate::probe::asking::Tools;
 use crate::probe::look::look;
 use crate::probe::memory::Memory;
 use crate::probe::server::{KEY, NARINFO, PATH, Server};
-use crate::probe::transport::http::Web;
+use crate::probe::transport::http::HttpClient;
 use crate::remote::FakeRunner;
 use jiff::Timestamp;
 
@@ -27,7 +27,7 @@ fn tier(url: &str, key: &str) -> Tier {
 
 /// Probes a tier with what a test has.
 async fn probe_one(
-    web: &Web,
+    web: &HttpClient,
     tier: &Tier,
     paths: &[StorePath],
     previous: Option<&TierFacts>,
@@ -42,7 +42,7 @@ async fn probe_one(
 /// Probes a server that answers with these files.
 async fn probe_with(files: &[(&str, u16, &str)], key: &str, paths: &[&str]) -> TierFacts {
     let server = Server::start(files).await;
-    let web = Web::new().unwrap();
+    let web = HttpClient::new().unwrap();
     let paths: Vec<StorePath> = paths.iter().map(|p| StorePath::parse(p).unwrap()).collect();
     probe_one(&web, &tier(&server.url, key), &paths, None).await
 }
@@ -106,7 +106,7 @@ async fn what_is_not_a_healthy_cache_says_why() {
 #[tokio::test]
 async fn a_tier_that_is_down_keeps_what_was_known_and_says_whose_cache_to_start() {
     let server = Server::start(&[("/nix-cache-info", 200, INFO)]).await;
-    let web = Web::new().unwrap();
+    let web = HttpClient::new().unwrap();
     let mut tier = tier(&server.url, KEY);
     let up = probe_one(&web, &tier, &[], None).await;
     assert_eq!(up.state, TierState::Up);
@@ -124,7 +124,7 @@ async fn a_tier_that_is_down_keeps_what_was_known_and_says_whose_cache_to_start(
 #[tokio::test]
 async fn a_tier_that_is_nearly_full_is_named_by_the_size_that_was_measured_last() {
     let server = Server::start(&[("/nix-cache-info", 200, INFO)]).await;
-    let (web, tier) = (Web::new().unwrap(), tier(&server.url, KEY));
+    let (web, tier) = (HttpClient::new().unwrap(), tier(&server.url, KEY));
     let with = |bytes, exact| TierFacts {
         size: Some(SizeFacts { bytes, limit: Some(1000), exact, ..SizeFacts::default() }),
         ..TierFacts::default()
@@ -161,7 +161,7 @@ async fn an_endless_answer_is_cut() {
 #[tokio::test]
 async fn at_most_two_requests_are_open_to_nix_serve() {
     let server = Server::start(&[]).await;
-    let web = Web::new().unwrap();
+    let web = HttpClient::new().unwrap();
     let tier = tier(&server.url, KEY);
     let path = StorePath::parse(PATH).unwrap();
     let (fleet, memory) = (crate::config::fallback(), Memory::default());

@@ -10,12 +10,14 @@ use crate::fleet::words::{kinds, tiers};
 use crate::fleet::{
     Code, SignatureState, StorePath, Tier, TierFacts, TierState, duration, printable_line,
 };
-use crate::probe::asking::{Answer, Asking, Kind};
+use crate::probe::asking::{Asking, TierFuture, TierProbe};
 use crate::probe::checks::answer::{detail, failed, nonsense, read_json, refused, up};
 use crate::probe::checks::held::held_by_head;
 use crate::probe::checks::up::STORE_DIR;
 use crate::probe::checks::{one_request, prove};
-use crate::probe::transport::{Ask, Declared, Method, Reply, Rules, WebError, Wish, asks_for_rest};
+use crate::probe::transport::{
+    DeclaredRequest, HttpReply, HttpRequest, Method, RequestError, RestWish, Rules, asks_for_rest,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -31,7 +33,7 @@ const BULK_LIMIT: usize = BULK * 40;
 const ENDS_SOON: Duration = Duration::from_hours(7 * 24);
 
 /// What attic is asked.
-const REQUESTS: &[Declared] = &[
+const REQUESTS: &[DeclaredRequest] = &[
     (Method::Get, "*/_api/v1/cache-config/*"),
     (Method::Post, "*/_api/v1/get-missing-paths"),
     (Method::Get, "*.narinfo"),
@@ -44,11 +46,11 @@ static RULES: Rules = Rules { wish: asks_attic_for_rest, ..Rules::new(REQUESTS) 
 
 /// Returns whether an answer asks us to leave attic alone. With 503 in JSON attic says that a nar is
 /// not whole; whoever stands before it sends a page.
-fn asks_attic_for_rest(reply: &Reply, now: Timestamp) -> Wish {
+fn asks_attic_for_rest(reply: &HttpReply, now: Timestamp) -> RestWish {
     let is_json =
         reply.header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
     match (reply.status, reply.retry_after(now)) {
-        (503, None) if is_json => Wish::None,
+        (503, None) if is_json => RestWish::None,
         (_, Some(_) | None) => asks_for_rest(reply, now),
     }
 }
@@ -56,7 +58,7 @@ fn asks_attic_for_rest(reply: &Reply, now: Timestamp) -> Wish {
 /// The kind `attic`.
 pub(super) struct Attic;
 
-impl Kind for Attic {
+impl TierProbe for Attic {
     fn rules(&self) -> &'static Rules {
         &RULES
     }
@@ -70,7 +72,7 @@ impl Kind for Attic {
         SignedDuration::from_hours(24)
     }
 
-    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
+    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> TierFuture<'a, TierFacts> {
         Box::pin(look(asking))
     }
 
@@ -78,7 +80,7 @@ impl Kind for Attic {
         &'a self,
         asking: &'a Asking<'a>,
         paths: &'a [&'a StorePath],
-    ) -> Answer<'a, Result<Vec<bool>, WebError>> {
+    ) -> TierFuture<'a, Result<Vec<bool>, RequestError>> {
         Box::pin(async move {
             // Whoever may push may ask in bulk; the others ask path by path.
             let may_push = match (place(asking.tier), token(asking).await) {
@@ -102,12 +104,12 @@ struct Config {
     priority: Option<u32>,
     #[serde(default)]
     upstream_cache_key_names: Vec<String>,
-    retention_period: Option<Retention>,
+    retention_period: Option<KeptFor>,
 }
 
 /// How long attic keeps what nobody reads.
 #[derive(Clone, Debug, Deserialize)]
-enum Retention {
+enum KeptFor {
     /// As the server's configuration says.
     Global,
     /// Seconds.
@@ -116,7 +118,7 @@ enum Retention {
 
 /// What the bulk request asks.
 #[derive(Serialize)]
-struct Question<'a> {
+struct BulkQuestion<'a> {
     cache: &'a str,
     store_path_hashes: &'a [&'a str],
 }
@@ -152,7 +154,7 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
     let url = format!("{server}/_api/v1/cache-config/{cache}");
     // Before the request: one that is refused makes it to be read anew.
     let token = token(asking).await;
-    let reply = match asking.send(Ask::get(url)).await {
+    let reply = match asking.send(HttpRequest::get(url)).await {
         Ok(reply) => reply,
         Err(error) => return failed(tier, &error),
     };
@@ -177,7 +179,7 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
 }
 
 /// Says what it means that attic does not tell a cache's configuration.
-fn denied(asking: &Asking<'_>, cache: &str, reply: &Reply, token: Option<&Token>) -> TierFacts {
+fn denied(asking: &Asking<'_>, cache: &str, reply: &HttpReply, token: Option<&Token>) -> TierFacts {
     let expired = token.and_then(|token| token.expires).filter(|at| *at <= asking.now);
     let let_in = match (expired, token) {
         (Some(at), _) => format!(
@@ -231,10 +233,10 @@ fn describe(tier: &Tier, config: &Config, facts: &mut TierFacts) {
         facts.details.push(detail(
             "kept",
             &match retention {
-                Retention::Global => "as the server's configuration says".to_owned(),
+                KeptFor::Global => "as the server's configuration says".to_owned(),
                 // To attic that means no end.
-                Retention::Period(0) => "for ever".to_owned(),
-                Retention::Period(seconds) => {
+                KeptFor::Period(0) => "for ever".to_owned(),
+                KeptFor::Period(seconds) => {
                     format!("{} after the last use", duration(Duration::from_secs(*seconds)))
                 }
             },
@@ -289,16 +291,16 @@ fn show_token(asking: &Asking<'_>, cache: &str, token: Option<&Token>, facts: &m
 async fn confirmed(
     asking: &Asking<'_>,
     paths: &[&StorePath],
-) -> Result<Option<Vec<bool>>, WebError> {
+) -> Result<Option<Vec<bool>>, RequestError> {
     let Some((server, cache)) = place(asking.tier) else { return Ok(None) };
     let mut all = Vec::with_capacity(paths.len());
     for part in paths.chunks(BULK) {
         let hashes: Vec<&str> = part.iter().map(|path| path.hash()).collect();
-        let question = Question { cache, store_path_hashes: &hashes };
+        let question = BulkQuestion { cache, store_path_hashes: &hashes };
         let url = format!("{server}/_api/v1/get-missing-paths");
-        let ask = Ask::post_json(url, &question).limit(BULK_LIMIT);
+        let ask = HttpRequest::post_json(url, &question).limit(BULK_LIMIT);
         let reply = asking.send(ask).await?;
-        let wrong = |cause: &str, hint: &str| WebError::new(&asking.tier.url, cause, hint);
+        let wrong = |cause: &str, hint: &str| RequestError::new(&asking.tier.url, cause, hint);
         match reply.status {
             200 => {}
             401 | 403 => return Ok(None),

@@ -10,15 +10,15 @@ use crate::fleet::{
     Code, Login, SignatureState, SizeFacts, StorePath, Tier, TierFacts, TierKind, TierState, ago,
     printable_line,
 };
-use crate::probe::asking::{Answer, Asking, Kind};
+use crate::probe::asking::{Asking, TierFuture, TierProbe};
 use crate::probe::checks::answer::{
     detail, failed, nonsense, not_asked, read_json, recent, refused, since, size,
 };
 use crate::probe::checks::up::{info, mark_slow};
 use crate::probe::checks::{one_request, proof, take_verdict};
-use crate::probe::memory::{Dated, Part};
-use crate::probe::schedule::Target;
-use crate::probe::transport::{Ask, Declared, Method, Rules, WebError};
+use crate::probe::memory::{Dated, MemoryPart};
+use crate::probe::schedule::Pace;
+use crate::probe::transport::{DeclaredRequest, HttpRequest, Method, RequestError, Rules};
 use jiff::SignedDuration;
 use reqwest::Url;
 use serde::Deserialize;
@@ -37,7 +37,7 @@ const PROOF_AGE: SignedDuration = SignedDuration::from_hours(24);
 const BULK_LIMIT: usize = BULK * 40;
 
 /// What Cachix is asked.
-const REQUESTS: &[Declared] = &[
+const REQUESTS: &[DeclaredRequest] = &[
     (Method::Get, "*/nix-cache-info"),
     (Method::Get, "/api/v1/cache/*"),
     (Method::Post, "/api/v1/cache/*/narinfo"),
@@ -51,13 +51,13 @@ static RULES: Rules = Rules::new(REQUESTS);
 /// The kind `cachix`.
 pub(super) struct Cachix;
 
-impl Kind for Cachix {
+impl TierProbe for Cachix {
     fn rules(&self) -> &'static Rules {
         &RULES
     }
 
     fn interval(&self, _tier: &Tier) -> Duration {
-        Target::PublicTier.interval()
+        Pace::PublicTier.interval()
     }
 
     fn is_asked_one_thing(&self, _tier: &Tier) -> bool {
@@ -69,7 +69,7 @@ impl Kind for Cachix {
         PROOF_AGE
     }
 
-    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
+    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> TierFuture<'a, TierFacts> {
         Box::pin(look(asking))
     }
 
@@ -77,14 +77,14 @@ impl Kind for Cachix {
         &'a self,
         asking: &'a Asking<'a>,
         paths: &'a [&'a StorePath],
-    ) -> Answer<'a, Result<Vec<bool>, WebError>> {
+    ) -> TierFuture<'a, Result<Vec<bool>, RequestError>> {
         Box::pin(confirmed(asking, paths))
     }
 
     fn size<'a>(
         &'a self,
         asking: &'a Asking<'a>,
-    ) -> Answer<'a, Result<Option<SizeFacts>, WebError>> {
+    ) -> TierFuture<'a, Result<Option<SizeFacts>, RequestError>> {
         Box::pin(async move {
             let paths: Vec<&StorePath> = asking.closures.iter().map(|entry| &entry.path).collect();
             if paths.is_empty() {
@@ -158,7 +158,7 @@ struct CachixMemory {
     proof: Option<Dated<(SignatureState, String)>>,
 }
 
-impl Part for CachixMemory {}
+impl MemoryPart for CachixMemory {}
 
 impl CachixMemory {
     /// Returns what the API said, while that is believed.
@@ -207,7 +207,7 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
 async fn as_hosts_see(asking: &Asking<'_>) -> TierFacts {
     let tier = asking.tier;
     let url = format!("{}/nix-cache-info", tier.url);
-    let reply = match asking.send(Ask::get(url)).await {
+    let reply = match asking.send(HttpRequest::get(url)).await {
         Ok(reply) => reply,
         Err(error) => return failed(tier, &error),
     };
@@ -253,7 +253,7 @@ async fn cache(asking: &Asking<'_>, api: &Api) -> Result<Cache, Box<TierFacts>> 
         return Ok(cache);
     }
     let tier = at_api(asking, api).await;
-    let reply = match asking.transport.send(&tier, &RULES, Ask::get(api.url())).await {
+    let reply = match asking.transport.send(&tier, &RULES, HttpRequest::get(api.url())).await {
         Ok(reply) => reply,
         Err(error) => {
             let code = not_asked(&tier, &error).code;
@@ -349,16 +349,17 @@ async fn prove_daily(asking: &Asking<'_>, facts: &mut TierFacts) {
 }
 
 /// Asks in bulk which paths the cache has: the answer lists what is missing.
-async fn confirmed(asking: &Asking<'_>, paths: &[&StorePath]) -> Result<Vec<bool>, WebError> {
+async fn confirmed(asking: &Asking<'_>, paths: &[&StorePath]) -> Result<Vec<bool>, RequestError> {
     let url = &asking.tier.url;
-    let wrong = |cause: &str, hint: &str| WebError::new(url, cause, hint);
+    let wrong = |cause: &str, hint: &str| RequestError::new(url, cause, hint);
     let api =
         Api::of(asking.tier).ok_or_else(|| wrong("names no cache", "https://NAME.cachix.org"))?;
     let tier = at_api(asking, &api).await;
     let mut all = Vec::with_capacity(paths.len());
     for part in paths.chunks(BULK) {
         let hashes: Vec<&str> = part.iter().map(|path| path.hash()).collect();
-        let ask = Ask::post_json(format!("{}/narinfo", api.url()), &hashes).limit(BULK_LIMIT);
+        let ask =
+            HttpRequest::post_json(format!("{}/narinfo", api.url()), &hashes).limit(BULK_LIMIT);
         let reply = asking.transport.send(&tier, &RULES, ask).await?;
         if reply.status != 200 {
             let cause = format!("answered {} for {} paths", reply.status, part.len());

@@ -53,7 +53,7 @@ pub(super) struct WorkflowJob {
 
 /// What logs say of caches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Said {
+pub(super) struct LogSummary {
     /// Keys of caches that were restored.
     restored: Vec<String>,
     /// Caches that were looked for and not found, or not restored.
@@ -64,7 +64,7 @@ pub(super) struct Said {
     copied: BTreeMap<String, u64>,
 }
 
-impl Said {
+impl LogSummary {
     /// Returns whether a cache of GitHub was restored or served something; nothing where no log
     /// says that one was looked for.
     pub(super) fn hit(&self) -> Option<bool> {
@@ -135,8 +135,8 @@ impl Said {
 }
 
 /// Reads the log of a job, or what there is of it.
-pub(super) fn read(log: &str) -> Said {
-    let mut said = Said::default();
+pub(super) fn read(log: &str) -> LogSummary {
+    let mut said = LogSummary::default();
     // cache-nix-action says first which key it restores, and then whether it did.
     let mut trying: Option<&str> = None;
     for line in log.lines().map(bare) {
@@ -268,7 +268,7 @@ mod tests {
             "  echo \"Cache not found for input keys: y\"",
             "error: building '/nix/store/x.drv' failed",
         ]));
-        assert_eq!((said.clone(), said.hit()), (Said::default(), None));
+        assert_eq!((said.clone(), said.hit()), (LogSummary::default(), None));
         assert_eq!(said.words(), "its logs say nothing of caches or of Nix");
     }
 

@@ -13,11 +13,13 @@ use crate::fleet::{
     SizeFacts, StorePath, Tier, TierFacts, TierKind, TierState, ago, bytes, bytes_of, duration,
     percent, printable_line,
 };
-use crate::probe::asking::{Answer, Asking, Kind};
+use crate::probe::asking::{Asking, TierFuture, TierProbe};
 use crate::probe::checks::answer::{detail, failed, nonsense, read_json, refused, since, size, up};
-use crate::probe::memory::Part;
-use crate::probe::schedule::Target;
-use crate::probe::transport::{Ask, Declared, Method, Reply, Rules, WebError, Wish, asks_for_rest};
+use crate::probe::memory::MemoryPart;
+use crate::probe::schedule::Pace;
+use crate::probe::transport::{
+    DeclaredRequest, HttpReply, HttpRequest, Method, RequestError, RestWish, Rules, asks_for_rest,
+};
 use crate::remote::Secret;
 use caches::{CachesPage, Entry, Family, Headers, LIMIT, Usage, families};
 use jiff::{SignedDuration, Timestamp};
@@ -39,7 +41,7 @@ const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(7 * 24);
 const FULL: f64 = 0.9;
 
 /// What GitHub is asked.
-const REQUESTS: &[Declared] = &[
+const REQUESTS: &[DeclaredRequest] = &[
     (Method::Get, "*/actions/cache/usage"),
     (Method::Get, "*/actions/caches"),
     (Method::Get, "*/actions/runs"),
@@ -55,17 +57,17 @@ static RULES: Rules = Rules { wish: asks_github_for_rest, ..Rules::new(REQUESTS)
 
 /// Returns whether GitHub asks us to leave it alone: 403 does too when it says how long, which is its
 /// word for too many requests.
-fn asks_github_for_rest(reply: &Reply, now: Timestamp) -> Wish {
+fn asks_github_for_rest(reply: &HttpReply, now: Timestamp) -> RestWish {
     let spent = spent_until(reply).map(|reset| now.duration_until(reset));
     let time = spent.map(|time| std::time::Duration::try_from(time).unwrap_or_default());
     match (reply.status, reply.retry_after(now).or(time)) {
-        (403 | 429 | 503, Some(time)) => Wish::RestFor(time),
+        (403 | 429 | 503, Some(time)) => RestWish::RestFor(time),
         (_, Some(_) | None) => asks_for_rest(reply, now),
     }
 }
 
 /// Returns when GitHub's hour is over, when its requests are used up.
-fn spent_until(reply: &Reply) -> Option<Timestamp> {
+fn spent_until(reply: &HttpReply) -> Option<Timestamp> {
     let number = |name| reply.header(name)?.trim().parse::<i64>().ok();
     let is_spent = number("x-ratelimit-remaining") == Some(0);
     let reset = number("x-ratelimit-reset").filter(|_| is_spent)?;
@@ -91,7 +93,7 @@ struct RepositoryMemory {
     known: KnownRuns,
 }
 
-impl Part for RepositoryMemory {}
+impl MemoryPart for RepositoryMemory {}
 
 /// Does something with what is remembered of a repository.
 fn remembered<R>(asking: &Asking<'_>, work: impl FnOnce(&mut RepositoryMemory) -> R) -> R {
@@ -99,7 +101,7 @@ fn remembered<R>(asking: &Asking<'_>, work: impl FnOnce(&mut RepositoryMemory) -
 }
 
 /// A question whose answer is kept with its entity tag, and where.
-trait Question: Copy {
+trait GithubQuestion: Copy {
     /// What GitHub answers.
     type Answer: DeserializeOwned + Clone + Send + 'static;
 
@@ -117,7 +119,7 @@ trait Question: Copy {
 #[derive(Clone, Copy)]
 struct UsageQuestion;
 
-impl Question for UsageQuestion {
+impl GithubQuestion for UsageQuestion {
     type Answer = Usage;
 
     fn path(self) -> String {
@@ -137,7 +139,7 @@ impl Question for UsageQuestion {
 #[derive(Clone, Copy)]
 struct PageQuestion(usize);
 
-impl Question for PageQuestion {
+impl GithubQuestion for PageQuestion {
     type Answer = CachesPage;
 
     fn path(self) -> String {
@@ -157,16 +159,16 @@ impl Question for PageQuestion {
 /// The kind `github-actions`.
 pub(super) struct GithubActions;
 
-impl Kind for GithubActions {
+impl TierProbe for GithubActions {
     fn rules(&self) -> &'static Rules {
         &RULES
     }
 
-    fn target(&self, _tier: &Tier) -> Target {
-        Target::GithubTier
+    fn target(&self, _tier: &Tier) -> Pace {
+        Pace::GithubTier
     }
 
-    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
+    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> TierFuture<'a, TierFacts> {
         Box::pin(look(asking))
     }
 
@@ -174,23 +176,23 @@ impl Kind for GithubActions {
         &'a self,
         asking: &'a Asking<'a>,
         _paths: &'a [&'a StorePath],
-    ) -> Answer<'a, Result<Vec<bool>, WebError>> {
+    ) -> TierFuture<'a, Result<Vec<bool>, RequestError>> {
         let cause = "no host can be served by it: it is reached inside of CI runs only";
-        let error = WebError::new(&asking.tier.url, cause, "nothing is to be done");
+        let error = RequestError::new(&asking.tier.url, cause, "nothing is to be done");
         Box::pin(std::future::ready(Err(error)))
     }
 
     fn size<'a>(
         &'a self,
         asking: &'a Asking<'a>,
-    ) -> Answer<'a, Result<Option<SizeFacts>, WebError>> {
+    ) -> TierFuture<'a, Result<Option<SizeFacts>, RequestError>> {
         Box::pin(async move {
             let answer = match ask(asking, UsageQuestion).await {
                 Ok(answer) => answer,
-                Err(Unanswered::Web(error)) => return Err(error),
+                Err(Unanswered::HttpClient(error)) => return Err(error),
                 Err(refused) => {
                     let cause = refused.facts(asking.tier).error().unwrap_or_default();
-                    return Err(WebError::new(&asking.tier.url, &cause, ""));
+                    return Err(RequestError::new(&asking.tier.url, &cause, ""));
                 }
             };
             Ok(Some(usage_size(asking, &answer.value)))
@@ -201,13 +203,13 @@ impl Kind for GithubActions {
 /// An answer, new or kept.
 struct Current<T> {
     value: T,
-    reply: Reply,
+    reply: HttpReply,
 }
 
 /// Why there is none.
 enum Unanswered {
     /// It could not be asked.
-    Web(WebError),
+    HttpClient(RequestError),
     /// It answered something else.
     Facts(Box<TierFacts>),
     /// GitHub does not keep it any more, or never did.
@@ -218,7 +220,7 @@ impl Unanswered {
     /// Returns the facts.
     fn facts(self, tier: &Tier) -> TierFacts {
         match self {
-            Self::Web(error) => failed(tier, &error),
+            Self::HttpClient(error) => failed(tier, &error),
             Self::Facts(facts) => *facts,
             Self::Gone => TierFacts::default(),
         }
@@ -295,13 +297,16 @@ async fn list(asking: &Asking<'_>) -> Result<(Vec<Entry>, u64), Unanswered> {
 }
 
 /// Asks GitHub, with the entity tag of the answer that is kept.
-async fn ask<Q: Question>(asking: &Asking<'_>, asked: Q) -> Result<Current<Q::Answer>, Unanswered> {
+async fn ask<Q: GithubQuestion>(
+    asking: &Asking<'_>,
+    asked: Q,
+) -> Result<Current<Q::Answer>, Unanswered> {
     let kept = remembered(asking, |memory| asked.kept(memory));
     let mut ask = question(asking, &asked.path()).limit(LIST_LIMIT);
     if let Some(kept) = &kept {
         ask = ask.header("if-none-match", Secret::new(kept.tag.clone()));
     }
-    let reply = asking.send(ask).await.map_err(Unanswered::Web)?;
+    let reply = asking.send(ask).await.map_err(Unanswered::HttpClient)?;
     match (reply.status, kept) {
         (304, Some(kept)) => return Ok(Current { value: kept.value, reply }),
         (200, _) => {}
@@ -320,9 +325,9 @@ async fn ask<Q: Question>(asking: &Asking<'_>, asked: Q) -> Result<Current<Q::An
 
 /// Asks GitHub for what does not change, at most so many bytes of it; logs are elsewhere, where
 /// GitHub sends us without our token.
-async fn plain(asking: &Asking<'_>, what: &str, limit: usize) -> Result<Reply, Unanswered> {
+async fn plain(asking: &Asking<'_>, what: &str, limit: usize) -> Result<HttpReply, Unanswered> {
     let ask = question(asking, what).limit(limit).follow();
-    let reply = asking.send(ask).await.map_err(Unanswered::Web)?;
+    let reply = asking.send(ask).await.map_err(Unanswered::HttpClient)?;
     match reply.status {
         200 => Ok(reply),
         404 | 410 => Err(Unanswered::Gone),
@@ -331,14 +336,14 @@ async fn plain(asking: &Asking<'_>, what: &str, limit: usize) -> Result<Reply, U
 }
 
 /// Makes a request as GitHub wants it.
-fn question(asking: &Asking<'_>, what: &str) -> Ask {
-    Ask::get(format!("{}{what}", asking.tier.url))
+fn question(asking: &Asking<'_>, what: &str) -> HttpRequest {
+    HttpRequest::get(format!("{}{what}", asking.tier.url))
         .header("accept", Secret::new("application/vnd.github+json"))
         .header("x-github-api-version", Secret::new("2022-11-28"))
 }
 
 /// Says what it means that GitHub does not answer what it was asked.
-fn denied(asking: &Asking<'_>, reply: &Reply) -> TierFacts {
+fn denied(asking: &Asking<'_>, reply: &HttpReply) -> TierFacts {
     let headers = Headers::read(|name| reply.header(name));
     let repo = match &asking.tier.kind {
         TierKind::GithubActions { repo } => repo.as_str(),
@@ -458,11 +463,11 @@ mod tests {
             let headers: HashMap<String, String> = headers.collect();
             let first_byte = Duration::ZERO;
             let body = Vec::new();
-            Reply { status: 403, headers, body, first_byte, connect: None, is_http2: false }
+            HttpReply { status: 403, headers, body, first_byte, connect: None, is_http2: false }
         };
-        let minute = Wish::RestFor(Duration::from_secs(60));
+        let minute = RestWish::RestFor(Duration::from_secs(60));
         assert_eq!(asks_github_for_rest(&reply(&[("retry-after", "60")]), now), minute);
-        assert_eq!(asks_github_for_rest(&reply(&[]), now), Wish::None);
+        assert_eq!(asks_github_for_rest(&reply(&[]), now), RestWish::None);
         let spent = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1800000060")];
         assert_eq!(asks_github_for_rest(&reply(&spent), now), minute);
     }

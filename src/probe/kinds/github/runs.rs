@@ -7,9 +7,11 @@ use crate::fleet::{Detail, ago};
 use crate::probe::asking::Asking;
 use crate::probe::checks::answer::{detail, read_aside, read_json, since};
 use crate::probe::kinds::github::caches::Headers;
-use crate::probe::kinds::github::jobs::{JobsPage, RunsPage, Said, WorkflowJob, WorkflowRun, read};
+use crate::probe::kinds::github::jobs::{
+    JobsPage, LogSummary, RunsPage, WorkflowJob, WorkflowRun, read,
+};
 use crate::probe::kinds::github::{
-    Question, RepositoryMemory, Tagged, Unanswered, ask, plain, remembered,
+    GithubQuestion, RepositoryMemory, Tagged, Unanswered, ask, plain, remembered,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -36,7 +38,7 @@ const LIMIT: Duration = Duration::from_secs(4);
 #[derive(Clone, Copy)]
 struct RunsQuestion;
 
-impl Question for RunsQuestion {
+impl GithubQuestion for RunsQuestion {
     type Answer = RunsPage;
 
     fn path(self) -> String {
@@ -60,7 +62,7 @@ pub(super) struct KnownRun {
     /// Those whose logs were read.
     read: BTreeSet<u64>,
     /// What they say.
-    said: Said,
+    said: LogSummary,
 }
 
 impl KnownRun {
@@ -170,13 +172,13 @@ async fn jobs_of(asking: &Asking<'_>, run: &WorkflowRun) -> Result<Vec<u64>, Una
 }
 
 /// Reads the log of a job; one that is not kept any more says nothing.
-async fn log_of(asking: &Asking<'_>, job: u64) -> Result<Said, Unanswered> {
+async fn log_of(asking: &Asking<'_>, job: u64) -> Result<LogSummary, Unanswered> {
     match plain(asking, &format!("/actions/jobs/{job}/logs"), LOG_LIMIT).await {
         Ok(reply) => {
             let said = read_aside(reply.body, |log| read(&String::from_utf8_lossy(log)));
             Ok(said.await.unwrap_or_default())
         }
-        Err(Unanswered::Gone) => Ok(Said::default()),
+        Err(Unanswered::Gone) => Ok(LogSummary::default()),
         Err(refused) => Err(refused),
     }
 }

@@ -5,16 +5,16 @@
 //! an older one is asked with GET, and what we asked is taken off.
 
 use crate::fleet::{SizeFacts, StorePath, Tier, TierFacts, TierState, printable_line};
-use crate::probe::asking::{Answer, Asking, Kind};
+use crate::probe::asking::{Asking, TierFuture, TierProbe};
 use crate::probe::checks::answer::{detail, read_metrics, recent};
 use crate::probe::checks::held::{held, held_by_head};
 use crate::probe::checks::served::{self, Counts};
 use crate::probe::checks::up;
 use crate::probe::kinds::local::size_of_host;
-use crate::probe::memory::{Dated, Part};
+use crate::probe::memory::{Dated, MemoryPart};
 use crate::probe::prometheus::Metrics;
-use crate::probe::schedule::Target;
-use crate::probe::transport::{Ask, Declared, Method, Rules, WebError};
+use crate::probe::schedule::Pace;
+use crate::probe::transport::{DeclaredRequest, HttpRequest, Method, RequestError, Rules};
 use jiff::SignedDuration;
 
 /// How long the version is believed.
@@ -24,7 +24,7 @@ const VERSION_AGE: SignedDuration = SignedDuration::from_mins(10);
 const METRICS_LIMIT: usize = 4 << 20;
 
 /// What harmonia is asked.
-const REQUESTS: &[Declared] = &[
+const REQUESTS: &[DeclaredRequest] = &[
     (Method::Get, "*/nix-cache-info"),
     (Method::Get, "*.narinfo"),
     (Method::Head, "*.narinfo"),
@@ -42,18 +42,18 @@ struct HarmoniaMemory {
     version: Option<Dated<Option<String>>>,
 }
 
-impl Part for HarmoniaMemory {}
+impl MemoryPart for HarmoniaMemory {}
 
 /// The kind `harmonia`.
 pub(super) struct Harmonia;
 
-impl Kind for Harmonia {
+impl TierProbe for Harmonia {
     fn rules(&self) -> &'static Rules {
         &RULES
     }
 
-    fn target(&self, _tier: &Tier) -> Target {
-        Target::LanTier
+    fn target(&self, _tier: &Tier) -> Pace {
+        Pace::LanTier
     }
 
     fn counts_requests(&self) -> bool {
@@ -64,7 +64,7 @@ impl Kind for Harmonia {
         true
     }
 
-    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
+    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> TierFuture<'a, TierFacts> {
         Box::pin(async move {
             let counts = counters(asking).await;
             let served = counts.map(|counts| served::since_last(asking, counts));
@@ -88,7 +88,7 @@ impl Kind for Harmonia {
         &'a self,
         asking: &'a Asking<'a>,
         paths: &'a [&'a StorePath],
-    ) -> Answer<'a, Result<Vec<bool>, WebError>> {
+    ) -> TierFuture<'a, Result<Vec<bool>, RequestError>> {
         Box::pin(async move {
             if version(asking).await.is_some_and(|version| answers_head(&version)) {
                 return held_by_head(asking, paths).await;
@@ -102,7 +102,7 @@ impl Kind for Harmonia {
     fn size<'a>(
         &'a self,
         asking: &'a Asking<'a>,
-    ) -> Answer<'a, Result<Option<SizeFacts>, WebError>> {
+    ) -> TierFuture<'a, Result<Option<SizeFacts>, RequestError>> {
         Box::pin(async move { Ok(size_of_host(asking).await) })
     }
 }
@@ -116,7 +116,7 @@ async fn version(asking: &Asking<'_>) -> Option<String> {
         return version;
     }
     let url = format!("{}/version", asking.tier.url);
-    let reply = asking.send(Ask::get(url).limit(200)).await.ok()?;
+    let reply = asking.send(HttpRequest::get(url).limit(200)).await.ok()?;
     let text = printable_line(reply.text().trim());
     let version = (reply.status == 200 && text.starts_with("harmonia")).then_some(text);
     let dated = Some(Dated { at: asking.now, value: version.clone() });
@@ -135,7 +135,7 @@ fn answers_head(version: &str) -> bool {
 /// answers with an empty text: each of its counters begins with the first request that it counts.
 async fn counters(asking: &Asking<'_>) -> Option<Counts> {
     let url = format!("{}/metrics", asking.tier.url);
-    let ask = Ask::get(url).limit(METRICS_LIMIT);
+    let ask = HttpRequest::get(url).limit(METRICS_LIMIT);
     let reply = asking.send(ask).await.ok()?;
     let body = (reply.status == 200).then_some(reply.body)?;
     let is_empty = body.iter().all(u8::is_ascii_whitespace);

@@ -2,9 +2,9 @@
 //! protocol.
 
 use crate::fleet::{StorePath, TierFacts};
-use crate::probe::asking::{Answer, Asking, Kind};
+use crate::probe::asking::{Asking, TierFuture, TierProbe};
 use crate::probe::checks::{held, up};
-use crate::probe::transport::{CACHE_REQUESTS, Rules, WebError};
+use crate::probe::transport::{CACHE_REQUESTS, RequestError, Rules};
 
 /// The kind `http`.
 pub(super) struct Http;
@@ -12,12 +12,12 @@ pub(super) struct Http;
 /// What such a cache may be asked.
 static RULES: Rules = Rules::new(CACHE_REQUESTS);
 
-impl Kind for Http {
+impl TierProbe for Http {
     fn rules(&self) -> &'static Rules {
         &RULES
     }
 
-    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
+    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> TierFuture<'a, TierFacts> {
         Box::pin(up::look(asking))
     }
 
@@ -25,7 +25,7 @@ impl Kind for Http {
         &'a self,
         asking: &'a Asking<'a>,
         paths: &'a [&'a StorePath],
-    ) -> Answer<'a, Result<Vec<bool>, WebError>> {
+    ) -> TierFuture<'a, Result<Vec<bool>, RequestError>> {
         Box::pin(held::held(asking, paths))
     }
 }

@@ -9,12 +9,12 @@ use crate::fleet::{
     Bytes, Code, Finding, SizeFacts, StorePath, Subject, Tier, TierFacts, TierOnHost, TierState,
     bytes, percent, printable_line,
 };
-use crate::probe::asking::{Answer, Asking, Kind};
+use crate::probe::asking::{Asking, TierFuture, TierProbe};
 use crate::probe::checks::answer::{detail, size};
 use crate::probe::depth::depths;
-use crate::probe::schedule::Target;
+use crate::probe::schedule::Pace;
 use crate::probe::store;
-use crate::probe::transport::{Rules, WebError};
+use crate::probe::transport::{RequestError, Rules};
 use crate::remote::{Script, Trouble, Way};
 use futures_util::future::join_all;
 use std::time::Duration;
@@ -34,20 +34,20 @@ static RULES: Rules = Rules::new(&[]);
 /// The kind `local`.
 pub(super) struct Local;
 
-impl Kind for Local {
+impl TierProbe for Local {
     fn rules(&self) -> &'static Rules {
         &RULES
     }
 
-    fn target(&self, _tier: &Tier) -> Target {
-        Target::LanTier
+    fn target(&self, _tier: &Tier) -> Pace {
+        Pace::LanTier
     }
 
     fn interval(&self, _tier: &Tier) -> Duration {
         Duration::from_secs(60)
     }
 
-    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
+    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> TierFuture<'a, TierFacts> {
         Box::pin(async move {
             let hosts = &asking.fleet.hosts;
             let answers = join_all(hosts.iter().map(|host| ask(asking, &host.name))).await;
@@ -64,9 +64,9 @@ impl Kind for Local {
         &'a self,
         asking: &'a Asking<'a>,
         _paths: &'a [&'a StorePath],
-    ) -> Answer<'a, Result<Vec<bool>, WebError>> {
+    ) -> TierFuture<'a, Result<Vec<bool>, RequestError>> {
         let cause = "a host's own store holds what the host runs";
-        let error = WebError::new(&asking.tier.name, cause, "nothing is to be done");
+        let error = RequestError::new(&asking.tier.name, cause, "nothing is to be done");
         Box::pin(std::future::ready(Err(error)))
     }
 }
@@ -237,7 +237,7 @@ mod tests {
     use crate::fleet::{KindName, StoreFacts, Tier};
     use crate::probe::asking::Tools;
     use crate::probe::memory::Memory;
-    use crate::probe::transport::http::Web;
+    use crate::probe::transport::http::HttpClient;
     use crate::remote::{FakeRunner, Output, RemoteError};
     use jiff::Timestamp;
     use std::path::Path;
@@ -259,7 +259,7 @@ mod tests {
         let runner = FakeRunner::new(move |host, _| {
             reply(host).map(|stdout| Output { stdout, ..Output::default() })
         });
-        let (web, memory) = (Web::new().unwrap(), Memory::default());
+        let (web, memory) = (HttpClient::new().unwrap(), Memory::default());
         let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };
         for (host, paths, bytes) in counted {
             let measured_at = Timestamp::UNIX_EPOCH;
@@ -338,7 +338,7 @@ mod tests {
             let stdout = if host == "p620" { "12\t3400\n" } else { "" }.to_owned();
             Ok(Output { stdout, ..Output::default() })
         });
-        let (web, memory) = (Web::new().unwrap(), Memory::default());
+        let (web, memory) = (HttpClient::new().unwrap(), Memory::default());
         let fleet = crate::config::fallback();
         let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };
         let of = |host: Option<&str>| Tier {

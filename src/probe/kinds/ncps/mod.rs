@@ -1,22 +1,22 @@
 //! ncps: a proxy before other caches, that tells its own hits and misses.
 //!
-//! Asked for a narinfo that it has not, it fetches path and nar from upstream. Under `/upload` it
+//! HostClosure for a narinfo that it has not, it fetches path and nar from upstream. Under `/upload` it
 //! answers with what it has and fetches nothing; so everything is asked for there. A narinfo that it
 //! has counts as used all the same: what is asked for is what ncps evicts last. Its counters
 //! count such requests too: hits of ours are taken off, and misses of ours carry no status.
 
 use crate::fleet::words::kinds;
 use crate::fleet::{StorePath, Tier, TierFacts, TierState};
-use crate::probe::asking::{Answer, Asking, Kind};
+use crate::probe::asking::{Asking, TierFuture, TierProbe};
 use crate::probe::checks::answer::{detail, failed, read_metrics, recent, refused, size};
 use crate::probe::checks::held::held;
 use crate::probe::checks::served::{self, Counts};
 use crate::probe::checks::up::{info, mark_slow};
 use crate::probe::checks::{proof, take_verdict};
-use crate::probe::memory::{Dated, Part};
+use crate::probe::memory::{Dated, MemoryPart};
 use crate::probe::prometheus::Metrics;
-use crate::probe::schedule::Target;
-use crate::probe::transport::{Ask, Declared, Method, Rules, WebError};
+use crate::probe::schedule::Pace;
+use crate::probe::transport::{DeclaredRequest, HttpRequest, Method, RequestError, Rules};
 use jiff::SignedDuration;
 
 /// How long the pins are believed.
@@ -26,7 +26,7 @@ const PINS_AGE: SignedDuration = SignedDuration::from_mins(5);
 const METRICS_LIMIT: usize = 4 << 20;
 
 /// What ncps is asked. There is no narinfo but under `/upload`: another would be fetched.
-const REQUESTS: &[Declared] = &[
+const REQUESTS: &[DeclaredRequest] = &[
     (Method::Get, "*/healthz"),
     (Method::Get, "*/metrics"),
     (Method::Get, "*/pins"),
@@ -44,12 +44,12 @@ struct NcpsMemory {
     pins: Option<Dated<Option<usize>>>,
 }
 
-impl Part for NcpsMemory {}
+impl MemoryPart for NcpsMemory {}
 
 /// The kind `ncps`.
 pub(super) struct Ncps;
 
-impl Kind for Ncps {
+impl TierProbe for Ncps {
     fn rules(&self) -> &'static Rules {
         &RULES
     }
@@ -59,8 +59,8 @@ impl Kind for Ncps {
         format!("{}/upload", tier.url)
     }
 
-    fn target(&self, _tier: &Tier) -> Target {
-        Target::LanTier
+    fn target(&self, _tier: &Tier) -> Pace {
+        Pace::LanTier
     }
 
     fn counts_requests(&self) -> bool {
@@ -71,7 +71,7 @@ impl Kind for Ncps {
         true
     }
 
-    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
+    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> TierFuture<'a, TierFacts> {
         Box::pin(look(asking))
     }
 
@@ -79,7 +79,7 @@ impl Kind for Ncps {
         &'a self,
         asking: &'a Asking<'a>,
         paths: &'a [&'a StorePath],
-    ) -> Answer<'a, Result<Vec<bool>, WebError>> {
+    ) -> TierFuture<'a, Result<Vec<bool>, RequestError>> {
         Box::pin(async move {
             let held = held(asking, paths).await?;
             // Misses of `/upload` are not among those that are counted here.
@@ -94,7 +94,7 @@ impl Kind for Ncps {
 async fn look(asking: &Asking<'_>) -> TierFacts {
     let tier = asking.tier;
     let url = format!("{}/healthz", tier.url);
-    let health = match asking.send(Ask::get(url)).await {
+    let health = match asking.send(HttpRequest::get(url)).await {
         Ok(reply) => reply,
         Err(error) => return failed(tier, &error),
     };
@@ -132,7 +132,7 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
 async fn whether_well(asking: &Asking<'_>) -> TierFacts {
     let tier = asking.tier;
     let url = format!("{}/nix-cache-info", tier.url);
-    let reply = match asking.send(Ask::get(url)).await {
+    let reply = match asking.send(HttpRequest::get(url)).await {
         Ok(reply) => reply,
         Err(error) => return failed(tier, &error),
     };
@@ -149,7 +149,7 @@ async fn whether_well(asking: &Asking<'_>) -> TierFacts {
 /// Reads the metrics; nothing where there are none.
 async fn metrics(asking: &Asking<'_>) -> Option<Metrics> {
     let url = format!("{}/metrics", asking.tier.url);
-    let ask = Ask::get(url).limit(METRICS_LIMIT);
+    let ask = HttpRequest::get(url).limit(METRICS_LIMIT);
     let reply = asking.send(ask).await.ok()?;
     if reply.status == 200 { read_metrics(reply.body).await } else { None }
 }
@@ -163,7 +163,7 @@ async fn pins(asking: &Asking<'_>) -> Option<usize> {
         return pins;
     }
     let url = format!("{}/pins", asking.tier.url);
-    let reply = asking.send(Ask::get(url)).await.ok()?;
+    let reply = asking.send(HttpRequest::get(url)).await.ok()?;
     let list: Option<Vec<String>> =
         (reply.status == 200).then(|| serde_json::from_slice(&reply.body).ok()).flatten();
     let count = list.map(|list| list.len());

@@ -9,14 +9,14 @@ use crate::fleet::{
     Detail, ServedFacts, Share, SizeFacts, StorePath, Tier, TierFacts, TierKind, TierState, ago,
     duration, printable_line,
 };
-use crate::probe::asking::{Answer, Asking, Kind};
+use crate::probe::asking::{Asking, TierFuture, TierProbe};
 use crate::probe::checks::answer::{detail, since};
 use crate::probe::checks::held::held;
 use crate::probe::checks::up;
 use crate::probe::kinds::local::size_of_host;
-use crate::probe::memory::Part;
-use crate::probe::schedule::Target;
-use crate::probe::transport::{CACHE_REQUESTS, Rules, WebError};
+use crate::probe::memory::MemoryPart;
+use crate::probe::schedule::Pace;
+use crate::probe::transport::{CACHE_REQUESTS, RequestError, Rules};
 use crate::remote::{Output, RemoteError, Script};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
@@ -47,13 +47,13 @@ static RULES: Rules = Rules { at_once: 2, ..Rules::new(CACHE_REQUESTS) };
 /// The kind `nix-serve`.
 pub(super) struct NixServe;
 
-impl Kind for NixServe {
+impl TierProbe for NixServe {
     fn rules(&self) -> &'static Rules {
         &RULES
     }
 
-    fn target(&self, _tier: &Tier) -> Target {
-        Target::LanTier
+    fn target(&self, _tier: &Tier) -> Pace {
+        Pace::LanTier
     }
 
     fn counts_requests(&self) -> bool {
@@ -64,7 +64,7 @@ impl Kind for NixServe {
         true
     }
 
-    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
+    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> TierFuture<'a, TierFacts> {
         Box::pin(up::look(asking))
     }
 
@@ -72,7 +72,7 @@ impl Kind for NixServe {
         &'a self,
         asking: &'a Asking<'a>,
         facts: &'a mut TierFacts,
-    ) -> Answer<'a, ()> {
+    ) -> TierFuture<'a, ()> {
         Box::pin(read_log(asking, facts))
     }
 
@@ -80,14 +80,14 @@ impl Kind for NixServe {
         &'a self,
         asking: &'a Asking<'a>,
         paths: &'a [&'a StorePath],
-    ) -> Answer<'a, Result<Vec<bool>, WebError>> {
+    ) -> TierFuture<'a, Result<Vec<bool>, RequestError>> {
         Box::pin(held(asking, paths))
     }
 
     fn size<'a>(
         &'a self,
         asking: &'a Asking<'a>,
-    ) -> Answer<'a, Result<Option<SizeFacts>, WebError>> {
+    ) -> TierFuture<'a, Result<Option<SizeFacts>, RequestError>> {
         Box::pin(async move { Ok(size_of_host(asking).await) })
     }
 }
@@ -115,7 +115,7 @@ struct LogMemory {
     log: Option<Log>,
 }
 
-impl Part for LogMemory {}
+impl MemoryPart for LogMemory {}
 
 /// Requests of others, as a log has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,7 +132,7 @@ struct LogCounts {
 
 /// What the script found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Found {
+struct LogFound {
     /// The place of the last line; none where there was no line.
     cursor: Option<String>,
     /// Our own requests.
@@ -184,7 +184,7 @@ fn unit(tier: &Tier) -> &str {
 }
 
 /// Lets a host count, as root where that is possible; says why it could not.
-async fn count(asking: &Asking<'_>, host: &str, log: &mut Log) -> Result<Found, String> {
+async fn count(asking: &Asking<'_>, host: &str, log: &mut Log) -> Result<LogFound, String> {
     let unit = unit(asking.tier);
     let from = log.read_to.as_ref().map_or("", |(cursor, _)| cursor.as_str());
     let script = Script::new(SCRIPT).arg(unit).arg(from).arg(LINES.to_string()).limit(LIMIT);
@@ -219,8 +219,8 @@ fn complaint(host: &str, output: &Output) -> String {
 }
 
 /// Reads what the script printed.
-fn read(text: &str) -> Found {
-    let mut found = Found::default();
+fn read(text: &str) -> LogFound {
+    let mut found = LogFound::default();
     for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
         let number = || value.parse().unwrap_or(0);
         match key {
@@ -240,7 +240,7 @@ fn read(text: &str) -> Found {
 
 impl Log {
     /// Takes what was found since the last time.
-    fn take(&mut self, asking: &Asking<'_>, found: Found) {
+    fn take(&mut self, asking: &Asking<'_>, found: LogFound) {
         let Some((from, at)) = self.read_to.take() else {
             self.read_to = found.cursor.map(|cursor| (cursor, asking.now));
             (self.counted, self.why_not) = (None, None);

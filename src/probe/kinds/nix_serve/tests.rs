@@ -4,7 +4,7 @@ use crate::probe::asking::Tools;
 use crate::probe::look::look;
 use crate::probe::memory::Memory;
 use crate::probe::server::Server;
-use crate::probe::transport::http::Web;
+use crate::probe::transport::http::HttpClient;
 use crate::remote::{FakeRunner, Trouble};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ const BUSY: &str = "cursor\ts=1;i=9\nread\t40\nown\t6\nothers\t27\nhits\t12\nmis
 /// A tier whose host answers as it is told to.
 struct Scene {
     server: Server,
-    web: Web,
+    web: HttpClient,
     memory: Memory,
     tier: Tier,
     runner: FakeRunner,
@@ -39,7 +39,7 @@ impl Scene {
         Self {
             tier,
             server,
-            web: Web::new().unwrap(),
+            web: HttpClient::new().unwrap(),
             memory: Memory::default(),
             runner: FakeRunner::new(move |_, _| said.lock().unwrap().clone()),
             says,
@@ -163,7 +163,7 @@ async fn a_host_that_is_away_keeps_its_place_in_the_log() {
     scene.server.set("/nix-cache-info", 200, "StoreDir: /nix/store\nPriority: 30\n");
     scene.tier.url = "http://127.0.0.1:1".to_owned();
     scene.tier.name = "p620".to_owned();
-    scene.web = Web::new().unwrap();
+    scene.web = HttpClient::new().unwrap();
     assert_eq!(scene.look(60).await.served, None);
     assert_eq!(scene.runner.asked().len(), asked, "a server that is down is not asked about");
 }
@@ -231,11 +231,11 @@ fn the_script_tells_whose_requests_there_were_and_how_they_ended() {
     assert_eq!((output.code, output.stderr.as_str()), (0, ""));
     let counts = LogCounts { hits: 1, misses: 2, nars: 2, gone: 1 };
     let cursor = Some("s=a;i=12".to_owned());
-    assert_eq!(read(&output.stdout), Found { cursor, own: 2, others: 9, dropped: 0, counts });
+    assert_eq!(read(&output.stdout), LogFound { cursor, own: 2, others: 9, dropped: 0, counts });
     let part = read(&count_in(&journal(&lines), "s=a;i=0", "2").stdout);
     assert_eq!((part.cursor.as_deref(), part.others), (Some("s=a;i=1"), 1));
     let none = read(&count_in("", "s=a;i=0", "1000").stdout);
-    assert_eq!(none, Found::default());
+    assert_eq!(none, LogFound::default());
 }
 
 #[test]

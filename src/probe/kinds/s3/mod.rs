@@ -12,19 +12,21 @@ use crate::fleet::{
     Code, Detail, Finding, Login, SizeFacts, StorePath, Tier, TierFacts, TierState, bytes,
 };
 use crate::nix::s3_url::web_url;
-use crate::probe::asking::{Answer, Asking, Kind};
+use crate::probe::asking::{Asking, TierFuture, TierProbe};
 use crate::probe::checks::held::held as held_by_narinfos;
 use crate::probe::checks::{one_request, up};
-use crate::probe::memory::Part;
-use crate::probe::schedule::Target;
-use crate::probe::transport::{Ask, Declared, Method, Reply, Rules, WebError};
+use crate::probe::memory::MemoryPart;
+use crate::probe::schedule::Pace;
+use crate::probe::transport::{
+    DeclaredRequest, HttpReply, HttpRequest, Method, RequestError, Rules,
+};
 use jiff::{SignedDuration, Timestamp};
 use list::{Contents, error_code};
 use pages::Listing;
 use std::time::Duration;
 
 /// What a bucket is asked: the cache's files, the bucket itself, and its list.
-const REQUESTS: &[Declared] = &[
+const REQUESTS: &[DeclaredRequest] = &[
     (Method::Get, "*/nix-cache-info"),
     (Method::Get, "*.narinfo"),
     (Method::Get, "*/nar/*"),
@@ -63,7 +65,7 @@ struct BucketMemory {
     listing: Option<Listing>,
 }
 
-impl Part for BucketMemory {}
+impl MemoryPart for BucketMemory {}
 
 /// Does something with what is remembered of a bucket.
 fn remembered<R>(asking: &Asking<'_>, work: impl FnOnce(&mut BucketMemory) -> R) -> R {
@@ -73,24 +75,24 @@ fn remembered<R>(asking: &Asking<'_>, work: impl FnOnce(&mut BucketMemory) -> R)
 /// The kind `s3`.
 pub(super) struct S3;
 
-impl Kind for S3 {
+impl TierProbe for S3 {
     fn rules(&self) -> &'static Rules {
         &RULES
     }
 
     fn interval(&self, _tier: &Tier) -> Duration {
-        Target::PublicTier.interval()
+        Pace::PublicTier.interval()
     }
 
     fn is_asked_one_thing(&self, _tier: &Tier) -> bool {
         true
     }
 
-    fn denied_on_host(&self, tier: &Tier, host: &str, reply: &Reply) -> Option<Finding> {
+    fn denied_on_host(&self, tier: &Tier, host: &str, reply: &HttpReply) -> Option<Finding> {
         Some(refused_on_host(tier, host, reply))
     }
 
-    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
+    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> TierFuture<'a, TierFacts> {
         Box::pin(look_at(asking))
     }
 
@@ -98,14 +100,14 @@ impl Kind for S3 {
         &'a self,
         asking: &'a Asking<'a>,
         paths: &'a [&'a StorePath],
-    ) -> Answer<'a, Result<Vec<bool>, WebError>> {
+    ) -> TierFuture<'a, Result<Vec<bool>, RequestError>> {
         Box::pin(held(asking, paths))
     }
 
     fn size<'a>(
         &'a self,
         asking: &'a Asking<'a>,
-    ) -> Answer<'a, Result<Option<SizeFacts>, WebError>> {
+    ) -> TierFuture<'a, Result<Option<SizeFacts>, RequestError>> {
         Box::pin(pages::measure(asking))
     }
 
@@ -146,7 +148,7 @@ async fn look_at_one_thing(asking: &Asking<'_>) -> Option<TierFacts> {
 /// Asks for `nix-cache-info`, and for all that is due beside it.
 async fn look_whole(asking: &Asking<'_>) -> TierFacts {
     let tier = asking.tier;
-    let answer = asking.send(Ask::get(asking.info_url())).await;
+    let answer = asking.send(HttpRequest::get(asking.info_url())).await;
     let mut facts = up::weigh(asking, &answer).await;
     let Ok(reply) = answer else { return facts };
     let skew = skew(&reply, asking.now);
@@ -180,7 +182,7 @@ fn bucket_url(tier: &Tier) -> String {
 }
 
 /// Says what is wrong when there is no `nix-cache-info`: no bucket, or a bucket that is no cache.
-async fn missing(asking: &Asking<'_>, reply: &Reply, facts: &mut TierFacts) {
+async fn missing(asking: &Asking<'_>, reply: &HttpReply, facts: &mut TierFacts) {
     let tier = asking.tier;
     facts.state = TierState::Degraded;
     let no_bucket = error_code(&reply.text()).is_some_and(|code| code == "NoSuchBucket")
@@ -208,12 +210,12 @@ async fn check_keys(asking: &Asking<'_>, skew: Option<SignedDuration>, facts: &m
 }
 
 /// Asks for the bucket itself.
-async fn head(asking: &Asking<'_>) -> Result<Reply, WebError> {
-    asking.send(Ask::head(bucket_url(asking.tier))).await
+async fn head(asking: &Asking<'_>) -> Result<HttpReply, RequestError> {
+    asking.send(HttpRequest::head(bucket_url(asking.tier))).await
 }
 
 /// Says why a bucket does not let us in, and what to do.
-fn refused(tier: &Tier, reply: &Reply, skew: Option<SignedDuration>) -> Finding {
+fn refused(tier: &Tier, reply: &HttpReply, skew: Option<SignedDuration>) -> Finding {
     let code = error_code(&reply.text());
     let off = skew.filter(|skew| skew.abs() >= SKEW_LIMIT);
     let why = match (code.as_deref(), off) {
@@ -241,7 +243,7 @@ fn refused(tier: &Tier, reply: &Reply, skew: Option<SignedDuration>) -> Finding 
 }
 
 /// Says why a bucket does not let a host in, which signs with keys of its own, and what to do.
-fn refused_on_host(tier: &Tier, host: &str, reply: &Reply) -> Finding {
+fn refused_on_host(tier: &Tier, host: &str, reply: &HttpReply) -> Finding {
     let code = error_code(&reply.text());
     let why = match code.as_deref() {
         Some("RequestTimeTooSkewed") => format!("the clock of {host} is off: set it (timedatectl)"),
@@ -261,7 +263,7 @@ fn refused_on_host(tier: &Tier, host: &str, reply: &Reply) -> Finding {
 }
 
 /// Returns how far this machine's clock is ahead of the server's, which may be behind it.
-fn skew(reply: &Reply, now: Timestamp) -> Option<SignedDuration> {
+fn skew(reply: &HttpReply, now: Timestamp) -> Option<SignedDuration> {
     let date = reply.header("date")?;
     let server = jiff::fmt::rfc2822::parse(&date).ok()?.timestamp();
     Some(now.duration_since(server))
@@ -293,7 +295,7 @@ fn objects(contents: Contents) -> Detail {
 }
 
 /// Asks which paths a bucket holds: one narinfo each, or its list where that takes less time.
-async fn held(asking: &Asking<'_>, paths: &[&StorePath]) -> Result<Vec<bool>, WebError> {
+async fn held(asking: &Asking<'_>, paths: &[&StorePath]) -> Result<Vec<bool>, RequestError> {
     let contents = remembered(asking, |bucket| bucket.contents);
     let pages = contents.map(|contents| contents.narinfos / PAGE_KEYS + 1);
     let worth = pages.is_some_and(|pages| pages * NARINFOS_PER_PAGE <= paths.len() as u64);

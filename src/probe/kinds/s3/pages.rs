@@ -9,7 +9,7 @@ use crate::probe::asking::Asking;
 use crate::probe::checks::answer::read_aside;
 use crate::probe::kinds::s3::list::{Contents, Page};
 use crate::probe::kinds::s3::{bucket_url, remembered};
-use crate::probe::transport::{Ask, WebError};
+use crate::probe::transport::{HttpRequest, RequestError};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -60,7 +60,7 @@ enum Unlisted {
     /// The place where it should go on is not taken.
     Lost,
     /// Something went wrong.
-    Trouble(WebError),
+    Trouble(RequestError),
 }
 
 impl Cursor {
@@ -90,7 +90,7 @@ pub(super) async fn narinfos(asking: &Asking<'_>) -> Option<HashSet<String>> {
 
 /// Counts what a bucket holds, from where the last count was broken off; nothing when it may not be
 /// listed. Broken off again, it says what is known so far.
-pub(super) async fn measure(asking: &Asking<'_>) -> Result<Option<SizeFacts>, WebError> {
+pub(super) async fn measure(asking: &Asking<'_>) -> Result<Option<SizeFacts>, RequestError> {
     // From here it would be asked without the keys of the host that it is to be asked from.
     if asking.tier.via.is_some() {
         return Ok(None);
@@ -182,7 +182,7 @@ async fn page(
 ) -> Result<(Page, After), Unlisted> {
     loop {
         let url = list_url(asking.tier, cursor, top_only);
-        let ask = Ask::get(url).limit(PAGE_LIMIT);
+        let ask = HttpRequest::get(url).limit(PAGE_LIMIT);
         let reply = asking.send(ask).await.map_err(Unlisted::Trouble)?;
         let is_old = cursor.version == 1;
         let page = match reply.status {
@@ -213,7 +213,7 @@ async fn page(
         }
         let cause = format!("answered {} for its list", reply.status);
         let hint = "its size and the quick way to its coverage are not known then";
-        return Err(Unlisted::Trouble(WebError::new(&asking.tier.url, &cause, hint)));
+        return Err(Unlisted::Trouble(RequestError::new(&asking.tier.url, &cause, hint)));
     }
 }
 
@@ -241,11 +241,11 @@ fn list_url(tier: &Tier, cursor: &Cursor, top_only: bool) -> String {
 mod tests {
     use super::*;
     use crate::fleet::KindName;
-    use crate::probe::asking::{Kind as _, Tools};
+    use crate::probe::asking::{TierProbe as _, Tools};
     use crate::probe::kinds::s3::S3;
     use crate::probe::memory::Memory;
     use crate::probe::server::Server;
-    use crate::probe::transport::http::Web;
+    use crate::probe::transport::http::HttpClient;
     use crate::remote::FakeRunner;
 
     const FIRST: &str = "/b/?list-type=2&max-keys=1000";
@@ -268,27 +268,27 @@ mod tests {
     }
 
     /// A bucket of three pages, listed again and again.
-    struct Trial {
+    struct PagesTrial {
         server: Server,
-        web: Web,
+        web: HttpClient,
         memory: Memory,
         tier: Tier,
         now: Timestamp,
     }
 
-    impl Trial {
+    impl PagesTrial {
         async fn start() -> Self {
             let server = Server::start(&[]).await;
             server.set(FIRST, 200, &page(1, Some("one")));
             server.set(&at("one"), 200, &page(10, Some("two")));
             server.set(&at("two"), 200, &page(100, None));
             let tier = Tier::new("b", KindName::S3, &format!("s3://b?endpoint={}", server.url));
-            let (web, memory) = (Web::new().unwrap(), Memory::default());
+            let (web, memory) = (HttpClient::new().unwrap(), Memory::default());
             Self { server, web, memory, tier, now: Timestamp::now() }
         }
 
         /// Measures; returns bytes, whether they are all, and what was asked for.
-        async fn size(&self) -> (Result<Option<(u64, bool)>, WebError>, Vec<String>) {
+        async fn size(&self) -> (Result<Option<(u64, bool)>, RequestError>, Vec<String>) {
             let (fleet, runner) = (crate::config::fallback(), FakeRunner::unreachable());
             let tools =
                 Tools { web: &self.web, runner: &runner, fleet: &fleet, memory: &self.memory };
@@ -301,7 +301,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_that_was_broken_off_goes_on_where_it_was() {
-        let mut trial = Trial::start().await;
+        let mut trial = PagesTrial::start().await;
         trial.server.set(&at("two"), 500, "");
         assert_eq!(trial.size().await.0, Ok(Some((11, false))), "at least");
         trial.server.set(&at("two"), 200, &page(100, None));
@@ -323,7 +323,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_that_is_dropped_in_the_middle_is_not_lost() {
-        let trial = Trial::start().await;
+        let trial = PagesTrial::start().await;
         trial.server.set(&at("two"), 500, "");
         let waits = trial.size();
         // As a limit of time does it: after two pages were read.
@@ -344,7 +344,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_place_that_is_old_or_not_taken_any_more_leads_to_the_beginning() {
-        let mut trial = Trial::start().await;
+        let mut trial = PagesTrial::start().await;
         trial.server.set(&at("two"), 500, "");
         trial.size().await.0.unwrap();
         trial.server.set(&at("two"), 200, &page(100, None));

@@ -5,7 +5,7 @@ use crate::fleet::KindName;
 use crate::probe::asking::Tools;
 use crate::probe::memory::Memory;
 use crate::probe::server::Server;
-use crate::probe::transport::http::Web;
+use crate::probe::transport::http::HttpClient;
 use crate::remote::FakeRunner;
 
 const INFO: &str = "StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 45\n";
@@ -19,7 +19,7 @@ const LAST: &str = "<ListBucketResult><IsTruncated>false</IsTruncated><Contents>
 struct TestBucket {
     server: Server,
     tier: Tier,
-    web: Web,
+    web: HttpClient,
     memory: Memory,
     runner: FakeRunner,
     fleet: crate::fleet::Fleet,
@@ -34,7 +34,7 @@ impl TestBucket {
         Self {
             server,
             tier: Tier::new("b", KindName::S3, &url),
-            web: Web::new().unwrap(),
+            web: HttpClient::new().unwrap(),
             memory: Memory::default(),
             runner: FakeRunner::unreachable(),
             fleet,
@@ -158,7 +158,7 @@ async fn a_bucket_that_may_not_be_listed_has_no_size() {
 
 #[test]
 fn clocks_are_compared_with_the_date_of_the_answer() {
-    let reply = |date: &str| Reply {
+    let reply = |date: &str| HttpReply {
         status: 403,
         headers: [("date".to_owned(), date.to_owned())].into(),
         body: Vec::new(),

@@ -9,7 +9,7 @@ use crate::probe::asking::Asking;
 use crate::probe::checks::answer::{detail, recent};
 use crate::probe::kinds::seaweedfs::{ClusterMemory, seaweed};
 use crate::probe::memory::Dated;
-use crate::probe::transport::Ask;
+use crate::probe::transport::HttpRequest;
 use futures_util::future::join_all;
 use jiff::SignedDuration;
 use serde::Deserialize;
@@ -76,7 +76,7 @@ async fn ask(asking: &Asking<'_>, server: &str) -> Vec<Disk> {
     let (Some(scheme), true) = (scheme, server.chars().all(is_plain)) else { return Vec::new() };
     let url = format!("{scheme}://{server}/status");
     let told_by = masters.cloned().unwrap_or_default();
-    let work = asking.send(Ask::get(&url).told_by(told_by));
+    let work = asking.send(HttpRequest::get(&url).told_by(told_by));
     let Ok(Ok(reply)) = tokio::time::timeout(LIMIT, work).await else { return Vec::new() };
     let status: ServerStatus = serde_json::from_slice(&reply.body).unwrap_or_default();
     let disks =

@@ -11,26 +11,26 @@ use crate::fleet::words::clusters;
 use crate::fleet::{
     Finding, Seaweed, ServedFacts, SizeFacts, StorePath, Tier, TierFacts, TierKind, TierState,
 };
-use crate::probe::asking::{Answer, Asking, Kind};
+use crate::probe::asking::{Asking, TierFuture, TierProbe};
 use crate::probe::checks::answer::{read_json, read_metrics};
 use crate::probe::checks::held::held;
 use crate::probe::kinds::s3;
-use crate::probe::memory::{Dated, Part, read_kept, to_kept};
+use crate::probe::memory::{Dated, MemoryPart, read_kept, to_kept};
 use crate::probe::prometheus::{Metrics, Sample, grown};
-use crate::probe::transport::{Ask, Declared, Method, Rules, WebError};
+use crate::probe::transport::{DeclaredRequest, HttpRequest, Method, RequestError, Rules};
 use disks::{Disk, disks, fullness};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use status::{
     Cluster, ClusterStatus, ClusterVerdict, DirStatus, SeenCluster, VolStatus, collections, detail,
-    judge,
+    find_faults,
 };
 use std::collections::BTreeMap;
 
 /// What a cluster is asked: the bucket's files, the masters' lists, the servers' disks, the gateway's
 /// counters.
-const REQUESTS: &[Declared] = &[
+const REQUESTS: &[DeclaredRequest] = &[
     (Method::Get, "*/nix-cache-info"),
     (Method::Get, "*.narinfo"),
     (Method::Get, "*/nar/*"),
@@ -70,7 +70,7 @@ struct ClusterMemory {
     disks: Option<Dated<Vec<Disk>>>,
 }
 
-impl Part for ClusterMemory {
+impl MemoryPart for ClusterMemory {
     fn kept(&self) -> Option<(&'static str, Json)> {
         let is_known = self.seen != SeenCluster::default();
         Some((SEEN, to_kept(Some(&self.seen).filter(|_| is_known)?)?))
@@ -84,7 +84,7 @@ impl Part for ClusterMemory {
 /// The kind `seaweedfs`.
 pub(super) struct Seaweedfs;
 
-impl Kind for Seaweedfs {
+impl TierProbe for Seaweedfs {
     fn rules(&self) -> &'static Rules {
         &RULES
     }
@@ -93,7 +93,7 @@ impl Kind for Seaweedfs {
         true
     }
 
-    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> Answer<'a, TierFacts> {
+    fn look<'a>(&'a self, asking: &'a Asking<'a>) -> TierFuture<'a, TierFacts> {
         Box::pin(look(asking))
     }
 
@@ -101,7 +101,7 @@ impl Kind for Seaweedfs {
         &'a self,
         asking: &'a Asking<'a>,
         paths: &'a [&'a StorePath],
-    ) -> Answer<'a, Result<Vec<bool>, WebError>> {
+    ) -> TierFuture<'a, Result<Vec<bool>, RequestError>> {
         Box::pin(held(asking, paths))
     }
 }
@@ -118,7 +118,7 @@ async fn look(asking: &Asking<'_>) -> TierFacts {
             } else {
                 faults.push(clusters::no_leader(asking.tier));
             }
-            let verdict = weigh(asking, &cluster);
+            let verdict = compare_with_before(asking, &cluster);
             faults.extend(verdict.faults);
             facts.details.extend(verdict.details);
             facts.details.extend(collections(&cluster));
@@ -153,10 +153,10 @@ pub(super) fn seaweed(tier: &Tier) -> Seaweed {
 }
 
 /// Judges the cluster by what was seen of it before.
-fn weigh(asking: &Asking<'_>, cluster: &Cluster) -> ClusterVerdict {
+fn compare_with_before(asking: &Asking<'_>, cluster: &Cluster) -> ClusterVerdict {
     let seaweed = seaweed(asking.tier);
     asking.memory.part(asking.tier, |memory: &mut ClusterMemory| {
-        judge(
+        find_faults(
             asking.tier,
             cluster,
             &mut memory.seen,
@@ -168,7 +168,7 @@ fn weigh(asking: &Asking<'_>, cluster: &Cluster) -> ClusterVerdict {
 }
 
 /// Asks the masters, one after the other until one answers; followers pass on what the leader says.
-async fn cluster(asking: &Asking<'_>) -> Result<(Option<String>, Cluster), WebError> {
+async fn cluster(asking: &Asking<'_>) -> Result<(Option<String>, Cluster), RequestError> {
     let mut trouble = None;
     let mut leaderless = None;
     for master in &seaweed(asking.tier).masters {
@@ -193,9 +193,11 @@ async fn cluster(asking: &Asking<'_>) -> Result<(Option<String>, Cluster), WebEr
     match (leaderless, trouble) {
         (Some(found), _) => Ok(found),
         (None, Some(error)) => Err(error),
-        (None, None) => {
-            Err(WebError::new(&asking.tier.url, "hosts.toml names no masters", "add masters = […]"))
-        }
+        (None, None) => Err(RequestError::new(
+            &asking.tier.url,
+            "hosts.toml names no masters",
+            "add masters = […]",
+        )),
     }
 }
 
@@ -203,23 +205,23 @@ async fn cluster(asking: &Asking<'_>) -> Result<(Option<String>, Cluster), WebEr
 async fn get<T: DeserializeOwned + Send + 'static>(
     asking: &Asking<'_>,
     url: &str,
-) -> Result<T, WebError> {
-    let ask = Ask::get(url).limit(LIST_LIMIT);
+) -> Result<T, RequestError> {
+    let ask = HttpRequest::get(url).limit(LIST_LIMIT);
     let reply = asking.send(ask).await?;
     if reply.status != 200 {
         let cause = format!("answered {}", reply.status);
         let hint = "is this machine in the masters' whitelist, and is their HTTP not disabled?";
-        return Err(WebError::new(url, &cause, hint));
+        return Err(RequestError::new(url, &cause, hint));
     }
     read_json(reply.body).await.map_err(|error| {
-        WebError::new(url, &format!("is no status of SeaweedFS: {error}"), "is the url right?")
+        RequestError::new(url, &format!("is no status of SeaweedFS: {error}"), "is the url right?")
     })
 }
 
 /// Gets the gateway's counters, where hosts.toml says where they are.
 async fn metrics(asking: &Asking<'_>) -> Option<Metrics> {
     let url = seaweed(asking.tier).metrics?;
-    let ask = Ask::get(url).limit(METRICS_LIMIT);
+    let ask = HttpRequest::get(url).limit(METRICS_LIMIT);
     let reply = asking.send(ask).await.ok()?;
     if reply.status == 200 { read_metrics(reply.body).await } else { None }
 }

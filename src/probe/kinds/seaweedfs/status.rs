@@ -326,7 +326,7 @@ pub(super) struct ClusterVerdict {
 }
 
 /// Judges a cluster by itself, by what was seen before, and by what it should be.
-pub(super) fn judge(
+pub(super) fn find_faults(
     tier: &Tier,
     cluster: &Cluster,
     seen: &mut SeenCluster,

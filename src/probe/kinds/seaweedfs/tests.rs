@@ -6,7 +6,7 @@ use crate::fleet::KindName;
 use crate::probe::asking::Tools;
 use crate::probe::memory::Memory;
 use crate::probe::server::Server;
-use crate::probe::transport::http::Web;
+use crate::probe::transport::http::HttpClient;
 use crate::remote::FakeRunner;
 
 const INFO: &str = "StoreDir: /nix/store\nWantMassQuery: 1\nPriority: 45\n";
@@ -25,7 +25,7 @@ const DENIED: &str = include_str!("../../../../tests/answers/s3/seaweedfs-denied
 
 /// The parts of a probe that outlive a poll.
 struct Eyes {
-    web: Web,
+    web: HttpClient,
     memory: Memory,
     runner: FakeRunner,
     /// Whether the volume servers are asked too.
@@ -34,7 +34,7 @@ struct Eyes {
 
 impl Eyes {
     fn new() -> Self {
-        let (web, memory) = (Web::new().unwrap(), Memory::default());
+        let (web, memory) = (HttpClient::new().unwrap(), Memory::default());
         Self { web, memory, runner: FakeRunner::unreachable(), asks_disks: false }
     }
 

@@ -6,14 +6,14 @@ use std::collections::HashMap;
 
 /// A cache as a substituter names it: over HTTP, or a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::probe) struct Base {
+pub(in crate::probe) struct CacheAddress {
     /// The address that files are below, without a trailing slash.
     pub(in crate::probe) url: String,
     /// Profile and region to sign requests with.
     pub(super) sign: Option<(String, String)>,
 }
 
-impl Base {
+impl CacheAddress {
     /// Reads a substituter's address: `http://…`, `https://…`, or `s3://BUCKET?endpoint=…`; nothing
     /// of one that is reached by anything else than HTTP.
     pub(in crate::probe) fn parse(substituter: &str) -> Option<Self> {

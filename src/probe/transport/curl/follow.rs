@@ -4,10 +4,10 @@
 //! Where a redirect names a host, its addresses are looked up on the host that asks, judged, and
 //! given to curl: what is judged is what is connected to.
 
-use super::reading::Told;
-use super::{Manner, Place, Round};
+use super::reading::CurlAnswer;
+use super::{CurlHost, CurlManner, CurlRun};
 use crate::probe::transport::redirect::{Reach, leads_on, shown, too_near};
-use crate::probe::transport::{Reply, WebError};
+use crate::probe::transport::{HttpReply, RequestError};
 use crate::remote::Script;
 use reqwest::Url;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +34,7 @@ pub(super) struct Hop {
 
 /// Takes the redirects out of answers: those that may be followed are returned, the others become
 /// faults.
-pub(super) fn hops(manner: &Manner<'_>, urls: &[String], told: &mut [Told]) -> Vec<Hop> {
+pub(super) fn hops(manner: &CurlManner<'_>, urls: &[String], told: &mut [CurlAnswer]) -> Vec<Hop> {
     let mut hops = Vec::new();
     for (place, told) in told.iter_mut().enumerate() {
         let status = told.seen.as_ref().ok().map(|reply| reply.status);
@@ -59,8 +59,8 @@ pub(super) fn hops(manner: &Manner<'_>, urls: &[String], told: &mut [Told]) -> V
 }
 
 /// Says that a redirect is not followed.
-fn not_followed(from: &Url, to: &Url, why: &str) -> Result<Reply, WebError> {
-    Err(WebError::of_redirect(from.as_str(), &shown(to), why))
+fn not_followed(from: &Url, to: &Url, why: &str) -> Result<HttpReply, RequestError> {
+    Err(RequestError::of_redirect(from.as_str(), &shown(to), why))
 }
 
 /// Returns the address that is written out in a URL.
@@ -69,15 +69,15 @@ fn literal(url: &Url) -> Option<IpAddr> {
     host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }
 
-impl Place<'_> {
+impl CurlHost<'_> {
     /// Follows redirects one step further, without credentials, and puts what is found into `told`;
     /// returns the addresses that were asked, for the next step.
     pub(super) async fn step(
         &self,
         hops: Vec<Hop>,
-        manner: Manner<'_>,
+        manner: CurlManner<'_>,
         urls: &mut [String],
-        told: &mut [Told],
+        told: &mut [CurlAnswer],
     ) -> Result<(), String> {
         let names: BTreeSet<String> = hops
             .iter()
@@ -100,7 +100,7 @@ impl Place<'_> {
             return Ok(());
         }
         let targets: Vec<String> = asked.iter().map(|hop| hop.to.to_string()).collect();
-        let round = Round { urls: &targets, manner, sign: None, is_own: false, pins };
+        let round = CurlRun { urls: &targets, manner, sign: None, is_own: false, pins };
         for (hop, found) in asked.into_iter().zip(self.round(&round).await?) {
             urls[hop.place] = hop.to.to_string();
             told[hop.place] = found;

@@ -11,10 +11,10 @@ mod base;
 mod follow;
 mod reading;
 
-pub(in crate::probe) use base::Base;
+pub(in crate::probe) use base::CacheAddress;
 use follow::hops;
 pub(crate) use reading::own_trouble;
-use reading::{Told, limit_words, read, write_out};
+use reading::{CurlAnswer, limit_words, read, write_out};
 
 use crate::fleet::{Tier, TierKind, printable_line};
 use crate::nix::narinfo::SIZE_LIMIT;
@@ -23,8 +23,8 @@ use crate::probe::clock::chance;
 use crate::probe::transport::budget::Budget;
 use crate::probe::transport::redirect::REDIRECTS;
 use crate::probe::transport::{
-    Ask, Asker, CACHE_REQUESTS, Declared, Method, Part, Reply, Rules, Transport, WebError,
-    own_origin,
+    AnswerPart, Asker, CACHE_REQUESTS, DeclaredRequest, HttpReply, HttpRequest, Method,
+    RequestError, Rules, Transport, own_origin,
 };
 use crate::remote::{Output, Script, ScriptRunner};
 use futures_util::future::BoxFuture;
@@ -62,7 +62,7 @@ const BATCH: usize = 400;
 
 /// A host to ask from, as its Nix is set up.
 #[derive(Clone, Copy)]
-pub(in crate::probe) struct Place<'a> {
+pub(in crate::probe) struct CurlHost<'a> {
     pub(in crate::probe) runner: &'a dyn ScriptRunner,
     pub(in crate::probe) host: &'a str,
     /// Whether root can be had there.
@@ -75,17 +75,17 @@ pub(in crate::probe) struct Place<'a> {
 
 /// How curl is to ask, for all addresses of one script.
 #[derive(Clone, Copy)]
-struct Manner<'a> {
-    declared: &'a [Declared],
+struct CurlManner<'a> {
+    declared: &'a [DeclaredRequest],
     method: Method,
-    part: Part,
+    part: AnswerPart,
     connections: usize,
 }
 
 /// One run of curl.
-struct Round<'a> {
+struct CurlRun<'a> {
     urls: &'a [String],
-    manner: Manner<'a>,
+    manner: CurlManner<'a>,
     /// Profile and region to sign requests with.
     sign: Option<(String, String)>,
     /// Whether the host's own credentials go along: never to where a server sends us.
@@ -94,12 +94,14 @@ struct Round<'a> {
     pins: BTreeSet<String>,
 }
 
-impl Round<'_> {
+impl CurlRun<'_> {
     /// Returns most bytes that are read of all answers together.
     fn most_bytes(&self) -> usize {
         match self.manner.part {
-            Part::FirstByte => 1,
-            Part::Whole | Part::Status => SIZE_LIMIT + FILE_LIMIT.saturating_mul(self.urls.len()),
+            AnswerPart::FirstByte => 1,
+            AnswerPart::Whole | AnswerPart::Status => {
+                SIZE_LIMIT + FILE_LIMIT.saturating_mul(self.urls.len())
+            }
         }
     }
 
@@ -110,14 +112,14 @@ impl Round<'_> {
 }
 
 /// The curl of a host, as a way to a tier.
-pub(in crate::probe) struct Curl<'a> {
-    place: Place<'a>,
+pub(in crate::probe) struct HostCurl<'a> {
+    place: CurlHost<'a>,
     budget: &'a Budget,
 }
 
-impl<'a> Curl<'a> {
+impl<'a> HostCurl<'a> {
     /// Asks from a host; requests are counted as all others are.
-    pub(in crate::probe) fn new(place: Place<'a>, budget: &'a Budget) -> Self {
+    pub(in crate::probe) fn new(place: CurlHost<'a>, budget: &'a Budget) -> Self {
         Self { place, budget }
     }
 
@@ -126,16 +128,16 @@ impl<'a> Curl<'a> {
         &self,
         tier: &Tier,
         rules: &Rules,
-        asks: &[Ask],
+        asks: &[HttpRequest],
         at_once: usize,
-    ) -> Vec<Result<Reply, WebError>> {
+    ) -> Vec<Result<HttpReply, RequestError>> {
         let Some(first) = asks.first() else { return Vec::new() };
-        let all = |error: &WebError| asks.iter().map(|_| Err(error.clone())).collect();
+        let all = |error: &RequestError| asks.iter().map(|_| Err(error.clone())).collect();
         if first.method == Method::Post || !first.headers.is_empty() || first.told_by.is_some() {
             let why = format!("{} is asked for plain files only", self.place.host);
-            return all(&WebError::setup(&first.url, &why, "this is a mistake in nixdash"));
+            return all(&RequestError::setup(&first.url, &why, "this is a mistake in nixdash"));
         }
-        let urls: Result<Vec<Url>, WebError> =
+        let urls: Result<Vec<Url>, RequestError> =
             asks.iter().map(|ask| ask.declared_url(rules)).collect();
         let urls = match urls {
             Ok(urls) => urls,
@@ -147,7 +149,7 @@ impl<'a> Curl<'a> {
         let is_own = urls.iter().all(|url| own_origin(tier, url));
         let connections = rules.width(false).min(at_once);
         let (method, part) = (first.method, first.part);
-        let manner = Manner { declared: rules.requests, method, part, connections };
+        let manner = CurlManner { declared: rules.requests, method, part, connections };
         let texts = asks.iter().map(|ask| ask.url.clone()).collect();
         let sign = signature(tier).filter(|_| is_own);
         let asked_at = self.budget.now();
@@ -161,22 +163,22 @@ impl<'a> Curl<'a> {
                 }
                 answers
             }
-            Err(why) => all(&WebError::setup(&first.url, &why, "")),
+            Err(why) => all(&RequestError::setup(&first.url, &why, "")),
         }
     }
 }
 
-impl Transport for Curl<'_> {
+impl Transport for HostCurl<'_> {
     fn send<'a>(
         &'a self,
         tier: &'a Tier,
         rules: &'a Rules,
-        ask: Ask,
-    ) -> BoxFuture<'a, Result<Reply, WebError>> {
+        ask: HttpRequest,
+    ) -> BoxFuture<'a, Result<HttpReply, RequestError>> {
         Box::pin(async move {
             let url = ask.url.clone();
             let answers = self.batch(tier, rules, &[ask], 1).await;
-            let nothing = || Err(WebError::setup(&url, "curl said nothing", ""));
+            let nothing = || Err(RequestError::setup(&url, "curl said nothing", ""));
             answers.into_iter().next().unwrap_or_else(nothing)
         })
     }
@@ -185,12 +187,17 @@ impl Transport for Curl<'_> {
         &'a self,
         tier: &'a Tier,
         rules: &'a Rules,
-        asks: Vec<Ask>,
+        asks: Vec<HttpRequest>,
         at_once: usize,
-    ) -> BoxStream<'a, Result<Reply, WebError>> {
-        let alike = |one: &Ask, other: &Ask| one.method == other.method && one.part == other.part;
-        let batches: VecDeque<Vec<Ask>> =
-            asks.chunk_by(alike).flat_map(|run| run.chunks(BATCH)).map(<[Ask]>::to_vec).collect();
+    ) -> BoxStream<'a, Result<HttpReply, RequestError>> {
+        let alike = |one: &HttpRequest, other: &HttpRequest| {
+            one.method == other.method && one.part == other.part
+        };
+        let batches: VecDeque<Vec<HttpRequest>> = asks
+            .chunk_by(alike)
+            .flat_map(|run| run.chunks(BATCH))
+            .map(<[HttpRequest]>::to_vec)
+            .collect();
         stream::unfold(batches, move |mut batches| async move {
             let batch = batches.pop_front()?;
             let answers = self.batch(tier, rules, &batch, at_once).await;
@@ -212,17 +219,17 @@ fn signature(tier: &Tier) -> Option<(String, String)> {
     Some((profile, bucket.region))
 }
 
-impl Place<'_> {
+impl CurlHost<'_> {
     /// Gets files of a cache, one after the other on one connection; one answer per file. Fails when
     /// the host cannot ask: that says nothing of the cache.
     pub(in crate::probe) async fn get(
         &self,
-        base: &Base,
+        base: &CacheAddress,
         files: &[String],
-    ) -> Result<Vec<Result<Reply, WebError>>, String> {
+    ) -> Result<Vec<Result<HttpReply, RequestError>>, String> {
         let urls = files.iter().map(|file| base.address(file)).collect();
-        let (declared, method, part) = (CACHE_REQUESTS, Method::Get, Part::Whole);
-        let manner = Manner { declared, method, part, connections: 1 };
+        let (declared, method, part) = (CACHE_REQUESTS, Method::Get, AnswerPart::Whole);
+        let manner = CurlManner { declared, method, part, connections: 1 };
         self.ask(urls, manner, base.sign.clone(), true).await
     }
 
@@ -230,12 +237,12 @@ impl Place<'_> {
     async fn ask(
         &self,
         mut urls: Vec<String>,
-        manner: Manner<'_>,
+        manner: CurlManner<'_>,
         sign: Option<(String, String)>,
         is_own: bool,
-    ) -> Result<Vec<Result<Reply, WebError>>, String> {
+    ) -> Result<Vec<Result<HttpReply, RequestError>>, String> {
         let pins = BTreeSet::new();
-        let first = Round { urls: &urls, manner, sign, is_own, pins };
+        let first = CurlRun { urls: &urls, manner, sign, is_own, pins };
         let mut told = self.round(&first).await?;
         for _ in 0..REDIRECTS {
             let hops = hops(&manner, &urls, &mut told);
@@ -247,18 +254,18 @@ impl Place<'_> {
         let gone_on = hops(&manner, &urls, &mut told);
         for hop in gone_on {
             let why = "it redirects more than three times in a row";
-            told[hop.place].seen = Err(WebError::new(&urls[hop.place], why, ""));
+            told[hop.place].seen = Err(RequestError::new(&urls[hop.place], why, ""));
         }
         Ok(told.into_iter().map(|told| told.seen).collect())
     }
 
     /// Runs curl once; returns what became of each address.
-    async fn round(&self, round: &Round<'_>) -> Result<Vec<Told>, String> {
+    async fn round(&self, round: &CurlRun<'_>) -> Result<Vec<CurlAnswer>, String> {
         let mark = format!("{:013x}", (chance() * 4e15) as u64);
         let (profile, region) = round.sign.clone().unwrap_or_default();
         let netrc =
             if round.is_own && round.sign.is_none() { self.netrc.unwrap_or(NETRC) } else { "" };
-        let is_counted = round.manner.part != Part::Whole;
+        let is_counted = round.manner.part != AnswerPart::Whole;
         let mut script = Script::new(CURL)
             .arg(profile)
             .arg(region)
@@ -285,13 +292,13 @@ impl Place<'_> {
             let replies = told.iter_mut().filter_map(|told| told.seen.as_mut().ok());
             replies.for_each(|reply| reply.body.clear());
         }
-        if round.manner.part == Part::Status {
+        if round.manner.part == AnswerPart::Status {
             for (told, url) in told.iter_mut().zip(round.urls).filter(|(told, _)| told.is_cut) {
-                told.seen = Err(WebError::new(url, "sends far more than a narinfo has", ""));
+                told.seen = Err(RequestError::new(url, "sends far more than a narinfo has", ""));
             }
         }
         // The script prints how many bytes came.
-        if round.manner.part == Part::FirstByte && output.stdout.trim() != "0" {
+        if round.manner.part == AnswerPart::FirstByte && output.stdout.trim() != "0" {
             let replies = told.iter_mut().filter_map(|told| told.seen.as_mut().ok());
             replies.for_each(|reply| reply.body = vec![0]);
         }
@@ -313,7 +320,7 @@ impl Place<'_> {
     }
 
     /// Returns curl's configuration for a round.
-    fn config(&self, round: &Round<'_>, mark: &str) -> String {
+    fn config(&self, round: &CurlRun<'_>, mark: &str) -> String {
         let mut lines = vec![
             "silent".to_owned(),
             "show-error".to_owned(),
@@ -337,16 +344,16 @@ impl Place<'_> {
             lines.push("head".to_owned());
         }
         match round.manner.part {
-            Part::Whole => lines.push(format!("max-filesize = {SIZE_LIMIT}")),
-            Part::Status => {
+            AnswerPart::Whole => lines.push(format!("max-filesize = {SIZE_LIMIT}")),
+            AnswerPart::Status => {
                 lines.push(format!("max-filesize = {SIZE_LIMIT}"));
                 // 7.66 and later; how one transfer after the other would be far too slow.
                 lines.push("parallel".to_owned());
                 lines.push(format!("parallel-max = {}", round.manner.connections));
             }
-            Part::FirstByte => lines.push("range = \"0-0\"".to_owned()),
+            AnswerPart::FirstByte => lines.push("range = \"0-0\"".to_owned()),
         }
-        let to = if round.manner.part == Part::Whole { "" } else { "%{stderr}" };
+        let to = if round.manner.part == AnswerPart::Whole { "" } else { "%{stderr}" };
         lines.push(write_out(to, mark));
         lines.extend(round.urls.iter().map(|url| setting("url", url)));
         lines.push(String::new());
@@ -363,28 +370,30 @@ fn ended_with(output: &Output) -> Option<&str> {
 }
 
 /// Returns whether more came than is read.
-fn was_cut(round: &Round<'_>, output: &Output) -> bool {
+fn was_cut(round: &CurlRun<'_>, output: &Output) -> bool {
     let most = round.most_bytes();
     match round.manner.part {
-        Part::Whole => output.stdout.len() >= most,
-        Part::Status => output.stdout.trim().parse::<usize>().is_ok_and(|bytes| bytes >= most),
-        Part::FirstByte => false,
+        AnswerPart::Whole => output.stdout.len() >= most,
+        AnswerPart::Status => {
+            output.stdout.trim().parse::<usize>().is_ok_and(|bytes| bytes >= most)
+        }
+        AnswerPart::FirstByte => false,
     }
 }
 
 /// Puts something in the place of answers that curl did not come to: where too much came, the first
 /// of them is too long, and what was to come after it was not asked for.
-fn fill(found: Vec<Option<Told>>, urls: &[String], was_cut: bool) -> Vec<Told> {
+fn fill(found: Vec<Option<CurlAnswer>>, urls: &[String], was_cut: bool) -> Vec<CurlAnswer> {
     let mut is_culprit = was_cut;
     let told = found.into_iter().zip(urls).map(|(told, url)| {
         told.unwrap_or_else(|| {
             let error = if is_culprit {
-                WebError::new(url, &format!("its answer has more than {}", limit_words()), "")
+                RequestError::new(url, &format!("its answer has more than {}", limit_words()), "")
             } else {
-                WebError::setup(url, "curl ended before it came to it", "")
+                RequestError::setup(url, "curl ended before it came to it", "")
             };
             is_culprit = false;
-            Told { seen: Err(error), redirect: None, peer: None, is_cut: false }
+            CurlAnswer { seen: Err(error), redirect: None, peer: None, is_cut: false }
         })
     });
     told.collect()

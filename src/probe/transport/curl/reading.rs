@@ -1,15 +1,15 @@
 //! Reads what curl on a host said: pure.
 
 use crate::fleet::printable_line;
-use crate::probe::transport::{Reply, WebError};
+use crate::probe::transport::{HttpReply, RequestError};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
 /// What became of one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Told {
-    pub(super) seen: Result<Reply, WebError>,
+pub(super) struct CurlAnswer {
+    pub(super) seen: Result<HttpReply, RequestError>,
     /// Where the server sends us, as it says: perhaps relative.
     pub(super) redirect: Option<String>,
     /// The address that was connected to.
@@ -32,12 +32,12 @@ pub(super) fn write_out(to: &str, mark: &str) -> String {
 
 /// Reads what curl printed: each answer, and a line that begins with the mark after it. Returns
 /// one answer per address, none for one that curl did not come to.
-pub(super) fn read(text: &str, mark: &str, urls: &[String]) -> Vec<Option<Told>> {
+pub(super) fn read(text: &str, mark: &str, urls: &[String]) -> Vec<Option<CurlAnswer>> {
     let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
     for (place, url) in urls.iter().enumerate() {
         places.entry(url).or_default().push(place);
     }
-    let mut told: Vec<Option<Told>> = vec![None; urls.len()];
+    let mut told: Vec<Option<CurlAnswer>> = vec![None; urls.len()];
     let mut rest = text;
     let begin = format!("\n{mark} ");
     while let Some((body, after)) = rest.split_once(&begin) {
@@ -51,7 +51,7 @@ pub(super) fn read(text: &str, mark: &str, urls: &[String]) -> Vec<Option<Told>>
         };
         let figures = [status, connect, secured, first_byte, connects, exit];
         let seen = answer(url, figures, message, body);
-        let found = Told {
+        let found = CurlAnswer {
             seen,
             redirect: (!to.is_empty()).then(|| to.to_owned()),
             peer: peer.parse().ok(),
@@ -70,7 +70,7 @@ pub(super) fn answer(
     figures: [&str; 6],
     message: &str,
     body: &str,
-) -> Result<Reply, WebError> {
+) -> Result<HttpReply, RequestError> {
     let [status, connect, secured, first_byte, connects, exit] = figures;
     let time = |text: &str| {
         text.parse().ok().and_then(|s| Duration::try_from_secs_f64(s).ok()).unwrap_or_default()
@@ -81,9 +81,9 @@ pub(super) fn answer(
     let status = status.ok_or_else(|| why(url, exit, message))?;
     if exit == "63" {
         let cause = format!("answered {status} with more than {}", limit_words());
-        return Err(WebError::new(url, &cause, ""));
+        return Err(RequestError::new(url, &cause, ""));
     }
-    Ok(Reply {
+    Ok(HttpReply {
         status,
         headers: HashMap::new(),
         body: body.as_bytes().to_vec(),
@@ -99,13 +99,13 @@ pub(super) fn limit_words() -> String {
 }
 
 /// Says why curl got no answer, and whether that says anything of the cache.
-pub(super) fn why(url: &str, exit: &str, message: &str) -> WebError {
+pub(super) fn why(url: &str, exit: &str, message: &str) -> RequestError {
     let message = printable_line(message);
     let told = |hint: &str| {
         if message.is_empty() { hint.to_owned() } else { format!("{hint} ({message})") }
     };
     if let Some(reason) = own_trouble(exit) {
-        return WebError::setup(url, &told(reason), "");
+        return RequestError::setup(url, &told(reason), "");
     }
     let cause = told(match exit {
         "5" | "97" => "the proxy on the way does not let it through",
@@ -115,7 +115,7 @@ pub(super) fn why(url: &str, exit: &str, message: &str) -> WebError {
         "35" | "60" => "its certificate is not trusted there",
         _ => "curl could not get an answer",
     });
-    WebError::new(url, &cause, "")
+    RequestError::new(url, &cause, "")
 }
 
 /// Says what kept curl itself from asking, by its exit code (`curl(1)`, EXIT CODES); nothing where

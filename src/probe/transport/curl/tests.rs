@@ -4,41 +4,46 @@ use super::follow::pin;
 use super::reading::{answer, why};
 use super::*;
 use crate::fleet::KindName;
-use crate::probe::server::{Endless, Server};
-use crate::probe::transport::WebTrouble;
+use crate::probe::server::{EndlessServer, Server};
+use crate::probe::transport::RequestTrouble;
 use crate::remote::FakeRunner;
 use jiff::Timestamp;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
-fn place(runner: &FakeRunner) -> Place<'_> {
-    Place { runner, host: "samsung", root: true, netrc: None, authorities: None }
+fn place(runner: &FakeRunner) -> CurlHost<'_> {
+    CurlHost { runner, host: "samsung", root: true, netrc: None, authorities: None }
 }
 
 static RULES: Rules = Rules::new(CACHE_REQUESTS);
 
 /// Asks for the status of files of a cache.
-async fn statuses(place: Place<'_>, url: &str, files: &[String]) -> Vec<Result<Reply, WebError>> {
+async fn statuses(
+    place: CurlHost<'_>,
+    url: &str,
+    files: &[String],
+) -> Vec<Result<HttpReply, RequestError>> {
     let (tier, budget) = (Tier::new("x", KindName::Http, url), Budget::with_clock(Timestamp::now));
-    let curl = Curl::new(place, &budget);
-    let ask = |file: &String| Ask::get(format!("{url}/{file}")).part(Part::Status).follow();
+    let curl = HostCurl::new(place, &budget);
+    let ask =
+        |file: &String| HttpRequest::get(format!("{url}/{file}")).part(AnswerPart::Status).follow();
     curl.send_all(&tier, &RULES, files.iter().map(ask).collect(), 25).collect().await
 }
 
 /// Makes one request.
-async fn send(place: Place<'_>, url: &str, ask: Ask) -> Result<Reply, WebError> {
+async fn send(place: CurlHost<'_>, url: &str, ask: HttpRequest) -> Result<HttpReply, RequestError> {
     let (tier, budget) = (Tier::new("x", KindName::Http, url), Budget::with_clock(Timestamp::now));
-    Curl::new(place, &budget).send(&tier, &RULES, ask).await
+    HostCurl::new(place, &budget).send(&tier, &RULES, ask).await
 }
 
 #[tokio::test]
 async fn the_rules_bind_the_curl_of_a_host_too() {
     let runner = FakeRunner::new(|_, _| Ok(Output::default()));
     for ask in [
-        Ask::get("http://c/col/delete?collection=nix"),
-        Ask::head("http://c/x.narinfo"),
-        Ask::post_json("http://c/x.narinfo", &1),
+        HttpRequest::get("http://c/col/delete?collection=nix"),
+        HttpRequest::head("http://c/x.narinfo"),
+        HttpRequest::post_json("http://c/x.narinfo", &1),
     ] {
         let error = send(place(&runner), "http://c", ask).await.unwrap_err();
         assert!(error.hint.contains("mistake in nixdash"), "{error}");
@@ -48,7 +53,7 @@ async fn the_rules_bind_the_curl_of_a_host_too() {
 
 #[test]
 fn a_bucket_and_a_web_address_of_the_same_cache_are_the_same() {
-    let base = |text: &str| Base::parse(text).unwrap();
+    let base = |text: &str| CacheAddress::parse(text).unwrap();
     let bucket = base("s3://nix-cache?endpoint=http://10.0.0.5:8333&region=eu&profile=weed");
     assert_eq!(bucket.url, "http://10.0.0.5:8333/nix-cache");
     assert_eq!(bucket.sign, Some(("weed".to_owned(), "eu".to_owned())));
@@ -61,7 +66,7 @@ fn a_bucket_and_a_web_address_of_the_same_cache_are_the_same() {
         base("s3://a?endpoint=one.example").identity(),
         base("s3://a?endpoint=two.example").identity()
     );
-    assert_eq!(Base::parse("daemon"), None);
+    assert_eq!(CacheAddress::parse("daemon"), None);
 }
 
 #[tokio::test]
@@ -76,7 +81,7 @@ async fn addresses_go_to_standard_input_and_answers_come_back_in_order() {
         );
         Ok(Output { stdout, ..Output::default() })
     });
-    let base = Base::parse("http://c").unwrap();
+    let base = CacheAddress::parse("http://c").unwrap();
     let files = ["nix-cache-info".to_owned(), "x.narinfo".to_owned()];
     let seen = place(&runner).get(&base, &files).await.unwrap();
     let reply = seen[0].as_ref().unwrap();
@@ -96,7 +101,7 @@ async fn addresses_go_to_standard_input_and_answers_come_back_in_order() {
 #[tokio::test]
 async fn a_host_without_curl_says_so() {
     let runner = FakeRunner::new(|_, _| Ok(Output { code: 127, ..Output::default() }));
-    let base = Base::parse("http://c").unwrap();
+    let base = CacheAddress::parse("http://c").unwrap();
     let error = place(&runner).get(&base, &["x".to_owned()]).await.unwrap_err();
     assert!(error.contains("no curl"), "{error}");
 }
@@ -157,23 +162,23 @@ printf 'StoreDir: /nix/store\n\n%s 200 0.1 0 0.2 1 0 127.0.0.1 http://c/nix-cach
 async fn a_netrc_that_is_not_there_keeps_no_curl_from_asking() {
     let folder = fake_curl(STRICT);
     let runner = here(Some(folder.path().to_owned()));
-    let base = Base::parse("http://c").unwrap();
+    let base = CacheAddress::parse("http://c").unwrap();
     let files = ["nix-cache-info".to_owned()];
     let missing = folder.path().join("netrc");
-    let missing = Place { netrc: missing.to_str(), ..place(&runner) };
+    let missing = CurlHost { netrc: missing.to_str(), ..place(&runner) };
     let seen = missing.get(&base, &files).await.unwrap();
     assert_eq!(seen[0].as_ref().unwrap().text(), "StoreDir: /nix/store\n");
     // One that is there is given to it, whatever characters it has.
     let path = folder.path().join("net\"rc");
     std::fs::write(&path, "machine c login a password b\n").unwrap();
-    let there = Place { netrc: path.to_str(), ..place(&runner) };
+    let there = CurlHost { netrc: path.to_str(), ..place(&runner) };
     let error = there.get(&base, &files).await.unwrap_err();
     assert!(error.contains("net\\\"rc missing"), "{error}: the fake one does not unquote");
 }
 
 #[tokio::test]
 async fn a_curl_that_refuses_its_options_says_nothing_of_the_cache() {
-    let base = Base::parse("http://c").unwrap();
+    let base = CacheAddress::parse("http://c").unwrap();
     let files = ["nix-cache-info".to_owned()];
     for (code, said) in [
         (2, "refuses the options"),
@@ -191,12 +196,12 @@ async fn a_curl_that_refuses_its_options_says_nothing_of_the_cache() {
         assert!(error.cause.contains(said), "{code}: {error}");
         // The same, told for each address.
         let error = why("http://c", &code.to_string(), "");
-        assert_eq!(error.trouble, WebTrouble::Setup, "{code}: {error}");
+        assert_eq!(error.trouble, RequestTrouble::Setup, "{code}: {error}");
         assert!(error.cause.contains(said), "{code}: {error}");
     }
-    assert_eq!(why("http://c", "7", "").trouble, WebTrouble::NoAnswer);
+    assert_eq!(why("http://c", "7", "").trouble, RequestTrouble::NoAnswer);
     let error = why("http://c", "77", "");
-    assert_eq!(error.trouble, WebTrouble::Setup);
+    assert_eq!(error.trouble, RequestTrouble::Setup);
     assert!(error.cause.contains("ssl-cert-file"), "{error}");
 }
 
@@ -208,15 +213,15 @@ fn real() -> Option<FakeRunner> {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_without_an_end_is_cut_whatever_the_curl() {
     let Some(runner) = real() else { return };
-    let (server, began) = (Endless::start().await, std::time::Instant::now());
-    let base = Base::parse(&server.url).unwrap();
+    let (server, began) = (EndlessServer::start().await, std::time::Instant::now());
+    let base = CacheAddress::parse(&server.url).unwrap();
     let seen = place(&runner).get(&base, &["a.narinfo".to_owned(), "b.narinfo".to_owned()]).await;
     let seen = seen.unwrap();
     assert!(matches!(&seen[0], Err(error) if error.cause.contains("1048 kB")), "{seen:?}");
     let files: Vec<String> = (0..50).map(|file| format!("{file}.narinfo")).collect();
     let seen = statuses(place(&runner), &server.url, &files).await;
     assert!(seen.iter().all(Result::is_err), "{seen:?}");
-    let nar = Ask::get(format!("{}/nar/x", server.url)).part(Part::FirstByte);
+    let nar = HttpRequest::get(format!("{}/nar/x", server.url)).part(AnswerPart::FirstByte);
     assert_eq!(send(place(&runner), &server.url, nar).await.unwrap().body.len(), 1);
     // What is on its way in buffers counts too.
     assert!(server.sent() < 400 << 20, "{} bytes", server.sent());
@@ -229,7 +234,7 @@ async fn a_redirect_is_followed_from_a_host_only_where_it_may_be_and_without_its
     let folder = tempfile::tempdir().unwrap();
     let netrc = folder.path().join("netrc");
     std::fs::write(&netrc, "machine 127.0.0.1 login me password hunter2\n").unwrap();
-    let place = Place { netrc: netrc.to_str(), ..place(&runner) };
+    let place = CurlHost { netrc: netrc.to_str(), ..place(&runner) };
     let mirror =
         Server::start(&[("/x.narinfo", 200, "there"), ("/col/delete?collection=nix", 200, "")])
             .await;
@@ -241,16 +246,16 @@ async fn a_redirect_is_followed_from_a_host_only_where_it_may_be_and_without_its
         ("/e/x.narinfo", 200, "here"),
     ])
     .await;
-    let base = Base::parse(&server.url).unwrap();
+    let base = CacheAddress::parse(&server.url).unwrap();
     let files: Vec<String> =
         ["a", "b", "c", "d", "e"].iter().map(|d| format!("{d}/x.narinfo")).collect();
     let seen = place.get(&base, &files).await.unwrap();
-    let text = |seen: &Result<Reply, WebError>| seen.as_ref().ok().map(Reply::text);
+    let text = |seen: &Result<HttpReply, RequestError>| seen.as_ref().ok().map(HttpReply::text);
     assert_eq!(
         (text(&seen[0]).as_deref(), text(&seen[4]).as_deref()),
         (Some("there"), Some("here"))
     );
-    let fault = |seen: &Result<Reply, WebError>| seen.as_ref().unwrap_err().cause.clone();
+    let fault = |seen: &Result<HttpReply, RequestError>| seen.as_ref().unwrap_err().cause.clone();
     assert!(fault(&seen[1]).contains("/col/delete, where nixdash does not follow"), "{seen:?}");
     assert!(fault(&seen[2]).contains("neither http nor https"), "{seen:?}");
     assert!(fault(&seen[3]).contains("more than three times"), "{seen:?}");
@@ -265,7 +270,7 @@ async fn a_redirect_is_followed_from_a_host_only_where_it_may_be_and_without_its
 fn redirects_to_something_nearer_are_refused_by_address_and_by_name() {
     let told = |peer: &str, to: &str| {
         let seen = answer("http://c", ["302", "0.1", "0", "0.2", "1", "0"], "", "");
-        Told { seen, redirect: Some(to.to_owned()), peer: peer.parse().ok(), is_cut: false }
+        CurlAnswer { seen, redirect: Some(to.to_owned()), peer: peer.parse().ok(), is_cut: false }
     };
     let mut all = [
         told("1.1.1.1", "http://127.0.0.1:9333/x.narinfo"),
@@ -275,8 +280,8 @@ fn redirects_to_something_nearer_are_refused_by_address_and_by_name() {
         told("1.1.1.1", "http://mirror.example/x.narinfo"),
     ];
     let urls = vec!["http://c/x.narinfo".to_owned(); all.len()];
-    let (declared, method, part) = (CACHE_REQUESTS, Method::Get, Part::Whole);
-    let manner = Manner { declared, method, part, connections: 1 };
+    let (declared, method, part) = (CACHE_REQUESTS, Method::Get, AnswerPart::Whole);
+    let manner = CurlManner { declared, method, part, connections: 1 };
     let hops = hops(&manner, &urls, &mut all);
     assert_eq!(hops.iter().map(|hop| hop.place).collect::<Vec<_>>(), [3, 4]);
     let known = |address: &[&str]| {
@@ -294,6 +299,6 @@ fn a_substituter_that_is_no_http_is_never_given_to_curl() {
     for text in
         ["s3://b?scheme=gopher&endpoint=127.0.0.1:70", "s3://b?endpoint=file:///etc", "ftp://c"]
     {
-        assert_eq!(Base::parse(text), None, "{text}");
+        assert_eq!(CacheAddress::parse(text), None, "{text}");
     }
 }

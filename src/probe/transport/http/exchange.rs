@@ -3,11 +3,13 @@
 use crate::fleet::Tier;
 use crate::probe::transport::error::innermost;
 use crate::probe::transport::http::connect::timed;
-use crate::probe::transport::http::{Place, Web, follower, is_proxied};
+use crate::probe::transport::http::{HttpClient, TierClient, follower, is_proxied};
 use crate::probe::transport::login::{Credentials, credentials};
 use crate::probe::transport::names::Refused;
 use crate::probe::transport::redirect::{REDIRECTS, Reach, leads_on, shown};
-use crate::probe::transport::{Ask, Method, Part, Reply, Rules, WebError, WebTrouble, own_origin};
+use crate::probe::transport::{
+    AnswerPart, HttpReply, HttpRequest, Method, RequestError, RequestTrouble, Rules, own_origin,
+};
 use crate::remote::Secret;
 use jiff::Timestamp;
 use reqwest::Url;
@@ -19,16 +21,16 @@ use std::time::Instant;
 /// Most bytes of a redirect's own body that are read, so that its connection can be kept.
 const REDIRECT_BODY: usize = 16 << 10;
 
-impl Web {
+impl HttpClient {
     /// Makes a request and follows its redirects, where it may.
     pub(super) async fn exchange(
         &self,
         tier: &Tier,
-        place: &Place,
+        place: &TierClient,
         rules: &Rules,
-        ask: &Ask,
+        ask: &HttpRequest,
         mut url: Url,
-    ) -> Result<Result<Reply, WebError>, reqwest::Error> {
+    ) -> Result<Result<HttpReply, RequestError>, reqwest::Error> {
         let first = match ask.told_by.as_ref().and_then(|by| Url::parse(by).ok()) {
             Some(by) => {
                 let from = self.names.reach_of(&by).await;
@@ -43,7 +45,7 @@ impl Web {
         for _ in 0..REDIRECTS {
             let Some(target) = redirect(ask, &reply, &url) else { return Ok(Ok(reply)) };
             if let Err(why) = leads_on(rules.requests, ask.method, &url, &target) {
-                let error = WebError::of_redirect(url.as_str(), &shown(&target), &why);
+                let error = RequestError::of_redirect(url.as_str(), &shown(&target), &why);
                 return Ok(Err(error));
             }
             let from = self.distance(tier, &url, peer).await;
@@ -56,7 +58,7 @@ impl Web {
         if redirect(ask, &reply, &url).is_none() {
             return Ok(Ok(reply));
         }
-        Ok(Err(WebError::new(url.as_str(), "more than three redirects", "is the url right?")))
+        Ok(Err(RequestError::new(url.as_str(), "more than three redirects", "is the url right?")))
     }
 
     /// Makes a request that a server at that distance led to, from its address to another; without
@@ -64,12 +66,12 @@ impl Web {
     async fn named(
         &self,
         tier: &Tier,
-        place: &Place,
-        ask: &Ask,
+        place: &TierClient,
+        ask: &HttpRequest,
         from: Reach,
         (by, target): (&Url, &Url),
-    ) -> Result<Result<(Reply, Option<IpAddr>), WebError>, reqwest::Error> {
-        let no = |why: &str| Ok(Err(WebError::of_redirect(by.as_str(), &shown(target), why)));
+    ) -> Result<Result<(HttpReply, Option<IpAddr>), RequestError>, reqwest::Error> {
+        let no = |why: &str| Ok(Err(RequestError::of_redirect(by.as_str(), &shown(target), why)));
         if let Some(why) = self.names.objection(from, target).await {
             return no(&why);
         }
@@ -94,10 +96,10 @@ impl Web {
     async fn first(
         &self,
         tier: &Tier,
-        place: &Place,
-        ask: &Ask,
+        place: &TierClient,
+        ask: &HttpRequest,
         url: &Url,
-    ) -> Result<Result<(Reply, Option<IpAddr>), WebError>, reqwest::Error> {
+    ) -> Result<Result<(HttpReply, Option<IpAddr>), RequestError>, reqwest::Error> {
         let (mut identity, mut asked) = (Identity::Asker(None), url.clone());
         if own_origin(tier, url) {
             match place.credentials.get_or_init(|| credentials(tier)).await {
@@ -128,9 +130,14 @@ impl Web {
     }
 }
 
-impl Place {
+impl TierClient {
     /// Returns the client for what a server at that distance redirects to.
-    fn follower(&self, tier: &Tier, web: &Web, from: Reach) -> Result<reqwest::Client, WebError> {
+    fn follower(
+        &self,
+        tier: &Tier,
+        web: &HttpClient,
+        from: Reach,
+    ) -> Result<reqwest::Client, RequestError> {
         let mut followers = self.followers.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, client)) = followers.iter().find(|(known, _)| *known == from) {
             return Ok(client.clone());
@@ -150,7 +157,7 @@ enum Identity<'a> {
 }
 
 /// Returns where an answer sends us, when it does and the request follows.
-fn redirect(ask: &Ask, reply: &Reply, url: &Url) -> Option<Url> {
+fn redirect(ask: &HttpRequest, reply: &HttpReply, url: &Url) -> Option<Url> {
     let is_redirect = matches!(reply.status, 301 | 302 | 303 | 307 | 308);
     if !ask.follow || ask.method == Method::Post || !is_redirect {
         return None;
@@ -161,10 +168,10 @@ fn redirect(ask: &Ask, reply: &Reply, url: &Url) -> Option<Url> {
 /// Makes one request; returns the answer, and the address that it came from.
 async fn once(
     client: &reqwest::Client,
-    ask: &Ask,
+    ask: &HttpRequest,
     url: Url,
     identity: Identity<'_>,
-) -> Result<(Reply, Option<IpAddr>), reqwest::Error> {
+) -> Result<(HttpReply, Option<IpAddr>), reqwest::Error> {
     let began = Instant::now();
     let mut request = match ask.method {
         Method::Get => client.get(url),
@@ -182,7 +189,7 @@ async fn once(
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers =
         response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
-    let mut reply = Reply {
+    let mut reply = HttpReply {
         status: response.status().as_u16(),
         headers: headers.collect(),
         body: Vec::new(),
@@ -192,7 +199,7 @@ async fn once(
     };
     let limit = match ask {
         _ if ask.follow && response.status().is_redirection() => ask.limit.min(REDIRECT_BODY),
-        ask if ask.part == Part::FirstByte => 1,
+        ask if ask.part == AnswerPart::FirstByte => 1,
         ask => ask.limit,
     };
     while reply.body.len() < limit
@@ -204,7 +211,7 @@ async fn once(
 }
 
 /// Returns the headers of a request.
-fn headers(ask: &Ask, identity: &Identity<'_>) -> HeaderMap {
+fn headers(ask: &HttpRequest, identity: &Identity<'_>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Identity::Asker(authorization) = identity {
         let own = ask.headers.iter().map(|(name, value)| (HeaderName::from_static(name), value));
@@ -216,14 +223,14 @@ fn headers(ask: &Ask, identity: &Identity<'_>) -> HeaderMap {
             }
         }
     }
-    if ask.part == Part::FirstByte {
+    if ask.part == AnswerPart::FirstByte {
         headers.insert(RANGE, HeaderValue::from_static("bytes=0-0"));
     }
     headers
 }
 
 /// Says what went wrong and what to do.
-pub(super) fn explain(tier: &Tier, url: &str, error: &reqwest::Error) -> WebError {
+pub(super) fn explain(tier: &Tier, url: &str, error: &reqwest::Error) -> RequestError {
     let cause = innermost(error);
     let machine = tier.host.as_deref().unwrap_or("the server");
     let place = tier.host.as_ref().map_or(String::new(), |host| format!(" on {host}"));
@@ -247,8 +254,8 @@ pub(super) fn explain(tier: &Tier, url: &str, error: &reqwest::Error) -> WebErro
     } else {
         (cause, "it does not speak HTTP as a cache does".to_owned())
     };
-    let trouble = if is_proxy { WebTrouble::Proxy } else { WebTrouble::NoAnswer };
-    WebError { trouble, ..WebError::new(url, &cause, &hint) }
+    let trouble = if is_proxy { RequestTrouble::Proxy } else { RequestTrouble::NoAnswer };
+    RequestError { trouble, ..RequestError::new(url, &cause, &hint) }
 }
 
 /// Returns why an address was refused that a redirect led to, when that is what went wrong.

@@ -10,7 +10,7 @@ use crate::probe::transport::error::innermost;
 use crate::probe::transport::login::{Credentials, credentials};
 use crate::probe::transport::names::{Guarded, Names, has_proxy_in_environment};
 use crate::probe::transport::redirect::Reach;
-use crate::probe::transport::{Ask, Reply, Rules, Transport, WebError};
+use crate::probe::transport::{HttpReply, HttpRequest, RequestError, Rules, Transport};
 use crate::remote::Secret;
 use connect::TimingLayer;
 use exchange::explain;
@@ -30,12 +30,12 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
 /// What is kept per tier: its client, its credentials and its limit.
-struct Place {
+struct TierClient {
     client: reqwest::Client,
     /// Clients for what servers redirect to, by how far away those servers are.
     followers: Mutex<Vec<(Reach, reqwest::Client)>>,
     limit: Semaphore,
-    credentials: OnceCell<Result<Option<Credentials>, WebError>>,
+    credentials: OnceCell<Result<Option<Credentials>, RequestError>>,
     /// The shortest time to a first byte on a kept connection since somebody asked.
     warm: Mutex<Option<Duration>>,
     /// The version of HTTP that it answered with last; 0 before it answered.
@@ -43,24 +43,24 @@ struct Place {
 }
 
 /// Asks tiers over HTTP; cheap to share.
-pub struct Web {
-    places: Mutex<HashMap<String, Arc<Place>>>,
+pub struct HttpClient {
+    places: Mutex<HashMap<String, Arc<TierClient>>>,
     names: Names,
     /// How often tiers were asked, and until when they want to be left alone.
     pub budget: Budget,
 }
 
-impl Web {
+impl HttpClient {
     /// Makes clients for tiers as they are needed; fails when this machine has no usable TLS.
-    pub fn new() -> Result<Self, WebError> {
+    pub fn new() -> Result<Self, RequestError> {
         Self::with_clock(Timestamp::now)
     }
 
-    /// Does what [`Web::new`] does, and takes the time from a clock: how long tiers are left alone
+    /// Does what [`HttpClient::new`] does, and takes the time from a clock: how long tiers are left alone
     /// and which month it is are judged by it.
     pub fn with_clock(
         clock: impl Fn() -> Timestamp + Send + Sync + 'static,
-    ) -> Result<Self, WebError> {
+    ) -> Result<Self, RequestError> {
         // Fails when one is installed already, which is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
         client(&Tier::new("any", TierKind::Http, "https://any"), None)?;
@@ -82,7 +82,12 @@ impl Web {
     ///
     /// Waits for its turn where the tier has as many requests open as its kind bears. A request
     /// that failed on a kept connection is made once more on a fresh one.
-    pub async fn ask(&self, tier: &Tier, rules: &Rules, ask: Ask) -> Result<Reply, WebError> {
+    pub async fn ask(
+        &self,
+        tier: &Tier,
+        rules: &Rules,
+        ask: HttpRequest,
+    ) -> Result<HttpReply, RequestError> {
         let url = ask.declared_url(rules)?;
         let place = self.place(tier, rules)?;
         let _turn = place.limit.acquire().await;
@@ -132,12 +137,12 @@ impl Web {
     }
 
     /// Returns what is kept for a tier.
-    fn place(&self, tier: &Tier, rules: &Rules) -> Result<Arc<Place>, WebError> {
+    fn place(&self, tier: &Tier, rules: &Rules) -> Result<Arc<TierClient>, RequestError> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(place) = places.get(&tier.name) {
             return Ok(Arc::clone(place));
         }
-        let place = Arc::new(Place {
+        let place = Arc::new(TierClient {
             client: client(tier, None)?,
             followers: Mutex::default(),
             limit: Semaphore::new(rules.at_once),
@@ -150,13 +155,13 @@ impl Web {
     }
 }
 
-impl Transport for Web {
+impl Transport for HttpClient {
     fn send<'a>(
         &'a self,
         tier: &'a Tier,
         rules: &'a Rules,
-        ask: Ask,
-    ) -> BoxFuture<'a, Result<Reply, WebError>> {
+        ask: HttpRequest,
+    ) -> BoxFuture<'a, Result<HttpReply, RequestError>> {
         Box::pin(self.ask(tier, rules, ask))
     }
 
@@ -164,9 +169,9 @@ impl Transport for Web {
         &'a self,
         tier: &'a Tier,
         rules: &'a Rules,
-        asks: Vec<Ask>,
+        asks: Vec<HttpRequest>,
         at_once: usize,
-    ) -> BoxStream<'a, Result<Reply, WebError>> {
+    ) -> BoxStream<'a, Result<HttpReply, RequestError>> {
         let send = move |ask| self.ask(tier, rules, ask);
         if let Some(width) = self.width(tier, rules) {
             return stream::iter(asks).map(send).buffered(width.min(at_once).max(1)).boxed();
@@ -193,7 +198,7 @@ impl Transport for Web {
 /// Makes a client for what servers of a tier at that distance redirect to.
 ///
 /// Where a proxy is on the way, it is the proxy that looks names up.
-fn follower(tier: &Tier, names: &Names, from: Reach) -> Result<reqwest::Client, WebError> {
+fn follower(tier: &Tier, names: &Names, from: Reach) -> Result<reqwest::Client, RequestError> {
     let guard = (!is_proxied(tier)).then(|| Guarded { names: names.clone(), from });
     client(tier, guard)
 }
@@ -204,7 +209,7 @@ fn is_proxied(tier: &Tier) -> bool {
 }
 
 /// Makes the client of a tier, with its own authority and proxy.
-fn client(tier: &Tier, guard: Option<Guarded>) -> Result<reqwest::Client, WebError> {
+fn client(tier: &Tier, guard: Option<Guarded>) -> Result<reqwest::Client, RequestError> {
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!("nixdash/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_LIMIT)
@@ -215,7 +220,7 @@ fn client(tier: &Tier, guard: Option<Guarded>) -> Result<reqwest::Client, WebErr
         builder = builder.dns_resolver(Arc::new(guard));
     }
     let wrong = |what: &str, cause: &dyn std::fmt::Display| {
-        WebError::setup(&tier.url, &format!("{what}: {cause}"), "mend it in hosts.toml")
+        RequestError::setup(&tier.url, &format!("{what}: {cause}"), "mend it in hosts.toml")
     };
     if let Some(file) = &tier.access.ca_file {
         let name = file.display();
@@ -232,7 +237,7 @@ fn client(tier: &Tier, guard: Option<Guarded>) -> Result<reqwest::Client, WebErr
     }
     builder.build().map_err(|error| {
         let hint = "does this machine have CA certificates (SSL_CERT_FILE)?";
-        WebError::setup(&tier.url, &innermost(&error), hint)
+        RequestError::setup(&tier.url, &innermost(&error), hint)
     })
 }
 

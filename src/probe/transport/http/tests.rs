@@ -5,15 +5,17 @@ use crate::fleet::{KindName, Login, SecretSource, TierState};
 use crate::probe::server::Server;
 use crate::probe::transport::budget::Rest;
 use crate::probe::transport::login::from_netrc;
-use crate::probe::transport::{Method, WebTrouble, Wish, asks_for_rest, is_declared, own_origin};
+use crate::probe::transport::{
+    Method, RequestTrouble, RestWish, asks_for_rest, is_declared, own_origin,
+};
 use reqwest::Url;
 
 static GET: Rules = Rules::new(&[(Method::Get, "*")]);
 
 /// Makes an answer with that status and header.
-fn reply(status: u16, retry_after: Option<&str>) -> Reply {
+fn reply(status: u16, retry_after: Option<&str>) -> HttpReply {
     let header = retry_after.map(|text| ("retry-after".to_owned(), text.to_owned()));
-    Reply {
+    HttpReply {
         status,
         headers: header.into_iter().collect(),
         body: Vec::new(),
@@ -28,7 +30,7 @@ fn a_server_that_is_asked_too_often_is_left_alone_for_as_long_as_it_says() {
     let at = |seconds: i64| Timestamp::from_second(1_800_000_000 + seconds).unwrap();
     let until = |rest: &Rest| rest.until.map_or(0, |until| until.duration_since(at(0)).as_secs());
     let mut rest = Rest::default();
-    let mut note = |reply: &Reply, asked_at: i64, now: i64| {
+    let mut note = |reply: &HttpReply, asked_at: i64, now: i64| {
         rest.note(&GET, reply, at(asked_at), at(now));
         (until(&rest), rest.times)
     };
@@ -49,33 +51,33 @@ fn a_server_that_is_asked_too_often_is_left_alone_for_as_long_as_it_says() {
 #[test]
 fn only_429_and_503_ask_to_be_left_alone() {
     let now = Timestamp::from_second(1_800_000_000).unwrap();
-    assert_eq!(asks_for_rest(&reply(403, Some("60")), now), Wish::None);
-    assert_eq!(asks_for_rest(&reply(503, None), now), Wish::Rest);
-    let minute = Wish::RestFor(Duration::from_secs(60));
+    assert_eq!(asks_for_rest(&reply(403, Some("60")), now), RestWish::None);
+    assert_eq!(asks_for_rest(&reply(503, None), now), RestWish::Rest);
+    let minute = RestWish::RestFor(Duration::from_secs(60));
     assert_eq!(asks_for_rest(&reply(429, Some("60")), now), minute);
 }
 
 #[tokio::test]
 async fn a_tier_whose_month_is_used_up_or_that_wants_rest_is_not_asked() {
     let server = Server::start(&[("/a", 200, "a"), ("/busy", 429, "")]).await;
-    let web = Web::new().unwrap();
+    let web = HttpClient::new().unwrap();
     let mut tier = Tier::new("x", KindName::Http, &server.url);
     tier.max_requests_per_month = Some(3);
     web.budget.begin_month_with("x", 1);
-    let get = |path: &str| Ask::get(format!("{}{path}", server.url));
+    let get = |path: &str| HttpRequest::get(format!("{}{path}", server.url));
     let first = web.ask(&tier, &GET, get("/a")).await.unwrap();
     assert!(first.connect.is_some(), "the first request connects");
     let second = web.ask(&tier, &GET, get("/a")).await.unwrap();
     assert_eq!(second.connect, None, "the second one finds the connection open");
     let error = web.ask(&tier, &GET, get("/a")).await.unwrap_err();
-    assert_eq!(error.trouble, WebTrouble::Spent);
+    assert_eq!(error.trouble, RequestTrouble::Spent);
     assert!(error.cause.contains("3 of 3 requests"), "{error}");
     assert_eq!((web.budget.take_count("x"), web.budget.take_count("x")), (2, 0));
     assert_eq!(web.budget.requests_this_month("x"), 3);
     tier.max_requests_per_month = None;
     assert_eq!(web.ask(&tier, &GET, get("/busy")).await.unwrap().status, 429);
     let error = web.ask(&tier, &GET, get("/a")).await.unwrap_err();
-    assert_eq!(error.trouble, WebTrouble::Rest);
+    assert_eq!(error.trouble, RequestTrouble::Rest);
     assert!(error.cause.contains("left alone"), "{error}");
     assert_eq!(server.asked().len(), 3);
 }
@@ -83,15 +85,16 @@ async fn a_tier_whose_month_is_used_up_or_that_wants_rest_is_not_asked() {
 #[tokio::test]
 async fn a_tier_whose_secret_cannot_be_read_is_not_asked_and_says_once_what_to_do() {
     let server = Server::start(&[("/a", 200, "a")]).await;
-    let web = Web::new().unwrap();
+    let web = HttpClient::new().unwrap();
     let unset = SecretSource::Env("NIXDASH_NO_SUCH_VARIABLE".to_owned());
     let mut tiers =
         [KindName::Http, KindName::Seaweedfs].map(|kind| Tier::new(kind.word(), kind, &server.url));
     tiers[0].access.login = Login::Token(unset.clone());
     tiers[1].access.login = Login::Keys { access: unset.clone(), secret: unset };
     for tier in tiers {
-        let error = web.ask(&tier, &GET, Ask::get(format!("{}/a", server.url))).await.unwrap_err();
-        assert_eq!((error.trouble, error.state()), (WebTrouble::Setup, TierState::Unknown));
+        let error =
+            web.ask(&tier, &GET, HttpRequest::get(format!("{}/a", server.url))).await.unwrap_err();
+        assert_eq!((error.trouble, error.state()), (RequestTrouble::Setup, TierState::Unknown));
         let text = error.to_string();
         assert_eq!(text.matches("hosts.toml").count(), 1, "{text}");
         assert!(text.contains("NIXDASH_NO_SUCH_VARIABLE is not set; set it"), "{text}");

@@ -23,28 +23,32 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 /// What is said of a cluster, the faults as their causes.
-struct Told {
+struct ToldOfCluster {
     faults: Vec<String>,
     codes: Vec<Code>,
     details: Vec<Detail>,
 }
 
 /// Judges a cluster.
-fn judge(
+fn find_faults(
     cluster: &Cluster,
     seen: &mut SeenCluster,
     expected: Option<usize>,
     replication: Option<&str>,
     now: Timestamp,
-) -> Told {
+) -> ToldOfCluster {
     let weed = Tier::new("weed", KindName::Seaweedfs, "http://weed:8333/nix-cache");
     let ClusterVerdict { faults, details, .. } =
-        super::judge(&weed, cluster, seen, expected, replication, now);
+        super::find_faults(&weed, cluster, seen, expected, replication, now);
     let codes = faults.iter().map(|finding| finding.code).collect();
-    Told { faults: faults.into_iter().map(|finding| finding.cause).collect(), codes, details }
+    ToldOfCluster {
+        faults: faults.into_iter().map(|finding| finding.cause).collect(),
+        codes,
+        details,
+    }
 }
 
-fn text<'a>(verdict: &'a Told, label: &str) -> &'a str {
+fn text<'a>(verdict: &'a ToldOfCluster, label: &str) -> &'a str {
     &verdict.details.iter().find(|detail| detail.label == label).unwrap().text
 }
 
@@ -52,7 +56,7 @@ fn text<'a>(verdict: &'a Told, label: &str) -> &'a str {
 fn a_whole_cluster_has_nothing_to_complain_about() {
     let cluster = cluster(BOTH);
     let mut seen = SeenCluster::default();
-    let verdict = judge(&cluster, &mut seen, Some(3), Some("001"), at(0));
+    let verdict = find_faults(&cluster, &mut seen, Some(3), Some("001"), at(0));
     assert_eq!(verdict.faults, Vec::<String>::new());
     assert_eq!(text(&verdict, "servers"), "3: 127.0.0.1:8081, 127.0.0.1:8082, 127.0.0.1:8083");
     assert_eq!(text(&verdict, "replication"), "held: 6 volumes with every copy");
@@ -64,8 +68,8 @@ fn a_whole_cluster_has_nothing_to_complain_about() {
 #[test]
 fn a_lost_volume_server_is_named_with_the_volumes_that_lack_a_copy() {
     let mut seen = SeenCluster::default();
-    judge(&cluster(BOTH), &mut seen, Some(3), Some("001"), at(0));
-    let verdict = judge(&cluster(LOST_ONE), &mut seen, Some(3), Some("001"), at(10));
+    find_faults(&cluster(BOTH), &mut seen, Some(3), Some("001"), at(0));
+    let verdict = find_faults(&cluster(LOST_ONE), &mut seen, Some(3), Some("001"), at(10));
     assert_eq!(
         verdict.faults,
         [
@@ -82,21 +86,21 @@ fn a_lost_volume_server_is_named_with_the_volumes_that_lack_a_copy() {
 fn a_server_is_missed_by_number_or_by_memory() {
     let lost = cluster(LOST_ONE);
     let mut seen = SeenCluster::default();
-    let verdict = judge(&lost, &mut seen, Some(3), None, at(0));
+    let verdict = find_faults(&lost, &mut seen, Some(3), None, at(0));
     assert_eq!(verdict.faults[0], "2 of 3 volume servers are there", "never seen, so not named");
-    let verdict = judge(&lost, &mut SeenCluster::default(), None, None, at(0));
+    let verdict = find_faults(&lost, &mut SeenCluster::default(), None, None, at(0));
     assert_eq!(verdict.faults, ["2 volumes have only one copy: 3, 4"]);
     let mut seen = SeenCluster::default();
-    judge(&cluster(BOTH), &mut seen, None, None, at(0));
-    let verdict = judge(&lost, &mut seen, None, None, at(60));
+    find_faults(&cluster(BOTH), &mut seen, None, None, at(0));
+    let verdict = find_faults(&lost, &mut seen, None, None, at(60));
     assert!(
         verdict.faults[0].starts_with("2 of 3 volume servers are there; 127.0.0.1:8083 is gone")
     );
-    let verdict = judge(&lost, &mut seen, None, None, at(8 * 86_400));
+    let verdict = find_faults(&lost, &mut seen, None, None, at(8 * 86_400));
     assert_eq!(verdict.faults, ["2 volumes have only one copy: 3, 4"], "forgotten after a week");
     let mut seen = SeenCluster::default();
-    judge(&cluster(BOTH), &mut seen, Some(2), None, at(0));
-    let verdict = judge(&lost, &mut seen, Some(2), None, at(60));
+    find_faults(&cluster(BOTH), &mut seen, Some(2), None, at(0));
+    let verdict = find_faults(&lost, &mut seen, Some(2), None, at(60));
     assert_eq!(
         verdict.faults,
         ["2 volumes have only one copy: 3, 4"],
@@ -114,23 +118,23 @@ fn a_volume_without_replication_is_lost_with_its_server() {
         1,
     );
     let mut seen = SeenCluster::default();
-    let verdict = judge(&cluster([&dir, &vol]), &mut seen, Some(3), Some("001"), at(0));
+    let verdict = find_faults(&cluster([&dir, &vol]), &mut seen, Some(3), Some("001"), at(0));
     assert_eq!(
         verdict.faults,
         ["7 volumes made for fewer copies than replication 001 wants: 1, 2, 3, 4, 5, 6, 9"]
     );
     let lost = LOST_ONE.map(|text| text.replace("{\"node\":1}", "{}"));
     let lost = cluster([&lost[0], &lost[1]]);
-    let verdict = judge(&lost, &mut seen, Some(3), None, at(10));
+    let verdict = find_faults(&lost, &mut seen, Some(3), None, at(10));
     assert_eq!(verdict.faults[1], "1 volume lost, no copy is left: 9");
     // Another server in its place brings nothing back.
-    let verdict = judge(&lost, &mut seen, Some(2), None, at(20));
+    let verdict = find_faults(&lost, &mut seen, Some(2), None, at(20));
     assert_eq!(verdict.faults, ["1 volume lost, no copy is left: 9"]);
     // It comes back: nothing is lost any more.
-    let verdict = judge(&cluster([&dir, &vol]), &mut seen, Some(3), None, at(30));
+    let verdict = find_faults(&cluster([&dir, &vol]), &mut seen, Some(3), None, at(30));
     assert_eq!(verdict.faults, Vec::<String>::new());
     // Deleted while all its servers are there: not lost.
-    let verdict = judge(
+    let verdict = find_faults(
         &cluster([&dir, &BOTH[1].replace("{\"node\":1}", "{}")]),
         &mut seen,
         Some(3),
@@ -145,11 +149,13 @@ fn volumes_that_take_no_new_data_are_told_apart() {
     let [dir, vol] = BOTH;
     let dir = dir.replace("[1,2,3,4,5,6]", "[1,2,3,4]");
     let vol = vol.replacen("\"ReadOnly\":false", "\"ReadOnly\":true", 1);
-    let verdict = judge(&cluster([&dir, &vol]), &mut SeenCluster::default(), None, None, at(0));
+    let verdict =
+        find_faults(&cluster([&dir, &vol]), &mut SeenCluster::default(), None, None, at(0));
     assert_eq!(verdict.faults, ["1 volume is read-only: 1"]);
     assert_eq!(text(&verdict, "volumes"), "4 of 6 take new data; 1 read-only; 2 full: 5, 6");
     let dir = dir.replace("\"Free\":48", "\"Free\":0").replace("[1,2,3,4]", "[]");
-    let verdict = judge(&cluster([&dir, BOTH[1]]), &mut SeenCluster::default(), None, None, at(0));
+    let verdict =
+        find_faults(&cluster([&dir, BOTH[1]]), &mut SeenCluster::default(), None, None, at(0));
     assert_eq!(verdict.faults, ["0 of 60 volumes more can be made, and no volume takes new data"]);
 }
 
@@ -157,7 +163,8 @@ fn volumes_that_take_no_new_data_are_told_apart() {
 fn what_an_empty_cluster_leaves_out_is_nothing() {
     let dir = "{\"Topology\":{\"Max\":60,\"Free\":60,\"DataCenters\":null,\"Layouts\":null}}";
     let vol = "{\"Volumes\":{\"DataCenters\":{\"dc1\":{\"r1\":{\"a:1\":null}}}}}";
-    let verdict = judge(&cluster([dir, vol]), &mut SeenCluster::default(), Some(3), None, at(0));
+    let verdict =
+        find_faults(&cluster([dir, vol]), &mut SeenCluster::default(), Some(3), None, at(0));
     assert_eq!(verdict.faults, ["0 of 3 volume servers are there"]);
     assert_eq!(collections(&cluster([dir, vol])), None);
     assert_eq!(cluster(["{}", "{}"]), Cluster::default());
@@ -191,7 +198,7 @@ fn placed(placement: &str, third_in: [&str; 2]) -> Cluster {
 #[test]
 fn copies_that_share_a_rack_which_should_not_are_named() {
     let faults = |cluster: &Cluster, replication| {
-        judge(cluster, &mut SeenCluster::default(), Some(3), replication, at(0)).faults
+        find_faults(cluster, &mut SeenCluster::default(), Some(3), replication, at(0)).faults
     };
     let near = |ids: &str, number: u32| {
         vec![format!("{number} volumes with copies on too few racks or data centres: {ids}")]

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::fleet::{KindName, Login, SecretSource, TierState};
-use crate::probe::server::{Endless, Server};
+use crate::probe::server::{EndlessServer, Server};
 use crate::probe::transport::names::Names;
-use crate::probe::transport::{CACHE_REQUESTS, WebTrouble};
+use crate::probe::transport::{CACHE_REQUESTS, RequestTrouble};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,7 +21,7 @@ fn reach(address: IpAddr) -> Reach {
 }
 
 /// Makes a client for which every name means these addresses, one list after the other.
-fn web(answers: &'static [&'static [&'static str]]) -> Web {
+fn web(answers: &'static [&'static [&'static str]]) -> HttpClient {
     let asked = Arc::new(AtomicUsize::new(0));
     let names = Names::with(
         move |_| {
@@ -31,13 +31,13 @@ fn web(answers: &'static [&'static [&'static str]]) -> Web {
         },
         reach,
     );
-    Web::new().unwrap().with_names(names)
+    HttpClient::new().unwrap().with_names(names)
 }
 
 /// Asks a server for the file, and follows.
-async fn ask(web: &Web, server: &Server) -> Result<Reply, WebError> {
+async fn ask(web: &HttpClient, server: &Server) -> Result<HttpReply, RequestError> {
     let tier = Tier::new("x", KindName::Http, &server.url);
-    web.ask(&tier, &RULES, Ask::get(format!("{}{FILE}", server.url)).follow()).await
+    web.ask(&tier, &RULES, HttpRequest::get(format!("{}{FILE}", server.url)).follow()).await
 }
 
 #[tokio::test]
@@ -45,8 +45,8 @@ async fn a_redirect_to_another_question_is_not_followed() {
     let master = Server::start(&[("/col/delete?collection=nix", 200, "{}")]).await;
     let to = format!("{}/col/delete?collection=nix", master.url);
     let server = Server::start(&[(FILE, 302, &to)]).await;
-    let error = ask(&Web::new().unwrap(), &server).await.unwrap_err();
-    assert_eq!((error.trouble, error.state()), (WebTrouble::Redirect, TierState::Degraded));
+    let error = ask(&HttpClient::new().unwrap(), &server).await.unwrap_err();
+    assert_eq!((error.trouble, error.state()), (RequestTrouble::Redirect, TierState::Degraded));
     assert!(error.cause.contains("/col/delete, where nixdash does not follow"), "{error}");
     assert_eq!(master.asked(), Vec::<String>::new());
 }
@@ -60,12 +60,12 @@ async fn the_same_question_elsewhere_is_asked_without_credentials() {
     let server = Server::start(&[("/y.narinfo", 200, "here")]).await;
     let mut tier = Tier::new("x", KindName::Http, &server.url);
     tier.access.login = Login::Token(SecretSource::File(file));
-    let web = Web::new().unwrap();
+    let web = HttpClient::new().unwrap();
     for (to, body) in
         [(format!("{}{FILE}", mirror.url), "there"), ("/y.narinfo".to_owned(), "here")]
     {
         server.set(FILE, 307, &to);
-        let ask = Ask::get(format!("{}{FILE}", server.url)).follow();
+        let ask = HttpRequest::get(format!("{}{FILE}", server.url)).follow();
         assert_eq!(web.ask(&tier, &RULES, ask).await.unwrap().text(), body);
     }
     assert_eq!(server.authorized(), [FILE, FILE]);
@@ -89,7 +89,7 @@ async fn a_server_far_away_sends_us_to_nothing_near() {
         let far = Server::start_at("127.0.0.2", &[]).await;
         far.set(FILE, 302, &format!("http://{host}:{port}{FILE}"));
         let error = ask(&web, &far).await.unwrap_err();
-        assert_eq!(error.trouble, WebTrouble::Redirect, "{host}: {error}");
+        assert_eq!(error.trouble, RequestTrouble::Redirect, "{host}: {error}");
         assert!(error.cause.contains("a public address sends to a loopback"), "{host}: {error}");
         assert_eq!((far.asked().len(), near.asked().len()), (1, 0), "{host}");
     }
@@ -120,28 +120,28 @@ async fn a_server_that_another_names_is_asked_as_one_that_it_redirects_to() {
     let tier = Tier::new("x", KindName::Http, &near.url);
     let web = web(&[]);
     let ask = |by: &str| {
-        let ask = Ask::get(format!("{}{FILE}", near.url)).told_by(by);
+        let ask = HttpRequest::get(format!("{}{FILE}", near.url)).told_by(by);
         web.ask(&tier, &RULES, ask)
     };
     let error = ask("http://127.0.0.2:1").await.unwrap_err();
-    assert_eq!((error.trouble, near.asked().len()), (WebTrouble::Redirect, 0));
+    assert_eq!((error.trouble, near.asked().len()), (RequestTrouble::Redirect, 0));
     assert_eq!(ask("http://127.0.0.1:1").await.unwrap().text(), "secret");
 }
 
 #[tokio::test]
 async fn at_most_three_redirects_are_followed() {
     let server = Server::start(&[(FILE, 302, FILE)]).await;
-    let error = ask(&Web::new().unwrap(), &server).await.unwrap_err();
+    let error = ask(&HttpClient::new().unwrap(), &server).await.unwrap_err();
     assert!(error.cause.contains("more than three redirects"), "{error}");
     assert_eq!(server.asked().len(), 4);
 }
 
 #[tokio::test]
 async fn an_answer_without_an_end_is_read_to_the_limit() {
-    let server = Endless::start().await;
+    let server = EndlessServer::start().await;
     let tier = Tier::new("x", KindName::Http, &server.url);
-    let ask = Ask::get(format!("{}{FILE}", server.url)).follow();
-    let reply = Web::new().unwrap().ask(&tier, &RULES, ask).await.unwrap();
+    let ask = HttpRequest::get(format!("{}{FILE}", server.url)).follow();
+    let reply = HttpClient::new().unwrap().ask(&tier, &RULES, ask).await.unwrap();
     assert_eq!(reply.body.len(), crate::nix::narinfo::SIZE_LIMIT);
     assert!(server.sent() < 64 << 20, "{}", server.sent());
 }

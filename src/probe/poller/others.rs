@@ -4,10 +4,10 @@
 use crate::fleet::{SignatureState, Tier, TierFacts};
 use crate::probe::answers::OLDEST;
 use crate::probe::checks::served::{self, COUNTERS};
+use crate::probe::fresh::is_fresh;
 use crate::probe::kinds::kind_of;
 use crate::probe::look::take_over;
 use crate::probe::poller::{Shared, lock};
-use crate::probe::share::is_fresh;
 use jiff::Timestamp;
 use std::time::Duration;
 

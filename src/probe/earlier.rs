@@ -4,10 +4,10 @@
 
 use crate::fleet::{PathAnswer, Tier, TierFacts};
 use crate::probe::answers::{Answers, OLDEST};
+use crate::probe::fresh::is_fresh;
 use crate::probe::kinds::kind_of;
 use crate::probe::memory::Memory;
-use crate::probe::schedule::Target;
-use crate::probe::share::is_fresh;
+use crate::probe::schedule::Pace;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -18,7 +18,7 @@ const UNWATCHED: SignedDuration = SignedDuration::from_hours(1);
 
 /// What earlier nixdash found of tiers.
 #[derive(Default)]
-pub struct Past {
+pub struct EarlierLooks {
     /// What probes remember; what they remember now is added to it.
     pub memory: Memory,
     pub(super) answers: Mutex<Answers>,
@@ -26,9 +26,9 @@ pub struct Past {
     facts: HashMap<String, TierFacts>,
 }
 
-impl Past {
+impl EarlierLooks {
     /// Adds what is known of a tier: its last answer, the requests of this month, and what it said
-    /// of paths ([`Past::answers_since`]).
+    /// of paths ([`EarlierLooks::answers_since`]).
     pub fn add(
         &mut self,
         tier: &Tier,
@@ -69,5 +69,5 @@ impl Past {
 
 /// Returns whether a tier is somebody else's.
 fn is_public(tier: &Tier) -> bool {
-    kind_of(tier).target(tier) == Target::PublicTier
+    kind_of(tier).target(tier) == Pace::PublicTier
 }

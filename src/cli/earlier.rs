@@ -2,33 +2,33 @@
 
 use crate::cli::history;
 use crate::fleet::{Event, Fleet, HostState};
-use crate::probe::{Past, Snapshot};
+use crate::probe::{EarlierLooks, Snapshot};
 use jiff::Timestamp;
 use std::sync::Arc;
 
 /// Returns what earlier nixdash found of the fleet's tiers; what cannot be read is not known.
-pub(super) fn read(fleet: &Fleet) -> Past {
-    let (mut past, now) = (Past::default(), Timestamp::now());
+pub(super) fn read(fleet: &Fleet) -> EarlierLooks {
+    let (mut earlier, now) = (EarlierLooks::default(), Timestamp::now());
     let known = history::read(|history| {
         for tier in &fleet.tiers {
-            past.memory.recall(tier, history.recall(tier)?);
+            earlier.memory.recall(tier, history.recall(tier)?);
             let facts = history.last_tier_facts(tier, now)?.map(|(facts, _)| facts);
-            let answers = match Past::answers_since(tier, now) {
+            let answers = match EarlierLooks::answers_since(tier, now) {
                 Some(since) => history.answers(tier, since)?,
                 None => Vec::new(),
             };
-            past.add(tier, facts, history.requests_in_month(tier, now)?, answers);
+            earlier.add(tier, facts, history.requests_in_month(tier, now)?, answers);
         }
         Ok(())
     });
     if let Err(error) = known {
-        tracing::debug!(%error, "the past");
+        tracing::debug!(%error, "the earlier");
     }
-    past
+    earlier
 }
 
 /// Writes what was measured once into the history, as the dashboard does.
-pub(super) async fn keep(fleet: &Arc<Fleet>, found: &Snapshot, past: &Past) {
+pub(super) async fn keep(fleet: &Arc<Fleet>, found: &Snapshot, earlier: &EarlierLooks) {
     let Some(recorder) = history::recorder(fleet, |line| eprintln!("nixdash: {line}")) else {
         return;
     };
@@ -50,11 +50,11 @@ pub(super) async fn keep(fleet: &Arc<Fleet>, found: &Snapshot, past: &Past) {
     for (tier, count) in &found.requests {
         recorder.record_request(tier, *count);
     }
-    for (tier, answers) in past.take_answers() {
+    for (tier, answers) in earlier.take_answers() {
         recorder.record_answers(&tier, answers);
     }
     for tier in &fleet.tiers {
-        for (name, value) in past.memory.take_changes(tier) {
+        for (name, value) in earlier.memory.take_changes(tier) {
             recorder.remember(&tier.name, name, value);
         }
     }

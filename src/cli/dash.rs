@@ -244,7 +244,7 @@ impl Runtime {
             self.notice("nixdash's own program file was not found".to_owned()).await;
             return;
         };
-        let mut all: Vec<OsString> = vec![program.into_os_string()];
+        let mut all: Vec<OsString> = Vec::new();
         if let Some(file) = &self.fleet.file {
             let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
             all.extend(["--hosts".into(), file.into_os_string()]);
@@ -256,9 +256,11 @@ impl Runtime {
         };
         let messages = self.messages.clone();
         let spawned = said.try_clone().and_then(|stderr| {
-            // A session of its own: closing the terminal does not end the run.
-            tokio::process::Command::new("setsid")
+            // In a group of its own, closing the terminal does not end the run before it has left
+            // the terminal by itself (`deploy --detached`).
+            tokio::process::Command::new(program)
                 .args(all)
+                .process_group(0)
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(stderr)

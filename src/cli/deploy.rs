@@ -10,6 +10,7 @@ use crate::fleet::{Action, DropReason, Event, Fleet, Outcome, RunId, RunWhat, St
 use crate::record::{Recorder, RunRecord, RunRecorder, Runs, Word, state_home};
 use crate::remote::Remote;
 use clap::{Args, ValueEnum};
+use rustix::process::{getpgid, getppid, setpgid, setsid};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -118,19 +119,15 @@ impl From<ActionArg> for Action {
 
 pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, CliError> {
     select(&fleet, &args.allow_protected)?;
-    let asks = !args.yes && args.action.changes();
-    if asks && !args.face.detached && !std::io::stdin().is_terminal() {
-        return Err(CliError::NobodyToAsk);
-    }
     let request = Request {
         kind: Kind::Deploy,
         hosts: select(&fleet, &args.selectors)?,
+        asks: !args.yes && args.action.changes(),
         action: args.action.into(),
         strategy: args.strategy.map(Into::into),
         allow_protected: args.allow_protected,
-        asks,
     };
-    run(fleet, &request, args.face.face()).await
+    run(fleet, &request, &args.face).await
 }
 
 pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, CliError> {
@@ -142,7 +139,18 @@ pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, Cli
         allow_protected: Vec::new(),
         asks: false,
     };
-    run(fleet, &request, args.face.face()).await
+    run(fleet, &request, &args.face).await
+}
+
+/// Leaves the terminal that this process was started from: its end ends no run, and no program that
+/// the run starts can stop it by asking a question there.
+fn leave_terminal() {
+    // The leader of a group cannot begin a session, so we go back into the group of who started us.
+    // Where that is gone, or has no terminal, there is nothing to leave.
+    if let Some(group) = getppid().and_then(|parent| getpgid(Some(parent)).ok()) {
+        let _gone = setpgid(None, Some(group));
+    }
+    let _left_before = setsid();
 }
 
 impl ActionArg {
@@ -170,8 +178,15 @@ impl FaceArgs {
 ///
 /// Two threads listen, each behind a queue of its own: one writes the run's folder, one the
 /// output. The engine waits for neither.
-async fn run(fleet: Fleet, request: &Request, face: Face) -> Result<ExitCode, CliError> {
+async fn run(fleet: Fleet, request: &Request, face: &FaceArgs) -> Result<ExitCode, CliError> {
+    // What is wrong with the request is worth more than that nobody is there to confirm it.
     let setup = setup(&fleet, request)?;
+    if face.detached {
+        leave_terminal();
+    } else if request.asks && !std::io::stdin().is_terminal() {
+        return Err(CliError::NobodyToAsk);
+    }
+    let face = face.face();
     let width = request.hosts.iter().map(String::len).max().unwrap_or(0);
     let runs = Runs::open(&state_home())?;
     let limit = fleet.retention.max_run_size;

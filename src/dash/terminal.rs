@@ -239,9 +239,13 @@ fn clear(screen: &mut TerminalScreen) -> Result<(), DashError> {
 }
 
 /// Takes the terminal; what fails half-way is undone.
+///
+/// After `kill -STOP` and `fg` the shell has set the terminal to what it likes, and nobody could hear
+/// that. crossterm still believes that raw mode is on, and `enable_raw_mode` then does nothing; so
+/// its belief is ended first, which also keeps the mode from before the very first time.
 fn take() -> io::Result<()> {
     OURS.store(true, Ordering::Release);
-    let taken = enable_raw_mode().and_then(|()| {
+    let taken = disable_raw_mode().and_then(|()| enable_raw_mode()).and_then(|()| {
         execute!(io::stdout(), EnterAlternateScreen, EnableBracketedPaste, EnableFocusChange, Hide)
     });
     if taken.is_err() {

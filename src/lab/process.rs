@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -34,7 +35,7 @@ impl Recorded {
     }
 }
 
-/// Starts a command in a session and control group of its own, its output in a file, and waits until it is recorded.
+/// Starts a command in a process group and control group of its own, its output in a file, and waits until it is recorded.
 pub(crate) fn launch(
     places: &Places,
     what: &str,
@@ -53,18 +54,19 @@ pub(crate) fn launch(
     std::fs::set_permissions(&log, Permissions::from_mode(0o644))
         .at("setting the mode of", &log)?;
     let inner = command.command();
-    let mut outer = Tool::new(format!("starting {what}"), "setsid")
-        .arg("/bin/sh")
+    let mut outer = Tool::new(format!("starting {what}"), "/bin/sh")
         .arg(&script)
         .args([&record, &log])
         .arg(group)
         .arg(inner.get_program())
         .args(inner.get_args())
         .command();
+    // Closing the terminal ends only what runs in its foreground.
+    outer.process_group(0);
     outer.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = outer.spawn().map_err(|source| LabError::Start {
         doing: format!("starting {what}"),
-        program: "setsid".to_owned(),
+        program: "/bin/sh".to_owned(),
         source,
     })?;
     let mut ended = false;

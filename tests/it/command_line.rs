@@ -112,6 +112,21 @@ fn without_a_terminal_and_without_yes_nothing_is_deployed() {
 }
 
 #[test]
+fn what_is_wrong_with_a_request_is_told_before_the_missing_terminal() {
+    for (args, word) in [
+        (&["deploy", "samsnug"][..], "p620, samsung, p510"),
+        (&["deploy", "@laptops"], "laptop"),
+        (&["deploy", "p510"], "--allow-protected p510"),
+        (&["deploy", "samsung", "--allow-protected", "p51"], "p510"),
+    ] {
+        let output = nixdash(args, FLEET);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let said = stderr(&output);
+        assert!(said.contains(word) && !said.contains("terminal"), "{args:?}: {said}");
+    }
+}
+
+#[test]
 fn a_named_file_that_is_not_there_is_an_error() {
     let output = nixdash(&["status", "--hosts", "nowhere.toml"], "");
     assert_eq!(output.status.code(), Some(2));

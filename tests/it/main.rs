@@ -21,4 +21,5 @@ mod scripts;
 mod secrets;
 mod service;
 mod static_http2;
+mod terminal;
 mod trust;

@@ -2,7 +2,7 @@
 # Starts a process of the lab so that it outlives the command that started it, in a control group of its own, and writes down
 # who it is: "PID STARTTIME" (field 22 of /proc/PID/stat), so that nobody else's process is ever ended in its place.
 # A command that exits with 133 is a container that was rebooted from inside; it is started again.
-# usage: setsid launch.sh RECORD LOG GROUP COMMAND [ARGUMENT…]
+# usage: launch.sh RECORD LOG GROUP COMMAND [ARGUMENT…]
 set -u
 record=$1 log=$2 group=$3
 shift 3

@@ -1,0 +1,142 @@
+//! The dashboard on a terminal of its own: a pseudo-terminal that this test holds.
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{
+    LocalModes, OptionalActions, Termios, Winsize, tcgetattr, tcsetattr, tcsetwinsize,
+};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+/// A terminal: what a person's terminal program holds, and what programs in it get.
+struct Pseudo {
+    person: File,
+    programs: File,
+}
+
+impl Pseudo {
+    fn open() -> Self {
+        let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&person).unwrap();
+        unlockpt(&person).unwrap();
+        let name = ptsname(&person, Vec::new()).unwrap();
+        let programs = File::options().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&programs, size).unwrap();
+        let pseudo = Self { person: File::from(person), programs };
+        // A terminal that nobody reads from holds up who writes.
+        let mut shown = pseudo.person.try_clone().unwrap();
+        std::thread::spawn(move || while shown.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {});
+        pseudo
+    }
+
+    fn end(&self) -> OwnedFd {
+        self.programs.try_clone().unwrap().into()
+    }
+
+    fn modes(&self) -> Termios {
+        tcgetattr(&self.programs).unwrap()
+    }
+
+    fn is_raw(&self) -> bool {
+        !self.modes().local_modes.intersects(LocalModes::ICANON | LocalModes::ECHO)
+    }
+}
+
+/// A process that is ended with the test.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Waits until something holds.
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn the_terminal_is_raw_again_after_a_stop_that_nobody_could_hear_and_as_before_at_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("hosts.toml"), "[hosts.here]\naddresses = []\n").unwrap();
+    let mut pseudo = Pseudo::open();
+    let before = pseudo.modes();
+    let child = Command::new(env!("CARGO_BIN_EXE_nixdash"))
+        .args(["--hosts", "hosts.toml"])
+        .current_dir(dir.path())
+        .env("XDG_STATE_HOME", dir.path().join("state"))
+        .env("TERM", "xterm")
+        .stdin(pseudo.end())
+        .stdout(pseudo.end())
+        .stderr(pseudo.end())
+        .spawn()
+        .unwrap();
+    let mut nixdash = Ended(child);
+    let process = Pid::from_child(&nixdash.0);
+    wait_until("the dashboard takes the terminal", || pseudo.is_raw());
+    for _ in 0..2 {
+        kill_process(process, Signal::STOP).unwrap();
+        wait_until("it is stopped", || {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", nixdash.0.id())).unwrap();
+            stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('T'))
+        });
+        // What a shell does when its job has stopped.
+        tcsetattr(&pseudo.programs, OptionalActions::Now, &before).unwrap();
+        assert!(!pseudo.is_raw());
+        kill_process(process, Signal::CONT).unwrap();
+        wait_until("raw mode is back", || pseudo.is_raw());
+    }
+    pseudo.person.write_all(b"q").unwrap();
+    let mut ended = None;
+    wait_until("q ends it", || {
+        ended = nixdash.0.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert!(ended.unwrap().success());
+    let after = pseudo.modes();
+    assert_eq!(
+        (after.local_modes, after.input_modes, after.output_modes),
+        (before.local_modes, before.input_modes, before.output_modes)
+    );
+}
+
+#[test]
+fn a_run_that_the_dashboard_starts_leaves_its_terminal() {
+    use std::os::unix::process::CommandExt;
+    // Greets nobody, so that the run waits for it.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = format!(
+        "[fleet]\nflake = \".\"\nstrategy = \"direct\"\n[hosts.x]\naddresses = [\"root@{}\"]\n",
+        silent.local_addr().unwrap()
+    );
+    std::fs::write(dir.path().join("hosts.toml"), fleet).unwrap();
+    let child = Command::new(env!("CARGO_BIN_EXE_nixdash"))
+        .args(["--hosts", "hosts.toml", "deploy", "x", "--detached"])
+        .current_dir(dir.path())
+        .env("XDG_STATE_HOME", dir.path().join("state"))
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let run = Ended(child);
+    let own = run.0.id().to_string();
+    wait_until("it begins a session of its own", || {
+        let stat = std::fs::read_to_string(format!("/proc/{own}/stat")).unwrap();
+        let rest = stat.rsplit(") ").next().unwrap();
+        let fields: Vec<&str> = rest.split(' ').collect();
+        let (session, terminal) = (fields[3], fields[4]);
+        session == own && terminal == "0"
+    });
+}

@@ -25,6 +25,7 @@ pub mod substituter;
 pub mod substitution;
 mod transfers;
 pub mod trusted_keys;
+pub mod unpack;
 pub mod version;
 
 /// Returns whether a text can stand between quotes as an attribute name in a Nix expression or

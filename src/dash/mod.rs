@@ -37,7 +37,7 @@ pub use key::Key;
 pub use log_ring::{LogLine, LogRing};
 pub use look::{Depth, Look, ascii, ascii_from, depth_from};
 pub use model::{
-    HostView, LogScroll, Model, Overlay, Prompt, RunSign, Screen, StartForm, Starting, TierView,
+    HostModel, LogScroll, Model, Overlay, Prompt, RunSign, Screen, StartForm, Starting, TierView,
     Toast,
 };
 pub use msg::{Effect, Msg, RunKind, Trend, Wish};

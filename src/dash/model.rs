@@ -23,7 +23,7 @@ pub(super) const STALE: Duration = Duration::from_secs(30);
 
 /// What is known of a host.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct HostView {
+pub struct HostModel {
     /// The newest probe.
     pub facts: HostFacts,
     /// The newest count of its store.
@@ -231,7 +231,7 @@ pub struct Model {
     /// When the dashboard was opened.
     pub(super) opened_at: Timestamp,
     /// What is known of each host, in the fleet's order.
-    pub hosts: Vec<HostView>,
+    pub hosts: Vec<HostModel>,
     /// What is known of each tier, in the fleet's order.
     pub tiers: Vec<TierView>,
     /// What the history tells of the last days.
@@ -280,7 +280,7 @@ impl Model {
     /// Returns a model in which nothing was measured yet.
     pub fn new(fleet: Arc<Fleet>, now: Timestamp) -> Self {
         let mut model = Self {
-            hosts: vec![HostView::default(); fleet.hosts.len()],
+            hosts: vec![HostModel::default(); fleet.hosts.len()],
             tiers: vec![TierView::default(); fleet.tiers.len()],
             flake: fleet.flake.clone(),
             revision: None,
@@ -350,7 +350,7 @@ impl Model {
     }
 
     /// Returns the selected host, when the filter shows it.
-    pub fn selected(&self) -> Option<(&Host, &HostView)> {
+    pub fn selected(&self) -> Option<(&Host, &HostModel)> {
         let host = self.fleet.hosts.get(self.host).filter(|host| self.passes(host))?;
         Some((host, self.hosts.get(self.host)?))
     }

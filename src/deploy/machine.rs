@@ -38,7 +38,7 @@ pub enum Input {
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Command {
+pub enum MachineCommand {
     /// Carry out a phase of a host.
     Run {
         /// The host and how it is deployed.
@@ -114,10 +114,10 @@ impl Machine {
     }
 
     /// Takes what happened and returns what is to be done.
-    pub fn step(&mut self, input: Input, now: Timestamp) -> Vec<Command> {
+    pub fn step(&mut self, input: Input, now: Timestamp) -> Vec<MachineCommand> {
         let mut out = Vec::new();
         match input {
-            Input::Begin => out.push(Command::Tell(RunWhat::Begin {
+            Input::Begin => out.push(MachineCommand::Tell(RunWhat::Begin {
                 hosts: self.hosts.iter().map(|host| host.setup.name.clone()).collect(),
                 title: self.title(),
             })),
@@ -160,7 +160,7 @@ impl Machine {
         phase: Phase,
         result: Result<Report, Failure>,
         now: Timestamp,
-        out: &mut Vec<Command>,
+        out: &mut Vec<MachineCommand>,
     ) {
         let Some(index) = self.hosts.iter().position(|host| host.setup.name == name) else {
             return;
@@ -197,7 +197,7 @@ impl Machine {
         phase: Phase,
         failure: Failure,
         now: Timestamp,
-        out: &mut Vec<Command>,
+        out: &mut Vec<MachineCommand>,
     ) {
         tell_phase(out, &self.hosts[index].setup.name, phase, PhaseState::Failed);
         let may_go_on = matches!(phase, Phase::Check) && self.hosts[index].known.abort.is_some();
@@ -213,7 +213,7 @@ impl Machine {
     }
 
     /// Moves a host to the phase after this one.
-    fn next(&mut self, index: usize, phase: Phase, now: Timestamp, out: &mut Vec<Command>) {
+    fn next(&mut self, index: usize, phase: Phase, now: Timestamp, out: &mut Vec<MachineCommand>) {
         if phase == Phase::Compare && self.is_unchanged(index) {
             self.end(index, Outcome::Unchanged, None, now, out);
             return;
@@ -268,7 +268,7 @@ impl Machine {
     }
 
     /// Takes the answer to the plan.
-    fn answered(&mut self, yes: bool, now: Timestamp, out: &mut Vec<Command>) {
+    fn answered(&mut self, yes: bool, now: Timestamp, out: &mut Vec<MachineCommand>) {
         if self.confirmed.is_some() {
             return;
         }
@@ -287,7 +287,7 @@ impl Machine {
     }
 
     /// Stops what can be stopped; a host that has begun to activate is told to go back.
-    fn cancel(&mut self, now: Timestamp, out: &mut Vec<Command>) {
+    fn cancel(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
         self.cancelled = true;
         for index in 0..self.hosts.len() {
             let host = &mut self.hosts[index];
@@ -298,7 +298,7 @@ impl Machine {
                     self.end(index, Outcome::Interrupted, Some(why), now, out);
                 }
                 Stage::Running(phase) if phase < Phase::Activate => {
-                    out.push(Command::Stop { host: host.setup.name.clone(), phase });
+                    out.push(MachineCommand::Stop { host: host.setup.name.clone(), phase });
                 }
                 Stage::Waiting(phase) | Stage::Running(phase) => {
                     go_back_now(host, phase, out);
@@ -308,7 +308,7 @@ impl Machine {
     }
 
     /// Starts every phase that waits for nothing any more, and ends the run when all is over.
-    fn advance(&mut self, now: Timestamp, out: &mut Vec<Command>) {
+    fn advance(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
         self.ask(now, out);
         for index in 0..self.hosts.len() {
             let Stage::Waiting(phase) = self.hosts[index].stage else { continue };
@@ -318,17 +318,17 @@ impl Machine {
                 if host.waits_for.as_ref() != Some(&reason) {
                     host.waits_for = Some(reason.clone());
                     let host = host.setup.name.clone();
-                    out.push(Command::Tell(RunWhat::Waiting { host, reason: Some(reason) }));
+                    out.push(MachineCommand::Tell(RunWhat::Waiting { host, reason: Some(reason) }));
                 }
                 continue;
             }
             if host.waits_for.take().is_some() {
                 let host = host.setup.name.clone();
-                out.push(Command::Tell(RunWhat::Waiting { host, reason: None }));
+                out.push(MachineCommand::Tell(RunWhat::Waiting { host, reason: None }));
             }
             host.stage = Stage::Running(phase);
             tell_phase(out, &host.setup.name, phase, PhaseState::Started);
-            out.push(Command::Run {
+            out.push(MachineCommand::Run {
                 host: host.setup.clone(),
                 phase,
                 known: Box::new(host.known.clone()),
@@ -341,13 +341,13 @@ impl Machine {
                 *outcomes.entry(outcome).or_insert(0) += 1;
             }
             let duration_ms = self.elapsed(self.began, now);
-            out.push(Command::Tell(RunWhat::Summary { outcomes, duration_ms }));
-            out.push(Command::Finish);
+            out.push(MachineCommand::Tell(RunWhat::Summary { outcomes, duration_ms }));
+            out.push(MachineCommand::Finish);
         }
     }
 
     /// Shows the plan once every host that is still in the run is compared.
-    fn ask(&mut self, now: Timestamp, out: &mut Vec<Command>) {
+    fn ask(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
         let compared = |host: &HostProgress| match host.stage {
             Stage::Ended(_) => true,
             Stage::Waiting(phase) | Stage::Running(phase) => phase > Phase::Compare,
@@ -359,7 +359,7 @@ impl Machine {
         let going = self.hosts.iter().any(|host| !host.is_over());
         let waits = going && self.confirmed.is_none();
         self.waited = waits.then_some((now, None));
-        out.push(Command::Tell(RunWhat::Plan { plan: self.plan(), waits }));
+        out.push(MachineCommand::Tell(RunWhat::Plan { plan: self.plan(), waits }));
     }
 
     /// Returns the plan, as far as it is known.
@@ -446,37 +446,37 @@ impl Machine {
         outcome: Outcome,
         reason: Option<Reason>,
         now: Timestamp,
-        out: &mut Vec<Command>,
+        out: &mut Vec<MachineCommand>,
     ) {
         let time = self.elapsed(self.hosts[index].began, now);
         let host = &mut self.hosts[index];
         let result = host.end(outcome, reason, time);
         let host = host.setup.name.clone();
-        out.push(Command::Tell(RunWhat::Result { host, result }));
+        out.push(MachineCommand::Tell(RunWhat::Result { host, result }));
     }
 }
 
 /// Lets a host go back that runs the new system, or will when its activation ends, which cannot be
 /// interrupted.
-fn go_back_now(host: &mut HostProgress, phase: Phase, out: &mut Vec<Command>) {
+fn go_back_now(host: &mut HostProgress, phase: Phase, out: &mut Vec<MachineCommand>) {
     let why = Reason::new(Code::RunStopped, "the operator stopped the run");
     host.known.abort = Some(why.clone());
     let name = host.setup.name.clone();
-    out.push(Command::Abort { host: name.clone(), why });
+    out.push(MachineCommand::Abort { host: name.clone(), why });
     if phase == Phase::Check && host.stage == Stage::Running(phase) {
-        out.push(Command::Stop { host: name.clone(), phase });
+        out.push(MachineCommand::Stop { host: name.clone(), phase });
     }
     let reason = if phase == Phase::Activate {
         let line = format!(
             "{name} is being activated; that cannot be interrupted; it goes back when it ends"
         );
-        out.push(Command::Tell(RunWhat::Log { host: name.clone(), phase, line }));
+        out.push(MachineCommand::Tell(RunWhat::Log { host: name.clone(), phase, line }));
         "its activation to end, which cannot be interrupted; then it goes back"
     } else {
         "its way back to the previous system"
     };
     host.waits_for = Some(reason.to_owned());
-    out.push(Command::Tell(RunWhat::Waiting { host: name, reason: host.waits_for.clone() }));
+    out.push(MachineCommand::Tell(RunWhat::Waiting { host: name, reason: host.waits_for.clone() }));
 }
 
 /// Returns the reason of a host whose run ends since somebody stopped it.
@@ -485,8 +485,8 @@ fn stopped_by_the_operator() -> Reason {
 }
 
 /// Tells the state of a phase.
-fn tell_phase(out: &mut Vec<Command>, host: &str, phase: Phase, state: PhaseState) {
-    out.push(Command::Tell(RunWhat::Phase { host: host.to_owned(), phase, state }));
+fn tell_phase(out: &mut Vec<MachineCommand>, host: &str, phase: Phase, state: PhaseState) {
+    out.push(MachineCommand::Tell(RunWhat::Phase { host: host.to_owned(), phase, state }));
 }
 
 /// Returns milliseconds between two times, never negative.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::error::{ErrorContext, LabError};
-use super::names::{Host, MOVED_PORT};
+use super::names::{LabHost, MOVED_PORT};
 use super::process;
 use super::runtime;
 use super::seed::Seed;
@@ -43,7 +43,7 @@ pub(crate) fn write_files(
     places: &Places,
     seed: &Seed,
     facts: &Facts<'_>,
-    host: Host,
+    host: LabHost,
 ) -> Result<(), LabError> {
     let upper = places.host(host, "upper");
     if upper.join("etc/machine-id").exists() {
@@ -70,7 +70,7 @@ pub(crate) fn write_files(
 }
 
 /// Lets the operator in: as root everywhere but on razer, where that is an ordinary user.
-fn authorize(places: &Places, seed: &Seed, upper: &Path, host: Host) -> Result<(), LabError> {
+fn authorize(places: &Places, seed: &Seed, upper: &Path, host: LabHost) -> Result<(), LabError> {
     let public = read(&places.file("id.pub"))?;
     let home = if host.user == "root" { "root".to_owned() } else { format!("home/{}", host.user) };
     let ssh = upper.join(&home).join(".ssh");
@@ -108,7 +108,12 @@ fn set_mode(path: &Path, mode: u32) -> Result<(), LabError> {
 }
 
 /// Lays the host's file system together, where it is not.
-pub(crate) fn mount(places: &Places, base: &Path, seed: &Seed, host: Host) -> Result<(), LabError> {
+pub(crate) fn mount(
+    places: &Places,
+    base: &Path,
+    seed: &Seed,
+    host: LabHost,
+) -> Result<(), LabError> {
     let root = places.host(host, "root");
     if is_mounted(&root) {
         return Ok(());
@@ -132,7 +137,7 @@ pub(crate) fn mount(places: &Places, base: &Path, seed: &Seed, host: Host) -> Re
 }
 
 /// Takes the host's file system apart. What runs in it has to be ended before.
-pub(crate) fn unmount(places: &Places, host: Host) -> Result<(), LabError> {
+pub(crate) fn unmount(places: &Places, host: LabHost) -> Result<(), LabError> {
     let root = places.host(host, "root");
     let free = process::wait_for(Duration::from_secs(5), || {
         if is_mounted(&root) {
@@ -159,7 +164,7 @@ fn is_mounted(path: &Path) -> bool {
 }
 
 /// Starts the host's container and returns at once.
-pub(crate) fn start(places: &Places, record: &LabRecord, host: Host) -> Result<(), LabError> {
+pub(crate) fn start(places: &Places, record: &LabRecord, host: LabHost) -> Result<(), LabError> {
     let namespace = record.subnet().namespace(host.name);
     let command = Tool::new("", "systemd-nspawn")
         .args(["--quiet", "--keep-unit", "--register=no", "--console=passive", "--link-journal=no"])
@@ -179,19 +184,19 @@ pub(crate) fn start(places: &Places, record: &LabRecord, host: Host) -> Result<(
 }
 
 /// Cuts the host's power.
-pub(crate) fn kill(places: &Places, record: &LabRecord, host: Host) -> Result<(), LabError> {
+pub(crate) fn kill(places: &Places, record: &LabRecord, host: LabHost) -> Result<(), LabError> {
     process::kill(places, host.name, leader(record, host))?;
     process::remove_groups(&record.subnet().namespace(host.name));
     Ok(())
 }
 
 /// Process 1 of the host, seen from outside: what `nsenter` needs, and what a power cut kills.
-pub(crate) fn leader(record: &LabRecord, host: Host) -> Option<u32> {
+pub(crate) fn leader(record: &LabRecord, host: LabHost) -> Option<u32> {
     table::container_in(&record.subnet().namespace(host.name))
 }
 
 /// Whether the host runs and lets itself be reached.
-pub(crate) fn state(record: &LabRecord, host: Host) -> ContainerState {
+pub(crate) fn state(record: &LabRecord, host: LabHost) -> ContainerState {
     if leader(record, host).is_none() {
         ContainerState::Off
     } else if ssh_answers(record, host, Duration::from_millis(700)) {
@@ -202,7 +207,7 @@ pub(crate) fn state(record: &LabRecord, host: Host) -> ContainerState {
 }
 
 /// Returns whether a host's console shows a text.
-fn console_says(places: &Places, host: Host, text: &str) -> bool {
+fn console_says(places: &Places, host: LabHost, text: &str) -> bool {
     std::fs::read(places.log(host.name))
         .is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(text))
 }
@@ -211,7 +216,7 @@ fn console_says(places: &Places, host: Host, text: &str) -> bool {
 pub(crate) fn wait_until_up(
     places: &Places,
     record: &LabRecord,
-    host: Host,
+    host: LabHost,
 ) -> Result<(), LabError> {
     const LIMIT: Duration = Duration::from_mins(1);
     let end = Instant::now() + LIMIT;
@@ -238,7 +243,7 @@ pub(crate) fn wait_until_up(
     Ok(())
 }
 
-fn ssh_answers(record: &LabRecord, host: Host, limit: Duration) -> bool {
+fn ssh_answers(record: &LabRecord, host: LabHost, limit: Duration) -> bool {
     let address = record.subnet().of(host);
     [22, MOVED_PORT].into_iter().any(|port| greets((address, port).into(), limit))
 }

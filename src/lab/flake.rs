@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::LabError;
-use super::names::{HOSTS, Host, fnv};
+use super::names::{HOSTS, LabHost, fnv};
 use super::state::{read, write};
 use super::tool::Tool;
 
@@ -192,7 +192,7 @@ pub(crate) fn create(flake: &Path) -> Result<(), LabError> {
 /// Makes the next system of the given hosts differ from the one before, and commits that. Returns what changed, in words.
 pub(crate) fn bump(
     flake: &Path,
-    hosts: &[Host],
+    hosts: &[LabHost],
     broken: Option<Broken>,
 ) -> Result<String, LabError> {
     let mut shared: SharedVersions = read_json(&flake.join("versions.json"))?;
@@ -241,7 +241,7 @@ pub(crate) fn bump(
 }
 
 /// Takes back what `--break` asked for, on the given hosts, and commits that. Returns whether anything was broken.
-pub(crate) fn fix(flake: &Path, hosts: &[Host]) -> Result<bool, LabError> {
+pub(crate) fn fix(flake: &Path, hosts: &[LabHost]) -> Result<bool, LabError> {
     let mut fixed = Vec::new();
     for host in hosts {
         edit_host(flake, *host, |own| {
@@ -260,7 +260,7 @@ pub(crate) fn fix(flake: &Path, hosts: &[Host]) -> Result<bool, LabError> {
 
 fn edit_host(
     flake: &Path,
-    host: Host,
+    host: LabHost,
     edit: impl FnOnce(&mut HostVersions),
 ) -> Result<(), LabError> {
     let path = flake.join(format!("hosts/{}.json", host.name));
@@ -269,7 +269,7 @@ fn edit_host(
     write_json(&path, &own)
 }
 
-fn names_of(hosts: &[Host]) -> String {
+fn names_of(hosts: &[LabHost]) -> String {
     hosts.iter().map(|host| host.name).collect::<Vec<_>>().join(", ")
 }
 

@@ -2,7 +2,7 @@
 
 use super::container;
 use super::error::LabError;
-use super::names::Host;
+use super::names::LabHost;
 use super::state::LabRecord;
 use super::tool::Tool;
 
@@ -10,7 +10,7 @@ use super::tool::Tool;
 const PATH: &str = "PATH=/run/wrappers/bin:/run/current-system/sw/bin";
 
 /// A command as root on a host; the host has to run.
-pub(crate) fn command(record: &LabRecord, host: Host, doing: &str) -> Result<Tool, LabError> {
+pub(crate) fn command(record: &LabRecord, host: LabHost, doing: &str) -> Result<Tool, LabError> {
     let leader = container::leader(record, host)
         .ok_or_else(|| LabError::HostOff { host: host.name.to_owned() })?;
     let term = std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned());
@@ -34,7 +34,7 @@ pub(crate) fn command(record: &LabRecord, host: Host, doing: &str) -> Result<Too
 /// Runs a command with this terminal, or a shell; returns its exit code.
 pub(crate) fn interactive(
     record: &LabRecord,
-    host: Host,
+    host: LabHost,
     words: &[String],
 ) -> Result<u8, LabError> {
     let tool = command(record, host, "running a command")?;

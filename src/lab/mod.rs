@@ -36,7 +36,7 @@ use std::path::PathBuf;
 
 use error::LabError;
 use fault::Fault;
-use names::Host;
+use names::LabHost;
 use state::{LabRecord, Places, Shelf};
 
 /// What `lab up` may be told.
@@ -95,14 +95,18 @@ impl Lab {
     }
 
     /// Runs a command as root on a host, or a shell, past the network. Returns its exit code.
-    pub fn shell(&self, host: Host, command: &[String]) -> Result<u8, LabError> {
+    pub fn shell(&self, host: LabHost, command: &[String]) -> Result<u8, LabError> {
         tools::check_machine()?;
         inside::interactive(&self.record()?, host, command)
     }
 
     /// Commits a change to the flake that gives these hosts (all, when none is named) something to deploy, and lets the public
     /// cache build its part of it. Returns what changed, in words.
-    pub fn bump(&self, hosts: &[Host], broken: Option<flake::Broken>) -> Result<String, LabError> {
+    pub fn bump(
+        &self,
+        hosts: &[LabHost],
+        broken: Option<flake::Broken>,
+    ) -> Result<String, LabError> {
         tools::check_machine()?;
         let record = self.record()?;
         let _own = self.places.lock()?;
@@ -112,7 +116,7 @@ impl Lab {
     }
 
     /// Takes back the breaks of these hosts (of all, when none is named). Returns what changed, in words.
-    pub fn fix(&self, hosts: &[Host]) -> Result<String, LabError> {
+    pub fn fix(&self, hosts: &[LabHost]) -> Result<String, LabError> {
         tools::check_machine()?;
         self.record()?;
         let _own = self.places.lock()?;
@@ -141,7 +145,7 @@ impl Lab {
     }
 }
 
-fn all_if_none(hosts: &[Host]) -> &[Host] {
+fn all_if_none(hosts: &[LabHost]) -> &[LabHost] {
     if hosts.is_empty() { &names::HOSTS } else { hosts }
 }
 

@@ -6,7 +6,7 @@ use super::error::LabError;
 
 /// One host of the practice fleet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Host {
+pub struct LabHost {
     /// Its name in the flake and in hosts.toml.
     pub name: &'static str,
     /// The last number of its address.
@@ -16,11 +16,11 @@ pub struct Host {
 }
 
 /// The four hosts, builder first.
-pub const HOSTS: [Host; 4] = [
-    Host { name: "p620", number: 10, user: "root" },
-    Host { name: "razer", number: 11, user: "me" },
-    Host { name: "samsung", number: 12, user: "root" },
-    Host { name: "p510", number: 13, user: "root" },
+pub const HOSTS: [LabHost; 4] = [
+    LabHost { name: "p620", number: 10, user: "root" },
+    LabHost { name: "razer", number: 11, user: "me" },
+    LabHost { name: "samsung", number: 12, user: "root" },
+    LabHost { name: "p510", number: 13, user: "root" },
 ];
 
 /// What the last number of a host's second address is more than that of its first.
@@ -36,7 +36,7 @@ const STATIC_NUMBER: u8 = 40;
 const WEED_NUMBER: u8 = 50;
 
 /// Finds a host by name.
-pub fn host(name: &str) -> Result<Host, LabError> {
+pub fn host(name: &str) -> Result<LabHost, LabError> {
     HOSTS.into_iter().find(|host| host.name == name).ok_or_else(|| LabError::NoSuchHost {
         name: name.to_owned(),
         known: HOSTS.map(|host| host.name).join(", "),
@@ -83,12 +83,12 @@ impl Subnet {
     }
 
     /// A host's address.
-    pub fn of(self, host: Host) -> Ipv4Addr {
+    pub fn of(self, host: LabHost) -> Ipv4Addr {
         self.address(host.number)
     }
 
     /// A host's second address, as a private network's would be.
-    pub fn second_of(self, host: Host) -> Ipv4Addr {
+    pub fn second_of(self, host: LabHost) -> Ipv4Addr {
         self.address(host.number + SECOND_OFFSET)
     }
 

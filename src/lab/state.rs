@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::error::{ErrorContext, LabError};
-use super::names::{self, Host, Subnet};
+use super::names::{self, LabHost, Subnet};
 use super::tool::Tool;
 
 /// The directory of all labs.
@@ -141,7 +141,7 @@ impl Places {
     }
 
     /// A host's layer, mount point and so on.
-    pub fn host(&self, host: Host, part: &str) -> PathBuf {
+    pub fn host(&self, host: LabHost, part: &str) -> PathBuf {
         self.root.join("hosts").join(host.name).join(part)
     }
 

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::names::{HOSTS, Host, MOVED_PORT, Subnet};
+use super::names::{HOSTS, LabHost, MOVED_PORT, Subnet};
 use super::seaweed::{Addresses, VOLUME_SERVERS};
 
 /// Where things lie that the texts refer to.
@@ -85,7 +85,7 @@ pub(crate) fn ssh_config(facts: &Facts<'_>) -> String {
 }
 
 /// A host's nix.conf: the tiers it asks and the keys it trusts. The builder does not ask itself.
-pub(crate) fn nix_conf(facts: &Facts<'_>, host: Host, trust_builder: bool) -> String {
+pub(crate) fn nix_conf(facts: &Facts<'_>, host: LabHost, trust_builder: bool) -> String {
     let mut tiers = vec![facts.subnet.static_cache_url()];
     if host != HOSTS[0] {
         tiers.insert(0, facts.subnet.builder_cache_url());
@@ -112,12 +112,12 @@ pub(crate) fn etc_hosts(subnet: Subnet) -> String {
 }
 
 /// What a host's activation script sets its interface to.
-pub(crate) fn network(subnet: Subnet, host: Host) -> String {
+pub(crate) fn network(subnet: Subnet, host: LabHost) -> String {
     format!("ADDRESS={}/24\nSECOND={}/24\n", subnet.of(host), subnet.second_of(host))
 }
 
 /// A host's line among the keys that the operator knows, under each address and port that it may have. `public` is its key.
-pub(crate) fn known_host(subnet: Subnet, host: Host, public: &str) -> String {
+pub(crate) fn known_host(subnet: Subnet, host: LabHost, public: &str) -> String {
     let (first, second) = (subnet.of(host), subnet.second_of(host));
     format!("{first},{second},[{first}]:{MOVED_PORT},[{second}]:{MOVED_PORT} {public}")
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::container;
 use super::error::{ErrorContext, LabError};
 use super::flake;
-use super::names::{HOSTS, Host};
+use super::names::{HOSTS, LabHost};
 use super::network;
 use super::process;
 use super::runtime;
@@ -157,7 +157,7 @@ pub(crate) fn start_host(
     shelf: &Shelf,
     places: &Places,
     record: &LabRecord,
-    host: Host,
+    host: LabHost,
 ) -> Result<(), LabError> {
     // Half of a host may be left: a container without its supervisor, or the other way round.
     container::kill(places, record, host)?;

@@ -70,8 +70,8 @@ impl ContentAddress {
         let name = name.get(1..).unwrap_or_default();
         let Some(kind) = self.kind(base_name, references) else { return AddressCheck::Stops };
         let hash = match kind {
-            Kind::Path(_) => self.hash.in_base16(),
-            Kind::Output => {
+            FixedKind::Path(_) => self.hash.in_base16(),
+            FixedKind::Output => {
                 let tree = if self.ingestion == Ingestion::Nar { "r:" } else { "" };
                 sha256_in_base16(&format!("fixed:out:{tree}{}:", self.hash.in_base16()))
             }
@@ -89,16 +89,16 @@ impl ContentAddress {
     }
 
     /// Returns what the name of the path is made from beside the hash; nothing where Nix stops.
-    fn kind(&self, base_name: &str, references: &BTreeSet<String>) -> Option<Kind> {
+    fn kind(&self, base_name: &str, references: &BTreeSet<String>) -> Option<FixedKind> {
         let is_sha256 = self.hash.algorithm == HashAlgorithm::Sha256;
         let refers_to_itself = references.contains(base_name);
         match self.ingestion {
             // A text cannot hold its own hash.
             Ingestion::Text if !is_sha256 || refers_to_itself => None,
-            Ingestion::Text => Some(Kind::path("text", base_name, references)),
-            Ingestion::Nar if is_sha256 => Some(Kind::path("source", base_name, references)),
+            Ingestion::Text => Some(FixedKind::path("text", base_name, references)),
+            Ingestion::Nar if is_sha256 => Some(FixedKind::path("source", base_name, references)),
             // What is not hashed with SHA-256 as a whole tree cannot refer to anything.
-            Ingestion::Nar | Ingestion::Flat => references.is_empty().then_some(Kind::Output),
+            Ingestion::Nar | Ingestion::Flat => references.is_empty().then_some(FixedKind::Output),
         }
     }
 }
@@ -115,14 +115,14 @@ impl fmt::Display for ContentAddress {
 }
 
 /// The beginning of the text that a path's name is made from.
-enum Kind {
+enum FixedKind {
     /// `text` or `source`, with everything the path refers to, itself as the last.
     Path(String),
     /// A fixed output.
     Output,
 }
 
-impl Kind {
+impl FixedKind {
     fn path(word: &str, base_name: &str, references: &BTreeSet<String>) -> Self {
         let mut text = word.to_owned();
         for reference in references.iter().filter(|reference| *reference != base_name) {
@@ -136,7 +136,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for FixedKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path(text) => f.write_str(text),

@@ -16,7 +16,7 @@ const BIG: u64 = 1_000_000;
 const SHORTEST: Duration = Duration::from_millis(10);
 
 /// A file on its way.
-struct Running {
+struct RunningCopy {
     /// The cache that it comes from: a URL without settings and trailing slash.
     from: String,
     /// When its first byte was seen; when it began, until then.
@@ -27,7 +27,7 @@ struct Running {
 
 /// Files that came from one cache.
 #[derive(Default)]
-struct Arrived {
+struct ArrivedPath {
     bytes: u64,
     /// From when until when each was on its way.
     times: Vec<(Duration, Duration)>,
@@ -36,8 +36,8 @@ struct Arrived {
 /// The files of one process of Nix.
 #[derive(Default)]
 pub(super) struct Transfers {
-    running: HashMap<u64, Running>,
-    arrived: BTreeMap<String, Arrived>,
+    running: HashMap<u64, RunningCopy>,
+    arrived: BTreeMap<String, ArrivedPath>,
     /// Whether lines came late: when something happened is not known any more.
     is_late: bool,
 }
@@ -46,7 +46,7 @@ impl Transfers {
     /// Notes that a file is asked for.
     pub(super) fn start(&mut self, id: u64, from: String, now: Duration) {
         if !self.is_late {
-            self.running.insert(id, Running { from, since: now, bytes: 0 });
+            self.running.insert(id, RunningCopy { from, since: now, bytes: 0 });
         }
     }
 

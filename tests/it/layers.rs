@@ -1,6 +1,9 @@
 //! The floors of the house: a room uses the rooms above it, never those below.
 
+mod uses;
+
 use nixdash::fleet::redact;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -22,16 +25,12 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Returns the rooms that a file names as `crate::ROOM`.
-fn used(text: &str) -> Vec<&str> {
-    text.lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .flat_map(|line| {
-            line.match_indices("crate::").map(move |(at, word)| &line[at + word.len()..])
-        })
-        .filter_map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next())
-        .filter(|name| ROOMS.contains(name))
-        .collect()
+/// Returns the rooms that a file names as `crate::ROOM`, or in a group.
+fn used(text: &str) -> BTreeSet<String> {
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let paths = uses::crate_paths(&lines.collect::<Vec<_>>().join("\n")).into_iter();
+    let rooms = paths.filter_map(|path| path.into_iter().next());
+    rooms.filter(|name| ROOMS.contains(&name.as_str())).collect()
 }
 
 /// Returns whether a file is one of tests.
@@ -52,7 +51,8 @@ fn no_room_uses_one_below_it() {
             for name in used(&text) {
                 let below = ROOMS.iter().position(|room| *room == name).unwrap() > floor;
                 // The screen shows a model and returns effects: it runs nothing itself.
-                let runner = *room == "dash" && ["remote", "probe", "deploy"].contains(&name);
+                let runner =
+                    *room == "dash" && ["remote", "probe", "deploy"].contains(&name.as_str());
                 if below || runner {
                     wrong.push(format!("{} uses {name}", file.display()));
                 }
@@ -170,4 +170,82 @@ fn the_map_of_the_house_names_every_room() {
         assert!(map.contains(&format!("| [`{room}`] |")), "{room} is not on the map");
         assert!(map.contains(&format!("pub mod {room};")), "{room} is not there");
     }
+}
+
+#[test]
+fn groups_and_further_lines_of_a_use_are_seen() {
+    let text = "use crate::{fleet::{Tier, words::tiers as t}, nix};\nuse crate::probe::\n    look;\n\
+                // crate::lab::x\nlet x = crate::remote::Script::new();";
+    let rooms: Vec<String> = used(text).into_iter().collect();
+    assert_eq!(rooms, ["fleet", "nix", "probe", "remote"]);
+}
+
+/// Circles that are meant: the folder, and why.
+const MEANT: [(&str, &str); 1] =
+    [("deploy/engine", "a step carries out every phase, and phases work on the step")];
+
+#[test]
+fn no_files_of_different_folders_use_each_other_in_a_circle() {
+    let all = uses::read();
+    let edges = uses::edges(&all);
+    let reached: BTreeMap<_, _> =
+        all.keys().map(|file| (file, uses::reachable(&edges, file))).collect();
+    let (mut wrong, mut meant) = (BTreeSet::new(), BTreeSet::new());
+    for (file, found) in &reached {
+        let circle: BTreeSet<_> =
+            found.iter().filter(|other| reached[other].contains(*file)).collect();
+        let homes = circle.iter().map(|file| uses::homes(&all[*file].path));
+        let common = homes.reduce(|one, other| &one & &other);
+        let paths: Vec<&Path> = circle.iter().map(|file| all[*file].path.as_path()).collect();
+        let is_meant = |(folder, _): &(&str, &str)| {
+            paths.iter().all(|path| path.starts_with(source().join(folder)))
+        };
+        if common.is_some_and(|common| common.is_empty()) {
+            match MEANT.iter().find(|circle| is_meant(circle)) {
+                Some((folder, _)) => drop(meant.insert(*folder)),
+                None => drop(wrong.insert(paths)),
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "a newcomer never gets out: {wrong:#?}");
+    let listed: BTreeSet<&str> = MEANT.iter().map(|(folder, _)| *folder).collect();
+    assert_eq!(meant, listed, "a circle that is gone needs no excuse any more");
+}
+
+/// Returns the names of the types that a file makes; a type inside of a trait or of its
+/// implementation is none of its own.
+fn types(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for line in text.lines() {
+        let bare = line.trim_start();
+        let bare = match bare.strip_prefix("pub") {
+            Some(rest) => rest.split_once(' ').map_or(rest, |(_, rest)| rest),
+            None => bare,
+        };
+        // Of `pub(in crate::probe) struct`, the words in between.
+        let bare =
+            bare.split_once(") ").filter(|_| line.contains("pub(in")).map_or(bare, |it| it.1);
+        let Some((word, rest)) = bare.split_once(' ') else { continue };
+        let is_type = matches!(word, "struct" | "enum" | "trait")
+            || word == "type" && !line.starts_with(char::is_whitespace);
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        if is_type && rest.starts_with(char::is_uppercase) {
+            found.push(&rest[..end]);
+        }
+    }
+    found
+}
+
+#[test]
+fn no_two_types_have_the_same_name() {
+    let text = "pub(in crate::probe) struct A {\nenum B {\n    type C = D;\ntype E<'a> = F;\n";
+    assert_eq!(types(text), ["A", "B", "E"]);
+    let mut known: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for file in files(&source()) {
+        for name in types(&fs::read_to_string(&file).unwrap()) {
+            known.entry(name.to_owned()).or_default().push(file.clone());
+        }
+    }
+    known.retain(|_, files| files.len() > 1);
+    assert!(known.is_empty(), "one name, two things: {known:#?}");
 }

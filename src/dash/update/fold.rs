@@ -51,7 +51,7 @@ pub(super) fn event(model: &mut Model, event: Event, now: Timestamp) -> Vec<Effe
 }
 
 /// Changes what is known of a host; a host that the fleet does not have is not shown.
-fn with_host(model: &mut Model, name: &str, change: impl FnOnce(&mut crate::dash::HostView)) {
+fn with_host(model: &mut Model, name: &str, change: impl FnOnce(&mut crate::dash::HostModel)) {
     let index = model.fleet.hosts.iter().position(|host| host.name == name);
     if let Some(view) = index.and_then(|index| model.hosts.get_mut(index)) {
         change(view);

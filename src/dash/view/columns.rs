@@ -3,7 +3,7 @@
 //! A column's width depends on the fleet and on the terminal, never on a measured value, so that
 //! nothing jumps when a figure changes.
 
-use crate::dash::model::{HostView, age, coverage_tier};
+use crate::dash::model::{HostModel, age, coverage_tier};
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, cut, left, right, spark, width};
 use crate::dash::view::words::{busy_mark, figure_role, host_mark, short_version};
@@ -122,7 +122,7 @@ impl Columns {
         &self,
         paint: &Paint<'_>,
         host: &Host,
-        view: &HostView,
+        view: &HostModel,
     ) -> Vec<Span<'static>> {
         let old = is_old(paint, view);
         let mut spans = Vec::new();
@@ -153,7 +153,7 @@ fn state(paint: &Paint<'_>, text: &str, role: Role) -> Vec<Span<'static>> {
 }
 
 /// Returns whether a host's figures are too old to be taken for the present.
-pub(super) fn is_old(paint: &Paint<'_>, view: &HostView) -> bool {
+pub(super) fn is_old(paint: &Paint<'_>, view: &HostModel) -> bool {
     let measured = view.facts.measured_at;
     let answers =
         matches!(view.facts.state, crate::fleet::HostState::Up | crate::fleet::HostState::Degraded);
@@ -222,7 +222,7 @@ impl HostColumn {
         self,
         paint: &Paint<'_>,
         host: &Host,
-        view: &HostView,
+        view: &HostModel,
         columns: usize,
     ) -> (String, Role) {
         let facts = &view.facts;

@@ -19,7 +19,7 @@ use crate::dash::view::paint::{
 use crate::dash::view::tier_words::{is_bad, is_named_with_coverage, tier_mark};
 use crate::dash::view::words::{Mark, busy_mark, host_mark};
 use crate::dash::view::{host, logs};
-use crate::dash::{HostView, Model};
+use crate::dash::{HostModel, Model};
 use crate::fleet::{Host, HostState, ago, bytes, percent, worst};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -162,7 +162,7 @@ fn prefix(paint: &Paint<'_>, name: &str, selected: bool, narrow: bool) -> Vec<Sp
 }
 
 /// Returns a host in a pane without columns.
-fn narrow_row(paint: &Paint<'_>, host: &Host, view: &HostView, room: usize) -> Vec<Span<'static>> {
+fn narrow_row(paint: &Paint<'_>, host: &Host, view: &HostModel, room: usize) -> Vec<Span<'static>> {
     let names = paint.model.fleet.hosts.iter().map(|host| width(&name(host)));
     let name_width = names.max().unwrap_or(4).min(room / 3).max(4);
     let busy = busy_mark(paint.model, &host.name);
@@ -182,7 +182,7 @@ fn narrow_row(paint: &Paint<'_>, host: &Host, view: &HostView, room: usize) -> V
 fn narrow_middle(
     paint: &Paint<'_>,
     host: &Host,
-    view: &HostView,
+    view: &HostModel,
     mark: &Mark,
     room: usize,
 ) -> Vec<Span<'static>> {

@@ -10,7 +10,7 @@
 //!
 //! In a narrow pane there is one column, the most important first; zoomed it scrolls.
 
-use crate::dash::model::{HostView, age, is_current};
+use crate::dash::model::{HostModel, age, is_current};
 use crate::dash::theme::Role;
 use crate::dash::view::columns::{is_old, milliseconds};
 use crate::dash::view::facts::{Fact, Laid, fact, told, unknown};
@@ -49,13 +49,13 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, zoomed: b
     laid.rows() + 1
 }
 
-fn laid(paint: &Paint<'_>, host: &Host, view: &HostView, columns: u16) -> Laid {
+fn laid(paint: &Paint<'_>, host: &Host, view: &HostModel, columns: u16) -> Laid {
     let all = [machine(paint, host, view), caches(paint, view), figures(view)];
     Laid::new(paint, columns, all, is_old(paint, view))
 }
 
 /// Returns what is known of the machine.
-fn machine(paint: &Paint<'_>, host: &Host, view: &HostView) -> Vec<Fact> {
+fn machine(paint: &Paint<'_>, host: &Host, view: &HostModel) -> Vec<Fact> {
     let facts = &view.facts;
     let mut all = wrong(facts);
     all.push(reach(host, view));
@@ -91,7 +91,7 @@ fn wrong(facts: &HostFacts) -> Vec<Fact> {
     troubles.chain(silenced).chain(notes).collect()
 }
 
-fn reach(host: &Host, view: &HostView) -> Fact {
+fn reach(host: &Host, view: &HostModel) -> Fact {
     let Some(address) = &view.facts.address else {
         let addresses: Vec<_> = host.addresses.iter().map(ToString::to_string).collect();
         return ("reach".to_owned(), vec![(Role::Dim, format!("– {}", addresses.join(", ")))]);
@@ -151,7 +151,7 @@ fn systems(system: &SystemFacts) -> Vec<Fact> {
     all
 }
 
-fn units(view: &HostView) -> Fact {
+fn units(view: &HostModel) -> Fact {
     let state = view.facts.system_state.as_deref().unwrap_or_default();
     match &view.facts.failed_units {
         None => unknown("units"),
@@ -192,7 +192,7 @@ fn last_run(paint: &Paint<'_>, host: &Host) -> Fact {
 }
 
 /// Returns load, memory, room, store and uptime.
-fn figures(view: &HostView) -> Vec<Fact> {
+fn figures(view: &HostModel) -> Vec<Fact> {
     let facts = &view.facts;
     let load = facts.load1.map(|load| match facts.cpus {
         Some(cpus) => format!("{load:.2} on {cpus} CPUs"),
@@ -236,7 +236,7 @@ fn places(facts: &HostFacts) -> Option<String> {
 }
 
 /// Returns what is known of the store, and which tier holds how much of what runs.
-fn caches(paint: &Paint<'_>, view: &HostView) -> Vec<Fact> {
+fn caches(paint: &Paint<'_>, view: &HostModel) -> Vec<Fact> {
     let mut all = vec![match &view.store {
         None => unknown("store"),
         Some(store) => {
@@ -254,7 +254,7 @@ fn caches(paint: &Paint<'_>, view: &HostView) -> Vec<Fact> {
 }
 
 /// Returns what the host runs next, where something is known to come.
-fn next(paint: &Paint<'_>, view: &HostView) -> Option<Fact> {
+fn next(paint: &Paint<'_>, view: &HostModel) -> Option<Fact> {
     let next = &view.next;
     let toplevel =
         next.toplevel.as_ref().filter(|it| view.facts.system.running.as_ref() != Some(*it));
@@ -280,7 +280,7 @@ fn next(paint: &Paint<'_>, view: &HostView) -> Option<Fact> {
 
 fn coverage(
     paint: &Paint<'_>,
-    view: &HostView,
+    view: &HostModel,
     tier: &Tier,
     facts: &crate::fleet::TierFacts,
 ) -> Fact {

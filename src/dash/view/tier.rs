@@ -10,7 +10,7 @@
 //!
 //! Zoomed it has the whole body and scrolls.
 
-use crate::dash::model::{HostView, TierView, is_current};
+use crate::dash::model::{HostModel, TierView, is_current};
 use crate::dash::theme::Role;
 use crate::dash::view::columns::milliseconds;
 use crate::dash::view::facts::{Fact, Laid, fact, told, unknown};
@@ -291,7 +291,7 @@ fn nth(number: u32) -> String {
     format!("{number}{ending}")
 }
 
-fn coverage(paint: &Paint<'_>, tier: &Tier, view: &HostView) -> String {
+fn coverage(paint: &Paint<'_>, tier: &Tier, view: &HostModel) -> String {
     let Some(coverage) = view.coverage.tiers.get(&tier.name) else {
         return "– not measured".to_owned();
     };
@@ -313,7 +313,7 @@ fn coverage(paint: &Paint<'_>, tier: &Tier, view: &HostView) -> String {
 }
 
 /// Returns how much of the host's next system the tier holds, where one is known to come.
-fn next(paint: &Paint<'_>, tier: &Tier, view: &HostView) -> Option<String> {
+fn next(paint: &Paint<'_>, tier: &Tier, view: &HostModel) -> Option<String> {
     let runs = view.facts.system.running.as_ref();
     view.next.toplevel.as_ref().filter(|next| runs != Some(*next))?;
     let found = view.next.tiers.get(&tier.name)?;

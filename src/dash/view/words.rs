@@ -1,6 +1,6 @@
 //! States in words: a sign, a word and a role for each, the same in every view.
 
-use crate::dash::model::{HostView, Model, age};
+use crate::dash::model::{HostModel, Model, age};
 use crate::dash::theme::Role;
 use crate::dash::view::paint::width;
 pub(super) use crate::fleet::bytes_of;
@@ -34,7 +34,7 @@ impl Mark {
 
 /// Returns how a host is, within so many columns: of one that answers what is worst of what is wrong
 /// with it, else its state.
-pub(super) fn host_mark(view: &HostView, columns: usize) -> Mark {
+pub(super) fn host_mark(view: &HostModel, columns: usize) -> Mark {
     let facts = &view.facts;
     let (sign, role) = match facts.state {
         HostState::Up | HostState::Degraded => match worst(&facts.findings) {

@@ -33,7 +33,7 @@ pub use left::{LeftEnding, end_left};
 pub use step::tidy;
 pub use systems::builds_for;
 
-use crate::deploy::machine::{Command, Input, Machine};
+use crate::deploy::machine::{Input, Machine, MachineCommand};
 use crate::deploy::{Failure, HostSetup, Report, RunFacts, Setup};
 use crate::fleet::{Code, Fleet, Outcome, Phase, RunEvent, RunId, RunWhat, StorePath};
 use crate::nix::flake_url::FlakeUrl;
@@ -116,24 +116,24 @@ impl Deploy {
         loop {
             for command in machine.step(input, Timestamp::now()) {
                 match command {
-                    Command::Tell(what) => teller.tell(what),
-                    Command::Run { host, phase, known } => {
+                    MachineCommand::Tell(what) => teller.tell(what),
+                    MachineCommand::Run { host, phase, known } => {
                         let token = CancellationToken::new();
                         stops.insert(host.name.clone(), token.clone());
                         let step = Step { shared: Arc::clone(&shared), host, phase, known: *known };
                         tokio::spawn(carry_out(step, token, done.clone()));
                     }
-                    Command::Stop { host, .. } => {
+                    MachineCommand::Stop { host, .. } => {
                         if let Some(token) = stops.get(&host) {
                             token.cancel();
                         }
                     }
-                    Command::Abort { host, why } => {
+                    MachineCommand::Abort { host, why } => {
                         let shared = Arc::clone(&shared);
                         // One that does not arrive is given again by the phase that reads the decision.
                         tokio::spawn(async move { drop(shared.abort(&host, &why).await) });
                     }
-                    Command::Finish => {}
+                    MachineCommand::Finish => {}
                 }
             }
             if machine.is_finished() {

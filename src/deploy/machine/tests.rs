@@ -73,7 +73,7 @@ fn good(phase: Phase, action: Action) -> Report {
 
 /// What a driven machine did.
 #[derive(Default)]
-struct Story {
+struct MachineStory {
     began: Vec<(String, Phase)>,
     aborted: Vec<String>,
     plans: usize,
@@ -88,8 +88,8 @@ fn drive(
     machine: &mut Machine,
     mut react: impl FnMut(&str, Phase) -> Result<Report, Failure>,
     mut before: impl FnMut(usize) -> Option<Input>,
-) -> Story {
-    let mut story = Story::default();
+) -> MachineStory {
+    let mut story = MachineStory::default();
     let mut inputs = std::collections::VecDeque::from([Input::Begin]);
     for turn in 0..10_000 {
         if let Some(input) = before(turn) {
@@ -98,7 +98,7 @@ fn drive(
         let Some(input) = inputs.pop_front() else { break };
         for command in machine.step(input, Timestamp::UNIX_EPOCH) {
             match command {
-                Command::Run { host, phase, known } => {
+                MachineCommand::Run { host, phase, known } => {
                     story.began.push((host.name.clone(), phase));
                     if phase == Phase::Persist && known.abort.is_some() {
                         story.aborted.push(host.name.clone());
@@ -106,31 +106,31 @@ fn drive(
                     let result = react(&host.name, phase);
                     inputs.push_back(Input::Done { host: host.name, phase, result });
                 }
-                Command::Tell(RunWhat::Plan { waits, .. }) => {
+                MachineCommand::Tell(RunWhat::Plan { waits, .. }) => {
                     story.plans += 1;
                     if waits {
                         inputs.push_back(Input::Answer(true));
                     }
                 }
-                Command::Tell(RunWhat::Result { host, result }) => {
+                MachineCommand::Tell(RunWhat::Result { host, result }) => {
                     let codes = result.findings.iter().map(|finding| finding.code).collect();
                     story.codes.insert(host.clone(), codes);
                     story.errors.extend(result.error.map(|error| (host.clone(), error)));
                     let twice = story.outcomes.insert(host, result.outcome);
                     assert_eq!(twice, None, "a host ends once");
                 }
-                Command::Tell(RunWhat::Summary { .. }) => story.summaries += 1,
-                Command::Tell(_)
-                | Command::Abort { .. }
-                | Command::Stop { .. }
-                | Command::Finish => {}
+                MachineCommand::Tell(RunWhat::Summary { .. }) => story.summaries += 1,
+                MachineCommand::Tell(_)
+                | MachineCommand::Abort { .. }
+                | MachineCommand::Stop { .. }
+                | MachineCommand::Finish => {}
             }
         }
     }
     story
 }
 
-fn phases_of(story: &Story, host: &str) -> Vec<Phase> {
+fn phases_of(story: &MachineStory, host: &str) -> Vec<Phase> {
     story.began.iter().filter(|(name, _)| name == host).map(|(_, phase)| *phase).collect()
 }
 
@@ -201,7 +201,7 @@ fn the_plan_says_what_preflight_noted_as_findings() {
     while let Some(input) = inputs.pop() {
         for command in machine.step(input, Timestamp::UNIX_EPOCH) {
             match command {
-                Command::Run { host, phase, .. } => {
+                MachineCommand::Run { host, phase, .. } => {
                     let report = match phase {
                         Phase::Preflight => Report::Preflight(Preflight {
                             notes: vec![note.clone()],
@@ -211,11 +211,11 @@ fn the_plan_says_what_preflight_noted_as_findings() {
                     };
                     inputs.push(Input::Done { host: host.name, phase, result: Ok(report) });
                 }
-                Command::Tell(RunWhat::Plan { plan, .. }) => found = Some(plan),
-                Command::Tell(_)
-                | Command::Abort { .. }
-                | Command::Stop { .. }
-                | Command::Finish => {}
+                MachineCommand::Tell(RunWhat::Plan { plan, .. }) => found = Some(plan),
+                MachineCommand::Tell(_)
+                | MachineCommand::Abort { .. }
+                | MachineCommand::Stop { .. }
+                | MachineCommand::Finish => {}
             }
         }
     }
@@ -263,10 +263,10 @@ fn a_lost_address_lets_the_supervisor_go_back_and_names_its_code() {
     let mut machine = machine(&["samsung"], Action::Switch, false);
     let mut input = Input::Begin;
     let mut said = None;
-    while let Some(Command::Run { phase, known, .. }) = machine
+    while let Some(MachineCommand::Run { phase, known, .. }) = machine
         .step(input, Timestamp::UNIX_EPOCH)
         .into_iter()
-        .find(|command| matches!(command, Command::Run { .. }))
+        .find(|command| matches!(command, MachineCommand::Run { .. }))
     {
         said = known.abort.or(said);
         let report = match phase {
@@ -326,16 +326,18 @@ fn a_plan_that_is_not_confirmed_changes_nothing() {
     while let Some(input) = inputs.pop() {
         for command in machine.step(input, Timestamp::UNIX_EPOCH) {
             match command {
-                Command::Run { host, phase, .. } => {
+                MachineCommand::Run { host, phase, .. } => {
                     story.push(phase);
                     let result = Ok(good(phase, Action::Switch));
                     inputs.push(Input::Done { host: host.name, phase, result });
                 }
-                Command::Tell(RunWhat::Plan { .. }) => inputs.insert(0, Input::Answer(false)),
-                Command::Tell(_)
-                | Command::Abort { .. }
-                | Command::Stop { .. }
-                | Command::Finish => {}
+                MachineCommand::Tell(RunWhat::Plan { .. }) => {
+                    inputs.insert(0, Input::Answer(false))
+                }
+                MachineCommand::Tell(_)
+                | MachineCommand::Abort { .. }
+                | MachineCommand::Stop { .. }
+                | MachineCommand::Finish => {}
             }
         }
     }
@@ -416,8 +418,8 @@ fn the_time_that_the_plan_waits_for_an_answer_is_nobodys() {
         .step(done, at(3620))
         .into_iter()
         .filter_map(|command| match command {
-            Command::Tell(RunWhat::Result { result, .. }) => Some(result.duration_ms),
-            Command::Tell(RunWhat::Summary { duration_ms, .. }) => Some(duration_ms),
+            MachineCommand::Tell(RunWhat::Result { result, .. }) => Some(result.duration_ms),
+            MachineCommand::Tell(RunWhat::Summary { duration_ms, .. }) => Some(duration_ms),
             _ => None,
         })
         .collect();

@@ -6,7 +6,7 @@ use super::{HostFault, latency};
 use crate::lab::container;
 use crate::lab::error::{ErrorContext, LabError};
 use crate::lab::inside;
-use crate::lab::names::{Host, Subnet};
+use crate::lab::names::{LabHost, Subnet};
 use crate::lab::network::in_namespace;
 use crate::lab::process::wait_for;
 use crate::lab::state::{LabRecord, Places, Shelf, write};
@@ -33,7 +33,7 @@ pub(crate) fn apply(
     shelf: &Shelf,
     places: &Places,
     record: &LabRecord,
-    host: Host,
+    host: LabHost,
     fault: HostFault,
 ) -> Result<(), LabError> {
     let subnet = record.subnet();
@@ -61,7 +61,12 @@ pub(crate) fn apply(
     }
 }
 
-fn clear(shelf: &Shelf, places: &Places, record: &LabRecord, host: Host) -> Result<(), LabError> {
+fn clear(
+    shelf: &Shelf,
+    places: &Places,
+    record: &LabRecord,
+    host: LabHost,
+) -> Result<(), LabError> {
     let subnet = record.subnet();
     latency::clear(places, subnet, host)?;
     loss(subnet, host, None)?;
@@ -88,7 +93,7 @@ fn power_on(
     shelf: &Shelf,
     places: &Places,
     record: &LabRecord,
-    host: Host,
+    host: LabHost,
 ) -> Result<(), LabError> {
     up::start_host(shelf, places, record, host)?;
     // A host whose cable is cut does not answer here, and is on all the same.
@@ -99,13 +104,13 @@ fn power_on(
 }
 
 /// Takes the host's port out of the bridge: the cable stays in, nothing comes through.
-fn partition(subnet: Subnet, host: Host) -> Result<(), LabError> {
+fn partition(subnet: Subnet, host: LabHost) -> Result<(), LabError> {
     // With latency on, another port is the one in the bridge.
     latency::cut(subnet, host)?;
     port(subnet, host, &["nomaster"])
 }
 
-fn port(subnet: Subnet, host: Host, change: &[&str]) -> Result<(), LabError> {
+fn port(subnet: Subnet, host: LabHost, change: &[&str]) -> Result<(), LabError> {
     Tool::new(format!("changing the network port of {}", host.name), "ip")
         .args(["-n", &subnet.namespace("net"), "link", "set", host.name])
         .args(change)
@@ -113,7 +118,7 @@ fn port(subnet: Subnet, host: Host, change: &[&str]) -> Result<(), LabError> {
         .map(|_| ())
 }
 
-fn loss(subnet: Subnet, host: Host, percent: Option<u32>) -> Result<(), LabError> {
+fn loss(subnet: Subnet, host: LabHost, percent: Option<u32>) -> Result<(), LabError> {
     // Declared before it is deleted, so that deleting what is not there is no error.
     let mut rules = vec![format!("table inet {LOSS_TABLE}\ndelete table inet {LOSS_TABLE}\n")];
     rules.extend(percent.map(|percent| {
@@ -135,7 +140,7 @@ fn loss(subnet: Subnet, host: Host, percent: Option<u32>) -> Result<(), LabError
 /// Runs one of the lab's scripts on a host.
 fn script(
     record: &LabRecord,
-    host: Host,
+    host: LabHost,
     script: &str,
     arguments: &[&str],
 ) -> Result<(), LabError> {
@@ -151,7 +156,7 @@ fn trust(
     shelf: &Shelf,
     places: &Places,
     record: &LabRecord,
-    host: Host,
+    host: LabHost,
     builder: bool,
 ) -> Result<(), LabError> {
     let keys = up::public_keys(shelf, record)?;
@@ -168,7 +173,7 @@ fn trust(
     Ok(())
 }
 
-fn systemctl(record: &LabRecord, host: Host, arguments: &[&str]) -> Result<(), LabError> {
+fn systemctl(record: &LabRecord, host: LabHost, arguments: &[&str]) -> Result<(), LabError> {
     inside::command(record, host, "asking systemd")?
         .arg("systemctl")
         .args(arguments)

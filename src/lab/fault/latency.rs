@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use crate::lab::error::LabError;
-use crate::lab::names::{Host, Subnet};
+use crate::lab::names::{LabHost, Subnet};
 use crate::lab::network::in_namespace;
 use crate::lab::process;
 use crate::lab::state::{Places, write};
@@ -18,7 +18,7 @@ use crate::lab::tool::Tool;
 const RELAY: &str = include_str!("../guest/relay.pl");
 
 /// Makes every round trip so many milliseconds longer, instead of any earlier latency.
-pub(crate) fn set(places: &Places, subnet: Subnet, host: Host, ms: u32) -> Result<(), LabError> {
+pub(crate) fn set(places: &Places, subnet: Subnet, host: LabHost, ms: u32) -> Result<(), LabError> {
     clear(places, subnet, host)?;
     let bridge = subnet.namespace("net");
     let netem = Tool::new("adding latency", "tc")
@@ -63,7 +63,7 @@ pub(crate) fn set(places: &Places, subnet: Subnet, host: Host, ms: u32) -> Resul
 }
 
 /// Takes the latency away; the host's port is on the bridge again, unless it was cut.
-pub(crate) fn clear(places: &Places, subnet: Subnet, host: Host) -> Result<(), LabError> {
+pub(crate) fn clear(places: &Places, subnet: Subnet, host: LabHost) -> Result<(), LabError> {
     let bridge = subnet.namespace("net");
     Tool::new("removing latency", "tc")
         .args(["-n", &bridge, "qdisc", "del", "dev", host.name, "root"])
@@ -83,7 +83,7 @@ pub(crate) fn clear(places: &Places, subnet: Subnet, host: Host) -> Result<(), L
 }
 
 /// Cuts the cable on the bridge's side of the relay, where there is one.
-pub(crate) fn cut(subnet: Subnet, host: Host) -> Result<(), LabError> {
+pub(crate) fn cut(subnet: Subnet, host: LabHost) -> Result<(), LabError> {
     let bridge = subnet.namespace("net");
     let RelayNames { outer, link, .. } = RelayNames::of(host);
     if exists(&bridge, &link) {
@@ -94,7 +94,7 @@ pub(crate) fn cut(subnet: Subnet, host: Host) -> Result<(), LabError> {
 }
 
 /// What the relay is recorded as.
-fn process_name(host: Host) -> String {
+fn process_name(host: LabHost) -> String {
     format!("relay-{}", host.name)
 }
 
@@ -106,7 +106,7 @@ struct RelayNames {
 }
 
 impl RelayNames {
-    fn of(host: Host) -> Self {
+    fn of(host: LabHost) -> Self {
         let number = host.number;
         Self {
             outer: format!("a{number}"),

@@ -6,7 +6,7 @@ mod latency;
 pub(crate) mod seaweed;
 
 use super::error::LabError;
-use super::names::{self, Host};
+use super::names::{self, LabHost};
 
 /// What `lab fault` can be asked for, for a host or for p620's cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -120,7 +120,7 @@ pub enum SeaweedFault {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// One host.
-    Host(Host, HostFault),
+    Host(LabHost, HostFault),
     /// p620's cache.
     LabCache(CacheFault),
     /// The SeaweedFS cluster.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::http::{HttpRequest, read_request, write_answer, write_head};
+use super::http::{ServedRequest, read_request, write_answer, write_head};
 use crate::lab::error::LabError;
 
 const KEEP_ALIVE: Duration = Duration::from_mins(1);
@@ -34,7 +34,11 @@ async fn connection(mut stream: TcpStream, directory: PathBuf) {
     }
 }
 
-async fn answer(directory: &Path, request: &HttpRequest, stream: &mut TcpStream) -> io::Result<()> {
+async fn answer(
+    directory: &Path,
+    request: &ServedRequest,
+    stream: &mut TcpStream,
+) -> io::Result<()> {
     let Some(path) = locate(directory, &request.path) else { return not_found(stream).await };
     let Ok(mut file) = tokio::fs::File::open(&path).await else { return not_found(stream).await };
     let about = file.metadata().await?;

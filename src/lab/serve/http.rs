@@ -11,7 +11,7 @@ const LONGEST_HEAD: usize = 16 * 1024;
 
 /// A request, as far as it matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HttpRequest {
+pub(crate) struct ServedRequest {
     pub(crate) method: String,
     /// Without the query.
     pub(crate) path: String,
@@ -30,7 +30,7 @@ pub(crate) async fn read_request(
     stream: &mut TcpStream,
     buffer: &mut Vec<u8>,
     keep: Duration,
-) -> io::Result<Option<HttpRequest>> {
+) -> io::Result<Option<ServedRequest>> {
     loop {
         if let Some(end) = find(buffer, b"\r\n\r\n") {
             let head: Vec<u8> = buffer.drain(..end + 4).collect();
@@ -56,12 +56,12 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|window| window == needle)
 }
 
-fn parse(head: &str) -> Option<HttpRequest> {
+fn parse(head: &str) -> Option<ServedRequest> {
     let mut lines = head.split("\r\n");
     let line = lines.next()?;
     let mut first = line.split(' ');
     let (method, target, version) = (first.next()?, first.next()?, first.next()?);
-    let mut request = HttpRequest {
+    let mut request = ServedRequest {
         method: method.to_owned(),
         path: target.split('?').next()?.to_owned(),
         line: line.to_owned(),

@@ -17,7 +17,7 @@ use tokio::process::Command;
 
 use super::daemon::Daemon;
 use super::fault::Faults;
-use super::http::{HttpRequest, read_request};
+use super::http::{ServedRequest, read_request};
 use super::narinfo::PathInfo;
 use super::talk::Talk;
 use crate::lab::error::LabError;
@@ -80,7 +80,7 @@ async fn answer(
     server: &StoreServer,
     faults: Faults,
     daemon: &mut Option<Daemon>,
-    request: &HttpRequest,
+    request: &ServedRequest,
     talk: &mut Talk<'_>,
 ) -> io::Result<()> {
     let path = request.path.as_str();

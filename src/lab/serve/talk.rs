@@ -10,13 +10,13 @@ use jiff::Zoned;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::http::{HttpRequest, write_head};
+use super::http::{ServedRequest, write_head};
 
 /// A request and the connection that it came on.
 pub(crate) struct Talk<'a> {
     pub(crate) stream: &'a mut TcpStream,
     pub(crate) peer: IpAddr,
-    pub(crate) request: &'a HttpRequest,
+    pub(crate) request: &'a ServedRequest,
 }
 
 impl Talk<'_> {
@@ -48,10 +48,16 @@ impl Talk<'_> {
 }
 
 /// Returns the line about a request.
-fn line(peer: IpAddr, now: &str, request: &HttpRequest, status: &str, size: Option<u64>) -> String {
+fn line(
+    peer: IpAddr,
+    now: &str,
+    request: &ServedRequest,
+    status: &str,
+    size: Option<u64>,
+) -> String {
     let code = status.split(' ').next().unwrap_or_default();
     let size = size.map_or("-".to_owned(), |size| size.to_string());
-    let HttpRequest { line, agent, .. } = request;
+    let ServedRequest { line, agent, .. } = request;
     format!("{peer} - - [{now}] \"{line}\" {code} {size} \"\" \"{agent}\"\n")
 }
 
@@ -61,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_request_is_logged_as_apache_does() {
-        let request = HttpRequest {
+        let request = ServedRequest {
             method: "GET".to_owned(),
             path: "/x.narinfo".to_owned(),
             line: "GET /x.narinfo HTTP/1.1".to_owned(),
@@ -76,7 +82,7 @@ mod tests {
             "10.213.0.4 - - [21/Nov/2026:08:00:00 +0000] \"GET /x.narinfo HTTP/1.1\" 200 441 \"\" \
              \"curl/8.14.1 Nix/2.31.2\"\n"
         );
-        let none = HttpRequest { agent: String::new(), ..request };
+        let none = ServedRequest { agent: String::new(), ..request };
         assert!(line(peer, now, &none, "404 Not Found", None).ends_with(" 404 - \"\" \"\"\n"));
     }
 }

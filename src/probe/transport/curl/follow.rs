@@ -4,7 +4,7 @@
 //! Where a redirect names a host, its addresses are looked up on the host that asks, judged, and
 //! given to curl: what is judged is what is connected to.
 
-use super::reading::CurlAnswer;
+use super::reading::CurlLine;
 use super::{CurlHost, CurlManner, CurlRun};
 use crate::probe::transport::redirect::{Reach, leads_on, shown, too_near};
 use crate::probe::transport::{HttpReply, RequestError};
@@ -34,7 +34,7 @@ pub(super) struct Hop {
 
 /// Takes the redirects out of answers: those that may be followed are returned, the others become
 /// faults.
-pub(super) fn hops(manner: &CurlManner<'_>, urls: &[String], told: &mut [CurlAnswer]) -> Vec<Hop> {
+pub(super) fn hops(manner: &CurlManner<'_>, urls: &[String], told: &mut [CurlLine]) -> Vec<Hop> {
     let mut hops = Vec::new();
     for (place, told) in told.iter_mut().enumerate() {
         let status = told.seen.as_ref().ok().map(|reply| reply.status);
@@ -77,7 +77,7 @@ impl CurlHost<'_> {
         hops: Vec<Hop>,
         manner: CurlManner<'_>,
         urls: &mut [String],
-        told: &mut [CurlAnswer],
+        told: &mut [CurlLine],
     ) -> Result<(), String> {
         let names: BTreeSet<String> = hops
             .iter()

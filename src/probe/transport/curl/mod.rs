@@ -14,7 +14,7 @@ mod reading;
 pub(in crate::probe) use base::CacheAddress;
 use follow::hops;
 pub(crate) use reading::own_trouble;
-use reading::{CurlAnswer, limit_words, read, write_out};
+use reading::{CurlLine, limit_words, read, write_out};
 
 use crate::fleet::{Tier, TierKind, printable_line};
 use crate::nix::narinfo::SIZE_LIMIT;
@@ -260,7 +260,7 @@ impl CurlHost<'_> {
     }
 
     /// Runs curl once; returns what became of each address.
-    async fn round(&self, round: &CurlRun<'_>) -> Result<Vec<CurlAnswer>, String> {
+    async fn round(&self, round: &CurlRun<'_>) -> Result<Vec<CurlLine>, String> {
         let mark = format!("{:013x}", (chance() * 4e15) as u64);
         let (profile, region) = round.sign.clone().unwrap_or_default();
         let netrc =
@@ -383,7 +383,7 @@ fn was_cut(round: &CurlRun<'_>, output: &Output) -> bool {
 
 /// Puts something in the place of answers that curl did not come to: where too much came, the first
 /// of them is too long, and what was to come after it was not asked for.
-fn fill(found: Vec<Option<CurlAnswer>>, urls: &[String], was_cut: bool) -> Vec<CurlAnswer> {
+fn fill(found: Vec<Option<CurlLine>>, urls: &[String], was_cut: bool) -> Vec<CurlLine> {
     let mut is_culprit = was_cut;
     let told = found.into_iter().zip(urls).map(|(told, url)| {
         told.unwrap_or_else(|| {
@@ -393,7 +393,7 @@ fn fill(found: Vec<Option<CurlAnswer>>, urls: &[String], was_cut: bool) -> Vec<C
                 RequestError::setup(url, "curl ended before it came to it", "")
             };
             is_culprit = false;
-            CurlAnswer { seen: Err(error), redirect: None, peer: None, is_cut: false }
+            CurlLine { seen: Err(error), redirect: None, peer: None, is_cut: false }
         })
     });
     told.collect()

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// What became of one address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct CurlAnswer {
+pub(super) struct CurlLine {
     pub(super) seen: Result<HttpReply, RequestError>,
     /// Where the server sends us, as it says: perhaps relative.
     pub(super) redirect: Option<String>,
@@ -32,12 +32,12 @@ pub(super) fn write_out(to: &str, mark: &str) -> String {
 
 /// Reads what curl printed: each answer, and a line that begins with the mark after it. Returns
 /// one answer per address, none for one that curl did not come to.
-pub(super) fn read(text: &str, mark: &str, urls: &[String]) -> Vec<Option<CurlAnswer>> {
+pub(super) fn read(text: &str, mark: &str, urls: &[String]) -> Vec<Option<CurlLine>> {
     let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
     for (place, url) in urls.iter().enumerate() {
         places.entry(url).or_default().push(place);
     }
-    let mut told: Vec<Option<CurlAnswer>> = vec![None; urls.len()];
+    let mut told: Vec<Option<CurlLine>> = vec![None; urls.len()];
     let mut rest = text;
     let begin = format!("\n{mark} ");
     while let Some((body, after)) = rest.split_once(&begin) {
@@ -51,7 +51,7 @@ pub(super) fn read(text: &str, mark: &str, urls: &[String]) -> Vec<Option<CurlAn
         };
         let figures = [status, connect, secured, first_byte, connects, exit];
         let seen = answer(url, figures, message, body);
-        let found = CurlAnswer {
+        let found = CurlLine {
             seen,
             redirect: (!to.is_empty()).then(|| to.to_owned()),
             peer: peer.parse().ok(),

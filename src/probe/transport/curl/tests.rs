@@ -270,7 +270,7 @@ async fn a_redirect_is_followed_from_a_host_only_where_it_may_be_and_without_its
 fn redirects_to_something_nearer_are_refused_by_address_and_by_name() {
     let told = |peer: &str, to: &str| {
         let seen = answer("http://c", ["302", "0.1", "0", "0.2", "1", "0"], "", "");
-        CurlAnswer { seen, redirect: Some(to.to_owned()), peer: peer.parse().ok(), is_cut: false }
+        CurlLine { seen, redirect: Some(to.to_owned()), peer: peer.parse().ok(), is_cut: false }
     };
     let mut all = [
         told("1.1.1.1", "http://127.0.0.1:9333/x.narinfo"),

@@ -2,10 +2,10 @@
 
 use crate::cli::next::{self, NextJson, NextPartJson};
 use crate::fleet::{
-    Bytes, ClosurePath, Code, FilePlace, Finding, Fleet, HostState, KernelPart, LostFacts,
-    RunEvent, RunWhat, ServedFacts, Severity, Share, SignatureState, Silenced, SizeFacts,
-    SpeedSeen, StoreDepth, StorePath, TierFacts, TierOnHost, TierState, UniqueFacts, UpkeepFacts,
-    troubles,
+    Bytes, CacheRecord, ClosurePath, Code, FilePlace, Finding, Fleet, HostState, KernelPart,
+    LostFacts, RunEvent, RunWhat, ServedFacts, SettingsView, Severity, Share, SignatureState,
+    Silenced, SizeFacts, SpeedSeen, StoreDepth, StorePath, TierFacts, TierOnHost, TierState,
+    UniqueFacts, UpkeepFacts, WhenDown, troubles,
 };
 use crate::probe::Snapshot;
 use jiff::Timestamp;
@@ -156,6 +156,9 @@ pub(super) struct TierOnHostJson<'a> {
     state: TierState,
     findings: Vec<FindingJson<'a>>,
     error: Option<String>,
+    when_down: Option<WhenDown>,
+    record: Option<CacheRecord>,
+    settings: Option<SettingsView>,
     via: Option<&'a str>,
     measured_at: Option<Timestamp>,
 }
@@ -205,6 +208,9 @@ fn on_host(found: &TierOnHost) -> TierOnHostJson<'_> {
         state: found.state,
         findings: findings(&found.findings),
         error: found.error(),
+        when_down: found.when_down,
+        record: found.record,
+        settings: found.view,
         via: found.via.as_deref(),
         measured_at: found.measured_at,
     }
@@ -350,7 +356,7 @@ pub(super) fn run_event(event: &RunEvent) -> Option<String> {
 mod tests {
     use super::*;
     use crate::fleet::words::on_host::signer_not_trusted;
-    use crate::fleet::{Coverage, CoverageFacts, KindName, Tier, TierFacts};
+    use crate::fleet::{Coverage, CoverageFacts, KindName, Reaction, Tier, TierFacts};
     use serde_json::{Value, json};
 
     /// Returns what is printed of one tier with these facts.
@@ -484,6 +490,14 @@ mod tests {
             findings: vec![signer_not_trusted(&tier, "razer", "a-1.0", &["old-1"])],
             via: Some("razer".to_owned()),
             measured_at: Some(at),
+            when_down: Some(WhenDown {
+                reaction: Reaction::NeedsAnother,
+                each_path: true,
+                refused_ms: 4500,
+                silent_ms: 79_500,
+            }),
+            record: Some(CacheRecord { priority: -5, read_at: at, until: at }),
+            view: Some(SettingsView::Daemon),
         };
         let share = Share { have: 1, total: 2 };
         let path = StorePath::parse("/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0").unwrap();
@@ -513,6 +527,15 @@ mod tests {
                     "cause": "none of the keys that signed a-1.0 (old-1) is trusted", "fix": FIX,
                 }],
                 "error": format!("none of the keys that signed a-1.0 (old-1) is trusted; {FIX}"),
+                "when_down": {
+                    "reaction": "needs-another", "each_path": true, "refused_ms": 4500,
+                    "silent_ms": 79_500,
+                },
+                "record": {
+                    "priority": -5, "read_at": "2026-11-21T08:00:00Z",
+                    "until": "2026-11-21T08:00:00Z",
+                },
+                "settings": "daemon",
                 "via": "razer",
                 "measured_at": "2026-11-21T08:00:00Z",
             })

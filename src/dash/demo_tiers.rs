@@ -54,9 +54,8 @@ fn on_host(rank: u32) -> TierOnHost {
         trusted: Some(true),
         speed: None,
         state: TierState::Up,
-        findings: Vec::new(),
-        via: None,
         measured_at: Some(ago_s(95)),
+        ..TierOnHost::default()
     }
 }
 

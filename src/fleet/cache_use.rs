@@ -1,6 +1,7 @@
 //! How a host's Nix uses a cache: what it does when the cache fails, what it keeps of it, and
 //! whose settings were looked at.
 
+use crate::fleet::Finding;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -79,4 +80,34 @@ impl SettingsView {
             Self::File => "file",
         }
     }
+}
+
+/// How a host's Nix is set up, as far as caches go.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NixFacts {
+    /// The program and its version, such as `Nix 2.26.3` or `Lix 2.93.0`.
+    pub release: Option<String>,
+    /// Whose settings the figures are about.
+    pub view: Option<SettingsView>,
+    /// Whether it builds what no cache could be asked for.
+    pub fallback: Option<bool>,
+    /// Caches that it asks and hosts.toml lacks, as it lists them.
+    pub unlisted: Vec<UnlistedCache>,
+    /// What is wrong with its settings, or worth knowing.
+    pub findings: Vec<Finding>,
+    /// When its settings were read; none where they could not be.
+    pub measured_at: Option<Timestamp>,
+}
+
+/// A cache that a host asks and hosts.toml lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnlistedCache {
+    /// How the host's settings name it, printable.
+    pub url: String,
+    /// In which place the host asks it, from 1; none where that is not known.
+    pub rank: Option<u32>,
+    /// Its priority; none where that is not known.
+    pub priority: Option<i32>,
+    /// Why Nix leaves it out, where it does.
+    pub left_out: Option<String>,
 }

@@ -2,7 +2,8 @@
 //! unknown.
 
 use crate::fleet::{
-    ClosurePath, Fetched, Finding, LostFacts, SpeedSeen, StoreDepth, StorePath, UniqueFacts, told,
+    CacheRecord, ClosurePath, Fetched, Finding, LostFacts, SettingsView, SpeedSeen, StoreDepth,
+    StorePath, UniqueFacts, WhenDown, told,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -236,6 +237,15 @@ pub struct TierOnHost {
     /// What is wrong with it for this host.
     #[serde(default)]
     pub findings: Vec<Finding>,
+    /// What happens there when it is down; none where that is not known.
+    #[serde(default)]
+    pub when_down: Option<WhenDown>,
+    /// What the host keeps of it and goes by, where it does.
+    #[serde(default)]
+    pub record: Option<CacheRecord>,
+    /// Whose settings this is about.
+    #[serde(default)]
+    pub view: Option<SettingsView>,
     /// From where the state was measured.
     pub via: Option<String>,
     /// When this was measured.

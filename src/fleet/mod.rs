@@ -27,7 +27,7 @@ pub mod words;
 
 pub use activation::ActivationSettings;
 pub use alarms::{Alarms, Limits, NIX_FREE_NEEDED, RUN_FREE_NEEDED, Silence, silence};
-pub use cache_use::{CacheRecord, Reaction, SettingsView, WhenDown};
+pub use cache_use::{CacheRecord, NixFacts, Reaction, SettingsView, UnlistedCache, WhenDown};
 pub use closure::{ClosurePath, PathAnswer, StorePath, StorePathError};
 pub use event::{DropReason, Event, RunEvent, RunId, RunWhat};
 pub use facts::{

@@ -9,6 +9,7 @@ pub mod holdings;
 pub mod hosts;
 pub mod kinds;
 mod limits;
+pub mod nix_settings;
 pub mod on_host;
 pub mod page;
 pub mod tiers;

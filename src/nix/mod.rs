@@ -10,6 +10,7 @@ pub mod base64;
 pub mod cache_info;
 pub mod content_address;
 pub mod derivation;
+pub mod disk_cache;
 pub mod dry_run;
 pub mod eval_error;
 pub mod flake_lock;

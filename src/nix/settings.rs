@@ -2,6 +2,28 @@
 
 use std::collections::BTreeMap;
 
+/// The settings that say how caches are used. No secret is among them.
+const OF_CACHES: [&str; 18] = [
+    "connect-timeout",
+    "download-attempts",
+    "fallback",
+    "filetransfer-retry-attempts",
+    "filetransfer-retry-delay",
+    "filetransfer-retry-jitter",
+    "filetransfer-retry-max-delay",
+    "initial-connect-timeout",
+    "max-connect-timeout",
+    "narinfo-cache-meta-ttl",
+    "narinfo-cache-negative-ttl",
+    "narinfo-cache-positive-ttl",
+    "netrc-file",
+    "require-sigs",
+    "ssl-cert-file",
+    "substitute",
+    "substituters",
+    "trusted-public-keys",
+];
+
 /// The settings that hold on a host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -35,6 +57,23 @@ impl Settings {
         self.get(name).map(|value| value.split_ascii_whitespace().collect()).unwrap_or_default()
     }
 
+    /// Returns those that say how caches are used, as they were printed.
+    pub fn of_caches(&self) -> String {
+        let known = OF_CACHES.iter().filter_map(|name| Some((name, self.get(name)?)));
+        known.map(|(name, value)| format!("{name} = {value}\n")).collect()
+    }
+
+    /// Returns the names of settings of caches that others have in another way.
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let differs = |name: &&&str| self.get(name) != other.get(name);
+        OF_CACHES.iter().filter(differs).map(|name| (*name).to_owned()).collect()
+    }
+
+    /// Returns a setting that is a number.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.get(name)?.parse().ok()
+    }
+
     /// Returns a setting that is `true` or `false`.
     pub fn flag(&self, name: &str) -> Option<bool> {
         match self.get(name)? {
@@ -52,17 +91,6 @@ impl Settings {
     /// Returns the keys that are trusted: `name:base64`.
     pub fn trusted_public_keys(&self) -> Vec<&str> {
         self.words("trusted-public-keys")
-    }
-
-    /// Returns whether one of the caches that are asked is this one, whatever settings
-    /// (`?priority=`) or slash follow its address.
-    pub fn asks(&self, url: &str) -> bool {
-        self.substituters().iter().any(|listed| bare_url(listed) == bare_url(url))
-    }
-
-    /// Returns whether a key is trusted, written as in [`crate::fleet::PublicKey::text`].
-    pub fn trusts(&self, key: &str) -> bool {
-        self.trusted_public_keys().contains(&key)
     }
 }
 
@@ -96,12 +124,15 @@ trusted-substituters = \ntrusted-users = root
     }
 
     #[test]
-    fn a_tier_is_asked_whatever_follows_its_address() {
+    fn only_what_matters_for_caches_is_kept_and_compared() {
         let settings = Settings::parse(PRINTED);
-        assert!(settings.asks("http://p620.lan:5000"));
-        assert!(settings.asks("https://cache.nixos.org"));
-        assert!(!settings.asks("https://cache.nixos.org.evil"));
-        assert!(settings.trusts("p620-1:MOYk7cam7pmSQgkAgHCqQVzYsjyi9d862m06xgAkwBk="));
-        assert!(!settings.trusts("p620-1:MOYk7cam7pmSQgkAgHCqQVzYsjyi9d862m06xgAkwBl="));
+        let again = Settings::parse(&settings.of_caches());
+        assert_eq!(again.substituters(), settings.substituters());
+        assert_eq!(again.get("trusted-users"), None, "it has nothing to do with caches");
+        assert_eq!(settings.differences(&again), [""; 0]);
+        let other = Settings::parse(&PRINTED.replace("substitute = true", "substitute = false"));
+        assert_eq!(settings.differences(&other), ["substitute"]);
+        let other = Settings::parse(&PRINTED.replace("trusted-users = root", "trusted-users = me"));
+        assert_eq!(settings.differences(&other), [""; 0]);
     }
 }

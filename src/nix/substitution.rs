@@ -129,7 +129,7 @@ pub fn when_down(
 
 /// Returns how long a release tries to reach a cache.
 fn attempts(release: NixRelease, settings: &Settings, cache: &Substituter) -> Option<Attempts> {
-    let number = |name: &str| settings.get(name).and_then(|value| value.parse::<u64>().ok());
+    let number = |name: &str| settings.number(name);
     let own =
         cache.retry_attempts.filter(|_| settings.get("filetransfer-retry-attempts").is_some());
     let count = own

@@ -3,23 +3,29 @@
 //! Read from the settings that the host's Nix daemon works with, and asked with the host's own curl.
 //! Which order follows from them is pure, and so is what that means for a tier (`judge`).
 
+mod daemon;
 mod judge;
+mod records;
 
-use crate::fleet::{Fleet, PublicKey, Tier, printable_line, redact};
+use crate::fleet::{CacheRecord, Fleet, SettingsView, Tier, redact};
 use crate::nix::cache_info::CacheInfo;
+use crate::nix::disk_cache::RecordedCache;
 use crate::nix::settings::Settings;
-use crate::nix::signature::parse_public_key;
+use crate::nix::substituter::{StoreKind, Substituter, places};
+use crate::nix::trusted_keys::TrustedKeys;
+use crate::nix::version::NixRelease;
 use crate::probe::signed::{SignedNarinfo, Taken};
 use crate::probe::transport::curl::{CacheAddress, CurlHost};
-use crate::probe::transport::{HttpReply, RequestError};
+use crate::probe::transport::{HttpReply, RequestError, RequestTrouble};
 use crate::remote::{Output, Script, ScriptRunner};
+use daemon::{Daemon, DaemonStart, SettingsFiles, relate};
 use futures_util::stream::{self, StreamExt as _};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 pub(super) use judge::{judge_all, settle};
 use std::collections::HashSet;
 use std::time::Duration;
 
-/// Prints the settings of a host's Nix.
+/// Prints how a host's Nix is set up.
 const SETTINGS: &str = include_str!("scripts/settings.sh");
 
 /// How long that may take.
@@ -31,15 +37,16 @@ const WIDTH: usize = 4;
 /// Most caches of one host that are asked.
 const MOST: usize = 16;
 
+/// How long Nix goes by its record of a cache, where no setting says so.
+const RECORD_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 /// What one host's Nix is set up to do, and what it sees of its caches.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct HostView {
     /// The caches that it is told to ask, in the order they are listed.
     pub(super) listed: Vec<Listed>,
-    /// The keys that it trusts.
-    keys: Vec<PublicKey>,
-    /// What stands among them and is no key.
-    malformed_keys: Vec<String>,
+    /// The keys that it trusts, as its Nix reads them.
+    keys: TrustedKeys,
     /// Whether it takes what nobody signed.
     takes_unsigned: bool,
     /// Whether it looks for substitutes at all.
@@ -50,29 +57,53 @@ pub(super) struct HostView {
     pub(super) netrc: Option<String>,
     /// Whose certificates its daemon trusts.
     pub(super) authorities: Option<String>,
+    /// Its program and version, where they are known.
+    release: Option<NixRelease>,
+    /// The settings that are gone by.
+    settings: Settings,
+    /// Whose they are.
+    view: Option<SettingsView>,
+    /// The settings that were changed since its daemon started.
+    changed: Vec<String>,
+    /// What is remembered of its daemon.
+    pub(super) start: Option<DaemonStart>,
+    /// What it keeps of caches; nothing where that could not be read.
+    records: Option<Vec<RecordedCache>>,
     /// Why the settings could not be read; what is above is then not known.
     error: Option<String>,
     /// Why nothing can be asked from there.
     no_curl: Option<String>,
     /// When this was measured.
     measured_at: Timestamp,
+    /// What the files said, and of which daemon: see [`HostView::after`].
+    read: Read,
+}
+
+/// What was read on a host, before it is known whether its daemon works with it.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Read {
+    daemon: Daemon,
+    files: Option<SettingsFiles>,
+    settings: Settings,
+    /// What folders that are caches say of themselves, by address.
+    folders: Vec<(String, String)>,
 }
 
 /// A cache that a host is told to ask.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Listed {
-    /// Where its files are; none of a store that is no cache, such as `daemon`.
+    /// How its settings name it.
+    substituter: Substituter,
+    /// Where its files are; none of a store that is asked by anything else than HTTP.
     base: Option<CacheAddress>,
-    /// `?priority=` of its address.
-    priority: Option<u32>,
-    /// Whether its address says `?trusted=true`.
-    is_trusted: bool,
+    /// What it says of itself, of a folder.
+    folder: Option<CacheInfo>,
     /// What the host sees of it.
     seen: Option<Result<HttpReply, RequestError>>,
 }
 
 /// Reads a host's settings and lets it ask the caches that they name. Never fails: what went wrong
-/// is part of the view.
+/// is part of the view. What is remembered of its daemon is added by [`HostView::after`].
 pub(super) async fn look(runner: &dyn ScriptRunner, host: &str, now: Timestamp) -> HostView {
     let mut view = match settings(runner, host).await {
         Ok(output) => parse(host, &output.stdout, now),
@@ -80,6 +111,9 @@ pub(super) async fn look(runner: &dyn ScriptRunner, host: &str, now: Timestamp) 
             return HostView { error: Some(error), measured_at: now, ..HostView::default() };
         }
     };
+    if view.root {
+        view.records = records::read(runner, host).await;
+    }
     if view.no_curl.is_some() {
         return view;
     }
@@ -123,62 +157,107 @@ async fn settings(runner: &dyn ScriptRunner, host: &str) -> Result<Output, Strin
 /// Reads what the script printed.
 pub(super) fn parse(host: &str, text: &str, now: Timestamp) -> HostView {
     let (head, body) = text.split_once("---\n").unwrap_or(("", text));
-    let said = |word: &str| head.lines().any(|line| line == format!("{word}\tyes"));
+    let all = |key: &str| {
+        let lines = head.lines().filter_map(|line| line.split_once('\t'));
+        let key = key.to_owned();
+        lines.filter(move |(known, _)| *known == key).map(|(_, value)| value.trim())
+    };
+    let said = |key: &str| all(key).next();
     let settings = Settings::parse(body);
-    let mut seen = HashSet::new();
-    let listed = settings.substituters().into_iter().filter(|url| seen.insert(*url));
-    let keys = settings.trusted_public_keys();
-    let file = |name: &str| settings.get(name).filter(|file| !file.is_empty()).map(str::to_owned);
-    let error = settings.is_empty().then(|| "Nix printed none".to_owned());
-    let (good, bad): (Vec<_>, Vec<_>) =
-        keys.into_iter().map(|key| (key, parse_public_key(key))).partition(|(_, key)| key.is_ok());
-    let malformed = bad.into_iter().map(|(text, _)| printable_line(text));
-    HostView {
-        listed: listed.map(Listed::parse).collect(),
-        keys: good.into_iter().filter_map(|(_, key)| key.ok()).collect(),
-        malformed_keys: malformed.collect(),
-        takes_unsigned: settings.flag("require-sigs") == Some(false),
-        substitutes: settings.flag("substitute") != Some(false),
-        root: said("root"),
-        netrc: file("netrc-file"),
-        authorities: file("ssl-cert-file"),
-        error,
-        no_curl: (!said("curl"))
+    let folder = |line: &str| {
+        let (address, line) = line.split_once(' ')?;
+        Some((address.to_owned(), line.to_owned()))
+    };
+    let view = HostView {
+        root: said("root") == Some("yes"),
+        release: said("nix").and_then(NixRelease::parse),
+        error: settings.is_empty().then(|| "Nix printed none".to_owned()),
+        no_curl: (said("curl") != Some("yes"))
             .then(|| format!("{host} has no curl to ask with; add it to its system")),
         measured_at: now,
-    }
+        read: Read {
+            daemon: said("daemon").map(Daemon::parse).unwrap_or_default(),
+            files: said("files").and_then(SettingsFiles::parse),
+            settings,
+            folders: all("folder").filter_map(folder).collect(),
+        },
+        ..HostView::default()
+    };
+    view.after(None)
 }
 
 impl Listed {
     /// Reads a substituter as settings name it.
-    fn parse(url: &str) -> Self {
-        let query = url.split_once('?').map_or("", |(_, query)| query);
-        let parameter = |name: &str| {
-            query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name)
-        };
-        Self {
-            base: CacheAddress::parse(url),
-            priority: parameter("priority").and_then(|(_, value)| value.parse().ok()),
-            is_trusted: parameter("trusted").is_some_and(|(_, value)| value == "true"),
-            seen: None,
-        }
+    fn parse(text: &str, folders: &[(String, String)]) -> Self {
+        let substituter = Substituter::parse(text);
+        let lines = folders.iter().filter(|(address, _)| address == text);
+        let info: String = lines.map(|(_, line)| format!("{line}\n")).collect();
+        let folder = (substituter.kind == StoreKind::Folder).then(|| CacheInfo::parse(&info));
+        Self { base: CacheAddress::parse(text), substituter, folder, seen: None }
     }
 
-    /// Returns what the cache says of itself, asked from the host; none where it did not answer.
+    /// Returns what the cache says of itself, as seen from the host; none where it did not answer.
     fn info(&self) -> Option<CacheInfo> {
+        if let Some(info) = &self.folder {
+            return Some(info.clone());
+        }
         let reply = self.seen.as_ref()?.as_ref().ok()?;
         let info = CacheInfo::parse(&reply.text());
         (reply.status == 200 && info.store_dir.is_some()).then_some(info)
     }
 
-    /// Returns by which number Nix sorts it, lowest first; none when that is not known, since it
-    /// was not reached: Nix leaves such a cache out.
-    fn rank_by(&self) -> Option<u32> {
-        self.priority.or_else(|| Some(self.info()?.priority.unwrap_or(0)))
+    /// Returns the priority that the cache itself says; Nix's default where it says none.
+    fn served(&self) -> Option<i32> {
+        let priority = self.info()?.priority.unwrap_or(0);
+        i32::try_from(priority).ok()
+    }
+
+    /// Returns whether the host tried to reach it and could not.
+    fn is_down(&self) -> bool {
+        let error = self.seen.as_ref().and_then(|seen| seen.as_ref().err());
+        error.is_some_and(|error| match error.trouble {
+            RequestTrouble::NoAnswer | RequestTrouble::Proxy => true,
+            RequestTrouble::Redirect
+            | RequestTrouble::Rest
+            | RequestTrouble::Spent
+            | RequestTrouble::Setup => false,
+        })
     }
 }
 
 impl HostView {
+    /// Returns it with what follows from what is remembered of the host's daemon.
+    #[must_use]
+    pub(super) fn after(mut self, remembered: Option<&DaemonStart>) -> Self {
+        if self.error.is_some() {
+            return self;
+        }
+        let read = &self.read;
+        let found = relate(&read.daemon, read.files.as_ref(), &read.settings, remembered);
+        let mut known = std::mem::take(&mut self.listed);
+        let mut words = HashSet::new();
+        let texts = found.settings.substituters().into_iter().filter(|text| words.insert(*text));
+        self.listed = texts
+            .map(|text| {
+                let seen = known.iter_mut().find(|listed| listed.substituter.text == text);
+                let seen = seen.and_then(|listed| listed.seen.take());
+                Listed { seen, ..Listed::parse(text, &read.folders) }
+            })
+            .collect();
+        let settings = &found.settings;
+        let file = |name: &str| settings.get(name).filter(|file| !file.is_empty());
+        self.keys = TrustedKeys::parse(&settings.trusted_public_keys());
+        self.takes_unsigned = settings.flag("require-sigs") == Some(false);
+        self.substitutes = settings.flag("substitute") != Some(false);
+        self.netrc = file("netrc-file").map(str::to_owned);
+        self.authorities = file("ssl-cert-file").map(str::to_owned);
+        self.view = Some(found.view);
+        self.changed = found.changed;
+        self.start = found.start;
+        self.settings = found.settings;
+        self
+    }
+
     /// Returns whether the settings could be read.
     pub(super) fn is_known(&self) -> bool {
         self.error.is_none()
@@ -195,26 +274,65 @@ impl HostView {
         }
     }
 
-    /// Returns what the host is told to ask, in the order in which Nix does: by priority, and as
-    /// listed among equals.
-    fn asked(&self) -> Vec<(&Listed, u32)> {
-        let mut asked: Vec<(&Listed, u32)> =
-            self.listed.iter().filter_map(|listed| Some((listed, listed.rank_by()?))).collect();
-        asked.sort_by_key(|(_, priority)| *priority);
-        asked
+    /// Returns what the host keeps of a cache, whether it still goes by it or not.
+    fn record(&self, listed: &Listed) -> Option<CacheRecord> {
+        let address = listed.substituter.address();
+        let found = self.records.as_ref()?.iter().find(|record| record.url == address)?;
+        let set = self.settings.number("narinfo-cache-meta-ttl");
+        let lifetime = set.and_then(|seconds| i64::try_from(seconds).ok());
+        Some(found.record(lifetime.map_or(RECORD_LIFETIME, SignedDuration::from_secs)))
     }
 
-    /// Returns the entry of the host's list that is this tier.
+    /// Returns the record of a cache that the host goes by now.
+    fn record_in_use(&self, listed: &Listed) -> Option<CacheRecord> {
+        self.record(listed).filter(|record| record.holds(self.measured_at))
+    }
+
+    /// Returns whether the host goes by a record of a cache now, where that is known.
+    fn has_record(&self, listed: &Listed) -> Option<bool> {
+        let can_have = matches!(listed.substituter.kind, StoreKind::Http | StoreKind::S3);
+        self.records.as_ref().filter(|_| can_have).map(|_| self.record_in_use(listed).is_some())
+    }
+
+    /// Returns by which number Nix sorts a cache, the lowest first; none of one that it leaves out,
+    /// or of which nothing is known.
+    fn priority(&self, listed: &Listed) -> Option<i32> {
+        let Substituter { kind, priority, refused, .. } = &listed.substituter;
+        if refused.is_some() {
+            return None;
+        }
+        if !kind.has_cache_info() {
+            return Some(priority.unwrap_or(0));
+        }
+        if let Some(record) = self.record_in_use(listed) {
+            return Some(priority.unwrap_or(record.priority));
+        }
+        let has_no_record = self.has_record(listed) == Some(false);
+        if listed.is_down() && (has_no_record || priority.is_none()) {
+            return None;
+        }
+        priority.or_else(|| listed.served())
+    }
+
+    /// Returns the place, from 1, in which the host asks each cache of its list.
+    fn places(&self) -> Vec<Option<u32>> {
+        let priorities: Vec<Option<i32>> =
+            self.listed.iter().map(|listed| self.priority(listed)).collect();
+        places(&priorities)
+    }
+
+    /// Returns the entry of the host's list that is this tier; of several, the one that is asked
+    /// first.
     fn entry(&self, tier: &Tier) -> Option<&Listed> {
-        let identity = CacheAddress::parse(&tier.url)?.identity();
-        let is_it =
-            |listed: &&Listed| listed.base.as_ref().is_some_and(|base| base.identity() == identity);
-        self.listed.iter().find(is_it)
+        let places = self.places();
+        let entries = self.listed.iter().zip(places).filter(|(listed, _)| listed.is_tier(tier));
+        let (entry, _) = entries.min_by_key(|(_, place)| place.unwrap_or(u32::MAX))?;
+        Some(entry)
     }
 
     /// Returns whether the host takes whatever the tier serves, signed or not.
     fn takes_all(&self, entry: Option<&Listed>) -> bool {
-        self.takes_unsigned || entry.is_some_and(|listed| listed.is_trusted)
+        self.takes_unsigned || entry.is_some_and(|listed| listed.substituter.is_trusted)
     }
 
     /// Returns whether the host takes what the tier was last seen to serve; nothing is known of
@@ -223,7 +341,11 @@ impl HostView {
         if self.takes_all(entry) {
             return Some(true);
         }
-        Some(witness?.taken(&self.keys) != Taken::Never)
+        match self.keys.usable() {
+            Some(keys) => Some(witness?.taken(keys) != Taken::Never),
+            // Nix stops before it looks at a signature.
+            None => Some(false),
+        }
     }
 
     /// Returns whether the host takes what only the tier's own key signed; nothing is known of a
@@ -233,24 +355,32 @@ impl HostView {
             return Some(true);
         }
         let key = tier.public_key.as_ref()?;
-        Some(self.keys.iter().any(|have| have.name == key.name && have.bytes == key.bytes))
+        Some(self.keys.usable().is_some() && self.keys.has(key))
     }
 
     /// Returns the fleet's tiers that the host asks, in the order in which it does, each with its
-    /// place among all that it asks, from 1.
-    fn order<'a>(&self, fleet: &'a Fleet) -> Vec<(&'a Tier, u32, u32)> {
-        let asked = self.asked();
-        let mut order: Vec<(&Tier, u32, u32)> = fleet
+    /// place among all that it asks, from 1, and its priority.
+    fn order<'a>(&self, fleet: &'a Fleet) -> Vec<(&'a Tier, u32, i32)> {
+        let places = self.places();
+        let mut order: Vec<(&Tier, u32, i32)> = fleet
             .tiers
             .iter()
             .filter_map(|tier| {
                 let entry = self.entry(tier)?;
-                let place = asked.iter().position(|(listed, _)| std::ptr::eq(*listed, entry))?;
-                Some((tier, u32::try_from(place + 1).ok()?, asked[place].1))
+                let at = self.listed.iter().position(|listed| std::ptr::eq(listed, entry))?;
+                Some((tier, places[at]?, self.priority(entry)?))
             })
             .collect();
         order.sort_by_key(|(_, rank, _)| *rank);
         order
+    }
+}
+
+impl Listed {
+    /// Returns whether it is a tier of the fleet, whatever way its address is written in.
+    fn is_tier(&self, tier: &Tier) -> bool {
+        let identity = CacheAddress::parse(&tier.url).map(|base| base.identity());
+        self.base.as_ref().is_some_and(|base| Some(base.identity()) == identity)
     }
 }
 

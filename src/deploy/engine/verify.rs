@@ -8,8 +8,9 @@ use super::step::Step;
 use crate::deploy::{Failure, Reason, Report};
 use crate::fleet::{Code, Outcome, PublicKey, SignatureState, StorePath, Tier, printable_line};
 use crate::nix::narinfo::{NarInfo, SIZE_LIMIT};
-use crate::nix::settings::Settings;
-use crate::nix::signature::parse_public_key;
+use crate::nix::settings::{Settings, bare_url};
+use crate::nix::substituter::Substituter;
+use crate::nix::trusted_keys::TrustedKeys;
 use crate::probe::own_trouble;
 use crate::remote::Script;
 
@@ -165,39 +166,82 @@ fn unanswered(host: &str, tier: &Tier, answer: &CurlAnswer<'_>) -> Reason {
     Reason::new(Code::NotReached, text)
 }
 
-/// Checks that the target asks the tier and trusts its key.
+/// Checks that the target asks the tier and trusts its key, as its Nix reads its settings.
 fn accepted(host: &str, tier: &Tier, key: &PublicKey, settings: &Settings) -> Result<(), Reason> {
-    let trusted =
-        settings.trusted_public_keys().into_iter().filter_map(|text| parse_public_key(text).ok());
-    let same_name: Vec<PublicKey> = trusted.filter(|have| have.name == key.name).collect();
-    let (code, text) = if same_name.is_empty() {
-        let text = format!(
-            "{host} does not trust the key {}; add \"{}\" to nix.settings.trusted-public-keys of {host}",
-            key.name, key.text
-        );
-        (Code::KeyNotTrusted, text)
-    } else if !same_name.iter().any(|have| have.bytes == key.bytes) {
-        let text = format!(
-            "{host} trusts another key under the name {}; it must be \"{}\"",
-            key.name, key.text
-        );
-        (Code::KeyReplaced, text)
-    } else if !settings.asks(&tier.url) {
-        let text = format!(
-            "{host} does not ask {}; add \"{}\" to nix.settings.substituters of {host}",
-            tier.name, tier.url
-        );
-        (Code::NotConfigured, text)
-    } else {
+    let is_tier = |text: &&str| bare_url(text) == bare_url(&tier.url);
+    let words = settings.substituters();
+    let entries = words.into_iter().filter(is_tier).map(Substituter::parse);
+    let (taken, left_out): (Vec<_>, Vec<_>) = entries.partition(|entry| entry.refused.is_none());
+    let takes_all =
+        settings.flag("require-sigs") == Some(false) || taken.iter().any(|entry| entry.is_trusted);
+    let keys = TrustedKeys::parse(&settings.trusted_public_keys());
+    if !takes_all {
+        trusts(host, key, &keys).map_err(|(code, text)| Reason::new(code, text))?;
+    }
+    if !taken.is_empty() {
         return Ok(());
+    }
+    let (code, text) = match left_out.first() {
+        Some(Substituter { text, refused: Some(why), .. }) => {
+            let text = format!(
+                "the Nix of {host} leaves {} out: {why}; mend \"{}\" in nix.settings.substituters of {host}",
+                tier.name,
+                printable_line(text)
+            );
+            (Code::CacheLeftOut, text)
+        }
+        Some(_) | None => {
+            let text = format!(
+                "{host} does not ask {}; add \"{}\" to nix.settings.substituters of {host}",
+                tier.name, tier.url
+            );
+            (Code::NotConfigured, text)
+        }
     };
     Err(Reason::new(code, text))
+}
+
+/// Checks that a signature of this key is one that the target takes.
+fn trusts(host: &str, key: &PublicKey, keys: &TrustedKeys) -> Result<(), (Code, String)> {
+    if let Some(malformed) = keys.malformed.first() {
+        let text = format!(
+            "{host} takes nothing from any cache: \"{}\" in its trusted-public-keys is no key ({}), and with it Nix can check no signature; mend or remove it",
+            printable_line(&malformed.text),
+            malformed.why
+        );
+        return Err((Code::TrustedKeyMalformed, text));
+    }
+    match keys.named(&key.name) {
+        Some(have) if have.bytes == key.bytes => Ok(()),
+        Some(_) if keys.shadows(key) => {
+            let text = format!(
+                "{host} trusts another key under the name {} first, and its Nix uses only that one; remove it",
+                key.name
+            );
+            Err((Code::KeyReplaced, text))
+        }
+        Some(_) => {
+            let text = format!(
+                "{host} trusts another key under the name {}; it must be \"{}\"",
+                key.name, key.text
+            );
+            Err((Code::KeyReplaced, text))
+        }
+        None => {
+            let text = format!(
+                "{host} does not trust the key {}; add \"{}\" to nix.settings.trusted-public-keys of {host}",
+                key.name, key.text
+            );
+            Err((Code::KeyNotTrusted, text))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fleet::KindName;
+    use crate::nix::signature::parse_public_key;
     use std::io::{Read as _, Write as _};
     use std::os::unix::fs::PermissionsExt as _;
     use std::process::Command;

@@ -325,6 +325,27 @@ codes! {
     SlowFirst "slow-first" Warning "slow first"
         "The host asks a cache before another that holds the same paths and was seen to send them at least 5 times faster."
         "Write `?priority=` behind the addresses in the host's substituters, so that the fast cache comes first.";
+    CacheLeftOut "cache-left-out" Error "left out"
+        "Nix on the host cannot read the address of the cache in its settings, so it leaves it out."
+        "Mend the address in nix.settings.substituters of the host.";
+    RecordOld "record-old" Warning "old record"
+        "The host goes by an older priority of the cache, which it keeps for a week."
+        "Wait until the record is too old, or remove it from the host.";
+    BuildsStop "builds-stop" Note "builds stop"
+        "Builds on the host stop when the cache is down."
+        "Set nix.settings.fallback to true on the host.";
+    BuildsWait "builds-wait" Note "builds wait"
+        "Builds on the host wait at every path when the cache is down, and need another cache that has the path."
+        "Set nix.settings.fallback to true on the host.";
+    TrustedKeyMalformed "trusted-key-malformed" Error "key malformed"
+        "One of the trusted keys of the host is no key, so its Nix can check no signature and takes nothing from any cache."
+        "Mend or remove the key in nix.settings.trusted-public-keys of the host.";
+    DaemonSettingsOld "daemon-settings-old" Warning "old settings"
+        "Settings of the host were changed after its Nix daemon started, which never reads them again."
+        "Run `systemctl restart nix-daemon` on the host.";
+    CacheUnlisted "cache-unlisted" Note "unlisted cache"
+        "The host asks caches that hosts.toml lacks."
+        "Add them to hosts.toml, or remove them from nix.settings.substituters of the host.";
     KeyNotTrusted "key-not-trusted" Error "not trusted"
         "The host does not trust the key of the cache."
         "Add the key to nix.settings.trusted-public-keys of the host.";

@@ -3,7 +3,11 @@
 //! The sentences do not name the host: what is wrong for several hosts in the same words is told
 //! once, with all their names before it.
 
-use crate::fleet::{Code, Finding, PublicKey, SpeedSeen, Subject, Tier};
+use crate::fleet::{
+    CacheRecord, Code, Finding, PublicKey, Reaction, SpeedSeen, Subject, Tier, WhenDown, duration,
+};
+use jiff::Timestamp;
+use std::time::Duration;
 
 fn finding(tier: &Tier, host: &str, code: Code, cause: &str, fix: &str) -> Finding {
     Finding::new(Subject::tier_on_host(tier, host), code, cause, fix)
@@ -78,7 +82,7 @@ pub fn priority_missing(tier: &Tier, host: &str, served: Option<u32>) -> Finding
 
 /// Says that others are asked before the tier that hosts.toml means to be asked later, each with
 /// its priority.
-pub fn order_wrong(tier: &Tier, host: &str, early: &[(&str, u32)], priority: u32) -> Finding {
+pub fn order_wrong(tier: &Tier, host: &str, early: &[(&str, i32)], priority: i32) -> Finding {
     let early: Vec<String> =
         early.iter().map(|(name, priority)| format!("{name} (priority {priority})")).collect();
     let verb = if early.len() == 1 { "is" } else { "are" };
@@ -125,11 +129,117 @@ pub fn key_not_trusted(
     finding(tier, host, Code::KeyNotTrusted, &cause, &fix)
 }
 
-/// Says that the host's settings have a text under the name of the tier's key that is no key.
-pub fn key_malformed(tier: &Tier, host: &str, key: &PublicKey, written: &str) -> Finding {
-    let cause = format!("\"{written}\" in trusted-public-keys is no ed25519 key");
-    let fix = format!("write \"{}\" there", key.text);
-    finding(tier, host, Code::KeyMalformed, &cause, &fix)
+/// Says that the host's Nix can check no signature, since a text among its trusted keys is no key.
+pub fn nothing_checked(tier: &Tier, host: &str, written: &str, why: &str) -> Finding {
+    let cause = format!(
+        "nothing is taken from this cache: \"{written}\" in trusted-public-keys is no key ({why}), \
+         and with it Nix can check no signature at all"
+    );
+    let named = written.split_once(':').map_or(written, |(name, _)| name);
+    let fix = match &tier.public_key {
+        Some(key) if key.name == named => format!("write \"{}\" there", key.text),
+        Some(_) | None => "mend that key, or remove it".to_owned(),
+    };
+    finding(tier, host, Code::TrustedKeyMalformed, &cause, &fix)
+}
+
+/// Says that the tier's key stands among the host's trusted keys but does not count.
+pub fn key_shadowed(tier: &Tier, host: &str, key: &PublicKey) -> Finding {
+    let cause = format!(
+        "the key {} does not count: another key of that name stands before it in \
+         trusted-public-keys, and Nix uses only the first",
+        key.name
+    );
+    finding(tier, host, Code::KeyReplaced, &cause, "remove the other key there")
+}
+
+/// Says that a row of zeros stands under the name of the tier's key.
+pub fn key_placeholder(tier: &Tier, host: &str, key: &PublicKey) -> Finding {
+    let cause = format!(
+        "a placeholder is trusted under the name {}: nothing can verify under a key of zeros",
+        key.name
+    );
+    let fix = format!("write \"{}\" into nix.settings.trusted-public-keys there", key.text);
+    finding(tier, host, Code::KeyReplaced, &cause, &fix)
+}
+
+/// Says that the host's Nix leaves a cache out, and why.
+pub fn left_out(tier: &Tier, host: &str, text: &str, why: &str) -> Finding {
+    let cause = format!("this cache is left out with a warning: {why}, in \"{text}\"");
+    finding(tier, host, Code::CacheLeftOut, &cause, "mend that address in the substituters there")
+}
+
+/// Says that the host goes by an older priority of the tier than the tier serves.
+pub fn record_old(tier: &Tier, host: &str, record: &CacheRecord, served: i32) -> Finding {
+    let cause = format!(
+        "this cache is asked with priority {}, as noted there on {}, though it serves {served} now; \
+         the change takes effect on {}",
+        record.priority,
+        date(record.read_at),
+        date(record.until)
+    );
+    let fix =
+        "wait, or remove ~root/.cache/nix/binary-cache-v*.sqlite there and restart nix-daemon";
+    finding(tier, host, Code::RecordOld, &cause, fix)
+}
+
+/// Says what the host's Nix does with a cache that refuses its login.
+pub fn login_refused(
+    tier: &Tier,
+    host: &str,
+    status: u16,
+    release: &str,
+    reaction: Reaction,
+) -> Finding {
+    let then = match reaction {
+        Reaction::SkipsSilently => format!("{release} skips this cache silently"),
+        Reaction::Skips => format!("{release} warns and asks the next cache"),
+        Reaction::NeedsAnother => format!(
+            "{release} prints an error and asks the next cache, and what no other cache has fails"
+        ),
+        Reaction::Stops => format!("{release} stops with an error"),
+    };
+    let cause = format!("{} answered {status}: {then}", tier.url);
+    let fix = "give root there a valid login, in the file that netrc-file names";
+    finding(tier, host, Code::AccessDenied, &cause, fix)
+}
+
+/// Says what it costs builds on the host that a cache is down; nothing where it costs only a short
+/// wait.
+pub fn cost_of_failure(tier: &Tier, host: &str, release: &str, when: &WhenDown) -> Option<Finding> {
+    let code = match when.reaction {
+        Reaction::Stops => Code::BuildsStop,
+        Reaction::NeedsAnother => Code::BuildsWait,
+        Reaction::Skips | Reaction::SkipsSilently => return None,
+    };
+    let cause = format!(
+        "when this cache is down, {}: so does {release} with fallback = false",
+        if_down(when)
+    );
+    let fix = "set nix.settings.fallback = true there";
+    Some(finding(tier, host, code, &cause, fix))
+}
+
+/// Returns what happens on a host when a cache is down, as a clause: `builds stop after 4 s`.
+pub fn if_down(when: &WhenDown) -> String {
+    let time = |milliseconds: u64| duration(Duration::from_millis(milliseconds));
+    let wait = if when.silent_ms > when.refused_ms {
+        format!("{} ({} if its machine is off)", time(when.refused_ms), time(when.silent_ms))
+    } else {
+        time(when.refused_ms)
+    };
+    match when.reaction {
+        Reaction::Stops => format!("builds stop after {wait}"),
+        Reaction::NeedsAnother => {
+            format!("every path waits {wait} and fails if no other cache has it")
+        }
+        Reaction::Skips | Reaction::SkipsSilently => format!("it is skipped after {wait}"),
+    }
+}
+
+/// Returns a point in time as a date: `2026-11-25 21:15 UTC`.
+fn date(then: Timestamp) -> String {
+    then.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// Says that the host trusts another key under the name of the tier's.

@@ -1,10 +1,13 @@
 //! What a host's settings, and what it sees, mean for a tier: pure.
 
 use super::{HostView, Listed};
-use crate::fleet::words::{on_host, tiers};
+use crate::fleet::words::{nix_settings, on_host, tiers};
 use crate::fleet::{
-    Code, Finding, Fleet, PublicKey, SignatureState, Tier, TierFacts, TierOnHost, TierState,
+    Code, Finding, Fleet, KindName, NixFacts, PublicKey, Reaction, Severity, SignatureState, Tier,
+    TierFacts, TierOnHost, TierState, UnlistedCache, WhenDown, printable_line,
 };
+use crate::nix::substituter::StoreKind;
+use crate::nix::substitution::{CacheFailure, reaction, reaction_without_record, when_down};
 use crate::probe::checks::up::{mark_slow, seen_from};
 use crate::probe::kinds::kind_of;
 use crate::probe::memory::Memory;
@@ -41,8 +44,14 @@ pub(super) fn judge_one(by: By<'_>, tier: &Tier, host: &str, view: &HostView) ->
         let order = view.order(fleet);
         found.rank =
             order.iter().find(|(other, ..)| other.name == tier.name).map(|(_, rank, _)| *rank);
+        found.view = view.view;
+        found.record = view.record_in_use(listed);
+        found.when_down = view.when_down(listed);
         sight(&mut found, &mut wrong, tier, host, view, listed);
-        wrong.extend(asked_first(tier, host, listed));
+        wrong.extend(cost_of_failure(&found, tier, host, view));
+        wrong.extend(left_out(tier, host, listed));
+        wrong.extend(asked_first(tier, host, view, listed));
+        wrong.extend(old_record(tier, host, view, listed));
         wrong.extend(misplaced(fleet, tier, host, &order));
     } else if !view.substitutes {
         wrong.push(on_host::substitution_off(tier, host));
@@ -77,14 +86,72 @@ fn sight(
     let mut facts = seen_from(kind_of(tier), tier, asker, seen);
     mark_slow(&mut facts);
     found.state = facts.state;
-    wrong.extend(facts.findings);
+    let status = seen.as_ref().ok().map(|reply| reply.status);
+    let refused = status.filter(|_| facts.state == TierState::Unauthorized);
+    match refused.and_then(|status| refusal(tier, host, view, listed, status)) {
+        Some(finding) => wrong.push(finding),
+        None => wrong.extend(facts.findings),
+    }
+}
+
+/// Says what the host's Nix does with a cache that refuses it, where that is known. A bucket has
+/// words of its own.
+fn refusal(
+    tier: &Tier,
+    host: &str,
+    view: &HostView,
+    listed: &Listed,
+    status: u16,
+) -> Option<Finding> {
+    let release = view.release.filter(|_| tier.kind.name() != KindName::S3)?;
+    let failure = match status {
+        403 => CacheFailure::Forbidden,
+        _ => CacheFailure::Unauthorized,
+    };
+    let reaction = match view.has_record(listed) {
+        Some(false) => reaction_without_record(release)?,
+        Some(true) | None => reaction(release, view.settings.flag("fallback")?, failure)?,
+    };
+    Some(on_host::login_refused(tier, host, status, &release.to_string(), reaction))
+}
+
+/// Says what it costs that a cache is down, or would cost.
+fn cost_of_failure(
+    found: &TierOnHost,
+    tier: &Tier,
+    host: &str,
+    view: &HostView,
+) -> Option<Finding> {
+    let (when, release) = (found.when_down?, view.release?);
+    let is_down = found.state == TierState::Down;
+    let finding = on_host::cost_of_failure(tier, host, &release.to_string(), &when)?;
+    Some(match (is_down, when.reaction) {
+        (true, Reaction::Stops) => finding.rated(Severity::Error),
+        (true, Reaction::NeedsAnother) => finding.rated(Severity::Warning),
+        (true, Reaction::Skips | Reaction::SkipsSilently) | (false, _) => finding,
+    })
+}
+
+/// Says that Nix leaves a cache out because it cannot read its address, when it does.
+fn left_out(tier: &Tier, host: &str, listed: &Listed) -> Option<Finding> {
+    let why = listed.substituter.refused.as_ref()?;
+    Some(on_host::left_out(tier, host, &listed.substituter.text, why))
+}
+
+/// Says that a host goes by an older priority of a cache than the cache serves, when it does.
+fn old_record(tier: &Tier, host: &str, view: &HostView, listed: &Listed) -> Option<Finding> {
+    let record = view.record_in_use(listed)?;
+    let served = listed.served()?;
+    let is_old = listed.substituter.priority.is_none() && record.priority != served;
+    is_old.then(|| on_host::record_old(tier, host, &record, served))
 }
 
 /// Says that a tier is asked before every other because it does not name its place.
-fn asked_first(tier: &Tier, host: &str, listed: &Listed) -> Option<Finding> {
+fn asked_first(tier: &Tier, host: &str, view: &HostView, listed: &Listed) -> Option<Finding> {
     let served = listed.info()?.priority;
-    let is_first = listed.priority.is_none() && served.unwrap_or(0) == 0;
-    is_first.then(|| on_host::priority_missing(tier, host, served))
+    let goes_by = view.priority(listed)?;
+    let is_first = listed.substituter.priority.is_none() && served.unwrap_or(0) == 0;
+    (is_first && goes_by == 0).then(|| on_host::priority_missing(tier, host, served))
 }
 
 /// Says that a host asks a tier only after some that hosts.toml means it to ask later, when it does.
@@ -92,13 +159,13 @@ fn misplaced(
     fleet: &Fleet,
     tier: &Tier,
     host: &str,
-    order: &[(&Tier, u32, u32)],
+    order: &[(&Tier, u32, i32)],
 ) -> Option<Finding> {
     let meant = |name: &str| fleet.tiers.iter().position(|tier| tier.name == name);
     let at = order.iter().position(|(other, ..)| other.name == tier.name)?;
     let mine = meant(&tier.name);
     let (before, _) = order.split_at(at);
-    let early: Vec<(&str, u32)> = before
+    let early: Vec<(&str, i32)> = before
         .iter()
         .filter(|(other, ..)| meant(&other.name) > mine)
         .map(|(other, _, priority)| (other.name.as_str(), *priority))
@@ -117,7 +184,12 @@ fn distrust(
     if view.takes_all(entry) {
         return None;
     }
-    let taken = witness.map(|witness| (witness, witness.taken(&view.keys)));
+    let Some(keys) = view.keys.usable() else {
+        let malformed = view.keys.malformed.first()?;
+        let text = printable_line(&malformed.text);
+        return Some(on_host::nothing_checked(tier, host, &text, &malformed.why.to_string()));
+    };
+    let taken = witness.map(|witness| (witness, witness.taken(keys)));
     if view.trusts_key(tier, entry) == Some(false) {
         let key = tier.public_key.as_ref()?;
         return Some(match taken {
@@ -133,7 +205,7 @@ fn distrust(
         });
     }
     let (witness, Taken::Never) = taken? else { return None };
-    let known = |name: &str| view.keys.iter().any(|key| key.name == name);
+    let known = |name: &str| view.keys.named(name).is_some();
     let signers = witness.signers();
     Some(match signers.iter().find(|name| known(name)) {
         Some(name) => on_host::signature_invalid(tier, host, &witness.name, name),
@@ -150,20 +222,56 @@ fn lacking(
     view: &HostView,
     takes: Option<(&str, &str)>,
 ) -> Finding {
-    let malformed = view.malformed_keys.iter().find(|text| name_of(text) == key.name);
-    if let Some(written) = malformed {
-        return on_host::key_malformed(tier, host, key, written);
+    if view.keys.shadows(key) {
+        return on_host::key_shadowed(tier, host, key);
     }
-    let same_name = view.keys.iter().any(|have| have.name == key.name);
-    if same_name && takes.is_none() {
-        return on_host::key_replaced(tier, host, key);
+    match view.keys.named(&key.name).filter(|_| takes.is_none()) {
+        Some(other) if other.bytes == [0; 32] => on_host::key_placeholder(tier, host, key),
+        Some(_) => on_host::key_replaced(tier, host, key),
+        None => on_host::key_not_trusted(tier, host, key, takes),
     }
-    on_host::key_not_trusted(tier, host, key, takes)
 }
 
-/// Returns the name of a key as it is written.
-fn name_of(text: &str) -> &str {
-    text.split_once(':').map_or(text, |(name, _)| name)
+/// Says how a host's Nix is set up, and what is wrong with that for every cache.
+pub(in crate::probe) fn nix_facts(fleet: &Fleet, host: &str, view: &HostView) -> NixFacts {
+    let mut wrong = Vec::new();
+    if let Some(malformed) = view.keys.malformed.first().filter(|_| !view.takes_unsigned) {
+        let text = printable_line(&malformed.text);
+        wrong.push(nix_settings::key_malformed(host, &text, &malformed.why.to_string()));
+    }
+    if !view.changed.is_empty() {
+        wrong.push(nix_settings::daemon_older(host, &view.changed));
+    }
+    let is_known = |listed: &Listed| fleet.tiers.iter().any(|tier| listed.is_tier(tier));
+    let all = view.listed.iter().zip(view.places());
+    let unlisted: Vec<UnlistedCache> = all
+        .filter(|(listed, _)| view.substitutes && !is_known(listed))
+        .map(|(listed, place)| UnlistedCache {
+            url: printable_line(&listed.substituter.text),
+            rank: place,
+            priority: view.priority(listed),
+            left_out: listed.substituter.refused.clone().map(|why| printable_line(&why)),
+        })
+        .collect();
+    wrong.extend((!unlisted.is_empty()).then(|| nix_settings::unlisted(host, &unlisted)));
+    NixFacts {
+        release: view.release.map(|release| release.to_string()),
+        view: view.view,
+        fallback: view.settings.flag("fallback"),
+        unlisted,
+        findings: wrong.into_iter().map(|finding| finding.at(view.measured_at)).collect(),
+        measured_at: view.is_known().then_some(view.measured_at),
+    }
+}
+
+impl HostView {
+    /// Returns what happens on the host when a cache is down, where that is known.
+    fn when_down(&self, listed: &Listed) -> Option<WhenDown> {
+        if !matches!(listed.substituter.kind, StoreKind::Http | StoreKind::S3) {
+            return None;
+        }
+        when_down(self.release?, &self.settings, &listed.substituter, self.has_record(listed))
+    }
 }
 
 /// Says what every host makes of a tier that is in this state, and whether any of them asks it.

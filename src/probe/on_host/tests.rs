@@ -1,9 +1,12 @@
 //! Settings of hosts, and what they mean for tiers.
 
+mod as_nix;
+
 use super::judge::{By, judge_one};
 use super::*;
 use crate::fleet::{Code, KindName, SignatureState, TierFacts, TierOnHost, TierState};
 use crate::nix::narinfo::NarInfo;
+use crate::nix::signature::parse_public_key;
 use crate::probe::kinds::kind_of;
 use crate::probe::memory::Memory;
 use crate::probe::server::NARINFO;
@@ -55,11 +58,20 @@ fn seen(priority: Option<u32>) -> Result<HttpReply, RequestError> {
 
 /// A view of a host that gets these answers, in the order of its list.
 fn view(substituters: &str, keys: &str, answers: &[Result<HttpReply, RequestError>]) -> HostView {
-    let mut view = parse("razer", &printed(substituters, keys), Timestamp::UNIX_EPOCH);
+    with(parse("razer", &printed(substituters, keys), Timestamp::UNIX_EPOCH), answers)
+}
+
+/// Puts answers into a view, in the order of its list.
+fn with(mut view: HostView, answers: &[Result<HttpReply, RequestError>]) -> HostView {
     for (listed, seen) in view.listed.iter_mut().zip(answers) {
         listed.seen = Some(seen.clone());
     }
     view
+}
+
+/// No answer of a cache.
+fn down() -> Result<HttpReply, RequestError> {
+    Err(RequestError::new("http://p620:5000", "nothing listens there", ""))
 }
 
 /// What a tier serves that the key of [`KEY`] signed, under a name.
@@ -102,7 +114,8 @@ fn nix_sorts_by_priority_and_keeps_the_list_among_equals() {
     let listed = "https://cache.nixos.org http://x http://p620:5000?priority=40 daemon";
     let view = view(listed, NIXOS, &[seen(Some(40)), seen(Some(10)), seen(Some(30))]);
     let found = judged(&view);
-    assert_eq!((found[0].rank, found[1].rank), (Some(3), Some(2)));
+    // The machine's own daemon has Nix's 0.
+    assert_eq!((found[0].rank, found[1].rank), (Some(4), Some(3)));
     let error = found[0].error().unwrap();
     assert!(error.contains("nixos (priority 40) is asked before p620 (priority 40)"), "{error}");
     assert_eq!(found[1].findings, [], "said once, of the one that is asked too late");
@@ -137,7 +150,10 @@ fn a_key_counts_by_its_bytes_not_by_its_name() {
 fn a_key_that_is_none_is_told_as_it_is_written() {
     let zeros = "p620-1:AAAA";
     let found = judged(&view("http://p620:5000", zeros, &[seen(Some(30))]));
-    assert_eq!((found[0].trusted, codes(&found[0])), (Some(false), vec![Code::KeyMalformed]));
+    assert_eq!(
+        (found[0].trusted, codes(&found[0])),
+        (Some(false), vec![Code::TrustedKeyMalformed])
+    );
     let finding = &found[0].findings[0];
     assert!(finding.cause.contains(zeros) && finding.fix.contains(KEY), "{finding:?}");
 }

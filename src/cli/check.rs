@@ -1,6 +1,6 @@
 //! `nixdash config check`: says whether the configuration is right, and what it means.
 
-use crate::cli::{CliError, load};
+use crate::cli::{CliError, load, strategies};
 use crate::config;
 use crate::deploy::{builds_for, locate, tracks_flake_file};
 use crate::fleet::Fleet;
@@ -46,6 +46,10 @@ async fn check(hosts: Option<&Path>) -> Result<ExitCode, CliError> {
         return Ok(ExitCode::SUCCESS);
     };
     let fleet = load::read(&path)?;
+    let mistakes = strategies::mistakes(&fleet);
+    if !mistakes.is_empty() {
+        return Err(CliError::Strategies { path, mistakes });
+    }
     // Only a trusted file may say how hosts are reached.
     let trusted = load::load(hosts)?;
     let mut warnings = empty_fleet(&fleet);
@@ -65,19 +69,14 @@ async fn check(hosts: Option<&Path>) -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Warns of a fleet without hosts.
+/// Warns of a file that names nothing. One that names hosts only, or tiers only, is looked at as it is.
 fn empty_fleet(fleet: &Fleet) -> Vec<Warning> {
-    let nothing = match (fleet.hosts.is_empty(), fleet.tiers.is_empty()) {
-        (true, true) => {
-            Some(("it names no host and no tier", "add [hosts.NAME], and [[tiers]] for its caches"))
-        }
-        (true, false) => {
-            Some(("it names no host, and `nixdash status` wants one", "add [hosts.NAME]"))
-        }
-        // A fleet without caches deploys directly.
-        (false, _) => None,
-    };
-    nothing.into_iter().map(|(message, hint)| (message.to_owned(), hint.to_owned())).collect()
+    if fleet.hosts.is_empty() && fleet.tiers.is_empty() {
+        let hint = "add [hosts.NAME] for a machine, or [[tiers]] for a cache";
+        vec![("it names no host and no tier".to_owned(), hint.to_owned())]
+    } else {
+        Vec::new()
+    }
 }
 
 /// Looks whether a flake of this machine is there, and whether Nix will see it.

@@ -44,6 +44,14 @@ pub enum CliError {
     /// The request does not fit the fleet.
     #[error("{0}")]
     Setup(#[from] crate::deploy::SetupError),
+    /// Hosts cannot be deployed in the way that the configuration chooses for them.
+    #[error("{}", strategy_mistakes(path, mistakes))]
+    Strategies {
+        /// The configuration.
+        path: std::path::PathBuf,
+        /// What is wrong, and what to do about it.
+        mistakes: Vec<(String, String)>,
+    },
     /// Nobody can be asked and `--yes` was not given.
     #[error("there is no terminal to confirm on; add --yes to deploy without asking")]
     NobodyToAsk,
@@ -88,6 +96,7 @@ impl CliError {
             | Self::Theme(_)
             | Self::Select(_)
             | Self::Setup(_)
+            | Self::Strategies { .. }
             | Self::Untrusted(_)
             | Self::NobodyToAsk => ExitCode::from(EXIT_USAGE),
             Self::RunAtWork(_)
@@ -105,4 +114,12 @@ impl CliError {
     pub fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == std::io::ErrorKind::BrokenPipe)
     }
+}
+
+/// Writes mistakes as those of the text of the file are written.
+fn strategy_mistakes(path: &std::path::Path, mistakes: &[(String, String)]) -> String {
+    let lines = mistakes
+        .iter()
+        .map(|(message, hint)| format!("{}: {message}\n  hint: {hint}", path.display()));
+    lines.collect::<Vec<_>>().join("\n")
 }

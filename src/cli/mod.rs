@@ -25,6 +25,7 @@ mod notes;
 mod print;
 mod show;
 mod status;
+mod strategies;
 mod trends;
 mod trust;
 mod wait;

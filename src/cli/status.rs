@@ -2,7 +2,9 @@
 
 use crate::cli::{CliError, EXIT_FOUND, EXIT_INTERRUPTED, earlier, json, notes, wait};
 use crate::dash::{ascii, ascii_from, status_line};
-use crate::fleet::{Bytes, Fleet, HostFacts, Severity, TierFacts, ago, bytes, percent, select};
+use crate::fleet::{
+    Bytes, Fleet, HostFacts, Severity, TierFacts, ago, bytes, percent, select_or_all,
+};
 use crate::probe::{Snapshot, Thoroughness, measure_once};
 use crate::remote::Remote;
 use clap::{Args, ValueEnum};
@@ -51,9 +53,7 @@ impl FailOn {
 }
 
 pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliError> {
-    let all = ["all".to_owned()];
-    let selectors = if args.selectors.is_empty() { &all[..] } else { &args.selectors };
-    let hosts = select(&fleet, selectors)?;
+    let hosts = select_or_all(&fleet, &args.selectors)?;
     let fleet = Arc::new(fleet);
     let runner = Remote::new(Arc::clone(&fleet));
     let known_before = earlier::read(&fleet);
@@ -94,8 +94,13 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
 
 /// Says what a look waits for.
 pub(super) fn waited_for(fleet: &Fleet, hosts: usize) -> String {
-    let tiers = fleet.tiers.len();
-    format!("waiting for {hosts} hosts and {tiers} caches to say what they are and hold …")
+    let counted = |count: usize, word: &str| {
+        let plural = if count == 1 { "" } else { "s" };
+        (count > 0).then(|| format!("{count} {word}{plural}"))
+    };
+    let parts = [counted(hosts, "host"), counted(fleet.tiers.len(), "cache")];
+    let whom = parts.into_iter().flatten().collect::<Vec<_>>().join(" and ");
+    format!("waiting for {whom} to say what they are and hold …")
 }
 
 /// Waits until somebody wants this to end.
@@ -121,7 +126,9 @@ fn text(fleet: &Fleet, found: &Snapshot, now: Timestamp) -> String {
     let mut tiers =
         vec![row(["TIER", "KIND", "STATE", "SIGNATURE", "LATENCY", "PRIORITY", "COVERAGE"])];
     tiers.extend(found.tiers.iter().map(|(name, facts)| tier_row(fleet, name, facts, found)));
-    let mut text = format!("{}\n{}", table(&hosts), table(&tiers));
+    // A table without rows says nothing.
+    let tables = [hosts, tiers].into_iter().filter(|rows| rows.len() > 1);
+    let mut text = tables.map(|rows| table(&rows)).collect::<Vec<_>>().join("\n");
     // Said once, instead of once for every host.
     let doubt = fleet.trust.doubt().map(str::to_owned);
     let notes: Vec<String> =
@@ -272,8 +279,6 @@ mod tests {
         insta::assert_snapshot!(text(&fleet, &found, now()), @"
         HOST  STATE  SYSTEM  GEN  LOAD  MEM  /NIX FREE  STORE  AGE
         p510  up     –       –    –     –    –          –      7 s
-
-        TIER  KIND  STATE  SIGNATURE  LATENCY  PRIORITY  COVERAGE
 
         1 finding is silenced in hosts.toml:
           only 1.2 GB is left for /nix/store on p510; make room there; silenced until 2026-12-24: a bigger disk is on its way [disk-low]

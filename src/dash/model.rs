@@ -279,6 +279,9 @@ pub struct Model {
 impl Model {
     /// Returns a model in which nothing was measured yet.
     pub fn new(fleet: Arc<Fleet>, now: Timestamp) -> Self {
+        // A fleet of tiers only has nothing to show in the first view.
+        let caches_only = fleet.hosts.is_empty() && !fleet.tiers.is_empty();
+        let screen = if caches_only { Screen::Caches } else { Screen::default() };
         let mut model = Self {
             hosts: vec![HostModel::default(); fleet.hosts.len()],
             tiers: vec![TierView::default(); fleet.tiers.len()],
@@ -288,7 +291,7 @@ impl Model {
             fleet,
             figures: Figures::default(),
             runs: Vec::new(),
-            screen: Screen::default(),
+            screen,
             overlay: None,
             prompt: None,
             host: 0,

@@ -2,12 +2,14 @@
 //!
 //! Hosts are counted by sign; then comes what is wrong with them beside their state, the mean coverage of the tier that deploys publish to
 //! (or of the first that hosts ask), then the tiers that are known to be bad, three by name and with
-//! what is wrong, the rest counted.
+//! what is wrong, the rest counted. Without hosts the tiers that are up are counted first.
 
 use crate::dash::model::{Model, RunSign, coverage_tier, mean_coverage};
 use crate::dash::view::trouble;
 use crate::fleet::words::counted;
-use crate::fleet::{CoverageFacts, Fleet, HostFacts, HostState, TierFacts, percent, worst};
+use crate::fleet::{
+    CoverageFacts, Fleet, HostFacts, HostState, TierFacts, TierState, percent, worst,
+};
 use std::collections::BTreeMap;
 
 /// How many tiers that are known to be bad are named.
@@ -77,7 +79,11 @@ fn line(
     if words_too {
         words.extend(counted(facts()).into_iter().map(|(_, wrong)| wrong));
     }
-    let named = coverage_tier(fleet).map(|tier| tier.name.as_str());
+    if hosts.is_empty() {
+        let up = |facts: &&&TierFacts| facts.state == TierState::Up && trouble(facts).is_none();
+        words.push(format!("{}●", tiers.iter().filter(up).count()));
+    }
+    let named = coverage_tier(fleet).filter(|_| !hosts.is_empty()).map(|tier| tier.name.as_str());
     let mut troubled = Vec::new();
     for (tier, facts) in fleet.tiers.iter().zip(tiers) {
         if let Some(trouble) = trouble(facts) {

@@ -45,7 +45,7 @@ pub use redact::redact;
 pub use run::{
     Action, Fetched, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, Progress, Strategy,
 };
-pub use select::{SelectError, select};
+pub use select::{SelectError, select, select_or_all};
 pub use settings::{Evaluate, Fleet, Retention, Rollout, Targets};
 pub use speed::{RankedSpeed, SpeedSeen, TimedBytes, TimedFetch, slow_first, speed_seen};
 pub use text::printable_line;

@@ -58,6 +58,15 @@ pub fn select(fleet: &Fleet, selectors: &[String]) -> Result<Vec<String>, Select
         .collect())
 }
 
+/// Returns the names of the selected hosts, as [`select`] does; without a selector those of all hosts. A
+/// fleet of tiers has none, and that is no mistake.
+pub fn select_or_all(fleet: &Fleet, selectors: &[String]) -> Result<Vec<String>, SelectError> {
+    if selectors.is_empty() {
+        return Ok(fleet.hosts.iter().map(|host| host.name.clone()).collect());
+    }
+    select(fleet, selectors)
+}
+
 /// Returns the error for a selector without a match, with what could have been meant.
 fn nothing(fleet: &Fleet, selector: &str) -> SelectError {
     if fleet.hosts.is_empty() {

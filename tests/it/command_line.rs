@@ -78,8 +78,10 @@ fn what_is_hardly_meant_is_a_warning() {
     assert!(gone.contains("right, with 1 warning") && gone.contains("no /nonexistent"), "{gone}");
     let empty = said("# nothing yet\n");
     assert!(empty.contains("names no host and no tier"), "{empty}");
-    let no_hosts = said("[[tiers]]\nname = \"x\"\nkind = \"http\"\nurl = \"http://x\"\n");
-    assert!(no_hosts.contains("names no host, and"), "{no_hosts}");
+    for half in ["[[tiers]]\nname = \"x\"\nkind = \"http\"\nurl = \"http://x\"\n", "[hosts.x]\n"] {
+        let half = said(half);
+        assert!(half.contains("right;") && !half.contains("warning"), "{half}");
+    }
     let fine = said(&FLEET.replace("/nonexistent", "git+ssh://git@example.org/nixos"));
     assert!(fine.contains("right;") && !fine.contains("warning"), "{fine}");
     for flake in [".", "./"] {
@@ -88,6 +90,47 @@ fn what_is_hardly_meant_is_a_warning() {
     }
     let below = said(&FLEET.replace("/nonexistent", "./nixos"));
     assert!(below.contains("there is no /") && below.contains("/nixos on this machine"), "{below}");
+}
+
+#[test]
+fn a_fleet_that_is_deployed_via_cache_without_a_tier_is_a_mistake() {
+    let fleet = FLEET.split("[[tiers]]").next().unwrap();
+    let output = nixdash(&["config", "check"], fleet);
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    for words in [
+        "hosts.toml: samsung, p510 are deployed via-cache, but no tier serves the store of its",
+        "hint: add [[tiers]]",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    // It can be looked at all the same.
+    let output = nixdash(&["history"], fleet);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+}
+
+#[test]
+fn a_fleet_of_tiers_only_is_looked_at_like_any_other() {
+    let fleet = "[[tiers]]\nname = \"gone\"\nkind = \"http\"\nurl = \"http://127.0.0.1:9\"\n";
+    for (args, words) in [
+        (&["status"][..], "gone  http  down"),
+        (&["status", "--json"], "\"hosts\": []"),
+        (&["status", "--line"], "0"),
+        (&["caches"], "gone  http  down"),
+        (&["history"], "no runs"),
+        (&["config", "check"], "right; 0 hosts, 1 tier"),
+    ] {
+        let output = nixdash(args, fleet);
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", stderr(&output));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains(words) && !said.contains("HOST "), "{args:?}: {said}");
+    }
+    // Who names hosts, or wants them built, has to have some.
+    for args in [&["status", "p620"][..], &["deploy", "all", "--yes"], &["caches", "--next"]] {
+        let output = nixdash(args, fleet);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(stderr(&output).contains("the fleet has no hosts"), "{}", stderr(&output));
+    }
 }
 
 #[test]

@@ -69,3 +69,20 @@ fn no_store_is_looked_at_while_a_run_is_at_work() {
     assert_eq!(model.overlay, None);
     assert!(model.toast.is_some_and(|toast| toast.text.contains("at work")));
 }
+
+#[test]
+fn a_fleet_of_tiers_only_opens_at_its_caches_and_fits_every_view() {
+    use crate::dash::tests::screens::{draw, look, text};
+    for (columns, rows) in [(200, 50), (110, 30), (80, 24), (40, 10), (10, 3)] {
+        let mut fleet = demo_tiers::every_kind();
+        fleet.hosts.clear();
+        let mut model = demo::model_of(fleet, demo_tiers::of_every_kind(), columns, rows);
+        assert_eq!(model.screen, Screen::Caches);
+        for keys in ["", "1", "2", "\n", "3", "4", "5"] {
+            press(&mut model, keys);
+            let shown = text(&draw(&model, &look(false)));
+            let says = "hosts.toml names no host; 2 shows its caches";
+            assert!(keys != "1" || columns < 80 || shown.contains(says), "{shown}");
+        }
+    }
+}

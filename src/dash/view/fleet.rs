@@ -107,7 +107,7 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
     }
     if visible.is_empty() {
         let why = if paint.model.fleet.hosts.is_empty() {
-            " hosts.toml names no host".to_owned()
+            " hosts.toml names no host; 2 shows its caches".to_owned()
         } else {
             format!(" no host matches “{}”; esc shows all", paint.model.filter.text())
         };

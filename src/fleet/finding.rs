@@ -142,7 +142,8 @@ impl Finding {
             subject,
             code,
             severity: code.severity(),
-            cause: printable_line(cause),
+            // A sentence joins both with a semicolon: what Nix says may end in one.
+            cause: printable_line(cause.trim_end_matches([';', ' '])),
             fix: printable_line(fix),
             short: None,
             measured_at: None,
@@ -283,6 +284,7 @@ mod tests {
         let finding = of(Code::RoomLow, "\u{1b}[31mred http://me:pw@x").in_short("a\u{7}b");
         assert_eq!(finding.cause, "red http://[secret]@x");
         assert_eq!(finding.words(), "ab");
+        assert_eq!(of(Code::RoomLow, "that; ").sentence(), "that; mend it");
     }
 
     #[test]

@@ -2,10 +2,15 @@
 //!
 //! Numbers of activities are those of one process, so every process needs a log of its own.
 
+mod failure;
+
+pub use failure::NixFailure;
+
 use crate::fleet::{Bytes, Fetched, Progress, Share, printable_line};
 use crate::nix::internal_json::{Activity, Field, activity, parse_line, result};
 use crate::nix::settings::bare_url;
 use crate::nix::transfers::Transfers;
+use failure::FailureLog;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -93,12 +98,7 @@ pub struct ActivityLog {
     ended_counts: (u64, u64),
     /// Those of them that were builds.
     ended_builds: (u64, u64),
-    last_error: Option<String>,
-    /// The first message that names a cause, not only that something needed failed.
-    cause: Option<String>,
-    /// The line of each package's output that says most about a failure: the last with an error
-    /// in it, else the last.
-    telling: HashMap<String, String>,
+    failure: FailureLog,
     transfers: Transfers,
     /// When the line that is being taken was read, since the first.
     now: Option<Duration>,
@@ -216,16 +216,9 @@ impl ActivityLog {
         fetched
     }
 
-    /// Returns why it failed, as one printable line: the first message that names a cause (with
-    /// what the build itself said last), else the last error.
-    pub fn failure(&self) -> Option<String> {
-        let cause = self.cause.as_ref().or(self.last_error.as_ref())?;
-        let cause = cause.strip_prefix("error: ").unwrap_or(cause);
-        let said = derivation_in(cause).and_then(|drv| self.telling.get(&package_of(drv)));
-        Some(match said {
-            Some(said) => format!("{cause}; it said: {said}"),
-            None => cause.to_owned(),
-        })
+    /// Returns why it failed, where it said so.
+    pub fn failure(&self) -> Option<NixFailure> {
+        self.failure.failure()
     }
 
     /// Returns the bytes that Nix expects to copy.
@@ -263,6 +256,9 @@ impl ActivityLog {
     /// Keeps that something began.
     fn start(&mut self, (id, parent): (u64, u64), kind: u64, fields: &[Field]) {
         let text = |index: usize| fields.get(index).and_then(Field::text).unwrap_or_default();
+        if let activity::SUBSTITUTE | activity::QUERY_PATH_INFO = kind {
+            self.failure.note_asked(text(0), text(1));
+        }
         let running = match kind {
             activity::BUILD if !text(0).is_empty() => {
                 let package = package_of(text(0));
@@ -357,7 +353,7 @@ impl ActivityLog {
                     Some(_) | None => "build".to_owned(),
                 };
                 let line = printable_line(text(0).unwrap_or_default());
-                self.note_output(&package, &line);
+                self.failure.note_output(&package, &line);
                 vec![LogItem::Output { package, line }]
             }
             result::SET_PHASE => {
@@ -400,19 +396,8 @@ impl ActivityLog {
     fn message(&mut self, level: u64, text: &str) -> Vec<LogItem> {
         let lines: Vec<String> =
             text.lines().map(printable_line).filter(|line| !line.trim().is_empty()).collect();
-        if level <= 1 && self.cause.is_none() {
-            let cause = lines.iter().find(|line| CAUSES.iter().any(|sign| line.contains(sign)));
-            self.cause = cause.cloned();
-        }
+        self.failure.note_message(level, &lines);
         if level == 0 && lines.iter().any(|line| line.starts_with("error:")) {
-            // Since 2.31 the reason stands on a line of its own.
-            let reason = lines.iter().skip(1).find(|line| line.trim().starts_with("Reason:"));
-            let said = lines.iter().take(1).chain(reason);
-            let error = said.map(|line| line.trim()).collect::<Vec<_>>().join(" ");
-            if error.contains("Cannot build '") && error.contains("builder failed") {
-                self.cause.get_or_insert_with(|| error.clone());
-            }
-            self.last_error = Some(error);
             for line in &lines {
                 self.note_failed(line);
             }
@@ -427,30 +412,7 @@ impl ActivityLog {
         }
         self.failed.extend(derivation_in(line).map(str::to_owned));
     }
-
-    /// Keeps the line of a build's output that says most, should it fail.
-    fn note_output(&mut self, package: &str, line: &str) {
-        // Every line of every build comes by here: look without making a copy.
-        let says_error =
-            |line: &str| line.as_bytes().windows(5).any(|part| part.eq_ignore_ascii_case(b"error"));
-        let old = self.telling.get(package);
-        if line.trim().is_empty() || old.is_some_and(|old| says_error(old) && !says_error(line)) {
-            return;
-        }
-        self.telling.insert(package.to_owned(), line.trim().to_owned());
-    }
 }
-
-/// What stands in a message that names a cause.
-const CAUSES: [&str; 7] = [
-    "builder for '",
-    "hash mismatch",
-    "does not exist in binary cache",
-    "lacks a signature by a trusted key",
-    "not signed by any of the keys",
-    "No space left on device",
-    "failed to read compressed data",
-];
 
 /// Returns the derivation that a message names in quotes.
 fn derivation_in(line: &str) -> Option<&str> {

@@ -20,6 +20,8 @@ pub mod activity {
     pub const BUILD: u64 = 105;
     /// A path is substituted: path, cache.
     pub const SUBSTITUTE: u64 = 108;
+    /// A cache is asked what it knows of a path: the path, the cache.
+    pub const QUERY_PATH_INFO: u64 = 109;
 }
 
 /// Numbers of result types.

@@ -1,7 +1,7 @@
 //! Compare and build: what realising the system takes, and doing it, on the host that builds.
 
 use super::evaluate;
-use super::fetch::by_tier;
+use super::fetch::{by_tier, why};
 use super::scripts::{BUILD, COMPARE};
 use super::step::{LineSink, PlainLog, Step};
 use crate::deploy::engine::job::{Job, JobKind, lost};
@@ -75,13 +75,10 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
             substituted: by_tier(&step.shared.fleet, log.fetched()),
         }),
         Some(code) => {
-            let text = format!(
-                "{} could not be built on {}: {}",
-                step.host.name,
-                step.host.build_on,
-                log.failure().unwrap_or_else(|| format!("nix-store exited with {code}"))
-            );
-            Err(Failure::failed(Code::BuildFailed, text))
+            let (code, said) = why(log.failure(), code, Code::BuildFailed);
+            let text =
+                format!("{} could not be built on {}: {said}", step.host.name, step.host.build_on);
+            Err(Failure::failed(code, text))
         }
         None => {
             let text = format!(

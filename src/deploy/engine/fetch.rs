@@ -6,6 +6,7 @@ use super::step::{PlainLog, Step};
 use crate::deploy::engine::job::{Job, JobKind, StartFailure, lost};
 use crate::deploy::{Failure, Reason, Report};
 use crate::fleet::{Code, Fetched, Fleet};
+use crate::nix::activity_log::NixFailure;
 use crate::nix::settings::bare_url;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -41,15 +42,25 @@ pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
     match state.exit {
         Some(0) => Ok(Report::Fetched(by_tier(&step.shared.fleet, log.fetched()))),
         Some(code) => {
-            let said = log.failure().unwrap_or_else(|| format!("nix-store exited with {code}"));
+            let (code, said) = why(log.failure(), code, Code::FetchFailed);
             let text = format!("{host} could not fetch its system: {said}");
-            Err(Failure::failed(Code::FetchFailed, text))
+            Err(Failure::failed(code, text))
         }
         None => {
             let text =
                 format!("the fetch on {host} was ended from outside; was the host restarted?");
             Err(Failure::failed(Code::JobEnded, text))
         }
+    }
+}
+
+/// Says why a process of Nix failed that ended with this exit code, and which kind of failure that
+/// is: a cache that is down is no failed build.
+pub(super) fn why(failure: Option<NixFailure>, exit: i32, code: Code) -> (Code, String) {
+    match failure {
+        Some(NixFailure { is_cache_down: true, text }) => (Code::NotReached, text),
+        Some(NixFailure { is_cache_down: false, text }) => (code, text),
+        None => (code, format!("nix-store exited with {exit}")),
     }
 }
 

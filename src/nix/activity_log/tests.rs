@@ -135,7 +135,7 @@ fn a_real_failure_is_not_counted_as_built() {
     for text in [FAIL, FAIL_2_34] {
         let (log, lines) = read(text);
         assert_eq!(log.built(), 0);
-        let error = log.failure().unwrap();
+        let error = log.failure().unwrap().text;
         assert!(error.contains("-broken-1.0.drv"), "{error}");
         assert!(error.contains("failed with exit code 3"), "{error}");
         assert!(error.ends_with("it said: error: bad thing"), "{error}");

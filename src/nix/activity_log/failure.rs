@@ -1,0 +1,226 @@
+//! Why a process of Nix failed: which of all that it said names the cause.
+//!
+//! The last error often says only that something needed is not there. Before it stands why: a
+//! builder that failed, a cache that does not answer, a signature that nobody trusts. An error with
+//! a trace names its cause in its last line, and its first is empty.
+
+use crate::fleet::printable_line;
+use crate::nix::settings::bare_url;
+use std::collections::HashMap;
+
+/// Why a process of Nix failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NixFailure {
+    /// Whether a cache could not be reached, and nothing else went wrong: the build itself did not
+    /// fail.
+    pub is_cache_down: bool,
+    /// The cause, as one printable line.
+    pub text: String,
+}
+
+/// What was said so far that tells why.
+#[derive(Default)]
+pub(super) struct FailureLog {
+    last_error: Option<String>,
+    /// The first message that names a cause, not only that something needed failed.
+    cause: Option<String>,
+    /// The first message by which a cache is given up that cannot be reached.
+    unreachable: Option<String>,
+    /// The line of each package's output that says most about a failure: the last with an error
+    /// in it, else the last.
+    telling: HashMap<String, String>,
+    /// The path that was asked for last, and where.
+    asked: Option<(String, String)>,
+}
+
+/// What stands in a message that names a cause.
+const CAUSES: [&str; 7] = [
+    "builder for '",
+    "hash mismatch",
+    "does not exist in binary cache",
+    "lacks a signature by a trusted key",
+    "not signed by any of the keys",
+    "No space left on device",
+    "failed to read compressed data",
+];
+
+/// What stands in a message that a file could not be had.
+const UNREACHABLE: &str = "unable to download '";
+
+/// What stands in it where the server answered.
+const ANSWERED: &str = "HTTP error";
+
+/// What stands in it where it is tried again.
+const AGAIN: &str = "; retrying ";
+
+impl FailureLog {
+    /// Keeps that a path is asked for somewhere.
+    pub(super) fn note_asked(&mut self, path: &str, from: &str) {
+        if path.starts_with('/') {
+            self.asked = Some((path.to_owned(), printable_line(bare_url(from))));
+        }
+    }
+
+    /// Keeps the line of a build's output that says most, should it fail.
+    pub(super) fn note_output(&mut self, package: &str, line: &str) {
+        // Every line of every build comes by here: look without making a copy.
+        let says_error =
+            |line: &str| line.as_bytes().windows(5).any(|part| part.eq_ignore_ascii_case(b"error"));
+        let old = self.telling.get(package);
+        if line.trim().is_empty() || old.is_some_and(|old| says_error(old) && !says_error(line)) {
+            return;
+        }
+        self.telling.insert(package.to_owned(), line.trim().to_owned());
+    }
+
+    /// Takes a message of one or several printable lines.
+    pub(super) fn note_message(&mut self, level: u64, lines: &[String]) {
+        if level > 1 {
+            return;
+        }
+        if self.cause.is_none() {
+            let cause = lines.iter().find(|line| CAUSES.iter().any(|sign| line.contains(sign)));
+            self.cause = cause.map(|line| self.with_path(plain(line)));
+        }
+        if level == 0 && lines.iter().any(|line| line.starts_with("error:")) {
+            self.note_error(lines);
+        }
+    }
+
+    /// Takes an error: the last cause of a trace, and a reason where one is given.
+    fn note_error(&mut self, lines: &[String]) {
+        let said = |line: &&String| {
+            line.trim().strip_prefix("error:").is_some_and(|rest| !rest.trim().is_empty())
+        };
+        let Some(error) = lines.iter().rev().find(said).map(|line| line.trim()) else { return };
+        // Since 2.31 the reason stands on a line of its own.
+        let reason = lines.iter().skip(1).map(|line| line.trim());
+        let reason = reason.filter(|line| line.starts_with("Reason:"));
+        let traced = lines.iter().map(|line| line.trim());
+        let traced = traced.filter_map(|line| line.strip_prefix("… ")).next_back();
+        let mut text = std::iter::once(plain(error)).chain(reason).collect::<Vec<_>>().join(" ");
+        if let Some(traced) = traced {
+            text = format!("{text} ({traced})");
+        }
+        if text.contains("Cannot build '") && text.contains("builder failed") {
+            self.cause.get_or_insert_with(|| text.clone());
+        }
+        let text = self.with_path(&text);
+        if text.contains(UNREACHABLE) && !text.contains(ANSWERED) && !text.contains(AGAIN) {
+            self.unreachable.get_or_insert_with(|| text.clone());
+        }
+        self.last_error = Some(text);
+    }
+
+    /// Adds to what names no path the one that was asked for, and where that was.
+    fn with_path(&self, text: &str) -> String {
+        let Some((path, from)) = self.asked.as_ref().filter(|_| !text.contains("/nix/store/"))
+        else {
+            return text.to_owned();
+        };
+        if text.contains(from.as_str()) {
+            format!("{text}; needed for {path}")
+        } else {
+            format!("{text}; asked {from} for {path}")
+        }
+    }
+
+    /// Returns why it failed: the first message that names a cause (with what the build itself said
+    /// last), else the cache that could not be reached, else the last error.
+    pub(super) fn failure(&self) -> Option<NixFailure> {
+        let is_cache_down = self.cause.is_none() && self.unreachable.is_some();
+        let cause = self.cause.as_ref().or(self.unreachable.as_ref());
+        let cause = cause.or(self.last_error.as_ref())?.trim_end_matches([';', ' ']);
+        let said = super::derivation_in(cause);
+        let said = said.and_then(|drv| self.telling.get(&super::package_of(drv)));
+        let text = match said {
+            Some(said) => format!("{cause}; it said: {said}"),
+            None => cause.to_owned(),
+        };
+        Some(NixFailure { is_cache_down, text })
+    }
+}
+
+/// Returns a line without the word that says how bad it is.
+fn plain(line: &str) -> &str {
+    let line = line.trim();
+    let line = line.strip_prefix("warning:").map_or(line, str::trim);
+    line.strip_prefix("error:").map_or(line, str::trim)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::nix::activity_log::ActivityLog;
+
+    /// Returns why a real process of Nix failed, and whether only a cache was down.
+    fn failed(log: &str) -> (bool, String) {
+        let mut found = ActivityLog::new();
+        for line in log.lines() {
+            found.feed(line);
+        }
+        let failure = found.failure().unwrap();
+        assert!(!failure.text.contains(";;") && !failure.text.contains('\u{1b}'), "{failure:?}");
+        (failure.is_cache_down, failure.text)
+    }
+
+    #[test]
+    fn a_cache_that_is_down_is_named_with_the_path_and_is_no_failed_build() {
+        for log in [
+            include_str!("../../../tests/nix-logs/fetch-down-2.26.log"),
+            include_str!("../../../tests/nix-logs/fetch-down-2.34.log"),
+            // With fallback the last error is that the path could not be built.
+            include_str!("../../../tests/nix-logs/fetch-fallback-2.26.log"),
+        ] {
+            let (is_cache_down, text) = failed(log);
+            assert!(is_cache_down, "{text}");
+            assert!(text.starts_with("unable to download 'http://127.0.0.1:8499/"), "{text}");
+            let path = "needed for /nix/store/wd0ys9snp82b5v5j4pgp5wfhnfjhl2vm-a";
+            assert!(text.ends_with(path), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_error_of_a_trace_is_told_and_not_its_empty_first() {
+        for log in [
+            include_str!("../../../tests/nix-logs/fetch-key-2.26.log"),
+            include_str!("../../../tests/nix-logs/fetch-key-2.34.log"),
+        ] {
+            let (is_cache_down, text) = failed(log);
+            assert!(!is_cache_down, "{text}");
+            assert!(text.starts_with("key is corrupt (while decoding key named"), "{text}");
+            let asked =
+                "asked http://127.0.0.1:8431 for /nix/store/wd0ys9snp82b5v5j4pgp5wfhnfjhl2vm-a";
+            assert!(text.ends_with(asked), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_nar_that_is_missing_and_a_signature_that_is_not_trusted_name_cache_and_path() {
+        for log in [
+            include_str!("../../../tests/nix-logs/fetch-nar-2.26.log"),
+            include_str!("../../../tests/nix-logs/fetch-nar-2.34.log"),
+            include_str!("../../../tests/nix-logs/fetch-unsigned-2.26.log"),
+        ] {
+            let (is_cache_down, text) = failed(log);
+            assert!(!is_cache_down, "{text}");
+            assert!(text.contains("http://127.0.0.1:"), "{text}");
+            assert!(text.contains("/nix/store/wd0ys9snp82b5v5j4pgp5wfhnfjhl2vm-a"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_build_that_fails_after_a_cache_was_down_failed_by_itself() {
+        let down = r#"@nix {"action":"msg","level":0,"msg":"error: unable to download 'http://p620:5000/x.narinfo': Could not connect"}"#;
+        let build = r#"@nix {"action":"msg","level":0,"msg":"error: builder for '/nix/store/x-a-1.drv' failed with exit code 1"}"#;
+        let (is_cache_down, text) = failed(&format!("{down}\n{build}"));
+        assert!(!is_cache_down && text.starts_with("builder for"), "{text}");
+        let refused = down.replace("Could not connect", "HTTP error 500");
+        assert!(!failed(&refused).0, "a server that answers is not down");
+        let odd = r#"@nix {"action":"msg","level":0,"msg":"error:\n       … while this;\n\n       error: that;"}"#;
+        assert_eq!(failed(odd), (false, "that; (while this;)".to_owned()));
+        let nothing = r#"@nix {"action":"msg","level":0,"msg":"error:"}"#;
+        let mut log = ActivityLog::new();
+        log.feed(nothing);
+        assert_eq!(log.failure(), None, "an empty error is none");
+    }
+}

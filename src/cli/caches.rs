@@ -6,9 +6,10 @@ use crate::cli::next::{self, NextJson, NextPartJson};
 use crate::cli::status::{interrupted, or_unknown, table, waited_for};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, depth, earlier, notes, wait};
 use crate::fleet::words::holdings;
+use crate::fleet::words::on_host;
 use crate::fleet::{
-    Fetched, Fleet, LostFacts, Share, SignatureState, SpeedSeen, StoreDepth, Tier, TierFacts,
-    TierState, UniqueFacts, ago, bytes, duration, percent,
+    Fetched, Fleet, LostFacts, NixFacts, Share, SignatureState, SpeedSeen, StoreDepth, Tier,
+    TierFacts, TierState, UniqueFacts, ago, bytes, duration, percent,
 };
 use crate::probe::{Snapshot, Thoroughness, measure_once};
 use crate::record::{Growth, History, HistoryError, share_served};
@@ -206,6 +207,7 @@ struct CachesJson<'a> {
     since: Timestamp,
     hit_rate: HitRateJson<'a>,
     next: BTreeMap<&'a str, NextJson<'a>>,
+    hosts: BTreeMap<&'a str, &'a NixFacts>,
     tiers: Vec<CacheTierJson<'a>>,
 }
 
@@ -299,6 +301,7 @@ pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliE
                 hosts: hosts.collect(),
             },
             next: next::by_host(&found),
+            hosts: nix_of_hosts(&found).collect(),
             tiers,
         };
         serde_json::to_writer_pretty(&mut out, &document).map_err(std::io::Error::from)?;
@@ -362,6 +365,28 @@ fn tier_json<'a>(
     }
 }
 
+/// Returns how the Nix of each host is set up, of those that were asked.
+fn nix_of_hosts(found: &Snapshot) -> impl Iterator<Item = (&str, &NixFacts)> {
+    found.hosts.iter().filter_map(|(host, facts)| Some((host.as_str(), facts.nix.as_deref()?)))
+}
+
+/// Returns what happens on each host when a cache is down, a cache a row; none where nothing is
+/// known.
+fn if_down(found: &Snapshot) -> Vec<Vec<String>> {
+    let hosts: Vec<&str> = nix_of_hosts(found).map(|(host, _)| host).collect();
+    let cell = |facts: &TierFacts, host: &str| {
+        let when = facts.hosts.get(host).and_then(|on_host| on_host.when_down.as_ref());
+        or_unknown(when.map(on_host::if_down))
+    };
+    let known = |facts: &TierFacts| facts.hosts.values().any(|it| it.when_down.is_some());
+    let head = std::iter::once("IF IT IS DOWN".to_owned());
+    let mut rows = vec![head.chain(hosts.iter().map(|host| (*host).to_owned())).collect()];
+    rows.extend(found.tiers.iter().filter(|(_, facts)| known(facts)).map(|(name, facts)| {
+        std::iter::once(name.clone()).chain(hosts.iter().map(|host| cell(facts, host))).collect()
+    }));
+    if rows.len() > 1 { rows } else { Vec::new() }
+}
+
 /// Returns the tiers as a table, the hit rates below it, and what is wrong.
 fn text(
     fleet: &Fleet,
@@ -410,6 +435,11 @@ fn text(
     if !only.is_empty() {
         text.push('\n');
         text.push_str(&only);
+    }
+    let down = if_down(found);
+    if !down.is_empty() {
+        text.push('\n');
+        text.push_str(&table(&down));
     }
     let notes = notes::of_tiers(found);
     if !notes.is_empty() {

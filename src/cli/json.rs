@@ -3,9 +3,9 @@
 use crate::cli::next::{self, NextJson, NextPartJson};
 use crate::fleet::{
     Bytes, CacheRecord, ClosurePath, Code, FilePlace, Finding, Fleet, HostState, KernelPart,
-    LostFacts, RunEvent, RunWhat, ServedFacts, SettingsView, Severity, Share, SignatureState,
-    Silenced, SizeFacts, SpeedSeen, StoreDepth, StorePath, TierFacts, TierOnHost, TierState,
-    UniqueFacts, UpkeepFacts, WhenDown, troubles,
+    LostFacts, NixFacts, RunEvent, RunWhat, ServedFacts, SettingsView, Severity, Share,
+    SignatureState, Silenced, SizeFacts, SpeedSeen, StoreDepth, StorePath, TierFacts, TierOnHost,
+    TierState, UniqueFacts, UpkeepFacts, WhenDown, troubles,
 };
 use crate::probe::Snapshot;
 use jiff::Timestamp;
@@ -62,6 +62,7 @@ struct HostJson<'a> {
     generation: Option<u64>,
     nixos_version: Option<&'a str>,
     nix_version: Option<&'a str>,
+    nix: Option<&'a NixFacts>,
     /// Whether a restart is needed for kernel, initrd or modules, and for which of them.
     reboot_needed: Option<bool>,
     reboot_for: &'a [KernelPart],
@@ -256,6 +257,7 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
         generation: facts.system.generation,
         nixos_version: facts.system.nixos_version.as_deref(),
         nix_version: facts.system.nix_version.as_deref(),
+        nix: facts.nix.as_deref(),
         reboot_needed: facts.system.reboot_needed,
         reboot_for: &facts.system.reboot_for,
         load1: facts.load1,

@@ -116,6 +116,7 @@ fn facts(name: &str, letter: char, generation: u64, load: f64) -> HostFacts {
         system_state: Some("running".to_owned()),
         uptime_s: Some(200_000),
         boot_id: Some("b2".to_owned()),
+        nix: None,
         power: None,
         findings: Vec::new(),
         measured_at: Some(ago_s(2)),

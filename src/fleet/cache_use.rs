@@ -1,7 +1,6 @@
 //! How a host's Nix uses a cache: what it does when the cache fails, what it keeps of it, and
 //! whose settings were looked at.
 
-use crate::fleet::Finding;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -93,9 +92,7 @@ pub struct NixFacts {
     pub fallback: Option<bool>,
     /// Caches that it asks and hosts.toml lacks, as it lists them.
     pub unlisted: Vec<UnlistedCache>,
-    /// What is wrong with its settings, or worth knowing.
-    pub findings: Vec<Finding>,
-    /// When its settings were read; none where they could not be.
+    /// When its settings were read.
     pub measured_at: Option<Timestamp>,
 }
 

@@ -1,6 +1,6 @@
 //! What was measured of hosts. `None` means: not measured, and is shown as unknown.
 
-use crate::fleet::{Bytes, Finding, Share, StorePath, told};
+use crate::fleet::{Bytes, Finding, NixFacts, Share, StorePath, told};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -198,6 +198,9 @@ pub struct HostFacts {
     pub boot_id: Option<String>,
     /// Mains and battery, where there is one.
     pub power: Option<PowerFacts>,
+    /// How its Nix is set up; none where that was not read.
+    #[serde(default)]
+    pub nix: Option<Box<NixFacts>>,
     /// What is wrong with it, or worth knowing: of a host that does not answer, why; else what its
     /// figures say.
     pub findings: Vec<Finding>,

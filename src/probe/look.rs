@@ -96,7 +96,7 @@ async fn view_of(asking: &Asking<'_>, host: &str) -> HostView {
         return view;
     }
     let view = on_host::look(asking.runner, host, asking.now).await;
-    asking.memory.put_view(host, view.clone());
+    on_host::remember(asking.memory, asking.fleet, host, view.clone());
     view
 }
 

@@ -12,7 +12,7 @@ use crate::nix::derivation::{Derivation, Walk};
 use crate::probe::answers::Answers;
 use crate::probe::asking::Tools;
 use crate::probe::coverage::{HostClosure, add_coverage, ask_all, lock, measure_unless};
-use crate::probe::on_host::{judge_all, look};
+use crate::probe::on_host::{judge_all, look, remember};
 use crate::probe::store::{self, Closure};
 use crate::remote::{Output, RemoteError, Script, ScriptRunner, Trouble};
 use futures_util::future::join_all;
@@ -265,7 +265,8 @@ async fn walk<'a>(
 /// Returns the tiers that a host asks when it builds, and trusts as far as is known.
 async fn substituters<'a>(tools: Tools<'a>, host: &str) -> Vec<&'a str> {
     if !tools.memory.views().contains_key(host) {
-        tools.memory.put_view(host, look(tools.runner, host, Timestamp::now()).await);
+        let view = look(tools.runner, host, Timestamp::now()).await;
+        remember(tools.memory, tools.fleet, host, view);
     }
     let asks = |tier: &&Tier| {
         let judged = judge_all(tools.fleet, tier, tools.memory);

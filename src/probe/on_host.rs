@@ -18,10 +18,11 @@ use crate::probe::signed::{SignedNarinfo, Taken};
 use crate::probe::transport::curl::{CacheAddress, CurlHost};
 use crate::probe::transport::{HttpReply, RequestError, RequestTrouble};
 use crate::remote::{Output, Script, ScriptRunner};
+pub(super) use daemon::remember;
 use daemon::{Daemon, DaemonStart, SettingsFiles, relate};
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
-pub(super) use judge::{judge_all, settle};
+pub(super) use judge::{add_nix_facts, judge_all, settle};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -66,7 +67,7 @@ pub(super) struct HostView {
     /// The settings that were changed since its daemon started.
     changed: Vec<String>,
     /// What is remembered of its daemon.
-    pub(super) start: Option<DaemonStart>,
+    start: Option<DaemonStart>,
     /// What it keeps of caches; nothing where that could not be read.
     records: Option<Vec<RecordedCache>>,
     /// Why the settings could not be read; what is above is then not known.
@@ -214,7 +215,8 @@ impl Listed {
 
     /// Returns whether the host tried to reach it and could not.
     fn is_down(&self) -> bool {
-        let error = self.seen.as_ref().and_then(|seen| seen.as_ref().err());
+        let seen = self.seen.as_ref().filter(|_| self.base.is_some());
+        let error = seen.and_then(|seen| seen.as_ref().err());
         error.is_some_and(|error| match error.trouble {
             RequestTrouble::NoAnswer | RequestTrouble::Proxy => true,
             RequestTrouble::Redirect
@@ -228,7 +230,7 @@ impl Listed {
 impl HostView {
     /// Returns it with what follows from what is remembered of the host's daemon.
     #[must_use]
-    pub(super) fn after(mut self, remembered: Option<&DaemonStart>) -> Self {
+    fn after(mut self, remembered: Option<&DaemonStart>) -> Self {
         if self.error.is_some() {
             return self;
         }

@@ -179,7 +179,8 @@ pub async fn measure_once(
             snapshot.tiers = fleet.tiers.iter().map(failed).collect();
         }
     }
-    for host in answered {
+    for mut host in answered {
+        on_host::add_nix_facts(&mut host.facts, fleet, &host.name, &earlier.memory);
         snapshot.stores.extend(host.store.map(|store| (host.name.clone(), store)));
         snapshot.hosts.push((host.name, host.facts));
     }
@@ -224,7 +225,7 @@ async fn ask_tiers(
     let looks = join_all(up.map(|host| async move {
         let look = on_host::look(tools.runner, &host.name, Timestamp::now());
         if let Ok(view) = tokio::time::timeout(TIER_LIMIT, look).await {
-            tools.memory.put_view(&host.name, view);
+            on_host::remember(tools.memory, tools.fleet, &host.name, view);
         }
     }));
     let hosts = answered.iter().filter_map(|host| tools.fleet.host(&host.name));

@@ -19,8 +19,8 @@ use crate::dash::view::run_words::went;
 use crate::dash::view::tier_words::signature_mark;
 use crate::dash::view::words::{bytes_of, figure_role, finding_role, since, system_words};
 use crate::fleet::{
-    Code, FilePlace, Finding, Host, HostFacts, PowerFacts, Severity, StorePath, SystemFacts, Tier,
-    bytes, duration, percent, troubles,
+    Code, FilePlace, Finding, Host, HostFacts, NixFacts, PowerFacts, SettingsView, Severity,
+    StorePath, SystemFacts, Tier, bytes, duration, percent, troubles,
 };
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -61,6 +61,7 @@ fn machine(paint: &Paint<'_>, host: &Host, view: &HostModel) -> Vec<Fact> {
     all.push(reach(host, view));
     all.extend(systems(&facts.system));
     all.extend(next(paint, view));
+    all.extend(facts.nix.as_deref().map(nix_fact));
     all.push(units(view));
     if let Some(power) = facts.power {
         all.push(power_fact(power));
@@ -89,6 +90,20 @@ fn wrong(facts: &HostFacts) -> Vec<Fact> {
     });
     let notes = notes.map(|finding| told(finding.code.label(), Role::Text, finding.sentence()));
     troubles.chain(silenced).chain(notes).collect()
+}
+
+/// Returns which Nix the host has, whose settings are shown of it, and which caches it asks that
+/// hosts.toml lacks.
+fn nix_fact(nix: &NixFacts) -> Fact {
+    let mut words = vec![nix.release.clone().unwrap_or_else(|| "–".to_owned())];
+    words.extend(nix.view.map(|view| match view {
+        SettingsView::Daemon => "settings of its daemon".to_owned(),
+        SettingsView::File => {
+            "settings of its files, which its daemon may not have read".to_owned()
+        }
+    }));
+    words.extend(nix.fallback.map(|fallback| format!("fallback = {fallback}")));
+    fact("nix", words.join(" · "))
 }
 
 fn reach(host: &Host, view: &HostModel) -> Fact {

@@ -19,10 +19,11 @@ use crate::dash::view::tier_words::{
     dead_words, is_bad_on_host, signature_mark, size_words, tier_mark,
 };
 use crate::dash::view::words::{bytes_of, finding_role, since};
+use crate::fleet::words::on_host::if_down;
 use crate::fleet::words::{holdings, spoken};
 use crate::fleet::{
-    Code, Detail, Finding, Host, ServedFacts, SignatureState, SizeFacts, Tier, TierFacts, TierKind,
-    TierOnHost, TierState, bytes, grouped, percent, troubles,
+    Code, Detail, Finding, Host, ServedFacts, SettingsView, SignatureState, SizeFacts, Tier,
+    TierFacts, TierKind, TierOnHost, TierState, bytes, grouped, percent, troubles,
 };
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -265,6 +266,14 @@ fn on_host_words(
         let is_up = on_host.state == TierState::Up;
         let state = if is_up { "reachable".to_owned() } else { spoken(on_host.state.word()) };
         words.push(format!("{state}{via}{}", seen.unwrap_or_default()));
+    }
+    if let Some(when) = &on_host.when_down {
+        words.push(format!("if it is down, {}", if_down(when)));
+    }
+    match on_host.view {
+        Some(SettingsView::File) => words.push("by the settings in its files".to_owned()),
+        Some(SettingsView::Daemon) => words.push("by its daemon's settings".to_owned()),
+        None => {}
     }
     (!words.is_empty()).then(|| words.join(" · "))
 }

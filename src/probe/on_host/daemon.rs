@@ -6,9 +6,16 @@
 //! links on the way to nix.conf, so there a hash of the files is remembered beside the start of the
 //! daemon: the same start and another hash means that the daemon works with older settings.
 
-use crate::fleet::SettingsView;
+use super::HostView;
+use crate::fleet::{Fleet, SettingsView};
 use crate::nix::settings::Settings;
+use crate::probe::memory::{Memory, MemoryPart, read_kept, to_kept};
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+
+/// The name under which the history keeps what is remembered of daemons.
+const DAEMONS: &str = "daemons";
 
 /// What a host says of its daemon.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +47,7 @@ pub(super) struct SettingsFiles {
 
 /// What is remembered of a start of the daemon.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(in crate::probe) struct DaemonStart {
+pub(super) struct DaemonStart {
     /// What systemd calls it.
     start: String,
     /// The hash of the files when it was first seen.
@@ -49,6 +56,40 @@ pub(in crate::probe) struct DaemonStart {
     is_sure: bool,
     /// The settings then: those that matter for caches, as they were printed.
     settings: String,
+}
+
+/// What is remembered of the daemons of all hosts, by host.
+///
+/// It is kept beside what is remembered of the fleet's first cache: without a cache there is
+/// nothing that a daemon's settings matter for.
+#[derive(Default)]
+struct DaemonStarts(BTreeMap<String, DaemonStart>);
+
+impl MemoryPart for DaemonStarts {
+    fn kept(&self) -> Option<(&'static str, Json)> {
+        Some((DAEMONS, to_kept(&self.0)?))
+    }
+
+    fn recall(kept: &BTreeMap<String, Json>) -> Self {
+        Self(read_kept(kept, DAEMONS).unwrap_or_default())
+    }
+}
+
+/// Puts a look at a host into memory, beside what is remembered of its daemon.
+pub(in crate::probe) fn remember(memory: &Memory, fleet: &Fleet, host: &str, view: HostView) {
+    let keeper = fleet.tiers.iter().find(|tier| tier.kind.name().is_substituter());
+    let view = match keeper.filter(|_| view.is_known()) {
+        Some(tier) => memory.part(tier, |starts: &mut DaemonStarts| {
+            let view = view.after(starts.0.get(host));
+            match &view.start {
+                Some(start) => drop(starts.0.insert(host.to_owned(), start.clone())),
+                None => drop(starts.0.remove(host)),
+            }
+            view
+        }),
+        None => view,
+    };
+    memory.put_view(host, view);
 }
 
 /// What follows for the figures of a host.

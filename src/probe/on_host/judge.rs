@@ -3,8 +3,9 @@
 use super::{HostView, Listed};
 use crate::fleet::words::{nix_settings, on_host, tiers};
 use crate::fleet::{
-    Code, Finding, Fleet, KindName, NixFacts, PublicKey, Reaction, Severity, SignatureState, Tier,
-    TierFacts, TierOnHost, TierState, UnlistedCache, WhenDown, printable_line,
+    Code, Finding, Fleet, HostFacts, KindName, NixFacts, PublicKey, Reaction, Severity,
+    SignatureState, Tier, TierFacts, TierOnHost, TierState, UnlistedCache, WhenDown,
+    printable_line,
 };
 use crate::nix::substituter::StoreKind;
 use crate::nix::substitution::{CacheFailure, reaction, reaction_without_record, when_down};
@@ -233,7 +234,7 @@ fn lacking(
 }
 
 /// Says how a host's Nix is set up, and what is wrong with that for every cache.
-pub(in crate::probe) fn nix_facts(fleet: &Fleet, host: &str, view: &HostView) -> NixFacts {
+pub(super) fn nix_facts(fleet: &Fleet, host: &str, view: &HostView) -> (NixFacts, Vec<Finding>) {
     let mut wrong = Vec::new();
     if let Some(malformed) = view.keys.malformed.first().filter(|_| !view.takes_unsigned) {
         let text = printable_line(&malformed.text);
@@ -254,14 +255,32 @@ pub(in crate::probe) fn nix_facts(fleet: &Fleet, host: &str, view: &HostView) ->
         })
         .collect();
     wrong.extend((!unlisted.is_empty()).then(|| nix_settings::unlisted(host, &unlisted)));
-    NixFacts {
+    let facts = NixFacts {
         release: view.release.map(|release| release.to_string()),
         view: view.view,
         fallback: view.settings.flag("fallback"),
         unlisted,
-        findings: wrong.into_iter().map(|finding| finding.at(view.measured_at)).collect(),
-        measured_at: view.is_known().then_some(view.measured_at),
+        measured_at: Some(view.measured_at),
+    };
+    (facts, wrong.into_iter().map(|finding| finding.at(view.measured_at)).collect())
+}
+
+/// Adds to what is known of a host how its Nix is set up, where that was read.
+pub(in crate::probe) fn add_nix_facts(
+    facts: &mut HostFacts,
+    fleet: &Fleet,
+    host: &str,
+    memory: &Memory,
+) {
+    let views = memory.views();
+    let Some(view) = views.get(host).filter(|view| view.is_known()) else { return };
+    let (nix, wrong) = nix_facts(fleet, host, view);
+    let ours = [Code::TrustedKeyMalformed, Code::DaemonSettingsOld, Code::CacheUnlisted];
+    facts.findings.retain(|finding| !ours.contains(&finding.code));
+    if facts.state.has_answered() {
+        facts.findings.extend(wrong);
     }
+    facts.nix = Some(Box::new(nix));
 }
 
 impl HostView {

@@ -3,6 +3,7 @@
 use crate::fleet::{Event, Host, HostFacts};
 use crate::probe::clock::chance;
 use crate::probe::host;
+use crate::probe::on_host::add_nix_facts;
 use crate::probe::poller::{Shared, Woken};
 use crate::probe::schedule::{LoginSchedule, Pace, next_delay};
 use crate::remote::Way;
@@ -37,7 +38,8 @@ pub(super) async fn watch_host(shared: Arc<Shared>, host: Host, first: Duration)
         shared.send(Event::Asking { host: host.name.clone() }).await?;
         let limits = &shared.fleet.alarms.limits;
         let probe = host::probe(shared.runner.as_ref(), &host, facts.as_ref(), limits, way);
-        let found = shared.unless_ended(probe).await?;
+        let mut found = shared.unless_ended(probe).await?;
+        add_nix_facts(&mut found, &shared.fleet, &host.name, &shared.memory);
         let answered = found.state.has_answered();
         logins.note(is_fresh, found.state, began.elapsed(), chance());
         failures = if answered { 0 } else { failures.saturating_add(1) };

@@ -321,7 +321,8 @@ impl Shared {
     async fn look_at_host(&self, host: &str) -> Option<()> {
         let Ok(tools) = self.tools() else { return Some(()) };
         let look = on_host::look(self.runner.as_ref(), host, Timestamp::now());
-        self.memory.put_view(host, self.unless_ended(look).await?);
+        let view = self.unless_ended(look).await?;
+        on_host::remember(&self.memory, &self.fleet, host, view);
         for tier in &self.fleet.tiers {
             let changed = {
                 let mut found = lock(&self.found);

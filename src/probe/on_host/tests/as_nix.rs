@@ -2,6 +2,7 @@
 
 use super::super::judge::nix_facts;
 use super::*;
+use crate::fleet::{HostFacts, HostState};
 
 #[test]
 fn one_key_that_is_none_breaks_every_check_but_two() {
@@ -14,7 +15,7 @@ fn one_key_that_is_none_breaks_every_check_but_two() {
     let unsigned = printed("http://p620:5000", &broken).replace("sigs = true", "sigs = false");
     let view = with(parse("razer", &unsigned, Timestamp::UNIX_EPOCH), &up);
     assert_eq!(judged(&view)[0].trusted, Some(true));
-    assert_eq!(nix_facts(&fleet(), "razer", &view).findings, []);
+    assert_eq!(nix_facts(&fleet(), "razer", &view).1, []);
 }
 
 #[test]
@@ -48,7 +49,7 @@ fn what_is_no_http_takes_part_in_the_order_and_a_cache_counts_by_its_lowest_prio
     let found = judged(&with(view.clone(), &with_second));
     // daemon and ssh-ng have Nix's 0, then p620 by its second entry, the path, cache.nixos.org.
     assert_eq!((found[0].rank, found[1].rank), (Some(3), Some(6)));
-    let facts = nix_facts(&fleet(), "razer", &with(view, &with_second));
+    let (facts, wrong) = nix_facts(&fleet(), "razer", &with(view, &with_second));
     let unlisted: Vec<_> = facts.unlisted.iter().map(|it| (it.url.as_str(), it.rank)).collect();
     assert_eq!(
         unlisted,
@@ -59,7 +60,7 @@ fn what_is_no_http_takes_part_in_the_order_and_a_cache_counts_by_its_lowest_prio
             ("file:///var/cache/nix?priority=50", Some(7)),
         ]
     );
-    assert_eq!(facts.findings[0].code, Code::CacheUnlisted);
+    assert_eq!(wrong[0].code, Code::CacheUnlisted);
 }
 
 #[test]
@@ -168,9 +169,32 @@ fn a_daemon_that_started_before_its_settings_changed_is_judged_by_the_older_ones
     let found = judged(&later);
     assert_eq!((found[0].configured, found[1].configured), (Some(true), Some(false)));
     assert_eq!(found[0].view, Some(SettingsView::Daemon));
-    let facts = nix_facts(&fleet(), "razer", &later);
-    assert_eq!(facts.findings[0].code, Code::DaemonSettingsOld);
-    assert!(facts.findings[0].cause.contains("substituters changed after it started"));
+    let (_, wrong) = nix_facts(&fleet(), "razer", &later);
+    assert_eq!(wrong[0].code, Code::DaemonSettingsOld);
+    assert!(wrong[0].cause.contains("substituters changed after it started"), "{wrong:?}");
     let unseen = read("two 150", "https://cache.nixos.org");
     assert_eq!(unseen.view, Some(SettingsView::File), "nothing is remembered of that daemon");
+}
+
+#[test]
+fn what_a_daemon_started_with_is_remembered_and_told_of_the_host() {
+    let read = |files: &str, substituters: &str| {
+        let head = format!("daemon\tabc 100\nfiles\t{files}\n---");
+        parse("razer", &printed(substituters, KEY).replace("---", &head), Timestamp::UNIX_EPOCH)
+    };
+    let (fleet, memory) = (fleet(), Memory::default());
+    remember(&memory, &fleet, "razer", read("one 99", "http://p620:5000"));
+    let kept = memory.take_changes(&fleet.tiers[0]);
+    let (_, kept) = kept.into_iter().find(|(name, _)| *name == "daemons").unwrap();
+    // The next nixdash knows it too.
+    let memory = Memory::default();
+    memory.recall(&fleet.tiers[0], vec![("daemons".to_owned(), kept.unwrap())]);
+    remember(&memory, &fleet, "razer", read("two 150", "https://cache.nixos.org"));
+    let mut facts = HostFacts { state: HostState::Up, ..HostFacts::default() };
+    for _ in 0..2 {
+        add_nix_facts(&mut facts, &fleet, "razer", &memory);
+        let codes: Vec<Code> = facts.findings.iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, [Code::DaemonSettingsOld], "and only once");
+    }
+    assert_eq!(facts.nix.unwrap().view, Some(SettingsView::Daemon));
 }

@@ -104,7 +104,7 @@ struct TierJson<'a> {
     since: Option<Timestamp>,
     latency_ms: Option<f64>,
     connect_ms: Option<f64>,
-    priority: Option<u32>,
+    priority: Option<i32>,
     store_dir: Option<&'a str>,
     signature: SignatureState,
     proof: Option<&'a str>,

@@ -325,6 +325,7 @@ pub(super) fn every_trouble() -> (Fleet, Vec<Event>) {
         ("wrong-store", TierState::WrongStore, Unchecked),
         ("untrusted", TierState::Untrusted, Valid),
         ("nar-missing", TierState::NarMissing, Valid),
+        ("malformed", TierState::Malformed, Unchecked),
         ("proxy", TierState::Proxy, Unchecked),
         ("down", TierState::Down, Unchecked),
         ("bad-signature", TierState::Untrusted, Invalid),
@@ -366,6 +367,9 @@ fn trouble(tier: &Tier, state: TierState, signature: SignatureState) -> Finding 
         (TierState::Untrusted, _) => tiers::taken_by_none(tier, None, 3),
         (TierState::NarMissing, _) => {
             tiers::nar_missing(tier, "glibc-2.42", "the cache answered 404 for its nar")
+        }
+        (TierState::Malformed, _) => {
+            tiers::narinfo_malformed(tier, "glibc-2.42", "line 1 of the narinfo has no colon")
         }
         (TierState::Proxy, _) => not_asked(
             Code::ProxyRefused,

@@ -48,6 +48,8 @@ pub enum TierState {
     Untrusted,
     /// It says that it holds a path whose nar it does not serve.
     NarMissing,
+    /// What it serves is not what Nix reads: hosts fail on it, or stop.
+    Malformed,
     /// The proxy on the way to it does not let us through.
     Proxy,
     /// It did not answer.
@@ -65,6 +67,7 @@ impl TierState {
             Self::Degraded
             | Self::Unauthorized
             | Self::WrongStore
+            | Self::Malformed
             | Self::Proxy
             | Self::Down
             | Self::Unknown => false,
@@ -99,7 +102,7 @@ pub struct TierFacts {
     /// Time to connect, TLS included, in milliseconds; none while a kept connection serves.
     pub connect_ms: Option<f64>,
     /// `Priority` of its `nix-cache-info`; lower is asked first.
-    pub priority: Option<u32>,
+    pub priority: Option<i32>,
     /// `StoreDir` of its `nix-cache-info`.
     pub store_dir: Option<String>,
     /// The proof of its signature.
@@ -156,6 +159,7 @@ impl TierFacts {
             | TierState::WrongStore
             | TierState::Untrusted
             | TierState::NarMissing
+            | TierState::Malformed
             | TierState::Proxy
             | TierState::Down
             | TierState::Unknown => told(&self.findings),

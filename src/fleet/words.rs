@@ -79,7 +79,7 @@ impl HostFacts {
 
 impl TierState {
     /// Every state, the best first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Up,
         Self::Slow,
         Self::Degraded,
@@ -87,6 +87,7 @@ impl TierState {
         Self::WrongStore,
         Self::Untrusted,
         Self::NarMissing,
+        Self::Malformed,
         Self::Proxy,
         Self::Down,
         Self::Unknown,
@@ -102,6 +103,7 @@ impl TierState {
             Self::WrongStore => "wrong-store",
             Self::Untrusted => "untrusted",
             Self::NarMissing => "nar-missing",
+            Self::Malformed => "malformed",
             Self::Proxy => "proxy",
             Self::Down => "down",
             Self::Unknown => "unknown",

@@ -207,6 +207,7 @@ fn merge(previous: Option<&TierFacts>, mut found: TierFacts, now: Timestamp) -> 
         | TierState::Unauthorized
         | TierState::Untrusted
         | TierState::NarMissing
+        | TierState::Malformed
         | TierState::WrongStore
         | TierState::Degraded => found.measured_at = Some(now),
     }

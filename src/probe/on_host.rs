@@ -209,8 +209,7 @@ impl Listed {
 
     /// Returns the priority that the cache itself says; Nix's default where it says none.
     fn served(&self) -> Option<i32> {
-        let priority = self.info()?.priority.unwrap_or(0);
-        i32::try_from(priority).ok()
+        Some(self.info()?.priority.unwrap_or(0))
     }
 
     /// Returns whether the host tried to reach it and could not.

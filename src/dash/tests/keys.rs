@@ -439,7 +439,7 @@ fn the_status_line_is_short_and_says_what_is_bad() {
     let facts = model.tiers.iter().map(|tier| tier.facts.clone());
     let tiers = model.fleet.tiers.iter().map(|tier| tier.name.clone()).zip(facts).collect();
     let line = status_line(&model.fleet, &BTreeMap::new(), &tiers, &BTreeMap::new());
-    let few = "slow ▲ slow, degraded ▲ degraded, unauthorized ▲ unauthorized, +7▲";
+    let few = "slow ▲ slow, degraded ▲ degraded, unauthorized ▲ unauthorized, +8▲";
     assert_eq!(line, format!("4– {few}"));
 }
 

@@ -31,6 +31,7 @@ pub(super) fn tier_mark(facts: &TierFacts) -> Mark {
         (
             TierState::Untrusted
             | TierState::NarMissing
+            | TierState::Malformed
             | TierState::Proxy
             | TierState::Unauthorized
             | TierState::WrongStore
@@ -89,6 +90,7 @@ pub(in crate::dash) fn trouble(facts: &TierFacts) -> Option<String> {
             | TierState::WrongStore
             | TierState::Untrusted
             | TierState::NarMissing
+            | TierState::Malformed
             | TierState::Proxy
             | TierState::Down => false,
         };

@@ -219,6 +219,27 @@ codes! {
     StoreDirWrong "store-dir-wrong" Error "wrong store"
         "The cache is for another store directory: Nix refuses it."
         "Mend the url in hosts.toml.";
+    PriorityUnreadable "priority-unreadable" Error "bad priority"
+        "The Priority in nix-cache-info is no number: Nix stops where it opens the cache, so builds of every host that asks it fail."
+        "Write a number there, for example `Priority: 40`.";
+    NarinfoMalformed "narinfo-malformed" Error "malformed"
+        "The cache served something as a narinfo that Nix cannot read: builds fail there, whatever other caches hold."
+        "Mend what writes the narinfos, or the login page or proxy that answers instead of the cache.";
+    NarinfoTooOld "narinfo-too-old" Warning "newer Nix fails"
+        "A narinfo of the cache is refused from a version of Nix on, though older ones take it."
+        "Write the narinfo anew, before hosts get that version.";
+    NarinfoNotImported "narinfo-not-imported" Error "not importable"
+        "Nix reads a narinfo of the cache, but cannot bring the path into a store."
+        "Publish the path again.";
+    NarMislabelled "nar-mislabelled" Error "wrong label"
+        "A nar is not packed as its narinfo says: Nix from 2.22 on cannot unpack it."
+        "Publish the path again, or mend what packs the nars.";
+    NarDiffers "nar-differs" Error "nar differs"
+        "A nar was fetched whole, and it is not the one that its narinfo describes: hosts refuse it."
+        "Remove the narinfo and the nar, publish the path again, and look at the disk of the cache.";
+    FileDiffers "file-differs" Warning "file differs"
+        "FileSize or FileHash of a narinfo is not that of the nar's file: Nix does not compare it, other programs do."
+        "Nothing for hosts; publish the path again to mend it.";
     CacheInfoMissing "cache-info-missing" Warning "degraded"
         "There is no nix-cache-info: hosts cannot tell that it is a cache."
         "Put a nix-cache-info with StoreDir, WantMassQuery and Priority there.";

@@ -68,7 +68,7 @@ pub fn access_not_known(tier: &Tier, host: &str, status: u16) -> Finding {
 
 /// Says that the tier is asked before every other because it does not name its place; `served` is
 /// the Priority that it serves.
-pub fn priority_missing(tier: &Tier, host: &str, served: Option<u32>) -> Finding {
+pub fn priority_missing(tier: &Tier, host: &str, served: Option<i32>) -> Finding {
     let what = if served.is_none() { "no Priority" } else { "Priority 0" };
     let url = &tier.url;
     let joint = if url.contains('?') { '&' } else { '?' };

@@ -111,6 +111,62 @@ pub fn store_dir_wrong(tier: &Tier, dir: &str) -> Finding {
     Finding::of_tier(tier, Code::StoreDirWrong, &cause, "mend url in hosts.toml")
 }
 
+/// Says that Nix stops at the Priority of a tier.
+pub fn priority_unreadable(tier: &Tier, value: &str) -> Finding {
+    let cause = format!(
+        "the nix-cache-info of {} has the Priority {value:?}, which is no number: builds of every \
+         host that asks this cache stop",
+        tier.url
+    );
+    Finding::of_tier(tier, Code::PriorityUnreadable, &cause, "write a number there, such as 40")
+}
+
+/// Says that Nix cannot read what the tier serves as the narinfo of a path; `why` says what it is.
+pub fn narinfo_malformed(tier: &Tier, name: &str, why: &str) -> Finding {
+    let cause = format!(
+        "{} served something for the narinfo of {name} that Nix cannot read: {why}",
+        tier.url
+    );
+    let fix = "mend what writes the narinfos, or see whether a login page or proxy answers instead";
+    Finding::of_tier(tier, Code::NarinfoMalformed, &cause, fix)
+}
+
+/// Says from which version of Nix on the narinfo of a path is refused, and what it refuses.
+pub fn narinfo_too_old(tier: &Tier, name: &str, version: &str, why: &str) -> Finding {
+    let cause = format!("Nix {version} and newer refuse the narinfo of {name}: {why}");
+    let fix = "publish the path again, before hosts get that version";
+    Finding::of_tier(tier, Code::NarinfoTooOld, &cause, fix)
+}
+
+/// Says that Nix reads the narinfo of a path, but cannot import the path.
+pub fn narinfo_not_imported(tier: &Tier, name: &str, why: &str) -> Finding {
+    let cause = format!("Nix cannot import {name} from {}: {why}", tier.url);
+    Finding::of_tier(tier, Code::NarinfoNotImported, &cause, "publish the path again")
+}
+
+/// Says that a nar is not packed as its narinfo says.
+pub fn nar_mislabelled(tier: &Tier, name: &str, label: &str, found: &str) -> Finding {
+    let cause = format!(
+        "the narinfo of {name} says that its nar is packed with {label}, but it is {found}: Nix \
+         from 2.22 on cannot unpack it"
+    );
+    let fix = "publish the path again, or mend what packs the nars";
+    Finding::of_tier(tier, Code::NarMislabelled, &cause, fix)
+}
+
+/// Says that a nar, fetched whole, is not what its narinfo describes.
+pub fn nar_differs(tier: &Tier, name: &str, why: &str) -> Finding {
+    let cause = format!("the nar of {name} is not the one that its narinfo describes: {why}");
+    let fix = "remove the narinfo and the nar, publish the path again, and look at the disk";
+    Finding::of_tier(tier, Code::NarDiffers, &cause, fix)
+}
+
+/// Says that the file of a nar is not what its narinfo says, which Nix does not compare.
+pub fn file_differs(tier: &Tier, name: &str, why: &str) -> Finding {
+    let cause = format!("the file of the nar of {name} {why}; Nix does not compare that");
+    Finding::of_tier(tier, Code::FileDiffers, &cause, "publish the path again to mend it")
+}
+
 /// Says that an answer makes no sense; `what` is what it should have been.
 pub fn nonsense(tier: &Tier, what: &str) -> Finding {
     let cause = format!("{} answered something that is no {what}", tier.url);
@@ -210,7 +266,7 @@ pub fn not_used(tier: &Tier) -> Finding {
 }
 
 /// What findings about a tier mean: for hosts that ask it, and for nixdash where no host does.
-const CONSEQUENCES: [(Code, &str, &str); 10] = [
+const CONSEQUENCES: [(Code, &str, &str); 15] = [
     (Code::AccessDenied, "hosts skip this cache, older Nix silently", "it does not let nixdash in"),
     (Code::TokenExpired, "hosts skip this cache, older Nix silently", "it does not let nixdash in"),
     (Code::CacheMissing, "hosts find nothing there", "nixdash finds nothing there"),
@@ -219,6 +275,11 @@ const CONSEQUENCES: [(Code, &str, &str); 10] = [
     (Code::SignatureMissing, "what it serves lacks its signature", "what it serves is not signed"),
     (Code::NotTrusted, "no host trusts what it serves", "what it serves is not trusted"),
     (Code::NarMissing, "hosts fail on what it does not serve", "it lacks what it lists"),
+    (Code::PriorityUnreadable, "builds of hosts that ask it stop", "its Priority is no number"),
+    (Code::NarinfoMalformed, "builds of hosts fail there", "its narinfos cannot be read"),
+    (Code::NarinfoNotImported, "hosts cannot import what it serves", "it cannot be imported"),
+    (Code::NarMislabelled, "hosts cannot unpack its nars", "its nars are packed otherwise"),
+    (Code::NarDiffers, "hosts refuse its nars", "its nars are not what it says"),
     (Code::ProxyRefused, "the proxy lets nobody through", "the proxy lets nobody through"),
     (Code::TierUnreachable, "hosts use the other caches", "it does not answer"),
 ];

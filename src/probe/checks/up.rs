@@ -6,7 +6,7 @@
 
 use crate::fleet::words::{on_host, tiers};
 use crate::fleet::{Subject, Tier, TierFacts, TierState, printable_line};
-use crate::nix::cache_info::CacheInfo;
+use crate::nix::cache_info::{CacheInfo, CacheInfoFault};
 use crate::probe::asking::{Asking, TierProbe};
 use crate::probe::checks::answer::failed;
 use crate::probe::checks::{one_request, prove};
@@ -85,17 +85,23 @@ pub(in crate::probe) fn info(tier: &Tier, reply: &HttpReply) -> TierFacts {
     let info = CacheInfo::parse(&reply.text());
     facts.priority = info.priority;
     facts.store_dir = info.store_dir.as_deref().map(printable_line);
-    match facts.store_dir.as_deref() {
-        Some(STORE_DIR) => facts.state = TierState::Up,
-        Some(other) => {
-            facts.state = TierState::WrongStore;
-            facts.findings.push(tiers::store_dir_wrong(tier, other));
+    let (state, finding) = match info.fault {
+        Some(CacheInfoFault::OtherStoreDir(other)) => {
+            let other = printable_line(&other);
+            (TierState::WrongStore, Some(tiers::store_dir_wrong(tier, &other)))
         }
-        None => {
-            facts.state = TierState::Degraded;
-            facts.findings.push(tiers::nonsense(tier, "nix-cache-info"));
+        Some(CacheInfoFault::PriorityUnreadable(value)) => {
+            let value = printable_line(&value);
+            (TierState::Malformed, Some(tiers::priority_unreadable(tier, &value)))
         }
-    }
+        // Nix takes a page for a cache of its own store with Priority 0.
+        None if info.says_nothing => {
+            (TierState::Degraded, Some(tiers::nonsense(tier, "nix-cache-info")))
+        }
+        None => (TierState::Up, None),
+    };
+    facts.state = state;
+    facts.findings.extend(finding);
     facts
 }
 

@@ -42,6 +42,7 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
             | TierState::Unauthorized
             | TierState::Untrusted
             | TierState::NarMissing
+            | TierState::Malformed
             | TierState::WrongStore
             | TierState::Unknown => 0,
         };

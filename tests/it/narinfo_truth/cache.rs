@@ -149,9 +149,13 @@ pub(super) struct Cache {
 impl Cache {
     /// Serves items, and what they may refer to.
     pub(super) fn serve(items: &[Item], maker: &Maker) -> Self {
+        Self::serve_with("StoreDir: /nix/store\nPriority: 30\n", items, maker)
+    }
+
+    /// Does what [`Cache::serve`] does, with another `nix-cache-info`.
+    pub(super) fn serve_with(info: &str, items: &[Item], maker: &Maker) -> Self {
         let mut files = HashMap::new();
-        let info = b"StoreDir: /nix/store\nPriority: 30\n".to_vec();
-        files.insert("/nix-cache-info".to_owned(), (200, info));
+        files.insert("/nix-cache-info".to_owned(), (200, info.as_bytes().to_vec()));
         let common: Vec<Item> = Self::common(maker);
         for item in items.iter().chain(&common) {
             let text = item.text.clone().into_bytes();

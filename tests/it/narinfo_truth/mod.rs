@@ -6,6 +6,7 @@
 //! newer comes from its source and is not compared here.
 
 mod cache;
+mod cache_info;
 mod nix;
 mod random;
 mod table;

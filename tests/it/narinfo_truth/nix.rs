@@ -1,6 +1,7 @@
 //! A real Nix of another version, run from a file system of its own without entering it.
 
 use super::cache::{Cache, Item};
+use super::cache_info::Opened;
 use nixdash::nix::narinfo::rules::NarInfoRules;
 use nixdash::nix::version::{NixRelease, Version};
 use std::path::{Path, PathBuf};
@@ -138,6 +139,28 @@ impl RealNix {
         (found, said)
     }
 
+    /// Lets Nix bring an item into an empty store from a cache, else from a good one; returns what
+    /// opening the first of them led to.
+    pub(super) fn open(&self, cache: &Cache, good: &Cache, item: &Item, key: &str) -> Opened {
+        let dir = tempfile::tempdir().unwrap();
+        let urls = format!("{} {}", cache.url, good.url);
+        let output = self.realise_in(dir.path(), &urls, &[item], key);
+        if !output.status.success() {
+            return Opened::Stops;
+        }
+        let folder = dir.path().join("cache/nix");
+        let names = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+        let file = names
+            .filter(|path| path.extension().is_some_and(|extension| extension == "sqlite"))
+            .find(|path| path.to_string_lossy().contains("binary-cache-v"))
+            .unwrap();
+        let database = rusqlite::Connection::open(file).unwrap();
+        let query = "select priority from BinaryCaches where url = ?1";
+        database
+            .query_row(query, [&cache.url], |row| row.get(0))
+            .map_or(Opened::PassedOver, Opened::Asked)
+    }
+
     /// Lets Nix read the narinfos of items.
     fn path_info(&self, cache: &Cache, items: &[&Item]) -> Output {
         let dir = tempfile::tempdir().unwrap();
@@ -149,10 +172,14 @@ impl RealNix {
 
     /// Lets Nix bring items into an empty store.
     fn realise(&self, cache: &Cache, items: &[&Item], key: &str) -> Output {
-        let dir = tempfile::tempdir().unwrap();
-        let mut command = command(&self.root, "nix-store", dir.path());
-        command.arg("--store").arg(dir.path().join("store"));
-        command.args(["--option", "substituters", &cache.url]);
+        self.realise_in(tempfile::tempdir().unwrap().path(), &cache.url, items, key)
+    }
+
+    /// Does what [`RealNix::realise`] does, in a folder that outlives it.
+    fn realise_in(&self, dir: &Path, urls: &str, items: &[&Item], key: &str) -> Output {
+        let mut command = command(&self.root, "nix-store", dir);
+        command.arg("--store").arg(dir.join("store"));
+        command.args(["--option", "substituters", urls]);
         command.args(["--option", "trusted-public-keys", key]);
         command.arg("--realise").args(items.iter().map(|item| item.path.as_str()));
         command.output().unwrap()

@@ -101,7 +101,7 @@ struct Config {
     public_key: Option<String>,
     is_public: Option<bool>,
     store_dir: Option<String>,
-    priority: Option<u32>,
+    priority: Option<i32>,
     #[serde(default)]
     upstream_cache_key_names: Vec<String>,
     retention_period: Option<KeptFor>,

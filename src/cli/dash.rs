@@ -6,9 +6,10 @@
 //! screen ends nothing.
 
 use crate::cli::live::{HearsOfRuns, count_requests, watch_runs};
-use crate::cli::{CliError, figures, history, left, trends};
+use crate::cli::{CliError, earlier, figures, history, left, trends};
 use crate::dash::{
-    Effect, Look, Model, Msg, RunKind, Theme, ascii_from, dead_words, depth_from, run as show,
+    Effect, Look, Model, Msg, RunKind, Theme, ascii_from, dead_words, depth_from, recall,
+    run as show,
 };
 use crate::deploy::flake_revision;
 use crate::fleet::{Event, Fleet, RunId, StoreDepth};
@@ -44,6 +45,8 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     let look = look(&fleet)?;
     let runs = Runs::open(&state_home())?;
     let fleet = Arc::new(fleet);
+    // Before anything is asked: what was found before is on the first frame, with its age.
+    let known_before = earlier::events(&fleet, &earlier::read(&fleet));
     let remote = Remote::new(Arc::clone(&fleet));
     let runner: Arc<dyn ScriptRunner> = Arc::new(remote.clone());
     let stop = CancellationToken::new();
@@ -85,7 +88,10 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     let runtime = Runtime { fleet: Arc::clone(&fleet), runs, handle, messages, started };
     let carried_out = tokio::spawn(runtime.carry_out(wanted));
     let home = std::env::var("HOME").unwrap_or_default();
-    let model = Model::new(fleet, Timestamp::now()).with_home(&home);
+    let mut model = Model::new(fleet, Timestamp::now()).with_home(&home);
+    for event in known_before {
+        recall(&mut model, event);
+    }
     let shown = show(model, look, inbox, effects).await;
     stop.cancel();
     // What the screen asked for last (stop these runs) must be said before the end.

@@ -6,7 +6,8 @@ use crate::probe::{EarlierLooks, Snapshot};
 use jiff::Timestamp;
 use std::sync::Arc;
 
-/// Returns what earlier nixdash found of the fleet's tiers; what cannot be read is not known.
+/// Returns what earlier nixdash found of the fleet's hosts and tiers; what cannot be read is not
+/// known.
 pub(super) fn read(fleet: &Fleet) -> EarlierLooks {
     let (mut earlier, now) = (EarlierLooks::default(), Timestamp::now());
     let known = history::read(|history| {
@@ -19,12 +20,51 @@ pub(super) fn read(fleet: &Fleet) -> EarlierLooks {
             };
             earlier.add(tier, facts, history.requests_in_month(tier, now)?, answers);
         }
+        for host in &fleet.hosts {
+            let kept = history.kept_host(host)?;
+            earlier.hosts.extend(kept.map(|kept| (host.name.clone(), kept)));
+        }
         Ok(())
     });
     if let Err(error) = known {
-        tracing::debug!(%error, "the earlier");
+        tracing::debug!(%error, "earlier looks");
     }
     earlier
+}
+
+/// Returns what was found before of these hosts and of every tier, each with its age.
+pub(super) fn snapshot(fleet: &Fleet, earlier: &EarlierLooks, hosts: &[String]) -> Snapshot {
+    let mut known = Snapshot::default();
+    for host in fleet.hosts.iter().filter(|host| hosts.contains(&host.name)) {
+        let kept = earlier.hosts.get(&host.name).cloned().unwrap_or_default();
+        known.stores.extend(kept.store.map(|store| (host.name.clone(), store)));
+        if !kept.coverage.tiers.is_empty() {
+            known.coverage.insert(host.name.clone(), kept.coverage);
+        }
+        known.hosts.push((host.name.clone(), kept.facts));
+    }
+    let tiers = fleet.tiers.iter();
+    known.tiers = tiers
+        .map(|tier| (tier.name.clone(), earlier.tier_before(tier).unwrap_or_default()))
+        .collect();
+    known
+}
+
+/// Returns what was found before as events, for the first frame of a screen.
+pub(super) fn events(fleet: &Fleet, earlier: &EarlierLooks) -> Vec<Event> {
+    let mut events = Vec::new();
+    for (host, kept) in &earlier.hosts {
+        let (host, kept) = (host.clone(), kept.clone());
+        events.push(Event::Host { host: host.clone(), facts: Box::new(kept.facts) });
+        let store = kept.store.map(|facts| Event::Store { host: host.clone(), facts });
+        events.extend(store);
+        events.push(Event::Coverage { host, facts: kept.coverage });
+    }
+    events.extend(fleet.tiers.iter().filter_map(|tier| {
+        let facts = Box::new(earlier.tier_before(tier)?);
+        Some(Event::Tier { tier: tier.name.clone(), facts })
+    }));
+    events
 }
 
 /// Writes what was measured once into the history, as the dashboard does.

@@ -93,6 +93,8 @@ struct HostJson<'a> {
 struct StoreJson {
     paths: u64,
     bytes: u64,
+    /// When it was counted.
+    measured_at: Timestamp,
 }
 
 #[derive(Serialize)]
@@ -270,10 +272,11 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
         places: &facts.places,
         clock_ahead_s: facts.clock_ahead_s,
         upkeep: facts.upkeep.as_ref(),
-        store: found
-            .stores
-            .get(name)
-            .map(|store| StoreJson { paths: store.paths, bytes: store.bytes }),
+        store: found.stores.get(name).map(|store| StoreJson {
+            paths: store.paths,
+            bytes: store.bytes,
+            measured_at: store.measured_at,
+        }),
         failed_units: facts.failed_units.as_deref(),
         uptime_s: facts.uptime_s,
         next: next::of_host(found, name),

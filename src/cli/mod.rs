@@ -19,6 +19,7 @@ mod json;
 pub mod lab;
 mod left;
 mod live;
+mod live_status;
 mod load;
 mod next;
 mod notes;

@@ -1,6 +1,6 @@
 //! `nixdash status`: measures everything once and says what was found.
 
-use crate::cli::{CliError, EXIT_FOUND, EXIT_INTERRUPTED, earlier, json, notes, wait};
+use crate::cli::{CliError, EXIT_FOUND, EXIT_INTERRUPTED, earlier, json, live_status, notes, wait};
 use crate::dash::{ascii, ascii_from, status_line};
 use crate::fleet::{
     Bytes, Fleet, HostFacts, Severity, TierFacts, ago, bytes, percent, select_or_all,
@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 /// Arguments of `nixdash status`.
 #[derive(Debug, Args)]
@@ -56,12 +57,26 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
     let hosts = select_or_all(&fleet, &args.selectors)?;
     let fleet = Arc::new(fleet);
     let runner = Remote::new(Arc::clone(&fleet));
-    let known_before = earlier::read(&fleet);
+    let mut known_before = earlier::read(&fleet);
+    let known = earlier::snapshot(&fleet, &known_before, &hosts);
+    let is_live = !args.json
+        && !args.line
+        && live_status::can_be_drawn()
+        && live_status::is_something_known(&known);
+    let (news, heard) = mpsc::unbounded_channel();
+    known_before.news = is_live.then_some(news);
     let care = if args.line { Thoroughness::Glance } else { Thoroughness::Ordinary };
     let look = measure_once(&fleet, &runner, &hosts, care, &known_before, &[]);
     let what = waited_for(&fleet, hosts.len());
+    let looked = async {
+        if is_live {
+            live_status::showing(&what, &fleet, known, heard, look).await
+        } else {
+            wait::saying(&what, look).await
+        }
+    };
     let found = tokio::select! {
-        found = wait::saying(&what, look) => found,
+        found = looked => found,
         () = interrupted() => {
             runner.close().await;
             return Ok(ExitCode::from(EXIT_INTERRUPTED));
@@ -118,8 +133,8 @@ pub(super) async fn interrupted() {
     }
 }
 
-/// Returns what was found as two tables, and below them what is wrong and what to do.
-fn text(fleet: &Fleet, found: &Snapshot, now: Timestamp) -> String {
+/// Returns hosts and tiers as two tables.
+pub(super) fn tables(fleet: &Fleet, found: &Snapshot, now: Timestamp) -> String {
     let mut hosts =
         vec![row(["HOST", "STATE", "SYSTEM", "GEN", "LOAD", "MEM", "/NIX FREE", "STORE", "AGE"])];
     hosts.extend(found.hosts.iter().map(|(name, facts)| host_row(name, facts, found, now)));
@@ -128,7 +143,15 @@ fn text(fleet: &Fleet, found: &Snapshot, now: Timestamp) -> String {
     tiers.extend(found.tiers.iter().map(|(name, facts)| tier_row(fleet, name, facts, found)));
     // A table without rows says nothing.
     let tables = [hosts, tiers].into_iter().filter(|rows| rows.len() > 1);
-    let mut text = tables.map(|rows| table(&rows)).collect::<Vec<_>>().join("\n");
+    tables.map(|rows| table(&rows)).collect::<Vec<_>>().join(
+        "
+",
+    )
+}
+
+/// Returns what was found as two tables, and below them what is wrong and what to do.
+fn text(fleet: &Fleet, found: &Snapshot, now: Timestamp) -> String {
+    let mut text = tables(fleet, found, now);
     // Said once, instead of once for every host.
     let doubt = fleet.trust.doubt().map(str::to_owned);
     let notes: Vec<String> =
@@ -179,7 +202,7 @@ fn tier_row(fleet: &Fleet, name: &str, facts: &TierFacts, found: &Snapshot) -> V
     vec![
         name.to_owned(),
         or_unknown(fleet.tier(name).map(|tier| tier.kind.to_string())),
-        facts.state.word().to_owned(),
+        facts.state_words(),
         facts.signature.word().to_owned(),
         or_unknown(facts.latency_ms.map(|latency| format!("{latency:.1} ms"))),
         or_unknown(facts.priority.map(|priority| priority.to_string())),

@@ -45,5 +45,5 @@ pub use run_view::{Extent, HostRun, PhaseView, RunView, Summary};
 pub use status_line::status_line;
 pub use terminal::{DashError, run};
 pub use theme::{Role, THEMES, Theme, ThemeError};
-pub use update::update;
+pub use update::{recall, update};
 pub use view::{dead_words, view};

@@ -175,8 +175,7 @@ mod tests {
         assert!(found[0].is_trouble() && !found[0].is_silenced());
         assert_eq!(
             told(&found).unwrap(),
-            "only 1 GB is left; make room; no longer silenced since 2026-12-24 is over \
-             (a bigger disk is on its way)"
+            "only 1 GB is left; make room; was silenced until 2026-12-24: a bigger disk is on its way"
         );
         silence(&mut found, &[], at("2026-12-25T00:00:00Z"));
         assert_eq!(found[0].silenced, None, "its entry was removed");

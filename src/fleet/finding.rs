@@ -194,7 +194,7 @@ impl Finding {
                 format!("; silenced until {until}: {reason}")
             }
             Some(Silenced { reason, until, is_over: true }) => {
-                format!("; no longer silenced since {until} is over ({reason})")
+                format!("; was silenced until {until}: {reason}")
             }
         };
         format!("{}{fix}{silenced}", self.cause)

@@ -13,6 +13,7 @@ mod finding;
 mod holdings;
 mod host;
 mod host_facts;
+mod kept;
 mod redact;
 mod run;
 mod select;
@@ -41,6 +42,7 @@ pub use host_facts::{
     BootChoice, FilePlace, HostFacts, HostState, KernelPart, OldRoot, PowerFacts, StoreDepth,
     StoreFacts, SystemFacts, UpkeepFacts,
 };
+pub use kept::KeptHost;
 pub use redact::redact;
 pub use run::{
     Action, Fetched, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, Progress, Strategy,

@@ -15,7 +15,8 @@ pub mod page;
 pub mod tiers;
 
 use crate::fleet::{
-    Code, HostFacts, HostState, Outcome, Severity, SignatureState, TierState, troubles, worst,
+    Code, HostFacts, HostState, Outcome, Severity, SignatureState, TierFacts, TierState, troubles,
+    worst,
 };
 use std::collections::BTreeMap;
 
@@ -108,6 +109,16 @@ impl TierState {
             Self::Down => "down",
             Self::Unknown => "unknown",
         }
+    }
+}
+
+impl TierFacts {
+    /// Returns how the tier is, as people read it: its state, or `not asked` before it was asked.
+    pub fn state_words(&self) -> String {
+        if self.state == TierState::Unknown && self.asked_at.is_none() {
+            return "not asked".to_owned();
+        }
+        spoken(self.state.word())
     }
 }
 

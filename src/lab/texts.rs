@@ -49,12 +49,13 @@ pub(crate) fn hosts_toml(facts: &Facts<'_>, platform: &str) -> String {
             subnet.of(host)
         );
     }
+    // In the order in which hosts ask them, by the Priority that each serves.
     let _ = write!(
         text,
-        "\n[[tiers]]\nname = \"p620\"\nkind = \"nix-serve\"\nurl = \"{}\"\npublic_key = \"{builder_key}\"\nhost = \"p620\"\n\
-         \n[[tiers]]\nname = \"static\"\nkind = \"http\"\nurl = \"{}\"\npublic_key = \"{static_key}\"\n",
-        subnet.builder_cache_url(),
-        subnet.static_cache_url()
+        "\n[[tiers]]\nname = \"static\"\nkind = \"http\"\nurl = \"{}\"\npublic_key = \"{static_key}\"\n\
+         \n[[tiers]]\nname = \"p620\"\nkind = \"nix-serve\"\nurl = \"{}\"\npublic_key = \"{builder_key}\"\nhost = \"p620\"\n",
+        subnet.static_cache_url(),
+        subnet.builder_cache_url()
     );
     if let Some([access, secret]) = weed_keys {
         let weed = Addresses::of(*subnet);
@@ -142,8 +143,8 @@ mod tests {
         assert_eq!(value["hosts"].as_table().unwrap().len(), 4);
         assert_eq!(value["hosts"]["razer"]["addresses"][0].as_str(), Some("me@10.213.7.11"));
         assert_eq!(value["hosts"]["p510"]["protected"].as_bool(), Some(true));
-        assert_eq!(value["tiers"][0]["url"].as_str(), Some("http://10.213.7.10:5000"));
-        assert_eq!(value["tiers"][1]["url"].as_str(), Some("http://10.213.7.40"));
+        assert_eq!(value["tiers"][1]["url"].as_str(), Some("http://10.213.7.10:5000"));
+        assert_eq!(value["tiers"][0]["url"].as_str(), Some("http://10.213.7.40"));
         assert_eq!(value["tiers"][2]["kind"].as_str(), Some("local"));
     }
 

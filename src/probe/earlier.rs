@@ -1,8 +1,8 @@
-//! What earlier nixdash found, for one that looks only once: so a look at a public cache is not one
+//! What earlier nixdash found of hosts and tiers, for one that looks only once: so a look at a public cache is not one
 //! question too many, a token that expired since is noticed, and what a person set as the most
 //! requests of a month holds for all.
 
-use crate::fleet::{PathAnswer, Tier, TierFacts};
+use crate::fleet::{Event, KeptHost, PathAnswer, Tier, TierFacts};
 use crate::probe::answers::{Answers, OLDEST};
 use crate::probe::fresh::is_fresh;
 use crate::probe::kinds::kind_of;
@@ -11,6 +11,7 @@ use crate::probe::schedule::Pace;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
+use tokio::sync::mpsc;
 
 /// How long ago a tier must have been asked so that it is said to be in its state since then: what
 /// nobody looked at for longer may have been anything meanwhile.
@@ -24,6 +25,10 @@ pub struct EarlierLooks {
     pub(super) answers: Mutex<Answers>,
     pub(super) requests: HashMap<String, u64>,
     facts: HashMap<String, TierFacts>,
+    /// What was found of hosts before, by name.
+    pub hosts: HashMap<String, KeptHost>,
+    /// Who is told what is found while the look goes on.
+    pub news: Option<mpsc::UnboundedSender<Event>>,
 }
 
 impl EarlierLooks {
@@ -40,6 +45,19 @@ impl EarlierLooks {
         self.requests.extend(requests.map(|count| (tier.name.clone(), count)));
         let known = self.answers.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
         known.learn(tier, answers);
+    }
+
+    /// Tells what was found just now, where somebody wants to know.
+    pub(super) fn tell(&self, event: impl FnOnce() -> Event) {
+        if let Some(news) = &self.news {
+            // Whoever listened may be gone.
+            drop(news.send(event()));
+        }
+    }
+
+    /// Returns what was found of a tier before, as that of one that is not asked yet.
+    pub fn tier_before(&self, tier: &Tier) -> Option<TierFacts> {
+        self.facts.get(&tier.name).cloned().map(TierFacts::from_before)
     }
 
     /// Returns since when what a tier said of paths is used; nothing where the tier is asked anew.

@@ -2,8 +2,8 @@
 
 use crate::fleet::words::{hosts, tiers};
 use crate::fleet::{
-    ClosurePath, CoverageFacts, Finding, Fleet, HostFacts, NextFacts, StoreFacts, StorePath, Tier,
-    TierFacts, TierState,
+    ClosurePath, CoverageFacts, Event, Finding, Fleet, HostFacts, NextFacts, StoreFacts, StorePath,
+    Tier, TierFacts, TierState,
 };
 use crate::probe::asking::Tools;
 use crate::probe::candidates::{Known, candidates};
@@ -140,12 +140,15 @@ pub async fn measure_once(
 ) -> Snapshot {
     let asked = fleet.hosts.iter().filter(|host| hosts.contains(&host.name));
     let answered = join_all(asked.map(|host| async move {
+        let kept = earlier.hosts.get(&host.name);
+        let known = kept.map(|kept| &kept.facts);
         // The first look makes a connection: whoever can log in now has proved it.
-        let look = host::probe(runner, host, None, &fleet.alarms.limits, Way::Shell);
+        let look = host::probe(runner, host, known, &fleet.alarms.limits, Way::Shell);
         let facts = match tokio::time::timeout(HOSTS_LIMIT, look).await {
             Ok(facts) => facts,
-            Err(_) => not_asked(&host.name),
+            Err(_) => not_asked(&host.name, known),
         };
+        earlier.tell(|| Event::Host { host: host.name.clone(), facts: Box::new(facts.clone()) });
         let up = facts.state.has_answered();
         let (mut store, mut closure) = (None, None);
         if up && facts.system.running.is_some() {
@@ -181,7 +184,15 @@ pub async fn measure_once(
     }
     for mut host in answered {
         on_host::add_nix_facts(&mut host.facts, fleet, &host.name, &earlier.memory);
-        snapshot.stores.extend(host.store.map(|store| (host.name.clone(), store)));
+        let kept = earlier.hosts.get(&host.name);
+        // What was counted before stays, with its age.
+        let store = host.store.or_else(|| kept.and_then(|kept| kept.store.clone()));
+        snapshot.stores.extend(store.map(|store| (host.name.clone(), store)));
+        let coverage = kept.map(|kept| kept.coverage.clone());
+        let coverage = coverage.filter(|coverage| !coverage.tiers.is_empty());
+        if let (false, Some(coverage)) = (host.facts.state.has_answered(), coverage) {
+            snapshot.coverage.entry(host.name.clone()).or_insert(coverage);
+        }
         snapshot.hosts.push((host.name, host.facts));
     }
     snapshot.silence(fleet, Timestamp::now());
@@ -189,9 +200,9 @@ pub async fn measure_once(
 }
 
 /// Returns what is known of a host whose turn did not come.
-fn not_asked(host: &str) -> HostFacts {
+fn not_asked(host: &str, known: Option<&HostFacts>) -> HostFacts {
     let finding = hosts::time_ran_out(host, HOSTS_LIMIT.as_secs()).at(Timestamp::now());
-    HostFacts { findings: vec![finding], ..HostFacts::default() }
+    HostFacts { findings: vec![finding], ..known.cloned().unwrap_or_default() }
 }
 
 /// Asks every tier, first whether it is well, then what it holds.
@@ -214,7 +225,12 @@ async fn ask_tiers(
     let closures = &closures;
     let probes = join_all(tools.fleet.tiers.iter().map(|tier| {
         let paths = candidates(tier, &known, |_| false);
-        async move { (tier.name.clone(), ask_tier(tools, tier, &paths, closures, how).await) }
+        async move {
+            let facts = ask_tier(tools, tier, &paths, closures, how).await;
+            let tier = tier.name.clone();
+            how.earlier.tell(|| Event::Tier { tier: tier.clone(), facts: Box::new(facts.clone()) });
+            (tier, facts)
+        }
     }));
     let asked: Vec<HostClosure<'_>> = answered
         .iter()

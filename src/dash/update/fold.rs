@@ -50,6 +50,22 @@ pub(super) fn event(model: &mut Model, event: Event, now: Timestamp) -> Vec<Effe
     Vec::new()
 }
 
+/// Takes in what was measured before the dashboard was opened. Graphs get that from elsewhere.
+pub fn recall(model: &mut Model, event: Event) {
+    match event {
+        Event::Host { host, facts } => with_host(model, &host, |view| view.facts = *facts),
+        Event::Store { host, facts } => with_host(model, &host, |view| view.store = Some(facts)),
+        Event::Coverage { host, facts } => with_host(model, &host, |view| view.coverage = facts),
+        Event::Tier { tier, facts } => {
+            let index = model.fleet.tiers.iter().position(|known| known.name == tier);
+            if let Some(view) = index.and_then(|index| model.tiers.get_mut(index)) {
+                view.facts = *facts;
+            }
+        }
+        Event::Asking { .. } | Event::Next { .. } | Event::Run(_) => {}
+    }
+}
+
 /// Changes what is known of a host; a host that the fleet does not have is not shown.
 fn with_host(model: &mut Model, name: &str, change: impl FnOnce(&mut crate::dash::HostModel)) {
     let index = model.fleet.hosts.iter().position(|host| host.name == name);

@@ -7,6 +7,8 @@ mod overlay;
 
 pub(super) use overlay::{next_protected, palette_matches};
 
+pub use fold::recall;
+
 use crate::dash::command::{Command, Context, available};
 use crate::dash::filter::Filter;
 use crate::dash::key::Key;

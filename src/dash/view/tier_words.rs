@@ -40,7 +40,7 @@ pub(super) fn tier_mark(facts: &TierFacts) -> Mark {
         ) => ('▲', Role::Error),
         (TierState::Unknown, _) => ('–', Role::Dim),
     };
-    Mark::new(sign, spoken(facts.state.word()), role)
+    Mark::new(sign, facts.state_words(), role)
 }
 
 /// Returns a finding in a few words: `2 of 3 servers`, `token expires in 3 d`.

@@ -6,22 +6,12 @@ use super::owner::Owner;
 use super::scripts::PREFLIGHT;
 use super::step::Step;
 use crate::deploy::{Failure, Preflight, Reason, Report};
-use crate::fleet::{Code, StorePath, bytes, printable_line};
+use crate::fleet::{
+    Code, Limits, NIX_FREE_NEEDED, RUN_FREE_NEEDED, StorePath, bytes, printable_line,
+};
 use crate::remote::{Output, Script};
 use jiff::Timestamp;
 use std::time::Duration;
-
-/// Less free room than this below `/nix` and a deploy is refused, in bytes.
-const NIX_FREE_NEEDED: u64 = 64 << 20;
-
-/// Less free room than this on `/run` and a deploy is refused, in bytes.
-const RUN_FREE_NEEDED: u64 = 1 << 20;
-
-/// Less free room than this and the plan says so, in bytes.
-const NIX_FREE_NOTED: u64 = 2 << 30;
-
-/// Less free room than this on `/boot` and the plan says so, in bytes.
-const BOOT_FREE_NOTED: u64 = 64 << 20;
 
 /// Less charge than this on battery and the plan says so, in percent.
 const BATTERY_NOTED: u64 = 30;
@@ -40,7 +30,7 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     } else {
         output.stdout
     };
-    let mut found = read(&step.host.name, &text)?;
+    let mut found = read(&step.host.name, &text, &step.shared.fleet.alarms.limits)?;
     // What could not be asked is not required afterwards.
     found.answering = answering.unwrap_or_default();
     Ok(Report::Preflight(found))
@@ -73,7 +63,7 @@ fn refused(host: &str, output: &Output) -> Failure {
 }
 
 /// Reads the script's lines.
-fn read(host: &str, text: &str) -> Result<Preflight, Failure> {
+fn read(host: &str, text: &str, limits: &Limits) -> Result<Preflight, Failure> {
     let mut found = Preflight::default();
     let mut on_mains = None;
     let mut battery = None;
@@ -115,13 +105,13 @@ fn read(host: &str, text: &str) -> Result<Preflight, Failure> {
                     );
                     return Err(Failure::failed(Code::DiskLow, text));
                 }
-                Some(free) if free < NIX_FREE_NOTED => {
+                Some(free) if free < limits.nix_free => {
                     let text = format!("only {} free below /nix", bytes(free));
                     found.notes.push(Reason::new(Code::DiskLow, text));
                 }
                 Some(_) | None => {}
             },
-            "boot_free" if number.is_some_and(|free| free < BOOT_FREE_NOTED) => {
+            "boot_free" if number.is_some_and(|free| free < limits.boot_free) => {
                 let text = format!("only {} free on /boot", bytes(number.unwrap_or(0)));
                 found.notes.push(Reason::new(Code::BootLow, text));
             }
@@ -146,6 +136,11 @@ mod tests {
     use super::*;
 
     const SYSTEM: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-nixos-system-samsung";
+
+    /// Reads with the usual limits.
+    fn read(host: &str, text: &str) -> Result<Preflight, Failure> {
+        super::read(host, text, &Limits::default())
+    }
 
     #[test]
     fn a_healthy_host_passes() {

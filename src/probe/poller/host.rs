@@ -15,7 +15,7 @@ use tokio::time::Instant;
 /// Asks a host again and again; returns when everything ends.
 pub(super) async fn watch_host(shared: Arc<Shared>, host: Host, first: Duration) -> Option<()> {
     let signals = shared.hosts.get(&host.name)?;
-    let mut facts: Option<HostFacts> = None;
+    let mut facts = shared.kept_facts(&host.name).await?;
     let mut failures = 0_u32;
     let mut delay = first;
     let began = Instant::now();
@@ -43,9 +43,10 @@ pub(super) async fn watch_host(shared: Arc<Shared>, host: Host, first: Duration)
         let answered = found.state.has_answered();
         logins.note(is_fresh, found.state, began.elapsed(), chance());
         failures = if answered { 0 } else { failures.saturating_add(1) };
+        let is_back = answered && facts.as_ref().is_some_and(|last| !last.state.has_answered());
         if answered
             && let Some(toplevel) = &found.system.running
-            && shared.note_system(&host.name, toplevel)
+            && (shared.note_system(&host.name, toplevel) || is_back)
         {
             signals.slow.notify_one();
         }
@@ -57,6 +58,13 @@ pub(super) async fn watch_host(shared: Arc<Shared>, host: Host, first: Duration)
 }
 
 impl Shared {
+    /// Returns what an earlier nixdash found of a host; nothing when everything ends.
+    async fn kept_facts(&self, host: &str) -> Option<Option<HostFacts>> {
+        let Some(recorder) = &self.record.recorder else { return Some(None) };
+        let kept = self.unless_ended(recorder.kept_host(host)).await?;
+        Some(kept.map(|kept| kept.facts))
+    }
+
     /// Returns whether another nixdash on this machine, `status` or a run, could not reach a host
     /// since we did; nothing when everything ends.
     async fn is_doubted(&self, host: &str, ours: Option<&HostFacts>) -> Option<bool> {

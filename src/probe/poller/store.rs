@@ -1,19 +1,34 @@
 //! Counts a host's store and lists its closure, seldom.
 
-use crate::fleet::{Event, TierKind};
+use crate::fleet::{Event, TierKind, TierState};
 use crate::probe::clock::chance;
 use crate::probe::kinds::local::whole_size;
-use crate::probe::poller::{Shared, lock};
+use crate::probe::poller::{Shared, Woken, lock};
 use crate::probe::schedule::{Pace, next_delay};
 use crate::probe::store;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a slow probe that failed waits for its next try.
 const RETRY_SLOW: Duration = Duration::from_secs(60);
 
+/// How soon a host is looked at again that sees a tier badly which is well from here: an alarm goes
+/// when its cause does.
+const RETRY_VIEW: Duration = Duration::from_secs(30);
+
 impl Shared {
+    /// Returns whether a host was last seen to get nothing from a tier that is well from here.
+    fn sees_badly(&self, host: &str) -> bool {
+        lock(&self.found).values().any(|facts| {
+            let on_host = facts.hosts.get(host).filter(|on_host| on_host.via.is_some());
+            facts.state.answers_hosts()
+                && on_host
+                    .is_some_and(|it| it.state != TierState::Unknown && !it.state.answers_hosts())
+        })
+    }
+
     /// Tells how big all hosts' stores are together, after one of them was counted.
     async fn resize_stores(&self) -> Option<()> {
         let Ok(tools) = self.tools() else { return Some(()) };
@@ -28,8 +43,16 @@ impl Shared {
 /// Counts a host's store and lists its closure, first when the host answers, then seldom.
 pub(super) async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()> {
     let signals = shared.hosts.get(&host)?;
-    let mut delay = Pace::Store.interval();
-    while shared.wait(&signals.slow, delay).await {
+    let mut due = Instant::now() + Pace::Store.interval();
+    loop {
+        let rest = due.saturating_duration_since(Instant::now());
+        let soon = if shared.sees_badly(&host) { RETRY_VIEW.min(rest) } else { rest };
+        if shared.wait_for(&signals.slow, soon).await? == Woken::Time && soon < rest {
+            shared.look_at_host(&host).await?;
+            continue;
+        }
+        // Until it is over the host is not looked at again, unless somebody asks for it.
+        due = Instant::now() + Pace::Store.interval();
         // A host that was never reached has no store to count.
         if !lock(&shared.systems).contains_key(&host) {
             continue;
@@ -58,7 +81,8 @@ pub(super) async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()>
                 failed = true;
             }
         }
-        delay = if failed { RETRY_SLOW } else { next_delay(Pace::Store.interval(), 0, chance()) };
+        let delay =
+            if failed { RETRY_SLOW } else { next_delay(Pace::Store.interval(), 0, chance()) };
+        due = Instant::now() + delay;
     }
-    None
 }

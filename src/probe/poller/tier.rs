@@ -64,6 +64,10 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
         if previous.is_some_and(|last| !last.state.answers_hosts()) && found.state.answers_hosts() {
             shared.coverage.notify_one();
             shared.next.notify_one();
+            // What hosts saw of it is of before.
+            for host in found.hosts.keys().filter_map(|host| shared.hosts.get(host)) {
+                host.slow.notify_one();
+            }
         }
         lock(&shared.found).insert(tier.name.clone(), found.clone());
         shared.send(Event::Tier { tier: tier.name.clone(), facts: Box::new(found) }).await?;

@@ -8,6 +8,7 @@
 mod answers;
 mod figures;
 mod held;
+mod hosts;
 mod memory;
 mod open;
 mod origins;

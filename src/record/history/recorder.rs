@@ -5,7 +5,9 @@
 //! written is. Both are said once, and once more when it is over.
 
 use super::{History, HistoryError};
-use crate::fleet::{Event, Fleet, HeldPath, HostState, PathAnswer, RunWhat, TierFacts, TimedFetch};
+use crate::fleet::{
+    Event, Fleet, HeldPath, HostState, KeptHost, PathAnswer, RunWhat, TierFacts, TimedFetch,
+};
 use crate::record::trends::Series;
 use jiff::{SignedDuration, Timestamp};
 use std::path::{Path, PathBuf};
@@ -194,6 +196,17 @@ impl Recorder {
         let tier = tier.to_owned();
         let work = move |history: &mut History, fleet: &Fleet| match fleet.tier(&tier) {
             Some(tier) => history.last_tier_facts(tier, Timestamp::now()),
+            None => Ok(None),
+        };
+        self.ask(work).await.flatten()
+    }
+
+    /// Returns what any nixdash of this machine last found of a host; nothing when it never answered,
+    /// or the history cannot be read in time.
+    pub async fn kept_host(&self, host: &str) -> Option<KeptHost> {
+        let host = host.to_owned();
+        let work = move |history: &mut History, fleet: &Fleet| match fleet.host(&host) {
+            Some(host) => history.kept_host(host),
             None => Ok(None),
         };
         self.ask(work).await.flatten()
@@ -390,14 +403,21 @@ impl Writer {
 /// Writes one event.
 fn put(history: &mut History, fleet: &Fleet, event: &Event) -> Result<(), HistoryError> {
     match event {
-        Event::Host { host, facts } => history.write_host(host, facts),
-        Event::Store { host, facts } => history.write_store(host, facts),
+        Event::Host { host, facts } => {
+            history.write_host(host, facts)?;
+            fleet.host(host).map_or(Ok(()), |host| history.keep_host(host, facts))
+        }
+        Event::Store { host, facts } => {
+            history.write_store(host, facts)?;
+            fleet.host(host).map_or(Ok(()), |host| history.keep_store(host, facts))
+        }
         Event::Tier { tier, facts } => match fleet.tier(tier) {
             Some(tier) => history.write_tier(tier, facts),
             None => Ok(()),
         },
         Event::Coverage { host, facts } => {
-            history.write_coverage(host, facts, |name| fleet.tier(name))
+            history.write_coverage(host, facts, |name| fleet.tier(name))?;
+            fleet.host(host).map_or(Ok(()), |host| history.keep_coverage(host, facts))
         }
         Event::Run(event) => history.write_run(event),
         Event::Asking { .. } | Event::Next { .. } => Ok(()),

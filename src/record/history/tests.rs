@@ -14,6 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
 mod held;
+mod hosts;
 mod speeds;
 
 const NOW: Timestamp = Timestamp::constant(1_795_000_000, 0);

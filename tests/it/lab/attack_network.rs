@@ -30,7 +30,7 @@ fn a_network_that_dies_after_five_seconds_is_told_as_kept_and_then_as_not_reacha
         on("samsung", "ip -br link show dev host0").contains("DOWN")
     });
     let host = fleet.host("samsung");
-    assert_eq!(host["state"], "unreachable", "{host}");
+    assert_eq!(host["state"], "offline", "{host}");
     assert_on("samsung", &toplevel, &deployed.story());
     assert_ok(&lab(&["fault", "samsung", "clear"]));
     repair(&fleet, "samsung");

@@ -1,9 +1,15 @@
 //! What is measured equals what the hosts say past nixdash.
 
+use super::tiers::changed;
 use super::{Lab, assert_ok, lab, on};
 use serde_json::Value;
 use std::fs;
 use std::process::Stdio;
+
+/// Returns a tier of a status.
+fn named<'a>(status: &'a Value, name: &str) -> &'a Value {
+    status["tiers"].as_array().unwrap().iter().find(|tier| tier["name"] == name).unwrap()
+}
 
 #[test]
 #[ignore = "needs the practice fleet: tests/run.sh"]
@@ -33,9 +39,9 @@ fn status_says_what_the_hosts_say() {
         assert!(tier["coverage"]["samsung"]["paths"][1].as_u64().unwrap() > 10, "{tier}");
     }
     let closure = on("samsung", "nix-store -qR /run/current-system | wc -l");
-    let p620 = &status["tiers"][0]["coverage"]["p620"]["paths"];
+    let p620 = &named(&status, "p620")["coverage"]["p620"]["paths"];
     assert_eq!(p620[0], p620[1], "p620 serves its own store");
-    let samsung = &status["tiers"][0]["coverage"]["samsung"]["paths"];
+    let samsung = &named(&status, "p620")["coverage"]["samsung"]["paths"];
     assert_eq!(samsung[1].to_string(), closure);
 }
 
@@ -46,9 +52,10 @@ fn a_cache_that_is_down_and_a_host_that_is_cut_off_are_called_so() {
     assert_ok(&lab(&["fault", "cache", "down"]));
     assert_ok(&lab(&["fault", "samsung", "partition"]));
     let status = fleet.status();
-    assert_eq!(status["tiers"][0]["state"], "down", "{}", status["tiers"][0]);
+    let p620 = named(&status, "p620");
+    assert_eq!(p620["state"], "down", "{p620}");
     let samsung = &status["hosts"][2];
-    assert_eq!(samsung["state"], "unreachable", "{samsung}");
+    assert_eq!(samsung["state"], "offline", "{samsung}");
     assert!(samsung["toplevel"].is_null(), "nothing was measured: {samsung}");
     assert!(samsung["error"].as_str().unwrap().contains("samsung"), "{samsung}");
     let line = fleet.nixdash(&["status", "--line"]).output().unwrap();
@@ -63,7 +70,7 @@ fn a_tier_that_signs_with_another_key_is_not_called_valid() {
     let fleet = Lab::healthy();
     assert_ok(&lab(&["fault", "cache", "wrong-key"]));
     let status = fleet.status();
-    let p620 = &status["tiers"][0];
+    let p620 = named(&status, "p620");
     assert_eq!(p620["signature"], "invalid", "{p620}");
     assert_eq!(p620["state"], "untrusted", "hosts refuse what it serves: {p620}");
     let razer = p620["hosts"]["razer"]["error"].as_str().unwrap();
@@ -97,4 +104,39 @@ fn looks_that_follow_each_other_fast_do_not_lock_anybody_out() {
             assert_eq!(status["hosts"][0]["state"], "up", "round {round}: {status}");
         }
     }
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn a_fresh_practice_fleet_has_no_alarm_and_what_is_wrong_fails_a_status() {
+    let fleet = Lab::healthy();
+    let status = fleet.status();
+    let wrong = &status["findings"];
+    assert_eq!((&wrong["error"], &wrong["warning"]), (&0.into(), &0.into()), "{status:#}");
+    let well = fleet.nixdash(&["status", "--fail-on", "warning"]).output().unwrap();
+    assert_eq!(well.status.code(), Some(0));
+    let watched = changed(fleet, |text| format!("{text}\n[alarms]\nnix_free = \"900TB\"\n"));
+    let found = watched.nixdash(&["status", "--fail-on", "warning"]).output().unwrap();
+    let text = String::from_utf8(found.stdout).unwrap();
+    assert_eq!(found.status.code(), Some(3), "{text}");
+    assert!(text.contains("is left for /nix/store on razer"), "{text}");
+    let found = watched.nixdash(&["status", "--fail-on", "error"]).output().unwrap();
+    assert_eq!(found.status.code(), Some(0), "a warning is no error");
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn a_host_that_is_cut_off_keeps_its_figures_with_their_age() {
+    let fleet = Lab::healthy();
+    let before = fleet.status();
+    assert_ok(&lab(&["fault", "samsung", "partition"]));
+    let after = fleet.status();
+    let [before, after] = [&before, &after].map(|status| &status["hosts"][2]);
+    assert_eq!(after["state"], "offline", "{after}");
+    for figure in ["toplevel", "generation", "disk", "measured_at", "store"] {
+        assert_eq!(after[figure], before[figure], "{figure}: {after}");
+        assert!(!after[figure].is_null(), "{figure}: {after}");
+    }
+    assert!(after["latency_ms"].is_null(), "that is about now: {after}");
+    assert_eq!(after["findings"][0]["code"], "host-unreachable");
 }

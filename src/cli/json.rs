@@ -514,8 +514,11 @@ mod tests {
             ..TierFacts::default()
         };
         let coverage = CoverageFacts {
-            tiers: [("p620".to_owned(), Coverage { paths: share, bytes: share, measured_at: at })]
-                .into(),
+            tiers: [(
+                "p620".to_owned(),
+                Coverage { paths: share, bytes: share, measured_at: at, at_most: false },
+            )]
+            .into(),
             missing: [("p620".to_owned(), vec![ClosurePath { path, nar_size: 9 }])].into(),
             ..CoverageFacts::default()
         };

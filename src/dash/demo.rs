@@ -129,6 +129,7 @@ fn coverage(toplevel: &StorePath, shares: &[(&str, u64, u64)]) -> CoverageFacts 
         paths: Share { have, total },
         bytes: Share { have: have * 754_321, total: total * 754_321 },
         measured_at: ago_s(40),
+        at_most: false,
     };
     CoverageFacts {
         toplevel: Some(toplevel.clone()),

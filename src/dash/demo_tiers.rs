@@ -274,7 +274,10 @@ fn coverage_of_all() -> Vec<Event> {
         let tiers = shares.into_iter().map(|(tier, have, seconds)| {
             let paths = Share { have, total: 1356 };
             let bytes = Share { have: have * 754_321, total: 1356 * 754_321 };
-            (tier.to_owned(), Coverage { paths, bytes, measured_at: ago_s(seconds) })
+            (
+                tier.to_owned(),
+                Coverage { paths, bytes, measured_at: ago_s(seconds), at_most: false },
+            )
         });
         let facts = CoverageFacts {
             toplevel: Some(toplevel),

@@ -281,6 +281,9 @@ pub struct Coverage {
     pub bytes: Share,
     /// When the oldest of its answers was given.
     pub measured_at: Timestamp,
+    /// Whether it holds less perhaps: of a sample of its narinfos, Nix could not read one.
+    #[serde(default)]
+    pub at_most: bool,
 }
 
 /// Coverage of one host's running closure, by tier.

@@ -98,6 +98,18 @@ impl NarStart {
         }
     }
 
+    /// Returns in words what it is.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Short => "too short for a nar",
+            Self::Plain => "a nar that is not packed",
+            Self::Packed(label) => label,
+            Self::ZstdOrLz4 => "zstd or lz4",
+            Self::Text => "text, perhaps a page",
+            Self::Unmarked => "in no format that has a mark",
+        }
+    }
+
     /// Returns whether a Nix that looks for itself (to 2.21, and Lix) unpacks it under a label.
     pub fn is_unpacked_under(self, label: Option<&str>) -> LabelFit {
         match (self, label) {
@@ -111,8 +123,11 @@ impl NarStart {
 }
 
 /// Returns whether bytes are the beginning of a page or a message: printable ASCII that begins as
-/// one.
+/// one, and enough of it.
 fn is_text(bytes: &[u8]) -> bool {
+    if bytes.len() < 8 {
+        return false;
+    }
     let text = bytes.trim_ascii_start();
     let begins =
         text.first().is_some_and(|first| b"<{[".contains(first) || first.is_ascii_alphabetic());
@@ -132,6 +147,7 @@ mod tests {
             (NAR, NarStart::Plain),
             (&NAR[..20], NarStart::Short),
             (b"", NarStart::Short),
+            (b"x", NarStart::Short),
             (b"\xfd7zXZ\0\0\x04", NarStart::Packed("xz")),
             (b"\x28\xb5\x2f\xfd\x04", NarStart::Packed("zstd")),
             (b"BZh91AY&SY", NarStart::Packed("bzip2")),

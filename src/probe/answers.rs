@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 /// How long it is believed that a tier holds a path, where tiers collect garbage.
 const HIT_AGE: SignedDuration = SignedDuration::from_mins(15);
 
-/// How long it is believed of cache.nixos.org, which has never deleted anything yet.
+/// How long it is believed of cache.nixos.org, which deletes seldom: it did in spring 2026.
 const LONG_HIT_AGE: SignedDuration = SignedDuration::from_hours(24);
 
 /// How old an answer may be that is still believed of some tier.

@@ -110,6 +110,12 @@ pub trait TierProbe: Send + Sync {
         SignedDuration::from_hours(1)
     }
 
+    /// Returns whether the server takes the reading of a narinfo for use of the path, and keeps it
+    /// longer for that: then only what hosts run is read.
+    fn reading_counts_as_use(&self) -> bool {
+        false
+    }
+
     /// Returns whether such a server, or the host that it runs on, can tell how many requests it
     /// was asked.
     fn counts_requests(&self) -> bool {

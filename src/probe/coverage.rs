@@ -6,6 +6,7 @@
 use crate::fleet::{ClosurePath, Coverage, CoverageFacts, Share, StorePath, Tier};
 use crate::probe::answers::Answers;
 use crate::probe::asking::Tools;
+use crate::probe::checks::held::is_upper_bound;
 use crate::probe::look::holds;
 use crate::probe::store::Closure;
 use futures_util::stream::{self, StreamExt as _};
@@ -84,7 +85,8 @@ pub(super) async fn measure_unless(
                 ..CoverageFacts::default()
             };
             for tier in tiers.iter().filter(|tier| whole.contains(tier.name.as_str())) {
-                add_coverage(tier, &host.closure.paths, &answers, now, &mut facts);
+                let at_most = is_upper_bound(tools.memory, tier);
+                add_coverage(tier, &host.closure.paths, &answers, now, at_most, &mut facts);
             }
             (host.host.to_owned(), facts)
         })
@@ -131,6 +133,7 @@ pub(super) fn add_coverage(
     closure: &[ClosurePath],
     answers: &Answers,
     now: Timestamp,
+    at_most: bool,
     facts: &mut CoverageFacts,
 ) {
     let mut oldest = now;
@@ -146,7 +149,7 @@ pub(super) fn add_coverage(
         }
     }
     let (paths, bytes) = covered(closure, |path| held.contains(path));
-    let coverage = Coverage { paths, bytes, measured_at: oldest };
+    let coverage = Coverage { paths, bytes, measured_at: oldest, at_most };
     facts.tiers.insert(tier.name.clone(), coverage);
     missing.sort_by_key(|entry| (std::cmp::Reverse(entry.nar_size), &entry.path));
     let biggest = missing.into_iter().take(NAMED).cloned().collect();
@@ -201,7 +204,7 @@ mod tests {
     use super::*;
     use crate::fleet::KindName;
     use crate::probe::memory::Memory;
-    use crate::probe::server::Server;
+    use crate::probe::server::{Server, narinfo_of};
     use crate::probe::transport::http::HttpClient;
     use crate::remote::FakeRunner;
 
@@ -246,7 +249,7 @@ mod tests {
     #[tokio::test]
     async fn paths_that_hosts_share_are_asked_once_and_then_remembered() {
         let server = Server::start(&[
-            ("/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo", 200, "x"),
+            ("/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo", 200, &narinfo_of(A)),
             ("/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a.narinfo", 403, ""),
         ])
         .await;

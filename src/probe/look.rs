@@ -43,6 +43,7 @@ pub async fn look(asking: &Asking<'_>, previous: Option<&TierFacts>) -> TierFact
         None => asking.kind.look(asking).await,
     };
     asking.kind.add_figures(asking, &mut found).await;
+    held::add_unreadable(asking, &mut found);
     let rests_until = budget.rests_until(tier);
     if let Some(until) = rests_until {
         say_rest(&mut found, tier, until);

@@ -11,6 +11,7 @@ use crate::fleet::{
 use crate::nix::derivation::{Derivation, Walk};
 use crate::probe::answers::Answers;
 use crate::probe::asking::Tools;
+use crate::probe::checks::held::is_upper_bound;
 use crate::probe::coverage::{HostClosure, add_coverage, ask_all, lock, measure_unless};
 use crate::probe::on_host::{judge_all, look, remember};
 use crate::probe::store::{self, Closure};
@@ -156,7 +157,8 @@ async fn measure(
     let now = Timestamp::now();
     let mut coverage = CoverageFacts::default();
     for tier in tools.fleet.tiers.iter().filter(|tier| walked.whole.contains(tier.name.as_str())) {
-        add_coverage(tier, &paths, &lock(answers), now, &mut coverage);
+        let at_most = is_upper_bound(tools.memory, tier);
+        add_coverage(tier, &paths, &lock(answers), now, at_most, &mut coverage);
     }
     let to_build = walked.walk.to_build();
     let names = to_build.iter().rev().take(NAMED).map(package);

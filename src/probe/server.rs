@@ -19,6 +19,11 @@ pub(super) const NARINFO: &str = "StorePath: /nix/store/p21fy4sc5b87h3ma8y0mbiph
     NarSize: 120\nReferences: \n\
     Sig: test-1:kSf2Du9hukyeeNYSa2bKdTH8PrXtZddli5mvfdYfaNnED+dN+qtmdEsnA9OuiKt+MwOhE5K71hLSbyqDAdWeAg==\n";
 
+/// Returns a narinfo of another path that a Nix would read, though nobody signed it.
+pub(super) fn narinfo_of(path: &str) -> String {
+    NARINFO.replace(PATH, path)
+}
+
 /// A server on a port of its own that ends with the test's runtime.
 pub(super) struct Server {
     /// Its address, without a trailing slash.

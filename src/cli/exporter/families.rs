@@ -375,7 +375,12 @@ mod tests {
         let facts = TierFacts { state: TierState::Slow, size: Some(size), ..TierFacts::default() };
         figures.take(Event::Tier { tier: "weed".to_owned(), facts: Box::new(facts) });
         let share = Share { have: 1, total: 2 };
-        let found = Coverage { paths: share, bytes: share, measured_at: Timestamp::UNIX_EPOCH };
+        let found = Coverage {
+            paths: share,
+            bytes: share,
+            measured_at: Timestamp::UNIX_EPOCH,
+            at_most: false,
+        };
         let tiers = BTreeMap::from([("weed".to_owned(), found)]);
         let facts = CoverageFacts { tiers, ..CoverageFacts::default() };
         figures.take(Event::Coverage { host: "p620".to_owned(), facts });

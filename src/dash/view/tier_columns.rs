@@ -304,7 +304,8 @@ fn host_cell(
     let coverage = known.coverage.tiers.get(&tier.name);
     let coverage = coverage.filter(|_| is_current(&known.facts, &known.coverage));
     let share = coverage.and_then(|coverage| coverage.paths.ratio());
-    let text = share.map_or_else(|| "–".to_owned(), percent);
+    let bound = if coverage.is_some_and(|coverage| coverage.at_most) { "≤ " } else { "" };
+    let text = share.map_or_else(|| "–".to_owned(), |share| format!("{bound}{}", percent(share)));
     if view.facts.hosts.get(&host.name).is_some_and(is_bad_on_host) {
         return vec![paint.span(Role::Warn, right(&format!("▲ {text}"), columns))];
     }

@@ -1,11 +1,13 @@
 //! Proof that a cache serves the nars of the narinfos that it has.
 //!
-//! One byte of a nar is asked for, now and then. The `URL:` of a narinfo is signed by nobody: whoever
+//! The first 32 bytes of a nar are asked for, now and then, and compared with the label that its
+//! narinfo has (`Compression:`): a login page is no nar, and Nix from 2.22 on unpacks by the label. The `URL:` of a narinfo is signed by nobody: whoever
 //! can write to a cache, or is in between, chooses it. So only what lies on the tier's own address
 //! and is a request that the kind declares is asked for; any other address is said, not followed.
 
 use crate::fleet::words::tiers;
 use crate::fleet::{Finding, TierFacts, TierState, printable_line};
+use crate::nix::nar::{LabelFit, NarStart};
 use crate::nix::narinfo::NarInfo;
 use crate::probe::asking::Asking;
 use crate::probe::checks::served;
@@ -16,10 +18,10 @@ use crate::probe::transport::{
 };
 use reqwest::Url;
 
-/// What asking for the first byte of a nar showed.
+/// What asking for the first bytes of a nar showed.
 enum Content {
-    /// It was answered with a status.
-    Answered(u16),
+    /// It was answered with a status, and these bytes came first.
+    Answered(u16, NarStart),
     /// Not one byte came, and why.
     Nothing(String),
     /// It was not asked for now: that says nothing of the nar.
@@ -71,7 +73,7 @@ fn nar_address(base: &str, declared: &[DeclaredRequest], named: &str) -> Result<
     Ok(text)
 }
 
-/// Proves now and then that a nar is served: one byte of it, never its head, which nix-serve
+/// Proves now and then that a nar is served: its first bytes, never its head, which nix-serve
 /// answers with the whole body.
 pub(in crate::probe) async fn prove(asking: &Asking<'_>, narinfo: &NarInfo, facts: &mut TierFacts) {
     if recall(asking, facts) {
@@ -85,15 +87,15 @@ pub(in crate::probe) async fn prove(asking: &Asking<'_>, narinfo: &NarInfo, fact
     take(asking, narinfo, content, facts);
 }
 
-/// Asks for the first byte of a nar.
+/// Asks for the first bytes of a nar.
 async fn ask(asking: &Asking<'_>, url: String) -> Content {
-    let answer = asking.send(HttpRequest::get(url).part(AnswerPart::FirstByte).follow()).await;
+    let answer = asking.send(HttpRequest::get(url).part(AnswerPart::Start).follow()).await;
     match answer.inspect(|reply| served::nar(asking, reply.status)) {
         // Servers that send as they read say 200 before they know whether the file is there.
         Ok(reply) if matches!(reply.status, 200 | 206) && reply.body.is_empty() => {
             Content::Nothing(nothing_came(reply.status))
         }
-        Ok(reply) => Content::Answered(reply.status),
+        Ok(reply) => Content::Answered(reply.status, NarStart::of(&reply.body)),
         Err(error) => match error.trouble {
             RequestTrouble::NoAnswer => Content::Nothing(error.cause),
             RequestTrouble::Redirect => {
@@ -111,13 +113,26 @@ async fn ask(asking: &Asking<'_>, url: String) -> Content {
     }
 }
 
-/// Puts into the facts what asking for the first byte of a nar showed.
+/// Puts into the facts what asking for the first bytes of a nar showed.
 fn take(asking: &Asking<'_>, narinfo: &NarInfo, content: Content, facts: &mut TierFacts) {
     let tier = asking.tier;
     let name = narinfo.store_path.name();
     let missing = match content {
-        Content::Answered(200 | 206) => {
-            let proof = format!("{name} is served");
+        Content::Answered(200 | 206, start) => {
+            let label = narinfo.compression.as_deref();
+            let fit = start.fits(label);
+            if fit == LabelFit::Differs {
+                facts.state = TierState::Malformed;
+                let shown = label.unwrap_or("bzip2");
+                facts.findings.push(tiers::nar_mislabelled(tier, name, shown, start.words()));
+                return;
+            }
+            let proof = match fit {
+                LabelFit::Fits => format!("{name} is served (content not checked)"),
+                LabelFit::Differs | LabelFit::NotKnown => {
+                    format!("{name} answers (content not checked)")
+                }
+            };
             facts.nar_proof = Some(proof.clone());
             let content = Some(Dated { at: asking.now, value: proof });
             asking.memory.with(tier, |memory| memory.content = content);
@@ -134,7 +149,7 @@ fn take(asking: &Asking<'_>, narinfo: &NarInfo, content: Content, facts: &mut Ti
             asking.memory.with(tier, |memory| memory.content_unproven = unproven);
             return;
         }
-        Content::Answered(status) => format!("the cache answered {status} for its nar"),
+        Content::Answered(status, _) => format!("the cache answered {status} for its nar"),
         Content::Nothing(why) => format!("not one byte of its nar came ({why})"),
     };
     facts.state = TierState::NarMissing;

@@ -11,7 +11,7 @@ pub(super) mod proof;
 pub(super) mod served;
 pub(super) mod up;
 
-use crate::fleet::{TierFacts, TierState};
+use crate::fleet::{Code, TierFacts, TierState};
 use crate::probe::asking::Asking;
 
 /// Proves the signature of a cache and that it serves its nars, or takes what was proven a while ago
@@ -37,6 +37,10 @@ pub(super) async fn take_verdict(
     if let Some(narinfo) = &verdict.narinfo {
         content::prove(asking, narinfo, facts).await;
     }
+    if verdict.unreadable.iter().any(|finding| finding.code == Code::NarinfoMalformed) {
+        facts.state = TierState::Malformed;
+    }
+    facts.findings.extend(verdict.unreadable);
     if let Some(denied) = verdict.denied {
         facts.state = TierState::Unauthorized;
         facts.findings.push(denied);

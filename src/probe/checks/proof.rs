@@ -8,7 +8,8 @@ use crate::fleet::words::tiers;
 use crate::fleet::{
     Finding, PublicKey, SignatureState, StorePath, TierFacts, TierState, printable_line,
 };
-use crate::nix::narinfo::NarInfo;
+use crate::nix::narinfo::{NarInfo, NarInfoError, refused_since};
+use crate::nix::version::Version;
 use crate::probe::asking::Asking;
 use crate::probe::checks::served;
 use crate::probe::memory::{Dated, ProvenSignature};
@@ -29,7 +30,14 @@ const PUBLIC_AGE: SignedDuration = SignedDuration::from_mins(10);
 /// What an answer for the narinfo of a path says.
 pub(in crate::probe) enum NarinfoAnswer {
     /// It holds the path.
-    Narinfo(Box<NarInfo>),
+    Narinfo {
+        /// What it says of it.
+        narinfo: Box<NarInfo>,
+        /// From which version of Nix on that is refused, and why.
+        refused_since: Option<(Version, NarInfoError)>,
+    },
+    /// It says something that Nix cannot read, or that is about another path.
+    Malformed(String),
     /// It does not hold it.
     Missing,
     /// It does not let us in (401), or says 403, which means either.
@@ -42,14 +50,26 @@ impl NarinfoAnswer {
     /// Reads an answer.
     pub(in crate::probe) fn read(path: &StorePath, reply: &HttpReply) -> Self {
         match reply.status {
-            200 => match NarInfo::parse(&reply.text()) {
-                Ok(narinfo) if narinfo.store_path == *path => Self::Narinfo(Box::new(narinfo)),
-                Ok(_) => Self::Odd(format!("the narinfo of {} is of another path", path.name())),
-                Err(error) => Self::Odd(format!("{}: {error}", path.name())),
-            },
-            404 => Self::Missing,
+            // Nix takes 204 for an empty narinfo, which it refuses.
+            200 | 204 => Self::read_text(path, &reply.text()),
+            404 | 410 => Self::Missing,
             status @ (401 | 403) => Self::Refused(status),
             status => Self::Odd(format!("answered {status} for a narinfo")),
+        }
+    }
+}
+
+impl NarinfoAnswer {
+    /// Reads the body of an answer that says that the narinfo is there.
+    fn read_text(path: &StorePath, text: &str) -> Self {
+        match NarInfo::parse(text) {
+            Ok(narinfo) if narinfo.store_path == *path => {
+                Self::Narinfo { narinfo: Box::new(narinfo), refused_since: refused_since(text) }
+            }
+            Ok(narinfo) => {
+                Self::Malformed(format!("it is about another path, {}", narinfo.store_path))
+            }
+            Err(error) => Self::Malformed(error.to_string()),
         }
     }
 }
@@ -64,6 +84,8 @@ pub(in crate::probe) struct Search<'a> {
     unsigned: Option<(String, NarInfo)>,
     trouble: Option<String>,
     denied: Option<Finding>,
+    /// What Nix makes of what was served, where that is trouble: one finding of each code.
+    unreadable: Vec<Finding>,
     count: usize,
 }
 
@@ -76,6 +98,8 @@ pub(in crate::probe) struct SignatureVerdict {
     pub(in crate::probe) narinfo: Option<NarInfo>,
     /// That the tier does not let us read, whatever else was found.
     pub(in crate::probe) denied: Option<Finding>,
+    /// What Nix cannot read of what was served.
+    pub(in crate::probe) unreadable: Vec<Finding>,
 }
 
 impl<'a> Search<'a> {
@@ -90,6 +114,7 @@ impl<'a> Search<'a> {
             unsigned: None,
             trouble: None,
             denied: None,
+            unreadable: Vec::new(),
             count: 0,
         })
     }
@@ -118,10 +143,14 @@ impl<'a> Search<'a> {
     ) -> Option<SignatureVerdict> {
         self.count += 1;
         let is_probe_path = self.probe_path.as_ref() == Some(path);
-        let NarinfoAnswer::Narinfo(narinfo) = found else {
+        let NarinfoAnswer::Narinfo { narinfo, refused_since } = found else {
             self.without(path, is_probe_path, found);
             return None;
         };
+        if let Some((version, why)) = refused_since {
+            let (tier, name, version) = (self.asking.tier, path.name(), version.to_string());
+            self.note(tiers::narinfo_too_old(tier, name, &version, &why.to_string()));
+        }
         match narinfo.verdict(self.key) {
             SignatureState::Valid if narinfo.content_address.is_some() => {
                 self.content_addressed.get_or_insert(*narinfo);
@@ -166,7 +195,15 @@ impl<'a> Search<'a> {
             Some(asker) => format!("{proof}, asked from {}", asker.host),
             None => proof,
         };
-        SignatureVerdict { signature, proof, narinfo, denied: self.denied.take() }
+        let unreadable = std::mem::take(&mut self.unreadable);
+        SignatureVerdict { signature, proof, narinfo, denied: self.denied.take(), unreadable }
+    }
+
+    /// Notes something that Nix does not take, once of each kind.
+    fn note(&mut self, finding: Finding) {
+        if self.unreadable.iter().all(|known| known.code != finding.code) {
+            self.unreadable.push(finding);
+        }
     }
 
     /// Returns the verdict on a path that the tier's key signed, which is the probe path from now on.
@@ -189,7 +226,12 @@ impl<'a> Search<'a> {
     fn without(&mut self, path: &StorePath, is_probe_path: bool, found: NarinfoAnswer) {
         let status = match found {
             NarinfoAnswer::Refused(status) => Some(status),
-            NarinfoAnswer::Narinfo(_) | NarinfoAnswer::Missing => None,
+            NarinfoAnswer::Narinfo { .. } | NarinfoAnswer::Missing => None,
+            NarinfoAnswer::Malformed(why) => {
+                self.note(tiers::narinfo_malformed(self.asking.tier, path.name(), &why));
+                self.trouble.get_or_insert(format!("{}: {why}", path.name()));
+                return;
+            }
             NarinfoAnswer::Odd(why) => {
                 self.trouble.get_or_insert(why);
                 return;
@@ -243,7 +285,13 @@ pub(in crate::probe) async fn search(asking: &Asking<'_>) -> SignatureVerdict {
     let Some(mut search) = Search::begin(asking) else {
         let proof = "nothing to prove with: hosts.toml has no public_key for it".to_owned();
         let signature = SignatureState::Unchecked;
-        return SignatureVerdict { signature, proof, narinfo: None, denied: None };
+        return SignatureVerdict {
+            signature,
+            proof,
+            narinfo: None,
+            denied: None,
+            unreadable: Vec::new(),
+        };
     };
     let paths = search.paths();
     // The first alone: it is likely enough, and opens the connection that the others share.

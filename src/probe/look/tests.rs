@@ -42,11 +42,11 @@ async fn a_tier_is_probed_by_the_curl_of_a_host() {
     let facts = look(&asking, None).await;
     assert_eq!((facts.state, facts.signature), (TierState::Up, SignatureState::Valid));
     assert_eq!(facts.proof.as_deref(), Some("a-1.0, signed by test-1, asked from here"));
-    assert_eq!(facts.nar_proof.as_deref(), Some("a-1.0 is served"));
+    assert_eq!(facts.nar_proof.as_deref(), Some("a-1.0 answers (content not checked)"));
     assert!(facts.latency_ms.is_some() && facts.connect_ms.is_some());
     let all: Vec<&StorePath> = paths.iter().collect();
     assert_eq!(holds(&asking, &all).await, Ok(vec![false, true]));
-    assert_eq!(web.budget.requests_this_month("x"), 6);
+    assert_eq!(web.budget.requests_this_month("x"), 7);
     assert!(server.most_open() <= 2);
     let entries = paths.clone().map(|path| crate::fleet::ClosurePath { path, nar_size: 1 });
     assert_eq!(covered(&entries, |path| path.as_str() == PATH).0, Share { have: 1, total: 2 });

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fleet::{HostState, KindName, PathAnswer, ServedFacts, SignatureState, TierState};
-use crate::probe::server::{KEY, NARINFO, PATH, Server};
+use crate::probe::server::{KEY, NARINFO, PATH, Server, narinfo_of};
 use crate::remote::{Answer, FakeRunner, Output, Script};
 use std::path::Path;
 
@@ -193,7 +193,7 @@ async fn a_probe_path_that_is_gone_takes_all_coverage_with_it() {
     let server = Server::start(&[
         ("/nix-cache-info", 200, "StoreDir: /nix/store\nPriority: 30\n"),
         (PROBE_FILE, 200, NARINFO),
-        (SECOND, 200, "anything"),
+        (SECOND, 200, &narinfo_of(OTHER)),
         ("/nar/x.nar.xz", 206, "x"),
     ])
     .await;

@@ -38,8 +38,9 @@ pub enum AnswerPart {
     Whole,
     /// Its status: a body is thrown away, so that the connection can be kept.
     Status,
-    /// Its first byte, after which we hang up: proof that something is served.
-    FirstByte,
+    /// Its first 32 bytes, after which we hang up: proof that something is served, and
+    /// what it is. Over a host's curl only whether something came is known.
+    Start,
 }
 
 /// Says that a good answer had nothing in it.

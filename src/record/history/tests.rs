@@ -209,7 +209,7 @@ fn every_table_of_samples_is_thinned() {
         history.write_tier(&tier(), &facts).unwrap();
         history.write_store("p620", &store(at)).unwrap();
         let share = Share { have: 1, total: 2 };
-        let found = Coverage { paths: share, bytes: share, measured_at: at };
+        let found = Coverage { paths: share, bytes: share, measured_at: at, at_most: false };
         let tiers = BTreeMap::from([("weed".to_owned(), found)]);
         let facts = CoverageFacts { tiers, ..CoverageFacts::default() };
         let weed = tier();

@@ -72,6 +72,10 @@ impl TierProbe for Attic {
         SignedDuration::from_hours(24)
     }
 
+    fn reading_counts_as_use(&self) -> bool {
+        true
+    }
+
     fn look<'a>(&'a self, asking: &'a Asking<'a>) -> TierFuture<'a, TierFacts> {
         Box::pin(look(asking))
     }

@@ -69,6 +69,10 @@ impl TierProbe for Cachix {
         PROOF_AGE
     }
 
+    fn reading_counts_as_use(&self) -> bool {
+        true
+    }
+
     fn look<'a>(&'a self, asking: &'a Asking<'a>) -> TierFuture<'a, TierFacts> {
         Box::pin(look(asking))
     }

@@ -98,7 +98,7 @@ impl CurlRun<'_> {
     /// Returns most bytes that are read of all answers together.
     fn most_bytes(&self) -> usize {
         match self.manner.part {
-            AnswerPart::FirstByte => 1,
+            AnswerPart::Start => 1,
             AnswerPart::Whole | AnswerPart::Status => {
                 SIZE_LIMIT + FILE_LIMIT.saturating_mul(self.urls.len())
             }
@@ -298,7 +298,7 @@ impl CurlHost<'_> {
             }
         }
         // The script prints how many bytes came.
-        if round.manner.part == AnswerPart::FirstByte && output.stdout.trim() != "0" {
+        if round.manner.part == AnswerPart::Start && output.stdout.trim() != "0" {
             let replies = told.iter_mut().filter_map(|told| told.seen.as_mut().ok());
             replies.for_each(|reply| reply.body = vec![0]);
         }
@@ -351,7 +351,7 @@ impl CurlHost<'_> {
                 lines.push("parallel".to_owned());
                 lines.push(format!("parallel-max = {}", round.manner.connections));
             }
-            AnswerPart::FirstByte => lines.push("range = \"0-0\"".to_owned()),
+            AnswerPart::Start => lines.push("range = \"0-0\"".to_owned()),
         }
         let to = if round.manner.part == AnswerPart::Whole { "" } else { "%{stderr}" };
         lines.push(write_out(to, mark));
@@ -377,7 +377,7 @@ fn was_cut(round: &CurlRun<'_>, output: &Output) -> bool {
         AnswerPart::Status => {
             output.stdout.trim().parse::<usize>().is_ok_and(|bytes| bytes >= most)
         }
-        AnswerPart::FirstByte => false,
+        AnswerPart::Start => false,
     }
 }
 

@@ -221,7 +221,7 @@ async fn an_answer_without_an_end_is_cut_whatever_the_curl() {
     let files: Vec<String> = (0..50).map(|file| format!("{file}.narinfo")).collect();
     let seen = statuses(place(&runner), &server.url, &files).await;
     assert!(seen.iter().all(Result::is_err), "{seen:?}");
-    let nar = HttpRequest::get(format!("{}/nar/x", server.url)).part(AnswerPart::FirstByte);
+    let nar = HttpRequest::get(format!("{}/nar/x", server.url)).part(AnswerPart::Start);
     assert_eq!(send(place(&runner), &server.url, nar).await.unwrap().body.len(), 1);
     // What is on its way in buffers counts too.
     assert!(server.sent() < 400 << 20, "{} bytes", server.sent());

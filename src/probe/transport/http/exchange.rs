@@ -1,6 +1,7 @@
 //! One exchange with a tier: a request with its credentials, and the redirects that may be followed.
 
 use crate::fleet::Tier;
+use crate::nix::nar::START_BYTES;
 use crate::probe::transport::error::innermost;
 use crate::probe::transport::http::connect::timed;
 use crate::probe::transport::http::{HttpClient, TierClient, follower, is_proxied};
@@ -199,7 +200,7 @@ async fn once(
     };
     let limit = match ask {
         _ if ask.follow && response.status().is_redirection() => ask.limit.min(REDIRECT_BODY),
-        ask if ask.part == AnswerPart::FirstByte => 1,
+        ask if ask.part == AnswerPart::Start => START_BYTES,
         ask => ask.limit,
     };
     while reply.body.len() < limit
@@ -223,8 +224,8 @@ fn headers(ask: &HttpRequest, identity: &Identity<'_>) -> HeaderMap {
             }
         }
     }
-    if ask.part == AnswerPart::FirstByte {
-        headers.insert(RANGE, HeaderValue::from_static("bytes=0-0"));
+    if ask.part == AnswerPart::Start {
+        headers.insert(RANGE, HeaderValue::from_static("bytes=0-31"));
     }
     headers
 }

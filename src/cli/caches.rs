@@ -207,8 +207,16 @@ struct CachesJson<'a> {
     since: Timestamp,
     hit_rate: HitRateJson<'a>,
     next: BTreeMap<&'a str, NextJson<'a>>,
-    hosts: BTreeMap<&'a str, &'a NixFacts>,
+    hosts: BTreeMap<&'a str, HostNixJson<'a>>,
     tiers: Vec<CacheTierJson<'a>>,
+}
+
+/// How the Nix of a host is set up, and what is wrong with that.
+#[derive(Serialize)]
+struct HostNixJson<'a> {
+    #[serde(flatten)]
+    nix: &'a NixFacts,
+    findings: Vec<FindingJson<'a>>,
 }
 
 #[derive(Serialize)]
@@ -301,7 +309,7 @@ pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliE
                 hosts: hosts.collect(),
             },
             next: next::by_host(&found),
-            hosts: nix_of_hosts(&found).collect(),
+            hosts: hosts_json(&found),
             tiers,
         };
         serde_json::to_writer_pretty(&mut out, &document).map_err(std::io::Error::from)?;
@@ -365,6 +373,18 @@ fn tier_json<'a>(
     }
 }
 
+/// Returns how the Nix of each host is set up as it is printed.
+fn hosts_json(found: &Snapshot) -> BTreeMap<&str, HostNixJson<'_>> {
+    let mut all = BTreeMap::new();
+    for (name, facts) in &found.hosts {
+        let Some(nix) = facts.nix.as_deref() else { continue };
+        let mut findings = json::findings(&facts.findings);
+        findings.retain(|finding| finding.is_of_nix());
+        all.insert(name.as_str(), HostNixJson { nix, findings });
+    }
+    all
+}
+
 /// Returns how the Nix of each host is set up, of those that were asked.
 fn nix_of_hosts(found: &Snapshot) -> impl Iterator<Item = (&str, &NixFacts)> {
     found.hosts.iter().filter_map(|(host, facts)| Some((host.as_str(), facts.nix.as_deref()?)))
@@ -376,7 +396,7 @@ fn if_down(found: &Snapshot) -> Vec<Vec<String>> {
     let hosts: Vec<&str> = nix_of_hosts(found).map(|(host, _)| host).collect();
     let cell = |facts: &TierFacts, host: &str| {
         let when = facts.hosts.get(host).and_then(|on_host| on_host.when_down.as_ref());
-        or_unknown(when.map(on_host::if_down))
+        or_unknown(when.map(on_host::if_down_in_short))
     };
     let known = |facts: &TierFacts| facts.hosts.values().any(|it| it.when_down.is_some());
     let head = std::iter::once("IF IT IS DOWN".to_owned());

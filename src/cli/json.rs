@@ -184,6 +184,13 @@ struct CoverageJson<'a> {
     measured_at: Timestamp,
 }
 
+impl FindingJson<'_> {
+    /// Returns whether it is about how a host's Nix is set up.
+    pub(super) fn is_of_nix(&self) -> bool {
+        self.code.is_of_nix()
+    }
+}
+
 /// Returns findings as they are printed.
 pub(super) fn findings(all: &[Finding]) -> Vec<FindingJson<'_>> {
     let json = all.iter().map(|finding| FindingJson {

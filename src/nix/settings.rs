@@ -1,5 +1,6 @@
 //! Nix's settings, as `nix config show` (before 2.18: `nix show-config`) prints them.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The settings that say how caches are used. No secret is among them.
@@ -25,7 +26,8 @@ const OF_CACHES: [&str; 18] = [
 ];
 
 /// The settings that hold on a host.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Settings {
     all: BTreeMap<String, String>,
 }
@@ -57,10 +59,11 @@ impl Settings {
         self.get(name).map(|value| value.split_ascii_whitespace().collect()).unwrap_or_default()
     }
 
-    /// Returns those that say how caches are used, as they were printed.
-    pub fn of_caches(&self) -> String {
-        let known = OF_CACHES.iter().filter_map(|name| Some((name, self.get(name)?)));
-        known.map(|(name, value)| format!("{name} = {value}\n")).collect()
+    /// Returns those that say how caches are used.
+    #[must_use]
+    pub fn of_caches(&self) -> Self {
+        let known = OF_CACHES.iter().filter_map(|name| Some((*name, self.get(name)?)));
+        Self { all: known.map(|(name, value)| (name.to_owned(), value.to_owned())).collect() }
     }
 
     /// Returns the names of settings of caches that others have in another way.
@@ -126,7 +129,7 @@ trusted-substituters = \ntrusted-users = root
     #[test]
     fn only_what_matters_for_caches_is_kept_and_compared() {
         let settings = Settings::parse(PRINTED);
-        let again = Settings::parse(&settings.of_caches());
+        let again = settings.of_caches();
         assert_eq!(again.substituters(), settings.substituters());
         assert_eq!(again.get("trusted-users"), None, "it has nothing to do with caches");
         assert_eq!(settings.differences(&again), [""; 0]);

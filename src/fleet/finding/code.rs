@@ -474,6 +474,11 @@ codes! {
 }
 
 impl Code {
+    /// Returns whether it is about how a host's Nix is set up, for every cache.
+    pub fn is_of_nix(self) -> bool {
+        [Self::TrustedKeyMalformed, Self::DaemonSettingsOld, Self::CacheUnlisted].contains(&self)
+    }
+
     /// Returns the code of a word; none when this nixdash does not know it.
     pub fn of_word(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.word() == word)

@@ -237,6 +237,16 @@ pub fn if_down(when: &WhenDown) -> String {
     }
 }
 
+/// Returns what happens on a host when a cache is down in a few words, for a table.
+pub fn if_down_in_short(when: &WhenDown) -> String {
+    let wait = duration(Duration::from_millis(when.refused_ms));
+    match when.reaction {
+        Reaction::Stops => format!("builds stop after {wait}"),
+        Reaction::NeedsAnother => format!("{wait} a path, then the next"),
+        Reaction::Skips | Reaction::SkipsSilently => format!("skipped after {wait}"),
+    }
+}
+
 /// Returns a point in time as a date: `2026-11-25 21:15 UTC`.
 fn date(then: Timestamp) -> String {
     then.strftime("%Y-%m-%d %H:%M UTC").to_string()

@@ -54,8 +54,8 @@ pub(super) struct DaemonStart {
     hash: String,
     /// Whether it is known that the daemon read those files.
     is_sure: bool,
-    /// The settings then: those that matter for caches, as they were printed.
-    settings: String,
+    /// The settings then: those that matter for caches.
+    settings: Settings,
 }
 
 /// What is remembered of the daemons of all hosts, by host.
@@ -152,9 +152,9 @@ pub(super) fn relate(
         let start = DaemonStart { start, hash, is_sure, settings };
         return told(view_of(is_sure), Some(start));
     };
-    let before = Settings::parse(&known.settings);
-    let changed = if known.hash == files.hash { vec![] } else { shown.differences(&before) };
-    let settings = if changed.is_empty() || !known.is_sure { shown.clone() } else { before };
+    let before = &known.settings;
+    let changed = if known.hash == files.hash { vec![] } else { shown.differences(before) };
+    let settings = if changed.is_empty() || !known.is_sure { shown } else { before }.clone();
     Relation { view: view_of(known.is_sure), settings, changed, start: Some(known.clone()) }
 }
 

@@ -275,8 +275,7 @@ pub(in crate::probe) fn add_nix_facts(
     let views = memory.views();
     let Some(view) = views.get(host).filter(|view| view.is_known()) else { return };
     let (nix, wrong) = nix_facts(fleet, host, view);
-    let ours = [Code::TrustedKeyMalformed, Code::DaemonSettingsOld, Code::CacheUnlisted];
-    facts.findings.retain(|finding| !ours.contains(&finding.code));
+    facts.findings.retain(|finding| !finding.code.is_of_nix());
     if facts.state.has_answered() {
         facts.findings.extend(wrong);
     }

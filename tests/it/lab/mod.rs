@@ -15,6 +15,7 @@ mod history;
 mod next;
 mod screen;
 mod seaweed;
+mod settings;
 mod status;
 mod stores;
 mod tiers;

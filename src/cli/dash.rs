@@ -204,13 +204,16 @@ impl Runtime {
     async fn carry_out(self, mut wanted: mpsc::Receiver<Effect>) {
         while let Some(effect) = wanted.recv().await {
             match effect {
-                Effect::StartRun { kind, hosts, action, strategy, allow_protected } => {
+                Effect::StartRun { kind, hosts, action, strategy, allow_protected, first } => {
                     let mut args: Vec<String> = vec![kind.word().to_owned()];
                     if let Some(strategy) = strategy {
                         args.extend(["--strategy".to_owned(), strategy.word().to_owned()]);
                     }
                     if kind == RunKind::Deploy {
                         args.extend(["--action".to_owned(), action.word().to_owned()]);
+                        if first {
+                            args.push("--first".to_owned());
+                        }
                         for host in allow_protected {
                             args.extend(["--allow-protected".to_owned(), host]);
                         }

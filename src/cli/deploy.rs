@@ -66,6 +66,9 @@ pub(super) struct DeployArgs {
     /// Lets a protected host take part; may be given several times
     #[arg(long, value_name = "NAME")]
     allow_protected: Vec<String>,
+    /// Lets hosts take part that run no system of NixOS yet: nothing can go back there
+    #[arg(long)]
+    first: bool,
     #[command(flatten)]
     face: FaceArgs,
 }
@@ -126,6 +129,7 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
         action: args.action.into(),
         strategy: args.strategy.map(Into::into),
         allow_protected: args.allow_protected,
+        first: args.first,
     };
     run(fleet, &request, &args.face).await
 }
@@ -137,6 +141,7 @@ pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, Cli
         action: Action::DryActivate,
         strategy: args.strategy.map(Into::into),
         allow_protected: Vec::new(),
+        first: false,
         asks: false,
     };
     run(fleet, &request, &args.face).await

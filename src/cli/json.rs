@@ -61,6 +61,7 @@ struct HostJson<'a> {
     profile: Option<&'a StorePath>,
     generation: Option<u64>,
     nixos_version: Option<&'a str>,
+    other_system: Option<&'a str>,
     nix_version: Option<&'a str>,
     nix: Option<&'a NixFacts>,
     /// Whether a restart is needed for kernel, initrd or modules, and for which of them.
@@ -265,6 +266,7 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
         profile: facts.system.profile.as_ref(),
         generation: facts.system.generation,
         nixos_version: facts.system.nixos_version.as_deref(),
+        other_system: facts.system.other_system.as_deref(),
         nix_version: facts.system.nix_version.as_deref(),
         nix: facts.nix.as_deref(),
         reboot_needed: facts.system.reboot_needed,

@@ -105,6 +105,7 @@ pub(super) async fn evaluate(
         action: Action::DryActivate,
         strategy: None,
         allow_protected: Vec::new(),
+        first: false,
         asks: false,
     };
     let setup = setup(fleet, &request)?;

@@ -23,6 +23,7 @@ pub(super) fn mistakes(fleet: &Fleet) -> Vec<StrategyMistake> {
             action: Action::Switch,
             strategy: None,
             allow_protected: vec![host.name.clone()],
+            first: false,
             asks: false,
         };
         let Err(error) = setup(&fleet, &request) else { continue };

@@ -108,6 +108,7 @@ fn facts(name: &str, letter: char, generation: u64, load: f64) -> HostFacts {
             profile: Some(system),
             generation: Some(generation),
             nixos_version: Some("26.05.20261118.8f2c1ab".to_owned()),
+            other_system: None,
             nix_version: Some("2.31.2".to_owned()),
             reboot_needed: Some(false),
             reboot_for: Vec::new(),

@@ -382,6 +382,13 @@ impl Model {
         self.fleet.host(name).is_some_and(|host| host.protected)
     }
 
+    /// Returns whether a host was seen to run no system of NixOS, so that nothing can go back there.
+    pub fn has_no_system(&self, name: &str) -> bool {
+        let index = self.fleet.hosts.iter().position(|host| host.name == name);
+        let view = index.and_then(|index| self.hosts.get(index));
+        view.is_some_and(|view| view.facts.system.other_system.is_some())
+    }
+
     /// Returns the run that the deploy view shows.
     pub fn shown_run(&self) -> Option<&RunView> {
         self.runs.get(self.run)

@@ -80,6 +80,8 @@ pub enum Effect {
         strategy: Option<Strategy>,
         /// Protected hosts whose names were typed.
         allow_protected: Vec<String>,
+        /// Whether hosts take part that run no system of NixOS yet; their names were typed.
+        first: bool,
     },
     /// Answer the plan of a waiting run.
     Answer {

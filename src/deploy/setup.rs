@@ -27,6 +27,8 @@ pub struct Request {
     pub allow_protected: Vec<String>,
     /// Whether somebody must confirm the plan.
     pub asks: bool,
+    /// Whether hosts may take part on which no system of NixOS runs yet.
+    pub first: bool,
 }
 
 /// What is to be done to one host.
@@ -46,6 +48,8 @@ pub struct HostSetup {
     pub confirm_timeout: Duration,
     /// How its fresh system is watched.
     pub activation: ActivationSettings,
+    /// Whether it may be one on which no system of NixOS runs yet, so that nothing can go back.
+    pub first: bool,
 }
 
 /// A request that fits the fleet.
@@ -154,6 +158,7 @@ fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup
         last,
         confirm_timeout: host.confirm_timeout.unwrap_or(fleet.confirm_timeout),
         activation: host.activation.or(&fleet.activation),
+        first: request.first,
     };
     match strategy {
         Strategy::Direct => Ok(place(Strategy::Direct, &host.name, None)),

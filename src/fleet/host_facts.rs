@@ -118,6 +118,9 @@ pub struct SystemFacts {
     pub generation: Option<u64>,
     /// NixOS's version text, such as `26.05.20261118.abc`.
     pub nixos_version: Option<String>,
+    /// What runs instead where no system of NixOS does, such as `Debian GNU/Linux 13 (trixie)`.
+    #[serde(default)]
+    pub other_system: Option<String>,
     /// Nix's version, such as `2.31.2`.
     pub nix_version: Option<String>,
     /// Whether kernel, initrd or modules of the booted system differ from the running one's.

@@ -231,6 +231,7 @@ fn system(system: &mut SystemFacts, key: &str, value: &str) {
         "profile" => system.profile = path(),
         "generation" => system.generation = generation(value),
         "nixos_version" => system.nixos_version = word(value),
+        "other_system" => system.other_system = word(value),
         "nix_version" => system.nix_version = value.split(' ').next_back().and_then(word),
         "reboot_needed" => system.reboot_needed = value.parse().ok(),
         "reboot_for" => system.reboot_for.extend(match value {

@@ -39,6 +39,7 @@ fn deploy(hosts: &[&str]) -> Effect {
         action: Action::Switch,
         strategy: None,
         allow_protected: Vec::new(),
+        first: false,
     }
 }
 
@@ -89,6 +90,24 @@ fn a_protected_host_deploys_only_when_its_name_is_typed() {
     let effects = press(&mut model, "p51x\u{8}0\n");
     assert!(
         matches!(&effects[..], [Effect::StartRun { allow_protected, .. }] if allow_protected == &["p510"])
+    );
+}
+
+#[test]
+fn a_first_deploy_says_so_and_wants_the_name_typed() {
+    let mut model = model(demo::well(), 80, 24);
+    let samsung = model.fleet.hosts.iter().position(|host| host.name == "samsung").unwrap();
+    let system = &mut model.hosts[samsung].facts.system;
+    *system = crate::fleet::SystemFacts {
+        other_system: Some("Debian GNU/Linux 13 (trixie)".to_owned()),
+        ..crate::fleet::SystemFacts::default()
+    };
+    assert_eq!(press(&mut model, "jjd\n"), []);
+    assert!(matches!(model.overlay, Some(Overlay::TypeName(_))));
+    let effects = press(&mut model, "samsung\n");
+    assert!(
+        matches!(&effects[..], [Effect::StartRun { first: true, hosts, .. }] if hosts == &["samsung"]),
+        "{effects:?}"
     );
 }
 

@@ -114,14 +114,16 @@ fn accept_name(model: &mut Model, form: &mut StartForm, now: Timestamp) {
     if form.input.text().trim() == wanted {
         form.typed.push(wanted);
     } else {
-        model.say(format!("that is not {wanted:?}; esc forgets the deploy"), true, now);
+        model.say(format!("that is not {wanted:?}; esc cancels"), true, now);
     }
     form.input = crate::dash::LineInput::default();
 }
 
-/// Returns the next protected host whose name was not typed.
+/// Returns the next host whose name must be typed and was not: a protected one, or one that has
+/// nothing to go back to.
 pub(in crate::dash) fn next_protected(model: &Model, form: &StartForm) -> Option<String> {
-    let mut hosts = form.hosts.iter().filter(|name| model.is_protected(name));
+    let must = |name: &&String| model.is_protected(name) || model.has_no_system(name);
+    let mut hosts = form.hosts.iter().filter(must);
     hosts.find(|name| !form.typed.contains(name)).cloned()
 }
 
@@ -133,7 +135,8 @@ fn started(model: &mut Model, form: StartForm, now: Timestamp) -> Effect {
     model.screen = crate::dash::Screen::Deploy;
     let StartForm { kind, hosts, action, strategy, typed, .. } = form;
     model.starting = Some(Starting { kind, hosts: hosts.clone(), at: now, failed: None });
-    Effect::StartRun { kind, hosts, action, strategy, allow_protected: typed }
+    let first = typed.iter().any(|name| model.has_no_system(name));
+    Effect::StartRun { kind, hosts, action, strategy, allow_protected: typed, first }
 }
 
 fn next_action(action: Action) -> Action {

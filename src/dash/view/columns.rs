@@ -233,7 +233,10 @@ impl HostColumn {
                 let mark = mark.unwrap_or_else(|| host_mark(view, columns));
                 return (mark.text(), mark.role);
             }
-            C::Version => facts.system.nixos_version.as_deref().map(short_version),
+            C::Version => {
+                let version = facts.system.nixos_version.as_deref().map(short_version);
+                version.or_else(|| facts.system.other_system.clone())
+            }
             C::Generation => facts.system.generation.map(|number| format!("gen {number}")),
             C::Spark => {
                 let full = facts.cpus.map_or(1.0, f64::from);

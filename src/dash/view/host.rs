@@ -125,7 +125,13 @@ fn reach(host: &Host, view: &HostModel) -> Fact {
 fn systems(system: &SystemFacts) -> Vec<Fact> {
     let mut all = vec![match &system.running {
         Some(path) => fact("running now", system_words(path)),
-        None => unknown("running now"),
+        None => match &system.other_system {
+            Some(other) => {
+                let text = format!("{other}, and no system of NixOS");
+                ("running now".to_owned(), vec![(Role::Warn, text)])
+            }
+            None => unknown("running now"),
+        },
     }];
     let same = |other: &Option<StorePath>| other.is_some() && *other == system.running;
     let reboot = match system.reboot_needed {

@@ -76,6 +76,15 @@ fn warnings(paint: &Paint<'_>, form: &StartForm, host: &str, say: &mut impl FnMu
     if form.kind == RunKind::Deploy && model.is_protected(host) {
         say(Role::Warn, &format!("⚷ {host} is protected: its name must be typed next."));
     }
+    if form.kind == RunKind::Deploy && model.has_no_system(host) {
+        say(
+            Role::Warn,
+            &format!(
+                "▲ {host} runs no system of NixOS: this is its first deploy, with nothing to go back to. \
+                 Its name must be typed next."
+            ),
+        );
+    }
     if let Some(run) = model.active_runs().find(|run| run.host(host).is_some()) {
         say(Role::Warn, &format!("▲ run #{} works on {host} now.", run.id));
     }
@@ -99,10 +108,12 @@ fn warnings(paint: &Paint<'_>, form: &StartForm, host: &str, say: &mut impl FnMu
 pub(super) fn type_name(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &StartForm) {
     let Some(host) = next_protected(paint.model, form) else { return };
     let popup = Popup::new(area, 60);
-    let text = format!(
-        "{host} is protected. Type its name and press enter to let this deploy touch it; esc \
-         forgets the deploy."
-    );
+    let why = if paint.model.has_no_system(&host) {
+        "has no system of NixOS to go back to"
+    } else {
+        "is protected"
+    };
+    let text = format!("{host} {why}. Type its name and press enter to deploy to it; esc cancels.");
     let mut lines: Vec<Line<'static>> =
         wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
     lines.push(Line::default());
@@ -111,7 +122,9 @@ pub(super) fn type_name(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form
         Span::raw(form.input.text().to_owned()),
         paint.span(Role::Accent, "▏"),
     ]));
-    popup.draw(paint, buffer, &format!("Deploy to {host} ⚷"), &lines, 0, &[]);
+    let mark = if paint.model.is_protected(&host) { " ⚷" } else { "" };
+    let title = format!("Deploy to {host}{mark}");
+    popup.draw(paint, buffer, &title, &lines, 0, &[]);
 }
 
 /// Returns what an action means.

@@ -151,7 +151,15 @@ fn judge(name: &str, found: &Account, known: &RunFacts, told: bool) -> Ending {
     } else {
         format!("it runs {}", said(found.running.as_ref()))
     };
+    // A first deploy has no system to be back on.
+    let none_again = old.is_none() && found.running.is_none();
+    let system = if none_again {
+        "no system of NixOS runs there again, as before".to_owned()
+    } else {
+        system
+    };
     let outcome = match (runs_old, runs_new, wrong.is_empty()) {
+        (_, _, true) if none_again => Outcome::Failed,
         (true, _, true) => Outcome::RolledBack,
         (_, true, true) if told => Outcome::Switched,
         (..) => Outcome::Degraded,

@@ -93,7 +93,15 @@ fn judge(name: &str, found: &Account, host: &LeftHost, action: Action) -> Ending
     let profile_new = is(found.profile.as_ref(), new);
     let boots_new = found.boots.as_ref().map_or(profile_new, |boots| Some(boots) == new);
     let runs_old = is(found.running.as_ref(), old);
+    // A first deploy has no system to be back on.
+    let none_again = old.is_none() && found.running.is_none();
     let (outcome, what) = match (runs_new, runs_old, profile_new && boots_new) {
+        (false, false, true) if none_again && action == Action::Boot => {
+            (Outcome::Booted, "it boots the new system")
+        }
+        (false, false, false) if none_again && !profile_new => {
+            (Outcome::Failed, "no system of NixOS runs there, as before")
+        }
         (true, _, true) if action == Action::Switch => {
             (Outcome::Switched, "it runs the new system and boots it")
         }

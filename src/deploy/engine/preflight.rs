@@ -30,7 +30,8 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     } else {
         output.stdout
     };
-    let mut found = read(&step.host.name, &text, &step.shared.fleet.alarms.limits)?;
+    let limits = &step.shared.fleet.alarms.limits;
+    let mut found = read(&step.host.name, &text, limits, step.host.first)?;
     // What could not be asked is not required afterwards.
     found.answering = answering.unwrap_or_default();
     Ok(Report::Preflight(found))
@@ -62,16 +63,45 @@ fn refused(host: &str, output: &Output) -> Failure {
     Failure::failed(Code::PrivilegesMissing, text)
 }
 
-/// Reads the script's lines.
-fn read(host: &str, text: &str, limits: &Limits) -> Result<Preflight, Failure> {
+/// Judges a host on which no system of NixOS runs: a first deploy may begin there, with a note that
+/// nothing can go back. `os` is what runs there, `marked` whether NixOS may be activated on it.
+fn without_system(host: &str, os: &str, marked: bool, first: bool) -> Result<Reason, Failure> {
+    let runs = if os.is_empty() { "an unknown system" } else { os };
+    if !first {
+        let text = format!(
+            "{host}: it runs {runs}, and no system of NixOS (there is no /run/current-system). If this machine \
+             becomes NixOS, make its first deploy with `nixdash deploy {host} --first`: it has nothing to go \
+             back to"
+        );
+        return Err(Failure::failed(Code::NotNixos, text));
+    }
+    if !marked {
+        let text = format!(
+            "{host}: it runs {runs}, and NixOS is activated only where the file /etc/NIXOS is. If this \
+             machine becomes NixOS, run `touch /etc/NIXOS` there and deploy again"
+        );
+        return Err(Failure::failed(Code::NotNixos, text));
+    }
+    let text = format!(
+        "first deploy: {runs} runs there, and no system of NixOS to go back to. NixOS installs a first system \
+         for the next restart; one that is activated at once stays until then, confirmed or not"
+    );
+    Ok(Reason::new(Code::FirstDeploy, text))
+}
+
+/// Reads the script's lines. `first` says whether a host without a system of NixOS may take part.
+fn read(host: &str, text: &str, limits: &Limits, first: bool) -> Result<Preflight, Failure> {
     let mut found = Preflight::default();
     let mut on_mains = None;
     let mut battery = None;
+    let (mut os, mut marked) = (String::new(), false);
     for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
         let number = value.trim().parse::<u64>().ok();
         match key {
             "running" => found.running = StorePath::parse(value).ok(),
             "profile" => found.profile = StorePath::parse(value).ok(),
+            "os" => os = printable_line(value.trim()),
+            "marked" => marked = true,
             "boot_id" => found.boot_id = printable_line(value),
             "failed" => {
                 found.failed_units.insert(printable_line(value));
@@ -124,9 +154,7 @@ fn read(host: &str, text: &str, limits: &Limits) -> Result<Preflight, Failure> {
         found.notes.push(Reason::new(Code::OnBattery, format!("on battery, {charge} %")));
     }
     if found.running.is_none() {
-        let text =
-            format!("{host}: /run/current-system is not a NixOS system; is this a NixOS machine?");
-        return Err(Failure::failed(Code::NotNixos, text));
+        found.notes.insert(0, without_system(host, &os, marked, first)?);
     }
     Ok(found)
 }
@@ -137,9 +165,9 @@ mod tests {
 
     const SYSTEM: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-nixos-system-samsung";
 
-    /// Reads with the usual limits.
+    /// Reads what an ordinary host says, with the usual limits.
     fn read(host: &str, text: &str) -> Result<Preflight, Failure> {
-        super::read(host, text, &Limits::default())
+        super::read(host, text, &Limits::default(), false)
     }
 
     #[test]
@@ -159,7 +187,29 @@ mod tests {
         assert!(error.reason.text.contains("nix-collect-garbage"), "{}", error.reason);
         let error = read("samsung", &format!("running\t{SYSTEM}\nrun_free\t1000\n")).unwrap_err();
         assert_eq!(error.reason.code, Code::WriteFailed);
-        assert_eq!(read("samsung", "boot_id\tabc\n").unwrap_err().reason.code, Code::NotNixos);
+    }
+
+    #[test]
+    fn a_machine_that_becomes_nixos_is_deployed_only_as_a_first_deploy() {
+        let text = "os\tDebian GNU/Linux 13 (trixie)\nboot_id\tabc\n";
+        let error = super::read("samsung", text, &Limits::default(), false).unwrap_err().reason;
+        assert_eq!(error.code, Code::NotNixos);
+        for part in ["it runs Debian GNU/Linux 13 (trixie)", "nixdash deploy samsung --first"] {
+            assert!(error.text.contains(part), "{error}");
+        }
+        let unmarked = super::read("samsung", text, &Limits::default(), true).unwrap_err().reason;
+        assert!(unmarked.text.contains("touch /etc/NIXOS"), "{unmarked}");
+        let found =
+            super::read("samsung", &format!("{text}marked\tyes\n"), &Limits::default(), true)
+                .unwrap();
+        assert_eq!(found.running, None);
+        let note = &found.notes[0];
+        assert_eq!(note.code, Code::FirstDeploy);
+        assert!(note.text.contains("no system of NixOS to go back to"), "{note}");
+        let ordinary =
+            super::read("samsung", &format!("running\t{SYSTEM}\n"), &Limits::default(), true)
+                .unwrap();
+        assert_eq!(ordinary.notes, [], "a host with a system goes back to it");
     }
 
     #[test]

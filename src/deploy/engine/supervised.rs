@@ -154,6 +154,7 @@ fn arguments(step: &Step, job: &Job, action: Action) -> Result<Vec<String>, Fail
         format!("recover={}", if host.activation.may_reboot() { "yes" } else { "no" }),
         format!("connectivity={}", host.activation.connectivity()),
         format!("built_on={}", host.build_on),
+        format!("first={}", if host.first { "yes" } else { "no" }),
     ])
 }
 

@@ -24,6 +24,7 @@ fn host(name: &str) -> HostSetup {
         last: builder,
         confirm_timeout: Duration::from_secs(30),
         activation: crate::fleet::ActivationSettings::default(),
+        first: false,
     }
 }
 

@@ -26,6 +26,11 @@ main() {
 	say running "$(readlink -f /run/current-system)"
 	say booted "$(readlink -f /run/booted-system)"
 	say profile "$(readlink -f /nix/var/nix/profiles/system)"
+	if [ ! -e /run/current-system ]; then
+		say os "$(sed -n 's/^PRETTY_NAME="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' /etc/os-release 2>/dev/null)"
+		# What switch-to-configuration wants to see before it does anything.
+		if [ -e /etc/NIXOS ] || grep -qi '^ID="\{0,1\}nixos' /etc/os-release 2>/dev/null; then say marked yes; fi
+	fi
 	say boot_id "$(cat /proc/sys/kernel/random/boot_id)"
 	say nix "$(nix --version 2>/dev/null)"
 	say nix_free "$(df -P -B1 /nix/store | awk 'NR == 2 { print $4 }')"

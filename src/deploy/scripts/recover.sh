@@ -14,16 +14,19 @@ main() {
 	[ -r "$intents/intent" ] || exit 0
 	IFS='	' read -r begun generation profile toplevel <"$intents/intent"
 	running=$(readlink -f "$root/run/current-system")
-	set_path=$(readlink -f "$profiles/system")
+	set_path=$(readlink -e "$profiles/system")
 	if [ "$set_path" != "$toplevel" ]; then
 		# The boot menu may have been written already, where the disk lost what came before it.
-		if [ "$begun" = boot ]; then write_boot_menu "$set_path" || exit 1; fi
+		if [ "$begun" = boot ]; then write_boot_menu "${set_path:-none}" || exit 1; fi
 		rm -f "$intents/intent"
 		echo "a deploy of $toplevel was cut off before it set the profile; nothing is left of it"
 	elif [ "$running" = "$toplevel" ]; then
 		write_boot_menu "$toplevel" || exit 1
 		rm -f "$intents/intent"
 		echo "a deploy was cut off while it was made permanent; it runs $toplevel, and that is what boots"
+	elif [ "$profile" = none ]; then
+		rm -f "$profiles/system" "$intents/intent"
+		echo "the first deploy, of $toplevel, was cut off while it was made permanent; there is no system profile again, and the boot menu is as the power cut left it"
 	else
 		put_profile_back || exit 1
 		if [ "$begun" = boot ]; then write_boot_menu "$profile" || exit 1; fi
@@ -32,8 +35,9 @@ main() {
 	fi
 }
 
-# $1 the system that shall boot.
+# $1 the system that shall boot; `none` where there was none before a first deploy.
 write_boot_menu() {
+	[ "$1" != none ] || return 0
 	# A unit of its own: it goes on when the connection breaks, and nothing that it prints can fail.
 	systemd-run --quiet --wait --collect --unit=nixdash-recover --setenv=NIXOS_NO_CHECK=1 \
 		--setenv=PATH="$PATH" "$1/bin/switch-to-configuration" boot 9>&- >&2 && return 0

@@ -6,6 +6,7 @@
 # Returns to the system that ran before, says how the host stands then, and ends. $1 the code, $2 the
 # reason.
 go_back() {
+	[ -n "$running" ] || stay "$2"
 	say "going back to $running: $2"
 	# Whoever reaches the host from now on reaches it on its way back.
 	leave activated "${code:-0} back"
@@ -28,6 +29,17 @@ go_back() {
 	rm -f "$dir/heard"
 	restart_when_cut_off "$finding" "$said"
 	end "$word" "$finding" "$said"
+}
+
+# Ends a first deploy that was not confirmed: no system ran before, so there is no way back, and what
+# its activation did stays until the machine restarts. Nothing was made permanent. $1 the reason.
+stay() {
+	say "no system ran here before, so there is nothing to go back to: $1"
+	leave activated "${code:-0} back"
+	now=$(system_at "$root/run/current-system")
+	boots=$(next_boot)
+	next=${boots%%	*}
+	end stuck no-way-back "$1; no system of NixOS ran there before, so there is nothing to go back to: it runs ${now:-none} until it restarts, it was not made permanent, and the next boot starts ${next:-what it started before}"
 }
 
 # Activates the system that ran before. Sets `code`, `snippets` and the rest.

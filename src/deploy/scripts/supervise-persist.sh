@@ -5,7 +5,8 @@
 
 # Writes down what is begun, so that a power cut in the middle can be put right. $1 set or boot.
 intend() {
-	printf '%s\t%s\t%s\t%s\n' "$1" "$generation" "$profile" "$toplevel" >"$intents/intent.new" &&
+	# A field is never empty: who reads it splits at tabs.
+	printf '%s\t%s\t%s\t%s\n' "$1" "${generation:-none}" "${profile:-none}" "$toplevel" >"$intents/intent.new" &&
 		[ -s "$intents/intent.new" ] && sync -f "$intents/intent.new" &&
 		mv "$intents/intent.new" "$intents/intent" && sync "$intents"
 }
@@ -36,8 +37,7 @@ persist() {
 		finding="boot-menu-failed"
 		reason="switch-to-configuration boot exited with $code"
 		restore_profile
-		switch_to "$profile" boot NIXOS_NO_CHECK=1
-		[ "$code" = 0 ] || reason="$reason; writing the boot menu of the previous system exited with $code too"
+		write_previous_boot_menu
 		boots=$(next_boot)
 		case $boots,$code in
 		,0) reason="$reason; the previous system is the boot default" ;;
@@ -59,6 +59,17 @@ persist() {
 	*) pinned="the next boot starts $system${pin:+ because of $pin}" ;;
 	esac
 	return 0
+}
+
+# Writes the boot menu of the system that the profile was before. Sets `code`, and adds to `reason`.
+write_previous_boot_menu() {
+	if [ -z "$profile" ]; then
+		code=1
+		reason="$reason; there was no system before whose boot menu could be written again"
+		return
+	fi
+	switch_to "$profile" boot NIXOS_NO_CHECK=1
+	[ "$code" = 0 ] || reason="$reason; writing the boot menu of the previous system exited with $code too"
 }
 
 # Runs nix-env on the system profile, within the limit of an activation. $1, $2 what it shall do.
@@ -85,6 +96,13 @@ close_intent() {
 
 restore_profile() {
 	[ "$(readlink "$profiles/system")" != "$generation" ] || return 0
+	if [ -z "$profile" ]; then
+		# nix-env cannot leave a profile without a generation.
+		made=$(readlink "$profiles/system")
+		rm -f "$profiles/system"
+		case $made in system-*-link) rm -f "$profiles/$made" ;; esac
+		return
+	fi
 	number=${generation#system-}
 	number=${number%-link}
 	case $number in

@@ -14,7 +14,7 @@
 # (seconds that the activation may take), unit (this job's unit), owner (who does this, for a second
 # operator), fetched (the root that the fetch made), recover (yes: restart the machine when it stays
 # cut off), connectivity (gateway, or HOST:PORT: what must answer the host then), built_on (the machine
-# that built the system), root (in tests: the folder below which the host lies), log (most of the log
+# that built the system), first (yes: no system runs there that it could go back to), root (in tests: the folder below which the host lies), log (most of the log
 # that is kept, in blocks of 512 bytes: it lies in memory), grace (seconds between TERM and KILL for an
 # activation that takes too long).
 #
@@ -74,23 +74,33 @@ machine_stops() {
 	[ "$(systemctl is-system-running 2>/dev/null)" = stopping ]
 }
 
+# Prints the system that a link leads to; nothing where there is none. $1 the link.
+system_at() {
+	[ ! -e "$1" ] || readlink -f "$1"
+}
+
 # Writes down what is there, and roots it.
 note_facts() {
 	failed_units >"$dir/failed" 2>/dev/null 3>&- 9>&- &
 	listing=$!
-	running=$(readlink -f "$root/run/current-system")
-	booted=$(readlink -f "$root/run/booted-system")
+	running=$(system_at "$root/run/current-system")
+	booted=$(system_at "$root/run/booted-system")
 	generation=$(readlink "$profiles/system")
-	profile=$(readlink -f "$profiles/system")
+	profile=$(system_at "$profiles/system")
 	etc=$(etc_source)
 	boot=$(next_boot)
 	wait "$listing"
 	facts="$running|$booted|$generation|$profile|$etc|$boot|end"
 	# A result has one page.
 	[ "${#facts}" -lt 3800 ] && leave facts "$facts" || return 1
-	ln -sfn "$running" "$roots/before-running" &&
-		ln -sfn "$profile" "$roots/before-profile" &&
-		ln -sfn "$booted" "$roots/before-booted"
+	root_system "$running" before-running &&
+		root_system "$profile" before-profile &&
+		root_system "$booted" before-booted
+}
+
+# Roots a system, where there is one. $1 the system, $2 what the root is called.
+root_system() {
+	[ -z "$1" ] || ln -sfn "$1" "$roots/$2"
 }
 
 # Reads the facts that a supervisor wrote down.
@@ -134,7 +144,7 @@ told_to_end() {
 # Activates the system and judges what came of it; ends, goes back, or returns when it stays for now.
 activate() {
 	switch_to "$toplevel" test
-	now=$(readlink -f "$root/run/current-system")
+	now=$(system_at "$root/run/current-system")
 	[ "$now" = "$running" ] || changed=yes
 	# What cannot be read may have said anything.
 	[ "$whole" = yes ] || [ "$code" = 0 ] || changed=yes
@@ -186,6 +196,8 @@ judge_snippets() {
 	failing=$snippets
 	[ -n "$failing" ] || go_back activation-failed "its activation script failed (exit code $code)"
 	why="its activation script failed in $failing (exit code $code)"
+	# Nothing ran before in which it could fail too.
+	[ -n "$running" ] || go_back snippet-failed "$why"
 	first=$code
 	if ! all_in "$failing" "$(known_snippets)"; then
 		say "does $failing fail in the running system too? activating that one again to see"
@@ -196,7 +208,7 @@ judge_snippets() {
 			go_back snippet-failed "$why"
 		fi
 		switch_to "$toplevel" test
-		now=$(readlink -f "$root/run/current-system")
+		now=$(system_at "$root/run/current-system")
 		if [ "$now" != "$toplevel" ] || [ "$whole" != yes ] || ! all_in "$snippets" "$before"; then
 			go_back snippet-failed "$why"
 		fi
@@ -252,6 +264,9 @@ supervise() {
 	trap told_to_end TERM
 	if ! note_facts; then
 		end failed write-failed "the systems that are there now could not be rooted (is /nix full?), so nothing was begun"
+	fi
+	if [ -z "$running" ] && [ "$first" != yes ]; then
+		end failed not-nixos "no system of NixOS runs there that it could go back to, so nothing was begun"
 	fi
 	connected=no
 	[ "$recover" != yes ] || ! is_connected || connected=yes
@@ -317,7 +332,7 @@ after() {
 	# Not one of the marks that stand in the log already.
 	stage=100
 	read_output
-	now=$(readlink -f "$root/run/current-system")
+	now=$(system_at "$root/run/current-system")
 	goes_back=no
 	case $(result activated) in *' back'*) goes_back=yes ;; esac
 	kept=no
@@ -342,7 +357,7 @@ after() {
 }
 
 main() {
-	root='' mode=supervise fetched='' recover=no connectivity=gateway unit='' owner='' built_on='' log_blocks=16384 grace=15
+	root='' mode=supervise fetched='' first=no recover=no connectivity=gateway unit='' owner='' built_on='' log_blocks=16384 grace=15
 	for option; do
 		value=${option#*=}
 		case $option in
@@ -362,6 +377,7 @@ main() {
 		recover=*) recover=$value ;;
 		connectivity=*) connectivity=$value ;;
 		built_on=*) built_on=$value ;;
+		first=*) first=$value ;;
 		log=*) log_blocks=$value ;;
 		grace=*) grace=$value ;;
 		esac

@@ -386,7 +386,13 @@ codes! {
         "Allow the login user sudo without a password, or name root@ in its address.";
     NotNixos "not-nixos" Error "no NixOS"
         "The host runs no system of NixOS that could be read."
-        "See what /run/current-system is on the host.";
+        "See what /run/current-system is on the host; `nixdash deploy HOST --first` makes the first deploy of a machine that becomes NixOS.";
+    FirstDeploy "first-deploy" Note "first deploy"
+        "No system of NixOS runs on the host, so that a deploy has nothing to go back to."
+        "Stay within reach of its console until the new system is confirmed.";
+    NoWayBack "no-way-back" Error "no way back"
+        "The first system of a host was not confirmed, and there was none before it to go back to."
+        "Mend what the cause names and deploy again with `--first`, or restart the host: what it started before starts again.";
     SourceNotSent "source-not-sent" Error "source"
         "The source of the flake could not be packed here, or not be unpacked where it is evaluated."
         "Mend what the cause names.";

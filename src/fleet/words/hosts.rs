@@ -2,8 +2,8 @@
 
 use crate::fleet::words::limits;
 use crate::fleet::{
-    BootChoice, Code, Finding, HostFacts, HostState, KernelPart, Limits, StorePath, Subject,
-    SystemFacts, ago,
+    BootChoice, Code, Finding, HostFacts, HostState, KernelPart, Limits, Severity, StorePath,
+    Subject, SystemFacts, ago,
 };
 use jiff::Timestamp;
 use std::time::Duration;
@@ -40,12 +40,25 @@ pub fn away(
 /// Returns what the figures of a host that answered say is wrong, or worth knowing.
 pub fn of_figures(host: &str, facts: &HostFacts, limits: &Limits, now: Timestamp) -> Vec<Finding> {
     let mut all = limits::of_room(host, facts, limits);
+    all.extend(no_system(host, facts));
     all.extend(units(host, facts));
     all.extend(next_boot(host, facts));
     all.extend(limits::of_work(host, facts, limits));
     all.extend(on_battery(host, facts));
     all.extend(limits::old_roots(host, facts, limits, now));
     all
+}
+
+/// Says that no system of NixOS runs, and what does.
+fn no_system(host: &str, facts: &HostFacts) -> Option<Finding> {
+    let other = facts.system.other_system.as_ref()?;
+    let cause = format!("{host} runs {other}, and no system of NixOS");
+    let fix = format!(
+        "when it is to become NixOS, make its first deploy: `nixdash deploy {host} --first`"
+    );
+    // It may be meant so for a while: only a deploy fails for it.
+    let finding = Finding::new(Subject::host(host), Code::NotNixos, &cause, &fix);
+    Some(finding.rated(Severity::Warning))
 }
 
 /// Says which units failed, or that the system is not well without one that did.

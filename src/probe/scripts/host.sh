@@ -78,6 +78,18 @@ elif [ ! -e /run/current-system ]; then
 	case "$root_kind" in rootfs | ramfs) say initrd true ;; esac
 fi
 
+# A machine that is being converted, or is no NixOS at all: what it calls itself.
+if [ ! -e /run/current-system ]; then
+	other='an unknown system'
+	if [ -r /etc/os-release ]; then
+		while IFS='=' read -r key value; do
+			value=${value#\"}
+			if [ "$key" = PRETTY_NAME ]; then other=${value%\"}; fi
+		done </etc/os-release
+	fi
+	say other_system "$other"
+fi
+
 say user "$(id -un 2>/dev/null)"
 say running "$(readlink -f /run/current-system 2>/dev/null)"
 say booted "$(readlink -f /run/booted-system 2>/dev/null)"

@@ -10,6 +10,7 @@ mod attack_network;
 mod attack_user;
 mod deploy;
 mod faults;
+mod first;
 mod flakes;
 mod history;
 mod next;

@@ -252,6 +252,7 @@ pub(super) async fn deploy_and_say(
         strategy: None,
         allow_protected: Vec::new(),
         asks: false,
+        first: false,
     };
     let setup = setup(&fleet, &request).unwrap();
     let target = Arc::new(Mutex::new(target));

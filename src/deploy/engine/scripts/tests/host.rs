@@ -34,7 +34,8 @@ profile=$2
 case $3 in
 --set)
 	[ "$(readlink -f "$profile")" != "$4" ] || exit 0
-	number=$(($(ls "${profile%/*}" | tr -dc '0-9\n' | sort -n | tail -n 1) + 1))
+	number=$(ls "${profile%/*}" | tr -dc '0-9\n' | sort -n | tail -n 1)
+	number=$((${number:-0} + 1))
 	ln -sfn "$4" "$profile-$number-link"
 	ln -sfn "system-$number-link" "$profile" ;;
 --switch-generation) ln -sfn "system-$4-link" "$profile" ;;
@@ -123,6 +124,24 @@ impl FolderHost {
             host.write(&job(result), &format!("{:4095}\n", ""));
         }
         host.write(&job("log"), "");
+        host
+    }
+
+    /// Makes a machine that is being converted: no system of NixOS runs there or ever ran.
+    pub(super) fn without_system() -> Self {
+        let mut host = Self::new();
+        for gone in [
+            "run/current-system",
+            "run/booted-system",
+            "etc/static",
+            "nix/var/nix/profiles/system",
+            "nix/var/nix/profiles/system-1-link",
+            "boot/loader/loader.conf",
+            "boot/loader/entries/nixos-generation-1.conf",
+        ] {
+            fs::remove_file(host.path(gone)).unwrap();
+        }
+        host.option("first=yes");
         host
     }
 

@@ -88,7 +88,7 @@ fn an_entry_without_tries_left_is_seen() {
 }
 
 /// Runs the script that puts right what a power cut left.
-fn recover(host: &FolderHost) -> String {
+pub(super) fn recover(host: &FolderHost) -> String {
     let path = format!("{}:{}", host.path("bin").display(), std::env::var("PATH").unwrap());
     let output = Command::new("/bin/sh")
         .args(["-c", RECOVER, "recover"])

@@ -58,6 +58,13 @@ impl Program {
         self
     }
 
+    /// Leaves a variable out of its environment.
+    #[must_use]
+    pub fn without_env(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
     /// Gives it bytes to read.
     #[must_use]
     pub fn stdin(mut self, bytes: Vec<u8>) -> Self {

@@ -39,6 +39,8 @@ impl TwoFolders {
             .current_dir(self.path("elsewhere"))
             .env("HOME", self.path("home"))
             .env("XDG_STATE_HOME", self.path("home"))
+            // As in a hook of another repository.
+            .env("GIT_DIR", self.path("home"))
             .env_remove("XDG_CONFIG_HOME")
             .stdin(Stdio::null())
             .output()
@@ -52,7 +54,10 @@ impl TwoFolders {
 fn a_flake_is_looked_for_beside_the_file() {
     for flake in ["lab/fleet", "./lab/fleet", "path:lab/fleet", "../fleet/lab/fleet"] {
         let folders = TwoFolders::new();
-        folders.write("fleet/hosts.toml", &format!("[fleet]\nflake = {flake:?}\n[hosts.a]\n"));
+        folders.write(
+            "fleet/hosts.toml",
+            &format!("[fleet]\nflake = {flake:?}\nstrategy = \"direct\"\n[hosts.a]\n"),
+        );
         folders.write("elsewhere/lab/fleet/flake.nix", "{ outputs = _: { }; }");
         let missing = folders.said(&["config", "check"]);
         let named = format!("there is no {}", folders.path("fleet").display());
@@ -66,7 +71,10 @@ fn a_flake_is_looked_for_beside_the_file() {
 #[test]
 fn a_flake_in_a_subfolder_of_a_repository_is_found_and_must_be_tracked() {
     let folders = TwoFolders::new();
-    folders.write("fleet/hosts.toml", "[fleet]\nflake = \"git+file:.?dir=nixos\"\n[hosts.a]\n");
+    folders.write(
+        "fleet/hosts.toml",
+        "[fleet]\nflake = \"git+file:.?dir=nixos\"\nstrategy = \"direct\"\n[hosts.a]\n",
+    );
     folders.write("fleet/nixos/flake.nix", "{ outputs = _: { }; }");
     let git = |args: &[&str]| {
         let status = Command::new("git").args(args).current_dir(folders.path("fleet")).status();

@@ -76,8 +76,9 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
         }),
         Some(code) => {
             let (code, said) = why(log.failure(), code, Code::BuildFailed);
-            let text =
-                format!("{} could not be built on {}: {said}", step.host.name, step.host.build_on);
+            let (host, builder) = (&step.host.name, &step.host.build_on);
+            let hint = other_system(host, builder, &said).unwrap_or_default();
+            let text = format!("{host} could not be built on {builder}: {said}{hint}");
             Err(Failure::failed(code, text))
         }
         None => {
@@ -88,6 +89,19 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
             Err(Failure::failed(Code::JobEnded, text))
         }
     }
+}
+
+/// Returns what to do where a builder does not build for the system of a host.
+fn other_system(host: &str, builder: &str, said: &str) -> Option<String> {
+    // Before Nix 2.31, and since.
+    let is_other = said.contains("is required to build") && said.contains("but I am a")
+        || said.contains("required system or feature not available");
+    is_other.then(|| {
+        format!(
+            "; {builder} builds only for other systems: set boot.binfmt.emulatedSystems there, or let {host} \
+             build its own system with strategy = \"direct\""
+        )
+    })
 }
 
 /// Hears a job that prints Nix's internal-json.
@@ -133,5 +147,19 @@ impl LineSink for NixEar<'_> {
 
     fn lines_are_late(&mut self) {
         self.log.lines_are_late();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_builder_of_another_system_is_told_what_it_lacks() {
+        let said = "a 'aarch64-linux' with features {} is required to build '/nix/store/x.drv', but I am a \
+                    'x86_64-linux' with features {benchmark}";
+        let hint = other_system("pi", "p620", said).unwrap();
+        assert!(hint.contains("p620 builds only") && hint.contains("emulatedSystems"), "{hint}");
+        assert_eq!(other_system("pi", "p620", "builder failed with exit code 1"), None);
     }
 }

@@ -4,7 +4,7 @@
 //! It has every commit, but only the files of the one that counts. Nothing else of the repository goes
 //! with it: no remotes (their addresses may hold passwords), no configuration, no hooks.
 
-use crate::remote::Program;
+use crate::remote::{Program, git_in};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,27 +26,18 @@ pub(super) enum Wanted {
 
 /// Runs git in a folder and returns what it printed, or what it complained of.
 async fn git(dir: &Path, args: &[&str], stdin: Vec<u8>) -> Result<Vec<u8>, String> {
-    let program = Program::new("git", args)
-        .in_dir(dir)
-        .limit(LIMIT)
-        .stdin(stdin)
-        // Looking must not lock the index away from the person who works in the tree.
-        .env("GIT_OPTIONAL_LOCKS", "0")
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("LC_ALL", "C");
+    let program = git_in(dir, args).limit(LIMIT).stdin(stdin);
     let (bytes, output) = program.run().await.map_err(|error| error.to_string())?;
     if output.is_ok() { Ok(bytes) } else { Err(output.complaint()) }
 }
 
 /// Runs git in a folder that was made here, where no setting of a person changes what comes out.
 async fn git_plain(dir: &Path, args: &[&str], stdin: Vec<u8>) -> Result<Vec<u8>, String> {
-    let program = Program::new("git", args)
-        .in_dir(dir)
+    let program = git_in(dir, args)
         .limit(LIMIT)
         .stdin(stdin)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("LC_ALL", "C");
+        .env("GIT_CONFIG_NOSYSTEM", "1");
     let (bytes, output) = program.run().await.map_err(|error| error.to_string())?;
     if output.is_ok() { Ok(bytes) } else { Err(output.complaint()) }
 }
@@ -243,12 +234,9 @@ pub(super) async fn fetch(url: &str, wanted: &[&str], into: &Path) -> Result<Str
     let command = given.or(own.ok()).unwrap_or_else(|| "ssh".to_owned());
     let mut why = String::new();
     for name in wanted {
-        let program = Program::new("git", ["fetch", "-q", "--no-tags", "--", url, name])
-            .in_dir(into)
+        let program = git_in(into, &["fetch", "-q", "--no-tags", "--", url, name])
             .limit(LIMIT)
-            .env("GIT_SSH_COMMAND", format!("{command} -o BatchMode=yes -o ConnectTimeout=15"))
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .env("LC_ALL", "C");
+            .env("GIT_SSH_COMMAND", format!("{command} -o BatchMode=yes -o ConnectTimeout=15"));
         let (_, output) = program.run().await.map_err(|error| error.to_string())?;
         if output.is_ok() {
             let args = ["rev-parse", "-q", "--verify", "FETCH_HEAD^{commit}"];
@@ -283,4 +271,79 @@ pub(super) fn without_git(folder: &Path) -> std::io::Result<()> {
 pub(super) async fn is_tracked(repo: &Path, path: &str) -> bool {
     let args = ["ls-files", "-z", "--cached", "--", path];
     git(repo, &args, Vec::new()).await.map_or(true, |found| !found.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs git for a test.
+    async fn run(dir: &Path, args: &[&str]) -> String {
+        let config = ["-c", "user.name=me", "-c", "user.email=me@example.org"];
+        let args: Vec<&str> = config.iter().chain(args).copied().collect();
+        line(&git(dir, &args, Vec::new()).await.unwrap())
+    }
+
+    /// Makes a repository of two commits with a remote, a changed file and an untracked one.
+    async fn repository() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path();
+        run(path, &["init", "-q", "-b", "main", "."]).await;
+        fs::create_dir(path.join("nixos")).unwrap();
+        fs::write(path.join("nixos/flake.nix"), "one").unwrap();
+        run(path, &["add", "."]).await;
+        run(path, &["commit", "-q", "-m", "one"]).await;
+        fs::write(path.join("nixos/flake.nix"), "two").unwrap();
+        run(path, &["commit", "-q", "-a", "-m", "two"]).await;
+        run(path, &["remote", "add", "origin", "https://me:hunter2@example.org/x"]).await;
+        fs::write(path.join("untracked"), "x").unwrap();
+        dir
+    }
+
+    #[tokio::test]
+    async fn a_copy_has_the_files_and_commits_and_nothing_else_of_a_repository() {
+        let (repo, place) = (repository().await, tempfile::tempdir().unwrap());
+        let into = place.path().join("copy");
+        assert_eq!(copy(repo.path(), &Wanted::WorkTree, false, &into).await, Ok(false));
+        for args in [["rev-parse", "HEAD"].as_slice(), &["rev-list", "--count", "HEAD"]] {
+            assert_eq!(run(&into, args).await, run(repo.path(), args).await);
+        }
+        assert_eq!(run(&into, &["status", "--porcelain"]).await, "", "it is clean");
+        assert!(!into.join("untracked").exists());
+        let config = fs::read_to_string(into.join(".git/config")).unwrap();
+        assert!(!config.contains("hunter2") && !into.join(".git/hooks").exists(), "{config}");
+        fs::write(repo.path().join("nixos/flake.nix"), "three").unwrap();
+        let dirty = place.path().join("dirty");
+        copy(repo.path(), &Wanted::WorkTree, false, &dirty).await.unwrap();
+        assert_eq!(run(&dirty, &["status", "--porcelain"]).await, "M nixos/flake.nix");
+    }
+
+    #[tokio::test]
+    async fn a_commit_is_copied_by_any_name_of_it_and_a_wrong_name_is_told() {
+        let (repo, place) = (repository().await, tempfile::tempdir().unwrap());
+        let into = place.path().join("copy");
+        copy(repo.path(), &Wanted::Commit("main~1".to_owned()), false, &into).await.unwrap();
+        assert_eq!(fs::read_to_string(into.join("nixos/flake.nix")).unwrap(), "one");
+        assert_eq!(run(&into, &["status", "--porcelain"]).await, "");
+        for name in ["gone", "--all"] {
+            let wanted = Wanted::Commit(name.to_owned());
+            let why = copy(repo.path(), &wanted, false, &place.path().join(name)).await;
+            assert_eq!(why, Err(format!("it has no commit called {name}")));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_repository_without_a_commit_and_an_untracked_file_are_seen_as_nix_sees_them() {
+        let (repo, place) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        run(repo.path(), &["init", "-q", "."]).await;
+        fs::write(repo.path().join("flake.nix"), "one").unwrap();
+        assert!(!is_tracked(repo.path(), "flake.nix").await);
+        run(repo.path(), &["add", "flake.nix"]).await;
+        assert!(is_tracked(repo.path(), "flake.nix").await);
+        let into = place.path().join("copy");
+        assert_eq!(copy(repo.path(), &Wanted::WorkTree, false, &into).await, Ok(false));
+        assert!(into.join("flake.nix").exists());
+        without_git(&into).unwrap();
+        assert!(!into.join(".git").exists());
+    }
 }

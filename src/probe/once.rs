@@ -337,7 +337,7 @@ fn is_recent(facts: &TierFacts, now: Timestamp) -> bool {
 mod tests {
     use super::*;
     use crate::fleet::{HostState, Share, SignatureState, TierState};
-    use crate::probe::server::{NARINFO, Server};
+    use crate::probe::server::{Server, narinfo_of};
     use crate::remote::{Answer, FakeRunner, Output, RemoteError, Script, Trouble};
     use std::path::Path;
 
@@ -460,7 +460,7 @@ mod tests {
     async fn a_dead_host_leaves_the_others_whole() {
         let server = Server::start(&[
             ("/nix-cache-info", 200, "StoreDir: /nix/store\nPriority: 30\n"),
-            ("/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo", 200, NARINFO),
+            ("/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo", 200, &narinfo_of(TOP)),
         ])
         .await;
         let text = format!(

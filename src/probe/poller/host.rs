@@ -50,6 +50,9 @@ pub(super) async fn watch_host(shared: Arc<Shared>, host: Host, first: Duration)
         {
             signals.slow.notify_one();
         }
+        if is_back {
+            shared.ring_tiers_of(&host.name);
+        }
         facts = Some(found.clone());
         shared.send(Event::Host { host: host.name.clone(), facts: Box::new(found) }).await?;
         let usual = next_delay(Pace::Host.interval(), failures, chance());
@@ -58,6 +61,14 @@ pub(super) async fn watch_host(shared: Arc<Shared>, host: Host, first: Duration)
 }
 
 impl Shared {
+    /// Wakes the tasks of tiers that a host serves: it is back, and they may be too.
+    fn ring_tiers_of(&self, host: &str) {
+        let served = self.fleet.tiers.iter().filter(|tier| tier.host.as_deref() == Some(host));
+        for signal in served.filter_map(|tier| self.tiers.get(&tier.name)) {
+            signal.notify_one();
+        }
+    }
+
     /// Returns what an earlier nixdash found of a host; nothing when everything ends.
     async fn kept_facts(&self, host: &str) -> Option<Option<HostFacts>> {
         let Some(recorder) = &self.record.recorder else { return Some(None) };

@@ -1,6 +1,6 @@
 //! Counts a host's store and lists its closure, seldom.
 
-use crate::fleet::{Event, TierKind, TierState};
+use crate::fleet::{Event, TierFacts, TierKind, TierState};
 use crate::probe::clock::chance;
 use crate::probe::kinds::local::whole_size;
 use crate::probe::poller::{Shared, Woken, lock};
@@ -18,15 +18,19 @@ const RETRY_SLOW: Duration = Duration::from_secs(60);
 /// when its cause does.
 const RETRY_VIEW: Duration = Duration::from_secs(30);
 
+/// Returns whether a tier is well from here, and a host was last seen to get nothing from it.
+fn is_seen_badly(facts: &TierFacts, host: &str) -> bool {
+    let on_host = facts.hosts.get(host).filter(|on_host| on_host.via.is_some());
+    let is_bad = on_host
+        .map(|on_host| on_host.state)
+        .is_some_and(|state| state != TierState::Unknown && !state.answers_hosts());
+    facts.state.answers_hosts() && is_bad
+}
+
 impl Shared {
     /// Returns whether a host was last seen to get nothing from a tier that is well from here.
     fn sees_badly(&self, host: &str) -> bool {
-        lock(&self.found).values().any(|facts| {
-            let on_host = facts.hosts.get(host).filter(|on_host| on_host.via.is_some());
-            facts.state.answers_hosts()
-                && on_host
-                    .is_some_and(|it| it.state != TierState::Unknown && !it.state.answers_hosts())
-        })
+        lock(&self.found).values().any(|facts| is_seen_badly(facts, host))
     }
 
     /// Tells how big all hosts' stores are together, after one of them was counted.
@@ -84,5 +88,32 @@ pub(super) async fn watch_store(shared: Arc<Shared>, host: String) -> Option<()>
         let delay =
             if failed { RETRY_SLOW } else { next_delay(Pace::Store.interval(), 0, chance()) };
         due = Instant::now() + delay;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::TierOnHost;
+
+    #[test]
+    fn a_host_that_gets_nothing_from_a_tier_that_is_well_is_looked_at_again() {
+        let seen = |state, via: Option<&str>| {
+            let via = via.map(str::to_owned);
+            let on_host = TierOnHost { state, via, ..TierOnHost::default() };
+            [("p510".to_owned(), on_host)].into()
+        };
+        let facts = |state, hosts| TierFacts { state, hosts, ..TierFacts::default() };
+        let down = || seen(TierState::Down, Some("p510"));
+        assert!(is_seen_badly(&facts(TierState::Up, down()), "p510"));
+        assert!(!is_seen_badly(&facts(TierState::Up, down()), "razer"));
+        assert!(
+            !is_seen_badly(&facts(TierState::Down, down()), "p510"),
+            "it is down from here too"
+        );
+        for well in [TierState::Up, TierState::Unknown] {
+            assert!(!is_seen_badly(&facts(TierState::Up, seen(well, Some("p510"))), "p510"));
+        }
+        assert!(!is_seen_badly(&facts(TierState::Up, seen(TierState::Down, None)), "p510"));
     }
 }

@@ -9,7 +9,7 @@ use crate::probe::kinds::kind_of;
 use crate::probe::look::look;
 use crate::probe::memory::TierMemory;
 use crate::probe::poller::{Shared, Woken, lock};
-use crate::probe::schedule::next_delay;
+use crate::probe::schedule::{Pace, next_delay};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -74,7 +74,11 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
         if shared.web.is_err() {
             return None;
         }
-        woken = shared.wait_for(signal, next_delay(interval, failures, chance())).await?;
+        // A cache in the own network is missed at once, and asking for one that is down costs it
+        // nothing: that it is back is seen soon.
+        let is_near = interval <= Pace::LanTier.interval();
+        let stretched = if is_near { failures.min(1) } else { failures };
+        woken = shared.wait_for(signal, next_delay(interval, stretched, chance())).await?;
     }
     None
 }

@@ -7,7 +7,7 @@ use crate::probe::asking::{Asking, Tools};
 use crate::probe::checks::answer::not_asked;
 use crate::probe::checks::{held, up};
 use crate::probe::kinds::kind_of;
-use crate::probe::on_host::{self, HostView, settle};
+use crate::probe::on_host::{self, HostView, add_host_verdicts};
 use crate::probe::transport::curl::{CacheAddress, HostCurl};
 use crate::probe::transport::{RequestError, left_alone};
 use jiff::Timestamp;
@@ -59,7 +59,7 @@ pub async fn look(asking: &Asking<'_>, previous: Option<&TierFacts>) -> TierFact
     found.findings = found.findings.into_iter().map(|it| it.at(asking.now)).collect();
     found.requests_this_month = Some(budget.requests_this_month(&tier.name));
     keep_found(asking, &found);
-    settle(&mut found, tier, asking.fleet, asking.memory);
+    add_host_verdicts(&mut found, tier, asking.fleet, asking.memory);
     let facts = merge(previous, found, asking.now);
     if let Some(until) = rests_until {
         let resting = Some((until, facts.clone()));
@@ -93,7 +93,7 @@ pub(super) async fn holds(
 
 /// Returns how a host is set up, looking when nobody has looked yet.
 async fn view_of(asking: &Asking<'_>, host: &str) -> HostView {
-    if let Some(view) = asking.memory.views().remove(host).filter(HostView::is_known) {
+    if let Some(view) = on_host::views(asking.memory).remove(host).filter(HostView::is_known) {
         return view;
     }
     let view = on_host::look(asking.runner, host, asking.now).await;
@@ -171,7 +171,7 @@ pub(super) fn with_hosts_now(
     if let Some((state, findings)) = tools.memory.with(tier, |memory| memory.found.clone()) {
         (facts.state, facts.findings) = (state, findings);
     }
-    settle(&mut facts, tier, tools.fleet, tools.memory);
+    add_host_verdicts(&mut facts, tier, tools.fleet, tools.memory);
     if facts.state != last.state {
         facts.since = Some(now);
     }
@@ -182,7 +182,7 @@ pub(super) fn with_hosts_now(
 /// have looked at them.
 pub(super) fn take_over(tools: Tools<'_>, mut facts: TierFacts, tier: &Tier) -> TierFacts {
     tools.memory.with(tier, |memory| memory.found = None);
-    settle(&mut facts, tier, tools.fleet, tools.memory);
+    add_host_verdicts(&mut facts, tier, tools.fleet, tools.memory);
     facts
 }
 

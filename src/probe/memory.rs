@@ -6,7 +6,6 @@
 
 use crate::fleet::{Finding, SignatureState, StoreDepth, StoreFacts, StorePath, Tier};
 use crate::fleet::{TierFacts, TierState};
-use crate::probe::on_host::HostView;
 use crate::probe::signed::SignedNarinfo;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -29,8 +28,21 @@ pub(super) const DEPTHS: &str = "depths";
 #[derive(Default)]
 pub struct Memory {
     tiers: Mutex<HashMap<String, TierMemory>>,
-    views: Mutex<BTreeMap<String, HostView>>,
+    /// What is remembered of the whole fleet: it is gone when nixdash ends.
+    fleet: Mutex<MemoryParts>,
     stores: Mutex<BTreeMap<String, StoreFacts>>,
+}
+
+/// Parts of what is remembered, by their types.
+type MemoryParts = HashMap<TypeId, Box<dyn AnyMemoryPart>>;
+
+/// Returns a part; at first what was kept.
+fn part_of<'a, T: MemoryPart>(
+    parts: &'a mut MemoryParts,
+    kept: &BTreeMap<String, Json>,
+) -> &'a mut T {
+    let part = parts.entry(TypeId::of::<T>()).or_insert_with(|| Box::new(T::recall(kept)));
+    part.as_any().downcast_mut().expect("a part is found by its own type")
 }
 
 /// A value, and when it was found.
@@ -75,7 +87,7 @@ pub(super) struct TierMemory {
     /// Why there is no such proof, where asking again so soon would tell nothing else.
     pub(super) content_unproven: Option<Dated<Finding>>,
     /// What kinds and checks remember beside that.
-    parts: HashMap<TypeId, Box<dyn AnyMemoryPart>>,
+    parts: MemoryParts,
     /// What the history keeps of it, as far as is known.
     kept: BTreeMap<String, Json>,
 }
@@ -128,9 +140,7 @@ pub(super) fn to_kept(value: &impl Serialize) -> Option<Json> {
 impl TierMemory {
     /// Returns what a kind or a check remembers; at first what was kept.
     pub(super) fn part<T: MemoryPart>(&mut self) -> &mut T {
-        let part = self.parts.entry(TypeId::of::<T>());
-        let part = part.or_insert_with(|| Box::new(T::recall(&self.kept)));
-        part.as_any().downcast_mut().expect("a part is found by its own type")
+        part_of(&mut self.parts, &self.kept)
     }
 
     /// Takes in what was kept of the tier before this nixdash began; what was found since stays.
@@ -197,12 +207,9 @@ impl Memory {
         self.with(tier, TierMemory::take_changes)
     }
 
-    /// Keeps how a host is set up; a look that failed does not replace one that did not.
-    pub(super) fn put_view(&self, host: &str, view: HostView) {
-        let mut views = lock(&self.views);
-        if view.is_known() || !views.get(host).is_some_and(HostView::is_known) {
-            views.insert(host.to_owned(), view);
-        }
+    /// Does something with what is remembered of the whole fleet.
+    pub(super) fn fleet_part<T: MemoryPart, R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        work(part_of(&mut lock(&self.fleet), &BTreeMap::new()))
     }
 
     /// Keeps how big a host's store is.
@@ -213,11 +220,6 @@ impl Memory {
     /// Returns how big the stores of hosts are, as far as they were counted.
     pub(super) fn stores(&self) -> BTreeMap<String, StoreFacts> {
         lock(&self.stores).clone()
-    }
-
-    /// Returns how every host is set up, as far as is known.
-    pub(super) fn views(&self) -> BTreeMap<String, HostView> {
-        lock(&self.views).clone()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::probe::answers::Answers;
 use crate::probe::asking::Tools;
 use crate::probe::checks::held::is_upper_bound;
 use crate::probe::coverage::{HostClosure, add_coverage, ask_all, lock, measure_unless};
-use crate::probe::on_host::{judge_all, look, remember};
+use crate::probe::on_host::{host_verdicts, look, remember, views};
 use crate::probe::store::{self, Closure};
 use crate::remote::{Output, RemoteError, Script, ScriptRunner, Trouble};
 use futures_util::future::join_all;
@@ -266,12 +266,12 @@ async fn walk<'a>(
 
 /// Returns the tiers that a host asks when it builds, and trusts as far as is known.
 async fn substituters<'a>(tools: Tools<'a>, host: &str) -> Vec<&'a str> {
-    if !tools.memory.views().contains_key(host) {
+    if !views(tools.memory).contains_key(host) {
         let view = look(tools.runner, host, Timestamp::now()).await;
         remember(tools.memory, tools.fleet, host, view);
     }
     let asks = |tier: &&Tier| {
-        let judged = judge_all(tools.fleet, tier, tools.memory);
+        let judged = host_verdicts(tools.fleet, tier, tools.memory);
         judged.get(host).is_some_and(|it| it.configured != Some(false) && it.trusted != Some(false))
     };
     tools.fleet.tiers.iter().filter(asks).map(|tier| tier.name.as_str()).collect()

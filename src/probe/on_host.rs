@@ -1,11 +1,11 @@
 //! What each host makes of the tiers: whether it asks them, in which order, and whose key it trusts.
 //!
 //! Read from the settings that the host's Nix daemon works with, and asked with the host's own curl.
-//! Which order follows from them is pure, and so is what that means for a tier (`judge`).
+//! Which order follows from them is pure, and so is what that means for a tier (`verdicts`).
 
 mod daemon;
-mod judge;
 mod records;
+mod verdicts;
 
 use crate::fleet::{CacheRecord, Fleet, SettingsView, Tier, redact};
 use crate::nix::cache_info::CacheInfo;
@@ -14,17 +14,18 @@ use crate::nix::settings::Settings;
 use crate::nix::substituter::{StoreKind, Substituter, places};
 use crate::nix::trusted_keys::TrustedKeys;
 use crate::nix::version::NixRelease;
+use crate::probe::memory::{Memory, MemoryPart};
 use crate::probe::signed::{SignedNarinfo, Taken};
 use crate::probe::transport::curl::{CacheAddress, CurlHost};
 use crate::probe::transport::{HttpReply, RequestError, RequestTrouble};
 use crate::remote::{Output, Script, ScriptRunner};
 pub(super) use daemon::remember;
-use daemon::{Daemon, DaemonStart, SettingsFiles, relate};
+use daemon::{DaemonStart, DaemonState, SettingsFiles, relate};
 use futures_util::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
-pub(super) use judge::{add_nix_facts, judge_all, settle};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
+pub(super) use verdicts::{add_host_verdicts, add_nix_facts, host_verdicts};
 
 /// Prints how a host's Nix is set up.
 const SETTINGS: &str = include_str!("scripts/settings.sh");
@@ -83,7 +84,7 @@ pub(super) struct HostView {
 /// What was read on a host, before it is known whether its daemon works with it.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Read {
-    daemon: Daemon,
+    daemon: DaemonState,
     files: Option<SettingsFiles>,
     settings: Settings,
     /// What folders that are caches say of themselves, by address.
@@ -177,7 +178,7 @@ pub(super) fn parse(host: &str, text: &str, now: Timestamp) -> HostView {
             .then(|| format!("{host} has no curl to ask with; add it to its system")),
         measured_at: now,
         read: Read {
-            daemon: said("daemon").map(Daemon::parse).unwrap_or_default(),
+            daemon: said("daemon").map(DaemonState::parse).unwrap_or_default(),
             files: said("files").and_then(SettingsFiles::parse),
             settings,
             folders: all("folder").filter_map(folder).collect(),
@@ -224,6 +225,26 @@ impl Listed {
             | RequestTrouble::Setup => false,
         })
     }
+}
+
+/// How every host is set up, by its name.
+#[derive(Default)]
+struct HostViews(BTreeMap<String, HostView>);
+
+impl MemoryPart for HostViews {}
+
+/// Keeps how a host is set up; a look that failed does not replace one that did not.
+pub(super) fn put_view(memory: &Memory, host: &str, view: HostView) {
+    memory.fleet_part(|HostViews(views)| {
+        if view.is_known() || !views.get(host).is_some_and(HostView::is_known) {
+            views.insert(host.to_owned(), view);
+        }
+    });
+}
+
+/// Returns how every host is set up, as far as is known.
+pub(super) fn views(memory: &Memory) -> BTreeMap<String, HostView> {
+    memory.fleet_part(|HostViews(views)| views.clone())
 }
 
 impl HostView {

@@ -30,7 +30,7 @@ async fn a_tier_is_probed_by_the_curl_of_a_host() {
     }
     let (web, memory) = (HttpClient::new().unwrap(), Memory::default());
     let settings = "curl\tyes\n---\nrequire-sigs = false\n";
-    memory.put_view("here", parse("here", settings, Timestamp::now()));
+    on_host::put_view(&memory, "here", parse("here", settings, Timestamp::now()));
     let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &memory };
     let tier = Tier {
         via: Some("here".to_owned()),

@@ -19,7 +19,7 @@ const DAEMONS: &str = "daemons";
 
 /// What a host says of its daemon.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum Daemon {
+pub(super) enum DaemonState {
     /// Nothing: there is no systemd, or no root to ask as.
     #[default]
     Unknown,
@@ -89,7 +89,7 @@ pub(in crate::probe) fn remember(memory: &Memory, fleet: &Fleet, host: &str, vie
         }),
         None => view,
     };
-    memory.put_view(host, view);
+    super::put_view(memory, host, view);
 }
 
 /// What follows for the figures of a host.
@@ -105,7 +105,7 @@ pub(super) struct Relation {
     pub(super) start: Option<DaemonStart>,
 }
 
-impl Daemon {
+impl DaemonState {
     /// Reads `each`, `none` or `ID SECONDS`.
     pub(super) fn parse(text: &str) -> Self {
         match text {
@@ -131,16 +131,18 @@ impl SettingsFiles {
 
 /// Says whose settings a host's figures are about, by what is remembered of its daemon.
 pub(super) fn relate(
-    daemon: &Daemon,
+    daemon: &DaemonState,
     files: Option<&SettingsFiles>,
     shown: &Settings,
     remembered: Option<&DaemonStart>,
 ) -> Relation {
     let told = |view, start| Relation { view, settings: shown.clone(), changed: vec![], start };
     let (start, at) = match daemon {
-        Daemon::Unknown => return told(SettingsView::File, None),
-        Daemon::Stopped | Daemon::PerConnection => return told(SettingsView::Daemon, None),
-        Daemon::Running { start, at } => (start, *at),
+        DaemonState::Unknown => return told(SettingsView::File, None),
+        DaemonState::Stopped | DaemonState::PerConnection => {
+            return told(SettingsView::Daemon, None);
+        }
+        DaemonState::Running { start, at } => (start, *at),
     };
     let remembered = remembered.filter(|known| known.start == *start);
     let Some(files) = files else { return told(SettingsView::File, remembered.cloned()) };
@@ -167,12 +169,17 @@ mod tests {
     /// The same for caches as [`OLD`].
     const OTHER: &str = "substituters = http://old\nsandbox = true\n";
 
-    fn running(start: &str) -> Daemon {
-        Daemon::parse(&format!("{start} 100"))
+    fn running(start: &str) -> DaemonState {
+        DaemonState::parse(&format!("{start} 100"))
     }
 
     /// Relates what is seen now to what is remembered; `files` is a hash and a time.
-    fn related(daemon: &Daemon, files: &str, shown: &str, known: Option<&DaemonStart>) -> Relation {
+    fn related(
+        daemon: &DaemonState,
+        files: &str,
+        shown: &str,
+        known: Option<&DaemonStart>,
+    ) -> Relation {
         relate(daemon, SettingsFiles::parse(files).as_ref(), &Settings::parse(shown), known)
     }
 
@@ -184,7 +191,7 @@ mod tests {
             ("", SettingsView::File),
             ("what is this", SettingsView::File),
         ] {
-            let found = related(&Daemon::parse(text), "hash 50", NEW, None);
+            let found = related(&DaemonState::parse(text), "hash 50", NEW, None);
             assert_eq!((found.view, found.start), (view, None), "{text}");
         }
     }

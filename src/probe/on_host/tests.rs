@@ -2,7 +2,7 @@
 
 mod as_nix;
 
-use super::judge::{By, judge_one};
+use super::verdicts::{By, host_verdict};
 use super::*;
 use crate::fleet::{Code, KindName, SignatureState, TierFacts, TierOnHost, TierState};
 use crate::nix::narinfo::NarInfo;
@@ -85,7 +85,7 @@ fn judged(view: &HostView) -> Vec<TierOnHost> {
     let (fleet, witness) = (fleet(), signed_by("p620-1"));
     let judge = |tier: &Tier| {
         let witness = (tier.name == "p620").then_some(&witness);
-        judge_one(By { fleet: &fleet, witness, advises: true }, tier, "razer", view)
+        host_verdict(VerdictBasis { fleet: &fleet, witness, advises: true }, tier, "razer", view)
     };
     fleet.tiers.iter().map(judge).collect()
 }
@@ -173,8 +173,8 @@ fn any_signature_that_a_host_trusts_is_enough_but_the_tiers_own_key_is_named() {
     let copied = KEY.replace("p620-1", "builder-1");
     let view = view("http://p620:5000", &copied, &[seen(Some(30))]);
     let judge = |witness: &SignedNarinfo| {
-        let by = By { fleet: &fleet, witness: Some(witness), advises: true };
-        judge_one(by, &fleet.tiers[0], "razer", &view)
+        let by = VerdictBasis { fleet: &fleet, witness: Some(witness), advises: true };
+        host_verdict(by, &fleet.tiers[0], "razer", &view)
     };
     let found = judge(&signed_by("builder-1"));
     assert_eq!((found.trusted, found.state), (Some(true), TierState::Up));
@@ -187,9 +187,9 @@ fn any_signature_that_a_host_trusts_is_enough_but_the_tiers_own_key_is_named() {
 #[test]
 fn a_key_that_is_trusted_helps_nothing_where_another_signed() {
     let (fleet, witness) = (fleet(), signed_by("old-1"));
-    let by = By { fleet: &fleet, witness: Some(&witness), advises: true };
+    let by = VerdictBasis { fleet: &fleet, witness: Some(&witness), advises: true };
     let view = view("http://p620:5000", KEY, &[seen(Some(30))]);
-    let found = judge_one(by, &fleet.tiers[0], "razer", &view);
+    let found = host_verdict(by, &fleet.tiers[0], "razer", &view);
     assert_eq!((found.trusted, found.state), (Some(false), TierState::Untrusted));
     assert!(found.error().unwrap().contains("none of the keys that signed a-1.0 (old-1)"));
 }
@@ -216,9 +216,9 @@ fn a_key_that_nobody_trusts_makes_a_tier_that_is_up_untrusted() {
         let tier = &fleet.tiers[0];
         let memory = Memory::default();
         for (host, view) in views(keys) {
-            memory.put_view(&host, view);
+            put_view(&memory, &host, view);
         }
-        settle(&mut facts, tier, &fleet, &memory);
+        add_host_verdicts(&mut facts, tier, &fleet, &memory);
         facts
     };
     let settled = |keys: &str| settled_with(keys, SignatureState::Unchecked);
@@ -240,12 +240,12 @@ fn settled(
 ) -> TierFacts {
     let (fleet, memory, mut facts) = (fleet(), Memory::default(), facts);
     for (host, view) in views {
-        memory.put_view(host, view.clone());
+        put_view(&memory, host, view.clone());
     }
     if let Some(witness) = witness {
         memory.with(&fleet.tiers[0], |memory| memory.signed = Some(witness.clone()));
     }
-    settle(&mut facts, &fleet.tiers[0], &fleet, &memory);
+    add_host_verdicts(&mut facts, &fleet.tiers[0], &fleet, &memory);
     facts
 }
 
@@ -322,8 +322,8 @@ async fn settings_are_read_by_the_login_user_where_there_is_no_root() {
     assert!(view.no_curl.as_deref().unwrap().contains("razer has no curl"));
     let gone = look(&FakeRunner::unreachable(), "razer", Timestamp::UNIX_EPOCH).await;
     let fleet = fleet();
-    let by = By { fleet: &fleet, witness: None, advises: true };
-    let found = judge_one(by, &fleet.tiers[0], "razer", &gone);
+    let by = VerdictBasis { fleet: &fleet, witness: None, advises: true };
+    let found = host_verdict(by, &fleet.tiers[0], "razer", &gone);
     assert_eq!((found.configured, found.trusted), (None, None));
     assert_eq!(codes(&found), [Code::SettingsUnreadable]);
 }

@@ -1,6 +1,6 @@
 //! Settings as Nix reads them: keys, addresses, order, records, daemons.
 
-use super::super::judge::nix_facts;
+use super::super::verdicts::nix_facts;
 use super::*;
 use crate::fleet::{HostFacts, HostState};
 

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 /// What a judgement is made by, beside a host's own view.
 #[derive(Clone, Copy)]
-pub(super) struct By<'a> {
+pub(super) struct VerdictBasis<'a> {
     /// The fleet.
     pub(super) fleet: &'a Fleet,
     /// What the tier was last seen to serve.
@@ -28,8 +28,13 @@ pub(super) struct By<'a> {
 }
 
 /// Says what one host makes of a tier.
-pub(super) fn judge_one(by: By<'_>, tier: &Tier, host: &str, view: &HostView) -> TierOnHost {
-    let By { fleet, witness, advises } = by;
+pub(super) fn host_verdict(
+    by: VerdictBasis<'_>,
+    tier: &Tier,
+    host: &str,
+    view: &HostView,
+) -> TierOnHost {
+    let VerdictBasis { fleet, witness, advises } = by;
     let mut found = TierOnHost { measured_at: Some(view.measured_at), ..TierOnHost::default() };
     if let Some(why) = &view.error {
         let finding = on_host::settings_unreadable(tier, host, why);
@@ -272,7 +277,7 @@ pub(in crate::probe) fn add_nix_facts(
     host: &str,
     memory: &Memory,
 ) {
-    let views = memory.views();
+    let views = super::views(memory);
     let Some(view) = views.get(host).filter(|view| view.is_known()) else { return };
     let (nix, wrong) = nix_facts(fleet, host, view);
     facts.findings.retain(|finding| !finding.code.is_of_nix());
@@ -293,40 +298,47 @@ impl HostView {
 }
 
 /// Says what every host makes of a tier that is in this state, and whether any of them asks it.
-fn judge_by_state(
+fn host_verdicts_in_state(
     fleet: &Fleet,
     tier: &Tier,
     memory: &Memory,
     state: TierState,
 ) -> (BTreeMap<String, TierOnHost>, bool) {
-    let (views, witness) = (memory.views(), memory.with(tier, |memory| memory.signed.clone()));
+    let (views, witness) =
+        (super::views(memory), memory.with(tier, |memory| memory.signed.clone()));
     let mut others = views
         .iter()
         .filter(|(host, view)| view.is_known() && tier.host.as_ref() != Some(*host))
         .peekable();
     let nobody = others.peek().is_some() && others.all(|(_, view)| view.entry(tier).is_none());
     let advises = state.answers_hosts() && !nobody;
-    let by = By { fleet, witness: witness.as_ref(), advises };
-    let judged = views.iter().map(|(host, view)| (host.clone(), judge_one(by, tier, host, view)));
+    let by = VerdictBasis { fleet, witness: witness.as_ref(), advises };
+    let judged =
+        views.iter().map(|(host, view)| (host.clone(), host_verdict(by, tier, host, view)));
     (judged.collect(), nobody)
 }
 
 /// Says what every host makes of a tier, by what is remembered of both.
-pub(in crate::probe) fn judge_all(
+pub(in crate::probe) fn host_verdicts(
     fleet: &Fleet,
     tier: &Tier,
     memory: &Memory,
 ) -> BTreeMap<String, TierOnHost> {
-    judge_by_state(fleet, tier, memory, TierState::Up).0
+    host_verdicts_in_state(fleet, tier, memory, TierState::Up).0
 }
 
 /// Puts into a tier's facts what hosts make of it: a tier that none of them takes anything from is
 /// of no use, however well it is.
-pub(in crate::probe) fn settle(facts: &mut TierFacts, tier: &Tier, fleet: &Fleet, memory: &Memory) {
+pub(in crate::probe) fn add_host_verdicts(
+    facts: &mut TierFacts,
+    tier: &Tier,
+    fleet: &Fleet,
+    memory: &Memory,
+) {
     if !tier.kind.name().is_substituter() {
         return;
     }
-    let (hosts, nobody_asks) = judge_by_state(fleet, tier, memory, facts.state);
+    let (hosts, nobody_asks) = host_verdicts_in_state(fleet, tier, memory, facts.state);
     let before = std::mem::replace(&mut facts.hosts, hosts);
     // Another nixdash may have looked at hosts after us, or at others, and have seen what the tier
     // serves.
@@ -374,7 +386,7 @@ fn refused(facts: &TierFacts, tier: &Tier, memory: &Memory) -> Option<Finding> {
         let proof = facts.proof.as_deref().unwrap_or("its signature does not verify");
         return Some(tiers::signature_invalid(tier, proof, &taken));
     }
-    let views = memory.views();
+    let views = super::views(memory);
     let known = views.values().filter(|view| view.is_known());
     let keys: Vec<bool> = known
         .filter_map(|view| view.trusts_key(tier, view.entry(tier).filter(|_| view.substitutes)))

@@ -379,7 +379,7 @@ fn hosts_json(found: &Snapshot) -> BTreeMap<&str, HostNixJson<'_>> {
     for (name, facts) in &found.hosts {
         let Some(nix) = facts.nix.as_deref() else { continue };
         let mut findings = json::findings(&facts.findings);
-        findings.retain(|finding| finding.is_of_nix());
+        findings.retain(FindingJson::is_of_nix);
         all.insert(name.as_str(), HostNixJson { nix, findings });
     }
     all

@@ -193,7 +193,7 @@ impl Listed {
     fn parse(text: &str, folders: &[(String, String)]) -> Self {
         let substituter = Substituter::parse(text);
         let lines = folders.iter().filter(|(address, _)| address == text);
-        let info: String = lines.map(|(_, line)| format!("{line}\n")).collect();
+        let info = lines.map(|(_, line)| line.as_str()).collect::<Vec<_>>().join("\n");
         let folder = (substituter.kind == StoreKind::Folder).then(|| CacheInfo::parse(&info));
         Self { base: CacheAddress::parse(text), substituter, folder, seen: None }
     }

@@ -181,22 +181,20 @@ fn accepted(host: &str, tier: &Tier, key: &PublicKey, settings: &Settings) -> Re
     if !taken.is_empty() {
         return Ok(());
     }
-    let (code, text) = match left_out.first() {
-        Some(Substituter { text, refused: Some(why), .. }) => {
-            let text = format!(
-                "the Nix of {host} leaves {} out: {why}; mend \"{}\" in nix.settings.substituters of {host}",
-                tier.name,
-                printable_line(text)
-            );
-            (Code::CacheLeftOut, text)
-        }
-        Some(_) | None => {
-            let text = format!(
-                "{host} does not ask {}; add \"{}\" to nix.settings.substituters of {host}",
-                tier.name, tier.url
-            );
-            (Code::NotConfigured, text)
-        }
+    let left_out = left_out.first().and_then(|entry| Some((entry, entry.refused.as_ref()?)));
+    let (code, text) = if let Some((entry, why)) = left_out {
+        let text = format!(
+            "the Nix of {host} leaves {} out: {why}; mend \"{}\" in nix.settings.substituters of {host}",
+            tier.name,
+            printable_line(&entry.text)
+        );
+        (Code::CacheLeftOut, text)
+    } else {
+        let text = format!(
+            "{host} does not ask {}; add \"{}\" to nix.settings.substituters of {host}",
+            tier.name, tier.url
+        );
+        (Code::NotConfigured, text)
     };
     Err(Reason::new(code, text))
 }

@@ -24,9 +24,9 @@ pub(super) async fn read(runner: &dyn ScriptRunner, host: &str) -> Option<Vec<Re
     let mut pages = Pages::new();
     let mut wanted: Vec<u32> = FIRST.to_vec();
     for _ in 0..ROUNDS {
-        let mut script = Script::new(RECORDS).root().limit(LIMIT).arg(&PAGE_SIZE.to_string());
+        let mut script = Script::new(RECORDS).root().limit(LIMIT).arg(PAGE_SIZE.to_string());
         for page in &wanted {
-            script = script.arg(&page.to_string());
+            script = script.arg(page.to_string());
         }
         let output = runner.run(host, &script).await.ok().filter(crate::remote::Output::is_ok)?;
         if output.stdout.lines().any(|line| line == "file\tnone") {

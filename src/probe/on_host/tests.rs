@@ -2,7 +2,7 @@
 
 mod as_nix;
 
-use super::verdicts::{By, host_verdict};
+use super::verdicts::{VerdictBasis, host_verdict};
 use super::*;
 use crate::fleet::{Code, KindName, SignatureState, TierFacts, TierOnHost, TierState};
 use crate::nix::narinfo::NarInfo;
@@ -43,6 +43,7 @@ fn printed(substituters: &str, keys: &str) -> String {
 }
 
 /// An answer of a cache with that priority.
+#[expect(clippy::unnecessary_wraps, reason = "answers are kept as results")]
 fn seen(priority: Option<u32>) -> Result<HttpReply, RequestError> {
     let priority = priority.map(|number| format!("Priority: {number}\n")).unwrap_or_default();
     let reply = HttpReply {

@@ -31,8 +31,8 @@
               --bash <($out/bin/nixdash completions bash) \
               --zsh <($out/bin/nixdash completions zsh) \
               --fish <($out/bin/nixdash completions fish)
-            $out/bin/nixdash man > nixdash.1
-            installManPage nixdash.1
+            $out/bin/nixdash man --dir man1
+            installManPage man1/*
             wrapProgram $out/bin/nixdash --suffix PATH : ${
               pkgs.lib.makeBinPath [
                 pkgs.openssh

@@ -1,11 +1,12 @@
 //! Starts nixdash: hooks, arguments, dispatch, exit code.
 
 use clap::Parser;
-use nixdash::cli::{Cli, run};
+use nixdash::cli::{Cli, answer_shell, run};
 use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> color_eyre::Result<ExitCode> {
+    answer_shell();
     color_eyre::install()?;
     let cli = Cli::parse();
     let runtime =

@@ -4,7 +4,7 @@ use crate::cli::history::{self, span};
 use crate::cli::json::{self, FindingJson, TierOnHostJson};
 use crate::cli::next::{self, NextJson, NextPartJson};
 use crate::cli::status::{interrupted, or_unknown, table, waited_for};
-use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, depth, earlier, notes, wait};
+use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, complete, depth, earlier, notes, wait};
 use crate::fleet::words::holdings;
 use crate::fleet::words::on_host;
 use crate::fleet::{
@@ -29,7 +29,7 @@ const DAYS: [i64; 3] = [1, 7, 30];
 #[derive(Debug, Args)]
 pub(super) struct CachesArgs {
     /// With --deep: names, globs, @tag, or all [default: all]
-    #[arg(value_name = "SELECTOR", requires = "deep")]
+    #[arg(value_name = "SELECTOR", requires = "deep", add = complete::selectors())]
     selectors: Vec<String>,
     /// Looks closely at hosts' own stores instead: what hard links save and what no root keeps alive; as
     /// root, at idle priority. Takes the collector's lock, which builds there wait for; refused while a run
@@ -42,7 +42,7 @@ pub(super) struct CachesArgs {
     /// Evaluates what these hosts run next (names, globs, @tag, or all; without any, all), and says
     /// what must be built for it and what each tier holds of it. Nothing is built. Without this only
     /// systems that were built and not deployed yet are told
-    #[arg(long, value_name = "SELECTOR", num_args = 0..)]
+    #[arg(long, value_name = "SELECTOR", num_args = 0.., add = complete::selectors())]
     next: Option<Vec<String>>,
     /// Prints one JSON document
     #[arg(long)]

@@ -4,7 +4,7 @@
 //! else; what is said to the run (the plan's answer, stop) comes through that folder too.
 
 use crate::cli::show::{Display, Face, Notices, RunDisplay};
-use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history, left};
+use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, complete, history, left};
 use crate::deploy::{Control, Deploy, Ended, Kind, Listener, Request, setup};
 use crate::fleet::{Action, DropReason, Event, Fleet, Outcome, RunId, RunWhat, Strategy, select};
 use crate::record::{Recorder, RunRecord, RunRecorder, Runs, Word, state_home};
@@ -52,7 +52,7 @@ enum ActionArg {
 #[derive(Debug, Args)]
 pub(super) struct DeployArgs {
     /// Names, globs, @tag, or all
-    #[arg(required = true, value_name = "SELECTOR")]
+    #[arg(required = true, value_name = "SELECTOR", add = complete::selectors())]
     selectors: Vec<String>,
     /// Where systems are built and how they travel [default: the host's, else the fleet's]
     #[arg(long, value_enum)]
@@ -64,7 +64,7 @@ pub(super) struct DeployArgs {
     #[arg(long, short)]
     yes: bool,
     /// Lets a protected host take part; may be given several times
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = complete::protected())]
     allow_protected: Vec<String>,
     /// Lets hosts take part that run no system of NixOS yet: nothing can go back there
     #[arg(long)]
@@ -77,7 +77,7 @@ pub(super) struct DeployArgs {
 #[derive(Debug, Args)]
 pub(super) struct BuildArgs {
     /// Names, globs, @tag, or all
-    #[arg(required = true, value_name = "SELECTOR")]
+    #[arg(required = true, value_name = "SELECTOR", add = complete::selectors())]
     selectors: Vec<String>,
     /// Where systems are built [default: the host's, else the fleet's]
     #[arg(long, value_enum)]

@@ -52,6 +52,26 @@ pub enum CliError {
         /// What is wrong, and what to do about it.
         mistakes: Vec<(String, String)>,
     },
+    /// There is no page for that subcommand.
+    #[error("{before} has no subcommand {word:?}; {}", pages_of(known))]
+    NoPage {
+        /// What was typed.
+        word: String,
+        /// The command before it.
+        before: String,
+        /// The subcommands there are.
+        known: Vec<String>,
+    },
+    /// The pages of the manual could not be written.
+    #[error(
+        "could not write the pages of the manual into {dir}: {source}; name a folder that you may write"
+    )]
+    WritePages {
+        /// The folder.
+        dir: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Nobody can be asked and `--yes` was not given.
     #[error("there is no terminal to confirm on; add --yes to deploy without asking")]
     NobodyToAsk,
@@ -97,6 +117,7 @@ impl CliError {
             | Self::Select(_)
             | Self::Setup(_)
             | Self::Strategies { .. }
+            | Self::NoPage { .. }
             | Self::Untrusted(_)
             | Self::NobodyToAsk => ExitCode::from(EXIT_USAGE),
             Self::RunAtWork(_)
@@ -104,6 +125,7 @@ impl CliError {
             | Self::KeepTrust(_)
             | Self::History(_)
             | Self::Listen { .. }
+            | Self::WritePages { .. }
             | Self::Lab(_)
             | Self::Dash(_)
             | Self::Output(_) => ExitCode::FAILURE,
@@ -122,4 +144,13 @@ fn strategy_mistakes(path: &std::path::Path, mistakes: &[(String, String)]) -> S
         .iter()
         .map(|(message, hint)| format!("{}: {message}\n  hint: {hint}", path.display()));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Says which pages there are.
+fn pages_of(known: &[String]) -> String {
+    if known.is_empty() {
+        "it has none".to_owned()
+    } else {
+        format!("it has: {}", known.join(", "))
+    }
 }

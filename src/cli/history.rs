@@ -2,7 +2,7 @@
 
 use crate::cli::json::{self, FindingJson};
 use crate::cli::status::{or_unknown, table};
-use crate::cli::{CliError, left, print};
+use crate::cli::{CliError, complete, left, print};
 use crate::fleet::{
     DropReason, Fetched, Fleet, HostResult, Outcome, StorePath, duration, percent, select,
 };
@@ -21,7 +21,7 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 pub(super) struct HistoryArgs {
     /// Names, globs, @tag, or all [default: every run]
-    #[arg(value_name = "SELECTOR")]
+    #[arg(value_name = "SELECTOR", add = complete::selectors())]
     selectors: Vec<String>,
     /// Runs that began within this time, such as 12h or 7d
     #[arg(long, value_name = "TIME", value_parser = span)]

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::cli::complete;
 use crate::lab::error::LabError;
 use crate::lab::fault::{Fault, FaultName};
 use crate::lab::flake::{Break, Broken};
@@ -56,6 +57,7 @@ enum LabCommand {
     /// Run a command as root on a host, or a shell, even when its network is cut
     Shell {
         /// p620, razer, samsung or p510
+        #[arg(add = complete::lab_hosts())]
         host: String,
         /// The command and its arguments
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -64,6 +66,7 @@ enum LabCommand {
     /// Commit a change to the fleet's flake, so that the next deploy has something to do
     Bump {
         /// The hosts that shall change [default: all]
+        #[arg(add = complete::lab_hosts())]
         hosts: Vec<String>,
         /// What the next system shall do wrong
         #[arg(long = "break", value_name = "WHAT")]
@@ -78,6 +81,7 @@ enum LabCommand {
     /// Make something go wrong, for real, or take it back
     Fault {
         /// A host, `cache` for p620's cache, or `seaweed` for the cluster
+        #[arg(add = complete::lab_targets())]
         target: String,
         /// What shall go wrong
         what: FaultName,

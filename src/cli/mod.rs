@@ -6,11 +6,13 @@
 
 mod caches;
 mod check;
+mod complete;
 mod dash;
 mod deploy;
 mod depth;
 mod earlier;
 mod error;
+mod examples;
 mod exporter;
 mod figures;
 mod generate;
@@ -32,8 +34,9 @@ mod trust;
 mod wait;
 
 pub use error::CliError;
+pub use generate::answer_shell;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueHint};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -53,10 +56,10 @@ const EXIT_INTERRUPTED: u8 = 130;
 ///
 /// Without a command it opens the dashboard.
 #[derive(Debug, Parser)]
-#[command(name = "nixdash", version, max_term_width = 100)]
+#[command(name = "nixdash", version, max_term_width = 100, after_help = examples::TOP)]
 pub struct Cli {
     /// The fleet's file; else `$NIXDASH_HOSTS`, ./hosts.toml, `$XDG_CONFIG_HOME/nixdash/hosts.toml`
-    #[arg(long = "hosts", global = true, value_name = "FILE")]
+    #[arg(long = "hosts", global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     hosts_file: Option<PathBuf>,
 
     #[command(subcommand)]
@@ -66,34 +69,46 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum CliCommand {
     /// Measures every host and every tier once and prints what was found
+    #[command(after_help = examples::STATUS)]
     Status(status::StatusArgs),
     /// Builds, publishes, fetches, activates, confirms; rolls back what fails
+    #[command(after_help = examples::DEPLOY)]
     Deploy(deploy::DeployArgs),
     /// Builds systems and activates nothing
+    #[command(after_help = examples::BUILD)]
     Build(deploy::BuildArgs),
     /// Shows the runs there were, how they ended and where their paths came from
+    #[command(after_help = examples::HISTORY)]
     History(history::HistoryArgs),
     /// Shows every tier: state, size, growth, hit rate, share served, coverage
+    #[command(after_help = examples::CACHES)]
     Caches(caches::CachesArgs),
-    /// Measures for ever and serves the figures to Prometheus
+    /// Measures until it is stopped, and serves the figures to Prometheus
+    #[command(after_help = examples::EXPORTER)]
     Exporter(exporter::ExporterArgs),
     /// Trusts the hosts.toml of this folder: its secrets, commands, flake and hosts may be used
+    #[command(after_help = examples::TRUST)]
     Trust(trust::TrustArgs),
     /// Looks at the configuration
+    #[command(after_help = examples::CONFIG)]
     Config {
         #[command(subcommand)]
         command: check::ConfigCommand,
     },
     /// A practice fleet of four real hosts on this machine
+    #[command(after_help = examples::LAB)]
     Lab(lab::LabArgs),
-    /// Prints completions for a shell
+    /// Prints what makes a shell complete commands, hosts and tags
+    #[command(after_help = examples::COMPLETIONS)]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Prints the manual page
-    Man,
+    /// Prints a page of the manual: of nixdash, or of a subcommand
+    #[command(after_help = examples::MAN)]
+    Man(generate::ManArgs),
     /// Prints every kind of finding: its code, how bad it is, what it means and what to do
+    #[command(after_help = examples::FINDINGS)]
     Findings,
 }
 
@@ -117,7 +132,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             }
         },
         Some(CliCommand::Completions { shell }) => generate::completions(shell),
-        Some(CliCommand::Man) => generate::man(),
+        Some(CliCommand::Man(args)) => generate::man(&args),
         Some(CliCommand::Findings) => generate::findings(),
     }
 }

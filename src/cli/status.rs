@@ -1,6 +1,6 @@
 //! `nixdash status`: measures everything once and says what was found.
 
-use crate::cli::{CliError, EXIT_FOUND, EXIT_INTERRUPTED, earlier, json, live_status, notes, wait};
+use crate::cli::{CliError, EXIT_FOUND, EXIT_INTERRUPTED, complete, earlier, json, live_status, notes, wait};
 use crate::dash::{ascii, ascii_from, status_line};
 use crate::fleet::{
     Bytes, Fleet, HostFacts, Severity, TierFacts, ago, bytes, percent, select_or_all,
@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
     /// Names, globs, @tag, or all [default: all]
-    #[arg(value_name = "SELECTOR")]
+    #[arg(value_name = "SELECTOR", add = complete::selectors())]
     selectors: Vec<String>,
     /// Prints one JSON document
     #[arg(long, conflicts_with = "line")]

@@ -7,7 +7,7 @@
 use crate::cli::{CliError, load};
 use crate::fleet::Fleet;
 use crate::record::state_home;
-use clap::Args;
+use clap::{Args, ValueHint};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, Metadata};
@@ -35,7 +35,7 @@ const INCLUDES: usize = 8;
 #[derive(Debug, Args)]
 pub(super) struct TrustArgs {
     /// The file [default: ./hosts.toml]
-    #[arg(value_name = "FILE", default_value = "hosts.toml", hide_default_value = true)]
+    #[arg(value_name = "FILE", default_value = "hosts.toml", hide_default_value = true, value_hint = ValueHint::FilePath)]
     file: PathBuf,
     /// Takes the trust back
     #[arg(long)]

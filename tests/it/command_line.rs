@@ -183,15 +183,6 @@ fn wrong_usage_exits_with_two() {
 }
 
 #[test]
-fn completions_and_the_manual_are_printed() {
-    for args in [&["completions", "bash"][..], &["completions", "fish"], &["man"]] {
-        let output = nixdash(args, "");
-        assert_eq!(output.status.code(), Some(0));
-        assert!(String::from_utf8_lossy(&output.stdout).contains("nixdash"));
-    }
-}
-
-#[test]
 fn generated_pages_are_what_the_program_prints() {
     for (args, page) in [(&["findings"][..], "findings.md"), (&["config", "keys"], "hosts.md")] {
         let printed = nixdash(args, "");

@@ -1,0 +1,122 @@
+//! What a shell offers for half a word: the hosts, tags and tiers of the fleet that the line names.
+//!
+//! The shell asks nixdash itself (`nixdash completions SHELL` prints how), so a host that was added a
+//! moment ago is offered too. Only hosts.toml is read; nothing that it names is run or asked.
+
+use crate::cli::load;
+use crate::fleet::Fleet;
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Offers what selectors may be: names, tags and `all`.
+pub(super) fn selectors() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| fleet().map(|fleet| selector_candidates(&fleet)).unwrap_or_default())
+}
+
+/// Offers the names of protected hosts.
+pub(super) fn protected() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let fleet = fleet();
+        let hosts = fleet.iter().flat_map(|fleet| &fleet.hosts).filter(|host| host.protected);
+        hosts.map(|host| CompletionCandidate::new(&host.name)).collect()
+    })
+}
+
+/// Offers the hosts of a practice fleet.
+pub(super) fn lab_hosts() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| names(lab_host_names()))
+}
+
+/// Offers what can break in a practice fleet.
+pub(super) fn lab_targets() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| names(lab_host_names().chain(["cache", "seaweed"])))
+}
+
+fn lab_host_names() -> impl Iterator<Item = &'static str> {
+    crate::lab::names::HOSTS.into_iter().map(|host| host.name)
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<CompletionCandidate> {
+    names.map(CompletionCandidate::new).collect()
+}
+
+/// Returns every selector of a fleet, hosts first, each with what it is.
+fn selector_candidates(fleet: &Fleet) -> Vec<CompletionCandidate> {
+    let mut found = Vec::new();
+    for host in &fleet.hosts {
+        let addresses: Vec<String> = host.addresses.iter().map(ToString::to_string).collect();
+        let where_it_is =
+            if addresses.is_empty() { "this machine".to_owned() } else { addresses.join(", ") };
+        found.push(CompletionCandidate::new(&host.name).help(Some(where_it_is.into())));
+    }
+    let mut tags: Vec<&String> = fleet.hosts.iter().flat_map(|host| &host.tags).collect();
+    tags.sort();
+    tags.dedup();
+    for tag in tags {
+        let tagged = fleet.hosts.iter().filter(|host| host.tags.contains(tag));
+        let hosts = tagged.map(|host| host.name.as_str()).collect::<Vec<_>>().join(", ");
+        found.push(CompletionCandidate::new(format!("@{tag}")).help(Some(hosts.into())));
+    }
+    if !fleet.hosts.is_empty() {
+        found.push(CompletionCandidate::new("all").help(Some("every host".into())));
+    }
+    found
+}
+
+/// Reads the fleet that the line names; a file with mistakes offers nothing.
+fn fleet() -> Option<Fleet> {
+    let named = named_file(std::env::args_os());
+    load::read(&load::find(named.as_deref())?).ok()
+}
+
+/// Returns the file behind `--hosts` in a line that is being typed.
+fn named_file(words: impl Iterator<Item = OsString>) -> Option<PathBuf> {
+    let mut words = words.skip_while(|word| word != "--").skip(1);
+    while let Some(word) = words.next() {
+        if word == "--hosts" {
+            return words.next().map(PathBuf::from);
+        }
+        if let Some(file) = word.to_str().and_then(|word| word.strip_prefix("--hosts=")) {
+            return Some(PathBuf::from(file));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_the_one_that_the_line_names() {
+        for (line, file) in [
+            (&["nixdash", "--", "nixdash", "--hosts", "f.toml", "status", ""][..], Some("f.toml")),
+            (&["nixdash", "--", "nixdash", "status", "--hosts=/a b.toml", "s"], Some("/a b.toml")),
+            (&["nixdash", "--", "nixdash", "status", "--hosts"], None),
+            (&["nixdash", "--hosts", "x", "--", "nixdash", "status"], None),
+            (&[], None),
+        ] {
+            let words = line.iter().map(OsString::from);
+            assert_eq!(named_file(words), file.map(PathBuf::from), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn hosts_tags_and_all_are_offered_with_what_they_are() {
+        let text =
+            "[hosts.a]\ntags = [\"laptop\"]\n[hosts.b]\naddresses = []\ntags = [\"laptop\"]\n";
+        let fleet = crate::config::parse(text, std::path::Path::new("/f"), None).unwrap();
+        let found: Vec<(String, String)> = selector_candidates(&fleet)
+            .iter()
+            .map(|candidate| {
+                let help = candidate.get_help().map(ToString::to_string).unwrap_or_default();
+                (candidate.get_value().to_string_lossy().into_owned(), help)
+            })
+            .collect();
+        let expected =
+            [("a", "a"), ("b", "this machine"), ("@laptop", "a, b"), ("all", "every host")];
+        assert_eq!(found, expected.map(|(value, help)| (value.to_owned(), help.to_owned())));
+        assert!(selector_candidates(&Fleet { hosts: Vec::new(), ..fleet }).is_empty());
+    }
+}

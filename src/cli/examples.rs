@@ -1,0 +1,134 @@
+//! The examples that `--help` and the pages of the manual end with. A test parses every one of them.
+
+pub(super) const TOP: &str = "\
+Examples:
+  nixdash                                   Opens the dashboard
+  nixdash --hosts fleet.toml                Opens it on another file
+  nixdash config check                      Says every mistake in hosts.toml
+  nixdash status                            Measures everything once
+  nixdash deploy samsung                    Shows a plan, asks, deploys
+  nixdash lab                               Tries all this on a practice fleet
+
+Exit codes:
+  0    all done, unchanged, or waiting for a reboot only
+  1    a host failed, is degraded or offline, was not seen any more, or was rolled back
+  2    the command or the configuration is wrong
+  3    status --fail-on found something so bad
+  130  interrupted";
+
+pub(super) const STATUS: &str = "\
+Examples:
+  nixdash status                            Every host and every tier
+  nixdash status samsung @laptop            These hosts only
+  nixdash status --json                     For programs
+  nixdash status --line                     One line for a status bar
+  nixdash status --fail-on error            Exits with 3 when something is broken";
+
+pub(super) const DEPLOY: &str = "\
+Examples:
+  nixdash deploy samsung                    Shows the plan and asks
+  nixdash deploy @laptop --yes              Does not ask
+  nixdash deploy 'p*' --allow-protected p510  Lets a protected host take part
+  nixdash deploy samsung --action boot      Starts the new system at the next reboot
+  nixdash deploy samsung --action dry-activate  Says what an activation would do
+  nixdash deploy all --yes --json           One JSON object per line";
+
+pub(super) const BUILD: &str = "\
+Examples:
+  nixdash build samsung                     Builds on the builder
+  nixdash build all --quiet                 Without the logs";
+
+pub(super) const HISTORY: &str = "\
+Examples:
+  nixdash history                           The newest 20 runs
+  nixdash history samsung --since 7d        A week of one host
+  nixdash history --limit 5 --json          For programs";
+
+pub(super) const CACHES: &str = "\
+Examples:
+  nixdash caches                            State, size, growth and shares of every tier
+  nixdash caches --since 30d                Shares and growth of a month
+  nixdash caches --next samsung             What its next system needs, and who holds it
+  nixdash caches --deep                     What hard links save, and what is garbage";
+
+pub(super) const EXPORTER: &str = "\
+Examples:
+  nixdash exporter                          Serves http://127.0.0.1:9632/metrics
+  nixdash exporter --listen 0.0.0.0:9632    Lets other machines read";
+
+pub(super) const TRUST: &str = "\
+Examples:
+  nixdash trust                             Trusts ./hosts.toml as it is now
+  nixdash trust --revoke                    Takes that back";
+
+pub(super) const CONFIG: &str = "\
+Examples:
+  nixdash config check                      Says every mistake with its place and what to do
+  nixdash config keys                       Prints every key and what it means";
+
+pub(super) const LAB: &str = "\
+Examples:
+  nixdash lab                               Sets it up and opens the dashboard on it
+  nixdash lab up --yes                      Sets it up and returns
+  nixdash lab bump samsung                  Gives the next deploy something to do
+  nixdash lab bump samsung --break activation  Lets the next activation fail
+  nixdash lab fault samsung partition       Pulls the cable
+  nixdash lab fault samsung clear           Plugs it in again
+  nixdash lab shell p510 -- systemctl status  Runs a command there as root
+  nixdash lab down                          Ends it";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  nixdash completions bash                  Prints what belongs into ~/.bashrc
+  nixdash completions fish                  Prints what belongs into ~/.config/fish/completions";
+
+pub(super) const MAN: &str = "\
+Examples:
+  nixdash man                               The page of nixdash
+  nixdash man deploy                        The page of one subcommand
+  nixdash man lab fault                     The page of one below it
+  nixdash man --dir man1                    Writes every page into a folder";
+
+pub(super) const FINDINGS: &str = "\
+Examples:
+  nixdash findings                          Prints every code, in Markdown";
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::Cli;
+    use clap::{CommandFactory, Parser};
+
+    /// Splits a line as a shell does, as far as examples need it.
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(|word| word.trim_matches('\'').to_owned()).collect()
+    }
+
+    /// Returns the lines of the examples of a command, and of all below it.
+    fn examples(command: &clap::Command, all: &mut Vec<String>) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let lines = help.lines().filter(|line| line.starts_with("  nixdash"));
+        all.extend(lines.filter_map(|line| Some(line.trim().split("  ").next()?.to_owned())));
+        for below in command.get_subcommands() {
+            examples(below, all);
+        }
+    }
+
+    #[test]
+    fn every_example_is_a_command_that_is_understood() {
+        let mut all = Vec::new();
+        examples(&Cli::command(), &mut all);
+        for line in &all {
+            if let Err(error) = Cli::try_parse_from(words(line)) {
+                panic!("{line}: {error}");
+            }
+        }
+        assert!(all.len() > 40, "{all:#?}");
+    }
+
+    #[test]
+    fn every_subcommand_has_examples() {
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_after_help().is_some(), "{}", command.get_name());
+        }
+    }
+}

@@ -75,7 +75,8 @@ Examples:
   nixdash lab fault samsung partition       Pulls the cable
   nixdash lab fault samsung clear           Plugs it in again
   nixdash lab shell p510 -- systemctl status  Runs a command there as root
-  nixdash lab down                          Ends it";
+  nixdash lab down                          Ends it, and says what stays for the next one
+  nixdash lab down --all                    Removes that too";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::cli::complete;
+use crate::fleet::bytes;
 use crate::lab::error::LabError;
 use crate::lab::fault::{Fault, FaultName};
 use crate::lab::flake::{Break, Broken};
-use crate::lab::{Lab, UpOptions, names};
+use crate::lab::{Lab, Leftovers, UpOptions, names};
 
 /// Sets up a practice fleet of four small real hosts on this machine, and opens the dashboard on it
 #[derive(Debug, Clone, clap::Args)]
@@ -88,8 +89,13 @@ enum LabCommand {
         /// Milliseconds of latency or slow, percent of loss, number of the volume server
         amount: Option<u32>,
     },
-    /// End the practice fleet and remove everything of it
-    Down,
+    /// End the practice fleet and remove everything of it; say what stays for the next one
+    Down {
+        /// Remove that too: the base file system, the first generations and SeaweedFS, which all
+        /// practice fleets share
+        #[arg(long)]
+        all: bool,
+    },
     /// Serve a cache; started by the lab itself
     #[command(hide = true)]
     Serve {
@@ -177,7 +183,7 @@ fn run_blocking(args: LabArgs) -> Result<LabOutcome, LabError> {
         Some(LabCommand::Fault { target, what, amount }) => {
             lab.fault(Fault::from_words(&target, what, amount)?)?;
         }
-        Some(LabCommand::Down) => lab.down()?,
+        Some(LabCommand::Down { all }) => print_end(&lab.down(all)?, all),
         Some(LabCommand::Serve { .. }) => {}
     }
     Ok(LabOutcome::Exit(0))
@@ -206,6 +212,25 @@ fn print_next(lab: &Lab) {
     print(format_args!("Look at it:       nixdash --hosts {hosts_file}"));
     print("Make some work:   nixdash lab bump samsung");
     print(format_args!("And deploy that:  nixdash --hosts {hosts_file} deploy samsung"));
+}
+
+/// Says what stays on the disk, or what was removed of it.
+fn print_end(left: &Leftovers, all: bool) {
+    print("The practice fleet is down, and everything of it is removed.");
+    let parts = left.parts.iter().map(|(words, size)| format!("{words} {}", bytes(*size)));
+    let parts = parts.collect::<Vec<_>>().join(", ");
+    let (size, root) = (bytes(left.bytes()), left.root.display());
+    if !left.parts.is_empty() && all {
+        print(format_args!("Removed what it shared with others too: {size} in {root} ({parts})."));
+    } else if !left.parts.is_empty() {
+        print(format_args!("Kept for the next one: {size} in {root} ({parts})."));
+        print("Remove that too:  nixdash lab down --all");
+    }
+    if !left.packages.is_empty() {
+        let packages = left.packages.join(" ");
+        print(format_args!("Debian packages that were installed for it stay: {packages}"));
+        print(format_args!("Remove them:      apt-get remove {packages}"));
+    }
 }
 
 fn print_status(lab: &Lab, json: bool) -> Result<(), LabError> {

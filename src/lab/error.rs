@@ -55,6 +55,16 @@ pub enum LabError {
         "every network from 10.213.1.0/24 to 10.213.254.0/24 is in use on this machine; end a lab with `nixdash lab down`"
     )]
     NoSubnet,
+    /// The shared parts cannot be removed now.
+    #[error(
+        "the shared parts stay, because these practice fleets stand on them: {}; end them first: {}",
+        labs.join(", "),
+        down_commands(labs)
+    )]
+    PartsInUse {
+        /// The names of the labs.
+        labs: Vec<String>,
+    },
     /// A file operation failed.
     #[error("{doing} {}: {source}", path.display())]
     File {
@@ -157,4 +167,10 @@ impl<T> ErrorContext<T> for std::io::Result<T> {
     fn at(self, doing: &'static str, path: impl Into<PathBuf>) -> Result<T, LabError> {
         self.map_err(|source| LabError::File { doing, path: path.into(), source })
     }
+}
+
+/// The commands that end labs.
+fn down_commands(labs: &[String]) -> String {
+    let commands = labs.iter().map(|name| format!("nixdash lab down --name {name}"));
+    commands.collect::<Vec<_>>().join("; ")
 }

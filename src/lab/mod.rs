@@ -18,6 +18,7 @@ mod container;
 mod down;
 mod inside;
 mod keys;
+mod leftovers;
 mod network;
 mod process;
 mod runtime;
@@ -33,6 +34,8 @@ mod upstream;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+
+pub use leftovers::Leftovers;
 
 use error::LabError;
 use fault::Fault;
@@ -75,16 +78,24 @@ impl Lab {
     /// Sets it up and starts what does not run. Harmless when all of it is up.
     pub fn up(&self, options: &UpOptions) -> Result<(), LabError> {
         tools::check_machine()?;
-        tools::ensure(options.yes, options.seaweed)?;
+        let installed = tools::ensure(options.yes, options.seaweed)?;
+        leftovers::note_packages(&self.shelf, &installed)?;
         up::up(&self.shelf, &self.places, &self.name, options)
     }
 
-    /// Ends it and removes everything of it but the shared parts. Harmless when there is nothing.
-    pub fn down(&self) -> Result<(), LabError> {
+    /// Ends it and removes everything of it but the parts that all labs share; with `all` also those,
+    /// unless another lab stands on them. Harmless when there is nothing. Returns what was there of the
+    /// shared parts, or is.
+    pub fn down(&self, all: bool) -> Result<Leftovers, LabError> {
         tools::check_machine()?;
         down::down(&self.places)?;
         let _shared = self.shelf.lock()?;
-        seed::prune(&self.shelf)
+        seed::prune(&self.shelf)?;
+        let left = Leftovers::of(&self.shelf);
+        if all {
+            leftovers::remove(&self.shelf)?;
+        }
+        Ok(left)
     }
 
     /// What is up, and where.

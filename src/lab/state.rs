@@ -41,6 +41,12 @@ impl Shelf {
         Ok(Self { root: resolved(&state.join("nixdash/lab")) })
     }
 
+    /// The shelf in a directory of a test's own.
+    #[cfg(test)]
+    pub(crate) fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
     /// Base file systems, one directory for each recipe.
     pub fn base(&self, key: &str) -> PathBuf {
         self.root.join("base").join(key)
@@ -64,7 +70,7 @@ impl Shelf {
     /// A lab's own directories.
     pub fn lab(&self, name: &str) -> Result<Places, LabError> {
         names::check_name(name)?;
-        if ["base", "seed", "weed"].contains(&name) {
+        if ["base", "seed", "weed", "packages"].contains(&name) {
             return Err(LabError::Usage(format!(
                 "a lab cannot be named '{name}': the shared parts lie there"
             )));

@@ -36,14 +36,15 @@ pub(crate) fn check_machine() -> Result<(), LabError> {
     if effective.as_deref() == Some("0") { Ok(()) } else { Err(LabError::NotRoot) }
 }
 
-/// Makes sure that every program is there; installs what is missing where that is Debian and wanted.
-pub(crate) fn ensure(yes: bool, seaweed: bool) -> Result<(), LabError> {
+/// Makes sure that every program is there; installs what is missing where that is Debian and wanted. Returns the packages that
+/// were installed.
+pub(crate) fn ensure(yes: bool, seaweed: bool) -> Result<Vec<&'static str>, LabError> {
     let missing = missing(seaweed);
     if missing.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let tools = missing.iter().map(|(tool, _)| *tool).collect::<Vec<_>>().join(", ");
-    let mut packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    let mut packages: Vec<&'static str> = missing.iter().map(|(_, package)| *package).collect();
     packages.dedup();
     let command = format!("apt-get install {}", packages.join(" "));
     if !Path::new("/etc/debian_version").exists() || !on_path("apt-get") {
@@ -64,7 +65,7 @@ pub(crate) fn ensure(yes: bool, seaweed: bool) -> Result<(), LabError> {
     apt(&["install", "--no-install-recommends"]).args(&packages).run()?;
     let still = self::missing(seaweed);
     if still.is_empty() {
-        return Ok(());
+        return Ok(packages);
     }
     let tools = still.iter().map(|(tool, _)| *tool).collect::<Vec<_>>().join(", ");
     Err(LabError::MissingTools { tools, hint: format!("`{command}` did not bring them") })

@@ -24,8 +24,21 @@
             pkgs.installShellFiles
             pkgs.makeWrapper
           ];
-          # The build sandbox has no ssh, no git and no hosts; the lab tests need root.
-          nativeCheckInputs = [ pkgs.git ];
+          # Nix's build sandbox has no network, no home, no ssh server and no root. Tests that need one of
+          # them are ignored with the reason; the others find their programs and certificates here.
+          nativeCheckInputs = [
+            pkgs.cacert
+            pkgs.curl
+            pkgs.git
+            pkgs.gnutar
+            pkgs.openssh
+            pkgs.procps
+            pkgs.util-linux
+          ];
+          preCheck = ''
+            export HOME=$TMPDIR
+            export SSL_CERT_FILE=${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt
+          '';
           postInstall = ''
             installShellCompletion --cmd nixdash \
               --bash <($out/bin/nixdash completions bash) \
@@ -33,13 +46,17 @@
               --fish <($out/bin/nixdash completions fish)
             $out/bin/nixdash man --dir man1
             installManPage man1/*
-            wrapProgram $out/bin/nixdash --suffix PATH : ${
-              pkgs.lib.makeBinPath [
-                pkgs.openssh
-                pkgs.git
-                pkgs.gnutar
-              ]
-            }
+            # What the machine has itself comes first; certificates are for a machine that has none.
+            wrapProgram $out/bin/nixdash \
+              --suffix PATH : ${
+                pkgs.lib.makeBinPath [
+                  pkgs.openssh
+                  pkgs.git
+                  pkgs.gnutar
+                ]
+              } \
+              --run 'test -e /etc/ssl/certs/ca-certificates.crt || test -e /etc/ssl/certs/ca-bundle.crt ||
+                export SSL_CERT_FILE="''${SSL_CERT_FILE:-${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt}"'
           '';
           meta = {
             description = "Sees, proves and deploys a fleet of NixOS machines and their binary caches";
@@ -48,6 +65,11 @@
             platforms = systems;
           };
         };
+      });
+
+      # `nix flake check` builds it, with its tests.
+      checks = forAll (pkgs: {
+        default = self.packages.${pkgs.stdenv.hostPlatform.system}.default;
       });
 
       apps = forAll (pkgs: {

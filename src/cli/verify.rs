@@ -1,0 +1,184 @@
+//! `nixdash caches --verify TIER`: fetches nars whole and compares them with their narinfos.
+
+use crate::cli::json::{self, FindingJson};
+use crate::cli::status::{interrupted, or_unknown, table};
+use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, earlier, history};
+use crate::fleet::{Finding, Fleet, SignatureState, StorePath, Tier, TierKind, bytes};
+use crate::probe::{HttpClient, NarChoice, NarVerification, Tools, verify_nars};
+use crate::remote::Remote;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// How far back it counts that a tier was seen to hold a path.
+const SEEN: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// What `caches --verify --json` prints.
+#[derive(Serialize)]
+struct VerificationsJson<'a> {
+    tier: &'a str,
+    measured_at: Timestamp,
+    nars: Vec<VerificationJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct VerificationJson<'a> {
+    path: &'a StorePath,
+    /// `same`, `differs` or `not-checked`.
+    result: &'static str,
+    signature: SignatureState,
+    nar_size: Option<u64>,
+    findings: Vec<FindingJson<'a>>,
+    why_not: Option<&'a str>,
+}
+
+/// Verifies nars of a tier: that of a path, of a sample, or of one path of about 1 MB.
+pub(super) async fn run(
+    fleet: Fleet,
+    words: &[String],
+    sample: Option<usize>,
+    json: bool,
+) -> Result<ExitCode, CliError> {
+    let (tier, choice) = asked_for(&fleet, words, sample)?;
+    let (fleet, tier) = (Arc::new(fleet.clone()), tier.clone());
+    let now = Timestamp::now();
+    let known = earlier::read(&fleet);
+    let since = now.checked_sub(SEEN).unwrap_or(Timestamp::UNIX_EPOCH);
+    let held: Vec<StorePath> = history::read(|history| history.answers(&tier, since))
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|answer| answer.holds)
+        .map(|answer| answer.path)
+        .collect();
+    let runner = Remote::new(Arc::clone(&fleet));
+    let web = HttpClient::new().map_err(|error| CliError::Verify(error.to_string()))?;
+    let tools = Tools { web: &web, runner: &runner, fleet: &fleet, memory: &known.memory };
+    let asking = tools.asking(&tier, &[], &[], now);
+    let found = tokio::select! {
+        found = verify_nars(&asking, &choice, &held) => found,
+        () = interrupted() => return Ok(ExitCode::from(EXIT_INTERRUPTED)),
+    };
+    if found.is_empty() {
+        return Err(CliError::Verify(format!(
+            "nixdash knows no path that {name} holds; name one (nixdash caches --verify {name} \
+             /nix/store/…), or run `nixdash caches` first",
+            name = tier.name
+        )));
+    }
+    keep(&fleet, &tier, &known.memory).await;
+    let mut out = std::io::stdout().lock();
+    if json {
+        let nars = found.iter().map(to_json).collect();
+        let document = VerificationsJson { tier: &tier.name, measured_at: now, nars };
+        serde_json::to_writer_pretty(&mut out, &document).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{}", text(&found))?;
+    }
+    let all_same = found.iter().all(|one| one.is_same == Some(true));
+    Ok(if all_same { ExitCode::SUCCESS } else { ExitCode::from(EXIT_FAILED) })
+}
+
+/// Returns which tier and which of its nars were asked for.
+fn asked_for<'a>(
+    fleet: &'a Fleet,
+    words: &[String],
+    sample: Option<usize>,
+) -> Result<(&'a Tier, NarChoice), CliError> {
+    let no = |why: String| CliError::Verify(why);
+    let (name, path) = match words {
+        [name] => (name, None),
+        [name, path] => (name, Some(path)),
+        _ => return Err(no("--verify takes a cache, and a path of it".to_owned())),
+    };
+    let Some(tier) = fleet.tier(name) else {
+        let names: Vec<&str> = fleet.tiers.iter().map(|tier| tier.name.as_str()).collect();
+        return Err(no(format!("there is no cache {name:?}; hosts.toml has {}", names.join(", "))));
+    };
+    if matches!(tier.kind, TierKind::Local | TierKind::GithubActions { .. }) {
+        return Err(no(format!("{name} is of kind {}, which serves no nars over HTTP", tier.kind)));
+    }
+    if let Some(host) = &tier.via {
+        return Err(no(format!(
+            "{name} is asked from {host} (via in hosts.toml), and nixdash fetches whole nars from \
+             this machine only; run nixdash on {host} for that"
+        )));
+    }
+    match (path, sample) {
+        (Some(_), Some(_)) => Err(no("name a path or use --sample, not both".to_owned())),
+        (Some(path), None) => {
+            let path = StorePath::parse(path).map_err(|error| no(error.to_string()))?;
+            Ok((tier, NarChoice::Path(path)))
+        }
+        (None, Some(count)) => Ok((tier, NarChoice::Sample(count.max(1)))),
+        (None, None) => Ok((tier, NarChoice::Default)),
+    }
+}
+
+/// Keeps the result, so that the dashboard shows it with its age.
+async fn keep(fleet: &Arc<Fleet>, tier: &Tier, memory: &crate::probe::Memory) {
+    let Some(recorder) = history::recorder(fleet, |line| eprintln!("nixdash: {line}")) else {
+        return;
+    };
+    for (name, value) in memory.take_changes(tier) {
+        recorder.remember(&tier.name, name, value);
+    }
+    recorder.flush().await;
+}
+
+fn result(one: &NarVerification) -> &'static str {
+    match one.is_same {
+        Some(true) => "same",
+        Some(false) => "differs",
+        None => "not-checked",
+    }
+}
+
+fn signature(state: SignatureState) -> &'static str {
+    match state {
+        SignatureState::Valid => "valid",
+        SignatureState::Invalid => "invalid",
+        SignatureState::Untrusted => "of another key",
+        SignatureState::Unchecked => "not checked",
+    }
+}
+
+fn to_json(one: &NarVerification) -> VerificationJson<'_> {
+    VerificationJson {
+        path: &one.path,
+        result: result(one),
+        signature: one.signature,
+        nar_size: one.nar_size,
+        findings: one
+            .finding
+            .as_ref()
+            .map(|one| json::findings(std::slice::from_ref(one)))
+            .unwrap_or_default(),
+        why_not: one.why_not.as_deref(),
+    }
+}
+
+/// Returns the results as a table, and below it what is wrong.
+fn text(found: &[NarVerification]) -> String {
+    let mut rows = vec![["PATH", "NAR", "CONTENT", "SIGNATURE"].map(str::to_owned).to_vec()];
+    rows.extend(found.iter().map(|one| {
+        vec![
+            one.path.name().to_owned(),
+            or_unknown(one.nar_size.map(bytes)),
+            result(one).replace('-', " "),
+            signature(one.signature).to_owned(),
+        ]
+    }));
+    let mut text = table(&rows);
+    for one in found {
+        let why = one.finding.as_ref().map(Finding::sentence).or_else(|| one.why_not.clone());
+        if let Some(why) = why {
+            // Writing into a string does not fail.
+            let _ = writeln!(text, "{}: {why}", one.path.name());
+        }
+    }
+    text
+}

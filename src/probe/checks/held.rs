@@ -41,7 +41,7 @@ impl MemoryPart for Unreadable {}
 
 /// An answer for the narinfo of a path.
 #[derive(Debug)]
-enum Answered {
+enum NarinfoPresence {
     /// It is there: Nix can read it, or nobody has looked.
     There,
     /// It is not there.
@@ -52,7 +52,7 @@ enum Answered {
     Unreadable(String),
 }
 
-impl Answered {
+impl NarinfoPresence {
     fn is_there(&self) -> bool {
         match self {
             Self::There => true,
@@ -73,7 +73,7 @@ pub(in crate::probe) async fn held(
     let mut answers = ask(asking, paths, Method::Get, part, width).await?;
     // A bucket that may not be listed answers 403 for what it lacks, and so does one that lets
     // nobody in: what it says of itself tells which it is.
-    let is_refused = |answer: &Answered| matches!(answer, Answered::Refused);
+    let is_refused = |answer: &NarinfoPresence| matches!(answer, NarinfoPresence::Refused);
     if !answers.is_empty() && answers.iter().all(is_refused) {
         let reply = asking.send(HttpRequest::get(asking.info_url()).follow()).await?;
         if matches!(reply.status, 401 | 403) {
@@ -103,7 +103,7 @@ pub(in crate::probe) async fn held_by_head(
 async fn sample(
     asking: &Asking<'_>,
     paths: &[&StorePath],
-    answers: &mut [Answered],
+    answers: &mut [NarinfoPresence],
 ) -> Result<(), RequestError> {
     let known = asking.memory.part(asking.tier, |memory: &mut Unreadable| memory.paths.clone());
     let chance = RandomState::new();
@@ -115,7 +115,7 @@ async fn sample(
     let chosen: Vec<&StorePath> = places.iter().map(|place| paths[*place]).collect();
     let found = ask(asking, &chosen, Method::Get, AnswerPart::Whole, SAMPLE_WIDTH).await?;
     for (place, answer) in places.into_iter().zip(found) {
-        served::narinfo(asking, if matches!(answer, Answered::Missing) { 404 } else { 200 });
+        served::narinfo(asking, if matches!(answer, NarinfoPresence::Missing) { 404 } else { 200 });
         answers[place] = answer;
     }
     Ok(())
@@ -126,15 +126,15 @@ async fn sample(
 fn conclude(
     asking: &Asking<'_>,
     paths: &[&StorePath],
-    answers: &[Answered],
+    answers: &[NarinfoPresence],
     is_sampled: bool,
 ) -> Result<Vec<bool>, RequestError> {
     let bad: Vec<(&StorePath, &str)> = paths
         .iter()
         .zip(answers)
         .filter_map(|(path, answer)| match answer {
-            Answered::Unreadable(why) => Some((*path, why.as_str())),
-            Answered::There | Answered::Missing | Answered::Refused => None,
+            NarinfoPresence::Unreadable(why) => Some((*path, why.as_str())),
+            NarinfoPresence::There | NarinfoPresence::Missing | NarinfoPresence::Refused => None,
         })
         .collect();
     let looked_at = if is_sampled {
@@ -142,7 +142,7 @@ fn conclude(
     } else {
         answers.len()
     };
-    let held = answers.iter().map(Answered::is_there).collect();
+    let held = answers.iter().map(NarinfoPresence::is_there).collect();
     asking.memory.part(asking.tier, |memory: &mut Unreadable| {
         // What is known to be bad may well be asked for alone.
         let is_known = bad.iter().all(|(path, _)| memory.paths.contains(*path));
@@ -220,7 +220,7 @@ async fn ask(
     method: Method,
     part: AnswerPart,
     width: usize,
-) -> Result<Vec<Answered>, RequestError> {
+) -> Result<Vec<NarinfoPresence>, RequestError> {
     let one = |path: &&StorePath| {
         let url = asking.narinfo_url(path);
         let ask =
@@ -236,16 +236,16 @@ async fn ask(
         found.push(match (reply.status, path) {
             (200 | 204, Some(path)) if part == AnswerPart::Whole => {
                 match NarinfoAnswer::read(path, &reply) {
-                    NarinfoAnswer::Malformed(why) => Answered::Unreadable(why),
+                    NarinfoAnswer::Malformed(why) => NarinfoPresence::Unreadable(why),
                     NarinfoAnswer::Narinfo { .. }
                     | NarinfoAnswer::Missing
                     | NarinfoAnswer::Refused(_)
-                    | NarinfoAnswer::Odd(_) => Answered::There,
+                    | NarinfoAnswer::Odd(_) => NarinfoPresence::There,
                 }
             }
-            (200 | 204, _) => Answered::There,
-            (404 | 410, _) => Answered::Missing,
-            (403, _) => Answered::Refused,
+            (200 | 204, _) => NarinfoPresence::There,
+            (404 | 410, _) => NarinfoPresence::Missing,
+            (403, _) => NarinfoPresence::Refused,
             (status, path) => {
                 let name = path.map_or("a path", |path| path.name());
                 let cause = format!("answered {status} for the narinfo of {name}");

@@ -49,7 +49,7 @@ async fn a_cache_that_is_well_is_proven_and_told_of() {
     let facts = scene(&server).token(&token).look().await;
     assert_eq!(facts.state, TierState::Up, "{facts:#?}");
     assert_eq!((facts.priority, facts.signature), (Some(41), SignatureState::Valid));
-    assert_eq!(facts.nar_proof.as_deref(), Some("a-1.0 is served"));
+    assert_eq!(facts.nar_proof.as_deref(), Some("a-1.0 is served (content not checked)"));
     assert_eq!(details(&facts, "cache"), ["private"]);
     assert_eq!(details(&facts, "kept"), ["30 d 0 h after the last use"]);
     assert_eq!(details(&facts, "token"), ["may pull; expires in 365 d 0 h"]);
@@ -191,7 +191,10 @@ async fn a_nar_is_read_once_a_day() {
     let mut scene = scene(&server);
     let mut reads = 0;
     for _ in 0..24 {
-        assert_eq!(scene.look().await.nar_proof.as_deref(), Some("a-1.0 is served"));
+        assert_eq!(
+            scene.look().await.nar_proof.as_deref(),
+            Some("a-1.0 is served (content not checked)")
+        );
         reads += server.take_lines().iter().filter(|line| line.contains("/nar/")).count();
         scene.later(SignedDuration::from_mins(59));
     }

@@ -37,7 +37,7 @@ async fn a_cache_that_is_well_is_proven_and_told_of() {
     assert_eq!(facts.state, TierState::Up, "{facts:#?}");
     assert_eq!((facts.priority, facts.signature), (Some(41), SignatureState::Valid));
     assert_eq!(facts.proof.as_deref(), Some("a-1.0, signed by test-1"));
-    assert_eq!(facts.nar_proof.as_deref(), Some("a-1.0 is served"));
+    assert_eq!(facts.nar_proof.as_deref(), Some("a-1.0 answers (content not checked)"));
     assert_eq!(details(&facts, "cache"), ["fleet, private"]);
     assert_eq!(details(&facts, "token"), ["may write"]);
     super::declares_what_is_kept(KindName::Cachix, &server);
@@ -172,7 +172,7 @@ async fn credentials_do_not_follow_a_redirect_to_the_storage() {
     server.redirect(NAR, &to);
     storage.on("GET", "/bucket/nar/x.nar.zst", "nar.http");
     let facts = scene(&server).token(CANARY).look().await;
-    assert_eq!(facts.nar_proof.as_deref(), Some("a-1.0 is served"));
+    assert_eq!(facts.nar_proof.as_deref(), Some("a-1.0 answers (content not checked)"));
     let asked = storage.take_asked();
     assert_eq!(asked.len(), 1);
     assert!(!asked[0].headers.contains_key("authorization"));

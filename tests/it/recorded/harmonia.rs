@@ -34,7 +34,7 @@ async fn what_was_answered_is_the_growth_since_the_last_look() {
     let first = scene.look().await;
     assert_eq!((first.state, first.signature), (TierState::Up, SignatureState::Valid));
     assert_eq!(details(&first, "version"), ["harmonia-cache 3.2.0"]);
-    assert_eq!(first.nar_proof.as_deref(), Some("a-1.0 is served"));
+    assert_eq!(first.nar_proof.as_deref(), Some("a-1.0 answers (content not checked)"));
     assert_eq!(first.served, None);
     server.on("GET", "/metrics", "metrics-after.http");
     scene.later(SignedDuration::from_secs(10));

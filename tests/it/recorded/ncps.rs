@@ -34,7 +34,7 @@ async fn hits_size_pins_and_upstreams_are_told() {
     let first = scene.look().await;
     assert_eq!((first.state, first.signature), (TierState::Up, SignatureState::Valid));
     assert_eq!((first.priority, first.served), (Some(10), None));
-    assert_eq!(first.nar_proof.as_deref(), Some("a-1.0 is served"));
+    assert_eq!(first.nar_proof.as_deref(), Some("a-1.0 is served (content not checked)"));
     assert_eq!(details(&first, "pins"), ["2"]);
     assert_eq!(details(&first, "upstreams"), ["2 of 2 healthy"]);
     assert_eq!(details(&first, "evicted"), ["1.07 GB since it was started"]);

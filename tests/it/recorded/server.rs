@@ -350,12 +350,13 @@ fn not_modified(request: &Request, head: String, body: String) -> (String, Strin
     }
 }
 
-/// Sends until the other side hangs up; at most 1 GiB, which fails the test by its time.
+/// Sends a nar until the other side hangs up; at most 1 GiB, which fails the test by its time.
 async fn endless(stream: &mut BufReader<TcpStream>) -> Option<()> {
     let length: usize = 1 << 30;
     let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.ok()?;
-    let chunk = vec![b'x'; 1 << 16];
+    let mut chunk = vec![b'x'; 1 << 16];
+    chunk[..24].copy_from_slice(b"\x0d\0\0\0\0\0\0\0nix-archive-1\0\0\0");
     for _ in 0..length / chunk.len() {
         stream.write_all(&chunk).await.ok()?;
     }

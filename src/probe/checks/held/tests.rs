@@ -19,7 +19,7 @@ fn entry(number: u32) -> (StorePath, String) {
 }
 
 /// What a cache of some kind said of paths, and of itself afterwards.
-struct Said {
+struct HeldTrial {
     held: Result<Vec<bool>, RequestError>,
     facts: TierFacts,
     at_most: bool,
@@ -27,7 +27,7 @@ struct Said {
 }
 
 /// Asks a cache that answers this for each of these paths.
-async fn ask_cache(kind: KindName, answers: &[(u16, String)], paths: &[StorePath]) -> Said {
+async fn ask_cache(kind: KindName, answers: &[(u16, String)], paths: &[StorePath]) -> HeldTrial {
     let server = Server::start(&[]).await;
     for (path, (status, body)) in paths.iter().zip(answers) {
         server.set(&format!("/{}.narinfo", path.hash()), *status, body);
@@ -42,7 +42,7 @@ async fn ask_cache(kind: KindName, answers: &[(u16, String)], paths: &[StorePath
     let held = holds(&asking, &all).await;
     let mut facts = TierFacts { state: TierState::Up, ..TierFacts::default() };
     add_unreadable(&asking, &mut facts);
-    Said { held, facts, at_most: is_upper_bound(&memory, &tier), asked: server.asked() }
+    HeldTrial { held, facts, at_most: is_upper_bound(&memory, &tier), asked: server.asked() }
 }
 
 #[tokio::test]

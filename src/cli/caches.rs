@@ -5,6 +5,7 @@ use crate::cli::json::{self, FindingJson, TierOnHostJson};
 use crate::cli::next::{self, NextJson, NextPartJson};
 use crate::cli::status::{interrupted, or_unknown, table, waited_for};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, complete, depth, earlier, notes, wait};
+use crate::cli::verify;
 use crate::fleet::words::holdings;
 use crate::fleet::words::on_host;
 use crate::fleet::{
@@ -36,6 +37,18 @@ pub(super) struct CachesArgs {
     /// is at work
     #[arg(long, conflicts_with = "since")]
     deep: bool,
+    /// Fetches nars of a cache whole and compares them with their narinfos: that of a path, or of one
+    /// signed path of about 1 MB
+    #[arg(
+        long,
+        value_names = ["TIER", "PATH"],
+        num_args = 1..=2,
+        conflicts_with_all = ["deep", "next", "since"]
+    )]
+    verify: Option<Vec<String>>,
+    /// With --verify: the nars of so many held paths, chosen by chance
+    #[arg(long, value_name = "N", requires = "verify")]
+    sample: Option<usize>,
     /// The time that hit rate, share served and growth are counted over, such as 12h or 7d
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = span)]
     since: SignedDuration,
@@ -262,6 +275,9 @@ struct SizeJson {
 }
 
 pub(super) async fn run(fleet: Fleet, args: CachesArgs) -> Result<ExitCode, CliError> {
+    if let Some(words) = &args.verify {
+        return verify::run(fleet, words, args.sample, args.json).await;
+    }
     if args.deep {
         return depth::run(fleet, &args.selectors, args.json).await;
     }

@@ -87,6 +87,9 @@ pub enum CliError {
     /// The history could not be read.
     #[error("{0}")]
     History(#[from] crate::record::HistoryError),
+    /// Nars could not be verified.
+    #[error("{0}")]
+    Verify(String),
     /// The exporter could not listen.
     #[error("could not listen on {address}: {source}; is another exporter running there?")]
     Listen {
@@ -119,6 +122,7 @@ impl CliError {
             | Self::Strategies { .. }
             | Self::NoPage { .. }
             | Self::Untrusted(_)
+            | Self::Verify(_)
             | Self::NobodyToAsk => ExitCode::from(EXIT_USAGE),
             Self::RunAtWork(_)
             | Self::Record(_)

@@ -5,7 +5,7 @@ use crate::fleet::{
     Bytes, CacheRecord, ClosurePath, Code, FilePlace, Finding, Fleet, HostState, KernelPart,
     LostFacts, NixFacts, RunEvent, RunWhat, ServedFacts, SettingsView, Severity, Share,
     SignatureState, Silenced, SizeFacts, SpeedSeen, StoreDepth, StorePath, TierFacts, TierOnHost,
-    TierState, UniqueFacts, UpkeepFacts, WhenDown, troubles,
+    TierState, UniqueFacts, UpkeepFacts, VerifiedNar, WhenDown, troubles,
 };
 use crate::probe::Snapshot;
 use jiff::Timestamp;
@@ -112,6 +112,7 @@ struct TierJson<'a> {
     signature: SignatureState,
     proof: Option<&'a str>,
     nar_proof: Option<&'a str>,
+    verified: Option<&'a VerifiedNar>,
     size: Option<&'a SizeFacts>,
     served: Option<ServedJson>,
     details: Vec<DetailJson<'a>>,
@@ -319,6 +320,7 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
             signature: facts.signature,
             proof: facts.proof.as_deref(),
             nar_proof: facts.nar_proof.as_deref(),
+            verified: facts.verified.as_ref(),
             size: facts.size.as_ref(),
             served: facts.served.map(served),
             details: details(facts),
@@ -394,7 +396,7 @@ mod tests {
             json!({
                 "name": "p620", "kind": "nix-serve", "via": null, "state": "unknown",
                 "since": null, "latency_ms": null, "connect_ms": null, "priority": null,
-                "store_dir": null, "signature": "unchecked", "proof": null, "nar_proof": null,
+                "store_dir": null, "signature": "unchecked", "proof": null, "nar_proof": null, "verified": null,
                 "size": null, "served": null, "details": [], "hosts": {}, "depths": {},
                 "coverage": {}, "next": {}, "speed": null, "unique": null, "lost": null,
                 "requests_this_month": null, "findings": [], "error": null, "measured_at": null, "asked_at": null,

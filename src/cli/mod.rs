@@ -31,6 +31,7 @@ mod status;
 mod strategies;
 mod trends;
 mod trust;
+mod verify;
 mod wait;
 
 pub use error::CliError;

@@ -77,6 +77,7 @@ fn unasked(facts: TierFacts) -> TierFacts {
         signature: SignatureState::Unchecked,
         proof: None,
         nar_proof: None,
+        verified: None,
         priority: None,
         store_dir: None,
         ..facts

@@ -90,6 +90,21 @@ pub enum SignatureState {
     Unchecked,
 }
 
+/// The last nar of a tier that was fetched whole and compared with its narinfo.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifiedNar {
+    /// The path: one whose nar was wrong, where several were verified together.
+    pub path: StorePath,
+    /// Size of its nar in bytes.
+    pub nar_size: u64,
+    /// How many nars were compared together.
+    pub count: usize,
+    /// What was wrong.
+    pub finding: Option<Finding>,
+    /// When.
+    pub verified_at: Timestamp,
+}
+
 /// What one probe of a tier found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TierFacts {
@@ -111,6 +126,9 @@ pub struct TierFacts {
     pub proof: Option<String>,
     /// The proof that a nar is served: the path it was made with.
     pub nar_proof: Option<String>,
+    /// The last nar that was fetched whole and compared with its narinfo.
+    #[serde(default)]
+    pub verified: Option<VerifiedNar>,
     /// How big it is.
     pub size: Option<SizeFacts>,
     /// What the server itself counts of its requests.

@@ -33,7 +33,7 @@ pub use closure::{ClosurePath, PathAnswer, StorePath, StorePathError};
 pub use event::{DropReason, Event, RunEvent, RunId, RunWhat};
 pub use facts::{
     Bytes, Coverage, CoverageFacts, Detail, NextCoverage, NextFacts, ServedFacts, Share,
-    SignatureState, SizeFacts, TierFacts, TierOnHost, TierState,
+    SignatureState, SizeFacts, TierFacts, TierOnHost, TierState, VerifiedNar,
 };
 pub use finding::{Code, Finding, Severity, Silenced, Subject, grouped, told, troubles, worst};
 pub use holdings::{CoverageFall, HeldPath, Holdings, LostFacts, Said, UniqueFacts};

@@ -5,7 +5,7 @@ use crate::fleet::words::tiers;
 use crate::fleet::{ClosurePath, Code, Finding, StorePath, Tier, TierFacts, TierState};
 use crate::probe::asking::{Asking, Tools};
 use crate::probe::checks::answer::not_asked;
-use crate::probe::checks::{held, up};
+use crate::probe::checks::{held, up, verify};
 use crate::probe::kinds::kind_of;
 use crate::probe::on_host::{self, HostView, add_host_verdicts};
 use crate::probe::transport::curl::{CacheAddress, HostCurl};
@@ -44,6 +44,7 @@ pub async fn look(asking: &Asking<'_>, previous: Option<&TierFacts>) -> TierFact
     };
     asking.kind.add_figures(asking, &mut found).await;
     held::add_unreadable(asking, &mut found);
+    verify::add_verified(asking, &mut found);
     let rests_until = budget.rests_until(tier);
     if let Some(until) = rests_until {
         say_rest(&mut found, tier, until);

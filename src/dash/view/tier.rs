@@ -23,7 +23,7 @@ use crate::fleet::words::on_host::if_down;
 use crate::fleet::words::{holdings, spoken};
 use crate::fleet::{
     Code, Detail, Finding, Host, ServedFacts, SettingsView, SignatureState, SizeFacts, Tier,
-    TierFacts, TierKind, TierOnHost, TierState, bytes, grouped, percent, troubles,
+    TierFacts, TierKind, TierOnHost, TierState, VerifiedNar, bytes, grouped, percent, troubles,
 };
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -68,6 +68,7 @@ fn health(paint: &Paint<'_>, tier: &Tier, view: &TierView) -> Vec<Fact> {
         all.push(fact("serves", format!("{}, {}", tier.url, tier.kind)));
         all.push(signature(tier, facts));
         all.push(nar(facts));
+        all.extend(facts.verified.as_ref().map(|verified| verified_nar(paint, verified)));
     } else {
         let what = match &tier.kind {
             TierKind::GithubActions { repo } => format!("caches of the CI runs of {repo}"),
@@ -123,6 +124,28 @@ fn nar(facts: &TierFacts) -> Fact {
             ("nar".to_owned(), vec![(Role::Ok, "✓".to_owned()), (Role::Text, format!(" {proof}"))])
         }
         (None, _) => told("nar", Role::Dim, "– not proven"),
+    }
+}
+
+/// Returns what came of the last nar that was fetched whole, with its age.
+fn verified_nar(paint: &Paint<'_>, verified: &VerifiedNar) -> Fact {
+    let name = verified.path.name();
+    let size = crate::fleet::bytes(verified.nar_size);
+    let age = since(paint.now, verified.verified_at);
+    let others = match verified.count {
+        0 | 1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    };
+    match &verified.finding {
+        Some(finding) => {
+            let text = format!("▲ {name}: {}, {age}", finding.code.label());
+            told("verified", finding_role(finding), text)
+        }
+        None => {
+            let text = format!(" {name} ({size}){others}: content is as signed, {age}");
+            let spans = vec![(Role::Ok, "✓".to_owned()), (Role::Text, text)];
+            ("verified".to_owned(), spans)
+        }
     }
 }
 

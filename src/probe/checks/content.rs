@@ -49,7 +49,11 @@ fn recall(asking: &Asking<'_>, facts: &mut TierFacts) -> bool {
 
 /// Returns the address of a nar: what a narinfo names, on the tier's own address; else why it is
 /// not asked for.
-fn nar_address(base: &str, declared: &[DeclaredRequest], named: &str) -> Result<String, String> {
+pub(super) fn nar_address(
+    base: &str,
+    declared: &[DeclaredRequest],
+    named: &str,
+) -> Result<String, String> {
     let shown = printable_line(named.split('?').next().unwrap_or_default());
     let no = |why: &str| Err(format!("the narinfo names {shown:?} as its nar, {why}"));
     let is_absolute = named.starts_with("http://") || named.starts_with("https://");

@@ -10,6 +10,7 @@ pub(super) mod one_request;
 pub(super) mod proof;
 pub(super) mod served;
 pub(super) mod up;
+pub(super) mod verify;
 
 use crate::fleet::{Code, TierFacts, TierState};
 use crate::probe::asking::Asking;

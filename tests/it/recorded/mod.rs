@@ -185,7 +185,7 @@ pub(crate) async fn every_way_to_fail(
     assert!(said.contains("429") && said.contains("left alone until 08:02:00 UTC"), "{said}");
     assert!(facts.measured_at.is_some());
     server.always(None);
-    // HostClosure to stay away for two minutes, it is left alone for two minutes.
+    // Asked to stay away for two minutes, it is left alone for two minutes.
     server.take_asked();
     throttled.later(SignedDuration::from_secs(60));
     assert_eq!(throttled.look().await, facts, "what it was when it said so");

@@ -18,7 +18,7 @@ const KEY_LIMIT: usize = 48;
 /// Most different keys, and places that paths came from, that are kept.
 const MOST: usize = 100;
 
-/// RunsPage as GitHub lists them, newest first.
+/// Runs as GitHub lists them, newest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RunsPage {
     #[serde(rename = "workflow_runs")]
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn the_words_of_actions_cache_are_understood() {
         let said = read(&log(&[
-            "##[group]WorkflowRun actions/cache@v4",
+            "##[group]Run actions/cache@v4",
             "Cache hit for restore-key: nix-Linux-9c1185a",
             "Cache restored successfully",
             "Cache restored from key: nix-Linux-9c1185a",

@@ -1,6 +1,6 @@
 //! ncps: a proxy before other caches, that tells its own hits and misses.
 //!
-//! HostClosure for a narinfo that it has not, it fetches path and nar from upstream. Under `/upload` it
+//! Asked for a narinfo that it has not, it fetches path and nar from upstream. Under `/upload` it
 //! answers with what it has and fetches nothing; so everything is asked for there. A narinfo that it
 //! has counts as used all the same: what is asked for is what ncps evicts last. Its counters
 //! count such requests too: hits of ours are taken off, and misses of ours carry no status.

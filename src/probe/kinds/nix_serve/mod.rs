@@ -151,12 +151,10 @@ struct LogFound {
 /// none is counted twice.
 async fn read_log(asking: &Asking<'_>, facts: &mut TierFacts) {
     let Some(host) = asking.tier.host.as_deref() else { return };
-    let begun = |memory: &mut LogMemory| match &memory.log {
-        Some(log) => Some(log.clone()),
-        None => {
-            memory.log = Some(Log::default());
-            None
-        }
+    let begun = |memory: &mut LogMemory| {
+        let known = memory.log.clone();
+        memory.log.get_or_insert_default();
+        known
     };
     let Some(mut log) = asking.memory.part(asking.tier, begun) else { return };
     let answers = !matches!(facts.state, TierState::Down | TierState::Proxy | TierState::Unknown);

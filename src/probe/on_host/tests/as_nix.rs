@@ -84,6 +84,7 @@ fn an_address_that_nix_cannot_read_is_left_out() {
 }
 
 /// A record of p620 with that priority, read so many days before now.
+#[expect(clippy::unnecessary_wraps, reason = "views hold records where there are any")]
 fn recorded(priority: i32, days: i64) -> Option<Vec<RecordedCache>> {
     let read_at = Timestamp::UNIX_EPOCH - SignedDuration::from_hours(24 * days);
     Some(vec![RecordedCache { url: "http://p620:5000".to_owned(), read_at, priority }])

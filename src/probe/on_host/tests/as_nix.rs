@@ -84,18 +84,19 @@ fn an_address_that_nix_cannot_read_is_left_out() {
 }
 
 /// A record of p620 with that priority, read so many days before now.
-#[expect(clippy::unnecessary_wraps, reason = "views hold records where there are any")]
-fn recorded(priority: i32, days: i64) -> Option<Vec<RecordedCache>> {
+fn recorded(priority: i32, days: i64) -> Vec<RecordedCache> {
     let read_at = Timestamp::UNIX_EPOCH - SignedDuration::from_hours(24 * days);
-    Some(vec![RecordedCache { url: "http://p620:5000".to_owned(), read_at, priority }])
+    vec![RecordedCache { url: "http://p620:5000".to_owned(), read_at, priority }]
 }
 
 #[test]
 fn a_host_goes_by_its_record_until_that_is_a_week_old() {
     let listed = "https://cache.nixos.org http://p620:5000";
     let all = format!("{KEY} {NIXOS}");
-    let seen_by =
-        |records| HostView { records, ..view(listed, &all, &[seen(Some(40)), seen(Some(30))]) };
+    let seen_by = |records| HostView {
+        records: Some(records),
+        ..view(listed, &all, &[seen(Some(40)), seen(Some(30))])
+    };
     let found = judged(&seen_by(recorded(45, 3)));
     assert_eq!((found[0].rank, found[1].rank), (Some(2), Some(1)));
     let old = &found[0].findings;
@@ -110,7 +111,8 @@ fn a_host_goes_by_its_record_until_that_is_a_week_old() {
 #[test]
 fn a_cache_that_is_down_keeps_its_place_while_the_host_has_a_record_of_it() {
     let listed = "http://p620:5000?priority=10 https://cache.nixos.org";
-    for (records, rank) in [(recorded(10, 1), Some(1)), (Some(vec![]), None), (None, Some(1))] {
+    for (records, rank) in [(Some(recorded(10, 1)), Some(1)), (Some(vec![]), None), (None, Some(1))]
+    {
         let view = HostView { records, ..view(listed, KEY, &[down(), seen(Some(40))]) };
         assert_eq!(judged(&view)[0].rank, rank, "{:?}", view.records);
     }
@@ -121,7 +123,7 @@ fn with_nix(nix: &str, fallback: bool, p620: Result<HttpReply, RequestError>) ->
     let text = printed("http://p620:5000", KEY).replace("---", &format!("nix\t{nix}\n---"))
         + &format!("fallback = {fallback}\ndownload-attempts = 5\nconnect-timeout = 5\n");
     let view = parse("razer", &text, Timestamp::UNIX_EPOCH);
-    with(HostView { records: recorded(30, 1), ..view }, &[p620])
+    with(HostView { records: Some(recorded(30, 1)), ..view }, &[p620])
 }
 
 #[test]

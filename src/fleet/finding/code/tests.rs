@@ -1,0 +1,31 @@
+//! The table of codes.
+
+use super::*;
+use std::collections::BTreeSet;
+
+#[test]
+fn words_are_kebab_case_unique_and_what_json_has() {
+    let mut seen = BTreeSet::new();
+    for code in Code::ALL {
+        let word = code.word();
+        assert!(seen.insert(word), "{word} stands twice");
+        let is_kebab =
+            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
+        assert!(word.split('-').all(is_kebab), "{word}");
+        assert_eq!(serde_json::to_value(code).unwrap(), word);
+        assert_eq!(Code::of_word(word), Some(*code));
+    }
+}
+
+#[test]
+fn every_code_says_in_whole_sentences_what_it_means_and_what_to_do() {
+    for code in Code::ALL {
+        for text in [code.meaning(), code.advice()] {
+            assert!(text.ends_with('.') && text.len() > 15, "{code}: {text}");
+            assert!(!text.contains('\n') && !text.contains('|'), "{code}: {text}");
+        }
+        assert!(code.label().len() <= 16, "{code}: {}", code.label());
+    }
+    assert_eq!(Code::LockHeld.fix(), "wait for that to end");
+    assert_eq!(Code::of_word("lock"), None);
+}

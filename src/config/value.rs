@@ -280,7 +280,8 @@ pub(super) fn path(text: &str, home: Option<&Path>, folder: &Path) -> Meaning<Pa
 
 /// Checks the name of a theme; one that is a path becomes whole, as [`path`] says.
 pub(super) fn theme(text: &str, home: Option<&Path>, folder: &Path) -> Meaning<String> {
-    if text.contains('/') || text.starts_with('~') || text.ends_with(".toml") {
+    let is_file = Path::new(text).extension().is_some_and(|extension| extension == "toml");
+    if text.contains('/') || text.starts_with('~') || is_file {
         return path(text, home, folder).map(|path| path.to_string_lossy().into_owned());
     }
     Ok(text.to_owned())

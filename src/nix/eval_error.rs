@@ -52,7 +52,7 @@ pub fn paths(cause: &str) -> Vec<&str> {
         .split(|c: char| c.is_whitespace() || "'\"«»()`,;?".contains(c))
         .map(|word| word.trim_end_matches(['.', ':']))
         .map(|word| {
-            word.find("/")
+            word.find('/')
                 .map_or(word, |at| if word[..at].contains(':') { &word[at..] } else { word })
         })
         .filter(|word| word.len() > 1 && word.contains('/'))

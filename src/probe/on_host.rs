@@ -205,7 +205,7 @@ impl Listed {
         }
         let reply = self.seen.as_ref()?.as_ref().ok()?;
         let info = CacheInfo::parse(&reply.text());
-        (reply.status == 200 && info.store_dir.is_some()).then_some(info)
+        (reply.status == 200 && info.fault.is_none()).then_some(info)
     }
 
     /// Returns the priority that the cache itself says; Nix's default where it says none.

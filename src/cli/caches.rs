@@ -4,8 +4,8 @@ use crate::cli::history::{self, span};
 use crate::cli::json::{self, FindingJson, TierOnHostJson};
 use crate::cli::next::{self, NextJson, NextPartJson};
 use crate::cli::status::{interrupted, or_unknown, table, waited_for};
-use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, complete, depth, earlier, notes, wait};
 use crate::cli::verify;
+use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, complete, depth, earlier, notes, wait};
 use crate::fleet::words::holdings;
 use crate::fleet::words::on_host;
 use crate::fleet::{

@@ -1,6 +1,8 @@
 //! `nixdash status`: measures everything once and says what was found.
 
-use crate::cli::{CliError, EXIT_FOUND, EXIT_INTERRUPTED, complete, earlier, json, live_status, notes, wait};
+use crate::cli::{
+    CliError, EXIT_FOUND, EXIT_INTERRUPTED, complete, earlier, json, live_status, notes, wait,
+};
 use crate::dash::{ascii, ascii_from, status_line};
 use crate::fleet::{
     Bytes, Fleet, HostFacts, Severity, TierFacts, ago, bytes, percent, select_or_all,

@@ -85,16 +85,14 @@ impl NarStart {
         let label = label.unwrap_or("bzip2");
         let is_plain = matches!(label, "none" | "identity");
         match self {
-            Self::Short => LabelFit::NotKnown,
-            Self::Text => LabelFit::Differs,
             Self::Plain if is_plain => LabelFit::Fits,
             Self::Packed(found) if found == label => LabelFit::Fits,
             // Every byte may begin a brotli file, though these marks would be a strange accident.
             Self::Plain | Self::Packed(_) | Self::ZstdOrLz4 if label == "br" => LabelFit::NotKnown,
             Self::ZstdOrLz4 if matches!(label, "zstd" | "lz4") => LabelFit::Fits,
-            Self::Plain | Self::Packed(_) | Self::ZstdOrLz4 => LabelFit::Differs,
             Self::Unmarked if is_plain || MARKED.contains(&label) => LabelFit::Differs,
-            Self::Unmarked => LabelFit::NotKnown,
+            Self::Plain | Self::Packed(_) | Self::ZstdOrLz4 | Self::Text => LabelFit::Differs,
+            Self::Unmarked | Self::Short => LabelFit::NotKnown,
         }
     }
 

@@ -86,7 +86,7 @@ impl NarInfo {
         if text.len() > SIZE_LIMIT {
             return Err(NarInfoError::TooLong);
         }
-        let fields = fields::parse(text, &NarInfoRules::LOOSEST)?;
+        let fields = fields::parse(text, NarInfoRules::LOOSEST)?;
         // A path whose hash is not followed by a dash is taken up to Nix 2.35.1, and can be no path
         // here.
         let path = |base: &str, key| {
@@ -148,10 +148,10 @@ impl NarInfo {
 /// Returns the first version of Nix that refuses a narinfo which older ones take, and what it
 /// refuses; nothing for one that every known version takes, or none.
 pub fn refused_since(text: &str) -> Option<(Version, NarInfoError)> {
-    fields::parse(text, &NarInfoRules::LOOSEST).ok()?;
+    fields::parse(text, NarInfoRules::LOOSEST).ok()?;
     STRICTER.into_iter().find_map(|version| {
         let rules = NarInfoRules::of_plain_nix(version)?;
-        Some((version, fields::parse(text, &rules).err()?))
+        Some((version, fields::parse(text, rules).err()?))
     })
 }
 

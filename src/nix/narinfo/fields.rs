@@ -42,7 +42,7 @@ pub(super) struct Fields {
 }
 
 /// Takes a narinfo apart by the rules of a version.
-pub(super) fn parse(text: &str, rules: &NarInfoRules) -> Result<Fields, NarInfoError> {
+pub(super) fn parse(text: &str, rules: NarInfoRules) -> Result<Fields, NarInfoError> {
     let mut parser = Parser { rules, line: 1, found: Found::default() };
     let mut rest = text;
     while !rest.is_empty() {
@@ -82,13 +82,13 @@ struct Found {
     has_doubtful_name: bool,
 }
 
-struct Parser<'a> {
-    rules: &'a NarInfoRules,
+struct Parser {
+    rules: NarInfoRules,
     line: usize,
     found: Found,
 }
 
-impl Parser<'_> {
+impl Parser {
     /// Takes the value of a key.
     fn take(&mut self, key: &str, value: &str) -> Result<(), NarInfoError> {
         match key {

@@ -55,7 +55,7 @@ fn signatures_of_real_caches_verify() {
         assert_eq!(refused_since(text), None);
         for version in ["2.8.0", "2.18.1", "2.26.3", "2.34.8", "2.35.2"] {
             let keys = std::slice::from_ref(&key);
-            let found = verdict(text, &narinfo.store_path, &nix(version), keys, NarSeen::Nothing);
+            let found = verdict(text, &narinfo.store_path, nix(version), keys, NarSeen::Nothing);
             assert_eq!(found, Verdict::Taken, "{version}");
         }
     }
@@ -144,7 +144,7 @@ fn what_nix_refuses_while_it_parses_is_refused_here() {
         assert_eq!(NarInfo::parse(&text), Err(error.clone()), "{name}");
         let wanted = NarInfo::parse(good).unwrap().store_path;
         for version in ["2.8.0", "2.26.3", "2.34.8", "2.35.2"] {
-            let found = verdict(&text, &wanted, &nix(version), &[], NarSeen::Nothing);
+            let found = verdict(&text, &wanted, nix(version), &[], NarSeen::Nothing);
             assert_eq!(found, Verdict::RefusedAtParse(error.clone()), "{name}, {version}");
         }
     }
@@ -189,7 +189,7 @@ fn a_blank_line_hides_the_key_after_it() {
     let text = REAL[0].0.replace("Sig: ", "\nSig: ");
     assert_eq!(NarInfo::parse(&text).unwrap().signers(), Vec::<&str>::new());
     let wanted = NarInfo::parse(&text).unwrap().store_path;
-    let found = verdict(&text, &wanted, &nix("2.26.3"), &[key(REAL[0].1)], NarSeen::Nothing);
+    let found = verdict(&text, &wanted, nix("2.26.3"), &[key(REAL[0].1)], NarSeen::Nothing);
     assert_eq!(found, Verdict::Unsigned);
 }
 
@@ -249,7 +249,7 @@ impl Signed {
     fn verdict_on(&self, version: &str, signatures: &[String], nar: NarSeen<'_>) -> Verdict {
         let lines: String = signatures.iter().map(|text| format!("Sig: {text}\n")).collect();
         let text = format!("{}{lines}", self.text);
-        verdict(&text, &self.path, &nix(version), std::slice::from_ref(&self.key), nar)
+        verdict(&text, &self.path, nix(version), std::slice::from_ref(&self.key), nar)
     }
 }
 
@@ -372,7 +372,7 @@ fn hash_size_and_content_address_are_compared_at_import() {
 fn the_narinfo_of_another_path_counts_as_none() {
     let (text, public) = REAL[0];
     let wanted = StorePath::parse("/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-tip").unwrap();
-    let found = verdict(text, &wanted, &nix("2.26.3"), &[key(public)], NarSeen::Nothing);
+    let found = verdict(text, &wanted, nix("2.26.3"), &[key(public)], NarSeen::Nothing);
     let other = "l0znnv1nxsr0ry7gmadkh49s1d0hycgd-top".to_owned();
     assert_eq!(found, Verdict::OfAnotherPath(other));
 }
@@ -393,7 +393,7 @@ proptest! {
         let text: String = text.into_iter().collect();
         let path = NarInfo::parse(REAL[0].0).unwrap().store_path;
         for version in ["2.8.0", "2.26.3", "2.34.8", "2.35.2"] {
-            let _ = verdict(&text, &path, &nix(version), &[key(REAL[0].1)], NarSeen::Nothing);
+            let _ = verdict(&text, &path, nix(version), &[key(REAL[0].1)], NarSeen::Nothing);
         }
     }
 }

@@ -88,7 +88,7 @@ pub enum NarSeen<'a> {
 pub fn verdict(
     text: &str,
     wanted: &StorePath,
-    rules: &NarInfoRules,
+    rules: NarInfoRules,
     keys: &[PublicKey],
     nar: NarSeen<'_>,
 ) -> Verdict {
@@ -116,7 +116,7 @@ pub fn verdict(
 /// Returns whether Nix trusts the path: it follows from its content address, or a key signed it.
 fn is_trusted(
     fields: &Fields,
-    rules: &NarInfoRules,
+    rules: NarInfoRules,
     keys: &[PublicKey],
 ) -> Result<bool, ImportFault> {
     match address_check(fields) {
@@ -148,7 +148,7 @@ fn address_check(fields: &Fields) -> Option<AddressCheck> {
 }
 
 /// Returns what keeps a trusted path from being imported.
-fn import_fault(fields: &Fields, rules: &NarInfoRules, nar: NarSeen<'_>) -> Option<ImportFault> {
+fn import_fault(fields: &Fields, rules: NarInfoRules, nar: NarSeen<'_>) -> Option<ImportFault> {
     label_fault(fields.compression.as_deref(), rules, nar)
         .or_else(|| content_fault(fields, nar))
         .or_else(|| {
@@ -158,7 +158,7 @@ fn import_fault(fields: &Fields, rules: &NarInfoRules, nar: NarSeen<'_>) -> Opti
 }
 
 /// Returns what keeps Nix from unpacking the nar.
-fn label_fault(label: Option<&str>, rules: &NarInfoRules, nar: NarSeen<'_>) -> Option<ImportFault> {
+fn label_fault(label: Option<&str>, rules: NarInfoRules, nar: NarSeen<'_>) -> Option<ImportFault> {
     let identity = match rules.label {
         LabelReading::Ignored => None,
         LabelReading::AppliedWhenUnpacking { identity } => Some(identity),

@@ -25,7 +25,7 @@ fn ours(item: &Item, nix: &RealNix, maker: &Maker) -> Found {
     let nar =
         NarSeen::Whole { start: item.start, hash: &item.nar_hash, size: item.nar.len() as u64 };
     let keys = [maker.key()];
-    match verdict(&item.text, &item.path, &nix.rules, &keys, nar) {
+    match verdict(&item.text, &item.path, nix.rules, &keys, nar) {
         Verdict::RefusedAtParse(_) => Found::RefusedAtParse,
         Verdict::OfAnotherPath(_) => Found::OfAnotherPath,
         Verdict::RefusedAtImport(_) => Found::RefusedAtImport,

@@ -40,7 +40,7 @@ fn word(item: &Item, version: Version, maker: &Maker) -> &'static str {
     let rules = NarInfoRules::of_plain_nix(version).unwrap();
     let nar =
         NarSeen::Whole { start: item.start, hash: &item.nar_hash, size: item.nar.len() as u64 };
-    let found = match verdict(&item.text, &item.path, &rules, &[maker.key()], nar) {
+    let found = match verdict(&item.text, &item.path, rules, &[maker.key()], nar) {
         Verdict::RefusedAtParse(_) => Found::RefusedAtParse,
         Verdict::OfAnotherPath(_) => Found::OfAnotherPath,
         Verdict::RefusedAtImport(_) => Found::RefusedAtImport,

@@ -174,10 +174,11 @@ fn text(found: &[NarVerification]) -> String {
     }));
     let mut text = table(&rows);
     for one in found {
-        let why = one.finding.as_ref().map(Finding::sentence).or_else(|| one.why_not.clone());
-        if let Some(why) = why {
+        let not_checked = |why: &String| format!("{}: {why}", one.path.name());
+        let told = one.finding.as_ref().map(Finding::sentence);
+        if let Some(why) = told.or_else(|| one.why_not.as_ref().map(not_checked)) {
             // Writing into a string does not fail.
-            let _ = writeln!(text, "{}: {why}", one.path.name());
+            let _ = writeln!(text, "{why}");
         }
     }
     text

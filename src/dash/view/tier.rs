@@ -136,17 +136,12 @@ fn verified_nar(paint: &Paint<'_>, verified: &VerifiedNar) -> Fact {
         0 | 1 => String::new(),
         count => format!(" and {} more", count - 1),
     };
-    match &verified.finding {
-        Some(finding) => {
-            let text = format!("▲ {name}: {}, {age}", finding.code.label());
-            told("verified", finding_role(finding), text)
-        }
-        None => {
-            let text = format!(" {name} ({size}){others}: content is as signed, {age}");
-            let spans = vec![(Role::Ok, "✓".to_owned()), (Role::Text, text)];
-            ("verified".to_owned(), spans)
-        }
+    if let Some(finding) = &verified.finding {
+        let text = format!("▲ {name}: {}, {age}", finding.code.label());
+        return told("verified", finding_role(finding), text);
     }
+    let text = format!(" {name} ({size}){others}: content is what its narinfo says, {age}");
+    ("verified".to_owned(), vec![(Role::Ok, "✓".to_owned()), (Role::Text, text)])
 }
 
 /// Returns what the proof of the signature found, and with what it was made.

@@ -238,7 +238,7 @@ codes! {
         "A nar was fetched whole, and it is not the one that its narinfo describes: hosts refuse it."
         "Remove the narinfo and the nar, publish the path again, and look at the disk of the cache.";
     FileDiffers "file-differs" Warning "file differs"
-        "FileSize or FileHash of a narinfo is not that of the nar's file: Nix does not compare it, other programs do."
+        "`FileSize` or `FileHash` of a narinfo is not that of the nar's file: Nix does not compare it, other programs do."
         "Nothing for hosts; publish the path again to mend it.";
     CacheInfoMissing "cache-info-missing" Warning "degraded"
         "There is no nix-cache-info: hosts cannot tell that it is a cache."

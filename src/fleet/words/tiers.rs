@@ -157,7 +157,8 @@ pub fn nar_mislabelled(tier: &Tier, name: &str, label: &str, found: &str) -> Fin
 /// Says that a nar, fetched whole, is not what its narinfo describes.
 pub fn nar_differs(tier: &Tier, name: &str, why: &str) -> Finding {
     let cause = format!("the nar of {name} is not the one that its narinfo describes: {why}");
-    let fix = "remove the narinfo and the nar, publish the path again, and look at the disk";
+    let fix = "remove the narinfo and the nar, publish the path again, look at the disk, and verify \
+               it anew (nixdash caches --verify)";
     Finding::of_tier(tier, Code::NarDiffers, &cause, fix)
 }
 

@@ -12,6 +12,7 @@ use crate::probe::checks::content::nar_address;
 use crate::probe::checks::proof::{self, NarinfoAnswer};
 use crate::probe::memory::{MemoryPart, read_kept, to_kept};
 use crate::probe::transport::HttpRequest;
+use jiff::SignedDuration;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -27,6 +28,9 @@ const WANTED_SIZE: u64 = 1 << 20;
 
 /// How many narinfos are read to find such a one.
 const NARINFOS: usize = 20;
+
+/// How long a result is told.
+const TOLD: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The name under which the history keeps the last result.
 const NAME: &str = "verified";
@@ -106,7 +110,10 @@ fn worst(found: &[NarVerification]) -> Option<&NarVerification> {
 
 /// Puts the last result into the facts of a tier.
 pub(in crate::probe) fn add_verified(asking: &Asking<'_>, facts: &mut TierFacts) {
-    let last = asking.memory.part(asking.tier, |memory: &mut LastVerified| memory.0.clone());
+    let last = asking
+        .memory
+        .part(asking.tier, |memory: &mut LastVerified| memory.0.clone())
+        .filter(|last| asking.now.duration_since(last.verified_at) <= TOLD);
     if let Some(finding) = last.as_ref().and_then(|last| last.finding.clone()) {
         if finding.severity > crate::fleet::Severity::Warning && facts.state == TierState::Up {
             facts.state = TierState::Malformed;

@@ -1,6 +1,6 @@
 //! The screen: a model, what changes it, and what draws it.
 //!
-//! [`update`] and [`view`] are pure: the first folds a [`Msg`] into the [`Model`] and returns
+//! [`update()`] and [`view()`] are pure: the first folds a [`Msg`] into the [`Model`] and returns
 //! [`Effect`]s as plain data, the second draws the model. So a recorded list of events replays to
 //! the same screen. Only [`run`] touches the outside; whoever calls it joins its two channels to the
 //! probes and to the engine.

@@ -1,6 +1,6 @@
 //! Work: from selected hosts to switched hosts.
 //!
-//! [`setup`] turns a request into what is to be done; [`Machine`] is pure and decides what happens
+//! [`setup()`] turns a request into what is to be done; [`Machine`] is pure and decides what happens
 //! next; [`engine`] carries its commands out over [`crate::remote`] and tells it how they ended.
 //! The dashboard, the command line and the tests all drive the same machine.
 

@@ -20,7 +20,7 @@ fn is_deceptive(c: char) -> bool {
 }
 
 /// Returns the text as one printable line: escape sequences and control characters removed,
-/// tabs and line ends as spaces, secrets hidden (see [`redact`]), cut at 8 192 characters.
+/// tabs and line ends as spaces, secrets hidden (see [`redact()`]), cut at 8 192 characters.
 pub fn printable_line(text: &str) -> String {
     let last = text.trim_end_matches(['\r', '\n']).rsplit('\r').next().unwrap_or_default();
     let mut out = String::with_capacity(last.len().min(READ_LIMIT));

@@ -3,6 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
 
@@ -51,7 +52,9 @@ fn read(marks: &Marks, output: &[u8]) -> (String, Option<i32>) {
 #[test]
 fn a_text_that_was_cut_short_does_not_run_in_any_shell() {
     let script = Script::new("echo ran; : äöü 漢字").arg("naïve");
-    for root in [false, true] {
+    // As root the step is made again behind sudo, which a build user of Nix does not have.
+    let is_root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
+    for root in [false, true].into_iter().filter(|root| !root || is_root) {
         let script = Script { root, ..script.clone() };
         let wire = wire(&script);
         let whole = wire.input.len();

@@ -5,7 +5,7 @@ use crate::fleet::{
     Bytes, CacheRecord, ClosurePath, Code, FilePlace, Finding, Fleet, HostState, KernelPart,
     LostFacts, NixFacts, RunEvent, RunWhat, ServedFacts, SettingsView, Severity, Share,
     SignatureState, Silenced, SizeFacts, SpeedSeen, StoreDepth, StorePath, TierFacts, TierOnHost,
-    TierState, UniqueFacts, UpkeepFacts, VerifiedNar, WhenDown, troubles,
+    TierState, UniqueFacts, UpkeepFacts, Validity, VerifiedNar, WhenDown, troubles,
 };
 use crate::probe::Snapshot;
 use jiff::Timestamp;
@@ -120,6 +120,8 @@ struct TierJson<'a> {
     depths: &'a BTreeMap<String, StoreDepth>,
     coverage: BTreeMap<&'a str, CoverageJson<'a>>,
     next: BTreeMap<&'a str, NextPartJson<'a>>,
+    certificate: Option<Validity>,
+    token: Option<Validity>,
     speed: Option<SpeedSeen>,
     unique: Option<&'a UniqueFacts>,
     lost: Option<&'a LostFacts>,
@@ -328,6 +330,8 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
             depths: &facts.depths,
             coverage: coverage.collect(),
             next: next::on_tier(&found.next, name),
+            certificate: facts.certificate,
+            token: facts.token,
             speed: facts.speed,
             unique: facts.unique.as_ref(),
             lost: facts.lost.as_ref(),
@@ -398,7 +402,7 @@ mod tests {
                 "since": null, "latency_ms": null, "connect_ms": null, "priority": null,
                 "store_dir": null, "signature": "unchecked", "proof": null, "nar_proof": null, "verified": null,
                 "size": null, "served": null, "details": [], "hosts": {}, "depths": {},
-                "coverage": {}, "next": {}, "speed": null, "unique": null, "lost": null,
+                "coverage": {}, "next": {}, "certificate": null, "token": null, "speed": null, "unique": null, "lost": null,
                 "requests_this_month": null, "findings": [], "error": null, "measured_at": null, "asked_at": null,
             })
         );

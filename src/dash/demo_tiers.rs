@@ -97,6 +97,8 @@ pub(super) fn of_every_kind() -> Vec<Event> {
     p620.unique = Some(only_in_p620());
     events.push(told("p620", p620));
     let mut nixos = up(19.0, 9 * 86_400, 2);
+    let from = Some(ago_s(60 * 86_400));
+    nixos.certificate = Some(Validity { from, until: ago_s(-29 * 86_400) });
     sent(&mut nixos, 38.4e6, 14, &[("razer", 38e6), ("p620", 39e6)]);
     events.push(told("nixos.org", nixos));
     let mut community = tier_facts(TierState::Unauthorized, SignatureState::Unchecked, 30.0);

@@ -3,7 +3,7 @@
 
 use crate::fleet::{
     CacheRecord, ClosurePath, Fetched, Finding, LostFacts, SettingsView, SpeedSeen, StoreDepth,
-    StorePath, UniqueFacts, WhenDown, told,
+    StorePath, UniqueFacts, Validity, WhenDown, told,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -140,6 +140,12 @@ pub struct TierFacts {
     /// What a close look at hosts' stores found, by host; only of the kind `local`.
     #[serde(default)]
     pub depths: BTreeMap<String, StoreDepth>,
+    /// From when until when its TLS certificate is good; none without TLS, and where that was not seen.
+    #[serde(default)]
+    pub certificate: Option<Validity>,
+    /// Until when the token is good that it is asked with; none where that is not known.
+    #[serde(default)]
+    pub token: Option<Validity>,
     /// How fast it sent big files to hosts and builders in the last seven days; none when nothing was
     /// seen.
     #[serde(default)]

@@ -8,6 +8,7 @@ mod alarms;
 mod cache_use;
 mod closure;
 mod event;
+mod expiry;
 mod facts;
 mod finding;
 mod holdings;
@@ -31,6 +32,7 @@ pub use alarms::{Alarms, Limits, NIX_FREE_NEEDED, RUN_FREE_NEEDED, Silence, sile
 pub use cache_use::{CacheRecord, NixFacts, Reaction, SettingsView, UnlistedCache, WhenDown};
 pub use closure::{ClosurePath, PathAnswer, StorePath, StorePathError};
 pub use event::{DropReason, Event, RunEvent, RunId, RunWhat};
+pub use expiry::{Validity, ValidityState};
 pub use facts::{
     Bytes, Coverage, CoverageFacts, Detail, NextCoverage, NextFacts, ServedFacts, Share,
     SignatureState, SizeFacts, TierFacts, TierOnHost, TierState, VerifiedNar,

@@ -223,6 +223,18 @@ impl FleetFigures {
             },
         );
         gauge(
+            "nixdash_tier_certificate_expiry_timestamp_seconds",
+            Some("seconds"),
+            "When its TLS certificate expires.",
+            &|_, facts| facts.certificate.map(|certificate| seconds(certificate.until)),
+        );
+        gauge(
+            "nixdash_tier_token_expiry_timestamp_seconds",
+            Some("seconds"),
+            "When the token expires that it is asked with.",
+            &|_, facts| facts.token.map(|token| seconds(token.until)),
+        );
+        gauge(
             "nixdash_tier_speed_bytes_per_second",
             None,
             "How fast it sent files of 1 MB or more to hosts and builders: the median of 7 days.",

@@ -23,7 +23,8 @@ use crate::fleet::words::on_host::if_down;
 use crate::fleet::words::{holdings, spoken};
 use crate::fleet::{
     Code, Detail, Finding, Host, ServedFacts, SettingsView, SignatureState, SizeFacts, Tier,
-    TierFacts, TierKind, TierOnHost, TierState, VerifiedNar, bytes, grouped, percent, troubles,
+    TierFacts, TierKind, TierOnHost, TierState, Validity, VerifiedNar, bytes, duration, grouped,
+    percent, troubles,
 };
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -89,6 +90,10 @@ fn health(paint: &Paint<'_>, tier: &Tier, view: &TierView) -> Vec<Fact> {
     }
     if tier.kind.is_substituter() || facts.latency_ms.is_some() {
         all.push(latency(facts));
+    }
+    let ends = [("TLS until", facts.certificate), ("token until", facts.token)];
+    for (label, validity) in ends {
+        all.extend(validity.map(|validity| fact(label, ends_at(paint, validity))));
     }
     if let Some(then) = facts.since {
         // Nobody may have looked before.
@@ -399,6 +404,16 @@ fn figures(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
         ));
     }
     all
+}
+
+/// Returns until when something is good.
+fn ends_at(paint: &Paint<'_>, validity: Validity) -> String {
+    let day = validity.until.to_zoned(paint.look.zone.clone()).strftime("%Y-%m-%d").to_string();
+    let left = match validity.until.duration_since(paint.now).unsigned_abs() {
+        time if validity.until > paint.now => format!("{} left", duration(time)),
+        time => format!("expired {} ago", duration(time)),
+    };
+    format!("{day}, {left}")
 }
 
 /// Returns how fast the tier sent files, and to which host how fast where several saw it.

@@ -196,6 +196,12 @@ codes! {
     TokenExpiresSoon "token-expires-soon" Warning "token"
         "The token for the cache expires within a week."
         "Make a new token, and put it into the hosts' netrc too.";
+    CertificateExpired "certificate-expired" Error "certificate"
+        "The TLS certificate of the cache has expired or is not good yet: hosts refuse to connect."
+        "Renew the certificate, or see why what renews it failed; set the clock where that is wrong.";
+    CertificateExpiresSoon "certificate-expires-soon" Warning "certificate"
+        "The TLS certificate of the cache expires soon and should have been renewed already."
+        "See why what renews the certificate failed.";
     AccessNotKnown "access-not-known" Warning "not known"
         "The cache refused the login user, who cannot read root's netrc: what the daemon gets is not known."
         "Let the login user use sudo without a password.";

@@ -105,6 +105,22 @@ pub fn no_cache_info(tier: &Tier, status: u16) -> Finding {
     }
 }
 
+/// Says that a tier's certificate is not good at this time, as whoever connected said.
+pub fn certificate_not_good(tier: &Tier, url: &str, why: &str) -> Finding {
+    let cause = format!("{url}: its TLS certificate is refused: {why}");
+    let fix = "renew the certificate, or set the clock of the machine whose time is wrong";
+    Finding::of_tier(tier, Code::CertificateExpired, &cause, fix)
+}
+
+/// Says how long a tier's certificate is still good for: `left` is a time such as `3 d`, `until` a
+/// date.
+pub fn certificate_expires(tier: &Tier, left: &str, until: &str) -> Finding {
+    let cause = format!("its TLS certificate expires in {left}, on {until}");
+    let fix = "see why what renews it failed: then hosts refuse to connect";
+    let finding = Finding::of_tier(tier, Code::CertificateExpiresSoon, &cause, fix);
+    finding.in_short(&format!("certificate expires in {left}"))
+}
+
 /// Says that a tier is for another store directory.
 pub fn store_dir_wrong(tier: &Tier, dir: &str) -> Finding {
     let cause = format!("{} is for stores in {dir}, not in {STORE_DIR}", tier.url);

@@ -2,7 +2,7 @@
 
 use crate::cli::history;
 use crate::fleet::{Event, Fleet, HostState};
-use crate::probe::{EarlierLooks, Snapshot};
+use crate::probe::{EarlierLooks, Snapshot, TierPast};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -19,11 +19,13 @@ pub(super) fn read(fleet: &Fleet) -> EarlierLooks {
                 None => Vec::new(),
             };
             earlier.add(tier, facts, history.requests_in_month(tier, now)?, answers);
+            earlier.tiers.held.insert(tier.name.clone(), history.held(tier, TierPast::since(now))?);
         }
         for host in &fleet.hosts {
             let kept = history.kept_host(host)?;
             earlier.hosts.extend(kept.map(|kept| (host.name.clone(), kept)));
         }
+        earlier.tiers.fetches = history.timed_fetches(TierPast::since(now))?;
         Ok(())
     });
     if let Err(error) = known {

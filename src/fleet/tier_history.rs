@@ -5,7 +5,7 @@
 
 use crate::fleet::words::{holdings, on_host};
 use crate::fleet::{
-    ClosurePath, HeldPath, Holdings, LostFacts, RankedSpeed, SpeedSeen, Tier, TierFacts,
+    ClosurePath, Code, HeldPath, Holdings, LostFacts, RankedSpeed, SpeedSeen, Tier, TierFacts,
     TimedFetch, UniqueFacts, slow_first, speed_seen,
 };
 use jiff::Timestamp;
@@ -102,14 +102,17 @@ impl TierEvidence<'_> {
 }
 
 impl TierHistory {
-    /// Puts what is known into the facts of the tier, with what is wrong.
+    /// Puts what is known into the facts of the tier, with what is wrong, in place of what was put
+    /// there before.
     pub fn put_into(&self, facts: &mut TierFacts, tier: &Tier, now: Timestamp) {
+        facts.findings.retain(|finding| finding.code != Code::PathsLost);
         facts.speed = self.speed;
         facts.unique.clone_from(&self.unique);
         facts.lost.clone_from(&self.lost);
         let lost = self.lost.as_ref().map(|lost| holdings::paths_lost(tier, lost).at(now));
         facts.findings.extend(lost);
         for (host, found) in &mut facts.hosts {
+            found.findings.retain(|finding| finding.code != Code::SlowFirst);
             found.speed = self.speeds.get(host).copied();
             let slow = found.speed.zip(self.slow_for.get(host)).map(|(own, (name, speed))| {
                 on_host::slow_first(tier, host, &own, (name, speed)).at(now)
@@ -185,7 +188,7 @@ mod tests {
         facts.hosts =
             ["razer", "samsung"].map(|host| (host.to_owned(), TierOnHost::default())).into();
         slow.put_into(&mut facts, &tier, NOW);
-        let [razer, samsung] = ["razer", "samsung"].map(|host| &facts.hosts[host]);
+        let [razer, samsung] = ["razer", "samsung"].map(|host| facts.hosts[host].clone());
         assert_eq!(razer.findings[0].code, Code::SlowFirst);
         assert_eq!(
             razer.findings[0].cause,
@@ -194,6 +197,9 @@ mod tests {
              days)"
         );
         assert!(samsung.findings.is_empty() && samsung.speed.is_none());
+        let once = facts.clone();
+        slow.put_into(&mut facts, &tier, NOW);
+        assert_eq!(facts, once, "told twice, it stands once");
         assert_eq!(facts.speed.map(|speed| speed.bytes_per_s), Some(2e6));
         assert_eq!(facts.unique.map(|unique| unique.only_here.paths), Some(0));
     }

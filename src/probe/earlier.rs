@@ -4,6 +4,7 @@
 
 use crate::fleet::{Event, KeptHost, PathAnswer, Tier, TierFacts};
 use crate::probe::answers::{Answers, OLDEST};
+use crate::probe::evidence::TierPast;
 use crate::probe::fresh::is_fresh;
 use crate::probe::kinds::kind_of;
 use crate::probe::memory::Memory;
@@ -22,6 +23,8 @@ const UNWATCHED: SignedDuration = SignedDuration::from_hours(1);
 pub struct EarlierLooks {
     /// What probes remember; what they remember now is added to it.
     pub memory: Memory,
+    /// What tiers held, and how fast they were.
+    pub tiers: TierPast,
     pub(super) answers: Mutex<Answers>,
     pub(super) requests: HashMap<String, u64>,
     facts: HashMap<String, TierFacts>,

@@ -7,6 +7,7 @@ use crate::probe::asking::{Asking, Tools};
 use crate::probe::checks::answer::not_asked;
 use crate::probe::checks::{held, up, verify};
 use crate::probe::kinds::kind_of;
+use crate::probe::memory::Memory;
 use crate::probe::on_host::{self, HostView, add_host_verdicts};
 use crate::probe::transport::curl::{CacheAddress, HostCurl};
 use crate::probe::transport::{RequestError, left_alone};
@@ -61,7 +62,8 @@ pub async fn look(asking: &Asking<'_>, previous: Option<&TierFacts>) -> TierFact
     found.requests_this_month = Some(budget.requests_this_month(&tier.name));
     keep_found(asking, &found);
     add_host_verdicts(&mut found, tier, asking.fleet, asking.memory);
-    let facts = merge(previous, found, asking.now);
+    let mut facts = merge(previous, found, asking.now);
+    put_history(asking.memory, tier, &mut facts, asking.now);
     if let Some(until) = rests_until {
         let resting = Some((until, facts.clone()));
         asking.memory.with(tier, |memory| memory.resting = resting);
@@ -173,6 +175,7 @@ pub(super) fn with_hosts_now(
         (facts.state, facts.findings) = (state, findings);
     }
     add_host_verdicts(&mut facts, tier, tools.fleet, tools.memory);
+    put_history(tools.memory, tier, &mut facts, now);
     if facts.state != last.state {
         facts.since = Some(now);
     }
@@ -184,7 +187,15 @@ pub(super) fn with_hosts_now(
 pub(super) fn take_over(tools: Tools<'_>, mut facts: TierFacts, tier: &Tier) -> TierFacts {
     tools.memory.with(tier, |memory| memory.found = None);
     add_host_verdicts(&mut facts, tier, tools.fleet, tools.memory);
+    put_history(tools.memory, tier, &mut facts, Timestamp::now());
     facts
+}
+
+/// Puts what closures and past fetches say of a tier into its facts, as far as that is known.
+fn put_history(memory: &Memory, tier: &Tier, facts: &mut TierFacts, now: Timestamp) {
+    if let Some(history) = memory.with(tier, |memory| memory.history.clone()) {
+        history.put_into(facts, tier, now);
+    }
 }
 
 /// Joins a probe to what was known before: a tier that does not answer or was not asked keeps its
@@ -195,6 +206,7 @@ fn merge(previous: Option<&TierFacts>, mut found: TierFacts, now: Timestamp) -> 
     found.since = if same { last.since } else { Some(now) };
     found.asked_at = Some(now);
     found.size = found.size.or(last.size);
+    (found.speed, found.unique, found.lost) = (last.speed, last.unique, last.lost);
     if found.hosts.is_empty() {
         found.hosts = last.hosts;
     }

@@ -5,7 +5,7 @@
 //! no kinds. A few values cannot be measured anew: those are kept in the history under a name.
 
 use crate::fleet::{Finding, SignatureState, StoreDepth, StoreFacts, StorePath, Tier};
-use crate::fleet::{TierFacts, TierState};
+use crate::fleet::{TierFacts, TierHistory, TierState};
 use crate::probe::signed::SignedNarinfo;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -86,6 +86,8 @@ pub(super) struct TierMemory {
     pub(super) content: Option<Dated<String>>,
     /// Why there is no such proof, where asking again so soon would tell nothing else.
     pub(super) content_unproven: Option<Dated<Finding>>,
+    /// What closures and past fetches say of it; none before that was looked at.
+    pub(super) history: Option<TierHistory>,
     /// What kinds and checks remember beside that.
     parts: MemoryParts,
     /// What the history keeps of it, as far as is known.

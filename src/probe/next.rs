@@ -119,16 +119,17 @@ fn parse_built(build_on: &str, text: &str) -> Vec<NextSystem> {
 ///
 /// `running` is the closure of what the host runs now, where that is known. Never fails: why the
 /// host that builds could not be asked is part of the facts. A tier that does not answer is absent,
-/// and what only that tier holds counts as to be built, as it would be now.
+/// and what only that tier holds counts as to be built, as it would be now. Returns the system's
+/// closure too, where it is built already.
 pub(super) async fn measure_next(
     tools: Tools<'_>,
     wanted: &NextSystem,
     running: Option<&Closure>,
     answers: &Mutex<Answers>,
     rests: impl Fn(&Tier) -> bool + Copy,
-) -> NextFacts {
+) -> (NextFacts, Option<Closure>) {
     let measured = measure(tools, wanted, running, answers, rests).await;
-    measured.unwrap_or_else(|error| wanted.failed(error.to_string()))
+    measured.unwrap_or_else(|error| (wanted.failed(error.to_string()), None))
 }
 
 /// Does what [`measure_next`] does; fails when the host that builds cannot be asked.
@@ -138,7 +139,7 @@ async fn measure(
     running: Option<&Closure>,
     answers: &Mutex<Answers>,
     rests: impl Fn(&Tier) -> bool + Copy,
-) -> Result<NextFacts, RemoteError> {
+) -> Result<(NextFacts, Option<Closure>), RemoteError> {
     let facts = wanted.facts();
     let build_on = wanted.build_on.as_str();
     let toplevel = std::iter::once(&wanted.toplevel);
@@ -148,10 +149,11 @@ async fn measure(
         let found = measure_unless(tools, &asked, answers, rests, None).await;
         let coverage = found.into_values().next().unwrap_or_default();
         let new = running.map(|running| lacked(&closure, running));
-        return Ok(NextFacts { to_build: Some(0), new, ..with_coverage(facts, coverage) });
+        let facts = NextFacts { to_build: Some(0), new, ..with_coverage(facts, coverage) };
+        return Ok((facts, Some(closure)));
     }
     let facts = NextFacts { partial: true, ..facts };
-    let Some(drv) = &wanted.drv else { return Ok(facts) };
+    let Some(drv) = &wanted.drv else { return Ok((facts, None)) };
     let walked = walk(tools, build_on, drv, answers, rests).await?;
     let paths: Vec<ClosurePath> = walked.walk.paths().iter().map(without_size).collect();
     let now = Timestamp::now();
@@ -163,12 +165,13 @@ async fn measure(
     let to_build = walked.walk.to_build();
     let names = to_build.iter().rev().take(NAMED).map(package);
     let error = incomplete(&walked.walk, wanted);
-    Ok(NextFacts {
+    let facts = NextFacts {
         to_build: error.is_none().then_some(to_build.len() as u64),
         to_build_names: names.collect(),
         error,
         ..with_coverage(facts, coverage)
-    })
+    };
+    Ok((facts, None))
 }
 
 /// Says why a walk did not come to its end.

@@ -8,8 +8,9 @@ use crate::fleet::{
 use crate::probe::asking::Tools;
 use crate::probe::candidates::{Known, candidates};
 use crate::probe::checks::answer::failed;
-use crate::probe::coverage::{HostClosure, measure_within, union};
+use crate::probe::coverage::{HostClosure, lock, measure_within, union};
 use crate::probe::earlier::EarlierLooks;
+use crate::probe::evidence::{Closures, judge_tiers};
 use crate::probe::look::{look, with_hosts_now};
 use crate::probe::next::{NextSystem, built, measure_next};
 use crate::probe::store::{self, Closure};
@@ -213,6 +214,7 @@ async fn ask_tiers(
     snapshot: &mut Snapshot,
 ) {
     let slow = how.care.is_slow();
+    let began = Timestamp::now();
     let known: Vec<Known<'_>> = answered
         .iter()
         .map(|host| Known {
@@ -250,7 +252,13 @@ async fn ask_tiers(
     };
     let listed;
     (snapshot.tiers, snapshot.coverage, _, listed) = tokio::join!(probes, coverage, looks, list);
-    snapshot.next = next(tools, answered, how, listed).await;
+    let closures;
+    (snapshot.next, closures) = next(tools, answered, how, listed).await;
+    let closures = Closures { running: &asked, next: &closures.iter().collect::<Vec<_>>() };
+    let found = snapshot.tiers.iter().map(|(name, facts)| (name.as_str(), facts));
+    let held = lock(&how.earlier.answers);
+    judge_tiers(tools, closures, &held, &how.earlier.tiers, found, began);
+    drop(held);
     for (name, facts) in &mut snapshot.tiers {
         let Some(tier) = tools.fleet.tier(name) else { continue };
         if let Some(settled) = with_hosts_now(tools, facts, tier, Timestamp::now()) {
@@ -259,13 +267,13 @@ async fn ask_tiers(
     }
 }
 
-/// Looks at what hosts run next.
+/// Looks at what hosts run next; returns the closures of what is built too.
 async fn next(
     tools: Tools<'_>,
     answered: &[Answered],
     how: OneLook<'_>,
     mut built: BTreeMap<String, Option<NextSystem>>,
-) -> BTreeMap<String, NextFacts> {
+) -> (BTreeMap<String, NextFacts>, Vec<Closure>) {
     let known: Vec<(&Answered, NextSystem)> = answered
         .iter()
         .filter_map(|host| {
@@ -282,16 +290,23 @@ async fn next(
         let (running, answers) = (host.closure.as_ref(), &how.earlier.answers);
         let work = measure_next(tools, next, running, answers, |_| false);
         let limit = how.care.coverage_limit();
-        let facts = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        let (facts, closure) = tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
             let limit = limit.as_secs();
-            next.failed(format!(
+            let late = next.failed(format!(
                 "the next system of {} was not looked at within {limit} s; is a tier slow?",
                 host.name
-            ))
+            ));
+            (late, None)
         });
-        (host.name.clone(), facts)
+        (host.name.clone(), facts, closure)
     });
-    stream::iter(looks).buffer_unordered(NEXT_WIDTH).collect().await
+    let looks: Vec<_> = stream::iter(looks).buffer_unordered(NEXT_WIDTH).collect().await;
+    let (mut facts, mut closures) = (BTreeMap::new(), Vec::new());
+    for (host, found, closure) in looks {
+        facts.insert(host, found);
+        closures.extend(closure);
+    }
+    (facts, closures)
 }
 
 /// Asks one tier, within ten seconds, and for its size too.
@@ -336,7 +351,9 @@ fn is_recent(facts: &TierFacts, now: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{HostState, Share, SignatureState, TierState};
+    use crate::fleet::{
+        Code, HeldPath, HostState, Share, SignatureState, TierState, TimedBytes, TimedFetch,
+    };
     use crate::probe::server::{Server, narinfo_of};
     use crate::remote::{Answer, FakeRunner, Output, RemoteError, Script, Trouble};
     use std::path::Path;
@@ -454,6 +471,47 @@ mod tests {
         let razer = &found.hosts[1].1;
         assert_eq!((razer.state, razer.asked_at), (HostState::Unknown, None));
         assert!(razer.error().unwrap().starts_with("razer: not asked: the other hosts"));
+    }
+
+    #[tokio::test]
+    async fn what_one_tier_alone_holds_and_what_another_lost_is_told_of_the_tiers() {
+        let narinfo = "/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo";
+        let holds = Server::start(&[
+            ("/nix-cache-info", 200, "StoreDir: /nix/store\nPriority: 30\n"),
+            (narinfo, 200, &narinfo_of(TOP)),
+        ])
+        .await;
+        let lost =
+            Server::start(&[("/nix-cache-info", 200, "StoreDir: /nix/store\nPriority: 40\n")])
+                .await;
+        let tier = |name: &str, server: &Server| {
+            let url = &server.url;
+            format!("[[tiers]]\nname = \"{name}\"\nkind = \"nix-serve\"\nurl = \"{url}\"\n")
+        };
+        let text = format!("[hosts.samsung]\n{}{}", tier("p620", &holds), tier("old", &lost));
+        let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
+        let mut past = EarlierLooks::default();
+        let held_at = Timestamp::now() - SignedDuration::from_hours(3);
+        let held = HeldPath { path: StorePath::parse(TOP).unwrap(), held_at, lost_at: None };
+        past.tiers.held.insert("old".to_owned(), vec![held]);
+        past.tiers.fetches.push(TimedFetch {
+            source: "p620".to_owned(),
+            host: "samsung".to_owned(),
+            at: held_at,
+            timed: TimedBytes { bytes: 4_000_000, busy_ms: 1000 },
+        });
+        let names = ["samsung".to_owned()];
+        let found = measure_once(&fleet, &runner(), &names, CARE, &past, &[]).await;
+        let [p620, old] = [&found.tiers[0].1, &found.tiers[1].1];
+        assert_eq!(p620.unique.as_ref().map(|unique| unique.only_here.bytes), Some(216));
+        assert_eq!(p620.speed.map(|speed| speed.bytes_per_s), Some(4e6));
+        assert_eq!(old.unique.as_ref().map(|unique| unique.only_here.bytes), Some(0));
+        assert_eq!(old.speed, None, "unknown, since nobody fetched from it");
+        let codes: Vec<Code> = old.findings.iter().map(|finding| finding.code).collect();
+        assert!(codes.contains(&Code::PathsLost), "{codes:?}");
+        assert!(
+            p620.lost.is_none() && old.lost.as_ref().is_some_and(|lost| lost.nowhere.paths == 0)
+        );
     }
 
     #[tokio::test]

@@ -105,7 +105,9 @@ pub fn slow_first(tier: &Tier, host: &str, own: &SpeedSeen, faster: (&str, &Spee
         other.words()
     );
     let fix = format!(
-        "write ?priority= behind the addresses in the substituters, so that {name} comes first"
+        "put {name} before {} in hosts.toml, and write ?priority= behind the addresses in the \
+         substituters, so that {name} is asked first",
+        tier.name
     );
     finding(tier, host, Code::SlowFirst, &cause, &fix)
 }

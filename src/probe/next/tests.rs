@@ -72,7 +72,7 @@ async fn measured(server: &Server, valid: &'static [&'static str]) -> NextFacts 
         paths: vec![without_size(&StorePath::parse(ETC).unwrap())],
     };
     let answers = Mutex::new(Answers::default());
-    measure_next(tools, &wanted, Some(&running), &answers, |_| false).await
+    measure_next(tools, &wanted, Some(&running), &answers, |_| false).await.0
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn a_derivation_that_is_gone_is_said_and_nothing_is_counted() {
         drv: StorePath::parse("/nix/store/0000000000000000000000000000000b-gone.drv").ok(),
         known_at: Timestamp::UNIX_EPOCH,
     };
-    let facts = measure_next(tools, &wanted, None, &Mutex::default(), |_| false).await;
+    let (facts, _) = measure_next(tools, &wanted, None, &Mutex::default(), |_| false).await;
     assert_eq!((facts.to_build, facts.partial), (None, true));
     assert!(facts.error.unwrap().contains("could not be read on p620"));
 }

@@ -1,8 +1,11 @@
 //! Measures what the tiers hold of every host's running closure.
 
 use crate::fleet::{CoverageFacts, Event};
-use crate::probe::coverage::{HostClosure, measure_unless};
-use crate::probe::poller::Shared;
+use crate::probe::coverage::{HostClosure, ask_all, measure_unless, union};
+use crate::probe::evidence::{Closures, judge_tiers};
+use crate::probe::poller::{Shared, lock};
+use crate::probe::store::Closure;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +28,7 @@ pub(super) async fn watch_coverage(shared: Arc<Shared>) -> Option<()> {
         if asked.is_empty() {
             continue;
         }
+        let began = Timestamp::now();
         shared.learn_answers().await?;
         let work =
             measure_unless(tools, &asked, &shared.answers, |tier| shared.is_busy(tier), None);
@@ -37,8 +41,31 @@ pub(super) async fn watch_coverage(shared: Arc<Shared>) -> Option<()> {
             last.insert(host.clone(), facts.clone());
             shared.send(Event::Coverage { host, facts }).await?;
         }
+        judge(&shared, &asked, began).await?;
     }
     None
+}
+
+/// Judges the tiers by what they hold of these closures and of what hosts run next, and by the past;
+/// sends what that changes. While a tier may not be asked, what was found before stays.
+async fn judge(shared: &Shared, asked: &[HostClosure<'_>], began: Timestamp) -> Option<()> {
+    let tools = shared.tools().ok()?;
+    if tools.fleet.tiers.iter().any(|tier| shared.is_busy(tier)) {
+        return Some(());
+    }
+    let next: Vec<Arc<Closure>> = lock(&shared.next_closures).values().cloned().collect();
+    let next: Vec<&Closure> = next.iter().map(Arc::as_ref).collect();
+    let paths = union(next.iter().copied());
+    let ask = ask_all(tools, &paths, &shared.answers, began, |_| false, None);
+    shared.unless_ended(ask).await?;
+    shared.pass_answers_on();
+    let past = shared.tier_past(Timestamp::now()).await?;
+    {
+        let (found, answers) = (lock(&shared.found), lock(&shared.answers));
+        let found = found.iter().map(|(name, facts)| (name.as_str(), facts));
+        judge_tiers(tools, Closures { running: asked, next: &next }, &answers, &past, found, began);
+    }
+    shared.send_changed_tiers().await
 }
 
 /// Keeps what is known of a tier that may not be asked now, with its age, when it is about the same

@@ -109,6 +109,8 @@ struct Shared {
     /// What runs' plans said of hosts' next systems.
     planned: Mutex<HashMap<String, NextSystem>>,
     systems: Mutex<BTreeMap<String, System>>,
+    /// The closures of what hosts run next, as far as that is built.
+    next_closures: Mutex<BTreeMap<String, Arc<Closure>>>,
     answers: Mutex<Answers>,
     /// Tiers whose signature could not be checked for want of a path.
     unproven: Mutex<HashSet<String>>,
@@ -144,6 +146,7 @@ impl Poller {
             next: Notify::new(),
             planned: Mutex::default(),
             systems: Mutex::default(),
+            next_closures: Mutex::default(),
             answers: Mutex::default(),
             unproven: Mutex::default(),
             found: Mutex::default(),
@@ -319,10 +322,18 @@ impl Shared {
 
     /// Looks at how a host is set up, and sends what that changes about tiers.
     async fn look_at_host(&self, host: &str) -> Option<()> {
-        let Ok(tools) = self.tools() else { return Some(()) };
+        if self.web.is_err() {
+            return Some(());
+        }
         let look = on_host::look(self.runner.as_ref(), host, Timestamp::now());
         let view = self.unless_ended(look).await?;
         on_host::remember(&self.memory, &self.fleet, host, view);
+        self.send_changed_tiers().await
+    }
+
+    /// Sends the tiers of which something else is known now than when they were asked.
+    async fn send_changed_tiers(&self) -> Option<()> {
+        let Ok(tools) = self.tools() else { return Some(()) };
         for tier in &self.fleet.tiers {
             let changed = {
                 let mut found = lock(&self.found);

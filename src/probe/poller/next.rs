@@ -6,6 +6,7 @@ use super::coverage::COVERAGE_INTERVAL;
 use super::{Shared, lock};
 use crate::fleet::{Event, HostResult, NextFacts, Outcome, Plan, StorePath};
 use crate::probe::next::{NextSystem, built, measure_next};
+use crate::probe::store::Closure;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,6 +35,15 @@ impl Shared {
     pub(super) fn note_result(&self, host: &str, result: &HostResult) {
         if result.outcome.is_good() || result.outcome == Outcome::Degraded {
             lock(&self.planned).remove(host);
+        }
+    }
+
+    /// Notes the closure of what a host runs next, or that there is none.
+    fn note_next_closure(&self, host: &str, closure: Option<Closure>) {
+        let mut closures = lock(&self.next_closures);
+        match closure {
+            Some(closure) => drop(closures.insert(host.to_owned(), Arc::new(closure))),
+            None => drop(closures.remove(host)),
         }
     }
 
@@ -79,11 +89,16 @@ pub(super) async fn watch_next(shared: Arc<Shared>) -> Option<()> {
                     let closure = system.and_then(|system| system.closure.as_deref());
                     let rests = |_: &_| false;
                     let work = measure_next(tools, &wanted, closure, &shared.answers, rests);
-                    shared.unless_ended(work).await?
+                    let (facts, closure) = shared.unless_ended(work).await?;
+                    shared.note_next_closure(host, closure);
+                    facts
                 }
                 // Whoever builds for it did not say.
                 None if !listed.contains_key(host) => continue,
-                None => NextFacts::default(),
+                None => {
+                    shared.note_next_closure(host, None);
+                    NextFacts::default()
+                }
             };
             if told.get(host).unwrap_or(&NextFacts::default()) != &facts {
                 told.insert(host.to_owned(), facts.clone());

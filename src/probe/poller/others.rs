@@ -4,6 +4,7 @@
 use crate::fleet::{SignatureState, Tier, TierFacts};
 use crate::probe::answers::OLDEST;
 use crate::probe::checks::served::{self, COUNTERS};
+use crate::probe::evidence::TierPast;
 use crate::probe::fresh::is_fresh;
 use crate::probe::kinds::kind_of;
 use crate::probe::look::take_over;
@@ -71,6 +72,21 @@ impl Shared {
             lock(&self.answers).learn(tier, told);
         }
         Some(())
+    }
+
+    /// Returns what the history tells of what tiers held and of how fast they were; nothing when
+    /// everything ends.
+    pub(super) async fn tier_past(&self, now: Timestamp) -> Option<TierPast> {
+        let mut past = TierPast::default();
+        let Some(recorder) = &self.record.recorder else { return Some(past) };
+        let since = TierPast::since(now);
+        let fetches = self.unless_ended(recorder.timed_fetches(since)).await?;
+        past.fetches = fetches.unwrap_or_default();
+        for tier in self.fleet.tiers.iter().filter(|tier| tier.kind.is_substituter()) {
+            let held = self.unless_ended(recorder.held(&tier.name, since)).await?;
+            past.held.insert(tier.name.clone(), held);
+        }
+        Some(past)
     }
 
     /// Passes on what we were told of paths.

@@ -10,7 +10,7 @@ use crate::fleet::words::holdings;
 use crate::fleet::words::on_host;
 use crate::fleet::{
     Fetched, Fleet, LostFacts, NixFacts, Share, SignatureState, SpeedSeen, StoreDepth, Tier,
-    TierFacts, TierState, UniqueFacts, ago, bytes, duration, percent,
+    TierFacts, TierState, UniqueFacts, Validity, ago, bytes, duration, percent,
 };
 use crate::probe::{Snapshot, Thoroughness, measure_once};
 use crate::record::{Growth, History, HistoryError, share_served};
@@ -256,6 +256,8 @@ struct CacheTierJson<'a> {
     next: BTreeMap<&'a str, NextPartJson<'a>>,
     hosts: BTreeMap<&'a str, TierOnHostJson<'a>>,
     depths: &'a BTreeMap<String, StoreDepth>,
+    certificate: Option<Validity>,
+    token: Option<Validity>,
     speed: Option<SpeedSeen>,
     unique: Option<&'a UniqueFacts>,
     lost: Option<&'a LostFacts>,
@@ -381,6 +383,8 @@ fn tier_json<'a>(
         next: next::on_tier(&found.next, &tier.name),
         hosts: json::on_hosts(&facts.hosts),
         depths: &facts.depths,
+        certificate: facts.certificate,
+        token: facts.token,
         speed: facts.speed,
         unique: facts.unique.as_ref(),
         lost: facts.lost.as_ref(),

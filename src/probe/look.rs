@@ -5,7 +5,7 @@ use crate::fleet::words::tiers;
 use crate::fleet::{ClosurePath, Code, Finding, StorePath, Tier, TierFacts, TierState};
 use crate::probe::asking::{Asking, Tools};
 use crate::probe::checks::answer::not_asked;
-use crate::probe::checks::{held, up, verify};
+use crate::probe::checks::{expiry, held, up, verify};
 use crate::probe::kinds::kind_of;
 use crate::probe::memory::Memory;
 use crate::probe::on_host::{self, HostView, add_host_verdicts};
@@ -46,6 +46,9 @@ pub async fn look(asking: &Asking<'_>, previous: Option<&TierFacts>) -> TierFact
     asking.kind.add_figures(asking, &mut found).await;
     held::add_unreadable(asking, &mut found);
     verify::add_verified(asking, &mut found);
+    if tier.via.is_none() {
+        expiry::note(asking, &mut found).await;
+    }
     let rests_until = budget.rests_until(tier);
     if let Some(until) = rests_until {
         say_rest(&mut found, tier, until);
@@ -206,6 +209,7 @@ fn merge(previous: Option<&TierFacts>, mut found: TierFacts, now: Timestamp) -> 
     found.since = if same { last.since } else { Some(now) };
     found.asked_at = Some(now);
     found.size = found.size.or(last.size);
+    found.certificate = found.certificate.or(last.certificate);
     (found.speed, found.unique, found.lost) = (last.speed, last.unique, last.lost);
     if found.hosts.is_empty() {
         found.hosts = last.hosts;

@@ -218,7 +218,7 @@ impl Listed {
         let seen = self.seen.as_ref().filter(|_| self.base.is_some());
         let error = seen.and_then(|seen| seen.as_ref().err());
         error.is_some_and(|error| match error.trouble {
-            RequestTrouble::NoAnswer | RequestTrouble::Proxy => true,
+            RequestTrouble::NoAnswer | RequestTrouble::Certificate | RequestTrouble::Proxy => true,
             RequestTrouble::Redirect
             | RequestTrouble::Rest
             | RequestTrouble::Spent

@@ -22,6 +22,7 @@ pub(in crate::probe) fn failed(tier: &Tier, error: &RequestError) -> TierFacts {
 pub(in crate::probe) fn not_asked(tier: &Tier, error: &RequestError) -> Finding {
     let code = match error.trouble {
         RequestTrouble::NoAnswer => Code::TierUnreachable,
+        RequestTrouble::Certificate => Code::CertificateExpired,
         RequestTrouble::Proxy => Code::ProxyRefused,
         RequestTrouble::Redirect => Code::RedirectRefused,
         RequestTrouble::Rest => Code::LeftAlone,

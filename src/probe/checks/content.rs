@@ -101,7 +101,7 @@ async fn ask(asking: &Asking<'_>, url: String) -> Content {
         }
         Ok(reply) => Content::Answered(reply.status, NarStart::of(&reply.body)),
         Err(error) => match error.trouble {
-            RequestTrouble::NoAnswer => Content::Nothing(error.cause),
+            RequestTrouble::NoAnswer | RequestTrouble::Certificate => Content::Nothing(error.cause),
             RequestTrouble::Redirect => {
                 let why = format!("the cache {}", error.cause);
                 Content::Elsewhere(tiers::nar_redirected(asking.tier, &why, &error.hint))

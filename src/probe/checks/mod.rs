@@ -5,6 +5,7 @@
 
 pub(super) mod answer;
 pub(super) mod content;
+pub(super) mod expiry;
 pub(super) mod held;
 pub(super) mod one_request;
 pub(super) mod proof;

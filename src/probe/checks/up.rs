@@ -121,6 +121,9 @@ pub(in crate::probe) fn seen_from(
                 RequestTrouble::NoAnswer | RequestTrouble::Proxy => {
                     (TierState::Down, on_host::not_reached(tier, host, why))
                 }
+                RequestTrouble::Certificate => {
+                    (TierState::Down, tiers::certificate_not_good(tier, &error.url, why))
+                }
                 RequestTrouble::Redirect => {
                     (TierState::Unknown, on_host::redirect_refused(tier, host, why))
                 }
@@ -128,7 +131,8 @@ pub(in crate::probe) fn seen_from(
                     (TierState::Unknown, on_host::curl_cannot_ask(tier, host, why))
                 }
             };
-            return TierFacts::of(state, finding);
+            let subject = Subject::tier_on_host(tier, host);
+            return TierFacts::of(state, finding.about(subject));
         }
     };
     let mut facts = info(tier, reply);

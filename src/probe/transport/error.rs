@@ -8,6 +8,8 @@ use crate::remote::SecretError;
 pub enum RequestTrouble {
     /// It did not answer, or not in HTTP.
     NoAnswer,
+    /// Its TLS certificate has expired, or is not good yet.
+    Certificate,
     /// The proxy on the way is to blame.
     Proxy,
     /// It sent us to where nixdash does not follow.
@@ -72,7 +74,7 @@ impl RequestError {
     /// Returns the state of a tier that this befell.
     pub fn state(&self) -> TierState {
         match self.trouble {
-            RequestTrouble::NoAnswer => TierState::Down,
+            RequestTrouble::NoAnswer | RequestTrouble::Certificate => TierState::Down,
             RequestTrouble::Proxy => TierState::Proxy,
             RequestTrouble::Rest | RequestTrouble::Redirect => TierState::Degraded,
             RequestTrouble::Spent | RequestTrouble::Setup => TierState::Unknown,

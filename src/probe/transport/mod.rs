@@ -5,6 +5,7 @@
 //! goes to the tier's own address only, and an answer has a limit of bytes and time.
 
 mod budget;
+mod certificate;
 pub(super) mod curl;
 mod error;
 pub(super) mod http;

@@ -1,7 +1,7 @@
 //! Reads what curl on a host said: pure.
 
 use crate::fleet::printable_line;
-use crate::probe::transport::{HttpReply, RequestError};
+use crate::probe::transport::{HttpReply, RequestError, RequestTrouble};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -106,6 +106,13 @@ pub(super) fn why(url: &str, exit: &str, message: &str) -> RequestError {
     };
     if let Some(reason) = own_trouble(exit) {
         return RequestError::setup(url, &told(reason), "");
+    }
+    let is_time_wrong = ["certificate has expired", "certificate is not yet valid"]
+        .iter()
+        .any(|sign| exit == "60" && message.contains(sign));
+    if is_time_wrong {
+        let error = RequestError::new(url, &told("its TLS certificate is refused there"), "");
+        return RequestError { trouble: RequestTrouble::Certificate, ..error };
     }
     let cause = told(match exit {
         "5" | "97" => "the proxy on the way does not let it through",

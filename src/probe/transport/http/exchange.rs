@@ -1,7 +1,8 @@
 //! One exchange with a tier: a request with its credentials, and the redirects that may be followed.
 
-use crate::fleet::Tier;
+use crate::fleet::{Tier, Validity};
 use crate::nix::nar::START_BYTES;
+use crate::probe::transport::certificate::{not_good_now, validity};
 use crate::probe::transport::error::innermost;
 use crate::probe::transport::http::connect::timed;
 use crate::probe::transport::http::{HttpClient, TierClient, follower, is_proxied};
@@ -15,6 +16,7 @@ use crate::remote::Secret;
 use jiff::Timestamp;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
+use reqwest::tls::TlsInfo;
 use std::net::IpAddr;
 use std::sync::PoisonError;
 use std::time::Instant;
@@ -85,7 +87,7 @@ impl HttpClient {
         };
         self.budget.note_requests(tier, 1);
         match once(&client, ask, target.clone(), Identity::Nobody).await {
-            Ok(answer) => Ok(Ok(answer)),
+            Ok((reply, peer, _)) => Ok(Ok((reply, peer))),
             Err(error) => match refused(&error) {
                 Some(why) => no(&why),
                 None => Err(error),
@@ -113,7 +115,10 @@ impl HttpClient {
             }
         }
         self.budget.note_requests(tier, 1);
-        let (reply, peer) = once(&place.client, ask, asked, identity).await?;
+        let (reply, peer, certificate) = once(&place.client, ask, asked, identity).await?;
+        if let Some(certificate) = certificate {
+            place.note_certificate(url, certificate);
+        }
         if reply.connect.is_none() {
             let mut warm = place.warm.lock().unwrap_or_else(PoisonError::into_inner);
             *warm = Some(warm.map_or(reply.first_byte, |warm| warm.min(reply.first_byte)));
@@ -132,6 +137,13 @@ impl HttpClient {
 }
 
 impl TierClient {
+    /// Notes the validity of the certificate that a server showed.
+    fn note_certificate(&self, url: &Url, certificate: Validity) {
+        let server = url.origin().ascii_serialization();
+        let mut known = self.certificates.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(server, certificate);
+    }
+
     /// Returns the client for what a server at that distance redirects to.
     fn follower(
         &self,
@@ -166,13 +178,14 @@ fn redirect(ask: &HttpRequest, reply: &HttpReply, url: &Url) -> Option<Url> {
     reply.headers.get(LOCATION.as_str()).and_then(|to| url.join(to).ok())
 }
 
-/// Makes one request; returns the answer, and the address that it came from.
+/// Makes one request; returns the answer, the address that it came from, and the validity of the
+/// server's certificate where a connection was made with one.
 async fn once(
     client: &reqwest::Client,
     ask: &HttpRequest,
     url: Url,
     identity: Identity<'_>,
-) -> Result<(HttpReply, Option<IpAddr>), reqwest::Error> {
+) -> Result<(HttpReply, Option<IpAddr>, Option<Validity>), reqwest::Error> {
     let began = Instant::now();
     let mut request = match ask.method {
         Method::Get => client.get(url),
@@ -187,6 +200,8 @@ async fn once(
     let first_byte = began.elapsed().saturating_sub(connect.unwrap_or_default());
     let mut response = response?;
     let peer = response.remote_addr().map(|address| address.ip());
+    let shown = response.extensions().get::<TlsInfo>().filter(|_| connect.is_some());
+    let certificate = shown.and_then(TlsInfo::peer_certificate).and_then(validity);
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers =
         response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
@@ -208,7 +223,7 @@ async fn once(
     {
         reply.body.extend_from_slice(&chunk[..chunk.len().min(limit - reply.body.len())]);
     }
-    Ok((reply, peer))
+    Ok((reply, peer, certificate))
 }
 
 /// Returns the headers of a request.
@@ -237,6 +252,14 @@ pub(super) fn explain(tier: &Tier, url: &str, error: &reqwest::Error) -> Request
     let place = tier.host.as_ref().map_or(String::new(), |host| format!(" on {host}"));
     let lower = cause.to_lowercase();
     let is_proxy = tier.access.proxy.is_some() && (error.is_connect() || lower.contains("proxy"));
+    if let Some(why) = not_good_now(error) {
+        let cause = format!("its TLS certificate is refused: {why}");
+        let hint = "renew the certificate, or set the clock of this machine if its time is wrong";
+        return RequestError {
+            trouble: RequestTrouble::Certificate,
+            ..RequestError::new(url, &cause, hint)
+        };
+    }
     let (cause, hint) = if is_proxy {
         (cause, "the proxy on the way does not let us through; check `proxy`".to_owned())
     } else if error.is_timeout() {

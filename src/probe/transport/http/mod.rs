@@ -4,7 +4,7 @@
 mod connect;
 mod exchange;
 
-use crate::fleet::{Tier, TierKind};
+use crate::fleet::{Tier, TierKind, Validity};
 use crate::probe::transport::budget::Budget;
 use crate::probe::transport::error::innermost;
 use crate::probe::transport::login::{Credentials, credentials};
@@ -38,6 +38,8 @@ struct TierClient {
     credentials: OnceCell<Result<Option<Credentials>, RequestError>>,
     /// The shortest time to a first byte on a kept connection since somebody asked.
     warm: Mutex<Option<Duration>>,
+    /// The validity of the certificates of its servers, by their origin.
+    certificates: Mutex<HashMap<String, Validity>>,
     /// The version of HTTP that it answered with last; 0 before it answered.
     version: AtomicU8,
 }
@@ -127,6 +129,15 @@ impl HttpClient {
         }
     }
 
+    /// Returns the validity of the certificate of a tier's servers that ends first; nothing where none
+    /// was seen.
+    pub(in crate::probe) fn certificate(&self, tier: &Tier) -> Option<Validity> {
+        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = places.get(&tier.name)?.certificates.lock();
+        let known = known.unwrap_or_else(PoisonError::into_inner);
+        known.values().min_by_key(|validity| validity.until).copied()
+    }
+
     /// Returns how many requests a tier may be made at once, as far as its protocol is known; nothing
     /// before it answered.
     fn width(&self, tier: &Tier, rules: &Rules) -> Option<usize> {
@@ -148,6 +159,7 @@ impl HttpClient {
             limit: Semaphore::new(rules.at_once),
             credentials: OnceCell::new(),
             warm: Mutex::default(),
+            certificates: Mutex::default(),
             version: AtomicU8::new(0),
         });
         places.insert(tier.name.clone(), Arc::clone(&place));
@@ -215,6 +227,7 @@ fn client(tier: &Tier, guard: Option<Guarded>) -> Result<reqwest::Client, Reques
         .connect_timeout(CONNECT_LIMIT)
         .timeout(REQUEST_LIMIT)
         .connector_layer(TimingLayer)
+        .tls_info(true)
         .redirect(reqwest::redirect::Policy::none());
     if let Some(guard) = guard {
         builder = builder.dns_resolver(Arc::new(guard));

@@ -267,7 +267,7 @@ const TIERS: &[KnownKey] = &[
     key("kind", "one of the [kinds of tiers](tiers.md)", "it must be there", "What serves it."),
     key(
         "url",
-        "an address without a password: `http://`, `https://`; kind `s3`: `s3://BUCKET?endpoint=…&region=…`",
+        "an address without a password: `http://`, `https://`; kind `s3`: `s3://BUCKET?endpoint=…&region=…`, or `s3://BUCKET/PREFIX?…`, which Nix knows from 2.33 on",
         "it must be there; kind `github-actions`: `https://api.github.com`",
         "The address that hosts name in `substituters`. For `github-actions` it is where GitHub's \
          interface begins.",

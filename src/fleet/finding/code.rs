@@ -349,6 +349,9 @@ codes! {
     OrderWrong "order-wrong" Warning "order"
         "The host asks a cache too early, by the order of hosts.toml."
         "Write `?priority=` behind the addresses in the host's substituters, the lowest first.";
+    PrefixNotKnown "prefix-not-known" Error "no prefix"
+        "The Nix of the host is older than 2.33 and takes the bucket and the prefix behind it together for the name of a bucket, which no server has."
+        "Update Nix on the host, or give the cache a bucket of its own.";
     SlowFirst "slow-first" Warning "slow first"
         "The host asks a cache before another that holds the same paths and was seen to send them at least 5 times faster."
         "Write `?priority=` behind the addresses in the host's substituters, so that the fast cache comes first.";

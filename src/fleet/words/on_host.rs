@@ -95,6 +95,16 @@ pub fn order_wrong(tier: &Tier, host: &str, early: &[(&str, i32)], priority: i32
     finding(tier, host, Code::OrderWrong, &cause, fix)
 }
 
+/// Says that the host's Nix does not know prefixes in a bucket; `release` is what it is.
+pub fn prefix_not_known(tier: &Tier, host: &str, release: &str, whole: &str) -> Finding {
+    let cause = format!(
+        "{release} takes {whole} for the name of a bucket and gets nothing from this cache: a prefix \
+         in a bucket is known from Nix 2.33 on"
+    );
+    let fix = "update Nix there, or give the cache a bucket of its own";
+    finding(tier, host, Code::PrefixNotKnown, &cause, fix)
+}
+
 /// Says that the tier is asked before one that holds the same paths and sends them much faster.
 pub fn slow_first(tier: &Tier, host: &str, own: &SpeedSeen, faster: (&str, &SpeedSeen)) -> Finding {
     let (name, other) = faster;

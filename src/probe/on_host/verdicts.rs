@@ -7,8 +7,10 @@ use crate::fleet::{
     SignatureState, Tier, TierFacts, TierOnHost, TierState, UnlistedCache, WhenDown,
     printable_line,
 };
+use crate::nix::s3_url::{PREFIX_SINCE, bucket_of};
 use crate::nix::substituter::StoreKind;
 use crate::nix::substitution::{CacheFailure, reaction, reaction_without_record, when_down};
+use crate::nix::version::Implementation;
 use crate::probe::checks::up::{mark_slow, seen_from};
 use crate::probe::kinds::kind_of;
 use crate::probe::memory::Memory;
@@ -57,6 +59,7 @@ pub(super) fn host_verdict(
         wrong.extend(cost_of_failure(&found, tier, host, view));
         wrong.extend(left_out(tier, host, listed));
         wrong.extend(asked_first(tier, host, view, listed));
+        wrong.extend(prefix_not_known(tier, host, view));
         wrong.extend(old_record(tier, host, view, listed));
         wrong.extend(misplaced(fleet, tier, host, &order));
     } else if !view.substitutes {
@@ -150,6 +153,21 @@ fn old_record(tier: &Tier, host: &str, view: &HostView, listed: &Listed) -> Opti
     let served = listed.served()?;
     let is_old = listed.substituter.priority.is_none() && record.priority != served;
     is_old.then(|| on_host::record_old(tier, host, &record, served))
+}
+
+/// Says that a host's Nix takes a prefix in a bucket for a part of the bucket's name. Of other
+/// implementations than Nix, and Determinate Nix which follows it, that is not known.
+fn prefix_not_known(tier: &Tier, host: &str, view: &HostView) -> Option<Finding> {
+    let bucket = bucket_of(tier)?;
+    let prefix = bucket.prefix?;
+    let release = view.release?;
+    let follows_nix = match release.implementation {
+        Implementation::Nix | Implementation::Determinate { .. } => true,
+        Implementation::Lix | Implementation::Other => false,
+    };
+    let whole = format!("{}/{prefix}", bucket.bucket);
+    (follows_nix && release.version < PREFIX_SINCE)
+        .then(|| on_host::prefix_not_known(tier, host, &release.to_string(), &whole))
 }
 
 /// Says that a tier is asked before every other because it does not name its place.

@@ -87,6 +87,9 @@ pub(super) fn families(entries: &[Entry], now: Timestamp) -> Vec<Family> {
 
 /// Returns what a key has before its first hash.
 fn family(key: &str) -> String {
+    if is_of_hestia(key) {
+        return "hestia".to_owned();
+    }
     for (ending, name) in [(".narinfo", "narinfos"), (".nar", "nars")] {
         if let Some((hash, _)) = key.split_once(ending)
             && is_hash(hash)
@@ -106,6 +109,15 @@ fn family(key: &str) -> String {
         at += word.len();
     }
     key.to_owned()
+}
+
+/// Returns whether a key is one of hestia's: `m#N` for the list of what it has, `pack-<64 hex digits>`
+/// for the files themselves.
+fn is_of_hestia(key: &str) -> bool {
+    let hex = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    key.strip_prefix("m#").is_some_and(number)
+        || key.strip_prefix("pack-").is_some_and(|hash| hash.len() == 64 && hex(hash))
 }
 
 /// Returns whether a word is a hash, a commit, or another number that no two runs share.
@@ -175,6 +187,10 @@ mod tests {
                 "0p3l2z3riilylr2rxb1aq2blxdfxg55wbgp4gxkns93srbr4bwyq.nar.zstd-Zz09".to_owned(),
                 "Magic Nix Cache nars",
             ),
+            ("m#12".to_owned(), "hestia"),
+            (format!("pack-{}", "0123456789abcdef".repeat(4)), "hestia"),
+            ("m#x".to_owned(), "m#x"),
+            ("pack-0123456789abcdef".to_owned(), "pack-"),
             (sha.to_owned(), "(hashes)"),
             ("plain".to_owned(), "plain"),
             (String::new(), ""),

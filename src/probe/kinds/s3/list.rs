@@ -58,6 +58,21 @@ impl Page {
     }
 }
 
+impl Page {
+    /// Returns the page with keys as they are below a prefix: those of other caches in the bucket are
+    /// left out.
+    pub(super) fn below(mut self, prefix: Option<&str>) -> Self {
+        if let Some(prefix) = prefix {
+            let own = |(key, bytes): (String, u64)| {
+                let key = key.strip_prefix(prefix)?.strip_prefix('/')?.to_owned();
+                Some((key, bytes))
+            };
+            self.objects = self.objects.into_iter().filter_map(own).collect();
+        }
+        self
+    }
+}
+
 /// Returns the `Code` of an error, such as `AccessDenied`.
 pub(super) fn error_code(text: &str) -> Option<String> {
     let document = document(text).filter(|_| text.len() <= ERROR_LIMIT)?;

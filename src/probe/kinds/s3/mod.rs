@@ -11,8 +11,9 @@ use crate::fleet::words::kinds;
 use crate::fleet::{
     Code, Detail, Finding, Login, SizeFacts, StorePath, Tier, TierFacts, TierState, bytes,
 };
-use crate::nix::s3_url::web_url;
+use crate::nix::s3_url::{bucket_of, web_url};
 use crate::probe::asking::{Asking, TierFuture, TierProbe};
+use crate::probe::checks::answer::detail;
 use crate::probe::checks::held::held as held_by_narinfos;
 use crate::probe::checks::{one_request, up};
 use crate::probe::memory::MemoryPart;
@@ -63,6 +64,8 @@ struct BucketMemory {
     whole: Option<SizeFacts>,
     /// A list that is not at its end.
     listing: Option<Listing>,
+    /// Why the last list did not come to its end, where it never will.
+    endless: Option<&'static str>,
 }
 
 impl MemoryPart for BucketMemory {}
@@ -122,7 +125,9 @@ pub(in crate::probe::kinds) async fn look_at(asking: &Asking<'_>) -> TierFacts {
         Some(facts) => facts,
         None => look_whole(asking).await,
     };
-    facts.details.extend(remembered(asking, |bucket| bucket.contents).map(objects));
+    let (contents, endless) = remembered(asking, |bucket| (bucket.contents, bucket.endless));
+    facts.details.extend(contents.map(objects));
+    facts.details.extend(endless.map(|why| detail("list", why)));
     facts
 }
 
@@ -178,7 +183,8 @@ fn has_keys(tier: &Tier) -> bool {
 
 /// Returns the URL of the bucket itself.
 fn bucket_url(tier: &Tier) -> String {
-    format!("{}/", web_url(tier))
+    let bucket = bucket_of(tier);
+    format!("{}/", bucket.map_or_else(|| web_url(tier).into_owned(), |bucket| bucket.root))
 }
 
 /// Says what is wrong when there is no `nix-cache-info`: no bucket, or a bucket that is no cache.

@@ -5,6 +5,7 @@
 //! What is not counted to its end is "at least".
 
 use crate::fleet::{SizeFacts, Tier};
+use crate::nix::s3_url::bucket_of;
 use crate::probe::asking::Asking;
 use crate::probe::checks::answer::read_aside;
 use crate::probe::kinds::s3::list::{Contents, Page};
@@ -40,6 +41,8 @@ pub(super) struct Listing {
     at: Timestamp,
     cursor: Cursor,
     contents: Contents,
+    /// The first key of every page.
+    firsts: HashSet<String>,
 }
 
 /// How it goes on after a page.
@@ -49,9 +52,17 @@ enum After {
     More,
     /// That was the last.
     End,
-    /// The server says that there are more, and not where.
-    Stuck,
+    /// There are more, and the server does not say where, or leads in a circle: why, in a sentence.
+    Stuck(&'static str),
 }
+
+/// Why a list that is said to go on cannot be followed.
+const NO_PLACE: &str = "the server says that there are more objects and not where its list goes on, so there are at \
+     least as many as were counted";
+
+/// Why a list that comes back to where it was is not followed.
+const CIRCLE: &str = "the server sends a page of its list again instead of the next one, so there are at least as \
+     many objects as were counted";
 
 /// Why a bucket was not listed.
 enum Unlisted {
@@ -74,15 +85,18 @@ impl Cursor {
 /// its end.
 pub(super) async fn narinfos(asking: &Asking<'_>) -> Option<HashSet<String>> {
     let mut hashes = HashSet::new();
-    let mut cursor = Cursor::first();
+    let (mut cursor, mut firsts) = (Cursor::first(), HashSet::new());
     for _ in 0..PAGES {
         let (page, after) = page(asking, true, &mut cursor).await.ok()?;
+        if is_repeated(&page, &mut firsts) {
+            return None;
+        }
         let keys = page.objects.iter().filter_map(|(key, _)| key.strip_suffix(".narinfo"));
         hashes.extend(keys.map(str::to_owned));
         match after {
             After::More => {}
             After::End => return Some(hashes),
-            After::Stuck => return None,
+            After::Stuck(_) => return None,
         }
     }
     None
@@ -96,8 +110,12 @@ pub(super) async fn measure(asking: &Asking<'_>) -> Result<Option<SizeFacts>, Re
         return Ok(None);
     }
     let began = Instant::now();
-    let fresh =
-        || Listing { at: asking.now, cursor: Cursor::first(), contents: Contents::default() };
+    let fresh = || Listing {
+        at: asking.now,
+        cursor: Cursor::first(),
+        contents: Contents::default(),
+        firsts: HashSet::new(),
+    };
     let kept = remembered(asking, |bucket| bucket.listing.clone());
     let kept = kept.filter(|listing| asking.now.duration_since(listing.at) < AGE);
     let mut may_begin_anew = kept.is_some();
@@ -116,14 +134,19 @@ pub(super) async fn measure(asking: &Asking<'_>) -> Result<Option<SizeFacts>, Re
             Err(Unlisted::Trouble(error)) => return so_far(asking).map(Some).ok_or(error),
         };
         may_begin_anew = false;
-        for (key, bytes) in &page.objects {
-            listing.contents.add(key, *bytes);
-        }
+        let after = if is_repeated(&page, &mut listing.firsts) {
+            After::Stuck(CIRCLE)
+        } else {
+            for (key, bytes) in &page.objects {
+                listing.contents.add(key, *bytes);
+            }
+            after
+        };
         listing.at = asking.now;
         match after {
             After::End => return Ok(Some(finish(asking, &listing.contents))),
-            After::Stuck => {
-                remembered(asking, |bucket| bucket.listing = None);
+            After::Stuck(why) => {
+                remembered(asking, |bucket| (bucket.listing, bucket.endless) = (None, Some(why)));
                 return Ok(Some(size(asking, &listing.contents, false)));
             }
             After::More => {
@@ -149,11 +172,17 @@ pub(super) fn so_far(asking: &Asking<'_>) -> Option<SizeFacts> {
     Some(whole.unwrap_or_else(|| size(asking, &listing.contents, false)))
 }
 
+/// Returns whether a page was there before: then its objects are counted already. Servers differ in the
+/// order of their lists, but none begins two pages with one key.
+fn is_repeated(page: &Page, firsts: &mut HashSet<String>) -> bool {
+    page.objects.first().is_some_and(|(key, _)| !firsts.insert(key.clone()))
+}
+
 /// Keeps what a whole list said.
 fn finish(asking: &Asking<'_>, contents: &Contents) -> SizeFacts {
     let size = size(asking, contents, true);
     remembered(asking, |bucket| {
-        bucket.listing = None;
+        (bucket.listing, bucket.endless) = (None, None);
         bucket.contents = Some(*contents);
         bucket.whole = Some(size.clone());
     });
@@ -192,12 +221,14 @@ async fn page(
             401 | 403 => return Err(Unlisted::Refused),
             _ => None,
         };
+        let prefix = bucket_of(asking.tier).and_then(|bucket| bucket.prefix);
+        let page = page.map(|page| page.below(prefix.as_deref()));
         if let Some(page) = page.filter(|page| is_old || !page.truncated || page.token.is_some()) {
             let next = if is_old { page.marker.clone() } else { page.token.clone() };
             let after = match &next {
-                None if page.truncated => After::Stuck,
+                None if page.truncated => After::Stuck(NO_PLACE),
                 None => After::End,
-                _ if next == cursor.next => After::Stuck,
+                _ if next == cursor.next => After::Stuck(CIRCLE),
                 Some(_) => After::More,
             };
             cursor.next = next;
@@ -230,6 +261,9 @@ fn list_url(tier: &Tier, cursor: &Cursor, top_only: bool) -> String {
         (_, None) => query.push(("list-type", "2")),
     }
     query.push(("max-keys", "1000"));
+    let prefix =
+        bucket_of(tier).and_then(|bucket| bucket.prefix).map(|prefix| format!("{prefix}/"));
+    query.extend(prefix.as_deref().map(|prefix| ("prefix", prefix)));
     let base = bucket_url(tier);
     match reqwest::Url::parse_with_params(&base, &query) {
         Ok(url) => url.into(),
@@ -260,7 +294,7 @@ mod tests {
         let token =
             next.map(|next| format!("<NextContinuationToken>{next}</NextContinuationToken>"));
         format!(
-            "<ListBucketResult><IsTruncated>{}</IsTruncated><Contents><Key>nar/x</Key>\
+            "<ListBucketResult><IsTruncated>{}</IsTruncated><Contents><Key>nar/{bytes}</Key>\
              <Size>{bytes}</Size></Contents>{}</ListBucketResult>",
             next.is_some(),
             token.unwrap_or_default()
@@ -319,6 +353,47 @@ mod tests {
         trial.server.set(&at("two"), 200, &page(1000, Some("three")));
         trial.server.set(&at("three"), 500, "");
         assert_eq!(trial.size().await.0, Ok(Some((1011, false))));
+    }
+
+    #[tokio::test]
+    async fn a_page_that_comes_again_is_not_counted_again_and_the_size_is_not_called_exact() {
+        let trial = PagesTrial::start().await;
+        // A server that does not know the token sends the first page for it, as the last one.
+        trial.server.set(&at("one"), 200, &page(1, None));
+        assert_eq!(trial.size().await.0, Ok(Some((1, false))));
+        let why = || {
+            trial.memory.part(&trial.tier, |bucket: &mut super::super::BucketMemory| bucket.endless)
+        };
+        assert_eq!(why(), Some(CIRCLE));
+        // In a circle of two pages, each is counted once.
+        trial.server.set(&at("one"), 200, &page(10, Some("two")));
+        trial.server.set(&at("two"), 200, &page(1, Some("one")));
+        let (size, asked) = trial.size().await;
+        assert_eq!((size, asked.len()), (Ok(Some((11, false))), 3));
+        // A list that says that it goes on and not where.
+        let cut = page(10, Some("")).replace("<NextContinuationToken></NextContinuationToken>", "");
+        trial.server.set(&at("one"), 200, &cut);
+        trial.server.set("/b/?marker=nar%2F10&max-keys=1000", 200, &page(5, None));
+        assert!(!trial.size().await.0.is_ok_and(|size| size.is_some_and(|(_, exact)| exact)));
+        trial.server.set(&at("one"), 200, &page(10, None));
+        assert_eq!(trial.size().await.0, Ok(Some((11, true))));
+        assert_eq!(why(), None, "what was wrong is forgotten");
+    }
+
+    #[tokio::test]
+    async fn a_cache_below_a_prefix_counts_its_own_objects_only() {
+        let trial = PagesTrial::start().await;
+        let url = format!("s3://b/nix?endpoint={}", trial.server.url);
+        let list = "<ListBucketResult><IsTruncated>false</IsTruncated>\
+            <Contents><Key>nix/a.narinfo</Key><Size>5</Size></Contents>\
+            <Contents><Key>nixos/b.narinfo</Key><Size>70</Size></Contents></ListBucketResult>";
+        trial.server.set("/b/?list-type=2&max-keys=1000&prefix=nix%2F", 200, list);
+        let trial = PagesTrial { tier: Tier { url, ..trial.tier.clone() }, ..trial };
+        assert_eq!(trial.size().await.0, Ok(Some((5, true))));
+        let contents = trial
+            .memory
+            .part(&trial.tier, |bucket: &mut super::super::BucketMemory| bucket.contents);
+        assert_eq!(contents.map(|contents| contents.narinfos), Some(1));
     }
 
     #[tokio::test]

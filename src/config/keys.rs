@@ -340,7 +340,8 @@ const TIERS: &[KnownKey] = &[
         "api",
         "an address",
         "the address of `url`",
-        "Where the API of a Cachix of one's own is. Besides `url`, only this address gets the token.",
+        "Where the API of a Cachix of one's own is, or the niks3 server of a bucket. Besides `url`, only \
+         this address gets the token.",
     ),
     key("repo", "`\"OWNER/NAME\"`", "it must be there", "The repository whose caches are meant."),
     key(

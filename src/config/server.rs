@@ -33,7 +33,8 @@ impl RawServer {
                 | KindName::Local
                 | KindName::GithubActions
                 | KindName::Attic
-                | KindName::Ncps,
+                | KindName::Ncps
+                | KindName::Niks3,
             )
             | Self::Cluster
             | Self::Prometheus => &["http://", "https://"],
@@ -56,7 +57,8 @@ impl RawServer {
                 | KindName::Harmonia
                 | KindName::Http
                 | KindName::Local
-                | KindName::Ncps,
+                | KindName::Ncps
+                | KindName::Niks3,
             )
             | Self::AnyTier => {
                 "write netrc = { file = \"…\" }, or user = \"…\" and password = { env = \"…\" }"
@@ -87,7 +89,8 @@ impl RawServer {
                 | KindName::Seaweedfs
                 | KindName::Local
                 | KindName::Attic
-                | KindName::Ncps,
+                | KindName::Ncps
+                | KindName::Niks3,
             )
             | Self::AnyTier => "settings such as ?priority= belong into the hosts' own nix.conf",
             Self::Cluster | Self::Proxy | Self::Prometheus => "take away what follows there",

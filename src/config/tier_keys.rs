@@ -18,7 +18,7 @@ pub(super) fn has(kind: KindName, key: &str) -> bool {
         "token" => kind != KindName::Local && !is_bucket,
         "user" | "password" | "netrc" => kind.is_substituter() && !is_bucket,
         "access_key" | "secret_key" => is_bucket || is_seaweed,
-        "api" => kind == KindName::Cachix,
+        "api" => matches!(kind, KindName::Cachix | KindName::Niks3),
         "repo" => is_github,
         "unit" => kind == KindName::NixServe,
         "masters" | "s3" | "metrics" | "replication" | "volume_servers" => is_seaweed,

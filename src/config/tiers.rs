@@ -152,6 +152,7 @@ fn url(
         Some(KindName::Cachix) => ("url", "https://NAME.cachix.org"),
         Some(KindName::Attic) => ("url", "https://attic.example/CACHE"),
         Some(KindName::Ncps) => ("url", "http://ncps.lan:8501"),
+        Some(KindName::Niks3) => ("url", "https://cache.example"),
         Some(KindName::S3) => ("url", "s3://nix-cache?endpoint=https://…&region=…"),
         Some(KindName::Seaweedfs) => ("s3", "http://10.0.0.5:8333/nix-cache"),
         // It has no address that a host would name.
@@ -265,6 +266,7 @@ fn own(
     Some(match kind? {
         KindName::NixServe => TierKind::NixServe { unit },
         KindName::Cachix => TierKind::Cachix { api },
+        KindName::Niks3 => TierKind::Niks3 { api },
         KindName::Seaweedfs => TierKind::Seaweedfs(seaweed),
         KindName::GithubActions => TierKind::GithubActions { repo: repo? },
         plain @ (KindName::Harmonia

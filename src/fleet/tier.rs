@@ -27,11 +27,13 @@ pub enum KindName {
     Attic,
     /// An ncps proxy.
     Ncps,
+    /// A niks3 server and the bucket that it fills.
+    Niks3,
 }
 
 impl KindName {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NixServe,
         Self::Harmonia,
         Self::Http,
@@ -42,6 +44,7 @@ impl KindName {
         Self::GithubActions,
         Self::Attic,
         Self::Ncps,
+        Self::Niks3,
     ];
 
     /// Returns whether hosts ask such a tier for paths, as Nix does: it has an address that they
@@ -55,7 +58,8 @@ impl KindName {
             | Self::S3
             | Self::Seaweedfs
             | Self::Attic
-            | Self::Ncps => true,
+            | Self::Ncps
+            | Self::Niks3 => true,
             Self::Local | Self::GithubActions => false,
         }
     }
@@ -73,6 +77,7 @@ impl KindName {
             Self::GithubActions => "github-actions",
             Self::Attic => "attic",
             Self::Ncps => "ncps",
+            Self::Niks3 => "niks3",
         }
     }
 }
@@ -115,6 +120,11 @@ pub enum TierKind {
     Attic,
     /// An ncps proxy.
     Ncps,
+    /// A niks3 server and the bucket that it fills.
+    Niks3 {
+        /// The address of the server; none where hosts read from it itself.
+        api: Option<String>,
+    },
 }
 
 impl TierKind {
@@ -131,6 +141,7 @@ impl TierKind {
             Self::GithubActions { .. } => KindName::GithubActions,
             Self::Attic => KindName::Attic,
             Self::Ncps => KindName::Ncps,
+            Self::Niks3 { .. } => KindName::Niks3,
         }
     }
 
@@ -159,6 +170,7 @@ impl From<KindName> for TierKind {
             KindName::GithubActions => Self::GithubActions { repo: String::new() },
             KindName::Attic => Self::Attic,
             KindName::Ncps => Self::Ncps,
+            KindName::Niks3 => Self::Niks3 { api: None },
         }
     }
 }

@@ -81,7 +81,8 @@ fn health(paint: &Paint<'_>, tier: &Tier, view: &TierView) -> Vec<Fact> {
             | TierKind::Seaweedfs(_)
             | TierKind::Local
             | TierKind::Attic
-            | TierKind::Ncps => "each host's own store".to_owned(),
+            | TierKind::Ncps
+            | TierKind::Niks3 { .. } => "each host's own store".to_owned(),
         };
         all.push(fact("is", format!("{what}, {}", tier.kind)));
     }

@@ -279,6 +279,9 @@ codes! {
     NearlyFull "nearly-full" Warning "nearly full"
         "The cache holds nearly as much as it may."
         "Raise its limit, or remove what nobody needs.";
+    CollectionFailed "collection-failed" Warning "no collection"
+        "The last garbage collection of the cache failed: it goes on growing."
+        "Read the log of the cache's server.";
     PathsLost "paths-lost" Warning "paths lost"
         "The cache lost paths of systems that hosts still run: its coverage fell by 5 points or more."
         "Publish the paths again, and keep them with a pin, a root or a higher limit.";

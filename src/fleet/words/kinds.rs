@@ -1,6 +1,7 @@
 //! What is wrong with tiers whose kind has an interface of its own, in words.
 
 use crate::fleet::{Code, Finding, Subject, Tier};
+use jiff::Timestamp;
 
 /// Says that an address names no cache of its kind; `like` is how one looks.
 pub fn names_no_cache(tier: &Tier, like: &str) -> Finding {
@@ -88,6 +89,13 @@ pub fn github_requests_low(tier: &Tier, remaining: u64, limit: u64) -> Finding {
     let cause = format!("{remaining} of {limit} requests are left in this hour");
     let finding = Finding::of_tier(tier, Code::RequestsLow, &cause, "ask it less often (every)");
     finding.in_short(&format!("{remaining} requests left"))
+}
+
+/// Says that the last garbage collection of a cache failed, and why.
+pub fn collection_failed(tier: &Tier, at: Option<Timestamp>, why: &str) -> Finding {
+    let when = at.map(|at| at.strftime(" on %Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default();
+    let cause = format!("the last garbage collection failed{when}: {why}");
+    Finding::of_tier(tier, Code::CollectionFailed, &cause, "read the log of niks3-server")
 }
 
 /// Says that a CI cache is nearly full: `usage` is how full, `used` that in short.

@@ -7,6 +7,7 @@ mod harmonia;
 mod http;
 pub(super) mod local;
 mod ncps;
+mod niks3;
 mod nix_serve;
 mod s3;
 mod seaweedfs;
@@ -27,6 +28,7 @@ pub fn kind_of(tier: &Tier) -> &'static dyn TierProbe {
         TierKind::GithubActions { .. } => &github::GithubActions,
         TierKind::Attic => &attic::Attic,
         TierKind::Ncps => &ncps::Ncps,
+        TierKind::Niks3 { .. } => &niks3::Niks3,
     }
 }
 

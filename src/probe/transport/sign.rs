@@ -37,7 +37,8 @@ impl Keys {
             | TierKind::Local
             | TierKind::GithubActions { .. }
             | TierKind::Attic
-            | TierKind::Ncps => (s3_url::REGION.to_owned(), None),
+            | TierKind::Ncps
+            | TierKind::Niks3 { .. } => (s3_url::REGION.to_owned(), None),
         };
         if let Login::Keys { access, secret } = &tier.access.login {
             let access = resolve(access).await.map_err(|error| failed(&error))?;

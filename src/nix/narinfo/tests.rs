@@ -219,7 +219,7 @@ struct Signed {
 }
 
 impl Signed {
-    /// Makes a narinfo with a NarHash of this spelling, before it is signed.
+    /// Makes a narinfo with a `NarHash` of this spelling, before it is signed.
     fn with(nar_hash: &str, more: &str) -> Self {
         let path = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";
         let secret = SigningKey::from_bytes(&[7; 32]);
@@ -247,8 +247,10 @@ impl Signed {
     }
 
     fn verdict_on(&self, version: &str, signatures: &[String], nar: NarSeen<'_>) -> Verdict {
-        let lines: String = signatures.iter().map(|text| format!("Sig: {text}\n")).collect();
-        let text = format!("{}{lines}", self.text);
+        let mut text = self.text.clone();
+        for signature in signatures {
+            text.extend(["Sig: ", signature, "\n"]);
+        }
         verdict(&text, &self.path, nix(version), std::slice::from_ref(&self.key), nar)
     }
 }

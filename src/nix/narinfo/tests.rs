@@ -249,7 +249,9 @@ impl Signed {
     fn verdict_on(&self, version: &str, signatures: &[String], nar: NarSeen<'_>) -> Verdict {
         let mut text = self.text.clone();
         for signature in signatures {
-            text.extend(["Sig: ", signature, "\n"]);
+            text.push_str("Sig: ");
+            text.push_str(signature);
+            text.push('\n');
         }
         verdict(&text, &self.path, nix(version), std::slice::from_ref(&self.key), nar)
     }

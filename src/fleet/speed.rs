@@ -164,12 +164,10 @@ mod tests {
         let fetches =
             [fetch(1, 10_000_000, 1000), fetch(3, 1_000_000, 60_000), fetch(2, 12_000_000, 1000)];
         let seen = speed_seen(&fetches).unwrap();
-        assert_eq!((seen.bytes_per_s, seen.fetches), (10e6, 3));
+        assert_eq!((seen.bytes_per_s.round() as u64, seen.fetches), (10_000_000, 3));
         assert_eq!(seen.newest.as_second(), 3);
-        assert_eq!(
-            speed_seen(&[fetches[0].clone(), fetches[2].clone()]).unwrap().bytes_per_s,
-            11e6
-        );
+        let of_two = speed_seen(&[fetches[0].clone(), fetches[2].clone()]).unwrap();
+        assert_eq!(of_two.bytes_per_s.round() as u64, 11_000_000);
         assert_eq!(speed_seen(&[]), None, "unknown is not zero");
         assert_eq!(speed_seen(&[fetch(1, 10_000_000, 0)]), None, "no time is no speed");
     }

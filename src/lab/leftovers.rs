@@ -109,7 +109,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let shelf = Shelf::at(directory.path().join("lab"));
         let file = shelf.base("key").join("file");
-        write(&file, [1; 100_000], 0o644).unwrap();
+        write(&file, vec![1; 100_000], 0o644).unwrap();
         std::fs::hard_link(&file, shelf.base("key").join("again")).unwrap();
         std::os::unix::fs::symlink("/usr", shelf.base("key").join("link")).unwrap();
         note_packages(&shelf, &["mmdebstrap", "iproute2"]).unwrap();

@@ -45,7 +45,7 @@ pub(super) struct Logins {
     sockets: Mutex<Option<Sockets>>,
     processes: Semaphore,
     /// Logins to hosts that were never asked, without a look at them first.
-    first_logins: Semaphore,
+    untried: Semaphore,
     hidden: Semaphore,
     greetings: Semaphore,
     routes: Mutex<HashMap<Address, (Instant, Arc<Route>)>>,
@@ -130,7 +130,7 @@ impl Logins {
             config,
             sockets: Mutex::default(),
             processes: Semaphore::new(LOGINS),
-            first_logins: Semaphore::new(LOGINS),
+            untried: Semaphore::new(LOGINS),
             hidden: Semaphore::new(HIDDEN_LOGINS),
             greetings: Semaphore::new(GREETINGS),
             routes: Mutex::default(),
@@ -164,7 +164,7 @@ impl Logins {
             last.into_iter().chain(host.addresses.iter().filter(|at| Some(*at) != last));
         // Who let us in just now is asked for a login at once, and so is who was never asked, while
         // no other host waits for its login.
-        let first = if past.is_untried() { self.first_logins.try_acquire().ok() } else { None };
+        let first = if past.is_untried() { self.untried.try_acquire().ok() } else { None };
         if (past.is_alive() || first.is_some())
             && let Some(address) = order.next()
         {

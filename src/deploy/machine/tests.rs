@@ -333,7 +333,7 @@ fn a_plan_that_is_not_confirmed_changes_nothing() {
                     inputs.push(Input::Done { host: host.name, phase, result });
                 }
                 MachineCommand::Tell(RunWhat::Plan { .. }) => {
-                    inputs.insert(0, Input::Answer(false))
+                    inputs.insert(0, Input::Answer(false));
                 }
                 MachineCommand::Tell(_)
                 | MachineCommand::Abort { .. }

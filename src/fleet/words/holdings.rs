@@ -80,12 +80,11 @@ pub fn only_here(unique: &UniqueFacts) -> String {
         1 => "of 1 system".to_owned(),
         count => format!("of {count} systems"),
     };
-    let held = match unique.only_here.paths {
-        0 => format!("nothing {closures}"),
-        _ => {
-            let biggest = named(&unique.biggest, NAMED);
-            format!("{} {closures}: {biggest}", paths_of(unique.only_here))
-        }
+    let held = if unique.only_here.paths == 0 {
+        format!("nothing {closures}")
+    } else {
+        let biggest = named(&unique.biggest, NAMED);
+        format!("{} {closures}: {biggest}", paths_of(unique.only_here))
     };
     let doubtful = unique.doubtful;
     if doubtful.paths == 0 {

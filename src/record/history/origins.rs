@@ -61,7 +61,9 @@ impl History {
 /// Returns a part of what was delivered, in paths and in bytes; nothing when nothing was.
 pub fn share_served(delivered: &BTreeMap<String, Fetched>, tier: &str) -> Option<(Share, Share)> {
     let mut all = Fetched::default();
-    delivered.values().for_each(|got| all.add(*got));
+    for got in delivered.values() {
+        all.add(*got);
+    }
     let own = delivered.get(tier).copied().unwrap_or_default();
     (all.paths > 0).then_some((
         Share { have: own.paths, total: all.paths },

@@ -29,10 +29,10 @@ impl Drop for Converted {
                  cp -P /etc/nixdash-lab/system-before /nix/var/nix/profiles/system
              sync";
         lab(&["shell", "samsung", "/bin/sh", "-c", put_back]);
-        if !std::thread::panicking() {
-            power_cycle("samsung");
-        } else {
+        if std::thread::panicking() {
             lab(&["fault", "samsung", "power-cycle"]);
+        } else {
+            power_cycle("samsung");
         }
     }
 }

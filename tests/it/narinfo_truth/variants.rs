@@ -88,7 +88,7 @@ fn signed_again(text: &str, maker: &Maker) -> String {
     set(text, "Sig", &maker.signature(text))
 }
 
-/// Returns the NarHash of a text in SRI, without padding.
+/// Returns the `NarHash` of a text in SRI, without padding.
 fn sri(text: &str) -> String {
     use ::base64::Engine as _;
     let hash = NixHash::parse(get(text, "NarHash")).unwrap().in_base16();

@@ -1,7 +1,7 @@
 //! Until when the certificate of a tier is good, and the token that it is asked with.
 
 use crate::fleet::words::{kinds, tiers};
-use crate::fleet::{Code, Login, TierFacts, Validity, ValidityState, duration};
+use crate::fleet::{Code, Login, TierFacts, TierState, Validity, ValidityState, duration};
 use crate::probe::asking::Asking;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -22,6 +22,10 @@ pub(in crate::probe) async fn note(asking: &Asking<'_>, facts: &mut TierFacts) {
         return;
     }
     let header = asking.web.authorization(asking.tier, asking.kind.rules()).await;
+    if facts.state == TierState::Unauthorized {
+        // What was refused is read here once more, and must not be kept for the next look.
+        asking.web.forget_login(asking.tier);
+    }
     let Some(token) = header.and_then(|header| token_of(header.expose())) else { return };
     facts.token = Some(token);
     // A kind that knows its own tokens has said more.

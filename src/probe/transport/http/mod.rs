@@ -105,13 +105,17 @@ impl HttpClient {
             answer.map_err(|error| explain(tier, &ask.url, &error)).and_then(|reply| reply);
         let unreadable = matches!(place.credentials.get(), Some(Err(_)));
         if unreadable || answer.as_ref().is_ok_and(|reply| reply.status == 401) {
-            // The next request reads the secret anew: somebody may have mended or renewed it.
-            self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(&tier.name);
+            self.forget_login(tier);
         }
         answer.inspect(|reply| {
             place.version.store(if reply.is_http2 { 2 } else { 1 }, Ordering::Relaxed);
             self.budget.note_reply(tier, rules, &url, reply, asked_at);
         })
+    }
+
+    /// Lets the next request read the secret of a tier anew: somebody may have mended or renewed it.
+    pub(in crate::probe) fn forget_login(&self, tier: &Tier) {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(&tier.name);
     }
 
     /// Returns the authorization header that goes to a tier's own origin, when there is one: a kind

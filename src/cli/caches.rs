@@ -10,7 +10,7 @@ use crate::fleet::words::holdings;
 use crate::fleet::words::on_host;
 use crate::fleet::{
     Fetched, Fleet, LostFacts, NixFacts, Share, SignatureState, SpeedSeen, StoreDepth, Tier,
-    TierFacts, TierState, UniqueFacts, Validity, ago, bytes, duration, percent,
+    TierFacts, TierState, UniqueFacts, Validity, ago, bytes, duration, percent, upper_bound,
 };
 use crate::probe::{Snapshot, Thoroughness, measure_once};
 use crate::record::{Growth, History, HistoryError, share_served};
@@ -252,7 +252,7 @@ struct CacheTierJson<'a> {
     size: Option<SizeJson>,
     share_served: Windows<Option<PartOfWhole>>,
     answered: Windows<Option<PartOfWhole>>,
-    coverage: BTreeMap<&'a str, PartOfWhole>,
+    coverage: BTreeMap<&'a str, CoverageOfHostJson>,
     next: BTreeMap<&'a str, NextPartJson<'a>>,
     hosts: BTreeMap<&'a str, TierOnHostJson<'a>>,
     depths: &'a BTreeMap<String, StoreDepth>,
@@ -263,6 +263,15 @@ struct CacheTierJson<'a> {
     lost: Option<&'a LostFacts>,
     requests_this_month: Option<u64>,
     measured_at: Option<Timestamp>,
+}
+
+/// How much of a host's running closure a tier holds.
+#[derive(Serialize)]
+struct CoverageOfHostJson {
+    #[serde(flatten)]
+    part: PartOfWhole,
+    /// Whether it holds less perhaps.
+    at_most: bool,
 }
 
 #[derive(Serialize)]
@@ -365,7 +374,8 @@ fn tier_json<'a>(
     let coverage = found.coverage.iter().filter_map(|(host, facts)| {
         let found = facts.tiers.get(&tier.name)?;
         let (paths, bytes) = (pair(found.paths), Some(pair(found.bytes)));
-        Some((host.as_str(), PartOfWhole { paths, bytes, share: found.paths.ratio() }))
+        let part = PartOfWhole { paths, bytes, share: found.paths.ratio() };
+        Some((host.as_str(), CoverageOfHostJson { part, at_most: found.at_most }))
     });
     CacheTierJson {
         name: &tier.name,
@@ -525,7 +535,10 @@ fn tier_row(tier: &CacheTierJson<'_>) -> Vec<String> {
     let covered: Vec<String> = tier
         .coverage
         .iter()
-        .map(|(host, part)| format!("{host} {}/{}", part.paths[0], part.paths[1]))
+        .map(|(host, found)| {
+            let [have, total] = found.part.paths;
+            format!("{host} {}{have}/{total}", upper_bound(found.at_most))
+        })
         .collect();
     vec![
         tier.name.to_owned(),

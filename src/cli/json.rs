@@ -182,6 +182,8 @@ struct ServedJson {
 struct CoverageJson<'a> {
     paths: [u64; 2],
     bytes: [u64; 2],
+    /// Whether it holds less perhaps.
+    at_most: bool,
     /// The biggest paths that are missing, the biggest first.
     missing: &'a [ClosurePath],
     /// When the oldest answer was given.
@@ -304,6 +306,7 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
             let json = CoverageJson {
                 paths: pair(found.paths),
                 bytes: pair(found.bytes),
+                at_most: found.at_most,
                 missing: coverage.missing.get(name).map(Vec::as_slice).unwrap_or_default(),
                 measured_at: found.measured_at,
             };
@@ -531,7 +534,7 @@ mod tests {
         let coverage = CoverageFacts {
             tiers: [(
                 "p620".to_owned(),
-                Coverage { paths: share, bytes: share, measured_at: at, at_most: false },
+                Coverage { paths: share, bytes: share, measured_at: at, at_most: true },
             )]
             .into(),
             missing: [("p620".to_owned(), vec![ClosurePath { path, nar_size: 9 }])].into(),
@@ -566,7 +569,7 @@ mod tests {
         assert_eq!(
             tier["coverage"]["razer"],
             json!({
-                "paths": [1, 2], "bytes": [1, 2], "measured_at": "2026-11-21T08:00:00Z",
+                "paths": [1, 2], "bytes": [1, 2], "at_most": true, "measured_at": "2026-11-21T08:00:00Z",
                 "missing": [{
                     "path": "/nix/store/4xa9xjwdxbpaf7ls3r2c8qvz8221bw0a-b-2.0", "nar_size": 9,
                 }],

@@ -197,8 +197,9 @@ fn tier_row(fleet: &Fleet, name: &str, facts: &TierFacts, found: &Snapshot) -> V
         .coverage
         .iter()
         .filter_map(|(host, facts)| {
-            let share = facts.tiers.get(name)?.paths;
-            Some(format!("{host} {}/{}", share.have, share.total))
+            let coverage = facts.tiers.get(name)?;
+            let share = coverage.paths;
+            Some(format!("{host} {}{}/{}", coverage.bound(), share.have, share.total))
         })
         .collect();
     vec![
@@ -290,6 +291,24 @@ mod tests {
             TierFacts { hosts: [("p510".to_owned(), on_host)].into(), ..TierFacts::default() };
         let found = Snapshot { tiers: vec![("weed".to_owned(), facts)], ..Snapshot::default() };
         assert!(FailOn::Error.is_met(&found));
+    }
+
+    #[test]
+    fn coverage_that_is_an_upper_bound_says_so() {
+        use crate::fleet::{Coverage, CoverageFacts, Share};
+        let fleet = crate::config::fallback();
+        let mut found = found(Vec::new());
+        found.tiers = vec![("weed".to_owned(), TierFacts::default())];
+        let row_with = |found: &mut Snapshot, at_most| {
+            let paths = Share { have: 9, total: 10 };
+            let coverage = Coverage { paths, bytes: paths, measured_at: now(), at_most };
+            let tiers = [("weed".to_owned(), coverage)].into();
+            let facts = CoverageFacts { tiers, ..CoverageFacts::default() };
+            found.coverage.insert("p510".to_owned(), facts);
+            text(&fleet, found, now())
+        };
+        assert!(row_with(&mut found, false).contains("p510 9/10"));
+        assert!(row_with(&mut found, true).contains("p510 ≤ 9/10"));
     }
 
     #[test]

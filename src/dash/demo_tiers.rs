@@ -279,7 +279,7 @@ fn coverage_of_all() -> Vec<Event> {
             let bytes = Share { have: have * 754_321, total: 1356 * 754_321 };
             (
                 tier.to_owned(),
-                Coverage { paths, bytes, measured_at: ago_s(seconds), at_most: false },
+                Coverage { paths, bytes, measured_at: ago_s(seconds), at_most: tier == "weed" },
             )
         });
         let facts = CoverageFacts {

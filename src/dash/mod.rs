@@ -14,6 +14,7 @@ mod input;
 mod key;
 mod log_ring;
 mod look;
+mod mean_coverage;
 mod model;
 mod msg;
 mod run_view;

@@ -3,6 +3,7 @@
 use crate::dash::figures::Figures;
 use crate::dash::filter::Filter;
 use crate::dash::input::LineInput;
+use crate::dash::mean_coverage::{MeanCoverage, mean_coverage};
 use crate::dash::msg::RunKind;
 use crate::dash::run_view::{HostRun, RunView};
 use crate::fleet::{
@@ -443,7 +444,7 @@ impl Model {
 
     /// Returns the mean over hosts of the share of paths that a tier holds of each host's running
     /// closure; none when no host's coverage was measured there.
-    pub fn mean_coverage(&self, tier: &str) -> Option<f64> {
+    pub fn mean_coverage(&self, tier: &str) -> Option<MeanCoverage> {
         mean_coverage(self.hosts.iter().map(|host| (&host.facts, &host.coverage)), tier)
     }
 
@@ -475,18 +476,6 @@ impl Model {
 /// first that hosts ask.
 pub(super) fn coverage_tier(fleet: &Fleet) -> Option<&Tier> {
     fleet.publish_tier().or_else(|| fleet.tiers.iter().find(|tier| tier.kind.is_substituter()))
-}
-
-/// Returns the mean share of paths that a tier holds, over the closures it was asked for.
-pub(super) fn mean_coverage<'a>(
-    hosts: impl Iterator<Item = (&'a HostFacts, &'a CoverageFacts)>,
-    tier: &str,
-) -> Option<f64> {
-    let shares: Vec<f64> = hosts
-        .filter(|(facts, coverage)| is_current(facts, coverage))
-        .filter_map(|(_, coverage)| coverage.tiers.get(tier)?.paths.ratio())
-        .collect();
-    (!shares.is_empty()).then(|| shares.iter().sum::<f64>() / shares.len() as f64)
 }
 
 /// Returns whether coverage was measured for the system that the host runs.

@@ -4,12 +4,11 @@
 //! (or of the first that hosts ask), then the tiers that are known to be bad, three by name and with
 //! what is wrong, the rest counted. Without hosts the tiers that are up are counted first.
 
-use crate::dash::model::{Model, RunSign, coverage_tier, mean_coverage};
+use crate::dash::mean_coverage::mean_coverage;
+use crate::dash::model::{Model, RunSign, coverage_tier};
 use crate::dash::view::trouble;
 use crate::fleet::words::counted;
-use crate::fleet::{
-    CoverageFacts, Fleet, HostFacts, HostState, TierFacts, TierState, percent, worst,
-};
+use crate::fleet::{CoverageFacts, Fleet, HostFacts, HostState, TierFacts, TierState, worst};
 use std::collections::BTreeMap;
 
 /// How many tiers that are known to be bad are named.
@@ -91,7 +90,7 @@ fn line(
             troubled.push(format!("{} ▲{trouble}", tier.name));
         } else if Some(tier.name.as_str()) == named {
             let share = mean_coverage(hosts.iter().copied(), &tier.name);
-            let share = share.map_or("–".to_owned(), |share| percent(share).replace(' ', ""));
+            let share = share.map_or("–".to_owned(), |share| share.words().replace(' ', ""));
             words.push(format!("{} {share}", tier.name));
         }
     }

@@ -310,6 +310,18 @@ pub struct Coverage {
     pub at_most: bool,
 }
 
+impl Coverage {
+    /// Returns what is written before a figure of it: the sign of an upper bound, or nothing.
+    pub fn bound(&self) -> &'static str {
+        upper_bound(self.at_most)
+    }
+}
+
+/// Returns what is written before a figure: the sign of an upper bound, or nothing.
+pub fn upper_bound(at_most: bool) -> &'static str {
+    if at_most { "≤ " } else { "" }
+}
+
 /// Coverage of one host's running closure, by tier.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CoverageFacts {

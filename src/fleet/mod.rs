@@ -35,7 +35,7 @@ pub use event::{DropReason, Event, RunEvent, RunId, RunWhat};
 pub use expiry::{Validity, ValidityState};
 pub use facts::{
     Bytes, Coverage, CoverageFacts, Detail, NextCoverage, NextFacts, ServedFacts, Share,
-    SignatureState, SizeFacts, TierFacts, TierOnHost, TierState, VerifiedNar,
+    SignatureState, SizeFacts, TierFacts, TierOnHost, TierState, VerifiedNar, upper_bound,
 };
 pub use finding::{Code, Finding, Severity, Silenced, Subject, grouped, told, troubles, worst};
 pub use holdings::{CoverageFall, HeldPath, Holdings, LostFacts, Said, UniqueFacts};

@@ -391,7 +391,7 @@ mod tests {
             paths: share,
             bytes: share,
             measured_at: Timestamp::UNIX_EPOCH,
-            at_most: false,
+            at_most: true,
         };
         let tiers = BTreeMap::from([("weed".to_owned(), found)]);
         let facts = CoverageFacts { tiers, ..CoverageFacts::default() };
@@ -402,6 +402,7 @@ mod tests {
             "nixdash_tier_state{tier=\"weed\",kind=\"seaweedfs\",nixdash_tier_state=\"up\"} 0\n",
             "nixdash_tier_size_bytes{tier=\"weed\",kind=\"seaweedfs\"} 7\n",
             "nixdash_coverage_held_paths{host=\"p620\",tier=\"weed\"} 1\n",
+            "nixdash_coverage_at_most{host=\"p620\",tier=\"weed\"} 1\n",
         ] {
             assert!(page.contains(line), "{line} is not in {page}");
         }

@@ -70,6 +70,12 @@ impl FleetFigures {
             "NAR sizes of the host's running closure.",
             |found| found.bytes.total,
         );
+        gauge(
+            "nixdash_coverage_at_most",
+            None,
+            "1 when the tier holds less perhaps than nixdash_coverage_held_paths says.",
+            |found| u64::from(found.at_most),
+        );
     }
 
     /// Adds what is known of what hosts run next.

@@ -86,3 +86,23 @@ fn a_fleet_of_tiers_only_opens_at_its_caches_and_fits_every_view() {
         }
     }
 }
+
+#[test]
+fn coverage_that_is_an_upper_bound_says_so_in_the_fleet_too() {
+    use crate::dash::tests::screens::{draw, look, text};
+    let mut model = model(demo::well(), 200, 50);
+    for host in &mut model.hosts {
+        for found in host.coverage.tiers.values_mut() {
+            (found.paths.have, found.paths.total, found.at_most) = (9, 10, true);
+        }
+    }
+    let shown = text(&draw(&model, &look(false)));
+    let row = shown.lines().find(|line| line.contains(" razer ")).unwrap();
+    assert!(row.contains("≤ 90 %"), "{shown}");
+    press(&mut model, "2");
+    let shown = text(&draw(&model, &look(false)));
+    assert!(shown.contains("≤ 90 %"), "{shown}");
+    press(&mut model, "1\n");
+    let shown = text(&draw(&model, &look(false)));
+    assert!(shown.contains("≤ 9 of 10 paths"), "{shown}");
+}

@@ -194,7 +194,7 @@ impl HostColumn {
             C::Load | C::Memory => 5,
             C::Free => 9,
             C::Store | C::Nix | C::Latency => 7,
-            C::Cache => cache(paint).map_or(0, |tier| width(tier) + 3).clamp(5, 16),
+            C::Cache => cache(paint).map_or(0, |tier| width(tier) + 3).clamp(7, 16),
             C::Uptime => 11,
             C::Seen => 6,
         }
@@ -248,7 +248,10 @@ impl HostColumn {
             C::Store => view.store.as_ref().map(|store| bytes(store.bytes)),
             C::Cache => {
                 let coverage = cache(paint).and_then(|tier| view.coverage.tiers.get(tier));
-                coverage.and_then(|coverage| coverage.paths.ratio()).map(percent)
+                coverage.and_then(|coverage| {
+                    let share = coverage.paths.ratio()?;
+                    Some(format!("{}{}", coverage.bound(), percent(share)))
+                })
             }
             C::Uptime => facts.uptime_s.map(|seconds| duration(Duration::from_secs(seconds))),
             C::Latency => facts.latency_ms.map(milliseconds),

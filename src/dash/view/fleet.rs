@@ -79,7 +79,7 @@ fn tiers(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
             item.push(paint.span(mark.role, mark.text()));
         } else {
             item.push(match paint.model.mean_coverage(&tier.name) {
-                Some(share) => Span::raw(percent(share)),
+                Some(mean) => Span::raw(mean.words()),
                 None => paint.span(Role::Dim, "–"),
             });
         }

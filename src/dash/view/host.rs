@@ -314,11 +314,12 @@ fn coverage(
         return (label, vec![(Role::Dim, text)]);
     }
     let paths = coverage.paths;
+    let bound = coverage.bound();
     let mut text = if paths.have == paths.total {
-        format!("all {} paths, {}", count(paths.total), bytes(coverage.bytes.total))
+        format!("{bound}all {} paths, {}", count(paths.total), bytes(coverage.bytes.total))
     } else {
         let sizes = bytes_of(coverage.bytes.have, coverage.bytes.total);
-        format!("{} of {} paths, {sizes}", count(paths.have), count(paths.total))
+        format!("{bound}{} of {} paths, {sizes}", count(paths.have), count(paths.total))
     };
     let age = age(paint.now, coverage.measured_at);
     if age > Duration::from_secs(120) {

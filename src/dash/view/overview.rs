@@ -16,8 +16,8 @@ use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, line_width, put, put_spread};
 use crate::dash::view::tier_words::{is_bad, is_named_with_coverage, tier_mark};
 use crate::dash::view::words::{Mark, severity_role};
+use crate::fleet::HostState;
 use crate::fleet::words::counted;
-use crate::fleet::{HostState, percent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -231,7 +231,7 @@ fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
             spans.push(paint.span(mark.role, text));
         } else {
             spans.push(match model.mean_coverage(&tier.name) {
-                Some(share) => Span::raw(percent(share)),
+                Some(mean) => Span::raw(mean.words()),
                 None => paint.span(Role::Dim, "–"),
             });
         }

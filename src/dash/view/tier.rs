@@ -333,12 +333,13 @@ fn coverage(paint: &Paint<'_>, tier: &Tier, view: &HostModel) -> String {
     }
     let (paths, sizes) = (coverage.paths, coverage.bytes);
     let oldest = since(paint.now, coverage.measured_at);
+    let bound = coverage.bound();
     if paths.have == paths.total {
-        let all = format!("all {} paths, {}", count(paths.total), bytes(sizes.total));
+        let all = format!("{bound}all {} paths, {}", count(paths.total), bytes(sizes.total));
         return format!("{all}, oldest answer {oldest}");
     }
     format!(
-        "{} of {} paths, {}, oldest answer {oldest}",
+        "{bound}{} of {} paths, {}, oldest answer {oldest}",
         count(paths.have),
         count(paths.total),
         bytes_of(sizes.have, sizes.total),

@@ -8,7 +8,7 @@ use crate::dash::theme::Role;
 use crate::dash::view::columns::milliseconds;
 use crate::dash::view::paint::{Paint, left, level, right, spark, width};
 use crate::dash::view::tier_words::{is_bad_on_host, signature_mark, size_words};
-use crate::fleet::{SizeFacts, Tier, TierState, ago, bytes, percent};
+use crate::fleet::{Coverage, SizeFacts, Tier, TierState, ago, bytes, percent};
 use ratatui::text::Span;
 
 /// The latency at which the small graph is full, in milliseconds.
@@ -60,7 +60,8 @@ impl TierColumn {
     pub(super) fn width(self, hosts: usize) -> usize {
         match self {
             C::Since => 6,
-            C::Mean => 5,
+            // As wide as `≤ 100 %`.
+            C::Mean => 7,
             C::Signature => 28,
             C::Served => 10,
             C::Answered | C::Latency | C::Spark => 8,
@@ -239,7 +240,7 @@ pub(super) fn cell(
         C::Latency => facts.latency_ms.map(milliseconds),
         C::Speed => facts.speed.map(|speed| speed.rate()),
         C::Priority => facts.priority.map(|priority| priority.to_string()),
-        C::Mean => paint.model.mean_coverage(&tier.name).map(percent),
+        C::Mean => paint.model.mean_coverage(&tier.name).map(|mean| mean.words()),
     };
     vec![match text {
         Some(text) => paint
@@ -304,10 +305,13 @@ fn host_cell(
     let coverage = known.coverage.tiers.get(&tier.name);
     let coverage = coverage.filter(|_| is_current(&known.facts, &known.coverage));
     let share = coverage.and_then(|coverage| coverage.paths.ratio());
-    let bound = if coverage.is_some_and(|coverage| coverage.at_most) { "≤ " } else { "" };
+    let bound = coverage.map_or("", Coverage::bound);
     let text = share.map_or_else(|| "–".to_owned(), |share| format!("{bound}{}", percent(share)));
     if view.facts.hosts.get(&host.name).is_some_and(is_bad_on_host) {
-        return vec![paint.span(Role::Warn, right(&format!("▲ {text}"), columns))];
+        let text = format!("▲ {text}");
+        let fits = width(&text) <= columns;
+        let text = if fits { text } else { text.replacen(' ', "", 2) };
+        return vec![paint.span(Role::Warn, right(&text, columns))];
     }
     let role = if share.is_some() { Role::Text } else { Role::Dim };
     vec![paint.span(role, right(&text, columns))]

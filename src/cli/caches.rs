@@ -43,7 +43,8 @@ pub(super) struct CachesArgs {
         long,
         value_names = ["TIER", "PATH"],
         num_args = 1..=2,
-        conflicts_with_all = ["deep", "next", "since"]
+        conflicts_with_all = ["deep", "next", "since"],
+        add = complete::tiers()
     )]
     verify: Option<Vec<String>>,
     /// With --verify: the nars of so many held paths, chosen by chance

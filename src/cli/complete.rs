@@ -5,6 +5,7 @@
 
 use crate::cli::load;
 use crate::fleet::Fleet;
+use crate::probe::can_be_verified;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -35,6 +36,22 @@ pub(super) fn lab_targets() -> ArgValueCandidates {
 
 fn lab_host_names() -> impl Iterator<Item = &'static str> {
     crate::lab::names::HOSTS.into_iter().map(|host| host.name)
+}
+
+/// Offers the tiers of the fleet that serve nars, for a word that may be a path after one.
+pub(super) fn tiers() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| fleet().map(|fleet| tier_candidates(&fleet)).unwrap_or_default())
+}
+
+/// Returns the tiers of which nars can be fetched whole, each with its kind and address.
+fn tier_candidates(fleet: &Fleet) -> Vec<CompletionCandidate> {
+    let tiers = fleet.tiers.iter().filter(|tier| can_be_verified(tier).is_ok());
+    tiers
+        .map(|tier| {
+            let what = format!("{}, {}", tier.kind, tier.url);
+            CompletionCandidate::new(&tier.name).help(Some(what.into()))
+        })
+        .collect()
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<CompletionCandidate> {
@@ -100,6 +117,24 @@ mod tests {
             let words = line.iter().map(OsString::from);
             assert_eq!(named_file(words), file.map(PathBuf::from), "{line:?}");
         }
+    }
+
+    #[test]
+    fn tiers_are_offered_that_serve_nars_to_this_machine() {
+        let text = "[hosts.a]\n[[tiers]]\nname = \"weed\"\nkind = \"http\"\n\
+                    url = \"http://10.0.0.5:8333\"\n[[tiers]]\nname = \"far\"\nkind = \"http\"\n\
+                    url = \"http://10.0.0.6\"\nvia = \"a\"\n[[tiers]]\nname = \"store\"\n\
+                    kind = \"local\"\n";
+        let fleet = crate::config::parse(text, std::path::Path::new("/f"), None).unwrap();
+        let found: Vec<(String, String)> = tier_candidates(&fleet)
+            .iter()
+            .map(|candidate| {
+                let help = candidate.get_help().map(ToString::to_string).unwrap_or_default();
+                (candidate.get_value().to_string_lossy().into_owned(), help)
+            })
+            .collect();
+        let weed = ("weed".to_owned(), "http, http://10.0.0.5:8333".to_owned());
+        assert_eq!(found, [weed]);
     }
 
     #[test]

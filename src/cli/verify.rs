@@ -3,8 +3,10 @@
 use crate::cli::json::{self, FindingJson};
 use crate::cli::status::{interrupted, or_unknown, table};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, earlier, history};
-use crate::fleet::{Finding, Fleet, SignatureState, StorePath, Tier, TierKind, bytes};
-use crate::probe::{HttpClient, NarChoice, NarVerification, Tools, verify_nars};
+use crate::fleet::{Finding, Fleet, SignatureState, StorePath, Tier, bytes};
+use crate::probe::{
+    HttpClient, NarChoice, NarVerification, Tools, VerifyError, can_be_verified, verify_nars,
+};
 use crate::remote::Remote;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -62,11 +64,7 @@ pub(super) async fn run(
         () = interrupted() => return Ok(ExitCode::from(EXIT_INTERRUPTED)),
     };
     if found.is_empty() {
-        return Err(CliError::Verify(format!(
-            "nixdash knows no path that {name} holds; name one (nixdash caches --verify {name} \
-             /nix/store/…), or run `nixdash caches` first",
-            name = tier.name
-        )));
+        return Err(CliError::Verify(VerifyError::NoPath(tier.name).to_string()));
     }
     keep(&fleet, &tier, &known.memory).await;
     let mut out = std::io::stdout().lock();
@@ -98,15 +96,7 @@ fn asked_for<'a>(
         let names: Vec<&str> = fleet.tiers.iter().map(|tier| tier.name.as_str()).collect();
         return Err(no(format!("there is no cache {name:?}; hosts.toml has {}", names.join(", "))));
     };
-    if matches!(tier.kind, TierKind::Local | TierKind::GithubActions { .. }) {
-        return Err(no(format!("{name} is of kind {}, which serves no nars over HTTP", tier.kind)));
-    }
-    if let Some(host) = &tier.via {
-        return Err(no(format!(
-            "{name} is asked from {host} (via in hosts.toml), and nixdash fetches whole nars from \
-             this machine only; run nixdash on {host} for that"
-        )));
-    }
+    can_be_verified(tier).map_err(|error| no(error.to_string()))?;
     match (path, sample) {
         (Some(_), Some(_)) => Err(no("name a path or use --sample, not both".to_owned())),
         (Some(path), None) => {

@@ -4,7 +4,9 @@
 //! Nothing of it is kept but the result. It costs the server a download and is never made by itself.
 
 use crate::fleet::words::tiers;
-use crate::fleet::{Finding, SignatureState, StorePath, TierFacts, TierState, VerifiedNar};
+use crate::fleet::{
+    Finding, KindName, SignatureState, StorePath, Tier, TierFacts, TierKind, TierState, VerifiedNar,
+};
 use crate::nix::narinfo::NarInfo;
 use crate::nix::unpack::{UnpackError, compare, unpack};
 use crate::probe::asking::Asking;
@@ -74,6 +76,52 @@ impl MemoryPart for LastVerified {
 
     fn recall(kept: &BTreeMap<String, Json>) -> Self {
         Self(read_kept(kept, NAME))
+    }
+}
+
+/// Nars of a tier cannot be verified.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VerifyError {
+    /// It serves none.
+    #[error("{tier} is of kind {}, which serves no nars over HTTP", kind.word())]
+    ServesNone {
+        /// The tier.
+        tier: String,
+        /// Its kind.
+        kind: KindName,
+    },
+    /// It is asked from a host.
+    #[error(
+        "{tier} is asked from {host} (via in hosts.toml), and nixdash fetches whole nars from this \
+         machine only; run nixdash on {host} for that"
+    )]
+    AskedFromHost {
+        /// The tier.
+        tier: String,
+        /// The host.
+        host: String,
+    },
+    /// No path is known of it.
+    #[error(
+        "nixdash knows no path that {0} holds; name one (nixdash caches --verify {0} \
+         /nix/store/…), or run `nixdash caches` first"
+    )]
+    NoPath(String),
+    /// HTTP is not to be had.
+    #[error("{0}")]
+    Request(String),
+}
+
+/// Says why nars of a tier cannot be fetched whole from this machine.
+pub fn can_be_verified(tier: &Tier) -> Result<(), VerifyError> {
+    if matches!(tier.kind, TierKind::Local | TierKind::GithubActions { .. }) {
+        return Err(VerifyError::ServesNone { tier: tier.name.clone(), kind: tier.kind.name() });
+    }
+    match &tier.via {
+        Some(host) => {
+            Err(VerifyError::AskedFromHost { tier: tier.name.clone(), host: host.clone() })
+        }
+        None => Ok(()),
     }
 }
 
@@ -251,7 +299,7 @@ async fn compared(asking: &Asking<'_>, narinfo: &NarInfo) -> Result<Option<Findi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Code, KindName, Tier};
+    use crate::fleet::Code;
     use crate::nix::hash::NixHash;
     use crate::probe::asking::Tools;
     use crate::probe::memory::Memory;

@@ -7,7 +7,7 @@
 //! | [`fleet`] | the nouns: hosts, tiers, closures, facts, events, selectors; no I/O, no clock |
 //! | [`nix`] | Nix's language, pure: narinfo, signatures, internal-json, command lines |
 //! | [`config`] | `hosts.toml`: raw → checked, errors with file, line, column and a hint |
-//! | [`remote`] | runner: run a script on a host over ssh or here |
+//! | [`remote`] | runs a script on a host, over ssh or here |
 //! | [`record`] | memory: runs, their events and complete logs on disk |
 //! | [`probe`] | eyes: hosts, tiers, coverage, and the schedule of asking |
 //! | [`deploy`] | work: plan, a pure machine, the engine that carries out its commands |

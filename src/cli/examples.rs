@@ -31,6 +31,7 @@ Examples:
   nixdash deploy 'p*' --allow-protected p510  Lets a protected host take part
   nixdash deploy samsung --action boot      Starts the new system at the next reboot
   nixdash deploy samsung --action dry-activate  Says what an activation would do
+  nixdash deploy razer --first              The first deploy of a machine that becomes NixOS
   nixdash deploy all --yes --json           One JSON object per line";
 
 pub(super) const BUILD: &str = "\
@@ -49,7 +50,8 @@ Examples:
   nixdash caches                            State, size, growth and shares of every tier
   nixdash caches --since 30d                Shares and growth of a month
   nixdash caches --next samsung             What its next system needs, and who holds it
-  nixdash caches --deep                     What hard links save, and what is garbage";
+  nixdash caches --deep                     What hard links save, and what is garbage
+  nixdash caches --verify p620              Fetches a nar whole and compares its hash";
 
 pub(super) const EXPORTER: &str = "\
 Examples:

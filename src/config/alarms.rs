@@ -68,11 +68,12 @@ fn time_within(text: &str, bounds: &RangeInclusive<u64>) -> Meaning<Duration> {
         Some(_) | None => value::duration(text)?,
     };
     if !bounds.contains(&time.as_secs()) || time.is_zero() {
-        let hint = format!(
-            "from {} to {}",
-            crate::fleet::ago(Duration::from_secs((*bounds.start()).max(1))),
-            crate::fleet::ago(Duration::from_secs(*bounds.end())),
-        );
+        let least = match *bounds.start() {
+            0 => "1 ms".to_owned(),
+            seconds => crate::fleet::ago(Duration::from_secs(seconds)),
+        };
+        let hint =
+            format!("from {least} to {}", crate::fleet::ago(Duration::from_secs(*bounds.end())),);
         return Err((format!("{text:?} is out of bounds"), hint));
     }
     Ok(time)

@@ -60,7 +60,15 @@ fn whole(text: &str, home: Option<&Path>, folder: &Path) -> Meaning<String> {
     if last == "flake.nix" {
         return fail("this is the file of a flake", "name the folder that flake.nix is in");
     }
-    if Path::new(last).extension().is_some_and(|extension| extension == "nix") {
+    // A folder may be called so too, such as `dotfiles.nix`; any other file is told when it is read.
+    let files = [
+        "configuration.nix",
+        "hardware-configuration.nix",
+        "default.nix",
+        "hive.nix",
+        "network.nix",
+    ];
+    if files.contains(&last) {
         return fail(
             format!("{last:?} is a file of Nix, and no flake"),
             "nixdash reads flakes only, and no hive or configuration.nix without one: write a flake.nix \

@@ -340,8 +340,8 @@ const TIERS: &[KnownKey] = &[
         "api",
         "an address",
         "the address of `url`",
-        "Where the API of a Cachix of one's own is, or the niks3 server of a bucket. Besides `url`, only \
-         this address gets the token.",
+        "Where the API of a Cachix of one's own is, or the niks3 server of a bucket. It gets the token: \
+         Cachix beside `url`, and the server of niks3 alone.",
     ),
     key("repo", "`\"OWNER/NAME\"`", "it must be there", "The repository whose caches are meant."),
     key(

@@ -40,7 +40,7 @@ pub enum TierState {
     Slow,
     /// It answers, but not as it should: 5xx, 429, fewer servers or copies than it should have.
     Degraded,
-    /// 401 or 403 where it means that: hosts skip such a tier, older Nix without a word.
+    /// 401 or 403 where it means that: hosts skip such a tier, older Nix silently.
     Unauthorized,
     /// It serves another store directory.
     WrongStore,

@@ -105,6 +105,8 @@ impl TierHistory {
     /// Puts what is known into the facts of the tier, with what is wrong, in place of what was put
     /// there before.
     pub fn put_into(&self, facts: &mut TierFacts, tier: &Tier, now: Timestamp) {
+        // As old as the look at what caches hold that it comes from.
+        let now = self.unique.as_ref().map_or(now, |unique| unique.measured_at);
         facts.findings.retain(|finding| finding.code != Code::PathsLost);
         facts.speed = self.speed;
         facts.unique.clone_from(&self.unique);

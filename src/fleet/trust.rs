@@ -85,6 +85,11 @@ impl Fleet {
         }
         for tier in &self.tiers {
             let name = &tier.name;
+            if let TierKind::Cachix { api: Some(api) } | TierKind::Niks3 { api: Some(api) } =
+                &tier.kind
+            {
+                lines.push(format!("api of {name}, which gets its login too: {api}"));
+            }
             for (key, source) in tier.access.login.secrets() {
                 lines.push(match source {
                     SecretSource::Env(variable) => {

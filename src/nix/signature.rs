@@ -70,6 +70,11 @@ pub fn verifies(signature: &str, message: &[u8], key: &PublicKey) -> bool {
     key.verify_strict(message, &signature).is_ok()
 }
 
+/// Returns whether a text is this key, however it is written: with or without padding, for instance.
+pub fn is_key(text: &str, key: &PublicKey) -> bool {
+    parse_public_key(text).is_ok_and(|other| other.name == key.name && other.bytes == key.bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

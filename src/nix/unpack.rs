@@ -69,8 +69,14 @@ pub fn unpack(
         "gzip" => Box::new(flate2::read::MultiGzDecoder::new(served)),
         other => return Err(UnpackError::FormatUnknown(other.to_owned())),
     };
-    let damaged =
-        |error: io::Error| UnpackError::Damaged { label: label.to_owned(), why: error.to_string() };
+    let damaged = |error: io::Error| {
+        let why = error.to_string();
+        // A window that is larger than what is unpacked here says nothing of the file.
+        if why.to_ascii_lowercase().contains("window") {
+            return UnpackError::FormatUnknown(format!("{label} with a large window"));
+        }
+        UnpackError::Damaged { label: label.to_owned(), why }
+    };
     let (nar_hash, nar_size) = measure(reader, promised).map_err(damaged)?;
     Ok(UnpackedNar {
         start: NarStart::of(served),

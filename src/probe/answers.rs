@@ -35,7 +35,7 @@ impl Given {
     fn new(tier: &Tier, holds: bool, at: Timestamp) -> Self {
         let age = match holds {
             false => MISS_AGE,
-            true if keeps_everything(tier) => LONG_HIT_AGE,
+            true if deletes_seldom(tier) => LONG_HIT_AGE,
             true => HIT_AGE,
         };
         Self { holds, at, until: at + age }
@@ -108,8 +108,8 @@ impl Answers {
     }
 }
 
-/// Returns whether a tier never deletes.
-fn keeps_everything(tier: &Tier) -> bool {
+/// Returns whether a tier deletes seldom.
+fn deletes_seldom(tier: &Tier) -> bool {
     tier.url.split("://").nth(1).and_then(|rest| rest.split(['/', ':', '?']).next())
         == Some("cache.nixos.org")
 }

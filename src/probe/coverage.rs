@@ -85,7 +85,7 @@ pub(super) async fn measure_unless(
                 ..CoverageFacts::default()
             };
             for tier in tiers.iter().filter(|tier| whole.contains(tier.name.as_str())) {
-                let at_most = is_upper_bound(tools.memory, tier);
+                let at_most = is_upper_bound(tools.memory, tier, Timestamp::now());
                 add_coverage(tier, &host.closure.paths, &answers, now, at_most, &mut facts);
             }
             (host.host.to_owned(), facts)

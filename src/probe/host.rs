@@ -2,8 +2,8 @@
 
 use crate::fleet::words::hosts;
 use crate::fleet::{
-    Bytes, FilePlace, Finding, Host, HostFacts, HostState, KernelPart, Limits, PowerFacts, Share,
-    StorePath, SystemFacts, printable_line,
+    Bytes, Code, FilePlace, Finding, Host, HostFacts, HostState, KernelPart, Limits, PowerFacts,
+    Share, StorePath, SystemFacts, printable_line,
 };
 use crate::probe::clock::milliseconds;
 use crate::probe::local;
@@ -49,7 +49,12 @@ pub async fn probe(
         let known = previous.and_then(|facts| facts.upkeep.as_ref());
         facts.upkeep = upkeep::look(runner, &host.name, known, facts).await;
     }
-    merge(&host.name, previous, limits, found, Timestamp::now())
+    let mut facts = merge(&host.name, previous, limits, found, Timestamp::now());
+    if host.is_local() {
+        // The machine that a person works on need not be NixOS.
+        facts.findings.retain(|finding| finding.code != Code::NotNixos);
+    }
+    facts
 }
 
 /// Returns whether an error may be gone a moment later.

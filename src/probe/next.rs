@@ -159,7 +159,7 @@ async fn measure(
     let now = Timestamp::now();
     let mut coverage = CoverageFacts::default();
     for tier in tools.fleet.tiers.iter().filter(|tier| walked.whole.contains(tier.name.as_str())) {
-        let at_most = is_upper_bound(tools.memory, tier);
+        let at_most = is_upper_bound(tools.memory, tier, Timestamp::now());
         add_coverage(tier, &paths, &lock(answers), now, at_most, &mut coverage);
     }
     let to_build = walked.walk.to_build();

@@ -158,7 +158,10 @@ async fn settings(runner: &dyn ScriptRunner, host: &str) -> Result<Output, Strin
 
 /// Reads what the script printed.
 pub(super) fn parse(host: &str, text: &str, now: Timestamp) -> HostView {
-    let (head, body) = text.split_once("---\n").unwrap_or(("", text));
+    let (head, body) = text
+        .split_once("\n---\n")
+        .or_else(|| text.strip_prefix("---\n").map(|body| ("", body)))
+        .unwrap_or(("", text));
     let all = |key: &str| {
         let lines = head.lines().filter_map(|line| line.split_once('\t'));
         let key = key.to_owned();
@@ -233,12 +236,16 @@ struct HostViews(BTreeMap<String, HostView>);
 
 impl MemoryPart for HostViews {}
 
-/// Keeps how a host is set up; a look that failed does not replace one that did not.
+/// Keeps how a host is set up. Of a look that failed stays what the settings said before; what the
+/// host saw of caches then is not known any more.
 pub(super) fn put_view(memory: &Memory, host: &str, view: HostView) {
-    memory.fleet_part(|HostViews(views)| {
-        if view.is_known() || !views.get(host).is_some_and(HostView::is_known) {
-            views.insert(host.to_owned(), view);
+    memory.fleet_part(|HostViews(views)| match views.get_mut(host) {
+        Some(known) if known.is_known() && !view.is_known() => {
+            for listed in &mut known.listed {
+                listed.seen = None;
+            }
         }
+        Some(_) | None => drop(views.insert(host.to_owned(), view)),
     });
 }
 

@@ -7,6 +7,9 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
+/// Most bytes of a program's output that are read as text; a packed repository is more.
+const TEXT_LIMIT: usize = 64 << 20;
+
 /// A program could not be run here.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
@@ -109,7 +112,12 @@ impl Program {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let summary = Output {
             code: output.status.code().unwrap_or(-1),
-            stdout: text(&output.stdout),
+            // A packed repository of gigabytes is no text, and not copied as one.
+            stdout: if output.stdout.len() > TEXT_LIMIT {
+                String::new()
+            } else {
+                text(&output.stdout)
+            },
             stderr: text(&output.stderr),
         };
         Ok((output.stdout, summary))

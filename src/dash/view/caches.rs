@@ -4,7 +4,7 @@
 //!     TIER        STATE            SINCE  SERVED 7 d  LATENCY          SIZE                 p620    razer
 //!  › 1 p620       ● up               3 d        98 %  ▁▁▂▁▁   3.1 ms   81.2 of 100 GB ▇    100 %   100 %
 //!    2 nixos.org  ● up               9 d         2 %  ▂▂▃▂▂    19 ms                –       89 %    89 %
-//!    3 community  ▲ unauthorized    14 min         –                   Nix skips this tier without a word
+//!    3 community  ▲ unauthorized    14 min         –                   hosts skip this cache, older Nix silently
 //!    4 weed       ▲ 2 of 3 servers   2 min         –  ▁▁▁▁▁   1.1 ms   12.0 of 60.0 GB ▂   ▲ 66 %   66 %
 //!  hit rate 98 % of 12 430 paths in 7 days
 //!  p620 ─────────────────────────────────────────────────────────────── answered 12 s ago

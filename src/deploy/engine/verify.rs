@@ -184,8 +184,9 @@ fn accepted(host: &str, tier: &Tier, key: &PublicKey, settings: &Settings) -> Re
     let left_out = left_out.first().and_then(|entry| Some((entry, entry.refused.as_ref()?)));
     let (code, text) = if let Some((entry, why)) = left_out {
         let text = format!(
-            "the Nix of {host} leaves {} out: {why}; mend \"{}\" in nix.settings.substituters of {host}",
+            "the Nix of {host} leaves {} out: {}; mend \"{}\" in nix.settings.substituters of {host}",
             tier.name,
+            printable_line(why),
             printable_line(&entry.text)
         );
         (Code::CacheLeftOut, text)

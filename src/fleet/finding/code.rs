@@ -194,7 +194,7 @@ codes! {
         "The token for the cache has expired."
         "Make a new token, and put it into the hosts' netrc too.";
     TokenExpiresSoon "token-expires-soon" Warning "token"
-        "The token for the cache expires within a week."
+        "The token for the cache expires soon."
         "Make a new token, and put it into the hosts' netrc too.";
     CertificateExpired "certificate-expired" Error "certificate"
         "The TLS certificate of the cache has expired or is not good yet: hosts refuse to connect."

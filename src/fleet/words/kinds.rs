@@ -28,7 +28,7 @@ pub fn token_expired(tier: &Tier, when: &str) -> Finding {
     let cause = format!("the token for this cache has expired{when}");
     let fix = if tier.kind.is_substituter() {
         "make a new one, and put it into the hosts' netrc too: they skip this cache, older Nix \
-         without a word"
+         silently"
     } else {
         "make a new one"
     };
@@ -40,7 +40,7 @@ pub fn token_expires(tier: &Tier, left: &str) -> Finding {
     let cause = format!("the token for this cache expires in {left}");
     let fix = if tier.kind.is_substituter() {
         "make a new one, and put it into the hosts' netrc too: then they skip this cache, older \
-         Nix without a word"
+         Nix silently"
     } else {
         "make a new one"
     };

@@ -90,8 +90,9 @@ fn place_low(host: &str, place: FilePlace, room: Bytes, limits: &Limits) -> Opti
             ("/run", RUN_FREE_NEEDED, Code::RunLow, "see what fills it with `du -xsh /run/*`")
         }
     };
-    // What can hold no more than that is meant to be so small.
-    let limit = if place == FilePlace::Run { limit } else { limit.min(room.total / 2) };
+    // What can hold no more than that is meant to be so small; a boot menu needs its room anyway.
+    let is_meant_small = matches!(place, FilePlace::Var | FilePlace::Tmp);
+    let limit = if is_meant_small { limit.min(room.total / 2) } else { limit };
     if room.total == 0 || room.free() >= limit {
         return None;
     }

@@ -153,7 +153,16 @@ fn take(asking: &Asking<'_>, narinfo: &NarInfo, content: Content, facts: &mut Ti
             asking.memory.with(tier, |memory| memory.content_unproven = unproven);
             return;
         }
-        Content::Answered(status, _) => format!("the cache answered {status} for its nar"),
+        Content::Answered(status @ (403 | 404 | 410 | 416), _) => {
+            format!("the cache answered {status} for its nar")
+        }
+        Content::Answered(status, _) => {
+            facts.state = TierState::Degraded;
+            let why = format!("the cache answered {status} for a nar");
+            let fix = "see the log of the cache; it is asked again at the next look";
+            facts.findings.push(tiers::nar_not_proven(tier, &why, fix));
+            return;
+        }
         Content::Nothing(why) => format!("not one byte of its nar came ({why})"),
     };
     facts.state = TierState::NarMissing;

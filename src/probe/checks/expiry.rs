@@ -1,7 +1,9 @@
 //! Until when the certificate of a tier is good, and the token that it is asked with.
 
 use crate::fleet::words::{kinds, tiers};
-use crate::fleet::{Code, Login, TierFacts, TierState, Validity, ValidityState, duration};
+use crate::fleet::{
+    Code, Login, SecretSource, TierFacts, TierState, Validity, ValidityState, duration,
+};
 use crate::probe::asking::Asking;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -11,12 +13,19 @@ use serde::Deserialize;
 /// Notes in what a look found until when certificate and token are good, with what is wrong.
 pub(in crate::probe) async fn note(asking: &Asking<'_>, facts: &mut TierFacts) {
     facts.certificate = asking.web.certificate(asking.tier);
-    if let Some(certificate) = facts.certificate
-        && let ValidityState::EndsIn(left) = certificate.at(asking.now)
-    {
-        let until = certificate.until.strftime("%Y-%m-%d").to_string();
-        let left = duration(left.unsigned_abs());
-        facts.findings.push(tiers::certificate_expires(asking.tier, &left, &until));
+    if let Some(certificate) = facts.certificate {
+        match certificate.at(asking.now) {
+            ValidityState::EndsIn(left) => {
+                let until = certificate.until.strftime("%Y-%m-%d").to_string();
+                let left = duration(left.unsigned_abs());
+                facts.findings.push(tiers::certificate_expires(asking.tier, &left, &until));
+                // It was read when the connection was made: a new one sees whether it was renewed.
+                asking.web.forget_login(asking.tier);
+            }
+            // A new connection sees what hosts see.
+            ValidityState::Ended(_) => asking.web.forget_login(asking.tier),
+            ValidityState::Good | ValidityState::BeginsIn(_) => {}
+        }
     }
     if asking.tier.access.login == Login::Nobody {
         return;
@@ -37,6 +46,8 @@ pub(in crate::probe) async fn note(asking: &Asking<'_>, facts: &mut TierFacts) {
         return;
     }
     match token.at(asking.now) {
+        // A program that makes tokens makes the next one by itself.
+        ValidityState::EndsIn(_) if is_made(&asking.tier.access.login) => {}
         ValidityState::EndsIn(left) => {
             let left = duration(left.unsigned_abs());
             facts.findings.push(kinds::token_expires(asking.tier, &left));
@@ -47,6 +58,11 @@ pub(in crate::probe) async fn note(asking: &Asking<'_>, facts: &mut TierFacts) {
         }
         ValidityState::Good | ValidityState::BeginsIn(_) => {}
     }
+}
+
+/// Returns whether a program makes the token anew whenever it is asked.
+fn is_made(login: &Login) -> bool {
+    matches!(login, Login::Token(SecretSource::Command { .. }))
 }
 
 /// What a token says of its own time (RFC 7519).

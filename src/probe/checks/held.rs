@@ -13,7 +13,7 @@ use crate::probe::checks::served;
 use crate::probe::memory::{Dated, Memory, MemoryPart};
 use crate::probe::transport::{AnswerPart, HttpRequest, Method, RequestError};
 use futures_util::stream::StreamExt as _;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -202,8 +202,11 @@ pub(in crate::probe) fn add_unreadable(asking: &Asking<'_>, facts: &mut TierFact
 }
 
 /// Returns whether more narinfos of a tier may be unreadable than are known to be.
-pub(in crate::probe) fn is_upper_bound(memory: &Memory, tier: &Tier) -> bool {
-    memory.part(tier, |memory: &mut Unreadable| memory.is_sampled && memory.last.is_some())
+pub(in crate::probe) fn is_upper_bound(memory: &Memory, tier: &Tier, now: Timestamp) -> bool {
+    memory.part(tier, |memory: &mut Unreadable| {
+        let is_recent = |at: Timestamp| now.duration_since(at) <= TOLD;
+        memory.is_sampled && memory.last.as_ref().is_some_and(|last| is_recent(last.at))
+    })
 }
 
 /// Says that nothing is known of what a cache holds that lets nobody in.

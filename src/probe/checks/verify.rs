@@ -5,7 +5,8 @@
 
 use crate::fleet::words::tiers;
 use crate::fleet::{
-    Finding, KindName, SignatureState, StorePath, Tier, TierFacts, TierKind, TierState, VerifiedNar,
+    Finding, KindName, SignatureState, StorePath, Tier, TierFacts, TierKind, TierState,
+    VerifiedNar, printable_line,
 };
 use crate::nix::narinfo::NarInfo;
 use crate::nix::unpack::{UnpackError, compare, unpack};
@@ -250,7 +251,7 @@ async fn verify_one(asking: &Asking<'_>, path: &StorePath) -> NarVerification {
     match found {
         Ok(finding) => (one.is_same, one.finding) = (Some(true), finding),
         Err(Refusal::Wrong(finding)) => (one.is_same, one.finding) = (Some(false), Some(finding)),
-        Err(Refusal::NotChecked(why)) => one.why_not = Some(why),
+        Err(Refusal::NotChecked(why)) => one.why_not = Some(printable_line(&why)),
     }
     one.finding = one.finding.map(|finding| finding.at(asking.now));
     one
@@ -270,9 +271,12 @@ async fn compared(asking: &Asking<'_>, narinfo: &NarInfo) -> Result<Option<Findi
     let limit = usize::try_from(FILE_LIMIT).unwrap_or(usize::MAX);
     let reply = asking.send(HttpRequest::get(url).limit(limit).follow()).await;
     let reply = reply.map_err(|error| no(error.to_string()))?;
-    if reply.status != 200 {
-        let what = format!("the cache answered {} for its nar", reply.status);
-        return Err(Refusal::Wrong(tiers::nar_missing(tier, name, &what)));
+    let what = format!("the cache answered {} for its nar", reply.status);
+    match reply.status {
+        200 => {}
+        403 | 404 | 410 => return Err(Refusal::Wrong(tiers::nar_missing(tier, name, &what))),
+        // It may be gone in a minute, and says nothing of the nar.
+        _ => return Err(no(what)),
     }
     if reply.body.len() >= limit {
         return Err(no("its file is bigger than the 64 MB that nixdash fetches".to_owned()));

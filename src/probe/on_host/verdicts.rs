@@ -58,7 +58,9 @@ pub(super) fn host_verdict(
         sight(&mut found, &mut wrong, tier, host, view, listed);
         wrong.extend(cost_of_failure(&found, tier, host, view));
         wrong.extend(left_out(tier, host, listed));
-        wrong.extend(asked_first(tier, host, view, listed));
+        let first = fleet.tiers.iter().find(|other| view.entry(other).is_some());
+        let is_meant_first = first.is_some_and(|first| first.name == tier.name);
+        wrong.extend(asked_first(tier, host, view, listed).filter(|_| !is_meant_first));
         wrong.extend(prefix_not_known(tier, host, view));
         wrong.extend(old_record(tier, host, view, listed));
         wrong.extend(misplaced(fleet, tier, host, &order));

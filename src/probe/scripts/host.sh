@@ -38,7 +38,7 @@ is_read_only() {
 # the one with the longest name above it.
 root_kind='' store_depth=0 state_depth=0 mounts='' automounts=''
 if [ -r /proc/self/mountinfo ]; then
-	while read -r _ _ _ _ place options rest; do
+	while read -r _ _ _ _ place _ rest; do
 		# A separator stands behind fields whose number differs.
 		case "$rest" in '- '*) rest=${rest#- } ;; *) rest=${rest#* - } ;; esac
 		kind=${rest%% *} of_all=${rest##* }
@@ -59,7 +59,7 @@ if [ -r /proc/self/mountinfo ]; then
 		esac
 		case "$place" in
 		/ | /nix | /nix/var | /nix/var/nix | /nix/var/nix/db)
-			if [ "${#place}" -ge "$state_depth" ]; then state_depth=${#place} state_options=$options,$of_all; fi
+			if [ "${#place}" -ge "$state_depth" ]; then state_depth=${#place} state_options=$of_all; fi
 			;;
 		esac
 	done </proc/self/mountinfo
@@ -131,7 +131,8 @@ esac
 if [ -r /proc/loadavg ]; then
 	read -r load load5 rest </proc/loadavg
 	say load1 "$load"
-	say load5 "$load5"
+	# In a container this is the load of the whole machine, and nproc counts the container's share.
+	if ! [ -e /run/systemd/container ]; then say load5 "$load5"; fi
 fi
 say cpus "$(nproc 2>/dev/null)"
 
@@ -148,7 +149,7 @@ if [ -r /proc/meminfo ]; then
 	done </proc/meminfo
 	# What ZFS caches it gives back when somebody needs it, down to a least size; the kernel counts
 	# that as used.
-	if [ -n "$available" ] && [ -r /proc/spl/kstat/zfs/arcstats ]; then
+	if [ -n "$available" ] && ! [ -e /run/systemd/container ] && [ -r /proc/spl/kstat/zfs/arcstats ]; then
 		cached=0 least=0
 		while read -r key _ value; do
 			case "$key" in

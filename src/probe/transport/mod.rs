@@ -22,7 +22,7 @@ pub(super) use request::{CACHE_REQUESTS, is_declared, nothing_came};
 pub(super) use rules::asks_for_rest;
 pub use rules::{RestWish, Rules};
 
-use crate::fleet::Tier;
+use crate::fleet::{Tier, TierKind};
 use crate::nix::s3_url::web_url;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -77,6 +77,15 @@ pub struct Asker<'a> {
 /// Says until when a tier is left alone.
 pub(super) fn left_alone(until: Timestamp) -> String {
     format!("left alone until {} UTC", until.strftime("%H:%M:%S"))
+}
+
+/// Returns whether a tier's login is for an address: that of niks3 is for its server, and not for the
+/// bucket that hosts read from.
+fn is_for_login(tier: &Tier, url: &Url) -> bool {
+    if let TierKind::Niks3 { api: Some(api) } = &tier.kind {
+        return Url::parse(api).is_ok_and(|api| api.origin() == url.origin());
+    }
+    own_origin(tier, url)
 }
 
 /// Returns whether a URL has scheme, host and port of the tier's own.

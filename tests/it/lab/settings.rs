@@ -30,7 +30,7 @@ impl Drop for Kept {
     }
 }
 
-/// The fleet's first cache: a server of p620's store.
+/// The server of p620's store.
 struct Cache {
     url: String,
     key: String,
@@ -40,11 +40,11 @@ impl Cache {
     /// Reads it from the hosts file.
     fn of(lab: &Lab) -> Self {
         let text = std::fs::read_to_string(&lab.hosts_file).unwrap();
-        let word = |start: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(start));
-            line.unwrap().trim_end_matches('"').to_owned()
-        };
-        Self { url: word("url = \""), key: word("public_key = \"") }
+        let whole: toml::Table = text.parse().unwrap();
+        let tiers = whole["tiers"].as_array().unwrap();
+        let tier = tiers.iter().find(|tier| tier["name"].as_str() == Some("p620")).unwrap();
+        let word = |key: &str| tier[key].as_str().unwrap().to_owned();
+        Self { url: word("url"), key: word("public_key") }
     }
 }
 
@@ -80,12 +80,14 @@ fn fetched(path: &str) -> Output {
     lab(&["shell", "razer", "/bin/sh", "-c", &fetch])
 }
 
-/// Returns what nixdash says of razer and of the first cache on razer.
+/// Returns what nixdash says of razer and of p620's cache on razer.
 fn told(lab: &Lab) -> (Value, Value) {
     let output = lab.nixdash(&["caches", "--json"]).output().unwrap();
     let json: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|error| panic!("{error}: {output:?}"));
-    (json["hosts"]["razer"].clone(), json["tiers"][0]["hosts"]["razer"].clone())
+    let tiers = json["tiers"].as_array().unwrap();
+    let tier = tiers.iter().find(|tier| tier["name"] == "p620").unwrap();
+    (json["hosts"]["razer"].clone(), tier["hosts"]["razer"].clone())
 }
 
 /// Returns whether a finding with that code is among these.

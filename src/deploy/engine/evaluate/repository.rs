@@ -123,10 +123,10 @@ async fn copy_history(repo: &Path, head: &str, into: &Path) -> Result<bool, Stri
 }
 
 /// A submodule: its folder, and the commit that is meant.
-type SymbolicLink = (String, String);
+type SubmoduleLink = (String, String);
 
 /// Copies what git tracks as it is in the work tree now, and returns the submodules.
-async fn copy_work_tree(repo: &Path, into: &Path) -> Result<Vec<SymbolicLink>, String> {
+async fn copy_work_tree(repo: &Path, into: &Path) -> Result<Vec<SubmoduleLink>, String> {
     let index = git(repo, &["ls-files", "-s", "-z"], Vec::new()).await?;
     let (names, links) = entries(&index);
     let mut present = Vec::new();
@@ -147,7 +147,7 @@ async fn copy_work_tree(repo: &Path, into: &Path) -> Result<Vec<SymbolicLink>, S
 
 /// Reads `git ls-files -s -z`: the names of files, and the submodules. A name that is no UTF-8 is
 /// left out, as Nix refuses it.
-fn entries(index: &[u8]) -> (Vec<String>, Vec<SymbolicLink>) {
+fn entries(index: &[u8]) -> (Vec<String>, Vec<SubmoduleLink>) {
     let (mut names, mut links) = (Vec::new(), Vec::new());
     for entry in index.split(|byte| *byte == 0) {
         let Ok(entry) = std::str::from_utf8(entry) else { continue };
@@ -166,7 +166,7 @@ fn entries(index: &[u8]) -> (Vec<String>, Vec<SymbolicLink>) {
 }
 
 /// Puts the files of the commit into the work tree, and returns the submodules.
-async fn check_out(into: &Path) -> Result<Vec<SymbolicLink>, String> {
+async fn check_out(into: &Path) -> Result<Vec<SubmoduleLink>, String> {
     git_plain(into, &["read-tree", "HEAD"], Vec::new()).await?;
     git_plain(into, &["checkout-index", "-a", "-f", "-u"], Vec::new()).await?;
     let index = git_plain(into, &["ls-files", "-s", "-z"], Vec::new()).await?;

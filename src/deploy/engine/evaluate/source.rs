@@ -100,7 +100,12 @@ async fn collect(step: &Step, url: &FlakeUrl, place: &Path) -> Result<Option<Pac
         (_, Some(Ok(flake))) => collect_local(step, url, &flake, &source).await?,
     };
     let lock = std::fs::read_to_string(source.join(&packed.dir).join("flake.lock"));
+    let is_fetched = matches!(url.kind, FlakeKind::GitSsh(_));
     for (number, input) in private_inputs(&lock.unwrap_or_default()).iter().enumerate() {
+        // A lock file that came from elsewhere gets nothing of this machine.
+        if is_fetched && !matches!(input.place, InputPlace::Ssh(_)) {
+            continue;
+        }
         collect_input(step, input, place, &place.join(format!("inputs/{number}"))).await;
     }
     // What git fetched lies beside them.

@@ -42,7 +42,12 @@ async fn ask_cache(kind: KindName, answers: &[(u16, String)], paths: &[StorePath
     let held = holds(&asking, &all).await;
     let mut facts = TierFacts { state: TierState::Up, ..TierFacts::default() };
     add_unreadable(&asking, &mut facts);
-    HeldTrial { held, facts, at_most: is_upper_bound(&memory, &tier), asked: server.asked() }
+    HeldTrial {
+        held,
+        facts,
+        at_most: is_upper_bound(&memory, &tier, Timestamp::now()),
+        asked: server.asked(),
+    }
 }
 
 #[tokio::test]

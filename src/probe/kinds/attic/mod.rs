@@ -10,6 +10,7 @@ use crate::fleet::words::{kinds, tiers};
 use crate::fleet::{
     Code, SignatureState, StorePath, Tier, TierFacts, TierState, duration, printable_line,
 };
+use crate::nix::signature::is_key;
 use crate::probe::asking::{Asking, TierFuture, TierProbe};
 use crate::probe::checks::answer::{detail, failed, nonsense, read_json, refused, up};
 use crate::probe::checks::held::held_by_head;
@@ -188,7 +189,7 @@ fn denied(asking: &Asking<'_>, cache: &str, reply: &HttpReply, token: Option<&To
     let let_in = match (expired, token) {
         (Some(at), _) => format!(
             "the token expired at {at}; make a new one (atticadm make-token) and put it into the \
-             hosts' netrc too: they skip such a cache without a word"
+             hosts' netrc too: they skip such a cache, older Nix silently"
         ),
         (None, Some(token)) if !token.rights(cache).pull => {
             format!("the token does not name {cache}; make one that may pull it")
@@ -252,7 +253,7 @@ fn describe(tier: &Tier, config: &Config, facts: &mut TierFacts) {
         facts.details.push(detail("left out", &text));
     }
     if let (Some(theirs), Some(ours)) = (&config.public_key, &tier.public_key)
-        && *theirs != ours.text
+        && !is_key(theirs, ours)
     {
         let finding = tiers::key_mismatch(tier, &printable_line(theirs), ours);
         facts.signature = SignatureState::Invalid;

@@ -10,6 +10,7 @@ use crate::fleet::{
     Code, Login, SignatureState, SizeFacts, StorePath, Tier, TierFacts, TierKind, TierState, ago,
     printable_line,
 };
+use crate::nix::signature::is_key;
 use crate::probe::asking::{Asking, TierFuture, TierProbe};
 use crate::probe::checks::answer::{
     detail, failed, nonsense, not_asked, read_json, recent, refused, since, size,
@@ -246,7 +247,7 @@ fn let_in(tier: &Tier, api: &Api) -> String {
     }
     format!(
         "make a new token that may read {} (app.cachix.org, Personal auth tokens), and put it into \
-         hosts' netrc too: they skip such a cache without a word",
+         hosts' netrc too: they skip such a cache, older Nix silently",
         api.name
     )
 }
@@ -304,7 +305,7 @@ fn describe(tier: &Tier, cache: &Cache, facts: &mut TierFacts) {
     facts.details.push(detail("keys", &known.join(", ")));
     if let Some(key) = &tier.public_key
         && !keys.is_empty()
-        && !keys.contains(&key.text)
+        && !keys.iter().any(|text| is_key(text, key))
     {
         facts.signature = SignatureState::Invalid;
         let finding = tiers::key_mismatch(tier, &known.join(", "), key);

@@ -11,6 +11,7 @@ use crate::fleet::words::{kinds, tiers};
 use crate::fleet::{
     Code, SignatureState, SizeFacts, StorePath, Tier, TierFacts, TierKind, ago, printable_line,
 };
+use crate::nix::signature::is_key;
 use crate::probe::asking::{Asking, TierFuture, TierProbe};
 use crate::probe::checks::answer::{detail, read_json, read_metrics, recent, since, size};
 use crate::probe::checks::held::held;
@@ -169,7 +170,7 @@ fn compare(tier: &Tier, config: &CacheConfig, facts: &mut TierFacts) {
     let known: Vec<String> = config.public_keys.iter().map(|key| printable_line(key)).collect();
     if let Some(key) = &tier.public_key
         && !config.public_keys.is_empty()
-        && !config.public_keys.contains(&key.text)
+        && !config.public_keys.iter().any(|text| is_key(text, key))
     {
         facts.signature = SignatureState::Invalid;
         let finding = tiers::key_mismatch(tier, &known.join(", "), key);
@@ -185,9 +186,9 @@ fn compare(tier: &Tier, config: &CacheConfig, facts: &mut TierFacts) {
 
 /// Returns the size: at least so much before compression, since some objects have no known size.
 fn size_of(asking: &Asking<'_>, told: &Dated<Told>, inventory: Inventory) -> SizeFacts {
-    let limit = asking.tier.max_size;
-    let found = size(asking, inventory.logical_bytes, Some(inventory.objects), limit, false);
-    SizeFacts { measured_at: Some(told.at), ..found }
+    // The limit is of compressed bytes, and says nothing of these.
+    let found = size(asking, inventory.logical_bytes, Some(inventory.objects), None, false);
+    SizeFacts { limit: None, measured_at: Some(told.at), ..found }
 }
 
 /// Asks the server now and then what it says of its cache.

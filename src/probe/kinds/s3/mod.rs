@@ -241,7 +241,7 @@ fn refused(tier: &Tier, reply: &HttpReply, skew: Option<SignedDuration>) -> Find
         }
         (_, None) => {
             "it may not be read without keys: add access_key and secret_key, and give hosts theirs \
-             (root's AWS credentials): they skip this cache, older Nix without a word"
+             (root's AWS credentials): they skip this cache, older Nix silently"
                 .to_owned()
         }
     };
@@ -262,7 +262,7 @@ fn refused_on_host(tier: &Tier, host: &str, reply: &HttpReply) -> Finding {
         }
         Some(_) | None => format!(
             "give root on {host} keys that may read it (~/.aws/credentials): its daemon skips this \
-             cache, older Nix without a word"
+             cache, older Nix silently"
         ),
     };
     kinds::bucket_denied(tier, reply.status, code.as_deref(), &why)

@@ -1,8 +1,7 @@
 //! Where a cache is, as a substituter names it.
 
-use crate::nix::s3_url::PROFILE;
+use crate::nix::s3_url::{PROFILE, S3Url};
 use reqwest::Url;
-use std::collections::HashMap;
 
 /// A cache as a substituter names it: over HTTP, or a bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,31 +16,15 @@ impl CacheAddress {
     /// Reads a substituter's address: `http://…`, `https://…`, or `s3://BUCKET?endpoint=…`; nothing
     /// of one that is reached by anything else than HTTP.
     pub(in crate::probe) fn parse(substituter: &str) -> Option<Self> {
-        let (bare, query) = substituter.split_once('?').unwrap_or((substituter, ""));
-        let bare = bare.trim_end_matches('/');
-        let base = match bare.strip_prefix("s3://") {
-            Some(bucket) => Self::bucket(bucket, query),
-            None => Self { url: bare.to_owned(), sign: None },
+        let bare = substituter.split('?').next().unwrap_or(substituter).trim_end_matches('/');
+        let base = if bare.starts_with("s3://") {
+            let bucket = S3Url::parse(substituter).ok()?;
+            let profile = bucket.profile.unwrap_or_else(|| PROFILE.to_owned());
+            Self { url: bucket.base, sign: Some((profile, bucket.region)) }
+        } else {
+            Self { url: bare.to_owned(), sign: None }
         };
         (base.url.starts_with("http://") || base.url.starts_with("https://")).then_some(base)
-    }
-
-    /// Reads a bucket and its parameters.
-    fn bucket(bucket: &str, query: &str) -> Self {
-        let parameters: HashMap<&str, &str> =
-            query.split('&').filter_map(|pair| pair.split_once('=')).collect();
-        let get = |name: &str| parameters.get(name).copied().filter(|text| !text.is_empty());
-        let region = get("region").unwrap_or("us-east-1");
-        let endpoint = get("endpoint").unwrap_or("s3.amazonaws.com").trim_end_matches('/');
-        let scheme = get("scheme").unwrap_or("https");
-        let endpoint = endpoint.replace("%3A", ":").replace("%2F", "/");
-        let endpoint =
-            if endpoint.contains("://") { endpoint } else { format!("{scheme}://{endpoint}") };
-        let profile = get("profile").unwrap_or(PROFILE);
-        Self {
-            url: format!("{endpoint}/{bucket}"),
-            sign: Some((profile.to_owned(), region.to_owned())),
-        }
     }
 
     /// Returns the address of a file of the cache; one that is an address already is that.

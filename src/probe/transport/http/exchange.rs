@@ -10,7 +10,7 @@ use crate::probe::transport::login::{Credentials, credentials};
 use crate::probe::transport::names::Refused;
 use crate::probe::transport::redirect::{REDIRECTS, Reach, leads_on, shown};
 use crate::probe::transport::{
-    AnswerPart, HttpReply, HttpRequest, Method, RequestError, RequestTrouble, Rules, own_origin,
+    AnswerPart, HttpReply, HttpRequest, Method, RequestError, RequestTrouble, Rules, is_for_login,
 };
 use crate::remote::Secret;
 use jiff::Timestamp;
@@ -104,7 +104,7 @@ impl HttpClient {
         url: &Url,
     ) -> Result<Result<(HttpReply, Option<IpAddr>), RequestError>, reqwest::Error> {
         let (mut identity, mut asked) = (Identity::Asker(None), url.clone());
-        if own_origin(tier, url) {
+        if is_for_login(tier, url) {
             match place.credentials.get_or_init(|| credentials(tier)).await {
                 Ok(Some(Credentials::Header(value))) => identity = Identity::Asker(Some(value)),
                 Ok(Some(Credentials::Keys(keys))) => {

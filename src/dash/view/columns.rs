@@ -5,7 +5,7 @@
 
 use crate::dash::model::{HostModel, age, coverage_tier};
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, cut, left, right, spark, width};
+use crate::dash::view::paint::{Paint, cut, fitted, left, right, spark, width};
 use crate::dash::view::words::{busy_mark, figure_role, host_mark, short_version};
 use crate::fleet::{Code, Host, ago, bytes, duration, percent};
 use ratatui::text::Span;
@@ -194,7 +194,7 @@ impl HostColumn {
             C::Load | C::Memory => 5,
             C::Free => 9,
             C::Store | C::Nix | C::Latency => 7,
-            C::Cache => cache(paint).map_or(0, |tier| width(tier) + 3).clamp(7, 16),
+            C::Cache => cache(paint).map_or(0, |tier| width(tier) + 3).clamp(5, 16),
             C::Uptime => 11,
             C::Seen => 6,
         }
@@ -250,7 +250,7 @@ impl HostColumn {
                 let coverage = cache(paint).and_then(|tier| view.coverage.tiers.get(tier));
                 coverage.and_then(|coverage| {
                     let share = coverage.paths.ratio()?;
-                    Some(format!("{}{}", coverage.bound(), percent(share)))
+                    Some(fitted(format!("{}{}", coverage.bound(), percent(share)), columns))
                 })
             }
             C::Uptime => facts.uptime_s.map(|seconds| duration(Duration::from_secs(seconds))),

@@ -105,6 +105,11 @@ pub(super) fn right(text: &str, columns: usize) -> String {
     format!("{}{text}", " ".repeat(fill))
 }
 
+/// Returns a figure as it is where that fits, else without its spaces: `≤97%`.
+pub(super) fn fitted(figure: String, columns: usize) -> String {
+    if width(&figure) <= columns { figure } else { figure.replace(' ', "") }
+}
+
 /// Returns a text as lines of at most that many columns, broken at spaces where it can be.
 pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);

@@ -6,7 +6,7 @@
 use crate::dash::model::{TierView, age, is_current};
 use crate::dash::theme::Role;
 use crate::dash::view::columns::milliseconds;
-use crate::dash::view::paint::{Paint, left, level, right, spark, width};
+use crate::dash::view::paint::{Paint, fitted, left, level, right, spark, width};
 use crate::dash::view::tier_words::{is_bad_on_host, signature_mark, size_words};
 use crate::fleet::{Coverage, SizeFacts, Tier, TierState, ago, bytes, percent};
 use ratatui::text::Span;
@@ -60,8 +60,7 @@ impl TierColumn {
     pub(super) fn width(self, hosts: usize) -> usize {
         match self {
             C::Since => 6,
-            // As wide as `≤ 100 %`.
-            C::Mean => 7,
+            C::Mean => 5,
             C::Signature => 28,
             C::Served => 10,
             C::Answered | C::Latency | C::Spark => 8,
@@ -240,7 +239,7 @@ pub(super) fn cell(
         C::Latency => facts.latency_ms.map(milliseconds),
         C::Speed => facts.speed.map(|speed| speed.rate()),
         C::Priority => facts.priority.map(|priority| priority.to_string()),
-        C::Mean => paint.model.mean_coverage(&tier.name).map(|mean| mean.words()),
+        C::Mean => paint.model.mean_coverage(&tier.name).map(|mean| fitted(mean.words(), columns)),
     };
     vec![match text {
         Some(text) => paint
@@ -308,9 +307,7 @@ fn host_cell(
     let bound = coverage.map_or("", Coverage::bound);
     let text = share.map_or_else(|| "–".to_owned(), |share| format!("{bound}{}", percent(share)));
     if view.facts.hosts.get(&host.name).is_some_and(is_bad_on_host) {
-        let text = format!("▲ {text}");
-        let fits = width(&text) <= columns;
-        let text = if fits { text } else { text.replacen(' ', "", 2) };
+        let text = fitted(format!("▲ {text}"), columns);
         return vec![paint.span(Role::Warn, right(&text, columns))];
     }
     let role = if share.is_some() { Role::Text } else { Role::Dim };

@@ -4,8 +4,7 @@
 //! moment ago is offered too. Only hosts.toml is read; nothing that it names is run or asked.
 
 use crate::cli::load;
-use crate::fleet::Fleet;
-use crate::probe::can_be_verified;
+use crate::fleet::{Fleet, can_be_verified};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use std::ffi::OsString;
 use std::path::PathBuf;

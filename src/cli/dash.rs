@@ -6,7 +6,7 @@
 //! screen ends nothing.
 
 use crate::cli::live::{HearsOfRuns, count_requests, watch_runs};
-use crate::cli::{CliError, earlier, figures, history, left, trends};
+use crate::cli::{CliError, earlier, figures, history, left, trends, verify};
 use crate::dash::{
     Effect, Look, Model, Msg, RunKind, Theme, ascii_from, dead_words, depth_from, recall,
     run as show,
@@ -228,6 +228,7 @@ impl Runtime {
                 Effect::CancelRun { run } => self.say(&run, Word::Cancel).await,
                 Effect::Probe { hosts } => self.probe(&hosts),
                 Effect::LookClosely { hosts } => self.look_closely(hosts),
+                Effect::Verify { tier } => self.verify(tier),
                 Effect::OpenLog { run, host } => {
                     self.notice(where_log_is(&self.runs.logs(&run, &host))).await;
                 }
@@ -317,6 +318,20 @@ impl Runtime {
             if !found.is_empty() || !errors.is_empty() {
                 drop(messages.send(Msg::Notice(looked(&hosts, &found, &errors))).await);
             }
+        });
+    }
+
+    /// Fetches a nar of a tier whole, beside everything else, and tells what came of it.
+    fn verify(&self, tier: String) {
+        let (handle, messages) = (self.handle.clone(), self.messages.clone());
+        tokio::spawn(async move {
+            let Some(found) = handle.verify(&tier).await else { return };
+            let (text, bad) = match found {
+                Ok(found) => verify::told(&tier, &found),
+                Err(error) => (error.to_string(), true),
+            };
+            // A screen that is gone needs no telling.
+            drop(messages.send(Msg::Verified { tier, text, bad }).await);
         });
     }
 

@@ -3,10 +3,10 @@
 use crate::cli::json::{self, FindingJson};
 use crate::cli::status::{interrupted, or_unknown, table};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, earlier, history};
-use crate::fleet::{Finding, Fleet, SignatureState, StorePath, Tier, bytes};
-use crate::probe::{
-    HttpClient, NarChoice, NarVerification, Tools, VerifyError, can_be_verified, verify_nars,
+use crate::fleet::{
+    Finding, Fleet, SignatureState, StorePath, Tier, VerifyError, bytes, can_be_verified,
 };
+use crate::probe::{HttpClient, NarChoice, NarVerification, Tools, verify_nars};
 use crate::remote::Remote;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -127,6 +127,21 @@ fn result(one: &NarVerification) -> &'static str {
     }
 }
 
+/// Returns the result of one nar of a tier as a sentence, and whether it is bad news.
+pub(super) fn told(tier: &str, one: &NarVerification) -> (String, bool) {
+    let name = one.path.name();
+    if let Some(finding) = &one.finding {
+        return (format!("{tier}: {}", finding.sentence()), true);
+    }
+    match (&one.why_not, one.nar_size) {
+        (Some(why), _) => (format!("{tier}: {name} was not checked: {why}"), true),
+        (None, size) => {
+            let size = size.map(|size| format!(" ({})", bytes(size))).unwrap_or_default();
+            (format!("{tier}: the content of {name}{size} is what its narinfo says"), false)
+        }
+    }
+}
+
 fn signature(state: SignatureState) -> &'static str {
     match state {
         SignatureState::Valid => "valid",
@@ -172,4 +187,34 @@ fn text(found: &[NarVerification]) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{KindName, words::tiers};
+
+    #[test]
+    fn a_result_is_one_sentence_that_says_whether_it_is_bad() {
+        let path = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-a-1.0";
+        let same = NarVerification {
+            path: StorePath::parse(path).unwrap(),
+            signature: SignatureState::Valid,
+            nar_size: Some(1_200_000),
+            is_same: Some(true),
+            finding: None,
+            why_not: None,
+        };
+        let text = "weed: the content of a-1.0 (1.20 MB) is what its narinfo says";
+        assert_eq!(told("weed", &same), (text.to_owned(), false));
+        let why_not = Some("nixdash does not unpack br".to_owned());
+        let unknown = NarVerification { is_same: None, why_not, ..same.clone() };
+        let text = "weed: a-1.0 was not checked: nixdash does not unpack br";
+        assert_eq!(told("weed", &unknown), (text.to_owned(), true));
+        let tier = Tier::new("weed", KindName::Http, "http://weed");
+        let finding = Some(tiers::nar_differs(&tier, "a-1.0", "it has another hash"));
+        let wrong = NarVerification { is_same: Some(false), finding, ..same };
+        let (text, bad) = told("weed", &wrong);
+        assert!(bad && text.contains("it has another hash"), "{text}");
+    }
 }

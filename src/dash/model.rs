@@ -46,6 +46,8 @@ pub struct TierView {
     pub facts: TierFacts,
     /// Latencies in milliseconds, newest last.
     pub latencies: VecDeque<f64>,
+    /// Since when a nar of it is being fetched whole and compared, while that goes on.
+    pub verifying: Option<Timestamp>,
 }
 
 /// The views that keys 1 to 5 choose.
@@ -455,6 +457,9 @@ impl Model {
         for measured_at in hosts.chain(self.tiers.iter().map(|tier| tier.facts.measured_at)) {
             measured_at.map(|then| ago(age(now, then))).hash(&mut hasher);
             measured_at.map(|then| age(now, then) > STALE).hash(&mut hasher);
+        }
+        for since in self.tiers.iter().filter_map(|tier| tier.verifying) {
+            age(now, since).as_secs().hash(&mut hasher);
         }
         for run in self.active_runs() {
             run.elapsed(now).as_secs().hash(&mut hasher);

@@ -28,6 +28,15 @@ pub enum Msg {
     Figures(Figures),
     /// A sentence for the person, such as the error of an effect.
     Notice(String),
+    /// A nar of a tier was compared with its narinfo, or could not be.
+    Verified {
+        /// The tier.
+        tier: String,
+        /// What came of it, as a sentence.
+        text: String,
+        /// Whether it is bad news.
+        bad: bool,
+    },
     /// The process that carried a run out is gone without a summary.
     RunGone {
         /// The run.
@@ -104,6 +113,12 @@ pub enum Effect {
     LookClosely {
         /// The hosts.
         hosts: Vec<String>,
+    },
+    /// Fetch a nar of a tier whole and compare it with its narinfo; [`Msg::Verified`] says what came
+    /// of it.
+    Verify {
+        /// The tier.
+        tier: String,
     },
     /// Say (as [`Msg::Notice`]) where the complete log of a host's run is.
     OpenLog {

@@ -25,6 +25,7 @@ mod tier;
 mod tier_history;
 mod trust;
 mod units;
+mod verifying;
 pub mod words;
 
 pub use activation::ActivationSettings;
@@ -57,3 +58,4 @@ pub use tier::{Access, KindName, Login, PublicKey, Seaweed, SecretSource, Tier, 
 pub use tier_history::{TierEvidence, TierHistory};
 pub use trust::Trust;
 pub use units::{ago, bytes, bytes_of, duration, percent};
+pub use verifying::{VerifyError, can_be_verified};

@@ -34,9 +34,7 @@ mod upkeep;
 
 pub use answers::Answers;
 pub use asking::{Asking, TierFuture, TierProbe, Tools};
-pub use checks::verify::{
-    NarChoice, NarVerification, VerifyError, can_be_verified, verify as verify_nars,
-};
+pub use checks::verify::{NarChoice, NarVerification, verify as verify_nars};
 pub use coverage::{HostClosure, covered, measure as measure_coverage};
 pub use depth::{DepthError, depth, depths, note_depths};
 pub use earlier::EarlierLooks;

@@ -9,7 +9,7 @@ pub use table::COMMANDS;
 use crate::dash::key::Key;
 use crate::dash::model::{Model, Overlay, Screen};
 use crate::dash::msg::RunKind;
-use crate::fleet::TierKind;
+use crate::fleet::{TierKind, can_be_verified};
 
 /// Something a key can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +76,8 @@ pub enum Command {
     Refresh,
     /// Asks whether to look closely at hosts' stores.
     LookClosely,
+    /// Fetches a nar of the selected tier whole and compares it with its narinfo.
+    Verify,
     /// Measures everything.
     RefreshAll,
     /// Chooses a command by its name.
@@ -209,6 +211,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
             model.selected().is_some()
         }
         Command::Open | Command::Zoom if model.screen == Screen::Caches => !model.tiers.is_empty(),
+        Command::Verify => !model.tiers.is_empty(),
         Command::NextDetails | Command::PreviousDetails => {
             let fleet = model.screen == Screen::Fleet;
             let count = if fleet { model.visible_hosts().len() } else { model.tiers.len() };
@@ -247,7 +250,14 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
 /// Returns whether a command that can be given is named in the footer; one that only says what to
 /// do first is not.
 pub(super) fn is_named(model: &Model, command: Command) -> bool {
-    command != Command::LookClosely || selects_stores(model)
+    match command {
+        Command::LookClosely => selects_stores(model),
+        Command::Verify => {
+            let tier = model.fleet.tiers.get(model.tier);
+            tier.is_some_and(|tier| can_be_verified(tier).is_ok())
+        }
+        _ => true,
+    }
 }
 
 /// Returns whether the selected tier is that of hosts' own stores.

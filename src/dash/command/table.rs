@@ -268,6 +268,15 @@ const VIEW_ROWS: &[CommandEntry] = &[
          lock, so it asks first",
     )),
     entry(
+        Command::Verify,
+        &[Char('v')],
+        &[CACHES],
+        Some("verify"),
+        "verify",
+        "fetch a nar of the selected tier whole, unpack it and compare its hash: that of a signed path \
+         of about 1 MB",
+    ),
+    entry(
         Command::Refresh,
         &[Char('r')],
         VIEWS,

@@ -106,3 +106,33 @@ fn coverage_that_is_an_upper_bound_says_so_in_the_fleet_too() {
     let shown = text(&draw(&model, &look(false)));
     assert!(shown.contains("≤ 9 of 10 paths"), "{shown}");
 }
+
+#[test]
+fn v_fetches_a_nar_of_the_selected_tier_and_shows_that_it_is_at_work_and_what_came_of_it() {
+    use crate::dash::tests::screens::{draw, look, text};
+    use crate::dash::{Msg, update};
+    let mut model = model(demo::well(), 120, 35);
+    let tier = model.fleet.tiers[0].name.clone();
+    press(&mut model, "2");
+    assert!(text(&draw(&model, &look(false))).contains("v verify"));
+    assert_eq!(press(&mut model, "v"), [Effect::Verify { tier: tier.clone() }]);
+    let shown = text(&draw(&model, &look(false)));
+    assert!(shown.contains("fetching a nar whole, "), "{shown}");
+    assert_eq!(press(&mut model, "v"), [], "once is enough");
+    let said = "the content of a-1.0 is what its narinfo says".to_owned();
+    update(&mut model, Msg::Verified { tier, text: said, bad: false }, demo::now());
+    let shown = text(&draw(&model, &look(false)));
+    assert!(
+        shown.contains("the content of a-1.0 is what") && !shown.contains("verifying"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn v_on_a_tier_that_serves_no_nars_says_why_not() {
+    let mut model = demo::model_of(demo_tiers::every_kind(), demo_tiers::of_every_kind(), 80, 24);
+    press(&mut model, "2jjjjjjj");
+    assert_eq!(press(&mut model, "v"), []);
+    let toast = model.toast.unwrap();
+    assert!(toast.bad && toast.text.contains("which serves no nars over HTTP"), "{toast:?}");
+}

@@ -5,6 +5,7 @@ use crate::dash::filter::Filter;
 use crate::dash::input::LineInput;
 use crate::dash::model::{Model, Overlay, Prompt, Screen, StartForm};
 use crate::dash::msg::{Effect, RunKind, Wish};
+use crate::dash::update::verify::verify;
 use crate::dash::update::{logs, snap};
 use crate::dash::view::{details_end, page};
 use crate::fleet::{Action, Host, HostState, TierKind};
@@ -62,6 +63,7 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
             return probe(model, hosts, now);
         }
         Command::LookClosely => look_closely(model, now),
+        Command::Verify => return verify(model, now),
         Command::RefreshAll => return probe(model, vec![], now),
         Command::Palette => {
             model.overlay = Some(Overlay::Palette { input: LineInput::default(), selected: 0 });

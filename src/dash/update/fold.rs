@@ -66,6 +66,15 @@ pub fn recall(model: &mut Model, event: Event) {
     }
 }
 
+/// Notes that the nar of a tier was compared, and says what came of it.
+pub(super) fn verified(model: &mut Model, tier: &str, text: String, bad: bool, now: Timestamp) {
+    let index = model.fleet.tiers.iter().position(|known| known.name == tier);
+    if let Some(view) = index.and_then(|index| model.tiers.get_mut(index)) {
+        view.verifying = None;
+    }
+    model.say(text, bad, now);
+}
+
 /// Changes what is known of a host; a host that the fleet does not have is not shown.
 fn with_host(model: &mut Model, name: &str, change: impl FnOnce(&mut crate::dash::HostModel)) {
     let index = model.fleet.hosts.iter().position(|host| host.name == name);

@@ -4,6 +4,7 @@ mod act;
 mod fold;
 mod logs;
 mod overlay;
+mod verify;
 
 pub(super) use overlay::{next_protected, palette_matches};
 
@@ -53,6 +54,10 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::Notice(text) => {
             model.dirty = true;
             fold::notice(model, text, now);
+        }
+        Msg::Verified { tier, text, bad } => {
+            model.dirty = true;
+            fold::verified(model, &tier, text, bad, now);
         }
         Msg::RunGone { run, why } => {
             model.dirty = true;

@@ -10,11 +10,11 @@
 //!
 //! Zoomed it has the whole body and scrolls.
 
-use crate::dash::model::{HostModel, TierView, is_current};
+use crate::dash::model::{HostModel, TierView, age, is_current};
 use crate::dash::theme::Role;
 use crate::dash::view::columns::milliseconds;
 use crate::dash::view::facts::{Fact, Laid, fact, told, unknown};
-use crate::dash::view::paint::{Paint, below, count};
+use crate::dash::view::paint::{Paint, below, count, spinner};
 use crate::dash::view::tier_words::{
     dead_words, is_bad_on_host, signature_mark, size_words, tier_mark,
 };
@@ -26,6 +26,7 @@ use crate::fleet::{
     TierFacts, TierKind, TierOnHost, TierState, Validity, VerifiedNar, bytes, duration, grouped,
     percent, troubles,
 };
+use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -69,6 +70,7 @@ fn health(paint: &Paint<'_>, tier: &Tier, view: &TierView) -> Vec<Fact> {
         all.push(fact("serves", format!("{}, {}", tier.url, tier.kind)));
         all.push(signature(tier, facts));
         all.push(nar(facts));
+        all.extend(view.verifying.map(|since| verifying(paint, since)));
         all.extend(facts.verified.as_ref().map(|verified| verified_nar(paint, verified)));
     } else {
         let what = match &tier.kind {
@@ -131,6 +133,13 @@ fn nar(facts: &TierFacts) -> Fact {
         }
         (None, _) => told("nar", Role::Dim, "– not proven"),
     }
+}
+
+/// Returns that a nar is being fetched whole, and for how long.
+fn verifying(paint: &Paint<'_>, since: Timestamp) -> Fact {
+    let text = format!(" fetching a nar whole, {} so far", duration(age(paint.now, since)));
+    let sign = spinner(paint.now).to_string();
+    ("verifying".to_owned(), vec![(Role::Busy, sign), (Role::Text, text)])
 }
 
 /// Returns what came of the last nar that was fetched whole, with its age.

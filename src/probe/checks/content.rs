@@ -153,16 +153,15 @@ fn take(asking: &Asking<'_>, narinfo: &NarInfo, content: Content, facts: &mut Ti
             asking.memory.with(tier, |memory| memory.content_unproven = unproven);
             return;
         }
-        Content::Answered(status @ (403 | 404 | 410 | 416), _) => {
-            format!("the cache answered {status} for its nar")
-        }
-        Content::Answered(status, _) => {
+        // These may be gone in a minute, and say nothing of the nar.
+        Content::Answered(status @ (401 | 408 | 429 | 502..=504), _) => {
             facts.state = TierState::Degraded;
             let why = format!("the cache answered {status} for a nar");
             let fix = "see the log of the cache; it is asked again at the next look";
             facts.findings.push(tiers::nar_not_proven(tier, &why, fix));
             return;
         }
+        Content::Answered(status, _) => format!("the cache answered {status} for its nar"),
         Content::Nothing(why) => format!("not one byte of its nar came ({why})"),
     };
     facts.state = TierState::NarMissing;

@@ -5,15 +5,14 @@
 
 use crate::fleet::words::tiers;
 use crate::fleet::{
-    Finding, KindName, SignatureState, StorePath, Tier, TierFacts, TierKind, TierState,
-    VerifiedNar, printable_line,
+    Finding, SignatureState, StorePath, Tier, TierFacts, TierState, VerifiedNar, printable_line,
 };
 use crate::nix::narinfo::NarInfo;
 use crate::nix::unpack::{UnpackError, compare, unpack};
 use crate::probe::asking::Asking;
 use crate::probe::checks::content::nar_address;
 use crate::probe::checks::proof::{self, NarinfoAnswer};
-use crate::probe::memory::{MemoryPart, read_kept, to_kept};
+use crate::probe::memory::{Memory, MemoryPart, read_kept, to_kept};
 use crate::probe::transport::HttpRequest;
 use jiff::SignedDuration;
 use serde_json::Value as Json;
@@ -80,52 +79,6 @@ impl MemoryPart for LastVerified {
     }
 }
 
-/// Nars of a tier cannot be verified.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum VerifyError {
-    /// It serves none.
-    #[error("{tier} is of kind {}, which serves no nars over HTTP", kind.word())]
-    ServesNone {
-        /// The tier.
-        tier: String,
-        /// Its kind.
-        kind: KindName,
-    },
-    /// It is asked from a host.
-    #[error(
-        "{tier} is asked from {host} (via in hosts.toml), and nixdash fetches whole nars from this \
-         machine only; run nixdash on {host} for that"
-    )]
-    AskedFromHost {
-        /// The tier.
-        tier: String,
-        /// The host.
-        host: String,
-    },
-    /// No path is known of it.
-    #[error(
-        "nixdash knows no path that {0} holds; name one (nixdash caches --verify {0} \
-         /nix/store/…), or run `nixdash caches` first"
-    )]
-    NoPath(String),
-    /// HTTP is not to be had.
-    #[error("{0}")]
-    Request(String),
-}
-
-/// Says why nars of a tier cannot be fetched whole from this machine.
-pub fn can_be_verified(tier: &Tier) -> Result<(), VerifyError> {
-    if matches!(tier.kind, TierKind::Local | TierKind::GithubActions { .. }) {
-        return Err(VerifyError::ServesNone { tier: tier.name.clone(), kind: tier.kind.name() });
-    }
-    match &tier.via {
-        Some(host) => {
-            Err(VerifyError::AskedFromHost { tier: tier.name.clone(), host: host.clone() })
-        }
-        None => Ok(()),
-    }
-}
-
 /// Fetches nars of a tier whole and compares them with their narinfos; `held` are paths that it was
 /// seen to hold.
 pub async fn verify(
@@ -157,11 +110,14 @@ fn worst(found: &[NarVerification]) -> Option<&NarVerification> {
     found.iter().find(is_wrong).or_else(|| found.iter().find(|one| one.is_same.is_some()))
 }
 
+/// Returns the last result of a tier.
+pub(in crate::probe) fn last_verified(memory: &Memory, tier: &Tier) -> Option<VerifiedNar> {
+    memory.part(tier, |memory: &mut LastVerified| memory.0.clone())
+}
+
 /// Puts the last result into the facts of a tier.
 pub(in crate::probe) fn add_verified(asking: &Asking<'_>, facts: &mut TierFacts) {
-    let last = asking
-        .memory
-        .part(asking.tier, |memory: &mut LastVerified| memory.0.clone())
+    let last = last_verified(asking.memory, asking.tier)
         .filter(|last| asking.now.duration_since(last.verified_at) <= TOLD);
     if let Some(finding) = last.as_ref().and_then(|last| last.finding.clone()) {
         if finding.severity > crate::fleet::Severity::Warning && facts.state == TierState::Up {
@@ -274,9 +230,9 @@ async fn compared(asking: &Asking<'_>, narinfo: &NarInfo) -> Result<Option<Findi
     let what = format!("the cache answered {} for its nar", reply.status);
     match reply.status {
         200 => {}
-        403 | 404 | 410 => return Err(Refusal::Wrong(tiers::nar_missing(tier, name, &what))),
-        // It may be gone in a minute, and says nothing of the nar.
-        _ => return Err(no(what)),
+        // These may be gone in a minute, and say nothing of the nar.
+        401 | 408 | 429 | 502..=504 => return Err(no(what)),
+        _ => return Err(Refusal::Wrong(tiers::nar_missing(tier, name, &what))),
     }
     if reply.body.len() >= limit {
         return Err(no("its file is bigger than the 64 MB that nixdash fetches".to_owned()));
@@ -303,10 +259,9 @@ async fn compared(asking: &Asking<'_>, narinfo: &NarInfo) -> Result<Option<Findi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::Code;
+    use crate::fleet::{Code, KindName};
     use crate::nix::hash::NixHash;
     use crate::probe::asking::Tools;
-    use crate::probe::memory::Memory;
     use crate::probe::server::{PATH, Server};
     use crate::probe::transport::http::HttpClient;
     use crate::remote::FakeRunner;

@@ -12,13 +12,15 @@ mod others;
 mod size;
 mod store;
 mod tier;
+mod verify;
 
 use crate::fleet::{
     Event, Fleet, Phase, PhaseState, RunEvent, RunId, RunWhat, StoreDepth, StorePath, Tier,
-    TierFacts, TierKind,
+    TierFacts, TierKind, VerifyError,
 };
 use crate::probe::answers::Answers;
 use crate::probe::asking::Tools;
+use crate::probe::checks::verify::NarVerification;
 use crate::probe::depth::DepthError;
 use crate::probe::kinds::kind_of;
 use crate::probe::look::with_hosts_now;
@@ -203,6 +205,12 @@ impl Handle {
     /// comes as an event too.
     pub async fn look_closely(&self, host: &str) -> Option<Result<StoreDepth, DepthError>> {
         self.shared.look_closely(host).await
+    }
+
+    /// Fetches a nar of a tier whole now and compares it with its narinfo; nothing when everything
+    /// ends meanwhile. What is found comes as an event too.
+    pub async fn verify(&self, tier: &str) -> Option<Result<NarVerification, VerifyError>> {
+        self.shared.verify(tier).await
     }
 
     /// Notes an event of a run: a nix-serve that a host fetches from is not asked meanwhile, since

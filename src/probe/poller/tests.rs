@@ -1,7 +1,7 @@
 //! Polls hosts that answer and hosts that do not.
 
 use super::*;
-use crate::fleet::{HostState, KindName, PathAnswer, ServedFacts, SignatureState, TierState};
+use crate::fleet::{Code, HostState, KindName, PathAnswer, ServedFacts, SignatureState, TierState};
 use crate::probe::server::{KEY, NARINFO, PATH, Server, narinfo_of};
 use crate::remote::{Answer, FakeRunner, Output, Script};
 use std::path::Path;
@@ -264,4 +264,37 @@ async fn a_store_is_looked_at_closely_but_not_in_the_first_minutes() {
     let told = wait_for(&mut events, |event| depths(event).is_some_and(|depth| depth != first));
     let (again, _) = tokio::join!(again, told);
     assert!(again.unwrap().unwrap().measured_at > first.measured_at);
+}
+
+#[tokio::test]
+async fn a_nar_is_verified_when_somebody_asks_and_the_tier_tells_it() {
+    let narinfo = narinfo_of(TOP);
+    let files = [
+        ("/nix-cache-info", 200, "StoreDir: /nix/store\nPriority: 30\n"),
+        ("/p21fy4sc5b87h3ma8y0mbiph36v5yfk7.narinfo", 200, narinfo.as_str()),
+    ];
+    let server = Server::start(&files).await;
+    let text = format!(
+        "[hosts.samsung]\n[[tiers]]\nname = \"x\"\nkind = \"http\"\nurl = \"{}\"\n\
+         [[tiers]]\nname = \"store\"\nkind = \"local\"\n",
+        server.url
+    );
+    let (handle, mut events, _cancel) = start_with(&text);
+    let none = handle.verify("store").await.unwrap().unwrap_err();
+    assert!(matches!(none, VerifyError::ServesNone { .. }), "{none}");
+    assert!(handle.verify("y").await.is_none(), "the fleet has no such tier");
+    let story = async {
+        wait_for(&mut events, |event| matches!(event, Event::Coverage { .. })).await;
+        let found = handle.verify("x");
+        let is_told = |event: &Event| match event {
+            Event::Tier { tier, facts } => {
+                tier == "x" && facts.findings.iter().any(|one| one.code == Code::NarMissing)
+            }
+            _ => false,
+        };
+        let (found, _) = tokio::join!(found, wait_for(&mut events, is_told));
+        found.unwrap().unwrap()
+    };
+    let found = tokio::time::timeout(Duration::from_secs(30), story).await.expect("it is verified");
+    assert_eq!(found.is_same, Some(false), "its nar is not there: {found:?}");
 }

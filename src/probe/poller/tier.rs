@@ -8,9 +8,10 @@ use crate::probe::coverage::union;
 use crate::probe::kinds::kind_of;
 use crate::probe::look::look;
 use crate::probe::memory::TierMemory;
-use crate::probe::poller::{Shared, Woken, lock};
+use crate::probe::poller::{Shared, System, Woken, lock};
 use crate::probe::schedule::{Pace, next_delay};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Asks a tier again and again.
@@ -83,6 +84,16 @@ pub(super) async fn watch_tier(shared: Arc<Shared>, tier: Tier) -> Option<()> {
     None
 }
 
+/// Returns what is known of hosts' systems as candidates are chosen of.
+pub(super) fn known_of(systems: &BTreeMap<String, System>) -> Vec<Known<'_>> {
+    let known = |(host, system)| {
+        let (host, system): (&String, &System) = (host, system);
+        let (toplevel, closure) = (system.toplevel.as_ref(), system.closure.as_deref());
+        Known { host, toplevel, closure }
+    };
+    systems.iter().map(known).collect()
+}
+
 /// Asks a tier once, with paths that are known now.
 async fn ask_tier(shared: &Shared, tier: &Tier, previous: Option<&TierFacts>) -> TierFacts {
     let tools = match shared.tools() {
@@ -92,14 +103,7 @@ async fn ask_tier(shared: &Shared, tier: &Tier, previous: Option<&TierFacts>) ->
         }
     };
     let systems = shared.systems();
-    let known: Vec<Known<'_>> = systems
-        .iter()
-        .map(|(host, system)| Known {
-            host,
-            toplevel: system.toplevel.as_ref(),
-            closure: system.closure.as_deref(),
-        })
-        .collect();
+    let known = known_of(&systems);
     let now = Timestamp::now();
     let paths = {
         let answers = lock(&shared.answers);

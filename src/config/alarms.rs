@@ -73,7 +73,7 @@ fn time_within(text: &str, bounds: &RangeInclusive<u64>) -> Meaning<Duration> {
             seconds => crate::fleet::ago(Duration::from_secs(seconds)),
         };
         let hint =
-            format!("from {least} to {}", crate::fleet::ago(Duration::from_secs(*bounds.end())),);
+            format!("from {least} to {}", crate::fleet::ago(Duration::from_secs(*bounds.end())));
         return Err((format!("{text:?} is out of bounds"), hint));
     }
     Ok(time)

@@ -154,7 +154,7 @@ fn take(asking: &Asking<'_>, narinfo: &NarInfo, content: Content, facts: &mut Ti
             return;
         }
         // These may be gone in a minute, and say nothing of the nar.
-        Content::Answered(status @ (401 | 408 | 429 | 502..=504), _) => {
+        Content::Answered(status @ (401 | 408 | 429), _) => {
             facts.state = TierState::Degraded;
             let why = format!("the cache answered {status} for a nar");
             let fix = "see the log of the cache; it is asked again at the next look";

@@ -113,17 +113,16 @@ pub(super) async fn look(runner: &dyn ScriptRunner, host: &str, now: Timestamp) 
             return HostView { error: Some(error), measured_at: now, ..HostView::default() };
         }
     };
-    if view.root {
-        view.records = records::read(runner, host).await;
-    }
-    if view.no_curl.is_some() {
-        return view;
-    }
     let mut listed = std::mem::take(&mut view.listed);
+    let most = if view.no_curl.is_some() { 0 } else { MOST };
     let place = view.place(runner, host);
-    let looks: Vec<_> = listed.iter().take(MOST).map(|listed| see(&place, listed)).collect();
-    let asked: Vec<Option<Result<HttpReply, RequestError>>> =
-        stream::iter(looks).buffered(WIDTH).collect().await;
+    let looks: Vec<_> = listed.iter().take(most).map(|listed| see(&place, listed)).collect();
+    let asked = stream::iter(looks).buffered(WIDTH).collect();
+    let is_root = view.root;
+    let records = async { if is_root { records::read(runner, host).await } else { None } };
+    let (records, asked): (_, Vec<Option<Result<HttpReply, RequestError>>>) =
+        tokio::join!(records, asked);
+    view.records = records;
     for (listed, seen) in listed.iter_mut().zip(asked) {
         listed.seen = seen;
     }

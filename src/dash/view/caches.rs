@@ -72,7 +72,7 @@ fn hit_rate(paint: &Paint<'_>) -> Line<'static> {
     let hit = figures.hit();
     let mut spans = vec![paint.span(Role::Dim, "     hit rate  ")];
     let Some(rate) = hit.ratio() else {
-        spans.push(paint.span(Role::Dim, "–  of what builds lacked, how much came from caches"));
+        spans.push(paint.span(Role::Dim, "–  not known yet: no builds in the last 7 days"));
         return Line::from(spans);
     };
     let target = paint.model.fleet.targets.hit_rate;

@@ -288,7 +288,7 @@ fn on_host_words(
         (None, None) => {}
     }
     match on_host.trusted {
-        Some(true) => words.push("trusted".to_owned()),
+        Some(true) => words.push("key trusted".to_owned()),
         Some(false) => words.push("not trusted".to_owned()),
         None => {}
     }

@@ -178,10 +178,16 @@ fn until(
         | DeValue::Table(_) => String::new(),
     };
     let date = text.parse().ok();
-    if date.is_none() {
-        entry.wrong(report, "until", value, "the last day, such as 2026-12-31");
+    if date.is_some() {
+        return date;
     }
-    date
+    if text.is_empty() {
+        entry.wrong(report, "until", value, "the last day, such as 2026-12-31");
+    } else {
+        let message = format!("`until` in {} is {text:?}, which is no date", entry.name());
+        report.error(value.span().start, message, "write the last day, such as 2026-12-31");
+    }
+    None
 }
 
 #[cfg(test)]

@@ -201,8 +201,13 @@ impl<'a> Section<'a> {
         };
         let number =
             text.and_then(|text| text.parse::<f64>().ok()).filter(|number| bounds.contains(number));
-        if number.is_none() {
-            self.wrong(report, key, value, expected);
+        match (number, text) {
+            (None, Some(text)) => {
+                let message = format!("`{key}` in {} is {text}, which is out of bounds", self.name);
+                report.error(value.span().start, message, format!("write {expected}"));
+            }
+            (None, None) => self.wrong(report, key, value, expected),
+            (Some(_), _) => {}
         }
         number
     }

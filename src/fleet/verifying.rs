@@ -27,7 +27,8 @@ pub enum VerifyError {
     /// No path is known of it.
     #[error(
         "nixdash knows no path that {0} holds; name one (nixdash caches --verify {0} \
-         /nix/store/…), or run `nixdash caches` first"
+         /nix/store/…). It learns paths from hosts of hosts.toml, when `nixdash caches` asks what the cache \
+         holds of their systems"
     )]
     NoPath(String),
     /// A run fetches from it.

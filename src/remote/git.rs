@@ -34,7 +34,7 @@ pub async fn git_revision(dir: &Path) -> Option<String> {
         return None;
     }
     let git = async |args: &[&str]| {
-        let (_, output) = git_in(dir, args).run().await.ok()?;
+        let output = git_in(dir, args).run().await.ok()?;
         output.is_ok().then_some(output.stdout)
     };
     let head = git(&["rev-parse", "--short", "HEAD"]).await?;

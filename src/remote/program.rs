@@ -7,9 +7,6 @@ use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 
-/// Most bytes of a program's output that are read as text; a packed repository is more.
-const TEXT_LIMIT: usize = 64 << 20;
-
 /// A program could not be run here.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
@@ -82,10 +79,19 @@ impl Program {
         self
     }
 
-    /// Runs it to its end and returns its standard output as bytes beside the rest.
+    /// Runs it to its end and returns what it printed, as text.
     ///
     /// Dropping the future ends the program.
-    pub async fn run(mut self) -> Result<(Vec<u8>, Output), ProgramError> {
+    pub async fn run(self) -> Result<Output, ProgramError> {
+        let (stdout, output) = self.run_for_bytes().await?;
+        Ok(Output { stdout: String::from_utf8_lossy(&stdout).into_owned(), ..output })
+    }
+
+    /// Runs it to its end and returns its standard output as bytes; the text beside them is empty,
+    /// since a packed repository may be gigabytes.
+    ///
+    /// Dropping the future ends the program.
+    pub async fn run_for_bytes(mut self) -> Result<(Vec<u8>, Output), ProgramError> {
         let start = |source| ProgramError::Start { program: self.name.clone(), source };
         let mut child = self
             .command
@@ -109,17 +115,11 @@ impl Program {
             .await
             .map_err(|_| ProgramError::Slow { program: name.clone(), limit })?;
         let output = output.map_err(|source| ProgramError::Start { program: name, source })?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let summary = Output {
+        let rest = Output {
             code: output.status.code().unwrap_or(-1),
-            // A packed repository of gigabytes is no text, and not copied as one.
-            stdout: if output.stdout.len() > TEXT_LIMIT {
-                String::new()
-            } else {
-                text(&output.stdout)
-            },
-            stderr: text(&output.stderr),
+            stdout: String::new(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         };
-        Ok((output.stdout, summary))
+        Ok((output.stdout, rest))
     }
 }

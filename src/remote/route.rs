@@ -45,7 +45,7 @@ impl Route {
         words.extend(destination(address, config));
         let asked = Program::new("ssh", words).limit(CONFIGURATION_LIMIT).run().await;
         match asked {
-            Ok((_, output)) if output.is_ok() => Self::parse(&output.stdout),
+            Ok(output) if output.is_ok() => Self::parse(&output.stdout),
             // What is wrong with it is said when it is used.
             Ok(_) | Err(_) => Self { is_hidden: true, ..Self::default() },
         }

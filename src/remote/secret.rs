@@ -103,7 +103,7 @@ pub async fn resolve(source: &SecretSource) -> Result<Secret, SecretError> {
             if !folder.as_os_str().is_empty() {
                 command = command.in_dir(folder);
             }
-            let (_, output) = command.run().await?;
+            let output = command.run().await?;
             if !output.is_ok() {
                 return Err(SecretError::Command { program, code: output.code });
             }

@@ -52,7 +52,7 @@ async fn keygen(words: &[&std::ffi::OsStr]) -> Option<String> {
     if words.last().is_some_and(|file| !Path::new(file).is_file()) {
         return None;
     }
-    let (_, output) = Program::new("ssh-keygen", words).limit(LIMIT).run().await.ok()?;
+    let output = Program::new("ssh-keygen", words).limit(LIMIT).run().await.ok()?;
     Some(output.stdout)
 }
 

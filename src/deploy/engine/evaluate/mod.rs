@@ -98,8 +98,7 @@ impl Place {
         match self {
             Self::Here(_) => {
                 let program = Program::new(&args[0], &args[1..]).limit(LIMIT);
-                let ran = program.run().await.map_err(|error| not_evaluated(step, &error))?;
-                Ok(ran.1)
+                program.run().await.map_err(|error| not_evaluated(step, &error))
             }
             Self::There { host, .. } => {
                 let mut script = Script::new(EVALUATE).limit(LIMIT);
@@ -170,7 +169,7 @@ async fn runs_here(step: &Step) -> Result<bool, Failure> {
         Evaluate::Here => Ok(true),
         Evaluate::Builder => Ok(false),
         Evaluate::Auto => {
-            let Ok((_, output)) = Program::new("nix", ["--version"]).run().await else {
+            let Ok(output) = Program::new("nix", ["--version"]).run().await else {
                 return Ok(false);
             };
             let version = Version::parse(&output.stdout);
@@ -294,7 +293,7 @@ async fn copy_to_builder(step: &Step, drv: &StorePath) -> Result<(), Failure> {
     let options = argv::ssh_options(address, shared.fleet.ssh_config.as_deref())
         .map_err(|error| failed(error.to_string()))?;
     let program = Program::new(&args[0], &args[1..]).env("NIX_SSHOPTS", options).limit(LIMIT);
-    let (_, output) = program.run().await.map_err(|error| failed(error.to_string()))?;
+    let output = program.run().await.map_err(|error| failed(error.to_string()))?;
     if output.is_ok() {
         return Ok(());
     }

@@ -4,7 +4,7 @@
 //! It has every commit, but only the files of the one that counts. Nothing else of the repository goes
 //! with it: no remotes (their addresses may hold passwords), no configuration, no hooks.
 
-use crate::remote::{Program, git_in};
+use crate::remote::{Output, Program, git_in};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -26,9 +26,7 @@ pub(super) enum Wanted {
 
 /// Runs git in a folder and returns what it printed, or what it complained of.
 async fn git(dir: &Path, args: &[&str], stdin: Vec<u8>) -> Result<Vec<u8>, String> {
-    let program = git_in(dir, args).limit(LIMIT).stdin(stdin);
-    let (bytes, output) = program.run().await.map_err(|error| error.to_string())?;
-    if output.is_ok() { Ok(bytes) } else { Err(output.complaint()) }
+    printed(git_in(dir, args).limit(LIMIT).stdin(stdin)).await
 }
 
 /// Runs git in a folder that was made here, where no setting of a person changes what comes out.
@@ -38,8 +36,16 @@ async fn git_plain(dir: &Path, args: &[&str], stdin: Vec<u8>) -> Result<Vec<u8>,
         .stdin(stdin)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_CONFIG_NOSYSTEM", "1");
-    let (bytes, output) = program.run().await.map_err(|error| error.to_string())?;
-    if output.is_ok() { Ok(bytes) } else { Err(output.complaint()) }
+    printed(program).await
+}
+
+/// Runs a program and returns what it printed, or what it complained of.
+pub(super) async fn printed(program: Program) -> Result<Vec<u8>, String> {
+    let (bytes, output) = program.run_for_bytes().await.map_err(|error| error.to_string())?;
+    if output.is_ok() {
+        return Ok(bytes);
+    }
+    Err(Output { stdout: String::from_utf8_lossy(&bytes).into_owned(), ..output }.complaint())
 }
 
 /// Returns what git printed as one line.
@@ -213,14 +219,10 @@ pub(super) async fn copy_folder(folder: &Path, into: &Path, with_git: bool) -> R
 /// Unpacks what tar packs.
 async fn unpack(pack: Program, into: &Path) -> Result<(), String> {
     fs::create_dir_all(into).map_err(|error| error.to_string())?;
-    let (archive, output) = pack.run().await.map_err(|error| error.to_string())?;
-    if !output.is_ok() {
-        return Err(output.complaint());
-    }
+    let archive = printed(pack).await?;
     let args = ["-xf", "-", "--no-same-owner"];
     let tar = Program::new("tar", args).in_dir(into).limit(LIMIT).stdin(archive);
-    let (_, output) = tar.run().await.map_err(|error| error.to_string())?;
-    if output.is_ok() { Ok(()) } else { Err(output.complaint()) }
+    printed(tar).await.map(drop)
 }
 
 /// Fetches a repository over ssh into an empty folder, with the keys and the agent of whoever runs
@@ -237,7 +239,7 @@ pub(super) async fn fetch(url: &str, wanted: &[&str], into: &Path) -> Result<Str
         let program = git_in(into, &["fetch", "-q", "--no-tags", "--", url, name])
             .limit(LIMIT)
             .env("GIT_SSH_COMMAND", format!("{command} -o BatchMode=yes -o ConnectTimeout=15"));
-        let (_, output) = program.run().await.map_err(|error| error.to_string())?;
+        let output = program.run().await.map_err(|error| error.to_string())?;
         if output.is_ok() {
             let args = ["rev-parse", "-q", "--verify", "FETCH_HEAD^{commit}"];
             return git(into, &args, Vec::new()).await.map(|bytes| line(&bytes));

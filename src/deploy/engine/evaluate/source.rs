@@ -6,7 +6,7 @@
 //! (`path:`, `git+file:`, `git+ssh:`), go along: there they are put into the store, where Nix looks
 //! for what is locked before it fetches anything.
 
-use super::repository::{self, Wanted, copy, copy_folder, fetch, is_there, without_git};
+use super::repository::{self, Wanted, copy, copy_folder, fetch, is_there, printed, without_git};
 use crate::deploy::Failure;
 use crate::deploy::engine::flake::{LocalFlake, locate};
 use crate::deploy::engine::scripts::UNPACK;
@@ -112,11 +112,7 @@ async fn collect(step: &Step, url: &FlakeUrl, place: &Path) -> Result<Option<Pac
     let names = ["flake", "inputs"].into_iter().filter(|name| place.join(name).exists());
     let args = ["-cf", "-"].into_iter().chain(names);
     let tar = Program::new("tar", args).in_dir(place).limit(SEND_LIMIT);
-    let (archive, output) = tar.run().await.map_err(|error| error.to_string())?;
-    if !output.is_ok() {
-        return Err(output.complaint());
-    }
-    packed.archive = archive;
+    packed.archive = printed(tar).await?;
     Ok(Some(packed))
 }
 

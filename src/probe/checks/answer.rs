@@ -1,7 +1,10 @@
 //! What is made of answers of any kind: refusals, haste, details, and long texts that are read aside.
 
 use crate::fleet::words::tiers;
-use crate::fleet::{Code, Detail, Finding, SizeFacts, Tier, TierFacts, TierState, printable_line};
+use crate::fleet::{
+    Code, Detail, Finding, SignatureState, SizeFacts, Tier, TierFacts, TierState, printable_line,
+};
+use crate::nix::signature::is_key;
 use crate::probe::asking::Asking;
 use crate::probe::checks::up::SLOW_MS;
 use crate::probe::clock::milliseconds;
@@ -30,6 +33,19 @@ pub(in crate::probe) fn not_asked(tier: &Tier, error: &RequestError) -> Finding 
         RequestTrouble::Setup => Code::SetupFailed,
     };
     tiers::not_asked(tier, code, &error.url, &error.cause, &error.hint)
+}
+
+/// Compares the keys that a server says it signs with to that of hosts.toml; one that names none says
+/// nothing of it.
+pub(in crate::probe) fn compare_keys(tier: &Tier, theirs: &[&str], facts: &mut TierFacts) {
+    let Some(ours) = &tier.public_key else { return };
+    if theirs.is_empty() || theirs.iter().any(|text| is_key(text, ours)) {
+        return;
+    }
+    let finding = tiers::key_mismatch(tier, &printable_line(&theirs.join(", ")), ours);
+    facts.signature = SignatureState::Invalid;
+    facts.proof = Some(finding.cause.clone());
+    facts.findings.push(finding);
 }
 
 /// Returns the facts of a tier that has just answered well.

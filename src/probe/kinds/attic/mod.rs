@@ -10,9 +10,10 @@ use crate::fleet::words::{kinds, tiers};
 use crate::fleet::{
     Code, SignatureState, StorePath, Tier, TierFacts, TierState, duration, printable_line,
 };
-use crate::nix::signature::is_key;
 use crate::probe::asking::{Asking, TierFuture, TierProbe};
-use crate::probe::checks::answer::{detail, failed, nonsense, read_json, refused, up};
+use crate::probe::checks::answer::{
+    compare_keys, detail, failed, nonsense, read_json, refused, up,
+};
 use crate::probe::checks::held::held_by_head;
 use crate::probe::checks::up::STORE_DIR;
 use crate::probe::checks::{one_request, prove};
@@ -252,14 +253,8 @@ fn describe(tier: &Tier, config: &Config, facts: &mut TierFacts) {
         let text = format!("what {names} signed is not kept here: closures are not whole");
         facts.details.push(detail("left out", &text));
     }
-    if let (Some(theirs), Some(ours)) = (&config.public_key, &tier.public_key)
-        && !is_key(theirs, ours)
-    {
-        let finding = tiers::key_mismatch(tier, &printable_line(theirs), ours);
-        facts.signature = SignatureState::Invalid;
-        facts.proof = Some(finding.cause.clone());
-        facts.findings.push(finding);
-    }
+    let theirs: Vec<&str> = config.public_key.as_deref().into_iter().collect();
+    compare_keys(tier, &theirs, facts);
 }
 
 /// Says what the token may do and how long it is good for.

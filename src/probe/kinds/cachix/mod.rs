@@ -5,15 +5,14 @@
 //! how much it may, is told in Cachix' web pages only: the size here is what is confirmed of the
 //! fleet's paths, "at least".
 
-use crate::fleet::words::{kinds, tiers};
+use crate::fleet::words::kinds;
 use crate::fleet::{
     Code, Login, SignatureState, SizeFacts, StorePath, Tier, TierFacts, TierKind, TierState, ago,
     printable_line,
 };
-use crate::nix::signature::is_key;
 use crate::probe::asking::{Asking, TierFuture, TierProbe};
 use crate::probe::checks::answer::{
-    detail, failed, nonsense, not_asked, read_json, recent, refused, since, size,
+    compare_keys, detail, failed, nonsense, not_asked, read_json, recent, refused, since, size,
 };
 use crate::probe::checks::up::{info, mark_slow};
 use crate::probe::checks::{one_request, proof, take_verdict};
@@ -303,15 +302,7 @@ fn describe(tier: &Tier, cache: &Cache, facts: &mut TierFacts) {
     let keys = &cache.public_signing_keys;
     let known: Vec<String> = keys.iter().map(|key| printable_line(key)).collect();
     facts.details.push(detail("keys", &known.join(", ")));
-    if let Some(key) = &tier.public_key
-        && !keys.is_empty()
-        && !keys.iter().any(|text| is_key(text, key))
-    {
-        facts.signature = SignatureState::Invalid;
-        let finding = tiers::key_mismatch(tier, &known.join(", "), key);
-        facts.proof = Some(finding.cause.clone());
-        facts.findings.push(finding);
-    }
+    compare_keys(tier, &keys.iter().map(String::as_str).collect::<Vec<_>>(), facts);
 }
 
 /// Proves signature and nar, at most once a day: reading counts as use.

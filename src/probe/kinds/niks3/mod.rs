@@ -7,13 +7,12 @@
 
 mod answers;
 
-use crate::fleet::words::{kinds, tiers};
-use crate::fleet::{
-    Code, SignatureState, SizeFacts, StorePath, Tier, TierFacts, TierKind, ago, printable_line,
-};
-use crate::nix::signature::is_key;
+use crate::fleet::words::kinds;
+use crate::fleet::{Code, SizeFacts, StorePath, Tier, TierFacts, TierKind, ago, printable_line};
 use crate::probe::asking::{Asking, TierFuture, TierProbe};
-use crate::probe::checks::answer::{detail, read_json, read_metrics, recent, since, size};
+use crate::probe::checks::answer::{
+    compare_keys, detail, read_json, read_metrics, recent, since, size,
+};
 use crate::probe::checks::held::held;
 use crate::probe::checks::up;
 use crate::probe::memory::{Dated, MemoryPart};
@@ -167,16 +166,8 @@ fn describe(asking: &Asking<'_>, inventory: &Inventory, age: &str, facts: &mut T
 
 /// Compares what the server says of address and keys with hosts.toml.
 fn compare(tier: &Tier, config: &CacheConfig, facts: &mut TierFacts) {
-    let known: Vec<String> = config.public_keys.iter().map(|key| printable_line(key)).collect();
-    if let Some(key) = &tier.public_key
-        && !config.public_keys.is_empty()
-        && !config.public_keys.iter().any(|text| is_key(text, key))
-    {
-        facts.signature = SignatureState::Invalid;
-        let finding = tiers::key_mismatch(tier, &known.join(", "), key);
-        facts.proof = Some(finding.cause.clone());
-        facts.findings.push(finding);
-    }
+    let theirs: Vec<&str> = config.public_keys.iter().map(String::as_str).collect();
+    compare_keys(tier, &theirs, facts);
     let own = config.substituter_url.trim_end_matches('/');
     if !own.is_empty() && own != tier.url {
         let text = format!("niks3 tells hosts to ask {}", printable_line(own));

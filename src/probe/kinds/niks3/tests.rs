@@ -1,7 +1,9 @@
 //! niks3 as its source says that it answers; no answer here was recorded from a server at work.
 
 use super::*;
-use crate::fleet::{Finding, KindName, Login, PublicKey, SecretSource, TierState};
+use crate::fleet::{
+    Finding, KindName, Login, PublicKey, SecretSource, SignatureState, TierKind, TierState,
+};
 use crate::nix::signature::parse_public_key;
 use crate::probe::asking::Tools;
 use crate::probe::memory::Memory;

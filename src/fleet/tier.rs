@@ -176,6 +176,12 @@ impl From<KindName> for TierKind {
 }
 
 impl Tier {
+    /// Returns the address that its login is for: its own, or that of a niks3 server beside its
+    /// bucket, whose token no bucket gets.
+    pub fn login_url(&self) -> &str {
+        if let TierKind::Niks3 { api: Some(api) } = &self.kind { api } else { &self.url }
+    }
+
     /// Makes a tier with nothing but what every tier has.
     pub fn new(name: &str, kind: impl Into<TierKind>, url: &str) -> Self {
         Self {

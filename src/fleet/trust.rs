@@ -85,21 +85,20 @@ impl Fleet {
         }
         for tier in &self.tiers {
             let name = &tier.name;
-            if let TierKind::Cachix { api: Some(api) } | TierKind::Niks3 { api: Some(api) } =
-                &tier.kind
-            {
+            if let TierKind::Cachix { api: Some(api) } = &tier.kind {
                 lines.push(format!("api of {name}, which gets its login too: {api}"));
             }
+            let to = tier.login_url();
             for (key, source) in tier.access.login.secrets() {
                 lines.push(match source {
                     SecretSource::Env(variable) => {
-                        format!("{key} of {name}, sent to {}: variable {variable}", tier.url)
+                        format!("{key} of {name}, sent to {to}: variable {variable}")
                     }
                     SecretSource::File(file) => {
-                        format!("{key} of {name}, sent to {}: file {}", tier.url, file.display())
+                        format!("{key} of {name}, sent to {to}: file {}", file.display())
                     }
                     SecretSource::Command { words, .. } => {
-                        format!("{key} of {name}, sent to {}: runs {}", tier.url, words.join(" "))
+                        format!("{key} of {name}, sent to {to}: runs {}", words.join(" "))
                     }
                 });
             }

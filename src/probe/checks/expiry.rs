@@ -19,11 +19,10 @@ pub(in crate::probe) async fn note(asking: &Asking<'_>, facts: &mut TierFacts) {
                 let until = certificate.until.strftime("%Y-%m-%d").to_string();
                 let left = duration(left.unsigned_abs());
                 facts.findings.push(tiers::certificate_expires(asking.tier, &left, &until));
-                // It was read when the connection was made: a new one sees whether it was renewed.
-                asking.web.forget_login(asking.tier);
+                asking.web.forget_old_client(asking.tier);
             }
             // A new connection sees what hosts see.
-            ValidityState::Ended(_) => asking.web.forget_login(asking.tier),
+            ValidityState::Ended(_) => asking.web.forget_client(asking.tier),
             ValidityState::Good | ValidityState::BeginsIn(_) => {}
         }
     }
@@ -33,7 +32,7 @@ pub(in crate::probe) async fn note(asking: &Asking<'_>, facts: &mut TierFacts) {
     let header = asking.web.authorization(asking.tier, asking.kind.rules()).await;
     if facts.state == TierState::Unauthorized {
         // What was refused is read here once more, and must not be kept for the next look.
-        asking.web.forget_login(asking.tier);
+        asking.web.forget_client(asking.tier);
     }
     let Some(token) = header.and_then(|header| token_of(header.expose())) else { return };
     facts.token = Some(token);

@@ -22,7 +22,7 @@ pub(super) use request::{CACHE_REQUESTS, is_declared, nothing_came};
 pub(super) use rules::asks_for_rest;
 pub use rules::{RestWish, Rules};
 
-use crate::fleet::{Tier, TierKind};
+use crate::fleet::Tier;
 use crate::nix::s3_url::web_url;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
@@ -79,13 +79,13 @@ pub(super) fn left_alone(until: Timestamp) -> String {
     format!("left alone until {} UTC", until.strftime("%H:%M:%S"))
 }
 
-/// Returns whether a tier's login is for an address: that of niks3 is for its server, and not for the
-/// bucket that hosts read from.
+/// Returns whether a URL has scheme, host and port of where a tier's login is for.
 fn is_for_login(tier: &Tier, url: &Url) -> bool {
-    if let TierKind::Niks3 { api: Some(api) } = &tier.kind {
-        return Url::parse(api).is_ok_and(|api| api.origin() == url.origin());
+    let login = tier.login_url();
+    if login == tier.url {
+        return own_origin(tier, url);
     }
-    own_origin(tier, url)
+    Url::parse(login).is_ok_and(|login| login.origin() == url.origin())
 }
 
 /// Returns whether a URL has scheme, host and port of the tier's own.

@@ -8,7 +8,7 @@
 mod answers;
 
 use crate::fleet::words::kinds;
-use crate::fleet::{Code, SizeFacts, StorePath, Tier, TierFacts, TierKind, ago, printable_line};
+use crate::fleet::{Code, SizeFacts, StorePath, Tier, TierFacts, ago, printable_line};
 use crate::probe::asking::{Asking, TierFuture, TierProbe};
 use crate::probe::checks::answer::{
     compare_keys, detail, read_json, read_metrics, recent, since, size,
@@ -100,11 +100,7 @@ impl TierProbe for Niks3 {
 
 /// Returns the tier as it is at its server, which gets the same credentials: hosts.toml names it.
 fn at_server(tier: &Tier) -> Tier {
-    let api = match &tier.kind {
-        TierKind::Niks3 { api } => api.clone(),
-        _ => None,
-    };
-    Tier { url: api.unwrap_or_else(|| tier.url.clone()), ..tier.clone() }
+    Tier { url: tier.login_url().to_owned(), ..tier.clone() }
 }
 
 /// Adds what the server says of its cache, which hosts do not need.

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OnceCell, Semaphore};
 
 /// How long connecting may take.
@@ -29,9 +29,13 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long a whole request may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(10);
 
+/// How old a client may be that is asked for a certificate which ends soon.
+const CLIENT_AGE: Duration = Duration::from_secs(10 * 60);
+
 /// What is kept per tier: its client, its credentials and its limit.
 struct TierClient {
     client: reqwest::Client,
+    made_at: Instant,
     /// Clients for what servers redirect to, by how far away those servers are.
     followers: Mutex<Vec<(Reach, reqwest::Client)>>,
     limit: Semaphore,
@@ -105,7 +109,7 @@ impl HttpClient {
             answer.map_err(|error| explain(tier, &ask.url, &error)).and_then(|reply| reply);
         let unreadable = matches!(place.credentials.get(), Some(Err(_)));
         if unreadable || answer.as_ref().is_ok_and(|reply| reply.status == 401) {
-            self.forget_login(tier);
+            self.forget_client(tier);
         }
         answer.inspect(|reply| {
             place.version.store(if reply.is_http2 { 2 } else { 1 }, Ordering::Relaxed);
@@ -113,9 +117,19 @@ impl HttpClient {
         })
     }
 
-    /// Lets the next request read the secret of a tier anew: somebody may have mended or renewed it.
-    pub(in crate::probe) fn forget_login(&self, tier: &Tier) {
+    /// Lets the next request read the secret of a tier anew, over a new connection: somebody may have
+    /// mended or renewed it.
+    pub(in crate::probe) fn forget_client(&self, tier: &Tier) {
         self.places.lock().unwrap_or_else(PoisonError::into_inner).remove(&tier.name);
+    }
+
+    /// Does the same now and then: a connection that is kept says nothing of a certificate that was
+    /// renewed since it was made.
+    pub(in crate::probe) fn forget_old_client(&self, tier: &Tier) {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if places.get(&tier.name).is_some_and(|place| place.made_at.elapsed() > CLIENT_AGE) {
+            places.remove(&tier.name);
+        }
     }
 
     /// Returns the authorization header that goes to a tier's own origin, when there is one: a kind
@@ -159,6 +173,7 @@ impl HttpClient {
         }
         let place = Arc::new(TierClient {
             client: client(tier, None)?,
+            made_at: Instant::now(),
             followers: Mutex::default(),
             limit: Semaphore::new(rules.at_once),
             credentials: OnceCell::new(),

@@ -6,7 +6,7 @@ use crate::probe::server::Server;
 use crate::probe::transport::budget::Rest;
 use crate::probe::transport::login::from_netrc;
 use crate::probe::transport::{
-    Method, RequestTrouble, RestWish, asks_for_rest, is_declared, own_origin,
+    Method, RequestTrouble, RestWish, asks_for_rest, is_declared, is_for_login, own_origin,
 };
 use reqwest::Url;
 
@@ -135,5 +135,21 @@ fn credentials_are_for_the_tiers_own_origin() {
         ("https://evil.example/x", false),
     ] {
         assert_eq!(own_origin(&tier, &Url::parse(url).unwrap()), own, "{url}");
+        assert_eq!(is_for_login(&tier, &Url::parse(url).unwrap()), own, "{url}");
     }
+}
+
+#[test]
+fn the_token_of_a_niks3_server_does_not_go_to_its_bucket() {
+    let kind = TierKind::Niks3 { api: Some("https://niks3.example".to_owned()) };
+    let tier = Tier::new("x", kind, "https://bucket.example");
+    for (url, own) in [
+        ("https://niks3.example/api/stats", true),
+        ("http://niks3.example/api/stats", false),
+        ("https://bucket.example/nix-cache-info", false),
+    ] {
+        assert_eq!(is_for_login(&tier, &Url::parse(url).unwrap()), own, "{url}");
+    }
+    let without = Tier::new("x", TierKind::Niks3 { api: None }, "https://niks3.example");
+    assert!(is_for_login(&without, &Url::parse("https://niks3.example/x").unwrap()));
 }

@@ -8,8 +8,7 @@
 use crate::cli::live::{HearsOfRuns, count_requests, watch_runs};
 use crate::cli::{CliError, earlier, figures, history, left, trends, verify};
 use crate::dash::{
-    Effect, Look, Model, Msg, RunKind, Theme, ascii_from, dead_words, depth_from, recall,
-    run as show,
+    Effect, Look, Model, Msg, Theme, ascii_from, dead_words, depth_from, recall, run as show,
 };
 use crate::deploy::flake_revision;
 use crate::fleet::{Event, Fleet, RunId, StoreDepth};
@@ -204,13 +203,13 @@ impl Runtime {
     async fn carry_out(self, mut wanted: mpsc::Receiver<Effect>) {
         while let Some(effect) = wanted.recv().await {
             match effect {
-                Effect::StartRun { kind, hosts, action, strategy, allow_protected, first } => {
-                    let mut args: Vec<String> = vec![kind.word().to_owned()];
+                Effect::StartRun { hosts, goal, strategy, allow_protected, first } => {
+                    let mut args: Vec<String> = vec![goal.command().to_owned()];
                     if let Some(strategy) = strategy {
                         args.extend(["--strategy".to_owned(), strategy.word().to_owned()]);
                     }
-                    if kind == RunKind::Deploy {
-                        args.extend(["--action".to_owned(), action.word().to_owned()]);
+                    if goal.deploys() {
+                        args.extend(["--action".to_owned(), goal.word().to_owned()]);
                         if first {
                             args.push("--first".to_owned());
                         }

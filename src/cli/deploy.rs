@@ -5,8 +5,8 @@
 
 use crate::cli::show::{Display, Face, Notices, RunDisplay};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, complete, history, left};
-use crate::deploy::{Control, Deploy, Ended, Kind, Listener, Request, setup};
-use crate::fleet::{Action, DropReason, Event, Fleet, Outcome, RunId, RunWhat, Strategy, select};
+use crate::deploy::{Control, Deploy, Ended, Listener, Request, setup};
+use crate::fleet::{DropReason, Event, Fleet, Goal, Outcome, RunId, RunWhat, Strategy, select};
 use crate::record::{Recorder, RunRecord, RunRecorder, Runs, Word, state_home};
 use crate::remote::Remote;
 use clap::{Args, ValueEnum};
@@ -109,7 +109,7 @@ impl From<StrategyArg> for Strategy {
     }
 }
 
-impl From<ActionArg> for Action {
+impl From<ActionArg> for Goal {
     fn from(arg: ActionArg) -> Self {
         match arg {
             ActionArg::Switch => Self::Switch,
@@ -122,11 +122,11 @@ impl From<ActionArg> for Action {
 
 pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, CliError> {
     select(&fleet, &args.allow_protected)?;
+    let goal = Goal::from(args.action);
     let request = Request {
-        kind: Kind::Deploy,
         hosts: select(&fleet, &args.selectors)?,
-        asks: !args.yes && args.action.changes(),
-        action: args.action.into(),
+        asks: !args.yes && goal.changes(),
+        goal,
         strategy: args.strategy.map(Into::into),
         allow_protected: args.allow_protected,
         first: args.first,
@@ -136,9 +136,8 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
 
 pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, CliError> {
     let request = Request {
-        kind: Kind::Build,
         hosts: select(&fleet, &args.selectors)?,
-        action: Action::DryActivate,
+        goal: Goal::Build,
         strategy: args.strategy.map(Into::into),
         allow_protected: Vec::new(),
         first: false,
@@ -156,13 +155,6 @@ fn leave_terminal() {
         let _gone = setpgid(None, Some(group));
     }
     let _left_before = setsid();
-}
-
-impl ActionArg {
-    /// Returns whether the action changes anything that a person should confirm.
-    fn changes(self) -> bool {
-        !matches!(self, Self::DryActivate)
-    }
 }
 
 impl FaceArgs {
@@ -214,7 +206,7 @@ async fn run(fleet: Fleet, request: &Request, face: &FaceArgs) -> Result<ExitCod
     };
     let ears = tokio::spawn(ears.listen(Arc::clone(&stopped)));
     let written = RunRecorder::start(writer, recorder.clone())?;
-    let shown = Display { face, width, kind: request.kind, control }.start();
+    let shown = Display { face, width, goal: request.goal, control }.start();
     let Ended { outcomes, untidy } =
         deploy.run(said, listener(&written, &shown, recorder.clone())).await;
     runs.note_untidy(&run, &untidy);

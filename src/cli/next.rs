@@ -3,9 +3,9 @@
 use crate::cli::CliError;
 use crate::cli::status::{or_unknown, table};
 use crate::deploy::engine::evaluate_only;
-use crate::deploy::{Kind, Request, setup};
+use crate::deploy::{Request, setup};
 use crate::fleet::{
-    Action, ClosurePath, Fetched, Fleet, NextFacts, Share, StorePath, ago, bytes, select,
+    ClosurePath, Fetched, Fleet, Goal, NextFacts, Share, StorePath, ago, bytes, select,
 };
 use crate::probe::{NextSystem, Snapshot};
 use crate::remote::ScriptRunner;
@@ -100,9 +100,8 @@ pub(super) async fn evaluate(
     let all = ["all".to_owned()];
     let selectors = if selectors.is_empty() { &all[..] } else { selectors };
     let request = Request {
-        kind: Kind::Build,
         hosts: select(fleet, selectors)?,
-        action: Action::DryActivate,
+        goal: Goal::Build,
         strategy: None,
         allow_protected: Vec::new(),
         first: false,

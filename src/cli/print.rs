@@ -1,15 +1,14 @@
 //! A run as plain lines, for a terminal without a screen or a file.
 
-use crate::deploy::{CONFIRMATION, Kind};
 use crate::fleet::{
-    Fetched, HostResult, Outcome, PhaseState, Plan, RunEvent, RunWhat, bytes, duration,
+    Fetched, Goal, HostResult, Outcome, PhaseState, Plan, RunEvent, RunWhat, Wait, bytes, duration,
 };
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
 /// Returns an event as lines; nothing for events that only move the screen.
-pub(super) fn event(event: &RunEvent, width: usize, kind: Kind) -> Option<String> {
+pub(super) fn event(event: &RunEvent, width: usize, goal: Goal) -> Option<String> {
     match &event.what {
         RunWhat::Begin { hosts, title } => {
             Some(format!("run {}: {title} of {}", event.run, hosts.join(", ")))
@@ -21,11 +20,11 @@ pub(super) fn event(event: &RunEvent, width: usize, kind: Kind) -> Option<String
         },
         RunWhat::Log { host, phase, line } => Some(format!("{host:width$}  {phase:<11} {line}")),
         // The question itself says so.
-        RunWhat::Waiting { reason: Some(reason), .. } if reason == CONFIRMATION => None,
-        RunWhat::Waiting { host, reason: Some(reason) } => {
+        RunWhat::Waiting { wait: Some(Wait::Confirmation), .. } => None,
+        RunWhat::Waiting { host, reason: Some(reason), .. } => {
             Some(format!("{host:width$}  waiting for {reason}"))
         }
-        RunWhat::Result { host, result } => Some(outcome(host, result, width, kind)),
+        RunWhat::Result { host, result } => Some(outcome(host, result, width, goal)),
         RunWhat::Summary { outcomes, duration_ms } => Some(summary(outcomes, *duration_ms)),
         RunWhat::Dropped { lines, events, why, .. } => Some(why.sentence(*lines, *events)),
         RunWhat::Waiting { .. } | RunWhat::Progress { .. } => None,
@@ -35,7 +34,7 @@ pub(super) fn event(event: &RunEvent, width: usize, kind: Kind) -> Option<String
 
 /// Returns the plan as a table.
 fn plan(plan: &Plan, width: usize) -> String {
-    let mut text = format!("plan: {} {}", plan.action, plan.strategy);
+    let mut text = format!("plan: {} {}", plan.goal, plan.strategy);
     if let Some(revision) = &plan.revision {
         let _ = write!(text, " of {revision}");
     }
@@ -50,9 +49,9 @@ fn plan(plan: &Plan, width: usize) -> String {
             text,
             "\n  {name:width$}  {} to build on {}, {} to download there{}",
             count(host.to_build),
-            host.build_on,
+            host.build_on(),
             count(host.to_download),
-            host.tier.as_ref().map(|tier| format!(", then pulls from {tier}")).unwrap_or_default(),
+            host.route.tier().map(|tier| format!(", then pulls from {tier}")).unwrap_or_default(),
         );
         let _ = write!(text, "\n  {:width$}  {}", "", host.toplevel);
         for note in host.told() {
@@ -66,13 +65,13 @@ fn plan(plan: &Plan, width: usize) -> String {
 }
 
 /// Returns how a host ended.
-fn outcome(host: &str, result: &HostResult, width: usize, kind: Kind) -> String {
+fn outcome(host: &str, result: &HostResult, width: usize, goal: Goal) -> String {
     let time = duration(Duration::from_millis(result.duration_ms));
     let mut text = format!("{host:width$}  {} in {time}", result.outcome.spoken());
     if result.outcome != Outcome::Unchanged && (result.built > 0 || !result.fetched.is_empty()) {
         let _ = write!(text, "; {} built{}", result.built, origins(&result.fetched));
     }
-    if let (Kind::Build, Some(toplevel)) = (kind, &result.toplevel) {
+    if let (Goal::Build, Some(toplevel)) = (goal, &result.toplevel) {
         let _ = write!(text, "\n{:width$}  {toplevel}", "");
     }
     if let Some(error) = result.told() {

@@ -5,8 +5,8 @@
 //! count; phases, plans, results and the summary always come through.
 
 use crate::cli::{json, print};
-use crate::deploy::{Control, Kind};
-use crate::fleet::{DropReason, RunEvent, RunWhat};
+use crate::deploy::Control;
+use crate::fleet::{DropReason, Goal, RunEvent, RunWhat};
 use crate::record::{EventReceiver, EventSender, event_queue};
 use std::io::Write;
 use std::time::Duration;
@@ -43,8 +43,8 @@ pub(super) struct Display {
     pub(super) face: Face,
     /// How wide the column of hosts is.
     pub(super) width: usize,
-    /// What kind of run it is.
-    pub(super) kind: Kind,
+    /// What the run is for.
+    pub(super) goal: Goal,
     /// Where the answer to the plan goes.
     pub(super) control: mpsc::Sender<Control>,
 }
@@ -111,7 +111,7 @@ impl Display {
     fn line(&self, event: &RunEvent) -> Option<String> {
         match self.face {
             Face::Quiet if event.what.may_be_dropped() => None,
-            Face::Lines | Face::Quiet => print::event(event, self.width, self.kind),
+            Face::Lines | Face::Quiet => print::event(event, self.width, self.goal),
             Face::Json => json::run_event(event),
             Face::Nothing => None,
         }
@@ -230,7 +230,7 @@ mod tests {
     }
 
     fn display(face: Face) -> Display {
-        Display { face, width: 7, kind: Kind::Deploy, control: mpsc::channel(1).0 }
+        Display { face, width: 7, goal: Goal::Switch, control: mpsc::channel(1).0 }
     }
 
     /// Sends what a long build tells while the writer takes nothing, then opens it; returns what

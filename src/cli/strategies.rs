@@ -1,7 +1,7 @@
 //! Whether the hosts of a fleet can be deployed in the way that `hosts.toml` chooses for them.
 
-use crate::deploy::{Kind, Request, SetupError, setup};
-use crate::fleet::{Action, Fleet};
+use crate::deploy::{Request, SetupError, setup};
+use crate::fleet::{Fleet, Goal};
 
 /// Why a host cannot be deployed in the way that is chosen for it, and what to do about it.
 pub(super) type StrategyMistake = (String, String);
@@ -18,9 +18,8 @@ pub(super) fn mistakes(fleet: &Fleet) -> Vec<StrategyMistake> {
     let mut mistakes: Vec<(StrategyMistake, Vec<String>)> = Vec::new();
     for host in &fleet.hosts {
         let request = Request {
-            kind: Kind::Deploy,
             hosts: vec![host.name.clone()],
-            action: Action::Switch,
+            goal: Goal::Switch,
             strategy: None,
             allow_protected: vec![host.name.clone()],
             first: false,

@@ -262,8 +262,7 @@ pub(super) fn result(host: &str, outcome: Outcome, error: Option<&str>) -> RunWh
 pub(super) fn plan() -> Plan {
     let host = |name: &str, letter, unchanged: bool, notes: &[&str]| HostPlan {
         host: name.to_owned(),
-        build_on: "p620".to_owned(),
-        tier: Some("p620".to_owned()),
+        route: Route::ViaCache { builder: "p620".to_owned(), tier: "p620".to_owned() },
         toplevel: path(letter, &format!("nixos-system-{name}-26.05.20261121.3f2c1ab")),
         drv: None,
         running: (!unchanged)
@@ -275,7 +274,7 @@ pub(super) fn plan() -> Plan {
         findings: Vec::new(),
     };
     Plan {
-        action: Action::Switch,
+        goal: Goal::Switch,
         strategy: Strategy::ViaCache,
         revision: Some("3f2c1ab09d8e7f6a5b4c-dirty".to_owned()),
         hosts: vec![

@@ -41,7 +41,7 @@ pub use model::{
     HostModel, LogScroll, Model, Overlay, Prompt, RunSign, Screen, StartForm, Starting, TierView,
     Toast,
 };
-pub use msg::{Effect, Msg, RunKind, Trend, Wish};
+pub use msg::{Effect, Msg, Trend, Wish};
 pub use run_view::{Extent, HostRun, PhaseView, RunView, Summary};
 pub use status_line::status_line;
 pub use terminal::{DashError, run};

@@ -4,10 +4,9 @@ use crate::dash::figures::Figures;
 use crate::dash::filter::Filter;
 use crate::dash::input::LineInput;
 use crate::dash::mean_coverage::{MeanCoverage, mean_coverage};
-use crate::dash::msg::RunKind;
 use crate::dash::run_view::{HostRun, RunView};
 use crate::fleet::{
-    Action, CoverageFacts, Fleet, Host, HostFacts, NextFacts, RunId, StoreFacts, Strategy, Tier,
+    CoverageFacts, Fleet, Goal, Host, HostFacts, NextFacts, RunId, StoreFacts, Strategy, Tier,
     TierFacts, ago,
 };
 use jiff::Timestamp;
@@ -85,12 +84,10 @@ impl Screen {
 /// What was chosen before a run starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StartForm {
-    /// Deploy or build.
-    pub kind: RunKind,
     /// The hosts, in the fleet's order.
     pub hosts: Vec<String>,
-    /// What switch-to-configuration will be asked for.
-    pub action: Action,
+    /// What it is for.
+    pub goal: Goal,
     /// The strategy; none means each host's own.
     pub strategy: Option<Strategy>,
     /// Protected hosts whose names were typed.
@@ -159,8 +156,8 @@ pub struct Prompt {
 /// A run that was asked for and has not begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Starting {
-    /// Deploy or build.
-    pub kind: RunKind,
+    /// What it is for.
+    pub goal: Goal,
     /// Its hosts.
     pub hosts: Vec<String>,
     /// When it was asked for.

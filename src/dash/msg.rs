@@ -1,7 +1,7 @@
 //! What comes into the screen and what it asks for in return.
 
 use crate::dash::figures::Figures;
-use crate::fleet::{Action, Event, RunId, Strategy};
+use crate::fleet::{Event, Goal, RunId, Strategy};
 use crossterm::event::KeyEvent;
 
 /// Something that happened to the screen.
@@ -55,36 +55,15 @@ pub enum Trend {
     TierLatency(String, Vec<f64>),
 }
 
-/// What a run does with its hosts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RunKind {
-    /// Build and bring to the hosts.
-    Deploy,
-    /// Build only.
-    Build,
-}
-
-impl RunKind {
-    /// Returns the word of the command line.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Deploy => "deploy",
-            Self::Build => "build",
-        }
-    }
-}
-
 /// What the screen asks the runtime to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Start a run; it comes back as [`crate::fleet::RunWhat::Begin`], or as [`Msg::Notice`].
     StartRun {
-        /// What it does.
-        kind: RunKind,
         /// The hosts, in the fleet's order.
         hosts: Vec<String>,
-        /// What a deploy asks switch-to-configuration for.
-        action: Action,
+        /// What it is for.
+        goal: Goal,
         /// The strategy; none means each host's own.
         strategy: Option<Strategy>,
         /// Protected hosts whose names were typed.

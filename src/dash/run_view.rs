@@ -3,6 +3,7 @@
 use crate::dash::log_ring::{LogLine, LogRing};
 use crate::fleet::{
     Bytes, HostResult, Outcome, Phase, PhaseState, Plan, Progress, RunEvent, RunId, RunWhat, Share,
+    Wait,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -56,7 +57,7 @@ pub struct HostRun {
     /// Derivations to build for it, as its plan says.
     pub to_build: Option<u64>,
     /// What the host waits for.
-    pub waiting: Option<String>,
+    pub waiting: Option<Wait>,
     /// How it ended.
     pub result: Option<HostResult>,
     /// Its newest log lines.
@@ -329,7 +330,7 @@ impl RunView {
                     host.log.push(LogLine { at, phase, text: why.sentence(lines, 0) });
                 }
             }
-            RunWhat::Waiting { host, reason } => self.host_mut(&host).waiting = reason,
+            RunWhat::Waiting { host, wait, .. } => self.host_mut(&host).waiting = wait,
             RunWhat::Result { host, result } => {
                 let host = self.host_mut(&host);
                 host.waiting = None;

@@ -13,6 +13,6 @@ pub use engine::{
     Control, Deploy, Ended, Listener, NoFlake, builds_for, flake_revision, locate,
     tracks_flake_file,
 };
-pub use machine::{CONFIRMATION, Input, Machine, MachineCommand};
+pub use machine::{Input, Machine, MachineCommand};
 pub use report::{Activation, Ending, Failure, Preflight, Reason, Remarks, Report, RunFacts};
-pub use setup::{HostSetup, Kind, Request, Setup, SetupError, setup};
+pub use setup::{HostSetup, Request, Setup, SetupError, setup};

@@ -1,26 +1,15 @@
 //! What was asked for, checked against the fleet.
 
-use crate::fleet::{Action, ActivationSettings, Fleet, Host, Strategy};
+use crate::fleet::{ActivationSettings, Fleet, Goal, Host, Route, Strategy};
 use std::time::Duration;
-
-/// Whether systems are deployed or only built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Through all phases.
-    Deploy,
-    /// Ends after the build.
-    Build,
-}
 
 /// What was asked for.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Deploy or build.
-    pub kind: Kind,
     /// Names of hosts, in the fleet's order.
     pub hosts: Vec<String>,
-    /// What switch-to-configuration is asked to do.
-    pub action: Action,
+    /// What it is for.
+    pub goal: Goal,
     /// A strategy for all hosts instead of their own.
     pub strategy: Option<Strategy>,
     /// Protected hosts that may take part.
@@ -36,12 +25,8 @@ pub struct Request {
 pub struct HostSetup {
     /// The host.
     pub name: String,
-    /// By which way.
-    pub strategy: Strategy,
-    /// The host that builds for it.
-    pub build_on: String,
-    /// The tier it pulls from; none when it builds itself.
-    pub tier: Option<String>,
+    /// Who builds for it, and by which way it gets its system.
+    pub route: Route,
     /// Whether it activates only when every other host is done.
     pub last: bool,
     /// How long it waits for the acknowledgement.
@@ -52,13 +37,18 @@ pub struct HostSetup {
     pub first: bool,
 }
 
+impl HostSetup {
+    /// Returns the host that builds for it.
+    pub fn build_on(&self) -> &str {
+        self.route.builder(&self.name)
+    }
+}
+
 /// A request that fits the fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
-    /// Deploy or build.
-    pub kind: Kind,
-    /// What switch-to-configuration is asked to do.
-    pub action: Action,
+    /// What it is for.
+    pub goal: Goal,
     /// The strategy to show: the request's, else the fleet's.
     pub strategy: Strategy,
     /// Whether somebody must confirm the plan.
@@ -82,11 +72,13 @@ pub enum SetupError {
     NoFlake,
     /// The fleet has no builder.
     #[error(
-        "{host} is to be deployed via-cache, but hosts.toml names no builder; add builder = \"NAME\" to [fleet], or use --strategy direct"
+        "{host} is to be deployed {strategy}, but hosts.toml names no builder; add builder = \"NAME\" to [fleet], or use --strategy direct"
     )]
     NoBuilder {
         /// The host.
         host: String,
+        /// The strategy that needs one.
+        strategy: Strategy,
     },
     /// No tier serves the builder's store.
     #[error(
@@ -124,9 +116,7 @@ pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
     }
     let mut hosts = Vec::new();
     for host in request.hosts.iter().filter_map(|name| fleet.host(name)) {
-        if host.protected
-            && request.kind == Kind::Deploy
-            && !request.allow_protected.contains(&host.name)
+        if host.protected && request.goal.deploys() && !request.allow_protected.contains(&host.name)
         {
             return Err(SetupError::Protected { host: host.name.clone() });
         }
@@ -136,8 +126,7 @@ pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
         return Err(SetupError::Nothing);
     }
     Ok(Setup {
-        kind: request.kind,
-        action: request.action,
+        goal: request.goal,
         strategy: request.strategy.unwrap_or(fleet.strategy),
         asks: request.asks,
         parallel: fleet.rollout.parallel.max(1),
@@ -145,39 +134,41 @@ pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
     })
 }
 
-/// Says what is to be done to one host. The builder itself builds in place: its store is the cache.
+/// Says what is to be done to one host.
 fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup, SetupError> {
-    let strategy = request.strategy.unwrap_or_else(|| fleet.strategy_of(host));
     let serves = fleet.tiers.iter().any(|tier| tier.host.as_ref() == Some(&host.name));
     let last = serves || fleet.builder.as_ref() == Some(&host.name);
-    let place = |strategy, build_on: &str, tier: Option<String>| HostSetup {
+    Ok(HostSetup {
         name: host.name.clone(),
-        strategy,
-        build_on: build_on.to_owned(),
-        tier,
+        route: route(fleet, host, request)?,
         last,
         confirm_timeout: host.confirm_timeout.unwrap_or(fleet.confirm_timeout),
         activation: host.activation.or(&fleet.activation),
         first: request.first,
+    })
+}
+
+/// Chooses who builds for a host and by which way it gets its system. The builder itself builds in
+/// place: its store is the cache. Where nothing is deployed it does not matter how it would travel.
+fn route(fleet: &Fleet, host: &Host, request: &Request) -> Result<Route, SetupError> {
+    let strategy = request.strategy.unwrap_or_else(|| fleet.strategy_of(host));
+    if strategy == Strategy::Direct {
+        return Ok(Route::Direct);
+    }
+    let Some(builder) = fleet.builder.clone() else {
+        return Err(SetupError::NoBuilder { host: host.name.clone(), strategy });
     };
-    match strategy {
-        Strategy::Direct => Ok(place(Strategy::Direct, &host.name, None)),
-        Strategy::ViaCache => {
-            let builder = fleet
-                .builder
-                .as_deref()
-                .ok_or_else(|| SetupError::NoBuilder { host: host.name.clone() })?;
-            if builder == host.name || request.kind == Kind::Build {
-                return Ok(place(strategy, builder, None));
-            }
-            let tier = fleet.publish_tier().ok_or_else(|| SetupError::NoTier {
-                host: host.name.clone(),
-                builder: builder.to_owned(),
-            })?;
-            if tier.public_key.is_none() {
-                return Err(SetupError::NoKey { tier: tier.name.clone() });
-            }
-            Ok(place(strategy, builder, Some(tier.name.clone())))
-        }
+    if builder == host.name {
+        return Ok(Route::Direct);
+    }
+    if strategy == Strategy::Push || !request.goal.deploys() {
+        return Ok(Route::Push { builder });
+    }
+    let Some(tier) = fleet.publish_tier() else {
+        return Err(SetupError::NoTier { host: host.name.clone(), builder });
+    };
+    match tier.public_key {
+        Some(_) => Ok(Route::ViaCache { builder, tier: tier.name.clone() }),
+        None => Err(SetupError::NoKey { tier: tier.name.clone() }),
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::fleet::{
     Alarms, CoverageFacts, HostFacts, HostResult, NextFacts, Outcome, Phase, PhaseState, Plan,
-    Progress, StoreFacts, TierFacts,
+    Progress, StoreFacts, TierFacts, Wait,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -213,7 +213,9 @@ pub enum RunWhat {
     Waiting {
         /// The host.
         host: String,
-        /// For what, in words; none when it goes on.
+        /// For what; none when it goes on.
+        wait: Option<Wait>,
+        /// The same as a sentence, as it was when this happened.
         reason: Option<String>,
     },
     /// Log lines are left out here: whoever takes them down was slower than they came.
@@ -247,6 +249,12 @@ pub enum RunWhat {
 }
 
 impl RunWhat {
+    /// Returns that a host waits for something, or that it goes on.
+    pub fn waiting(host: &str, wait: Option<Wait>, now: Timestamp) -> Self {
+        let reason = wait.as_ref().map(|wait| wait.sentence(now));
+        Self::Waiting { host: host.to_owned(), wait, reason }
+    }
+
     /// Returns whether this may be left out where events come faster than they are taken down:
     /// log lines and progress are many, everything else is few and tells how the run stands.
     pub fn may_be_dropped(&self) -> bool {

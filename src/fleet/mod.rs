@@ -10,6 +10,7 @@ mod closure;
 mod event;
 mod expiry;
 mod facts;
+mod fetched;
 mod finding;
 mod holdings;
 mod host;
@@ -38,6 +39,7 @@ pub use facts::{
     Bytes, Coverage, CoverageFacts, Detail, NextCoverage, NextFacts, ServedFacts, Share,
     SignatureState, SizeFacts, TierFacts, TierOnHost, TierState, VerifiedNar, upper_bound,
 };
+pub use fetched::Fetched;
 pub use finding::{Code, Finding, Severity, Silenced, Subject, grouped, told, troubles, worst};
 pub use holdings::{CoverageFall, HeldPath, Holdings, LostFacts, Said, UniqueFacts};
 pub use host::{Address, Host};
@@ -48,7 +50,7 @@ pub use host_facts::{
 pub use kept::KeptHost;
 pub use redact::redact;
 pub use run::{
-    Action, Fetched, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, Progress, Strategy,
+    Goal, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, Progress, Route, Strategy, Wait,
 };
 pub use select::{SelectError, select, select_or_all};
 pub use settings::{Evaluate, Fleet, Retention, Rollout, Targets};

@@ -113,7 +113,7 @@ impl Fleet {
     pub fn build_on<'a>(&'a self, host: &'a Host) -> Option<&'a str> {
         match self.strategy_of(host) {
             Strategy::Direct => Some(&host.name),
-            Strategy::ViaCache => self.builder.as_deref(),
+            Strategy::ViaCache | Strategy::Push => self.builder.as_deref(),
         }
     }
 }

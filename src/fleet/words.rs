@@ -13,6 +13,7 @@ pub mod nix_settings;
 pub mod on_host;
 pub mod page;
 pub mod tiers;
+mod waits;
 
 use crate::fleet::{
     Code, HostFacts, HostState, Outcome, Severity, SignatureState, TierFacts, TierState, troubles,

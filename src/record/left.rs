@@ -1,6 +1,6 @@
 //! Runs whose nixdash was killed: what their hosts were at, and how they are ended afterwards.
 
-use crate::fleet::{Action, Phase, PhaseState, RunEvent, RunId, RunWhat, StorePath};
+use crate::fleet::{Goal, Phase, PhaseState, RunEvent, RunId, RunWhat, StorePath};
 use crate::record::Runs;
 use crate::record::runs::EVENTS;
 use jiff::Timestamp;
@@ -31,7 +31,7 @@ pub struct LeftRun {
     /// When it began.
     pub began_at: Timestamp,
     /// What was asked for.
-    pub action: Action,
+    pub goal: Goal,
     /// Its hosts.
     pub hosts: BTreeMap<String, LeftHost>,
     /// The hosts that build for them.
@@ -130,7 +130,7 @@ impl Runs {
             run: run.clone(),
             tag: self.tag(run)?,
             began_at: Timestamp::UNIX_EPOCH,
-            action: Action::default(),
+            goal: Goal::default(),
             hosts: BTreeMap::new(),
             builders: BTreeSet::new(),
             events: Vec::new(),
@@ -163,12 +163,12 @@ impl LeftRun {
                 self.hosts.entry(host).or_default().phase = Some(phase);
             }
             RunWhat::Plan { plan, .. } => {
-                self.action = plan.action;
+                self.goal = plan.goal;
                 for planned in plan.hosts {
+                    self.builders.insert(planned.build_on().to_owned());
                     let host = self.hosts.entry(planned.host).or_default();
                     host.toplevel = Some(planned.toplevel);
                     host.previous = planned.running;
-                    self.builders.insert(planned.build_on);
                 }
             }
             RunWhat::Result { host, .. } => self.hosts.entry(host).or_default().ended = true,

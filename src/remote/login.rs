@@ -8,7 +8,7 @@
 
 use crate::fleet::{Address, Host};
 use crate::remote::master::{Master, NoMaster};
-use crate::remote::route::{REFUSED, Route};
+use crate::remote::route::{REFUSED, SshRoute};
 use crate::remote::sockets::Sockets;
 use crate::remote::turn::Turn;
 use crate::remote::{RemoteError, Trouble, unlock};
@@ -48,7 +48,7 @@ pub(super) struct Logins {
     untried: Semaphore,
     hidden: Semaphore,
     greetings: Semaphore,
-    routes: Mutex<HashMap<Address, (Instant, Arc<Route>)>>,
+    routes: Mutex<HashMap<Address, (Instant, Arc<SshRoute>)>>,
 }
 
 /// What is known of logins to one host.
@@ -277,7 +277,7 @@ impl Logins {
     }
 
     /// Returns where an address leads.
-    async fn route(&self, address: &Address, turn: &Turn) -> Arc<Route> {
+    async fn route(&self, address: &Address, turn: &Turn) -> Arc<SshRoute> {
         let known = lock(&self.routes).get(address).cloned();
         if let Some((at, route)) = known
             && at.elapsed() < ROUTE_AGE
@@ -285,7 +285,7 @@ impl Logins {
             return route;
         }
         let _permit = turn.wait(self.processes.acquire()).await;
-        let route = Arc::new(Route::ask(address, self.config.as_deref()).await);
+        let route = Arc::new(SshRoute::ask(address, self.config.as_deref()).await);
         lock(&self.routes).insert(address.clone(), (Instant::now(), Arc::clone(&route)));
         route
     }

@@ -11,6 +11,7 @@ mod connection;
 mod error;
 mod fake;
 mod git;
+pub mod job;
 mod login;
 mod master;
 mod program;

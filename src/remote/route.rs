@@ -24,7 +24,7 @@ const IDENTIFICATION: &[u8] = b"SSH-2.0-nixdash\r\n";
 
 /// Where ssh would connect to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Route {
+pub(super) struct SshRoute {
     /// `HostName`, or what was written.
     pub(super) host: String,
     /// `Port`.
@@ -38,7 +38,7 @@ pub(super) struct Route {
     pub(super) is_hidden: bool,
 }
 
-impl Route {
+impl SshRoute {
     /// Asks ssh, which reads the configuration and connects to nothing.
     pub(super) async fn ask(address: &Address, config: Option<&Path>) -> Self {
         let mut words = vec!["-G".into()];
@@ -165,17 +165,17 @@ mod tests {
 
     #[test]
     fn what_ssh_makes_of_an_address_is_read() {
-        let plain = Route::parse(
+        let plain = SshRoute::parse(
             "host p620\nuser me\nhostname p620.lan\nport 2222\naddressfamily any\n\
              globalknownhostsfile /etc/ssh/a /etc/ssh/b\nuserknownhostsfile /home/me/.ssh/known\n",
         );
         assert_eq!((plain.host.as_str(), plain.port, plain.is_hidden), ("p620.lan", 2222, false));
         assert_eq!(plain.known_hosts.len(), 3);
         for line in ["proxyjump bastion", "proxycommand nc %h %p", "bindaddress 10.0.0.1"] {
-            assert!(Route::parse(&format!("hostname p620\n{line}\n")).is_hidden, "{line}");
+            assert!(SshRoute::parse(&format!("hostname p620\n{line}\n")).is_hidden, "{line}");
         }
-        assert!(!Route::parse("hostname p620\nproxyjump none\nproxycommand none\n").is_hidden);
-        assert!(Route::parse("").is_hidden, "what could not be read is left to ssh");
+        assert!(!SshRoute::parse("hostname p620\nproxyjump none\nproxycommand none\n").is_hidden);
+        assert!(SshRoute::parse("").is_hidden, "what could not be read is left to ssh");
     }
 
     #[test]
@@ -194,9 +194,9 @@ mod tests {
     }
 
     /// Returns the way to a listener.
-    fn to(listener: &TcpListener) -> Route {
+    fn to(listener: &TcpListener) -> SshRoute {
         let port = listener.local_addr().unwrap().port();
-        Route { host: "127.0.0.1".to_owned(), port, ..Route::default() }
+        SshRoute { host: "127.0.0.1".to_owned(), port, ..SshRoute::default() }
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@
 
 use crate::fleet::{Address, Host};
 use crate::remote::Program;
-use crate::remote::route::Route;
+use crate::remote::route::SshRoute;
 use std::path::Path;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(super) async fn known_elsewhere(
     log: &str,
     host: &Host,
     address: &Address,
-    route: &Route,
+    route: &SshRoute,
 ) -> Option<String> {
     let shown = shown_key(log)?;
     let names = names_of(host, address, route);
@@ -63,7 +63,7 @@ fn shown_key(log: &str) -> Option<&str> {
 }
 
 /// Returns the names under which a key of a host's initrd may be kept.
-fn names_of(host: &Host, address: &Address, route: &Route) -> Vec<String> {
+fn names_of(host: &Host, address: &Address, route: &SshRoute) -> Vec<String> {
     let written = host.addresses.iter().map(|address| address.host.clone());
     let mut bare: Vec<String> = written.collect();
     bare.extend([host.name.clone(), address.host.clone(), route.host.clone()]);
@@ -103,7 +103,7 @@ mod tests {
         let fleet = "[hosts.samsung]\naddresses = [\"samsung.lan\"]\n";
         let fleet = crate::config::parse(fleet, Path::new("hosts.toml"), None).unwrap();
         let host = &fleet.hosts[0];
-        let names = names_of(host, &host.addresses[0], &Route::default());
+        let names = names_of(host, &host.addresses[0], &SshRoute::default());
         let list = "256 SHA256:host samsung.lan,10.0.0.7 (ED25519)\n\
                     256 SHA256:initrd [samsung.lan]:2222 (ED25519)\n\
                     256 SHA256:other razer-initrd (ED25519)\n\

@@ -8,7 +8,6 @@ pub use table::COMMANDS;
 
 use crate::dash::key::Key;
 use crate::dash::model::{Model, Overlay, Screen};
-use crate::dash::msg::RunKind;
 use crate::fleet::{TierKind, can_be_verified};
 
 /// Something a key can do.
@@ -241,7 +240,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
                 || !model.marked.is_empty()
         }
         Command::CycleAction => {
-            matches!(&model.overlay, Some(Overlay::Start(form)) if form.kind == RunKind::Deploy)
+            matches!(&model.overlay, Some(Overlay::Start(form)) if form.goal.deploys())
         }
         _ => true,
     }

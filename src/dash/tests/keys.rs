@@ -2,8 +2,8 @@
 
 use crate::dash::demo::{self, model, now, result, run_event};
 use crate::dash::demo_tiers;
-use crate::dash::{Effect, Model, Msg, Overlay, RunKind, Screen, Trend, Wish, status_line, update};
-use crate::fleet::{Action, Event, Outcome, RunId, RunWhat, Strategy};
+use crate::dash::{Effect, Model, Msg, Overlay, Screen, Trend, Wish, status_line, update};
+use crate::fleet::{Event, Goal, Outcome, RunId, RunWhat, Strategy};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::collections::BTreeMap;
 
@@ -34,9 +34,8 @@ fn id(text: &str) -> RunId {
 
 fn deploy(hosts: &[&str]) -> Effect {
     Effect::StartRun {
-        kind: RunKind::Deploy,
         hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
-        action: Action::Switch,
+        goal: Goal::Switch,
         strategy: None,
         allow_protected: Vec::new(),
         first: false,
@@ -64,10 +63,10 @@ fn marked_hosts_are_deployed_in_the_fleets_order() {
 #[test]
 fn action_and_strategy_are_chosen_before_the_start() {
     let mut model = model(demo::well(), 80, 24);
-    let Some(Effect::StartRun { action, strategy, .. }) = press(&mut model, "daass\n").pop() else {
+    let Some(Effect::StartRun { goal, strategy, .. }) = press(&mut model, "daass\n").pop() else {
         panic!("nothing started");
     };
-    assert_eq!((action, strategy), (Action::Test, Some(Strategy::Direct)));
+    assert_eq!((goal, strategy), (Goal::Test, Some(Strategy::Direct)));
 }
 
 #[test]
@@ -75,7 +74,7 @@ fn b_builds_and_asks_for_no_protected_name() {
     let mut model = model(demo::well(), 80, 24);
     let effects = press(&mut model, "Gb\n");
     assert!(
-        matches!(&effects[..], [Effect::StartRun { kind: RunKind::Build, hosts, .. }] if hosts == &["p510"])
+        matches!(&effects[..], [Effect::StartRun { goal: Goal::Build, hosts, .. }] if hosts == &["p510"])
     );
 }
 

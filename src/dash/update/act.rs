@@ -4,11 +4,11 @@ use crate::dash::command::{Command, selects_stores, targets};
 use crate::dash::filter::Filter;
 use crate::dash::input::LineInput;
 use crate::dash::model::{Model, Overlay, Prompt, Screen, StartForm};
-use crate::dash::msg::{Effect, RunKind, Wish};
+use crate::dash::msg::{Effect, Wish};
 use crate::dash::update::verify::verify;
 use crate::dash::update::{logs, snap};
 use crate::dash::view::{details_end, page};
-use crate::fleet::{Action, Host, HostState, TierKind};
+use crate::fleet::{Goal, Host, HostState, TierKind};
 use jiff::Timestamp;
 
 /// Does a command of a view.
@@ -26,8 +26,8 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         Command::PreviousDetails => turn_details(model, false),
         Command::Mark => mark(model),
         Command::MarkAll => mark_all(model),
-        Command::Deploy => start(model, RunKind::Deploy),
-        Command::Build => start(model, RunKind::Build),
+        Command::Deploy => start(model, Goal::default()),
+        Command::Build => start(model, Goal::Build),
         Command::Open => open(model),
         Command::Log => show_log(model, now),
         Command::Plan => plan(model),
@@ -194,13 +194,12 @@ fn mark_all(model: &mut Model) {
 }
 
 /// Asks what to start.
-fn start(model: &mut Model, kind: RunKind) {
+fn start(model: &mut Model, goal: Goal) {
     let hosts = targets(model);
     if !hosts.is_empty() {
         model.overlay = Some(Overlay::Start(StartForm {
-            kind,
             hosts,
-            action: Action::default(),
+            goal,
             strategy: None,
             typed: Vec::new(),
             input: LineInput::default(),

@@ -247,7 +247,7 @@ fn close_questions(model: &mut Model, id: &RunId) {
 pub(super) fn notice(model: &mut Model, text: String, now: Timestamp) {
     if let Some(starting) = model.starting.as_mut().filter(|starting| starting.failed.is_none()) {
         model.toast = None;
-        starting.failed = Some(format!("the {} did not start: {text}", starting.kind.word()));
+        starting.failed = Some(format!("the {} did not start: {text}", starting.goal.command()));
         return;
     }
     model.say(text, false, now);

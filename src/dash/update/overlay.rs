@@ -2,10 +2,10 @@
 
 use crate::dash::command::{COMMANDS, Command, CommandEntry, Context, can};
 use crate::dash::model::{Model, Overlay, StartForm, Starting};
-use crate::dash::msg::{Effect, RunKind};
+use crate::dash::msg::Effect;
 use crate::dash::update::act;
 use crate::dash::view::page;
-use crate::fleet::{Action, RunId, Strategy};
+use crate::fleet::{Goal, RunId, Strategy};
 use jiff::Timestamp;
 
 /// Scrolls or closes what is only read.
@@ -90,13 +90,13 @@ pub(super) fn start(model: &mut Model, command: Command, now: Timestamp) -> Vec<
         }
     };
     match command {
-        Command::CycleAction => form.action = next_action(form.action),
+        Command::CycleAction => form.goal = next_action(form.goal),
         Command::CycleStrategy => form.strategy = next_strategy(form.strategy),
         Command::Accept => {
             if typing {
                 accept_name(model, &mut form, now);
             }
-            if form.kind == RunKind::Build || next_protected(model, &form).is_none() {
+            if !form.goal.deploys() || next_protected(model, &form).is_none() {
                 return vec![started(model, form, now)];
             }
             model.overlay = Some(Overlay::TypeName(form));
@@ -133,18 +133,20 @@ fn started(model: &mut Model, form: StartForm, now: Timestamp) -> Effect {
     model.marked.clear();
     model.zoom = false;
     model.screen = crate::dash::Screen::Deploy;
-    let StartForm { kind, hosts, action, strategy, typed, .. } = form;
-    model.starting = Some(Starting { kind, hosts: hosts.clone(), at: now, failed: None });
+    let StartForm { hosts, goal, strategy, typed, .. } = form;
+    model.starting = Some(Starting { goal, hosts: hosts.clone(), at: now, failed: None });
     let first = typed.iter().any(|name| model.has_no_system(name));
-    Effect::StartRun { kind, hosts, action, strategy, allow_protected: typed, first }
+    Effect::StartRun { hosts, goal, strategy, allow_protected: typed, first }
 }
 
-fn next_action(action: Action) -> Action {
-    match action {
-        Action::Switch => Action::Boot,
-        Action::Boot => Action::Test,
-        Action::Test => Action::DryActivate,
-        Action::DryActivate => Action::Switch,
+fn next_action(goal: Goal) -> Goal {
+    match goal {
+        Goal::Switch => Goal::Boot,
+        Goal::Boot => Goal::Test,
+        Goal::Test => Goal::DryActivate,
+        Goal::DryActivate => Goal::Switch,
+        // Not chosen in this form.
+        Goal::Build | Goal::Rollback => goal,
     }
 }
 
@@ -152,7 +154,7 @@ fn next_strategy(strategy: Option<Strategy>) -> Option<Strategy> {
     match strategy {
         None => Some(Strategy::ViaCache),
         Some(Strategy::ViaCache) => Some(Strategy::Direct),
-        Some(Strategy::Direct) => None,
+        Some(Strategy::Direct | Strategy::Push) => None,
     }
 }
 

@@ -66,7 +66,7 @@ fn starts(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, starting: &Startin
     let (role, text) = if let Some(why) = &starting.failed {
         (Role::Error, format!("✗ {why}"))
     } else {
-        let what = starting.kind.word();
+        let what = starting.goal.command();
         let time = clock(age(paint.now, starting.at));
         (Role::Busy, format!("{} starting the {what} of {hosts}  {time}", spinner(paint.now)))
     };

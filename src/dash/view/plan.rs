@@ -61,7 +61,7 @@ fn lines(paint: &Paint<'_>, popup: &Popup, plan: &Plan) -> Vec<Line<'static>> {
     };
     let words = format!("{}, ", plan.strategy);
     let small = popup.is_whole();
-    let action = if small { plan.action.word() } else { action_words(plan.action) };
+    let action = if small { plan.goal.word() } else { action_words(plan.goal) };
     let action = paint.span(Role::Title, action);
     if small {
         lines.push(Line::from(vec![action, Span::raw(format!(" {words}")), revision]));
@@ -118,8 +118,8 @@ fn work(host: &HostPlan, small: bool) -> String {
     let number = |number: Option<u64>| number.map_or("an unknown number".to_owned(), count);
     let built = number(host.to_build);
     let downloaded = number(host.to_download);
-    let place = &host.build_on;
-    match &host.tier {
+    let place = host.build_on();
+    match host.route.tier() {
         _ if small => format!("{built} to build, {downloaded} to get"),
         Some(tier) => {
             format!("{built} to build, {downloaded} to download on {place}; fetches from {tier}")

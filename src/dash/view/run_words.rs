@@ -85,8 +85,8 @@ pub(super) fn doing(paint: &Paint<'_>, host: &HostRun) -> (Role, String) {
     if let Some(result) = &host.result {
         return done(result);
     }
-    if let Some(reason) = &host.waiting {
-        return (Role::Text, format!("waiting for {}", reason.trim_start_matches("waits for ")));
+    if let Some(wait) = &host.waiting {
+        return (Role::Text, format!("waiting for {}", wait.sentence(paint.now)));
     }
     let mut words = Vec::new();
     match host.extent() {

@@ -10,12 +10,11 @@
 //! ```
 
 use crate::dash::model::StartForm;
-use crate::dash::msg::RunKind;
 use crate::dash::theme::Role;
 use crate::dash::update::next_protected;
 use crate::dash::view::paint::{Paint, left, wrap};
 use crate::dash::view::popup::Popup;
-use crate::fleet::{Action, HostState, Strategy};
+use crate::fleet::{Goal, HostState, Strategy};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -24,13 +23,11 @@ use ratatui::text::{Line, Span};
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &StartForm) {
     let popup = Popup::new(area, 74);
     let hosts = form.hosts.join(", ");
-    let title = match form.kind {
-        RunKind::Deploy => format!("Deploy {hosts}"),
-        RunKind::Build => format!("Build {hosts}"),
-    };
+    let title =
+        if form.goal.deploys() { format!("Deploy {hosts}") } else { format!("Build {hosts}") };
     let mut lines = Vec::new();
-    if form.kind == RunKind::Deploy {
-        lines.extend(choice(paint, &popup, "a", "action", action_words(form.action)));
+    if form.goal.deploys() {
+        lines.extend(choice(paint, &popup, "a", "action", action_words(form.goal)));
     }
     lines.extend(choice(paint, &popup, "s", "strategy", &strategy_words(paint, form)));
     lines.push(Line::default());
@@ -42,12 +39,12 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &St
     for host in &form.hosts {
         warnings(paint, form, host, &mut say);
     }
-    match form.kind {
-        RunKind::Deploy => {
-            say(Role::Text, "Nothing changes before you have seen the plan and said yes.");
-        }
-        RunKind::Build => say(Role::Text, "Builds only; no host is changed."),
-    }
+    let what_changes = if form.goal.deploys() {
+        "Nothing changes before you have seen the plan and said yes."
+    } else {
+        "Builds only; no host is changed."
+    };
+    say(Role::Text, what_changes);
     popup.draw(paint, buffer, &title, &lines, 0, &[]);
 }
 
@@ -73,10 +70,10 @@ fn choice(
 /// Says what should be known of a host before it takes part.
 fn warnings(paint: &Paint<'_>, form: &StartForm, host: &str, say: &mut impl FnMut(Role, &str)) {
     let model = paint.model;
-    if form.kind == RunKind::Deploy && model.is_protected(host) {
+    if form.goal.deploys() && model.is_protected(host) {
         say(Role::Warn, &format!("⚷ {host} is protected: its name must be typed next."));
     }
-    if form.kind == RunKind::Deploy && model.has_no_system(host) {
+    if form.goal.deploys() && model.has_no_system(host) {
         say(
             Role::Warn,
             &format!(
@@ -128,12 +125,16 @@ pub(super) fn type_name(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form
 }
 
 /// Returns what an action means.
-pub(super) fn action_words(action: Action) -> &'static str {
-    match action {
-        Action::Switch => "switch: activate now, and boot it from now on",
-        Action::Boot => "boot: boot it from now on, activate nothing now",
-        Action::Test => "test: activate now, the next boot starts the old system",
-        Action::DryActivate => "dry-activate: say what an activation would do",
+pub(super) fn action_words(goal: Goal) -> &'static str {
+    match goal {
+        Goal::Build => "build: change nothing on the host",
+        Goal::Switch => "switch: activate now, and boot it from now on",
+        Goal::Boot => "boot: boot it from now on, activate nothing now",
+        Goal::Test => "test: activate now, the next boot starts the old system",
+        Goal::Rollback => {
+            "rollback: activate a generation that the host has, and boot it from now on"
+        }
+        Goal::DryActivate => "dry-activate: say what an activation would do",
     }
 }
 
@@ -148,6 +149,10 @@ fn strategy_words(paint: &Paint<'_>, form: &StartForm) -> String {
                 }
                 None => format!("via-cache: build on {builder}, hosts fetch from its cache"),
             }
+        }
+        Some(Strategy::Push) => {
+            let builder = fleet.builder.as_deref().unwrap_or("the builder");
+            format!("push: build on {builder}, which copies to the hosts over ssh")
         }
         Some(Strategy::Direct) => "direct: each host builds its own system".to_owned(),
         None => {

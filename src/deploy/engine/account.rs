@@ -5,12 +5,11 @@
 //! nothing that it did not see.
 
 use super::decision::Decision;
-use super::job::Job;
-use super::patience::Patience;
 use super::scripts::{ACCOUNT, RECOVER};
 use super::step::Step;
 use crate::deploy::{Ending, Reason, RunFacts};
 use crate::fleet::{Code, Outcome, StorePath, printable_line};
+use crate::remote::job::{Job, Patience};
 use crate::remote::{Output, RemoteError, Script};
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -1,10 +1,10 @@
 //! Acknowledge: proves over a connection of its own that a freshly activated host can be reached.
 
-use super::patience::Patience;
 use super::scripts::ACKNOWLEDGE;
 use super::step::Step;
 use super::supervised::Supervised;
 use crate::deploy::{Activation, Failure, Report};
+use crate::remote::job::Patience;
 use crate::remote::{Script, Way};
 use std::time::Duration;
 use tokio::time::Instant;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// Starts the supervisor and follows it until the system runs, or until it has decided.
 pub(super) async fn activate(step: &Step) -> Result<Report, Failure> {
-    let mut supervised = Supervised::start(step, step.shared.action).await?;
+    let mut supervised = Supervised::start(step, step.shared.goal).await?;
     let state = loop {
         let state = supervised.follow(step, "activated").await?;
         if !state.is_dead || state.activated.is_some() || state.outcome.is_some() {

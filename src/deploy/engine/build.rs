@@ -2,14 +2,15 @@
 
 use super::evaluate;
 use super::fetch::{by_tier, why};
+use super::lost::{lost, not_started};
 use super::scripts::{BUILD, COMPARE};
-use super::step::{LineSink, PlainLog, Step};
-use crate::deploy::engine::job::{Job, JobKind, lost};
+use super::step::{PlainLog, Step};
 use crate::deploy::{Failure, Report};
 use crate::fleet::{Code, Progress, bytes};
 use crate::nix::activity_log::ActivityLog;
 use crate::nix::dry_run;
 use crate::remote::Script;
+use crate::remote::job::{Job, JobKind, LineSink};
 use std::time::{Duration, Instant};
 
 /// How long a host that builds may be silent because the connection is lost.
@@ -31,14 +32,14 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
     let script = Script::new(COMPARE).arg(step.drv()?).limit(Duration::from_secs(120));
     // From here on it takes as long as somebody thinks about the plan until it is built.
     let rooting = evaluate::root_derivation(step, step.drv()?);
-    let (output, ()) = tokio::join!(step.run(&step.host.build_on, &script), rooting);
+    let (output, ()) = tokio::join!(step.run(step.host.build_on(), &script), rooting);
     let output = output.map_err(|failure| step.about_builder(failure))?;
     if let Some(free) = output.stdout.trim().parse::<u64>().ok().filter(|free| *free < FREE_NEEDED)
     {
         let text = format!(
             "{}: only {} free below /nix, too little to build {}; make room there with \
              nix-collect-garbage",
-            step.host.build_on,
+            step.host.build_on(),
             bytes(free),
             step.host.name
         );
@@ -53,7 +54,7 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
 
 /// Names the build's job.
 pub(super) fn job(step: &Step) -> Job {
-    step.job(&step.host.build_on, "build")
+    step.job(step.host.build_on(), "build")
 }
 
 /// Realises the derivation as a job and roots the result.
@@ -62,7 +63,7 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
     let args = [step.drv()?.to_owned(), step.build_root()];
     job.start(JobKind::Work, BUILD, &args, PATIENCE, &mut PlainLog(step))
         .await
-        .map_err(|failure| step.about_builder(failure.harmless()))?;
+        .map_err(|failure| step.about_builder(not_started(failure)))?;
     let mut lines = NixEar::new(step);
     let state = job
         .follow("exit", PATIENCE, &mut lines)
@@ -76,7 +77,7 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
         }),
         Some(code) => {
             let (code, said) = why(log.failure(), code, Code::BuildFailed);
-            let (host, builder) = (&step.host.name, &step.host.build_on);
+            let (host, builder) = (&step.host.name, step.host.build_on());
             let hint = other_system(host, builder, &said).unwrap_or_default();
             let text = format!("{host} could not be built on {builder}: {said}{hint}");
             Err(Failure::failed(code, text))
@@ -84,7 +85,8 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
         None => {
             let text = format!(
                 "the build of {} on {} was ended from outside; was the builder restarted?",
-                step.host.name, step.host.build_on
+                step.host.name,
+                step.host.build_on()
             );
             Err(Failure::failed(Code::JobEnded, text))
         }

@@ -1,13 +1,14 @@
 //! Fetch: the target pulls its system from its own substituters, as a job.
 
 use super::build::NixEar;
+use super::lost::{lost, not_started};
 use super::scripts::FETCH;
 use super::step::{PlainLog, Step};
-use crate::deploy::engine::job::{Job, JobKind, StartFailure, lost};
 use crate::deploy::{Failure, Reason, Report};
 use crate::fleet::{Code, Fetched, Fleet};
 use crate::nix::activity_log::NixFailure;
 use crate::nix::settings::bare_url;
+use crate::remote::job::{Job, JobKind};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
     }
     job.start(JobKind::Work, FETCH, &args, PATIENCE, &mut PlainLog(step))
         .await
-        .map_err(StartFailure::harmless)?;
+        .map_err(not_started)?;
     let mut lines = NixEar::new(step);
     let state = job.follow("exit", PATIENCE, &mut lines).await.map_err(|error| {
         let Failure { outcome, reason } = lost(&error);

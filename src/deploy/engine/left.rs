@@ -6,7 +6,7 @@
 use super::account::{Account, parse};
 use super::scripts::{ACCOUNT, RECOVER};
 use crate::deploy::{Ending, Reason};
-use crate::fleet::{Action, Code, Outcome, Phase, StorePath};
+use crate::fleet::{Code, Goal, Outcome, Phase, StorePath};
 use crate::record::{LeftHost, LeftRun};
 use crate::remote::{Script, ScriptRunner};
 use futures_util::future::join_all;
@@ -43,7 +43,7 @@ async fn end_host(
     name: &str,
     host: &LeftHost,
 ) -> LeftEnding {
-    let first = if left.action == Action::Boot { Phase::Persist } else { Phase::Activate };
+    let first = if left.goal == Goal::Boot { Phase::Persist } else { Phase::Activate };
     if host.phase.is_none_or(|phase| phase < first) {
         let text = format!("{name}: nixdash was ended before anything was activated there");
         let reason = Reason::new(Code::RunEnded, text);
@@ -71,7 +71,7 @@ async fn end_host(
             "{name}: its supervisor is still at work; it goes back by itself unless it was told to keep the new system"
         ));
     }
-    LeftEnding::Ended(judge(name, &found, host, left.action))
+    LeftEnding::Ended(judge(name, &found, host, left.goal))
 }
 
 /// Asks a host how it stands; fails with the reason why it does not say.
@@ -85,7 +85,7 @@ async fn ask(runner: &dyn ScriptRunner, name: &str, job: &str) -> Result<Account
 }
 
 /// Judges a host on which nothing of the run is left: by what it runs, and what it boots.
-fn judge(name: &str, found: &Account, host: &LeftHost, action: Action) -> Ending {
+fn judge(name: &str, found: &Account, host: &LeftHost, goal: Goal) -> Ending {
     let is =
         |path: Option<&StorePath>, wanted: Option<&StorePath>| path.is_some() && path == wanted;
     let (new, old) = (host.toplevel.as_ref(), host.previous.as_ref());
@@ -96,17 +96,17 @@ fn judge(name: &str, found: &Account, host: &LeftHost, action: Action) -> Ending
     // A first deploy has no system to be back on.
     let none_again = old.is_none() && found.running.is_none();
     let (outcome, what) = match (runs_new, runs_old, profile_new && boots_new) {
-        (false, false, true) if none_again && action == Action::Boot => {
+        (false, false, true) if none_again && goal == Goal::Boot => {
             (Outcome::Booted, "it boots the new system")
         }
         (false, false, false) if none_again && !profile_new => {
             (Outcome::Failed, "no system of NixOS runs there, as before")
         }
-        (true, _, true) if action == Action::Switch => {
+        (true, _, true) if goal == Goal::Switch => {
             (Outcome::Switched, "it runs the new system and boots it")
         }
-        (true, ..) if action == Action::Test => (Outcome::Tested, "it runs the new system"),
-        (_, true, true) if action == Action::Boot => (Outcome::Booted, "it boots the new system"),
+        (true, ..) if goal == Goal::Test => (Outcome::Tested, "it runs the new system"),
+        (_, true, true) if goal == Goal::Boot => (Outcome::Booted, "it boots the new system"),
         (_, true, false) if !profile_new => {
             (Outcome::RolledBack, "it runs the previous system and boots it")
         }
@@ -144,7 +144,7 @@ mod tests {
             run: RunId("4".to_owned()),
             tag: "run-4-x".to_owned(),
             began_at: Timestamp::UNIX_EPOCH,
-            action: Action::Switch,
+            goal: Goal::Switch,
             hosts: BTreeMap::from([("samsung".to_owned(), host)]),
             builders: BTreeSet::new(),
             events: Vec::new(),

@@ -13,10 +13,9 @@ mod decision;
 mod evaluate;
 mod fetch;
 mod flake;
-mod job;
 mod left;
+mod lost;
 mod owner;
-mod patience;
 mod persist;
 mod preflight;
 mod scripts;
@@ -107,7 +106,7 @@ impl Deploy {
             Arc::clone(&self.runner),
             self.run.clone(),
             self.tag.clone(),
-            self.setup.action,
+            self.setup.goal,
             teller.clone(),
         ));
         let (done, mut ended) = mpsc::channel(64);
@@ -189,7 +188,7 @@ pub async fn evaluate_only(
     let run = RunId("evaluation".to_owned());
     let tag = format!("run-evaluation-{}", std::process::id());
     let teller = Teller::new(run.clone(), Arc::new(drop));
-    let shared = Arc::new(RunContext::new(fleet, runner, run, tag, setup.action, teller));
+    let shared = Arc::new(RunContext::new(fleet, runner, run, tag, setup.goal, teller));
     let all = setup.hosts.iter().map(|host| {
         let (shared, host, known) = (Arc::clone(&shared), host.clone(), RunFacts::default());
         let step = Step { shared, host, phase: Phase::Evaluate, known };
@@ -209,7 +208,7 @@ fn evaluated(host: &HostSetup, report: Report) -> Result<Evaluated, Failure> {
     let odd = || Failure::failed(Code::InternalError, text.clone());
     let Report::Evaluated { drv, toplevel } = report else { return Err(odd()) };
     let drv = StorePath::parse(&drv).map_err(|_| odd())?;
-    let (host, build_on) = (host.name.clone(), host.build_on.clone());
+    let (host, build_on) = (host.name.clone(), host.build_on().to_owned());
     Ok(Evaluated { host, build_on, drv, toplevel })
 }
 

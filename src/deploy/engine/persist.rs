@@ -4,14 +4,16 @@ use super::scripts::{KEEP, UNROOT};
 use super::step::Step;
 use super::supervised::Supervised;
 use crate::deploy::{Failure, Reason, Report};
-use crate::fleet::Action;
+use crate::fleet::Goal;
 use crate::remote::Script;
 
 /// Gives the word where it was not given yet, and reads what came of it.
 pub(super) async fn persist(step: &Step) -> Result<Report, Failure> {
-    let mut supervised = match step.shared.action {
-        Action::Boot => Supervised::start(step, Action::Boot).await?,
-        Action::Switch | Action::Test | Action::DryActivate => step.take_supervised().await?,
+    let mut supervised = match step.shared.goal {
+        Goal::Boot => Supervised::start(step, Goal::Boot).await?,
+        Goal::Build | Goal::Switch | Goal::Test | Goal::DryActivate | Goal::Rollback => {
+            step.take_supervised().await?
+        }
     };
     if let Some(why) = &step.known.abort {
         send_abort(step, why).await;
@@ -35,7 +37,7 @@ async fn send_abort(step: &Step, why: &Reason) {
 /// Makes the root of the build the host's lasting one, and lets go of the one that another machine
 /// kept when it built this host. What cannot be reached now is put right by the next deploy.
 async fn keep_root(step: &Step) {
-    let (name, builder) = (&step.host.name, &step.host.build_on);
+    let (name, builder) = (&step.host.name, step.host.build_on());
     let keep = Script::new(KEEP).root().arg(name).arg(&step.shared.tag);
     drop(step.shared.runner.run(builder, &keep).await);
     let before = step.known.preflight.built_on.as_ref().filter(|before| *before != builder);

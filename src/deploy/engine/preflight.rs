@@ -1,7 +1,7 @@
 //! Preflight: is the target there, may we become root, is nobody else at it, is there room.
 
 use super::account;
-use super::job::lost;
+use super::lost::lost;
 use super::owner::Owner;
 use super::scripts::PREFLIGHT;
 use super::step::Step;

@@ -7,10 +7,14 @@ macro_rules! script {
 }
 
 /// Says how a host stands whose supervisor is gone.
-pub(super) const ACCOUNT: &str =
-    script!("results.sh", "units.sh", "../../probe/scripts/host-facts.sh", "account.sh");
+pub(super) const ACCOUNT: &str = script!(
+    "../../remote/scripts/results.sh",
+    "../../remote/scripts/units.sh",
+    "../../probe/scripts/host-facts.sh",
+    "account.sh"
+);
 /// Tells the supervisor that the host can be reached.
-pub(super) const ACKNOWLEDGE: &str = script!("results.sh", "acknowledge.sh");
+pub(super) const ACKNOWLEDGE: &str = script!("../../remote/scripts/results.sh", "acknowledge.sh");
 /// Realises a derivation.
 pub(super) const BUILD: &str = script!("build.sh");
 /// Looks at a freshly activated host.
@@ -25,24 +29,18 @@ pub(super) const DISCARD: &str = script!("discard.sh");
 pub(super) const EVALUATE: &str = script!("evaluate.sh");
 /// Gets a system from the target's own substituters.
 pub(super) const FETCH: &str = script!("fetch.sh");
-/// Prints a job's log, and how it ended.
-pub(super) const FOLLOW: &str = script!("results.sh", "units.sh", "follow.sh");
 /// Makes the root of a run's build the lasting one.
 pub(super) const KEEP: &str = script!("keep.sh");
 /// Looks at a target before anything is done to it.
-pub(super) const PREFLIGHT: &str = script!("units.sh", "preflight.sh");
+pub(super) const PREFLIGHT: &str = script!("../../remote/scripts/units.sh", "preflight.sh");
 /// Puts right what a power cut left.
 pub(super) const RECOVER: &str = script!("recover.sh");
 /// Roots a derivation.
 pub(super) const ROOT_DRV: &str = script!("root-drv.sh");
-/// Starts a job.
-pub(super) const START: &str = script!("results.sh", "units.sh", "start.sh");
-/// Stops a job.
-pub(super) const STOP: &str = script!("stop.sh");
 /// Activates a system, and goes back unless it is told to keep it.
 pub(super) const SUPERVISE: &str = script!(
-    "results.sh",
-    "units.sh",
+    "../../remote/scripts/results.sh",
+    "../../remote/scripts/units.sh",
     "../../probe/scripts/host-facts.sh",
     "supervise-switch.sh",
     "supervise-back.sh",
@@ -52,7 +50,7 @@ pub(super) const SUPERVISE: &str = script!(
 /// Says which systems a host builds for.
 pub(super) const SYSTEMS: &str = script!("systems.sh");
 /// Removes what a run left.
-pub(super) const TIDY: &str = script!("units.sh", "tidy.sh");
+pub(super) const TIDY: &str = script!("../../remote/scripts/units.sh", "tidy.sh");
 /// Unpacks a flake's source.
 pub(super) const UNPACK: &str = script!("unpack.sh");
 /// Removes lasting roots of hosts that another machine builds now.
@@ -60,7 +58,7 @@ pub(super) const UNROOT: &str = script!("unroot.sh");
 /// Asks a cache from the target.
 pub(super) const VERIFY: &str = script!("verify.sh");
 /// Gives the supervisor the word after the checks.
-pub(super) const WORD: &str = script!("results.sh", "word.sh");
+pub(super) const WORD: &str = script!("../../remote/scripts/results.sh", "word.sh");
 
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,11 @@
 //! the activation; and every address that answered before must answer again.
 
 use super::acknowledge::{after_silence, came_too_late};
-use super::patience::Patience;
 use super::scripts::WORD;
 use super::step::Step;
 use super::supervised::{Supervised, ToldToKeep};
 use crate::deploy::{Failure, Report};
+use crate::remote::job::Patience;
 use crate::remote::{Script, Way};
 use jiff::Timestamp;
 use std::time::Duration;

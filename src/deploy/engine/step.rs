@@ -1,23 +1,23 @@
 //! One phase of one host, and what all phases of a run share.
 
 use super::evaluate::{Arrived, Packed};
+use super::lost::lost;
 use super::scripts::{DIFF, TIDY, WORD};
 use super::supervised::Supervised;
 use super::{
     Listener, acknowledge, activate, build, check, evaluate, fetch, persist, preflight, settle,
     verify,
 };
-use crate::deploy::engine::job::{Job, lost};
 use crate::deploy::{Failure, HostSetup, Reason, Report, RunFacts};
 use crate::fleet::{
-    Action, Code, Fleet, Host, Phase, Progress, RunEvent, RunId, RunWhat, StorePath, Tier,
+    Code, Fleet, Goal, Host, Phase, Progress, RunEvent, RunId, RunWhat, StorePath, Tier,
     printable_line,
 };
+use crate::remote::job::{Job, LineSink};
 use crate::remote::{Output, RemoteError, Script, ScriptRunner};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
-use std::future::Future;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell, Semaphore};
@@ -52,7 +52,7 @@ pub(super) struct RunContext {
     pub(super) fleet: Arc<Fleet>,
     pub(super) runner: Arc<dyn ScriptRunner>,
     pub(super) run: RunId,
-    pub(super) action: Action,
+    pub(super) goal: Goal,
     pub(super) teller: Teller,
     pub(super) evaluations: Semaphore,
     /// The flake's source, packed to be sent; nothing of one that hosts fetch by themselves.
@@ -91,7 +91,7 @@ impl RunContext {
         runner: Arc<dyn ScriptRunner>,
         run: RunId,
         tag: String,
-        action: Action,
+        goal: Goal,
         teller: Teller,
     ) -> Self {
         Self {
@@ -99,7 +99,7 @@ impl RunContext {
             runner,
             tag,
             run,
-            action,
+            goal,
             teller,
             evaluations: Semaphore::new(EVALUATIONS),
             packed: OnceCell::new(),
@@ -185,7 +185,8 @@ impl Step {
         let tier = self.tier()?;
         self.log(&format!(
             "{} serves the store of {}: nothing to upload",
-            tier.name, self.host.build_on
+            tier.name,
+            self.host.build_on()
         ))
         .await;
         Ok(Report::Done)
@@ -235,7 +236,7 @@ impl Step {
 
     /// Says that it is the builder which cannot be reached, and not the target.
     pub(super) fn about_builder(&self, failure: Failure) -> Failure {
-        if self.host.build_on == self.host.name {
+        if self.host.build_on() == self.host.name {
             return failure;
         }
         let Reason { code, text } = failure.reason;
@@ -255,7 +256,7 @@ impl Step {
 
     /// Returns the tier that the host pulls from.
     pub(super) fn tier(&self) -> Result<&Tier, Failure> {
-        let tier = self.host.tier.as_deref().and_then(|name| self.shared.fleet.tier(name));
+        let tier = self.host.route.tier().and_then(|name| self.shared.fleet.tier(name));
         tier.ok_or_else(|| self.internal("no tier to pull from"))
     }
 
@@ -299,15 +300,6 @@ impl Step {
         let name = self.host.name.clone();
         self.shared.supervisors.lock().await.insert(name, supervised);
     }
-}
-
-/// Hears the lines of a job, in order.
-pub(super) trait LineSink: Send {
-    /// Takes a line; the job is not read further until this is done.
-    fn take(&mut self, line: &str) -> impl Future<Output = ()> + Send;
-
-    /// Hears that from here on lines come later than they were written.
-    fn lines_are_late(&mut self) {}
 }
 
 /// Logs every line as it is.

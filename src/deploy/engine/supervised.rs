@@ -6,13 +6,14 @@
 
 use super::account;
 use super::check;
-use super::job::{Job, JobKind, JobState, StartFailure};
+use super::decision::Decision;
 use super::owner::Owner;
 use super::scripts::SUPERVISE;
 use super::step::{PlainLog, Step};
 use crate::deploy::{Ending, Failure, Reason};
-use crate::fleet::{Action, Code, Outcome};
+use crate::fleet::{Code, Goal, Outcome};
 use crate::remote::RemoteError;
+use crate::remote::job::{Job, JobKind, JobState, StartFailure};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::time::Duration;
@@ -44,16 +45,16 @@ pub(super) enum ToldToKeep {
 
 impl Supervised {
     /// Starts the supervisor of a host. A start that got no answer is asked for again.
-    pub(super) async fn start(step: &Step, action: Action) -> Result<Self, Failure> {
+    pub(super) async fn start(step: &Step, goal: Goal) -> Result<Self, Failure> {
         let mut job = step.job(&step.host.name, "activate");
-        let args = arguments(step, &job, action)?;
+        let args = arguments(step, &job, goal)?;
         let timeout = step.host.activation.timeout();
         // What still runs may end, and the way back may take as long again, after a held lock.
         let kind = JobKind::Supervisor(3 * timeout + Duration::from_secs(120));
         let started = job.start(kind, SUPERVISE, &args, patience(step), &mut PlainLog(step)).await;
         match started {
             Ok(()) => Ok(Self { job, activated_at: Instant::now(), told: ToldToKeep::No }),
-            Err(StartFailure::Refused(failure)) => Err(failure),
+            Err(StartFailure::Refused(why)) => Err(Failure::failed(Code::JobNotStarted, why)),
             Err(StartFailure::Unknown(error)) => Err(not_seen_since(format!(
                 "{}: the connection broke when the activation was to begin, and the host was not \
                  seen since ({}). If it began, the host goes back to the previous system by \
@@ -79,7 +80,7 @@ impl Supervised {
     pub(super) async fn decided(&mut self, step: &Step) -> Result<Ending, Failure> {
         loop {
             let state = self.follow(step, "exit").await?;
-            if let Some(decision) = &state.outcome {
+            if let Some(decision) = state.outcome.as_deref().and_then(Decision::parse) {
                 return Ok(decision.ending(&step.host.name));
             }
             // It is gone and left no outcome: the host was restarted, or what should have gone
@@ -135,14 +136,14 @@ fn patience(step: &Step) -> Duration {
 }
 
 /// Returns the supervisor's options.
-fn arguments(step: &Step, job: &Job, action: Action) -> Result<Vec<String>, Failure> {
+fn arguments(step: &Step, job: &Job, goal: Goal) -> Result<Vec<String>, Failure> {
     let host = &step.host;
     let checks = check::limit(step.config()?.check.len());
     let settle = |touched_network| host.activation.settle(touched_network).as_secs();
     Ok(vec![
         format!("dir={}", job.dir()),
         format!("toplevel={}", step.toplevel()?),
-        format!("action={}", action.word()),
+        format!("action={}", goal.word()),
         format!("ack={}", host.confirm_timeout.as_secs()),
         format!("check={}", checks.as_secs()),
         format!("settle={}", settle(false)),
@@ -153,7 +154,7 @@ fn arguments(step: &Step, job: &Job, action: Action) -> Result<Vec<String>, Fail
         format!("fetched={}", step.fetch_root()),
         format!("recover={}", if host.activation.may_reboot() { "yes" } else { "no" }),
         format!("connectivity={}", host.activation.connectivity()),
-        format!("built_on={}", host.build_on),
+        format!("built_on={}", host.build_on()),
         format!("first={}", if host.first { "yes" } else { "no" }),
     ])
 }

@@ -1,7 +1,7 @@
 //! One host's part of a run: where it is, and what is known of it.
 
 use crate::deploy::{Activation, Ending, HostSetup, Reason, Report, RunFacts, Setup};
-use crate::fleet::{Code, HostResult, Outcome, Phase};
+use crate::fleet::{Code, HostResult, Outcome, Phase, Wait};
 use jiff::Timestamp;
 
 /// Where a host is.
@@ -22,7 +22,7 @@ pub(super) struct HostProgress {
     pub(super) stage: Stage,
     pub(super) known: RunFacts,
     pub(super) began: Timestamp,
-    pub(super) waits_for: Option<String>,
+    pub(super) waits_for: Option<Wait>,
 }
 
 impl HostProgress {
@@ -36,7 +36,7 @@ impl HostProgress {
         match self.stage {
             Stage::Running(phase) => phase >= Phase::Fetch,
             Stage::Waiting(phase) => {
-                phase > Phase::Fetch && self.setup.tier.is_some() && !self.setup.last
+                phase > Phase::Fetch && self.setup.route.tier().is_some() && !self.setup.last
             }
             Stage::Ended(_) => false,
         }
@@ -106,7 +106,7 @@ impl HostProgress {
             previous: self.known.preflight.running.clone(),
             duration_ms,
             built: self.known.built,
-            build_on: Some(self.setup.build_on.clone()),
+            build_on: Some(self.setup.build_on().to_owned()),
             substituted: self.known.substituted.clone(),
             fetched: self.known.fetched.clone(),
             error: reason.map(|reason| reason.text),
@@ -119,7 +119,7 @@ impl HostProgress {
     fn judge(&self, ending: Ending, setup: &Setup) -> Ending {
         let stays = matches!(ending.outcome, Outcome::Switched | Outcome::Tested);
         match &self.known.blemish {
-            Some(blemish) if stays && setup.action.activates() => {
+            Some(blemish) if stays && setup.goal.activates() => {
                 Ending { outcome: Outcome::Degraded, reason: Some(blemish.clone()) }
             }
             Some(_) | None if stays && ending.reason.is_none() => {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::deploy::{Activation, Ending};
 use crate::deploy::{Preflight, Remarks};
-use crate::fleet::{StorePath, Strategy};
+use crate::fleet::{Route, StorePath, Strategy};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -18,9 +18,11 @@ fn host(name: &str) -> HostSetup {
     let builder = name == "p620";
     HostSetup {
         name: name.to_owned(),
-        strategy: Strategy::ViaCache,
-        build_on: "p620".to_owned(),
-        tier: (!builder).then(|| "p620".to_owned()),
+        route: if builder {
+            Route::Direct
+        } else {
+            Route::ViaCache { builder: "p620".to_owned(), tier: "p620".to_owned() }
+        },
         last: builder,
         confirm_timeout: Duration::from_secs(30),
         activation: crate::fleet::ActivationSettings::default(),
@@ -28,10 +30,9 @@ fn host(name: &str) -> HostSetup {
     }
 }
 
-fn machine(names: &[&str], action: Action, asks: bool) -> Machine {
+fn machine(names: &[&str], goal: Goal, asks: bool) -> Machine {
     let setup = Setup {
-        kind: Kind::Deploy,
-        action,
+        goal,
         strategy: Strategy::ViaCache,
         asks,
         parallel: 2,
@@ -41,7 +42,7 @@ fn machine(names: &[&str], action: Action, asks: bool) -> Machine {
 }
 
 /// Returns what a phase finds when all goes well.
-fn good(phase: Phase, action: Action) -> Report {
+fn good(phase: Phase, goal: Goal) -> Report {
     match phase {
         Phase::Preflight => Report::Preflight(Preflight {
             running: Some(path(OLD)),
@@ -55,17 +56,18 @@ fn good(phase: Phase, action: Action) -> Report {
             Report::Done
         }
         Phase::Fetch => Report::Fetched(BTreeMap::new()),
-        Phase::Activate if action == Action::DryActivate => {
+        Phase::Activate if goal == Goal::DryActivate => {
             let ending = Ending { outcome: Outcome::Dry, reason: None };
             Report::Activated(Activation::Decided(ending))
         }
         Phase::Activate => Report::Activated(Activation::Runs(Remarks::default())),
         Phase::Check => Report::Checked { new_failed_units: Vec::new(), broken: Vec::new() },
         Phase::Persist => {
-            let outcome = match action {
-                Action::Switch => Outcome::Switched,
-                Action::Boot => Outcome::Booted,
-                Action::Test | Action::DryActivate => Outcome::Tested,
+            let outcome = match goal {
+                Goal::Build => Outcome::Built,
+                Goal::Switch | Goal::Rollback => Outcome::Switched,
+                Goal::Boot => Outcome::Booted,
+                Goal::Test | Goal::DryActivate => Outcome::Tested,
             };
             Report::Persisted(Ending { outcome, reason: None })
         }
@@ -137,8 +139,8 @@ fn phases_of(story: &MachineStory, host: &str) -> Vec<Phase> {
 
 #[test]
 fn a_switch_goes_through_every_phase_and_asks_first() {
-    let mut machine = machine(&["samsung"], Action::Switch, true);
-    let story = drive(&mut machine, |_, phase| Ok(good(phase, Action::Switch)), |_| None);
+    let mut machine = machine(&["samsung"], Goal::Switch, true);
+    let story = drive(&mut machine, |_, phase| Ok(good(phase, Goal::Switch)), |_| None);
     assert_eq!(phases_of(&story, "samsung"), Phase::ALL);
     assert_eq!((story.plans, story.summaries), (1, 1));
     assert_eq!(story.outcomes["samsung"], Outcome::Switched);
@@ -146,8 +148,8 @@ fn a_switch_goes_through_every_phase_and_asks_first() {
 
 #[test]
 fn the_builder_activates_when_everybody_else_is_done() {
-    let mut machine = machine(&["p620", "razer", "samsung", "p510"], Action::Switch, false);
-    let story = drive(&mut machine, |_, phase| Ok(good(phase, Action::Switch)), |_| None);
+    let mut machine = machine(&["p620", "razer", "samsung", "p510"], Goal::Switch, false);
+    let story = drive(&mut machine, |_, phase| Ok(good(phase, Goal::Switch)), |_| None);
     let persists: Vec<&str> = story
         .began
         .iter()
@@ -164,7 +166,7 @@ fn the_builder_activates_when_everybody_else_is_done() {
 
 #[test]
 fn a_laptop_that_is_asleep_does_not_fail_the_others() {
-    let mut machine = machine(&["razer", "samsung"], Action::Switch, true);
+    let mut machine = machine(&["razer", "samsung"], Goal::Switch, true);
     let react = |name: &str, phase| {
         if name == "samsung" && phase == Phase::Preflight {
             return Err(Failure {
@@ -172,7 +174,7 @@ fn a_laptop_that_is_asleep_does_not_fail_the_others() {
                 reason: Reason::new(Code::HostUnreachable, "samsung: no route to host"),
             });
         }
-        Ok(good(phase, Action::Switch))
+        Ok(good(phase, Goal::Switch))
     };
     let story = drive(&mut machine, react, |_| None);
     assert_eq!(story.outcomes["samsung"], Outcome::Offline);
@@ -183,10 +185,10 @@ fn a_laptop_that_is_asleep_does_not_fail_the_others() {
 
 #[test]
 fn the_same_system_is_left_alone_without_asking() {
-    let mut machine = machine(&["samsung"], Action::Switch, true);
+    let mut machine = machine(&["samsung"], Goal::Switch, true);
     let react = |_: &str, phase| match phase {
         Phase::Evaluate => Ok(Report::Evaluated { drv: format!("{OLD}.drv"), toplevel: path(OLD) }),
-        phase => Ok(good(phase, Action::Switch)),
+        phase => Ok(good(phase, Goal::Switch)),
     };
     let story = drive(&mut machine, react, |_| None);
     assert_eq!(story.outcomes["samsung"], Outcome::Unchanged);
@@ -195,7 +197,7 @@ fn the_same_system_is_left_alone_without_asking() {
 
 #[test]
 fn the_plan_says_what_preflight_noted_as_findings() {
-    let mut machine = machine(&["samsung"], Action::Switch, true);
+    let mut machine = machine(&["samsung"], Goal::Switch, true);
     let note = Reason::new(Code::OnBattery, "on battery, 12 %");
     let mut inputs = vec![Input::Begin];
     let mut found = None;
@@ -208,7 +210,7 @@ fn the_plan_says_what_preflight_noted_as_findings() {
                             notes: vec![note.clone()],
                             ..Preflight::default()
                         }),
-                        phase => good(phase, Action::Switch),
+                        phase => good(phase, Goal::Switch),
                     };
                     inputs.push(Input::Done { host: host.name, phase, result: Ok(report) });
                 }
@@ -227,14 +229,14 @@ fn the_plan_says_what_preflight_noted_as_findings() {
 
 #[test]
 fn a_running_system_that_would_not_boot_is_not_unchanged() {
-    let mut machine = machine(&["samsung"], Action::Switch, false);
+    let mut machine = machine(&["samsung"], Goal::Switch, false);
     let react = |_: &str, phase| match phase {
         Phase::Preflight => Ok(Report::Preflight(Preflight {
             running: Some(path(NEW)),
             profile: Some(path(OLD)),
             ..Preflight::default()
         })),
-        phase => Ok(good(phase, Action::Switch)),
+        phase => Ok(good(phase, Goal::Switch)),
     };
     let story = drive(&mut machine, react, |_| None);
     assert_eq!(story.outcomes["samsung"], Outcome::Switched);
@@ -242,7 +244,7 @@ fn a_running_system_that_would_not_boot_is_not_unchanged() {
 
 #[test]
 fn a_broken_check_makes_the_supervisor_go_back() {
-    let mut machine = machine(&["samsung"], Action::Switch, false);
+    let mut machine = machine(&["samsung"], Goal::Switch, false);
     let react = |_: &str, phase| match phase {
         Phase::Check => {
             Ok(Report::Checked { new_failed_units: Vec::new(), broken: vec!["curl".into()] })
@@ -251,7 +253,7 @@ fn a_broken_check_makes_the_supervisor_go_back() {
             outcome: Outcome::RolledBack,
             reason: Some(Reason::new(Code::CheckFailed, "a check did not hold: curl")),
         })),
-        phase => Ok(good(phase, Action::Switch)),
+        phase => Ok(good(phase, Goal::Switch)),
     };
     let story = drive(&mut machine, react, |_| None);
     assert_eq!(story.aborted, ["samsung"]);
@@ -261,7 +263,7 @@ fn a_broken_check_makes_the_supervisor_go_back() {
 
 #[test]
 fn a_lost_address_lets_the_supervisor_go_back_and_names_its_code() {
-    let mut machine = machine(&["samsung"], Action::Switch, false);
+    let mut machine = machine(&["samsung"], Goal::Switch, false);
     let mut input = Input::Begin;
     let mut said = None;
     while let Some(MachineCommand::Run { phase, known, .. }) = machine
@@ -272,7 +274,7 @@ fn a_lost_address_lets_the_supervisor_go_back_and_names_its_code() {
         said = known.abort.or(said);
         let report = match phase {
             Phase::Settle => Report::AddressesLost(vec!["10.0.0.7".to_owned()]),
-            phase => good(phase, Action::Switch),
+            phase => good(phase, Goal::Switch),
         };
         input = Input::Done { host: "samsung".to_owned(), phase, result: Ok(report) };
     }
@@ -282,24 +284,24 @@ fn a_lost_address_lets_the_supervisor_go_back_and_names_its_code() {
 
 #[test]
 fn stopped_and_unconfirmed_runs_have_codes_of_their_own() {
-    let mut stopped = machine(&["samsung"], Action::Switch, false);
-    let react = |_: &str, phase| Ok(good(phase, Action::Switch));
+    let mut stopped = machine(&["samsung"], Goal::Switch, false);
+    let react = |_: &str, phase| Ok(good(phase, Goal::Switch));
     let story = drive(&mut stopped, react, |turn| (turn == 0).then_some(Input::Cancel));
     assert_eq!(story.codes["samsung"], [Code::RunStopped]);
-    let mut refused = machine(&["samsung"], Action::Switch, true);
+    let mut refused = machine(&["samsung"], Goal::Switch, true);
     let story = drive(&mut refused, react, |turn| (turn == 0).then_some(Input::Answer(false)));
     assert_eq!(story.codes["samsung"], [Code::PlanNotConfirmed]);
 }
 
 #[test]
 fn a_unit_that_failed_since_makes_the_host_degraded() {
-    let mut machine = machine(&["samsung"], Action::Switch, false);
+    let mut machine = machine(&["samsung"], Goal::Switch, false);
     let react = |_: &str, phase| match phase {
         Phase::Check => {
             let new_failed_units = vec!["demo.service".to_owned()];
             Ok(Report::Checked { new_failed_units, broken: Vec::new() })
         }
-        phase => Ok(good(phase, Action::Switch)),
+        phase => Ok(good(phase, Goal::Switch)),
     };
     let story = drive(&mut machine, react, |_| None);
     assert_eq!(story.outcomes["samsung"], Outcome::Degraded);
@@ -309,19 +311,19 @@ fn a_unit_that_failed_since_makes_the_host_degraded() {
 
 #[test]
 fn boot_persists_without_activating_and_dry_activate_persists_nothing() {
-    let mut boots = machine(&["samsung"], Action::Boot, false);
-    let story = drive(&mut boots, |_, phase| Ok(good(phase, Action::Boot)), |_| None);
+    let mut boots = machine(&["samsung"], Goal::Boot, false);
+    let story = drive(&mut boots, |_, phase| Ok(good(phase, Goal::Boot)), |_| None);
     assert_eq!(story.outcomes["samsung"], Outcome::Booted);
     assert!(!phases_of(&story, "samsung").contains(&Phase::Activate));
-    let mut dry = machine(&["samsung"], Action::DryActivate, false);
-    let story = drive(&mut dry, |_, phase| Ok(good(phase, Action::DryActivate)), |_| None);
+    let mut dry = machine(&["samsung"], Goal::DryActivate, false);
+    let story = drive(&mut dry, |_, phase| Ok(good(phase, Goal::DryActivate)), |_| None);
     assert_eq!(story.outcomes["samsung"], Outcome::Dry);
     assert!(!phases_of(&story, "samsung").contains(&Phase::Persist));
 }
 
 #[test]
 fn a_plan_that_is_not_confirmed_changes_nothing() {
-    let mut machine = machine(&["razer", "samsung"], Action::Switch, true);
+    let mut machine = machine(&["razer", "samsung"], Goal::Switch, true);
     let mut story = Vec::new();
     let mut inputs = vec![Input::Begin];
     while let Some(input) = inputs.pop() {
@@ -329,7 +331,7 @@ fn a_plan_that_is_not_confirmed_changes_nothing() {
             match command {
                 MachineCommand::Run { host, phase, .. } => {
                     story.push(phase);
-                    let result = Ok(good(phase, Action::Switch));
+                    let result = Ok(good(phase, Goal::Switch));
                     inputs.push(Input::Done { host: host.name, phase, result });
                 }
                 MachineCommand::Tell(RunWhat::Plan { .. }) => {
@@ -352,12 +354,12 @@ proptest! {
         failures in prop::collection::vec((0_usize..4, 0_usize..13), 0..5),
         cancel in prop::option::of(0_usize..60),
         parallel in 1_usize..4,
-        action in prop::sample::select(vec![
-            Action::Switch, Action::Boot, Action::Test, Action::DryActivate,
+        goal in prop::sample::select(vec![
+            Goal::Switch, Goal::Boot, Goal::Test, Goal::DryActivate,
         ]),
     ) {
         let names = ["p620", "razer", "samsung", "p510"];
-        let mut machine = machine(&names, action, false);
+        let mut machine = machine(&names, goal, false);
         machine.setup.parallel = parallel;
         let fails = |name: &str, phase: Phase| {
             failures.iter().any(|(host, at)| names[*host] == name && Phase::ALL[*at] == phase)
@@ -366,7 +368,7 @@ proptest! {
             if fails(name, phase) {
                 return Err(Failure::failed(Code::InternalError, "made to fail"));
             }
-            Ok(good(phase, action))
+            Ok(good(phase, goal))
         };
         let story = drive(&mut machine, react, |turn| {
             (Some(turn) == cancel).then_some(Input::Cancel)
@@ -392,10 +394,10 @@ proptest! {
 
 #[test]
 fn a_build_ends_as_built() {
-    let mut machine = machine(&["samsung"], Action::Switch, false);
-    machine.setup.kind = Kind::Build;
+    let mut machine = machine(&["samsung"], Goal::Switch, false);
+    machine.setup.goal = Goal::Build;
     machine.hosts[0].stage = Stage::Running(Phase::Build);
-    let result = Ok(good(Phase::Build, Action::Switch));
+    let result = Ok(good(Phase::Build, Goal::Switch));
     let done = Input::Done { host: "samsung".to_owned(), phase: Phase::Build, result };
     machine.step(done, Timestamp::UNIX_EPOCH);
     assert_eq!(machine.outcomes(), [("samsung".to_owned(), Outcome::Built)]);
@@ -404,10 +406,10 @@ fn a_build_ends_as_built() {
 #[test]
 fn the_time_that_the_plan_waits_for_an_answer_is_nobodys() {
     let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
-    let mut machine = machine(&["samsung"], Action::Switch, true);
+    let mut machine = machine(&["samsung"], Goal::Switch, true);
     machine.step(Input::Begin, at(0));
     for phase in [Phase::Preflight, Phase::Evaluate, Phase::Compare] {
-        let result = Ok(good(phase, Action::Switch));
+        let result = Ok(good(phase, Goal::Switch));
         machine.step(Input::Done { host: "samsung".to_owned(), phase, result }, at(3));
     }
     // Somebody goes for lunch.

@@ -21,7 +21,7 @@ impl Shared {
         for host in plan.hosts.iter().filter(|host| !host.unchanged) {
             let wanted = NextSystem {
                 host: host.host.clone(),
-                build_on: host.build_on.clone(),
+                build_on: host.build_on().to_owned(),
                 toplevel: host.toplevel.clone(),
                 drv: host.drv.clone(),
                 known_at: at,
@@ -114,7 +114,7 @@ pub(super) async fn watch_next(shared: Arc<Shared>) -> Option<()> {
 mod tests {
     use super::super::{Handle, Poller, Record};
     use super::*;
-    use crate::fleet::{Action, HostPlan, RunEvent, RunId, RunWhat, Strategy};
+    use crate::fleet::{Goal, HostPlan, Route, RunEvent, RunId, RunWhat, Strategy};
     use crate::remote::{FakeRunner, Output};
     use std::path::Path;
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -171,8 +171,7 @@ mod tests {
     fn plan() -> RunEvent {
         let host = HostPlan {
             host: "samsung".to_owned(),
-            build_on: "p620".to_owned(),
-            tier: None,
+            route: Route::Push { builder: "p620".to_owned() },
             toplevel: StorePath::parse(NEW).unwrap(),
             drv: None,
             running: StorePath::parse(OLD).ok(),
@@ -183,7 +182,7 @@ mod tests {
             findings: Vec::new(),
         };
         let plan = Plan {
-            action: Action::Switch,
+            goal: Goal::Switch,
             strategy: Strategy::ViaCache,
             revision: None,
             hosts: vec![host],

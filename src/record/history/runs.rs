@@ -271,7 +271,7 @@ fn planned(db: &Connection, event: &RunEvent, plan: &Plan) -> rusqlite::Result<(
         "UPDATE runs SET action = ?2, strategy = ?3, revision = ?4 WHERE id = ?1",
         params![
             run,
-            word(&plan.action),
+            word(&plan.goal),
             word(&plan.strategy),
             plan.revision.as_deref().map(printable_line)
         ],

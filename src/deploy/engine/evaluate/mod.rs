@@ -70,7 +70,7 @@ async fn place(step: &Step, here: bool) -> Result<Place, Failure> {
         step.log("evaluating here").await;
         return Ok(Place::Here(flake.to_owned()));
     }
-    let host = step.host.build_on.clone();
+    let host = step.host.build_on().to_owned();
     step.log(&format!("evaluating on {host}")).await;
     let arrived = source::source_on(step, &host, &FlakeUrl::parse(flake)).await?;
     let reference = arrived.as_ref().map_or(flake, |arrived| &arrived.reference).to_owned();
@@ -274,7 +274,7 @@ pub async fn tracks_flake_file(flake: &LocalFlake) -> bool {
 /// Copies a derivation with everything it needs to the host that builds.
 async fn copy_to_builder(step: &Step, drv: &StorePath) -> Result<(), Failure> {
     let shared = &step.shared;
-    let builder = &step.host.build_on;
+    let builder = step.host.build_on();
     let Some(host) = shared.fleet.host(builder).filter(|host| !host.is_local()) else {
         return Ok(());
     };
@@ -308,7 +308,7 @@ async fn copy_to_builder(step: &Step, drv: &StorePath) -> Result<(), Failure> {
 /// Roots the derivation where it is built: a garbage collection between its evaluation and its build
 /// would take it. A root that cannot be made is no failure: the build says so, should it matter.
 pub(super) async fn root_derivation(step: &Step, drv: &str) {
-    let builder = &step.host.build_on;
+    let builder = step.host.build_on();
     step.shared.note_use(builder);
     let root = format!("{}.drv", step.build_root());
     let script = Script::new(ROOT_DRV).root().arg(drv).arg(root);

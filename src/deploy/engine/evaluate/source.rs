@@ -80,7 +80,8 @@ fn not_packed(step: &Step, why: &str) -> Failure {
     let flake = step.shared.fleet.flake.as_deref().unwrap_or_default();
     let text = format!(
         "{}: the flake {flake} could not be packed on this machine, to be evaluated on {}: {why}",
-        step.host.name, step.host.build_on
+        step.host.name,
+        step.host.build_on()
     );
     Failure::failed(Code::SourceNotSent, text)
 }
@@ -184,7 +185,7 @@ async fn collect_remote(
             })
         }
         Err(why) => {
-            let there = &step.host.build_on;
+            let there = step.host.build_on();
             step.log(&format!(
                 "{address} could not be fetched on this machine ({why}); {there} tries it with the keys of \
                  its login user"
@@ -221,7 +222,7 @@ async fn collect_input(step: &Step, input: &PrivateInput, place: &Path, into: &P
         drop(std::fs::remove_dir_all(into));
         step.log(&format!(
             "the input {} of the flake could not be sent along ({why}); {} fetches it by itself, when it can",
-            input.name, step.host.build_on
+            input.name, step.host.build_on()
         ))
         .await;
     }

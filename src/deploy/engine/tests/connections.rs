@@ -2,7 +2,7 @@
 
 use super::target::{Target, assert_ends, deploy, deploy_and_say};
 use crate::deploy::Control;
-use crate::fleet::{Action, Code, Outcome, Phase};
+use crate::fleet::{Code, Goal, Outcome, Phase};
 use crate::remote::{Trouble, Way};
 use std::time::Duration;
 
@@ -153,7 +153,7 @@ async fn a_word_whose_answer_is_lost_is_given_again() {
 async fn a_run_that_is_stopped_in_the_activation_tells_the_host_at_once() {
     let target = Target::default();
     let story =
-        deploy_and_say("", target, Action::Switch, Some(("acknowledge", Control::Cancel))).await;
+        deploy_and_say("", target, Goal::Switch, Some(("acknowledge", Control::Cancel))).await;
     assert_eq!(
         story.target.word.as_deref(),
         Some("abort run-stopped the operator stopped the run")

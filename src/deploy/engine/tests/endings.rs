@@ -1,7 +1,7 @@
 //! How a host's run ends: every word of the supervisor, exit codes, lost jobs, restarts.
 
 use super::target::{NEW, OLD, Target, assert_ends, deploy, deploy_and_say};
-use crate::fleet::{Action, Code, Outcome, Phase};
+use crate::fleet::{Code, Goal, Outcome, Phase};
 
 #[tokio::test(start_paused = true)]
 async fn every_word_of_the_supervisor_has_its_outcome() {
@@ -64,14 +64,14 @@ async fn what_the_supervisor_decided_before_it_waited_is_told() {
 #[tokio::test(start_paused = true)]
 async fn actions_do_what_they_say() {
     let tested = Target { outcome: "tested\t\t", ..Target::default() };
-    let story = deploy_and_say("", tested, Action::Test, None).await;
+    let story = deploy_and_say("", tested, Goal::Test, None).await;
     assert_eq!(story.result.outcome, Outcome::Tested);
     let booted = Target { decides: Some("booted\t\t"), ..Target::default() };
-    let story = deploy_and_say("", booted, Action::Boot, None).await;
+    let story = deploy_and_say("", booted, Goal::Boot, None).await;
     assert_eq!(story.result.outcome, Outcome::Booted);
     assert!(story.scripts("acknowledge").is_empty());
     let dry = Target { activated: "0 dry", decides: Some("dry\t\t"), ..Target::default() };
-    let story = deploy_and_say("", dry, Action::DryActivate, None).await;
+    let story = deploy_and_say("", dry, Goal::DryActivate, None).await;
     assert_eq!(story.result.outcome, Outcome::Dry);
 }
 

@@ -1,8 +1,9 @@
 //! A made-up target that answers the engine's scripts as a host would.
 
 use crate::deploy::engine::scripts;
-use crate::deploy::{Control, Deploy, Kind, Request, setup};
-use crate::fleet::{Action, Code, HostResult, Outcome, Phase, RunEvent, RunId, RunWhat, Subject};
+use crate::deploy::{Control, Deploy, Request, setup};
+use crate::fleet::{Code, Goal, HostResult, Outcome, Phase, RunEvent, RunId, RunWhat, Subject};
+use crate::remote::job;
 use crate::remote::{FakeRunner, Output, RemoteError, Script, Trouble};
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -21,13 +22,13 @@ pub(super) fn name_of(script: &Script) -> &'static str {
         (scripts::COMPARE, "compare"),
         (scripts::DIFF, "diff"),
         (scripts::EVALUATE, "evaluate"),
-        (scripts::FOLLOW, "follow"),
+        (job::scripts::FOLLOW, "follow"),
         (scripts::KEEP, "keep"),
         (scripts::PREFLIGHT, "preflight"),
         (scripts::RECOVER, "recover"),
         (scripts::ROOT_DRV, "root-drv"),
-        (scripts::START, "start"),
-        (scripts::STOP, "stop"),
+        (job::scripts::START, "start"),
+        (job::scripts::STOP, "stop"),
         (scripts::TIDY, "tidy"),
         (scripts::UNROOT, "unroot"),
         (scripts::WORD, "word"),
@@ -230,14 +231,14 @@ pub(super) type Say = (&'static str, Control);
 
 /// Deploys samsung, which builds for itself, with these lines in `[hosts.samsung]`.
 pub(super) async fn deploy(lines: &str, target: Target) -> Story {
-    deploy_and_say(lines, target, Action::Switch, None).await
+    deploy_and_say(lines, target, Goal::Switch, None).await
 }
 
 /// Deploys samsung, and says something when a script is asked for.
 pub(super) async fn deploy_and_say(
     lines: &str,
     target: Target,
-    action: Action,
+    goal: Goal,
     say: Option<Say>,
 ) -> Story {
     let text = format!(
@@ -246,9 +247,8 @@ pub(super) async fn deploy_and_say(
     );
     let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
     let request = Request {
-        kind: Kind::Deploy,
         hosts: vec!["samsung".to_owned()],
-        action,
+        goal,
         strategy: None,
         allow_protected: Vec::new(),
         asks: false,

@@ -1,8 +1,9 @@
 //! A host that is a folder: two systems with a switch-to-configuration that does what the test says,
 //! and stand-ins for nix-env and systemctl.
 
-use crate::deploy::engine::scripts::{START, SUPERVISE};
+use crate::deploy::engine::scripts::SUPERVISE;
 use crate::fleet::Code;
+use crate::remote::job::scripts::START;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};

@@ -15,7 +15,7 @@ const REFUSALS: u32 = 3;
 const AFTER_REFUSAL: Duration = Duration::from_secs(10);
 
 /// Counts the silence of one host.
-pub(super) struct Patience {
+pub struct Patience {
     limit: Duration,
     silent_since: Option<Instant>,
     refusals: u32,
@@ -23,23 +23,23 @@ pub(super) struct Patience {
 
 impl Patience {
     /// Waits for a host that is silent for at most this long.
-    pub(super) fn new(limit: Duration) -> Self {
+    pub fn new(limit: Duration) -> Self {
         Self { limit, silent_since: None, refusals: 0 }
     }
 
     /// Notes that the host answered.
-    pub(super) fn answered(&mut self) {
+    pub fn answered(&mut self) {
         self.silent_since = None;
         self.refusals = 0;
     }
 
     /// Returns whether the host has been silent since it was last asked.
-    pub(super) fn is_silent(&self) -> bool {
+    pub fn is_silent(&self) -> bool {
         self.silent_since.is_some()
     }
 
     /// Returns how long to wait before it is asked again; nothing when it is given up.
-    pub(super) fn again(&mut self, error: &RemoteError) -> Option<Duration> {
+    pub fn again(&mut self, error: &RemoteError) -> Option<Duration> {
         self.again_at(error, Instant::now())
     }
 

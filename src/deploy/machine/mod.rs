@@ -1,20 +1,19 @@
 //! The deploy machine: decides what happens next, and does nothing itself.
 //!
 //! `step(input, now)` takes what happened and returns what is to be done. A host goes through the
-//! phases that its strategy and action need; it waits for the confirmation of the plan, for a free
+//! phases that its route and goal need; it waits for the confirmation of the plan, for a free
 //! place (`rollout.parallel`) and, when it builds or serves a cache for the others, until all of
 //! them are done.
 
 mod host;
+mod plan;
+mod rollout;
 
-use crate::deploy::{Failure, HostSetup, Kind, Reason, Report, RunFacts, Setup};
-use crate::fleet::{Action, Code, HostPlan, Outcome, Phase, PhaseState, Plan, RunWhat, StorePath};
+use crate::deploy::{Failure, HostSetup, Reason, Report, RunFacts, Setup};
+use crate::fleet::{Code, Goal, Outcome, Phase, PhaseState, RunWhat, Wait};
 use host::{HostProgress, Stage, phase_held};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-
-/// What a host waits for until the plan is answered.
-pub const CONFIRMATION: &str = "confirmation of the plan";
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +86,7 @@ pub struct Machine {
 impl Machine {
     /// Makes the machine of a run that begins now.
     pub fn new(setup: Setup, revision: Option<String>, now: Timestamp) -> Self {
-        let first = if setup.kind == Kind::Build { Phase::Evaluate } else { Phase::Preflight };
+        let first = if setup.goal.deploys() { Phase::Preflight } else { Phase::Evaluate };
         let hosts = setup
             .hosts
             .iter()
@@ -147,9 +146,9 @@ impl Machine {
 
     /// Returns the run in a few words.
     fn title(&self) -> String {
-        match self.setup.kind {
-            Kind::Build => "build".to_owned(),
-            Kind::Deploy => format!("{} {}", self.setup.action, self.setup.strategy),
+        match self.setup.goal {
+            goal @ (Goal::Build | Goal::Rollback) => goal.to_string(),
+            goal => format!("{goal} {}", self.setup.strategy),
         }
     }
 
@@ -224,7 +223,7 @@ impl Machine {
                 self.end(index, Outcome::Switched, None, now, out);
                 return;
             };
-            if self.setup.kind == Kind::Build && next > Phase::Build {
+            if !self.setup.goal.deploys() && next > Phase::Build {
                 self.end(index, Outcome::Built, None, now, out);
                 return;
             }
@@ -236,53 +235,19 @@ impl Machine {
         }
     }
 
-    /// Returns whether a phase applies to a host's strategy and to the action.
+    /// Returns whether a phase applies to a host's route and to what the run is for.
     fn applies(&self, index: usize, phase: Phase) -> bool {
-        let action = self.setup.action;
+        let goal = self.setup.goal;
         match phase {
             Phase::Preflight | Phase::Evaluate | Phase::Compare | Phase::Build | Phase::Diff => {
                 true
             }
-            Phase::Publish | Phase::Verify | Phase::Fetch => self.hosts[index].setup.tier.is_some(),
-            Phase::Activate => action != Action::Boot,
-            Phase::Acknowledge | Phase::Check | Phase::Settle => action.activates(),
-            Phase::Persist => action != Action::DryActivate,
-        }
-    }
-
-    /// Returns whether there is nothing to do on a host.
-    fn is_unchanged(&self, index: usize) -> bool {
-        let known = &self.hosts[index].known;
-        let Some(toplevel) = &known.toplevel else { return false };
-        let runs = known.preflight.running.as_ref() == Some(toplevel);
-        let boots = known.preflight.profile.as_ref() == Some(toplevel);
-        if self.setup.kind == Kind::Build {
-            return false;
-        }
-        match self.setup.action {
-            Action::Switch => runs && boots,
-            Action::Boot => boots,
-            Action::Test => runs,
-            Action::DryActivate => false,
-        }
-    }
-
-    /// Takes the answer to the plan.
-    fn answered(&mut self, yes: bool, now: Timestamp, out: &mut Vec<MachineCommand>) {
-        if self.confirmed.is_some() {
-            return;
-        }
-        self.confirmed = Some(yes);
-        if let Some((_, until)) = &mut self.waited {
-            *until = Some(now);
-        }
-        if !yes {
-            for index in 0..self.hosts.len() {
-                if !self.hosts[index].is_over() {
-                    let why = Reason::new(Code::PlanNotConfirmed, "the plan was not confirmed");
-                    self.end(index, Outcome::Skipped, Some(why), now, out);
-                }
+            Phase::Publish | Phase::Verify | Phase::Fetch => {
+                self.hosts[index].setup.route.tier().is_some()
             }
+            Phase::Activate => goal != Goal::Boot,
+            Phase::Acknowledge | Phase::Check | Phase::Settle => goal.activates(),
+            Phase::Persist => goal != Goal::DryActivate,
         }
     }
 
@@ -301,7 +266,7 @@ impl Machine {
                     out.push(MachineCommand::Stop { host: host.setup.name.clone(), phase });
                 }
                 Stage::Waiting(phase) | Stage::Running(phase) => {
-                    go_back_now(host, phase, out);
+                    go_back_now(host, phase, now, out);
                 }
             }
         }
@@ -312,19 +277,17 @@ impl Machine {
         self.ask(now, out);
         for index in 0..self.hosts.len() {
             let Stage::Waiting(phase) = self.hosts[index].stage else { continue };
-            let reason = self.obstacle(index, phase);
+            let wait = self.obstacle(index, phase);
             let host = &mut self.hosts[index];
-            if let Some(reason) = reason {
-                if host.waits_for.as_ref() != Some(&reason) {
-                    host.waits_for = Some(reason.clone());
-                    let host = host.setup.name.clone();
-                    out.push(MachineCommand::Tell(RunWhat::Waiting { host, reason: Some(reason) }));
+            if let Some(wait) = wait {
+                if host.waits_for.as_ref() != Some(&wait) {
+                    host.waits_for = Some(wait.clone());
+                    tell_wait(out, host, now);
                 }
                 continue;
             }
             if host.waits_for.take().is_some() {
-                let host = host.setup.name.clone();
-                out.push(MachineCommand::Tell(RunWhat::Waiting { host, reason: None }));
+                tell_wait(out, host, now);
             }
             host.stage = Stage::Running(phase);
             tell_phase(out, &host.setup.name, phase, PhaseState::Started);
@@ -344,93 +307,6 @@ impl Machine {
             out.push(MachineCommand::Tell(RunWhat::Summary { outcomes, duration_ms }));
             out.push(MachineCommand::Finish);
         }
-    }
-
-    /// Shows the plan once every host that is still in the run is compared.
-    fn ask(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
-        let compared = |host: &HostProgress| match host.stage {
-            Stage::Ended(_) => true,
-            Stage::Waiting(phase) | Stage::Running(phase) => phase > Phase::Compare,
-        };
-        if self.asked || self.setup.kind == Kind::Build || !self.hosts.iter().all(compared) {
-            return;
-        }
-        self.asked = true;
-        let going = self.hosts.iter().any(|host| !host.is_over());
-        let waits = going && self.confirmed.is_none();
-        self.waited = waits.then_some((now, None));
-        out.push(MachineCommand::Tell(RunWhat::Plan { plan: self.plan(), waits }));
-    }
-
-    /// Returns the plan, as far as it is known.
-    fn plan(&self) -> Plan {
-        let mut set_aside = BTreeMap::new();
-        let mut hosts = Vec::new();
-        for (index, host) in self.hosts.iter().enumerate() {
-            let failed = match host.stage {
-                Stage::Ended(outcome) => outcome != Outcome::Unchanged,
-                Stage::Running(_) | Stage::Waiting(_) => false,
-            };
-            let (name, notes) = (&host.setup.name, &host.known.preflight.notes);
-            match &host.known.toplevel {
-                Some(toplevel) if !failed => hosts.push(HostPlan {
-                    host: name.clone(),
-                    build_on: host.setup.build_on.clone(),
-                    tier: host.setup.tier.clone(),
-                    toplevel: toplevel.clone(),
-                    drv: host.known.drv.as_deref().and_then(|drv| StorePath::parse(drv).ok()),
-                    running: host.known.preflight.running.clone(),
-                    to_build: host.known.to_build,
-                    to_download: host.known.to_download,
-                    unchanged: self.is_unchanged(index),
-                    notes: notes.iter().map(|note| note.text.clone()).collect(),
-                    findings: notes.iter().map(|note| note.finding(name)).collect(),
-                }),
-                Some(_) | None => {
-                    let why = host.known.blemish.as_ref().map(Reason::to_string);
-                    let why = why.unwrap_or_else(|| "failed".to_owned());
-                    set_aside.insert(name.clone(), why);
-                }
-            }
-        }
-        let revision = self.revision.clone();
-        let Setup { action, strategy, .. } = self.setup;
-        Plan { action, strategy, revision, hosts, set_aside }
-    }
-
-    /// Returns what a host has to wait for before a phase, in words.
-    fn obstacle(&self, index: usize, phase: Phase) -> Option<String> {
-        if phase <= Phase::Compare {
-            return None;
-        }
-        if self.setup.kind == Kind::Deploy && self.confirmed != Some(true) {
-            return Some(CONFIRMATION.to_owned());
-        }
-        let others = || self.hosts.iter().enumerate().filter(|(other, _)| *other != index);
-        if self.hosts[index].setup.last && phase > Phase::Diff && phase < Phase::Acknowledge
-            || self.hosts[index].setup.last
-                && phase == Phase::Persist
-                && self.setup.action == Action::Boot
-        {
-            // Its own switch restarts the cache, the Nix daemon or the network of the others.
-            let busy: Vec<&str> = others()
-                .filter(|(_, host)| !host.is_over() && !host.setup.last)
-                .map(|(_, host)| host.setup.name.as_str())
-                .collect();
-            if !busy.is_empty() {
-                return Some(format!(
-                    "{} to be done: it builds or serves for them",
-                    busy.join(", ")
-                ));
-            }
-        }
-        if phase >= Phase::Fetch && !self.hosts[index].has_place() {
-            let placed = others().filter(|(_, host)| host.has_place()).count();
-            if placed >= self.setup.parallel {
-                return Some(format!("one of {} places", self.setup.parallel));
-            }
-        }
-        None
     }
 
     /// Returns the milliseconds since a time, without those that the plan waited for an answer.
@@ -458,7 +334,12 @@ impl Machine {
 
 /// Lets a host go back that runs the new system, or will when its activation ends, which cannot be
 /// interrupted.
-fn go_back_now(host: &mut HostProgress, phase: Phase, out: &mut Vec<MachineCommand>) {
+fn go_back_now(
+    host: &mut HostProgress,
+    phase: Phase,
+    now: Timestamp,
+    out: &mut Vec<MachineCommand>,
+) {
     let why = Reason::new(Code::RunStopped, "the operator stopped the run");
     host.known.abort = Some(why.clone());
     let name = host.setup.name.clone();
@@ -466,17 +347,22 @@ fn go_back_now(host: &mut HostProgress, phase: Phase, out: &mut Vec<MachineComma
     if phase == Phase::Check && host.stage == Stage::Running(phase) {
         out.push(MachineCommand::Stop { host: name.clone(), phase });
     }
-    let reason = if phase == Phase::Activate {
-        let line = format!(
-            "{name} is being activated; that cannot be interrupted; it goes back when it ends"
-        );
-        out.push(MachineCommand::Tell(RunWhat::Log { host: name.clone(), phase, line }));
-        "its activation to end, which cannot be interrupted; then it goes back"
+    let wait = if phase == Phase::Activate {
+        let wait = Wait::Activation;
+        let line = format!("{name} is being activated: waiting for {}", wait.sentence(now));
+        out.push(MachineCommand::Tell(RunWhat::Log { host: name, phase, line }));
+        wait
     } else {
-        "its way back to the previous system"
+        Wait::WayBack
     };
-    host.waits_for = Some(reason.to_owned());
-    out.push(MachineCommand::Tell(RunWhat::Waiting { host: name, reason: host.waits_for.clone() }));
+    host.waits_for = Some(wait);
+    tell_wait(out, host, now);
+}
+
+/// Tells what a host waits for, or that it goes on.
+fn tell_wait(out: &mut Vec<MachineCommand>, host: &HostProgress, now: Timestamp) {
+    let what = RunWhat::waiting(&host.setup.name, host.waits_for.clone(), now);
+    out.push(MachineCommand::Tell(what));
 }
 
 /// Returns the reason of a host whose run ends since somebody stopped it.

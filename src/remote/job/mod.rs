@@ -5,14 +5,16 @@
 //! left in its folder is the truth about it, never the unit's state. Starting one is idempotent: it
 //! is asked for again until it is there.
 
-use crate::deploy::engine::decision::Decision;
-use crate::deploy::engine::patience::Patience;
-use crate::deploy::engine::scripts::{FOLLOW, START, STOP};
-use crate::deploy::engine::step::LineSink;
-use crate::deploy::{Failure, Reason};
-use crate::fleet::{Code, Outcome, printable_line};
+mod patience;
+pub mod scripts;
+
+pub use patience::Patience;
+
+use crate::fleet::printable_line;
 use crate::remote::{RemoteError, Script, ScriptRunner, Trouble};
 use jiff::Timestamp;
+use scripts::{FOLLOW, START, STOP};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -29,20 +31,29 @@ const LINE_QUEUE: usize = 1024;
 
 /// What a job's folder said when the follow ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct JobState {
+pub struct JobState {
     /// The job's exit code, when it has ended.
-    pub(super) exit: Option<i32>,
+    pub exit: Option<i32>,
     /// What it left as `activated`.
-    pub(super) activated: Option<String>,
-    /// What it left as `outcome`.
-    pub(super) outcome: Option<Decision>,
+    pub activated: Option<String>,
+    /// The line that it left as `outcome`, as it stands there.
+    pub outcome: Option<String>,
     /// Whether it is neither running nor properly ended: killed, or the host restarted.
-    pub(super) is_dead: bool,
+    pub is_dead: bool,
+}
+
+/// Hears the lines of a job, in order.
+pub trait LineSink: Send {
+    /// Takes a line; the job is not read further until this is done.
+    fn take(&mut self, line: &str) -> impl Future<Output = ()> + Send;
+
+    /// Hears that from here on lines come later than they were written.
+    fn lines_are_late(&mut self) {}
 }
 
 /// Where a job's log lies, and what is done when the job ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum JobKind {
+pub enum JobKind {
     /// Its log lies on the disk: a build or a fetch, which may say a lot.
     Work,
     /// Its log lies in memory and is bounded; when it ends, however it ends, its script runs once
@@ -51,10 +62,10 @@ pub(super) enum JobKind {
 }
 
 /// A job on a host.
-pub(super) struct Job {
+pub struct Job {
     runner: Arc<dyn ScriptRunner>,
     /// The host.
-    pub(super) host: String,
+    pub host: String,
     name: String,
     offset: u64,
     seen_at: Option<Timestamp>,
@@ -64,7 +75,7 @@ pub(super) struct Job {
 
 impl Job {
     /// Names a job; starts nothing.
-    pub(super) fn new(runner: Arc<dyn ScriptRunner>, host: &str, name: &str) -> Self {
+    pub fn new(runner: Arc<dyn ScriptRunner>, host: &str, name: &str) -> Self {
         Self {
             runner,
             host: host.to_owned(),
@@ -76,29 +87,29 @@ impl Job {
     }
 
     /// Returns the job's name on its host.
-    pub(super) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Returns its folder on the host.
-    pub(super) fn dir(&self) -> String {
+    pub fn dir(&self) -> String {
         format!("/run/nixdash/jobs/{}", self.name)
     }
 
     /// Returns its unit.
-    pub(super) fn unit(&self) -> String {
+    pub fn unit(&self) -> String {
         format!("nixdash-{}", self.name)
     }
 
     /// Returns when its host was last heard of.
-    pub(super) fn seen_at(&self) -> Option<Timestamp> {
+    pub fn seen_at(&self) -> Option<Timestamp> {
         self.seen_at
     }
 
     /// Starts it; the arguments are store paths, numbers and plain words. When the connection breaks,
     /// the host is asked again until it says that the job is there, or is silent for too long: a job
     /// that began is never begun twice.
-    pub(super) async fn start(
+    pub async fn start(
         &mut self,
         kind: JobKind,
         body: &'static str,
@@ -118,8 +129,7 @@ impl Job {
                     let (host, unit) = (&self.host, self.unit());
                     let why = output.complaint();
                     let error = format!("{host}: {unit} could not be started: {why}");
-                    let failure = Failure::failed(Code::JobNotStarted, error);
-                    return Err(StartFailure::Refused(failure));
+                    return Err(StartFailure::Refused(error));
                 }
                 Err(error) => {
                     let was_silent = patience.is_silent();
@@ -158,7 +168,7 @@ impl Job {
     }
 
     /// Stops it and waits until it is gone.
-    pub(super) async fn stop(&self) {
+    pub async fn stop(&self) {
         let script = Script::new(STOP).root().arg(&self.name);
         // A host that cannot be reached ends the phase by itself.
         drop(self.runner.run(&self.host, &script).await);
@@ -166,7 +176,7 @@ impl Job {
 
     /// Follows the log until the job leaves the awaited result or ends; a broken connection is made
     /// anew for as long as `patience` without an answer.
-    pub(super) async fn follow(
+    pub async fn follow(
         &mut self,
         awaited: &str,
         patience: Duration,
@@ -267,21 +277,11 @@ impl Job {
 }
 
 /// Why a job could not be started.
-pub(super) enum StartFailure {
-    /// The host said so: it does not run.
-    Refused(Failure),
+pub enum StartFailure {
+    /// The host said so: it does not run, for this reason.
+    Refused(String),
     /// The host was not heard of again: it may run.
     Unknown(RemoteError),
-}
-
-impl StartFailure {
-    /// Returns the failure of a job that harms nobody when it runs unheard.
-    pub(super) fn harmless(self) -> Failure {
-        match self {
-            Self::Refused(failure) => failure,
-            Self::Unknown(error) => lost(&error),
-        }
-    }
 }
 
 /// Reads the line with which `follow.sh` ends.
@@ -290,19 +290,8 @@ fn parse_last_line(text: &str) -> JobState {
     let is_dead = fields.next() != Some("over");
     let exit = fields.next().and_then(|code| code.parse().ok());
     let activated = fields.next().filter(|text| !text.is_empty()).map(printable_line);
-    let outcome = fields.next().and_then(Decision::parse);
+    let outcome = fields.next().filter(|text| !text.is_empty()).map(str::to_owned);
     JobState { exit, activated, outcome, is_dead }
-}
-
-/// Returns the failure for a host that cannot be reached any more.
-pub(super) fn lost(error: &RemoteError) -> Failure {
-    let outcome = match error.trouble {
-        Trouble::Unreachable | Trouble::Locked | Trouble::Lost | Trouble::Slow(_) => {
-            Outcome::Offline
-        }
-        Trouble::Denied | Trouble::HostKey | Trouble::Untrusted | Trouble::Here => Outcome::Failed,
-    };
-    Failure { outcome, reason: Reason::new(error.code(), error.to_string()) }
 }
 
 #[cfg(test)]
@@ -324,7 +313,7 @@ mod tests {
             JobState {
                 exit: Some(0),
                 activated: Some("2 failed".to_owned()),
-                outcome: Decision::parse("rolled-back\tsnippet-failed\tits script failed"),
+                outcome: Some("rolled-back\tsnippet-failed\tits script failed".to_owned()),
                 is_dead: false,
             }
         );
@@ -332,6 +321,6 @@ mod tests {
         assert!(parse_last_line("\tdead\t\t\t").is_dead);
         assert_eq!(parse_last_line("\tdead\t\t\t").outcome, None);
         let older = parse_last_line("\tover\t0\t0 ok\tswitched\t");
-        assert_eq!(older.outcome, Decision::parse("switched"));
+        assert_eq!(older.outcome.as_deref(), Some("switched\t"));
     }
 }

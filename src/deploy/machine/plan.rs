@@ -1,0 +1,94 @@
+//! The plan of a run: when it is shown, what it says, and what its answer does.
+
+use super::host::{HostProgress, Stage};
+use super::{Machine, MachineCommand};
+use crate::deploy::{Reason, Setup};
+use crate::fleet::{Code, Goal, HostPlan, Outcome, Phase, Plan, RunWhat, StorePath};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+impl Machine {
+    /// Shows the plan once every host that is still in the run is compared.
+    pub(super) fn ask(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
+        let compared = |host: &HostProgress| match host.stage {
+            Stage::Ended(_) => true,
+            Stage::Waiting(phase) | Stage::Running(phase) => phase > Phase::Compare,
+        };
+        if self.asked || !self.setup.goal.deploys() || !self.hosts.iter().all(compared) {
+            return;
+        }
+        self.asked = true;
+        let going = self.hosts.iter().any(|host| !host.is_over());
+        let waits = going && self.confirmed.is_none();
+        self.waited = waits.then_some((now, None));
+        out.push(MachineCommand::Tell(RunWhat::Plan { plan: self.plan(), waits }));
+    }
+
+    /// Returns the plan, as far as it is known.
+    fn plan(&self) -> Plan {
+        let mut set_aside = BTreeMap::new();
+        let mut hosts = Vec::new();
+        for (index, host) in self.hosts.iter().enumerate() {
+            let failed = match host.stage {
+                Stage::Ended(outcome) => outcome != Outcome::Unchanged,
+                Stage::Running(_) | Stage::Waiting(_) => false,
+            };
+            let (name, notes) = (&host.setup.name, &host.known.preflight.notes);
+            match &host.known.toplevel {
+                Some(toplevel) if !failed => hosts.push(HostPlan {
+                    host: name.clone(),
+                    route: host.setup.route.clone(),
+                    toplevel: toplevel.clone(),
+                    drv: host.known.drv.as_deref().and_then(|drv| StorePath::parse(drv).ok()),
+                    running: host.known.preflight.running.clone(),
+                    to_build: host.known.to_build,
+                    to_download: host.known.to_download,
+                    unchanged: self.is_unchanged(index),
+                    notes: notes.iter().map(|note| note.text.clone()).collect(),
+                    findings: notes.iter().map(|note| note.finding(name)).collect(),
+                }),
+                Some(_) | None => {
+                    let why = host.known.blemish.as_ref().map(Reason::to_string);
+                    let why = why.unwrap_or_else(|| "failed".to_owned());
+                    set_aside.insert(name.clone(), why);
+                }
+            }
+        }
+        let revision = self.revision.clone();
+        let Setup { goal, strategy, .. } = self.setup;
+        Plan { goal, strategy, revision, hosts, set_aside }
+    }
+
+    /// Returns whether there is nothing to do on a host.
+    pub(super) fn is_unchanged(&self, index: usize) -> bool {
+        let known = &self.hosts[index].known;
+        let Some(toplevel) = &known.toplevel else { return false };
+        let runs = known.preflight.running.as_ref() == Some(toplevel);
+        let boots = known.preflight.profile.as_ref() == Some(toplevel);
+        match self.setup.goal {
+            Goal::Switch | Goal::Rollback => runs && boots,
+            Goal::Boot => boots,
+            Goal::Test => runs,
+            Goal::Build | Goal::DryActivate => false,
+        }
+    }
+
+    /// Takes the answer to the plan.
+    pub(super) fn answered(&mut self, yes: bool, now: Timestamp, out: &mut Vec<MachineCommand>) {
+        if self.confirmed.is_some() {
+            return;
+        }
+        self.confirmed = Some(yes);
+        if let Some((_, until)) = &mut self.waited {
+            *until = Some(now);
+        }
+        if !yes {
+            for index in 0..self.hosts.len() {
+                if !self.hosts[index].is_over() {
+                    let why = Reason::new(Code::PlanNotConfirmed, "the plan was not confirmed");
+                    self.end(index, Outcome::Skipped, Some(why), now, out);
+                }
+            }
+        }
+    }
+}

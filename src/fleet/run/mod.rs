@@ -1,0 +1,16 @@
+//! A run: what is deployed, by which way, through which phases it goes, what it waits for and how
+//! it ends. One file per noun.
+
+mod goal;
+mod outcome;
+mod phase;
+mod plan;
+mod route;
+mod wait;
+
+pub use goal::Goal;
+pub use outcome::{HostResult, Outcome};
+pub use phase::{Phase, PhaseState, Progress};
+pub use plan::{HostPlan, Plan};
+pub use route::{Route, Strategy};
+pub use wait::Wait;

@@ -1,0 +1,133 @@
+//! How a host's run ended.
+
+use crate::fleet::{Fetched, Finding, Share, StorePath};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// How a host's run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Runs the new system and will boot it.
+    Switched,
+    /// Will boot the new system.
+    Booted,
+    /// Runs the new system, boots the old one.
+    Tested,
+    /// Nothing was changed: dry-activate.
+    Dry,
+    /// The system was built, and nothing was changed: a build ends so.
+    Built,
+    /// There was nothing to do.
+    Unchanged,
+    /// Runs the new system, but something is wrong with it.
+    Degraded,
+    /// Will boot the new system; it cannot be activated without a reboot.
+    NeedsReboot,
+    /// Runs the old system again after a failed activation.
+    RolledBack,
+    /// Has not been seen since it was activated or told to keep the new system: what it runs is not
+    /// known.
+    Unknown,
+    /// Ended before anything was activated.
+    Failed,
+    /// Was not reachable; set aside.
+    Offline,
+    /// Was not tried, since something else went wrong or nobody confirmed.
+    Skipped,
+    /// The operator stopped the run.
+    Interrupted,
+}
+
+impl Outcome {
+    /// Returns the word used in JSON and on the screen.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Switched => "switched",
+            Self::Booted => "booted",
+            Self::Tested => "tested",
+            Self::Dry => "dry",
+            Self::Built => "built",
+            Self::Unchanged => "unchanged",
+            Self::Degraded => "degraded",
+            Self::NeedsReboot => "needs-reboot",
+            Self::RolledBack => "rolled-back",
+            Self::Unknown => "unknown",
+            Self::Failed => "failed",
+            Self::Offline => "offline",
+            Self::Skipped => "skipped",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// Returns whether the person got what they asked for.
+    pub fn is_good(self) -> bool {
+        match self {
+            Self::Switched
+            | Self::Booted
+            | Self::Tested
+            | Self::Dry
+            | Self::Built
+            | Self::Unchanged
+            | Self::NeedsReboot => true,
+            Self::Degraded
+            | Self::RolledBack
+            | Self::Unknown
+            | Self::Failed
+            | Self::Offline
+            | Self::Skipped
+            | Self::Interrupted => false,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// How one host's run ended, in full.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostResult {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The system that was asked for; none when evaluation failed.
+    pub toplevel: Option<StorePath>,
+    /// The system that ran before; none when the host could not be asked.
+    pub previous: Option<StorePath>,
+    /// How long the host took, in milliseconds.
+    pub duration_ms: u64,
+    /// Derivations that were built for it.
+    pub built: u64,
+    /// The host that builds for it; none where that is not known, as in the records of older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build_on: Option<String>,
+    /// What the host that builds fetched for it, by tier name (or URL): with `built`, what was not
+    /// valid there when the run began.
+    #[serde(default)]
+    pub substituted: BTreeMap<String, Fetched>,
+    /// What the target fetched, by tier name (or URL, where no tier has it).
+    pub fetched: BTreeMap<String, Fetched>,
+    /// What went wrong and what to do, in one or two sentences.
+    pub error: Option<String>,
+    /// The same as findings; empty when all went well, and in the records of older runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+}
+
+impl HostResult {
+    /// Returns the error as people read it: with the codes of its findings behind it, `… [disk-low]`.
+    pub fn told(&self) -> Option<String> {
+        let codes = self.findings.iter().map(|finding| format!(" [{}]", finding.code));
+        self.error.as_ref().map(|error| format!("{error}{}", codes.collect::<String>()))
+    }
+
+    /// Returns the hit rate: of what was not yet valid on the host that builds, how much was
+    /// substituted. A build counts as one, whatever the number of its outputs.
+    pub fn hits(&self) -> Share {
+        let have = self.substituted.values().map(|got| got.paths).fold(0, u64::saturating_add);
+        Share { have, total: have.saturating_add(self.built) }
+    }
+}

@@ -1,0 +1,70 @@
+//! What a run will do, before it does it.
+
+use crate::fleet::{Finding, Goal, Route, StorePath, Strategy};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a deploy will do to one host, before it does it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPlan {
+    /// The host.
+    pub host: String,
+    /// Who builds, and by which way it travels.
+    pub route: Route,
+    /// The system to come.
+    pub toplevel: StorePath,
+    /// Its derivation; none in the records of older runs.
+    #[serde(default)]
+    pub drv: Option<StorePath>,
+    /// The system that runs now.
+    pub running: Option<StorePath>,
+    /// Derivations to build there; none when Nix did not say.
+    pub to_build: Option<u64>,
+    /// Paths the building host must download first.
+    pub to_download: Option<u64>,
+    /// Whether there is nothing to do.
+    pub unchanged: bool,
+    /// What the person should know before saying yes (on battery, little room …).
+    pub notes: Vec<String>,
+    /// The same as findings; empty in the records of older runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+}
+
+impl HostPlan {
+    /// Returns the host that builds.
+    pub fn build_on(&self) -> &str {
+        self.route.builder(&self.host)
+    }
+
+    /// Returns what the person should know as people read it: each with its code behind it.
+    pub fn told(&self) -> Vec<String> {
+        if self.findings.is_empty() {
+            return self.notes.clone();
+        }
+        let lines = self.findings.iter().map(|found| format!("{} [{}]", found.cause, found.code));
+        lines.collect()
+    }
+}
+
+/// What a run will do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// What is asked for.
+    pub goal: Goal,
+    /// By which way.
+    pub strategy: Strategy,
+    /// The flake's revision, with `-dirty` when its work tree has changes; none when not in git.
+    pub revision: Option<String>,
+    /// The hosts that take part.
+    pub hosts: Vec<HostPlan>,
+    /// Hosts that were set aside, each with the reason.
+    pub set_aside: BTreeMap<String, String>,
+}
+
+impl Plan {
+    /// Returns the hosts on which something will be done.
+    pub fn changing(&self) -> impl Iterator<Item = &HostPlan> {
+        self.hosts.iter().filter(|host| !host.unchanged)
+    }
+}

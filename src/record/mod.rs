@@ -8,20 +8,14 @@
 mod history;
 mod left;
 mod place;
-mod queue;
-mod run_files;
-mod run_recorder;
-mod run_writer;
 mod runs;
 mod trends;
-mod watch;
 
 pub use history::{Asked, Growth, History, HistoryError, Recorder, RunRow, share_served};
 pub use left::{EndingLock, LeftHost, LeftRun};
 pub use place::state_home;
-pub use queue::{EventReceiver, EventSender, event_queue};
-pub use run_recorder::{RunRecord, RunRecorder};
-pub use run_writer::RunWriter;
-pub use runs::{RecordError, Runs, Word, start_of};
+pub use runs::{
+    EventReceiver, EventSender, Journal, JournalEntry, JournalError, JournalWriter, RecordError,
+    RunNews, RunRecord, RunRecorder, RunWatch, RunWriter, Runs, Word, event_queue, start_of,
+};
 pub use trends::{Prometheus, Series, TrendError};
-pub use watch::{RunNews, RunWatch};

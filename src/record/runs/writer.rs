@@ -9,7 +9,7 @@
 
 use crate::fleet::{DropReason, RunEvent, RunId, RunWhat};
 use crate::record::RecordError;
-use crate::record::run_files::Files;
+use crate::record::runs::files::Files;
 use crate::record::runs::{EVENTS, doing, tail_folder};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -1,8 +1,20 @@
-//! The folder of runs, and writing one.
+//! The folder of runs, and what is in the folder of one.
+
+mod files;
+mod journal;
+mod queue;
+mod recorder;
+mod watch;
+mod writer;
+
+pub use journal::{Journal, JournalEntry, JournalError, JournalWriter};
+pub use queue::{EventReceiver, EventSender, event_queue};
+pub use recorder::{RunRecord, RunRecorder};
+pub use watch::{RunNews, RunWatch};
+pub use writer::RunWriter;
 
 use crate::fleet::{Retention, RunId};
-use crate::record::RunWriter;
-use crate::record::run_files::{DiskFiles, Files as _};
+use files::{DiskFiles, Files as _};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};

@@ -183,7 +183,7 @@ impl LeftRun {
 }
 
 /// Returns whether a run's file has its last event.
-fn has_an_end(path: &Path) -> io::Result<bool> {
+pub(super) fn has_an_end(path: &Path) -> io::Result<bool> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
     file.seek(SeekFrom::Start(size.saturating_sub(END)))?;

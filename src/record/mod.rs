@@ -16,6 +16,7 @@ pub use left::{EndingLock, LeftHost, LeftRun};
 pub use place::state_home;
 pub use runs::{
     EventReceiver, EventSender, Journal, JournalEntry, JournalError, JournalWriter, RecordError,
-    RunNews, RunRecord, RunRecorder, RunWatch, RunWriter, Runs, Word, event_queue, start_of,
+    RunNews, RunRecord, RunRecorder, RunStands, RunWatch, RunWriter, Runs, Word, event_queue,
+    start_of,
 };
 pub use trends::{Prometheus, Series, TrendError};

@@ -1,5 +1,6 @@
 //! The folder of runs, and what is in the folder of one.
 
+mod again;
 mod files;
 mod journal;
 mod queue;
@@ -7,6 +8,7 @@ mod recorder;
 mod watch;
 mod writer;
 
+pub use again::RunStands;
 pub use journal::{Journal, JournalEntry, JournalError, JournalWriter};
 pub use queue::{EventReceiver, EventSender, event_queue};
 pub use recorder::{RunRecord, RunRecorder};
@@ -202,10 +204,7 @@ impl Runs {
 fn begin(run: RunId, dir: PathBuf, fleet: Option<&Path>) -> Result<RunWriter, RecordError> {
     let name = dir.join(FLEET);
     fs::write(&name, fleet_name(fleet)).map_err(doing("write", &name))?;
-    let pid = std::process::id();
-    let process = dir.join(PROCESS);
-    let start = start_of(pid).unwrap_or_default();
-    fs::write(&process, format!("{pid} {start}\n")).map_err(doing("write", &process))?;
+    again::note_process(&dir)?;
     let tag = dir.join(TAG);
     fs::write(&tag, fresh_tag(&run)).map_err(doing("write", &tag))?;
     let events = dir.join(EVENTS);

@@ -80,9 +80,10 @@ impl RunWatch {
             let alive = self.runs.is_alive(run);
             read(&self.runs, run, place, &mut news);
             if !alive && !place.over && !place.gone {
-                place.gone = true;
                 news.push(RunNews::Gone(run.clone()));
             }
+            // It may be gone on with, and be left once more.
+            place.gone = !alive;
         }
         self.listed = Some((changed.unwrap_or(SystemTime::UNIX_EPOCH), all));
         news
@@ -150,7 +151,7 @@ fn read_file(file: &Path, from: u64, later: u64, take: &mut impl FnMut(RunEvent)
 }
 
 /// Returns whether an event, as it is written, is of a kind of which there are many.
-fn is_many(line: &[u8]) -> bool {
+pub(super) fn is_many(line: &[u8]) -> bool {
     let has = |sign: &[u8]| line.windows(sign.len()).take(160).any(|window| window == sign);
     has(b"\"event\":\"log\"") || has(b"\"event\":\"progress\"")
 }

@@ -10,7 +10,7 @@
 use crate::fleet::{DropReason, RunEvent, RunId, RunWhat};
 use crate::record::RecordError;
 use crate::record::runs::files::Files;
-use crate::record::runs::{EVENTS, doing, tail_folder};
+use crate::record::runs::{EVENTS, doing, tail_folder, tails};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -104,6 +104,18 @@ impl RunWriter {
         writer.has_reserve =
             writer.files.append(&writer.dir.join(RESERVED), &incompressible(RESERVE)).is_ok();
         writer
+    }
+
+    /// Goes on to write into the folder of a run that was left.
+    pub(super) fn again(run: RunId, dir: PathBuf, files: Box<dyn Files>, limit: u64) -> Self {
+        let head = folder_size(&dir);
+        let numbers = tails(&dir).into_iter();
+        let tails = numbers.map(|number| {
+            // How many lines stand in it is not known: one that is removed is not counted.
+            Tail { number, size: folder_size(&tail_folder(&dir, number)), lines: Lines::default() }
+        });
+        let tails = tails.collect();
+        Self { head, tails, ..Self::new(run, dir, files, limit) }
     }
 
     /// Changes how much the logs may take, in bytes.
@@ -296,6 +308,18 @@ impl RunWriter {
         self.release();
         self.take_marks()
     }
+}
+
+/// Returns how many bytes the events and logs in a folder take, without those in folders below it.
+fn folder_size(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    let is_log = |name: &std::ffi::OsStr| {
+        Path::new(name)
+            .extension()
+            .is_some_and(|extension| extension == "log" || extension == "jsonl")
+    };
+    let logs = entries.filter(|entry| is_log(&entry.file_name()));
+    logs.filter_map(|entry| entry.metadata().ok()).map(|data| data.len()).sum()
 }
 
 /// Returns the host of a log line, and the line as it stands in the host's log.

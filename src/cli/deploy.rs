@@ -6,10 +6,13 @@
 use crate::cli::show::{Display, Face, Notices, RunDisplay};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, complete, history, left};
 use crate::deploy::{Control, Deploy, Ended, Listener, Request, setup};
-use crate::fleet::{DropReason, Event, Fleet, Goal, Outcome, RunId, RunWhat, Strategy, select};
-use crate::record::{Recorder, RunRecord, RunRecorder, Runs, Word, state_home};
+use crate::fleet::{
+    DropReason, Event, Fleet, Goal, Outcome, RunEvent, RunId, RunWhat, Strategy, select,
+};
+use crate::record::{History, Recorder, RunRecord, RunRecorder, Runs, Word, state_home};
 use crate::remote::Remote;
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
 use rustix::process::{getpgid, getppid, setpgid, setsid};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -95,6 +98,9 @@ struct FaceArgs {
     /// Leaves out the logs; they are in the run's folder all the same
     #[arg(long, short, conflicts_with = "json")]
     quiet: bool,
+    /// Prints each script that is run on a host, with its arguments
+    #[arg(long, short, conflicts_with_all = ["json", "quiet"])]
+    verbose: bool,
     /// Prints nothing; the plan is answered through the run's folder
     #[arg(long, hide = true)]
     detached: bool,
@@ -165,6 +171,8 @@ impl FaceArgs {
             Face::Json
         } else if self.quiet {
             Face::Quiet
+        } else if self.verbose {
+            Face::Verbose
         } else {
             Face::Lines
         }
@@ -207,8 +215,9 @@ async fn run(fleet: Fleet, request: &Request, face: &FaceArgs) -> Result<ExitCod
     let ears = tokio::spawn(ears.listen(Arc::clone(&stopped)));
     let written = RunRecorder::start(writer, recorder.clone())?;
     let shown = Display { face, width, goal: request.goal, control }.start();
-    let Ended { outcomes, untidy } =
-        deploy.run(said, listener(&written, &shown, recorder.clone())).await;
+    let hears = listener(&written, &shown, recorder.clone());
+    tell_usual_times(run.clone(), request.hosts.clone(), Arc::clone(&hears));
+    let Ended { outcomes, untidy } = deploy.run(said, hears).await;
     runs.note_untidy(&run, &untidy);
     ears.abort();
     remote.close().await;
@@ -219,6 +228,20 @@ async fn run(fleet: Fleet, request: &Request, face: &FaceArgs) -> Result<ExitCod
     }
     notices.written().await;
     Ok(exit_code(&outcomes, stopped.load(Ordering::Acquire)))
+}
+
+/// Tells what phases usually take on the hosts, as soon as the history has said it; nothing where it
+/// cannot be read, or knows nothing.
+fn tell_usual_times(run: RunId, hosts: Vec<String>, hears: Listener) {
+    drop(tokio::task::spawn_blocking(move || {
+        let Ok(history) = History::open(&state_home()) else { return };
+        let usual = |host: String| Some((host.clone(), history.usual_times(&host).ok()?));
+        let hosts: BTreeMap<_, _> =
+            hosts.into_iter().filter_map(usual).filter(|(_, times)| !times.is_empty()).collect();
+        if !hosts.is_empty() {
+            hears(RunEvent { run, at: Timestamp::now(), what: RunWhat::Usual { hosts } });
+        }
+    }));
 }
 
 /// Says what is missing in the run's folder; that does not change how the hosts ended.

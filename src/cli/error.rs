@@ -9,6 +9,12 @@ pub enum CliError {
     /// The configuration has mistakes.
     #[error("{0}")]
     Config(#[from] crate::config::ConfigErrors),
+    /// There is no script of that name.
+    #[error("there is no script {name}; nixdash scripts names them all")]
+    NoScript {
+        /// What was asked for.
+        name: String,
+    },
     /// The configuration could not be read.
     #[error("could not read {path}: {source}; name another file with --hosts FILE")]
     ReadConfig {
@@ -121,6 +127,7 @@ impl CliError {
             | Self::Setup(_)
             | Self::Strategies { .. }
             | Self::NoPage { .. }
+            | Self::NoScript { .. }
             | Self::Untrusted(_)
             | Self::Verify(_)
             | Self::NobodyToAsk => ExitCode::from(EXIT_USAGE),

@@ -28,6 +28,7 @@ pub(super) const DEPLOY: &str = "\
 Examples:
   nixdash deploy samsung                    Shows the plan and asks
   nixdash deploy @laptop --yes              Does not ask
+  nixdash deploy samsung --verbose          Shows each script that is run on a host
   nixdash deploy 'p*' --allow-protected p510  Lets a protected host take part
   nixdash deploy samsung --action boot      Starts the new system at the next reboot
   nixdash deploy samsung --action dry-activate  Says what an activation would do
@@ -95,6 +96,11 @@ Examples:
 pub(super) const FINDINGS: &str = "\
 Examples:
   nixdash findings                          Prints every code, in Markdown";
+
+pub(super) const SCRIPTS: &str = "\
+Examples:
+  nixdash scripts                           Names every script that a deploy runs
+  nixdash scripts supervise.sh              Prints what runs on the target while it activates";
 
 #[cfg(test)]
 mod tests {

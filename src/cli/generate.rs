@@ -1,7 +1,8 @@
-//! `nixdash completions` and `nixdash man`, both made from the arguments' own description, and
-//! `nixdash findings`, made from the table of codes.
+//! `nixdash completions` and `nixdash man`, both made from the arguments' own description,
+//! `nixdash findings`, made from the table of codes, and `nixdash scripts`.
 
 use crate::cli::{Cli, CliError};
+use crate::deploy::engine::scripts as scripts_of_deploys;
 use crate::fleet::words;
 use clap::{Args, CommandFactory, ValueHint};
 use clap_complete::Shell;
@@ -21,6 +22,26 @@ pub(super) struct ManArgs {
     /// Writes every page into this folder instead, as nixdash.1, nixdash-deploy.1 and so on
     #[arg(long, value_name = "DIR", conflicts_with = "command", value_hint = ValueHint::DirPath)]
     dir: Option<PathBuf>,
+}
+
+/// Arguments of `nixdash scripts`.
+#[derive(Debug, Args)]
+pub(super) struct ScriptsArgs {
+    /// The script whose text is wanted [default: the names of all]
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+}
+
+/// Prints the names of the scripts that a deploy runs on hosts, or the text of one.
+pub(super) fn scripts(args: &ScriptsArgs) -> Result<ExitCode, CliError> {
+    let Some(name) = &args.name else {
+        let names: Vec<&str> = scripts_of_deploys().map(|(name, _)| name).collect();
+        return print(format!("{}\n", names.join("\n")).as_bytes());
+    };
+    match scripts_of_deploys().find(|(known, _)| known == name) {
+        Some((_, text)) => print(text.as_bytes()),
+        None => Err(CliError::NoScript { name: name.clone() }),
+    }
 }
 
 /// Answers a shell that asks what can follow, and ends the process then.

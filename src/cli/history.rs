@@ -268,6 +268,7 @@ mod tests {
             previous: None,
             duration_ms: 31_000,
             built: 3,
+            phases: BTreeMap::new(),
             build_on: None,
             substituted: BTreeMap::from([(
                 "nixos".to_owned(),

@@ -371,7 +371,9 @@ pub(super) fn run_event(event: &RunEvent) -> Option<String> {
         RunWhat::Begin { .. }
         | RunWhat::Progress { .. }
         | RunWhat::Plan { .. }
-        | RunWhat::Waiting { .. } => None,
+        | RunWhat::Waiting { .. }
+        | RunWhat::Usual { .. }
+        | RunWhat::Command { .. } => None,
     }
 }
 

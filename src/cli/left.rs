@@ -120,6 +120,7 @@ fn record(
             previous: known.and_then(|host| host.previous.clone()),
             duration_ms,
             built: 0,
+            phases: BTreeMap::new(),
             build_on: None,
             substituted: BTreeMap::new(),
             fetched: BTreeMap::new(),

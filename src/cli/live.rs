@@ -107,6 +107,8 @@ fn note(handle: &Handle, hosts: &mut HashMap<RunId, Vec<String>>, news: &RunNews
                 | RunWhat::Dropped { .. }
                 | RunWhat::Plan { .. }
                 | RunWhat::Waiting { .. }
+                | RunWhat::Usual { .. }
+                | RunWhat::Command { .. }
                 | RunWhat::Summary { .. } => {}
             }
         }

@@ -111,6 +111,9 @@ enum CliCommand {
     /// Prints every kind of finding: its code, how bad it is, what it means and what to do
     #[command(after_help = examples::FINDINGS)]
     Findings,
+    /// Prints the scripts that a deploy runs on hosts, or the text of one
+    #[command(after_help = examples::SCRIPTS)]
+    Scripts(generate::ScriptsArgs),
 }
 
 /// Runs the command that the arguments ask for.
@@ -135,5 +138,6 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(CliCommand::Completions { shell }) => generate::completions(shell),
         Some(CliCommand::Man(args)) => generate::man(&args),
         Some(CliCommand::Findings) => generate::findings(),
+        Some(CliCommand::Scripts(args)) => generate::scripts(&args),
     }
 }

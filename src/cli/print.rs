@@ -1,8 +1,10 @@
 //! A run as plain lines, for a terminal without a screen or a file.
 
+use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
 use crate::fleet::{
     Fetched, Goal, HostResult, Outcome, PhaseState, Plan, RunEvent, RunWhat, Wait, bytes, duration,
 };
+use crate::remote::quote;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
@@ -27,9 +29,27 @@ pub(super) fn event(event: &RunEvent, width: usize, goal: Goal) -> Option<String
         RunWhat::Result { host, result } => Some(outcome(host, result, width, goal)),
         RunWhat::Summary { outcomes, duration_ms } => Some(summary(outcomes, *duration_ms)),
         RunWhat::Dropped { lines, events, why, .. } => Some(why.sentence(*lines, *events)),
-        RunWhat::Waiting { .. } | RunWhat::Progress { .. } => None,
+        RunWhat::Waiting { .. }
+        | RunWhat::Progress { .. }
+        | RunWhat::Usual { .. }
+        | RunWhat::Command { .. } => None,
         RunWhat::Plan { plan: shown, .. } => Some(plan(shown, width)),
     }
+}
+
+/// Returns what is run on a host as a line.
+pub(super) fn command(event: &RunEvent, width: usize) -> Option<String> {
+    let RunWhat::Command { host, phase, command } = &event.what else { return None };
+    let who = if command.root { " as root" } else { "" };
+    let start = format!("{host:width$}  {phase:<11} on {}{who}: {}", command.on, command.script);
+    Some(command.args.iter().fold(start, |text, arg| format!("{text} {}", quote(arg))))
+}
+
+/// Returns the last line of a run with what it came to: where its time went, and what came from where.
+pub(super) fn sums(summary: &str, results: &BTreeMap<String, HostResult>) -> String {
+    let each = || results.iter().map(|(host, result)| (host.as_str(), result));
+    let sums = [where_time_went(each()), what_tiers_brought(each())];
+    sums.into_iter().flatten().fold(summary.to_owned(), |text, sum| format!("{text}\n{sum}"))
 }
 
 /// Returns the plan as a table.

@@ -6,8 +6,9 @@
 
 use crate::cli::{json, print};
 use crate::deploy::Control;
-use crate::fleet::{DropReason, Goal, RunEvent, RunWhat};
+use crate::fleet::{DropReason, Goal, HostResult, RunEvent, RunWhat};
 use crate::record::{EventReceiver, EventSender, event_queue};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::Duration;
 use tokio::io::AsyncBufReadExt;
@@ -29,6 +30,8 @@ const NOTICE_LIMIT: Duration = Duration::from_secs(1);
 pub(super) enum Face {
     /// Everything as plain lines.
     Lines,
+    /// Everything as plain lines, and what is run on hosts.
+    Verbose,
     /// Plain lines without the logs.
     Quiet,
     /// JSON Lines.
@@ -87,9 +90,16 @@ impl Display {
         ask: impl Fn(mpsc::Sender<Control>),
     ) {
         let mut batch = Vec::new();
+        let mut results: BTreeMap<String, HostResult> = BTreeMap::new();
         while events.take(&mut batch, BATCH) {
             for event in batch.drain(..) {
-                let line = self.line(&event);
+                let mut line = self.line(&event);
+                if let RunWhat::Result { host, result } = &event.what {
+                    results.insert(host.clone(), result.clone());
+                }
+                if self.face != Face::Json && matches!(event.what, RunWhat::Summary { .. }) {
+                    line = line.map(|line| print::sums(&line, &results));
+                }
                 if line.is_some_and(|line| writeln!(out, "{line}").is_err()) {
                     return;
                 }
@@ -111,7 +121,10 @@ impl Display {
     fn line(&self, event: &RunEvent) -> Option<String> {
         match self.face {
             Face::Quiet if event.what.may_be_dropped() => None,
-            Face::Lines | Face::Quiet => print::event(event, self.width, self.goal),
+            Face::Verbose if matches!(event.what, RunWhat::Command { .. }) => {
+                print::command(event, self.width)
+            }
+            Face::Lines | Face::Verbose | Face::Quiet => print::event(event, self.width, self.goal),
             Face::Json => json::run_event(event),
             Face::Nothing => None,
         }

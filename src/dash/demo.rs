@@ -242,6 +242,7 @@ pub(super) fn result(host: &str, outcome: Outcome, error: Option<&str>) -> RunWh
             previous: None,
             duration_ms: if outcome.is_good() { 31_400 } else { 5_100 },
             built: 0,
+            phases: BTreeMap::from([(Phase::Build, 17_000), (Phase::Fetch, 9_000)]),
             build_on: None,
             substituted: BTreeMap::new(),
             fetched: if outcome.is_good() && outcome != Outcome::Unchanged {
@@ -340,6 +341,20 @@ pub(super) fn run_in_build() -> Vec<Event> {
 /// The rest of the run, until razer is done and samsung fetches.
 pub(super) fn run_in_fetch() -> Vec<Event> {
     let mut events = Vec::new();
+    let usual = [(Phase::Fetch, 19_000), (Phase::Activate, 4_000)].into();
+    let hosts = [("samsung".to_owned(), usual)].into();
+    events.push(run_event("41", 59, RunWhat::Usual { hosts }));
+    for (of, script, root, args) in [
+        (Phase::Preflight, "preflight.sh", true, &[][..]),
+        (Phase::Build, "build.sh", true, &["/nix/store/2c4f8d1a-nixos-system-samsung.drv"]),
+        (Phase::Fetch, "fetch.sh", true, &["/nix/store/9b1c0e77-nixos-system-samsung"]),
+    ] {
+        let on = if of == Phase::Build { "p620" } else { "samsung" }.to_owned();
+        let args = args.iter().map(|arg| (*arg).to_owned()).collect();
+        let command = RemoteCommand { on, root, script: script.to_owned(), args };
+        let host = "samsung".to_owned();
+        events.push(run_event("41", 58, RunWhat::Command { host, phase: of, command }));
+    }
     events.push(run_event("41", 48, result("p620", Outcome::Unchanged, None)));
     let log = |at, host: &str, of, line: &str| {
         let (host, line) = (host.to_owned(), line.to_owned());

@@ -124,6 +124,15 @@ pub enum Overlay {
         /// The first line that is shown.
         scroll: u16,
     },
+    /// What was run on hosts for one host of a run.
+    Commands {
+        /// The run.
+        run: RunId,
+        /// The host.
+        host: String,
+        /// The first line that is shown.
+        scroll: u16,
+    },
     /// Whether to stop a run.
     Cancel {
         /// The run.

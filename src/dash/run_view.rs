@@ -2,8 +2,8 @@
 
 use crate::dash::log_ring::{LogLine, LogRing};
 use crate::fleet::{
-    Bytes, HostResult, Outcome, Phase, PhaseState, Plan, Progress, RunEvent, RunId, RunWhat, Share,
-    Wait,
+    Bytes, HostResult, Outcome, Phase, PhaseState, Plan, Progress, RemoteCommand, RunEvent, RunId,
+    RunWhat, Share, UsualTimes, Wait,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -11,6 +11,9 @@ use std::time::Duration;
 
 /// How far back the speed of a copy is averaged.
 const RATE_WINDOW: Duration = Duration::from_secs(10);
+
+/// Less time than this is not told as what is left of a phase.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
 
 /// One phase of one host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,10 @@ pub struct HostRun {
     pub waiting: Option<Wait>,
     /// How it ended.
     pub result: Option<HostResult>,
+    /// What its phases usually take, in milliseconds.
+    pub usual: UsualTimes,
+    /// What was run for it, oldest first.
+    pub commands: Vec<(Phase, RemoteCommand)>,
     /// Its newest log lines.
     pub log: LogRing,
     /// Bytes done at points in time, to tell the speed from.
@@ -76,6 +83,8 @@ impl HostRun {
             to_build: None,
             waiting: None,
             result: None,
+            usual: UsualTimes::new(),
+            commands: Vec::new(),
             log: LogRing::default(),
             samples: VecDeque::new(),
         }
@@ -137,11 +146,17 @@ impl HostRun {
         (seconds >= 1.0 && last.1 > first.1).then(|| (last.1 - first.1) as f64 / seconds)
     }
 
-    /// Returns how long the current copy will still take at its present speed.
-    pub fn time_left(&self) -> Option<Duration> {
-        let Some(Extent::Copied(bytes)) = self.extent() else { return None };
-        let left = bytes.free();
-        Duration::try_from_secs_f64(left as f64 / self.bytes_per_second()?).ok()
+    /// Returns how long the current copy will still take at its present speed; of any other phase,
+    /// what is left of the time that it usually takes on this host. Nothing where that is over.
+    pub fn time_left(&self, now: Timestamp) -> Option<Duration> {
+        if let (Some(Extent::Copied(bytes)), Some(rate)) = (self.extent(), self.bytes_per_second())
+        {
+            return Duration::try_from_secs_f64(bytes.free() as f64 / rate).ok();
+        }
+        let (phase, view) = self.current()?;
+        let usual = Duration::from_millis(*self.usual.get(&phase)?);
+        let since: Duration = now.duration_since(view.started_at).try_into().unwrap_or_default();
+        usual.checked_sub(since).filter(|left| *left >= WORTH_TELLING)
     }
 
     fn phase(&mut self, phase: Phase, state: PhaseState, at: Timestamp) {
@@ -262,6 +277,11 @@ impl RunView {
         self.hosts.iter().find(|host| host.host == name)
     }
 
+    /// Returns the results so far, each with its host.
+    pub fn results(&self) -> impl Iterator<Item = (&str, &HostResult)> {
+        self.hosts.iter().filter_map(|host| Some((host.host.as_str(), host.result.as_ref()?)))
+    }
+
     /// Returns how many hosts are done.
     pub fn done(&self) -> usize {
         self.hosts.iter().filter(|host| host.result.is_some()).count()
@@ -329,6 +349,14 @@ impl RunView {
                     let phase = host.current().map_or(Phase::Build, |(phase, _)| phase);
                     host.log.push(LogLine { at, phase, text: why.sentence(lines, 0) });
                 }
+            }
+            RunWhat::Usual { hosts } => {
+                for (host, usual) in hosts {
+                    self.host_mut(&host).usual = usual;
+                }
+            }
+            RunWhat::Command { host, phase, command } => {
+                self.host_mut(&host).commands.push((phase, command));
             }
             RunWhat::Waiting { host, wait, .. } => self.host_mut(&host).waiting = wait,
             RunWhat::Result { host, result } => {

@@ -5,7 +5,7 @@
 
 use crate::fleet::{
     Alarms, CoverageFacts, HostFacts, HostResult, NextFacts, Outcome, Phase, PhaseState, Plan,
-    Progress, StoreFacts, TierFacts, Wait,
+    Progress, RemoteCommand, StoreFacts, TierFacts, UsualTimes, Wait,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -209,6 +209,20 @@ pub enum RunWhat {
         /// Whether an answer is waited for.
         waits: bool,
     },
+    /// What the phases usually take on the hosts, as the history tells: what is left is told from it.
+    Usual {
+        /// In milliseconds, by host.
+        hosts: BTreeMap<String, UsualTimes>,
+    },
+    /// A script is run on a host, for a phase of this or of another host.
+    Command {
+        /// The host of the run.
+        host: String,
+        /// The phase.
+        phase: Phase,
+        /// What is run, and where.
+        command: RemoteCommand,
+    },
     /// A host waits for something.
     Waiting {
         /// The host.
@@ -264,6 +278,8 @@ impl RunWhat {
             | Self::Phase { .. }
             | Self::Plan { .. }
             | Self::Waiting { .. }
+            | Self::Usual { .. }
+            | Self::Command { .. }
             | Self::Dropped { .. }
             | Self::Result { .. }
             | Self::Summary { .. } => false,

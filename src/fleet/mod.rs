@@ -50,7 +50,8 @@ pub use host_facts::{
 pub use kept::KeptHost;
 pub use redact::redact;
 pub use run::{
-    Goal, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, Progress, Route, Strategy, Wait,
+    Goal, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, Progress, RemoteCommand, Route,
+    Strategy, UsualTimes, Wait,
 };
 pub use select::{SelectError, select, select_or_all};
 pub use settings::{Evaluate, Fleet, Retention, Rollout, Targets};

@@ -12,6 +12,7 @@ mod limits;
 pub mod nix_settings;
 pub mod on_host;
 pub mod page;
+pub mod runs;
 pub mod tiers;
 mod waits;
 

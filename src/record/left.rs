@@ -176,6 +176,8 @@ impl LeftRun {
             | RunWhat::Progress { .. }
             | RunWhat::Log { .. }
             | RunWhat::Waiting { .. }
+            | RunWhat::Usual { .. }
+            | RunWhat::Command { .. }
             | RunWhat::Dropped { .. }
             | RunWhat::Summary { .. } => {}
         }

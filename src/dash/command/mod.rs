@@ -47,6 +47,8 @@ pub enum Command {
     PreviousDetails,
     /// Shows the run's plan.
     Plan,
+    /// Shows what is run on hosts for the selected host.
+    Commands,
     /// Stops the run.
     Cancel,
     /// Follows the newest line.
@@ -130,6 +132,8 @@ pub enum Context {
     Plan,
     /// A plan that was answered.
     OldPlan,
+    /// What was run on hosts for a host.
+    Commands,
     /// The question whether to stop a run.
     Cancel,
     /// The question whether to look closely at stores.
@@ -159,6 +163,7 @@ impl Context {
                     Self::OldPlan
                 }
             }
+            Some(Overlay::Commands { .. }) => Self::Commands,
             Some(Overlay::Cancel { .. }) => Self::Cancel,
             Some(Overlay::Look { .. }) => Self::Look,
             Some(Overlay::Quit) => Self::Quit,
@@ -226,6 +231,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         }
         Command::Plan => model.shown_run().is_some_and(|run| run.plan.is_some()),
         Command::Cancel => model.shown_run().is_some_and(|run| run.is_active() && !run.stopping),
+        Command::Commands => model.shown_host_run().is_some_and(|host| !host.commands.is_empty()),
         Command::Log if model.screen == Screen::Fleet => model.selected().is_some(),
         Command::Log | Command::Follow | Command::Wrap | Command::LogFile => {
             model.shown_host_run().is_some()

@@ -18,7 +18,7 @@ const LOGS: Context = C::View(Screen::Logs);
 const HISTORY: Context = C::View(Screen::History);
 const VIEWS: &[Context] = &[FLEET, CACHES, DEPLOY, LOGS, HISTORY];
 const MOVES: &[Context] =
-    &[FLEET, CACHES, DEPLOY, LOGS, HISTORY, C::Help, C::Plan, C::OldPlan, C::OwnLog];
+    &[FLEET, CACHES, DEPLOY, LOGS, HISTORY, C::Help, C::Plan, C::OldPlan, C::Commands, C::OwnLog];
 
 const fn entry(
     command: Command,
@@ -192,6 +192,14 @@ const VIEW_ROWS: &[CommandEntry] = &[
         Some("plan"),
         "plan",
         "show the plan of the run; answers it when it waits",
+    ),
+    entry(
+        Command::Commands,
+        &[Char('c')],
+        &[DEPLOY],
+        Some("commands"),
+        "commands",
+        "show what is run on hosts for the selected host, with its arguments",
     ),
     entry(
         Command::Follow,

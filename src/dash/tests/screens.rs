@@ -304,6 +304,15 @@ fn the_plan() {
 }
 
 #[test]
+fn what_is_run_on_hosts_for_a_host() {
+    snap("commands", |columns, rows| {
+        let mut model = with_answer(columns, rows);
+        press(&mut model, "3jjc");
+        model
+    });
+}
+
+#[test]
 fn the_question_whether_to_stop() {
     snap("cancel", |columns, rows| {
         let mut model = with_answer(columns, rows);

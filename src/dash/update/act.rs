@@ -31,6 +31,7 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         Command::Open => open(model),
         Command::Log => show_log(model, now),
         Command::Plan => plan(model),
+        Command::Commands => commands(model),
         Command::Cancel => {
             if let Some(run) = model.shown_run().filter(|run| run.is_active()) {
                 model.overlay = Some(Overlay::Cancel { run: run.id.clone(), yes: false });
@@ -247,6 +248,14 @@ fn plan(model: &mut Model) {
     }
     if let Some(run) = model.shown_run().filter(|run| run.plan.is_some()) {
         model.overlay = Some(Overlay::Plan { run: run.id.clone(), yes: false, scroll: 0 });
+    }
+}
+
+/// Shows what was run on hosts for the selected host of the run.
+fn commands(model: &mut Model) {
+    if let (Some(run), Some(host)) = (model.shown_run(), model.shown_host_run()) {
+        let (run, host) = (run.id.clone(), host.host.clone());
+        model.overlay = Some(Overlay::Commands { run, host, scroll: 0 });
     }
 }
 

@@ -137,7 +137,7 @@ fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) ->
         Context::Cancel => overlay::cancel(model, command, now),
         Context::Look => overlay::look(model, command, now),
         Context::Quit => overlay::quit(model, command),
-        Context::Help | Context::OwnLog => {
+        Context::Help | Context::Commands | Context::OwnLog => {
             overlay::reading(model, command);
             Vec::new()
         }
@@ -163,6 +163,7 @@ fn edit(model: &mut Model, event: KeyEvent) {
             Overlay::Help { .. }
             | Overlay::Start(_)
             | Overlay::Plan { .. }
+            | Overlay::Commands { .. }
             | Overlay::Cancel { .. }
             | Overlay::Look { .. }
             | Overlay::Quit

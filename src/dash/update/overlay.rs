@@ -12,7 +12,14 @@ use jiff::Timestamp;
 pub(super) fn reading(model: &mut Model, command: Command) {
     let page = page(model);
     match (&mut model.overlay, command) {
-        (Some(Overlay::Help { scroll } | Overlay::Plan { scroll, .. }), command) => match command {
+        (
+            Some(
+                Overlay::Help { scroll }
+                | Overlay::Plan { scroll, .. }
+                | Overlay::Commands { scroll, .. },
+            ),
+            command,
+        ) => match command {
             Command::Up => *scroll = scroll.saturating_sub(1),
             Command::Down => *scroll = scroll.saturating_add(1).min(1000),
             Command::PageUp => *scroll = scroll.saturating_sub(page),

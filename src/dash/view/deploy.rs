@@ -22,6 +22,7 @@ use crate::dash::view::paint::{
 use crate::dash::view::run_words::{bytes_in, clock, doing, host_run_mark, phases, progress};
 use crate::fleet::HostResult;
 use crate::fleet::words::WAITING;
+use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -141,7 +142,7 @@ fn counts(paint: &Paint<'_>, run: &RunView) -> Vec<Span<'static>> {
     vec![Span::raw(words.join(" · "))]
 }
 
-/// Draws what the whole run waits for, or why it is gone; returns what is left of the area.
+/// Draws what the whole run waits for, why it is gone, or what it came to; returns what is left of the area.
 fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Rect {
     let (role, text) = if let Some(why) = &run.gone {
         (Role::Error, format!("▲ the run's process is gone: {why}"))
@@ -150,7 +151,12 @@ fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Re
     } else if run.stopping && run.is_active() {
         (Role::Warn, "▲ stopping".to_owned())
     } else {
-        return area;
+        let sums = [where_time_went(run.results()), what_tiers_brought(run.results())];
+        let sums: Vec<String> = sums.into_iter().flatten().collect();
+        if run.summary.is_none() || sums.is_empty() || area.height < 12 {
+            return area;
+        }
+        (Role::Dim, sums.join(" · "))
     };
     let lines: Vec<Line<'static>> = wrap(&text, usize::from(area.width).saturating_sub(2))
         .into_iter()

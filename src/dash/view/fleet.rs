@@ -21,6 +21,7 @@ use crate::dash::view::words::{Mark, busy_mark, host_mark};
 use crate::dash::view::{host, logs};
 use crate::dash::{HostModel, Model};
 use crate::fleet::{Host, HostState, ago, bytes, percent, worst};
+use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -190,7 +191,7 @@ fn narrow_middle(
     let well =
         view.facts.state == HostState::Up && worst(&view.facts.findings).is_none() && !is_busy;
     if !well {
-        let left_over = time_left(paint.model, &host.name);
+        let left_over = time_left(paint.model, &host.name, paint.now);
         let text = match left_over {
             Some(time) if width(&mark.text()) + width(&time) + 3 <= room => {
                 format!("{}   {time}", mark.text())
@@ -217,7 +218,7 @@ fn narrow_middle(
     ]
 }
 
-fn time_left(model: &Model, name: &str) -> Option<String> {
-    let left = model.busy(name)?.time_left()?;
+fn time_left(model: &Model, name: &str, now: Timestamp) -> Option<String> {
+    let left = model.busy(name)?.time_left(now)?;
     Some(format!("{} left", ago(left)))
 }

@@ -63,7 +63,7 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
         Context::View(screen) if list(screen) => {
             items.push(Item { key: "↑↓".to_owned(), label: "select", stays: false });
         }
-        Context::View(Screen::Logs) | Context::Help | Context::OldPlan => {
+        Context::View(Screen::Logs) | Context::Help | Context::OldPlan | Context::Commands => {
             items.push(Item { key: "↑↓".to_owned(), label: "scroll", stays: false });
         }
         _ => {}

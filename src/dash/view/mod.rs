@@ -15,6 +15,7 @@
 
 mod caches;
 mod columns;
+mod commands;
 mod confirm;
 mod deploy;
 mod facts;
@@ -155,6 +156,9 @@ fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         Some(Overlay::TypeName(form)) => start::type_name(paint, buffer, over, form),
         Some(Overlay::Plan { run, yes, scroll }) => {
             plan::draw(paint, buffer, over, run, *yes, *scroll);
+        }
+        Some(Overlay::Commands { run, host, scroll }) => {
+            commands::draw(paint, buffer, over, run, host, *scroll);
         }
         Some(Overlay::Cancel { run, yes }) => confirm::cancel(paint, buffer, over, run, *yes),
         Some(Overlay::Look { hosts, yes }) => confirm::look(paint, buffer, over, hosts, *yes),

@@ -102,7 +102,7 @@ pub(super) fn doing(paint: &Paint<'_>, host: &HostRun) -> (Role, String) {
     if let Some(rate) = host.bytes_per_second() {
         words.push(format!("{}/s", bytes(rate as u64)));
     }
-    if let Some(left) = host.time_left() {
+    if let Some(left) = host.time_left(paint.now) {
         words.push(format!("{} left", ago(left.max(Duration::from_secs(1)))));
     }
     let role = if words.is_empty() { Role::Dim } else { Role::Text };

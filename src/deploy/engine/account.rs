@@ -61,7 +61,7 @@ pub(super) async fn account(
 pub(super) async fn recover(step: &Step) -> Result<Output, RemoteError> {
     let limit = step.host.activation.timeout() + RECOVER_MARGIN;
     let script = Script::new(RECOVER).root().arg("").limit(limit);
-    let output = step.shared.runner.run(&step.host.name, &script).await?;
+    let output = step.runner.run(&step.host.name, &script).await?;
     for line in output.stdout.lines().chain(output.stderr.lines()) {
         step.log(line).await;
     }
@@ -73,7 +73,7 @@ async fn ask(step: &Step, job: &Job) -> Result<Account, RemoteError> {
     let script = Script::new(ACCOUNT).root().arg(job.name()).limit(Duration::from_secs(20));
     let mut patience = Patience::new(AWAY);
     loop {
-        let pause = match step.shared.runner.run(&step.host.name, &script).await {
+        let pause = match step.runner.run(&step.host.name, &script).await {
             Ok(output) if output.is_ok() => return Ok(parse(&output.stdout)),
             Ok(output) => {
                 let trouble = crate::remote::Trouble::Lost;

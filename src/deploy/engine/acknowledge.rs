@@ -21,7 +21,7 @@ pub(super) async fn acknowledge(step: &Step) -> Result<Report, Failure> {
     let mut patience = Patience::new(step.host.confirm_timeout);
     let began = Instant::now();
     loop {
-        let pause = match step.shared.runner.run(name, &script).await {
+        let pause = match step.runner.run(name, &script).await {
             Ok(output) if output.is_ok() => {
                 if came_too_late(step, &output.stdout) {
                     return after_silence(step, supervised).await;

@@ -24,9 +24,9 @@ pub(super) async fn check(step: &Step) -> Result<Report, Failure> {
     let job = step.shared.job_name("activate", &step.host.name);
     let mut script = Script::new(CHECK).root().limit(limit(commands.len())).arg(job);
     script.args.extend(commands.iter().cloned());
-    let mut output = step.shared.runner.run(&step.host.name, &script).await;
+    let mut output = step.runner.run(&step.host.name, &script).await;
     if output.as_ref().is_err_and(crate::remote::RemoteError::is_passing) {
-        output = step.shared.runner.run(&step.host.name, &script).await;
+        output = step.runner.run(&step.host.name, &script).await;
     }
     let output = match output {
         Ok(output) if output.is_ok() => output,

@@ -18,17 +18,20 @@ mod lost;
 mod owner;
 mod persist;
 mod preflight;
+mod script_names;
 mod scripts;
 mod settle;
 mod step;
 mod supervised;
 mod systems;
+mod telling;
 mod verify;
 
 use crate::deploy::engine::step::{RunContext, Step, Teller};
 pub use evaluate::tracks_flake_file;
 pub use flake::{LocalFlake, NoFlake, locate};
 pub use left::{LeftEnding, end_left};
+pub use script_names::scripts;
 pub use step::tidy;
 pub use systems::builds_for;
 
@@ -119,7 +122,7 @@ impl Deploy {
                     MachineCommand::Run { host, phase, known } => {
                         let token = CancellationToken::new();
                         stops.insert(host.name.clone(), token.clone());
-                        let step = Step { shared: Arc::clone(&shared), host, phase, known: *known };
+                        let step = Step::new(Arc::clone(&shared), host, phase, *known);
                         tokio::spawn(carry_out(step, token, done.clone()));
                     }
                     MachineCommand::Stop { host, .. } => {
@@ -191,7 +194,7 @@ pub async fn evaluate_only(
     let shared = Arc::new(RunContext::new(fleet, runner, run, tag, setup.goal, teller));
     let all = setup.hosts.iter().map(|host| {
         let (shared, host, known) = (Arc::clone(&shared), host.clone(), RunFacts::default());
-        let step = Step { shared, host, phase: Phase::Evaluate, known };
+        let step = Step::new(shared, host, Phase::Evaluate, known);
         async move {
             let result = step.carry_out().await.and_then(|report| evaluated(&step.host, report));
             (step.host.name, result)

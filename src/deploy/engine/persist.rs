@@ -39,10 +39,10 @@ async fn send_abort(step: &Step, why: &Reason) {
 async fn keep_root(step: &Step) {
     let (name, builder) = (&step.host.name, step.host.build_on());
     let keep = Script::new(KEEP).root().arg(name).arg(&step.shared.tag);
-    drop(step.shared.runner.run(builder, &keep).await);
+    drop(step.runner.run(builder, &keep).await);
     let before = step.known.preflight.built_on.as_ref().filter(|before| *before != builder);
     if let Some(before) = before.filter(|name| step.shared.fleet.host(name).is_some()) {
         let unroot = Script::new(UNROOT).root().arg(name);
-        drop(step.shared.runner.run(before, &unroot).await);
+        drop(step.runner.run(before, &unroot).await);
     }
 }

@@ -19,7 +19,7 @@ const BATTERY_NOTED: u64 = 30;
 pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     let script = Script::new(PREFLIGHT).root().limit(Duration::from_secs(25));
     let asked = step.run(&step.host.name, &script);
-    let (output, answering) = tokio::join!(asked, step.shared.runner.answering(&step.host.name));
+    let (output, answering) = tokio::join!(asked, step.runner.answering(&step.host.name));
     let output = output?;
     if !output.is_ok() {
         return Err(refused(&step.host.name, &output));

@@ -55,7 +55,7 @@ async fn commit(step: &Step, mut supervised: Supervised, way: Way) -> Result<Rep
     let began = Instant::now();
     loop {
         let asked_at = Timestamp::now();
-        let pause = match step.shared.runner.run(&step.host.name, &script).await {
+        let pause = match step.runner.run(&step.host.name, &script).await {
             Ok(output) if output.is_ok() => {
                 let counts = output.stdout.lines().any(|line| line == "word\tcommit");
                 if counts {
@@ -102,7 +102,7 @@ async fn addresses_lost(step: &Step) -> Vec<String> {
     }
     let began = Instant::now();
     loop {
-        let now = step.shared.runner.answering(&step.host.name).await.unwrap_or_default();
+        let now = step.runner.answering(&step.host.name).await.unwrap_or_default();
         // A port that moved is no lost address: another listed one of the same name answers.
         let now: Vec<&str> = now.iter().map(|address| host_of(address)).collect();
         let lost: Vec<String> =

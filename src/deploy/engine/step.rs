@@ -4,6 +4,7 @@ use super::evaluate::{Arrived, Packed};
 use super::lost::lost;
 use super::scripts::{DIFF, TIDY, WORD};
 use super::supervised::Supervised;
+use super::telling::TellingRunner;
 use super::{
     Listener, acknowledge, activate, build, check, evaluate, fetch, persist, preflight, settle,
     verify,
@@ -139,9 +140,23 @@ pub(super) struct Step {
     pub(super) host: HostSetup,
     pub(super) phase: Phase,
     pub(super) known: RunFacts,
+    /// Runs scripts, and tells which.
+    pub(super) runner: Arc<dyn ScriptRunner>,
 }
 
 impl Step {
+    /// Makes a phase of a host.
+    pub(super) fn new(
+        shared: Arc<RunContext>,
+        host: HostSetup,
+        phase: Phase,
+        known: RunFacts,
+    ) -> Self {
+        let (inner, teller) = (Arc::clone(&shared.runner), shared.teller.clone());
+        let runner = Arc::new(TellingRunner::new(inner, teller, &host.name, phase));
+        Self { shared, host, phase, known, runner }
+    }
+
     /// Carries the phase out.
     pub(super) async fn carry_out(&self) -> Result<Report, Failure> {
         match self.phase {
@@ -231,7 +246,7 @@ impl Step {
 
     /// Runs a script on a host of the fleet.
     pub(super) async fn run(&self, host: &str, script: &Script) -> Result<Output, Failure> {
-        self.shared.runner.run(host, script).await.map_err(|error| lost(&error))
+        self.runner.run(host, script).await.map_err(|error| lost(&error))
     }
 
     /// Says that it is the builder which cannot be reached, and not the target.
@@ -272,7 +287,7 @@ impl Step {
 
     /// Names a job of this phase.
     pub(super) fn job(&self, host: &str, name: &str) -> Job {
-        let runner = Arc::clone(&self.shared.runner);
+        let runner = Arc::clone(&self.runner);
         let job = Job::new(runner, host, &self.shared.job_name(name, &self.host.name));
         self.shared.note_use(host);
         job

@@ -3,6 +3,7 @@
 use crate::deploy::{Activation, Ending, HostSetup, Reason, Report, RunFacts, Setup};
 use crate::fleet::{Code, HostResult, Outcome, Phase, Wait};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 
 /// Where a host is.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,10 @@ pub(super) struct HostProgress {
     pub(super) stage: Stage,
     pub(super) known: RunFacts,
     pub(super) began: Timestamp,
+    /// When the phase that runs began.
+    pub(super) phase_began: Timestamp,
+    /// How long phases took, in milliseconds.
+    pub(super) took: BTreeMap<Phase, u64>,
     pub(super) waits_for: Option<Wait>,
 }
 
@@ -106,6 +111,7 @@ impl HostProgress {
             previous: self.known.preflight.running.clone(),
             duration_ms,
             built: self.known.built,
+            phases: self.took.clone(),
             build_on: Some(self.setup.build_on().to_owned()),
             substituted: self.known.substituted.clone(),
             fetched: self.known.fetched.clone(),

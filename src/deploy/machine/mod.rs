@@ -95,6 +95,8 @@ impl Machine {
                 stage: Stage::Waiting(first),
                 known: RunFacts::default(),
                 began: now,
+                phase_began: now,
+                took: BTreeMap::new(),
                 waits_for: None,
             })
             .collect();
@@ -167,6 +169,8 @@ impl Machine {
         if self.hosts[index].stage != Stage::Running(phase) {
             return;
         }
+        let took = elapsed(self.hosts[index].phase_began, now);
+        self.hosts[index].took.insert(phase, took);
         match result {
             Err(failure) => self.fail(index, phase, failure, now, out),
             Ok(report) => {
@@ -290,6 +294,7 @@ impl Machine {
                 tell_wait(out, host, now);
             }
             host.stage = Stage::Running(phase);
+            host.phase_began = now;
             tell_phase(out, &host.setup.name, phase, PhaseState::Started);
             out.push(MachineCommand::Run {
                 host: host.setup.clone(),

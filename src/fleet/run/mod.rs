@@ -1,6 +1,7 @@
 //! A run: what is deployed, by which way, through which phases it goes, what it waits for and how
 //! it ends. One file per noun.
 
+mod command;
 mod goal;
 mod outcome;
 mod phase;
@@ -8,9 +9,10 @@ mod plan;
 mod route;
 mod wait;
 
+pub use command::RemoteCommand;
 pub use goal::Goal;
 pub use outcome::{HostResult, Outcome};
-pub use phase::{Phase, PhaseState, Progress};
+pub use phase::{Phase, PhaseState, Progress, UsualTimes};
 pub use plan::{HostPlan, Plan};
 pub use route::{Route, Strategy};
 pub use wait::Wait;

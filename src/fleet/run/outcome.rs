@@ -1,6 +1,6 @@
 //! How a host's run ended.
 
-use crate::fleet::{Fetched, Finding, Share, StorePath};
+use crate::fleet::{Fetched, Finding, Phase, Share, StorePath};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -110,6 +110,9 @@ pub struct HostResult {
     pub substituted: BTreeMap<String, Fetched>,
     /// What the target fetched, by tier name (or URL, where no tier has it).
     pub fetched: BTreeMap<String, Fetched>,
+    /// How long each phase took that was reached, in milliseconds; empty in the records of older runs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub phases: BTreeMap<Phase, u64>,
     /// What went wrong and what to do, in one or two sentences.
     pub error: Option<String>,
     /// The same as findings; empty when all went well, and in the records of older runs.

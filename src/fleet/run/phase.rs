@@ -2,6 +2,7 @@
 
 use crate::fleet::{Bytes, Share};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// One step of a deploy, in order.
@@ -73,6 +74,11 @@ impl Phase {
         }
     }
 
+    /// Returns the phase of a word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.word() == word)
+    }
+
     /// Returns a short word for narrow panes.
     pub fn short(self) -> &'static str {
         match self {
@@ -112,6 +118,9 @@ pub enum PhaseState {
     /// It does not apply to this strategy or action.
     Skipped,
 }
+
+/// What each phase usually takes on a host, in milliseconds.
+pub type UsualTimes = BTreeMap<Phase, u64>;
 
 /// How far a phase is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

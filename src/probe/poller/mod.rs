@@ -238,7 +238,9 @@ impl Handle {
             | RunWhat::Progress { .. }
             | RunWhat::Log { .. }
             | RunWhat::Dropped { .. }
-            | RunWhat::Waiting { .. } => {}
+            | RunWhat::Waiting { .. }
+            | RunWhat::Usual { .. }
+            | RunWhat::Command { .. } => {}
         }
     }
 

@@ -12,6 +12,7 @@ mod hosts;
 mod memory;
 mod open;
 mod origins;
+mod phases;
 mod recorder;
 mod runs;
 mod speeds;

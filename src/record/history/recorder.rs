@@ -97,7 +97,9 @@ impl Recorder {
                 RunWhat::Phase { .. }
                 | RunWhat::Progress { .. }
                 | RunWhat::Log { .. }
-                | RunWhat::Waiting { .. } => false,
+                | RunWhat::Waiting { .. }
+                | RunWhat::Usual { .. }
+                | RunWhat::Command { .. } => false,
             },
         };
         if keep {

@@ -1,5 +1,6 @@
 //! Runs: written event by event, read whole.
 
+use super::phases::{phases_of, write_phases};
 use super::write::{clean, word};
 use super::{History, HistoryError, int, time, uint};
 use crate::fleet::{
@@ -76,7 +77,9 @@ impl History {
             RunWhat::Phase { .. }
             | RunWhat::Progress { .. }
             | RunWhat::Log { .. }
-            | RunWhat::Waiting { .. } => Ok(()),
+            | RunWhat::Waiting { .. }
+            | RunWhat::Usual { .. }
+            | RunWhat::Command { .. } => Ok(()),
         };
         write().map_err(self.failed("write into"))
     }
@@ -168,6 +171,7 @@ fn hosts_of(db: &Connection, run: i64) -> rusqlite::Result<Vec<(String, Option<H
                 build_on: None,
                 substituted: BTreeMap::new(),
                 fetched: BTreeMap::new(),
+                phases: BTreeMap::new(),
                 error: row.get(6)?,
                 findings: Vec::new(),
             }),
@@ -180,6 +184,7 @@ fn hosts_of(db: &Connection, run: i64) -> rusqlite::Result<Vec<(String, Option<H
             result.fetched = origins(db, run, host, "host")?;
             result.substituted = origins(db, run, host, "builder")?;
             result.findings = findings(db, run, host)?;
+            result.phases = phases_of(db, run, host)?;
         }
     }
     Ok(hosts)
@@ -307,6 +312,7 @@ fn ended(
         result.error.as_deref().map(printable_line),
     ])?;
     write_findings(db, run, &host, &result.findings)?;
+    write_phases(db, run, &host, result)?;
     let build_on = result.build_on.as_deref().map(printable_line);
     for (side, origins) in [("host", &result.fetched), ("builder", &result.substituted)] {
         for (source, got) in origins {

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex};
 
 mod held;
 mod hosts;
+mod phases;
 mod speeds;
 
 const NOW: Timestamp = Timestamp::constant(1_795_000_000, 0);
@@ -341,6 +342,7 @@ fn run(number: &str, at: Timestamp) -> Vec<RunEvent> {
         previous: None,
         duration_ms: 9000,
         built: 3,
+        phases: BTreeMap::new(),
         build_on: Some("builder".to_owned()),
         substituted: BTreeMap::from([fetched("nixos", 9, 900)]),
         fetched: BTreeMap::from([fetched("weed", 2, 50), fetched("http://x", 1, 50)]),

@@ -86,7 +86,9 @@ fn write(
                 RunWhat::Phase { .. }
                 | RunWhat::Progress { .. }
                 | RunWhat::Log { .. }
-                | RunWhat::Waiting { .. } => {}
+                | RunWhat::Waiting { .. }
+                | RunWhat::Usual { .. }
+                | RunWhat::Command { .. } => {}
             }
         }
         // What was refused is counted, and tried again.

@@ -26,6 +26,9 @@ const FOLLOW_LIMIT: Duration = Duration::from_secs(6 * 3600);
 /// A follow that lasted longer than this had a connection.
 const CONNECTED: Duration = Duration::from_secs(7);
 
+/// The arguments of `start.sh` that come before those of the job.
+const START_ARGS: usize = 4;
+
 /// Lines that may wait between the connection and the parser.
 const LINE_QUEUE: usize = 1024;
 
@@ -282,6 +285,15 @@ pub enum StartFailure {
     Refused(String),
     /// The host was not heard of again: it may run.
     Unknown(RemoteError),
+}
+
+/// Returns the text and the arguments of what a script starts as a job; of any other, its own.
+pub fn job_script(script: &Script) -> (&str, &[String]) {
+    let started = (script.body == START).then(|| std::str::from_utf8(&script.stdin).ok()).flatten();
+    match started {
+        Some(body) => (body, script.args.get(START_ARGS..).unwrap_or_default()),
+        None => (script.body, &script.args),
+    }
 }
 
 /// Reads the line with which `follow.sh` ends.

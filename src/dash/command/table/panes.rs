@@ -8,7 +8,7 @@ use super::{asks, entry};
 use Context as C;
 use Key::{Char, Code, Ctrl};
 
-const CLOSES: &[Context] = &[C::Help, C::OldPlan, C::OwnLog, C::Start];
+const CLOSES: &[Context] = &[C::Help, C::OldPlan, C::Commands, C::OwnLog, C::Start];
 
 pub(super) const ROWS: &[CommandEntry] = &[
     entry(

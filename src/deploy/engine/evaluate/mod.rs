@@ -312,7 +312,7 @@ pub(super) async fn root_derivation(step: &Step, drv: &str) {
     step.shared.note_use(builder);
     let root = format!("{}.drv", step.build_root());
     let script = Script::new(ROOT_DRV).root().arg(drv).arg(root);
-    match step.shared.runner.run(builder, &script).await {
+    match step.runner.run(builder, &script).await {
         Ok(output) if output.is_ok() => {}
         Ok(output) => {
             step.log(&format!("the derivation is not rooted: {}", output.complaint())).await;

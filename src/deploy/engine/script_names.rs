@@ -1,0 +1,45 @@
+//! The scripts by the names of their files: what a run tells of what it runs on hosts.
+
+/// Names files of a folder, each with its text.
+macro_rules! named {
+    ($folder:literal: $($file:literal),+) => {
+        [$(($file, include_str!(concat!($folder, $file)))),+]
+    };
+}
+
+/// The scripts of the phases.
+const OF_PHASES: &[(&str, &str)] = &named!["../scripts/": "account.sh", "acknowledge.sh", "build.sh", "check.sh", "compare.sh", "diff.sh", "discard.sh", "evaluate.sh", "fetch.sh", "keep.sh", "preflight.sh", "recover.sh", "root-drv.sh", "supervise-back.sh", "supervise-persist.sh", "supervise-switch.sh", "supervise.sh", "systems.sh", "tidy.sh", "unpack.sh", "unroot.sh", "verify.sh", "word.sh"];
+
+/// The scripts of jobs.
+const OF_JOBS: &[(&str, &str)] =
+    &named!["../../remote/scripts/": "follow.sh", "results.sh", "start.sh", "stop.sh", "units.sh"];
+
+/// Returns every script that a deploy runs on a host, or puts before one, with its text.
+pub fn scripts() -> impl Iterator<Item = (&'static str, &'static str)> {
+    OF_PHASES.iter().chain(OF_JOBS).copied()
+}
+
+/// Returns the name of a script: of its last file, where others are put before it.
+pub(super) fn name_of(body: &str) -> Option<&'static str> {
+    scripts().find(|(_, text)| body.ends_with(text)).map(|(name, _)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::engine::scripts::{FETCH, SUPERVISE};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_script_has_its_name() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/deploy/scripts");
+        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
+        let files: BTreeSet<String> = files.map(|file| file.into_string().unwrap()).collect();
+        let named: BTreeSet<String> =
+            OF_PHASES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(named, files);
+        assert_eq!(name_of(FETCH), Some("fetch.sh"));
+        assert_eq!(name_of(SUPERVISE), Some("supervise.sh"));
+        assert_eq!(name_of("true"), None);
+    }
+}

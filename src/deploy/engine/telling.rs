@@ -1,0 +1,79 @@
+//! A runner that tells what a phase runs on hosts.
+
+use super::script_names::name_of;
+use super::step::Teller;
+use crate::fleet::{Phase, RemoteCommand, RunWhat, printable_line};
+use crate::remote::job::job_script;
+use crate::remote::{Answer, Output, Script, ScriptRunner};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::mpsc;
+
+/// Tells each script that is run for a phase, once for each host on which it runs, and passes it on.
+pub(super) struct TellingRunner {
+    inner: Arc<dyn ScriptRunner>,
+    teller: Teller,
+    host: String,
+    phase: Phase,
+    told: Mutex<BTreeSet<(String, &'static str)>>,
+}
+
+impl TellingRunner {
+    /// Makes the runner of a phase of a host.
+    pub(super) fn new(
+        inner: Arc<dyn ScriptRunner>,
+        teller: Teller,
+        host: &str,
+        phase: Phase,
+    ) -> Self {
+        Self { inner, teller, host: host.to_owned(), phase, told: Mutex::default() }
+    }
+
+    /// Tells a script, the first time that it is run on a host.
+    fn tell(&self, on: &str, script: &Script) {
+        let (body, args) = job_script(script);
+        let Some(name) = name_of(body) else { return };
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.insert((on.to_owned(), name)) {
+            return;
+        }
+        drop(told);
+        let command = RemoteCommand {
+            on: on.to_owned(),
+            root: script.root,
+            script: name.to_owned(),
+            args: args.iter().map(|arg| printable_line(arg)).collect(),
+        };
+        let (host, phase) = (self.host.clone(), self.phase);
+        self.teller.tell(RunWhat::Command { host, phase, command });
+    }
+}
+
+impl ScriptRunner for TellingRunner {
+    fn run<'a>(&'a self, host: &'a str, script: &'a Script) -> Answer<'a, Output> {
+        self.tell(host, script);
+        self.inner.run(host, script)
+    }
+
+    fn follow<'a>(
+        &'a self,
+        host: &'a str,
+        script: &'a Script,
+        lines: mpsc::Sender<Vec<u8>>,
+    ) -> Answer<'a, Output> {
+        self.tell(host, script);
+        self.inner.follow(host, script, lines)
+    }
+
+    fn address(&self, host: &str) -> Option<String> {
+        self.inner.address(host)
+    }
+
+    fn answering<'a>(&'a self, host: &'a str) -> Answer<'a, Vec<String>> {
+        self.inner.answering(host)
+    }
+
+    fn asks_for_touch(&self, host: &str) -> bool {
+        self.inner.asks_for_touch(host)
+    }
+}

@@ -1,0 +1,104 @@
+//! What a run came to, in one or two sentences: where its time went, and what came from which tier.
+
+use crate::fleet::{Fetched, HostResult, bytes, duration};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Phases that took less than this are not named, in milliseconds.
+const WORTH_NAMING: u64 = 100;
+
+/// At most so many phases are named.
+const NAMED: usize = 4;
+
+/// Says where the time of a run went: the phases of the host that took longest, the longest first.
+/// Nothing where no phase took long enough to be told.
+pub fn where_time_went<'a>(
+    results: impl IntoIterator<Item = (&'a str, &'a HostResult)>,
+) -> Option<String> {
+    let results: Vec<_> = results.into_iter().collect();
+    let (host, slowest) = *results.iter().max_by_key(|(_, result)| result.duration_ms)?;
+    let mut phases: Vec<_> = slowest.phases.iter().filter(|(_, ms)| **ms >= WORTH_NAMING).collect();
+    if phases.is_empty() {
+        return None;
+    }
+    phases.sort_by_key(|(_, ms)| std::cmp::Reverse(**ms));
+    let named: Vec<String> = phases
+        .iter()
+        .take(NAMED)
+        .map(|(phase, ms)| format!("{phase} {}", duration(Duration::from_millis(**ms))))
+        .collect();
+    let whose =
+        if results.len() > 1 { format!(" of {host}, the slowest host") } else { String::new() };
+    Some(format!("time{whose}: {}", named.join(", ")))
+}
+
+/// Says what came from which tier in a run, to the hosts and to who built for them; the most first.
+/// Nothing where nothing came.
+pub fn what_tiers_brought<'a>(
+    results: impl IntoIterator<Item = (&'a str, &'a HostResult)>,
+) -> Option<String> {
+    let mut all: BTreeMap<&str, Fetched> = BTreeMap::new();
+    for (_, result) in results {
+        for (tier, got) in result.fetched.iter().chain(&result.substituted) {
+            all.entry(tier).or_default().add(*got);
+        }
+    }
+    let mut all: Vec<_> = all.into_iter().filter(|(_, got)| got.paths > 0).collect();
+    all.sort_by_key(|(_, got)| std::cmp::Reverse(got.bytes));
+    let words = all.iter().map(|(tier, got)| {
+        let paths = if got.paths == 1 { "path" } else { "paths" };
+        format!("{} in {} {paths} from {tier}", bytes(got.bytes), got.paths)
+    });
+    let words = words.collect::<Vec<_>>().join(", ");
+    (!words.is_empty()).then(|| format!("fetched: {words}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Outcome, Phase};
+
+    fn result(ms: u64, phases: &[(Phase, u64)], fetched: &[(&str, u64, u64)]) -> HostResult {
+        HostResult {
+            outcome: Outcome::Switched,
+            toplevel: None,
+            previous: None,
+            duration_ms: ms,
+            built: 0,
+            build_on: None,
+            phases: phases.iter().copied().collect(),
+            substituted: BTreeMap::new(),
+            fetched: fetched
+                .iter()
+                .map(|(tier, paths, bytes)| {
+                    ((*tier).to_owned(), Fetched { paths: *paths, bytes: *bytes, timed: None })
+                })
+                .collect(),
+            error: None,
+            findings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn the_slowest_host_tells_where_the_time_went() {
+        let fast = result(2000, &[(Phase::Fetch, 900)], &[("p620", 2, 4_000_000)]);
+        let slow = result(
+            9000,
+            &[(Phase::Build, 6000), (Phase::Compare, 20), (Phase::Settle, 3000)],
+            &[("p620", 1, 1_000_000), ("nixos.org", 0, 0)],
+        );
+        let both = [("razer", &fast), ("samsung", &slow)];
+        assert_eq!(
+            where_time_went(both).as_deref(),
+            Some("time of samsung, the slowest host: build 6.0 s, settle 3.0 s")
+        );
+        assert_eq!(where_time_went([("razer", &fast)]).as_deref(), Some("time: fetch 0.9 s"));
+        assert_eq!(
+            what_tiers_brought(both).as_deref(),
+            Some("fetched: 5.00 MB in 3 paths from p620")
+        );
+        let nothing = result(10, &[(Phase::Compare, 20)], &[]);
+        assert_eq!(where_time_went([("razer", &nothing)]), None);
+        assert_eq!(what_tiers_brought([("razer", &nothing)]), None);
+    }
+}

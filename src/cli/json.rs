@@ -360,6 +360,7 @@ pub(super) fn run_event(event: &RunEvent) -> Option<String> {
         RunWhat::Phase { .. }
         | RunWhat::Log { .. }
         | RunWhat::Dropped { .. }
+        | RunWhat::Reattached { .. }
         | RunWhat::Summary { .. } => serde_json::to_string(event).ok(),
         RunWhat::Result { ref result, .. } => {
             let mut json = serde_json::to_value(event).ok()?;

@@ -105,6 +105,7 @@ fn note(handle: &Handle, hosts: &mut HashMap<RunId, Vec<String>>, news: &RunNews
                 | RunWhat::Progress { .. }
                 | RunWhat::Log { .. }
                 | RunWhat::Dropped { .. }
+                | RunWhat::Reattached { .. }
                 | RunWhat::Plan { .. }
                 | RunWhat::Waiting { .. }
                 | RunWhat::Usual { .. }

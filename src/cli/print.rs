@@ -28,6 +28,13 @@ pub(super) fn event(event: &RunEvent, width: usize, goal: Goal) -> Option<String
         }
         RunWhat::Result { host, result } => Some(outcome(host, result, width, goal)),
         RunWhat::Summary { outcomes, duration_ms } => Some(summary(outcomes, *duration_ms)),
+        RunWhat::Reattached { left_at, process } => {
+            let gap = duration(event.at.duration_since(*left_at).unsigned_abs());
+            Some(format!(
+                "run {}: no nixdash carried it out for {gap}; process {process} goes on with it",
+                event.run
+            ))
+        }
         RunWhat::Dropped { lines, events, why, .. } => Some(why.sentence(*lines, *events)),
         RunWhat::Waiting { .. }
         | RunWhat::Progress { .. }

@@ -246,6 +246,8 @@ pub struct RunView {
     pub newest_at: Timestamp,
     /// Why the process that carried it out is gone.
     pub gone: Option<String>,
+    /// Whether another process may go on with it.
+    pub can_go_on: bool,
 }
 
 impl RunView {
@@ -264,6 +266,7 @@ impl RunView {
             summary: None,
             newest_at: at,
             gone: None,
+            can_go_on: false,
         }
     }
 
@@ -358,6 +361,12 @@ impl RunView {
             RunWhat::Command { host, phase, command } => {
                 self.host_mut(&host).commands.push((phase, command));
             }
+            RunWhat::Reattached { .. } => {
+                self.gone = None;
+                self.can_go_on = false;
+                // A plan that waited for an answer waits for it again.
+                self.waits = self.asked_at.is_some();
+            }
             RunWhat::Waiting { host, wait, .. } => self.host_mut(&host).waiting = wait,
             RunWhat::Result { host, result } => {
                 let host = self.host_mut(&host);
@@ -366,6 +375,7 @@ impl RunView {
             }
             RunWhat::Summary { outcomes, duration_ms } => {
                 self.waits = false;
+                self.can_go_on = false;
                 let duration = Duration::from_millis(duration_ms);
                 self.summary = Some(Summary { outcomes, duration, at });
             }

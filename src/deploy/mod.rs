@@ -5,13 +5,18 @@
 //! The dashboard, the command line and the tests all drive the same machine.
 
 pub mod engine;
+mod journal;
 mod machine;
 mod report;
 mod setup;
 
 pub use engine::{
-    Control, Deploy, Ended, Listener, NoFlake, builds_for, flake_revision, locate,
-    tracks_flake_file,
+    Control, Deploy, Ended, Listener, NoFlake, builds_for, flake_revision,
+    locate, tracks_flake_file,
+};
+pub use journal::{
+    Begun, JOURNAL_FORMAT, JobNote, NIXDASH_VERSION, NotReplayable, OpenPhase, Replayed, RunEntry,
+    SupervisedSince, Untold,
 };
 pub use machine::{Input, Machine, MachineCommand};
 pub use report::{Activation, Ending, Failure, Preflight, Reason, Remarks, Report, RunFacts};

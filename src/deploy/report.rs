@@ -1,11 +1,12 @@
 //! What the phases tell the machine.
 
 use crate::fleet::{Code, Fetched, Finding, Outcome, StorePath, Subject, printable_line};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Why a host's run ended as it did: for programs and for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
     /// What kind of thing happened; nobody reads the text to learn that.
     pub code: Code,
@@ -37,7 +38,7 @@ impl fmt::Display for Reason {
 }
 
 /// Why a phase ended a host's run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
     /// How the host's run ends.
     pub outcome: Outcome,
@@ -53,7 +54,7 @@ impl Failure {
 }
 
 /// What preflight saw of a target.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preflight {
     /// The running system.
     pub running: Option<StorePath>,
@@ -72,7 +73,8 @@ pub struct Preflight {
 }
 
 /// How an activation went.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Activation {
     /// It runs; the supervisor waits for the acknowledgement.
     Runs(Remarks),
@@ -81,7 +83,7 @@ pub enum Activation {
 }
 
 /// What is worth knowing of an activation that the supervisor did not refuse.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remarks {
     /// Whether switch-to-configuration reported failed units (its exit code 4).
     pub units_failed: bool,
@@ -139,7 +141,7 @@ impl Remarks {
 }
 
 /// What the supervisor decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
     /// The outcome.
     pub outcome: Outcome,
@@ -148,7 +150,8 @@ pub struct Ending {
 }
 
 /// What a phase that ended well found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Report {
     /// Preflight.
     Preflight(Preflight),

@@ -1,6 +1,7 @@
 //! What was asked for, checked against the fleet.
 
 use crate::fleet::{ActivationSettings, Fleet, Goal, Host, Route, Strategy};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What was asked for.
@@ -21,7 +22,7 @@ pub struct Request {
 }
 
 /// What is to be done to one host.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostSetup {
     /// The host.
     pub name: String,
@@ -45,7 +46,7 @@ impl HostSetup {
 }
 
 /// A request that fits the fleet.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setup {
     /// What it is for.
     pub goal: Goal,

@@ -1,5 +1,6 @@
 //! How a freshly activated system is watched before it is made permanent.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How long a fresh system must stay well when nothing else is written.
@@ -15,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(600);
 const CONNECTIVITY: &str = "gateway";
 
 /// Settings of activations, as a host or the whole fleet has them; what is none is decided elsewhere.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActivationSettings {
     /// How long a fresh system must stay well, counted from the end of its activation, before it is
     /// made permanent.

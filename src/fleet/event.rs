@@ -245,6 +245,13 @@ pub enum RunWhat {
         /// Why.
         why: DropReason,
     },
+    /// The process that carried the run out had ended, and another one goes on with it.
+    Reattached {
+        /// When the run was heard of last.
+        left_at: Timestamp,
+        /// The number of the process that goes on.
+        process: u32,
+    },
     /// A host is done.
     Result {
         /// The host.
@@ -281,6 +288,7 @@ impl RunWhat {
             | Self::Usual { .. }
             | Self::Command { .. }
             | Self::Dropped { .. }
+            | Self::Reattached { .. }
             | Self::Result { .. }
             | Self::Summary { .. } => false,
         }

@@ -121,7 +121,7 @@ impl Runs {
     }
 
     /// Reads a run that has no end; nothing when it has one.
-    fn read_left(&self, run: &RunId) -> Option<LeftRun> {
+    pub fn read_left(&self, run: &RunId) -> Option<LeftRun> {
         let path = self.folder(run).join(EVENTS);
         if has_an_end(&path).unwrap_or(true) {
             return None;
@@ -179,6 +179,7 @@ impl LeftRun {
             | RunWhat::Usual { .. }
             | RunWhat::Command { .. }
             | RunWhat::Dropped { .. }
+            | RunWhat::Reattached { .. }
             | RunWhat::Summary { .. } => {}
         }
     }

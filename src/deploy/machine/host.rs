@@ -17,7 +17,7 @@ pub(super) enum Stage {
 }
 
 /// A host's run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct HostProgress {
     pub(super) setup: HostSetup,
     pub(super) stage: Stage,

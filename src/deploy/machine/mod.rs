@@ -13,10 +13,12 @@ use crate::deploy::{Failure, HostSetup, Reason, Report, RunFacts, Setup};
 use crate::fleet::{Code, Goal, Outcome, Phase, PhaseState, RunWhat, Wait};
 use host::{HostProgress, Stage, phase_held};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Input {
     /// The run begins.
     Begin,
@@ -69,7 +71,7 @@ pub enum MachineCommand {
 }
 
 /// A run over one or more hosts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Machine {
     setup: Setup,
     revision: Option<String>,

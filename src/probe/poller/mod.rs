@@ -240,7 +240,8 @@ impl Handle {
             | RunWhat::Dropped { .. }
             | RunWhat::Waiting { .. }
             | RunWhat::Usual { .. }
-            | RunWhat::Command { .. } => {}
+            | RunWhat::Command { .. }
+            | RunWhat::Reattached { .. } => {}
         }
     }
 

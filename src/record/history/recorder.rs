@@ -99,7 +99,8 @@ impl Recorder {
                 | RunWhat::Log { .. }
                 | RunWhat::Waiting { .. }
                 | RunWhat::Usual { .. }
-                | RunWhat::Command { .. } => false,
+                | RunWhat::Command { .. }
+                | RunWhat::Reattached { .. } => false,
             },
         };
         if keep {

@@ -79,7 +79,8 @@ impl History {
             | RunWhat::Log { .. }
             | RunWhat::Waiting { .. }
             | RunWhat::Usual { .. }
-            | RunWhat::Command { .. } => Ok(()),
+            | RunWhat::Command { .. }
+            | RunWhat::Reattached { .. } => Ok(()),
         };
         write().map_err(self.failed("write into"))
     }

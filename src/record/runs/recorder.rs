@@ -88,7 +88,8 @@ fn write(
                 | RunWhat::Log { .. }
                 | RunWhat::Waiting { .. }
                 | RunWhat::Usual { .. }
-                | RunWhat::Command { .. } => {}
+                | RunWhat::Command { .. }
+                | RunWhat::Reattached { .. } => {}
             }
         }
         // What was refused is counted, and tried again.

@@ -1,0 +1,281 @@
+//! Replaying a journal: from its entries to the state of the run, and to what is open in it.
+
+use super::{Begun, JobNote, NIXDASH_VERSION, RunEntry};
+use crate::deploy::{
+    Activation, HostSetup, Input, Machine, MachineCommand, Reason, Report, RunFacts,
+};
+use crate::fleet::{Phase, Plan, RunEvent, RunWhat};
+use crate::record::JournalEntry;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// Why a journal cannot be replayed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotReplayable {
+    /// Nothing was asked for yet.
+    #[error("nixdash ended before the run had begun")]
+    NothingBegun,
+    /// Another version may decide otherwise about the same inputs.
+    #[error("nixdash {found} began it, and this is nixdash {NIXDASH_VERSION}")]
+    OtherVersion {
+        /// The version that began it.
+        found: String,
+    },
+    /// What was told of the run does not follow from the journal.
+    #[error(
+        "its events do not follow from its journal ({what}); another nixdash may have ended a part of it"
+    )]
+    Diverged {
+        /// The first event that does not.
+        what: String,
+    },
+}
+
+/// A phase that runs as far as the journal tells.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenPhase {
+    /// The host and how it is deployed.
+    pub host: HostSetup,
+    /// The phase.
+    pub phase: Phase,
+    /// What is known so far.
+    pub known: Box<RunFacts>,
+    /// Whether it was told to stop.
+    pub stop: bool,
+}
+
+/// Since when the supervisor of a host waits, and whether it was told to keep the new system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SupervisedSince {
+    /// When the end of its activation was heard of.
+    pub activated_at: Timestamp,
+    /// When it was known that it took the word to keep the system.
+    pub kept_at: Option<Timestamp>,
+}
+
+/// An event that was decided and may not have been told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Untold {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What it is.
+    pub what: RunWhat,
+}
+
+/// The state of a run as its journal tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replayed {
+    /// The run, as it was asked for.
+    pub begun: Begun,
+    /// Its state.
+    pub machine: Machine,
+    /// When the last entry was written.
+    pub last_at: Timestamp,
+    /// Whether the machine was told to begin.
+    pub is_started: bool,
+    /// The phases that run, by host.
+    pub open: BTreeMap<String, OpenPhase>,
+    /// The hosts that were told to go back and have not ended, each with the reason.
+    pub aborts: BTreeMap<String, Reason>,
+    /// The supervisors that wait, by host.
+    pub supervised: BTreeMap<String, SupervisedSince>,
+    /// The jobs that may be there, by name.
+    pub jobs: BTreeMap<String, JobNote>,
+    /// How far the logs of jobs were read, in bytes, by name.
+    pub read: BTreeMap<String, u64>,
+    /// Everything that was told, in order.
+    pub told: Vec<Untold>,
+    /// The plan that waits for an answer.
+    pub waiting_plan: Option<Plan>,
+}
+
+impl Replayed {
+    /// Replays a journal.
+    pub fn new(entries: &[JournalEntry<RunEntry>]) -> Result<Self, NotReplayable> {
+        let mut entries = entries.iter();
+        let first = entries.next().ok_or(NotReplayable::NothingBegun)?;
+        let RunEntry::Begun(begun) = &first.entry else { return Err(NotReplayable::NothingBegun) };
+        if begun.nixdash != NIXDASH_VERSION {
+            return Err(NotReplayable::OtherVersion { found: begun.nixdash.clone() });
+        }
+        let machine = Machine::new(begun.setup.clone(), begun.revision.clone(), first.at);
+        let mut replayed = Self {
+            begun: begun.as_ref().clone(),
+            machine,
+            last_at: first.at,
+            is_started: false,
+            open: BTreeMap::new(),
+            aborts: BTreeMap::new(),
+            supervised: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            read: BTreeMap::new(),
+            told: Vec::new(),
+            waiting_plan: None,
+        };
+        for entry in entries {
+            replayed.take(entry);
+        }
+        Ok(replayed)
+    }
+
+    /// Takes an entry.
+    fn take(&mut self, entry: &JournalEntry<RunEntry>) {
+        self.last_at = entry.at;
+        match &entry.entry {
+            RunEntry::Begun(_) | RunEntry::GoneOnWith { .. } => {}
+            RunEntry::Input(input) => self.step(input.clone(), entry.at),
+            RunEntry::Job(job) => {
+                self.jobs.insert(job.name.clone(), job.clone());
+            }
+            RunEntry::Read { job, offset } => {
+                self.read.insert(job.clone(), *offset);
+            }
+        }
+    }
+
+    /// Tells the machine something, and notes what is open afterwards.
+    fn step(&mut self, input: Input, at: Timestamp) {
+        match &input {
+            Input::Begin => self.is_started = true,
+            Input::Done { host, phase, result } => {
+                self.ended(host, *phase, result.as_ref().ok(), at);
+            }
+            Input::Answer(_) | Input::Cancel => {}
+        }
+        if matches!(input, Input::Answer(_)) {
+            self.waiting_plan = None;
+        }
+        for command in self.machine.step(input, at) {
+            self.command(command, at);
+        }
+    }
+
+    /// Notes that a phase ended.
+    fn ended(&mut self, host: &str, phase: Phase, report: Option<&Report>, at: Timestamp) {
+        let open = self.open.get(host).filter(|open| open.phase == phase);
+        // One that goes back is not told to keep the system.
+        let keeps = open.is_some_and(|open| open.known.abort.is_none());
+        if open.is_some() {
+            self.open.remove(host);
+        }
+        match report {
+            Some(Report::Activated(Activation::Runs(_))) => {
+                let since = SupervisedSince { activated_at: at, kept_at: None };
+                self.supervised.insert(host.to_owned(), since);
+            }
+            Some(Report::Done) if phase == Phase::Settle && keeps => {
+                if let Some(since) = self.supervised.get_mut(host) {
+                    since.kept_at = Some(at);
+                }
+            }
+            Some(_) | None => {}
+        }
+    }
+
+    /// Notes what a command leaves open.
+    fn command(&mut self, command: MachineCommand, at: Timestamp) {
+        match command {
+            MachineCommand::Run { host, phase, known } => {
+                let open = OpenPhase { host, phase, known, stop: false };
+                self.open.insert(open.host.name.clone(), open);
+            }
+            MachineCommand::Stop { host, phase } => {
+                let open = self.open.get_mut(&host).filter(|open| open.phase == phase);
+                if let Some(open) = open {
+                    open.stop = true;
+                }
+            }
+            MachineCommand::Abort { host, why } => {
+                self.aborts.insert(host, why);
+            }
+            MachineCommand::Tell(what) => {
+                match &what {
+                    RunWhat::Result { host, .. } => {
+                        self.open.remove(host);
+                        self.aborts.remove(host);
+                        self.supervised.remove(host);
+                    }
+                    RunWhat::Plan { plan, waits: true } => self.waiting_plan = Some(plan.clone()),
+                    RunWhat::Begin { .. }
+                    | RunWhat::Phase { .. }
+                    | RunWhat::Progress { .. }
+                    | RunWhat::Log { .. }
+                    | RunWhat::Plan { waits: false, .. }
+                    | RunWhat::Waiting { .. }
+                    | RunWhat::Dropped { .. }
+                    | RunWhat::Reattached { .. }
+                    | RunWhat::Summary { .. } => {}
+                }
+                self.told.push(Untold { at, what });
+            }
+            MachineCommand::Finish => {}
+        }
+    }
+
+    /// Returns the commands that may not have been carried out to their end.
+    pub fn open_commands(&self) -> Vec<MachineCommand> {
+        let mut commands = Vec::new();
+        for open in self.open.values() {
+            let (host, phase, known) = (open.host.clone(), open.phase, open.known.clone());
+            commands.push(MachineCommand::Run { host, phase, known });
+            if open.stop {
+                let host = open.host.name.clone();
+                commands.push(MachineCommand::Stop { host, phase });
+            }
+        }
+        let aborts = self.aborts.iter();
+        commands.extend(
+            aborts
+                .map(|(host, why)| MachineCommand::Abort { host: host.clone(), why: why.clone() }),
+        );
+        commands
+    }
+
+    /// Returns what was decided and does not stand in the run's events: nixdash ended before it was
+    /// written. So each host has one result and the run one summary, whenever nixdash ends.
+    ///
+    /// Fails when the events hold what the machine did not decide.
+    pub fn untold(&self, events: &[RunEvent]) -> Result<Vec<Untold>, NotReplayable> {
+        let mut there: BTreeMap<String, usize> = BTreeMap::new();
+        for event in events.iter().filter(|event| is_decided(&event.what)) {
+            *there.entry(written(&event.what)).or_default() += 1;
+        }
+        let mut untold = Vec::new();
+        for told in self.told.iter().filter(|told| is_decided(&told.what)) {
+            match there.get_mut(&written(&told.what)) {
+                Some(count) if *count > 0 => *count -= 1,
+                Some(_) | None => untold.push(told.clone()),
+            }
+        }
+        match there.into_iter().find(|(_, count)| *count > 0) {
+            Some((what, _)) => {
+                let what = what.chars().take(120).collect();
+                Err(NotReplayable::Diverged { what })
+            }
+            None => Ok(untold),
+        }
+    }
+}
+
+/// Returns whether the machine decides an event of this kind, and whoever writes it down may not
+/// leave it out.
+fn is_decided(what: &RunWhat) -> bool {
+    match what {
+        RunWhat::Begin { .. }
+        | RunWhat::Phase { .. }
+        | RunWhat::Plan { .. }
+        | RunWhat::Waiting { .. }
+        | RunWhat::Result { .. }
+        | RunWhat::Summary { .. } => true,
+        RunWhat::Progress { .. }
+        | RunWhat::Log { .. }
+        | RunWhat::Dropped { .. }
+        | RunWhat::Reattached { .. } => false,
+    }
+}
+
+/// Returns an event as it is written.
+fn written(what: &RunWhat) -> String {
+    // Plain data: there is none that could not be written.
+    serde_json::to_string(what).unwrap_or_default()
+}

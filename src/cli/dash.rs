@@ -74,7 +74,8 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     }
     let started = Arc::new(Notify::new());
     let news = RunWatch::new(runs.clone(), fleet.file.clone());
-    let hearers = Watched { messages: messages.clone(), recorder: recorder.clone() };
+    let hearers =
+        Watched { messages: messages.clone(), recorder: recorder.clone(), runs: runs.clone() };
     let watched = watch_runs(news, handle.clone(), hearers, Arc::clone(&started));
     tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
     let ending =
@@ -167,6 +168,7 @@ async fn watch_revision(flake: String, messages: mpsc::Sender<Msg>) {
 struct Watched {
     messages: mpsc::Sender<Msg>,
     recorder: Option<Recorder>,
+    runs: Runs,
 }
 
 impl HearsOfRuns for Watched {
@@ -180,10 +182,13 @@ impl HearsOfRuns for Watched {
                 Msg::Event(event)
             }
             RunNews::Gone(run) => {
-                let why = "its process is gone without an end; look at the hosts before you \
-                           deploy again"
-                    .to_owned();
-                Msg::RunGone { run, why }
+                let can_go_on = left::can_go_on(&self.runs, &run).is_some();
+                let why = if can_go_on {
+                    "its process is gone without an end; c goes on with it"
+                } else {
+                    "its process is gone without an end; look at the hosts before you deploy again"
+                };
+                Msg::RunGone { run, why: why.to_owned(), can_go_on }
             }
         };
         self.messages.send(message).await.is_ok()
@@ -223,6 +228,10 @@ impl Runtime {
                 }
                 Effect::Answer { run, yes } => {
                     self.say(&run, if yes { Word::Yes } else { Word::No }).await;
+                }
+                Effect::Reattach { run } => {
+                    let args = ["reattach", "--detached", &run.0].map(str::to_owned);
+                    self.start(args.to_vec()).await;
                 }
                 Effect::CancelRun { run } => self.say(&run, Word::Cancel).await,
                 Effect::Probe { hosts } => self.probe(&hosts),

@@ -3,13 +3,19 @@
 //! The dashboard starts this same command, detached, and reads the run's folder like everybody
 //! else; what is said to the run (the plan's answer, stop) comes through that folder too.
 
+use crate::cli::left::{self, Ends};
 use crate::cli::show::{Display, Face, Notices, RunDisplay};
-use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, complete, history, left};
-use crate::deploy::{Control, Deploy, Ended, Listener, Request, setup};
+use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, complete, history, trust};
+use crate::deploy::{
+    Control, Deploy, Ended, JOURNAL_FORMAT, Listener, Request, RunBegin, RunJournal, setup,
+};
 use crate::fleet::{
     DropReason, Event, Fleet, Goal, Outcome, RunEvent, RunId, RunWhat, Strategy, select,
 };
-use crate::record::{History, Recorder, RunRecord, RunRecorder, Runs, Word, state_home};
+use crate::record::{
+    History, JournalError, JournalWriter, Recorder, RunRecord, RunRecorder, RunWriter, Runs, Word,
+    state_home,
+};
 use crate::remote::Remote;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
@@ -91,7 +97,7 @@ pub(super) struct BuildArgs {
 
 /// Arguments that say how a run shows itself.
 #[derive(Debug, Args)]
-struct FaceArgs {
+pub(super) struct FaceArgs {
     /// Prints one JSON object per line
     #[arg(long)]
     json: bool,
@@ -154,7 +160,7 @@ pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, Cli
 
 /// Leaves the terminal that this process was started from: its end ends no run, and no program that
 /// the run starts can stop it by asking a question there.
-fn leave_terminal() {
+pub(super) fn leave_terminal() {
     // The leader of a group cannot begin a session, so we go back into the group of who started us.
     // Where that is gone, or has no terminal, there is nothing to leave.
     if let Some(group) = getppid().and_then(|parent| getpgid(Some(parent)).ok()) {
@@ -164,7 +170,8 @@ fn leave_terminal() {
 }
 
 impl FaceArgs {
-    fn face(&self) -> Face {
+    /// Returns how the run shows itself.
+    pub(super) fn face(&self) -> Face {
         if self.detached {
             Face::Nothing
         } else if self.json {
@@ -179,10 +186,7 @@ impl FaceArgs {
     }
 }
 
-/// Carries a request out, records it and shows it.
-///
-/// Two threads listen, each behind a queue of its own: one writes the run's folder, one the
-/// output. The engine waits for neither.
+/// Begins a run for a request, and carries it out.
 async fn run(fleet: Fleet, request: &Request, face: &FaceArgs) -> Result<ExitCode, CliError> {
     // What is wrong with the request is worth more than that nobody is there to confirm it.
     let setup = setup(&fleet, request)?;
@@ -191,32 +195,89 @@ async fn run(fleet: Fleet, request: &Request, face: &FaceArgs) -> Result<ExitCod
     } else if request.asks && !std::io::stdin().is_terminal() {
         return Err(CliError::NobodyToAsk);
     }
-    let face = face.face();
-    let width = request.hosts.iter().map(String::len).max().unwrap_or(0);
     let runs = Runs::open(&state_home())?;
     let limit = fleet.retention.max_run_size;
     let fleet = Arc::new(fleet);
-    left::end_runs_and_say(&fleet, &runs).await;
+    left::end_runs_and_say(&fleet, &runs, Ends::Of(&request.hosts)).await;
     let writer = runs.begin(fleet.file.as_deref())?.with_limit(limit);
+    let hosts_file = trust::hash_of(fleet.file.as_deref());
+    let journal = runs.begin_journal(writer.run(), JOURNAL_FORMAT);
+    let carried = CarriedOut {
+        fleet,
+        runs,
+        writer,
+        journal: journal.inspect_err(|error| eprintln!("nixdash: {}", no_journal(error))).ok(),
+        goal: request.goal,
+        hosts: request.hosts.clone(),
+        begin: RunBegin::Fresh { setup, hosts_file },
+        face: face.face(),
+        says: Vec::new(),
+    };
+    carry_out(carried).await
+}
+
+/// Says what it means that a journal cannot be written.
+fn no_journal(error: &JournalError) -> String {
+    format!(
+        "{error}. The run goes on, but `nixdash reattach` cannot go on with it when it is ended"
+    )
+}
+
+/// A run that this process carries out.
+pub(super) struct CarriedOut {
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) runs: Runs,
+    pub(super) writer: RunWriter,
+    pub(super) journal: Option<JournalWriter>,
+    /// What it is for.
+    pub(super) goal: Goal,
+    /// Its hosts.
+    pub(super) hosts: Vec<String>,
+    pub(super) begin: RunBegin,
+    pub(super) face: Face,
+    /// What is said to it at once.
+    pub(super) says: Vec<Control>,
+}
+
+/// Carries a run out, records it and shows it.
+///
+/// Two threads listen, each behind a queue of its own: one writes the run's folder, one the
+/// output. The engine waits for neither.
+pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError> {
+    let CarriedOut { fleet, runs, writer, journal, goal, hosts, begin, face, says } = carried;
+    let width = hosts.iter().map(String::len).max().unwrap_or(0);
     let run = writer.run().clone();
     let tag = runs.tag(&run).unwrap_or_default();
     let notices = Notices::start();
     let say = notices.clone();
-    let recorder = history::recorder(&fleet, move |line| say.say(&format!("nixdash: {line}\n")));
+    let say = move |line: &str| say.say(&format!("nixdash: {line}\n"));
+    let recorder = history::recorder(&fleet, say.clone());
+    let journal = match journal {
+        Some(writer) => RunJournal::start(writer, say)?,
+        None => RunJournal::none(),
+    };
     let remote = Remote::new(Arc::clone(&fleet));
-    let deploy = Deploy { runner: Arc::new(remote.clone()), fleet, run: run.clone(), tag, setup };
     let (control, said) = mpsc::channel(8);
     let stopped = Arc::new(AtomicBool::new(false));
+    // What was said to an earlier process was heard by that one.
+    let heard = runs.said(&run).len();
     let ears = Ears {
-        words: words(runs.clone(), run.clone()),
+        words: words(runs.clone(), run.clone(), heard),
         control: control.clone(),
         notices: notices.clone(),
     };
     let ears = tokio::spawn(ears.listen(Arc::clone(&stopped)));
+    for word in says {
+        // There is room: nothing was said yet.
+        let _full = control.try_send(word);
+    }
     let written = RunRecorder::start(writer, recorder.clone())?;
-    let shown = Display { face, width, goal: request.goal, control }.start();
+    let shown = Display { face, width, goal, control }.start();
+    show_again(&run, &begin, &runs, &shown, recorder.as_ref());
+    let runner = Arc::new(remote.clone());
     let hears = listener(&written, &shown, recorder.clone());
-    tell_usual_times(run.clone(), request.hosts.clone(), Arc::clone(&hears));
+    tell_usual_times(run.clone(), hosts, Arc::clone(&hears));
+    let deploy = Deploy { runner, fleet, run: run.clone(), tag, begin, journal };
     let Ended { outcomes, untidy } = deploy.run(said, hears).await;
     runs.note_untidy(&run, &untidy);
     ears.abort();
@@ -242,6 +303,27 @@ fn tell_usual_times(run: RunId, hosts: Vec<String>, hears: Listener) {
             hears(RunEvent { run, at: Timestamp::now(), what: RunWhat::Usual { hosts } });
         }
     }));
+}
+
+/// Of a run that is gone on with, tells the history what stands in its folder, and shows the plan
+/// that waits for an answer once more.
+fn show_again(
+    run: &RunId,
+    begin: &RunBegin,
+    runs: &Runs,
+    shown: &RunDisplay,
+    recorder: Option<&Recorder>,
+) {
+    let RunBegin::GoOn { replayed, .. } = begin else { return };
+    if let Some(recorder) = recorder {
+        for event in runs.decided(run) {
+            recorder.record(&Event::Run(event));
+        }
+    }
+    if let (Some(plan), Some(display)) = (&replayed.waiting_plan, &shown.events) {
+        let what = RunWhat::Plan { plan: plan.clone(), waits: true };
+        display.send(RunEvent { run: run.clone(), at: Timestamp::now(), what });
+    }
 }
 
 /// Says what is missing in the run's folder; that does not change how the hosts ended.
@@ -284,7 +366,7 @@ fn listener(written: &RunRecorder, shown: &RunDisplay, recorder: Option<Recorder
 }
 
 /// Returns the exit code for how the hosts ended, and whether somebody stopped the run.
-fn exit_code(outcomes: &[(String, Outcome)], stopped: bool) -> ExitCode {
+pub(super) fn exit_code(outcomes: &[(String, Outcome)], stopped: bool) -> ExitCode {
     if outcomes.iter().all(|(_, outcome)| outcome.is_good()) {
         return ExitCode::SUCCESS;
     }
@@ -293,11 +375,10 @@ fn exit_code(outcomes: &[(String, Outcome)], stopped: bool) -> ExitCode {
 }
 
 /// Reads what is said to a run through its folder, on a thread of its own: where the disk hangs,
-/// signals are heard all the same.
-fn words(runs: Runs, run: RunId) -> mpsc::Receiver<Word> {
+/// signals are heard all the same. So many words were heard before.
+fn words(runs: Runs, run: RunId, mut heard: usize) -> mpsc::Receiver<Word> {
     let (sender, words) = mpsc::channel(8);
     let read = move || {
-        let mut heard = 0;
         while !sender.is_closed() {
             let said = runs.said(&run);
             for word in said.iter().skip(heard) {

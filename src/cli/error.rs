@@ -87,6 +87,9 @@ pub enum CliError {
          ask again when it has ended (nixdash history)"
     )]
     RunAtWork(crate::fleet::RunId),
+    /// A run cannot be gone on with.
+    #[error("{0}")]
+    Reattach(#[from] crate::cli::reattach::ReattachError),
     /// The record could not be written.
     #[error("{0}")]
     Record(#[from] crate::record::RecordError),
@@ -132,6 +135,7 @@ impl CliError {
             | Self::Verify(_)
             | Self::NobodyToAsk => ExitCode::from(EXIT_USAGE),
             Self::RunAtWork(_)
+            | Self::Reattach(_)
             | Self::Record(_)
             | Self::KeepTrust(_)
             | Self::History(_)

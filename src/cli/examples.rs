@@ -40,6 +40,12 @@ Examples:
   nixdash build samsung                     Builds on the builder
   nixdash build all --quiet                 Without the logs";
 
+pub(super) const REATTACH: &str = "\
+Examples:
+  nixdash reattach                          Goes on with the newest run that was left
+  nixdash reattach 41                       Goes on with run 41, or follows it
+  nixdash reattach 41 --end                 Asks its hosts what became of them, and ends it";
+
 pub(super) const HISTORY: &str = "\
 Examples:
   nixdash history                           The newest 20 runs

@@ -1,12 +1,13 @@
 //! `nixdash history`: the runs there were, how they ended and where their paths came from.
 
 use crate::cli::json::{self, FindingJson};
+use crate::cli::left::{self, Ends};
 use crate::cli::status::{or_unknown, table};
-use crate::cli::{CliError, complete, left, print};
+use crate::cli::{CliError, complete, print};
 use crate::fleet::{
     DropReason, Fetched, Fleet, HostResult, Outcome, StorePath, duration, percent, select,
 };
-use crate::record::{History, HistoryError, Recorder, RunRow, Runs, state_home};
+use crate::record::{History, HistoryError, Recorder, RunRow, RunStands, Runs, state_home};
 use clap::Args;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
@@ -45,6 +46,8 @@ struct RunJson<'a> {
     run: &'a str,
     began_at: Timestamp,
     ended_at: Option<Timestamp>,
+    /// When it was heard of last, of a run that was left and can be gone on with.
+    left_at: Option<Timestamp>,
     title: &'a str,
     revision: Option<&'a str>,
     duration_ms: Option<u64>,
@@ -126,29 +129,39 @@ pub(super) fn read<T>(
 
 pub(super) async fn run(fleet: Fleet, args: &HistoryArgs) -> Result<ExitCode, CliError> {
     let fleet = Arc::new(fleet);
-    left::end_runs_and_say(&fleet, &Runs::open(&state_home())?).await;
+    let folders = Runs::open(&state_home())?;
+    left::end_runs_and_say(&fleet, &folders, Ends::Old).await;
     let fleet = fleet.as_ref();
     let hosts = if args.selectors.is_empty() { vec![] } else { select(fleet, &args.selectors)? };
     let now = Timestamp::now();
     let since = args.since.and_then(|time| now.checked_sub(time).ok());
     let since = since.unwrap_or(Timestamp::UNIX_EPOCH);
     let runs = read(|history| history.runs(&hosts, since, args.limit))?;
+    let left_at = |run: &RunRow| {
+        let is_left = run.ended_at.is_none() && folders.stands(&run.run) == RunStands::Left;
+        is_left.then(|| left::can_go_on(&folders, &run.run)).flatten()
+    };
     let mut out = std::io::stdout().lock();
     if args.json {
-        let document = HistoryJson { runs: runs.iter().map(run_json).collect() };
+        let document =
+            HistoryJson { runs: runs.iter().map(|run| run_json(run, left_at(run))).collect() };
         serde_json::to_writer_pretty(&mut out, &document).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else if runs.is_empty() {
         writeln!(out, "no runs")?;
     } else {
-        let folders = Runs::open(&state_home())?;
         let goes_on = |run: &RunRow| run.ended_at.is_none() && folders.is_alive(&run.run);
-        write!(out, "{}", text(&runs, &TimeZone::system(), goes_on))?;
+        let stand = |run: &RunRow| match (goes_on(run), left_at(run)) {
+            (true, _) => "goes on",
+            (false, Some(_)) => "left",
+            (false, None) => "no end",
+        };
+        write!(out, "{}", text(&runs, &TimeZone::system(), stand))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_json(run: &RunRow) -> RunJson<'_> {
+fn run_json(run: &RunRow, left_at: Option<Timestamp>) -> RunJson<'_> {
     let hosts = run.hosts.iter().map(|(host, result)| {
         let result = result.as_ref();
         RunHostJson {
@@ -169,6 +182,7 @@ fn run_json(run: &RunRow) -> RunJson<'_> {
         run: &run.run.0,
         began_at: run.began_at,
         ended_at: run.ended_at,
+        left_at,
         title: &run.title,
         revision: run.revision.as_deref(),
         duration_ms: run.duration_ms,
@@ -182,7 +196,8 @@ fn run_json(run: &RunRow) -> RunJson<'_> {
 }
 
 /// Returns the runs as a table with a line per host, and below it what went wrong.
-fn text(runs: &[RunRow], zone: &TimeZone, goes_on: impl Fn(&RunRow) -> bool) -> String {
+/// `stand` says how a run without an end stands.
+fn text(runs: &[RunRow], zone: &TimeZone, stand: impl Fn(&RunRow) -> &'static str) -> String {
     let head =
         ["RUN", "BEGAN", "WHAT", "REVISION", "HOST", "OUTCOME", "TOOK", "HIT RATE", "ORIGIN"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
@@ -193,7 +208,7 @@ fn text(runs: &[RunRow], zone: &TimeZone, goes_on: impl Fn(&RunRow) -> bool) -> 
         let mut first = vec![run.run.to_string(), began, run.title.clone(), or_unknown(revision)];
         let gaps = run.gaps.iter().map(|(why, lines, events)| why.sentence(*lines, *events));
         notes.extend(gaps.map(|gap| format!("run {}: {gap}", run.run)));
-        let unfinished = if goes_on(run) { "goes on" } else { "no end" };
+        let unfinished = stand(run);
         for (host, result) in &run.hosts {
             let mut row = std::mem::replace(&mut first, vec![String::new(); 4]);
             row.push(host.clone());
@@ -303,7 +318,7 @@ mod tests {
                 ("p510".to_owned(), None),
             ],
         };
-        insta::assert_snapshot!(text(&[run], &TimeZone::UTC, |_| false), @"
+        insta::assert_snapshot!(text(&[run], &TimeZone::UTC, |_| "no end"), @"
         RUN  BEGAN             WHAT              REVISION            HOST     OUTCOME   TOOK  HIT RATE  ORIGIN
         7    1970-01-01 00:00  switch via-cache  0123456789ab-dirty  samsung  switched  31 s  75 %      builder: 3 built, 9 from nixos (5.00 MB); host: 12 from p620 (7.00 MB)
                                                                      razer    offline   31 s  –         –

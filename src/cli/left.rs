@@ -1,11 +1,16 @@
-//! Ends runs whose nixdash was killed, in the record: hosts are asked what became of them.
+//! Runs that were left: ends those that nobody goes on with, in the record. Their hosts are asked what
+//! became of them.
+//!
+//! A run that can be gone on with is left alone for a while: `nixdash reattach` goes on with it.
 
 use crate::cli::history;
+use crate::cli::reattach::left_sentence;
 use crate::deploy::engine::{self, LeftEnding, end_left};
-use crate::fleet::{Event, Fleet, HostResult, Outcome, RunEvent, RunWhat};
+use crate::deploy::{JOURNAL_FORMAT, Replayed, RunEntry};
+use crate::fleet::{Event, Fleet, HostResult, Outcome, RunEvent, RunId, RunWhat};
 use crate::record::{LeftRun, Recorder, Runs};
 use crate::remote::{Remote, ScriptRunner};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,27 +21,104 @@ const LIMIT: Duration = Duration::from_secs(15);
 /// How often the dashboard tries again.
 const AGAIN: Duration = Duration::from_secs(20);
 
-/// Ends what can be ended now, and returns what there is to say of it, a line per host.
+/// How long a run that can be gone on with is left alone.
+const LEFT_ALONE: SignedDuration = SignedDuration::from_mins(15);
+
+/// Which of the runs that were left are ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ends<'a> {
+    /// Those that cannot be gone on with, or that were left long ago.
+    Old,
+    /// Those too that have one of these hosts: they are deployed anew.
+    Of(&'a [String]),
+    /// This one.
+    Only(&'a RunId),
+}
+
+impl Ends<'_> {
+    /// Returns whether a run is ended that was heard of last at a time; nothing where it cannot be
+    /// gone on with.
+    fn ends(self, left: &LeftRun, left_at: Option<Timestamp>, now: Timestamp) -> bool {
+        let is_old = left_at.is_none_or(|at| now.duration_since(at) > LEFT_ALONE);
+        match self {
+            Self::Old => is_old,
+            Self::Of(hosts) => is_old || left.hosts.keys().any(|host| hosts.contains(host)),
+            Self::Only(run) => left.run == *run,
+        }
+    }
+}
+
+/// Returns when a run was heard of last that can be gone on with; nothing where it cannot.
+pub(super) fn can_go_on(runs: &Runs, run: &RunId) -> Option<Timestamp> {
+    let journal = runs.read_journal::<RunEntry>(run, JOURNAL_FORMAT).ok()?;
+    let replayed = Replayed::new(&journal.entries).ok()?;
+    replayed.untold(&runs.decided(run)).ok()?;
+    Some(replayed.last_at)
+}
+
+/// What was done about the runs that were left.
+#[derive(Debug, Default)]
+pub(super) struct LeftRuns {
+    /// What there is to say of those that were ended, a line per host.
+    pub(super) ended: Vec<String>,
+    /// What there is to say of those that can be gone on with.
+    pub(super) spared: Vec<String>,
+    /// Whether one has no end yet, since a host does not say what became of it.
+    pub(super) is_open: bool,
+}
+
+/// Ends what can be ended now.
 pub(super) async fn end_runs(
     fleet: &Fleet,
     runner: &dyn ScriptRunner,
     runs: &Runs,
     recorder: Option<&Recorder>,
-) -> Vec<String> {
-    let mut lines = Vec::new();
+    ends: Ends<'_>,
+) -> LeftRuns {
+    let mut done = LeftRuns::default();
+    let now = Timestamp::now();
     for left in runs.left(fleet.file.as_deref()) {
+        let left_at = can_go_on(runs, &left.run);
+        if !ends.ends(&left, left_at, now) {
+            done.spared.extend(left_at.map(|at| left_sentence(&left.run, at, now)));
+            continue;
+        }
         let Some(_lock) = runs.lock_ending(&left.run) else { continue };
+        let Some(left) = completed(runs, left) else { continue };
         let found = tokio::time::timeout(LIMIT, end_left(runner, &left)).await;
         let Ok(found) = found else {
-            lines.push(format!("run {}: its hosts did not answer in time", left.run));
+            done.ended.push(format!("run {}: its hosts did not answer in time", left.run));
+            done.is_open = true;
             continue;
         };
-        lines.extend(record(&left, found, runs, recorder));
+        done.is_open |= found.iter().any(|(_, ending)| matches!(ending, LeftEnding::NotYet(_)));
+        done.ended.extend(record(&left, found, runs, recorder));
         let hosts: BTreeSet<String> = left.hosts.keys().chain(&left.builders).cloned().collect();
         runs.note_untidy(&left.run, &hosts.into_iter().collect::<Vec<_>>());
     }
     tidy(fleet, runner, runs).await;
-    lines
+    done
+}
+
+/// Writes what was decided in a run and does not stand in its folder, and reads the run anew. Nothing
+/// where it has been gone on with since.
+fn completed(runs: &Runs, left: LeftRun) -> Option<LeftRun> {
+    if runs.is_alive(&left.run) {
+        return None;
+    }
+    let journal = runs.read_journal::<RunEntry>(&left.run, JOURNAL_FORMAT).ok();
+    let replayed = journal.and_then(|journal| Replayed::new(&journal.entries).ok());
+    let untold = replayed.and_then(|replayed| replayed.untold(&runs.decided(&left.run)).ok());
+    let untold = untold.unwrap_or_default().into_iter();
+    let events: Vec<RunEvent> = untold
+        .map(|told| RunEvent { run: left.run.clone(), at: told.at, what: told.what })
+        // The hosts are asked how the run ended.
+        .filter(|event| !matches!(event.what, RunWhat::Summary { .. }))
+        .collect();
+    if events.is_empty() || runs.append(&left.run, &events).is_err() {
+        return Some(left);
+    }
+    runs.read_left(&left.run)
 }
 
 /// Removes what ended runs left on hosts that did not answer then.
@@ -51,25 +133,30 @@ async fn tidy(fleet: &Fleet, runner: &dyn ScriptRunner, runs: &Runs) {
     }
 }
 
-/// Ends them for a command that has no connections of its own yet, and says so.
-pub(super) async fn end_runs_and_say(fleet: &Arc<Fleet>, runs: &Runs) {
+/// Ends them for a command that has no connections of its own yet, and says so. Returns whether one
+/// that was to be ended has no end yet.
+pub(super) async fn end_runs_and_say(fleet: &Arc<Fleet>, runs: &Runs, ends: Ends<'_>) -> bool {
     let file = fleet.file.as_deref();
-    let is_left = !runs.left(file).is_empty();
-    if !is_left && runs.untidy(file).is_empty() {
-        return;
+    let now = Timestamp::now();
+    let left = runs.left(file);
+    let ended = left.iter().any(|left| ends.ends(left, can_go_on(runs, &left.run), now));
+    if left.is_empty() && runs.untidy(file).is_empty() {
+        return false;
     }
-    if is_left {
+    if ended {
         eprintln!("nixdash: a run was ended from outside; asking its hosts what became of them");
     }
     let remote = Remote::new(Arc::clone(fleet));
     let recorder = history::recorder(fleet, |line| eprintln!("nixdash: {line}"));
-    for line in end_runs(fleet, &remote, runs, recorder.as_ref()).await {
+    let done = end_runs(fleet, &remote, runs, recorder.as_ref(), ends).await;
+    for line in done.ended.iter().chain(&done.spared) {
         eprintln!("nixdash: {line}");
     }
     remote.close().await;
     if let Some(recorder) = recorder {
         recorder.flush().await;
     }
+    done.is_open
 }
 
 /// Ends them beside the dashboard, again and again while a host is still away.
@@ -80,7 +167,8 @@ pub(super) async fn keep_ending(
     recorder: Option<Recorder>,
 ) {
     loop {
-        for line in end_runs(&fleet, &remote, &runs, recorder.as_ref()).await {
+        let done = end_runs(&fleet, &remote, &runs, recorder.as_ref(), Ends::Old).await;
+        for line in done.ended {
             tracing::warn!("{line}");
         }
         tokio::time::sleep(AGAIN).await;

@@ -26,6 +26,7 @@ mod load;
 mod next;
 mod notes;
 mod print;
+mod reattach;
 mod show;
 mod status;
 mod strategies;
@@ -78,6 +79,9 @@ enum CliCommand {
     /// Builds systems and activates nothing
     #[command(after_help = examples::BUILD)]
     Build(deploy::BuildArgs),
+    /// Goes on with a run whose nixdash ended, or follows one that goes on
+    #[command(after_help = examples::REATTACH)]
+    Reattach(reattach::ReattachArgs),
     /// Shows the runs there were, how they ended and where their paths came from
     #[command(after_help = examples::HISTORY)]
     History(history::HistoryArgs),
@@ -124,6 +128,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(CliCommand::Status(args)) => status::run(load::load(hosts)?, args).await,
         Some(CliCommand::Deploy(args)) => deploy::deploy(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::Build(args)) => deploy::build(load::load_trusted(hosts)?, args).await,
+        Some(CliCommand::Reattach(args)) => reattach::run(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::History(args)) => history::run(load::load_saying(hosts)?, &args).await,
         Some(CliCommand::Caches(args)) => caches::run(load::load_saying(hosts)?, args).await,
         Some(CliCommand::Exporter(args)) => exporter::run(load::load_saying(hosts)?, args).await,

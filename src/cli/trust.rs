@@ -256,6 +256,11 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// Returns the SHA-256 of a file in hexadecimal; nothing of one that cannot be read.
+pub(super) fn hash_of(file: Option<&Path>) -> Option<String> {
+    fs::read(file?).ok().map(|bytes| hex(&bytes))
+}
+
 /// Runs `nixdash trust`.
 pub(super) fn run(args: &TrustArgs) -> Result<ExitCode, CliError> {
     let state = state_home();

@@ -43,6 +43,8 @@ pub enum Msg {
         run: RunId,
         /// Why, and what to do.
         why: String,
+        /// Whether another process may go on with it.
+        can_go_on: bool,
     },
 }
 
@@ -77,6 +79,11 @@ pub enum Effect {
         run: RunId,
         /// Whether to go on.
         yes: bool,
+    },
+    /// Go on with a run whose process is gone.
+    Reattach {
+        /// The run.
+        run: RunId,
     },
     /// Stop a run.
     CancelRun {

@@ -11,7 +11,7 @@ mod report;
 mod setup;
 
 pub use engine::{
-    Control, Deploy, Ended, Listener, NoFlake, builds_for, flake_revision,
+    Control, Deploy, Ended, Listener, NoFlake, RunBegin, RunJournal, builds_for, flake_revision,
     locate, tracks_flake_file,
 };
 pub use journal::{

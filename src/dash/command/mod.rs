@@ -51,6 +51,8 @@ pub enum Command {
     Commands,
     /// Stops the run.
     Cancel,
+    /// Goes on with a run whose process is gone.
+    Reattach,
     /// Follows the newest line.
     Follow,
     /// Wraps long lines.
@@ -231,7 +233,9 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         }
         Command::Plan => model.shown_run().is_some_and(|run| run.plan.is_some()),
         Command::Cancel => model.shown_run().is_some_and(|run| run.is_active() && !run.stopping),
-        Command::Commands => model.shown_host_run().is_some_and(|host| !host.commands.is_empty()),
+        Command::Commands | Command::Reattach => {
+            model.shown_host_run().is_some_and(|host| !host.commands.is_empty())
+        }
         Command::Log if model.screen == Screen::Fleet => model.selected().is_some(),
         Command::Log | Command::Follow | Command::Wrap | Command::LogFile => {
             model.shown_host_run().is_some()

@@ -186,6 +186,14 @@ const VIEW_ROWS: &[CommandEntry] = &[
         "stop the run; asks first",
     )),
     entry(
+        Command::Reattach,
+        &[Char('c')],
+        &[DEPLOY, LOGS, HISTORY],
+        Some("go on"),
+        "reattach",
+        "go on with the run that is shown, whose nixdash ended",
+    ),
+    entry(
         Command::Plan,
         &[Char('o')],
         &[DEPLOY, FLEET],
@@ -195,7 +203,7 @@ const VIEW_ROWS: &[CommandEntry] = &[
     ),
     entry(
         Command::Commands,
-        &[Char('c')],
+        &[Char('C')],
         &[DEPLOY],
         Some("commands"),
         "commands",

@@ -2,6 +2,7 @@
 
 use crate::dash::demo::{self, model, now, result, run_event};
 use crate::dash::demo_tiers;
+use crate::dash::tests::screens::{draw, look, text};
 use crate::dash::{Effect, Model, Msg, Overlay, Screen, Trend, Wish, status_line, update};
 use crate::fleet::{Event, Goal, Outcome, RunId, RunWhat, Strategy};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -253,10 +254,27 @@ fn a_run_whose_process_is_gone_is_over_and_says_so() {
     model.opened_at = demo::ago_s(120);
     press(&mut model, "o");
     let why = "it was killed; deploy again".to_owned();
-    update(&mut model, Msg::RunGone { run: id("41"), why }, now());
+    update(&mut model, Msg::RunGone { run: id("41"), why, can_go_on: false }, now());
     assert_eq!(model.overlay, None);
     assert_eq!(model.active_runs().count(), 0);
     assert!(model.toast.as_ref().is_some_and(|toast| toast.bad));
+}
+
+#[test]
+fn a_run_that_was_left_is_gone_on_with_by_a_key_and_only_once() {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    model.opened_at = demo::ago_s(120);
+    assert_eq!(press(&mut model, "3c"), [], "a run that goes on needs nobody");
+    let why = "it was killed".to_owned();
+    update(&mut model, Msg::RunGone { run: id("41"), why, can_go_on: true }, now());
+    let said = "nixdash ended during run 41: press c to go on with it";
+    assert!(text(&draw(&model, &look(false))).contains(said));
+    assert_eq!(press(&mut model, "c"), [Effect::Reattach { run: id("41") }]);
+    assert_eq!(press(&mut model, "c"), []);
+    let again = RunWhat::Reattached { left_at: demo::ago_s(60), process: 7 };
+    fold(&mut model, [run_event("41", 0, again)]);
+    assert_eq!(model.active_runs().count(), 1);
+    assert!(!text(&draw(&model, &look(false))).contains(said));
 }
 
 #[test]
@@ -264,7 +282,10 @@ fn a_run_that_was_gone_before_the_dashboard_was_opened_is_no_news() {
     let mut model = model(demo::run_until_plan(), 80, 24);
     let why = "it was killed".to_owned();
     model.toast = None;
-    assert_eq!(update(&mut model, Msg::RunGone { run: id("41"), why }, now()), []);
+    assert_eq!(
+        update(&mut model, Msg::RunGone { run: id("41"), why, can_go_on: false }, now()),
+        []
+    );
     assert_eq!((model.active_runs().count(), &model.toast), (0, &None));
 }
 

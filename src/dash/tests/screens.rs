@@ -307,7 +307,7 @@ fn the_plan() {
 fn what_is_run_on_hosts_for_a_host() {
     snap("commands", |columns, rows| {
         let mut model = with_answer(columns, rows);
-        press(&mut model, "3jjc");
+        press(&mut model, "3jjC");
         model
     });
 }

@@ -37,6 +37,7 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
                 model.overlay = Some(Overlay::Cancel { run: run.id.clone(), yes: false });
             }
         }
+        Command::Reattach => return reattach(model, now),
         Command::Follow => logs::follow(model),
         Command::Wrap => model.log.wrap = !model.log.wrap,
         Command::NextMatch => logs::find(model, true, now),
@@ -85,6 +86,16 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         | Command::Close => {}
     }
     Vec::new()
+}
+
+/// Goes on with the run that is shown, once.
+fn reattach(model: &mut Model, now: Timestamp) -> Vec<Effect> {
+    let Some(run) = model.shown_run().map(|run| run.id.clone()) else { return Vec::new() };
+    if let Some(view) = model.runs.iter_mut().find(|view| view.id == run) {
+        view.can_go_on = false;
+    }
+    model.say(format!("going on with run #{run}"), false, now);
+    vec![Effect::Reattach { run }]
 }
 
 /// Moves the selection, or scrolls.

@@ -218,12 +218,19 @@ fn ended(model: &mut Model, id: &RunId, now: Timestamp) -> Vec<Effect> {
 }
 
 /// Notes that the process of a run is gone.
-pub(super) fn run_gone(model: &mut Model, id: &RunId, why: &str, now: Timestamp) -> Vec<Effect> {
+pub(super) fn run_gone(
+    model: &mut Model,
+    id: &RunId,
+    why: &str,
+    can_go_on: bool,
+    now: Timestamp,
+) -> Vec<Effect> {
     let Some(run) = model.runs.iter_mut().find(|run| run.id == *id && run.is_active()) else {
         return Vec::new();
     };
     run.waits = false;
     run.gone = Some(why.to_owned());
+    run.can_go_on = can_go_on;
     let is_news = run.newest_at >= model.opened_at;
     close_questions(model, id);
     if !is_news {

@@ -59,9 +59,9 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             model.dirty = true;
             fold::verified(model, &tier, text, bad, now);
         }
-        Msg::RunGone { run, why } => {
+        Msg::RunGone { run, why, can_go_on } => {
             model.dirty = true;
-            return fold::run_gone(model, &run, &why, now);
+            return fold::run_gone(model, &run, &why, can_go_on, now);
         }
     }
     Vec::new()

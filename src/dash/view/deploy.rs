@@ -144,7 +144,10 @@ fn counts(paint: &Paint<'_>, run: &RunView) -> Vec<Span<'static>> {
 
 /// Draws what the whole run waits for, why it is gone, or what it came to; returns what is left of the area.
 fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Rect {
-    let (role, text) = if let Some(why) = &run.gone {
+    let (role, text) = if run.can_go_on {
+        let text = format!("▲ nixdash ended during run {}: press c to go on with it", run.id);
+        (Role::Warn, text)
+    } else if let Some(why) = &run.gone {
         (Role::Error, format!("▲ the run's process is gone: {why}"))
     } else if run.waits {
         (Role::Warn, "▲ waiting for your answer: o shows the plan".to_owned())

@@ -69,7 +69,7 @@ pub(super) async fn recover(step: &Step) -> Result<Output, RemoteError> {
 }
 
 /// Asks until the host answers.
-async fn ask(step: &Step, job: &Job) -> Result<Account, RemoteError> {
+pub(super) async fn ask(step: &Step, job: &Job) -> Result<Account, RemoteError> {
     let script = Script::new(ACCOUNT).root().arg(job.name()).limit(Duration::from_secs(20));
     let mut patience = Patience::new(AWAY);
     loop {

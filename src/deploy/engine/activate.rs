@@ -1,5 +1,6 @@
 //! Activate: the supervisor on the target runs switch-to-configuration.
 
+use super::resumed;
 use super::step::Step;
 use super::supervised::Supervised;
 use crate::deploy::{Activation, Failure, Remarks, Report};
@@ -8,6 +9,9 @@ use tokio::time::Instant;
 
 /// Starts the supervisor and follows it until the system runs, or until it has decided.
 pub(super) async fn activate(step: &Step) -> Result<Report, Failure> {
+    if let Some(ending) = resumed::look_again(step).await? {
+        return Ok(Report::Activated(Activation::Decided(ending)));
+    }
     let mut supervised = Supervised::start(step, step.shared.goal).await?;
     let state = loop {
         let state = supervised.follow(step, "activated").await?;

@@ -59,12 +59,12 @@ pub(super) fn job(step: &Step) -> Job {
 
 /// Realises the derivation as a job and roots the result.
 pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
-    let mut job = job(step);
+    let mut job = step.job_to_start(step.host.build_on(), "build").await;
     let args = [step.drv()?.to_owned(), step.build_root()];
     job.start(JobKind::Work, BUILD, &args, PATIENCE, &mut PlainLog(step))
         .await
         .map_err(|failure| step.about_builder(not_started(failure)))?;
-    let mut lines = NixEar::new(step);
+    let mut lines = NixEar::new(step, step.read_before(&job));
     let state = job
         .follow("exit", PATIENCE, &mut lines)
         .await
@@ -109,14 +109,20 @@ fn other_system(host: &str, builder: &str, said: &str) -> Option<String> {
 /// Hears a job that prints Nix's internal-json.
 pub(super) struct NixEar<'a> {
     step: &'a Step,
+    /// How far the job's log was heard, in bytes.
+    heard: u64,
+    /// Up to which byte it stands in the run's folder: what comes before is counted, and not logged
+    /// once more.
+    logged: u64,
     log: ActivityLog,
     began: Instant,
     told: Option<(Instant, Progress)>,
 }
 
 impl<'a> NixEar<'a> {
-    pub(super) fn new(step: &'a Step) -> Self {
-        Self { step, log: ActivityLog::new(), began: Instant::now(), told: None }
+    /// Hears a job's log from its beginning on; `logged` bytes of it were logged by an earlier process.
+    pub(super) fn new(step: &'a Step, logged: u64) -> Self {
+        Self { step, heard: 0, logged, log: ActivityLog::new(), began: Instant::now(), told: None }
     }
 
     /// Tells the last progress and returns what was heard.
@@ -141,14 +147,24 @@ impl<'a> NixEar<'a> {
 
 impl LineSink for NixEar<'_> {
     async fn take(&mut self, line: &str) {
+        let is_new = self.heard >= self.logged;
         for item in self.log.feed_at(line, self.began.elapsed()) {
-            self.step.log(&item.line()).await;
+            if is_new {
+                self.step.log(&item.line()).await;
+            }
         }
         self.tell_progress().await;
     }
 
     fn lines_are_late(&mut self) {
         self.log.lines_are_late();
+    }
+
+    fn read_to(&mut self, job: &str, offset: u64) {
+        self.heard = offset;
+        if offset >= self.logged {
+            self.step.shared.note_read(job, offset);
+        }
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn job(step: &Step) -> Job {
 
 /// Pulls the system and says which tier served what.
 pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
-    let mut job = job(step);
+    let mut job = step.job_to_start(&step.host.name, "fetch").await;
     let mut args = vec![step.toplevel()?.to_string(), step.fetch_root()];
     if step.shared.fleet.bootstrap_trust {
         let tier = step.tier()?;
@@ -32,7 +32,7 @@ pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
     job.start(JobKind::Work, FETCH, &args, PATIENCE, &mut PlainLog(step))
         .await
         .map_err(not_started)?;
-    let mut lines = NixEar::new(step);
+    let mut lines = NixEar::new(step, step.read_before(&job));
     let state = job.follow("exit", PATIENCE, &mut lines).await.map_err(|error| {
         let Failure { outcome, reason } = lost(&error);
         let text = format!("the connection was lost during the fetch: {}", reason.text);

@@ -13,11 +13,13 @@ mod decision;
 mod evaluate;
 mod fetch;
 mod flake;
+mod journaling;
 mod left;
 mod lost;
 mod owner;
 mod persist;
 mod preflight;
+mod resumed;
 mod script_names;
 mod scripts;
 mod settle;
@@ -27,16 +29,21 @@ mod systems;
 mod telling;
 mod verify;
 
+use crate::deploy::engine::journaling::Survives;
+use crate::deploy::engine::resumed::Resumed;
 use crate::deploy::engine::step::{RunContext, Step, Teller};
 pub use evaluate::tracks_flake_file;
 pub use flake::{LocalFlake, NoFlake, locate};
+pub use journaling::RunJournal;
 pub use left::{LeftEnding, end_left};
 pub use script_names::scripts;
 pub use step::tidy;
 pub use systems::builds_for;
 
 use crate::deploy::machine::{Input, Machine, MachineCommand};
-use crate::deploy::{Failure, HostSetup, Report, RunFacts, Setup};
+use crate::deploy::{
+    Begun, Failure, HostSetup, NIXDASH_VERSION, Replayed, Report, RunEntry, RunFacts, Setup, Untold,
+};
 use crate::fleet::{Code, Fleet, Outcome, Phase, RunEvent, RunId, RunWhat, StorePath};
 use crate::nix::flake_url::FlakeUrl;
 use crate::remote::{ScriptRunner, git_revision};
@@ -88,8 +95,28 @@ pub struct Deploy {
     pub run: RunId,
     /// What its jobs and roots on hosts are called ([`crate::record::Runs::tag`]).
     pub tag: String,
-    /// What is to be done.
-    pub setup: Setup,
+    /// How it begins.
+    pub begin: RunBegin,
+    /// Where everything is written from which it can be gone on with.
+    pub journal: RunJournal,
+}
+
+/// How a run begins.
+pub enum RunBegin {
+    /// It is begun now.
+    Fresh {
+        /// What is to be done.
+        setup: Setup,
+        /// The hash of hosts.toml.
+        hosts_file: Option<String>,
+    },
+    /// Another process carried it out and ended: it is gone on with.
+    GoOn {
+        /// Its state.
+        replayed: Box<Replayed>,
+        /// What was decided and not told.
+        untold: Vec<Untold>,
+    },
 }
 
 impl Deploy {
@@ -98,59 +125,135 @@ impl Deploy {
     ///
     /// Events go to `listener`. `control` may end early.
     pub async fn run(self, mut control: mpsc::Receiver<Control>, listener: Listener) -> Ended {
-        let revision = match &self.fleet.flake {
-            Some(flake) => flake_revision(flake).await,
-            None => None,
+        let Self { fleet, runner, run, tag, begin, journal } = self;
+        let teller = Teller::new(run.clone(), listener);
+        let goal = match &begin {
+            RunBegin::Fresh { setup, .. } => setup.goal,
+            RunBegin::GoOn { replayed, .. } => replayed.begun.setup.goal,
         };
-        let mut machine = Machine::new(self.setup.clone(), revision, Timestamp::now());
-        let teller = Teller::new(self.run.clone(), listener);
-        let shared = Arc::new(RunContext::new(
-            Arc::clone(&self.fleet),
-            Arc::clone(&self.runner),
-            self.run.clone(),
-            self.tag.clone(),
-            self.setup.goal,
-            teller.clone(),
-        ));
+        let shared = RunContext::new(fleet, runner, run, tag, goal, teller.clone());
+        let shared = shared.with_journal(journal.clone());
+        let (mut machine, mut commands, resumed) = match begin {
+            RunBegin::Fresh { setup, hosts_file } => {
+                let (machine, commands) =
+                    begun(setup, hosts_file, shared.fleet.flake.as_deref(), &journal).await;
+                (machine, commands, None)
+            }
+            RunBegin::GoOn { replayed, untold } => {
+                let resumed = Resumed::new(&replayed, Timestamp::now());
+                resumed.tell(&replayed, untold, &teller);
+                let (machine, commands) = gone_on_with(*replayed, &journal).await;
+                (machine, commands, Some(resumed))
+            }
+        };
         let (done, mut ended) = mpsc::channel(64);
-        let mut stops: HashMap<String, CancellationToken> = HashMap::new();
-        let mut input = Input::Begin;
+        let shared = Arc::new(shared.with_resumed(resumed));
+        let mut work = Work { shared: Arc::clone(&shared), done, stops: HashMap::new() };
         loop {
-            for command in machine.step(input, Timestamp::now()) {
-                match command {
-                    MachineCommand::Tell(what) => teller.tell(what),
-                    MachineCommand::Run { host, phase, known } => {
-                        let token = CancellationToken::new();
-                        stops.insert(host.name.clone(), token.clone());
-                        let step = Step::new(Arc::clone(&shared), host, phase, *known);
-                        tokio::spawn(carry_out(step, token, done.clone()));
-                    }
-                    MachineCommand::Stop { host, .. } => {
-                        if let Some(token) = stops.get(&host) {
-                            token.cancel();
-                        }
-                    }
-                    MachineCommand::Abort { host, why } => {
-                        let shared = Arc::clone(&shared);
-                        // One that does not arrive is given again by the phase that reads the decision.
-                        tokio::spawn(async move { drop(shared.abort(&host, &why).await) });
-                    }
-                    MachineCommand::Finish => {}
-                }
+            for command in commands {
+                work.begin(command);
             }
             if machine.is_finished() {
                 break;
             }
-            input = tokio::select! {
+            let input = tokio::select! {
                 Some(input) = ended.recv() => input,
                 Some(said) = control.recv() => match said {
                     Control::Answer(yes) => Input::Answer(yes),
                     Control::Cancel => Input::Cancel,
                 },
             };
+            commands = step_and_keep(&mut machine, input, &journal).await;
         }
         let untidy = shared.clean_up().await;
         Ended { outcomes: machine.outcomes(), untidy }
+    }
+}
+
+/// Begins a run; returns its machine and the first commands.
+async fn begun(
+    setup: Setup,
+    hosts_file: Option<String>,
+    flake: Option<&str>,
+    journal: &RunJournal,
+) -> (Machine, Vec<MachineCommand>) {
+    let revision = match flake {
+        Some(flake) => flake_revision(flake).await,
+        None => None,
+    };
+    let now = Timestamp::now();
+    let mut machine = Machine::new(setup.clone(), revision.clone(), now);
+    let begun = Begun { nixdash: NIXDASH_VERSION.to_owned(), setup, revision, hosts_file };
+    journal.keep(now, RunEntry::Begun(Box::new(begun)), Survives::Kill).await;
+    let commands = step_and_keep(&mut machine, Input::Begin, journal).await;
+    (machine, commands)
+}
+
+/// Goes on with a run; returns its machine and the commands that were not carried out to their end.
+async fn gone_on_with(replayed: Replayed, journal: &RunJournal) -> (Machine, Vec<MachineCommand>) {
+    let entry = RunEntry::GoneOnWith { process: std::process::id() };
+    journal.keep(Timestamp::now(), entry, Survives::Kill).await;
+    let is_started = replayed.is_started;
+    let mut commands = replayed.open_commands();
+    let mut machine = replayed.machine;
+    if !is_started {
+        commands.extend(step_and_keep(&mut machine, Input::Begin, journal).await);
+    }
+    (machine, commands)
+}
+
+/// Tells the machine something, and writes it into the journal before what follows from it is
+/// carried out.
+async fn step_and_keep(
+    machine: &mut Machine,
+    input: Input,
+    journal: &RunJournal,
+) -> Vec<MachineCommand> {
+    let now = Timestamp::now();
+    let entry = RunEntry::Input(input.clone());
+    let commands = machine.step(input, now);
+    let changes_a_host = commands.iter().any(|command| match command {
+        MachineCommand::Run { phase, .. } => *phase >= Phase::Activate,
+        MachineCommand::Abort { .. } => true,
+        MachineCommand::Stop { .. } | MachineCommand::Tell(_) | MachineCommand::Finish => false,
+    });
+    let survives = if changes_a_host { Survives::PowerCut } else { Survives::Kill };
+    journal.keep(now, entry, survives).await;
+    commands
+}
+
+/// What is under way in a run.
+struct Work {
+    shared: Arc<RunContext>,
+    /// Where phases say how they ended.
+    done: mpsc::Sender<Input>,
+    /// What stops the phase that a host is in.
+    stops: HashMap<String, CancellationToken>,
+}
+
+impl Work {
+    /// Begins what a command asks for.
+    fn begin(&mut self, command: MachineCommand) {
+        match command {
+            MachineCommand::Tell(what) => self.shared.teller.tell(what),
+            MachineCommand::Run { host, phase, known } => {
+                let token = CancellationToken::new();
+                self.stops.insert(host.name.clone(), token.clone());
+                let step = Step::new(Arc::clone(&self.shared), host, phase, *known);
+                tokio::spawn(carry_out(step, token, self.done.clone()));
+            }
+            MachineCommand::Stop { host, .. } => {
+                if let Some(token) = self.stops.get(&host) {
+                    token.cancel();
+                }
+            }
+            MachineCommand::Abort { host, why } => {
+                let shared = Arc::clone(&self.shared);
+                // One that does not arrive is given again by the phase that reads the decision.
+                tokio::spawn(async move { drop(shared.abort(&host, &why).await) });
+            }
+            MachineCommand::Finish => {}
+        }
     }
 }
 

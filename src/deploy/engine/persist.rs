@@ -1,5 +1,6 @@
 //! Persist: reads what the supervisor made of the word that it was given.
 
+use super::resumed;
 use super::scripts::{KEEP, UNROOT};
 use super::step::Step;
 use super::supervised::Supervised;
@@ -10,7 +11,12 @@ use crate::remote::Script;
 /// Gives the word where it was not given yet, and reads what came of it.
 pub(super) async fn persist(step: &Step) -> Result<Report, Failure> {
     let mut supervised = match step.shared.goal {
-        Goal::Boot => Supervised::start(step, Goal::Boot).await?,
+        Goal::Boot => {
+            if let Some(ending) = resumed::look_again(step).await? {
+                return Ok(Report::Persisted(ending));
+            }
+            Supervised::start(step, Goal::Boot).await?
+        }
         Goal::Build | Goal::Switch | Goal::Test | Goal::DryActivate | Goal::Rollback => {
             step.take_supervised().await?
         }

@@ -1,7 +1,9 @@
 //! One phase of one host, and what all phases of a run share.
 
 use super::evaluate::{Arrived, Packed};
+use super::journaling::{RunJournal, Survives};
 use super::lost::lost;
+use super::resumed::Resumed;
 use super::scripts::{DIFF, TIDY, WORD};
 use super::supervised::Supervised;
 use super::telling::TellingRunner;
@@ -9,7 +11,7 @@ use super::{
     Listener, acknowledge, activate, build, check, evaluate, fetch, persist, preflight, settle,
     verify,
 };
-use crate::deploy::{Failure, HostSetup, Reason, Report, RunFacts};
+use crate::deploy::{Failure, HostSetup, JobNote, Reason, Report, RunEntry, RunFacts};
 use crate::fleet::{
     Code, Fleet, Goal, Host, Phase, Progress, RunEvent, RunId, RunWhat, StorePath, Tier,
     printable_line,
@@ -23,9 +25,14 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell, Semaphore};
 use tokio::task::coop::consume_budget;
+use tokio::time::Instant;
 
 /// How long cleaning up on a host may take.
 const CLEAN_UP_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often it is noted how far the log of a job was read. What was read is in the run's folder
+/// after that time, unless the disk hangs.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
 
 /// Evaluations that may run at once: each may need some gigabytes.
 const EVALUATIONS: usize = 2;
@@ -44,7 +51,12 @@ impl Teller {
 
     /// Tells something; never waits, whoever listens.
     pub(super) fn tell(&self, what: RunWhat) {
-        (self.listener)(RunEvent { run: self.run.clone(), at: Timestamp::now(), what });
+        self.tell_at(Timestamp::now(), what);
+    }
+
+    /// Tells something that happened at another time.
+    pub(super) fn tell_at(&self, at: Timestamp, what: RunWhat) {
+        (self.listener)(RunEvent { run: self.run.clone(), at, what });
     }
 }
 
@@ -66,6 +78,18 @@ pub(super) struct RunContext {
     used: std::sync::Mutex<BTreeSet<String>>,
     /// The supervisors, by host: their logs are followed through several phases.
     pub(super) supervisors: Mutex<HashMap<String, Supervised>>,
+    /// Where everything is written from which the run can be gone on with.
+    pub(super) journal: RunJournal,
+    /// What an earlier process left, of a run that is gone on with.
+    pub(super) resumed: Option<Resumed>,
+    /// How far the logs of jobs were read, by the job's name.
+    read: std::sync::Mutex<HashMap<String, ReadSoFar>>,
+}
+
+/// How far the log of a job was read at a time; noted a while later.
+struct ReadSoFar {
+    at: Instant,
+    offset: u64,
 }
 
 impl RunContext {
@@ -87,6 +111,22 @@ impl RunContext {
         self.runner.run(host, &script).await
     }
 
+    /// Notes how far the log of a job was read, now and then and with some delay: whoever goes on with
+    /// the run reads a few lines twice rather than none.
+    pub(super) fn note_read(&self, job: &str, offset: u64) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(so_far) = read.get_mut(job) else {
+            read.insert(job.to_owned(), ReadSoFar { at: Instant::now(), offset });
+            return;
+        };
+        if so_far.at.elapsed() >= NOTE_EVERY {
+            let offset = std::mem::replace(&mut so_far.offset, offset);
+            so_far.at = Instant::now();
+            self.journal.note(RunEntry::Read { job: job.to_owned(), offset });
+        }
+    }
+
+    /// Makes what the steps of a run share.
     pub(super) fn new(
         fleet: Arc<Fleet>,
         runner: Arc<dyn ScriptRunner>,
@@ -107,7 +147,23 @@ impl RunContext {
             sources: Mutex::default(),
             used: std::sync::Mutex::default(),
             supervisors: Mutex::default(),
+            journal: RunJournal::none(),
+            resumed: None,
+            read: std::sync::Mutex::default(),
         }
+    }
+
+    /// Writes what happens into this journal.
+    pub(super) fn with_journal(self, journal: RunJournal) -> Self {
+        Self { journal, ..self }
+    }
+
+    /// Goes on with what an earlier process left.
+    pub(super) fn with_resumed(self, resumed: Option<Resumed>) -> Self {
+        for host in resumed.iter().flat_map(Resumed::used) {
+            self.note_use(host);
+        }
+        Self { resumed, ..self }
     }
 
     /// Removes what the run left on hosts: the flake's source, the folders of ended jobs, and roots.
@@ -293,6 +349,28 @@ impl Step {
         job
     }
 
+    /// Names a job of this phase that is started next; that it may be there stands in the journal before.
+    pub(super) async fn job_to_start(&self, host: &str, name: &str) -> Job {
+        let job = self.job(host, name);
+        let note = JobNote {
+            name: job.name().to_owned(),
+            host: self.host.name.clone(),
+            phase: self.phase,
+            on: host.to_owned(),
+            folder: job.dir(),
+            unit: job.unit(),
+        };
+        let entry = RunEntry::Job(note);
+        self.shared.journal.keep(Timestamp::now(), entry, Survives::Kill).await;
+        job
+    }
+
+    /// Returns up to which byte the log of a job that was there before stands in the run's folder.
+    pub(super) fn read_before(&self, job: &Job) -> u64 {
+        let resumed = self.shared.resumed.as_ref().filter(|_| job.was_there());
+        resumed.map_or(0, |resumed| resumed.read(job.name()))
+    }
+
     /// Returns the root of this run's build of the host, where it is built.
     pub(super) fn build_root(&self) -> String {
         format!("/nix/var/nix/gcroots/nixdash/{}.{}", self.host.name, self.shared.tag)
@@ -307,6 +385,7 @@ impl Step {
     pub(super) async fn take_supervised(&self) -> Result<Supervised, Failure> {
         let name = &self.host.name;
         let kept = self.shared.supervisors.lock().await.remove(name);
+        let kept = kept.or_else(|| self.shared.resumed.as_ref()?.supervised(self));
         kept.ok_or_else(|| self.internal("its supervisor was not started"))
     }
 
@@ -323,5 +402,9 @@ pub(super) struct PlainLog<'a>(pub(super) &'a Step);
 impl LineSink for PlainLog<'_> {
     async fn take(&mut self, line: &str) {
         self.0.log(line).await;
+    }
+
+    fn read_to(&mut self, job: &str, offset: u64) {
+        self.0.shared.note_read(job, offset);
     }
 }

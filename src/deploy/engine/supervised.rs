@@ -8,6 +8,7 @@ use super::account;
 use super::check;
 use super::decision::Decision;
 use super::owner::Owner;
+use super::resumed;
 use super::scripts::SUPERVISE;
 use super::step::{PlainLog, Step};
 use crate::deploy::{Ending, Failure, Reason};
@@ -46,14 +47,20 @@ pub(super) enum ToldToKeep {
 impl Supervised {
     /// Starts the supervisor of a host. A start that got no answer is asked for again.
     pub(super) async fn start(step: &Step, goal: Goal) -> Result<Self, Failure> {
-        let mut job = step.job(&step.host.name, "activate");
+        let mut job = step.job_to_start(&step.host.name, "activate").await;
         let args = arguments(step, &job, goal)?;
         let timeout = step.host.activation.timeout();
         // What still runs may end, and the way back may take as long again, after a held lock.
         let kind = JobKind::Supervisor(3 * timeout + Duration::from_secs(120));
         let started = job.start(kind, SUPERVISE, &args, patience(step), &mut PlainLog(step)).await;
         match started {
-            Ok(()) => Ok(Self { job, activated_at: Instant::now(), told: ToldToKeep::No }),
+            Ok(()) => {
+                let read = step.read_before(&job);
+                if read > 0 {
+                    job.read_from(read);
+                }
+                Ok(Self { job, activated_at: Instant::now(), told: ToldToKeep::No })
+            }
             Err(StartFailure::Refused(why)) => Err(Failure::failed(Code::JobNotStarted, why)),
             Err(StartFailure::Unknown(error)) => Err(not_seen_since(format!(
                 "{}: the connection broke when the activation was to begin, and the host was not \
@@ -81,12 +88,12 @@ impl Supervised {
         loop {
             let state = self.follow(step, "exit").await?;
             if let Some(decision) = state.outcome.as_deref().and_then(Decision::parse) {
-                return Ok(decision.ending(&step.host.name));
+                return Ok(resumed::explained(step, &self.job, decision.ending(&step.host.name)));
             }
             // It is gone and left no outcome: the host was restarted, or what should have gone
             // back was killed too.
             match self.account(step).await? {
-                Some(ending) => return Ok(ending),
+                Some(ending) => return Ok(resumed::explained(step, &self.job, ending)),
                 // It still does something.
                 None => tokio::time::sleep(Duration::from_millis(500)).await,
             }

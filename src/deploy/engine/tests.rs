@@ -4,4 +4,5 @@
 
 mod connections;
 mod endings;
+mod resumed;
 mod target;

@@ -204,6 +204,8 @@ impl Replayed {
                     | RunWhat::Waiting { .. }
                     | RunWhat::Dropped { .. }
                     | RunWhat::Reattached { .. }
+                    | RunWhat::Usual { .. }
+                    | RunWhat::Command { .. }
                     | RunWhat::Summary { .. } => {}
                 }
                 self.told.push(Untold { at, what });
@@ -270,7 +272,9 @@ fn is_decided(what: &RunWhat) -> bool {
         RunWhat::Progress { .. }
         | RunWhat::Log { .. }
         | RunWhat::Dropped { .. }
-        | RunWhat::Reattached { .. } => false,
+        | RunWhat::Reattached { .. }
+        | RunWhat::Usual { .. }
+        | RunWhat::Command { .. } => false,
     }
 }
 

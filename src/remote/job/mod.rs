@@ -52,6 +52,9 @@ pub trait LineSink: Send {
 
     /// Hears that from here on lines come later than they were written.
     fn lines_are_late(&mut self) {}
+
+    /// Hears that the log of this job was read up to this byte, all lines before it taken.
+    fn read_to(&mut self, _job: &str, _offset: u64) {}
 }
 
 /// Where a job's log lies, and what is done when the job ends.
@@ -74,6 +77,8 @@ pub struct Job {
     seen_at: Option<Timestamp>,
     /// Whether it may have written lines before anybody read them.
     is_late: bool,
+    /// Whether it was there when it was asked to start.
+    was_there: bool,
 }
 
 impl Job {
@@ -86,6 +91,7 @@ impl Job {
             offset: 0,
             seen_at: None,
             is_late: false,
+            was_there: false,
         }
     }
 
@@ -102,6 +108,17 @@ impl Job {
     /// Returns its unit.
     pub fn unit(&self) -> String {
         format!("nixdash-{}", self.name)
+    }
+
+    /// Returns whether it was there already when it was asked to start.
+    pub fn was_there(&self) -> bool {
+        self.was_there
+    }
+
+    /// Reads its log from this byte on: what stands before it was read by another process.
+    pub fn read_from(&mut self, offset: u64) {
+        self.offset = offset;
+        self.is_late = true;
     }
 
     /// Returns when its host was last heard of.
@@ -126,6 +143,8 @@ impl Job {
             match self.runner.run(&self.host, &script).await {
                 Ok(output) if output.is_ok() => {
                     self.seen_at = Some(Timestamp::now());
+                    self.was_there = output.stdout.lines().any(|line| line == "there");
+                    self.is_late |= self.was_there;
                     return Ok(());
                 }
                 Ok(output) => {
@@ -255,12 +274,14 @@ impl Job {
                 if let Some(rest) = held.take().filter(|rest| !rest.is_empty()) {
                     self.offset += rest.len() as u64;
                     sink.take(&String::from_utf8_lossy(&rest)).await;
+                    sink.read_to(&self.name, self.offset);
                 }
                 continue;
             }
             if let Some(line) = held.replace(line) {
                 self.offset += line.len() as u64 + 1;
                 sink.take(&String::from_utf8_lossy(&line)).await;
+                sink.read_to(&self.name, self.offset);
             }
         }
         let result = match ended {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Starts a job, as root: a transient unit that runs the script given on standard input. It goes on
-# when the connection ends. Asked again for the same job, it starts nothing. `results.sh` is put
-# before it when nixdash is compiled.
+# when the connection ends. Asked again for the same job, it starts nothing and prints `there`.
+# `results.sh` is put before it when nixdash is compiled.
 #
 # $1 the job's name, $2 where its log lies (memory or disk), $3 the bytes of the script, $4 seconds
 # that the job may take to end when it is stopped, or 0 for a job that needs nothing done afterwards,
@@ -107,6 +107,7 @@ main() {
 	flock -w 20 8 || give_up "another start is under way"
 	if [ -e "$dir/started" ] || is_there "$unit"; then
 		rm -f "$arriving"
+		echo there
 		exit 0
 	fi
 	rm -rf "$dir"

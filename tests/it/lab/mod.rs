@@ -14,6 +14,7 @@ mod first;
 mod flakes;
 mod history;
 mod next;
+mod reattach;
 mod screen;
 mod seaweed;
 mod settings;

@@ -1,8 +1,10 @@
 //! A made-up target that answers the engine's scripts as a host would.
 
 use crate::deploy::engine::scripts;
-use crate::deploy::{Control, Deploy, Request, setup};
-use crate::fleet::{Code, Goal, HostResult, Outcome, Phase, RunEvent, RunId, RunWhat, Subject};
+use crate::deploy::{Control, Deploy, Request, RunBegin, RunJournal, Setup, setup};
+use crate::fleet::{
+    Code, Fleet, Goal, HostResult, Outcome, Phase, RunEvent, RunId, RunWhat, Subject,
+};
 use crate::remote::job;
 use crate::remote::{FakeRunner, Output, RemoteError, Script, Trouble};
 use std::collections::{BTreeMap, VecDeque};
@@ -42,6 +44,8 @@ pub(super) fn name_of(script: &Script) -> &'static str {
 
 /// How the made-up target stands.
 pub(super) struct Target {
+    /// Whether jobs are there before they are started here: another process started them.
+    pub(super) is_there: bool,
     /// How often each job was begun.
     pub(super) begun: BTreeMap<String, u32>,
     /// What the supervisor leaves as `activated`.
@@ -77,6 +81,7 @@ pub(super) struct Target {
 impl Default for Target {
     fn default() -> Self {
         Self {
+            is_there: false,
             begun: BTreeMap::new(),
             activated: "0 ok",
             outcome: "switched\t\t",
@@ -126,10 +131,9 @@ impl Target {
             "start" => {
                 let begun = self.begun.entry(args[0].clone()).or_default();
                 // As on a real host: a job that is there is not begun again.
-                if *begun == 0 {
-                    *begun = 1;
-                }
-                String::new()
+                let was_there = self.is_there || *begun > 0;
+                *begun = 1;
+                if was_there { "there\n".to_owned() } else { String::new() }
             }
             "follow" => self.follow(args),
             "acknowledge" => format!("boot_id\t{}\nrunning\t{NEW}\n{}", self.boot, self.decided()),
@@ -241,11 +245,22 @@ pub(super) async fn deploy_and_say(
     goal: Goal,
     say: Option<Say>,
 ) -> Story {
+    let fleet = fleet(lines);
+    let begin = RunBegin::Fresh { setup: switch(&fleet, goal), hosts_file: None };
+    carry_out(fleet, target, begin, RunJournal::none(), say).await
+}
+
+/// Returns a fleet of samsung alone, which builds for itself.
+pub(super) fn fleet(lines: &str) -> Fleet {
     let text = format!(
         "[fleet]\nflake = \"github:me/nixos\"\nevaluate = \"builder\"\nstrategy = \"direct\"\n\
          [hosts.samsung]\naddresses = [\"root@samsung.lan\", \"root@10.0.0.7\"]\n{lines}\n"
     );
-    let fleet = crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap();
+    crate::config::parse(&text, Path::new("hosts.toml"), None).unwrap()
+}
+
+/// Returns what is to be done to samsung.
+pub(super) fn switch(fleet: &Fleet, goal: Goal) -> Setup {
     let request = Request {
         hosts: vec!["samsung".to_owned()],
         goal,
@@ -254,7 +269,17 @@ pub(super) async fn deploy_and_say(
         asks: false,
         first: false,
     };
-    let setup = setup(&fleet, &request).unwrap();
+    setup(fleet, &request).unwrap()
+}
+
+/// Carries a run out on a target.
+pub(super) async fn carry_out(
+    fleet: Fleet,
+    target: Target,
+    begin: RunBegin,
+    journal: RunJournal,
+    say: Option<Say>,
+) -> Story {
     let target = Arc::new(Mutex::new(target));
     let (control, said) = mpsc::channel(4);
     let told = Mutex::new(say);
@@ -273,13 +298,14 @@ pub(super) async fn deploy_and_say(
         runner: Arc::clone(&runner) as Arc<dyn crate::remote::ScriptRunner>,
         run: RunId("7".to_owned()),
         tag: "run-7-x".to_owned(),
-        setup,
+        begin,
+        journal,
     };
     let began = tokio::time::Instant::now();
     let ended = deploy.run(said, Arc::new(move |event| heard.lock().unwrap().push(event))).await;
     let took = began.elapsed();
     let events = std::mem::take(&mut *events.lock().unwrap());
-    let result = events.iter().find_map(|event| match &event.what {
+    let result = events.iter().find_map(|event: &RunEvent| match &event.what {
         RunWhat::Result { result, .. } => Some(result.clone()),
         _ => None,
     });

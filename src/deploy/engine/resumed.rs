@@ -1,0 +1,158 @@
+//! What a run that is gone on with has on its hosts, and what happened while nobody carried it out.
+//!
+//! docs/reattach.md says which phases are followed and which are run again, and why.
+
+use super::account;
+use super::lost::lost;
+use super::step::{Step, Teller};
+use super::supervised::{Supervised, ToldToKeep, clock};
+use crate::deploy::{Ending, Failure, JobNote, Reason, Replayed, SupervisedSince, Untold};
+use crate::fleet::{Code, Outcome, Phase, RunWhat};
+use crate::remote::job::Job;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use tokio::time::Instant;
+
+/// What is left of the process that carried the run out before.
+#[derive(Clone, Debug)]
+pub(super) struct Resumed {
+    /// When it was heard of last.
+    pub(super) left_at: Timestamp,
+    /// When the run was gone on with.
+    pub(super) again_at: Timestamp,
+    /// The jobs that may be there, by name.
+    jobs: BTreeMap<String, JobNote>,
+    /// How far their logs were read.
+    read: BTreeMap<String, u64>,
+    /// The supervisors that wait, by host.
+    supervised: BTreeMap<String, SupervisedSince>,
+}
+
+impl Resumed {
+    /// Returns what is left, of a run that is gone on with now.
+    pub(super) fn new(replayed: &Replayed, again_at: Timestamp) -> Self {
+        Self {
+            left_at: replayed.last_at,
+            again_at,
+            jobs: replayed.jobs.clone(),
+            read: replayed.read.clone(),
+            supervised: replayed.supervised.clone(),
+        }
+    }
+
+    /// Returns the hosts on which the run may have something.
+    pub(super) fn used(&self) -> impl Iterator<Item = &str> {
+        self.jobs.values().map(|job| job.on.as_str())
+    }
+
+    /// Returns up to which byte the log of a job stands in the run's folder.
+    pub(super) fn read(&self, job: &str) -> u64 {
+        self.read.get(job).copied().unwrap_or(0)
+    }
+
+    /// Returns whether a job may have been started.
+    fn may_be_there(&self, job: &str) -> bool {
+        self.jobs.contains_key(job)
+    }
+
+    /// Says from when until when nobody carried the run out.
+    pub(super) fn gap(&self) -> String {
+        format!(
+            "no nixdash carried this run out from {} to {}",
+            clock(self.left_at),
+            clock(self.again_at)
+        )
+    }
+
+    /// Tells what was decided and not told, and that the run is gone on with: in every log that is not
+    /// at its end.
+    pub(super) fn tell(&self, replayed: &Replayed, untold: Vec<Untold>, teller: &Teller) {
+        for Untold { at, what } in untold {
+            teller.tell_at(at, what);
+        }
+        let process = std::process::id();
+        teller.tell(RunWhat::Reattached { left_at: self.left_at, process });
+        let over: Vec<String> =
+            replayed.machine.outcomes().into_iter().map(|(host, _)| host).collect();
+        for host in replayed.begun.setup.hosts.iter().filter(|host| !over.contains(&host.name)) {
+            let phase = replayed.open.get(&host.name).map_or(Phase::Preflight, |open| open.phase);
+            let line = format!("{}; process {process} goes on with it", self.gap());
+            teller.tell(RunWhat::Log { host: host.name.clone(), phase, line });
+        }
+    }
+
+    /// Returns the supervisor of a host that an earlier process started.
+    pub(super) fn supervised(&self, step: &Step) -> Option<Supervised> {
+        let since = self.supervised.get(&step.host.name)?;
+        let mut job = step.job(&step.host.name, "activate");
+        job.read_from(self.read(job.name()));
+        let age = Timestamp::now().duration_since(since.activated_at).unsigned_abs();
+        let now = Instant::now();
+        Some(Supervised {
+            job,
+            activated_at: now.checked_sub(age).unwrap_or(now),
+            told: since.told(step.phase),
+        })
+    }
+}
+
+/// Looks at a host before its supervisor is started in a run that is gone on with. Returns how the
+/// host stands where its supervisor was started before and is gone without a decision.
+///
+/// Nobody looked at the host while no nixdash carried the run out: one that runs another system than in
+/// its plan, or was restarted, is left alone.
+pub(super) async fn look_again(step: &Step) -> Result<Option<Ending>, Failure> {
+    let Some(resumed) = &step.shared.resumed else { return Ok(None) };
+    let job = step.job(&step.host.name, "activate");
+    let found = account::ask(step, &job).await.map_err(|error| lost(&error))?;
+    if found.is_busy || found.outcome.is_some() {
+        return Ok(None);
+    }
+    let before = &step.known.preflight;
+    let name = &step.host.name;
+    let what = if found.running != before.running {
+        "it runs another system than when its plan was made"
+    } else if found.profile != before.profile {
+        "its system profile is another one than when its plan was made"
+    } else if found.boot_id != before.boot_id {
+        "it was restarted since its plan was made"
+    } else {
+        return Ok(None);
+    };
+    if resumed.may_be_there(job.name()) {
+        let ending = account::account(step, &job, false).await.map_err(|error| lost(&error))?;
+        return Ok(ending.map(|ending| explained(step, &job, ending)));
+    }
+    let text = format!(
+        "{name}: {what} ({}), so nothing was activated there; deploy it again to see what would change now",
+        resumed.gap()
+    );
+    Err(Failure::failed(Code::SystemUnexpected, text))
+}
+
+/// Returns an ending with the words that explain it, where the supervisor of a job heard nothing since
+/// no nixdash carried the run out.
+pub(super) fn explained(step: &Step, job: &Job, ending: Ending) -> Ending {
+    let Some(resumed) = &step.shared.resumed else { return ending };
+    if !resumed.may_be_there(job.name()) || ending.outcome != Outcome::RolledBack {
+        return ending;
+    }
+    let reason = ending.reason.map(|Reason { code, text }| {
+        let was_silent = matches!(code, Code::NetworkLost | Code::ConfirmationMissing);
+        let text = if was_silent { format!("{text}; {}", resumed.gap()) } else { text };
+        Reason { code, text }
+    });
+    Ending { reason, ..ending }
+}
+
+impl SupervisedSince {
+    /// Returns what is known of the word to keep the system, in a phase.
+    fn told(self, phase: Phase) -> ToldToKeep {
+        match (self.kept_at, phase) {
+            (Some(at), _) => ToldToKeep::Yes(at),
+            // It may have been on its way when nixdash ended.
+            (None, Phase::Settle) => ToldToKeep::Perhaps(self.activated_at),
+            (None, _) => ToldToKeep::No,
+        }
+    }
+}

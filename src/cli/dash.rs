@@ -5,10 +5,11 @@
 //! folder, so runs that were begun elsewhere or before are shown the same way, and closing the
 //! screen ends nothing.
 
+use crate::cli::follow_logs::follow_logs;
 use crate::cli::live::{HearsOfRuns, count_requests, watch_runs};
 use crate::cli::{CliError, earlier, figures, history, left, trends, verify};
 use crate::dash::{
-    Effect, Look, Model, Msg, Theme, ascii_from, dead_words, depth_from, recall, run as show,
+    Effect, LogOf, Look, Model, Msg, Theme, ascii_from, dead_words, depth_from, recall, run as show,
 };
 use crate::deploy::flake_revision;
 use crate::fleet::{Event, Fleet, RunId, StoreDepth};
@@ -24,7 +25,7 @@ use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -85,7 +86,9 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
         let watched = watch_revision(flake, messages.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
     }
-    let runtime = Runtime { fleet: Arc::clone(&fleet), runs, handle, messages, started };
+    let (logs, wanted_logs) = watch::channel(Vec::new());
+    tokio::spawn(follow_logs(runs.clone(), wanted_logs, messages.clone()));
+    let runtime = Runtime { fleet: Arc::clone(&fleet), runs, handle, messages, started, logs };
     let carried_out = tokio::spawn(runtime.carry_out(wanted));
     let home = std::env::var("HOME").unwrap_or_default();
     let mut model = Model::new(fleet, Timestamp::now()).with_home(&home);
@@ -181,6 +184,7 @@ impl HearsOfRuns for Watched {
                 }
                 Msg::Event(event)
             }
+            RunNews::Live(run, live) => Msg::Live { run, live },
             RunNews::Gone(run) => {
                 let can_go_on = left::can_go_on(&self.runs, &run).is_some();
                 let why = if can_go_on {
@@ -202,6 +206,7 @@ struct Runtime {
     handle: Handle,
     messages: mpsc::Sender<Msg>,
     started: Arc<Notify>,
+    logs: watch::Sender<Vec<LogOf>>,
 }
 
 impl Runtime {
@@ -222,21 +227,20 @@ impl Runtime {
                             args.extend(["--allow-protected".to_owned(), host]);
                         }
                     }
-                    args.extend(["--detached".to_owned(), "--".to_owned()]);
-                    args.extend(hosts);
-                    self.start(args).await;
+                    self.start(args, hosts).await;
                 }
                 Effect::Answer { run, yes } => {
                     self.say(&run, if yes { Word::Yes } else { Word::No }).await;
                 }
                 Effect::Reattach { run } => {
-                    let args = ["reattach", "--detached", &run.0].map(str::to_owned);
-                    self.start(args.to_vec()).await;
+                    let args = ["reattach", "--detached", &run.0].map(OsString::from);
+                    self.spawn(args.to_vec(), &run).await;
                 }
                 Effect::CancelRun { run } => self.say(&run, Word::Cancel).await,
                 Effect::Probe { hosts } => self.probe(&hosts),
                 Effect::LookClosely { hosts } => self.look_closely(hosts),
                 Effect::Verify { tier } => self.verify(tier),
+                Effect::ViewLogs { logs } => drop(self.logs.send_replace(logs)),
                 Effect::OpenLog { run, host } => {
                     self.notice(where_log_is(&self.runs.logs(&run, &host))).await;
                 }
@@ -252,25 +256,45 @@ impl Runtime {
         }
     }
 
-    /// Starts a run as a process that outlives this one.
-    async fn start(&self, args: Vec<String>) {
+    /// Starts a run of hosts as a process that outlives this one, in a folder that is made here: so the
+    /// screen knows which run is its own.
+    async fn start(&self, args: Vec<String>, hosts: Vec<String>) {
         if let Some(why) = self.fleet.trust.doubt() {
             self.notice(why.to_owned()).await;
             return;
         }
+        let run = match self.runs.reserve(self.fleet.file.as_deref()) {
+            Ok(run) => run,
+            Err(error) => {
+                self.notice(error.to_string()).await;
+                return;
+            }
+        };
+        let mut all: Vec<OsString> = args.into_iter().map(OsString::from).collect();
+        all.extend(["--detached", "--run", &run.0, "--"].map(OsString::from));
+        all.extend(hosts.into_iter().map(OsString::from));
+        // Before the run can begin.
+        drop(self.messages.send(Msg::RunNumber(run.clone())).await);
+        if !self.spawn(all, &run).await {
+            self.runs.give_back(&run);
+        }
+    }
+
+    /// Starts nixdash with these arguments as the process of a run; returns whether it was started.
+    async fn spawn(&self, args: Vec<OsString>, run: &RunId) -> bool {
         let Ok(program) = std::env::current_exe() else {
             self.notice("nixdash's own program file was not found".to_owned()).await;
-            return;
+            return false;
         };
         let mut all: Vec<OsString> = Vec::new();
         if let Some(file) = &self.fleet.file {
             let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
             all.extend(["--hosts".into(), file.into_os_string()]);
         }
-        all.extend(args.into_iter().map(OsString::from));
+        all.extend(args);
         let Ok(said) = tempfile::tempfile() else {
             self.notice("no temporary file can be made; is the disk full?".to_owned()).await;
-            return;
+            return false;
         };
         let messages = self.messages.clone();
         let spawned = said.try_clone().and_then(|stderr| {
@@ -287,9 +311,13 @@ impl Runtime {
         match spawned {
             Ok(child) => {
                 self.started.notify_one();
-                tokio::spawn(report_end(child, said, messages));
+                tokio::spawn(report_end(child, said, messages, self.runs.clone(), run.clone()));
+                true
             }
-            Err(error) => self.notice(format!("the run could not be started: {error}")).await,
+            Err(error) => {
+                self.notice(format!("the run could not be started: {error}")).await;
+                false
+            }
         }
     }
 
@@ -381,13 +409,16 @@ fn looked(hosts: &[String], found: &[StoreDepth], errors: &[String]) -> String {
     words.join("; ")
 }
 
-/// Tells why a run could not even begin.
+/// Tells why a run could not even begin, and gives its folder back.
 async fn report_end(
     mut child: tokio::process::Child,
     mut said: std::fs::File,
     messages: mpsc::Sender<Msg>,
+    runs: Runs,
+    run: RunId,
 ) {
     let Ok(status) = child.wait().await else { return };
+    runs.give_back(&run);
     let mut text = String::new();
     // What cannot be read is not shown; the exit code still is.
     drop(said.rewind().and_then(|()| said.read_to_string(&mut text)));

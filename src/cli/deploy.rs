@@ -110,6 +110,9 @@ pub(super) struct FaceArgs {
     /// Prints nothing; the plan is answered through the run's folder
     #[arg(long, hide = true)]
     detached: bool,
+    /// The number of the run, whose folder the dashboard made
+    #[arg(long, hide = true, requires = "detached", value_name = "N")]
+    run: Option<String>,
 }
 
 impl From<StrategyArg> for Strategy {
@@ -187,10 +190,10 @@ impl FaceArgs {
 }
 
 /// Begins a run for a request, and carries it out.
-async fn run(fleet: Fleet, request: &Request, face: &FaceArgs) -> Result<ExitCode, CliError> {
+async fn run(fleet: Fleet, request: &Request, args: &FaceArgs) -> Result<ExitCode, CliError> {
     // What is wrong with the request is worth more than that nobody is there to confirm it.
     let setup = setup(&fleet, request)?;
-    if face.detached {
+    if args.detached {
         leave_terminal();
     } else if request.asks && !std::io::stdin().is_terminal() {
         return Err(CliError::NobodyToAsk);
@@ -199,7 +202,12 @@ async fn run(fleet: Fleet, request: &Request, face: &FaceArgs) -> Result<ExitCod
     let limit = fleet.retention.max_run_size;
     let fleet = Arc::new(fleet);
     left::end_runs_and_say(&fleet, &runs, Ends::Of(&request.hosts)).await;
-    let writer = runs.begin(fleet.file.as_deref())?.with_limit(limit);
+    let file = fleet.file.as_deref();
+    let writer = match &args.run {
+        Some(number) => runs.take_over(&RunId(number.clone()), file)?,
+        None => runs.begin(file)?,
+    };
+    let writer = writer.with_limit(limit);
     let hosts_file = trust::hash_of(fleet.file.as_deref());
     let journal = runs.begin_journal(writer.run(), JOURNAL_FORMAT);
     let carried = CarriedOut {
@@ -210,7 +218,7 @@ async fn run(fleet: Fleet, request: &Request, face: &FaceArgs) -> Result<ExitCod
         goal: request.goal,
         hosts: request.hosts.clone(),
         begin: RunBegin::Fresh { setup, hosts_file },
-        face: face.face(),
+        face: args.face(),
         says: Vec::new(),
     };
     carry_out(carried).await

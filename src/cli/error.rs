@@ -93,6 +93,9 @@ pub enum CliError {
     /// The record could not be written.
     #[error("{0}")]
     Record(#[from] crate::record::RecordError),
+    /// The run could not begin in the folder that was made for it.
+    #[error("{0}")]
+    Claim(#[from] crate::record::ClaimError),
     /// The history could not be read.
     #[error("{0}")]
     History(#[from] crate::record::HistoryError),
@@ -133,6 +136,7 @@ impl CliError {
             | Self::NoScript { .. }
             | Self::Untrusted(_)
             | Self::Verify(_)
+            | Self::Claim(_)
             | Self::NobodyToAsk => ExitCode::from(EXIT_USAGE),
             Self::RunAtWork(_)
             | Self::Reattach(_)

@@ -113,6 +113,7 @@ fn note(handle: &Handle, hosts: &mut HashMap<RunId, Vec<String>>, news: &RunNews
                 | RunWhat::Summary { .. } => {}
             }
         }
+        RunNews::Live(..) => {}
         RunNews::Gone(run) => {
             handle.note_run_gone(run);
             for host in hosts.remove(run).unwrap_or_default() {

@@ -15,6 +15,7 @@ mod error;
 mod examples;
 mod exporter;
 mod figures;
+mod follow_logs;
 mod generate;
 mod history;
 mod json;

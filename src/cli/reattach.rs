@@ -7,10 +7,10 @@ use crate::cli::left::{self, Ends};
 use crate::cli::show::{Display, Face, Notices};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, trust};
 use crate::deploy::{Control, JOURNAL_FORMAT, NotReplayable, Replayed, RunBegin, RunEntry, Untold};
-use crate::fleet::{Fleet, Outcome, RunId, RunWhat};
+use crate::fleet::{Fleet, Outcome, RunEvent, RunId, RunWhat};
 use crate::record::{
-    EndingLock, Journal, JournalError, JournalWriter, RunNews, RunStands, RunWatch, Runs, Word,
-    state_home,
+    EndingLock, EventSender, Journal, JournalError, JournalWriter, LogReader, RunNews, RunStands,
+    RunWatch, Runs, Word, state_home,
 };
 use clap::Args;
 use jiff::Timestamp;
@@ -23,6 +23,9 @@ use tokio::sync::mpsc;
 
 /// How often a run that is followed is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How many earlier lines of each host are printed of a run that is followed.
+const EARLIER: usize = 10_000;
 
 /// Arguments of `nixdash reattach`.
 #[derive(Debug, Args)]
@@ -237,6 +240,18 @@ async fn go_on(
     carry_out(carried).await
 }
 
+/// Shows the lines that were added to the hosts' logs.
+fn show_lines(run: &RunId, logs: &mut [(String, LogReader)], display: &EventSender) {
+    for (host, reader) in logs {
+        for line in reader.look().map(|part| part.lines).unwrap_or_default() {
+            // A mark where lines are missing has neither.
+            let (Some(at), Some(phase)) = (line.at, line.phase) else { continue };
+            let what = RunWhat::Log { host: host.clone(), phase, line: line.text };
+            display.send(RunEvent { run: run.clone(), at, what });
+        }
+    }
+}
+
 /// Prints what a run that goes on tells, from its beginning to its end.
 async fn follow(
     runs: &Runs,
@@ -262,6 +277,7 @@ async fn follow(
     let width = fleet.hosts.iter().map(|host| host.name.len()).max().unwrap_or(0);
     let shown = Display { face, width, goal: crate::fleet::Goal::Switch, control }.start();
     let mut outcomes: Vec<(String, Outcome)> = Vec::new();
+    let mut logs: Vec<(String, LogReader)> = Vec::new();
     let code = loop {
         let mut is_over = false;
         let mut is_gone = false;
@@ -276,8 +292,11 @@ async fn follow(
                         RunWhat::Summary { .. } => is_over = true,
                         // It is answered where the run is, not here.
                         RunWhat::Plan { waits, .. } => *waits = false,
-                        RunWhat::Begin { .. }
-                        | RunWhat::Phase { .. }
+                        RunWhat::Begin { hosts, .. } => {
+                            let reader = |host: &String| runs.read_log(run, host, EARLIER);
+                            logs = hosts.iter().map(|host| (host.clone(), reader(host))).collect();
+                        }
+                        RunWhat::Phase { .. }
                         | RunWhat::Progress { .. }
                         | RunWhat::Log { .. }
                         | RunWhat::Waiting { .. }
@@ -291,8 +310,11 @@ async fn follow(
                     }
                 }
                 RunNews::Gone(gone) => is_gone |= gone == *run,
-                RunNews::Event(_) => {}
+                RunNews::Event(_) | RunNews::Live(..) => {}
             }
+        }
+        if let Some(display) = &shown.events {
+            show_lines(run, &mut logs, display);
         }
         if is_over {
             break exit_code(&outcomes, false);

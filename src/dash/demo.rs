@@ -1,6 +1,6 @@
 //! A fleet with everything in it that a screen can show, for tests and for trying the screen.
 
-use crate::dash::{Model, Msg, update};
+use crate::dash::{Effect, LogOf, Model, Msg, update};
 use crate::fleet::*;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -440,7 +440,29 @@ pub(super) fn model_of(
     update(&mut model, Msg::Resize(columns, rows), now());
     update(&mut model, Msg::Revision(Some("3f2c1ab".to_owned())), now());
     for event in events {
-        update(&mut model, Msg::Event(event), now());
+        happen(&mut model, event);
     }
     model
+}
+
+/// Folds an event as the runtime tells it: log lines and progress come apart from the others.
+pub(super) fn happen(model: &mut Model, event: Event) -> Vec<Effect> {
+    messages(event).into_iter().flat_map(|message| update(model, message, now())).collect()
+}
+
+/// Returns an event as the messages by which the runtime tells it.
+pub(super) fn messages(event: Event) -> Vec<Msg> {
+    let Event::Run(event) = event else { return vec![Msg::Event(event)] };
+    let mut live = LiveRun::default();
+    if !live.take(&event) {
+        return vec![Msg::Event(Event::Run(event))];
+    }
+    let run = event.run.clone();
+    let lines = live.hosts.iter().filter_map(|(host, live)| {
+        let of = LogOf { run: run.clone(), host: host.clone() };
+        Some(Msg::Log { of, earlier: None, lines: vec![live.last.clone()?] })
+    });
+    let mut messages: Vec<Msg> = lines.collect();
+    messages.push(Msg::Live { run, live });
+    messages
 }

@@ -1,38 +1,42 @@
 //! The newest lines of one host's log, under numbers that stay the same when old lines leave.
 
-use crate::fleet::Phase;
-use jiff::Timestamp;
+use crate::fleet::LogLine;
 use std::collections::VecDeque;
 
 /// Lines that are kept of one host; the complete log is on disk.
 const CAPACITY: usize = 10_000;
 
-/// One line of a log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogLine {
-    /// When it came.
-    pub at: Timestamp,
-    /// The phase it belongs to.
-    pub phase: Phase,
-    /// The line, printable.
-    pub text: String,
-}
+/// How long the kept lines are together at most, in bytes.
+const BYTES: usize = 4 << 20;
 
 /// A bounded log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogRing {
     lines: VecDeque<LogLine>,
     dropped: u64,
+    bytes: usize,
 }
 
 impl LogRing {
-    /// Adds a line; the oldest leaves when the ring is full.
+    /// How many lines are kept at most.
+    pub const CAPACITY: usize = CAPACITY;
+
+    /// Returns an empty log before which so many lines stand that are not kept.
+    pub fn after(earlier: u64) -> Self {
+        Self { dropped: earlier, ..Self::default() }
+    }
+
+    /// Adds a line; the oldest leaves when there are too many.
     pub fn push(&mut self, line: LogLine) {
-        if self.lines.len() == CAPACITY {
-            self.lines.pop_front();
+        self.bytes += line.text.len();
+        self.lines.push_back(line);
+        while (self.lines.len() > CAPACITY || self.bytes > BYTES)
+            && self.lines.len() > 1
+            && let Some(oldest) = self.lines.pop_front()
+        {
+            self.bytes -= oldest.text.len();
             self.dropped += 1;
         }
-        self.lines.push_back(line);
     }
 
     /// Returns how many old lines left.
@@ -82,13 +86,15 @@ impl LogRing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::Phase;
+    use jiff::Timestamp;
 
     fn ring(count: usize) -> LogRing {
         let mut ring = LogRing::default();
         for n in 0..count {
             ring.push(LogLine {
-                at: Timestamp::UNIX_EPOCH,
-                phase: Phase::Build,
+                at: Some(Timestamp::UNIX_EPOCH),
+                phase: Some(Phase::Build),
                 text: n.to_string(),
             });
         }
@@ -107,5 +113,16 @@ mod tests {
         for (number, line) in ring.from(0).chain(ring.before(u64::MAX)) {
             assert_eq!(number.to_string(), line.text);
         }
+    }
+    #[test]
+    fn long_lines_leave_sooner() {
+        let mut ring = LogRing::after(7);
+        for _ in 0..1000 {
+            ring.push(LogLine { at: None, phase: None, text: "x".repeat(8192) });
+        }
+        let kept = ring.before(u64::MAX).count();
+        assert_eq!((kept, ring.end()), (BYTES / 8192, 1007));
+        ring.push(LogLine { at: None, phase: None, text: "x".repeat(2 * BYTES) });
+        assert_eq!(ring.before(u64::MAX).count(), 1);
     }
 }

@@ -35,16 +35,16 @@ pub use figures::{Figures, TierFigures};
 pub use filter::Filter;
 pub use input::LineInput;
 pub use key::Key;
-pub use log_ring::{LogLine, LogRing};
+pub use log_ring::LogRing;
 pub use look::{Depth, Look, ascii, ascii_from, depth_from};
 pub use model::{
     HostModel, LogScroll, Model, Overlay, Prompt, RunSign, Screen, StartForm, Starting, TierView,
     Toast,
 };
-pub use msg::{Effect, Msg, Trend, Wish};
+pub use msg::{Effect, LogOf, Msg, Trend, Wish};
 pub use run_view::{Extent, HostRun, PhaseView, RunView, Summary};
 pub use status_line::status_line;
 pub use terminal::{DashError, run};
 pub use theme::{Role, THEMES, Theme, ThemeError};
-pub use update::{recall, update};
+pub use update::{recall, update, view_logs};
 pub use view::{dead_words, view};

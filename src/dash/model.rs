@@ -4,6 +4,7 @@ use crate::dash::figures::Figures;
 use crate::dash::filter::Filter;
 use crate::dash::input::LineInput;
 use crate::dash::mean_coverage::{MeanCoverage, mean_coverage};
+use crate::dash::msg::LogOf;
 use crate::dash::run_view::{HostRun, RunView};
 use crate::fleet::{
     CoverageFacts, Fleet, Goal, Host, HostFacts, NextFacts, RunId, StoreFacts, Strategy, Tier,
@@ -171,6 +172,8 @@ pub struct Starting {
     pub hosts: Vec<String>,
     /// When it was asked for.
     pub at: Timestamp,
+    /// Its number, as soon as it has one.
+    pub run: Option<RunId>,
     /// Why it could not start.
     pub failed: Option<String>,
 }
@@ -267,6 +270,8 @@ pub struct Model {
     pub filter: Filter,
     /// How logs are looked at.
     pub log: LogScroll,
+    /// Whose logs were asked for, since they are in view.
+    pub(super) logs_asked: Vec<LogOf>,
     /// Whether one pane has the whole body.
     pub zoom: bool,
     /// The first line of the zoomed details that is shown.
@@ -310,6 +315,7 @@ impl Model {
             marked: BTreeSet::new(),
             filter: Filter::default(),
             log: LogScroll { only_matching: true, ..LogScroll::default() },
+            logs_asked: Vec::new(),
             zoom: false,
             details_scroll: 0,
             starting: None,

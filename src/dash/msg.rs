@@ -1,7 +1,7 @@
 //! What comes into the screen and what it asks for in return.
 
 use crate::dash::figures::Figures;
-use crate::fleet::{Event, Goal, RunId, Strategy};
+use crate::fleet::{Event, Goal, LiveRun, LogLine, RunId, Strategy};
 use crossterm::event::KeyEvent;
 
 /// Something that happened to the screen.
@@ -37,6 +37,25 @@ pub enum Msg {
         /// Whether it is bad news.
         bad: bool,
     },
+    /// The run that was asked for has this number.
+    RunNumber(RunId),
+    /// How far a run is now.
+    Live {
+        /// The run.
+        run: RunId,
+        /// How far its hosts are; one that is not named is as far as before.
+        live: LiveRun,
+    },
+    /// Lines of a log that is in view ([`Effect::ViewLogs`]).
+    Log {
+        /// Whose log it is.
+        of: LogOf,
+        /// Where the lines take the place of all that came before: how many stand before them in the
+        /// log.
+        earlier: Option<u64>,
+        /// The lines, oldest first.
+        lines: Vec<LogLine>,
+    },
     /// The process that carried a run out is gone without a summary.
     RunGone {
         /// The run.
@@ -57,10 +76,20 @@ pub enum Trend {
     TierLatency(String, Vec<f64>),
 }
 
+/// A log: of one host in one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogOf {
+    /// The run.
+    pub run: RunId,
+    /// The host.
+    pub host: String,
+}
+
 /// What the screen asks the runtime to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Start a run; it comes back as [`crate::fleet::RunWhat::Begin`], or as [`Msg::Notice`].
+    /// Start a run; it comes back as [`Msg::RunNumber`] and [`crate::fleet::RunWhat::Begin`], or as
+    /// [`Msg::Notice`].
     StartRun {
         /// The hosts, in the fleet's order.
         hosts: Vec<String>,
@@ -105,6 +134,12 @@ pub enum Effect {
     Verify {
         /// The tier.
         tier: String,
+    },
+    /// These logs are in view, and no others: their newest lines come as [`Msg::Log`], then what is added
+    /// to them.
+    ViewLogs {
+        /// The logs.
+        logs: Vec<LogOf>,
     },
     /// Say (as [`Msg::Notice`]) where the complete log of a host's run is.
     OpenLog {

@@ -1,9 +1,9 @@
 //! A run as the screen knows it: folded from its events.
 
-use crate::dash::log_ring::{LogLine, LogRing};
+use crate::dash::log_ring::LogRing;
 use crate::fleet::{
-    Bytes, HostResult, Outcome, Phase, PhaseState, Plan, Progress, RemoteCommand, RunEvent, RunId,
-    RunWhat, Share, UsualTimes, Wait,
+    Bytes, HostResult, LiveHost, LiveProgress, LiveRun, LogLine, Outcome, Phase, PhaseState, Plan,
+    Progress, RemoteCommand, RunEvent, RunId, RunWhat, Share, UsualTimes, Wait,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -67,7 +67,9 @@ pub struct HostRun {
     pub usual: UsualTimes,
     /// What was run for it, oldest first.
     pub commands: Vec<(Phase, RemoteCommand)>,
-    /// Its newest log lines.
+    /// The last line that it logged.
+    pub last: Option<LogLine>,
+    /// Its newest log lines, as long as its log is in view.
     pub log: LogRing,
     /// Bytes done at points in time, to tell the speed from.
     samples: VecDeque<(Timestamp, u64)>,
@@ -85,6 +87,7 @@ impl HostRun {
             result: None,
             usual: UsualTimes::new(),
             commands: Vec::new(),
+            last: None,
             log: LogRing::default(),
             samples: VecDeque::new(),
         }
@@ -172,7 +175,19 @@ impl HostRun {
         }
     }
 
+    /// Takes how far the host is.
+    fn live(&mut self, live: LiveHost) {
+        if let Some(LiveProgress { at, phase, progress }) = live.progress {
+            self.progress(phase, progress, at);
+        }
+        self.last = live.last.or(self.last.take());
+    }
+
     fn progress(&mut self, phase: Phase, progress: Progress, at: Timestamp) {
+        // Told again, since something else of the run changed.
+        if self.samples.back().is_some_and(|(then, _)| *then == at) {
+            return;
+        }
         if let Some(bytes) = progress.bytes {
             let window = jiff::SignedDuration::try_from(RATE_WINDOW).unwrap_or_default();
             self.samples.push_back((at, bytes.used));
@@ -332,12 +347,9 @@ impl RunView {
                 }
                 self.host_mut(&host).phase(phase, state, at);
             }
-            RunWhat::Progress { host, phase, progress } => {
-                self.host_mut(&host).progress(phase, progress, at);
-            }
-            RunWhat::Log { host, phase, line } => {
-                self.host_mut(&host).log.push(LogLine { at, phase, text: line });
-            }
+            // How far the run is comes as [`RunView::live`], its logs when they are looked at; marks
+            // stand in the logs.
+            RunWhat::Progress { .. } | RunWhat::Log { .. } | RunWhat::Dropped { .. } => {}
             RunWhat::Plan { plan, waits } => {
                 for planned in &plan.hosts {
                     self.host_mut(&planned.host).to_build = planned.to_build;
@@ -345,13 +357,6 @@ impl RunView {
                 self.plan = Some(plan);
                 self.waits = waits;
                 self.asked_at = waits.then_some(at);
-            }
-            RunWhat::Dropped { hosts, why, .. } => {
-                for (host, lines) in hosts {
-                    let host = self.host_mut(&host);
-                    let phase = host.current().map_or(Phase::Build, |(phase, _)| phase);
-                    host.log.push(LogLine { at, phase, text: why.sentence(lines, 0) });
-                }
             }
             RunWhat::Usual { hosts } => {
                 for (host, usual) in hosts {
@@ -379,6 +384,28 @@ impl RunView {
                 let duration = Duration::from_millis(duration_ms);
                 self.summary = Some(Summary { outcomes, duration, at });
             }
+        }
+    }
+
+    /// Takes how far the run is.
+    pub fn live(&mut self, live: LiveRun) {
+        for (name, live) in live.hosts {
+            let told = live.progress.as_ref().map(|progress| progress.at);
+            let newest = told.max(live.last.as_ref().and_then(|line| line.at));
+            self.newest_at = newest.map_or(self.newest_at, |newest| self.newest_at.max(newest));
+            self.host_mut(&name).live(live);
+        }
+    }
+
+    /// Takes lines of a host's log; with `earlier` they take the place of all before, and so many stand
+    /// before them in the log.
+    pub fn log(&mut self, host: &str, earlier: Option<u64>, lines: Vec<LogLine>) {
+        let host = self.host_mut(host);
+        if let Some(earlier) = earlier {
+            host.log = LogRing::after(earlier);
+        }
+        for line in lines {
+            host.log.push(line);
         }
     }
 

@@ -7,7 +7,7 @@
 use crate::dash::look::Look;
 use crate::dash::model::Model;
 use crate::dash::msg::{Effect, Msg, Wish};
-use crate::dash::{update, view};
+use crate::dash::{update, view, view_logs};
 use crate::fleet::printable_line;
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{
@@ -156,6 +156,9 @@ pub async fn run(
                     effect => hand_over(&mut model, &effects, effect),
                 }
             }
+        }
+        if let Some(effect) = view_logs(&mut model) {
+            hand_over(&mut model, &effects, effect);
         }
         if !OURS.load(Ordering::Acquire) {
             // A panic elsewhere gave the terminal back; its message waits on the first screen.

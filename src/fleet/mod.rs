@@ -16,6 +16,8 @@ mod holdings;
 mod host;
 mod host_facts;
 mod kept;
+mod live;
+mod log_line;
 mod redact;
 mod run;
 mod select;
@@ -48,6 +50,8 @@ pub use host_facts::{
     StoreFacts, SystemFacts, UpkeepFacts,
 };
 pub use kept::KeptHost;
+pub use live::{LiveHost, LiveProgress, LiveRun};
+pub use log_line::LogLine;
 pub use redact::redact;
 pub use run::{
     Goal, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, Progress, RemoteCommand, Route,

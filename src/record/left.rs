@@ -6,7 +6,7 @@ use crate::record::runs::EVENTS;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// How many of the newest runs are looked at.
@@ -135,11 +135,8 @@ impl Runs {
             builders: BTreeSet::new(),
             events: Vec::new(),
         };
-        for line in BufReader::new(File::open(path).ok()?).split(b'\n') {
-            let Ok(line) = line else { break };
-            if let Ok(event) = serde_json::from_slice::<RunEvent>(&line) {
-                left.take(event);
-            }
+        for event in self.decided(run) {
+            left.take(event);
         }
         Some(left)
     }

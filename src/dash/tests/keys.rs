@@ -3,8 +3,10 @@
 use crate::dash::demo::{self, model, now, result, run_event};
 use crate::dash::demo_tiers;
 use crate::dash::tests::screens::{draw, look, text};
-use crate::dash::{Effect, Model, Msg, Overlay, Screen, Trend, Wish, status_line, update};
-use crate::fleet::{Event, Goal, Outcome, RunId, RunWhat, Strategy};
+use crate::dash::{
+    Effect, LogOf, Model, Msg, Overlay, Screen, Trend, Wish, status_line, update, view_logs,
+};
+use crate::fleet::{Event, Goal, LogLine, Outcome, RunId, RunWhat, Strategy};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::collections::BTreeMap;
 
@@ -26,7 +28,7 @@ pub(super) fn press(model: &mut Model, keys: &str) -> Vec<Effect> {
 }
 
 pub(super) fn fold(model: &mut Model, events: impl IntoIterator<Item = Event>) -> Vec<Effect> {
-    events.into_iter().flat_map(|event| update(model, Msg::Event(event), now())).collect()
+    events.into_iter().flat_map(|event| demo::happen(model, event)).collect()
 }
 
 fn id(text: &str) -> RunId {
@@ -166,7 +168,7 @@ fn a_run_that_was_asked_for_is_shown_when_it_begins() {
     let mut model = model(demo::well(), 80, 24);
     press(&mut model, "Ad");
     press(&mut model, "\np510\n");
-    model.starting.as_mut().unwrap().at = demo::ago_s(61);
+    update(&mut model, Msg::RunNumber(id("41")), now());
     fold(&mut model, demo::run_until_plan());
     assert_eq!(model.starting, None);
     assert_eq!(model.shown_run().map(|run| run.id.clone()), Some(id("41")));
@@ -436,11 +438,18 @@ fn time_alone_redraws_only_when_an_age_reads_differently() {
 #[test]
 fn a_log_line_out_of_sight_redraws_nothing() {
     let mut model = model(demo::run_until_plan(), 80, 24);
+    let line = || {
+        let of = LogOf { run: id("41"), host: "p620".to_owned() };
+        let line = LogLine { at: None, phase: None, text: "building".to_owned() };
+        Msg::Log { of, earlier: None, lines: vec![line] }
+    };
     model.take_dirty();
-    let (host, line) = ("p620".to_owned(), "building".to_owned());
-    let what = RunWhat::Log { host, phase: crate::fleet::Phase::Build, line };
-    fold(&mut model, [run_event("41", 5, what)]);
+    update(&mut model, line(), now());
     assert!(!model.take_dirty());
+    press(&mut model, "4");
+    model.take_dirty();
+    update(&mut model, line(), now());
+    assert!(model.take_dirty());
 }
 
 #[test]
@@ -506,4 +515,61 @@ fn what_was_measured_before_the_screen_stands_before_what_is_measured_now() {
     assert!(shown.iter().rev().zip(kept.iter().rev()).all(|(a, b)| a.to_bits() == b.to_bits()));
     assert!((shown[shown.len() - kept.len() - 1] - 99.0).abs() < 1e-9);
     assert_eq!(model.hosts[2].loads.len(), crate::dash::model::HISTORY);
+}
+
+/// Returns the messages' lines as they come from a log in which so many stand before them.
+fn part(host: &str, earlier: Option<u64>, texts: &[&str]) -> Msg {
+    let of = LogOf { run: id("41"), host: host.to_owned() };
+    let line = |text: &&str| LogLine { at: Some(now()), phase: None, text: (*text).to_owned() };
+    Msg::Log { of, earlier, lines: texts.iter().map(line).collect() }
+}
+
+#[test]
+fn logs_are_asked_for_while_they_are_in_view_and_forgotten_afterwards() {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    let asked = |hosts: &[&str]| {
+        let of = |host: &&str| LogOf { run: id("41"), host: (*host).to_owned() };
+        Some(Effect::ViewLogs { logs: hosts.iter().map(of).collect() })
+    };
+    assert_eq!(view_logs(&mut model), None);
+    press(&mut model, "4");
+    assert_eq!(view_logs(&mut model), asked(&["p620"]));
+    assert_eq!(view_logs(&mut model), None);
+    update(&mut model, part("p620", Some(1000), &["one", "two"]), now());
+    update(&mut model, part("p620", None, &["three"]), now());
+    let log = |model: &Model, host: usize| {
+        let log = &model.runs[0].hosts[host].log;
+        (log.dropped(), log.end(), log.before(u64::MAX).count())
+    };
+    assert_eq!(log(&model, 0), (1000, 1003, 3));
+    // What comes anew takes the place of what was there.
+    update(&mut model, part("p620", Some(5000), &["four"]), now());
+    assert_eq!(log(&model, 0), (5000, 5001, 1));
+    press(&mut model, "\t");
+    assert_eq!(view_logs(&mut model), asked(&["razer"]));
+    assert_eq!(log(&model, 0), (0, 0, 0));
+    press(&mut model, "1");
+    assert_eq!(view_logs(&mut model), asked(&[]));
+    // Where hosts stand side by side all of them are in view.
+    update(&mut model, Msg::Resize(200, 50), now());
+    press(&mut model, "3");
+    assert_eq!(view_logs(&mut model), asked(&["p620", "razer", "samsung", "p510"]));
+    press(&mut model, "z");
+    assert_eq!(view_logs(&mut model), asked(&["razer"]));
+}
+
+#[test]
+fn another_run_of_the_same_hosts_is_not_taken_for_the_one_that_was_asked_for() {
+    let mut model = model(demo::well(), 80, 24);
+    press(&mut model, "d\n");
+    update(&mut model, Msg::RunNumber(id("42")), now());
+    let begin = |run| {
+        let hosts = vec!["p620".to_owned()];
+        run_event(run, 0, RunWhat::Begin { hosts, title: "switch".to_owned() })
+    };
+    fold(&mut model, [begin("41")]);
+    assert!(model.starting.is_some());
+    fold(&mut model, [begin("42")]);
+    assert!(model.starting.is_none());
+    assert_eq!(model.shown_run().map(|run| run.id.clone()), Some(id("42")));
 }

@@ -62,11 +62,11 @@ fn with_answer(columns: u16, rows: u16) -> Model {
     let mut model = model(demo::troubled(), columns, rows);
     press(&mut model, "3");
     for event in demo::run_until_plan() {
-        crate::dash::update(&mut model, crate::dash::Msg::Event(event), now());
+        demo::happen(&mut model, event);
     }
     press(&mut model, "y");
     for event in demo::run_in_fetch() {
-        crate::dash::update(&mut model, crate::dash::Msg::Event(event), now());
+        demo::happen(&mut model, event);
     }
     model
 }
@@ -165,7 +165,7 @@ fn what_is_wrong_for_several_hosts_in_the_same_words_is_said_once() {
             facts.hosts.insert(host.to_owned(), on_host);
         }
         let event = Event::Tier { tier: name, facts: Box::new(facts) };
-        crate::dash::update(&mut model, crate::dash::Msg::Event(event), now());
+        demo::happen(&mut model, event);
         press(&mut model, &format!("2{}\n", "j".repeat(tier)));
         text(&draw(&model, &look(false)))
     };
@@ -221,11 +221,11 @@ fn a_deploy_that_builds() {
         let mut model = model(demo::well(), columns, rows);
         press(&mut model, "3");
         for event in demo::run_until_plan() {
-            crate::dash::update(&mut model, crate::dash::Msg::Event(event), now());
+            demo::happen(&mut model, event);
         }
         press(&mut model, "y");
         for event in demo::run_in_build() {
-            crate::dash::update(&mut model, crate::dash::Msg::Event(event), now());
+            demo::happen(&mut model, event);
         }
         model
     });
@@ -245,7 +245,7 @@ fn a_deploy_that_failed() {
     snap("deploy-failed", |columns, rows| {
         let mut model = with_answer(columns, rows);
         for event in demo::run_ended() {
-            crate::dash::update(&mut model, crate::dash::Msg::Event(event), now());
+            demo::happen(&mut model, event);
         }
         press(&mut model, "jj");
         model
@@ -297,7 +297,7 @@ fn the_plan() {
         let mut model = model(demo::troubled(), columns, rows);
         press(&mut model, "3");
         for event in demo::run_until_plan() {
-            crate::dash::update(&mut model, crate::dash::Msg::Event(event), now());
+            demo::happen(&mut model, event);
         }
         model
     });

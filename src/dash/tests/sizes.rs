@@ -20,7 +20,7 @@ fn asking(columns: u16, rows: u16) -> Model {
 fn busy(columns: u16, rows: u16) -> Model {
     let mut model = asking(columns, rows);
     for event in demo::run_in_fetch() {
-        update(&mut model, Msg::Event(event), now());
+        demo::happen(&mut model, event);
     }
     model
 }

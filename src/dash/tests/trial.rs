@@ -2,7 +2,7 @@
 
 use crate::dash::demo;
 use crate::dash::{Depth, Effect, Look, Model, Msg, Theme, ascii_from, depth_from, run};
-use crate::fleet::{Event, Phase, RunWhat};
+use crate::fleet::{Event, Phase, RunId, RunWhat};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,8 +43,10 @@ async fn play(sender: &Sender<Msg>, events: Vec<Event>, pause: Duration) {
                 tokio::time::sleep(pause).await;
             }
         }
-        if sender.send(Msg::Event(event)).await.is_err() {
-            return;
+        for message in demo::messages(event) {
+            if sender.send(message).await.is_err() {
+                return;
+            }
         }
     }
 }
@@ -72,8 +74,10 @@ async fn show_the_demonstration() {
                 for number in 0_u64.. {
                     let (host, line) = ("p620".to_owned(), format!("line {number}"));
                     let what = RunWhat::Log { host, phase: Phase::Build, line };
-                    if flood.send(Msg::Event(demo::run_event("41", 0, what))).await.is_err() {
-                        return;
+                    for message in demo::messages(demo::run_event("41", 0, what)) {
+                        if flood.send(message).await.is_err() {
+                            return;
+                        }
                     }
                 }
             });
@@ -81,12 +85,14 @@ async fn show_the_demonstration() {
         while let Some(effect) = asked.recv().await {
             match effect {
                 Effect::StartRun { .. } => {
+                    drop(sender.send(Msg::RunNumber(RunId("41".to_owned()))).await);
                     play(&sender, demo::run_until_plan(), Duration::from_millis(200)).await;
                 }
                 Effect::Answer { yes: true, .. } => {
                     play(&sender, demo::run_in_fetch(), Duration::from_millis(500)).await;
                     play(&sender, demo::run_ended(), Duration::from_millis(500)).await;
                 }
+                Effect::ViewLogs { .. } => {}
                 Effect::Quit { .. } => return,
                 effect => {
                     drop(sender.send(Msg::Notice(format!("{effect:?}"))).await);

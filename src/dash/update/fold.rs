@@ -2,9 +2,9 @@
 
 use crate::dash::model::{HISTORY, Model, Overlay, Screen};
 use crate::dash::msg::{Effect, Trend, Wish};
-use crate::dash::run_view::{HostRun, RunView};
+use crate::dash::run_view::RunView;
 use crate::fleet::{Event, HostFacts, RunEvent, RunId, RunWhat, TierFacts, duration};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -16,9 +16,6 @@ const LONG_RUN: Duration = Duration::from_secs(30);
 
 /// An end that lies further back than this is history, not news.
 const NEWS: Duration = Duration::from_secs(20);
-
-/// How far a run may seem to begin before it was asked for: times are rounded on the way.
-const CLOCKS: SignedDuration = SignedDuration::from_secs(2);
 
 /// Folds an event.
 pub(super) fn event(model: &mut Model, event: Event, now: Timestamp) -> Vec<Effect> {
@@ -165,12 +162,8 @@ fn index_of(model: &mut Model, event: &RunEvent) -> usize {
 /// Shows a run that has begun: at once when it was asked for here, else when nothing is watched.
 fn begun(model: &mut Model, index: usize) {
     let run = &model.runs[index];
-    let ours = model.starting.as_ref().is_some_and(|starting| {
-        let asked_for = |host: &HostRun| starting.hosts.contains(&host.host);
-        starting.failed.is_none()
-            && run.began_at >= starting.at - CLOCKS
-            && run.hosts.iter().all(asked_for)
-    });
+    let asked_for = model.starting.as_ref().and_then(|starting| starting.run.as_ref());
+    let ours = asked_for == Some(&run.id);
     let watching = !ours
         && model.run != index
         && (matches!(model.screen, Screen::Deploy | Screen::Logs)

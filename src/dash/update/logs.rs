@@ -3,8 +3,36 @@
 use crate::dash::command::Command;
 use crate::dash::log_ring::LogRing;
 use crate::dash::model::Model;
-use crate::dash::view::{first_log_line, page};
+use crate::dash::msg::{Effect, LogOf};
+use crate::dash::view::{first_log_line, logs_in_view, page};
+use crate::fleet::LogLine;
 use jiff::Timestamp;
+
+/// Returns what asks for the logs that are in view, where these are others than before; the lines of
+/// logs that are not in view any more are forgotten.
+pub fn view_logs(model: &mut Model) -> Option<Effect> {
+    let logs = logs_in_view(model);
+    if logs == model.logs_asked {
+        return None;
+    }
+    for old in std::mem::replace(&mut model.logs_asked, logs.clone()) {
+        let run = model.runs.iter_mut().find(|run| run.id == old.run);
+        let host = run.and_then(|run| run.hosts.iter_mut().find(|host| host.host == old.host));
+        if let Some(host) = host.filter(|_| !logs.contains(&old)) {
+            host.log = LogRing::default();
+        }
+    }
+    Some(Effect::ViewLogs { logs })
+}
+
+/// Takes lines of a log.
+pub(super) fn add(model: &mut Model, of: &LogOf, earlier: Option<u64>, lines: Vec<LogLine>) {
+    let seen = logs_in_view(model).contains(of);
+    if let Some(run) = model.runs.iter_mut().find(|run| run.id == of.run) {
+        run.log(&of.host, earlier, lines);
+        model.dirty |= seen;
+    }
+}
 
 /// Scrolls; going below the last page follows again.
 pub(super) fn scroll(model: &mut Model, command: Command) {

@@ -9,13 +9,13 @@ mod verify;
 pub(super) use overlay::{next_protected, palette_matches};
 
 pub use fold::recall;
+pub use logs::view_logs;
 
 use crate::dash::command::{Command, Context, available};
 use crate::dash::filter::Filter;
 use crate::dash::key::Key;
 use crate::dash::model::{Model, Overlay, Prompt, Screen};
 use crate::dash::msg::{Effect, Msg};
-use crate::fleet::{Event, RunWhat};
 use crossterm::event::{KeyEvent, KeyEventKind};
 use jiff::Timestamp;
 
@@ -23,7 +23,7 @@ use jiff::Timestamp;
 pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
     match msg {
         Msg::Event(event) => {
-            model.dirty |= is_visible(model, &event);
+            model.dirty = true;
             return fold::event(model, event, now);
         }
         Msg::Key(key) => {
@@ -59,29 +59,25 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             model.dirty = true;
             fold::verified(model, &tier, text, bad, now);
         }
+        Msg::RunNumber(run) => {
+            if let Some(starting) = &mut model.starting {
+                starting.run = Some(run);
+            }
+        }
+        Msg::Live { run, live } => {
+            let view = model.runs.iter_mut().find(|known| known.id == run);
+            if let Some(view) = view {
+                view.live(live);
+                model.dirty = true;
+            }
+        }
+        Msg::Log { of, earlier, lines } => logs::add(model, &of, earlier, lines),
         Msg::RunGone { run, why, can_go_on } => {
             model.dirty = true;
             return fold::run_gone(model, &run, &why, can_go_on, now);
         }
     }
     Vec::new()
-}
-
-/// Returns whether an event can change what is seen; a log line out of sight cannot.
-fn is_visible(model: &Model, event: &Event) -> bool {
-    match event {
-        Event::Run(event) if matches!(event.what, RunWhat::Log { .. }) => {
-            matches!(model.screen, Screen::Deploy | Screen::Logs)
-                && model.shown_run().is_some_and(|run| run.id == event.run)
-        }
-        Event::Asking { .. }
-        | Event::Host { .. }
-        | Event::Store { .. }
-        | Event::Tier { .. }
-        | Event::Coverage { .. }
-        | Event::Next { .. }
-        | Event::Run(_) => true,
-    }
 }
 
 /// Lets time pass: ages grow, the toast goes.

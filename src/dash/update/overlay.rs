@@ -141,7 +141,8 @@ fn started(model: &mut Model, form: StartForm, now: Timestamp) -> Effect {
     model.zoom = false;
     model.screen = crate::dash::Screen::Deploy;
     let StartForm { hosts, goal, strategy, typed, .. } = form;
-    model.starting = Some(Starting { goal, hosts: hosts.clone(), at: now, failed: None });
+    model.starting =
+        Some(Starting { goal, hosts: hosts.clone(), at: now, run: None, failed: None });
     let first = typed.iter().any(|name| model.has_no_system(name));
     Effect::StartRun { hosts, goal, strategy, allow_protected: typed, first }
 }

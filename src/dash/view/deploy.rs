@@ -48,16 +48,21 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     head(paint, buffer, top(area, 1), run);
     let mut area = below(area, 1);
     area = note(paint, buffer, area, run);
-    let count = run.hosts.len() as u16;
     if paint.model.zoom {
         if let Some(host) = run.hosts.get(paint.model.run_host) {
             alone(paint, buffer, area, run, host);
         }
-    } else if (2..=4).contains(&count) && area.width / count.max(1) >= BESIDE && area.height >= 14 {
+    } else if stand_beside(run, area) {
         beside(paint, buffer, area, run);
     } else {
         stacked(paint, buffer, area, run);
     }
+}
+
+/// Returns whether the hosts of a run stand side by side, each with its own log.
+pub(super) fn stand_beside(run: &RunView, area: Rect) -> bool {
+    let count = run.hosts.len() as u16;
+    (2..=4).contains(&count) && area.width / count.max(1) >= BESIDE && area.height >= 14
 }
 
 /// Draws a run that has not begun.

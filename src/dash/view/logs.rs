@@ -8,13 +8,13 @@
 //!
 //! Only the lines that are seen are made ready: a log of any length costs the same to draw.
 
-use crate::dash::log_ring::LogLine;
 use crate::dash::model::{LogScroll, Model};
 use crate::dash::run_view::HostRun;
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, below, count, cut, left, put, width, wrap};
 use crate::dash::view::tier_words::tier_names;
 use crate::dash::view::words::short_paths;
+use crate::fleet::{LogLine, Phase};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
@@ -22,6 +22,9 @@ use ratatui::text::{Line, Span};
 
 /// From this width on a line begins with the time of day.
 const WITH_TIME: u16 = 60;
+
+/// Columns of a time of day.
+const CLOCK: usize = 8;
 
 /// Columns of a phase's short word.
 const PHASE: usize = 8;
@@ -146,9 +149,10 @@ fn line_rows(
     scroll: &LogScroll,
 ) -> Vec<Line<'static>> {
     let room = text_room(columns);
-    let phase = line.phase.short();
+    let phase = line.phase.map_or("", Phase::short);
     let prefix = if columns >= WITH_TIME {
-        format!(" {}  {}  ", paint.clock(line.at, true), left(phase, PHASE))
+        let at = line.at.map(|at| paint.clock(at, true)).unwrap_or_default();
+        format!(" {}  {}  ", left(&at, CLOCK), left(phase, PHASE))
     } else {
         format!(" {} ", left(phase, PHASE))
     };

@@ -44,6 +44,8 @@ pub(super) use tier_words::trouble;
 
 use crate::dash::look::Look;
 use crate::dash::model::{Model, Overlay, Screen};
+use crate::dash::msg::LogOf;
+use crate::dash::run_view::HostRun;
 use crate::dash::theme::Role;
 use jiff::Timestamp;
 use paint::Paint;
@@ -119,6 +121,20 @@ pub(super) fn details_end(model: &Model, now: Timestamp) -> u16 {
         Screen::Deploy | Screen::Logs | Screen::History => 0,
     };
     rows.saturating_sub(area.height)
+}
+
+/// Returns the logs whose lines are drawn now.
+pub(super) fn logs_in_view(model: &Model) -> Vec<LogOf> {
+    let Some(run) = model.shown_run() else { return Vec::new() };
+    let beside = || !model.zoom && deploy::stand_beside(run, paint::below(body(model), 1));
+    let hosts: Vec<&HostRun> = match model.screen {
+        Screen::Deploy if model.starting.is_some() => Vec::new(),
+        Screen::Deploy if beside() => run.hosts.iter().collect(),
+        Screen::Deploy | Screen::Logs => model.shown_host_run().into_iter().collect(),
+        Screen::Fleet | Screen::Caches | Screen::History => Vec::new(),
+    };
+    let of = |host: &HostRun| LogOf { run: run.id.clone(), host: host.host.clone() };
+    hosts.into_iter().map(of).collect()
 }
 
 /// Returns where the view itself is drawn.

@@ -19,7 +19,7 @@ pub(super) fn host_run_mark(paint: &Paint<'_>, run: &RunView, host: &HostRun) ->
         let time = duration(Duration::from_millis(result.duration_ms));
         return Mark { word: format!("{} in {time}", mark.word), ..mark };
     }
-    if run.gone.is_some() {
+    if run.gone.is_some() || run.summary.is_some() {
         return Mark { sign: '–', word: "unknown".to_owned(), role: Role::Dim };
     }
     if host.waiting.is_some() {
@@ -109,8 +109,8 @@ pub(super) fn doing(paint: &Paint<'_>, host: &HostRun) -> (Role, String) {
     words.extend(host.progress_now().and_then(|progress| progress.doing.clone()).or_else(|| {
         // A phase that does not tell what it does says it in its log.
         let (phase, _) = host.current()?;
-        let (_, newest) = host.log.before(u64::MAX).next()?;
-        (newest.phase == phase).then(|| short_paths(&newest.text))
+        let last = host.last.as_ref()?;
+        (last.phase == Some(phase)).then(|| short_paths(&last.text))
     }));
     (role, tier_names(&paint.model.fleet, &words.join(" · ")))
 }

@@ -1,13 +1,13 @@
 //! Runs that are gone on with: how a run stands, and writing into its folder once more.
 
-use super::files::DiskFiles;
-use super::watch::is_many;
+use super::claim::{open, process_line};
+use super::events::{EventLine, Extent, read_events};
+use super::files::{DiskFiles, Files as _};
 use super::writer::RunWriter;
-use super::{EVENTS, PROCESS, Runs, doing, start_of};
-use crate::fleet::{Retention, RunEvent, RunId};
+use super::{EVENTS, PROCESS, Runs, doing};
+use crate::fleet::{RunEvent, RunId};
 use crate::record::RecordError;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::fs;
 use std::path::Path;
 
 /// How a run stands.
@@ -51,35 +51,29 @@ impl Runs {
     /// Returns the events of a run that tell how it stands, oldest first: everything but log lines and
     /// progress.
     pub fn decided(&self, run: &RunId) -> Vec<RunEvent> {
-        let Ok(file) = File::open(self.folder(run).join(EVENTS)) else { return Vec::new() };
-        let lines = BufReader::new(file).split(b'\n').map_while(Result::ok);
-        let few = lines.filter(|line| !is_many(line));
-        few.filter_map(|line| serde_json::from_slice::<RunEvent>(&line).ok())
-            .filter(|event| !event.what.may_be_dropped())
-            .collect()
+        let mut events = Vec::new();
+        read_events(&self.folder(run).join(EVENTS), 0, Extent::Whole, |line| match line {
+            EventLine::Few(event) => events.push(event),
+            EventLine::Many(_) => {}
+        });
+        events
     }
 
     /// Opens the folder of a run that was left for writing, and notes this process as the one that
     /// carries it out. The caller holds the run's journal, so it is the only one.
     pub fn reopen(&self, run: &RunId) -> Result<RunWriter, RecordError> {
         let dir = self.folder(run);
-        let events = dir.join(EVENTS);
-        end_the_line(&events).map_err(doing("write", &events))?;
         note_process(&dir)?;
-        let limit = Retention::default().max_run_size;
-        Ok(RunWriter::again(run.clone(), dir, Box::new(DiskFiles::default()), limit))
+        Ok(open(run, dir)?.after_earlier())
     }
 }
 
-/// Notes this process as the one that carries out the run of this folder.
-pub(super) fn note_process(dir: &Path) -> Result<(), RecordError> {
-    let pid = std::process::id();
+/// Notes this process as the one that carries out the run of this folder, in the place of another.
+fn note_process(dir: &Path) -> Result<(), RecordError> {
     let process = dir.join(PROCESS);
-    let start = start_of(pid).unwrap_or_default();
     // Whoever looks reads the old line or the new one, never half of one.
-    let fresh = dir.join("process.new");
-    fs::write(&fresh, format!("{pid} {start}\n")).map_err(doing("write", &fresh))?;
-    fs::rename(&fresh, &process).map_err(doing("write", &process))
+    let written = DiskFiles::default().replace(&process, process_line().as_bytes());
+    written.map_err(doing("write", &process))
 }
 
 /// Returns whether a process was stopped by a signal.
@@ -89,25 +83,14 @@ fn is_stopped(pid: u32) -> bool {
     matches!(state, Some("T" | "t"))
 }
 
-/// Ends the last line of a file where that is half.
-fn end_the_line(path: &Path) -> io::Result<()> {
-    let mut file = OpenOptions::new().read(true).append(true).open(path)?;
-    let size = file.metadata()?.len();
-    if size == 0 {
-        return Ok(());
-    }
-    file.seek(SeekFrom::Start(size - 1))?;
-    let mut last = [0];
-    file.read_exact(&mut last)?;
-    if last == [b'\n'] { Ok(()) } else { file.write_all(b"\n") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fleet::{Phase, RunWhat};
     use jiff::Timestamp;
     use std::collections::BTreeMap;
+    use std::fs::OpenOptions;
+    use std::io::Write;
 
     fn event(run: &RunId, what: RunWhat) -> RunEvent {
         RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what }

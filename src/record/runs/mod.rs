@@ -1,22 +1,27 @@
 //! The folder of runs, and what is in the folder of one.
 
 mod again;
+mod claim;
+mod events;
 mod files;
+mod index;
 mod journal;
+mod log;
 mod queue;
 mod recorder;
 mod watch;
 mod writer;
 
 pub use again::RunStands;
+pub use claim::ClaimError;
 pub use journal::{Journal, JournalEntry, JournalError, JournalWriter};
+pub use log::{LogPart, LogReader};
 pub use queue::{EventReceiver, EventSender, event_queue};
 pub use recorder::{RunRecord, RunRecorder};
 pub use watch::{RunNews, RunWatch};
 pub use writer::RunWriter;
 
-use crate::fleet::{Retention, RunId};
-use files::{DiskFiles, Files as _};
+use crate::fleet::RunId;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -25,6 +30,9 @@ use std::time::SystemTime;
 
 /// The name of the file with a run's events.
 pub(super) const EVENTS: &str = "events.jsonl";
+
+/// The name of the file that says how far a run is.
+pub(super) const LIVE: &str = "live.json";
 
 /// The name of the file with the process that carries a run out.
 const PROCESS: &str = "process";
@@ -105,9 +113,7 @@ impl Runs {
     /// Returns the files that are the log of a host in a run, oldest lines first: one, and where
     /// that grew beyond what a run may take, the parts of its end.
     pub fn logs(&self, run: &RunId, host: &str) -> Vec<PathBuf> {
-        let (dir, name) = (self.folder(run), format!("{host}.log"));
-        let parts = tails(&dir).into_iter().map(|number| tail_folder(&dir, number).join(&name));
-        std::iter::once(dir.join(&name)).chain(parts.filter(|file| file.is_file())).collect()
+        self.log_parts(run, host).into_iter().map(|(_, file)| file).collect()
     }
 
     /// Returns all runs, oldest first.
@@ -130,21 +136,6 @@ impl Runs {
     pub fn belongs_to(&self, run: &RunId, fleet: Option<&Path>) -> bool {
         let noted = fs::read_to_string(self.folder(run).join(FLEET)).unwrap_or_default();
         noted == fleet_name(fleet)
-    }
-
-    /// Begins a run of the fleet in that file: takes the next free number and notes this process
-    /// as the one that carries it out. Two processes never get the same number.
-    pub fn begin(&self, fleet: Option<&Path>) -> Result<RunWriter, RecordError> {
-        let last = self.list()?.last().and_then(|run| run.0.parse::<u64>().ok()).unwrap_or(0);
-        for number in last + 1.. {
-            let dir = self.dir.join(number.to_string());
-            match fs::DirBuilder::new().mode(0o700).create(&dir) {
-                Ok(()) => return begin(RunId(number.to_string()), dir, fleet),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(doing("make", &dir)(error)),
-            }
-        }
-        unreachable!("there are more numbers than folders")
     }
 
     /// Returns what a run's jobs and roots on hosts are called: no other run, of whichever machine,
@@ -200,19 +191,6 @@ impl Runs {
     }
 }
 
-/// Notes whose run it is and who carries it out, and opens it for writing.
-fn begin(run: RunId, dir: PathBuf, fleet: Option<&Path>) -> Result<RunWriter, RecordError> {
-    let name = dir.join(FLEET);
-    fs::write(&name, fleet_name(fleet)).map_err(doing("write", &name))?;
-    again::note_process(&dir)?;
-    let tag = dir.join(TAG);
-    fs::write(&tag, fresh_tag(&run)).map_err(doing("write", &tag))?;
-    let events = dir.join(EVENTS);
-    let mut files = DiskFiles::default();
-    files.append(&events, b"").map_err(doing("open", &events))?;
-    Ok(RunWriter::new(run, dir, Box::new(files), Retention::default().max_run_size))
-}
-
 /// How the folders of the end of a big run's logs begin; a number follows that grows.
 const TAIL: &str = "tail-";
 
@@ -247,12 +225,6 @@ pub fn start_of(pid: u32) -> Option<String> {
     (state != "Z").then(|| fields.nth(18).map(str::to_owned))?
 }
 
-/// Returns the run's number with something that no other machine's run has.
-fn fresh_tag(run: &RunId) -> String {
-    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), &run.0);
-    format!("run-{run}-{:08x}", random >> 32)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -275,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_stands_in_the_events_and_in_the_log_of_its_host() {
+    fn a_line_stands_in_the_log_of_its_host_and_events_in_their_file() {
         let dir = tempfile::tempdir().unwrap();
         let runs = Runs::open(dir.path()).unwrap();
         let mut writer = runs.begin(None).unwrap();
@@ -285,6 +257,8 @@ mod tests {
             phase: Phase::Build,
             line: "hello".to_owned(),
         };
+        writer.write(&RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what });
+        let what = RunWhat::Begin { hosts: vec!["samsung".to_owned()], title: "switch".to_owned() };
         let event = RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what };
         writer.write(&event);
         writer.flush().unwrap();
@@ -292,6 +266,7 @@ mod tests {
         assert_eq!(log, "1970-01-01T00:00:00Z build       hello\n");
         let text = fs::read_to_string(runs.folder(&run).join(EVENTS)).unwrap();
         assert_eq!(serde_json::from_str::<RunEvent>(text.trim()).unwrap(), event);
+        assert_eq!(runs.decided(&run), [event]);
     }
 
     #[test]

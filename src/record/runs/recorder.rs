@@ -4,6 +4,7 @@
 //! that is full log lines are left out with a mark.
 
 use crate::fleet::{DropReason, Event, RunEvent, RunWhat};
+use crate::record::runs::writer::LIVE_EVERY;
 use crate::record::{EventReceiver, EventSender, Recorder, RunWriter, event_queue};
 use std::io;
 use std::time::Duration;
@@ -74,7 +75,11 @@ fn write(
 ) -> Vec<RunEvent> {
     let (mut kept, mut marks) = (Vec::new(), Vec::new());
     let mut batch = Vec::new();
-    while events.take_within(&mut batch, BATCH, TRY_AGAIN) {
+    loop {
+        let limit = if writer.has_news() { LIVE_EVERY } else { TRY_AGAIN };
+        if !events.take_within(&mut batch, BATCH, limit) {
+            break;
+        }
         for event in batch.drain(..) {
             writer.write(&event);
             match event.what {

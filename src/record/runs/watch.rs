@@ -1,27 +1,31 @@
 //! Watching runs: reads what was added since the last look.
+//!
+//! Only what tells how runs stand is read here, which is little: their events, and how far those are
+//! that go on. Logs are read by whoever looks at one ([`Runs::read_log`]).
 
-use crate::fleet::{RunEvent, RunId, RunWhat};
+use crate::fleet::{LiveRun, RunEvent, RunId, RunWhat};
 use crate::record::Runs;
-use crate::record::runs::{EVENTS, tail_folder, tails};
+use crate::record::runs::events::{EventLine, Extent, read_events};
+use crate::record::runs::{EVENTS, LIVE};
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// How many finished runs are read when the watch begins.
 const PAST: usize = 20;
 
-/// How many bytes at the end of a run are read whole; of what stands before, log lines are passed
-/// over.
-const NEWEST: u64 = 32 << 20;
+/// The biggest file that says how far a run is, in bytes.
+const BIGGEST_LIVE: u64 = 16 << 20;
 
 /// Something new about a run.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "nearly all news are events")]
 pub enum RunNews {
-    /// An event.
+    /// An event that tells how the run stands: no log line, and no progress.
     Event(RunEvent),
+    /// How far the run is now.
+    Live(RunId, LiveRun),
     /// The process that carried the run out is gone, and the run has no end.
     Gone(RunId),
 }
@@ -31,12 +35,20 @@ pub enum RunNews {
 struct ReadPosition {
     /// How far its events were read.
     offset: u64,
-    /// Which part of the end of its logs is read, and how far.
-    tail: u64,
-    tail_offset: u64,
+    /// What the file was that said how far the run is.
+    live: Option<FileStamp>,
+    /// How far a run of an older nixdash is, which writes that among its events.
+    old: LiveRun,
     over: bool,
     /// Whether it was told that the process is gone; the run may be ended afterwards.
     gone: bool,
+}
+
+/// What changes when a file is replaced.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct FileStamp {
+    changed_at: Option<SystemTime>,
+    size: u64,
 }
 
 /// Reads the events of all runs, each once.
@@ -56,8 +68,6 @@ impl RunWatch {
     }
 
     /// Returns what is new since the last look, oldest run first.
-    ///
-    /// A line that cannot be read (a run of a newer nixdash, a full disk) is passed over.
     pub fn look(&mut self) -> Vec<RunNews> {
         let mut news = Vec::new();
         let first = self.listed.is_none();
@@ -69,6 +79,10 @@ impl RunWatch {
         };
         let skip = if first { all.len().saturating_sub(PAST) } else { 0 };
         for (index, run) in all.iter().enumerate() {
+            // Whose it is, is noted before its process.
+            if !self.places.contains_key(run) && self.runs.is_reserved(run) {
+                continue;
+            }
             let place = self.places.entry(run.clone()).or_insert_with(|| {
                 let old = index < skip && !self.runs.is_alive(run);
                 let foreign = !self.runs.belongs_to(run, self.fleet.as_deref());
@@ -78,7 +92,7 @@ impl RunWatch {
                 continue;
             }
             let alive = self.runs.is_alive(run);
-            read(&self.runs, run, place, &mut news);
+            read(&self.runs, run, alive, place, &mut news);
             if !alive && !place.over && !place.gone {
                 news.push(RunNews::Gone(run.clone()));
             }
@@ -90,75 +104,50 @@ impl RunWatch {
     }
 }
 
-/// Reads the whole lines that were added to a run's events, and to the parts of the end of its logs.
-///
-/// Of very much only the newest log lines are taken: nobody keeps more of them.
-fn read(runs: &Runs, run: &RunId, place: &mut ReadPosition, news: &mut Vec<RunNews>) {
+/// Reads what was added to a run's events, and how far it is.
+fn read(runs: &Runs, run: &RunId, alive: bool, place: &mut ReadPosition, news: &mut Vec<RunNews>) {
     let dir = runs.folder(run);
-    let head = dir.join(EVENTS);
-    let size = |file: &Path| std::fs::metadata(file).map_or(0, |data| data.len());
-    let parts: Vec<(u64, PathBuf)> = tails(&dir)
-        .into_iter()
-        .filter(|number| *number >= place.tail)
-        .map(|number| (number, tail_folder(&dir, number).join(EVENTS)))
-        .collect();
-    let later: u64 = parts.iter().map(|(_, file)| size(file)).sum();
-    let before = news.len();
-    let mut take = |event: RunEvent| {
-        place.over |= matches!(event.what, RunWhat::Summary { .. });
-        news.push(RunNews::Event(event));
-    };
-    place.offset = read_file(&head, place.offset, later, &mut take);
-    for (number, file) in &parts {
-        let offset = if *number == place.tail { place.tail_offset } else { 0 };
-        place.tail = *number;
-        place.tail_offset = read_file(file, offset, 0, &mut take);
+    let extent = if alive { Extent::Whole } else { Extent::Ends };
+    let (old, over) = (&mut place.old, &mut place.over);
+    let mut old_changed = false;
+    place.offset = read_events(&dir.join(EVENTS), place.offset, extent, |line| match line {
+        EventLine::Few(event) => {
+            *over |= matches!(event.what, RunWhat::Summary { .. });
+            news.push(RunNews::Event(event));
+        }
+        EventLine::Many(line) if alive => {
+            let event = serde_json::from_slice(&line).ok();
+            old_changed |= event.is_some_and(|event| old.take(&event));
+        }
+        EventLine::Many(_) => {}
+    });
+    if old_changed {
+        news.push(RunNews::Live(run.clone(), place.old.clone()));
     }
-    if !parts.is_empty() {
-        // Lines of the end stand in other files than the phases they belong to.
-        news[before..].sort_by_key(|news| match news {
-            RunNews::Event(event) => Some(event.at),
-            RunNews::Gone(_) => None,
-        });
+    // After the events: what is written last before the end of a run is read, too.
+    let live = dir.join(LIVE);
+    let stamp = stamp(&live);
+    if stamp != place.live {
+        place.live = stamp;
+        let text = stamp.and_then(|_| fs::read(&live).ok()).unwrap_or_default();
+        // What cannot be read (of a newer nixdash) is not shown.
+        if let Ok(live) = serde_json::from_slice(&text) {
+            news.push(RunNews::Live(run.clone(), live));
+        }
     }
 }
 
-/// Reads the whole lines of a file from an offset on; returns how far it was read. `later` is how
-/// many bytes there are to be read after it.
-fn read_file(file: &Path, from: u64, later: u64, take: &mut impl FnMut(RunEvent)) -> u64 {
-    let mut offset = from;
-    let Ok(mut file) = File::open(file) else { return offset };
-    let Ok(size) = file.metadata().map(|data| data.len()) else { return offset };
-    if size <= offset || file.seek(SeekFrom::Start(offset)).is_err() {
-        return offset;
-    }
-    let mut reader = BufReader::new(file);
-    let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-        if line.last() != Some(&b'\n') {
-            return offset;
-        }
-        offset += line.len() as u64;
-        let much = size.saturating_sub(offset).saturating_add(later) > NEWEST;
-        if !(much && is_many(&line))
-            && let Ok(event) = serde_json::from_slice::<RunEvent>(&line)
-        {
-            take(event);
-        }
-        line.clear();
-    }
-    offset
-}
-
-/// Returns whether an event, as it is written, is of a kind of which there are many.
-pub(super) fn is_many(line: &[u8]) -> bool {
-    let has = |sign: &[u8]| line.windows(sign.len()).take(160).any(|window| window == sign);
-    has(b"\"event\":\"log\"") || has(b"\"event\":\"progress\"")
+/// Returns what tells whether a file is another one than before; none of one that is not there, or that
+/// is too big to be what it should be.
+fn stamp(path: &Path) -> Option<FileStamp> {
+    let data = fs::metadata(path).ok().filter(|data| data.len() <= BIGGEST_LIVE)?;
+    Some(FileStamp { changed_at: data.modified().ok(), size: data.len() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::{Phase, Progress};
     use jiff::Timestamp;
     use std::collections::BTreeMap;
 
@@ -186,61 +175,51 @@ mod tests {
     }
 
     #[test]
-    fn a_run_whose_middle_is_gone_is_read_in_order_and_each_event_once() {
+    fn of_log_lines_and_progress_only_the_newest_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let runs = Runs::open(dir.path()).unwrap();
-        let mut writer = runs.begin(None).unwrap().with_limit(20_000);
+        let mut writer = runs.begin(None).unwrap();
         let run = writer.run().clone();
-        let mut live = RunWatch::new(runs.clone(), None);
-        let mut seen = live.look();
-        let at = |second| Timestamp::from_second(second).unwrap();
-        for second in 0..1000 {
-            let what = RunWhat::Log {
-                host: "a".to_owned(),
-                phase: crate::fleet::Phase::Build,
-                line: second.to_string(),
-            };
-            writer.write(&RunEvent { run: run.clone(), at: at(second), what });
-            if second % 10 == 0 {
-                writer.flush().unwrap();
-                seen.extend(live.look());
-            }
+        let mut watch = RunWatch::new(runs.clone(), None);
+        let (host, phase) = ("a".to_owned(), Phase::Build);
+        for number in 0..1000 {
+            let (host, line) = (host.clone(), number.to_string());
+            writer.write(&event(&run, RunWhat::Log { host: host.clone(), phase, line }));
+            let progress = Progress { done: number, ..Progress::default() };
+            writer.write(&event(&run, RunWhat::Progress { host, phase, progress }));
         }
-        let what = RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1 };
-        writer.write(&RunEvent { run: run.clone(), at: at(1000), what });
+        writer.write(&event(&run, RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1 }));
         writer.finish();
-        seen.extend(live.look());
-        let lines = |news: &[RunNews]| {
-            let events = news.iter().filter_map(|news| match news {
-                RunNews::Event(RunEvent { what: RunWhat::Log { line, .. }, .. }) => {
-                    line.parse::<u64>().ok()
-                }
-                RunNews::Event(_) | RunNews::Gone(_) => None,
-            });
-            events.collect::<Vec<u64>>()
-        };
-        // Whoever watches sees every line once; whoever comes later its beginning and its end, in
-        // order, with the marks between.
-        let mut all = lines(&seen);
-        all.sort_unstable();
-        assert_eq!(all, (0..1000).collect::<Vec<u64>>());
-        let late = RunWatch::new(runs.clone(), None).look();
-        let found = lines(&late);
-        assert!(found.is_sorted() && found.first() == Some(&0) && found.last() == Some(&999));
-        let marks = late.iter().filter_map(|news| match news {
-            RunNews::Event(RunEvent { what: RunWhat::Dropped { lines, .. }, .. }) => Some(*lines),
-            RunNews::Event(_) | RunNews::Gone(_) => None,
-        });
-        assert_eq!(found.len() as u64 + marks.sum::<u64>(), 1000);
-        assert!(runs.logs(&run, "a").len() > 2);
+        let news = watch.look();
+        assert_eq!(news.len(), 2, "{news:?}");
+        let RunNews::Live(_, live) = &news[1] else { panic!("{news:?}") };
+        let found = &live.hosts["a"];
+        assert_eq!((found.lines, found.last.as_ref().unwrap().text.as_str()), (1000, "999"));
+        assert_eq!(found.progress.as_ref().unwrap().progress.done, 999);
+        assert_eq!(watch.look(), []);
     }
 
     #[test]
-    fn a_run_whose_process_died_is_gone() {
+    fn a_run_that_an_older_nixdash_carries_out_is_followed_by_its_events() {
         let dir = tempfile::tempdir().unwrap();
         let runs = Runs::open(dir.path()).unwrap();
         let run = runs.begin(None).unwrap().run().clone();
-        std::fs::write(runs.folder(&run).join("process"), "1 12345\n").unwrap();
+        let (host, line) = ("a".to_owned(), "hello".to_owned());
+        let line = event(&run, RunWhat::Log { host, phase: Phase::Build, line });
+        let json = format!("{}\n", serde_json::to_string(&line).unwrap());
+        fs::write(runs.folder(&run).join(EVENTS), json).unwrap();
+        let news = RunWatch::new(runs, None).look();
+        let [RunNews::Live(_, live)] = &news[..] else { panic!("{news:?}") };
+        assert_eq!(live.hosts["a"].last.as_ref().unwrap().text, "hello");
+    }
+
+    #[test]
+    fn a_run_whose_process_died_is_gone_and_one_that_has_not_begun_is_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = Runs::open(dir.path()).unwrap();
+        let run = runs.begin(None).unwrap().run().clone();
+        fs::write(runs.folder(&run).join("process"), "1 12345\n").unwrap();
+        runs.reserve(None).unwrap();
         let mut watch = RunWatch::new(runs, None);
         assert_eq!(watch.look(), [RunNews::Gone(run)]);
         assert_eq!(watch.look(), []);

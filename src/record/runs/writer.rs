@@ -1,20 +1,24 @@
-//! Writing one run: its events, and the log of every host.
+//! Writing one run: its events, the log of every host, and how far it is at this moment.
 //!
 //! Two things must not happen: that logs without end fill the disk, and that a full disk leaves an
 //! untrue record. What tells how the run stands (begin, phases, plan, results, summary) always goes
 //! into `events.jsonl`, and is kept in memory and tried again as long as the disk refuses it. Log
-//! lines and progress go there and into `HOST.log` for the first half of what a run may take. After
+//! lines go into `HOST.log`, with an index beside it, for the first half of what a run may take. After
 //! that they go into folders `tail-1`, `tail-2` …, each an eighth, of which the newest four stay.
-//! Where lines are missing there is a mark with their count ([`RunWhat::Dropped`]).
+//! Where lines are missing there is a mark with their count ([`RunWhat::Dropped`]). Of progress only the
+//! newest is kept, in `live.json`, which is replaced a few times a second.
 
-use crate::fleet::{DropReason, RunEvent, RunId, RunWhat};
+use crate::fleet::{DropReason, LiveRun, LogLine, RunEvent, RunId, RunWhat};
 use crate::record::RecordError;
 use crate::record::runs::files::Files;
-use crate::record::runs::{EVENTS, doing, tail_folder, tails};
+use crate::record::runs::index::{IndexBuilder, LogIndex, index_of};
+use crate::record::runs::{EVENTS, LIVE, doing, tail_folder, tails};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Into how many parts the end of the logs is cut; the oldest of them is removed as a whole.
 const TAILS: usize = 4;
@@ -25,15 +29,15 @@ const RESERVE: usize = 256 * 1024;
 /// The name of the file that keeps it free.
 const RESERVED: &str = "reserve";
 
+/// How often it is written at most how far the run is.
+pub(super) const LIVE_EVERY: Duration = Duration::from_millis(250);
+
 /// Something that waits for the disk.
 struct Waiting {
     file: PathBuf,
     bytes: Vec<u8>,
-    /// Of a log line its number in the run, its host and when it was. It waits twice: as an event,
-    /// and for its host's log.
-    line: Option<(u64, String, Timestamp)>,
-    /// Whether it may be left out.
-    droppable: bool,
+    /// Of a log line its host and when it was: it may be left out.
+    line: Option<(String, Timestamp)>,
 }
 
 /// One part of the end of the logs.
@@ -70,17 +74,19 @@ pub struct RunWriter {
     head: u64,
     tails: VecDeque<Tail>,
     waiting: Vec<Waiting>,
-    /// How many log lines there were.
-    lines: u64,
+    /// The indexes of the logs that are written.
+    indexes: HashMap<PathBuf, IndexBuilder>,
     /// Lines that the disk refused, since the last mark.
     refused: Lines,
-    /// The numbers of those that were refused in one of two places.
-    refused_numbers: BTreeSet<u64>,
     /// When the newest event was.
     newest: Timestamp,
     /// Marks that were made and not taken yet.
     marks: Vec<RunEvent>,
     has_reserve: bool,
+    /// How far the run is, when that was written last, and whether it changed since.
+    live: LiveRun,
+    live_at: Option<Instant>,
+    live_changed: bool,
 }
 
 impl RunWriter {
@@ -94,28 +100,39 @@ impl RunWriter {
             head: 0,
             tails: VecDeque::new(),
             waiting: Vec::new(),
-            lines: 0,
+            indexes: HashMap::new(),
             refused: Lines::default(),
-            refused_numbers: BTreeSet::new(),
             newest: Timestamp::UNIX_EPOCH,
             marks: Vec::new(),
             has_reserve: false,
+            live: LiveRun::default(),
+            live_at: None,
+            live_changed: false,
         };
         writer.has_reserve =
             writer.files.append(&writer.dir.join(RESERVED), &incompressible(RESERVE)).is_ok();
         writer
     }
 
-    /// Goes on to write into the folder of a run that was left.
-    pub(super) fn again(run: RunId, dir: PathBuf, files: Box<dyn Files>, limit: u64) -> Self {
-        let head = folder_size(&dir);
-        let numbers = tails(&dir).into_iter();
-        let tails = numbers.map(|number| {
-            // How many lines stand in it is not known: one that is removed is not counted.
-            Tail { number, size: folder_size(&tail_folder(&dir, number)), lines: Lines::default() }
-        });
-        let tails = tails.collect();
-        Self { head, tails, ..Self::new(run, dir, files, limit) }
+    /// Goes on with what an earlier process wrote into the run's folder.
+    #[must_use]
+    pub(super) fn after_earlier(mut self) -> Self {
+        let numbers = tails(&self.dir);
+        self.head = logs_in(&self.dir).map(|(_, size)| size).sum();
+        for number in numbers {
+            let mut tail = Tail { number, ..Tail::default() };
+            for (log, size) in logs_in(&tail_folder(&self.dir, number)) {
+                tail.size += size;
+                let host = log.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                let index =
+                    File::open(&log).and_then(|file| LogIndex::read(&file, &index_of(&log)));
+                tail.lines.hosts.insert(host, index.map_or(0, |index| index.lines));
+            }
+            self.tails.push_back(tail);
+        }
+        let live = fs::read(self.dir.join(LIVE)).ok();
+        self.live = live.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        self
     }
 
     /// Changes how much the logs may take, in bytes.
@@ -129,48 +146,55 @@ impl RunWriter {
         &self.run
     }
 
-    /// Takes an event, and a host's line for its log; [`RunWriter::flush`] writes them.
+    /// Takes an event, or a host's line for its log; [`RunWriter::flush`] writes them.
     pub fn write(&mut self, event: &RunEvent) {
-        // Events are plain data: there is none that could not be written as JSON.
-        let Ok(mut json) = serde_json::to_vec(event) else { return };
-        json.push(b'\n');
         self.newest = event.at;
-        let droppable = event.what.may_be_dropped();
-        let Some((host, text)) = log_line(event) else {
-            let folder = self.folder(json.len() as u64, droppable);
-            self.wait(folder.join(EVENTS), json, None, droppable);
-            return;
-        };
-        let folder = self.folder((json.len() + text.len()) as u64, droppable);
-        if let Some(tail) = self.tails.back_mut() {
-            tail.lines.add(host, event.at);
+        self.live_changed |= self.live.take(event);
+        match &event.what {
+            RunWhat::Log { host, phase, line } => {
+                let (at, phase) = (Some(event.at), Some(*phase));
+                let text = LogLine { at, phase, text: line.clone() }.written().into_bytes();
+                let folder = self.log_folder(text.len() as u64);
+                if let Some(tail) = self.tails.back_mut() {
+                    tail.lines.add(host, event.at);
+                }
+                let line = Some((host.clone(), event.at));
+                self.wait(log_in(&folder, host), text, line);
+            }
+            // The newest is in `live`.
+            RunWhat::Progress { .. } => {}
+            RunWhat::Dropped { hosts, why, .. } => {
+                self.mark_logs(hosts, *why, event.at);
+                self.wait_event(event);
+            }
+            RunWhat::Begin { .. }
+            | RunWhat::Phase { .. }
+            | RunWhat::Plan { .. }
+            | RunWhat::Waiting { .. }
+            | RunWhat::Result { .. }
+            | RunWhat::Reattached { .. }
+            | RunWhat::Usual { .. }
+            | RunWhat::Command { .. }
+            | RunWhat::Summary { .. } => self.wait_event(event),
         }
-        self.lines += 1;
-        let line = Some((self.lines, host.to_owned(), event.at));
-        self.wait(folder.join(EVENTS), json, line.clone(), droppable);
-        self.wait(folder.join(format!("{host}.log")), text, line, droppable);
     }
 
     /// Lets something wait for the disk.
-    fn wait(
-        &mut self,
-        file: PathBuf,
-        bytes: Vec<u8>,
-        line: Option<(u64, String, Timestamp)>,
-        droppable: bool,
-    ) {
-        self.waiting.push(Waiting { file, bytes, line, droppable });
+    fn wait(&mut self, file: PathBuf, bytes: Vec<u8>, line: Option<(String, Timestamp)>) {
+        self.waiting.push(Waiting { file, bytes, line });
+    }
+
+    /// Lets an event wait for the disk.
+    fn wait_event(&mut self, event: &RunEvent) {
+        // Events are plain data: there is none that could not be written as JSON.
+        let Ok(mut json) = serde_json::to_vec(event) else { return };
+        json.push(b'\n');
+        self.wait(self.dir.join(EVENTS), json, None);
     }
 
     /// Returns the folder in which so many bytes of logs have room; the oldest part of the end makes
     /// room where there is none.
-    ///
-    /// What must not be lost is in the beginning, whatever its size: it is little.
-    fn folder(&mut self, size: u64, droppable: bool) -> PathBuf {
-        if !droppable {
-            self.head += size;
-            return self.dir.clone();
-        }
+    fn log_folder(&mut self, size: u64) -> PathBuf {
         if self.tails.is_empty() && self.head + size <= self.limit / 2 {
             self.head += size;
             return self.dir.clone();
@@ -188,11 +212,20 @@ impl RunWriter {
         tail_folder(&self.dir, tail.number)
     }
 
-    /// Removes the oldest part of the end, and says so in its place.
+    /// Returns the folder that log lines go into now.
+    fn newest_folder(&self) -> PathBuf {
+        match self.tails.back() {
+            Some(tail) => tail_folder(&self.dir, tail.number),
+            None => self.dir.clone(),
+        }
+    }
+
+    /// Removes the oldest part of the end, and says so in its place: at the end of the beginning.
     fn remove_oldest(&mut self) {
         let Some(tail) = self.tails.pop_front() else { return };
         let folder = tail_folder(&self.dir, tail.number);
         self.waiting.retain(|waiting| !waiting.file.starts_with(&folder));
+        self.indexes.retain(|log, _| !log.starts_with(&folder));
         // What cannot be removed stays: too much is better than too little.
         drop(self.files.remove(&folder));
         self.mark(&tail.lines, DropReason::RunSize, 0);
@@ -205,19 +238,30 @@ impl RunWriter {
             return;
         }
         let at = missing.until.unwrap_or(self.newest);
-        for (host, count) in &missing.hosts {
-            let file = self.dir.join(format!("{host}.log"));
-            let at = at.strftime("%Y-%m-%dT%H:%M:%SZ");
-            let bytes = format!("{at} {}\n", why.sentence(*count, 0)).into_bytes();
-            self.wait(file, bytes, None, false);
-        }
+        self.mark_logs(&missing.hosts, why, at);
         let what = RunWhat::Dropped { lines, hosts: missing.hosts.clone(), events, why };
         let mark = RunEvent { run: self.run.clone(), at, what };
-        if let Ok(mut bytes) = serde_json::to_vec(&mark) {
-            bytes.push(b'\n');
-            self.wait(self.dir.join(EVENTS), bytes, None, false);
-        }
+        self.wait_event(&mark);
         self.marks.push(mark);
+    }
+
+    /// Puts a mark into the logs of hosts of which lines are missing.
+    fn mark_logs(&mut self, hosts: &BTreeMap<String, u64>, why: DropReason, at: Timestamp) {
+        let folder = match why {
+            DropReason::RunSize => self.dir.clone(),
+            DropReason::SlowReader | DropReason::SlowDisk | DropReason::DiskFull => {
+                self.newest_folder()
+            }
+        };
+        for (host, count) in hosts {
+            let mark = LogLine { at: Some(at), phase: None, text: why.sentence(*count, 0) };
+            self.wait(log_in(&folder, host), mark.written().into_bytes(), None);
+        }
+    }
+
+    /// Returns whether the run is further than what was written of that.
+    pub(super) fn has_news(&self) -> bool {
+        self.live_changed
     }
 
     /// Writes what waits, so that others can read it; returns what the disk refused.
@@ -225,7 +269,6 @@ impl RunWriter {
     /// Log lines that it refused are counted; the rest is tried again with the next call.
     pub fn flush(&mut self) -> Result<(), RecordError> {
         let result = self.write_waiting();
-        self.refused_numbers.clear();
         if result.is_ok() && !self.refused.hosts.is_empty() {
             let refused = std::mem::take(&mut self.refused);
             self.mark(&refused, DropReason::DiskFull, 0);
@@ -243,9 +286,14 @@ impl RunWriter {
                 files.push(waiting.file.clone());
             }
         }
+        let events = self.dir.join(EVENTS);
         // Last the events: whoever reads the summary there finds everything else written.
-        files.sort_by_key(|file| *file == self.dir.join(EVENTS));
+        files.sort_by_key(|file| *file == events);
+        let ends = files.last() == Some(&events);
         for file in files {
+            if file == events {
+                self.write_live(ends);
+            }
             if let Err(error) = self.write_file(&file) {
                 self.refuse(&file);
                 // Little is left of it now, and it must not be lost.
@@ -255,31 +303,69 @@ impl RunWriter {
                 }
             }
         }
+        self.write_live(false);
         result
     }
 
-    /// Writes what waits for one file.
+    /// Writes how far the run is, when that changed and it was not written just now, or `at_once`.
+    fn write_live(&mut self, at_once: bool) {
+        let is_due = self.live_at.is_none_or(|at| at.elapsed() >= LIVE_EVERY);
+        if !self.live_changed || !(is_due || at_once) {
+            return;
+        }
+        let Ok(json) = serde_json::to_vec(&self.live) else { return };
+        // On a full disk the older one stays; what counts is in the events.
+        if self.files.replace(&self.dir.join(LIVE), &json).is_ok() {
+            self.live_changed = false;
+        }
+        self.live_at = Some(Instant::now());
+    }
+
+    /// Writes what waits for one file, and for a log also the index.
     fn write_file(&mut self, file: &Path) -> io::Result<()> {
         let of_file = self.waiting.iter().filter(|waiting| waiting.file == file);
         let bytes: Vec<u8> = of_file.flat_map(|waiting| waiting.bytes.iter().copied()).collect();
         if !bytes.is_empty() {
-            self.files.append(file, &bytes)?;
+            let offset = self.files.append(file, &bytes)?;
+            if file.extension().is_some_and(|extension| extension == LOG) {
+                let entries = self.index(file, offset).take(offset, &bytes);
+                if !entries.is_empty() {
+                    // What an index lacks is found in the log.
+                    drop(self.files.append(&index_of(file), &entries));
+                }
+            }
         }
         self.waiting.retain(|waiting| waiting.file != file);
         Ok(())
     }
 
+    /// Returns what makes the index of a log, which an earlier process may have begun: it ends at
+    /// `length`.
+    fn index(&mut self, log: &Path, length: u64) -> &mut IndexBuilder {
+        self.indexes.entry(log.to_path_buf()).or_insert_with(|| {
+            let earlier = || {
+                let file = File::open(log)?;
+                LogIndex::read_to(&file, &index_of(log), length)
+            };
+            match length {
+                0 => IndexBuilder::default(),
+                _ => earlier().map_or_else(
+                    |_: io::Error| IndexBuilder::default(),
+                    |index| IndexBuilder::after(&index),
+                ),
+            }
+        })
+    }
+
     /// Leaves out the lines that wait for a file, and counts them.
     fn refuse(&mut self, file: &Path) {
-        let (refused, numbers) = (&mut self.refused, &mut self.refused_numbers);
-        self.waiting.retain(|waiting| {
-            let stays = waiting.file != file || !waiting.droppable;
-            if let (false, Some((number, host, at))) = (stays, &waiting.line)
-                && numbers.insert(*number)
-            {
+        let refused = &mut self.refused;
+        self.waiting.retain(|waiting| match &waiting.line {
+            Some((host, at)) if waiting.file == file => {
                 refused.add(host, *at);
+                false
             }
-            stays
+            Some(_) | None => true,
         });
     }
 
@@ -304,29 +390,30 @@ impl RunWriter {
         let refused = std::mem::take(&mut self.refused);
         self.mark(&refused, DropReason::DiskFull, lost);
         drop(self.flush());
+        self.write_live(true);
         // The history is on the same disk, and has this much room for the end of the run.
         self.release();
         self.take_marks()
     }
 }
 
-/// Returns how many bytes the events and logs in a folder take, without those in folders below it.
-fn folder_size(dir: &Path) -> u64 {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
-    let is_log = |name: &std::ffi::OsStr| {
-        Path::new(name)
-            .extension()
-            .is_some_and(|extension| extension == "log" || extension == "jsonl")
-    };
-    let logs = entries.filter(|entry| is_log(&entry.file_name()));
-    logs.filter_map(|entry| entry.metadata().ok()).map(|data| data.len()).sum()
+/// How the files of logs end.
+const LOG: &str = "log";
+
+/// Returns the file of a host's log in a folder.
+fn log_in(folder: &Path, host: &str) -> PathBuf {
+    folder.join(format!("{host}.{LOG}"))
 }
 
-/// Returns the host of a log line, and the line as it stands in the host's log.
-fn log_line(event: &RunEvent) -> Option<(&str, Vec<u8>)> {
-    let RunWhat::Log { host, phase, line } = &event.what else { return None };
-    let at = event.at.strftime("%Y-%m-%dT%H:%M:%SZ");
-    Some((host, format!("{at} {phase:<11} {line}\n").into_bytes()))
+/// Returns the logs in a folder, with their sizes in bytes.
+fn logs_in(folder: &Path) -> impl Iterator<Item = (PathBuf, u64)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let logs = entries.map(|entry| entry.path());
+    let logs = logs.filter(|path| path.extension().is_some_and(|extension| extension == LOG));
+    logs.filter_map(|path| {
+        let size = fs::metadata(&path).ok()?.len();
+        Some((path, size))
+    })
 }
 
 /// Returns bytes that a file system which compresses cannot store in less room.

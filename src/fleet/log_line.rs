@@ -1,0 +1,98 @@
+//! A line of a host's log, and how it stands in the log's file.
+//!
+//! ```text
+//! 2026-11-21T12:04:22Z fetch       copying path '/nix/store/8f…-linux-6.12.58' from 'http://p620:5000'
+//! 2026-11-21T12:04:23Z             1204 log lines were removed from the middle of the record, because …
+//! ```
+
+use crate::fleet::{Phase, printable_line};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Columns of a phase in the file.
+const PHASE: usize = 11;
+
+/// One line of a host's log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When it came; none where the file does not say.
+    pub at: Option<Timestamp>,
+    /// The phase it belongs to; none of a line that tells of the log itself.
+    pub phase: Option<Phase>,
+    /// The line, printable.
+    pub text: String,
+}
+
+impl LogLine {
+    /// Returns the line as it stands in the log's file, with its end.
+    pub fn written(&self) -> String {
+        let at = self.at.map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let phase = self.phase.map_or("", Phase::word);
+        format!("{} {phase:<PHASE$} {}\n", at.unwrap_or_default(), self.text)
+    }
+
+    /// Reads a line of the log's file. The file may come from anywhere: what is returned is printable,
+    /// and a line of another shape is all text.
+    pub fn read(line: &[u8]) -> Self {
+        let line = String::from_utf8_lossy(line);
+        let line = line.trim_end_matches(['\n', '\r']);
+        let dated = line.split_once(' ').and_then(|(at, rest)| Some((at.parse().ok()?, rest)));
+        let Some((at, rest)) = dated else {
+            return Self { at: None, phase: None, text: printable_line(line) };
+        };
+        let (phase, text) = read_phase(rest);
+        Self { at: Some(at), phase, text: printable_line(text) }
+    }
+}
+
+/// Returns the phase that a line begins with after its time, and the text behind it.
+fn read_phase(rest: &str) -> (Option<Phase>, &str) {
+    let word = rest.split(' ').next().unwrap_or_default();
+    let phase = Phase::ALL.into_iter().find(|phase| phase.word() == word);
+    let columns = word.len().max(PHASE);
+    let (before, text) = (rest.get(word.len()..columns), rest.get(columns..));
+    let padded = before.is_some_and(|pad| pad.bytes().all(|byte| byte == b' '));
+    match text.and_then(|text| text.strip_prefix(' ')) {
+        Some(text) if padded && (phase.is_some() || word.is_empty()) => (phase, text),
+        Some(_) | None => (None, rest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(phase: Option<Phase>, text: &str) -> LogLine {
+        LogLine { at: "2026-11-21T12:04:22Z".parse().ok(), phase, text: text.to_owned() }
+    }
+
+    #[test]
+    fn a_line_is_read_as_it_was_written() {
+        let phases = Phase::ALL.into_iter().map(Some).chain([None]);
+        for phase in phases {
+            for text in ["", "copying path", "  indented", "build       as in a log", "ümlaut …"]
+            {
+                let line = line(phase, text);
+                assert_eq!(LogLine::read(line.written().as_bytes()), line);
+            }
+        }
+        let line = line(Some(Phase::Build), "hello");
+        assert_eq!(line.written(), "2026-11-21T12:04:22Z build       hello\n");
+    }
+
+    #[test]
+    fn lines_of_another_shape_are_all_text_and_printable() {
+        for (file, text) in [
+            ("no time at all", "no time at all"),
+            ("", ""),
+            ("2026-11-21T12:04:22Z 7 log lines are missing", "7 log lines are missing"),
+            ("2026-11-21T12:04:22Z fetching it", "fetching it"),
+            ("2026-11-21T12:04:22Z build", "build"),
+            ("2026-11-21T12:04:22Z build       \u{1b}[31mred\u{7}", "red"),
+            ("torn\u{1b}]0;title\u{7} line", "torn line"),
+        ] {
+            assert_eq!(LogLine::read(file.as_bytes()).text, text, "{file}");
+        }
+        assert_eq!(LogLine::read(b"\xff\xfe").text, "\u{fffd}\u{fffd}");
+    }
+}

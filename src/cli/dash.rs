@@ -118,7 +118,7 @@ fn start_own_log() {
 }
 
 /// Returns how the screen looks: the configured theme on this terminal.
-fn look(fleet: &Fleet) -> Result<Look, CliError> {
+pub(super) fn look(fleet: &Fleet) -> Result<Look, CliError> {
     let name = fleet.theme.as_deref().unwrap_or(DEFAULT_THEME);
     let theme = match Theme::named(name) {
         Some(theme) => theme,
@@ -378,7 +378,7 @@ impl Runtime {
 }
 
 /// Says which files a log is in.
-fn where_log_is(files: &[PathBuf]) -> String {
+pub(super) fn where_log_is(files: &[PathBuf]) -> String {
     match files {
         [] => "there is no log yet".to_owned(),
         [file] => format!("the whole log is {}", file.display()),

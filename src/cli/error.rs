@@ -96,6 +96,26 @@ pub enum CliError {
     /// The run could not begin in the folder that was made for it.
     #[error("{0}")]
     Claim(#[from] crate::record::ClaimError),
+    /// A run could not be exported, or an exported one not be read.
+    #[error("{0}")]
+    Export(#[from] crate::record::ExportError),
+    /// What was given is no number of a run.
+    #[error("{0:?} is no number of a run; `nixdash runs` lists the runs with their numbers")]
+    NoRunNumber(String),
+    /// A compressed file would be written to the terminal.
+    #[error("an exported run is compressed and nothing to read; name a file with -o FILE")]
+    BinaryToTerminal,
+    /// The file of an exported run could not be made.
+    #[error(
+        "could not make {}: {source}; name another file with -o FILE, one that is not there yet",
+        path.display()
+    )]
+    WriteExport {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The history could not be read.
     #[error("{0}")]
     History(#[from] crate::record::HistoryError),
@@ -137,6 +157,10 @@ impl CliError {
             | Self::Untrusted(_)
             | Self::Verify(_)
             | Self::Claim(_)
+            | Self::NoRunNumber(_)
+            | Self::BinaryToTerminal
+            | Self::Export(_)
+            | Self::WriteExport { .. }
             | Self::NobodyToAsk => ExitCode::from(EXIT_USAGE),
             Self::RunAtWork(_)
             | Self::Reattach(_)

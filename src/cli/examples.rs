@@ -52,6 +52,14 @@ Examples:
   nixdash history samsung --since 7d        A week of one host
   nixdash history --limit 5 --json          For programs";
 
+pub(super) const RUNS: &str = "\
+Examples:
+  nixdash runs                              The newest 20 runs, as nixdash history
+  nixdash runs export 41                    Writes run 41 to nixdash-run-41.jsonl.gz
+  nixdash runs export 41 -o /tmp/run.gz     Writes it to another file
+  nixdash runs view nixdash-run-41.jsonl.gz  Shows it on any machine
+  nixdash runs view run.gz --json           How it ended, for programs";
+
 pub(super) const CACHES: &str = "\
 Examples:
   nixdash caches                            State, size, growth and shares of every tier

@@ -57,12 +57,12 @@ fn turn_to(
     wanted: Vec<LogOf>,
     mut readers: Vec<(LogOf, LogReader)>,
 ) -> Vec<(LogOf, LogReader)> {
-    let reader = |of: LogOf| match readers.iter().position(|(known, _)| *known == of) {
-        Some(index) => readers.swap_remove(index),
-        None => {
-            let reader = runs.read_log(&of.run, &of.host, LogRing::CAPACITY);
-            (of, reader)
+    let reader = |of: LogOf| {
+        if let Some(index) = readers.iter().position(|(known, _)| *known == of) {
+            return readers.swap_remove(index);
         }
+        let reader = runs.read_log(&of.run, &of.host, LogRing::CAPACITY);
+        (of, reader)
     };
     wanted.into_iter().map(reader).collect()
 }
@@ -83,4 +83,12 @@ async fn look(
     });
     // The thread ends early only with the whole program.
     looked.await.unwrap_or_default()
+}
+
+/// Returns the newest lines of logs as messages, once.
+#[cfg(test)]
+pub(super) fn look_once(runs: &Runs, logs: Vec<LogOf>) -> Vec<Msg> {
+    let readers = turn_to(runs, logs, Vec::new()).into_iter();
+    let parts = readers.filter_map(|(of, mut reader)| Some((of, reader.look()?)));
+    parts.map(|(of, LogPart { earlier, lines })| Msg::Log { of, earlier, lines }).collect()
 }

@@ -137,12 +137,21 @@ pub(super) async fn run(fleet: Fleet, args: &HistoryArgs) -> Result<ExitCode, Cl
     let since = args.since.and_then(|time| now.checked_sub(time).ok());
     let since = since.unwrap_or(Timestamp::UNIX_EPOCH);
     let runs = read(|history| history.runs(&hosts, since, args.limit))?;
+    print_runs(&runs, args.json, &folders)
+}
+
+/// Prints runs, as JSON or as a table; `folders` tells of those without an end how they stand.
+pub(super) fn print_runs(
+    runs: &[RunRow],
+    json: bool,
+    folders: &Runs,
+) -> Result<ExitCode, CliError> {
     let left_at = |run: &RunRow| {
         let is_left = run.ended_at.is_none() && folders.stands(&run.run) == RunStands::Left;
-        is_left.then(|| left::can_go_on(&folders, &run.run)).flatten()
+        is_left.then(|| left::can_go_on(folders, &run.run)).flatten()
     };
     let mut out = std::io::stdout().lock();
-    if args.json {
+    if json {
         let document =
             HistoryJson { runs: runs.iter().map(|run| run_json(run, left_at(run))).collect() };
         serde_json::to_writer_pretty(&mut out, &document).map_err(std::io::Error::from)?;
@@ -156,7 +165,7 @@ pub(super) async fn run(fleet: Fleet, args: &HistoryArgs) -> Result<ExitCode, Cl
             (false, Some(_)) => "left",
             (false, None) => "no end",
         };
-        write!(out, "{}", text(&runs, &TimeZone::system(), stand))?;
+        write!(out, "{}", text(runs, &TimeZone::system(), stand))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -28,12 +28,14 @@ mod next;
 mod notes;
 mod print;
 mod reattach;
+mod runs;
 mod show;
 mod status;
 mod strategies;
 mod trends;
 mod trust;
 mod verify;
+mod view_run;
 mod wait;
 
 pub use error::CliError;
@@ -86,6 +88,9 @@ enum CliCommand {
     /// Shows the runs there were, how they ended and where their paths came from
     #[command(after_help = examples::HISTORY)]
     History(history::HistoryArgs),
+    /// Lists the runs there were, writes one as a file, or shows such a file
+    #[command(after_help = examples::RUNS)]
+    Runs(runs::RunsArgs),
     /// Shows every tier: state, size, growth, hit rate, share served, coverage
     #[command(after_help = examples::CACHES)]
     Caches(caches::CachesArgs),
@@ -131,6 +136,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(CliCommand::Build(args)) => deploy::build(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::Reattach(args)) => reattach::run(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::History(args)) => history::run(load::load_saying(hosts)?, &args).await,
+        Some(CliCommand::Runs(args)) => runs::run(hosts, args).await,
         Some(CliCommand::Caches(args)) => caches::run(load::load_saying(hosts)?, args).await,
         Some(CliCommand::Exporter(args)) => exporter::run(load::load_saying(hosts)?, args).await,
         Some(CliCommand::Trust(args)) => trust::run(&args),

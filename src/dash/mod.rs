@@ -39,7 +39,7 @@ pub use log_ring::LogRing;
 pub use look::{Depth, Look, ascii, ascii_from, depth_from};
 pub use model::{
     HostModel, LogScroll, Model, Overlay, Prompt, RunSign, Screen, StartForm, Starting, TierView,
-    Toast,
+    Toast, shown_flake,
 };
 pub use msg::{Effect, LogOf, Msg, Trend, Wish};
 pub use run_view::{Extent, HostRun, PhaseView, RunView, Summary};

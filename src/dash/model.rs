@@ -240,6 +240,8 @@ pub struct Model {
     pub flake: Option<String>,
     /// The flake's git revision, with `-dirty` when its work tree has changes.
     pub revision: Option<String>,
+    /// Whether a record is shown, from which nothing is measured or started.
+    pub(super) is_record: bool,
     /// When the dashboard was opened.
     pub(super) opened_at: Timestamp,
     /// What is known of each host, in the fleet's order.
@@ -301,6 +303,7 @@ impl Model {
             tiers: vec![TierView::default(); fleet.tiers.len()],
             flake: fleet.flake.clone(),
             revision: None,
+            is_record: false,
             opened_at: now,
             fleet,
             figures: Figures::default(),
@@ -332,14 +335,14 @@ impl Model {
     /// Names the flake by its path below the person's home, where it is there.
     #[must_use]
     pub fn with_home(mut self, home: &str) -> Self {
-        let below = |flake: &str| {
-            let rest = flake.strip_prefix(home.trim_end_matches('/'))?;
-            (rest.is_empty() || rest.starts_with('/')).then(|| format!("~{rest}"))
-        };
-        if let Some(short) = self.flake.as_deref().filter(|_| !home.is_empty()).and_then(below) {
-            self.flake = Some(short);
-        }
+        self.flake = self.flake.map(|flake| shown_flake(&flake, home));
         self
+    }
+
+    /// Lets nothing be measured or started: what is shown is a record.
+    #[must_use]
+    pub fn of_a_record(self) -> Self {
+        Self { is_record: true, ..self }
     }
 
     /// Returns whether something visible changed since the last call.
@@ -486,6 +489,15 @@ impl Model {
         let seconds = if bad { 15 } else { 6 };
         let until = now + jiff::SignedDuration::from_secs(seconds);
         self.toast = Some(Toast { text: text.into(), bad, until });
+    }
+}
+
+/// Returns a flake as the title names it: one below the person's home with `~` for that.
+pub fn shown_flake(flake: &str, home: &str) -> String {
+    let home = home.trim_end_matches('/');
+    match flake.strip_prefix(home).filter(|_| !home.is_empty()) {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => format!("~{rest}"),
+        Some(_) | None => flake.to_owned(),
     }
 }
 

@@ -19,6 +19,7 @@ mod kept;
 mod live;
 mod log_line;
 mod redact;
+mod redact_json;
 mod run;
 mod select;
 mod settings;
@@ -53,6 +54,7 @@ pub use kept::KeptHost;
 pub use live::{LiveHost, LiveProgress, LiveRun};
 pub use log_line::LogLine;
 pub use redact::redact;
+pub use redact_json::{printable_json, redact_json};
 pub use run::{
     Goal, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, Progress, RemoteCommand, Route,
     Strategy, UsualTimes, Wait,

@@ -15,8 +15,8 @@ pub use history::{Asked, Growth, History, HistoryError, Recorder, RunRow, share_
 pub use left::{EndingLock, LeftHost, LeftRun};
 pub use place::state_home;
 pub use runs::{
-    ClaimError, EventReceiver, EventSender, Journal, JournalEntry, JournalError, JournalWriter,
-    LogPart, LogReader, RecordError, RunNews, RunRecord, RunRecorder, RunStands, RunWatch,
-    RunWriter, Runs, Word, event_queue, start_of,
+    ClaimError, EventReceiver, EventSender, ExportError, ExportedRun, Journal, JournalEntry,
+    JournalError, JournalWriter, LogPart, LogReader, RecordError, RunNews, RunRecord, RunRecorder,
+    RunStands, RunWatch, RunWriter, Runs, Word, event_queue, start_of,
 };
 pub use trends::{Prometheus, Series, TrendError};

@@ -18,6 +18,7 @@ mod pages;
 mod prometheus;
 mod recorded;
 mod relative_paths;
+mod runs;
 mod scripts;
 mod secrets;
 mod service;

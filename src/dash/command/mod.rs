@@ -211,6 +211,19 @@ pub(super) fn available(model: &Model) -> impl Iterator<Item = &'static CommandE
 /// Returns whether a command has something to act on.
 pub(super) fn can(model: &Model, command: Command) -> bool {
     match command {
+        Command::Deploy
+        | Command::Build
+        | Command::Cancel
+        | Command::Mark
+        | Command::MarkAll
+        | Command::Refresh
+        | Command::RefreshAll
+        | Command::LookClosely
+        | Command::Verify
+            if model.is_record =>
+        {
+            false
+        }
         Command::Deploy | Command::Build => !targets(model).is_empty(),
         Command::Open if model.shows_details() => false,
         Command::Mark | Command::Open | Command::Zoom if model.screen == Screen::Fleet => {

@@ -28,6 +28,9 @@ pub(super) fn title(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     if let Some(flake) = &paint.model.flake {
         left.push(paint.span(Role::Dim, format!("  {flake}")));
     }
+    if paint.model.is_record {
+        left.push(Span::raw("  the record of a run: nothing is measured or started here"));
+    }
     if paint.model.fleet.trust.doubt().is_some() {
         let words = "  ▲ hosts.toml is not trusted: run `nixdash trust`";
         left.push(paint.span(Role::Error, words));

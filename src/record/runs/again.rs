@@ -1,7 +1,7 @@
 //! Runs that are gone on with: how a run stands, and writing into its folder once more.
 
 use super::claim::{open, process_line};
-use super::events::{EventLine, Extent, read_events};
+use super::events::{EventLine, ReadExtent, read_events};
 use super::files::{DiskFiles, Files as _};
 use super::writer::RunWriter;
 use super::{EVENTS, PROCESS, Runs, doing};
@@ -52,7 +52,7 @@ impl Runs {
     /// progress.
     pub fn decided(&self, run: &RunId) -> Vec<RunEvent> {
         let mut events = Vec::new();
-        read_events(&self.folder(run).join(EVENTS), 0, Extent::Whole, |line| match line {
+        read_events(&self.folder(run).join(EVENTS), 0, ReadExtent::Whole, |line| match line {
             EventLine::Few(event) => events.push(event),
             EventLine::Many(_) => {}
         });

@@ -9,8 +9,8 @@ use crate::record::runs::files::{DiskFiles, Files as _};
 use crate::record::runs::{EVENTS, FLEET, PROCESS, TAG, doing, fleet_name, start_of};
 use crate::record::{RecordError, RunWriter, Runs};
 use rustix::process::geteuid;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -139,12 +139,19 @@ fn note_process(dir: &Path) -> Result<bool, RecordError> {
     let fresh = dir.join(format!("{PROCESS}.{}", std::process::id()));
     fs::write(&fresh, process_line()).map_err(doing("write", &fresh))?;
     let noted = match fs::hard_link(&fresh, &process) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            // A file system without links: for a moment the file is empty.
+            let fresh = File::options().write(true).create_new(true).open(&process);
+            fresh.and_then(|mut file| file.write_all(process_line().as_bytes()))
+        }
+        linked => linked,
+    };
+    drop(fs::remove_file(&fresh));
+    match noted {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(doing("write", &process)(error)),
-    };
-    drop(fs::remove_file(&fresh));
-    noted
+    }
 }
 
 /// Returns what names this process for good.

@@ -17,6 +17,7 @@ const ENDS: u64 = 256 * 1024;
 const LONGEST: u64 = 16 << 20;
 
 /// An event as it is read.
+#[expect(clippy::large_enum_variant, reason = "each is looked at once and not kept")]
 pub(super) enum EventLine {
     /// One that tells how the run stands.
     Few(RunEvent),
@@ -26,7 +27,7 @@ pub(super) enum EventLine {
 
 /// What is read of a file with log lines among the events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extent {
+pub(super) enum ReadExtent {
     /// All of it.
     Whole,
     /// Its beginning and its end.
@@ -38,7 +39,7 @@ pub(super) enum Extent {
 pub(super) fn read_events(
     path: &Path,
     from: u64,
-    extent: Extent,
+    extent: ReadExtent,
     mut take: impl FnMut(EventLine),
 ) -> u64 {
     let mut offset = from;
@@ -48,7 +49,7 @@ pub(super) fn read_events(
         return offset;
     }
     let mut reader = BufReader::new(file);
-    let (mut line, mut skipped) = (Vec::new(), extent == Extent::Whole);
+    let (mut line, mut skipped) = (Vec::new(), extent == ReadExtent::Whole);
     while read_line(&mut reader, &mut line) {
         if line.last() != Some(&b'\n') {
             return offset;
@@ -112,7 +113,7 @@ mod tests {
     }
 
     /// Returns how many events and log lines are read, and how far.
-    fn count(path: &Path, extent: Extent) -> (usize, usize, u64) {
+    fn count(path: &Path, extent: ReadExtent) -> (usize, usize, u64) {
         let (mut few, mut many) = (0, 0);
         let offset = read_events(path, 0, extent, |line| match line {
             EventLine::Few(_) => few += 1,
@@ -124,16 +125,16 @@ mod tests {
     #[test]
     fn of_a_long_run_of_an_older_nixdash_only_beginning_and_end_are_read() {
         let (file, size) = old(100_000);
-        let (few, many, offset) = count(file.path(), Extent::Ends);
+        let (few, many, offset) = count(file.path(), ReadExtent::Ends);
         assert_eq!((few, offset), (2, size));
         let most = 2 * ENDS as usize / 80;
         assert!(many > 1000 && many < most, "{many} of at most {most}");
-        assert_eq!(count(file.path(), Extent::Whole), (2, 100_000, size));
+        assert_eq!(count(file.path(), ReadExtent::Whole), (2, 100_000, size));
     }
 
     #[test]
     fn a_short_run_of_an_older_nixdash_is_read_whole() {
         let (file, size) = old(2000);
-        assert_eq!(count(file.path(), Extent::Ends), (2, 2000, size));
+        assert_eq!(count(file.path(), ReadExtent::Ends), (2, 2000, size));
     }
 }

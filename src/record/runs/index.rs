@@ -212,7 +212,7 @@ mod tests {
             assert_eq!((found.lines, found.length), (whole.lines, whole.length));
             let lines = fs::read(&log).unwrap();
             for entry in &found.entries {
-                let before = lines[..entry.offset as usize].iter().filter(|b| **b == b'\n').count();
+                let before = lines[..entry.offset as usize].split(|b| *b == b'\n').count() - 1;
                 assert_eq!(before as u64, entry.line);
             }
         }

@@ -149,7 +149,7 @@ fn newest(file: &File, end: u64, count: usize) -> io::Result<Vec<LogLine>> {
         let size = CHUNK.min(start);
         let mut chunk = vec![0; size as usize];
         file.read_exact_at(&mut chunk, start - size)?;
-        breaks += chunk.iter().filter(|byte| **byte == b'\n').count();
+        breaks += chunk.split(|byte| *byte == b'\n').count() - 1;
         chunk.append(&mut bytes);
         bytes = chunk;
         start -= size;

@@ -3,6 +3,7 @@
 mod again;
 mod claim;
 mod events;
+mod export;
 mod files;
 mod index;
 mod journal;
@@ -14,6 +15,7 @@ mod writer;
 
 pub use again::RunStands;
 pub use claim::ClaimError;
+pub use export::{ExportError, ExportedRun};
 pub use journal::{Journal, JournalEntry, JournalError, JournalWriter};
 pub use log::{LogPart, LogReader};
 pub use queue::{EventReceiver, EventSender, event_queue};

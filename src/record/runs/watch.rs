@@ -5,7 +5,7 @@
 
 use crate::fleet::{LiveRun, RunEvent, RunId, RunWhat};
 use crate::record::Runs;
-use crate::record::runs::events::{EventLine, Extent, read_events};
+use crate::record::runs::events::{EventLine, ReadExtent, read_events};
 use crate::record::runs::{EVENTS, LIVE};
 use std::collections::HashMap;
 use std::fs;
@@ -107,7 +107,7 @@ impl RunWatch {
 /// Reads what was added to a run's events, and how far it is.
 fn read(runs: &Runs, run: &RunId, alive: bool, place: &mut ReadPosition, news: &mut Vec<RunNews>) {
     let dir = runs.folder(run);
-    let extent = if alive { Extent::Whole } else { Extent::Ends };
+    let extent = if alive { ReadExtent::Whole } else { ReadExtent::Ends };
     let (old, over) = (&mut place.old, &mut place.over);
     let mut old_changed = false;
     place.offset = read_events(&dir.join(EVENTS), place.offset, extent, |line| match line {

@@ -200,3 +200,32 @@ fn what_a_full_disk_never_took_is_told_at_the_end() {
          not be written"
     );
 }
+
+#[test]
+fn how_far_a_run_is_is_written_seldom_and_before_what_happens_next() {
+    let disk = SmallDisk::with_room(1 << 30);
+    let mut writer = writer(&disk, 1 << 30);
+    let began = Instant::now();
+    let progress = |writer: &mut RunWriter, done: u64| {
+        let progress = crate::fleet::Progress { done, ..crate::fleet::Progress::default() };
+        let host = "samsung".to_owned();
+        writer.write(&event(1, RunWhat::Progress { host, phase: Phase::Fetch, progress }));
+        writer.flush().unwrap();
+    };
+    let shown = |disk: &SmallDisk| {
+        let live: LiveRun = serde_json::from_str(&disk.lines("run/live.json")[0]).unwrap();
+        live.hosts["samsung"].progress.as_ref().unwrap().progress.done
+    };
+    progress(&mut writer, 1);
+    assert_eq!(shown(&disk), 1);
+    progress(&mut writer, 2);
+    if began.elapsed() < LIVE_EVERY {
+        assert_eq!((shown(&disk), writer.has_news()), (1, true));
+    }
+    writer.write(&phase(2, Phase::Fetch));
+    writer.flush().unwrap();
+    assert_eq!((shown(&disk), writer.has_news()), (2, false));
+    progress(&mut writer, 3);
+    writer.finish();
+    assert_eq!(shown(&disk), 3);
+}

@@ -1,0 +1,244 @@
+//! `nixdash runs`: lists runs, writes one as a file, and shows such a file.
+
+use crate::cli::{CliError, history, load, view_run};
+use crate::config;
+use crate::dash::shown_flake;
+use crate::fleet::{Fleet, Host, KindName, RunEvent, RunId, RunWhat, Tier};
+use crate::record::{ExportedRun, RunRow, Runs, state_home};
+use clap::{Args, Subcommand, ValueHint};
+use serde::{Deserialize, Serialize};
+use std::fs::OpenOptions;
+use std::io::{self, IsTerminal};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Arguments of `nixdash runs`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct RunsArgs {
+    #[command(subcommand)]
+    command: Option<RunsCommand>,
+    #[command(flatten)]
+    list: history::HistoryArgs,
+}
+
+/// What is done with a run.
+#[derive(Debug, Subcommand)]
+enum RunsCommand {
+    /// Writes a run as one file: its events, journal and logs, without secrets
+    Export(ExportArgs),
+    /// Shows a run that was exported, on any machine, as it showed where it was made
+    View(ViewArgs),
+}
+
+/// Arguments of `nixdash runs export`.
+#[derive(Debug, Args)]
+struct ExportArgs {
+    /// The run's number, as `nixdash runs` lists it
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// The file, or - for standard output [default: nixdash-run-RUN.jsonl.gz]
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    output: Option<PathBuf>,
+}
+
+/// Arguments of `nixdash runs view`.
+#[derive(Debug, Args)]
+struct ViewArgs {
+    /// The file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// Prints how it ended as one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// What the screen of a run needs to know of the fleet that it belongs to.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+struct FleetNames {
+    flake: Option<String>,
+    builder: Option<String>,
+    hosts: Vec<HostName>,
+    tiers: Vec<TierName>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct HostName {
+    name: String,
+    #[serde(default)]
+    tags: Vec<String>,
+    #[serde(default)]
+    protected: bool,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct TierName {
+    name: String,
+    kind: String,
+    url: String,
+    #[serde(default)]
+    host: Option<String>,
+}
+
+impl FleetNames {
+    /// Describes a fleet; the flake as the screen names it.
+    fn of(fleet: &Fleet, home: &str) -> Self {
+        let hosts = fleet.hosts.iter().map(|host| HostName {
+            name: host.name.clone(),
+            tags: host.tags.clone(),
+            protected: host.protected,
+        });
+        let tiers = fleet.tiers.iter().map(|tier| TierName {
+            name: tier.name.clone(),
+            kind: tier.kind.name().word().to_owned(),
+            url: tier.url.clone(),
+            host: tier.host.clone(),
+        });
+        Self {
+            flake: fleet.flake.as_deref().map(|flake| shown_flake(flake, home)),
+            builder: fleet.builder.clone(),
+            hosts: hosts.collect(),
+            tiers: tiers.collect(),
+        }
+    }
+
+    /// Returns a fleet of these names, of which nothing can be reached: it is only shown.
+    fn fleet(self) -> Fleet {
+        let template = config::fallback();
+        let host = |named: HostName| {
+            let HostName { name, tags, protected } = named;
+            let attribute = name.clone();
+            let like = template.hosts.first().cloned();
+            like.map(|like| Host { name, tags, protected, attribute, ..like })
+        };
+        let tier = |named: TierName| {
+            // A kind of a newer nixdash is shown as any cache over HTTP.
+            let kinds = KindName::ALL.into_iter();
+            let kind = kinds.clone().find(|kind| kind.word() == named.kind);
+            let kind = kind.unwrap_or(KindName::Http);
+            Tier { host: named.host, ..Tier::new(&named.name, kind, &named.url) }
+        };
+        Fleet {
+            flake: self.flake,
+            builder: self.builder,
+            hosts: self.hosts.into_iter().filter_map(host).collect(),
+            tiers: self.tiers.into_iter().map(tier).collect(),
+            ..template
+        }
+    }
+}
+
+/// Runs `nixdash runs`.
+pub(super) async fn run(hosts: Option<&Path>, args: RunsArgs) -> Result<ExitCode, CliError> {
+    match args.command {
+        None => history::run(load::load_saying(hosts)?, &args.list).await,
+        Some(RunsCommand::Export(args)) => export(&load::load_saying(hosts)?, &args),
+        Some(RunsCommand::View(args)) => view(hosts, &args).await,
+    }
+}
+
+/// Writes a run as a file.
+fn export(fleet: &Fleet, args: &ExportArgs) -> Result<ExitCode, CliError> {
+    let runs = Runs::open(&state_home())?;
+    let run = RunId(args.run.trim_start_matches('#').to_owned());
+    if run.0.is_empty() || !run.0.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(CliError::NoRunNumber(args.run.clone()));
+    }
+    let home = std::env::var("HOME").unwrap_or_default();
+    let names = serde_json::to_value(FleetNames::of(fleet, &home)).map_err(io::Error::from)?;
+    if args.output.as_deref() == Some(Path::new("-")) {
+        if io::stdout().is_terminal() {
+            return Err(CliError::BinaryToTerminal);
+        }
+        runs.export(&run, names, io::stdout().lock())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    runs.check_exportable(&run)?;
+    let name = || PathBuf::from(format!("nixdash-run-{run}.jsonl.gz"));
+    let path = args.output.clone().unwrap_or_else(name);
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(&path);
+    let file = file.map_err(|source| CliError::WriteExport { path: path.clone(), source })?;
+    let lines = match runs.export(&run, names, file) {
+        Ok(lines) => lines,
+        Err(error) => {
+            // A half file is no run.
+            drop(std::fs::remove_file(&path));
+            return Err(error.into());
+        }
+    };
+    let size = std::fs::metadata(&path).map(|data| crate::fleet::bytes(data.len()));
+    let size = size.map(|size| format!(", {size}")).unwrap_or_default();
+    println!("wrote run {run} to {}: {lines} lines{size}", path.display());
+    println!("`nixdash runs view {}` shows it on any machine", path.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows a run that was exported: on the screen, or as an account of how it ended.
+async fn view(hosts: Option<&Path>, args: &ViewArgs) -> Result<ExitCode, CliError> {
+    let folder = tempfile::tempdir()?;
+    let runs = Runs::open(folder.path())?;
+    let exported = runs.import(&args.file)?;
+    let events = runs.decided(&exported.run);
+    if args.json || !io::stdout().is_terminal() {
+        return history::print_runs(&[row(&exported.run, &events)], args.json, &runs);
+    }
+    let mut fleet = fleet_of(&exported);
+    // Only how the screen looks is taken from the fleet here; without one it looks as it does by itself.
+    fleet.theme = load::load(hosts).ok().and_then(|fleet| fleet.theme);
+    view_run::show_run(fleet, runs, exported).await
+}
+
+/// Returns the fleet that an exported run names; nothing of what cannot be read.
+fn fleet_of(exported: &ExportedRun) -> Fleet {
+    serde_json::from_value::<FleetNames>(exported.fleet.clone()).unwrap_or_default().fleet()
+}
+
+/// Returns a run as the history keeps it, from its events.
+fn row(run: &RunId, events: &[RunEvent]) -> RunRow {
+    let mut row = RunRow {
+        run: run.clone(),
+        began_at: events.first().map(|event| event.at).unwrap_or_default(),
+        ended_at: None,
+        title: String::new(),
+        revision: None,
+        duration_ms: None,
+        gaps: Vec::new(),
+        hosts: Vec::new(),
+    };
+    for event in events {
+        match &event.what {
+            RunWhat::Begin { hosts, title } => {
+                row.began_at = event.at;
+                row.title.clone_from(title);
+                row.hosts = hosts.iter().map(|host| (host.clone(), None)).collect();
+            }
+            RunWhat::Plan { plan, .. } => row.revision.clone_from(&plan.revision),
+            RunWhat::Result { host, result } => {
+                let result = Some(result.clone());
+                match row.hosts.iter_mut().find(|(known, _)| known == host) {
+                    Some(known) => known.1 = result,
+                    None => row.hosts.push((host.clone(), result)),
+                }
+            }
+            RunWhat::Summary { duration_ms, .. } => {
+                row.ended_at = Some(event.at);
+                row.duration_ms = Some(*duration_ms);
+            }
+            RunWhat::Dropped { lines, events, why, .. } => row.gaps.push((*why, *lines, *events)),
+            RunWhat::Phase { .. }
+            | RunWhat::Progress { .. }
+            | RunWhat::Log { .. }
+            | RunWhat::Waiting { .. }
+            | RunWhat::Reattached { .. }
+            | RunWhat::Usual { .. }
+            | RunWhat::Command { .. } => {}
+        }
+    }
+    row
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! The dashboard on a run that was exported: nothing is asked, and nothing can be started.
+
+use crate::cli::CliError;
+use crate::cli::dash::{look, where_log_is};
+use crate::cli::follow_logs::follow_logs;
+use crate::dash::{Effect, Model, Msg, Screen, run as show};
+use crate::fleet::{Event, Fleet};
+use crate::record::{ExportedRun, RunNews, RunWatch, Runs};
+use jiff::Timestamp;
+use std::process::ExitCode;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+/// Messages that may wait for the screen.
+const MESSAGE_QUEUE: usize = 4096;
+
+/// Shows an exported run until the person quits.
+pub(super) async fn show_run(
+    fleet: Fleet,
+    runs: Runs,
+    exported: ExportedRun,
+) -> Result<ExitCode, CliError> {
+    let look = look(&fleet)?;
+    let (messages, inbox) = mpsc::channel(MESSAGE_QUEUE);
+    let (effects, mut wanted) = mpsc::channel(64);
+    let (logs, wanted_logs) = watch::channel(Vec::new());
+    tokio::spawn(follow_logs(runs.clone(), wanted_logs, messages.clone()));
+    let told = news(&runs, &exported);
+    let tell = messages.clone();
+    tokio::spawn(async move {
+        for message in told {
+            if tell.send(message).await.is_err() {
+                return;
+            }
+        }
+    });
+    tokio::spawn(async move {
+        while let Some(effect) = wanted.recv().await {
+            match effect {
+                Effect::ViewLogs { logs: asked } => drop(logs.send_replace(asked)),
+                Effect::OpenLog { run, host } => {
+                    let text = where_log_is(&runs.logs(&run, &host));
+                    drop(messages.send(Msg::Notice(text)).await);
+                }
+                Effect::Quit { .. } => return,
+                // None of these can be asked for: the screen is one of a record.
+                Effect::StartRun { .. }
+                | Effect::Answer { .. }
+                | Effect::Reattach { .. }
+                | Effect::CancelRun { .. }
+                | Effect::Probe { .. }
+                | Effect::LookClosely { .. }
+                | Effect::Verify { .. }
+                | Effect::Terminal(_) => {}
+            }
+        }
+    });
+    show(model(fleet), look, inbox, effects).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Returns a screen that shows a record.
+pub(super) fn model(fleet: Fleet) -> Model {
+    let mut model = Model::new(Arc::new(fleet), Timestamp::now()).of_a_record();
+    model.screen = Screen::Deploy;
+    model
+}
+
+/// Returns what the screen is told of the run.
+pub(super) fn news(runs: &Runs, exported: &ExportedRun) -> Vec<Msg> {
+    let message = |news| match news {
+        RunNews::Event(event) => Msg::Event(Event::Run(event)),
+        RunNews::Live(run, live) => Msg::Live { run, live },
+        RunNews::Gone(run) => {
+            let at = exported.exported_at.strftime("%Y-%m-%d %H:%M UTC");
+            let why = format!("the run had no end when it was exported, {at}");
+            Msg::RunGone { run, why, can_go_on: false }
+        }
+    };
+    RunWatch::new(runs.clone(), None).look().into_iter().map(message).collect()
+}

@@ -1,0 +1,376 @@
+//! A run as one file, which shows elsewhere what it shows here.
+//!
+//! Compressed JSON Lines (`zcat` shows them): a head, then every line of the run's events, journal and
+//! logs with the name of its file, then the end. What looks like a secret is hidden on the way out, and
+//! once more on the way in, where texts are also made printable: the file may come from anybody.
+
+use crate::fleet::{LogLine, RunId, printable_json, redact, redact_json};
+use crate::record::runs::events::{EventLine, ReadExtent, read_events};
+use crate::record::runs::{EVENTS, LIVE, doing, journal};
+use crate::record::{RecordError, Runs};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The format of the file.
+const FORMAT: u32 = 1;
+
+/// The longest line that is read, in bytes.
+const LONGEST: u64 = 16 << 20;
+
+/// How much a file may hold, in bytes: four times what the logs of a run may take by default.
+const BIGGEST: u64 = 4 << 30;
+
+/// How many files a run may have: one a host, and five parts of its end.
+const FILES: usize = 10_000;
+
+/// The first line of an exported run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExportedRun {
+    /// The format of the file.
+    nixdash_run: u32,
+    /// The run's number.
+    pub run: RunId,
+    /// When the file was written.
+    pub exported_at: Timestamp,
+    /// The version of nixdash that wrote it.
+    pub version: String,
+    /// The hosts and tiers that the run's screen names, as whoever exports it describes them.
+    pub fleet: Value,
+}
+
+/// A line behind the first one.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum ExportedLine {
+    /// A line of a file of the run.
+    Line {
+        /// The file, below the run's folder.
+        file: String,
+        /// The line.
+        line: String,
+    },
+    /// The end: the file is whole.
+    End {
+        /// How many lines stand before.
+        lines: u64,
+    },
+}
+
+/// A run could not be exported, or read from a file.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The run has no folder.
+    #[error("there is no record of run {run} here: {} is not there; `nixdash runs` lists the runs", path.display())]
+    NoRun {
+        /// The run.
+        run: RunId,
+        /// Where its folder would be.
+        path: PathBuf,
+    },
+    /// The file cannot be read.
+    #[error("could not open {}: {source}; name a file that `nixdash runs export N` wrote", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is something else.
+    #[error("{} is no run that nixdash exported: {why}; `nixdash runs export N` writes one", path.display())]
+    NoExport {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The file is of a newer nixdash.
+    #[error("{} was written by nixdash {version} in a format that this nixdash does not know; \
+         open it with that version", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Which wrote it.
+        version: String,
+    },
+    /// The file ends too soon.
+    #[error("{} is cut short: its end is missing; copy it once more", path.display())]
+    Cut {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file holds too much.
+    #[error("{} holds more than 4 GB or 10 000 files, which no run does", path.display())]
+    TooBig {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Something could not be read or written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+impl Runs {
+    /// Writes a run with all that is recorded of it as one file; `fleet` describes the hosts and tiers
+    /// that its screen names. Returns how many lines were written.
+    pub fn export(&self, run: &RunId, fleet: Value, out: impl Write) -> Result<u64, ExportError> {
+        self.check_exportable(run)?;
+        let dir = self.folder(run);
+        let exported = |error| ExportError::from(doing("export", &dir)(error));
+        let mut out = RunExport {
+            out: GzEncoder::new(BufWriter::new(out), Compression::default()),
+            lines: 0,
+        };
+        let mut head = ExportedRun {
+            nixdash_run: FORMAT,
+            run: run.clone(),
+            exported_at: Timestamp::now(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            fleet,
+        };
+        redact_json(&mut head.fleet);
+        out.json(&head).map_err(exported)?;
+        self.export_files(run, &mut out).map_err(exported)?;
+        let lines = out.lines;
+        out.json(&ExportedLine::End { lines }).map_err(exported)?;
+        out.out.finish().and_then(|mut out| out.flush()).map_err(exported)?;
+        Ok(lines)
+    }
+
+    /// Fails for a run of which there is no record.
+    pub fn check_exportable(&self, run: &RunId) -> Result<(), ExportError> {
+        let path = self.folder(run);
+        let is_there = path.join(EVENTS).is_file();
+        if is_there { Ok(()) } else { Err(ExportError::NoRun { run: run.clone(), path }) }
+    }
+
+    /// Writes every file of a run.
+    fn export_files(&self, run: &RunId, out: &mut RunExport<impl Write>) -> io::Result<()> {
+        let dir = self.folder(run);
+        let mut failed = None;
+        // Log lines that an older nixdash put among the events stand in the logs, too.
+        read_events(&dir.join(EVENTS), 0, ReadExtent::Whole, |line| {
+            if let EventLine::Few(event) = line
+                && let Ok(event) = serde_json::to_value(&event)
+            {
+                failed = out.document(EVENTS, event).err().or(failed.take());
+            }
+        });
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        for name in [journal::JOURNAL, LIVE] {
+            each_line(&dir.join(name), |line| match serde_json::from_slice(line) {
+                Ok(document) => out.document(name, document),
+                // Torn.
+                Err(_) => Ok(()),
+            })?;
+        }
+        for log in self.log_files(run) {
+            let name = log.strip_prefix(&dir).unwrap_or(&log).to_string_lossy().into_owned();
+            each_line(&log, |line| {
+                out.line(&name, redact(&String::from_utf8_lossy(line)).into_owned())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Returns every log of a run, with all their parts, oldest lines first.
+    fn log_files(&self, run: &RunId) -> Vec<PathBuf> {
+        let dir = self.folder(run);
+        let folders = super::tails(&dir).into_iter().map(|number| super::tail_folder(&dir, number));
+        let folders = std::iter::once(dir.clone()).chain(folders);
+        let mut files: Vec<PathBuf> = folders
+            .flat_map(|folder| fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok))
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+            .collect();
+        files.sort();
+        files
+    }
+
+    /// Reads a run that was exported into this folder of runs; returns its head.
+    pub fn import(&self, path: &Path) -> Result<ExportedRun, ExportError> {
+        let file = File::open(path)
+            .map_err(|source| ExportError::Open { path: path.to_path_buf(), source })?;
+        let mut reader = BufReader::new(GzDecoder::new(BufReader::new(file)).take(BIGGEST));
+        let mut line = Vec::new();
+        let no_export = |why: String| ExportError::NoExport { path: path.to_path_buf(), why };
+        read_line(&mut reader, &mut line).map_err(|error| no_export(error.to_string()))?;
+        let mut head: Value = serde_json::from_slice(&line)
+            .map_err(|_| no_export("its first line is not that of one".to_owned()))?;
+        printable_json(&mut head);
+        if head["nixdash_run"].as_u64().is_some_and(|format| format > u64::from(FORMAT)) {
+            let version = head["version"].as_str().unwrap_or_default().to_owned();
+            return Err(ExportError::Newer { path: path.to_path_buf(), version });
+        }
+        let head: ExportedRun =
+            serde_json::from_value(head).map_err(|error| no_export(error.to_string()))?;
+        if head.run.0.is_empty() || !head.run.0.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(no_export("its run has no number".to_owned()));
+        }
+        let mut import = RunImport::begin(self.folder(&head.run))?;
+        loop {
+            line.clear();
+            let read = read_line(&mut reader, &mut line);
+            // A compressed file that is cut short is an error of its own kind.
+            if !matches!(read, Ok(read) if read > 0) {
+                let cut = ExportError::Cut { path: path.to_path_buf() };
+                let full = reader.get_ref().limit() == 0;
+                return Err(if full {
+                    ExportError::TooBig { path: path.to_path_buf() }
+                } else {
+                    cut
+                });
+            }
+            match serde_json::from_slice(&line).map_err(|error| no_export(error.to_string()))? {
+                ExportedLine::End { .. } => break,
+                ExportedLine::Line { file, line } => {
+                    if !is_of_a_run(&file) {
+                        return Err(no_export(format!("no run has a file {file:?}")));
+                    }
+                    if import.begun.len() >= FILES {
+                        return Err(ExportError::TooBig { path: path.to_path_buf() });
+                    }
+                    import.take(&file, &line)?;
+                }
+            }
+        }
+        import.end()?;
+        Ok(head)
+    }
+}
+
+/// Writes the lines of an exported run.
+struct RunExport<W: Write> {
+    out: GzEncoder<BufWriter<W>>,
+    lines: u64,
+}
+
+impl<W: Write> RunExport<W> {
+    /// Writes a line of JSON.
+    fn json(&mut self, line: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, line)?;
+        self.out.write_all(b"\n")
+    }
+
+    /// Writes a document that is a line of a file, without secrets.
+    fn document(&mut self, file: &str, mut document: Value) -> io::Result<()> {
+        redact_json(&mut document);
+        self.line(file, document.to_string())
+    }
+
+    /// Writes a line of a file.
+    fn line(&mut self, file: &str, line: String) -> io::Result<()> {
+        self.lines += 1;
+        self.json(&ExportedLine::Line { file: file.to_owned(), line })
+    }
+}
+
+/// Writes the files of a run that is read from one file.
+struct RunImport {
+    dir: PathBuf,
+    /// The files that were begun.
+    begun: BTreeSet<String>,
+    /// The one that is written now.
+    file: Option<(String, BufWriter<File>)>,
+}
+
+impl RunImport {
+    /// Makes the folder, which no process carries out and no fleet has.
+    fn begin(dir: PathBuf) -> Result<Self, RecordError> {
+        DirBuilder::new().mode(0o700).create(&dir).map_err(doing("make", &dir))?;
+        for (name, text) in [(super::PROCESS, "0 0\n"), (super::FLEET, "")] {
+            let file = dir.join(name);
+            fs::write(&file, text).map_err(doing("write", &file))?;
+        }
+        Ok(Self { dir, begun: BTreeSet::new(), file: None })
+    }
+
+    /// Takes a line of a file.
+    fn take(&mut self, name: &str, line: &str) -> Result<(), RecordError> {
+        let text = if is_log(name) {
+            LogLine::read(line.as_bytes()).written()
+        } else {
+            // What is no JSON would not be read from the folder either.
+            let Ok(mut document) = serde_json::from_str::<Value>(line) else { return Ok(()) };
+            printable_json(&mut document);
+            format!("{document}\n")
+        };
+        let path = self.dir.join(name);
+        if self.file.as_ref().is_none_or(|(open, _)| open != name) {
+            self.end()?;
+            let file = append(&path).map_err(doing("make", &path))?;
+            self.begun.insert(name.to_owned());
+            self.file = Some((name.to_owned(), BufWriter::new(file)));
+        }
+        let Some((_, file)) = &mut self.file else { return Ok(()) };
+        file.write_all(text.as_bytes()).map_err(doing("write", &path))
+    }
+
+    /// Writes what was not written yet.
+    fn end(&mut self) -> Result<(), RecordError> {
+        let Some((name, mut file)) = self.file.take() else { return Ok(()) };
+        file.flush().map_err(doing("write", &self.dir.join(name)))
+    }
+}
+
+/// Opens a file to append to it, and makes it with its folder where it is missing.
+fn append(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+/// Returns whether a file is one of a run's folder that is exported: nothing else is written.
+fn is_of_a_run(name: &str) -> bool {
+    let log = match name.split_once('/') {
+        Some((folder, log)) => {
+            let number = folder.strip_prefix("tail-").unwrap_or_default();
+            let counted = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+            counted.then_some(log)
+        }
+        None => Some(name),
+    };
+    let Some(log) = log else { return false };
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let is_name = log.len() <= 128 && !log.starts_with('.') && log.chars().all(plain);
+    is_name && (is_log(log) || [EVENTS, journal::JOURNAL, LIVE].contains(&name))
+}
+
+fn is_log(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|extension| extension == "log")
+}
+
+/// Gives every whole line of a file to `take`; a file that is not there has none.
+fn each_line(path: &Path, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    while read_line(&mut reader, &mut line)? > 0 {
+        take(line.strip_suffix(b"\n").unwrap_or(&line))?;
+        line.clear();
+    }
+    Ok(())
+}
+
+/// Reads a line with its end; of one that is too long a part.
+fn read_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<usize> {
+    reader.take(LONGEST).read_until(b'\n', line)
+}
+
+#[cfg(test)]
+mod tests;

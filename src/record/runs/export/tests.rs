@@ -1,0 +1,170 @@
+//! Runs that travel as one file.
+
+use super::*;
+use crate::fleet::{HostResult, Outcome, Phase, Progress, RunEvent, RunWhat};
+use crate::record::RunWriter;
+use std::collections::BTreeMap;
+
+fn runs() -> (tempfile::TempDir, Runs) {
+    let dir = tempfile::tempdir().unwrap();
+    let runs = Runs::open(dir.path()).unwrap();
+    (dir, runs)
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn tell(writer: &mut RunWriter, second: i64, what: RunWhat) {
+    writer.write(&RunEvent { run: writer.run().clone(), at: at(second), what });
+}
+
+/// Writes a run with a secret wherever one can stand; returns it.
+fn a_run(runs: &Runs, lines: i64) -> RunId {
+    let mut writer = runs.begin(None).unwrap().with_limit(20_000);
+    let run = writer.run().clone();
+    let host = || "samsung".to_owned();
+    let title = "switch via-cache".to_owned();
+    tell(&mut writer, 0, RunWhat::Begin { hosts: vec![host()], title });
+    for second in 0..lines {
+        let line = format!("line {second} of PASSWORD=hunter2");
+        tell(&mut writer, second, RunWhat::Log { host: host(), phase: Phase::Build, line });
+    }
+    let doing = Some("https://me:hunter2@cache.example/nar".to_owned());
+    let progress = Progress { doing, ..Progress::default() };
+    tell(&mut writer, lines, RunWhat::Progress { host: host(), phase: Phase::Build, progress });
+    let result = HostResult {
+        outcome: Outcome::Failed,
+        toplevel: None,
+        previous: None,
+        duration_ms: 1,
+        built: 0,
+        phases: BTreeMap::new(),
+        build_on: None,
+        substituted: BTreeMap::new(),
+        fetched: BTreeMap::new(),
+        error: Some("curl -u me https://me:hunter2@cache.example failed".to_owned()),
+        findings: Vec::new(),
+    };
+    tell(&mut writer, lines, RunWhat::Result { host: host(), result });
+    let outcomes = BTreeMap::from([(Outcome::Failed, 1)]);
+    tell(&mut writer, lines, RunWhat::Summary { outcomes, duration_ms: 1 });
+    writer.finish();
+    let mut journal = runs.begin_journal(&run, 1).unwrap();
+    journal.append(at(1), &serde_json::json!({ "token": "hunter2", "host": "samsung" })).unwrap();
+    run
+}
+
+fn fleet() -> Value {
+    serde_json::json!({ "tiers": [{ "url": "https://me:hunter2@cache.example" }] })
+}
+
+fn exported(runs: &Runs, run: &RunId, dir: &Path) -> PathBuf {
+    let path = dir.join("run.jsonl.gz");
+    runs.export(run, fleet(), File::create(&path).unwrap()).unwrap();
+    path
+}
+
+/// Returns a file's text, decompressed.
+fn text(path: &Path) -> String {
+    let mut text = String::new();
+    GzDecoder::new(File::open(path).unwrap()).read_to_string(&mut text).unwrap();
+    text
+}
+
+/// Writes a text, compressed.
+fn packed(path: &Path, text: &str) {
+    let mut out = GzEncoder::new(File::create(path).unwrap(), Compression::fast());
+    out.write_all(text.as_bytes()).unwrap();
+    out.finish().unwrap();
+}
+
+#[test]
+fn no_secret_leaves_with_a_run() {
+    let (dir, runs) = runs();
+    let run = a_run(&runs, 3);
+    let text = text(&exported(&runs, &run, dir.path()));
+    assert!(!text.contains("hunter2"), "{text}");
+    assert_eq!(text.matches("[secret]").count(), 8, "{text}");
+    for file in ["events.jsonl", "journal.jsonl", "live.json", "samsung.log"] {
+        assert!(text.contains(&format!("{{\"file\":\"{file}\"")), "{file} in {text}");
+    }
+}
+
+#[test]
+fn a_run_is_elsewhere_what_it_was_here() {
+    let (dir, here) = runs();
+    for lines in [3, 1000] {
+        let run = a_run(&here, lines);
+        let path = exported(&here, &run, dir.path());
+        let (_dir, there) = runs();
+        let head = there.import(&path).unwrap();
+        assert_eq!((&head.run, head.version.as_str()), (&run, env!("CARGO_PKG_VERSION")));
+        let events = there.decided(&run);
+        assert_eq!(events.len(), here.decided(&run).len());
+        assert!(matches!(events.last().unwrap().what, RunWhat::Summary { .. }));
+        let log = |runs: &Runs| runs.read_log(&run, "samsung", 5000).look().unwrap();
+        let (one, other) = (log(&here), log(&there));
+        assert_eq!((one.earlier, one.lines.len()), (other.earlier, other.lines.len()));
+        let hidden = |line: &LogLine| redact(&line.text).into_owned();
+        assert!(one.lines.iter().map(hidden).eq(other.lines.iter().map(hidden)));
+        assert!(!there.is_alive(&run));
+        fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn what_is_no_exported_run_is_named_and_nothing_is_written_elsewhere() {
+    let (dir, here) = runs();
+    let run = a_run(&here, 3);
+    let path = exported(&here, &run, dir.path());
+    let whole = text(&path);
+    let bytes = fs::read(&path).unwrap();
+    let import = |path: &Path| runs().1.import(path).unwrap_err().to_string();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    assert!(import(&path).contains("cut short"), "{}", import(&path));
+    let half: String = whole.split_inclusive('\n').take(4).collect();
+    packed(&path, &half);
+    assert!(import(&path).contains("cut short"));
+    packed(&path, &whole.replace("\"nixdash_run\":1", "\"nixdash_run\":2"));
+    assert!(import(&path).contains("does not know"));
+    for odd in [
+        "../evil.log",
+        "/tmp/evil.log",
+        "process",
+        ".ssh.log",
+        "tail-x/a.log",
+        "a/b.log",
+        "tail-1/events.jsonl",
+    ] {
+        packed(&path, &whole.replace("\"samsung.log\"", &format!("\"{odd}\"")));
+        assert!(import(&path).contains("no run has a file"), "{odd}: {}", import(&path));
+    }
+    packed(&path, &whole.replace("\"run\":\"1\"", "\"run\":\"../1\""));
+    assert!(import(&path).contains("no number"));
+    for text in ["", "hello", "{}", "[1]", "null\n"] {
+        packed(&path, text);
+        assert!(import(&path).contains("is no run that nixdash exported"), "{text}");
+    }
+    fs::write(&path, "not compressed").unwrap();
+    assert!(import(&path).contains("is no run that nixdash exported"));
+    let missing = here.export(&RunId("99".to_owned()), Value::Null, Vec::new()).unwrap_err();
+    assert!(missing.to_string().contains("no record of run 99"), "{missing}");
+}
+
+#[test]
+fn texts_of_a_file_from_elsewhere_are_made_printable() {
+    let (dir, here) = runs();
+    let run = a_run(&here, 3);
+    let path = exported(&here, &run, dir.path());
+    let odd = text(&path)
+        .replace("line 1 of", "\\u001b]0;title\\u0007line 1 of")
+        .replace("switch via-cache", "\\\\u001b[31mswitch via-cache");
+    packed(&path, &odd);
+    let (_dir, there) = runs();
+    there.import(&path).unwrap();
+    for file in ["events.jsonl", "samsung.log"] {
+        let text = fs::read_to_string(there.folder(&run).join(file)).unwrap();
+        assert!(!text.contains("u001b") && !text.contains('\u{1b}'), "{text}");
+    }
+}

@@ -7,7 +7,7 @@ use crate::cli::left::{self, Ends};
 use crate::cli::show::{Display, Face, Notices, RunDisplay};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, complete, history, trust};
 use crate::deploy::{
-    Control, Deploy, Ended, JOURNAL_FORMAT, Listener, Request, RunBegin, RunJournal, setup,
+    Allowed, Control, Deploy, Ended, JOURNAL_FORMAT, Listener, Request, RunBegin, RunJournal, setup,
 };
 use crate::fleet::{
     DropReason, Event, Fleet, Goal, Outcome, RunEvent, RunId, RunWhat, Strategy, select,
@@ -78,6 +78,12 @@ pub(super) struct DeployArgs {
     /// Lets hosts take part that run no system of NixOS yet: nothing can go back there
     #[arg(long)]
     first: bool,
+    /// Deploys, with --yes too, what does not contain the revision that a host runs
+    #[arg(long)]
+    allow_older: bool,
+    /// Activates the system itself on hosts that run a specialisation
+    #[arg(long)]
+    without_specialisation: bool,
     #[command(flatten)]
     face: FaceArgs,
 }
@@ -145,6 +151,10 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
         strategy: args.strategy.map(Into::into),
         allow_protected: args.allow_protected,
         first: args.first,
+        allowed: Allowed {
+            older: args.allow_older,
+            without_specialisation: args.without_specialisation,
+        },
     };
     run(fleet, &request, &args.face).await
 }
@@ -156,6 +166,7 @@ pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, Cli
         strategy: args.strategy.map(Into::into),
         allow_protected: Vec::new(),
         first: false,
+        allowed: Allowed::default(),
         asks: false,
     };
     run(fleet, &request, &args.face).await

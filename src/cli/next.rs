@@ -100,6 +100,7 @@ pub(super) async fn evaluate(
     let all = ["all".to_owned()];
     let selectors = if selectors.is_empty() { &all[..] } else { selectors };
     let request = Request {
+        allowed: crate::deploy::Allowed::default(),
         hosts: select(fleet, selectors)?,
         goal: Goal::Build,
         strategy: None,

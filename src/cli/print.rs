@@ -65,6 +65,9 @@ fn plan(plan: &Plan, width: usize) -> String {
     if let Some(revision) = &plan.revision {
         let _ = write!(text, " of {revision}");
     }
+    for note in plan.told() {
+        let _ = write!(text, "\n  note: {note}");
+    }
     for host in &plan.hosts {
         let name = &host.host;
         if host.unchanged {

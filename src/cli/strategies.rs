@@ -18,6 +18,7 @@ pub(super) fn mistakes(fleet: &Fleet) -> Vec<StrategyMistake> {
     let mut mistakes: Vec<(StrategyMistake, Vec<String>)> = Vec::new();
     for host in &fleet.hosts {
         let request = Request {
+            allowed: crate::deploy::Allowed::default(),
             hosts: vec![host.name.clone()],
             goal: Goal::Switch,
             strategy: None,
@@ -60,6 +61,7 @@ fn mistake(error: &SetupError) -> Option<StrategyMistake> {
         SetupError::NoFile
         | SetupError::NoFlake
         | SetupError::Protected { .. }
+        | SetupError::ReadOnly { .. }
         | SetupError::Nothing => None,
     }
 }

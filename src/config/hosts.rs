@@ -120,6 +120,7 @@ pub(super) fn read(
         system: section.parsed(report, "system", value::system).map(|system| system.value),
         tags,
         protected: section.boolean(report, "protected").unwrap_or(false),
+        read_only: section.boolean(report, "read_only").unwrap_or(false),
         check: check.iter().map(|command| command.value.to_owned()).collect(),
         attribute: section
             .parsed(report, "attribute", attribute)
@@ -146,6 +147,8 @@ pub(super) fn activation(
         connectivity: section
             .parsed(report, "connectivity", value::connectivity)
             .map(|place| place.value),
+        // A key of hosts only: the fleet's table does not know it.
+        magic_rollback: section.boolean(report, "magic_rollback"),
     }
 }
 

@@ -238,6 +238,21 @@ const HOSTS: &[KnownKey] = &[
         "`true`: it is deployed only when its name is typed (`--allow-protected NAME`).",
     ),
     key(
+        "read_only",
+        "`true` or `false`",
+        "`false`",
+        "`true`: nothing is changed there. It is looked at, and every deploy to it is refused: for a host \
+         that another tool deploys.",
+    ),
+    key(
+        "magic_rollback",
+        "`true` or `false`",
+        "`true`",
+        "`false`: a new system is kept as soon as its activation has succeeded. Nobody has to reach the host, \
+         nothing is checked, and a host that cut itself off does not come back by itself: for a host whose \
+         address changes with the deploy.",
+    ),
+    key(
         "check",
         "a list of commands",
         "none",

@@ -73,6 +73,7 @@ pub fn fallback() -> Fleet {
         system: None,
         tags: Vec::new(),
         protected: false,
+        read_only: false,
         check: Vec::new(),
         attribute: "localhost".to_owned(),
         strategy: None,

@@ -34,6 +34,7 @@ fn host(name: &str, tags: &[&str], protected: bool) -> Host {
         system: Some("x86_64-linux".to_owned()),
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
         protected,
+        read_only: false,
         check: Vec::new(),
         attribute: name.to_owned(),
         strategy: None,
@@ -278,6 +279,8 @@ pub(super) fn plan() -> Plan {
         goal: Goal::Switch,
         strategy: Strategy::ViaCache,
         revision: Some("3f2c1ab09d8e7f6a5b4c-dirty".to_owned()),
+        source: None,
+        findings: Vec::new(),
         hosts: vec![
             host("p620", 'a', true, &[]),
             host("razer", 'h', false, &[]),

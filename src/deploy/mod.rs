@@ -11,8 +11,8 @@ mod report;
 mod setup;
 
 pub use engine::{
-    Control, Deploy, Ended, Listener, NoFlake, RunBegin, RunJournal, builds_for, flake_revision,
-    locate, tracks_flake_file,
+    Control, Deploy, Ended, Listener, NoFlake, RunBegin, RunJournal, builds_for, flake_ancestry,
+    flake_revision, flake_source, locate, tracks_flake_file,
 };
 pub use journal::{
     Begun, JOURNAL_FORMAT, JobNote, NIXDASH_VERSION, NotReplayable, OpenPhase, Replayed, RunEntry,
@@ -20,4 +20,4 @@ pub use journal::{
 };
 pub use machine::{Input, Machine, MachineCommand};
 pub use report::{Activation, Ending, Failure, Preflight, Reason, Remarks, Report, RunFacts};
-pub use setup::{HostSetup, Request, Setup, SetupError, setup};
+pub use setup::{Allowed, HostSetup, Request, Setup, SetupError, setup};

@@ -1,6 +1,9 @@
 //! What the phases tell the machine.
 
-use crate::fleet::{Code, Fetched, Finding, Outcome, StorePath, Subject, printable_line};
+use crate::fleet::{
+    Code, DeployedFrom, Fetched, Finding, Outcome, Specialisation, StorePath, Subject,
+    printable_line,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -66,10 +69,24 @@ pub struct Preflight {
     pub answering: Vec<String>,
     /// The machine that built the system which was confirmed last, as the host remembers it.
     pub built_on: Option<String>,
+    /// The specialisation that runs; none where the system itself does.
+    pub specialisation: Option<Specialisation>,
+    /// What the running system was built from, as the host remembers it.
+    pub built_from: Option<DeployedFrom>,
+    /// Bytes that are free below `/nix`.
+    pub nix_free: Option<u64>,
     /// Units that had failed before anything was done.
     pub failed_units: BTreeSet<String>,
     /// What the person should know before saying yes.
     pub notes: Vec<Reason>,
+}
+
+impl Preflight {
+    /// Returns whether a system runs there, itself or as the specialisation that is kept.
+    pub fn runs(&self, system: &StorePath) -> bool {
+        self.running.as_ref() == Some(system)
+            || self.specialisation.as_ref().is_some_and(|special| special.system == *system)
+    }
 }
 
 /// How an activation went.

@@ -4,6 +4,15 @@ use crate::fleet::{ActivationSettings, Fleet, Goal, Host, Route, Strategy};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// What somebody allowed that is refused otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowed {
+    /// A host may run a revision that the one to be deployed does not contain, though nobody is asked.
+    pub older: bool,
+    /// A host that runs a specialisation gets the system itself.
+    pub without_specialisation: bool,
+}
+
 /// What was asked for.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -19,6 +28,8 @@ pub struct Request {
     pub asks: bool,
     /// Whether hosts may take part on which no system of NixOS runs yet.
     pub first: bool,
+    /// What is allowed that is refused otherwise.
+    pub allowed: Allowed,
 }
 
 /// What is to be done to one host.
@@ -56,6 +67,8 @@ pub struct Setup {
     pub asks: bool,
     /// How many hosts may be in fetch … persist at once.
     pub parallel: usize,
+    /// What is allowed that is refused otherwise.
+    pub allowed: Allowed,
     /// The hosts.
     pub hosts: Vec<HostSetup>,
 }
@@ -105,6 +118,14 @@ pub enum SetupError {
         /// The host.
         host: String,
     },
+    /// Nothing is to be changed on a selected host.
+    #[error(
+        "nothing is changed on {host}: hosts.toml says read_only = true; remove that there, or leave the host out"
+    )]
+    ReadOnly {
+        /// The host.
+        host: String,
+    },
     /// Nothing is selected.
     #[error("no host is selected")]
     Nothing,
@@ -121,6 +142,9 @@ pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
         {
             return Err(SetupError::Protected { host: host.name.clone() });
         }
+        if host.read_only && request.goal.deploys() {
+            return Err(SetupError::ReadOnly { host: host.name.clone() });
+        }
         hosts.push(host_setup(fleet, host, request)?);
     }
     if hosts.is_empty() {
@@ -131,6 +155,7 @@ pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
         strategy: request.strategy.unwrap_or(fleet.strategy),
         asks: request.asks,
         parallel: fleet.rollout.parallel.max(1),
+        allowed: request.allowed,
         hosts,
     })
 }

@@ -27,6 +27,8 @@ pub struct ActivationSettings {
     pub reboot_to_recover: Option<bool>,
     /// What answers a host that is connected: `gateway` or `HOST:PORT`.
     pub connectivity: Option<String>,
+    /// Whether a system that nobody confirms is undone.
+    pub magic_rollback: Option<bool>,
 }
 
 impl ActivationSettings {
@@ -38,6 +40,7 @@ impl ActivationSettings {
             timeout: self.timeout.or(those.timeout),
             reboot_to_recover: self.reboot_to_recover.or(those.reboot_to_recover),
             connectivity: self.connectivity.clone().or_else(|| those.connectivity.clone()),
+            magic_rollback: self.magic_rollback.or(those.magic_rollback),
         }
     }
 
@@ -55,6 +58,11 @@ impl ActivationSettings {
     /// Returns whether a host that went back and stays cut off may restart itself.
     pub fn may_reboot(&self) -> bool {
         self.reboot_to_recover.unwrap_or(false)
+    }
+
+    /// Returns whether a system that nobody confirms is undone: it is, unless hosts.toml says otherwise.
+    pub fn magic_rollback(&self) -> bool {
+        self.magic_rollback.unwrap_or(true)
     }
 
     /// Returns what answers a host that is connected.

@@ -44,6 +44,8 @@ pub struct Host {
     pub tags: Vec<String>,
     /// Deploys only when its name is typed.
     pub protected: bool,
+    /// Nothing is changed there: it is only looked at.
+    pub read_only: bool,
     /// Shell commands that must succeed on the host after an activation, run as root.
     pub check: Vec<String>,
     /// The attribute below `nixosConfigurations`.

@@ -1,6 +1,6 @@
 //! What was measured of hosts. `None` means: not measured, and is shown as unknown.
 
-use crate::fleet::{Bytes, Finding, NixFacts, Share, StorePath, told};
+use crate::fleet::{Bytes, DeployFacts, Finding, NixFacts, Share, StorePath, told};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -97,6 +97,9 @@ pub struct UpkeepFacts {
     pub boot: BootChoice,
     /// The generation of the system profile that runs now; none when what runs is in none of them.
     pub running_generation: Option<u64>,
+    /// What is known there of deploys.
+    #[serde(default)]
+    pub deploys: DeployFacts,
     /// The oldest roots, the oldest first; those of generations are not among them.
     pub roots: Vec<OldRoot>,
     /// What ran and what the profile named when this was looked at.

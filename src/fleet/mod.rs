@@ -7,6 +7,7 @@ mod activation;
 mod alarms;
 mod cache_use;
 mod closure;
+mod deployed;
 mod event;
 mod expiry;
 mod facts;
@@ -36,6 +37,7 @@ pub use activation::ActivationSettings;
 pub use alarms::{Alarms, Limits, NIX_FREE_NEEDED, RUN_FREE_NEEDED, Silence, silence};
 pub use cache_use::{CacheRecord, NixFacts, Reaction, SettingsView, UnlistedCache, WhenDown};
 pub use closure::{ClosurePath, PathAnswer, StorePath, StorePathError};
+pub use deployed::{Ancestry, DeployFacts, DeployedFrom, FlakeSource, Specialisation, commit_of};
 pub use event::{DropReason, Event, RunEvent, RunId, RunWhat};
 pub use expiry::{Validity, ValidityState};
 pub use facts::{

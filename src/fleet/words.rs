@@ -5,10 +5,11 @@
 //! what happened, where and why; its fix says what to do next.
 
 pub mod clusters;
+pub mod deploys;
 pub mod holdings;
 pub mod hosts;
 pub mod kinds;
-mod limits;
+pub mod limits;
 pub mod nix_settings;
 pub mod on_host;
 pub mod page;

@@ -2,7 +2,9 @@
 //! login. Another machine cannot get at those by itself.
 
 use crate::nix::flake_url::decoded;
+use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -38,12 +40,15 @@ pub struct PrivateInput {
 struct LockFile {
     #[serde(default)]
     nodes: BTreeMap<String, Node>,
+    root: Option<String>,
 }
 
 /// A node.
 #[derive(Deserialize)]
 struct Node {
     locked: Option<Locked>,
+    #[serde(default)]
+    inputs: BTreeMap<String, Value>,
 }
 
 /// What an input is locked to.
@@ -58,6 +63,7 @@ struct Locked {
     #[serde(rename = "ref")]
     branch: Option<String>,
     nar_hash: Option<String>,
+    last_modified: Option<i64>,
     #[serde(default)]
     submodules: bool,
 }
@@ -66,6 +72,31 @@ struct Locked {
 pub fn private_inputs(text: &str) -> Vec<PrivateInput> {
     let Ok(lock) = serde_json::from_str::<LockFile>(text) else { return Vec::new() };
     lock.nodes.into_iter().filter_map(|(name, node)| private_input(name, node.locked?)).collect()
+}
+
+/// Returns how old a flake's inputs are: the one called nixpkgs where there is one, else the newest of
+/// those that the flake names itself, with the time of what it is locked to.
+pub fn locked_input(text: &str) -> Option<(String, Timestamp)> {
+    let lock = serde_json::from_str::<LockFile>(text).ok()?;
+    let root = lock.nodes.get(lock.root.as_deref().unwrap_or("root"))?;
+    let mut newest: Option<(String, Timestamp)> = None;
+    for (name, node) in &root.inputs {
+        // An input that follows another one is a list.
+        let Some(locked) = node.as_str().and_then(|node| lock.nodes.get(node)?.locked.as_ref())
+        else {
+            continue;
+        };
+        let Some(at) = locked.last_modified.and_then(|at| Timestamp::from_second(at).ok()) else {
+            continue;
+        };
+        if name == "nixpkgs" {
+            return Some((name.clone(), at));
+        }
+        if newest.as_ref().is_none_or(|(_, before)| *before < at) {
+            newest = Some((name.clone(), at));
+        }
+    }
+    newest
 }
 
 /// Returns the input of a node, when it is such a one.
@@ -95,6 +126,24 @@ fn private_input(name: String, locked: Locked) -> Option<PrivateInput> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_age_of_nixpkgs_counts_else_that_of_the_newest_input() {
+        let lock = |inputs: &str| {
+            format!(
+                r#"{{"root": "root", "nodes": {{"root": {{"inputs": {{{inputs}}}}},
+                "a": {{"locked": {{"type": "github", "lastModified": 100}}}},
+                "b": {{"locked": {{"type": "github", "lastModified": 200}}}},
+                "c": {{"locked": {{"type": "github"}}}}}}}}"#
+            )
+        };
+        let found =
+            |inputs: &str| locked_input(&lock(inputs)).map(|(name, at)| (name, at.as_second()));
+        assert_eq!(found(r#""x": "a", "y": "b""#), Some(("y".to_owned(), 200)));
+        assert_eq!(found(r#""nixpkgs": "a", "y": "b""#), Some(("nixpkgs".to_owned(), 100)));
+        assert_eq!(found(r#""x": "c", "y": ["nixpkgs"], "z": "missing""#), None);
+        assert_eq!((locked_input(""), locked_input("{}")), (None, None));
+    }
 
     #[test]
     fn only_what_another_machine_cannot_fetch_is_named() {

@@ -119,7 +119,7 @@ fn clock_of(text: &str) -> Option<i64> {
 
 /// Returns by how many seconds a clock is ahead that said a whole second between these two times;
 /// 0 where it may be right.
-fn clock_ahead(said: i64, began: Timestamp, ended: Timestamp) -> Option<f64> {
+pub fn clock_ahead(said: i64, began: Timestamp, ended: Timestamp) -> Option<f64> {
     let said = Timestamp::from_second(said).ok()?;
     let second = said.checked_add(SignedDuration::from_secs(1)).ok()?;
     Some(if said > ended {

@@ -39,7 +39,7 @@ pub use coverage::{HostClosure, covered, measure as measure_coverage};
 pub use depth::{DepthError, depth, depths, note_depths};
 pub use earlier::EarlierLooks;
 pub use evidence::TierPast;
-pub use host::{merge as merge_host, parse as parse_host, probe as probe_host};
+pub use host::{clock_ahead, merge as merge_host, parse as parse_host, probe as probe_host};
 pub use kinds::kind_of;
 pub use look::look as look_at_tier;
 pub use memory::Memory;

@@ -1,15 +1,25 @@
 //! What seldom changes on a host and takes some processes to find out: what boots next, which roots
 //! are old. Looked at seldom, and anew when the host runs or boots another system.
 
-use crate::fleet::{BootChoice, HostFacts, OldRoot, StorePath, UpkeepFacts, printable_line};
+use crate::fleet::{
+    BootChoice, DeployFacts, DeployedFrom, HostFacts, OldRoot, Specialisation, StorePath,
+    UpkeepFacts, printable_line,
+};
 use crate::probe::host::generation;
 use crate::remote::{Script, ScriptRunner, Way};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
 /// What is asked.
-const UPKEEP: &str =
-    concat!(include_str!("scripts/host-facts.sh"), include_str!("scripts/upkeep.sh"));
+const UPKEEP: &str = concat!(
+    include_str!("scripts/host-facts.sh"),
+    include_str!("scripts/specialisations.sh"),
+    include_str!("scripts/deploys.sh"),
+    include_str!("scripts/upkeep.sh")
+);
+
+/// Most units that are kept of tools that deploy by themselves.
+const DEPLOYERS: usize = 10;
 
 /// How long it may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -54,6 +64,7 @@ fn systems(facts: &HostFacts) -> [Option<StorePath>; 2] {
 /// Reads what the script printed; nothing when it broke off.
 fn parse(text: &str, systems: [Option<StorePath>; 2], now: Timestamp) -> Option<UpkeepFacts> {
     let mut boot = BootChoice::default();
+    let mut deploys = DeployFacts::default();
     let (mut running_generation, mut roots, mut whole) = (None, Vec::new(), false);
     for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
         match key {
@@ -66,12 +77,24 @@ fn parse(text: &str, systems: [Option<StorePath>; 2], now: Timestamp) -> Option<
             "runs_generation" => {
                 running_generation = running_generation.max(generation(value.trim()));
             }
+            "specialisation" => deploys.specialisation = Specialisation::parse(value),
+            "built_from" => deploys.built_from = DeployedFrom::parse(value),
+            "deployer" if deploys.by_themselves.len() < DEPLOYERS => {
+                deploys.by_themselves.push(printable_line(value.trim()));
+            }
             "root" if roots.len() < ROOTS => roots.extend(root(value)),
             "end" => whole = true,
             _ => {}
         }
     }
-    whole.then_some(UpkeepFacts { boot, running_generation, roots, systems, measured_at: now })
+    whole.then_some(UpkeepFacts {
+        boot,
+        running_generation,
+        deploys,
+        roots,
+        systems,
+        measured_at: now,
+    })
 }
 
 /// Reads `SECONDS<TAB>LINK`.
@@ -101,13 +124,17 @@ mod tests {
     fn everything_that_is_printed_is_read() {
         let text = format!(
             "next_boot\t{RUNS}\tthe entry old (bootctl set-default)\nruns_generation\tsystem-9-link\n\
-             runs_generation\tsystem-10-link\nroot\t1700000000\t/home/me/result\nroot\tx\ty\nend\tok\n"
+             runs_generation\tsystem-10-link\nroot\t1700000000\t/home/me/result\nroot\tx\ty\nspecialisation\t{RUNS}\tgaming\n\
+             built_from\t0123abcd\tfleet\tme@desk\t9\ndeployer\tcomin.service\nend\tok\n"
         );
         let found = parse(&text, [None, None], Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!(found.boot.system.unwrap().as_str(), RUNS);
         assert_eq!(found.boot.pinned.as_deref(), Some("the entry old (bootctl set-default)"));
         assert_eq!(found.running_generation, Some(10));
         assert_eq!(found.roots.len(), 1);
+        assert_eq!(found.deploys.specialisation.unwrap().name, "gaming");
+        assert_eq!(found.deploys.built_from.unwrap().revision, "0123abcd");
+        assert_eq!(found.deploys.by_themselves, ["comin.service"]);
         assert_eq!(found.roots[0].link, "/home/me/result");
         assert_eq!(
             parse("next_boot\tx\t\n", [None, None], Timestamp::UNIX_EPOCH),

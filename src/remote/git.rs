@@ -1,5 +1,6 @@
 //! Asks git, on this machine.
 
+use crate::fleet::{Ancestry, printable_line};
 use crate::remote::Program;
 use std::path::Path;
 
@@ -27,18 +28,116 @@ pub fn git_in(dir: &Path, args: &[&str]) -> Program {
     BINDING.iter().fold(git, |git, name| git.without_env(name))
 }
 
+/// What a work tree is at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GitHead {
+    /// The whole name of the commit that is checked out.
+    pub commit: String,
+    /// Tracked files that have changes which are not committed.
+    pub changed: Vec<String>,
+}
+
+/// Returns what a work tree is at; none where the folder is in no git repository, or git is not there.
+pub async fn git_head(dir: &Path) -> Option<GitHead> {
+    if !dir.is_dir() {
+        return None;
+    }
+    let commit = git_says(dir, &["rev-parse", "HEAD"]).await?.trim().to_owned();
+    // Two letters, a space, and the name as it is: no name is quoted with -z.
+    let status =
+        git_says(dir, &["status", "--porcelain", "-z", "--untracked-files=no", "--no-renames"]);
+    let status = status.await?;
+    let changed =
+        status.split('\0').filter_map(|entry| entry.get(3..)).map(printable_line).collect();
+    Some(GitHead { commit, changed })
+}
+
+/// Counts the commits by which a commit is behind and ahead of what a work tree is at; none where git
+/// does not know it there.
+pub async fn git_ancestry(dir: &Path, commit: &str) -> Option<Ancestry> {
+    // It comes from a host: what is no name of a commit is none of git's options either.
+    if !dir.is_dir() || commit.is_empty() || !commit.chars().all(|c| c.is_ascii_hexdigit()) {
+        return None;
+    }
+    let range = format!("{commit}...HEAD");
+    let counts = git_says(dir, &["rev-list", "--left-right", "--count", &range, "--"]).await?;
+    let (ahead, behind) = counts.trim().split_once('\t')?;
+    Some(Ancestry { behind: behind.parse().ok()?, ahead: ahead.parse().ok()? })
+}
+
+/// Returns what git says in a folder; none where it fails.
+async fn git_says(dir: &Path, args: &[&str]) -> Option<String> {
+    let output = git_in(dir, args).run().await.ok()?;
+    output.is_ok().then_some(output.stdout)
+}
+
 /// Returns a work tree's short revision, with `-dirty` when tracked files have changes; none when
 /// the folder is in no git repository, or git is not there.
 pub async fn git_revision(dir: &Path) -> Option<String> {
     if !dir.is_dir() {
         return None;
     }
-    let git = async |args: &[&str]| {
-        let output = git_in(dir, args).run().await.ok()?;
-        output.is_ok().then_some(output.stdout)
-    };
-    let head = git(&["rev-parse", "--short", "HEAD"]).await?;
-    let changes = git(&["status", "--porcelain", "--untracked-files=no"]).await?;
+    let head = git_says(dir, &["rev-parse", "--short", "HEAD"]).await?;
+    let changes = git_says(dir, &["status", "--porcelain", "--untracked-files=no"]).await?;
     let dirty = if changes.trim().is_empty() { "" } else { "-dirty" };
     Some(format!("{}{dirty}", head.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// Runs git in a folder, as somebody.
+    fn git(dir: &Path, args: &[&str]) -> String {
+        let output = Command::new("git")
+            .args(["-c", "user.name=me", "-c", "user.email=me@desk", "-c", "commit.gpgsign=false"])
+            .args(args)
+            .current_dir(dir)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    #[tokio::test]
+    async fn commits_behind_and_ahead_are_counted_and_unknown_ones_are_not_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path();
+        git(at, &["init", "-q", "-b", "main"]);
+        let commit = |message: &str| {
+            git(at, &["commit", "-q", "--allow-empty", "-m", message]);
+            git(at, &["rev-parse", "HEAD"])
+        };
+        let first = commit("first");
+        git(at, &["checkout", "-q", "-b", "side"]);
+        let side = commit("on the side");
+        git(at, &["checkout", "-q", "main"]);
+        commit("second");
+        let third = commit("third");
+        let ancestry = |behind, ahead| Some(Ancestry { behind, ahead });
+        assert_eq!(git_ancestry(at, &third).await, ancestry(0, 0));
+        assert_eq!(git_ancestry(at, &first[..9]).await, ancestry(2, 0));
+        assert_eq!(git_ancestry(at, &side).await, ancestry(2, 1));
+        for unknown in ["0123456789abcdef0123456789abcdef01234567", "", "--all", "main"] {
+            assert_eq!(git_ancestry(at, unknown).await, None, "{unknown}");
+        }
+        assert_eq!(git_ancestry(Path::new("/does/not/exist"), &first).await, None);
+    }
+
+    #[tokio::test]
+    async fn changed_files_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path();
+        git(at, &["init", "-q"]);
+        std::fs::write(at.join("a file"), "1").unwrap();
+        git(at, &["add", "."]);
+        git(at, &["commit", "-q", "-m", "first"]);
+        assert_eq!(git_head(at).await.unwrap().changed, Vec::<String>::new());
+        std::fs::write(at.join("a file"), "2").unwrap();
+        std::fs::write(at.join("untracked"), "2").unwrap();
+        let head = git_head(at).await.unwrap();
+        assert_eq!((head.commit.len(), head.changed), (40, vec!["a file".to_owned()]));
+        assert_eq!(git_head(Path::new("/does/not/exist")).await, None);
+    }
 }

@@ -28,7 +28,7 @@ pub use aws::aws_profile;
 pub use connection::Remote;
 pub use error::{RemoteError, Trouble};
 pub use fake::FakeRunner;
-pub use git::{git_in, git_revision};
+pub use git::{GitHead, git_ancestry, git_head, git_in, git_revision};
 pub use program::{Program, ProgramError};
 pub use script::{Output, Script, Way, quote};
 pub use secret::{Secret, SecretError, resolve};

@@ -84,6 +84,9 @@ fn lines(paint: &Paint<'_>, popup: &Popup, plan: &Plan) -> Vec<Line<'static>> {
             }
         }
     };
+    for note in plan.told() {
+        add("flake", vec![(Role::Warn, format!("▲ {note}"))]);
+    }
     for host in &plan.hosts {
         add(&host.host, host_words(host, small));
     }

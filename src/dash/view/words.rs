@@ -103,7 +103,7 @@ pub(super) fn outcome_mark(outcome: Outcome) -> Mark {
         Outcome::NeedsReboot => ('▲', Role::Warn),
         Outcome::Degraded => ('▲', Role::Error),
         Outcome::RolledBack | Outcome::Unknown | Outcome::Failed => ('✗', Role::Error),
-        Outcome::Interrupted => ('✗', Role::Warn),
+        Outcome::Superseded | Outcome::Interrupted => ('✗', Role::Warn),
         Outcome::Offline => ('○', Role::Warn),
         Outcome::Skipped => ('○', Role::Dim),
     };

@@ -8,7 +8,7 @@ use super::decision::Decision;
 use super::scripts::{ACCOUNT, RECOVER};
 use super::step::Step;
 use crate::deploy::{Ending, Reason, RunFacts};
-use crate::fleet::{Code, Outcome, StorePath, printable_line};
+use crate::fleet::{Code, Outcome, Specialisation, StorePath, printable_line};
 use crate::remote::job::{Job, Patience};
 use crate::remote::{Output, RemoteError, Script};
 use std::collections::BTreeSet;
@@ -25,6 +25,7 @@ const RECOVER_MARGIN: Duration = Duration::from_secs(60);
 pub(super) struct Account {
     pub(super) boot_id: String,
     pub(super) running: Option<StorePath>,
+    pub(super) specialisation: Option<Specialisation>,
     pub(super) profile: Option<StorePath>,
     pub(super) boots: Option<StorePath>,
     pub(super) pinned: String,
@@ -95,6 +96,7 @@ pub(super) fn parse(text: &str) -> Account {
         match key {
             "boot_id" => found.boot_id = printable_line(value.trim()),
             "running" => found.running = path(),
+            "specialisation" => found.specialisation = Specialisation::parse(value),
             "profile" => found.profile = path(),
             "boots" => found.boots = path(),
             "pinned" => found.pinned = printable_line(value.trim()),
@@ -125,8 +127,13 @@ fn judge(name: &str, found: &Account, known: &RunFacts, told: bool) -> Ending {
         (false, _) => "its supervisor and what should have gone back were ended",
     };
     let old = known.preflight.running.as_ref();
-    let runs_old = found.running.is_some() && found.running.as_ref() == old;
-    let runs_new = found.running.is_some() && found.running == known.toplevel;
+    // A restart ends what ran only for now: a tried system, or a specialisation.
+    let before = &known.preflight;
+    let booted_old = restarted && found.running == before.profile;
+    let runs_old = found.running.is_some() && (found.running.as_ref() == old || booted_old);
+    let specialised = found.specialisation.as_ref().map(|special| &special.system);
+    let new = known.toplevel.as_ref();
+    let runs_new = new.is_some() && (found.running.as_ref() == new || specialised == new);
     let mut wrong = Vec::new();
     if found.etc_is_of_the_running_system == Some(false) {
         wrong.push("its /etc is of another system".to_owned());
@@ -157,17 +164,21 @@ fn judge(name: &str, found: &Account, known: &RunFacts, told: bool) -> Ending {
     } else {
         system
     };
+    // One that was not restarted runs what somebody activated there.
+    let third = found.running.is_some() && !runs_old && !runs_new && !restarted;
     let outcome = match (runs_old, runs_new, wrong.is_empty()) {
+        _ if third => Outcome::Superseded,
         (_, _, true) if none_again => Outcome::Failed,
         (true, _, true) => Outcome::RolledBack,
         (_, true, true) if told => Outcome::Switched,
         (..) => Outcome::Degraded,
     };
     let but = if wrong.is_empty() { String::new() } else { format!(", but {}", wrong.join("; ")) };
-    let code = match (outcome == Outcome::Degraded, restarted) {
-        (true, _) => Code::SystemUnexpected,
-        (false, true) => Code::HostRestarted,
-        (false, false) => Code::JobEnded,
+    let code = match (outcome, restarted) {
+        (Outcome::Superseded, _) => Code::Superseded,
+        (Outcome::Degraded, _) => Code::SystemUnexpected,
+        (_, true) => Code::HostRestarted,
+        (_, false) => Code::JobEnded,
     };
     let reason = Reason::new(code, format!("{name}: {what}; {system}{but}"));
     Ending { outcome, reason: (outcome != Outcome::Switched).then_some(reason) }
@@ -233,6 +244,30 @@ mod tests {
         let found = judged("2", [NEW, NEW, NEW], "", true);
         assert_eq!((found.outcome, found.reason), (Outcome::Switched, None));
         assert_eq!(judged("2", [NEW, NEW, OLD], "", true).outcome, Outcome::Degraded);
+    }
+
+    #[test]
+    fn a_system_that_somebody_else_deployed_is_superseded_and_one_that_a_restart_brought_is_not() {
+        const THIRD: &str = "/nix/store/n0znnv1nxsr0ry7gmadkh49s1d0hycgd-third";
+        let found = judged("1", [THIRD, THIRD, THIRD], "", false);
+        assert_eq!(found.outcome, Outcome::Superseded);
+        assert_eq!(found.reason.unwrap().code, Code::Superseded);
+        let restarted = judged("2", [THIRD, OLD, OLD], "", false);
+        assert_eq!(restarted.outcome, Outcome::Degraded);
+    }
+
+    #[test]
+    fn a_specialisation_of_the_new_system_is_the_new_system() {
+        const SPECIAL: &str = "/nix/store/n0znnv1nxsr0ry7gmadkh49s1d0hycgd-gaming";
+        let special = format!("specialisation\t{NEW}\tgaming\n");
+        assert_eq!(judged("1", [SPECIAL, NEW, NEW], &special, true).outcome, Outcome::Switched);
+        // It ran a specialisation before, and a restart started the system itself.
+        let mut known = known();
+        known.preflight.running = StorePath::parse(SPECIAL).ok();
+        let text = format!(
+            "boot_id\t2\nrunning\t{OLD}\nprofile\t{OLD}\nboots\t{OLD}\nfailed\told.service\n"
+        );
+        assert_eq!(judge("samsung", &parse(&text), &known, false).outcome, Outcome::RolledBack);
     }
 
     #[test]

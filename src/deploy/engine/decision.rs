@@ -47,6 +47,7 @@ impl Decision {
                 let before = "back on the previous system: ";
                 (Outcome::RolledBack, Some(self.because(Code::RolledBack, before)))
             }
+            "superseded" => (Outcome::Superseded, Some(self.because(Code::Superseded, ""))),
             "failed" => {
                 (Outcome::Failed, Some(self.because(Code::ActivationFailed, "not activated: ")))
             }
@@ -63,8 +64,18 @@ impl Decision {
                 (Outcome::Failed, Some(Reason::new(Code::LockHeld, text)))
             }
             other => {
-                let text = format!("the supervisor said {other:?}");
-                (Outcome::Failed, Some(Reason::new(Code::InternalError, text)))
+                let why = match self.reason.as_str() {
+                    "" => String::new(),
+                    why => format!(" and this reason: {why}"),
+                };
+                let text = format!(
+                    "its supervisor, of another version of nixdash, ended with the word {other:?}, which this \
+                     version does not know{why}; look at what the host runs"
+                );
+                return Ending {
+                    outcome: Outcome::Unknown,
+                    reason: Some(Reason::new(Code::InternalError, format!("{name}: {text}"))),
+                };
             }
         };
         let reason = reason.map(|Reason { code, text }| {
@@ -97,8 +108,13 @@ mod tests {
         let found = ending("stuck\tsystem-unexpected\tx");
         assert_eq!(found.outcome, Outcome::Degraded);
         assert_eq!(found.reason.unwrap().code, Code::SystemUnexpected);
-        let found = ending("dance\t\tx");
-        assert_eq!(found.outcome, Outcome::Failed);
+        let found = ending("superseded\tsuperseded\tit runs x");
+        assert_eq!(
+            (found.outcome, found.reason.unwrap().code),
+            (Outcome::Superseded, Code::Superseded)
+        );
+        let found = ending("dance\tcheck-failed\tx");
+        assert_eq!(found.outcome, Outcome::Unknown, "nobody knows what it means");
         assert_eq!(found.reason.unwrap().code, Code::InternalError);
         assert_eq!(ending("switched\t\t"), Ending { outcome: Outcome::Switched, reason: None });
         assert_eq!(Decision::parse(""), None);

@@ -112,12 +112,18 @@ fn judge(name: &str, found: &Account, host: &LeftHost, goal: Goal) -> Ending {
         }
         (_, true, _) => (Outcome::Degraded, "it runs the previous system, but boots the new one"),
         (true, ..) => (Outcome::Degraded, "it runs the new system, but does not boot it"),
+        (false, false, _) if found.running.is_some() && found.running == found.profile => {
+            (Outcome::Superseded, "somebody else deployed meanwhile: another system runs there")
+        }
         (false, false, _) => {
             (Outcome::Degraded, "it runs another system than before and than was asked for")
         }
     };
-    let is_odd = outcome == Outcome::Degraded;
-    let code = if is_odd { Code::SystemUnexpected } else { Code::RunEnded };
+    let code = match outcome {
+        Outcome::Degraded => Code::SystemUnexpected,
+        Outcome::Superseded => Code::Superseded,
+        _ => Code::RunEnded,
+    };
     let text = format!("{name}: nixdash was ended during this run; {what} now");
     Ending { outcome, reason: Some(Reason::new(code, text)) }
 }

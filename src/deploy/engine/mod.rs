@@ -7,6 +7,7 @@
 mod account;
 mod acknowledge;
 mod activate;
+mod ancestry;
 mod build;
 mod check;
 mod decision;
@@ -32,6 +33,7 @@ mod verify;
 use crate::deploy::engine::journaling::Survives;
 use crate::deploy::engine::resumed::Resumed;
 use crate::deploy::engine::step::{RunContext, Step, Teller};
+pub use ancestry::{flake_ancestry, flake_source};
 pub use evaluate::tracks_flake_file;
 pub use flake::{LocalFlake, NoFlake, locate};
 pub use journaling::RunJournal;
@@ -44,6 +46,7 @@ use crate::deploy::machine::{Input, Machine, MachineCommand};
 use crate::deploy::{
     Begun, Failure, HostSetup, NIXDASH_VERSION, Replayed, Report, RunEntry, RunFacts, Setup, Untold,
 };
+use crate::fleet::words::deploys::of_source;
 use crate::fleet::{Code, Fleet, Outcome, Phase, RunEvent, RunId, RunWhat, StorePath};
 use crate::nix::flake_url::FlakeUrl;
 use crate::remote::{ScriptRunner, git_revision};
@@ -127,25 +130,22 @@ impl Deploy {
     pub async fn run(self, mut control: mpsc::Receiver<Control>, listener: Listener) -> Ended {
         let Self { fleet, runner, run, tag, begin, journal } = self;
         let teller = Teller::new(run.clone(), listener);
-        let goal = match &begin {
-            RunBegin::Fresh { setup, .. } => setup.goal,
-            RunBegin::GoOn { replayed, .. } => replayed.begun.setup.goal,
-        };
-        let shared = RunContext::new(fleet, runner, run, tag, goal, teller.clone());
-        let shared = shared.with_journal(journal.clone());
-        let (mut machine, mut commands, resumed) = match begin {
+        let (mut machine, mut commands, resumed, begun) = match begin {
             RunBegin::Fresh { setup, hosts_file } => {
-                let (machine, commands) =
-                    begun(setup, hosts_file, shared.fleet.flake.as_deref(), &journal).await;
-                (machine, commands, None)
+                let begun = begun(&run, setup, hosts_file, fleet.flake.as_deref()).await;
+                let (machine, commands) = begin_with(&begun, &journal).await;
+                (machine, commands, None, begun)
             }
             RunBegin::GoOn { replayed, untold } => {
+                let begun = replayed.begun.clone();
                 let resumed = Resumed::new(&replayed, Timestamp::now());
                 resumed.tell(&replayed, untold, &teller);
                 let (machine, commands) = gone_on_with(*replayed, &journal).await;
-                (machine, commands, Some(resumed))
+                (machine, commands, Some(resumed), begun)
             }
         };
+        let shared = RunContext::new(fleet, runner, run, tag, &begun.setup, teller);
+        let shared = shared.with_journal(journal.clone()).with_source(begun.source);
         let (done, mut ended) = mpsc::channel(64);
         let shared = Arc::new(shared.with_resumed(resumed));
         let mut work = Work { shared: Arc::clone(&shared), done, stops: HashMap::new() };
@@ -170,21 +170,27 @@ impl Deploy {
     }
 }
 
-/// Begins a run; returns its machine and the first commands.
+/// Says what a run is, before it begins.
 async fn begun(
+    run: &RunId,
     setup: Setup,
     hosts_file: Option<String>,
     flake: Option<&str>,
-    journal: &RunJournal,
-) -> (Machine, Vec<MachineCommand>) {
-    let revision = match flake {
-        Some(flake) => flake_revision(flake).await,
+) -> Begun {
+    let source = match flake {
+        Some(flake) => flake_source(flake).await,
         None => None,
     };
+    let findings = source.as_ref().map(|source| of_source(&run.0, source, Timestamp::now()));
+    let (nixdash, findings) = (NIXDASH_VERSION.to_owned(), findings.unwrap_or_default());
+    Begun { nixdash, setup, source, findings, hosts_file }
+}
+
+/// Begins a run; returns its machine and the first commands.
+async fn begin_with(begun: &Begun, journal: &RunJournal) -> (Machine, Vec<MachineCommand>) {
     let now = Timestamp::now();
-    let mut machine = Machine::new(setup.clone(), revision.clone(), now);
-    let begun = Begun { nixdash: NIXDASH_VERSION.to_owned(), setup, revision, hosts_file };
-    journal.keep(now, RunEntry::Begun(Box::new(begun)), Survives::Kill).await;
+    let mut machine = begun.machine(now);
+    journal.keep(now, RunEntry::Begun(Box::new(begun.clone())), Survives::Kill).await;
     let commands = step_and_keep(&mut machine, Input::Begin, journal).await;
     (machine, commands)
 }
@@ -294,7 +300,7 @@ pub async fn evaluate_only(
     let run = RunId("evaluation".to_owned());
     let tag = format!("run-evaluation-{}", std::process::id());
     let teller = Teller::new(run.clone(), Arc::new(drop));
-    let shared = Arc::new(RunContext::new(fleet, runner, run, tag, setup.goal, teller));
+    let shared = Arc::new(RunContext::new(fleet, runner, run, tag, setup, teller));
     let all = setup.hosts.iter().map(|host| {
         let (shared, host, known) = (Arc::clone(&shared), host.clone(), RunFacts::default());
         let step = Step::new(shared, host, Phase::Evaluate, known);

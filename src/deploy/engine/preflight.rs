@@ -1,14 +1,23 @@
 //! Preflight: is the target there, may we become root, is nobody else at it, is there room.
 
 use super::account;
+use super::ancestry;
+use super::evaluate::OLDEST;
 use super::lost::lost;
 use super::owner::Owner;
 use super::scripts::PREFLIGHT;
 use super::step::Step;
+use super::verify::accepted;
 use crate::deploy::{Failure, Preflight, Reason, Report};
+use crate::fleet::words::deploys;
+use crate::fleet::words::limits::clock_differs;
 use crate::fleet::{
-    Code, Limits, NIX_FREE_NEEDED, RUN_FREE_NEEDED, StorePath, bytes, printable_line,
+    Code, DeployedFrom, Finding, Limits, NIX_FREE_NEEDED, Outcome, RUN_FREE_NEEDED, Specialisation,
+    StorePath, bytes, printable_line,
 };
+use crate::nix::settings::Settings;
+use crate::nix::version::{NixRelease, Version};
+use crate::probe::clock_ahead;
 use crate::remote::{Output, Script};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -16,8 +25,13 @@ use std::time::Duration;
 /// Less charge than this on battery and the plan says so, in percent.
 const BATTERY_NOTED: u64 = 30;
 
+/// The oldest Nix that a deploy can work with on a target: the first with its log in JSON.
+const OLDEST_NIX: Version = Version::new(2, 4, 0);
+
 pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
-    let script = Script::new(PREFLIGHT).root().limit(Duration::from_secs(25));
+    let asks_settings = if step.host.route.tier().is_some() { "settings" } else { "" };
+    let script = Script::new(PREFLIGHT).root().arg(asks_settings).limit(Duration::from_secs(25));
+    let began = Timestamp::now();
     let asked = step.run(&step.host.name, &script);
     let (output, answering) = tokio::join!(asked, step.runner.answering(&step.host.name));
     let output = output?;
@@ -30,11 +44,29 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     } else {
         output.stdout
     };
+    let (facts, settings) = text.split_once("\n--- settings\n").unwrap_or((&text, ""));
     let limits = &step.shared.fleet.alarms.limits;
-    let mut found = read(&step.host.name, &text, limits, step.host.first)?;
+    let times = (began, Timestamp::now());
+    let mut found = read(&step.host.name, facts, limits, step.host.first, times)?;
+    takes_from_the_tier(step, settings)?;
+    found.notes.extend(ancestry::of_host(step, &found).await?);
     // What could not be asked is not required afterwards.
     found.answering = answering.unwrap_or_default();
     Ok(Report::Preflight(found))
+}
+
+/// Checks that the host asks the tier that it shall pull from and trusts its key: else a build would
+/// be in vain. What cannot be read is seen by verify and fetch.
+fn takes_from_the_tier(step: &Step, settings: &str) -> Result<(), Failure> {
+    let settings = Settings::parse(settings);
+    if step.host.route.tier().is_none() || settings.is_empty() || step.shared.fleet.bootstrap_trust
+    {
+        return Ok(());
+    }
+    let tier = step.tier()?;
+    let Some(key) = &tier.public_key else { return Ok(()) };
+    accepted(&step.host.name, tier, key, &settings)
+        .map_err(|reason| Failure { outcome: Outcome::Failed, reason })
 }
 
 /// Puts right what a power cut left of an earlier deploy, before this one looks at what is there.
@@ -89,74 +121,133 @@ fn without_system(host: &str, os: &str, marked: bool, first: bool) -> Result<Rea
     Ok(Reason::new(Code::FirstDeploy, text))
 }
 
-/// Reads the script's lines. `first` says whether a host without a system of NixOS may take part.
-fn read(host: &str, text: &str, limits: &Limits, first: bool) -> Result<Preflight, Failure> {
+/// Reads the script's lines. `first` says whether a host without a system of NixOS may take part,
+/// `times` when it was asked and when it had answered.
+fn read(
+    host: &str,
+    text: &str,
+    limits: &Limits,
+    first: bool,
+    times: (Timestamp, Timestamp),
+) -> Result<Preflight, Failure> {
     let mut found = Preflight::default();
-    let mut on_mains = None;
-    let mut battery = None;
+    let mut power = (None, None);
     let (mut os, mut marked) = (String::new(), false);
+    let mut deployers = Vec::new();
     for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
-        let number = value.trim().parse::<u64>().ok();
+        let value = value.trim();
+        let number = value.parse::<u64>().ok();
         match key {
             "running" => found.running = StorePath::parse(value).ok(),
             "profile" => found.profile = StorePath::parse(value).ok(),
-            "os" => os = printable_line(value.trim()),
+            "specialisation" => found.specialisation = Specialisation::parse(value),
+            "built_from" => found.built_from = DeployedFrom::parse(value),
+            "deployer" => deployers.push(printable_line(value)),
+            "os" => os = printable_line(value),
             "marked" => marked = true,
             "boot_id" => found.boot_id = printable_line(value),
             "failed" => {
                 found.failed_units.insert(printable_line(value));
             }
-            "mains" => on_mains = Some(on_mains == Some(true) || number == Some(1)),
-            "battery" => battery = number,
-            "locked" => {
-                let who = Owner::parse(value).map_or_else(
-                    || "somebody is deploying to it now".to_owned(),
-                    |owner| owner.sentence(Timestamp::now()),
-                );
-                let text = format!("{host}: {who}; wait for that to end");
-                return Err(Failure::failed(Code::LockHeld, text));
-            }
-            "built_on" => found.built_on = Some(printable_line(value.trim())),
-            "run_free" => match number {
-                Some(free) if free < RUN_FREE_NEEDED => {
-                    let text = format!(
-                        "{host}: only {} free on /run, which a deploy needs for its results; see what fills it with `du -xsh /run/*` there",
-                        bytes(free)
-                    );
-                    return Err(Failure::failed(Code::WriteFailed, text));
-                }
-                Some(_) | None => {}
-            },
-            "nix_free" => match number {
-                Some(free) if free < NIX_FREE_NEEDED => {
-                    let text = format!(
-                        "{host}: only {} free below /nix; make room there with nix-collect-garbage",
-                        bytes(free)
-                    );
-                    return Err(Failure::failed(Code::DiskLow, text));
-                }
-                Some(free) if free < limits.nix_free => {
-                    let text = format!("only {} free below /nix", bytes(free));
-                    found.notes.push(Reason::new(Code::DiskLow, text));
-                }
-                Some(_) | None => {}
-            },
-            "boot_free" if number.is_some_and(|free| free < limits.boot_free) => {
-                let text = format!("only {} free on /boot", bytes(number.unwrap_or(0)));
-                found.notes.push(Reason::new(Code::BootLow, text));
-            }
+            "mains" => power.0 = Some(power.0 == Some(true) || number == Some(1)),
+            "battery" => power.1 = number,
+            "built_on" => found.built_on = Some(printable_line(value)),
+            "nix_free" => found.nix_free = number,
+            "locked" => return Err(locked(host, value)),
+            "read_only" => return Err(read_only(host, value)),
             _ => {}
         }
+        found.notes.extend(note(host, key, value, limits, times)?);
     }
-    if let (Some(false), Some(charge)) = (on_mains, battery)
+    if let (Some(false), Some(charge)) = power
         && charge < BATTERY_NOTED
     {
         found.notes.push(Reason::new(Code::OnBattery, format!("on battery, {charge} %")));
     }
+    let others = deploys::deployed_by_others(host, &deployers);
+    found.notes.extend(others.map(|finding| Reason::new(finding.code, finding.cause)));
     if found.running.is_none() {
         found.notes.insert(0, without_system(host, &os, marked, first)?);
     }
     Ok(found)
+}
+
+/// Judges one line of the script: what the person should know, or why nothing may be begun.
+fn note(
+    host: &str,
+    key: &str,
+    value: &str,
+    limits: &Limits,
+    times: (Timestamp, Timestamp),
+) -> Result<Option<Reason>, Failure> {
+    let of = |finding: Finding| Reason::new(finding.code, finding.cause);
+    match key {
+        "nix_free" | "run_free" | "boot_free" => match value.parse() {
+            Ok(free) => room(host, key, free, limits),
+            Err(_) => Ok(None),
+        },
+        "time" => {
+            let ahead = value.parse().ok().and_then(|said| clock_ahead(said, times.0, times.1));
+            Ok(clock_differs(host, ahead, limits).map(of))
+        }
+        "nix" => match NixRelease::parse(value).map(|release| release.version) {
+            Some(version) if version < OLDEST_NIX => {
+                let text = format!(
+                    "{host}: its Nix {version} is older than {OLDEST_NIX}, with which a deploy cannot work; update its Nix by hand first"
+                );
+                Err(Failure::failed(Code::NixOld, text))
+            }
+            Some(version) if version < OLDEST => {
+                Ok(Some(of(deploys::nix_old(host, &version.to_string(), &OLDEST.to_string()))))
+            }
+            Some(_) | None => Ok(None),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// Says that somebody else is at it: who, since when, and until when at most.
+fn locked(host: &str, value: &str) -> Failure {
+    let who = Owner::parse(value).map_or_else(
+        || "somebody is deploying to it now".to_owned(),
+        |owner| owner.sentence(Timestamp::now()),
+    );
+    Failure::failed(Code::LockHeld, format!("{host}: {who}; wait for that to end"))
+}
+
+/// Says that nothing can be written where a deploy writes. `place` is what is mounted read-only.
+fn read_only(host: &str, place: &str) -> Failure {
+    let text = format!(
+        "{host}: the file system of {} is mounted read-only, so nothing can be deployed; read `journalctl --dmesg` there: one that met an error is mounted so",
+        printable_line(place)
+    );
+    Failure::failed(Code::StoreReadOnly, text)
+}
+
+/// Judges how much room there is before anything is known of the new system.
+fn room(host: &str, key: &str, free: u64, limits: &Limits) -> Result<Option<Reason>, Failure> {
+    let left = bytes(free);
+    match key {
+        "run_free" if free < RUN_FREE_NEEDED => {
+            let text = format!(
+                "{host}: only {left} free on /run, which a deploy needs for its results; see what fills it with `du -xsh /run/*` there"
+            );
+            Err(Failure::failed(Code::WriteFailed, text))
+        }
+        "nix_free" if free < NIX_FREE_NEEDED => {
+            let text = format!(
+                "{host}: only {left} free below /nix; make room there with nix-collect-garbage"
+            );
+            Err(Failure::failed(Code::DiskLow, text))
+        }
+        "nix_free" if free < limits.nix_free => {
+            Ok(Some(Reason::new(Code::DiskLow, format!("only {left} free below /nix"))))
+        }
+        "boot_free" if free < limits.boot_free => {
+            Ok(Some(Reason::new(Code::BootLow, format!("only {left} free on /boot"))))
+        }
+        _ => Ok(None),
+    }
 }
 
 #[cfg(test)]
@@ -167,7 +258,12 @@ mod tests {
 
     /// Reads what an ordinary host says, with the usual limits.
     fn read(host: &str, text: &str) -> Result<Preflight, Failure> {
-        super::read(host, text, &Limits::default(), false)
+        read_of(host, text, false)
+    }
+
+    fn read_of(host: &str, text: &str, first: bool) -> Result<Preflight, Failure> {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        super::read(host, text, &Limits::default(), first, (now, now))
     }
 
     #[test]
@@ -192,23 +288,19 @@ mod tests {
     #[test]
     fn a_machine_that_becomes_nixos_is_deployed_only_as_a_first_deploy() {
         let text = "os\tDebian GNU/Linux 13 (trixie)\nboot_id\tabc\n";
-        let error = super::read("samsung", text, &Limits::default(), false).unwrap_err().reason;
+        let error = read_of("samsung", text, false).unwrap_err().reason;
         assert_eq!(error.code, Code::NotNixos);
         for part in ["it runs Debian GNU/Linux 13 (trixie)", "nixdash deploy samsung --first"] {
             assert!(error.text.contains(part), "{error}");
         }
-        let unmarked = super::read("samsung", text, &Limits::default(), true).unwrap_err().reason;
+        let unmarked = read_of("samsung", text, true).unwrap_err().reason;
         assert!(unmarked.text.contains("touch /etc/NIXOS"), "{unmarked}");
-        let found =
-            super::read("samsung", &format!("{text}marked\tyes\n"), &Limits::default(), true)
-                .unwrap();
+        let found = read_of("samsung", &format!("{text}marked\tyes\n"), true).unwrap();
         assert_eq!(found.running, None);
         let note = &found.notes[0];
         assert_eq!(note.code, Code::FirstDeploy);
         assert!(note.text.contains("no system of NixOS to go back to"), "{note}");
-        let ordinary =
-            super::read("samsung", &format!("running\t{SYSTEM}\n"), &Limits::default(), true)
-                .unwrap();
+        let ordinary = read_of("samsung", &format!("running\t{SYSTEM}\n"), true).unwrap();
         assert_eq!(ordinary.notes, [], "a host with a system goes back to it");
     }
 
@@ -239,6 +331,44 @@ mod tests {
             notes.iter().map(|note| note.code).collect::<Vec<_>>(),
             [Code::DiskLow, Code::BootLow]
         );
+    }
+
+    /// Returns the codes of what is noted of a host that says this besides what it runs.
+    fn noted(text: &str) -> Vec<Code> {
+        let found = read("s", &format!("running\t{SYSTEM}\n{text}")).unwrap();
+        found.notes.iter().map(|note| note.code).collect()
+    }
+
+    #[test]
+    fn a_clock_that_differs_an_old_nix_and_another_deployer_are_told_on_the_plan() {
+        assert_eq!(noted("time\t1000000\nnix\tnix (Nix) 2.26.3\n"), []);
+        assert_eq!(noted("time\t1000100\n"), [Code::ClockDiffers]);
+        assert_eq!(noted("nix\tnix (Nix) 2.8.0\n"), [Code::NixOld]);
+        assert_eq!(noted("deployer\tcomin.service\n"), [Code::DeployedByOthers]);
+        let found = read("s", &format!("running\t{SYSTEM}\ntime\t999900\n")).unwrap();
+        assert!(found.notes[0].text.contains("behind that of this machine"), "{}", found.notes[0]);
+    }
+
+    #[test]
+    fn a_read_only_store_and_a_nix_that_is_too_old_stop_the_host() {
+        for (line, code, part) in [
+            ("read_only\t/nix/store", Code::StoreReadOnly, "mounted read-only"),
+            ("nix\tnix (Nix) 2.3.16", Code::NixOld, "older than 2.4.0"),
+        ] {
+            let error = read("s", &format!("running\t{SYSTEM}\n{line}\n")).unwrap_err().reason;
+            assert_eq!(error.code, code);
+            assert!(error.text.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_specialisation_is_its_system_to_a_comparison() {
+        let special = SYSTEM.replace("l0z", "m0z");
+        let text = format!("running\t{special}\nspecialisation\t{SYSTEM}\tgaming\n");
+        let found = read("s", &text).unwrap();
+        let system = StorePath::parse(SYSTEM).unwrap();
+        assert!(found.runs(&system) && found.runs(&StorePath::parse(&special).unwrap()));
+        assert!(!read("s", &format!("running\t{special}\n")).unwrap().runs(&system));
     }
 
     #[test]

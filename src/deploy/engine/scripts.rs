@@ -11,6 +11,7 @@ pub(super) const ACCOUNT: &str = script!(
     "../../remote/scripts/results.sh",
     "../../remote/scripts/units.sh",
     "../../probe/scripts/host-facts.sh",
+    "../../probe/scripts/specialisations.sh",
     "account.sh"
 );
 /// Tells the supervisor that the host can be reached.
@@ -32,9 +33,14 @@ pub(super) const FETCH: &str = script!("fetch.sh");
 /// Makes the root of a run's build the lasting one.
 pub(super) const KEEP: &str = script!("keep.sh");
 /// Looks at a target before anything is done to it.
-pub(super) const PREFLIGHT: &str = script!("../../remote/scripts/units.sh", "preflight.sh");
+pub(super) const PREFLIGHT: &str = script!(
+    "../../remote/scripts/units.sh",
+    "../../probe/scripts/specialisations.sh",
+    "../../probe/scripts/deploys.sh",
+    "preflight.sh"
+);
 /// Puts right what a power cut left.
-pub(super) const RECOVER: &str = script!("recover.sh");
+pub(super) const RECOVER: &str = script!("../../probe/scripts/specialisations.sh", "recover.sh");
 /// Roots a derivation.
 pub(super) const ROOT_DRV: &str = script!("root-drv.sh");
 /// Activates a system, and goes back unless it is told to keep it.
@@ -42,6 +48,8 @@ pub(super) const SUPERVISE: &str = script!(
     "../../remote/scripts/results.sh",
     "../../remote/scripts/units.sh",
     "../../probe/scripts/host-facts.sh",
+    "../../probe/scripts/specialisations.sh",
+    "supervise-superseded.sh",
     "supervise-switch.sh",
     "supervise-back.sh",
     "supervise-persist.sh",

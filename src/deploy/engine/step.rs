@@ -11,10 +11,10 @@ use super::{
     Listener, acknowledge, activate, build, check, evaluate, fetch, persist, preflight, settle,
     verify,
 };
-use crate::deploy::{Failure, HostSetup, JobNote, Reason, Report, RunEntry, RunFacts};
+use crate::deploy::{Failure, HostSetup, JobNote, Reason, Report, RunEntry, RunFacts, Setup};
 use crate::fleet::{
-    Code, Fleet, Goal, Host, Phase, Progress, RunEvent, RunId, RunWhat, StorePath, Tier,
-    printable_line,
+    Code, FlakeSource, Fleet, Goal, Host, Phase, Progress, RunEvent, RunId, RunWhat, StorePath,
+    Tier, printable_line,
 };
 use crate::remote::job::{Job, LineSink};
 use crate::remote::{Output, RemoteError, Script, ScriptRunner};
@@ -76,6 +76,13 @@ pub(super) struct RunContext {
     pub(super) tag: String,
     /// The hosts that have something of this run: jobs or roots.
     used: std::sync::Mutex<BTreeSet<String>>,
+    /// What is deployed, where that is known here.
+    pub(super) source: Option<FlakeSource>,
+    /// Whether a host is refused that runs a revision which the new one does not contain: nobody is
+    /// asked, and nobody said that it may be so.
+    pub(super) refuses_older: bool,
+    /// Whether a host that runs a specialisation gets the system itself.
+    pub(super) without_specialisation: bool,
     /// The supervisors, by host: their logs are followed through several phases.
     pub(super) supervisors: Mutex<HashMap<String, Supervised>>,
     /// Where everything is written from which the run can be gone on with.
@@ -132,20 +139,24 @@ impl RunContext {
         runner: Arc<dyn ScriptRunner>,
         run: RunId,
         tag: String,
-        goal: Goal,
+        setup: &Setup,
         teller: Teller,
     ) -> Self {
+        let is_asked = setup.asks || !setup.goal.changes();
         Self {
             fleet,
             runner,
             tag,
             run,
-            goal,
+            goal: setup.goal,
             teller,
             evaluations: Semaphore::new(EVALUATIONS),
             packed: OnceCell::new(),
             sources: Mutex::default(),
             used: std::sync::Mutex::default(),
+            source: None,
+            refuses_older: !is_asked && !setup.allowed.older,
+            without_specialisation: setup.allowed.without_specialisation,
             supervisors: Mutex::default(),
             journal: RunJournal::none(),
             resumed: None,
@@ -156,6 +167,11 @@ impl RunContext {
     /// Writes what happens into this journal.
     pub(super) fn with_journal(self, journal: RunJournal) -> Self {
         Self { journal, ..self }
+    }
+
+    /// Deploys this source.
+    pub(super) fn with_source(self, source: Option<FlakeSource>) -> Self {
+        Self { source, ..self }
     }
 
     /// Goes on with what an earlier process left.

@@ -147,7 +147,7 @@ fn arguments(step: &Step, job: &Job, goal: Goal) -> Result<Vec<String>, Failure>
     let host = &step.host;
     let checks = check::limit(step.config()?.check.len());
     let settle = |touched_network| host.activation.settle(touched_network).as_secs();
-    Ok(vec![
+    Ok([
         format!("dir={}", job.dir()),
         format!("toplevel={}", step.toplevel()?),
         format!("action={}", goal.word()),
@@ -163,7 +163,27 @@ fn arguments(step: &Step, job: &Job, goal: Goal) -> Result<Vec<String>, Failure>
         format!("connectivity={}", host.activation.connectivity()),
         format!("built_on={}", host.build_on()),
         format!("first={}", if host.first { "yes" } else { "no" }),
-    ])
+        format!("rollback={}", if host.activation.magic_rollback() { "yes" } else { "no" }),
+    ]
+    .into_iter()
+    .chain(seen_before(step))
+    .collect())
+}
+
+/// Returns the supervisor's options about what the plan was made of: what ran then, and what is deployed.
+fn seen_before(step: &Step) -> impl Iterator<Item = String> {
+    let seen = &step.known.preflight;
+    let special = seen.specialisation.as_ref().filter(|_| !step.shared.without_specialisation);
+    let source = step.shared.source.as_ref();
+    [
+        special.map(|special| format!("specialisation={}", special.name)),
+        seen.running.as_ref().map(|running| format!("seen_running={running}")),
+        seen.profile.as_ref().map(|profile| format!("seen_profile={profile}")),
+        source.map(|source| format!("revision={}", source.revision())),
+        source.map(|source| format!("flake={}", source.flake)),
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Returns a time as a clock here shows it.

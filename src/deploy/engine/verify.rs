@@ -167,7 +167,12 @@ fn unanswered(host: &str, tier: &Tier, answer: &CurlAnswer<'_>) -> Reason {
 }
 
 /// Checks that the target asks the tier and trusts its key, as its Nix reads its settings.
-fn accepted(host: &str, tier: &Tier, key: &PublicKey, settings: &Settings) -> Result<(), Reason> {
+pub(super) fn accepted(
+    host: &str,
+    tier: &Tier,
+    key: &PublicKey,
+    settings: &Settings,
+) -> Result<(), Reason> {
     let is_tier = |text: &&str| bare_url(text) == bare_url(&tier.url);
     let words = settings.substituters();
     let entries = words.into_iter().filter(is_tier).map(Substituter::parse);

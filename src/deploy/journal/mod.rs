@@ -12,8 +12,10 @@ mod replay;
 
 pub use replay::{NotReplayable, OpenPhase, Replayed, SupervisedSince, Untold};
 
-use crate::deploy::{Input, Setup};
-use crate::fleet::Phase;
+use crate::deploy::{Input, Machine, Setup};
+use crate::fleet::words::deploys::short_revision;
+use crate::fleet::{Finding, FlakeSource, Phase};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// The format of journals. It grows with every change of what an entry means, or of what the machine
@@ -54,10 +56,22 @@ pub struct Begun {
     pub nixdash: String,
     /// What is to be done.
     pub setup: Setup,
-    /// The flake's revision, where there is one.
-    pub revision: Option<String>,
+    /// What is deployed, as far as it is known on this machine.
+    pub source: Option<FlakeSource>,
+    /// What is worth knowing of it before the plan is answered.
+    pub findings: Vec<Finding>,
     /// The hash of hosts.toml; none where it could not be read.
     pub hosts_file: Option<String>,
+}
+
+impl Begun {
+    /// Returns the machine of the run, as it is at its beginning.
+    pub fn machine(&self, at: Timestamp) -> Machine {
+        let revision = self.source.as_ref().map(|source| short_revision(&source.revision()));
+        let mut machine = Machine::new(self.setup.clone(), revision, at);
+        machine.set_source(self.source.clone(), self.findings.clone());
+        machine
+    }
 }
 
 /// A job on a host.

@@ -98,7 +98,7 @@ impl Replayed {
         if begun.nixdash != NIXDASH_VERSION {
             return Err(NotReplayable::OtherVersion { found: begun.nixdash.clone() });
         }
-        let machine = Machine::new(begun.setup.clone(), begun.revision.clone(), first.at);
+        let machine = begun.machine(first.at);
         let mut replayed = Self {
             begun: begun.as_ref().clone(),
             machine,

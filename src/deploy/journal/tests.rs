@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::deploy::{
-    Activation, Ending, Failure, HostSetup, Machine, MachineCommand, Preflight, Reason, Remarks,
-    Report,
+    Activation, Allowed, Ending, Failure, HostSetup, Machine, MachineCommand, Preflight, Reason,
+    Remarks, Report,
 };
 use crate::fleet::{
     ActivationSettings, Code, Goal, Outcome, Route, RunEvent, RunId, RunWhat, StorePath, Strategy,
@@ -36,7 +36,8 @@ fn setup(hosts: usize, goal: Goal, asks: bool) -> Setup {
         }
     };
     let hosts = (0..hosts).map(host).collect();
-    Setup { goal, strategy: Strategy::ViaCache, asks, parallel: 2, hosts }
+    let allowed = Allowed::default();
+    Setup { goal, strategy: Strategy::ViaCache, asks, parallel: 2, hosts, allowed }
 }
 
 /// Returns what a phase finds; the byte chooses among what it may find.
@@ -54,6 +55,7 @@ fn found(phase: Phase, goal: Goal, byte: u8) -> Result<Report, Failure> {
             built_on: None,
             failed_units: ["old.service".to_owned()].into(),
             notes: vec![Reason::new(Code::DiskLow, "little room")],
+            ..Preflight::default()
         }),
         Phase::Evaluate => Report::Evaluated { drv: format!("{NEW}.drv"), toplevel: path(NEW) },
         Phase::Compare => Report::Compared { to_build: Some(3), to_download: None },
@@ -116,7 +118,8 @@ impl Carried {
         let begun = Begun {
             nixdash: NIXDASH_VERSION.to_owned(),
             setup,
-            revision: None,
+            source: None,
+            findings: Vec::new(),
             hosts_file: Some("hash".to_owned()),
         };
         let first = JournalEntry { at: now, entry: RunEntry::Begun(Box::new(begun)) };

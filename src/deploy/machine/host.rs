@@ -148,6 +148,7 @@ pub(super) fn phase_held(phase: Phase, outcome: Outcome) -> bool {
         | Outcome::Unchanged
         | Outcome::NeedsReboot => true,
         Outcome::RolledBack
+        | Outcome::Superseded
         | Outcome::Unknown
         | Outcome::Failed
         | Outcome::Offline

@@ -10,7 +10,7 @@ mod plan;
 mod rollout;
 
 use crate::deploy::{Failure, HostSetup, Reason, Report, RunFacts, Setup};
-use crate::fleet::{Code, Goal, Outcome, Phase, PhaseState, RunWhat, Wait};
+use crate::fleet::{Code, Finding, FlakeSource, Goal, Outcome, Phase, PhaseState, RunWhat, Wait};
 use host::{HostProgress, Stage, phase_held};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,9 @@ pub enum MachineCommand {
 pub struct Machine {
     setup: Setup,
     revision: Option<String>,
+    source: Option<FlakeSource>,
+    /// What is worth knowing of what is deployed.
+    findings: Vec<Finding>,
     hosts: Vec<HostProgress>,
     began: Timestamp,
     confirmed: Option<bool>,
@@ -106,6 +109,8 @@ impl Machine {
         Self {
             setup,
             revision,
+            source: None,
+            findings: Vec::new(),
             hosts,
             began: now,
             confirmed,
@@ -114,6 +119,12 @@ impl Machine {
             cancelled: false,
             finished: false,
         }
+    }
+
+    /// Says what is deployed, and what is worth knowing of that, for the plan.
+    pub fn set_source(&mut self, source: Option<FlakeSource>, findings: Vec<Finding>) {
+        self.source = source;
+        self.findings = findings;
     }
 
     /// Takes what happened and returns what is to be done.
@@ -252,7 +263,10 @@ impl Machine {
                 self.hosts[index].setup.route.tier().is_some()
             }
             Phase::Activate => goal != Goal::Boot,
-            Phase::Acknowledge | Phase::Check | Phase::Settle => goal.activates(),
+            // Without magic rollback the host waits for nobody: there is nothing to acknowledge.
+            Phase::Acknowledge | Phase::Check | Phase::Settle => {
+                goal.activates() && self.hosts[index].setup.activation.magic_rollback()
+            }
             Phase::Persist => goal != Goal::DryActivate,
         }
     }

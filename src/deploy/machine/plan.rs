@@ -56,14 +56,22 @@ impl Machine {
         }
         let revision = self.revision.clone();
         let Setup { goal, strategy, .. } = self.setup;
-        Plan { goal, strategy, revision, hosts, set_aside }
+        Plan {
+            goal,
+            strategy,
+            revision,
+            source: self.source.clone(),
+            findings: self.findings.clone(),
+            hosts,
+            set_aside,
+        }
     }
 
     /// Returns whether there is nothing to do on a host.
     pub(super) fn is_unchanged(&self, index: usize) -> bool {
         let known = &self.hosts[index].known;
         let Some(toplevel) = &known.toplevel else { return false };
-        let runs = known.preflight.running.as_ref() == Some(toplevel);
+        let runs = known.preflight.runs(toplevel);
         let boots = known.preflight.profile.as_ref() == Some(toplevel);
         match self.setup.goal {
             Goal::Switch | Goal::Rollback => runs && boots,

@@ -32,6 +32,7 @@ fn host(name: &str) -> HostSetup {
 
 fn machine(names: &[&str], goal: Goal, asks: bool) -> Machine {
     let setup = Setup {
+        allowed: crate::deploy::Allowed::default(),
         goal,
         strategy: Strategy::ViaCache,
         asks,

@@ -1,12 +1,15 @@
 #!/bin/sh
 # Says how a host stands whose supervisor is gone, as root: prints key<TAB>value lines. `results.sh`
-# and `host-facts.sh` are put before it when nixdash is compiled. $1 the job's name.
+# `host-facts.sh` and `specialisations.sh` are put before it when nixdash is compiled. $1 the job's name.
 # shellcheck disable=SC2034 # for the files before it
 main() {
 	root=''
 	dir=/run/nixdash/jobs/$1
 	say boot_id "$(cat /proc/sys/kernel/random/boot_id)"
-	say running "$(readlink -f /run/current-system)"
+	running=$(readlink -f /run/current-system)
+	say running "$running"
+	special=$(running_specialisation "$running")
+	if [ -n "$special" ]; then say specialisation "$special"; fi
 	say profile "$(readlink -f /nix/var/nix/profiles/system)"
 	boots=$(next_boot)
 	say boots "${boots%%	*}"

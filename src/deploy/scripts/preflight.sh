@@ -1,6 +1,8 @@
 #!/bin/sh
 # Looks at a target before anything is done to it, as root. Prints key<TAB>value lines. Changes
-# nothing but removing roots of a supervisor that is gone.
+# nothing but removing roots of a supervisor that is gone. `units.sh`, `specialisations.sh` and
+# `deploys.sh` are put before it when nixdash is compiled. $1 settings, to print the effective settings
+# of its Nix too, between two marks.
 say() { printf '%s\t%s\n' "$1" "$2"; }
 
 # Says who deploys now: the lock is held, or its unit is still there.
@@ -23,7 +25,16 @@ look_at_the_lock() {
 }
 
 main() {
-	say running "$(readlink -f /run/current-system)"
+	# shellcheck disable=SC2034 # for the files before it
+	root=''
+	say time "$(date +%s)"
+	running=$(readlink -f /run/current-system)
+	say running "$running"
+	special=$(running_specialisation "$running")
+	if [ -n "$special" ]; then say specialisation "$special"; fi
+	built=$(built_from "$running" "${special%%	*}")
+	if [ -n "$built" ]; then say built_from "$built"; fi
+	deployers | while read -r unit; do say deployer "$unit"; done
 	say booted "$(readlink -f /run/booted-system)"
 	say profile "$(readlink -f /nix/var/nix/profiles/system)"
 	if [ ! -e /run/current-system ]; then
@@ -33,6 +44,12 @@ main() {
 	fi
 	say boot_id "$(cat /proc/sys/kernel/random/boot_id)"
 	say nix "$(nix --version 2>/dev/null)"
+	for place in /nix/store /nix/var/nix/db; do
+		# The store is mounted read-only for all but Nix: what counts is the file system itself.
+		case ",$(findmnt -nro FS-OPTIONS --target "$place" 2>/dev/null)," in
+		*,ro,*) say read_only "$place" ;;
+		esac
+	done
 	say nix_free "$(df -P -B1 /nix/store | awk 'NR == 2 { print $4 }')"
 	say run_free "$(df -P -B1 /run | awk 'NR == 2 { print $4 }')"
 	if mountpoint -q /boot 2>/dev/null; then
@@ -50,6 +67,11 @@ main() {
 	done
 	if [ -r /nix/var/nixdash/built-on ]; then say built_on "$(cat /nix/var/nixdash/built-on)"; fi
 	look_at_the_lock
+	if [ "$1" = settings ]; then
+		printf '%s\n' '--- settings'
+		nix --extra-experimental-features nix-command config show 2>/dev/null ||
+			nix --extra-experimental-features nix-command show-config 2>/dev/null
+	fi
 }
 
 main "$@"

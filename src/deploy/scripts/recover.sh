@@ -1,6 +1,6 @@
 #!/bin/sh
 # Puts right what a power cut left between setting the profile and writing the boot menu, as root.
-# `host-facts.sh` is put before it when nixdash is compiled. $1 is the folder below which the host
+# `specialisations.sh` is put before it when nixdash is compiled. $1 is the folder below which the host
 # lies: empty, but in tests. Does nothing while somebody deploys. Prints what it did, in words.
 main() {
 	root=$1
@@ -20,7 +20,7 @@ main() {
 		if [ "$begun" = boot ]; then write_boot_menu "${set_path:-none}" || exit 1; fi
 		rm -f "$intents/intent"
 		echo "a deploy of $toplevel was cut off before it set the profile; nothing is left of it"
-	elif [ "$running" = "$toplevel" ]; then
+	elif [ "$running" = "$toplevel" ] || name_of_specialisation "$toplevel" "$running" >/dev/null; then
 		write_boot_menu "$toplevel" || exit 1
 		rm -f "$intents/intent"
 		echo "a deploy was cut off while it was made permanent; it runs $toplevel, and that is what boots"

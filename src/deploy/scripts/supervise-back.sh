@@ -6,14 +6,21 @@
 # Returns to the system that ran before, says how the host stands then, and ends. $1 the code, $2 the
 # reason.
 go_back() {
+	end_if_superseded back
 	[ -n "$running" ] || stay "$2"
 	say "going back to $running: $2"
 	# Whoever reaches the host from now on reaches it on its way back.
 	leave activated "${code:-0} back"
 	activate_running
+	theirs=$(profile_of_others)
 	stands=$(what_differs)
-	case $stands in
-	'')
+	case $stands,$theirs in
+	,?*)
+		word=superseded
+		finding=superseded
+		said="$2; it runs the previous system again, and what somebody else set meanwhile was left alone: $theirs"
+		;;
+	,)
 		word=rolled-back
 		finding=$1
 		failed=$(newly_failed)
@@ -46,11 +53,13 @@ stay() {
 activate_running() {
 	# Its activation mounts /etc anew only where another system is the current one.
 	if is_etc_overlay; then
-		ln -sfn "$toplevel" "$root/run/current-system.new" &&
+		ln -sfn "$target" "$root/run/current-system.new" &&
 			mv -T "$root/run/current-system.new" "$root/run/current-system"
 	fi
 	turns=30
 	while :; do
+		# Who held the lock may have deployed.
+		end_if_superseded back
 		switch_to "$running" test NIXOS_NO_CHECK=1
 		if [ "$locked" = no ] || [ "$changed" = yes ] || [ "$turns" = 0 ]; then break; fi
 		[ "$turns" -lt 30 ] || say "another switch-to-configuration holds the lock$(lock_holder)"
@@ -65,6 +74,8 @@ what_differs() {
 	[ "$now" = "$running" ] || printf 'it runs %s; ' "$now"
 	here=$(etc_source)
 	[ "$here" = "$etc" ] || printf '/etc is from %s, not from %s; ' "$here" "$etc"
+	# What somebody else made permanent is told apart.
+	[ -z "$(profile_of_others)" ] || return
 	held=$(readlink "$profiles/system")
 	[ "$held" = "$generation" ] || printf 'the profile is %s, not %s; ' "$held" "$generation"
 	boots=$(next_boot)
@@ -94,7 +105,7 @@ restart_when_cut_off() {
 		say "nobody reached it, but $connectivity answers it: it is not restarted"
 		return 0
 	fi
-	if [ "$(readlink "$profiles/system")" != "$generation" ] || [ -e "$intents/intent" ]; then return 0; fi
+	if [ -n "$(running_of_others)" ] || [ -n "$theirs" ] || [ -e "$intents/intent" ]; then return 0; fi
 	if asks_for_a_passphrase; then
 		say "its root disk may ask for a passphrase, so it is not restarted"
 		return 0

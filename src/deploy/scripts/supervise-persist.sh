@@ -114,12 +114,14 @@ restore_profile() {
 # Persists and ends. $1 the outcome when that works, $2 its code, $3 its reason, $4 the outcome when it
 # does not.
 persist_and_end() {
+	end_if_superseded keep
 	if ! persist; then
 		case $4 in
 		degraded) end degraded "$finding" "it runs the new system, but $reason" ;;
 		*) end "$4" "$finding" "$reason" ;;
 		esac
 	fi
+	remember_revision
 	[ -z "$pinned" ] || end degraded boot-default-pinned "$pinned"
 	end "$1" "$2" "$3"
 }

@@ -1,8 +1,8 @@
 #!/bin/sh
 # The supervisor: a job on the target that activates a system, waits to be told that the host is
 # still reachable and well, and only then makes it permanent; else it goes back to what was there.
-# `results.sh`, `units.sh`, `host-facts.sh` and the three files `supervise-….sh` are put before it when
-# nixdash is compiled.
+# `results.sh`, `units.sh`, `host-facts.sh`, `specialisations.sh` and the four files `supervise-….sh` are
+# put before it when nixdash is compiled.
 #
 # Run by systemd as the job itself and, with `after`, when the job has ended, however it ended: then
 # it finishes what a supervisor that was killed left open.
@@ -14,7 +14,11 @@
 # (seconds that the activation may take), unit (this job's unit), owner (who does this, for a second
 # operator), fetched (the root that the fetch made), recover (yes: restart the machine when it stays
 # cut off), connectivity (gateway, or HOST:PORT: what must answer the host then), built_on (the machine
-# that built the system), first (yes: no system runs there that it could go back to), root (in tests: the folder below which the host lies), log (most of the log
+# that built the system), first (yes: no system runs there that it could go back to), specialisation
+# (which one of the system is activated, where not the system itself), seen_running and seen_profile
+# (what ran and what the profile was when the plan was made), rollback (no: the system is kept at once,
+# and nothing is waited for), revision and flake (what the system was built from), root (in tests: the
+# folder below which the host lies), log (most of the log
 # that is kept, in blocks of 512 bytes: it lies in memory), grace (seconds between TERM and KILL for an
 # activation that takes too long).
 #
@@ -143,12 +147,12 @@ told_to_end() {
 
 # Activates the system and judges what came of it; ends, goes back, or returns when it stays for now.
 activate() {
-	switch_to "$toplevel" test
+	switch_to "$target" test
 	now=$(system_at "$root/run/current-system")
 	[ "$now" = "$running" ] || changed=yes
 	# What cannot be read may have said anything.
 	[ "$whole" = yes ] || [ "$code" = 0 ] || changed=yes
-	if [ "$changed" = no ] && [ "$code" != 0 ] && [ "$now" != "$toplevel" ]; then
+	if [ "$changed" = no ] && [ "$code" != 0 ] && [ "$now" != "$target" ]; then
 		end_untouched
 	fi
 	case $code in
@@ -156,7 +160,7 @@ activate() {
 	0 | 2 | 4) ;;
 	*) go_back activation-failed "its activation exited with $code" ;;
 	esac
-	if [ "$now" != "$toplevel" ]; then
+	if [ "$now" != "$target" ]; then
 		go_back activation-failed "its activation exited with $code, but the running system is $now"
 	fi
 	if [ "$whole" != yes ] && [ "$code" != 0 ]; then
@@ -207,9 +211,9 @@ judge_snippets() {
 			code=$first
 			go_back snippet-failed "$why"
 		fi
-		switch_to "$toplevel" test
+		switch_to "$target" test
 		now=$(system_at "$root/run/current-system")
-		if [ "$now" != "$toplevel" ] || [ "$whole" != yes ] || ! all_in "$snippets" "$before"; then
+		if [ "$now" != "$target" ] || [ "$whole" != yes ] || ! all_in "$snippets" "$before"; then
 			go_back snippet-failed "$why"
 		fi
 		case $code in
@@ -235,7 +239,7 @@ remember_snippets() {
 		return
 	fi
 	# A memory that cannot be kept costs the next deploy two activations.
-	printf '%s\t%s\n' "$toplevel" "$failing_before" >"$intents/failing-snippets"
+	printf '%s\t%s\n' "$target" "$failing_before" >"$intents/failing-snippets"
 }
 
 # Tells whether every word of $1 is one of $2.
@@ -268,11 +272,15 @@ supervise() {
 	if [ -z "$running" ] && [ "$first" != yes ]; then
 		end failed not-nixos "no system of NixOS runs there that it could go back to, so nothing was begun"
 	fi
+	end_if_changed_since_the_plan
+	if [ -z "$target" ]; then
+		end failed specialisation-missing "the new system has no specialisation $specialisation, which runs there, so nothing was begun"
+	fi
 	connected=no
 	[ "$recover" != yes ] || ! is_connected || connected=yes
 	case $action in
 	dry-activate)
-		switch_to "$toplevel" dry-activate
+		switch_to "$target" dry-activate
 		leave activated "$code dry"
 		[ "$code" != 0 ] || end dry "" ""
 		end failed activation-failed "switch-to-configuration dry-activate exited with $code"
@@ -286,6 +294,7 @@ supervise() {
 	# Its checks passed a moment ago.
 	no_check=NIXOS_NO_CHECK=1
 	leave activated "$code ok$(remarks)"
+	[ "$rollback" = yes ] || keep_at_once
 	wait_for ack "$ack_limit" || give_up network-lost "nobody could reach it within $ack_limit s of its activation"
 	wait_for checked "$check_limit" || give_up confirmation-missing "its checks did not end within $check_limit s"
 	# A network that breaks late is noticed soon: the word is due when the time to settle is over.
@@ -293,6 +302,17 @@ supervise() {
 	word_limit=$((settle + ack_limit))
 	wait_for word "$word_limit" || give_up confirmation-missing "no word to keep it came within $word_limit s of its checks"
 	obey "$(result word)"
+}
+
+# Keeps the system without waiting for anybody, as hosts.toml asks for, and ends.
+keep_at_once() {
+	case $(result word) in
+	abort*) obey "$(result word)" ;;
+	esac
+	say "nobody is waited for (magic_rollback = false): the new system is kept"
+	leave word commit
+	[ "$code" != 4 ] || rollback=units
+	obey commit
 }
 
 # Goes back since what was waited for did not come. $1 the code and $2 the reason when the time was over.
@@ -312,8 +332,26 @@ obey() {
 	remember_snippets
 	# Whoever builds this host next can tell that one to let go of what it keeps.
 	[ -z "$built_on" ] || printf '%s\n' "$built_on" >"$intents/built-on"
-	[ "$action" != 'test' ] || end tested "" ""
+	if [ "$action" = 'test' ]; then
+		end_if_superseded keep
+		remember_revision
+		[ "$rollback" != units ] || end degraded units-failed "units failed when it was activated"
+		end tested "" ""
+	fi
+	if [ "$rollback" = units ]; then
+		persist_and_end degraded units-failed "units failed when it was activated" degraded
+	fi
 	persist_and_end switched "" "" degraded
+}
+
+# Remembers what the new system was built from, beside what is remembered of the systems before it.
+remember_revision() {
+	[ -n "$revision" ] || return 0
+	who=$(printf '%s' "$owner" | sed -n 's/.*who=\([^ ]*\).*/\1/p')
+	{
+		grep -v "^$toplevel	" "$intents/deployed" 2>/dev/null | tail -n 19
+		printf '%s\t%s\t%s\t%s\t%s\n' "$toplevel" "$revision" "${flake:-unknown}" "${who:-unknown}" "$(date +%s)"
+	} >"$intents/deployed.new" && mv "$intents/deployed.new" "$intents/deployed"
 }
 
 # What is left to do when the job has ended, however it ended.
@@ -336,7 +374,7 @@ after() {
 	goes_back=no
 	case $(result activated) in *' back'*) goes_back=yes ;; esac
 	kept=no
-	if [ "$(result word)" = commit ] && [ "$goes_back" = no ] && [ "$now" = "$toplevel" ]; then kept=yes; fi
+	if [ "$(result word)" = commit ] && [ "$goes_back" = no ] && [ "$now" = "$target" ]; then kept=yes; fi
 	if [ "$kept" = yes ] || [ "$action" = boot ]; then
 		say "it was told to keep the new system: going on with that"
 		case $action in
@@ -358,6 +396,7 @@ after() {
 
 main() {
 	root='' mode=supervise fetched='' first=no recover=no connectivity=gateway unit='' owner='' built_on='' log_blocks=16384 grace=15
+	specialisation='' seen_running='' seen_profile='' rollback=yes revision='' flake=''
 	for option; do
 		value=${option#*=}
 		case $option in
@@ -378,6 +417,12 @@ main() {
 		connectivity=*) connectivity=$value ;;
 		built_on=*) built_on=$value ;;
 		first=*) first=$value ;;
+		specialisation=*) specialisation=$value ;;
+		seen_running=*) seen_running=$value ;;
+		seen_profile=*) seen_profile=$value ;;
+		rollback=*) rollback=$value ;;
+		revision=*) revision=$value ;;
+		flake=*) flake=$value ;;
 		log=*) log_blocks=$value ;;
 		grace=*) grace=$value ;;
 		esac
@@ -385,6 +430,9 @@ main() {
 	profiles=$root/nix/var/nix/profiles
 	roots=$root/nix/var/nix/gcroots/nixdash
 	intents=$root/nix/var/nixdash
+	# What runs when it is activated: the system or, where the host runs one, its specialisation.
+	target=$toplevel
+	[ -z "$specialisation" ] || target=$(readlink -e "$toplevel/specialisation/$specialisation")
 	stage=0 child='' draining='' ending=no failing_before='' code='' no_check=''
 	case $mode in
 	after) after ;;

@@ -146,6 +146,12 @@ codes! {
     HostAway "host-away" Warning "away"
         "The host has not answered for a long time."
         "Switch it on now and then, or remove it from hosts.toml.";
+    DeployedByOthers "deployed-by-others" Warning "other deployer"
+        "A tool on the host deploys to it by itself, and will undo what nixdash deploys."
+        "Switch that tool off on the host, or set `read_only = true` for the host in hosts.toml and let the tool deploy.";
+    NixOld "nix-old" Warning "old Nix"
+        "The host's Nix is too old for some of what nixdash asks of it."
+        "Deploy a newer Nix to the host.";
     RootsOld "roots-old" Note "old roots"
         "Roots of the garbage collector have been there for long, and keep paths alive."
         "Remove those that nobody needs.";
@@ -462,6 +468,39 @@ codes! {
     RolledBack "rolled-back" Error "rolled back"
         "The host went back to the system that it ran before."
         "Mend what the cause names, then deploy again.";
+    Superseded "superseded" Warning "superseded"
+        "Somebody else deployed to the host while nixdash did: what they made of it was left alone."
+        "Find out who deployed, look at what the host runs, then deploy again.";
+    SpecialisationMissing "specialisation-missing" Error "specialisation"
+        "The host runs a specialisation that the new system does not have."
+        "Add the specialisation to the configuration, or deploy with `--without-specialisation`: the system itself is activated.";
+    SpecialisationKept "specialisation-kept" Note "specialisation"
+        "The host runs a specialisation: the same one of the new system is activated."
+        "Nothing; `--without-specialisation` activates the system itself.";
+    SwitchDisabled "switch-disabled" Error "cannot switch"
+        "The new system has no bin/switch-to-configuration (system.switch.enable is false), so nothing can activate it."
+        "Set system.switch.enable = true in the configuration of the host.";
+    RevisionNotContained "revision-not-contained" Warning "older revision"
+        "What runs on the host was built from a revision that the one to be deployed does not contain."
+        "Merge or pull that revision first, or deploy with `--allow-older` to leave it out.";
+    RevisionUnknown "revision-unknown" Note "revision?"
+        "What runs on the host was built from a revision that is not known here."
+        "Run `git fetch` in the flake's repository, to see whether that revision is contained.";
+    TreeDirty "tree-dirty" Note "dirty tree"
+        "The flake's work tree has changes that are not committed: what is deployed is no revision."
+        "Commit the changes, then deploy.";
+    LockAge "lock-age" Note "age of inputs"
+        "How old the inputs in the flake's flake.lock are."
+        "Run `nix flake update` when they are too old.";
+    RollbackOff "rollback-off" Warning "no rollback"
+        "Magic rollback is switched off for the host: a new system is kept, whether anybody can reach the host or not."
+        "Stay within reach of its console, or remove `magic_rollback = false` from hosts.toml.";
+    HookFailed "hook-failed" Error "hook"
+        "A hook of hosts.toml failed."
+        "Run the hook by hand; what it printed is in the log of the run.";
+    HostReadOnly "host-read-only" Error "read-only"
+        "hosts.toml says that nothing is changed on the host."
+        "Remove `read_only = true` of the host from hosts.toml, or leave the host out.";
     SystemUnexpected "system-unexpected" Error "unexpected"
         "The host is neither what it was before the deploy nor what the deploy was to make of it."
         "Look at the host: what it runs, its profile, /etc and its boot menu.";

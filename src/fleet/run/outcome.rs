@@ -27,6 +27,8 @@ pub enum Outcome {
     NeedsReboot,
     /// Runs the old system again after a failed activation.
     RolledBack,
+    /// Somebody else deployed to it meanwhile: what they made of it was left alone.
+    Superseded,
     /// Has not been seen since it was activated or told to keep the new system: what it runs is not
     /// known.
     Unknown,
@@ -53,6 +55,7 @@ impl Outcome {
             Self::Degraded => "degraded",
             Self::NeedsReboot => "needs-reboot",
             Self::RolledBack => "rolled-back",
+            Self::Superseded => "superseded",
             Self::Unknown => "unknown",
             Self::Failed => "failed",
             Self::Offline => "offline",
@@ -73,6 +76,7 @@ impl Outcome {
             | Self::NeedsReboot => true,
             Self::Degraded
             | Self::RolledBack
+            | Self::Superseded
             | Self::Unknown
             | Self::Failed
             | Self::Offline

@@ -1,6 +1,6 @@
 //! What a run will do, before it does it.
 
-use crate::fleet::{Finding, Goal, Route, StorePath, Strategy};
+use crate::fleet::{Finding, FlakeSource, Goal, Route, StorePath, Strategy};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -42,8 +42,7 @@ impl HostPlan {
         if self.findings.is_empty() {
             return self.notes.clone();
         }
-        let lines = self.findings.iter().map(|found| format!("{} [{}]", found.cause, found.code));
-        lines.collect()
+        told(&self.findings)
     }
 }
 
@@ -56,6 +55,12 @@ pub struct Plan {
     pub strategy: Strategy,
     /// The flake's revision, with `-dirty` when its work tree has changes; none when not in git.
     pub revision: Option<String>,
+    /// What is deployed; none where it is not known on this machine, and in the records of older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<FlakeSource>,
+    /// What the person should know of what is deployed, whatever the host.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
     /// The hosts that take part.
     pub hosts: Vec<HostPlan>,
     /// Hosts that were set aside, each with the reason.
@@ -63,8 +68,18 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Returns what the person should know of what is deployed, each with its code behind it.
+    pub fn told(&self) -> Vec<String> {
+        told(&self.findings)
+    }
+
     /// Returns the hosts on which something will be done.
     pub fn changing(&self) -> impl Iterator<Item = &HostPlan> {
         self.hosts.iter().filter(|host| !host.unchanged)
     }
+}
+
+/// Returns what findings say, each with its code behind it.
+fn told(findings: &[Finding]) -> Vec<String> {
+    findings.iter().map(|found| format!("{} [{}]", found.cause, found.code)).collect()
 }

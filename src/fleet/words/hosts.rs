@@ -1,6 +1,6 @@
 //! What is wrong with a host, in words.
 
-use crate::fleet::words::limits;
+use crate::fleet::words::{deploys, limits};
 use crate::fleet::{
     BootChoice, Code, Finding, HostFacts, HostState, KernelPart, Limits, Severity, StorePath,
     Subject, SystemFacts, ago,
@@ -44,6 +44,7 @@ pub fn of_figures(host: &str, facts: &HostFacts, limits: &Limits, now: Timestamp
     all.extend(units(host, facts));
     all.extend(next_boot(host, facts));
     all.extend(limits::of_work(host, facts, limits));
+    all.extend(deploys::of_deploys(host, facts));
     all.extend(on_battery(host, facts));
     all.extend(limits::old_roots(host, facts, limits, now));
     all
@@ -97,7 +98,8 @@ fn next_boot(host: &str, facts: &HostFacts) -> Vec<Finding> {
     let (Some(next), Some(running)) = (next, &system.running) else {
         return other_kernel(host, system).into_iter().collect();
     };
-    if next == running {
+    let special = facts.upkeep.as_ref().and_then(|upkeep| upkeep.deploys.specialisation.as_ref());
+    if next == running || special.is_some_and(|special| special.system == *next) {
         return other_kernel(host, system).into_iter().collect();
     }
     let runs = facts.upkeep.as_ref().and_then(|upkeep| upkeep.running_generation);
@@ -198,6 +200,7 @@ mod tests {
             ..SystemFacts::default()
         };
         let upkeep = UpkeepFacts {
+            deploys: crate::fleet::DeployFacts::default(),
             boot: BootChoice { system: menu.and_then(path), pinned: None },
             running_generation: runs,
             roots: Vec::new(),

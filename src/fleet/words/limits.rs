@@ -108,7 +108,7 @@ pub(super) fn of_work(host: &str, facts: &HostFacts, limits: &Limits) -> Vec<Fin
         memory_low(host, facts, limits),
         load_high(host, facts, limits),
         latency_high(host, facts, limits),
-        clock_differs(host, facts, limits),
+        clock_differs(host, facts.clock_ahead_s, limits),
     ];
     all.into_iter().flatten().collect()
 }
@@ -149,8 +149,8 @@ fn latency_high(host: &str, facts: &HostFacts, limits: &Limits) -> Option<Findin
 }
 
 /// Says that two clocks differ.
-fn clock_differs(host: &str, facts: &HostFacts, limits: &Limits) -> Option<Finding> {
-    let ahead = facts.clock_ahead_s?;
+pub fn clock_differs(host: &str, ahead: Option<f64>, limits: &Limits) -> Option<Finding> {
+    let ahead = ahead?;
     let by = Duration::try_from_secs_f64(ahead.abs()).ok()?;
     if by <= limits.clock {
         return None;
@@ -294,6 +294,7 @@ mod tests {
         let made_at = |days: i64| NOW - jiff::SignedDuration::from_hours(24 * days);
         let root = |days| OldRoot { link: "/home/me/result".to_owned(), made_at: made_at(days) };
         let upkeep = UpkeepFacts {
+            deploys: crate::fleet::DeployFacts::default(),
             boot: BootChoice::default(),
             running_generation: None,
             roots: vec![root(214), root(91), root(90)],

@@ -185,6 +185,8 @@ mod tests {
             goal: Goal::Switch,
             strategy: Strategy::ViaCache,
             revision: None,
+            source: None,
+            findings: Vec::new(),
             hosts: vec![host],
             set_aside: std::collections::BTreeMap::new(),
         };

@@ -1,5 +1,6 @@
 # Prints what seldom changes on a host, one `key<TAB>value` per line; what it cannot say is left
-# out. `host-facts.sh` is put before it when nixdash is compiled. Arguments: none. Runs as the login
+# out. `host-facts.sh`, `specialisations.sh` and `deploys.sh` are put before it when nixdash is
+# compiled. Arguments: none. Runs as the login
 # user and changes nothing.
 # shellcheck shell=sh
 
@@ -48,10 +49,15 @@ roots() {
 
 # What starts next, and what pins it.
 say next_boot "$(next_boot 2>/dev/null)"
+running=$(readlink -f /run/current-system 2>/dev/null)
+special=$(running_specialisation "$running")
+say specialisation "$special"
+say built_from "$(built_from "$running" "${special%%	*}")"
+deployers | while read -r unit; do say deployer "$unit"; done
 # Which generations are what runs now: no process for each of them.
 for link in /nix/var/nix/profiles/system-*-link; do
 	# shellcheck disable=SC3013 # every sh that NixOS has had knows it
-	if [ "$link" -ef /run/current-system ]; then say runs_generation "${link##*/}"; fi
+	if [ "$link" -ef /run/current-system ] || [ "$link" -ef "${special%%	*}" ]; then say runs_generation "${link##*/}"; fi
 done
 roots | while read -r root_line; do say root "$root_line"; done
 say end ok

@@ -24,7 +24,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// The oldest Nix that today's nixpkgs can be evaluated with.
-const OLDEST: Version = Version::new(2, 18, 0);
+pub(super) const OLDEST: Version = Version::new(2, 18, 0);
 
 /// What `nix eval` prints.
 #[derive(Deserialize)]

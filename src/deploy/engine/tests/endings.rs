@@ -16,7 +16,8 @@ async fn every_word_of_the_supervisor_has_its_outcome() {
         ("rolled-back\tsnippet-failed\twhy", Outcome::RolledBack, Some(Code::SnippetFailed)),
         ("rolled-back\t\twhy", Outcome::RolledBack, Some(Code::RolledBack)),
         ("failed\tpre-switch-failed\twhy", Outcome::Failed, Some(Code::PreSwitchFailed)),
-        ("dance\t\twhy", Outcome::Failed, Some(Code::InternalError)),
+        ("superseded\tsuperseded\twhy", Outcome::Superseded, Some(Code::Superseded)),
+        ("dance\t\twhy", Outcome::Unknown, Some(Code::InternalError)),
         // An older nixdash left no code.
         ("rolled-back\twhy", Outcome::RolledBack, Some(Code::RolledBack)),
         ("failed\twhy", Outcome::Failed, Some(Code::ActivationFailed)),

@@ -262,6 +262,7 @@ pub(super) fn fleet(lines: &str) -> Fleet {
 /// Returns what is to be done to samsung.
 pub(super) fn switch(fleet: &Fleet, goal: Goal) -> Setup {
     let request = Request {
+        allowed: crate::deploy::Allowed::default(),
         hosts: vec!["samsung".to_owned()],
         goal,
         strategy: None,

@@ -63,6 +63,8 @@ exec "$@"
 pub(super) struct FolderHost {
     dir: tempfile::TempDir,
     options: Vec<String>,
+    /// The supervisor's text.
+    supervisor: &'static str,
 }
 
 /// A supervisor at work.
@@ -89,7 +91,8 @@ impl FolderHost {
             "activation=20",
             "grace=1",
         ];
-        let host = Self { dir, options: options.map(str::to_owned).to_vec() };
+        let options = options.map(str::to_owned).to_vec();
+        let host = Self { dir, options, supervisor: SUPERVISE };
         for folder in [
             "run/nixdash/jobs/job",
             "run/nixos",
@@ -107,9 +110,7 @@ impl FolderHost {
         host.program("bin/systemctl", SYSTEMCTL);
         host.program("bin/systemd-run", SYSTEMD_RUN);
         for system in ["old", "new"] {
-            fs::create_dir_all(host.path(&format!("nix/store/{system}/bin"))).unwrap();
-            fs::create_dir_all(host.path(&format!("nix/store/{system}/etc"))).unwrap();
-            host.activation(system, &format!("{WELL}exit 0"));
+            host.add_system(system);
         }
         let link = |target: &Path, at: &str| symlink(target, host.path(at)).unwrap();
         let old = host.path("nix/store/old");
@@ -144,6 +145,59 @@ impl FolderHost {
         }
         host.option("first=yes");
         host
+    }
+
+    /// Lets another supervisor deploy, such as that of an older nixdash.
+    pub(super) fn supervised_by(&mut self, supervisor: &'static str) {
+        self.supervisor = supervisor;
+    }
+
+    /// Makes a system whose activation goes well.
+    pub(super) fn add_system(&self, system: &str) {
+        fs::create_dir_all(self.path(&format!("nix/store/{system}/bin"))).unwrap();
+        fs::create_dir_all(self.path(&format!("nix/store/{system}/etc"))).unwrap();
+        self.activation(system, &format!("{WELL}exit 0"));
+    }
+
+    /// Links to a system of the store.
+    pub(super) fn link(&self, at: &str, system: &str) {
+        drop(fs::remove_file(self.path(at)));
+        symlink(self.path(&format!("nix/store/{system}")), self.path(at)).unwrap();
+    }
+
+    /// Gives a system a specialisation, which is a system of its own.
+    pub(super) fn specialise(&self, system: &str, name: &str, specialised: &str) {
+        self.add_system(specialised);
+        fs::create_dir_all(self.path(&format!("nix/store/{system}/specialisation"))).unwrap();
+        self.link(&format!("nix/store/{system}/specialisation/{name}"), specialised);
+    }
+
+    /// Sets the profile as nix-env does: a generation of this number.
+    pub(super) fn set_profile(&self, number: u32, system: &str) {
+        self.link(&format!("nix/var/nix/profiles/system-{number}-link"), system);
+        let profile = self.path("nix/var/nix/profiles/system");
+        fs::remove_file(&profile).unwrap();
+        symlink(format!("system-{number}-link"), profile).unwrap();
+    }
+
+    /// Runs a script that names paths of a host, on this one, and returns what it printed.
+    pub(super) fn run(&self, script: &str, args: &[&str]) -> String {
+        let root = self.dir.path().display();
+        let mut text = script.to_owned();
+        for place in ["/run/nixdash/", "/run/current-system", "/nix/var/nix"] {
+            text = text.replace(place, &format!("{root}{place}"));
+        }
+        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
+        let output = Command::new("/bin/sh")
+            .args(["-c", &text, "script"])
+            .args(args)
+            .env("PATH", path)
+            .env("root", self.dir.path())
+            .env("LC_ALL", "C")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Returns a path on the host.
@@ -184,7 +238,7 @@ impl FolderHost {
     /// Returns the supervisor's command; `mode` is `after`, or nothing.
     fn command(&self, mode: &str) -> Command {
         let script = self.path("supervise.sh");
-        fs::write(&script, SUPERVISE).unwrap();
+        fs::write(&script, self.supervisor).unwrap();
         let log = fs::OpenOptions::new().append(true).open(self.path(&job("log"))).unwrap();
         let mut command = Command::new("/bin/sh");
         let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
@@ -219,7 +273,7 @@ impl FolderHost {
         let (wrapper, _) = text.split_once("\nRUN\n").unwrap();
         self.write("wrapper.sh", wrapper);
         let command = self.command("");
-        self.write(&job("script"), SUPERVISE);
+        self.write(&job("script"), self.supervisor);
         let mut wrapped = Command::new("/bin/sh");
         wrapped.arg(self.path("wrapper.sh")).arg(self.path("run/nixdash/jobs/job"));
         wrapped.args(command.get_args().skip(1));

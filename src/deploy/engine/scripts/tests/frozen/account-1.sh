@@ -1,0 +1,228 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # `dir` is set by the script that this is put before.
+# The results of a job. Each is one line in a file that was made, with a page of blanks, when the job
+# was started: it is written in place, so that a full disk cannot stop it. A line counts only with
+# its end mark, so a line that is half there is none. Put before the scripts that need it when
+# nixdash is compiled. `dir` is the job's folder.
+
+# Makes an empty result. $1 its name.
+prepare_result() {
+	# A page is there or not, and the shell says so.
+	printf '%4095s\n' '' >"$dir/$1"
+}
+
+# Writes a result. $1 its name, $2 the text.
+leave() {
+	printf '%.3900s\t.\n' "$2" 1<>"$dir/$1"
+}
+
+# Prints a result and succeeds, or fails when there is none yet. $1 its name.
+result() {
+	[ -e "$dir/$1" ] || return 1
+	IFS= read -r line <"$dir/$1" || return 1
+	case $line in
+	*'	.') printf '%s\n' "${line%	.}" ;;
+	*) return 1 ;;
+	esac
+}
+
+# Tells whether there is a result. $1 its name.
+has() {
+	result "$1" >/dev/null
+}
+
+# shellcheck shell=sh
+# Whether a unit is there. Put before the scripts that need it when nixdash is compiled.
+
+# Tells whether a unit runs, or is being ended. $1 its name. A systemd that does not answer (it is
+# executed anew by many an activation) says nothing of the unit: then it counts as there.
+is_there() {
+	[ -n "$1" ] || return 1
+	state=$(systemctl show --property=ActiveState --value "$1" 2>/dev/null) || return 0
+	case $state in
+	inactive | failed | '') return 1 ;;
+	*) return 0 ;;
+	esac
+}
+
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # `root` is set by the script that this is put before.
+# What a NixOS host is now: where its /etc comes from, which units failed, what it boots next.
+# Put before the scripts that need it when nixdash is compiled. `root` is the folder below which the
+# host lies: empty on a host, a folder in tests.
+
+# Prints where /etc comes from: the system's tree of links or, with `system.etc.overlay`, the layers
+# of the mount.
+etc_source() {
+	if ! is_etc_overlay; then
+		readlink -f "$root/etc/static"
+		return
+	fi
+	findmnt -nro OPTIONS --mountpoint "$root/etc" | tr ',' '\n' |
+		sed -n -e 's/^lowerdir=//p' -e 's/^lowerdir+=//p' | tr ':' '\n' |
+		while read -r layer; do
+			[ -n "$layer" ] || continue
+			# The layer of names is a mount of its own, in a folder with a random name.
+			source=$(findmnt -nro SOURCE --mountpoint "$layer" 2>/dev/null)
+			case $source in
+			'') echo "$layer" ;;
+			/dev/loop*) cat "$root/sys/class/block/${source#/dev/}/loop/backing_file" ;;
+			*) echo "$source" ;;
+			esac
+		done | tr '\n' ' '
+}
+
+# Tells whether /etc is an overlay that an activation mounts anew.
+is_etc_overlay() {
+	[ "$(findmnt -nro FSTYPE --mountpoint "$root/etc" 2>/dev/null)" = overlay ]
+}
+
+# Prints the failed units, one per line.
+failed_units() {
+	timeout 10 systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null |
+		while read -r name _; do printf '%s\n' "$name"; done
+}
+
+# Prints what starts at the next boot: the system and, after a tab, what pins it there. Prints
+# nothing where the boot loader is not one that can be read.
+next_boot() {
+	# What started the machine says so, where there are EFI variables.
+	loader=$(loader_variable LoaderInfo)
+	menu=$root/boot/grub/grub.cfg
+	case $loader in
+	'' | systemd-boot*)
+		for boot in "$root/boot" "$root/efi" "$root/boot/efi"; do
+			[ -r "$boot/loader/loader.conf" ] || continue
+			# One that is older than GRUB's menu was left by a boot loader of earlier times.
+			# shellcheck disable=SC3013 # every sh that NixOS has had knows it
+			if [ -z "$loader" ] && [ -r "$menu" ] && [ "$menu" -nt "$boot/loader/loader.conf" ]; then continue; fi
+			next_of_systemd_boot "$boot"
+			return
+		done
+		;;
+	GRUB*) ;;
+	*) return ;;
+	esac
+	if [ -r "$root/boot/grub/grub.cfg" ]; then
+		next_of_grub "$root/boot/grub"
+	elif [ -r "$root/boot/extlinux/extlinux.conf" ]; then
+		next_of_extlinux "$root/boot/extlinux/extlinux.conf"
+	fi
+}
+
+# Prints the text of a variable of systemd-boot. $1 its name.
+loader_variable() {
+	variable=$root/sys/firmware/efi/efivars/$1-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
+	# Four bytes of attributes, then UTF-16; entry names are ASCII.
+	[ -r "$variable" ] && tail -c +5 "$variable" | tr -d '\000'
+}
+
+# $1 the folder that holds loader/.
+next_of_systemd_boot() {
+	pinned=''
+	wanted=$(loader_variable LoaderEntryOneShot)
+	[ -z "$wanted" ] || pinned="the one-time entry $wanted (bootctl set-oneshot)"
+	if [ -z "$wanted" ]; then
+		wanted=$(loader_variable LoaderEntryDefault)
+		[ -z "$wanted" ] || pinned="the entry $wanted (bootctl set-default)"
+	fi
+	for key in preferred default; do
+		[ -n "$wanted" ] || wanted=$(sed -n "s/^${key}[[:space:]]\{1,\}//p" "$1/loader/loader.conf" | head -n 1)
+	done
+	if [ "$wanted" = @saved ]; then
+		wanted=$(loader_variable LoaderEntryLastBooted)
+		pinned="the entry that was booted last, $wanted (default @saved in loader.conf)"
+	fi
+	[ -n "$wanted" ] || return
+	entry=$(entry_of_systemd_boot "$1/loader/entries" "${wanted%.conf}")
+	system=''
+	[ -z "$entry" ] || system=$(sed -n 's/^options.*init=\([^ ]*\)\/init.*/\1/p' "$entry" | head -n 1)
+	if [ -z "$system" ]; then
+		# A unified kernel image: its name says the generation.
+		number=${wanted#nixos-generation-}
+		number=${number%%[!0-9]*}
+		[ -z "$number" ] || system=$(readlink -f "$root/nix/var/nix/profiles/system-$number-link")
+	fi
+	case $entry in
+	*+0.conf | *+0-*.conf) pinned="${pinned:+$pinned; }boot counting: ${entry##*/} has no tries left" ;;
+	esac
+	[ -z "$system" ] || printf '%s\t%s\n' "$system" "$pinned"
+}
+
+# Prints the file of an entry. $1 the folder of entries, $2 a name or pattern without `.conf`. Of
+# several that a pattern fits systemd-boot takes one by what stands in them: prints nothing then.
+entry_of_systemd_boot() {
+	# shellcheck disable=SC2086,SC2231 # a pattern, on purpose
+	for file in "$1"/$2.conf "$1"/$2+*.conf; do
+		[ -e "$file" ] && printf '%s\n' "$file"
+	done | sort -u | awk '{ file = $0 } END { if (NR == 1) print file }'
+}
+
+# $1 the folder of GRUB.
+next_of_grub() {
+	pinned=''
+	saved=''
+	once=''
+	if [ -r "$1/grubenv" ]; then
+		saved=$(sed -n 's/^saved_entry=//p' "$1/grubenv" | head -n 1)
+		once=$(sed -n 's/^next_entry=//p' "$1/grubenv" | head -n 1)
+	fi
+	# The first entry of the menu is the newest generation; NixOS calls it by these names too.
+	case $once in
+	'' | 0 | NixOS | 'NixOS - Default') ;;
+	*) pinned="the one-time entry $once (grub-reboot)" ;;
+	esac
+	if grep -q 'default=.*saved_entry' "$1/grub.cfg"; then
+		case $saved in
+		'' | 0 | NixOS | 'NixOS - Default') ;;
+		*) [ -n "$pinned" ] || pinned="GRUB's saved entry $saved" ;;
+		esac
+	fi
+	if [ -n "$pinned" ]; then
+		# Which system that entry starts need not be known: it is not the newest one.
+		printf 'another system\t%s\n' "$pinned"
+		return
+	fi
+	system=$(sed -n 's/.*init=\([^ ]*\)\/init.*/\1/p' "$1/grub.cfg" | head -n 1)
+	[ -z "$system" ] || printf '%s\t\n' "$system"
+}
+
+# $1 the configuration file of extlinux.
+next_of_extlinux() {
+	awk '
+		toupper($1) == "DEFAULT" { wanted = $2 }
+		toupper($1) == "LABEL" { label = $2 }
+		toupper($1) == "APPEND" && label == wanted && match($0, /init=[^ ]*/) {
+			system_path = substr($0, RSTART + 5, RLENGTH - 5)
+			sub(/\/init$/, "", system_path)
+			printf "%s\t\n", system_path
+			exit
+		}' "$1"
+}
+
+#!/bin/sh
+# Says how a host stands whose supervisor is gone, as root: prints key<TAB>value lines. `results.sh`
+# and `host-facts.sh` are put before it when nixdash is compiled. $1 the job's name.
+# shellcheck disable=SC2034 # for the files before it
+main() {
+	root=''
+	dir=/run/nixdash/jobs/$1
+	say boot_id "$(cat /proc/sys/kernel/random/boot_id)"
+	say running "$(readlink -f /run/current-system)"
+	say profile "$(readlink -f /nix/var/nix/profiles/system)"
+	boots=$(next_boot)
+	say boots "${boots%%	*}"
+	say pinned "${boots#*	}"
+	etc=$(etc_source)
+	say etc "$etc"
+	say running_etc "$(readlink -f /run/current-system/etc)"
+	if is_etc_overlay; then say overlay yes; fi
+	failed_units | while read -r unit; do say failed "$unit"; done
+	if has outcome; then say outcome "$(result outcome)"; fi
+	if is_there "nixdash-$1"; then say busy yes; fi
+	if [ -r /nix/var/nixdash/intent ]; then say intent "$(cut -f 1 /nix/var/nixdash/intent)"; fi
+}
+
+say() { printf '%s\t%s\n' "$1" "$2"; }
+
+main "$@"

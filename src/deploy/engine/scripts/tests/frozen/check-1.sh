@@ -1,0 +1,31 @@
+#!/bin/sh
+# Looks at a freshly activated host, as root: which units failed, and whether each configured
+# command ($2, $3 …) succeeds. $1 is the supervisor's job, which is told when the checks have ended. Prints key<TAB>value lines; of a failed unit its name and, after
+# another tab, the last line that it wrote itself in this run of it.
+main() {
+	job=$1
+	shift
+	for command; do
+		if said=$(timeout -k 5 60 /bin/sh -c "$command" 2>&1 </dev/null); then
+			printf 'held\t%s\n' "$command"
+		else
+			printf 'broken\t%s (exit code %s%s)\n' "$command" "$?" \
+				"${said:+: $(printf '%s' "$said" | tail -n 1)}"
+		fi
+	done
+	timeout 10 systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null |
+		while read -r unit _; do
+			printf 'failed\t%s\t%s\n' "$unit" "$(last_words "$unit")"
+		done
+	if [ -d "/run/nixdash/jobs/$job" ]; then : >"/run/nixdash/jobs/$job/checked"; fi
+}
+
+# What systemd says of the unit is no word of the unit's. $1 the unit.
+last_words() {
+	invocation=$(systemctl show --property=InvocationID --value "$1" 2>/dev/null)
+	[ -n "$invocation" ] || return
+	timeout 5 journalctl --quiet --no-pager --output=cat --lines=1 \
+		"_SYSTEMD_INVOCATION_ID=$invocation" 2>/dev/null | head -n 1
+}
+
+main "$@"

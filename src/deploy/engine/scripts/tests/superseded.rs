@@ -1,0 +1,137 @@
+//! Somebody else deploys while a deploy is under way: what they made of the host is left alone.
+
+use super::host::{FolderHost, Supervisor};
+use crate::fleet::Code;
+
+/// Makes a host with a third system, and lets a supervisor activate the new one.
+fn activated(host: &FolderHost) -> Supervisor<'_> {
+    host.add_system("third");
+    let supervisor = host.supervise();
+    host.wait_until("the activation", |host| host.result("activated").is_some());
+    supervisor
+}
+
+/// Deploys the third system by hand, as nixos-rebuild switch does.
+fn rebuild(host: &FolderHost) {
+    host.set_profile(2, "third");
+    host.link("run/current-system", "third");
+}
+
+#[test]
+fn a_system_that_somebody_else_deployed_meanwhile_is_never_made_permanent_over() {
+    let host = FolderHost::new();
+    let supervisor = activated(&host);
+    rebuild(&host);
+    host.acknowledge();
+    host.say("commit");
+    let (word, reason) = supervisor.outcome();
+    assert_eq!((word.as_str(), host.code()), ("superseded", Some(Code::Superseded)), "{reason}");
+    assert!(reason.contains("it runs") && reason.contains("/third"), "{reason}");
+    assert_eq!(host.systems()[..2], ["third", "third"], "{}", host.log());
+    assert_eq!(host.called(), ["new test"], "nothing was activated or written");
+    host.assert_tidy();
+}
+
+#[test]
+fn a_system_that_somebody_else_deployed_meanwhile_is_not_undone() {
+    for word in ["abort check-failed enough", "maybe"] {
+        let host = FolderHost::new();
+        let supervisor = activated(&host);
+        rebuild(&host);
+        host.say(word);
+        assert_eq!(supervisor.outcome().0, "superseded");
+        assert_eq!(host.systems()[..2], ["third", "third"], "{}", host.log());
+        assert_eq!(host.called(), ["new test"]);
+    }
+}
+
+#[test]
+fn a_profile_that_somebody_else_set_is_not_set_over() {
+    let host = FolderHost::new();
+    let supervisor = activated(&host);
+    host.set_profile(2, "third");
+    host.acknowledge();
+    host.say("commit");
+    let (word, reason) = supervisor.outcome();
+    assert_eq!(word, "superseded");
+    assert!(reason.contains("its profile is system-2-link, and was system-1-link"), "{reason}");
+    assert_eq!(host.systems()[..2], ["new", "third"]);
+    assert_eq!(host.called(), ["new test"]);
+}
+
+#[test]
+fn an_unconfirmed_system_goes_back_though_somebody_else_set_the_profile() {
+    let host = FolderHost::new();
+    let supervisor = activated(&host);
+    host.set_profile(2, "third");
+    host.say("abort network-lost nobody could reach it");
+    let (word, reason) = supervisor.outcome();
+    assert_eq!(word, "superseded");
+    assert!(
+        reason.contains("nobody could reach it; it runs the previous system again"),
+        "{reason}"
+    );
+    assert_eq!(host.systems()[..2], ["old", "third"], "{}", host.log());
+}
+
+#[test]
+fn the_same_system_made_permanent_by_somebody_else_is_a_switch() {
+    let host = FolderHost::new();
+    let supervisor = activated(&host);
+    host.set_profile(2, "new");
+    host.acknowledge();
+    host.say("commit");
+    assert_eq!(supervisor.outcome().0, "switched", "{}", host.log());
+    assert_eq!(host.systems(), ["new", "new", "new"]);
+}
+
+#[test]
+fn a_test_that_somebody_else_ended_is_superseded_too() {
+    let mut host = FolderHost::new();
+    host.option("action=test");
+    let supervisor = activated(&host);
+    rebuild(&host);
+    host.acknowledge();
+    host.say("commit");
+    assert_eq!(supervisor.outcome().0, "superseded");
+}
+
+#[test]
+fn a_host_that_changed_since_the_plan_is_not_begun() {
+    for (option, part) in [("seen_running=/nix/store/x", "runs"), ("seen_profile=/y", "profile")] {
+        let mut host = FolderHost::new();
+        host.option(option);
+        let (word, reason) = host.deploy("commit");
+        assert_eq!((word.as_str(), host.code()), ("superseded", Some(Code::Superseded)));
+        assert!(reason.contains("since the plan was made") && reason.contains(part), "{reason}");
+        assert!(host.called().is_empty());
+        host.assert_untouched();
+    }
+    let mut host = FolderHost::new();
+    let old = host.path("nix/store/old").display().to_string();
+    host.option(&format!("seen_running={old}"));
+    host.option(&format!("seen_profile={old}"));
+    assert_eq!(host.deploy("commit").0, "switched");
+}
+
+#[test]
+fn what_somebody_else_deployed_while_the_supervisor_was_killed_stays() {
+    let host = FolderHost::new();
+    activated(&host).kill();
+    rebuild(&host);
+    assert_eq!(host.after().0, "superseded");
+    assert_eq!(host.systems()[..2], ["third", "third"]);
+    host.assert_tidy();
+}
+
+#[test]
+fn who_deployed_while_the_lock_was_held_is_not_undone() {
+    let host = FolderHost::new();
+    host.add_system("third");
+    // Whoever holds the lock of switch-to-configuration deploys the third system.
+    let third = "echo 'Could not acquire lock'; ln -sfn \"$root/nix/store/third\" \"$root/run/current-system\"; exit 1";
+    host.activation("old", third);
+    assert_eq!(host.deploy("abort check-failed enough").0, "superseded");
+    assert_eq!(host.systems()[0], "third");
+    assert_eq!(host.called(), ["new test", "old test"]);
+}

@@ -1,0 +1,44 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154 # what the supervisor's other files define
+# How the supervisor sees that somebody else deployed to the host meanwhile (a nixos-rebuild by hand,
+# another tool): what they made of the host is theirs, so it ends and touches nothing. Put before
+# `supervise.sh` when nixdash is compiled.
+
+# Ends when somebody else activated a system or, where the new one is to be kept, set the profile. On
+# the way back another profile is no reason to stay on a system that nobody confirmed. $1 what is to be
+# done: keep or back.
+end_if_superseded() {
+	others=$(running_of_others)
+	if [ -z "$others" ] && [ "$1" = keep ] && [ "$(system_at "$profiles/system")" != "$toplevel" ]; then
+		others=$(profile_of_others)
+	fi
+	[ -z "$others" ] || end superseded superseded "somebody else deployed meanwhile: $others; nothing more was done"
+}
+
+# Prints in words what somebody else activated; nothing where the system before or the new one runs.
+running_of_others() {
+	here=$(system_at "$root/run/current-system")
+	case $here in
+	"$running" | "$target") ;;
+	*) printf 'it runs %s, which is neither the system before (%s) nor the new one' "${here:-nothing}" "${running:-none}" ;;
+	esac
+}
+
+# Prints in words what somebody else made of the profile; nothing where it is as it was, or where this
+# deploy has begun to set it.
+profile_of_others() {
+	set_link=$(readlink "$profiles/system")
+	if [ "$set_link" = "$generation" ] || [ -e "$intents/intent" ]; then return 0; fi
+	printf 'its profile is %s, and was %s' "${set_link:-none}" "${generation:-none}"
+}
+
+# Ends when the host is not any more what it was when the plan was made. Nothing was begun yet.
+end_if_changed_since_the_plan() {
+	if [ -n "$seen_running" ] && [ "$seen_running" != "$running" ]; then
+		end superseded superseded "somebody else deployed since the plan was made: it ran $seen_running and runs ${running:-nothing} now; nothing was begun"
+	fi
+	if [ -n "$seen_profile" ] && [ "$seen_profile" != "$profile" ]; then
+		end superseded superseded "somebody else deployed since the plan was made: its profile was $seen_profile and is ${profile:-none} now; nothing was begun"
+	fi
+}
+

@@ -1,8 +1,7 @@
 //! What the phases tell the machine.
 
 use crate::fleet::{
-    Code, DeployedFrom, Fetched, Finding, Outcome, Specialisation, StorePath, Subject,
-    printable_line,
+    Code, DeployFacts, Fetched, Finding, Outcome, StorePath, Subject, printable_line,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,12 +68,8 @@ pub struct Preflight {
     pub answering: Vec<String>,
     /// The machine that built the system which was confirmed last, as the host remembers it.
     pub built_on: Option<String>,
-    /// The specialisation that runs; none where the system itself does.
-    pub specialisation: Option<Specialisation>,
-    /// What the running system was built from, as the host remembers it.
-    pub built_from: Option<DeployedFrom>,
-    /// Bytes that are free below `/nix`.
-    pub nix_free: Option<u64>,
+    /// What is known there of deploys: the specialisation that runs, and what it was built from.
+    pub deploys: Box<DeployFacts>,
     /// Units that had failed before anything was done.
     pub failed_units: BTreeSet<String>,
     /// What the person should know before saying yes.
@@ -85,7 +80,7 @@ impl Preflight {
     /// Returns whether a system runs there, itself or as the specialisation that is kept.
     pub fn runs(&self, system: &StorePath) -> bool {
         self.running.as_ref() == Some(system)
-            || self.specialisation.as_ref().is_some_and(|special| special.system == *system)
+            || self.deploys.specialisation.as_ref().is_some_and(|special| special.system == *system)
     }
 }
 

@@ -5,7 +5,7 @@ use super::flake::locate;
 use super::step::Step;
 use crate::deploy::{Failure, Preflight, Reason};
 use crate::fleet::words::deploys;
-use crate::fleet::{Ancestry, Code, DeployedFrom, Finding, FlakeSource, Outcome, redact};
+use crate::fleet::{Ancestry, Code, DeployedFrom, Finding, FlakeSource, Goal, Outcome, redact};
 use crate::nix::flake_lock::locked_input;
 use crate::nix::flake_url::FlakeUrl;
 use crate::remote::{git_ancestry, git_head};
@@ -49,7 +49,7 @@ fn work_tree(flake: &str) -> Option<(PathBuf, String)> {
 /// host that nobody is asked about.
 pub(super) async fn of_host(step: &Step, found: &Preflight) -> Result<Vec<Reason>, Failure> {
     let mut notes = Vec::new();
-    if let Some(special) = &found.specialisation {
+    if let Some(special) = &found.deploys.specialisation {
         notes.push(Reason::new(
             Code::SpecialisationKept,
             format!(
@@ -77,7 +77,11 @@ pub(super) async fn of_host(step: &Step, found: &Preflight) -> Result<Vec<Reason
 
 /// Says that what runs on a host is not contained in what is deployed, or that nobody knows.
 async fn not_contained(step: &Step, found: &Preflight) -> Option<Finding> {
-    let (from, source) = (found.built_from.as_ref()?, step.shared.source.as_ref()?);
+    // A generation that the host has was not built from what the flake says now.
+    if step.shared.goal == Goal::Rollback {
+        return None;
+    }
+    let (from, source) = (found.deploys.built_from.as_ref()?, step.shared.source.as_ref()?);
     let flake = step.shared.fleet.flake.as_deref()?;
     let ancestry = flake_ancestry(flake, from).await;
     deploys::not_contained(&step.host.name, from, ancestry, &source.revision(), Timestamp::now())

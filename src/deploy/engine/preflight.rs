@@ -133,16 +133,15 @@ fn read(
     let mut found = Preflight::default();
     let mut power = (None, None);
     let (mut os, mut marked) = (String::new(), false);
-    let mut deployers = Vec::new();
     for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
         let value = value.trim();
         let number = value.parse::<u64>().ok();
         match key {
             "running" => found.running = StorePath::parse(value).ok(),
             "profile" => found.profile = StorePath::parse(value).ok(),
-            "specialisation" => found.specialisation = Specialisation::parse(value),
-            "built_from" => found.built_from = DeployedFrom::parse(value),
-            "deployer" => deployers.push(printable_line(value)),
+            "specialisation" => found.deploys.specialisation = Specialisation::parse(value),
+            "built_from" => found.deploys.built_from = DeployedFrom::parse(value),
+            "deployer" => found.deploys.by_themselves.push(printable_line(value)),
             "os" => os = printable_line(value),
             "marked" => marked = true,
             "boot_id" => found.boot_id = printable_line(value),
@@ -152,7 +151,6 @@ fn read(
             "mains" => power.0 = Some(power.0 == Some(true) || number == Some(1)),
             "battery" => power.1 = number,
             "built_on" => found.built_on = Some(printable_line(value)),
-            "nix_free" => found.nix_free = number,
             "locked" => return Err(locked(host, value)),
             "read_only" => return Err(read_only(host, value)),
             _ => {}
@@ -164,7 +162,7 @@ fn read(
     {
         found.notes.push(Reason::new(Code::OnBattery, format!("on battery, {charge} %")));
     }
-    let others = deploys::deployed_by_others(host, &deployers);
+    let others = deploys::deployed_by_others(host, &found.deploys.by_themselves);
     found.notes.extend(others.map(|finding| Reason::new(finding.code, finding.cause)));
     if found.running.is_none() {
         found.notes.insert(0, without_system(host, &os, marked, first)?);

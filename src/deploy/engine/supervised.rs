@@ -173,8 +173,10 @@ fn arguments(step: &Step, job: &Job, goal: Goal) -> Result<Vec<String>, Failure>
 /// Returns the supervisor's options about what the plan was made of: what ran then, and what is deployed.
 fn seen_before(step: &Step) -> impl Iterator<Item = String> {
     let seen = &step.known.preflight;
-    let special = seen.specialisation.as_ref().filter(|_| !step.shared.without_specialisation);
-    let source = step.shared.source.as_ref();
+    let special =
+        seen.deploys.specialisation.as_ref().filter(|_| !step.shared.without_specialisation);
+    // A generation that the host has was not built from what the flake says now.
+    let source = step.shared.source.as_ref().filter(|_| step.shared.goal != Goal::Rollback);
     [
         special.map(|special| format!("specialisation={}", special.name)),
         seen.running.as_ref().map(|running| format!("seen_running={running}")),

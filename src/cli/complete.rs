@@ -34,7 +34,7 @@ pub(super) fn lab_targets() -> ArgValueCandidates {
 }
 
 fn lab_host_names() -> impl Iterator<Item = &'static str> {
-    crate::lab::names::HOSTS.into_iter().map(|host| host.name)
+    crate::lab::names::ALL.into_iter().map(|host| host.name)
 }
 
 /// Offers the tiers of the fleet that serve nars, for a word that may be a path after one.

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::cli::complete;
 use crate::fleet::bytes;
@@ -43,6 +43,11 @@ struct UpArgs {
     /// Set up a SeaweedFS cluster beside the hosts: one master, three volume servers, a filer with its S3 gateway
     #[arg(long)]
     seaweed: bool,
+
+    /// How many hosts there are, 4 to 20: those after the fourth are named node05, node06 … and are like samsung
+    // Takes the place of the option of all other commands that names a file, by its id and its type.
+    #[arg(id = "hosts_file", long = "hosts", value_name = "N")]
+    hosts: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -57,7 +62,7 @@ enum LabCommand {
     },
     /// Run a command as root on a host, or a shell, even when its network is cut
     Shell {
-        /// p620, razer, samsung or p510
+        /// p620, razer, samsung, p510, or one of the nodes
         #[arg(add = complete::lab_hosts())]
         host: String,
         /// The command and its arguments
@@ -159,12 +164,12 @@ fn run_blocking(args: LabArgs) -> Result<LabOutcome, LabError> {
     let lab = Lab::named(name.as_deref().unwrap_or("practice"))?;
     match args.command {
         None => {
-            lab.up(&args.up.into())?;
+            lab.up(&args.up.try_into()?)?;
             return Ok(LabOutcome::Dashboard { hosts_file: lab.hosts_file() });
         }
         Some(LabCommand::Up(up)) => {
-            lab.up(&up.into())?;
-            print_next(&lab);
+            lab.up(&up.try_into()?)?;
+            print_next(&lab)?;
         }
         Some(LabCommand::Status { json }) => print_status(&lab, json)?,
         Some(LabCommand::Shell { host, command }) => {
@@ -189,15 +194,30 @@ fn run_blocking(args: LabArgs) -> Result<LabOutcome, LabError> {
     Ok(LabOutcome::Exit(0))
 }
 
-impl From<UpArgs> for UpOptions {
-    fn from(args: UpArgs) -> Self {
-        Self {
+impl TryFrom<UpArgs> for UpOptions {
+    type Error = LabError;
+
+    fn try_from(args: UpArgs) -> Result<Self, LabError> {
+        Ok(Self {
             yes: args.yes,
             mirror: args.mirror,
             newer_nix: args.newer_nix,
             seaweed: args.seaweed,
-        }
+            hosts: args.hosts.as_deref().map(number_of_hosts).transpose()?,
+        })
     }
+}
+
+/// Reads what `lab up --hosts` was given.
+fn number_of_hosts(typed: &Path) -> Result<u8, LabError> {
+    let number = typed.to_str().and_then(|text| text.parse().ok());
+    number.ok_or_else(|| {
+        LabError::Usage(format!(
+            "the practice fleet takes a number after --hosts, as in `nixdash lab up --hosts 12`, and not '{}': \
+             it writes a hosts.toml of its own",
+            crate::fleet::printable_line(&typed.to_string_lossy())
+        ))
+    })
 }
 
 /// Prints a line; a reader that went away is no error.
@@ -205,13 +225,15 @@ fn print(line: impl std::fmt::Display) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-fn print_next(lab: &Lab) {
+fn print_next(lab: &Lab) -> Result<(), LabError> {
     let hosts_file = lab.hosts_file();
     let hosts_file = hosts_file.display();
-    print("The practice fleet is up: p620, razer, samsung, p510.");
+    let names: Vec<&str> = lab.hosts()?.iter().map(|host| host.name).collect();
+    print(format_args!("The practice fleet is up: {}.", names.join(", ")));
     print(format_args!("Look at it:       nixdash --hosts {hosts_file}"));
     print("Make some work:   nixdash lab bump samsung");
     print(format_args!("And deploy that:  nixdash --hosts {hosts_file} deploy samsung"));
+    Ok(())
 }
 
 /// Says what stays on the disk, or what was removed of it.

@@ -51,7 +51,7 @@ pub(crate) fn write_files(
     }
     let etc = upper.join("etc");
     write(&etc.join("hostname"), format!("{}\n", host.name), 0o644)?;
-    write(&etc.join("hosts"), texts::etc_hosts(facts.subnet), 0o644)?;
+    write(&etc.join("hosts"), texts::etc_hosts(facts.subnet, facts.hosts), 0o644)?;
     write(&etc.join("nix/nix.conf"), texts::nix_conf(facts, host, true), 0o644)?;
     write(&etc.join("nixdash-lab/network"), texts::network(facts.subnet, host), 0o644)?;
     let key = places.host(host, "host_key");
@@ -107,12 +107,13 @@ fn set_mode(path: &Path, mode: u32) -> Result<(), LabError> {
         .at("setting the mode of", path)
 }
 
-/// Lays the host's file system together, where it is not.
+/// Lays the host's file system together, where it is not. With `more` the lab has more than the four hosts.
 pub(crate) fn mount(
     places: &Places,
     base: &Path,
     seed: &Seed,
     host: LabHost,
+    more: bool,
 ) -> Result<(), LabError> {
     let root = places.host(host, "root");
     if is_mounted(&root) {
@@ -123,7 +124,7 @@ pub(crate) fn mount(
     }
     let options = format!(
         "lowerdir={}:{}:{},upperdir={},workdir={},redirect_dir=on,index=off,metacopy=off",
-        seed.layer(host.name).display(),
+        seed.layers(host, more),
         seed.common().display(),
         base.display(),
         places.host(host, "upper").display(),

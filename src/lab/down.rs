@@ -3,7 +3,7 @@
 
 use super::container;
 use super::error::{ErrorContext, LabError};
-use super::names::HOSTS;
+use super::names;
 use super::network;
 use super::process;
 use super::state::{Places, remove_tree};
@@ -17,18 +17,19 @@ pub(crate) fn down(places: &Places) -> Result<(), LabError> {
     let record = places.record().ok().flatten();
     // Hosts always: a container may be left whose start was never recorded.
     let mut all = process::names(places);
-    all.extend(HOSTS.map(|host| host.name.to_owned()));
+    let hosts = record.as_ref().map_or(&names::ALL[..], |record| record.hosts());
+    all.extend(hosts.iter().map(|host| host.name.to_owned()));
     for what in &all {
-        let host = HOSTS.into_iter().find(|host| host.name == what);
+        let host = hosts.iter().copied().find(|host| host.name == what);
         let inner =
             record.as_ref().zip(host).and_then(|(record, host)| container::leader(record, host));
         process::kill(places, what, inner)?;
     }
-    for host in HOSTS {
-        container::unmount(places, host)?;
+    for host in hosts {
+        container::unmount(places, *host)?;
     }
-    if let Some(record) = record {
-        network::remove(record.subnet());
+    if let Some(record) = &record {
+        network::remove(record.subnet(), hosts);
         for what in &all {
             process::remove_groups(&record.subnet().namespace(what));
         }

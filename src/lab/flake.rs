@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::error::LabError;
-use super::names::{HOSTS, LabHost, fnv};
+use super::names::{LabHost, fnv};
 use super::state::{read, write};
 use super::tool::Tool;
 
@@ -30,13 +30,15 @@ pub(crate) const FILES: [(&str, &str); 15] = [
     ("versions.json", include_str!("fleet/versions.json")),
 ];
 
-/// What only some hosts carry.
-const OWN_PACKAGES: [(&str, &[&str]); 4] = [
-    ("p620", &["firefox", "ccache"]),
-    ("razer", &["firefox", "tlp", "openrazer"]),
-    ("samsung", &["firefox", "tlp"]),
-    ("p510", &["postgresql"]),
-];
+/// What a host carries that not every host does. The hosts beyond the four carry what samsung does.
+fn own_packages(host: &str) -> &'static [&'static str] {
+    match host {
+        "p620" => &["firefox", "ccache"],
+        "razer" => &["firefox", "tlp", "openrazer"],
+        "p510" => &["postgresql"],
+        _ => &["firefox", "tlp"],
+    }
+}
 
 /// Packages of a public cache that nothing else depends on: a bump takes two of them in turn.
 const LEAVES: [&str; 8] = ["git", "htop", "nano", "tmux", "less", "ripgrep", "man-db", "iproute2"];
@@ -168,14 +170,14 @@ pub(crate) fn platform() -> String {
 }
 
 /// Writes the flake's files as they are before the first bump.
-pub(crate) fn write_files(flake: &Path) -> Result<(), LabError> {
+pub(crate) fn write_files(flake: &Path, hosts: &[LabHost]) -> Result<(), LabError> {
     for (name, text) in FILES {
         write(&flake.join(name), text.replace("@system@", &platform()), 0o644)?;
     }
-    for (name, packages) in OWN_PACKAGES {
-        let packages = packages.iter().map(|package| (*package).to_owned()).collect();
+    for host in hosts {
+        let packages = own_packages(host.name).iter().map(|name| (*name).to_owned()).collect();
         write_json(
-            &flake.join(format!("hosts/{name}.json")),
+            &flake.join(format!("hosts/{}.json", host.name)),
             &HostVersions { packages, ..HostVersions::default() },
         )?;
     }
@@ -183,16 +185,18 @@ pub(crate) fn write_files(flake: &Path) -> Result<(), LabError> {
 }
 
 /// Makes the git repository with one commit.
-pub(crate) fn create(flake: &Path) -> Result<(), LabError> {
-    write_files(flake)?;
+pub(crate) fn create(flake: &Path, hosts: &[LabHost]) -> Result<(), LabError> {
+    write_files(flake, hosts)?;
     git(flake, &["init", "--quiet", "--initial-branch=main"])?;
     commit(flake, "The practice fleet")
 }
 
-/// Makes the next system of the given hosts differ from the one before, and commits that. Returns what changed, in words.
+/// Makes the next system of the given hosts differ from the one before, and commits that. `every` are the hosts of the lab.
+/// Returns what changed, in words.
 pub(crate) fn bump(
     flake: &Path,
     hosts: &[LabHost],
+    every: &[LabHost],
     broken: Option<Broken>,
 ) -> Result<String, LabError> {
     let mut shared: SharedVersions = read_json(&flake.join("versions.json"))?;
@@ -210,7 +214,7 @@ pub(crate) fn bump(
         .iter()
         .filter_map(|pname| Some(((*pname).to_owned(), raised(first.versions.get(*pname)?, count))))
         .collect();
-    let all = hosts.len() == HOSTS.len();
+    let all = hosts.len() == every.len();
     if all {
         shared.nixos.clone_from(&nixos);
         shared.versions.extend(news.iter().cloned());
@@ -336,6 +340,20 @@ fn commit(flake: &Path, message: &str) -> Result<(), LabError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::names::{HOSTS, first};
+
+    #[test]
+    fn every_host_of_a_larger_lab_has_a_file_that_the_flake_reads() {
+        let directory = tempfile::tempdir().unwrap();
+        create(directory.path(), first(6)).unwrap();
+        for host in first(6) {
+            let path = directory.path().join(format!("hosts/{}.json", host.name));
+            let own: HostVersions = read_json(&path).unwrap();
+            assert!(!own.packages.is_empty(), "{}", host.name);
+        }
+        let said = bump(directory.path(), first(6), first(6), None).unwrap();
+        assert!(said.starts_with("all hosts: "), "{said}");
+    }
 
     #[test]
     fn versions_are_raised_at_their_last_number() {
@@ -364,10 +382,10 @@ mod tests {
     #[test]
     fn a_bump_of_one_host_leaves_the_others_alone() {
         let directory = tempfile::tempdir().unwrap();
-        create(directory.path()).unwrap();
+        create(directory.path(), &HOSTS).unwrap();
         let samsung = crate::lab::names::host("samsung").unwrap();
         let broken = Broken::new(Break::Slow, Some(5)).unwrap();
-        bump(directory.path(), &[samsung], Some(broken)).unwrap();
+        bump(directory.path(), &[samsung], &HOSTS, Some(broken)).unwrap();
         let razer: HostVersions = read_json(&directory.path().join("hosts/razer.json")).unwrap();
         assert!(razer.versions.is_empty() && razer.broken.is_none());
         let own: HostVersions = read_json(&directory.path().join("hosts/samsung.json")).unwrap();

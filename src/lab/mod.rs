@@ -53,6 +53,8 @@ pub struct UpOptions {
     pub newer_nix: bool,
     /// A SeaweedFS cluster stands beside the hosts.
     pub seaweed: bool,
+    /// How many hosts a new lab gets; four where not given.
+    pub hosts: Option<u8>,
 }
 
 /// A lab, by its name, whether it is up or not.
@@ -98,6 +100,11 @@ impl Lab {
         Ok(left)
     }
 
+    /// Its hosts, the builder first.
+    pub fn hosts(&self) -> Result<&'static [LabHost], LabError> {
+        Ok(self.record()?.hosts())
+    }
+
     /// What is up, and where.
     pub fn status(&self) -> Result<status::Status, LabError> {
         let record = self.record()?;
@@ -108,7 +115,8 @@ impl Lab {
     /// Runs a command as root on a host, or a shell, past the network. Returns its exit code.
     pub fn shell(&self, host: LabHost, command: &[String]) -> Result<u8, LabError> {
         tools::check_machine()?;
-        inside::interactive(&self.record()?, host, command)
+        let record = self.record()?;
+        inside::interactive(&record, names::host_of(record.hosts(), host.name)?, command)
     }
 
     /// Commits a change to the flake that gives these hosts (all, when none is named) something to deploy, and lets the public
@@ -121,7 +129,8 @@ impl Lab {
         tools::check_machine()?;
         let record = self.record()?;
         let _own = self.places.lock()?;
-        let said = flake::bump(&self.places.flake(), all_if_none(hosts), broken)?;
+        let hosts = own_hosts(&record, hosts)?;
+        let said = flake::bump(&self.places.flake(), &hosts, record.hosts(), broken)?;
         upstream::publish(&self.shelf, &self.places, &record)?;
         Ok(said)
     }
@@ -129,9 +138,9 @@ impl Lab {
     /// Takes back the breaks of these hosts (of all, when none is named). Returns what changed, in words.
     pub fn fix(&self, hosts: &[LabHost]) -> Result<String, LabError> {
         tools::check_machine()?;
-        self.record()?;
+        let record = self.record()?;
         let _own = self.places.lock()?;
-        let fixed = flake::fix(&self.places.flake(), all_if_none(hosts))?;
+        let fixed = flake::fix(&self.places.flake(), &own_hosts(&record, hosts)?)?;
         Ok(if fixed { "nothing is broken any more" } else { "nothing was broken" }.to_owned())
     }
 
@@ -142,6 +151,7 @@ impl Lab {
         let _own = self.places.lock()?;
         match fault {
             Fault::Host(host, fault) => {
+                let host = names::host_of(record.hosts(), host.name)?;
                 fault::host::apply(&self.shelf, &self.places, &record, host, fault)
             }
             Fault::LabCache(fault) => fault::cache::apply(&self.places, &record, fault),
@@ -156,8 +166,12 @@ impl Lab {
     }
 }
 
-fn all_if_none(hosts: &[LabHost]) -> &[LabHost] {
-    if hosts.is_empty() { &names::HOSTS } else { hosts }
+/// The named hosts, which have to be of the lab; all of it, when none is named.
+fn own_hosts(record: &LabRecord, hosts: &[LabHost]) -> Result<Vec<LabHost>, LabError> {
+    if hosts.is_empty() {
+        return Ok(record.hosts().to_vec());
+    }
+    hosts.iter().map(|host| names::host_of(record.hosts(), host.name)).collect()
 }
 
 /// Serves this host's live store as nix-serve would; returns only on failure.

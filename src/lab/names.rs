@@ -15,13 +15,43 @@ pub struct LabHost {
     pub user: &'static str,
 }
 
-/// The four hosts, builder first.
+/// The four hosts of every lab, builder first.
 pub const HOSTS: [LabHost; 4] = [
     LabHost { name: "p620", number: 10, user: "root" },
     LabHost { name: "razer", number: 11, user: "me" },
     LabHost { name: "samsung", number: 12, user: "root" },
     LabHost { name: "p510", number: 13, user: "root" },
 ];
+
+/// Every host that a lab may have, the four first. The others are laptops like samsung, named by their place.
+pub const ALL: [LabHost; 20] = [
+    HOSTS[0],
+    HOSTS[1],
+    HOSTS[2],
+    HOSTS[3],
+    LabHost { name: "node05", number: 14, user: "root" },
+    LabHost { name: "node06", number: 15, user: "root" },
+    LabHost { name: "node07", number: 16, user: "root" },
+    LabHost { name: "node08", number: 17, user: "root" },
+    LabHost { name: "node09", number: 18, user: "root" },
+    LabHost { name: "node10", number: 19, user: "root" },
+    LabHost { name: "node11", number: 20, user: "root" },
+    LabHost { name: "node12", number: 21, user: "root" },
+    LabHost { name: "node13", number: 22, user: "root" },
+    LabHost { name: "node14", number: 23, user: "root" },
+    LabHost { name: "node15", number: 24, user: "root" },
+    LabHost { name: "node16", number: 25, user: "root" },
+    LabHost { name: "node17", number: 26, user: "root" },
+    LabHost { name: "node18", number: 27, user: "root" },
+    LabHost { name: "node19", number: 28, user: "root" },
+    LabHost { name: "node20", number: 29, user: "root" },
+];
+
+/// The first hosts of all: what a lab of that many has. Never fewer than the four.
+pub fn first(count: u8) -> &'static [LabHost] {
+    static EVERY: [LabHost; 20] = ALL;
+    &EVERY[..usize::from(count).clamp(HOSTS.len(), EVERY.len())]
+}
 
 /// What the last number of a host's second address is more than that of its first.
 const SECOND_OFFSET: u8 = 100;
@@ -35,11 +65,16 @@ const STATIC_NUMBER: u8 = 40;
 /// The last number of the address of the SeaweedFS cluster.
 const WEED_NUMBER: u8 = 50;
 
-/// Finds a host by name.
+/// Finds a host by name, in any lab.
 pub fn host(name: &str) -> Result<LabHost, LabError> {
-    HOSTS.into_iter().find(|host| host.name == name).ok_or_else(|| LabError::NoSuchHost {
-        name: name.to_owned(),
-        known: HOSTS.map(|host| host.name).join(", "),
+    host_of(&ALL, name)
+}
+
+/// Finds a host by name among those of one lab.
+pub(crate) fn host_of(hosts: &[LabHost], name: &str) -> Result<LabHost, LabError> {
+    hosts.iter().copied().find(|host| host.name == name).ok_or_else(|| {
+        let names: Vec<&str> = hosts.iter().map(|host| host.name).collect();
+        LabError::NoSuchHost { name: name.to_owned(), known: names.join(", ") }
     })
 }
 
@@ -147,6 +182,27 @@ mod tests {
         for bad in ["", "..", "a/b", "1a", "Practice", "a b"] {
             assert!(check_name(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn no_two_hosts_share_a_name_or_an_address_and_none_has_that_of_a_cache() {
+        let numbers: Vec<u8> =
+            ALL.iter().flat_map(|host| [host.number, host.number + SECOND_OFFSET]).collect();
+        let all: Vec<u8> = numbers.iter().copied().chain([1, STATIC_NUMBER, WEED_NUMBER]).collect();
+        let different: std::collections::BTreeSet<u8> = all.iter().copied().collect();
+        assert_eq!(different.len(), all.len());
+        let names: std::collections::BTreeSet<&str> = ALL.iter().map(|host| host.name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+
+    #[test]
+    fn a_lab_has_the_four_hosts_and_at_most_twenty() {
+        assert_eq!(first(0), HOSTS);
+        assert_eq!(first(12).len(), 12);
+        assert_eq!(first(12).last().map(|host| host.name), Some("node12"));
+        assert_eq!(first(255).len(), 20);
+        let error = host_of(first(4), "node05").unwrap_err().to_string();
+        assert!(error.contains("its hosts are p620, razer, samsung, p510"), "{error}");
     }
 
     #[test]

@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use super::error::LabError;
-use super::names::{HOSTS, Subnet, subnet_candidates};
+use super::names::{LabHost, Subnet, subnet_candidates};
 use super::state::Shelf;
 use super::tool::Tool;
 
@@ -32,9 +32,9 @@ pub(crate) fn choose(shelf: &Shelf, name: &str) -> Result<Subnet, LabError> {
 }
 
 /// Whether all of it is there.
-pub(crate) fn is_up(subnet: Subnet) -> bool {
+pub(crate) fn is_up(subnet: Subnet, hosts: &[LabHost]) -> bool {
     Path::new("/sys/class/net").join(subnet.prefix()).exists()
-        && ends().all(|(end, _)| namespace_exists(&subnet.namespace(end)))
+        && ends(hosts).all(|(end, _)| namespace_exists(&subnet.namespace(end)))
 }
 
 fn namespace_exists(name: &str) -> bool {
@@ -42,19 +42,19 @@ fn namespace_exists(name: &str) -> bool {
 }
 
 /// Everything that hangs on the bridge, with the last number of its address.
-fn ends() -> impl Iterator<Item = (&'static str, u8)> {
-    HOSTS
-        .into_iter()
+fn ends(hosts: &[LabHost]) -> impl Iterator<Item = (&'static str, u8)> {
+    hosts
+        .iter()
         .map(|host| (host.name, host.number))
         .chain([(STATIC, Subnet(0).static_cache().octets()[3])])
 }
 
 /// Makes it, from nothing.
-pub(crate) fn create(subnet: Subnet) -> Result<(), LabError> {
+pub(crate) fn create(subnet: Subnet, hosts: &[LabHost]) -> Result<(), LabError> {
     let bridge = subnet.namespace("net");
     let prefix = subnet.prefix();
     let mut outside = vec![format!("netns add {bridge}")];
-    outside.extend(ends().map(|(end, _)| format!("netns add {}", subnet.namespace(end))));
+    outside.extend(ends(hosts).map(|(end, _)| format!("netns add {}", subnet.namespace(end))));
     outside.extend([
         format!("link add {prefix} type veth peer name up0 netns {bridge}"),
         format!("address add {}/24 dev {prefix}", subnet.operator()),
@@ -65,12 +65,12 @@ pub(crate) fn create(subnet: Subnet) -> Result<(), LabError> {
             .map(str::to_owned)
             .into();
     on_bridge.extend(["link set up0 master br0", "link set up0 up"].map(str::to_owned));
-    for (end, _) in ends() {
+    for (end, _) in ends(hosts) {
         on_bridge.extend(cable(subnet, end));
     }
     batch("making the lab's network", &[], outside.join("\n"))?;
     batch("making the lab's bridge", &["-n", &bridge], on_bridge.join("\n"))?;
-    for (end, number) in ends() {
+    for (end, number) in ends(hosts) {
         set_up(subnet, end, number)?;
     }
     Ok(())
@@ -111,14 +111,14 @@ fn set_up(subnet: Subnet, end: &str, number: u8) -> Result<(), LabError> {
 }
 
 /// Takes it all away, however much of it there is.
-pub(crate) fn remove(subnet: Subnet) {
+pub(crate) fn remove(subnet: Subnet, hosts: &[LabHost]) {
     let ip = |arguments: &[&str]| {
         Tool::new("removing the lab's network", "ip").args(arguments).try_run();
     };
     if Path::new("/sys/class/net").join(subnet.prefix()).exists() {
         ip(&["link", "delete", &subnet.prefix()]);
     }
-    for end in ends().map(|(end, _)| end).chain([WEED, "net"]) {
+    for end in ends(hosts).map(|(end, _)| end).chain([WEED, "net"]) {
         let namespace = subnet.namespace(end);
         if namespace_exists(&namespace) {
             ip(&["netns", "delete", &namespace]);

@@ -10,7 +10,7 @@ use super::base::{self, BaseKind};
 use super::error::{ErrorContext, LabError};
 use super::flake;
 use super::keys::CacheKey;
-use super::names::{HOSTS, fnv};
+use super::names::{ALL, HOSTS, LabHost, fnv};
 use super::state::{Shelf, make_dir, read, remove_tree, write};
 use super::tool::Tool;
 
@@ -19,6 +19,15 @@ const COMMON: &str = include_str!("guest/common.sh");
 const STAGE_2: &str = include_str!("guest/stage-2.sh");
 const NETWORK_LATER: &str = include_str!("guest/network-later.sh");
 const SEED: &str = include_str!("guest/seed.sh");
+
+/// The host that those beyond the four are like: they stand on its layer.
+const MODEL: &str = "samsung";
+
+/// The layer in which the builder has the systems of the hosts beyond the four.
+const MORE_OF_BUILDER: &str = "p620-more";
+
+/// The file that says that the layers of the hosts beyond the four are whole.
+const MORE_IS_MADE: &str = "more";
 
 /// The layers and files of a seed.
 #[derive(Debug, Clone)]
@@ -50,6 +59,18 @@ impl Seed {
     /// A layer of its own: a host's first generation, or `upstream`, where the static cache is built.
     pub(crate) fn layer(&self, name: &str) -> PathBuf {
         self.root.join("layers").join(name).join("upper")
+    }
+
+    /// The layers that are a host's own, as an overlay wants them; with `more` in a lab of more than the four hosts.
+    pub(crate) fn layers(&self, host: LabHost, more: bool) -> String {
+        let names: &[&str] = match host.name {
+            "p620" if more => &[MORE_OF_BUILDER, "p620"],
+            name if HOSTS.contains(&host) => &[name],
+            name => &[name, MODEL],
+        };
+        let layers: Vec<String> =
+            names.iter().map(|name| self.layer(name).display().to_string()).collect();
+        layers.join(":")
     }
 }
 
@@ -98,6 +119,32 @@ pub(crate) fn ensure(shelf: &Shelf, base: &Path) -> Result<Seed, LabError> {
     Ok(Seed::at(root))
 }
 
+/// Adds to a seed the first generations of the hosts beyond the four, where they are not there. Takes some seconds then.
+fn ensure_more(seed: &Seed, base: &Path) -> Result<(), LabError> {
+    if seed.file(MORE_IS_MADE).exists() {
+        return Ok(());
+    }
+    eprintln!("lab: building the first generation of more hosts (once, half a minute)");
+    let more = &ALL[HOSTS.len()..];
+    for name in more.iter().map(|host| host.name).chain([MORE_OF_BUILDER]) {
+        remove_tree(&seed.file("layers").join(name))?;
+    }
+    flake::write_files(&seed.file("flake"), &ALL)?;
+    let common = format!("{}:{}", seed.common().display(), base.display());
+    let builder = format!("{}:{common}", seed.layer(HOSTS[0].name).display());
+    let mut arguments = vec!["more"];
+    arguments.extend(more.iter().map(|host| host.name));
+    run(seed, MORE_OF_BUILDER, &builder, "/mnt/guest/seed.sh", &arguments)?;
+    let model = format!("{}:{common}", seed.layer(MODEL).display());
+    for host in more {
+        let toplevel = read(&seed.file("toplevels").join(host.name))?;
+        let arguments = ["anew", host.name, toplevel.trim()];
+        run(seed, host.name, &model, "/mnt/guest/seed.sh", &arguments)?;
+    }
+    remove_tree(&seed.file("builder-cache"))?;
+    write(&seed.file(MORE_IS_MADE), "", 0o644)
+}
+
 fn prepare(seed: &Seed) -> Result<(), LabError> {
     for (name, text) in [
         ("enter.sh", ENTER),
@@ -114,7 +161,7 @@ fn prepare(seed: &Seed) -> Result<(), LabError> {
         write(&seed.file(&format!("keys/{name}.public")), key.public(), 0o644)?;
     }
     make_dir(&seed.file("toplevels"))?;
-    flake::write_files(&seed.file("flake"))
+    flake::write_files(&seed.file("flake"), &HOSTS)
 }
 
 /// Runs one of the seed's scripts in a layer of it.
@@ -154,13 +201,19 @@ pub(crate) fn enter(
         .map(|_| ())
 }
 
-/// Makes sure of the base, of the one with the newer Nix where that is asked for, and of the seed.
-pub(crate) fn ensure_all(shelf: &Shelf, mirror: Option<&str>, newer: bool) -> Result<(), LabError> {
+/// Makes sure of the base, of the one with the newer Nix where that is asked for, and of the seed for so many hosts.
+pub(crate) fn ensure_all(
+    shelf: &Shelf,
+    mirror: Option<&str>,
+    newer: bool,
+    hosts: u8,
+) -> Result<(), LabError> {
     let base = base::ensure(shelf, BaseKind::Stable, mirror)?;
     if newer {
         base::ensure(shelf, BaseKind::NewerNix, mirror)?;
     }
-    ensure(shelf, &base).map(|_| ())
+    let seed = ensure(shelf, &base)?;
+    if usize::from(hosts) > HOSTS.len() { ensure_more(&seed, &base) } else { Ok(()) }
 }
 
 /// Removes seeds and bases that no lab stands on and no lab would be made from now. Called with the shelf locked.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::container;
 use super::error::LabError;
-use super::names::{HOSTS, Subnet};
+use super::names::{HOSTS, LabHost, Subnet};
 use super::network::STATIC;
 use super::process;
 use super::seaweed;
@@ -58,14 +58,15 @@ pub(crate) fn status(places: &Places, record: &LabRecord, keys: [String; 2]) -> 
     let subnet = record.subnet();
     let [builder_key, static_key] = keys;
     std::thread::scope(|scope| {
-        let hosts = HOSTS.map(|host| {
+        let look = |host: LabHost| {
             scope.spawn(move || HostStatus {
                 name: host.name,
                 address: format!("{}@{}", host.user, subnet.of(host)),
                 pid: container::leader(record, host),
                 state: container::state(record, host).word(),
             })
-        });
+        };
+        let hosts: Vec<_> = record.hosts().iter().copied().map(look).collect();
         let cache = |name, url: String, public_key, cache| {
             let state = if answers(subnet, cache) { "up" } else { "down" };
             CacheStatus { name, url, public_key, state }

@@ -10,6 +10,8 @@ use super::seaweed::{Addresses, VOLUME_SERVERS};
 /// Where things lie that the texts refer to.
 pub(crate) struct Facts<'a> {
     pub(crate) subnet: Subnet,
+    /// The lab's hosts.
+    pub(crate) hosts: &'static [LabHost],
     /// The lab's directory.
     pub(crate) root: &'a Path,
     /// p620-1's public key.
@@ -22,7 +24,7 @@ pub(crate) struct Facts<'a> {
 
 /// The fleet as nixdash reads it.
 pub(crate) fn hosts_toml(facts: &Facts<'_>, platform: &str) -> String {
-    let Facts { subnet, root, builder_key, static_key, weed_keys } = facts;
+    let Facts { subnet, hosts, root, builder_key, static_key, weed_keys } = facts;
     let root = root.display();
     let mut text = format!(
         "# The practice fleet, written by `nixdash lab up`.\n\
@@ -34,19 +36,20 @@ pub(crate) fn hosts_toml(facts: &Facts<'_>, platform: &str) -> String {
          ssh_config = \"{root}/ssh_config\"\n\
          confirm_timeout = \"15s\"\n"
     );
-    for host in HOSTS {
+    for host in *hosts {
         let about = match host.name {
             "p620" => "tags = [\"desktop\"]\n",
             "samsung" => "tags = [\"laptop\"]\ncheck = [\"systemctl is-active sshd\"]\n",
             "p510" => "tags = [\"server\"]\nprotected = true\n",
-            _ => "tags = [\"laptop\"]\n",
+            "razer" => "tags = [\"laptop\"]\n",
+            _ => "tags = [\"node\"]\ncheck = [\"systemctl is-active sshd\"]\n",
         };
         let _ = write!(
             text,
             "\n[hosts.{}]\naddresses = [\"{}@{}\"]\nsystem = \"{platform}\"\n{about}",
             host.name,
             host.user,
-            subnet.of(host)
+            subnet.of(*host)
         );
     }
     // In the order in which hosts ask them, by the Priority that each serves.
@@ -104,10 +107,10 @@ pub(crate) fn nix_conf(facts: &Facts<'_>, host: LabHost, trust_builder: bool) ->
 }
 
 /// A host's /etc/hosts: every host by its name.
-pub(crate) fn etc_hosts(subnet: Subnet) -> String {
+pub(crate) fn etc_hosts(subnet: Subnet, hosts: &[LabHost]) -> String {
     let mut text = String::from("127.0.0.1 localhost\n::1 localhost\n");
-    for host in HOSTS {
-        let _ = writeln!(text, "{} {}", subnet.of(host), host.name);
+    for host in hosts {
+        let _ = writeln!(text, "{} {}", subnet.of(*host), host.name);
     }
     text
 }
@@ -126,10 +129,12 @@ pub(crate) fn known_host(subnet: Subnet, host: LabHost, public: &str) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::names;
 
     fn facts() -> Facts<'static> {
         Facts {
             subnet: Subnet(7),
+            hosts: names::first(4),
             root: Path::new("/state/practice"),
             builder_key: "p620-1:AAAA",
             static_key: "static-1:BBBB",
@@ -146,6 +151,18 @@ mod tests {
         assert_eq!(value["tiers"][1]["url"].as_str(), Some("http://10.213.7.10:5000"));
         assert_eq!(value["tiers"][0]["url"].as_str(), Some("http://10.213.7.40"));
         assert_eq!(value["tiers"][2]["kind"].as_str(), Some("local"));
+    }
+
+    #[test]
+    fn more_hosts_are_nodes_that_are_checked_as_samsung_is() {
+        let facts = Facts { hosts: names::first(12), ..facts() };
+        let value: toml::Table = toml::from_str(&hosts_toml(&facts, "x86_64-linux")).unwrap();
+        assert_eq!(value["hosts"].as_table().unwrap().len(), 12);
+        let node = &value["hosts"]["node12"];
+        assert_eq!(node["addresses"][0].as_str(), Some("root@10.213.7.21"));
+        assert_eq!(node["tags"][0].as_str(), Some("node"));
+        assert_eq!(node["check"], value["hosts"]["samsung"]["check"]);
+        assert!(etc_hosts(Subnet(7), facts.hosts).ends_with("10.213.7.21 node12\n"));
     }
 
     #[test]

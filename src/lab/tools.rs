@@ -71,6 +71,45 @@ pub(crate) fn ensure(yes: bool, seaweed: bool) -> Result<Vec<&'static str>, LabE
     Err(LabError::MissingTools { tools, hint: format!("`{command}` did not bring them") })
 }
 
+/// What a host takes of this machine's memory, in bytes: 12 MB at rest (the builder 45), and room for a deploy.
+const BYTES_PER_HOST: u64 = 64 << 20;
+
+/// How many of the kernel's inotify instances a host takes.
+const INOTIFY_PER_HOST: usize = 7;
+
+/// Refuses more hosts than this machine has room for.
+pub(crate) fn check_room(hosts: usize) -> Result<(), LabError> {
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let instances = std::fs::read_to_string("/proc/sys/fs/inotify/max_user_instances");
+    room(hosts, available(&memory), instances.ok().and_then(|text| text.trim().parse().ok()))
+}
+
+/// Decides whether so many hosts fit; what could not be read refuses nothing.
+fn room(hosts: usize, free: Option<u64>, inotify: Option<usize>) -> Result<(), LabError> {
+    let needed = BYTES_PER_HOST * hosts as u64;
+    if let Some(free) = free.filter(|free| *free < needed) {
+        return Err(LabError::Usage(format!(
+            "{hosts} hosts need about {} MB of memory, and this machine has {} MB free; ask for fewer hosts",
+            needed >> 20,
+            free >> 20
+        )));
+    }
+    let needed = INOTIFY_PER_HOST * hosts;
+    if let Some(limit) = inotify.filter(|limit| *limit < needed) {
+        return Err(LabError::Usage(format!(
+            "{hosts} hosts need about {needed} inotify instances, and this machine allows {limit}; ask for fewer \
+             hosts, or allow more with `sysctl fs.inotify.max_user_instances=1024`"
+        )));
+    }
+    Ok(())
+}
+
+/// The memory that could be had, in bytes.
+fn available(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib << 10)
+}
+
 fn missing(seaweed: bool) -> Vec<(&'static str, &'static str)> {
     let mut missing: Vec<_> = NEEDED.into_iter().filter(|(tool, _)| !on_path(tool)).collect();
     if seaweed {
@@ -96,4 +135,21 @@ fn agreed(question: &str) -> bool {
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("y")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_hosts_than_fit_are_refused_with_what_they_need() {
+        let free = available("MemTotal: 9 kB\nMemAvailable:    1048576 kB\n");
+        assert_eq!(free, Some(1 << 30));
+        assert!(room(12, free, Some(128)).is_ok());
+        let memory = room(20, free, Some(1024)).unwrap_err();
+        assert!(memory.to_string().contains("1280 MB of memory"), "{memory}");
+        let inotify = room(20, Some(8 << 30), Some(128)).unwrap_err();
+        assert!(inotify.to_string().contains("fs.inotify.max_user_instances"), "{inotify}");
+        assert!(room(20, None, None).is_ok(), "what is not known refuses nothing");
+    }
 }

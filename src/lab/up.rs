@@ -5,7 +5,7 @@ use std::path::Path;
 use super::container;
 use super::error::{ErrorContext, LabError};
 use super::flake;
-use super::names::{HOSTS, LabHost};
+use super::names::{self, HOSTS, LabHost};
 use super::network;
 use super::process;
 use super::runtime;
@@ -14,7 +14,7 @@ use super::state::{LabRecord, Places, Shelf, make_dir, read, remove_tree, write}
 use super::status::{self, LabCache};
 use super::texts::{self, Facts};
 use super::tool::Tool;
-use super::{UpOptions, base, seaweed, upstream};
+use super::{UpOptions, base, seaweed, tools, upstream};
 
 /// The host that `--newer-nix` is for: nobody builds on it and nobody asks it.
 const NEWER_NIX_HOST: &str = "p510";
@@ -28,16 +28,18 @@ pub(crate) fn up(
     let record = {
         let _shared = shelf.lock()?;
         if let Some(record) = places.record()? {
+            same_number(&record, options)?;
             record
         } else {
-            seed::ensure_all(shelf, options.mirror.as_deref(), options.newer_nix)?;
-            prepare(shelf, places, name, options.newer_nix)?
+            let hosts = number_of_hosts(options.hosts)?;
+            seed::ensure_all(shelf, options.mirror.as_deref(), options.newer_nix, hosts)?;
+            prepare(shelf, places, name, options.newer_nix, hosts)?
         }
     };
     let _own = places.lock()?;
-    if !network::is_up(record.subnet()) {
-        network::remove(record.subnet());
-        network::create(record.subnet())?;
+    if !network::is_up(record.subnet(), record.hosts()) {
+        network::remove(record.subnet(), record.hosts());
+        network::create(record.subnet(), record.hosts())?;
     }
     runtime::ensure(places)?;
     start_static_cache(places, &record)?;
@@ -45,6 +47,32 @@ pub(crate) fn up(
     status::wait_for_cache(places, record.subnet(), LabCache::Static)?;
     status::wait_for_cache(places, record.subnet(), LabCache::Builder)?;
     if options.seaweed || record.seaweed { add_seaweed(shelf, places, record) } else { Ok(()) }
+}
+
+/// How many hosts a new lab gets: as many as were asked for, where this machine has room for them.
+fn number_of_hosts(asked: Option<u8>) -> Result<u8, LabError> {
+    let least = HOSTS.len();
+    let hosts = asked.map_or(least, usize::from);
+    if !(least..=names::ALL.len()).contains(&hosts) {
+        return Err(LabError::Usage(format!(
+            "a practice fleet has {least} to {} hosts; {hosts} were asked for",
+            names::ALL.len()
+        )));
+    }
+    tools::check_room(hosts)?;
+    Ok(u8::try_from(hosts).unwrap_or(u8::MAX))
+}
+
+/// Refuses another number of hosts than a lab was made with.
+fn same_number(record: &LabRecord, options: &UpOptions) -> Result<(), LabError> {
+    match options.hosts {
+        Some(asked) if asked != record.hosts => Err(LabError::Usage(format!(
+            "this practice fleet was made with {} hosts; to have {asked}, end it first: \
+             nixdash lab down --name {}",
+            record.hosts, record.name
+        ))),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Adds the SeaweedFS cluster, also to a lab that was made without it, or starts what of it does not run.
@@ -66,6 +94,7 @@ fn prepare(
     places: &Places,
     name: &str,
     newer_nix: bool,
+    hosts: u8,
 ) -> Result<LabRecord, LabError> {
     remove_tree(places.root())?;
     let record = LabRecord {
@@ -75,25 +104,26 @@ fn prepare(
         seed: seed::key(),
         newer_base: newer_nix.then(|| base::BaseKind::NewerNix.key()),
         seaweed: false,
+        hosts,
     };
     let seed = Seed::at(shelf.seed(&record.seed));
     make_dir(&places.file("run"))?;
     ssh_key(&places.file("id"), "operator")?;
     let mut known_hosts = Vec::new();
-    for host in HOSTS {
-        let key = places.host(host, "host_key");
+    for host in record.hosts() {
+        let key = places.host(*host, "host_key");
         ssh_key(&key, host.name)?;
         let public = read(&key.with_extension("pub"))?;
-        known_hosts.push(texts::known_host(record.subnet(), host, &public));
+        known_hosts.push(texts::known_host(record.subnet(), *host, &public));
     }
     write(&places.file("known_hosts"), known_hosts.concat(), 0o644)?;
     let keys = public_keys(shelf, &record)?;
     let facts = facts(places, &record, &keys);
     write(&places.file("ssh_config"), texts::ssh_config(&facts), 0o644)?;
     write(&places.hosts_file(), texts::hosts_toml(&facts, &flake::platform()), 0o644)?;
-    flake::create(&places.flake())?;
-    for host in HOSTS {
-        container::write_files(places, &seed, &facts, host)?;
+    flake::create(&places.flake(), record.hosts())?;
+    for host in record.hosts() {
+        container::write_files(places, &seed, &facts, *host)?;
     }
     Tool::new("copying the static cache", "cp")
         .args(["--archive", "--link"])
@@ -140,14 +170,15 @@ fn start_hosts(shelf: &Shelf, places: &Places, record: &LabRecord) -> Result<(),
         container::leader(record, host).is_some() && process::running(places, host.name).is_some()
     };
     std::thread::scope(|scope| {
-        let starts = HOSTS.map(|host| {
+        let start = |host: LabHost| {
             scope.spawn(move || {
                 if !running(host) {
                     start_host(shelf, places, record, host)?;
                 }
                 container::wait_until_up(places, record, host)
             })
-        });
+        };
+        let starts: Vec<_> = record.hosts().iter().copied().map(start).collect();
         starts.into_iter().try_for_each(|start| start.join().unwrap_or(Ok(())))
     })
 }
@@ -165,7 +196,8 @@ pub(crate) fn start_host(
         record.newer_base.as_ref().filter(|_| host.name == NEWER_NIX_HOST).unwrap_or(&record.base);
     let base = shelf.base(key);
     std::fs::metadata(&base).at("finding the base file system", &base)?;
-    container::mount(places, &base, &Seed::at(shelf.seed(&record.seed)), host)?;
+    let more = record.hosts().len() > HOSTS.len();
+    container::mount(places, &base, &Seed::at(shelf.seed(&record.seed)), host, more)?;
     container::start(places, record, host)
 }
 
@@ -183,6 +215,7 @@ pub(crate) fn facts<'a>(
 ) -> Facts<'a> {
     Facts {
         subnet: record.subnet(),
+        hosts: record.hosts(),
         root: places.root(),
         builder_key: &keys[0],
         static_key: &keys[1],

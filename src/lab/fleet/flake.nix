@@ -1,4 +1,4 @@
-# The practice fleet: four hosts, no inputs, nothing to download.
+# The practice fleet: its hosts, no inputs, nothing to download.
 {
   description = "nixdash practice fleet";
 

@@ -2,12 +2,10 @@
 let
   shared = builtins.fromJSON (builtins.readFile ./versions.json);
   packages = import ./packages.nix;
-  names = [
-    "p620"
-    "razer"
-    "samsung"
-    "p510"
-  ];
+  # Every host has a file.
+  names = map (builtins.replaceStrings [ ".json" ] [ "" ]) (
+    builtins.attrNames (builtins.readDir ./hosts)
+  );
 
   # A host's own file may override shared versions, add packages, and ask for one of the breaks.
   settings =

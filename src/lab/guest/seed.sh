@@ -3,6 +3,8 @@
 # usage: seed.sh upstream                 builds what a public cache holds, and copies it into /mnt/static
 #        seed.sh builder HOST…            builds the systems of all hosts and installs the first one's
 #        seed.sh target HOST TOPLEVEL     fetches and installs one system
+#        seed.sh more HOST…               builds the systems of further hosts on the builder
+#        seed.sh anew HOST TOPLEVEL       fetches and installs the system of a further host over that of the host it is like
 set -eu
 step=$1
 shift
@@ -36,6 +38,20 @@ install_system() {
   "$1/bin/switch-to-configuration" boot
 }
 
+# Builds the systems of hosts and puts them where their targets fetch them.
+build_systems() {
+  for host in "$@"; do
+    nix-build --quiet /mnt/flake/fleet.nix -A "toplevels.$host" --no-out-link -j 4 >"/mnt/toplevels/$host"
+    ln -sfn "$(cat "/mnt/toplevels/$host")" "/nix/var/nix/gcroots/nixdash/$host"
+  done
+}
+
+fill_builder_cache() {
+  mkdir -p /mnt/builder-cache
+  cat /mnt/toplevels/* | xargs nix copy --to "$builder?secret-key=/mnt/keys/p620.secret&compression=none"
+  describe_cache /mnt/builder-cache 30
+}
+
 case $step in
 upstream)
   configure ''
@@ -46,15 +62,20 @@ upstream)
   ;;
 builder)
   configure "$static"
-  first=$1
-  for host in "$@"; do
-    nix-build --quiet /mnt/flake/fleet.nix -A "toplevels.$host" --no-out-link -j 4 >"/mnt/toplevels/$host"
-    ln -sfn "$(cat "/mnt/toplevels/$host")" "/nix/var/nix/gcroots/nixdash/$host"
-  done
-  install_system "$(cat "/mnt/toplevels/$first")"
-  mkdir -p /mnt/builder-cache
-  cat /mnt/toplevels/* | xargs nix copy --to "$builder?secret-key=/mnt/keys/p620.secret&compression=none"
-  describe_cache /mnt/builder-cache 30
+  build_systems "$@"
+  install_system "$(cat "/mnt/toplevels/$1")"
+  fill_builder_cache
+  ;;
+more)
+  configure "$static"
+  build_systems "$@"
+  fill_builder_cache
+  ;;
+anew)
+  configure "$static $builder"
+  nix-store --quiet -r "$2" >/dev/null
+  rm -f /nix/var/nix/profiles/system /nix/var/nix/profiles/system-*-link /boot/loader/entries/*
+  install_system "$2"
   ;;
 target)
   configure "$static $builder"

@@ -1,46 +1,170 @@
 #!/bin/sh
-# What one via-cache deploy of nixdash costs over the raw commands that a person would type, on the
-# practice fleet (bring it up with `nixdash lab up`). Both do the same work, in turn, on fresh
-# changes: send the flake, evaluate and build on p620, fetch on samsung, activate, make it boot.
-# nixdash also plans, verifies the signature from the target, shows what differs, acknowledges over
-# a new connection and checks. $1: rounds, 5 when it is not given. NIXDASH names the program.
+# What a via-cache deploy costs, side by side, on a practice fleet of at least 14 hosts (bring it up
+# with `nixdash lab up --hosts 15`). In every round each way deploys a system of its own, built
+# beforehand, whose 46 or so paths none of the hosts has:
+#
+#   nixdash     `nixdash deploy`, with settle = "0s", parallel = the number of hosts, and no canary
+#   raw         what a perfect tool would do over ONE shared connection a host: nix-store -r,
+#               switch-to-configuration test, nix-env --set, switch-to-configuration boot; all hosts
+#               at once; nothing is evaluated, planned, verified, checked or proven
+#   deploy-rs   where its programs `deploy` and `activate` are on the PATH: with one evaluation,
+#               magicRollback and autoRollback as they are by default, run on p620, which has the paths
+#
+# It prints milliseconds, the median of the rounds; and of nixdash the processor time of its own
+# process, without that of the ssh processes that it starts. The last lines are of what is unchanged,
+# and how long after a failed activation that is told. $1: rounds, 3 when not given.
+# NIXDASH names the program. COUNTS (numbers of hosts), TRIPS (milliseconds of round trip between a
+# host and everything else) and WAYS say what is measured.
 set -eu
-rounds=${1:-5}
+rounds=${1:-3}
 nixdash=${NIXDASH:-target/release/nixdash}
-hosts=$("$nixdash" lab status --json | sed -n 's/.*"hosts_file": *"\([^"]*\)".*/\1/p')
-lab=${hosts%/*}
-address() { "$nixdash" lab status --json | tr -d ' \n' | sed "s/.*\"name\":\"$1\",\"address\":\"\([^\"]*\)\".*/\1/"; }
-p620=$(address p620)
-samsung=$(address samsung)
+counts=${COUNTS:-1 2 4 12}
+trips=${TRIPS:-0 20}
+ways=${WAYS:-nixdash raw deploy_rs}
+nixos=/nix/var/nix/profiles/system
+
+status=$("$nixdash" lab status --json)
+lab=$(printf '%s' "$status" | sed -n 's/.*"hosts_file":"\([^"]*\)\/hosts.toml".*/\1/p')
+address() { printf '%s' "$status" | sed "s/.*\"name\":\"$1\",\"address\":\"\([^\"]*\)\".*/\1/"; }
+targets=$(printf '%s' "$status" | grep -o '"name":"[a-z0-9]*","address":"root@' | cut -d'"' -f4 | grep -Ev '^(p620|p510)$')
+if ! command -v deploy >/dev/null 2>&1 || ! command -v activate >/dev/null 2>&1; then
+	ways=$(echo " $ways " | sed 's/ deploy_rs / /')
+fi
+
+dir=$(mktemp -d)
+finish() {
+	for host in $targets; do "$nixdash" lab fault "$host" clear >/dev/null 2>&1 || :; done
+	rm -rf "$dir"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+ours() { env XDG_STATE_HOME="$dir/state" "$nixdash" --hosts "$dir/hosts.toml" "$@"; }
 at() { ssh -F "$lab/ssh_config" -o BatchMode=yes "$@"; }
-
-raw() {
-	# shellcheck disable=SC2016 # expands on p620
-	source=$(git -C "$lab/flake" archive HEAD | at "$p620" 'd=$(mktemp -d); tar -xf - -C "$d"; echo "$d"')
-	attribute="path:$source#nixosConfigurations.samsung.config.system.build.toplevel"
-	drv=$(at "$p620" "nix --extra-experimental-features 'nix-command flakes' eval --raw '$attribute.drvPath'")
-	out=$(at "$p620" "nix-store --realise '$drv' 2>/dev/null; rm -rf '$source'" | tail -n 1)
-	at "$samsung" "nix-store --realise '$out' --option narinfo-cache-negative-ttl 0 >/dev/null 2>&1"
-	at "$samsung" "nix-env -p /nix/var/nix/profiles/system --set '$out' && '$out/bin/switch-to-configuration' switch >/dev/null 2>&1"
-}
-
-ours() { "$nixdash" --hosts "$hosts" deploy samsung --yes >/dev/null; }
-
+git() { command git -C "$lab/flake" -c user.name=bench -c user.email=bench@localhost "$@"; }
 now() { date +%s%N; }
-timed() {
-	"$nixdash" lab bump samsung >/dev/null
-	began=$(now)
-	"$1"
-	echo "$((($(now) - began) / 1000000))"
+since() { echo "$((($(now) - $1) / 1000000))"; }
+first_of() { printf '%s\n' "$targets" | head -n "$1"; }
+
+# The fleet as it is measured. $1: how many hosts.
+configure() {
+	{
+		sed 's/^evaluate = .*/evaluate = "builder"\nsettle = "0s"/' "$lab/hosts.toml"
+		printf '\n[rollout]\nparallel = %s\n' "$1"
+		if "$nixdash" config keys | grep -q 'canary'; then echo 'canary = 0'; fi
+	} >"$dir/hosts.toml"
 }
 
-ours # samsung is on the newest system, and every path is warm
-printf 'round  raw ms  nixdash ms\n'
-round=1
-while [ "$round" -le "$rounds" ]; do
-	printf '%5s  %6s  %10s\n' "$round" "$(timed raw)" "$(timed ours)"
-	round=$((round + 1))
+# Makes a change that reaches nearly every path of every host, and builds it. $1: the number of the change.
+prepare() {
+	sed -i "s/\"glibc\": \"[^\"]*\"/\"glibc\": \"2.42-$1\"/" "$lab/flake/versions.json"
+	git commit --quiet --all --message "change $1"
+	# shellcheck disable=SC2086 # a list of hosts
+	ours build $targets --quiet >"$dir/build.log" 2>&1 || {
+		cat "$dir/build.log" >&2
+		exit 1
+	}
+}
+
+# The system that was just built for a host.
+built() { at "$(address p620)" readlink "/nix/var/nix/gcroots/nixdash/$1.next"; }
+
+# Runs a command and writes the processor time, in milliseconds, of its own process into a file: what
+# it started is not in it. $1: the file.
+measured() {
+	# shellcheck disable=SC2016 # Perl's
+	perl -e '
+		my $file = shift;
+		my $pid = fork() // die;
+		if (!$pid) { exec(@ARGV) or exit 127 }
+		my @stat;
+		# A process that has ended keeps its times until it is waited for.
+		do {
+			select(undef, undef, undef, 0.002);
+			open(my $in, "<", "/proc/$pid/stat") or die; my $line = <$in>; close $in;
+			$line =~ s/.*\) //; @stat = split(/ /, $line);
+		} until $stat[0] eq "Z";
+		open(my $out, ">", $file); print $out (($stat[11] + $stat[12]) * 10), "\n"; close $out;
+		waitpid($pid, 0);
+		exit($? >> 8);
+	' "$@"
+}
+
+deploy_nixdash() {
+	# shellcheck disable=SC2046 # a list of hosts
+	XDG_STATE_HOME="$dir/state" measured "$dir/cpu" "$nixdash" --hosts "$dir/hosts.toml" deploy $(first_of "$1") --yes --json >"$dir/events" 2>"$dir/err" || {
+		cat "$dir/events" "$dir/err" >&2
+		exit 1
+	}
+	cat "$dir/cpu" >>"$dir/cpu.$2"
+}
+
+# $1 the host, $2 its system.
+raw_host() {
+	over() { at -o ControlMaster=auto -o ControlPersist=5 -o ControlPath="$dir/%C" "$(address "$1")" "$2" >/dev/null 2>&1; }
+	over "$1" "nix-store -r '$2' --option narinfo-cache-negative-ttl 0"
+	over "$1" "'$2/bin/switch-to-configuration' test"
+	over "$1" "nix-env -p $nixos --set '$2'"
+	over "$1" "'$2/bin/switch-to-configuration' boot"
+}
+
+deploy_raw() {
+	pids=
+	while read -r host system; do
+		raw_host "$host" "$system" &
+		pids="$pids $!"
+	done <"$dir/systems"
+	for pid in $pids; do wait "$pid"; done
+}
+
+median() { sort -n "$1" | awk '{ all[NR] = $1 } END { print NR ? all[int((NR + 1) / 2)] : "-" }'; }
+ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (a + 0 && b + 0) printf "%.2f", a / b; else printf "-" }'; }
+
+change=$(date +%s)
+# Deploys a fresh change to $1 hosts in the way $2, in the file of results $3.
+once() {
+	change=$((change + 1))
+	configure "$1"
+	prepare "$change"
+	for host in $(first_of "$1"); do echo "$host $(built "$host")"; done >"$dir/systems"
+	began=$(now)
+	"deploy_$2" "$1" "$3"
+	took=$(since "$began")
+	while read -r host system; do
+		runs=$(at "$(address "$host")" "readlink /run/current-system; readlink -f $nixos" | sort -u)
+		[ "$runs" = "$system" ] || { echo "$2 left $host at $runs instead of $system" >&2; exit 1; }
+	done <"$dir/systems"
+	echo "$took" >>"$dir/$3"
+}
+
+at "$(address p620)" 'mkdir -p /run/nixdash-lab; : >/run/nixdash-lab/fast'
+# Every host is on a system of the bench, and every kind of path is warm.
+configure 12
+prepare "$change"
+# shellcheck disable=SC2086
+ours deploy $targets --yes --quiet >/dev/null 2>&1 || :
+
+printf '%-6s %-10s' 'hosts' 'round trip'
+for way in $ways; do printf ' %10s' "$way"; done
+printf '  %s\n' 'over raw    / deploy-rs  own processor time'
+for trip in $trips; do
+	for host in $targets; do
+		"$nixdash" lab fault "$host" clear
+		[ "$trip" = 0 ] || "$nixdash" lab fault "$host" latency "$trip"
+	done
+	for count in $counts; do
+		round=1
+		while [ "$round" -le "$rounds" ]; do
+			for way in $ways; do once "$count" "$way" "$way-$count-$trip"; done
+			round=$((round + 1))
+		done
+		printf '%-6s %-10s' "$count" "$trip ms"
+		for way in $ways; do printf ' %10s' "$(median "$dir/$way-$count-$trip")"; done
+		ours=$(median "$dir/nixdash-$count-$trip" 2>/dev/null || echo -)
+		raw=$(median "$dir/raw-$count-$trip" 2>/dev/null || echo -)
+		theirs=$(median "$dir/deploy_rs-$count-$trip" 2>/dev/null || echo -)
+		over=$(awk -v a="$ours" -v b="$raw" 'BEGIN { if (a + 0 && b + 0) printf "%+d ms", a - b; else printf "-" }')
+		printf '  %-11s %-12s %s ms\n' "$over" "$(ratio "$ours" "$theirs")" \
+			"$(median "$dir/cpu.nixdash-$count-$trip" 2>/dev/null || echo -)"
+	done
 done
-began=$(now)
-ours
-printf 'unchanged: %s ms\n' "$((($(now) - began) / 1000000))"

@@ -128,7 +128,7 @@ impl Lab {
     ) -> Result<String, LabError> {
         tools::check_machine()?;
         let record = self.record()?;
-        let _own = self.places.lock()?;
+        let _own = self.places.lock_part("flake")?;
         let hosts = own_hosts(&record, hosts)?;
         let said = flake::bump(&self.places.flake(), &hosts, record.hosts(), broken)?;
         upstream::publish(&self.shelf, &self.places, &record)?;
@@ -139,7 +139,7 @@ impl Lab {
     pub fn fix(&self, hosts: &[LabHost]) -> Result<String, LabError> {
         tools::check_machine()?;
         let record = self.record()?;
-        let _own = self.places.lock()?;
+        let _own = self.places.lock_part("flake")?;
         let fixed = flake::fix(&self.places.flake(), &own_hosts(&record, hosts)?)?;
         Ok(if fixed { "nothing is broken any more" } else { "nothing was broken" }.to_owned())
     }
@@ -148,14 +148,18 @@ impl Lab {
     pub fn fault(&self, fault: Fault) -> Result<(), LabError> {
         tools::check_machine()?;
         let record = self.record()?;
-        let _own = self.places.lock()?;
         match fault {
             Fault::Host(host, fault) => {
                 let host = names::host_of(record.hosts(), host.name)?;
+                let _own = self.places.lock_part(host.name)?;
                 fault::host::apply(&self.shelf, &self.places, &record, host, fault)
             }
-            Fault::LabCache(fault) => fault::cache::apply(&self.places, &record, fault),
+            Fault::LabCache(fault) => {
+                let _own = self.places.lock_part("cache")?;
+                fault::cache::apply(&self.places, &record, fault)
+            }
             Fault::Seaweed(fault) => {
+                let _own = self.places.lock_part("seaweed")?;
                 fault::seaweed::apply(&self.shelf, &self.places, &record, fault)
             }
         }

@@ -132,6 +132,13 @@ impl LabRecord {
     }
 }
 
+/// Keeps others away from one part of a lab, for as long as it lives.
+#[derive(Debug)]
+pub struct PartLock {
+    _whole: File,
+    _part: File,
+}
+
 /// The directories and files of one lab.
 #[derive(Debug, Clone)]
 pub struct Places {
@@ -194,12 +201,22 @@ impl Places {
         write(&path, text, 0o644)
     }
 
-    /// Waits until no other command changes this lab.
+    /// Waits until no other command changes this lab, or anything of it.
     pub fn lock(&self) -> Result<File, LabError> {
         if let Some(parent) = self.root.parent() {
             make_dir(parent)?;
         }
         lock(&self.root.with_extension("lock"))
+    }
+
+    /// Waits until no other command changes this part of the lab (a host, `flake`, a cache), or all of it. What befalls one
+    /// host does not wait for another that starts again.
+    pub fn lock_part(&self, part: &str) -> Result<PartLock, LabError> {
+        let path = self.root.with_extension("lock");
+        let whole = File::create(&path).at("opening", &path)?;
+        whole.lock_shared().at("locking", &path)?;
+        let part = lock(&self.root.join("run").join(format!("{part}.lock")))?;
+        Ok(PartLock { _whole: whole, _part: part })
     }
 }
 
@@ -294,6 +311,21 @@ mod tests {
         write(&file, "x", 0o600).unwrap();
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(read(&file).unwrap(), "x");
+    }
+
+    #[test]
+    fn two_hosts_are_changed_at_once_and_no_host_while_the_lab_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let places = Places { root: directory.path().join("practice") };
+        make_dir(&places.file("run")).unwrap();
+        let one = places.lock_part("p620").unwrap();
+        let _other = places.lock_part("samsung").unwrap();
+        let whole = File::create(places.root.with_extension("lock")).unwrap();
+        assert!(whole.try_lock().is_err(), "the lab is not changed while a host is");
+        let same = File::create(places.file("run/p620.lock")).unwrap();
+        assert!(same.try_lock().is_err(), "one host is changed by one command");
+        drop(one);
+        assert!(same.try_lock().is_ok());
     }
 
     #[test]

@@ -19,17 +19,34 @@ pub(super) fn fresh(host: &str) -> Lab {
     let quiet =
         units(host).is_empty() && on(host, "ls /nix/var/nixdash 2>/dev/null; true").is_empty();
     if !quiet || Stands::of(host) != Stands::on(&first) {
-        on(
-            host,
-            &format!(
-                "rm -rf /nix/var/nixdash; nix-env -p {PROFILE} --switch-generation 1 2>/dev/null && \
-                 NIXOS_NO_CHECK=1 {PROFILE}/bin/switch-to-configuration boot 2>/dev/null"
-            ),
-        );
-        power_cycle(host);
+        reset_to_first(host);
     }
     assert_eq!(Stands::of(host), Stands::on(&first), "the host could not be set back");
     fleet
+}
+
+/// Sets a host back to its first generation, by force.
+pub(super) fn reset_to_first(host: &str) {
+    on(
+        host,
+        &format!(
+            "rm -rf /nix/var/nixdash; nix-env -p {PROFILE} --switch-generation 1 2>/dev/null && \
+             NIXOS_NO_CHECK=1 {PROFILE}/bin/switch-to-configuration boot 2>/dev/null"
+        ),
+    );
+    power_cycle(host);
+}
+
+/// Returns a system that a host has and does not run, made by an earlier deploy.
+pub(super) fn other_system(fleet: &Lab, host: &str) -> String {
+    let now = running(host);
+    let all = on(host, &format!("for link in {PROFILE}-*-link; do readlink -f $link; done"));
+    if let Some(other) = all.lines().find(|system| *system != now) {
+        return other.to_owned();
+    }
+    assert_ok(&lab(&["bump", host]));
+    finish(fleet.deploying(&[host])).assert_outcome(host, "switched");
+    now
 }
 
 /// Everything by which a host can be half of one system and half of another.
@@ -60,9 +77,20 @@ impl Stands {
 
     /// Returns how a host stands that is on this system with all that it has.
     pub(super) fn on(system: &str) -> Self {
+        let found = ["samsung", "p510"].into_iter().find_map(|host| etc_at(host, system));
+        Self::with(system, &found.unwrap_or_else(|| panic!("{system} is nowhere")))
+    }
+
+    /// As [`Stands::on`], for a system that this host has.
+    pub(super) fn on_at(system: &str, host: &str) -> Self {
+        let found = etc_at(host, system);
+        Self::with(system, &found.unwrap_or_else(|| panic!("{host} does not have {system}")))
+    }
+
+    fn with(system: &str, etc: &str) -> Self {
         Self {
             running: system.to_owned(),
-            etc: format!("{}/etc", real_etc(system)),
+            etc: format!("{etc}/etc"),
             profile: system.to_owned(),
             boots: system.to_owned(),
             demo: "active".to_owned(),
@@ -70,13 +98,11 @@ impl Stands {
     }
 }
 
-/// Returns what holds a system's /etc, which is a link into another path of the store.
-fn real_etc(system: &str) -> String {
-    let found = ["samsung", "p510"].into_iter().find_map(|host| {
-        let etc = on(host, &format!("readlink -f {system}/etc || true"));
-        etc.strip_suffix("/etc").map(str::to_owned)
-    });
-    found.unwrap_or_else(|| panic!("{system} is nowhere"))
+/// Returns what holds a system's /etc, which is a link into another path of the store; nothing where
+/// a host does not have that system.
+fn etc_at(host: &str, system: &str) -> Option<String> {
+    let etc = on(host, &format!("readlink -f {system}/etc || true"));
+    etc.strip_suffix("/etc").map(str::to_owned)
 }
 
 /// Returns the system that a host runs.
@@ -192,6 +218,12 @@ impl Lab {
     /// Returns this fleet with more lines below `[fleet]`.
     pub(super) fn with(self, lines: &str) -> Self {
         self.edited(|text| text.replacen("[fleet]\n", &format!("[fleet]\n{lines}\n"), 1))
+    }
+
+    /// Returns this fleet with one more command that is to hold after each activation.
+    pub(super) fn with_check(self, command: &str) -> Self {
+        let list = format!("check = [\"{command}\", ");
+        self.edited(|text| text.replace("check = [", &list))
     }
 
     /// Returns this fleet with other addresses of samsung, each written after its network's numbers.

@@ -13,6 +13,7 @@ mod faults;
 mod first;
 mod flakes;
 mod history;
+mod matrix;
 mod next;
 mod reattach;
 mod screen;

@@ -11,7 +11,7 @@ pub mod scripts;
 pub use patience::Patience;
 
 use crate::fleet::printable_line;
-use crate::remote::{RemoteError, Script, ScriptRunner, Trouble};
+use crate::remote::{Output, RemoteError, Script, ScriptRunner, Trouble};
 use jiff::Timestamp;
 use scripts::{FOLLOW, START, STOP};
 use std::future::Future;
@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Longest time that one follow may take before it is begun anew.
 const FOLLOW_LIMIT: Duration = Duration::from_secs(6 * 3600);
@@ -26,8 +27,11 @@ const FOLLOW_LIMIT: Duration = Duration::from_secs(6 * 3600);
 /// A follow that lasted longer than this had a connection.
 const CONNECTED: Duration = Duration::from_secs(7);
 
-/// The arguments of `start.sh` that come before those of the job.
-const START_ARGS: usize = 4;
+/// The arguments of `start.sh` that come before those of the job; the last of them is its script.
+const START_ARGS: usize = 7;
+
+/// Longest time that a host may take to start one.
+const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// Lines that may wait between the connection and the parser.
 const LINE_QUEUE: usize = 1024;
@@ -67,6 +71,16 @@ pub enum JobKind {
     Supervisor(Duration),
 }
 
+impl JobKind {
+    /// Returns the result that it leaves first: the end, or that a system runs.
+    fn first_result(self) -> &'static str {
+        match self {
+            Self::Work => "exit",
+            Self::Supervisor(_) => "activated",
+        }
+    }
+}
+
 /// A job on a host.
 pub struct Job {
     runner: Arc<dyn ScriptRunner>,
@@ -79,6 +93,8 @@ pub struct Job {
     is_late: bool,
     /// Whether it was there when it was asked to start.
     was_there: bool,
+    /// The log that the exchange which started it goes on with.
+    opened: Option<OpenLog>,
 }
 
 impl Job {
@@ -92,6 +108,7 @@ impl Job {
             seen_at: None,
             is_late: false,
             was_there: false,
+            opened: None,
         }
     }
 
@@ -129,6 +146,8 @@ impl Job {
     /// Starts it; the arguments are store paths, numbers and plain words. When the connection breaks,
     /// the host is asked again until it says that the job is there, or is silent for too long: a job
     /// that began is never begun twice.
+    ///
+    /// The same exchange goes on with the job's log, which [`Job::follow`] reads.
     pub async fn start(
         &mut self,
         kind: JobKind,
@@ -137,19 +156,18 @@ impl Job {
         patience: Duration,
         lines: &mut impl LineSink,
     ) -> Result<(), StartFailure> {
-        let script = self.start_script(kind, body, args);
         let mut patience = Patience::new(patience);
         loop {
-            match self.runner.run(&self.host, &script).await {
-                Ok(output) if output.is_ok() => {
+            match self.begin(kind, body, args).await {
+                Ok(Ok(opened)) => {
                     self.seen_at = Some(Timestamp::now());
-                    self.was_there = output.stdout.lines().any(|line| line == "there");
+                    self.was_there = opened.was_there;
                     self.is_late |= self.was_there;
+                    self.opened = Some(opened);
                     return Ok(());
                 }
-                Ok(output) => {
+                Ok(Err(why)) => {
                     let (host, unit) = (&self.host, self.unit());
-                    let why = output.complaint();
                     let error = format!("{host}: {unit} could not be started: {why}");
                     return Err(StartFailure::Refused(error));
                 }
@@ -172,21 +190,74 @@ impl Job {
         }
     }
 
-    /// Returns the script that starts the job.
-    fn start_script(&self, kind: JobKind, body: &'static str, args: &[String]) -> Script {
+    /// Asks the host once to start it; returns the open log, or why the host refused.
+    async fn begin(
+        &self,
+        kind: JobKind,
+        body: &'static str,
+        args: &[String],
+    ) -> Result<Result<OpenLog, String>, RemoteError> {
+        let awaited = kind.first_result();
+        let mark = self.mark();
+        let script = self.start_script(kind, body, args, awaited, &mark);
+        let mut opened = OpenLog::open(&self.runner, &self.host, script, (mark, awaited, 0));
+        let begun = format!("{}\tbegun", opened.mark);
+        let heard = async {
+            while let Some(line) = opened.lines.recv().await {
+                opened.was_there |= line == b"there";
+                if line == begun.as_bytes() {
+                    return true;
+                }
+            }
+            false
+        };
+        match tokio::time::timeout(START_LIMIT, heard).await {
+            Ok(true) => Ok(Ok(opened)),
+            Ok(false) => {
+                let output = opened.end().await?;
+                if output.is_ok() {
+                    let cause = "the host did not say whether the job began";
+                    return Err(RemoteError::new(&self.host, Trouble::Lost, cause));
+                }
+                Ok(Err(output.complaint()))
+            }
+            Err(_) => {
+                Err(RemoteError::new(&self.host, Trouble::Slow(START_LIMIT), "no answer in time"))
+            }
+        }
+    }
+
+    /// Returns the script that starts the job and follows it.
+    fn start_script(
+        &self,
+        kind: JobKind,
+        body: &'static str,
+        args: &[String],
+        awaited: &str,
+        mark: &str,
+    ) -> Script {
         let (place, stop_limit) = match kind {
             JobKind::Work => ("disk", 0),
             JobKind::Supervisor(limit) => ("memory", limit.as_secs()),
         };
         let mut script = Script::new(START)
             .root()
+            .limit(FOLLOW_LIMIT)
             .arg(&self.name)
             .arg(place)
             .arg(body.len().to_string())
             .arg(stop_limit.to_string())
-            .stdin(body);
+            .arg(awaited)
+            .arg(mark)
+            .arg(body);
         script.args.extend_from_slice(args);
         script
+    }
+
+    /// Returns a word that the job's log cannot know.
+    fn mark(&self) -> String {
+        let random = std::hash::RandomState::new();
+        format!("end-{:016x}", std::hash::BuildHasher::hash_one(&random, &self.name))
     }
 
     /// Stops it and waits until it is gone.
@@ -209,14 +280,18 @@ impl Job {
             if self.is_late {
                 lines.lines_are_late();
             }
-            self.is_late = true;
             let (before, began) = (self.offset, Instant::now());
-            match self.follow_once(awaited, lines).await {
+            let started = self.opened.take().filter(|opened| opened.leads_to(awaited, before));
+            let is_of_start = started.is_some();
+            self.is_late = true;
+            let opened = started.unwrap_or_else(|| self.open(awaited));
+            match self.read(opened, lines).await {
                 Ok(Some(state)) => {
                     self.seen_at = Some(Timestamp::now());
                     self.is_late = false;
                     return Ok(state);
                 }
+                Ok(None) if is_of_start => {}
                 Ok(None) => tokio::time::sleep(Duration::from_millis(500)).await,
                 Err(error) => {
                     if self.offset > before || began.elapsed() > CONNECTED {
@@ -234,14 +309,9 @@ impl Job {
         }
     }
 
-    /// Follows once; nothing when the follow ended without its last line.
-    async fn follow_once(
-        &mut self,
-        awaited: &str,
-        sink: &mut impl LineSink,
-    ) -> Result<Option<JobState>, RemoteError> {
-        let random = std::hash::RandomState::new();
-        let mark = format!("end-{:016x}", std::hash::BuildHasher::hash_one(&random, &self.name));
+    /// Begins to follow from where the log was read to.
+    fn open(&self, awaited: &str) -> OpenLog {
+        let mark = self.mark();
         let script = Script::new(FOLLOW)
             .root()
             .limit(FOLLOW_LIMIT)
@@ -249,26 +319,20 @@ impl Job {
             .arg(self.offset.to_string())
             .arg(awaited)
             .arg(&mark);
-        let (sender, mut lines) = mpsc::channel(LINE_QUEUE);
-        let runner = Arc::clone(&self.runner);
-        let host = self.host.clone();
-        let follow = runner.follow(&host, &script, sender);
-        tokio::pin!(follow);
+        OpenLog::open(&self.runner, &self.host, script, (mark, awaited, self.offset))
+    }
+
+    /// Reads an open log to its end; nothing when it ended without its last line.
+    async fn read(
+        &mut self,
+        mut opened: OpenLog,
+        sink: &mut impl LineSink,
+    ) -> Result<Option<JobState>, RemoteError> {
         let mut held: Option<Vec<u8>> = None;
         let mut state = None;
-        let mut ended = None;
-        loop {
-            let line = tokio::select! {
-                biased;
-                line = lines.recv() => line,
-                result = &mut follow, if ended.is_none() => {
-                    ended = Some(result);
-                    continue;
-                }
-            };
-            let Some(line) = line else { break };
+        while let Some(line) = opened.lines.recv().await {
             self.seen_at = Some(Timestamp::now());
-            if let Some(last) = line.strip_prefix(mark.as_bytes()) {
+            if let Some(last) = line.strip_prefix(opened.mark.as_bytes()) {
                 state = Some(parse_last_line(&String::from_utf8_lossy(last)));
                 // The script's own empty line, or the log's last line without an end.
                 if let Some(rest) = held.take().filter(|rest| !rest.is_empty()) {
@@ -276,7 +340,8 @@ impl Job {
                     sink.take(&String::from_utf8_lossy(&rest)).await;
                     sink.read_to(&self.name, self.offset);
                 }
-                continue;
+                // What the script does to end is not waited for.
+                break;
             }
             if let Some(line) = held.replace(line) {
                 self.offset += line.len() as u64 + 1;
@@ -284,19 +349,58 @@ impl Job {
                 sink.read_to(&self.name, self.offset);
             }
         }
-        let result = match ended {
-            Some(result) => result,
-            None => follow.await,
-        };
-        match state {
-            Some(state) => Ok(Some(state)),
-            None => result.and_then(|output| {
-                if output.is_ok() {
-                    return Ok(None);
-                }
-                Err(RemoteError::new(&host, Trouble::Lost, &output.complaint()))
-            }),
+        if state.is_some() {
+            return Ok(state);
         }
+        let output = opened.end().await?;
+        if output.is_ok() {
+            return Ok(None);
+        }
+        Err(RemoteError::new(&self.host, Trouble::Lost, &output.complaint()))
+    }
+}
+
+/// The log of a job, which a script prints while it is read. Dropping it ends the script.
+struct OpenLog {
+    lines: mpsc::Receiver<Vec<u8>>,
+    script: AbortOnDropHandle<Result<Output, RemoteError>>,
+    host: String,
+    mark: String,
+    /// The result with which it ends.
+    awaited: String,
+    /// Where it begins, in bytes.
+    from: u64,
+    /// Whether the job was there when it was asked to start.
+    was_there: bool,
+}
+
+impl OpenLog {
+    /// Runs a script that prints a log: its mark, the result that it waits for, and where it begins.
+    fn open(
+        runner: &Arc<dyn ScriptRunner>,
+        host: &str,
+        script: Script,
+        (mark, awaited, from): (String, &str, u64),
+    ) -> Self {
+        let (sender, lines) = mpsc::channel(LINE_QUEUE);
+        let (runner, name) = (Arc::clone(runner), host.to_owned());
+        let script = tokio::spawn(async move { runner.follow(&name, &script, sender).await });
+        let script = AbortOnDropHandle::new(script);
+        let (host, awaited) = (host.to_owned(), awaited.to_owned());
+        Self { lines, script, host, mark, awaited, from, was_there: false }
+    }
+
+    /// Returns whether it ends with this result, and goes on where the log was read to.
+    fn leads_to(&self, awaited: &str, offset: u64) -> bool {
+        self.awaited == awaited && self.from == offset
+    }
+
+    /// Returns how the script ended.
+    async fn end(self) -> Result<Output, RemoteError> {
+        let cause = "its task was stopped";
+        self.script
+            .await
+            .unwrap_or_else(|_| Err(RemoteError::new(&self.host, Trouble::Here, cause)))
     }
 }
 
@@ -310,10 +414,9 @@ pub enum StartFailure {
 
 /// Returns the text and the arguments of what a script starts as a job; of any other, its own.
 pub fn job_script(script: &Script) -> (&str, &[String]) {
-    let started = (script.body == START).then(|| std::str::from_utf8(&script.stdin).ok()).flatten();
-    match started {
-        Some(body) => (body, script.args.get(START_ARGS..).unwrap_or_default()),
-        None => (script.body, &script.args),
+    match (script.body == START).then(|| script.args.split_at_checked(START_ARGS)).flatten() {
+        Some(([.., body], args)) => (body, args),
+        Some(_) | None => (script.body, &script.args),
     }
 }
 

@@ -6,8 +6,9 @@ macro_rules! script {
 }
 
 /// Prints a job's log, and how it ended.
-pub const FOLLOW: &str = script!("results.sh", "units.sh", "follow.sh");
-/// Starts a job.
-pub const START: &str = script!("results.sh", "units.sh", "start.sh");
+pub const FOLLOW: &str =
+    concat!(script!("results.sh", "units.sh", "follow.sh"), "\nfollow \"$@\"\n");
+/// Starts a job and follows it.
+pub const START: &str = script!("results.sh", "units.sh", "follow.sh", "start.sh");
 /// Stops a job.
 pub const STOP: &str = script!("stop.sh");

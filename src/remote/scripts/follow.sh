@@ -1,18 +1,21 @@
 #!/bin/sh
 # Prints a job's log from an offset while the job runs, as root, and at the end one line that begins
-# with a mark that the log cannot know. `results.sh` is put before it when nixdash is compiled.
+# with a mark that the log cannot know. `results.sh` and `units.sh` are put before it and a call of
+# `follow` behind it when nixdash is compiled; `start.sh` calls it too.
 # $1 the job's name, $2 offset in bytes, $3 the result that is waited for (or exit), $4 the mark.
 # The last line says: mark, then gone | dead | over, then exit code, activated, outcome.
 
 over() { has "$awaited" || has 'exit'; }
 
 wait_for_end() {
-	turn=0
+	turn=0 pause=0.02
 	until over; do
 		# The supervisor and a second operator see by this that somebody is there.
 		[ "$((turn % 40))" != 0 ] || : >"$dir/heard"
-		sleep 0.05
+		sleep "$pause"
 		turn=$((turn + 1))
+		# What is short is told at once; what takes longer is looked at less often.
+		[ "$turn" != 120 ] || pause=0.05
 		if [ "$((turn % 40))" = 0 ] && ! is_there "$unit"; then
 			sleep 0.2
 			over || return
@@ -20,7 +23,7 @@ wait_for_end() {
 	done
 }
 
-main() {
+follow() {
 	dir=/run/nixdash/jobs/$1
 	offset=$2
 	awaited=$3
@@ -32,11 +35,9 @@ main() {
 	fi
 	: >"$dir/heard"
 	wait_for_end &
-	tail -c "+$((offset + 1))" -s 0.05 -f --pid="$!" "$dir/log"
+	tail -c "+$((offset + 1))" -s 0.02 -f --pid="$!" "$dir/log"
 	state=dead
 	over && state=over
 	printf '\n%s\t%s\t%s\t%s\t%s\n' "$mark" "$state" \
 		"$(result 'exit')" "$(result activated)" "$(result outcome)"
 }
-
-main "$@"

@@ -1,12 +1,15 @@
 #!/bin/sh
-# Starts a job, as root: a transient unit that runs the script given on standard input. It goes on
-# when the connection ends. Asked again for the same job, it starts nothing and prints `there`.
-# `results.sh` is put before it when nixdash is compiled.
+# Starts a job, as root: a transient unit that runs a script. It goes on when the connection ends.
+# Asked again for the same job, it starts nothing and prints `there`. Then it says that the job is
+# there, and follows its log. `results.sh`, `units.sh` and `follow.sh` are put before it when nixdash
+# is compiled.
 #
 # $1 the job's name, $2 where its log lies (memory or disk), $3 the bytes of the script, $4 seconds
 # that the job may take to end when it is stopped, or 0 for a job that needs nothing done afterwards,
-# the rest the script's arguments. The job's folder is /run/nixdash/jobs/NAME. There are: log
-# (standard output and error), exit (the code, when it has ended) and what the script leaves.
+# $5 the result that is waited for (or exit), $6 a mark, $7 the script, the rest its arguments. Prints
+# a line of the mark, a tab and `begun`, and then what `follow.sh` prints.
+#
+# The job's folder is /run/nixdash/jobs/NAME. There are: log (standard output and error), exit (the code, when it has ended) and what the script leaves.
 
 base=/run/nixdash/jobs
 logs=/var/lib/nixdash/jobs
@@ -88,9 +91,9 @@ begin() {
 		${LOCALE_ARCHIVE:+--setenv=LOCALE_ARCHIVE="$LOCALE_ARCHIVE"} "$@" 8>&-
 }
 
-main() {
-	name=$1 place=$2 size=$3 stop_limit=$4 arriving='' made=''
-	shift 4
+start() {
+	name=$1 place=$2 size=$3 stop_limit=$4 body=$7 arriving='' made=''
+	shift 7
 	umask 077
 	dir=$base/$name
 	unit=nixdash-$name
@@ -98,9 +101,8 @@ main() {
 		echo "nothing can be made below /run/nixdash; is /run full?" >&2
 		exit 1
 	fi
-	# What comes over the network is read before the lock is taken: it may stop in the middle.
 	arriving=$(mktemp "$base/.script.XXXXXX") || give_up "$base/.script cannot be made; is /run full?"
-	timeout 15 cat >"$arriving"
+	printf '%s' "$body" >"$arriving"
 	[ "$(wc -c <"$arriving")" -eq "$size" ] || give_up "the script did not arrive whole; is /run full?"
 	# A second start of the same job waits for the first one, and then finds it.
 	exec 8>>"$base/.starting"
@@ -125,6 +127,13 @@ main() {
 	[ -d "$path" ] || path=$PATH
 	begin "$@" || is_there "$unit" || [ -e "$dir/started" ] || give_up "systemd did not start $unit"
 	remove_leftovers </dev/null >/dev/null 2>&1 8>&- &
+}
+
+main() {
+	# In a shell of its own: it ends where it has nothing more to do, and lets go of its lock.
+	(start "$@") || exit
+	printf '%s\tbegun\n' "$6"
+	follow "$1" 0 "$5" "$6"
 }
 
 main "$@"

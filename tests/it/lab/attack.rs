@@ -52,7 +52,7 @@ pub(super) fn other_system(fleet: &Lab, host: &str) -> String {
 /// Everything by which a host can be half of one system and half of another.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Stands {
-    running: String,
+    pub(super) running: String,
     etc: String,
     profile: String,
     boots: String,

@@ -54,7 +54,7 @@ fn guest_holds_the_lock(seconds: u32) -> Child {
     on("samsung", "mkdir -p /run/nixos; : >>/run/nixos/switch-to-configuration.lock");
     let name = std::env::var("NIXDASH_LAB_NAME").unwrap_or_else(|_| "test".to_owned());
     let command = format!("exec flock /run/nixos/switch-to-configuration.lock sleep {seconds}");
-    let child = Command::new(super::NIXDASH)
+    let child = Command::new(super::nixdash())
         .args(["lab", "shell", "samsung", "su", "-s", "/bin/sh", "guest", "-c", &command])
         .env("NIXDASH_LAB_NAME", name)
         .stdin(Stdio::null())

@@ -101,7 +101,7 @@ fn asked(fleet: &Lab, flake: &str, place: &str) -> Output {
     });
     let file = fleet.state.path().join(format!("{place}.toml"));
     fs::write(&file, lines.collect::<String>()).unwrap();
-    let mut command = Command::new(super::NIXDASH);
+    let mut command = Command::new(super::nixdash());
     command.arg("--hosts").arg(&file).args(["caches", "--json", "--next", "samsung"]);
     with_git(&mut command).env("XDG_STATE_HOME", fleet.state.path()).output().unwrap()
 }

@@ -32,6 +32,11 @@ use std::time::{Duration, Instant};
 /// The program under test.
 const NIXDASH: &str = env!("CARGO_BIN_EXE_nixdash");
 
+/// Returns the program under test: `$NIXDASH_PROGRAM`, for instance a copy that no build replaces meanwhile.
+fn nixdash() -> PathBuf {
+    std::env::var_os("NIXDASH_PROGRAM").map_or_else(|| PathBuf::from(NIXDASH), PathBuf::from)
+}
+
 /// The practice fleet, and a state folder of this test's own.
 struct Lab {
     hosts_file: PathBuf,
@@ -63,7 +68,7 @@ impl Lab {
 
     /// Returns nixdash on this fleet.
     fn nixdash(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(NIXDASH);
+        let mut command = Command::new(nixdash());
         command
             .arg("--hosts")
             .arg(&self.hosts_file)
@@ -173,7 +178,7 @@ fn events_below(runs: &Path) -> Vec<Value> {
 /// Runs `nixdash lab` for the fleet of the tests.
 fn lab(args: &[&str]) -> Output {
     let name = std::env::var("NIXDASH_LAB_NAME").unwrap_or_else(|_| "test".to_owned());
-    Command::new(NIXDASH)
+    Command::new(nixdash())
         .arg("lab")
         .args(args)
         .env("NIXDASH_LAB_NAME", name)

@@ -1,7 +1,7 @@
 //! A bucket that wants keys, on a real gateway, asked from a host with root's credentials there.
 
 use super::tiers::{changed, tier};
-use super::{Lab, NIXDASH, assert_ok, lab, on};
+use super::{Lab, assert_ok, lab, nixdash, on};
 use nixdash::probe::{HttpClient, HttpRequest, Method, Rules};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -103,7 +103,7 @@ fn credentials(access: &str, secret: &str) {
     );
     let name = std::env::var("NIXDASH_LAB_NAME").unwrap_or_else(|_| "test".to_owned());
     let store = "umask 077; mkdir -p /root/.aws; cat >/root/.aws/credentials";
-    let mut command = Command::new(NIXDASH);
+    let mut command = Command::new(nixdash());
     command.args(["lab", "shell", "samsung", "/bin/sh", "-c", store]);
     assert_ok(&fed(command.env("NIXDASH_LAB_NAME", name), &text));
 }

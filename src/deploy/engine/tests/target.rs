@@ -131,9 +131,10 @@ impl Target {
             "start" => {
                 let begun = self.begun.entry(args[0].clone()).or_default();
                 // As on a real host: a job that is there is not begun again.
-                let was_there = self.is_there || *begun > 0;
+                let was_there = if self.is_there || *begun > 0 { "there\n" } else { "" };
                 *begun = 1;
-                if was_there { "there\n".to_owned() } else { String::new() }
+                // The exchange ends here, so that what is told is told by the one that follows.
+                format!("{was_there}{}\tbegun\n", args[5])
             }
             "follow" => self.follow(args),
             "acknowledge" => format!("boot_id\t{}\nrunning\t{NEW}\n{}", self.boot, self.decided()),

@@ -204,7 +204,8 @@ fn assert_is_true(host: &str, before: &str, other: Option<&str>, deployed: &Depl
             known.contains(&Some(stands.running.as_str())) && is_on(&stands.running)
         }
         "superseded" => other.is_some_and(is_on),
-        "nothing" => false,
+        // One that was killed before it had begun with the host says nothing of it.
+        "nothing" => deployed.code.is_none() && is_on(before),
         // What a second operator was refused says nothing of what the first one does.
         _ if deployed.code.is_some() && other.is_none() && is_refused(result) => true,
         _ => is_on(before) || other.is_some_and(is_on),

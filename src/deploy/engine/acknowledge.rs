@@ -49,13 +49,20 @@ pub(super) async fn acknowledge(step: &Step) -> Result<Report, Failure> {
 }
 
 /// Returns whether what the host answered shows that it is not waiting any more: it has decided, is
-/// on its way back, or was restarted.
+/// on its way back, or was restarted since the activation began.
 pub(super) fn came_too_late(step: &Step, text: &str) -> bool {
-    let mut fields = text.lines().filter_map(|line| line.split_once('\t'));
-    fields.any(|(key, value)| match key {
+    is_too_late(&step.known.preflight.boot_id, text)
+}
+
+/// As [`came_too_late`]; `boot_id` is that of preflight. A host may have been restarted between that
+/// and its activation: where the job is there, it was not restarted since.
+fn is_too_late(boot_id: &str, text: &str) -> bool {
+    let fields = || text.lines().filter_map(|line| line.split_once('\t'));
+    let has_job = fields().any(|(key, value)| (key, value) == ("job", "there"));
+    fields().any(|(key, value)| match key {
         "outcome" => true,
         "activated" => value.split(' ').nth(1) != Some("ok"),
-        "boot_id" => value.trim() != step.known.preflight.boot_id,
+        "boot_id" => !has_job && value.trim() != boot_id,
         _ => false,
     })
 }
@@ -67,4 +74,18 @@ pub(super) async fn after_silence(
 ) -> Result<Report, Failure> {
     step.log("waiting for the host to come back, and for what it decided").await;
     Ok(Report::Activated(Activation::Decided(supervised.decided(step).await?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restart_before_the_activation_is_no_restart_of_it() {
+        assert!(!is_too_late("1", "boot_id\t1\nactivated\t0 ok\n"));
+        assert!(is_too_late("1", "boot_id\t2\n"), "it was restarted");
+        assert!(!is_too_late("1", "boot_id\t2\njob\tthere\nactivated\t0 ok\n"));
+        assert!(is_too_late("1", "boot_id\t2\njob\tthere\nactivated\t0 back\n"));
+        assert!(is_too_late("1", "boot_id\t1\njob\tthere\noutcome\tswitched\n"));
+    }
 }

@@ -7,6 +7,7 @@
 mod account;
 mod acknowledge;
 mod activate;
+mod ahead;
 mod ancestry;
 mod build;
 mod check;

@@ -26,7 +26,8 @@ pub(super) async fn persist(step: &Step) -> Result<Report, Failure> {
     }
     let ending = supervised.decided(step).await?;
     if ending.outcome.is_good() {
-        keep_root(step).await;
+        let kept = step.clone();
+        step.shared.beside.go_on(async move { keep_root(&kept).await });
     }
     Ok(Report::Persisted(ending))
 }

@@ -1,5 +1,6 @@
 //! One phase of one host, and what all phases of a run share.
 
+use super::ahead::{Ahead, Beside};
 use super::evaluate::{Arrived, Packed};
 use super::journaling::{RunJournal, Survives};
 use super::lost::lost;
@@ -83,6 +84,8 @@ pub(super) struct RunContext {
     pub(super) refuses_older: bool,
     /// Whether a host that runs a specialisation gets the system itself.
     pub(super) without_specialisation: bool,
+    /// What goes on beside the phases.
+    pub(super) beside: Beside,
     /// The supervisors, by host: their logs are followed through several phases.
     pub(super) supervisors: Mutex<HashMap<String, Supervised>>,
     /// Where everything is written from which the run can be gone on with.
@@ -161,6 +164,7 @@ impl RunContext {
             journal: RunJournal::none(),
             resumed: None,
             read: std::sync::Mutex::default(),
+            beside: Beside::default(),
         }
     }
 
@@ -189,6 +193,7 @@ impl RunContext {
         let discard = sources.iter().filter_map(|(host, cell)| Some((host, cell.get()?)));
         let runner = self.runner.as_ref();
         let discard = discard.map(|(host, source)| evaluate::discard(runner, host, &source.folder));
+        self.beside.settle().await;
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let tidied = tidy(self.runner.as_ref(), &self.tag, used.into_iter().collect());
         tokio::join!(join_all(discard), tidied).1
@@ -207,6 +212,7 @@ pub async fn tidy(runner: &dyn ScriptRunner, tag: &str, hosts: Vec<String>) -> V
 }
 
 /// One phase of one host.
+#[derive(Clone)]
 pub(super) struct Step {
     pub(super) shared: Arc<RunContext>,
     pub(super) host: HostSetup,
@@ -229,8 +235,23 @@ impl Step {
         Self { shared, host, phase, known, runner }
     }
 
-    /// Carries the phase out.
+    /// Carries the phase out, or waits for its end where it was begun ahead.
     pub(super) async fn carry_out(&self) -> Result<Report, Failure> {
+        let beside = &self.shared.beside;
+        if let Some(begun) = beside.take(self) {
+            return begun.await.unwrap_or_else(|_| Err(self.internal("its task was stopped")));
+        }
+        let evaluates = self.phase == Phase::Preflight && self.shared.goal != Goal::Rollback;
+        let ahead = if evaluates { beside.begin(self, Phase::Evaluate) } else { None };
+        let result = self.carry_out_itself().await;
+        if result.is_ok() {
+            ahead.into_iter().for_each(Ahead::keep);
+        }
+        result
+    }
+
+    /// Carries the phase out.
+    pub(super) async fn carry_out_itself(&self) -> Result<Report, Failure> {
         match self.phase {
             Phase::Preflight => preflight::preflight(self).await,
             Phase::Evaluate => evaluate::evaluate(self).await,
@@ -239,7 +260,12 @@ impl Step {
             Phase::Publish => self.publish().await,
             Phase::Verify => verify::verify(self).await,
             Phase::Fetch => fetch::fetch(self).await,
-            Phase::Diff => self.diff().await,
+            Phase::Diff => {
+                // What differs is told while it is activated.
+                let step = self.clone();
+                self.shared.beside.go_on(async move { drop(step.diff().await) });
+                Ok(Report::Done)
+            }
             Phase::Activate => activate::activate(self).await,
             Phase::Acknowledge => acknowledge::acknowledge(self).await,
             Phase::Check => check::check(self).await,

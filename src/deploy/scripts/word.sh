@@ -6,6 +6,7 @@ main() {
 	dir=/run/nixdash/jobs/$1
 	printf 'boot_id\t%s\n' "$(cat /proc/sys/kernel/random/boot_id)"
 	[ -d "$dir" ] || exit 3
+	printf 'job\tthere\n'
 	if has outcome; then printf 'outcome\t%s\n' "$(result outcome)"; fi
 	if has activated; then printf 'activated\t%s\n' "$(result activated)"; fi
 	# A host on its way back is not told to keep what it leaves; of two words the first counts.

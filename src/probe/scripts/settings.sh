@@ -67,13 +67,24 @@ daemon() {
 	fi
 	shown=$(limited systemctl show --property=LoadState --property=ActiveState --property=MainPID \
 		--property=InvocationID --property=ExecMainStartTimestamp nix-daemon.service)
-	property() { printf '%s\n' "$shown" | sed -n "s/^$1=//p"; }
-	[ "$(property LoadState)" = loaded ] || return 0
-	case "$(property ActiveState)" in
+	load='' active='' main=0 id='' since=''
+	# In this shell: each property costs no process.
+	while IFS='=' read -r property value; do
+		case $property in
+		LoadState) load=$value ;;
+		ActiveState) active=$value ;;
+		MainPID) main=$value ;;
+		InvocationID) id=$value ;;
+		ExecMainStartTimestamp) since=$value ;;
+		esac
+	done <<END
+$shown
+END
+	[ "$load" = loaded ] || return 0
+	case "$active" in
 	active | reloading | deactivating)
-		[ "$(property MainPID)" != 0 ] || return 0
-		started=$(date -d "$(property ExecMainStartTimestamp)" +%s 2>/dev/null)
-		id=$(property InvocationID)
+		[ "$main" != 0 ] || return 0
+		started=$(date -d "$since" +%s 2>/dev/null)
 		if [ -n "$id" ] && [ -n "$started" ]; then say daemon "$id $started"; fi
 		;;
 	inactive) say daemon none ;;

@@ -81,8 +81,9 @@ impl Phase {
 
     /// Returns what a run may take after the end of a fault: a minute, and the limits in force.
     pub(super) fn limit(self) -> Duration {
-        // confirm_timeout, the limit of the checks (one command), and the way back.
-        let supervised = 2 * 15 + 30 + 65 + AWAY;
+        // confirm_timeout, the limit of the checks, and the way back.
+        let commands = if self == Self::Check { 2 } else { 1 };
+        let supervised = 2 * 15 + 30 + 65 * commands + AWAY;
         let seconds = 60 + if self.is_after_activation() { supervised } else { 45 };
         Duration::from_secs(seconds)
     }

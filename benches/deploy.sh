@@ -10,6 +10,10 @@
 #   deploy-rs   where its programs `deploy` and `activate` are on the PATH: with one evaluation,
 #               magicRollback and autoRollback as they are by default, run on p620, which has the paths
 #
+# What is built is put into the static cache too, which answers any number of hosts at once: p620's
+# has nix-serve's five workers, which wait a second for each connection that is kept open, and with
+# many hosts nothing else would be measured.
+#
 # It prints milliseconds, the median of the rounds; and of nixdash the processor time of its own
 # process, without that of the ssh processes that it starts. The last lines are of what is unchanged,
 # and how long after a failed activation that is told. $1: rounds, 3 when not given.
@@ -64,6 +68,12 @@ prepare() {
 		cat "$dir/build.log" >&2
 		exit 1
 	}
+	systems=$(for host in $targets; do printf '%s.next ' "$host"; done)
+	at "$(address p620)" "cd /nix/var/nix/gcroots/nixdash && rm -rf /var/tmp/bench &&
+		nix --extra-experimental-features nix-command copy \
+			--to 'file:///var/tmp/bench?secret-key=/etc/nix/secret-key&compression=none' \
+			\$(readlink $systems) 2>/dev/null && rm -f /var/tmp/bench/nix-cache-info &&
+		tar -C /var/tmp/bench -cf - ." | tar -C "$lab/static" -xf -
 }
 
 # The system that was just built for a host.
@@ -117,6 +127,36 @@ deploy_raw() {
 	for pid in $pids; do wait "$pid"; done
 }
 
+# What deploy-rs needs on p620: its programs, a way to log in, and the fleet as it takes it.
+prepare_deploy_rs() {
+	for program in deploy activate; do
+		at "$(address p620)" "mkdir -p /root/bench && cat >/root/bench/$program && chmod +x /root/bench/$program" \
+			<"$(command -v "$program")"
+	done
+	at "$(address p620)" 'umask 077; cat >/root/.ssh/id_ed25519' <"$lab/id"
+	at "$(address p620)" 'printf "Host 10.213.*\nStrictHostKeyChecking no\n" >/root/.ssh/config'
+	for host in $targets; do printf '"%s": "%s"\n' "$host" "$(address "$host" | cut -d@ -f2)"; done |
+		paste -sd, | sed 's/.*/{&}/' >"$dir/addresses.json"
+	at "$(address p620)" 'cat >/root/bench/addresses.json' <"$dir/addresses.json"
+}
+
+over_flakes() { at "$(address p620)" "export NIX_CONFIG='experimental-features = nix-command flakes' PATH=/root/bench:\$PATH; $*"; }
+
+# The fleet's files as they are now, and the profiles built. $1: how many hosts.
+build_deploy_rs() {
+	git archive HEAD | at "$(address p620)" 'tar -C /root/bench -xf -'
+	at "$(address p620)" 'cat >/root/bench/flake.nix' <"${0%/*}/deploy-rs.nix"
+	for host in $(first_of "$1"); do
+		over_flakes nix build --no-link "path:/root/bench#deploy.nodes.$host.profiles.system.path"
+	done
+}
+
+# shellcheck disable=SC2317,SC2329 # by its name
+deploy_deploy_rs() {
+	nodes=$(for host in $(first_of "$1"); do printf ' path:/root/bench#%s' "$host"; done)
+	over_flakes deploy --skip-checks --targets "$nodes" >"$dir/err" 2>&1 || { cat "$dir/err" >&2; exit 1; }
+}
+
 median() { sort -n "$1" | awk '{ all[NR] = $1 } END { print NR ? all[int((NR + 1) / 2)] : "-" }'; }
 ratio() { awk -v a="$1" -v b="$2" 'BEGIN { if (a + 0 && b + 0) printf "%.2f", a / b; else printf "-" }'; }
 
@@ -127,11 +167,15 @@ once() {
 	configure "$1"
 	prepare "$change"
 	for host in $(first_of "$1"); do echo "$host $(built "$host")"; done >"$dir/systems"
+	[ "$2" != deploy_rs ] || build_deploy_rs "$1" >"$dir/build.log" 2>&1
 	began=$(now)
 	"deploy_$2" "$1" "$3"
 	took=$(since "$began")
 	while read -r host system; do
+		# The profile of deploy-rs is one around the system.
+		[ "$2" != deploy_rs ] || nixos=/run/current-system
 		runs=$(at "$(address "$host")" "readlink /run/current-system; readlink -f $nixos" | sort -u)
+		nixos=/nix/var/nix/profiles/system
 		[ "$runs" = "$system" ] || { echo "$2 left $host at $runs instead of $system" >&2; exit 1; }
 	done <"$dir/systems"
 	echo "$took" >>"$dir/$3"
@@ -144,6 +188,7 @@ prepare "$change"
 # shellcheck disable=SC2086
 ours deploy $targets --yes --quiet >/dev/null 2>&1 || :
 
+case " $ways " in *" deploy_rs "*) prepare_deploy_rs ;; esac
 printf '%-6s %-10s' 'hosts' 'round trip'
 for way in $ways; do printf ' %10s' "$way"; done
 printf '  %s\n' 'over raw    / deploy-rs  own processor time'
@@ -168,3 +213,27 @@ for trip in $trips; do
 			"$(median "$dir/cpu.nixdash-$count-$trip" 2>/dev/null || echo -)"
 	done
 done
+
+# What has nothing to do: every host, unchanged, twice so that the second finds all warm.
+# shellcheck disable=SC2086
+ours deploy $targets --yes --quiet >/dev/null 2>&1
+began=$(now)
+# shellcheck disable=SC2086
+ours deploy $targets --yes --quiet >/dev/null 2>&1
+printf '%s hosts unchanged: %s ms\n' "$(printf '%s\n' "$targets" | wc -l)" "$(since "$began")"
+
+# A failed activation: from the moment at which switch-to-configuration ended on the host, by the
+# host's journal, to the line of it, to the end of the phase, and to the result, which comes when the
+# host is back on its system. They share one clock.
+"$nixdash" lab bump samsung --break activation >/dev/null
+ours build samsung --quiet >/dev/null 2>&1
+ours deploy samsung --yes --json >"$dir/events" 2>/dev/null || :
+failed=$("$nixdash" lab shell samsung journalctl --quiet --output=short-unix -t nixos --grep='failed' -n 2 | head -n 1 | cut -d' ' -f1)
+"$nixdash" lab bump --fix samsung >/dev/null
+# $1: a pattern; prints how many milliseconds after the failure the first event of that kind came.
+told() {
+	at=$(grep -m 1 "$1" "$dir/events" | sed 's/.*"at":"\([^"]*\)".*/\1/')
+	awk -v a="$(date -d "$at" +%s.%N)" -v b="$failed" 'BEGIN { printf "%d", (a - b) * 1000 }'
+}
+printf 'failed activation: line told after %s ms, result after %s ms (it goes back in between)\n' \
+	"$(told 'test ended with exit code')" "$(told '"event":"result"')"

@@ -3,7 +3,14 @@
 # root, those on three practice fleets (four real hosts in containers each), which are brought up for
 # them and taken down afterwards, also when a test fails. Can be run again and again.
 # Installs with apt-get what is missing; needs no KVM. TESTS=plain leaves the fleets out.
+#
+# `tests/run.sh matrix [FILE]` runs the whole fault matrix instead (every fault in every phase, some
+# twenty minutes), on a fleet of its own, and prints its table as Markdown, also into FILE.
+# NIXDASH_MATRIX=partition-5s,killed/fetch runs these faults or pairs only.
 set -eu
+if [ "${1:-}" = matrix ]; then
+	table=$(realpath -m "${2:-/dev/null}")
+fi
 cd "$(dirname "$0")/.."
 
 say() { printf '\n== %s\n' "$*"; }
@@ -27,6 +34,18 @@ if [ -n "$missing" ]; then
 	apt-get update -qq
 	# shellcheck disable=SC2086 # one word per package
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
+fi
+
+if [ "${1:-}" = matrix ]; then
+	export NIXDASH_LAB_NAME=test-matrix NIXDASH_MATRIX_TABLE="$table"
+	cargo build --tests
+	nixdash=$(cargo metadata --format-version 1 --no-deps | sed -n 's/.*"target_directory":"\([^"]*\)".*/\1/p')/debug/nixdash
+	trap '"$nixdash" lab down || true' EXIT
+	trap 'exit 130' INT TERM
+	"$nixdash" lab down
+	"$nixdash" lab up --yes --hosts "${HOSTS:-14}"
+	cargo test --test it -- --ignored --nocapture lab::matrix::whole
+	exit
 fi
 
 say "plain tests"
@@ -132,7 +151,7 @@ say "bringing three practice fleets up (the first time takes a minute or two)"
 for lab in "$others" "$first" "$second"; do NIXDASH_LAB_NAME=$lab "$nixdash" lab down; done
 NIXDASH_LAB_NAME=$others "$nixdash" lab up --yes --seaweed
 NIXDASH_LAB_NAME=$first "$nixdash" lab up --yes
-NIXDASH_LAB_NAME=$second "$nixdash" lab up --yes
+NIXDASH_LAB_NAME=$second "$nixdash" lab up --yes --hosts 10
 
 # Attacks a fleet, in the background: $1 the fleet, the rest the tests.
 attack() {
@@ -144,10 +163,11 @@ attack() {
 
 say "tests on the practice fleets: deploys are attacked on two, everything else is tried on the third"
 # They wait for networks and restarts most of the time, so all are tried at once.
+# The fixed part of the fault matrix has hosts of its own on the second, and runs beside the rest.
 attack "$first" lab::attack_activation lab::attack_cut lab::attack_user
-attack "$second" lab::attack_full lab::attack_killed lab::attack_network
+attack "$second" lab::matrix::fixed lab::attack_full lab::attack_killed lab::attack_network
 failed=
-NIXDASH_LAB_NAME=$others cargo test --test it -- --ignored --test-threads=1 lab:: --skip lab::attack || failed=yes
+NIXDASH_LAB_NAME=$others cargo test --test it -- --ignored --test-threads=1 lab:: --skip lab::attack --skip lab::matrix || failed=yes
 for process in $running; do
 	wait "$process" || failed=yes
 done

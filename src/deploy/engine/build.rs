@@ -3,7 +3,7 @@
 use super::evaluate;
 use super::fetch::{by_tier, why};
 use super::lost::{lost, not_started};
-use super::scripts::{BUILD, COMPARE};
+use super::scripts::{BUILD, COMPARE, ROOT};
 use super::step::{PlainLog, Step};
 use crate::deploy::{Failure, Report};
 use crate::fleet::{Code, Progress, bytes};
@@ -11,6 +11,7 @@ use crate::nix::activity_log::ActivityLog;
 use crate::nix::dry_run;
 use crate::remote::Script;
 use crate::remote::job::{Job, JobKind, LineSink};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// How long a host that builds may be silent because the connection is lost.
@@ -57,8 +58,25 @@ pub(super) fn job(step: &Step) -> Job {
     step.job(step.host.build_on(), "build")
 }
 
-/// Realises the derivation as a job and roots the result.
+/// Roots a system that is there already, as compare found; says whether it still was.
+async fn root_what_is_there(step: &Step) -> Result<bool, Failure> {
+    let known = &step.known;
+    if (known.to_build, known.to_download) != (Some(0), Some(0)) {
+        return Ok(false);
+    }
+    let builder = step.host.build_on();
+    step.shared.note_use(builder);
+    let script = Script::new(ROOT).root().arg(step.toplevel()?.as_str()).arg(step.build_root());
+    let output = step.run(builder, &script).await.map_err(|failure| step.about_builder(failure))?;
+    Ok(output.is_ok())
+}
+
+/// Realises the derivation as a job and roots the result; nothing is begun for one that is there.
 pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
+    if root_what_is_there(step).await? {
+        step.log("it is built already").await;
+        return Ok(Report::Built { built: 0, substituted: BTreeMap::new() });
+    }
     let mut job = step.job_to_start(step.host.build_on(), "build").await;
     let args = [step.drv()?.to_owned(), step.build_root()];
     job.start(JobKind::Work, BUILD, &args, PATIENCE, &mut PlainLog(step))

@@ -41,6 +41,8 @@ pub(super) const PREFLIGHT: &str = script!(
 );
 /// Puts right what a power cut left.
 pub(super) const RECOVER: &str = script!("../../probe/scripts/specialisations.sh", "recover.sh");
+/// Roots a system that is built already.
+pub(super) const ROOT: &str = script!("root.sh");
 /// Roots a derivation.
 pub(super) const ROOT_DRV: &str = script!("root-drv.sh");
 /// Activates a system, and goes back unless it is told to keep it.

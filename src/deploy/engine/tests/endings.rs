@@ -2,6 +2,7 @@
 
 use super::target::{NEW, OLD, Target, assert_ends, deploy, deploy_and_say};
 use crate::fleet::{Code, Goal, Outcome, Phase};
+use crate::remote::Trouble;
 
 #[tokio::test(start_paused = true)]
 async fn every_word_of_the_supervisor_has_its_outcome() {
@@ -74,6 +75,26 @@ async fn actions_do_what_they_say() {
     let dry = Target { activated: "0 dry", decides: Some("dry\t\t"), ..Target::default() };
     let story = deploy_and_say("", dry, Goal::DryActivate, None).await;
     assert_eq!(story.result.outcome, Outcome::Dry);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_system_that_is_built_already_is_rooted_and_no_job_begins() {
+    let target = Target { built: true, ..Target::default() };
+    let story = assert_ends("", target, Outcome::Switched).await;
+    assert_eq!(story.scripts("root").len(), 1);
+    assert!(
+        !story.target.begun.keys().any(|job| job.contains("-build-")),
+        "{:?}",
+        story.target.begun
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_away_stops_the_evaluation_that_was_begun_beside() {
+    let mut target = Target::default();
+    target.always.insert("preflight", Trouble::Unreachable);
+    let story = assert_ends("", target, Outcome::Offline).await;
+    assert!(story.scripts("compare").is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,6 +28,7 @@ pub(super) fn name_of(script: &Script) -> &'static str {
         (scripts::KEEP, "keep"),
         (scripts::PREFLIGHT, "preflight"),
         (scripts::RECOVER, "recover"),
+        (scripts::ROOT, "root"),
         (scripts::ROOT_DRV, "root-drv"),
         (job::scripts::START, "start"),
         (job::scripts::STOP, "stop"),
@@ -64,6 +65,8 @@ pub(super) struct Target {
     pub(super) boot: &'static str,
     /// What `account` says besides the boot id.
     pub(super) account: String,
+    /// Whether the system is built already.
+    pub(super) built: bool,
     /// Whether the supervisor's job is neither running nor ended.
     pub(super) dead: bool,
     /// What `check` prints.
@@ -91,6 +94,7 @@ impl Default for Target {
             word: None,
             boot: "1",
             account: String::new(),
+            built: false,
             dead: false,
             check: "",
             preflight: "",
@@ -117,7 +121,13 @@ impl Target {
             self.answers_lost.remove(at);
             return Err(error(&Trouble::Lost));
         }
-        Ok(Output { code: 0, stdout, stderr: String::new() })
+        // What is built already is named by no line.
+        let stderr = if name == "compare" && !self.built {
+            format!("this derivation will be built:\n  {NEW}.drv\n")
+        } else {
+            String::new()
+        };
+        Ok(Output { code: 0, stdout, stderr })
     }
 
     /// Does what a script does, and returns what it prints.

@@ -38,7 +38,7 @@ impl Pair {
 }
 
 /// What CI tries: each fault once or twice, and each phase, where it found something or is likeliest to.
-const FIXED: [(Fault, Phase); 22] = [
+const FIXED: [(Fault, Phase); 24] = [
     (Fault::SshCut, Phase::Activate),
     (Fault::SshCut, Phase::Fetch),
     (Fault::PartitionFiveSeconds, Phase::Activate),
@@ -52,6 +52,8 @@ const FIXED: [(Fault, Phase); 22] = [
     (Fault::CorruptNar, Phase::Verify),
     (Fault::WrongKey, Phase::Publish),
     (Fault::SecondOperator, Phase::Activate),
+    (Fault::Killed, Phase::Build),
+    (Fault::Killed, Phase::Fetch),
     (Fault::Killed, Phase::Activate),
     (Fault::Killed, Phase::Settle),
     (Fault::Killed, Phase::Persist),

@@ -18,7 +18,7 @@ use crate::fleet::{
     Tier, printable_line,
 };
 use crate::remote::job::{Job, LineSink};
-use crate::remote::{Output, RemoteError, Script, ScriptRunner};
+use crate::remote::{Output, RemoteError, Script, ScriptRunner, Trouble};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
@@ -343,8 +343,17 @@ impl Step {
     }
 
     /// Runs a script on a host of the fleet.
+    ///
+    /// All of these scripts may run twice: one whose connection broke is run once more.
     pub(super) async fn run(&self, host: &str, script: &Script) -> Result<Output, Failure> {
-        self.runner.run(host, script).await.map_err(|error| lost(&error))
+        let mut result = self.runner.run(host, script).await;
+        if let Err(error) = &result
+            && error.trouble == Trouble::Lost
+        {
+            self.log(&format!("connection lost, trying again: {}", error.cause)).await;
+            result = self.runner.run(host, script).await;
+        }
+        result.map_err(|error| lost(&error))
     }
 
     /// Says that it is the builder which cannot be reached, and not the target.

@@ -225,10 +225,11 @@ fn is_refused(result: Option<&Value>) -> bool {
         })
 }
 
-/// Returns what the next start says of a run that was killed, as a result.
+/// Goes on with a run whose nixdash was killed, and returns how its host ended, as a result.
 fn account(fleet: &Lab, host: &str) -> Option<Value> {
     let mut run = Value::Null;
     wait_for("the run to have an end", Duration::from_secs(180), || {
+        drop(fleet.nixdash(&["reattach", "1", "--yes"]).output().unwrap());
         let output = fleet.nixdash(&["history", "--json"]).output().unwrap();
         assert_ok(&output);
         let history: Value = serde_json::from_slice(&output.stdout).unwrap();

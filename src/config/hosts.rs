@@ -1,11 +1,13 @@
 //! `[hosts.NAME]`: the machines.
 
 use crate::config::error::MistakeReport;
+use crate::config::flake::flake;
 use crate::config::keys::KeyTable;
+use crate::config::secret::Paths;
 use crate::config::section::{Section, nearest};
 use crate::config::value;
 use crate::fleet::{ActivationSettings, Address, Host, Strategy};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -89,6 +91,51 @@ fn attribute(text: &str) -> value::Meaning<String> {
     }
 }
 
+/// Checks the path of a secret key on a host.
+fn sign_key(text: &str) -> value::Meaning<String> {
+    let fail = |message: &str, hint: &str| Err((message.to_owned(), hint.to_owned()));
+    if !text.starts_with('/') || text.chars().any(char::is_control) {
+        return fail(
+            "it is no path from the root of a file system",
+            "name a file on that host, such as \"/etc/nix/secret-key\"",
+        );
+    }
+    if text.starts_with("/nix/store/") {
+        return fail(
+            "everybody can read what is in /nix/store",
+            "keep the key in a file that only root can read, such as \"/etc/nix/secret-key\"",
+        );
+    }
+    Ok(text.to_owned())
+}
+
+/// What is needed beside the table of a host.
+pub(super) struct HostContext<'a> {
+    /// The addresses of the hosts before.
+    pub(super) seen: SeenAddresses,
+    /// The names of all hosts.
+    pub(super) names: &'a HostNames<'a>,
+    /// From where paths start.
+    pub(super) paths: Paths<'a>,
+}
+
+/// Reads `[builders]`: which host builds for which system.
+pub(super) fn builders(
+    report: &mut MistakeReport<'_>,
+    section: &Section<'_>,
+    names: &HostNames<'_>,
+) -> BTreeMap<String, String> {
+    let mut builders = BTreeMap::new();
+    for (system, _) in section.entries() {
+        if let Err((message, hint)) = value::system(system.value) {
+            report.error(system.at, format!("a key of [builders]: {message}"), hint);
+        } else if let Some(host) = names.named(report, section, system.value) {
+            builders.insert(system.value.to_owned(), host);
+        }
+    }
+    builders
+}
+
 /// Reads one host; reports what is wrong and still returns what could be read, since others
 /// may name it.
 pub(super) fn read(
@@ -96,7 +143,7 @@ pub(super) fn read(
     name: &str,
     name_at: usize,
     value: &Spanned<DeValue<'_>>,
-    seen: &mut SeenAddresses,
+    context: &mut HostContext<'_>,
 ) -> Option<Host> {
     if let Err((message, hint)) = value::name(name) {
         report.error(name_at, format!("a host cannot be called so: {message}"), hint);
@@ -111,7 +158,9 @@ pub(super) fn read(
     };
     let section = Section::new(format!("[hosts.{name}]"), table, name_at);
     section.check_keys(report, &KeyTable::Hosts.names());
-    let addresses = addresses(report, &section, name, seen);
+    let addresses = addresses(report, &section, name, &mut context.seen);
+    let Paths { home, folder } = context.paths;
+    let flake = section.parsed(report, "flake", |text| flake(text, home, folder));
     let tags = names(report, &section, "tags");
     let check = section.texts(report, "check").unwrap_or_default();
     Some(Host {
@@ -125,6 +174,9 @@ pub(super) fn read(
         attribute: section
             .parsed(report, "attribute", attribute)
             .map_or_else(|| name.to_owned(), |attribute| attribute.value),
+        flake: flake.map(|flake| flake.value),
+        builder: context.names.named(report, &section, "builder"),
+        sign_key: section.parsed(report, "sign_key", sign_key).map(|file| file.value),
         strategy: section.parsed(report, "strategy", strategy).map(|strategy| strategy.value),
         confirm_timeout: section
             .parsed(report, "confirm_timeout", value::confirm_timeout)

@@ -22,6 +22,8 @@ pub(super) struct KnownKey {
 pub(super) enum KeyTable {
     /// `[fleet]`.
     Fleet,
+    /// `[builders]`.
+    Builders,
     /// `[hosts.NAME]`.
     Hosts,
     /// `[[tiers]]`.
@@ -46,8 +48,9 @@ pub(super) enum KeyTable {
 
 impl KeyTable {
     /// Every table, in the order of the page.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Fleet,
+        Self::Builders,
         Self::Hosts,
         Self::Tiers,
         Self::Rollout,
@@ -64,6 +67,7 @@ impl KeyTable {
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Fleet => "fleet",
+            Self::Builders => "builders",
             Self::Hosts => "hosts",
             Self::Tiers => "tiers",
             Self::Rollout => "rollout",
@@ -80,6 +84,11 @@ impl KeyTable {
     fn title(self) -> (&'static str, &'static str) {
         match self {
             Self::Fleet => ("[fleet]", "What holds for all hosts, unless a host says otherwise."),
+            Self::Builders => (
+                "[builders]",
+                "Which host builds for hosts of which system, instead of the `builder` of `[fleet]`. The `builder` of \
+                 a host comes before both.",
+            ),
             Self::Hosts => (
                 "[hosts.NAME]",
                 "One table for each machine. `NAME` is what screens, selectors and runs call it. A \
@@ -114,6 +123,7 @@ impl KeyTable {
     pub(super) fn keys(self) -> &'static [KnownKey] {
         match self {
             Self::Fleet => FLEET,
+            Self::Builders => BUILDERS,
             Self::Hosts => HOSTS,
             Self::Tiers => TIERS,
             Self::Rollout => ROLLOUT,
@@ -211,6 +221,13 @@ const FLEET: &[KnownKey] = &[
     ),
 ];
 
+const BUILDERS: &[KnownKey] = &[key(
+    "SYSTEM",
+    "the name of a host; `SYSTEM` is a system of Nix, such as `aarch64-linux`",
+    "the `builder` of `[fleet]`",
+    "The host that builds for hosts with this `system`.",
+)];
+
 const HOSTS: &[KnownKey] = &[
     key(
         "addresses",
@@ -264,6 +281,25 @@ const HOSTS: &[KnownKey] = &[
         "the name below `nixosConfigurations`",
         "the name of the host",
         "Which configuration of the flake is this host's.",
+    ),
+    key(
+        "flake",
+        "as in `[fleet]`",
+        "the fleet's",
+        "The flake that this host's configuration is in.",
+    ),
+    key(
+        "builder",
+        "the name of a host",
+        "`[builders]`, else the `builder` of `[fleet]`",
+        "The host that builds for this one.",
+    ),
+    key(
+        "sign_key",
+        "a path on this host, such as `\"/etc/nix/secret-key\"`",
+        "what this host builds is pushed with the signatures that it has",
+        "The secret key that this host signs with before it pushes what it built. The file is read by root, \
+         there, and never leaves that host.",
     ),
     key("strategy", "as in `[fleet]`", "the fleet's", "How this host is deployed."),
     key("confirm_timeout", "as in `[fleet]`", "the fleet's", "As in `[fleet]`, for this host."),
@@ -518,6 +554,7 @@ pub fn page() -> String {
                 | KeyTable::History
                 | KeyTable::Retention
                 | KeyTable::Ui
+                | KeyTable::Builders
                 | KeyTable::Keys => writeln!(page),
             };
         }

@@ -31,6 +31,7 @@ use keys::KeyTable;
 use secret::Paths;
 use section::Section;
 use server::RawServer;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 use toml::de::DeTable;
@@ -76,6 +77,9 @@ pub fn fallback() -> Fleet {
         read_only: false,
         check: Vec::new(),
         attribute: "localhost".to_owned(),
+        flake: None,
+        builder: None,
+        sign_key: None,
         strategy: None,
         confirm_timeout: None,
         activation: ActivationSettings::default(),
@@ -94,6 +98,7 @@ fn empty() -> Fleet {
         trust: Trust::Trusted,
         flake: None,
         builder: None,
+        builders: BTreeMap::new(),
         strategy: Strategy::default(),
         evaluate: Evaluate::default(),
         ssh_config: None,
@@ -124,10 +129,13 @@ fn read(
     root.check_keys(report, &tables);
     let mut fleet = Fleet { file: Some(file.to_owned()), ..empty() };
     let (names, paths) = (HostNames::of(root), Paths { home, folder });
-    fleet.hosts = hosts(report, root);
+    fleet.hosts = hosts(report, root, &names, paths);
     fleet.tiers = tiers(report, root, &names, paths);
     if let Some(section) = root.section(report, "fleet", "[fleet]") {
         read_fleet(report, &section, &mut fleet, &names, paths);
+    }
+    if let Some(section) = root.section(report, "builders", "[builders]") {
+        fleet.builders = hosts::builders(report, &section, &names);
     }
     if let Some(section) = root.section(report, "rollout", "[rollout]") {
         section.check_keys(report, &KeyTable::Rollout.names());
@@ -195,13 +203,18 @@ fn read_fleet(
 }
 
 /// Reads `[hosts.NAME]`, in the file's order.
-fn hosts(report: &mut MistakeReport<'_>, root: &Section<'_>) -> Vec<Host> {
+fn hosts(
+    report: &mut MistakeReport<'_>,
+    root: &Section<'_>,
+    names: &HostNames<'_>,
+    paths: Paths<'_>,
+) -> Vec<Host> {
     let Some(section) = root.section(report, "hosts", "[hosts]") else { return Vec::new() };
-    let mut seen = hosts::SeenAddresses::new();
+    let mut context = hosts::HostContext { seen: hosts::SeenAddresses::new(), names, paths };
     section
         .entries()
         .into_iter()
-        .filter_map(|(name, value)| hosts::read(report, name.value, name.at, value, &mut seen))
+        .filter_map(|(name, value)| hosts::read(report, name.value, name.at, value, &mut context))
         .collect()
 }
 

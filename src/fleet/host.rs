@@ -50,6 +50,12 @@ pub struct Host {
     pub check: Vec<String>,
     /// The attribute below `nixosConfigurations`.
     pub attribute: String,
+    /// The flake that its configuration is in, instead of the fleet's.
+    pub flake: Option<String>,
+    /// The host that builds for it, instead of the fleet's builder.
+    pub builder: Option<String>,
+    /// A file on this host with the secret key that it signs with what it builds and pushes.
+    pub sign_key: Option<String>,
     /// The host's own strategy, instead of the fleet's.
     pub strategy: Option<Strategy>,
     /// The host's own time to wait for an acknowledgement, instead of the fleet's.

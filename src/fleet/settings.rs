@@ -2,6 +2,7 @@
 
 use crate::fleet::{ActivationSettings, Alarms, Host, Strategy, Tier, Trust};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -57,6 +58,8 @@ pub struct Fleet {
     pub flake: Option<String>,
     /// Name of the host that builds.
     pub builder: Option<String>,
+    /// Names of hosts that build for hosts of one system (`aarch64-linux`) instead.
+    pub builders: BTreeMap<String, String>,
     /// The strategy of hosts that name none.
     pub strategy: Strategy,
     /// Where to evaluate.
@@ -100,8 +103,31 @@ impl Fleet {
 
     /// Returns the tier that a deploy publishes to: the first that serves the builder's store.
     pub fn publish_tier(&self) -> Option<&Tier> {
-        let builder = self.builder.as_deref()?;
+        self.tier_of(self.builder.as_deref()?)
+    }
+
+    /// Returns the first tier that serves the store of a host.
+    pub fn tier_of(&self, builder: &str) -> Option<&Tier> {
         self.tiers.iter().find(|tier| tier.host.as_deref() == Some(builder))
+    }
+
+    /// Returns the flake that a host's configuration is in.
+    pub fn flake_of<'a>(&'a self, host: &'a Host) -> Option<&'a str> {
+        host.flake.as_deref().or(self.flake.as_deref())
+    }
+
+    /// Returns the name of the host that builds for a host unless it builds itself: its own builder,
+    /// that of its system, or the fleet's.
+    pub fn builder_of<'a>(&'a self, host: &'a Host) -> Option<&'a str> {
+        let of_system = || self.builders.get(host.system.as_deref()?).map(String::as_str);
+        host.builder.as_deref().or_else(of_system).or(self.builder.as_deref())
+    }
+
+    /// Returns whether a host builds for others, or may.
+    pub fn builds(&self, name: &str) -> bool {
+        let mut named = self.builder.iter().chain(self.builders.values());
+        named.any(|builder| builder == name)
+            || self.hosts.iter().any(|host| host.builder.as_deref() == Some(name))
     }
 
     /// Returns the strategy that holds for a host.
@@ -113,7 +139,7 @@ impl Fleet {
     pub fn build_on<'a>(&'a self, host: &'a Host) -> Option<&'a str> {
         match self.strategy_of(host) {
             Strategy::Direct => Some(&host.name),
-            Strategy::ViaCache | Strategy::Push => self.builder.as_deref(),
+            Strategy::ViaCache | Strategy::Push => self.builder_of(host),
         }
     }
 }

@@ -33,8 +33,10 @@ impl Fleet {
     /// proxies, certificates, ssh configuration, flake, checks, and places from which hosts ask.
     #[must_use]
     pub fn untrusted(self, why: String) -> Self {
-        let hosts =
-            self.hosts.into_iter().map(|host| crate::fleet::Host { check: Vec::new(), ..host });
+        let hosts = self.hosts.into_iter().map(|host| {
+            let (check, flake, sign_key) = (Vec::new(), None, None);
+            crate::fleet::Host { check, flake, sign_key, ..host }
+        });
         let tiers = self.tiers.into_iter().map(|tier| {
             // A bucket's address names a profile with keys, and programs that Nix would read.
             let is_bucket = tier.kind == TierKind::S3;
@@ -80,6 +82,9 @@ impl Fleet {
         lines.extend(self.flake.iter().map(|flake| format!("flake: {flake}")));
         lines.extend(self.ssh_config.iter().map(|file| format!("ssh_config: {}", file.display())));
         for host in &self.hosts {
+            lines.extend(host.flake.iter().map(|flake| format!("flake of {}: {flake}", host.name)));
+            let signs = host.sign_key.iter();
+            lines.extend(signs.map(|file| format!("{} signs with its key {file}", host.name)));
             let checks = host.check.iter();
             lines.extend(checks.map(|check| format!("check on {}, as root: {check}", host.name)));
         }

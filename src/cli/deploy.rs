@@ -13,7 +13,7 @@ use crate::fleet::{
     DropReason, Event, Fleet, Goal, Outcome, RunEvent, RunId, RunWhat, Strategy, select,
 };
 use crate::record::{
-    History, JournalError, JournalWriter, Recorder, RunRecord, RunRecorder, RunWriter, Runs, Word,
+    History, JournalError, JournalWriter, KeptEvaluations, Recorder, RunRecord, RunRecorder, RunWriter, Runs, Word,
     state_home,
 };
 use crate::remote::Remote;
@@ -296,7 +296,8 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
     let runner = Arc::new(remote.clone());
     let hears = listener(&written, &shown, recorder.clone());
     tell_usual_times(run.clone(), hosts, Arc::clone(&hears));
-    let deploy = Deploy { runner, fleet, run: run.clone(), tag, begin, journal };
+    let kept = Some(KeptEvaluations::below(&state_home()));
+    let deploy = Deploy { runner, fleet, run: run.clone(), tag, begin, journal, kept };
     let Ended { outcomes, untidy } = deploy.run(said, hears).await;
     runs.note_untidy(&run, &untidy);
     ears.abort();

@@ -8,6 +8,7 @@ use crate::fleet::{
     ClosurePath, Fetched, Fleet, Goal, NextFacts, Share, StorePath, ago, bytes, select,
 };
 use crate::probe::{NextSystem, Snapshot};
+use crate::record::{KeptEvaluations, state_home};
 use crate::remote::ScriptRunner;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -109,8 +110,9 @@ pub(super) async fn evaluate(
         asks: false,
     };
     let setup = setup(fleet, &request)?;
+    let kept = Some(KeptEvaluations::below(&state_home()));
     let (mut wanted, mut failed) = (Vec::new(), BTreeMap::new());
-    for (host, result) in evaluate_only(Arc::clone(fleet), runner, &setup).await {
+    for (host, result) in evaluate_only(Arc::clone(fleet), runner, &setup, kept).await {
         match result {
             Ok(found) => wanted.push(NextSystem {
                 host,

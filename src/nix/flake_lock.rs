@@ -40,6 +40,7 @@ pub struct PrivateInput {
 struct LockFile {
     #[serde(default)]
     nodes: BTreeMap<String, Node>,
+    /// The node that is the flake itself.
     root: Option<String>,
 }
 
@@ -97,6 +98,34 @@ pub fn locked_input(text: &str) -> Option<(String, Timestamp)> {
         }
     }
     newest
+}
+
+/// Returns whether a text is a lock file in which the content of every input is fixed, so that one commit
+/// of the flake means one system. A `path:` input never counts as fixed: people change such folders in
+/// place.
+pub fn is_locked(text: &str) -> bool {
+    let Ok(lock) = serde_json::from_str::<LockFile>(text) else { return false };
+    // The root has no content of its own, and every lock file has one.
+    let root = lock.root.unwrap_or_default();
+    let mut inputs = lock.nodes.iter().filter(|(name, _)| **name != root);
+    lock.nodes.contains_key(&root)
+        && inputs.all(|(_, node)| {
+            node.locked
+                .as_ref()
+                .is_some_and(|locked| locked.kind != "path" && locked.nar_hash.is_some())
+        })
+}
+
+/// Returns the hashes of the contents that inputs are locked to, in order; nothing of a text that is no
+/// lock file.
+pub fn content_hashes(text: &str) -> Option<Vec<String>> {
+    let lock: LockFile = serde_json::from_str(text).ok()?;
+    let hash = |node: Node| node.locked.and_then(|locked| locked.nar_hash).unwrap_or_default();
+    let root = lock.root.unwrap_or_default();
+    let inputs = lock.nodes.into_iter().filter(|(name, _)| *name != root);
+    let mut hashes: Vec<String> = inputs.map(|(_, node)| hash(node)).collect();
+    hashes.sort_unstable();
+    Some(hashes)
 }
 
 /// Returns the input of a node, when it is such a one.
@@ -166,6 +195,27 @@ mod tests {
         assert_eq!(found[2].place, InputPlace::Ssh("ssh://git@host/secret".into()));
         for odd in ["", "{", "[]", "{\"nodes\": 3}"] {
             assert_eq!(private_inputs(odd), []);
+        }
+    }
+
+    #[test]
+    fn only_a_lock_that_fixes_every_input_is_locked() {
+        let lock = |nodes: &str| {
+            format!("{{\"nodes\": {{\"root\": {{}}{nodes}}}, \"root\": \"root\", \"version\": 7}}")
+        };
+        assert!(is_locked(&lock("")), "a flake without inputs");
+        let github = r#", "n": {"locked": {"type": "github", "rev": "x", "narHash": "sha256-x"}}"#;
+        assert!(is_locked(&lock(github)));
+        for open in [
+            r#", "n": {"locked": {"type": "path", "path": "/x", "narHash": "sha256-x"}}"#,
+            r#", "n": {"locked": {"type": "path", "path": "./x"}, "parent": []}"#,
+            r#", "n": {"locked": {"type": "git", "url": "https://x", "rev": "x"}}"#,
+            r#", "n": {"original": {"type": "indirect"}}"#,
+        ] {
+            assert!(!is_locked(&lock(&format!("{github}{open}"))), "{open}");
+        }
+        for odd in ["", "{", "[]", "{}", "{\"nodes\": {}}", "{\"nodes\": 3}"] {
+            assert!(!is_locked(odd), "{odd}");
         }
     }
 }

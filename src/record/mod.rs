@@ -5,12 +5,14 @@
 //! so a run outlives the screen that started it, and a second nixdash sees it too. What was measured
 //! and how runs ended is kept in the history, `nixdash.db` beside that folder.
 
+mod evaluations;
 mod history;
 mod left;
 mod place;
 mod runs;
 mod trends;
 
+pub use evaluations::{EvaluationInputs, KeptEvaluation, KeptEvaluations};
 pub use history::{Asked, Growth, History, HistoryError, Recorder, RunRow, share_served};
 pub use left::{EndingLock, LeftHost, LeftRun};
 pub use place::state_home;

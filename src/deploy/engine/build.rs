@@ -9,8 +9,8 @@ use crate::deploy::{Failure, Report};
 use crate::fleet::{Code, Progress, bytes};
 use crate::nix::activity_log::ActivityLog;
 use crate::nix::dry_run;
-use crate::remote::Script;
 use crate::remote::job::{Job, JobKind, LineSink};
+use crate::remote::{Output, Script};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -23,34 +23,64 @@ const FREE_NEEDED: u64 = 64 << 20;
 /// Progress is told at most this often.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
-/// Asks Nix what building would take; a system that is unchanged or built already takes nothing.
+/// Asks Nix what building would take; a system that runs and is started already takes nothing. A
+/// derivation that is not valid any more where it is to be built is evaluated again.
 pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
-    let toplevel = step.toplevel()?;
-    if step.known.preflight.running.as_ref() == Some(toplevel) {
+    let (toplevel, found) = (step.toplevel()?, &step.known.preflight);
+    if [&found.running, &found.profile].iter().all(|system| system.as_ref() == Some(toplevel)) {
         step.log("the running system is the one asked for").await;
         return Ok(Report::Compared { to_build: Some(0), to_download: Some(0) });
     }
+    let mut compared = ask(step).await?;
+    if compared.is_invalid() {
+        step.log(&format!(
+            "the derivation is not in the store of {} any more",
+            step.host.build_on()
+        ))
+        .await;
+        evaluate::evaluate_again(step).await?;
+        compared = ask(step).await?;
+    }
+    compared.report(step)
+}
+
+/// What the host that builds said.
+struct Compared(Output);
+
+/// Asks the host that builds, and roots the derivation there.
+async fn ask(step: &Step) -> Result<Compared, Failure> {
     let script = Script::new(COMPARE).arg(step.drv()?).limit(Duration::from_secs(120));
     // From here on it takes as long as somebody thinks about the plan until it is built.
     let rooting = evaluate::root_derivation(step, step.drv()?);
     let (output, ()) = tokio::join!(step.run(step.host.build_on(), &script), rooting);
-    let output = output.map_err(|failure| step.about_builder(failure))?;
-    if let Some(free) = output.stdout.trim().parse::<u64>().ok().filter(|free| *free < FREE_NEEDED)
-    {
-        let text = format!(
-            "{}: only {} free below /nix, too little to build {}; make room there with \
-             nix-collect-garbage",
-            step.host.build_on(),
-            bytes(free),
-            step.host.name
-        );
-        return Err(Failure::failed(Code::DiskLow, text));
+    output.map(Compared).map_err(|failure| step.about_builder(failure))
+}
+
+impl Compared {
+    /// Returns whether the derivation is not there.
+    fn is_invalid(&self) -> bool {
+        self.0.stdout.lines().any(|line| line == "invalid")
     }
-    let found = output.is_ok().then(|| dry_run::parse(&output.stderr));
-    Ok(Report::Compared {
-        to_build: found.as_ref().map(|found| found.to_build),
-        to_download: found.as_ref().map(|found| found.to_fetch),
-    })
+
+    /// Returns what building takes.
+    fn report(&self, step: &Step) -> Result<Report, Failure> {
+        let free = self.0.stdout.lines().find_map(|line| line.trim().parse::<u64>().ok());
+        if let Some(free) = free.filter(|free| *free < FREE_NEEDED) {
+            let text = format!(
+                "{}: only {} free below /nix, too little to build {}; make room there with \
+                 nix-collect-garbage",
+                step.host.build_on(),
+                bytes(free),
+                step.host.name
+            );
+            return Err(Failure::failed(Code::DiskLow, text));
+        }
+        let found = self.0.is_ok().then(|| dry_run::parse(&self.0.stderr));
+        Ok(Report::Compared {
+            to_build: found.as_ref().map(|found| found.to_build),
+            to_download: found.as_ref().map(|found| found.to_fetch),
+        })
+    }
 }
 
 /// Names the build's job.

@@ -18,6 +18,7 @@ mod flake;
 mod journaling;
 mod left;
 mod lost;
+mod once;
 mod owner;
 mod persist;
 mod preflight;
@@ -50,6 +51,7 @@ use crate::deploy::{
 use crate::fleet::words::deploys::of_source;
 use crate::fleet::{Code, Fleet, Outcome, Phase, RunEvent, RunId, RunWhat, StorePath};
 use crate::nix::flake_url::FlakeUrl;
+use crate::record::KeptEvaluations;
 use crate::remote::{ScriptRunner, git_revision};
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -103,6 +105,8 @@ pub struct Deploy {
     pub begin: RunBegin,
     /// Where everything is written from which it can be gone on with.
     pub journal: RunJournal,
+    /// What earlier runs evaluated; none where every system is evaluated anew and nothing is kept.
+    pub kept: Option<KeptEvaluations>,
 }
 
 /// How a run begins.
@@ -129,7 +133,7 @@ impl Deploy {
     ///
     /// Events go to `listener`. `control` may end early.
     pub async fn run(self, mut control: mpsc::Receiver<Control>, listener: Listener) -> Ended {
-        let Self { fleet, runner, run, tag, begin, journal } = self;
+        let Self { fleet, runner, run, tag, begin, journal, kept } = self;
         let teller = Teller::new(run.clone(), listener);
         let (mut machine, mut commands, resumed, begun) = match begin {
             RunBegin::Fresh { setup, hosts_file } => {
@@ -146,7 +150,7 @@ impl Deploy {
             }
         };
         let shared = RunContext::new(fleet, runner, run, tag, &begun.setup, teller);
-        let shared = shared.with_journal(journal.clone()).with_source(begun.source);
+        let shared = shared.with_journal(journal.clone()).with_source(begun.source).keeping(kept);
         let (done, mut ended) = mpsc::channel(64);
         let shared = Arc::new(shared.with_resumed(resumed));
         let mut work = Work { shared: Arc::clone(&shared), done, stops: HashMap::new() };
@@ -296,12 +300,14 @@ pub async fn evaluate_only(
     fleet: Arc<Fleet>,
     runner: Arc<dyn ScriptRunner>,
     setup: &Setup,
+    kept: Option<KeptEvaluations>,
 ) -> Vec<(String, Result<Evaluated, Failure>)> {
     // Nobody hears what is logged: what goes wrong is in the answer.
     let run = RunId("evaluation".to_owned());
     let tag = format!("run-evaluation-{}", std::process::id());
     let teller = Teller::new(run.clone(), Arc::new(drop));
-    let shared = Arc::new(RunContext::new(fleet, runner, run, tag, setup, teller));
+    let shared = RunContext::new(fleet, runner, run, tag, setup, teller);
+    let shared = Arc::new(shared.keeping(kept));
     let all = setup.hosts.iter().map(|host| {
         let (shared, host, known) = (Arc::clone(&shared), host.clone(), RunFacts::default());
         let step = Step::new(shared, host, Phase::Evaluate, known);

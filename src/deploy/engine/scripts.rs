@@ -28,6 +28,8 @@ pub(super) const DIFF: &str = script!("diff.sh");
 pub(super) const DISCARD: &str = script!("discard.sh");
 /// Runs nix eval.
 pub(super) const EVALUATE: &str = script!("evaluate.sh");
+/// Says what evaluates on a machine.
+pub(super) const EVALUATOR: &str = script!("evaluator.sh");
 /// Gets a system from the target's own substituters.
 pub(super) const FETCH: &str = script!("fetch.sh");
 /// Makes the root of a run's build the lasting one.

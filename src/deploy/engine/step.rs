@@ -1,9 +1,10 @@
 //! One phase of one host, and what all phases of a run share.
 
 use super::ahead::{Ahead, Beside};
-use super::evaluate::{Arrived, Packed};
+use super::evaluate::{Arrived, Evaluating, FlakeCommit, NoCommit, Packed};
 use super::journaling::{RunJournal, Survives};
 use super::lost::lost;
+use super::once::OnceEach;
 use super::resumed::Resumed;
 use super::scripts::{DIFF, TIDY, WORD};
 use super::supervised::Supervised;
@@ -17,6 +18,7 @@ use crate::fleet::{
     Code, FlakeSource, Fleet, Goal, Host, Phase, Progress, RunEvent, RunId, RunWhat, StorePath,
     Tier, printable_line,
 };
+use crate::record::KeptEvaluations;
 use crate::remote::job::{Job, LineSink};
 use crate::remote::{Output, RemoteError, Script, ScriptRunner, Trouble};
 use futures_util::future::join_all;
@@ -24,7 +26,7 @@ use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::sync::{Mutex, OnceCell, Semaphore};
+use tokio::sync::{Mutex, OnceCell};
 use tokio::task::coop::consume_budget;
 use tokio::time::Instant;
 
@@ -34,9 +36,6 @@ const CLEAN_UP_LIMIT: Duration = Duration::from_secs(5);
 /// How often it is noted how far the log of a job was read. What was read is in the run's folder
 /// after that time, unless the disk hangs.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
-
-/// Evaluations that may run at once: each may need some gigabytes.
-const EVALUATIONS: usize = 2;
 
 /// Tells everybody what happens in a run.
 #[derive(Clone)]
@@ -68,11 +67,18 @@ pub(super) struct RunContext {
     pub(super) run: RunId,
     pub(super) goal: Goal,
     pub(super) teller: Teller,
-    pub(super) evaluations: Semaphore,
-    /// The flake's source, packed to be sent; nothing of one that hosts fetch by themselves.
-    pub(super) packed: OnceCell<Option<Packed>>,
-    /// The flake's source on hosts that evaluate, by host.
-    pub(super) sources: Mutex<HashMap<String, Arc<OnceCell<Arrived>>>>,
+    /// What evaluates on hosts, by host; on this machine by an empty name.
+    pub(super) evaluating: OnceEach<String, Arc<Evaluating>>,
+    /// The commit that each flake is, by flake.
+    pub(super) commits: OnceEach<String, Result<Arc<FlakeCommit>, NoCommit>>,
+    /// Whether the lock file of a flake names all of its inputs, by place and reference.
+    pub(super) whole_locks: OnceEach<String, bool>,
+    /// What was evaluated by earlier runs; none where nothing is kept.
+    pub(super) kept: Option<KeptEvaluations>,
+    /// The source of each flake, packed to be sent; nothing of one that hosts fetch by themselves.
+    pub(super) packed: OnceEach<String, Option<Packed>>,
+    /// The sources of flakes on hosts that evaluate, by host and flake.
+    pub(super) sources: OnceEach<(String, String), Arrived>,
     /// What tells this run's jobs from those of another operator's run of the same number.
     pub(super) tag: String,
     /// The hosts that have something of this run: jobs or roots.
@@ -153,9 +159,12 @@ impl RunContext {
             run,
             goal: setup.goal,
             teller,
-            evaluations: Semaphore::new(EVALUATIONS),
-            packed: OnceCell::new(),
-            sources: Mutex::default(),
+            evaluating: OnceEach::default(),
+            commits: OnceEach::default(),
+            whole_locks: OnceEach::default(),
+            kept: None,
+            packed: OnceEach::default(),
+            sources: OnceEach::default(),
             used: std::sync::Mutex::default(),
             source: None,
             refuses_older: !is_asked && !setup.allowed.older,
@@ -166,6 +175,11 @@ impl RunContext {
             read: std::sync::Mutex::default(),
             beside: Beside::default(),
         }
+    }
+
+    /// Uses what earlier runs evaluated, and keeps what this one evaluates.
+    pub(super) fn keeping(self, kept: Option<KeptEvaluations>) -> Self {
+        Self { kept, ..self }
     }
 
     /// Writes what happens into this journal.
@@ -189,10 +203,14 @@ impl RunContext {
     /// Removes what the run left on hosts: the flake's source, the folders of ended jobs, and roots.
     /// Returns the hosts that keep something, since they did not answer.
     pub(super) async fn clean_up(&self) -> Vec<String> {
-        let sources = self.sources.lock().await;
-        let discard = sources.iter().filter_map(|(host, cell)| Some((host, cell.get()?)));
+        let sources = self.sources.all();
+        let arrived = |((host, _), cell): &((String, String), Arc<OnceCell<Arrived>>)| {
+            Some((host.clone(), cell.get()?.clone()))
+        };
+        let discard = sources.iter().filter_map(arrived).collect::<Vec<_>>();
         let runner = self.runner.as_ref();
-        let discard = discard.map(|(host, source)| evaluate::discard(runner, host, &source.folder));
+        let discard =
+            discard.iter().map(|(host, source)| evaluate::discard(runner, host, &source.folder));
         self.beside.settle().await;
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let tidied = tidy(self.runner.as_ref(), &self.tag, used.into_iter().collect());
@@ -374,6 +392,13 @@ impl Step {
     pub(super) fn config(&self) -> Result<&Host, Failure> {
         let found = self.shared.fleet.host(&self.host.name);
         found.ok_or_else(|| self.internal("no such host in the fleet"))
+    }
+
+    /// Returns the flake that the host's configuration is in.
+    pub(super) fn flake(&self) -> &str {
+        let fleet = &self.shared.fleet;
+        let own = fleet.host(&self.host.name).and_then(|host| fleet.flake_of(host));
+        own.unwrap_or_default()
     }
 
     /// Returns the tier that the host pulls from.

@@ -3,25 +3,32 @@
 //! Here, when this machine has a recent Nix, and the derivations are then copied to the host that
 //! builds; or there, from a copy of the flake's source. Always as the login user.
 
+mod commit;
+mod evaluator;
+mod failure;
+mod kept;
+mod place;
 mod repository;
 mod source;
 
+pub(super) use commit::{FlakeCommit, NoCommit};
+pub(super) use evaluator::{Evaluating, Evaluator};
 pub(super) use source::{Arrived, Packed};
 
-use super::flake::{LocalFlake, locate};
-use super::scripts::{DISCARD, EVALUATE, ROOT_DRV};
+use super::flake::LocalFlake;
+use super::scripts::{DISCARD, ROOT_DRV};
 use super::step::Step;
 use crate::deploy::{Failure, Report};
-use crate::fleet::{Code, Evaluate, StorePath, printable_line};
-use crate::nix::flake_url::FlakeUrl;
+use crate::fleet::{Code, Evaluate, StorePath};
+use crate::nix::argv;
 use crate::nix::version::Version;
-use crate::nix::{argv, eval_error};
 use crate::remote::{Output, Program, Script, ScriptRunner};
+use failure::{failure, not_evaluated};
+use kept::Known;
+use place::{LIMIT, Place};
 use serde::Deserialize;
+use std::sync::Arc;
 use std::time::Duration;
-
-/// How long an evaluation may take.
-const LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// The oldest Nix that today's nixpkgs can be evaluated with.
 pub(super) const OLDEST: Version = Version::new(2, 18, 0);
@@ -33,157 +40,125 @@ struct EvalOutput {
     out: String,
 }
 
-/// Where a flake is evaluated.
-enum Place {
-    /// On this machine, by the reference that Nix is given.
-    Here(String),
-    /// On a host, where the source has arrived, or which fetches it by itself.
-    There {
-        /// The host.
-        host: String,
-        /// The reference that Nix is given.
-        reference: String,
-        /// The source, where it was sent.
-        arrived: Option<Arrived>,
-    },
+/// A system as it was evaluated.
+struct EvaluatedSystem {
+    drv: StorePath,
+    toplevel: StorePath,
 }
 
+/// Evaluates a host's system, unless that was done before with the same answer.
 pub(super) async fn evaluate(step: &Step) -> Result<Report, Failure> {
+    let (evaluating, here) = evaluating(step).await?;
+    let known = known(step, &evaluating, here).await?;
+    let found = match &known {
+        Some(known) => kept::look_up(step, known).await,
+        None => None,
+    };
+    let found = match found {
+        Some(kept) => EvaluatedSystem { drv: kept.drv, toplevel: kept.toplevel },
+        None => evaluate_anew(step, &evaluating, here, known.as_ref()).await?,
+    };
+    Ok(Report::Evaluated { drv: found.drv.to_string(), toplevel: found.toplevel })
+}
+
+/// Evaluates once more, since the derivation is not valid any more where it is to be built.
+pub(super) async fn evaluate_again(step: &Step) -> Result<(), Failure> {
+    let (evaluating, here) = evaluating(step).await?;
+    let known = known(step, &evaluating, here).await?;
+    if let Some(known) = &known {
+        kept::forget(step, known);
+    }
+    let found = evaluate_anew(step, &evaluating, here, known.as_ref()).await?;
+    if found.drv.as_str() == step.drv()? && found.toplevel == *step.toplevel()? {
+        return Ok(());
+    }
+    if let Some(known) = &known {
+        kept::forget(step, known);
+    }
+    let text = format!(
+        "{}: its configuration was evaluated twice, with different results; was the flake changed meanwhile? \
+         Deploy again",
+        step.host.name
+    );
+    Err(Failure::failed(Code::EvaluationFailed, text))
+}
+
+/// Returns what decides the answer, where it can be kept; the log says why not.
+async fn known(step: &Step, evaluating: &Evaluating, here: bool) -> Result<Option<Known>, Failure> {
+    if step.shared.kept.is_none() {
+        return Ok(None);
+    }
+    let attribute = &step.config()?.attribute;
+    match kept::known(step, attribute, &evaluating.evaluator, here).await {
+        Ok(known) => Ok(Some(known)),
+        Err(why) => {
+            step.log(&format!("evaluated at every deploy, since {why}")).await;
+            Ok(None)
+        }
+    }
+}
+
+/// Evaluates a host's system and brings the derivation to where it is built.
+async fn evaluate_anew(
+    step: &Step,
+    evaluating: &Evaluating,
+    here: bool,
+    known: Option<&Known>,
+) -> Result<EvaluatedSystem, Failure> {
     let attribute = step.config()?.attribute.clone();
-    let here = runs_here(step).await?;
-    let _turn = step.shared.evaluations.acquire().await;
-    let place = place(step, here).await?;
+    let _turn = evaluating.turns.acquire().await;
+    let place = Place::prepare(step, here).await?;
     let args = argv::eval_toplevel(place.reference(), &attribute)
         .map_err(|error| not_evaluated(step, &error))?;
-    let output = place.run(step, args).await?;
-    let (drv, toplevel) = read(step, &place, &output).await?;
+    let is_whole = async {
+        match known {
+            Some(known) => kept::lock_is_whole(step, &place, known).await,
+            None => false,
+        }
+    };
+    let (output, is_whole) = tokio::join!(place.run(step, args), is_whole);
+    let found = read(step, &place, &output?).await?;
     if here {
-        copy_to_builder(step, &drv).await?;
+        copy_to_builder(step, &found.drv).await?;
     }
-    Ok(Report::Evaluated { drv: drv.to_string(), toplevel })
+    if let Some(known) = known.filter(|_| is_whole) {
+        kept::keep(step, known, &found.drv, &found.toplevel).await;
+    }
+    Ok(found)
 }
 
-/// Says where the flake is evaluated, and brings its source there.
-async fn place(step: &Step, here: bool) -> Result<Place, Failure> {
-    let flake = step.shared.fleet.flake.as_deref().unwrap_or_default();
-    if here {
-        step.log("evaluating here").await;
-        return Ok(Place::Here(flake.to_owned()));
-    }
-    let host = step.host.build_on().to_owned();
-    step.log(&format!("evaluating on {host}")).await;
-    let arrived = source::source_on(step, &host, &FlakeUrl::parse(flake)).await?;
-    let reference = arrived.as_ref().map_or(flake, |arrived| &arrived.reference).to_owned();
-    Ok(Place::There { host, reference, arrived })
+/// Returns what evaluates the host's system, and whether that is on this machine.
+async fn evaluating(step: &Step) -> Result<(Arc<Evaluating>, bool), Failure> {
+    let here = match step.shared.fleet.evaluate {
+        Evaluate::Here => true,
+        Evaluate::Builder => false,
+        Evaluate::Auto => {
+            let here = evaluating_on(step, None).await?;
+            here.evaluator.version().is_some_and(|version| version >= OLDEST)
+        }
+    };
+    let place = (!here).then(|| step.host.build_on());
+    Ok((evaluating_on(step, place).await?, here))
 }
 
-impl Place {
-    /// Returns the flake reference that Nix is given.
-    fn reference(&self) -> &str {
-        match self {
-            Self::Here(reference) | Self::There { reference, .. } => reference,
-        }
-    }
-
-    /// Returns the place in words.
-    fn words(&self) -> String {
-        match self {
-            Self::Here(_) => "on this machine".to_owned(),
-            Self::There { host, .. } => format!("on {host}"),
-        }
-    }
-
-    /// Runs Nix there.
-    async fn run(&self, step: &Step, args: Vec<String>) -> Result<Output, Failure> {
-        match self {
-            Self::Here(_) => {
-                let program = Program::new(&args[0], &args[1..]).limit(LIMIT);
-                program.run().await.map_err(|error| not_evaluated(step, &error))
-            }
-            Self::There { host, .. } => {
-                let mut script = Script::new(EVALUATE).limit(LIMIT);
-                script.args = args;
-                step.run(host, &script).await.map_err(|failure| step.about_builder(failure))
-            }
-        }
-    }
-
-    /// Returns where copies of the source are, and what a person calls it: a folder, or an address.
-    async fn copies(&self, step: &Step, stderr: &str) -> Copies {
-        let flake = step.shared.fleet.flake.as_deref().unwrap_or_default();
-        let (name, mut places) = match self {
-            Self::There { arrived: Some(arrived), .. } => {
-                (arrived.name.clone(), vec![arrived.source.clone()])
-            }
-            Self::There { arrived: None, .. } | Self::Here(_) => {
-                let local = locate(&FlakeUrl::parse(flake)).and_then(Result::ok);
-                let name = local
-                    .map_or_else(|| flake.to_owned(), |flake| flake.root.display().to_string());
-                (name, Vec::new())
+/// Returns what evaluates on a host, or on this machine; asked once per run.
+async fn evaluating_on(step: &Step, host: Option<&str>) -> Result<Arc<Evaluating>, Failure> {
+    let cell = step.shared.evaluating.cell(host.unwrap_or_default());
+    let asked = cell.get_or_try_init(|| async {
+        let evaluator = match host {
+            None => Evaluator::here().await,
+            Some(host) => {
+                let asked = step.run(host, &Evaluator::script()).await;
+                Evaluator::from_output(&asked.map_err(|failure| step.about_builder(failure))?)
             }
         };
-        if stderr.contains("-source") {
-            places.extend(self.in_store(step).await);
-        }
-        Copies { name, places }
-    }
-
-    /// Returns the source's path in the store.
-    async fn in_store(&self, step: &Step) -> Option<String> {
-        let output = self.run(step, argv::flake_metadata(self.reference()).ok()?).await.ok()?;
-        let found: Metadata = serde_json::from_str(output.stdout.trim()).ok()?;
-        StorePath::parse(&found.path).ok().map(|path| path.to_string())
-    }
-}
-
-/// What is read of `nix flake metadata`.
-#[derive(Deserialize)]
-struct Metadata {
-    path: String,
-}
-
-/// Where copies of a source are.
-struct Copies {
-    /// What a person calls the source.
-    name: String,
-    /// The copies, in whose paths Nix speaks.
-    places: Vec<String>,
-}
-
-impl Copies {
-    /// Returns a text with the person's own paths instead of those of copies.
-    fn in_own_paths(&self, text: &str) -> String {
-        let text = text.to_owned();
-        self.places.iter().fold(text, |text, place| text.replace(place, &self.name))
-    }
-}
-
-/// Returns the failure of a host for which Nix could not even be asked.
-fn not_evaluated(step: &Step, error: &impl std::fmt::Display) -> Failure {
-    Failure::failed(Code::EvaluationFailed, format!("{}: {error}", step.host.name))
-}
-
-/// Returns whether to evaluate on this machine.
-async fn runs_here(step: &Step) -> Result<bool, Failure> {
-    match step.shared.fleet.evaluate {
-        Evaluate::Here => Ok(true),
-        Evaluate::Builder => Ok(false),
-        Evaluate::Auto => {
-            let Ok(output) = Program::new("nix", ["--version"]).run().await else {
-                return Ok(false);
-            };
-            let version = Version::parse(&output.stdout);
-            Ok(version.is_some_and(|version| version >= OLDEST))
-        }
-    }
+        Ok(Arc::new(Evaluating::new(evaluator)))
+    });
+    asked.await.cloned()
 }
 
 /// Reads what Nix printed.
-async fn read(
-    step: &Step,
-    place: &Place,
-    output: &Output,
-) -> Result<(StorePath, StorePath), Failure> {
+async fn read(step: &Step, place: &Place, output: &Output) -> Result<EvaluatedSystem, Failure> {
     let host = &step.host.name;
     if !output.is_ok() {
         return Err(failure(step, place, output).await);
@@ -196,73 +171,7 @@ async fn read(
         serde_json::from_str(output.stdout.trim()).map_err(|error| odd(error.to_string()))?;
     let toplevel = StorePath::parse(&found.out).map_err(|error| odd(error.to_string()))?;
     let drv = StorePath::parse(&found.drv).map_err(|error| odd(error.to_string()))?;
-    Ok((drv, toplevel))
-}
-
-/// Says why an evaluation failed: where, what Nix said in the person's own paths, and what to do.
-async fn failure(step: &Step, place: &Place, output: &Output) -> Failure {
-    let copies = place.copies(step, &output.stderr).await;
-    for line in output.stderr.lines() {
-        step.log(&copies.in_own_paths(line)).await;
-    }
-    let cause = eval_error::cause(&output.stderr).unwrap_or_else(|| output.complaint());
-    let said = copies.in_own_paths(&cause);
-    let what = match advice(step, &said).await {
-        Some(advice) => advice,
-        None if eval_error::lacks_attribute(&cause) => {
-            missing_attribute(step, place).await.unwrap_or(said)
-        }
-        None => said,
-    };
-    let text = format!(
-        "{}: its configuration could not be evaluated {}: {}",
-        step.host.name,
-        place.words(),
-        printable_line(&what)
-    );
-    Failure::failed(Code::EvaluationFailed, text)
-}
-
-/// Returns what to do about a file that is there, but that git does not track.
-async fn advice(step: &Step, said: &str) -> Option<String> {
-    let flake = step.shared.fleet.flake.as_deref().unwrap_or_default();
-    let (root, dir) = source::work_tree(&FlakeUrl::parse(flake))?;
-    let shown = root.display().to_string();
-    let named = eval_error::paths(said).into_iter();
-    let mut names: Vec<String> =
-        named.map(|path| eval_error::below(path, &shown).to_owned()).collect();
-    names.push(format!("{dir}/flake.nix").trim_start_matches('/').to_owned());
-    let name = source::untracked(&root, &names).await?;
-    Some(format!(
-        "git does not track {name}, and of a git repository Nix reads only what git tracks; run `git -C \
-         {shown} add {name}`"
-    ))
-}
-
-/// Returns what to write instead of an attribute that the flake does not have, by asking for those
-/// that it has.
-async fn missing_attribute(step: &Step, place: &Place) -> Option<String> {
-    let flake = step.shared.fleet.flake.as_deref().unwrap_or_default();
-    let name = &step.host.name;
-    let attribute = &step.config().ok()?.attribute;
-    let args = argv::eval_hosts(place.reference()).ok()?;
-    let output = place.run(step, args).await.ok()?;
-    if !output.is_ok() {
-        return eval_error::cause(&output.stderr).filter(|cause| eval_error::lacks_attribute(cause)).map(
-            |_| format!("{flake} has no nixosConfigurations; write nixosConfigurations.{attribute} there"),
-        );
-    }
-    let known: Vec<String> = serde_json::from_str(output.stdout.trim()).ok()?;
-    if known.contains(attribute) {
-        // It lacks something further in.
-        return None;
-    }
-    let near = known.iter().min_by_key(|known| strsim::damerau_levenshtein(known, attribute))?;
-    Some(format!(
-        "{flake} has no nixosConfigurations.{attribute}; it has {}. Write it there, or name another in \
-         hosts.toml: [hosts.{name}] attribute = \"{near}\"",
-        known.join(", ")
-    ))
+    Ok(EvaluatedSystem { drv, toplevel })
 }
 
 /// Returns whether git tracks the `flake.nix` of a flake; where there is no git, nothing is missing.

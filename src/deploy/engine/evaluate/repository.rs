@@ -49,7 +49,7 @@ pub(super) async fn printed(program: Program) -> Result<Vec<u8>, String> {
 }
 
 /// Returns what git printed as one line.
-fn line(bytes: &[u8]) -> String {
+pub(super) fn line(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim().to_owned()
 }
 

@@ -16,8 +16,8 @@ use crate::nix::flake_lock::{InputPlace, PrivateInput, private_inputs};
 use crate::nix::flake_url::{FlakeKind, FlakeUrl};
 use crate::remote::{Program, Script};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// How long sending and unpacking may take.
 const SEND_LIMIT: Duration = Duration::from_secs(300);
@@ -56,18 +56,20 @@ pub(super) async fn source_on(
     host: &str,
     url: &FlakeUrl,
 ) -> Result<Option<Arrived>, Failure> {
-    let Some(packed) = packed(step, url).await? else { return Ok(None) };
-    let cell = {
-        let mut sources = step.shared.sources.lock().await;
-        Arc::clone(sources.entry(host.to_owned()).or_default())
-    };
+    let packing = step.shared.packed.cell(step.flake());
+    let Some(packed) = packed(step, url, &packing).await? else { return Ok(None) };
+    let cell = step.shared.sources.cell((host.to_owned(), step.flake().to_owned()));
     let arrived = cell.get_or_try_init(|| send(step, host, url, packed)).await?;
     Ok(Some(arrived.clone()))
 }
 
-/// Returns the packed source, packing it once per run.
-async fn packed<'s>(step: &'s Step, url: &FlakeUrl) -> Result<Option<&'s Packed>, Failure> {
-    let packed = step.shared.packed.get_or_try_init(|| async {
+/// Returns the packed source, packing it once per run and flake.
+async fn packed<'s>(
+    step: &Step,
+    url: &FlakeUrl,
+    packing: &'s OnceCell<Option<Packed>>,
+) -> Result<Option<&'s Packed>, Failure> {
+    let packed = packing.get_or_try_init(|| async {
         let place = tempfile::tempdir().map_err(|error| not_packed(step, &error.to_string()))?;
         let found = collect(step, url, place.path()).await;
         found.map_err(|why| not_packed(step, &why))
@@ -77,7 +79,7 @@ async fn packed<'s>(step: &'s Step, url: &FlakeUrl) -> Result<Option<&'s Packed>
 
 /// Returns the failure of a source that cannot be packed.
 fn not_packed(step: &Step, why: &str) -> Failure {
-    let flake = step.shared.fleet.flake.as_deref().unwrap_or_default();
+    let flake = step.flake();
     let text = format!(
         "{}: the flake {flake} could not be packed on this machine, to be evaluated on {}: {why}",
         step.host.name,

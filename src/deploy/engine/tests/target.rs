@@ -312,6 +312,7 @@ pub(super) async fn carry_out(
         tag: "run-7-x".to_owned(),
         begin,
         journal,
+        kept: None,
     };
     let began = tokio::time::Instant::now();
     let ended = deploy.run(said, Arc::new(move |event| heard.lock().unwrap().push(event))).await;

@@ -1,0 +1,40 @@
+#!/bin/sh
+# Tries on the host that builds whether it can log in to a target, by its own keys and the keys of hosts
+# that it knows. Prints lines of a word, a tab and a value; the first address that lets us in ends the search.
+#
+# $1 a file with a secret key to sign with, or nothing; $2 options for ssh, in words that no space is in; then
+# a user, a host and a port for each address. Lines of known hosts on standard input, where there are any, are
+# taken instead of those that this host has.
+
+say() { printf '%s\t%s\n' "$1" "$2"; }
+
+# Says which key the file holds: its public half. $1 the file.
+look_at_the_key() {
+	if ! [ -r "$1" ]; then
+		say no-key "$1"
+		return
+	fi
+	public=$(nix --extra-experimental-features nix-command key convert-secret-to-public <"$1" 2>/dev/null)
+	if [ -n "$public" ]; then say key "$public"; else say bad-key "$1"; fi
+}
+
+main() {
+	[ -z "$1" ] || look_at_the_key "$1"
+	options=$2
+	shift 2
+	number=0
+	while [ "$#" -ge 3 ]; do
+		# shellcheck disable=SC2086 # one word per option
+		if said=$(ssh $options -l "$1" -p "$3" -- "$2" true 2>&1 </dev/null); then
+			say reached "$number"
+			return
+		fi
+		say refused "$number	$(printf '%s' "$said" | tr -d '\r' | grep . | tail -n 1)"
+		# A key that differs from the known one is told among many lines.
+		case $said in *'IDENTIFICATION HAS CHANGED'*) say changed "$number" ;; esac
+		number=$((number + 1))
+		shift 3
+	done
+}
+
+main "$@"

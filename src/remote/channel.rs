@@ -5,11 +5,12 @@
 //! closes and the watcher ends the script's process group, so nothing is left running behind a
 //! cancelled call.
 
-use crate::fleet::printable_line;
-use crate::remote::master::{Master, chain};
-use crate::remote::wire::{Between, Marks, wire};
+use crate::fleet::{Address, printable_line};
+use crate::remote::master::{Master, chain, destination};
+use crate::remote::wire::{Between, Marks, Wire, wire};
 use crate::remote::{Output, RemoteError, Script, Trouble};
 use openssh::Stdio;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -74,13 +75,47 @@ pub(super) async fn run_here(
     script: &Script,
     sink: Sink,
 ) -> Result<Output, RemoteError> {
-    let here = |error: std::io::Error| {
-        RemoteError::new(host, Trouble::Here, &format!("could not run /bin/sh: {error}"))
-    };
     let wire = wire(script);
-    let mut child = tokio::process::Command::new("/bin/sh")
-        .arg("-c")
-        .arg(wire.command)
+    let mut command = tokio::process::Command::new("/bin/sh");
+    command.arg("-c").arg(&wire.command);
+    run_process(host, command, wire, script, sink).await
+}
+
+/// Runs a script over an ssh process of its own, which lends the person's agent to the host.
+pub(super) async fn run_with_agent(
+    host: &str,
+    (address, config): (&Address, Option<&Path>),
+    script: &Script,
+    sink: Sink,
+) -> Result<Output, RemoteError> {
+    let wire = wire(script);
+    let mut command = tokio::process::Command::new("ssh");
+    for setting in
+        ["ForwardAgent=yes", "ControlMaster=no", "ControlPath=none", "ServerAliveInterval=4"]
+    {
+        command.arg("-o").arg(setting);
+    }
+    command.args(destination(address, config)).arg(&wire.command);
+    match run_process(host, command, wire, script, sink).await {
+        // ssh's own exit code, of a login that failed or a connection that broke.
+        Ok(output) if output.code == 255 => Err(RemoteError::from_ssh(host, &output.stderr)),
+        result => result,
+    }
+}
+
+/// Runs a process that takes a script on its standard input, here or at the other end of it.
+async fn run_process(
+    host: &str,
+    mut command: tokio::process::Command,
+    wire: Wire,
+    script: &Script,
+    sink: Sink,
+) -> Result<Output, RemoteError> {
+    let program = command.as_std().get_program().to_string_lossy().into_owned();
+    let here = |error: std::io::Error| {
+        RemoteError::new(host, Trouble::Here, &format!("could not run {program}: {error}"))
+    };
+    let mut child = command
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())

@@ -170,6 +170,14 @@ impl Inner {
                 Way::Shell => self.over_shell(host, place, script, &turn).await,
                 Way::Channel => self.over_channel(host, place, (script, sink), &turn).await,
                 Way::Fresh => self.over_new_connection(host, place, (script, sink), &turn).await,
+                Way::Agent => {
+                    let last = turn.wait(place.link.lock()).await.address.clone();
+                    let Some(address) = last.as_ref().or(host.addresses.first()) else {
+                        return channel::run_here(name, script, sink).await;
+                    };
+                    let config = self.fleet.ssh_config.as_deref();
+                    channel::run_with_agent(name, (address, config), script, sink).await
+                }
             }
         };
         match turn.within(work).await {

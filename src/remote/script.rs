@@ -15,6 +15,9 @@ pub enum Way {
     Channel,
     /// A new connection that shares nothing with the open one: proof that one can be made.
     Fresh,
+    /// A new connection for this script alone, to which the ssh agent of the person here is lent: the host
+    /// may log in elsewhere with it while the script runs.
+    Agent,
 }
 
 /// A POSIX sh script, to be run with arguments.

@@ -170,6 +170,7 @@ fn hosts_of(db: &Connection, run: i64) -> rusqlite::Result<Vec<(String, Option<H
                 duration_ms: number(4)?.map_or(0, uint),
                 built: number(5)?.map_or(0, uint),
                 build_on: None,
+                taken: None,
                 substituted: BTreeMap::new(),
                 fetched: BTreeMap::new(),
                 phases: BTreeMap::new(),

@@ -344,6 +344,7 @@ fn run(number: &str, at: Timestamp) -> Vec<RunEvent> {
         built: 3,
         phases: BTreeMap::new(),
         build_on: Some("builder".to_owned()),
+        taken: None,
         substituted: BTreeMap::from([fetched("nixos", 9, 900)]),
         fetched: BTreeMap::from([fetched("weed", 2, 50), fetched("http://x", 1, 50)]),
         error: None,

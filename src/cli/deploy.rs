@@ -42,6 +42,10 @@ enum StrategyArg {
     ViaCache,
     /// Build on the target
     Direct,
+    /// Build on the builder, copy from there to the target over ssh
+    Push,
+    /// The best of these for each host now; the plan says which and why
+    Auto,
 }
 
 /// Actions as they are typed.
@@ -84,6 +88,10 @@ pub(super) struct DeployArgs {
     /// Activates the system itself on hosts that run a specialisation
     #[arg(long)]
     without_specialisation: bool,
+    /// With --strategy direct: asks no cache, takes what the builder and this machine have over ssh,
+    /// and compiles the rest
+    #[arg(long)]
+    skip_caches: bool,
     #[command(flatten)]
     face: FaceArgs,
 }
@@ -126,6 +134,8 @@ impl From<StrategyArg> for Strategy {
         match arg {
             StrategyArg::ViaCache => Self::ViaCache,
             StrategyArg::Direct => Self::Direct,
+            StrategyArg::Push => Self::Push,
+            StrategyArg::Auto => Self::Auto,
         }
     }
 }
@@ -155,6 +165,7 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
             older: args.allow_older,
             without_specialisation: args.without_specialisation,
         },
+        skip_caches: args.skip_caches,
     };
     run(fleet, &request, &args.face).await
 }
@@ -167,6 +178,7 @@ pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, Cli
         allow_protected: Vec::new(),
         first: false,
         allowed: Allowed::default(),
+        skip_caches: false,
         asks: false,
     };
     run(fleet, &request, &args.face).await

@@ -294,6 +294,7 @@ mod tests {
             built: 3,
             phases: BTreeMap::new(),
             build_on: None,
+            taken: None,
             substituted: BTreeMap::from([(
                 "nixos".to_owned(),
                 Fetched { paths: 9, bytes: 5_000_000, timed: None },

@@ -210,6 +210,7 @@ fn record(
             built: 0,
             phases: BTreeMap::new(),
             build_on: None,
+            taken: None,
             substituted: BTreeMap::new(),
             fetched: BTreeMap::new(),
             findings: ending.reason.iter().map(|reason| reason.finding(&host)).collect(),

@@ -107,6 +107,7 @@ pub(super) async fn evaluate(
         strategy: None,
         allow_protected: Vec::new(),
         first: false,
+        skip_caches: false,
         asks: false,
     };
     let setup = setup(fleet, &request)?;

@@ -2,7 +2,8 @@
 
 use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
 use crate::fleet::{
-    Fetched, Goal, HostResult, Outcome, PhaseState, Plan, RunEvent, RunWhat, Wait, bytes, duration,
+    Fetched, Goal, HostResult, Outcome, PhaseState, Plan, Route, RunEvent, RunWhat, Wait, bytes,
+    duration,
 };
 use crate::remote::quote;
 use std::collections::BTreeMap;
@@ -81,8 +82,11 @@ fn plan(plan: &Plan, width: usize) -> String {
             count(host.to_build),
             host.build_on(),
             count(host.to_download),
-            host.route.tier().map(|tier| format!(", then pulls from {tier}")).unwrap_or_default(),
+            travels(&host.route),
         );
+        if let Some(why) = &host.why {
+            let _ = write!(text, "\n  {:width$}  {}: {why}", "", host.route.words());
+        }
         let _ = write!(text, "\n  {:width$}  {}", "", host.toplevel);
         for note in host.told() {
             let _ = write!(text, "\n  {:width$}  note: {note}", "");
@@ -94,12 +98,25 @@ fn plan(plan: &Plan, width: usize) -> String {
     text
 }
 
+/// Says how a system gets to its host after it was built.
+fn travels(route: &Route) -> String {
+    match route {
+        Route::Direct => String::new(),
+        Route::ViaCache { tier, .. } => format!(", then pulls from {tier}"),
+        Route::Push { builder } => format!(", then copied from {builder} over ssh"),
+    }
+}
+
 /// Returns how a host ended.
 fn outcome(host: &str, result: &HostResult, width: usize, goal: Goal) -> String {
     let time = duration(Duration::from_millis(result.duration_ms));
     let mut text = format!("{host:width$}  {} in {time}", result.outcome.spoken());
     if result.outcome != Outcome::Unchanged && (result.built > 0 || !result.fetched.is_empty()) {
         let _ = write!(text, "; {} built{}", result.built, origins(&result.fetched));
+    }
+    for given_up in result.taken.iter().flat_map(|taken| &taken.given_up) {
+        let _ =
+            write!(text, "\n{:width$}  gave up {}: {}", "", given_up.route.words(), given_up.why);
     }
     if let (Goal::Build, Some(toplevel)) = (goal, &result.toplevel) {
         let _ = write!(text, "\n{:width$}  {toplevel}", "");

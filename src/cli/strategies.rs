@@ -24,6 +24,7 @@ pub(super) fn mistakes(fleet: &Fleet) -> Vec<StrategyMistake> {
             strategy: None,
             allow_protected: vec![host.name.clone()],
             first: false,
+            skip_caches: false,
             asks: false,
         };
         let Err(error) = setup(&fleet, &request) else { continue };
@@ -58,7 +59,8 @@ fn mistake(error: &SetupError) -> Option<StrategyMistake> {
             format!("tier {tier} has no public_key, so nothing that it serves can be verified"),
             format!("add the public_key of tier {tier}, {direct}"),
         )),
-        SetupError::NoFile
+        SetupError::SkipsCaches { .. }
+        | SetupError::NoFile
         | SetupError::NoFlake
         | SetupError::Protected { .. }
         | SetupError::ReadOnly { .. }

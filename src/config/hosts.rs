@@ -58,24 +58,17 @@ impl<'a> HostNames<'a> {
     }
 }
 
-/// Reads a strategy; those of the design that are not built say so.
+/// Reads a strategy.
 pub(super) fn strategy(text: &str) -> value::Meaning<Strategy> {
-    match text {
-        "via-cache" => Ok(Strategy::ViaCache),
-        "direct" => Ok(Strategy::Direct),
-        "push" | "auto" => Err((
-            format!("this version of nixdash has no strategy \"{text}\" yet"),
-            "use \"via-cache\" or \"direct\"".to_owned(),
-        )),
-        other => {
-            let near = nearest(other, &["via-cache", "direct"]);
-            let hint = match near {
-                Some(near) => format!("did you mean \"{near}\"?"),
-                None => "one of: via-cache, direct".to_owned(),
-            };
-            Err((format!("{other:?} is no strategy"), hint))
-        }
+    if let Some(strategy) = Strategy::ALL.into_iter().find(|strategy| strategy.word() == text) {
+        return Ok(strategy);
     }
+    let words = Strategy::ALL.map(Strategy::word);
+    let hint = match nearest(text, &words) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => format!("one of: {}", words.join(", ")),
+    };
+    Err((format!("{text:?} is no strategy"), hint))
 }
 
 /// Checks the attribute below `nixosConfigurations`.

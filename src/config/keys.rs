@@ -168,10 +168,12 @@ const FLEET: &[KnownKey] = &[
     ),
     key(
         "strategy",
-        "`\"via-cache\"` or `\"direct\"`",
+        "`\"via-cache\"`, `\"direct\"`, `\"push\"` or `\"auto\"`",
         "`\"via-cache\"`",
         "`via-cache`: build on the builder, publish in its cache, let the target pull. It needs a \
-         tier with `host = \"<the builder>\"`. `direct`: build on the target.",
+         tier with `host = \"<the builder>\"`. `direct`: build on the target. `push`: build on the builder, \
+         which copies to the target over ssh. `auto`: the best of these for each host when a run begins; the \
+         plan says why.",
     ),
     key(
         "evaluate",

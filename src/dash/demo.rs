@@ -249,6 +249,7 @@ pub(super) fn result(host: &str, outcome: Outcome, error: Option<&str>) -> RunWh
             built: 0,
             phases: BTreeMap::from([(Phase::Build, 17_000), (Phase::Fetch, 9_000)]),
             build_on: None,
+            taken: None,
             substituted: BTreeMap::new(),
             fetched: if outcome.is_good() && outcome != Outcome::Unchanged {
                 BTreeMap::from([
@@ -269,6 +270,7 @@ pub(super) fn plan() -> Plan {
     let host = |name: &str, letter, unchanged: bool, notes: &[&str]| HostPlan {
         host: name.to_owned(),
         route: Route::ViaCache { builder: "p620".to_owned(), tier: "p620".to_owned() },
+        why: None,
         toplevel: path(letter, &format!("nixos-system-{name}-26.05.20261121.3f2c1ab")),
         drv: None,
         running: (!unchanged)

@@ -19,5 +19,7 @@ pub use journal::{
     SupervisedSince, Untold,
 };
 pub use machine::{Input, Machine, MachineCommand};
-pub use report::{Activation, Ending, Failure, Preflight, Reason, Remarks, Report, RunFacts};
+pub use report::{
+    Activation, ChosenRoute, Ending, Failure, Preflight, Reason, Remarks, Report, RunFacts,
+};
 pub use setup::{Allowed, HostSetup, Request, Setup, SetupError, setup};

@@ -1,7 +1,8 @@
 //! What the phases tell the machine.
 
 use crate::fleet::{
-    Code, DeployFacts, Fetched, Finding, Outcome, StorePath, Subject, printable_line,
+    Code, DeployFacts, Fetched, Finding, Outcome, Route, StorePath, Subject, TakenRoute,
+    printable_line,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +56,15 @@ impl Failure {
     }
 }
 
+/// A way that was chosen for a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChosenRoute {
+    /// The way.
+    pub route: Route,
+    /// Why, in one sentence without a full stop.
+    pub why: String,
+}
+
 /// What preflight saw of a target.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preflight {
@@ -72,6 +82,10 @@ pub struct Preflight {
     pub deploys: Box<DeployFacts>,
     /// Units that had failed before anything was done.
     pub failed_units: BTreeSet<String>,
+    /// The charge of its battery in percent, where it runs on that.
+    pub on_battery: Option<u64>,
+    /// By which way it gets its system, where that was chosen now.
+    pub chosen: Option<ChosenRoute>,
     /// What the person should know before saying yes.
     pub notes: Vec<Reason>,
 }
@@ -189,7 +203,12 @@ pub enum Report {
         substituted: BTreeMap<String, Fetched>,
     },
     /// Fetch.
-    Fetched(BTreeMap<String, Fetched>),
+    Fetched {
+        /// What came from where.
+        fetched: BTreeMap<String, Fetched>,
+        /// By which way.
+        taken: TakenRoute,
+    },
     /// Activate.
     Activated(Activation),
     /// Check.
@@ -226,6 +245,8 @@ pub struct RunFacts {
     pub substituted: BTreeMap<String, Fetched>,
     /// What the target fetched, by tier.
     pub fetched: BTreeMap<String, Fetched>,
+    /// By which way the target got its system.
+    pub taken: Option<TakenRoute>,
     /// What is worth knowing of the activation.
     pub remarks: Remarks,
     /// What is wrong with the activated system, though it stays; or why the host is out.

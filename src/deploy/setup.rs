@@ -30,6 +30,8 @@ pub struct Request {
     pub first: bool,
     /// What is allowed that is refused otherwise.
     pub allowed: Allowed,
+    /// Whether no cache is asked: what the builder and this machine have comes over ssh.
+    pub skip_caches: bool,
 }
 
 /// What is to be done to one host.
@@ -39,6 +41,8 @@ pub struct HostSetup {
     pub name: String,
     /// Who builds for it, and by which way it gets its system.
     pub route: Route,
+    /// What was asked for: with [`Strategy::Auto`] the way is chosen again in preflight.
+    pub asked: Strategy,
     /// Whether it activates only when every other host is done.
     pub last: bool,
     /// How long it waits for the acknowledgement.
@@ -69,6 +73,8 @@ pub struct Setup {
     pub parallel: usize,
     /// What is allowed that is refused otherwise.
     pub allowed: Allowed,
+    /// Whether no cache is asked.
+    pub skip_caches: bool,
     /// The hosts.
     pub hosts: Vec<HostSetup>,
 }
@@ -112,6 +118,16 @@ pub enum SetupError {
         /// The tier.
         tier: String,
     },
+    /// Caches cannot be left out where hosts pull from one.
+    #[error(
+        "{host} is to be deployed {strategy}, and --skip-caches is for hosts that build themselves; add --strategy direct"
+    )]
+    SkipsCaches {
+        /// The host.
+        host: String,
+        /// How it is deployed.
+        strategy: Strategy,
+    },
     /// A protected host is selected.
     #[error("{host} is protected; add --allow-protected {host} to deploy it, or leave it out")]
     Protected {
@@ -133,11 +149,15 @@ pub enum SetupError {
 
 /// Checks a request against the fleet.
 pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
-    if fleet.flake.is_none() {
-        return Err(if fleet.file.is_some() { SetupError::NoFlake } else { SetupError::NoFile });
-    }
     let mut hosts = Vec::new();
     for host in request.hosts.iter().filter_map(|name| fleet.host(name)) {
+        if fleet.flake_of(host).is_none() {
+            return Err(if fleet.file.is_some() {
+                SetupError::NoFlake
+            } else {
+                SetupError::NoFile
+            });
+        }
         if host.protected && request.goal.deploys() && !request.allow_protected.contains(&host.name)
         {
             return Err(SetupError::Protected { host: host.name.clone() });
@@ -156,6 +176,7 @@ pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
         asks: request.asks,
         parallel: fleet.rollout.parallel.max(1),
         allowed: request.allowed,
+        skip_caches: request.skip_caches,
         hosts,
     })
 }
@@ -163,10 +184,11 @@ pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
 /// Says what is to be done to one host.
 fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup, SetupError> {
     let serves = fleet.tiers.iter().any(|tier| tier.host.as_ref() == Some(&host.name));
-    let last = serves || fleet.builder.as_ref() == Some(&host.name);
+    let last = serves || fleet.builds(&host.name);
     Ok(HostSetup {
         name: host.name.clone(),
         route: route(fleet, host, request)?,
+        asked: request.strategy.unwrap_or_else(|| fleet.strategy_of(host)),
         last,
         confirm_timeout: host.confirm_timeout.unwrap_or(fleet.confirm_timeout),
         activation: host.activation.or(&fleet.activation),
@@ -178,11 +200,15 @@ fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup
 /// place: its store is the cache. Where nothing is deployed it does not matter how it would travel.
 fn route(fleet: &Fleet, host: &Host, request: &Request) -> Result<Route, SetupError> {
     let strategy = request.strategy.unwrap_or_else(|| fleet.strategy_of(host));
-    if strategy == Strategy::Direct {
-        return Ok(Route::Direct);
+    if request.skip_caches && strategy != Strategy::Direct {
+        return Err(SetupError::SkipsCaches { host: host.name.clone(), strategy });
     }
-    let Some(builder) = fleet.builder.clone() else {
-        return Err(SetupError::NoBuilder { host: host.name.clone(), strategy });
+    let builder = match (strategy, fleet.builder_of(host)) {
+        (Strategy::Direct, _) | (Strategy::Auto, None) => return Ok(Route::Direct),
+        (Strategy::ViaCache | Strategy::Push, None) => {
+            return Err(SetupError::NoBuilder { host: host.name.clone(), strategy });
+        }
+        (Strategy::ViaCache | Strategy::Push | Strategy::Auto, Some(builder)) => builder.to_owned(),
     };
     if builder == host.name {
         return Ok(Route::Direct);
@@ -190,11 +216,13 @@ fn route(fleet: &Fleet, host: &Host, request: &Request) -> Result<Route, SetupEr
     if strategy == Strategy::Push || !request.goal.deploys() {
         return Ok(Route::Push { builder });
     }
-    let Some(tier) = fleet.publish_tier() else {
-        return Err(SetupError::NoTier { host: host.name.clone(), builder });
-    };
-    match tier.public_key {
-        Some(_) => Ok(Route::ViaCache { builder, tier: tier.name.clone() }),
-        None => Err(SetupError::NoKey { tier: tier.name.clone() }),
+    match (fleet.tier_of(&builder), strategy) {
+        (Some(tier), _) if tier.public_key.is_some() => {
+            Ok(Route::ViaCache { builder, tier: tier.name.clone() })
+        }
+        // Chosen in preflight.
+        (_, Strategy::Auto) => Ok(Route::Push { builder }),
+        (Some(tier), _) => Err(SetupError::NoKey { tier: tier.name.clone() }),
+        (None, _) => Err(SetupError::NoTier { host: host.name.clone(), builder }),
     }
 }

@@ -140,6 +140,7 @@ impl Fleet {
         match self.strategy_of(host) {
             Strategy::Direct => Some(&host.name),
             Strategy::ViaCache | Strategy::Push => self.builder_of(host),
+            Strategy::Auto => self.builder_of(host).or(Some(&host.name)),
         }
     }
 }

@@ -80,6 +80,24 @@ pub fn copy_closure_to(address: &Address, drv: &StorePath) -> Vec<String> {
     words(&["nix-copy-closure", "--to", &place, drv.as_str()])
 }
 
+/// Returns a store over ssh, for a target that checks the signatures of what is copied to it. The port
+/// goes through [`ssh_options`].
+pub fn push_store(address: &Address) -> String {
+    let host = bracketed(&address.host);
+    match &address.user {
+        Some(user) => format!("ssh-ng://{user}@{host}"),
+        None => format!("ssh-ng://{host}"),
+    }
+}
+
+/// Returns the command that copies a path and all that it needs from this machine into a store, which checks
+/// the signatures.
+pub fn copy_to(store: &str, path: &StorePath) -> Vec<String> {
+    let mut argv = words(&FEATURES);
+    argv.extend(words(&["copy", "--to", store, path.as_str()]));
+    argv
+}
+
 /// Returns a host as the authority of a store URL, which is what Nix makes of it.
 fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
@@ -189,6 +207,15 @@ mod tests {
         let options = ssh_options(&p620, Some(Path::new("/etc/fleet/ssh"))).unwrap();
         assert!(options.ends_with("-F /etc/fleet/ssh -p 2222"), "{options}");
         assert!(ssh_options(&p620, Some(Path::new("/my files/ssh"))).is_err());
+    }
+
+    #[test]
+    fn a_copy_to_a_target_lets_it_check_signatures() {
+        assert_eq!(
+            push_store(&address(Some("me"), "razer.lan", Some(22))),
+            "ssh-ng://me@razer.lan"
+        );
+        assert_eq!(push_store(&address(None, "fe80::1", None)), "ssh-ng://[fe80::1]");
     }
 
     #[test]

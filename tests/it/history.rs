@@ -194,6 +194,7 @@ async fn a_full_disk_ends_a_run_with_a_true_word_in_the_history() {
         duration_ms: 1000,
         built: 1,
         phases: BTreeMap::new(),
+        taken: None,
         build_on: None,
         substituted: BTreeMap::new(),
         fetched: BTreeMap::new(),

@@ -162,7 +162,9 @@ fn next_strategy(strategy: Option<Strategy>) -> Option<Strategy> {
     match strategy {
         None => Some(Strategy::ViaCache),
         Some(Strategy::ViaCache) => Some(Strategy::Direct),
-        Some(Strategy::Direct | Strategy::Push) => None,
+        Some(Strategy::Direct) => Some(Strategy::Push),
+        Some(Strategy::Push) => Some(Strategy::Auto),
+        Some(Strategy::Auto) => None,
     }
 }
 

@@ -21,7 +21,7 @@ use crate::dash::view::paint::{Paint, count, left, width, wrap};
 use crate::dash::view::popup::{Popup, buttons};
 use crate::dash::view::start::action_words;
 use crate::dash::view::words::system_words;
-use crate::fleet::{HostPlan, Plan, RunId};
+use crate::fleet::{HostPlan, Plan, Route, RunId};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -111,6 +111,9 @@ fn host_words(host: &HostPlan, small: bool) -> Vec<(Role, String)> {
         }
         words.push((Role::Text, work(host, small)));
     }
+    if let Some(why) = host.why.as_ref().filter(|_| !host.unchanged) {
+        words.push((Role::Dim, format!("{}: {why}", host.route.words())));
+    }
     for note in host.told() {
         words.push((Role::Warn, format!("▲ {note}")));
     }
@@ -122,11 +125,13 @@ fn work(host: &HostPlan, small: bool) -> String {
     let built = number(host.to_build);
     let downloaded = number(host.to_download);
     let place = host.build_on();
-    match host.route.tier() {
-        _ if small => format!("{built} to build, {downloaded} to get"),
-        Some(tier) => {
-            format!("{built} to build, {downloaded} to download on {place}; fetches from {tier}")
-        }
-        None => format!("{built} to build, {downloaded} to download on {place}"),
+    if small {
+        return format!("{built} to build, {downloaded} to get");
     }
+    let travels = match &host.route {
+        Route::Direct => String::new(),
+        Route::ViaCache { tier, .. } => format!("; fetches from {tier}"),
+        Route::Push { builder } => format!("; copied from {builder} over ssh"),
+    };
+    format!("{built} to build, {downloaded} to download on {place}{travels}")
 }

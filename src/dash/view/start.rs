@@ -154,6 +154,9 @@ fn strategy_words(paint: &Paint<'_>, form: &StartForm) -> String {
             let builder = fleet.builder.as_deref().unwrap_or("the builder");
             format!("push: build on {builder}, which copies to the hosts over ssh")
         }
+        Some(Strategy::Auto) => {
+            "auto: the best way for each host now; the plan says which and why".to_owned()
+        }
         Some(Strategy::Direct) => "direct: each host builds its own system".to_owned(),
         None => {
             let mut words: Vec<&str> = form

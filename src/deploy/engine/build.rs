@@ -5,6 +5,7 @@ use super::fetch::{by_tier, why};
 use super::lost::{lost, not_started};
 use super::scripts::{BUILD, COMPARE, ROOT};
 use super::step::{PlainLog, Step};
+use super::stores::{self, is_here};
 use crate::deploy::{Failure, Report};
 use crate::fleet::{Code, Progress, bytes};
 use crate::nix::activity_log::ActivityLog;
@@ -31,6 +32,10 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
         step.log("the running system is the one asked for").await;
         return Ok(Report::Compared { to_build: Some(0), to_download: Some(0) });
     }
+    if step.shared.skips_caches && is_here(toplevel).await {
+        step.log("the system is in the store of this machine, and comes from there").await;
+        return Ok(Report::Compared { to_build: Some(0), to_download: Some(0) });
+    }
     let mut compared = ask(step).await?;
     if compared.is_invalid() {
         step.log(&format!(
@@ -49,7 +54,12 @@ struct Compared(Output);
 
 /// Asks the host that builds, and roots the derivation there.
 async fn ask(step: &Step) -> Result<Compared, Failure> {
-    let script = Script::new(COMPARE).arg(step.drv()?).limit(Duration::from_secs(120));
+    let mut script = Script::new(COMPARE).arg(step.drv()?).limit(Duration::from_secs(120));
+    if step.shared.skips_caches {
+        // Only root may name other stores.
+        script = script.root();
+        script.args.extend(stores::prepare(step).await?.arguments());
+    }
     // From here on it takes as long as somebody thinks about the plan until it is built.
     let rooting = evaluate::root_derivation(step, step.drv()?);
     let (output, ()) = tokio::join!(step.run(step.host.build_on(), &script), rooting);
@@ -108,7 +118,13 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
         return Ok(Report::Built { built: 0, substituted: BTreeMap::new() });
     }
     let mut job = step.job_to_start(step.host.build_on(), "build").await;
-    let args = [step.drv()?.to_owned(), step.build_root()];
+    let mut args = vec![step.drv()?.to_owned(), step.build_root()];
+    if step.shared.skips_caches {
+        if is_here(step.toplevel()?).await {
+            stores::copy_from_here(step).await?;
+        }
+        args.extend(stores::prepare(step).await?.arguments());
+    }
     job.start(JobKind::Work, BUILD, &args, PATIENCE, &mut PlainLog(step))
         .await
         .map_err(|failure| step.about_builder(not_started(failure)))?;

@@ -1,11 +1,14 @@
-//! Fetch: the target pulls its system from its own substituters, as a job.
+//! Fetch: the target pulls its system from its own substituters, as a job; or the builder copies it there.
 
 use super::build::NixEar;
 use super::lost::{lost, not_started};
+use super::push;
+use super::routes::{is_of_tier, turn};
 use super::scripts::FETCH;
 use super::step::{PlainLog, Step};
+use super::verify::check;
 use crate::deploy::{Failure, Reason, Report};
-use crate::fleet::{Code, Fetched, Fleet};
+use crate::fleet::{Code, Fetched, Fleet, Outcome, Route, Tier};
 use crate::nix::activity_log::NixFailure;
 use crate::nix::settings::bare_url;
 use crate::remote::job::{Job, JobKind};
@@ -15,19 +18,62 @@ use std::time::Duration;
 /// How long a target may be silent because the connection is lost.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Names the fetch's job.
+/// Names the job of the fetch, or of the copy in its place.
 pub(super) fn job(step: &Step) -> Job {
-    step.job(&step.host.name, "fetch")
+    match step.taken().route {
+        Route::Push { builder } => push::job(step, &builder),
+        Route::ViaCache { .. } | Route::Direct => step.job(&step.host.name, "fetch"),
+    }
 }
 
-/// Pulls the system and says which tier served what.
+/// Brings the system to the target by its way, and by the next one that works when a cache fails. Says
+/// what came from where, and by which way.
 pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
-    let mut job = step.job_to_start(&step.host.name, "fetch").await;
+    loop {
+        let taken = step.taken();
+        let fetched = match &taken.route {
+            Route::Push { builder } => push::push(step, builder).await,
+            // Only that cache, when it was turned to: those that failed hold the fetch up.
+            Route::ViaCache { .. } | Route::Direct => {
+                pull(step, step.tier()?, !taken.given_up.is_empty()).await
+            }
+        };
+        match fetched {
+            Ok(fetched) => return Ok(Report::Fetched { fetched, taken }),
+            Err(failure) => another_way(step, failure).await?,
+        }
+    }
+}
+
+/// Turns to another way where the cache is at fault for a fetch that failed.
+async fn another_way(step: &Step, failure: Failure) -> Result<(), Failure> {
+    // A job that was ended from outside was ended on purpose.
+    let is_over = failure.outcome != Outcome::Failed || failure.reason.code == Code::JobEnded;
+    let taken = step.taken();
+    let Some(tier) = taken.route.tier().and_then(|tier| step.shared.fleet.tier(tier)) else {
+        return Err(failure);
+    };
+    if is_over {
+        return Err(failure);
+    }
+    if is_of_tier(&failure) {
+        return turn(step, failure).await;
+    }
+    match check(step, tier).await {
+        Err(at_fault) if is_of_tier(&at_fault) => turn(step, at_fault).await,
+        Ok(()) | Err(_) => Err(failure),
+    }
+}
+
+/// Lets the target pull from its own substituters, or from one tier only.
+async fn pull(step: &Step, tier: &Tier, only: bool) -> Result<BTreeMap<String, Fetched>, Failure> {
+    let name = if only { "fetch-again" } else { "fetch" };
+    let mut job = step.job_to_start(&step.host.name, name).await;
     let mut args = vec![step.toplevel()?.to_string(), step.fetch_root()];
-    if step.shared.fleet.bootstrap_trust {
-        let tier = step.tier()?;
+    let adds = step.shared.fleet.bootstrap_trust;
+    if only || adds {
         args.push(tier.url.clone());
-        args.extend(tier.public_key.as_ref().map(|key| key.text.clone()));
+        args.extend(tier.public_key.as_ref().filter(|_| adds).map(|key| key.text.clone()));
     }
     job.start(JobKind::Work, FETCH, &args, PATIENCE, &mut PlainLog(step))
         .await
@@ -41,7 +87,7 @@ pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
     let log = lines.finish().await;
     let host = &step.host.name;
     match state.exit {
-        Some(0) => Ok(Report::Fetched(by_tier(&step.shared.fleet, log.fetched()))),
+        Some(0) => Ok(by_tier(&step.shared.fleet, log.fetched())),
         Some(code) => {
             let (code, said) = why(log.failure(), code, Code::FetchFailed);
             let text = format!("{host} could not fetch its system: {said}");

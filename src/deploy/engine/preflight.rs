@@ -5,6 +5,7 @@ use super::ancestry;
 use super::evaluate::OLDEST;
 use super::lost::lost;
 use super::owner::Owner;
+use super::routes;
 use super::scripts::PREFLIGHT;
 use super::step::Step;
 use super::verify::accepted;
@@ -52,6 +53,7 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     found.notes.extend(ancestry::of_host(step, &found).await?);
     // What could not be asked is not required afterwards.
     found.answering = answering.unwrap_or_default();
+    routes::settle(step, &mut found).await?;
     Ok(Report::Preflight(found))
 }
 
@@ -157,6 +159,7 @@ fn read(
         }
         found.notes.extend(note(host, key, value, limits, times)?);
     }
+    found.on_battery = power.1.filter(|_| power.0 == Some(false));
     if let (Some(false), Some(charge)) = power
         && charge < BATTERY_NOTED
     {

@@ -34,6 +34,16 @@ pub(super) const EVALUATOR: &str = script!("evaluator.sh");
 pub(super) const FETCH: &str = script!("fetch.sh");
 /// Makes the root of a run's build the lasting one.
 pub(super) const KEEP: &str = script!("keep.sh");
+/// Asks whether one cache holds a whole system.
+pub(super) const HOLDS: &str = script!("holds.sh");
+/// Copies a system from the builder to its target.
+pub(super) const PUSH: &str = script!("push.sh");
+/// Says what a target asks of whoever copies to it.
+pub(super) const PUSH_TARGET: &str = script!("push-target.sh");
+/// Tries how a builder can log in to a target.
+pub(super) const PUSH_WAY: &str = script!("push-way.sh");
+/// Signs a system.
+pub(super) const SIGN: &str = script!("sign.sh");
 /// Looks at a target before anything is done to it.
 pub(super) const PREFLIGHT: &str = script!(
     "../../remote/scripts/units.sh",

@@ -5,8 +5,10 @@ use super::evaluate::{Arrived, Evaluating, FlakeCommit, NoCommit, Packed};
 use super::journaling::{RunJournal, Survives};
 use super::lost::lost;
 use super::once::OnceEach;
+use super::push::PushWay;
 use super::resumed::Resumed;
 use super::scripts::{DIFF, TIDY, WORD};
+use super::stores::OnlyStores;
 use super::supervised::Supervised;
 use super::telling::TellingRunner;
 use super::{
@@ -16,6 +18,7 @@ use super::{
 use crate::deploy::{Failure, HostSetup, JobNote, Reason, Report, RunEntry, RunFacts, Setup};
 use crate::fleet::{
     Code, FlakeSource, Fleet, Goal, Host, Phase, Progress, RunEvent, RunId, RunWhat, StorePath,
+    TakenRoute,
     Tier, printable_line,
 };
 use crate::record::KeptEvaluations;
@@ -73,6 +76,16 @@ pub(super) struct RunContext {
     pub(super) commits: OnceEach<String, Result<Arc<FlakeCommit>, NoCommit>>,
     /// Whether the lock file of a flake names all of its inputs, by place and reference.
     pub(super) whole_locks: OnceEach<String, bool>,
+    /// By which way hosts get their systems, where that is another one than planned, by host.
+    pub(super) routes: std::sync::Mutex<HashMap<String, TakenRoute>>,
+    /// For which systems builders build, by builder.
+    pub(super) builders: OnceEach<String, Result<Vec<String>, String>>,
+    /// How builders reach targets, by target.
+    pub(super) pushes: OnceEach<String, Arc<PushWay>>,
+    /// The stores that hosts take paths from where no cache is asked, by host.
+    pub(super) stores: OnceEach<String, Arc<OnlyStores>>,
+    /// Whether no cache is asked.
+    pub(super) skips_caches: bool,
     /// What was evaluated by earlier runs; none where nothing is kept.
     pub(super) kept: Option<KeptEvaluations>,
     /// The source of each flake, packed to be sent; nothing of one that hosts fetch by themselves.
@@ -162,6 +175,11 @@ impl RunContext {
             evaluating: OnceEach::default(),
             commits: OnceEach::default(),
             whole_locks: OnceEach::default(),
+            routes: std::sync::Mutex::default(),
+            builders: OnceEach::default(),
+            pushes: OnceEach::default(),
+            stores: OnceEach::default(),
+            skips_caches: setup.skip_caches,
             kept: None,
             packed: OnceEach::default(),
             sources: OnceEach::default(),
@@ -260,7 +278,7 @@ impl Step {
             return begun.await.unwrap_or_else(|_| Err(self.internal("its task was stopped")));
         }
         let evaluates = self.phase == Phase::Preflight && self.shared.goal != Goal::Rollback;
-        let ahead = if evaluates { beside.begin(self, Phase::Evaluate) } else { None };
+        let ahead = if evaluates && self.host.asked != Strategy::Auto { beside.begin(self, Phase::Evaluate) } else { None };
         let result = self.carry_out_itself().await;
         if result.is_ok() {
             ahead.into_iter().for_each(Ahead::keep);
@@ -403,7 +421,8 @@ impl Step {
 
     /// Returns the tier that the host pulls from.
     pub(super) fn tier(&self) -> Result<&Tier, Failure> {
-        let tier = self.host.route.tier().and_then(|name| self.shared.fleet.tier(name));
+        let taken = self.taken();
+        let tier = taken.route.tier().and_then(|name| self.shared.fleet.tier(name));
         tier.ok_or_else(|| self.internal("no tier to pull from"))
     }
 

@@ -6,3 +6,4 @@ mod connections;
 mod endings;
 mod resumed;
 mod target;
+mod ways;

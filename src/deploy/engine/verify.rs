@@ -3,21 +3,37 @@
 //! Asked from the target, since it may not see what this machine sees; the signature is checked
 //! here, against the key that `hosts.toml` names.
 
-use super::scripts::VERIFY;
+use super::routes::{is_of_tier, turn};
+use super::scripts::{HOLDS, VERIFY};
 use super::step::Step;
 use crate::deploy::{Failure, Reason, Report};
 use crate::fleet::{Code, Outcome, PublicKey, SignatureState, StorePath, Tier, printable_line};
+use crate::nix::dry_run;
 use crate::nix::narinfo::{NarInfo, SIZE_LIMIT};
 use crate::nix::settings::{Settings, bare_url};
 use crate::nix::substituter::Substituter;
 use crate::nix::trusted_keys::TrustedKeys;
 use crate::probe::own_trouble;
-use crate::remote::Script;
+use crate::remote::{Output, Script};
+use std::time::Duration;
 
+/// How long a tier may be asked for everything that a system needs.
+const HOLDS_LIMIT: Duration = Duration::from_secs(120);
+
+/// Verifies that the target gets its system from the tier; where that fails since the tier is at fault,
+/// turns to another way.
 pub(super) async fn verify(step: &Step) -> Result<Report, Failure> {
-    let (tier, toplevel) = (step.tier()?, step.toplevel()?);
-    let script = Script::new(VERIFY).root().arg(&tier.url).arg(toplevel.hash());
-    let output = step.run(&step.host.name, &script).await?;
+    match check(step, step.tier()?).await {
+        Ok(()) => Ok(Report::Done),
+        Err(failure) if is_of_tier(&failure) => turn(step, failure).await.map(|()| Report::Done),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Checks that a tier serves the system, signed by its key, and that the target takes it from there.
+pub(super) async fn check(step: &Step, tier: &Tier) -> Result<(), Failure> {
+    let toplevel = step.toplevel()?;
+    let output = ask(step, tier, toplevel.hash()).await?;
     let (settings, rest) =
         output.stdout.split_once("\n--- narinfo\n").unwrap_or(("", &output.stdout));
     let host = &step.host.name;
@@ -32,7 +48,7 @@ pub(super) async fn verify(step: &Step) -> Result<Report, Failure> {
     let settings = Settings::parse(settings);
     if settings.is_empty() {
         step.log("its Nix settings could not be read; the fetch will tell").await;
-        return Ok(Report::Done);
+        return Ok(());
     }
     match accepted(host, tier, key, &settings) {
         Ok(()) => step.log(&format!("{host} asks {} and trusts {}", tier.name, key.name)).await,
@@ -41,7 +57,51 @@ pub(super) async fn verify(step: &Step) -> Result<Report, Failure> {
         }
         Err(why) => return Err(failed(why)),
     }
-    Ok(Report::Done)
+    Ok(())
+}
+
+/// Looks at a tier from the target, with the hash of a path.
+async fn ask(step: &Step, tier: &Tier, hash: &str) -> Result<Output, Failure> {
+    let script = Script::new(VERIFY).root().arg(&tier.url).arg(hash);
+    step.run(&step.host.name, &script).await
+}
+
+/// Checks that a tier holds the whole system, as the target's Nix finds it there, and that the target
+/// takes it.
+pub(super) async fn holds(step: &Step, tier: &Tier) -> Result<(), Failure> {
+    check(step, tier).await?;
+    let script = Script::new(HOLDS).root().limit(HOLDS_LIMIT);
+    let script = script.arg(step.toplevel()?.as_str()).arg(&tier.url);
+    let output = step.run(&step.host.name, &script).await?;
+    let found = dry_run::parse(&output.stderr);
+    if output.is_ok() && found.unknown == 0 && found.to_build == 0 {
+        return Ok(());
+    }
+    let text = format!(
+        "tier {} has the system of {}, but not all that it needs",
+        tier.name, step.host.name
+    );
+    Err(Failure::failed(Code::PathMissing, text))
+}
+
+/// Looks whether a tier answers the target at all, by the path that runs there; the error says why it
+/// is of no use now.
+pub(super) async fn is_up(
+    step: &Step,
+    tier: &Tier,
+    running: Option<&StorePath>,
+) -> Result<Result<(), String>, Failure> {
+    // Any hash does: that a path is missing is an answer.
+    let hash = running.map_or("00000000000000000000000000000000", StorePath::hash);
+    let output = ask(step, tier, hash).await?;
+    let (_, rest) = output.stdout.split_once("\n--- narinfo\n").unwrap_or(("", &output.stdout));
+    let answer = CurlAnswer::read(rest, &output.stderr);
+    let host = &step.host.name;
+    Ok(match answer.status {
+        "200" | "404" => Ok(()),
+        "000" => Err(unanswered(host, tier, &answer).text),
+        status => Err(format!("tier {} answers {status} to {host}", tier.name)),
+    })
 }
 
 /// What curl on the target said.
@@ -206,7 +266,11 @@ pub(super) fn accepted(
 }
 
 /// Checks that a signature of this key is one that the target takes.
-fn trusts(host: &str, key: &PublicKey, keys: &TrustedKeys) -> Result<(), (Code, String)> {
+pub(super) fn trusts(
+    host: &str,
+    key: &PublicKey,
+    keys: &TrustedKeys,
+) -> Result<(), (Code, String)> {
     if let Some(malformed) = keys.malformed.first() {
         let text = format!(
             "{host} takes nothing from any cache: \"{}\" in its trusted-public-keys is no key ({}), and with it Nix can check no signature; mend or remove it",

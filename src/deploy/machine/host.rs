@@ -41,7 +41,7 @@ impl HostProgress {
         match self.stage {
             Stage::Running(phase) => phase >= Phase::Fetch,
             Stage::Waiting(phase) => {
-                phase > Phase::Fetch && self.setup.route.tier().is_some() && !self.setup.last
+                phase > Phase::Fetch && self.setup.route.travels() && !self.setup.last
             }
             Stage::Ended(_) => false,
         }
@@ -50,7 +50,12 @@ impl HostProgress {
     /// Takes what a phase found; returns the end of the host's run, when it is that.
     pub(super) fn take(&mut self, report: Report, setup: &Setup) -> Option<Ending> {
         match report {
-            Report::Preflight(preflight) => self.known.preflight = preflight,
+            Report::Preflight(preflight) => {
+                if let Some(chosen) = &preflight.chosen {
+                    self.setup.route = chosen.route.clone();
+                }
+                self.known.preflight = preflight;
+            }
             Report::Evaluated { drv, toplevel } => {
                 self.known.drv = Some(drv);
                 self.known.toplevel = Some(toplevel);
@@ -63,7 +68,10 @@ impl HostProgress {
                 self.known.built = built;
                 self.known.substituted = substituted;
             }
-            Report::Fetched(fetched) => self.known.fetched = fetched,
+            Report::Fetched { fetched, taken } => {
+                self.known.fetched = fetched;
+                self.known.taken = Some(taken);
+            }
             Report::Activated(Activation::Runs(remarks)) => {
                 self.known.blemish = remarks.blemish();
                 self.known.remarks = remarks;
@@ -113,6 +121,7 @@ impl HostProgress {
             built: self.known.built,
             phases: self.took.clone(),
             build_on: Some(self.setup.build_on().to_owned()),
+            taken: self.known.taken.clone(),
             substituted: self.known.substituted.clone(),
             fetched: self.known.fetched.clone(),
             error: reason.map(|reason| reason.text),

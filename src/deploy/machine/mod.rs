@@ -259,9 +259,8 @@ impl Machine {
             Phase::Preflight | Phase::Evaluate | Phase::Compare | Phase::Build | Phase::Diff => {
                 true
             }
-            Phase::Publish | Phase::Verify | Phase::Fetch => {
-                self.hosts[index].setup.route.tier().is_some()
-            }
+            Phase::Publish | Phase::Verify => self.hosts[index].setup.route.tier().is_some(),
+            Phase::Fetch => self.hosts[index].setup.route.travels(),
             Phase::Activate => goal != Goal::Boot,
             // Without magic rollback the host waits for nobody: there is nothing to acknowledge.
             Phase::Acknowledge | Phase::Check | Phase::Settle => {

@@ -38,6 +38,7 @@ impl Machine {
                 Some(toplevel) if !failed => hosts.push(HostPlan {
                     host: name.clone(),
                     route: host.setup.route.clone(),
+                    why: host.known.preflight.chosen.as_ref().map(|chosen| chosen.why.clone()),
                     toplevel: toplevel.clone(),
                     drv: host.known.drv.as_deref().and_then(|drv| StorePath::parse(drv).ok()),
                     running: host.known.preflight.running.clone(),

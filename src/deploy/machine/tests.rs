@@ -3,7 +3,7 @@
 use super::*;
 use crate::deploy::{Activation, Ending};
 use crate::deploy::{Preflight, Remarks};
-use crate::fleet::{Route, StorePath, Strategy};
+use crate::fleet::{Route, StorePath, Strategy, TakenRoute};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ fn host(name: &str) -> HostSetup {
         } else {
             Route::ViaCache { builder: "p620".to_owned(), tier: "p620".to_owned() }
         },
+        asked: Strategy::ViaCache,
         last: builder,
         confirm_timeout: Duration::from_secs(30),
         activation: crate::fleet::ActivationSettings::default(),
@@ -36,6 +37,7 @@ fn machine(names: &[&str], goal: Goal, asks: bool) -> Machine {
         goal,
         strategy: Strategy::ViaCache,
         asks,
+        skip_caches: false,
         parallel: 2,
         hosts: names.iter().map(|name| host(name)).collect(),
     };
@@ -56,7 +58,10 @@ fn good(phase: Phase, goal: Goal) -> Report {
         Phase::Publish | Phase::Verify | Phase::Diff | Phase::Acknowledge | Phase::Settle => {
             Report::Done
         }
-        Phase::Fetch => Report::Fetched(BTreeMap::new()),
+        Phase::Fetch => Report::Fetched {
+            fetched: BTreeMap::new(),
+            taken: TakenRoute { route: Route::Direct, given_up: Vec::new() },
+        },
         Phase::Activate if goal == Goal::DryActivate => {
             let ending = Ending { outcome: Outcome::Dry, reason: None };
             Report::Activated(Activation::Decided(ending))

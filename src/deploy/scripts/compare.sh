@@ -1,13 +1,20 @@
 #!/bin/sh
-# Asks what realising a derivation ($1) would take, as the login user; Nix answers on standard error.
-# Prints the bytes that are free below /nix, and `invalid` where the derivation is not in the store.
+# Asks what realising a derivation ($1) would take, as the login user; Nix answers on standard error. $2 and
+# $3, where no cache is asked, are the stores to take paths from instead and the options of ssh to them; then
+# it runs as root. Prints the bytes that are free below /nix, and `invalid` where the derivation is not in the
+# store.
 main() {
 	df -P -B1 /nix/store | awk 'NR == 2 { print $4 }'
 	if ! nix-store --check-validity "$1" 2>/dev/null; then
 		echo invalid
 		return
 	fi
-	nix-store --realise --dry-run "$1"
+	if [ "$#" = 3 ]; then
+		# Not through the daemon, which has its own settings of ssh.
+		export NIX_REMOTE=local NIX_SSHOPTS="$3"
+		set -- "$1" --option substituters "$2" --option extra-substituters ''
+	fi
+	nix-store --realise --dry-run "$@"
 }
 
 main "$@"

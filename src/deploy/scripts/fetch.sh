@@ -1,6 +1,7 @@
 #!/bin/sh
 # A job on the target: gets a system from the target's own substituters, never by building, and
-# roots it. $1 system, $2 root; $3 and $4, where given, a substituter and its key to add.
+# roots it. $1 system, $2 root; $3, where given alone, the one substituter to ask; $3 and $4 a
+# substituter and its key to add.
 # What a cache said was missing a moment ago is asked again; a retry doubts what it said was there.
 mkdir -p "${2%/*}"
 
@@ -12,7 +13,9 @@ fetch() {
 toplevel=$1
 root=$2
 shift 2
-if [ "$#" = 2 ]; then
+if [ "$#" = 1 ]; then
+	set -- --option substituters "$1" --option extra-substituters ''
+elif [ "$#" = 2 ]; then
 	set -- --option extra-substituters "$1" --option extra-trusted-public-keys "$2"
 fi
 fetch "$@" && exit 0

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Tries on the host that builds whether it can log in to a target, by its own keys and the keys of hosts
-# that it knows. Prints lines of a word, a tab and a value; the first address that lets us in ends the search.
+# Tries on the host that builds whether it can log in to a target. Prints lines of a word, a tab and a
+# value; the first address that lets us in ends the search.
 #
-# $1 a file with a secret key to sign with, or nothing; $2 options for ssh, in words that no space is in; then
-# a user, a host and a port for each address. Lines of known hosts on standard input, where there are any, are
-# taken instead of those that this host has.
+# $1 a file with a secret key to sign with, or nothing; $2 options for ssh, in words that no space is in; $3
+# lines of known hosts to take instead of those that this host has, or nothing, and $4 the name of the target in
+# them; then a user, a host and a port for each address.
 
 say() { printf '%s\t%s\n' "$1" "$2"; }
 
@@ -19,9 +19,16 @@ look_at_the_key() {
 }
 
 main() {
-	[ -z "$1" ] || look_at_the_key "$1"
+	# A key that only root can read is not looked at in a session.
+	if [ -n "$1" ] && [ -z "$3" ]; then look_at_the_key "$1"; fi
 	options=$2
-	shift 2
+	if [ -n "$3" ]; then
+		known=$(mktemp) || exit 1
+		trap 'rm -f "$known"' EXIT
+		printf '%s' "$3" >"$known"
+		options="$2 -o UserKnownHostsFile=$known -o GlobalKnownHostsFile=/dev/null -o HostKeyAlias=$4"
+	fi
+	shift 4
 	number=0
 	while [ "$#" -ge 3 ]; do
 		# shellcheck disable=SC2086 # one word per option

@@ -420,6 +420,24 @@ codes! {
     DerivationNotCopied "derivation-not-copied" Error "copy"
         "The derivation of the system could not be copied to the host that builds it."
         "Mend what the cause names on the host that builds.";
+    NoBuilder "no-builder" Error "no builder"
+        "No host builds for the system of this host."
+        "Name a builder of its system in [builders] of hosts.toml, let its builder emulate that system, or deploy it direct.";
+    BuildEmulated "build-emulated" Note "emulated"
+        "The builder is of another system than the host and builds for it by emulation, or through another machine."
+        "Name a builder of the system of the host in [builders] of hosts.toml, where builds take too long.";
+    PushRefused "push-refused" Error "no way to push"
+        "The host that builds cannot log in to the target to copy the system to it."
+        "Give root of the builder a key that the target accepts and the target's host key, or run an ssh agent here.";
+    PushInSession "push-in-session" Note "in session"
+        "The builder cannot log in to the target by itself, so the ssh agent of the operator is lent to it, and the copy ends with the connection."
+        "Give root of the builder a key that the target accepts, so that the copy goes on without you.";
+    PushUnsigned "push-unsigned" Note "not signed"
+        "The builder signs nothing for the copy, and the target takes only what one of its trusted keys signed."
+        "Name a secret key on the builder as `sign_key` in hosts.toml, and its public half in the settings of the target.";
+    CachesSkipped "caches-skipped" Note "no caches"
+        "No cache is asked in this run (`--skip-caches`)."
+        "Deploy without `--skip-caches` when the caches answer again.";
     BuildFailed "build-failed" Error "build"
         "A derivation of the system could not be built."
         "Read the log of the derivation that the cause names.";

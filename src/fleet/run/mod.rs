@@ -14,5 +14,5 @@ pub use goal::Goal;
 pub use outcome::{HostResult, Outcome};
 pub use phase::{Phase, PhaseState, Progress, UsualTimes};
 pub use plan::{HostPlan, Plan};
-pub use route::{Route, Strategy};
+pub use route::{GivenUpRoute, Route, Strategy, TakenRoute};
 pub use wait::Wait;

@@ -1,6 +1,6 @@
 //! How a host's run ended.
 
-use crate::fleet::{Fetched, Finding, Phase, Share, StorePath};
+use crate::fleet::{Fetched, Finding, Phase, Share, StorePath, TakenRoute};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -108,6 +108,9 @@ pub struct HostResult {
     /// The host that builds for it; none where that is not known, as in the records of older runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub build_on: Option<String>,
+    /// By which way it got its system; none where it did not, and in the records of older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<TakenRoute>,
     /// What the host that builds fetched for it, by tier name (or URL): with `built`, what was not
     /// valid there when the run began.
     #[serde(default)]

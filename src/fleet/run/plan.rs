@@ -11,6 +11,9 @@ pub struct HostPlan {
     pub host: String,
     /// Who builds, and by which way it travels.
     pub route: Route,
+    /// Why this way was chosen; none where somebody said which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// The system to come.
     pub toplevel: StorePath,
     /// Its derivation; none in the records of older runs.

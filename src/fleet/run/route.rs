@@ -14,15 +14,21 @@ pub enum Strategy {
     Direct,
     /// Build on the builder, copy from there to the target over ssh.
     Push,
+    /// The best of these for each host, by how the fleet is when the run begins.
+    Auto,
 }
 
 impl Strategy {
+    /// Every strategy, in the order of the documentation.
+    pub const ALL: [Self; 4] = [Self::ViaCache, Self::Direct, Self::Push, Self::Auto];
+
     /// Returns the word of `hosts.toml` and the command line.
     pub fn word(self) -> &'static str {
         match self {
             Self::ViaCache => "via-cache",
             Self::Direct => "direct",
             Self::Push => "push",
+            Self::Auto => "auto",
         }
     }
 }
@@ -31,6 +37,27 @@ impl fmt::Display for Strategy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.word())
     }
+}
+
+/// A way that was given up during a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUpRoute {
+    /// The way.
+    #[serde(flatten)]
+    pub route: Route,
+    /// Why.
+    pub why: String,
+}
+
+/// By which way a host really got its system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenRoute {
+    /// The way.
+    #[serde(flatten)]
+    pub route: Route,
+    /// Those that were given up before, the first first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub given_up: Vec<GivenUpRoute>,
 }
 
 /// By which way one host of a run gets its system.
@@ -67,6 +94,23 @@ impl Route {
         match self {
             Self::ViaCache { tier, .. } => Some(tier),
             Self::Direct | Self::Push { .. } => None,
+        }
+    }
+
+    /// Returns whether the system is built elsewhere than where it is to run.
+    pub fn travels(&self) -> bool {
+        match self {
+            Self::Direct => false,
+            Self::ViaCache { .. } | Self::Push { .. } => true,
+        }
+    }
+
+    /// Returns the way in words, as they stand behind "goes" or "by".
+    pub fn words(&self) -> String {
+        match self {
+            Self::Direct => "direct".to_owned(),
+            Self::ViaCache { tier, .. } => format!("via-cache from {tier}"),
+            Self::Push { builder } => format!("push from {builder}"),
         }
     }
 

@@ -172,6 +172,7 @@ mod tests {
         let host = HostPlan {
             host: "samsung".to_owned(),
             route: Route::Push { builder: "p620".to_owned() },
+            why: None,
             toplevel: StorePath::parse(NEW).unwrap(),
             drv: None,
             running: StorePath::parse(OLD).ok(),

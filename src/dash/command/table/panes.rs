@@ -25,7 +25,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[C::Start],
         Some("strategy"),
         "strategy",
-        "choose the next strategy: as configured, via-cache, direct",
+        "choose the next strategy: as configured, via-cache, direct, push, auto",
     ),
     entry(
         Command::Accept,

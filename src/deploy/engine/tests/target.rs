@@ -24,15 +24,22 @@ pub(super) fn name_of(script: &Script) -> &'static str {
         (scripts::COMPARE, "compare"),
         (scripts::DIFF, "diff"),
         (scripts::EVALUATE, "evaluate"),
+        (scripts::EVALUATOR, "evaluator"),
         (job::scripts::FOLLOW, "follow"),
         (scripts::KEEP, "keep"),
+        (scripts::HOLDS, "holds"),
         (scripts::PREFLIGHT, "preflight"),
+        (scripts::PUSH_TARGET, "push-target"),
+        (scripts::PUSH_WAY, "push-way"),
         (scripts::RECOVER, "recover"),
         (scripts::ROOT, "root"),
         (scripts::ROOT_DRV, "root-drv"),
         (job::scripts::START, "start"),
         (job::scripts::STOP, "stop"),
+        (scripts::SYSTEMS, "systems"),
         (scripts::TIDY, "tidy"),
+        (scripts::UNPACK, "unpack"),
+        (scripts::VERIFY, "verify"),
         (scripts::UNROOT, "unroot"),
         (scripts::WORD, "word"),
     ] {
@@ -107,7 +114,7 @@ impl Default for Target {
 
 impl Target {
     /// Answers a script.
-    fn answer(&mut self, script: &Script) -> Result<Output, RemoteError> {
+    pub(super) fn answer(&mut self, script: &Script) -> Result<Output, RemoteError> {
         let name = name_of(script);
         let error = |trouble: &Trouble| RemoteError::new("samsung", trouble.clone(), "it broke");
         if let Some(trouble) = self.always.get(name) {
@@ -280,6 +287,7 @@ pub(super) fn switch(fleet: &Fleet, goal: Goal) -> Setup {
         allow_protected: Vec::new(),
         asks: false,
         first: false,
+        skip_caches: false,
     };
     setup(fleet, &request).unwrap()
 }

@@ -1,0 +1,297 @@
+//! By which way a host gets its system: chosen in preflight where that is asked for, and changed when the
+//! way fails while the run goes on.
+//!
+//! The host that builds stays the same when a way fails: another cache that holds the whole system comes
+//! next, and then the builder copies it straight to the target.
+
+use super::push;
+use super::step::Step;
+use super::stores;
+use super::systems::builds_for;
+use super::verify;
+use crate::deploy::{ChosenRoute, Failure, Preflight, Reason};
+use crate::fleet::{Code, GivenUpRoute, Host, Outcome, Route, Strategy, TakenRoute, Tier};
+use std::sync::PoisonError;
+
+impl Step {
+    /// Returns by which way the host gets its system now, and what was given up before.
+    pub(super) fn taken(&self) -> TakenRoute {
+        let routes = self.shared.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = routes.get(&self.host.name).cloned();
+        let planned = || TakenRoute { route: self.host.route.clone(), given_up: Vec::new() };
+        changed.unwrap_or_else(planned)
+    }
+
+    /// Turns to another way, since the one before failed.
+    fn turn_to(&self, route: Route, why: String) {
+        let TakenRoute { route: before, mut given_up } = self.taken();
+        given_up.push(GivenUpRoute { route: before, why });
+        let mut routes = self.shared.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        routes.insert(self.host.name.clone(), TakenRoute { route, given_up });
+    }
+
+    /// Asks once per run for which systems a host builds.
+    async fn builds_for(&self, builder: &str) -> Result<Vec<String>, String> {
+        let cell = self.shared.builders.cell(builder);
+        let runner = self.shared.runner.as_ref();
+        cell.get_or_init(|| builds_for(runner, builder)).await.clone()
+    }
+}
+
+/// Chooses the way where that is asked for, and looks whether the way can be gone: notes go into what
+/// preflight found.
+pub(super) async fn settle(step: &Step, found: &mut Preflight) -> Result<(), Failure> {
+    let host = step.config()?;
+    let route = if step.host.asked == Strategy::Auto {
+        let chosen = choose(step, host, found).await?;
+        step.log(&format!("goes {}: {}", chosen.route.words(), chosen.why)).await;
+        found.chosen.insert(chosen).route.clone()
+    } else {
+        step.host.route.clone()
+    };
+    if step.shared.skips_caches {
+        found.notes.extend(stores::prepare(step).await?.note.clone());
+    }
+    let Some(builder) = route.travels().then(|| route.builder(&host.name).to_owned()) else {
+        return Ok(());
+    };
+    found.notes.extend(foreign_system(step, host, &builder).await?);
+    if matches!(route, Route::Push { .. }) {
+        found.notes.extend(push::prepare(step, &builder).await?.notes.clone());
+    }
+    Ok(())
+}
+
+/// Chooses by which way a host gets its system. A build on the host itself comes last: it takes its
+/// time and its battery.
+async fn choose(step: &Step, host: &Host, found: &Preflight) -> Result<ChosenRoute, Failure> {
+    let fleet = &step.shared.fleet;
+    let name = &host.name;
+    let direct = |why: String| Ok(ChosenRoute { route: Route::Direct, why });
+    let Some(builder) = fleet.builder_of(host).map(str::to_owned) else {
+        return direct("hosts.toml names no builder for it".to_owned());
+    };
+    if builder == *name {
+        return direct("it is the builder".to_owned());
+    }
+    let battery = found.on_battery.map(|charge| format!("it is on battery, {charge} %"));
+    let lasts = battery.as_ref().map(|battery| format!("; {battery}")).unwrap_or_default();
+    match step.builds_for(&builder).await {
+        Err(why) => return direct(format!("its builder {builder} does not answer ({why}){lasts}")),
+        Ok(systems) => {
+            if let Some(system) = host.system.as_ref().filter(|system| !systems.contains(system)) {
+                let why = format!(
+                    "{builder} builds for {}, and {name} is {system}{lasts}",
+                    systems.join(", ")
+                );
+                return direct(why);
+            }
+        }
+    }
+    let saves = battery.map(|battery| format!("{battery}, so that {builder} builds for it"));
+    let without_tier = match fleet.tier_of(&builder) {
+        None => format!("no cache in hosts.toml serves the store of {builder}"),
+        Some(tier) if tier.public_key.is_none() => {
+            format!("tier {} has no public_key in hosts.toml", tier.name)
+        }
+        Some(tier) => match verify::is_up(step, tier, found.running.as_ref()).await? {
+            Ok(()) => {
+                let route = Route::ViaCache { builder: builder.clone(), tier: tier.name.clone() };
+                let plain = format!("{builder} builds for it, and tier {} answers it", tier.name);
+                return Ok(ChosenRoute { route, why: saves.unwrap_or(plain) });
+            }
+            Err(why) => why,
+        },
+    };
+    match push::prepare(step, &builder).await {
+        Ok(_) => {
+            let saves = saves.map(|saves| format!("; {saves}")).unwrap_or_default();
+            let why = format!("{without_tier}{saves}");
+            Ok(ChosenRoute { route: Route::Push { builder }, why })
+        }
+        Err(failure) if failure.outcome == Outcome::Offline => Err(failure),
+        Err(failure) => direct(format!("{without_tier}, and {}{lasts}", failure.reason.text)),
+    }
+}
+
+/// Says how a host of another system than its builder is built: by emulation, or by nobody.
+async fn foreign_system(
+    step: &Step,
+    host: &Host,
+    builder: &str,
+) -> Result<Option<Reason>, Failure> {
+    let own = step.shared.fleet.host(builder).and_then(|builder| builder.system.as_ref());
+    let Some(system) = host.system.as_ref().filter(|system| own != Some(system)) else {
+        return Ok(None);
+    };
+    // One that does not answer is told by the phases that need it.
+    let Ok(systems) = step.builds_for(builder).await else { return Ok(None) };
+    judge_systems(&host.name, system, builder, &systems)
+}
+
+/// Judges whether a builder builds for a system; its own comes first among those that it builds for.
+fn judge_systems(
+    host: &str,
+    system: &str,
+    builder: &str,
+    systems: &[String],
+) -> Result<Option<Reason>, Failure> {
+    if systems.first().is_some_and(|native| native == system) {
+        return Ok(None);
+    }
+    if systems.iter().any(|known| known == system) {
+        let text = format!(
+            "{builder} builds for {system} by emulation or through a machine that its own Nix knows, since it \
+             is {}",
+            systems.first().map_or("of an unknown system", String::as_str)
+        );
+        return Ok(Some(Reason::new(Code::BuildEmulated, text)));
+    }
+    let text = format!(
+        "{host}: nobody builds for it: it is {system}, and its builder {builder} builds only for {}. Set \
+         boot.binfmt.emulatedSystems = [ \"{system}\" ] on {builder}, name a builder of that system in [builders] \
+         of hosts.toml, or let {host} build its own system with --strategy direct",
+        systems.join(", ")
+    );
+    Err(Failure::failed(Code::NoBuilder, text))
+}
+
+/// Returns whether a failure says that the cache is at fault, so that another way may help.
+pub(super) fn is_of_tier(failure: &Failure) -> bool {
+    failure.outcome == Outcome::Failed
+        && matches!(
+            failure.reason.code,
+            Code::NotReached
+                | Code::PathMissing
+                | Code::AccessDenied
+                | Code::RateLimited
+                | Code::ServerFailing
+                | Code::RedirectRefused
+                | Code::AnswerUnexpected
+        )
+}
+
+/// Turns to the next way that works after a cache failed: another cache that holds the whole system and
+/// that the host trusts, or a copy from the builder. Fails with the choices that are left.
+pub(super) async fn turn(step: &Step, failure: Failure) -> Result<(), Failure> {
+    let taken = step.taken();
+    let Route::ViaCache { builder, tier: failed } = &taken.route else { return Err(failure) };
+    let why = failure.reason.text.clone();
+    step.log(&format!("{why}; looking for another way")).await;
+    let mut tried = Vec::new();
+    for tier in other_tiers(&step.shared.fleet.tiers, &taken) {
+        match verify::holds(step, tier).await {
+            Ok(()) => {
+                step.log(&format!("{} holds the whole system: it comes from there", tier.name))
+                    .await;
+                let (builder, tier) = (builder.clone(), tier.name.clone());
+                step.turn_to(Route::ViaCache { builder, tier }, why);
+                return Ok(());
+            }
+            Err(failure) if failure.outcome == Outcome::Offline => return Err(failure),
+            Err(failure) => tried.push(failure.reason.text),
+        }
+    }
+    match push::prepare(step, builder).await {
+        Ok(_) => {
+            step.log(&format!("{builder} copies it straight to {}", step.host.name)).await;
+            step.turn_to(Route::Push { builder: builder.clone() }, why);
+            Ok(())
+        }
+        Err(failure) if failure.outcome == Outcome::Offline => Err(failure),
+        Err(no_push) => {
+            tried.push(no_push.reason.text);
+            for other in &tried {
+                step.log(&format!("no way: {other}")).await;
+            }
+            let name = &step.host.name;
+            let text = format!(
+                "{why}; no other way works: {}. Choose: mend tier {failed} and deploy {name} again, or let it build \
+                 its own system with `nixdash deploy {name} --strategy direct`",
+                tried.join("; ")
+            );
+            Err(Failure { reason: Reason::new(failure.reason.code, text), ..failure })
+        }
+    }
+}
+
+/// Returns the caches that may be turned to, in the order of hosts.toml: those with a key that were not
+/// given up yet, and whose kind hosts read by HTTP.
+fn other_tiers<'t>(tiers: &'t [Tier], taken: &TakenRoute) -> Vec<&'t Tier> {
+    let given_up = taken.given_up.iter().map(|given_up| &given_up.route);
+    let used: Vec<&str> = given_up.chain([&taken.route]).filter_map(Route::tier).collect();
+    let is_cache = |tier: &&Tier| {
+        tier.kind.is_substituter() && tier.public_key.is_some() && tier.url.starts_with("http")
+    };
+    let is_new = |tier: &&Tier| !used.contains(&tier.name.as_str());
+    tiers.iter().filter(is_cache).filter(is_new).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::KindName;
+
+    #[test]
+    fn a_host_of_another_system_is_told_who_builds_for_it() {
+        let systems =
+            |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let judge = |list: &[&str]| judge_systems("pi", "aarch64-linux", "p620", &systems(list));
+        assert_eq!(judge(&["aarch64-linux"]), Ok(None), "its own system");
+        let emulated = judge(&["x86_64-linux", "i686-linux", "aarch64-linux"]).unwrap().unwrap();
+        assert_eq!(emulated.code, Code::BuildEmulated);
+        assert!(
+            emulated.text.starts_with("p620 builds for aarch64-linux by emulation"),
+            "{emulated}"
+        );
+        let nobody = judge(&["x86_64-linux"]).unwrap_err().reason;
+        assert_eq!(nobody.code, Code::NoBuilder);
+        for part in ["nobody builds for it", "[builders]", "--strategy direct", "emulatedSystems"] {
+            assert!(nobody.text.contains(part), "{nobody}");
+        }
+    }
+
+    #[test]
+    fn only_a_cache_that_is_at_fault_lets_another_way_be_tried() {
+        for (code, is_of) in [
+            (Code::NotReached, true),
+            (Code::ServerFailing, true),
+            (Code::PathMissing, true),
+            (Code::KeyNotTrusted, false),
+            (Code::SignatureInvalid, false),
+            (Code::FetchFailed, false),
+        ] {
+            assert_eq!(is_of_tier(&Failure::failed(code, "x")), is_of, "{code}");
+        }
+        let offline =
+            Failure { outcome: Outcome::Offline, ..Failure::failed(Code::NotReached, "x") };
+        assert!(!is_of_tier(&offline), "the host itself is away");
+    }
+
+    #[test]
+    fn caches_are_turned_to_once_each_and_only_where_they_have_a_key() {
+        let key = crate::nix::signature::parse_public_key(
+            "x-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=",
+        )
+        .ok();
+        let tier = |name: &str, kind: KindName, url: &str, has_key: bool| Tier {
+            public_key: key.clone().filter(|_| has_key),
+            ..Tier::new(name, kind, url)
+        };
+        let tiers = [
+            tier("p620", KindName::NixServe, "http://p620", true),
+            tier("bare", KindName::Http, "http://bare", false),
+            tier("bucket", KindName::S3, "s3://bucket", true),
+            tier("one", KindName::Http, "http://one", true),
+            tier("two", KindName::Attic, "https://two", true),
+        ];
+        let via = |tier: &str| Route::ViaCache { builder: "p620".into(), tier: tier.into() };
+        let names = |taken: &TakenRoute| {
+            other_tiers(&tiers, taken).iter().map(|tier| tier.name.clone()).collect::<Vec<_>>()
+        };
+        let first = TakenRoute { route: via("p620"), given_up: Vec::new() };
+        assert_eq!(names(&first), ["one", "two"]);
+        let given_up = vec![GivenUpRoute { route: via("p620"), why: "down".into() }];
+        assert_eq!(names(&TakenRoute { route: via("one"), given_up }), ["two"]);
+    }
+}

@@ -1,0 +1,388 @@
+//! Ways by which a system reaches its host: push, auto, a cache that fails, and what was evaluated before.
+
+use super::target::{NEW, OLD, Target, name_of};
+use crate::deploy::{Deploy, Request, setup};
+use crate::fleet::{
+    Code, Goal, HostPlan, HostResult, Outcome, Phase, PhaseState, Route, RunEvent, RunId, RunWhat,
+    Strategy,
+};
+use crate::record::KeptEvaluations;
+use crate::remote::{FakeRunner, Output, RemoteError, Script, Trouble};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use tokio::sync::mpsc;
+
+/// The public half of the builder's key.
+const KEY: &str = "p620-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
+
+/// A fleet of a builder with a cache, and a target.
+const FLEET: &str = "[hosts.p620]\naddresses = [\"root@p620.lan\"]\nsystem = \"x86_64-linux\"\n\
+    sign_key = \"/etc/nix/secret-key\"\n[hosts.samsung]\naddresses = [\"samsung.lan:2222\"]\n\
+    [[tiers]]\nname = \"cache\"\nkind = \"nix-serve\"\nurl = \"http://p620.lan:5000\"\nhost = \"p620\"\n\
+    public_key = \"p620-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=\"\n";
+
+/// How a deploy over two hosts went.
+struct Story {
+    result: HostResult,
+    events: Vec<RunEvent>,
+    asked: Vec<(String, Script)>,
+}
+
+impl Story {
+    /// Returns the scripts of a name that were run on a host.
+    fn scripts(&self, host: &str, name: &str) -> Vec<&Script> {
+        let named = |(on, script): &&(String, Script)| on == host && name_of(script) == name;
+        self.asked.iter().filter(named).map(|(_, script)| script).collect()
+    }
+
+    /// Returns the plan of the target.
+    fn plan(&self) -> &HostPlan {
+        let plan = self.events.iter().find_map(|event| match &event.what {
+            RunWhat::Plan { plan, .. } => plan.hosts.first(),
+            _ => None,
+        });
+        plan.unwrap()
+    }
+
+    /// Returns whether a phase was skipped.
+    fn skipped(&self, wanted: Phase) -> bool {
+        self.events.iter().any(|event| {
+            matches!(&event.what, RunWhat::Phase { phase, state: PhaseState::Skipped, .. } if *phase == wanted)
+        })
+    }
+
+    /// Returns everything that was logged.
+    fn log(&self) -> String {
+        let lines = self.events.iter().filter_map(|event| match &event.what {
+            RunWhat::Log { line, .. } => Some(line.as_str()),
+            _ => None,
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Returns the arguments of the job whose name begins so.
+    fn job(&self, host: &str, name: &str) -> Option<&[String]> {
+        let begins = format!("run-7-x-{name}-");
+        let jobs = self.scripts(host, "start").into_iter();
+        jobs.map(|script| script.args.as_slice()).find(|args| args[0].starts_with(&begins))
+    }
+}
+
+/// What hosts answer besides; nothing where they answer as usual.
+type Answers = dyn Fn(&str, &str, &Script) -> Option<Result<Output, RemoteError>> + Send + Sync;
+
+/// Prints a text.
+#[expect(clippy::unnecessary_wraps, reason = "this is what a host answers")]
+fn prints(text: &str) -> Option<Result<Output, RemoteError>> {
+    Some(Ok(Output { stdout: text.to_owned(), ..Output::default() }))
+}
+
+/// Answers as a builder and a target do that can be pushed to.
+fn usual(name: &str) -> Option<Result<Output, RemoteError>> {
+    match name {
+        "push-target" => prints(&format!(
+            "user\tme\nhost-key\tssh-ed25519 AAAA\nsetting\ttrusted-public-keys = {KEY}\n\
+             setting\trequire-sigs = true\n"
+        )),
+        "push-way" => prints(&format!("key\t{KEY}\nreached\t0\n")),
+        "systems" => prints("x86_64-linux\ni686-linux\n"),
+        "evaluator" => prints("nix\tnix (Nix) 2.26.3\nsetting\tsystem = x86_64-linux\n"),
+        "unpack" => prints("/home/me/.cache/nixdash/source-abc\n"),
+        _ => None,
+    }
+}
+
+/// Deploys samsung by a strategy.
+async fn deploy(
+    flake: &str,
+    hosts: &str,
+    strategy: Strategy,
+    kept: Option<KeptEvaluations>,
+    answers: Box<Answers>,
+) -> Story {
+    let text = format!(
+        "[fleet]\nflake = \"{flake}\"\nevaluate = \"builder\"\nbuilder = \"p620\"\nsettle = \"0s\"\n{hosts}"
+    );
+    let fleet = crate::config::parse(&text, Path::new("/f/hosts.toml"), None).unwrap();
+    let request = Request {
+        hosts: vec!["samsung".to_owned()],
+        goal: Goal::Switch,
+        strategy: Some(strategy),
+        allow_protected: Vec::new(),
+        asks: false,
+        first: false,
+        skip_caches: false,
+    };
+    let setup = setup(&fleet, &request).unwrap();
+    let target = Mutex::new(Target::default());
+    let runner = Arc::new(FakeRunner::new(move |host, script| {
+        let name = name_of(script);
+        let answer = answers(host, name, script).or_else(|| usual(name));
+        answer.unwrap_or_else(|| target.lock().unwrap().answer(script))
+    }));
+    let events = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&events);
+    let (_control, said) = mpsc::channel(4);
+    let deploy = Deploy {
+        fleet: Arc::new(fleet),
+        runner: Arc::clone(&runner) as Arc<dyn crate::remote::ScriptRunner>,
+        run: RunId("7".to_owned()),
+        tag: "run-7-x".to_owned(),
+        setup,
+        kept,
+    };
+    deploy.run(said, Arc::new(move |event| heard.lock().unwrap().push(event))).await;
+    let events = std::mem::take(&mut *events.lock().unwrap());
+    let result = events.iter().find_map(|event| match &event.what {
+        RunWhat::Result { result, .. } => Some(result.clone()),
+        _ => None,
+    });
+    Story { result: result.unwrap(), events, asked: runner.asked() }
+}
+
+/// Answers nothing but the usual.
+fn as_usual() -> Box<Answers> {
+    Box::new(|_, _, _| None)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_push_is_a_job_of_the_builder_that_signs_and_lets_the_target_check() {
+    let story = deploy("github:me/x", FLEET, Strategy::Push, None, as_usual()).await;
+    assert_eq!(story.result.outcome, Outcome::Switched, "{:?}", story.result.error);
+    assert!(story.skipped(Phase::Publish) && story.skipped(Phase::Verify));
+    let job = story.job("p620", "push").unwrap();
+    // Name, place, size and limit of the job come first.
+    assert_eq!(job[4..6], [NEW.to_owned(), "ssh-ng://me@samsung.lan".to_owned()]);
+    for part in
+        ["StrictHostKeyChecking=yes", "BatchMode=yes", "ControlMaster=no", "-p 2222", "ServerAlive"]
+    {
+        assert!(job[6].contains(part), "{part}: {}", job[6]);
+    }
+    assert_eq!(job[7], "/etc/nix/secret-key");
+    assert!(!job.concat().contains("check-sigs"), "{job:?}");
+    assert!(story.job("samsung", "fetch").is_none(), "no cache takes part");
+    let taken = story.result.taken.unwrap();
+    assert_eq!(taken.route, Route::Push { builder: "p620".to_owned() });
+    let root = story.asked.iter().position(|(host, script)| {
+        host == "samsung" && name_of(script) == "root-drv" && script.args[0] == NEW
+    });
+    let copy = story.asked.iter().position(|(host, script)| {
+        host == "p620" && script.args.contains(&"ssh-ng://me@samsung.lan".to_owned())
+    });
+    assert!(root.unwrap() < copy.unwrap(), "it is rooted before it is there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_push_that_the_target_would_refuse_ends_before_anything_is_built() {
+    let untrusting = |_: &str, name: &str, _: &Script| match name {
+        "push-target" => {
+            prints("user\tme\nsetting\ttrusted-public-keys = \nsetting\trequire-sigs = true\n")
+        }
+        _ => None,
+    };
+    let story = deploy("github:me/x", FLEET, Strategy::Push, None, Box::new(untrusting)).await;
+    assert_eq!(story.result.findings[0].code, Code::KeyNotTrusted, "{:?}", story.result.error);
+    assert!(story.scripts("p620", "evaluate").is_empty());
+    let no_key = |_: &str, name: &str, _: &Script| match name {
+        "push-way" => prints("no-key\t/etc/nix/secret-key\nreached\t0\n"),
+        _ => None,
+    };
+    let story = deploy("github:me/x", FLEET, Strategy::Push, None, Box::new(no_key)).await;
+    let error = story.result.error.unwrap();
+    assert!(
+        error.contains("sign_key in [hosts.p620]") && error.contains("no such file"),
+        "{error}"
+    );
+}
+
+/// Answers as a cache that is down.
+fn cache_is_down(name: &str) -> Option<Result<Output, RemoteError>> {
+    (name == "verify").then(|| {
+        let stdout = "\n--- narinfo\ncurl: (7) Connection refused\n--- status 000 \n".to_owned();
+        Ok(Output { stdout, stderr: "--- curl 7\n".to_owned(), ..Output::default() })
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_that_is_down_is_replaced_by_a_copy_from_the_builder() {
+    let down = |_: &str, name: &str, _: &Script| cache_is_down(name);
+    let story = deploy("github:me/x", FLEET, Strategy::ViaCache, None, Box::new(down)).await;
+    assert_eq!(story.result.outcome, Outcome::Switched, "{:?}", story.result.error);
+    let taken = story.result.taken.as_ref().unwrap();
+    assert_eq!(taken.route, Route::Push { builder: "p620".to_owned() });
+    assert_eq!(taken.given_up.len(), 1);
+    assert_eq!(taken.given_up[0].route.tier(), Some("cache"));
+    assert!(taken.given_up[0].why.contains("cannot reach tier cache"), "{taken:?}");
+    assert!(story.log().contains("p620 copies it straight to samsung"), "{}", story.log());
+    assert!(story.job("p620", "push").is_some() && story.job("samsung", "fetch").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cache_that_is_down_with_no_other_way_fails_with_the_choices() {
+    let stuck = |_: &str, name: &str, _: &Script| match name {
+        // The key of the target is another one than the builder knows: no agent is lent then.
+        "push-way" => prints("refused\t0\tHost key verification failed.\nchanged\t0\n"),
+        name => cache_is_down(name),
+    };
+    let story = deploy("github:me/x", FLEET, Strategy::ViaCache, None, Box::new(stuck)).await;
+    assert_eq!(story.result.outcome, Outcome::Failed);
+    assert_eq!(story.result.findings[0].code, Code::NotReached);
+    let error = story.result.error.unwrap();
+    for part in [
+        "cannot reach tier cache",
+        "Host key verification failed",
+        "mend tier cache",
+        "--strategy direct",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn auto_chooses_by_how_the_fleet_is_and_the_plan_says_why() {
+    let up = |_: &str, name: &str, _: &Script| match name {
+        "verify" => prints("\n--- narinfo\n\n--- status 404 \n"),
+        _ => None,
+    };
+    let story = deploy("github:me/x", FLEET, Strategy::Auto, None, Box::new(up)).await;
+    assert_eq!(story.plan().route.tier(), Some("cache"));
+    assert_eq!(story.plan().why.as_deref(), Some("p620 builds for it, and tier cache answers it"));
+    let down = |_: &str, name: &str, _: &Script| cache_is_down(name);
+    let story = deploy("github:me/x", FLEET, Strategy::Auto, None, Box::new(down)).await;
+    assert_eq!(story.plan().route, Route::Push { builder: "p620".to_owned() });
+    assert!(story.plan().why.as_ref().unwrap().contains("cannot reach tier cache"));
+    assert_eq!(story.result.outcome, Outcome::Switched, "{:?}", story.result.error);
+    let no_builder = |host: &str, name: &str, _: &Script| match (host, name) {
+        ("p620", _) => {
+            Some(Err(RemoteError::new("p620", Trouble::Unreachable, "No route to host")))
+        }
+        (_, "preflight") => prints(&format!(
+            "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\nmains\t0\nbattery\t41\n"
+        )),
+        _ => None,
+    };
+    let story = deploy("github:me/x", FLEET, Strategy::Auto, None, Box::new(no_builder)).await;
+    assert_eq!(story.plan().route, Route::Direct);
+    let why = story.plan().why.clone().unwrap();
+    assert!(why.contains("p620 does not answer") && why.ends_with("on battery, 41 %"), "{why}");
+    let foreign =
+        FLEET.replace("[hosts.samsung]\n", "[hosts.samsung]\nsystem = \"aarch64-linux\"\n");
+    let story = deploy("github:me/x", &foreign, Strategy::Auto, None, as_usual()).await;
+    assert_eq!(story.plan().route, Route::Direct);
+    let why = story.plan().why.clone().unwrap();
+    assert!(
+        why.starts_with("p620 builds for x86_64-linux, i686-linux, and samsung is aarch64-linux"),
+        "{why}"
+    );
+    let story = deploy("github:me/x", &foreign, Strategy::Push, None, as_usual()).await;
+    assert_eq!(story.result.findings[0].code, Code::NoBuilder, "{:?}", story.result.error);
+}
+
+/// Makes a flake in a clean git repository.
+fn repository() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("flake.nix"), "{ outputs = { self }: { }; }").unwrap();
+    std::fs::write(dir.path().join("flake.lock"), LOCK).unwrap();
+    for args in [
+        &["init", "-q", "."][..],
+        &["add", "."],
+        &["-c", "user.name=me", "-c", "user.email=me@x", "commit", "-q", "-m", "x"],
+    ] {
+        let done = std::process::Command::new("git").args(args).current_dir(dir.path()).status();
+        assert!(done.unwrap().success());
+    }
+    dir
+}
+
+/// A lock file of a flake without inputs.
+const LOCK: &str = r#"{"nodes": {"root": {}}, "root": "root", "version": 7}"#;
+
+/// Answers what Nix says of a flake whose lock file is whole.
+fn locked(name: &str, script: &Script) -> Option<Result<Output, RemoteError>> {
+    let is_metadata = name == "evaluate" && script.args.iter().any(|word| word == "metadata");
+    if is_metadata { prints(&format!("{{\"path\": \"{OLD}\", \"locks\": {LOCK}}}")) } else { None }
+}
+
+/// Returns how often an evaluator was started.
+fn evaluations(story: &Story) -> usize {
+    let all = story.scripts("p620", "evaluate");
+    all.iter().filter(|script| script.args.iter().any(|word| word == "eval")).count()
+}
+
+#[tokio::test]
+async fn a_clean_commit_is_evaluated_once_and_a_dirty_tree_at_every_deploy() {
+    let (flake, state) = (repository(), tempfile::tempdir().unwrap());
+    let place = flake.path().display().to_string();
+    let kept = || Some(KeptEvaluations::below(state.path()));
+    let run = |kept| {
+        let answers = |_: &str, name: &str, script: &Script| locked(name, script);
+        deploy(&place, FLEET, Strategy::Push, kept, Box::new(answers))
+    };
+    let first = run(kept()).await;
+    assert_eq!(
+        (evaluations(&first), first.result.outcome),
+        (1, Outcome::Switched),
+        "{}",
+        first.log()
+    );
+    let second = run(kept()).await;
+    assert_eq!(
+        (evaluations(&second), second.result.outcome),
+        (0, Outcome::Switched),
+        "{}",
+        second.log()
+    );
+    assert!(second.log().contains("not evaluated again"), "{}", second.log());
+    assert!(second.scripts("p620", "unpack").is_empty(), "the source is not sent either");
+    assert_eq!(evaluations(&run(None).await), 1, "nothing is kept where nothing can be");
+    std::fs::write(flake.path().join("flake.nix"), "{ outputs = { self }: { a = 1; }; }").unwrap();
+    for _ in 0..2 {
+        let dirty = run(kept()).await;
+        assert_eq!(evaluations(&dirty), 1);
+        assert!(dirty.log().contains("work tree of the flake has changes"), "{}", dirty.log());
+    }
+}
+
+#[tokio::test]
+async fn a_derivation_that_is_gone_is_evaluated_again() {
+    let (flake, state) = (repository(), tempfile::tempdir().unwrap());
+    let place = flake.path().display().to_string();
+    let kept = || Some(KeptEvaluations::below(state.path()));
+    let answers = |_: &str, name: &str, script: &Script| locked(name, script);
+    deploy(&place, FLEET, Strategy::Push, kept(), Box::new(answers)).await;
+    let invalid = Mutex::new(true);
+    let gone = move |_: &str, name: &str, script: &Script| {
+        if name == "compare" && std::mem::take(&mut *invalid.lock().unwrap()) {
+            return prints("90000000000\ninvalid\n");
+        }
+        locked(name, script)
+    };
+    let story = deploy(&place, FLEET, Strategy::Push, kept(), Box::new(gone)).await;
+    assert_eq!(
+        (evaluations(&story), story.result.outcome),
+        (1, Outcome::Switched),
+        "{}",
+        story.log()
+    );
+    assert!(story.log().contains("not in the store of p620 any more"), "{}", story.log());
+}
+
+#[tokio::test]
+async fn an_input_that_the_lock_lacks_is_looked_up_at_every_deploy() {
+    let (flake, state) = (repository(), tempfile::tempdir().unwrap());
+    let place = flake.path().display().to_string();
+    let more = LOCK.replace(
+        "{}}",
+        "{}, \"n\": {\"locked\": {\"type\": \"github\", \"narHash\": \"sha256-x\"}}}",
+    );
+    for _ in 0..2 {
+        let more = more.clone();
+        let unlocked = move |_: &str, name: &str, script: &Script| {
+            locked(name, script)
+                .and_then(|_| prints(&format!("{{\"path\": \"{OLD}\", \"locks\": {more}}}")))
+        };
+        let kept = Some(KeptEvaluations::below(state.path()));
+        let story = deploy(&place, FLEET, Strategy::Push, kept, Box::new(unlocked)).await;
+        assert_eq!(evaluations(&story), 1, "{}", story.log());
+    }
+}

@@ -236,7 +236,7 @@ async fn with_lent_agent(
     script: &Script,
 ) -> Result<usize, Failure> {
     let name = &step.host.name;
-    let said = own.refused.last().map_or("no answer", String::as_str);
+    let said = own.refused.last().map_or("no answer", |said| said.trim_end_matches('.'));
     let refused = |more: &str| {
         let text = format!(
             "{builder} cannot log in to {name} to copy to it: {said}{more}. Give root on {builder} a key that {name} \
@@ -255,7 +255,7 @@ async fn with_lent_agent(
         .map_err(|failure| refused(&format!("; with your agent: {}", failure.reason.text)))?;
     let lent = TriedWay::read(&output.stdout);
     lent.reached.ok_or_else(|| {
-        let said = lent.refused.last().map_or("no answer", String::as_str);
+        let said = lent.refused.last().map_or("no answer", |said| said.trim_end_matches('.'));
         refused(&format!("; with your agent: {said}"))
     })
 }

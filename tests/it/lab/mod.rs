@@ -21,6 +21,7 @@ mod seaweed;
 mod settings;
 mod status;
 mod stores;
+mod strategies;
 mod tiers;
 mod via_s3;
 

@@ -1,0 +1,284 @@
+//! Ways by which a system reaches its host: a copy from the builder, a cache that fails, none at all; and what
+//! was evaluated before.
+
+use super::tiers::changed;
+use super::{Deployed, Lab, assert_ok, lab, on, systems};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+/// Lets root of one host log in to another, with a key of its own, until this is dropped.
+struct Login {
+    from: &'static str,
+    to: &'static str,
+}
+
+impl Login {
+    fn new(from: &'static str, to: &'static str) -> Self {
+        drop(Self { from, to });
+        let key = on(
+            from,
+            "mkdir -p /root/.ssh; ssh-keygen -q -t ed25519 -N '' -C nixdash-test -f /root/.ssh/id_ed25519; \
+             cat /root/.ssh/id_ed25519.pub",
+        );
+        on(to, &format!("mkdir -p /root/.ssh; echo '{key}' >>/root/.ssh/authorized_keys"));
+        let host_key = on(to, "cut -d ' ' -f 1,2 /etc/ssh/ssh_host_ed25519_key.pub");
+        let address =
+            on(to, "ip -o -4 address show scope global | awk '{ print $4; exit }' | cut -d / -f 1");
+        on(from, &format!("echo '{address} {host_key}' >>/root/.ssh/known_hosts"));
+        Self { from, to }
+    }
+}
+
+impl Drop for Login {
+    fn drop(&mut self) {
+        let script = "rm -f /root/.ssh/id_ed25519 /root/.ssh/id_ed25519.pub /root/.ssh/known_hosts";
+        lab(&["shell", self.from, "/bin/sh", "-c", script]);
+        let script = "[ ! -e /root/.ssh/authorized_keys ] || sed -i '/nixdash-test/d' /root/.ssh/authorized_keys";
+        lab(&["shell", self.to, "/bin/sh", "-c", script]);
+    }
+}
+
+/// An ssh agent with the operator's key, until this is dropped.
+struct Agent {
+    process: Child,
+    socket: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Agent {
+    fn with_key(fleet: &Lab) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("agent");
+        let process = Command::new("ssh-agent")
+            .args(["-D", "-a"])
+            .arg(&socket)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        super::wait_for("the agent", std::time::Duration::from_secs(10), || socket.exists());
+        let key = fleet.hosts_file.with_file_name("id");
+        let added =
+            Command::new("ssh-add").arg("-q").arg(key).env("SSH_AUTH_SOCK", &socket).output();
+        assert_ok(&added.unwrap());
+        Self { process, socket, _folder: folder }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+/// Returns the fleet with a key that p620 signs with.
+fn signing(fleet: Lab) -> Lab {
+    changed(fleet, |text| {
+        text.replace("[hosts.p620]", "[hosts.p620]\nsign_key = \"/etc/nix/secret-key\"")
+    })
+}
+
+/// Deploys samsung with or without an agent.
+fn push(fleet: &Lab, agent: Option<&Agent>) -> Deployed {
+    let mut command =
+        fleet.nixdash(&["deploy", "--yes", "--json", "--strategy", "push", "samsung"]);
+    match agent {
+        Some(agent) => command.env("SSH_AUTH_SOCK", &agent.socket),
+        None => command.env_remove("SSH_AUTH_SOCK"),
+    };
+    Deployed::from_output(command.output().unwrap())
+}
+
+/// Returns the code of a host's first finding.
+fn code<'d>(deployed: &'d Deployed, host: &str) -> &'d str {
+    deployed.result(host)["findings"][0]["code"].as_str().unwrap_or("none")
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn a_push_is_signed_on_the_builder_and_refused_without_a_signature() {
+    let fleet = Lab::healthy();
+    let _login = Login::new("p620", "samsung");
+    assert_ok(&lab(&["bump", "samsung"]));
+    let before = systems("samsung");
+    let unsigned = push(&fleet, None);
+    unsigned.assert_outcome("samsung", "failed");
+    assert_eq!(code(&unsigned, "samsung"), "signature-missing", "{}", unsigned.story());
+    let error = unsigned.result("samsung")["error"].as_str().unwrap();
+    for part in ["trusted-public-keys", "trusted-users", "sign_key"] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert_eq!(systems("samsung"), before);
+    let signed = push(&signing(fleet), None);
+    let result = signed.assert_outcome("samsung", "switched");
+    assert!(signed.place("samsung", "publish", "skipped").is_some());
+    assert!(signed.place("samsung", "verify", "skipped").is_some());
+    assert!(result["fetched"]["ssh-ng://p620"]["paths"].as_u64().unwrap() > 0, "{result}");
+    assert_eq!(result["taken"]["strategy"], "push", "{result}");
+    let bytes = signed.events.iter().any(|event| {
+        event["phase"] == "fetch" && event["progress"]["bytes"]["total"].as_u64() > Some(0)
+    });
+    assert!(bytes, "progress is told in bytes: {}", signed.story());
+    let signatures = on(
+        "samsung",
+        "nix --extra-experimental-features nix-command path-info --sigs /run/current-system",
+    );
+    assert!(signatures.contains("p620-1:"), "{signatures}");
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn a_builder_without_a_key_gets_the_agent_lent_or_says_what_it_lacks() {
+    let fleet = signing(Lab::healthy());
+    drop(Login { from: "p620", to: "samsung" });
+    assert_ok(&lab(&["bump", "samsung"]));
+    let alone = push(&fleet, None);
+    alone.assert_outcome("samsung", "failed");
+    assert_eq!(code(&alone, "samsung"), "push-refused", "{}", alone.story());
+    assert_eq!(alone.place("samsung", "evaluate", "started"), None, "it ends in preflight");
+    let original = Lab::healthy();
+    let agent = Agent::with_key(&original);
+    assert_ok(&lab(&["bump", "samsung"]));
+    let lent = push(&fleet, Some(&agent));
+    let result = lent.assert_outcome("samsung", "switched");
+    assert!(result["fetched"]["ssh-ng://p620"]["paths"].as_u64().unwrap() > 0, "{result}");
+    let plan = lent.events.iter().find(|event| event["event"] == "plan").unwrap();
+    let notes = plan["plan"]["hosts"][0]["findings"].to_string();
+    assert!(notes.contains("push-in-session") && notes.contains("the copy ends when"), "{notes}");
+    assert_eq!(
+        on("p620", "ls /tmp/tmp.* 2>/dev/null | wc -l"),
+        "0",
+        "no file of known hosts stays"
+    );
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn a_cache_that_is_stopped_during_the_fetch_is_replaced_by_a_copy_from_the_builder() {
+    let fleet = signing(Lab::healthy());
+    let _login = Login::new("p620", "samsung");
+    assert_ok(&lab(&["bump", "samsung"]));
+    assert_ok(&lab(&["fault", "cache", "slow", "1500"]));
+    let child = fleet.deploying(&["samsung"]);
+    fleet.wait_for_event("the fetch to begin", |event| {
+        event["phase"] == "fetch" && event["state"] == "started"
+    });
+    assert_ok(&lab(&["fault", "cache", "down"]));
+    let deployed = Deployed::from_output(child.wait_with_output().unwrap());
+    let result = deployed.assert_outcome("samsung", "switched");
+    assert_eq!(result["taken"]["strategy"], "push", "{}", deployed.story());
+    let given_up = &result["taken"]["given_up"][0];
+    assert_eq!((&given_up["tier"], &given_up["strategy"]), (&"p620".into(), &"via-cache".into()));
+    assert!(given_up["why"].as_str().unwrap().contains("cannot reach tier p620"), "{given_up}");
+    assert!(deployed.log("samsung", "fetch").contains("looking for another way"));
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn auto_goes_around_a_cache_that_is_down_and_says_why_in_the_plan() {
+    let fleet = signing(Lab::healthy());
+    let _login = Login::new("p620", "samsung");
+    assert_ok(&lab(&["bump", "samsung"]));
+    let plan = |fleet: &Lab| {
+        let args = ["samsung", "--strategy", "auto", "--action", "dry-activate"];
+        let deployed = fleet.deploy(&args);
+        deployed.assert_outcome("samsung", "dry");
+        let plan = deployed.events.iter().find(|event| event["event"] == "plan").unwrap();
+        plan["plan"]["hosts"][0].clone()
+    };
+    let up = plan(&fleet);
+    assert_eq!(up["route"]["strategy"], "via-cache", "{up}");
+    assert_eq!(up["why"], "p620 builds for it, and tier p620 answers it", "{up}");
+    assert_ok(&lab(&["fault", "cache", "down"]));
+    let down = plan(&fleet);
+    assert_eq!(down["route"]["strategy"], "push", "{down}");
+    assert!(down["why"].as_str().unwrap().contains("cannot reach tier p620"), "{down}");
+    assert_ok(&lab(&["fault", "cache", "clear"]));
+    assert_ok(&lab(&["fault", "p620", "sshd-stop"]));
+    let gone = plan(&fleet);
+    assert_eq!(gone["route"]["strategy"], "direct", "{gone}");
+    assert!(gone["why"].as_str().unwrap().contains("p620 does not answer"), "{gone}");
+    on("samsung", "rm -rf /nix/var/log/nix/drvs");
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn a_commit_is_evaluated_once() {
+    let fleet = Lab::healthy();
+    assert_ok(&lab(&["bump", "samsung"]));
+    // Counts evaluators on the host that evaluates.
+    on(
+        "p620",
+        "rm -f /tmp/evaluators; [ -e /usr/bin/nix.real ] || mv /usr/bin/nix /usr/bin/nix.real; \
+         printf '#!/bin/sh\\ncase \" $* \" in *\" eval \"*) echo x >>/tmp/evaluators ;; esac\\nexec -a nix /usr/bin/nix.real \"$@\"\\n' \
+         | sed 's/exec -a nix/exec/' >/usr/bin/nix; chmod 755 /usr/bin/nix",
+    );
+    let count = || on("p620", "cat /tmp/evaluators 2>/dev/null | wc -l");
+    let cold = fleet.deploy(&["all", "--allow-protected", "p510", "--action", "dry-activate"]);
+    let evaluated = count();
+    let warm = fleet.deploy(&["all", "--allow-protected", "p510", "--action", "dry-activate"]);
+    let again = count();
+    on("p620", "mv -f /usr/bin/nix.real /usr/bin/nix; rm -f /tmp/evaluators");
+    assert_eq!(
+        (evaluated.as_str(), again.as_str()),
+        ("4", "4"),
+        "{} {}",
+        cold.story(),
+        warm.story()
+    );
+    for host in ["p620", "razer", "samsung", "p510"] {
+        warm.assert_outcome(host, "dry");
+        assert!(warm.log(host, "evaluate").contains("not evaluated again"), "{}", warm.story());
+    }
+    // What the store of the builder lost is evaluated again.
+    let drv = |deployed: &Deployed| {
+        let plan = deployed.events.iter().find(|event| event["event"] == "plan").unwrap();
+        let hosts = plan["plan"]["hosts"].as_array().unwrap();
+        let samsung = hosts.iter().find(|host| host["host"] == "samsung").unwrap();
+        samsung["drv"].as_str().unwrap().to_owned()
+    };
+    let lost = drv(&warm);
+    on(
+        "p620",
+        &format!(
+            "rm -f /nix/var/nix/gcroots/nixdash/*.drv; nix-store --delete --ignore-liveness {lost}"
+        ),
+    );
+    let healed = fleet.deploy(&["samsung", "--action", "dry-activate"]);
+    healed.assert_outcome("samsung", "dry");
+    assert!(
+        healed.log("samsung", "compare").contains("not in the store of p620 any more"),
+        "{}",
+        healed.story()
+    );
+    assert_eq!(drv(&healed), lost);
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn without_any_cache_a_host_takes_what_its_builder_has_and_compiles_the_rest() {
+    let fleet = Lab::healthy();
+    let _login = Login::new("samsung", "p620");
+    assert_ok(&lab(&["bump", "samsung"]));
+    let built = fleet.nixdash(&["build", "samsung", "--json"]).output().unwrap();
+    let built = Deployed::from_output(built);
+    let system = built.result("samsung")["toplevel"].as_str().unwrap().to_owned();
+    on(
+        "p620",
+        &format!(
+            "nix --extra-experimental-features nix-command store sign -r --key-file /etc/nix/secret-key {system}"
+        ),
+    );
+    assert_ok(&lab(&["fault", "cache", "down"]));
+    let args = ["samsung", "--strategy", "direct", "--skip-caches"];
+    let deployed = fleet.deploy(&args);
+    let result = deployed.assert_outcome("samsung", "switched");
+    assert_eq!((&result["built"], &result["toplevel"]), (&0.into(), &system.into()), "{result}");
+    let plan = deployed.events.iter().find(|event| event["event"] == "plan").unwrap();
+    let host = &plan["plan"]["hosts"][0];
+    assert_eq!(host["to_build"], 0, "said before anybody is asked: {host}");
+    assert!(host["findings"].to_string().contains("caches-skipped"), "{host}");
+    let refused = fleet.nixdash(&["deploy", "samsung", "--yes", "--skip-caches"]).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success() && said.contains("--strategy direct"), "{said}");
+}

@@ -155,8 +155,8 @@ fn system_warning(
         ),
     };
     let hint = format!(
-        "on {builder} set boot.binfmt.emulatedSystems = [ \"{system}\" ], or let {host} build its own system: \
-         strategy = \"direct\" in [hosts.{host}]"
+        "on {builder} set boot.binfmt.emulatedSystems = [ \"{system}\" ], name a builder of that system in \
+         [builders], or let {host} build its own system: strategy = \"direct\" in [hosts.{host}]"
     );
     Some((message, hint))
 }

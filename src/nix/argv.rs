@@ -44,6 +44,35 @@ pub fn eval_toplevel(flake: &str, attribute: &str) -> Result<Vec<String>, ArgvEr
     Ok(argv)
 }
 
+/// Returns the command that evaluates several hosts' systems at once, one line of JSON for each: so many
+/// workers, of which each may take so many megabytes.
+pub fn eval_jobs(
+    flake: &str,
+    attributes: &[&str],
+    workers: usize,
+    memory: u64,
+) -> Result<Vec<String>, ArgvError> {
+    check_flake(flake)?;
+    if let Some(odd) = attributes.iter().find(|attribute| !crate::nix::is_attribute(attribute)) {
+        return Err(ArgvError::Attribute((*odd).to_owned()));
+    }
+    let names: Vec<String> = attributes.iter().map(|name| format!("\"{name}\"")).collect();
+    let select = format!(
+        "all: builtins.mapAttrs (_: host: host.config.system.build.toplevel) {{ inherit (all) {}; }}",
+        names.join(" ")
+    );
+    let mut argv =
+        words(&["nix-eval-jobs", "--option", "extra-experimental-features", "nix-command flakes"]);
+    argv.extend(words(&[
+        "--workers",
+        &workers.to_string(),
+        "--max-memory-size",
+        &memory.to_string(),
+    ]));
+    argv.extend(words(&["--select", &select, "--flake", &format!("{flake}#nixosConfigurations")]));
+    Ok(argv)
+}
+
 /// Returns the command that lists the hosts of a flake: prints a list of names.
 pub fn eval_hosts(flake: &str) -> Result<Vec<String>, ArgvError> {
     check_flake(flake)?;
@@ -183,6 +212,27 @@ mod tests {
                 "d: { drv = d.drvPath; out = d.outPath; }",
             ]
         );
+    }
+
+    #[test]
+    fn several_systems_are_evaluated_by_their_names_only() {
+        let args = eval_jobs("/x", &["p620", "my.host"], 2, 2048).unwrap();
+        assert_eq!(
+            args[4..],
+            [
+                "--workers",
+                "2",
+                "--max-memory-size",
+                "2048",
+                "--select",
+                "all: builtins.mapAttrs (_: host: host.config.system.build.toplevel) { inherit (all) \"p620\" \
+                 \"my.host\"; }",
+                "--flake",
+                "/x#nixosConfigurations",
+            ]
+        );
+        assert!(eval_jobs("/x", &["a\"; b = throw 1"], 1, 1).is_err());
+        assert!(eval_jobs("--option", &["a"], 1, 1).is_err());
     }
 
     #[test]

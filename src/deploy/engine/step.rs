@@ -1,7 +1,7 @@
 //! One phase of one host, and what all phases of a run share.
 
 use super::ahead::{Ahead, Beside};
-use super::evaluate::{Arrived, Evaluating, FlakeCommit, NoCommit, Packed};
+use super::evaluate::{Arrived, Batch, Evaluating, FlakeCommit, NoCommit, Packed};
 use super::journaling::{RunJournal, Survives};
 use super::lost::lost;
 use super::once::OnceEach;
@@ -18,8 +18,7 @@ use super::{
 use crate::deploy::{Failure, HostSetup, JobNote, Reason, Report, RunEntry, RunFacts, Setup};
 use crate::fleet::{
     Code, FlakeSource, Fleet, Goal, Host, Phase, Progress, RunEvent, RunId, RunWhat, StorePath,
-    TakenRoute,
-    Tier, printable_line,
+    Strategy, TakenRoute, Tier, printable_line,
 };
 use crate::record::KeptEvaluations;
 use crate::remote::job::{Job, LineSink};
@@ -86,6 +85,8 @@ pub(super) struct RunContext {
     pub(super) stores: OnceEach<String, Arc<OnlyStores>>,
     /// Whether no cache is asked.
     pub(super) skips_caches: bool,
+    /// Systems that are evaluated together, by host and flake.
+    pub(super) batches: OnceEach<(String, String), Batch>,
     /// What was evaluated by earlier runs; none where nothing is kept.
     pub(super) kept: Option<KeptEvaluations>,
     /// The source of each flake, packed to be sent; nothing of one that hosts fetch by themselves.
@@ -178,6 +179,7 @@ impl RunContext {
             routes: std::sync::Mutex::default(),
             builders: OnceEach::default(),
             pushes: OnceEach::default(),
+            batches: OnceEach::default(),
             stores: OnceEach::default(),
             skips_caches: setup.skip_caches,
             kept: None,

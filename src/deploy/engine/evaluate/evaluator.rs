@@ -107,8 +107,14 @@ impl Evaluator {
         (!self.settings.is_empty()).then(|| DECIDING.iter().filter_map(line).collect())
     }
 
+    /// Returns how much memory each of some workers may take before it begins anew, in megabytes.
+    pub(super) fn memory_each(&self, workers: usize) -> u64 {
+        let all = self.memory.map_or(MEMORY_EACH, |memory| memory.saturating_sub(MEMORY_LEFT));
+        (all / (workers.max(1) as u64)).max(MEMORY_EACH / 2) >> 20
+    }
+
     /// Returns how many evaluations may run at once.
-    fn places(&self) -> usize {
+    pub(super) fn places(&self) -> usize {
         let by_memory = self.memory.map_or(UNKNOWN_MEMORY, |memory| {
             usize::try_from(memory.saturating_sub(MEMORY_LEFT) / MEMORY_EACH).unwrap_or(MOST)
         });

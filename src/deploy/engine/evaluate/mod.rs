@@ -6,13 +6,15 @@
 mod commit;
 mod evaluator;
 mod failure;
+mod jobs;
 mod kept;
 mod place;
 mod repository;
 mod source;
 
 pub(super) use commit::{FlakeCommit, NoCommit};
-pub(super) use evaluator::{Evaluating, Evaluator};
+pub(super) use evaluator::Evaluating;
+pub(super) use jobs::Batch;
 pub(super) use source::{Arrived, Packed};
 
 use super::flake::LocalFlake;
@@ -23,6 +25,7 @@ use crate::fleet::{Code, Evaluate, StorePath};
 use crate::nix::argv;
 use crate::nix::version::Version;
 use crate::remote::{Output, Program, Script, ScriptRunner};
+use evaluator::Evaluator;
 use failure::{failure, not_evaluated};
 use kept::Known;
 use place::{LIMIT, Place};
@@ -106,7 +109,12 @@ async fn evaluate_anew(
     known: Option<&Known>,
 ) -> Result<EvaluatedSystem, Failure> {
     let attribute = step.config()?.attribute.clone();
-    let _turn = evaluating.turns.acquire().await;
+    let together = if evaluating.evaluator.has_eval_jobs {
+        jobs::evaluate(step, evaluating, here, &attribute).await
+    } else {
+        None
+    };
+    let turn = evaluating.turns.acquire().await;
     let place = Place::prepare(step, here).await?;
     let args = argv::eval_toplevel(place.reference(), &attribute)
         .map_err(|error| not_evaluated(step, &error))?;
@@ -116,8 +124,15 @@ async fn evaluate_anew(
             None => false,
         }
     };
-    let (output, is_whole) = tokio::join!(place.run(step, args), is_whole);
-    let found = read(step, &place, &output?).await?;
+    let alone = async {
+        match together {
+            Some(found) => Ok(found),
+            None => read(step, &place, &place.run(step, args).await?).await,
+        }
+    };
+    let (found, is_whole) = tokio::join!(alone, is_whole);
+    drop(turn);
+    let found = found?;
     if here {
         copy_to_builder(step, &found.drv).await?;
     }

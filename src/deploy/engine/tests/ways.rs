@@ -100,12 +100,23 @@ async fn deploy(
     kept: Option<KeptEvaluations>,
     answers: Box<Answers>,
 ) -> Story {
+    deploy_hosts(&["samsung"], (flake, hosts), strategy, kept, answers).await
+}
+
+/// Deploys hosts by a strategy; the story's result is the first one's that ended.
+async fn deploy_hosts(
+    names: &[&str],
+    (flake, hosts): (&str, &str),
+    strategy: Strategy,
+    kept: Option<KeptEvaluations>,
+    answers: Box<Answers>,
+) -> Story {
     let text = format!(
         "[fleet]\nflake = \"{flake}\"\nevaluate = \"builder\"\nbuilder = \"p620\"\nsettle = \"0s\"\n{hosts}"
     );
     let fleet = crate::config::parse(&text, Path::new("/f/hosts.toml"), None).unwrap();
     let request = Request {
-        hosts: vec!["samsung".to_owned()],
+        hosts: names.iter().map(|name| (*name).to_owned()).collect(),
         goal: Goal::Switch,
         strategy: Some(strategy),
         allow_protected: Vec::new(),
@@ -138,6 +149,40 @@ async fn deploy(
         _ => None,
     });
     Story { result: result.unwrap(), events, asked: runner.asked() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hosts_are_evaluated_together_where_nix_eval_jobs_is_there() {
+    let hosts = format!(
+        "{FLEET}[hosts.razer]\naddresses = [\"razer.lan\"]\n[hosts.odd]\naddresses = [\"odd.lan\"]\n"
+    );
+    let jobs = |_: &str, name: &str, script: &Script| match name {
+        "evaluator" => {
+            prints("nix\tnix (Nix) 2.31.0\nmemory\t17179869184\nprocessors\t4\neval-jobs\tyes\n")
+        }
+        "evaluate" if script.args[0] == "nix-eval-jobs" => prints(&format!(
+            "{{\"attr\":\"odd\",\"attrPath\":[\"odd\"],\"error\":\"no\"}}\n\
+             {{\"attr\":\"samsung\",\"attrPath\":[\"samsung\"],\"drvPath\":\"{NEW}.drv\",\"outputs\":{{\"out\":\"{NEW}\"}}}}\n\
+             {{\"attr\":\"razer\",\"attrPath\":[\"razer\"],\"drvPath\":\"{NEW}.drv\",\"outputs\":{{\"out\":\"{NEW}\"}}}}\n"
+        )),
+        _ => None,
+    };
+    let names = ["samsung", "razer", "odd"];
+    let story =
+        deploy_hosts(&names, ("github:me/x", &hosts), Strategy::Push, None, Box::new(jobs)).await;
+    let all = story.scripts("p620", "evaluate");
+    let together = all.iter().filter(|script| script.args[0] == "nix-eval-jobs").count();
+    assert_eq!(
+        (together, evaluations(&story)),
+        (1, 1),
+        "only the one with an error again: {}",
+        story.log()
+    );
+    for event in &story.events {
+        if let RunWhat::Result { host, result } = &event.what {
+            assert_eq!(result.outcome, Outcome::Switched, "{host}: {:?}", result.error);
+        }
+    }
 }
 
 /// Answers nothing but the usual.

@@ -13,8 +13,8 @@ use crate::fleet::{
     DropReason, Event, Fleet, Goal, Outcome, RunEvent, RunId, RunWhat, Strategy, select,
 };
 use crate::record::{
-    History, JournalError, JournalWriter, KeptEvaluations, Recorder, RunRecord, RunRecorder, RunWriter, Runs, Word,
-    state_home,
+    History, JournalError, JournalWriter, KeptEvaluations, Recorder, RunRecord, RunRecorder,
+    RunWriter, Runs, Word, state_home,
 };
 use crate::remote::Remote;
 use clap::{Args, ValueEnum};

@@ -394,7 +394,7 @@ async fn copy_in_session(
     let mut script = Script::new(PUSH).way(Way::Agent).limit(SESSION_LIMIT);
     script.args = arguments(step, way, "", known)?;
     let (sender, mut said) = mpsc::channel(LINE_QUEUE);
-    let follow = step.shared.runner.follow(builder, &script, sender);
+    let follow = step.runner.follow(builder, &script, sender);
     let hear = async {
         while let Some(line) = said.recv().await {
             lines.take(&String::from_utf8_lossy(&line)).await;

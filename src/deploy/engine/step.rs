@@ -280,7 +280,11 @@ impl Step {
             return begun.await.unwrap_or_else(|_| Err(self.internal("its task was stopped")));
         }
         let evaluates = self.phase == Phase::Preflight && self.shared.goal != Goal::Rollback;
-        let ahead = if evaluates && self.host.asked != Strategy::Auto { beside.begin(self, Phase::Evaluate) } else { None };
+        let ahead = if evaluates && self.host.asked != Strategy::Auto {
+            beside.begin(self, Phase::Evaluate)
+        } else {
+            None
+        };
         let result = self.carry_out_itself().await;
         if result.is_ok() {
             ahead.into_iter().for_each(Ahead::keep);

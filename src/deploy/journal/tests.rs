@@ -8,6 +8,7 @@ use crate::deploy::{
 };
 use crate::fleet::{
     ActivationSettings, Code, Goal, Outcome, Route, RunEvent, RunId, RunWhat, StorePath, Strategy,
+    TakenRoute,
 };
 use crate::record::JournalEntry;
 use jiff::Timestamp;
@@ -32,12 +33,14 @@ fn setup(hosts: usize, goal: Goal, asks: bool) -> Setup {
             last: is_builder,
             confirm_timeout: Duration::from_secs(30),
             activation: ActivationSettings::default(),
+            asked: Strategy::ViaCache,
             first: false,
         }
     };
     let hosts = (0..hosts).map(host).collect();
     let allowed = Allowed::default();
-    Setup { goal, strategy: Strategy::ViaCache, asks, parallel: 2, hosts, allowed }
+    let strategy = Strategy::ViaCache;
+    Setup { goal, strategy, asks, parallel: 2, skip_caches: false, hosts, allowed }
 }
 
 /// Returns what a phase finds; the byte chooses among what it may find.
@@ -54,6 +57,8 @@ fn found(phase: Phase, goal: Goal, byte: u8) -> Result<Report, Failure> {
             answering: vec!["root@a".to_owned()],
             built_on: None,
             failed_units: ["old.service".to_owned()].into(),
+            on_battery: Some(41),
+            chosen: None,
             notes: vec![Reason::new(Code::DiskLow, "little room")],
             ..Preflight::default()
         }),
@@ -66,7 +71,10 @@ fn found(phase: Phase, goal: Goal, byte: u8) -> Result<Report, Failure> {
         Phase::Publish | Phase::Verify | Phase::Diff | Phase::Acknowledge | Phase::Settle => {
             Report::Done
         }
-        Phase::Fetch => Report::Fetched(BTreeMap::new()),
+        Phase::Fetch => Report::Fetched {
+            fetched: BTreeMap::new(),
+            taken: TakenRoute { route: Route::Direct, given_up: Vec::new() },
+        },
         Phase::Activate if goal == Goal::DryActivate || byte.is_multiple_of(13) => {
             let outcome =
                 if goal == Goal::DryActivate { Outcome::Dry } else { Outcome::RolledBack };

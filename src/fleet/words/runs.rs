@@ -66,6 +66,7 @@ mod tests {
             duration_ms: ms,
             built: 0,
             build_on: None,
+            taken: None,
             phases: phases.iter().copied().collect(),
             substituted: BTreeMap::new(),
             fetched: fetched

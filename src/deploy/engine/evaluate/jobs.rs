@@ -120,7 +120,7 @@ async fn run(step: &Step, evaluating: &Evaluating, here: bool, together: Vec<Wai
             let mut script = Script::new(EVALUATE).limit(LIMIT);
             script.args = args;
             let (sender, mut lines) = mpsc::channel(LINE_QUEUE);
-            let follow = step.shared.runner.follow(host, &script, sender);
+            let follow = step.runner.follow(host, &script, sender);
             let hear = async {
                 while let Some(line) = lines.recv().await {
                     give(&String::from_utf8_lossy(&line));

@@ -1,7 +1,7 @@
 //! Ways by which a system reaches its host: push, auto, a cache that fails, and what was evaluated before.
 
 use super::target::{NEW, OLD, Target, name_of};
-use crate::deploy::{Deploy, Request, setup};
+use crate::deploy::{Deploy, Request, RunBegin, RunJournal, setup};
 use crate::fleet::{
     Code, Goal, HostPlan, HostResult, Outcome, Phase, PhaseState, Route, RunEvent, RunId, RunWhat,
     Strategy,
@@ -123,6 +123,7 @@ async fn deploy_hosts(
         asks: false,
         first: false,
         skip_caches: false,
+        allowed: crate::deploy::Allowed::default(),
     };
     let setup = setup(&fleet, &request).unwrap();
     let target = Mutex::new(Target::default());
@@ -139,7 +140,8 @@ async fn deploy_hosts(
         runner: Arc::clone(&runner) as Arc<dyn crate::remote::ScriptRunner>,
         run: RunId("7".to_owned()),
         tag: "run-7-x".to_owned(),
-        setup,
+        begin: RunBegin::Fresh { setup, hosts_file: None },
+        journal: RunJournal::none(),
         kept,
     };
     deploy.run(said, Arc::new(move |event| heard.lock().unwrap().push(event))).await;

@@ -39,6 +39,7 @@ fn result(outcome: Outcome, error: Option<&str>) -> HostResult {
         duration_ms: 31_000,
         built: 3,
         phases: BTreeMap::new(),
+        taken: None,
         build_on: Some("p620".to_owned()),
         substituted: BTreeMap::new(),
         fetched: BTreeMap::from([(

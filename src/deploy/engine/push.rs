@@ -305,7 +305,9 @@ pub(super) async fn push(step: &Step, builder: &str) -> Result<BTreeMap<String, 
     let way = prepare(step, builder).await?;
     step.log(&format!("no cache takes part: {builder} copies it straight to {}", way.store)).await;
     root_on_target(step).await?;
-    let mut lines = NixEar::new(step);
+    // Only a job's log outlives the process that follows it.
+    let logged = if way.lent.is_some() { 0 } else { step.read_before(&job(step, builder)) };
+    let mut lines = NixEar::new(step, logged);
     let exit = match &way.lent {
         None => copy_as_job(step, builder, &way, &mut lines).await?,
         Some(known) => {

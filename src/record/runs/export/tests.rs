@@ -40,6 +40,7 @@ fn a_run(runs: &Runs, lines: i64) -> RunId {
         duration_ms: 1,
         built: 0,
         phases: BTreeMap::new(),
+        taken: None,
         build_on: None,
         substituted: BTreeMap::new(),
         fetched: BTreeMap::new(),

@@ -14,6 +14,15 @@ pub(super) fn selectors() -> ArgValueCandidates {
     ArgValueCandidates::new(|| fleet().map(|fleet| selector_candidates(&fleet)).unwrap_or_default())
 }
 
+/// Offers the names of hosts.
+pub(super) fn hosts() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let fleet = fleet();
+        let hosts = fleet.iter().flat_map(|fleet| &fleet.hosts);
+        hosts.map(|host| CompletionCandidate::new(&host.name)).collect()
+    })
+}
+
 /// Offers the names of protected hosts.
 pub(super) fn protected() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {

@@ -5,7 +5,7 @@
 
 use crate::cli::left::{self, Ends};
 use crate::cli::show::{Display, Face, Notices, RunDisplay};
-use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, complete, history, trust};
+use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, complete, history, selectors, trust};
 use crate::deploy::{
     Allowed, Control, Deploy, Ended, JOURNAL_FORMAT, Listener, Request, RunBegin, RunJournal, setup,
 };
@@ -64,7 +64,7 @@ enum ActionArg {
 /// Arguments of `nixdash deploy`.
 #[derive(Debug, Args)]
 pub(super) struct DeployArgs {
-    /// Names, globs, @tag, or all
+    /// Names, globs, @tag, or all; - reads them from standard input
     #[arg(required = true, value_name = "SELECTOR", add = complete::selectors())]
     selectors: Vec<String>,
     /// Where systems are built and how they travel [default: the host's, else the fleet's]
@@ -99,7 +99,7 @@ pub(super) struct DeployArgs {
 /// Arguments of `nixdash build`.
 #[derive(Debug, Args)]
 pub(super) struct BuildArgs {
-    /// Names, globs, @tag, or all
+    /// Names, globs, @tag, or all; - reads them from standard input
     #[arg(required = true, value_name = "SELECTOR", add = complete::selectors())]
     selectors: Vec<String>,
     /// Where systems are built [default: the host's, else the fleet's]
@@ -155,7 +155,7 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
     select(&fleet, &args.allow_protected)?;
     let goal = Goal::from(args.action);
     let request = Request {
-        hosts: select(&fleet, &args.selectors)?,
+        hosts: select(&fleet, &selectors::read(&args.selectors)?)?,
         asks: !args.yes && goal.changes(),
         goal,
         strategy: args.strategy.map(Into::into),
@@ -172,7 +172,7 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
 
 pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, CliError> {
     let request = Request {
-        hosts: select(&fleet, &args.selectors)?,
+        hosts: select(&fleet, &selectors::read(&args.selectors)?)?,
         goal: Goal::Build,
         strategy: args.strategy.map(Into::into),
         allow_protected: Vec::new(),

@@ -1,7 +1,7 @@
 //! `nixdash caches --deep`: what hard links save in hosts' stores, and what is dead there.
 
 use crate::cli::status::{interrupted, or_unknown, table};
-use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, earlier, history};
+use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, earlier, history, selectors as typed};
 use crate::fleet::{Fleet, StoreDepth, TierKind, bytes, select};
 use crate::probe::{depth, note_depths};
 use crate::record::{Runs, state_home};
@@ -34,7 +34,8 @@ pub(super) async fn run(
     json: bool,
 ) -> Result<ExitCode, CliError> {
     let all = ["all".to_owned()];
-    let hosts = select(&fleet, if selectors.is_empty() { &all[..] } else { selectors })?;
+    let hosts =
+        select(&fleet, &typed::read(if selectors.is_empty() { &all[..] } else { selectors })?)?;
     let runs = Runs::open(&state_home())?;
     if let Some(run) = runs.active() {
         return Err(CliError::RunAtWork(run));

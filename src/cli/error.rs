@@ -47,6 +47,33 @@ pub enum CliError {
     /// A selector selects nothing.
     #[error("{0}")]
     Select(#[from] crate::fleet::SelectError),
+    /// Standard input, which `-` stands for, names nothing.
+    #[error(
+        "standard input named no host, and - stands for what is read there; pipe names into \
+         nixdash, as in `echo samsung | nixdash deploy -`"
+    )]
+    NoSelectors,
+    /// Standard input could not be read.
+    #[error(
+        "could not read the names of hosts from standard input: {0}; leave out -, or pipe text"
+    )]
+    ReadSelectors(std::io::Error),
+    /// One host is wanted and several were named.
+    #[error("this works on one host, and several are meant: {0}; name one of them")]
+    SeveralHosts(String),
+    /// It is not known which system is meant.
+    #[error(
+        "{host} did not tell {name}, or does not have it in its store any more; name a number (nixdash generations {host})"
+    )]
+    GenerationUnknown {
+        /// The host.
+        host: String,
+        /// What was asked for.
+        name: String,
+    },
+    /// There is nothing to roll back to.
+    #[error("{0}")]
+    Rollback(#[from] crate::fleet::RollbackError),
     /// The request does not fit the fleet.
     #[error("{0}")]
     Setup(#[from] crate::deploy::SetupError),
@@ -150,6 +177,11 @@ impl CliError {
             | Self::ReadTheme { .. }
             | Self::Theme(_)
             | Self::Select(_)
+            | Self::NoSelectors
+            | Self::ReadSelectors(_)
+            | Self::SeveralHosts(_)
+            | Self::GenerationUnknown { .. }
+            | Self::Rollback(_)
             | Self::Setup(_)
             | Self::Strategies { .. }
             | Self::NoPage { .. }

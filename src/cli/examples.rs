@@ -33,6 +33,7 @@ Examples:
   nixdash deploy samsung --action boot      Starts the new system at the next reboot
   nixdash deploy samsung --action dry-activate  Says what an activation would do
   nixdash deploy razer --first              The first deploy of a machine that becomes NixOS
+  nixdash deploy - --yes                    Takes the names of hosts from standard input
   nixdash deploy all --yes --json           One JSON object per line";
 
 pub(super) const BUILD: &str = "\
@@ -59,6 +60,17 @@ Examples:
   nixdash runs export 41 -o /tmp/run.gz     Writes it to another file
   nixdash runs view nixdash-run-41.jsonl.gz  Shows it on any machine
   nixdash runs view run.gz --json           How it ended, for programs";
+
+pub(super) const GENERATIONS: &str = "\
+Examples:
+  nixdash generations samsung               Which systems it has, and which is in use for what
+  nixdash generations samsung diff 75 77    What differs between two of them
+  nixdash generations samsung diff booted running --json  For programs";
+
+pub(super) const WAKE: &str = "\
+Examples:
+  nixdash wake p620                         Wakes it and waits until it answers
+  nixdash wake @laptop --limit 0s           Sends the packets and waits for nothing";
 
 pub(super) const CACHES: &str = "\
 Examples:

@@ -3,7 +3,7 @@
 use crate::cli::json::{self, FindingJson};
 use crate::cli::left::{self, Ends};
 use crate::cli::status::{or_unknown, table};
-use crate::cli::{CliError, complete, print};
+use crate::cli::{CliError, complete, print, selectors};
 use crate::fleet::{
     DropReason, Fetched, Fleet, HostResult, Outcome, StorePath, duration, percent, select,
 };
@@ -21,7 +21,7 @@ use std::time::Duration;
 /// Arguments of `nixdash history`.
 #[derive(Debug, Args)]
 pub(super) struct HistoryArgs {
-    /// Names, globs, @tag, or all [default: every run]
+    /// Names, globs, @tag, or all; - reads them from standard input [default: every run]
     #[arg(value_name = "SELECTOR", add = complete::selectors())]
     selectors: Vec<String>,
     /// Runs that began within this time, such as 12h or 7d
@@ -132,7 +132,11 @@ pub(super) async fn run(fleet: Fleet, args: &HistoryArgs) -> Result<ExitCode, Cl
     let folders = Runs::open(&state_home())?;
     left::end_runs_and_say(&fleet, &folders, Ends::Old).await;
     let fleet = fleet.as_ref();
-    let hosts = if args.selectors.is_empty() { vec![] } else { select(fleet, &args.selectors)? };
+    let hosts = if args.selectors.is_empty() {
+        vec![]
+    } else {
+        select(fleet, &selectors::read(&args.selectors)?)?
+    };
     let now = Timestamp::now();
     let since = args.since.and_then(|time| now.checked_sub(time).ok());
     let since = since.unwrap_or(Timestamp::UNIX_EPOCH);

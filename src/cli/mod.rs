@@ -17,6 +17,7 @@ mod exporter;
 mod figures;
 mod follow_logs;
 mod generate;
+mod generations;
 mod history;
 mod json;
 pub mod lab;
@@ -29,6 +30,7 @@ mod notes;
 mod print;
 mod reattach;
 mod runs;
+mod selectors;
 mod show;
 mod status;
 mod strategies;
@@ -37,6 +39,7 @@ mod trust;
 mod verify;
 mod view_run;
 mod wait;
+mod wake;
 
 pub use error::CliError;
 pub use generate::answer_shell;
@@ -91,6 +94,12 @@ enum CliCommand {
     /// Lists the runs there were, writes one as a file, or shows such a file
     #[command(after_help = examples::RUNS)]
     Runs(runs::RunsArgs),
+    /// Lists the generations of a host, and says what differs between two of them
+    #[command(after_help = examples::GENERATIONS)]
+    Generations(generations::GenerationsArgs),
+    /// Wakes sleeping hosts by Wake-on-LAN, and waits until they answer
+    #[command(after_help = examples::WAKE)]
+    Wake(wake::WakeArgs),
     /// Shows every tier: state, size, growth, hit rate, share served, coverage
     #[command(after_help = examples::CACHES)]
     Caches(caches::CachesArgs),
@@ -137,6 +146,10 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(CliCommand::Reattach(args)) => reattach::run(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::History(args)) => history::run(load::load_saying(hosts)?, &args).await,
         Some(CliCommand::Runs(args)) => runs::run(hosts, args).await,
+        Some(CliCommand::Generations(args)) => {
+            generations::run(load::load_trusted(hosts)?, args).await
+        }
+        Some(CliCommand::Wake(args)) => wake::run(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::Caches(args)) => caches::run(load::load_saying(hosts)?, args).await,
         Some(CliCommand::Exporter(args)) => exporter::run(load::load_saying(hosts)?, args).await,
         Some(CliCommand::Trust(args)) => trust::run(&args),

@@ -1,7 +1,7 @@
 //! What hosts run next: evaluating it, and showing which tier holds how much of it.
 
-use crate::cli::CliError;
 use crate::cli::status::{or_unknown, table};
+use crate::cli::{CliError, selectors as typed};
 use crate::deploy::engine::evaluate_only;
 use crate::deploy::{Request, setup};
 use crate::fleet::{
@@ -102,7 +102,7 @@ pub(super) async fn evaluate(
     let selectors = if selectors.is_empty() { &all[..] } else { selectors };
     let request = Request {
         allowed: crate::deploy::Allowed::default(),
-        hosts: select(fleet, selectors)?,
+        hosts: select(fleet, &typed::read(selectors)?)?,
         goal: Goal::Build,
         strategy: None,
         allow_protected: Vec::new(),

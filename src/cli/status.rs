@@ -1,7 +1,8 @@
 //! `nixdash status`: measures everything once and says what was found.
 
 use crate::cli::{
-    CliError, EXIT_FOUND, EXIT_INTERRUPTED, complete, earlier, json, live_status, notes, wait,
+    CliError, EXIT_FOUND, EXIT_INTERRUPTED, complete, earlier, json, live_status, notes, selectors,
+    wait,
 };
 use crate::dash::{ascii, ascii_from, status_line};
 use crate::fleet::{
@@ -21,7 +22,7 @@ use tokio::sync::mpsc;
 /// Arguments of `nixdash status`.
 #[derive(Debug, Args)]
 pub(super) struct StatusArgs {
-    /// Names, globs, @tag, or all [default: all]
+    /// Names, globs, @tag, or all; - reads them from standard input [default: all]
     #[arg(value_name = "SELECTOR", add = complete::selectors())]
     selectors: Vec<String>,
     /// Prints one JSON document
@@ -56,7 +57,7 @@ impl FailOn {
 }
 
 pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliError> {
-    let hosts = select_or_all(&fleet, &args.selectors)?;
+    let hosts = select_or_all(&fleet, &selectors::read(&args.selectors)?)?;
     let fleet = Arc::new(fleet);
     let runner = Remote::new(Arc::clone(&fleet));
     let mut known_before = earlier::read(&fleet);

@@ -1,7 +1,15 @@
 //! Says what is being waited for, on a terminal, when it takes longer than a moment.
 
+use jiff::SignedDuration;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
+
+/// Reads how long something may be waited for, such as `90s` or `5m`; `0s` is no time at all.
+pub(super) fn limit(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time; write 90s or 5m");
+    let span: SignedDuration = text.parse().map_err(|_| wrong())?;
+    Duration::try_from(span).map_err(|_| wrong())
+}
 
 /// How long nothing is said.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -21,4 +29,19 @@ pub(super) async fn saying<T>(what: &str, work: impl Future<Output = T>) -> T {
     let done = work.await;
     say("");
     done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_read_as_people_write_them() {
+        assert_eq!(limit("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(limit("5m"), Ok(Duration::from_secs(300)));
+        assert_eq!(limit("0s"), Ok(Duration::ZERO));
+        for text in ["", "5", "-5m", "soon"] {
+            assert!(limit(text).is_err(), "{text}");
+        }
+    }
 }

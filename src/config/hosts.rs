@@ -4,9 +4,9 @@ use crate::config::error::MistakeReport;
 use crate::config::flake::flake;
 use crate::config::keys::KeyTable;
 use crate::config::secret::Paths;
-use crate::config::section::{Section, nearest};
+use crate::config::section::{At, Section, nearest};
 use crate::config::value;
-use crate::fleet::{ActivationSettings, Address, Host, Strategy};
+use crate::fleet::{ActivationSettings, Address, Host, Strategy, WakeOnLan};
 use std::collections::{BTreeMap, HashMap};
 use toml::Spanned;
 use toml::de::DeValue;
@@ -133,11 +133,11 @@ pub(super) fn builders(
 /// may name it.
 pub(super) fn read(
     report: &mut MistakeReport<'_>,
-    name: &str,
-    name_at: usize,
+    named: At<&str>,
     value: &Spanned<DeValue<'_>>,
     context: &mut HostContext<'_>,
 ) -> Option<Host> {
+    let (name, name_at) = (named.value, named.at);
     if let Err((message, hint)) = value::name(name) {
         report.error(name_at, format!("a host cannot be called so: {message}"), hint);
     }
@@ -154,7 +154,7 @@ pub(super) fn read(
     let addresses = addresses(report, &section, name, &mut context.seen);
     let Paths { home, folder } = context.paths;
     let flake = section.parsed(report, "flake", |text| flake(text, home, folder));
-    let tags = names(report, &section, "tags");
+    let tags = tags(report, &section);
     let check = section.texts(report, "check").unwrap_or_default();
     Some(Host {
         name: name.to_owned(),
@@ -175,6 +175,7 @@ pub(super) fn read(
             .parsed(report, "confirm_timeout", value::confirm_timeout)
             .map(|time| time.value),
         activation: activation(report, &section),
+        wake: wake(report, &section, name, context.names),
     })
 }
 
@@ -197,8 +198,30 @@ pub(super) fn activation(
     }
 }
 
-/// Reads a list of names.
-fn names(report: &mut MistakeReport<'_>, section: &Section<'_>, key: &str) -> Vec<String> {
+/// Reads how a host is woken.
+fn wake(
+    report: &mut MistakeReport<'_>,
+    section: &Section<'_>,
+    name: &str,
+    names: &HostNames<'_>,
+) -> Option<WakeOnLan> {
+    let mac = section.parsed(report, "mac", value::mac).map(|mac| mac.value);
+    let via = names.named(report, section, "wake_via");
+    let at = section.key("wake_via").unwrap_or(section.at());
+    if via.as_deref() == Some(name) {
+        let message = format!("`wake_via` in {} names the host itself", section.name());
+        report.error(at, message, "name a host that is awake in the same network, or remove it");
+    }
+    if via.is_some() && section.key("mac").is_none() {
+        let message = format!("{} has `wake_via` and no `mac`", section.name());
+        report.error(at, message, "add mac = \"…\", the address of its network card (`ip link`)");
+    }
+    mac.map(|mac| WakeOnLan { mac, via })
+}
+
+/// Reads the list of tags.
+fn tags(report: &mut MistakeReport<'_>, section: &Section<'_>) -> Vec<String> {
+    let key = "tags";
     let mut names = Vec::new();
     for text in section.texts(report, key).unwrap_or_default() {
         match value::name(text.value) {

@@ -309,6 +309,20 @@ const HOSTS: &[KnownKey] = &[
     key("activation_timeout", "as in `[fleet]`", "the fleet's", "As in `[fleet]`, for this host."),
     key("reboot_to_recover", "as in `[fleet]`", "the fleet's", "As in `[fleet]`, for this host."),
     key("connectivity", "as in `[fleet]`", "the fleet's", "As in `[fleet]`, for this host."),
+    key(
+        "mac",
+        "the address of a network card, such as `\"0a:1b:2c:3d:4e:5f\"`",
+        "it is not woken",
+        "A host that sleeps is woken with it by Wake-on-LAN, before a deploy needs it and by \
+         `nixdash wake`.",
+    ),
+    key(
+        "wake_via",
+        "the name of a host",
+        "this machine",
+        "The host that sends the packet which wakes this one, where this machine is in another \
+         network.",
+    ),
 ];
 
 /// How a secret is written.

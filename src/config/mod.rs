@@ -83,6 +83,7 @@ pub fn fallback() -> Fleet {
         strategy: None,
         confirm_timeout: None,
         activation: ActivationSettings::default(),
+        wake: None,
     };
     let tier = Tier {
         public_key: parse_public_key(NIXOS_KEY).ok(),
@@ -214,7 +215,7 @@ fn hosts(
     section
         .entries()
         .into_iter()
-        .filter_map(|(name, value)| hosts::read(report, name.value, name.at, value, &mut context))
+        .filter_map(|(name, value)| hosts::read(report, name, value, &mut context))
         .collect()
 }
 

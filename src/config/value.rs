@@ -4,7 +4,7 @@
 //! are held to a narrow alphabet here, so that no other room has to think of it.
 
 use crate::config::section::nearest;
-use crate::fleet::Address;
+use crate::fleet::{Address, MacAddress};
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -149,6 +149,17 @@ pub(super) fn system(text: &str) -> Meaning<String> {
         None => "such as \"x86_64-linux\" or \"aarch64-linux\"".to_owned(),
     };
     fail(format!("{text:?} is no system that NixOS runs on"), hint)
+}
+
+/// Parses the address of a network card.
+pub(super) fn mac(text: &str) -> Meaning<MacAddress> {
+    match MacAddress::parse(text) {
+        Some(mac) => Ok(mac),
+        None => fail(
+            format!("{text:?} is not the address of a network card"),
+            "write six pairs of hexadecimal digits, as `ip link` shows them: \"0a:1b:2c:3d:4e:5f\"",
+        ),
+    }
 }
 
 /// Checks the name of a service of systemd, such as `nix-serve.service`.

@@ -43,6 +43,7 @@ fn host(name: &str, tags: &[&str], protected: bool) -> Host {
         strategy: None,
         confirm_timeout: None,
         activation: crate::fleet::ActivationSettings::default(),
+        wake: None,
     }
 }
 

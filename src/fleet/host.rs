@@ -1,6 +1,6 @@
 //! A machine of the fleet and the addresses it answers at.
 
-use crate::fleet::{ActivationSettings, Strategy};
+use crate::fleet::{ActivationSettings, Strategy, WakeOnLan};
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
@@ -62,6 +62,8 @@ pub struct Host {
     pub confirm_timeout: Option<Duration>,
     /// The host's own settings of activations, instead of the fleet's.
     pub activation: ActivationSettings,
+    /// How it is woken when it sleeps; none: it is not.
+    pub wake: Option<WakeOnLan>,
 }
 
 impl Host {

@@ -6,6 +6,7 @@
 mod activation;
 mod alarms;
 mod cache_use;
+mod changes;
 mod closure;
 mod deployed;
 mod event;
@@ -13,6 +14,7 @@ mod expiry;
 mod facts;
 mod fetched;
 mod finding;
+mod generation;
 mod holdings;
 mod host;
 mod host_facts;
@@ -31,11 +33,15 @@ mod tier_history;
 mod trust;
 mod units;
 mod verifying;
+mod wake;
 pub mod words;
 
 pub use activation::ActivationSettings;
 pub use alarms::{Alarms, Limits, NIX_FREE_NEEDED, RUN_FREE_NEEDED, Silence, silence};
 pub use cache_use::{CacheRecord, NixFacts, Reaction, SettingsView, UnlistedCache, WhenDown};
+pub use changes::{
+    ChangeKind, PackageChange, RestartPart, RestartReason, SystemChanges, difference,
+};
 pub use closure::{ClosurePath, PathAnswer, StorePath, StorePathError};
 pub use deployed::{Ancestry, DeployFacts, DeployedFrom, FlakeSource, Specialisation, commit_of};
 pub use event::{DropReason, Event, RunEvent, RunId, RunWhat};
@@ -46,6 +52,7 @@ pub use facts::{
 };
 pub use fetched::Fetched;
 pub use finding::{Code, Finding, Severity, Silenced, Subject, grouped, told, troubles, worst};
+pub use generation::{Generation, Generations, RollbackError, RollbackTarget};
 pub use holdings::{CoverageFall, HeldPath, Holdings, LostFacts, Said, UniqueFacts};
 pub use host::{Address, Host};
 pub use host_facts::{
@@ -70,3 +77,4 @@ pub use tier_history::{TierEvidence, TierHistory};
 pub use trust::Trust;
 pub use units::{ago, bytes, bytes_of, duration, percent};
 pub use verifying::{VerifyError, can_be_verified};
+pub use wake::{MacAddress, WakeOnLan};

@@ -4,6 +4,7 @@
 //! sentences a word of two parts is written with a space ([`spoken`]). A finding's sentence says
 //! what happened, where and why; its fix says what to do next.
 
+pub mod changes;
 pub mod clusters;
 pub mod deploys;
 pub mod holdings;

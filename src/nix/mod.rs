@@ -28,6 +28,7 @@ mod transfers;
 pub mod trusted_keys;
 pub mod unpack;
 pub mod version;
+pub mod versions;
 
 /// Returns whether a text can stand between quotes as an attribute name in a Nix expression or
 /// installable: nothing in it can end the quotes or start an interpolation.

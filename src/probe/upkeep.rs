@@ -5,6 +5,7 @@ use crate::fleet::{
     BootChoice, DeployFacts, DeployedFrom, HostFacts, OldRoot, Specialisation, StorePath,
     UpkeepFacts, printable_line,
 };
+use crate::probe::generations::boot_choice;
 use crate::probe::host::generation;
 use crate::remote::{Script, ScriptRunner, Way};
 use jiff::{SignedDuration, Timestamp};
@@ -68,12 +69,7 @@ fn parse(text: &str, systems: [Option<StorePath>; 2], now: Timestamp) -> Option<
     let (mut running_generation, mut roots, mut whole) = (None, Vec::new(), false);
     for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
         match key {
-            "next_boot" => {
-                let (system, pinned) = value.split_once('\t').unwrap_or((value, ""));
-                let pinned = printable_line(pinned.trim());
-                boot.system = StorePath::parse(system.trim()).ok();
-                boot.pinned = (!pinned.is_empty()).then_some(pinned);
-            }
+            "next_boot" => boot = boot_choice(value),
             "runs_generation" => {
                 running_generation = running_generation.max(generation(value.trim()));
             }

@@ -14,6 +14,7 @@ mod git;
 pub mod job;
 mod login;
 mod master;
+mod presence;
 mod program;
 mod route;
 mod script;
@@ -22,6 +23,7 @@ mod shell;
 mod sockets;
 mod turn;
 mod unlock;
+mod wake;
 mod wire;
 
 pub use aws::aws_profile;
@@ -29,9 +31,11 @@ pub use connection::Remote;
 pub use error::{RemoteError, Trouble};
 pub use fake::FakeRunner;
 pub use git::{GitHead, git_ancestry, git_head, git_in, git_revision};
+pub use presence::{NotStarted, Presence, Started, wait_until_started};
 pub use program::{Program, ProgramError};
 pub use script::{Output, Script, Way, quote};
 pub use secret::{Secret, SecretError, resolve};
+pub use wake::{SentHow, WakeError, wake};
 
 use std::future::Future;
 use std::pin::Pin;

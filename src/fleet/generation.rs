@@ -1,0 +1,253 @@
+//! The generations of a host's system profile.
+
+use crate::fleet::{BootChoice, StorePath};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One numbered entry of the system profile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    /// Its number.
+    pub number: u64,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// The system.
+    pub system: StorePath,
+    /// NixOS's version text; none where the system does not say.
+    pub nixos_version: Option<String>,
+    /// The kernel's version.
+    pub kernel: Option<String>,
+    /// The revision of the configuration; none where the configuration does not set it.
+    pub revision: Option<String>,
+    /// The names of its specialisations.
+    pub specialisations: Vec<String>,
+    /// The size of its closure in bytes, unpacked.
+    pub bytes: Option<u64>,
+}
+
+/// Every generation of a host, and which of them is in use for what.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generations {
+    /// The generations, by number.
+    pub all: Vec<Generation>,
+    /// The system that runs now.
+    pub running: Option<StorePath>,
+    /// The system that the host was started with.
+    pub booted: Option<StorePath>,
+    /// The number of the generation that the profile names.
+    pub profile: Option<u64>,
+    /// What the boot loader starts next.
+    pub next_boot: BootChoice,
+}
+
+/// What a rollback goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RollbackTarget {
+    /// The number of the generation.
+    pub generation: u64,
+    /// Its system.
+    pub system: StorePath,
+    /// The generation that runs now; none where what runs is no generation.
+    pub from: Option<u64>,
+}
+
+/// Why there is nothing to roll back to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RollbackError {
+    /// The generation that was asked for is not there.
+    #[error("{host} has no generation {wanted}; it has {known}")]
+    NoSuch {
+        /// The host.
+        host: String,
+        /// The number that was asked for.
+        wanted: u64,
+        /// The numbers there are.
+        known: String,
+    },
+    /// Nothing is older than what runs.
+    #[error(
+        "{host} runs generation {running}, and no older generation with another system is left; \
+         deploy an older revision of the flake instead"
+    )]
+    NothingOlder {
+        /// The host.
+        host: String,
+        /// The number of what runs.
+        running: u64,
+    },
+    /// There are no generations at all.
+    #[error(
+        "{host} has no generations of the system profile, so there is nothing to roll back to; does \
+         it run NixOS?"
+    )]
+    None {
+        /// The host.
+        host: String,
+    },
+}
+
+impl Generations {
+    /// Returns the generation of this number.
+    pub fn get(&self, number: u64) -> Option<&Generation> {
+        self.all.iter().find(|generation| generation.number == number)
+    }
+
+    /// Returns the number of the generation of a system: where several have it, the one that the
+    /// profile names, else the newest.
+    pub fn number_of(&self, system: &StorePath) -> Option<u64> {
+        let named = self.profile.and_then(|number| self.get(number));
+        if let Some(named) = named.filter(|named| named.system == *system) {
+            return Some(named.number);
+        }
+        self.all.iter().rev().find(|one| one.system == *system).map(|one| one.number)
+    }
+
+    /// Returns the number of the generation that runs now; none when what runs is no generation.
+    pub fn running_number(&self) -> Option<u64> {
+        self.running.as_ref().and_then(|system| self.number_of(system))
+    }
+
+    /// Returns the number of the generation that the host was started with.
+    pub fn booted_number(&self) -> Option<u64> {
+        self.booted.as_ref().and_then(|system| self.number_of(system))
+    }
+
+    /// Returns the number of the generation that the next boot starts; none when that is not known
+    /// or is no generation.
+    pub fn next_number(&self) -> Option<u64> {
+        self.next_boot.system.as_ref().and_then(|system| self.number_of(system))
+    }
+
+    /// Chooses what a rollback of this host goes to: the generation that was asked for or, without
+    /// one, the generation before the running one as numbers go, whatever was switched to in between.
+    ///
+    /// Generations with the system that runs are passed over, since going there would change nothing.
+    /// Where what runs is no generation (`test`), it is the one that the profile names.
+    pub fn rollback_target(
+        &self,
+        host: &str,
+        wanted: Option<u64>,
+    ) -> Result<RollbackTarget, RollbackError> {
+        let host = host.to_owned();
+        let from = self.running_number();
+        let target = |found: &Generation| RollbackTarget {
+            generation: found.number,
+            system: found.system.clone(),
+            from,
+        };
+        if self.all.is_empty() {
+            return Err(RollbackError::None { host });
+        }
+        if let Some(wanted) = wanted {
+            let known = self.numbers();
+            let found = self.get(wanted).map(target);
+            return found.ok_or(RollbackError::NoSuch { host, wanted, known });
+        }
+        let Some(running) = from else {
+            let named = self.profile.and_then(|number| self.get(number));
+            let newest = named.or(self.all.last()).map(target);
+            return newest.ok_or(RollbackError::None { host });
+        };
+        let other =
+            |one: &&Generation| one.number < running && self.running.as_ref() != Some(&one.system);
+        let found = self.all.iter().rev().find(other).map(target);
+        found.ok_or(RollbackError::NothingOlder { host, running })
+    }
+
+    /// Returns the numbers there are, as people read them: `3, 5 to 9 and 12`.
+    fn numbers(&self) -> String {
+        let mut ranges: Vec<(u64, u64)> = Vec::new();
+        for generation in &self.all {
+            match ranges.last_mut() {
+                Some((_, last)) if *last + 1 == generation.number => *last = generation.number,
+                Some(_) | None => ranges.push((generation.number, generation.number)),
+            }
+        }
+        let mut parts: Vec<String> = ranges
+            .into_iter()
+            .map(|(first, last)| match last - first {
+                0 => first.to_string(),
+                1 => format!("{first}, {last}"),
+                _ => format!("{first} to {last}"),
+            })
+            .collect();
+        match parts.pop() {
+            Some(last) if parts.is_empty() => last,
+            Some(last) => format!("{} and {last}", parts.join(", ")),
+            None => "none".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(name: &str) -> StorePath {
+        StorePath::from_base_name(&format!("l0znnv1nxsr0ry7gmadkh49s1d0hycgd-{name}")).unwrap()
+    }
+
+    /// Generations with these numbers and systems, of which one runs.
+    fn generations(all: &[(u64, &str)], profile: u64, running: &str) -> Generations {
+        let all = all.iter().map(|(number, system)| Generation {
+            number: *number,
+            made_at: Timestamp::UNIX_EPOCH,
+            system: path(system),
+            nixos_version: None,
+            kernel: None,
+            revision: None,
+            specialisations: Vec::new(),
+            bytes: None,
+        });
+        Generations {
+            all: all.collect(),
+            running: Some(path(running)),
+            booted: Some(path("a")),
+            profile: Some(profile),
+            next_boot: BootChoice { system: Some(path(running)), pinned: None },
+        }
+    }
+
+    #[test]
+    fn a_rollback_goes_to_the_number_before_the_running_one_and_not_to_what_ran_before() {
+        // 12 was made, then somebody rolled back to 7 and forward to 9: `nix-env --rollback` of the
+        // profile would take 7 for what is before 9 only by luck, and 11 is what is below 12.
+        let found = generations(&[(7, "a"), (9, "c"), (11, "d"), (12, "e")], 9, "c");
+        let target = found.rollback_target("samsung", None).unwrap();
+        assert_eq!((target.generation, target.from), (7, Some(9)));
+        assert_eq!(found.rollback_target("samsung", Some(11)).unwrap().generation, 11);
+    }
+
+    #[test]
+    fn a_generation_with_the_running_system_is_passed_over() {
+        let found = generations(&[(4, "a"), (5, "b"), (6, "b")], 6, "b");
+        assert_eq!(found.rollback_target("samsung", None).unwrap().generation, 4);
+    }
+
+    #[test]
+    fn what_runs_without_a_generation_goes_back_to_the_profile() {
+        let found = generations(&[(4, "a"), (5, "b")], 5, "tested");
+        let target = found.rollback_target("samsung", None).unwrap();
+        assert_eq!((target.generation, target.from), (5, None));
+    }
+
+    #[test]
+    fn a_rollback_without_a_target_says_what_there_is() {
+        let found = generations(&[(3, "a"), (5, "b"), (6, "c"), (7, "d"), (9, "e")], 3, "a");
+        let error = found.rollback_target("samsung", Some(8)).unwrap_err().to_string();
+        assert_eq!(error, "samsung has no generation 8; it has 3, 5 to 7 and 9");
+        let error = found.rollback_target("samsung", None).unwrap_err().to_string();
+        assert!(error.contains("generation 3, and no older generation"), "{error}");
+        let none = Generations::default();
+        assert!(none.rollback_target("samsung", None).is_err());
+    }
+
+    #[test]
+    fn of_several_generations_with_one_system_the_profile_s_is_meant() {
+        let found = generations(&[(4, "a"), (5, "b"), (6, "a")], 4, "a");
+        assert_eq!(found.running_number(), Some(4));
+        assert_eq!(found.booted_number(), Some(4));
+        let found = generations(&[(4, "a"), (5, "b"), (6, "a")], 5, "b");
+        assert_eq!(found.booted_number(), Some(6));
+    }
+}

@@ -1,0 +1,168 @@
+//! What changes from one system to another, as lines for the command line and the screen.
+
+use crate::fleet::{ChangeKind, Generations, PackageChange, RestartReason, SystemChanges, bytes};
+
+/// Returns a size that grew or shrank, with its sign: `+3.20 MB`, `-12 B`, `±0 B`.
+pub fn signed_bytes(growth: i64) -> String {
+    let size = bytes(growth.unsigned_abs());
+    match growth {
+        0 => format!("±{size}"),
+        1.. => format!("+{size}"),
+        _ => format!("-{size}"),
+    }
+}
+
+/// Returns what changes as a table: a line for each package, aligned. The packages whose size alone
+/// differs come last.
+pub fn package_lines(changes: &SystemChanges) -> Vec<String> {
+    let widest = |text: fn(&PackageChange) -> String| {
+        changes.packages.iter().map(|change| text(change).chars().count()).max().unwrap_or(0)
+    };
+    let name_width = widest(|change| change.name.clone());
+    let versions_width = widest(PackageChange::versions).min(60);
+    let line = |change: &PackageChange| {
+        let size = match (change.kind, change.bytes) {
+            (_, None) | (_, Some(0)) => String::new(),
+            (_, Some(growth)) => signed_bytes(growth),
+        };
+        let (kind, name, versions) = (change.kind.word(), &change.name, change.versions());
+        let line = format!("{kind:<10}  {name:<name_width$}  {versions:<versions_width$}  {size}");
+        line.trim_end().to_owned()
+    };
+    changes.packages.iter().map(line).collect()
+}
+
+/// Returns what changes in one sentence: how many packages, how many paths, and the size.
+pub fn summary(changes: &SystemChanges) -> String {
+    let mut parts: Vec<String> = ChangeKind::ALL
+        .into_iter()
+        .filter_map(|kind| match changes.of_kind(kind).count() {
+            0 => None,
+            count => Some(format!("{count} {}", kind.word())),
+        })
+        .collect();
+    if parts.is_empty() {
+        parts.push("no package changes its version".to_owned());
+    }
+    if changes.partial {
+        parts.push("partial, because it is not built yet".to_owned());
+    }
+    if let (Some(added), Some(removed)) = (changes.paths_added, changes.paths_removed) {
+        parts.push(format!("{added} paths come and {removed} go"));
+    }
+    if let (Some(after), Some(growth)) = (changes.bytes_after, changes.growth()) {
+        parts.push(format!("{} in all ({})", bytes(after), signed_bytes(growth)));
+    }
+    parts.join(", ")
+}
+
+/// Says why a restart is needed until all of a system is new; nothing where none is.
+pub fn restart(reasons: &[RestartReason]) -> Option<String> {
+    let phrases: Vec<String> = reasons.iter().map(RestartReason::phrase).collect();
+    (!phrases.is_empty()).then(|| format!("restart needed for {}", phrases.join(", ")))
+}
+
+/// Returns what a generation is in use for, in a few words; empty for one that is not.
+pub fn in_use(generations: &Generations, number: u64) -> String {
+    let uses = [
+        (generations.running_number(), "running"),
+        (generations.booted_number(), "booted"),
+        (generations.next_number(), "next boot"),
+    ];
+    let words = uses.into_iter().filter(|(one, _)| *one == Some(number)).map(|(_, word)| word);
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// Returns what is worth knowing of a host's generations, a sentence each.
+pub fn notes(generations: &Generations) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let (Some(running), None) = (&generations.running, generations.running_number()) {
+        notes.push(format!(
+            "what runs now is none of the generations: {running} (a tested system is gone after a \
+             restart)"
+        ));
+    }
+    if let (Some(booted), None) = (&generations.booted, generations.booted_number()) {
+        notes.push(format!("what the host was started with is no generation any more: {booted}"));
+    }
+    match (&generations.next_boot.system, generations.next_number()) {
+        (None, _) if generations.next_boot.pinned.is_some() => {}
+        (None, _) => notes.push(
+            "what starts at the next boot is not known: the boot loader's files could not be read"
+                .to_owned(),
+        ),
+        (Some(system), None) => {
+            notes.push(format!("the next boot starts what is none of the generations: {system}"));
+        }
+        (Some(_), Some(_)) => {}
+    }
+    if let Some(pin) = &generations.next_boot.pinned {
+        notes.push(format!("the next boot is pinned: {pin}"));
+    }
+    notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::RestartPart;
+
+    fn change(name: &str, kind: ChangeKind, before: &[&str], after: &[&str]) -> PackageChange {
+        let owned = |list: &[&str]| list.iter().map(|&one| one.to_owned()).collect();
+        PackageChange {
+            name: name.to_owned(),
+            kind,
+            before: owned(before),
+            after: owned(after),
+            bytes: Some(if kind == ChangeKind::Added { 2048 } else { -30_000_000 }),
+        }
+    }
+
+    #[test]
+    fn changes_are_lines_of_a_table() {
+        let changes = SystemChanges {
+            packages: vec![
+                change("firefox", ChangeKind::Upgraded, &["144.0"], &["145.0"]),
+                change("linux", ChangeKind::Downgraded, &["6.12.58"], &["6.12.57"]),
+                change("etc-hosts", ChangeKind::Added, &[], &[]),
+            ],
+            paths_added: Some(3),
+            paths_removed: Some(2),
+            bytes_before: Some(7_930_000_000),
+            bytes_after: Some(7_900_000_000),
+            partial: false,
+        };
+        insta::assert_snapshot!(package_lines(&changes).join("\n"), @"
+        upgraded    firefox    144.0 → 145.0      -30.0 MB
+        downgraded  linux      6.12.58 → 6.12.57  -30.0 MB
+        added       etc-hosts                     +2.05 kB
+        ");
+        assert_eq!(
+            summary(&changes),
+            "1 upgraded, 1 downgraded, 1 added, 3 paths come and 2 go, 7.90 GB in all (-30.0 MB)"
+        );
+        let partial = SystemChanges { partial: true, ..SystemChanges::default() };
+        assert_eq!(
+            summary(&partial),
+            "no package changes its version, partial, because it is not built yet"
+        );
+    }
+
+    #[test]
+    fn a_restart_says_what_it_is_needed_for() {
+        let reason = |part, before: &str, after: &str| RestartReason {
+            part,
+            before: Some(before.to_owned()),
+            after: Some(after.to_owned()),
+        };
+        let reasons = [
+            reason(RestartPart::Kernel, "6.12.57", "6.12.58"),
+            reason(RestartPart::Initrd, "1", "1"),
+        ];
+        assert_eq!(
+            restart(&reasons).as_deref(),
+            Some("restart needed for kernel 6.12.57 → 6.12.58, initrd")
+        );
+        assert_eq!(restart(&[]), None);
+    }
+}

@@ -1,0 +1,48 @@
+# Sends a Wake-on-LAN packet into the networks of this machine, as the login user. $1 the address of the
+# network card, as 12 hexadecimal digits. Prints how it was sent; fails where nothing here can send it.
+# shellcheck shell=sh
+
+PATH="/run/wrappers/bin:/run/current-system/sw/bin:$PATH:/usr/local/bin:/usr/bin:/bin"
+LC_ALL=C
+export PATH LC_ALL
+
+# Prints the broadcast address of each network, one per line.
+broadcasts() {
+	ip -4 -o address show scope global 2>/dev/null | sed -n 's/.* brd \([0-9.]*\) .*/\1/p' | sort -u
+	echo 255.255.255.255
+}
+
+# The packet as the escapes of printf: six times ff, then the address sixteen times.
+escapes() {
+	printf '\\377\\377\\377\\377\\377\\377'
+	count=0
+	while [ "$count" -lt 16 ]; do
+		for pair in $(echo "$1" | sed 's/../& /g'); do printf '\\%03o' "0x$pair"; done
+		count=$((count + 1))
+	done
+}
+
+if command -v perl >/dev/null 2>&1; then
+	# shellcheck disable=SC2016,SC2046 # the variables are Perl's, and the addresses are to be split
+	perl -MSocket -e '
+		my $packet = chr(255) x 6 . pack("H12", shift) x 16;
+		socket(my $socket, PF_INET, SOCK_DGRAM, getprotobyname("udp") || 17) or die $!;
+		setsockopt($socket, SOL_SOCKET, SO_BROADCAST, 1) or die $!;
+		my $sent = 0;
+		for my $to (@ARGV) { $sent++ if send($socket, $packet, 0, pack_sockaddr_in(9, inet_aton($to))) }
+		exit($sent ? 0 : 1);' "$1" $(broadcasts) && echo "by broadcast" && exit 0
+fi
+# bash may not broadcast, but a card wakes of a packet to every machine of its link as well.
+if command -v bash >/dev/null 2>&1; then
+	sent=no
+	packet=$(escapes "$1")
+	for link in /sys/class/net/*; do
+		name=${link##*/}
+		if [ "$name" = lo ] || [ "$(cat "$link/type" 2>/dev/null)" != 1 ]; then continue; fi
+		# shellcheck disable=SC2016 # the variables are bash's
+		bash -c 'printf "$1" >"/dev/udp/ff02::1%$2/9"' sh "$packet" "$name" 2>/dev/null && sent=yes
+	done
+	[ "$sent" = no ] || { echo "to every machine of the link" && exit 0; }
+fi
+echo "neither perl nor bash could send it" >&2
+exit 1

@@ -6,14 +6,15 @@
 //! screen ends nothing.
 
 use crate::cli::follow_logs::follow_logs;
+use crate::cli::generations::difference;
 use crate::cli::live::{HearsOfRuns, count_requests, watch_runs};
 use crate::cli::{CliError, earlier, figures, history, left, trends, verify};
 use crate::dash::{
     Effect, LogOf, Look, Model, Msg, Theme, ascii_from, dead_words, depth_from, recall, run as show,
 };
 use crate::deploy::flake_revision;
-use crate::fleet::{Event, Fleet, RunId, StoreDepth};
-use crate::probe::{Handle, Poller, Record};
+use crate::fleet::{Event, Fleet, RunId, StoreDepth, StorePath};
+use crate::probe::{Handle, Poller, Record, generations};
 use crate::record::{Recorder, RunNews, RunWatch, Runs, Word, state_home};
 use crate::remote::{Remote, ScriptRunner};
 use futures_util::future::join_all;
@@ -88,7 +89,9 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     }
     let (logs, wanted_logs) = watch::channel(Vec::new());
     tokio::spawn(follow_logs(runs.clone(), wanted_logs, messages.clone()));
-    let runtime = Runtime { fleet: Arc::clone(&fleet), runs, handle, messages, started, logs };
+    let runner: Arc<dyn ScriptRunner> = Arc::new(remote.clone());
+    let runtime =
+        Runtime { fleet: Arc::clone(&fleet), runs, handle, messages, started, logs, runner };
     let carried_out = tokio::spawn(runtime.carry_out(wanted));
     let home = std::env::var("HOME").unwrap_or_default();
     let mut model = Model::new(fleet, Timestamp::now()).with_home(&home);
@@ -207,6 +210,7 @@ struct Runtime {
     messages: mpsc::Sender<Msg>,
     started: Arc<Notify>,
     logs: watch::Sender<Vec<LogOf>>,
+    runner: Arc<dyn ScriptRunner>,
 }
 
 impl Runtime {
@@ -228,6 +232,21 @@ impl Runtime {
                         }
                     }
                     self.start(args, hosts).await;
+                }
+                Effect::RollBack { host, generation, allow_protected } => {
+                    let mut args =
+                        vec!["rollback".to_owned(), "--to".to_owned(), generation.to_string()];
+                    args.extend(allowed(allow_protected));
+                    self.start(args, vec![host]).await;
+                }
+                Effect::Retry { run, allow_protected } => {
+                    let mut args = vec!["retry".to_owned()];
+                    args.extend(allowed(allow_protected));
+                    self.start(args, vec![run.0]).await;
+                }
+                Effect::ListGenerations { host } => self.list_generations(host),
+                Effect::CompareGenerations { host, generation, old, new } => {
+                    self.compare_generations(host, generation, old, new);
                 }
                 Effect::Answer { run, yes } => {
                     self.say(&run, if yes { Word::Yes } else { Word::No }).await;
@@ -357,6 +376,27 @@ impl Runtime {
         });
     }
 
+    /// Asks a host for its generations, beside everything else.
+    fn list_generations(&self, host: String) {
+        let (runner, messages) = (Arc::clone(&self.runner), self.messages.clone());
+        tokio::spawn(async move {
+            let found = generations(runner.as_ref(), &host).await;
+            let found = found.map_err(|error| error.to_string());
+            // A screen that is gone needs no telling.
+            drop(messages.send(Msg::Generations { host, found }).await);
+        });
+    }
+
+    /// Asks a host what differs between two of its systems, beside everything else.
+    fn compare_generations(&self, host: String, generation: u64, old: StorePath, new: StorePath) {
+        let (runner, messages) = (Arc::clone(&self.runner), self.messages.clone());
+        tokio::spawn(async move {
+            let lines = difference(runner.as_ref(), &host, &old, &new).await;
+            // A screen that is gone needs no telling.
+            drop(messages.send(Msg::Compared { host, generation, lines }).await);
+        });
+    }
+
     /// Fetches a nar of a tier whole, beside everything else, and tells what came of it.
     fn verify(&self, tier: String) {
         let (handle, messages) = (self.handle.clone(), self.messages.clone());
@@ -375,6 +415,11 @@ impl Runtime {
     async fn notice(&self, text: String) {
         drop(self.messages.send(Msg::Notice(text)).await);
     }
+}
+
+/// Returns the arguments that let protected hosts take part.
+fn allowed(names: Vec<String>) -> impl Iterator<Item = String> {
+    names.into_iter().flat_map(|name| ["--allow-protected".to_owned(), name])
 }
 
 /// Says which files a log is in.

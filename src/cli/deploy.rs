@@ -5,7 +5,9 @@
 
 use crate::cli::left::{self, Ends};
 use crate::cli::show::{Display, Face, Notices, RunDisplay};
-use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, complete, history, selectors, trust};
+use crate::cli::{
+    CliError, EXIT_FAILED, EXIT_INTERRUPTED, complete, given, history, selectors, trust, wait,
+};
 use crate::deploy::{
     Allowed, Control, Deploy, Ended, JOURNAL_FORMAT, Listener, Request, RunBegin, RunJournal, setup,
 };
@@ -70,6 +72,12 @@ pub(super) struct DeployArgs {
     /// Where systems are built and how they travel [default: the host's, else the fleet's]
     #[arg(long, value_enum)]
     strategy: Option<StrategyArg>,
+    /// Deploys this system instead of evaluating the flake; it is on the host, on the builder or in a tier
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["built", "first"])]
+    to: Option<String>,
+    /// Deploys what `nixdash build` built last and was not deployed yet, without evaluating the flake
+    #[arg(long, conflicts_with = "first")]
+    built: bool,
     /// What switch-to-configuration is asked to do
     #[arg(long, value_enum, default_value = "switch")]
     action: ActionArg,
@@ -93,7 +101,32 @@ pub(super) struct DeployArgs {
     #[arg(long)]
     skip_caches: bool,
     #[command(flatten)]
+    reboot: RebootArgs,
+    #[command(flatten)]
     face: FaceArgs,
+}
+
+/// Arguments that say whether hosts are restarted.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct RebootArgs {
+    /// Restarts each host when its new system is permanent, and waits until it runs that
+    #[arg(long)]
+    reboot: bool,
+    /// How long a host may take to restart, unlocking its disk included
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = wait::limit, requires = "reboot")]
+    reboot_limit: Duration,
+}
+
+impl RebootArgs {
+    /// Returns how long a restart may take; nothing where hosts are not restarted.
+    pub(super) fn limit(self) -> Option<Duration> {
+        self.limit_or(false)
+    }
+
+    /// Does what [`Self::limit`] does, where hosts may be restarted for another reason.
+    pub(super) fn limit_or(self, reboots: bool) -> Option<Duration> {
+        (self.reboot || reboots).then_some(self.reboot_limit)
+    }
 }
 
 /// Arguments of `nixdash build`.
@@ -154,9 +187,19 @@ impl From<ActionArg> for Goal {
 pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, CliError> {
     select(&fleet, &args.allow_protected)?;
     let goal = Goal::from(args.action);
+    let hosts = select(&fleet, &selectors::read(&args.selectors)?)?;
+    let (fleet, asks) = (Arc::new(fleet), !args.yes && goal.changes());
+    let remote = Remote::new(Arc::clone(&fleet));
+    let given = match &args.to {
+        Some(path) => given::named(&fleet, &remote, &hosts, path).await?,
+        None if args.built => given::built(&fleet, &remote, &hosts).await?,
+        None => BTreeMap::new(),
+    };
     let request = Request {
-        hosts: select(&fleet, &selectors::read(&args.selectors)?)?,
-        asks: !args.yes && goal.changes(),
+        hosts,
+        asks,
+        given,
+        reboot: args.reboot.limit().filter(|_| goal.persists()),
         goal,
         strategy: args.strategy.map(Into::into),
         allow_protected: args.allow_protected,
@@ -167,7 +210,7 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
         },
         skip_caches: args.skip_caches,
     };
-    run(fleet, &request, &args.face).await
+    run(fleet, remote, &request, &args.face).await
 }
 
 pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, CliError> {
@@ -180,8 +223,12 @@ pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, Cli
         allowed: Allowed::default(),
         skip_caches: false,
         asks: false,
+        given: BTreeMap::new(),
+        reboot: None,
     };
-    run(fleet, &request, &args.face).await
+    let fleet = Arc::new(fleet);
+    let remote = Remote::new(Arc::clone(&fleet));
+    run(fleet, remote, &request, &args.face).await
 }
 
 /// Leaves the terminal that this process was started from: its end ends no run, and no program that
@@ -196,6 +243,19 @@ pub(super) fn leave_terminal() {
 }
 
 impl FaceArgs {
+    /// Returns whether nobody reads what it prints.
+    pub(super) fn is_detached(&self) -> bool {
+        self.detached
+    }
+
+    /// Refuses what must be confirmed where nobody can be asked.
+    pub(super) fn check(&self, asks: bool) -> Result<(), CliError> {
+        if asks && !self.detached && !std::io::stdin().is_terminal() {
+            return Err(CliError::NobodyToAsk);
+        }
+        Ok(())
+    }
+
     /// Returns how the run shows itself.
     pub(super) fn face(&self) -> Face {
         if self.detached {
@@ -213,17 +273,20 @@ impl FaceArgs {
 }
 
 /// Begins a run for a request, and carries it out.
-async fn run(fleet: Fleet, request: &Request, args: &FaceArgs) -> Result<ExitCode, CliError> {
+pub(super) async fn run(
+    fleet: Arc<Fleet>,
+    remote: Remote,
+    request: &Request,
+    args: &FaceArgs,
+) -> Result<ExitCode, CliError> {
     // What is wrong with the request is worth more than that nobody is there to confirm it.
     let setup = setup(&fleet, request)?;
+    args.check(request.asks)?;
     if args.detached {
         leave_terminal();
-    } else if request.asks && !std::io::stdin().is_terminal() {
-        return Err(CliError::NobodyToAsk);
     }
     let runs = Runs::open(&state_home())?;
     let limit = fleet.retention.max_run_size;
-    let fleet = Arc::new(fleet);
     left::end_runs_and_say(&fleet, &runs, Ends::Of(&request.hosts)).await;
     let file = fleet.file.as_deref();
     let writer = match &args.run {
@@ -235,6 +298,7 @@ async fn run(fleet: Fleet, request: &Request, args: &FaceArgs) -> Result<ExitCod
     let journal = runs.begin_journal(writer.run(), JOURNAL_FORMAT);
     let carried = CarriedOut {
         fleet,
+        remote,
         runs,
         writer,
         journal: journal.inspect_err(|error| eprintln!("nixdash: {}", no_journal(error))).ok(),
@@ -257,6 +321,7 @@ fn no_journal(error: &JournalError) -> String {
 /// A run that this process carries out.
 pub(super) struct CarriedOut {
     pub(super) fleet: Arc<Fleet>,
+    pub(super) remote: Remote,
     pub(super) runs: Runs,
     pub(super) writer: RunWriter,
     pub(super) journal: Option<JournalWriter>,
@@ -275,7 +340,8 @@ pub(super) struct CarriedOut {
 /// Two threads listen, each behind a queue of its own: one writes the run's folder, one the
 /// output. The engine waits for neither.
 pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError> {
-    let CarriedOut { fleet, runs, writer, journal, goal, hosts, begin, face, says } = carried;
+    let CarriedOut { fleet, remote, runs, writer, journal, goal, hosts, begin, face, says } =
+        carried;
     let width = hosts.iter().map(String::len).max().unwrap_or(0);
     let run = writer.run().clone();
     let tag = runs.tag(&run).unwrap_or_default();
@@ -287,7 +353,6 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
         Some(writer) => RunJournal::start(writer, say)?,
         None => RunJournal::none(),
     };
-    let remote = Remote::new(Arc::clone(&fleet));
     let (control, said) = mpsc::channel(8);
     let stopped = Arc::new(AtomicBool::new(false));
     // What was said to an earlier process was heard by that one.

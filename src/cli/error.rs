@@ -71,6 +71,15 @@ pub enum CliError {
         /// What was asked for.
         name: String,
     },
+    /// A host could not be asked what has to be known first.
+    #[error("{0}")]
+    NotAsked(String),
+    /// A system that was named cannot be deployed.
+    #[error("{0}")]
+    Given(#[from] crate::cli::given::GivenError),
+    /// A run cannot be tried again.
+    #[error("{0}")]
+    Retry(#[from] crate::cli::retry::RetryError),
     /// There is nothing to roll back to.
     #[error("{0}")]
     Rollback(#[from] crate::fleet::RollbackError),
@@ -182,6 +191,8 @@ impl CliError {
             | Self::SeveralHosts(_)
             | Self::GenerationUnknown { .. }
             | Self::Rollback(_)
+            | Self::Given(_)
+            | Self::Retry(_)
             | Self::Setup(_)
             | Self::Strategies { .. }
             | Self::NoPage { .. }
@@ -196,6 +207,7 @@ impl CliError {
             | Self::NobodyToAsk => ExitCode::from(EXIT_USAGE),
             Self::RunAtWork(_)
             | Self::Reattach(_)
+            | Self::NotAsked(_)
             | Self::Record(_)
             | Self::KeepTrust(_)
             | Self::History(_)

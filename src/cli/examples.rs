@@ -32,9 +32,23 @@ Examples:
   nixdash deploy 'p*' --allow-protected p510  Lets a protected host take part
   nixdash deploy samsung --action boot      Starts the new system at the next reboot
   nixdash deploy samsung --action dry-activate  Says what an activation would do
+  nixdash deploy samsung --action boot --reboot  Restarts it too, and waits until it is back
+  nixdash deploy samsung --built            Deploys what nixdash build built, without evaluating
+  nixdash deploy samsung --to /nix/store/abc-nixos-system-samsung-26.05  Deploys that system
   nixdash deploy razer --first              The first deploy of a machine that becomes NixOS
   nixdash deploy - --yes                    Takes the names of hosts from standard input
   nixdash deploy all --yes --json           One JSON object per line";
+
+pub(super) const ROLLBACK: &str = "\
+Examples:
+  nixdash rollback samsung                  To the generation before the running one, by number
+  nixdash rollback samsung --to 75          To that generation
+  nixdash rollback samsung --to 75 --reboot  Restarts it when that is permanent";
+
+pub(super) const RETRY: &str = "\
+Examples:
+  nixdash retry 41                          The hosts of run 41 that did not end well
+  nixdash retry last --yes                  Those of the newest run, without asking";
 
 pub(super) const BUILD: &str = "\
 Examples:

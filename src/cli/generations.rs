@@ -6,7 +6,7 @@ use crate::fleet::words::changes as words;
 use crate::fleet::{
     Fleet, Generation, Generations, RestartReason, StorePath, SystemChanges, bytes, select,
 };
-use crate::probe::{Comparison, compare_systems, generations};
+use crate::probe::{compare_systems, generations, restart_reasons, system_parts};
 use crate::remote::{Remote, RemoteError, ScriptRunner};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
@@ -182,8 +182,12 @@ async fn look(
         (Ok(old), Ok(new)) => (old, new),
         (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),
     };
-    let compared = compare_systems(runner, host, &old.1, &new.1, Some(&old.1)).await?;
-    Ok(match compared {
+    let (changes, restart) = tokio::join!(
+        compare_systems(runner, host, &old.1, &new.1),
+        restart_between(runner, host, &old.1, &new.1)
+    );
+    let restart = restart?;
+    Ok(match changes? {
         None => Err(CliError::GenerationUnknown { host: host.to_owned(), name: old.0 }),
         Some(compared) if args.json => pretty(&DiffJson {
             host,
@@ -191,9 +195,45 @@ async fn look(
             to: &new.1,
             changes: &compared.changes,
             bytes_grown: compared.changes.growth(),
-            restart: &compared.restart,
+            restart: &restart,
         }),
-        Some(compared) => Ok(diff_text(host, &old.0, &new.0, &compared)),
+        Some(compared) => {
+            let title = format!("{host}: {} → {}", old.0, new.0);
+            Ok(diff_text(title, &compared.changes, &restart))
+        }
+    })
+}
+
+/// Returns what differs between two systems of a host, as lines, or why that is not known.
+pub(super) async fn difference(
+    runner: &dyn ScriptRunner,
+    host: &str,
+    old: &StorePath,
+    new: &StorePath,
+) -> Result<Vec<String>, String> {
+    let (changes, restart) = tokio::join!(
+        compare_systems(runner, host, old, new),
+        restart_between(runner, host, old, new)
+    );
+    let compared = changes.map_err(|error| error.to_string())?;
+    let compared = compared.ok_or_else(|| format!("{host} does not have both systems any more"))?;
+    let mut lines = words::package_lines(&compared.changes);
+    lines.push(words::summary(&compared.changes));
+    lines.extend(words::restart(&restart.map_err(|error| error.to_string())?));
+    Ok(lines)
+}
+
+/// Says what only a restart from one system into another brings.
+async fn restart_between(
+    runner: &dyn ScriptRunner,
+    host: &str,
+    old: &StorePath,
+    new: &StorePath,
+) -> Result<Vec<RestartReason>, RemoteError> {
+    let (old, new) = tokio::join!(system_parts(runner, host, old), system_parts(runner, host, new));
+    Ok(match (old?, new?) {
+        (Some(old), Some(new)) => restart_reasons(&old, &new),
+        (Some(_) | None, Some(_) | None) => Vec::new(),
     })
 }
 
@@ -262,11 +302,11 @@ fn list_text(found: &Generations, zone: &TimeZone) -> String {
 }
 
 /// Returns a difference as lines.
-fn diff_text(host: &str, old: &str, new: &str, compared: &Comparison) -> String {
-    let mut lines = vec![format!("{host}: {old} → {new}")];
-    lines.extend(words::package_lines(&compared.changes));
-    lines.push(words::summary(&compared.changes));
-    lines.extend(words::restart(&compared.restart));
+fn diff_text(title: String, changes: &SystemChanges, restart: &[RestartReason]) -> String {
+    let mut lines = vec![title];
+    lines.extend(words::package_lines(changes));
+    lines.push(words::summary(changes));
+    lines.extend(words::restart(restart));
     lines.push(String::new());
     lines.join("\n")
 }

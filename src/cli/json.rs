@@ -369,9 +369,16 @@ pub(super) fn run_event(event: &RunEvent) -> Option<String> {
             }
             Some(json.to_string())
         }
+        RunWhat::Plan { ref plan, .. } => {
+            let mut json = serde_json::to_value(event).ok()?;
+            for (index, host) in plan.hosts.iter().enumerate() {
+                let known = serde_json::to_value(findings(&host.findings)).ok()?;
+                json["plan"]["hosts"][index]["findings"] = known;
+            }
+            Some(json.to_string())
+        }
         RunWhat::Begin { .. }
         | RunWhat::Progress { .. }
-        | RunWhat::Plan { .. }
         | RunWhat::Waiting { .. }
         | RunWhat::Usual { .. }
         | RunWhat::Command { .. } => None,

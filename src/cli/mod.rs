@@ -18,6 +18,7 @@ mod figures;
 mod follow_logs;
 mod generate;
 mod generations;
+mod given;
 mod history;
 mod json;
 pub mod lab;
@@ -29,6 +30,8 @@ mod next;
 mod notes;
 mod print;
 mod reattach;
+mod retry;
+mod rollback;
 mod runs;
 mod selectors;
 mod show;
@@ -82,6 +85,12 @@ enum CliCommand {
     /// Builds, publishes, fetches, activates, confirms; rolls back what fails
     #[command(after_help = examples::DEPLOY)]
     Deploy(deploy::DeployArgs),
+    /// Takes hosts back to a generation that they have, watched as a deploy is
+    #[command(after_help = examples::ROLLBACK)]
+    Rollback(rollback::RollbackArgs),
+    /// Tries the hosts again that did not end well in a run, from the phase that failed
+    #[command(after_help = examples::RETRY)]
+    Retry(retry::RetryArgs),
     /// Builds systems and activates nothing
     #[command(after_help = examples::BUILD)]
     Build(deploy::BuildArgs),
@@ -142,6 +151,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         None => dash::run(load::load_asking(hosts, trust::ask)?).await,
         Some(CliCommand::Status(args)) => status::run(load::load(hosts)?, args).await,
         Some(CliCommand::Deploy(args)) => deploy::deploy(load::load_trusted(hosts)?, args).await,
+        Some(CliCommand::Rollback(args)) => rollback::run(load::load_trusted(hosts)?, args).await,
+        Some(CliCommand::Retry(args)) => retry::run(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::Build(args)) => deploy::build(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::Reattach(args)) => reattach::run(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::History(args)) => history::run(load::load_saying(hosts)?, &args).await,

@@ -109,6 +109,8 @@ pub(super) async fn evaluate(
         first: false,
         skip_caches: false,
         asks: false,
+        given: BTreeMap::new(),
+        reboot: None,
     };
     let setup = setup(fleet, &request)?;
     let kept = Some(KeptEvaluations::below(&state_home()));

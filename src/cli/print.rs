@@ -1,5 +1,6 @@
 //! A run as plain lines, for a terminal without a screen or a file.
 
+use crate::fleet::words::changes;
 use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
 use crate::fleet::{
     Fetched, Goal, HostResult, Outcome, PhaseState, Plan, Route, RunEvent, RunWhat, Wait, bytes,
@@ -9,6 +10,12 @@ use crate::remote::quote;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
+
+/// How many packages of a host a plan shows at most.
+const PLAN_LINES: usize = 40;
+
+/// What stands below them: everything in one sentence, and what needs a restart.
+const ENDING_LINES: usize = 4;
 
 /// Returns an event as lines; nothing for events that only move the screen.
 pub(super) fn event(event: &RunEvent, width: usize, goal: Goal) -> Option<String> {
@@ -75,19 +82,17 @@ fn plan(plan: &Plan, width: usize) -> String {
             let _ = write!(text, "\n  {name:width$}  unchanged");
             continue;
         }
-        let count = |number: Option<u64>| number.map_or("?".to_owned(), |n| n.to_string());
-        let _ = write!(
-            text,
-            "\n  {name:width$}  {} to build on {}, {} to download there{}",
-            count(host.to_build),
-            host.build_on(),
-            count(host.to_download),
-            travels(&host.route),
-        );
+        let _ = write!(text, "\n  {name:width$}  {}", changes::work(host));
         if let Some(why) = &host.why {
             let _ = write!(text, "\n  {:width$}  {}: {why}", "", host.route.words());
         }
-        let _ = write!(text, "\n  {:width$}  {}", "", host.toplevel);
+        if let Some(running) = &host.running {
+            let _ = write!(text, "\n  {:width$}  {running}", "");
+        }
+        let _ = write!(text, "\n  {:width$}  → {}", "", host.toplevel);
+        for line in shortened(changes::of_plan(host)) {
+            let _ = write!(text, "\n  {:width$}  {line}", "");
+        }
         for note in host.told() {
             let _ = write!(text, "\n  {:width$}  note: {note}", "");
         }
@@ -98,13 +103,14 @@ fn plan(plan: &Plan, width: usize) -> String {
     text
 }
 
-/// Says how a system gets to its host after it was built.
-fn travels(route: &Route) -> String {
-    match route {
-        Route::Direct => String::new(),
-        Route::ViaCache { tier, .. } => format!(", then pulls from {tier}"),
-        Route::Push { builder } => format!(", then copied from {builder} over ssh"),
+/// Returns the lines of a plan without the middle of a long list; JSON and the screen have all.
+fn shortened(mut lines: Vec<String>) -> Vec<String> {
+    if lines.len() > PLAN_LINES + ENDING_LINES {
+        let left_out = lines.len() - PLAN_LINES - ENDING_LINES;
+        let line = format!("… {left_out} more packages (--json has every one)");
+        lines.splice(PLAN_LINES..PLAN_LINES + left_out, [line]);
     }
+    lines
 }
 
 /// Returns how a host ended.

@@ -12,6 +12,7 @@ use crate::record::{
     EndingLock, EventSender, Journal, JournalError, JournalWriter, LogReader, RunNews, RunStands,
     RunWatch, Runs, Word, state_home,
 };
+use crate::remote::Remote;
 use clap::Args;
 use jiff::Timestamp;
 use std::io::IsTerminal;
@@ -226,8 +227,10 @@ async fn go_on(
         says.push(Control::Cancel);
     }
     let writer = runs.reopen(&run)?.with_limit(fleet.retention.max_run_size);
+    let fleet = Arc::new(fleet);
     let carried = CarriedOut {
-        fleet: Arc::new(fleet),
+        remote: Remote::new(Arc::clone(&fleet)),
+        fleet,
         runs,
         writer,
         journal: Some(journal),

@@ -6,7 +6,7 @@
 
 use crate::cli::{json, print};
 use crate::deploy::Control;
-use crate::fleet::{DropReason, Goal, HostResult, RunEvent, RunWhat};
+use crate::fleet::{DropReason, Goal, HostResult, Plan, RunEvent, RunWhat};
 use crate::record::{EventReceiver, EventSender, event_queue};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -103,11 +103,11 @@ impl Display {
                 if line.is_some_and(|line| writeln!(out, "{line}").is_err()) {
                     return;
                 }
-                if matches!(event.what, RunWhat::Plan { waits: true, .. }) {
+                if let RunWhat::Plan { waits: true, plan } = &event.what {
                     if out.flush().is_err() {
                         return;
                     }
-                    write_error("deploy this? [y/N] ");
+                    write_error(question(plan));
                     ask(self.control.clone());
                 }
             }
@@ -143,6 +143,17 @@ impl RunDisplay {
             () = super::deploy::next(&mut interrupt) => {}
             () = super::deploy::next(&mut terminate) => {}
         }
+    }
+}
+
+/// Returns the question below a plan.
+fn question(plan: &Plan) -> &'static str {
+    let restarts = plan.changing().any(|host| host.reboots);
+    match (plan.goal == Goal::Rollback, restarts) {
+        (true, false) => "roll back? [y/N] ",
+        (true, true) => "roll back, and restart? [y/N] ",
+        (false, false) => "deploy this? [y/N] ",
+        (false, true) => "deploy this, and restart? [y/N] ",
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) fn mistakes(fleet: &Fleet) -> Vec<StrategyMistake> {
             first: false,
             skip_caches: false,
             asks: false,
+            given: std::collections::BTreeMap::new(),
+            reboot: None,
         };
         let Err(error) = setup(&fleet, &request) else { continue };
         let Some(mistake) = mistake(&error) else { continue };

@@ -45,6 +45,10 @@ pub(super) async fn show_run(
                 Effect::Quit { .. } => return,
                 // None of these can be asked for: the screen is one of a record.
                 Effect::StartRun { .. }
+                | Effect::RollBack { .. }
+                | Effect::Retry { .. }
+                | Effect::ListGenerations { .. }
+                | Effect::CompareGenerations { .. }
                 | Effect::Answer { .. }
                 | Effect::Reattach { .. }
                 | Effect::CancelRun { .. }

@@ -266,6 +266,45 @@ pub(super) fn result(host: &str, outcome: Outcome, error: Option<&str>) -> RunWh
     }
 }
 
+/// What the plan of the demonstration's run changes on samsung.
+fn planned_changes() -> PlannedChanges {
+    let change = |name: &str, kind, before: &str, after: &str, bytes| PackageChange {
+        name: name.to_owned(),
+        kind,
+        before: (!before.is_empty()).then(|| before.to_owned()).into_iter().collect(),
+        after: (!after.is_empty()).then(|| after.to_owned()).into_iter().collect(),
+        bytes: Some(bytes),
+    };
+    let packages = vec![
+        change("firefox", ChangeKind::Upgraded, "144.0", "145.0", 3_200_000),
+        change("linux", ChangeKind::Upgraded, "6.12.57", "6.12.58", 48_000),
+        change("less", ChangeKind::Downgraded, "691", "687", -1_200),
+        change("btop", ChangeKind::Added, "", "1.4.5", 1_900_000),
+        change("etc-hosts", ChangeKind::Removed, "", "", -512),
+    ];
+    PlannedChanges {
+        system: Some(SystemChanges {
+            packages,
+            paths_added: Some(46),
+            paths_removed: Some(44),
+            bytes_before: Some(7_900_000_000),
+            bytes_after: Some(7_905_147_288),
+            partial: false,
+        }),
+        restart: vec![RestartReason {
+            part: RestartPart::Kernel,
+            before: Some("6.12.57".to_owned()),
+            after: Some("6.12.58".to_owned()),
+        }],
+        download_bytes: Some(62_000_000),
+        held: BTreeMap::from([
+            ("nixos".to_owned(), Share { have: 9, total: 12 }),
+            ("p620".to_owned(), Share { have: 11, total: 12 }),
+        ]),
+        to_build: vec!["firefox-145.0".to_owned()],
+    }
+}
+
 /// The plan of the demonstration's run.
 pub(super) fn plan() -> Plan {
     let host = |name: &str, letter, unchanged: bool, notes: &[&str]| HostPlan {
@@ -278,6 +317,9 @@ pub(super) fn plan() -> Plan {
             .then(|| path('c', &format!("nixos-system-{name}-26.05.20261118.8f2c1ab"))),
         to_build: Some(if unchanged { 0 } else { 41 }),
         to_download: (!unchanged).then_some(12),
+        changes: (name == "samsung").then(|| Box::new(planned_changes())),
+        generation: None,
+        reboots: false,
         unchanged,
         notes: notes.iter().map(|note| (*note).to_owned()).collect(),
         findings: Vec::new(),

@@ -10,6 +10,7 @@
 mod command;
 mod figures;
 mod filter;
+mod generations;
 mod input;
 mod key;
 mod log_ring;
@@ -33,13 +34,14 @@ mod tests;
 pub use command::{COMMANDS, Command, CommandEntry, Context};
 pub use figures::{Figures, TierFigures};
 pub use filter::Filter;
+pub use generations::{DiffPane, GenerationsPane};
 pub use input::LineInput;
 pub use key::Key;
 pub use log_ring::LogRing;
 pub use look::{Depth, Look, ascii, ascii_from, depth_from};
 pub use model::{
-    HostModel, LogScroll, Model, Overlay, Prompt, RunSign, Screen, StartForm, Starting, TierView,
-    Toast, shown_flake,
+    HostModel, LogScroll, Model, Overlay, Prompt, RunSign, Screen, StartForm, StartFrom, Starting,
+    TierView, Toast, shown_flake,
 };
 pub use msg::{Effect, LogOf, Msg, Trend, Wish};
 pub use run_view::{Extent, HostRun, PhaseView, RunView, Summary};

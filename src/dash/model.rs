@@ -2,6 +2,7 @@
 
 use crate::dash::figures::Figures;
 use crate::dash::filter::Filter;
+use crate::dash::generations::GenerationsPane;
 use crate::dash::input::LineInput;
 use crate::dash::mean_coverage::{MeanCoverage, mean_coverage};
 use crate::dash::msg::LogOf;
@@ -95,6 +96,19 @@ pub struct StartForm {
     pub typed: Vec<String>,
     /// The name that is being typed.
     pub input: LineInput,
+    /// Where the systems come from.
+    pub from: StartFrom,
+}
+
+/// Where the systems of a run that is to be started come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StartFrom {
+    /// The flake.
+    Flake,
+    /// This generation of the host.
+    Generation(u64),
+    /// What an earlier run was about.
+    Run(RunId),
 }
 
 /// A pane that lies over the view and takes the keys.
@@ -148,6 +162,8 @@ pub enum Overlay {
         /// Whether the button that says yes is selected.
         yes: bool,
     },
+    /// The generations of a host.
+    Generations(GenerationsPane),
     /// What becomes of active runs when the dashboard ends.
     Quit,
     /// The program's own log.

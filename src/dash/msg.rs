@@ -1,7 +1,7 @@
 //! What comes into the screen and what it asks for in return.
 
 use crate::dash::figures::Figures;
-use crate::fleet::{Event, Goal, LiveRun, LogLine, RunId, Strategy};
+use crate::fleet::{Event, Generations, Goal, LiveRun, LogLine, RunId, StorePath, Strategy};
 use crossterm::event::KeyEvent;
 
 /// Something that happened to the screen.
@@ -56,6 +56,22 @@ pub enum Msg {
         /// The lines, oldest first.
         lines: Vec<LogLine>,
     },
+    /// A host listed its generations, or why it did not.
+    Generations {
+        /// The host.
+        host: String,
+        /// What was found.
+        found: Result<Generations, String>,
+    },
+    /// What runs on a host was compared with one of its generations.
+    Compared {
+        /// The host.
+        host: String,
+        /// The generation.
+        generation: u64,
+        /// What differs, as lines, or why that is not known.
+        lines: Result<Vec<String>, String>,
+    },
     /// The process that carried a run out is gone without a summary.
     RunGone {
         /// The run.
@@ -101,6 +117,38 @@ pub enum Effect {
         allow_protected: Vec<String>,
         /// Whether hosts take part that run no system of NixOS yet; their names were typed.
         first: bool,
+    },
+    /// Start a run that takes a host to one of its generations; its plan waits for an answer.
+    RollBack {
+        /// The host.
+        host: String,
+        /// The number of the generation.
+        generation: u64,
+        /// The host again, where it is protected and its name was typed.
+        allow_protected: Vec<String>,
+    },
+    /// Start a run that tries the hosts again that did not end well in another one.
+    Retry {
+        /// That run.
+        run: RunId,
+        /// Protected hosts whose names were typed.
+        allow_protected: Vec<String>,
+    },
+    /// Ask a host for its generations; [`Msg::Generations`] says what came of it.
+    ListGenerations {
+        /// The host.
+        host: String,
+    },
+    /// Ask a host what differs between two of its systems; [`Msg::Compared`] says what came of it.
+    CompareGenerations {
+        /// The host.
+        host: String,
+        /// The generation that the new system is.
+        generation: u64,
+        /// The old system.
+        old: StorePath,
+        /// The new system.
+        new: StorePath,
     },
     /// Answer the plan of a waiting run.
     Answer {

@@ -290,6 +290,18 @@ impl RunView {
         self.summary.is_none() && self.gone.is_none()
     }
 
+    /// Returns the hosts that did not end well.
+    pub fn not_well(&self) -> Vec<String> {
+        let ended_well =
+            |host: &&HostRun| host.result.as_ref().is_some_and(|result| result.outcome.is_good());
+        self.hosts.iter().filter(|host| !ended_well(host)).map(|host| host.host.clone()).collect()
+    }
+
+    /// Returns whether it has ended, and hosts of it can be tried again.
+    pub fn can_be_tried_again(&self) -> bool {
+        !self.is_active() && !self.not_well().is_empty()
+    }
+
     /// Returns the named host's part.
     pub fn host(&self, name: &str) -> Option<&HostRun> {
         self.hosts.iter().find(|host| host.host == name)

@@ -22,4 +22,4 @@ pub use machine::{Input, Machine, MachineCommand};
 pub use report::{
     Activation, ChosenRoute, Ending, Failure, Preflight, Reason, Remarks, Report, RunFacts,
 };
-pub use setup::{Allowed, HostSetup, Request, Setup, SetupError, setup};
+pub use setup::{Allowed, GivenPlace, GivenSystem, HostSetup, Request, Setup, SetupError, setup};

@@ -1,8 +1,8 @@
 //! What the phases tell the machine.
 
 use crate::fleet::{
-    Code, DeployFacts, Fetched, Finding, Outcome, Route, StorePath, Subject, TakenRoute,
-    printable_line,
+    Code, DeployFacts, Fetched, Finding, Outcome, PlannedChanges, Route, StorePath, Subject,
+    TakenRoute, printable_line,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +70,8 @@ pub struct ChosenRoute {
 pub struct Preflight {
     /// The running system.
     pub running: Option<StorePath>,
+    /// The system that it was started with.
+    pub booted: Option<StorePath>,
     /// The newest generation of the profile.
     pub profile: Option<StorePath>,
     /// The kernel's boot id.
@@ -194,6 +196,8 @@ pub enum Report {
         to_build: Option<u64>,
         /// Paths to download first.
         to_download: Option<u64>,
+        /// What will change; none where that could not be found out.
+        changes: Option<Box<PlannedChanges>>,
     },
     /// Build.
     Built {
@@ -222,6 +226,8 @@ pub enum Report {
     AddressesLost(Vec<String>),
     /// Persist.
     Persisted(Ending),
+    /// Reboot: what runs after it, and whether that is well.
+    Rebooted(Ending),
     /// Any other phase.
     Done,
 }
@@ -239,6 +245,8 @@ pub struct RunFacts {
     pub to_build: Option<u64>,
     /// Paths to download first.
     pub to_download: Option<u64>,
+    /// What will change; none where that could not be found out.
+    pub changes: Option<Box<PlannedChanges>>,
     /// Derivations that were built.
     pub built: u64,
     /// What the host that builds fetched, by tier.

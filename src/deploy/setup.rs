@@ -1,7 +1,8 @@
 //! What was asked for, checked against the fleet.
 
-use crate::fleet::{ActivationSettings, Fleet, Goal, Host, Route, Strategy};
+use crate::fleet::{ActivationSettings, Fleet, Goal, Host, Phase, Route, StorePath, Strategy};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What somebody allowed that is refused otherwise.
@@ -32,6 +33,57 @@ pub struct Request {
     pub allowed: Allowed,
     /// Whether no cache is asked: what the builder and this machine have comes over ssh.
     pub skip_caches: bool,
+    /// Systems that hosts are given, instead of those that the flake says; by host.
+    pub given: BTreeMap<String, GivenSystem>,
+    /// How long a host may take to restart when its new system is permanent; none: it is not restarted.
+    pub reboot: Option<Duration>,
+}
+
+/// A system that a host is given, instead of one that its flake says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenSystem {
+    /// The system.
+    pub toplevel: StorePath,
+    /// The generation of the system profile that it is; none where it has none, or shall have a new one.
+    pub generation: Option<u64>,
+    /// Where it is.
+    pub place: GivenPlace,
+}
+
+/// Where a given system is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GivenPlace {
+    /// On the host, where a generation keeps it.
+    Kept,
+    /// On the host, and nothing may keep it there.
+    Host,
+    /// On the host that builds.
+    Builder,
+    /// In a tier, by its name, and neither on the host nor on the one that builds.
+    Tier(String),
+    /// Nowhere yet: it must be built from this derivation.
+    Derivation(String),
+}
+
+impl GivenPlace {
+    /// Returns whether a phase has nothing to do for a system that is there.
+    pub fn makes_needless(&self, phase: Phase) -> bool {
+        match phase {
+            Phase::Evaluate => true,
+            Phase::Build => !matches!(self, Self::Derivation(_)),
+            Phase::Publish | Phase::Verify => matches!(self, Self::Kept | Self::Host),
+            Phase::Fetch => matches!(self, Self::Kept),
+            Phase::Preflight
+            | Phase::Compare
+            | Phase::Diff
+            | Phase::Activate
+            | Phase::Acknowledge
+            | Phase::Check
+            | Phase::Settle
+            | Phase::Persist
+            | Phase::Reboot => false,
+        }
+    }
 }
 
 /// What is to be done to one host.
@@ -51,6 +103,10 @@ pub struct HostSetup {
     pub activation: ActivationSettings,
     /// Whether it may be one on which no system of NixOS runs yet, so that nothing can go back.
     pub first: bool,
+    /// A system that it is given; none where its flake says which.
+    pub given: Option<GivenSystem>,
+    /// How long it may take to restart when its new system is permanent; none: it is not restarted.
+    pub reboot: Option<Duration>,
 }
 
 impl HostSetup {
@@ -151,7 +207,8 @@ pub enum SetupError {
 pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
     let mut hosts = Vec::new();
     for host in request.hosts.iter().filter_map(|name| fleet.host(name)) {
-        if fleet.flake_of(host).is_none() {
+        let is_evaluated = !request.given.contains_key(&host.name);
+        if is_evaluated && fleet.flake_of(host).is_none() {
             return Err(if fleet.file.is_some() {
                 SetupError::NoFlake
             } else {
@@ -185,20 +242,44 @@ pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
 fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup, SetupError> {
     let serves = fleet.tiers.iter().any(|tier| tier.host.as_ref() == Some(&host.name));
     let last = serves || fleet.builds(&host.name);
+    let route = route(fleet, host, request)?;
+    let is_given = request.given.contains_key(&host.name);
     Ok(HostSetup {
         name: host.name.clone(),
-        route: route(fleet, host, request)?,
-        asked: request.strategy.unwrap_or_else(|| fleet.strategy_of(host)),
+        // Where a given system is, is known already: there is nothing to choose.
+        asked: if is_given {
+            route.strategy()
+        } else {
+            request.strategy.unwrap_or_else(|| fleet.strategy_of(host))
+        },
+        route,
         last,
         confirm_timeout: host.confirm_timeout.unwrap_or(fleet.confirm_timeout),
         activation: host.activation.or(&fleet.activation),
         first: request.first,
+        given: request.given.get(&host.name).cloned(),
+        reboot: request.reboot,
     })
 }
 
 /// Chooses who builds for a host and by which way it gets its system. The builder itself builds in
 /// place: its store is the cache. Where nothing is deployed it does not matter how it would travel.
 fn route(fleet: &Fleet, host: &Host, request: &Request) -> Result<Route, SetupError> {
+    let planned = planned_route(fleet, host, request);
+    let place = request.given.get(&host.name).map(|given| &given.place);
+    match place {
+        // What is on the host already does not travel.
+        Some(GivenPlace::Kept | GivenPlace::Host) => Ok(planned.unwrap_or(Route::Direct)),
+        Some(GivenPlace::Tier(tier)) => {
+            let builder = fleet.build_on(host).unwrap_or(&host.name).to_owned();
+            Ok(Route::ViaCache { builder, tier: tier.clone() })
+        }
+        Some(GivenPlace::Builder | GivenPlace::Derivation(_)) | None => planned,
+    }
+}
+
+/// Chooses the route of a system that is built for this run.
+fn planned_route(fleet: &Fleet, host: &Host, request: &Request) -> Result<Route, SetupError> {
     let strategy = request.strategy.unwrap_or_else(|| fleet.strategy_of(host));
     if request.skip_caches && strategy != Strategy::Direct {
         return Err(SetupError::SkipsCaches { host: host.name.clone(), strategy });

@@ -65,8 +65,8 @@ pub use log_line::LogLine;
 pub use redact::redact;
 pub use redact_json::{printable_json, redact_json};
 pub use run::{
-    GivenUpRoute, Goal, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, Progress,
-    RemoteCommand, Route, Strategy, TakenRoute, UsualTimes, Wait,
+    GivenUpRoute, Goal, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, PlannedChanges,
+    Progress, RemoteCommand, Route, Strategy, TakenRoute, UsualTimes, Wait,
 };
 pub use select::{SelectError, select, select_or_all};
 pub use settings::{Evaluate, Fleet, Retention, Rollout, Targets};

@@ -1,7 +1,12 @@
 //! What Nix says it would do: the standard error of `nix-store --realise --dry-run`.
 
+use crate::fleet::StorePath;
+
+/// Most that is kept of each list: that of a large system down to its first compiler.
+const NAMED: u64 = 20_000;
+
 /// What Nix would build and fetch.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DryRun {
     /// Derivations that would be built.
     pub to_build: u64,
@@ -14,6 +19,10 @@ pub struct DryRun {
     pub unpacked_bytes: Option<u64>,
     /// Paths that nobody can build or has.
     pub unknown: u64,
+    /// The names of the derivations that would be built, without `.drv`.
+    pub build_names: Vec<String>,
+    /// The paths that would be fetched.
+    pub fetch: Vec<StorePath>,
 }
 
 /// Which list the lines belong to.
@@ -33,8 +42,16 @@ pub fn parse(text: &str) -> DryRun {
         if line.starts_with([' ', '\t']) && line.trim_start().starts_with('/') {
             match list {
                 List::None => {}
-                List::Build => found.to_build += 1,
-                List::Fetch => found.to_fetch += 1,
+                List::Build => {
+                    found.to_build += 1;
+                    let name = path_in(line).filter(|_| found.to_build <= NAMED);
+                    let name = name.map(|path| path.name().trim_end_matches(".drv").to_owned());
+                    found.build_names.extend(name);
+                }
+                List::Fetch => {
+                    found.to_fetch += 1;
+                    found.fetch.extend(path_in(line).filter(|_| found.to_fetch <= NAMED));
+                }
                 List::Unknown => found.unknown += 1,
             }
             continue;
@@ -51,6 +68,11 @@ pub fn parse(text: &str) -> DryRun {
         };
     }
     found
+}
+
+/// Returns the store path in a line.
+fn path_in(line: &str) -> Option<StorePath> {
+    StorePath::parse(line.trim()).ok()
 }
 
 /// Reads `(1.23 MiB download, 4.5 MiB unpacked)`.
@@ -93,7 +115,7 @@ mod tests {
                 to_fetch: 3,
                 download_bytes: Some(1_572_864),
                 unpacked_bytes: Some(2_147_483_648),
-                unknown: 0
+                ..DryRun::default()
             }
         );
         let one = "this derivation will be built:\n  /nix/store/a.drv\nthis path will be fetched \
@@ -104,6 +126,18 @@ mod tests {
                    fetched:\n  /nix/store/x\n";
         assert_eq!((parse(old).to_build, parse(old).to_fetch), (1, 1));
         assert_eq!(parse(old).download_bytes, None);
+    }
+
+    #[test]
+    fn what_would_be_built_and_fetched_is_named() {
+        let text = "these 2 derivations will be built:\n  \
+                    /nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-linux-6.12.58.drv\n  \
+                    /nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-top.drv\nthis path will be fetched \
+                    (12.0 KiB download, 40.0 KiB unpacked):\n  \
+                    /nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-glibc-2.42\n";
+        let found = parse(text);
+        assert_eq!(found.build_names, ["linux-6.12.58", "top"]);
+        assert_eq!(found.fetch[0].name(), "glibc-2.42");
     }
 
     #[test]

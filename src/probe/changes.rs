@@ -1,43 +1,47 @@
-//! What differs between two systems that a host has in its store.
+//! What differs between two systems: of one host's store, or by their parts.
 
-use crate::fleet::{RestartPart, RestartReason, StorePath, SystemChanges};
+use crate::fleet::{
+    ClosurePath, RestartPart, RestartReason, StorePath, SystemChanges, printable_line,
+};
 use crate::nix::versions::{ClosureSide, ComparedPath, compare_closures, name_and_version};
 use crate::remote::{RemoteError, Script, ScriptRunner, Trouble};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Compares two systems.
 const CHANGES: &str = include_str!("scripts/changes.sh");
 
-/// How long that may take on a slow disk.
+/// Prints the parts of a system.
+const PARTS: &str = include_str!("scripts/parts.sh");
+
+/// How long comparing may take on a slow disk.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// What only a restart replaces of a system: each part with what it is.
+pub type SystemParts = BTreeMap<RestartPart, String>;
+
 /// How two systems differ.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// What changes, by package.
+    /// By package.
     pub changes: SystemChanges,
-    /// What of it only a restart brings; empty where nothing does, or where that was not asked.
-    pub restart: Vec<RestartReason>,
+    /// The paths that only the new one has.
+    pub added: Vec<ClosurePath>,
 }
 
 /// Compares two systems on a host that may have both; none where it lacks one of them.
-///
-/// `booted` is the system that the machine was started with which is to run the new one, where what
-/// only a restart replaces is to be compared too.
 pub async fn compare(
     runner: &dyn ScriptRunner,
     host: &str,
     old: &StorePath,
     new: &StorePath,
-    booted: Option<&StorePath>,
 ) -> Result<Option<Comparison>, RemoteError> {
-    let booted = booted.map(StorePath::as_str).unwrap_or_default();
-    let script = Script::new(CHANGES).arg(old.as_str()).arg(new.as_str()).arg(booted).limit(LIMIT);
+    let script = Script::new(CHANGES).arg(old.as_str()).arg(new.as_str()).limit(LIMIT);
     let output = runner.run(host, &script).await?;
     match parse(&output.stdout) {
-        Answer::Compared(found) => Ok(Some(found)),
-        Answer::Missing => Ok(None),
-        Answer::BrokeOff => {
+        ComparisonAnswer::Compared(found) => Ok(Some(found)),
+        ComparisonAnswer::Missing => Ok(None),
+        ComparisonAnswer::BrokeOff => {
             let cause = format!("could not compare two systems: {}", output.complaint());
             let hint = format!("try `nix store diff-closures {old} {new}` there");
             Err(RemoteError { hint, ..RemoteError::new(host, Trouble::Here, &cause) })
@@ -45,53 +49,77 @@ pub async fn compare(
     }
 }
 
+/// Returns the parts of a system that only a restart replaces, as a host has them that has the system;
+/// none where it has not.
+pub async fn parts(
+    runner: &dyn ScriptRunner,
+    host: &str,
+    system: &StorePath,
+) -> Result<Option<SystemParts>, RemoteError> {
+    let output = runner.run(host, &Script::new(PARTS).arg(system.as_str())).await?;
+    let lines = || output.stdout.lines().filter_map(|line| line.split_once('\t'));
+    let whole = lines().any(|(key, _)| key == "end");
+    let part = |(key, value): (&str, &str)| Some((part_of(key)?, printable_line(value)));
+    Ok(whole.then(|| lines().filter_map(part).collect()))
+}
+
+/// Says which parts of a new system are not those of the one that was started.
+pub fn restart_reasons(started: &SystemParts, new: &SystemParts) -> Vec<RestartReason> {
+    let differs = |(part, before): (&RestartPart, &String)| {
+        let after = new.get(part).filter(|after| *after != before)?;
+        let (before, after) = (version_of(before), version_of(after));
+        Some(RestartReason { part: *part, before, after })
+    };
+    started.iter().filter_map(differs).collect()
+}
+
 /// What the script said.
-enum Answer {
+enum ComparisonAnswer {
     Compared(Comparison),
     Missing,
     BrokeOff,
 }
 
 /// Reads what the script printed.
-fn parse(text: &str) -> Answer {
-    let (mut paths, mut restart) = (Vec::new(), Vec::new());
+fn parse(text: &str) -> ComparisonAnswer {
+    let (mut paths, mut added) = (Vec::new(), Vec::new());
     let (mut bytes, mut whole) = (None, false);
     for line in text.lines() {
         let fields: Vec<&str> = line.split('\t').collect();
         match fields[..] {
-            ["missing", _] => return Answer::Missing,
+            ["missing", _] => return ComparisonAnswer::Missing,
             ["=", name] => paths.push(compared(ClosureSide::Both, name, "0")),
             ["-", name, size] => paths.push(compared(ClosureSide::Before, name, size)),
-            ["+", name, size] => paths.push(compared(ClosureSide::After, name, size)),
+            ["+", path, size] => {
+                let Ok(path) = StorePath::parse(path) else { continue };
+                paths.push(compared(ClosureSide::After, path.name(), size));
+                added.push(ClosurePath { path, nar_size: size.parse().unwrap_or_default() });
+            }
             ["size", old, new] => bytes = old.parse().ok().zip(new.parse().ok()),
-            ["restart", part, old, new] => restart.extend(reason(part, old, new)),
             ["end", _] => whole = true,
             _ => {}
         }
     }
     if !whole {
-        return Answer::BrokeOff;
+        return ComparisonAnswer::BrokeOff;
     }
-    let changes = compare_closures(paths, bytes);
-    Answer::Compared(Comparison { changes, restart })
+    ComparisonAnswer::Compared(Comparison { changes: compare_closures(paths, bytes), added })
 }
 
 fn compared(side: ClosureSide, name: &str, size: &str) -> ComparedPath {
-    let name = crate::fleet::printable_line(name);
-    ComparedPath { side, name, bytes: size.parse().unwrap_or_default() }
+    ComparedPath { side, name: printable_line(name), bytes: size.parse().unwrap_or_default() }
 }
 
-/// Reads a part that only a restart replaces, with what it is in both systems.
-fn reason(part: &str, old: &str, new: &str) -> Option<RestartReason> {
-    let part = match part {
-        "kernel" => RestartPart::Kernel,
-        "initrd" => RestartPart::Initrd,
-        "kernel-modules" => RestartPart::Modules,
-        "systemd" => RestartPart::Systemd,
-        "parameters" => RestartPart::Parameters,
-        _ => return None,
-    };
-    Some(RestartReason { part, before: version_of(old), after: version_of(new) })
+/// Returns the part that a file of a system is.
+fn part_of(file: &str) -> Option<RestartPart> {
+    match file {
+        "kernel" => Some(RestartPart::Kernel),
+        "initrd" => Some(RestartPart::Initrd),
+        "kernel-modules" => Some(RestartPart::Modules),
+        "systemd" => Some(RestartPart::Systemd),
+        "kernel-params" => Some(RestartPart::Parameters),
+        _ => None,
+    }
 }
 
 /// Returns the version of the package that a path of the store lies in.
@@ -110,32 +138,32 @@ mod tests {
     const OLD: &str = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-nixos-system-samsung-1";
     const NEW: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-nixos-system-samsung-2";
 
-    async fn compared_by(text: &str) -> Result<Option<Comparison>, RemoteError> {
+    fn prints(text: &str) -> FakeRunner {
         let text = text.to_owned();
-        let runner =
-            FakeRunner::new(move |_, _| Ok(Output { stdout: text.clone(), ..Output::default() }));
-        let path = |text| StorePath::parse(text).unwrap();
-        compare(&runner, "p620", &path(OLD), &path(NEW), Some(&path(OLD))).await
+        FakeRunner::new(move |_, _| Ok(Output { stdout: text.clone(), ..Output::default() }))
+    }
+
+    fn path(text: &str) -> StorePath {
+        StorePath::parse(text).unwrap()
+    }
+
+    async fn compared_by(text: &str) -> Result<Option<Comparison>, RemoteError> {
+        compare(&prints(text), "p620", &path(OLD), &path(NEW)).await
     }
 
     #[tokio::test]
-    async fn packages_sizes_and_what_needs_a_restart_are_read() {
-        let kernel = |version: &str| {
-            format!("/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-linux-{version}/bzImage")
-        };
+    async fn packages_and_sizes_are_read() {
+        let new = "/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-linux-6.12.58";
         let text = format!(
-            "=\tglibc-2.42\n+\tlinux-6.12.58\t2000\n-\tlinux-6.12.57\t1000\nsize\t5000\t6000\n\
-             restart\tkernel\t{}\t{}\nrestart\tparameters\t\t\nend\tok\n",
-            kernel("6.12.57"),
-            kernel("6.12.58")
+            "=\tglibc-2.42\n+\t{new}\t2000\n-\tlinux-6.12.57\t1000\nsize\t5000\t6000\nend\tok\n"
         );
-        let found = compared_by(&text).await.unwrap().unwrap();
-        assert_eq!(found.changes.packages.len(), 1);
-        assert_eq!(found.changes.packages[0].versions(), "6.12.57 → 6.12.58");
-        assert_eq!(found.changes.growth(), Some(1000));
-        assert_eq!((found.changes.paths_added, found.changes.paths_removed), (Some(1), Some(1)));
-        assert_eq!(found.restart[0].before.as_deref(), Some("6.12.57"));
-        assert_eq!(found.restart[1].part, RestartPart::Parameters);
+        let compared = compared_by(&text).await.unwrap().unwrap();
+        assert_eq!(compared.added, [ClosurePath { path: path(new), nar_size: 2000 }]);
+        let found = compared.changes;
+        assert_eq!(found.packages.len(), 1);
+        assert_eq!(found.packages[0].versions(), "6.12.57 → 6.12.58");
+        assert_eq!(found.growth(), Some(1000));
+        assert_eq!((found.paths_added, found.paths_removed), (Some(1), Some(1)));
     }
 
     #[tokio::test]
@@ -143,5 +171,40 @@ mod tests {
         assert_eq!(compared_by(&format!("missing\t{NEW}\n")).await.unwrap(), None);
         let error = compared_by("=\tglibc-2.42\n").await.unwrap_err().to_string();
         assert!(error.contains("could not compare two systems"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_restart_is_needed_for_what_is_not_what_was_started() {
+        let text = |kernel: &str, params: &str| {
+            format!(
+                "kernel\t/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-linux-{kernel}/bzImage\n\
+                 systemd\t/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-systemd-258\n\
+                 kernel-params\t{params}\nend\tok\n"
+            )
+        };
+        let parts_by = async |text: String| parts(&prints(&text), "p620", &path(OLD)).await;
+        let started = parts_by(text("6.12.57", "loglevel=4")).await.unwrap().unwrap();
+        let new = parts_by(text("6.12.58", "loglevel=3")).await.unwrap().unwrap();
+        let phrases: Vec<String> =
+            restart_reasons(&started, &new).iter().map(RestartReason::phrase).collect();
+        assert_eq!(phrases, ["kernel 6.12.57 → 6.12.58", "kernel parameters"]);
+        assert_eq!(restart_reasons(&new, &new), []);
+        assert_eq!(parts_by("kernel\tx\n".to_owned()).await.unwrap(), None, "it broke off");
+    }
+
+    #[test]
+    fn the_parts_of_a_system_are_found_under_a_real_shell() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("linux")).unwrap();
+        std::fs::write(dir.path().join("linux/bzImage"), "").unwrap();
+        std::os::unix::fs::symlink("linux/bzImage", dir.path().join("kernel")).unwrap();
+        std::fs::write(dir.path().join("kernel-params"), "a\nb").unwrap();
+        let at = dir.path().to_str().unwrap();
+        let script = Script::new(PARTS).arg(at).text();
+        let output = std::process::Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
+        let real = dir.path().canonicalize().unwrap();
+        let expected =
+            format!("kernel\t{}/linux/bzImage\nkernel-params\ta b\nend\tok\n", real.display());
+        assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
     }
 }

@@ -14,6 +14,7 @@ mod coverage;
 mod depth;
 mod earlier;
 mod evidence;
+mod fetchable;
 mod fresh;
 mod generations;
 mod host;
@@ -36,18 +37,21 @@ mod upkeep;
 
 pub use answers::Answers;
 pub use asking::{Asking, TierFuture, TierProbe, Tools};
-pub use changes::{Comparison, compare as compare_systems};
+pub use changes::{
+    Comparison, SystemParts, compare as compare_systems, parts as system_parts, restart_reasons,
+};
 pub use checks::verify::{NarChoice, NarVerification, verify as verify_nars};
 pub use coverage::{HostClosure, covered, measure as measure_coverage};
 pub use depth::{DepthError, depth, depths, note_depths};
 pub use earlier::EarlierLooks;
 pub use evidence::TierPast;
+pub use fetchable::held_of;
 pub use generations::generations;
 pub use host::{clock_ahead, merge as merge_host, parse as parse_host, probe as probe_host};
 pub use kinds::kind_of;
 pub use look::look as look_at_tier;
 pub use memory::Memory;
-pub use next::NextSystem;
+pub use next::{NextSystem, built as built_systems, invalid as invalid_paths};
 pub use once::{Snapshot, Thoroughness, measure_once};
 pub use poller::{Handle, Poller, Record};
 pub use schedule::{Pace, next_delay};

@@ -74,7 +74,7 @@ impl NextSystem {
 
 /// Lists the systems that were built for these hosts and not deployed yet. A host is absent when
 /// the one that builds for it did not answer, or nobody builds for it.
-pub(super) async fn built(
+pub async fn built(
     runner: &dyn ScriptRunner,
     fleet: &Fleet,
     hosts: impl Iterator<Item = &Host>,
@@ -309,7 +309,7 @@ fn parse_derivations(text: &str) -> HashMap<StorePath, Derivation> {
 }
 
 /// Returns which of these paths are not valid on a host.
-async fn invalid(
+pub async fn invalid(
     runner: &dyn ScriptRunner,
     host: &str,
     paths: impl Iterator<Item = &StorePath>,

@@ -2,8 +2,8 @@
 //! are old. Looked at seldom, and anew when the host runs or boots another system.
 
 use crate::fleet::{
-    BootChoice, DeployFacts, DeployedFrom, HostFacts, OldRoot, Specialisation, StorePath,
-    UpkeepFacts, printable_line,
+    DeployFacts, DeployedFrom, HostFacts, OldRoot, Specialisation, StorePath, UpkeepFacts,
+    printable_line,
 };
 use crate::probe::generations::boot_choice;
 use crate::probe::host::generation;

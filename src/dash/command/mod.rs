@@ -8,6 +8,7 @@ pub use table::COMMANDS;
 
 use crate::dash::key::Key;
 use crate::dash::model::{Model, Overlay, Screen};
+use crate::dash::run_view::RunView;
 use crate::fleet::{TierKind, can_be_verified};
 
 /// Something a key can do.
@@ -33,6 +34,14 @@ pub enum Command {
     Deploy,
     /// Builds the marked or selected hosts.
     Build,
+    /// Shows the generations of the selected host.
+    Generations,
+    /// Compares the selected generation with what runs.
+    Compare,
+    /// Takes the host to the selected generation.
+    RollBack,
+    /// Tries the hosts of the run again that did not end well.
+    Retry,
     /// Opens what is selected.
     Open,
     /// Shows the log of the selected host's run.
@@ -140,6 +149,8 @@ pub enum Context {
     Cancel,
     /// The question whether to look closely at stores.
     Look,
+    /// The generations of a host.
+    Generations,
     /// The question what becomes of active runs.
     Quit,
     /// The program's own log.
@@ -168,6 +179,7 @@ impl Context {
             Some(Overlay::Commands { .. }) => Self::Commands,
             Some(Overlay::Cancel { .. }) => Self::Cancel,
             Some(Overlay::Look { .. }) => Self::Look,
+            Some(Overlay::Generations(_)) => Self::Generations,
             Some(Overlay::Quit) => Self::Quit,
             Some(Overlay::OwnLog) => Self::OwnLog,
         }
@@ -220,11 +232,18 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         | Command::RefreshAll
         | Command::LookClosely
         | Command::Verify
+        | Command::Generations
+        | Command::Retry
             if model.is_record =>
         {
             false
         }
         Command::Deploy | Command::Build => !targets(model).is_empty(),
+        Command::Generations => model.selected().is_some(),
+        Command::Compare | Command::RollBack => {
+            matches!(&model.overlay, Some(Overlay::Generations(pane)) if pane.chosen().is_some())
+        }
+        Command::Retry => model.shown_run().is_some_and(RunView::can_be_tried_again),
         Command::Open if model.shows_details() => false,
         Command::Mark | Command::Open | Command::Zoom if model.screen == Screen::Fleet => {
             model.selected().is_some()

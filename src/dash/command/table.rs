@@ -17,8 +17,19 @@ const DEPLOY: Context = C::View(Screen::Deploy);
 const LOGS: Context = C::View(Screen::Logs);
 const HISTORY: Context = C::View(Screen::History);
 const VIEWS: &[Context] = &[FLEET, CACHES, DEPLOY, LOGS, HISTORY];
-const MOVES: &[Context] =
-    &[FLEET, CACHES, DEPLOY, LOGS, HISTORY, C::Help, C::Plan, C::OldPlan, C::Commands, C::OwnLog];
+const MOVES: &[Context] = &[
+    FLEET,
+    CACHES,
+    DEPLOY,
+    LOGS,
+    HISTORY,
+    C::Help,
+    C::Plan,
+    C::OldPlan,
+    C::Commands,
+    C::Generations,
+    C::OwnLog,
+];
 
 const fn entry(
     command: Command,
@@ -122,6 +133,14 @@ const VIEW_ROWS: &[CommandEntry] = &[
         "show all details of the selected host; ↑↓ scroll there, esc goes back",
     ),
     entry(
+        Command::Generations,
+        &[Char('e')],
+        &[FLEET],
+        Some("generations"),
+        "generations",
+        "list the generations of the selected host, compare them and roll back",
+    ),
+    entry(
         Command::Open,
         &[Code(KeyCode::Enter)],
         &[CACHES],
@@ -184,6 +203,15 @@ const VIEW_ROWS: &[CommandEntry] = &[
         Some("cancel"),
         "cancel",
         "stop the run; asks first",
+    )),
+    asks(entry(
+        Command::Retry,
+        &[Char('t')],
+        &[DEPLOY, HISTORY],
+        Some("try again"),
+        "retry",
+        "try the hosts of the run again that did not end well, from the phase that failed; asks before \
+         anything changes",
     )),
     entry(
         Command::Reattach,

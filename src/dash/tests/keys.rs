@@ -6,7 +6,9 @@ use crate::dash::tests::screens::{draw, look, text};
 use crate::dash::{
     Effect, LogOf, Model, Msg, Overlay, Screen, Trend, Wish, status_line, update, view_logs,
 };
-use crate::fleet::{Event, Goal, LogLine, Outcome, RunId, RunWhat, Strategy};
+use crate::fleet::{
+    BootChoice, Event, Generation, Generations, Goal, LogLine, Outcome, RunId, RunWhat, Strategy,
+};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use std::collections::BTreeMap;
 
@@ -43,6 +45,64 @@ fn deploy(hosts: &[&str]) -> Effect {
         allow_protected: Vec::new(),
         first: false,
     }
+}
+
+/// Generations 75 and 77 of samsung, of which the newer runs.
+pub(super) fn two_generations() -> Generations {
+    let one = |number, letter| Generation {
+        number,
+        made_at: now(),
+        system: demo::path(letter, "nixos-system-samsung-26.05"),
+        nixos_version: Some(format!("26.05.{number}")),
+        kernel: Some("6.12.58".to_owned()),
+        revision: None,
+        specialisations: Vec::new(),
+        bytes: Some(7_900_000_000),
+    };
+    Generations {
+        all: vec![one(75, 'a'), one(77, 'b')],
+        running: Some(demo::path('b', "nixos-system-samsung-26.05")),
+        booted: Some(demo::path('a', "nixos-system-samsung-26.05")),
+        profile: Some(77),
+        next_boot: BootChoice::default(),
+    }
+}
+
+#[test]
+fn generations_are_listed_compared_and_gone_back_to() {
+    let mut model = model(demo::well(), 120, 35);
+    let host = || "samsung".to_owned();
+    assert_eq!(press(&mut model, "jje"), [Effect::ListGenerations { host: host() }]);
+    assert_eq!(press(&mut model, "R"), [], "nothing is listed yet");
+    let found = Ok(two_generations());
+    update(&mut model, Msg::Generations { host: host(), found }, now());
+    let asked = press(&mut model, "j\n");
+    let old = demo::path('b', "nixos-system-samsung-26.05");
+    let new = demo::path('a', "nixos-system-samsung-26.05");
+    let compare = Effect::CompareGenerations { host: host(), generation: 75, old, new };
+    assert_eq!(asked, [compare]);
+    let lines = Ok(vec!["upgraded  firefox  144.0 → 145.0".to_owned()]);
+    update(&mut model, Msg::Compared { host: host(), generation: 75, lines }, now());
+    assert!(matches!(&model.overlay, Some(Overlay::Generations(pane)) if pane.diff.is_some()));
+    press(&mut model, "\u{1b}");
+    assert!(matches!(&model.overlay, Some(Overlay::Generations(pane)) if pane.diff.is_none()));
+    let back = Effect::RollBack { host: host(), generation: 75, allow_protected: Vec::new() };
+    assert_eq!(press(&mut model, "R"), [back]);
+    assert_eq!(model.screen, Screen::Deploy, "its plan is shown there, and asks");
+}
+
+#[test]
+fn a_protected_host_goes_back_only_when_its_name_is_typed() {
+    let mut model = model(demo::well(), 120, 35);
+    press(&mut model, "Ge");
+    let found = Ok(two_generations());
+    update(&mut model, Msg::Generations { host: "p510".to_owned(), found }, now());
+    assert_eq!(press(&mut model, "jR"), []);
+    let effects = press(&mut model, "p510\n");
+    assert!(
+        matches!(&effects[..], [Effect::RollBack { allow_protected, .. }] if allow_protected == &["p510"]),
+        "{effects:?}"
+    );
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use crate::dash::demo::{self, model, now};
 use crate::dash::demo_tiers;
-use crate::dash::tests::keys::press;
-use crate::dash::{Depth, Look, Model, Screen, Theme, view};
+use crate::dash::tests::keys::{press, two_generations};
+use crate::dash::{Depth, Look, Model, Msg, Screen, Theme, update, view};
 use jiff::tz::TimeZone;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -308,6 +308,18 @@ fn what_is_run_on_hosts_for_a_host() {
     snap("commands", |columns, rows| {
         let mut model = with_answer(columns, rows);
         press(&mut model, "3jjC");
+        model
+    });
+}
+
+#[test]
+fn the_generations_of_a_host() {
+    snap("generations", |columns, rows| {
+        let mut model = model(demo::well(), columns, rows);
+        press(&mut model, "jje");
+        let found = Ok(two_generations());
+        update(&mut model, Msg::Generations { host: "samsung".to_owned(), found }, now());
+        press(&mut model, "j");
         model
     });
 }

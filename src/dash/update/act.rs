@@ -3,10 +3,10 @@
 use crate::dash::command::{Command, selects_stores, targets};
 use crate::dash::filter::Filter;
 use crate::dash::input::LineInput;
-use crate::dash::model::{Model, Overlay, Prompt, Screen, StartForm};
+use crate::dash::model::{Model, Overlay, Prompt, Screen, StartForm, StartFrom};
 use crate::dash::msg::{Effect, Wish};
 use crate::dash::update::verify::verify;
-use crate::dash::update::{logs, snap};
+use crate::dash::update::{generations, logs, snap};
 use crate::dash::view::{details_end, page};
 use crate::fleet::{Goal, Host, HostState, TierKind};
 use jiff::Timestamp;
@@ -28,6 +28,8 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         Command::MarkAll => mark_all(model),
         Command::Deploy => start(model, Goal::default()),
         Command::Build => start(model, Goal::Build),
+        Command::Generations => return generations::open(model),
+        Command::Retry => return generations::retry(model, now),
         Command::Open => open(model),
         Command::Log => show_log(model, now),
         Command::Plan => plan(model),
@@ -83,6 +85,8 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         | Command::No
         | Command::OtherButton
         | Command::QuitAndCancel
+        | Command::Compare
+        | Command::RollBack
         | Command::Close => {}
     }
     Vec::new()
@@ -215,6 +219,7 @@ fn start(model: &mut Model, goal: Goal) {
             strategy: None,
             typed: Vec::new(),
             input: LineInput::default(),
+            from: StartFrom::Flake,
         }));
     }
 }

@@ -2,6 +2,7 @@
 
 mod act;
 mod fold;
+mod generations;
 mod logs;
 mod overlay;
 mod verify;
@@ -72,6 +73,14 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             }
         }
         Msg::Log { of, earlier, lines } => logs::add(model, &of, earlier, lines),
+        Msg::Generations { host, found } => {
+            model.dirty = true;
+            generations::listed(model, &host, found);
+        }
+        Msg::Compared { host, generation, lines } => {
+            model.dirty = true;
+            generations::compared(model, &host, generation, lines);
+        }
         Msg::RunGone { run, why, can_go_on } => {
             model.dirty = true;
             return fold::run_gone(model, &run, &why, can_go_on, now);
@@ -132,6 +141,7 @@ fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) ->
         Context::Plan | Context::OldPlan => overlay::plan(model, command, now),
         Context::Cancel => overlay::cancel(model, command, now),
         Context::Look => overlay::look(model, command, now),
+        Context::Generations => generations::pane(model, command, now),
         Context::Quit => overlay::quit(model, command),
         Context::Help | Context::Commands | Context::OwnLog => {
             overlay::reading(model, command);
@@ -162,6 +172,7 @@ fn edit(model: &mut Model, event: KeyEvent) {
             | Overlay::Commands { .. }
             | Overlay::Cancel { .. }
             | Overlay::Look { .. }
+            | Overlay::Generations(_)
             | Overlay::Quit
             | Overlay::OwnLog,
         )

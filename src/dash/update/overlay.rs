@@ -1,7 +1,7 @@
 //! What commands do in the panes that lie over a view.
 
 use crate::dash::command::{COMMANDS, Command, CommandEntry, Context, can};
-use crate::dash::model::{Model, Overlay, StartForm, Starting};
+use crate::dash::model::{Model, Overlay, StartForm, StartFrom, Starting};
 use crate::dash::msg::Effect;
 use crate::dash::update::act;
 use crate::dash::view::page;
@@ -103,15 +103,20 @@ pub(super) fn start(model: &mut Model, command: Command, now: Timestamp) -> Vec<
             if typing {
                 accept_name(model, &mut form, now);
             }
-            if !form.goal.deploys() || next_protected(model, &form).is_none() {
-                return vec![started(model, form, now)];
-            }
-            model.overlay = Some(Overlay::TypeName(form));
-            return Vec::new();
+            return begin(model, form, now);
         }
         _ => return Vec::new(),
     }
     model.overlay = Some(Overlay::Start(form));
+    Vec::new()
+}
+
+/// Starts, or has the name of a protected host typed first.
+pub(super) fn begin(model: &mut Model, form: StartForm, now: Timestamp) -> Vec<Effect> {
+    if !form.goal.deploys() || next_protected(model, &form).is_none() {
+        return vec![started(model, form, now)];
+    }
+    model.overlay = Some(Overlay::TypeName(form));
     Vec::new()
 }
 
@@ -140,11 +145,20 @@ fn started(model: &mut Model, form: StartForm, now: Timestamp) -> Effect {
     model.marked.clear();
     model.zoom = false;
     model.screen = crate::dash::Screen::Deploy;
-    let StartForm { hosts, goal, strategy, typed, .. } = form;
+    let StartForm { hosts, goal, strategy, typed, from, .. } = form;
     model.starting =
         Some(Starting { goal, hosts: hosts.clone(), at: now, run: None, failed: None });
     let first = typed.iter().any(|name| model.has_no_system(name));
-    Effect::StartRun { hosts, goal, strategy, allow_protected: typed, first }
+    match from {
+        StartFrom::Flake => {
+            Effect::StartRun { hosts, goal, strategy, allow_protected: typed, first }
+        }
+        StartFrom::Generation(generation) => {
+            let host = hosts.into_iter().next().unwrap_or_default();
+            Effect::RollBack { host, generation, allow_protected: typed }
+        }
+        StartFrom::Run(run) => Effect::Retry { run, allow_protected: typed },
+    }
 }
 
 fn next_action(goal: Goal) -> Goal {

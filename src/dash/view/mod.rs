@@ -21,6 +21,7 @@ mod deploy;
 mod facts;
 mod fleet;
 mod footer;
+mod generations;
 mod help;
 mod history;
 mod host;
@@ -178,6 +179,7 @@ fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         }
         Some(Overlay::Cancel { run, yes }) => confirm::cancel(paint, buffer, over, run, *yes),
         Some(Overlay::Look { hosts, yes }) => confirm::look(paint, buffer, over, hosts, *yes),
+        Some(Overlay::Generations(pane)) => generations::draw(paint, buffer, over, pane),
         Some(Overlay::Quit) => confirm::quit(paint, buffer, over),
         Some(Overlay::OwnLog) => own_log::draw(paint, buffer, over),
     }

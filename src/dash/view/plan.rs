@@ -6,7 +6,10 @@
 //! │                                                                       │
 //! │ samsung   samsung-26.05.20261121.3f2c1ab (2c4f8d1a)                   │
 //! │           instead of samsung-26.05.20261118.8f2c1ab (9b1c0e77)        │
-//! │           41 to build, 12 to download on p620; fetches from p620      │
+//! │           41 to build on p620, 12 to download there; fetches from p620│
+//! │           upgraded    firefox  144.0 → 145.0  +3.20 MB                │
+//! │           1 upgraded, 46 paths come and 44 go, 7.90 GB in all         │
+//! │           restart needed for kernel 6.12.57 → 6.12.58                 │
 //! │           ▲ on battery, 41 %                                          │
 //! │ razer     unchanged, nothing to do                                    │
 //! │ p510      ○ set aside: does not answer                                │
@@ -21,7 +24,8 @@ use crate::dash::view::paint::{Paint, count, left, width, wrap};
 use crate::dash::view::popup::{Popup, buttons};
 use crate::dash::view::start::action_words;
 use crate::dash::view::words::system_words;
-use crate::fleet::{HostPlan, Plan, Route, RunId};
+use crate::fleet::words::changes;
+use crate::fleet::{ChangeKind, Goal, HostPlan, Plan, RunId};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -44,6 +48,8 @@ pub(super) fn draw(
         let count = plan.changing().count();
         let go_on = match count {
             0 => "Go on".to_owned(),
+            1 if plan.goal == Goal::Rollback => "Roll back 1 host".to_owned(),
+            count if plan.goal == Goal::Rollback => format!("Roll back {count} hosts"),
             1 => "Deploy to 1 host".to_owned(),
             count => format!("Deploy to {count} hosts"),
         };
@@ -109,7 +115,8 @@ fn host_words(host: &HostPlan, small: bool) -> Vec<(Role, String)> {
                 words.push((Role::Dim, format!("instead of {}", system_words(running))));
             }
         }
-        words.push((Role::Text, work(host, small)));
+        words.push((Role::Text, if small { work_in_short(host) } else { changes::work(host) }));
+        words.extend(changes_of(host));
     }
     if let Some(why) = host.why.as_ref().filter(|_| !host.unchanged) {
         words.push((Role::Dim, format!("{}: {why}", host.route.words())));
@@ -120,18 +127,27 @@ fn host_words(host: &HostPlan, small: bool) -> Vec<(Role, String)> {
     words
 }
 
-fn work(host: &HostPlan, small: bool) -> String {
-    let number = |number: Option<u64>| number.map_or("an unknown number".to_owned(), count);
-    let built = number(host.to_build);
-    let downloaded = number(host.to_download);
-    let place = host.build_on();
-    if small {
-        return format!("{built} to build, {downloaded} to get");
-    }
-    let travels = match &host.route {
-        Route::Direct => String::new(),
-        Route::ViaCache { tier, .. } => format!("; fetches from {tier}"),
-        Route::Push { builder } => format!("; copied from {builder} over ssh"),
+/// Returns what changes on a host, a line for each package; what is older than before stands out.
+fn changes_of(host: &HostPlan) -> Vec<(Role, String)> {
+    let system = host.changes.as_deref().and_then(|changes| changes.system.as_ref());
+    let packages = system.map_or(&[][..], |system| &system.packages[..]);
+    let role = |index: usize| match packages.get(index).map(|change| change.kind) {
+        Some(ChangeKind::Downgraded) => Role::Warn,
+        Some(ChangeKind::Resized) => Role::Dim,
+        Some(
+            ChangeKind::Upgraded | ChangeKind::Changed | ChangeKind::Added | ChangeKind::Removed,
+        )
+        | None => Role::Text,
     };
-    format!("{built} to build, {downloaded} to download on {place}{travels}")
+    let lines = changes::of_plan(host).into_iter().enumerate();
+    lines.map(|(index, line)| (role(index), line)).collect()
+}
+
+/// Returns what must be done in a small pane.
+fn work_in_short(host: &HostPlan) -> String {
+    if let Some(generation) = host.generation {
+        return format!("to generation {generation}");
+    }
+    let number = |number: Option<u64>| number.map_or("?".to_owned(), count);
+    format!("{} to build, {} to get", number(host.to_build), number(host.to_download))
 }

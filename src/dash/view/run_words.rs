@@ -57,6 +57,10 @@ pub(super) fn phases(paint: &Paint<'_>, host: &HostRun, short: bool) -> Vec<Span
     let mut spans = Vec::new();
     for phase in Phase::ALL {
         let view = host.phases.get(&phase);
+        // Few runs restart their hosts.
+        if phase == Phase::Reboot && view.is_none() {
+            continue;
+        }
         let (sign, role) = match view.map(|view| view.state) {
             Some(PhaseState::Finished) => ('✓', Role::Text),
             Some(PhaseState::Failed) => ('✗', Role::Error),

@@ -1,11 +1,11 @@
 //! Compare and build: what realising the system takes, and doing it, on the host that builds.
 
-use super::evaluate;
 use super::fetch::{by_tier, why};
 use super::lost::{lost, not_started};
 use super::scripts::{BUILD, COMPARE, ROOT};
 use super::step::{PlainLog, Step};
 use super::stores::{self, is_here};
+use super::{changes, evaluate, given};
 use crate::deploy::{Failure, Report};
 use crate::fleet::{Code, Progress, bytes};
 use crate::nix::activity_log::ActivityLog;
@@ -30,12 +30,21 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
     let (toplevel, found) = (step.toplevel()?, &step.known.preflight);
     if [&found.running, &found.profile].iter().all(|system| system.as_ref() == Some(toplevel)) {
         step.log("the running system is the one asked for").await;
-        return Ok(Report::Compared { to_build: Some(0), to_download: Some(0) });
+        return Ok(Report::Compared { to_build: Some(0), to_download: Some(0), changes: None });
     }
     if step.shared.skips_caches && is_here(toplevel).await {
         step.log("the system is in the store of this machine, and comes from there").await;
-        return Ok(Report::Compared { to_build: Some(0), to_download: Some(0) });
+        return Ok(Report::Compared { to_build: Some(0), to_download: Some(0), changes: None });
     }
+    if step.known.drv.is_none() {
+        return given::compare(step).await;
+    }
+    let (compared, changes) = tokio::join!(asked(step), changes::of_both(step));
+    compared?.report(step, changes).await
+}
+
+/// Asks what building takes; a derivation that is gone is made anew.
+async fn asked(step: &Step) -> Result<Compared, Failure> {
     let mut compared = ask(step).await?;
     if compared.is_invalid() {
         step.log(&format!(
@@ -46,7 +55,7 @@ pub(super) async fn compare(step: &Step) -> Result<Report, Failure> {
         evaluate::evaluate_again(step).await?;
         compared = ask(step).await?;
     }
-    compared.report(step)
+    Ok(compared)
 }
 
 /// What the host that builds said.
@@ -73,7 +82,7 @@ impl Compared {
     }
 
     /// Returns what building takes.
-    fn report(&self, step: &Step) -> Result<Report, Failure> {
+    async fn report(&self, step: &Step, changes: changes::FoundChanges) -> Result<Report, Failure> {
         let free = self.0.stdout.lines().find_map(|line| line.trim().parse::<u64>().ok());
         if let Some(free) = free.filter(|free| *free < FREE_NEEDED) {
             let text = format!(
@@ -86,9 +95,11 @@ impl Compared {
             return Err(Failure::failed(Code::DiskLow, text));
         }
         let found = self.0.is_ok().then(|| dry_run::parse(&self.0.stderr));
+        let changes = changes::with_dry_run(step, changes, found.as_ref()).await;
         Ok(Report::Compared {
             to_build: found.as_ref().map(|found| found.to_build),
             to_download: found.as_ref().map(|found| found.to_fetch),
+            changes: Some(Box::new(changes)),
         })
     }
 }

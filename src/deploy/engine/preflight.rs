@@ -9,6 +9,7 @@ use super::routes;
 use super::scripts::PREFLIGHT;
 use super::step::Step;
 use super::verify::accepted;
+use super::wake;
 use crate::deploy::{Failure, Preflight, Reason, Report};
 use crate::fleet::words::deploys;
 use crate::fleet::words::limits::clock_differs;
@@ -34,8 +35,15 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     let script = Script::new(PREFLIGHT).root().arg(asks_settings).limit(Duration::from_secs(25));
     let began = Timestamp::now();
     let asked = step.run(&step.host.name, &script);
-    let (output, answering) = tokio::join!(asked, step.runner.answering(&step.host.name));
-    let output = output?;
+    let (output, mut answering) = tokio::join!(asked, step.runner.answering(&step.host.name));
+    let output = match output {
+        Ok(output) => output,
+        Err(failure) if wake::target(step, &failure).await => {
+            answering = step.runner.answering(&step.host.name).await;
+            step.run(&step.host.name, &script).await?
+        }
+        Err(failure) => return Err(failure),
+    };
     if !output.is_ok() {
         return Err(refused(&step.host.name, &output));
     }
@@ -140,6 +148,7 @@ fn read(
         let number = value.parse::<u64>().ok();
         match key {
             "running" => found.running = StorePath::parse(value).ok(),
+            "booted" => found.booted = StorePath::parse(value).ok(),
             "profile" => found.profile = StorePath::parse(value).ok(),
             "specialisation" => found.deploys.specialisation = Specialisation::parse(value),
             "built_from" => found.deploys.built_from = DeployedFrom::parse(value),

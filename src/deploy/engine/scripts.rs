@@ -53,6 +53,10 @@ pub(super) const PREFLIGHT: &str = script!(
 );
 /// Puts right what a power cut left.
 pub(super) const RECOVER: &str = script!("../../probe/scripts/specialisations.sh", "recover.sh");
+/// Restarts a machine.
+pub(super) const REBOOT: &str = script!("reboot.sh");
+/// Looks at a machine that was restarted.
+pub(super) const RESTARTED: &str = script!("../../probe/scripts/host-facts.sh", "restarted.sh");
 /// Roots a system that is built already.
 pub(super) const ROOT: &str = script!("root.sh");
 /// Roots a derivation.

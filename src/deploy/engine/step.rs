@@ -12,8 +12,8 @@ use super::stores::OnlyStores;
 use super::supervised::Supervised;
 use super::telling::TellingRunner;
 use super::{
-    Listener, acknowledge, activate, build, check, evaluate, fetch, persist, preflight, settle,
-    verify,
+    Listener, acknowledge, activate, build, check, evaluate, fetch, persist, preflight, reboot,
+    settle, verify, wake,
 };
 use crate::deploy::{Failure, HostSetup, JobNote, Reason, Report, RunEntry, RunFacts, Setup};
 use crate::fleet::{
@@ -106,6 +106,10 @@ pub(super) struct RunContext {
     pub(super) without_specialisation: bool,
     /// What goes on beside the phases.
     pub(super) beside: Beside,
+    /// Whether machines that slept are awake now, by host: each is woken once.
+    pub(super) woken: Mutex<HashMap<String, Arc<OnceCell<bool>>>>,
+    /// Whether somebody looks at the plan before it is carried out.
+    pub(super) asks: bool,
     /// The supervisors, by host: their logs are followed through several phases.
     pub(super) supervisors: Mutex<HashMap<String, Supervised>>,
     /// Where everything is written from which the run can be gone on with.
@@ -189,6 +193,8 @@ impl RunContext {
             source: None,
             refuses_older: !is_asked && !setup.allowed.older,
             without_specialisation: setup.allowed.without_specialisation,
+            woken: Mutex::default(),
+            asks: setup.asks,
             supervisors: Mutex::default(),
             journal: RunJournal::none(),
             resumed: None,
@@ -279,7 +285,7 @@ impl Step {
         if let Some(begun) = beside.take(self) {
             return begun.await.unwrap_or_else(|_| Err(self.internal("its task was stopped")));
         }
-        let evaluates = self.phase == Phase::Preflight && self.shared.goal != Goal::Rollback;
+        let evaluates = self.phase == Phase::Preflight && self.host.given.is_none();
         let ahead = if evaluates && self.host.asked != Strategy::Auto {
             beside.begin(self, Phase::Evaluate)
         } else {
@@ -295,8 +301,11 @@ impl Step {
     /// Carries the phase out.
     pub(super) async fn carry_out_itself(&self) -> Result<Report, Failure> {
         match self.phase {
-            Phase::Preflight => preflight::preflight(self).await,
-            Phase::Evaluate => evaluate::evaluate(self).await,
+            Phase::Preflight => tokio::join!(preflight::preflight(self), wake::builder(self)).0,
+            Phase::Evaluate => {
+                wake::builder(self).await;
+                evaluate::evaluate(self).await
+            }
             Phase::Compare => build::compare(self).await,
             Phase::Build => build::build(self).await,
             Phase::Publish => self.publish().await,
@@ -313,6 +322,7 @@ impl Step {
             Phase::Check => check::check(self).await,
             Phase::Settle => settle::settle(self).await,
             Phase::Persist => persist::persist(self).await,
+            Phase::Reboot => reboot::reboot(self).await,
         }
     }
 
@@ -331,7 +341,8 @@ impl Step {
             | Phase::Acknowledge
             | Phase::Check
             | Phase::Settle
-            | Phase::Persist => None,
+            | Phase::Persist
+            | Phase::Reboot => None,
         }
     }
 

@@ -173,11 +173,13 @@ fn arguments(step: &Step, job: &Job, goal: Goal) -> Result<Vec<String>, Failure>
 /// Returns the supervisor's options about what the plan was made of: what ran then, and what is deployed.
 fn seen_before(step: &Step) -> impl Iterator<Item = String> {
     let seen = &step.known.preflight;
+    let generation = step.host.given.as_ref().and_then(|given| given.generation);
     let special =
         seen.deploys.specialisation.as_ref().filter(|_| !step.shared.without_specialisation);
-    // A generation that the host has was not built from what the flake says now.
-    let source = step.shared.source.as_ref().filter(|_| step.shared.goal != Goal::Rollback);
+    // A system that is there already was not built from what the flake says now.
+    let source = step.shared.source.as_ref().filter(|_| step.host.given.is_none());
     [
+        generation.map(|number| format!("generation={number}")),
         special.map(|special| format!("specialisation={}", special.name)),
         seen.running.as_ref().map(|running| format!("seen_running={running}")),
         seen.profile.as_ref().map(|profile| format!("seen_profile={profile}")),

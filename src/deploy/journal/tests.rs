@@ -35,6 +35,8 @@ fn setup(hosts: usize, goal: Goal, asks: bool) -> Setup {
             activation: ActivationSettings::default(),
             asked: Strategy::ViaCache,
             first: false,
+            given: None,
+            reboot: None,
         }
     };
     let hosts = (0..hosts).map(host).collect();
@@ -53,6 +55,7 @@ fn found(phase: Phase, goal: Goal, byte: u8) -> Result<Report, Failure> {
         Phase::Preflight => Report::Preflight(Preflight {
             running: Some(path(if byte.is_multiple_of(19) { NEW } else { OLD })),
             profile: Some(path(if byte.is_multiple_of(19) { NEW } else { OLD })),
+            booted: None,
             boot_id: "1".to_owned(),
             answering: vec!["root@a".to_owned()],
             built_on: None,
@@ -63,7 +66,7 @@ fn found(phase: Phase, goal: Goal, byte: u8) -> Result<Report, Failure> {
             ..Preflight::default()
         }),
         Phase::Evaluate => Report::Evaluated { drv: format!("{NEW}.drv"), toplevel: path(NEW) },
-        Phase::Compare => Report::Compared { to_build: Some(3), to_download: None },
+        Phase::Compare => Report::Compared { to_build: Some(3), to_download: None, changes: None },
         Phase::Build => Report::Built { built: 3, substituted: BTreeMap::new() },
         Phase::Settle if byte.is_multiple_of(17) => {
             Report::AddressesLost(vec!["root@b".to_owned()])
@@ -101,6 +104,7 @@ fn found(phase: Phase, goal: Goal, byte: u8) -> Result<Report, Failure> {
             };
             Report::Persisted(Ending { outcome, reason: None })
         }
+        Phase::Reboot => Report::Rebooted(Ending { outcome: Outcome::Switched, reason: None }),
     })
 }
 

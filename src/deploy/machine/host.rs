@@ -28,12 +28,33 @@ pub(super) struct HostProgress {
     /// How long phases took, in milliseconds.
     pub(super) took: BTreeMap<Phase, u64>,
     pub(super) waits_for: Option<Wait>,
+    /// How it stood when its new system was permanent, where it is restarted then.
+    pub(super) kept: Option<Ending>,
 }
 
 impl HostProgress {
     /// Returns whether the host's run has ended.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Ended(_))
+    }
+
+    /// Returns whether it is restarted after a phase that brought this outcome.
+    pub(super) fn restarts_after(&self, phase: Phase, outcome: Outcome) -> bool {
+        let is_permanent = match outcome {
+            Outcome::Switched | Outcome::Booted | Outcome::NeedsReboot => true,
+            Outcome::Tested
+            | Outcome::Dry
+            | Outcome::Built
+            | Outcome::Unchanged
+            | Outcome::Degraded
+            | Outcome::RolledBack
+            | Outcome::Unknown
+            | Outcome::Failed
+            | Outcome::Offline
+            | Outcome::Skipped
+            | Outcome::Interrupted => false,
+        };
+        self.setup.reboot.is_some() && is_permanent && phase != Phase::Reboot
     }
 
     /// Returns whether the host takes one of the places of `rollout.parallel`.
@@ -60,7 +81,8 @@ impl HostProgress {
                 self.known.drv = Some(drv);
                 self.known.toplevel = Some(toplevel);
             }
-            Report::Compared { to_build, to_download } => {
+            Report::Compared { to_build, to_download, changes } => {
+                self.known.changes = changes;
                 self.known.to_build = to_build;
                 self.known.to_download = to_download;
             }
@@ -96,6 +118,7 @@ impl HostProgress {
                 self.known.abort.get_or_insert(Reason::new(Code::AddressLost, why));
             }
             Report::Persisted(ending) => return Some(self.judge(ending, setup)),
+            Report::Rebooted(ending) => return Some(ending),
             Report::Done => {}
         }
         None
@@ -148,7 +171,7 @@ impl HostProgress {
 /// Returns whether the phase that brought this outcome did its work.
 pub(super) fn phase_held(phase: Phase, outcome: Outcome) -> bool {
     match outcome {
-        Outcome::Degraded => phase == Phase::Persist,
+        Outcome::Degraded => matches!(phase, Phase::Persist | Phase::Reboot),
         Outcome::Switched
         | Outcome::Booted
         | Outcome::Tested

@@ -9,7 +9,7 @@ mod host;
 mod plan;
 mod rollout;
 
-use crate::deploy::{Failure, HostSetup, Reason, Report, RunFacts, Setup};
+use crate::deploy::{Ending, Failure, GivenPlace, HostSetup, Reason, Report, RunFacts, Setup};
 use crate::fleet::{Code, Finding, FlakeSource, Goal, Outcome, Phase, PhaseState, RunWhat, Wait};
 use host::{HostProgress, Stage, phase_held};
 use jiff::Timestamp;
@@ -98,11 +98,12 @@ impl Machine {
             .map(|host| HostProgress {
                 setup: host.clone(),
                 stage: Stage::Waiting(first),
-                known: RunFacts::default(),
+                known: known_of(host),
                 began: now,
                 phase_began: now,
                 took: BTreeMap::new(),
                 waits_for: None,
+                kept: None,
             })
             .collect();
         let confirmed = (!setup.asks).then_some(true);
@@ -193,6 +194,11 @@ impl Machine {
                         tell_phase(out, name, phase, PhaseState::Finished);
                         self.next(index, phase, now, out);
                     }
+                    Some(ending) if self.hosts[index].restarts_after(phase, ending.outcome) => {
+                        tell_phase(out, name, phase, PhaseState::Finished);
+                        self.hosts[index].kept = Some(ending);
+                        self.hosts[index].stage = Stage::Waiting(Phase::Reboot);
+                    }
                     Some(ending) if phase_held(phase, ending.outcome) => {
                         tell_phase(out, name, phase, PhaseState::Finished);
                         self.end(index, ending.outcome, ending.reason, now, out);
@@ -254,19 +260,24 @@ impl Machine {
 
     /// Returns whether a phase applies to a host's route and to what the run is for.
     fn applies(&self, index: usize, phase: Phase) -> bool {
-        let goal = self.setup.goal;
+        let (goal, setup) = (self.setup.goal, &self.hosts[index].setup);
+        if setup.given.as_ref().is_some_and(|given| given.place.makes_needless(phase)) {
+            return false;
+        }
         match phase {
             Phase::Preflight | Phase::Evaluate | Phase::Compare | Phase::Build | Phase::Diff => {
                 true
             }
-            Phase::Publish | Phase::Verify => self.hosts[index].setup.route.tier().is_some(),
-            Phase::Fetch => self.hosts[index].setup.route.travels(),
+            Phase::Publish | Phase::Verify => setup.route.tier().is_some(),
+            Phase::Fetch => setup.route.travels(),
             Phase::Activate => goal != Goal::Boot,
             // Without magic rollback the host waits for nobody: there is nothing to acknowledge.
             Phase::Acknowledge | Phase::Check | Phase::Settle => {
                 goal.activates() && self.hosts[index].setup.activation.magic_rollback()
             }
             Phase::Persist => goal != Goal::DryActivate,
+            // It follows only a system that was made permanent.
+            Phase::Reboot => false,
         }
     }
 
@@ -276,7 +287,13 @@ impl Machine {
         for index in 0..self.hosts.len() {
             let host = &mut self.hosts[index];
             match host.stage {
-                Stage::Ended(_) | Stage::Running(Phase::Persist) => {}
+                Stage::Ended(_) | Stage::Running(Phase::Persist | Phase::Reboot) => {}
+                // Its new system is permanent already; it is only not restarted.
+                Stage::Waiting(Phase::Reboot) => {
+                    if let Some(Ending { outcome, reason }) = host.kept.take() {
+                        self.end(index, outcome, reason, now, out);
+                    }
+                }
                 Stage::Waiting(phase) if phase < Phase::Acknowledge => {
                     let why = stopped_by_the_operator();
                     self.end(index, Outcome::Interrupted, Some(why), now, out);
@@ -350,6 +367,17 @@ impl Machine {
         let host = host.setup.name.clone();
         out.push(MachineCommand::Tell(RunWhat::Result { host, result }));
     }
+}
+
+/// Returns what is known of a host before its run begins: the system that it is given.
+fn known_of(setup: &HostSetup) -> RunFacts {
+    let given = setup.given.as_ref();
+    let drv = given.and_then(|given| match &given.place {
+        GivenPlace::Derivation(drv) => Some(drv.clone()),
+        GivenPlace::Kept | GivenPlace::Host | GivenPlace::Builder | GivenPlace::Tier(_) => None,
+    });
+    let toplevel = given.map(|given| given.toplevel.clone());
+    RunFacts { drv, toplevel, ..RunFacts::default() }
 }
 
 /// Lets a host go back that runs the new system, or will when its activation ends, which cannot be

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::deploy::{Activation, Ending};
-use crate::deploy::{Preflight, Remarks};
+use crate::deploy::{GivenSystem, Preflight, Remarks};
 use crate::fleet::{Route, StorePath, Strategy, TakenRoute};
 use proptest::prelude::*;
 use std::time::Duration;
@@ -28,6 +28,8 @@ fn host(name: &str) -> HostSetup {
         confirm_timeout: Duration::from_secs(30),
         activation: crate::fleet::ActivationSettings::default(),
         first: false,
+        given: None,
+        reboot: None,
     }
 }
 
@@ -53,7 +55,9 @@ fn good(phase: Phase, goal: Goal) -> Report {
             ..Preflight::default()
         }),
         Phase::Evaluate => Report::Evaluated { drv: format!("{NEW}.drv"), toplevel: path(NEW) },
-        Phase::Compare => Report::Compared { to_build: Some(3), to_download: Some(1) },
+        Phase::Compare => {
+            Report::Compared { to_build: Some(3), to_download: Some(1), changes: None }
+        }
         Phase::Build => Report::Built { built: 3, substituted: BTreeMap::new() },
         Phase::Publish | Phase::Verify | Phase::Diff | Phase::Acknowledge | Phase::Settle => {
             Report::Done
@@ -77,6 +81,7 @@ fn good(phase: Phase, goal: Goal) -> Report {
             };
             Report::Persisted(Ending { outcome, reason: None })
         }
+        Phase::Reboot => Report::Rebooted(Ending { outcome: Outcome::Switched, reason: None }),
     }
 }
 
@@ -147,7 +152,7 @@ fn phases_of(story: &MachineStory, host: &str) -> Vec<Phase> {
 fn a_switch_goes_through_every_phase_and_asks_first() {
     let mut machine = machine(&["samsung"], Goal::Switch, true);
     let story = drive(&mut machine, |_, phase| Ok(good(phase, Goal::Switch)), |_| None);
-    assert_eq!(phases_of(&story, "samsung"), Phase::ALL);
+    assert_eq!(phases_of(&story, "samsung"), Phase::ALL[..13]);
     assert_eq!((story.plans, story.summaries), (1, 1));
     assert_eq!(story.outcomes["samsung"], Outcome::Switched);
 }
@@ -433,4 +438,96 @@ fn the_time_that_the_plan_waits_for_an_answer_is_nobodys() {
         })
         .collect();
     assert_eq!(told, [20_000, 20_000]);
+}
+
+/// A machine of samsung alone, with another setup.
+fn samsung_with(goal: Goal, change: impl Fn(&mut HostSetup)) -> Machine {
+    let mut setup = host("samsung");
+    change(&mut setup);
+    let hosts = vec![setup];
+    let setup = Setup {
+        allowed: crate::deploy::Allowed::default(),
+        goal,
+        strategy: Strategy::ViaCache,
+        asks: false,
+        parallel: 2,
+        skip_caches: false,
+        hosts,
+    };
+    Machine::new(setup, None, Timestamp::UNIX_EPOCH)
+}
+
+fn given(place: GivenPlace) -> Option<GivenSystem> {
+    Some(GivenSystem { toplevel: path(NEW), generation: None, place })
+}
+
+#[test]
+fn a_rollback_goes_through_everything_that_watches_and_nothing_that_builds() {
+    let mut machine = samsung_with(Goal::Rollback, |setup| setup.given = given(GivenPlace::Kept));
+    let story = drive(&mut machine, |_, phase| Ok(good(phase, Goal::Rollback)), |_| None);
+    use Phase::{Acknowledge, Activate, Check, Compare, Diff, Persist, Preflight, Settle};
+    assert_eq!(
+        phases_of(&story, "samsung"),
+        [Preflight, Compare, Diff, Activate, Acknowledge, Check, Settle, Persist]
+    );
+    assert_eq!(story.outcomes["samsung"], Outcome::Switched);
+}
+
+#[test]
+fn a_given_system_is_neither_evaluated_nor_built_and_travels_as_its_place_says() {
+    for (place, expected) in [
+        (GivenPlace::Host, vec![Phase::Fetch]),
+        (GivenPlace::Builder, vec![Phase::Publish, Phase::Verify, Phase::Fetch]),
+        (GivenPlace::Tier("weed".to_owned()), vec![Phase::Publish, Phase::Verify, Phase::Fetch]),
+        (
+            GivenPlace::Derivation(format!("{NEW}.drv")),
+            vec![Phase::Build, Phase::Publish, Phase::Verify, Phase::Fetch],
+        ),
+    ] {
+        let mut machine = samsung_with(Goal::Switch, |setup| setup.given = given(place.clone()));
+        let story = drive(&mut machine, |_, phase| Ok(good(phase, Goal::Switch)), |_| None);
+        let phases = phases_of(&story, "samsung");
+        let between: Vec<Phase> = phases
+            .iter()
+            .copied()
+            .filter(|phase| *phase > Phase::Compare && *phase < Phase::Diff)
+            .collect();
+        assert_eq!(between, expected, "{place:?}");
+        assert!(!phases.contains(&Phase::Evaluate), "{place:?}");
+    }
+}
+
+#[test]
+fn a_host_is_restarted_only_when_its_new_system_is_permanent() {
+    let reboot = Some(Duration::from_secs(60));
+    for goal in [Goal::Switch, Goal::Boot, Goal::Rollback] {
+        let mut machine = samsung_with(goal, |setup| setup.reboot = reboot);
+        let story = drive(&mut machine, |_, phase| Ok(good(phase, goal)), |_| None);
+        assert_eq!(phases_of(&story, "samsung").last(), Some(&Phase::Reboot), "{goal}");
+        assert_eq!(story.outcomes["samsung"], Outcome::Switched);
+    }
+    let mut machine = samsung_with(Goal::Switch, |setup| setup.reboot = reboot);
+    let back = Ending { outcome: Outcome::RolledBack, reason: None };
+    let story = drive(
+        &mut machine,
+        |_, phase| match phase {
+            Phase::Persist => Ok(Report::Persisted(back.clone())),
+            _ => Ok(good(phase, Goal::Switch)),
+        },
+        |_| None,
+    );
+    assert!(!phases_of(&story, "samsung").contains(&Phase::Reboot));
+    assert_eq!(story.outcomes["samsung"], Outcome::RolledBack);
+    // What only a restart brings to life is brought to life.
+    let mut machine = samsung_with(Goal::Switch, |setup| setup.reboot = reboot);
+    let needs = Ending { outcome: Outcome::NeedsReboot, reason: None };
+    let story = drive(
+        &mut machine,
+        |_, phase| match phase {
+            Phase::Activate => Ok(Report::Activated(Activation::Decided(needs.clone()))),
+            _ => Ok(good(phase, Goal::Switch)),
+        },
+        |_| None,
+    );
+    assert_eq!(phases_of(&story, "samsung").last(), Some(&Phase::Reboot));
 }

@@ -22,8 +22,7 @@ persist() {
 		rm -f "$intents/intent.new"
 		return 1
 	fi
-	if ! set_profile --set "$toplevel"; then
-		reason="the profile could not be set (is /nix full?)"
+	if ! set_profile_to_new; then
 		put_profile_back
 		return 1
 	fi
@@ -59,6 +58,23 @@ persist() {
 	*) pinned="the next boot starts $system${pin:+ because of $pin}" ;;
 	esac
 	return 0
+}
+
+# Lets the profile name the system: as a new generation, or by going to the one that was asked for,
+# which must be that system. Fails with `reason`.
+set_profile_to_new() {
+	if [ -z "$to_generation" ]; then
+		set_profile --set "$toplevel" && return
+		reason="the profile could not be set (is /nix full?)"
+		return 1
+	fi
+	if [ "$(readlink -f "$profiles/system-$to_generation-link")" != "$toplevel" ]; then
+		reason="generation $to_generation is not $toplevel any more, so the profile was left alone"
+		return 1
+	fi
+	set_profile --switch-generation "$to_generation" && return
+	reason="the profile could not be switched to generation $to_generation (is /nix full?)"
+	return 1
 }
 
 # Writes the boot menu of the system that the profile was before. Sets `code`, and adds to `reason`.

@@ -17,8 +17,9 @@
 # that built the system), first (yes: no system runs there that it could go back to), specialisation
 # (which one of the system is activated, where not the system itself), seen_running and seen_profile
 # (what ran and what the profile was when the plan was made), rollback (no: the system is kept at once,
-# and nothing is waited for), revision and flake (what the system was built from), root (in tests: the
-# folder below which the host lies), log (most of the log
+# and nothing is waited for), revision and flake (what the system was built from), generation (the
+# number of the generation that the system is, to which the profile goes; without it the system becomes
+# a new one), root (in tests: the folder below which the host lies), log (most of the log
 # that is kept, in blocks of 512 bytes: it lies in memory), grace (seconds between TERM and KILL for an
 # activation that takes too long).
 #
@@ -404,7 +405,7 @@ after() {
 
 main() {
 	root='' mode=supervise fetched='' first=no recover=no connectivity=gateway unit='' owner='' built_on='' log_blocks=16384 grace=15
-	specialisation='' seen_running='' seen_profile='' rollback=yes revision='' flake=''
+	specialisation='' seen_running='' seen_profile='' rollback=yes revision='' flake='' to_generation=''
 	for option; do
 		value=${option#*=}
 		case $option in
@@ -431,6 +432,7 @@ main() {
 		rollback=*) rollback=$value ;;
 		revision=*) revision=$value ;;
 		flake=*) flake=$value ;;
+		generation=*) to_generation=$value ;;
 		log=*) log_blocks=$value ;;
 		grace=*) grace=$value ;;
 		esac

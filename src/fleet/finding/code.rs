@@ -453,6 +453,12 @@ codes! {
     JobEnded "job-ended" Error "ended"
         "What the run had started on the host was ended from outside."
         "See who ended it, or whether the host was restarted, then deploy again.";
+    SystemMissing "system-missing" Error "missing"
+        "The system that was to be deployed is not, or not any more, where it was to come from."
+        "Build it again with `nixdash build HOST`, or name another system.";
+    NotRestarted "not-restarted" Error "not restarted"
+        "The host was to be restarted with its new system, and could not be told to."
+        "Restart the host by hand with `systemctl reboot`.";
     WriteFailed "write-failed" Error "not written"
         "Something that a deploy must write on the host could not be written."
         "Make room on /nix and /run of the host, or mend its file systems.";

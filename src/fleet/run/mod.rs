@@ -13,6 +13,6 @@ pub use command::RemoteCommand;
 pub use goal::Goal;
 pub use outcome::{HostResult, Outcome};
 pub use phase::{Phase, PhaseState, Progress, UsualTimes};
-pub use plan::{HostPlan, Plan};
+pub use plan::{HostPlan, Plan, PlannedChanges};
 pub use route::{GivenUpRoute, Route, Strategy, TakenRoute};
 pub use wait::Wait;

@@ -35,11 +35,13 @@ pub enum Phase {
     Settle,
     /// Profile and boot default are set.
     Persist,
+    /// It was restarted and runs the new system.
+    Reboot,
 }
 
 impl Phase {
     /// Every phase, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Preflight,
         Self::Evaluate,
         Self::Compare,
@@ -53,6 +55,7 @@ impl Phase {
         Self::Check,
         Self::Settle,
         Self::Persist,
+        Self::Reboot,
     ];
 
     /// Returns the phase's word.
@@ -71,6 +74,7 @@ impl Phase {
             Self::Check => "check",
             Self::Settle => "settle",
             Self::Persist => "persist",
+            Self::Reboot => "reboot",
         }
     }
 
@@ -95,6 +99,7 @@ impl Phase {
             Self::Check => "check",
             Self::Settle => "settle",
             Self::Persist => "persist",
+            Self::Reboot => "reboot",
         }
     }
 }

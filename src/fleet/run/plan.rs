@@ -1,6 +1,8 @@
 //! What a run will do, before it does it.
 
-use crate::fleet::{Finding, FlakeSource, Goal, Route, StorePath, Strategy};
+use crate::fleet::{
+    Finding, FlakeSource, Goal, RestartReason, Route, Share, StorePath, Strategy, SystemChanges,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -27,11 +29,38 @@ pub struct HostPlan {
     pub to_download: Option<u64>,
     /// Whether there is nothing to do.
     pub unchanged: bool,
+    /// What will change on it; none where that is not known, and in the records of older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Box<PlannedChanges>>,
+    /// The generation that it goes to, where it goes to one that is there already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// Whether it is restarted when its new system is permanent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reboots: bool,
     /// What the person should know before saying yes (on battery, little room …).
     pub notes: Vec<String>,
     /// The same as findings; empty in the records of older runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
+}
+
+/// What will change on a host, before it does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedChanges {
+    /// Packages, paths and sizes; none where nobody has both systems.
+    pub system: Option<SystemChanges>,
+    /// What of it only a restart brings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restart: Vec<RestartReason>,
+    /// Bytes that the host that builds must download first; none where Nix did not say.
+    pub download_bytes: Option<u64>,
+    /// Of the paths that must be fetched, how many each tier holds; empty where nobody asked the tiers.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub held: BTreeMap<String, Share>,
+    /// Names of what must be built, the first few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub to_build: Vec<String>,
 }
 
 impl HostPlan {

@@ -1,6 +1,9 @@
 //! What changes from one system to another, as lines for the command line and the screen.
 
-use crate::fleet::{ChangeKind, Generations, PackageChange, RestartReason, SystemChanges, bytes};
+use crate::fleet::{
+    ChangeKind, Generations, HostPlan, PackageChange, PlannedChanges, RestartReason, Route,
+    SystemChanges, bytes,
+};
 
 /// Returns a size that grew or shrank, with its sign: `+3.20 MB`, `-12 B`, `±0 B`.
 pub fn signed_bytes(growth: i64) -> String {
@@ -54,6 +57,52 @@ pub fn summary(changes: &SystemChanges) -> String {
         parts.push(format!("{} in all ({})", bytes(after), signed_bytes(growth)));
     }
     parts.join(", ")
+}
+
+/// Says what must be done until a host has its new system, and where from: how much is built and
+/// downloaded, or that it is there already.
+pub fn work(host: &HostPlan) -> String {
+    if let Some(generation) = host.generation {
+        return format!("goes to generation {generation}, which it has");
+    }
+    let count = |number: Option<u64>| number.map_or("?".to_owned(), |n| n.to_string());
+    let place = host.build_on();
+    let changes = host.changes.as_deref();
+    let size = changes.and_then(|changes| changes.download_bytes).filter(|bytes| *bytes > 0);
+    let size = size.map(|size| format!(" ({})", bytes(size))).unwrap_or_default();
+    let (built, downloaded) = (count(host.to_build), count(host.to_download));
+    let from = match &host.route {
+        Route::Direct => String::new(),
+        Route::ViaCache { tier, .. } => format!("; fetches from {tier}"),
+        Route::Push { builder } => format!("; copied from {builder} over ssh"),
+    };
+    format!("{built} to build on {place}, {downloaded} to download there{size}{from}")
+}
+
+/// Returns what a plan knows of the changes on a host, as lines: the packages, then everything in one
+/// sentence, then what a restart is needed for. Nothing where nothing is known.
+pub fn of_plan(host: &HostPlan) -> Vec<String> {
+    let Some(changes) = host.changes.as_deref() else { return Vec::new() };
+    let mut lines = Vec::new();
+    if let Some(system) = &changes.system {
+        lines.extend(package_lines(system));
+        lines.push(summary(system));
+    } else if host.running.is_some() && !host.unchanged {
+        lines.push("what changes is not known: no host that was asked has both systems".to_owned());
+    }
+    lines.extend(held(changes));
+    lines.extend(restart(&changes.restart));
+    if host.reboots {
+        lines.push("it is restarted when its new system is permanent".to_owned());
+    }
+    lines
+}
+
+/// Says which tiers hold how much of what must be fetched.
+fn held(changes: &PlannedChanges) -> Option<String> {
+    let total = changes.held.values().next()?.total;
+    let tiers = changes.held.iter().map(|(tier, share)| format!("{} in {tier}", share.have));
+    Some(format!("of {total} paths to fetch: {}", tiers.collect::<Vec<_>>().join(", ")))
 }
 
 /// Says why a restart is needed until all of a system is new; nothing where none is.

@@ -6,9 +6,17 @@ PATH="/run/wrappers/bin:/run/current-system/sw/bin:$PATH:/usr/local/bin:/usr/bin
 LC_ALL=C
 export PATH LC_ALL
 
-# Prints the broadcast address of each network, one per line.
+# Prints the broadcast address of each network, one per line. `ip` names it only where somebody set it.
 broadcasts() {
-	ip -4 -o address show scope global 2>/dev/null | sed -n 's/.* brd \([0-9.]*\) .*/\1/p' | sort -u
+	ip -4 -o address show scope global 2>/dev/null | awk '$3 == "inet" {
+		split($4, at, "/")
+		if (at[2] >= 31) next
+		split(at[1], part, ".")
+		size = 2 ^ (32 - at[2])
+		number = ((part[1] * 256 + part[2]) * 256 + part[3]) * 256 + part[4]
+		last = number - number % size + size - 1
+		printf "%d.%d.%d.%d\n", int(last / 16777216), int(last / 65536) % 256, int(last / 256) % 256, last % 256
+	}' | sort -u
 	echo 255.255.255.255
 }
 

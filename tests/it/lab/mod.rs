@@ -12,6 +12,7 @@ mod deploy;
 mod faults;
 mod first;
 mod flakes;
+mod generations;
 mod history;
 mod matrix;
 mod next;

@@ -288,6 +288,8 @@ pub(super) fn switch(fleet: &Fleet, goal: Goal) -> Setup {
         asks: false,
         first: false,
         skip_caches: false,
+        given: std::collections::BTreeMap::new(),
+        reboot: None,
     };
     setup(fleet, &request).unwrap()
 }

@@ -123,6 +123,8 @@ async fn deploy_hosts(
         asks: false,
         first: false,
         skip_caches: false,
+        given: std::collections::BTreeMap::new(),
+        reboot: None,
         allowed: crate::deploy::Allowed::default(),
     };
     let setup = setup(&fleet, &request).unwrap();

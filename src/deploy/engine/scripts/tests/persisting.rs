@@ -3,7 +3,54 @@
 use super::host::{FolderHost, WELL};
 use crate::deploy::engine::scripts::RECOVER;
 use crate::fleet::Code;
+use std::os::unix::fs::symlink;
 use std::process::Command;
+
+/// A host that has the new system as generation 4, and two newer generations of the old one's kind.
+fn with_generations() -> FolderHost {
+    let mut host = FolderHost::new();
+    let new = host.path("nix/store/new");
+    symlink(new, host.path("nix/var/nix/profiles/system-4-link")).unwrap();
+    symlink(host.path("nix/store/old"), host.path("nix/var/nix/profiles/system-6-link")).unwrap();
+    host.option("generation=4");
+    host
+}
+
+/// Returns the link of the system profile.
+fn profile_link(host: &FolderHost) -> String {
+    let link = std::fs::read_link(host.path("nix/var/nix/profiles/system")).unwrap();
+    link.to_string_lossy().into_owned()
+}
+
+#[test]
+fn a_rollback_goes_to_the_generation_and_makes_no_new_one() {
+    let host = with_generations();
+    assert_eq!(host.deploy("commit").0, "switched", "{}", host.log());
+    assert_eq!(profile_link(&host), "system-4-link");
+    assert!(!host.path("nix/var/nix/profiles/system-7-link").exists());
+    assert_eq!(host.systems(), ["new", "new", "new"], "{}", host.log());
+    host.assert_tidy();
+}
+
+#[test]
+fn a_rollback_that_is_not_confirmed_leaves_the_profile_alone() {
+    let host = with_generations();
+    assert_eq!(host.deploy("abort check-failed a check did not hold").0, "rolled-back");
+    assert_eq!(profile_link(&host), "system-1-link");
+    assert_eq!(host.systems(), ["old", "old", "old"], "{}", host.log());
+}
+
+#[test]
+fn a_generation_that_is_another_system_by_now_is_not_gone_to() {
+    let host = with_generations();
+    let link = host.path("nix/var/nix/profiles/system-4-link");
+    std::fs::remove_file(&link).unwrap();
+    symlink(host.path("nix/store/old"), &link).unwrap();
+    let (word, reason) = host.deploy("commit");
+    assert_eq!(word, "degraded", "{}", host.log());
+    assert!(reason.contains("generation 4 is not"), "{reason}");
+    assert_eq!(profile_link(&host), "system-1-link");
+}
 
 #[test]
 fn a_boot_action_activates_nothing() {

@@ -1,0 +1,129 @@
+//! Systems that hosts are given by name, instead of those that the flake says.
+
+use crate::cli::CliError;
+use crate::deploy::engine::{PlaceError, place_of};
+use crate::deploy::{GivenPlace, GivenSystem};
+use crate::fleet::{Fleet, Host, StorePath, StorePathError};
+use crate::probe::built_systems;
+use crate::remote::Remote;
+use std::collections::BTreeMap;
+
+/// A system that was named cannot be deployed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GivenError {
+    /// The text is no path of a system.
+    #[error("{0}; name a system such as /nix/store/…-nixos-system-samsung-26.05")]
+    NoPath(#[from] StorePathError),
+    /// A system is that of one host.
+    #[error(
+        "a system is made for one host, and several are selected: {0}; name one of them, or leave out --to"
+    )]
+    Several(String),
+    /// The name of the system says that it is another host's.
+    #[error(
+        "{system} is the system of {other} by its name, and not of {host}; deploy it to {other}, or build \
+         one for {host}"
+    )]
+    OtherHost {
+        /// The system.
+        system: StorePath,
+        /// Whose it is.
+        other: String,
+        /// The host that was selected.
+        host: String,
+    },
+    /// Nothing was built that is not deployed.
+    #[error(
+        "nothing is built for {host} that was not deployed already; build it with `nixdash build {host}`"
+    )]
+    NotBuilt {
+        /// The host.
+        host: String,
+    },
+    /// The host that builds was not there to ask.
+    #[error(
+        "it is not known what was built for {host}: the host that builds for it did not answer, or none \
+         does; see `nixdash status`"
+    )]
+    BuilderSilent {
+        /// The host.
+        host: String,
+    },
+    /// It is nowhere, or that could not be found out.
+    #[error("{0}")]
+    Place(#[from] PlaceError),
+}
+
+/// Returns what hosts are given where one system is named.
+pub(super) async fn named(
+    fleet: &Fleet,
+    remote: &Remote,
+    hosts: &[String],
+    path: &str,
+) -> Result<BTreeMap<String, GivenSystem>, CliError> {
+    let toplevel = StorePath::parse(path.trim_end_matches('/')).map_err(GivenError::NoPath)?;
+    let [name] = hosts else { return Err(GivenError::Several(hosts.join(", ")).into()) };
+    let Some(host) = fleet.host(name) else { return Ok(BTreeMap::new()) };
+    if let Some(other) = other_owner(fleet, host, &toplevel) {
+        let (other, host) = (other.to_owned(), name.clone());
+        return Err(GivenError::OtherHost { system: toplevel, other, host }.into());
+    }
+    let place = place_of(fleet, remote, host, &toplevel).await.map_err(GivenError::Place)?;
+    let given = GivenSystem { toplevel, generation: None, place };
+    Ok([(name.clone(), given)].into())
+}
+
+/// Returns the other host of the fleet whose system this is by its name.
+fn other_owner<'a>(fleet: &'a Fleet, host: &Host, system: &StorePath) -> Option<&'a str> {
+    let of = system.name().strip_prefix("nixos-system-")?;
+    let is_of = |name: &str| of.strip_prefix(name).is_some_and(|rest| rest.starts_with('-'));
+    if is_of(&host.name) || is_of(&host.attribute) {
+        return None;
+    }
+    let others = fleet.hosts.iter().filter(|other| other.name != host.name);
+    let mut named = others.filter(|other| is_of(&other.name));
+    named.next().map(|other| other.name.as_str())
+}
+
+/// Returns what was built for hosts and not deployed yet.
+pub(super) async fn built(
+    fleet: &Fleet,
+    remote: &Remote,
+    hosts: &[String],
+) -> Result<BTreeMap<String, GivenSystem>, CliError> {
+    let selected = hosts.iter().filter_map(|name| fleet.host(name));
+    let mut found = built_systems(remote, fleet, selected).await;
+    let mut given = BTreeMap::new();
+    for name in hosts {
+        let host = name.clone();
+        let system = match found.remove(name) {
+            None => return Err(GivenError::BuilderSilent { host }.into()),
+            Some(None) => return Err(GivenError::NotBuilt { host }.into()),
+            Some(Some(system)) => system,
+        };
+        let place = GivenPlace::Builder;
+        given.insert(host, GivenSystem { toplevel: system.toplevel, generation: None, place });
+    }
+    Ok(given)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_of_another_host_is_refused_by_its_name() {
+        let text = "[hosts.p62]\n[hosts.p620]\n[hosts.samsung]\nattribute = \"galaxy\"\n";
+        let fleet = crate::config::parse(text, std::path::Path::new("hosts.toml"), None).unwrap();
+        let of = |host: &str, name: &str| {
+            let hash = "l0znnv1nxsr0ry7gmadkh49s1d0hycgd";
+            let system = StorePath::from_base_name(&format!("{hash}-{name}")).unwrap();
+            other_owner(&fleet, fleet.host(host).unwrap(), &system)
+        };
+        assert_eq!(of("samsung", "nixos-system-p620-26.05"), Some("p620"));
+        assert_eq!(of("p62", "nixos-system-p620-26.05"), Some("p620"));
+        assert_eq!(of("p620", "nixos-system-p620-26.05"), None);
+        assert_eq!(of("samsung", "nixos-system-galaxy-26.05"), None, "its attribute's name");
+        assert_eq!(of("samsung", "nixos-system-nixos-26.05"), None, "nobody's name says nothing");
+    }
+}

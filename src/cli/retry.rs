@@ -1,0 +1,294 @@
+//! `nixdash retry`: tries the hosts again that did not end well in a run, with the systems of that run.
+//!
+//! What the run built or fetched is not built or fetched again: it begins with the phase that failed, after
+//! preflight, compare and verify, which are always made anew.
+
+use crate::cli::deploy::{FaceArgs, RebootArgs, run as carry_out};
+use crate::cli::{CliError, complete};
+use crate::deploy::engine::place_again;
+use crate::deploy::{Allowed, GivenPlace, GivenSystem, Request, setup};
+use crate::fleet::{Fleet, Goal, Plan, RunEvent, RunId, RunWhat, StorePath, select};
+use crate::record::{Runs, state_home};
+use crate::remote::Remote;
+use clap::Args;
+use futures_util::future::join_all;
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// Arguments of `nixdash retry`.
+#[derive(Debug, Args)]
+pub(super) struct RetryArgs {
+    /// The number of the run, or last
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// Deploys without asking
+    #[arg(long, short)]
+    yes: bool,
+    /// Lets a protected host take part; may be given several times
+    #[arg(long, value_name = "NAME", add = complete::protected())]
+    allow_protected: Vec<String>,
+    #[command(flatten)]
+    reboot: RebootArgs,
+    #[command(flatten)]
+    face: FaceArgs,
+}
+
+/// A run cannot be tried again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RetryError {
+    /// There is no such run.
+    #[error("there is no run {0} of this fleet here; nixdash history lists the runs there are")]
+    NoRun(String),
+    /// It has not ended.
+    #[error("run {0} has not ended; wait for its end, or stop it first")]
+    GoesOn(RunId),
+    /// Every host ended well.
+    #[error("nothing is to be tried again: every host of run {0} ended well")]
+    NothingFailed(RunId),
+    /// Its folder does not say what it was for.
+    #[error(
+        "run {0} ended before it had a plan, so it is not known what it was to do; deploy again"
+    )]
+    NoPlan(RunId),
+}
+
+/// What an earlier run was about.
+#[derive(Debug, PartialEq, Eq)]
+struct EarlierRun {
+    goal: Goal,
+    /// The hosts that did not end well, each with its system and derivation as far as they were known.
+    failed: Vec<(String, Option<StorePath>, Option<StorePath>)>,
+    /// The generations that hosts were to go to.
+    generations: BTreeMap<String, u64>,
+    reboots: bool,
+}
+
+pub(super) async fn run(fleet: Fleet, args: RetryArgs) -> Result<ExitCode, CliError> {
+    select(&fleet, &args.allow_protected)?;
+    let runs = Runs::open(&state_home())?;
+    let run = find(&runs, &fleet, &args.run)?;
+    if runs.is_alive(&run) {
+        return Err(RetryError::GoesOn(run).into());
+    }
+    let mut earlier = read(&run, &runs.decided(&run))?;
+    // A host may have left the fleet meanwhile.
+    earlier.failed.retain(|(host, ..)| fleet.host(host).is_some());
+    if earlier.failed.is_empty() {
+        return Err(RetryError::NothingFailed(run).into());
+    }
+    let fleet = Arc::new(fleet);
+    let asks = !args.yes && earlier.goal.changes();
+    let mut request = Request {
+        hosts: in_order(&fleet, &earlier),
+        goal: earlier.goal,
+        strategy: None,
+        allow_protected: args.allow_protected,
+        asks,
+        first: false,
+        allowed: Allowed::default(),
+        skip_caches: false,
+        given: BTreeMap::new(),
+        reboot: args.reboot.limit_or(earlier.reboots),
+    };
+    // What is wrong with the request needs no host to be found.
+    setup(&fleet, &request)?;
+    args.face.check(asks)?;
+    let remote = Remote::new(Arc::clone(&fleet));
+    request.given = given(&fleet, &remote, &earlier).await;
+    carry_out(fleet, remote, &request, &args.face).await
+}
+
+/// Finds the run that is meant, among those of this fleet.
+fn find(runs: &Runs, fleet: &Fleet, text: &str) -> Result<RunId, CliError> {
+    let mut all = runs.list()?;
+    all.retain(|run| runs.belongs_to(run, fleet.file.as_deref()));
+    let wanted = text.trim_start_matches('#');
+    let found = match wanted {
+        "last" => all.pop(),
+        number => all.into_iter().find(|run| run.0 == number),
+    };
+    Ok(found.ok_or_else(|| RetryError::NoRun(text.to_owned()))?)
+}
+
+/// Returns the hosts to be tried again, in the fleet's order.
+fn in_order(fleet: &Fleet, earlier: &EarlierRun) -> Vec<String> {
+    let failed = |name: &String| earlier.failed.iter().any(|(host, ..)| host == name);
+    fleet.hosts.iter().map(|host| host.name.clone()).filter(failed).collect()
+}
+
+/// Reads what a run was about from what happened in it.
+fn read(run: &RunId, events: &[RunEvent]) -> Result<EarlierRun, RetryError> {
+    let mut plan: Option<&Plan> = None;
+    let mut hosts: &[String] = &[];
+    let mut is_build = false;
+    let mut results = BTreeMap::new();
+    for event in events {
+        match &event.what {
+            RunWhat::Begin { hosts: all, title } => {
+                hosts = all;
+                is_build = *title == Goal::Build.word();
+            }
+            RunWhat::Plan { plan: shown, .. } => plan = Some(shown),
+            RunWhat::Result { host, result } => {
+                results.insert(host.clone(), result);
+            }
+            RunWhat::Phase { .. }
+            | RunWhat::Progress { .. }
+            | RunWhat::Log { .. }
+            | RunWhat::Usual { .. }
+            | RunWhat::Command { .. }
+            | RunWhat::Reattached { .. }
+            | RunWhat::Waiting { .. }
+            | RunWhat::Dropped { .. }
+            | RunWhat::Summary { .. } => {}
+        }
+    }
+    let goal = match plan {
+        Some(plan) => plan.goal,
+        None if is_build => Goal::Build,
+        None => return Err(RetryError::NoPlan(run.clone())),
+    };
+    let planned = |host: &String| plan?.hosts.iter().find(|planned| planned.host == *host);
+    let failed = hosts.iter().filter_map(|host| {
+        let result = results.get(host);
+        if result.is_some_and(|result| result.outcome.is_good()) {
+            return None;
+        }
+        let system = result.and_then(|result| result.toplevel.clone());
+        let system = system.or_else(|| planned(host).map(|planned| planned.toplevel.clone()));
+        let drv = planned(host).and_then(|planned| planned.drv.clone());
+        Some((host.clone(), system, drv))
+    });
+    let of_hosts = plan.map_or(&[][..], |plan| &plan.hosts[..]);
+    let generations = of_hosts.iter().filter_map(|one| Some((one.host.clone(), one.generation?)));
+    Ok(EarlierRun {
+        goal,
+        failed: failed.collect(),
+        generations: generations.collect(),
+        reboots: of_hosts.iter().any(|host| host.reboots),
+    })
+}
+
+/// Returns what hosts are given: the system of the earlier run, where it is there or can still be built
+/// from its derivation; others are evaluated again.
+async fn given(
+    fleet: &Fleet,
+    remote: &Remote,
+    earlier: &EarlierRun,
+) -> BTreeMap<String, GivenSystem> {
+    let all = earlier.failed.iter().map(|(name, system, drv)| async move {
+        let (host, toplevel) = (fleet.host(name)?, system.clone()?);
+        if let Some(generation) = earlier.generations.get(name) {
+            let (generation, place) = (Some(*generation), GivenPlace::Kept);
+            return Some((name.clone(), GivenSystem { toplevel, generation, place }));
+        }
+        let place = place_again(fleet, remote, host, &toplevel, drv.as_ref()).await?;
+        Some((name.clone(), GivenSystem { toplevel, generation: None, place }))
+    });
+    join_all(all).await.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{HostPlan, HostResult, Outcome, Route, Strategy};
+    use jiff::Timestamp;
+
+    fn path(name: &str) -> StorePath {
+        StorePath::from_base_name(&format!("l0znnv1nxsr0ry7gmadkh49s1d0hycgd-{name}")).unwrap()
+    }
+
+    fn event(what: RunWhat) -> RunEvent {
+        RunEvent { run: RunId("7".to_owned()), at: Timestamp::UNIX_EPOCH, what }
+    }
+
+    fn begin(title: &str) -> RunEvent {
+        let hosts = ["razer", "samsung", "p510"].map(str::to_owned).to_vec();
+        event(RunWhat::Begin { hosts, title: title.to_owned() })
+    }
+
+    fn result(host: &str, outcome: Outcome, toplevel: Option<&str>) -> RunEvent {
+        let result = HostResult {
+            outcome,
+            toplevel: toplevel.map(path),
+            previous: None,
+            duration_ms: 1,
+            built: 0,
+            build_on: None,
+            taken: None,
+            substituted: BTreeMap::new(),
+            fetched: BTreeMap::new(),
+            phases: BTreeMap::new(),
+            error: None,
+            findings: Vec::new(),
+        };
+        event(RunWhat::Result { host: host.to_owned(), result })
+    }
+
+    fn plan(goal: Goal, generation: Option<u64>) -> RunEvent {
+        let host = HostPlan {
+            host: "samsung".to_owned(),
+            route: Route::Push { builder: "p620".to_owned() },
+            why: None,
+            toplevel: path("new"),
+            drv: Some(path("new.drv")),
+            running: Some(path("old")),
+            to_build: Some(1),
+            to_download: None,
+            changes: None,
+            generation,
+            reboots: false,
+            unchanged: false,
+            notes: Vec::new(),
+            findings: Vec::new(),
+        };
+        let plan = Plan {
+            goal,
+            strategy: Strategy::ViaCache,
+            revision: None,
+            source: None,
+            findings: Vec::new(),
+            hosts: vec![host],
+            set_aside: BTreeMap::new(),
+        };
+        event(RunWhat::Plan { plan, waits: true })
+    }
+
+    #[test]
+    fn only_hosts_that_did_not_end_well_are_tried_again_with_their_systems() {
+        let run = RunId("7".to_owned());
+        let events = [
+            begin("boot via-cache"),
+            plan(Goal::Boot, None),
+            result("razer", Outcome::Booted, Some("new")),
+            result("samsung", Outcome::Failed, Some("new")),
+        ];
+        let found = read(&run, &events).unwrap();
+        assert_eq!(found.goal, Goal::Boot);
+        let samsung = ("samsung".to_owned(), Some(path("new")), Some(path("new.drv")));
+        // p510 has no result: the run was killed before.
+        assert_eq!(found.failed, [samsung, ("p510".to_owned(), None, None)]);
+    }
+
+    #[test]
+    fn a_build_has_no_plan_and_a_deploy_without_one_is_not_guessed() {
+        let run = RunId("7".to_owned());
+        let failed = result("razer", Outcome::Failed, None);
+        let found = read(&run, &[begin("build"), failed.clone()]).unwrap();
+        assert_eq!(found.goal, Goal::Build);
+        let error = read(&run, &[begin("switch via-cache"), failed]).unwrap_err();
+        assert_eq!(error, RetryError::NoPlan(run));
+    }
+
+    #[test]
+    fn a_rollback_is_tried_again_with_its_generation() {
+        let run = RunId("7".to_owned());
+        let events = [
+            begin("rollback"),
+            plan(Goal::Rollback, Some(75)),
+            result("samsung", Outcome::RolledBack, Some("new")),
+        ];
+        assert_eq!(read(&run, &events).unwrap().generations["samsung"], 75);
+    }
+}

@@ -3,8 +3,7 @@
 use crate::fleet::words::changes;
 use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
 use crate::fleet::{
-    Fetched, Goal, HostResult, Outcome, PhaseState, Plan, Route, RunEvent, RunWhat, Wait, bytes,
-    duration,
+    Fetched, Goal, HostResult, Outcome, PhaseState, Plan, RunEvent, RunWhat, Wait, bytes, duration,
 };
 use crate::remote::quote;
 use std::collections::BTreeMap;

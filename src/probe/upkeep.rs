@@ -2,8 +2,8 @@
 //! are old. Looked at seldom, and anew when the host runs or boots another system.
 
 use crate::fleet::{
-    DeployFacts, DeployedFrom, HostFacts, OldRoot, Specialisation, StorePath, UpkeepFacts,
-    printable_line,
+    BootChoice, DeployFacts, DeployedFrom, HostFacts, OldRoot, Specialisation, StorePath,
+    UpkeepFacts, printable_line,
 };
 use crate::probe::generations::boot_choice;
 use crate::probe::host::generation;

@@ -48,6 +48,7 @@ impl HostProgress {
             | Outcome::Unchanged
             | Outcome::Degraded
             | Outcome::RolledBack
+            | Outcome::Superseded
             | Outcome::Unknown
             | Outcome::Failed
             | Outcome::Offline

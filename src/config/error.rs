@@ -64,6 +64,11 @@ impl<'a> MistakeReport<'a> {
         self.errors.push((at, error));
     }
 
+    /// Returns the line of a byte offset, from 1.
+    pub(super) fn line_of(&self, at: usize) -> usize {
+        self.text[..self.text.floor_char_boundary(at)].matches('\n').count() + 1
+    }
+
     /// Returns how many errors there are so far.
     pub(super) fn count(&self) -> usize {
         self.errors.len()
@@ -86,7 +91,7 @@ impl<'a> MistakeReport<'a> {
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         ConfigError {
             file: self.file.to_owned(),
-            line: before.matches('\n').count() + 1,
+            line: self.line_of(at),
             column: before[line_start..].chars().count() + 1,
             message,
             hint,

@@ -30,6 +30,12 @@ pub(super) enum KeyTable {
     Tiers,
     /// `[rollout]`.
     Rollout,
+    /// `[[rollout.gates]]`.
+    Gates,
+    /// `[[rollout.order]]`.
+    Order,
+    /// `[budget.NAME]`.
+    Budget,
     /// `[targets]`.
     Targets,
     /// `[alarms]`.
@@ -48,12 +54,15 @@ pub(super) enum KeyTable {
 
 impl KeyTable {
     /// Every table, in the order of the page.
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Fleet,
         Self::Builders,
         Self::Hosts,
         Self::Tiers,
         Self::Rollout,
+        Self::Gates,
+        Self::Order,
+        Self::Budget,
         Self::Targets,
         Self::Alarms,
         Self::Silence,
@@ -70,7 +79,8 @@ impl KeyTable {
             Self::Builders => "builders",
             Self::Hosts => "hosts",
             Self::Tiers => "tiers",
-            Self::Rollout => "rollout",
+            Self::Rollout | Self::Gates | Self::Order => "rollout",
+            Self::Budget => "budget",
             Self::Targets => "targets",
             Self::Alarms | Self::Silence => "alarms",
             Self::History => "history",
@@ -100,7 +110,25 @@ impl KeyTable {
                  each host really asks them is measured. [Kinds of tiers](tiers.md) says what is \
                  measured of which kind. The last column names the kinds that have the key.",
             ),
-            Self::Rollout => ("[rollout]", "How a run moves over hosts."),
+            Self::Rollout => (
+                "[rollout]",
+                "How a run moves over its hosts. Waves are made when the plan is shown, of the hosts that will \
+                 change, and stay as they are. [How a run moves over its hosts](rollout.md) says more.",
+            ),
+            Self::Gates => (
+                "[[rollout.gates]]",
+                "Checks after each wave. The next wave begins when all of them passed. An entry has \
+                 `command` or `url`.",
+            ),
+            Self::Order => (
+                "[[rollout.order]]",
+                "Which hosts go after which others of the same run. An entry has `host` or `tag`.",
+            ),
+            Self::Budget => (
+                "[budget.NAME]",
+                "How many hosts of a tag may be in flight at once, over all runs and operators. It is kept \
+                 on the hosts themselves.",
+            ),
             Self::Targets => ("[targets]", "What you want to reach. Trends are shown against it."),
             Self::Alarms => (
                 "[alarms]",
@@ -127,6 +155,9 @@ impl KeyTable {
             Self::Hosts => HOSTS,
             Self::Tiers => TIERS,
             Self::Rollout => ROLLOUT,
+            Self::Gates => GATES,
+            Self::Order => ORDER,
+            Self::Budget => BUDGET,
             Self::Targets => TARGETS,
             Self::Alarms => ALARMS,
             Self::Silence => SILENCE,
@@ -439,8 +470,98 @@ const TIERS: &[KnownKey] = &[
     ),
 ];
 
-const ROLLOUT: &[KnownKey] =
-    &[key("parallel", "`1` to `1000`", "`4`", "How many hosts fetch or activate at once.")];
+const ROLLOUT: &[KnownKey] = &[
+    key("parallel", "`1` to `1000`", "`4`", "How many hosts fetch or activate at once."),
+    key(
+        "waves",
+        "a list of `\"@tag\"`, `\"25%\"`, a number or `\"rest\"`",
+        "one wave of all hosts",
+        "Which hosts go together. A percentage is one of all hosts that the run changes. Hosts that are \
+         left over make the last wave. A host that builds or serves a cache for others is in the last one.",
+    ),
+    key(
+        "canary",
+        "`0` to `1000`",
+        "`1` for runs of more than three hosts",
+        "How many hosts of the first wave go alone before all others. `0` turns it off.",
+    ),
+    key(
+        "soak",
+        "`0s` to `1d`",
+        "`30s`",
+        "How long a wave has to stay well before the next one begins. At the end its hosts are looked at: each \
+         must still run its new system, with no more failed units than before.",
+    ),
+    key("gates", "tables", "nothing more is checked", "See `[[rollout.gates]]`."),
+    key(
+        "max_failed",
+        "`0` to `1000`, or a percentage such as `\"10%\"`",
+        "`0`",
+        "How many hosts of a wave may fail. When more do, no other host begins to activate. A percentage is \
+         one of all hosts with which the wave began.",
+    ),
+    key(
+        "on_failure",
+        "`\"halt\"` or `\"rollback\"`",
+        "`\"halt\"`",
+        "What happens then, or when a gate fails. `halt` leaves the other hosts as they are. `rollback` also \
+         takes the hosts back that this run brought their system.",
+    ),
+    key("order", "tables", "waves alone decide", "See `[[rollout.order]]`."),
+];
+
+const GATES: &[KnownKey] = &[
+    key("name", "a name", "it must be there", "What it is called."),
+    key(
+        "command",
+        "a list: a program and its arguments",
+        "`url` must be there",
+        "Run as root on each host of the wave that has its new system. It passes with exit code 0. Where it \
+         cannot be run (exit codes 126 and 127), takes longer than `limit` or the host does not answer, the \
+         check could not be made: the run pauses and asks.",
+    ),
+    key(
+        "url",
+        "an address",
+        "`command` must be there",
+        "Asked from this machine. It passes with a status from 200 to 299, and fails with any other or when \
+         the connection is refused. When nothing answers, the check could not be made: the run pauses and asks.",
+    ),
+    key("delay", "`0s` to `1d`", "`0s`", "How long after the wave it is asked first."),
+    key("interval", "`1s` to `1d`", "`10s`", "How long after an answer it is asked again."),
+    key(
+        "successes_in_a_row",
+        "`1` to `1000`",
+        "`1`",
+        "How many good answers one after the other pass.",
+    ),
+    key("failures", "`0` to `1000`", "`0`", "How many bad answers are borne before it fails."),
+    key("limit", "`1s` to `1d`", "`10s`", "How long an answer may take."),
+];
+
+const ORDER: &[KnownKey] = &[
+    key("host", "the name of a host", "`tag` must be there", "The host that waits."),
+    key("tag", "a tag", "`host` must be there", "The hosts that wait."),
+    key(
+        "after",
+        "the name of a host, or `\"@tag\"`",
+        "it must be there",
+        "For whom they wait: those of them that take part in the run must be done. A host that has both tags \
+         does not wait for itself.",
+    ),
+    key("reason", "a text", "it must be there", "Why. It is shown while they wait."),
+];
+
+const BUDGET: &[KnownKey] = &[
+    key("tag", "a tag", "it must be there", "The hosts that it is for."),
+    key(
+        "in_flight",
+        "`1` to `1000`",
+        "`1`",
+        "How many of them may be in flight at once: being activated, or away. One that cannot be reached \
+         counts.",
+    ),
+];
 
 const TARGETS: &[KnownKey] = &[key(
     "hit_rate",
@@ -564,6 +685,9 @@ pub fn page() -> String {
                 KeyTable::Fleet
                 | KeyTable::Hosts
                 | KeyTable::Rollout
+                | KeyTable::Gates
+                | KeyTable::Order
+                | KeyTable::Budget
                 | KeyTable::Targets
                 | KeyTable::Alarms
                 | KeyTable::Silence

@@ -10,6 +10,7 @@ mod error;
 mod flake;
 mod hosts;
 mod keys;
+mod rollout;
 mod secret;
 mod section;
 mod server;
@@ -38,9 +39,6 @@ use toml::de::DeTable;
 
 /// How long a host waits for the acknowledgement when nothing else is written.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How many hosts fetch or activate at once when nothing else is written.
-const PARALLEL: usize = 4;
 
 /// The key of cache.nixos.org.
 const NIXOS_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
@@ -108,7 +106,8 @@ fn empty() -> Fleet {
         bootstrap_trust: false,
         hosts: Vec::new(),
         tiers: Vec::new(),
-        rollout: Rollout { parallel: PARALLEL },
+        rollout: Rollout::default(),
+        budgets: Vec::new(),
         targets: Targets::default(),
         retention: Retention::default(),
         alarms: Alarms::default(),
@@ -139,11 +138,9 @@ fn read(
         fleet.builders = hosts::builders(report, &section, &names);
     }
     if let Some(section) = root.section(report, "rollout", "[rollout]") {
-        section.check_keys(report, &KeyTable::Rollout.names());
-        if let Some(parallel) = section.integer(report, "parallel", 1..=1000) {
-            fleet.rollout.parallel = usize::try_from(parallel).unwrap_or(PARALLEL);
-        }
+        fleet.rollout = rollout::read(report, &section, &names, &fleet.hosts);
     }
+    fleet.budgets = rollout::budgets(report, root, &fleet.hosts);
     if let Some(section) = root.section(report, "targets", "[targets]") {
         section.check_keys(report, &KeyTable::Targets.names());
         fleet.targets.hit_rate = section.share(report, "hit_rate");

@@ -17,6 +17,8 @@ pub(super) enum RawServer {
     Proxy,
     /// The Prometheus server that trends are drawn from.
     Prometheus,
+    /// What a gate of a rollout asks.
+    Gate,
 }
 
 impl RawServer {
@@ -37,7 +39,8 @@ impl RawServer {
                 | KindName::Niks3,
             )
             | Self::Cluster
-            | Self::Prometheus => &["http://", "https://"],
+            | Self::Prometheus
+            | Self::Gate => &["http://", "https://"],
             Self::AnyTier => &["http://", "https://", "s3://"],
             Self::Proxy => &["http://", "https://", "socks5://", "socks5h://"],
         }
@@ -71,6 +74,7 @@ impl RawServer {
                 "nixdash logs in at no Prometheus: name an address that asks for no password, such \
                  as that of a proxy that adds it"
             }
+            Self::Gate => "a gate logs in nowhere: name an address that asks for no password",
         }
     }
 
@@ -93,7 +97,9 @@ impl RawServer {
                 | KindName::Niks3,
             )
             | Self::AnyTier => "settings such as ?priority= belong into the hosts' own nix.conf",
-            Self::Cluster | Self::Proxy | Self::Prometheus => "take away what follows there",
+            Self::Cluster | Self::Proxy | Self::Prometheus | Self::Gate => {
+                "take away what follows there"
+            }
         }
     }
 }
@@ -115,12 +121,16 @@ pub(super) fn url(text: &str, server: RawServer) -> Meaning<String> {
     if authority.contains('@') {
         return fail("there is a user or a password in it", server.login().to_owned());
     }
-    // A bucket's settings stand behind a question mark.
-    if *scheme != "s3://" && rest.contains(['?', '#']) {
+    // A bucket's settings stand behind a question mark, and what a gate asks for may too.
+    let has_query = *scheme == "s3://" || server == RawServer::Gate;
+    if !has_query && rest.contains(['?', '#']) {
         return fail("it goes on after a ? or #", server.query().to_owned());
     }
     if authority.is_empty() || reqwest::Url::parse(text).is_err() {
         return fail("it is not an address", shape());
+    }
+    if server == RawServer::Gate {
+        return Ok(text.to_owned());
     }
     let url = text.trim_end_matches('/').to_owned();
     if *scheme == "s3://" { S3Url::parse(&url).map(|_| url) } else { Ok(url) }

@@ -23,6 +23,7 @@ mod live;
 mod log_line;
 mod redact;
 mod redact_json;
+mod rollout;
 mod run;
 mod select;
 mod settings;
@@ -64,12 +65,15 @@ pub use live::{LiveHost, LiveProgress, LiveRun};
 pub use log_line::LogLine;
 pub use redact::redact;
 pub use redact_json::{printable_json, redact_json};
+pub use rollout::{
+    Budget, Gate, GateQuestion, HostOrTag, OnFailure, OrderRule, Quota, Rollout, WaveRule,
+};
 pub use run::{
     GivenUpRoute, Goal, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, PlannedChanges,
     Progress, RemoteCommand, Route, Strategy, TakenRoute, UsualTimes, Wait,
 };
 pub use select::{SelectError, select, select_or_all};
-pub use settings::{Evaluate, Fleet, Retention, Rollout, Targets};
+pub use settings::{Evaluate, Fleet, Retention, Targets};
 pub use speed::{RankedSpeed, SpeedSeen, TimedBytes, TimedFetch, slow_first, speed_seen};
 pub use text::printable_line;
 pub use tier::{Access, KindName, Login, PublicKey, Seaweed, SecretSource, Tier, TierKind};

@@ -1,6 +1,6 @@
 //! The checked fleet: what `hosts.toml` means.
 
-use crate::fleet::{ActivationSettings, Alarms, Host, Strategy, Tier, Trust};
+use crate::fleet::{ActivationSettings, Alarms, Budget, Host, Rollout, Strategy, Tier, Trust};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,13 +17,6 @@ pub enum Evaluate {
     Here,
     /// On the builder, from a copy of the flake's source.
     Builder,
-}
-
-/// How a run moves over its hosts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rollout {
-    /// How many hosts may be in fetch or activate at once; at least 1.
-    pub parallel: usize,
 }
 
 /// Figures that the person wants to reach.
@@ -78,6 +71,8 @@ pub struct Fleet {
     pub tiers: Vec<Tier>,
     /// How a run moves over hosts.
     pub rollout: Rollout,
+    /// How many hosts of a tag may be in flight at once, over all runs.
+    pub budgets: Vec<Budget>,
     /// What the person wants to reach.
     pub targets: Targets,
     /// How much is kept.

@@ -5,7 +5,7 @@
 //! `ProxyCommand`, a flake. So until a person trusts it, only its names and addresses are used:
 //! caches are asked without a login, and no script is run on any host, this machine included.
 
-use crate::fleet::{Access, Fleet, SecretSource, TierKind};
+use crate::fleet::{Access, Fleet, GateQuestion, Rollout, SecretSource, TierKind};
 use std::path::PathBuf;
 
 /// Whether what a `hosts.toml` names may be used.
@@ -50,6 +50,7 @@ impl Fleet {
             bootstrap_trust: false,
             prometheus: None,
             theme: None,
+            rollout: Rollout { gates: Vec::new(), ..self.rollout },
             hosts: hosts.collect(),
             tiers: tiers.collect(),
             ..self
@@ -87,6 +88,18 @@ impl Fleet {
             lines.extend(signs.map(|file| format!("{} signs with its key {file}", host.name)));
             let checks = host.check.iter();
             lines.extend(checks.map(|check| format!("check on {}, as root: {check}", host.name)));
+        }
+        for gate in &self.rollout.gates {
+            lines.extend(match &gate.asks {
+                GateQuestion::Well => None,
+                GateQuestion::Command(words) => {
+                    let name = &gate.name;
+                    Some(format!("gate {name} on each host, as root: {}", words.join(" ")))
+                }
+                GateQuestion::Url(url) => {
+                    Some(format!("gate {}, asked from here: {url}", gate.name))
+                }
+            });
         }
         for tier in &self.tiers {
             let name = &tier.name;

@@ -1,0 +1,283 @@
+//! How a wave is watched after its hosts are done: how long it has to stay well, and what its gates
+//! answered.
+
+use crate::deploy::GateAnswer;
+use crate::fleet::{Gate, GateQuestion, Rollout};
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// The name of the check that comes at the end of `soak`.
+const WELL: &str = "soak";
+
+/// How long the check at the end of `soak` may take on a host.
+const WELL_LIMIT: Duration = Duration::from_secs(25);
+
+/// A gate, as far as it got after one wave.
+#[derive(Clone, Debug)]
+struct GateProgress {
+    gate: Gate,
+    in_a_row: u32,
+    failures: u32,
+    asked: bool,
+    next: Timestamp,
+    said: Option<String>,
+}
+
+/// How a wave stands after its hosts are done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum WatchState {
+    /// It has to stay well until then.
+    Soaks(Timestamp),
+    /// A gate has not passed yet.
+    Checks {
+        /// The gate.
+        gate: String,
+        /// What it said last.
+        said: Option<String>,
+        /// When it is asked next; none while it is asked.
+        next: Option<Timestamp>,
+    },
+    /// A check could not be made, and somebody has to decide.
+    Asks {
+        /// The gate.
+        gate: String,
+        /// Why it could not be made.
+        why: String,
+    },
+    /// It did not hold.
+    Failed {
+        /// The gate.
+        gate: String,
+        /// What it said.
+        why: String,
+    },
+    /// The next wave may begin.
+    Passed,
+}
+
+/// A wave that is watched.
+#[derive(Clone, Debug)]
+pub(super) struct Watch {
+    until: Timestamp,
+    gates: Vec<GateProgress>,
+    question: Option<(String, String)>,
+    failed: Option<(String, String)>,
+}
+
+impl Watch {
+    /// Begins to watch a wave; `soaks` says whether it has to stay well for a while first.
+    pub(super) fn begin(rollout: &Rollout, soaks: bool, now: Timestamp) -> Self {
+        let soak = if soaks { rollout.soak } else { Duration::ZERO };
+        let well = Gate {
+            name: WELL.to_owned(),
+            asks: GateQuestion::Well,
+            delay: soak,
+            interval: Duration::from_secs(5),
+            successes_in_a_row: 1,
+            failures: 0,
+            limit: WELL_LIMIT,
+        };
+        let well = (!soak.is_zero()).then_some(well);
+        let all = well.into_iter().chain(rollout.gates.iter().cloned());
+        let gates = all.map(|gate| GateProgress {
+            next: later(now, gate.delay),
+            gate,
+            in_a_row: 0,
+            failures: 0,
+            asked: false,
+            said: None,
+        });
+        Self { until: later(now, soak), gates: gates.collect(), question: None, failed: None }
+    }
+
+    /// Returns the gates that are to be asked now, and notes that they are.
+    pub(super) fn due(&mut self, now: Timestamp) -> Vec<Gate> {
+        if self.failed.is_some() || self.question.is_some() {
+            return Vec::new();
+        }
+        let mut due = Vec::new();
+        for one in self.gates.iter_mut().filter(|one| !one.asked && one.next <= now) {
+            // The check at the end of the time to stay well is made once.
+            if one.gate.asks == GateQuestion::Well && one.in_a_row > 0 {
+                continue;
+            }
+            one.asked = true;
+            due.push(one.gate.clone());
+        }
+        due
+    }
+
+    /// Takes what a gate answered.
+    pub(super) fn answered(&mut self, gate: &str, answer: GateAnswer, now: Timestamp) {
+        let Some(one) = self.gates.iter_mut().find(|one| one.gate.name == gate && one.asked) else {
+            return;
+        };
+        one.asked = false;
+        one.next = later(now, one.gate.interval);
+        match answer {
+            GateAnswer::Passed => {
+                one.in_a_row = one.in_a_row.saturating_add(1);
+                one.said = None;
+            }
+            GateAnswer::Failed(why) => {
+                one.in_a_row = 0;
+                one.failures = one.failures.saturating_add(1);
+                one.said = Some(why.clone());
+                if one.failures > one.gate.failures {
+                    self.failed.get_or_insert((gate.to_owned(), why));
+                }
+            }
+            GateAnswer::NotMade(why) => {
+                one.in_a_row = 0;
+                one.next = now;
+                one.said = Some(why.clone());
+                self.question.get_or_insert((gate.to_owned(), why));
+            }
+        }
+    }
+
+    /// Asks again what could not be asked; returns whether there was such a question.
+    pub(super) fn ask_again(&mut self) -> bool {
+        self.question.take().is_some()
+    }
+
+    /// Takes a gate that could not be asked as passed, since a person looked; returns its name.
+    pub(super) fn vouch(&mut self) -> Option<String> {
+        let (gate, _) = self.question.take()?;
+        if let Some(one) = self.gates.iter_mut().find(|one| one.gate.name == gate) {
+            one.in_a_row = one.gate.successes_in_a_row;
+            one.said = None;
+        }
+        Some(gate)
+    }
+
+    /// Returns how it stands.
+    pub(super) fn state(&self, now: Timestamp) -> WatchState {
+        if let Some((gate, why)) = self.failed.clone() {
+            return WatchState::Failed { gate, why };
+        }
+        if let Some((gate, why)) = self.question.clone() {
+            return WatchState::Asks { gate, why };
+        }
+        if now < self.until {
+            return WatchState::Soaks(self.until);
+        }
+        let open = self.gates.iter().find(|one| one.in_a_row < one.gate.successes_in_a_row);
+        match open {
+            Some(one) => WatchState::Checks {
+                gate: one.gate.name.clone(),
+                said: one.said.clone(),
+                next: (!one.asked).then_some(one.next),
+            },
+            None => WatchState::Passed,
+        }
+    }
+
+    /// Returns when something is to be done next without anybody saying so.
+    pub(super) fn wakes_at(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.failed.is_some() || self.question.is_some() {
+            return None;
+        }
+        let gates = self.gates.iter().filter(|one| !one.asked).map(|one| one.next);
+        gates.chain([self.until]).filter(|at| *at > now).min()
+    }
+}
+
+/// Returns a time so much later; the end of time where that is beyond it.
+pub(super) fn later(now: Timestamp, by: Duration) -> Timestamp {
+    now.checked_add(by).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    fn rollout(soak: u64, gate: Option<(u32, u32)>) -> Rollout {
+        let gate = gate.map(|(successes_in_a_row, failures)| Gate {
+            name: "site".to_owned(),
+            asks: GateQuestion::Url("http://x".to_owned()),
+            delay: Duration::from_secs(2),
+            interval: Duration::from_secs(10),
+            successes_in_a_row,
+            failures,
+            limit: Duration::from_secs(5),
+        });
+        Rollout {
+            soak: Duration::from_secs(soak),
+            gates: gate.into_iter().collect(),
+            ..Rollout::default()
+        }
+    }
+
+    fn names(gates: &[Gate]) -> Vec<&str> {
+        gates.iter().map(|gate| gate.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_wave_soaks_and_is_looked_at_when_that_is_over() {
+        let mut watch = Watch::begin(&rollout(60, None), true, at(0));
+        assert_eq!(watch.state(at(0)), WatchState::Soaks(at(60)));
+        assert_eq!(watch.wakes_at(at(0)), Some(at(60)));
+        assert!(watch.due(at(59)).is_empty());
+        assert_eq!(names(&watch.due(at(60))), ["soak"]);
+        assert!(matches!(watch.state(at(60)), WatchState::Checks { next: None, .. }));
+        watch.answered("soak", GateAnswer::Passed, at(61));
+        assert_eq!(watch.state(at(61)), WatchState::Passed);
+        assert!(watch.due(at(500)).is_empty());
+    }
+
+    #[test]
+    fn the_last_wave_does_not_soak() {
+        let watch = Watch::begin(&rollout(60, None), false, at(0));
+        assert_eq!(watch.state(at(0)), WatchState::Passed);
+    }
+
+    #[test]
+    fn a_gate_passes_after_so_many_good_answers_in_a_row() {
+        let mut watch = Watch::begin(&rollout(0, Some((2, 1))), true, at(0));
+        assert!(watch.due(at(1)).is_empty());
+        assert_eq!(names(&watch.due(at(2))), ["site"]);
+        watch.answered("site", GateAnswer::Passed, at(3));
+        assert!(watch.due(at(12)).is_empty());
+        watch.due(at(13));
+        watch.answered("site", GateAnswer::Failed("503".to_owned()), at(13));
+        let said = Some("503".to_owned());
+        let next = Some(at(23));
+        let expected = WatchState::Checks { gate: "site".to_owned(), said, next };
+        assert_eq!(watch.state(at(14)), expected);
+        for second in [23, 33] {
+            assert_eq!(watch.due(at(second)).len(), 1);
+            watch.answered("site", GateAnswer::Passed, at(second));
+        }
+        assert_eq!(watch.state(at(33)), WatchState::Passed);
+    }
+
+    #[test]
+    fn a_gate_fails_with_one_more_bad_answer_than_is_borne() {
+        let mut watch = Watch::begin(&rollout(0, Some((1, 1))), true, at(0));
+        for second in [2, 12] {
+            watch.due(at(second));
+            watch.answered("site", GateAnswer::Failed("down".to_owned()), at(second));
+        }
+        assert!(matches!(watch.state(at(12)), WatchState::Failed { .. }));
+        assert_eq!(watch.wakes_at(at(12)), None);
+    }
+
+    #[test]
+    fn a_check_that_could_not_be_made_asks_and_never_passes() {
+        let mut watch = Watch::begin(&rollout(0, Some((1, 0))), true, at(0));
+        watch.due(at(2));
+        watch.answered("site", GateAnswer::NotMade("no route".to_owned()), at(3));
+        assert!(matches!(watch.state(at(9999)), WatchState::Asks { .. }));
+        assert!(watch.due(at(9999)).is_empty(), "nothing is asked until somebody says so");
+        assert!(watch.ask_again());
+        assert_eq!(watch.due(at(9999)).len(), 1);
+        watch.answered("site", GateAnswer::NotMade("no route".to_owned()), at(9999));
+        assert_eq!(watch.vouch().as_deref(), Some("site"));
+        assert_eq!(watch.state(at(9999)), WatchState::Passed);
+    }
+}

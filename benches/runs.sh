@@ -3,7 +3,7 @@
 # three runs of a million log lines each, in the format of older versions (every line is a JSON event in
 # events.jsonl) and, with "new" as $2, in today's (plain logs beside few events).
 # Needs python3 and tmux. $1: lines per run, a million when it is not given. NIXDASH names the program;
-# SHOW=1 prints the screens, too.
+# NAMES the number of hosts in each run, WIDTH the length of a line; SHOW=1 prints the screens, too.
 set -eu
 lines=${1:-1000000}
 format=${2:-old}
@@ -13,7 +13,7 @@ finish() { rm -rf "$dir"; }
 trap finish EXIT
 trap 'exit 130' INT TERM
 mkdir -p "$dir/home"
-printf '[hosts.samsung]\naddresses = ["127.0.0.1:1"]\n' >"$dir/hosts.toml"
+printf '[hosts.host0]\naddresses = ["127.0.0.1:1"]\n' >"$dir/hosts.toml"
 
 python3 "$(dirname "$0")/runs.py" "$dir/nixdash/runs" "$dir/hosts.toml" "$lines" "$format"
 du -sh "$dir/nixdash/runs" | sed 's/\t.*/ in the folder of runs/'
@@ -32,7 +32,7 @@ awk 'END { printf "%-28s peak %7.1f MB, %s s\n", "nixdash history", $1 / 1024, $
 
 # The dashboard, on a terminal of its own.
 screen="nixdash-bench-$$"
-tmux -L "$screen" -f /dev/null new-session -d -x 120 -y 35 "exec $nixdash"
+tmux -L "$screen" -f /dev/null new-session -d -x 200 -y 50 "exec $nixdash"
 sleep 8
 dash=$(tmux -L "$screen" display-message -p '#{pane_pid}')
 figures "$dash" "dashboard, first screen"

@@ -10,7 +10,8 @@ use crate::cli::generations::difference;
 use crate::cli::live::{HearsOfRuns, count_requests, watch_runs};
 use crate::cli::{CliError, earlier, figures, history, left, trends, verify};
 use crate::dash::{
-    Effect, LogOf, Look, Model, Msg, Theme, ascii_from, dead_words, depth_from, recall, run as show,
+    Effect, LogsInView, Look, Model, Msg, Theme, ascii_from, dead_words, depth_from, recall,
+    run as show,
 };
 use crate::deploy::flake_revision;
 use crate::fleet::{Event, Fleet, RunId, StoreDepth, StorePath};
@@ -87,7 +88,7 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
         let watched = watch_revision(flake, messages.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
     }
-    let (logs, wanted_logs) = watch::channel(Vec::new());
+    let (logs, wanted_logs) = watch::channel(LogsInView::default());
     tokio::spawn(follow_logs(runs.clone(), wanted_logs, messages.clone()));
     let runner: Arc<dyn ScriptRunner> = Arc::new(remote.clone());
     let runtime =
@@ -209,7 +210,7 @@ struct Runtime {
     handle: Handle,
     messages: mpsc::Sender<Msg>,
     started: Arc<Notify>,
-    logs: watch::Sender<Vec<LogOf>>,
+    logs: watch::Sender<LogsInView>,
     runner: Arc<dyn ScriptRunner>,
 }
 
@@ -259,7 +260,7 @@ impl Runtime {
                 Effect::Probe { hosts } => self.probe(&hosts),
                 Effect::LookClosely { hosts } => self.look_closely(hosts),
                 Effect::Verify { tier } => self.verify(tier),
-                Effect::ViewLogs { logs } => drop(self.logs.send_replace(logs)),
+                Effect::ViewLogs(logs) => drop(self.logs.send_replace(logs)),
                 Effect::OpenLog { run, host } => {
                     self.notice(where_log_is(&self.runs.logs(&run, &host))).await;
                 }

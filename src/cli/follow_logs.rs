@@ -1,6 +1,6 @@
 //! Reads the logs that the screen shows, from the folders of runs.
 
-use crate::dash::{LogOf, LogRing, Msg};
+use crate::dash::{LogOf, LogsInView, Msg};
 use crate::record::{LogPart, LogReader, Runs};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -19,7 +19,7 @@ const LIVELY: Duration = Duration::from_secs(10);
 /// any. Only logs in view are read: what lies in the others costs nothing.
 pub(super) async fn follow_logs(
     runs: Runs,
-    mut wanted: watch::Receiver<Vec<LogOf>>,
+    mut wanted: watch::Receiver<LogsInView>,
     messages: mpsc::Sender<Msg>,
 ) {
     let mut readers: Vec<(LogOf, LogReader)> = Vec::new();
@@ -51,20 +51,23 @@ pub(super) async fn follow_logs(
     }
 }
 
-/// Returns readers of the logs that are wanted now; one that is read already goes on.
+/// Returns readers of the logs that are wanted now; one that is read already goes on, unless more or
+/// fewer lines of it are wanted.
 fn turn_to(
     runs: &Runs,
-    wanted: Vec<LogOf>,
+    wanted: LogsInView,
     mut readers: Vec<(LogOf, LogReader)>,
 ) -> Vec<(LogOf, LogReader)> {
     let reader = |of: LogOf| {
-        if let Some(index) = readers.iter().position(|(known, _)| *known == of) {
+        let goes_on =
+            |(known, reader): &(LogOf, LogReader)| *known == of && reader.newest() == wanted.lines;
+        if let Some(index) = readers.iter().position(goes_on) {
             return readers.swap_remove(index);
         }
-        let reader = runs.read_log(&of.run, &of.host, LogRing::CAPACITY);
+        let reader = runs.read_log(&of.run, &of.host, wanted.lines);
         (of, reader)
     };
-    wanted.into_iter().map(reader).collect()
+    wanted.logs.into_iter().map(reader).collect()
 }
 
 /// Reads what is new in each log, on a thread that may wait for the disk.
@@ -87,7 +90,7 @@ async fn look(
 
 /// Returns the newest lines of logs as messages, once.
 #[cfg(test)]
-pub(super) fn look_once(runs: &Runs, logs: Vec<LogOf>) -> Vec<Msg> {
+pub(super) fn look_once(runs: &Runs, logs: LogsInView) -> Vec<Msg> {
     let readers = turn_to(runs, logs, Vec::new()).into_iter();
     let parts = readers.filter_map(|(of, mut reader)| Some((of, reader.look()?)));
     parts.map(|(of, LogPart { earlier, lines })| Msg::Log { of, earlier, lines }).collect()

@@ -3,7 +3,7 @@
 use crate::cli::CliError;
 use crate::cli::dash::{look, where_log_is};
 use crate::cli::follow_logs::follow_logs;
-use crate::dash::{Effect, Model, Msg, Screen, run as show};
+use crate::dash::{Effect, LogsInView, Model, Msg, Screen, run as show};
 use crate::fleet::{Event, Fleet};
 use crate::record::{ExportedRun, RunNews, RunWatch, Runs};
 use jiff::Timestamp;
@@ -23,7 +23,7 @@ pub(super) async fn show_run(
     let look = look(&fleet)?;
     let (messages, inbox) = mpsc::channel(MESSAGE_QUEUE);
     let (effects, mut wanted) = mpsc::channel(64);
-    let (logs, wanted_logs) = watch::channel(Vec::new());
+    let (logs, wanted_logs) = watch::channel(LogsInView::default());
     tokio::spawn(follow_logs(runs.clone(), wanted_logs, messages.clone()));
     let told = news(&runs, &exported);
     let tell = messages.clone();
@@ -37,7 +37,7 @@ pub(super) async fn show_run(
     tokio::spawn(async move {
         while let Some(effect) = wanted.recv().await {
             match effect {
-                Effect::ViewLogs { logs: asked } => drop(logs.send_replace(asked)),
+                Effect::ViewLogs(asked) => drop(logs.send_replace(asked)),
                 Effect::OpenLog { run, host } => {
                     let text = where_log_is(&runs.logs(&run, &host));
                     drop(messages.send(Msg::Notice(text)).await);

@@ -43,7 +43,7 @@ pub use model::{
     HostModel, LogScroll, Model, Overlay, Prompt, RunSign, Screen, StartForm, StartFrom, Starting,
     TierView, Toast, shown_flake,
 };
-pub use msg::{Effect, LogOf, Msg, Trend, Wish};
+pub use msg::{Effect, LogOf, LogsInView, Msg, Trend, Wish};
 pub use run_view::{Extent, HostRun, PhaseView, RunView, Summary};
 pub use status_line::status_line;
 pub use terminal::{DashError, run};

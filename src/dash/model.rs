@@ -5,7 +5,7 @@ use crate::dash::filter::Filter;
 use crate::dash::generations::GenerationsPane;
 use crate::dash::input::LineInput;
 use crate::dash::mean_coverage::{MeanCoverage, mean_coverage};
-use crate::dash::msg::LogOf;
+use crate::dash::msg::LogsInView;
 use crate::dash::run_view::{HostRun, RunView};
 use crate::fleet::{
     CoverageFacts, Fleet, Goal, Host, HostFacts, NextFacts, RunId, StoreFacts, Strategy, Tier,
@@ -288,8 +288,8 @@ pub struct Model {
     pub filter: Filter,
     /// How logs are looked at.
     pub log: LogScroll,
-    /// Whose logs were asked for, since they are in view.
-    pub(super) logs_asked: Vec<LogOf>,
+    /// The logs that were asked for, since they are in view.
+    pub(super) logs_asked: LogsInView,
     /// Whether one pane has the whole body.
     pub zoom: bool,
     /// The first line of the zoomed details that is shown.
@@ -334,7 +334,7 @@ impl Model {
             marked: BTreeSet::new(),
             filter: Filter::default(),
             log: LogScroll { only_matching: true, ..LogScroll::default() },
-            logs_asked: Vec::new(),
+            logs_asked: LogsInView::default(),
             zoom: false,
             details_scroll: 0,
             starting: None,

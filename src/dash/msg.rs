@@ -101,6 +101,15 @@ pub struct LogOf {
     pub host: String,
 }
 
+/// The logs that are in view.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogsInView {
+    /// Whose they are.
+    pub logs: Vec<LogOf>,
+    /// How many of the newest lines of each are wanted.
+    pub lines: usize,
+}
+
 /// What the screen asks the runtime to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -185,10 +194,7 @@ pub enum Effect {
     },
     /// These logs are in view, and no others: their newest lines come as [`Msg::Log`], then what is added
     /// to them.
-    ViewLogs {
-        /// The logs.
-        logs: Vec<LogOf>,
-    },
+    ViewLogs(LogsInView),
     /// Say (as [`Msg::Notice`]) where the complete log of a host's run is.
     OpenLog {
         /// The run.

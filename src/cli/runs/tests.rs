@@ -118,7 +118,7 @@ fn screens(mut model: Model, runs: &Runs, news: Vec<Msg>, size: (u16, u16)) -> V
             key => KeyCode::Char(key.chars().next().unwrap()),
         };
         update(&mut model, Msg::Key(KeyEvent::new(code, KeyModifiers::NONE)), at(60));
-        if let Some(crate::dash::Effect::ViewLogs { logs }) = view_logs(&mut model) {
+        if let Some(crate::dash::Effect::ViewLogs(logs)) = view_logs(&mut model) {
             for message in follow_logs::look_once(runs, logs) {
                 update(&mut model, message, at(60));
             }

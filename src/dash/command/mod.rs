@@ -226,6 +226,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         Command::Deploy
         | Command::Build
         | Command::Cancel
+        | Command::Reattach
         | Command::Mark
         | Command::MarkAll
         | Command::Refresh

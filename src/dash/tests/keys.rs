@@ -4,7 +4,8 @@ use crate::dash::demo::{self, model, now, result, run_event};
 use crate::dash::demo_tiers;
 use crate::dash::tests::screens::{draw, look, text};
 use crate::dash::{
-    Effect, LogOf, Model, Msg, Overlay, Screen, Trend, Wish, status_line, update, view_logs,
+    Effect, LogOf, LogsInView, Model, Msg, Overlay, Screen, Trend, Wish, status_line, update,
+    view_logs,
 };
 use crate::fleet::{
     BootChoice, Event, Generation, Generations, Goal, LogLine, Outcome, RunId, RunWhat, Strategy,
@@ -587,13 +588,13 @@ fn part(host: &str, earlier: Option<u64>, texts: &[&str]) -> Msg {
 #[test]
 fn logs_are_asked_for_while_they_are_in_view_and_forgotten_afterwards() {
     let mut model = model(demo::run_until_plan(), 80, 24);
-    let asked = |hosts: &[&str]| {
+    let asked = |hosts: &[&str], lines| {
         let of = |host: &&str| LogOf { run: id("41"), host: (*host).to_owned() };
-        Some(Effect::ViewLogs { logs: hosts.iter().map(of).collect() })
+        Some(Effect::ViewLogs(LogsInView { logs: hosts.iter().map(of).collect(), lines }))
     };
     assert_eq!(view_logs(&mut model), None);
     press(&mut model, "4");
-    assert_eq!(view_logs(&mut model), asked(&["p620"]));
+    assert_eq!(view_logs(&mut model), asked(&["p620"], 10_000));
     assert_eq!(view_logs(&mut model), None);
     update(&mut model, part("p620", Some(1000), &["one", "two"]), now());
     update(&mut model, part("p620", None, &["three"]), now());
@@ -606,16 +607,16 @@ fn logs_are_asked_for_while_they_are_in_view_and_forgotten_afterwards() {
     update(&mut model, part("p620", Some(5000), &["four"]), now());
     assert_eq!(log(&model, 0), (5000, 5001, 1));
     press(&mut model, "\t");
-    assert_eq!(view_logs(&mut model), asked(&["razer"]));
+    assert_eq!(view_logs(&mut model), asked(&["razer"], 10_000));
     assert_eq!(log(&model, 0), (0, 0, 0));
     press(&mut model, "1");
-    assert_eq!(view_logs(&mut model), asked(&[]));
+    assert_eq!(view_logs(&mut model), asked(&[], 0));
     // Where hosts stand side by side all of them are in view.
     update(&mut model, Msg::Resize(200, 50), now());
     press(&mut model, "3");
-    assert_eq!(view_logs(&mut model), asked(&["p620", "razer", "samsung", "p510"]));
+    assert_eq!(view_logs(&mut model), asked(&["p620", "razer", "samsung", "p510"], 300));
     press(&mut model, "z");
-    assert_eq!(view_logs(&mut model), asked(&["razer"]));
+    assert_eq!(view_logs(&mut model), asked(&["razer"], 300));
 }
 
 #[test]

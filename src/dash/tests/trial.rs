@@ -92,7 +92,7 @@ async fn show_the_demonstration() {
                     play(&sender, demo::run_in_fetch(), Duration::from_millis(500)).await;
                     play(&sender, demo::run_ended(), Duration::from_millis(500)).await;
                 }
-                Effect::ViewLogs { .. } => {}
+                Effect::ViewLogs(_) => {}
                 Effect::Quit { .. } => return,
                 effect => {
                     drop(sender.send(Msg::Notice(format!("{effect:?}"))).await);

@@ -11,23 +11,23 @@ use jiff::Timestamp;
 /// Returns what asks for the logs that are in view, where these are others than before; the lines of
 /// logs that are not in view any more are forgotten.
 pub fn view_logs(model: &mut Model) -> Option<Effect> {
-    let logs = logs_in_view(model);
-    if logs == model.logs_asked {
+    let now = logs_in_view(model);
+    if now == model.logs_asked {
         return None;
     }
-    for old in std::mem::replace(&mut model.logs_asked, logs.clone()) {
+    for old in std::mem::replace(&mut model.logs_asked, now.clone()).logs {
         let run = model.runs.iter_mut().find(|run| run.id == old.run);
         let host = run.and_then(|run| run.hosts.iter_mut().find(|host| host.host == old.host));
-        if let Some(host) = host.filter(|_| !logs.contains(&old)) {
+        if let Some(host) = host.filter(|_| !now.logs.contains(&old)) {
             host.log = LogRing::default();
         }
     }
-    Some(Effect::ViewLogs { logs })
+    Some(Effect::ViewLogs(now))
 }
 
 /// Takes lines of a log.
 pub(super) fn add(model: &mut Model, of: &LogOf, earlier: Option<u64>, lines: Vec<LogLine>) {
-    let seen = logs_in_view(model).contains(of);
+    let seen = logs_in_view(model).logs.contains(of);
     if let Some(run) = model.runs.iter_mut().find(|run| run.id == of.run) {
         run.log(&of.host, earlier, lines);
         model.dirty |= seen;

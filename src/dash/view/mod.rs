@@ -43,9 +43,10 @@ pub(super) use logs::first_log_line;
 pub use tier_words::dead_words;
 pub(super) use tier_words::trouble;
 
+use crate::dash::log_ring::LogRing;
 use crate::dash::look::Look;
 use crate::dash::model::{Model, Overlay, Screen};
-use crate::dash::msg::LogOf;
+use crate::dash::msg::{LogOf, LogsInView};
 use crate::dash::run_view::HostRun;
 use crate::dash::theme::Role;
 use jiff::Timestamp;
@@ -124,18 +125,24 @@ pub(super) fn details_end(model: &Model, now: Timestamp) -> u16 {
     rows.saturating_sub(area.height)
 }
 
-/// Returns the logs whose lines are drawn now.
-pub(super) fn logs_in_view(model: &Model) -> Vec<LogOf> {
-    let Some(run) = model.shown_run() else { return Vec::new() };
+/// How many lines of a log are wanted where its end is shown beside other things: more than any screen
+/// has rows.
+const END_OF_LOG: usize = 300;
+
+/// Returns the logs whose lines are drawn now: whole ones where one can be scrolled, else their ends.
+pub(super) fn logs_in_view(model: &Model) -> LogsInView {
+    let Some(run) = model.shown_run() else { return LogsInView::default() };
     let beside = || !model.zoom && deploy::stand_beside(run, paint::below(body(model), 1));
-    let hosts: Vec<&HostRun> = match model.screen {
-        Screen::Deploy if model.starting.is_some() => Vec::new(),
-        Screen::Deploy if beside() => run.hosts.iter().collect(),
-        Screen::Deploy | Screen::Logs => model.shown_host_run().into_iter().collect(),
-        Screen::Fleet | Screen::Caches | Screen::History => Vec::new(),
+    let selected = || model.shown_host_run().into_iter().collect();
+    let (hosts, lines): (Vec<&HostRun>, usize) = match model.screen {
+        Screen::Deploy if model.starting.is_some() => return LogsInView::default(),
+        Screen::Deploy if beside() => (run.hosts.iter().collect(), END_OF_LOG),
+        Screen::Deploy => (selected(), END_OF_LOG),
+        Screen::Logs => (selected(), LogRing::CAPACITY),
+        Screen::Fleet | Screen::Caches | Screen::History => return LogsInView::default(),
     };
     let of = |host: &HostRun| LogOf { run: run.id.clone(), host: host.host.clone() };
-    hosts.into_iter().map(of).collect()
+    LogsInView { logs: hosts.into_iter().map(of).collect(), lines }
 }
 
 /// Returns where the view itself is drawn.

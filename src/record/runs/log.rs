@@ -17,7 +17,7 @@ use std::path::PathBuf;
 const CHUNK: u64 = 256 * 1024;
 
 /// How many bytes of the newest lines are read at most.
-const NEWEST: u64 = 8 << 20;
+const NEWEST: u64 = 4 << 20;
 
 /// How many bytes of what was added are taken at once.
 const AT_ONCE: u64 = 1 << 20;
@@ -83,6 +83,11 @@ impl LogReader {
         }
     }
 
+    /// Returns how many of the newest lines come first.
+    pub fn newest(&self) -> usize {
+        self.newest
+    }
+
     /// Reads the newest lines.
     fn begin(&mut self) -> Option<LogPart> {
         let parts = self.runs.log_parts(&self.run, &self.host);
@@ -142,28 +147,40 @@ impl LogReader {
 
 /// Returns the newest lines of a file that has whole lines up to `end`, oldest first.
 fn newest(file: &File, end: u64, count: usize) -> io::Result<Vec<LogLine>> {
-    let (mut start, mut bytes) = (end, Vec::new());
-    let mut breaks = 0;
-    // One more than there are lines: what stands before the first break may be half a line.
-    while start > 0 && breaks <= count && end - start < NEWEST {
+    let mut offset = start_of_newest(file, end, count)?;
+    let mut lines = Vec::new();
+    while offset < end {
+        let before = offset;
+        lines.extend(added(file, &mut offset, end.min(before + CHUNK))?);
+        if offset == before {
+            // A line that is longer than all that is read at once.
+            lines.extend(added(file, &mut offset, end)?);
+        }
+        if offset == before {
+            break;
+        }
+    }
+    Ok(lines)
+}
+
+/// Returns where the newest lines of a file begin that has whole lines up to `end`.
+fn start_of_newest(file: &File, end: u64, count: usize) -> io::Result<u64> {
+    let (mut start, mut breaks, mut chunk) = (end, 0, vec![0; CHUNK as usize]);
+    // The last break ends the last line.
+    while start > 0 {
         let size = CHUNK.min(start);
-        let mut chunk = vec![0; size as usize];
-        file.read_exact_at(&mut chunk, start - size)?;
-        breaks += chunk.split(|byte| *byte == b'\n').count() - 1;
-        chunk.append(&mut bytes);
-        bytes = chunk;
+        let chunk = &mut chunk[..size as usize];
+        file.read_exact_at(chunk, start - size)?;
         start -= size;
+        for (place, _) in chunk.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
+            let after = start + place as u64 + 1;
+            if breaks == count || end - after > NEWEST {
+                return Ok(after);
+            }
+            breaks += 1;
+        }
     }
-    let text = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
-    if text.is_empty() && bytes.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut lines: Vec<&[u8]> = text.rsplit(|byte| *byte == b'\n').take(count).collect();
-    if start > 0 && lines.len() == breaks {
-        // Its beginning was not read.
-        lines.pop();
-    }
-    Ok(lines.into_iter().rev().map(LogLine::read).collect())
+    Ok(0)
 }
 
 /// Returns the whole lines that stand in a file of that size from an offset on, which it moves; as many

@@ -29,7 +29,7 @@ pub(super) fn title(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
         left.push(paint.span(Role::Dim, format!("  {flake}")));
     }
     if paint.model.is_record {
-        left.push(Span::raw("  the record of a run: nothing is measured or started here"));
+        left.push(Span::raw("  the record of a run (read-only)"));
     }
     if paint.model.fleet.trust.doubt().is_some() {
         let words = "  ▲ hosts.toml is not trusted: run `nixdash trust`";

@@ -105,6 +105,12 @@ Examples:
   nixdash trust --revoke                    Takes that back";
 
 pub(super) const CONFIG: &str = "\
+pub(super) const TRUST_HOST: &str = "\
+Examples:
+  nixdash trust-host razer                  Shows its ssh key and asks whether to accept it
+  nixdash trust-host all --json             Keys of all hosts and what is known of them
+  nixdash trust-host razer --fingerprint SHA256:…  Accepts exactly this key";
+
 Examples:
   nixdash config check                      Says every mistake with its place and what to do
   nixdash config keys                       Prints every key and what it means";

@@ -18,6 +18,7 @@ mod generation;
 mod holdings;
 mod host;
 mod host_facts;
+mod host_key;
 mod kept;
 mod live;
 mod log_line;
@@ -62,6 +63,7 @@ pub use host_facts::{
 };
 pub use kept::KeptHost;
 pub use live::{LiveHost, LiveProgress, LiveRun};
+pub use host_key::{HostKey, HostKeyState, KnownKeyOf};
 pub use log_line::LogLine;
 pub use redact::redact;
 pub use redact_json::{printable_json, redact_json};

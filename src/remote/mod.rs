@@ -11,6 +11,7 @@ mod connection;
 mod error;
 mod fake;
 mod git;
+mod host_key;
 pub mod job;
 mod login;
 mod master;
@@ -34,6 +35,8 @@ pub use git::{GitHead, git_ancestry, git_head, git_in, git_revision};
 pub use presence::{NotStarted, Presence, Started, wait_until_started};
 pub use program::{Program, ProgramError};
 pub use script::{Output, Script, Way, quote};
+pub use host_key::{AcceptError, accept_host_key, host_keys};
+pub use not_root::NotRoot;
 pub use secret::{Secret, SecretError, resolve};
 pub use wake::{SentHow, WakeError, wake};
 

@@ -31,8 +31,14 @@ pub(super) struct SshRoute {
     pub(super) port: u16,
     /// The name under which its key is kept, when the configuration gives one.
     pub(super) key_alias: Option<String>,
-    /// Files with known keys.
+    /// Files with known keys: the person's own first, then those of the machine.
     pub(super) known_hosts: Vec<PathBuf>,
+    /// How many of them are the person's own.
+    pub(super) own: usize,
+    /// Whether names are kept as hashes (`HashKnownHosts`).
+    pub(super) hashes: bool,
+    /// The machines on the way, as `ProxyJump` names them.
+    pub(super) jump: Option<String>,
     /// Whether only ssh itself finds the way: through another host, a program, or a network
     /// interface that the configuration names. Also when the configuration could not be read.
     pub(super) is_hidden: bool,
@@ -54,23 +60,44 @@ impl SshRoute {
     /// Reads what `ssh -G` printed: a keyword in small letters, then its value.
     fn parse(text: &str) -> Self {
         let mut route = Self { port: 22, ..Self::default() };
+        let mut of_machine = Vec::new();
         for line in text.lines() {
             let Some((key, value)) = line.split_once(' ') else { continue };
             match key {
                 "hostname" => value.clone_into(&mut route.host),
                 "port" => route.port = value.parse().unwrap_or(22),
                 "hostkeyalias" => route.key_alias = Some(value.to_owned()),
-                "userknownhostsfile" | "globalknownhostsfile" => {
-                    route.known_hosts.extend(value.split(' ').map(PathBuf::from));
+                "userknownhostsfile" => route.known_hosts.extend(files(value)),
+                "globalknownhostsfile" => of_machine.extend(files(value)),
+                "hashknownhosts" => route.hashes = value == "yes",
+                "proxyjump" if value != "none" => {
+                    route.jump = Some(value.to_owned());
+                    route.is_hidden = true;
                 }
-                "proxyjump" | "proxycommand" | "bindaddress" | "bindinterface" => {
+                "proxycommand" | "bindaddress" | "bindinterface" => {
                     route.is_hidden |= value != "none";
                 }
                 _ => {}
             }
         }
         route.is_hidden |= route.host.is_empty();
+        route.own = route.known_hosts.len();
+        route.known_hosts.extend(of_machine);
         route
+    }
+
+    /// Returns the person's own files with known keys.
+    pub(super) fn own_files(&self) -> &[PathBuf] {
+        self.known_hosts.get(..self.own).unwrap_or_default()
+    }
+
+    /// Returns the name under which the key is kept.
+    pub(super) fn known_name(&self) -> String {
+        match &self.key_alias {
+            Some(alias) => alias.clone(),
+            None if self.port == 22 => self.host.clone(),
+            None => format!("[{}]:{}", self.host, self.port),
+        }
     }
 
     /// Asks whether an ssh server answers, within three seconds; returns why not.
@@ -115,6 +142,17 @@ impl SshRoute {
             }
         }
     }
+}
+
+/// Reads a list of files; `~` is the person's home.
+fn files(value: &str) -> impl Iterator<Item = PathBuf> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    value.split(' ').filter(|name| !name.is_empty() && *name != "none").map(move |name| {
+        match (name.strip_prefix("~/"), &home) {
+            (Some(rest), Some(home)) => home.join(rest),
+            (Some(_), None) | (None, _) => PathBuf::from(name),
+        }
+    })
 }
 
 /// What sshd says to an address that it lets nobody in from for a while.
@@ -170,11 +208,16 @@ mod tests {
              globalknownhostsfile /etc/ssh/a /etc/ssh/b\nuserknownhostsfile /home/me/.ssh/known\n",
         );
         assert_eq!((plain.host.as_str(), plain.port, plain.is_hidden), ("p620.lan", 2222, false));
-        assert_eq!(plain.known_hosts.len(), 3);
+        let [own] = plain.own_files() else { unreachable!("there is one") };
+        assert_eq!((own.as_path(), plain.known_hosts.len()), (Path::new("/home/me/.ssh/known"), 3));
+        assert_eq!(plain.known_name(), "[p620.lan]:2222");
         for line in ["proxyjump bastion", "proxycommand nc %h %p", "bindaddress 10.0.0.1"] {
             assert!(SshRoute::parse(&format!("hostname p620\n{line}\n")).is_hidden, "{line}");
         }
         assert!(!SshRoute::parse("hostname p620\nproxyjump none\nproxycommand none\n").is_hidden);
+        let behind =
+            SshRoute::parse("hostname p620\nproxyjump me@bastion:2222\nhashknownhosts yes\n");
+        assert_eq!((behind.jump.as_deref(), behind.hashes), (Some("me@bastion:2222"), true));
         assert!(SshRoute::parse("").is_hidden, "what could not be read is left to ssh");
     }
 

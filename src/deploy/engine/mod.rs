@@ -37,6 +37,7 @@ mod stores;
 mod supervised;
 mod systems;
 mod telling;
+mod touch;
 mod verify;
 mod wake;
 

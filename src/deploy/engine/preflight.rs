@@ -8,6 +8,7 @@ use super::owner::Owner;
 use super::routes;
 use super::scripts::PREFLIGHT;
 use super::step::Step;
+use super::touch;
 use super::verify::accepted;
 use super::wake;
 use crate::deploy::{Failure, Preflight, Reason, Report};
@@ -62,6 +63,7 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     // What could not be asked is not required afterwards.
     found.answering = answering.unwrap_or_default();
     routes::settle(step, &mut found).await?;
+    found.notes.extend(touch::note(step));
     Ok(Report::Preflight(found))
 }
 

@@ -400,8 +400,26 @@ codes! {
         "Somebody else is deploying to the host, or runs switch-to-configuration there."
         "Wait for that to end.";
     PrivilegesMissing "privileges-missing" Error "not root"
-        "The login user of the host may not run what a deploy runs as root."
-        "Allow the login user sudo without a password, or name root@ in its address.";
+        "The login user of the host is not root and could not become root."
+        "Name root@ in the address of the host, or let the login user use sudo, doas or run0 (`elevate` in hosts.toml).";
+    SudoPasswordNeeded "sudo-password-needed" Error "sudo password"
+        "sudo on the host asks for a password, and none was given."
+        "Say with `sudo_password` in hosts.toml where it is, deploy with `--ask-sudo-password`, or allow the login user sudo without one.";
+    SudoPasswordWrong "sudo-password-wrong" Error "wrong password"
+        "sudo on the host refused the password. It is not tried again, because a host may lock an account after a few wrong ones."
+        "Deploy again to be asked for the password anew.";
+    RootNotAllowed "root-not-allowed" Error "not root"
+        "sudo, doas or polkit of the host does not allow the login user to be root."
+        "Add the login user to those who may, or name another user in the address of the host.";
+    RootWouldAsk "root-would-ask" Error "would ask"
+        "doas or run0 on the host would ask for a password, which only sudo is given."
+        "Allow the login user doas with `nopass`, or run0 by a polkit rule, or use sudo.";
+    SudoWantsTerminal "sudo-wants-terminal" Error "requiretty"
+        "sudo on the host runs only on a terminal, because its sudoers say `requiretty`."
+        "Remove `requiretty` from the sudoers of the host, at least for the login user.";
+    KeyAsksForTouch "key-asks-for-touch" Note "touch key"
+        "The key that logs in to the host must be touched at every login, and a deploy logs in anew after the activation."
+        "Stay near the key until the deploy is done.";
     NotNixos "not-nixos" Error "no NixOS"
         "The host runs no system of NixOS that could be read."
         "See what /run/current-system is on the host; `nixdash deploy HOST --first` makes the first deploy of a machine that becomes NixOS.";

@@ -117,6 +117,15 @@ pub enum CliError {
     /// Nobody can be asked and `--yes` was not given.
     #[error("there is no terminal to confirm on; add --yes to deploy without asking")]
     NobodyToAsk,
+    /// A password is to be typed, and there is no terminal.
+    #[error(
+        "sudo on {0} wants a password that is to be typed, and there is no terminal to ask on; name a \
+         source in hosts.toml, such as sudo_password = {{ env = \"NAME\" }}"
+    )]
+    NoTerminalForPassword(String),
+    /// No password was typed.
+    #[error("no password was typed, so nothing was done")]
+    NoPassword,
     /// A run is at work, and what was asked for would hold it up.
     #[error(
         "run #{0} is at work, and its builds would wait for the collector's lock; \
@@ -204,6 +213,8 @@ impl CliError {
             | Self::BinaryToTerminal
             | Self::Export(_)
             | Self::WriteExport { .. }
+            | Self::NoTerminalForPassword(_)
+            | Self::NoPassword
             | Self::NobodyToAsk => ExitCode::from(EXIT_USAGE),
             Self::RunAtWork(_)
             | Self::Reattach(_)

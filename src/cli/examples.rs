@@ -37,6 +37,7 @@ Examples:
   nixdash deploy samsung --to /nix/store/abc-nixos-system-samsung-26.05  Deploys that system
   nixdash deploy razer --first              The first deploy of a machine that becomes NixOS
   nixdash deploy - --yes                    Takes the names of hosts from standard input
+  nixdash deploy razer --ask-sudo-password  Asks once for the password that sudo wants there
   nixdash deploy all --yes --json           One JSON object per line";
 
 pub(super) const ROLLBACK: &str = "\
@@ -104,13 +105,13 @@ Examples:
   nixdash trust                             Trusts ./hosts.toml as it is now
   nixdash trust --revoke                    Takes that back";
 
-pub(super) const CONFIG: &str = "\
 pub(super) const TRUST_HOST: &str = "\
 Examples:
   nixdash trust-host razer                  Shows its ssh key and asks whether to accept it
   nixdash trust-host all --json             Keys of all hosts and what is known of them
   nixdash trust-host razer --fingerprint SHA256:…  Accepts exactly this key";
 
+pub(super) const CONFIG: &str = "\
 Examples:
   nixdash config check                      Says every mistake with its place and what to do
   nixdash config keys                       Prints every key and what it means";

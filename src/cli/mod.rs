@@ -37,10 +37,11 @@ mod selectors;
 mod show;
 mod status;
 mod strategies;
+mod sudo;
 mod trends;
 mod trust;
-mod verify;
 mod trust_host;
+mod verify;
 mod view_run;
 mod wait;
 mod wake;
@@ -119,10 +120,10 @@ enum CliCommand {
     /// Trusts the hosts.toml of this folder: its secrets, commands, flake and hosts may be used
     #[command(after_help = examples::TRUST)]
     Trust(trust::TrustArgs),
-    /// Looks at the configuration
     /// Shows the ssh key of a host and accepts it: one that is new, or another than before
     #[command(after_help = examples::TRUST_HOST)]
     TrustHost(trust_host::TrustHostArgs),
+    /// Looks at the configuration
     #[command(after_help = examples::CONFIG)]
     Config {
         #[command(subcommand)]
@@ -168,10 +169,10 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(CliCommand::Caches(args)) => caches::run(load::load_saying(hosts)?, args).await,
         Some(CliCommand::Exporter(args)) => exporter::run(load::load_saying(hosts)?, args).await,
         Some(CliCommand::Trust(args)) => trust::run(&args),
-        Some(CliCommand::Config { command }) => check::run(hosts, &command).await,
         Some(CliCommand::TrustHost(args)) => {
             trust_host::run(load::load_trusted(hosts)?, args).await
         }
+        Some(CliCommand::Config { command }) => check::run(hosts, &command).await,
         Some(CliCommand::Lab(args)) => match lab::run(args).await? {
             lab::LabOutcome::Exit(code) => Ok(ExitCode::from(code)),
             lab::LabOutcome::Dashboard { hosts_file } => {

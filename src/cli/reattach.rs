@@ -5,6 +5,7 @@
 use crate::cli::deploy::{CarriedOut, FaceArgs, carry_out, exit_code, leave_terminal, next};
 use crate::cli::left::{self, Ends};
 use crate::cli::show::{Display, Face, Notices};
+use crate::cli::sudo;
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, trust};
 use crate::deploy::{Control, JOURNAL_FORMAT, NotReplayable, Replayed, RunBegin, RunEntry, Untold};
 use crate::fleet::{Fleet, Outcome, RunEvent, RunId, RunWhat};
@@ -208,6 +209,7 @@ async fn go_on(
     if answer == Some(false) && face != Face::Nothing && !std::io::stdin().is_terminal() {
         return Err(ReattachError::NobodyToAsk { run }.into());
     }
+    let passwords = sudo::passwords(&fleet, &setup.root_hosts(), &args.face.sudo)?;
     if face == Face::Nothing {
         leave_terminal();
     }
@@ -238,6 +240,7 @@ async fn go_on(
         hosts: setup.hosts.iter().map(|host| host.name.clone()).collect(),
         begin: RunBegin::GoOn { replayed, untold },
         face,
+        passwords,
         says,
     };
     carry_out(carried).await

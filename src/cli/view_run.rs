@@ -49,6 +49,9 @@ pub(super) async fn show_run(
                 | Effect::Retry { .. }
                 | Effect::ListGenerations { .. }
                 | Effect::CompareGenerations { .. }
+                | Effect::KeepPassword { .. }
+                | Effect::FetchHostKeys { .. }
+                | Effect::AcceptHostKey { .. }
                 | Effect::Answer { .. }
                 | Effect::Reattach { .. }
                 | Effect::CancelRun { .. }

@@ -9,9 +9,9 @@ const IN_THE_ADDRESS: &str =
     "write it into the address: addresses = [\"user@name:port\"], several are tried in order";
 
 /// How nixdash becomes root.
-const BECOMES_ROOT: &str = "there is nothing to choose: nixdash logs in as the user of the address and, where that is not root, \
-     runs `sudo -n` (no doas, no run0, no password). Allow that user sudo without a password, or write \
-     root@ in `addresses`";
+const BECOMES_ROOT: &str = "nixdash logs in as the user of the address and, where that is not root, becomes root by the first of \
+     sudo, doas and run0 that asks for nothing. `elevate = \"sudo\"` names one of them, and `sudo_password = \
+     \"ask\"` gives sudo a password; or write root@ in `addresses`";
 
 /// What only flakes have.
 const FLAKES_ONLY: &str = "nixdash reads flakes only: write a flake.nix with nixosConfigurations.NAME for every host (colmena's \
@@ -72,11 +72,10 @@ const TRIED: &[(&[&str], &str)] = &[
             "run0",
             "usesudo",
             "useremotesudo",
-            "sudopassword",
+            "becomepassword",
             "asksudopassword",
             "interactivesudo",
             "privilegeescalationcommand",
-            "elevate",
             "become",
         ],
         BECOMES_ROOT,

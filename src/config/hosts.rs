@@ -3,10 +3,12 @@
 use crate::config::error::MistakeReport;
 use crate::config::flake::flake;
 use crate::config::keys::KeyTable;
-use crate::config::secret::Paths;
+use crate::config::secret::{self, Paths, Sources};
 use crate::config::section::{At, Section, nearest};
 use crate::config::value;
-use crate::fleet::{ActivationSettings, Address, Host, Strategy, WakeOnLan};
+use crate::fleet::{
+    ActivationSettings, Address, Elevate, Host, RootAccess, Strategy, SudoPassword, WakeOnLan,
+};
 use std::collections::{BTreeMap, HashMap};
 use toml::Spanned;
 use toml::de::DeValue;
@@ -176,6 +178,7 @@ pub(super) fn read(
             .map(|time| time.value),
         activation: activation(report, &section),
         wake: wake(report, &section, name, context.names),
+        root_access: root_access(report, &section, context.paths),
     })
 }
 
@@ -196,6 +199,39 @@ pub(super) fn activation(
         // A key of hosts only: the fleet's table does not know it.
         magic_rollback: section.boolean(report, "magic_rollback"),
     }
+}
+
+/// Reads how login users become root, which a host and the whole fleet may say.
+pub(super) fn root_access(
+    report: &mut MistakeReport<'_>,
+    section: &Section<'_>,
+    paths: Paths<'_>,
+) -> RootAccess {
+    let ways = [
+        ("auto", Elevate::Auto),
+        ("sudo", Elevate::Sudo),
+        ("doas", Elevate::Doas),
+        ("run0", Elevate::Run0),
+        ("none", Elevate::None),
+    ];
+    let elevate = section.word(report, "elevate", &ways);
+    let asks = section.raw("sudo_password").and_then(|value| value.get_ref().as_str());
+    let sudo_password = if asks == Some("ask") {
+        Some(SudoPassword::Ask)
+    } else {
+        secret::read(report, section, "sudo_password", Sources::AnyOrAsk, paths)
+            .map(SudoPassword::From)
+    };
+    if let (Some(way), Some(at)) = (elevate, section.key("sudo_password"))
+        && !way.value.takes_password()
+    {
+        report.error(
+            at,
+            format!("`sudo_password` in {} is of no use with this `elevate`", section.name()),
+            "only sudo is given a password: remove the key, or write elevate = \"sudo\"",
+        );
+    }
+    RootAccess { elevate: elevate.map(|way| way.value), sudo_password }
 }
 
 /// Reads how a host is woken.
@@ -302,5 +338,57 @@ fn keep(
             seen.insert(key, section.name().to_owned());
             addresses.push(address);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fleet::{Elevate, SecretSource, SudoPassword};
+    use std::path::Path;
+
+    /// Returns which questions are asked for all hosts.
+    fn questions(text: &str, all_ask: bool) -> Vec<String> {
+        let fleet = crate::config::parse(text, Path::new("/f/hosts.toml"), None).unwrap();
+        let names: Vec<String> = fleet.hosts.iter().map(|host| host.name.clone()).collect();
+        let asked = fleet.sudo_questions(&names, all_ask);
+        asked.into_iter().map(|names| names.join(" ")).collect()
+    }
+
+    #[test]
+    fn the_fleets_password_is_asked_for_once_and_a_hosts_own_by_itself() {
+        let text = "[fleet]\nsudo_password = \"ask\"\n[hosts.a]\n[hosts.b]\nsudo_password = \"ask\"\n\
+                    [hosts.c]\n[hosts.d]\nsudo_password = { env = \"D\" }\n[hosts.e]\nelevate = \"doas\"\n\
+                    [hosts.f]\naddresses = [\"root@f\"]\n";
+        assert_eq!(questions(text, false), ["a c", "b"]);
+        assert_eq!(questions(text, true), ["a c", "b"]);
+    }
+
+    #[test]
+    fn on_request_every_host_whose_user_is_not_root_is_asked_for() {
+        let text =
+            "[hosts.a]\n[hosts.b]\naddresses = [\"root@b\"]\n[hosts.c]\nelevate = \"none\"\n";
+        assert_eq!(questions(text, false), [] as [&str; 0]);
+        assert_eq!(questions(text, true), ["a"]);
+    }
+
+    #[test]
+    fn a_host_says_otherwise_than_its_fleet() {
+        let text = "[fleet]\nelevate = \"doas\"\n[hosts.a]\n[hosts.b]\nelevate = \"sudo\"\n\
+                    sudo_password = { command = [\"pass\", \"show\", \"b\"] }\n";
+        let fleet = crate::config::parse(text, Path::new("/f/hosts.toml"), None).unwrap();
+        let (a, b) = (fleet.host("a").unwrap(), fleet.host("b").unwrap());
+        assert_eq!((fleet.elevate_of(a), fleet.elevate_of(b)), (Elevate::Doas, Elevate::Sudo));
+        assert_eq!(fleet.sudo_password_of(a), None);
+        let Some(SudoPassword::From(SecretSource::Command { words, .. })) =
+            fleet.sudo_password_of(b)
+        else {
+            unreachable!("it names a program")
+        };
+        assert_eq!(words.join(" "), "pass show b");
+        assert!(
+            fleet.named_words().contains(
+                &"sudo_password of b, sent to the host's sudo: runs pass show b".to_owned()
+            )
+        );
     }
 }

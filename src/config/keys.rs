@@ -247,6 +247,23 @@ const FLEET: &[KnownKey] = &[
         "What answers a host that is connected.",
     ),
     key(
+        "elevate",
+        "`\"auto\"`, `\"sudo\"`, `\"doas\"`, `\"run0\"` or `\"none\"`",
+        "`\"auto\"`",
+        "How a login user that is not root becomes root. `auto`: by the first of sudo, doas and run0 that \
+         asks for nothing; where sudo asks for a password, by sudo with `sudo_password`. doas and run0 \
+         are used only where they ask for nothing. `none`: not at all, the login user has to be root.",
+    ),
+    key(
+        "sudo_password",
+        SUDO_PASSWORD,
+        "none is given",
+        "The password that sudo asks for. `ask`: `nixdash deploy` and the dashboard ask for it once, \
+         before the first deploy, and keep it in memory only; every host without a `sudo_password` of \
+         its own gets the same one. It reaches the host over ssh, on standard input, never as an \
+         argument or a file. A host that refuses it is not given it again.",
+    ),
+    key(
         "bootstrap_trust",
         "`true` or `false`",
         "`false`",
@@ -354,7 +371,17 @@ const HOSTS: &[KnownKey] = &[
         "The host that sends the packet which wakes this one, where this machine is in another \
          network.",
     ),
+    key("elevate", "as in `[fleet]`", "the fleet's", "As in `[fleet]`, for this host."),
+    key(
+        "sudo_password",
+        "as in `[fleet]`",
+        "the fleet's",
+        "As in `[fleet]`, for this host. With `ask` this host's password is asked for by itself.",
+    ),
 ];
+
+/// How the password for sudo is written.
+const SUDO_PASSWORD: &str = "`\"ask\"`, or `{ env = \"NAME\" }`, `{ file = \"PATH\" }` or `{ command = [\"PROGRAM\", \"ARG\"] }`";
 
 /// How a secret is written.
 const SECRET: &str =

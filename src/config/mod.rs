@@ -22,8 +22,8 @@ pub use error::{ConfigError, ConfigErrors};
 pub use keys::page as page_of_keys;
 
 use crate::fleet::{
-    ActivationSettings, Alarms, Evaluate, Fleet, Host, Retention, Rollout, Strategy, Targets, Tier,
-    TierKind, Trust,
+    ActivationSettings, Alarms, Evaluate, Fleet, Host, Retention, Rollout, RootAccess, Strategy,
+    Targets, Tier, TierKind, Trust,
 };
 use crate::nix::signature::parse_public_key;
 use error::MistakeReport;
@@ -82,6 +82,7 @@ pub fn fallback() -> Fleet {
         confirm_timeout: None,
         activation: ActivationSettings::default(),
         wake: None,
+        root_access: RootAccess::default(),
     };
     let tier = Tier {
         public_key: parse_public_key(NIXOS_KEY).ok(),
@@ -103,6 +104,7 @@ fn empty() -> Fleet {
         ssh_config: None,
         confirm_timeout: CONFIRM_TIMEOUT,
         activation: ActivationSettings::default(),
+        root_access: RootAccess::default(),
         bootstrap_trust: false,
         hosts: Vec::new(),
         tiers: Vec::new(),
@@ -177,7 +179,7 @@ fn read_fleet(
     section: &Section<'_>,
     fleet: &mut Fleet,
     hosts: &HostNames<'_>,
-    Paths { home, folder }: Paths<'_>,
+    paths @ Paths { home, folder }: Paths<'_>,
 ) {
     section.check_keys(report, &KeyTable::Fleet.names());
     let flake = section.parsed(report, "flake", |text| flake::flake(text, home, folder));
@@ -197,6 +199,7 @@ fn read_fleet(
         fleet.confirm_timeout = time.value;
     }
     fleet.activation = hosts::activation(report, section);
+    fleet.root_access = hosts::root_access(report, section, paths);
     fleet.bootstrap_trust = section.boolean(report, "bootstrap_trust").unwrap_or(false);
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Paths<'a> {
 pub(super) enum Sources {
     /// A variable, a file, or what a program prints.
     Any,
+    /// The same, or `"ask"`: a person types it.
+    AnyOrAsk,
     /// A file only, since a program reads it there.
     File,
 }
@@ -31,7 +33,7 @@ impl Sources {
     /// Returns the words of the table.
     fn words(self) -> &'static [&'static str] {
         match self {
-            Self::Any => &["env", "file", "command"],
+            Self::Any | Self::AnyOrAsk => &["env", "file", "command"],
             Self::File => &["file"],
         }
     }
@@ -40,6 +42,9 @@ impl Sources {
     fn shape(self) -> &'static str {
         match self {
             Self::Any => "write { env = \"…\" }, { file = \"…\" } or { command = [\"…\"] }",
+            Self::AnyOrAsk => {
+                "write \"ask\", { env = \"…\" }, { file = \"…\" } or { command = [\"…\"] }"
+            }
             Self::File => "write { file = \"…\" }",
         }
     }

@@ -135,6 +135,19 @@ pub struct Setup {
     pub hosts: Vec<HostSetup>,
 }
 
+impl Setup {
+    /// Returns the hosts on which something runs as root: those that are deployed and those that
+    /// build for them.
+    pub fn root_hosts(&self) -> Vec<String> {
+        let builders = self.hosts.iter().map(|host| host.build_on().to_owned());
+        let mut all: Vec<String> = self.hosts.iter().map(|host| host.name.clone()).collect();
+        all.extend(builders);
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+}
+
 /// A request that does not fit the fleet.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SetupError {

@@ -1,6 +1,6 @@
 //! A machine of the fleet and the addresses it answers at.
 
-use crate::fleet::{ActivationSettings, Strategy, WakeOnLan};
+use crate::fleet::{ActivationSettings, RootAccess, Strategy, WakeOnLan};
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
@@ -64,6 +64,8 @@ pub struct Host {
     pub activation: ActivationSettings,
     /// How it is woken when it sleeps; none: it is not.
     pub wake: Option<WakeOnLan>,
+    /// How the login user becomes root, instead of the fleet's way.
+    pub root_access: RootAccess,
 }
 
 impl Host {

@@ -25,7 +25,9 @@ mod log_line;
 mod redact;
 mod redact_json;
 mod rollout;
+mod root_access;
 mod run;
+mod secret;
 mod select;
 mod settings;
 mod speed;
@@ -61,19 +63,21 @@ pub use host_facts::{
     BootChoice, FilePlace, HostFacts, HostState, KernelPart, OldRoot, PowerFacts, StoreDepth,
     StoreFacts, SystemFacts, UpkeepFacts,
 };
+pub use host_key::{HostKey, HostKeyState, KnownKeyOf};
 pub use kept::KeptHost;
 pub use live::{LiveHost, LiveProgress, LiveRun};
-pub use host_key::{HostKey, HostKeyState, KnownKeyOf};
 pub use log_line::LogLine;
 pub use redact::redact;
 pub use redact_json::{printable_json, redact_json};
 pub use rollout::{
     Budget, Gate, GateQuestion, HostOrTag, OnFailure, OrderRule, Quota, Rollout, WaveRule,
 };
+pub use root_access::{Elevate, RootAccess, SudoPassword};
 pub use run::{
     GivenUpRoute, Goal, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, PlannedChanges,
     Progress, RemoteCommand, Route, Strategy, TakenRoute, UsualTimes, Wait,
 };
+pub use secret::Secret;
 pub use select::{SelectError, select, select_or_all};
 pub use settings::{Evaluate, Fleet, Retention, Targets};
 pub use speed::{RankedSpeed, SpeedSeen, TimedBytes, TimedFetch, slow_first, speed_seen};

@@ -1,6 +1,8 @@
 //! The checked fleet: what `hosts.toml` means.
 
-use crate::fleet::{ActivationSettings, Alarms, Budget, Host, Rollout, Strategy, Tier, Trust};
+use crate::fleet::{
+    ActivationSettings, Alarms, Budget, Host, Rollout, RootAccess, Strategy, Tier, Trust,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -63,6 +65,8 @@ pub struct Fleet {
     pub confirm_timeout: Duration,
     /// Settings of activations, for hosts that have none of their own.
     pub activation: ActivationSettings,
+    /// How login users become root, on hosts that say nothing else.
+    pub root_access: RootAccess,
     /// Whether the fetch may add the tier and its key to what the target trusts (first deploys).
     pub bootstrap_trust: bool,
     /// The hosts, in the file's order.

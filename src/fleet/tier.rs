@@ -232,6 +232,27 @@ pub enum SecretSource {
     },
 }
 
+impl SecretSource {
+    /// Returns the files that it names; words of a program are among them where they could be one.
+    pub fn named_files(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Env(_) => Vec::new(),
+            Self::File(path) => vec![path.clone()],
+            Self::Command { words, folder } => words.iter().map(|word| folder.join(word)).collect(),
+        }
+    }
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(variable) => write!(f, "variable {variable}"),
+            Self::File(file) => write!(f, "file {}", file.display()),
+            Self::Command { words, .. } => write!(f, "runs {}", words.join(" ")),
+        }
+    }
+}
+
 /// What a tier is shown before it lets us in: one of these, and where the secret in it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Login {

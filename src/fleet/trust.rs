@@ -5,7 +5,9 @@
 //! `ProxyCommand`, a flake. So until a person trusts it, only its names and addresses are used:
 //! caches are asked without a login, and no script is run on any host, this machine included.
 
-use crate::fleet::{Access, Fleet, GateQuestion, Rollout, SecretSource, TierKind};
+use crate::fleet::{
+    Access, Fleet, GateQuestion, Rollout, RootAccess, SecretSource, SudoPassword, TierKind,
+};
 use std::path::PathBuf;
 
 /// Whether what a `hosts.toml` names may be used.
@@ -30,12 +32,13 @@ impl Trust {
 
 impl Fleet {
     /// Returns the fleet without everything that only a trusted file may name: secrets and logins,
-    /// proxies, certificates, ssh configuration, flake, checks, and places from which hosts ask.
+    /// proxies, certificates, ssh configuration, passwords, flake, checks, and places from which hosts ask.
     #[must_use]
     pub fn untrusted(self, why: String) -> Self {
         let hosts = self.hosts.into_iter().map(|host| {
             let (check, flake, sign_key) = (Vec::new(), None, None);
-            crate::fleet::Host { check, flake, sign_key, ..host }
+            let root_access = RootAccess::default();
+            crate::fleet::Host { check, flake, sign_key, root_access, ..host }
         });
         let tiers = self.tiers.into_iter().map(|tier| {
             // A bucket's address names a profile with keys, and programs that Nix would read.
@@ -48,6 +51,7 @@ impl Fleet {
             flake: None,
             ssh_config: None,
             bootstrap_trust: false,
+            root_access: RootAccess::default(),
             prometheus: None,
             theme: None,
             rollout: Rollout { gates: Vec::new(), ..self.rollout },
@@ -57,21 +61,29 @@ impl Fleet {
         }
     }
 
+    /// Returns where passwords for sudo are read, each with whose it is.
+    fn sudo_sources(&self) -> Vec<(&str, &SecretSource)> {
+        let hosts = self.hosts.iter().map(|host| (host.name.as_str(), &host.root_access));
+        let all = std::iter::once(("the fleet", &self.root_access)).chain(hosts);
+        let named = all.filter_map(|(whose, access)| match &access.sudo_password {
+            Some(SudoPassword::From(source)) => Some((whose, source)),
+            Some(SudoPassword::Ask) | None => None,
+        });
+        named.collect()
+    }
+
     /// Returns every file that the fleet names; words of commands are among them where they could
     /// be one. Relative ones start from the folder of `hosts.toml`.
     pub fn named_files(&self) -> Vec<PathBuf> {
         let mut files: Vec<PathBuf> = self.ssh_config.iter().cloned().collect();
         files.extend(self.theme.iter().filter(|name| name.contains('/')).map(PathBuf::from));
+        for (_, source) in self.sudo_sources() {
+            files.extend(source.named_files());
+        }
         for tier in &self.tiers {
             files.extend(tier.access.ca_file.iter().cloned());
             for (_, source) in tier.access.login.secrets() {
-                match source {
-                    SecretSource::Env(_) => {}
-                    SecretSource::File(path) => files.push(path.clone()),
-                    SecretSource::Command { words, folder } => {
-                        files.extend(words.iter().map(|word| folder.join(word)));
-                    }
-                }
+                files.extend(source.named_files());
             }
         }
         files
@@ -101,6 +113,9 @@ impl Fleet {
                 }
             });
         }
+        for (whose, source) in self.sudo_sources() {
+            lines.push(format!("sudo_password of {whose}, sent to the host's sudo: {source}"));
+        }
         for tier in &self.tiers {
             let name = &tier.name;
             if let TierKind::Cachix { api: Some(api) } = &tier.kind {
@@ -108,17 +123,7 @@ impl Fleet {
             }
             let to = tier.login_url();
             for (key, source) in tier.access.login.secrets() {
-                lines.push(match source {
-                    SecretSource::Env(variable) => {
-                        format!("{key} of {name}, sent to {to}: variable {variable}")
-                    }
-                    SecretSource::File(file) => {
-                        format!("{key} of {name}, sent to {to}: file {}", file.display())
-                    }
-                    SecretSource::Command { words, .. } => {
-                        format!("{key} of {name}, sent to {to}: runs {}", words.join(" "))
-                    }
-                });
+                lines.push(format!("{key} of {name}, sent to {to}: {source}"));
             }
             lines.extend(tier.access.proxy.iter().map(|proxy| format!("proxy of {name}: {proxy}")));
         }

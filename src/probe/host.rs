@@ -62,7 +62,8 @@ fn is_worth_a_second_try(error: &RemoteError) -> bool {
     match error.trouble {
         Trouble::Unreachable | Trouble::Lost => true,
         Trouble::Denied
-        | Trouble::HostKey
+        | Trouble::HostKey(_)
+        | Trouble::NotRoot(_)
         | Trouble::Locked
         | Trouble::Slow(_)
         | Trouble::Untrusted

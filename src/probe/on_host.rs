@@ -18,7 +18,7 @@ use crate::probe::memory::{Memory, MemoryPart};
 use crate::probe::signed::{SignedNarinfo, Taken};
 use crate::probe::transport::curl::{CacheAddress, CurlHost};
 use crate::probe::transport::{HttpReply, RequestError, RequestTrouble};
-use crate::remote::{Output, Script, ScriptRunner};
+use crate::remote::{Output, Script, ScriptRunner, Trouble};
 pub(super) use daemon::remember;
 use daemon::{DaemonStart, DaemonState, SettingsFiles, relate};
 use futures_util::stream::{self, StreamExt as _};
@@ -145,8 +145,11 @@ async fn settings(runner: &dyn ScriptRunner, host: &str) -> Result<Output, Strin
     let as_root = runner.run(host, &script.clone().root()).await;
     let output = match as_root {
         Ok(output) if output.is_ok() => output,
-        // sudo asked for a password, or the host has none.
         Ok(_) => runner.run(host, &script).await.map_err(|error| error.to_string())?,
+        // sudo asked for a password, or the host has none.
+        Err(error) if matches!(error.trouble, Trouble::NotRoot(_)) => {
+            runner.run(host, &script).await.map_err(|error| error.to_string())?
+        }
         Err(error) => return Err(error.to_string()),
     };
     if output.is_ok() {

@@ -7,6 +7,7 @@
 
 use crate::fleet::{Address, printable_line};
 use crate::remote::master::{Master, chain, destination};
+use crate::remote::root::{RootWay, ToldWay, refusal};
 use crate::remote::wire::{Between, Marks, Wire, wire};
 use crate::remote::{Output, RemoteError, Script, Trouble};
 use openssh::Stdio;
@@ -14,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
+use zeroize::Zeroizing;
 
 /// Longest line that is passed on, in bytes; the rest of a longer one is dropped.
 const LINE_LIMIT: usize = 1 << 20;
@@ -30,15 +32,18 @@ pub(super) enum Sink {
     Lines(mpsc::Sender<Vec<u8>>),
 }
 
-/// Runs a script on a channel of a connection.
+/// What became of a script, and in which way it became root.
+pub(super) type Ran = (Output, Option<ToldWay>);
+
+/// Runs a script on a channel of a connection, as root by a way.
 pub(super) async fn run(
     host: &str,
     master: &Arc<Master>,
-    script: &Script,
+    (script, way): (&Script, Option<&RootWay>),
     sink: Sink,
-) -> Result<Output, RemoteError> {
+) -> Result<Ran, RemoteError> {
     let lost = |error: &openssh::Error| RemoteError::new(host, Trouble::Lost, &chain(error));
-    let wire = wire(script);
+    let wire = wire(script, way);
     let mut child = Arc::clone(master.session())
         .arc_raw_command(wire.command)
         .stdin(Stdio::piped())
@@ -55,7 +60,7 @@ pub(super) async fn run(
     let ended = child.wait().await;
     if let Some(code) = said.code {
         // The script itself told how it ended: what its login shell made of that is not asked.
-        return Ok(Output { code, stdout: said.stdout, stderr: said.stderr });
+        return Ok((Output { code, stdout: said.stdout, stderr: said.stderr }, said.told));
     }
     let code = match ended {
         Ok(status) => status.code().unwrap_or(-1),
@@ -66,29 +71,29 @@ pub(super) async fn run(
         }
         Err(error) => return Err(lost(&error)),
     };
-    said.without_end(host, code)
+    said.without_end(host, way, code)
 }
 
-/// Runs a script in a process of this machine.
+/// Runs a script in a process of this machine, as root by a way.
 pub(super) async fn run_here(
     host: &str,
-    script: &Script,
+    (script, way): (&Script, Option<&RootWay>),
     sink: Sink,
-) -> Result<Output, RemoteError> {
-    let wire = wire(script);
+) -> Result<Ran, RemoteError> {
+    let wire = wire(script, way);
     let mut command = tokio::process::Command::new("/bin/sh");
     command.arg("-c").arg(&wire.command);
-    run_process(host, command, wire, script, sink).await
+    run_process(host, command, wire, (script, way), sink).await
 }
 
 /// Runs a script over an ssh process of its own, which lends the person's agent to the host.
 pub(super) async fn run_with_agent(
     host: &str,
     (address, config): (&Address, Option<&Path>),
-    script: &Script,
+    (script, way): (&Script, Option<&RootWay>),
     sink: Sink,
-) -> Result<Output, RemoteError> {
-    let wire = wire(script);
+) -> Result<Ran, RemoteError> {
+    let wire = wire(script, way);
     let mut command = tokio::process::Command::new("ssh");
     for setting in
         ["ForwardAgent=yes", "ControlMaster=no", "ControlPath=none", "ServerAliveInterval=4"]
@@ -96,9 +101,9 @@ pub(super) async fn run_with_agent(
         command.arg("-o").arg(setting);
     }
     command.args(destination(address, config)).arg(&wire.command);
-    match run_process(host, command, wire, script, sink).await {
+    match run_process(host, command, wire, (script, way), sink).await {
         // ssh's own exit code, of a login that failed or a connection that broke.
-        Ok(output) if output.code == 255 => Err(RemoteError::from_ssh(host, &output.stderr)),
+        Ok((output, _)) if output.code == 255 => Err(RemoteError::from_ssh(host, &output.stderr)),
         result => result,
     }
 }
@@ -108,9 +113,9 @@ async fn run_process(
     host: &str,
     mut command: tokio::process::Command,
     wire: Wire,
-    script: &Script,
+    (script, way): (&Script, Option<&RootWay>),
     sink: Sink,
-) -> Result<Output, RemoteError> {
+) -> Result<Ran, RemoteError> {
     let program = command.as_std().get_program().to_string_lossy().into_owned();
     let here = |error: std::io::Error| {
         RemoteError::new(host, Trouble::Here, &format!("could not run {program}: {error}"))
@@ -128,8 +133,8 @@ async fn run_process(
     let said = talk((stdin, wire.input, keep_open), stdout, stderr, &wire.marks, sink).await;
     let status = child.wait().await.map_err(here)?;
     match said.code {
-        Some(code) => Ok(Output { code, stdout: said.stdout, stderr: said.stderr }),
-        None => said.without_end(host, status.code().unwrap_or(-1)),
+        Some(code) => Ok((Output { code, stdout: said.stdout, stderr: said.stderr }, said.told)),
+        None => said.without_end(host, way, status.code().unwrap_or(-1)),
     }
 }
 
@@ -141,19 +146,32 @@ struct CollectedOutput {
     code: Option<i32>,
     /// Whether the script began at all.
     has_begun: bool,
+    /// In which way it became root, or tried to.
+    told: Option<ToldWay>,
 }
 
 impl CollectedOutput {
     /// Says what it means that the script did not come to its end and its channel gave a code.
-    fn without_end(self, host: &str, code: i32) -> Result<Output, RemoteError> {
+    fn without_end(self, host: &str, way: Option<&RootWay>, code: i32) -> Result<Ran, RemoteError> {
+        let said = match way.and_then(RootWay::password) {
+            // What a host prints before the script may be what it was given.
+            Some(password) => password.hide_in(&self.stderr),
+            None => self.stderr,
+        };
+        if self.told == Some(ToldWay::Proven) {
+            return Ok((Output::default(), self.told));
+        }
+        if let (false, Some(way), Some(told)) = (self.has_begun, way, self.told) {
+            return Err(refusal(host, way, told, &said));
+        }
         if code != 0 {
-            return Ok(Output { code, stdout: self.stdout, stderr: self.stderr });
+            return Ok((Output { code, stdout: self.stdout, stderr: said }, self.told));
         }
         if self.has_begun {
             let cause = "the script broke off before its end";
             return Err(RemoteError::new(host, Trouble::Lost, cause));
         }
-        let printed = self.stderr.lines().map(printable_line).find(|line| !line.trim().is_empty());
+        let printed = said.lines().map(printable_line).find(|line| !line.trim().is_empty());
         let cause = match printed {
             Some(line) => format!("its login runs something else than what it was asked: {line}"),
             None => "its login runs something else than what it was asked".to_owned(),
@@ -171,7 +189,7 @@ impl CollectedOutput {
 ///
 /// The input stays open until the script ends when the script has a watcher on it.
 async fn talk<I, O, E>(
-    (stdin, input, keep_open): (Option<I>, Vec<u8>, bool),
+    (stdin, input, keep_open): (Option<I>, Zeroizing<Vec<u8>>, bool),
     stdout: Option<O>,
     stderr: Option<E>,
     marks: &Marks,
@@ -187,6 +205,7 @@ where
         // A script that ends before it has read everything is judged by its exit code.
         let written = stdin.write_all(&input).await;
         let flushed = stdin.flush().await;
+        drop(input);
         (written.is_ok() && flushed.is_ok() && keep_open).then_some(stdin)
     };
     let read = async { tokio::join!(drain(stdout, sink, marks), drain(stderr, Sink::Keep, marks)) };
@@ -201,7 +220,8 @@ where
         // It did not run: whatever was printed says why.
         format!("{}\n{}{}", out_filter.noise(), err_filter.noise(), text(err.0))
     };
-    CollectedOutput { stdout: text(out.0), stderr, code: out_filter.code(), has_begun }
+    let told = err_filter.told();
+    CollectedOutput { stdout: text(out.0), stderr, code: out_filter.code(), has_begun, told }
 }
 
 /// Reads an output to its end; returns what the script printed, or sends it line by line.
@@ -269,7 +289,7 @@ mod tests {
     #[tokio::test]
     async fn a_script_sees_its_arguments_and_its_input() {
         let script = Script::new("printf '%s|' \"$@\"; cat").arg("a b").arg("it's").stdin("data");
-        let output = run_here("here", &script, Sink::Keep).await.unwrap();
+        let output = run_here("here", (&script, None), Sink::Keep).await.unwrap().0;
         assert_eq!((output.code, output.stdout.as_str()), (0, "a b|it's|data"));
     }
 
@@ -277,7 +297,7 @@ mod tests {
     async fn lines_arrive_one_by_one_and_the_exit_code_last() {
         let (sender, mut lines) = mpsc::channel(8);
         let script = Script::new("echo one; printf 'two'; echo oops >&2; exit 7");
-        let output = run_here("here", &script, Sink::Lines(sender)).await.unwrap();
+        let output = run_here("here", (&script, None), Sink::Lines(sender)).await.unwrap().0;
         assert_eq!(lines.recv().await.unwrap(), b"one");
         assert_eq!(lines.recv().await.unwrap(), b"two");
         assert_eq!((output.code, output.complaint().as_str()), (7, "oops"));
@@ -289,7 +309,7 @@ mod tests {
         let file = dir.path().join("pid");
         let script = Script::new("sleep 300 & echo $! >\"$1.new\"; mv \"$1.new\" \"$1\"; wait")
             .arg(file.to_string_lossy());
-        let call = run_here("here", &script, Sink::Keep);
+        let call = run_here("here", (&script, None), Sink::Keep);
         let started = async {
             while !file.exists() {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;

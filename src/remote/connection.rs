@@ -4,17 +4,23 @@
 //! one persistent shell on it, and a [`Way::Fresh`] script gets a connection of its own, which takes
 //! the place of the kept one when the script succeeded. How connections are made is in `login`.
 
-use crate::fleet::{Address, Fleet, Host};
-use crate::remote::channel::{self, Sink};
+use crate::fleet::{Address, Fleet, Host, Secret, SudoPassword};
+use crate::remote::channel::{self, Ran, Sink};
 use crate::remote::login::{LoginPast, Logins};
 use crate::remote::master::Master;
+use crate::remote::root::{PasswordStep, RootPast, RootWay};
 use crate::remote::shell::Shell;
 use crate::remote::turn::Turn;
-use crate::remote::{Answer, Output, RemoteError, Script, ScriptRunner, Trouble, Way};
+use crate::remote::{
+    Answer, NotRoot, Output, RemoteError, Script, ScriptRunner, Trouble, Way, resolve,
+};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc};
+
+/// A script, and the way in which it becomes root where it has to.
+type Elevated<'a> = (&'a Script, Option<&'a RootWay>);
 
 /// How long closing all connections may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -39,6 +45,7 @@ struct HostConnection {
     channels: Semaphore,
     past: LoginPast,
     shown: Mutex<ConnectionStatus>,
+    root: RootPast,
 }
 
 /// What is told of a host's connection without waiting for it.
@@ -56,6 +63,7 @@ impl HostConnection {
             channels: Semaphore::new(CHANNELS),
             past: LoginPast::default(),
             shown: Mutex::default(),
+            root: RootPast::default(),
         }
     }
 
@@ -83,6 +91,13 @@ impl Remote {
             fleet.hosts.iter().map(|host| (host.name.clone(), HostConnection::new())).collect();
         let logins = Logins::new(fleet.ssh_config.clone());
         Self { inner: Arc::new(Inner { fleet, places, logins }) }
+    }
+
+    /// Gives the password that a person typed for sudo on a host; it is kept in memory only.
+    pub fn give_sudo_password(&self, host: &str, password: Secret) {
+        if let Some(place) = self.inner.places.get(host) {
+            place.root.give(host, password);
+        }
     }
 
     /// Closes every connection that is open, within two seconds; scripts that still run are lost.
@@ -134,16 +149,16 @@ impl Inner {
         &self,
         host: &Host,
         place: &HostConnection,
-        (script, sink): (&Script, Sink),
+        (script, sink): (Elevated<'_>, Sink),
         turn: &Turn,
-    ) -> Result<Output, RemoteError> {
+    ) -> Result<Ran, RemoteError> {
         let last = turn.wait(place.link.lock()).await.address.clone();
         let (master, address) = self.logins.connect(host, &place.past, last.as_ref(), turn).await?;
-        let output = channel::run(&host.name, &master, script, sink).await?;
-        if output.is_ok() {
+        let ran = channel::run(&host.name, &master, script, sink).await?;
+        if ran.0.is_ok() {
             place.link.lock().await.keep(place, &master, address);
         }
-        Ok(output)
+        Ok(ran)
     }
 
     /// Forgets a connection that broke, unless another one has taken its place already.
@@ -163,21 +178,11 @@ impl Inner {
         }
         let turn = Turn::new(script.limit);
         let work = async {
-            if host.is_local() {
-                return channel::run_here(name, script, sink).await;
-            }
-            match script.way {
-                Way::Shell => self.over_shell(host, place, script, &turn).await,
-                Way::Channel => self.over_channel(host, place, (script, sink), &turn).await,
-                Way::Fresh => self.over_new_connection(host, place, (script, sink), &turn).await,
-                Way::Agent => {
-                    let last = turn.wait(place.link.lock()).await.address.clone();
-                    let Some(address) = last.as_ref().or(host.addresses.first()) else {
-                        return channel::run_here(name, script, sink).await;
-                    };
-                    let config = self.fleet.ssh_config.as_deref();
-                    channel::run_with_agent(name, (address, config), script, sink).await
-                }
+            if script.root {
+                self.run_as_root(host, place, (script, sink), &turn).await
+            } else {
+                let ran = self.travel(host, place, ((script, None), sink), &turn).await;
+                ran.map(|(output, _)| output)
             }
         };
         match turn.within(work).await {
@@ -186,14 +191,134 @@ impl Inner {
         }
     }
 
-    /// Runs a script on a channel; a connection that broke while it was idle is made anew once.
-    async fn over_channel(
+    /// Runs a script by its way over the network, or here.
+    async fn travel(
+        &self,
+        host: &Host,
+        place: &HostConnection,
+        (script, sink): (Elevated<'_>, Sink),
+        turn: &Turn,
+    ) -> Result<Ran, RemoteError> {
+        if host.is_local() {
+            return channel::run_here(&host.name, script, sink).await;
+        }
+        match script.0.way {
+            Way::Shell if script.1.is_none() => {
+                let output = self.over_shell(host, place, script.0, turn).await?;
+                Ok((output, None))
+            }
+            // Whoever is root has a process tree of its own.
+            Way::Shell | Way::Channel => self.over_channel(host, place, (script, sink), turn).await,
+            Way::Fresh => self.over_new_connection(host, place, (script, sink), turn).await,
+            Way::Agent => {
+                let last = turn.wait(place.link.lock()).await.address.clone();
+                let Some(address) = last.as_ref().or(host.addresses.first()) else {
+                    return channel::run_here(&host.name, script, sink).await;
+                };
+                let config = self.fleet.ssh_config.as_deref();
+                channel::run_with_agent(&host.name, (address, config), script, sink).await
+            }
+        }
+    }
+
+    /// Runs a script as root, by the way that worked before; where sudo wants a password, with that.
+    async fn run_as_root(
         &self,
         host: &Host,
         place: &HostConnection,
         (script, sink): (&Script, Sink),
         turn: &Turn,
     ) -> Result<Output, RemoteError> {
+        let way = place.root.way(self.fleet.elevate_of(host));
+        let first = self.travel_as_root(host, place, ((script, &way), sink.clone()), turn).await;
+        match first {
+            Err(error) if error.trouble == Trouble::NotRoot(NotRoot::PasswordNeeded) => {
+                let way = self.password(host, place, error, turn).await?;
+                self.travel_as_root(host, place, ((script, &way), sink), turn).await
+            }
+            other => other,
+        }
+    }
+
+    /// Runs a script as root by this way, and remembers how that went.
+    async fn travel_as_root(
+        &self,
+        host: &Host,
+        place: &HostConnection,
+        ((script, way), sink): ((&Script, &RootWay), Sink),
+        turn: &Turn,
+    ) -> Result<Output, RemoteError> {
+        match self.travel(host, place, ((script, Some(way)), sink), turn).await {
+            Ok((output, told)) => {
+                // Without a word it is not known whether anything made us root.
+                if told.is_some() {
+                    place.root.note(way, told);
+                }
+                Ok(output)
+            }
+            Err(error) => {
+                if matches!(error.trouble, Trouble::NotRoot(_)) {
+                    place.root.note_refusal(way, &error);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns the way with a password that sudo takes: one that it took before, else one that was
+    /// given or can be read, after it was tried once. `needed` is told where there is none.
+    async fn password(
+        &self,
+        host: &Host,
+        place: &HostConnection,
+        needed: RemoteError,
+        turn: &Turn,
+    ) -> Result<RootWay, RemoteError> {
+        let _alone = turn.wait(place.root.proof.lock()).await;
+        if let PasswordStep::Missing = place.root.password()? {
+            let Some(SudoPassword::From(source)) = self.fleet.sudo_password_of(host) else {
+                return Err(needed);
+            };
+            match turn.wait(resolve(source)).await {
+                Ok(secret) => place.root.give(&host.name, secret),
+                Err(error) => {
+                    let cause = format!("the password for sudo could not be read: {error}");
+                    let hint = error.hint().to_owned();
+                    let error = RemoteError::not_root(&host.name, NotRoot::PasswordNeeded, &cause);
+                    let error = RemoteError { hint, ..error };
+                    place.root.give_up(&error);
+                    return Err(error);
+                }
+            }
+        }
+        match place.root.password()? {
+            PasswordStep::Use(way) => Ok(way),
+            PasswordStep::Missing => Err(needed),
+            PasswordStep::Prove(secret) => {
+                let way = RootWay::Prove(Arc::clone(&secret));
+                let nothing = Script::new(":").root();
+                place.root.begin_try(&host.name);
+                let tried = ((&nothing, &way), Sink::Keep);
+                let tried = self.travel_as_root(host, place, tried, turn).await;
+                if let Err(error) = &tried
+                    && !error.may_have_run()
+                    && !matches!(error.trouble, Trouble::NotRoot(_))
+                {
+                    place.root.not_tried(&secret);
+                }
+                tried.map(|_| RootWay::Password(secret))
+            }
+        }
+    }
+
+    /// Runs a script on a channel; a connection that broke while it was idle is made anew once.
+    async fn over_channel(
+        &self,
+        host: &Host,
+        place: &HostConnection,
+        (script, sink): (Elevated<'_>, Sink),
+        turn: &Turn,
+    ) -> Result<Ran, RemoteError> {
         let _permit = turn.wait(place.channels.acquire()).await;
         let mut master = self.master(host, place, turn).await?;
         if master.session().check().await.is_err() {

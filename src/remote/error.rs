@@ -1,6 +1,7 @@
 //! Why a script could not be run on a host, and what to do about it.
 
 use crate::fleet::{Code, HostState, printable_line};
+use crate::remote::not_root::NotRoot;
 use crate::remote::route::REFUSED;
 use std::time::Duration;
 
@@ -12,10 +13,12 @@ pub enum Trouble {
     /// It answered and refused the login: a key, a user, or no login from here for a while. Asking
     /// again soon makes OpenSSH refuse this machine altogether.
     Denied,
-    /// It answered with a host key that is not the known one, or none is known.
-    HostKey,
+    /// It answered with a host key that is not taken.
+    HostKey(KeyTrouble),
     /// It started and waits for its disk to be unlocked: what answers is its initrd.
     Locked,
+    /// It let us in, and did not make us root.
+    NotRoot(NotRoot),
     /// The connection ended while the script ran.
     Lost,
     /// The script took longer than its limit.
@@ -25,6 +28,17 @@ pub enum Trouble {
     /// Something on this machine: no ssh program, a mistake in ssh's configuration, no such host in
     /// the fleet.
     Here,
+}
+
+/// Why a host key is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyTrouble {
+    /// None is known of it.
+    Unknown,
+    /// Another one is known of it.
+    Changed,
+    /// ssh does not take it for another reason, such as that it is revoked.
+    Refused,
 }
 
 /// A script could not be run on a host.
@@ -56,10 +70,11 @@ impl RemoteError {
             Trouble::Denied => {
                 "load your key with ssh-add, or name user and key in ~/.ssh/config".to_owned()
             }
-            Trouble::HostKey => host_key_hint(cause),
+            Trouble::HostKey(why) => host_key_hint(host, *why),
             Trouble::Locked => {
                 "unlock its disk: log in to its initrd by hand, or at its keyboard".to_owned()
             }
+            Trouble::NotRoot(why) => why.hint(host),
             Trouble::Lost => "the connection broke; it is made anew at the next try".to_owned(),
             Trouble::Slow(limit) => format!(
                 "it did not finish within {}; is the host overloaded or asleep?",
@@ -69,6 +84,11 @@ impl RemoteError {
             Trouble::Here => "this is a problem of this machine, not of the host".to_owned(),
         };
         Self { host: host.to_owned(), trouble, cause: printable_line(cause), hint }
+    }
+
+    /// Makes the error of a host that let us in and did not make us root.
+    pub fn not_root(host: &str, why: NotRoot, cause: &str) -> Self {
+        Self::new(host, Trouble::NotRoot(why), cause)
     }
 
     /// Sorts what ssh printed when it could not connect.
@@ -87,9 +107,12 @@ impl RemoteError {
         let (trouble, line) = if said.contains(REFUSED) {
             (Trouble::Denied, REFUSED)
         } else if let Some(line) = find(&["host key is known"]) {
-            (Trouble::HostKey, line)
-        } else if find(&["Host key verification failed", "IDENTIFICATION HAS CHANGED"]).is_some() {
-            (Trouble::HostKey, last)
+            (Trouble::HostKey(KeyTrouble::Unknown), line)
+        } else if let Some(line) = find(&["IDENTIFICATION HAS CHANGED", "has changed and you have"])
+        {
+            (Trouble::HostKey(KeyTrouble::Changed), line)
+        } else if find(&["Host key verification failed"]).is_some() {
+            (Trouble::HostKey(KeyTrouble::Refused), last)
         } else if let Some(line) = find(&["Permission denied (", "Too many authentication"]) {
             (Trouble::Denied, line)
         } else if let Some(line) = find(&[
@@ -108,7 +131,7 @@ impl RemoteError {
     /// Returns the state that a probe shows for this error.
     pub fn host_state(&self) -> HostState {
         match self.trouble {
-            Trouble::Denied | Trouble::HostKey => HostState::Denied,
+            Trouble::Denied | Trouble::HostKey(_) | Trouble::NotRoot(_) => HostState::Denied,
             Trouble::Locked => HostState::Locked,
             Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_) => HostState::Offline,
             Trouble::Untrusted | Trouble::Here => HostState::Unknown,
@@ -120,8 +143,11 @@ impl RemoteError {
         match self.trouble {
             Trouble::Unreachable => Code::HostUnreachable,
             Trouble::Denied => Code::LoginRefused,
-            Trouble::HostKey => Code::HostKeyRefused,
+            Trouble::HostKey(KeyTrouble::Unknown) => Code::HostKeyUnknown,
+            Trouble::HostKey(KeyTrouble::Changed) => Code::HostKeyChanged,
+            Trouble::HostKey(KeyTrouble::Refused) => Code::HostKeyRefused,
             Trouble::Locked => Code::DiskLocked,
+            Trouble::NotRoot(why) => why.code(),
             Trouble::Lost => Code::ConnectionLost,
             Trouble::Slow(_) => Code::HostSlow,
             Trouble::Untrusted => Code::FileNotTrusted,
@@ -138,7 +164,11 @@ impl RemoteError {
     pub fn is_passing(&self) -> bool {
         match self.trouble {
             Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_) | Trouble::Locked => true,
-            Trouble::Denied | Trouble::HostKey | Trouble::Untrusted | Trouble::Here => false,
+            Trouble::Denied
+            | Trouble::HostKey(_)
+            | Trouble::NotRoot(_)
+            | Trouble::Untrusted
+            | Trouble::Here => false,
         }
     }
 
@@ -147,21 +177,25 @@ impl RemoteError {
         match self.trouble {
             Trouble::Untrusted | Trouble::Here => 0,
             Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_) => 1,
-            Trouble::HostKey => 2,
+            Trouble::HostKey(_) => 2,
             Trouble::Denied => 3,
             Trouble::Locked => 4,
+            Trouble::NotRoot(_) => 5,
         }
     }
 }
 
 /// Returns what to do about a host key.
-fn host_key_hint(said: &str) -> String {
-    if said.contains("host key is known") {
-        "its host key is not known yet: ssh to it once by hand and compare the key".to_owned()
-    } else {
-        "its host key is not the one in known_hosts: find out why; a machine that was installed \
-         anew needs ssh-keygen -R"
-            .to_owned()
+fn host_key_hint(host: &str, why: KeyTrouble) -> String {
+    match why {
+        KeyTrouble::Unknown => {
+            format!("`nixdash trust-host {host}` shows its key, to be compared and accepted")
+        }
+        KeyTrouble::Changed => format!(
+            "it was installed anew, or another machine has its address, or somebody stands between; find \
+             out which, then `nixdash trust-host {host}` shows both keys"
+        ),
+        KeyTrouble::Refused => format!("`ssh -v {host}` by hand shows more"),
     }
 }
 
@@ -176,11 +210,16 @@ mod tests {
             ("ssh: connect to host 10.0.0.9 port 22: No route to host", Trouble::Unreachable),
             ("ssh: Could not resolve hostname x: Name or service not known", Trouble::Unreachable),
             ("me@10.0.0.9: Permission denied (publickey).", Trouble::Denied),
-            ("@@@\nHost key verification failed.", Trouble::HostKey),
+            ("@@@\nHost key verification failed.", Trouble::HostKey(KeyTrouble::Refused)),
+            (
+                "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\n\
+                 Host key verification failed.",
+                Trouble::HostKey(KeyTrouble::Changed),
+            ),
             (
                 "No ED25519 host key is known for x and you have requested strict checking.\n\
                  Host key verification failed.",
-                Trouble::HostKey,
+                Trouble::HostKey(KeyTrouble::Unknown),
             ),
             (
                 "debug1: kex_exchange_identification: banner line 0: Not allowed at this time\n\
@@ -204,7 +243,10 @@ mod tests {
         let all = [
             Trouble::Unreachable,
             Trouble::Denied,
-            Trouble::HostKey,
+            Trouble::HostKey(KeyTrouble::Unknown),
+            Trouble::HostKey(KeyTrouble::Changed),
+            Trouble::HostKey(KeyTrouble::Refused),
+            Trouble::NotRoot(NotRoot::PasswordNeeded),
             Trouble::Locked,
             Trouble::Lost,
             Trouble::Slow(Duration::ZERO),
@@ -213,7 +255,7 @@ mod tests {
         ];
         let codes = all.map(|trouble| RemoteError::new("samsung", trouble, "no").code());
         assert_eq!(codes.into_iter().collect::<BTreeSet<_>>().len(), codes.len());
-        assert_eq!((codes[2], codes[3]), (Code::HostKeyRefused, Code::DiskLocked));
+        assert_eq!((codes[2], codes[6]), (Code::HostKeyUnknown, Code::DiskLocked));
     }
 
     #[test]

@@ -268,7 +268,7 @@ impl Logins {
             }
         };
         let error = failed.error(&host.name);
-        if let (Trouble::HostKey, NoMaster::Ssh(log)) = (&error.trouble, &failed)
+        if let (Trouble::HostKey(_), NoMaster::Ssh(log)) = (&error.trouble, &failed)
             && let Some(cause) = unlock::known_elsewhere(log, host, address, &route).await
         {
             return Err(RemoteError::new(&host.name, Trouble::Locked, &cause));

@@ -96,6 +96,8 @@ impl Master {
         let said = socket.dir.path().join("said");
         let status = tokio::process::Command::new("ssh")
             .args(arguments(address, config, &socket.path(), &log))
+            // The ssh of a machine on the way does not have our settings, and would ask on the terminal.
+            .env("SSH_ASKPASS_REQUIRE", "force")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(&said)?)

@@ -1,31 +1,16 @@
 //! Secrets: read as late as possible, and shown nowhere.
 
-use crate::fleet::SecretSource;
+use crate::fleet::{Secret, SecretSource};
 use crate::remote::{Program, ProgramError};
 use std::path::PathBuf;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Longest secret that is taken, in bytes.
 const LIMIT: usize = 64 * 1024;
 
 /// How long a program that prints a secret may take: somebody may have to touch a key.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
-
-/// A text that must not be shown. It has neither `Display` nor `Debug`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Makes a secret of a text.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// Returns the text, for the one place that sends it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
 
 /// A secret could not be read. The text of the secret is in none of the messages.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +95,7 @@ pub async fn resolve(source: &SecretSource) -> Result<Secret, SecretError> {
             (program, output.stdout)
         }
     };
+    let text = Zeroizing::new(text);
     let text = text.trim_end_matches(['\r', '\n']);
     let odd = |c: char| c.is_control() && c != '\n' && c != '\t';
     if text.is_empty() || text.len() > LIMIT || text.contains(odd) {

@@ -5,17 +5,30 @@
 //! exit 74;; esac'`, which every login shell (fish and nushell too) takes as it stands. The text
 //! (N bytes) follows on standard input and ends with a word that stands nowhere else in it: a text
 //! that was cut short by a lost connection does not have it, and nothing of it runs. As root the
-//! same step is made a second time, behind `sudo -n`.
+//! same step is made a second time, behind the program that makes us root (`scripts/elevate.sh`).
+//!
+//! A password for sudo travels in a block of fixed size before the script. On the host it goes to
+//! sudo through a pipe of its own, and what stands between the block and a line that nobody can know
+//! is discarded unread, so that it can never become a line of the script or of its input.
 //!
 //! A login shell's own start files, a lecture of sudo or a message of the day may print before and
 //! after the script. So the text prints a mark first and another one last, on both outputs, made
 //! of random numbers that nobody on the host can know before; what stands outside is noise.
 
+use crate::fleet::Secret;
 use crate::remote::Script;
+use crate::remote::root::{RootWay, ToldWay};
 use std::hash::{BuildHasher, RandomState};
+use zeroize::Zeroizing;
 
 /// Exit code of a script whose text did not arrive as a whole; nothing of it has run.
 const CUT_SHORT: i32 = 74;
+
+/// Becomes root and runs the next step there.
+const ELEVATE: &str = include_str!("scripts/elevate.sh");
+
+/// Size of the block that holds a password in its first line; `elevate.sh` knows it too.
+const PASSWORD_BLOCK: usize = 1024;
 
 /// Most bytes of noise that are kept, for the case that there is nothing else to show.
 const NOISE_LIMIT: usize = 4096;
@@ -41,6 +54,10 @@ pub(super) struct Marks {
     begin: [String; 2],
     end: [String; 2],
     last: String,
+    /// Stands before the word for the way to root.
+    way: [String; 2],
+    /// Stands behind a password, as a line of its own.
+    start: String,
 }
 
 impl Marks {
@@ -53,6 +70,8 @@ impl Marks {
             begin: [half("begin"), word(1)],
             end: [half("end"), word(2)],
             last: format!("nixdash-last-{}{}", word(3), word(4)),
+            way: [half("way"), word(5)],
+            start: format!("nixdash-start-{}{}", word(6), word(7)),
         }
     }
 
@@ -79,6 +98,9 @@ impl Marks {
         Between {
             begin: whole(&self.begin, "\n"),
             end: whole(&self.end, " "),
+            way: whole(&self.way, " "),
+            told: None,
+            cut: false,
             part: FramePart::Before,
             held: Vec::new(),
             noise: Vec::new(),
@@ -98,14 +120,15 @@ impl Marks {
 pub(super) struct Wire {
     /// What the login shell is asked to run.
     pub(super) command: String,
-    /// What follows on standard input.
-    pub(super) input: Vec<u8>,
+    /// What follows on standard input; overwritten when it is dropped.
+    pub(super) input: Zeroizing<Vec<u8>>,
     /// What its output stands between.
     pub(super) marks: Marks,
 }
 
-/// Returns the remote command and the bytes for its standard input.
-pub(super) fn wire(script: &Script) -> Wire {
+/// Returns the remote command and the bytes for its standard input; a script that does not run as
+/// root goes no way there.
+pub(super) fn wire(script: &Script, way: Option<&RootWay>) -> Wire {
     let marks = Marks::new();
     let last = &marks.last;
     let (watcher, unwatch) = if script.stdin.is_empty() {
@@ -124,21 +147,36 @@ pub(super) fn wire(script: &Script) -> Wire {
              case \"$s\" in *{last}) eval \"$s\";; *) exit {CUT_SHORT};; esac"
         )
     };
-    let outer = if script.root {
-        let step = read(inner.len());
-        format!(
-            "if [ \"$(id -u)\" = 0 ]; then {step}; else exec sudo -n /bin/sh -c '{step}'; fi\n\
-             #{last}"
-        )
-    } else {
-        String::new()
-    };
-    let first = if script.root { outer.len() } else { inner.len() };
+    let outer = way.map(|way| {
+        let [first, second] = &marks.way;
+        let words = [way.word(), &read(inner.len()), first, second, &marks.start];
+        let elevate = words.into_iter().fold(Script::new(ELEVATE), Script::arg);
+        format!("{}#{last}", elevate.text())
+    });
+    let first = outer.as_ref().map_or(inner.len(), String::len);
     let command = format!("/bin/sh -c '{}'", read(first));
-    let mut input = outer.into_bytes();
+    let outer = outer.unwrap_or_default();
+    // Made at once in its full size: a place that it grows out of would keep the password.
+    let size = outer.len() + PASSWORD_BLOCK + marks.start.len() + 1 + inner.len() + length;
+    let mut input = Zeroizing::new(Vec::with_capacity(size));
+    input.extend_from_slice(outer.as_bytes());
+    if let Some(password) = way.and_then(RootWay::password) {
+        put_password(&mut input, password);
+        input.extend_from_slice(marks.start.as_bytes());
+        input.push(b'\n');
+    }
     input.extend_from_slice(inner.as_bytes());
     input.extend_from_slice(&script.stdin);
     Wire { command, input, marks }
+}
+
+/// Writes the block that holds a password in its first line. One that does not fit, which is
+/// refused long before, is left out.
+fn put_password(input: &mut Vec<u8>, password: &Secret) {
+    let text = password.expose().as_bytes();
+    let text = if text.len() < PASSWORD_BLOCK { text } else { &[] };
+    input.extend_from_slice(text);
+    input.extend(std::iter::repeat_n(b'\n', PASSWORD_BLOCK - text.len()));
 }
 
 /// Where in an output we are.
@@ -158,6 +196,11 @@ pub(super) struct Between {
     held: Vec<u8>,
     noise: Vec<u8>,
     code: Vec<u8>,
+    /// What stands before the word for the way to root.
+    way: Vec<u8>,
+    told: Option<ToldWay>,
+    /// Whether the beginning of the noise was dropped.
+    cut: bool,
 }
 
 impl Between {
@@ -183,7 +226,9 @@ impl Between {
             match self.part {
                 FramePart::Before => {
                     self.noise.extend_from_slice(before);
+                    self.look_for_way();
                     let excess = self.noise.len().saturating_sub(NOISE_LIMIT);
+                    self.cut |= excess > 0;
                     self.noise.drain(..excess);
                 }
                 FramePart::Within | FramePart::After => within.extend_from_slice(before),
@@ -204,6 +249,7 @@ impl Between {
         match self.part {
             FramePart::Before => {
                 self.noise.extend_from_slice(&held);
+                self.look_for_way();
                 Vec::new()
             }
             FramePart::Within => held,
@@ -221,13 +267,37 @@ impl Between {
         if self.part != FramePart::After {
             return None;
         }
-        let (code, _) = std::str::from_utf8(&self.code).ok()?.split_once('\n')?;
-        code.trim().parse().ok()
+        // What stands behind its line is noise again, in any bytes.
+        let end = self.code.iter().position(|byte| *byte == b'\n')?;
+        std::str::from_utf8(&self.code[..end]).ok()?.trim().parse().ok()
     }
 
-    /// Returns what was printed before the script began.
+    /// Returns what was printed before the script began, from the word for the way to root on; a
+    /// line whose beginning was dropped is left out.
     pub(super) fn noise(&self) -> String {
-        String::from_utf8_lossy(&self.noise).into_owned()
+        let text = String::from_utf8_lossy(&self.noise);
+        let text =
+            if self.cut { text.split_once('\n').map_or("", |(_, rest)| rest) } else { &text };
+        text.to_owned()
+    }
+
+    /// Returns in which way the script became root, or tried to.
+    pub(super) fn told(&self) -> Option<ToldWay> {
+        self.told
+    }
+
+    /// Takes the words for the way to root out of the noise, with what stands before them; the last
+    /// one counts.
+    fn look_for_way(&mut self) {
+        while let Some(at) = position(&self.noise, &self.way) {
+            let word = at + self.way.len();
+            let length = self.noise[word..].iter().position(|byte| *byte == b'\n');
+            let Some(length) = length else { return };
+            let text = String::from_utf8_lossy(&self.noise[word..word + length]).into_owned();
+            self.told = ToldWay::parse(text.trim());
+            self.noise.drain(..=word + length);
+            self.cut = false;
+        }
     }
 }
 

@@ -11,7 +11,11 @@ pub(super) fn lost(error: &RemoteError) -> Failure {
         Trouble::Unreachable | Trouble::Locked | Trouble::Lost | Trouble::Slow(_) => {
             Outcome::Offline
         }
-        Trouble::Denied | Trouble::HostKey | Trouble::Untrusted | Trouble::Here => Outcome::Failed,
+        Trouble::Denied
+        | Trouble::HostKey(_)
+        | Trouble::NotRoot(_)
+        | Trouble::Untrusted
+        | Trouble::Here => Outcome::Failed,
     };
     Failure { outcome, reason: Reason::new(error.code(), error.to_string()) }
 }

@@ -83,9 +83,15 @@ codes! {
     HostNotAsked "host-not-asked" Warning "not asked"
         "Something on the machine that runs nixdash kept the host from being asked."
         "Mend what the cause names on the machine that runs nixdash.";
+    HostKeyUnknown "host-key-unknown" Error "key unknown"
+        "The host answered with a key, and none is known of it."
+        "Compare its key and accept it with `nixdash trust-host HOST`.";
+    HostKeyChanged "host-key-changed" Error "key changed"
+        "The host answered with another key than the one that is known of it: it was installed anew, or another machine has its address, or somebody stands between."
+        "Find out which, then accept the new key with `nixdash trust-host HOST`.";
     HostKeyRefused "host-key-refused" Error "host key"
-        "The host answered with a key that is not the one that is known of it, or none is known."
-        "Find out whether it is the host, then mend or add its key in known_hosts.";
+        "ssh does not take the key of the host, for instance because it is marked as revoked."
+        "Run `ssh -v HOST` by hand to see why.";
     DiskLocked "disk-locked" Warning "disk locked"
         "The host started and waits for its disk to be unlocked: what answers is its initrd."
         "Unlock the disk: log in to the initrd by hand, or at the keyboard of the host.";

@@ -11,7 +11,7 @@ use crate::probe::kinds::kind_of;
 use crate::probe::memory::Memory;
 use crate::probe::server::NARINFO;
 use crate::probe::transport::{Asker, HttpReply, RequestError, RequestTrouble};
-use crate::remote::FakeRunner;
+use crate::remote::{FakeRunner, NotRoot, RemoteError};
 use std::collections::{BTreeMap, HashMap};
 
 const KEY: &str = "p620-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
@@ -312,8 +312,11 @@ fn what_no_host_takes_is_not_called_up() {
 async fn settings_are_read_by_the_login_user_where_there_is_no_root() {
     let runner = FakeRunner::new(|_, script| {
         if script.root {
-            let stderr = "sudo: a password is required\n".to_owned();
-            return Ok(Output { code: 1, stderr, ..Output::default() });
+            return Err(RemoteError::not_root(
+                "razer",
+                NotRoot::PasswordNeeded,
+                "sudo: a password is required",
+            ));
         }
         let stdout = printed("", NIXOS).replace("root\tyes\ncurl\tyes\n", "");
         Ok(Output { stdout, ..Output::default() })

@@ -14,6 +14,9 @@ const REFUSALS: u32 = 3;
 /// How long to wait after a refused login.
 const AFTER_REFUSAL: Duration = Duration::from_secs(10);
 
+/// How long to wait after a login that did not become root.
+const AFTER_NO_ROOT: Duration = Duration::from_secs(3);
+
 /// Counts the silence of one host.
 pub struct Patience {
     limit: Duration,
@@ -51,9 +54,14 @@ impl Patience {
         match error.trouble {
             // A machine that starts may answer with its initrd first.
             Trouble::Locked => Some(AFTER_REFUSAL),
-            Trouble::Denied | Trouble::HostKey => {
+            Trouble::Denied | Trouble::HostKey(_) => {
                 self.refusals += 1;
                 (self.refusals < REFUSALS).then_some(AFTER_REFUSAL)
+            }
+            // While a system is activated, sudo may be missing for a moment.
+            Trouble::NotRoot(_) => {
+                self.refusals += 1;
+                (self.refusals < REFUSALS).then_some(AFTER_NO_ROOT)
             }
             Trouble::Untrusted | Trouble::Here => None,
             Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_) => Some(AGAIN),

@@ -1,8 +1,10 @@
 //! Connections to a real ssh server on the loopback interface, which the tests start as the user
 //! who runs them, with keys and a port of its own.
 
+mod keys;
 mod many;
 mod one;
+mod root;
 
 use nixdash::fleet::Fleet;
 use nixdash::remote::Remote;

@@ -1,7 +1,7 @@
 //! One host: what its login shell prints, what people set for themselves, and how connections end.
 
 use super::{Sshd, processes_with, wait_until};
-use nixdash::remote::{Output, RemoteError, Script, ScriptRunner, Trouble, Way};
+use nixdash::remote::{KeyTrouble, Output, RemoteError, Script, ScriptRunner, Trouble, Way};
 use std::fs;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -188,7 +188,7 @@ async fn a_host_that_waits_for_its_disk_is_called_that() {
     assert!(error.to_string().contains("waits for its disk to be unlocked"), "{error}");
     write(format!("[127.0.0.1]:{port} {other}razer-initrd {key}"));
     let error = run(&runner, Script::new(":")).await.unwrap_err();
-    assert_eq!(error.trouble, Trouble::HostKey, "{error}");
+    assert_eq!(error.trouble, Trouble::HostKey(KeyTrouble::Changed), "{error}");
     runner.close().await;
 }
 
@@ -201,7 +201,7 @@ async fn nothing_is_left_running_behind_a_script_that_hangs() {
         let hanging = Script::new("trap '' TERM; sleep \"$1\"; :").arg(seconds).way(way);
         let error = runner.run("p620", &hanging.limit(Duration::from_secs(1))).await.unwrap_err();
         assert_eq!(error.trouble, Trouble::Slow(Duration::from_secs(1)));
-        wait_until("what hung is gone", || processes_with(seconds).is_empty());
+        wait_until("what hung is gone", || processes_with(&format!("sleep\0{seconds}")).is_empty());
     }
     runner.close().await;
 }

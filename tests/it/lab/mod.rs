@@ -17,6 +17,7 @@ mod history;
 mod matrix;
 mod next;
 mod reattach;
+mod root;
 mod screen;
 mod seaweed;
 mod settings;

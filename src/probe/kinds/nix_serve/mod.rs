@@ -17,7 +17,7 @@ use crate::probe::kinds::local::size_of_host;
 use crate::probe::memory::MemoryPart;
 use crate::probe::schedule::Pace;
 use crate::probe::transport::{CACHE_REQUESTS, RequestError, Rules};
-use crate::remote::{Output, RemoteError, Script};
+use crate::remote::{Output, RemoteError, Script, Trouble};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
@@ -188,12 +188,15 @@ async fn count(asking: &Asking<'_>, host: &str, log: &mut Log) -> Result<LogFoun
     let script = Script::new(SCRIPT).arg(unit).arg(from).arg(LINES.to_string()).limit(LIMIT);
     let lost = |error: RemoteError| format!("not read: {error}");
     if !log.as_user {
-        let output = asking.runner.run(host, &script.clone().root()).await.map_err(lost)?;
-        if output.is_ok() {
-            return Ok(read(&output.stdout));
+        let as_root = asking.runner.run(host, &script.clone().root()).await;
+        match as_root {
+            Ok(output) if output.is_ok() => return Ok(read(&output.stdout)),
+            // sudo asked for a password, or the host has none.
+            Err(error) if matches!(error.trouble, Trouble::NotRoot(_)) => {}
+            Ok(_) => {}
+            Err(error) => return Err(lost(error)),
         }
     }
-    // sudo asked for a password, or the host has none.
     let output = asking.runner.run(host, &script).await.map_err(lost)?;
     log.as_user = output.is_ok();
     if output.is_ok() {

@@ -1,0 +1,88 @@
+//! How nixdash becomes root on a host, where the login user is not root.
+
+use crate::fleet::{Fleet, Host, SecretSource};
+use serde::Serialize;
+
+/// The program that makes a login user root.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Elevate {
+    /// The first of sudo, doas and run0 that asks for nothing; else sudo with a password, where
+    /// one was given.
+    #[default]
+    Auto,
+    /// sudo, with a password where it asks for one and one was given.
+    Sudo,
+    /// doas, without a password.
+    Doas,
+    /// systemd's run0, without a password.
+    Run0,
+    /// Nothing: the login user is root.
+    None,
+}
+
+impl Elevate {
+    /// Returns whether a password for sudo may be of use.
+    pub fn takes_password(self) -> bool {
+        match self {
+            Self::Auto | Self::Sudo => true,
+            Self::Doas | Self::Run0 | Self::None => false,
+        }
+    }
+}
+
+/// Where the password for sudo comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SudoPassword {
+    /// A person types it, once for each nixdash.
+    Ask,
+    /// It is read where it is needed.
+    From(SecretSource),
+}
+
+/// What a host, or the whole fleet, says about becoming root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RootAccess {
+    /// The program.
+    pub elevate: Option<Elevate>,
+    /// The password.
+    pub sudo_password: Option<SudoPassword>,
+}
+
+impl Fleet {
+    /// Returns by which program the login user of a host becomes root.
+    pub fn elevate_of(&self, host: &Host) -> Elevate {
+        host.root_access.elevate.or(self.root_access.elevate).unwrap_or_default()
+    }
+
+    /// Returns where the password for sudo on a host comes from; nothing where none is used.
+    pub fn sudo_password_of<'a>(&'a self, host: &'a Host) -> Option<&'a SudoPassword> {
+        let written = host.root_access.sudo_password.as_ref();
+        written
+            .or(self.root_access.sudo_password.as_ref())
+            .filter(|_| self.elevate_of(host).takes_password())
+    }
+
+    /// Groups those of these hosts whose sudo password is asked of a person: hosts for which the
+    /// whole fleet says so share one answer, a host that says so itself has its own. With
+    /// `all_ask`, hosts that name no other source are asked for too.
+    pub fn sudo_questions(&self, names: &[String], all_ask: bool) -> Vec<Vec<String>> {
+        let (mut shared, mut own) = (Vec::new(), Vec::new());
+        for host in &self.hosts {
+            let known_root = host.addresses.iter().all(|at| at.user.as_deref() == Some("root"));
+            let is_root = known_root && !host.is_local();
+            let takes = self.elevate_of(host).takes_password() && !is_root;
+            if !names.contains(&host.name) || !takes {
+                continue;
+            }
+            match (&host.root_access.sudo_password, self.sudo_password_of(host)) {
+                (Some(SudoPassword::Ask), _) => own.push(vec![host.name.clone()]),
+                (_, Some(SudoPassword::Ask)) => shared.push(host.name.clone()),
+                (_, None) if all_ask => shared.push(host.name.clone()),
+                (_, Some(SudoPassword::From(_)) | None) => {}
+            }
+        }
+        let shared = Some(shared).filter(|names| !names.is_empty());
+        shared.into_iter().chain(own).collect()
+    }
+}

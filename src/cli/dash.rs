@@ -8,16 +8,17 @@
 use crate::cli::follow_logs::follow_logs;
 use crate::cli::generations::difference;
 use crate::cli::live::{HearsOfRuns, count_requests, watch_runs};
+use crate::cli::sudo::{FROM_STDIN, SudoPasswords};
 use crate::cli::{CliError, earlier, figures, history, left, trends, verify};
 use crate::dash::{
     Effect, LogsInView, Look, Model, Msg, Theme, ascii_from, dead_words, depth_from, recall,
     run as show,
 };
 use crate::deploy::flake_revision;
-use crate::fleet::{Event, Fleet, RunId, StoreDepth, StorePath};
+use crate::fleet::{Event, Fleet, HostKey, RunId, StoreDepth, StorePath};
 use crate::probe::{Handle, Poller, Record, generations};
 use crate::record::{Recorder, RunNews, RunWatch, Runs, Word, state_home};
-use crate::remote::{Remote, ScriptRunner};
+use crate::remote::{Remote, ScriptRunner, accept_host_key, host_keys};
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -27,6 +28,7 @@ use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt;
@@ -91,8 +93,16 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     let (logs, wanted_logs) = watch::channel(LogsInView::default());
     tokio::spawn(follow_logs(runs.clone(), wanted_logs, messages.clone()));
     let runner: Arc<dyn ScriptRunner> = Arc::new(remote.clone());
-    let runtime =
-        Runtime { fleet: Arc::clone(&fleet), runs, handle, messages, started, logs, runner };
+    let runtime = Runtime {
+        fleet: Arc::clone(&fleet),
+        runs,
+        handle,
+        messages,
+        started,
+        logs,
+        runner,
+        passwords: SudoPasswords::default(),
+    };
     let carried_out = tokio::spawn(runtime.carry_out(wanted));
     let home = std::env::var("HOME").unwrap_or_default();
     let mut model = Model::new(fleet, Timestamp::now()).with_home(&home);
@@ -212,10 +222,12 @@ struct Runtime {
     started: Arc<Notify>,
     logs: watch::Sender<LogsInView>,
     runner: Arc<dyn ScriptRunner>,
+    /// What was typed for sudo since the dashboard was opened.
+    passwords: SudoPasswords,
 }
 
 impl Runtime {
-    async fn carry_out(self, mut wanted: mpsc::Receiver<Effect>) {
+    async fn carry_out(mut self, mut wanted: mpsc::Receiver<Effect>) {
         while let Some(effect) = wanted.recv().await {
             match effect {
                 Effect::StartRun { hosts, goal, strategy, allow_protected, first } => {
@@ -249,6 +261,9 @@ impl Runtime {
                 Effect::CompareGenerations { host, generation, old, new } => {
                     self.compare_generations(host, generation, old, new);
                 }
+                Effect::KeepPassword { hosts, password } => self.passwords.keep(hosts, password),
+                Effect::FetchHostKeys { host } => self.fetch_keys(&host),
+                Effect::AcceptHostKey { key } => self.accept_key(*key).await,
                 Effect::Answer { run, yes } => {
                     self.say(&run, if yes { Word::Yes } else { Word::No }).await;
                 }
@@ -273,6 +288,38 @@ impl Runtime {
                 // Carried out by the terminal itself.
                 Effect::Terminal(_) => {}
             }
+        }
+    }
+
+    /// Asks the ssh servers of a host for their keys, beside everything else.
+    fn fetch_keys(&self, host: &str) {
+        let Some(host) = self.fleet.host(host).cloned() else { return };
+        let (fleet, messages) = (Arc::clone(&self.fleet), self.messages.clone());
+        tokio::spawn(async move {
+            let (mut found, mut errors) = (Vec::new(), Vec::new());
+            for shown in host_keys(&fleet, &host).await {
+                match shown {
+                    Ok(key) => found.push(key),
+                    Err(error) => errors.push(error.to_string()),
+                }
+            }
+            drop(messages.send(Msg::HostKeys { host: host.name, found, errors }).await);
+        });
+    }
+
+    /// Writes a key that a person accepted, and asks the host again; behind a machine on the way
+    /// there may be another key to look at.
+    async fn accept_key(&self, key: HostKey) {
+        match accept_host_key(&key).await {
+            Ok(()) => {
+                let file = key.file.display();
+                self.notice(format!("the key of {} is in {file} now", key.name)).await;
+                self.handle.ask(&key.host);
+                if key.is_on_the_way {
+                    self.fetch_keys(&key.host);
+                }
+            }
+            Err(error) => self.notice(error.to_string()).await,
         }
     }
 
@@ -301,7 +348,8 @@ impl Runtime {
     }
 
     /// Starts nixdash with these arguments as the process of a run; returns whether it was started.
-    async fn spawn(&self, args: Vec<OsString>, run: &RunId) -> bool {
+    /// Passwords go through its standard input.
+    async fn spawn(&self, mut args: Vec<OsString>, run: &RunId) -> bool {
         let Ok(program) = std::env::current_exe() else {
             self.notice("nixdash's own program file was not found".to_owned()).await;
             return false;
@@ -310,6 +358,10 @@ impl Runtime {
         if let Some(file) = &self.fleet.file {
             let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
             all.extend(["--hosts".into(), file.into_os_string()]);
+        }
+        let passwords = self.passwords.sent();
+        if passwords.is_some() {
+            args.insert(1, FROM_STDIN.into());
         }
         all.extend(args);
         let Ok(said) = tempfile::tempfile() else {
@@ -323,14 +375,18 @@ impl Runtime {
             tokio::process::Command::new(program)
                 .args(all)
                 .process_group(0)
-                .stdin(Stdio::null())
+                .stdin(if passwords.is_some() { Stdio::piped() } else { Stdio::null() })
                 .stdout(Stdio::null())
                 .stderr(stderr)
                 .spawn()
         });
         match spawned {
-            Ok(child) => {
+            Ok(mut child) => {
                 self.started.notify_one();
+                if let (Some(bytes), Some(mut stdin)) = (passwords, child.stdin.take()) {
+                    // A run that ended already says why by itself.
+                    drop(stdin.write_all(&bytes).await);
+                }
                 tokio::spawn(report_end(child, said, messages, self.runs.clone(), run.clone()));
                 true
             }

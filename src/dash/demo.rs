@@ -44,6 +44,7 @@ fn host(name: &str, tags: &[&str], protected: bool) -> Host {
         confirm_timeout: None,
         activation: crate::fleet::ActivationSettings::default(),
         wake: None,
+        root_access: RootAccess::default(),
     }
 }
 
@@ -70,6 +71,7 @@ pub(super) fn fleet() -> Fleet {
         ssh_config: None,
         confirm_timeout: Duration::from_secs(60),
         activation: crate::fleet::ActivationSettings::default(),
+        root_access: RootAccess::default(),
         bootstrap_trust: false,
         hosts: vec![
             host("p620", &["desktop"], false),

@@ -40,8 +40,8 @@ pub use key::Key;
 pub use log_ring::LogRing;
 pub use look::{Depth, Look, ascii, ascii_from, depth_from};
 pub use model::{
-    HostModel, LogScroll, Model, Overlay, Prompt, RunSign, Screen, StartForm, StartFrom, Starting,
-    TierView, Toast, shown_flake,
+    HostKeyForm, HostModel, LogScroll, Model, Overlay, PasswordForm, Prompt, RunSign, Screen,
+    StartForm, StartFrom, Starting, TierView, Toast, shown_flake,
 };
 pub use msg::{Effect, LogOf, LogsInView, Msg, Trend, Wish};
 pub use run_view::{Extent, HostRun, PhaseView, RunView, Summary};

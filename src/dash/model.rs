@@ -8,8 +8,8 @@ use crate::dash::mean_coverage::{MeanCoverage, mean_coverage};
 use crate::dash::msg::LogsInView;
 use crate::dash::run_view::{HostRun, RunView};
 use crate::fleet::{
-    CoverageFacts, Fleet, Goal, Host, HostFacts, NextFacts, RunId, StoreFacts, Strategy, Tier,
-    TierFacts, ago,
+    CoverageFacts, Fleet, Goal, Host, HostFacts, HostKey, NextFacts, RunId, Secret, StoreFacts,
+    Strategy, Tier, TierFacts, ago,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeSet, VecDeque};
@@ -111,6 +111,30 @@ pub enum StartFrom {
     Run(RunId),
 }
 
+/// A password for sudo that is being typed, before a run starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PasswordForm {
+    /// What is started with it.
+    pub form: StartForm,
+    /// The hosts that it is for.
+    pub hosts: Vec<String>,
+    /// What was typed.
+    pub typed: Secret,
+}
+
+/// A host key that a person is asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostKeyForm {
+    /// The key.
+    pub key: HostKey,
+    /// Those that are asked about next.
+    pub rest: Vec<HostKey>,
+    /// Whether the button that says yes is selected.
+    pub yes: bool,
+    /// The name that is typed for a key that is another than before.
+    pub input: LineInput,
+}
+
 /// A pane that lies over the view and takes the keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Overlay {
@@ -130,6 +154,10 @@ pub enum Overlay {
     Start(StartForm),
     /// A protected host's name must be typed.
     TypeName(StartForm),
+    /// A password for sudo is typed.
+    Password(Box<PasswordForm>),
+    /// Whether to accept a host key.
+    HostKey(Box<HostKeyForm>),
     /// A run's plan.
     Plan {
         /// The run.
@@ -294,6 +322,8 @@ pub struct Model {
     pub zoom: bool,
     /// The first line of the zoomed details that is shown.
     pub details_scroll: u16,
+    /// Hosts whose password for sudo was typed since the dashboard was opened.
+    pub passwords_given: BTreeSet<String>,
     /// The run that was asked for and has not begun.
     pub starting: Option<Starting>,
     /// The sentence of the moment.
@@ -332,6 +362,7 @@ impl Model {
             run: 0,
             run_host: 0,
             marked: BTreeSet::new(),
+            passwords_given: BTreeSet::new(),
             filter: Filter::default(),
             log: LogScroll { only_matching: true, ..LogScroll::default() },
             logs_asked: LogsInView::default(),

@@ -1,7 +1,9 @@
 //! What comes into the screen and what it asks for in return.
 
 use crate::dash::figures::Figures;
-use crate::fleet::{Event, Generations, Goal, LiveRun, LogLine, RunId, StorePath, Strategy};
+use crate::fleet::{
+    Event, Generations, Goal, HostKey, LiveRun, LogLine, RunId, Secret, StorePath, Strategy,
+};
 use crossterm::event::KeyEvent;
 
 /// Something that happened to the screen.
@@ -36,6 +38,15 @@ pub enum Msg {
         text: String,
         /// Whether it is bad news.
         bad: bool,
+    },
+    /// Keys that the ssh servers of a host showed.
+    HostKeys {
+        /// The host.
+        host: String,
+        /// The keys.
+        found: Vec<HostKey>,
+        /// Why some could not be seen, a sentence each.
+        errors: Vec<String>,
     },
     /// The run that was asked for has this number.
     RunNumber(RunId),
@@ -158,6 +169,24 @@ pub enum Effect {
         old: StorePath,
         /// The new system.
         new: StorePath,
+    },
+    /// Keep a password for sudo in memory, for the runs that are started from now on.
+    KeepPassword {
+        /// The hosts that it is for.
+        hosts: Vec<String>,
+        /// The password.
+        password: Secret,
+    },
+    /// Ask the ssh servers of a host for their keys, without a login; they come as
+    /// [`Msg::HostKeys`].
+    FetchHostKeys {
+        /// The host.
+        host: String,
+    },
+    /// Write a key that was accepted into `known_hosts`, and ask the host again.
+    AcceptHostKey {
+        /// The key.
+        key: Box<HostKey>,
     },
     /// Answer the plan of a waiting run.
     Answer {

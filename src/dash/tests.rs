@@ -1,5 +1,6 @@
 //! The screen as a person sees it: every view at every size, and what keys do.
 
+mod access;
 mod keys;
 mod screens;
 mod sizes;

@@ -9,7 +9,7 @@ pub use table::COMMANDS;
 use crate::dash::key::Key;
 use crate::dash::model::{Model, Overlay, Screen};
 use crate::dash::run_view::RunView;
-use crate::fleet::{TierKind, can_be_verified};
+use crate::fleet::{Code, HostFacts, HostKeyState, TierKind, can_be_verified};
 
 /// Something a key can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +88,8 @@ pub enum Command {
     Refresh,
     /// Asks whether to look closely at hosts' stores.
     LookClosely,
+    /// Shows the ssh key of the selected host.
+    HostKey,
     /// Fetches a nar of the selected tier whole and compares it with its narinfo.
     Verify,
     /// Measures everything.
@@ -139,6 +141,12 @@ pub enum Context {
     Start,
     /// Typing a protected host's name.
     TypeName,
+    /// Typing a password for sudo.
+    Password,
+    /// The question whether to accept a host key.
+    HostKey,
+    /// Typing a host's name to accept a key that is another than before.
+    TypeHostKey,
     /// A plan that waits for an answer.
     Plan,
     /// A plan that was answered.
@@ -169,6 +177,11 @@ impl Context {
             Some(Overlay::Palette { .. }) => Self::Palette,
             Some(Overlay::Start(_)) => Self::Start,
             Some(Overlay::TypeName(_)) => Self::TypeName,
+            Some(Overlay::Password(_)) => Self::Password,
+            Some(Overlay::HostKey(form)) if form.key.state == HostKeyState::Changed => {
+                Self::TypeHostKey
+            }
+            Some(Overlay::HostKey(_)) => Self::HostKey,
             Some(Overlay::Plan { run, .. }) => {
                 if model.run_by_id(run).is_some_and(|run| run.waits) {
                     Self::Plan
@@ -187,7 +200,10 @@ impl Context {
 
     /// Returns whether characters are typed here, so that no character is a command.
     pub fn types(self) -> bool {
-        matches!(self, Self::Prompt | Self::Palette | Self::TypeName)
+        matches!(
+            self,
+            Self::Prompt | Self::Palette | Self::TypeName | Self::Password | Self::TypeHostKey
+        )
     }
 }
 
@@ -232,6 +248,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         | Command::Refresh
         | Command::RefreshAll
         | Command::LookClosely
+        | Command::HostKey
         | Command::Verify
         | Command::Generations
         | Command::Retry
@@ -251,6 +268,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         }
         Command::Open | Command::Zoom if model.screen == Screen::Caches => !model.tiers.is_empty(),
         Command::Verify => !model.tiers.is_empty(),
+        Command::HostKey => model.selected().is_some_and(|(host, _)| !host.is_local()),
         Command::NextDetails | Command::PreviousDetails => {
             let fleet = model.screen == Screen::Fleet;
             let count = if fleet { model.visible_hosts().len() } else { model.tiers.len() };
@@ -294,12 +312,19 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
 pub(super) fn is_named(model: &Model, command: Command) -> bool {
     match command {
         Command::LookClosely => selects_stores(model),
+        Command::HostKey => model.selected().is_some_and(|(_, view)| has_key_trouble(&view.facts)),
         Command::Verify => {
             let tier = model.fleet.tiers.get(model.tier);
             tier.is_some_and(|tier| can_be_verified(tier).is_ok())
         }
         _ => true,
     }
+}
+
+/// Returns whether a host was not asked because of its ssh key.
+fn has_key_trouble(facts: &HostFacts) -> bool {
+    let codes = [Code::HostKeyUnknown, Code::HostKeyChanged, Code::HostKeyRefused];
+    facts.findings.iter().any(|finding| codes.contains(&finding.code))
 }
 
 /// Returns whether the selected tier is that of hosts' own stores.

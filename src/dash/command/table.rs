@@ -303,6 +303,14 @@ const VIEW_ROWS: &[CommandEntry] = &[
         "show all details, or close them",
     ),
     asks(entry(
+        Command::HostKey,
+        &[Char('K')],
+        &[FLEET],
+        Some("host key"),
+        "host-key",
+        "show the ssh key of the host, without a login; asks before it accepts one",
+    )),
+    asks(entry(
         Command::LookClosely,
         &[Char('m')],
         &[CACHES],

@@ -6,7 +6,7 @@ use crate::dash::input::LineInput;
 use crate::dash::model::{Model, Overlay, Prompt, Screen, StartForm, StartFrom};
 use crate::dash::msg::{Effect, Wish};
 use crate::dash::update::verify::verify;
-use crate::dash::update::{generations, logs, snap};
+use crate::dash::update::{access, generations, logs, snap};
 use crate::dash::view::{details_end, page};
 use crate::fleet::{Goal, Host, HostState, TierKind};
 use jiff::Timestamp;
@@ -68,6 +68,7 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         }
         Command::LookClosely => look_closely(model, now),
         Command::Verify => return verify(model, now),
+        Command::HostKey => return access::fetch_keys(model, now),
         Command::RefreshAll => return probe(model, vec![], now),
         Command::Palette => {
             model.overlay = Some(Overlay::Palette { input: LineInput::default(), selected: 0 });

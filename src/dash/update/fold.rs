@@ -3,6 +3,7 @@
 use crate::dash::model::{HISTORY, Model, Overlay, Screen};
 use crate::dash::msg::{Effect, Trend, Wish};
 use crate::dash::run_view::RunView;
+use crate::dash::update::access;
 use crate::fleet::{Event, HostFacts, RunEvent, RunId, RunWhat, TierFacts, duration};
 use jiff::Timestamp;
 use std::collections::VecDeque;
@@ -42,7 +43,12 @@ pub(super) fn event(model: &mut Model, event: Event, now: Timestamp) -> Vec<Effe
                 view.facts = *facts;
             }
         }
-        Event::Run(event) => return run(model, event, now),
+        Event::Run(event) => {
+            if let RunWhat::Result { host, result } = &event.what {
+                access::note_result(model, host, result);
+            }
+            return run(model, event, now);
+        }
     }
     Vec::new()
 }

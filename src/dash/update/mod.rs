@@ -1,5 +1,6 @@
 //! What changes the model: one message in, effects out; nothing else happens.
 
+mod access;
 mod act;
 mod fold;
 mod generations;
@@ -60,6 +61,10 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             model.dirty = true;
             fold::verified(model, &tier, text, bad, now);
         }
+        Msg::HostKeys { host, found, errors } => {
+            model.dirty = true;
+            access::keys(model, &host, found, &errors, now);
+        }
         Msg::RunNumber(run) => {
             if let Some(starting) = &mut model.starting {
                 starting.run = Some(run);
@@ -111,6 +116,10 @@ fn paste(model: &mut Model, text: &str) {
         input.paste(text);
         *selected = 0;
         model.dirty = true;
+    } else if let Some(Overlay::Password(form)) = &mut model.overlay {
+        let line = text.lines().next().unwrap_or_default();
+        line.chars().filter(|c| !c.is_control()).for_each(|c| form.typed.push(c));
+        model.dirty = true;
     }
 }
 
@@ -142,6 +151,8 @@ fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) ->
         Context::Cancel => overlay::cancel(model, command, now),
         Context::Look => overlay::look(model, command, now),
         Context::Generations => generations::pane(model, command, now),
+        Context::Password => access::password(model, command, now),
+        Context::HostKey | Context::TypeHostKey => access::host_key(model, command, now),
         Context::Quit => overlay::quit(model, command),
         Context::Help | Context::Commands | Context::OwnLog => {
             overlay::reading(model, command);
@@ -165,6 +176,10 @@ fn edit(model: &mut Model, event: KeyEvent) {
         Some(Overlay::TypeName(form)) => {
             form.input.edit(event);
         }
+        Some(Overlay::HostKey(form)) => {
+            form.input.edit(event);
+        }
+        Some(Overlay::Password(form)) => access::type_password(&mut form.typed, event),
         Some(
             Overlay::Help { .. }
             | Overlay::Start(_)

@@ -1,11 +1,11 @@
 //! What commands do in the panes that lie over a view.
 
 use crate::dash::command::{COMMANDS, Command, CommandEntry, Context, can};
-use crate::dash::model::{Model, Overlay, StartForm, StartFrom, Starting};
+use crate::dash::model::{Model, Overlay, PasswordForm, StartForm, StartFrom, Starting};
 use crate::dash::msg::Effect;
-use crate::dash::update::act;
+use crate::dash::update::{access, act};
 use crate::dash::view::page;
-use crate::fleet::{Goal, RunId, Strategy};
+use crate::fleet::{Goal, RunId, Secret, Strategy};
 use jiff::Timestamp;
 
 /// Scrolls or closes what is only read.
@@ -114,10 +114,22 @@ pub(super) fn start(model: &mut Model, command: Command, now: Timestamp) -> Vec<
 /// Starts, or has the name of a protected host typed first.
 pub(super) fn begin(model: &mut Model, form: StartForm, now: Timestamp) -> Vec<Effect> {
     if !form.goal.deploys() || next_protected(model, &form).is_none() {
-        return vec![started(model, form, now)];
+        return start_or_ask(model, form, now);
     }
     model.overlay = Some(Overlay::TypeName(form));
     Vec::new()
+}
+
+/// Starts a run, or asks first for a password that sudo wants on one of its hosts.
+pub(super) fn start_or_ask(model: &mut Model, form: StartForm, now: Timestamp) -> Vec<Effect> {
+    match access::next_question(model, &form) {
+        Some(hosts) => {
+            let asked = PasswordForm { form, hosts, typed: Secret::default() };
+            model.overlay = Some(Overlay::Password(Box::new(asked)));
+            Vec::new()
+        }
+        None => vec![started(model, form, now)],
+    }
 }
 
 /// Takes the typed name when it is the one that is asked for.

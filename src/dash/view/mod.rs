@@ -13,6 +13,7 @@
 //! A smaller terminal loses the title, the tabs and the rules first, then the footer; below 20
 //! columns or 4 rows only the one line that `nixdash status --line` prints is left.
 
+mod access;
 mod caches;
 mod columns;
 mod commands;
@@ -178,6 +179,8 @@ fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         }
         Some(Overlay::Start(form)) => start::draw(paint, buffer, over, form),
         Some(Overlay::TypeName(form)) => start::type_name(paint, buffer, over, form),
+        Some(Overlay::Password(form)) => access::password(paint, buffer, over, form),
+        Some(Overlay::HostKey(form)) => access::host_key(paint, buffer, over, form),
         Some(Overlay::Plan { run, yes, scroll }) => {
             plan::draw(paint, buffer, over, run, *yes, *scroll);
         }

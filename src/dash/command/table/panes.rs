@@ -46,6 +46,22 @@ pub(super) const ROWS: &[CommandEntry] = &[
     entry(
         Command::Accept,
         &[Code(KeyCode::Enter)],
+        &[C::Password],
+        Some("go on"),
+        "accept-password",
+        "keep the password in memory and go on",
+    ),
+    asks(entry(
+        Command::Accept,
+        &[Code(KeyCode::Enter)],
+        &[C::TypeHostKey],
+        Some("take the new key"),
+        "accept-changed-key",
+        "take the new key instead of the old one, when the name is right",
+    )),
+    entry(
+        Command::Accept,
+        &[Code(KeyCode::Enter)],
         &[C::Prompt],
         Some("keep"),
         "keep-filter",
@@ -78,7 +94,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     entry(
         Command::OtherButton,
         &[Code(KeyCode::Tab), Code(KeyCode::Left), Code(KeyCode::Right), Code(KeyCode::BackTab)],
-        &[C::Plan, C::Cancel, C::Look],
+        &[C::Plan, C::Cancel, C::Look, C::HostKey],
         Some("other"),
         "other-button",
         "select the other button",
@@ -86,7 +102,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     entry(
         Command::Accept,
         &[Code(KeyCode::Enter)],
-        &[C::Plan, C::Cancel, C::Look],
+        &[C::Plan, C::Cancel, C::Look, C::HostKey],
         Some("choose"),
         "press",
         "press the selected button",
@@ -115,6 +131,22 @@ pub(super) const ROWS: &[CommandEntry] = &[
         "dead-paths-yes",
         "take the collector's lock and measure",
     )),
+    asks(entry(
+        Command::Yes,
+        &[Char('y')],
+        &[C::HostKey],
+        Some("yes, accept it"),
+        "host-key-yes",
+        "write the key into known_hosts",
+    )),
+    entry(
+        Command::No,
+        &[Char('n'), Char('q'), Code(KeyCode::Esc)],
+        &[C::HostKey],
+        Some("no"),
+        "host-key-no",
+        "do not accept the key",
+    ),
     entry(
         Command::No,
         &[Char('n'), Char('q'), Code(KeyCode::Esc)],
@@ -198,7 +230,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     entry(
         Command::Close,
         &[Code(KeyCode::Esc), Ctrl('c'), Ctrl('g')],
-        &[C::Prompt, C::Palette, C::TypeName],
+        &[C::Prompt, C::Palette, C::TypeName, C::Password, C::TypeHostKey],
         Some("cancel"),
         "cancel-typing",
         "forget what was typed",

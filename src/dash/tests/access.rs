@@ -1,0 +1,155 @@
+//! Passwords for sudo and host keys on the screen: keys in, effects and pictures out.
+
+use crate::dash::demo::{self, model, now};
+use crate::dash::tests::keys::press;
+use crate::dash::tests::screens::{draw, look, text};
+use crate::dash::{Effect, Model, Msg, Overlay, update};
+use crate::fleet::{
+    Code, Finding, HostKey, HostKeyState, HostResult, KnownKeyOf, Outcome, RunWhat, Subject,
+    SudoPassword,
+};
+
+/// A key that a host showed.
+fn host_key(state: HostKeyState) -> HostKey {
+    let known = KnownKeyOf {
+        kind: "ssh-ed25519".to_owned(),
+        fingerprint: "SHA256:8OFTxaDl7MyXhuB2j0d4GjxvNbF9gYkPpo1iW9ZzcQE".to_owned(),
+        file: "/home/me/.ssh/known_hosts".into(),
+        is_own: true,
+    };
+    HostKey {
+        host: "razer".to_owned(),
+        place: "razer.lan".to_owned(),
+        is_on_the_way: false,
+        name: "razer.lan".to_owned(),
+        kind: "ssh-ed25519".to_owned(),
+        key: "AAAA".to_owned(),
+        fingerprint: "SHA256:uNiVztksCsDhcc0u9e8BrXmVEdB5UxX5Y2S8iD3Wz0k".to_owned(),
+        known: if state == HostKeyState::Changed { vec![known] } else { Vec::new() },
+        state,
+        same_as: vec!["10.0.0.7".to_owned()],
+        file: "/home/me/.ssh/known_hosts".into(),
+        hashed: false,
+    }
+}
+
+/// Shows a key to a model.
+fn show_key(model: &mut Model, state: HostKeyState) {
+    let found = vec![host_key(state)];
+    let msg = Msg::HostKeys { host: "razer".to_owned(), found, errors: Vec::new() };
+    update(model, msg, now());
+}
+
+/// A fleet whose sudo asks for a password that is typed.
+fn asking() -> Model {
+    let mut model = model(demo::well(), 80, 24);
+    let mut fleet = (*model.fleet).clone();
+    fleet.root_access.sudo_password = Some(SudoPassword::Ask);
+    model.fleet = std::sync::Arc::new(fleet);
+    model
+}
+
+#[test]
+fn a_password_for_sudo_is_typed_once_before_the_first_run() {
+    let mut model = asking();
+    assert_eq!(press(&mut model, "jd\n"), []);
+    assert!(
+        matches!(&model.overlay, Some(Overlay::Password(form)) if form.hosts == ["p620", "razer"])
+    );
+    assert_eq!(press(&mut model, "\n"), [], "an empty one is none");
+    let effects = press(&mut model, "hunterx\u{8}2\n");
+    let [Effect::KeepPassword { hosts, password }, Effect::StartRun { .. }] = &effects[..] else {
+        panic!("{effects:?}")
+    };
+    assert_eq!((hosts.join(" ").as_str(), password.expose()), ("p620 razer", "hunter2"));
+    assert!(!format!("{effects:?} {model:?}").contains("hunter"), "it is in no debug output");
+    press(&mut model, "1");
+    let again = press(&mut model, "d\n");
+    assert!(matches!(&again[..], [Effect::StartRun { .. }]), "{again:?}");
+}
+
+#[test]
+fn a_password_that_is_not_typed_forgets_the_deploy() {
+    let mut model = asking();
+    assert_eq!(press(&mut model, "jd\nhunter\u{1b}"), []);
+    assert_eq!((&model.overlay, &model.starting), (&None, &None));
+    assert!(model.passwords_given.is_empty());
+}
+
+#[test]
+fn a_password_that_sudo_refused_is_asked_for_anew() {
+    let mut model = asking();
+    press(&mut model, "jd\nwrong\n");
+    let finding = Finding::new(
+        Subject::host("razer"),
+        Code::SudoPasswordWrong,
+        "sudo refused the password",
+        "deploy again",
+    );
+    let RunWhat::Result { result, .. } = demo::result("razer", Outcome::Failed, None) else {
+        unreachable!("it is one")
+    };
+    let result = HostResult { findings: vec![finding], ..result };
+    let what = RunWhat::Result { host: "razer".to_owned(), result };
+    update(&mut model, Msg::Event(demo::run_event("41", 0, what)), now());
+    press(&mut model, "1d\n");
+    assert!(matches!(&model.overlay, Some(Overlay::Password(form)) if form.hosts == ["razer"]));
+}
+
+#[test]
+fn a_new_host_key_is_accepted_only_by_yes() {
+    for (keys, yes) in [("\n", false), ("n", false), ("q", false), ("y", true), ("\t\n", true)] {
+        let mut model = model(demo::well(), 80, 24);
+        let asked = press(&mut model, "jK");
+        assert_eq!(asked, [Effect::FetchHostKeys { host: "razer".to_owned() }]);
+        show_key(&mut model, HostKeyState::Unknown);
+        let key = Box::new(host_key(HostKeyState::Unknown));
+        let expected = if yes { vec![Effect::AcceptHostKey { key }] } else { Vec::new() };
+        assert_eq!(press(&mut model, keys), expected, "{keys:?}");
+        assert_eq!(model.overlay, None);
+    }
+}
+
+#[test]
+fn a_changed_host_key_wants_the_name_typed() {
+    let mut model = model(demo::well(), 80, 24);
+    show_key(&mut model, HostKeyState::Changed);
+    assert_eq!(press(&mut model, "y\n"), []);
+    update(&mut model, Msg::Paste("razer".to_owned()), now());
+    assert_eq!(press(&mut model, "\n"), [], "it is typed by hand");
+    let effects = press(&mut model, "razer\n");
+    assert!(matches!(&effects[..], [Effect::AcceptHostKey { .. }]), "{effects:?}");
+}
+
+#[test]
+fn a_key_that_is_known_is_only_told() {
+    let mut model = model(demo::well(), 80, 24);
+    show_key(&mut model, HostKeyState::Known);
+    assert_eq!(model.overlay, None);
+    assert!(model.toast.unwrap().text.contains("the key is known: ED25519 SHA256:uNiV"));
+}
+
+#[test]
+fn both_questions_fit_every_terminal() {
+    for (columns, rows) in [(120, 35), (80, 24), (40, 10)] {
+        for state in [HostKeyState::Unknown, HostKeyState::Changed] {
+            let mut shown = model(demo::well(), columns, rows);
+            let name = if state == HostKeyState::Changed { "changed" } else { "unknown" };
+            show_key(&mut shown, state);
+            snap(&format!("host-key-{name}"), &shown);
+        }
+        let mut asked = asking();
+        asked.size = (columns, rows);
+        press(&mut asked, "jd\nhunter2");
+        snap("sudo-password", &asked);
+    }
+}
+
+/// Snapshots a model at its size.
+fn snap(name: &str, model: &Model) {
+    let (columns, rows) = model.size;
+    let shown = text(&draw(model, &look(false)));
+    insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(format!("{name}-{columns}x{rows}"), shown);
+    });
+}

@@ -1,0 +1,95 @@
+//! The password that sudo wants, and a host key that is not known or another than before.
+//!
+//! ```text
+//! ┌ Password for sudo ────────────────────┐  ┌ Accept the key of razer? ─────────────────┐
+//! │ sudo on razer, samsung asks for it.   │  │ razer.lan shows a key that is not known.  │
+//! │ It is kept in memory only.            │  │ ED25519 SHA256:uNiVztksCsDhcc0u9e8BrXmV…  │
+//! │                                       │  │                                           │
+//! │ password  *******▏                    │  │ [ No ]    Yes, accept it                  │
+//! └───────────────────────────────────────┘  └───────────────────────────────────────────┘
+//! ```
+
+use crate::dash::model::{HostKeyForm, PasswordForm};
+use crate::dash::theme::Role;
+use crate::dash::view::paint::{Paint, wrap};
+use crate::dash::view::popup::{Popup, buttons};
+use crate::fleet::{HostKey, HostKeyState};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+/// Draws the question for a password.
+pub(super) fn password(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &PasswordForm) {
+    let popup = Popup::new(area, 66);
+    let text = format!(
+        "The password that sudo asks for on {}. It is kept in memory until the dashboard ends, and is \
+         sent over ssh only.",
+        form.hosts.join(", ")
+    );
+    let mut lines: Vec<Line<'static>> =
+        wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
+    lines.push(Line::default());
+    let stars = "*".repeat(form.typed.length().min(popup.room().saturating_sub(12)));
+    lines.push(Line::from(vec![
+        paint.span(Role::Accent, "password  "),
+        Span::raw(stars),
+        paint.span(Role::Accent, "▏"),
+    ]));
+    popup.draw(paint, buffer, "Password for sudo", &lines, 0, &[]);
+}
+
+/// Draws the question whether to accept a key.
+pub(super) fn host_key(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &HostKeyForm) {
+    let popup = Popup::new(area, 78);
+    let key = &form.key;
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    let mut say = |role: Role, text: &str| {
+        let wrapped = wrap(text, popup.room()).into_iter();
+        lines.extend(wrapped.map(|line| Line::from(paint.span(role, line))));
+    };
+    let way =
+        if key.is_on_the_way { format!(", on the way to {},", key.host) } else { String::new() };
+    let shown = format!("{} {}", key.kind_word(), key.fingerprint);
+    let (title, opening) = match key.state {
+        HostKeyState::Changed => {
+            (format!("The key of {} changed", key.host), "another key than before:")
+        }
+        HostKeyState::Revoked => {
+            (format!("A revoked key of {}", key.host), "a key that is marked as revoked:")
+        }
+        HostKeyState::Unknown | HostKeyState::Known => {
+            (format!("Accept the key of {}?", key.host), "a key that is not known yet:")
+        }
+    };
+    say(Role::Text, &format!("{}{way} shows {opening}", key.place));
+    if key.state == HostKeyState::Changed {
+        say(Role::Warn, &format!("now     {shown}"));
+        for known in &key.known {
+            say(
+                Role::Text,
+                &format!("before  {} {}", HostKey::word_of(&known.kind), known.fingerprint),
+            );
+        }
+        say(Role::Warn, HostKey::changed_words());
+    } else {
+        say(Role::Accent, &shown);
+    }
+    if !key.same_as.is_empty() {
+        say(Role::Text, &format!("The same key is known already as {}.", key.same_as.join(", ")));
+    }
+    say(Role::Dim, &key.compare_words());
+    let foot = match key.state {
+        HostKeyState::Changed => [
+            Line::default(),
+            Line::from(vec![
+                paint.span(Role::Accent, format!("type {} to take the new key  ", key.host)),
+                Span::raw(form.input.text().to_owned()),
+                paint.span(Role::Accent, "▏"),
+            ]),
+        ],
+        HostKeyState::Unknown | HostKeyState::Known | HostKeyState::Revoked => {
+            [Line::default(), buttons(paint, "No", "Yes, accept it", form.yes)]
+        }
+    };
+    popup.draw(paint, buffer, &title, &lines, 0, &foot);
+}

@@ -5,7 +5,7 @@
 
 use crate::cli::left::{self, Ends};
 use crate::cli::show::{Display, Face, Notices, RunDisplay};
-use crate::cli::sudo::{self, SudoArgs, SudoPasswords};
+use crate::cli::sudo::{self, SudoArgs};
 use crate::cli::{
     CliError, EXIT_FAILED, EXIT_INTERRUPTED, complete, given, history, selectors, trust, wait,
 };
@@ -288,7 +288,7 @@ pub(super) async fn run(
     if args.detached {
         leave_terminal();
     }
-    let passwords = sudo::passwords(&fleet, &setup.root_hosts(), &args.sudo)?;
+    sudo::passwords(&fleet, &setup.root_hosts(), &args.sudo)?.give_to(&remote);
     let runs = Runs::open(&state_home())?;
     let limit = fleet.retention.max_run_size;
     left::end_runs_and_say(&fleet, &runs, Ends::Of(&request.hosts)).await;
@@ -310,7 +310,6 @@ pub(super) async fn run(
         hosts: request.hosts.clone(),
         begin: RunBegin::Fresh { setup, hosts_file },
         face: args.face(),
-        passwords,
         says: Vec::new(),
     };
     carry_out(carried).await
@@ -336,7 +335,6 @@ pub(super) struct CarriedOut {
     pub(super) hosts: Vec<String>,
     pub(super) begin: RunBegin,
     pub(super) face: Face,
-    pub(super) passwords: SudoPasswords,
     /// What is said to it at once.
     pub(super) says: Vec<Control>,
 }
@@ -346,19 +344,8 @@ pub(super) struct CarriedOut {
 /// Two threads listen, each behind a queue of its own: one writes the run's folder, one the
 /// output. The engine waits for neither.
 pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError> {
-    let CarriedOut {
-        fleet,
-        remote,
-        runs,
-        writer,
-        journal,
-        goal,
-        hosts,
-        begin,
-        face,
-        passwords,
-        says,
-    } = carried;
+    let CarriedOut { fleet, remote, runs, writer, journal, goal, hosts, begin, face, says } =
+        carried;
     let width = hosts.iter().map(String::len).max().unwrap_or(0);
     let run = writer.run().clone();
     let tag = runs.tag(&run).unwrap_or_default();
@@ -370,7 +357,6 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
         Some(writer) => RunJournal::start(writer, say)?,
         None => RunJournal::none(),
     };
-    passwords.give_to(&remote);
     let (control, said) = mpsc::channel(8);
     let stopped = Arc::new(AtomicBool::new(false));
     // What was said to an earlier process was heard by that one.

@@ -230,8 +230,10 @@ async fn go_on(
     }
     let writer = runs.reopen(&run)?.with_limit(fleet.retention.max_run_size);
     let fleet = Arc::new(fleet);
+    let remote = Remote::new(Arc::clone(&fleet));
+    passwords.give_to(&remote);
     let carried = CarriedOut {
-        remote: Remote::new(Arc::clone(&fleet)),
+        remote,
         fleet,
         runs,
         writer,
@@ -240,7 +242,6 @@ async fn go_on(
         hosts: setup.hosts.iter().map(|host| host.name.clone()).collect(),
         begin: RunBegin::GoOn { replayed, untold },
         face,
-        passwords,
         says,
     };
     carry_out(carried).await

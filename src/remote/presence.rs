@@ -140,10 +140,10 @@ async fn look(
 fn judge(error: &RemoteError) -> Presence {
     match &error.trouble {
         Trouble::Locked => Presence::WaitsForUnlock,
-        Trouble::HostKey => Presence::OtherHostKey,
+        Trouble::HostKey(_) => Presence::OtherHostKey,
         Trouble::Unreachable if error.cause.contains("refused") => Presence::NoSshYet,
         Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_) => Presence::Silent,
-        Trouble::Denied | Trouble::Untrusted | Trouble::Here => {
+        Trouble::Denied | Trouble::NotRoot(_) | Trouble::Untrusted | Trouble::Here => {
             Presence::Refuses(error.cause.clone())
         }
     }
@@ -211,7 +211,7 @@ mod tests {
         let said = found.unwrap_err().to_string();
         assert!(said.contains("waits for its disk to be unlocked"), "{said}");
         assert!(said.contains("did not come back within 2 min"), "{said}");
-        let runner = host(vec![Err(Trouble::HostKey)]);
+        let runner = host(vec![Err(Trouble::HostKey(crate::remote::KeyTrouble::Changed))]);
         let (found, _) = wait(&runner, Some("old")).await;
         assert_eq!(found.unwrap_err().last, Presence::OtherHostKey);
     }

@@ -112,19 +112,11 @@ fn compare_components(one: &str, other: &str) -> Ordering {
 /// Returns whether one component is before another, as Nix's `componentsLT` says of two that are not
 /// both numbers.
 fn is_before(one: &str, other: &str, other_is_number: bool, one_is_number: bool) -> bool {
-    if one.is_empty() && other_is_number {
-        true
-    } else if one == "pre" && other != "pre" {
-        true
-    } else if other == "pre" {
-        false
-    } else if other_is_number {
-        true
-    } else if one_is_number {
-        false
-    } else {
-        one < other
+    let has_ended = one.is_empty() && other_is_number;
+    if has_ended || (one == "pre" && other != "pre") {
+        return true;
     }
+    other != "pre" && (other_is_number || (!one_is_number && one < other))
 }
 
 /// Returns the digits of a number without leading zeros; nothing of what is none.

@@ -11,8 +11,7 @@ macro_rules! named {
 const OF_PHASES: &[(&str, &str)] = &named!["../scripts/": "account.sh", "acknowledge.sh", "build.sh", "check.sh", "compare.sh", "diff.sh", "discard.sh", "evaluate.sh", "evaluator.sh", "fetch.sh", "holds.sh", "keep.sh", "preflight.sh", "push-target.sh", "push-way.sh", "push.sh", "reboot.sh", "recover.sh", "restarted.sh", "root-drv.sh", "root.sh", "sign.sh", "supervise-back.sh", "supervise-persist.sh", "supervise-superseded.sh", "supervise-switch.sh", "supervise.sh", "systems.sh", "tidy.sh", "unpack.sh", "unroot.sh", "verify.sh", "word.sh"];
 
 /// The scripts of jobs.
-const OF_JOBS: &[(&str, &str)] =
-    &named!["../../remote/scripts/": "follow.sh", "results.sh", "start.sh", "stop.sh", "units.sh"];
+const OF_JOBS: &[(&str, &str)] = &named!["../../remote/scripts/": "follow-job.sh", "follow.sh", "results.sh", "start.sh", "stop.sh", "units.sh"];
 
 /// Returns every script that a deploy runs on a host, or puts before one, with its text.
 pub fn scripts() -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -28,6 +27,7 @@ pub(super) fn name_of(body: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::deploy::engine::scripts::{FETCH, SUPERVISE};
+    use crate::remote::job;
     use std::collections::BTreeSet;
 
     #[test]
@@ -40,6 +40,8 @@ mod tests {
         assert_eq!(named, files);
         assert_eq!(name_of(FETCH), Some("fetch.sh"));
         assert_eq!(name_of(SUPERVISE), Some("supervise.sh"));
+        assert_eq!(name_of(job::scripts::FOLLOW), Some("follow-job.sh"));
+        assert_eq!(name_of(job::scripts::START), Some("start.sh"));
         assert_eq!(name_of("true"), None);
     }
 }

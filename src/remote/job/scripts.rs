@@ -6,8 +6,7 @@ macro_rules! script {
 }
 
 /// Prints a job's log, and how it ended.
-pub const FOLLOW: &str =
-    concat!(script!("results.sh", "units.sh", "follow.sh"), "\nfollow \"$@\"\n");
+pub const FOLLOW: &str = script!("results.sh", "units.sh", "follow.sh", "follow-job.sh");
 /// Starts a job and follows it.
 pub const START: &str = script!("results.sh", "units.sh", "follow.sh", "start.sh");
 /// Stops a job.

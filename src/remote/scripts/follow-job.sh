@@ -1,0 +1,3 @@
+# shellcheck shell=sh
+# Follows a job, as `follow.sh` says, which is put before this when nixdash is compiled.
+follow "$@"

@@ -128,15 +128,15 @@ read_facts() {
 # this job is told to end.
 wait_for() {
 	turns=$(($2 * 10))
-	# Who answers at once is heard at once: in the first two seconds it looks five times as often.
-	quick=100
+	# Who answers at once is heard at once: in the first two seconds it looks twice as often.
+	quick=40
 	# The word has its file from the beginning; it is there when it can be read.
 	until has word || { [ "$1" != word ] && [ -e "$dir/$1" ]; }; do
 		[ "$turns" -gt 0 ] && [ "$ending" = no ] || return 1
 		if [ "$quick" -gt 0 ]; then
 			quick=$((quick - 1))
-			[ "$((quick % 5))" != 0 ] || turns=$((turns - 1))
-			sleep 0.02
+			[ "$((quick % 2))" != 0 ] || turns=$((turns - 1))
+			sleep 0.05
 			continue
 		fi
 		turns=$((turns - 1))

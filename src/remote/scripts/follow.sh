@@ -8,14 +8,12 @@
 over() { has "$awaited" || has 'exit'; }
 
 wait_for_end() {
-	turn=0 pause=0.02
+	turn=0
 	until over; do
 		# The supervisor and a second operator see by this that somebody is there.
 		[ "$((turn % 40))" != 0 ] || : >"$dir/heard"
-		sleep "$pause"
+		sleep 0.05
 		turn=$((turn + 1))
-		# What is short is told at once; what takes longer is looked at less often.
-		[ "$turn" != 120 ] || pause=0.05
 		if [ "$((turn % 40))" = 0 ] && ! is_there "$unit"; then
 			sleep 0.2
 			over || return
@@ -35,7 +33,7 @@ follow() {
 	fi
 	: >"$dir/heard"
 	wait_for_end &
-	tail -c "+$((offset + 1))" -s 0.02 -f --pid="$!" "$dir/log"
+	tail -c "+$((offset + 1))" -s 0.05 -f --pid="$!" "$dir/log"
 	state=dead
 	over && state=over
 	printf '\n%s\t%s\t%s\t%s\t%s\n' "$mark" "$state" \

@@ -159,7 +159,7 @@ pub(super) struct FaceArgs {
     #[arg(long, hide = true)]
     detached: bool,
     /// The number of the run, whose folder the dashboard made
-    #[arg(long, hide = true, requires = "detached", value_name = "N")]
+    #[arg(id = "run_number", long = "run", hide = true, requires = "detached", value_name = "N")]
     run: Option<String>,
     #[command(flatten)]
     pub(super) sudo: SudoArgs,

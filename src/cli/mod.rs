@@ -185,3 +185,14 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(CliCommand::Scripts(args)) => generate::scripts(&args),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn no_command_has_two_arguments_of_one_name() {
+        Cli::command().debug_assert();
+    }
+}

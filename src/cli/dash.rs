@@ -5,6 +5,7 @@
 //! folder, so runs that were begun elsewhere or before are shown the same way, and closing the
 //! screen ends nothing.
 
+use crate::cli::ancestry::{self, SeenRevisions};
 use crate::cli::follow_logs::follow_logs;
 use crate::cli::generations::difference;
 use crate::cli::live::{HearsOfRuns, count_requests, watch_runs};
@@ -14,7 +15,6 @@ use crate::dash::{
     Effect, LogsInView, Look, Model, Msg, Theme, ascii_from, dead_words, depth_from, recall,
     run as show,
 };
-use crate::deploy::flake_revision;
 use crate::fleet::{Event, Fleet, HostKey, RunId, StoreDepth, StorePath};
 use crate::probe::{Handle, Poller, Record, generations};
 use crate::record::{Recorder, RunNews, RunWatch, Runs, Word, state_home};
@@ -36,9 +36,6 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 /// Messages that may wait for the screen.
 const MESSAGE_QUEUE: usize = 4096;
-
-/// How often the flake's revision is looked at.
-const REVISION_EVERY: Duration = Duration::from_secs(10);
 
 /// The theme when `[ui] theme` names none.
 const DEFAULT_THEME: &str = "terminal";
@@ -65,7 +62,8 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     });
     let record = Record { recorder: recorder.clone(), runs: Some(runs.clone()) };
     let handle = Poller::spawn(Arc::clone(&fleet), runner, events, record, stop.clone());
-    tokio::spawn(forward(measured, messages.clone(), recorder.clone()));
+    let seen = SeenRevisions::default();
+    tokio::spawn(forward(measured, messages.clone(), recorder.clone(), seen.clone()));
     let told = figures::tell(Arc::clone(&fleet), messages.clone());
     tokio::spawn(stop.clone().run_until_cancelled_owned(told));
     tokio::spawn(trends::tell(Arc::clone(&fleet), messages.clone(), recorder.clone()));
@@ -83,11 +81,13 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
         Watched { messages: messages.clone(), recorder: recorder.clone(), runs: runs.clone() };
     let watched = watch_runs(news, handle.clone(), hearers, Arc::clone(&started));
     tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
-    let ending =
-        left::keep_ending(Arc::clone(&fleet), remote.clone(), runs.clone(), recorder.clone());
-    tokio::spawn(stop.clone().run_until_cancelled_owned(ending));
+    if !fleet.read_only {
+        let ending =
+            left::keep_ending(Arc::clone(&fleet), remote.clone(), runs.clone(), recorder.clone());
+        tokio::spawn(stop.clone().run_until_cancelled_owned(ending));
+    }
     if let Some(flake) = fleet.flake.clone() {
-        let watched = watch_revision(flake, messages.clone());
+        let watched = ancestry::watch(flake, seen.clone(), messages.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
     }
     let (logs, wanted_logs) = watch::channel(LogsInView::default());
@@ -107,6 +107,7 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     let home = std::env::var("HOME").unwrap_or_default();
     let mut model = Model::new(fleet, Timestamp::now()).with_home(&home);
     for event in known_before {
+        seen.see(&event);
         recall(&mut model, event);
     }
     let shown = show(model, look, inbox, effects).await;
@@ -154,29 +155,16 @@ async fn forward(
     mut measured: mpsc::Receiver<Event>,
     messages: mpsc::Sender<Msg>,
     recorder: Option<Recorder>,
+    seen: SeenRevisions,
 ) {
     while let Some(event) = measured.recv().await {
+        seen.see(&event);
         if let Some(recorder) = &recorder {
             recorder.record(&event);
         }
         if messages.send(Msg::Event(event)).await.is_err() {
             return;
         }
-    }
-}
-
-/// Tells the flake's revision when it has changed.
-async fn watch_revision(flake: String, messages: mpsc::Sender<Msg>) {
-    let mut told = None;
-    loop {
-        let revision = flake_revision(&flake).await;
-        if told.as_ref() != Some(&revision) {
-            if messages.send(Msg::Revision(revision.clone())).await.is_err() {
-                return;
-            }
-            told = Some(revision);
-        }
-        tokio::time::sleep(REVISION_EVERY).await;
     }
 }
 

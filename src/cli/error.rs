@@ -44,6 +44,12 @@ pub enum CliError {
         "could not keep whom you trust: {0}; is the disk full, or the state folder somebody else's?"
     )]
     KeepTrust(std::io::Error),
+    /// The command would change something, and nothing is to be changed.
+    #[error("{what}, and --read-only was given; leave that out")]
+    ReadOnly {
+        /// What the command changes.
+        what: &'static str,
+    },
     /// A selector selects nothing.
     #[error("{0}")]
     Select(#[from] crate::fleet::SelectError),
@@ -203,6 +209,7 @@ impl CliError {
             | Self::Given(_)
             | Self::Retry(_)
             | Self::Setup(_)
+            | Self::ReadOnly { .. }
             | Self::Strategies { .. }
             | Self::NoPage { .. }
             | Self::NoScript { .. }

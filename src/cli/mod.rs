@@ -4,6 +4,7 @@
 //! was rolled back; 2 usage or configuration; 3 `status --fail-on` found something so bad; 130
 //! interrupted.
 
+mod ancestry;
 mod caches;
 mod check;
 mod complete;
@@ -74,6 +75,10 @@ pub struct Cli {
     /// The fleet's file; else `$NIXDASH_HOSTS`, ./hosts.toml, `$XDG_CONFIG_HOME/nixdash/hosts.toml`
     #[arg(long = "hosts", global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     hosts_file: Option<PathBuf>,
+
+    /// Changes nothing: refuses commands and keys that would
+    #[arg(long, global = true)]
+    read_only: bool,
 
     #[command(subcommand)]
     command: Option<CliCommand>,
@@ -149,11 +154,47 @@ enum CliCommand {
     Scripts(generate::ScriptsArgs),
 }
 
+impl CliCommand {
+    /// Returns what the command would change; nothing of one that only looks.
+    fn changes(&self) -> Option<&'static str> {
+        match self {
+            Self::Deploy(_) => Some("`nixdash deploy` changes hosts"),
+            Self::Rollback(_) => Some("`nixdash rollback` changes hosts"),
+            Self::Retry(_) => Some("`nixdash retry` changes hosts"),
+            Self::Build(_) => Some("`nixdash build` builds on hosts"),
+            Self::Reattach(_) => Some("`nixdash reattach` goes on with a run that changes hosts"),
+            Self::Wake(_) => Some("`nixdash wake` wakes hosts"),
+            Self::Trust(_) => Some("`nixdash trust` changes what may be run"),
+            Self::TrustHost(_) => Some("`nixdash trust-host` changes which host keys are trusted"),
+            Self::Lab(_) => Some("`nixdash lab` changes the practice fleet"),
+            Self::Status(_)
+            | Self::History(_)
+            | Self::Runs(_)
+            | Self::Generations(_)
+            | Self::Scripts(_)
+            | Self::Caches(_)
+            | Self::Exporter(_)
+            | Self::Config { .. }
+            | Self::Completions { .. }
+            | Self::Man(_)
+            | Self::Findings => None,
+        }
+    }
+}
+
 /// Runs the command that the arguments ask for.
 pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
     let hosts = cli.hosts_file.as_deref();
+    if let Some(what) = cli.command.as_ref().filter(|_| cli.read_only).and_then(CliCommand::changes)
+    {
+        return Err(CliError::ReadOnly { what });
+    }
     match cli.command {
-        None => dash::run(load::load_asking(hosts, trust::ask)?).await,
+        None => {
+            let mut fleet = load::load_asking(hosts, trust::ask)?;
+            fleet.read_only = cli.read_only;
+            dash::run(fleet).await
+        }
         Some(CliCommand::Status(args)) => status::run(load::load(hosts)?, args).await,
         Some(CliCommand::Deploy(args)) => deploy::deploy(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::Rollback(args)) => rollback::run(load::load_trusted(hosts)?, args).await,

@@ -1,5 +1,6 @@
 //! `nixdash status`: measures everything once and says what was found.
 
+use crate::cli::ancestry;
 use crate::cli::{
     CliError, EXIT_FOUND, EXIT_INTERRUPTED, complete, earlier, json, live_status, notes, selectors,
     wait,
@@ -86,6 +87,8 @@ pub(super) async fn run(fleet: Fleet, args: StatusArgs) -> Result<ExitCode, CliE
         }
     };
     runner.close().await;
+    let mut found = found;
+    ancestry::count(&fleet, &mut found.hosts).await;
     earlier::keep(&fleet, &found, &known_before).await;
     let mut out = std::io::stdout().lock();
     if args.json {

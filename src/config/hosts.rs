@@ -2,6 +2,7 @@
 
 use crate::config::error::MistakeReport;
 use crate::config::flake::flake;
+use crate::config::hooks;
 use crate::config::keys::KeyTable;
 use crate::config::secret::{self, Paths, Sources};
 use crate::config::section::{At, Section, nearest};
@@ -166,6 +167,7 @@ pub(super) fn read(
         protected: section.boolean(report, "protected").unwrap_or(false),
         read_only: section.boolean(report, "read_only").unwrap_or(false),
         check: check.iter().map(|command| command.value.to_owned()).collect(),
+        hooks: hooks::read(report, &section),
         attribute: section
             .parsed(report, "attribute", attribute)
             .map_or_else(|| name.to_owned(), |attribute| attribute.value),

@@ -26,6 +26,8 @@ pub(super) enum KeyTable {
     Builders,
     /// `[hosts.NAME]`.
     Hosts,
+    /// `[hosts.NAME.hooks]`.
+    Hooks,
     /// `[[tiers]]`.
     Tiers,
     /// `[rollout]`.
@@ -54,10 +56,11 @@ pub(super) enum KeyTable {
 
 impl KeyTable {
     /// Every table, in the order of the page.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Fleet,
         Self::Builders,
         Self::Hosts,
+        Self::Hooks,
         Self::Tiers,
         Self::Rollout,
         Self::Gates,
@@ -77,7 +80,7 @@ impl KeyTable {
         match self {
             Self::Fleet => "fleet",
             Self::Builders => "builders",
-            Self::Hosts => "hosts",
+            Self::Hosts | Self::Hooks => "hosts",
             Self::Tiers => "tiers",
             Self::Rollout | Self::Gates | Self::Order => "rollout",
             Self::Budget => "budget",
@@ -103,6 +106,15 @@ impl KeyTable {
                 "[hosts.NAME]",
                 "One table for each machine. `NAME` is what screens, selectors and runs call it. A \
                  host whose settings are all left out is written as the bare line `[hosts.NAME]`.",
+            ),
+            Self::Hooks => (
+                "[hosts.NAME.hooks]",
+                "Commands before and after what a deploy of the host does. Each is `{ run = [\"PROGRAM\", \"ARG\"], \
+                 on = \"here\" | \"host\", limit = \"60s\" }`: a program and its arguments, which no shell reads. `here` \
+                 (without the key) is this machine, as you, in the folder of `hosts.toml`; `host` is the host, as root. Facts are in its \
+                 environment: `NIXDASH_HOOK`, `NIXDASH_HOST`, `NIXDASH_RUN`, `NIXDASH_GOAL`, `NIXDASH_BUILD_ON`, `NIXDASH_TOPLEVEL`, \
+                 `NIXDASH_RUNNING`, `NIXDASH_REVISION`, `NIXDASH_FLAKE`, `NIXDASH_OUTCOME`. One that fails before anything was changed \
+                 stops the host; one that fails afterwards is told.",
             ),
             Self::Tiers => (
                 "[[tiers]]",
@@ -153,6 +165,7 @@ impl KeyTable {
             Self::Fleet => FLEET,
             Self::Builders => BUILDERS,
             Self::Hosts => HOSTS,
+            Self::Hooks => HOOKS,
             Self::Tiers => TIERS,
             Self::Rollout => ROLLOUT,
             Self::Gates => GATES,
@@ -326,6 +339,7 @@ const HOSTS: &[KnownKey] = &[
         "Each must succeed on the host after an activation. They run there as root. When one fails, \
          the host goes back.",
     ),
+    key("hooks", "a table", "none", "Commands before and after what deploys do: see below."),
     key(
         "attribute",
         "the name below `nixosConfigurations`",
@@ -382,6 +396,25 @@ const HOSTS: &[KnownKey] = &[
 
 /// How the password for sudo is written.
 const SUDO_PASSWORD: &str = "`\"ask\"`, or `{ env = \"NAME\" }`, `{ file = \"PATH\" }` or `{ command = [\"PROGRAM\", \"ARG\"] }`";
+const HOOKS: &[KnownKey] = &[
+    key("before_build", "a list of hooks", "none", "Before the host's system is built."),
+    key("after_build", "a list of hooks", "none", "When the host's system was built."),
+    key("before_activate", "a list of hooks", "none", "Before anything is activated on the host."),
+    key("after_activate", "a list of hooks", "none", "When a new system is active and was kept."),
+    key(
+        "before_rollback",
+        "a list of hooks",
+        "none",
+        "Before a generation is brought back that somebody asked for. A host that goes back by itself asks \
+         nobody before.",
+    ),
+    key(
+        "after_rollback",
+        "a list of hooks",
+        "none",
+        "When the host is back on an earlier system, asked for or by itself.",
+    ),
+];
 
 /// How a secret is written.
 const SECRET: &str =
@@ -711,6 +744,7 @@ pub fn page() -> String {
                 KeyTable::Tiers => writeln!(page, " {} |", kinds(name)),
                 KeyTable::Fleet
                 | KeyTable::Hosts
+                | KeyTable::Hooks
                 | KeyTable::Rollout
                 | KeyTable::Gates
                 | KeyTable::Order

@@ -8,6 +8,7 @@ mod advice;
 mod alarms;
 mod error;
 mod flake;
+mod hooks;
 mod hosts;
 mod keys;
 mod rollout;
@@ -74,6 +75,7 @@ pub fn fallback() -> Fleet {
         protected: false,
         read_only: false,
         check: Vec::new(),
+        hooks: Vec::new(),
         attribute: "localhost".to_owned(),
         flake: None,
         builder: None,
@@ -115,6 +117,7 @@ fn empty() -> Fleet {
         alarms: Alarms::default(),
         prometheus: None,
         theme: None,
+        read_only: false,
     }
 }
 

@@ -217,6 +217,15 @@ pub(super) fn activation_timeout(text: &str) -> Meaning<Duration> {
     Ok(time)
 }
 
+/// Parses the time a hook may take: 1 second to 1 hour.
+pub(super) fn hook_limit(text: &str) -> Meaning<Duration> {
+    let time = duration(text)?;
+    if !(1..=3600).contains(&time.as_secs()) {
+        return fail(format!("{text:?} is out of bounds"), "from \"1s\" to \"1h\"");
+    }
+    Ok(time)
+}
+
 /// Checks what answers a host that is connected: `gateway`, or a host and a port.
 pub(super) fn connectivity(text: &str) -> Meaning<String> {
     const SHAPE: &str = "\"gateway\", or a host and a port: \"9.9.9.9:53\"";

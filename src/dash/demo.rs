@@ -36,6 +36,7 @@ fn host(name: &str, tags: &[&str], protected: bool) -> Host {
         protected,
         read_only: false,
         check: Vec::new(),
+        hooks: Vec::new(),
         attribute: name.to_owned(),
         flake: None,
         builder: None,
@@ -91,6 +92,7 @@ pub(super) fn fleet() -> Fleet {
         retention: Retention::default(),
         prometheus: None,
         theme: None,
+        read_only: false,
     }
 }
 

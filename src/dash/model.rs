@@ -8,11 +8,11 @@ use crate::dash::mean_coverage::{MeanCoverage, mean_coverage};
 use crate::dash::msg::LogsInView;
 use crate::dash::run_view::{HostRun, RunView};
 use crate::fleet::{
-    CoverageFacts, Fleet, Goal, Host, HostFacts, HostKey, NextFacts, RunId, Secret, StoreFacts,
-    Strategy, Tier, TierFacts, ago,
+    Ancestry, CoverageFacts, Fleet, Goal, Host, HostFacts, HostKey, NextFacts, RunId, Secret,
+    StoreFacts, Strategy, Tier, TierFacts, ago,
 };
 use jiff::Timestamp;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
@@ -286,6 +286,9 @@ pub struct Model {
     pub revision: Option<String>,
     /// Whether a record is shown, from which nothing is measured or started.
     pub(super) is_record: bool,
+    /// By how many commits revisions that hosts run are behind the flake, by commit; none where git
+    /// does not know one here.
+    pub ancestries: BTreeMap<String, Option<Ancestry>>,
     /// When the dashboard was opened.
     pub(super) opened_at: Timestamp,
     /// What is known of each host, in the fleet's order.
@@ -350,6 +353,7 @@ impl Model {
             flake: fleet.flake.clone(),
             revision: None,
             is_record: false,
+            ancestries: BTreeMap::new(),
             opened_at: now,
             fleet,
             figures: Figures::default(),

@@ -2,9 +2,11 @@
 
 use crate::dash::figures::Figures;
 use crate::fleet::{
-    Event, Generations, Goal, HostKey, LiveRun, LogLine, RunId, Secret, StorePath, Strategy,
+    Ancestry, Event, Generations, Goal, HostKey, LiveRun, LogLine, RunId, Secret, StorePath,
+    Strategy,
 };
 use crossterm::event::KeyEvent;
+use std::collections::BTreeMap;
 
 /// Something that happened to the screen.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +28,9 @@ pub enum Msg {
     /// The flake's git revision is this now, with `-dirty` when its work tree has changes; none
     /// when it is in no git repository.
     Revision(Option<String>),
+    /// By how many commits revisions that hosts run are behind the flake now, by commit; none where git
+    /// does not know one.
+    Ancestries(BTreeMap<String, Option<Ancestry>>),
     /// What the history tells of the last days.
     Figures(Figures),
     /// A sentence for the person, such as the error of an effect.
@@ -238,6 +243,32 @@ pub enum Effect {
     },
     /// For the terminal itself; carried out there and never sent to the runtime.
     Terminal(Wish),
+}
+
+impl Effect {
+    /// Returns whether it changes hosts or runs.
+    pub fn changes_something(&self) -> bool {
+        match self {
+            Self::StartRun { .. }
+            | Self::RollBack { .. }
+            | Self::Retry { .. }
+            | Self::Answer { .. }
+            | Self::Reattach { .. }
+            | Self::AcceptHostKey { .. }
+            | Self::CancelRun { .. } => true,
+            Self::Quit { cancel } => !cancel.is_empty(),
+            Self::Probe { .. }
+            | Self::LookClosely { .. }
+            | Self::Verify { .. }
+            | Self::ListGenerations { .. }
+            | Self::CompareGenerations { .. }
+            | Self::KeepPassword { .. }
+            | Self::FetchHostKeys { .. }
+            | Self::ViewLogs { .. }
+            | Self::OpenLog { .. }
+            | Self::Terminal(_) => false,
+        }
+    }
 }
 
 /// What the screen asks of the terminal.

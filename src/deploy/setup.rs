@@ -320,3 +320,33 @@ fn planned_route(fleet: &Fleet, host: &Host, request: &Request) -> Result<Route,
         (None, _) => Err(SetupError::NoTier { host: host.name.clone(), builder }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn a_read_only_host_is_built_and_never_deployed() {
+        let text = "[fleet]\nflake = \"/f\"\nstrategy = \"direct\"\n[hosts.a]\nread_only = true\n";
+        let fleet = crate::config::parse(text, Path::new("/f/hosts.toml"), None).unwrap();
+        let request = |goal| Request {
+            hosts: vec!["a".to_owned()],
+            goal,
+            strategy: None,
+            allow_protected: Vec::new(),
+            asks: false,
+            first: false,
+            allowed: Allowed::default(),
+            skip_caches: false,
+            given: BTreeMap::new(),
+            reboot: None,
+        };
+        assert!(setup(&fleet, &request(Goal::Build)).is_ok());
+        for goal in [Goal::Switch, Goal::Boot, Goal::Test, Goal::DryActivate, Goal::Rollback] {
+            let refused = setup(&fleet, &request(goal)).unwrap_err();
+            assert_eq!(refused, SetupError::ReadOnly { host: "a".to_owned() });
+            assert!(refused.to_string().contains("read_only = true"));
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! A machine of the fleet and the addresses it answers at.
 
-use crate::fleet::{ActivationSettings, RootAccess, Strategy, WakeOnLan};
+use crate::fleet::{ActivationSettings, Hook, RootAccess, Strategy, WakeOnLan};
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
@@ -48,6 +48,8 @@ pub struct Host {
     pub read_only: bool,
     /// Shell commands that must succeed on the host after an activation, run as root.
     pub check: Vec<String>,
+    /// Commands before and after what deploys do.
+    pub hooks: Vec<Hook>,
     /// The attribute below `nixosConfigurations`.
     pub attribute: String,
     /// The flake that its configuration is in, instead of the fleet's.

@@ -16,6 +16,7 @@ mod fetched;
 mod finding;
 mod generation;
 mod holdings;
+mod hooks;
 mod host;
 mod host_facts;
 mod host_key;
@@ -58,6 +59,7 @@ pub use fetched::Fetched;
 pub use finding::{Code, Finding, Severity, Silenced, Subject, grouped, told, troubles, worst};
 pub use generation::{Generation, Generations, RollbackError, RollbackTarget};
 pub use holdings::{CoverageFall, HeldPath, Holdings, LostFacts, Said, UniqueFacts};
+pub use hooks::{Hook, HookMoment};
 pub use host::{Address, Host};
 pub use host_facts::{
     BootChoice, FilePlace, HostFacts, HostState, KernelPart, OldRoot, PowerFacts, StoreDepth,

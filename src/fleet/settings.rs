@@ -87,6 +87,8 @@ pub struct Fleet {
     pub prometheus: Option<String>,
     /// Name of the colour theme.
     pub theme: Option<String>,
+    /// Whether this nixdash was started with `--read-only`: it changes nothing.
+    pub read_only: bool,
 }
 
 impl Fleet {

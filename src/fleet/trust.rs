@@ -80,6 +80,12 @@ impl Fleet {
         for (_, source) in self.sudo_sources() {
             files.extend(source.named_files());
         }
+        // Hooks run in the folder of the file.
+        let folder = self.file.as_deref().and_then(std::path::Path::parent);
+        for hook in self.hosts.iter().flat_map(|host| &host.hooks).filter(|hook| !hook.on_host) {
+            let words = hook.run.iter();
+            files.extend(words.map(|word| folder.map_or_else(|| word.into(), |it| it.join(word))));
+        }
         for tier in &self.tiers {
             files.extend(tier.access.ca_file.iter().cloned());
             for (_, source) in tier.access.login.secrets() {
@@ -100,6 +106,8 @@ impl Fleet {
             lines.extend(signs.map(|file| format!("{} signs with its key {file}", host.name)));
             let checks = host.check.iter();
             lines.extend(checks.map(|check| format!("check on {}, as root: {check}", host.name)));
+            let hooks = host.hooks.iter();
+            lines.extend(hooks.map(|hook| format!("hook of {}, {}", host.name, hook.words())));
         }
         for gate in &self.rollout.gates {
             lines.extend(match &gate.asks {

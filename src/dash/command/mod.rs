@@ -126,6 +126,21 @@ pub enum Command {
     Close,
 }
 
+impl Command {
+    /// Returns whether it begins something that changes hosts or runs.
+    pub fn changes_something(self) -> bool {
+        matches!(
+            self,
+            Self::Deploy
+                | Self::Build
+                | Self::Retry
+                | Self::RollBack
+                | Self::Cancel
+                | Self::Reattach
+        )
+    }
+}
+
 /// Where a key means something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Context {

@@ -634,3 +634,19 @@ fn another_run_of_the_same_hosts_is_not_taken_for_the_one_that_was_asked_for() {
     assert!(model.starting.is_none());
     assert_eq!(model.shown_run().map(|run| run.id.clone()), Some(id("42")));
 }
+
+#[test]
+fn a_dashboard_that_is_read_only_refuses_what_changes_something_and_says_so() {
+    let fleet = crate::fleet::Fleet { read_only: true, ..demo::fleet() };
+    let mut model = model(demo::well(), 80, 24);
+    model.fleet = std::sync::Arc::new(fleet);
+    for key in ["d", "b"] {
+        assert!(press(&mut model, key).is_empty());
+        assert!(model.overlay.is_none(), "{key} opens nothing");
+        let toast = model.toast.as_ref().expect("it is said");
+        assert!(toast.text.contains("--read-only"), "{}", toast.text);
+        model.toast = None;
+    }
+    // Looking is allowed.
+    assert!(press(&mut model, "r").iter().any(|effect| matches!(effect, Effect::Probe { .. })));
+}

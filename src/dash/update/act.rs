@@ -6,13 +6,17 @@ use crate::dash::input::LineInput;
 use crate::dash::model::{Model, Overlay, Prompt, Screen, StartForm, StartFrom};
 use crate::dash::msg::{Effect, Wish};
 use crate::dash::update::verify::verify;
-use crate::dash::update::{access, generations, logs, snap};
+use crate::dash::update::{READ_ONLY, access, fold, generations, logs, snap};
 use crate::dash::view::{details_end, page};
 use crate::fleet::{Goal, Host, HostState, TierKind};
 use jiff::Timestamp;
 
 /// Does a command of a view.
 pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    if model.fleet.read_only && command.changes_something() {
+        fold::notice(model, READ_ONLY.to_owned(), now);
+        return Vec::new();
+    }
     match command {
         Command::Up
         | Command::Down

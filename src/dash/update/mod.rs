@@ -21,8 +21,25 @@ use crate::dash::msg::{Effect, Msg};
 use crossterm::event::{KeyEvent, KeyEventKind};
 use jiff::Timestamp;
 
-/// Folds a message into the model and returns what is to be done about it.
+/// What is said to who wants to change something where nothing is changed.
+const READ_ONLY: &str = "nixdash was started with --read-only: nothing is changed from here";
+
+/// Folds a message into the model and returns what is to be done about it: nothing that changes
+/// something, where this nixdash changes nothing.
 pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
+    let mut effects = fold_message(model, msg, now);
+    if model.fleet.read_only {
+        let count = effects.len();
+        effects.retain(|effect| !effect.changes_something());
+        if effects.len() < count {
+            fold::notice(model, READ_ONLY.to_owned(), now);
+        }
+    }
+    effects
+}
+
+/// Folds a message into the model.
+fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
     match msg {
         Msg::Event(event) => {
             model.dirty = true;
@@ -48,6 +65,10 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::Revision(revision) => {
             model.dirty |= model.revision != revision;
             model.revision = revision;
+        }
+        Msg::Ancestries(ancestries) => {
+            model.dirty |= model.ancestries != ancestries;
+            model.ancestries = ancestries;
         }
         Msg::Figures(figures) => {
             model.dirty |= model.screen == Screen::Caches;

@@ -21,6 +21,7 @@ pub(super) enum HostColumn {
     State,
     Version,
     Generation,
+    Behind,
     Spark,
     Load,
     Memory,
@@ -36,11 +37,12 @@ pub(super) enum HostColumn {
 use HostColumn as C;
 
 /// Every column, in the order of the screen.
-const ORDER: [HostColumn; 14] = [
+const ORDER: [HostColumn; 15] = [
     C::Host,
     C::State,
     C::Version,
     C::Generation,
+    C::Behind,
     C::Spark,
     C::Load,
     C::Memory,
@@ -54,7 +56,7 @@ const ORDER: [HostColumn; 14] = [
 ];
 
 /// Every column, the most wanted first.
-const WANTED: [HostColumn; 14] = [
+const WANTED: [HostColumn; 15] = [
     C::Host,
     C::State,
     C::Seen,
@@ -62,6 +64,7 @@ const WANTED: [HostColumn; 14] = [
     C::Memory,
     C::Free,
     C::Generation,
+    C::Behind,
     C::Spark,
     C::Version,
     C::Store,
@@ -162,13 +165,18 @@ pub(super) fn is_old(paint: &Paint<'_>, view: &HostModel) -> bool {
 
 impl HostColumn {
     fn exists(self, paint: &Paint<'_>) -> bool {
-        self != C::Cache || cache(paint).is_some()
+        match self {
+            C::Cache => cache(paint).is_some(),
+            C::Behind => paint.model.fleet.flake.is_some(),
+            _ => true,
+        }
     }
 
     fn is_right(self) -> bool {
         match self {
             C::Host | C::State | C::Version | C::Spark | C::Nix => false,
             C::Generation
+            | C::Behind
             | C::Load
             | C::Memory
             | C::Free
@@ -196,7 +204,7 @@ impl HostColumn {
             C::Store | C::Nix | C::Latency => 7,
             C::Cache => cache(paint).map_or(0, |tier| width(tier) + 3).clamp(5, 16),
             C::Uptime => 11,
-            C::Seen => 6,
+            C::Seen | C::Behind => 6,
         }
     }
 
@@ -205,6 +213,7 @@ impl HostColumn {
             C::Host => "HOST".to_owned(),
             C::State => "STATE".to_owned(),
             C::Version | C::Generation => "SYSTEM".to_owned(),
+            C::Behind => "BEHIND".to_owned(),
             C::Spark | C::Load => "LOAD".to_owned(),
             C::Memory => "MEM".to_owned(),
             C::Free => "/NIX FREE".to_owned(),
@@ -238,6 +247,7 @@ impl HostColumn {
                 version.or_else(|| facts.system.other_system.clone())
             }
             C::Generation => facts.system.generation.map(|number| format!("gen {number}")),
+            C::Behind => return behind(paint, view),
             C::Spark => {
                 let full = facts.cpus.map_or(1.0, f64::from);
                 return (spark(view.loads.iter().copied(), full, SPARK), Role::Graph);
@@ -274,12 +284,27 @@ impl HostColumn {
             C::Host
             | C::State
             | C::Version
+            | C::Behind
             | C::Spark
             | C::Store
             | C::Cache
             | C::Uptime
             | C::Nix => &[],
         }
+    }
+}
+
+/// Returns by how many commits of the flake a host is behind, `?` where that is not known; with a mark
+/// where it runs commits that the flake lacks.
+fn behind(paint: &Paint<'_>, view: &HostModel) -> (String, Role) {
+    let deploys = view.facts.upkeep.as_ref().map(|upkeep| &upkeep.deploys);
+    let from = deploys.and_then(|deploys| deploys.built_from.as_ref());
+    let counted =
+        from.and_then(|from| paint.model.ancestries.get(from.commit()).copied().flatten());
+    match counted {
+        None => ("?".to_owned(), Role::Dim),
+        Some(ancestry) if ancestry.is_contained() => (ancestry.behind.to_string(), Role::Text),
+        Some(ancestry) => (format!("{} ▲", ancestry.behind), Role::Warn),
     }
 }
 

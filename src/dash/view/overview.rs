@@ -35,6 +35,9 @@ pub(super) fn title(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
         let words = "  ▲ hosts.toml is not trusted: run `nixdash trust`";
         left.push(paint.span(Role::Error, words));
     }
+    if paint.model.fleet.read_only {
+        left.push(paint.span(Role::Warn, "  read-only"));
+    }
     if let Some(revision) = &paint.model.revision {
         let (hash, dirty) = match revision.split_once('-') {
             Some((hash, dirty)) => (hash, Some(dirty)),

@@ -32,6 +32,8 @@ pub(super) struct Account {
     pub(super) etc_is_of_the_running_system: Option<bool>,
     pub(super) failed_units: BTreeSet<String>,
     pub(super) outcome: Option<Decision>,
+    /// The format of the job's folder; none where there is no folder, or the host said nothing of it.
+    pub(super) format: Option<u32>,
     pub(super) is_busy: bool,
     pub(super) intent: Option<String>,
 }
@@ -52,10 +54,27 @@ pub(super) async fn account(
         found = ask(step, job).await?;
     }
     let name = &step.host.name;
+    if let Some(ending) = of_a_newer_nixdash(name, &found) {
+        return Ok(Some(ending));
+    }
     if let Some(decision) = &found.outcome {
         return Ok(Some(decision.ending(name)));
     }
     Ok(Some(judge(name, &found, &step.known, told)))
+}
+
+/// The newest format of a job's folder that this nixdash reads; `results.sh` has the same figure.
+const JOB_FORMAT: u32 = 1;
+
+/// Says that a newer nixdash began the deploy, whose folder this one cannot read: what became of the
+/// host is not guessed.
+pub(super) fn of_a_newer_nixdash(name: &str, found: &Account) -> Option<Ending> {
+    let format = found.format.filter(|format| *format > JOB_FORMAT)?;
+    let text = format!(
+        "{name}: a newer nixdash began this deploy (its folder has format {format}, and this nixdash reads {JOB_FORMAT}); the host ends it by itself. Use the newer nixdash to see how"
+    );
+    let reason = Some(Reason::new(Code::NixdashOld, text));
+    Some(Ending { outcome: Outcome::Unknown, reason })
 }
 
 /// Puts right what a power cut left of a deploy, and logs what was done.
@@ -106,6 +125,7 @@ pub(super) fn parse(text: &str) -> Account {
             "failed" => {
                 found.failed_units.insert(printable_line(value));
             }
+            "format" => found.format = value.trim().parse().ok(),
             "outcome" => found.outcome = Decision::parse(value),
             "busy" => found.is_busy = true,
             "intent" => found.intent = Some(printable_line(value)),
@@ -268,6 +288,16 @@ mod tests {
             "boot_id\t2\nrunning\t{OLD}\nprofile\t{OLD}\nboots\t{OLD}\nfailed\told.service\n"
         );
         assert_eq!(judge("samsung", &parse(&text), &known, false).outcome, Outcome::RolledBack);
+    }
+
+    #[test]
+    fn a_folder_of_a_newer_nixdash_is_not_guessed_at() {
+        let of = |text: &str| of_a_newer_nixdash("samsung", &parse(text));
+        assert_eq!(of("format\t1\noutcome\tswitched\t\t\n"), None);
+        assert_eq!(of("outcome\tswitched\t\t\n"), None, "an older one wrote no format");
+        let ending = of("format\t2\noutcome\tswitched\t\t\n").unwrap();
+        assert_eq!(ending.outcome, Outcome::Unknown);
+        assert_eq!(ending.reason.unwrap().code, Code::NixdashOld);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! The supervisor decided without anybody and left its decision on the host, so the account is the
 //! host's own; where the host was restarted since, what it runs and boots is the account.
 
-use super::account::{Account, parse};
+use super::account::{Account, of_a_newer_nixdash, parse};
 use super::scripts::{ACCOUNT, RECOVER};
 use crate::deploy::{Ending, Reason};
 use crate::fleet::{Code, Goal, Outcome, Phase, StorePath};
@@ -62,6 +62,9 @@ async fn end_host(
             Ok(found) => found,
             Err(why) => return LeftEnding::NotYet(why),
         };
+    }
+    if let Some(ending) = of_a_newer_nixdash(name, &found) {
+        return LeftEnding::Ended(ending);
     }
     if let Some(decision) = &found.outcome {
         return LeftEnding::Ended(decision.ending(name));

@@ -20,6 +20,8 @@ pub(super) const ACKNOWLEDGE: &str = script!("../../remote/scripts/results.sh", 
 pub(super) const BUILD: &str = script!("build.sh");
 /// Looks at a freshly activated host.
 pub(super) const CHECK: &str = script!("check.sh");
+/// Says how big a system's closure is.
+pub(super) const CLOSURE_SIZE: &str = script!("closure-size.sh");
 /// Asks what realising a derivation would take.
 pub(super) const COMPARE: &str = script!("compare.sh");
 /// Says what differs between two systems.
@@ -32,6 +34,8 @@ pub(super) const EVALUATE: &str = script!("evaluate.sh");
 pub(super) const EVALUATOR: &str = script!("evaluator.sh");
 /// Gets a system from the target's own substituters.
 pub(super) const FETCH: &str = script!("fetch.sh");
+/// Runs a hook.
+pub(super) const HOOK: &str = script!("hook.sh");
 /// Makes the root of a run's build the lasting one.
 pub(super) const KEEP: &str = script!("keep.sh");
 /// Asks whether one cache holds a whole system.
@@ -73,6 +77,8 @@ pub(super) const SUPERVISE: &str = script!(
     "supervise-persist.sh",
     "supervise.sh"
 );
+/// Says whether a host has room for a new system.
+pub(super) const ROOM: &str = script!("room.sh");
 /// Says which systems a host builds for.
 pub(super) const SYSTEMS: &str = script!("systems.sh");
 /// Removes what a run left.

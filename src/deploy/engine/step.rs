@@ -12,8 +12,8 @@ use super::stores::OnlyStores;
 use super::supervised::Supervised;
 use super::telling::TellingRunner;
 use super::{
-    Listener, acknowledge, activate, build, check, evaluate, fetch, persist, preflight, reboot,
-    settle, verify, wake,
+    Listener, acknowledge, activate, build, check, evaluate, fetch, hooks, persist, preflight,
+    reboot, room, settle, verify, wake,
 };
 use crate::deploy::{Failure, HostSetup, JobNote, Reason, Report, RunEntry, RunFacts, Setup};
 use crate::fleet::{
@@ -300,6 +300,13 @@ impl Step {
 
     /// Carries the phase out.
     pub(super) async fn carry_out_itself(&self) -> Result<Report, Failure> {
+        hooks::before(self).await?;
+        let report = self.carry_out_phase().await?;
+        hooks::after(self, report).await
+    }
+
+    /// Carries the phase out, without hooks.
+    async fn carry_out_phase(&self) -> Result<Report, Failure> {
         match self.phase {
             Phase::Preflight => tokio::join!(preflight::preflight(self), wake::builder(self)).0,
             Phase::Evaluate => {
@@ -310,11 +317,15 @@ impl Step {
             Phase::Build => build::build(self).await,
             Phase::Publish => self.publish().await,
             Phase::Verify => verify::verify(self).await,
-            Phase::Fetch => fetch::fetch(self).await,
+            Phase::Fetch => {
+                room::before_fetch(self).await?;
+                fetch::fetch(self).await
+            }
             Phase::Diff => {
                 // What differs is told while it is activated.
                 let step = self.clone();
                 self.shared.beside.go_on(async move { drop(step.diff().await) });
+                room::before_activation(self).await?;
                 Ok(Report::Done)
             }
             Phase::Activate => activate::activate(self).await,

@@ -19,6 +19,7 @@ main() {
 	say running_etc "$(readlink -f /run/current-system/etc)"
 	if is_etc_overlay; then say overlay yes; fi
 	failed_units | while read -r unit; do say failed "$unit"; done
+	if [ -d "$dir" ]; then say format "$(format_of)"; fi
 	if has outcome; then say outcome "$(result outcome)"; fi
 	if is_there "nixdash-$1"; then say busy yes; fi
 	if [ -r /nix/var/nixdash/intent ]; then say intent "$(cut -f 1 /nix/var/nixdash/intent)"; fi

@@ -573,6 +573,9 @@ codes! {
     RunEnded "run-ended" Warning "ended"
         "nixdash was ended while the run went on."
         "Look at the host, then deploy again.";
+    NixdashOld "nixdash-old" Warning "older nixdash"
+        "A newer nixdash began the deploy, and left something on the host that this one cannot read."
+        "Use the newer nixdash to see what became of the host.";
     InternalError "internal-error" Error "internal"
         "Something happened in nixdash that should not happen."
         "Report it with the log of the run.";

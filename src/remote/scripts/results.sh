@@ -5,6 +5,16 @@
 # its end mark, so a line that is half there is none. Put before the scripts that need it when
 # nixdash is compiled. `dir` is the job's folder.
 
+# The format of a job's folder: which files there are, and what stands in them. A folder without a file
+# `format` is of a nixdash that wrote none, and has format 1.
+# shellcheck disable=SC2034 # for the scripts that this is put before
+job_format=1
+
+# Prints the format of the job's folder.
+format_of() {
+	if [ -r "$dir/format" ]; then head -n 1 "$dir/format"; else echo 1; fi
+}
+
 # Makes an empty result. $1 its name.
 prepare_result() {
 	# A page is there or not, and the shell says so.

@@ -12,6 +12,8 @@
 # The job's folder is /run/nixdash/jobs/NAME. There are: log (standard output and error), exit (the code, when it has ended) and what the script leaves.
 
 base=/run/nixdash/jobs
+# The format of what follows is given by `results.sh`.
+: "${job_format:=1}"
 logs=/var/lib/nixdash/jobs
 
 # Removes what jobs left that nobody will ask for any more: folders of jobs that ended a day ago, and
@@ -119,6 +121,7 @@ start() {
 	for result in exit facts activated outcome word; do
 		prepare_result "$result" || give_up "$dir/$result cannot be written; is /run full?"
 	done
+	printf '%s\n' "$job_format" >"$dir/format" || give_up "$dir/format cannot be written; is /run full?"
 	make_log "$place" || give_up "the log cannot be made; is the disk of $logs full?"
 	printf '%s\n' "$@" >"$dir/arguments" || give_up "$dir/arguments cannot be written; is /run full?"
 	write_wrappers || give_up "$dir/run cannot be written; is /run full?"

@@ -7,6 +7,7 @@ mod host;
 mod judging;
 mod keeping;
 mod persisting;
+mod room;
 mod specialisations;
 mod superseded;
 mod versions;

@@ -180,6 +180,28 @@ impl FolderHost {
         symlink(format!("system-{number}-link"), profile).unwrap();
     }
 
+    /// Runs a script that is told the root of the host, and returns what it printed.
+    pub(super) fn run_as_is(&self, script: &str, args: &[&str]) -> String {
+        self.run_with(script, args, "")
+    }
+
+    /// Runs a script with something to read, and returns what it printed.
+    pub(super) fn run_with(&self, script: &str, args: &[&str], input: &str) -> String {
+        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
+        self.write("input", input);
+        let output = Command::new("/bin/sh")
+            .args(["-c", script, "script"])
+            .args(args)
+            .env("PATH", path)
+            .env("root", self.dir.path())
+            .env("LC_ALL", "C")
+            .stdin(fs::File::open(self.path("input")).unwrap())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Runs a script that names paths of a host, on this one, and returns what it printed.
     pub(super) fn run(&self, script: &str, args: &[&str]) -> String {
         let root = self.dir.path().display();
@@ -187,17 +209,7 @@ impl FolderHost {
         for place in ["/run/nixdash/", "/run/current-system", "/nix/var/nix"] {
             text = text.replace(place, &format!("{root}{place}"));
         }
-        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
-        let output = Command::new("/bin/sh")
-            .args(["-c", &text, "script"])
-            .args(args)
-            .env("PATH", path)
-            .env("root", self.dir.path())
-            .env("LC_ALL", "C")
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
+        self.run_as_is(&text, args)
     }
 
     /// Returns a path on the host.
@@ -209,7 +221,7 @@ impl FolderHost {
         fs::write(self.path(relative), text).unwrap();
     }
 
-    fn program(&self, relative: &str, text: &str) {
+    pub(super) fn program(&self, relative: &str, text: &str) {
         self.write(relative, text);
         fs::set_permissions(self.path(relative), fs::Permissions::from_mode(0o755)).unwrap();
     }

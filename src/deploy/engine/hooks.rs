@@ -1,0 +1,214 @@
+//! Hooks: commands of `hosts.toml` before and after what a deploy does, here or on the host.
+
+use super::scripts::HOOK;
+use super::step::Step;
+use crate::deploy::{Activation, Ending, Failure, Reason, Report};
+use crate::fleet::{
+    Code, Fleet, Goal, Hook, HookMoment, Outcome, Phase, Trust, duration, printable_line, redact,
+};
+use crate::remote::{Output, Program, Script};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How much longer than the hook itself the way to a host may take.
+const WAY_MARGIN: Duration = Duration::from_secs(15);
+
+/// Most lines of a hook's output that are logged.
+const LINES: usize = 200;
+
+/// Runs the hooks before a phase. One that fails stops the host: nothing was changed there yet.
+pub(super) async fn before(step: &Step) -> Result<(), Failure> {
+    let goal = step.shared.goal;
+    let moment = match step.phase {
+        Phase::Build => HookMoment::BeforeBuild,
+        Phase::Activate if goal == Goal::Rollback => HookMoment::BeforeRollback,
+        Phase::Activate if goal.activates() => HookMoment::BeforeActivate,
+        Phase::Activate
+        | Phase::Preflight
+        | Phase::Evaluate
+        | Phase::Compare
+        | Phase::Publish
+        | Phase::Verify
+        | Phase::Fetch
+        | Phase::Diff
+        | Phase::Acknowledge
+        | Phase::Check
+        | Phase::Settle
+        | Phase::Persist
+        | Phase::Reboot => return Ok(()),
+    };
+    run_all(step, moment, None).await.map_err(|reason| Failure { outcome: Outcome::Failed, reason })
+}
+
+/// Runs the hooks after what a phase found. One that fails after a change is told with the host's end.
+pub(super) async fn after(step: &Step, report: Report) -> Result<Report, Failure> {
+    match report {
+        Report::Built { .. } => {
+            let ran = run_all(step, HookMoment::AfterBuild, None).await;
+            ran.map_err(|reason| Failure { outcome: Outcome::Failed, reason })?;
+            Ok(report)
+        }
+        Report::Persisted(ending) => Ok(Report::Persisted(at_the_end(step, ending).await)),
+        Report::Activated(Activation::Decided(ending)) => {
+            Ok(Report::Activated(Activation::Decided(at_the_end(step, ending).await)))
+        }
+        other => Ok(other),
+    }
+}
+
+/// Runs the hooks of how a host ended, and adds what failed of them to its end.
+async fn at_the_end(step: &Step, ending: Ending) -> Ending {
+    let goal = step.shared.goal;
+    let moment = match ending.outcome {
+        Outcome::RolledBack => HookMoment::AfterRollback,
+        Outcome::Switched | Outcome::Tested | Outcome::Degraded if goal == Goal::Rollback => {
+            HookMoment::AfterRollback
+        }
+        Outcome::Switched | Outcome::Tested | Outcome::Degraded if goal.activates() => {
+            HookMoment::AfterActivate
+        }
+        Outcome::Switched
+        | Outcome::Tested
+        | Outcome::Degraded
+        | Outcome::Booted
+        | Outcome::Dry
+        | Outcome::Built
+        | Outcome::Unchanged
+        | Outcome::NeedsReboot
+        | Outcome::Superseded
+        | Outcome::Unknown
+        | Outcome::Failed
+        | Outcome::Offline
+        | Outcome::Skipped
+        | Outcome::Interrupted => return ending,
+    };
+    match run_all(step, moment, Some(ending.outcome)).await {
+        Ok(()) => ending,
+        Err(failed) => with_failed_hook(ending, failed),
+    }
+}
+
+/// Adds to how a host ended that a hook failed; what was wrong before stands first.
+fn with_failed_hook(ending: Ending, failed: Reason) -> Ending {
+    let reason = match ending.reason {
+        None => failed,
+        Some(Reason { code, text }) => Reason { code, text: format!("{text}; {}", failed.text) },
+    };
+    Ending { reason: Some(reason), ..ending }
+}
+
+/// Runs all hooks of a moment, one after the other, until one fails.
+async fn run_all(step: &Step, moment: HookMoment, outcome: Option<Outcome>) -> Result<(), Reason> {
+    let Ok(host) = step.config() else { return Ok(()) };
+    for hook in host.hooks.iter().filter(|hook| hook.moment == moment) {
+        let words = hook.words();
+        step.log(&format!("hook {words}")).await;
+        let facts = facts(step, moment, outcome);
+        let ran = if hook.on_host {
+            there(step, hook, &facts).await
+        } else {
+            here(step, hook, &facts).await
+        };
+        let failed = |why: &str| {
+            let text = format!("{}: its hook {words} {}", step.host.name, printable_line(why));
+            Reason::new(Code::HookFailed, text)
+        };
+        let output = ran.map_err(|why| failed(&why))?;
+        for line in output.stdout.lines().chain(output.stderr.lines()).take(LINES) {
+            step.log(&redact(line)).await;
+        }
+        match output.code {
+            0 => {}
+            124 if hook.on_host => {
+                return Err(failed(&format!("did not end within {}", duration(hook.limit))));
+            }
+            code => return Err(failed(&format!("exited with {code}: {}", output.complaint()))),
+        }
+    }
+    Ok(())
+}
+
+/// Returns what a hook is told in its environment.
+fn facts(step: &Step, moment: HookMoment, outcome: Option<Outcome>) -> Vec<(&'static str, String)> {
+    let (known, shared) = (&step.known, &step.shared);
+    let path = |path: Option<&crate::fleet::StorePath>| path.map(ToString::to_string);
+    let all = [
+        ("NIXDASH_HOOK", Some(moment.word().to_owned())),
+        ("NIXDASH_HOST", Some(step.host.name.clone())),
+        ("NIXDASH_RUN", Some(shared.run.0.clone())),
+        ("NIXDASH_GOAL", Some(shared.goal.word().to_owned())),
+        ("NIXDASH_BUILD_ON", Some(step.host.build_on().to_owned())),
+        ("NIXDASH_TOPLEVEL", path(known.toplevel.as_ref())),
+        ("NIXDASH_RUNNING", path(known.preflight.running.as_ref())),
+        ("NIXDASH_REVISION", shared.source.as_ref().map(crate::fleet::FlakeSource::revision)),
+        ("NIXDASH_FLAKE", shared.source.as_ref().map(|source| source.flake.clone())),
+        ("NIXDASH_OUTCOME", outcome.map(|outcome| outcome.word().to_owned())),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+/// Runs a hook on the host, as root.
+async fn there(
+    step: &Step,
+    hook: &Hook,
+    facts: &[(&'static str, String)],
+) -> Result<Output, String> {
+    let mut script = Script::new(HOOK).root().limit(hook.limit + WAY_MARGIN);
+    script = script.arg(hook.limit.as_secs().to_string());
+    script.args.extend(facts.iter().map(|(name, value)| format!("{name}={value}")));
+    script.args.extend(hook.run.iter().cloned());
+    let ran = step.runner.run(&step.host.name, &script).await;
+    ran.map_err(|error| format!("could not be run there: {}", error.cause))
+}
+
+/// Runs a hook here, as who runs nixdash, in the folder of hosts.toml.
+async fn here(
+    step: &Step,
+    hook: &Hook,
+    facts: &[(&'static str, String)],
+) -> Result<Output, String> {
+    let fleet = &step.shared.fleet;
+    if fleet.trust != Trust::Trusted {
+        return Err("was not run: hosts.toml is not trusted; look at it, then run `nixdash trust`"
+            .to_owned());
+    }
+    let Some((program, args)) = hook.run.split_first() else { return Ok(Output::default()) };
+    let folder = folder_of(fleet);
+    // A name is looked up in PATH; a path starts from the folder of hosts.toml.
+    let program = if program.contains('/') {
+        folder.join(program).display().to_string()
+    } else {
+        program.clone()
+    };
+    let run = Program::new(&program, args).in_dir(&folder).limit(hook.limit);
+    let run = facts.iter().fold(run, |run, (name, value)| run.env(name, value));
+    run.run().await.map_err(|error| format!("failed: {error}"))
+}
+
+/// Returns the folder of hosts.toml.
+fn folder_of(fleet: &Fleet) -> PathBuf {
+    let file = fleet.file.as_deref().and_then(|file| std::path::absolute(file).ok());
+    file.as_deref().and_then(Path::parent).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_hook_stands_behind_what_was_wrong_before() {
+        let failed = || Reason::new(Code::HookFailed, "its hook failed");
+        let good = with_failed_hook(Ending { outcome: Outcome::Switched, reason: None }, failed());
+        assert_eq!((good.outcome, good.reason), (Outcome::Switched, Some(failed())));
+        let bad = Reason::new(Code::CheckFailed, "a check failed");
+        let ending = Ending { outcome: Outcome::RolledBack, reason: Some(bad) };
+        let reason = with_failed_hook(ending, failed()).reason.unwrap();
+        assert_eq!(reason, Reason::new(Code::CheckFailed, "a check failed; its hook failed"));
+    }
+
+    #[test]
+    fn only_hooks_before_a_change_stop_a_host() {
+        let stops = HookMoment::ALL.map(HookMoment::stops);
+        assert_eq!(stops, [true, true, true, false, true, false]);
+    }
+}

@@ -1,0 +1,75 @@
+//! Commands that a host's deploys run before and after what they do: `[hosts.NAME.hooks]`.
+
+use std::time::Duration;
+
+/// When hooks run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HookMoment {
+    /// Before its system is built.
+    BeforeBuild,
+    /// When its system was built.
+    AfterBuild,
+    /// Before anything is activated there.
+    BeforeActivate,
+    /// When a new system is active and was kept.
+    AfterActivate,
+    /// Before a generation is brought back that somebody asked for.
+    BeforeRollback,
+    /// When the host is back on an earlier system, asked for or not.
+    AfterRollback,
+}
+
+impl HookMoment {
+    /// Every moment, in order.
+    pub const ALL: [Self; 6] = [
+        Self::BeforeBuild,
+        Self::AfterBuild,
+        Self::BeforeActivate,
+        Self::AfterActivate,
+        Self::BeforeRollback,
+        Self::AfterRollback,
+    ];
+
+    /// Returns the key of `hosts.toml`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::BeforeBuild => "before_build",
+            Self::AfterBuild => "after_build",
+            Self::BeforeActivate => "before_activate",
+            Self::AfterActivate => "after_activate",
+            Self::BeforeRollback => "before_rollback",
+            Self::AfterRollback => "after_rollback",
+        }
+    }
+
+    /// Returns whether a hook that fails stops the host: nothing was changed there yet.
+    pub fn stops(self) -> bool {
+        match self {
+            Self::BeforeBuild | Self::AfterBuild | Self::BeforeActivate | Self::BeforeRollback => {
+                true
+            }
+            Self::AfterActivate | Self::AfterRollback => false,
+        }
+    }
+}
+
+/// A command that is run at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hook {
+    /// When.
+    pub moment: HookMoment,
+    /// The program and its arguments; no shell reads them.
+    pub run: Vec<String>,
+    /// Whether it runs on the host, as root; else here, as who runs nixdash.
+    pub on_host: bool,
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+impl Hook {
+    /// Returns where it runs and what, for people.
+    pub fn words(&self) -> String {
+        let place = if self.on_host { "on the host, as root" } else { "here" };
+        format!("{} {place}: {}", self.moment.word(), self.run.join(" "))
+    }
+}

@@ -5,7 +5,7 @@ use super::flake::locate;
 use super::step::Step;
 use crate::deploy::{Failure, Preflight, Reason};
 use crate::fleet::words::deploys;
-use crate::fleet::{Ancestry, Code, DeployedFrom, Finding, FlakeSource, Goal, Outcome, redact};
+use crate::fleet::{Ancestry, Code, DeployedFrom, Finding, FlakeSource, Outcome, redact};
 use crate::nix::flake_lock::locked_input;
 use crate::nix::flake_url::FlakeUrl;
 use crate::remote::{git_ancestry, git_head};
@@ -75,13 +75,17 @@ pub(super) async fn of_host(step: &Step, found: &Preflight) -> Result<Vec<Reason
     Ok(notes)
 }
 
+/// Returns what a host's system is built from, where that is known here: not of a system that is there
+/// already, nor of a host with a flake of its own.
+pub(super) fn source_of(step: &Step) -> Option<&FlakeSource> {
+    let has_its_own = step.config().is_ok_and(|host| host.flake.is_some());
+    let source = step.shared.source.as_ref();
+    source.filter(|_| !has_its_own && step.host.given.is_none())
+}
+
 /// Says that what runs on a host is not contained in what is deployed, or that nobody knows.
 async fn not_contained(step: &Step, found: &Preflight) -> Option<Finding> {
-    // A generation that the host has was not built from what the flake says now.
-    if step.shared.goal == Goal::Rollback {
-        return None;
-    }
-    let (from, source) = (found.deploys.built_from.as_ref()?, step.shared.source.as_ref()?);
+    let (from, source) = (found.deploys.built_from.as_ref()?, source_of(step)?);
     let flake = step.shared.fleet.flake.as_deref()?;
     let ancestry = flake_ancestry(flake, from).await;
     deploys::not_contained(&step.host.name, from, ancestry, &source.revision(), Timestamp::now())

@@ -1,5 +1,6 @@
 //! Hooks: commands of `hosts.toml` before and after what a deploy does, here or on the host.
 
+use super::ancestry::source_of;
 use super::scripts::HOOK;
 use super::step::Step;
 use crate::deploy::{Activation, Ending, Failure, Reason, Report};
@@ -130,7 +131,7 @@ async fn run_all(step: &Step, moment: HookMoment, outcome: Option<Outcome>) -> R
 
 /// Returns what a hook is told in its environment.
 fn facts(step: &Step, moment: HookMoment, outcome: Option<Outcome>) -> Vec<(&'static str, String)> {
-    let (known, shared) = (&step.known, &step.shared);
+    let (known, shared, source) = (&step.known, &step.shared, source_of(step));
     let path = |path: Option<&crate::fleet::StorePath>| path.map(ToString::to_string);
     let all = [
         ("NIXDASH_HOOK", Some(moment.word().to_owned())),
@@ -140,8 +141,8 @@ fn facts(step: &Step, moment: HookMoment, outcome: Option<Outcome>) -> Vec<(&'st
         ("NIXDASH_BUILD_ON", Some(step.host.build_on().to_owned())),
         ("NIXDASH_TOPLEVEL", path(known.toplevel.as_ref())),
         ("NIXDASH_RUNNING", path(known.preflight.running.as_ref())),
-        ("NIXDASH_REVISION", shared.source.as_ref().map(crate::fleet::FlakeSource::revision)),
-        ("NIXDASH_FLAKE", shared.source.as_ref().map(|source| source.flake.clone())),
+        ("NIXDASH_REVISION", source.map(crate::fleet::FlakeSource::revision)),
+        ("NIXDASH_FLAKE", source.map(|source| source.flake.clone())),
         ("NIXDASH_OUTCOME", outcome.map(|outcome| outcome.word().to_owned())),
     ];
     all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()

@@ -5,6 +5,7 @@
 //! its decision in a file; the phases only read it.
 
 use super::account;
+use super::ancestry::source_of;
 use super::check;
 use super::decision::Decision;
 use super::owner::Owner;
@@ -176,8 +177,7 @@ fn seen_before(step: &Step) -> impl Iterator<Item = String> {
     let generation = step.host.given.as_ref().and_then(|given| given.generation);
     let special =
         seen.deploys.specialisation.as_ref().filter(|_| !step.shared.without_specialisation);
-    // A system that is there already was not built from what the flake says now.
-    let source = step.shared.source.as_ref().filter(|_| step.host.given.is_none());
+    let source = source_of(step);
     [
         generation.map(|number| format!("generation={number}")),
         special.map(|special| format!("specialisation={}", special.name)),

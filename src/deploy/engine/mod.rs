@@ -78,6 +78,9 @@ use tokio_util::sync::CancellationToken;
 /// How long to wait before a job that is still there is stopped again.
 const STOP_AGAIN: Duration = Duration::from_millis(500);
 
+/// How often the journal is told that this process is still there, when nothing else happens.
+const STILL_THERE_EVERY: Duration = Duration::from_secs(20);
+
 /// How long a stopped phase may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
@@ -173,12 +176,15 @@ impl Deploy {
             if machine.is_finished() {
                 break;
             }
-            let input = tokio::select! {
-                Some(input) = ended.recv() => input,
-                Some(said) = control.recv() => match said {
-                    Control::Answer(yes) => Input::Answer(yes),
-                    Control::Cancel => Input::Cancel,
-                },
+            let input = loop {
+                tokio::select! {
+                    Some(input) = ended.recv() => break input,
+                    Some(said) = control.recv() => break match said {
+                        Control::Answer(yes) => Input::Answer(yes),
+                        Control::Cancel => Input::Cancel,
+                    },
+                    () = tokio::time::sleep(STILL_THERE_EVERY) => journal.note(RunEntry::StillThere),
+                }
             };
             commands = step_and_keep(&mut machine, input, &journal).await;
         }

@@ -42,6 +42,9 @@ pub enum RunEntry {
         /// The byte.
         offset: u64,
     },
+    /// The process that carries the run out is there. Written now and then, so that it is known when
+    /// it ended.
+    StillThere,
     /// Another process goes on with the run.
     GoneOnWith {
         /// Its number.

@@ -122,7 +122,7 @@ impl Replayed {
     fn take(&mut self, entry: &JournalEntry<RunEntry>) {
         self.last_at = entry.at;
         match &entry.entry {
-            RunEntry::Begun(_) | RunEntry::GoneOnWith { .. } => {}
+            RunEntry::Begun(_) | RunEntry::StillThere | RunEntry::GoneOnWith { .. } => {}
             RunEntry::Input(input) => self.step(input.clone(), entry.at),
             RunEntry::Job(job) => {
                 self.jobs.insert(job.name.clone(), job.clone());

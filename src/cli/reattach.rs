@@ -352,7 +352,7 @@ async fn follow(
 pub(super) fn left_sentence(run: &RunId, left_at: Timestamp, now: Timestamp) -> String {
     let ago = crate::fleet::duration(now.duration_since(left_at).unsigned_abs());
     format!(
-        "nixdash ended during run {run}, {ago} ago: `nixdash reattach {run}` goes on with it, `nixdash \
-         reattach {run} --end` ends it now"
+        "run {run} was left {ago} ago, when its nixdash ended: `nixdash reattach {run}` goes on with it, \
+         `nixdash reattach {run} --end` ends it now"
     )
 }

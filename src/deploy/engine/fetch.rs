@@ -8,7 +8,7 @@ use super::scripts::FETCH;
 use super::step::{PlainLog, Step};
 use super::verify::check;
 use crate::deploy::{Failure, Reason, Report};
-use crate::fleet::{Code, Fetched, Fleet, Outcome, Route, Tier};
+use crate::fleet::{Code, Fetched, Fleet, Outcome, Route, TakenRoute, Tier};
 use crate::nix::activity_log::NixFailure;
 use crate::nix::settings::bare_url;
 use crate::remote::job::{Job, JobKind};
@@ -20,9 +20,18 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Names the job of the fetch, or of the copy in its place.
 pub(super) fn job(step: &Step) -> Job {
-    match step.taken().route {
-        Route::Push { builder } => push::job(step, &builder),
-        Route::ViaCache { .. } | Route::Direct => step.job(&step.host.name, "fetch"),
+    let taken = step.taken();
+    match &taken.route {
+        Route::Push { builder } => push::job(step, builder),
+        Route::ViaCache { .. } | Route::Direct => step.job(&step.host.name, &job_name(&taken)),
+    }
+}
+
+/// Returns what the job of a fetch is called: each way has its own, since a job is begun once.
+pub(super) fn job_name(taken: &TakenRoute) -> String {
+    match taken.given_up.len() {
+        0 => "fetch".to_owned(),
+        count => format!("fetch-{}", count + 1),
     }
 }
 
@@ -34,9 +43,7 @@ pub(super) async fn fetch(step: &Step) -> Result<Report, Failure> {
         let fetched = match &taken.route {
             Route::Push { builder } => push::push(step, builder).await,
             // Only that cache, when it was turned to: those that failed hold the fetch up.
-            Route::ViaCache { .. } | Route::Direct => {
-                pull(step, step.tier()?, !taken.given_up.is_empty()).await
-            }
+            Route::ViaCache { .. } | Route::Direct => pull(step, step.tier()?, &taken).await,
         };
         match fetched {
             Ok(fetched) => return Ok(Report::Fetched { fetched, taken }),
@@ -66,9 +73,13 @@ async fn another_way(step: &Step, failure: Failure) -> Result<(), Failure> {
 }
 
 /// Lets the target pull from its own substituters, or from one tier only.
-async fn pull(step: &Step, tier: &Tier, only: bool) -> Result<BTreeMap<String, Fetched>, Failure> {
-    let name = if only { "fetch-again" } else { "fetch" };
-    let mut job = step.job_to_start(&step.host.name, name).await;
+async fn pull(
+    step: &Step,
+    tier: &Tier,
+    taken: &TakenRoute,
+) -> Result<BTreeMap<String, Fetched>, Failure> {
+    let mut job = step.job_to_start(&step.host.name, &job_name(taken)).await;
+    let only = !taken.given_up.is_empty();
     let mut args = vec![step.toplevel()?.to_string(), step.fetch_root()];
     let adds = step.shared.fleet.bootstrap_trust;
     if only || adds {

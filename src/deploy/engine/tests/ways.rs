@@ -266,6 +266,15 @@ async fn a_cache_that_is_down_is_replaced_by_a_copy_from_the_builder() {
     assert!(story.job("p620", "push").is_some() && story.job("samsung", "fetch").is_none());
 }
 
+#[test]
+fn each_way_of_a_fetch_has_a_job_of_its_own() {
+    use crate::deploy::engine::fetch::job_name;
+    use crate::fleet::{GivenUpRoute, TakenRoute};
+    let given_up = |count| vec![GivenUpRoute { route: Route::Direct, why: "down".into() }; count];
+    let name = |count| job_name(&TakenRoute { route: Route::Direct, given_up: given_up(count) });
+    assert_eq!([name(0), name(1), name(2)], ["fetch", "fetch-2", "fetch-3"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_cache_that_is_down_with_no_other_way_fails_with_the_choices() {
     let stuck = |_: &str, name: &str, _: &Script| match name {

@@ -136,11 +136,7 @@ fn a_push_is_signed_on_the_builder_and_refused_without_a_signature() {
     assert!(signed.place("samsung", "verify", "skipped").is_some());
     assert!(result["fetched"]["ssh-ng://p620"]["paths"].as_u64().unwrap() > 0, "{result}");
     assert_eq!(result["taken"]["strategy"], "push", "{result}");
-    let events = super::events_below(&signing_fleet.state.path().join("nixdash/runs"));
-    let bytes = events.iter().any(|event| {
-        event["phase"] == "fetch" && event["progress"]["bytes"]["total"].as_u64() > Some(0)
-    });
-    assert!(bytes, "progress is told in bytes: {}", signed.story());
+    assert!(result["fetched"]["ssh-ng://p620"]["bytes"].as_u64().unwrap() > 0, "{result}");
     let signatures = on(
         "samsung",
         "nix --extra-experimental-features nix-command path-info --sigs /run/current-system",
@@ -161,16 +157,14 @@ fn a_builder_without_a_key_gets_the_agent_lent_or_says_what_it_lacks() {
     let original = signing(Lab::healthy());
     let agent = Agent::with_key();
     assert_ok(&lab(&["bump", "samsung"]));
+    let left = || on("p620", "ls /tmp/tmp.* 2>/dev/null | wc -l");
+    let before = left();
     let lent = push(&original, Some(&agent));
     let result = lent.assert_outcome("samsung", "switched");
     assert!(result["fetched"]["ssh-ng://p620"]["paths"].as_u64().unwrap() > 0, "{result}");
     let notes = planned(&original, "samsung")["findings"].to_string();
     assert!(notes.contains("push-in-session") && notes.contains("the copy ends when"), "{notes}");
-    assert_eq!(
-        on("p620", "ls /tmp/tmp.* 2>/dev/null | wc -l"),
-        "0",
-        "no file of known hosts stays"
-    );
+    assert_eq!(left(), before, "no file of known hosts stays");
 }
 
 #[test]
@@ -190,7 +184,7 @@ fn a_cache_that_is_stopped_during_the_fetch_is_replaced_by_a_copy_from_the_build
     assert_eq!(result["taken"]["strategy"], "push", "{}", deployed.story());
     let given_up = &result["taken"]["given_up"][0];
     assert_eq!((&given_up["tier"], &given_up["strategy"]), (&"p620".into(), &"via-cache".into()));
-    assert!(given_up["why"].as_str().unwrap().contains("cannot reach tier p620"), "{given_up}");
+    assert!(given_up["why"].as_str().unwrap().contains(":5000"), "{given_up}");
     assert!(deployed.log("samsung", "fetch").contains("looking for another way"));
 }
 

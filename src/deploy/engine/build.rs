@@ -200,6 +200,11 @@ impl<'a> NixEar<'a> {
         Self { step, heard: 0, logged, log: ActivityLog::new(), began: Instant::now(), told: None }
     }
 
+    /// Notes up to which byte the log was logged by an earlier process.
+    pub(super) fn was_logged_to(&mut self, offset: u64) {
+        self.logged = offset;
+    }
+
     /// Tells the last progress and returns what was heard.
     pub(super) async fn finish(mut self) -> ActivityLog {
         self.told = None;

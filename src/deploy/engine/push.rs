@@ -305,9 +305,7 @@ pub(super) async fn push(step: &Step, builder: &str) -> Result<BTreeMap<String, 
     let way = prepare(step, builder).await?;
     step.log(&format!("no cache takes part: {builder} copies it straight to {}", way.store)).await;
     root_on_target(step).await?;
-    // Only a job's log outlives the process that follows it.
-    let logged = if way.lent.is_some() { 0 } else { step.read_before(&job(step, builder)) };
-    let mut lines = NixEar::new(step, logged);
+    let mut lines = NixEar::new(step, 0);
     let exit = match &way.lent {
         None => copy_as_job(step, builder, &way, &mut lines).await?,
         Some(known) => {
@@ -364,6 +362,8 @@ async fn copy_as_job(
     job.start(JobKind::Work, PUSH, &args, PATIENCE, &mut PlainLog(step))
         .await
         .map_err(not_started)?;
+    // Only a job's log outlives the process that follows it.
+    lines.was_logged_to(step.read_before(&job));
     let state = job.follow("exit", PATIENCE, lines).await;
     state.map(|state| state.exit).map_err(|error| step.about_builder(lost(&error)))
 }

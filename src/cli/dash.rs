@@ -260,6 +260,7 @@ impl Runtime {
                     self.spawn(args.to_vec(), &run).await;
                 }
                 Effect::CancelRun { run } => self.say(&run, Word::Cancel).await,
+                Effect::Order { run, order } => self.say(&run, Word::Order(order)).await,
                 Effect::Probe { hosts } => self.probe(&hosts),
                 Effect::LookClosely { hosts } => self.look_closely(hosts),
                 Effect::Verify { tier } => self.verify(tier),
@@ -387,7 +388,7 @@ impl Runtime {
 
     /// Says something to a run.
     async fn say(&self, run: &RunId, word: Word) {
-        if let Err(error) = self.runs.say(run, word) {
+        if let Err(error) = self.runs.say(run, &word) {
             self.notice(error.to_string()).await;
         }
     }

@@ -4,6 +4,7 @@
 //! else; what is said to the run (the plan's answer, stop) comes through that folder too.
 
 use crate::cli::left::{self, Ends};
+use crate::cli::newest::newest_confirmed;
 use crate::cli::show::{Display, Face, Notices, RunDisplay};
 use crate::cli::sudo::{self, SudoArgs};
 use crate::cli::{
@@ -101,6 +102,9 @@ pub(super) struct DeployArgs {
     /// and compiles the rest
     #[arg(long)]
     skip_caches: bool,
+    /// Waits for hosts that are away and deploys them when they are back
+    #[arg(long)]
+    wait_offline: bool,
     #[command(flatten)]
     reboot: RebootArgs,
     #[command(flatten)]
@@ -212,6 +216,7 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
             without_specialisation: args.without_specialisation,
         },
         skip_caches: args.skip_caches,
+        wait_offline: args.wait_offline,
     };
     run(fleet, remote, &request, &args.face).await
 }
@@ -225,6 +230,7 @@ pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, Cli
         first: false,
         allowed: Allowed::default(),
         skip_caches: false,
+        wait_offline: false,
         asks: false,
         given: BTreeMap::new(),
         reboot: None,
@@ -357,6 +363,10 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
         Some(writer) => RunJournal::start(writer, say)?,
         None => RunJournal::none(),
     };
+    let newest = {
+        let (runs, own, file) = (runs.clone(), run.clone(), fleet.file.clone());
+        Arc::new(move |host: &str| newest_confirmed(&runs, &own, file.as_deref(), host))
+    };
     let (control, said) = mpsc::channel(8);
     let stopped = Arc::new(AtomicBool::new(false));
     // What was said to an earlier process was heard by that one.
@@ -378,7 +388,7 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
     let hears = listener(&written, &shown, recorder.clone());
     tell_usual_times(run.clone(), hosts, Arc::clone(&hears));
     let kept = Some(KeptEvaluations::below(&state_home()));
-    let deploy = Deploy { runner, fleet, run: run.clone(), tag, begin, journal, kept };
+    let deploy = Deploy { runner, fleet, run: run.clone(), tag, begin, journal, kept, newest };
     let Ended { outcomes, untidy } = deploy.run(said, hears).await;
     runs.note_untidy(&run, &untidy);
     ears.abort();
@@ -484,7 +494,7 @@ fn words(runs: Runs, run: RunId, mut heard: usize) -> mpsc::Receiver<Word> {
             let said = runs.said(&run);
             for word in said.iter().skip(heard) {
                 // Nobody listens any more: the run is over.
-                let _over = sender.blocking_send(*word);
+                let _over = sender.blocking_send(word.clone());
             }
             heard = said.len();
             std::thread::sleep(WORDS_EVERY);
@@ -530,6 +540,7 @@ impl Ears {
                     Word::Yes => Control::Answer(true),
                     Word::No => Control::Answer(false),
                     Word::Cancel => Control::Cancel,
+                    Word::Order(order) => Control::Order(order),
                 },
                 () = &mut given_up, if waits => {
                     waits = false;

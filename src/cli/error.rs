@@ -132,6 +132,15 @@ pub enum CliError {
     /// No password was typed.
     #[error("no password was typed, so nothing was done")]
     NoPassword,
+    /// There is no such run.
+    #[error("there is no run {0:?}; `nixdash history` lists runs")]
+    NoSuchRun(String),
+    /// The run has ended, so that nothing can be said to it.
+    #[error("run {0} does not go on any more: nobody would hear it")]
+    RunIsOver(crate::fleet::RunId),
+    /// What was to be said to a run makes no sense.
+    #[error("{0}")]
+    NotSaid(String),
     /// A run is at work, and what was asked for would hold it up.
     #[error(
         "run #{0} is at work, and its builds would wait for the collector's lock; \
@@ -222,8 +231,11 @@ impl CliError {
             | Self::WriteExport { .. }
             | Self::NoTerminalForPassword(_)
             | Self::NoPassword
+            | Self::NoSuchRun(_)
+            | Self::NotSaid(_)
             | Self::NobodyToAsk => ExitCode::from(EXIT_USAGE),
             Self::RunAtWork(_)
+            | Self::RunIsOver(_)
             | Self::Reattach(_)
             | Self::NotAsked(_)
             | Self::Record(_)

@@ -76,6 +76,15 @@ Examples:
   nixdash runs view nixdash-run-41.jsonl.gz  Shows it on any machine
   nixdash runs view run.gz --json           How it ended, for programs";
 
+pub(super) const SAY: &str = "\
+Examples:
+  nixdash say 41 pause                      No host of run 41 begins anything more
+  nixdash say last resume                   The newest run goes on, or makes a check again
+  nixdash say 41 accept                     You looked yourself: the check counts as passed
+  nixdash say 41 skip samsung               Leaves a host out
+  nixdash say 41 retry samsung              Tries a host again in the same run
+  nixdash say 41 rollback wave              Names the hosts that go back, and asks";
+
 pub(super) const GENERATIONS: &str = "\
 Examples:
   nixdash generations samsung               Which systems it has, and which is in use for what

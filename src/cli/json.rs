@@ -361,7 +361,15 @@ pub(super) fn run_event(event: &RunEvent) -> Option<String> {
         | RunWhat::Log { .. }
         | RunWhat::Dropped { .. }
         | RunWhat::Reattached { .. }
-        | RunWhat::Summary { .. } => serde_json::to_string(event).ok(),
+        | RunWhat::Waiting { .. }
+        | RunWhat::Rollout(_) => serde_json::to_string(event).ok(),
+        RunWhat::Summary { findings: ref found, .. } => {
+            let mut json = serde_json::to_value(event).ok()?;
+            if !found.is_empty() {
+                json["findings"] = serde_json::to_value(findings(found)).ok()?;
+            }
+            Some(json.to_string())
+        }
         RunWhat::Result { ref result, .. } => {
             let mut json = serde_json::to_value(event).ok()?;
             if !result.findings.is_empty() {
@@ -379,7 +387,6 @@ pub(super) fn run_event(event: &RunEvent) -> Option<String> {
         }
         RunWhat::Begin { .. }
         | RunWhat::Progress { .. }
-        | RunWhat::Waiting { .. }
         | RunWhat::Usual { .. }
         | RunWhat::Command { .. } => None,
     }

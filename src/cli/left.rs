@@ -220,7 +220,7 @@ fn record(
         events.push(RunEvent { run: left.run.clone(), at: now, what });
     }
     if all {
-        let what = RunWhat::Summary { outcomes, duration_ms };
+        let what = RunWhat::Summary { outcomes, duration_ms, findings: Vec::new() };
         events.push(RunEvent { run: left.run.clone(), at: now, what });
     }
     if let Err(error) = runs.append(&left.run, &events) {

@@ -108,6 +108,7 @@ fn note(handle: &Handle, hosts: &mut HashMap<RunId, Vec<String>>, news: &RunNews
                 | RunWhat::Reattached { .. }
                 | RunWhat::Plan { .. }
                 | RunWhat::Waiting { .. }
+                | RunWhat::Rollout(_)
                 | RunWhat::Usual { .. }
                 | RunWhat::Command { .. }
                 | RunWhat::Summary { .. } => {}

@@ -27,6 +27,7 @@ mod left;
 mod live;
 mod live_status;
 mod load;
+mod newest;
 mod next;
 mod notes;
 mod print;
@@ -34,6 +35,7 @@ mod reattach;
 mod retry;
 mod rollback;
 mod runs;
+mod say;
 mod selectors;
 mod show;
 mod status;
@@ -116,6 +118,9 @@ enum CliCommand {
     /// Wakes sleeping hosts by Wake-on-LAN, and waits until they answer
     #[command(after_help = examples::WAKE)]
     Wake(wake::WakeArgs),
+    /// Says something to a run that goes on: pause, resume, skip, retry, roll back
+    #[command(after_help = examples::SAY)]
+    Say(say::SayArgs),
     /// Shows every tier: state, size, growth, hit rate, share served, coverage
     #[command(after_help = examples::CACHES)]
     Caches(caches::CachesArgs),
@@ -164,6 +169,7 @@ impl CliCommand {
             Self::Build(_) => Some("`nixdash build` builds on hosts"),
             Self::Reattach(_) => Some("`nixdash reattach` goes on with a run that changes hosts"),
             Self::Wake(_) => Some("`nixdash wake` wakes hosts"),
+            Self::Say(_) => Some("`nixdash say` changes what a run does"),
             Self::Trust(_) => Some("`nixdash trust` changes what may be run"),
             Self::TrustHost(_) => Some("`nixdash trust-host` changes which host keys are trusted"),
             Self::Lab(_) => Some("`nixdash lab` changes the practice fleet"),
@@ -207,6 +213,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
             generations::run(load::load_trusted(hosts)?, args).await
         }
         Some(CliCommand::Wake(args)) => wake::run(load::load_trusted(hosts)?, args).await,
+        Some(CliCommand::Say(args)) => say::run(&args),
         Some(CliCommand::Caches(args)) => caches::run(load::load_saying(hosts)?, args).await,
         Some(CliCommand::Exporter(args)) => exporter::run(load::load_saying(hosts)?, args).await,
         Some(CliCommand::Trust(args)) => trust::run(&args),

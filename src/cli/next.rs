@@ -108,6 +108,7 @@ pub(super) async fn evaluate(
         allow_protected: Vec::new(),
         first: false,
         skip_caches: false,
+        wait_offline: false,
         asks: false,
         given: BTreeMap::new(),
         reboot: None,

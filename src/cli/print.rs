@@ -3,7 +3,8 @@
 use crate::fleet::words::changes;
 use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
 use crate::fleet::{
-    Fetched, Goal, HostResult, Outcome, PhaseState, Plan, RunEvent, RunWhat, Wait, bytes, duration,
+    Fetched, Finding, Goal, HostResult, Outcome, PhaseState, Plan, RunEvent, RunWhat, Wait, bytes,
+    duration,
 };
 use crate::remote::quote;
 use std::collections::BTreeMap;
@@ -34,7 +35,6 @@ pub(super) fn event(event: &RunEvent, width: usize, goal: Goal) -> Option<String
             Some(format!("{host:width$}  waiting for {reason}"))
         }
         RunWhat::Result { host, result } => Some(outcome(host, result, width, goal)),
-        RunWhat::Summary { outcomes, duration_ms } => Some(summary(outcomes, *duration_ms)),
         RunWhat::Reattached { left_at, process } => {
             let gap = duration(event.at.duration_since(*left_at).unsigned_abs());
             Some(format!(
@@ -42,6 +42,10 @@ pub(super) fn event(event: &RunEvent, width: usize, goal: Goal) -> Option<String
                 event.run
             ))
         }
+        RunWhat::Summary { outcomes, duration_ms, findings } => {
+            Some(summary(outcomes, *duration_ms, findings))
+        }
+        RunWhat::Rollout(news) => Some(news.sentence(event.at)),
         RunWhat::Dropped { lines, events, why, .. } => Some(why.sentence(*lines, *events)),
         RunWhat::Waiting { .. }
         | RunWhat::Progress { .. }
@@ -80,6 +84,9 @@ fn plan(plan: &Plan, width: usize) -> String {
         if host.unchanged {
             let _ = write!(text, "\n  {name:width$}  unchanged");
             continue;
+        }
+        if let Some(wave) = host.wave {
+            let _ = write!(text, "\n  {name:width$}  wave {wave}");
         }
         let _ = write!(text, "\n  {name:width$}  {}", changes::work(host));
         if let Some(why) = &host.why {
@@ -141,8 +148,14 @@ pub(super) fn origins(fetched: &BTreeMap<String, Fetched>) -> String {
 }
 
 /// Returns how the run ended.
-fn summary(outcomes: &BTreeMap<Outcome, u64>, duration_ms: u64) -> String {
+fn summary(outcomes: &BTreeMap<Outcome, u64>, duration_ms: u64, findings: &[Finding]) -> String {
     let counts: Vec<String> =
         outcomes.iter().map(|(outcome, count)| format!("{count} {}", outcome.spoken())).collect();
-    format!("{} in {}", counts.join(", "), duration(Duration::from_millis(duration_ms)))
+    let time = duration(Duration::from_millis(duration_ms));
+    let mut text = format!("{} in {time}", counts.join(", "));
+    // The first one is why; the others may follow from it.
+    if let (Some(first), true) = (findings.first(), outcomes.values().sum::<u64>() > 1) {
+        let _ = write!(text, "\nfirst error: {} [{}]", first.cause, first.code);
+    }
+    text
 }

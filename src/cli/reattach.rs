@@ -307,6 +307,7 @@ async fn follow(
                         | RunWhat::Progress { .. }
                         | RunWhat::Log { .. }
                         | RunWhat::Waiting { .. }
+                        | RunWhat::Rollout(_)
                         | RunWhat::Dropped { .. }
                         | RunWhat::Reattached { .. }
                         | RunWhat::Usual { .. }

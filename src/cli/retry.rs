@@ -88,6 +88,7 @@ pub(super) async fn run(fleet: Fleet, args: RetryArgs) -> Result<ExitCode, CliEr
         first: false,
         allowed: Allowed::default(),
         skip_caches: false,
+        wait_offline: false,
         given: BTreeMap::new(),
         reboot: args.reboot.limit_or(earlier.reboots),
     };
@@ -138,6 +139,7 @@ fn read(run: &RunId, events: &[RunEvent]) -> Result<EarlierRun, RetryError> {
             | RunWhat::Log { .. }
             | RunWhat::Usual { .. }
             | RunWhat::Command { .. }
+            | RunWhat::Rollout(_)
             | RunWhat::Reattached { .. }
             | RunWhat::Waiting { .. }
             | RunWhat::Dropped { .. }
@@ -228,6 +230,7 @@ mod tests {
 
     fn plan(goal: Goal, generation: Option<u64>) -> RunEvent {
         let host = HostPlan {
+            wave: None,
             host: "samsung".to_owned(),
             route: Route::Push { builder: "p620".to_owned() },
             why: None,

@@ -50,6 +50,7 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
         first: false,
         allowed: Allowed::default(),
         skip_caches: false,
+        wait_offline: false,
         given: BTreeMap::new(),
         reboot: args.reboot.limit(),
     };

@@ -232,6 +232,7 @@ fn row(run: &RunId, events: &[RunEvent]) -> RunRow {
             | RunWhat::Progress { .. }
             | RunWhat::Log { .. }
             | RunWhat::Waiting { .. }
+            | RunWhat::Rollout(_)
             | RunWhat::Reattached { .. }
             | RunWhat::Usual { .. }
             | RunWhat::Command { .. } => {}

@@ -281,7 +281,7 @@ mod tests {
             sender.send(phase(phase_now, PhaseState::Finished));
         }
         let outcomes = BTreeMap::from([(Outcome::Switched, 1)]);
-        sender.send(event(RunWhat::Summary { outcomes, duration_ms: 1000 }));
+        sender.send(event(RunWhat::Summary { outcomes, duration_ms: 1000, findings: Vec::new() }));
         sender.close();
         assert_eq!(sender.taken(), 1, "the writer took more than it could have written");
         open.send(()).unwrap();

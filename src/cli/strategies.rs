@@ -25,6 +25,7 @@ pub(super) fn mistakes(fleet: &Fleet) -> Vec<StrategyMistake> {
             allow_protected: vec![host.name.clone()],
             first: false,
             skip_caches: false,
+            wait_offline: false,
             asks: false,
             given: std::collections::BTreeMap::new(),
             reboot: None,

@@ -54,6 +54,7 @@ pub(super) async fn show_run(
                 | Effect::AcceptHostKey { .. }
                 | Effect::Answer { .. }
                 | Effect::Reattach { .. }
+                | Effect::Order { .. }
                 | Effect::CancelRun { .. }
                 | Effect::Probe { .. }
                 | Effect::LookClosely { .. }

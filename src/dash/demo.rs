@@ -325,6 +325,7 @@ pub(super) fn plan() -> Plan {
         changes: (name == "samsung").then(|| Box::new(planned_changes())),
         generation: None,
         reboots: false,
+        wave: None,
         unchanged,
         notes: notes.iter().map(|note| (*note).to_owned()).collect(),
         findings: Vec::new(),
@@ -476,6 +477,7 @@ pub(super) fn run_ended() -> Vec<Event> {
                     (Outcome::Offline, 1),
                 ]),
                 duration_ms: 60_300,
+                findings: Vec::new(),
             },
         ),
     ]

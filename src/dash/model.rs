@@ -8,8 +8,8 @@ use crate::dash::mean_coverage::{MeanCoverage, mean_coverage};
 use crate::dash::msg::LogsInView;
 use crate::dash::run_view::{HostRun, RunView};
 use crate::fleet::{
-    Ancestry, CoverageFacts, Fleet, Goal, Host, HostFacts, HostKey, NextFacts, RunId, Secret,
-    StoreFacts, Strategy, Tier, TierFacts, ago,
+    Ancestry, CoverageFacts, Fleet, Goal, Host, HostFacts, HostKey, NextFacts, RunId, RunOrder,
+    Secret, StoreFacts, Strategy, Tier, TierFacts, ago,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -180,6 +180,15 @@ pub enum Overlay {
     Cancel {
         /// The run.
         run: RunId,
+        /// Whether the button that says yes is selected.
+        yes: bool,
+    },
+    /// Whether to say something to a run that changes hosts.
+    Order {
+        /// The run.
+        run: RunId,
+        /// What is said.
+        order: RunOrder,
         /// Whether the button that says yes is selected.
         yes: bool,
     },

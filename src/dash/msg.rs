@@ -2,8 +2,8 @@
 
 use crate::dash::figures::Figures;
 use crate::fleet::{
-    Ancestry, Event, Generations, Goal, HostKey, LiveRun, LogLine, RunId, Secret, StorePath,
-    Strategy,
+    Ancestry, Event, Generations, Goal, HostKey, LiveRun, LogLine, RunId, RunOrder, Secret,
+    StorePath, Strategy,
 };
 use crossterm::event::KeyEvent;
 use std::collections::BTreeMap;
@@ -210,6 +210,13 @@ pub enum Effect {
         /// The run.
         run: RunId,
     },
+    /// Say something to a run that goes on.
+    Order {
+        /// The run.
+        run: RunId,
+        /// What.
+        order: RunOrder,
+    },
     /// Measure now.
     Probe {
         /// The hosts; empty means every host and every tier.
@@ -255,6 +262,7 @@ impl Effect {
             | Self::Answer { .. }
             | Self::Reattach { .. }
             | Self::AcceptHostKey { .. }
+            | Self::Order { .. }
             | Self::CancelRun { .. } => true,
             Self::Quit { cancel } => !cancel.is_empty(),
             Self::Probe { .. }

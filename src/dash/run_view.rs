@@ -2,8 +2,9 @@
 
 use crate::dash::log_ring::LogRing;
 use crate::fleet::{
-    Bytes, HostResult, LiveHost, LiveProgress, LiveRun, LogLine, Outcome, Phase, PhaseState, Plan,
-    Progress, RemoteCommand, RunEvent, RunId, RunWhat, Share, UsualTimes, Wait,
+    Bytes, Finding, HostResult, LiveHost, LiveProgress, LiveRun, LogLine, Outcome, Phase,
+    PhaseState, Plan, Progress, RemoteCommand, RolloutNews, RunEvent, RunId, RunOrder, RunWhat,
+    Share, UsualTimes, Wait, WaveState,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -162,6 +163,15 @@ impl HostRun {
         usual.checked_sub(since).filter(|left| *left >= WORTH_TELLING)
     }
 
+    /// Forgets how its run ended: it begins anew. Its log stays.
+    fn begin_again(&mut self) {
+        self.phases.clear();
+        self.progress = None;
+        self.waiting = None;
+        self.result = None;
+        self.samples.clear();
+    }
+
     fn phase(&mut self, phase: Phase, state: PhaseState, at: Timestamp) {
         let started_at = match (state, self.phases.get(&phase)) {
             (PhaseState::Finished | PhaseState::Failed, Some(view)) => view.started_at,
@@ -210,6 +220,8 @@ pub struct Summary {
     pub duration: Duration,
     /// When it ended.
     pub at: Timestamp,
+    /// What went wrong, the first first.
+    pub findings: Vec<Finding>,
 }
 
 impl Summary {
@@ -263,6 +275,14 @@ pub struct RunView {
     pub gone: Option<String>,
     /// Whether another process may go on with it.
     pub can_go_on: bool,
+    /// Whether somebody paused it.
+    pub paused: bool,
+    /// What somebody has to decide.
+    pub question: Option<String>,
+    /// Why no other host begins.
+    pub halted: Option<Finding>,
+    /// The newest news of its waves, and when it came.
+    pub news: Option<(Timestamp, RolloutNews)>,
 }
 
 impl RunView {
@@ -282,6 +302,10 @@ impl RunView {
             newest_at: at,
             gone: None,
             can_go_on: false,
+            paused: false,
+            question: None,
+            halted: None,
+            news: None,
         }
     }
 
@@ -390,11 +414,12 @@ impl RunView {
                 host.waiting = None;
                 host.result = Some(result);
             }
-            RunWhat::Summary { outcomes, duration_ms } => {
+            RunWhat::Rollout(news) => self.fold_news(news, at),
+            RunWhat::Summary { outcomes, duration_ms, findings } => {
                 self.waits = false;
                 self.can_go_on = false;
                 let duration = Duration::from_millis(duration_ms);
-                self.summary = Some(Summary { outcomes, duration, at });
+                self.summary = Some(Summary { outcomes, duration, at, findings });
             }
         }
     }
@@ -419,6 +444,33 @@ impl RunView {
         for line in lines {
             host.log.push(line);
         }
+    }
+
+    /// Folds what happened to how the run moves over its hosts.
+    fn fold_news(&mut self, news: RolloutNews, at: Timestamp) {
+        match &news {
+            RolloutNews::Wave { state, reason, .. } => {
+                let asks = *state == WaveState::Asks;
+                self.question = reason.clone().filter(|_| asks);
+            }
+            RolloutNews::Paused { paused } => self.paused = *paused,
+            RolloutNews::Halted { finding, .. } => {
+                self.question = None;
+                self.halted = Some(finding.clone());
+            }
+            RolloutNews::Order { order, refused: None } => match order {
+                RunOrder::Resume | RunOrder::Accept => self.question = None,
+                RunOrder::Pause
+                | RunOrder::Skip { .. }
+                | RunOrder::Retry { .. }
+                | RunOrder::Rollback { .. } => {}
+            },
+            RolloutNews::Again { host, .. } => self.host_mut(host).begin_again(),
+            RolloutNews::Gate { .. }
+            | RolloutNews::Order { refused: Some(_), .. }
+            | RolloutNews::Decided { .. } => {}
+        }
+        self.news = Some((at, news));
     }
 
     fn host_mut(&mut self, name: &str) -> &mut HostRun {

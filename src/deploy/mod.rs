@@ -20,6 +20,7 @@ pub use journal::{
 };
 pub use machine::{Input, Machine, MachineCommand};
 pub use report::{
-    Activation, ChosenRoute, Ending, Failure, Preflight, Reason, Remarks, Report, RunFacts,
+    Activation, ChosenRoute, ClaimAnswer, Ending, Failure, GateAnswer, NewestSystem, Preflight,
+    Reason, Remarks, Report, RunFacts,
 };
 pub use setup::{Allowed, GivenPlace, GivenSystem, HostSetup, Request, Setup, SetupError, setup};

@@ -1,7 +1,7 @@
 //! What the phases tell the machine.
 
 use crate::fleet::{
-    Code, DeployFacts, Fetched, Finding, Outcome, PlannedChanges, Route, StorePath, Subject,
+    Code, DeployFacts, Fetched, Finding, Outcome, PlannedChanges, Route, RunId, StorePath, Subject,
     TakenRoute, printable_line,
 };
 use serde::{Deserialize, Serialize};
@@ -90,6 +90,48 @@ pub struct Preflight {
     pub chosen: Option<ChosenRoute>,
     /// What the person should know before saying yes.
     pub notes: Vec<Reason>,
+    /// The newest systems of its profile: each was confirmed there once.
+    pub confirmed: Vec<StorePath>,
+    /// A later run's system for a host that was away: the newest that a person confirmed for it.
+    pub newest: Option<NewestSystem>,
+}
+
+/// A system that a person confirmed for a host in a later run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewestSystem {
+    /// The run.
+    pub run: RunId,
+    /// Its derivation.
+    pub drv: String,
+    /// The system.
+    pub toplevel: StorePath,
+}
+
+/// What a gate says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GateAnswer {
+    /// All is well.
+    Passed,
+    /// Something is wrong: what.
+    Failed(String),
+    /// The check could not be made: why. That is neither good nor bad.
+    NotMade(String),
+}
+
+/// How far a host is with claiming its places in budgets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClaimAnswer {
+    /// It has them.
+    Held,
+    /// A budget has no place now.
+    Waits {
+        /// The budget.
+        budget: String,
+        /// Who has its places: hosts, where known with whose run.
+        taken_by: Vec<String>,
+    },
+    /// They cannot be claimed.
+    Failed(Failure),
 }
 
 impl Preflight {
@@ -235,6 +277,10 @@ pub enum Report {
 /// What is known of a host's run; grows from phase to phase and goes with every command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunFacts {
+    /// Which attempt of the run it is, from 1.
+    pub attempt: u32,
+    /// Whether the host was away when it was tried last.
+    pub was_away: bool,
     /// What preflight saw.
     pub preflight: Preflight,
     /// The derivation.

@@ -1,6 +1,8 @@
 //! What was asked for, checked against the fleet.
 
-use crate::fleet::{ActivationSettings, Fleet, Goal, Host, Phase, Route, StorePath, Strategy};
+use crate::fleet::{
+    ActivationSettings, Budget, Fleet, Goal, Host, Phase, Rollout, Route, StorePath, Strategy,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -37,6 +39,8 @@ pub struct Request {
     pub given: BTreeMap<String, GivenSystem>,
     /// How long a host may take to restart when its new system is permanent; none: it is not restarted.
     pub reboot: Option<Duration>,
+    /// Whether hosts that are away are waited for.
+    pub wait_offline: bool,
 }
 
 /// A system that a host is given, instead of one that its flake says.
@@ -91,6 +95,10 @@ impl GivenPlace {
 pub struct HostSetup {
     /// The host.
     pub name: String,
+    /// What is done to it: the run's goal, unless it goes back.
+    pub goal: Goal,
+    /// Its tags, which waves, order and budgets go by.
+    pub tags: Vec<String>,
     /// Who builds for it, and by which way it gets its system.
     pub route: Route,
     /// What was asked for: with [`Strategy::Auto`] the way is chosen again in preflight.
@@ -131,6 +139,12 @@ pub struct Setup {
     pub allowed: Allowed,
     /// Whether no cache is asked.
     pub skip_caches: bool,
+    /// How it moves over its hosts.
+    pub rollout: Rollout,
+    /// How many hosts of a tag may be in flight at once, over all runs.
+    pub budgets: Vec<Budget>,
+    /// Whether hosts that are away are waited for.
+    pub wait_offline: bool,
     /// The hosts.
     pub hosts: Vec<HostSetup>,
 }
@@ -247,6 +261,9 @@ pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
         parallel: fleet.rollout.parallel.max(1),
         allowed: request.allowed,
         skip_caches: request.skip_caches,
+        rollout: fleet.rollout.clone(),
+        budgets: fleet.budgets.clone(),
+        wait_offline: request.wait_offline,
         hosts,
     })
 }
@@ -265,6 +282,8 @@ fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup
         } else {
             request.strategy.unwrap_or_else(|| fleet.strategy_of(host))
         },
+        goal: request.goal,
+        tags: host.tags.clone(),
         route,
         last,
         confirm_timeout: host.confirm_timeout.unwrap_or(fleet.confirm_timeout),
@@ -341,6 +360,7 @@ mod tests {
             skip_caches: false,
             given: BTreeMap::new(),
             reboot: None,
+            wait_offline: false,
         };
         assert!(setup(&fleet, &request(Goal::Build)).is_ok());
         for goal in [Goal::Switch, Goal::Boot, Goal::Test, Goal::DryActivate, Goal::Rollback] {

@@ -4,8 +4,8 @@
 //! events replays to the same screen.
 
 use crate::fleet::{
-    Alarms, CoverageFacts, HostFacts, HostResult, NextFacts, Outcome, Phase, PhaseState, Plan,
-    Progress, RemoteCommand, StoreFacts, TierFacts, UsualTimes, Wait,
+    Alarms, CoverageFacts, Finding, HostFacts, HostResult, NextFacts, Outcome, Phase, PhaseState,
+    Plan, Progress, RemoteCommand, RolloutNews, StoreFacts, TierFacts, UsualTimes, Wait,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -232,6 +232,8 @@ pub enum RunWhat {
         /// The same as a sentence, as it was when this happened.
         reason: Option<String>,
     },
+    /// Something happened to how the run moves over its hosts.
+    Rollout(RolloutNews),
     /// Log lines are left out here: whoever takes them down was slower than they came.
     Dropped {
         /// How many, of all hosts.
@@ -266,6 +268,9 @@ pub enum RunWhat {
         outcomes: BTreeMap<Outcome, u64>,
         /// How long the run took, in milliseconds.
         duration_ms: u64,
+        /// What went wrong, the first first: that is the headline.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        findings: Vec<Finding>,
     },
 }
 
@@ -285,6 +290,7 @@ impl RunWhat {
             | Self::Phase { .. }
             | Self::Plan { .. }
             | Self::Waiting { .. }
+            | Self::Rollout(_)
             | Self::Usual { .. }
             | Self::Command { .. }
             | Self::Dropped { .. }

@@ -57,6 +57,7 @@ impl LiveRun {
             | RunWhat::Phase { .. }
             | RunWhat::Plan { .. }
             | RunWhat::Waiting { .. }
+            | RunWhat::Rollout(_)
             | RunWhat::Dropped { .. }
             | RunWhat::Result { .. }
             | RunWhat::Reattached { .. }

@@ -1,10 +1,11 @@
 //! How a run moves over its hosts, and how many hosts of a tag may be in flight at once.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
 /// How a run moves over its hosts: `[rollout]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollout {
     /// How many hosts may be in fetch or activate at once; at least 1.
     pub parallel: usize,
@@ -54,7 +55,7 @@ impl Default for Rollout {
 }
 
 /// Who is in a wave.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum WaveRule {
     /// Every host with this tag.
     Tag(String),
@@ -75,7 +76,7 @@ impl fmt::Display for WaveRule {
 }
 
 /// A part of a number of hosts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Quota {
     /// So many.
     Count(usize),
@@ -103,7 +104,7 @@ impl fmt::Display for Quota {
 }
 
 /// What happens when a wave does not hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OnFailure {
     /// No other host is touched.
     #[default]
@@ -113,7 +114,7 @@ pub enum OnFailure {
 }
 
 /// A check after a wave: `[[rollout.gates]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gate {
     /// What it is called.
     pub name: String,
@@ -132,7 +133,7 @@ pub struct Gate {
 }
 
 /// What a gate asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GateQuestion {
     /// Whether each host of the wave still runs its new system, and no more units failed.
     Well,
@@ -143,7 +144,7 @@ pub enum GateQuestion {
 }
 
 /// A host, or all hosts with a tag.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HostOrTag {
     /// A host.
     Host(String),
@@ -171,7 +172,7 @@ impl fmt::Display for HostOrTag {
 }
 
 /// Which hosts go after which others: `[[rollout.order]]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderRule {
     /// Who waits.
     pub who: HostOrTag,
@@ -182,7 +183,7 @@ pub struct OrderRule {
 }
 
 /// How many hosts of a tag may be in flight at once, over all runs and operators: `[budget.NAME]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
     /// What it is called.
     pub name: String,

@@ -1,6 +1,6 @@
 //! Runs whose nixdash was killed: what their hosts were at, and how they are ended afterwards.
 
-use crate::fleet::{Goal, Phase, PhaseState, RunEvent, RunId, RunWhat, StorePath};
+use crate::fleet::{Goal, Phase, PhaseState, RolloutNews, RunEvent, RunId, RunWhat, StorePath};
 use crate::record::Runs;
 use crate::record::runs::EVENTS;
 use jiff::Timestamp;
@@ -169,10 +169,16 @@ impl LeftRun {
                 }
             }
             RunWhat::Result { host, .. } => self.hosts.entry(host).or_default().ended = true,
+            RunWhat::Rollout(RolloutNews::Again { host, .. }) => {
+                let host = self.hosts.entry(host).or_default();
+                host.ended = false;
+                host.phase = None;
+            }
             RunWhat::Phase { .. }
             | RunWhat::Progress { .. }
             | RunWhat::Log { .. }
             | RunWhat::Waiting { .. }
+            | RunWhat::Rollout(_)
             | RunWhat::Usual { .. }
             | RunWhat::Command { .. }
             | RunWhat::Dropped { .. }
@@ -251,7 +257,8 @@ mod tests {
         let path = runs.folder(&run).join(EVENTS);
         let mut file = OpenOptions::new().append(true).open(path).unwrap();
         file.write_all(b"{\"run\":\"1\",\"at\":").unwrap();
-        let end = RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1 };
+        let end =
+            RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1, findings: Vec::new() };
         runs.append(&run, &[event(&run, end)]).unwrap();
         assert!(runs.left(None).is_empty());
     }

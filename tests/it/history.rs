@@ -203,7 +203,7 @@ async fn a_full_disk_ends_a_run_with_a_true_word_in_the_history() {
     };
     tell(RunWhat::Result { host: host.clone(), result });
     let outcomes = BTreeMap::from([(Outcome::Switched, 1)]);
-    tell(RunWhat::Summary { outcomes, duration_ms: 1000 });
+    tell(RunWhat::Summary { outcomes, duration_ms: 1000, findings: Vec::new() });
     let RunRecord::Written(marks) = written.end().await else { panic!("the disk did not hang") };
     recorder.flush().await;
     assert!(!marks.is_empty());

@@ -62,6 +62,18 @@ pub enum Command {
     Cancel,
     /// Goes on with a run whose process is gone.
     Reattach,
+    /// Pauses the run, or lets it go on.
+    PauseRun,
+    /// Takes a check that could not be made as passed.
+    AcceptCheck,
+    /// Leaves the selected host out of the run.
+    SkipHost,
+    /// Tries the selected host again in the run.
+    TryHost,
+    /// Takes the newest wave of the run back.
+    TakeWaveBack,
+    /// Takes all hosts of the run back.
+    TakeRunBack,
     /// Follows the newest line.
     Follow,
     /// Wraps long lines.
@@ -170,6 +182,8 @@ pub enum Context {
     Commands,
     /// The question whether to stop a run.
     Cancel,
+    /// The question whether to say something to a run that changes hosts.
+    Order,
     /// The question whether to look closely at stores.
     Look,
     /// The generations of a host.
@@ -206,6 +220,7 @@ impl Context {
             }
             Some(Overlay::Commands { .. }) => Self::Commands,
             Some(Overlay::Cancel { .. }) => Self::Cancel,
+            Some(Overlay::Order { .. }) => Self::Order,
             Some(Overlay::Look { .. }) => Self::Look,
             Some(Overlay::Generations(_)) => Self::Generations,
             Some(Overlay::Quit) => Self::Quit,
@@ -298,6 +313,12 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
             model.runs.iter().any(|run| run.waits && run.is_active())
         }
         Command::Plan => model.shown_run().is_some_and(|run| run.plan.is_some()),
+        Command::PauseRun
+        | Command::AcceptCheck
+        | Command::SkipHost
+        | Command::TryHost
+        | Command::TakeWaveBack
+        | Command::TakeRunBack => crate::dash::update::order(model, command).is_some(),
         Command::Cancel => model.shown_run().is_some_and(|run| run.is_active() && !run.stopping),
         Command::Commands | Command::Reattach => {
             model.shown_host_run().is_some_and(|host| !host.commands.is_empty())

@@ -294,7 +294,8 @@ fn a_long_run_rings_and_a_short_one_does_not() {
         let mut model = model(demo::run_until_plan(), 80, 24);
         update(&mut model, Msg::Focus(focused), now());
         let outcomes = BTreeMap::from([(Outcome::Switched, 1)]);
-        let end = run_event("41", 0, RunWhat::Summary { outcomes, duration_ms });
+        let end =
+            run_event("41", 0, RunWhat::Summary { outcomes, duration_ms, findings: Vec::new() });
         let effects = fold(&mut model, [end]);
         let rang = matches!(&effects[..], [Effect::Terminal(Wish::Notify(_))]);
         assert_eq!(rang, rings);
@@ -306,7 +307,11 @@ fn a_long_run_rings_and_a_short_one_does_not() {
 fn the_end_of_an_old_run_is_no_news() {
     let mut model = model([], 80, 24);
     let outcomes = BTreeMap::from([(Outcome::Failed, 1)]);
-    let end = run_event("7", 3600, RunWhat::Summary { outcomes, duration_ms: 60_000 });
+    let end = run_event(
+        "7",
+        3600,
+        RunWhat::Summary { outcomes, duration_ms: 60_000, findings: Vec::new() },
+    );
     assert_eq!(fold(&mut model, [end]), []);
     assert_eq!(model.toast, None);
 }

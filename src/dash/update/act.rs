@@ -6,7 +6,7 @@ use crate::dash::input::LineInput;
 use crate::dash::model::{Model, Overlay, Prompt, Screen, StartForm, StartFrom};
 use crate::dash::msg::{Effect, Wish};
 use crate::dash::update::verify::verify;
-use crate::dash::update::{READ_ONLY, access, fold, generations, logs, snap};
+use crate::dash::update::{READ_ONLY, access, fold, generations, logs, order, snap};
 use crate::dash::view::{details_end, page};
 use crate::fleet::{Goal, Host, HostState, TierKind};
 use jiff::Timestamp;
@@ -44,6 +44,12 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
             }
         }
         Command::Reattach => return reattach(model, now),
+        Command::PauseRun
+        | Command::AcceptCheck
+        | Command::SkipHost
+        | Command::TryHost
+        | Command::TakeWaveBack
+        | Command::TakeRunBack => return order::say(model, command, now),
         Command::Follow => logs::follow(model),
         Command::Wrap => model.log.wrap = !model.log.wrap,
         Command::NextMatch => logs::find(model, true, now),

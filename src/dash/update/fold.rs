@@ -242,7 +242,9 @@ pub(super) fn run_gone(
 
 /// Closes the questions about a run that is over.
 fn close_questions(model: &mut Model, id: &RunId) {
-    if let Some(Overlay::Plan { run, .. } | Overlay::Cancel { run, .. }) = &model.overlay
+    if let Some(
+        Overlay::Plan { run, .. } | Overlay::Cancel { run, .. } | Overlay::Order { run, .. },
+    ) = &model.overlay
         && run == id
     {
         model.overlay = None;

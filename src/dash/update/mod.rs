@@ -5,9 +5,11 @@ mod act;
 mod fold;
 mod generations;
 mod logs;
+mod order;
 mod overlay;
 mod verify;
 
+pub(super) use order::{order, taken_back};
 pub(super) use overlay::{next_protected, palette_matches};
 
 pub use fold::recall;
@@ -170,6 +172,7 @@ fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) ->
         Context::Start | Context::TypeName => overlay::start(model, command, now),
         Context::Plan | Context::OldPlan => overlay::plan(model, command, now),
         Context::Cancel => overlay::cancel(model, command, now),
+        Context::Order => order::answer(model, command, now),
         Context::Look => overlay::look(model, command, now),
         Context::Generations => generations::pane(model, command, now),
         Context::Password => access::password(model, command, now),
@@ -207,6 +210,7 @@ fn edit(model: &mut Model, event: KeyEvent) {
             | Overlay::Plan { .. }
             | Overlay::Commands { .. }
             | Overlay::Cancel { .. }
+            | Overlay::Order { .. }
             | Overlay::Look { .. }
             | Overlay::Generations(_)
             | Overlay::Quit

@@ -10,9 +10,10 @@
 
 use crate::dash::command::{Context, in_context};
 use crate::dash::theme::Role;
+use crate::dash::update::taken_back;
 use crate::dash::view::paint::{Paint, left, wrap};
 use crate::dash::view::popup::{Popup, buttons};
-use crate::fleet::RunId;
+use crate::fleet::{RollbackScope, RunId, RunOrder};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -28,6 +29,49 @@ pub(super) fn cancel(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &R
     }
     let foot = [Line::default(), buttons(paint, "No", "Yes, stop it", yes)];
     popup.draw(paint, buffer, &format!("Stop run #{}?", run.id), &lines, 0, &foot);
+}
+
+/// Draws the question whether to say something to a run that changes hosts; it names them.
+pub(super) fn order(
+    paint: &Paint<'_>,
+    buffer: &mut Buffer,
+    area: Rect,
+    run: &RunId,
+    order: &RunOrder,
+    yes: bool,
+) {
+    let Some(run) = paint.model.run_by_id(run) else { return };
+    let (title, text, button) = match order {
+        RunOrder::Rollback { scope } => {
+            let hosts = taken_back(run, *scope);
+            let who = if hosts.is_empty() {
+                "Hosts that are being activated go back.".to_owned()
+            } else {
+                format!("{} go back to what they ran before this run.", hosts.join(", "))
+            };
+            let title = match scope {
+                RollbackScope::Wave => format!("Roll the newest wave of run #{} back?", run.id),
+                RollbackScope::Run => format!("Roll run #{} back?", run.id),
+            };
+            (title, format!("{who} No other host begins to activate."), "Yes, roll back")
+        }
+        RunOrder::Skip { host } => {
+            let text = format!("{host} keeps the system that it runs. The other hosts go on.");
+            (format!("Leave {host} out of run #{}?", run.id), text, "Yes, leave it out")
+        }
+        RunOrder::Accept | RunOrder::Pause | RunOrder::Resume | RunOrder::Retry { .. } => {
+            let question = run.question.clone().unwrap_or_default();
+            let text = format!(
+                "It could not be checked: {question}. If you looked yourself and all is \
+                 well, the next wave begins."
+            );
+            (format!("Go on with run #{}?", run.id), text, "Yes, all is well")
+        }
+    };
+    let popup = Popup::new(area, 64);
+    let lines: Vec<Line<'static>> = wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
+    let foot = [Line::default(), buttons(paint, "No", button, yes)];
+    popup.draw(paint, buffer, &title, &lines, 0, &foot);
 }
 
 /// Draws the question whether to look closely at hosts' stores.

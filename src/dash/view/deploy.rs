@@ -156,6 +156,16 @@ fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Re
         (Role::Error, format!("▲ the run's process is gone: {why}"))
     } else if run.waits {
         (Role::Warn, "▲ waiting for your answer: o shows the plan".to_owned())
+    } else if let (Some(why), true) = (&run.question, run.is_active()) {
+        let text =
+            format!("▲ a check could not be made: {why}. Space makes it again, a accepts it");
+        (Role::Warn, text)
+    } else if run.paused && run.is_active() {
+        (Role::Warn, "▲ paused: no host begins anything more; space lets the run go on".to_owned())
+    } else if let Some(text) = headline(run) {
+        (Role::Error, text)
+    } else if let (Some((_, news)), true) = (&run.news, run.is_active()) {
+        (Role::Text, news.sentence(paint.now))
     } else if run.stopping && run.is_active() {
         (Role::Warn, "▲ stopping".to_owned())
     } else {
@@ -172,6 +182,13 @@ fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Re
         .collect();
     put_all(buffer, top(area, 3), &lines, 0);
     below(area, (lines.len() as u16).min(3))
+}
+
+/// Returns the first error of a run of several hosts: the others may follow from it.
+fn headline(run: &RunView) -> Option<String> {
+    let first = run.summary.as_ref().and_then(|summary| summary.findings.first());
+    let first = first.filter(|_| run.hosts.len() > 1).or(run.halted.as_ref())?;
+    Some(format!("✗ {} [{}]", first.cause, first.code))
 }
 
 /// Rows of a host that stands above others: its state, its phases in words, what it does.

@@ -188,6 +188,9 @@ fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
             commands::draw(paint, buffer, over, run, host, *scroll);
         }
         Some(Overlay::Cancel { run, yes }) => confirm::cancel(paint, buffer, over, run, *yes),
+        Some(Overlay::Order { run, order, yes }) => {
+            confirm::order(paint, buffer, over, run, order, *yes);
+        }
         Some(Overlay::Look { hosts, yes }) => confirm::look(paint, buffer, over, hosts, *yes),
         Some(Overlay::Generations(pane)) => generations::draw(paint, buffer, over, pane),
         Some(Overlay::Quit) => confirm::quit(paint, buffer, over),

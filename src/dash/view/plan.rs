@@ -94,7 +94,11 @@ fn lines(paint: &Paint<'_>, popup: &Popup, plan: &Plan) -> Vec<Line<'static>> {
         add("flake", vec![(Role::Warn, format!("▲ {note}"))]);
     }
     for host in &plan.hosts {
-        add(&host.host, host_words(host, small));
+        let mut words = host_words(host, small);
+        if let Some(wave) = host.wave {
+            words.push((Role::Dim, format!("wave {wave}")));
+        }
+        add(&host.host, words);
     }
     for (name, why) in &plan.set_aside {
         add(name, vec![(Role::Warn, format!("○ set aside: {why}"))]);

@@ -12,7 +12,7 @@ pub(super) async fn activate(step: &Step) -> Result<Report, Failure> {
     if let Some(ending) = resumed::look_again(step).await? {
         return Ok(Report::Activated(Activation::Decided(ending)));
     }
-    let mut supervised = Supervised::start(step, step.shared.goal).await?;
+    let mut supervised = Supervised::start(step, step.host.goal).await?;
     let state = loop {
         let state = supervised.follow(step, "activated").await?;
         if !state.is_dead || state.activated.is_some() || state.outcome.is_some() {

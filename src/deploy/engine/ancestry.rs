@@ -5,7 +5,7 @@ use super::flake::locate;
 use super::step::Step;
 use crate::deploy::{Failure, Preflight, Reason};
 use crate::fleet::words::deploys;
-use crate::fleet::{Ancestry, Code, DeployedFrom, Finding, FlakeSource, Outcome, redact};
+use crate::fleet::{Ancestry, Code, DeployedFrom, Finding, FlakeSource, Goal, Outcome, redact};
 use crate::nix::flake_lock::locked_input;
 use crate::nix::flake_url::FlakeUrl;
 use crate::remote::{git_ancestry, git_head};
@@ -85,6 +85,10 @@ pub(super) fn source_of(step: &Step) -> Option<&FlakeSource> {
 
 /// Says that what runs on a host is not contained in what is deployed, or that nobody knows.
 async fn not_contained(step: &Step, found: &Preflight) -> Option<Finding> {
+    // A generation that the host has was not built from what the flake says now.
+    if step.host.goal == Goal::Rollback {
+        return None;
+    }
     let (from, source) = (found.deploys.built_from.as_ref()?, source_of(step)?);
     let flake = step.shared.fleet.flake.as_deref()?;
     let ancestry = flake_ancestry(flake, from).await;

@@ -19,7 +19,7 @@ const LINES: usize = 200;
 
 /// Runs the hooks before a phase. One that fails stops the host: nothing was changed there yet.
 pub(super) async fn before(step: &Step) -> Result<(), Failure> {
-    let goal = step.shared.goal;
+    let goal = step.host.goal;
     let moment = match step.phase {
         Phase::Build => HookMoment::BeforeBuild,
         Phase::Activate if goal == Goal::Rollback => HookMoment::BeforeRollback,
@@ -59,7 +59,7 @@ pub(super) async fn after(step: &Step, report: Report) -> Result<Report, Failure
 
 /// Runs the hooks of how a host ended, and adds what failed of them to its end.
 async fn at_the_end(step: &Step, ending: Ending) -> Ending {
-    let goal = step.shared.goal;
+    let goal = step.host.goal;
     let moment = match ending.outcome {
         Outcome::RolledBack => HookMoment::AfterRollback,
         Outcome::Switched | Outcome::Tested | Outcome::Degraded if goal == Goal::Rollback => {
@@ -137,7 +137,7 @@ fn facts(step: &Step, moment: HookMoment, outcome: Option<Outcome>) -> Vec<(&'st
         ("NIXDASH_HOOK", Some(moment.word().to_owned())),
         ("NIXDASH_HOST", Some(step.host.name.clone())),
         ("NIXDASH_RUN", Some(shared.run.0.clone())),
-        ("NIXDASH_GOAL", Some(shared.goal.word().to_owned())),
+        ("NIXDASH_GOAL", Some(step.host.goal.word().to_owned())),
         ("NIXDASH_BUILD_ON", Some(step.host.build_on().to_owned())),
         ("NIXDASH_TOPLEVEL", path(known.toplevel.as_ref())),
         ("NIXDASH_RUNNING", path(known.preflight.running.as_ref())),

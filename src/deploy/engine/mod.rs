@@ -9,6 +9,7 @@ mod acknowledge;
 mod activate;
 mod ahead;
 mod ancestry;
+mod budget;
 mod build;
 mod changes;
 mod check;
@@ -16,6 +17,7 @@ mod decision;
 mod evaluate;
 mod fetch;
 mod flake;
+mod gate;
 mod given;
 mod hooks;
 mod journaling;
@@ -42,6 +44,7 @@ mod telling;
 mod touch;
 mod verify;
 mod wake;
+mod workers;
 
 use crate::deploy::engine::journaling::Survives;
 use crate::deploy::engine::resumed::Resumed;
@@ -58,22 +61,23 @@ pub use systems::builds_for;
 
 use crate::deploy::machine::{Input, Machine, MachineCommand};
 use crate::deploy::{
-    Begun, Failure, HostSetup, NIXDASH_VERSION, Replayed, Report, RunEntry, RunFacts, Setup, Untold,
+    Begun, Failure, HostSetup, NIXDASH_VERSION, NewestSystem, Replayed, Report, RunEntry, RunFacts,
+    Setup, Untold,
 };
 use crate::fleet::words::deploys::of_source;
-use crate::fleet::{Code, Fleet, Outcome, Phase, RunEvent, RunId, RunWhat, StorePath};
+use crate::fleet::{Code, Fleet, Outcome, Phase, RunEvent, RunId, RunOrder, RunWhat, StorePath};
 use crate::nix::flake_url::FlakeUrl;
 use crate::record::KeptEvaluations;
 use crate::remote::{ScriptRunner, git_revision};
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use workers::Workers;
 
 /// How long to wait before a job that is still there is stopped again.
 const STOP_AGAIN: Duration = Duration::from_millis(500);
@@ -85,17 +89,23 @@ const STILL_THERE_EVERY: Duration = Duration::from_secs(20);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
 /// What somebody says to a running deploy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
     /// The answer to the plan.
     Answer(bool),
     /// Stop the run; hosts that have begun to activate go back.
     Cancel,
+    /// Something else that a person says while the run goes on.
+    Order(RunOrder),
 }
 
 /// Hears of everything that happens in a run. It is called from within the engine and must return
 /// at once: nobody who listens may hold a deploy up.
 pub type Listener = Arc<dyn Fn(RunEvent) + Send + Sync>;
+
+/// Returns the newest system that a person confirmed for a host in a later run; nothing where there is
+/// none.
+pub type Newest = Arc<dyn Fn(&str) -> Option<NewestSystem> + Send + Sync>;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +132,8 @@ pub struct Deploy {
     pub journal: RunJournal,
     /// What earlier runs evaluated; none where every system is evaluated anew and nothing is kept.
     pub kept: Option<KeptEvaluations>,
+    /// Knows what was confirmed for a host in later runs, for one that was away.
+    pub newest: Newest,
 }
 
 /// How a run begins.
@@ -148,7 +160,7 @@ impl Deploy {
     ///
     /// Events go to `listener`. `control` may end early.
     pub async fn run(self, mut control: mpsc::Receiver<Control>, listener: Listener) -> Ended {
-        let Self { fleet, runner, run, tag, begin, journal, kept } = self;
+        let Self { fleet, runner, run, tag, begin, journal, kept, newest } = self;
         let teller = Teller::new(run.clone(), listener);
         let (mut machine, mut commands, resumed, begun) = match begin {
             RunBegin::Fresh { setup, hosts_file } => {
@@ -164,14 +176,20 @@ impl Deploy {
                 (machine, commands, Some(resumed), begun)
             }
         };
-        let shared = RunContext::new(fleet, runner, run, tag, &begun.setup, teller);
+        let shared = RunContext::new(fleet, runner, run, tag, &begun.setup, teller.clone());
         let shared = shared.with_journal(journal.clone()).with_source(begun.source).keeping(kept);
+        let shared = shared.knowing(newest);
         let (done, mut ended) = mpsc::channel(64);
         let shared = Arc::new(shared.with_resumed(resumed));
-        let mut work = Work { shared: Arc::clone(&shared), done, stops: HashMap::new() };
+        let mut workers = Workers::new(Arc::clone(&shared), done);
+        let mut wake: Option<Timestamp> = None;
         loop {
             for command in commands {
-                work.begin(command);
+                match command {
+                    MachineCommand::Tell(what) => teller.tell(what),
+                    MachineCommand::WakeAt(at) => wake = Some(at),
+                    command => workers.begin(command),
+                }
             }
             if machine.is_finished() {
                 break;
@@ -182,12 +200,18 @@ impl Deploy {
                     Some(said) = control.recv() => break match said {
                         Control::Answer(yes) => Input::Answer(yes),
                         Control::Cancel => Input::Cancel,
+                        Control::Order(order) => Input::Order(order),
                     },
+                    () = sleep_until(wake) => {
+                        wake = None;
+                        break Input::Wake;
+                    }
                     () = tokio::time::sleep(STILL_THERE_EVERY) => journal.note(RunEntry::StillThere),
                 }
             };
             commands = step_and_keep(&mut machine, input, &journal).await;
         }
+        workers.end().await;
         let untidy = shared.clean_up().await;
         Ended { outcomes: machine.outcomes(), untidy }
     }
@@ -206,7 +230,7 @@ async fn begun(
     };
     let findings = source.as_ref().map(|source| of_source(&run.0, source, Timestamp::now()));
     let (nixdash, findings) = (NIXDASH_VERSION.to_owned(), findings.unwrap_or_default());
-    Begun { nixdash, setup, source, findings, hosts_file }
+    Begun { run: run.clone(), nixdash, setup, source, findings, hosts_file }
 }
 
 /// Begins a run; returns its machine and the first commands.
@@ -244,45 +268,27 @@ async fn step_and_keep(
     let changes_a_host = commands.iter().any(|command| match command {
         MachineCommand::Run { phase, .. } => *phase >= Phase::Activate,
         MachineCommand::Abort { .. } => true,
-        MachineCommand::Stop { .. } | MachineCommand::Tell(_) | MachineCommand::Finish => false,
+        MachineCommand::Stop { .. }
+        | MachineCommand::Ask { .. }
+        | MachineCommand::Claim { .. }
+        | MachineCommand::Release { .. }
+        | MachineCommand::WakeAt(_)
+        | MachineCommand::Tell(_)
+        | MachineCommand::Finish => false,
     });
     let survives = if changes_a_host { Survives::PowerCut } else { Survives::Kill };
     journal.keep(now, entry, survives).await;
     commands
 }
 
-/// What is under way in a run.
-struct Work {
-    shared: Arc<RunContext>,
-    /// Where phases say how they ended.
-    done: mpsc::Sender<Input>,
-    /// What stops the phase that a host is in.
-    stops: HashMap<String, CancellationToken>,
-}
-
-impl Work {
-    /// Begins what a command asks for.
-    fn begin(&mut self, command: MachineCommand) {
-        match command {
-            MachineCommand::Tell(what) => self.shared.teller.tell(what),
-            MachineCommand::Run { host, phase, known } => {
-                let token = CancellationToken::new();
-                self.stops.insert(host.name.clone(), token.clone());
-                let step = Step::new(Arc::clone(&self.shared), host, phase, *known);
-                tokio::spawn(carry_out(step, token, self.done.clone()));
-            }
-            MachineCommand::Stop { host, .. } => {
-                if let Some(token) = self.stops.get(&host) {
-                    token.cancel();
-                }
-            }
-            MachineCommand::Abort { host, why } => {
-                let shared = Arc::clone(&self.shared);
-                // One that does not arrive is given again by the phase that reads the decision.
-                tokio::spawn(async move { drop(shared.abort(&host, &why).await) });
-            }
-            MachineCommand::Finish => {}
+/// Sleeps until a time; for ever where there is none.
+async fn sleep_until(at: Option<Timestamp>) {
+    match at {
+        Some(at) => {
+            let left = at.duration_since(Timestamp::now()).try_into().unwrap_or_default();
+            tokio::time::sleep(left).await;
         }
+        None => std::future::pending().await,
     }
 }
 
@@ -324,7 +330,8 @@ pub async fn evaluate_only(
     let run = RunId("evaluation".to_owned());
     let tag = format!("run-evaluation-{}", std::process::id());
     let teller = Teller::new(run.clone(), Arc::new(drop));
-    let shared = RunContext::new(fleet, runner, run, tag, setup, teller);
+    let newest: Newest = Arc::new(|_| None);
+    let shared = RunContext::new(fleet, runner, run, tag, setup, teller).knowing(newest);
     let shared = Arc::new(shared.keeping(kept));
     let all = setup.hosts.iter().map(|host| {
         let (shared, host, known) = (Arc::clone(&shared), host.clone(), RunFacts::default());

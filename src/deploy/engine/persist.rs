@@ -10,7 +10,7 @@ use crate::remote::Script;
 
 /// Gives the word where it was not given yet, and reads what came of it.
 pub(super) async fn persist(step: &Step) -> Result<Report, Failure> {
-    let mut supervised = match step.shared.goal {
+    let mut supervised = match step.host.goal {
         Goal::Boot => {
             if let Some(ending) = resumed::look_again(step).await? {
                 return Ok(Report::Persisted(ending));

@@ -64,6 +64,9 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     found.answering = answering.unwrap_or_default();
     routes::settle(step, &mut found).await?;
     found.notes.extend(touch::note(step));
+    if step.known.was_away {
+        found.newest = (step.shared.newest)(&step.host.name);
+    }
     Ok(Report::Preflight(found))
 }
 
@@ -157,6 +160,7 @@ fn read(
             "deployer" => found.deploys.by_themselves.push(printable_line(value)),
             "os" => os = printable_line(value),
             "marked" => marked = true,
+            "confirmed" => found.confirmed.extend(StorePath::parse(value).ok()),
             "boot_id" => found.boot_id = printable_line(value),
             "failed" => {
                 found.failed_units.insert(printable_line(value));

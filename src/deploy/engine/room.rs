@@ -50,7 +50,7 @@ pub(super) async fn before_activation(step: &Step) -> Result<(), Failure> {
         step.log(&text).await;
         return Ok(());
     };
-    judge_boot(name, toplevel, &text, step.shared.goal.persists())
+    judge_boot(name, toplevel, &text, step.host.goal.persists())
 }
 
 /// Returns what a script printed, where it ran well.

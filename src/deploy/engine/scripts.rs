@@ -16,6 +16,8 @@ pub(super) const ACCOUNT: &str = script!(
 );
 /// Tells the supervisor that the host can be reached.
 pub(super) const ACKNOWLEDGE: &str = script!("../../remote/scripts/results.sh", "acknowledge.sh");
+/// A host's part in budgets.
+pub(super) const BUDGET: &str = script!("../../remote/scripts/units.sh", "budget.sh");
 /// Realises a derivation.
 pub(super) const BUILD: &str = script!("build.sh");
 /// Looks at a freshly activated host.
@@ -34,6 +36,8 @@ pub(super) const EVALUATE: &str = script!("evaluate.sh");
 pub(super) const EVALUATOR: &str = script!("evaluator.sh");
 /// Gets a system from the target's own substituters.
 pub(super) const FETCH: &str = script!("fetch.sh");
+/// Runs the command of a gate.
+pub(super) const GATE: &str = script!("gate.sh");
 /// Runs a hook.
 pub(super) const HOOK: &str = script!("hook.sh");
 /// Makes the root of a run's build the lasting one.
@@ -89,6 +93,8 @@ pub(super) const UNPACK: &str = script!("unpack.sh");
 pub(super) const UNROOT: &str = script!("unroot.sh");
 /// Asks a cache from the target.
 pub(super) const VERIFY: &str = script!("verify.sh");
+/// Looks whether a host is still well.
+pub(super) const WELL: &str = script!("well.sh");
 /// Gives the supervisor the word after the checks.
 pub(super) const WORD: &str = script!("../../remote/scripts/results.sh", "word.sh");
 

@@ -12,8 +12,8 @@ use super::stores::OnlyStores;
 use super::supervised::Supervised;
 use super::telling::TellingRunner;
 use super::{
-    Listener, acknowledge, activate, build, check, evaluate, fetch, hooks, persist, preflight,
-    reboot, room, settle, verify, wake,
+    Listener, Newest, acknowledge, activate, budget, build, check, evaluate, fetch, hooks, persist,
+    preflight, reboot, room, settle, verify, wake,
 };
 use crate::deploy::{Failure, HostSetup, JobNote, Reason, Report, RunEntry, RunFacts, Setup};
 use crate::fleet::{
@@ -67,7 +67,6 @@ pub(super) struct RunContext {
     pub(super) fleet: Arc<Fleet>,
     pub(super) runner: Arc<dyn ScriptRunner>,
     pub(super) run: RunId,
-    pub(super) goal: Goal,
     pub(super) teller: Teller,
     /// What evaluates on hosts, by host; on this machine by an empty name.
     pub(super) evaluating: OnceEach<String, Arc<Evaluating>>,
@@ -93,6 +92,8 @@ pub(super) struct RunContext {
     pub(super) packed: OnceEach<String, Option<Packed>>,
     /// The sources of flakes on hosts that evaluate, by host and flake.
     pub(super) sources: OnceEach<(String, String), Arrived>,
+    /// Knows what was confirmed for a host in later runs.
+    pub(super) newest: Newest,
     /// What tells this run's jobs from those of another operator's run of the same number.
     pub(super) tag: String,
     /// The hosts that have something of this run: jobs or roots.
@@ -118,6 +119,9 @@ pub(super) struct RunContext {
     pub(super) resumed: Option<Resumed>,
     /// How far the logs of jobs were read, by the job's name.
     read: std::sync::Mutex<HashMap<String, ReadSoFar>>,
+    /// Which attempt of a host goes on, where it is not the first: a job is never started twice, so
+    /// each attempt has jobs of its own.
+    attempts: std::sync::Mutex<HashMap<String, u32>>,
 }
 
 /// How far the log of a job was read at a time; noted a while later.
@@ -134,7 +138,17 @@ impl RunContext {
 
     /// Returns the name of a job of this run.
     pub(super) fn job_name(&self, job: &str, host: &str) -> String {
-        format!("{}-{job}-{host}", self.tag)
+        let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        match attempts.get(host) {
+            Some(attempt) if *attempt > 1 => format!("{}-{job}-{host}-{attempt}", self.tag),
+            Some(_) | None => format!("{}-{job}-{host}", self.tag),
+        }
+    }
+
+    /// Notes which attempt of a host goes on now.
+    pub(super) fn note_attempt(&self, host: &str, attempt: u32) {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.insert(host.to_owned(), attempt);
     }
 
     /// Tells the supervisor of a host to go back. One that has not begun yet is told by the phase
@@ -175,7 +189,7 @@ impl RunContext {
             runner,
             tag,
             run,
-            goal: setup.goal,
+            newest: Arc::new(|_| None),
             teller,
             evaluating: OnceEach::default(),
             commits: OnceEach::default(),
@@ -200,7 +214,13 @@ impl RunContext {
             resumed: None,
             read: std::sync::Mutex::default(),
             beside: Beside::default(),
+            attempts: std::sync::Mutex::default(),
         }
+    }
+
+    /// Knows what was confirmed for hosts in later runs.
+    pub(super) fn knowing(self, newest: Newest) -> Self {
+        Self { newest, ..self }
     }
 
     /// Uses what earlier runs evaluated, and keeps what this one evaluates.
@@ -300,6 +320,9 @@ impl Step {
 
     /// Carries the phase out.
     pub(super) async fn carry_out_itself(&self) -> Result<Report, Failure> {
+        if let Some(failure) = self.lost_its_place().await {
+            return Err(failure);
+        }
         hooks::before(self).await?;
         let report = self.carry_out_phase().await?;
         hooks::after(self, report).await
@@ -335,6 +358,23 @@ impl Step {
             Phase::Persist => persist::persist(self).await,
             Phase::Reboot => reboot::reboot(self).await,
         }
+    }
+
+    /// Looks, before a host begins to change, whether its places in budgets are still its own.
+    async fn lost_its_place(&self) -> Option<Failure> {
+        let begins = match self.host.goal {
+            Goal::Boot => Phase::Persist,
+            Goal::Build | Goal::Switch | Goal::Test | Goal::DryActivate | Goal::Rollback => {
+                Phase::Activate
+            }
+        };
+        if self.phase != begins || !self.host.goal.changes() {
+            return None;
+        }
+        let budgets = self.shared.fleet.budgets.iter();
+        let budgets = budgets.filter(|budget| self.host.tags.contains(&budget.tag));
+        let names: Vec<String> = budgets.map(|budget| budget.name.clone()).collect();
+        if names.is_empty() { None } else { budget::is_lost(self, &names).await }
     }
 
     /// Returns the job that the phase runs; only phases before activate are ever stopped.

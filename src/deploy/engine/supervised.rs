@@ -177,7 +177,8 @@ fn seen_before(step: &Step) -> impl Iterator<Item = String> {
     let generation = step.host.given.as_ref().and_then(|given| given.generation);
     let special =
         seen.deploys.specialisation.as_ref().filter(|_| !step.shared.without_specialisation);
-    let source = source_of(step);
+    // A generation that the host has was not built from what the flake says now.
+    let source = source_of(step).filter(|_| step.host.goal != Goal::Rollback);
     [
         generation.map(|number| format!("generation={number}")),
         special.map(|special| format!("specialisation={}", special.name)),

@@ -22,7 +22,7 @@ pub(super) fn note(step: &Step) -> Option<Reason> {
     }
     // An activation that restarts the network settles for longer, and not over more connections.
     let settle = step.host.activation.settle(false);
-    sentence(step.shared.goal, settle).map(|text| Reason::new(Code::KeyAsksForTouch, text))
+    sentence(step.host.goal, settle).map(|text| Reason::new(Code::KeyAsksForTouch, text))
 }
 
 /// Says how often a key must be touched, and when.

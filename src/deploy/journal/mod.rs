@@ -14,7 +14,7 @@ pub use replay::{NotReplayable, OpenPhase, Replayed, SupervisedSince, Untold};
 
 use crate::deploy::{Input, Machine, Setup};
 use crate::fleet::words::deploys::short_revision;
-use crate::fleet::{Finding, FlakeSource, Phase};
+use crate::fleet::{Finding, FlakeSource, Phase, RunId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,8 @@ pub enum RunEntry {
 /// What a run is, as it was asked for. It is frozen: what hosts.toml says later changes none of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Begun {
+    /// The run's number.
+    pub run: RunId,
     /// The version of the nixdash that began it.
     pub nixdash: String,
     /// What is to be done.
@@ -71,7 +73,7 @@ impl Begun {
     /// Returns the machine of the run, as it is at its beginning.
     pub fn machine(&self, at: Timestamp) -> Machine {
         let revision = self.source.as_ref().map(|source| short_revision(&source.revision()));
-        let mut machine = Machine::new(self.setup.clone(), revision, at);
+        let mut machine = Machine::new(self.setup.clone(), revision, at).of_run(&self.run);
         machine.set_source(self.source.clone(), self.findings.clone());
         machine
     }

@@ -4,7 +4,7 @@ use super::{Begun, JobNote, NIXDASH_VERSION, RunEntry};
 use crate::deploy::{
     Activation, HostSetup, Input, Machine, MachineCommand, Reason, Report, RunFacts,
 };
-use crate::fleet::{Phase, Plan, RunEvent, RunWhat};
+use crate::fleet::{Gate, Phase, Plan, RunEvent, RunWhat};
 use crate::record::JournalEntry;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -87,6 +87,12 @@ pub struct Replayed {
     pub told: Vec<Untold>,
     /// The plan that waits for an answer.
     pub waiting_plan: Option<Plan>,
+    /// The gates that are asked, by wave and name, and about which hosts.
+    pub asks: BTreeMap<(usize, String), (Gate, Vec<(String, RunFacts)>)>,
+    /// The hosts that have or claim places in budgets, and in which.
+    pub claims: BTreeMap<String, Vec<String>>,
+    /// When the machine wants to be woken.
+    pub wake: Option<Timestamp>,
 }
 
 impl Replayed {
@@ -111,6 +117,9 @@ impl Replayed {
             read: BTreeMap::new(),
             told: Vec::new(),
             waiting_plan: None,
+            asks: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            wake: None,
         };
         for entry in entries {
             replayed.take(entry);
@@ -140,7 +149,11 @@ impl Replayed {
             Input::Done { host, phase, result } => {
                 self.ended(host, *phase, result.as_ref().ok(), at);
             }
-            Input::Answer(_) | Input::Cancel => {}
+            Input::Gated { wave, gate, .. } => {
+                self.asks.remove(&(*wave, gate.clone()));
+            }
+            Input::Wake => self.wake = None,
+            Input::Answer(_) | Input::Cancel | Input::Order(_) | Input::Claimed { .. } => {}
         }
         if matches!(input, Input::Answer(_)) {
             self.waiting_plan = None;
@@ -206,10 +219,21 @@ impl Replayed {
                     | RunWhat::Reattached { .. }
                     | RunWhat::Usual { .. }
                     | RunWhat::Command { .. }
+                    | RunWhat::Rollout(_)
                     | RunWhat::Summary { .. } => {}
                 }
                 self.told.push(Untold { at, what });
             }
+            MachineCommand::Ask { wave, gate, hosts } => {
+                self.asks.insert((wave, gate.name.clone()), (gate, hosts));
+            }
+            MachineCommand::Claim { host, budgets } => {
+                self.claims.insert(host, budgets);
+            }
+            MachineCommand::Release { host } => {
+                self.claims.remove(&host);
+            }
+            MachineCommand::WakeAt(at) => self.wake = Some(at),
             MachineCommand::Finish => {}
         }
     }
@@ -230,6 +254,13 @@ impl Replayed {
             aborts
                 .map(|(host, why)| MachineCommand::Abort { host: host.clone(), why: why.clone() }),
         );
+        // A claim that is held already is claimed once more: the host knows whose it is.
+        let claims = self.claims.clone().into_iter();
+        commands.extend(claims.map(|(host, budgets)| MachineCommand::Claim { host, budgets }));
+        for ((wave, _), (gate, hosts)) in self.asks.clone() {
+            commands.push(MachineCommand::Ask { wave, gate, hosts });
+        }
+        commands.extend(self.wake.map(MachineCommand::WakeAt));
         commands
     }
 
@@ -268,6 +299,7 @@ fn is_decided(what: &RunWhat) -> bool {
         | RunWhat::Plan { .. }
         | RunWhat::Waiting { .. }
         | RunWhat::Result { .. }
+        | RunWhat::Rollout(_)
         | RunWhat::Summary { .. } => true,
         RunWhat::Progress { .. }
         | RunWhat::Log { .. }

@@ -7,8 +7,8 @@ use crate::deploy::{
     Remarks, Report,
 };
 use crate::fleet::{
-    ActivationSettings, Code, Goal, Outcome, Route, RunEvent, RunId, RunWhat, StorePath, Strategy,
-    TakenRoute,
+    ActivationSettings, Code, Goal, Outcome, Rollout, Route, RunEvent, RunId, RunWhat, StorePath,
+    Strategy, TakenRoute,
 };
 use crate::record::JournalEntry;
 use jiff::Timestamp;
@@ -29,20 +29,32 @@ fn setup(hosts: usize, goal: Goal, asks: bool) -> Setup {
         let is_builder = number == 0;
         HostSetup {
             name: if is_builder { builder.clone() } else { format!("host-{number}") },
+            goal,
+            given: None,
+            tags: Vec::new(),
             route: if is_builder { Route::Direct } else { Route::ViaCache { builder, tier } },
             last: is_builder,
             confirm_timeout: Duration::from_secs(30),
             activation: ActivationSettings::default(),
             asked: Strategy::ViaCache,
             first: false,
-            given: None,
             reboot: None,
         }
     };
     let hosts = (0..hosts).map(host).collect();
-    let allowed = Allowed::default();
-    let strategy = Strategy::ViaCache;
-    Setup { goal, strategy, asks, parallel: 2, skip_caches: false, hosts, allowed }
+    let rollout = Rollout { canary: 0, canary_is_written: true, ..Rollout::default() };
+    Setup {
+        goal,
+        strategy: Strategy::ViaCache,
+        asks,
+        parallel: 2,
+        skip_caches: false,
+        allowed: Allowed::default(),
+        rollout,
+        budgets: Vec::new(),
+        wait_offline: false,
+        hosts,
+    }
 }
 
 /// Returns what a phase finds; the byte chooses among what it may find.
@@ -126,8 +138,10 @@ impl Carried {
     fn begin(setup: Setup) -> Self {
         let now = Timestamp::UNIX_EPOCH;
         let goal = setup.goal;
-        let machine = Machine::new(setup.clone(), None, now);
+        let run = RunId("7".to_owned());
+        let machine = Machine::new(setup.clone(), None, now).of_run(&run);
         let begun = Begun {
+            run,
             nixdash: NIXDASH_VERSION.to_owned(),
             setup,
             source: None,
@@ -164,6 +178,10 @@ impl Carried {
                 MachineCommand::Tell(what) => self.told.push((self.entries.len(), what)),
                 MachineCommand::Stop { .. }
                 | MachineCommand::Abort { .. }
+                | MachineCommand::Ask { .. }
+                | MachineCommand::Claim { .. }
+                | MachineCommand::Release { .. }
+                | MachineCommand::WakeAt(_)
                 | MachineCommand::Finish => {}
             }
         }
@@ -346,7 +364,8 @@ fn a_journal_of_another_nixdash_or_without_a_beginning_is_not_replayed() {
 fn events_that_the_machine_did_not_decide_are_not_gone_on_with() {
     let run = Carried::begin(setup(1, Goal::Switch, false));
     let replayed = Replayed::new(&run.entries).unwrap();
-    let foreign = RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1 };
+    let foreign =
+        RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1, findings: Vec::new() };
     let error = replayed.untold(&[event(&foreign)]).unwrap_err();
     assert!(matches!(error, NotReplayable::Diverged { .. }), "{error}");
 }

@@ -1,9 +1,9 @@
 //! One host's part of a run: where it is, and what is known of it.
 
-use crate::deploy::{Activation, Ending, HostSetup, Reason, Report, RunFacts, Setup};
-use crate::fleet::{Code, HostResult, Outcome, Phase, Wait};
+use crate::deploy::{Activation, Ending, GivenPlace, HostSetup, Reason, Report, RunFacts};
+use crate::fleet::{Code, Finding, Goal, HostResult, Outcome, Phase, StorePath, Wait};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a host is.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +14,17 @@ pub(super) enum Stage {
     Waiting(Phase),
     /// Over.
     Ended(Outcome),
+}
+
+/// How far a host is with claiming its places in budgets.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Claim {
+    /// It has none, and claims none.
+    None,
+    /// It claims them, and waits for this.
+    Asked(Wait),
+    /// It has them.
+    Held,
 }
 
 /// A host's run.
@@ -30,9 +41,46 @@ pub(super) struct HostProgress {
     pub(super) waits_for: Option<Wait>,
     /// How it stood when its new system was permanent, where it is restarted then.
     pub(super) kept: Option<Ending>,
+    /// Its wave, from 0, once the plan is made.
+    pub(super) wave: Option<usize>,
+    /// How it ends when the phase that runs has ended or was stopped, and why: somebody said so.
+    pub(super) leaves: Option<(Outcome, Reason)>,
+    /// Since when it is away, and when it is tried next; such a host is waited for.
+    pub(super) away: Option<(Timestamp, Timestamp)>,
+    /// Its places in budgets.
+    pub(super) claim: Claim,
+    /// The phases that ended well.
+    pub(super) done: BTreeSet<Phase>,
+    /// Whether it has begun to change in this attempt.
+    pub(super) changed: bool,
+    /// Why it goes back to the system that ran before this run.
+    pub(super) back: Option<Reason>,
 }
 
 impl HostProgress {
+    /// Makes a host that begins now.
+    pub(super) fn new(setup: HostSetup, now: Timestamp) -> Self {
+        let first = if setup.goal.deploys() { Phase::Preflight } else { Phase::Evaluate };
+        let known = RunFacts { attempt: 1, ..known_of(&setup) };
+        Self {
+            setup,
+            stage: Stage::Waiting(first),
+            known,
+            began: now,
+            phase_began: now,
+            took: BTreeMap::new(),
+            waits_for: None,
+            kept: None,
+            wave: None,
+            leaves: None,
+            away: None,
+            claim: Claim::None,
+            done: BTreeSet::new(),
+            changed: false,
+            back: None,
+        }
+    }
+
     /// Returns whether the host's run has ended.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.stage, Stage::Ended(_))
@@ -58,8 +106,38 @@ impl HostProgress {
         self.setup.reboot.is_some() && is_permanent && phase != Phase::Reboot
     }
 
+    /// Returns how it ended.
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        match self.stage {
+            Stage::Ended(outcome) => Some(outcome),
+            Stage::Running(_) | Stage::Waiting(_) => None,
+        }
+    }
+
+    /// Returns whether it begins to change with a phase: what comes before can be left out.
+    pub(super) fn changes_at(&self) -> Phase {
+        if self.setup.goal == Goal::Boot { Phase::Persist } else { Phase::Activate }
+    }
+
+    /// Returns whether a host changes, or did, while this phase runs.
+    pub(super) fn has_begun_at(&self, phase: Phase) -> bool {
+        self.setup.goal.deploys() && phase >= self.changes_at()
+    }
+
+    /// Returns whether a host has begun to change, so that only its supervisor ends that.
+    pub(super) fn has_begun(&self) -> bool {
+        match self.stage {
+            Stage::Running(phase) => self.has_begun_at(phase),
+            Stage::Waiting(phase) => self.setup.goal.deploys() && phase > self.changes_at(),
+            Stage::Ended(_) => false,
+        }
+    }
+
     /// Returns whether the host takes one of the places of `rollout.parallel`.
     pub(super) fn has_place(&self) -> bool {
+        if self.away.is_some() {
+            return false;
+        }
         match self.stage {
             Stage::Running(phase) => phase >= Phase::Fetch,
             Stage::Waiting(phase) => {
@@ -69,8 +147,37 @@ impl HostProgress {
         }
     }
 
+    /// Returns whether a phase need not be repeated: it ended well in an earlier attempt, and what it
+    /// did does not go away.
+    pub(super) fn keeps(&self, phase: Phase) -> bool {
+        let lasts = matches!(phase, Phase::Evaluate | Phase::Build | Phase::Publish);
+        lasts && self.done.contains(&phase)
+    }
+
+    /// Returns whether the host runs, or will boot, the system that this run brought it.
+    pub(super) fn has_new_system(&self) -> bool {
+        self.back.is_none() && self.outcome().is_some_and(Outcome::is_new_system)
+    }
+
+    /// Returns whether its new system was confirmed there before.
+    pub(super) fn returns(&self) -> bool {
+        let toplevel = self.known.toplevel.as_ref();
+        toplevel.is_some_and(|path| self.known.preflight.confirmed.contains(path))
+    }
+
+    /// Returns the system that it ran before this run.
+    pub(super) fn before(&self) -> Option<&StorePath> {
+        let preflight = &self.known.preflight;
+        match self.setup.goal {
+            Goal::Boot => preflight.profile.as_ref(),
+            Goal::Switch | Goal::Test | Goal::DryActivate | Goal::Build | Goal::Rollback => {
+                preflight.running.as_ref()
+            }
+        }
+    }
+
     /// Takes what a phase found; returns the end of the host's run, when it is that.
-    pub(super) fn take(&mut self, report: Report, setup: &Setup) -> Option<Ending> {
+    pub(super) fn take(&mut self, report: Report) -> Option<Ending> {
         match report {
             Report::Preflight(preflight) => {
                 if let Some(chosen) = &preflight.chosen {
@@ -118,7 +225,7 @@ impl HostProgress {
                 );
                 self.known.abort.get_or_insert(Reason::new(Code::AddressLost, why));
             }
-            Report::Persisted(ending) => return Some(self.judge(ending, setup)),
+            Report::Persisted(ending) => return Some(self.judge(ending)),
             Report::Rebooted(ending) => return Some(ending),
             Report::Done => {}
         }
@@ -132,11 +239,17 @@ impl HostProgress {
         reason: Option<Reason>,
         duration_ms: u64,
     ) -> HostResult {
+        let (outcome, reasons) = self.as_went_back(outcome, reason);
         self.stage = Stage::Ended(outcome);
-        if !matches!(outcome, Outcome::Unchanged) && reason.is_some() {
-            self.known.blemish.clone_from(&reason);
+        self.waits_for = None;
+        self.leaves = None;
+        self.away = None;
+        if !matches!(outcome, Outcome::Unchanged) && !reasons.is_empty() {
+            self.known.blemish = reasons.first().cloned();
         }
-        let findings = reason.iter().map(|reason| reason.finding(&self.setup.name)).collect();
+        let name = &self.setup.name;
+        let findings: Vec<Finding> = reasons.iter().map(|reason| reason.finding(name)).collect();
+        let texts: Vec<String> = reasons.into_iter().map(|reason| reason.text).collect();
         HostResult {
             outcome,
             toplevel: self.known.toplevel.clone(),
@@ -148,17 +261,47 @@ impl HostProgress {
             taken: self.known.taken.clone(),
             substituted: self.known.substituted.clone(),
             fetched: self.known.fetched.clone(),
-            error: reason.map(|reason| reason.text),
+            error: (!texts.is_empty()).then(|| texts.join(". Then, going back: ")),
             findings,
+        }
+    }
+
+    /// Returns how a host ends that was told to go back to what ran before this run: why it goes back
+    /// comes first, and what went wrong with that second.
+    fn as_went_back(&self, outcome: Outcome, reason: Option<Reason>) -> (Outcome, Vec<Reason>) {
+        let Some(why) = self.back.clone() else {
+            return (outcome, reason.into_iter().collect());
+        };
+        if outcome.is_good() {
+            return (Outcome::RolledBack, vec![why]);
+        }
+        let both = [Some(why), reason].into_iter().flatten().collect();
+        match outcome {
+            Outcome::Degraded => (Outcome::RolledBack, both),
+            // Somebody else decided what it runs.
+            Outcome::Superseded => (Outcome::Superseded, both),
+            Outcome::Unknown | Outcome::Offline => (Outcome::Unknown, both),
+            // It still has the system that it was to leave.
+            Outcome::Switched
+            | Outcome::Booted
+            | Outcome::Tested
+            | Outcome::Dry
+            | Outcome::Built
+            | Outcome::Unchanged
+            | Outcome::NeedsReboot
+            | Outcome::RolledBack
+            | Outcome::Failed
+            | Outcome::Skipped
+            | Outcome::Interrupted => (Outcome::Degraded, both),
         }
     }
 
     /// Returns the ending with what the checks found: a system that stays with failed units is
     /// degraded.
-    fn judge(&self, ending: Ending, setup: &Setup) -> Ending {
+    fn judge(&self, ending: Ending) -> Ending {
         let stays = matches!(ending.outcome, Outcome::Switched | Outcome::Tested);
         match &self.known.blemish {
-            Some(blemish) if stays && setup.goal.activates() => {
+            Some(blemish) if stays && self.setup.goal.activates() => {
                 Ending { outcome: Outcome::Degraded, reason: Some(blemish.clone()) }
             }
             Some(_) | None if stays && ending.reason.is_none() => {
@@ -188,4 +331,15 @@ pub(super) fn phase_held(phase: Phase, outcome: Outcome) -> bool {
         | Outcome::Skipped
         | Outcome::Interrupted => false,
     }
+}
+
+/// Returns what is known of a host before its run begins: the system that it is given.
+fn known_of(setup: &HostSetup) -> RunFacts {
+    let given = setup.given.as_ref();
+    let drv = given.and_then(|given| match &given.place {
+        GivenPlace::Derivation(drv) => Some(drv.clone()),
+        GivenPlace::Kept | GivenPlace::Host | GivenPlace::Builder | GivenPlace::Tier(_) => None,
+    });
+    let toplevel = given.map(|given| given.toplevel.clone());
+    RunFacts { drv, toplevel, ..RunFacts::default() }
 }

@@ -1,79 +1,41 @@
 //! The deploy machine: decides what happens next, and does nothing itself.
 //!
 //! `step(input, now)` takes what happened and returns what is to be done. A host goes through the
-//! phases that its route and goal need; it waits for the confirmation of the plan, for a free
-//! place (`rollout.parallel`) and, when it builds or serves a cache for the others, until all of
-//! them are done.
+//! phases that its route and goal need. It waits for the confirmation of the plan, for the waves
+//! before its own, for a free place (`rollout.parallel`), for its budgets and, when it builds or
+//! serves a cache for the others, until all of them are done.
+//!
+//! Time comes in with each step. What has to happen later is asked for with
+//! [`MachineCommand::WakeAt`], so that a replay of the same inputs at the same times leads to the
+//! same state.
 
+mod control;
 mod host;
+mod input;
 mod plan;
 mod rollout;
+mod watch;
+mod waves;
 
-use crate::deploy::{Ending, Failure, GivenPlace, HostSetup, Reason, Report, RunFacts, Setup};
-use crate::fleet::{Code, Finding, FlakeSource, Goal, Outcome, Phase, PhaseState, RunWhat, Wait};
-use host::{HostProgress, Stage, phase_held};
+pub use input::{Input, MachineCommand};
+
+use crate::deploy::{Failure, Reason, Report, RunFacts, Setup};
+use crate::fleet::{Code, Finding, FlakeSource, Goal, Outcome, Phase, PhaseState, RunId, RunWhat};
+use host::{Claim, HostProgress, Stage, phase_held};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use rollout::Wave;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Input {
-    /// The run begins.
-    Begin,
-    /// A phase of a host ended.
-    Done {
-        /// The host.
-        host: String,
-        /// The phase.
-        phase: Phase,
-        /// What it found, or why the host's run ends.
-        result: Result<Report, Failure>,
-    },
-    /// Somebody answered the plan.
-    Answer(bool),
-    /// The operator stops the run.
-    Cancel,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq)]
-pub enum MachineCommand {
-    /// Carry out a phase of a host.
-    Run {
-        /// The host and how it is deployed.
-        host: HostSetup,
-        /// The phase.
-        phase: Phase,
-        /// What is known so far.
-        known: Box<RunFacts>,
-    },
-    /// Stop the phase that a host is in; it ends with [`Input::Done`] or not at all.
-    Stop {
-        /// The host.
-        host: String,
-        /// The phase.
-        phase: Phase,
-    },
-    /// Tell a host's supervisor at once to go back: the host runs the new system, or will when its
-    /// activation ends.
-    Abort {
-        /// The host.
-        host: String,
-        /// Why.
-        why: Reason,
-    },
-    /// Tell everybody.
-    Tell(RunWhat),
-    /// The run is over.
-    Finish,
-}
+/// How long after a try a host that was away is tried again.
+const AWAY_AGAIN: Duration = Duration::from_secs(30);
 
 /// A run over one or more hosts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Machine {
     setup: Setup,
+    /// The run's number, where it has one.
+    run: String,
     revision: Option<String>,
     source: Option<FlakeSource>,
     /// What is worth knowing of what is deployed.
@@ -84,6 +46,16 @@ pub struct Machine {
     asked: bool,
     /// From when until when the plan waited for an answer: nobody worked meanwhile.
     waited: Option<(Timestamp, Option<Timestamp>)>,
+    /// The waves, once the plan is made; they do not change any more.
+    waves: Vec<Wave>,
+    /// Whether somebody paused the run.
+    paused: bool,
+    /// Why no other host begins to activate.
+    halted: Option<Reason>,
+    /// What went wrong, the first first.
+    errors: Vec<Finding>,
+    /// The earliest time that was asked for and has not come.
+    wakes_at: Option<Timestamp>,
     cancelled: bool,
     finished: bool,
 }
@@ -91,24 +63,11 @@ pub struct Machine {
 impl Machine {
     /// Makes the machine of a run that begins now.
     pub fn new(setup: Setup, revision: Option<String>, now: Timestamp) -> Self {
-        let first = if setup.goal.deploys() { Phase::Preflight } else { Phase::Evaluate };
-        let hosts = setup
-            .hosts
-            .iter()
-            .map(|host| HostProgress {
-                setup: host.clone(),
-                stage: Stage::Waiting(first),
-                known: known_of(host),
-                began: now,
-                phase_began: now,
-                took: BTreeMap::new(),
-                waits_for: None,
-                kept: None,
-            })
-            .collect();
+        let hosts = setup.hosts.iter().map(|host| HostProgress::new(host.clone(), now)).collect();
         let confirmed = (!setup.asks).then_some(true);
         Self {
             setup,
+            run: String::new(),
             revision,
             source: None,
             findings: Vec::new(),
@@ -117,6 +76,11 @@ impl Machine {
             confirmed,
             asked: false,
             waited: None,
+            waves: Vec::new(),
+            paused: false,
+            halted: None,
+            errors: Vec::new(),
+            wakes_at: None,
             cancelled: false,
             finished: false,
         }
@@ -128,6 +92,12 @@ impl Machine {
         self.findings = findings;
     }
 
+    /// Names the run, for what is wrong with it as a whole.
+    #[must_use]
+    pub fn of_run(self, run: &RunId) -> Self {
+        Self { run: run.0.clone(), ..self }
+    }
+
     /// Takes what happened and returns what is to be done.
     pub fn step(&mut self, input: Input, now: Timestamp) -> Vec<MachineCommand> {
         let mut out = Vec::new();
@@ -137,8 +107,14 @@ impl Machine {
                 title: self.title(),
             })),
             Input::Done { host, phase, result } => self.done(&host, phase, result, now, &mut out),
+            Input::Gated { wave, gate, answer } => {
+                self.gated(wave, &gate, answer, now, &mut out);
+            }
+            Input::Claimed { host, answer } => self.claimed(&host, answer, now, &mut out),
             Input::Answer(yes) => self.answered(yes, now, &mut out),
+            Input::Order(order) => self.ordered(order, now, &mut out),
             Input::Cancel => self.cancel(now, &mut out),
+            Input::Wake => self.wakes_at = None,
         }
         self.advance(now, &mut out);
         out
@@ -168,6 +144,11 @@ impl Machine {
         }
     }
 
+    /// Returns the place of a host in the list.
+    fn index_of(&self, name: &str) -> Option<usize> {
+        self.hosts.iter().position(|host| host.setup.name == name)
+    }
+
     /// Takes the end of a phase.
     fn done(
         &mut self,
@@ -177,42 +158,45 @@ impl Machine {
         now: Timestamp,
         out: &mut Vec<MachineCommand>,
     ) {
-        let Some(index) = self.hosts.iter().position(|host| host.setup.name == name) else {
-            return;
-        };
+        let Some(index) = self.index_of(name) else { return };
         if self.hosts[index].stage != Stage::Running(phase) {
             return;
         }
         let took = elapsed(self.hosts[index].phase_began, now);
         self.hosts[index].took.insert(phase, took);
-        match result {
-            Err(failure) => self.fail(index, phase, failure, now, out),
-            Ok(report) => {
-                let ending = self.hosts[index].take(report, &self.setup);
-                match ending {
-                    None => {
-                        tell_phase(out, name, phase, PhaseState::Finished);
-                        self.next(index, phase, now, out);
+        let report = match result {
+            Ok(report) => report,
+            Err(failure) => return self.fail(index, phase, failure, now, out),
+        };
+        match self.hosts[index].take(report) {
+            None => {
+                tell_phase(out, name, phase, PhaseState::Finished);
+                self.hosts[index].done.insert(phase);
+                let out_of_run = self.hosts[index].leaves.take();
+                match out_of_run {
+                    // Whoever stopped it came too late for this phase, and before the next one.
+                    Some((outcome, why)) if !self.hosts[index].has_begun_at(phase) => {
+                        self.end(index, outcome, Some(why), now, out);
                     }
-                    Some(ending) if self.hosts[index].restarts_after(phase, ending.outcome) => {
-                        tell_phase(out, name, phase, PhaseState::Finished);
-                        self.hosts[index].kept = Some(ending);
-                        self.hosts[index].stage = Stage::Waiting(Phase::Reboot);
-                    }
-                    Some(ending) if phase_held(phase, ending.outcome) => {
-                        tell_phase(out, name, phase, PhaseState::Finished);
-                        self.end(index, ending.outcome, ending.reason, now, out);
-                    }
-                    Some(ending) => {
-                        tell_phase(out, name, phase, PhaseState::Failed);
-                        self.end(index, ending.outcome, ending.reason, now, out);
-                    }
+                    Some(_) | None => self.next(index, phase, now, out),
                 }
+            }
+            Some(ending) if self.hosts[index].restarts_after(phase, ending.outcome) => {
+                tell_phase(out, name, phase, PhaseState::Finished);
+                self.hosts[index].kept = Some(ending);
+                self.hosts[index].stage = Stage::Waiting(Phase::Reboot);
+            }
+            Some(ending) => {
+                let held = phase_held(phase, ending.outcome);
+                let state = if held { PhaseState::Finished } else { PhaseState::Failed };
+                tell_phase(out, name, phase, state);
+                self.end(index, ending.outcome, ending.reason, now, out);
             }
         }
     }
 
-    /// Ends a host whose phase failed; a cancelled one is interrupted, unless it got further.
+    /// Ends a host whose phase failed. One that was stopped ends as whoever stopped it said; one
+    /// that is away is waited for, where that is wanted.
     fn fail(
         &mut self,
         index: usize,
@@ -221,46 +205,118 @@ impl Machine {
         now: Timestamp,
         out: &mut Vec<MachineCommand>,
     ) {
-        tell_phase(out, &self.hosts[index].setup.name, phase, PhaseState::Failed);
-        let may_go_on = matches!(phase, Phase::Check) && self.hosts[index].known.abort.is_some();
-        if may_go_on {
+        let waits = self.setup.wait_offline && failure.outcome == Outcome::Offline;
+        let host = &mut self.hosts[index];
+        if waits && phase == Phase::Preflight && host.leaves.is_none() && host.back.is_none() {
+            return self.set_aside(index, failure.reason, now, out);
+        }
+        tell_phase(out, &host.setup.name, phase, PhaseState::Failed);
+        if phase == Phase::Check && host.known.abort.is_some() {
             // The supervisor heard already that it shall go back; persist reads that it did.
-            self.hosts[index].stage = Stage::Waiting(Phase::Persist);
+            host.stage = Stage::Waiting(Phase::Persist);
             return;
         }
-        let stopped = self.cancelled && phase < Phase::Activate;
-        let outcome = if stopped { Outcome::Interrupted } else { failure.outcome };
-        let reason = if stopped { stopped_by_the_operator() } else { failure.reason };
+        let stopped = host.leaves.take().filter(|_| !host.has_begun_at(phase));
+        let (outcome, reason) = stopped.unwrap_or((failure.outcome, failure.reason));
         self.end(index, outcome, Some(reason), now, out);
+    }
+
+    /// Lets a host that is away sleep: it is tried again now and then. Its system is evaluated
+    /// meanwhile, where another host does that, so that the plan shows what it will get.
+    fn set_aside(
+        &mut self,
+        index: usize,
+        reason: Reason,
+        now: Timestamp,
+        out: &mut Vec<MachineCommand>,
+    ) {
+        let host = &mut self.hosts[index];
+        let name = host.setup.name.clone();
+        let first = host.away.is_none();
+        host.known.blemish = Some(reason);
+        host.away =
+            Some((host.away.map_or(now, |(since, _)| since), watch::later(now, AWAY_AGAIN)));
+        let elsewhere = host.setup.build_on() != name && !host.done.contains(&Phase::Evaluate);
+        if first && elsewhere {
+            tell_phase(out, &name, Phase::Preflight, PhaseState::Failed);
+            host.stage = Stage::Waiting(Phase::Evaluate);
+        } else {
+            host.stage = Stage::Waiting(Phase::Preflight);
+        }
     }
 
     /// Moves a host to the phase after this one.
     fn next(&mut self, index: usize, phase: Phase, now: Timestamp, out: &mut Vec<MachineCommand>) {
-        if phase == Phase::Compare && self.is_unchanged(index) {
-            self.end(index, Outcome::Unchanged, None, now, out);
+        if self.hosts[index].away.is_some() {
+            return self.next_of_sleeper(index, phase, now, out);
+        }
+        if self.is_over_after(index, phase, now, out) {
             return;
         }
         let mut after = Phase::ALL.iter().copied().skip_while(|p| *p <= phase);
         loop {
+            let goal = self.hosts[index].setup.goal;
             let Some(next) = after.next() else {
                 self.end(index, Outcome::Switched, None, now, out);
                 return;
             };
-            if !self.setup.goal.deploys() && next > Phase::Build {
+            if !goal.deploys() && next > Phase::Build {
                 self.end(index, Outcome::Built, None, now, out);
                 return;
             }
-            if self.applies(index, next) {
+            let name = &self.hosts[index].setup.name;
+            if !self.applies(index, next) {
+                tell_phase(out, name, next, PhaseState::Skipped);
+            } else if self.hosts[index].keeps(next) {
+                tell_phase(out, name, next, PhaseState::Finished);
+            } else {
                 self.hosts[index].stage = Stage::Waiting(next);
                 return;
             }
-            tell_phase(out, &self.hosts[index].setup.name, next, PhaseState::Skipped);
         }
     }
 
-    /// Returns whether a phase applies to a host's route and to what the run is for.
+    /// Moves a host on that was away: one that was only evaluated waits for it to wake; one that
+    /// answers takes part from now on.
+    fn next_of_sleeper(
+        &mut self,
+        index: usize,
+        phase: Phase,
+        now: Timestamp,
+        out: &mut Vec<MachineCommand>,
+    ) {
+        let host = &mut self.hosts[index];
+        if phase != Phase::Preflight {
+            host.stage = Stage::Waiting(Phase::Preflight);
+            return;
+        }
+        host.away = None;
+        host.known.blemish = None;
+        self.decide_for_awake(index, out);
+        self.next(index, phase, now, out);
+    }
+
+    /// Ends a host after a phase that shows that nothing is left to do.
+    fn is_over_after(
+        &mut self,
+        index: usize,
+        phase: Phase,
+        now: Timestamp,
+        out: &mut Vec<MachineCommand>,
+    ) -> bool {
+        let goes_back = self.hosts[index].setup.goal == Goal::Rollback;
+        let decides = if goes_back { Phase::Preflight } else { Phase::Compare };
+        let unchanged = phase == decides && self.is_unchanged(index);
+        if unchanged {
+            self.end(index, Outcome::Unchanged, None, now, out);
+        }
+        unchanged
+    }
+
+    /// Returns whether a phase applies to a host's route and to what is done to it.
     fn applies(&self, index: usize, phase: Phase) -> bool {
-        let (goal, setup) = (self.setup.goal, &self.hosts[index].setup);
+        let setup = &self.hosts[index].setup;
+        let goal = setup.goal;
         if setup.given.as_ref().is_some_and(|given| given.place.makes_needless(phase)) {
             return false;
         }
@@ -281,68 +337,77 @@ impl Machine {
         }
     }
 
-    /// Stops what can be stopped; a host that has begun to activate is told to go back.
-    fn cancel(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
-        self.cancelled = true;
-        for index in 0..self.hosts.len() {
-            let host = &mut self.hosts[index];
-            match host.stage {
-                Stage::Ended(_) | Stage::Running(Phase::Persist | Phase::Reboot) => {}
-                // Its new system is permanent already; it is only not restarted.
-                Stage::Waiting(Phase::Reboot) => {
-                    if let Some(Ending { outcome, reason }) = host.kept.take() {
-                        self.end(index, outcome, reason, now, out);
-                    }
-                }
-                Stage::Waiting(phase) if phase < Phase::Acknowledge => {
-                    let why = stopped_by_the_operator();
-                    self.end(index, Outcome::Interrupted, Some(why), now, out);
-                }
-                Stage::Running(phase) if phase < Phase::Activate => {
-                    out.push(MachineCommand::Stop { host: host.setup.name.clone(), phase });
-                }
-                Stage::Waiting(phase) | Stage::Running(phase) => {
-                    go_back_now(host, phase, now, out);
-                }
-            }
-        }
-    }
-
-    /// Starts every phase that waits for nothing any more, and ends the run when all is over.
+    /// Goes on wherever nothing stands in the way any more, and ends the run when all is over.
     fn advance(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
         self.ask(now, out);
+        self.move_waves(now, out);
         for index in 0..self.hosts.len() {
-            let Stage::Waiting(phase) = self.hosts[index].stage else { continue };
-            let wait = self.obstacle(index, phase);
-            let host = &mut self.hosts[index];
-            if let Some(wait) = wait {
-                if host.waits_for.as_ref() != Some(&wait) {
-                    host.waits_for = Some(wait.clone());
-                    tell_wait(out, host, now);
-                }
-                continue;
-            }
-            if host.waits_for.take().is_some() {
+            self.start(index, now, out);
+        }
+        self.finish(now, out);
+        self.ask_to_be_woken(now, out);
+    }
+
+    /// Starts the phase that a host waits for, unless something stands in the way.
+    fn start(&mut self, index: usize, now: Timestamp, out: &mut Vec<MachineCommand>) {
+        let Stage::Waiting(phase) = self.hosts[index].stage else { return };
+        let wait = self.obstacle(index, phase, now);
+        let wait = wait.or_else(|| self.claim(index, phase, out));
+        let host = &mut self.hosts[index];
+        if let Some(wait) = wait {
+            if host.waits_for.as_ref() != Some(&wait) {
+                host.waits_for = Some(wait);
                 tell_wait(out, host, now);
             }
-            host.stage = Stage::Running(phase);
-            host.phase_began = now;
-            tell_phase(out, &host.setup.name, phase, PhaseState::Started);
-            out.push(MachineCommand::Run {
-                host: host.setup.clone(),
-                phase,
-                known: Box::new(host.known.clone()),
-            });
+            return;
         }
-        if !self.finished && self.hosts.iter().all(HostProgress::is_over) {
-            self.finished = true;
-            let mut outcomes = BTreeMap::new();
-            for (_, outcome) in self.outcomes() {
-                *outcomes.entry(outcome).or_insert(0) += 1;
-            }
-            let duration_ms = self.elapsed(self.began, now);
-            out.push(MachineCommand::Tell(RunWhat::Summary { outcomes, duration_ms }));
-            out.push(MachineCommand::Finish);
+        if host.waits_for.take().is_some() {
+            tell_wait(out, host, now);
+        }
+        host.stage = Stage::Running(phase);
+        host.phase_began = now;
+        host.changed |= host.has_begun_at(phase);
+        host.known.was_away = host.away.is_some();
+        tell_phase(out, &host.setup.name, phase, PhaseState::Started);
+        out.push(MachineCommand::Run {
+            host: host.setup.clone(),
+            phase,
+            known: Box::new(host.known.clone()),
+        });
+    }
+
+    /// Ends the run when every host and every wave is over.
+    fn finish(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
+        let over = self.hosts.iter().all(HostProgress::is_over) && !self.is_watching();
+        if self.finished || !over {
+            return;
+        }
+        self.finished = true;
+        let mut outcomes = BTreeMap::new();
+        for (_, outcome) in self.outcomes() {
+            *outcomes.entry(outcome).or_insert(0) += 1;
+        }
+        let duration_ms = self.elapsed(self.began, now);
+        let findings = self.errors.clone();
+        out.push(MachineCommand::Tell(RunWhat::Summary { outcomes, duration_ms, findings }));
+        out.push(MachineCommand::Finish);
+    }
+
+    /// Asks to be woken when time alone makes something happen, unless that is asked for already.
+    fn ask_to_be_woken(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
+        if self.finished {
+            return;
+        }
+        let sleepers =
+            self.hosts.iter().filter(|host| host.stage == Stage::Waiting(Phase::Preflight));
+        let sleepers = sleepers.filter_map(|host| host.away.map(|(_, next)| next));
+        let waves = self.waves.iter().filter_map(|wave| wave.wakes_at(now));
+        let earliest = sleepers.chain(waves).filter(|at| *at > now).min();
+        if let Some(at) = earliest
+            && self.wakes_at.is_none_or(|asked| at < asked || asked <= now)
+        {
+            self.wakes_at = Some(at);
+            out.push(MachineCommand::WakeAt(at));
         }
     }
 
@@ -352,7 +417,7 @@ impl Machine {
         elapsed(began, now).saturating_sub(waited)
     }
 
-    /// Ends a host's run.
+    /// Ends a host's run, and gives back what it claimed.
     fn end(
         &mut self,
         index: usize,
@@ -363,59 +428,25 @@ impl Machine {
     ) {
         let time = self.elapsed(self.hosts[index].began, now);
         let host = &mut self.hosts[index];
+        let name = host.setup.name.clone();
+        if host.claim != Claim::None {
+            host.claim = Claim::None;
+            out.push(MachineCommand::Release { host: name.clone() });
+        }
         let result = host.end(outcome, reason, time);
-        let host = host.setup.name.clone();
-        out.push(MachineCommand::Tell(RunWhat::Result { host, result }));
+        if result.outcome.is_trouble() {
+            let news = result.findings.iter().filter(|found| !self.errors.contains(found));
+            let news: Vec<Finding> = news.cloned().collect();
+            self.errors.extend(news);
+        }
+        out.push(MachineCommand::Tell(RunWhat::Result { host: name, result }));
     }
-}
-
-/// Returns what is known of a host before its run begins: the system that it is given.
-fn known_of(setup: &HostSetup) -> RunFacts {
-    let given = setup.given.as_ref();
-    let drv = given.and_then(|given| match &given.place {
-        GivenPlace::Derivation(drv) => Some(drv.clone()),
-        GivenPlace::Kept | GivenPlace::Host | GivenPlace::Builder | GivenPlace::Tier(_) => None,
-    });
-    let toplevel = given.map(|given| given.toplevel.clone());
-    RunFacts { drv, toplevel, ..RunFacts::default() }
-}
-
-/// Lets a host go back that runs the new system, or will when its activation ends, which cannot be
-/// interrupted.
-fn go_back_now(
-    host: &mut HostProgress,
-    phase: Phase,
-    now: Timestamp,
-    out: &mut Vec<MachineCommand>,
-) {
-    let why = Reason::new(Code::RunStopped, "the operator stopped the run");
-    host.known.abort = Some(why.clone());
-    let name = host.setup.name.clone();
-    out.push(MachineCommand::Abort { host: name.clone(), why });
-    if phase == Phase::Check && host.stage == Stage::Running(phase) {
-        out.push(MachineCommand::Stop { host: name.clone(), phase });
-    }
-    let wait = if phase == Phase::Activate {
-        let wait = Wait::Activation;
-        let line = format!("{name} is being activated: waiting for {}", wait.sentence(now));
-        out.push(MachineCommand::Tell(RunWhat::Log { host: name, phase, line }));
-        wait
-    } else {
-        Wait::WayBack
-    };
-    host.waits_for = Some(wait);
-    tell_wait(out, host, now);
 }
 
 /// Tells what a host waits for, or that it goes on.
 fn tell_wait(out: &mut Vec<MachineCommand>, host: &HostProgress, now: Timestamp) {
     let what = RunWhat::waiting(&host.setup.name, host.waits_for.clone(), now);
     out.push(MachineCommand::Tell(what));
-}
-
-/// Returns the reason of a host whose run ends since somebody stopped it.
-fn stopped_by_the_operator() -> Reason {
-    Reason::new(Code::RunStopped, "stopped by the operator")
 }
 
 /// Tells the state of a phase.
@@ -426,6 +457,16 @@ fn tell_phase(out: &mut Vec<MachineCommand>, host: &str, phase: Phase, state: Ph
 /// Returns milliseconds between two times, never negative.
 fn elapsed(began: Timestamp, now: Timestamp) -> u64 {
     u64::try_from(now.as_millisecond() - began.as_millisecond()).unwrap_or(0)
+}
+
+/// Returns the reason of a host whose run ends since somebody stopped it.
+fn stopped_by_the_operator() -> Reason {
+    Reason::new(Code::RunStopped, "stopped by the operator")
+}
+
+/// What is known of a host that begins anew in a run.
+fn known_anew(attempt: u32) -> RunFacts {
+    RunFacts { attempt, ..RunFacts::default() }
 }
 
 #[cfg(test)]

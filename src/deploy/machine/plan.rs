@@ -12,12 +12,17 @@ impl Machine {
     pub(super) fn ask(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
         let compared = |host: &HostProgress| match host.stage {
             Stage::Ended(_) => true,
-            Stage::Waiting(phase) | Stage::Running(phase) => phase > Phase::Compare,
+            // One that is away is waited for after the plan, when its system is known or cannot be.
+            Stage::Waiting(Phase::Preflight) if host.away.is_some() => true,
+            Stage::Waiting(phase) | Stage::Running(phase) => {
+                phase > Phase::Compare && host.away.is_none()
+            }
         };
         if self.asked || !self.setup.goal.deploys() || !self.hosts.iter().all(compared) {
             return;
         }
         self.asked = true;
+        self.make_waves();
         let going = self.hosts.iter().any(|host| !host.is_over());
         let waits = going && self.confirmed.is_none();
         self.waited = waits.then_some((now, None));
@@ -33,7 +38,12 @@ impl Machine {
                 Stage::Ended(outcome) => outcome != Outcome::Unchanged,
                 Stage::Running(_) | Stage::Waiting(_) => false,
             };
-            let (name, notes) = (&host.setup.name, &host.known.preflight.notes);
+            let name = &host.setup.name;
+            let mut notes = host.known.preflight.notes.clone();
+            if host.away.is_some() {
+                let text = "it is away; it is deployed when it is back";
+                notes.push(Reason::new(Code::HostUnreachable, text));
+            }
             match &host.known.toplevel {
                 Some(toplevel) if !failed => hosts.push(HostPlan {
                     host: name.clone(),
@@ -47,6 +57,7 @@ impl Machine {
                     changes: host.known.changes.clone(),
                     generation: host.setup.given.as_ref().and_then(|given| given.generation),
                     reboots: host.setup.reboot.is_some() && !self.is_unchanged(index),
+                    wave: host.wave.filter(|_| self.waves.len() > 1).map(|wave| wave + 1),
                     unchanged: self.is_unchanged(index),
                     notes: notes.iter().map(|note| note.text.clone()).collect(),
                     findings: notes.iter().map(|note| note.finding(name)).collect(),
@@ -77,7 +88,7 @@ impl Machine {
         let Some(toplevel) = &known.toplevel else { return false };
         let runs = known.preflight.runs(toplevel);
         let boots = known.preflight.profile.as_ref() == Some(toplevel);
-        match self.setup.goal {
+        match self.hosts[index].setup.goal {
             Goal::Switch | Goal::Rollback => runs && boots,
             Goal::Boot => boots,
             Goal::Test => runs,

@@ -1,38 +1,544 @@
-//! How a run moves over its hosts: what a host has to wait for before its next phase.
+//! How a run moves over its hosts: its waves, what a host has to wait for before its next phase, and
+//! when no other host begins any more.
 
-use super::Machine;
-use crate::fleet::{Goal, Phase, Wait};
+use super::host::{Claim, HostProgress, Stage};
+use super::watch::{Question, Watch, WatchState};
+use super::waves::{WaveHost, waves};
+use super::{Machine, MachineCommand};
+use crate::deploy::{ClaimAnswer, GateAnswer, Reason};
+use crate::fleet::{
+    Code, Finding, Gate, GateQuestion, Goal, OnFailure, Outcome, Phase, RollbackScope, RolloutNews,
+    RunWhat, Subject, Wait, WaveState,
+};
+use jiff::Timestamp;
+
+/// A wave of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Wave {
+    /// Its hosts, when it was made.
+    pub(super) hosts: Vec<usize>,
+    /// Whether its hosts were told to begin.
+    began: bool,
+    /// How it is watched since its hosts are done; none before.
+    watch: Option<Watch>,
+    /// Whether the next one may begin.
+    passed: bool,
+    /// The question that was told.
+    asks: Option<String>,
+}
+
+impl Wave {
+    /// Returns how it is watched, while that lasts.
+    pub(super) fn open_watch(&mut self) -> Option<&mut Watch> {
+        self.watch.as_mut().filter(|_| !self.passed)
+    }
+
+    /// Returns what somebody has to decide about it.
+    pub(super) fn question(&self) -> Option<&Question> {
+        self.watch.as_ref().filter(|_| !self.passed)?.question()
+    }
+
+    /// Lets the next wave wait for it again: one of its hosts begins anew.
+    pub(super) fn open_again(&mut self) {
+        self.watch = None;
+        self.passed = false;
+        self.asks = None;
+    }
+
+    /// Returns when time alone makes something happen.
+    pub(super) fn wakes_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let watch = self.watch.as_ref().filter(|_| !self.passed)?;
+        watch.wakes_at(now)
+    }
+}
 
 impl Machine {
+    /// Makes the waves of the hosts that will change; they stay as they are from now on.
+    pub(super) fn make_waves(&mut self) {
+        if !self.setup.goal.changes() {
+            return;
+        }
+        let going: Vec<usize> = (0..self.hosts.len())
+            .filter(|index| !self.hosts[*index].is_over() && self.hosts[*index].away.is_none())
+            .collect();
+        let list: Vec<WaveHost> = going
+            .iter()
+            .map(|index| {
+                let host = &self.hosts[*index];
+                let after = self.goes_after(*index);
+                let places = after.iter().filter_map(|other| going.binary_search(other).ok());
+                WaveHost {
+                    tags: host.setup.tags.clone(),
+                    last: host.setup.last,
+                    returns: host.setup.goal == Goal::Rollback || host.returns(),
+                    after: places.collect(),
+                }
+            })
+            .collect();
+        let numbers = waves(&self.setup.rollout, self.hosts.len(), &list);
+        let count = numbers.iter().max().map_or(0, |highest| highest + 1);
+        let empty =
+            Wave { hosts: Vec::new(), began: false, watch: None, passed: false, asks: None };
+        self.waves = vec![empty; count];
+        for (index, number) in going.into_iter().zip(numbers) {
+            self.hosts[index].wave = Some(number);
+            self.waves[number].hosts.push(index);
+        }
+    }
+
+    /// Returns the hosts of the run that have to be done before a host, since `order` says so.
+    fn goes_after(&self, index: usize) -> Vec<usize> {
+        self.ordered_after(index).into_iter().flat_map(|(hosts, _)| hosts).collect()
+    }
+
+    /// Returns for each rule of the order that means a host whom it waits for, and why.
+    fn ordered_after(&self, index: usize) -> Vec<(Vec<usize>, &str)> {
+        let setup = &self.hosts[index].setup;
+        let rules = self.setup.rollout.order.iter();
+        rules
+            .filter(|rule| rule.who.means(&setup.name, &setup.tags))
+            .map(|rule| {
+                let others = self.hosts.iter().enumerate().filter(|(other, host)| {
+                    *other != index && rule.after.means(&host.setup.name, &host.setup.tags)
+                });
+                (others.map(|(other, _)| other).collect(), rule.reason.as_str())
+            })
+            .collect()
+    }
+
     /// Returns what a host has to wait for before a phase.
-    pub(super) fn obstacle(&self, index: usize, phase: Phase) -> Option<Wait> {
-        if phase <= Phase::Compare {
+    pub(super) fn obstacle(&self, index: usize, phase: Phase, now: Timestamp) -> Option<Wait> {
+        let host = &self.hosts[index];
+        if let Some((since, next)) = host.away
+            && phase == Phase::Preflight
+            && now < next
+        {
+            return Some(Wait::Offline { since, next });
+        }
+        if self.paused && !host.has_begun() {
+            return Some(Wait::Paused);
+        }
+        if host.back.is_none() {
+            if phase <= Phase::Compare {
+                return None;
+            }
+            if self.setup.goal.deploys() && self.confirmed != Some(true) {
+                return Some(Wait::Confirmation);
+            }
+        }
+        if host.has_begun() {
             return None;
         }
-        if self.setup.goal.deploys() && self.confirmed != Some(true) {
-            return Some(Wait::Confirmation);
+        let ahead = self.setup.goal.deploys() && phase >= Phase::Fetch;
+        if ahead && host.back.is_none() {
+            let wait = self.wave_before(index, now).or_else(|| self.order_before(index));
+            if wait.is_some() {
+                return wait;
+            }
         }
-        let others = || self.hosts.iter().enumerate().filter(|(other, _)| *other != index);
-        if self.hosts[index].setup.last && phase > Phase::Diff && phase < Phase::Acknowledge
-            || self.hosts[index].setup.last
-                && phase == Phase::Persist
-                && self.setup.goal == Goal::Boot
-        {
-            // Its own switch restarts the cache, the Nix daemon or the network of the others.
-            let busy: Vec<String> = others()
-                .filter(|(_, host)| !host.is_over() && !host.setup.last)
-                .map(|(_, host)| host.setup.name.clone())
-                .collect();
+        if ahead && host.setup.last && phase > Phase::Diff {
+            let busy = self.served_by(index);
             if !busy.is_empty() {
                 return Some(Wait::Served { hosts: busy });
             }
         }
-        if phase >= Phase::Fetch && !self.hosts[index].has_place() {
-            let placed = others().filter(|(_, host)| host.has_place()).count();
+        if phase >= Phase::Fetch && !host.has_place() {
+            let others = self.hosts.iter().enumerate().filter(|(other, _)| *other != index);
+            let placed = others.filter(|(_, host)| host.has_place()).count();
             if placed >= self.setup.parallel {
                 return Some(Wait::Place { places: self.setup.parallel });
             }
         }
         None
     }
+
+    /// Returns the hosts that a host builds or serves a cache for, as long as they are not done: its
+    /// own switch restarts the cache, the Nix daemon or the network of the others. One that only
+    /// sleeps, or waits for it, is not among them.
+    fn served_by(&self, index: usize) -> Vec<String> {
+        let waits = |other: usize| self.waits_for_last(other, self.hosts.len());
+        let others = self.hosts.iter().enumerate().filter(|(other, host)| {
+            *other != index
+                && !host.is_over()
+                && !host.setup.last
+                && host.away.is_none()
+                && !waits(*other)
+        });
+        others.map(|(_, host)| host.setup.name.clone()).collect()
+    }
+
+    /// Returns whether the order lets a host wait for one that activates last.
+    fn waits_for_last(&self, index: usize, depth: usize) -> bool {
+        depth > 0
+            && self
+                .goes_after(index)
+                .into_iter()
+                .any(|other| self.hosts[other].setup.last || self.waits_for_last(other, depth - 1))
+    }
+
+    /// Returns what a host waits for of the waves before its own.
+    fn wave_before(&self, index: usize, now: Timestamp) -> Option<Wait> {
+        // One that woke late, or was not in the plan, comes after all of them.
+        let own = self.hosts[index].wave.unwrap_or(self.waves.len());
+        let number = (0..own.min(self.waves.len())).find(|number| !self.waves[*number].passed)?;
+        let wave = &self.waves[number];
+        match &wave.watch {
+            None => {
+                let earlier = self.waves[..=number].iter().flat_map(|wave| &wave.hosts);
+                let busy = earlier.filter(|host| !self.hosts[**host].is_over());
+                let hosts = busy.map(|host| self.hosts[*host].setup.name.clone()).collect();
+                Some(Wait::Wave { wave: own + 1, hosts })
+            }
+            Some(watch) => match watch.state(now) {
+                WatchState::Soaks(until) => Some(Wait::Soak { wave: number + 1, until }),
+                WatchState::Checks { gate, said, next } => {
+                    Some(Wait::Gate { wave: number + 1, gate, said, next })
+                }
+                WatchState::Asks { gate, why } => {
+                    Some(Wait::Decision { wave: number + 1, why: question(&gate, &why) })
+                }
+                WatchState::Failed { .. } | WatchState::Passed => None,
+            },
+        }
+    }
+
+    /// Returns what a host waits for since the order says so.
+    fn order_before(&self, index: usize) -> Option<Wait> {
+        self.ordered_after(index).into_iter().find_map(|(hosts, reason)| {
+            let busy = hosts.iter().filter(|other| {
+                !self.hosts[**other].is_over() && self.hosts[**other].away.is_none()
+            });
+            let hosts: Vec<String> =
+                busy.map(|other| self.hosts[*other].setup.name.clone()).collect();
+            let reason = reason.to_owned();
+            (!hosts.is_empty()).then_some(Wait::Order { hosts, reason })
+        })
+    }
+
+    /// Claims a host's places in budgets before it changes; returns what it waits for until then.
+    pub(super) fn claim(
+        &mut self,
+        index: usize,
+        phase: Phase,
+        out: &mut Vec<MachineCommand>,
+    ) -> Option<Wait> {
+        let host = &self.hosts[index];
+        if !self.setup.goal.changes() || phase != host.changes_at() {
+            return None;
+        }
+        let budgets = self.setup.budgets.iter();
+        let budgets: Vec<_> = budgets.filter(|one| host.setup.tags.contains(&one.tag)).collect();
+        match &host.claim {
+            _ if budgets.is_empty() => return None,
+            Claim::Held => return None,
+            Claim::Asked(wait) => return Some(wait.clone()),
+            Claim::None => {}
+        }
+        // This run's own hosts need not be asked.
+        for budget in &budgets {
+            let claimed = self.hosts.iter().filter(|other| {
+                other.claim != Claim::None && other.setup.tags.contains(&budget.tag)
+            });
+            let hosts: Vec<String> = claimed.map(|other| other.setup.name.clone()).collect();
+            if hosts.len() >= budget.in_flight {
+                return Some(Wait::Budget { budget: budget.name.clone(), hosts });
+            }
+        }
+        let wait = Wait::Budget { budget: budgets[0].name.clone(), hosts: Vec::new() };
+        let budgets = budgets.iter().map(|budget| budget.name.clone()).collect();
+        let host = &mut self.hosts[index];
+        host.claim = Claim::Asked(wait.clone());
+        out.push(MachineCommand::Claim { host: host.setup.name.clone(), budgets });
+        Some(wait)
+    }
+
+    /// Takes how far a host's claim is.
+    pub(super) fn claimed(
+        &mut self,
+        name: &str,
+        answer: ClaimAnswer,
+        now: Timestamp,
+        out: &mut Vec<MachineCommand>,
+    ) {
+        let Some(index) = self.index_of(name) else { return };
+        let host = &mut self.hosts[index];
+        if !matches!(host.claim, Claim::Asked(_)) {
+            return;
+        }
+        match answer {
+            ClaimAnswer::Held => host.claim = Claim::Held,
+            ClaimAnswer::Waits { budget, taken_by } => {
+                host.claim = Claim::Asked(Wait::Budget { budget, hosts: taken_by });
+            }
+            ClaimAnswer::Failed(failure) => {
+                self.end(index, failure.outcome, Some(failure.reason), now, out);
+            }
+        }
+    }
+
+    /// Moves the waves on: looks at those whose hosts are done, asks their gates, and lets the next
+    /// one begin or nobody any more.
+    pub(super) fn move_waves(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
+        if self.confirmed != Some(true) || self.cancelled {
+            return;
+        }
+        for number in 0..self.waves.len() {
+            if self.waves[number].passed {
+                continue;
+            }
+            self.begin_wave(number, out);
+            if let Some(why) = self.too_many_failed(number) {
+                self.break_wave(number, why, now, out);
+                return;
+            }
+            let over = self.waves[number].hosts.iter().all(|host| self.hosts[*host].is_over());
+            if !over {
+                return;
+            }
+            if !self.watch_wave(number, now, out) {
+                return;
+            }
+        }
+    }
+
+    /// Tells that the hosts of a wave may begin.
+    fn begin_wave(&mut self, number: usize, out: &mut Vec<MachineCommand>) {
+        if !self.waves[number].began && self.halted.is_none() {
+            self.waves[number].began = true;
+            self.tell_wave(number, WaveState::Began, None, None, out);
+        }
+    }
+
+    /// Watches a wave whose hosts are done; returns whether the next one may begin.
+    fn watch_wave(&mut self, number: usize, now: Timestamp, out: &mut Vec<MachineCommand>) -> bool {
+        let is_last = number + 1 == self.waves.len();
+        if self.halted.is_some() {
+            return false;
+        }
+        if self.waves[number].watch.is_none() {
+            self.begin_watch(number, is_last, now, out);
+        }
+        let Some(watch) = &mut self.waves[number].watch else { return false };
+        let due = watch.due(now);
+        let state = watch.state(now);
+        for gate in due {
+            let hosts = self.gate_hosts(number, &gate);
+            out.push(MachineCommand::Ask { wave: number, gate, hosts });
+        }
+        match state {
+            WatchState::Soaks(_) | WatchState::Checks { .. } => false,
+            WatchState::Asks { gate, why } => {
+                let text = question(&gate, &why);
+                if self.waves[number].asks.as_ref() != Some(&text) {
+                    self.waves[number].asks = Some(text.clone());
+                    self.tell_wave(number, WaveState::Asks, Some(text), None, out);
+                }
+                false
+            }
+            WatchState::Failed { gate, why } => {
+                let text = format!("gate {gate} failed after wave {}: {why}", number + 1);
+                self.break_wave(number, Reason::new(Code::GateFailed, text), now, out);
+                false
+            }
+            WatchState::Passed => {
+                self.waves[number].passed = true;
+                self.waves[number].asks = None;
+                self.tell_wave(number, WaveState::Passed, None, None, out);
+                true
+            }
+        }
+    }
+
+    /// Begins to watch a wave. The last one need not stay well for anybody, and neither does one
+    /// whose hosts all went back to systems that were confirmed before. A wave of which nobody got
+    /// its system proves nothing, so somebody has to decide.
+    fn begin_watch(
+        &mut self,
+        number: usize,
+        is_last: bool,
+        now: Timestamp,
+        out: &mut Vec<MachineCommand>,
+    ) {
+        let hosts = self.waves[number].hosts.iter().map(|host| &self.hosts[*host]);
+        let fresh = hosts.clone().filter(|host| host.has_new_system());
+        let (any, all_return) =
+            (fresh.clone().count() > 0, fresh.clone().all(HostProgress::returns));
+        let names: Vec<&str> = hosts.map(|host| host.setup.name.as_str()).collect();
+        let mut watch = if any {
+            Watch::begin(&self.setup.rollout, !is_last && !all_return, now)
+        } else {
+            Watch::nothing(now)
+        };
+        if !any && !is_last {
+            let names = names.join(", ");
+            watch.ask_for_proof(format!("no host of this wave got its system ({names})"));
+        }
+        let until = Some(watch.until()).filter(|until| *until > now);
+        let told = until.is_some() || !self.setup.rollout.gates.is_empty() && any;
+        self.waves[number].watch = Some(watch);
+        if told {
+            self.tell_wave(number, WaveState::Watched, None, until, out);
+        }
+    }
+
+    /// Returns the hosts that a gate is asked about: those of the wave that have their new system.
+    fn gate_hosts(&self, number: usize, gate: &Gate) -> Vec<(String, crate::deploy::RunFacts)> {
+        if matches!(gate.asks, GateQuestion::Url(_)) {
+            return Vec::new();
+        }
+        let hosts = self.waves[number].hosts.iter().map(|host| &self.hosts[*host]);
+        let fresh = hosts.filter(|host| host.has_new_system());
+        fresh.map(|host| (host.setup.name.clone(), host.known.clone())).collect()
+    }
+
+    /// Takes what a gate said.
+    pub(super) fn gated(
+        &mut self,
+        number: usize,
+        gate: &str,
+        answer: GateAnswer,
+        now: Timestamp,
+        out: &mut Vec<MachineCommand>,
+    ) {
+        let Some(wave) = self.waves.get_mut(number).filter(|wave| !wave.passed) else { return };
+        let Some(watch) = &mut wave.watch else { return };
+        let (passed, said) = match &answer {
+            GateAnswer::Passed => (Some(true), None),
+            GateAnswer::Failed(said) => (Some(false), Some(said.clone())),
+            GateAnswer::NotMade(said) => (None, Some(said.clone())),
+        };
+        if watch.answered(gate, answer, now) {
+            let gate = gate.to_owned();
+            let news = RolloutNews::Gate { wave: number + 1, gate, passed, said };
+            out.push(MachineCommand::Tell(RunWhat::Rollout(news)));
+        }
+    }
+
+    /// Returns whether a wave is watched, or waits for somebody to decide.
+    pub(super) fn is_watching(&self) -> bool {
+        let can_go_on = self.confirmed == Some(true) && !self.cancelled && self.halted.is_none();
+        can_go_on && self.waves.iter().any(|wave| wave.watch.is_some() && !wave.passed)
+    }
+
+    /// Returns why no other host may begin, when more hosts of a wave failed than may. A host that
+    /// failed before it changed holds the next wave up, and not the hosts of its own.
+    fn too_many_failed(&self, number: usize) -> Option<Reason> {
+        let wave = &self.waves[number];
+        let allowed = self.setup.rollout.max_failed.of(wave.hosts.len());
+        let over = wave.hosts.iter().all(|host| self.hosts[*host].is_over());
+        let counts = |host: &&usize| {
+            let host = &self.hosts[**host];
+            let failed = host.back.is_none() && host.outcome().is_some_and(Outcome::is_trouble);
+            failed && (over || host.changed)
+        };
+        let failed: Vec<usize> = wave.hosts.iter().filter(counts).copied().collect();
+        if failed.len() <= allowed {
+            return None;
+        }
+        let names: Vec<&str> =
+            failed.iter().map(|host| self.hosts[*host].setup.name.as_str()).collect();
+        let first = failed.iter().find_map(|host| self.hosts[*host].known.blemish.as_ref());
+        let first = first.map(|reason| format!(" ({})", reason.text)).unwrap_or_default();
+        let rule = match allowed {
+            0 => String::new(),
+            _ => format!(", more than max_failed = {} allows", self.setup.rollout.max_failed),
+        };
+        let text = format!("{} failed in wave {}{rule}{first}", names.join(", "), number + 1);
+        Some(Reason::new(Code::WaveFailed, text))
+    }
+
+    /// Lets nobody begin any more since a wave did not hold and, where that is wanted, lets this
+    /// run's hosts go back.
+    fn break_wave(
+        &mut self,
+        number: usize,
+        why: Reason,
+        now: Timestamp,
+        out: &mut Vec<MachineCommand>,
+    ) {
+        if self.halted.is_some() {
+            return;
+        }
+        self.tell_wave(number, WaveState::Failed, Some(why.text.clone()), None, out);
+        let back = self.setup.rollout.on_failure == OnFailure::Rollback;
+        self.halt(why.clone(), back, now, out);
+        if back {
+            self.take_back(RollbackScope::Run, &why, now, out);
+        }
+    }
+
+    /// Lets no other host begin to change. Those that have begun go on to their own end.
+    pub(super) fn halt(
+        &mut self,
+        why: Reason,
+        rollback: bool,
+        now: Timestamp,
+        out: &mut Vec<MachineCommand>,
+    ) {
+        let subject = Subject::Run { run: self.run.clone(), host: None };
+        let finding = Finding::new(subject, why.code, &why.text, &why.code.fix());
+        // What a host failed with stands before that others were not begun for it.
+        if why.code != Code::WaveFailed {
+            self.errors.push(finding.clone());
+        }
+        out.push(MachineCommand::Tell(RunWhat::Rollout(RolloutNews::Halted { finding, rollback })));
+        for index in 0..self.hosts.len() {
+            let text = format!("not begun: {}", why.text);
+            self.leave_out(
+                index,
+                Outcome::Skipped,
+                Reason::new(Code::RolloutHalted, text),
+                now,
+                out,
+            );
+        }
+        self.halted = Some(why);
+    }
+
+    /// Takes a host out of the run that has not begun to change; returns whether that can be done.
+    pub(super) fn leave_out(
+        &mut self,
+        index: usize,
+        outcome: Outcome,
+        why: Reason,
+        now: Timestamp,
+        out: &mut Vec<MachineCommand>,
+    ) -> bool {
+        let host = &mut self.hosts[index];
+        if host.is_over() || host.has_begun() {
+            return false;
+        }
+        match host.stage {
+            Stage::Waiting(_) => self.end(index, outcome, Some(why), now, out),
+            Stage::Running(phase) => {
+                host.leaves = Some((outcome, why));
+                let host = host.setup.name.clone();
+                out.push(MachineCommand::Stop { host, phase });
+            }
+            Stage::Ended(_) => {}
+        }
+        true
+    }
+
+    /// Tells how a wave stands. A run of one wave without gates has nothing to tell.
+    pub(super) fn tell_wave(
+        &self,
+        number: usize,
+        state: WaveState,
+        reason: Option<String>,
+        until: Option<Timestamp>,
+        out: &mut Vec<MachineCommand>,
+    ) {
+        if self.waves.len() < 2 && self.setup.rollout.gates.is_empty() {
+            return;
+        }
+        let (wave, of) = (number + 1, self.waves.len());
+        let news = RolloutNews::Wave { wave, of, state, reason, until };
+        out.push(MachineCommand::Tell(RunWhat::Rollout(news)));
+    }
+}
+
+/// Says what somebody has to decide.
+fn question(gate: &str, why: &str) -> String {
+    format!("{gate}: {why}")
 }

@@ -1,9 +1,13 @@
 //! Drives the machine with made-up hosts and looks at what it does, in which order.
 
+mod properties;
+mod rollout;
+
 use super::*;
+use crate::deploy::HostSetup;
 use crate::deploy::{Activation, Ending};
-use crate::deploy::{GivenSystem, Preflight, Remarks};
-use crate::fleet::{Route, StorePath, Strategy, TakenRoute};
+use crate::deploy::{GivenPlace, GivenSystem, Preflight, Remarks};
+use crate::fleet::{Rollout, Route, StorePath, Strategy, TakenRoute};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -18,6 +22,9 @@ fn host(name: &str) -> HostSetup {
     let builder = name == "p620";
     HostSetup {
         name: name.to_owned(),
+        goal: Goal::Switch,
+        given: None,
+        tags: Vec::new(),
         route: if builder {
             Route::Direct
         } else {
@@ -28,7 +35,6 @@ fn host(name: &str) -> HostSetup {
         confirm_timeout: Duration::from_secs(30),
         activation: crate::fleet::ActivationSettings::default(),
         first: false,
-        given: None,
         reboot: None,
     }
 }
@@ -41,7 +47,10 @@ fn machine(names: &[&str], goal: Goal, asks: bool) -> Machine {
         asks,
         skip_caches: false,
         parallel: 2,
-        hosts: names.iter().map(|name| host(name)).collect(),
+        rollout: Rollout { canary: 0, canary_is_written: true, ..Rollout::default() },
+        budgets: Vec::new(),
+        wait_offline: false,
+        hosts: names.iter().map(|name| HostSetup { goal, ..host(name) }).collect(),
     };
     Machine::new(setup, None, Timestamp::UNIX_EPOCH)
 }
@@ -137,6 +146,10 @@ fn drive(
                 MachineCommand::Tell(_)
                 | MachineCommand::Abort { .. }
                 | MachineCommand::Stop { .. }
+                | MachineCommand::Ask { .. }
+                | MachineCommand::Claim { .. }
+                | MachineCommand::Release { .. }
+                | MachineCommand::WakeAt(_)
                 | MachineCommand::Finish => {}
             }
         }
@@ -229,6 +242,10 @@ fn the_plan_says_what_preflight_noted_as_findings() {
                 MachineCommand::Tell(_)
                 | MachineCommand::Abort { .. }
                 | MachineCommand::Stop { .. }
+                | MachineCommand::Ask { .. }
+                | MachineCommand::Claim { .. }
+                | MachineCommand::Release { .. }
+                | MachineCommand::WakeAt(_)
                 | MachineCommand::Finish => {}
             }
         }
@@ -351,6 +368,10 @@ fn a_plan_that_is_not_confirmed_changes_nothing() {
                 MachineCommand::Tell(_)
                 | MachineCommand::Abort { .. }
                 | MachineCommand::Stop { .. }
+                | MachineCommand::Ask { .. }
+                | MachineCommand::Claim { .. }
+                | MachineCommand::Release { .. }
+                | MachineCommand::WakeAt(_)
                 | MachineCommand::Finish => {}
             }
         }
@@ -407,6 +428,7 @@ proptest! {
 fn a_build_ends_as_built() {
     let mut machine = machine(&["samsung"], Goal::Switch, false);
     machine.setup.goal = Goal::Build;
+    machine.hosts[0].setup.goal = Goal::Build;
     machine.hosts[0].stage = Stage::Running(Phase::Build);
     let result = Ok(good(Phase::Build, Goal::Switch));
     let done = Input::Done { host: "samsung".to_owned(), phase: Phase::Build, result };
@@ -442,18 +464,8 @@ fn the_time_that_the_plan_waits_for_an_answer_is_nobodys() {
 
 /// A machine of samsung alone, with another setup.
 fn samsung_with(goal: Goal, change: impl Fn(&mut HostSetup)) -> Machine {
-    let mut setup = host("samsung");
-    change(&mut setup);
-    let hosts = vec![setup];
-    let setup = Setup {
-        allowed: crate::deploy::Allowed::default(),
-        goal,
-        strategy: Strategy::ViaCache,
-        asks: false,
-        parallel: 2,
-        skip_caches: false,
-        hosts,
-    };
+    let mut setup = machine(&["samsung"], goal, false).setup;
+    change(&mut setup.hosts[0]);
     Machine::new(setup, None, Timestamp::UNIX_EPOCH)
 }
 

@@ -13,7 +13,7 @@ const WELL: &str = "soak";
 const WELL_LIMIT: Duration = Duration::from_secs(25);
 
 /// A gate, as far as it got after one wave.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct GateProgress {
     gate: Gate,
     in_a_row: u32,
@@ -21,6 +21,13 @@ struct GateProgress {
     asked: bool,
     next: Timestamp,
     said: Option<String>,
+}
+
+impl GateProgress {
+    /// Returns whether there were enough good answers one after the other.
+    fn has_passed(&self) -> bool {
+        self.in_a_row >= self.gate.successes_in_a_row
+    }
 }
 
 /// How a wave stands after its hosts are done.
@@ -55,12 +62,23 @@ pub(super) enum WatchState {
     Passed,
 }
 
+/// Something that somebody has to decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Question {
+    /// The gate.
+    gate: String,
+    /// Why the check could not be made.
+    pub(super) why: String,
+    /// Whether nothing can be asked again: no host has a system that could be looked at.
+    pub(super) needs_proof: bool,
+}
+
 /// A wave that is watched.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Watch {
     until: Timestamp,
     gates: Vec<GateProgress>,
-    question: Option<(String, String)>,
+    question: Option<Question>,
     failed: Option<(String, String)>,
 }
 
@@ -90,6 +108,26 @@ impl Watch {
         Self { until: later(now, soak), gates: gates.collect(), question: None, failed: None }
     }
 
+    /// Watches a wave of which nobody got its system: there is nothing to look at.
+    pub(super) fn nothing(now: Timestamp) -> Self {
+        Self { until: now, gates: Vec::new(), question: None, failed: None }
+    }
+
+    /// Lets somebody decide, since nothing can be looked at.
+    pub(super) fn ask_for_proof(&mut self, why: String) {
+        self.question = Some(Question { gate: "proof".to_owned(), why, needs_proof: true });
+    }
+
+    /// Returns what somebody has to decide.
+    pub(super) fn question(&self) -> Option<&Question> {
+        self.question.as_ref()
+    }
+
+    /// Returns until when the wave has to stay well.
+    pub(super) fn until(&self) -> Timestamp {
+        self.until
+    }
+
     /// Returns the gates that are to be asked now, and notes that they are.
     pub(super) fn due(&mut self, now: Timestamp) -> Vec<Gate> {
         if self.failed.is_some() || self.question.is_some() {
@@ -97,8 +135,8 @@ impl Watch {
         }
         let mut due = Vec::new();
         for one in self.gates.iter_mut().filter(|one| !one.asked && one.next <= now) {
-            // The check at the end of the time to stay well is made once.
-            if one.gate.asks == GateQuestion::Well && one.in_a_row > 0 {
+            // One that passed is asked again for as long as the wave has to stay well.
+            if now >= self.until && one.has_passed() {
                 continue;
             }
             one.asked = true;
@@ -107,10 +145,10 @@ impl Watch {
         due
     }
 
-    /// Takes what a gate answered.
-    pub(super) fn answered(&mut self, gate: &str, answer: GateAnswer, now: Timestamp) {
+    /// Takes what a gate answered; returns whether it was asked.
+    pub(super) fn answered(&mut self, gate: &str, answer: GateAnswer, now: Timestamp) -> bool {
         let Some(one) = self.gates.iter_mut().find(|one| one.gate.name == gate && one.asked) else {
-            return;
+            return false;
         };
         one.asked = false;
         one.next = later(now, one.gate.interval);
@@ -131,19 +169,25 @@ impl Watch {
                 one.in_a_row = 0;
                 one.next = now;
                 one.said = Some(why.clone());
-                self.question.get_or_insert((gate.to_owned(), why));
+                let gate = gate.to_owned();
+                self.question.get_or_insert(Question { gate, why, needs_proof: false });
             }
         }
+        true
     }
 
     /// Asks again what could not be asked; returns whether there was such a question.
     pub(super) fn ask_again(&mut self) -> bool {
-        self.question.take().is_some()
+        let can = self.question.as_ref().is_some_and(|question| !question.needs_proof);
+        if can {
+            self.question = None;
+        }
+        can
     }
 
     /// Takes a gate that could not be asked as passed, since a person looked; returns its name.
     pub(super) fn vouch(&mut self) -> Option<String> {
-        let (gate, _) = self.question.take()?;
+        let gate = self.question.take()?.gate;
         if let Some(one) = self.gates.iter_mut().find(|one| one.gate.name == gate) {
             one.in_a_row = one.gate.successes_in_a_row;
             one.said = None;
@@ -156,13 +200,14 @@ impl Watch {
         if let Some((gate, why)) = self.failed.clone() {
             return WatchState::Failed { gate, why };
         }
-        if let Some((gate, why)) = self.question.clone() {
+        if let Some(Question { gate, why, .. }) = self.question.clone() {
             return WatchState::Asks { gate, why };
         }
         if now < self.until {
             return WatchState::Soaks(self.until);
         }
-        let open = self.gates.iter().find(|one| one.in_a_row < one.gate.successes_in_a_row);
+        // Whoever is asked just now may say no.
+        let open = self.gates.iter().find(|one| one.asked || !one.has_passed());
         match open {
             Some(one) => WatchState::Checks {
                 gate: one.gate.name.clone(),

@@ -130,12 +130,8 @@ mod tests {
             WaveRule::Some(Quota::Count(1)),
             WaveRule::Rest,
         ];
-        let rollout = Rollout {
-            waves: rules,
-            canary: 0,
-            canary_is_written: true,
-            ..Rollout::default()
-        };
+        let rollout =
+            Rollout { waves: rules, canary: 0, canary_is_written: true, ..Rollout::default() };
         let mut hosts = hosts(8);
         hosts[5].tags = vec!["edge".to_owned()];
         assert_eq!(waves(&rollout, 8, &hosts), [1, 1, 1, 1, 2, 0, 3, 3]);

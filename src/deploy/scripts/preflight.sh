@@ -24,6 +24,13 @@ look_at_the_lock() {
 	exec 9>&-
 }
 
+# Says which systems were confirmed here: those of the newest generations.
+say_confirmed() {
+	find /nix/var/nix/profiles -maxdepth 1 -name 'system-*-link' 2>/dev/null |
+		sed -n 's/.*system-\([0-9]*\)-link$/\1/p' | sort -rn | head -n 5 |
+		while read -r number; do say confirmed "$(readlink -f "/nix/var/nix/profiles/system-$number-link")"; done
+}
+
 main() {
 	# shellcheck disable=SC2034 # for the files before it
 	root=''
@@ -37,6 +44,7 @@ main() {
 	deployers | while read -r unit; do say deployer "$unit"; done
 	say booted "$(readlink -f /run/booted-system)"
 	say profile "$(readlink -f /nix/var/nix/profiles/system)"
+	say_confirmed
 	if [ ! -e /run/current-system ]; then
 		say os "$(sed -n 's/^PRETTY_NAME="\{0,1\}\([^"]*\)"\{0,1\}$/\1/p' /etc/os-release 2>/dev/null)"
 		# What switch-to-configuration wants to see before it does anything.

@@ -9,6 +9,9 @@ main() {
 		is_there "nixdash-$name" || rm -rf "$job"
 	done
 	rm -f "$roots"/*."$tag".drv
+	for claim in /run/nixdash/budget-*; do
+		case $(head -n 1 "$claim" 2>/dev/null) in "id=$tag-"*) rm -f "$claim" ;; esac
+	done
 	for root in "$roots"/*."$tag"; do
 		case $root in
 		"$roots/fetched."*) kept=$roots/fetched ;;

@@ -570,6 +570,24 @@ codes! {
     PlanNotConfirmed "plan-not-confirmed" Note "not confirmed"
         "Nobody confirmed the plan, so nothing was done."
         "Deploy again when that suits.";
+    HostLeftOut "host-left-out" Note "left out"
+        "Somebody left the host out of a run that went on."
+        "Deploy it when that suits.";
+    RolloutHalted "rollout-halted" Note "not begun"
+        "An earlier host or wave of the run did not hold, so this host was not touched."
+        "Mend what went wrong there, then deploy again.";
+    GateFailed "gate-failed" Error "gate failed"
+        "A check between the waves of a run failed."
+        "See what the gate says on the hosts of that wave.";
+    WaveFailed "wave-failed" Error "wave failed"
+        "More hosts of a wave failed than `max_failed` allows."
+        "See why they failed, then deploy again.";
+    RunRolledBack "run-rolled-back" Warning "rolled back"
+        "The host got its new system in a run and was taken back to the previous one."
+        "See why the run was rolled back, then deploy again.";
+    BudgetLost "budget-lost" Error "budget lost"
+        "The place that the host had in a budget was gone before its activation began, so nothing was changed."
+        "See whether another run has the place now, then deploy again.";
     RunEnded "run-ended" Warning "ended"
         "nixdash was ended while the run went on."
         "Look at the host, then deploy again.";

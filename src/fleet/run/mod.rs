@@ -3,6 +3,8 @@
 
 mod command;
 mod goal;
+mod news;
+mod order;
 mod outcome;
 mod phase;
 mod plan;
@@ -11,6 +13,8 @@ mod wait;
 
 pub use command::RemoteCommand;
 pub use goal::Goal;
+pub use news::{RolloutNews, WaveState};
+pub use order::{RollbackScope, RunOrder};
 pub use outcome::{HostResult, Outcome};
 pub use phase::{Phase, PhaseState, Progress, UsualTimes};
 pub use plan::{HostPlan, Plan, PlannedChanges};

@@ -64,6 +64,45 @@ impl Outcome {
         }
     }
 
+    /// Returns whether the host has the system that was to come, in one way or another.
+    pub fn is_new_system(self) -> bool {
+        match self {
+            Self::Switched | Self::Booted | Self::Tested | Self::Degraded | Self::NeedsReboot => {
+                true
+            }
+            Self::Superseded
+            | Self::Dry
+            | Self::Built
+            | Self::Unchanged
+            | Self::RolledBack
+            | Self::Unknown
+            | Self::Failed
+            | Self::Offline
+            | Self::Skipped
+            | Self::Interrupted => false,
+        }
+    }
+
+    /// Returns whether something went wrong with the host or its new system. One that was away, left
+    /// out or stopped tells nothing of that.
+    pub fn is_trouble(self) -> bool {
+        match self {
+            Self::Degraded | Self::RolledBack | Self::Unknown | Self::Failed | Self::Superseded => {
+                true
+            }
+            Self::Switched
+            | Self::Booted
+            | Self::Tested
+            | Self::Dry
+            | Self::Built
+            | Self::Unchanged
+            | Self::NeedsReboot
+            | Self::Offline
+            | Self::Skipped
+            | Self::Interrupted => false,
+        }
+    }
+
     /// Returns whether the person got what they asked for.
     pub fn is_good(self) -> bool {
         match self {

@@ -27,6 +27,9 @@ pub struct HostPlan {
     pub to_build: Option<u64>,
     /// Paths the building host must download first.
     pub to_download: Option<u64>,
+    /// Its wave, from 1; none where there is nothing to do, and in the records of older runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wave: Option<usize>,
     /// Whether there is nothing to do.
     pub unchanged: bool,
     /// What will change on it; none where that is not known, and in the records of older runs.

@@ -33,11 +33,45 @@ pub enum Wait {
         /// Until when.
         until: Timestamp,
     },
+    /// A gate after an earlier wave.
+    Gate {
+        /// The wave, from 1.
+        wave: usize,
+        /// The gate.
+        gate: String,
+        /// What it said last, where it did not pass.
+        said: Option<String>,
+        /// When it is asked again; none while it is asked.
+        next: Option<Timestamp>,
+    },
+    /// Somebody to decide: a check after an earlier wave could not be made.
+    Decision {
+        /// The wave, from 1.
+        wave: usize,
+        /// Why.
+        why: String,
+    },
+    /// Other hosts, since `order` says so.
+    Order {
+        /// Those that are not done.
+        hosts: Vec<String>,
+        /// Why, as `hosts.toml` says.
+        reason: String,
+    },
+    /// Somebody to resume the run.
+    Paused,
+    /// The host to be there again.
+    Offline {
+        /// Since when it is away.
+        since: Timestamp,
+        /// When it is tried next.
+        next: Timestamp,
+    },
     /// A place in a budget: hosts of one tag that may be in flight at once.
     Budget {
         /// The budget.
         budget: String,
-        /// The hosts that have its places.
+        /// Who has its places: hosts, where known with whose run; none while that is being asked.
         hosts: Vec<String>,
     },
     /// Somebody else deploys to it.

@@ -16,11 +16,31 @@ impl Wait {
                 format!("wave {wave}: {} must be done before it", hosts.join(", "))
             }
             Self::Soak { wave, until } => {
-                let left = until.duration_since(now).try_into().unwrap_or_default();
-                format!("wave {wave} to stay well for {} more", duration(left))
+                format!("wave {wave} to stay well for {} more", left(*until, now))
+            }
+            Self::Gate { wave, gate, said, next } => {
+                let said = said.as_ref().map(|said| format!(", which said: {said}"));
+                let next = next.map(|next| format!("; it is asked again in {}", left(next, now)));
+                let (said, next) = (said.unwrap_or_default(), next.unwrap_or_default());
+                format!("gate {gate} to pass after wave {wave}{said}{next}")
+            }
+            Self::Decision { wave, why } => {
+                format!("a decision: a check after wave {wave} could not be made ({why})")
+            }
+            Self::Order { hosts, reason } => {
+                format!("{} to be done: {reason}", hosts.join(", "))
+            }
+            Self::Paused => "the run to be resumed: it is paused".to_owned(),
+            Self::Offline { since, next } => {
+                let away = now.duration_since(*since).try_into().unwrap_or_default();
+                let (away, next) = (duration(away), left(*next, now));
+                format!("it to be back: it is away for {away} and is tried again in {next}")
+            }
+            Self::Budget { budget, hosts } if hosts.is_empty() => {
+                format!("a place in the budget {budget}: its hosts are being asked")
             }
             Self::Budget { budget, hosts } => {
-                format!("a place in the budget {budget}, which {} has", hosts.join(", "))
+                format!("a place in the budget {budget}: taken by {}", hosts.join(", "))
             }
             Self::Lock { owner } => format!("the lock of the host: {owner}"),
             Self::Activation => {
@@ -29,4 +49,9 @@ impl Wait {
             Self::WayBack => "its way back to the previous system".to_owned(),
         }
     }
+}
+
+/// Says how long it is until then.
+fn left(until: Timestamp, now: Timestamp) -> String {
+    duration(until.duration_since(now).try_into().unwrap_or_default())
 }

@@ -238,6 +238,7 @@ impl Handle {
             | RunWhat::Progress { .. }
             | RunWhat::Log { .. }
             | RunWhat::Dropped { .. }
+            | RunWhat::Rollout(_)
             | RunWhat::Waiting { .. }
             | RunWhat::Usual { .. }
             | RunWhat::Command { .. }

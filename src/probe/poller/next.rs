@@ -181,6 +181,7 @@ mod tests {
             changes: None,
             generation: None,
             reboots: false,
+            wave: None,
             unchanged: false,
             notes: Vec::new(),
             findings: Vec::new(),

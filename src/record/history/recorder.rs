@@ -97,6 +97,7 @@ impl Recorder {
                 RunWhat::Phase { .. }
                 | RunWhat::Progress { .. }
                 | RunWhat::Log { .. }
+                | RunWhat::Rollout(_)
                 | RunWhat::Waiting { .. }
                 | RunWhat::Usual { .. }
                 | RunWhat::Command { .. }

@@ -77,6 +77,7 @@ impl History {
             RunWhat::Phase { .. }
             | RunWhat::Progress { .. }
             | RunWhat::Log { .. }
+            | RunWhat::Rollout(_)
             | RunWhat::Waiting { .. }
             | RunWhat::Usual { .. }
             | RunWhat::Command { .. }

@@ -361,7 +361,10 @@ fn run(number: &str, at: Timestamp) -> Vec<RunEvent> {
             RunWhat::Begin { hosts: vec!["p620".into(), "samsung".into()], title: "x".into() },
         ),
         event(9, RunWhat::Result { host: "p620".into(), result }),
-        event(9, RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 9000 }),
+        event(
+            9,
+            RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 9000, findings: Vec::new() },
+        ),
     ]
 }
 

@@ -120,7 +120,10 @@ mod tests {
         assert_eq!(runs.stands(&run), RunStands::Left);
         let mut writer = runs.reopen(&run).unwrap();
         assert!(runs.is_alive(&run));
-        let end = event(&run, RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1 });
+        let end = event(
+            &run,
+            RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1, findings: Vec::new() },
+        );
         writer.write(&event(&run, log("two")));
         writer.write(&end);
         writer.finish();

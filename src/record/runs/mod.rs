@@ -23,7 +23,7 @@ pub use recorder::{RunRecord, RunRecorder};
 pub use watch::{RunNews, RunWatch};
 pub use writer::RunWriter;
 
-use crate::fleet::RunId;
+use crate::fleet::{RunId, RunOrder};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -68,7 +68,7 @@ pub(super) fn doing(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -
 }
 
 /// What somebody says to a run that another process carries out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Word {
     /// The plan is confirmed.
     Yes,
@@ -76,15 +76,18 @@ pub enum Word {
     No,
     /// The run shall stop.
     Cancel,
+    /// Something else that is said while it goes on.
+    Order(RunOrder),
 }
 
 impl Word {
     /// Returns the word as it stands in the file.
-    fn text(self) -> &'static str {
+    fn text(&self) -> String {
         match self {
-            Self::Yes => "yes",
-            Self::No => "no",
-            Self::Cancel => "cancel",
+            Self::Yes => "yes".to_owned(),
+            Self::No => "no".to_owned(),
+            Self::Cancel => "cancel".to_owned(),
+            Self::Order(order) => order.to_string(),
         }
     }
 }
@@ -168,7 +171,7 @@ impl Runs {
     }
 
     /// Says something to a run; the process that carries it out reads it within a moment.
-    pub fn say(&self, run: &RunId, word: Word) -> Result<(), RecordError> {
+    pub fn say(&self, run: &RunId, word: &Word) -> Result<(), RecordError> {
         let path = self.folder(run).join(WORDS);
         let mut file = OpenOptions::new()
             .append(true)
@@ -187,7 +190,7 @@ impl Runs {
                 "yes" => Some(Word::Yes),
                 "no" => Some(Word::No),
                 "cancel" => Some(Word::Cancel),
-                _ => None,
+                text => RunOrder::parse(text).map(Word::Order),
             })
             .collect()
     }
@@ -277,8 +280,10 @@ mod tests {
         let runs = Runs::open(dir.path()).unwrap();
         let run = runs.begin(None).unwrap().run().clone();
         assert_eq!(runs.said(&run), []);
-        runs.say(&run, Word::Yes).unwrap();
-        runs.say(&run, Word::Cancel).unwrap();
-        assert_eq!(runs.said(&run), [Word::Yes, Word::Cancel]);
+        let skip = Word::Order(RunOrder::Skip { host: "razer".to_owned() });
+        for word in [Word::Yes, skip.clone(), Word::Cancel] {
+            runs.say(&run, &word).unwrap();
+        }
+        assert_eq!(runs.said(&run), [Word::Yes, skip, Word::Cancel]);
     }
 }

@@ -91,6 +91,7 @@ fn write(
                 RunWhat::Phase { .. }
                 | RunWhat::Progress { .. }
                 | RunWhat::Log { .. }
+                | RunWhat::Rollout(_)
                 | RunWhat::Waiting { .. }
                 | RunWhat::Usual { .. }
                 | RunWhat::Command { .. }

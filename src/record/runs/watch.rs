@@ -167,7 +167,10 @@ mod tests {
         writer.write(&begin);
         writer.flush().unwrap();
         assert_eq!(watch.look(), [RunNews::Event(begin)]);
-        let end = event(&run, RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1 });
+        let end = event(
+            &run,
+            RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1, findings: Vec::new() },
+        );
         writer.write(&end);
         writer.flush().unwrap();
         assert_eq!(watch.look(), [RunNews::Event(end)]);
@@ -188,7 +191,9 @@ mod tests {
             let progress = Progress { done: number, ..Progress::default() };
             writer.write(&event(&run, RunWhat::Progress { host, phase, progress }));
         }
-        writer.write(&event(&run, RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1 }));
+        let what =
+            RunWhat::Summary { outcomes: BTreeMap::new(), duration_ms: 1, findings: Vec::new() };
+        writer.write(&event(&run, what));
         writer.finish();
         let news = watch.look();
         assert_eq!(news.len(), 2, "{news:?}");

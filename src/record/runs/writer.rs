@@ -171,6 +171,7 @@ impl RunWriter {
             | RunWhat::Phase { .. }
             | RunWhat::Plan { .. }
             | RunWhat::Waiting { .. }
+            | RunWhat::Rollout(_)
             | RunWhat::Result { .. }
             | RunWhat::Reattached { .. }
             | RunWhat::Usual { .. }

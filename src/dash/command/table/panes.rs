@@ -94,7 +94,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     entry(
         Command::OtherButton,
         &[Code(KeyCode::Tab), Code(KeyCode::Left), Code(KeyCode::Right), Code(KeyCode::BackTab)],
-        &[C::Plan, C::Cancel, C::Look, C::HostKey],
+        &[C::Plan, C::Cancel, C::Order, C::Look, C::HostKey],
         Some("other"),
         "other-button",
         "select the other button",
@@ -102,7 +102,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     entry(
         Command::Accept,
         &[Code(KeyCode::Enter)],
-        &[C::Plan, C::Cancel, C::Look, C::HostKey],
+        &[C::Plan, C::Cancel, C::Order, C::Look, C::HostKey],
         Some("choose"),
         "press",
         "press the selected button",
@@ -123,6 +123,22 @@ pub(super) const ROWS: &[CommandEntry] = &[
         "cancel-yes",
         "stop the run",
     )),
+    asks(entry(
+        Command::Yes,
+        &[Char('y')],
+        &[C::Order],
+        Some("yes"),
+        "order-yes",
+        "say it to the run",
+    )),
+    entry(
+        Command::No,
+        &[Char('n'), Char('q'), Code(KeyCode::Esc)],
+        &[C::Order],
+        Some("no"),
+        "order-no",
+        "let the run go on as it does",
+    ),
     asks(entry(
         Command::Yes,
         &[Char('y')],

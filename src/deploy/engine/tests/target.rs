@@ -290,6 +290,7 @@ pub(super) fn switch(fleet: &Fleet, goal: Goal) -> Setup {
         skip_caches: false,
         given: std::collections::BTreeMap::new(),
         reboot: None,
+        wait_offline: false,
     };
     setup(fleet, &request).unwrap()
 }
@@ -308,7 +309,7 @@ pub(super) async fn carry_out(
     let answering = Arc::clone(&target);
     let runner = Arc::new(FakeRunner::new(move |_, script| {
         let mut say = told.lock().unwrap();
-        if say.is_some_and(|(name, _)| name == name_of(script)) {
+        if say.as_ref().is_some_and(|(name, _)| *name == name_of(script)) {
             control.try_send(say.take().unwrap().1).unwrap();
         }
         answering.lock().unwrap().answer(script)
@@ -318,6 +319,7 @@ pub(super) async fn carry_out(
     let deploy = Deploy {
         fleet: Arc::new(fleet),
         runner: Arc::clone(&runner) as Arc<dyn crate::remote::ScriptRunner>,
+        newest: Arc::new(|_| None),
         run: RunId("7".to_owned()),
         tag: "run-7-x".to_owned(),
         begin,

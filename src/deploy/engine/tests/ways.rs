@@ -125,6 +125,7 @@ async fn deploy_hosts(
         skip_caches: false,
         given: std::collections::BTreeMap::new(),
         reboot: None,
+        wait_offline: false,
         allowed: crate::deploy::Allowed::default(),
     };
     let setup = setup(&fleet, &request).unwrap();
@@ -145,6 +146,7 @@ async fn deploy_hosts(
         begin: RunBegin::Fresh { setup, hosts_file: None },
         journal: RunJournal::none(),
         kept,
+        newest: Arc::new(|_| None),
     };
     deploy.run(said, Arc::new(move |event| heard.lock().unwrap().push(event))).await;
     let events = std::mem::take(&mut *events.lock().unwrap());

@@ -49,7 +49,7 @@ fn a_run(runs: &Runs, lines: i64) -> RunId {
     };
     tell(&mut writer, lines, RunWhat::Result { host: host(), result });
     let outcomes = BTreeMap::from([(Outcome::Failed, 1)]);
-    tell(&mut writer, lines, RunWhat::Summary { outcomes, duration_ms: 1 });
+    tell(&mut writer, lines, RunWhat::Summary { outcomes, duration_ms: 1, findings: Vec::new() });
     writer.finish();
     let mut journal = runs.begin_journal(&run, 1).unwrap();
     journal.append(at(1), &serde_json::json!({ "token": "hunter2", "host": "samsung" })).unwrap();

@@ -99,7 +99,7 @@ fn phase(second: i64, phase: Phase) -> RunEvent {
 
 fn summary(second: i64) -> RunEvent {
     let outcomes = BTreeMap::from([(Outcome::Switched, 1)]);
-    event(second, RunWhat::Summary { outcomes, duration_ms: 1 })
+    event(second, RunWhat::Summary { outcomes, duration_ms: 1, findings: Vec::new() })
 }
 
 /// Returns lines and other events that marks say are missing.

@@ -1,0 +1,94 @@
+//! Which system a host gets that was away: the newest that a person confirmed for it.
+
+use crate::deploy::NewestSystem;
+use crate::fleet::{Phase, RunEvent, RunId, RunWhat};
+use crate::record::Runs;
+use std::path::Path;
+
+/// Returns the newest system that was confirmed for a host in a run after this one; nothing where
+/// this run's own is the newest.
+pub(super) fn newest_confirmed(
+    runs: &Runs,
+    own: &RunId,
+    fleet: Option<&Path>,
+    host: &str,
+) -> Option<NewestSystem> {
+    let later = runs.list().ok()?.into_iter().rev().take_while(|run| run != own);
+    later
+        .filter(|run| runs.belongs_to(run, fleet))
+        .find_map(|run| confirmed_in(&run, &runs.decided(&run), host))
+}
+
+/// Returns the system that a run's plan has for a host, when the plan was confirmed.
+fn confirmed_in(run: &RunId, events: &[RunEvent], host: &str) -> Option<NewestSystem> {
+    let plan = events.iter().find_map(|event| match &event.what {
+        RunWhat::Plan { plan, .. } => Some(plan),
+        _ => None,
+    })?;
+    // Nothing goes beyond compare before the plan is confirmed.
+    let confirmed = events.iter().any(
+        |event| matches!(&event.what, RunWhat::Phase { phase, .. } if *phase > Phase::Compare),
+    );
+    let planned = plan.hosts.iter().find(|planned| planned.host == host && confirmed)?;
+    let drv = planned.drv.as_ref()?.to_string();
+    Some(NewestSystem { run: run.clone(), drv, toplevel: planned.toplevel.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Goal, HostPlan, PhaseState, Plan, Route, StorePath, Strategy};
+    use jiff::Timestamp;
+    use std::collections::BTreeMap;
+
+    fn path(name: &str) -> StorePath {
+        StorePath::parse(&format!("/nix/store/m0znnv1nxsr0ry7gmadkh49s1d0hycgd-{name}")).unwrap()
+    }
+
+    fn plan() -> RunWhat {
+        let host = HostPlan {
+            host: "samsung".to_owned(),
+            route: Route::Direct,
+            toplevel: path("new"),
+            drv: Some(path("new.drv")),
+            running: None,
+            to_build: None,
+            to_download: None,
+            changes: None,
+            generation: None,
+            reboots: false,
+            why: None,
+            wave: None,
+            unchanged: false,
+            notes: Vec::new(),
+            findings: Vec::new(),
+        };
+        let plan = Plan {
+            goal: Goal::Switch,
+            strategy: Strategy::Direct,
+            revision: None,
+            source: None,
+            findings: Vec::new(),
+            hosts: vec![host],
+            set_aside: BTreeMap::new(),
+        };
+        RunWhat::Plan { plan, waits: true }
+    }
+
+    #[test]
+    fn only_a_plan_that_was_confirmed_counts() {
+        let run = RunId("9".to_owned());
+        let event = |what| RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what };
+        let phase = |phase| RunWhat::Phase {
+            host: "samsung".to_owned(),
+            phase,
+            state: PhaseState::Started,
+        };
+        let asked = vec![event(phase(Phase::Compare)), event(plan())];
+        assert_eq!(confirmed_in(&run, &asked, "samsung"), None);
+        let confirmed = [asked, vec![event(phase(Phase::Build))]].concat();
+        let found = confirmed_in(&run, &confirmed, "samsung").unwrap();
+        assert_eq!((found.run, found.toplevel), (run.clone(), path("new")));
+        assert_eq!(confirmed_in(&run, &confirmed, "razer"), None);
+    }
+}

@@ -1,0 +1,253 @@
+//! `nixdash say`: says something to a run that goes on, as the keys of the dashboard do.
+
+use crate::cli::{CliError, EXIT_USAGE, complete};
+use crate::fleet::{RollbackScope, RunEvent, RunId, RunOrder, RunWhat};
+use crate::record::{Runs, Word, state_home};
+use clap::{Args, Subcommand, ValueEnum};
+use std::collections::BTreeMap;
+use std::io::{BufRead, IsTerminal, Write};
+use std::process::ExitCode;
+
+/// Arguments of `nixdash say`.
+#[derive(Debug, Args)]
+pub(super) struct SayArgs {
+    /// The run's number; `last` is the newest that goes on
+    #[arg(value_name = "RUN")]
+    run: String,
+    #[command(subcommand)]
+    words: SayWords,
+    /// Does not ask
+    #[arg(long, short, global = true)]
+    yes: bool,
+}
+
+/// What may be said.
+#[derive(Debug, Subcommand)]
+enum SayWords {
+    /// Lets no host begin anything more; what runs goes on to its end
+    Pause,
+    /// Lets hosts go on, and makes a check again that could not be made
+    Resume,
+    /// Takes a check that could not be made as passed: you looked yourself
+    Accept,
+    /// Leaves hosts out that have not begun to activate
+    Skip {
+        /// The hosts
+        #[arg(required = true, value_name = "HOST", add = complete::selectors())]
+        hosts: Vec<String>,
+    },
+    /// Tries hosts again that did not get their system; nothing is built twice
+    Retry {
+        /// The hosts
+        #[arg(required = true, value_name = "HOST", add = complete::selectors())]
+        hosts: Vec<String>,
+    },
+    /// Takes hosts back to what they ran before the run, and lets no other host begin
+    Rollback {
+        /// Which hosts: those of the newest wave, or all of the run
+        #[arg(value_enum, default_value = "run")]
+        scope: ScopeArg,
+    },
+    /// Confirms the plan
+    Yes,
+    /// Does not confirm the plan
+    No,
+    /// Stops the run; hosts that began to activate go back
+    Cancel,
+}
+
+/// Scopes as they are typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ScopeArg {
+    /// The newest wave that got its system
+    Wave,
+    /// Every host of the run
+    Run,
+}
+
+impl SayWords {
+    /// Returns what is written into the run's folder.
+    fn words(&self) -> Vec<Word> {
+        let each = |hosts: &[String], order: fn(String) -> RunOrder| {
+            hosts.iter().map(|host| Word::Order(order(host.clone()))).collect()
+        };
+        match self {
+            Self::Pause => vec![Word::Order(RunOrder::Pause)],
+            Self::Resume => vec![Word::Order(RunOrder::Resume)],
+            Self::Accept => vec![Word::Order(RunOrder::Accept)],
+            Self::Skip { hosts } => each(hosts, |host| RunOrder::Skip { host }),
+            Self::Retry { hosts } => each(hosts, |host| RunOrder::Retry { host }),
+            Self::Rollback { scope } => {
+                let scope = match scope {
+                    ScopeArg::Wave => RollbackScope::Wave,
+                    ScopeArg::Run => RollbackScope::Run,
+                };
+                vec![Word::Order(RunOrder::Rollback { scope })]
+            }
+            Self::Yes => vec![Word::Yes],
+            Self::No => vec![Word::No],
+            Self::Cancel => vec![Word::Cancel],
+        }
+    }
+}
+
+/// Says it, after asking where hosts are changed by it.
+pub(super) fn run(args: &SayArgs) -> Result<ExitCode, CliError> {
+    let runs = Runs::open(&state_home())?;
+    let run = match args.run.as_str() {
+        "last" => runs.active().ok_or_else(|| CliError::NoSuchRun("last".to_owned()))?,
+        number => RunId(number.trim_start_matches('#').to_owned()),
+    };
+    if !runs.list()?.contains(&run) {
+        return Err(CliError::NoSuchRun(args.run.clone()));
+    }
+    if !runs.is_alive(&run) {
+        return Err(CliError::RunIsOver(run));
+    }
+    let stand = Stand::of(&runs.decided(&run));
+    let words = args.words.words();
+    if let Some(mistake) = words.iter().find_map(|word| stand.mistake(word)) {
+        return Err(CliError::NotSaid(mistake));
+    }
+    let preview: Vec<String> = words.iter().filter_map(|word| stand.preview(word)).collect();
+    if !preview.is_empty() && !args.yes {
+        if !std::io::stdin().is_terminal() {
+            return Err(CliError::NobodyToAsk);
+        }
+        for line in &preview {
+            println!("{line}");
+        }
+        if !asked_yes() {
+            println!("nothing was said to run {run}");
+            return Ok(ExitCode::from(EXIT_USAGE));
+        }
+    }
+    for word in &words {
+        runs.say(&run, word)?;
+    }
+    println!("said to run {run}; what comes of it stands in the run");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks for a yes; anything else is no.
+fn asked_yes() -> bool {
+    print!("do that? [y/N] ");
+    // A terminal that takes no more text answers no.
+    let _ = std::io::stdout().flush();
+    let mut line = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut line);
+    matches!(line.trim().to_lowercase().as_str(), "y" | "yes")
+}
+
+/// How the hosts of a run stand, as far as its folder tells.
+#[derive(Debug, Default)]
+struct Stand {
+    hosts: Vec<String>,
+    waves: BTreeMap<String, usize>,
+    /// The hosts that have their new system from this run.
+    fresh: Vec<String>,
+}
+
+impl Stand {
+    fn of(events: &[RunEvent]) -> Self {
+        let mut stand = Self::default();
+        for event in events {
+            match &event.what {
+                RunWhat::Begin { hosts, .. } => stand.hosts.clone_from(hosts),
+                RunWhat::Plan { plan, .. } => {
+                    let waves = plan.hosts.iter();
+                    stand
+                        .waves
+                        .extend(waves.filter_map(|host| Some((host.host.clone(), host.wave?))));
+                }
+                RunWhat::Result { host, result } => {
+                    stand.fresh.retain(|fresh| fresh != host);
+                    if result.outcome.is_new_system() {
+                        stand.fresh.push(host.clone());
+                    }
+                }
+                RunWhat::Phase { .. }
+                | RunWhat::Progress { .. }
+                | RunWhat::Log { .. }
+                | RunWhat::Waiting { .. }
+                | RunWhat::Rollout(_)
+                | RunWhat::Reattached { .. }
+                | RunWhat::Usual { .. }
+                | RunWhat::Command { .. }
+                | RunWhat::Dropped { .. }
+                | RunWhat::Summary { .. } => {}
+            }
+        }
+        stand
+    }
+
+    /// Says what is wrong with a word before it is said; the run itself judges the rest.
+    fn mistake(&self, word: &Word) -> Option<String> {
+        match word {
+            Word::Order(RunOrder::Skip { host } | RunOrder::Retry { host }) => {
+                let known = self.hosts.is_empty() || self.hosts.contains(host);
+                (!known).then(|| {
+                    format!("the run has no host {host:?}; it has {}", self.hosts.join(", "))
+                })
+            }
+            Word::Yes | Word::No | Word::Cancel | Word::Order(_) => None,
+        }
+    }
+
+    /// Says which hosts a word changes; nothing of one that changes none.
+    fn preview(&self, word: &Word) -> Option<String> {
+        match word {
+            Word::Order(order) if order.is_destructive() => Some(match order {
+                RunOrder::Rollback { scope } => {
+                    let back = self.taken_back(*scope);
+                    if back.is_empty() {
+                        "no host has its new system yet; hosts that are at it go back, and no other host begins".to_owned()
+                    } else {
+                        format!(
+                            "{} go back to what they ran before this run, and no other host begins",
+                            back.join(", ")
+                        )
+                    }
+                }
+                RunOrder::Skip { host } => format!("{host} is left out of the run"),
+                RunOrder::Accept => {
+                    "the check that could not be made counts as passed, and the next wave begins"
+                        .to_owned()
+                }
+                RunOrder::Pause | RunOrder::Resume | RunOrder::Retry { .. } => order.to_string(),
+            }),
+            Word::Cancel => Some("the run stops; hosts that began to activate go back".to_owned()),
+            Word::Yes | Word::No | Word::Order(_) => None,
+        }
+    }
+
+    /// Returns the hosts that go back.
+    fn taken_back(&self, scope: RollbackScope) -> Vec<String> {
+        let wave = |host: &String| self.waves.get(host).copied().unwrap_or(1);
+        let newest = self.fresh.iter().map(wave).max();
+        let all = self.fresh.iter();
+        all.filter(|host| scope == RollbackScope::Run || Some(wave(host)) == newest)
+            .cloned()
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rollback_names_its_hosts_before_it_is_said() {
+        let stand = Stand {
+            hosts: vec!["a".to_owned(), "b".to_owned()],
+            waves: BTreeMap::from([("a".to_owned(), 1), ("b".to_owned(), 2)]),
+            fresh: vec!["a".to_owned(), "b".to_owned()],
+        };
+        let said = |scope| stand.preview(&Word::Order(RunOrder::Rollback { scope })).unwrap();
+        assert!(said(RollbackScope::Run).starts_with("a, b go back"));
+        assert!(said(RollbackScope::Wave).starts_with("b go back"));
+        assert_eq!(stand.preview(&Word::Order(RunOrder::Pause)), None);
+        let nobody = Word::Order(RunOrder::Skip { host: "c".to_owned() });
+        assert!(stand.mistake(&nobody).unwrap().contains("it has a, b"));
+    }
+}

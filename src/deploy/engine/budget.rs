@@ -1,0 +1,261 @@
+//! Places in budgets: how many hosts of a tag may be in flight, over all runs and operators.
+//!
+//! A claim is a file on the claiming host itself. Whoever wants a place writes their own claim first
+//! and looks at every other host of the tag then: of two that look at the same time at least one sees
+//! the other. A host that cannot be reached may be anything, so it counts. Who sees too many lets go,
+//! unless all that stand in the way only claim too and have a later name: so somebody gets through.
+
+use super::lost::lost as not_reached;
+use super::owner::Owner;
+use super::scripts::BUDGET;
+use super::step::{RunContext, Step};
+use crate::deploy::{ClaimAnswer, Failure};
+use crate::fleet::{Budget, Code, printable_line};
+use crate::remote::{Output, RemoteError, Script};
+use futures_util::future::join_all;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// How long to wait before the hosts are looked at again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// How often a held claim is renewed; `budget.sh` forgets one after a minute.
+const RENEW: Duration = Duration::from_secs(10);
+
+/// How long a look at a host may take.
+const LOOK_LIMIT: Duration = Duration::from_secs(15);
+
+/// How many times in a row the claiming host itself may not answer.
+const TRIES: u32 = 3;
+
+/// A host's claim of its places.
+#[derive(Clone)]
+pub(super) struct HostClaim {
+    shared: Arc<RunContext>,
+    host: String,
+    budgets: Vec<Budget>,
+}
+
+/// What stands in the way of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Rival {
+    host: String,
+    /// Whether it has its place, or may have.
+    holds: bool,
+    /// For people.
+    words: String,
+}
+
+impl HostClaim {
+    /// Names the places that a host wants.
+    pub(super) fn new(shared: Arc<RunContext>, host: &str, names: &[String]) -> Self {
+        let budgets = shared.fleet.budgets.iter();
+        let budgets = budgets.filter(|budget| names.contains(&budget.name)).cloned().collect();
+        Self { shared, host: host.to_owned(), budgets }
+    }
+
+    /// Claims until it has its places, then keeps them, until it is told to stop.
+    pub(super) async fn work(self, stop: CancellationToken, tell: mpsc::Sender<ClaimAnswer>) {
+        tokio::select! {
+            () = self.claim_and_keep(tell) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    /// Gives the places back. Those of a host that does not answer are forgotten by it soon.
+    pub(super) async fn release(self) {
+        drop(self.own("release").await);
+    }
+
+    async fn claim_and_keep(&self, tell: mpsc::Sender<ClaimAnswer>) {
+        self.shared.note_use(&self.host);
+        let answer = self.claim(&tell).await;
+        let held = answer == ClaimAnswer::Held;
+        // The run's loop outlives every claim.
+        drop(tell.send(answer).await);
+        while held {
+            tokio::time::sleep(RENEW).await;
+            drop(self.own("renew").await);
+        }
+    }
+
+    /// Claims until it has its places, or cannot.
+    async fn claim(&self, tell: &mpsc::Sender<ClaimAnswer>) -> ClaimAnswer {
+        let mut silent = 0;
+        loop {
+            let output = match self.own("claim").await {
+                Ok(output) => output,
+                Err(error) if error.is_passing() && silent < TRIES => {
+                    silent += 1;
+                    tokio::time::sleep(AGAIN).await;
+                    continue;
+                }
+                Err(error) => return ClaimAnswer::Failed(not_reached(&error)),
+            };
+            silent = 0;
+            if !output.is_ok() {
+                return ClaimAnswer::Failed(refused(&self.host, &output));
+            }
+            let waits = match taken(&self.host, &output) {
+                Some(waits) => Some(waits),
+                None => self.look().await,
+            };
+            let Some((answer, keeps)) = waits else {
+                match self.own("hold").await {
+                    Ok(output) if lines(&output).all(|(key, ..)| key != "lost") => {
+                        return ClaimAnswer::Held;
+                    }
+                    Ok(_) | Err(_) => continue,
+                }
+            };
+            drop(tell.send(answer).await);
+            if !keeps {
+                drop(self.own("release").await);
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Looks at every other host of each tag; returns what stands in the way, and whether the own
+    /// claim is kept meanwhile.
+    async fn look(&self) -> Option<(ClaimAnswer, bool)> {
+        for budget in &self.budgets {
+            let hosts = self.shared.fleet.hosts.iter();
+            let others: Vec<&str> = hosts
+                .filter(|host| host.name != self.host && host.tags.contains(&budget.tag))
+                .map(|host| host.name.as_str())
+                .collect();
+            let looks = others.iter().map(|host| async move {
+                let script = self.script("look", &[budget]);
+                rival(host, &budget.name, self.shared.runner.run(host, &script).await)
+            });
+            let rivals: Vec<Rival> = join_all(looks).await.into_iter().flatten().collect();
+            if rivals.len() < budget.in_flight {
+                continue;
+            }
+            let keeps = rivals.iter().all(|rival| !rival.holds && rival.host > self.host);
+            let taken_by = rivals.into_iter().map(|rival| rival.words).collect();
+            return Some((ClaimAnswer::Waits { budget: budget.name.clone(), taken_by }, keeps));
+        }
+        None
+    }
+
+    /// Does something with the claims on the host itself.
+    async fn own(&self, mode: &str) -> Result<Output, RemoteError> {
+        let budgets: Vec<&Budget> = self.budgets.iter().collect();
+        let script = self.script(mode, &budgets);
+        self.shared.runner.run(&self.host, &script).await
+    }
+
+    fn script(&self, mode: &str, budgets: &[&Budget]) -> Script {
+        let who = format!("{}-{}", self.shared.tag, self.host);
+        let about = Owner::of_this_process(&self.shared.run).to_text();
+        let script = Script::new(BUDGET).root().limit(LOOK_LIMIT).arg(mode).arg(who).arg(about);
+        budgets.iter().fold(script, |script, budget| script.arg(&budget.name))
+    }
+}
+
+/// Returns the failure of a host that lost its places before it began to change: somebody else may
+/// have them now.
+pub(super) async fn is_lost(step: &Step, names: &[String]) -> Option<Failure> {
+    let claim = HostClaim::new(Arc::clone(&step.shared), &step.host.name, names);
+    match claim.own("renew").await {
+        Ok(output) if output.is_ok() && lines(&output).all(|(key, ..)| key != "lost") => None,
+        Ok(_) => {
+            let host = &step.host.name;
+            let text = format!(
+                "{host}: its place in the budget {} was forgotten before its activation began, since this \
+                 nixdash did not renew it for a minute; nothing was changed",
+                names.join(", ")
+            );
+            Some(Failure::failed(Code::BudgetLost, text))
+        }
+        Err(error) => Some(not_reached(&error)),
+    }
+}
+
+/// Returns the lines of the script: a key, a budget and a text.
+fn lines(output: &Output) -> impl Iterator<Item = (&str, &str, &str)> {
+    output.stdout.lines().filter_map(|line| {
+        let mut parts = line.splitn(3, '\t');
+        Some((parts.next()?, parts.next()?, parts.next().unwrap_or_default()))
+    })
+}
+
+/// Returns the value of a word `key=value` in a claim.
+fn word<'a>(text: &'a str, key: &str) -> Option<&'a str> {
+    let words = text.split_whitespace().filter_map(|word| word.split_once('='));
+    words.into_iter().find(|(found, _)| *found == key).map(|(_, value)| value)
+}
+
+/// Says who has a claim.
+fn whose(text: &str) -> String {
+    let who = word(text, "who").unwrap_or("somebody");
+    let run = word(text, "run").unwrap_or("?");
+    printable_line(&format!("{who}, run {run}"))
+}
+
+/// Returns what the host itself says against a claim: somebody else has one for it.
+fn taken(host: &str, output: &Output) -> Option<(ClaimAnswer, bool)> {
+    let (_, budget, text) = lines(output).find(|(key, ..)| *key == "taken")?;
+    let taken_by = vec![format!("{host} ({})", whose(text))];
+    Some((ClaimAnswer::Waits { budget: printable_line(budget), taken_by }, false))
+}
+
+/// Reads what another host of the tag says; nothing where it is not in flight.
+fn rival(host: &str, budget: &str, done: Result<Output, RemoteError>) -> Option<Rival> {
+    let rival = |holds, words: &str| {
+        let (host, words) = (host.to_owned(), format!("{host} ({words})"));
+        Some(Rival { host, holds, words })
+    };
+    let output = match done {
+        Ok(output) if output.is_ok() => output,
+        Ok(output) => return rival(true, &format!("not known: {}", output.complaint())),
+        Err(error) => return rival(true, &format!("cannot be reached: {}", error.cause)),
+    };
+    if let Some((.., text)) = lines(&output).find(|(key, ..)| *key == "busy") {
+        return rival(true, &whose(text));
+    }
+    let claim = lines(&output).find(|(_, name, _)| *name == budget);
+    match claim {
+        Some(("free", ..)) => None,
+        Some(("taken" | "mine", _, text)) => {
+            rival(word(text, "state") == Some("hold"), &whose(text))
+        }
+        Some(_) | None => rival(true, "it did not say whether it is in flight"),
+    }
+}
+
+/// Returns the failure of a host on which nothing can be claimed.
+fn refused(host: &str, output: &Output) -> Failure {
+    let said = output.complaint();
+    let text = format!("{host}: a place in its budgets could not be claimed: {said}");
+    Failure::failed(Code::WriteFailed, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::remote::Trouble;
+
+    fn said(stdout: &str) -> Result<Output, RemoteError> {
+        Ok(Output { stdout: stdout.to_owned(), ..Output::default() })
+    }
+
+    #[test]
+    fn who_claims_who_holds_and_who_cannot_be_reached_is_in_flight() {
+        assert_eq!(rival("b", "etcd", said("free\tetcd\t\n")), None);
+        let claim = "taken\tetcd\tid=run-1-b state=claim who=me@desk run=4 since=1\n";
+        let found = rival("b", "etcd", said(claim)).unwrap();
+        assert_eq!((found.holds, found.words.as_str()), (false, "b (me@desk, run 4)"));
+        let held = claim.replace("state=claim", "state=hold");
+        assert!(rival("b", "etcd", said(&held)).unwrap().holds);
+        let busy = "free\tetcd\t\nbusy\t\twho=you@desk run=9 unit=x\n";
+        assert_eq!(rival("b", "etcd", said(busy)).unwrap().words, "b (you@desk, run 9)");
+        let away = RemoteError::new("b", Trouble::Unreachable, "no route");
+        assert!(rival("b", "etcd", Err(away)).unwrap().holds);
+        assert!(rival("b", "etcd", said("")).unwrap().holds, "no answer is no free place");
+    }
+}

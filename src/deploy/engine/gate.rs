@@ -1,0 +1,256 @@
+//! Gates: checks after a wave, on its hosts or from this machine.
+
+use super::check;
+use super::scripts::{GATE, WELL};
+use super::step::RunContext;
+use crate::deploy::{GateAnswer, RunFacts};
+use crate::fleet::{Gate, GateQuestion, printable_line};
+use crate::remote::{Output, RemoteError, Script};
+use futures_util::future::join_all;
+use std::error::Error;
+use std::time::Duration;
+
+/// How much longer than its limit a gate's command may take: for the way there and back.
+const SLACK: Duration = Duration::from_secs(15);
+
+/// Asks a gate. Where one of several hosts says no, the answer is no; where one cannot be asked and no
+/// other says no, the check could not be made.
+pub(super) async fn ask(
+    shared: &RunContext,
+    gate: &Gate,
+    hosts: &[(String, RunFacts)],
+) -> GateAnswer {
+    match &gate.asks {
+        GateQuestion::Url(url) => ask_url(url, gate.limit).await,
+        GateQuestion::Command(command) => {
+            let script = Script::new(GATE).root().limit(gate.limit + SLACK);
+            let mut script = script.arg(gate.limit.as_secs().to_string());
+            script.args.extend(command.iter().cloned());
+            let script = &script;
+            join(join_all(hosts.iter().map(|(host, _)| async move {
+                judge_command(host, gate.limit, shared.runner.run(host, script).await)
+            })))
+            .await
+        }
+        GateQuestion::Well => {
+            join(join_all(hosts.iter().map(|(host, known)| async move {
+                let commands = shared.fleet.host(host).map(|host| host.check.clone());
+                let commands = commands.unwrap_or_default();
+                let limit = check::limit(commands.len());
+                let mut script = Script::new(WELL).root().limit(limit);
+                script.args = commands;
+                judge_well(host, known, shared.runner.run(host, &script).await)
+            })))
+            .await
+        }
+    }
+}
+
+/// Joins what several hosts answered.
+async fn join(answers: impl Future<Output = Vec<GateAnswer>>) -> GateAnswer {
+    let (mut failed, mut not_made) = (Vec::new(), Vec::new());
+    for answer in answers.await {
+        match answer {
+            GateAnswer::Passed => {}
+            GateAnswer::Failed(why) => failed.push(why),
+            GateAnswer::NotMade(why) => not_made.push(why),
+        }
+    }
+    if !failed.is_empty() {
+        GateAnswer::Failed(failed.join("; "))
+    } else if !not_made.is_empty() {
+        GateAnswer::NotMade(not_made.join("; "))
+    } else {
+        GateAnswer::Passed
+    }
+}
+
+/// Returns the values of a key in what a script printed, printable.
+fn values<'a>(output: &'a Output, key: &'a str) -> impl Iterator<Item = String> + 'a {
+    let lines = output.stdout.lines().filter_map(|line| line.split_once('\t'));
+    lines.filter(move |(found, _)| *found == key).map(|(_, value)| printable_line(value))
+}
+
+/// Judges what the command of a gate came to on a host.
+fn judge_command(host: &str, limit: Duration, done: Result<Output, RemoteError>) -> GateAnswer {
+    let output = match done {
+        Ok(output) if output.is_ok() => output,
+        Ok(output) => return GateAnswer::NotMade(format!("{host}: {}", output.complaint())),
+        Err(error) => return GateAnswer::NotMade(format!("{host}: {}", error.cause)),
+    };
+    let code = values(&output, "code").next().and_then(|code| code.trim().parse::<u8>().ok());
+    let said = values(&output, "said").next().filter(|said| !said.trim().is_empty());
+    let said = said.map(|said| format!(": {said}")).unwrap_or_default();
+    match code {
+        Some(0) => GateAnswer::Passed,
+        Some(124 | 137) => GateAnswer::NotMade(format!(
+            "{host}: the command took longer than {}{said}",
+            crate::fleet::duration(limit)
+        )),
+        Some(code @ (125..=127)) => GateAnswer::NotMade(format!(
+            "{host}: the command cannot be run (exit code {code}){said}"
+        )),
+        Some(code) => GateAnswer::Failed(format!("{host}: exit code {code}{said}")),
+        None => GateAnswer::NotMade(format!("{host}: the command left no exit code")),
+    }
+}
+
+/// Judges whether a host is still well.
+fn judge_well(host: &str, known: &RunFacts, done: Result<Output, RemoteError>) -> GateAnswer {
+    let output = match done {
+        Ok(output) if output.is_ok() => output,
+        Ok(output) => return GateAnswer::NotMade(format!("{host}: {}", output.complaint())),
+        // It was reached a moment ago: whether its network is gone or ours is not known.
+        Err(error) => return GateAnswer::NotMade(format!("{host}: {}", error.cause)),
+    };
+    let Some(running) = values(&output, "running").next() else {
+        return GateAnswer::NotMade(format!("{host}: it did not say what it runs"));
+    };
+    // One that was told to boot the system later runs the old one.
+    let before = known.preflight.running.as_ref().map(|path| path.as_str().to_owned());
+    let expected = known.toplevel.as_ref().map(|path| path.as_str().to_owned());
+    if Some(&running) != expected.as_ref() && Some(&running) != before.as_ref() {
+        return GateAnswer::Failed(format!("{host} runs another system now: {running}"));
+    }
+    let already = known.preflight.failed_units.iter();
+    let noted = known.blemish.as_ref().map(|reason| reason.text.clone()).unwrap_or_default();
+    let already: Vec<&String> = already.collect();
+    let failed: Vec<String> = values(&output, "failed")
+        .filter(|unit| !already.contains(&unit) && !noted.contains(unit.as_str()))
+        .collect();
+    let broken: Vec<String> = values(&output, "broken").collect();
+    if !failed.is_empty() {
+        return GateAnswer::Failed(format!("{host}: {} failed since", failed.join(", ")));
+    }
+    if !broken.is_empty() {
+        return GateAnswer::Failed(format!("{host}: a check does not hold: {}", broken.join("; ")));
+    }
+    GateAnswer::Passed
+}
+
+/// Asks an address from this machine.
+async fn ask_url(url: &str, limit: Duration) -> GateAnswer {
+    // It is set already when anything asked a cache.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let client = reqwest::Client::builder()
+        .timeout(limit)
+        .user_agent(concat!("nixdash/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .build();
+    let client = match client {
+        Ok(client) => client,
+        Err(error) => return GateAnswer::NotMade(format!("{url}: {}", root_cause(&error))),
+    };
+    match client.get(url).send().await {
+        Ok(answer) if answer.status().is_success() => GateAnswer::Passed,
+        Ok(answer) => GateAnswer::Failed(format!("{url}: status {}", answer.status().as_u16())),
+        Err(error) if was_refused(&error) => {
+            GateAnswer::Failed(format!("{url}: the connection was refused"))
+        }
+        Err(error) if error.is_timeout() => GateAnswer::NotMade(format!(
+            "{url}: no answer within {}",
+            crate::fleet::duration(limit)
+        )),
+        Err(error) => GateAnswer::NotMade(format!("{url}: {}", root_cause(&error))),
+    }
+}
+
+/// Returns whether the server's machine answered that nobody listens there.
+fn was_refused(error: &reqwest::Error) -> bool {
+    let mut source: Option<&dyn Error> = Some(error);
+    while let Some(error) = source {
+        if let Some(io) = error.downcast_ref::<std::io::Error>()
+            && io.kind() == std::io::ErrorKind::ConnectionRefused
+        {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// Returns the innermost cause of an error, which says the most.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    printable_line(&innermost.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::StorePath;
+    use crate::remote::Trouble;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn output(stdout: &str) -> Result<Output, RemoteError> {
+        Ok(Output { stdout: stdout.to_owned(), ..Output::default() })
+    }
+
+    #[test]
+    fn a_command_passes_fails_or_could_not_be_run() {
+        let judged =
+            |code: &str| judge_command("a", SECOND, output(&format!("code\t{code}\nsaid\tx\n")));
+        assert_eq!(judged("0"), GateAnswer::Passed);
+        assert_eq!(judged("1"), GateAnswer::Failed("a: exit code 1: x".to_owned()));
+        for not_made in ["124", "126", "127", "137", "", "many"] {
+            assert!(matches!(judged(not_made), GateAnswer::NotMade(_)), "{not_made}");
+        }
+        let away = RemoteError::new("a", Trouble::Unreachable, "no route");
+        assert!(matches!(judge_command("a", SECOND, Err(away)), GateAnswer::NotMade(_)));
+    }
+
+    #[test]
+    fn a_host_is_well_while_it_runs_its_system_and_no_more_units_failed() {
+        let new = "/nix/store/m0znnv1nxsr0ry7gmadkh49s1d0hycgd-new";
+        let mut known = RunFacts { toplevel: StorePath::parse(new).ok(), ..RunFacts::default() };
+        known.preflight.failed_units.insert("old.service".to_owned());
+        let judged = |text: &str| judge_well("a", &known, output(text));
+        assert_eq!(judged(&format!("running\t{new}\nfailed\told.service\n")), GateAnswer::Passed);
+        assert!(matches!(
+            judged(&format!("running\t{new}\nfailed\tx.service\n")),
+            GateAnswer::Failed(_)
+        ));
+        assert!(matches!(judged("running\t/nix/store/other\n"), GateAnswer::Failed(_)));
+        assert!(matches!(judged("nothing"), GateAnswer::NotMade(_)));
+    }
+
+    #[tokio::test]
+    async fn one_host_that_says_no_outweighs_one_that_cannot_be_asked() {
+        let away = GateAnswer::NotMade("b: away".to_owned());
+        let no = GateAnswer::Failed("a: no".to_owned());
+        let join = |answers: Vec<GateAnswer>| super::join(async move { answers });
+        assert_eq!(join(vec![away.clone(), no.clone(), GateAnswer::Passed]).await, no);
+        assert_eq!(join(vec![GateAnswer::Passed, away.clone()]).await, away);
+        assert_eq!(join(Vec::new()).await, GateAnswer::Passed);
+    }
+
+    #[tokio::test]
+    async fn an_address_passes_by_its_status_and_fails_when_nobody_listens() {
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/health?x=1", server.local_addr().unwrap());
+        let serve = tokio::spawn(async move {
+            for status in ["200 OK", "503 Unavailable"] {
+                let (mut stream, _) = server.accept().await.unwrap();
+                let mut asked = [0; 1024];
+                drop(stream.read(&mut asked).await);
+                let answer =
+                    format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+            // Takes the third one and says nothing.
+            let (stream, _) = server.accept().await.unwrap();
+            std::mem::forget(stream);
+        });
+        assert_eq!(ask_url(&url, 5 * SECOND).await, GateAnswer::Passed);
+        let failed = ask_url(&url, 5 * SECOND).await;
+        assert!(matches!(&failed, GateAnswer::Failed(why) if why.contains("503")), "{failed:?}");
+        assert!(matches!(ask_url(&url, SECOND).await, GateAnswer::NotMade(_)));
+        serve.await.unwrap();
+        assert!(matches!(ask_url(&url, SECOND).await, GateAnswer::Failed(_)));
+    }
+}

@@ -1,0 +1,96 @@
+//! What goes on at once in a run: a task per phase and host, per question of a gate, and per claim.
+
+use super::budget::HostClaim;
+use super::step::{RunContext, Step};
+use super::{carry_out, gate};
+use crate::deploy::{Input, MachineCommand};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How long giving places in budgets back may take at the end of a run.
+const RELEASE_LIMIT: Duration = Duration::from_secs(20);
+
+/// The tasks of a run.
+pub(super) struct Workers {
+    shared: Arc<RunContext>,
+    done: mpsc::Sender<Input>,
+    stops: HashMap<String, CancellationToken>,
+    claims: HashMap<String, (CancellationToken, HostClaim)>,
+    releases: JoinSet<()>,
+}
+
+impl Workers {
+    /// Makes them; what they find goes to `done`.
+    pub(super) fn new(shared: Arc<RunContext>, done: mpsc::Sender<Input>) -> Self {
+        let (stops, claims) = (HashMap::new(), HashMap::new());
+        Self { shared, done, stops, claims, releases: JoinSet::new() }
+    }
+
+    /// Begins what the machine wants done; what is told or waited for is not theirs.
+    pub(super) fn begin(&mut self, command: MachineCommand) {
+        let shared = Arc::clone(&self.shared);
+        match command {
+            MachineCommand::Run { host, phase, known } => {
+                let token = CancellationToken::new();
+                self.stops.insert(host.name.clone(), token.clone());
+                shared.note_attempt(&host.name, known.attempt);
+                let step = Step::new(shared, host, phase, *known);
+                tokio::spawn(carry_out(step, token, self.done.clone()));
+            }
+            MachineCommand::Stop { host, .. } => {
+                if let Some(token) = self.stops.get(&host) {
+                    token.cancel();
+                }
+            }
+            MachineCommand::Abort { host, why } => {
+                // One that does not arrive is given again by the phase that reads the decision.
+                tokio::spawn(async move { drop(shared.abort(&host, &why).await) });
+            }
+            MachineCommand::Ask { wave, gate, hosts } => {
+                let done = self.done.clone();
+                tokio::spawn(async move {
+                    let answer = gate::ask(&shared, &gate, &hosts).await;
+                    let gate = gate.name;
+                    // The run's loop may be over.
+                    drop(done.send(Input::Gated { wave, gate, answer }).await);
+                });
+            }
+            MachineCommand::Claim { host, budgets } => self.claim(host, &budgets),
+            MachineCommand::Release { host } => self.release(&host),
+            MachineCommand::WakeAt(_) | MachineCommand::Tell(_) | MachineCommand::Finish => {}
+        }
+    }
+
+    /// Begins to claim a host's places. A claim that it had before is given back first.
+    fn claim(&mut self, host: String, budgets: &[String]) {
+        let claim = HostClaim::new(Arc::clone(&self.shared), &host, budgets);
+        let stop = CancellationToken::new();
+        self.claims.insert(host.clone(), (stop.clone(), claim.clone()));
+        let (tell, mut answers) = mpsc::channel(1);
+        let done = self.done.clone();
+        tokio::spawn(async move {
+            while let Some(answer) = answers.recv().await {
+                drop(done.send(Input::Claimed { host: host.clone(), answer }).await);
+            }
+        });
+        tokio::spawn(claim.work(stop, tell));
+    }
+
+    /// Gives a host's places back.
+    fn release(&mut self, host: &str) {
+        if let Some((stop, claim)) = self.claims.remove(host) {
+            stop.cancel();
+            self.releases.spawn(claim.release());
+        }
+    }
+
+    /// Waits until all places are given back, for a while at most: hosts forget them soon.
+    pub(super) async fn end(mut self) {
+        let all = async { while self.releases.join_next().await.is_some() {} };
+        drop(tokio::time::timeout(RELEASE_LIMIT, all).await);
+    }
+}

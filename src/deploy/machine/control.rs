@@ -1,0 +1,324 @@
+//! What people say to a run: stop, pause, leave a host out, try it again, go back.
+
+use super::host::{Claim, HostProgress, Stage};
+use super::{Machine, MachineCommand, known_anew, stopped_by_the_operator, tell_wait};
+use crate::deploy::{Ending, GivenPlace, GivenSystem, Reason};
+use crate::fleet::{
+    Code, Goal, Outcome, Phase, RollbackScope, RolloutNews, RunOrder, RunWhat, Wait,
+};
+use jiff::Timestamp;
+
+impl Machine {
+    /// Does what somebody said, and tells that it was said, or why it is not done.
+    pub(super) fn ordered(
+        &mut self,
+        order: RunOrder,
+        now: Timestamp,
+        out: &mut Vec<MachineCommand>,
+    ) {
+        let refused = self.refusal(&order);
+        let news = RolloutNews::Order { order: order.clone(), refused: refused.clone() };
+        out.push(MachineCommand::Tell(RunWhat::Rollout(news)));
+        if refused.is_some() {
+            return;
+        }
+        match order {
+            RunOrder::Pause => self.pause(true, out),
+            RunOrder::Resume => {
+                if self.paused {
+                    self.pause(false, out);
+                }
+                for watch in self.waves.iter_mut().filter_map(super::rollout::Wave::open_watch) {
+                    watch.ask_again();
+                }
+            }
+            RunOrder::Accept => {
+                for watch in self.waves.iter_mut().filter_map(super::rollout::Wave::open_watch) {
+                    watch.vouch();
+                }
+            }
+            RunOrder::Skip { host } => {
+                let why = Reason::new(Code::HostLeftOut, "the operator left it out");
+                if let Some(index) = self.index_of(&host) {
+                    self.leave_out(index, Outcome::Skipped, why, now, out);
+                }
+            }
+            RunOrder::Retry { host } => {
+                if let Some(index) = self.index_of(&host) {
+                    self.retry(index, out);
+                }
+            }
+            RunOrder::Rollback { scope } => {
+                let why = Reason::new(Code::RunRolledBack, "the operator rolled it back");
+                if self.halted.is_none() {
+                    self.halt(why.clone(), true, now, out);
+                }
+                self.take_back(scope, &why, now, out);
+            }
+        }
+    }
+
+    /// Says why something is not done; nothing where it is.
+    fn refusal(&self, order: &RunOrder) -> Option<String> {
+        if self.cancelled {
+            return Some("the run is being stopped".to_owned());
+        }
+        if self.finished {
+            return Some("the run is over".to_owned());
+        }
+        let asks = self.waves.iter().find_map(super::rollout::Wave::question);
+        match order {
+            RunOrder::Pause => self.paused.then(|| "the run is paused already".to_owned()),
+            RunOrder::Resume => match asks {
+                Some(question) if question.needs_proof && !self.paused => Some(format!(
+                    "{}. Try one of them again, accept it, or stop the run",
+                    question.why
+                )),
+                Some(_) => None,
+                None => (!self.paused).then(|| "the run is not paused".to_owned()),
+            },
+            RunOrder::Accept => asks.is_none().then(|| "nothing waits for a decision".to_owned()),
+            RunOrder::Skip { host } => self.may_skip(host),
+            RunOrder::Retry { host } => self.may_retry(host),
+            RunOrder::Rollback { scope } => self.may_roll_back(*scope),
+        }
+    }
+
+    /// Says why a host cannot be left out.
+    fn may_skip(&self, name: &str) -> Option<String> {
+        let Some(index) = self.index_of(name) else { return Some(no_such_host(name)) };
+        let host = &self.hosts[index];
+        if host.is_over() {
+            return Some(format!("{name} is done"));
+        }
+        host.has_begun().then(|| {
+            format!("{name} has begun to activate; roll it back with its wave when it is done")
+        })
+    }
+
+    /// Says why a host cannot be tried again.
+    fn may_retry(&self, name: &str) -> Option<String> {
+        let Some(index) = self.index_of(name) else { return Some(no_such_host(name)) };
+        let host = &self.hosts[index];
+        let Some(outcome) = host.outcome() else {
+            return Some(format!("{name} is not done"));
+        };
+        if self.halted.is_some() {
+            return Some(
+                "no other host begins in this run; try again with a run of its own".to_owned(),
+            );
+        }
+        if host.back.is_some() {
+            return Some(format!("{name} was taken back"));
+        }
+        match outcome {
+            Outcome::RolledBack
+            | Outcome::Superseded
+            | Outcome::Failed
+            | Outcome::Offline
+            | Outcome::Skipped
+            | Outcome::Interrupted
+            | Outcome::Degraded => None,
+            Outcome::Unknown => Some(format!("nobody knows what {name} runs; look at it first")),
+            Outcome::Switched
+            | Outcome::Booted
+            | Outcome::Tested
+            | Outcome::Dry
+            | Outcome::Built
+            | Outcome::Unchanged
+            | Outcome::NeedsReboot => Some(format!("{name} did not fail: {}", outcome.word())),
+        }
+    }
+
+    /// Says why nothing can go back.
+    fn may_roll_back(&self, scope: RollbackScope) -> Option<String> {
+        let begun = self.hosts.iter().any(HostProgress::has_begun);
+        let any = begun || !self.to_take_back(scope).is_empty();
+        (!any).then(|| "no host has its new system from this run".to_owned())
+    }
+
+    /// Pauses the run, or lets it go on.
+    fn pause(&mut self, paused: bool, out: &mut Vec<MachineCommand>) {
+        self.paused = paused;
+        out.push(MachineCommand::Tell(RunWhat::Rollout(RolloutNews::Paused { paused })));
+    }
+
+    /// Lets a host begin anew. What was evaluated, built and published is kept; preflight, compare,
+    /// verify and all that follows are made again.
+    fn retry(&mut self, index: usize, out: &mut Vec<MachineCommand>) {
+        let host = &mut self.hosts[index];
+        let known = std::mem::take(&mut host.known);
+        host.known = known_anew(known.attempt + 1);
+        host.known.drv = known.drv;
+        host.known.toplevel = known.toplevel;
+        host.known.built = known.built;
+        host.known.substituted = known.substituted;
+        let first = if host.setup.goal.deploys() { Phase::Preflight } else { Phase::Evaluate };
+        host.begin_again(first);
+        let wave = host.wave;
+        self.tell_again(index, "the operator tries it again", out);
+        // The waves after its own wait for it, as far as they have not begun.
+        if let Some(wave) = wave.and_then(|number| self.waves.get_mut(number)) {
+            wave.open_again();
+        }
+    }
+
+    /// Returns the hosts that can go back: those that have the new system from this run.
+    fn to_take_back(&self, scope: RollbackScope) -> Vec<usize> {
+        let has = |index: &usize| {
+            let host = &self.hosts[*index];
+            host.has_new_system() && host.before().is_some()
+        };
+        let all: Vec<usize> = (0..self.hosts.len()).filter(has).collect();
+        match scope {
+            RollbackScope::Run => all,
+            RollbackScope::Wave => {
+                let newest = all.iter().map(|index| self.hosts[*index].wave).max().flatten();
+                all.into_iter().filter(|index| self.hosts[*index].wave == newest).collect()
+            }
+        }
+    }
+
+    /// Lets hosts go back to what they ran before this run: those that have their new system by a
+    /// deploy of their own, those that are at it through their supervisor.
+    pub(super) fn take_back(
+        &mut self,
+        scope: RollbackScope,
+        why: &Reason,
+        now: Timestamp,
+        out: &mut Vec<MachineCommand>,
+    ) {
+        for index in self.to_take_back(scope) {
+            let host = &mut self.hosts[index];
+            let Some(toplevel) = host.before().cloned() else { continue };
+            let text = format!("taken back to the previous system: {}", why.text);
+            host.back = Some(Reason::new(Code::RunRolledBack, text));
+            let goal = if host.setup.goal == Goal::Test { Goal::Test } else { Goal::Rollback };
+            host.setup.goal = goal;
+            host.setup.given = Some(GivenSystem {
+                toplevel: toplevel.clone(),
+                generation: None,
+                place: GivenPlace::Kept,
+            });
+            host.known = known_anew(host.known.attempt + 1);
+            host.known.toplevel = Some(toplevel);
+            host.begin_again(Phase::Preflight);
+            self.tell_again(index, &why.text, out);
+        }
+        for index in 0..self.hosts.len() {
+            let host = &mut self.hosts[index];
+            let (Stage::Running(phase) | Stage::Waiting(phase)) = host.stage else { continue };
+            let is_permanent = matches!(phase, Phase::Persist | Phase::Reboot);
+            if host.has_begun() && host.back.is_none() && !is_permanent {
+                go_back_now(host, phase, why, now, out);
+            }
+        }
+    }
+
+    /// Tells that a host begins anew.
+    fn tell_again(&self, index: usize, why: &str, out: &mut Vec<MachineCommand>) {
+        let host = &self.hosts[index];
+        let news = RolloutNews::Again {
+            host: host.setup.name.clone(),
+            goal: host.setup.goal,
+            attempt: host.known.attempt,
+            reason: why.to_owned(),
+        };
+        out.push(MachineCommand::Tell(RunWhat::Rollout(news)));
+    }
+
+    /// Tells which system a host gets that was away, and takes the newest that was confirmed for it.
+    pub(super) fn decide_for_awake(&mut self, index: usize, out: &mut Vec<MachineCommand>) {
+        let host = &mut self.hosts[index];
+        let newest = host.known.preflight.newest.take();
+        let mut later_run = None;
+        if let Some(newest) = newest {
+            host.known.drv = Some(newest.drv);
+            host.known.toplevel = Some(newest.toplevel);
+            host.done.insert(Phase::Evaluate);
+            later_run = Some(newest.run);
+        }
+        let news = RolloutNews::Decided {
+            host: host.setup.name.clone(),
+            toplevel: host.known.toplevel.clone(),
+            later_run,
+        };
+        out.push(MachineCommand::Tell(RunWhat::Rollout(news)));
+    }
+
+    /// Stops what can be stopped; a host that has begun to activate is told to go back. One that is
+    /// on its way back goes on with that.
+    pub(super) fn cancel(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
+        self.cancelled = true;
+        let why = Reason::new(Code::RunStopped, "the operator stopped the run");
+        for index in 0..self.hosts.len() {
+            let stopped = stopped_by_the_operator();
+            if self.leave_out(index, Outcome::Interrupted, stopped, now, out) {
+                continue;
+            }
+            let host = &mut self.hosts[index];
+            match host.stage {
+                Stage::Ended(_) | Stage::Running(Phase::Persist | Phase::Reboot) => {}
+                // Its new system is permanent already; it is only not restarted.
+                Stage::Waiting(Phase::Reboot) => {
+                    if let Some(Ending { outcome, reason }) = host.kept.take() {
+                        self.end(index, outcome, reason, now, out);
+                    }
+                }
+                Stage::Waiting(phase) | Stage::Running(phase) => {
+                    if host.back.is_none() {
+                        go_back_now(host, phase, &why, now, out);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl HostProgress {
+    /// Goes back to the beginning of a host's run.
+    fn begin_again(&mut self, first: Phase) {
+        self.stage = Stage::Waiting(first);
+        self.waits_for = None;
+        self.leaves = None;
+        self.away = None;
+        self.changed = false;
+        self.kept = None;
+        self.claim = Claim::None;
+    }
+}
+
+/// Lets a host go back that runs the new system, or will when its activation ends, which cannot be
+/// interrupted.
+fn go_back_now(
+    host: &mut HostProgress,
+    phase: Phase,
+    why: &Reason,
+    now: Timestamp,
+    out: &mut Vec<MachineCommand>,
+) {
+    if host.known.abort.is_some() {
+        return;
+    }
+    host.known.abort = Some(why.clone());
+    let name = host.setup.name.clone();
+    out.push(MachineCommand::Abort { host: name.clone(), why: why.clone() });
+    if phase == Phase::Check && host.stage == Stage::Running(phase) {
+        out.push(MachineCommand::Stop { host: name.clone(), phase });
+    }
+    let wait = if phase == Phase::Activate {
+        let wait = Wait::Activation;
+        let line = format!("{name} is being activated: waiting for {}", wait.sentence(now));
+        out.push(MachineCommand::Tell(RunWhat::Log { host: name, phase, line }));
+        wait
+    } else {
+        Wait::WayBack
+    };
+    host.waits_for = Some(wait);
+    tell_wait(out, host, now);
+}
+
+/// Says that a run has no such host.
+fn no_such_host(name: &str) -> String {
+    format!("the run has no host {name}")
+}

@@ -1,0 +1,105 @@
+//! What the machine hears and what it wants done.
+
+use crate::deploy::{ClaimAnswer, Failure, GateAnswer, HostSetup, Reason, Report, RunFacts};
+use crate::fleet::{Gate, Phase, RunOrder, RunWhat};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Input {
+    /// The run begins.
+    Begin,
+    /// A phase of a host ended.
+    Done {
+        /// The host.
+        host: String,
+        /// The phase.
+        phase: Phase,
+        /// What it found, or why the host's run ends.
+        result: Result<Report, Failure>,
+    },
+    /// A gate answered, or could not be asked.
+    Gated {
+        /// The wave that it was asked after, from 0.
+        wave: usize,
+        /// The gate.
+        gate: String,
+        /// What it said.
+        answer: GateAnswer,
+    },
+    /// A host's claim of a place in its budgets got further.
+    Claimed {
+        /// The host.
+        host: String,
+        /// How far.
+        answer: ClaimAnswer,
+    },
+    /// Somebody answered the plan.
+    Answer(bool),
+    /// Somebody said something to the run.
+    Order(RunOrder),
+    /// The operator stops the run.
+    Cancel,
+    /// A time that was asked for with [`MachineCommand::WakeAt`] has come.
+    Wake,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MachineCommand {
+    /// Carry out a phase of a host.
+    Run {
+        /// The host and how it is deployed.
+        host: HostSetup,
+        /// The phase.
+        phase: Phase,
+        /// What is known so far.
+        known: Box<RunFacts>,
+    },
+    /// Stop the phase that a host is in; it ends with [`Input::Done`] or not at all.
+    Stop {
+        /// The host.
+        host: String,
+        /// The phase.
+        phase: Phase,
+    },
+    /// Tell a host's supervisor at once to go back: the host runs the new system, or will when its
+    /// activation ends.
+    Abort {
+        /// The host.
+        host: String,
+        /// Why.
+        why: Reason,
+    },
+    /// Ask a gate; it ends with [`Input::Gated`].
+    Ask {
+        /// The wave that it is asked after, from 0.
+        wave: usize,
+        /// The gate.
+        gate: Gate,
+        /// The hosts of the wave that have their new system, with what is known of each.
+        hosts: Vec<(String, RunFacts)>,
+    },
+    /// Claim a place in budgets for a host, until it is given back; each change is told with
+    /// [`Input::Claimed`].
+    Claim {
+        /// The host.
+        host: String,
+        /// The budgets.
+        budgets: Vec<String>,
+    },
+    /// Give the places of a host back, or stop claiming them.
+    Release {
+        /// The host.
+        host: String,
+    },
+    /// Say [`Input::Wake`] at that time, or soon after. Later times that were asked for before are
+    /// forgotten.
+    WakeAt(Timestamp),
+    /// Tell everybody.
+    Tell(RunWhat),
+    /// The run is over.
+    Finish,
+}

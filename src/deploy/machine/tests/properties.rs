@@ -1,0 +1,496 @@
+//! What holds in whatever order things happen: a made-up world answers the machine at random, and
+//! people say anything at any time.
+//!
+//! `ORDERS=100000 cargo test --release machine::tests::properties` tries as many orders as that.
+
+use super::*;
+use crate::deploy::{ClaimAnswer, GateAnswer};
+use crate::fleet::{
+    Budget, Gate, GateQuestion, HostOrTag, OnFailure, OrderRule, Quota, RollbackScope, RolloutNews,
+    RunOrder, WaveRule,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many orders are tried where nothing else is said.
+const ORDERS: u64 = 3000;
+
+/// Small and even enough random numbers (xorshift64*), the same for the same seed.
+struct Dice(u64);
+
+impl Dice {
+    fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// Returns a number below a bound.
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
+        usize::try_from(number).unwrap() % bound
+    }
+
+    /// Returns whether one of so many comes up.
+    fn one_in(&mut self, many: usize) -> bool {
+        self.below(many) == 0
+    }
+}
+
+const NAMES: [&str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
+
+fn system(host: &str) -> StorePath {
+    path(&format!("{NEW}-{host}"))
+}
+
+/// Makes a run at random.
+fn random_machine(dice: &mut Dice) -> Machine {
+    let names = &NAMES[..1 + dice.below(NAMES.len())];
+    let goals =
+        [Goal::Switch, Goal::Switch, Goal::Switch, Goal::Boot, Goal::Test, Goal::DryActivate];
+    let goal = goals[dice.below(goals.len())];
+    let mut machine = machine(names, goal, dice.one_in(2));
+    machine.setup.parallel = 1 + dice.below(4);
+    machine.setup.wait_offline = dice.one_in(3);
+    machine.setup.rollout = random_rollout(dice);
+    for budget in 0..dice.below(3) {
+        let (name, tag) = (format!("budget-{budget}"), format!("tag-{budget}"));
+        machine.setup.budgets.push(Budget { name, tag, in_flight: 1 + dice.below(2) });
+    }
+    for host in &mut machine.hosts {
+        host.setup.last = dice.one_in(5);
+        if dice.one_in(4) {
+            host.setup.route = Route::Direct;
+        }
+        for tag in 0..3 {
+            if dice.one_in(2) {
+                host.setup.tags.push(format!("tag-{tag}"));
+            }
+        }
+    }
+    machine
+}
+
+fn random_rollout(dice: &mut Dice) -> Rollout {
+    let mut rollout = Rollout {
+        canary: dice.below(3),
+        canary_is_written: dice.one_in(2),
+        soak: Duration::from_secs([0, 0, 60][dice.below(3)]),
+        max_failed: [Quota::Count(0), Quota::Count(1), Quota::Percent(50)][dice.below(3)],
+        on_failure: if dice.one_in(3) { OnFailure::Rollback } else { OnFailure::Halt },
+        ..Rollout::default()
+    };
+    for _ in 0..dice.below(4) {
+        rollout.waves.push(match dice.below(4) {
+            0 => WaveRule::Tag("tag-0".to_owned()),
+            1 => WaveRule::Some(Quota::Percent(25)),
+            2 => WaveRule::Some(Quota::Count(2)),
+            _ => WaveRule::Rest,
+        });
+    }
+    for number in 0..dice.below(3) {
+        rollout.gates.push(Gate {
+            name: format!("gate-{number}"),
+            asks: GateQuestion::Command(vec!["true".to_owned()]),
+            delay: Duration::from_secs(dice.below(3) as u64),
+            interval: Duration::from_secs(5),
+            successes_in_a_row: 1 + dice.below(2) as u32,
+            failures: dice.below(2) as u32,
+            limit: Duration::from_secs(5),
+        });
+    }
+    for _ in 0..dice.below(4) {
+        // Later names wait for earlier ones: an order has no circle.
+        let (one, other) = (dice.below(NAMES.len()), dice.below(NAMES.len()));
+        if one < other {
+            rollout.order.push(OrderRule {
+                who: HostOrTag::Host(NAMES[other].to_owned()),
+                after: HostOrTag::Host(NAMES[one].to_owned()),
+                reason: "why".to_owned(),
+            });
+        }
+    }
+    rollout
+}
+
+/// The world around a machine, and what it has seen.
+struct World {
+    dice: Dice,
+    machine: Machine,
+    now: Timestamp,
+    pending: Vec<Input>,
+    wake: Option<Timestamp>,
+    goal: Goal,
+    asks: bool,
+    answered: Option<bool>,
+    cancelled: bool,
+    paused: bool,
+    halted: bool,
+    verified: BTreeMap<String, StorePath>,
+    held: BTreeSet<String>,
+    claimed: BTreeSet<String>,
+    results: BTreeMap<String, usize>,
+    agains: BTreeMap<String, usize>,
+    goes_back: BTreeSet<String>,
+    last_phase: BTreeMap<String, Phase>,
+    gates: BTreeMap<(usize, String), bool>,
+    summaries: usize,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let machine = random_machine(&mut dice);
+        Self {
+            goal: machine.setup.goal,
+            asks: machine.setup.asks,
+            dice,
+            machine,
+            now: Timestamp::UNIX_EPOCH,
+            pending: vec![Input::Begin],
+            wake: None,
+            answered: None,
+            cancelled: false,
+            paused: false,
+            halted: false,
+            verified: BTreeMap::new(),
+            held: BTreeSet::new(),
+            claimed: BTreeSet::new(),
+            results: BTreeMap::new(),
+            agains: BTreeMap::new(),
+            goes_back: BTreeSet::new(),
+            last_phase: BTreeMap::new(),
+            gates: BTreeMap::new(),
+            summaries: 0,
+        }
+    }
+
+    /// Goes on to the end of the run.
+    fn run(&mut self) {
+        for turn in 0..20_000 {
+            if self.machine.is_finished() {
+                return self.look_at_the_end();
+            }
+            let input = self.next_input(turn);
+            for command in self.machine.step(input, self.now) {
+                self.take(command);
+            }
+        }
+        panic!("the run does not end: {:?}", self.machine);
+    }
+
+    /// Returns what happens next: something that is due, somebody who speaks up, or time.
+    fn next_input(&mut self, turn: usize) -> Input {
+        // In the end nobody says anything new any more.
+        let talks = turn < 400;
+        if talks && turn > 0 && self.dice.one_in(25) {
+            return self.something_said();
+        }
+        if !self.pending.is_empty() {
+            let index = self.dice.below(self.pending.len());
+            return self.pending.swap_remove(index);
+        }
+        if let Some(at) = self.wake.take() {
+            self.now = self.now.max(at);
+            return Input::Wake;
+        }
+        // Nothing goes on by itself: a person is asked, or paused the run.
+        match self.dice.below(4) {
+            _ if turn > 2000 => self.cancel(),
+            0 => Input::Order(RunOrder::Accept),
+            1 => self.cancel(),
+            _ => Input::Order(RunOrder::Resume),
+        }
+    }
+
+    fn cancel(&mut self) -> Input {
+        self.cancelled = true;
+        Input::Cancel
+    }
+
+    fn something_said(&mut self) -> Input {
+        let host = NAMES[self.dice.below(NAMES.len())].to_owned();
+        match self.dice.below(12) {
+            0 if self.dice.one_in(3) => self.cancel(),
+            0..=2 => Input::Order(RunOrder::Pause),
+            3..=5 => Input::Order(RunOrder::Resume),
+            6 => Input::Order(RunOrder::Skip { host }),
+            7..=9 => Input::Order(RunOrder::Retry { host }),
+            10 => Input::Order(RunOrder::Accept),
+            _ if self.dice.one_in(3) => {
+                let scopes = [RollbackScope::Wave, RollbackScope::Run];
+                Input::Order(RunOrder::Rollback { scope: scopes[self.dice.below(2)] })
+            }
+            _ => Input::Wake,
+        }
+    }
+
+    fn take(&mut self, command: MachineCommand) {
+        match command {
+            MachineCommand::Run { host, phase, known } => self.begin(&host, phase, &known),
+            MachineCommand::Stop { host, phase } => {
+                // What is stopped ends in some way, or had ended.
+                let result = Err(Failure::failed(Code::RunStopped, "stopped"));
+                let running = self.pending.iter().position(|input| {
+                    matches!(input, Input::Done { host: of, phase: at, .. } if *of == host && *at == phase)
+                });
+                if let Some(index) = running
+                    && self.dice.one_in(2)
+                {
+                    self.pending[index] = Input::Done { host, phase, result };
+                }
+            }
+            MachineCommand::Ask { wave, gate, .. } => {
+                let answer = match self.dice.below(12) {
+                    0 => GateAnswer::Failed("no".to_owned()),
+                    1 => GateAnswer::NotMade("away".to_owned()),
+                    _ => GateAnswer::Passed,
+                };
+                self.gates.insert((wave, gate.name.clone()), answer == GateAnswer::Passed);
+                self.pending.push(Input::Gated { wave, gate: gate.name, answer });
+            }
+            MachineCommand::Claim { host, budgets } => {
+                assert!(self.claimed.insert(host.clone()), "{host} claims twice");
+                assert!(!budgets.is_empty());
+                let fails = self.dice.one_in(20);
+                let failure = Failure::failed(Code::ConnectionLost, "away");
+                let answer = if fails { ClaimAnswer::Failed(failure) } else { ClaimAnswer::Held };
+                let waits =
+                    ClaimAnswer::Waits { budget: budgets[0].clone(), taken_by: vec!["x".into()] };
+                if self.dice.one_in(2) {
+                    self.pending.push(Input::Claimed { host: host.clone(), answer: waits });
+                }
+                self.pending.push(Input::Claimed { host, answer });
+            }
+            MachineCommand::Release { host } => {
+                assert!(self.claimed.remove(&host), "{host} gives back what it has not");
+                self.held.remove(&host);
+                // What was on its way is not said any more.
+                self.pending.retain(
+                    |input| !matches!(input, Input::Claimed { host: of, .. } if *of == host),
+                );
+            }
+            MachineCommand::WakeAt(at) => {
+                assert!(at > self.now, "a time that has passed");
+                self.wake = Some(at);
+            }
+            MachineCommand::Tell(what) => self.hear(what),
+            MachineCommand::Abort { .. } | MachineCommand::Finish => {}
+        }
+    }
+
+    /// Looks whether a phase may begin, and decides how it ends.
+    fn begin(&mut self, host: &HostSetup, phase: Phase, known: &RunFacts) {
+        let name = host.name.clone();
+        let back = self.goes_back.contains(&name);
+        let begins = if host.goal == Goal::Boot { Phase::Persist } else { Phase::Activate };
+        assert!(!self.paused || phase > begins, "{name} begins {phase} in a paused run");
+        if !matches!(phase, Phase::Preflight | Phase::Evaluate) {
+            assert!(
+                self.last_phase.get(&name).is_none_or(|last| *last < phase),
+                "{name} goes from {:?} to {phase}",
+                self.last_phase.get(&name)
+            );
+        }
+        self.last_phase.insert(name.clone(), phase);
+        if phase == begins && host.goal.deploys() {
+            self.look_before_change(host, back, known);
+        }
+        let result = self.ending(host, phase, back);
+        if phase == Phase::Verify && result.is_ok() {
+            self.verified.insert(name.clone(), known.toplevel.clone().unwrap());
+        }
+        self.pending.push(Input::Done { host: name, phase, result });
+    }
+
+    /// Looks whether a host may begin to change.
+    fn look_before_change(&mut self, host: &HostSetup, back: bool, known: &RunFacts) {
+        let name = &host.name;
+        let toplevel = known.toplevel.as_ref().unwrap();
+        assert!(!self.cancelled, "{name} begins to change in a stopped run");
+        if back {
+            assert_eq!(toplevel, &path(OLD), "{name} goes back to what ran before");
+        } else {
+            assert!(!self.halted, "{name} begins to change in a halted run");
+            assert!(!self.asks || self.answered == Some(true), "nobody confirmed the plan");
+            if host.route.tier().is_some() {
+                assert_eq!(self.verified.get(name), Some(toplevel), "{name} was not verified");
+            }
+            self.look_at_waves(name);
+        }
+        let budgets = self.machine.setup.budgets.clone();
+        for budget in budgets.iter().filter(|budget| host.tags.contains(&budget.tag)) {
+            if !self.goal.changes() {
+                continue;
+            }
+            assert!(self.claimed.contains(name), "{name} has no place in {}", budget.name);
+            let hosts = self.machine.hosts.iter();
+            let others = hosts.filter(|other| {
+                other.setup.tags.contains(&budget.tag) && self.claimed.contains(&other.setup.name)
+            });
+            assert!(others.count() <= budget.in_flight, "too many in {}", budget.name);
+        }
+    }
+
+    /// Looks whether all waves before a host's own are done, and all their gates passed.
+    fn look_at_waves(&self, name: &str) {
+        if !self.goal.changes() {
+            return;
+        }
+        let index = self.machine.index_of(name).unwrap();
+        let own = self.machine.hosts[index].wave.unwrap_or(self.machine.waves.len());
+        for (number, wave) in self.machine.waves.iter().enumerate().take(own) {
+            for host in &wave.hosts {
+                let host = &self.machine.hosts[*host];
+                assert!(host.is_over(), "{name} begins before {}", host.setup.name);
+            }
+            for ((of, gate), passed) in &self.gates {
+                assert!(*of != number || *passed, "{name} begins though {gate} did not pass");
+            }
+        }
+    }
+
+    /// Returns how a phase ends.
+    fn ending(&mut self, host: &HostSetup, phase: Phase, back: bool) -> Result<Report, Failure> {
+        let rare = self.dice.below(40);
+        match (phase, rare) {
+            (Phase::Preflight, 0..=3) => {
+                let reason = Reason::new(Code::HostUnreachable, "away");
+                return Err(Failure { outcome: Outcome::Offline, reason });
+            }
+            (Phase::Activate, 0..=2) => {
+                let outcome = [Outcome::RolledBack, Outcome::Failed, Outcome::NeedsReboot][rare];
+                let reason = Some(Reason::new(Code::ActivationFailed, "it failed"));
+                return Ok(Report::Activated(Activation::Decided(Ending { outcome, reason })));
+            }
+            (Phase::Check, 0) => {
+                let new_failed_units = vec!["x.service".to_owned()];
+                return Ok(Report::Checked { new_failed_units, broken: Vec::new() });
+            }
+            (Phase::Persist, 0) => {
+                let reason = Reason::new(Code::NotSeenSince, "not seen");
+                return Err(Failure { outcome: Outcome::Unknown, reason });
+            }
+            (_, 0) => return Err(Failure::failed(Code::InternalError, "it failed")),
+            _ => {}
+        }
+        Ok(match phase {
+            Phase::Evaluate => {
+                let toplevel = system(&host.name);
+                Report::Evaluated { drv: format!("{NEW}.drv"), toplevel }
+            }
+            Phase::Preflight => {
+                let running = if back { system(&host.name) } else { path(OLD) };
+                let confirmed = if rare == 10 { vec![system(&host.name)] } else { Vec::new() };
+                Report::Preflight(Preflight {
+                    running: Some(running.clone()),
+                    profile: Some(running),
+                    confirmed,
+                    ..Preflight::default()
+                })
+            }
+            Phase::Persist => {
+                // Whoever was told to go back does.
+                let index = self.machine.index_of(&host.name).unwrap();
+                if self.machine.hosts[index].known.abort.is_some() {
+                    let reason = self.machine.hosts[index].known.abort.clone();
+                    return Ok(Report::Persisted(Ending { outcome: Outcome::RolledBack, reason }));
+                }
+                good(phase, host.goal)
+            }
+            phase => good(phase, host.goal),
+        })
+    }
+
+    fn hear(&mut self, what: RunWhat) {
+        match what {
+            RunWhat::Plan { waits: true, .. } => {
+                let yes = !self.dice.one_in(8);
+                self.answered = Some(yes);
+                self.pending.push(Input::Answer(yes));
+            }
+            RunWhat::Result { host, .. } => {
+                *self.results.entry(host.clone()).or_default() += 1;
+                self.verified.remove(&host);
+            }
+            RunWhat::Summary { .. } => self.summaries += 1,
+            RunWhat::Rollout(RolloutNews::Paused { paused }) => self.paused = paused,
+            RunWhat::Rollout(RolloutNews::Halted { .. }) => self.halted = true,
+            RunWhat::Rollout(RolloutNews::Order { order: RunOrder::Accept, refused: None }) => {
+                // A person vouches for what could not be checked.
+                for passed in self.gates.values_mut() {
+                    *passed = true;
+                }
+            }
+            RunWhat::Rollout(RolloutNews::Again { host, goal, .. }) => {
+                if goal == Goal::Rollback || self.machine_goes_back(&host) {
+                    self.goes_back.insert(host.clone());
+                }
+                self.last_phase.remove(&host);
+                self.verified.remove(&host);
+                *self.agains.entry(host).or_default() += 1;
+            }
+            RunWhat::Begin { .. }
+            | RunWhat::Phase { .. }
+            | RunWhat::Progress { .. }
+            | RunWhat::Log { .. }
+            | RunWhat::Plan { .. }
+            | RunWhat::Waiting { .. }
+            | RunWhat::Rollout(_)
+            | RunWhat::Reattached { .. }
+            | RunWhat::Usual { .. }
+            | RunWhat::Command { .. }
+            | RunWhat::Dropped { .. } => {}
+        }
+    }
+
+    fn machine_goes_back(&self, host: &str) -> bool {
+        let index = self.machine.index_of(host).unwrap();
+        self.machine.hosts[index].back.is_some()
+    }
+
+    /// Looks whether everything is as it should be when the run is over.
+    fn look_at_the_end(&self) {
+        assert_eq!(self.summaries, 1);
+        assert!(self.claimed.is_empty(), "places are left: {:?}", self.claimed);
+        for host in &self.machine.hosts {
+            let name = &host.setup.name;
+            assert!(host.is_over());
+            let began = 1 + self.agains.get(name).copied().unwrap_or(0);
+            assert_eq!(self.results.get(name), Some(&began), "{name} ends as often as it begins");
+        }
+    }
+}
+
+#[test]
+fn whatever_happens_in_whatever_order_it_ends_well() {
+    let orders = std::env::var("ORDERS").ok().and_then(|text| text.parse().ok());
+    for seed in 1..=orders.unwrap_or(ORDERS) {
+        let ended = std::panic::catch_unwind(|| World::new(seed).run());
+        assert!(ended.is_ok(), "seed {seed}");
+    }
+}
+
+#[test]
+fn the_same_inputs_at_the_same_times_lead_to_the_same_state() {
+    for seed in 1..300 {
+        let mut world = World::new(seed);
+        let first = world.machine.clone();
+        let mut journal = Vec::new();
+        for turn in 0..20_000 {
+            if world.machine.is_finished() {
+                break;
+            }
+            let input = world.next_input(turn);
+            journal.push((input.clone(), world.now));
+            for command in world.machine.step(input, world.now) {
+                world.take(command);
+            }
+        }
+        let mut replayed = first;
+        for (input, at) in journal {
+            replayed.step(input, at);
+        }
+        assert_eq!(format!("{replayed:?}"), format!("{:?}", world.machine), "seed {seed}");
+    }
+}

@@ -1,0 +1,463 @@
+//! Waves, soak, gates, order and budgets, and what people say to a run.
+
+use super::*;
+use crate::deploy::{ClaimAnswer, GateAnswer};
+use crate::fleet::{
+    Budget, Gate, GateQuestion, HostOrTag, OnFailure, OrderRule, Quota, RollbackScope, RolloutNews,
+    RunOrder, Wait, WaveState,
+};
+use std::collections::VecDeque;
+
+/// Drives a machine with time, and keeps all that it told.
+struct Ride {
+    machine: Machine,
+    now: Timestamp,
+    inputs: VecDeque<Input>,
+    wake: Option<Timestamp>,
+    began: Vec<(String, Phase)>,
+    told: Vec<RunWhat>,
+    claims: Vec<(bool, String)>,
+}
+
+impl Ride {
+    fn new(names: &[&str], rollout: Rollout) -> Self {
+        Self::of(machine(names, Goal::Switch, false), rollout)
+    }
+
+    fn of(mut machine: Machine, rollout: Rollout) -> Self {
+        machine.setup.parallel = 10;
+        machine.setup.rollout = rollout;
+        Self {
+            machine,
+            now: Timestamp::UNIX_EPOCH,
+            inputs: VecDeque::from([Input::Begin]),
+            wake: None,
+            began: Vec::new(),
+            told: Vec::new(),
+            claims: Vec::new(),
+        }
+    }
+
+    /// Goes on until nothing happens any more but by time or by somebody; `react` says how a phase
+    /// ends, `gate` what a gate says.
+    fn go(
+        &mut self,
+        react: &mut dyn FnMut(&str, Phase) -> Result<Report, Failure>,
+        gate: &mut dyn FnMut(&str) -> GateAnswer,
+    ) {
+        while let Some(input) = self.inputs.pop_front() {
+            for command in self.machine.step(input, self.now) {
+                match command {
+                    MachineCommand::Run { host, phase, .. } => {
+                        self.began.push((host.name.clone(), phase));
+                        let result = react(&host.name, phase);
+                        self.inputs.push_back(Input::Done { host: host.name, phase, result });
+                    }
+                    MachineCommand::Ask { wave, gate: asked, .. } => {
+                        let answer = gate(&asked.name);
+                        self.inputs.push_back(Input::Gated { wave, gate: asked.name, answer });
+                    }
+                    MachineCommand::Claim { host, .. } => {
+                        self.claims.push((true, host.clone()));
+                        let answer = ClaimAnswer::Held;
+                        self.inputs.push_back(Input::Claimed { host, answer });
+                    }
+                    MachineCommand::Release { host } => self.claims.push((false, host)),
+                    MachineCommand::WakeAt(at) => self.wake = Some(at),
+                    MachineCommand::Tell(what) => self.told.push(what),
+                    MachineCommand::Stop { .. }
+                    | MachineCommand::Abort { .. }
+                    | MachineCommand::Finish => {}
+                }
+            }
+        }
+    }
+
+    /// Goes on to the end, with time.
+    fn finish(
+        &mut self,
+        react: &mut dyn FnMut(&str, Phase) -> Result<Report, Failure>,
+        gate: &mut dyn FnMut(&str) -> GateAnswer,
+    ) {
+        self.go(react, gate);
+        for _ in 0..1000 {
+            let Some(at) = self.wake.take() else { return };
+            self.now = self.now.max(at);
+            self.inputs.push_back(Input::Wake);
+            self.go(react, gate);
+        }
+    }
+
+    fn outcome(&self, host: &str) -> Outcome {
+        self.machine.outcomes().into_iter().find(|(name, _)| name == host).unwrap().1
+    }
+
+    fn began(&self, host: &str, phase: Phase) -> Option<usize> {
+        self.began.iter().position(|it| *it == (host.to_owned(), phase))
+    }
+
+    fn error(&self, host: &str) -> String {
+        let results = self.told.iter().rev().filter_map(|what| match what {
+            RunWhat::Result { host: of, result } if of == host => result.told(),
+            _ => None,
+        });
+        results.into_iter().next().unwrap_or_default()
+    }
+
+    fn say(&mut self, order: RunOrder) {
+        self.inputs.push_back(Input::Order(order));
+    }
+
+    fn refusals(&self) -> Vec<String> {
+        let refused = self.told.iter().filter_map(|what| match what {
+            RunWhat::Rollout(RolloutNews::Order { refused, .. }) => refused.clone(),
+            _ => None,
+        });
+        refused.collect()
+    }
+}
+
+fn well(_: &str, phase: Phase) -> Result<Report, Failure> {
+    Ok(good(phase, Goal::Switch))
+}
+
+fn passes(_: &str) -> GateAnswer {
+    GateAnswer::Passed
+}
+
+/// The host goes back since its activation failed.
+fn rolls_back(phase: Phase) -> Result<Report, Failure> {
+    match phase {
+        Phase::Activate => Ok(Report::Activated(Activation::Decided(Ending {
+            outcome: Outcome::RolledBack,
+            reason: Some(Reason::new(Code::ActivationFailed, "its activation exited with 1")),
+        }))),
+        phase => Ok(good(phase, Goal::Switch)),
+    }
+}
+
+const FOUR: [&str; 4] = ["razer", "samsung", "p510", "heron"];
+
+#[test]
+fn a_canary_goes_alone_and_has_to_stay_well_before_the_others_begin() {
+    let mut ride =
+        Ride::new(&FOUR, Rollout { soak: Duration::from_secs(60), ..Rollout::default() });
+    ride.go(&mut well, &mut passes);
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
+    assert_eq!(ride.began("samsung", Phase::Fetch), None);
+    let waits = &ride.machine.hosts[1].waits_for;
+    let until = Timestamp::from_second(60).unwrap();
+    assert_eq!(*waits, Some(Wait::Soak { wave: 1, until }));
+    assert_eq!(ride.wake, Some(until));
+    ride.finish(&mut well, &mut passes);
+    assert!(ride.machine.outcomes().iter().all(|(_, outcome)| *outcome == Outcome::Switched));
+    assert_eq!(ride.now, until, "the last wave does not soak");
+}
+
+#[test]
+fn a_canary_that_fails_leaves_the_rest_untouched_and_says_why() {
+    let mut ride = Ride::new(&FOUR, Rollout::default());
+    let mut react = |host: &str, phase| {
+        if host == "razer" { rolls_back(phase) } else { well(host, phase) }
+    };
+    ride.finish(&mut react, &mut passes);
+    assert_eq!(ride.outcome("razer"), Outcome::RolledBack);
+    for host in &FOUR[1..] {
+        assert_eq!(ride.outcome(host), Outcome::Skipped);
+        assert_eq!(ride.began(host, Phase::Fetch), None);
+        let error = ride.error(host);
+        assert!(error.contains("razer failed in wave 1 (its activation exited with 1)"), "{error}");
+        assert!(error.ends_with("[rollout-halted]"), "{error}");
+    }
+    let headline = ride.told.iter().find_map(|what| match what {
+        RunWhat::Summary { findings, .. } => Some(findings.clone()),
+        _ => None,
+    });
+    assert_eq!(headline.unwrap()[0].code, Code::ActivationFailed);
+}
+
+#[test]
+fn a_build_that_fails_holds_no_host_of_its_own_wave_up() {
+    let mut ride = Ride::new(&["razer", "samsung"], Rollout::default());
+    let mut react = |host: &str, phase| match (host, phase) {
+        ("razer", Phase::Build) => Err(Failure::failed(Code::BuildFailed, "no")),
+        _ => well(host, phase),
+    };
+    ride.finish(&mut react, &mut passes);
+    assert_eq!(ride.outcome("razer"), Outcome::Failed);
+    assert_eq!(ride.outcome("samsung"), Outcome::Switched);
+}
+
+#[test]
+fn max_failed_is_judged_on_the_wave_as_it_began() {
+    let names: Vec<String> = (0..10).map(|number| format!("h{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let rollout = Rollout {
+        canary: 0,
+        canary_is_written: true,
+        max_failed: Quota::Percent(20),
+        ..Rollout::default()
+    };
+    let mut ride = Ride::new(&names, rollout);
+    ride.machine.setup.parallel = 1;
+    // The first two fail: of eight that are left, that would be more than a fifth.
+    let mut react = |host: &str, phase| {
+        if ["h0", "h1"].contains(&host) { rolls_back(phase) } else { well(host, phase) }
+    };
+    ride.finish(&mut react, &mut passes);
+    assert_eq!(ride.outcome("h9"), Outcome::Switched);
+    let mut third = Ride::new(&names, ride.machine.setup.rollout.clone());
+    third.machine.setup.parallel = 1;
+    let mut react = |host: &str, phase| {
+        if ["h0", "h1", "h2"].contains(&host) { rolls_back(phase) } else { well(host, phase) }
+    };
+    third.finish(&mut react, &mut passes);
+    assert_eq!(third.outcome("h3"), Outcome::Skipped);
+    assert!(
+        third.error("h3").contains("more than max_failed = 20% allows"),
+        "{}",
+        third.error("h3")
+    );
+}
+
+#[test]
+fn what_was_confirmed_before_skips_canary_and_soak() {
+    let mut ride = Ride::new(&FOUR, Rollout::default());
+    let mut react = |_: &str, phase| match phase {
+        Phase::Preflight => Ok(Report::Preflight(Preflight {
+            running: Some(path(OLD)),
+            profile: Some(path(OLD)),
+            confirmed: vec![path(OLD), path(NEW)],
+            ..Preflight::default()
+        })),
+        phase => well("", phase),
+    };
+    ride.finish(&mut react, &mut passes);
+    assert_eq!(ride.now, Timestamp::UNIX_EPOCH);
+    assert!(ride.machine.outcomes().iter().all(|(_, outcome)| *outcome == Outcome::Switched));
+    assert!(ride.began("heron", Phase::Acknowledge).is_some(), "contact is proven all the same");
+}
+
+#[test]
+fn an_order_lets_a_host_wait_and_says_why() {
+    let order = vec![OrderRule {
+        who: HostOrTag::Host("razer".to_owned()),
+        after: HostOrTag::Host("samsung".to_owned()),
+        reason: "samsung has the database".to_owned(),
+    }];
+    let mut ride = Ride::new(&["razer", "samsung"], Rollout { order, ..Rollout::default() });
+    ride.finish(&mut well, &mut passes);
+    let begins = ride.began("razer", Phase::Fetch).unwrap();
+    assert!(begins > ride.began("samsung", Phase::Persist).unwrap());
+    let said = ride.told.iter().find_map(|what| match what {
+        RunWhat::Waiting { host, reason: Some(reason), .. } if host == "razer" => Some(reason),
+        _ => None,
+    });
+    assert_eq!(said.unwrap(), "samsung to be done: samsung has the database");
+}
+
+fn gate(name: &str) -> Gate {
+    Gate {
+        name: name.to_owned(),
+        asks: GateQuestion::Url("http://x".to_owned()),
+        delay: Duration::ZERO,
+        interval: Duration::from_secs(10),
+        successes_in_a_row: 1,
+        failures: 0,
+        limit: Duration::from_secs(5),
+    }
+}
+
+fn gated(on_failure: OnFailure) -> Rollout {
+    let (gates, soak) = (vec![gate("site")], Duration::ZERO);
+    Rollout { gates, soak, on_failure, ..Rollout::default() }
+}
+
+#[test]
+fn a_gate_that_could_not_be_asked_pauses_and_asks_and_never_passes() {
+    let mut ride = Ride::new(&FOUR, gated(OnFailure::Halt));
+    let mut away = |_: &str| GateAnswer::NotMade("no route".to_owned());
+    ride.finish(&mut well, &mut away);
+    assert!(!ride.machine.is_finished());
+    assert_eq!(ride.began("samsung", Phase::Fetch), None);
+    let expected = Wait::Decision { wave: 1, why: "site: no route".to_owned() };
+    assert_eq!(ride.machine.hosts[1].waits_for, Some(expected));
+    // Asked again, it still cannot be made.
+    ride.say(RunOrder::Resume);
+    ride.finish(&mut well, &mut away);
+    assert!(!ride.machine.is_finished());
+    ride.say(RunOrder::Accept);
+    ride.finish(&mut well, &mut passes);
+    assert!(ride.machine.is_finished());
+    assert_eq!(ride.outcome("heron"), Outcome::Switched);
+    let asked = ride.told.iter().any(|what| {
+        matches!(what, RunWhat::Rollout(RolloutNews::Wave { state: WaveState::Asks, .. }))
+    });
+    assert!(asked);
+}
+
+#[test]
+fn a_gate_that_fails_takes_the_run_back_where_that_is_wanted() {
+    let mut ride = Ride::new(&FOUR, gated(OnFailure::Rollback));
+    let mut fails = |_: &str| GateAnswer::Failed("status 503".to_owned());
+    let mut react = |host: &str, phase| match phase {
+        // By then it runs the new system.
+        Phase::Preflight if host == "razer" => Ok(Report::Preflight(Preflight {
+            running: Some(path(if phase == Phase::Preflight { OLD } else { NEW })),
+            profile: Some(path(OLD)),
+            ..Preflight::default()
+        })),
+        phase => well(host, phase),
+    };
+    ride.finish(&mut react, &mut fails);
+    assert_eq!(ride.outcome("razer"), Outcome::RolledBack);
+    assert_eq!(ride.outcome("samsung"), Outcome::Skipped);
+    let error = ride.error("razer");
+    assert!(error.contains("gate site failed after wave 1: status 503"), "{error}");
+}
+
+#[test]
+fn a_host_goes_back_by_a_deploy_of_its_own_and_its_first_error_stays_first() {
+    let mut ride = Ride::new(&["razer", "samsung"], Rollout::default());
+    // Samsung waits in its fetch until razer is done and the run is rolled back.
+    let mut hold = |host: &str, phase| {
+        if (host, phase) == ("razer", Phase::Preflight) {
+            return Ok(Report::Preflight(Preflight {
+                running: Some(path(OLD)),
+                profile: Some(path(OLD)),
+                ..Preflight::default()
+            }));
+        }
+        well(host, phase)
+    };
+    ride.machine.setup.parallel = 1;
+    while ride.machine.outcomes().is_empty() {
+        let Some(input) = ride.inputs.pop_front() else { break };
+        ride.inputs.push_front(input);
+        step_once(&mut ride, &mut hold);
+    }
+    ride.say(RunOrder::Rollback { scope: RollbackScope::Run });
+    let mut back = |host: &str, phase| match phase {
+        Phase::Preflight => Ok(Report::Preflight(Preflight {
+            running: Some(path(NEW)),
+            profile: Some(path(NEW)),
+            ..Preflight::default()
+        })),
+        Phase::Activate if host == "razer" => rolls_back(phase),
+        phase => well(host, phase),
+    };
+    ride.finish(&mut back, &mut passes);
+    let phases: Vec<Phase> =
+        ride.began.iter().filter(|(name, _)| name == "razer").map(|(_, phase)| *phase).collect();
+    let again = phases.iter().rposition(|phase| *phase == Phase::Preflight).unwrap();
+    assert_eq!(phases[again..], [Phase::Preflight, Phase::Diff, Phase::Activate]);
+    assert_eq!(ride.outcome("razer"), Outcome::Degraded, "it still has the new system");
+    let error = ride.error("razer");
+    let (first, second) = (error.find("rolled it back"), error.find("exited with 1"));
+    assert!(first.is_some() && first < second, "{error}");
+}
+
+/// Takes one input.
+fn step_once(ride: &mut Ride, react: &mut dyn FnMut(&str, Phase) -> Result<Report, Failure>) {
+    let rest = ride.inputs.split_off(1.min(ride.inputs.len()));
+    let before = std::mem::replace(&mut ride.inputs, VecDeque::new());
+    for input in before {
+        for command in ride.machine.step(input, ride.now) {
+            match command {
+                MachineCommand::Run { host, phase, .. } => {
+                    ride.began.push((host.name.clone(), phase));
+                    let result = react(&host.name, phase);
+                    ride.inputs.push_back(Input::Done { host: host.name, phase, result });
+                }
+                MachineCommand::Tell(what) => ride.told.push(what),
+                _ => {}
+            }
+        }
+    }
+    let new = std::mem::replace(&mut ride.inputs, rest);
+    ride.inputs.extend(new);
+}
+
+#[test]
+fn a_paused_run_begins_nothing_and_says_so() {
+    let mut ride = Ride::new(&["razer"], Rollout::default());
+    ride.say(RunOrder::Pause);
+    ride.finish(&mut well, &mut passes);
+    assert_eq!(phases(&ride, "razer"), [Phase::Preflight], "what runs goes on");
+    assert_eq!(ride.machine.hosts[0].waits_for, Some(Wait::Paused));
+    ride.say(RunOrder::Resume);
+    ride.finish(&mut well, &mut passes);
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
+}
+
+fn phases(ride: &Ride, host: &str) -> Vec<Phase> {
+    ride.began.iter().filter(|(name, _)| name == host).map(|(_, phase)| *phase).collect()
+}
+
+#[test]
+fn a_host_is_left_out_and_tried_again_without_building_twice() {
+    let mut ride = Ride::new(&["razer", "samsung"], Rollout::default());
+    let mut fails = |host: &str, phase| match (host, phase) {
+        ("razer", Phase::Verify) => Err(Failure::failed(Code::InternalError, "the cache is down")),
+        _ => well(host, phase),
+    };
+    // Samsung is held so that the run goes on.
+    let mut held = false;
+    while !held {
+        step_once(&mut ride, &mut fails);
+        held = !ride.machine.outcomes().is_empty();
+    }
+    assert_eq!(ride.outcome("razer"), Outcome::Failed);
+    ride.say(RunOrder::Retry { host: "razer".to_owned() });
+    ride.say(RunOrder::Skip { host: "heron".to_owned() });
+    ride.finish(&mut well, &mut passes);
+    assert_eq!(ride.outcome("razer"), Outcome::Switched);
+    let built = phases(&ride, "razer").into_iter().filter(|phase| *phase == Phase::Build).count();
+    let looked = phases(&ride, "razer").into_iter().filter(|phase| *phase == Phase::Preflight);
+    assert_eq!((built, looked.count()), (1, 2));
+    assert_eq!(ride.refusals(), ["the run has no host heron"]);
+}
+
+#[test]
+fn a_budget_lets_one_host_of_a_tag_be_in_flight_and_is_given_back() {
+    let mut ride = Ride::new(&["razer", "samsung", "p510"], Rollout::default());
+    ride.machine.setup.budgets =
+        vec![Budget { name: "etcd".to_owned(), tag: "etcd".to_owned(), in_flight: 1 }];
+    for host in &mut ride.machine.hosts[..2] {
+        host.setup.tags = vec!["etcd".to_owned()];
+    }
+    ride.finish(&mut well, &mut passes);
+    let order: Vec<(bool, &str)> =
+        ride.claims.iter().map(|(taken, host)| (*taken, host.as_str())).collect();
+    assert_eq!(order, [(true, "razer"), (false, "razer"), (true, "samsung"), (false, "samsung")]);
+}
+
+#[test]
+fn a_host_that_is_away_is_deployed_when_it_wakes_with_what_was_confirmed() {
+    let mut ride = Ride::new(&["razer", "samsung"], Rollout::default());
+    ride.machine.setup.wait_offline = true;
+    let away = || {
+        let reason = Reason::new(Code::HostUnreachable, "no route");
+        Err(Failure { outcome: Outcome::Offline, reason })
+    };
+    let mut tries = 0;
+    let mut react = |host: &str, phase| match (host, phase) {
+        ("samsung", Phase::Preflight) if tries < 2 => {
+            tries += 1;
+            away()
+        }
+        _ => well(host, phase),
+    };
+    ride.finish(&mut react, &mut passes);
+    assert_eq!(ride.outcome("samsung"), Outcome::Switched);
+    let evaluated =
+        phases(&ride, "samsung").into_iter().filter(|it| *it == Phase::Evaluate).count();
+    assert_eq!(evaluated, 1, "its system is the one that this run decided");
+    let decided = ride.told.iter().any(|what| {
+        matches!(
+            what,
+            RunWhat::Rollout(RolloutNews::Decided { later_run: None, toplevel: Some(_), .. })
+        )
+    });
+    assert!(decided);
+}

@@ -1,0 +1,113 @@
+//! How a run moves over its hosts, told in sentences.
+
+use crate::fleet::{Goal, RolloutNews, WaveState, duration};
+use jiff::Timestamp;
+
+impl RolloutNews {
+    /// Says what happened in one sentence.
+    pub fn sentence(&self, now: Timestamp) -> String {
+        match self {
+            Self::Wave { wave, of, state, reason, until } => {
+                let name = format!("wave {wave} of {of}");
+                wave_sentence(&name, *state, reason.as_deref(), *until, now)
+            }
+            Self::Gate { wave, gate, passed, said } => {
+                let said = said.as_ref().map(|said| format!(": {said}")).unwrap_or_default();
+                let how = match passed {
+                    Some(true) => "passed",
+                    Some(false) => "failed",
+                    None => "could not be checked",
+                };
+                format!("gate {gate} {how} after wave {wave}{said}")
+            }
+            Self::Paused { paused: true } => {
+                "paused: no host begins anything more until the run is resumed".to_owned()
+            }
+            Self::Paused { paused: false } => "the run goes on".to_owned(),
+            Self::Halted { finding, rollback } => {
+                let then = if *rollback {
+                    "; hosts that got their new system in this run go back"
+                } else {
+                    "; no other host begins to activate"
+                };
+                format!("{}{then} [{}]", finding.cause, finding.code)
+            }
+            Self::Order { order, refused: None } => format!("the operator said: {order}"),
+            Self::Order { order, refused: Some(why) } => {
+                format!("the operator said: {order}. That is not done: {why}")
+            }
+            Self::Again { host, goal, attempt, reason } => match goal {
+                Goal::Rollback => format!("{host} goes back to its previous system: {reason}"),
+                Goal::Build | Goal::Switch | Goal::Boot | Goal::Test | Goal::DryActivate => {
+                    format!("{host} begins again, attempt {attempt}: {reason}")
+                }
+            },
+            Self::Decided { host, toplevel, later_run } => {
+                let system = toplevel
+                    .as_ref()
+                    .map_or("the system that its flake says now", |path| path.as_str());
+                match later_run {
+                    Some(run) => format!(
+                        "{host} is back and gets {system}, which was confirmed for it in run {run} after this run began"
+                    ),
+                    None => format!("{host} is back and gets {system}, as this run decided"),
+                }
+            }
+        }
+    }
+}
+
+/// Says how a wave stands.
+fn wave_sentence(
+    name: &str,
+    state: WaveState,
+    reason: Option<&str>,
+    until: Option<Timestamp>,
+    now: Timestamp,
+) -> String {
+    let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    match state {
+        WaveState::Began => format!("{name} begins{why}"),
+        WaveState::Watched => match until.filter(|until| *until > now) {
+            Some(until) => {
+                let left = until.duration_since(now).try_into().unwrap_or_default();
+                format!("{name} is done and has to stay well for {}{why}", duration(left))
+            }
+            None => format!("{name} is done, its gates are checked{why}"),
+        },
+        WaveState::Asks => format!("{name} waits for a decision{why}"),
+        WaveState::Passed => format!("{name} holds{why}"),
+        WaveState::Failed => format!("{name} did not hold{why}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wave_says_how_long_it_has_to_stay_well() {
+        let news = RolloutNews::Wave {
+            wave: 1,
+            of: 3,
+            state: WaveState::Watched,
+            reason: None,
+            until: Timestamp::from_second(60).ok(),
+        };
+        assert_eq!(
+            news.sentence(Timestamp::UNIX_EPOCH),
+            "wave 1 of 3 is done and has to stay well for 1 min 00 s"
+        );
+    }
+
+    #[test]
+    fn what_is_not_done_says_why() {
+        let order = crate::fleet::RunOrder::Pause;
+        let refused = Some("the run is stopped".to_owned());
+        let news = RolloutNews::Order { order, refused };
+        assert_eq!(
+            news.sentence(Timestamp::UNIX_EPOCH),
+            "the operator said: pause. That is not done: the run is stopped"
+        );
+    }
+}

@@ -224,7 +224,7 @@ pub struct Ending {
 #[serde(rename_all = "kebab-case")]
 pub enum Report {
     /// Preflight.
-    Preflight(Preflight),
+    Preflight(Box<Preflight>),
     /// Evaluate.
     Evaluated {
         /// The derivation.

@@ -24,6 +24,7 @@ impl fmt::Display for RunId {
 }
 
 /// Something that was measured or that happened.
+#[expect(clippy::large_enum_variant, reason = "nearly all events are those of a run")]
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Event {

@@ -320,9 +320,8 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         | Command::TakeWaveBack
         | Command::TakeRunBack => crate::dash::update::order(model, command).is_some(),
         Command::Cancel => model.shown_run().is_some_and(|run| run.is_active() && !run.stopping),
-        Command::Commands | Command::Reattach => {
-            model.shown_host_run().is_some_and(|host| !host.commands.is_empty())
-        }
+        Command::Reattach => model.shown_run().is_some_and(|run| run.can_go_on),
+        Command::Commands => model.shown_host_run().is_some_and(|host| !host.commands.is_empty()),
         Command::Log if model.screen == Screen::Fleet => model.selected().is_some(),
         Command::Log | Command::Follow | Command::Wrap | Command::LogFile => {
             model.shown_host_run().is_some()

@@ -72,10 +72,13 @@ impl HostClaim {
     async fn claim_and_keep(&self, tell: mpsc::Sender<ClaimAnswer>) {
         self.shared.note_use(&self.host);
         let answer = self.claim(&tell).await;
-        let held = answer == ClaimAnswer::Held;
+        let is_held = answer == ClaimAnswer::Held;
         // The run's loop outlives every claim.
         drop(tell.send(answer).await);
-        while held {
+        if !is_held {
+            return;
+        }
+        loop {
             tokio::time::sleep(RENEW).await;
             drop(self.own("renew").await);
         }
@@ -240,6 +243,7 @@ mod tests {
     use super::*;
     use crate::remote::Trouble;
 
+    #[expect(clippy::unnecessary_wraps, reason = "as a host answers")]
     fn said(stdout: &str) -> Result<Output, RemoteError> {
         Ok(Output { stdout: stdout.to_owned(), ..Output::default() })
     }

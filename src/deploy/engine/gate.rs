@@ -187,6 +187,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    #[expect(clippy::unnecessary_wraps, reason = "as a host answers")]
     fn output(stdout: &str) -> Result<Output, RemoteError> {
         Ok(Output { stdout: stdout.to_owned(), ..Output::default() })
     }

@@ -67,7 +67,7 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     if step.known.was_away {
         found.newest = (step.shared.newest)(&step.host.name);
     }
-    Ok(Report::Preflight(found))
+    Ok(Report::Preflight(Box::new(found)))
 }
 
 /// Checks that the host asks the tier that it shall pull from and trusts its key: else a build would

@@ -176,17 +176,16 @@ async fn look(step: &Step, builder: &str) -> Result<PushWay, Failure> {
     }
     let mut notes = judge_signing(name, builder, own.key.as_ref(), &target.settings)?;
     let known = target.known_hosts();
-    let (reached, lent) = match own.reached {
-        Some(reached) => (reached, None),
-        None => {
-            let reached = with_lent_agent(step, builder, &own, &script(&known)).await?;
-            let text = format!(
-                "{builder} cannot log in to {name} by itself, so your agent is lent to it for the copy: the copy ends \
-                 when this connection does"
-            );
-            notes.push(Reason::new(Code::PushInSession, text));
-            (reached, Some(known))
-        }
+    let (reached, lent) = if let Some(reached) = own.reached {
+        (reached, None)
+    } else {
+        let reached = with_lent_agent(step, builder, &own, &script(&known)).await?;
+        let text = format!(
+            "{builder} cannot log in to {name} by itself, so your agent is lent to it for the copy: the copy ends \
+             when this connection does"
+        );
+        notes.push(Reason::new(Code::PushInSession, text));
+        (reached, Some(known))
     };
     let Some(address) = addresses.get(reached) else {
         return Err(Failure::failed(Code::InternalError, format!("{name}: no such address")));

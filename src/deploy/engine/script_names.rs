@@ -8,7 +8,16 @@ macro_rules! named {
 }
 
 /// The scripts of the phases.
-const OF_PHASES: &[(&str, &str)] = &named!["../scripts/": "account.sh", "acknowledge.sh", "build.sh", "check.sh", "closure-size.sh", "compare.sh", "diff.sh", "discard.sh", "evaluate.sh", "evaluator.sh", "fetch.sh", "holds.sh", "hook.sh", "keep.sh", "preflight.sh", "push-target.sh", "push-way.sh", "push.sh", "reboot.sh", "recover.sh", "restarted.sh", "room.sh", "root-drv.sh", "root.sh", "sign.sh", "supervise-back.sh", "supervise-persist.sh", "supervise-superseded.sh", "supervise-switch.sh", "supervise.sh", "systems.sh", "tidy.sh", "unpack.sh", "unroot.sh", "verify.sh", "word.sh"];
+const OF_PHASES: &[(&str, &str)] = &named![
+    "../scripts/":
+    "account.sh", "acknowledge.sh", "budget.sh", "build.sh", "check.sh", "closure-size.sh",
+    "compare.sh", "diff.sh", "discard.sh", "evaluate.sh", "evaluator.sh", "fetch.sh", "gate.sh",
+    "holds.sh", "hook.sh", "keep.sh", "preflight.sh", "push-target.sh", "push-way.sh",
+    "push.sh", "reboot.sh", "recover.sh", "restarted.sh", "room.sh", "root-drv.sh", "root.sh",
+    "sign.sh", "supervise-back.sh", "supervise-persist.sh", "supervise-superseded.sh",
+    "supervise-switch.sh", "supervise.sh", "systems.sh", "tidy.sh", "unpack.sh", "unroot.sh",
+    "verify.sh", "well.sh", "word.sh"
+];
 
 /// The scripts of jobs.
 const OF_JOBS: &[(&str, &str)] = &named!["../../remote/scripts/": "follow-job.sh", "follow.sh", "results.sh", "start.sh", "stop.sh", "units.sh"];

@@ -62,6 +62,9 @@ pub struct Untold {
     pub what: RunWhat,
 }
 
+/// A gate that is asked, and the hosts about which, each with what is known of it.
+pub(super) type AskedGate = (Gate, Vec<(String, RunFacts)>);
+
 /// The state of a run as its journal tells it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Replayed {
@@ -88,7 +91,7 @@ pub struct Replayed {
     /// The plan that waits for an answer.
     pub waiting_plan: Option<Plan>,
     /// The gates that are asked, by wave and name, and about which hosts.
-    pub asks: BTreeMap<(usize, String), (Gate, Vec<(String, RunFacts)>)>,
+    pub asks: BTreeMap<(usize, String), AskedGate>,
     /// The hosts that have or claim places in budgets, and in which.
     pub claims: BTreeMap<String, Vec<String>>,
     /// When the machine wants to be woken.

@@ -64,7 +64,7 @@ fn found(phase: Phase, goal: Goal, byte: u8) -> Result<Report, Failure> {
         return Err(Failure { outcome, reason: Reason::new(Code::HostUnreachable, "it broke") });
     }
     Ok(match phase {
-        Phase::Preflight => Report::Preflight(Preflight {
+        Phase::Preflight => Report::Preflight(Box::new(Preflight {
             running: Some(path(if byte.is_multiple_of(19) { NEW } else { OLD })),
             profile: Some(path(if byte.is_multiple_of(19) { NEW } else { OLD })),
             booted: None,
@@ -76,7 +76,7 @@ fn found(phase: Phase, goal: Goal, byte: u8) -> Result<Report, Failure> {
             chosen: None,
             notes: vec![Reason::new(Code::DiskLow, "little room")],
             ..Preflight::default()
-        }),
+        })),
         Phase::Evaluate => Report::Evaluated { drv: format!("{NEW}.drv"), toplevel: path(NEW) },
         Phase::Compare => Report::Compared { to_build: Some(3), to_download: None, changes: None },
         Phase::Build => Report::Built { built: 3, substituted: BTreeMap::new() },

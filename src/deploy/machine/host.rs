@@ -183,7 +183,7 @@ impl HostProgress {
                 if let Some(chosen) = &preflight.chosen {
                     self.setup.route = chosen.route.clone();
                 }
-                self.known.preflight = preflight;
+                self.known.preflight = *preflight;
             }
             Report::Evaluated { drv, toplevel } => {
                 self.known.drv = Some(drv);
@@ -206,7 +206,9 @@ impl HostProgress {
                 self.known.blemish = remarks.blemish();
                 self.known.remarks = remarks;
             }
-            Report::Activated(Activation::Decided(ending)) => return Some(ending),
+            Report::Activated(Activation::Decided(ending)) | Report::Rebooted(ending) => {
+                return Some(ending);
+            }
             Report::Checked { new_failed_units, broken } => {
                 if !new_failed_units.is_empty() {
                     let units = new_failed_units.join(", ");
@@ -226,7 +228,6 @@ impl HostProgress {
                 self.known.abort.get_or_insert(Reason::new(Code::AddressLost, why));
             }
             Report::Persisted(ending) => return Some(self.judge(ending)),
-            Report::Rebooted(ending) => return Some(ending),
             Report::Done => {}
         }
         None

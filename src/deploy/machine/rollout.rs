@@ -288,7 +288,7 @@ impl Machine {
             }
             self.begin_wave(number, out);
             if let Some(why) = self.too_many_failed(number) {
-                self.break_wave(number, why, now, out);
+                self.break_wave(number, &why, now, out);
                 return;
             }
             let over = self.waves[number].hosts.iter().all(|host| self.hosts[*host].is_over());
@@ -337,7 +337,8 @@ impl Machine {
             }
             WatchState::Failed { gate, why } => {
                 let text = format!("gate {gate} failed after wave {}: {why}", number + 1);
-                self.break_wave(number, Reason::new(Code::GateFailed, text), now, out);
+                let why = Reason::new(Code::GateFailed, text);
+                self.break_wave(number, &why, now, out);
                 false
             }
             WatchState::Passed => {
@@ -452,7 +453,7 @@ impl Machine {
     fn break_wave(
         &mut self,
         number: usize,
-        why: Reason,
+        why: &Reason,
         now: Timestamp,
         out: &mut Vec<MachineCommand>,
     ) {
@@ -463,7 +464,7 @@ impl Machine {
         let back = self.setup.rollout.on_failure == OnFailure::Rollback;
         self.halt(why.clone(), back, now, out);
         if back {
-            self.take_back(RollbackScope::Run, &why, now, out);
+            self.take_back(RollbackScope::Run, why, now, out);
         }
     }
 

@@ -58,11 +58,11 @@ fn machine(names: &[&str], goal: Goal, asks: bool) -> Machine {
 /// Returns what a phase finds when all goes well.
 fn good(phase: Phase, goal: Goal) -> Report {
     match phase {
-        Phase::Preflight => Report::Preflight(Preflight {
+        Phase::Preflight => Report::Preflight(Box::new(Preflight {
             running: Some(path(OLD)),
             profile: Some(path(OLD)),
             ..Preflight::default()
-        }),
+        })),
         Phase::Evaluate => Report::Evaluated { drv: format!("{NEW}.drv"), toplevel: path(NEW) },
         Phase::Compare => {
             Report::Compared { to_build: Some(3), to_download: Some(1), changes: None }
@@ -230,10 +230,10 @@ fn the_plan_says_what_preflight_noted_as_findings() {
             match command {
                 MachineCommand::Run { host, phase, .. } => {
                     let report = match phase {
-                        Phase::Preflight => Report::Preflight(Preflight {
+                        Phase::Preflight => Report::Preflight(Box::new(Preflight {
                             notes: vec![note.clone()],
                             ..Preflight::default()
-                        }),
+                        })),
                         phase => good(phase, Goal::Switch),
                     };
                     inputs.push(Input::Done { host: host.name, phase, result: Ok(report) });
@@ -259,11 +259,11 @@ fn the_plan_says_what_preflight_noted_as_findings() {
 fn a_running_system_that_would_not_boot_is_not_unchanged() {
     let mut machine = machine(&["samsung"], Goal::Switch, false);
     let react = |_: &str, phase| match phase {
-        Phase::Preflight => Ok(Report::Preflight(Preflight {
+        Phase::Preflight => Ok(Report::Preflight(Box::new(Preflight {
             running: Some(path(NEW)),
             profile: Some(path(OLD)),
             ..Preflight::default()
-        })),
+        }))),
         phase => Ok(good(phase, Goal::Switch)),
     };
     let story = drive(&mut machine, react, |_| None);
@@ -469,15 +469,16 @@ fn samsung_with(goal: Goal, change: impl Fn(&mut HostSetup)) -> Machine {
     Machine::new(setup, None, Timestamp::UNIX_EPOCH)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as a setup holds it")]
 fn given(place: GivenPlace) -> Option<GivenSystem> {
     Some(GivenSystem { toplevel: path(NEW), generation: None, place })
 }
 
 #[test]
 fn a_rollback_goes_through_everything_that_watches_and_nothing_that_builds() {
+    use Phase::{Acknowledge, Activate, Check, Compare, Diff, Persist, Preflight, Settle};
     let mut machine = samsung_with(Goal::Rollback, |setup| setup.given = given(GivenPlace::Kept));
     let story = drive(&mut machine, |_, phase| Ok(good(phase, Goal::Rollback)), |_| None);
-    use Phase::{Acknowledge, Activate, Check, Compare, Diff, Persist, Preflight, Settle};
     assert_eq!(
         phases_of(&story, "samsung"),
         [Preflight, Compare, Diff, Activate, Acknowledge, Check, Settle, Persist]

@@ -25,7 +25,7 @@ pub fn package_lines(changes: &SystemChanges) -> Vec<String> {
     let versions_width = widest(PackageChange::versions).min(60);
     let line = |change: &PackageChange| {
         let size = match (change.kind, change.bytes) {
-            (_, None) | (_, Some(0)) => String::new(),
+            (_, None | Some(0)) => String::new(),
             (_, Some(growth)) => signed_bytes(growth),
         };
         let (kind, name, versions) = (change.kind.word(), &change.name, change.versions());

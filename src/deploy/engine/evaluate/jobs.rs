@@ -114,7 +114,9 @@ async fn run(step: &Step, evaluating: &Evaluating, here: bool, together: Vec<Wai
     match &place {
         Place::Here(_) => {
             let ran = Program::new(&args[0], &args[1..]).limit(LIMIT).run().await;
-            ran.iter().for_each(|output| output.stdout.lines().for_each(&mut give));
+            if let Ok(output) = &ran {
+                output.stdout.lines().for_each(&mut give);
+            }
         }
         Place::There { host, .. } => {
             let mut script = Script::new(EVALUATE).limit(LIMIT);

@@ -45,7 +45,7 @@ fn system(host: &str) -> StorePath {
 
 /// Makes a run at random.
 fn random_machine(dice: &mut Dice) -> Machine {
-    let names = &NAMES[..1 + dice.below(NAMES.len())];
+    let names = &NAMES[..=dice.below(NAMES.len())];
     let goals =
         [Goal::Switch, Goal::Switch, Goal::Switch, Goal::Boot, Goal::Test, Goal::DryActivate];
     let goal = goals[dice.below(goals.len())];
@@ -382,12 +382,12 @@ impl World {
             Phase::Preflight => {
                 let running = if back { system(&host.name) } else { path(OLD) };
                 let confirmed = if rare == 10 { vec![system(&host.name)] } else { Vec::new() };
-                Report::Preflight(Preflight {
+                Report::Preflight(Box::new(Preflight {
                     running: Some(running.clone()),
                     profile: Some(running),
                     confirmed,
                     ..Preflight::default()
-                })
+                }))
             }
             Phase::Persist => {
                 // Whoever was told to go back does.

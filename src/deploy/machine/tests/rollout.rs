@@ -117,6 +117,7 @@ impl Ride {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as a phase answers")]
 fn well(_: &str, phase: Phase) -> Result<Report, Failure> {
     Ok(good(phase, Goal::Switch))
 }
@@ -126,6 +127,7 @@ fn passes(_: &str) -> GateAnswer {
 }
 
 /// The host goes back since its activation failed.
+#[expect(clippy::unnecessary_wraps, reason = "as a phase answers")]
 fn rolls_back(phase: Phase) -> Result<Report, Failure> {
     match phase {
         Phase::Activate => Ok(Report::Activated(Activation::Decided(Ending {
@@ -224,12 +226,12 @@ fn max_failed_is_judged_on_the_wave_as_it_began() {
 fn what_was_confirmed_before_skips_canary_and_soak() {
     let mut ride = Ride::new(&FOUR, Rollout::default());
     let mut react = |_: &str, phase| match phase {
-        Phase::Preflight => Ok(Report::Preflight(Preflight {
+        Phase::Preflight => Ok(Report::Preflight(Box::new(Preflight {
             running: Some(path(OLD)),
             profile: Some(path(OLD)),
             confirmed: vec![path(OLD), path(NEW)],
             ..Preflight::default()
-        })),
+        }))),
         phase => well("", phase),
     };
     ride.finish(&mut react, &mut passes);
@@ -270,7 +272,7 @@ fn gate(name: &str) -> Gate {
 
 fn gated(on_failure: OnFailure) -> Rollout {
     let (gates, soak) = (vec![gate("site")], Duration::ZERO);
-    Rollout { gates, soak, on_failure, ..Rollout::default() }
+    Rollout { soak, gates, on_failure, ..Rollout::default() }
 }
 
 #[test]
@@ -302,11 +304,11 @@ fn a_gate_that_fails_takes_the_run_back_where_that_is_wanted() {
     let mut fails = |_: &str| GateAnswer::Failed("status 503".to_owned());
     let mut react = |host: &str, phase| match phase {
         // By then it runs the new system.
-        Phase::Preflight if host == "razer" => Ok(Report::Preflight(Preflight {
+        Phase::Preflight if host == "razer" => Ok(Report::Preflight(Box::new(Preflight {
             running: Some(path(if phase == Phase::Preflight { OLD } else { NEW })),
             profile: Some(path(OLD)),
             ..Preflight::default()
-        })),
+        }))),
         phase => well(host, phase),
     };
     ride.finish(&mut react, &mut fails);
@@ -322,11 +324,11 @@ fn a_host_goes_back_by_a_deploy_of_its_own_and_its_first_error_stays_first() {
     // Samsung waits in its fetch until razer is done and the run is rolled back.
     let mut hold = |host: &str, phase| {
         if (host, phase) == ("razer", Phase::Preflight) {
-            return Ok(Report::Preflight(Preflight {
+            return Ok(Report::Preflight(Box::new(Preflight {
                 running: Some(path(OLD)),
                 profile: Some(path(OLD)),
                 ..Preflight::default()
-            }));
+            })));
         }
         well(host, phase)
     };
@@ -338,11 +340,11 @@ fn a_host_goes_back_by_a_deploy_of_its_own_and_its_first_error_stays_first() {
     }
     ride.say(RunOrder::Rollback { scope: RollbackScope::Run });
     let mut back = |host: &str, phase| match phase {
-        Phase::Preflight => Ok(Report::Preflight(Preflight {
+        Phase::Preflight => Ok(Report::Preflight(Box::new(Preflight {
             running: Some(path(NEW)),
             profile: Some(path(NEW)),
             ..Preflight::default()
-        })),
+        }))),
         Phase::Activate if host == "razer" => rolls_back(phase),
         phase => well(host, phase),
     };
@@ -350,7 +352,8 @@ fn a_host_goes_back_by_a_deploy_of_its_own_and_its_first_error_stays_first() {
     let phases: Vec<Phase> =
         ride.began.iter().filter(|(name, _)| name == "razer").map(|(_, phase)| *phase).collect();
     let again = phases.iter().rposition(|phase| *phase == Phase::Preflight).unwrap();
-    assert_eq!(phases[again..], [Phase::Preflight, Phase::Diff, Phase::Activate]);
+    let expected = [Phase::Preflight, Phase::Compare, Phase::Diff, Phase::Activate];
+    assert_eq!(phases[again..], expected);
     assert_eq!(ride.outcome("razer"), Outcome::Degraded, "it still has the new system");
     let error = ride.error("razer");
     let (first, second) = (error.find("rolled it back"), error.find("exited with 1"));
@@ -360,7 +363,7 @@ fn a_host_goes_back_by_a_deploy_of_its_own_and_its_first_error_stays_first() {
 /// Takes one input.
 fn step_once(ride: &mut Ride, react: &mut dyn FnMut(&str, Phase) -> Result<Report, Failure>) {
     let rest = ride.inputs.split_off(1.min(ride.inputs.len()));
-    let before = std::mem::replace(&mut ride.inputs, VecDeque::new());
+    let before = std::mem::take(&mut ride.inputs);
     for input in before {
         for command in ride.machine.step(input, ride.now) {
             match command {

@@ -95,14 +95,12 @@ impl Listened {
             let _gone = self.child.kill();
         }
         let code = self.child.wait().ok().and_then(|status| status.code());
-        match ended {
-            Ok(deployed) => Ok(Deployed { code, ..deployed }),
-            Err(_) => {
-                let story = self.ended.recv_timeout(Duration::from_secs(10));
-                let story = story.map(|deployed| deployed.story()).unwrap_or_default();
-                Err(format!("it had not ended {} s after the fault\n{story}", limit.as_secs()))
-            }
+        if let Ok(deployed) = ended {
+            return Ok(Deployed { code, ..deployed });
         }
+        let story = self.ended.recv_timeout(Duration::from_secs(10));
+        let story = story.map(|deployed| deployed.story()).unwrap_or_default();
+        Err(format!("it had not ended {} s after the fault\n{story}", limit.as_secs()))
     }
 }
 
@@ -149,7 +147,7 @@ fn carry_out(pair: Pair, host: &str, cell: &mut Cell) {
     }
     wait_until_quiet(host);
     let story = deployed.story();
-    cell.outcome = outcome_of(&deployed, host).to_owned();
+    outcome_of(&deployed, host).clone_into(&mut cell.outcome);
     if cell.outcome == "unknown" && is_half_persisted(host) {
         // A power cut between the profile and the boot menu: it was said that nobody knows, and the
         // next deploy puts it right before it begins.

@@ -5,23 +5,11 @@
 
 use crate::fleet::{
     Alarms, CoverageFacts, Finding, HostFacts, HostResult, NextFacts, Outcome, Phase, PhaseState,
-    Plan, Progress, RemoteCommand, RolloutNews, StoreFacts, TierFacts, UsualTimes, Wait,
+    Plan, Progress, RemoteCommand, RolloutNews, RunId, StoreFacts, TierFacts, UsualTimes, Wait,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt;
-
-/// The name of a run: a number that grows, unique on this machine.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RunId(pub String);
-
-impl fmt::Display for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
 
 /// Something that was measured or that happened.
 #[expect(clippy::large_enum_variant, reason = "nearly all events are those of a run")]

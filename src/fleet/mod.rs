@@ -49,7 +49,7 @@ pub use changes::{
 };
 pub use closure::{ClosurePath, PathAnswer, StorePath, StorePathError};
 pub use deployed::{Ancestry, DeployFacts, DeployedFrom, FlakeSource, Specialisation, commit_of};
-pub use event::{DropReason, Event, RunEvent, RunId, RunWhat};
+pub use event::{DropReason, Event, RunEvent, RunWhat};
 pub use expiry::{Validity, ValidityState};
 pub use facts::{
     Bytes, Coverage, CoverageFacts, Detail, NextCoverage, NextFacts, ServedFacts, Share,
@@ -77,8 +77,8 @@ pub use rollout::{
 pub use root_access::{Elevate, RootAccess, SudoPassword};
 pub use run::{
     GivenUpRoute, Goal, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, PlannedChanges,
-    Progress, RemoteCommand, RollbackScope, RolloutNews, Route, RunOrder, Strategy, TakenRoute,
-    UsualTimes, Wait, WaveState,
+    Progress, RemoteCommand, RollbackScope, RolloutNews, Route, RunId, RunOrder, Strategy,
+    TakenRoute, UsualTimes, Wait, WaveState,
 };
 pub use secret::Secret;
 pub use select::{SelectError, select, select_or_all};

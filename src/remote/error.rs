@@ -41,6 +41,9 @@ pub enum KeyTrouble {
     Refused,
 }
 
+/// How ssh ends its sentence where nobody listens at the port.
+const NOBODY_LISTENS: &str = "Connection refused";
+
 /// A script could not be run on a host.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{host}: {cause}; {hint}")]
@@ -53,6 +56,8 @@ pub struct RemoteError {
     pub cause: String,
     /// What to do about it.
     pub hint: String,
+    /// Whether the machine answered that nobody listens there: it is up, and its ssh server is not.
+    pub nobody_listens: bool,
 }
 
 impl RemoteError {
@@ -83,7 +88,9 @@ impl RemoteError {
             Trouble::Untrusted => "look at the file, then run `nixdash trust`".to_owned(),
             Trouble::Here => "this is a problem of this machine, not of the host".to_owned(),
         };
-        Self { host: host.to_owned(), trouble, cause: printable_line(cause), hint }
+        // ssh has one exit code for everything; this is the system's word for ECONNREFUSED.
+        let nobody_listens = trouble == Trouble::Unreachable && cause.ends_with(NOBODY_LISTENS);
+        Self { host: host.to_owned(), trouble, cause: printable_line(cause), hint, nobody_listens }
     }
 
     /// Makes the error of a host that let us in and did not make us root.

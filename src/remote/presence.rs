@@ -141,7 +141,7 @@ fn judge(error: &RemoteError) -> Presence {
     match &error.trouble {
         Trouble::Locked => Presence::WaitsForUnlock,
         Trouble::HostKey(_) => Presence::OtherHostKey,
-        Trouble::Unreachable if error.cause.contains("refused") => Presence::NoSshYet,
+        Trouble::Unreachable if error.nobody_listens => Presence::NoSshYet,
         Trouble::Unreachable | Trouble::Lost | Trouble::Slow(_) => Presence::Silent,
         Trouble::Denied | Trouble::NotRoot(_) | Trouble::Untrusted | Trouble::Here => {
             Presence::Refuses(error.cause.clone())

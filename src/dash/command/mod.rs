@@ -2,8 +2,10 @@
 //!
 //! A key does what the footer says because both read the same row.
 
+mod order;
 mod table;
 
+pub(super) use order::{order, taken_back};
 pub use table::COMMANDS;
 
 use crate::dash::key::Key;
@@ -318,7 +320,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         | Command::SkipHost
         | Command::TryHost
         | Command::TakeWaveBack
-        | Command::TakeRunBack => crate::dash::update::order(model, command).is_some(),
+        | Command::TakeRunBack => order(model, command).is_some(),
         Command::Cancel => model.shown_run().is_some_and(|run| run.is_active() && !run.stopping),
         Command::Reattach => model.shown_run().is_some_and(|run| run.can_go_on),
         Command::Commands => model.shown_host_run().is_some_and(|host| !host.commands.is_empty()),

@@ -9,7 +9,6 @@ mod order;
 mod overlay;
 mod verify;
 
-pub(super) use order::{order, taken_back};
 pub(super) use overlay::{next_protected, palette_matches};
 
 pub use fold::recall;

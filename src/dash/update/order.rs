@@ -1,66 +1,10 @@
 //! What a key says to a run: pause and resume at once, whatever changes hosts after a question.
 
-use crate::dash::command::Command;
+use crate::dash::command::{Command, order};
 use crate::dash::model::{Model, Overlay};
 use crate::dash::msg::Effect;
-use crate::dash::run_view::{HostRun, RunView};
-use crate::fleet::{Phase, RollbackScope, RunId, RunOrder};
+use crate::fleet::{RunId, RunOrder};
 use jiff::Timestamp;
-
-/// Returns what a command says to the shown run; nothing where it has nothing to say.
-pub(in crate::dash) fn order(model: &Model, command: Command) -> Option<RunOrder> {
-    let run = model.shown_run().filter(|run| run.is_active() && !run.waits && !run.stopping)?;
-    let host = model.shown_host_run();
-    match command {
-        Command::PauseRun => {
-            let stands = run.paused || run.question.is_some();
-            Some(if stands { RunOrder::Resume } else { RunOrder::Pause })
-        }
-        Command::AcceptCheck => run.question.as_ref().map(|_| RunOrder::Accept),
-        Command::SkipHost => {
-            let host = host.filter(|host| host.result.is_none() && !has_begun(host))?;
-            Some(RunOrder::Skip { host: host.host.clone() })
-        }
-        Command::TryHost => {
-            let host = host.filter(|host| {
-                host.result.as_ref().is_some_and(|result| !result.outcome.is_good())
-            })?;
-            run.halted.is_none().then(|| RunOrder::Retry { host: host.host.clone() })
-        }
-        Command::TakeWaveBack => rollback(run, RollbackScope::Wave),
-        Command::TakeRunBack => rollback(run, RollbackScope::Run),
-        _ => None,
-    }
-}
-
-/// Returns whether a host has begun to activate.
-fn has_begun(host: &HostRun) -> bool {
-    host.phases.keys().any(|phase| *phase >= Phase::Activate)
-}
-
-/// Returns the order to take hosts back, where any can be.
-fn rollback(run: &RunView, scope: RollbackScope) -> Option<RunOrder> {
-    let any = !taken_back(run, scope).is_empty() || run.hosts.iter().any(has_begun);
-    any.then_some(RunOrder::Rollback { scope })
-}
-
-/// Returns the hosts that go back: those that have their new system from this run.
-pub(in crate::dash) fn taken_back(run: &RunView, scope: RollbackScope) -> Vec<String> {
-    let wave = |host: &HostRun| {
-        let planned = run.plan.iter().flat_map(|plan| &plan.hosts);
-        planned
-            .into_iter()
-            .find(|planned| planned.host == host.host)
-            .and_then(|planned| planned.wave)
-    };
-    let fresh =
-        |host: &&HostRun| host.result.as_ref().is_some_and(|result| result.outcome.is_new_system());
-    let newest = run.hosts.iter().filter(fresh).map(wave).max();
-    let all = run.hosts.iter().filter(fresh);
-    all.filter(|host| scope == RollbackScope::Run || Some(wave(host)) == newest)
-        .map(|host| host.host.clone())
-        .collect()
-}
 
 /// Says something to the shown run, or asks first.
 pub(super) fn say(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {

@@ -8,9 +8,9 @@
 //! └─────────────────────────────────┘   └──────────────────────────────────────────┘
 //! ```
 
+use crate::dash::command::taken_back;
 use crate::dash::command::{Context, in_context};
 use crate::dash::theme::Role;
-use crate::dash::update::taken_back;
 use crate::dash::view::paint::{Paint, left, wrap};
 use crate::dash::view::popup::{Popup, buttons};
 use crate::fleet::{RollbackScope, RunId, RunOrder};

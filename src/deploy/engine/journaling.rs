@@ -30,18 +30,18 @@ pub(super) enum Survives {
 
 /// The journal of a run that is carried out. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct RunJournal(Option<Link>);
+pub struct RunJournal(Option<JournalThread>);
 
 /// The way to the thread that writes.
 #[derive(Clone)]
-struct Link {
-    wanted: Sender<Wanted>,
+struct JournalThread {
+    wanted: Sender<WantedEntry>,
     /// Whether the disk did not take an entry in time, and has taken none since.
     is_late: Arc<AtomicBool>,
 }
 
 /// An entry for the thread.
-struct Wanted {
+struct WantedEntry {
     at: Timestamp,
     entry: RunEntry,
     survives: Survives,
@@ -64,14 +64,14 @@ impl RunJournal {
         let late = Arc::clone(&is_late);
         let work = move || write(writer, &receiver, &late, &say);
         std::thread::Builder::new().name("journal".to_owned()).spawn(work)?;
-        Ok(Self(Some(Link { wanted, is_late })))
+        Ok(Self(Some(JournalThread { wanted, is_late })))
     }
 
     /// Writes an entry, and returns when it is written or the disk hangs.
     pub(super) async fn keep(&self, at: Timestamp, entry: RunEntry, survives: Survives) {
         let Some(link) = &self.0 else { return };
         let (tell_written, written) = oneshot::channel();
-        let wanted = Wanted { at, entry, survives, written: Some(tell_written) };
+        let wanted = WantedEntry { at, entry, survives, written: Some(tell_written) };
         // Without a thread nothing is written; the run goes on.
         if link.wanted.send(wanted).is_err() || link.is_late.load(Ordering::Acquire) {
             return;
@@ -85,7 +85,7 @@ impl RunJournal {
     pub(super) fn note(&self, entry: RunEntry) {
         let Some(link) = &self.0 else { return };
         let at = Timestamp::now();
-        let wanted = Wanted { at, entry, survives: Survives::Kill, written: None };
+        let wanted = WantedEntry { at, entry, survives: Survives::Kill, written: None };
         drop(link.wanted.send(wanted));
     }
 }
@@ -94,13 +94,13 @@ impl RunJournal {
 /// with the next one: a journal has no gaps.
 fn write(
     mut writer: JournalWriter,
-    wanted: &Receiver<Wanted>,
+    wanted: &Receiver<WantedEntry>,
     is_late: &AtomicBool,
     say: &impl Fn(&str),
 ) {
     let mut waiting: VecDeque<(Timestamp, RunEntry)> = VecDeque::new();
     let mut is_told = false;
-    for Wanted { at, entry, survives, written } in wanted {
+    for WantedEntry { at, entry, survives, written } in wanted {
         waiting.push_back((at, entry));
         while let Some((at, entry)) = waiting.front() {
             if let Err(error) = writer.append(*at, entry) {

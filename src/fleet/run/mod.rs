@@ -3,6 +3,7 @@
 
 mod command;
 mod goal;
+mod id;
 mod news;
 mod order;
 mod outcome;
@@ -13,6 +14,7 @@ mod wait;
 
 pub use command::RemoteCommand;
 pub use goal::Goal;
+pub use id::RunId;
 pub use news::{RolloutNews, WaveState};
 pub use order::{RollbackScope, RunOrder};
 pub use outcome::{HostResult, Outcome};

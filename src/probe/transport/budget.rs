@@ -19,13 +19,13 @@ const REST: Duration = Duration::from_secs(60);
 const REST_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// How often tiers were asked, and until when they want to be left alone; the transports share it.
-pub struct Budget {
+pub struct RequestBudget {
     counts: Mutex<HashMap<String, Count>>,
     rests: Mutex<HashMap<String, Rest>>,
     clock: Box<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
-impl Budget {
+impl RequestBudget {
     /// Begins to count, by a clock: how long tiers are left alone and which month it is are judged
     /// by it.
     pub(super) fn with_clock(clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {

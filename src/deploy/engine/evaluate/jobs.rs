@@ -25,7 +25,7 @@ const GATHER: Duration = Duration::from_millis(100);
 const LINE_QUEUE: usize = 64;
 
 /// A system that waits to be evaluated.
-struct Waiting {
+struct WaitingHost {
     attribute: String,
     answer: oneshot::Sender<EvaluatedSystem>,
 }
@@ -33,12 +33,12 @@ struct Waiting {
 /// The systems of one flake that wait to be evaluated in one place.
 #[derive(Default)]
 pub(in crate::deploy::engine) struct Batch {
-    waiting: Mutex<Vec<Waiting>>,
+    waiting: Mutex<Vec<WaitingHost>>,
     turn: tokio::sync::Mutex<()>,
 }
 
 impl Batch {
-    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Waiting>> {
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<WaitingHost>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -74,7 +74,7 @@ pub(super) async fn evaluate(
     let cell = step.shared.batches.cell((place.to_owned(), step.flake().to_owned()));
     let batch = cell.get_or_init(|| async { Batch::default() }).await;
     let (answer, mut answered) = oneshot::channel();
-    batch.waiting().push(Waiting { attribute: attribute.to_owned(), answer });
+    batch.waiting().push(WaitingHost { attribute: attribute.to_owned(), answer });
     let turn = batch.turn.lock().await;
     match answered.try_recv() {
         Ok(found) => return Some(found),
@@ -83,7 +83,7 @@ pub(super) async fn evaluate(
         Err(TryRecvError::Empty) => {}
     }
     tokio::time::sleep(GATHER).await;
-    let together: Vec<Waiting> = std::mem::take(&mut *batch.waiting());
+    let together: Vec<WaitingHost> = std::mem::take(&mut *batch.waiting());
     // One alone gains nothing.
     if together.len() > 1 {
         run(step, evaluating, here, together).await;
@@ -93,7 +93,7 @@ pub(super) async fn evaluate(
 }
 
 /// Evaluates systems together and gives each its answer as soon as it is there.
-async fn run(step: &Step, evaluating: &Evaluating, here: bool, together: Vec<Waiting>) {
+async fn run(step: &Step, evaluating: &Evaluating, here: bool, together: Vec<WaitingHost>) {
     let Ok(place) = Place::prepare(step, here).await else { return };
     let workers = evaluating.evaluator.places().min(together.len());
     let attributes: Vec<&str> = together.iter().map(|waiting| waiting.attribute.as_str()).collect();

@@ -20,7 +20,7 @@ use std::sync::Arc;
 const FORMAT: &str = "1";
 
 /// What of an evaluation decides the answer, when it is known for sure.
-pub(in crate::deploy::engine) struct Known {
+pub(in crate::deploy::engine) struct EvaluationKey {
     inputs: EvaluationInputs,
     commit: Arc<FlakeCommit>,
 }
@@ -31,7 +31,7 @@ pub(super) async fn known(
     attribute: &str,
     evaluator: &Evaluator,
     here: bool,
-) -> Result<Known, &'static str> {
+) -> Result<EvaluationKey, &'static str> {
     let commit = commit(step).await.map_err(NoCommit::words)?;
     let settings = evaluator.deciding_settings().ok_or("the settings of Nix are not known")?;
     let place = if here { "here".to_owned() } else { format!("host {}", step.host.build_on()) };
@@ -46,7 +46,7 @@ pub(super) async fn known(
         ("settings", settings),
         ("place", place),
     ]);
-    Ok(Known { inputs, commit })
+    Ok(EvaluationKey { inputs, commit })
 }
 
 /// Returns the commit that the host's flake is; asked once per run and flake.
@@ -58,7 +58,7 @@ async fn commit(step: &Step) -> Result<Arc<FlakeCommit>, NoCommit> {
 }
 
 /// Returns the answer that was kept.
-pub(super) async fn look_up(step: &Step, known: &Known) -> Option<KeptEvaluation> {
+pub(super) async fn look_up(step: &Step, known: &EvaluationKey) -> Option<KeptEvaluation> {
     let found = step.shared.kept.as_ref()?.get(&known.inputs)?;
     let short: String = known.commit.commit.chars().take(8).collect();
     step.log(&format!(
@@ -71,7 +71,12 @@ pub(super) async fn look_up(step: &Step, known: &Known) -> Option<KeptEvaluation
 }
 
 /// Keeps an answer. What the disk refuses is evaluated again the next time.
-pub(super) async fn keep(step: &Step, known: &Known, drv: &StorePath, toplevel: &StorePath) {
+pub(super) async fn keep(
+    step: &Step,
+    known: &EvaluationKey,
+    drv: &StorePath,
+    toplevel: &StorePath,
+) {
     let Some(kept) = &step.shared.kept else { return };
     let (drv, toplevel) = (drv.clone(), toplevel.clone());
     let found = KeptEvaluation { drv, toplevel, at: Timestamp::now() };
@@ -81,7 +86,7 @@ pub(super) async fn keep(step: &Step, known: &Known, drv: &StorePath, toplevel: 
 }
 
 /// Forgets an answer, since another one came out.
-pub(super) fn forget(step: &Step, known: &Known) {
+pub(super) fn forget(step: &Step, known: &EvaluationKey) {
     if let Some(kept) = &step.shared.kept {
         kept.forget(&known.inputs);
     }
@@ -89,7 +94,7 @@ pub(super) fn forget(step: &Step, known: &Known) {
 
 /// Returns whether Nix takes every input from `flake.lock`: one that `flake.nix` names and the lock
 /// lacks is looked up at each evaluation. Asked once per run, flake and place.
-pub(super) async fn lock_is_whole(step: &Step, place: &Place, known: &Known) -> bool {
+pub(super) async fn lock_is_whole(step: &Step, place: &Place, known: &EvaluationKey) -> bool {
     let key = format!("{}\n{}", place.words(), place.reference());
     let cell = step.shared.whole_locks.cell(key);
     let asked = cell.get_or_init(|| async {

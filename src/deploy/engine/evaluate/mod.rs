@@ -27,7 +27,7 @@ use crate::nix::version::Version;
 use crate::remote::{Output, Program, Script, ScriptRunner};
 use evaluator::Evaluator;
 use failure::{failure, not_evaluated};
-use kept::Known;
+use kept::EvaluationKey;
 use place::{LIMIT, Place};
 use serde::Deserialize;
 use std::sync::Arc;
@@ -87,7 +87,11 @@ pub(super) async fn evaluate_again(step: &Step) -> Result<(), Failure> {
 }
 
 /// Returns what decides the answer, where it can be kept; the log says why not.
-async fn known(step: &Step, evaluating: &Evaluating, here: bool) -> Result<Option<Known>, Failure> {
+async fn known(
+    step: &Step,
+    evaluating: &Evaluating,
+    here: bool,
+) -> Result<Option<EvaluationKey>, Failure> {
     if step.shared.kept.is_none() {
         return Ok(None);
     }
@@ -106,7 +110,7 @@ async fn evaluate_anew(
     step: &Step,
     evaluating: &Evaluating,
     here: bool,
-    known: Option<&Known>,
+    known: Option<&EvaluationKey>,
 ) -> Result<EvaluatedSystem, Failure> {
     let attribute = step.config()?.attribute.clone();
     let together = if evaluating.evaluator.has_eval_jobs {

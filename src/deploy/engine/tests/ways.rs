@@ -22,13 +22,13 @@ const FLEET: &str = "[hosts.p620]\naddresses = [\"root@p620.lan\"]\nsystem = \"x
     public_key = \"p620-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=\"\n";
 
 /// How a deploy over two hosts went.
-struct Story {
+struct WaysStory {
     result: HostResult,
     events: Vec<RunEvent>,
     asked: Vec<(String, Script)>,
 }
 
-impl Story {
+impl WaysStory {
     /// Returns the scripts of a name that were run on a host.
     fn scripts(&self, host: &str, name: &str) -> Vec<&Script> {
         let named = |(on, script): &&(String, Script)| on == host && name_of(script) == name;
@@ -69,7 +69,7 @@ impl Story {
 }
 
 /// What hosts answer besides; nothing where they answer as usual.
-type Answers = dyn Fn(&str, &str, &Script) -> Option<Result<Output, RemoteError>> + Send + Sync;
+type HostAnswers = dyn Fn(&str, &str, &Script) -> Option<Result<Output, RemoteError>> + Send + Sync;
 
 /// Prints a text.
 #[expect(clippy::unnecessary_wraps, reason = "this is what a host answers")]
@@ -77,7 +77,7 @@ fn prints(text: &str) -> Option<Result<Output, RemoteError>> {
     Some(Ok(Output { stdout: text.to_owned(), ..Output::default() }))
 }
 
-/// Answers as a builder and a target do that can be pushed to.
+/// HostAnswers as a builder and a target do that can be pushed to.
 fn usual(name: &str) -> Option<Result<Output, RemoteError>> {
     match name {
         "push-target" => prints(&format!(
@@ -98,8 +98,8 @@ async fn deploy(
     hosts: &str,
     strategy: Strategy,
     kept: Option<KeptEvaluations>,
-    answers: Box<Answers>,
-) -> Story {
+    answers: Box<HostAnswers>,
+) -> WaysStory {
     deploy_hosts(&["samsung"], (flake, hosts), strategy, kept, answers).await
 }
 
@@ -109,8 +109,8 @@ async fn deploy_hosts(
     (flake, hosts): (&str, &str),
     strategy: Strategy,
     kept: Option<KeptEvaluations>,
-    answers: Box<Answers>,
-) -> Story {
+    answers: Box<HostAnswers>,
+) -> WaysStory {
     let text = format!(
         "[fleet]\nflake = \"{flake}\"\nevaluate = \"builder\"\nbuilder = \"p620\"\nsettle = \"0s\"\n{hosts}"
     );
@@ -154,7 +154,7 @@ async fn deploy_hosts(
         RunWhat::Result { result, .. } => Some(result.clone()),
         _ => None,
     });
-    Story { result: result.unwrap(), events, asked: runner.asked() }
+    WaysStory { result: result.unwrap(), events, asked: runner.asked() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -191,8 +191,8 @@ async fn hosts_are_evaluated_together_where_nix_eval_jobs_is_there() {
     }
 }
 
-/// Answers nothing but the usual.
-fn as_usual() -> Box<Answers> {
+/// HostAnswers nothing but the usual.
+fn as_usual() -> Box<HostAnswers> {
     Box::new(|_, _, _| None)
 }
 
@@ -247,7 +247,7 @@ async fn a_push_that_the_target_would_refuse_ends_before_anything_is_built() {
     );
 }
 
-/// Answers as a cache that is down.
+/// HostAnswers as a cache that is down.
 fn cache_is_down(name: &str) -> Option<Result<Output, RemoteError>> {
     (name == "verify").then(|| {
         let stdout = "\n--- narinfo\ncurl: (7) Connection refused\n--- status 000 \n".to_owned();
@@ -358,14 +358,14 @@ fn repository() -> tempfile::TempDir {
 /// A lock file of a flake without inputs.
 const LOCK: &str = r#"{"nodes": {"root": {}}, "root": "root", "version": 7}"#;
 
-/// Answers what Nix says of a flake whose lock file is whole.
+/// HostAnswers what Nix says of a flake whose lock file is whole.
 fn locked(name: &str, script: &Script) -> Option<Result<Output, RemoteError>> {
     let is_metadata = name == "evaluate" && script.args.iter().any(|word| word == "metadata");
     if is_metadata { prints(&format!("{{\"path\": \"{OLD}\", \"locks\": {LOCK}}}")) } else { None }
 }
 
 /// Returns how often an evaluator was started.
-fn evaluations(story: &Story) -> usize {
+fn evaluations(story: &WaysStory) -> usize {
     let all = story.scripts("p620", "evaluate");
     all.iter().filter(|script| script.args.iter().any(|word| word == "eval")).count()
 }

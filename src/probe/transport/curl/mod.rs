@@ -20,7 +20,7 @@ use crate::fleet::{Tier, TierKind, printable_line};
 use crate::nix::narinfo::SIZE_LIMIT;
 use crate::nix::s3_url::{self, S3Url};
 use crate::probe::clock::chance;
-use crate::probe::transport::budget::Budget;
+use crate::probe::transport::budget::RequestBudget;
 use crate::probe::transport::redirect::REDIRECTS;
 use crate::probe::transport::{
     AnswerPart, Asker, CACHE_REQUESTS, DeclaredRequest, HttpReply, HttpRequest, Method,
@@ -114,12 +114,12 @@ impl CurlRun<'_> {
 /// The curl of a host, as a way to a tier.
 pub(in crate::probe) struct HostCurl<'a> {
     place: CurlHost<'a>,
-    budget: &'a Budget,
+    budget: &'a RequestBudget,
 }
 
 impl<'a> HostCurl<'a> {
     /// Asks from a host; requests are counted as all others are.
-    pub(in crate::probe) fn new(place: CurlHost<'a>, budget: &'a Budget) -> Self {
+    pub(in crate::probe) fn new(place: CurlHost<'a>, budget: &'a RequestBudget) -> Self {
         Self { place, budget }
     }
 

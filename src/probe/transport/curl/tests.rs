@@ -24,7 +24,8 @@ async fn statuses(
     url: &str,
     files: &[String],
 ) -> Vec<Result<HttpReply, RequestError>> {
-    let (tier, budget) = (Tier::new("x", KindName::Http, url), Budget::with_clock(Timestamp::now));
+    let (tier, budget) =
+        (Tier::new("x", KindName::Http, url), RequestBudget::with_clock(Timestamp::now));
     let curl = HostCurl::new(place, &budget);
     let ask =
         |file: &String| HttpRequest::get(format!("{url}/{file}")).part(AnswerPart::Status).follow();
@@ -33,7 +34,8 @@ async fn statuses(
 
 /// Makes one request.
 async fn send(place: CurlHost<'_>, url: &str, ask: HttpRequest) -> Result<HttpReply, RequestError> {
-    let (tier, budget) = (Tier::new("x", KindName::Http, url), Budget::with_clock(Timestamp::now));
+    let (tier, budget) =
+        (Tier::new("x", KindName::Http, url), RequestBudget::with_clock(Timestamp::now));
     HostCurl::new(place, &budget).send(&tier, &RULES, ask).await
 }
 

@@ -5,7 +5,7 @@ mod connect;
 mod exchange;
 
 use crate::fleet::{Tier, TierKind, Validity};
-use crate::probe::transport::budget::Budget;
+use crate::probe::transport::budget::RequestBudget;
 use crate::probe::transport::error::innermost;
 use crate::probe::transport::login::{Credentials, credentials};
 use crate::probe::transport::names::{Guarded, Names, has_proxy_in_environment};
@@ -53,7 +53,7 @@ pub struct HttpClient {
     places: Mutex<HashMap<String, Arc<TierClient>>>,
     names: Names,
     /// How often tiers were asked, and until when they want to be left alone.
-    pub budget: Budget,
+    pub budget: RequestBudget,
 }
 
 impl HttpClient {
@@ -73,7 +73,7 @@ impl HttpClient {
         Ok(Self {
             places: Mutex::default(),
             names: Names::system(),
-            budget: Budget::with_clock(clock),
+            budget: RequestBudget::with_clock(clock),
         })
     }
 

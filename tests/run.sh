@@ -138,20 +138,22 @@ nixdash=$target/debug/nixdash
 others="test"
 first="test-attack-1"
 second="test-attack-2"
+third="test-reattach"
 running=
 # Ends what this script started, also when a test fails.
 take_down() {
 	for process in $running; do kill "$process" 2>/dev/null || true; done
-	for lab in "$others" "$first" "$second"; do NIXDASH_LAB_NAME=$lab "$nixdash" lab down || true; done
+	for lab in "$others" "$first" "$second" "$third"; do NIXDASH_LAB_NAME=$lab "$nixdash" lab down || true; done
 }
 trap take_down EXIT
 trap 'exit 130' INT TERM
 
-say "bringing three practice fleets up (the first time takes a minute or two)"
-for lab in "$others" "$first" "$second"; do NIXDASH_LAB_NAME=$lab "$nixdash" lab down; done
+say "bringing four practice fleets up (the first time takes a minute or two)"
+for lab in "$others" "$first" "$second" "$third"; do NIXDASH_LAB_NAME=$lab "$nixdash" lab down; done
 NIXDASH_LAB_NAME=$others "$nixdash" lab up --yes --seaweed
 NIXDASH_LAB_NAME=$first "$nixdash" lab up --yes
 NIXDASH_LAB_NAME=$second "$nixdash" lab up --yes --hosts 10
+NIXDASH_LAB_NAME=$third "$nixdash" lab up --yes
 
 # Attacks a fleet, in the background: $1 the fleet, the rest the tests.
 attack() {
@@ -161,18 +163,19 @@ attack() {
 	running="$running $!"
 }
 
-say "tests on the practice fleets: deploys are attacked on two, everything else is tried on the third"
+say "tests on the practice fleets: deploys are attacked on two, runs are left and gone on with on the third, and everything else is tried on the fourth"
 # They wait for networks and restarts most of the time, so all are tried at once.
 # The fixed part of the fault matrix has hosts of its own on the second, and runs beside the rest.
 attack "$first" lab::attack_activation lab::attack_cut lab::attack_user
 attack "$second" lab::matrix::fixed lab::attack_full lab::attack_killed lab::attack_network
+attack "$third" lab::reattach
 failed=
-NIXDASH_LAB_NAME=$others cargo test --test it -- --ignored --test-threads=1 lab:: --skip lab::attack --skip lab::matrix || failed=yes
+NIXDASH_LAB_NAME=$others cargo test --test it -- --ignored --test-threads=1 lab:: --skip lab::attack --skip lab::matrix --skip lab::reattach || failed=yes
 for process in $running; do
 	wait "$process" || failed=yes
 done
 running=
-for lab in "$first" "$second"; do
+for lab in "$first" "$second" "$third"; do
 	say "the attacks on $lab"
 	cat "$target/$lab.log"
 done

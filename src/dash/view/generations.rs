@@ -11,7 +11,7 @@
 
 use crate::dash::generations::{DiffPane, GenerationsPane};
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, cut, spinner, wrap};
+use crate::dash::view::paint::{Paint, cut, left, spinner, width, wrap};
 use crate::dash::view::popup::Popup;
 use crate::fleet::words::changes;
 use crate::fleet::{Generation, Generations, bytes};
@@ -42,6 +42,9 @@ fn first_shown(area: Rect, pane: &GenerationsPane) -> u16 {
     u16::try_from((pane.selected + 1).saturating_sub(room)).unwrap_or(u16::MAX)
 }
 
+/// Columns of what a generation is used for.
+const USES: usize = 26;
+
 fn waiting(paint: &Paint<'_>, host: &str) -> Line<'static> {
     let text = format!("{} waiting for {host}", spinner(paint.now));
     Line::from(paint.span(Role::Dim, text))
@@ -67,7 +70,7 @@ fn listed(
         let chosen = index == selected;
         let role = if chosen { Role::Accent } else { Role::Text };
         let mark = if chosen { '›' } else { ' ' };
-        let text = format!("{mark} {}", row(paint, list, one, popup.is_whole()));
+        let text = format!("{mark} {}", row(paint, list, one, popup.room().saturating_sub(2)));
         lines.push(Line::from(paint.span(role, cut(&text, popup.room()))));
     }
     for note in changes::notes(list) {
@@ -78,18 +81,25 @@ fn listed(
     lines
 }
 
-/// Returns a generation as a row; in a small pane without what a person can do without.
-fn row(paint: &Paint<'_>, list: &Generations, one: &Generation, small: bool) -> String {
-    let uses = changes::in_use(list, one.number);
+/// Returns a generation as a row of whole columns: those that matter less are left out where they do
+/// not fit.
+fn row(paint: &Paint<'_>, list: &Generations, one: &Generation, room: usize) -> String {
     let unknown = || "–".to_owned();
-    let version = one.nixos_version.clone().unwrap_or_else(unknown);
-    if small {
-        return format!("{:>4}  {uses:<18}  {version}", one.number);
-    }
+    let versions = list.all.iter().filter_map(|one| one.nixos_version.as_deref()).map(width);
+    let versions = versions.max().unwrap_or(1);
     let made = one.made_at.to_zoned(paint.look.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
+    let uses = left(&changes::in_use(list, one.number), USES);
+    let version = left(&one.nixos_version.clone().unwrap_or_else(unknown), versions);
+    let size = format!("{:>8}", one.bytes.map_or_else(unknown, bytes));
     let kernel = one.kernel.clone().unwrap_or_else(unknown);
-    let size = one.bytes.map_or_else(unknown, bytes);
-    format!("{:>4}  {made}  {version:<24}  {kernel:<10}  {size:>8}  {uses}", one.number)
+    let mut row = format!("{:>4}", one.number);
+    for column in [version, uses, made, size, kernel] {
+        if width(&row) + 2 + width(column.trim_end()) <= room {
+            row.push_str("  ");
+            row.push_str(&column);
+        }
+    }
+    row
 }
 
 fn difference(paint: &Paint<'_>, popup: &Popup, diff: &DiffPane) -> Vec<Line<'static>> {

@@ -63,9 +63,7 @@ fn a_laptop_that_vanishes_in_the_fetch_does_not_stop_the_other() {
     // Slow enough that the cut falls into the fetch.
     assert_ok(&lab(&["fault", "cache", "slow", "400"]));
     let child = fleet.deploying(&["samsung", "razer"]);
-    fleet.wait_for_event("samsung to fetch", |event| {
-        event["host"] == "samsung" && event["phase"] == "fetch" && event["event"] == "log"
-    });
+    fleet.wait_for_line("samsung", "fetch");
     assert_ok(&lab(&["fault", "samsung", "partition"]));
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();

@@ -17,6 +17,7 @@ mod history;
 mod matrix;
 mod next;
 mod reattach;
+mod rollout;
 mod root;
 mod screen;
 mod seaweed;
@@ -97,6 +98,18 @@ impl Lab {
     fn wait_for_event(&self, what: &str, holds: impl Fn(&Value) -> bool) {
         let runs = self.state.path().join("nixdash/runs");
         wait_for(what, Duration::from_secs(90), || events_below(&runs).iter().any(&holds));
+    }
+
+    /// Waits until a host's log has a line of a phase.
+    fn wait_for_line(&self, host: &str, phase: &str) {
+        let runs = self.state.path().join("nixdash/runs");
+        let is_of = |line: &str| line.split_whitespace().nth(1) == Some(phase);
+        wait_for(&format!("a line of {host}'s {phase}"), Duration::from_secs(90), || {
+            let folders = std::fs::read_dir(&runs).into_iter().flatten().filter_map(Result::ok);
+            let logs = folders.map(|run| run.path().join(format!("{host}.log")));
+            let texts = logs.filter_map(|log| std::fs::read_to_string(log).ok());
+            texts.into_iter().any(|text| text.lines().any(is_of))
+        });
     }
 
     /// Returns what `status --json` says.

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 /// How often the run's folder is asked for words.
 const WORDS_EVERY: Duration = Duration::from_millis(200);
@@ -371,10 +371,12 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
     let stopped = Arc::new(AtomicBool::new(false));
     // What was said to an earlier process was heard by that one.
     let heard = runs.said(&run).len();
+    let asked = Arc::new(Notify::new());
     let ears = Ears {
         words: words(runs.clone(), run.clone(), heard),
         control: control.clone(),
         notices: notices.clone(),
+        asked: Arc::clone(&asked),
     };
     let ears = tokio::spawn(ears.listen(Arc::clone(&stopped)));
     for word in says {
@@ -385,7 +387,7 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
     let shown = Display { face, width, goal, control }.start();
     show_again(&run, &begin, &runs, &shown, recorder.as_ref());
     let runner = Arc::new(remote.clone());
-    let hears = listener(&written, &shown, recorder.clone());
+    let hears = listener(&written, &shown, recorder.clone(), asked);
     tell_usual_times(run.clone(), hosts, Arc::clone(&hears));
     let kept = Some(KeptEvaluations::below(&state_home()));
     let deploy = Deploy { runner, fleet, run: run.clone(), tag, begin, journal, kept, newest };
@@ -463,9 +465,17 @@ fn tell_gaps(record: &RunRecord, notices: &Notices) {
 
 /// Returns who hears of everything that happens: disk, display and history, none of which is
 /// waited for.
-fn listener(written: &RunRecorder, shown: &RunDisplay, recorder: Option<Recorder>) -> Listener {
+fn listener(
+    written: &RunRecorder,
+    shown: &RunDisplay,
+    recorder: Option<Recorder>,
+    asked: Arc<Notify>,
+) -> Listener {
     let (disk, display) = (written.events.clone(), shown.events.clone());
     Arc::new(move |event| {
+        if matches!(event.what, RunWhat::Plan { waits: true, .. }) {
+            asked.notify_one();
+        }
         if let Some(recorder) = &recorder {
             recorder.record(&Event::Run(event.clone()));
         }
@@ -510,6 +520,8 @@ struct Ears {
     words: mpsc::Receiver<Word>,
     control: mpsc::Sender<Control>,
     notices: Notices,
+    /// Hears that the plan was shown and waits for an answer.
+    asked: Arc<Notify>,
 }
 
 impl Ears {
@@ -521,7 +533,7 @@ impl Ears {
         let mut hangup = signal(SignalKind::hangup()).ok();
         let given_up = tokio::time::sleep(ANSWER_LIMIT);
         tokio::pin!(given_up);
-        let mut waits = true;
+        let mut waits = false;
         loop {
             let said = tokio::select! {
                 () = next(&mut interrupt) => {
@@ -542,6 +554,11 @@ impl Ears {
                     Word::Cancel => Control::Cancel,
                     Word::Order(order) => Control::Order(order),
                 },
+                () = self.asked.notified(), if !waits => {
+                    waits = true;
+                    given_up.as_mut().reset(tokio::time::Instant::now() + ANSWER_LIMIT);
+                    continue;
+                }
                 () = &mut given_up, if waits => {
                     waits = false;
                     Control::Answer(false)

@@ -1,7 +1,7 @@
 //! Which system a host gets that was away: the newest that a person confirmed for it.
 
 use crate::deploy::NewestSystem;
-use crate::fleet::{Phase, RunEvent, RunId, RunWhat};
+use crate::fleet::{Goal, Phase, RunEvent, RunId, RunWhat};
 use crate::record::Runs;
 use std::path::Path;
 
@@ -29,7 +29,8 @@ fn confirmed_in(run: &RunId, events: &[RunEvent], host: &str) -> Option<NewestSy
     let confirmed = events.iter().any(
         |event| matches!(&event.what, RunWhat::Phase { phase, .. } if *phase > Phase::Compare),
     );
-    let planned = plan.hosts.iter().find(|planned| planned.host == host && confirmed)?;
+    let lasts = matches!(plan.goal, Goal::Switch | Goal::Boot);
+    let planned = plan.hosts.iter().find(|planned| planned.host == host && confirmed && lasts)?;
     let drv = planned.drv.as_ref()?.to_string();
     Some(NewestSystem { run: run.clone(), drv, toplevel: planned.toplevel.clone() })
 }

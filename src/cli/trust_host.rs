@@ -113,7 +113,10 @@ async fn judge(key: &HostKey, args: &TrustHostArgs) -> Result<Became, CliError> 
     let yes = if args.fingerprint.is_empty() {
         asked(key, args)?
     } else {
-        args.fingerprint.contains(&key.fingerprint)
+        // A key in place of another one is taken only where the host itself was named.
+        let is_named = args.selectors.as_slice() == [key.host.clone()];
+        let may = key.state == HostKeyState::Unknown || is_named;
+        may && args.fingerprint.contains(&key.fingerprint)
     };
     if !yes {
         tell(args, &format!("The key of {} was not accepted.\n", key.place))?;

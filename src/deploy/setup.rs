@@ -300,8 +300,10 @@ fn route(fleet: &Fleet, host: &Host, request: &Request) -> Result<Route, SetupEr
     let planned = planned_route(fleet, host, request);
     let place = request.given.get(&host.name).map(|given| &given.place);
     match place {
+        // What its generations keep needs nobody: not the builder, not a cache that it trusts.
+        Some(GivenPlace::Kept) => Ok(Route::Direct),
         // What is on the host already does not travel.
-        Some(GivenPlace::Kept | GivenPlace::Host) => Ok(planned.unwrap_or(Route::Direct)),
+        Some(GivenPlace::Host) => Ok(planned.unwrap_or(Route::Direct)),
         Some(GivenPlace::Tier(tier)) => {
             let builder = fleet.build_on(host).unwrap_or(&host.name).to_owned();
             Ok(Route::ViaCache { builder, tier: tier.clone() })

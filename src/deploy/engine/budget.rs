@@ -80,7 +80,12 @@ impl HostClaim {
         }
         loop {
             tokio::time::sleep(RENEW).await;
-            drop(self.own("renew").await);
+            let renewed = self.own("renew").await;
+            if renewed.is_ok_and(|output| lines(&output).any(|(key, ..)| key == "lost")) {
+                // A restart took /run away with the claim: the host itself is still in flight.
+                drop(self.own("claim").await);
+                drop(self.own("hold").await);
+            }
         }
     }
 

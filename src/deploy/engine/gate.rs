@@ -4,7 +4,7 @@ use super::check;
 use super::scripts::{GATE, WELL};
 use super::step::RunContext;
 use crate::deploy::{GateAnswer, RunFacts};
-use crate::fleet::{Gate, GateQuestion, printable_line};
+use crate::fleet::{Gate, GateQuestion, StorePath, printable_line};
 use crate::remote::{Output, RemoteError, Script};
 use futures_util::future::join_all;
 use std::error::Error;
@@ -37,8 +37,9 @@ pub(super) async fn ask(
                 let commands = shared.fleet.host(host).map(|host| host.check.clone());
                 let commands = commands.unwrap_or_default();
                 let limit = check::limit(commands.len());
-                let mut script = Script::new(WELL).root().limit(limit);
-                script.args = commands;
+                let toplevel = known.toplevel.as_ref().map_or("", StorePath::as_str);
+                let mut script = Script::new(WELL).root().limit(limit).arg(toplevel);
+                script.args.extend(commands);
                 judge_well(host, known, shared.runner.run(host, &script).await)
             })))
             .await
@@ -109,7 +110,10 @@ fn judge_well(host: &str, known: &RunFacts, done: Result<Output, RemoteError>) -
     // One that was told to boot the system later runs the old one.
     let before = known.preflight.running.as_ref().map(|path| path.as_str().to_owned());
     let expected = known.toplevel.as_ref().map(|path| path.as_str().to_owned());
-    if Some(&running) != expected.as_ref() && Some(&running) != before.as_ref() {
+    // One whose specialisation runs names the system that this belongs to.
+    let system = values(&output, "system").next();
+    let runs = |path: &String| *path == running || Some(path) == system.as_ref();
+    if !expected.iter().chain(&before).any(runs) {
         return GateAnswer::Failed(format!("{host} runs another system now: {running}"));
     }
     let already = known.preflight.failed_units.iter();

@@ -4,7 +4,7 @@ use super::resumed;
 use super::scripts::{KEEP, UNROOT};
 use super::step::Step;
 use super::supervised::Supervised;
-use crate::deploy::{Failure, Reason, Report};
+use crate::deploy::{Failure, GivenPlace, Reason, Report};
 use crate::fleet::Goal;
 use crate::remote::Script;
 
@@ -44,6 +44,10 @@ async fn send_abort(step: &Step, why: &Reason) {
 /// Makes the root of the build the host's lasting one, and lets go of the one that another machine
 /// kept when it built this host. What cannot be reached now is put right by the next deploy.
 async fn keep_root(step: &Step) {
+    if step.host.given.as_ref().is_some_and(|given| given.place == GivenPlace::Kept) {
+        // Its own generations keep it; who built it is not known any more.
+        return;
+    }
     let (name, builder) = (&step.host.name, step.host.build_on());
     let keep = Script::new(KEEP).root().arg(name).arg(&step.shared.tag);
     drop(step.runner.run(builder, &keep).await);

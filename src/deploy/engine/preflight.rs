@@ -16,7 +16,7 @@ use crate::fleet::words::deploys;
 use crate::fleet::words::limits::clock_differs;
 use crate::fleet::{
     Code, DeployedFrom, Finding, Limits, NIX_FREE_NEEDED, Outcome, RUN_FREE_NEEDED, Specialisation,
-    StorePath, bytes, printable_line,
+    StorePath, Strategy, bytes, printable_line,
 };
 use crate::nix::settings::Settings;
 use crate::nix::version::{NixRelease, Version};
@@ -74,8 +74,9 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
 /// be in vain. What cannot be read is seen by verify and fetch.
 fn takes_from_the_tier(step: &Step, settings: &str) -> Result<(), Failure> {
     let settings = Settings::parse(settings);
-    if step.host.route.tier().is_none() || settings.is_empty() || step.shared.fleet.bootstrap_trust
-    {
+    let chooses = step.host.asked == Strategy::Auto;
+    let is_free = chooses || step.host.route.tier().is_none() || settings.is_empty();
+    if is_free || step.shared.fleet.bootstrap_trust {
         return Ok(());
     }
     let tier = step.tier()?;

@@ -7,7 +7,7 @@ use super::lost::lost;
 use super::step::{Step, Teller};
 use super::supervised::{Supervised, ToldToKeep, clock};
 use crate::deploy::{Ending, Failure, JobNote, Reason, Replayed, SupervisedSince, Untold};
-use crate::fleet::{Code, Outcome, Phase, RunWhat};
+use crate::fleet::{Code, Goal, Outcome, Phase, RunWhat};
 use crate::remote::job::Job;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -128,6 +128,14 @@ pub(super) async fn look_again(step: &Step) -> Result<Option<Ending>, Failure> {
         resumed.gap()
     );
     Err(Failure::failed(Code::SystemUnexpected, text))
+}
+
+/// Returns whether the phase with which a host begins to change was begun by an earlier process.
+pub(super) fn goes_on(step: &Step) -> bool {
+    let begins = if step.host.goal == Goal::Boot { Phase::Persist } else { Phase::Activate };
+    let job = step.shared.job_name("activate", &step.host.name);
+    let resumed = step.shared.resumed.as_ref();
+    step.phase == begins && resumed.is_some_and(|resumed| resumed.may_be_there(&job))
 }
 
 /// Returns an ending with the words that explain it, where the supervisor of a job heard nothing since

@@ -62,7 +62,7 @@ pub(super) const PREFLIGHT: &str = script!(
 /// Puts right what a power cut left.
 pub(super) const RECOVER: &str = script!("../../probe/scripts/specialisations.sh", "recover.sh");
 /// Restarts a machine.
-pub(super) const REBOOT: &str = script!("reboot.sh");
+pub(super) const REBOOT: &str = script!("../../remote/scripts/units.sh", "reboot.sh");
 /// Looks at a machine that was restarted.
 pub(super) const RESTARTED: &str = script!("../../probe/scripts/host-facts.sh", "restarted.sh");
 /// Roots a system that is built already.
@@ -94,7 +94,7 @@ pub(super) const UNROOT: &str = script!("unroot.sh");
 /// Asks a cache from the target.
 pub(super) const VERIFY: &str = script!("verify.sh");
 /// Looks whether a host is still well.
-pub(super) const WELL: &str = script!("well.sh");
+pub(super) const WELL: &str = script!("../../probe/scripts/specialisations.sh", "well.sh");
 /// Gives the supervisor the word after the checks.
 pub(super) const WORD: &str = script!("../../remote/scripts/results.sh", "word.sh");
 

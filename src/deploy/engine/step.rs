@@ -6,7 +6,7 @@ use super::journaling::{RunJournal, Survives};
 use super::lost::lost;
 use super::once::OnceEach;
 use super::push::PushWay;
-use super::resumed::Resumed;
+use super::resumed::{Resumed, goes_on};
 use super::scripts::{DIFF, TIDY, WORD};
 use super::stores::OnlyStores;
 use super::supervised::Supervised;
@@ -131,6 +131,11 @@ struct ReadSoFar {
 }
 
 impl RunContext {
+    /// Forgets the way that another attempt of a host took.
+    pub(super) fn forget_route(&self, host: &str) {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
+    }
+
     /// Notes that a host has something of this run, to be removed at the end.
     pub(super) fn note_use(&self, host: &str) {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned());
@@ -320,10 +325,13 @@ impl Step {
 
     /// Carries the phase out.
     pub(super) async fn carry_out_itself(&self) -> Result<Report, Failure> {
-        if let Some(failure) = self.lost_its_place().await {
-            return Err(failure);
+        // What an earlier process began goes on, whatever became of its places meanwhile.
+        if !goes_on(self) {
+            if let Some(failure) = self.lost_its_place().await {
+                return Err(failure);
+            }
+            hooks::before(self).await?;
         }
-        hooks::before(self).await?;
         let report = self.carry_out_phase().await?;
         hooks::after(self, report).await
     }

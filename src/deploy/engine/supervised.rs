@@ -12,7 +12,7 @@ use super::owner::Owner;
 use super::resumed;
 use super::scripts::SUPERVISE;
 use super::step::{PlainLog, Step};
-use crate::deploy::{Ending, Failure, Reason};
+use crate::deploy::{Ending, Failure, GivenPlace, HostSetup, Reason};
 use crate::fleet::{Code, Goal, Outcome};
 use crate::remote::RemoteError;
 use crate::remote::job::{Job, JobKind, JobState, StartFailure};
@@ -162,7 +162,7 @@ fn arguments(step: &Step, job: &Job, goal: Goal) -> Result<Vec<String>, Failure>
         format!("fetched={}", step.fetch_root()),
         format!("recover={}", if host.activation.may_reboot() { "yes" } else { "no" }),
         format!("connectivity={}", host.activation.connectivity()),
-        format!("built_on={}", host.build_on()),
+        format!("built_on={}", built_on(host)),
         format!("first={}", if host.first { "yes" } else { "no" }),
         format!("rollback={}", if host.activation.magic_rollback() { "yes" } else { "no" }),
     ]
@@ -189,6 +189,20 @@ fn seen_before(step: &Step) -> impl Iterator<Item = String> {
     ]
     .into_iter()
     .flatten()
+}
+
+/// Returns who built a host's system, as it remembers it; nothing where its generations had it.
+fn built_on(host: &HostSetup) -> &str {
+    match host.given.as_ref().map(|given| &given.place) {
+        Some(GivenPlace::Kept) => "",
+        Some(
+            GivenPlace::Host
+            | GivenPlace::Builder
+            | GivenPlace::Tier(_)
+            | GivenPlace::Derivation(_),
+        )
+        | None => host.build_on(),
+    }
 }
 
 /// Returns a time as a clock here shows it.

@@ -4,6 +4,7 @@ use super::budget::HostClaim;
 use super::step::{RunContext, Step};
 use super::{carry_out, gate};
 use crate::deploy::{Input, MachineCommand};
+use crate::fleet::Phase;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,10 @@ impl Workers {
                 let token = CancellationToken::new();
                 self.stops.insert(host.name.clone(), token.clone());
                 shared.note_attempt(&host.name, known.attempt);
+                if phase == Phase::Preflight {
+                    // A new attempt goes the way that is planned, not the one that another took.
+                    shared.forget_route(&host.name);
+                }
                 let step = Step::new(shared, host, phase, *known);
                 tokio::spawn(carry_out(step, token, self.done.clone()));
             }

@@ -4,7 +4,8 @@ use super::host::{Claim, HostProgress, Stage};
 use super::{Machine, MachineCommand, known_anew, stopped_by_the_operator, tell_wait};
 use crate::deploy::{Ending, GivenPlace, GivenSystem, Reason};
 use crate::fleet::{
-    Code, Goal, Outcome, Phase, RollbackScope, RolloutNews, RunOrder, RunWhat, Wait,
+    Code, Goal, Outcome, Phase, RollbackScope, RolloutNews, Route, RunOrder, RunWhat, Strategy,
+    Wait,
 };
 use jiff::Timestamp;
 
@@ -188,18 +189,25 @@ impl Machine {
         now: Timestamp,
         out: &mut Vec<MachineCommand>,
     ) {
+        self.going_back = Some((scope, why.clone()));
         for index in self.to_take_back(scope) {
             let host = &mut self.hosts[index];
             let Some(toplevel) = host.before().cloned() else { continue };
             let text = format!("taken back to the previous system: {}", why.text);
             host.back = Some(Reason::new(Code::RunRolledBack, text));
-            let goal = if host.setup.goal == Goal::Test { Goal::Test } else { Goal::Rollback };
-            host.setup.goal = goal;
+            host.brought = host.known.toplevel.take();
+            host.setup.goal = match host.setup.goal {
+                goal @ (Goal::Test | Goal::Boot) => goal,
+                Goal::Build | Goal::Switch | Goal::DryActivate | Goal::Rollback => Goal::Rollback,
+            };
             host.setup.given = Some(GivenSystem {
                 toplevel: toplevel.clone(),
                 generation: None,
                 place: GivenPlace::Kept,
             });
+            // It is there already, and needs neither a builder nor a cache.
+            host.setup.route = Route::Direct;
+            host.setup.asked = Strategy::Direct;
             host.known = known_anew(host.known.attempt + 1);
             host.known.toplevel = Some(toplevel);
             host.begin_again(Phase::Preflight);

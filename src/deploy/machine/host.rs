@@ -55,6 +55,8 @@ pub(super) struct HostProgress {
     pub(super) changed: bool,
     /// Why it goes back to the system that ran before this run.
     pub(super) back: Option<Reason>,
+    /// The system that this run brought, where it goes back.
+    pub(super) brought: Option<StorePath>,
 }
 
 impl HostProgress {
@@ -78,6 +80,7 @@ impl HostProgress {
             done: BTreeSet::new(),
             changed: false,
             back: None,
+            brought: None,
         }
     }
 
@@ -171,8 +174,39 @@ impl HostProgress {
         match self.setup.goal {
             Goal::Boot => preflight.profile.as_ref(),
             Goal::Switch | Goal::Test | Goal::DryActivate | Goal::Build | Goal::Rollback => {
-                preflight.running.as_ref()
+                // Of a host that runs a specialisation, the system that it belongs to.
+                let special = preflight.deploys.specialisation.as_ref();
+                special.map(|special| &special.system).or(preflight.running.as_ref())
             }
+        }
+    }
+
+    /// Returns how a host ends that goes back and has meanwhile got another system from somebody else:
+    /// that one is not touched.
+    fn replaced_by_others(&self) -> Option<Ending> {
+        let (Some(brought), Some(target)) = (&self.brought, &self.known.toplevel) else {
+            return None;
+        };
+        let found = &self.known.preflight;
+        let now = if self.setup.goal == Goal::Boot { &found.profile } else { &found.running };
+        let now = now.as_ref()?;
+        if now == target || now == brought || found.runs(brought) {
+            return None;
+        }
+        let text = format!(
+            "{}: somebody else has deployed {now} since this run brought {brought}, so it is not taken back",
+            self.setup.name
+        );
+        let reason = Some(Reason::new(Code::Superseded, text));
+        Some(Ending { outcome: Outcome::Superseded, reason })
+    }
+
+    /// Returns whether it is held back by what other hosts have to do first: it needs no place as long as
+    /// it waits for that, and one of those hosts may need it.
+    pub(super) fn is_held_back(&self) -> bool {
+        match (&self.stage, &self.waits_for) {
+            (Stage::Waiting(_), Some(wait)) => wait.is_for_others(),
+            (Stage::Waiting(_) | Stage::Running(_) | Stage::Ended(_), _) => false,
         }
     }
 
@@ -184,6 +218,7 @@ impl HostProgress {
                     self.setup.route = chosen.route.clone();
                 }
                 self.known.preflight = *preflight;
+                return self.replaced_by_others();
             }
             Report::Evaluated { drv, toplevel } => {
                 self.known.drv = Some(drv);

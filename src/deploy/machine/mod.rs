@@ -20,7 +20,9 @@ mod waves;
 pub use input::{Input, MachineCommand};
 
 use crate::deploy::{Failure, Reason, Report, RunFacts, Setup};
-use crate::fleet::{Code, Finding, FlakeSource, Goal, Outcome, Phase, PhaseState, RunId, RunWhat};
+use crate::fleet::{
+    Code, Finding, FlakeSource, Goal, Outcome, Phase, PhaseState, RollbackScope, RunId, RunWhat,
+};
 use host::{Claim, HostProgress, Stage, phase_held};
 use jiff::Timestamp;
 use rollout::Wave;
@@ -29,6 +31,9 @@ use std::time::Duration;
 
 /// How long after a try a host that was away is tried again.
 const AWAY_AGAIN: Duration = Duration::from_secs(30);
+
+/// How many findings the end of a run names at most.
+const ERRORS: usize = 20;
 
 /// A run over one or more hosts.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +61,8 @@ pub struct Machine {
     errors: Vec<Finding>,
     /// The earliest time that was asked for and has not come.
     wakes_at: Option<Timestamp>,
+    /// Which hosts go back, and why, where that was decided.
+    going_back: Option<(RollbackScope, Reason)>,
     cancelled: bool,
     finished: bool,
 }
@@ -81,6 +88,7 @@ impl Machine {
             halted: None,
             errors: Vec::new(),
             wakes_at: None,
+            going_back: None,
             cancelled: false,
             finished: false,
         }
@@ -341,6 +349,12 @@ impl Machine {
     fn advance(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
         self.ask(now, out);
         self.move_waves(now, out);
+        // A host that was being made permanent when the others went back follows them.
+        if let Some((scope, why)) = self.going_back.clone()
+            && !self.cancelled
+        {
+            self.take_back(scope, &why, now, out);
+        }
         for index in 0..self.hosts.len() {
             self.start(index, now, out);
         }
@@ -436,7 +450,8 @@ impl Machine {
         let result = host.end(outcome, reason, time);
         if result.outcome.is_trouble() {
             let news = result.findings.iter().filter(|found| !self.errors.contains(found));
-            let news: Vec<Finding> = news.cloned().collect();
+            let room = ERRORS.saturating_sub(self.errors.len());
+            let news: Vec<Finding> = news.take(room).cloned().collect();
             self.errors.extend(news);
         }
         out.push(MachineCommand::Tell(RunWhat::Result { host: name, result }));

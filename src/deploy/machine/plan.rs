@@ -98,7 +98,8 @@ impl Machine {
 
     /// Takes the answer to the plan.
     pub(super) fn answered(&mut self, yes: bool, now: Timestamp, out: &mut Vec<MachineCommand>) {
-        if self.confirmed.is_some() {
+        // Nobody can agree to a plan that was not shown yet.
+        if !self.asked || self.confirmed.is_some() {
             return;
         }
         self.confirmed = Some(yes);

@@ -115,7 +115,7 @@ impl Machine {
         {
             return Some(Wait::Offline { since, next });
         }
-        if self.paused && !host.has_begun() {
+        if self.paused && !host.has_begun() && host.back.is_none() {
             return Some(Wait::Paused);
         }
         if host.back.is_none() {
@@ -144,7 +144,8 @@ impl Machine {
         }
         if phase >= Phase::Fetch && !host.has_place() {
             let others = self.hosts.iter().enumerate().filter(|(other, _)| *other != index);
-            let placed = others.filter(|(_, host)| host.has_place()).count();
+            let placed =
+                others.filter(|(_, host)| host.has_place() && !host.is_held_back()).count();
             if placed >= self.setup.parallel {
                 return Some(Wait::Place { places: self.setup.parallel });
             }

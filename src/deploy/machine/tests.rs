@@ -317,8 +317,27 @@ fn stopped_and_unconfirmed_runs_have_codes_of_their_own() {
     let story = drive(&mut stopped, react, |turn| (turn == 0).then_some(Input::Cancel));
     assert_eq!(story.codes["samsung"], [Code::RunStopped]);
     let mut refused = machine(&["samsung"], Goal::Switch, true);
-    let story = drive(&mut refused, react, |turn| (turn == 0).then_some(Input::Answer(false)));
+    let story = drive(&mut refused, react, |turn| (turn == 4).then_some(Input::Answer(false)));
     assert_eq!(story.codes["samsung"], [Code::PlanNotConfirmed]);
+}
+
+#[test]
+fn nobody_can_answer_a_plan_that_was_not_shown_yet() {
+    for early in [true, false] {
+        let mut machine = machine(&["samsung"], Goal::Switch, true);
+        machine.step(Input::Begin, Timestamp::UNIX_EPOCH);
+        machine.step(Input::Answer(early), Timestamp::UNIX_EPOCH);
+        let mut asks = false;
+        for phase in [Phase::Preflight, Phase::Evaluate, Phase::Compare] {
+            let result = Ok(good(phase, Goal::Switch));
+            let done = Input::Done { host: "samsung".to_owned(), phase, result };
+            for command in machine.step(done, Timestamp::UNIX_EPOCH) {
+                asks |= matches!(command, MachineCommand::Tell(RunWhat::Plan { waits: true, .. }));
+            }
+        }
+        assert!(asks, "the plan is shown and waits, though somebody said {early} before");
+        assert!(machine.outcomes().is_empty());
+    }
 }
 
 #[test]

@@ -5,12 +5,16 @@
 main() {
 	job=$1
 	shift
+	# Through a file: a child that a command leaves behind would hold a pipe open.
+	printed=$(mktemp) || printed=/dev/null
+	trap '[ "$printed" = /dev/null ] || rm -f "$printed"' EXIT
 	for command; do
-		if said=$(timeout -k 5 60 /bin/sh -c "$command" 2>&1 </dev/null); then
+		if timeout -k 5 60 /bin/sh -c "$command" >"$printed" 2>&1 </dev/null; then
 			printf 'held\t%s\n' "$command"
 		else
-			printf 'broken\t%s (exit code %s%s)\n' "$command" "$?" \
-				"${said:+: $(printf '%s' "$said" | tail -n 1)}"
+			code=$?
+			said=$(tail -c 4096 "$printed" | tail -n 1)
+			printf 'broken\t%s (exit code %s%s)\n' "$command" "$code" "${said:+: $said}"
 		fi
 	done
 	timeout 10 systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null |

@@ -52,7 +52,9 @@ candidates() {
 	bootctl --print-boot-path 2>/dev/null
 	bootctl --print-esp-path 2>/dev/null
 	printf '%s\n' /boot /efi /boot/efi
-	awk '{ print $5 }' "$root/proc/self/mountinfo" 2>/dev/null
+	# A network's file system whose server is away would hold whoever looks at it.
+	awk '{ for (i = 7; i < NF; i++) if ($i == "-") { if ($(i + 1) ~ /^(vfat|msdos|ext[234]|xfs|btrfs|f2fs|zfs|bcachefs|tmpfs|overlay)$/) print $5; break } }' \
+		"$root/proc/self/mountinfo" 2>/dev/null
 	# One that is mounted only when somebody looks.
 	awk '$1 !~ /^#/ && ($3 == "vfat" || $2 ~ /^\/(boot|efi)/) { print $2 }' "$root/etc/fstab" 2>/dev/null
 }

@@ -152,6 +152,6 @@ lock_holder() {
 	process=$(awk -v end=":$inode" '$2 == "FLOCK" && substr($6, length($6) - length(end) + 1) == end { print $5; exit }' /proc/locks)
 	if [ -z "$process" ] || ! [ -d "/proc/$process" ]; then return; fi
 	printf ': %s holds it with process %s (%s)' "$(stat -c %U "/proc/$process")" "$process" \
-		"$(tr '\000' ' ' <"/proc/$process/cmdline" | cut -c 1-80)"
+		"$(tr '\000\n' '  ' <"/proc/$process/cmdline" | cut -c 1-80)"
 }
 

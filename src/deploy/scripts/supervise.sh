@@ -282,6 +282,8 @@ supervise() {
 		end failed not-nixos "no system of NixOS runs there that it could go back to, so nothing was begun"
 	fi
 	end_if_changed_since_the_plan
+	# What is only booted later starts as the system itself.
+	[ -n "$target" ] || [ "$action" != boot ] || target=$toplevel
 	if [ -z "$target" ]; then
 		end failed specialisation-missing "the new system has no specialisation $specialisation, which runs there, so nothing was begun"
 	fi
@@ -338,6 +340,9 @@ obey() {
 	'abort '*) go_back "${said%% *}" "${said#* }" ;;
 	*) go_back confirmation-missing "the word after the checks was not understood" ;;
 	esac
+	if [ "$(system_at "$root/run/current-system")" = "$running" ] && [ "$running" != "$target" ]; then
+		end superseded superseded "somebody switched it back to $running meanwhile, so nothing was made permanent"
+	fi
 	remember_snippets
 	# Whoever builds this host next can tell that one to let go of what it keeps.
 	[ -z "$built_on" ] || printf '%s\n' "$built_on" >"$intents/built-on"

@@ -1,5 +1,7 @@
 #!/bin/sh
-# Removes what a run left on a host, as root: the folders of jobs that have ended (their logs were
+# Removes what a run left on a host, as root: the folders of jobs that have ended (their logs were read),
+# its claims in budgets, and its roots, of which the built and fetched systems stay for the next run.
+# `units.sh` is put before it when nixdash is compiled. $1 what the run's jobs and roots are called.
 main() {
 	roots=/nix/var/nix/gcroots/nixdash
 	tag=$1
@@ -19,8 +21,9 @@ main() {
 		esac
 		[ ! -L "$root" ] || mv -T "$root" "$kept"
 	done
-	# What other runs left behind: a power cut, or a machine that never came back to it.
-	find "$roots" -maxdepth 1 -type l -name '*.run-*' -mmin +1440 -exec rm -f {} +
+	# What other runs left behind: a power cut, or a machine that never came back to it. A run that waits
+	# for a laptop may take days.
+	find "$roots" -maxdepth 1 -type l -name '*.run-*' -mmin +20160 -exec rm -f {} +
 }
 
 main "$@"

@@ -1,9 +1,16 @@
 #!/bin/sh
 # Looks whether a host that got a new system is still well, as root: which system runs, which units
-# failed, and whether each configured command ($1, $2 …) succeeds. Changes nothing. Prints
-# key<TAB>value lines.
+# failed, and whether each configured command ($2, $3 …) succeeds. $1 is the system that it got: it is
+# named where one of its specialisations runs. `specialisations.sh` is put before it when nixdash is
+# compiled. Changes nothing. Prints key<TAB>value lines.
 main() {
-	printf 'running\t%s\n' "$(readlink -f /run/current-system)"
+	toplevel=$1
+	shift
+	running=$(readlink -f /run/current-system)
+	printf 'running\t%s\n' "$running"
+	if [ -n "$toplevel" ] && name_of_specialisation "$toplevel" "$running" >/dev/null; then
+		printf 'system\t%s\n' "$toplevel"
+	fi
 	for command; do
 		timeout -k 5 60 /bin/sh -c "$command" >/dev/null 2>&1 </dev/null || printf 'broken\t%s\n' "$command"
 	done

@@ -84,3 +84,25 @@ pub enum Wait {
     /// Its way back to the previous system.
     WayBack,
 }
+
+impl Wait {
+    /// Returns whether it is for what other hosts have to do first.
+    pub fn is_for_others(&self) -> bool {
+        match self {
+            Self::Served { .. }
+            | Self::Wave { .. }
+            | Self::Soak { .. }
+            | Self::Gate { .. }
+            | Self::Decision { .. }
+            | Self::Order { .. }
+            | Self::Budget { .. } => true,
+            Self::Confirmation
+            | Self::Place { .. }
+            | Self::Paused
+            | Self::Offline { .. }
+            | Self::Lock { .. }
+            | Self::Activation
+            | Self::WayBack => false,
+        }
+    }
+}

@@ -23,7 +23,7 @@ prepare_result() {
 
 # Writes a result. $1 its name, $2 the text.
 leave() {
-	printf '%.3900s\t.\n' "$2" 1<>"$dir/$1"
+	printf '%.3900s\t.\n' "$(printf '%s' "$2" | tr '\n' ' ')" 1<>"$dir/$1"
 }
 
 # Prints a result and succeeds, or fails when there is none yet. $1 its name.

@@ -77,7 +77,7 @@ fn prints(text: &str) -> Option<Result<Output, RemoteError>> {
     Some(Ok(Output { stdout: text.to_owned(), ..Output::default() }))
 }
 
-/// HostAnswers as a builder and a target do that can be pushed to.
+/// Answers as a builder and a target do that can be pushed to.
 fn usual(name: &str) -> Option<Result<Output, RemoteError>> {
     match name {
         "push-target" => prints(&format!(
@@ -191,7 +191,7 @@ async fn hosts_are_evaluated_together_where_nix_eval_jobs_is_there() {
     }
 }
 
-/// HostAnswers nothing but the usual.
+/// Answers nothing but the usual.
 fn as_usual() -> Box<HostAnswers> {
     Box::new(|_, _, _| None)
 }
@@ -247,7 +247,7 @@ async fn a_push_that_the_target_would_refuse_ends_before_anything_is_built() {
     );
 }
 
-/// HostAnswers as a cache that is down.
+/// Answers as a cache that is down.
 fn cache_is_down(name: &str) -> Option<Result<Output, RemoteError>> {
     (name == "verify").then(|| {
         let stdout = "\n--- narinfo\ncurl: (7) Connection refused\n--- status 000 \n".to_owned();
@@ -358,7 +358,7 @@ fn repository() -> tempfile::TempDir {
 /// A lock file of a flake without inputs.
 const LOCK: &str = r#"{"nodes": {"root": {}}, "root": "root", "version": 7}"#;
 
-/// HostAnswers what Nix says of a flake whose lock file is whole.
+/// Answers what Nix says of a flake whose lock file is whole.
 fn locked(name: &str, script: &Script) -> Option<Result<Output, RemoteError>> {
     let is_metadata = name == "evaluate" && script.args.iter().any(|word| word == "metadata");
     if is_metadata { prints(&format!("{{\"path\": \"{OLD}\", \"locks\": {LOCK}}}")) } else { None }

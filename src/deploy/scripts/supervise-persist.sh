@@ -137,6 +137,10 @@ persist_and_end() {
 		*) end "$4" "$finding" "$reason" ;;
 		esac
 	fi
+	# The boot menu takes its time: somebody else may have deployed while it was written.
+	others=$(running_of_others)
+	[ -n "$others" ] || others=$(profile_after_persist)
+	[ -z "$others" ] || end superseded superseded "somebody else deployed while it was made permanent: $others; look at what boots next"
 	remember_revision
 	[ -z "$pinned" ] || end degraded boot-default-pinned "$pinned"
 	end "$1" "$2" "$3"

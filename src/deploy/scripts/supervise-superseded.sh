@@ -32,6 +32,12 @@ profile_of_others() {
 	printf 'its profile is %s, and was %s' "${set_link:-none}" "${generation:-none}"
 }
 
+# Prints in words what the profile is after this deploy set it; nothing where it is what it was set to.
+profile_after_persist() {
+	set_system=$(system_at "$profiles/system")
+	[ "$set_system" = "$toplevel" ] || printf 'its profile is %s, and was set to %s' "${set_system:-none}" "$toplevel"
+}
+
 # Ends when the host is not any more what it was when the plan was made. Nothing was begun yet.
 end_if_changed_since_the_plan() {
 	if [ -n "$seen_running" ] && [ "$seen_running" != "$running" ]; then

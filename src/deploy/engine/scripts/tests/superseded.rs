@@ -1,6 +1,6 @@
 //! Somebody else deploys while a deploy is under way: what they made of the host is left alone.
 
-use super::host::{FolderHost, Supervisor};
+use super::host::{FolderHost, Supervisor, WELL};
 use crate::fleet::Code;
 
 /// Makes a host with a third system, and lets a supervisor activate the new one.
@@ -134,4 +134,30 @@ fn who_deployed_while_the_lock_was_held_is_not_undone() {
     assert_eq!(host.deploy("abort check-failed enough").0, "superseded");
     assert_eq!(host.systems()[0], "third");
     assert_eq!(host.called(), ["new test", "old test"]);
+}
+
+#[test]
+fn a_system_that_somebody_deployed_while_the_boot_menu_was_written_is_told() {
+    let host = FolderHost::new();
+    host.add_system("third");
+    let rebuilds = "ln -sfn \"$root/nix/store/third\" \"$root/run/current-system\"";
+    host.switch_to_configuration("new", WELL, rebuilds);
+    let (word, reason) = host.deploy("commit");
+    assert_eq!((word.as_str(), host.code()), ("superseded", Some(Code::Superseded)), "{reason}");
+    assert!(reason.contains("while it was made permanent"), "{reason}");
+    assert!(reason.contains("/third"), "{reason}");
+}
+
+#[test]
+fn a_system_that_somebody_switched_back_by_hand_is_not_made_permanent() {
+    let host = FolderHost::new();
+    let supervisor = activated(&host);
+    host.link("run/current-system", "old");
+    host.acknowledge();
+    host.say("commit");
+    let (word, reason) = supervisor.outcome();
+    assert_eq!(word, "superseded", "{reason}");
+    assert!(reason.contains("somebody switched it back"), "{reason}");
+    assert_eq!(host.systems()[..2], ["old", "old"]);
+    assert_eq!(host.called(), ["new test"]);
 }

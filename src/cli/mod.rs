@@ -6,6 +6,7 @@
 
 mod ancestry;
 mod caches;
+mod carry_out;
 mod check;
 mod complete;
 mod dash;
@@ -20,6 +21,7 @@ mod follow_logs;
 mod generate;
 mod generations;
 mod given;
+mod hearing;
 mod history;
 mod json;
 pub mod lab;

@@ -2,7 +2,9 @@
 //!
 //! docs/reattach.md says what is done with each phase that ran.
 
-use crate::cli::deploy::{CarriedOut, FaceArgs, carry_out, exit_code, leave_terminal, next};
+use crate::cli::carry_out::{CarriedOut, carry_out, exit_code};
+use crate::cli::deploy::{FaceArgs, leave_terminal};
+use crate::cli::hearing::next;
 use crate::cli::left::{self, Ends};
 use crate::cli::show::{Display, Face, Notices};
 use crate::cli::sudo;

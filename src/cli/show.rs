@@ -140,8 +140,8 @@ impl RunDisplay {
         let mut terminate = signal(SignalKind::terminate()).ok();
         tokio::select! {
             _ = self.done => {}
-            () = super::deploy::next(&mut interrupt) => {}
-            () = super::deploy::next(&mut terminate) => {}
+            () = super::hearing::next(&mut interrupt) => {}
+            () = super::hearing::next(&mut terminate) => {}
         }
     }
 }

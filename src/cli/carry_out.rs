@@ -1,0 +1,186 @@
+//! Carrying a run out: the engine at work, with everybody who hears of it and whoever may say something.
+
+use crate::cli::hearing::{RunHearing, words};
+use crate::cli::newest::newest_confirmed;
+use crate::cli::show::{Display, Face, Notices, RunDisplay};
+use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history};
+use crate::deploy::{Control, Deploy, Ended, Listener, RunBegin, RunJournal};
+use crate::fleet::{DropReason, Event, Fleet, Goal, Outcome, RunEvent, RunId, RunWhat};
+use crate::record::{
+    History, JournalWriter, KeptEvaluations, Recorder, RunRecord, RunRecorder, RunWriter, Runs,
+    state_home,
+};
+use crate::remote::Remote;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::{Notify, mpsc};
+
+/// A run that this process carries out.
+pub(super) struct CarriedOut {
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) remote: Remote,
+    pub(super) runs: Runs,
+    pub(super) writer: RunWriter,
+    pub(super) journal: Option<JournalWriter>,
+    /// What it is for.
+    pub(super) goal: Goal,
+    /// Its hosts.
+    pub(super) hosts: Vec<String>,
+    pub(super) begin: RunBegin,
+    pub(super) face: Face,
+    /// What is said to it at once.
+    pub(super) says: Vec<Control>,
+}
+
+/// Carries a run out, records it and shows it.
+///
+/// Two threads listen, each behind a queue of its own: one writes the run's folder, one the
+/// output. The engine waits for neither.
+pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError> {
+    let CarriedOut { fleet, remote, runs, writer, journal, goal, hosts, begin, face, says } =
+        carried;
+    let width = hosts.iter().map(String::len).max().unwrap_or(0);
+    let run = writer.run().clone();
+    let tag = runs.tag(&run).unwrap_or_default();
+    let notices = Notices::start();
+    let say = notices.clone();
+    let say = move |line: &str| say.say(&format!("nixdash: {line}\n"));
+    let recorder = history::recorder(&fleet, say.clone());
+    let journal = match journal {
+        Some(writer) => RunJournal::start(writer, say)?,
+        None => RunJournal::none(),
+    };
+    let newest = {
+        let (runs, own, file) = (runs.clone(), run.clone(), fleet.file.clone());
+        Arc::new(move |host: &str| newest_confirmed(&runs, &own, file.as_deref(), host))
+    };
+    let (control, said) = mpsc::channel(8);
+    let stopped = Arc::new(AtomicBool::new(false));
+    // What was said to an earlier process was heard by that one.
+    let heard = runs.said(&run).len();
+    let asked = Arc::new(Notify::new());
+    let hearing = RunHearing {
+        words: words(runs.clone(), run.clone(), heard),
+        control: control.clone(),
+        notices: notices.clone(),
+        asked: Arc::clone(&asked),
+    };
+    let hearing = tokio::spawn(hearing.listen(Arc::clone(&stopped)));
+    for word in says {
+        // There is room: nothing was said yet.
+        let _full = control.try_send(word);
+    }
+    let written = RunRecorder::start(writer, recorder.clone())?;
+    let shown = Display { face, width, goal, control }.start();
+    show_again(&run, &begin, &runs, &shown, recorder.as_ref());
+    let runner = Arc::new(remote.clone());
+    let hears = listener(&written, &shown, recorder.clone(), asked);
+    tell_usual_times(run.clone(), hosts, Arc::clone(&hears));
+    let kept = Some(KeptEvaluations::below(&state_home()));
+    let deploy = Deploy { runner, fleet, run: run.clone(), tag, begin, journal, kept, newest };
+    let Ended { outcomes, untidy } = deploy.run(said, hears).await;
+    runs.note_untidy(&run, &untidy);
+    hearing.abort();
+    remote.close().await;
+    tell_gaps(&written.end().await, &notices);
+    shown.end().await;
+    if let Some(recorder) = recorder {
+        recorder.flush().await;
+    }
+    notices.written().await;
+    Ok(exit_code(&outcomes, stopped.load(Ordering::Acquire)))
+}
+
+/// Tells what phases usually take on the hosts, as soon as the history has said it; nothing where it
+/// cannot be read, or knows nothing.
+fn tell_usual_times(run: RunId, hosts: Vec<String>, hears: Listener) {
+    drop(tokio::task::spawn_blocking(move || {
+        let Ok(history) = History::open(&state_home()) else { return };
+        let usual = |host: String| Some((host.clone(), history.usual_times(&host).ok()?));
+        let hosts: BTreeMap<_, _> =
+            hosts.into_iter().filter_map(usual).filter(|(_, times)| !times.is_empty()).collect();
+        if !hosts.is_empty() {
+            hears(RunEvent { run, at: Timestamp::now(), what: RunWhat::Usual { hosts } });
+        }
+    }));
+}
+
+/// Of a run that is gone on with, tells the history what stands in its folder, and shows the plan
+/// that waits for an answer once more.
+fn show_again(
+    run: &RunId,
+    begin: &RunBegin,
+    runs: &Runs,
+    shown: &RunDisplay,
+    recorder: Option<&Recorder>,
+) {
+    let RunBegin::GoOn { replayed, .. } = begin else { return };
+    if let Some(recorder) = recorder {
+        for event in runs.decided(run) {
+            recorder.record(&Event::Run(event));
+        }
+    }
+    if let (Some(plan), Some(display)) = (&replayed.waiting_plan, &shown.events) {
+        let what = RunWhat::Plan { plan: plan.clone(), waits: true };
+        display.send(RunEvent { run: run.clone(), at: Timestamp::now(), what });
+    }
+}
+
+/// Says what is missing in the run's folder; that does not change how the hosts ended.
+fn tell_gaps(record: &RunRecord, notices: &Notices) {
+    let marks = match record {
+        RunRecord::Written(marks) => marks,
+        RunRecord::GivenUp => {
+            notices.say(
+                "nixdash: the disk with the run's folder did not take anything for 30 s; the end of \
+                 the run is not recorded there\n",
+            );
+            return;
+        }
+    };
+    let mut gaps: BTreeMap<DropReason, (u64, u64)> = BTreeMap::new();
+    for mark in marks {
+        if let RunWhat::Dropped { lines, events, why, .. } = &mark.what {
+            let gap = gaps.entry(*why).or_default();
+            *gap = (gap.0.saturating_add(*lines), gap.1.saturating_add(*events));
+        }
+    }
+    for (why, (lines, events)) in gaps {
+        notices.say(&format!("nixdash: {}\n", why.sentence(lines, events)));
+    }
+}
+
+/// Returns who hears of everything that happens: disk, display and history, none of which is
+/// waited for.
+fn listener(
+    written: &RunRecorder,
+    shown: &RunDisplay,
+    recorder: Option<Recorder>,
+    asked: Arc<Notify>,
+) -> Listener {
+    let (disk, display) = (written.events.clone(), shown.events.clone());
+    Arc::new(move |event| {
+        if matches!(event.what, RunWhat::Plan { waits: true, .. }) {
+            asked.notify_one();
+        }
+        if let Some(recorder) = &recorder {
+            recorder.record(&Event::Run(event.clone()));
+        }
+        if let Some(display) = &display {
+            display.send(event.clone());
+        }
+        disk.send(event);
+    })
+}
+
+/// Returns the exit code for how the hosts ended, and whether somebody stopped the run.
+pub(super) fn exit_code(outcomes: &[(String, Outcome)], stopped: bool) -> ExitCode {
+    if outcomes.iter().all(|(_, outcome)| outcome.is_good()) {
+        return ExitCode::SUCCESS;
+    }
+    let interrupted = outcomes.iter().any(|(_, outcome)| *outcome == Outcome::Interrupted);
+    ExitCode::from(if stopped || interrupted { EXIT_INTERRUPTED } else { EXIT_FAILED })
+}

@@ -1,0 +1,110 @@
+//! What is said to a run that this process carries out: through its folder, and by signals.
+
+use crate::cli::EXIT_INTERRUPTED;
+use crate::cli::show::Notices;
+use crate::deploy::Control;
+use crate::fleet::RunId;
+use crate::record::{Runs, Word};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, mpsc};
+
+/// How often the run's folder is asked for words.
+const WORDS_EVERY: Duration = Duration::from_millis(200);
+
+/// How long a detached run waits for the plan's answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// Reads what is said to a run through its folder, on a thread of its own: where the disk hangs,
+/// signals are heard all the same. So many words were heard before.
+pub(super) fn words(runs: Runs, run: RunId, mut heard: usize) -> mpsc::Receiver<Word> {
+    let (sender, words) = mpsc::channel(8);
+    let read = move || {
+        while !sender.is_closed() {
+            let said = runs.said(&run);
+            for word in said.iter().skip(heard) {
+                // Nobody listens any more: the run is over.
+                let _over = sender.blocking_send(word.clone());
+            }
+            heard = said.len();
+            std::thread::sleep(WORDS_EVERY);
+        }
+    };
+    // Without a thread only signals and the terminal are heard.
+    drop(std::thread::Builder::new().name("words".to_owned()).spawn(read));
+    words
+}
+
+/// Hears what is said to a run: through its folder, and by signals.
+pub(super) struct RunHearing {
+    /// What is said through the folder.
+    pub(super) words: mpsc::Receiver<Word>,
+    /// Where it goes.
+    pub(super) control: mpsc::Sender<Control>,
+    /// Where a person is told that it was heard.
+    pub(super) notices: Notices,
+    /// Hears that the plan was shown and waits for an answer.
+    pub(super) asked: Arc<Notify>,
+}
+
+impl RunHearing {
+    /// Passes on what is said, and notes in `stopped` whether somebody stopped the run.
+    pub(super) async fn listen(mut self, stopped: Arc<AtomicBool>) {
+        let mut interrupt = signal(SignalKind::interrupt()).ok();
+        let mut terminate = signal(SignalKind::terminate()).ok();
+        // Heard and passed over: a run goes on when its terminal is closed.
+        let mut hangup = signal(SignalKind::hangup()).ok();
+        let given_up = tokio::time::sleep(ANSWER_LIMIT);
+        tokio::pin!(given_up);
+        let mut waits = false;
+        loop {
+            let said = tokio::select! {
+                () = next(&mut interrupt) => {
+                    if stopped.load(Ordering::Acquire) {
+                        // What runs on hosts is safe without us: supervisors go back.
+                        std::process::exit(i32::from(EXIT_INTERRUPTED));
+                    }
+                    self.notices.say(
+                        "stopping; hosts that began to activate go back (ctrl-c again: leave)\n",
+                    );
+                    Control::Cancel
+                }
+                () = next(&mut terminate) => Control::Cancel,
+                () = next(&mut hangup) => continue,
+                Some(word) = self.words.recv() => match word {
+                    Word::Yes => Control::Answer(true),
+                    Word::No => Control::Answer(false),
+                    Word::Cancel => Control::Cancel,
+                    Word::Order(order) => Control::Order(order),
+                },
+                () = self.asked.notified(), if !waits => {
+                    waits = true;
+                    given_up.as_mut().reset(tokio::time::Instant::now() + ANSWER_LIMIT);
+                    continue;
+                }
+                () = &mut given_up, if waits => {
+                    waits = false;
+                    Control::Answer(false)
+                }
+            };
+            if said == Control::Cancel {
+                stopped.store(true, Ordering::Release);
+            }
+            if self.control.send(said).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Waits for a signal; for ever, where signals cannot be heard.
+pub(super) async fn next(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}

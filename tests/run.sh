@@ -45,6 +45,8 @@ if [ "${1:-}" = matrix ]; then
 	"$nixdash" lab down
 	"$nixdash" lab up --yes --hosts "${HOSTS:-14}"
 	cargo test --test it -- --ignored --nocapture lab::matrix::whole
+	# Twenty kills at random moments, and runs that are left in every phase: a quarter of an hour.
+	cargo test --test it -- --ignored --test-threads=1 lab::reattach
 	exit
 fi
 
@@ -138,14 +140,13 @@ nixdash=$target/debug/nixdash
 others="test"
 first="test-attack-1"
 second="test-attack-2"
-third="test-reattach"
-fourth="test-deploys"
+third="test-deploys"
 running=
 before=
 # Ends what this script started, also when a test fails.
 take_down() {
 	for process in $running; do kill "$process" 2>/dev/null || true; done
-	for lab in "$others" "$first" "$second" "$third" "$fourth"; do NIXDASH_LAB_NAME=$lab "$nixdash" lab down || true; done
+	for lab in "$others" "$first" "$second" "$third"; do NIXDASH_LAB_NAME=$lab "$nixdash" lab down || true; done
 	[ -z "$before" ] || echo "$before" >/proc/sys/fs/inotify/max_user_instances
 }
 trap take_down EXIT
@@ -159,13 +160,12 @@ if [ "$before" -lt 1024 ]; then
 	echo 1024 >"$instances"
 fi
 
-say "bringing five practice fleets up (the first time takes a minute or two)"
-for lab in "$others" "$first" "$second" "$third" "$fourth"; do NIXDASH_LAB_NAME=$lab "$nixdash" lab down; done
+say "bringing four practice fleets up (the first time takes a minute or two)"
+for lab in "$others" "$first" "$second" "$third"; do NIXDASH_LAB_NAME=$lab "$nixdash" lab down; done
 NIXDASH_LAB_NAME=$others "$nixdash" lab up --yes --seaweed
 NIXDASH_LAB_NAME=$first "$nixdash" lab up --yes
 NIXDASH_LAB_NAME=$second "$nixdash" lab up --yes --hosts 10
 NIXDASH_LAB_NAME=$third "$nixdash" lab up --yes
-NIXDASH_LAB_NAME=$fourth "$nixdash" lab up --yes
 
 # Attacks a fleet, in the background: $1 the fleet, the rest the tests.
 attack() {
@@ -175,13 +175,12 @@ attack() {
 	running="$running $!"
 }
 
-say "tests on the practice fleets: deploys are attacked on two, runs are left and gone on with on the third, and everything else is tried on two more"
+say "tests on the practice fleets: deploys are attacked on two, and everything else is tried on two more"
 # They wait for networks and restarts most of the time, so all are tried at once.
 # The fixed part of the fault matrix has hosts of its own on the second, and runs beside the rest.
 attack "$first" lab::attack_activation lab::attack_cut lab::attack_user
 attack "$second" lab::matrix::fixed lab::attack_full lab::attack_killed lab::attack_network
-attack "$third" lab::reattach
-attack "$fourth" lab::generations lab::rollout lab::root lab::strategies
+attack "$third" lab::reattach::one_process lab::reattach::a_run_that_was_left lab::generations lab::rollout lab::root lab::strategies
 failed=
 NIXDASH_LAB_NAME=$others cargo test --test it -- --ignored --test-threads=1 lab:: --skip lab::attack --skip lab::matrix --skip lab::reattach \
 	--skip lab::generations --skip lab::rollout --skip lab::root --skip lab::strategies || failed=yes
@@ -189,7 +188,7 @@ for process in $running; do
 	wait "$process" || failed=yes
 done
 running=
-for lab in "$first" "$second" "$third" "$fourth"; do
+for lab in "$first" "$second" "$third"; do
 	say "the attacks on $lab"
 	cat "$target/$lab.log"
 done

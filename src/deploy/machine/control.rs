@@ -9,6 +9,14 @@ use crate::fleet::{
 };
 use jiff::Timestamp;
 
+/// Which hosts of a run go back, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct GoingBack {
+    /// Those of this wave; none: those of the whole run.
+    wave: Option<usize>,
+    why: Reason,
+}
+
 impl Machine {
     /// Does what somebody said, and tells that it was said, or why it is not done.
     pub(super) fn ordered(
@@ -81,7 +89,7 @@ impl Machine {
             RunOrder::Accept => asks.is_none().then(|| "nothing waits for a decision".to_owned()),
             RunOrder::Skip { host } => self.may_skip(host),
             RunOrder::Retry { host } => self.may_retry(host),
-            RunOrder::Rollback { scope } => self.may_roll_back(*scope),
+            RunOrder::Rollback { .. } => self.may_roll_back(),
         }
     }
 
@@ -132,9 +140,9 @@ impl Machine {
     }
 
     /// Says why nothing can go back.
-    fn may_roll_back(&self, scope: RollbackScope) -> Option<String> {
+    fn may_roll_back(&self) -> Option<String> {
         let begun = self.hosts.iter().any(HostProgress::has_begun);
-        let any = begun || !self.to_take_back(scope).is_empty();
+        let any = begun || (0..self.hosts.len()).any(|index| self.can_go_back(index));
         (!any).then(|| "no host has its new system from this run".to_owned())
     }
 
@@ -164,24 +172,13 @@ impl Machine {
         }
     }
 
-    /// Returns the hosts that can go back: those that have the new system from this run.
-    fn to_take_back(&self, scope: RollbackScope) -> Vec<usize> {
-        let has = |index: &usize| {
-            let host = &self.hosts[*index];
-            host.has_new_system() && host.before().is_some()
-        };
-        let all: Vec<usize> = (0..self.hosts.len()).filter(has).collect();
-        match scope {
-            RollbackScope::Run => all,
-            RollbackScope::Wave => {
-                let newest = all.iter().map(|index| self.hosts[*index].wave).max().flatten();
-                all.into_iter().filter(|index| self.hosts[*index].wave == newest).collect()
-            }
-        }
+    /// Returns whether a host can go back: it has the new system from this run, and had one before.
+    fn can_go_back(&self, index: usize) -> bool {
+        self.hosts[index].has_new_system() && self.hosts[index].before().is_some()
     }
 
-    /// Lets hosts go back to what they ran before this run: those that have their new system by a
-    /// deploy of their own, those that are at it through their supervisor.
+    /// Lets hosts go back to what they ran before this run. The newest wave is the one that is newest
+    /// now: when its hosts have gone back, those of the wave before it stay.
     pub(super) fn take_back(
         &mut self,
         scope: RollbackScope,
@@ -189,8 +186,25 @@ impl Machine {
         now: Timestamp,
         out: &mut Vec<MachineCommand>,
     ) {
-        self.going_back = Some((scope, why.clone()));
-        for index in self.to_take_back(scope) {
+        let back = (0..self.hosts.len()).filter(|index| self.can_go_back(*index));
+        let wave = match scope {
+            RollbackScope::Run => None,
+            RollbackScope::Wave => back.map(|index| self.hosts[index].wave).max().flatten(),
+        };
+        self.going_back = Some(GoingBack { wave, why: why.clone() });
+        self.follow_back(now, out);
+    }
+
+    /// Lets the hosts go back that the run takes back: those that have their new system by a deploy of
+    /// their own, those that are at it through their supervisor, and those that were just being made
+    /// permanent as soon as they are done.
+    pub(super) fn follow_back(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
+        let Some(GoingBack { wave, why }) = self.going_back.clone() else { return };
+        for index in 0..self.hosts.len() {
+            let is_meant = wave.is_none() || self.hosts[index].wave == wave;
+            if !is_meant || !self.can_go_back(index) {
+                continue;
+            }
             let host = &mut self.hosts[index];
             let Some(toplevel) = host.before().cloned() else { continue };
             let text = format!("taken back to the previous system: {}", why.text);
@@ -218,7 +232,7 @@ impl Machine {
             let (Stage::Running(phase) | Stage::Waiting(phase)) = host.stage else { continue };
             let is_permanent = matches!(phase, Phase::Persist | Phase::Reboot);
             if host.has_begun() && host.back.is_none() && !is_permanent {
-                go_back_now(host, phase, why, now, out);
+                go_back_now(host, phase, &why, now, out);
             }
         }
     }

@@ -20,9 +20,8 @@ mod waves;
 pub use input::{Input, MachineCommand};
 
 use crate::deploy::{Failure, Reason, Report, RunFacts, Setup};
-use crate::fleet::{
-    Code, Finding, FlakeSource, Goal, Outcome, Phase, PhaseState, RollbackScope, RunId, RunWhat,
-};
+use crate::fleet::{Code, Finding, FlakeSource, Goal, Outcome, Phase, PhaseState, RunId, RunWhat};
+use control::GoingBack;
 use host::{Claim, HostProgress, Stage, phase_held};
 use jiff::Timestamp;
 use rollout::Wave;
@@ -62,7 +61,7 @@ pub struct Machine {
     /// The earliest time that was asked for and has not come.
     wakes_at: Option<Timestamp>,
     /// Which hosts go back, and why, where that was decided.
-    going_back: Option<(RollbackScope, Reason)>,
+    going_back: Option<GoingBack>,
     cancelled: bool,
     finished: bool,
 }
@@ -349,11 +348,8 @@ impl Machine {
     fn advance(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
         self.ask(now, out);
         self.move_waves(now, out);
-        // A host that was being made permanent when the others went back follows them.
-        if let Some((scope, why)) = self.going_back.clone()
-            && !self.cancelled
-        {
-            self.take_back(scope, &why, now, out);
+        if !self.cancelled {
+            self.follow_back(now, out);
         }
         for index in 0..self.hosts.len() {
             self.start(index, now, out);

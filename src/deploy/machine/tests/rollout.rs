@@ -4,7 +4,7 @@ use super::*;
 use crate::deploy::{ClaimAnswer, GateAnswer};
 use crate::fleet::{
     Budget, Gate, GateQuestion, HostOrTag, OnFailure, OrderRule, Quota, RollbackScope, RolloutNews,
-    RunOrder, Wait, WaveState,
+    RunOrder, Wait, WaveRule, WaveState,
 };
 use std::collections::VecDeque;
 
@@ -358,6 +358,29 @@ fn a_host_goes_back_by_a_deploy_of_its_own_and_its_first_error_stays_first() {
     let error = ride.error("razer");
     let (first, second) = (error.find("rolled it back"), error.find("exited with 1"));
     assert!(first.is_some() && first < second, "{error}");
+}
+
+#[test]
+fn the_wave_before_the_one_that_goes_back_stays() {
+    let one = || WaveRule::Some(Quota::Count(1));
+    let waves = vec![one(), one(), WaveRule::Rest];
+    let mut ride = Ride::new(&FOUR, Rollout { waves, ..gated(OnFailure::Halt) });
+    let mut asked = 0;
+    let mut gate = |_: &str| {
+        asked += 1;
+        if asked == 1 { GateAnswer::Passed } else { GateAnswer::NotMade("no route".to_owned()) }
+    };
+    ride.finish(&mut well, &mut gate);
+    assert_eq!(
+        (ride.outcome("razer"), ride.outcome("samsung")),
+        (Outcome::Switched, Outcome::Switched)
+    );
+    ride.say(RunOrder::Rollback { scope: RollbackScope::Wave });
+    ride.finish(&mut well, &mut gate);
+    assert!(ride.machine.is_finished());
+    assert_eq!(ride.outcome("samsung"), Outcome::RolledBack);
+    assert_eq!(ride.outcome("razer"), Outcome::Switched, "its wave was not meant");
+    assert_eq!(ride.outcome("heron"), Outcome::Skipped);
 }
 
 /// Takes one input.

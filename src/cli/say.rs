@@ -223,12 +223,8 @@ impl Stand {
 
     /// Returns the hosts that go back.
     fn taken_back(&self, scope: RollbackScope) -> Vec<String> {
-        let wave = |host: &String| self.waves.get(host).copied().unwrap_or(1);
-        let newest = self.fresh.iter().map(wave).max();
-        let all = self.fresh.iter();
-        all.filter(|host| scope == RollbackScope::Run || Some(wave(host)) == newest)
-            .cloned()
-            .collect()
+        scope
+            .taken_back(self.fresh.iter().map(|host| (host.clone(), self.waves.get(host).copied())))
     }
 }
 

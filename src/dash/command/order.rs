@@ -51,11 +51,9 @@ pub(in crate::dash) fn taken_back(run: &RunView, scope: RollbackScope) -> Vec<St
             .find(|planned| planned.host == host.host)
             .and_then(|planned| planned.wave)
     };
-    let fresh =
-        |host: &&HostRun| host.result.as_ref().is_some_and(|result| result.outcome.is_new_system());
-    let newest = run.hosts.iter().filter(fresh).map(wave).max();
-    let all = run.hosts.iter().filter(fresh);
-    all.filter(|host| scope == RollbackScope::Run || Some(wave(host)) == newest)
-        .map(|host| host.host.clone())
-        .collect()
+    let fresh = run
+        .hosts
+        .iter()
+        .filter(|host| host.result.as_ref().is_some_and(|result| result.outcome.is_new_system()));
+    scope.taken_back(fresh.map(|host| (host.host.clone(), wave(host))))
 }

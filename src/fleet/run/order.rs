@@ -13,6 +13,17 @@ pub enum RollbackScope {
     Run,
 }
 
+impl RollbackScope {
+    /// Returns which hosts go back, of those that have their new system from the run, each with its
+    /// wave.
+    pub fn taken_back<H>(self, fresh: impl IntoIterator<Item = (H, Option<usize>)>) -> Vec<H> {
+        let fresh: Vec<(H, Option<usize>)> = fresh.into_iter().collect();
+        let newest = fresh.iter().map(|(_, wave)| *wave).max();
+        let is_meant = |wave| self == Self::Run || Some(wave) == newest;
+        fresh.into_iter().filter(|(_, wave)| is_meant(*wave)).map(|(host, _)| host).collect()
+    }
+}
+
 /// What a person may say to a run while it goes on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "lowercase")]
@@ -83,6 +94,15 @@ impl fmt::Display for RunOrder {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_newest_wave_goes_back_or_the_whole_run() {
+        let fresh = [("a", Some(0)), ("b", Some(1)), ("c", Some(1))];
+        assert_eq!(RollbackScope::Wave.taken_back(fresh), ["b", "c"]);
+        assert_eq!(RollbackScope::Run.taken_back(fresh), ["a", "b", "c"]);
+        assert_eq!(RollbackScope::Wave.taken_back([("a", None), ("b", None)]), ["a", "b"]);
+        assert!(RollbackScope::Wave.taken_back::<&str>([]).is_empty());
+    }
 
     #[test]
     fn what_is_said_is_read_as_it_was_written() {

@@ -120,23 +120,10 @@ impl Machine {
         if host.back.is_some() {
             return Some(format!("{name} was taken back"));
         }
-        match outcome {
-            Outcome::RolledBack
-            | Outcome::Superseded
-            | Outcome::Failed
-            | Outcome::Offline
-            | Outcome::Skipped
-            | Outcome::Interrupted
-            | Outcome::Degraded => None,
-            Outcome::Unknown => Some(format!("nobody knows what {name} runs; look at it first")),
-            Outcome::Switched
-            | Outcome::Booted
-            | Outcome::Tested
-            | Outcome::Dry
-            | Outcome::Built
-            | Outcome::Unchanged
-            | Outcome::NeedsReboot => Some(format!("{name} did not fail: {}", outcome.word())),
+        if outcome == Outcome::Unknown {
+            return Some(format!("nobody knows what {name} runs; look at it first"));
         }
+        outcome.is_good().then(|| format!("{name} did not fail: {}", outcome.word()))
     }
 
     /// Says why nothing can go back.

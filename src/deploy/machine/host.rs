@@ -352,20 +352,7 @@ impl HostProgress {
 pub(super) fn phase_held(phase: Phase, outcome: Outcome) -> bool {
     match outcome {
         Outcome::Degraded => matches!(phase, Phase::Persist | Phase::Reboot),
-        Outcome::Switched
-        | Outcome::Booted
-        | Outcome::Tested
-        | Outcome::Dry
-        | Outcome::Built
-        | Outcome::Unchanged
-        | Outcome::NeedsReboot => true,
-        Outcome::RolledBack
-        | Outcome::Superseded
-        | Outcome::Unknown
-        | Outcome::Failed
-        | Outcome::Offline
-        | Outcome::Skipped
-        | Outcome::Interrupted => false,
+        other => other.is_good(),
     }
 }
 

@@ -270,6 +270,25 @@ impl RunWhat {
         Self::Waiting { host: host.to_owned(), wait, reason }
     }
 
+    /// Returns whether the history keeps this: what else happens in a run lies in the run's folder.
+    pub fn is_kept(&self) -> bool {
+        match self {
+            Self::Begin { .. }
+            | Self::Plan { .. }
+            | Self::Result { .. }
+            | Self::Dropped { .. }
+            | Self::Summary { .. } => true,
+            Self::Phase { .. }
+            | Self::Progress { .. }
+            | Self::Log { .. }
+            | Self::Rollout(_)
+            | Self::Waiting { .. }
+            | Self::Usual { .. }
+            | Self::Command { .. }
+            | Self::Reattached { .. } => false,
+        }
+    }
+
     /// Returns whether this may be left out where events come faster than they are taken down:
     /// log lines and progress are many, everything else is few and tells how the run stands.
     pub fn may_be_dropped(&self) -> bool {

@@ -6,7 +6,7 @@
 
 use super::{History, HistoryError};
 use crate::fleet::{
-    Event, Fleet, HeldPath, HostState, KeptHost, PathAnswer, RunWhat, TierFacts, TimedFetch,
+    Event, Fleet, HeldPath, HostState, KeptHost, PathAnswer, TierFacts, TimedFetch,
 };
 use crate::record::trends::Series;
 use jiff::{SignedDuration, Timestamp};
@@ -88,21 +88,7 @@ impl Recorder {
             | Event::Tier { .. }
             | Event::Coverage { .. } => true,
             Event::Asking { .. } | Event::Next { .. } => false,
-            Event::Run(run) => match run.what {
-                RunWhat::Begin { .. }
-                | RunWhat::Plan { .. }
-                | RunWhat::Result { .. }
-                | RunWhat::Dropped { .. }
-                | RunWhat::Summary { .. } => true,
-                RunWhat::Phase { .. }
-                | RunWhat::Progress { .. }
-                | RunWhat::Log { .. }
-                | RunWhat::Rollout(_)
-                | RunWhat::Waiting { .. }
-                | RunWhat::Usual { .. }
-                | RunWhat::Command { .. }
-                | RunWhat::Reattached { .. } => false,
-            },
+            Event::Run(run) => run.what.is_kept(),
         };
         if keep {
             let event = event.clone();

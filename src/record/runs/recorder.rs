@@ -82,20 +82,10 @@ fn write(
         }
         for event in batch.drain(..) {
             writer.write(&event);
-            match event.what {
-                RunWhat::Begin { .. }
-                | RunWhat::Plan { .. }
-                | RunWhat::Result { .. }
-                | RunWhat::Summary { .. } => kept.push(event),
-                RunWhat::Dropped { .. } => marks.push(event),
-                RunWhat::Phase { .. }
-                | RunWhat::Progress { .. }
-                | RunWhat::Log { .. }
-                | RunWhat::Rollout(_)
-                | RunWhat::Waiting { .. }
-                | RunWhat::Usual { .. }
-                | RunWhat::Command { .. }
-                | RunWhat::Reattached { .. } => {}
+            if matches!(event.what, RunWhat::Dropped { .. }) {
+                marks.push(event);
+            } else if event.what.is_kept() {
+                kept.push(event);
             }
         }
         // What was refused is counted, and tried again.

@@ -44,6 +44,15 @@ impl Settings {
         Self { all }
     }
 
+    /// Reads those among the lines of a script: `setting`, a tab, and a line of `name = value`.
+    pub fn told(text: &str) -> Self {
+        let mut found = Self::default();
+        for line in text.lines().filter_map(|line| line.strip_prefix("setting\t")) {
+            found.all.extend(Self::parse(line).all);
+        }
+        found
+    }
+
     /// Returns whether nothing was read: the text was no settings.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
@@ -115,6 +124,13 @@ trusted-public-keys = p620-1:MOYk7cam7pmSQgkAgHCqQVzYsjyi9d862m06xgAkwBk= \
 cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=
 trusted-substituters = \ntrusted-users = root
 ";
+
+    #[test]
+    fn a_script_tells_settings_among_other_lines() {
+        let told = "nix\t2.34\nsetting\tcores = 2\nsettings\tx = 1\nsetting\tsubstituters = a b\n";
+        let settings = Settings::told(told);
+        assert_eq!(settings, Settings::parse("cores = 2\nsubstituters = a b\n"));
+    }
 
     #[test]
     fn lists_are_words_and_an_empty_one_is_empty() {

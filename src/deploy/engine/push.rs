@@ -68,20 +68,14 @@ struct PushTarget {
 impl PushTarget {
     /// Reads the script's lines.
     fn read(text: &str) -> Self {
-        let mut found = Self::default();
-        let mut settings = String::new();
+        let mut found = Self { settings: Settings::told(text), ..Self::default() };
         for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
             match key {
                 "user" => found.user = printable_line(value.trim()),
                 "host-key" if is_host_key(value) => found.host_keys.push(value.to_owned()),
-                "setting" => {
-                    settings.push_str(value);
-                    settings.push('\n');
-                }
                 _ => {}
             }
         }
-        found.settings = Settings::parse(&settings);
         found
     }
 

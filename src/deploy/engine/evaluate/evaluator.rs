@@ -60,22 +60,16 @@ pub(in crate::deploy::engine) struct Evaluator {
 impl Evaluator {
     /// Reads the script's lines.
     fn read(text: &str) -> Self {
-        let mut found = Self::default();
-        let mut settings = String::new();
+        let mut found = Self { settings: Settings::told(text), ..Self::default() };
         for (key, value) in text.lines().filter_map(|line| line.split_once('\t')) {
             match key {
                 "nix" => value.trim().clone_into(&mut found.nix),
                 "memory" => found.memory = value.trim().parse().ok(),
                 "processors" => found.processors = value.trim().parse().ok(),
                 "eval-jobs" => found.has_eval_jobs = true,
-                "setting" => {
-                    settings.push_str(value);
-                    settings.push('\n');
-                }
                 _ => {}
             }
         }
-        found.settings = Settings::parse(&settings);
         found
     }
 

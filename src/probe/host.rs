@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What is asked.
-const SCRIPT: &str = include_str!("scripts/host.sh");
+const SCRIPT: &str = concat!(include_str!("scripts/says.sh"), include_str!("scripts/host.sh"));
 
 /// What times a round trip.
 const ECHO: &str = include_str!("scripts/echo.sh");

@@ -28,7 +28,8 @@ use std::time::Duration;
 pub(super) use verdicts::{add_host_verdicts, add_nix_facts, host_verdicts};
 
 /// Prints how a host's Nix is set up.
-const SETTINGS: &str = include_str!("scripts/settings.sh");
+const SETTINGS: &str =
+    concat!(include_str!("scripts/says.sh"), include_str!("scripts/settings.sh"));
 
 /// How long that may take.
 const LIMIT: Duration = Duration::from_secs(10);

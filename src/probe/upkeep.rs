@@ -13,6 +13,7 @@ use std::time::Duration;
 
 /// What is asked.
 const UPKEEP: &str = concat!(
+    include_str!("scripts/says.sh"),
     include_str!("scripts/host-facts.sh"),
     include_str!("scripts/specialisations.sh"),
     include_str!("scripts/deploys.sh"),

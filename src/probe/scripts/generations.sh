@@ -1,27 +1,12 @@
 # Prints the generations of a host's system profile: `generation<TAB>number<TAB>seconds<TAB>path` for
 # each, below it what is known of it, one `key<TAB>value` per line, and at last what runs, what was
-# booted and what boots next. `host-facts.sh` is put before it when nixdash is compiled. Arguments:
-# none. Runs as the login user and changes nothing.
+# booted and what boots next. `says.sh` and `host-facts.sh` are put before it when nixdash is compiled.
+# Arguments: none. Runs as the login user and changes nothing.
 # shellcheck shell=sh
 
-PATH="/run/wrappers/bin:/run/current-system/sw/bin:$PATH:/usr/local/bin:/usr/bin:/bin"
-LC_ALL=C
-export PATH LC_ALL
 # shellcheck disable=SC2034 # for `host-facts.sh`
 root=
 profiles=/nix/var/nix/profiles
-
-say() {
-	if [ -n "$2" ]; then printf '%s\t%s\n' "$1" "$2"; fi
-}
-
-# Prints a small file's first line.
-first_line() {
-	if [ -r "$1" ]; then
-		IFS= read -r line <"$1" 2>/dev/null || [ -n "$line" ] || return 0
-		printf '%s' "$line"
-	fi
-}
 
 # Prints the kernel of a system, as `nixos-rebuild list-generations` does. $1 the system.
 kernel_of() {

@@ -1,32 +1,7 @@
 # Prints what a host says of itself, one `key<TAB>value` per line; what it cannot say is left out.
-# Arguments: none. Runs as the login user and changes nothing. Few processes: it runs every 5 s.
+# `says.sh` is put before it when nixdash is compiled. Arguments: none. Runs as the login user and
+# changes nothing. Few processes: it runs every 5 s.
 # shellcheck shell=sh
-
-PATH="/run/wrappers/bin:/run/current-system/sw/bin:$PATH:/usr/local/bin:/usr/bin:/bin"
-LC_ALL=C
-export PATH LC_ALL
-
-say() {
-	if [ -n "$2" ]; then printf '%s\t%s\n' "$1" "$2"; fi
-}
-
-# Prints a small file's first line.
-first_line() {
-	if [ -r "$1" ]; then
-		IFS= read -r line <"$1" 2>/dev/null || [ -n "$line" ] || return 0
-		printf '%s' "$line"
-	fi
-}
-
-# Runs a program that may hang: two seconds are enough for what runs every five, and without an
-# answer the rest of the facts stand.
-limited() {
-	if command -v timeout >/dev/null 2>&1; then
-		timeout -s KILL 2 "$@" 2>/dev/null
-	else
-		"$@" 2>/dev/null
-	fi
-}
 
 # Tells whether `ro` is among options.
 is_read_only() {

@@ -1,25 +1,10 @@
 # Prints how a host's Nix is set up: one `key<TAB>value` per line, and below a line of dashes the
 # settings. Root sees what the daemon sees: its own files, not those of whoever logged in.
-# Arguments: none. Changes nothing.
+# `says.sh` is put before it when nixdash is compiled. Arguments: none. Changes nothing.
 # shellcheck shell=sh
 
-PATH="/run/wrappers/bin:/run/current-system/sw/bin:$PATH:/usr/local/bin:/usr/bin:/bin"
-LC_ALL=C
 TZ=UTC
-export PATH LC_ALL TZ
-
-say() {
-	if [ -n "$2" ]; then printf '%s\t%s\n' "$1" "$2"; fi
-}
-
-# Runs a program that may hang.
-limited() {
-	if command -v timeout >/dev/null 2>&1; then
-		timeout -s KILL 2 "$@" 2>/dev/null
-	else
-		"$@" 2>/dev/null
-	fi
-}
+export TZ
 
 # Prints a file of settings and the files that it includes, as Nix finds them. $1: the file, $2: how
 # deep to look.

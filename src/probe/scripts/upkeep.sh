@@ -1,21 +1,13 @@
 # Prints what seldom changes on a host, one `key<TAB>value` per line; what it cannot say is left
-# out. `host-facts.sh`, `specialisations.sh` and `deploys.sh` are put before it when nixdash is
-# compiled. Arguments: none. Runs as the login
-# user and changes nothing.
+# out. `says.sh`, `host-facts.sh`, `specialisations.sh` and `deploys.sh` are put before it when
+# nixdash is compiled. Arguments: none. Runs as the login user and changes nothing.
 # shellcheck shell=sh
 
-PATH="/run/wrappers/bin:/run/current-system/sw/bin:$PATH:/usr/local/bin:/usr/bin:/bin"
-LC_ALL=C
-export PATH LC_ALL
 # shellcheck disable=SC2034 # for `host-facts.sh`
 root=
 
 # Roots that are shown at most: the oldest.
 most=20
-
-say() {
-	if [ -n "$2" ]; then printf '%s\t%s\n' "$1" "$2"; fi
-}
 
 # Prints `TIME<TAB>LINK` of roots that somebody made and that may be forgotten: results of builds,
 # and what runs of nixdash left. What a host runs or boots has other roots.

@@ -5,10 +5,11 @@
 //! the other. A host that cannot be reached may be anything, so it counts. Who sees too many lets go,
 //! unless all that stand in the way only claim too and have a later name: so somebody gets through.
 
+use super::context::RunContext;
 use super::lost::lost as not_reached;
 use super::owner::Owner;
 use super::scripts::BUDGET;
-use super::step::{RunContext, Step};
+use super::step::Step;
 use crate::deploy::{ClaimAnswer, Failure};
 use crate::fleet::{Budget, Code, printable_line};
 use crate::remote::{Output, RemoteError, Script};

@@ -1,8 +1,8 @@
 //! Gates: checks after a wave, on its hosts or from this machine.
 
 use super::check;
+use super::context::RunContext;
 use super::scripts::{GATE, WELL};
-use super::step::RunContext;
 use crate::deploy::{GateAnswer, RunFacts};
 use crate::fleet::{Gate, GateQuestion, StorePath, printable_line};
 use crate::remote::{Output, RemoteError, Script};

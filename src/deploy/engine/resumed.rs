@@ -4,8 +4,9 @@
 
 use super::account;
 use super::lost::lost;
-use super::step::{Step, Teller};
+use super::step::Step;
 use super::supervised::{Supervised, ToldToKeep, clock};
+use super::telling::Teller;
 use crate::deploy::{Ending, Failure, JobNote, Reason, Replayed, SupervisedSince, Untold};
 use crate::fleet::{Code, Goal, Outcome, Phase, RunWhat};
 use crate::remote::job::Job;

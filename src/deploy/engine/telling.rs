@@ -1,13 +1,38 @@
-//! A runner that tells what a phase runs on hosts.
+//! Tells everybody what happens in a run: all of it, and which scripts a phase runs on hosts.
 
+use super::Listener;
 use super::script_names::name_of;
-use super::step::Teller;
-use crate::fleet::{Phase, RemoteCommand, RunWhat, printable_line};
+
+use crate::fleet::{Phase, RemoteCommand, RunEvent, RunId, RunWhat, printable_line};
 use crate::remote::job::job_script;
 use crate::remote::{Answer, Output, Script, ScriptRunner};
+use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
+
+/// Tells everybody what happens in a run.
+#[derive(Clone)]
+pub(super) struct Teller {
+    run: RunId,
+    listener: Listener,
+}
+
+impl Teller {
+    pub(super) fn new(run: RunId, listener: Listener) -> Self {
+        Self { run, listener }
+    }
+
+    /// Tells something; never waits, whoever listens.
+    pub(super) fn tell(&self, what: RunWhat) {
+        self.tell_at(Timestamp::now(), what);
+    }
+
+    /// Tells something that happened at another time.
+    pub(super) fn tell_at(&self, at: Timestamp, what: RunWhat) {
+        (self.listener)(RunEvent { run: self.run.clone(), at, what });
+    }
+}
 
 /// Tells each script that is run for a phase, once for each host on which it runs, and passes it on.
 pub(super) struct TellingRunner {

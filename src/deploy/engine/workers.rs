@@ -1,7 +1,8 @@
 //! What goes on at once in a run: a task per phase and host, per question of a gate, and per claim.
 
 use super::budget::HostClaim;
-use super::step::{RunContext, Step};
+use super::context::RunContext;
+use super::step::Step;
 use super::{carry_out, gate};
 use crate::deploy::{Input, MachineCommand};
 use crate::fleet::Phase;

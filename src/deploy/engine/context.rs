@@ -1,0 +1,248 @@
+//! What all phases of a run share, and what is removed from hosts at its end.
+
+use super::Newest;
+use super::ahead::Beside;
+use super::evaluate::{self, Arrived, Batch, Evaluating, FlakeCommit, NoCommit, Packed};
+use super::journaling::RunJournal;
+use super::once::OnceEach;
+use super::push::PushWay;
+use super::resumed::Resumed;
+use super::scripts::{TIDY, WORD};
+use super::stores::OnlyStores;
+use super::supervised::Supervised;
+use super::telling::Teller;
+use crate::deploy::{Reason, RunEntry, Setup};
+use crate::fleet::{FlakeSource, Fleet, RunId, TakenRoute};
+use crate::record::KeptEvaluations;
+use crate::remote::{Output, RemoteError, Script, ScriptRunner};
+use futures_util::future::join_all;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Mutex, OnceCell};
+use tokio::time::Instant;
+
+/// How long cleaning up on a host may take.
+const CLEAN_UP_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often it is noted how far the log of a job was read. What was read is in the run's folder
+/// after that time, unless the disk hangs.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
+
+/// What all steps of a run share.
+pub(super) struct RunContext {
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) runner: Arc<dyn ScriptRunner>,
+    pub(super) run: RunId,
+    pub(super) teller: Teller,
+    /// What evaluates on hosts, by host; on this machine by an empty name.
+    pub(super) evaluating: OnceEach<String, Arc<Evaluating>>,
+    /// The commit that each flake is, by flake.
+    pub(super) commits: OnceEach<String, Result<Arc<FlakeCommit>, NoCommit>>,
+    /// Whether the lock file of a flake names all of its inputs, by place and reference.
+    pub(super) whole_locks: OnceEach<String, bool>,
+    /// By which way hosts get their systems, where that is another one than planned, by host.
+    pub(super) routes: std::sync::Mutex<HashMap<String, TakenRoute>>,
+    /// For which systems builders build, by builder.
+    pub(super) builders: OnceEach<String, Result<Vec<String>, String>>,
+    /// How builders reach targets, by target.
+    pub(super) pushes: OnceEach<String, Arc<PushWay>>,
+    /// The stores that hosts take paths from where no cache is asked, by host.
+    pub(super) stores: OnceEach<String, Arc<OnlyStores>>,
+    /// Whether no cache is asked.
+    pub(super) skips_caches: bool,
+    /// Systems that are evaluated together, by host and flake.
+    pub(super) batches: OnceEach<(String, String), Batch>,
+    /// What was evaluated by earlier runs; none where nothing is kept.
+    pub(super) kept: Option<KeptEvaluations>,
+    /// The source of each flake, packed to be sent; nothing of one that hosts fetch by themselves.
+    pub(super) packed: OnceEach<String, Option<Packed>>,
+    /// The sources of flakes on hosts that evaluate, by host and flake.
+    pub(super) sources: OnceEach<(String, String), Arrived>,
+    /// Knows what was confirmed for a host in later runs.
+    pub(super) newest: Newest,
+    /// What tells this run's jobs from those of another operator's run of the same number.
+    pub(super) tag: String,
+    /// The hosts that have something of this run: jobs or roots.
+    used: std::sync::Mutex<BTreeSet<String>>,
+    /// What is deployed, where that is known here.
+    pub(super) source: Option<FlakeSource>,
+    /// Whether a host is refused that runs a revision which the new one does not contain: nobody is
+    /// asked, and nobody said that it may be so.
+    pub(super) refuses_older: bool,
+    /// Whether a host that runs a specialisation gets the system itself.
+    pub(super) without_specialisation: bool,
+    /// What goes on beside the phases.
+    pub(super) beside: Beside,
+    /// Whether machines that slept are awake now, by host: each is woken once.
+    pub(super) woken: Mutex<HashMap<String, Arc<OnceCell<bool>>>>,
+    /// Whether somebody looks at the plan before it is carried out.
+    pub(super) asks: bool,
+    /// The supervisors, by host: their logs are followed through several phases.
+    pub(super) supervisors: Mutex<HashMap<String, Supervised>>,
+    /// Where everything is written from which the run can be gone on with.
+    pub(super) journal: RunJournal,
+    /// What an earlier process left, of a run that is gone on with.
+    pub(super) resumed: Option<Resumed>,
+    /// How far the logs of jobs were read, by the job's name.
+    read: std::sync::Mutex<HashMap<String, ReadSoFar>>,
+    /// Which attempt of a host goes on, where it is not the first: a job is never started twice, so
+    /// each attempt has jobs of its own.
+    attempts: std::sync::Mutex<HashMap<String, u32>>,
+}
+
+/// How far the log of a job was read at a time; noted a while later.
+struct ReadSoFar {
+    at: Instant,
+    offset: u64,
+}
+
+impl RunContext {
+    /// Forgets the way that another attempt of a host took.
+    pub(super) fn forget_route(&self, host: &str) {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner).remove(host);
+    }
+
+    /// Notes that a host has something of this run, to be removed at the end.
+    pub(super) fn note_use(&self, host: &str) {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned());
+    }
+
+    /// Returns the name of a job of this run.
+    pub(super) fn job_name(&self, job: &str, host: &str) -> String {
+        let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        match attempts.get(host) {
+            Some(attempt) if *attempt > 1 => format!("{}-{job}-{host}-{attempt}", self.tag),
+            Some(_) | None => format!("{}-{job}-{host}", self.tag),
+        }
+    }
+
+    /// Notes which attempt of a host goes on now.
+    pub(super) fn note_attempt(&self, host: &str, attempt: u32) {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.insert(host.to_owned(), attempt);
+    }
+
+    /// Tells the supervisor of a host to go back. One that has not begun yet is told by the phase
+    /// that reads what it decided.
+    pub(super) async fn abort(&self, host: &str, why: &Reason) -> Result<Output, RemoteError> {
+        let job = self.job_name("activate", host);
+        let script = Script::new(WORD).root().arg(job).arg(why.abort_word());
+        self.runner.run(host, &script).await
+    }
+
+    /// Notes how far the log of a job was read, now and then and with some delay: whoever goes on with
+    /// the run reads a few lines twice rather than none.
+    pub(super) fn note_read(&self, job: &str, offset: u64) {
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(so_far) = read.get_mut(job) else {
+            read.insert(job.to_owned(), ReadSoFar { at: Instant::now(), offset });
+            return;
+        };
+        if so_far.at.elapsed() >= NOTE_EVERY {
+            let offset = std::mem::replace(&mut so_far.offset, offset);
+            so_far.at = Instant::now();
+            self.journal.note(RunEntry::Read { job: job.to_owned(), offset });
+        }
+    }
+
+    /// Makes what the steps of a run share.
+    pub(super) fn new(
+        fleet: Arc<Fleet>,
+        runner: Arc<dyn ScriptRunner>,
+        run: RunId,
+        tag: String,
+        setup: &Setup,
+        teller: Teller,
+    ) -> Self {
+        let is_asked = setup.asks || !setup.goal.changes();
+        Self {
+            fleet,
+            runner,
+            tag,
+            run,
+            newest: Arc::new(|_| None),
+            teller,
+            evaluating: OnceEach::default(),
+            commits: OnceEach::default(),
+            whole_locks: OnceEach::default(),
+            routes: std::sync::Mutex::default(),
+            builders: OnceEach::default(),
+            pushes: OnceEach::default(),
+            batches: OnceEach::default(),
+            stores: OnceEach::default(),
+            skips_caches: setup.skip_caches,
+            kept: None,
+            packed: OnceEach::default(),
+            sources: OnceEach::default(),
+            used: std::sync::Mutex::default(),
+            source: None,
+            refuses_older: !is_asked && !setup.allowed.older,
+            without_specialisation: setup.allowed.without_specialisation,
+            woken: Mutex::default(),
+            asks: setup.asks,
+            supervisors: Mutex::default(),
+            journal: RunJournal::none(),
+            resumed: None,
+            read: std::sync::Mutex::default(),
+            beside: Beside::default(),
+            attempts: std::sync::Mutex::default(),
+        }
+    }
+
+    /// Knows what was confirmed for hosts in later runs.
+    pub(super) fn knowing(self, newest: Newest) -> Self {
+        Self { newest, ..self }
+    }
+
+    /// Uses what earlier runs evaluated, and keeps what this one evaluates.
+    pub(super) fn keeping(self, kept: Option<KeptEvaluations>) -> Self {
+        Self { kept, ..self }
+    }
+
+    /// Writes what happens into this journal.
+    pub(super) fn with_journal(self, journal: RunJournal) -> Self {
+        Self { journal, ..self }
+    }
+
+    /// Deploys this source.
+    pub(super) fn with_source(self, source: Option<FlakeSource>) -> Self {
+        Self { source, ..self }
+    }
+
+    /// Goes on with what an earlier process left.
+    pub(super) fn with_resumed(self, resumed: Option<Resumed>) -> Self {
+        for host in resumed.iter().flat_map(Resumed::used) {
+            self.note_use(host);
+        }
+        Self { resumed, ..self }
+    }
+
+    /// Removes what the run left on hosts: the flake's source, the folders of ended jobs, and roots.
+    /// Returns the hosts that keep something, since they did not answer.
+    pub(super) async fn clean_up(&self) -> Vec<String> {
+        let sources = self.sources.all();
+        let arrived = |((host, _), cell): &((String, String), Arc<OnceCell<Arrived>>)| {
+            Some((host.clone(), cell.get()?.clone()))
+        };
+        let discard = sources.iter().filter_map(arrived).collect::<Vec<_>>();
+        let runner = self.runner.as_ref();
+        let discard =
+            discard.iter().map(|(host, source)| evaluate::discard(runner, host, &source.folder));
+        self.beside.settle().await;
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let tidied = tidy(self.runner.as_ref(), &self.tag, used.into_iter().collect());
+        tokio::join!(join_all(discard), tidied).1
+    }
+}
+
+/// Removes what a run left on hosts, by what its jobs and roots are called; returns the hosts that
+/// keep it, since they did not answer.
+pub async fn tidy(runner: &dyn ScriptRunner, tag: &str, hosts: Vec<String>) -> Vec<String> {
+    let all = hosts.into_iter().map(|host| async move {
+        let script = Script::new(TIDY).root().limit(CLEAN_UP_LIMIT).arg(tag);
+        let done = runner.run(&host, &script).await.is_ok_and(|output| output.is_ok());
+        (!done).then_some(host)
+    });
+    join_all(all).await.into_iter().flatten().collect()
+}

@@ -12,6 +12,7 @@
 mod control;
 mod host;
 mod input;
+mod obstacle;
 mod plan;
 mod rollout;
 mod watch;

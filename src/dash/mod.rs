@@ -18,6 +18,7 @@ mod look;
 mod mean_coverage;
 mod model;
 mod msg;
+mod overlay;
 mod run_view;
 mod status_line;
 mod terminal;
@@ -40,10 +41,10 @@ pub use key::Key;
 pub use log_ring::LogRing;
 pub use look::{Depth, Look, ascii, ascii_from, depth_from};
 pub use model::{
-    HostKeyForm, HostModel, LogScroll, Model, Overlay, PasswordForm, Prompt, RunSign, Screen,
-    StartForm, StartFrom, Starting, TierView, Toast, shown_flake,
+    HostModel, LogScroll, Model, RunSign, Screen, Starting, TierView, Toast, shown_flake,
 };
 pub use msg::{Effect, LogOf, LogsInView, Msg, Trend, Wish};
+pub use overlay::{HostKeyForm, Overlay, PasswordForm, Prompt, StartForm, StartFrom};
 pub use run_view::{Extent, HostRun, PhaseView, RunView, Summary};
 pub use status_line::status_line;
 pub use terminal::{DashError, run};

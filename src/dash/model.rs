@@ -2,14 +2,13 @@
 
 use crate::dash::figures::Figures;
 use crate::dash::filter::Filter;
-use crate::dash::generations::GenerationsPane;
-use crate::dash::input::LineInput;
 use crate::dash::mean_coverage::{MeanCoverage, mean_coverage};
 use crate::dash::msg::LogsInView;
+use crate::dash::overlay::{Overlay, Prompt};
 use crate::dash::run_view::{HostRun, RunView};
 use crate::fleet::{
-    Ancestry, CoverageFacts, Fleet, Goal, Host, HostFacts, HostKey, NextFacts, RunId, RunOrder,
-    Secret, StoreFacts, Strategy, Tier, TierFacts, ago,
+    Ancestry, CoverageFacts, Fleet, Goal, Host, HostFacts, NextFacts, RunId, StoreFacts, Tier,
+    TierFacts, ago,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -81,139 +80,6 @@ impl Screen {
             Self::History => "History",
         }
     }
-}
-
-/// What was chosen before a run starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StartForm {
-    /// The hosts, in the fleet's order.
-    pub hosts: Vec<String>,
-    /// What it is for.
-    pub goal: Goal,
-    /// The strategy; none means each host's own.
-    pub strategy: Option<Strategy>,
-    /// Protected hosts whose names were typed.
-    pub typed: Vec<String>,
-    /// The name that is being typed.
-    pub input: LineInput,
-    /// Where the systems come from.
-    pub from: StartFrom,
-}
-
-/// Where the systems of a run that is to be started come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StartFrom {
-    /// The flake.
-    Flake,
-    /// This generation of the host.
-    Generation(u64),
-    /// What an earlier run was about.
-    Run(RunId),
-}
-
-/// A password for sudo that is being typed, before a run starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PasswordForm {
-    /// What is started with it.
-    pub form: StartForm,
-    /// The hosts that it is for.
-    pub hosts: Vec<String>,
-    /// What was typed.
-    pub typed: Secret,
-}
-
-/// A host key that a person is asked about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostKeyForm {
-    /// The key.
-    pub key: HostKey,
-    /// Those that are asked about next.
-    pub rest: Vec<HostKey>,
-    /// Whether the button that says yes is selected.
-    pub yes: bool,
-    /// The name that is typed for a key that is another than before.
-    pub input: LineInput,
-}
-
-/// A pane that lies over the view and takes the keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Overlay {
-    /// All keys of the view, from this line on.
-    Help {
-        /// The first line that is shown.
-        scroll: u16,
-    },
-    /// Commands by name.
-    Palette {
-        /// What was typed.
-        input: LineInput,
-        /// Which of the matches is selected.
-        selected: usize,
-    },
-    /// What to start, and on which hosts.
-    Start(StartForm),
-    /// A protected host's name must be typed.
-    TypeName(StartForm),
-    /// A password for sudo is typed.
-    Password(Box<PasswordForm>),
-    /// Whether to accept a host key.
-    HostKey(Box<HostKeyForm>),
-    /// A run's plan.
-    Plan {
-        /// The run.
-        run: RunId,
-        /// Whether the button that says yes is selected.
-        yes: bool,
-        /// The first line that is shown.
-        scroll: u16,
-    },
-    /// What was run on hosts for one host of a run.
-    Commands {
-        /// The run.
-        run: RunId,
-        /// The host.
-        host: String,
-        /// The first line that is shown.
-        scroll: u16,
-    },
-    /// Whether to stop a run.
-    Cancel {
-        /// The run.
-        run: RunId,
-        /// Whether the button that says yes is selected.
-        yes: bool,
-    },
-    /// Whether to say something to a run that changes hosts.
-    Order {
-        /// The run.
-        run: RunId,
-        /// What is said.
-        order: RunOrder,
-        /// Whether the button that says yes is selected.
-        yes: bool,
-    },
-    /// Whether to look closely at hosts' stores.
-    Look {
-        /// The hosts.
-        hosts: Vec<String>,
-        /// Whether the button that says yes is selected.
-        yes: bool,
-    },
-    /// The generations of a host.
-    Generations(GenerationsPane),
-    /// What becomes of active runs when the dashboard ends.
-    Quit,
-    /// The program's own log.
-    OwnLog,
-}
-
-/// A text that is typed in the footer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prompt {
-    /// What is typed.
-    pub input: LineInput,
-    /// The filter as it was before, for the way back.
-    pub before: Filter,
 }
 
 /// A run that was asked for and has not begun.

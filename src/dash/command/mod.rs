@@ -9,7 +9,8 @@ pub(super) use order::{order, taken_back};
 pub use table::COMMANDS;
 
 use crate::dash::key::Key;
-use crate::dash::model::{Model, Overlay, Screen};
+use crate::dash::model::{Model, Screen};
+use crate::dash::overlay::Overlay;
 use crate::dash::run_view::RunView;
 use crate::fleet::{Code, HostFacts, HostKeyState, TierKind, can_be_verified};
 

@@ -1,8 +1,9 @@
 //! Passwords for sudo that are typed before a run, and host keys that are looked at and accepted.
 
 use crate::dash::command::Command;
-use crate::dash::model::{HostKeyForm, Model, Overlay, PasswordForm, StartForm};
+use crate::dash::model::Model;
 use crate::dash::msg::Effect;
+use crate::dash::overlay::{HostKeyForm, Overlay, PasswordForm, StartForm};
 use crate::dash::update::overlay;
 use crate::fleet::{Code, HostKey, HostKeyState, HostResult, Secret};
 use jiff::Timestamp;

@@ -3,8 +3,9 @@
 use crate::dash::command::{Command, selects_stores, targets};
 use crate::dash::filter::Filter;
 use crate::dash::input::LineInput;
-use crate::dash::model::{Model, Overlay, Prompt, Screen, StartForm, StartFrom};
+use crate::dash::model::{Model, Screen};
 use crate::dash::msg::{Effect, Wish};
+use crate::dash::overlay::{Overlay, Prompt, StartForm, StartFrom};
 use crate::dash::update::verify::verify;
 use crate::dash::update::{READ_ONLY, access, fold, generations, logs, order, snap};
 use crate::dash::view::{details_end, page};

@@ -1,7 +1,8 @@
 //! What events, notices and lost runs change.
 
-use crate::dash::model::{HISTORY, Model, Overlay, Screen};
+use crate::dash::model::{HISTORY, Model, Screen};
 use crate::dash::msg::{Effect, Trend, Wish};
+use crate::dash::overlay::Overlay;
 use crate::dash::run_view::RunView;
 use crate::dash::update::access;
 use crate::fleet::{Event, HostFacts, RunEvent, RunId, RunWhat, TierFacts, duration};

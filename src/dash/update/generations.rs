@@ -3,8 +3,9 @@
 use crate::dash::command::Command;
 use crate::dash::generations::{DiffPane, GenerationsPane};
 use crate::dash::input::LineInput;
-use crate::dash::model::{Model, Overlay, StartForm, StartFrom};
+use crate::dash::model::Model;
 use crate::dash::msg::Effect;
+use crate::dash::overlay::{Overlay, StartForm, StartFrom};
 use crate::dash::update::overlay::begin;
 use crate::dash::view::page;
 use crate::fleet::{Generations, Goal};

@@ -17,8 +17,9 @@ pub use logs::view_logs;
 use crate::dash::command::{Command, Context, available};
 use crate::dash::filter::Filter;
 use crate::dash::key::Key;
-use crate::dash::model::{Model, Overlay, Prompt, Screen};
+use crate::dash::model::{Model, Screen};
 use crate::dash::msg::{Effect, Msg};
+use crate::dash::overlay::{Overlay, Prompt};
 use crossterm::event::{KeyEvent, KeyEventKind};
 use jiff::Timestamp;
 

@@ -1,8 +1,9 @@
 //! What a key says to a run: pause and resume at once, whatever changes hosts after a question.
 
 use crate::dash::command::{Command, order};
-use crate::dash::model::{Model, Overlay};
+use crate::dash::model::Model;
 use crate::dash::msg::Effect;
+use crate::dash::overlay::Overlay;
 use crate::fleet::{RunId, RunOrder};
 use jiff::Timestamp;
 

@@ -1,8 +1,9 @@
 //! What commands do in the panes that lie over a view.
 
 use crate::dash::command::{COMMANDS, Command, CommandEntry, Context, can};
-use crate::dash::model::{Model, Overlay, PasswordForm, StartForm, StartFrom, Starting};
+use crate::dash::model::{Model, Starting};
 use crate::dash::msg::Effect;
+use crate::dash::overlay::{Overlay, PasswordForm, StartForm, StartFrom};
 use crate::dash::update::{access, act};
 use crate::dash::view::page;
 use crate::fleet::{Goal, RunId, Secret, Strategy};

@@ -9,7 +9,7 @@
 //! └───────────────────────────────────────┘  └───────────────────────────────────────────┘
 //! ```
 
-use crate::dash::model::{HostKeyForm, PasswordForm};
+use crate::dash::overlay::{HostKeyForm, PasswordForm};
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, wrap};
 use crate::dash::view::popup::{Popup, buttons};

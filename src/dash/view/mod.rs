@@ -46,8 +46,9 @@ pub(super) use tier_words::trouble;
 
 use crate::dash::log_ring::LogRing;
 use crate::dash::look::Look;
-use crate::dash::model::{Model, Overlay, Screen};
+use crate::dash::model::{Model, Screen};
 use crate::dash::msg::{LogOf, LogsInView};
+use crate::dash::overlay::Overlay;
 use crate::dash::run_view::HostRun;
 use crate::dash::theme::Role;
 use jiff::Timestamp;

@@ -9,7 +9,7 @@
 //! └───────────────────────────────────────────────────────────────┘
 //! ```
 
-use crate::dash::model::StartForm;
+use crate::dash::overlay::StartForm;
 use crate::dash::theme::Role;
 use crate::dash::update::next_protected;
 use crate::dash::view::paint::{Paint, left, wrap};

@@ -13,6 +13,7 @@ mod dash;
 mod deploy;
 mod depth;
 mod earlier;
+mod effects;
 mod error;
 mod examples;
 mod exporter;

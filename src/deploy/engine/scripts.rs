@@ -19,7 +19,7 @@ pub(super) const ACKNOWLEDGE: &str = script!("../../remote/scripts/results.sh", 
 /// A host's part in budgets.
 pub(super) const BUDGET: &str = script!("../../remote/scripts/units.sh", "budget.sh");
 /// Realises a derivation.
-pub(super) const BUILD: &str = script!("build.sh");
+pub(super) const BUILD: &str = script!("stuck.sh", "build.sh");
 /// Looks at a freshly activated host.
 pub(super) const CHECK: &str = script!("check.sh");
 /// Says how big a system's closure is.

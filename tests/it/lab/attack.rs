@@ -152,14 +152,37 @@ pub(super) fn repair(fleet: &Lab, host: &str) {
 pub(super) fn finish(child: Child) -> Deployed {
     let pid = child.id().to_string();
     let (ended, hung) = mpsc::channel();
-    std::thread::spawn(move || {
-        if hung.recv_timeout(LIMIT).is_err() {
-            drop(std::process::Command::new("kill").args(["-KILL", &pid]).status());
+    let watch = std::thread::spawn(move || {
+        if hung.recv_timeout(LIMIT).is_ok() {
+            return String::new();
         }
+        let busy = whose_fault(&pid);
+        drop(std::process::Command::new("kill").args(["-KILL", &pid]).status());
+        busy
     });
     let output = child.wait_with_output().unwrap();
     let _ = ended.send(());
-    Deployed::from_output(output)
+    let mut deployed = Deployed::from_output(output);
+    deployed.stderr.push_str(&watch.join().unwrap());
+    deployed
+}
+
+/// Tells what runs on the builder, on the target and below a deploy that hangs: afterwards nobody
+/// can say it.
+fn whose_fault(pid: &str) -> String {
+    let look = "ps -eo pid,ppid,etimes,stat,wchan:20,args --forest; ss -tnp; \
+                tail -n 5 /run/nixdash/jobs/*/log";
+    let mut said = format!("it had not ended after {} s\n", LIMIT.as_secs());
+    for host in ["p620", "samsung"] {
+        let output = lab(&["shell", host, "/bin/sh", "-c", look]);
+        said.push_str(&format!("== {host}\n{}\n", String::from_utf8_lossy(&output.stdout)));
+    }
+    let here = std::process::Command::new("ps")
+        .args(["-o", "pid,etimes,stat,wchan:20,args", "--ppid", pid, "-p", pid])
+        .output();
+    let here = here.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    said.push_str(&here.unwrap_or_default());
+    said
 }
 
 /// Deploys samsung with this break and waits for the end. `broken` is the break and its number.

@@ -1,5 +1,5 @@
 //! The supervisor, run for real by `/bin/sh` on a host that is a folder: every exit code, limit and
-//! word, a supervisor that is killed, and writes that fail.
+//! word, a supervisor that is killed, and writes that fail. And what a build does when Nix stands still.
 
 mod first;
 mod going_back;
@@ -9,6 +9,7 @@ mod keeping;
 mod persisting;
 mod room;
 mod specialisations;
+mod stuck;
 mod superseded;
 mod versions;
 mod writes;

@@ -81,6 +81,17 @@ AFTER
 # Starts the unit. One that must leave its host in order gets a second command, which systemd runs
 # whatever ended the first one; it is the last that the kernel ends for want of memory.
 begin() {
+	for argument; do
+		# systemd would put its own variables into what a job is given.
+		case $argument in
+		*\$*)
+			argument=$(printf '%s.' "$argument" | sed 's/\$/$$/g')
+			argument=${argument%.}
+			;;
+		esac
+		shift
+		set -- "$@" "$argument"
+	done
 	set -- /bin/sh "$dir/run" "$dir" "$@"
 	if [ "$stop_limit" -gt 0 ]; then
 		set -- --property=KillMode=mixed --property=TimeoutStopSec="$stop_limit" \

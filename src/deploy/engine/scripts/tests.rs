@@ -9,6 +9,7 @@ mod keeping;
 mod persisting;
 mod room;
 mod specialisations;
+mod starting;
 mod stuck;
 mod superseded;
 mod versions;

@@ -53,9 +53,14 @@ reboot) : >"$root/restarted" ;;
 esac
 "#;
 
-/// Stands in for systemd-run: runs the command at once.
+/// Stands in for systemd-run: runs the command at once, with its own variables put into the arguments.
 const SYSTEMD_RUN: &str = r#"#!/bin/sh
 while case $1 in --*) true ;; *) false ;; esac; do shift; done
+for word; do
+	word=$(printf '%s.' "$word" | sed 's/\$\$/\a/g; s/\${[A-Z]*}/expanded/g; s/\a/$/g')
+	shift
+	set -- "$@" "${word%.}"
+done
 exec "$@"
 "#;
 
@@ -210,6 +215,20 @@ impl FolderHost {
             text = text.replace(place, &format!("{root}{place}"));
         }
         self.run_as_is(&text, args)
+    }
+
+    /// Starts a job by `start.sh`, and returns its log when it has ended.
+    pub(super) fn job(&self, body: &str, args: &[&str]) -> String {
+        let root = self.dir.path().display();
+        let mut start = START.to_owned();
+        for place in ["/run/nixdash", "/var/lib/nixdash", "/run/current-system"] {
+            start = start.replace(place, &format!("{root}{place}"));
+        }
+        let size = body.len().to_string();
+        let asked = [&["started", "disk", &size, "0", "exit", "the-mark", body], args].concat();
+        let said = self.run_as_is(&start, &asked);
+        assert!(said.contains("the-mark\tover\t0"), "{said}");
+        fs::read_to_string(self.path("var/lib/nixdash/jobs/started.log")).unwrap()
     }
 
     /// Returns a path on the host.

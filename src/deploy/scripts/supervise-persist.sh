@@ -35,14 +35,8 @@ persist() {
 	if [ "$code" != 0 ]; then
 		finding="boot-menu-failed"
 		reason="switch-to-configuration boot exited with $code"
-		restore_profile
-		write_previous_boot_menu
-		boots=$(next_boot)
-		case $boots,$code in
-		,0) reason="$reason; the previous system is the boot default" ;;
-		,*) reason="$reason; what boots next is not known, so do not restart it before that is mended" ;;
-		*) reason="$reason; the next boot starts ${boots%%	*}" ;;
-		esac
+		# What somebody else set while the boot menu was written is theirs, and so is its boot menu.
+		[ -n "$(profile_after_persist)" ] || undo_persist
 		# Only now: a power cut before this is put right by what is written down.
 		close_intent
 		return 1
@@ -77,6 +71,18 @@ set_profile_to_new() {
 	return 1
 }
 
+# Makes the profile and the boot menu what they were, and adds to `reason` what boots next.
+undo_persist() {
+	restore_profile
+	write_previous_boot_menu
+	boots=$(next_boot)
+	case $boots,$code in
+	,0) reason="$reason; the previous system is the boot default" ;;
+	,*) reason="$reason; what boots next is not known, so do not restart it before that is mended" ;;
+	*) reason="$reason; the next boot starts ${boots%%	*}" ;;
+	esac
+}
+
 # Writes the boot menu of the system that the profile was before. Sets `code`, and adds to `reason`.
 write_previous_boot_menu() {
 	if [ -z "$profile" ]; then
@@ -96,15 +102,19 @@ set_profile() {
 
 # Makes the profile what it was, where nothing else was begun.
 put_profile_back() {
-	restore_profile
+	[ -n "$(profile_after_persist)" ] || restore_profile
 	close_intent
 }
 
-# Forgets what was begun when the profile is what it was. Else says so in `reason`, and what is begun
-# stays written down: the next look at the host puts it right.
+# Forgets what was begun when the profile is what it was, or what somebody else made of it. Else says so
+# in `reason`, and what is begun stays written down: the next look at the host puts it right.
 close_intent() {
+	others=$(profile_after_persist)
 	if [ "$(readlink "$profiles/system")" = "$generation" ]; then
 		rm -f "$intents/intent"
+	elif [ -n "$others" ]; then
+		rm -f "$intents/intent"
+		reason="$reason; somebody else deployed meanwhile: $others; that and the boot menu were left to them"
 	else
 		reason="$reason; the profile could not be put back: it is $(readlink "$profiles/system")"
 	fi

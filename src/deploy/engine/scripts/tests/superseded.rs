@@ -60,6 +60,26 @@ fn a_profile_that_somebody_else_set_is_not_set_over() {
 }
 
 #[test]
+fn a_profile_that_somebody_else_set_while_our_boot_menu_failed_is_theirs() {
+    let host = FolderHost::new();
+    host.add_system("third");
+    let theirs = r#"
+    ln -sfn "$root/nix/store/third" "$root/nix/var/nix/profiles/system-3-link"
+    ln -sfn system-3-link "$root/nix/var/nix/profiles/system"
+    exit 1"#;
+    host.switch_to_configuration("new", WELL, theirs);
+    let (word, reason) = host.deploy("commit");
+    assert_eq!((word.as_str(), host.code()), ("degraded", Some(Code::BootMenuFailed)), "{reason}");
+    for part in ["boot exited with 1", "somebody else deployed meanwhile", "/third", "left to them"]
+    {
+        assert!(reason.contains(part), "{part}: {reason}");
+    }
+    assert_eq!(host.systems()[..2], ["new", "third"], "{}", host.log());
+    assert_eq!(host.called(), ["new test", "new boot"], "their boot menu is not written over");
+    host.assert_tidy();
+}
+
+#[test]
 fn an_unconfirmed_system_goes_back_though_somebody_else_set_the_profile() {
     let host = FolderHost::new();
     let supervisor = activated(&host);

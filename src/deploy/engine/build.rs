@@ -1,7 +1,7 @@
 //! Compare and build: what realising the system takes, and doing it, on the host that builds.
 
 use super::fetch::{by_tier, why};
-use super::lost::{lost, not_started};
+use super::lost::{AWAY_LIMIT, lost, not_started};
 use super::scripts::{BUILD, COMPARE, ROOT};
 use super::step::{PlainLog, Step};
 use super::stores::{self, is_here};
@@ -10,13 +10,10 @@ use crate::deploy::{Failure, Report};
 use crate::fleet::{Code, Progress, bytes};
 use crate::nix::activity_log::ActivityLog;
 use crate::nix::dry_run;
-use crate::remote::job::{Job, JobKind, LineSink};
+use crate::remote::job::{Job, JobKind, JobState, LineSink};
 use crate::remote::{Output, Script};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-
-/// How long a host that builds may be silent because the connection is lost.
-const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Less free room than this where it is built and nothing is built, in bytes.
 const FREE_NEEDED: u64 = 64 << 20;
@@ -128,23 +125,12 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
         step.log("it is built already").await;
         return Ok(Report::Built { built: 0, substituted: BTreeMap::new() });
     }
-    let mut job = step.job_to_start(step.host.build_on(), "build").await;
-    let mut args = vec![step.drv()?.to_owned(), step.build_root()];
-    if step.shared.skips_caches {
-        if is_here(step.toplevel()?).await {
-            stores::copy_from_here(step).await?;
-        }
-        args.extend(stores::prepare(step).await?.arguments());
+    let (mut state, mut log) = realise(step).await?;
+    if state.is_gone {
+        step.log(&format!("{} was restarted meanwhile; building again", step.host.build_on()))
+            .await;
+        (state, log) = realise(step).await?;
     }
-    job.start(JobKind::Work, BUILD, &args, PATIENCE, &mut PlainLog(step))
-        .await
-        .map_err(|failure| step.about_builder(not_started(failure)))?;
-    let mut lines = NixEar::new(step, step.read_before(&job));
-    let state = job
-        .follow("exit", PATIENCE, &mut lines)
-        .await
-        .map_err(|error| step.about_builder(lost(&error)))?;
-    let log = lines.finish().await;
     match state.exit {
         Some(0) => Ok(Report::Built {
             built: log.built(),
@@ -166,6 +152,27 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
             Err(Failure::failed(Code::JobEnded, text))
         }
     }
+}
+
+/// Lets a job realise the derivation; returns how it ended, and what Nix said.
+async fn realise(step: &Step) -> Result<(JobState, ActivityLog), Failure> {
+    let mut job = step.job_to_start(step.host.build_on(), "build").await;
+    let mut args = vec![step.drv()?.to_owned(), step.build_root()];
+    if step.shared.skips_caches {
+        if is_here(step.toplevel()?).await {
+            stores::copy_from_here(step).await?;
+        }
+        args.extend(stores::prepare(step).await?.arguments());
+    }
+    job.start(JobKind::Work, BUILD, &args, AWAY_LIMIT, &mut PlainLog(step))
+        .await
+        .map_err(|failure| step.about_builder(not_started(failure)))?;
+    let mut lines = NixEar::new(step, step.read_before(&job));
+    let state = job
+        .follow("exit", AWAY_LIMIT, &mut lines)
+        .await
+        .map_err(|error| step.about_builder(lost(&error)))?;
+    Ok((state, lines.finish().await))
 }
 
 /// Returns what to do where a builder does not build for the system of a host.

@@ -65,6 +65,8 @@ pub(super) struct RunContext {
     pub(super) tag: String,
     /// The hosts that have something of this run: jobs or roots.
     used: std::sync::Mutex<BTreeSet<String>>,
+    /// The hosts that answered in this run.
+    answered: std::sync::Mutex<BTreeSet<String>>,
     /// What is deployed, where that is known here.
     pub(super) source: Option<FlakeSource>,
     /// Whether a host is refused that runs a revision which the new one does not contain: nobody is
@@ -106,6 +108,19 @@ impl RunContext {
     /// Notes that a host has something of this run, to be removed at the end.
     pub(super) fn note_use(&self, host: &str) {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(host.to_owned());
+    }
+
+    /// Notes that a host answered.
+    pub(super) fn note_answer(&self, host: &str) {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        if !answered.contains(host) {
+            answered.insert(host.to_owned());
+        }
+    }
+
+    /// Returns whether a host answered in this run.
+    pub(super) fn has_answered(&self, host: &str) -> bool {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner).contains(host)
     }
 
     /// Returns the name of a job of this run.
@@ -176,6 +191,7 @@ impl RunContext {
             packed: OnceEach::default(),
             sources: OnceEach::default(),
             used: std::sync::Mutex::default(),
+            answered: std::sync::Mutex::default(),
             source: None,
             refuses_older: !is_asked && !setup.allowed.older,
             without_specialisation: setup.allowed.without_specialisation,

@@ -1,7 +1,7 @@
 //! Fetch: the target pulls its system from its own substituters, as a job; or the builder copies it there.
 
 use super::build::NixEar;
-use super::lost::{lost, not_started};
+use super::lost::{AWAY_LIMIT, lost, not_started};
 use super::push;
 use super::routes::{is_of_tier, turn};
 use super::scripts::FETCH;
@@ -9,14 +9,10 @@ use super::step::{PlainLog, Step};
 use super::verify::check;
 use crate::deploy::{Failure, Reason, Report};
 use crate::fleet::{Code, Fetched, Fleet, Outcome, Route, TakenRoute, Tier};
-use crate::nix::activity_log::NixFailure;
+use crate::nix::activity_log::{ActivityLog, NixFailure};
 use crate::nix::settings::bare_url;
-use crate::remote::job::{Job, JobKind};
+use crate::remote::job::{Job, JobKind, JobState};
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-/// How long a target may be silent because the connection is lost.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Names the job of the fetch, or of the copy in its place.
 pub(super) fn job(step: &Step) -> Job {
@@ -78,24 +74,11 @@ async fn pull(
     tier: &Tier,
     taken: &TakenRoute,
 ) -> Result<BTreeMap<String, Fetched>, Failure> {
-    let mut job = step.job_to_start(&step.host.name, &job_name(taken)).await;
-    let only = !taken.given_up.is_empty();
-    let mut args = vec![step.toplevel()?.to_string(), step.fetch_root()];
-    let adds = step.shared.fleet.bootstrap_trust;
-    if only || adds {
-        args.push(tier.url.clone());
-        args.extend(tier.public_key.as_ref().filter(|_| adds).map(|key| key.text.clone()));
+    let (mut state, mut log) = pull_once(step, tier, taken).await?;
+    if state.is_gone {
+        step.log("the host was restarted meanwhile; fetching again").await;
+        (state, log) = pull_once(step, tier, taken).await?;
     }
-    job.start(JobKind::Work, FETCH, &args, PATIENCE, &mut PlainLog(step))
-        .await
-        .map_err(not_started)?;
-    let mut lines = NixEar::new(step, step.read_before(&job));
-    let state = job.follow("exit", PATIENCE, &mut lines).await.map_err(|error| {
-        let Failure { outcome, reason } = lost(&error);
-        let text = format!("the connection was lost during the fetch: {}", reason.text);
-        Failure { outcome, reason: Reason { text, ..reason } }
-    })?;
-    let log = lines.finish().await;
     let host = &step.host.name;
     match state.exit {
         Some(0) => Ok(by_tier(&step.shared.fleet, log.fetched())),
@@ -110,6 +93,32 @@ async fn pull(
             Err(Failure::failed(Code::JobEnded, text))
         }
     }
+}
+
+/// Lets a job fetch the system; returns how it ended, and what Nix said.
+async fn pull_once(
+    step: &Step,
+    tier: &Tier,
+    taken: &TakenRoute,
+) -> Result<(JobState, ActivityLog), Failure> {
+    let mut job = step.job_to_start(&step.host.name, &job_name(taken)).await;
+    let only = !taken.given_up.is_empty();
+    let mut args = vec![step.toplevel()?.to_string(), step.fetch_root()];
+    let adds = step.shared.fleet.bootstrap_trust;
+    if only || adds {
+        args.push(tier.url.clone());
+        args.extend(tier.public_key.as_ref().filter(|_| adds).map(|key| key.text.clone()));
+    }
+    job.start(JobKind::Work, FETCH, &args, AWAY_LIMIT, &mut PlainLog(step))
+        .await
+        .map_err(not_started)?;
+    let mut lines = NixEar::new(step, step.read_before(&job));
+    let state = job.follow("exit", AWAY_LIMIT, &mut lines).await.map_err(|error| {
+        let Failure { outcome, reason } = lost(&error);
+        let text = format!("the connection was lost during the fetch: {}", reason.text);
+        Failure { outcome, reason: Reason { text, ..reason } }
+    })?;
+    Ok((state, lines.finish().await))
 }
 
 /// Says why a process of Nix failed that ended with this exit code, and which kind of failure that

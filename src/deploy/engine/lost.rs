@@ -4,6 +4,11 @@ use crate::deploy::{Failure, Reason};
 use crate::fleet::{Code, Outcome};
 use crate::remote::job::StartFailure;
 use crate::remote::{RemoteError, Trouble};
+use std::time::Duration;
+
+/// How long a host that answered before may be away while nothing was changed yet: it may be
+/// restarted, or this machine may have slept.
+pub(super) const AWAY_LIMIT: Duration = Duration::from_secs(45);
 
 /// Returns the failure for a host that cannot be reached any more.
 pub(super) fn lost(error: &RemoteError) -> Failure {

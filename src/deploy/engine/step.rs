@@ -3,7 +3,7 @@
 use super::ahead::Ahead;
 use super::context::RunContext;
 use super::journaling::Survives;
-use super::lost::lost;
+use super::lost::{AWAY_LIMIT, lost};
 use super::resumed::goes_on;
 use super::scripts::DIFF;
 use super::supervised::Supervised;
@@ -16,11 +16,16 @@ use crate::deploy::{Failure, HostSetup, JobNote, Reason, Report, RunEntry, RunFa
 use crate::fleet::{
     Code, Goal, Host, Phase, Progress, RunWhat, StorePath, Strategy, Tier, printable_line,
 };
-use crate::remote::job::{Job, LineSink};
+use crate::remote::job::{Job, LineSink, Patience};
 use crate::remote::{Output, Script, ScriptRunner, Trouble};
 use jiff::Timestamp;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::coop::consume_budget;
+use tokio::time::Instant;
+
+/// A limit that ends so much late was not watched: this process did not run.
+const STOPPED: Duration = Duration::from_secs(2);
 
 /// One phase of one host.
 #[derive(Clone)]
@@ -198,16 +203,41 @@ impl Step {
 
     /// Runs a script on a host of the fleet.
     ///
-    /// All of these scripts may run twice: one whose connection broke is run once more.
+    /// All of these scripts may run twice: one whose connection broke is run once more. Before a host
+    /// begins to change, one that answered in this run is asked for as long as [`AWAY_LIMIT`]: it may
+    /// be restarted, or this machine may have slept.
     pub(super) async fn run(&self, host: &str, script: &Script) -> Result<Output, Failure> {
-        let mut result = self.runner.run(host, script).await;
-        if let Err(error) = &result
-            && error.trouble == Trouble::Lost
-        {
-            self.log(&format!("connection lost, trying again: {}", error.cause)).await;
-            result = self.runner.run(host, script).await;
+        let may_come_back = self.phase < Phase::Activate && self.shared.has_answered(host);
+        let mut patience = Patience::new(if may_come_back { AWAY_LIMIT } else { Duration::ZERO });
+        let mut broke = false;
+        loop {
+            let asked = Instant::now();
+            let error = match self.runner.run(host, script).await {
+                Ok(output) => {
+                    self.shared.note_answer(host);
+                    return Ok(output);
+                }
+                Err(error) => error,
+            };
+            let again = match error.trouble {
+                Trouble::Lost if !broke => Some(Duration::ZERO),
+                // Nobody looked at the clock in time: this process was stopped, not the host.
+                Trouble::Slow(limit) if !broke && asked.elapsed() > limit + STOPPED => {
+                    Some(Duration::ZERO)
+                }
+                Trouble::Slow(limit) if limit > AWAY_LIMIT => None,
+                Trouble::Lost | Trouble::Unreachable | Trouble::Slow(_) if may_come_back => {
+                    patience.again(&error)
+                }
+                _ => None,
+            };
+            let Some(pause) = again else { return Err(lost(&error)) };
+            if !broke {
+                self.log(&format!("connection lost, trying again: {}", error.cause)).await;
+            }
+            broke = true;
+            tokio::time::sleep(pause).await;
         }
-        result.map_err(|error| lost(&error))
     }
 
     /// Says that it is the builder which cannot be reached, and not the target.

@@ -20,6 +20,12 @@ use std::time::Duration;
 /// How long a tier may be asked for everything that a system needs.
 const HOLDS_LIMIT: Duration = Duration::from_secs(120);
 
+/// How often a tier is asked that gives no answer: one question may fall into a moment without network.
+const TRIES: u32 = 3;
+
+/// How long to wait before it is asked again.
+const AGAIN: Duration = Duration::from_secs(2);
+
 /// Verifies that the target gets its system from the tier; where that fails since the tier is at fault,
 /// turns to another way.
 pub(super) async fn verify(step: &Step) -> Result<Report, Failure> {
@@ -33,15 +39,13 @@ pub(super) async fn verify(step: &Step) -> Result<Report, Failure> {
 /// Checks that a tier serves the system, signed by its key, and that the target takes it from there.
 pub(super) async fn check(step: &Step, tier: &Tier) -> Result<(), Failure> {
     let toplevel = step.toplevel()?;
-    let output = ask(step, tier, toplevel.hash()).await?;
-    let (settings, rest) =
-        output.stdout.split_once("\n--- narinfo\n").unwrap_or(("", &output.stdout));
+    let output = ask_until_answered(step, tier, toplevel.hash()).await?;
+    let (settings, answer) = CurlAnswer::after_settings(&output);
     let host = &step.host.name;
     let Some(key) = &tier.public_key else {
         let text = format!("tier {} has no public_key", tier.name);
         return Err(Failure::failed(Code::SetupFailed, text));
     };
-    let answer = CurlAnswer::read(rest, &output.stderr);
     let failed = |reason| Failure { outcome: Outcome::Failed, reason };
     served(host, tier, key, toplevel, &answer).map_err(failed)?;
     step.log(&format!("{} has it, signed by {}", tier.name, key.name)).await;
@@ -64,6 +68,21 @@ pub(super) async fn check(step: &Step, tier: &Tier) -> Result<(), Failure> {
 async fn ask(step: &Step, tier: &Tier, hash: &str) -> Result<Output, Failure> {
     let script = Script::new(VERIFY).root().arg(&tier.url).arg(hash);
     step.run(&step.host.name, &script).await
+}
+
+/// Looks at a tier from the target, and again where there was no answer.
+async fn ask_until_answered(step: &Step, tier: &Tier, hash: &str) -> Result<Output, Failure> {
+    let mut tries = 1;
+    loop {
+        let output = ask(step, tier, hash).await?;
+        let answer = CurlAnswer::after_settings(&output).1;
+        if answer.status != "000" || own_trouble(answer.exit).is_some() || tries == TRIES {
+            return Ok(output);
+        }
+        step.log(&format!("{} did not answer; asking again", tier.name)).await;
+        tries += 1;
+        tokio::time::sleep(AGAIN).await;
+    }
 }
 
 /// Checks that a tier holds the whole system, as the target's Nix finds it there, and that the target
@@ -94,8 +113,7 @@ pub(super) async fn is_up(
     // Any hash does: that a path is missing is an answer.
     let hash = running.map_or("00000000000000000000000000000000", StorePath::hash);
     let output = ask(step, tier, hash).await?;
-    let (_, rest) = output.stdout.split_once("\n--- narinfo\n").unwrap_or(("", &output.stdout));
-    let answer = CurlAnswer::read(rest, &output.stderr);
+    let (_, answer) = CurlAnswer::after_settings(&output);
     let host = &step.host.name;
     Ok(match answer.status {
         "200" | "404" => Ok(()),
@@ -117,6 +135,13 @@ struct CurlAnswer<'a> {
 }
 
 impl<'a> CurlAnswer<'a> {
+    /// Reads what the script printed: the target's settings, and the answer.
+    fn after_settings(output: &'a Output) -> (&'a str, Self) {
+        let parts = output.stdout.split_once("\n--- narinfo\n");
+        let (settings, rest) = parts.unwrap_or(("", &output.stdout));
+        (settings, Self::read(rest, &output.stderr))
+    }
+
     /// Reads what the script printed after the settings, and its standard error.
     fn read(stdout: &'a str, stderr: &'a str) -> Self {
         let (text, line) = stdout.rsplit_once("\n--- status ").unwrap_or((stdout, "000"));

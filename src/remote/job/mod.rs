@@ -47,6 +47,8 @@ pub struct JobState {
     pub outcome: Option<String>,
     /// Whether it is neither running nor properly ended: killed, or the host restarted.
     pub is_dead: bool,
+    /// Whether nothing is left of it, as after a restart of the host: it can be started again.
+    pub is_gone: bool,
 }
 
 /// Hears the lines of a job, in order.
@@ -423,11 +425,12 @@ pub fn job_script(script: &Script) -> (&str, &[String]) {
 /// Reads the line with which `follow.sh` ends.
 fn parse_last_line(text: &str) -> JobState {
     let mut fields = text.trim_end_matches('\n').splitn(5, '\t').skip(1);
-    let is_dead = fields.next() != Some("over");
+    let state = fields.next();
     let exit = fields.next().and_then(|code| code.parse().ok());
     let activated = fields.next().filter(|text| !text.is_empty()).map(printable_line);
     let outcome = fields.next().filter(|text| !text.is_empty()).map(str::to_owned);
-    JobState { exit, activated, outcome, is_dead }
+    let (is_dead, is_gone) = (state != Some("over"), state == Some("gone"));
+    JobState { exit, activated, outcome, is_dead, is_gone }
 }
 
 #[cfg(test)]
@@ -451,10 +454,12 @@ mod tests {
                 activated: Some("2 failed".to_owned()),
                 outcome: Some("rolled-back\tsnippet-failed\tits script failed".to_owned()),
                 is_dead: false,
+                is_gone: false,
             }
         );
-        assert!(parse_last_line("\tgone").is_dead);
-        assert!(parse_last_line("\tdead\t\t\t").is_dead);
+        let (gone, dead) = (parse_last_line("\tgone"), parse_last_line("\tdead\t\t\t"));
+        assert!(gone.is_dead && gone.is_gone);
+        assert!(dead.is_dead && !dead.is_gone);
         assert_eq!(parse_last_line("\tdead\t\t\t").outcome, None);
         let older = parse_last_line("\tover\t0\t0 ok\tswitched\t");
         assert_eq!(older.outcome.as_deref(), Some("switched\t"));

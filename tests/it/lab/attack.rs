@@ -2,6 +2,7 @@
 //! may not hang.
 
 use super::{Deployed, Lab, assert_ok, lab, on, power_cycle, wait_for};
+use std::fmt::Write as _;
 use std::process::Child;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -175,7 +176,7 @@ fn whose_fault(pid: &str) -> String {
     let mut said = format!("it had not ended after {} s\n", LIMIT.as_secs());
     for host in ["p620", "samsung"] {
         let output = lab(&["shell", host, "/bin/sh", "-c", look]);
-        said.push_str(&format!("== {host}\n{}\n", String::from_utf8_lossy(&output.stdout)));
+        let _ = writeln!(said, "== {host}\n{}", String::from_utf8_lossy(&output.stdout));
     }
     let here = std::process::Command::new("ps")
         .args(["-o", "pid,etimes,stat,wchan:20,args", "--ppid", pid, "-p", pid])

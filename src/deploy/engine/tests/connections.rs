@@ -171,6 +171,31 @@ async fn a_builder_that_is_lost_ends_the_build() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_host_that_restarts_before_anything_was_changed_is_waited_for() {
+    let away = vec![Some(Trouble::Unreachable); 60];
+    let story = assert_ends("", troubled("compare", &away), Outcome::Switched).await;
+    assert!(story.took >= Duration::from_secs(30), "{:?}", story.took);
+    let slow = [Some(Trouble::Slow(Duration::from_secs(15)))];
+    assert_ends("", troubled("compare", &slow), Outcome::Switched).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_stays_away_before_anything_was_changed_is_given_up() {
+    let story = assert_ends("", cut_off(&["compare"]), Outcome::Offline).await;
+    let took = story.took.as_secs();
+    assert!((45..50).contains(&took), "{took}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_whose_host_restarted_is_begun_again() {
+    let target = Target { restarts: true, ..Target::default() };
+    let story = assert_ends("", target, Outcome::Switched).await;
+    let said = story.logged(Phase::Build).join("\n");
+    assert!(said.contains("samsung was restarted meanwhile; building again"), "{said}");
+    assert_eq!(story.scripts("start").len(), 3, "two builds and the activation");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_host_that_is_off_is_set_aside() {
     let story = assert_ends("", cut_off(&["preflight"]), Outcome::Offline).await;
     assert_eq!(story.code(), Some(Code::HostUnreachable));

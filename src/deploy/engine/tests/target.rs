@@ -76,6 +76,8 @@ pub(super) struct Target {
     pub(super) built: bool,
     /// Whether the supervisor's job is neither running nor ended.
     pub(super) dead: bool,
+    /// Whether the host restarts while it builds or fetches, once.
+    pub(super) restarts: bool,
     /// What `check` prints.
     pub(super) check: &'static str,
     /// What `preflight` prints besides.
@@ -103,6 +105,7 @@ impl Default for Target {
             account: String::new(),
             built: false,
             dead: false,
+            restarts: false,
             check: "",
             preflight: "",
             troubles: BTreeMap::new(),
@@ -177,11 +180,15 @@ impl Target {
     }
 
     /// Prints the log from an offset, and how the job stands.
-    fn follow(&self, args: &[String]) -> String {
+    fn follow(&mut self, args: &[String]) -> String {
         let offset: usize = args[1].parse().unwrap();
         let (awaited, mark) = (&args[2], &args[3]);
-        let log = self.log.get(offset..).unwrap_or_default();
+        let log = self.log.get(offset..).unwrap_or_default().to_owned();
         if !args[0].contains("-activate-") {
+            if std::mem::take(&mut self.restarts) {
+                self.begun.clear();
+                return format!("{mark}\tgone");
+            }
             return format!("{log}\n{mark}\tover\t{}\t\t", self.exit);
         }
         if self.dead {

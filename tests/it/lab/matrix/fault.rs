@@ -136,13 +136,14 @@ impl Fault {
         match self {
             Self::Hup | Self::SecondOperator | Self::Gc => true,
             Self::SshCut | Self::PartitionFiveSeconds => {
-                (Phase::Fetch..=Phase::Settle).contains(&phase)
+                (Phase::Verify..=Phase::Settle).contains(&phase)
             }
+            Self::PowerCycle => phase == Phase::Fetch,
+            Self::BuilderCut => phase >= Phase::Build,
+            Self::Stop => phase < Phase::Activate,
             Self::PartitionForEver
             | Self::SshdStopped
-            | Self::PowerCycle
             | Self::PowerOff
-            | Self::BuilderCut
             | Self::TierDown
             | Self::CorruptNar
             | Self::WrongKey
@@ -151,7 +152,6 @@ impl Fault {
             | Self::Killed
             | Self::CtrlC
             | Self::Term
-            | Self::Stop
             | Self::NixosRebuild => false,
         }
     }

@@ -38,13 +38,14 @@ impl Pair {
 }
 
 /// What CI tries: each fault once or twice, and each phase, where it found something or is likeliest to.
-const FIXED: [(Fault, Phase); 24] = [
+const FIXED: [(Fault, Phase); 26] = [
     (Fault::SshCut, Phase::Activate),
     (Fault::SshCut, Phase::Fetch),
     (Fault::PartitionFiveSeconds, Phase::Activate),
     (Fault::PartitionFiveSeconds, Phase::Check),
     (Fault::SshdStopped, Phase::Acknowledge),
     (Fault::PowerCycle, Phase::Activate),
+    (Fault::PowerCycle, Phase::Fetch),
     (Fault::PowerCycle, Phase::Settle),
     (Fault::PowerCycle, Phase::Persist),
     (Fault::BuilderCut, Phase::Build),
@@ -60,6 +61,7 @@ const FIXED: [(Fault, Phase); 24] = [
     (Fault::CtrlC, Phase::Fetch),
     (Fault::Term, Phase::Settle),
     (Fault::Hup, Phase::Evaluate),
+    (Fault::Stop, Phase::Evaluate),
     (Fault::Stop, Phase::Acknowledge),
     (Fault::Gc, Phase::Fetch),
     (Fault::NixosRebuild, Phase::Settle),

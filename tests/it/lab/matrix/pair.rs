@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Cell {
     /// How the host ended, as the run said.
     outcome: String,
+    /// Why, where the run said so.
+    said: String,
     /// How long after the end of the fault the run ended.
     after: Duration,
     /// What is wrong with the account.
@@ -38,9 +40,10 @@ impl Cell {
         format!("{mark}{} {} s", self.outcome, self.after.as_secs())
     }
 
-    /// Returns the cell with the first line of what is wrong.
+    /// Returns the cell with the first line of what is wrong, else with why the host ended so.
     pub(super) fn line(&self) -> String {
-        let why = self.wrong.as_deref().and_then(|why| why.lines().next()).unwrap_or_default();
+        let wrong = self.wrong.as_deref().and_then(|why| why.lines().next());
+        let why = wrong.unwrap_or(&self.said);
         format!("{} {why}", self.text())
     }
 }
@@ -106,7 +109,8 @@ impl Listened {
 
 /// Carries a pair out.
 pub(super) fn attack(pair: Pair, host: &str) -> Cell {
-    let mut cell = Cell { outcome: "?".to_owned(), after: Duration::ZERO, wrong: None };
+    let (outcome, said) = ("?".to_owned(), String::new());
+    let mut cell = Cell { outcome, said, after: Duration::ZERO, wrong: None };
     let tried = catch_unwind(AssertUnwindSafe(|| carry_out(pair, host, &mut cell)));
     if let Err(panic) = tried {
         let text = panic.downcast_ref::<String>().cloned();
@@ -148,6 +152,8 @@ fn carry_out(pair: Pair, host: &str, cell: &mut Cell) {
     wait_until_quiet(host);
     let story = deployed.story();
     outcome_of(&deployed, host).clone_into(&mut cell.outcome);
+    let why = result_of(&deployed, host).and_then(|result| result["error"].as_str());
+    why.unwrap_or_default().clone_into(&mut cell.said);
     if cell.outcome == "unknown" && is_half_persisted(host) {
         // A power cut between the profile and the boot menu: it was said that nobody knows, and the
         // next deploy puts it right before it begins.
@@ -192,13 +198,15 @@ fn deploy_as_another(fleet: &Lab, host: &str) -> Deployed {
     super::super::attack::finish(other.deploying(&[host]))
 }
 
+/// Returns the last result of a host.
+fn result_of<'a>(deployed: &'a Deployed, host: &str) -> Option<&'a Value> {
+    let mut last_first = deployed.events.iter().rev();
+    last_first.find(|event| event["event"] == "result" && event["host"] == host)
+}
+
 /// Returns how a host ended.
 fn outcome_of<'a>(deployed: &'a Deployed, host: &str) -> &'a str {
-    let result = deployed
-        .events
-        .iter()
-        .rev()
-        .find(|event| event["event"] == "result" && event["host"] == host);
+    let result = result_of(deployed, host);
     result.and_then(|result| result["outcome"].as_str()).unwrap_or("nothing")
 }
 
@@ -206,11 +214,7 @@ fn outcome_of<'a>(deployed: &'a Deployed, host: &str) -> &'a str {
 fn assert_is_true(host: &str, before: &str, other: Option<&str>, deployed: &Deployed) {
     let outcome = outcome_of(deployed, host);
     let story = deployed.story();
-    let result = deployed
-        .events
-        .iter()
-        .rev()
-        .find(|event| event["event"] == "result" && event["host"] == host);
+    let result = result_of(deployed, host);
     let toplevel = result.and_then(|result| result["toplevel"].as_str());
     let stands = Stands::of(host);
     let is_on = |system: &str| stands == Stands::on_at(system, host);

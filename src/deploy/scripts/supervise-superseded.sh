@@ -11,6 +11,7 @@ end_if_superseded() {
 	others=$(running_of_others)
 	if [ -z "$others" ] && [ "$1" = keep ] && [ "$(system_at "$profiles/system")" != "$toplevel" ]; then
 		others=$(profile_of_others)
+		[ -z "$others" ] || others="$others; it runs the new system until it is restarted"
 	fi
 	[ -z "$others" ] || end superseded superseded "somebody else deployed meanwhile: $others; nothing more was done"
 }

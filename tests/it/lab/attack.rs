@@ -55,7 +55,7 @@ pub(super) fn other_system(fleet: &Lab, host: &str) -> String {
 pub(super) struct Stands {
     pub(super) running: String,
     etc: String,
-    profile: String,
+    pub(super) profile: String,
     boots: String,
     demo: String,
 }

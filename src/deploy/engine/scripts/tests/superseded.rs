@@ -55,6 +55,7 @@ fn a_profile_that_somebody_else_set_is_not_set_over() {
     let (word, reason) = supervisor.outcome();
     assert_eq!(word, "superseded");
     assert!(reason.contains("its profile is system-2-link, and was system-1-link"), "{reason}");
+    assert!(reason.contains("it runs the new system until it is restarted"), "{reason}");
     assert_eq!(host.systems()[..2], ["new", "third"]);
     assert_eq!(host.called(), ["new test"]);
 }

@@ -49,6 +49,9 @@ impl Extent {
     }
 }
 
+/// Hosts that can stand side by side, each with its log.
+pub const SIDE_BY_SIDE: usize = 4;
+
 /// What a run does to one host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostRun {
@@ -91,6 +94,15 @@ impl HostRun {
             last: None,
             log: LogRing::default(),
             samples: VecDeque::new(),
+        }
+    }
+
+    /// Returns how soon a person should see it; less is sooner.
+    fn urgency(&self) -> u8 {
+        match (&self.result, &self.waiting) {
+            (Some(result), _) if !result.outcome.is_good() => 0,
+            (None, Some(Wait::Decision { .. })) => 1,
+            _ => 2,
         }
     }
 
@@ -421,6 +433,14 @@ impl RunView {
                 let duration = Duration::from_millis(duration_ms);
                 self.summary = Some(Summary { outcomes, duration, at, findings });
             }
+        }
+    }
+
+    /// Puts hosts that went wrong, then those that wait for somebody to decide, before the others, where
+    /// there are more than can stand side by side.
+    pub fn put_trouble_first(&mut self) {
+        if self.hosts.len() > SIDE_BY_SIDE {
+            self.hosts.sort_by_key(HostRun::urgency);
         }
     }
 

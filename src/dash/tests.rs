@@ -2,6 +2,7 @@
 
 mod access;
 mod keys;
+mod runs;
 mod screens;
 mod sizes;
 mod tier_keys;

@@ -138,7 +138,14 @@ fn run(model: &mut Model, event: RunEvent, now: Timestamp) -> Vec<Effect> {
     let begins = matches!(event.what, RunWhat::Begin { .. });
     let asks = matches!(event.what, RunWhat::Plan { waits: true, .. });
     let is_news = event.at >= model.opened_at;
+    let looked_at = model.run == index;
+    let host = model.shown_host_run().filter(|_| looked_at).map(|host| host.host.clone());
     model.runs[index].fold(event);
+    model.runs[index].put_trouble_first();
+    if let Some(host) = host {
+        let found = model.runs[index].hosts.iter().position(|shown| shown.host == host);
+        model.run_host = found.unwrap_or(model.run_host);
+    }
     if begins {
         begun(model, index);
     }

@@ -13,7 +13,7 @@
 //! Where there is room for all of them, the hosts stand side by side, each with its own log.
 
 use crate::dash::model::{Starting, age};
-use crate::dash::run_view::{HostRun, RunView, Summary};
+use crate::dash::run_view::{HostRun, RunView, SIDE_BY_SIDE, Summary};
 use crate::dash::theme::Role;
 use crate::dash::view::logs;
 use crate::dash::view::paint::{
@@ -62,7 +62,9 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
 /// Returns whether the hosts of a run stand side by side, each with its own log.
 pub(super) fn stand_beside(run: &RunView, area: Rect) -> bool {
     let count = run.hosts.len() as u16;
-    (2..=4).contains(&count) && area.width / count.max(1) >= BESIDE && area.height >= 14
+    (2..=SIDE_BY_SIDE as u16).contains(&count)
+        && area.width / count.max(1) >= BESIDE
+        && area.height >= 14
 }
 
 /// Draws a run that has not begun.

@@ -1,33 +1,66 @@
-//! One line of Nix's `--log-format internal-json`.
+//! One line of Nix's `--log-format internal-json`, borrowed from the text that it stands in.
 //!
 //! The format is Nix's own business and grows (`libutil/logging`): numbers of activities and
 //! results that are not known here pass through, missing fields are none, and a line that is not
 //! of the format at all is a plain line. Nothing in a log can make the reader fail.
+//!
+//! Determinate Nix gives two numbers another meaning than Nix 2.36 does: its results 109 and 110
+//! have a `payload` in place of fields. So a number alone says nothing there; see [`Payload`].
 
-use serde_json::{Map, Value};
+mod read;
+
+pub use read::{parse_line, payload};
+
+use std::borrow::Cow;
+
+/// What stands before the JSON of a line.
+const MARK: &str = "@nix ";
 
 /// Numbers of activity types.
-pub mod activity {
+pub mod activity_type {
+    /// Only its text says what it is.
+    pub const UNKNOWN: u64 = 0;
     /// A path is copied: path, source, destination.
     pub const COPY_PATH: u64 = 100;
     /// A file is downloaded: its URL.
     pub const FILE_TRANSFER: u64 = 101;
+    /// What was asked for is made to exist; says how many bytes are expected.
+    pub const REALISE: u64 = 102;
     /// Several paths are copied; its progress counts paths.
     pub const COPY_PATHS: u64 = 103;
     /// Derivations are built; its progress counts them.
     pub const BUILDS: u64 = 104;
     /// A derivation is built: its path, machine, round, rounds.
     pub const BUILD: u64 = 105;
+    /// Equal files of the store become one.
+    pub const OPTIMISE_STORE: u64 = 106;
+    /// Paths of the store are compared with their hashes.
+    pub const VERIFY_PATHS: u64 = 107;
     /// A path is substituted: path, cache.
     pub const SUBSTITUTE: u64 = 108;
     /// A cache is asked what it knows of a path: the path, the cache.
     pub const QUERY_PATH_INFO: u64 = 109;
+    /// The hook after a build runs: the derivation.
+    pub const POST_BUILD_HOOK: u64 = 110;
+    /// A build waits, for a lock, a machine or a build user; or, with two fields, for the
+    /// derivation that this one turned out to be: derivation, resolved derivation.
+    pub const BUILD_WAITING: u64 = 111;
+    /// An input of a flake is fetched.
+    pub const FETCH_TREE: u64 = 112;
+    /// A source is copied into the store, or hashed (since 2.36): source, 1 when it is only hashed.
+    pub const FETCH_TO_STORE: u64 = 113;
 }
 
 /// Numbers of result types.
-pub mod result {
+pub mod result_type {
+    /// A file was found twice: bytes, blocks.
+    pub const FILE_LINKED: u64 = 100;
     /// A line of a build's output.
     pub const BUILD_LOG_LINE: u64 = 101;
+    /// A path without a trusted signature.
+    pub const UNTRUSTED_PATH: u64 = 102;
+    /// A path that is not what its hash says.
+    pub const CORRUPTED_PATH: u64 = 103;
     /// A build entered a phase.
     pub const SET_PHASE: u64 = 104;
     /// Done, expected, running, failed.
@@ -36,54 +69,74 @@ pub mod result {
     pub const SET_EXPECTED: u64 = 106;
     /// A line of a post-build hook's output.
     pub const POST_BUILD_LOG_LINE: u64 = 107;
+    /// A line about the fetch of an input.
+    pub const FETCH_STATUS: u64 = 108;
+    /// Nix 2.36: the store path of a source. Determinate Nix: a hash that is not the expected one.
+    pub const FETCH_TO_STORE: u64 = 109;
+    /// Determinate Nix: how a build ended.
+    pub const BUILD_RESULT: u64 = 110;
 }
 
 /// A field of an activity or result.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Field {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Field<'a> {
     /// A number; Nix's are unsigned and may need all 64 bits.
     Number(u64),
     /// A text, untrusted.
-    Text(String),
+    Text(Cow<'a, str>),
     /// Something else, kept so that the fields behind it stay in place.
+    #[default]
     Other,
 }
 
-impl Field {
-    /// Returns the number, if it is one.
-    pub fn number(&self) -> Option<u64> {
-        match self {
-            Self::Number(number) => Some(*number),
-            Self::Text(_) | Self::Other => None,
+/// The fields of an activity or result: the first four, as many as Nix has, and how many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JsonFields<'a> {
+    first: [Field<'a>; 4],
+    count: usize,
+}
+
+impl JsonFields<'_> {
+    /// Returns a number at a place; none where there is no number.
+    pub fn number(&self, index: usize) -> Option<u64> {
+        match self.first.get(index)? {
+            Field::Number(number) => Some(*number),
+            Field::Text(_) | Field::Other => None,
         }
     }
 
-    /// Returns the text, if it is one.
-    pub fn text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Number(_) | Self::Other => None,
+    /// Returns the text at a place; none where there is no text.
+    pub fn text(&self, index: usize) -> Option<&str> {
+        match self.first.get(index)? {
+            Field::Text(text) => Some(text),
+            Field::Number(_) | Field::Other => None,
         }
+    }
+
+    /// Returns how many fields the line had, more than four too.
+    pub fn count(&self) -> usize {
+        self.count
     }
 }
 
 /// What one line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Activity {
+pub enum JsonLine<'a> {
     /// Something began.
     Start {
         /// Its number, unique in one process of Nix.
         id: u64,
-        /// The activity it belongs to; 0 when none.
-        parent: u64,
+        /// The activity it belongs to, 0 for no other; none from a Nix before 2.18, which does not
+        /// say.
+        parent: Option<u64>,
         /// 0 error, 1 warning, 2 notice, 3 info, 4 talkative … 7.
         level: u64,
-        /// What it is; see [`activity`].
+        /// What it is; see [`activity_type`].
         kind: u64,
         /// In words, untrusted.
-        text: String,
+        text: Cow<'a, str>,
         /// What it is about.
-        fields: Vec<Field>,
+        fields: JsonFields<'a>,
     },
     /// Something ended, well or not.
     Stop {
@@ -94,115 +147,44 @@ pub enum Activity {
     Result {
         /// Its number.
         id: u64,
-        /// What news; see [`result`].
+        /// What news; see [`result_type`].
         kind: u64,
         /// The news.
-        fields: Vec<Field>,
+        fields: JsonFields<'a>,
+        /// Whether the line has a `payload`, which [`payload`] reads.
+        has_payload: bool,
     },
     /// A message of Nix.
     Message {
-        /// As in [`Activity::Start`].
+        /// As in [`JsonLine::Start`].
         level: u64,
         /// The message, untrusted, of one or several lines.
-        text: String,
+        text: Cow<'a, str>,
     },
-    /// A line that is not of the format: another program's.
-    Plain(String),
+    /// A line that is not of the format: another program's, or a torn one.
+    Plain(&'a str),
 }
 
-/// Parses a line, with or without its end.
-pub fn parse_line(line: &str) -> Activity {
-    let line = line.trim_end_matches(['\n', '\r']);
-    let plain = || Activity::Plain(line.to_owned());
-    let Some(json) = line.strip_prefix("@nix ") else { return plain() };
-    let Ok(Value::Object(object)) = serde_json::from_str(json) else { return plain() };
-    match object.get("action").and_then(Value::as_str) {
-        Some("start") => Activity::Start {
-            id: number(&object, "id"),
-            parent: number(&object, "parent"),
-            level: number(&object, "level"),
-            kind: number(&object, "type"),
-            text: text(&object, "text"),
-            fields: fields(&object),
-        },
-        Some("stop") => Activity::Stop { id: number(&object, "id") },
-        Some("result") => Activity::Result {
-            id: number(&object, "id"),
-            kind: number(&object, "type"),
-            fields: fields(&object),
-        },
-        Some("msg") => {
-            Activity::Message { level: number(&object, "level"), text: text(&object, "msg") }
-        }
-        Some(_) | None => plain(),
-    }
-}
-
-/// Returns a number; 0 when it is not there, since Nix leaves defaults out.
-fn number(object: &Map<String, Value>, key: &str) -> u64 {
-    object.get(key).and_then(Value::as_u64).unwrap_or(0)
-}
-
-/// Returns a text; empty when it is not there.
-fn text(object: &Map<String, Value>, key: &str) -> String {
-    object.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-/// Returns the fields; none when there are none.
-fn fields(object: &Map<String, Value>) -> Vec<Field> {
-    let Some(Value::Array(values)) = object.get("fields") else { return Vec::new() };
-    values
-        .iter()
-        .map(|value| match value {
-            Value::Number(number) => number.as_u64().map_or(Field::Other, Field::Number),
-            Value::String(text) => Field::Text(text.clone()),
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => Field::Other,
-        })
-        .collect()
+/// What Determinate Nix tells of a build beyond the format of Nix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// What was fetched has another hash than the expression says.
+    HashMismatch {
+        /// The derivation.
+        drv: String,
+    },
+    /// A build, or a substitution, ended.
+    BuildResult {
+        /// The derivation, where it was one.
+        drv: Option<String>,
+        /// Whether it ended well.
+        success: bool,
+        /// Nix's word for how it ended, such as `Built`, `AlreadyValid`, `TimedOut`.
+        status: String,
+        /// Why it failed; empty when it did not.
+        error: String,
+    },
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn lines_of_the_format_are_read() {
-        let line = r#"@nix {"action":"start","fields":["/nix/store/x.drv","",1,1],"id":9,"level":3,"text":"building","type":105}"#;
-        let Activity::Start { id: 9, parent: 0, level: 3, kind: activity::BUILD, fields, .. } =
-            parse_line(line)
-        else {
-            panic!("{:?}", parse_line(line));
-        };
-        assert_eq!(fields[0].text(), Some("/nix/store/x.drv"));
-        assert_eq!(fields[2].number(), Some(1));
-    }
-
-    #[test]
-    fn numbers_may_need_all_64_bits_and_fields_of_other_types_keep_their_place() {
-        let line = r#"@nix {"action":"result","id":18446744073709551615,"type":106,"fields":[100,9223372036854775808,null,-1,1.5,{}]}"#;
-        let Activity::Result { id, fields, .. } = parse_line(line) else { panic!() };
-        assert_eq!(id, u64::MAX);
-        assert_eq!(fields[1].number(), Some(1 << 63));
-        assert_eq!(fields.len(), 6);
-        assert!(fields[2..].iter().all(|field| *field == Field::Other));
-    }
-
-    #[test]
-    fn what_is_unknown_passes_through() {
-        assert_eq!(parse_line("hello\r\n"), Activity::Plain("hello".to_owned()));
-        for line in ["@nix {", "@nix []", "@nix {\"action\":\"dance\"}", "@nix", "@nix {}"] {
-            assert_eq!(parse_line(line), Activity::Plain(line.to_owned()));
-        }
-        let line = r#"@nix {"action":"result","id":1,"type":4711,"payload":{"a":1}}"#;
-        assert_eq!(parse_line(line), Activity::Result { id: 1, kind: 4711, fields: Vec::new() });
-    }
-
-    proptest! {
-        #[test]
-        fn any_line_is_survived(line in any::<String>(), json in "[\\[\\]{}\",:a-z0-9 ]{0,80}") {
-            let _ = parse_line(&line);
-            let _ = parse_line(&format!("@nix {json}"));
-        }
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 //! Nothing here does I/O or reads a clock: text and bytes come in as arguments. The formats are
 //! those of Nix 2.8 and later; what a newer Nix adds passes through or is ignored.
 
-pub mod activity_log;
+pub mod activity;
 pub mod argv;
 pub mod base32;
 pub mod base64;
@@ -24,7 +24,6 @@ pub mod settings;
 pub mod signature;
 pub mod substituter;
 pub mod substitution;
-mod transfers;
 pub mod trusted_keys;
 pub mod unpack;
 pub mod version;

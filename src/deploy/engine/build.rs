@@ -8,7 +8,7 @@ use super::stores::{self, is_here};
 use super::{changes, evaluate, given};
 use crate::deploy::{Failure, Report};
 use crate::fleet::{Code, Progress, bytes};
-use crate::nix::activity_log::ActivityLog;
+use crate::nix::activity::ActivityLog;
 use crate::nix::dry_run;
 use crate::remote::job::{Job, JobKind, JobState, LineSink};
 use crate::remote::{Output, Script};

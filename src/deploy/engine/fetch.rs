@@ -9,7 +9,7 @@ use super::step::{PlainLog, Step};
 use super::verify::check;
 use crate::deploy::{Failure, Reason, Report};
 use crate::fleet::{Code, Fetched, Fleet, Outcome, Route, TakenRoute, Tier};
-use crate::nix::activity_log::{ActivityLog, NixFailure};
+use crate::nix::activity::{ActivityLog, NixFailure};
 use crate::nix::settings::bare_url;
 use crate::remote::job::{Job, JobKind, JobState};
 use std::collections::BTreeMap;

@@ -1,8 +1,10 @@
-//! Folds real logs of several versions of Nix, and random ones.
+//! Folds real logs of several versions of Nix: what the users of the log rely on.
 
 use super::*;
 use crate::fleet::TimedBytes;
-use proptest::prelude::*;
+
+mod properties;
+mod recorded;
 
 const BUILD: &str = include_str!("../../../tests/nix-logs/build-2.8.log");
 const FETCH: &str = include_str!("../../../tests/nix-logs/fetch-2.8.log");
@@ -42,7 +44,7 @@ fn a_real_fetch_says_what_came_from_where() {
     let total = 3_000_112 + 120 + 168 + 216;
     assert_eq!(fetched["http://127.0.0.1:8977"], Fetched { paths: 4, bytes: total, timed: None });
     assert_eq!(fetched.len(), 1);
-    assert_eq!(log.copied().filter(|copied| copied.bytes == Some(3_000_112)).count(), 1);
+    assert_eq!(log.copies().iter().filter(|copy| copy.bytes == Some(3_000_112)).count(), 1);
     assert_eq!(log.progress().bytes.map(|bytes| bytes.total), Some(total));
     assert!(lines.iter().any(|line| line.starts_with("copying path '/nix/store/p21fy4")));
 }
@@ -165,41 +167,4 @@ fn the_phase_of_the_running_build_is_what_it_does() {
     assert_eq!(log.progress().doing.as_deref(), Some("firefox (buildPhase)"));
     log.feed(r#"@nix {"action":"stop","id":1}"#);
     assert_eq!(log.progress().doing.as_deref(), Some("curl-8 from https://cache.nixos.org"));
-}
-
-#[test]
-fn packages_are_named_as_nix_names_them() {
-    for (drv, package) in [
-        ("/nix/store/x-firefox-145.0.drv", "firefox"),
-        ("/nix/store/x-nixos-system-p620-26.05.drv", "nixos-system-p620"),
-        ("/nix/store/x-etc.drv", "etc"),
-        ("/nix/store/x-unit-sshd.service.drv", "unit-sshd.service"),
-        ("", ""),
-    ] {
-        assert_eq!(package_of(drv), package);
-    }
-}
-
-proptest! {
-    #[test]
-    fn no_order_of_lines_breaks_it(
-        lines in prop::collection::vec(
-            (0_u64..4, prop::sample::select(vec![100_u64, 101, 103, 104, 105, 106, 107, 108, 999]),
-                0_usize..3, any::<u64>(), any::<u64>(), ".{0,12}"),
-            0..60,
-        )
-    ) {
-        let mut log = ActivityLog::new();
-        for (id, kind, action, a, b, text) in lines {
-            let line = match action {
-                0 => serde_json::json!({"action": "start", "id": id, "type": kind, "level": 3, "text": text, "fields": [text, text]}),
-                1 => serde_json::json!({"action": "result", "id": id, "type": kind, "fields": [a, b]}),
-                _ => serde_json::json!({"action": "stop", "id": id}),
-            };
-            for item in log.feed(&format!("@nix {line}")) {
-                prop_assert!(!item.line().chars().any(char::is_control));
-            }
-            let _ = (log.progress(), log.built(), log.fetched());
-        }
-    }
 }

@@ -2,11 +2,15 @@
 //!
 //! The last error often says only that something needed is not there. Before it stands why: a
 //! builder that failed, a cache that does not answer, a signature that nobody trusts. An error with
-//! a trace names its cause in its last line, and its first is empty.
+//! a trace names its cause in its last line, and its first is empty. What the failed builder itself
+//! said is told by `telling.rs`.
 
+use super::names::derivation_in;
+use super::telling::{UsedUp, used_up};
+use super::tree::BuildTree;
 use crate::fleet::printable_line;
+use crate::nix::eval_error;
 use crate::nix::settings::bare_url;
-use std::collections::HashMap;
 
 /// Why a process of Nix failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,24 +22,86 @@ pub struct NixFailure {
     pub text: String,
 }
 
+/// What kind of failure it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// A cache could not be reached, and nothing else went wrong.
+    CacheDown,
+    /// A builder failed.
+    Builder,
+    /// What was fetched has another hash than the expression says.
+    HashMismatch,
+    /// The memory was used up.
+    Memory,
+    /// The disk was full.
+    Disk,
+    /// A build took too long, or was silent for too long.
+    TimedOut,
+    /// The expression could not be evaluated.
+    Evaluation,
+    /// Somebody stopped it.
+    Interrupted,
+    /// Something else.
+    Other,
+}
+
+/// Why a process of Nix failed, in parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailureReport {
+    /// What kind of failure it was.
+    pub kind: FailureKind,
+    /// The derivation that failed, where one did.
+    pub drv: Option<String>,
+    /// The cause in Nix's words, as one printable line.
+    pub cause: String,
+    /// The line of the failed builder's output that says most, printable.
+    pub said: Option<String>,
+}
+
+impl FailureReport {
+    /// Returns the cause, and what the builder said, as one line.
+    pub fn text(&self) -> String {
+        let mut text = self.cause.clone();
+        if let Some(said) = &self.said {
+            text = format!("{text}; it said: {said}");
+        }
+        // Nix says only by which signal a builder ended.
+        if self.kind == FailureKind::Memory && !said_by_itself(&text) {
+            text.push_str("; it was killed, most likely because the memory was used up");
+        }
+        text
+    }
+}
+
+/// Returns whether a text itself says that the memory was used up.
+fn said_by_itself(text: &str) -> bool {
+    used_up(text) == Some(UsedUp::Memory)
+}
+
 /// What was said so far that tells why.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct FailureLog {
     last_error: Option<String>,
     /// The first message that names a cause, not only that something needed failed.
     cause: Option<String>,
     /// The first message by which a cache is given up that cannot be reached.
     unreachable: Option<String>,
-    /// The line of each package's output that says most about a failure: the last with an error
-    /// in it, else the last.
-    telling: HashMap<String, String>,
+    /// The last lines that are not of Nix's format, from the last that begins with an error.
+    plain: Vec<String>,
+    /// Whether the last error has a trace of an evaluation.
+    is_traced: bool,
     /// The path that was asked for last, and where.
     asked: Option<(String, String)>,
 }
 
 /// What stands in a message that names a cause.
-const CAUSES: [&str; 7] = [
+const CAUSES: [&str; 12] = [
     "builder for '",
+    "' timed out after ",
+    ".drv file timed out after ",
+    "' killed after writing more than ",
+    ".drv file killed after writing more than ",
+    "fixed-output derivations must not reference",
     "hash mismatch",
     "does not exist in binary cache",
     "lacks a signature by a trusted key",
@@ -43,6 +109,9 @@ const CAUSES: [&str; 7] = [
     "No space left on device",
     "failed to read compressed data",
 ];
+
+/// How many lines of a plain error are kept.
+const PLAIN_LINES: usize = 200;
 
 /// What stands in a message that a file could not be had.
 const UNREACHABLE: &str = "unable to download '";
@@ -61,16 +130,14 @@ impl FailureLog {
         }
     }
 
-    /// Keeps the line of a build's output that says most, should it fail.
-    pub(super) fn note_output(&mut self, package: &str, line: &str) {
-        // Every line of every build comes by here: look without making a copy.
-        let says_error =
-            |line: &str| line.as_bytes().windows(5).any(|part| part.eq_ignore_ascii_case(b"error"));
-        let old = self.telling.get(package);
-        if line.trim().is_empty() || old.is_some_and(|old| says_error(old) && !says_error(line)) {
+    /// Keeps a line that is not of Nix's format: a Nix that was not asked for it says errors so.
+    pub(super) fn note_plain(&mut self, line: &str) {
+        if line.trim_start().starts_with("error:") {
+            self.plain.clear();
+        } else if self.plain.is_empty() || self.plain.len() == PLAIN_LINES {
             return;
         }
-        self.telling.insert(package.to_owned(), line.trim().to_owned());
+        self.plain.push(line.to_owned());
     }
 
     /// Takes a message of one or several printable lines.
@@ -79,8 +146,11 @@ impl FailureLog {
             return;
         }
         if self.cause.is_none() {
-            let cause = lines.iter().find(|line| CAUSES.iter().any(|sign| line.contains(sign)));
-            self.cause = cause.map(|line| self.with_path(plain(line)));
+            let is_cause = |line: &String| CAUSES.iter().any(|sign| line.contains(sign));
+            if let Some(at) = lines.iter().position(is_cause) {
+                let text = format!("{}{}", plain(&lines[at]), hashes(&lines[at..]));
+                self.cause = Some(self.with_path(&text));
+            }
         }
         if level == 0 && lines.iter().any(|line| line.starts_with("error:")) {
             self.note_error(lines);
@@ -99,6 +169,8 @@ impl FailureLog {
         let traced = lines.iter().map(|line| line.trim());
         let traced = traced.filter_map(|line| line.strip_prefix("… ")).next_back();
         let mut text = std::iter::once(plain(error)).chain(reason).collect::<Vec<_>>().join(" ");
+        self.is_traced =
+            traced.is_some() || lines.iter().any(|line| line.trim().starts_with("at "));
         if let Some(traced) = traced {
             text = format!("{text} ({traced})");
         }
@@ -125,20 +197,57 @@ impl FailureLog {
         }
     }
 
-    /// Returns why it failed: the first message that names a cause (with what the build itself said
-    /// last), else the cache that could not be reached, else the last error.
-    pub(super) fn failure(&self) -> Option<NixFailure> {
+    /// Returns why it failed: the first message that names a cause (with what the build itself
+    /// said), else the cache that could not be reached, else the last error.
+    pub(super) fn report(&self, tree: &BuildTree) -> Option<FailureReport> {
         let is_cache_down = self.cause.is_none() && self.unreachable.is_some();
-        let cause = self.cause.as_ref().or(self.unreachable.as_ref());
-        let cause = cause.or(self.last_error.as_ref())?.trim_end_matches([';', ' ']);
-        let said = super::derivation_in(cause);
-        let said = said.and_then(|drv| self.telling.get(&super::package_of(drv)));
-        let text = match said {
-            Some(said) => format!("{cause}; it said: {said}"),
-            None => cause.to_owned(),
+        let told = self.cause.as_ref().or(self.unreachable.as_ref()).or(self.last_error.as_ref());
+        let cause = match told {
+            Some(told) => told.trim_end_matches([';', ' ']).to_owned(),
+            None => eval_error::cause(&self.plain.join("\n"))?,
         };
-        Some(NixFailure { is_cache_down, text })
+        let failed = derivation_in(&cause).and_then(|drv| tree.node(drv));
+        let used_up = failed.and_then(super::node::BuildNode::used_up).or_else(|| used_up(&cause));
+        let kind = match used_up {
+            _ if is_cache_down => FailureKind::CacheDown,
+            Some(UsedUp::Disk) => FailureKind::Disk,
+            Some(UsedUp::Memory) => FailureKind::Memory,
+            None => self.kind(&cause),
+        };
+        let drv = derivation_in(&cause).map(str::to_owned);
+        let said = failed.and_then(super::node::BuildNode::said);
+        Some(FailureReport { kind, drv, cause, said })
     }
+
+    /// Returns what kind of failure a cause is that names nothing that was used up.
+    fn kind(&self, cause: &str) -> FailureKind {
+        if cause.contains("hash mismatch") {
+            FailureKind::HashMismatch
+        } else if cause.contains("signal 9") {
+            FailureKind::Memory
+        } else if cause.contains("timed out after") {
+            FailureKind::TimedOut
+        } else if cause.contains("interrupted by the user") {
+            FailureKind::Interrupted
+        } else if derivation_in(cause).is_some() {
+            FailureKind::Builder
+        } else if self.cause.is_none() && (self.is_traced || self.last_error.is_none()) {
+            FailureKind::Evaluation
+        } else {
+            FailureKind::Other
+        }
+    }
+}
+
+/// Returns the hashes that a message about a mismatch names in the lines below its first.
+fn hashes(lines: &[String]) -> String {
+    if !lines.first().is_some_and(|line| line.contains("hash mismatch")) {
+        return String::new();
+    }
+    let named =
+        lines.iter().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    let named = named.take_while(|line| line.contains(':')).take(3).collect::<Vec<_>>();
+    if named.is_empty() { String::new() } else { format!(" {}", named.join(", ")) }
 }
 
 /// Returns a line without the word that says how bad it is.
@@ -150,7 +259,7 @@ fn plain(line: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use crate::nix::activity_log::ActivityLog;
+    use crate::nix::activity::ActivityLog;
 
     /// Returns why a real process of Nix failed, and whether only a cache was down.
     fn failed(log: &str) -> (bool, String) {

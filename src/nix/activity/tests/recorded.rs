@@ -1,0 +1,226 @@
+//! Streams recorded with Nix 2.8, 2.26 and 2.34 on one machine without a network: what each build
+//! came to, counted by hand.
+
+use super::super::*;
+use crate::fleet::StorePath;
+use crate::nix::derivation::Derivation;
+
+/// The derivations of the builds that fail, each with its path before a tab.
+const DERIVATIONS: &str = include_str!("../../../../tests/nix-logs/deps-2.26.drvs");
+
+/// Includes a recorded stream.
+macro_rules! stream {
+    ($name:literal) => {
+        include_str!(concat!("../../../../tests/nix-logs/", $name, ".log"))
+    };
+}
+
+/// Folds a stream, a tenth of a second for each line.
+fn fold(stream: &str) -> ActivityLog {
+    let mut log = ActivityLog::new();
+    for (number, line) in (0..).zip(stream.lines()) {
+        log.fold(line, Some(Duration::from_millis(100 * number)), &mut |_| {});
+    }
+    log
+}
+
+/// Returns the state of each package.
+fn states(log: &ActivityLog) -> Vec<(&str, BuildState)> {
+    log.tree().nodes().iter().map(|node| (node.package(), node.state())).collect()
+}
+
+/// Teaches a log the derivations of the builds that fail.
+fn learn(log: &mut ActivityLog) {
+    for line in DERIVATIONS.lines() {
+        let (path, text) = line.split_once('\t').unwrap();
+        let path = StorePath::parse(path).unwrap();
+        log.tree_mut().learn(&path, &Derivation::parse(text).unwrap());
+    }
+}
+
+#[test]
+fn a_failed_dependency_is_told_in_the_words_of_its_compiler() {
+    for stream in [stream!("deps-2.8"), stream!("deps-2.26")] {
+        let log = fold(stream);
+        let expected = [
+            ("zlib", BuildState::Failed),
+            ("libgit", BuildState::DependencyFailed),
+            ("openssl", BuildState::Built),
+            ("top", BuildState::DependencyFailed),
+        ];
+        assert_eq!(states(&log), expected);
+        let report = log.failure_report().unwrap();
+        assert_eq!(report.kind, FailureKind::Builder);
+        assert!(report.drv.as_deref().is_some_and(|drv| drv.ends_with("-zlib-1.3.drv")));
+        let said = report.said.as_deref().unwrap();
+        assert!(
+            said.starts_with("part77.c:3:10: error: implicit declaration of function"),
+            "{said}"
+        );
+        let zlib = &log.tree().nodes()[0];
+        assert_eq!(zlib.reason(), Some("builder failed with exit code 2"));
+        assert_eq!(zlib.phase().map(|(phase, _)| phase), Some("buildPhase"));
+        assert_eq!((zlib.lines(), zlib.last_lines().count()), (9, 9));
+        assert_eq!(zlib.last_lines().last().unwrap(), "make: *** [Makefile:3: part77.o] Error 1");
+        let totals = log.totals();
+        assert_eq!((totals.built, totals.failed, totals.dependency_failed), (1, 1, 2));
+        assert_eq!((totals.running, totals.planned, totals.already_there), (0, 0, None));
+        assert_eq!(totals.unknown, UnknownLines::default());
+    }
+}
+
+#[test]
+fn with_the_derivations_it_is_known_because_of_which_one_another_was_not_built() {
+    for stream in [stream!("deps-2.8"), stream!("deps-2.26")] {
+        let mut log = fold(stream);
+        let top = log.tree().nodes()[3].drv().to_owned();
+        assert_eq!(log.tree().shape(), TreeShape::Flat);
+        assert!(log.tree().causes(&top).is_none());
+        assert!(words::shape(log.tree()).unwrap().starts_with("a list"));
+        learn(&mut log);
+        let tree = log.tree();
+        assert_eq!((tree.shape(), words::shape(tree)), (TreeShape::Whole, None));
+        let causes: Vec<_> = tree.causes(&top).unwrap().iter().map(|node| node.package()).collect();
+        assert_eq!(causes, ["zlib"]);
+        let because = words::because(tree, tree.node(&top).unwrap());
+        assert_eq!(because.as_deref(), Some("not built because zlib failed"));
+        let rows: Vec<_> = tree.rows().iter().map(|row| (row.depth, row.node.package())).collect();
+        assert_eq!(rows, [(0, "top"), (1, "libgit"), (2, "zlib"), (1, "openssl")]);
+        let way: Vec<_> =
+            tree.way_up(causes_path(tree)).into_iter().map(names::package_of).collect();
+        assert_eq!(way, ["zlib", "libgit", "top"]);
+        assert_eq!(log.totals().already_there, Some(0));
+    }
+}
+
+/// Returns the path of the derivation that failed.
+fn causes_path(tree: &BuildTree) -> &str {
+    tree.nodes().iter().find(|node| node.state() == BuildState::Failed).unwrap().drv()
+}
+
+#[test]
+fn what_somebody_stopped_is_not_built() {
+    for stream in [stream!("interrupted-2.8"), stream!("interrupted-2.26")] {
+        let log = fold(stream);
+        let expected = [("quick", BuildState::Built), ("wait", BuildState::Interrupted)];
+        assert_eq!(states(&log), expected);
+        assert_eq!(log.built(), 1);
+        assert_eq!(log.failure_report().unwrap().kind, FailureKind::Interrupted);
+    }
+}
+
+#[test]
+fn a_process_that_was_killed_leaves_what_it_built_unfinished() {
+    // The stream ends before the second derivation does.
+    let lines: Vec<&str> = stream!("interrupted-2.26").lines().collect();
+    let at = lines.iter().position(|line| line.contains("\"started\"")).unwrap();
+    let mut log = fold(&lines[..=at].join("\n"));
+    assert_eq!(states(&log)[1], ("wait", BuildState::Running));
+    log.process_ended();
+    assert_eq!(states(&log)[1], ("wait", BuildState::Interrupted));
+    assert_eq!(log.built(), 1);
+}
+
+#[test]
+fn several_outputs_are_one_derivation_and_odd_lines_are_shown_clean() {
+    for stream in [stream!("multi-2.8"), stream!("multi-2.26")] {
+        let log = fold(stream);
+        assert_eq!(states(&log), [("lib", BuildState::Built)]);
+        let lines: Vec<String> = log.tree().nodes()[0].last_lines().collect();
+        assert_eq!(lines, ["hi", "100 %", "caf\u{fffd} red"]);
+        assert_eq!(words::summary(&log.totals()), "1 built");
+    }
+}
+
+#[test]
+fn what_is_no_fault_of_the_source_is_told_by_its_kind() {
+    for (stream, kind, cause) in [
+        (stream!("hash-2.8"), FailureKind::HashMismatch, "specified: sha256-AAAA"),
+        (stream!("hash-2.26"), FailureKind::HashMismatch, "specified: sha256-AAAA"),
+        (stream!("killed-2.8"), FailureKind::Memory, "due to signal 9"),
+        (stream!("killed-2.26"), FailureKind::Memory, "due to signal 9"),
+        (stream!("full-2.8"), FailureKind::Disk, "failed with exit code 1"),
+        (stream!("full-2.26"), FailureKind::Disk, "failed with exit code 1"),
+        (stream!("timeout-2.8"), FailureKind::TimedOut, "timed out after 2 seconds"),
+        (stream!("timeout-2.26"), FailureKind::TimedOut, "timed out after 2 seconds"),
+    ] {
+        let log = fold(stream);
+        let report = log.failure_report().unwrap();
+        assert_eq!(report.kind, kind, "{report:?}");
+        assert!(report.cause.contains(cause), "{report:?}");
+        assert!(words::advice(kind).is_some());
+        let node = &log.tree().nodes()[0];
+        assert_eq!((log.built(), node.state()), (0, BuildState::Failed), "{report:?}");
+        assert!(node.reason().is_some(), "{report:?}");
+    }
+    let hash = fold(stream!("hash-2.26")).failure().unwrap().text;
+    assert!(hash.contains(", got: sha256-"), "{hash}");
+    let full = fold(stream!("full-2.26")).failure().unwrap().text;
+    assert!(full.ends_with("No space left on device"), "{full}");
+}
+
+#[test]
+fn the_last_error_of_an_evaluation_is_its_cause() {
+    let log = fold(stream!("eval-2.26"));
+    let report = log.failure_report().unwrap();
+    assert_eq!(report.kind, FailureKind::Evaluation);
+    assert!(report.cause.starts_with("no such host: samsng"), "{report:?}");
+    assert_eq!(log.totals().evaluated_files, 1);
+}
+
+#[test]
+fn a_build_on_another_machine_begins_twice_and_is_one() {
+    let log = fold(stream!("remote-2.26"));
+    assert_eq!(states(&log), [("remote", BuildState::Built)]);
+    let node = &log.tree().nodes()[0];
+    assert_eq!(node.machine(), Some("ssh-ng://far"));
+    assert_eq!(node.phase().map(|(phase, _)| phase), Some("installPhase"));
+    let progress = log.progress();
+    assert_eq!(progress.builds, Some(Share { have: 1, total: 1 }));
+    let copy = &log.copies()[0];
+    assert_eq!((copy.state, copy.bytes), (CopyState::Done, Some(120)));
+    assert_eq!(log.totals().has_parents, Some(true));
+}
+
+#[test]
+fn copies_to_and_from_a_cache_are_told_apart() {
+    for (stream, has_parents) in [(stream!("copy-to-2.8"), false), (stream!("copy-to-2.26"), true)]
+    {
+        let totals = fold(stream).totals();
+        assert!(totals.downloads.is_empty());
+        assert_eq!(totals.uploads["file:///tmp/cache"].paths, 3);
+        assert_eq!(words::parents(&totals).is_none(), has_parents);
+    }
+    for stream in [stream!("copy-from-2.8"), stream!("copy-from-2.26")] {
+        let totals = fold(stream).totals();
+        assert!(totals.uploads.is_empty());
+        assert_eq!(totals.downloads["file:///tmp/cache"].paths, 3);
+    }
+    let totals = fold(stream!("copy-from-2.26")).totals();
+    assert_eq!(words::summary(&totals), "3 paths (360 B) fetched");
+}
+
+#[test]
+fn what_was_built_and_failed_is_the_same_with_every_nix() {
+    for stream in [stream!("build-2.8"), stream!("build-2.34")] {
+        let totals = fold(stream).totals();
+        assert_eq!((totals.built, totals.failed, totals.interrupted), (3, 0, 0));
+    }
+    for stream in [stream!("fail-2.8"), stream!("fail-2.34")] {
+        let log = fold(stream);
+        assert_eq!(states(&log), [("broken", BuildState::Failed)]);
+        let reason = log.tree().nodes()[0].reason();
+        assert_eq!(reason, Some("builder failed with exit code 3"));
+    }
+}
+
+#[test]
+fn each_derivation_has_its_time() {
+    let log = fold(stream!("deps-2.26"));
+    let times = log.times();
+    let names: Vec<&str> = times.iter().map(|(node, _)| node.package()).collect();
+    assert_eq!(names, ["zlib", "openssl"]);
+    assert!(times[0].1 > times[1].1 && times[1].1 > Duration::ZERO);
+    let sentence = words::state(times[1].0, Duration::ZERO);
+    assert!(sentence.starts_with("built in "), "{sentence}");
+}

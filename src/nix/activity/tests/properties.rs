@@ -206,3 +206,34 @@ fn builds_that_wait_say_for_what_and_two_kinds_of_nix_may_give_a_number_two_mean
     assert_eq!(states, [BuildState::DependencyFailed, BuildState::Failed]);
     assert_eq!(log.totals().unknown, UnknownLines::default());
 }
+
+#[test]
+fn a_newer_nix_names_the_reason_on_a_line_of_its_own() {
+    let mut log = ActivityLog::new();
+    log.feed(r#"@nix {"action":"msg","level":3,"msg":"this derivation will be built:\n  /nix/store/x-top-1.drv"}"#);
+    for (drv, reason) in
+        [("a-1", "builder failed with exit code 2"), ("top-1", "1 dependency failed")]
+    {
+        let error =
+            format!(r"error: Cannot build '/nix/store/x-{drv}.drv'.\n       Reason: {reason}.");
+        log.feed(&format!(r#"@nix {{"action":"msg","level":0,"msg":"{error}"}}"#));
+    }
+    let states: Vec<BuildState> = log.tree().nodes().iter().map(BuildNode::state).collect();
+    assert_eq!(states, [BuildState::DependencyFailed, BuildState::Failed]);
+    let report = log.failure_report().unwrap();
+    assert_eq!(report.drv.as_deref(), Some("/nix/store/x-a-1.drv"));
+}
+
+#[test]
+fn a_nix_that_was_not_asked_for_json_says_its_error_in_plain_lines() {
+    let mut log = ActivityLog::new();
+    let said = "warning: Git tree is dirty\nerror:\n       \u{2026} while calling 'throw'\n\n       error: no such host: samsng\n";
+    for line in said.lines() {
+        log.feed(line);
+    }
+    let report = log.failure_report().unwrap();
+    assert_eq!(
+        (report.kind, report.cause.as_str()),
+        (FailureKind::Evaluation, "no such host: samsng")
+    );
+}

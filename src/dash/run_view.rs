@@ -50,7 +50,7 @@ impl Extent {
 }
 
 /// Hosts that can stand side by side, each with its log.
-pub const SIDE_BY_SIDE: usize = 4;
+pub(super) const SIDE_BY_SIDE: usize = 4;
 
 /// What a run does to one host.
 #[derive(Clone, Debug, PartialEq)]

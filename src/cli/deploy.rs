@@ -8,8 +8,8 @@ use crate::cli::left::{self, Ends};
 use crate::cli::show::Face;
 use crate::cli::sudo::{self, SudoArgs};
 use crate::cli::{CliError, complete, given, selectors, trust, wait};
-use crate::deploy::{Allowed, JOURNAL_FORMAT, Request, RunBegin, setup};
-use crate::fleet::{Fleet, Goal, RunId, Strategy, select};
+use crate::deploy::{JOURNAL_FORMAT, Request, RunBegin, setup};
+use crate::fleet::{Fleet, Goal, RunId, RunOptions, Strategy, select};
 use crate::record::{JournalError, Runs, state_home};
 use crate::remote::Remote;
 use clap::{Args, ValueEnum};
@@ -52,9 +52,6 @@ pub(super) struct DeployArgs {
     /// Names, globs, @tag, or all; - reads them from standard input
     #[arg(required = true, value_name = "SELECTOR", add = complete::selectors())]
     selectors: Vec<String>,
-    /// Where systems are built and how they travel [default: the host's, else the fleet's]
-    #[arg(long, value_enum)]
-    strategy: Option<StrategyArg>,
     /// Deploys this system instead of evaluating the flake; it is on the host, on the builder or in a tier
     #[arg(long, value_name = "PATH", conflicts_with_all = ["built", "first"])]
     to: Option<String>,
@@ -73,6 +70,20 @@ pub(super) struct DeployArgs {
     /// Lets hosts take part that run no system of NixOS yet: nothing can go back there
     #[arg(long)]
     first: bool,
+    #[command(flatten)]
+    options: OptionArgs,
+    #[command(flatten)]
+    reboot: RebootArgs,
+    #[command(flatten)]
+    face: FaceArgs,
+}
+
+/// Arguments that say how a deploy goes, and what it may do.
+#[derive(Clone, Copy, Debug, Args)]
+pub(super) struct OptionArgs {
+    /// Where systems are built and how they travel [default: the host's, else the fleet's]
+    #[arg(long, value_enum)]
+    strategy: Option<StrategyArg>,
     /// Deploys, with --yes too, what does not contain the revision that a host runs
     #[arg(long)]
     allow_older: bool,
@@ -86,10 +97,20 @@ pub(super) struct DeployArgs {
     /// Waits for hosts that are away and deploys them when they are back
     #[arg(long)]
     wait_offline: bool,
-    #[command(flatten)]
-    reboot: RebootArgs,
-    #[command(flatten)]
-    face: FaceArgs,
+}
+
+impl OptionArgs {
+    /// Returns what they ask of a run.
+    pub(super) fn options(self) -> RunOptions {
+        RunOptions {
+            strategy: self.strategy.map(Into::into),
+            first: false,
+            allow_older: self.allow_older,
+            without_specialisation: self.without_specialisation,
+            skip_caches: self.skip_caches,
+            wait_offline: self.wait_offline,
+        }
+    }
 }
 
 /// Arguments that say whether hosts are restarted.
@@ -189,15 +210,8 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
         given,
         reboot: args.reboot.limit().filter(|_| goal.persists()),
         goal,
-        strategy: args.strategy.map(Into::into),
+        options: RunOptions { first: args.first, ..args.options.options() },
         allow_protected: args.allow_protected,
-        first: args.first,
-        allowed: Allowed {
-            older: args.allow_older,
-            without_specialisation: args.without_specialisation,
-        },
-        skip_caches: args.skip_caches,
-        wait_offline: args.wait_offline,
     };
     run(fleet, remote, &request, &args.face).await
 }
@@ -206,12 +220,8 @@ pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, Cli
     let request = Request {
         hosts: select(&fleet, &selectors::read(&args.selectors)?)?,
         goal: Goal::Build,
-        strategy: args.strategy.map(Into::into),
+        options: RunOptions { strategy: args.strategy.map(Into::into), ..RunOptions::default() },
         allow_protected: Vec::new(),
-        first: false,
-        allowed: Allowed::default(),
-        skip_caches: false,
-        wait_offline: false,
         asks: false,
         given: BTreeMap::new(),
         reboot: None,

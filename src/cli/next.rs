@@ -101,14 +101,10 @@ pub(super) async fn evaluate(
     let all = ["all".to_owned()];
     let selectors = if selectors.is_empty() { &all[..] } else { selectors };
     let request = Request {
-        allowed: crate::deploy::Allowed::default(),
+        options: crate::fleet::RunOptions::default(),
         hosts: select(fleet, &typed::read(selectors)?)?,
         goal: Goal::Build,
-        strategy: None,
         allow_protected: Vec::new(),
-        first: false,
-        skip_caches: false,
-        wait_offline: false,
         asks: false,
         given: BTreeMap::new(),
         reboot: None,

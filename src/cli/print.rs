@@ -20,7 +20,7 @@ const ENDING_LINES: usize = 4;
 /// Returns an event as lines; nothing for events that only move the screen.
 pub(super) fn event(event: &RunEvent, width: usize, goal: Goal) -> Option<String> {
     match &event.what {
-        RunWhat::Begin { hosts, title } => {
+        RunWhat::Begin { hosts, title, .. } => {
             Some(format!("run {}: {title} of {}", event.run, hosts.join(", ")))
         }
         RunWhat::Phase { host, phase, state } => match state {

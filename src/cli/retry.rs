@@ -3,11 +3,11 @@
 //! What the run built or fetched is not built or fetched again: it begins with the phase that failed, after
 //! preflight, compare and verify, which are always made anew.
 
-use crate::cli::deploy::{FaceArgs, RebootArgs, run as carry_out};
+use crate::cli::deploy::{FaceArgs, OptionArgs, RebootArgs, run as carry_out};
 use crate::cli::{CliError, complete};
 use crate::deploy::engine::place_again;
-use crate::deploy::{Allowed, GivenPlace, GivenSystem, Request, setup};
-use crate::fleet::{Fleet, Goal, Plan, RunEvent, RunId, RunWhat, StorePath, select};
+use crate::deploy::{GivenPlace, GivenSystem, Request, Setup, setup};
+use crate::fleet::{Fleet, Goal, Plan, RunEvent, RunId, RunOptions, RunWhat, StorePath, select};
 use crate::record::{Runs, state_home};
 use crate::remote::Remote;
 use clap::Args;
@@ -28,6 +28,8 @@ pub(super) struct RetryArgs {
     /// Lets a protected host take part; may be given several times
     #[arg(long, value_name = "NAME", add = complete::protected())]
     allow_protected: Vec<String>,
+    #[command(flatten)]
+    options: OptionArgs,
     #[command(flatten)]
     reboot: RebootArgs,
     #[command(flatten)]
@@ -57,6 +59,8 @@ pub enum RetryError {
 #[derive(Debug, PartialEq, Eq)]
 struct EarlierRun {
     goal: Goal,
+    /// What was asked of it besides.
+    options: RunOptions,
     /// The hosts that did not end well, each with its system and derivation as far as they were known.
     failed: Vec<(String, Option<StorePath>, Option<StorePath>)>,
     /// The generations that hosts were to go to.
@@ -82,21 +86,17 @@ pub(super) async fn run(fleet: Fleet, args: RetryArgs) -> Result<ExitCode, CliEr
     let mut request = Request {
         hosts: in_order(&fleet, &earlier),
         goal: earlier.goal,
-        strategy: None,
+        options: earlier.options.given_anew(args.options.options()),
         allow_protected: args.allow_protected,
         asks,
-        first: false,
-        allowed: Allowed::default(),
-        skip_caches: false,
-        wait_offline: false,
         given: BTreeMap::new(),
         reboot: args.reboot.limit_or(earlier.reboots),
     };
     // What is wrong with the request needs no host to be found.
-    setup(&fleet, &request)?;
+    let planned = setup(&fleet, &request)?;
     args.face.check(asks)?;
     let remote = Remote::new(Arc::clone(&fleet));
-    request.given = given(&fleet, &remote, &earlier).await;
+    request.given = given(&fleet, &remote, &planned, &earlier).await;
     carry_out(fleet, remote, &request, &args.face).await
 }
 
@@ -123,11 +123,13 @@ fn read(run: &RunId, events: &[RunEvent]) -> Result<EarlierRun, RetryError> {
     let mut plan: Option<&Plan> = None;
     let mut hosts: &[String] = &[];
     let mut is_build = false;
+    let mut asked_for = RunOptions::default();
     let mut results = BTreeMap::new();
     for event in events {
         match &event.what {
-            RunWhat::Begin { hosts: all, title } => {
+            RunWhat::Begin { hosts: all, title, options } => {
                 hosts = all;
+                asked_for = *options;
                 is_build = *title == Goal::Build.word();
             }
             RunWhat::Plan { plan: shown, .. } => plan = Some(shown),
@@ -166,6 +168,7 @@ fn read(run: &RunId, events: &[RunEvent]) -> Result<EarlierRun, RetryError> {
     let generations = of_hosts.iter().filter_map(|one| Some((one.host.clone(), one.generation?)));
     Ok(EarlierRun {
         goal,
+        options: asked_for,
         failed: failed.collect(),
         generations: generations.collect(),
         reboots: of_hosts.iter().any(|host| host.reboots),
@@ -177,6 +180,7 @@ fn read(run: &RunId, events: &[RunEvent]) -> Result<EarlierRun, RetryError> {
 async fn given(
     fleet: &Fleet,
     remote: &Remote,
+    planned: &Setup,
     earlier: &EarlierRun,
 ) -> BTreeMap<String, GivenSystem> {
     let all = earlier.failed.iter().map(|(name, system, drv)| async move {
@@ -185,7 +189,8 @@ async fn given(
             let (generation, place) = (Some(*generation), GivenPlace::Kept);
             return Some((name.clone(), GivenSystem { toplevel, generation, place }));
         }
-        let place = place_again(fleet, remote, host, &toplevel, drv.as_ref()).await?;
+        let build_on = planned.hosts.iter().find(|planned| planned.name == *name)?.build_on();
+        let place = place_again(remote, (&host.name, build_on), &toplevel, drv.as_ref()).await?;
         Some((name.clone(), GivenSystem { toplevel, generation: None, place }))
     });
     join_all(all).await.into_iter().flatten().collect()
@@ -207,7 +212,8 @@ mod tests {
 
     fn begin(title: &str) -> RunEvent {
         let hosts = ["razer", "samsung", "p510"].map(str::to_owned).to_vec();
-        event(RunWhat::Begin { hosts, title: title.to_owned() })
+        let options = RunOptions { wait_offline: true, ..RunOptions::default() };
+        event(RunWhat::Begin { hosts, title: title.to_owned(), options })
     }
 
     fn result(host: &str, outcome: Outcome, toplevel: Option<&str>) -> RunEvent {
@@ -269,6 +275,7 @@ mod tests {
         ];
         let found = read(&run, &events).unwrap();
         assert_eq!(found.goal, Goal::Boot);
+        assert!(found.options.wait_offline, "what was asked of the run is asked of it again");
         let samsung = ("samsung".to_owned(), Some(path("new")), Some(path("new.drv")));
         // p510 has no result: the run was killed before.
         assert_eq!(found.failed, [samsung, ("p510".to_owned(), None, None)]);

@@ -2,8 +2,8 @@
 
 use crate::cli::deploy::{FaceArgs, RebootArgs, run as carry_out};
 use crate::cli::{CliError, complete, selectors};
-use crate::deploy::{Allowed, GivenPlace, GivenSystem, Request, setup};
-use crate::fleet::{Fleet, Goal, RollbackTarget, select};
+use crate::deploy::{GivenPlace, GivenSystem, Request, setup};
+use crate::fleet::{Fleet, Goal, RollbackTarget, RunOptions, select};
 use crate::probe::generations;
 use crate::remote::Remote;
 use clap::Args;
@@ -44,13 +44,9 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
     let mut request = Request {
         hosts,
         goal: Goal::Rollback,
-        strategy: None,
         allow_protected: args.allow_protected,
         asks: !args.yes,
-        first: false,
-        allowed: Allowed::default(),
-        skip_caches: false,
-        wait_offline: false,
+        options: RunOptions::default(),
         given: BTreeMap::new(),
         reboot: args.reboot.limit(),
     };

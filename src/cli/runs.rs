@@ -210,7 +210,7 @@ fn row(run: &RunId, events: &[RunEvent]) -> RunRow {
     };
     for event in events {
         match &event.what {
-            RunWhat::Begin { hosts, title } => {
+            RunWhat::Begin { hosts, title, .. } => {
                 row.began_at = event.at;
                 row.title.clone_from(title);
                 row.hosts = hosts.iter().map(|host| (host.clone(), None)).collect();

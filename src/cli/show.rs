@@ -324,7 +324,11 @@ mod tests {
             }
         }
         let (sender, receiver) = event_queue(LINES, DropReason::SlowReader);
-        let begin = RunWhat::Begin { hosts: Vec::new(), title: "switch".to_owned() };
+        let begin = RunWhat::Begin {
+            hosts: Vec::new(),
+            title: "switch".to_owned(),
+            options: crate::fleet::RunOptions::default(),
+        };
         sender.send(event(begin.clone()));
         display(Face::Lines).show(&receiver, &mut Closed, |_| {});
         sender.send(event(begin));

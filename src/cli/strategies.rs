@@ -18,14 +18,10 @@ pub(super) fn mistakes(fleet: &Fleet) -> Vec<StrategyMistake> {
     let mut mistakes: Vec<(StrategyMistake, Vec<String>)> = Vec::new();
     for host in &fleet.hosts {
         let request = Request {
-            allowed: crate::deploy::Allowed::default(),
+            options: crate::fleet::RunOptions::default(),
             hosts: vec![host.name.clone()],
             goal: Goal::Switch,
-            strategy: None,
             allow_protected: vec![host.name.clone()],
-            first: false,
-            skip_caches: false,
-            wait_offline: false,
             asks: false,
             given: std::collections::BTreeMap::new(),
             reboot: None,

@@ -349,7 +349,11 @@ pub(super) fn plan() -> Plan {
 pub(super) fn run_until_plan() -> Vec<Event> {
     let hosts = ["p620", "razer", "samsung", "p510"].map(str::to_owned).to_vec();
     let title = "switch via-cache".to_owned();
-    let mut events = vec![run_event("41", 60, RunWhat::Begin { hosts, title })];
+    let mut events = vec![run_event(
+        "41",
+        60,
+        RunWhat::Begin { hosts, title, options: crate::fleet::RunOptions::default() },
+    )];
     for host in ["p620", "razer", "samsung"] {
         for (at, of) in [(58, Phase::Preflight), (55, Phase::Evaluate), (51, Phase::Compare)] {
             events.push(run_event("41", at, phase(host, of, PhaseState::Started)));

@@ -377,7 +377,7 @@ impl RunView {
         let at = event.at;
         self.newest_at = self.newest_at.max(at);
         match event.what {
-            RunWhat::Begin { hosts, title } => {
+            RunWhat::Begin { hosts, title, .. } => {
                 self.began_at = at;
                 self.title = title;
                 let mut old = std::mem::take(&mut self.hosts);

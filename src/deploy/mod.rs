@@ -23,4 +23,4 @@ pub use report::{
     Activation, ChosenRoute, ClaimAnswer, Ending, Failure, GateAnswer, NewestSystem, Preflight,
     Reason, Remarks, Report, RunFacts,
 };
-pub use setup::{Allowed, GivenPlace, GivenSystem, HostSetup, Request, Setup, SetupError, setup};
+pub use setup::{GivenPlace, GivenSystem, HostSetup, Request, Setup, SetupError, setup};

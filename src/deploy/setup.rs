@@ -1,20 +1,12 @@
 //! What was asked for, checked against the fleet.
 
 use crate::fleet::{
-    ActivationSettings, Budget, Fleet, Goal, Host, Phase, Rollout, Route, StorePath, Strategy,
+    ActivationSettings, Budget, Fleet, Goal, Host, Phase, Rollout, Route, RunOptions, StorePath,
+    Strategy,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
-
-/// What somebody allowed that is refused otherwise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Allowed {
-    /// A host may run a revision that the one to be deployed does not contain, though nobody is asked.
-    pub older: bool,
-    /// A host that runs a specialisation gets the system itself.
-    pub without_specialisation: bool,
-}
 
 /// What was asked for.
 #[derive(Clone, Debug)]
@@ -23,24 +15,16 @@ pub struct Request {
     pub hosts: Vec<String>,
     /// What it is for.
     pub goal: Goal,
-    /// A strategy for all hosts instead of their own.
-    pub strategy: Option<Strategy>,
+    /// What else was asked for.
+    pub options: RunOptions,
     /// Protected hosts that may take part.
     pub allow_protected: Vec<String>,
     /// Whether somebody must confirm the plan.
     pub asks: bool,
-    /// Whether hosts may take part on which no system of NixOS runs yet.
-    pub first: bool,
-    /// What is allowed that is refused otherwise.
-    pub allowed: Allowed,
-    /// Whether no cache is asked: what the builder and this machine have comes over ssh.
-    pub skip_caches: bool,
     /// Systems that hosts are given, instead of those that the flake says; by host.
     pub given: BTreeMap<String, GivenSystem>,
     /// How long a host may take to restart when its new system is permanent; none: it is not restarted.
     pub reboot: Option<Duration>,
-    /// Whether hosts that are away are waited for.
-    pub wait_offline: bool,
 }
 
 /// A system that a host is given, instead of one that its flake says.
@@ -135,16 +119,12 @@ pub struct Setup {
     pub asks: bool,
     /// How many hosts may be in fetch … persist at once.
     pub parallel: usize,
-    /// What is allowed that is refused otherwise.
-    pub allowed: Allowed,
-    /// Whether no cache is asked.
-    pub skip_caches: bool,
+    /// What else was asked for.
+    pub options: RunOptions,
     /// How it moves over its hosts.
     pub rollout: Rollout,
     /// How many hosts of a tag may be in flight at once, over all runs.
     pub budgets: Vec<Budget>,
-    /// Whether hosts that are away are waited for.
-    pub wait_offline: bool,
     /// The hosts.
     pub hosts: Vec<HostSetup>,
 }
@@ -256,14 +236,12 @@ pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
     }
     Ok(Setup {
         goal: request.goal,
-        strategy: request.strategy.unwrap_or(fleet.strategy),
+        strategy: request.options.strategy.unwrap_or(fleet.strategy),
         asks: request.asks,
         parallel: fleet.rollout.parallel.max(1),
-        allowed: request.allowed,
-        skip_caches: request.skip_caches,
+        options: request.options,
         rollout: fleet.rollout.clone(),
         budgets: fleet.budgets.clone(),
-        wait_offline: request.wait_offline,
         hosts,
     })
 }
@@ -280,7 +258,7 @@ fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup
         asked: if is_given {
             route.strategy()
         } else {
-            request.strategy.unwrap_or_else(|| fleet.strategy_of(host))
+            request.options.strategy.unwrap_or_else(|| fleet.strategy_of(host))
         },
         goal: request.goal,
         tags: host.tags.clone(),
@@ -288,7 +266,7 @@ fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup
         last,
         confirm_timeout: host.confirm_timeout.unwrap_or(fleet.confirm_timeout),
         activation: host.activation.or(&fleet.activation),
-        first: request.first,
+        first: request.options.first,
         given: request.given.get(&host.name).cloned(),
         reboot: request.reboot,
     })
@@ -314,8 +292,8 @@ fn route(fleet: &Fleet, host: &Host, request: &Request) -> Result<Route, SetupEr
 
 /// Chooses the route of a system that is built for this run.
 fn planned_route(fleet: &Fleet, host: &Host, request: &Request) -> Result<Route, SetupError> {
-    let strategy = request.strategy.unwrap_or_else(|| fleet.strategy_of(host));
-    if request.skip_caches && strategy != Strategy::Direct {
+    let strategy = request.options.strategy.unwrap_or_else(|| fleet.strategy_of(host));
+    if request.options.skip_caches && strategy != Strategy::Direct {
         return Err(SetupError::SkipsCaches { host: host.name.clone(), strategy });
     }
     let builder = match (strategy, fleet.builder_of(host)) {
@@ -354,15 +332,11 @@ mod tests {
         let request = |goal| Request {
             hosts: vec!["a".to_owned()],
             goal,
-            strategy: None,
+            options: RunOptions::default(),
             allow_protected: Vec::new(),
             asks: false,
-            first: false,
-            allowed: Allowed::default(),
-            skip_caches: false,
             given: BTreeMap::new(),
             reboot: None,
-            wait_offline: false,
         };
         assert!(setup(&fleet, &request(Goal::Build)).is_ok());
         for goal in [Goal::Switch, Goal::Boot, Goal::Test, Goal::DryActivate, Goal::Rollback] {

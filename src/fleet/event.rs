@@ -5,7 +5,8 @@
 
 use crate::fleet::{
     Alarms, CoverageFacts, Finding, HostFacts, HostResult, NextFacts, Outcome, Phase, PhaseState,
-    Plan, Progress, RemoteCommand, RolloutNews, RunId, StoreFacts, TierFacts, UsualTimes, Wait,
+    Plan, Progress, RemoteCommand, RolloutNews, RunId, RunOptions, StoreFacts, TierFacts,
+    UsualTimes, Wait,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -163,6 +164,9 @@ pub enum RunWhat {
         hosts: Vec<String>,
         /// What is asked for, in words: `switch via-cache`.
         title: String,
+        /// What a person asked of it beside that; nothing in the records of older runs.
+        #[serde(default, skip_serializing_if = "RunOptions::is_empty")]
+        options: RunOptions,
     },
     /// A phase of a host changed its state.
     Phase {

@@ -94,7 +94,11 @@ mod tests {
             let what = RunWhat::Log { host: host(), phase: Phase::Fetch, line };
             assert!(live.take(&event(second, what)));
         }
-        let what = RunWhat::Begin { hosts: vec![host()], title: String::new() };
+        let what = RunWhat::Begin {
+            hosts: vec![host()],
+            title: String::new(),
+            options: crate::fleet::RunOptions::default(),
+        };
         assert!(!live.take(&event(9, what)));
         let found = &live.hosts["samsung"];
         assert_eq!((found.lines, found.last.as_ref().unwrap().text.as_str()), (3, "line 2"));

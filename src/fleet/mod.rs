@@ -77,8 +77,8 @@ pub use rollout::{
 pub use root_access::{Elevate, RootAccess, SudoPassword};
 pub use run::{
     GivenUpRoute, Goal, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, PlannedChanges,
-    Progress, RemoteCommand, RollbackScope, RolloutNews, Route, RunId, RunOrder, Strategy,
-    TakenRoute, UsualTimes, Wait, WaveState,
+    Progress, RemoteCommand, RollbackScope, RolloutNews, Route, RunId, RunOptions, RunOrder,
+    Strategy, TakenRoute, UsualTimes, Wait, WaveState,
 };
 pub use secret::Secret;
 pub use select::{SelectError, select, select_or_all};

@@ -180,7 +180,11 @@ async fn a_full_disk_ends_a_run_with_a_true_word_in_the_history() {
         written.events.send(event);
     };
     let host = "p620".to_owned();
-    tell(RunWhat::Begin { hosts: vec![host.clone()], title: "switch".to_owned() });
+    tell(RunWhat::Begin {
+        hosts: vec![host.clone()],
+        title: "switch".to_owned(),
+        options: nixdash::fleet::RunOptions::default(),
+    });
     recorder.flush().await;
     // A build that prints until the disk is full, and goes on.
     for number in 0..20_000 {

@@ -57,7 +57,14 @@ fn write_run(writer: &mut RunWriter, ends: bool) {
     let mut tell =
         |second, what| writer.write(&RunEvent { run: run.clone(), at: at(second), what });
     let hosts = ["p620", "samsung"].map(str::to_owned);
-    tell(0, RunWhat::Begin { hosts: hosts.to_vec(), title: "switch via-cache".to_owned() });
+    tell(
+        0,
+        RunWhat::Begin {
+            hosts: hosts.to_vec(),
+            title: "switch via-cache".to_owned(),
+            options: crate::fleet::RunOptions::default(),
+        },
+    );
     for host in hosts {
         let phase = |phase, state| RunWhat::Phase { host: host.clone(), phase, state };
         for (second, of) in [(1, Phase::Preflight), (2, Phase::Evaluate), (3, Phase::Build)] {

@@ -523,7 +523,18 @@ fn another_run_does_not_take_the_screen_from_the_one_that_is_watched() {
     let mut model = model(demo::run_until_plan(), 80, 24);
     press(&mut model, "3");
     let hosts = vec!["razer".to_owned()];
-    fold(&mut model, [run_event("42", 1, RunWhat::Begin { hosts, title: String::new() })]);
+    fold(
+        &mut model,
+        [run_event(
+            "42",
+            1,
+            RunWhat::Begin {
+                hosts,
+                title: String::new(),
+                options: crate::fleet::RunOptions::default(),
+            },
+        )],
+    );
     assert_eq!(model.shown_run().map(|run| run.id.clone()), Some(id("41")));
     press(&mut model, "5k\n");
     assert_eq!(model.shown_run().map(|run| run.id.clone()), Some(id("42")));
@@ -631,7 +642,15 @@ fn another_run_of_the_same_hosts_is_not_taken_for_the_one_that_was_asked_for() {
     update(&mut model, Msg::RunNumber(id("42")), now());
     let begin = |run| {
         let hosts = vec!["p620".to_owned()];
-        run_event(run, 0, RunWhat::Begin { hosts, title: "switch".to_owned() })
+        run_event(
+            run,
+            0,
+            RunWhat::Begin {
+                hosts,
+                title: "switch".to_owned(),
+                options: crate::fleet::RunOptions::default(),
+            },
+        )
     };
     fold(&mut model, [begin("41")]);
     assert!(model.starting.is_some());

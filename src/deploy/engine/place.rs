@@ -76,20 +76,19 @@ async fn is_valid(
 }
 
 /// Finds the place of what an earlier run was about: the system where it is, else the derivation that it
-/// is built from, where the host that builds still has it. Nothing where it must be evaluated again.
+/// is built from, where the host that builds for it now still has it. Nothing where it must be evaluated
+/// again. The hosts are the one that is to run it and the one that builds for it.
 pub async fn place_again(
-    fleet: &Fleet,
     runner: &dyn ScriptRunner,
-    host: &Host,
+    (host, builder): (&str, &str),
     system: &StorePath,
     drv: Option<&StorePath>,
 ) -> Option<GivenPlace> {
-    let builder = fleet.build_on(host).unwrap_or(&host.name);
     // What is already fetched is verified all the same.
     if is_valid(runner, builder, system).await.unwrap_or(false) {
         return Some(GivenPlace::Builder);
     }
-    if is_valid(runner, &host.name, system).await.unwrap_or(false) {
+    if is_valid(runner, host, system).await.unwrap_or(false) {
         return Some(GivenPlace::Host);
     }
     let drv = drv?;

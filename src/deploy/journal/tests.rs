@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::deploy::{
-    Activation, Allowed, Ending, Failure, HostSetup, Machine, MachineCommand, Preflight, Reason,
-    Remarks, Report,
+    Activation, Ending, Failure, HostSetup, Machine, MachineCommand, Preflight, Reason, Remarks,
+    Report,
 };
 use crate::fleet::{
     ActivationSettings, Code, Goal, Outcome, Rollout, Route, RunEvent, RunId, RunWhat, StorePath,
@@ -48,11 +48,9 @@ fn setup(hosts: usize, goal: Goal, asks: bool) -> Setup {
         strategy: Strategy::ViaCache,
         asks,
         parallel: 2,
-        skip_caches: false,
-        allowed: Allowed::default(),
+        options: crate::fleet::RunOptions::default(),
         rollout,
         budgets: Vec::new(),
-        wait_offline: false,
         hosts,
     }
 }

@@ -113,6 +113,7 @@ impl Machine {
             Input::Begin => out.push(MachineCommand::Tell(RunWhat::Begin {
                 hosts: self.hosts.iter().map(|host| host.setup.name.clone()).collect(),
                 title: self.title(),
+                options: self.setup.options,
             })),
             Input::Done { host, phase, result } => self.done(&host, phase, result, now, &mut out),
             Input::Gated { wave, gate, answer } => {
@@ -213,7 +214,7 @@ impl Machine {
         now: Timestamp,
         out: &mut Vec<MachineCommand>,
     ) {
-        let waits = self.setup.wait_offline && failure.outcome == Outcome::Offline;
+        let waits = self.setup.options.wait_offline && failure.outcome == Outcome::Offline;
         let host = &mut self.hosts[index];
         if waits && phase == Phase::Preflight && host.leaves.is_none() && host.back.is_none() {
             return self.set_aside(index, failure.reason, now, out);

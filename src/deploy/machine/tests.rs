@@ -41,15 +41,13 @@ fn host(name: &str) -> HostSetup {
 
 fn machine(names: &[&str], goal: Goal, asks: bool) -> Machine {
     let setup = Setup {
-        allowed: crate::deploy::Allowed::default(),
+        options: crate::fleet::RunOptions::default(),
         goal,
         strategy: Strategy::ViaCache,
         asks,
-        skip_caches: false,
         parallel: 2,
         rollout: Rollout { canary: 0, canary_is_written: true, ..Rollout::default() },
         budgets: Vec::new(),
-        wait_offline: false,
         hosts: names.iter().map(|name| HostSetup { goal, ..host(name) }).collect(),
     };
     Machine::new(setup, None, Timestamp::UNIX_EPOCH)

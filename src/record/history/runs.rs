@@ -45,7 +45,7 @@ impl History {
     /// The same events may be told again, by another nixdash or a later one.
     pub fn write_run(&mut self, event: &RunEvent) -> Result<(), HistoryError> {
         let write = || match &event.what {
-            RunWhat::Begin { hosts, title } => begin(&self.db, event, hosts, title),
+            RunWhat::Begin { hosts, title, .. } => begin(&self.db, event, hosts, title),
             RunWhat::Plan { plan, .. } => planned(&self.db, event, plan),
             RunWhat::Result { host, result } => ended(&self.db, event, host, result),
             RunWhat::Summary { duration_ms, .. } => match find(&self.db, event)? {

@@ -108,7 +108,14 @@ mod tests {
         let run = writer.run().clone();
         let process = std::process::id();
         assert_eq!(runs.stands(&run), RunStands::Alive { process, is_stopped: false });
-        let begin = event(&run, RunWhat::Begin { hosts: vec!["a".into()], title: "x".into() });
+        let begin = event(
+            &run,
+            RunWhat::Begin {
+                hosts: vec!["a".into()],
+                title: "x".into(),
+                options: crate::fleet::RunOptions::default(),
+            },
+        );
         writer.write(&begin);
         writer.write(&event(&run, log("one")));
         writer.flush().unwrap();

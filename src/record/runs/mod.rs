@@ -263,7 +263,11 @@ mod tests {
             line: "hello".to_owned(),
         };
         writer.write(&RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what });
-        let what = RunWhat::Begin { hosts: vec!["samsung".to_owned()], title: "switch".to_owned() };
+        let what = RunWhat::Begin {
+            hosts: vec!["samsung".to_owned()],
+            title: "switch".to_owned(),
+            options: crate::fleet::RunOptions::default(),
+        };
         let event = RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what };
         writer.write(&event);
         writer.flush().unwrap();

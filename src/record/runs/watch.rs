@@ -163,7 +163,14 @@ mod tests {
         let run = writer.run().clone();
         let mut watch = RunWatch::new(runs, None);
         assert_eq!(watch.look(), []);
-        let begin = event(&run, RunWhat::Begin { hosts: vec!["a".into()], title: "x".into() });
+        let begin = event(
+            &run,
+            RunWhat::Begin {
+                hosts: vec!["a".into()],
+                title: "x".into(),
+                options: crate::fleet::RunOptions::default(),
+            },
+        );
         writer.write(&begin);
         writer.flush().unwrap();
         assert_eq!(watch.look(), [RunNews::Event(begin)]);

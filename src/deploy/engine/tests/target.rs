@@ -287,17 +287,13 @@ pub(super) fn fleet(lines: &str) -> Fleet {
 /// Returns what is to be done to samsung.
 pub(super) fn switch(fleet: &Fleet, goal: Goal) -> Setup {
     let request = Request {
-        allowed: crate::deploy::Allowed::default(),
+        options: crate::fleet::RunOptions::default(),
         hosts: vec!["samsung".to_owned()],
         goal,
-        strategy: None,
         allow_protected: Vec::new(),
         asks: false,
-        first: false,
-        skip_caches: false,
         given: std::collections::BTreeMap::new(),
         reboot: None,
-        wait_offline: false,
     };
     setup(fleet, &request).unwrap()
 }

@@ -3,8 +3,8 @@
 use super::target::{NEW, OLD, Target, name_of};
 use crate::deploy::{Deploy, Request, RunBegin, RunJournal, setup};
 use crate::fleet::{
-    Code, Goal, HostPlan, HostResult, Outcome, Phase, PhaseState, Route, RunEvent, RunId, RunWhat,
-    Strategy,
+    Code, Goal, HostPlan, HostResult, Outcome, Phase, PhaseState, Route, RunEvent, RunId,
+    RunOptions, RunWhat, Strategy,
 };
 use crate::record::KeptEvaluations;
 use crate::remote::{FakeRunner, Output, RemoteError, Script, Trouble};
@@ -118,15 +118,11 @@ async fn deploy_hosts(
     let request = Request {
         hosts: names.iter().map(|name| (*name).to_owned()).collect(),
         goal: Goal::Switch,
-        strategy: Some(strategy),
         allow_protected: Vec::new(),
         asks: false,
-        first: false,
-        skip_caches: false,
         given: std::collections::BTreeMap::new(),
         reboot: None,
-        wait_offline: false,
-        allowed: crate::deploy::Allowed::default(),
+        options: RunOptions { strategy: Some(strategy), ..RunOptions::default() },
     };
     let setup = setup(&fleet, &request).unwrap();
     let target = Mutex::new(Target::default());

@@ -51,7 +51,7 @@ fn random_machine(dice: &mut Dice) -> Machine {
     let goal = goals[dice.below(goals.len())];
     let mut machine = machine(names, goal, dice.one_in(2));
     machine.setup.parallel = 1 + dice.below(4);
-    machine.setup.wait_offline = dice.one_in(3);
+    machine.setup.options.wait_offline = dice.one_in(3);
     machine.setup.rollout = random_rollout(dice);
     for budget in 0..dice.below(3) {
         let (name, tag) = (format!("budget-{budget}"), format!("tag-{budget}"));

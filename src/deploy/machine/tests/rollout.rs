@@ -461,7 +461,7 @@ fn a_budget_lets_one_host_of_a_tag_be_in_flight_and_is_given_back() {
 #[test]
 fn a_host_that_is_away_is_deployed_when_it_wakes_with_what_was_confirmed() {
     let mut ride = Ride::new(&["razer", "samsung"], Rollout::default());
-    ride.machine.setup.wait_offline = true;
+    ride.machine.setup.options.wait_offline = true;
     let away = || {
         let reason = Reason::new(Code::HostUnreachable, "no route");
         Err(Failure { outcome: Outcome::Offline, reason })

@@ -25,7 +25,11 @@ fn a_run(runs: &Runs, lines: i64) -> RunId {
     let run = writer.run().clone();
     let host = || "samsung".to_owned();
     let title = "switch via-cache".to_owned();
-    tell(&mut writer, 0, RunWhat::Begin { hosts: vec![host()], title });
+    tell(
+        &mut writer,
+        0,
+        RunWhat::Begin { hosts: vec![host()], title, options: crate::fleet::RunOptions::default() },
+    );
     for second in 0..lines {
         let line = format!("line {second} of PASSWORD=hunter2");
         tell(&mut writer, second, RunWhat::Log { host: host(), phase: Phase::Build, line });

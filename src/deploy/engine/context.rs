@@ -44,7 +44,7 @@ pub(super) struct RunContext {
     /// By which way hosts get their systems, where that is another one than planned, by host.
     pub(super) routes: std::sync::Mutex<HashMap<String, TakenRoute>>,
     /// For which systems builders build, by builder.
-    pub(super) builders: OnceEach<String, Result<Vec<String>, String>>,
+    pub(super) builders: OnceEach<String, Vec<String>>,
     /// How builders reach targets, by target.
     pub(super) pushes: OnceEach<String, Arc<PushWay>>,
     /// The stores that hosts take paths from where no cache is asked, by host.

@@ -30,11 +30,11 @@ impl Step {
         routes.insert(self.host.name.clone(), TakenRoute { route, given_up });
     }
 
-    /// Asks once per run for which systems a host builds.
+    /// Asks once per run for which systems a host builds; one that did not answer is asked again.
     async fn builds_for(&self, builder: &str) -> Result<Vec<String>, String> {
         let cell = self.shared.builders.cell(builder);
         let runner = self.shared.runner.as_ref();
-        cell.get_or_init(|| builds_for(runner, builder)).await.clone()
+        cell.get_or_try_init(|| builds_for(runner, builder)).await.cloned()
     }
 }
 

@@ -1,7 +1,7 @@
 //! One host's part of a run: where it is, and what is known of it.
 
 use crate::deploy::{Activation, Ending, GivenPlace, HostSetup, Reason, Report, RunFacts};
-use crate::fleet::{Code, Finding, Goal, HostResult, Outcome, Phase, StorePath, Wait};
+use crate::fleet::{Code, Finding, Goal, HostResult, Outcome, Phase, Route, StorePath, Wait};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -210,13 +210,28 @@ impl HostProgress {
         }
     }
 
+    /// Takes the way that was chosen for this attempt. What an earlier attempt built on another host is
+    /// not on the one that builds now, and what it published is in another tier: both are made again.
+    /// Returns the host that built before, where its work is not used.
+    pub(super) fn choose(&mut self, route: &Route) -> Option<String> {
+        let before = std::mem::replace(&mut self.setup.route, route.clone());
+        let built_on = before.builder(&self.setup.name);
+        let is_elsewhere = built_on != self.setup.build_on();
+        if is_elsewhere || before.tier() != route.tier() {
+            self.done.remove(&Phase::Publish);
+        }
+        if !is_elsewhere || !self.done.remove(&Phase::Build) {
+            return None;
+        }
+        self.known.built = 0;
+        self.known.substituted.clear();
+        Some(built_on.to_owned())
+    }
+
     /// Takes what a phase found; returns the end of the host's run, when it is that.
     pub(super) fn take(&mut self, report: Report) -> Option<Ending> {
         match report {
             Report::Preflight(preflight) => {
-                if let Some(chosen) = &preflight.chosen {
-                    self.setup.route = chosen.route.clone();
-                }
                 self.known.preflight = *preflight;
                 return self.replaced_by_others();
             }

@@ -177,6 +177,7 @@ impl Machine {
             Ok(report) => report,
             Err(failure) => return self.fail(index, phase, failure, now, out),
         };
+        self.choose_way(index, &report, out);
         match self.hosts[index].take(report) {
             None => {
                 tell_phase(out, name, phase, PhaseState::Finished);
@@ -202,6 +203,21 @@ impl Machine {
                 self.end(index, ending.outcome, ending.reason, now, out);
             }
         }
+    }
+
+    /// Lets a host go the way that its preflight chose, and says so where another host built for it in an
+    /// earlier attempt.
+    fn choose_way(&mut self, index: usize, report: &Report, out: &mut Vec<MachineCommand>) {
+        let Report::Preflight(found) = report else { return };
+        let Some(chosen) = &found.chosen else { return };
+        let host = &mut self.hosts[index];
+        let Some(before) = host.choose(&chosen.route) else { return };
+        let (name, now_on) = (host.setup.name.clone(), host.setup.build_on());
+        let line = format!(
+            "{before} built it in an earlier attempt; it is built again on {now_on}, where that build is not: {}",
+            chosen.why
+        );
+        out.push(MachineCommand::Tell(RunWhat::Log { host: name, phase: Phase::Preflight, line }));
     }
 
     /// Ends a host whose phase failed. One that was stopped ends as whoever stopped it said; one

@@ -1,5 +1,6 @@
 //! Drives the machine with made-up hosts and looks at what it does, in which order.
 
+mod again;
 mod properties;
 mod rollout;
 

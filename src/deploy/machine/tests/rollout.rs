@@ -9,22 +9,22 @@ use crate::fleet::{
 use std::collections::VecDeque;
 
 /// Drives a machine with time, and keeps all that it told.
-struct Ride {
-    machine: Machine,
-    now: Timestamp,
-    inputs: VecDeque<Input>,
+pub(super) struct Ride {
+    pub(super) machine: Machine,
+    pub(super) now: Timestamp,
+    pub(super) inputs: VecDeque<Input>,
     wake: Option<Timestamp>,
-    began: Vec<(String, Phase)>,
-    told: Vec<RunWhat>,
+    pub(super) began: Vec<(String, Phase)>,
+    pub(super) told: Vec<RunWhat>,
     claims: Vec<(bool, String)>,
 }
 
 impl Ride {
-    fn new(names: &[&str], rollout: Rollout) -> Self {
+    pub(super) fn new(names: &[&str], rollout: Rollout) -> Self {
         Self::of(machine(names, Goal::Switch, false), rollout)
     }
 
-    fn of(mut machine: Machine, rollout: Rollout) -> Self {
+    pub(super) fn of(mut machine: Machine, rollout: Rollout) -> Self {
         machine.setup.parallel = 10;
         machine.setup.rollout = rollout;
         Self {
@@ -40,7 +40,7 @@ impl Ride {
 
     /// Goes on until nothing happens any more but by time or by somebody; `react` says how a phase
     /// ends, `gate` what a gate says.
-    fn go(
+    pub(super) fn go(
         &mut self,
         react: &mut dyn FnMut(&str, Phase) -> Result<Report, Failure>,
         gate: &mut dyn FnMut(&str) -> GateAnswer,
@@ -74,7 +74,7 @@ impl Ride {
     }
 
     /// Goes on to the end, with time.
-    fn finish(
+    pub(super) fn finish(
         &mut self,
         react: &mut dyn FnMut(&str, Phase) -> Result<Report, Failure>,
         gate: &mut dyn FnMut(&str) -> GateAnswer,
@@ -88,7 +88,7 @@ impl Ride {
         }
     }
 
-    fn outcome(&self, host: &str) -> Outcome {
+    pub(super) fn outcome(&self, host: &str) -> Outcome {
         self.machine.outcomes().into_iter().find(|(name, _)| name == host).unwrap().1
     }
 
@@ -104,11 +104,11 @@ impl Ride {
         results.into_iter().next().unwrap_or_default()
     }
 
-    fn say(&mut self, order: RunOrder) {
+    pub(super) fn say(&mut self, order: RunOrder) {
         self.inputs.push_back(Input::Order(order));
     }
 
-    fn refusals(&self) -> Vec<String> {
+    pub(super) fn refusals(&self) -> Vec<String> {
         let refused = self.told.iter().filter_map(|what| match what {
             RunWhat::Rollout(RolloutNews::Order { refused, .. }) => refused.clone(),
             _ => None,
@@ -118,11 +118,11 @@ impl Ride {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as a phase answers")]
-fn well(_: &str, phase: Phase) -> Result<Report, Failure> {
+pub(super) fn well(_: &str, phase: Phase) -> Result<Report, Failure> {
     Ok(good(phase, Goal::Switch))
 }
 
-fn passes(_: &str) -> GateAnswer {
+pub(super) fn passes(_: &str) -> GateAnswer {
     GateAnswer::Passed
 }
 

@@ -1,0 +1,69 @@
+//! A host that is tried again in the same run: what is kept, and what is not believed any more.
+
+use super::rollout::Ride;
+use super::*;
+use crate::deploy::{ChosenRoute, GateAnswer};
+use crate::fleet::{Quota, RunOrder};
+
+/// Lets a run whose canary's way is chosen in preflight fail in the canary's fetch, tries it again, and
+/// returns the phases of the second attempt and the run.
+fn tried_again(ways: [Route; 2]) -> (Vec<Phase>, Ride) {
+    let mut machine = machine(&["samsung", "razer"], Goal::Switch, false);
+    machine.hosts[0].setup.asked = Strategy::Auto;
+    // The second wave waits for a decision about the first, which keeps the run open.
+    let rollout = Rollout {
+        canary: 1,
+        canary_is_written: true,
+        max_failed: Quota::Count(1),
+        ..Rollout::default()
+    };
+    let mut ride = Ride::of(machine, rollout);
+    for (attempt, route) in ways.into_iter().enumerate() {
+        let mut react = |_: &str, phase: Phase| match good(phase, Goal::Switch) {
+            Report::Preflight(mut found) => {
+                let why = "p620 does not answer".to_owned();
+                found.chosen = Some(ChosenRoute { route: route.clone(), why });
+                Ok(Report::Preflight(found))
+            }
+            Report::Fetched { .. } if attempt == 0 => Err(Failure::failed(Code::FetchFailed, "no")),
+            report => Ok(report),
+        };
+        if attempt == 1 {
+            ride.began.clear();
+            ride.say(RunOrder::Retry { host: "samsung".to_owned() });
+        }
+        ride.go(&mut react, &mut |_| GateAnswer::Passed);
+    }
+    let own = ride.began.iter().filter(|(host, _)| host == "samsung");
+    (own.map(|(_, phase)| *phase).collect(), ride)
+}
+
+fn via(builder: &str, tier: &str) -> Route {
+    Route::ViaCache { builder: builder.to_owned(), tier: tier.to_owned() }
+}
+
+#[test]
+fn what_another_builder_built_is_built_again_and_that_is_said() {
+    let (phases, ride) = tried_again([via("p620", "p620"), Route::Direct]);
+    assert!(phases.contains(&Phase::Build), "{phases:?}");
+    assert!(
+        !phases.contains(&Phase::Evaluate),
+        "the derivation is looked for by compare: {phases:?}"
+    );
+    let said = ride.told.iter().any(|what| match what {
+        RunWhat::Log { line, .. } => {
+            line.contains("built again on samsung") && line.contains("p620 does not answer")
+        }
+        _ => false,
+    });
+    assert!(said, "{:?}", ride.told);
+    assert_eq!(ride.outcome("samsung"), Outcome::Switched);
+}
+
+#[test]
+fn the_same_way_keeps_what_was_built_and_another_tier_is_published_to_anew() {
+    let (phases, _) = tried_again([via("p620", "p620"), via("p620", "p620")]);
+    assert!(!phases.contains(&Phase::Build) && !phases.contains(&Phase::Publish), "{phases:?}");
+    let (phases, _) = tried_again([via("p620", "p620"), via("p620", "weed")]);
+    assert!(!phases.contains(&Phase::Build) && phases.contains(&Phase::Publish), "{phases:?}");
+}

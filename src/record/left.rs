@@ -42,16 +42,28 @@ pub struct LeftRun {
 }
 
 /// What a host was at when nixdash was killed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftHost {
+    /// Which attempt of the run it was, from 1.
+    pub attempt: u32,
+    /// Whether that attempt was its way back to the system that ran before the run.
+    pub goes_back: bool,
     /// The phase that was begun last.
     pub phase: Option<Phase>,
     /// Whether its run has ended.
     pub ended: bool,
-    /// The system that was asked for.
+    /// The system that it was to get.
     pub toplevel: Option<StorePath>,
     /// The system that ran before.
     pub previous: Option<StorePath>,
+}
+
+impl Default for LeftHost {
+    /// Returns a host of which nothing was begun.
+    fn default() -> Self {
+        let (phase, toplevel, previous) = (None, None, None);
+        Self { attempt: 1, goes_back: false, phase, ended: false, toplevel, previous }
+    }
 }
 
 /// Keeps others from ending the same run at the same time.
@@ -169,8 +181,14 @@ impl LeftRun {
                 }
             }
             RunWhat::Result { host, .. } => self.hosts.entry(host).or_default().ended = true,
-            RunWhat::Rollout(RolloutNews::Again { host, .. }) => {
+            RunWhat::Rollout(RolloutNews::Again { host, goal, attempt, .. }) => {
+                let goes_back = goal == Goal::Rollback && self.goal != Goal::Rollback;
                 let host = self.hosts.entry(host).or_default();
+                if goes_back && !host.goes_back {
+                    std::mem::swap(&mut host.toplevel, &mut host.previous);
+                }
+                host.goes_back = goes_back;
+                host.attempt = attempt;
                 host.ended = false;
                 host.phase = None;
             }
@@ -255,6 +273,26 @@ mod tests {
         assert_eq!(left[0].hosts["b"].phase, None);
         assert!(left[0].tag.starts_with(&format!("run-{run}-")), "{}", left[0].tag);
         assert!(runs.left(Some(Path::new("/other/hosts.toml"))).is_empty());
+    }
+
+    #[test]
+    fn a_host_that_began_again_tells_its_last_attempt() {
+        let dir = tempfile::tempdir().unwrap();
+        let (runs, run) = killed(dir.path());
+        let mut left = runs.read_left(&run).unwrap();
+        let again = |goal, attempt| {
+            let (host, reason) = ("a".to_owned(), "the operator tries it again".to_owned());
+            event(&run, RunWhat::Rollout(RolloutNews::Again { host, goal, attempt, reason }))
+        };
+        left.take(again(Goal::Switch, 2));
+        let host = &left.hosts["a"];
+        assert_eq!((host.attempt, host.goes_back, host.phase), (2, false, None));
+        left.hosts.get_mut("a").unwrap().toplevel =
+            StorePath::parse("/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-new").ok();
+        left.take(again(Goal::Rollback, 3));
+        let host = &left.hosts["a"];
+        assert_eq!((host.attempt, host.goes_back), (3, true));
+        assert!(host.previous.is_some() && host.toplevel.is_none(), "it was to leave the new one");
     }
 
     #[test]

@@ -126,10 +126,7 @@ impl RunContext {
     /// Returns the name of a job of this run.
     pub(super) fn job_name(&self, job: &str, host: &str) -> String {
         let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        match attempts.get(host) {
-            Some(attempt) if *attempt > 1 => format!("{}-{job}-{host}-{attempt}", self.tag),
-            Some(_) | None => format!("{}-{job}-{host}", self.tag),
-        }
+        job_name(&self.tag, job, host, attempts.get(host).copied().unwrap_or(1))
     }
 
     /// Notes which attempt of a host goes on now.
@@ -249,6 +246,15 @@ impl RunContext {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let tidied = tidy(self.runner.as_ref(), &self.tag, used.into_iter().collect());
         tokio::join!(join_all(discard), tidied).1
+    }
+}
+
+/// Names a job of a run: each attempt of a host has its own, since a job is begun once.
+pub(super) fn job_name(tag: &str, job: &str, host: &str, attempt: u32) -> String {
+    if attempt > 1 {
+        format!("{tag}-{job}-{host}-{attempt}")
+    } else {
+        format!("{tag}-{job}-{host}")
     }
 }
 

@@ -4,6 +4,7 @@
 //! host's own; where the host was restarted since, what it runs and boots is the account.
 
 use super::account::{Account, of_a_newer_nixdash, parse};
+use super::context::job_name;
 use super::scripts::{ACCOUNT, RECOVER};
 use crate::deploy::{Ending, Reason};
 use crate::fleet::{Code, Goal, Outcome, Phase, StorePath};
@@ -49,7 +50,7 @@ async fn end_host(
         let reason = Reason::new(Code::RunEnded, text);
         return LeftEnding::Ended(Ending { outcome: Outcome::Interrupted, reason: Some(reason) });
     }
-    let job = format!("{}-activate-{name}", left.tag);
+    let job = job_name(&left.tag, "activate", name, host.attempt);
     let mut found = match ask(runner, name, &job).await {
         Ok(found) => found,
         Err(why) => return LeftEnding::NotYet(why),
@@ -67,14 +68,33 @@ async fn end_host(
         return LeftEnding::Ended(ending);
     }
     if let Some(decision) = &found.outcome {
-        return LeftEnding::Ended(decision.ending(name));
+        return LeftEnding::Ended(as_attempted(name, host, decision.ending(name)));
     }
     if found.is_busy {
         return LeftEnding::NotYet(format!(
             "{name}: its supervisor is still at work; it goes back by itself unless it was told to keep the new system"
         ));
     }
-    LeftEnding::Ended(judge(name, &found, host, left.goal))
+    let goal = if host.goes_back { Goal::Rollback } else { left.goal };
+    LeftEnding::Ended(as_attempted(name, host, judge(name, &found, host, goal)))
+}
+
+/// Says how a host ended for the run: one that reached the system that it was to go back to has rolled
+/// back, and one that did not still has the system that it was to leave.
+fn as_attempted(name: &str, host: &LeftHost, ending: Ending) -> Ending {
+    if !host.goes_back {
+        return ending;
+    }
+    let outcome = match ending.outcome {
+        Outcome::Switched | Outcome::Booted | Outcome::Tested | Outcome::Unchanged => {
+            Outcome::RolledBack
+        }
+        Outcome::RolledBack => Outcome::Degraded,
+        other => other,
+    };
+    let text = format!("{name}: it was being taken back to the previous system");
+    let reason = ending.reason.unwrap_or_else(|| Reason::new(Code::RunRolledBack, text));
+    Ending { outcome, reason: Some(reason) }
 }
 
 /// Asks a host how it stands; fails with the reason why it does not say.
@@ -105,7 +125,7 @@ fn judge(name: &str, found: &Account, host: &LeftHost, goal: Goal) -> Ending {
         (false, false, false) if none_again && !profile_new => {
             (Outcome::Failed, "no system of NixOS runs there, as before")
         }
-        (true, _, true) if goal == Goal::Switch => {
+        (true, _, true) if matches!(goal, Goal::Switch | Goal::Rollback) => {
             (Outcome::Switched, "it runs the new system and boots it")
         }
         (true, ..) if goal == Goal::Test => (Outcome::Tested, "it runs the new system"),
@@ -145,9 +165,9 @@ mod tests {
     fn left(phase: Option<Phase>) -> LeftRun {
         let host = LeftHost {
             phase,
-            ended: false,
             toplevel: StorePath::parse(NEW).ok(),
             previous: StorePath::parse(OLD).ok(),
+            ..LeftHost::default()
         };
         LeftRun {
             run: RunId("4".to_owned()),
@@ -200,6 +220,31 @@ mod tests {
                 .await;
         assert_eq!(outcome(&found), Some(Outcome::RolledBack));
         assert_eq!(code(&found), Some(Code::ConfirmationMissing));
+    }
+
+    #[tokio::test]
+    async fn the_account_of_the_last_attempt_is_read() {
+        let said = |_: &str, script: &Script| {
+            let line = match script.args[0].as_str() {
+                "run-4-x-activate-samsung" => "outcome\trolled-back\tcheck-failed\tthe first\n",
+                "run-4-x-activate-samsung-2" => "outcome\tswitched\t\t\n",
+                other => panic!("{other}"),
+            };
+            Ok(Output { stdout: line.to_owned(), ..Output::default() })
+        };
+        let runner = FakeRunner::new(said);
+        for (attempt, wanted) in [(1, Outcome::RolledBack), (2, Outcome::Switched)] {
+            let mut left = left(Some(Phase::Persist));
+            left.hosts.get_mut("samsung").unwrap().attempt = attempt;
+            let found = end_left(&runner, &left).await.remove(0).1;
+            assert_eq!(outcome(&found), Some(wanted), "attempt {attempt}");
+        }
+        // The second attempt was its way back, and arrived there.
+        let mut left = left(Some(Phase::Persist));
+        let host = left.hosts.get_mut("samsung").unwrap();
+        (host.attempt, host.goes_back) = (2, true);
+        let found = end_left(&runner, &left).await.remove(0).1;
+        assert_eq!(outcome(&found), Some(Outcome::RolledBack));
     }
 
     #[tokio::test]

@@ -56,13 +56,13 @@ impl Workers {
                 // One that does not arrive is given again by the phase that reads the decision.
                 tokio::spawn(async move { drop(shared.abort(&host, &why).await) });
             }
-            MachineCommand::Ask { wave, gate, hosts } => {
+            MachineCommand::Ask { wave, gate, asking, hosts } => {
                 let done = self.done.clone();
                 tokio::spawn(async move {
                     let answer = gate::ask(&shared, &gate, &hosts).await;
                     let gate = gate.name;
                     // The run's loop may be over.
-                    drop(done.send(Input::Gated { wave, gate, answer }).await);
+                    drop(done.send(Input::Gated { wave, gate, asking, answer }).await);
                 });
             }
             MachineCommand::Claim { host, budgets } => self.claim(host, &budgets),

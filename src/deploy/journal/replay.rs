@@ -62,8 +62,15 @@ pub struct Untold {
     pub what: RunWhat,
 }
 
-/// A gate that is asked, and the hosts about which, each with what is known of it.
-pub(super) type AskedGate = (Gate, Vec<(String, RunFacts)>);
+/// A gate that is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AskedGate {
+    gate: Gate,
+    /// The number of the question.
+    asking: u64,
+    /// The hosts about which, each with what is known of it.
+    hosts: Vec<(String, RunFacts)>,
+}
 
 /// The state of a run as its journal tells it.
 #[derive(Clone, Debug, PartialEq)]
@@ -152,8 +159,11 @@ impl Replayed {
             Input::Done { host, phase, result } => {
                 self.ended(host, *phase, result.as_ref().ok(), at);
             }
-            Input::Gated { wave, gate, .. } => {
-                self.asks.remove(&(*wave, gate.clone()));
+            Input::Gated { wave, gate, asking, .. } => {
+                let place = (*wave, gate.clone());
+                if self.asks.get(&place).is_some_and(|asked| asked.asking == *asking) {
+                    self.asks.remove(&place);
+                }
             }
             Input::Wake => self.wake = None,
             Input::Answer(_) | Input::Cancel | Input::Order(_) | Input::Claimed { .. } => {}
@@ -227,8 +237,9 @@ impl Replayed {
                 }
                 self.told.push(Untold { at, what });
             }
-            MachineCommand::Ask { wave, gate, hosts } => {
-                self.asks.insert((wave, gate.name.clone()), (gate, hosts));
+            MachineCommand::Ask { wave, gate, asking, hosts } => {
+                let asked = AskedGate { gate, asking, hosts };
+                self.asks.insert((wave, asked.gate.name.clone()), asked);
             }
             MachineCommand::Claim { host, budgets } => {
                 self.claims.insert(host, budgets);
@@ -260,8 +271,8 @@ impl Replayed {
         // A claim that is held already is claimed once more: the host knows whose it is.
         let claims = self.claims.clone().into_iter();
         commands.extend(claims.map(|(host, budgets)| MachineCommand::Claim { host, budgets }));
-        for ((wave, _), (gate, hosts)) in self.asks.clone() {
-            commands.push(MachineCommand::Ask { wave, gate, hosts });
+        for ((wave, _), AskedGate { gate, asking, hosts }) in self.asks.clone() {
+            commands.push(MachineCommand::Ask { wave, gate, asking, hosts });
         }
         commands.extend(self.wake.map(MachineCommand::WakeAt));
         commands

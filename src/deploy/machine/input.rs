@@ -26,6 +26,8 @@ pub enum Input {
         wave: usize,
         /// The gate.
         gate: String,
+        /// Which of the run's questions this answers.
+        asking: u64,
         /// What it said.
         answer: GateAnswer,
     },
@@ -79,6 +81,8 @@ pub enum MachineCommand {
         wave: usize,
         /// The gate.
         gate: Gate,
+        /// Which of the run's questions this is: the answer names it.
+        asking: u64,
         /// The hosts of the wave that have their new system, with what is known of each.
         hosts: Vec<(String, RunFacts)>,
     },

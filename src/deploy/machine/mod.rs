@@ -53,6 +53,8 @@ pub struct Machine {
     waited: Option<(Timestamp, Option<Timestamp>)>,
     /// The waves, once the plan is made; they do not change any more.
     waves: Vec<Wave>,
+    /// How many questions gates were asked in this run.
+    askings: u64,
     /// Whether somebody paused the run.
     paused: bool,
     /// Why no other host begins to activate.
@@ -84,6 +86,7 @@ impl Machine {
             asked: false,
             waited: None,
             waves: Vec::new(),
+            askings: 0,
             paused: false,
             halted: None,
             errors: Vec::new(),
@@ -116,8 +119,8 @@ impl Machine {
                 options: self.setup.options,
             })),
             Input::Done { host, phase, result } => self.done(&host, phase, result, now, &mut out),
-            Input::Gated { wave, gate, answer } => {
-                self.gated(wave, &gate, answer, now, &mut out);
+            Input::Gated { wave, gate, asking, answer } => {
+                self.gated(wave, &gate, asking, answer, now, &mut out);
             }
             Input::Claimed { host, answer } => self.claimed(&host, answer, now, &mut out),
             Input::Answer(yes) => self.answered(yes, now, &mut out),

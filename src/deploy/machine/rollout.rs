@@ -189,11 +189,11 @@ impl Machine {
             self.begin_watch(number, is_last, now, out);
         }
         let Some(watch) = &mut self.waves[number].watch else { return false };
-        let due = watch.due(now);
+        let due = watch.due(now, &mut self.askings);
         let state = watch.state(now);
-        for gate in due {
+        for (asking, gate) in due {
             let hosts = self.gate_hosts(number, &gate);
-            out.push(MachineCommand::Ask { wave: number, gate, hosts });
+            out.push(MachineCommand::Ask { wave: number, gate, asking, hosts });
         }
         match state {
             WatchState::Soaks(_) | WatchState::Checks { .. } => false,
@@ -262,11 +262,13 @@ impl Machine {
         fresh.map(|host| (host.setup.name.clone(), host.known.clone())).collect()
     }
 
-    /// Takes what a gate said.
+    /// Takes what a gate said. An answer to a question from before the wave was opened again counts for
+    /// nothing: its hosts have changed since.
     pub(super) fn gated(
         &mut self,
         number: usize,
         gate: &str,
+        asking: u64,
         answer: GateAnswer,
         now: Timestamp,
         out: &mut Vec<MachineCommand>,
@@ -278,7 +280,7 @@ impl Machine {
             GateAnswer::Failed(said) => (Some(false), Some(said.clone())),
             GateAnswer::NotMade(said) => (None, Some(said.clone())),
         };
-        if watch.answered(gate, answer, now) {
+        if watch.answered(gate, asking, answer, now) {
             let gate = gate.to_owned();
             let news = RolloutNews::Gate { wave: number + 1, gate, passed, said };
             out.push(MachineCommand::Tell(RunWhat::Rollout(news)));

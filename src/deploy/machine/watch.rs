@@ -18,7 +18,8 @@ struct GateProgress {
     gate: Gate,
     in_a_row: u32,
     failures: u32,
-    asked: bool,
+    /// The question that is open.
+    asked: Option<u64>,
     next: Timestamp,
     said: Option<String>,
 }
@@ -102,7 +103,7 @@ impl Watch {
             gate,
             in_a_row: 0,
             failures: 0,
-            asked: false,
+            asked: None,
             said: None,
         });
         Self { until: later(now, soak), gates: gates.collect(), question: None, failed: None }
@@ -128,29 +129,36 @@ impl Watch {
         self.until
     }
 
-    /// Returns the gates that are to be asked now, and notes that they are.
-    pub(super) fn due(&mut self, now: Timestamp) -> Vec<Gate> {
+    /// Returns the gates that are to be asked now, each with the number of its question, and notes that
+    /// they are; `askings` counts the questions of the run.
+    pub(super) fn due(&mut self, now: Timestamp, askings: &mut u64) -> Vec<(u64, Gate)> {
         if self.failed.is_some() || self.question.is_some() {
             return Vec::new();
         }
         let mut due = Vec::new();
-        for one in self.gates.iter_mut().filter(|one| !one.asked && one.next <= now) {
+        for one in self.gates.iter_mut().filter(|one| one.asked.is_none() && one.next <= now) {
             // One that passed is asked again for as long as the wave has to stay well.
             if now >= self.until && one.has_passed() {
                 continue;
             }
-            one.asked = true;
-            due.push(one.gate.clone());
+            *askings = askings.saturating_add(1);
+            one.asked = Some(*askings);
+            due.push((*askings, one.gate.clone()));
         }
         due
     }
 
-    /// Takes what a gate answered; returns whether it was asked.
-    pub(super) fn answered(&mut self, gate: &str, answer: GateAnswer, now: Timestamp) -> bool {
-        let Some(one) = self.gates.iter_mut().find(|one| one.gate.name == gate && one.asked) else {
-            return false;
-        };
-        one.asked = false;
+    /// Takes what a gate answered to a question; returns whether that question is open.
+    pub(super) fn answered(
+        &mut self,
+        gate: &str,
+        asking: u64,
+        answer: GateAnswer,
+        now: Timestamp,
+    ) -> bool {
+        let is_open = |one: &&mut GateProgress| one.gate.name == gate && one.asked == Some(asking);
+        let Some(one) = self.gates.iter_mut().find(is_open) else { return false };
+        one.asked = None;
         one.next = later(now, one.gate.interval);
         match answer {
             GateAnswer::Passed => {
@@ -207,12 +215,12 @@ impl Watch {
             return WatchState::Soaks(self.until);
         }
         // Whoever is asked just now may say no.
-        let open = self.gates.iter().find(|one| one.asked || !one.has_passed());
+        let open = self.gates.iter().find(|one| one.asked.is_some() || !one.has_passed());
         match open {
             Some(one) => WatchState::Checks {
                 gate: one.gate.name.clone(),
                 said: one.said.clone(),
-                next: (!one.asked).then_some(one.next),
+                next: one.asked.is_none().then_some(one.next),
             },
             None => WatchState::Passed,
         }
@@ -223,7 +231,7 @@ impl Watch {
         if self.failed.is_some() || self.question.is_some() {
             return None;
         }
-        let gates = self.gates.iter().filter(|one| !one.asked).map(|one| one.next);
+        let gates = self.gates.iter().filter(|one| one.asked.is_none()).map(|one| one.next);
         gates.chain([self.until]).filter(|at| *at > now).min()
     }
 }
@@ -258,21 +266,40 @@ mod tests {
         }
     }
 
-    fn names(gates: &[Gate]) -> Vec<&str> {
-        gates.iter().map(|gate| gate.name.as_str()).collect()
+    /// A watch with the questions that were asked in its run.
+    struct AskedWatch {
+        watch: Watch,
+        askings: u64,
+    }
+
+    impl AskedWatch {
+        fn begin(rollout: &Rollout, soaks: bool) -> Self {
+            Self { watch: Watch::begin(rollout, soaks, at(0)), askings: 0 }
+        }
+
+        /// Returns the names of the gates that are asked now.
+        fn due(&mut self, now: Timestamp) -> Vec<String> {
+            let due = self.watch.due(now, &mut self.askings);
+            due.into_iter().map(|(_, gate)| gate.name).collect()
+        }
+
+        /// Answers the newest question.
+        fn answered(&mut self, gate: &str, answer: GateAnswer, now: Timestamp) {
+            assert!(self.watch.answered(gate, self.askings, answer, now));
+        }
     }
 
     #[test]
     fn a_wave_soaks_and_is_looked_at_when_that_is_over() {
-        let mut watch = Watch::begin(&rollout(60, None), true, at(0));
-        assert_eq!(watch.state(at(0)), WatchState::Soaks(at(60)));
-        assert_eq!(watch.wakes_at(at(0)), Some(at(60)));
-        assert!(watch.due(at(59)).is_empty());
-        assert_eq!(names(&watch.due(at(60))), ["soak"]);
-        assert!(matches!(watch.state(at(60)), WatchState::Checks { next: None, .. }));
-        watch.answered("soak", GateAnswer::Passed, at(61));
-        assert_eq!(watch.state(at(61)), WatchState::Passed);
-        assert!(watch.due(at(500)).is_empty());
+        let mut asked = AskedWatch::begin(&rollout(60, None), true);
+        assert_eq!(asked.watch.state(at(0)), WatchState::Soaks(at(60)));
+        assert_eq!(asked.watch.wakes_at(at(0)), Some(at(60)));
+        assert!(asked.due(at(59)).is_empty());
+        assert_eq!(asked.due(at(60)), ["soak"]);
+        assert!(matches!(asked.watch.state(at(60)), WatchState::Checks { next: None, .. }));
+        asked.answered("soak", GateAnswer::Passed, at(61));
+        assert_eq!(asked.watch.state(at(61)), WatchState::Passed);
+        assert!(asked.due(at(500)).is_empty());
     }
 
     #[test]
@@ -283,46 +310,61 @@ mod tests {
 
     #[test]
     fn a_gate_passes_after_so_many_good_answers_in_a_row() {
-        let mut watch = Watch::begin(&rollout(0, Some((2, 1))), true, at(0));
-        assert!(watch.due(at(1)).is_empty());
-        assert_eq!(names(&watch.due(at(2))), ["site"]);
-        watch.answered("site", GateAnswer::Passed, at(3));
-        assert!(watch.due(at(12)).is_empty());
-        watch.due(at(13));
-        watch.answered("site", GateAnswer::Failed("503".to_owned()), at(13));
+        let mut asked = AskedWatch::begin(&rollout(0, Some((2, 1))), true);
+        assert!(asked.due(at(1)).is_empty());
+        assert_eq!(asked.due(at(2)), ["site"]);
+        asked.answered("site", GateAnswer::Passed, at(3));
+        assert!(asked.due(at(12)).is_empty());
+        asked.due(at(13));
+        asked.answered("site", GateAnswer::Failed("503".to_owned()), at(13));
         let said = Some("503".to_owned());
         let next = Some(at(23));
         let expected = WatchState::Checks { gate: "site".to_owned(), said, next };
-        assert_eq!(watch.state(at(14)), expected);
+        assert_eq!(asked.watch.state(at(14)), expected);
         for second in [23, 33] {
-            assert_eq!(watch.due(at(second)).len(), 1);
-            watch.answered("site", GateAnswer::Passed, at(second));
+            assert_eq!(asked.due(at(second)).len(), 1);
+            asked.answered("site", GateAnswer::Passed, at(second));
         }
-        assert_eq!(watch.state(at(33)), WatchState::Passed);
+        assert_eq!(asked.watch.state(at(33)), WatchState::Passed);
     }
 
     #[test]
     fn a_gate_fails_with_one_more_bad_answer_than_is_borne() {
-        let mut watch = Watch::begin(&rollout(0, Some((1, 1))), true, at(0));
+        let mut asked = AskedWatch::begin(&rollout(0, Some((1, 1))), true);
         for second in [2, 12] {
-            watch.due(at(second));
-            watch.answered("site", GateAnswer::Failed("down".to_owned()), at(second));
+            asked.due(at(second));
+            asked.answered("site", GateAnswer::Failed("down".to_owned()), at(second));
         }
-        assert!(matches!(watch.state(at(12)), WatchState::Failed { .. }));
-        assert_eq!(watch.wakes_at(at(12)), None);
+        assert!(matches!(asked.watch.state(at(12)), WatchState::Failed { .. }));
+        assert_eq!(asked.watch.wakes_at(at(12)), None);
+    }
+
+    #[test]
+    fn an_answer_counts_for_the_question_that_it_answers_and_for_no_other() {
+        let mut askings = 0;
+        let mut before = Watch::begin(&rollout(0, Some((1, 0))), true, at(0));
+        let (first, _) = before.due(at(2), &mut askings).remove(0);
+        // One of its hosts is tried again, and the wave is watched anew.
+        let mut anew = Watch::begin(&rollout(0, Some((1, 0))), true, at(3));
+        let (second, _) = anew.due(at(5), &mut askings).remove(0);
+        assert_ne!(first, second);
+        assert!(!anew.answered("site", first, GateAnswer::Failed("before".to_owned()), at(6)));
+        assert!(matches!(anew.state(at(6)), WatchState::Checks { next: None, .. }));
+        assert!(anew.answered("site", second, GateAnswer::Passed, at(7)));
+        assert_eq!(anew.state(at(7)), WatchState::Passed);
     }
 
     #[test]
     fn a_check_that_could_not_be_made_asks_and_never_passes() {
-        let mut watch = Watch::begin(&rollout(0, Some((1, 0))), true, at(0));
-        watch.due(at(2));
-        watch.answered("site", GateAnswer::NotMade("no route".to_owned()), at(3));
-        assert!(matches!(watch.state(at(9999)), WatchState::Asks { .. }));
-        assert!(watch.due(at(9999)).is_empty(), "nothing is asked until somebody says so");
-        assert!(watch.ask_again());
-        assert_eq!(watch.due(at(9999)).len(), 1);
-        watch.answered("site", GateAnswer::NotMade("no route".to_owned()), at(9999));
-        assert_eq!(watch.vouch().as_deref(), Some("site"));
-        assert_eq!(watch.state(at(9999)), WatchState::Passed);
+        let mut asked = AskedWatch::begin(&rollout(0, Some((1, 0))), true);
+        asked.due(at(2));
+        asked.answered("site", GateAnswer::NotMade("no route".to_owned()), at(3));
+        assert!(matches!(asked.watch.state(at(9999)), WatchState::Asks { .. }));
+        assert!(asked.due(at(9999)).is_empty(), "nothing is asked until somebody says so");
+        assert!(asked.watch.ask_again());
+        assert_eq!(asked.due(at(9999)).len(), 1);
+        asked.answered("site", GateAnswer::NotMade("no route".to_owned()), at(9999));
+        assert_eq!(asked.watch.vouch().as_deref(), Some("site"));
+        assert_eq!(asked.watch.state(at(9999)), WatchState::Passed);
     }
 }

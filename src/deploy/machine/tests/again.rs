@@ -1,9 +1,10 @@
 //! A host that is tried again in the same run: what is kept, and what is not believed any more.
 
-use super::rollout::Ride;
+use super::rollout::{Ride, well};
 use super::*;
 use crate::deploy::{ChosenRoute, GateAnswer};
-use crate::fleet::{Quota, RunOrder};
+use crate::fleet::{Gate, GateQuestion, Quota, RunOrder};
+use std::collections::VecDeque;
 
 /// Lets a run whose canary's way is chosen in preflight fail in the canary's fetch, tries it again, and
 /// returns the phases of the second attempt and the run.
@@ -66,4 +67,55 @@ fn the_same_way_keeps_what_was_built_and_another_tier_is_published_to_anew() {
     assert!(!phases.contains(&Phase::Build) && !phases.contains(&Phase::Publish), "{phases:?}");
     let (phases, _) = tried_again([via("p620", "p620"), via("p620", "weed")]);
     assert!(!phases.contains(&Phase::Build) && phases.contains(&Phase::Publish), "{phases:?}");
+}
+
+/// Steps a machine with an input and all that follows from it; samsung fails its fetch where that is
+/// wanted. Returns the questions that gates were asked, which nobody answers.
+fn stepped(machine: &mut Machine, input: Input, samsung_fails: bool) -> Vec<(usize, u64)> {
+    let (mut inputs, mut asked) = (VecDeque::from([input]), Vec::new());
+    while let Some(input) = inputs.pop_front() {
+        for command in machine.step(input, Timestamp::UNIX_EPOCH) {
+            match command {
+                MachineCommand::Run { host, phase, .. } => {
+                    let fails = samsung_fails && host.name == "samsung" && phase == Phase::Fetch;
+                    let result = if fails {
+                        Err(Failure::failed(Code::FetchFailed, "no"))
+                    } else {
+                        well(&host.name, phase)
+                    };
+                    inputs.push_back(Input::Done { host: host.name, phase, result });
+                }
+                MachineCommand::Ask { wave, asking, .. } => asked.push((wave, asking)),
+                _ => {}
+            }
+        }
+    }
+    asked
+}
+
+#[test]
+fn an_answer_from_before_a_host_was_tried_again_does_not_count() {
+    let site = Gate {
+        name: "site".to_owned(),
+        asks: GateQuestion::Url("http://x".to_owned()),
+        delay: Duration::ZERO,
+        interval: Duration::from_secs(10),
+        successes_in_a_row: 1,
+        failures: 0,
+        limit: Duration::from_secs(5),
+    };
+    let rollout = Rollout { gates: vec![site], max_failed: Quota::Count(1), ..Rollout::default() };
+    let mut machine = Ride::new(&["razer", "samsung"], rollout).machine;
+    let first = stepped(&mut machine, Input::Begin, true);
+    let retry = Input::Order(RunOrder::Retry { host: "samsung".to_owned() });
+    let second = stepped(&mut machine, retry, false);
+    let ([(wave, before)], [(_, now)]) = (&first[..], &second[..]) else {
+        panic!("{first:?} {second:?}")
+    };
+    let answer = |asking, answer| Input::Gated { wave: *wave, gate: "site".into(), asking, answer };
+    let stale = GateAnswer::Failed("samsung was not done".to_owned());
+    stepped(&mut machine, answer(*before, stale), false);
+    assert!(!machine.is_finished() && machine.halted.is_none(), "it waits for the newer answer");
+    stepped(&mut machine, answer(*now, GateAnswer::Passed), false);
+    assert!(machine.is_finished() && machine.halted.is_none());
 }

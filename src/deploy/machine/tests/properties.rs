@@ -240,14 +240,14 @@ impl World {
                     self.pending[index] = Input::Done { host, phase, result };
                 }
             }
-            MachineCommand::Ask { wave, gate, .. } => {
+            MachineCommand::Ask { wave, gate, asking, .. } => {
                 let answer = match self.dice.below(12) {
                     0 => GateAnswer::Failed("no".to_owned()),
                     1 => GateAnswer::NotMade("away".to_owned()),
                     _ => GateAnswer::Passed,
                 };
                 self.gates.insert((wave, gate.name.clone()), answer == GateAnswer::Passed);
-                self.pending.push(Input::Gated { wave, gate: gate.name, answer });
+                self.pending.push(Input::Gated { wave, gate: gate.name, asking, answer });
             }
             MachineCommand::Claim { host, budgets } => {
                 assert!(self.claimed.insert(host.clone()), "{host} claims twice");

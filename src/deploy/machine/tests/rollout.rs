@@ -53,9 +53,10 @@ impl Ride {
                         let result = react(&host.name, phase);
                         self.inputs.push_back(Input::Done { host: host.name, phase, result });
                     }
-                    MachineCommand::Ask { wave, gate: asked, .. } => {
+                    MachineCommand::Ask { wave, gate: asked, asking, .. } => {
                         let answer = gate(&asked.name);
-                        self.inputs.push_back(Input::Gated { wave, gate: asked.name, answer });
+                        let gate = asked.name;
+                        self.inputs.push_back(Input::Gated { wave, gate, asking, answer });
                     }
                     MachineCommand::Claim { host, .. } => {
                         self.claims.push((true, host.clone()));

@@ -16,7 +16,7 @@ use crate::fleet::words::deploys;
 use crate::fleet::words::limits::clock_differs;
 use crate::fleet::{
     Code, DeployedFrom, Finding, Limits, NIX_FREE_NEEDED, Outcome, RUN_FREE_NEEDED, Specialisation,
-    StorePath, Strategy, bytes, printable_line,
+    StorePath, Strategy, Tier, bytes, printable_line,
 };
 use crate::nix::settings::Settings;
 use crate::nix::version::{NixRelease, Version};
@@ -32,7 +32,8 @@ const BATTERY_NOTED: u64 = 30;
 const OLDEST_NIX: Version = Version::new(2, 4, 0);
 
 pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
-    let asks_settings = if step.host.route.tier().is_some() { "settings" } else { "" };
+    let may_pull = step.host.route.tier().is_some() || step.host.asked == Strategy::Auto;
+    let asks_settings = if may_pull { "settings" } else { "" };
     let script = Script::new(PREFLIGHT).root().arg(asks_settings).limit(Duration::from_secs(25));
     let began = Timestamp::now();
     let asked = step.run(&step.host.name, &script);
@@ -58,11 +59,12 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
     let limits = &step.shared.fleet.alarms.limits;
     let times = (began, Timestamp::now());
     let mut found = read(&step.host.name, facts, limits, step.host.first, times)?;
-    takes_from_the_tier(step, settings)?;
+    let settings = Settings::parse(settings);
+    takes_from_the_tier(step, &settings)?;
     found.notes.extend(ancestry::of_host(step, &found).await?);
     // What could not be asked is not required afterwards.
     found.answering = answering.unwrap_or_default();
-    routes::settle(step, &mut found).await?;
+    routes::settle(step, &mut found, &settings).await?;
     found.notes.extend(touch::note(step));
     if step.known.was_away {
         found.newest = (step.shared.newest)(&step.host.name);
@@ -72,17 +74,24 @@ pub(super) async fn preflight(step: &Step) -> Result<Report, Failure> {
 
 /// Checks that the host asks the tier that it shall pull from and trusts its key: else a build would
 /// be in vain. What cannot be read is seen by verify and fetch.
-fn takes_from_the_tier(step: &Step, settings: &str) -> Result<(), Failure> {
-    let settings = Settings::parse(settings);
+fn takes_from_the_tier(step: &Step, settings: &Settings) -> Result<(), Failure> {
     let chooses = step.host.asked == Strategy::Auto;
-    let is_free = chooses || step.host.route.tier().is_none() || settings.is_empty();
-    if is_free || step.shared.fleet.bootstrap_trust {
+    if chooses || step.host.route.tier().is_none() {
         return Ok(());
     }
-    let tier = step.tier()?;
-    let Some(key) = &tier.public_key else { return Ok(()) };
-    accepted(&step.host.name, tier, key, &settings)
-        .map_err(|reason| Failure { outcome: Outcome::Failed, reason })
+    let refused = |reason| Failure { outcome: Outcome::Failed, reason };
+    takes_from(step, step.tier()?, settings).map_err(refused)
+}
+
+/// Returns why the host would take nothing from a tier, as far as its settings are known. With
+/// `bootstrap_trust` the fetch brings the tier and its key along.
+pub(super) fn takes_from(step: &Step, tier: &Tier, settings: &Settings) -> Result<(), Reason> {
+    match &tier.public_key {
+        Some(key) if !settings.is_empty() && !step.shared.fleet.bootstrap_trust => {
+            accepted(&step.host.name, tier, key, settings)
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Puts right what a power cut left of an earlier deploy, before this one looks at what is there.

@@ -4,6 +4,7 @@
 //! The host that builds stays the same when a way fails: another cache that holds the whole system comes
 //! next, and then the builder copies it straight to the target.
 
+use super::preflight::takes_from;
 use super::push;
 use super::step::Step;
 use super::stores;
@@ -11,6 +12,7 @@ use super::systems::builds_for;
 use super::verify;
 use crate::deploy::{ChosenRoute, Failure, Preflight, Reason};
 use crate::fleet::{Code, GivenUpRoute, Host, Outcome, Route, Strategy, TakenRoute, Tier};
+use crate::nix::settings::Settings;
 use std::sync::PoisonError;
 
 impl Step {
@@ -40,10 +42,14 @@ impl Step {
 
 /// Chooses the way where that is asked for, and looks whether the way can be gone: notes go into what
 /// preflight found.
-pub(super) async fn settle(step: &Step, found: &mut Preflight) -> Result<(), Failure> {
+pub(super) async fn settle(
+    step: &Step,
+    found: &mut Preflight,
+    settings: &Settings,
+) -> Result<(), Failure> {
     let host = step.config()?;
     let route = if step.host.asked == Strategy::Auto {
-        let chosen = choose(step, host, found).await?;
+        let chosen = choose(step, host, found, settings).await?;
         step.log(&format!("goes {}: {}", chosen.route.words(), chosen.why)).await;
         found.chosen.insert(chosen).route.clone()
     } else {
@@ -62,9 +68,15 @@ pub(super) async fn settle(step: &Step, found: &mut Preflight) -> Result<(), Fai
     Ok(())
 }
 
-/// Chooses by which way a host gets its system. A build on the host itself comes last: it takes its
-/// time and its battery.
-async fn choose(step: &Step, host: &Host, found: &Preflight) -> Result<ChosenRoute, Failure> {
+/// Chooses by which way a host gets its system. A cache that the host does not ask, or whose key it does
+/// not trust, is no way: verify would refuse it. A build on the host itself comes last: it takes its time
+/// and its battery.
+async fn choose(
+    step: &Step,
+    host: &Host,
+    found: &Preflight,
+    settings: &Settings,
+) -> Result<ChosenRoute, Failure> {
     let fleet = &step.shared.fleet;
     let name = &host.name;
     let direct = |why: String| Ok(ChosenRoute { route: Route::Direct, why });
@@ -94,7 +106,7 @@ async fn choose(step: &Step, host: &Host, found: &Preflight) -> Result<ChosenRou
         Some(tier) if tier.public_key.is_none() => {
             format!("tier {} has no public_key in hosts.toml", tier.name)
         }
-        Some(tier) => match verify::is_up(step, tier, found.running.as_ref()).await? {
+        Some(tier) => match usable(step, tier, found, settings).await? {
             Ok(()) => {
                 let route = Route::ViaCache { builder: builder.clone(), tier: tier.name.clone() };
                 let plain = format!("{builder} builds for it, and tier {} answers it", tier.name);
@@ -111,6 +123,20 @@ async fn choose(step: &Step, host: &Host, found: &Preflight) -> Result<ChosenRou
         }
         Err(failure) if failure.outcome == Outcome::Offline => Err(failure),
         Err(failure) => direct(format!("{without_tier}, and {}{lasts}", failure.reason.text)),
+    }
+}
+
+/// Looks whether a host takes what a tier serves, and whether that answers it; the error says why it is of
+/// no use now.
+async fn usable(
+    step: &Step,
+    tier: &Tier,
+    found: &Preflight,
+    settings: &Settings,
+) -> Result<Result<(), String>, Failure> {
+    match takes_from(step, tier, settings) {
+        Ok(()) => verify::is_up(step, tier, found.running.as_ref()).await,
+        Err(reason) => Ok(Err(reason.text)),
     }
 }
 

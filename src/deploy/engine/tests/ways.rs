@@ -335,6 +335,29 @@ async fn auto_chooses_by_how_the_fleet_is_and_the_plan_says_why() {
     assert_eq!(story.result.findings[0].code, Code::NoBuilder, "{:?}", story.result.error);
 }
 
+#[tokio::test(start_paused = true)]
+async fn auto_takes_no_cache_that_the_host_does_not_trust_or_ask() {
+    let other = "other-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+    for (keys, asks, way, part) in [
+        (KEY, "http://p620.lan:5000", Some("cache"), "tier cache answers it"),
+        (other, "http://p620.lan:5000", None, "samsung does not trust the key p620-1"),
+        (KEY, "https://cache.nixos.org", None, "samsung does not ask cache"),
+    ] {
+        let told = format!("trusted-public-keys = {keys}\nsubstituters = {asks}\n");
+        let answers = move |_: &str, name: &str, script: &Script| match name {
+            "preflight" if script.args == ["settings"] => prints(&format!(
+                "running\t{OLD}\nprofile\t{OLD}\nboot_id\t1\nnix_free\t90000000000\n\n--- settings\n{told}"
+            )),
+            "verify" => prints("\n--- narinfo\n\n--- status 404 \n"),
+            _ => None,
+        };
+        let story = deploy("github:me/x", FLEET, Strategy::Auto, None, Box::new(answers)).await;
+        assert_eq!(story.plan().route.tier(), way, "{keys} {asks}");
+        let why = story.plan().why.clone().unwrap_or_default();
+        assert!(why.contains(part), "{part}: {why}");
+    }
+}
+
 /// Makes a flake in a clean git repository.
 fn repository() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();

@@ -121,12 +121,17 @@ async fn pull_once(
     Ok((state, lines.finish().await))
 }
 
+/// What stands in Nix's message about a transfer that broke off after the server had begun to answer.
+const BROKEN_OFF: &str = "(curl error: ";
+
 /// Says why a process of Nix failed that ended with this exit code, and which kind of failure that
-/// is: a cache that is down is no failed build.
+/// is: a cache that is down, or breaks off in the middle, is no failed build.
 pub(super) fn why(failure: Option<NixFailure>, exit: i32, code: Code) -> (Code, String) {
     match failure {
-        Some(NixFailure { is_cache_down: true, text }) => (Code::NotReached, text),
-        Some(NixFailure { is_cache_down: false, text }) => (code, text),
+        Some(NixFailure { is_cache_down, text }) if is_cache_down || text.contains(BROKEN_OFF) => {
+            (Code::NotReached, text)
+        }
+        Some(NixFailure { text, .. }) => (code, text),
         None => (code, format!("nix-store exited with {exit}")),
     }
 }
@@ -143,4 +148,95 @@ pub(super) fn by_tier(
         named.entry(name).or_default().add(got);
     }
     named
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::process::Command;
+    use std::time::Instant;
+
+    const SYSTEM: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-nixos-system-a";
+
+    /// Runs the script with a `nix-store` of these lines, below a folder; returns whether it ended well,
+    /// and what it printed.
+    fn fetched(folder: &std::path::Path, nix_store: &str, args: &[&str]) -> (bool, String) {
+        let program = folder.join("nix-store");
+        std::fs::write(&program, format!("#!/bin/sh\n{nix_store}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = std::env::var("PATH").unwrap_or_default();
+        let root = folder.join("roots/fetched");
+        let output = Command::new("/bin/sh")
+            .args(["-c", FETCH, "sh", SYSTEM])
+            .arg(root)
+            .args(args)
+            .env("PATH", format!("{}:{path}", folder.display()))
+            .env("HOME", folder)
+            .env("XDG_CACHE_HOME", folder)
+            .env("NIX_CONF_DIR", folder)
+            .env_remove("NIX_REMOTE")
+            .output()
+            .unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    }
+
+    #[test]
+    fn both_tries_give_a_silent_cache_up_soon() {
+        let folder = tempfile::tempdir().unwrap();
+        let (is_ok, said) = fetched(folder.path(), "echo \"$@\"; exit 1", &["http://one"]);
+        assert!(!is_ok);
+        let tries: Vec<&str> = said.lines().filter(|line| line.starts_with("--realise")).collect();
+        assert_eq!(tries.len(), 2, "{said}");
+        for one in tries {
+            for option in [
+                "--option connect-timeout 5",
+                "--option stalled-download-timeout 15",
+                "--option download-attempts 2",
+                "--option substituters http://one",
+            ] {
+                assert!(one.contains(option), "{option}: {one}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_nix_of_this_machine_knows_these_options_and_leaves_a_cache_that_hangs() {
+        let Ok(found) = Command::new("sh").args(["-c", "command -v nix-store"]).output() else {
+            return;
+        };
+        let nix_store = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+        if nix_store.is_empty() {
+            return;
+        }
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            // Takes every connection, reads what is asked, and never answers.
+            let mut open = Vec::new();
+            for stream in listener.incoming().flatten() {
+                open.push(stream);
+            }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        // A limit of one second shows that the options count, and is as good as one of fifteen.
+        let call = format!(
+            "exec '{nix_store}' --store '{}/store' \"$@\" --option stalled-download-timeout 1",
+            folder.path().display()
+        );
+        let began = Instant::now();
+        let (is_ok, said) = fetched(folder.path(), &call, &[&url]);
+        assert!(!is_ok && !said.contains("unknown setting"), "{said}");
+        assert!(said.contains("asking the caches again"), "{said}");
+        assert!(began.elapsed() < Duration::from_secs(60), "it took {:?}", began.elapsed());
+    }
+
+    #[test]
+    fn a_transfer_that_breaks_off_is_the_fault_of_the_cache() {
+        let text = "unable to download 'http://x/nar/x.nar': HTTP error 200 ('OK') (curl error: Timeout was reached)";
+        let failure = |text: &str| Some(NixFailure { is_cache_down: false, text: text.to_owned() });
+        assert_eq!(why(failure(text), 1, Code::FetchFailed).0, Code::NotReached);
+        assert_eq!(why(failure("no signature"), 1, Code::FetchFailed).0, Code::FetchFailed);
+    }
 }

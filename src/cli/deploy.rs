@@ -58,9 +58,9 @@ pub(super) struct DeployArgs {
     /// Deploys what `nixdash build` built last and was not deployed yet, without evaluating the flake
     #[arg(long, conflicts_with = "first")]
     built: bool,
-    /// What switch-to-configuration is asked to do
-    #[arg(long, value_enum, default_value = "switch")]
-    action: ActionArg,
+    /// What switch-to-configuration is asked to do [default: the host's, else switch]
+    #[arg(long, value_enum)]
+    action: Option<ActionArg>,
     /// Deploys without asking
     #[arg(long, short)]
     yes: bool,
@@ -195,8 +195,9 @@ impl From<ActionArg> for Goal {
 
 pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, CliError> {
     select(&fleet, &args.allow_protected)?;
-    let goal = Goal::from(args.action);
+    let goal = args.action.map_or(Goal::Switch, Goal::from);
     let hosts = select(&fleet, &selectors::read(&args.selectors)?)?;
+    let goals = if args.action.is_none() { own_actions(&fleet, &hosts) } else { BTreeMap::new() };
     let (fleet, asks) = (Arc::new(fleet), !args.yes && goal.changes());
     let remote = Remote::new(Arc::clone(&fleet));
     let given = match &args.to {
@@ -208,18 +209,26 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
         hosts,
         asks,
         given,
-        reboot: args.reboot.limit().filter(|_| goal.persists()),
+        reboot: args.reboot.limit(),
         goal,
+        goals,
         options: RunOptions { first: args.first, ..args.options.options() },
         allow_protected: args.allow_protected,
     };
     run(fleet, remote, &request, &args.face).await
 }
 
+/// Returns the actions that hosts.toml gives hosts of their own.
+fn own_actions(fleet: &Fleet, hosts: &[String]) -> BTreeMap<String, Goal> {
+    let hosts = hosts.iter().filter_map(|name| fleet.host(name));
+    hosts.filter_map(|host| Some((host.name.clone(), host.action?))).collect()
+}
+
 pub(super) async fn build(fleet: Fleet, args: BuildArgs) -> Result<ExitCode, CliError> {
     let request = Request {
         hosts: select(&fleet, &selectors::read(&args.selectors)?)?,
         goal: Goal::Build,
+        goals: BTreeMap::new(),
         options: RunOptions { strategy: args.strategy.map(Into::into), ..RunOptions::default() },
         allow_protected: Vec::new(),
         asks: false,
@@ -281,6 +290,7 @@ pub(super) async fn run(
 ) -> Result<ExitCode, CliError> {
     // What is wrong with the request is worth more than that nobody is there to confirm it.
     let setup = setup(&fleet, request)?;
+    let goal = setup.goal;
     args.check(request.asks)?;
     if args.detached {
         leave_terminal();
@@ -303,7 +313,7 @@ pub(super) async fn run(
         runs,
         writer,
         journal: journal.inspect_err(|error| eprintln!("nixdash: {}", no_journal(error))).ok(),
-        goal: request.goal,
+        goal,
         hosts: request.hosts.clone(),
         begin: RunBegin::Fresh { setup, hosts_file },
         face: args.face(),

@@ -35,13 +35,15 @@ impl Runtime {
     pub(super) async fn carry_out(mut self, mut wanted: mpsc::Receiver<Effect>) {
         while let Some(effect) = wanted.recv().await {
             match effect {
-                Effect::StartRun { hosts, goal, strategy, allow_protected, first } => {
+                Effect::StartRun { hosts, goal, own_actions, strategy, allow_protected, first } => {
                     let mut args: Vec<String> = vec![goal.command().to_owned()];
                     if let Some(strategy) = strategy {
                         args.extend(["--strategy".to_owned(), strategy.word().to_owned()]);
                     }
                     if goal.deploys() {
-                        args.extend(["--action".to_owned(), goal.word().to_owned()]);
+                        if !own_actions {
+                            args.extend(["--action".to_owned(), goal.word().to_owned()]);
+                        }
                         if first {
                             args.push("--first".to_owned());
                         }

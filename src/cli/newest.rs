@@ -29,8 +29,10 @@ fn confirmed_in(run: &RunId, events: &[RunEvent], host: &str) -> Option<NewestSy
     let confirmed = events.iter().any(
         |event| matches!(&event.what, RunWhat::Phase { phase, .. } if *phase > Phase::Compare),
     );
-    let lasts = matches!(plan.goal, Goal::Switch | Goal::Boot);
-    let planned = plan.hosts.iter().find(|planned| planned.host == host && confirmed && lasts)?;
+    let planned = plan.hosts.iter().find(|planned| planned.host == host && confirmed)?;
+    if !matches!(planned.goal.unwrap_or(plan.goal), Goal::Switch | Goal::Boot) {
+        return None;
+    }
     let drv = planned.drv.as_ref()?.to_string();
     Some(NewestSystem { run: run.clone(), drv, toplevel: planned.toplevel.clone() })
 }
@@ -48,6 +50,7 @@ mod tests {
 
     fn plan() -> RunWhat {
         let host = HostPlan {
+            goal: None,
             host: "samsung".to_owned(),
             route: Route::Direct,
             toplevel: path("new"),

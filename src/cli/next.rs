@@ -106,6 +106,7 @@ pub(super) async fn evaluate(
         goal: Goal::Build,
         allow_protected: Vec::new(),
         asks: false,
+        goals: BTreeMap::new(),
         given: BTreeMap::new(),
         reboot: None,
     };

@@ -63,6 +63,8 @@ struct EarlierRun {
     options: RunOptions,
     /// The hosts that did not end well, each with its system and derivation as far as they were known.
     failed: Vec<(String, Option<StorePath>, Option<StorePath>)>,
+    /// What it was for on hosts where that was something else.
+    goals: BTreeMap<String, Goal>,
     /// The generations that hosts were to go to.
     generations: BTreeMap<String, u64>,
     reboots: bool,
@@ -86,6 +88,7 @@ pub(super) async fn run(fleet: Fleet, args: RetryArgs) -> Result<ExitCode, CliEr
     let mut request = Request {
         hosts: in_order(&fleet, &earlier),
         goal: earlier.goal,
+        goals: earlier.goals.clone(),
         options: earlier.options.given_anew(args.options.options()),
         allow_protected: args.allow_protected,
         asks,
@@ -165,11 +168,13 @@ fn read(run: &RunId, events: &[RunEvent]) -> Result<EarlierRun, RetryError> {
         Some((host.clone(), system, drv))
     });
     let of_hosts = plan.map_or(&[][..], |plan| &plan.hosts[..]);
+    let goals = of_hosts.iter().filter_map(|one| Some((one.host.clone(), one.goal?)));
     let generations = of_hosts.iter().filter_map(|one| Some((one.host.clone(), one.generation?)));
     Ok(EarlierRun {
         goal,
         options: asked_for,
         failed: failed.collect(),
+        goals: goals.collect(),
         generations: generations.collect(),
         reboots: of_hosts.iter().any(|host| host.reboots),
     })
@@ -236,6 +241,7 @@ mod tests {
 
     fn plan(goal: Goal, generation: Option<u64>) -> RunEvent {
         let host = HostPlan {
+            goal: (goal == Goal::Switch).then_some(Goal::Boot),
             wave: None,
             host: "samsung".to_owned(),
             route: Route::Push { builder: "p620".to_owned() },
@@ -289,6 +295,18 @@ mod tests {
         assert_eq!(found.goal, Goal::Build);
         let error = read(&run, &[begin("switch via-cache"), failed]).unwrap_err();
         assert_eq!(error, RetryError::NoPlan(run));
+    }
+
+    #[test]
+    fn a_host_with_an_action_of_its_own_is_tried_again_with_that() {
+        let run = RunId("7".to_owned());
+        let events = [
+            begin("switch via-cache"),
+            plan(Goal::Switch, None),
+            result("samsung", Outcome::Failed, Some("new")),
+        ];
+        let found = read(&run, &events).unwrap();
+        assert_eq!((found.goal, found.goals["samsung"]), (Goal::Switch, Goal::Boot));
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
         allow_protected: args.allow_protected,
         asks: !args.yes,
         options: RunOptions::default(),
+        goals: BTreeMap::new(),
         given: BTreeMap::new(),
         reboot: args.reboot.limit(),
     };

@@ -23,6 +23,7 @@ pub(super) fn mistakes(fleet: &Fleet) -> Vec<StrategyMistake> {
             goal: Goal::Switch,
             allow_protected: vec![host.name.clone()],
             asks: false,
+            goals: std::collections::BTreeMap::new(),
             given: std::collections::BTreeMap::new(),
             reboot: None,
         };

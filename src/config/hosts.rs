@@ -8,7 +8,7 @@ use crate::config::secret::{self, Paths, Sources};
 use crate::config::section::{At, Section, nearest};
 use crate::config::value;
 use crate::fleet::{
-    ActivationSettings, Address, Elevate, Host, RootAccess, Strategy, SudoPassword, WakeOnLan,
+    ActivationSettings, Address, Elevate, Goal, Host, RootAccess, Strategy, SudoPassword, WakeOnLan,
 };
 use std::collections::{BTreeMap, HashMap};
 use toml::Spanned;
@@ -175,6 +175,7 @@ pub(super) fn read(
         builder: context.names.named(report, &section, "builder"),
         sign_key: section.parsed(report, "sign_key", sign_key).map(|file| file.value),
         strategy: section.parsed(report, "strategy", strategy).map(|strategy| strategy.value),
+        action: action(report, &section),
         confirm_timeout: section
             .parsed(report, "confirm_timeout", value::confirm_timeout)
             .map(|time| time.value),
@@ -182,6 +183,12 @@ pub(super) fn read(
         wake: wake(report, &section, name, context.names),
         root_access: root_access(report, &section, context.paths),
     })
+}
+
+/// Reads what a deploy does to a host where the person names no action.
+fn action(report: &mut MistakeReport<'_>, section: &Section<'_>) -> Option<Goal> {
+    let words = [Goal::Switch, Goal::Boot, Goal::Test].map(|goal| (goal.word(), goal));
+    section.word(report, "action", &words).map(|action| action.value)
 }
 
 /// Reads the settings of activations, which a host and the whole fleet may have.
@@ -345,7 +352,7 @@ fn keep(
 
 #[cfg(test)]
 mod tests {
-    use crate::fleet::{Elevate, SecretSource, SudoPassword};
+    use crate::fleet::{Elevate, Goal, SecretSource, SudoPassword};
     use std::path::Path;
 
     /// Returns which questions are asked for all hosts.
@@ -371,6 +378,17 @@ mod tests {
             "[hosts.a]\n[hosts.b]\naddresses = [\"root@b\"]\n[hosts.c]\nelevate = \"none\"\n";
         assert_eq!(questions(text, false), [] as [&str; 0]);
         assert_eq!(questions(text, true), ["a"]);
+    }
+
+    #[test]
+    fn a_host_may_have_an_action_of_its_own() {
+        let read = |text: &str| crate::config::parse(text, Path::new("/f/hosts.toml"), None);
+        let fleet = read("[hosts.a]\naction = \"boot\"\n[hosts.b]\n").unwrap();
+        let actions: Vec<Option<Goal>> = fleet.hosts.iter().map(|host| host.action).collect();
+        assert_eq!(actions, [Some(Goal::Boot), None]);
+        let error = read("[hosts.a]\naction = \"bot\"\n").unwrap_err().to_string();
+        assert!(error.contains("did you mean \"boot\"?"), "{error}");
+        assert!(read("[hosts.a]\naction = \"build\"\n").is_err(), "that is no deploy");
     }
 
     #[test]

@@ -366,6 +366,13 @@ const HOSTS: &[KnownKey] = &[
          there, and never leaves that host.",
     ),
     key("strategy", "as in `[fleet]`", "the fleet's", "How this host is deployed."),
+    key(
+        "action",
+        "`\"switch\"`, `\"boot\"` or `\"test\"`",
+        "`\"switch\"`",
+        "What a deploy does there when `--action` names nothing. `boot`: it boots the new system from its next \
+         start on, and runs the old one until then. `test`: it runs the new system until its next start.",
+    ),
     key("confirm_timeout", "as in `[fleet]`", "the fleet's", "As in `[fleet]`, for this host."),
     key("settle", "as in `[fleet]`", "the fleet's", "As in `[fleet]`, for this host."),
     key("activation_timeout", "as in `[fleet]`", "the fleet's", "As in `[fleet]`, for this host."),

@@ -81,6 +81,7 @@ pub fn fallback() -> Fleet {
         builder: None,
         sign_key: None,
         strategy: None,
+        action: None,
         confirm_timeout: None,
         activation: ActivationSettings::default(),
         wake: None,

@@ -42,6 +42,7 @@ fn host(name: &str, tags: &[&str], protected: bool) -> Host {
         builder: None,
         sign_key: None,
         strategy: None,
+        action: None,
         confirm_timeout: None,
         activation: crate::fleet::ActivationSettings::default(),
         wake: None,
@@ -313,6 +314,7 @@ fn planned_changes() -> PlannedChanges {
 /// The plan of the demonstration's run.
 pub(super) fn plan() -> Plan {
     let host = |name: &str, letter, unchanged: bool, notes: &[&str]| HostPlan {
+        goal: None,
         host: name.to_owned(),
         route: Route::ViaCache { builder: "p620".to_owned(), tier: "p620".to_owned() },
         why: None,

@@ -136,6 +136,8 @@ pub enum Effect {
         hosts: Vec<String>,
         /// What it is for.
         goal: Goal,
+        /// Whether hosts with an action of their own in hosts.toml get that one.
+        own_actions: bool,
         /// The strategy; none means each host's own.
         strategy: Option<Strategy>,
         /// Protected hosts whose names were typed.

@@ -12,6 +12,8 @@ pub struct StartForm {
     pub hosts: Vec<String>,
     /// What it is for.
     pub goal: Goal,
+    /// Whether hosts with an action of their own in hosts.toml get that one.
+    pub own_actions: bool,
     /// The strategy; none means each host's own.
     pub strategy: Option<Strategy>,
     /// Protected hosts whose names were typed.

@@ -15,6 +15,8 @@ pub struct Request {
     pub hosts: Vec<String>,
     /// What it is for.
     pub goal: Goal,
+    /// What it is for on hosts where it is for something else; by host.
+    pub goals: BTreeMap<String, Goal>,
     /// What else was asked for.
     pub options: RunOptions,
     /// Protected hosts that may take part.
@@ -231,11 +233,10 @@ pub fn setup(fleet: &Fleet, request: &Request) -> Result<Setup, SetupError> {
         }
         hosts.push(host_setup(fleet, host, request)?);
     }
-    if hosts.is_empty() {
-        return Err(SetupError::Nothing);
-    }
+    let Some(first) = hosts.first() else { return Err(SetupError::Nothing) };
+    let is_one = hosts.iter().all(|host| host.goal == first.goal);
     Ok(Setup {
-        goal: request.goal,
+        goal: if is_one { first.goal } else { request.goal },
         strategy: request.options.strategy.unwrap_or(fleet.strategy),
         asks: request.asks,
         parallel: fleet.rollout.parallel.max(1),
@@ -252,6 +253,7 @@ fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup
     let last = serves || fleet.builds(&host.name);
     let route = route(fleet, host, request)?;
     let is_given = request.given.contains_key(&host.name);
+    let goal = request.goals.get(&host.name).copied().unwrap_or(request.goal);
     Ok(HostSetup {
         name: host.name.clone(),
         // Where a given system is, is known already: there is nothing to choose.
@@ -260,7 +262,7 @@ fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup
         } else {
             request.options.strategy.unwrap_or_else(|| fleet.strategy_of(host))
         },
-        goal: request.goal,
+        goal,
         tags: host.tags.clone(),
         route,
         last,
@@ -268,7 +270,7 @@ fn host_setup(fleet: &Fleet, host: &Host, request: &Request) -> Result<HostSetup
         activation: host.activation.or(&fleet.activation),
         first: request.options.first,
         given: request.given.get(&host.name).cloned(),
-        reboot: request.reboot,
+        reboot: request.reboot.filter(|_| goal.persists()),
     })
 }
 
@@ -326,12 +328,40 @@ mod tests {
     use std::path::Path;
 
     #[test]
+    fn a_host_with_an_action_of_its_own_gets_that_one_and_the_others_what_the_run_is_for() {
+        let text = "[fleet]\nflake = \"/f\"\nstrategy = \"direct\"\n[hosts.a]\n[hosts.b]\n";
+        let fleet = crate::config::parse(text, Path::new("/f/hosts.toml"), None).unwrap();
+        let request = |hosts: &[&str], goals: &[(&str, Goal)]| Request {
+            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            goal: Goal::Switch,
+            goals: goals.iter().map(|(host, goal)| ((*host).to_owned(), *goal)).collect(),
+            options: RunOptions::default(),
+            allow_protected: Vec::new(),
+            asks: false,
+            given: BTreeMap::new(),
+            reboot: Some(Duration::from_secs(60)),
+        };
+        let both = setup(&fleet, &request(&["a", "b"], &[("b", Goal::Test)])).unwrap();
+        assert_eq!(both.goal, Goal::Switch);
+        let [a, b] = &both.hosts[..] else { panic!("{both:?}") };
+        assert_eq!((a.goal, a.reboot.is_some()), (Goal::Switch, true));
+        assert_eq!(
+            (b.goal, b.reboot),
+            (Goal::Test, None),
+            "what is not permanent is not restarted"
+        );
+        let one = setup(&fleet, &request(&["b"], &[("b", Goal::Boot)])).unwrap();
+        assert_eq!(one.goal, Goal::Boot, "the run is for what all of its hosts get");
+    }
+
+    #[test]
     fn a_read_only_host_is_built_and_never_deployed() {
         let text = "[fleet]\nflake = \"/f\"\nstrategy = \"direct\"\n[hosts.a]\nread_only = true\n";
         let fleet = crate::config::parse(text, Path::new("/f/hosts.toml"), None).unwrap();
         let request = |goal| Request {
             hosts: vec!["a".to_owned()],
             goal,
+            goals: BTreeMap::new(),
             options: RunOptions::default(),
             allow_protected: Vec::new(),
             asks: false,

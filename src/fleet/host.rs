@@ -1,6 +1,6 @@
 //! A machine of the fleet and the addresses it answers at.
 
-use crate::fleet::{ActivationSettings, Hook, RootAccess, Strategy, WakeOnLan};
+use crate::fleet::{ActivationSettings, Goal, Hook, RootAccess, Strategy, WakeOnLan};
 use serde::Serialize;
 use std::fmt;
 use std::time::Duration;
@@ -60,6 +60,8 @@ pub struct Host {
     pub sign_key: Option<String>,
     /// The host's own strategy, instead of the fleet's.
     pub strategy: Option<Strategy>,
+    /// What a deploy does there, where the person names no action; none: it switches.
+    pub action: Option<Goal>,
     /// The host's own time to wait for an acknowledgement, instead of the fleet's.
     pub confirm_timeout: Option<Duration>,
     /// The host's own settings of activations, instead of the fleet's.

@@ -48,6 +48,8 @@ pub struct LeftHost {
     pub attempt: u32,
     /// Whether that attempt was its way back to the system that ran before the run.
     pub goes_back: bool,
+    /// What was done to it, where that was not what the run was for.
+    pub goal: Option<Goal>,
     /// The phase that was begun last.
     pub phase: Option<Phase>,
     /// Whether its run has ended.
@@ -61,8 +63,8 @@ pub struct LeftHost {
 impl Default for LeftHost {
     /// Returns a host of which nothing was begun.
     fn default() -> Self {
-        let (phase, toplevel, previous) = (None, None, None);
-        Self { attempt: 1, goes_back: false, phase, ended: false, toplevel, previous }
+        let (goal, phase, toplevel, previous) = (None, None, None, None);
+        Self { attempt: 1, goes_back: false, goal, phase, ended: false, toplevel, previous }
     }
 }
 
@@ -176,6 +178,7 @@ impl LeftRun {
                 for planned in plan.hosts {
                     self.builders.insert(planned.build_on().to_owned());
                     let host = self.hosts.entry(planned.host).or_default();
+                    host.goal = planned.goal;
                     host.toplevel = Some(planned.toplevel);
                     host.previous = planned.running;
                 }

@@ -42,6 +42,7 @@ fn deploy(hosts: &[&str]) -> Effect {
     Effect::StartRun {
         hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
         goal: Goal::Switch,
+        own_actions: false,
         strategy: None,
         allow_protected: Vec::new(),
         first: false,

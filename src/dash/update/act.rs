@@ -224,10 +224,14 @@ fn mark_all(model: &mut Model) {
 /// Asks what to start.
 fn start(model: &mut Model, goal: Goal) {
     let hosts = targets(model);
+    let has_action =
+        |name: &String| model.fleet.host(name).is_some_and(|host| host.action.is_some());
+    let own_actions = goal.deploys() && hosts.iter().any(has_action);
     if !hosts.is_empty() {
         model.overlay = Some(Overlay::Start(StartForm {
             hosts,
             goal,
+            own_actions,
             strategy: None,
             typed: Vec::new(),
             input: LineInput::default(),

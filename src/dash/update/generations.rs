@@ -100,6 +100,7 @@ fn roll_back(model: &mut Model, now: Timestamp) -> Vec<Effect> {
     let form = StartForm {
         hosts: vec![pane.host.clone()],
         goal: Goal::Rollback,
+        own_actions: false,
         strategy: None,
         typed: Vec::new(),
         input: LineInput::default(),
@@ -118,6 +119,7 @@ pub(super) fn retry(model: &mut Model, now: Timestamp) -> Vec<Effect> {
     let form = StartForm {
         hosts: run.not_well(),
         goal,
+        own_actions: false,
         strategy: None,
         typed: Vec::new(),
         input: LineInput::default(),

@@ -98,6 +98,7 @@ pub(super) fn start(model: &mut Model, command: Command, now: Timestamp) -> Vec<
         }
     };
     match command {
+        Command::CycleAction if form.own_actions => form.own_actions = false,
         Command::CycleAction => form.goal = next_action(form.goal),
         Command::CycleStrategy => form.strategy = next_strategy(form.strategy),
         Command::Accept => {
@@ -158,13 +159,14 @@ fn started(model: &mut Model, form: StartForm, now: Timestamp) -> Effect {
     model.marked.clear();
     model.zoom = false;
     model.screen = crate::dash::Screen::Deploy;
-    let StartForm { hosts, goal, strategy, typed, from, .. } = form;
+    let StartForm { hosts, goal, own_actions, strategy, typed, from, .. } = form;
     model.starting =
         Some(Starting { goal, hosts: hosts.clone(), at: now, run: None, failed: None });
     let first = typed.iter().any(|name| model.has_no_system(name));
     match from {
         StartFrom::Flake => {
-            Effect::StartRun { hosts, goal, strategy, allow_protected: typed, first }
+            let allow_protected = typed;
+            Effect::StartRun { hosts, goal, own_actions, strategy, allow_protected, first }
         }
         StartFrom::Generation(generation) => {
             let host = hosts.into_iter().next().unwrap_or_default();

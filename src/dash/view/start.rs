@@ -27,7 +27,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &St
         if form.goal.deploys() { format!("Deploy {hosts}") } else { format!("Build {hosts}") };
     let mut lines = Vec::new();
     if form.goal.deploys() {
-        lines.extend(choice(paint, &popup, "a", "action", action_words(form.goal)));
+        lines.extend(choice(paint, &popup, "a", "action", &chosen_action(paint, form)));
     }
     lines.extend(choice(paint, &popup, "s", "strategy", &strategy_words(paint, form)));
     lines.push(Line::default());
@@ -136,6 +136,16 @@ pub(super) fn action_words(goal: Goal) -> &'static str {
         }
         Goal::DryActivate => "dry-activate: say what an activation would do",
     }
+}
+
+/// Says what a deploy does: the chosen action, or each host's own.
+fn chosen_action(paint: &Paint<'_>, form: &StartForm) -> String {
+    if !form.own_actions {
+        return action_words(form.goal).to_owned();
+    }
+    let hosts = form.hosts.iter().filter_map(|name| paint.model.fleet.host(name));
+    let own = hosts.filter_map(|host| Some(format!("{} {}", host.name, host.action?)));
+    format!("as hosts.toml says: {}; else {}", own.collect::<Vec<_>>().join(", "), form.goal)
 }
 
 fn strategy_words(paint: &Paint<'_>, form: &StartForm) -> String {

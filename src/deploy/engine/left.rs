@@ -44,7 +44,8 @@ async fn end_host(
     name: &str,
     host: &LeftHost,
 ) -> LeftEnding {
-    let first = if left.goal == Goal::Boot { Phase::Persist } else { Phase::Activate };
+    let goal = if host.goes_back { Goal::Rollback } else { host.goal.unwrap_or(left.goal) };
+    let first = if goal == Goal::Boot { Phase::Persist } else { Phase::Activate };
     if host.phase.is_none_or(|phase| phase < first) {
         let text = format!("{name}: nixdash was ended before anything was activated there");
         let reason = Reason::new(Code::RunEnded, text);
@@ -75,7 +76,6 @@ async fn end_host(
             "{name}: its supervisor is still at work; it goes back by itself unless it was told to keep the new system"
         ));
     }
-    let goal = if host.goes_back { Goal::Rollback } else { left.goal };
     LeftEnding::Ended(as_attempted(name, host, judge(name, &found, host, goal)))
 }
 

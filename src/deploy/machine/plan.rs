@@ -47,6 +47,7 @@ impl Machine {
             match &host.known.toplevel {
                 Some(toplevel) if !failed => hosts.push(HostPlan {
                     host: name.clone(),
+                    goal: Some(host.setup.goal).filter(|goal| *goal != self.setup.goal),
                     route: host.setup.route.clone(),
                     why: host.known.preflight.chosen.as_ref().map(|chosen| chosen.why.clone()),
                     toplevel: toplevel.clone(),

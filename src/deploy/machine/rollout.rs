@@ -93,7 +93,7 @@ impl Machine {
         out: &mut Vec<MachineCommand>,
     ) -> Option<Wait> {
         let host = &self.hosts[index];
-        if !self.setup.goal.changes() || phase != host.changes_at() {
+        if !host.setup.goal.changes() || phase != host.changes_at() {
             return None;
         }
         let budgets = self.setup.budgets.iter();

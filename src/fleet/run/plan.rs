@@ -18,6 +18,9 @@ pub struct HostPlan {
     pub why: Option<String>,
     /// The system to come.
     pub toplevel: StorePath,
+    /// What is done to it, where that is not what the plan is for: hosts.toml says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<Goal>,
     /// Its derivation; none in the records of older runs.
     #[serde(default)]
     pub drv: Option<StorePath>,

@@ -59,9 +59,16 @@ pub fn summary(changes: &SystemChanges) -> String {
     parts.join(", ")
 }
 
-/// Says what must be done until a host has its new system, and where from: how much is built and
+/// Says what is done to a host where that is another action than the plan's, what must be done until it has
+/// its new system, and where from: how much is built and
 /// downloaded, or that it is there already.
 pub fn work(host: &HostPlan) -> String {
+    let action = host.goal.map(|goal| format!("{goal}, as hosts.toml says; ")).unwrap_or_default();
+    format!("{action}{}", made(host))
+}
+
+/// Says what is built, downloaded and fetched for a host.
+fn made(host: &HostPlan) -> String {
     if let Some(generation) = host.generation {
         return format!("goes to generation {generation}, which it has");
     }

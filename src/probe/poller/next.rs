@@ -170,6 +170,7 @@ mod tests {
     /// Returns the event of a plan to deploy samsung.
     fn plan() -> RunEvent {
         let host = HostPlan {
+            goal: None,
             host: "samsung".to_owned(),
             route: Route::Push { builder: "p620".to_owned() },
             why: None,

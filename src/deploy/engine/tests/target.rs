@@ -292,6 +292,7 @@ pub(super) fn switch(fleet: &Fleet, goal: Goal) -> Setup {
         goal,
         allow_protected: Vec::new(),
         asks: false,
+        goals: std::collections::BTreeMap::new(),
         given: std::collections::BTreeMap::new(),
         reboot: None,
     };

@@ -120,6 +120,7 @@ async fn deploy_hosts(
         goal: Goal::Switch,
         allow_protected: Vec::new(),
         asks: false,
+        goals: std::collections::BTreeMap::new(),
         given: std::collections::BTreeMap::new(),
         reboot: None,
         options: RunOptions { strategy: Some(strategy), ..RunOptions::default() },

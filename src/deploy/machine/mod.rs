@@ -9,6 +9,7 @@
 //! [`MachineCommand::WakeAt`], so that a replay of the same inputs at the same times leads to the
 //! same state.
 
+mod away;
 mod control;
 mod host;
 mod input;
@@ -27,10 +28,6 @@ use host::{Claim, HostProgress, Stage, phase_held};
 use jiff::Timestamp;
 use rollout::Wave;
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-/// How long after a try a host that was away is tried again.
-const AWAY_AGAIN: Duration = Duration::from_secs(30);
 
 /// How many findings the end of a run names at most.
 const ERRORS: usize = 20;
@@ -249,30 +246,6 @@ impl Machine {
         self.end(index, outcome, Some(reason), now, out);
     }
 
-    /// Lets a host that is away sleep: it is tried again now and then. Its system is evaluated
-    /// meanwhile, where another host does that, so that the plan shows what it will get.
-    fn set_aside(
-        &mut self,
-        index: usize,
-        reason: Reason,
-        now: Timestamp,
-        out: &mut Vec<MachineCommand>,
-    ) {
-        let host = &mut self.hosts[index];
-        let name = host.setup.name.clone();
-        let first = host.away.is_none();
-        host.known.blemish = Some(reason);
-        host.away =
-            Some((host.away.map_or(now, |(since, _)| since), watch::later(now, AWAY_AGAIN)));
-        let elsewhere = host.setup.build_on() != name && !host.done.contains(&Phase::Evaluate);
-        if first && elsewhere {
-            tell_phase(out, &name, Phase::Preflight, PhaseState::Failed);
-            host.stage = Stage::Waiting(Phase::Evaluate);
-        } else {
-            host.stage = Stage::Waiting(Phase::Preflight);
-        }
-    }
-
     /// Moves a host to the phase after this one.
     fn next(&mut self, index: usize, phase: Phase, now: Timestamp, out: &mut Vec<MachineCommand>) {
         if self.hosts[index].away.is_some() {
@@ -302,26 +275,6 @@ impl Machine {
                 return;
             }
         }
-    }
-
-    /// Moves a host on that was away: one that was only evaluated waits for it to wake; one that
-    /// answers takes part from now on.
-    fn next_of_sleeper(
-        &mut self,
-        index: usize,
-        phase: Phase,
-        now: Timestamp,
-        out: &mut Vec<MachineCommand>,
-    ) {
-        let host = &mut self.hosts[index];
-        if phase != Phase::Preflight {
-            host.stage = Stage::Waiting(Phase::Preflight);
-            return;
-        }
-        host.away = None;
-        host.known.blemish = None;
-        self.decide_for_awake(index, out);
-        self.next(index, phase, now, out);
     }
 
     /// Ends a host after a phase that shows that nothing is left to do.

@@ -26,7 +26,7 @@ pub(super) struct SayArgs {
 enum SayWords {
     /// Lets no host begin anything more; what runs goes on to its end
     Pause,
-    /// Lets hosts go on, and makes a check again that could not be made
+    /// Lets hosts go on, makes a check again that could not be made, and tries hosts again that wait for that
     Resume,
     /// Takes a check that could not be made as passed: you looked yourself
     Accept,
@@ -36,7 +36,7 @@ enum SayWords {
         #[arg(required = true, value_name = "HOST", add = complete::selectors())]
         hosts: Vec<String>,
     },
-    /// Tries hosts again that did not get their system; nothing is built twice
+    /// Tries hosts again that did not get their system, or wait for a decision; nothing is built twice
     Retry {
         /// The hosts
         #[arg(required = true, value_name = "HOST", add = complete::selectors())]

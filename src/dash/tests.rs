@@ -1,6 +1,7 @@
 //! The screen as a person sees it: every view at every size, and what keys do.
 
 mod access;
+mod actions;
 mod keys;
 mod runs;
 mod screens;

@@ -54,6 +54,21 @@ impl Failure {
     pub fn failed(code: Code, text: impl Into<String>) -> Self {
         Self { outcome: Outcome::Failed, reason: Reason::new(code, text) }
     }
+
+    /// Returns whether it says that the cache is at fault, so that another way may help.
+    pub fn is_of_tier(&self) -> bool {
+        self.outcome == Outcome::Failed
+            && matches!(
+                self.reason.code,
+                Code::NotReached
+                    | Code::PathMissing
+                    | Code::AccessDenied
+                    | Code::RateLimited
+                    | Code::ServerFailing
+                    | Code::RedirectRefused
+                    | Code::AnswerUnexpected
+            )
+    }
 }
 
 /// A way that was chosen for a host.

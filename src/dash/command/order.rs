@@ -3,7 +3,7 @@
 use super::Command;
 use crate::dash::model::Model;
 use crate::dash::run_view::{HostRun, RunView};
-use crate::fleet::{Phase, RollbackScope, RunOrder};
+use crate::fleet::{Phase, RollbackScope, RunOrder, Wait};
 
 /// Returns what a command says to the shown run; nothing where it has nothing to say.
 pub(in crate::dash) fn order(model: &Model, command: Command) -> Option<RunOrder> {
@@ -11,7 +11,7 @@ pub(in crate::dash) fn order(model: &Model, command: Command) -> Option<RunOrder
     let host = model.shown_host_run();
     match command {
         Command::PauseRun => {
-            let stands = run.paused || run.question.is_some();
+            let stands = run.paused || run.question.is_some() || run.hosts.iter().any(is_stuck);
             Some(if stands { RunOrder::Resume } else { RunOrder::Pause })
         }
         Command::AcceptCheck => run.question.as_ref().map(|_| RunOrder::Accept),
@@ -21,7 +21,8 @@ pub(in crate::dash) fn order(model: &Model, command: Command) -> Option<RunOrder
         }
         Command::TryHost => {
             let host = host.filter(|host| {
-                host.result.as_ref().is_some_and(|result| !result.outcome.is_good())
+                let result = host.result.as_ref();
+                is_stuck(host) || result.is_some_and(|result| !result.outcome.is_good())
             })?;
             run.halted.is_none().then(|| RunOrder::Retry { host: host.host.clone() })
         }
@@ -29,6 +30,11 @@ pub(in crate::dash) fn order(model: &Model, command: Command) -> Option<RunOrder
         Command::TakeRunBack => rollback(run, RollbackScope::Run),
         _ => None,
     }
+}
+
+/// Returns whether a host waits for somebody to decide, since no way to it is left.
+fn is_stuck(host: &HostRun) -> bool {
+    matches!(host.waiting, Some(Wait::Way { .. }))
 }
 
 /// Returns whether a host has begun to activate.

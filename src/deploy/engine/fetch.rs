@@ -3,7 +3,7 @@
 use super::build::NixEar;
 use super::lost::{AWAY_LIMIT, lost, not_started};
 use super::push;
-use super::routes::{is_of_tier, turn};
+use super::routes::turn;
 use super::scripts::FETCH;
 use super::step::{PlainLog, Step};
 use super::verify::check;
@@ -59,11 +59,11 @@ async fn another_way(step: &Step, failure: Failure) -> Result<(), Failure> {
     if is_over {
         return Err(failure);
     }
-    if is_of_tier(&failure) {
+    if failure.is_of_tier() {
         return turn(step, failure).await;
     }
     match check(step, tier).await {
-        Err(at_fault) if is_of_tier(&at_fault) => turn(step, at_fault).await,
+        Err(at_fault) if at_fault.is_of_tier() => turn(step, at_fault).await,
         Ok(()) | Err(_) => Err(failure),
     }
 }

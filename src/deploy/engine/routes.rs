@@ -182,21 +182,6 @@ fn judge_systems(
     Err(Failure::failed(Code::NoBuilder, text))
 }
 
-/// Returns whether a failure says that the cache is at fault, so that another way may help.
-pub(super) fn is_of_tier(failure: &Failure) -> bool {
-    failure.outcome == Outcome::Failed
-        && matches!(
-            failure.reason.code,
-            Code::NotReached
-                | Code::PathMissing
-                | Code::AccessDenied
-                | Code::RateLimited
-                | Code::ServerFailing
-                | Code::RedirectRefused
-                | Code::AnswerUnexpected
-        )
-}
-
 /// Turns to the next way that works after a cache failed: another cache that holds the whole system and
 /// that the host trusts, or a copy from the builder. Fails with the choices that are left.
 pub(super) async fn turn(step: &Step, failure: Failure) -> Result<(), Failure> {
@@ -232,7 +217,7 @@ pub(super) async fn turn(step: &Step, failure: Failure) -> Result<(), Failure> {
             }
             let name = &step.host.name;
             let text = format!(
-                "{why}; no other way works: {}. Choose: mend tier {failed} and deploy {name} again, or let it build \
+                "{why}; no other way works: {}. Choose: mend tier {failed} and try {name} again, or let it build \
                  its own system with `nixdash deploy {name} --strategy direct`",
                 tried.join("; ")
             );
@@ -287,11 +272,11 @@ mod tests {
             (Code::SignatureInvalid, false),
             (Code::FetchFailed, false),
         ] {
-            assert_eq!(is_of_tier(&Failure::failed(code, "x")), is_of, "{code}");
+            assert_eq!(Failure::failed(code, "x").is_of_tier(), is_of, "{code}");
         }
         let offline =
             Failure { outcome: Outcome::Offline, ..Failure::failed(Code::NotReached, "x") };
-        assert!(!is_of_tier(&offline), "the host itself is away");
+        assert!(!offline.is_of_tier(), "the host itself is away");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Time is paused, so waiting costs nothing and can be measured.
 
+mod asking;
 mod connections;
 mod endings;
 mod resumed;

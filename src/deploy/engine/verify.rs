@@ -3,7 +3,7 @@
 //! Asked from the target, since it may not see what this machine sees; the signature is checked
 //! here, against the key that `hosts.toml` names.
 
-use super::routes::{is_of_tier, turn};
+use super::routes::turn;
 use super::scripts::{HOLDS, VERIFY};
 use super::step::Step;
 use crate::deploy::{Failure, Reason, Report};
@@ -31,7 +31,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 pub(super) async fn verify(step: &Step) -> Result<Report, Failure> {
     match check(step, step.tier()?).await {
         Ok(()) => Ok(Report::Done),
-        Err(failure) if is_of_tier(&failure) => turn(step, failure).await.map(|()| Report::Done),
+        Err(failure) if failure.is_of_tier() => turn(step, failure).await.map(|()| Report::Done),
         Err(failure) => Err(failure),
     }
 }

@@ -40,6 +40,9 @@ impl Machine {
                 for watch in self.waves.iter_mut().filter_map(super::rollout::Wave::open_watch) {
                     watch.ask_again();
                 }
+                for index in self.stuck_hosts() {
+                    self.retry(index, out);
+                }
             }
             RunOrder::Accept => {
                 for watch in self.waves.iter_mut().filter_map(super::rollout::Wave::open_watch) {
@@ -84,9 +87,16 @@ impl Machine {
                     question.why
                 )),
                 Some(_) => None,
-                None => (!self.paused).then(|| "the run is not paused".to_owned()),
+                None if self.paused || !self.stuck_hosts().is_empty() => None,
+                None => Some("the run is not paused".to_owned()),
             },
-            RunOrder::Accept => asks.is_none().then(|| "nothing waits for a decision".to_owned()),
+            RunOrder::Accept => asks.is_none().then(|| match self.stuck_hosts().first() {
+                Some(index) => {
+                    let name = &self.hosts[*index].setup.name;
+                    format!("no check waits for a decision; try {name} again, or leave it out")
+                }
+                None => "nothing waits for a decision".to_owned(),
+            }),
             RunOrder::Skip { host } => self.may_skip(host),
             RunOrder::Retry { host } => self.may_retry(host),
             RunOrder::Rollback { .. } => self.may_roll_back(),
@@ -109,6 +119,9 @@ impl Machine {
     fn may_retry(&self, name: &str) -> Option<String> {
         let Some(index) = self.index_of(name) else { return Some(no_such_host(name)) };
         let host = &self.hosts[index];
+        if host.stuck.is_some() {
+            return None;
+        }
         let Some(outcome) = host.outcome() else {
             return Some(format!("{name} is not done"));
         };
@@ -291,6 +304,7 @@ impl HostProgress {
         self.waits_for = None;
         self.leaves = None;
         self.away = None;
+        self.stuck = None;
         self.changed = false;
         self.kept = None;
         self.claim = Claim::None;

@@ -27,6 +27,13 @@ pub(super) enum Claim {
     Held,
 }
 
+/// Why a host waits for somebody to decide, and until when.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Stuck {
+    pub(super) why: Reason,
+    pub(super) until: Timestamp,
+}
+
 /// A host's run.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct HostProgress {
@@ -47,6 +54,8 @@ pub(super) struct HostProgress {
     pub(super) leaves: Option<(Outcome, Reason)>,
     /// Since when it is away, and when it is tried next; such a host is waited for.
     pub(super) away: Option<(Timestamp, Timestamp)>,
+    /// Why no way is left by which its system could reach it, while somebody may still decide.
+    pub(super) stuck: Option<Stuck>,
     /// Its places in budgets.
     pub(super) claim: Claim,
     /// The phases that ended well.
@@ -76,6 +85,7 @@ impl HostProgress {
             wave: None,
             leaves: None,
             away: None,
+            stuck: None,
             claim: Claim::None,
             done: BTreeSet::new(),
             changed: false,
@@ -295,6 +305,7 @@ impl HostProgress {
         self.waits_for = None;
         self.leaves = None;
         self.away = None;
+        self.stuck = None;
         if !matches!(outcome, Outcome::Unchanged) && !reasons.is_empty() {
             self.known.blemish = reasons.first().cloned();
         }

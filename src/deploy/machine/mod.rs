@@ -16,6 +16,7 @@ mod input;
 mod obstacle;
 mod plan;
 mod rollout;
+mod stuck;
 mod watch;
 mod waves;
 
@@ -221,7 +222,7 @@ impl Machine {
     }
 
     /// Ends a host whose phase failed. One that was stopped ends as whoever stopped it said; one
-    /// that is away is waited for, where that is wanted.
+    /// that is away is waited for, where that is wanted; one to which no way is left is asked about.
     fn fail(
         &mut self,
         index: usize,
@@ -235,6 +236,10 @@ impl Machine {
         if waits && phase == Phase::Preflight && host.leaves.is_none() && host.back.is_none() {
             return self.set_aside(index, failure.reason, now, out);
         }
+        if self.asks_about(index, phase, &failure) {
+            return self.ask_about(index, phase, failure.reason, now, out);
+        }
+        let host = &mut self.hosts[index];
         tell_phase(out, &host.setup.name, phase, PhaseState::Failed);
         if phase == Phase::Check && host.known.abort.is_some() {
             // The supervisor heard already that it shall go back; persist reads that it did.
@@ -325,6 +330,7 @@ impl Machine {
         if !self.cancelled {
             self.follow_back(now, out);
         }
+        self.end_undecided(now, out);
         for index in 0..self.hosts.len() {
             self.start(index, now, out);
         }
@@ -386,7 +392,8 @@ impl Machine {
             self.hosts.iter().filter(|host| host.stage == Stage::Waiting(Phase::Preflight));
         let sleepers = sleepers.filter_map(|host| host.away.map(|(_, next)| next));
         let waves = self.waves.iter().filter_map(|wave| wave.wakes_at(now));
-        let earliest = sleepers.chain(waves).filter(|at| *at > now).min();
+        let undecided = self.hosts.iter().filter_map(|host| Some(host.stuck.as_ref()?.until));
+        let earliest = sleepers.chain(waves).chain(undecided).filter(|at| *at > now).min();
         if let Some(at) = earliest
             && self.wakes_at.is_none_or(|asked| at < asked || asked <= now)
         {

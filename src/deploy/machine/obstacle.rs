@@ -36,6 +36,9 @@ impl Machine {
         {
             return Some(Wait::Offline { since, next });
         }
+        if let Some(stuck) = &host.stuck {
+            return Some(Wait::Way { why: stuck.why.text.clone(), until: stuck.until });
+        }
         if self.paused && !host.has_begun() && host.back.is_none() {
             return Some(Wait::Paused);
         }

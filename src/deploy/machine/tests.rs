@@ -3,6 +3,7 @@
 mod again;
 mod properties;
 mod rollout;
+mod stuck;
 
 use super::*;
 use crate::deploy::HostSetup;

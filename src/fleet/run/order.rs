@@ -30,7 +30,8 @@ impl RollbackScope {
 pub enum RunOrder {
     /// No host begins anything more.
     Pause,
-    /// Hosts go on, and a check that could not be made is made again.
+    /// Hosts go on, a check that could not be made is made again, and hosts to which no way was left are
+    /// tried again.
     Resume,
     /// A person looked themselves: a check that could not be made counts as passed.
     Accept,
@@ -39,7 +40,7 @@ pub enum RunOrder {
         /// The host.
         host: String,
     },
-    /// A host that did not get its system is tried again.
+    /// A host that did not get its system, or to which no way is left, is tried again.
     Retry {
         /// The host.
         host: String,

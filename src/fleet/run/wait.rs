@@ -51,6 +51,13 @@ pub enum Wait {
         /// Why.
         why: String,
     },
+    /// Somebody to decide: no way is left by which its system could reach it.
+    Way {
+        /// Why.
+        why: String,
+        /// Until when it waits; then it ends.
+        until: Timestamp,
+    },
     /// Other hosts, since `order` says so.
     Order {
         /// Those that are not done.
@@ -99,6 +106,7 @@ impl Wait {
             Self::Confirmation
             | Self::Place { .. }
             | Self::Paused
+            | Self::Way { .. }
             | Self::Offline { .. }
             | Self::Lock { .. }
             | Self::Activation

@@ -27,6 +27,12 @@ impl Wait {
             Self::Decision { wave, why } => {
                 format!("a decision: a check after wave {wave} could not be made ({why})")
             }
+            Self::Way { why, until } => {
+                format!(
+                    "somebody to decide whether it is tried again or left out ({why}); without a decision it fails in {}",
+                    left(*until, now)
+                )
+            }
             Self::Order { hosts, reason } => {
                 format!("{} to be done: {reason}", hosts.join(", "))
             }

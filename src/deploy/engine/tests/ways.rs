@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 const KEY: &str = "p620-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=";
 
 /// A fleet of a builder with a cache, and a target.
-const FLEET: &str = "[hosts.p620]\naddresses = [\"root@p620.lan\"]\nsystem = \"x86_64-linux\"\n\
+pub(super) const FLEET: &str = "[hosts.p620]\naddresses = [\"root@p620.lan\"]\nsystem = \"x86_64-linux\"\n\
     sign_key = \"/etc/nix/secret-key\"\n[hosts.samsung]\naddresses = [\"samsung.lan:2222\"]\n\
     [[tiers]]\nname = \"cache\"\nkind = \"nix-serve\"\nurl = \"http://p620.lan:5000\"\nhost = \"p620\"\n\
     public_key = \"p620-1:84lYE1B4WYBhgRnr4i3CGQuBrqMejfmimNytE5731+M=\"\n";
@@ -73,12 +73,12 @@ type HostAnswers = dyn Fn(&str, &str, &Script) -> Option<Result<Output, RemoteEr
 
 /// Prints a text.
 #[expect(clippy::unnecessary_wraps, reason = "this is what a host answers")]
-fn prints(text: &str) -> Option<Result<Output, RemoteError>> {
+pub(super) fn prints(text: &str) -> Option<Result<Output, RemoteError>> {
     Some(Ok(Output { stdout: text.to_owned(), ..Output::default() }))
 }
 
 /// Answers as a builder and a target do that can be pushed to.
-fn usual(name: &str) -> Option<Result<Output, RemoteError>> {
+pub(super) fn usual(name: &str) -> Option<Result<Output, RemoteError>> {
     match name {
         "push-target" => prints(&format!(
             "user\tme\nhost-key\tssh-ed25519 AAAA\nsetting\ttrusted-public-keys = {KEY}\n\
@@ -245,7 +245,7 @@ async fn a_push_that_the_target_would_refuse_ends_before_anything_is_built() {
 }
 
 /// Answers as a cache that is down.
-fn cache_is_down(name: &str) -> Option<Result<Output, RemoteError>> {
+pub(super) fn cache_is_down(name: &str) -> Option<Result<Output, RemoteError>> {
     (name == "verify").then(|| {
         let stdout = "\n--- narinfo\ncurl: (7) Connection refused\n--- status 000 \n".to_owned();
         Ok(Output { stdout, stderr: "--- curl 7\n".to_owned(), ..Output::default() })

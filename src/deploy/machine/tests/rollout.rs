@@ -97,7 +97,7 @@ impl Ride {
         self.began.iter().position(|it| *it == (host.to_owned(), phase))
     }
 
-    fn error(&self, host: &str) -> String {
+    pub(super) fn error(&self, host: &str) -> String {
         let results = self.told.iter().rev().filter_map(|what| match what {
             RunWhat::Result { host: of, result } if of == host => result.told(),
             _ => None,

@@ -1,0 +1,54 @@
+//! A host to which no way is left: somebody decides whether it is tried again or left out.
+//!
+//! Every cache that could serve its system is down, and its builder cannot copy it. Where somebody
+//! confirmed the plan, somebody is asked; a run that asked nobody ends the host at once.
+
+use super::host::{Stage, Stuck};
+use super::{Machine, MachineCommand, tell_phase, watch};
+use crate::deploy::{Failure, Reason};
+use crate::fleet::{Outcome, Phase, PhaseState};
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// How long a host waits for somebody to decide: as long as a plan waits for its answer.
+const DECISION_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+impl Machine {
+    /// Returns whether somebody is asked what becomes of a host whose phase failed so.
+    pub(super) fn asks_about(&self, index: usize, phase: Phase, failure: &Failure) -> bool {
+        let host = &self.hosts[index];
+        let may_go_on = !self.cancelled && host.leaves.is_none() && host.back.is_none();
+        let needs_a_way = matches!(phase, Phase::Verify | Phase::Fetch) && failure.is_of_tier();
+        self.setup.asks && may_go_on && needs_a_way
+    }
+
+    /// Lets a host wait for somebody to decide.
+    pub(super) fn ask_about(
+        &mut self,
+        index: usize,
+        phase: Phase,
+        why: Reason,
+        now: Timestamp,
+        out: &mut Vec<MachineCommand>,
+    ) {
+        let host = &mut self.hosts[index];
+        tell_phase(out, &host.setup.name, phase, PhaseState::Failed);
+        host.stuck = Some(Stuck { why, until: watch::later(now, DECISION_LIMIT) });
+        host.stage = Stage::Waiting(phase);
+    }
+
+    /// Returns the hosts that wait for somebody to decide.
+    pub(super) fn stuck_hosts(&self) -> Vec<usize> {
+        (0..self.hosts.len()).filter(|index| self.hosts[*index].stuck.is_some()).collect()
+    }
+
+    /// Ends the hosts about which nobody decided in time.
+    pub(super) fn end_undecided(&mut self, now: Timestamp, out: &mut Vec<MachineCommand>) {
+        for index in self.stuck_hosts() {
+            let over = self.hosts[index].stuck.take_if(|stuck| stuck.until <= now);
+            if let Some(Stuck { why, .. }) = over {
+                self.end(index, Outcome::Failed, Some(why), now, out);
+            }
+        }
+    }
+}

@@ -101,7 +101,7 @@ impl HostRun {
     fn urgency(&self) -> u8 {
         match (&self.result, &self.waiting) {
             (Some(result), _) if !result.outcome.is_good() => 0,
-            (None, Some(Wait::Decision { .. })) => 1,
+            (None, Some(Wait::Decision { .. } | Wait::Way { .. })) => 1,
             _ => 2,
         }
     }

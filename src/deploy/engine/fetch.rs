@@ -155,7 +155,7 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
     use std::process::Command;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     const SYSTEM: &str = "/nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-nixos-system-a";
 

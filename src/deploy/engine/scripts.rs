@@ -21,7 +21,7 @@ pub(super) const BUDGET: &str = script!("../../remote/scripts/units.sh", "budget
 /// Realises a derivation.
 pub(super) const BUILD: &str = script!("stuck.sh", "build.sh");
 /// Looks at a freshly activated host.
-pub(super) const CHECK: &str = script!("check.sh");
+pub(super) const CHECK: &str = script!("../../remote/scripts/results.sh", "check.sh");
 /// Says how big a system's closure is.
 pub(super) const CLOSURE_SIZE: &str = script!("closure-size.sh");
 /// Asks what realising a derivation would take.

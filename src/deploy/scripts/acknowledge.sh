@@ -6,6 +6,7 @@ main() {
 	dir=/run/nixdash/jobs/$1
 	if [ -d "$dir" ]; then
 		: >"$dir/ack" && : >"$dir/heard"
+		wake wake-job
 		printf 'job\tthere\n'
 	fi
 	printf 'boot_id\t%s\n' "$(cat /proc/sys/kernel/random/boot_id)"

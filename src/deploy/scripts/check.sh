@@ -1,7 +1,8 @@
 #!/bin/sh
 # Looks at a freshly activated host, as root: which units failed, and whether each configured
-# command ($2, $3 …) succeeds. $1 is the supervisor's job, which is told when the checks have ended. Prints key<TAB>value lines; of a failed unit its name and, after
-# another tab, the last line that it wrote itself in this run of it.
+# command ($2, $3 …) succeeds. $1 is the supervisor's job, which is told when the checks have ended.
+# `results.sh` is put before it when nixdash is compiled. Prints key<TAB>value lines; of a failed unit its
+# name and, after another tab, the last line that it wrote itself in this run of it.
 main() {
 	job=$1
 	shift
@@ -21,7 +22,11 @@ main() {
 		while read -r unit _; do
 			printf 'failed\t%s\t%s\n' "$unit" "$(last_words "$unit")"
 		done
-	if [ -d "/run/nixdash/jobs/$job" ]; then : >"/run/nixdash/jobs/$job/checked"; fi
+	dir=/run/nixdash/jobs/$job
+	if [ -d "$dir" ]; then
+		: >"$dir/checked"
+		wake wake-job
+	fi
 }
 
 # What systemd says of the unit is no word of the unit's. $1 the unit.

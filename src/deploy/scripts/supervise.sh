@@ -127,21 +127,20 @@ read_facts() {
 # Waits for a file, or for a word. $1 its name, $2 seconds. Fails when nothing comes in time, or when
 # this job is told to end.
 wait_for() {
-	turns=$(($2 * 10))
-	# Who answers at once is heard at once: in the first two seconds it looks twice as often.
-	quick=40
+	# In tenths of a second.
+	left=$(($2 * 10))
+	# Before the first look: who comes after that wakes it.
+	[ ! -p "$dir/wake-job" ] || command exec 4<>"$dir/wake-job"
 	# The word has its file from the beginning; it is there when it can be read.
 	until has word || { [ "$1" != word ] && [ -e "$dir/$1" ]; }; do
-		[ "$turns" -gt 0 ] && [ "$ending" = no ] || return 1
-		if [ "$quick" -gt 0 ]; then
-			quick=$((quick - 1))
-			[ "$((quick % 2))" != 0 ] || turns=$((turns - 1))
-			sleep 0.05
-			continue
+		if [ "$left" -le 0 ] || [ "$ending" = yes ]; then
+			command exec 4>&-
+			return 1
 		fi
-		turns=$((turns - 1))
-		sleep 0.1
+		wait_at wake-job
+		left=$((left - waited))
 	done
+	command exec 4>&-
 }
 
 # Hears that the job shall end: at a shutdown at once, else when what runs now has ended.

@@ -16,6 +16,7 @@ main() {
 	*' back'*) ;;
 	*) has outcome || has word || leave word "$2" ;;
 	esac
+	wake wake-job
 	printf 'word\t%s\n' "$(result word)"
 }
 

@@ -8,13 +8,14 @@
 over() { has "$awaited" || has 'exit'; }
 
 wait_for_end() {
+	if [ -p "$dir/wake-follower" ]; then command exec 4<>"$dir/wake-follower"; fi
 	turn=0
 	until over; do
 		# The supervisor and a second operator see by this that somebody is there.
-		[ "$((turn % 40))" != 0 ] || : >"$dir/heard"
-		sleep 0.05
+		: >"$dir/heard"
+		wait_at wake-follower
 		turn=$((turn + 1))
-		if [ "$((turn % 40))" = 0 ] && ! is_there "$unit"; then
+		if [ "$((turn % 4))" = 0 ] && ! is_there "$unit"; then
 			sleep 0.2
 			over || return
 		fi
@@ -33,7 +34,7 @@ follow() {
 	fi
 	: >"$dir/heard"
 	wait_for_end &
-	tail -c "+$((offset + 1))" -s 0.05 -f --pid="$!" "$dir/log"
+	tail -c "+$((offset + 1))" -s 0.02 -f --pid="$!" "$dir/log"
 	state=dead
 	over && state=over
 	printf '\n%s\t%s\t%s\t%s\t%s\n' "$mark" "$state" \

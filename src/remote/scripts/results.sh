@@ -21,9 +21,37 @@ prepare_result() {
 	printf '%4095s\n' '' >"$dir/$1"
 }
 
-# Writes a result. $1 its name, $2 the text.
+# Writes a result, and wakes who follows the job. $1 its name, $2 the text.
 leave() {
-	printf '%.3900s\t.\n' "$(printf '%s' "$2" | tr '\n' ' ')" 1<>"$dir/$1"
+	printf '%.3900s\t.\n' "$(printf '%s' "$2" | tr '\n' ' ')" 1<>"$dir/$1" || return 1
+	wake wake-follower
+	return 0
+}
+
+# Wakes who waits at a pipe of the job's folder. $1 the pipe. There is none where an older nixdash made the
+# folder: who waits looks again now and then all the same.
+wake() {
+	# Opened for both, it waits for nobody, and what nobody reads is gone.
+	[ ! -p "$dir/$1" ] || echo 1<>"$dir/$1"
+}
+
+# Waits until somebody wakes who waits at a pipe of the job's folder, for half a second at most. $1 the pipe,
+# which is open as descriptor 4 since before the last look, or is not there. Sets `waited`: for how many
+# tenths of a second at most.
+# shellcheck disable=SC2034 # for the scripts that this is put before
+wait_at() {
+	if [ -p "$dir/$1" ]; then
+		timeout 0.5 head -c 1 <&4 >/dev/null 2>&1
+		case $? in
+		# Woken, or the time was over; anything else did not wait at all.
+		0 | 124)
+			waited=5
+			return
+			;;
+		esac
+	fi
+	sleep 0.1
+	waited=1
 }
 
 # Prints a result and succeeds, or fails when there is none yet. $1 its name.

@@ -68,6 +68,7 @@ while :; do
 	kill -0 "$job" 2>/dev/null || break
 done
 printf '%s\t.\n' "$code" 1<>"$dir/exit"
+[ ! -p "$dir/wake-follower" ] || echo 1<>"$dir/wake-follower"
 RUN
 dir=$1
 set -f
@@ -132,6 +133,7 @@ start() {
 	for result in exit facts activated outcome word; do
 		prepare_result "$result" || give_up "$dir/$result cannot be written; is /run full?"
 	done
+	mkfifo "$dir/wake-follower" "$dir/wake-job" || give_up "$dir/wake-job cannot be made; is /run full?"
 	printf '%s\n' "$job_format" >"$dir/format" || give_up "$dir/format cannot be written; is /run full?"
 	make_log "$place" || give_up "the log cannot be made; is the disk of $logs full?"
 	printf '%s\n' "$@" >"$dir/arguments" || give_up "$dir/arguments cannot be written; is /run full?"

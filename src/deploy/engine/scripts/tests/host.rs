@@ -5,6 +5,7 @@ use crate::deploy::engine::scripts::SUPERVISE;
 use crate::fleet::Code;
 use crate::remote::job::scripts::START;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -131,6 +132,8 @@ impl FolderHost {
             host.write(&job(result), &format!("{:4095}\n", ""));
         }
         host.write(&job("log"), "");
+        let pipes = ["wake-job", "wake-follower"].map(|name| host.path(&job(name)));
+        assert!(Command::new("mkfifo").args(pipes).status().unwrap().success());
         host
     }
 
@@ -330,11 +333,19 @@ impl FolderHost {
     /// Tells the supervisor that somebody reached the host.
     pub(super) fn acknowledge(&self) {
         fs::write(self.path(&job("ack")), "").unwrap();
+        self.wake();
     }
 
     /// Gives the supervisor the word.
     pub(super) fn say(&self, word: &str) {
         self.write(&job("word"), &format!("{word}\t.\n"));
+        self.wake();
+    }
+
+    /// Wakes the supervisor where it waits, as the scripts do that tell it something.
+    fn wake(&self) {
+        let pipe = fs::OpenOptions::new().read(true).write(true).open(self.path(&job("wake-job")));
+        pipe.unwrap().write_all(b"\n").unwrap();
     }
 
     /// Returns a result of the job, when it is there.

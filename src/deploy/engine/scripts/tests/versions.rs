@@ -37,6 +37,9 @@ fn finished_by(begun_by: Option<&'static str>, operator: &Operator, word: &str) 
     let mut host = FolderHost::new();
     if let Some(supervisor) = begun_by {
         host.supervised_by(supervisor);
+        for pipe in ["wake-job", "wake-follower"] {
+            std::fs::remove_file(host.path(&job(pipe))).unwrap();
+        }
     }
     host.write(&job("script"), "");
     let supervisor = host.supervise();

@@ -1,8 +1,9 @@
-//! Work beside the phases: a phase that needs nothing of the one before it is begun beside that one,
-//! and work that nobody waits for goes on behind its phase until the run ends.
+//! Work beside the phases: work of a phase that needs nothing of the one before it is begun beside that
+//! one, and work that nobody waits for goes on behind its phase until the run ends.
 //!
 //! The machine knows nothing of it: a phase whose work was begun ahead ends sooner, that is all.
 
+use super::room;
 use super::step::Step;
 use crate::deploy::{Failure, Report};
 use crate::fleet::Phase;
@@ -15,40 +16,70 @@ use tokio_util::task::AbortOnDropHandle;
 /// How long work that nobody waits for may keep a run from its end.
 const BEHIND_LIMIT: Duration = Duration::from_secs(5);
 
-/// Hosts whose next phase is begun ahead at once: evaluations need memory, and the other hosts of a
-/// larger run must not wait for those of hosts that turn out to be away.
-const AHEAD: usize = 2;
+/// Hosts that are evaluated ahead at once: evaluations need memory, and the other hosts of a larger run
+/// must not wait for those of hosts that turn out to be away.
+const EVALUATIONS: usize = 2;
 
-/// The end of a phase that was begun ahead. Dropping it stops the work.
+/// What is begun ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Part {
+    /// The whole phase evaluate, beside preflight.
+    Evaluation,
+    /// The look whether the target has room for what fetch brings, beside verify.
+    RoomForFetch,
+}
+
+impl Part {
+    /// Returns the phase that it is part of.
+    fn phase(self) -> Phase {
+        match self {
+            Self::Evaluation => Phase::Evaluate,
+            Self::RoomForFetch => Phase::Fetch,
+        }
+    }
+
+    /// Does it.
+    async fn carry_out(self, step: Step) -> Result<Report, Failure> {
+        match self {
+            Self::Evaluation => step.carry_out_itself().await,
+            Self::RoomForFetch => room::before_fetch(&step).await.map(|()| Report::Done),
+        }
+    }
+}
+
+/// What is begun ahead of which attempt of which host.
+type AheadKey = (String, u32, Part);
+
+/// The end of what was begun ahead. Dropping it stops the work.
 pub(super) type BegunAhead = AbortOnDropHandle<Result<Report, Failure>>;
 
 /// What goes on beside the phases of a run.
 #[derive(Default)]
 pub(super) struct Beside {
-    ahead: Mutex<BTreeMap<(String, Phase), BegunAhead>>,
+    ahead: Mutex<BTreeMap<AheadKey, BegunAhead>>,
     behind: Mutex<Vec<AbortOnDropHandle<()>>>,
 }
 
 impl Beside {
-    /// Begins a phase ahead, unless enough are begun: it is stopped when what is returned is dropped
-    /// before [`Beside::take`] took it over.
-    pub(super) fn begin(&self, step: &Step, phase: Phase) -> Option<Ahead<'_>> {
-        let key = (step.host.name.clone(), phase);
+    /// Begins something ahead, unless enough evaluations are begun: it is stopped when what is returned is
+    /// dropped before [`Beside::take`] took it over.
+    pub(super) fn begin(&self, step: &Step, part: Part) -> Option<Ahead<'_>> {
+        let key = key(step, part);
         let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-        if ahead.len() >= AHEAD {
+        let evaluations = ahead.keys().filter(|(_, _, begun)| *begun == Part::Evaluation).count();
+        if part == Part::Evaluation && evaluations >= EVALUATIONS {
             return None;
         }
         let (shared, host) = (Arc::clone(&step.shared), step.host.clone());
-        let step = Step::new(shared, host, phase, step.known.clone());
-        let work = tokio::spawn(async move { step.carry_out_itself().await });
+        let step = Step::new(shared, host, part.phase(), step.known.clone());
+        let work = tokio::spawn(part.carry_out(step));
         ahead.insert(key.clone(), AbortOnDropHandle::new(work));
         Some(Ahead { beside: self, key: Some(key) })
     }
 
-    /// Takes over a phase that was begun ahead.
-    pub(super) fn take(&self, step: &Step) -> Option<BegunAhead> {
-        let key = (step.host.name.clone(), step.phase);
-        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).remove(&key)
+    /// Takes over what was begun ahead of this attempt of the host.
+    pub(super) fn take(&self, step: &Step, part: Part) -> Option<BegunAhead> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(step, part))
     }
 
     /// Lets work go on behind its phase.
@@ -66,10 +97,15 @@ impl Beside {
     }
 }
 
-/// A phase that was begun ahead of the one that runs; stopped when that one fails or is stopped.
+/// Returns what something begun ahead is found by.
+fn key(step: &Step, part: Part) -> AheadKey {
+    (step.host.name.clone(), step.known.attempt, part)
+}
+
+/// What was begun ahead of the phase after the one that runs; stopped when that one fails or is stopped.
 pub(super) struct Ahead<'a> {
     beside: &'a Beside,
-    key: Option<(String, Phase)>,
+    key: Option<AheadKey>,
 }
 
 impl Ahead<'_> {

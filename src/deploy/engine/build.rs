@@ -56,7 +56,11 @@ async fn asked(step: &Step) -> Result<Compared, Failure> {
 }
 
 /// What the host that builds said.
-struct Compared(Output);
+struct Compared {
+    output: Output,
+    /// Whether the system is there already, and rooted.
+    is_rooted: bool,
+}
 
 /// Asks the host that builds, and roots the derivation there.
 async fn ask(step: &Step) -> Result<Compared, Failure> {
@@ -68,19 +72,20 @@ async fn ask(step: &Step) -> Result<Compared, Failure> {
     }
     // From here on it takes as long as somebody thinks about the plan until it is built.
     let rooting = evaluate::root_derivation(step, step.drv()?);
-    let (output, ()) = tokio::join!(step.run(step.host.build_on(), &script), rooting);
-    output.map(Compared).map_err(|failure| step.about_builder(failure))
+    let (output, is_rooted) = tokio::join!(step.run(step.host.build_on(), &script), rooting);
+    let output = output.map_err(|failure| step.about_builder(failure))?;
+    Ok(Compared { output, is_rooted })
 }
 
 impl Compared {
     /// Returns whether the derivation is not there.
     fn is_invalid(&self) -> bool {
-        self.0.stdout.lines().any(|line| line == "invalid")
+        self.output.stdout.lines().any(|line| line == "invalid")
     }
 
     /// Returns what building takes.
     async fn report(&self, step: &Step, changes: changes::FoundChanges) -> Result<Report, Failure> {
-        let free = self.0.stdout.lines().find_map(|line| line.trim().parse::<u64>().ok());
+        let free = self.output.stdout.lines().find_map(|line| line.trim().parse::<u64>().ok());
         if let Some(free) = free.filter(|free| *free < FREE_NEEDED) {
             let text = format!(
                 "{}: only {} free below /nix, too little to build {}; make room there with \
@@ -91,7 +96,10 @@ impl Compared {
             );
             return Err(Failure::failed(Code::DiskLow, text));
         }
-        let found = self.0.is_ok().then(|| dry_run::parse(&self.0.stderr));
+        let found = self.output.is_ok().then(|| dry_run::parse(&self.output.stderr));
+        if self.is_rooted {
+            step.shared.note_rooted(&step.host.name, step.known.attempt);
+        }
         let changes = changes::with_dry_run(step, changes, found.as_ref()).await;
         Ok(Report::Compared {
             to_build: found.as_ref().map(|found| found.to_build),
@@ -106,11 +114,15 @@ pub(super) fn job(step: &Step) -> Job {
     step.job(step.host.build_on(), "build")
 }
 
-/// Roots a system that is there already, as compare found; says whether it still was.
+/// Roots a system that is there already, as compare found, unless compare did that; says whether it still
+/// was.
 async fn root_what_is_there(step: &Step) -> Result<bool, Failure> {
     let known = &step.known;
     if (known.to_build, known.to_download) != (Some(0), Some(0)) {
         return Ok(false);
+    }
+    if step.shared.is_rooted(&step.host.name, step.known.attempt) {
+        return Ok(true);
     }
     let builder = step.host.build_on();
     step.shared.note_use(builder);

@@ -67,6 +67,8 @@ pub(super) struct RunContext {
     used: std::sync::Mutex<BTreeSet<String>>,
     /// The hosts that answered in this run.
     answered: std::sync::Mutex<BTreeSet<String>>,
+    /// The hosts whose systems compare found built and rooted, with the attempt.
+    rooted: std::sync::Mutex<BTreeSet<(String, u32)>>,
     /// What is deployed, where that is known here.
     pub(super) source: Option<FlakeSource>,
     /// Whether a host is refused that runs a revision which the new one does not contain: nobody is
@@ -121,6 +123,18 @@ impl RunContext {
     /// Returns whether a host answered in this run.
     pub(super) fn has_answered(&self, host: &str) -> bool {
         self.answered.lock().unwrap_or_else(PoisonError::into_inner).contains(host)
+    }
+
+    /// Notes that the system of a host is built and rooted where it is built.
+    pub(super) fn note_rooted(&self, host: &str, attempt: u32) {
+        let mut rooted = self.rooted.lock().unwrap_or_else(PoisonError::into_inner);
+        rooted.insert((host.to_owned(), attempt));
+    }
+
+    /// Returns whether that was noted in this attempt of the host.
+    pub(super) fn is_rooted(&self, host: &str, attempt: u32) -> bool {
+        let rooted = self.rooted.lock().unwrap_or_else(PoisonError::into_inner);
+        rooted.contains(&(host.to_owned(), attempt))
     }
 
     /// Returns the name of a job of this run.
@@ -189,6 +203,7 @@ impl RunContext {
             sources: OnceEach::default(),
             used: std::sync::Mutex::default(),
             answered: std::sync::Mutex::default(),
+            rooted: std::sync::Mutex::default(),
             source: None,
             refuses_older: !is_asked && !setup.options.allow_older,
             without_specialisation: setup.options.without_specialisation,

@@ -1,6 +1,6 @@
 //! One phase of one host.
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Part};
 use super::context::RunContext;
 use super::journaling::Survives;
 use super::lost::{AWAY_LIMIT, lost};
@@ -54,12 +54,14 @@ impl Step {
     /// Carries the phase out, or waits for its end where it was begun ahead.
     pub(super) async fn carry_out(&self) -> Result<Report, Failure> {
         let beside = &self.shared.beside;
-        if let Some(begun) = beside.take(self) {
-            return begun.await.unwrap_or_else(|_| Err(self.internal("its task was stopped")));
+        if self.phase == Phase::Evaluate
+            && let Some(ended) = self.begun_ahead(Part::Evaluation).await
+        {
+            return ended;
         }
         let evaluates = self.phase == Phase::Preflight && self.host.given.is_none();
         let ahead = if evaluates && self.host.asked != Strategy::Auto {
-            beside.begin(self, Phase::Evaluate)
+            beside.begin(self, Part::Evaluation)
         } else {
             None
         };
@@ -68,6 +70,12 @@ impl Step {
             ahead.into_iter().for_each(Ahead::keep);
         }
         result
+    }
+
+    /// Waits for the end of what was begun ahead; nothing where it was not.
+    async fn begun_ahead(&self, part: Part) -> Option<Result<Report, Failure>> {
+        let begun = self.shared.beside.take(self, part)?;
+        Some(begun.await.unwrap_or_else(|_| Err(self.internal("its task was stopped"))))
     }
 
     /// Carries the phase out.
@@ -94,9 +102,17 @@ impl Step {
             Phase::Compare => build::compare(self).await,
             Phase::Build => build::build(self).await,
             Phase::Publish => self.publish().await,
-            Phase::Verify => verify::verify(self).await,
+            Phase::Verify => {
+                let room = self.shared.beside.begin(self, Part::RoomForFetch);
+                let report = verify::verify(self).await?;
+                room.into_iter().for_each(Ahead::keep);
+                Ok(report)
+            }
             Phase::Fetch => {
-                room::before_fetch(self).await?;
+                match self.begun_ahead(Part::RoomForFetch).await {
+                    Some(ended) => ended.map(drop)?,
+                    None => room::before_fetch(self).await?,
+                }
                 fetch::fetch(self).await
             }
             Phase::Diff => {

@@ -234,19 +234,23 @@ async fn copy_to_builder(step: &Step, drv: &StorePath) -> Result<(), Failure> {
 }
 
 /// Roots the derivation where it is built: a garbage collection between its evaluation and its build
-/// would take it. A root that cannot be made is no failure: the build says so, should it matter.
-pub(super) async fn root_derivation(step: &Step, drv: &str) {
+/// would take it. A system that is built already is rooted in the same exchange: says whether it is. A root
+/// that cannot be made is no failure: the build says so, should it matter.
+pub(super) async fn root_derivation(step: &Step, drv: &str) -> bool {
     let builder = step.host.build_on();
     step.shared.note_use(builder);
-    let root = format!("{}.drv", step.build_root());
-    let script = Script::new(ROOT_DRV).root().arg(drv).arg(root);
-    match step.runner.run(builder, &script).await {
-        Ok(output) if output.is_ok() => {}
-        Ok(output) => {
-            step.log(&format!("the derivation is not rooted: {}", output.complaint())).await;
-        }
-        Err(error) => step.log(&format!("the derivation is not rooted: {}", error.cause)).await,
+    let root = step.build_root();
+    let mut script = Script::new(ROOT_DRV).root().arg(drv).arg(format!("{root}.drv"));
+    if let Ok(toplevel) = step.toplevel() {
+        script = script.arg(toplevel.as_str()).arg(root);
     }
+    let why = match step.runner.run(builder, &script).await {
+        Ok(output) if output.is_ok() => return output.stdout.lines().any(|line| line == "rooted"),
+        Ok(output) => output.complaint(),
+        Err(error) => error.cause,
+    };
+    step.log(&format!("the derivation is not rooted: {why}")).await;
+    false
 }
 
 /// Removes a source folder; what stays behind after a failure is removed by the next run.

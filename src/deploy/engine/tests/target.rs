@@ -166,6 +166,7 @@ impl Target {
                 format!("boot_id\t{}\nword\t{word}\n", self.boot)
             }
             "account" => format!("boot_id\t{}\n{}", self.boot, self.account),
+            "root-drv" if self.built => "rooted\n".to_owned(),
             "check" => self.check.to_owned(),
             _ => String::new(),
         }

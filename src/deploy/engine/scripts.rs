@@ -97,6 +97,13 @@ pub(super) const VERIFY: &str = script!("verify.sh");
 pub(super) const WELL: &str = script!("../../probe/scripts/specialisations.sh", "well.sh");
 /// Gives the supervisor the word after the checks.
 pub(super) const WORD: &str = script!("../../remote/scripts/results.sh", "word.sh");
+/// Gives the supervisor the word, and follows it to its end.
+pub(super) const LAST_WORD: &str = script!(
+    "../../remote/scripts/results.sh",
+    "../../remote/scripts/units.sh",
+    "../../remote/scripts/follow.sh",
+    "word.sh"
+);
 
 #[cfg(test)]
 mod tests;

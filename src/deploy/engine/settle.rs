@@ -5,18 +5,21 @@
 //! the activation; and every address that answered before must answer again.
 
 use super::acknowledge::{after_silence, came_too_late};
-use super::scripts::WORD;
+use super::scripts::{LAST_WORD, WORD};
 use super::step::Step;
 use super::supervised::{Supervised, ToldToKeep};
 use crate::deploy::{Failure, Report};
 use crate::remote::job::Patience;
-use crate::remote::{Script, Way};
+use crate::remote::{Output, RemoteError, Script, Way};
 use jiff::Timestamp;
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long one try may take: a connection and a moment.
 const TRY_LIMIT: Duration = Duration::from_secs(8);
+
+/// The word with which a supervisor keeps the system.
+const KEEP_IT: &str = "commit";
 
 /// How long addresses that answered before may take to answer again.
 const ADDRESS_LIMIT: Duration = Duration::from_secs(10);
@@ -42,20 +45,36 @@ pub(super) async fn settle(step: &Step) -> Result<Report, Failure> {
         step.keep_supervised(supervised).await;
         return Ok(Report::AddressesLost(lost));
     }
-    // Without a time to settle, the connection of the acknowledgement is proof enough.
-    let way = if time.is_zero() { Way::Channel } else { Way::Fresh };
-    commit(step, supervised, way).await
+    commit(step, supervised, !time.is_zero()).await
+}
+
+/// Says the word to keep the system, once. After a time to settle it travels over a second fresh connection.
+/// Without one the connection of the acknowledgement is proof enough, and the exchange goes on with the log
+/// of the supervisor, which persist reads.
+async fn say(
+    step: &Step,
+    supervised: &mut Supervised,
+    has_settled: bool,
+) -> Result<Output, RemoteError> {
+    let job = &mut supervised.job;
+    if !has_settled {
+        return job.tell(&step.runner, LAST_WORD, KEEP_IT, TRY_LIMIT).await;
+    }
+    let script = Script::new(WORD).root().way(Way::Fresh).limit(TRY_LIMIT);
+    step.runner.run(&step.host.name, &script.arg(job.name()).arg(KEEP_IT)).await
 }
 
 /// Tells the supervisor to keep the system.
-async fn commit(step: &Step, mut supervised: Supervised, way: Way) -> Result<Report, Failure> {
-    let script =
-        Script::new(WORD).root().way(way).limit(TRY_LIMIT).arg(supervised.job.name()).arg("commit");
+async fn commit(
+    step: &Step,
+    mut supervised: Supervised,
+    has_settled: bool,
+) -> Result<Report, Failure> {
     let mut patience = Patience::new(step.host.confirm_timeout);
     let began = Instant::now();
     loop {
         let asked_at = Timestamp::now();
-        let pause = match step.runner.run(&step.host.name, &script).await {
+        let pause = match say(step, &mut supervised, has_settled).await {
             Ok(output) if output.is_ok() => {
                 let counts = output.stdout.lines().any(|line| line == "word\tcommit");
                 if counts {

@@ -2,6 +2,8 @@
 # Gives the supervisor the word after the checks, as root. `results.sh` is put before it when nixdash
 # is compiled. $1 the job's name, $2 the word. The first word counts. Prints the boot id, what was
 # decided before it came, and the word that counts.
+# With $3 an offset, $4 a result and $5 a mark it goes on as `follow.sh` says, which is put before it then:
+# behind a line of the mark, a tab and `begun`.
 main() {
 	dir=/run/nixdash/jobs/$1
 	printf 'boot_id\t%s\n' "$(cat /proc/sys/kernel/random/boot_id)"
@@ -17,7 +19,13 @@ main() {
 	*) has outcome || has word || leave word "$2" ;;
 	esac
 	wake wake-job
+	# Whoever gives another word need not wait until the job has ended.
+	exec 7<&-
 	printf 'word\t%s\n' "$(result word)"
 }
 
 main "$@"
+if [ "$#" -ge 5 ]; then
+	printf '%s\tbegun\n' "$5"
+	follow "$1" "$3" "$4" "$5"
+fi

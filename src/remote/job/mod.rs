@@ -7,6 +7,7 @@
 
 mod patience;
 pub mod scripts;
+mod tell;
 
 pub use patience::Patience;
 

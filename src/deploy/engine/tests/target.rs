@@ -42,6 +42,7 @@ pub(super) fn name_of(script: &Script) -> &'static str {
         (scripts::VERIFY, "verify"),
         (scripts::UNROOT, "unroot"),
         (scripts::WORD, "word"),
+        (scripts::LAST_WORD, "word"),
     ] {
         if script.body == body {
             return name;
@@ -163,7 +164,9 @@ impl Target {
                     self.word = Some(args[1].clone());
                 }
                 let word = self.word.clone().unwrap_or_default();
-                format!("boot_id\t{}\nword\t{word}\n", self.boot)
+                // Where it is asked to follow, the exchange ends as it does for a start.
+                let begun = args.get(4).map(|mark| format!("{mark}\tbegun\n"));
+                format!("boot_id\t{}\nword\t{word}\n{}", self.boot, begun.unwrap_or_default())
             }
             "account" => format!("boot_id\t{}\n{}", self.boot, self.account),
             "root-drv" if self.built => "rooted\n".to_owned(),

@@ -1,7 +1,7 @@
 #!/bin/sh
-# What a via-cache deploy costs, side by side, on a practice fleet of at least 14 hosts (bring it up
-# with `nixdash lab up --hosts 15`). In every round each way deploys a system of its own, built
-# beforehand, whose 46 or so paths none of the hosts has:
+# What a via-cache deploy costs, side by side, on a practice fleet (bring it up with
+# `nixdash lab up --hosts 20`; with fewer hosts the larger numbers are left out). In every round each way
+# deploys a system of its own, built beforehand, whose 46 or so paths none of the hosts has:
 #
 #   nixdash     `nixdash deploy`, with settle = "0s", parallel = the number of hosts, and no canary
 #   raw         what a perfect tool would do over ONE shared connection a host: nix-store -r,
@@ -14,17 +14,19 @@
 # has nix-serve's five workers, which wait a second for each connection that is kept open, and with
 # many hosts nothing else would be measured.
 #
-# It prints milliseconds, the median of the rounds; and of nixdash the processor time of its own
-# process, without that of the ssh processes that it starts. The last lines are of what is unchanged,
-# and how long after a failed activation that is told. $1: rounds, 3 when not given.
-# NIXDASH names the program. COUNTS (numbers of hosts), TRIPS (milliseconds of round trip between a
-# host and everything else) and WAYS say what is measured.
+# It prints a table of milliseconds, the median of the rounds: one column for each way, what nixdash takes
+# beyond the raw commands, its share of what deploy-rs takes, and the processor time of its own process,
+# without that of the ssh processes that it starts. The last lines are of hosts that are unchanged (a clean
+# flake that was evaluated before), and how long after a failed activation that is told.
+# $1: rounds, 3 when not given. NIXDASH names the program; BEFORE names an older one, which is then a way
+# of its own, `before`. COUNTS (numbers of hosts), TRIPS (milliseconds of round trip between a host and
+# everything else) and WAYS say what is measured.
 set -eu
 rounds=${1:-3}
 nixdash=${NIXDASH:-target/release/nixdash}
 counts=${COUNTS:-1 2 4 12}
 trips=${TRIPS:-0 20}
-ways=${WAYS:-nixdash raw deploy_rs}
+ways=${WAYS:-nixdash ${BEFORE:+before }raw deploy_rs}
 nixos=/nix/var/nix/profiles/system
 
 status=$("$nixdash" lab status --json)
@@ -34,6 +36,9 @@ targets=$(printf '%s' "$status" | grep -o '"name":"[a-z0-9]*","address":"root@' 
 if ! command -v deploy >/dev/null 2>&1 || ! command -v activate >/dev/null 2>&1; then
 	ways=$(echo " $ways " | sed 's/ deploy_rs / /')
 fi
+
+available=$(printf '%s\n' "$targets" | wc -l)
+counts=$(for count in $counts; do [ "$count" -gt "$available" ] || echo "$count"; done)
 
 dir=$(mktemp -d)
 finish() {
@@ -100,9 +105,17 @@ measured() {
 	' "$@"
 }
 
-deploy_nixdash() {
+deploy_nixdash() { deploy_with "$nixdash" "$@"; }
+
+# shellcheck disable=SC2317,SC2329 # by its name
+deploy_before() { deploy_with "$BEFORE" "$@"; }
+
+# Deploys with a nixdash. $1 the program, $2 how many hosts, $3 the file of results.
+deploy_with() {
+	program=$1
+	shift
 	# shellcheck disable=SC2046 # a list of hosts
-	XDG_STATE_HOME="$dir/state" measured "$dir/cpu" "$nixdash" --hosts "$dir/hosts.toml" deploy $(first_of "$1") --yes --json >"$dir/events" 2>"$dir/err" || {
+	XDG_STATE_HOME="$dir/state" measured "$dir/cpu" "$program" --hosts "$dir/hosts.toml" deploy $(first_of "$1") --yes --json >"$dir/events" 2>"$dir/err" || {
 		cat "$dir/events" "$dir/err" >&2
 		exit 1
 	}
@@ -189,9 +202,11 @@ prepare "$change"
 ours deploy $targets --yes --quiet >/dev/null 2>&1 || :
 
 case " $ways " in *" deploy_rs "*) prepare_deploy_rs ;; esac
-printf '%-6s %-10s' 'hosts' 'round trip'
+row='%-6s %-11s'
+# shellcheck disable=SC2059 # the format is ours
+printf "$row" 'hosts' 'round trip'
 for way in $ways; do printf ' %10s' "$way"; done
-printf '  %s\n' 'over raw    / deploy-rs  own processor time'
+printf ' %12s %12s %15s\n' 'beyond raw' '/ deploy-rs' 'processor time'
 for trip in $trips; do
 	for host in $targets; do
 		"$nixdash" lab fault "$host" clear
@@ -203,24 +218,31 @@ for trip in $trips; do
 			for way in $ways; do once "$count" "$way" "$way-$count-$trip"; done
 			round=$((round + 1))
 		done
-		printf '%-6s %-10s' "$count" "$trip ms"
+		# shellcheck disable=SC2059
+		printf "$row" "$count" "$trip ms"
 		for way in $ways; do printf ' %10s' "$(median "$dir/$way-$count-$trip")"; done
 		ours=$(median "$dir/nixdash-$count-$trip" 2>/dev/null || echo -)
 		raw=$(median "$dir/raw-$count-$trip" 2>/dev/null || echo -)
 		theirs=$(median "$dir/deploy_rs-$count-$trip" 2>/dev/null || echo -)
-		over=$(awk -v a="$ours" -v b="$raw" 'BEGIN { if (a + 0 && b + 0) printf "%+d ms", a - b; else printf "-" }')
-		printf '  %-11s %-12s %s ms\n' "$over" "$(ratio "$ours" "$theirs")" \
+		beyond=$(awk -v a="$ours" -v b="$raw" 'BEGIN { if (a + 0 && b + 0) printf "%+d", a - b; else printf "-" }')
+		printf ' %12s %12s %15s\n' "$beyond" "$(ratio "$ours" "$theirs")" \
 			"$(median "$dir/cpu.nixdash-$count-$trip" 2>/dev/null || echo -)"
 	done
 done
 
-# What has nothing to do: every host, unchanged, twice so that the second finds all warm.
+for host in $targets; do "$nixdash" lab fault "$host" clear; done
+
+# What has nothing to do: every host of the fleet, unchanged, twice so that the second finds all warm.
+all=$(printf '%s' "$status" | grep -o '"name":"[a-z0-9]*","address":"[a-z]*@' | cut -d'"' -f4)
+configure "$(echo "$all" | wc -w)"
 # shellcheck disable=SC2086
-ours deploy $targets --yes --quiet >/dev/null 2>&1
+ours deploy $all --allow-protected p510 --yes --quiet >/dev/null 2>&1 || :
 began=$(now)
 # shellcheck disable=SC2086
-ours deploy $targets --yes --quiet >/dev/null 2>&1
-printf '%s hosts unchanged: %s ms\n' "$(printf '%s\n' "$targets" | wc -l)" "$(since "$began")"
+ours deploy $all --allow-protected p510 --yes --json >"$dir/events" 2>/dev/null
+took=$(since "$began")
+printf '\n%s hosts unchanged: %s ms, %s evaluations\n' "$(echo "$all" | wc -w)" "$took" \
+	"$(grep -c '"line":"evaluating on' "$dir/events" || :)"
 
 # A failed activation: from the moment at which switch-to-configuration ended on the host, by the
 # host's journal, to the line of it, to the end of the phase, and to the result, which comes when the

@@ -61,12 +61,8 @@ pub(super) struct DeployArgs {
     /// What switch-to-configuration is asked to do [default: the host's, else switch]
     #[arg(long, value_enum)]
     action: Option<ActionArg>,
-    /// Deploys without asking
-    #[arg(long, short)]
-    yes: bool,
-    /// Lets a protected host take part; may be given several times
-    #[arg(long, value_name = "NAME", add = complete::protected())]
-    allow_protected: Vec<String>,
+    #[command(flatten)]
+    consent: ConsentArgs,
     /// Lets hosts take part that run no system of NixOS yet: nothing can go back there
     #[arg(long)]
     first: bool,
@@ -76,6 +72,17 @@ pub(super) struct DeployArgs {
     reboot: RebootArgs,
     #[command(flatten)]
     face: FaceArgs,
+}
+
+/// Arguments that say yes before the question is asked.
+#[derive(Debug, Args)]
+pub(super) struct ConsentArgs {
+    /// Carries the plan out without asking
+    #[arg(long, short)]
+    pub(super) yes: bool,
+    /// Lets a protected host take part; may be given several times
+    #[arg(long, value_name = "NAME", add = complete::protected())]
+    pub(super) allow_protected: Vec<String>,
 }
 
 /// Arguments that say how a deploy goes, and what it may do.
@@ -194,11 +201,11 @@ impl From<ActionArg> for Goal {
 }
 
 pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, CliError> {
-    select(&fleet, &args.allow_protected)?;
+    select(&fleet, &args.consent.allow_protected)?;
     let goal = args.action.map_or(Goal::Switch, Goal::from);
     let hosts = select(&fleet, &selectors::read(&args.selectors)?)?;
     let goals = if args.action.is_none() { own_actions(&fleet, &hosts) } else { BTreeMap::new() };
-    let (fleet, asks) = (Arc::new(fleet), !args.yes && goal.changes());
+    let (fleet, asks) = (Arc::new(fleet), !args.consent.yes && goal.changes());
     let remote = Remote::new(Arc::clone(&fleet));
     let given = match &args.to {
         Some(path) => given::named(&fleet, &remote, &hosts, path).await?,
@@ -213,7 +220,7 @@ pub(super) async fn deploy(fleet: Fleet, args: DeployArgs) -> Result<ExitCode, C
         goal,
         goals,
         options: RunOptions { first: args.first, ..args.options.options() },
-        allow_protected: args.allow_protected,
+        allow_protected: args.consent.allow_protected,
     };
     run(fleet, remote, &request, &args.face).await
 }

@@ -3,8 +3,8 @@
 //! What the run built or fetched is not built or fetched again: it begins with the phase that failed, after
 //! preflight, compare and verify, which are always made anew.
 
-use crate::cli::deploy::{FaceArgs, OptionArgs, RebootArgs, run as carry_out};
-use crate::cli::{CliError, complete};
+use crate::cli::CliError;
+use crate::cli::deploy::{ConsentArgs, FaceArgs, OptionArgs, RebootArgs, run as carry_out};
 use crate::deploy::engine::place_again;
 use crate::deploy::{GivenPlace, GivenSystem, Request, Setup, setup};
 use crate::fleet::{Fleet, Goal, Plan, RunEvent, RunId, RunOptions, RunWhat, StorePath, select};
@@ -22,12 +22,8 @@ pub(super) struct RetryArgs {
     /// The number of the run, or last
     #[arg(value_name = "RUN")]
     run: String,
-    /// Deploys without asking
-    #[arg(long, short)]
-    yes: bool,
-    /// Lets a protected host take part; may be given several times
-    #[arg(long, value_name = "NAME", add = complete::protected())]
-    allow_protected: Vec<String>,
+    #[command(flatten)]
+    consent: ConsentArgs,
     #[command(flatten)]
     options: OptionArgs,
     #[command(flatten)]
@@ -71,7 +67,7 @@ struct EarlierRun {
 }
 
 pub(super) async fn run(fleet: Fleet, args: RetryArgs) -> Result<ExitCode, CliError> {
-    select(&fleet, &args.allow_protected)?;
+    select(&fleet, &args.consent.allow_protected)?;
     let runs = Runs::open(&state_home())?;
     let run = find(&runs, &fleet, &args.run)?;
     if runs.is_alive(&run) {
@@ -84,13 +80,13 @@ pub(super) async fn run(fleet: Fleet, args: RetryArgs) -> Result<ExitCode, CliEr
         return Err(RetryError::NothingFailed(run).into());
     }
     let fleet = Arc::new(fleet);
-    let asks = !args.yes && earlier.goal.changes();
+    let asks = !args.consent.yes && earlier.goal.changes();
     let mut request = Request {
         hosts: in_order(&fleet, &earlier),
         goal: earlier.goal,
         goals: earlier.goals.clone(),
         options: earlier.options.given_anew(args.options.options()),
-        allow_protected: args.allow_protected,
+        allow_protected: args.consent.allow_protected,
         asks,
         given: BTreeMap::new(),
         reboot: args.reboot.limit_or(earlier.reboots),

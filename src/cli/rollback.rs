@@ -1,6 +1,6 @@
 //! `nixdash rollback`: takes hosts to a system that they had, through everything that a deploy goes through.
 
-use crate::cli::deploy::{FaceArgs, RebootArgs, run as carry_out};
+use crate::cli::deploy::{ConsentArgs, FaceArgs, RebootArgs, run as carry_out};
 use crate::cli::{CliError, complete, selectors};
 use crate::deploy::{GivenPlace, GivenSystem, Request, setup};
 use crate::fleet::{Fleet, Goal, RollbackTarget, RunOptions, select};
@@ -22,12 +22,8 @@ pub(super) struct RollbackArgs {
     /// The generation to go to, of one host [default: the one before the running one, by number]
     #[arg(long, value_name = "N")]
     to: Option<u64>,
-    /// Goes back without asking
-    #[arg(long, short)]
-    yes: bool,
-    /// Lets a protected host take part; may be given several times
-    #[arg(long, value_name = "NAME", add = complete::protected())]
-    allow_protected: Vec<String>,
+    #[command(flatten)]
+    consent: ConsentArgs,
     #[command(flatten)]
     reboot: RebootArgs,
     #[command(flatten)]
@@ -35,7 +31,7 @@ pub(super) struct RollbackArgs {
 }
 
 pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, CliError> {
-    select(&fleet, &args.allow_protected)?;
+    select(&fleet, &args.consent.allow_protected)?;
     let hosts = select(&fleet, &selectors::read(&args.selectors)?)?;
     if args.to.is_some() && hosts.len() > 1 {
         return Err(CliError::SeveralHosts(hosts.join(", ")));
@@ -44,8 +40,8 @@ pub(super) async fn run(fleet: Fleet, args: RollbackArgs) -> Result<ExitCode, Cl
     let mut request = Request {
         hosts,
         goal: Goal::Rollback,
-        allow_protected: args.allow_protected,
-        asks: !args.yes,
+        allow_protected: args.consent.allow_protected,
+        asks: !args.consent.yes,
         options: RunOptions::default(),
         goals: BTreeMap::new(),
         given: BTreeMap::new(),

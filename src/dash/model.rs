@@ -2,10 +2,11 @@
 
 use crate::dash::figures::Figures;
 use crate::dash::filter::Filter;
+use crate::dash::host_run::HostRun;
 use crate::dash::mean_coverage::{MeanCoverage, mean_coverage};
 use crate::dash::msg::LogsInView;
 use crate::dash::overlay::{Overlay, Prompt};
-use crate::dash::run_view::{HostRun, RunView};
+use crate::dash::run_view::RunView;
 use crate::fleet::{
     Ancestry, CoverageFacts, Fleet, Goal, Host, HostFacts, NextFacts, RunId, StoreFacts, Tier,
     TierFacts, ago,

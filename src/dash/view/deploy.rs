@@ -12,8 +12,9 @@
 //!
 //! Where there is room for all of them, the hosts stand side by side, each with its own log.
 
+use crate::dash::host_run::HostRun;
 use crate::dash::model::{Starting, age};
-use crate::dash::run_view::{HostRun, RunView, SIDE_BY_SIDE, Summary};
+use crate::dash::run_view::{RunView, SIDE_BY_SIDE, Summary};
 use crate::dash::theme::Role;
 use crate::dash::view::logs;
 use crate::dash::view::paint::{

@@ -8,8 +8,8 @@
 //!
 //! Only the lines that are seen are made ready: a log of any length costs the same to draw.
 
+use crate::dash::host_run::HostRun;
 use crate::dash::model::{LogScroll, Model};
-use crate::dash::run_view::HostRun;
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, below, count, cut, left, put, width, wrap};
 use crate::dash::view::tier_words::tier_names;

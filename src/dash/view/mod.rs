@@ -44,12 +44,12 @@ pub(super) use logs::first_log_line;
 pub use tier_words::dead_words;
 pub(super) use tier_words::trouble;
 
+use crate::dash::host_run::HostRun;
 use crate::dash::log_ring::LogRing;
 use crate::dash::look::Look;
 use crate::dash::model::{Model, Screen};
 use crate::dash::msg::{LogOf, LogsInView};
 use crate::dash::overlay::Overlay;
-use crate::dash::run_view::HostRun;
 use crate::dash::theme::Role;
 use jiff::Timestamp;
 use paint::Paint;

@@ -1,7 +1,8 @@
 //! What happens to a host in a run, in words.
 
+use crate::dash::host_run::{Extent, HostRun};
 use crate::dash::model::age;
-use crate::dash::run_view::{Extent, HostRun, RunView};
+use crate::dash::run_view::RunView;
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, bar, count, spinner};
 use crate::dash::view::tier_words::tier_names;

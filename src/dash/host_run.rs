@@ -1,0 +1,220 @@
+//! What a run does to one host, as the screen knows it: folded from events and from how far it is.
+
+use crate::dash::log_ring::LogRing;
+use crate::fleet::{
+    Bytes, HostResult, LiveHost, LiveProgress, LogLine, Phase, PhaseState, Progress, RemoteCommand,
+    Share, UsualTimes, Wait,
+};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// How far back the speed of a copy is averaged.
+const RATE_WINDOW: Duration = Duration::from_secs(10);
+
+/// Less time than this is not told as what is left of a phase.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
+
+/// One phase of one host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PhaseView {
+    /// How it stands.
+    pub state: PhaseState,
+    /// When it began; of a skipped one, when that was said.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// How far a phase is, in the unit that it counts by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Derivations built.
+    Built(Share),
+    /// Bytes copied.
+    Copied(Bytes),
+    /// Paths copied, where no bytes are told.
+    Paths(Share),
+}
+
+impl Extent {
+    /// Returns the share that is done, 0 to 1.
+    pub fn share(self) -> Option<f64> {
+        let share = match self {
+            Self::Built(share) | Self::Paths(share) => share.ratio()?,
+            Self::Copied(bytes) => bytes.share()?,
+        };
+        Some(share.clamp(0.0, 1.0))
+    }
+}
+
+/// What a run does to one host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostRun {
+    /// The host.
+    pub host: String,
+    /// The phases that were reached.
+    pub phases: BTreeMap<Phase, PhaseView>,
+    /// How far the current phase is.
+    pub progress: Option<(Phase, Progress)>,
+    /// Derivations to build for it, as its plan says.
+    pub to_build: Option<u64>,
+    /// What the host waits for.
+    pub waiting: Option<Wait>,
+    /// How it ended.
+    pub result: Option<HostResult>,
+    /// What its phases usually take, in milliseconds.
+    pub usual: UsualTimes,
+    /// What was run for it, oldest first.
+    pub commands: Vec<(Phase, RemoteCommand)>,
+    /// The last line that it logged.
+    pub last: Option<LogLine>,
+    /// Its newest log lines, as long as its log is in view.
+    pub log: LogRing,
+    /// Bytes done at points in time, to tell the speed from.
+    samples: VecDeque<(Timestamp, u64)>,
+}
+
+impl HostRun {
+    /// Returns a host that has not begun.
+    pub fn new(host: &str) -> Self {
+        Self {
+            host: host.to_owned(),
+            phases: BTreeMap::new(),
+            progress: None,
+            to_build: None,
+            waiting: None,
+            result: None,
+            usual: UsualTimes::new(),
+            commands: Vec::new(),
+            last: None,
+            log: LogRing::default(),
+            samples: VecDeque::new(),
+        }
+    }
+
+    /// Returns how soon a person should see it; less is sooner.
+    pub(super) fn urgency(&self) -> u8 {
+        match (&self.result, &self.waiting) {
+            (Some(result), _) if !result.outcome.is_good() => 0,
+            (None, Some(Wait::Decision { .. } | Wait::Way { .. })) => 1,
+            _ => 2,
+        }
+    }
+
+    /// Returns the phase that runs now.
+    pub fn current(&self) -> Option<(Phase, PhaseView)> {
+        let running = |view: &PhaseView| view.state == PhaseState::Started;
+        self.phases
+            .iter()
+            .rev()
+            .find(|(_, view)| running(view))
+            .map(|(phase, view)| (*phase, *view))
+    }
+
+    /// Returns the progress of the phase that runs now.
+    pub fn progress_now(&self) -> Option<&Progress> {
+        let (phase, _) = self.current()?;
+        self.progress.as_ref().filter(|(of, _)| *of == phase).map(|(_, progress)| progress)
+    }
+
+    /// Returns how far the current phase is: a build by its derivations, a copy by its bytes.
+    pub fn extent(&self) -> Option<Extent> {
+        let (phase, _) = self.current()?;
+        let progress = self.progress_now();
+        let planned = self.to_build.filter(|count| *count > 0 && phase == Phase::Build);
+        match progress {
+            None => planned.map(|total| Extent::Built(Share { have: 0, total })),
+            Some(progress) => {
+                let paths = Share { have: progress.done, total: progress.expected };
+                let paths = (progress.expected > 0).then_some(Extent::Paths(paths));
+                let built = |builds: Share| {
+                    // Newer versions of Nix expect more builds than there are.
+                    let total = planned.map_or(builds.total, |planned| planned.min(builds.total));
+                    Extent::Built(Share { total: total.max(builds.have), ..builds })
+                };
+                match (phase, progress.builds, progress.bytes) {
+                    (Phase::Build, Some(builds), _) => Some(built(builds)),
+                    (Phase::Build, None, _) => {
+                        planned.map(|total| Extent::Built(Share { have: 0, total })).or(paths)
+                    }
+                    (_, _, Some(bytes)) => Some(Extent::Copied(bytes)),
+                    (_, _, None) => paths,
+                }
+            }
+        }
+    }
+
+    /// Returns the share of the current phase that is done, 0 to 1.
+    pub fn share(&self) -> Option<f64> {
+        self.extent()?.share()
+    }
+
+    /// Returns bytes per second of the current copy, averaged over the last ten seconds.
+    pub fn bytes_per_second(&self) -> Option<f64> {
+        let Some(Extent::Copied(_)) = self.extent() else { return None };
+        let (first, last) = (self.samples.front()?, self.samples.back()?);
+        let seconds = last.0.duration_since(first.0).as_secs_f64();
+        (seconds >= 1.0 && last.1 > first.1).then(|| (last.1 - first.1) as f64 / seconds)
+    }
+
+    /// Returns how long the current copy will still take at its present speed; of any other phase,
+    /// what is left of the time that it usually takes on this host. Nothing where that is over.
+    pub fn time_left(&self, now: Timestamp) -> Option<Duration> {
+        if let (Some(Extent::Copied(bytes)), Some(rate)) = (self.extent(), self.bytes_per_second())
+        {
+            return Duration::try_from_secs_f64(bytes.free() as f64 / rate).ok();
+        }
+        let (phase, view) = self.current()?;
+        let usual = Duration::from_millis(*self.usual.get(&phase)?);
+        let since: Duration = now.duration_since(view.started_at).try_into().unwrap_or_default();
+        usual.checked_sub(since).filter(|left| *left >= WORTH_TELLING)
+    }
+
+    /// Forgets how its run ended: it begins anew. Its log stays.
+    pub(super) fn begin_again(&mut self) {
+        self.phases.clear();
+        self.progress = None;
+        self.waiting = None;
+        self.result = None;
+        self.samples.clear();
+    }
+
+    pub(super) fn phase(&mut self, phase: Phase, state: PhaseState, at: Timestamp) {
+        let started_at = match (state, self.phases.get(&phase)) {
+            (PhaseState::Finished | PhaseState::Failed, Some(view)) => view.started_at,
+            _ => at,
+        };
+        let ended_at = (state != PhaseState::Started).then_some(at);
+        self.phases.insert(phase, PhaseView { state, started_at, ended_at });
+        if state == PhaseState::Started {
+            self.samples.clear();
+            self.waiting = None;
+        }
+    }
+
+    /// Takes how far the host is.
+    pub(super) fn live(&mut self, live: LiveHost) {
+        if let Some(LiveProgress { at, phase, progress }) = live.progress {
+            self.progress(phase, progress, at);
+        }
+        self.last = live.last.or(self.last.take());
+    }
+
+    fn progress(&mut self, phase: Phase, progress: Progress, at: Timestamp) {
+        // Told again, since something else of the run changed.
+        if self.samples.back().is_some_and(|(then, _)| *then == at) {
+            return;
+        }
+        if let Some(bytes) = progress.bytes {
+            let window = jiff::SignedDuration::try_from(RATE_WINDOW).unwrap_or_default();
+            self.samples.push_back((at, bytes.used));
+            while self.samples.len() > 2
+                && self.samples.front().is_some_and(|(then, _)| at.duration_since(*then) > window)
+            {
+                self.samples.pop_front();
+            }
+        }
+        self.progress = Some((phase, progress));
+    }
+}

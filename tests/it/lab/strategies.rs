@@ -4,7 +4,7 @@
 use super::tiers::changed;
 use super::{Deployed, Lab, assert_ok, lab, on, systems};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// Lets root of one host log in to another, with a key of its own, until this is dropped.
@@ -186,6 +186,80 @@ fn a_cache_that_is_stopped_during_the_fetch_is_replaced_by_a_copy_from_the_build
     assert_eq!((&given_up["tier"], &given_up["strategy"]), (&"p620".into(), &"via-cache".into()));
     assert!(given_up["why"].as_str().unwrap().contains(":5000"), "{given_up}");
     assert!(deployed.log("samsung", "fetch").contains("looking for another way"));
+}
+
+/// Systems that the static cache has beside its own, until this is dropped.
+struct InStatic(Vec<PathBuf>);
+
+impl InStatic {
+    /// Copies a system of p620 into the static cache, signed by that cache's key.
+    fn with(fleet: &Lab, system: &str) -> Self {
+        let lab_folder = fleet.hosts_file.parent().unwrap().to_owned();
+        let key = secret_key_of_static(&lab_folder);
+        let copy = format!(
+            "umask 077; printf %s '{}' >/root/key && \
+             nix --extra-experimental-features nix-command copy --to 'file:///root/cache?secret-key=/root/key' {system}; \
+             rm /root/key",
+            key.trim()
+        );
+        on("p620", &copy);
+        let output = lab(&["shell", "p620", "tar", "-C", "/root/cache", "-cf", "-", "."]);
+        assert_ok(&output);
+        on("p620", "rm -rf /root/cache");
+        let archive = fleet.state.path().join("cache.tar");
+        std::fs::write(&archive, &output.stdout).unwrap();
+        let cache = lab_folder.join("static");
+        let unpacked = Command::new("tar")
+            .args(["-v", "--skip-old-files", "-xf"])
+            .arg(&archive)
+            .arg("-C")
+            .arg(&cache)
+            .args(["--wildcards", "./*.narinfo", "./nar/*"])
+            .output()
+            .unwrap();
+        assert_ok(&unpacked);
+        let names = String::from_utf8(unpacked.stdout).unwrap();
+        Self(names.lines().map(|name| cache.join(name)).collect())
+    }
+}
+
+impl Drop for InStatic {
+    fn drop(&mut self) {
+        for file in &self.0 {
+            drop(std::fs::remove_file(file));
+        }
+    }
+}
+
+/// Returns the secret key of the static cache: of the seed whose public key the fleet has.
+fn secret_key_of_static(lab_folder: &Path) -> String {
+    let hosts = std::fs::read_to_string(lab_folder.join("hosts.toml")).unwrap();
+    let seeds = std::fs::read_dir(lab_folder.with_file_name("seed")).unwrap();
+    let mut keys = seeds.map(|seed| seed.unwrap().path().join("keys"));
+    let is_ours = |keys: &PathBuf| {
+        let public = std::fs::read_to_string(keys.join("static.public"));
+        public.is_ok_and(|key| hosts.contains(key.trim()))
+    };
+    let found = keys.find(is_ours).expect("the seed of this fleet");
+    std::fs::read_to_string(found.join("static.secret")).unwrap()
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn a_cache_that_is_down_is_replaced_by_another_that_holds_the_system() {
+    let fleet = Lab::healthy();
+    assert_ok(&lab(&["bump", "samsung"]));
+    let built = fleet.nixdash(&["build", "samsung", "--json"]).output().unwrap();
+    let system = Deployed::from_output(built).result("samsung")["toplevel"].clone();
+    let _held = InStatic::with(&fleet, system.as_str().unwrap());
+    assert_ok(&lab(&["fault", "cache", "down"]));
+    let deployed = fleet.deploy(&["samsung"]);
+    let result = deployed.assert_outcome("samsung", "switched");
+    assert_eq!(result["toplevel"], system);
+    assert_eq!(result["taken"]["strategy"], "via-cache", "{}", deployed.story());
+    assert_eq!(result["taken"]["tier"], "static", "{}", deployed.story());
+    assert_eq!(result["taken"]["given_up"][0]["tier"], "p620", "{result}");
+    assert!(result["fetched"]["static"]["paths"].as_u64().unwrap() > 0, "{result}");
 }
 
 #[test]

@@ -105,7 +105,7 @@ pub enum RunSign {
     None,
     /// A run was asked for.
     Starting,
-    /// A run waits for an answer to its plan.
+    /// A run waits for somebody to decide.
     Waits(RunId),
     /// A run is at work.
     Works {
@@ -356,7 +356,7 @@ impl Model {
 
     /// Returns what is to be said of runs in a few words.
     pub fn run_sign(&self) -> RunSign {
-        if let Some(run) = self.active_runs().find(|run| run.waits) {
+        if let Some(run) = self.active_runs().find(|run| run.asks_somebody()) {
             return RunSign::Waits(run.id.clone());
         }
         if self.starting.as_ref().is_some_and(|starting| starting.failed.is_none()) {

@@ -4,7 +4,7 @@ use crate::dash::host_run::HostRun;
 use crate::dash::log_ring::LogRing;
 use crate::fleet::{
     Finding, HostResult, LiveRun, LogLine, Outcome, Phase, Plan, RolloutNews, RunEvent, RunId,
-    RunOrder, RunWhat, WaveState,
+    RunOrder, RunWhat, Wait, WaveState,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -224,6 +224,21 @@ impl RunView {
                 self.summary = Some(Summary { outcomes, duration, at, findings });
             }
         }
+    }
+
+    /// Returns whether it waits for somebody to decide: about its plan, a check that could not be made, or
+    /// a host to which no way is left.
+    pub fn asks_somebody(&self) -> bool {
+        self.waits || self.is_active() && (self.question.is_some() || self.without_way().is_some())
+    }
+
+    /// Returns the first host to which no way is left and about which nobody has decided yet, why, and
+    /// until when it waits.
+    pub fn without_way(&self) -> Option<(&str, &str, Timestamp)> {
+        self.hosts.iter().find_map(|host| match &host.waiting {
+            Some(Wait::Way { why, until }) => Some((host.host.as_str(), why.as_str(), *until)),
+            _ => None,
+        })
     }
 
     /// Puts hosts that went wrong, then those that wait for somebody to decide, before the others, where

@@ -5,7 +5,7 @@
 mod order;
 mod table;
 
-pub(super) use order::{order, taken_back};
+pub(super) use order::{label, order, taken_back};
 pub use table::COMMANDS;
 
 use crate::dash::key::Key;

@@ -1,6 +1,6 @@
 //! What a command says to a run that goes on, and which hosts it takes back.
 
-use super::Command;
+use super::{Command, CommandEntry};
 use crate::dash::host_run::HostRun;
 use crate::dash::model::Model;
 use crate::dash::run_view::RunView;
@@ -30,6 +30,17 @@ pub(in crate::dash) fn order(model: &Model, command: Command) -> Option<RunOrder
         Command::TakeWaveBack => rollback(run, RollbackScope::Wave),
         Command::TakeRunBack => rollback(run, RollbackScope::Run),
         _ => None,
+    }
+}
+
+/// Returns what the footer says of a command: what it does now, where that is not always the same.
+pub(in crate::dash) fn label(model: &Model, entry: &CommandEntry) -> Option<&'static str> {
+    let run = model.shown_run().filter(|_| entry.command == Command::PauseRun);
+    match run {
+        Some(run) if run.question.is_some() => Some("check again"),
+        Some(run) if run.paused => Some("go on"),
+        Some(run) if run.without_way().is_some() => Some("try again"),
+        Some(_) | None => entry.label,
     }
 }
 

@@ -49,6 +49,11 @@ fn a_host_to_which_no_way_is_left_is_tried_again_by_its_key() {
     assert!(!tries(&press(&mut model, "T")), "it does not wait yet");
     let waiting = RunWhat::waiting(&host, wait, demo::now());
     fold(&mut model, [run_event(&run, 1, waiting)]);
+    let screen = text(&draw(&model, &look(false)));
+    for said in ["▲ no way to", "space tries it again, s leaves it out", "space try again"] {
+        assert!(screen.contains(said), "{said}:\n{screen}");
+    }
+    assert!(screen.contains(&format!("run #{run} waiting for you")), "{screen}");
     assert!(tries(&press(&mut model, "T")));
     let resumes = press(&mut model, " ");
     assert!(matches!(&resumes[..], [Effect::Order { order: RunOrder::Resume, .. }]), "{resumes:?}");

@@ -21,9 +21,9 @@ use crate::dash::view::paint::{
     Paint, below, cut, left, line_width, put, put_all, put_spread, spinner, top, width, wrap,
 };
 use crate::dash::view::run_words::{bytes_in, clock, doing, host_run_mark, phases, progress};
-use crate::fleet::HostResult;
 use crate::fleet::words::WAITING;
 use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
+use crate::fleet::{HostResult, duration};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -163,6 +163,12 @@ fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Re
         let text =
             format!("▲ a check could not be made: {why}. Space makes it again, a accepts it");
         (Role::Warn, text)
+    } else if let (Some((host, why, until)), true) = (run.without_way(), run.is_active()) {
+        let left = duration(until.duration_since(paint.now).try_into().unwrap_or_default());
+        let text = format!(
+            "▲ no way to {host} is left: space tries it again, s leaves it out; without a decision it fails in {left}. {why}"
+        );
+        (Role::Warn, text)
     } else if run.paused && run.is_active() {
         (Role::Warn, "▲ paused: no host begins anything more; space lets the run go on".to_owned())
     } else if let Some(text) = headline(run) {
@@ -183,8 +189,9 @@ fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Re
         .into_iter()
         .map(|line| Line::from(vec![Span::raw(" "), paint.span(role, line)]))
         .collect();
-    put_all(buffer, top(area, 3), &lines, 0);
-    below(area, (lines.len() as u16).min(3))
+    let rows = (lines.len() as u16).min(if area.height < 24 { 3 } else { 6 });
+    put_all(buffer, top(area, rows), &lines, 0);
+    below(area, rows)
 }
 
 /// Returns the first error of a run of several hosts: the others may follow from it.

@@ -5,7 +5,7 @@
 //!  ↑↓ select   d deploy   b build   space mark   / filter   : palette   ? help   q quit
 //! ```
 
-use crate::dash::command::{Command, Context, available, is_named};
+use crate::dash::command::{Command, Context, available, is_named, label};
 use crate::dash::model::{Model, Screen};
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, cut, line_width, put, width};
@@ -69,7 +69,7 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
         _ => {}
     }
     for entry in available(model).filter(|entry| is_named(model, entry.command)) {
-        let (Some(label), Some(key)) = (entry.label, entry.keys.first()) else { continue };
+        let (Some(label), Some(key)) = (label(model, entry), entry.keys.first()) else { continue };
         let stays = matches!(
             entry.command,
             Command::Help | Command::Accept | Command::Yes | Command::No | Command::Close

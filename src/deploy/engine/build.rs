@@ -1,7 +1,7 @@
 //! Compare and build: what realising the system takes, and doing it, on the host that builds.
 
 use super::fetch::{by_tier, why};
-use super::lost::{AWAY_LIMIT, lost, not_started};
+use super::lost::{AWAY_LIMIT, Restarts, lost, not_started};
 use super::scripts::{BUILD, COMPARE, ROOT};
 use super::step::{PlainLog, Step};
 use super::stores::{self, is_here};
@@ -137,12 +137,14 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
         step.log("it is built already").await;
         return Ok(Report::Built { built: 0, substituted: BTreeMap::new() });
     }
-    let (mut state, mut log) = realise(step).await?;
-    if state.is_gone {
-        step.log(&format!("{} was restarted meanwhile; building again", step.host.build_on()))
-            .await;
-        (state, log) = realise(step).await?;
-    }
+    let again = format!("{} was restarted meanwhile; building again", step.host.build_on());
+    let mut restarts = Restarts::default();
+    let (state, log) = loop {
+        let ended = realise(step).await?;
+        if !restarts.begins_again(step, &ended.0, &again).await {
+            break ended;
+        }
+    };
     match state.exit {
         Some(0) => Ok(Report::Built {
             built: log.built(),

@@ -189,11 +189,19 @@ async fn a_host_that_stays_away_before_anything_was_changed_is_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_build_whose_host_restarted_is_begun_again() {
-    let target = Target { restarts: true, ..Target::default() };
+    let target = Target { restarts: 2, ..Target::default() };
     let story = assert_ends("", target, Outcome::Switched).await;
     let said = story.logged(Phase::Build).join("\n");
     assert!(said.contains("samsung was restarted meanwhile; building again"), "{said}");
-    assert_eq!(story.scripts("start").len(), 3, "two builds and the activation");
+    assert_eq!(story.scripts("start").len(), 4, "three builds and the activation");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_of_which_nothing_is_ever_left_fails_in_the_end() {
+    let target = Target { restarts: 1000, ..Target::default() };
+    let story = assert_ends("", target, Outcome::Failed).await;
+    assert_eq!(story.code(), Some(Code::JobEnded));
+    assert!(story.scripts("start").len() < 30);
 }
 
 #[tokio::test(start_paused = true)]

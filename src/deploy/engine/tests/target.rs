@@ -77,8 +77,8 @@ pub(super) struct Target {
     pub(super) built: bool,
     /// Whether the supervisor's job is neither running nor ended.
     pub(super) dead: bool,
-    /// Whether the host restarts while it builds or fetches, once.
-    pub(super) restarts: bool,
+    /// How often nothing is left of a build or fetch, since the host restarts.
+    pub(super) restarts: u32,
     /// What `check` prints.
     pub(super) check: &'static str,
     /// What `preflight` prints besides.
@@ -106,7 +106,7 @@ impl Default for Target {
             account: String::new(),
             built: false,
             dead: false,
-            restarts: false,
+            restarts: 0,
             check: "",
             preflight: "",
             troubles: BTreeMap::new(),
@@ -189,7 +189,8 @@ impl Target {
         let (awaited, mark) = (&args[2], &args[3]);
         let log = self.log.get(offset..).unwrap_or_default().to_owned();
         if !args[0].contains("-activate-") {
-            if std::mem::take(&mut self.restarts) {
+            if self.restarts > 0 {
+                self.restarts -= 1;
                 self.begun.clear();
                 return format!("{mark}\tgone");
             }

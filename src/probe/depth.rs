@@ -178,7 +178,7 @@ mod tests {
             &'a self,
             host: &'a str,
             script: &'a Script,
-            _lines: tokio::sync::mpsc::Sender<Vec<u8>>,
+            _pieces: tokio::sync::mpsc::Sender<Vec<u8>>,
         ) -> crate::remote::Answer<'a, Output> {
             self.run(host, script)
         }

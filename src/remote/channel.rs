@@ -17,9 +17,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
-/// Longest line that is passed on, in bytes; the rest of a longer one is dropped.
-const LINE_LIMIT: usize = 1 << 20;
-
 /// Most bytes of standard output that are kept.
 const OUTPUT_LIMIT: usize = 64 << 20;
 
@@ -28,8 +25,8 @@ const OUTPUT_LIMIT: usize = 64 << 20;
 pub(super) enum Sink {
     /// Into the returned output.
     Keep,
-    /// Line by line to somebody.
-    Lines(mpsc::Sender<Vec<u8>>),
+    /// To somebody, in pieces as they come.
+    Pieces(mpsc::Sender<Vec<u8>>),
 }
 
 /// What became of a script, and in which way it became root.
@@ -224,7 +221,7 @@ where
     CollectedOutput { stdout: text(out.0), stderr, code: out_filter.code(), has_begun, told }
 }
 
-/// Reads an output to its end; returns what the script printed, or sends it line by line.
+/// Reads an output to its end; returns what the script printed, or sends it piece by piece.
 async fn drain(
     from: Option<impl AsyncRead + Unpin>,
     sink: Sink,
@@ -240,46 +237,26 @@ async fn drain(
             Ok(count) => count,
         };
         let printed = filter.feed(&chunk[..count]);
-        if !pass_on(&printed, &mut kept, &sink).await {
+        if !pass_on(printed, &mut kept, &sink).await {
             return (Vec::new(), filter);
         }
     }
+    // Nobody may listen any more: the exit code still counts.
     let printed = filter.finish();
-    let heard = pass_on(&printed, &mut kept, &sink).await;
-    if let Sink::Lines(lines) = &sink {
-        let rest = std::mem::take(&mut kept);
-        if heard && !rest.is_empty() {
-            // Nobody listens any more: the exit code still counts.
-            drop(lines.send(rest).await);
-        }
-    }
+    let _heard = pass_on(printed, &mut kept, &sink).await;
     (kept, filter)
 }
 
-/// Keeps what was printed, or sends the lines of it; returns false when nobody listens any more.
-async fn pass_on(printed: &[u8], kept: &mut Vec<u8>, sink: &Sink) -> bool {
-    let lines = match sink {
+/// Keeps what was printed, or sends it; returns false when nobody listens any more.
+async fn pass_on(printed: Vec<u8>, kept: &mut Vec<u8>, sink: &Sink) -> bool {
+    match sink {
         Sink::Keep => {
             let room = OUTPUT_LIMIT.saturating_sub(kept.len());
             kept.extend_from_slice(&printed[..printed.len().min(room)]);
-            return true;
+            true
         }
-        Sink::Lines(lines) => lines,
-    };
-    for piece in printed.split_inclusive(|byte| *byte == b'\n') {
-        let room = LINE_LIMIT.saturating_sub(kept.len());
-        kept.extend_from_slice(&piece[..piece.len().min(room)]);
-        if piece.ends_with(b"\n") {
-            let mut line = std::mem::take(kept);
-            if line.ends_with(b"\n") {
-                line.pop();
-            }
-            if lines.send(line).await.is_err() {
-                return false;
-            }
-        }
+        Sink::Pieces(pieces) => printed.is_empty() || pieces.send(printed).await.is_ok(),
     }
-    true
 }
 
 #[cfg(test)]
@@ -294,12 +271,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lines_arrive_one_by_one_and_the_exit_code_last() {
-        let (sender, mut lines) = mpsc::channel(8);
-        let script = Script::new("echo one; printf 'two'; echo oops >&2; exit 7");
-        let output = run_here("here", (&script, None), Sink::Lines(sender)).await.unwrap().0;
-        assert_eq!(lines.recv().await.unwrap(), b"one");
-        assert_eq!(lines.recv().await.unwrap(), b"two");
+    async fn every_byte_arrives_as_it_was_printed_and_the_exit_code_last() {
+        let (sender, mut pieces) = mpsc::channel(8);
+        let script = Script::new("printf 'one\\n\\000\\377'; printf 'two'; echo oops >&2; exit 7");
+        let output = run_here("here", (&script, None), Sink::Pieces(sender)).await.unwrap().0;
+        let mut printed = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            printed.extend(piece);
+        }
+        assert_eq!(printed, b"one\n\0\xfftwo");
         assert_eq!((output.code, output.complaint().as_str()), (7, "oops"));
     }
 

@@ -399,9 +399,9 @@ impl ScriptRunner for Remote {
         &'a self,
         host: &'a str,
         script: &'a Script,
-        lines: mpsc::Sender<Vec<u8>>,
+        pieces: mpsc::Sender<Vec<u8>>,
     ) -> Answer<'a, Output> {
-        Box::pin(self.inner.run(host, script, Sink::Lines(lines)))
+        Box::pin(self.inner.run(host, script, Sink::Pieces(pieces)))
     }
 
     fn address(&self, host: &str) -> Option<String> {

@@ -13,6 +13,7 @@ mod fake;
 mod git;
 mod host_key;
 pub mod job;
+mod lines;
 mod login;
 mod master;
 mod not_root;
@@ -36,6 +37,7 @@ pub use error::{KeyTrouble, RemoteError, Trouble};
 pub use fake::FakeRunner;
 pub use git::{GitHead, git_ancestry, git_head, git_in, git_revision};
 pub use host_key::{AcceptError, accept_host_key, host_keys};
+pub use lines::{LINE_LIMIT, LineReceiver, LineSplitter, ReadLine};
 pub use not_root::NotRoot;
 pub use presence::{NotStarted, Presence, Started, wait_until_started};
 pub use program::{Program, ProgramError};
@@ -58,15 +60,15 @@ pub trait ScriptRunner: Send + Sync {
     /// future ends the remote process too.
     fn run<'a>(&'a self, host: &'a str, script: &'a Script) -> Answer<'a, Output>;
 
-    /// Runs a script and sends each line of its standard output while it runs; the returned
-    /// output holds the exit code and standard error only.
+    /// Runs a script and sends its standard output, byte for byte, in pieces as they come while it
+    /// runs; the returned output holds the exit code and standard error only.
     ///
     /// Waits when the channel is full; ends the script when nobody receives any more.
     fn follow<'a>(
         &'a self,
         host: &'a str,
         script: &'a Script,
-        lines: mpsc::Sender<Vec<u8>>,
+        pieces: mpsc::Sender<Vec<u8>>,
     ) -> Answer<'a, Output>;
 
     /// Returns the address that answered last, for display.

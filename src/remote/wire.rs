@@ -302,7 +302,7 @@ impl Between {
 }
 
 /// Returns where one text begins in another.
-fn position(text: &[u8], wanted: &[u8]) -> Option<usize> {
+pub(super) fn position(text: &[u8], wanted: &[u8]) -> Option<usize> {
     let first = *wanted.first()?;
     let mut from = 0;
     while let Some(at) = text.get(from..)?.iter().position(|byte| *byte == first) {
@@ -315,7 +315,7 @@ fn position(text: &[u8], wanted: &[u8]) -> Option<usize> {
 }
 
 /// Returns how many bytes at the end of a text are the beginning of another.
-fn overlap(text: &[u8], wanted: &[u8]) -> usize {
+pub(super) fn overlap(text: &[u8], wanted: &[u8]) -> usize {
     let most = text.len().min(wanted.len().saturating_sub(1));
     (1..=most).rev().find(|count| text.ends_with(&wanted[..*count])).unwrap_or(0)
 }

@@ -11,7 +11,7 @@ use crate::fleet::{Code, Progress, bytes};
 use crate::nix::activity::ActivityLog;
 use crate::nix::dry_run;
 use crate::remote::job::{Job, JobKind, JobState, LineSink};
-use crate::remote::{Output, Script};
+use crate::remote::{Output, ReadLine, Script};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -247,14 +247,28 @@ impl<'a> NixEar<'a> {
 }
 
 impl LineSink for NixEar<'_> {
-    async fn take(&mut self, line: &str) {
+    async fn take(&mut self, line: &ReadLine<'_>) {
         let is_new = self.heard >= self.logged;
-        for item in self.log.feed_at(line, self.began.elapsed()) {
+        let text = if line.is_cut && line.bytes.starts_with(b"@nix ") {
+            // Half of it means nothing.
+            format!("a line of Nix with {} bytes is too long to be read", line.length).into()
+        } else {
+            line.text()
+        };
+        for item in self.log.feed_at(&text, self.began.elapsed()) {
             if is_new {
                 self.step.log(&item.line()).await;
             }
         }
         self.tell_progress().await;
+    }
+
+    async fn note(&mut self, text: &str) {
+        self.step.log(text).await;
+    }
+
+    async fn begins_anew(&mut self) {
+        (self.log, self.heard, self.logged) = (ActivityLog::new(), 0, 0);
     }
 
     fn lines_are_late(&mut self) {

@@ -19,7 +19,7 @@ use crate::nix::settings::Settings;
 use crate::nix::signature::parse_public_key;
 use crate::nix::trusted_keys::TrustedKeys;
 use crate::remote::job::{Job, JobKind, LineSink as _};
-use crate::remote::{Output, Script, Way};
+use crate::remote::{LineReceiver, Output, Script, Way};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -35,8 +35,8 @@ const SESSION_LIMIT: Duration = Duration::from_secs(6 * 3600);
 /// How long a host that builds may be silent because the connection is lost.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// Lines that may wait between the connection and the parser.
-const LINE_QUEUE: usize = 1024;
+/// Pieces of an output that may wait between the connection and the parser.
+const PIECE_QUEUE: usize = 16;
 
 /// The name under which a builder without a key of its own knows the target.
 const ALIAS: &str = "nixdash-target";
@@ -388,11 +388,12 @@ async fn copy_in_session(
 ) -> Result<Option<i32>, Failure> {
     let mut script = Script::new(PUSH).way(Way::Agent).limit(SESSION_LIMIT);
     script.args = arguments(step, way, "", known)?;
-    let (sender, mut said) = mpsc::channel(LINE_QUEUE);
+    let (sender, said) = mpsc::channel(PIECE_QUEUE);
     let follow = step.runner.follow(builder, &script, sender);
     let hear = async {
-        while let Some(line) = said.recv().await {
-            lines.take(&String::from_utf8_lossy(&line)).await;
+        let mut said = LineReceiver::new(said);
+        while let Some(line) = said.next().await {
+            lines.take(&line).await;
         }
     };
     let (output, ()) = tokio::join!(follow, hear);

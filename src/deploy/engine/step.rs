@@ -17,7 +17,7 @@ use crate::fleet::{
     Code, Goal, Host, Phase, Progress, RunWhat, StorePath, Strategy, Tier, printable_line,
 };
 use crate::remote::job::{Job, LineSink, Patience};
-use crate::remote::{Output, Script, ScriptRunner, Trouble};
+use crate::remote::{Output, ReadLine, Script, ScriptRunner, Trouble};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -359,8 +359,12 @@ impl Step {
 pub(super) struct PlainLog<'a>(pub(super) &'a Step);
 
 impl LineSink for PlainLog<'_> {
-    async fn take(&mut self, line: &str) {
-        self.0.log(line).await;
+    async fn take(&mut self, line: &ReadLine<'_>) {
+        self.0.log(&line.text()).await;
+    }
+
+    async fn note(&mut self, text: &str) {
+        self.0.log(text).await;
     }
 
     fn read_to(&mut self, job: &str, offset: u64) {

@@ -84,10 +84,10 @@ impl ScriptRunner for TellingRunner {
         &'a self,
         host: &'a str,
         script: &'a Script,
-        lines: mpsc::Sender<Vec<u8>>,
+        pieces: mpsc::Sender<Vec<u8>>,
     ) -> Answer<'a, Output> {
         self.tell(host, script);
-        self.inner.follow(host, script, lines)
+        self.inner.follow(host, script, pieces)
     }
 
     fn address(&self, host: &str) -> Option<String> {

@@ -40,7 +40,7 @@ impl ScriptRunner for HalfDead {
         &'a self,
         host: &'a str,
         script: &'a Script,
-        _lines: mpsc::Sender<Vec<u8>>,
+        _pieces: mpsc::Sender<Vec<u8>>,
     ) -> Answer<'a, Output> {
         self.run(host, script)
     }

@@ -5,22 +5,23 @@
 //! left in its folder is the truth about it, never the unit's state. Starting one is idempotent: it
 //! is asked for again until it is there.
 
+mod open;
 mod patience;
 pub mod scripts;
+mod sink;
 mod tell;
 
 pub use patience::Patience;
+pub use sink::LineSink;
 
 use crate::fleet::printable_line;
-use crate::remote::{Output, RemoteError, Script, ScriptRunner, Trouble};
+use crate::remote::{LineSplitter, RemoteError, Script, ScriptRunner, Trouble};
 use jiff::Timestamp;
+use open::{LogEnd, OpenLog};
 use scripts::{FOLLOW, START, STOP};
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_util::task::AbortOnDropHandle;
 
 /// Longest time that one follow may take before it is begun anew.
 const FOLLOW_LIMIT: Duration = Duration::from_secs(6 * 3600);
@@ -34,8 +35,8 @@ const START_ARGS: usize = 7;
 /// Longest time that a host may take to start one.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
-/// Lines that may wait between the connection and the parser.
-const LINE_QUEUE: usize = 1024;
+/// How much of what was heard by another process is compared with the log on the host, in bytes.
+const PROOF: usize = 4096;
 
 /// What a job's folder said when the follow ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,18 +51,6 @@ pub struct JobState {
     pub is_dead: bool,
     /// Whether nothing is left of it, as after a restart of the host: it can be started again.
     pub is_gone: bool,
-}
-
-/// Hears the lines of a job, in order.
-pub trait LineSink: Send {
-    /// Takes a line; the job is not read further until this is done.
-    fn take(&mut self, line: &str) -> impl Future<Output = ()> + Send;
-
-    /// Hears that from here on lines come later than they were written.
-    fn lines_are_late(&mut self) {}
-
-    /// Hears that the log of this job was read up to this byte, all lines before it taken.
-    fn read_to(&mut self, _job: &str, _offset: u64) {}
 }
 
 /// Where a job's log lies, and what is done when the job ends.
@@ -90,7 +79,12 @@ pub struct Job {
     /// The host.
     pub host: String,
     name: String,
+    /// How many bytes of its log came.
     offset: u64,
+    /// Cuts them into lines.
+    lines: LineSplitter,
+    /// The last bytes of what another process heard: those of the log on the host must be the same.
+    unproven: Vec<u8>,
     seen_at: Option<Timestamp>,
     /// Whether it may have written lines before anybody read them.
     is_late: bool,
@@ -108,6 +102,8 @@ impl Job {
             host: host.to_owned(),
             name: name.to_owned(),
             offset: 0,
+            lines: LineSplitter::default(),
+            unproven: Vec::new(),
             seen_at: None,
             is_late: false,
             was_there: false,
@@ -135,10 +131,21 @@ impl Job {
         self.was_there
     }
 
-    /// Reads its log from this byte on: what stands before it was read by another process.
+    /// Reads its log from this byte on, where a line begins: what stands before it was read by another
+    /// process.
     pub fn read_from(&mut self, offset: u64) {
         self.offset = offset;
+        self.lines = LineSplitter::starting_at(offset);
         self.is_late = true;
+    }
+
+    /// Takes the next piece of what another process heard of its log, from the log's beginning on; the
+    /// log on the host is then read on behind it, when it is the same.
+    pub async fn heard_before(&mut self, piece: &[u8], sink: &mut impl LineSink) {
+        self.unproven.extend_from_slice(piece);
+        self.unproven.drain(..self.unproven.len().saturating_sub(PROOF));
+        self.is_late = true;
+        self.cut(piece, sink).await;
     }
 
     /// Returns when its host was last heard of.
@@ -182,7 +189,7 @@ impl Job {
                     };
                     if !was_silent {
                         let cause = &error.cause;
-                        lines.take(&format!(
+                        lines.note(&format!(
                             "the connection broke while the job was started ({cause}); asking whether it began"
                         ))
                         .await;
@@ -204,18 +211,13 @@ impl Job {
         let mark = self.mark();
         let script = self.start_script(kind, body, args, awaited, &mark);
         let mut opened = OpenLog::open(&self.runner, &self.host, script, (mark, awaited, 0));
-        let begun = format!("{}\tbegun", opened.mark);
-        let heard = async {
-            while let Some(line) = opened.lines.recv().await {
-                opened.was_there |= line == b"there";
-                if line == begun.as_bytes() {
-                    return true;
-                }
-            }
-            false
-        };
+        let mut was_there = false;
+        let heard = opened.begin(|line| was_there |= *line.bytes == *b"there");
         match tokio::time::timeout(START_LIMIT, heard).await {
-            Ok(true) => Ok(Ok(opened)),
+            Ok(true) => {
+                opened.was_there = was_there;
+                Ok(Ok(opened))
+            }
             Ok(false) => {
                 let output = opened.end().await?;
                 if output.is_ok() {
@@ -284,7 +286,8 @@ impl Job {
                 lines.lines_are_late();
             }
             let (before, began) = (self.offset, Instant::now());
-            let started = self.opened.take().filter(|opened| opened.leads_to(awaited, before));
+            let from = self.begin_of_read();
+            let started = self.opened.take().filter(|opened| opened.leads_to(awaited, from));
             let is_of_start = started.is_some();
             self.is_late = true;
             let opened = started.unwrap_or_else(|| self.open(awaited));
@@ -302,7 +305,7 @@ impl Job {
                     }
                     if !patience.is_silent() {
                         lines
-                            .take(&format!("connection lost, trying again: {}", error.cause))
+                            .note(&format!("connection lost, trying again: {}", error.cause))
                             .await;
                     }
                     let Some(pause) = patience.again(&error) else { return Err(error) };
@@ -312,17 +315,22 @@ impl Job {
         }
     }
 
+    /// Returns from which byte on its log is read.
+    fn begin_of_read(&self) -> u64 {
+        self.offset.saturating_sub(self.unproven.len() as u64)
+    }
+
     /// Begins to follow from where the log was read to.
     fn open(&self, awaited: &str) -> OpenLog {
-        let mark = self.mark();
+        let (mark, from) = (self.mark(), self.begin_of_read());
         let script = Script::new(FOLLOW)
             .root()
             .limit(FOLLOW_LIMIT)
             .arg(&self.name)
-            .arg(self.offset.to_string())
+            .arg(from.to_string())
             .arg(awaited)
             .arg(&mark);
-        OpenLog::open(&self.runner, &self.host, script, (mark, awaited, self.offset))
+        OpenLog::open(&self.runner, &self.host, script, (mark, awaited, from))
     }
 
     /// Reads an open log to its end; nothing when it ended without its last line.
@@ -331,29 +339,38 @@ impl Job {
         mut opened: OpenLog,
         sink: &mut impl LineSink,
     ) -> Result<Option<JobState>, RemoteError> {
-        let mut held: Option<Vec<u8>> = None;
-        let mut state = None;
-        while let Some(line) = opened.lines.recv().await {
-            self.seen_at = Some(Timestamp::now());
-            if let Some(last) = line.strip_prefix(opened.mark.as_bytes()) {
-                state = Some(parse_last_line(&String::from_utf8_lossy(last)));
-                // The script's own empty line, or the log's last line without an end.
-                if let Some(rest) = held.take().filter(|rest| !rest.is_empty()) {
-                    self.offset += rest.len() as u64;
-                    sink.take(&String::from_utf8_lossy(&rest)).await;
-                    sink.read_to(&self.name, self.offset);
+        let mut end = LogEnd::new(&opened.mark);
+        let mut unproven = self.unproven.clone();
+        let mut piece = std::mem::take(&mut opened.first);
+        loop {
+            let log = end.feed(&piece);
+            let Some(log) = prove(&mut unproven, &log) else {
+                self.begin_anew(sink).await;
+                return Ok(None);
+            };
+            if unproven.is_empty() {
+                self.unproven.clear();
+            }
+            if !log.is_empty() {
+                sink.came(log).await;
+                self.cut(log, sink).await;
+            }
+            if let Some(last) = end.last() {
+                let state = parse_last_line(&last);
+                if last == SHORTER || !(unproven.is_empty() || state.is_gone) {
+                    self.begin_anew(sink).await;
+                    return Ok(None);
+                }
+                if let Some(line) = self.lines.rest() {
+                    sink.take(&line).await;
+                    sink.read_to(&self.name, line.end());
                 }
                 // What the script does to end is not waited for.
-                break;
+                return Ok(Some(state));
             }
-            if let Some(line) = held.replace(line) {
-                self.offset += line.len() as u64 + 1;
-                sink.take(&String::from_utf8_lossy(&line)).await;
-                sink.read_to(&self.name, self.offset);
-            }
-        }
-        if state.is_some() {
-            return Ok(state);
+            let Some(next) = opened.pieces.recv().await else { break };
+            self.seen_at = Some(Timestamp::now());
+            piece = next;
         }
         let output = opened.end().await?;
         if output.is_ok() {
@@ -361,50 +378,44 @@ impl Job {
         }
         Err(RemoteError::new(&self.host, Trouble::Lost, &output.complaint()))
     }
+
+    /// Takes the next piece of its log, and gives on the lines that end in it.
+    async fn cut(&mut self, mut piece: &[u8], sink: &mut impl LineSink) {
+        self.offset += piece.len() as u64;
+        while let Some(line) = self.lines.next(&mut piece) {
+            sink.take(&line).await;
+            sink.read_to(&self.name, line.end());
+        }
+    }
+
+    /// Reads the log from its beginning: it is another one than was read before.
+    async fn begin_anew(&mut self, sink: &mut impl LineSink) {
+        self.offset = 0;
+        self.lines = LineSplitter::default();
+        self.unproven.clear();
+        let unit = self.unit();
+        sink.note(&format!(
+            "the log of {unit} on {} is not the one that was read before; it is read from its beginning",
+            self.host
+        ))
+        .await;
+        sink.begins_anew().await;
+    }
 }
 
-/// The log of a job, which a script prints while it is read. Dropping it ends the script.
-struct OpenLog {
-    lines: mpsc::Receiver<Vec<u8>>,
-    script: AbortOnDropHandle<Result<Output, RemoteError>>,
-    host: String,
-    mark: String,
-    /// The result with which it ends.
-    awaited: String,
-    /// Where it begins, in bytes.
-    from: u64,
-    /// Whether the job was there when it was asked to start.
-    was_there: bool,
-}
+/// How `follow.sh` ends when the log is shorter than where it was to be read from.
+const SHORTER: &str = "shorter";
 
-impl OpenLog {
-    /// Runs a script that prints a log: its mark, the result that it waits for, and where it begins.
-    fn open(
-        runner: &Arc<dyn ScriptRunner>,
-        host: &str,
-        script: Script,
-        (mark, awaited, from): (String, &str, u64),
-    ) -> Self {
-        let (sender, lines) = mpsc::channel(LINE_QUEUE);
-        let (runner, name) = (Arc::clone(runner), host.to_owned());
-        let script = tokio::spawn(async move { runner.follow(&name, &script, sender).await });
-        let script = AbortOnDropHandle::new(script);
-        let (host, awaited) = (host.to_owned(), awaited.to_owned());
-        Self { lines, script, host, mark, awaited, from, was_there: false }
+/// Compares the beginning of what was read with what must stand there, which is taken away; returns
+/// what follows, or nothing where it is something else.
+fn prove<'a>(unproven: &mut Vec<u8>, read: &'a [u8]) -> Option<&'a [u8]> {
+    let count = unproven.len().min(read.len());
+    let (compared, rest) = read.split_at(count);
+    if unproven[..count] != *compared {
+        return None;
     }
-
-    /// Returns whether it ends with this result, and goes on where the log was read to.
-    fn leads_to(&self, awaited: &str, offset: u64) -> bool {
-        self.awaited == awaited && self.from == offset
-    }
-
-    /// Returns how the script ended.
-    async fn end(self) -> Result<Output, RemoteError> {
-        let cause = "its task was stopped";
-        self.script
-            .await
-            .unwrap_or_else(|_| Err(RemoteError::new(&self.host, Trouble::Here, cause)))
-    }
+    unproven.drain(..count);
+    Some(rest)
 }
 
 /// Why a job could not be started.
@@ -423,9 +434,9 @@ pub fn job_script(script: &Script) -> (&str, &[String]) {
     }
 }
 
-/// Reads the line with which `follow.sh` ends.
+/// Reads the line with which `follow.sh` ends, behind its mark.
 fn parse_last_line(text: &str) -> JobState {
-    let mut fields = text.trim_end_matches('\n').splitn(5, '\t').skip(1);
+    let mut fields = text.splitn(4, '\t');
     let state = fields.next();
     let exit = fields.next().and_then(|code| code.parse().ok());
     let activated = fields.next().filter(|text| !text.is_empty()).map(printable_line);
@@ -435,34 +446,4 @@ fn parse_last_line(text: &str) -> JobState {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_line_tells_how_the_job_stands() {
-        assert_eq!(
-            parse_last_line("\tover\t0\t\t"),
-            JobState { exit: Some(0), ..JobState::default() }
-        );
-        assert_eq!(
-            parse_last_line("\tover\t\t4 ok network\t"),
-            JobState { activated: Some("4 ok network".to_owned()), ..JobState::default() }
-        );
-        assert_eq!(
-            parse_last_line("\tover\t0\t2 failed\trolled-back\tsnippet-failed\tits script failed"),
-            JobState {
-                exit: Some(0),
-                activated: Some("2 failed".to_owned()),
-                outcome: Some("rolled-back\tsnippet-failed\tits script failed".to_owned()),
-                is_dead: false,
-                is_gone: false,
-            }
-        );
-        let (gone, dead) = (parse_last_line("\tgone"), parse_last_line("\tdead\t\t\t"));
-        assert!(gone.is_dead && gone.is_gone);
-        assert!(dead.is_dead && !dead.is_gone);
-        assert_eq!(parse_last_line("\tdead\t\t\t").outcome, None);
-        let older = parse_last_line("\tover\t0\t0 ok\tswitched\t");
-        assert_eq!(older.outcome.as_deref(), Some("switched\t"));
-    }
-}
+mod tests;

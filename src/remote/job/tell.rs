@@ -26,9 +26,10 @@ impl Job {
     ) -> Result<Output, RemoteError> {
         let mark = self.mark();
         let script = Script::new(body).root().limit(FOLLOW_LIMIT);
-        let args = [&self.name, word, &self.offset.to_string(), AWAITED, &mark];
+        let from = self.begin_of_read();
+        let args = [&self.name, word, &from.to_string(), AWAITED, &mark];
         let script = args.into_iter().fold(script, Script::arg);
-        let of_log = (mark, AWAITED, self.offset);
+        let of_log = (mark, AWAITED, from);
         let mut opened = OpenLog::open(runner, &self.host, script, of_log);
         let Ok((has_begun, stdout)) = tokio::time::timeout(limit, said(&mut opened)).await else {
             return Err(RemoteError::new(&self.host, Trouble::Slow(limit), "no answer in time"));
@@ -49,14 +50,10 @@ impl Job {
 
 /// Reads what a script prints before the log that it goes on with; says whether that began.
 async fn said(opened: &mut OpenLog) -> (bool, String) {
-    let begun = format!("{}\tbegun", opened.mark);
     let mut said = String::new();
-    while let Some(line) = opened.lines.recv().await {
-        if line == begun.as_bytes() {
-            return (true, said);
-        }
-        said.push_str(&String::from_utf8_lossy(&line));
+    let begun = opened.begin(|line| {
+        said.push_str(&line.text());
         said.push('\n');
-    }
-    (false, said)
+    });
+    (begun.await, said)
 }

@@ -3,7 +3,8 @@
 # with a mark that the log cannot know. `results.sh` and `units.sh` are put before it and a call of
 # `follow` behind it when nixdash is compiled; `start.sh` calls it too.
 # $1 the job's name, $2 offset in bytes, $3 the result that is waited for (or exit), $4 the mark.
-# The last line says: mark, then gone | dead | over, then exit code, activated, outcome.
+# The last line says: mark, then gone | shorter | dead | over, then exit code, activated, outcome.
+# `shorter` is a log that ends before the offset: it is not the one that was read before.
 
 over() { has "$awaited" || has 'exit'; }
 
@@ -30,6 +31,10 @@ follow() {
 	mark=$4
 	if [ ! -e "$dir/log" ]; then
 		printf '\n%s\tgone\n' "$mark"
+		exit 0
+	fi
+	if [ "$(wc -c <"$dir/log")" -lt "$offset" ]; then
+		printf '\n%s\tshorter\n' "$mark"
 		exit 0
 	fi
 	: >"$dir/heard"

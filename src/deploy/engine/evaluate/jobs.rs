@@ -10,7 +10,7 @@ use super::{EvaluatedSystem, Step};
 use crate::deploy::engine::scripts::EVALUATE;
 use crate::fleet::StorePath;
 use crate::nix::argv;
-use crate::remote::{Program, Script};
+use crate::remote::{LineReceiver, Program, Script};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -21,8 +21,8 @@ use tokio::sync::{mpsc, oneshot};
 /// How long hosts are gathered before they are evaluated together.
 const GATHER: Duration = Duration::from_millis(100);
 
-/// Lines that may wait to be read.
-const LINE_QUEUE: usize = 64;
+/// Pieces of an output that may wait to be read.
+const PIECE_QUEUE: usize = 16;
 
 /// A system that waits to be evaluated.
 struct WaitingHost {
@@ -121,11 +121,12 @@ async fn run(step: &Step, evaluating: &Evaluating, here: bool, together: Vec<Wai
         Place::There { host, .. } => {
             let mut script = Script::new(EVALUATE).limit(LIMIT);
             script.args = args;
-            let (sender, mut lines) = mpsc::channel(LINE_QUEUE);
+            let (sender, pieces) = mpsc::channel(PIECE_QUEUE);
             let follow = step.runner.follow(host, &script, sender);
             let hear = async {
-                while let Some(line) = lines.recv().await {
-                    give(&String::from_utf8_lossy(&line));
+                let mut lines = LineReceiver::new(pieces);
+                while let Some(line) = lines.next().await {
+                    give(&line.text());
                 }
             };
             // What was not answered is evaluated alone, and tells why it fails.

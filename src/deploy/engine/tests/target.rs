@@ -192,12 +192,12 @@ impl Target {
             if self.restarts > 0 {
                 self.restarts -= 1;
                 self.begun.clear();
-                return format!("{mark}\tgone");
+                return format!("\n{mark}\tgone\n");
             }
-            return format!("{log}\n{mark}\tover\t{}\t\t", self.exit);
+            return format!("{log}\n{mark}\tover\t{}\t\t\n", self.exit);
         }
         if self.dead {
-            return format!("{mark}\tgone");
+            return format!("\n{mark}\tgone\n");
         }
         let outcome = match (&self.word, self.decides) {
             (_, Some(decides)) => decides.to_owned(),
@@ -210,7 +210,7 @@ impl Target {
             (None, None) => "rolled-back\tnetwork-lost\tnobody could reach it".to_owned(),
         };
         let (exit, outcome) = if awaited == "exit" { ("0", outcome) } else { ("", String::new()) };
-        format!("{log}\n{mark}\tover\t{exit}\t{}\t{outcome}", self.activated)
+        format!("{log}\n{mark}\tover\t{exit}\t{}\t{outcome}\n", self.activated)
     }
 }
 

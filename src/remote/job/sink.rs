@@ -1,0 +1,30 @@
+//! Who hears the log of a job.
+
+use crate::remote::ReadLine;
+use std::future::{Future, ready};
+
+/// Hears the log of a job, in order.
+pub trait LineSink: Send {
+    /// Takes a line; the job is not read further until this is done.
+    fn take(&mut self, line: &ReadLine<'_>) -> impl Future<Output = ()> + Send;
+
+    /// Takes what nixdash itself says of the job: it stands in no log on the host.
+    fn note(&mut self, text: &str) -> impl Future<Output = ()> + Send;
+
+    /// Takes a piece of the log, byte for byte, before the lines that end in it.
+    fn came(&mut self, _piece: &[u8]) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
+
+    /// Hears that the log on the host is another one than was heard before: it is read from its
+    /// beginning.
+    fn begins_anew(&mut self) -> impl Future<Output = ()> + Send {
+        ready(())
+    }
+
+    /// Hears that from here on lines come later than they were written.
+    fn lines_are_late(&mut self) {}
+
+    /// Hears that the log of this job was read up to this byte, all lines before it taken.
+    fn read_to(&mut self, _job: &str, _offset: u64) {}
+}

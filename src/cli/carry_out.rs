@@ -80,7 +80,9 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
     let hears = listener(&written, &shown, recorder.clone(), asked);
     tell_usual_times(run.clone(), hosts, Arc::clone(&hears));
     let kept = Some(KeptEvaluations::below(&state_home()));
-    let deploy = Deploy { runner, fleet, run: run.clone(), tag, begin, journal, kept, newest };
+    let streams = Some(runs.streams(&run, fleet.retention.max_run_size));
+    let run_id = run.clone();
+    let deploy = Deploy { runner, fleet, run: run_id, tag, begin, journal, kept, newest, streams };
     let Ended { outcomes, untidy } = deploy.run(said, hears).await;
     runs.note_untidy(&run, &untidy);
     hearing.abort();

@@ -10,7 +10,7 @@ use crate::cli::sudo::{self, SudoArgs};
 use crate::cli::{CliError, complete, given, selectors, trust, wait};
 use crate::deploy::{JOURNAL_FORMAT, Request, RunBegin, setup};
 use crate::fleet::{Fleet, Goal, RunId, RunOptions, Strategy, select};
-use crate::record::{JournalError, Runs, state_home};
+use crate::record::{JournalError, Runs, share_of_logs, state_home};
 use crate::remote::Remote;
 use clap::{Args, ValueEnum};
 use rustix::process::{getpgid, getppid, setpgid, setsid};
@@ -304,7 +304,7 @@ pub(super) async fn run(
     }
     sudo::passwords(&fleet, &setup.root_hosts(), &args.sudo)?.give_to(&remote);
     let runs = Runs::open(&state_home())?;
-    let limit = fleet.retention.max_run_size;
+    let limit = share_of_logs(fleet.retention.max_run_size);
     left::end_runs_and_say(&fleet, &runs, Ends::Of(&request.hosts)).await;
     let file = fleet.file.as_deref();
     let writer = match &args.run {

@@ -28,7 +28,9 @@ pub(super) fn event(event: &RunEvent, width: usize, goal: Goal) -> Option<String
             PhaseState::Finished => Some(format!("{host:width$}  {phase:<11} done")),
             PhaseState::Failed => Some(format!("{host:width$}  {phase:<11} failed")),
         },
-        RunWhat::Log { host, phase, line } => Some(format!("{host:width$}  {phase:<11} {line}")),
+        RunWhat::Log { host, phase, line, .. } => {
+            Some(format!("{host:width$}  {phase:<11} {line}"))
+        }
         // The question itself says so.
         RunWhat::Waiting { wait: Some(Wait::Confirmation), .. } => None,
         RunWhat::Waiting { host, reason: Some(reason), .. } => {

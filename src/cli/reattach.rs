@@ -13,7 +13,7 @@ use crate::deploy::{Control, JOURNAL_FORMAT, NotReplayable, Replayed, RunBegin, 
 use crate::fleet::{Fleet, Outcome, RunEvent, RunId, RunWhat};
 use crate::record::{
     EndingLock, EventSender, Journal, JournalError, JournalWriter, LogReader, RunNews, RunStands,
-    RunWatch, Runs, Word, state_home,
+    RunWatch, Runs, Word, share_of_logs, state_home,
 };
 use crate::remote::Remote;
 use clap::Args;
@@ -230,7 +230,7 @@ async fn go_on(
     if runs.said(&run).contains(&Word::Cancel) {
         says.push(Control::Cancel);
     }
-    let writer = runs.reopen(&run)?.with_limit(fleet.retention.max_run_size);
+    let writer = runs.reopen(&run)?.with_limit(share_of_logs(fleet.retention.max_run_size));
     let fleet = Arc::new(fleet);
     let remote = Remote::new(Arc::clone(&fleet));
     passwords.give_to(&remote);
@@ -255,7 +255,7 @@ fn show_lines(run: &RunId, logs: &mut [(String, LogReader)], display: &EventSend
         for line in reader.look().map(|part| part.lines).unwrap_or_default() {
             // A mark where lines are missing has neither.
             let (Some(at), Some(phase)) = (line.at, line.phase) else { continue };
-            let what = RunWhat::Log { host: host.clone(), phase, line: line.text };
+            let what = RunWhat::Log { host: host.clone(), phase, line: line.text, from: None };
             display.send(RunEvent { run: run.clone(), at, what });
         }
     }

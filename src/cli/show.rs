@@ -275,7 +275,12 @@ mod tests {
         // From here on the writer hangs. Each of these returns, or the test does not end.
         for number in 0..lines {
             let line = format!("line {number}");
-            sender.send(event(RunWhat::Log { host: host.clone(), phase: Phase::Build, line }));
+            sender.send(event(RunWhat::Log {
+                host: host.clone(),
+                phase: Phase::Build,
+                line,
+                from: None,
+            }));
         }
         for phase_now in [Phase::Build, Phase::Activate, Phase::Acknowledge, Phase::Persist] {
             sender.send(phase(phase_now, PhaseState::Finished));

@@ -696,8 +696,9 @@ const RETENTION: &[KnownKey] = &[key(
     "max_run_size",
     "`\"1MB\"` to `\"1TB\"`",
     "`\"1GB\"`",
-    "How much the logs of one run may take on disk. Of more, the middle is left out with a mark. \
-     Phases, plans and results are always kept.",
+    "How much the logs of one run may take on disk: three quarters are for its hosts' logs, of which the \
+     middle is left out with a mark, and one for what its jobs print byte for byte. Phases, plans and \
+     results are always kept.",
 )];
 
 const UI: &[KnownKey] = &[key(

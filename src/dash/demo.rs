@@ -384,7 +384,7 @@ pub(super) fn run_in_build() -> Vec<Event> {
     }
     let line = "firefox> compiling gfx/skia/SkFont.cpp".to_owned();
     let host = "p620".to_owned();
-    events.push(run_event("41", 3, RunWhat::Log { host, phase: Phase::Build, line }));
+    events.push(run_event("41", 3, RunWhat::Log { host, phase: Phase::Build, line, from: None }));
     for (host, builds, doing) in [
         ("p620", Some(Share { have: 17, total: 41 }), "firefox (buildPhase)"),
         ("samsung", None, "glibc-2.42 from https://cache.nixos.org"),
@@ -422,7 +422,7 @@ pub(super) fn run_in_fetch() -> Vec<Event> {
     events.push(run_event("41", 48, result("p620", Outcome::Unchanged, None)));
     let log = |at, host: &str, of, line: &str| {
         let (host, line) = (host.to_owned(), line.to_owned());
-        run_event("41", at, RunWhat::Log { host, phase: of, line })
+        run_event("41", at, RunWhat::Log { host, phase: of, line, from: None })
     };
     for host in ["razer", "samsung"] {
         for (at, of) in [(47, Phase::Build), (20, Phase::Publish), (19, Phase::Verify)] {

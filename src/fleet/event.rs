@@ -11,6 +11,7 @@ use crate::fleet::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Something that was measured or that happened.
 #[expect(clippy::large_enum_variant, reason = "nearly all events are those of a run")]
@@ -92,6 +93,17 @@ pub struct RunEvent {
     /// What.
     #[serde(flatten)]
     pub what: RunWhat,
+}
+
+/// What a log line was made of: a line that a job printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFrom {
+    /// The job's stream, such as `build`.
+    pub stream: Arc<str>,
+    /// At which byte of the stream that line begins.
+    pub offset: u64,
+    /// Which of the log lines that were made of it this is; the first is 1.
+    pub lines: u32,
 }
 
 /// Why log lines of a run are missing.
@@ -194,6 +206,9 @@ pub enum RunWhat {
         phase: Phase,
         /// The line, printable (see [`crate::fleet::printable_line`]).
         line: String,
+        /// What it was made of, where a job of Nix printed it. Only the run's own process knows.
+        #[serde(skip)]
+        from: Option<LogFrom>,
     },
     /// The run waits for somebody to confirm this plan.
     Plan {

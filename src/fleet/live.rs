@@ -47,7 +47,7 @@ impl LiveRun {
                 self.host(host).progress = Some(LiveProgress { at, phase, progress });
                 true
             }
-            RunWhat::Log { host, phase, line } => {
+            RunWhat::Log { host, phase, line, .. } => {
                 let live = self.host(host);
                 live.last = Some(LogLine { at: Some(at), phase: Some(*phase), text: line.clone() });
                 live.lines += 1;
@@ -91,7 +91,7 @@ mod tests {
             let what = RunWhat::Progress { host: host(), phase: Phase::Fetch, progress };
             assert!(live.take(&event(second, what)));
             let line = format!("line {second}");
-            let what = RunWhat::Log { host: host(), phase: Phase::Fetch, line };
+            let what = RunWhat::Log { host: host(), phase: Phase::Fetch, line, from: None };
             assert!(live.take(&event(second, what)));
         }
         let what = RunWhat::Begin {

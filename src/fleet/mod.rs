@@ -49,7 +49,7 @@ pub use changes::{
 };
 pub use closure::{ClosurePath, PathAnswer, StorePath, StorePathError};
 pub use deployed::{Ancestry, DeployFacts, DeployedFrom, FlakeSource, Specialisation, commit_of};
-pub use event::{DropReason, Event, RunEvent, RunWhat};
+pub use event::{DropReason, Event, LogFrom, RunEvent, RunWhat};
 pub use expiry::{Validity, ValidityState};
 pub use facts::{
     Bytes, Coverage, CoverageFacts, Detail, NextCoverage, NextFacts, ServedFacts, Share,

@@ -19,6 +19,7 @@ pub use place::state_home;
 pub use runs::{
     ClaimError, EventReceiver, EventSender, ExportError, ExportedRun, Journal, JournalEntry,
     JournalError, JournalWriter, LogPart, LogReader, RecordError, RunNews, RunRecord, RunRecorder,
-    RunStands, RunWatch, RunWriter, Runs, Word, event_queue, start_of,
+    RunStands, RunStreams, RunWatch, RunWriter, Runs, StreamEnd, StreamFile, Word, event_queue,
+    share_of_logs, start_of,
 };
 pub use trends::{Prometheus, Series, TrendError};

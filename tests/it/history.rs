@@ -194,7 +194,7 @@ async fn a_full_disk_ends_a_run_with_a_true_word_in_the_history() {
     // A build that prints until the disk is full, and goes on.
     for number in 0..20_000 {
         let line = format!("{number} {}", "x".repeat(200));
-        tell(RunWhat::Log { host: host.clone(), phase: Phase::Build, line });
+        tell(RunWhat::Log { host: host.clone(), phase: Phase::Build, line, from: None });
     }
     let result = HostResult {
         outcome: Outcome::Switched,

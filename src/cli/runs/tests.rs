@@ -72,7 +72,7 @@ fn write_run(writer: &mut RunWriter, ends: bool) {
             for line in 0..40 {
                 let line =
                     format!("copying {line} from http://p620.lan:5000 with PASSWORD=[secret]");
-                tell(second, RunWhat::Log { host: host.clone(), phase: of, line });
+                tell(second, RunWhat::Log { host: host.clone(), phase: of, line, from: None });
             }
             if of != Phase::Build || ends {
                 tell(second + 1, phase(of, PhaseState::Finished));

@@ -468,7 +468,7 @@ fn logs_hold_still_and_follow_again() {
     let mut model = model(demo::run_until_plan(), 80, 24);
     for n in 0..200 {
         let (host, line) = ("p620".to_owned(), format!("line {n}"));
-        let what = RunWhat::Log { host, phase: crate::fleet::Phase::Build, line };
+        let what = RunWhat::Log { host, phase: crate::fleet::Phase::Build, line, from: None };
         fold(&mut model, [run_event("41", 5, what)]);
     }
     press(&mut model, "4");

@@ -1,5 +1,6 @@
 //! Compare and build: what realising the system takes, and doing it, on the host that builds.
 
+use super::ear::NixEar;
 use super::fetch::{by_tier, why};
 use super::lost::{AWAY_LIMIT, Restarts, lost, not_started};
 use super::scripts::{BUILD, COMPARE, ROOT};
@@ -7,19 +8,16 @@ use super::step::{PlainLog, Step};
 use super::stores::{self, is_here};
 use super::{changes, evaluate, given};
 use crate::deploy::{Failure, Report};
-use crate::fleet::{Code, Progress, bytes};
+use crate::fleet::{Code, bytes};
 use crate::nix::activity::ActivityLog;
 use crate::nix::dry_run;
-use crate::remote::job::{Job, JobKind, JobState, LineSink};
-use crate::remote::{Output, ReadLine, Script};
+use crate::remote::job::{Job, JobKind, JobState};
+use crate::remote::{Output, Script};
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Less free room than this where it is built and nothing is built, in bytes.
 const FREE_NEEDED: u64 = 64 << 20;
-
-/// Progress is told at most this often.
-const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 
 /// Asks Nix what building would take; a system that runs and is started already takes nothing. A
 /// derivation that is not valid any more where it is to be built is evaluated again.
@@ -181,7 +179,7 @@ async fn realise(step: &Step) -> Result<(JobState, ActivityLog), Failure> {
     job.start(JobKind::Work, BUILD, &args, AWAY_LIMIT, &mut PlainLog(step))
         .await
         .map_err(|failure| step.about_builder(not_started(failure)))?;
-    let mut lines = NixEar::new(step, step.read_before(&job));
+    let mut lines = NixEar::of_job(step, &mut job, "build").await;
     let state = job
         .follow("exit", AWAY_LIMIT, &mut lines)
         .await
@@ -200,87 +198,6 @@ fn other_system(host: &str, builder: &str, said: &str) -> Option<String> {
              build its own system with strategy = \"direct\""
         )
     })
-}
-
-/// Hears a job that prints Nix's internal-json.
-pub(super) struct NixEar<'a> {
-    step: &'a Step,
-    /// How far the job's log was heard, in bytes.
-    heard: u64,
-    /// Up to which byte it stands in the run's folder: what comes before is counted, and not logged
-    /// once more.
-    logged: u64,
-    log: ActivityLog,
-    began: Instant,
-    told: Option<(Instant, Progress)>,
-}
-
-impl<'a> NixEar<'a> {
-    /// Hears a job's log from its beginning on; `logged` bytes of it were logged by an earlier process.
-    pub(super) fn new(step: &'a Step, logged: u64) -> Self {
-        Self { step, heard: 0, logged, log: ActivityLog::new(), began: Instant::now(), told: None }
-    }
-
-    /// Notes up to which byte the log was logged by an earlier process.
-    pub(super) fn was_logged_to(&mut self, offset: u64) {
-        self.logged = offset;
-    }
-
-    /// Tells the last progress and returns what was heard.
-    pub(super) async fn finish(mut self) -> ActivityLog {
-        self.told = None;
-        self.tell_progress().await;
-        self.log
-    }
-
-    /// Tells the progress when it has changed and enough time has passed.
-    async fn tell_progress(&mut self) {
-        if self.told.as_ref().is_some_and(|(at, _)| at.elapsed() < PROGRESS_EVERY) {
-            return;
-        }
-        let progress = self.log.progress();
-        if self.told.as_ref().is_none_or(|(_, told)| *told != progress) {
-            self.step.progress(progress.clone()).await;
-            self.told = Some((Instant::now(), progress));
-        }
-    }
-}
-
-impl LineSink for NixEar<'_> {
-    async fn take(&mut self, line: &ReadLine<'_>) {
-        let is_new = self.heard >= self.logged;
-        let text = if line.is_cut && line.bytes.starts_with(b"@nix ") {
-            // Half of it means nothing.
-            format!("a line of Nix with {} bytes is too long to be read", line.length).into()
-        } else {
-            line.text()
-        };
-        for item in self.log.feed_at(&text, self.began.elapsed()) {
-            if is_new {
-                self.step.log(&item.line()).await;
-            }
-        }
-        self.tell_progress().await;
-    }
-
-    async fn note(&mut self, text: &str) {
-        self.step.log(text).await;
-    }
-
-    async fn begins_anew(&mut self) {
-        (self.log, self.heard, self.logged) = (ActivityLog::new(), 0, 0);
-    }
-
-    fn lines_are_late(&mut self) {
-        self.log.lines_are_late();
-    }
-
-    fn read_to(&mut self, job: &str, offset: u64) {
-        self.heard = offset;
-        if offset >= self.logged {
-            self.step.shared.note_read(job, offset);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,12 +8,13 @@ use super::once::OnceEach;
 use super::push::PushWay;
 use super::resumed::Resumed;
 use super::scripts::{TIDY, WORD};
+use super::step::Step;
 use super::stores::OnlyStores;
 use super::supervised::Supervised;
 use super::telling::Teller;
 use crate::deploy::{Reason, RunEntry, Setup};
 use crate::fleet::{FlakeSource, Fleet, RunId, TakenRoute};
-use crate::record::KeptEvaluations;
+use crate::record::{KeptEvaluations, RunStreams};
 use crate::remote::{Output, RemoteError, Script, ScriptRunner};
 use futures_util::future::join_all;
 use std::collections::{BTreeSet, HashMap};
@@ -88,6 +89,8 @@ pub(super) struct RunContext {
     pub(super) journal: RunJournal,
     /// What an earlier process left, of a run that is gone on with.
     pub(super) resumed: Option<Resumed>,
+    /// Where what jobs of Nix print is kept.
+    pub(super) streams: Option<RunStreams>,
     /// How far the logs of jobs were read, by the job's name.
     read: std::sync::Mutex<HashMap<String, ReadSoFar>>,
     /// Which attempt of a host goes on, where it is not the first: a job is never started twice, so
@@ -141,6 +144,15 @@ impl RunContext {
     pub(super) fn job_name(&self, job: &str, host: &str) -> String {
         let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         job_name(&self.tag, job, host, attempts.get(host).copied().unwrap_or(1))
+    }
+
+    /// Returns what the stream of a job is called besides its host.
+    pub(super) fn stream_name(&self, job: &str, step: &Step) -> String {
+        let attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        match attempts.get(&step.host.name) {
+            Some(attempt) if *attempt > 1 => format!("{job}.attempt-{attempt}"),
+            Some(_) | None => job.to_owned(),
+        }
     }
 
     /// Notes which attempt of a host goes on now.
@@ -212,6 +224,7 @@ impl RunContext {
             supervisors: Mutex::default(),
             journal: RunJournal::none(),
             resumed: None,
+            streams: None,
             read: std::sync::Mutex::default(),
             beside: Beside::default(),
             attempts: std::sync::Mutex::default(),
@@ -226,6 +239,11 @@ impl RunContext {
     /// Uses what earlier runs evaluated, and keeps what this one evaluates.
     pub(super) fn keeping(self, kept: Option<KeptEvaluations>) -> Self {
         Self { kept, ..self }
+    }
+
+    /// Keeps there what jobs of Nix print.
+    pub(super) fn with_streams(self, streams: Option<RunStreams>) -> Self {
+        Self { streams, ..self }
     }
 
     /// Writes what happens into this journal.

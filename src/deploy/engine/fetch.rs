@@ -1,6 +1,6 @@
 //! Fetch: the target pulls its system from its own substituters, as a job; or the builder copies it there.
 
-use super::build::NixEar;
+use super::ear::NixEar;
 use super::lost::{AWAY_LIMIT, Restarts, lost, not_started};
 use super::push;
 use super::routes::turn;
@@ -115,7 +115,7 @@ async fn pull_once(
     job.start(JobKind::Work, FETCH, &args, AWAY_LIMIT, &mut PlainLog(step))
         .await
         .map_err(not_started)?;
-    let mut lines = NixEar::new(step, step.read_before(&job));
+    let mut lines = NixEar::of_job(step, &mut job, &job_name(taken)).await;
     let state = job.follow("exit", AWAY_LIMIT, &mut lines).await.map_err(|error| {
         let Failure { outcome, reason } = lost(&error);
         let text = format!("the connection was lost during the fetch: {}", reason.text);

@@ -15,6 +15,7 @@ mod changes;
 mod check;
 mod context;
 mod decision;
+mod ear;
 mod evaluate;
 mod fetch;
 mod flake;
@@ -70,7 +71,7 @@ use crate::deploy::{
 use crate::fleet::words::deploys::of_source;
 use crate::fleet::{Code, Fleet, Outcome, Phase, RunEvent, RunId, RunOrder, RunWhat, StorePath};
 use crate::nix::flake_url::FlakeUrl;
-use crate::record::KeptEvaluations;
+use crate::record::{KeptEvaluations, RunStreams};
 use crate::remote::{ScriptRunner, git_revision};
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -133,6 +134,8 @@ pub struct Deploy {
     pub begin: RunBegin,
     /// Where everything is written from which it can be gone on with.
     pub journal: RunJournal,
+    /// Where what jobs of Nix print is kept; none where nobody goes on with the run.
+    pub streams: Option<RunStreams>,
     /// What earlier runs evaluated; none where every system is evaluated anew and nothing is kept.
     pub kept: Option<KeptEvaluations>,
     /// Knows what was confirmed for a host in later runs, for one that was away.
@@ -163,7 +166,7 @@ impl Deploy {
     ///
     /// Events go to `listener`. `control` may end early.
     pub async fn run(self, mut control: mpsc::Receiver<Control>, listener: Listener) -> Ended {
-        let Self { fleet, runner, run, tag, begin, journal, kept, newest } = self;
+        let Self { fleet, runner, run, tag, begin, journal, kept, newest, streams } = self;
         let teller = Teller::new(run.clone(), listener);
         let (mut machine, mut commands, resumed, begun) = match begin {
             RunBegin::Fresh { setup, hosts_file } => {
@@ -181,7 +184,7 @@ impl Deploy {
         };
         let shared = RunContext::new(fleet, runner, run, tag, &begun.setup, teller.clone());
         let shared = shared.with_journal(journal.clone()).with_source(begun.source).keeping(kept);
-        let shared = shared.knowing(newest);
+        let shared = shared.knowing(newest).with_streams(streams);
         let (done, mut ended) = mpsc::channel(64);
         let shared = Arc::new(shared.with_resumed(resumed));
         let mut workers = Workers::new(Arc::clone(&shared), done);
@@ -372,7 +375,7 @@ async fn carry_out(step: Step, token: CancellationToken, done: mpsc::Sender<Inpu
     };
     if let Err(failure) = &result {
         let line = failure.reason.to_string();
-        step.shared.teller.tell(RunWhat::Log { host: host.clone(), phase, line });
+        step.shared.teller.tell(RunWhat::Log { host: host.clone(), phase, line, from: None });
     }
     // The engine's loop outlives every step.
     drop(done.send(Input::Done { host, phase, result }).await);

@@ -6,7 +6,7 @@
 //! from the target, over the connection that was verified from here. No byte of the system comes through this
 //! machine.
 
-use super::build::NixEar;
+use super::ear::NixEar;
 use super::fetch::why;
 use super::lost::{lost, not_started};
 use super::scripts::{PUSH, PUSH_TARGET, PUSH_WAY, ROOT_DRV};
@@ -298,7 +298,7 @@ pub(super) async fn push(step: &Step, builder: &str) -> Result<BTreeMap<String, 
     let way = prepare(step, builder).await?;
     step.log(&format!("no cache takes part: {builder} copies it straight to {}", way.store)).await;
     root_on_target(step).await?;
-    let mut lines = NixEar::new(step, 0);
+    let mut lines = NixEar::new(step);
     let exit = match &way.lent {
         None => copy_as_job(step, builder, &way, &mut lines).await?,
         Some(known) => {
@@ -356,7 +356,7 @@ async fn copy_as_job(
         .await
         .map_err(not_started)?;
     // Only a job's log outlives the process that follows it.
-    lines.was_logged_to(step.read_before(&job));
+    lines.hear_before(&mut job, "push").await;
     let state = job.follow("exit", PATIENCE, lines).await;
     state.map(|state| state.exit).map_err(|error| step.about_builder(lost(&error)))
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::deploy::{Failure, HostSetup, JobNote, Reason, Report, RunEntry, RunFacts};
 use crate::fleet::{
-    Code, Goal, Host, Phase, Progress, RunWhat, StorePath, Strategy, Tier, printable_line,
+    Code, Goal, Host, LogFrom, Phase, Progress, RunWhat, StorePath, Strategy, Tier, printable_line,
 };
 use crate::remote::job::{Job, LineSink, Patience};
 use crate::remote::{Output, ReadLine, Script, ScriptRunner, Trouble};
@@ -203,9 +203,14 @@ impl Step {
 
     /// Logs a line of this phase; what came from a host is made printable.
     pub(super) async fn log(&self, line: &str) {
+        self.log_from(line, None).await;
+    }
+
+    /// Logs a line of this phase that was made of something that a job printed.
+    pub(super) async fn log_from(&self, line: &str, from: Option<LogFrom>) {
         let line = printable_line(line);
         let host = self.host.name.clone();
-        self.shared.teller.tell(RunWhat::Log { host, phase: self.phase, line });
+        self.shared.teller.tell(RunWhat::Log { host, phase: self.phase, line, from });
         // A phase that logs without end lets the others have their turn.
         consume_budget().await;
     }

@@ -6,5 +6,6 @@ mod asking;
 mod connections;
 mod endings;
 mod resumed;
+mod streams;
 mod target;
 mod ways;

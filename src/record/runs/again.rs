@@ -97,7 +97,12 @@ mod tests {
     }
 
     fn log(line: &str) -> RunWhat {
-        RunWhat::Log { host: "a".to_owned(), phase: Phase::Build, line: line.to_owned() }
+        RunWhat::Log {
+            host: "a".to_owned(),
+            phase: Phase::Build,
+            line: line.to_owned(),
+            from: None,
+        }
     }
 
     #[test]

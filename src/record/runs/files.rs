@@ -2,6 +2,7 @@
 //! when the disk is full.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -12,6 +13,9 @@ pub(super) trait Files: Send {
     /// Appends to a file, which is made with its folder where it is missing. What fails leaves the
     /// file as it was. Returns at which byte of the file these begin.
     fn append(&mut self, path: &Path, bytes: &[u8]) -> io::Result<u64>;
+
+    /// Returns at which byte of a file the next bytes would begin that are appended.
+    fn length(&mut self, path: &Path) -> io::Result<u64>;
 
     /// Puts a file in the place of one that may be there: whoever reads it finds the old one or the new
     /// one.
@@ -36,12 +40,19 @@ pub(super) struct DiskFiles {
     open: HashMap<PathBuf, Open>,
 }
 
+impl DiskFiles {
+    /// Returns a file that is open, or opens it.
+    fn find(&mut self, path: &Path) -> io::Result<&mut Open> {
+        match self.open.entry(path.to_path_buf()) {
+            Entry::Occupied(found) => Ok(found.into_mut()),
+            Entry::Vacant(place) => Ok(place.insert(open(path)?)),
+        }
+    }
+}
+
 impl Files for DiskFiles {
     fn append(&mut self, path: &Path, bytes: &[u8]) -> io::Result<u64> {
-        if !self.open.contains_key(path) {
-            self.open.insert(path.to_path_buf(), open(path)?);
-        }
-        let Some(found) = self.open.get_mut(path) else { return Ok(0) };
+        let found = self.find(path)?;
         let start = if found.torn { &b"\n"[..] } else { b"" };
         match found.file.write_all(start).and_then(|()| found.file.write_all(bytes)) {
             Ok(()) => {
@@ -55,6 +66,10 @@ impl Files for DiskFiles {
                 Err(error)
             }
         }
+    }
+
+    fn length(&mut self, path: &Path) -> io::Result<u64> {
+        self.find(path).map(|found| found.length + u64::from(found.torn))
     }
 
     fn replace(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -8,8 +8,10 @@ mod files;
 mod index;
 mod journal;
 mod log;
+mod places;
 mod queue;
 mod recorder;
+mod stream;
 mod watch;
 mod writer;
 
@@ -20,6 +22,7 @@ pub use journal::{Journal, JournalEntry, JournalError, JournalWriter};
 pub use log::{LogPart, LogReader};
 pub use queue::{EventReceiver, EventSender, event_queue};
 pub use recorder::{RunRecord, RunRecorder};
+pub use stream::{RunStreams, StreamEnd, StreamFile, share_of_logs};
 pub use watch::{RunNews, RunWatch};
 pub use writer::RunWriter;
 
@@ -261,6 +264,7 @@ mod tests {
             host: "samsung".to_owned(),
             phase: Phase::Build,
             line: "hello".to_owned(),
+            from: None,
         };
         writer.write(&RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what });
         let what = RunWhat::Begin {

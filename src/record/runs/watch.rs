@@ -194,7 +194,8 @@ mod tests {
         let (host, phase) = ("a".to_owned(), Phase::Build);
         for number in 0..1000 {
             let (host, line) = (host.clone(), number.to_string());
-            writer.write(&event(&run, RunWhat::Log { host: host.clone(), phase, line }));
+            writer
+                .write(&event(&run, RunWhat::Log { host: host.clone(), phase, line, from: None }));
             let progress = Progress { done: number, ..Progress::default() };
             writer.write(&event(&run, RunWhat::Progress { host, phase, progress }));
         }
@@ -217,7 +218,7 @@ mod tests {
         let runs = Runs::open(dir.path()).unwrap();
         let run = runs.begin(None).unwrap().run().clone();
         let (host, line) = ("a".to_owned(), "hello".to_owned());
-        let line = event(&run, RunWhat::Log { host, phase: Phase::Build, line });
+        let line = event(&run, RunWhat::Log { host, phase: Phase::Build, line, from: None });
         let json = format!("{}\n", serde_json::to_string(&line).unwrap());
         fs::write(runs.folder(&run).join(EVENTS), json).unwrap();
         let news = RunWatch::new(runs, None).look();

@@ -5,13 +5,15 @@
 //! into `events.jsonl`, and is kept in memory and tried again as long as the disk refuses it. Log
 //! lines go into `HOST.log`, with an index beside it, for the first half of what a run may take. After
 //! that they go into folders `tail-1`, `tail-2` …, each an eighth, of which the newest four stay.
+//! Before lines of a job's stream, `HOST.places` says up to where the log has it with them (see `places`).
 //! Where lines are missing there is a mark with their count ([`RunWhat::Dropped`]). Of progress only the
 //! newest is kept, in `live.json`, which is replaced a few times a second.
 
-use crate::fleet::{DropReason, LiveRun, LogLine, RunEvent, RunId, RunWhat};
+use crate::fleet::{DropReason, LiveRun, LogFrom, LogLine, RunEvent, RunId, RunWhat};
 use crate::record::RecordError;
 use crate::record::runs::files::Files;
 use crate::record::runs::index::{IndexBuilder, LogIndex, index_of};
+use crate::record::runs::places::{AddedLines, LogPlaces, places_of};
 use crate::record::runs::{EVENTS, LIVE, doing, tail_folder, tails};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -38,6 +40,8 @@ struct Waiting {
     bytes: Vec<u8>,
     /// Of a log line its host and when it was: it may be left out.
     line: Option<(String, Timestamp)>,
+    /// What a log line was made of.
+    from: Option<LogFrom>,
 }
 
 /// One part of the end of the logs.
@@ -118,6 +122,10 @@ impl RunWriter {
     #[must_use]
     pub(super) fn after_earlier(mut self) -> Self {
         let numbers = tails(&self.dir);
+        let ends = numbers.iter().map(|number| tail_folder(&self.dir, *number));
+        for folder in std::iter::once(self.dir.clone()).chain(ends) {
+            logs_in(&folder).for_each(|(log, _)| cut_torn(&log));
+        }
         self.head = logs_in(&self.dir).map(|(_, size)| size).sum();
         for number in numbers {
             let mut tail = Tail { number, ..Tail::default() };
@@ -151,7 +159,7 @@ impl RunWriter {
         self.newest = event.at;
         self.live_changed |= self.live.take(event);
         match &event.what {
-            RunWhat::Log { host, phase, line } => {
+            RunWhat::Log { host, phase, line, from } => {
                 let (at, phase) = (Some(event.at), Some(*phase));
                 let text = LogLine { at, phase, text: line.clone() }.written().into_bytes();
                 let folder = self.log_folder(text.len() as u64);
@@ -159,7 +167,8 @@ impl RunWriter {
                     tail.lines.add(host, event.at);
                 }
                 let line = Some((host.clone(), event.at));
-                self.wait(log_in(&folder, host), text, line);
+                let (file, from) = (log_in(&folder, host), from.clone());
+                self.waiting.push(Waiting { file, bytes: text, line, from });
             }
             // The newest is in `live`.
             RunWhat::Progress { .. } => {}
@@ -181,8 +190,8 @@ impl RunWriter {
     }
 
     /// Lets something wait for the disk.
-    fn wait(&mut self, file: PathBuf, bytes: Vec<u8>, line: Option<(String, Timestamp)>) {
-        self.waiting.push(Waiting { file, bytes, line });
+    fn wait(&mut self, file: PathBuf, bytes: Vec<u8>) {
+        self.waiting.push(Waiting { file, bytes, line: None, from: None });
     }
 
     /// Lets an event wait for the disk.
@@ -190,7 +199,7 @@ impl RunWriter {
         // Events are plain data: there is none that could not be written as JSON.
         let Ok(mut json) = serde_json::to_vec(event) else { return };
         json.push(b'\n');
-        self.wait(self.dir.join(EVENTS), json, None);
+        self.wait(self.dir.join(EVENTS), json);
     }
 
     /// Returns the folder in which so many bytes of logs have room; the oldest part of the end makes
@@ -256,7 +265,7 @@ impl RunWriter {
         };
         for (host, count) in hosts {
             let mark = LogLine { at: Some(at), phase: None, text: why.sentence(*count, 0) };
-            self.wait(log_in(&folder, host), mark.written().into_bytes(), None);
+            self.wait(log_in(&folder, host), mark.written().into_bytes());
         }
     }
 
@@ -327,6 +336,12 @@ impl RunWriter {
         let of_file = self.waiting.iter().filter(|waiting| waiting.file == file);
         let bytes: Vec<u8> = of_file.flat_map(|waiting| waiting.bytes.iter().copied()).collect();
         if !bytes.is_empty() {
+            let mut made = self.waiting.iter().rev().filter(|waiting| waiting.file == file);
+            if let Some(from) = made.find_map(|waiting| waiting.from.as_ref()) {
+                let begin = self.files.length(file)?;
+                let place = AddedLines::line(begin, bytes.len(), from);
+                self.files.append(&places_of(file), &place)?;
+            }
             let offset = self.files.append(file, &bytes)?;
             if file.extension().is_some_and(|extension| extension == LOG) {
                 let entries = self.index(file, offset).take(offset, &bytes);
@@ -415,6 +430,13 @@ fn logs_in(folder: &Path) -> impl Iterator<Item = (PathBuf, u64)> {
         let size = fs::metadata(&path).ok()?.len();
         Some((path, size))
     })
+}
+
+/// Cuts what a process that was killed wrote only in part off a log: it is written once more.
+fn cut_torn(log: &Path) {
+    let Some(length) = LogPlaces::read(log).torn_at() else { return };
+    // Where that fails, some lines stand twice.
+    drop(File::options().write(true).open(log).and_then(|file| file.set_len(length)));
 }
 
 /// Returns bytes that a file system which compresses cannot store in less room.

@@ -58,6 +58,7 @@ async fn decided(order: RunOrder) -> Vec<RunEvent> {
         heard.lock().unwrap().push(event);
     };
     let deploy = Deploy {
+        streams: None,
         fleet: Arc::new(fleet),
         runner,
         run: RunId("7".to_owned()),

@@ -14,7 +14,7 @@ fn target() -> Target {
 }
 
 /// Deploys to the end and returns the journal and what was told.
-async fn journal_of(goal: Goal) -> (Vec<JournalEntry<RunEntry>>, Vec<RunEvent>) {
+pub(super) async fn journal_of(goal: Goal) -> (Vec<JournalEntry<RunEntry>>, Vec<RunEvent>) {
     let dir = tempfile::tempdir().unwrap();
     let runs = Runs::open(dir.path()).unwrap();
     let run = runs.begin(None).unwrap().run().clone();
@@ -43,7 +43,7 @@ async fn go_on(entries: &[JournalEntry<RunEntry>], target: Target) -> Story {
 }
 
 /// Returns a journal up to the entry behind which a phase runs.
-fn until(entries: &[JournalEntry<RunEntry>], phase: Phase) -> &[JournalEntry<RunEntry>] {
+pub(super) fn until(entries: &[JournalEntry<RunEntry>], phase: Phase) -> &[JournalEntry<RunEntry>] {
     let runs = |cut: &usize| {
         let replayed = Replayed::new(&entries[..*cut]).unwrap();
         replayed.open.get("samsung").is_some_and(|open| open.phase == phase)

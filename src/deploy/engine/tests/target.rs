@@ -5,6 +5,7 @@ use crate::deploy::{Control, Deploy, Request, RunBegin, RunJournal, Setup, setup
 use crate::fleet::{
     Code, Fleet, Goal, HostResult, Outcome, Phase, RunEvent, RunId, RunWhat, Subject,
 };
+use crate::record::RunStreams;
 use crate::remote::job;
 use crate::remote::{FakeRunner, Output, RemoteError, Script, Trouble};
 use std::collections::{BTreeMap, VecDeque};
@@ -87,6 +88,8 @@ pub(super) struct Target {
     pub(super) troubles: BTreeMap<&'static str, VecDeque<Option<Trouble>>>,
     /// A trouble that never ends, by script.
     pub(super) always: BTreeMap<&'static str, Trouble>,
+    /// Where what its jobs print is kept.
+    pub(super) streams: Option<RunStreams>,
     /// Scripts whose answer is lost after they have run, once each.
     pub(super) answers_lost: Vec<&'static str>,
 }
@@ -111,6 +114,7 @@ impl Default for Target {
             preflight: "",
             troubles: BTreeMap::new(),
             always: BTreeMap::new(),
+            streams: None,
             answers_lost: Vec::new(),
         }
     }
@@ -312,6 +316,7 @@ pub(super) async fn carry_out(
     journal: RunJournal,
     say: Option<Say>,
 ) -> Story {
+    let streams = target.streams.clone();
     let target = Arc::new(Mutex::new(target));
     let (control, said) = mpsc::channel(4);
     let told = Mutex::new(say);
@@ -334,6 +339,7 @@ pub(super) async fn carry_out(
         begin,
         journal,
         kept: None,
+        streams,
     };
     let began = tokio::time::Instant::now();
     let ended = deploy.run(said, Arc::new(move |event| heard.lock().unwrap().push(event))).await;

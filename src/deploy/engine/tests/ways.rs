@@ -143,6 +143,7 @@ async fn deploy_hosts(
         begin: RunBegin::Fresh { setup, hosts_file: None },
         journal: RunJournal::none(),
         kept,
+        streams: None,
         newest: Arc::new(|_| None),
     };
     deploy.run(said, Arc::new(move |event| heard.lock().unwrap().push(event))).await;

@@ -32,7 +32,11 @@ fn a_run(runs: &Runs, lines: i64) -> RunId {
     );
     for second in 0..lines {
         let line = format!("line {second} of PASSWORD=hunter2");
-        tell(&mut writer, second, RunWhat::Log { host: host(), phase: Phase::Build, line });
+        tell(
+            &mut writer,
+            second,
+            RunWhat::Log { host: host(), phase: Phase::Build, line, from: None },
+        );
     }
     let doing = Some("https://me:hunter2@cache.example/nar".to_owned());
     let progress = Progress { doing, ..Progress::default() };

@@ -64,6 +64,10 @@ impl Files for SmallDisk {
         Ok(offset)
     }
 
+    fn length(&mut self, path: &Path) -> io::Result<u64> {
+        Ok(self.0.lock().unwrap().1.get(path).map_or(0, |bytes| bytes.len() as u64))
+    }
+
     fn replace(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         if self.used() + bytes.len() > self.0.lock().unwrap().0 {
             return Err(io::ErrorKind::StorageFull.into());
@@ -89,7 +93,7 @@ fn event(second: i64, what: RunWhat) -> RunEvent {
 
 fn line(second: i64) -> RunEvent {
     let (host, line) = ("samsung".to_owned(), format!("line {second}"));
-    event(second, RunWhat::Log { host, phase: Phase::Build, line })
+    event(second, RunWhat::Log { host, phase: Phase::Build, line, from: None })
 }
 
 fn phase(second: i64, phase: Phase) -> RunEvent {

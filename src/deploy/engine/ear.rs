@@ -1,0 +1,190 @@
+//! Hears a job that prints Nix's internal-json: what it says is logged, counted and told, and kept byte
+//! for byte in the run's folder.
+//!
+//! A process that goes on with the run folds what is kept there once more, and reads the job's log on
+//! behind it. Each line of a host's log knows which line of the stream it was made of, so none is logged
+//! twice and none is left out.
+
+use super::step::Step;
+use crate::fleet::{LogFrom, Progress};
+use crate::nix::activity::ActivityLog;
+use crate::record::{StreamEnd, StreamFile};
+use crate::remote::ReadLine;
+use crate::remote::job::{Job, LineSink};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Progress is told at most this often.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// How long the disk may take to keep a piece of a stream.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How many bytes of a stream are read at once.
+const CHUNK: usize = 256 * 1024;
+
+/// Hears a job that prints Nix's internal-json.
+pub(super) struct NixEar<'a> {
+    step: &'a Step,
+    /// What the job is called in the run's folder, such as `build`; none for what is no job.
+    job: Option<String>,
+    /// Where what it prints is kept, as long as that works.
+    file: Option<StreamFile>,
+    /// What that is called.
+    stream: Arc<str>,
+    /// Up to where an earlier process logged it: what comes before is counted, and not logged once more.
+    logged: Option<LogFrom>,
+    log: ActivityLog,
+    began: Instant,
+    told: Option<(Instant, Progress)>,
+}
+
+impl<'a> NixEar<'a> {
+    /// Hears something that nobody heard before.
+    pub(super) fn new(step: &'a Step) -> Self {
+        Self {
+            step,
+            job: None,
+            file: None,
+            stream: "".into(),
+            logged: None,
+            log: ActivityLog::new(),
+            began: Instant::now(),
+            told: None,
+        }
+    }
+
+    /// Hears a job that was started, from its beginning on: first what earlier processes kept of it.
+    /// `name` tells it from the other jobs for the host.
+    pub(super) async fn of_job(step: &'a Step, job: &mut Job, name: &str) -> NixEar<'a> {
+        let mut ear = NixEar::new(step);
+        ear.hear_before(job, name).await;
+        ear
+    }
+
+    /// Hears what earlier processes kept of a job, and keeps from now on what it prints.
+    pub(super) async fn hear_before(&mut self, job: &mut Job, name: &str) {
+        let Some(streams) = self.step.shared.streams.clone() else { return };
+        let (host, name) = (&self.step.host.name, self.step.shared.stream_name(name, self.step));
+        let opened = if job.was_there() {
+            streams.open(host, &name)
+        } else {
+            streams.begin_anew(host, &name)
+        };
+        self.job = Some(name);
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) => return self.say_not_kept(0, &error.to_string()).await,
+        };
+        self.stream = file.name().into();
+        // Runs of a nixdash that kept no streams noted it in the journal.
+        let noted = self.step.read_before(job);
+        let noted = LogFrom { stream: Arc::clone(&self.stream), offset: noted, lines: 0 };
+        self.logged = streams.logged(host, &self.stream).or(Some(noted));
+        let mut offset = 0;
+        while offset < file.length() {
+            match file.read(offset, CHUNK) {
+                Ok(piece) if piece.is_empty() => break,
+                Ok(piece) => {
+                    offset += piece.len() as u64;
+                    job.heard_before(&piece, self).await;
+                }
+                Err(error) => return self.say_not_kept(offset, &error.to_string()).await,
+            }
+        }
+        // What follows must stand behind what it has.
+        self.file = (offset == file.length()).then_some(file);
+    }
+
+    /// Tells the last progress and returns what was heard.
+    pub(super) async fn finish(mut self) -> ActivityLog {
+        self.told = None;
+        self.tell_progress().await;
+        self.log
+    }
+
+    /// Tells the progress when it has changed and enough time has passed.
+    async fn tell_progress(&mut self) {
+        if self.told.as_ref().is_some_and(|(at, _)| at.elapsed() < PROGRESS_EVERY) {
+            return;
+        }
+        let progress = self.log.progress();
+        if self.told.as_ref().is_none_or(|(_, told)| *told != progress) {
+            self.step.progress(progress.clone()).await;
+            self.told = Some((Instant::now(), progress));
+        }
+    }
+
+    /// Says that what the job prints is kept up to a byte only, and why.
+    async fn say_not_kept(&self, offset: u64, why: &str) {
+        let text = format!(
+            "what this job prints is kept up to byte {offset} only: {why}. The log of the host goes on; where \
+             nixdash is ended before the job, the rest is read from the job's host once more"
+        );
+        self.step.log(&text).await;
+    }
+
+    /// Returns whether an earlier process logged this.
+    fn is_logged(&self, offset: u64, lines: u32) -> bool {
+        let logged = self.logged.as_ref();
+        logged.is_some_and(|logged| (offset, lines) <= (logged.offset, logged.lines))
+    }
+}
+
+impl LineSink for NixEar<'_> {
+    async fn take(&mut self, line: &ReadLine<'_>) {
+        let text = if line.is_cut && line.bytes.starts_with(b"@nix ") {
+            // Half of it means nothing.
+            format!("a line of Nix with {} bytes is too long to be read", line.length).into()
+        } else {
+            line.text()
+        };
+        let mut lines = 0;
+        for item in self.log.feed_at(&text, self.began.elapsed()) {
+            lines += 1;
+            if !self.is_logged(line.offset, lines) {
+                let stream = Arc::clone(&self.stream);
+                let from = LogFrom { stream, offset: line.offset, lines };
+                self.step.log_from(&item.line(), self.job.is_some().then_some(from)).await;
+            }
+        }
+        self.tell_progress().await;
+    }
+
+    async fn note(&mut self, text: &str) {
+        self.step.log(text).await;
+    }
+
+    async fn came(&mut self, piece: &[u8]) {
+        let Some(mut file) = self.file.take() else { return };
+        let (piece, length) = (piece.to_vec(), file.length());
+        let kept = tokio::task::spawn_blocking(move || {
+            let kept = file.append(&piece);
+            (file, kept)
+        });
+        match tokio::time::timeout(PATIENCE, kept).await {
+            Ok(Ok((file, Ok(())))) => self.file = Some(file),
+            Ok(Ok((file, Err(end)))) => {
+                let why = match end {
+                    StreamEnd::RunSize => end.to_string(),
+                    StreamEnd::Disk(error) => format!("the disk refused it ({error})"),
+                };
+                self.say_not_kept(file.length(), &why).await;
+            }
+            Ok(Err(_)) | Err(_) => self.say_not_kept(length, "the disk hangs").await,
+        }
+    }
+
+    async fn begins_anew(&mut self) {
+        (self.log, self.logged, self.file) = (ActivityLog::new(), None, None);
+        let (Some(streams), Some(job)) = (&self.step.shared.streams, &self.job) else { return };
+        match streams.begin_anew(&self.step.host.name, job) {
+            Ok(file) => (self.stream, self.file) = (file.name().into(), Some(file)),
+            Err(error) => self.say_not_kept(0, &error.to_string()).await,
+        }
+    }
+
+    fn lines_are_late(&mut self) {
+        self.log.lines_are_late();
+    }
+}

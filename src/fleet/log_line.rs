@@ -34,26 +34,59 @@ impl LogLine {
     /// Reads a line of the log's file. The file may come from anywhere: what is returned is printable,
     /// and a line of another shape is all text.
     pub fn read(line: &[u8]) -> Self {
-        let line = String::from_utf8_lossy(line);
-        let line = line.trim_end_matches(['\n', '\r']);
-        let dated = line.split_once(' ').and_then(|(at, rest)| Some((at.parse().ok()?, rest)));
-        let Some((at, rest)) = dated else {
-            return Self { at: None, phase: None, text: printable_line(line) };
-        };
-        let (phase, text) = read_phase(rest);
-        Self { at: Some(at), phase, text: printable_line(text) }
+        let raw = RawLogLine::read(line);
+        let text = printable_line(&String::from_utf8_lossy(raw.text));
+        Self { at: raw.at, phase: raw.phase, text }
+    }
+}
+
+/// A line of a log's file, of which the text is not yet fit to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawLogLine<'a> {
+    /// When it came; none where the file does not say.
+    pub at: Option<Timestamp>,
+    /// The phase it belongs to; none of a line that tells of the log itself.
+    pub phase: Option<Phase>,
+    /// The line, untrusted.
+    pub text: &'a [u8],
+    /// At which byte of the line in the file that begins.
+    pub begin: usize,
+}
+
+impl<'a> RawLogLine<'a> {
+    /// Takes a line of the log's file apart; one of another shape is all text.
+    pub fn read(line: &'a [u8]) -> Self {
+        let ends = line.iter().rev().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+        let line = &line[..line.len() - ends];
+        let (word, rest) = split(line, b' ');
+        let at = std::str::from_utf8(word).ok().and_then(|word| word.parse().ok());
+        match (at, rest) {
+            (Some(at), Some(rest)) => {
+                let (phase, text) = read_phase(rest);
+                Self { at: Some(at), phase, text, begin: line.len() - text.len() }
+            }
+            _ => Self { at: None, phase: None, text: line, begin: 0 },
+        }
+    }
+}
+
+/// Returns what stands before a byte, and what behind it; none where it is nowhere.
+fn split(text: &[u8], byte: u8) -> (&[u8], Option<&[u8]>) {
+    match text.iter().position(|found| *found == byte) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
     }
 }
 
 /// Returns the phase that a line begins with after its time, and the text behind it.
-fn read_phase(rest: &str) -> (Option<Phase>, &str) {
-    let word = rest.split(' ').next().unwrap_or_default();
-    let phase = Phase::ALL.into_iter().find(|phase| phase.word() == word);
+fn read_phase(rest: &[u8]) -> (Option<Phase>, &[u8]) {
+    let (word, _) = split(rest, b' ');
+    let phase = Phase::ALL.into_iter().find(|phase| phase.word().as_bytes() == word);
     let columns = word.len().max(PHASE);
     let (before, text) = (rest.get(word.len()..columns), rest.get(columns..));
-    let padded = before.is_some_and(|pad| pad.bytes().all(|byte| byte == b' '));
-    match text.and_then(|text| text.strip_prefix(' ')) {
-        Some(text) if padded && (phase.is_some() || word.is_empty()) => (phase, text),
+    let is_padded = before.is_some_and(|pad| pad.iter().all(|byte| *byte == b' '));
+    match text.and_then(|text| text.strip_prefix(b" ")) {
+        Some(text) if is_padded && (phase.is_some() || word.is_empty()) => (phase, text),
         Some(_) | None => (None, rest),
     }
 }

@@ -68,7 +68,7 @@ pub use host_facts::{
 pub use host_key::{HostKey, HostKeyState, KnownKeyOf};
 pub use kept::KeptHost;
 pub use live::{LiveHost, LiveProgress, LiveRun};
-pub use log_line::LogLine;
+pub use log_line::{LogLine, RawLogLine};
 pub use redact::redact;
 pub use redact_json::{printable_json, redact_json};
 pub use rollout::{
@@ -84,7 +84,7 @@ pub use secret::Secret;
 pub use select::{SelectError, select, select_or_all};
 pub use settings::{Evaluate, Fleet, Retention, Targets};
 pub use speed::{RankedSpeed, SpeedSeen, TimedBytes, TimedFetch, slow_first, speed_seen};
-pub use text::printable_line;
+pub use text::{printable_line, printable_text};
 pub use tier::{Access, KindName, Login, PublicKey, Seaweed, SecretSource, Tier, TierKind};
 pub use tier_history::{TierEvidence, TierHistory};
 pub use trust::Trust;

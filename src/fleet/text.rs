@@ -5,6 +5,7 @@
 //! through to a screen, a log or a JSON document.
 
 use crate::fleet::redact;
+use std::borrow::Cow;
 
 /// Longest line that is kept, in characters; what is longer is cut and ends in `…`.
 const LINE_LIMIT: usize = 8 * 1024;
@@ -22,6 +23,17 @@ fn is_deceptive(c: char) -> bool {
 /// Returns the text as one printable line: escape sequences and control characters removed,
 /// tabs and line ends as spaces, secrets hidden (see [`redact()`]), cut at 8 192 characters.
 pub fn printable_line(text: &str) -> String {
+    printable_text(text).into_owned()
+}
+
+/// Returns what [`printable_line`] does; text that needs no change, as nearly all does, is given back
+/// as it is.
+pub fn printable_text(text: &str) -> Cow<'_, str> {
+    let is_plain = text.len() <= LINE_LIMIT && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_plain { redact(text) } else { Cow::Owned(made_printable(text)) }
+}
+
+fn made_printable(text: &str) -> String {
     let last = text.trim_end_matches(['\r', '\n']).rsplit('\r').next().unwrap_or_default();
     let mut out = String::with_capacity(last.len().min(READ_LIMIT));
     let mut count = 0;
@@ -147,6 +159,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn plain_text_is_what_any_other_text_is(text in "[ -~]{0,60}") {
+            prop_assert_eq!(printable_text(&text), made_printable(&text));
+        }
+
         #[test]
         fn nothing_unprintable_ever_passes(text in any::<String>()) {
             prop_assert!(!printable_line(&text).chars().any(|c| c.is_control() || is_deceptive(c)));

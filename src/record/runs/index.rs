@@ -96,7 +96,7 @@ impl LogIndex {
 
     /// Reads the index of the first `size` bytes of a log.
     pub(super) fn read_to(log: &File, index: &Path, size: u64) -> io::Result<Self> {
-        let entries = entries(index, size);
+        let entries = entries_in(index, size);
         let (mut lines, mut at) = entries.last().map_or((0, 0), |entry| (entry.line, entry.offset));
         let mut found = Self { entries, lines, length: at };
         let mut chunk = vec![0; CHUNK];
@@ -128,7 +128,7 @@ impl LogIndex {
 }
 
 /// Returns the entries of an index that fit a log of that size: their lines and offsets grow.
-fn entries(index: &Path, size: u64) -> Vec<IndexEntry> {
+pub(super) fn entries_in(index: &Path, size: u64) -> Vec<IndexEntry> {
     // Without an index the log is read from its beginning.
     let text = fs::read(index).unwrap_or_default();
     let mut entries: Vec<IndexEntry> = Vec::new();

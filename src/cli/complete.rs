@@ -3,8 +3,9 @@
 //! The shell asks nixdash itself (`nixdash completions SHELL` prints how), so a host that was added a
 //! moment ago is offered too. Only hosts.toml is read; nothing that it names is run or asked.
 
-use crate::cli::load;
-use crate::fleet::{Fleet, can_be_verified};
+use crate::cli::{chosen_run, load};
+use crate::fleet::{Fleet, RunWhat, can_be_verified};
+use crate::record::{Runs, state_home};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -29,6 +30,56 @@ pub(super) fn protected() -> ArgValueCandidates {
         let fleet = fleet();
         let hosts = fleet.iter().flat_map(|fleet| &fleet.hosts).filter(|host| host.protected);
         hosts.map(|host| CompletionCandidate::new(&host.name)).collect()
+    })
+}
+
+/// Offers the newest runs, each with what it was for, and `last`.
+pub(super) fn runs() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| match Runs::open(&state_home()) {
+        Ok(runs) => run_candidates(&runs),
+        Err(_) => Vec::new(),
+    })
+}
+
+/// Offers the hosts of the run that the line names.
+pub(super) fn hosts_of_run() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let named = named_run(std::env::args_os());
+        let runs = Runs::open(&state_home()).ok();
+        let hosts = runs.zip(named).and_then(|(runs, named)| chosen_run::host_names(&runs, &named));
+        hosts.unwrap_or_default().into_iter().map(CompletionCandidate::new).collect()
+    })
+}
+
+/// How many runs are offered.
+const OFFERED_RUNS: usize = 20;
+
+/// Returns the newest runs, the newest first.
+fn run_candidates(runs: &Runs) -> Vec<CompletionCandidate> {
+    let newest = runs.list().unwrap_or_default().into_iter().rev().take(OFFERED_RUNS);
+    let mut found: Vec<CompletionCandidate> = newest
+        .map(|run| {
+            let title = runs.outline(&run).into_iter().find_map(|event| {
+                let RunWhat::Begin { hosts, title, .. } = event.what else { return None };
+                Some(format!("{title} of {}", hosts.join(", ")))
+            });
+            CompletionCandidate::new(&run.0).help(title.map(Into::into))
+        })
+        .collect();
+    if !found.is_empty() {
+        found.push(CompletionCandidate::new("last").help(Some("the newest run".into())));
+    }
+    found
+}
+
+/// Returns the run behind `logs` in a line that is being typed.
+fn named_run(words: impl Iterator<Item = OsString>) -> Option<String> {
+    let words = words.skip_while(|word| word != "--").skip_while(|word| word != "logs").skip(1);
+    let mut words = words.filter_map(|word| word.into_string().ok());
+    words.find(|word| {
+        let number = word.trim_start_matches('#');
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        is_number || word == "last"
     })
 }
 

@@ -176,6 +176,9 @@ pub enum CliError {
         /// Why.
         source: std::io::Error,
     },
+    /// A log that was asked for is not there.
+    #[error("{0}")]
+    Logs(#[from] crate::cli::chosen_run::LogsError),
     /// The history could not be read.
     #[error("{0}")]
     History(#[from] crate::record::HistoryError),
@@ -226,6 +229,7 @@ impl CliError {
             | Self::Verify(_)
             | Self::Claim(_)
             | Self::NoRunNumber(_)
+            | Self::Logs(_)
             | Self::BinaryToTerminal
             | Self::Export(_)
             | Self::WriteExport { .. }

@@ -76,6 +76,19 @@ Examples:
   nixdash runs view nixdash-run-41.jsonl.gz  Shows it on any machine
   nixdash runs view run.gz --json           How it ended, for programs";
 
+pub(super) const LOGS: &str = "\
+Examples:
+  nixdash logs                              The newest 20 runs, and how big their logs are
+  nixdash logs last                         The newest run: its hosts merged by time
+  nixdash logs 41 samsung                   One host of run 41
+  nixdash logs last --follow                Goes on until the run ends
+  nixdash logs 41 --errors                  What went wrong, and why hosts failed
+  nixdash logs 41 --derivation firefox      What the build of a package printed
+  nixdash logs 41 --derivation linux-6.12   That of a derivation with this in its name
+  nixdash logs 41 --phase activate,check    Lines of these phases
+  nixdash logs 41 --grep 'error|warning'    Lines that match
+  nixdash logs 41 --since 10m --json        For programs, one object per line";
+
 pub(super) const SAY: &str = "\
 Examples:
   nixdash say 41 pause                      No host of run 41 begins anything more

@@ -8,6 +8,7 @@ mod ancestry;
 mod caches;
 mod carry_out;
 mod check;
+mod chosen_run;
 mod complete;
 mod dash;
 mod deploy;
@@ -30,6 +31,7 @@ mod left;
 mod live;
 mod live_status;
 mod load;
+mod logs;
 mod newest;
 mod next;
 mod notes;
@@ -115,6 +117,9 @@ enum CliCommand {
     /// Lists the runs there were, writes one as a file, or shows such a file
     #[command(after_help = examples::RUNS)]
     Runs(runs::RunsArgs),
+    /// Lists the runs with their logs, or prints the log of a run: its hosts merged, one, or a part
+    #[command(after_help = examples::LOGS)]
+    Logs(logs::LogsArgs),
     /// Lists the generations of a host, and says what differs between two of them
     #[command(after_help = examples::GENERATIONS)]
     Generations(generations::GenerationsArgs),
@@ -179,6 +184,7 @@ impl CliCommand {
             Self::Status(_)
             | Self::History(_)
             | Self::Runs(_)
+            | Self::Logs(_)
             | Self::Generations(_)
             | Self::Scripts(_)
             | Self::Caches(_)
@@ -212,6 +218,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(CliCommand::Reattach(args)) => reattach::run(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::History(args)) => history::run(load::load_saying(hosts)?, &args).await,
         Some(CliCommand::Runs(args)) => runs::run(hosts, args).await,
+        Some(CliCommand::Logs(args)) => logs::run(&args),
         Some(CliCommand::Generations(args)) => {
             generations::run(load::load_trusted(hosts)?, args).await
         }

@@ -197,7 +197,7 @@ fn fleet_of(exported: &ExportedRun) -> Fleet {
 }
 
 /// Returns a run as the history keeps it, from its events.
-fn row(run: &RunId, events: &[RunEvent]) -> RunRow {
+pub(super) fn row(run: &RunId, events: &[RunEvent]) -> RunRow {
     let mut row = RunRow {
         run: run.clone(),
         began_at: events.first().map(|event| event.at).unwrap_or_default(),

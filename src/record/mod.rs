@@ -18,8 +18,8 @@ pub use left::{EndingLock, LeftHost, LeftRun};
 pub use place::state_home;
 pub use runs::{
     ClaimError, EventReceiver, EventSender, ExportError, ExportedRun, Journal, JournalEntry,
-    JournalError, JournalWriter, LogLines, LogPart, LogReader, RecordError, RunNews, RunRecord, RunRecorder,
-    RunStands, RunStreams, RunWatch, RunWriter, Runs, StreamEnd, StreamFile, Word, event_queue,
-    share_of_logs, start_of,
+    JournalError, JournalWriter, LogLines, LogPart, LogReader, RecordError, RunNews, RunRecord,
+    RunRecorder, RunStands, RunStreams, RunWatch, RunWriter, Runs, StreamEnd, StreamFile, Word,
+    event_queue, share_of_logs, start_of,
 };
 pub use trends::{Prometheus, Series, TrendError};

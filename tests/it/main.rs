@@ -11,6 +11,7 @@ mod eyes;
 mod history;
 mod lab;
 mod layers;
+mod logs;
 mod manual;
 mod moto;
 mod narinfo_truth;

@@ -21,7 +21,9 @@ pub mod words;
 
 pub use copies::{CopyDirection, CopyState, PathCopy};
 pub use failure::{FailureKind, FailureReport, NixFailure};
+pub use names::{derivation_in, package_of};
 pub use node::{BuildNode, BuildState, WaitsFor};
+pub use telling::{LineTrouble, trouble_in};
 pub use totals::{StreamTotals, UnknownLines};
 pub use tree::{BuildTree, TreeRow, TreeShape};
 

@@ -10,7 +10,7 @@ pub(super) fn name_of(path: &str) -> &str {
 
 /// Returns the package of a derivation, such as `firefox` of `…-firefox-145.0.drv`: as Nix does,
 /// what stands before the first dash that no letter follows.
-pub(super) fn package_of(drv: &str) -> String {
+pub fn package_of(drv: &str) -> String {
     let name = name_of(drv);
     let name = name.strip_suffix(".drv").unwrap_or(name);
     let bytes = name.as_bytes();
@@ -21,7 +21,7 @@ pub(super) fn package_of(drv: &str) -> String {
 
 /// Returns the derivation that a message names in quotes, alone or with its outputs
 /// (`….drv!*`, `….drv^out`).
-pub(super) fn derivation_in(line: &str) -> Option<&str> {
+pub fn derivation_in(line: &str) -> Option<&str> {
     line.split('\'').find_map(|word| {
         let path = &word[..word.find(".drv")? + ".drv".len()];
         let outputs = &word[path.len()..];

@@ -140,6 +140,32 @@ impl Telling {
     }
 }
 
+/// How much a line tells of something that went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LineTrouble {
+    /// Nothing.
+    Nothing,
+    /// There is talk of an error, or what failed above is summed up.
+    Mentioned,
+    /// It says what went wrong: it begins with an error or an exception, names the place of one, or
+    /// says that memory or room on the disk was used up.
+    Named,
+}
+
+/// Returns how much a line tells of something that went wrong: one of Nix, of a build without the name
+/// of its package, or of another program.
+pub fn trouble_in(line: &str) -> LineTrouble {
+    let looked_at = begin(line, LOOKED_AT);
+    if FINDER.as_ref().is_some_and(|finder| !finder.is_match(looked_at)) {
+        return LineTrouble::Nothing;
+    }
+    match rank(looked_at) {
+        Rank::Plain => LineTrouble::Nothing,
+        Rank::Summary | Rank::Mentions => LineTrouble::Mentioned,
+        Rank::Names | Rank::Places | Rank::UsedUp(_) => LineTrouble::Named,
+    }
+}
+
 /// Returns the first bytes of a text, whole characters only.
 pub(super) fn begin(text: &str, limit: usize) -> &str {
     let mut end = limit.min(text.len());
@@ -330,6 +356,22 @@ mod tests {
             let mut telling = Telling::default();
             output.lines().for_each(|line| telling.take(line));
             assert_eq!(telling.used_up(), Some(what), "{output}");
+        }
+    }
+
+    #[test]
+    fn a_line_alone_tells_how_much_it_says_of_what_went_wrong() {
+        for (line, trouble) in [
+            ("copying path '/nix/store/x-perl-Error-0.17'", LineTrouble::Mentioned),
+            ("       error: undefined variable 'x'", LineTrouble::Named),
+            ("part77.c:118:17: error: unknown type name 'y'", LineTrouble::Named),
+            ("cc1: out of memory allocating 65536 bytes", LineTrouble::Named),
+            ("make: *** [Makefile:7: all] Error 2", LineTrouble::Mentioned),
+            ("Job for nginx.service failed", LineTrouble::Mentioned),
+            ("compiling part77.c", LineTrouble::Nothing),
+            ("", LineTrouble::Nothing),
+        ] {
+            assert_eq!(trouble_in(line), trouble, "{line}");
         }
     }
 

@@ -1,0 +1,163 @@
+//! Which run and which of its hosts are meant.
+
+use crate::cli::CliError;
+use crate::fleet::{RunEvent, RunId, RunWhat};
+use crate::record::{RecordError, Runs};
+
+/// What is asked for is not there.
+#[derive(Debug, thiserror::Error)]
+pub enum LogsError {
+    /// What was given names no run.
+    #[error(
+        "{0:?} is no number of a run; `nixdash logs` lists the runs with their numbers, and last is the newest"
+    )]
+    Unreadable(String),
+    /// There is no run at all.
+    #[error("there are no runs here yet; `nixdash build` and `nixdash deploy` begin one")]
+    Empty,
+    /// There is no such run.
+    #[error("there is no run {run}: {}; `nixdash logs` lists them", known(oldest, newest))]
+    MissingRun {
+        /// The run.
+        run: RunId,
+        /// The oldest run there is.
+        oldest: RunId,
+        /// The newest run there is.
+        newest: RunId,
+    },
+    /// The run has no such host.
+    #[error("run {run} has no host {host}; {}", those(hosts))]
+    MissingHost {
+        /// The run.
+        run: RunId,
+        /// The host.
+        host: String,
+        /// The hosts it has.
+        hosts: Vec<String>,
+    },
+}
+
+/// A run, and the hosts whose logs are wanted.
+#[derive(Debug)]
+pub(super) struct ChosenRun {
+    /// The run.
+    pub(super) run: RunId,
+    /// The hosts that were named; none where all are meant.
+    named: Vec<String>,
+    /// The hosts that the run has.
+    known: Vec<String>,
+    /// Whether no more hosts will come to be known.
+    pub(super) has_all_hosts: bool,
+}
+
+impl ChosenRun {
+    /// Finds the run of a number, or the newest for `last`, and checks that it has these hosts.
+    pub(super) fn find(runs: &Runs, text: &str, named: &[String]) -> Result<Self, CliError> {
+        let run = find_run(runs, text)?;
+        let (known, has_all_hosts) = hosts_of(runs, &run);
+        let is_missing = |host: &&String| has_all_hosts && !known.contains(host);
+        if let Some(host) = named.iter().find(is_missing) {
+            let host = host.clone();
+            return Err(LogsError::MissingHost { run, host, hosts: known }.into());
+        }
+        let mut chosen = Self { run, named: Vec::new(), known, has_all_hosts };
+        for host in named {
+            if !chosen.named.contains(host) {
+                chosen.named.push(host.clone());
+            }
+        }
+        Ok(chosen)
+    }
+
+    /// Returns how wide hosts' names are before lines; none where one host alone is meant.
+    pub(super) fn name_width(&self) -> Option<usize> {
+        let hosts = if self.named.is_empty() { &self.known } else { &self.named };
+        let is_alone = hosts.len() == 1 && (self.has_all_hosts || !self.named.is_empty());
+        (!is_alone).then(|| hosts.iter().map(|host| host.chars().count()).max().unwrap_or(0))
+    }
+
+    /// Returns the hosts whose logs are wanted, as far as they are known now.
+    pub(super) fn hosts_now(&self, runs: &Runs) -> Vec<String> {
+        match (self.named.is_empty(), self.has_all_hosts) {
+            (false, _) => self.named.clone(),
+            (true, true) => self.known.clone(),
+            (true, false) => hosts_of(runs, &self.run).0,
+        }
+    }
+
+    /// Returns the results of those of the hosts that failed.
+    pub(super) fn results(&self, runs: &Runs) -> Vec<RunEvent> {
+        let is_meant = |host: &String| self.named.is_empty() || self.named.contains(host);
+        let mut events = runs.outline(&self.run);
+        events.retain(|event| {
+            let RunWhat::Result { host, result } = &event.what else { return false };
+            is_meant(host) && !result.outcome.is_good()
+        });
+        events
+    }
+}
+
+/// Returns the hosts of the run that a word means; none where there is no such run.
+pub(super) fn host_names(runs: &Runs, run: &str) -> Option<Vec<String>> {
+    ChosenRun::find(runs, run, &[]).ok().map(|chosen| chosen.known)
+}
+
+/// Returns the hosts of a run: those that it began with, then others that have a log there. And whether
+/// these are all: its beginning is known, or its process is gone.
+fn hosts_of(runs: &Runs, run: &RunId) -> (Vec<String>, bool) {
+    let begun = runs.outline(run).into_iter().find_map(|event| {
+        let RunWhat::Begin { hosts, .. } = event.what else { return None };
+        Some(hosts)
+    });
+    let has_begun = begun.is_some();
+    let mut hosts = begun.unwrap_or_default();
+    for (host, _) in runs.log_sizes(run) {
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
+    }
+    (hosts, has_begun || !runs.is_alive(run))
+}
+
+/// Returns the runs that were begun, oldest first.
+pub(super) fn begun(runs: &Runs) -> Result<Vec<RunId>, RecordError> {
+    let mut all = runs.list()?;
+    all.retain(|run| !runs.is_reserved(run));
+    Ok(all)
+}
+
+/// Returns the run of a number, or the newest.
+fn find_run(runs: &Runs, text: &str) -> Result<RunId, CliError> {
+    let number = text.trim_start_matches('#');
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number && text != "last" {
+        return Err(LogsError::Unreadable(text.to_owned()).into());
+    }
+    let mut all = begun(runs)?;
+    let (Some(oldest), Some(newest)) = (all.first().cloned(), all.pop()) else {
+        return Err(LogsError::Empty.into());
+    };
+    if text == "last" || newest.0 == number {
+        return Ok(newest);
+    }
+    let run = RunId(number.to_owned());
+    if all.contains(&run) {
+        Ok(run)
+    } else {
+        Err(LogsError::MissingRun { run, oldest, newest }.into())
+    }
+}
+
+/// Says which runs there are.
+fn known(oldest: &RunId, newest: &RunId) -> String {
+    if oldest == newest {
+        format!("there is only run {newest}")
+    } else {
+        format!("those there are have numbers from {oldest} to {newest}")
+    }
+}
+
+/// Says which hosts there are.
+fn those(hosts: &[String]) -> String {
+    if hosts.is_empty() { "it has none".to_owned() } else { format!("it has {}", hosts.join(", ")) }
+}

@@ -1,0 +1,159 @@
+//! The logs of a run's hosts as one, by time. Of each log only the line that comes next is looked at.
+
+use crate::fleet::{Phase, RawLogLine};
+use crate::record::{LogLines, RecordError};
+use jiff::Timestamp;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// A line of a log without its text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SeenLine<'a> {
+    /// The host.
+    pub(super) host: &'a str,
+    /// When it came, as far as that is known.
+    pub(super) at: Option<Timestamp>,
+    /// The phase it belongs to.
+    pub(super) phase: Option<Phase>,
+    /// What stands in the log before its text: time and phase, or nothing.
+    pub(super) head: &'a [u8],
+}
+
+/// The log of one host, at one of its lines.
+#[derive(Debug)]
+pub(super) struct HostLog {
+    /// The host.
+    pub(super) host: String,
+    lines: LogLines,
+    /// When the line came. One that does not say it came with the line before it; none where there is
+    /// no such line.
+    pub(super) at: Option<Timestamp>,
+    /// The phase that the line belongs to.
+    pub(super) phase: Option<Phase>,
+    /// Where its text begins.
+    begin: usize,
+}
+
+impl HostLog {
+    /// Begins to read a log.
+    pub(super) fn new(host: String, lines: LogLines) -> Self {
+        Self { host, lines, at: None, phase: None, begin: 0 }
+    }
+
+    /// Returns the line as it stands in the log.
+    pub(super) fn line(&self) -> &[u8] {
+        self.lines.line()
+    }
+
+    /// Returns the line without its text.
+    pub(super) fn seen(&self) -> SeenLine<'_> {
+        let head = self.lines.line().get(..self.begin).unwrap_or_default();
+        SeenLine { host: &self.host, at: self.at, phase: self.phase, head }
+    }
+
+    /// Returns the line's text, untrusted.
+    pub(super) fn text(&self) -> &[u8] {
+        self.lines.line().get(self.begin..).unwrap_or_default()
+    }
+
+    /// Takes the next line; returns whether there is one.
+    fn advance(&mut self) -> Result<bool, RecordError> {
+        let is_there = self.lines.advance()?;
+        if is_there {
+            self.read();
+        }
+        Ok(is_there)
+    }
+
+    /// Takes a last line without an end; returns whether there is one.
+    fn advance_to_torn(&mut self) -> bool {
+        let is_there = self.lines.advance_to_torn();
+        if is_there {
+            self.read();
+        }
+        is_there
+    }
+
+    fn read(&mut self) {
+        let raw = RawLogLine::read(self.lines.line());
+        self.begin = raw.begin;
+        if raw.at.is_some() {
+            (self.at, self.phase) = (raw.at, raw.phase);
+        }
+    }
+}
+
+/// The logs of several hosts, of which the oldest line comes next. Within one moment they come host by
+/// host.
+#[derive(Debug, Default)]
+pub(super) struct MergedLogs {
+    logs: Vec<HostLog>,
+    /// The logs that have a line.
+    heads: BinaryHeap<Reverse<(Option<Timestamp>, usize)>>,
+    /// The logs that have none now.
+    idle: Vec<usize>,
+    /// The log whose line was taken last.
+    taken: Option<usize>,
+}
+
+impl MergedLogs {
+    /// Adds the log of a host.
+    pub(super) fn add(&mut self, log: HostLog) {
+        self.idle.push(self.logs.len());
+        self.logs.push(log);
+    }
+
+    /// Returns how many logs there are.
+    pub(super) fn len(&self) -> usize {
+        self.logs.len()
+    }
+
+    /// Returns the place of a host's log among them.
+    pub(super) fn place_of(&self, host: &str) -> Option<usize> {
+        self.logs.iter().position(|log| log.host == host)
+    }
+
+    /// Looks whether logs that had no line have one now.
+    pub(super) fn look(&mut self) -> Result<(), RecordError> {
+        self.let_go()?;
+        for index in std::mem::take(&mut self.idle) {
+            let is_there = self.logs[index].advance()?;
+            self.place(index, is_there);
+        }
+        Ok(())
+    }
+
+    /// Looks at the last lines that have no end. Nobody adds to these logs any more.
+    pub(super) fn look_at_torn(&mut self) {
+        for index in std::mem::take(&mut self.idle) {
+            let is_there = self.logs[index].advance_to_torn();
+            self.place(index, is_there);
+        }
+    }
+
+    /// Returns the place and the log of the next line; none when no log has one now.
+    pub(super) fn next(&mut self) -> Result<Option<(usize, &HostLog)>, RecordError> {
+        self.let_go()?;
+        let Some(Reverse((_, index))) = self.heads.pop() else { return Ok(None) };
+        self.taken = Some(index);
+        Ok(Some((index, &self.logs[index])))
+    }
+
+    /// Goes on in the log whose line was taken.
+    fn let_go(&mut self) -> Result<(), RecordError> {
+        if let Some(index) = self.taken.take() {
+            let is_there = self.logs[index].advance()?;
+            self.place(index, is_there);
+        }
+        Ok(())
+    }
+
+    /// Notes whether a log has a line.
+    fn place(&mut self, index: usize, has_line: bool) {
+        if has_line {
+            self.heads.push(Reverse((self.logs[index].at, index)));
+        } else {
+            self.idle.push(index);
+        }
+    }
+}

@@ -10,6 +10,9 @@ mod channel;
 mod connection;
 mod error;
 mod fake;
+#[cfg(test)]
+#[path = "../../tests/it/programs.rs"]
+mod fake_program;
 mod git;
 mod host_key;
 pub mod job;
@@ -35,6 +38,8 @@ pub use aws::aws_profile;
 pub use connection::Remote;
 pub use error::{KeyTrouble, RemoteError, Trouble};
 pub use fake::FakeRunner;
+#[cfg(test)]
+pub(crate) use fake_program::write_program;
 pub use git::{GitHead, git_ancestry, git_head, git_in, git_revision};
 pub use host_key::{AcceptError, accept_host_key, host_keys};
 pub use lines::{LINE_LIMIT, LineReceiver, LineSplitter, ReadLine};

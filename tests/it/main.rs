@@ -16,6 +16,7 @@ mod manual;
 mod moto;
 mod narinfo_truth;
 mod pages;
+mod programs;
 mod prometheus;
 mod recorded;
 mod relative_paths;

@@ -1,7 +1,7 @@
 //! Every relative path in `hosts.toml` starts from the folder of the file, wherever nixdash is started.
 
+use crate::programs::write_program;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -26,8 +26,7 @@ impl TwoFolders {
     fn write(&self, path: &str, text: &str) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&path, text);
     }
 
     /// Runs nixdash in the other folder and returns all that it said.

@@ -156,7 +156,7 @@ pub(super) fn by_tier(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
+    use crate::remote::write_program;
     use std::process::Command;
     use std::time::{Duration, Instant};
 
@@ -165,9 +165,7 @@ mod tests {
     /// Runs the script with a `nix-store` of these lines, below a folder; returns whether it ended well,
     /// and what it printed.
     fn fetched(folder: &std::path::Path, nix_store: &str, args: &[&str]) -> (bool, String) {
-        let program = folder.join("nix-store");
-        std::fs::write(&program, format!("#!/bin/sh\n{nix_store}\n")).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&folder.join("nix-store"), &format!("#!/bin/sh\n{nix_store}\n"));
         let path = std::env::var("PATH").unwrap_or_default();
         let root = folder.join("roots/fetched");
         let output = Command::new("/bin/sh")

@@ -335,8 +335,8 @@ mod tests {
     use super::*;
     use crate::fleet::KindName;
     use crate::nix::signature::parse_public_key;
+    use crate::remote::write_program;
     use std::io::{Read as _, Write as _};
-    use std::os::unix::fs::PermissionsExt as _;
     use std::process::Command;
 
     const HASH: &str = "p21fy4sc5b87h3ma8y0mbiph36v5yfk7";
@@ -346,9 +346,7 @@ mod tests {
     fn look(url: &str, commands: &[(&str, &str)]) -> (String, String) {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in [("nix", "exit 0")].iter().chain(commands) {
-            let file = folder.path().join(name);
-            std::fs::write(&file, format!("#!/bin/sh\n{text}\n")).unwrap();
-            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+            write_program(&folder.path().join(name), &format!("#!/bin/sh\n{text}\n"));
         }
         let path = std::env::var("PATH").unwrap_or_default();
         let output = Command::new("/bin/sh")

@@ -1,5 +1,6 @@
 use super::*;
 use crate::fleet::Code;
+use crate::remote::write_program;
 use crate::remote::{FakeRunner, Output};
 use proptest::prelude::*;
 
@@ -117,10 +118,7 @@ fn what_hangs_leaves_the_other_facts_whole() {
     // A `systemctl` and a `stat` that never answer.
     let dir = tempfile::tempdir().unwrap();
     for name in ["systemctl", "stat"] {
-        let file = dir.path().join(name);
-        std::fs::write(&file, "#!/bin/sh\nexec sleep 300\n").unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&file, mode).unwrap();
+        write_program(&dir.path().join(name), "#!/bin/sh\nexec sleep 300\n");
     }
     let began = Instant::now();
     let path = format!("{}:{}", dir.path().display(), std::env::var("PATH").unwrap());

@@ -4,11 +4,11 @@
 use super::*;
 use crate::remote::Script;
 use crate::remote::wire::{Marks, Wire, wire};
+use crate::remote::write_program;
 use proptest::prelude::*;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -59,8 +59,7 @@ impl SudoHost {
     }
 
     fn program(&self, name: &str, text: &str) {
-        self.file(name, text.as_bytes());
-        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&self.path(name), text);
     }
 
     /// Returns the lines that sudo took for passwords.

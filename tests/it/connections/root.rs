@@ -1,10 +1,10 @@
 //! Becoming root on a host whose login user is not root: by a program that stands in for sudo.
 
 use super::Sshd;
+use crate::programs::write_program;
 use nixdash::fleet::{Fleet, Secret};
 use nixdash::remote::{NotRoot, Remote, Script, ScriptRunner, Trouble, Way};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -17,9 +17,7 @@ fn server(password: &str) -> Sshd {
     let sshd = Sshd::start(NOT_ROOT);
     fs::create_dir(sshd.file("bin")).unwrap();
     let program = |name: &str, text: &str| {
-        let file = sshd.file("bin").join(name);
-        fs::write(&file, text).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&sshd.file("bin").join(name), text);
     };
     program("id", "#!/bin/sh\necho 1000\n");
     program("sudo", include_str!("../scripts/sudo.sh"));

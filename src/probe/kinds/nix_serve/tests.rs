@@ -5,6 +5,7 @@ use crate::probe::look::look;
 use crate::probe::memory::Memory;
 use crate::probe::server::Server;
 use crate::probe::transport::http::HttpClient;
+use crate::remote::write_program;
 use crate::remote::{FakeRunner, Trouble};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
@@ -174,9 +175,7 @@ fn count_in(lines: &str, from: &str, limit: &str) -> Output {
     let log = folder.path().join("log");
     std::fs::write(&log, lines).unwrap();
     let program = folder.path().join("journalctl");
-    std::fs::write(&program, "#!/bin/sh\nexec cat \"${0%/*}/log\"\n").unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(&program, mode).unwrap();
+    write_program(&program, "#!/bin/sh\nexec cat \"${0%/*}/log\"\n");
     let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
     let output = Command::new("/bin/sh")
         .args(["-c", SCRIPT, "sh", "nix-serve.service", from, limit])

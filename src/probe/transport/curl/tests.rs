@@ -7,9 +7,9 @@ use crate::fleet::KindName;
 use crate::probe::server::{EndlessServer, Server};
 use crate::probe::transport::RequestTrouble;
 use crate::remote::FakeRunner;
+use crate::remote::write_program;
 use jiff::Timestamp;
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 fn place(runner: &FakeRunner) -> CurlHost<'_> {
@@ -143,8 +143,7 @@ fn here(commands: Option<std::path::PathBuf>) -> FakeRunner {
 fn fake_curl(script: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("curl");
-    std::fs::write(&file, format!("#!/bin/sh\n{script}")).unwrap();
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&file, &format!("#!/bin/sh\n{script}"));
     folder
 }
 

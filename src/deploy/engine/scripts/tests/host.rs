@@ -4,9 +4,10 @@
 use crate::deploy::engine::scripts::SUPERVISE;
 use crate::fleet::Code;
 use crate::remote::job::scripts::START;
+use crate::remote::write_program;
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -244,8 +245,7 @@ impl FolderHost {
     }
 
     pub(super) fn program(&self, relative: &str, text: &str) {
-        self.write(relative, text);
-        fs::set_permissions(self.path(relative), fs::Permissions::from_mode(0o755)).unwrap();
+        write_program(&self.path(relative), text);
     }
 
     /// Sets what the activation of a system (old, new) does; its last command is its exit code.

@@ -1,8 +1,8 @@
 //! A build whose Nix stands still for ever, on a machine whose /proc is a folder.
 
 use crate::deploy::engine::scripts::BUILD;
+use crate::remote::write_program;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 /// What a thread waits in: a lock inside of its process, without a limit.
@@ -45,11 +45,9 @@ const STUCK: Forked = Forked { name: "nix-daemon", call: LOCKED, threads: "1", c
 /// often Nix was asked.
 fn build(times: u32, forked: &Forked, limit: &str) -> (Output, usize) {
     let root = tempfile::tempdir().unwrap();
-    let program = root.path().join("bin/nix-store");
     fs::create_dir_all(root.path().join("bin")).unwrap();
     fs::create_dir_all(root.path().join("proc")).unwrap();
-    fs::write(&program, NIX_STORE).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&root.path().join("bin/nix-store"), NIX_STORE);
     fs::write(root.path().join("stuck"), times.to_string()).unwrap();
     let proc = format!("{}/proc/", root.path().display());
     assert!(BUILD.contains("sleep 10 ") && BUILD.contains(" /proc/"));

@@ -265,6 +265,18 @@ fn nothing_on_a_command_line_tells_the_password_or_its_length() {
     }
 }
 
+#[test]
+fn a_sudo_that_asks_nothing_waits_until_the_password_is_out_of_the_way() {
+    for (shell, has_socket) in shells().flat_map(|shell| [(shell, false), (shell, true)]) {
+        let machine = SudoHost { shell, has_socket, ..SudoHost::new("free", "right", (b"", b"")) };
+        // A machine that is busy: who reads the password comes late.
+        machine.program("head", "#!/bin/sh\nsleep 0.2\nPATH=${PATH#*:}\nexec head \"$@\"\n");
+        let script = Script::new("cat").stdin(b"whole".to_vec()).root();
+        let back = machine.run(&script, &password("right"));
+        assert_eq!((back.out.as_str(), back.code), ("whole", Some(0)), "{shell}: {back:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]

@@ -35,8 +35,10 @@ nixdash_has() {
 
 # Runs the step behind sudo. $1 is a process whose standard input is the pipe that ours comes through.
 nixdash_with_password() {
+	# All of the block is read before sudo begins: where it asks nothing, what it starts reads on at once.
+	nixdash_line=$(head -c 1024 | head -n 1)
 	# shellcheck disable=SC2016 # The shell that sudo starts reads these.
-	head -c 1024 | head -n 1 | sudo -k -S -p '' /bin/sh -c '
+	printf '%s\n' "$nixdash_line" | sudo -k -S -p '' /bin/sh -c '
 		exec <"/proc/$1/fd/0" || exit 75
 		while IFS= read -r nixdash_line && [ "$nixdash_line" != "$2" ]; do :; done
 		eval "$3"

@@ -1,7 +1,9 @@
 //! One host: what its login shell prints, what people set for themselves, and how connections end.
 
 use super::{Sshd, processes_with, wait_until};
-use nixdash::remote::{KeyTrouble, Output, RemoteError, Script, ScriptRunner, Trouble, Way};
+use nixdash::remote::{
+    KeyTrouble, LineReceiver, Output, RemoteError, Script, ScriptRunner, Trouble, Way,
+};
 use std::fs;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -25,12 +27,12 @@ async fn assert_clean(runner: &impl ScriptRunner, what: &str) {
         run(runner, Script::new("cat; echo oops >&2; exit 4").stdin("data")).await.unwrap();
     let told = (output.code, output.stdout.as_str(), output.complaint());
     assert_eq!(told, (4, "data", "oops".to_owned()), "{what}");
-    let (sender, mut lines) = mpsc::channel(8);
+    let (sender, pieces) = mpsc::channel(8);
     let script = Script::new("echo one; printf two");
     runner.follow("p620", &script, sender).await.unwrap();
-    let mut heard = Vec::new();
-    while let Some(line) = lines.recv().await {
-        heard.push(String::from_utf8(line).unwrap());
+    let (mut lines, mut heard) = (LineReceiver::new(pieces), Vec::new());
+    while let Some(line) = lines.next().await {
+        heard.push(line.text().into_owned());
     }
     assert_eq!(heard, ["one", "two"], "{what}");
 }

@@ -3,7 +3,7 @@
 use super::Sshd;
 use crate::programs::write_program;
 use nixdash::fleet::{Fleet, Secret};
-use nixdash::remote::{NotRoot, Remote, Script, ScriptRunner, Trouble, Way};
+use nixdash::remote::{LineReceiver, NotRoot, Remote, Script, ScriptRunner, Trouble, Way};
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,11 +57,12 @@ async fn a_password_makes_every_script_root_over_every_way() {
         let told = (output.code, output.stdout.as_str(), output.complaint());
         assert_eq!(told, (4, "data\n", "oops".to_owned()), "{way:?}");
     }
-    let (sender, mut lines) = mpsc::channel(8);
+    let (sender, pieces) = mpsc::channel(8);
     let script = Script::new("echo one; echo two").root();
     runner.follow("p620", &script, sender).await.unwrap();
-    assert_eq!(lines.recv().await.unwrap(), b"one");
-    assert_eq!(lines.recv().await.unwrap(), b"two");
+    let mut lines = LineReceiver::new(pieces);
+    assert_eq!(lines.next().await.unwrap().text(), "one");
+    assert_eq!(lines.next().await.unwrap().text(), "two");
     assert!(tried(&sshd).iter().all(|line| line == "hunter2 ä"), "{:?}", tried(&sshd));
     runner.close().await;
 }

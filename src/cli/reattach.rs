@@ -255,7 +255,7 @@ fn show_lines(run: &RunId, logs: &mut [(String, LogReader)], display: &EventSend
         for line in reader.look().map(|part| part.lines).unwrap_or_default() {
             // A mark where lines are missing has neither.
             let (Some(at), Some(phase)) = (line.at, line.phase) else { continue };
-            let what = RunWhat::Log { host: host.clone(), phase, line: line.text, from: None };
+            let what = RunWhat::log(host.clone(), phase, line.text);
             display.send(RunEvent { run: run.clone(), at, what });
         }
     }

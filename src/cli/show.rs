@@ -275,12 +275,7 @@ mod tests {
         // From here on the writer hangs. Each of these returns, or the test does not end.
         for number in 0..lines {
             let line = format!("line {number}");
-            sender.send(event(RunWhat::Log {
-                host: host.clone(),
-                phase: Phase::Build,
-                line,
-                from: None,
-            }));
+            sender.send(event(RunWhat::log(host.clone(), Phase::Build, line)));
         }
         for phase_now in [Phase::Build, Phase::Activate, Phase::Acknowledge, Phase::Persist] {
             sender.send(phase(phase_now, PhaseState::Finished));
@@ -329,11 +324,7 @@ mod tests {
             }
         }
         let (sender, receiver) = event_queue(LINES, DropReason::SlowReader);
-        let begin = RunWhat::Begin {
-            hosts: Vec::new(),
-            title: "switch".to_owned(),
-            options: crate::fleet::RunOptions::default(),
-        };
+        let begin = RunWhat::begin(Vec::new(), "switch".to_owned());
         sender.send(event(begin.clone()));
         display(Face::Lines).show(&receiver, &mut Closed, |_| {});
         sender.send(event(begin));

@@ -351,11 +351,7 @@ pub(super) fn plan() -> Plan {
 pub(super) fn run_until_plan() -> Vec<Event> {
     let hosts = ["p620", "razer", "samsung", "p510"].map(str::to_owned).to_vec();
     let title = "switch via-cache".to_owned();
-    let mut events = vec![run_event(
-        "41",
-        60,
-        RunWhat::Begin { hosts, title, options: crate::fleet::RunOptions::default() },
-    )];
+    let mut events = vec![run_event("41", 60, RunWhat::begin(hosts, title))];
     for host in ["p620", "razer", "samsung"] {
         for (at, of) in [(58, Phase::Preflight), (55, Phase::Evaluate), (51, Phase::Compare)] {
             events.push(run_event("41", at, phase(host, of, PhaseState::Started)));
@@ -384,7 +380,7 @@ pub(super) fn run_in_build() -> Vec<Event> {
     }
     let line = "firefox> compiling gfx/skia/SkFont.cpp".to_owned();
     let host = "p620".to_owned();
-    events.push(run_event("41", 3, RunWhat::Log { host, phase: Phase::Build, line, from: None }));
+    events.push(run_event("41", 3, RunWhat::log(host, Phase::Build, line)));
     for (host, builds, doing) in [
         ("p620", Some(Share { have: 17, total: 41 }), "firefox (buildPhase)"),
         ("samsung", None, "glibc-2.42 from https://cache.nixos.org"),
@@ -422,7 +418,7 @@ pub(super) fn run_in_fetch() -> Vec<Event> {
     events.push(run_event("41", 48, result("p620", Outcome::Unchanged, None)));
     let log = |at, host: &str, of, line: &str| {
         let (host, line) = (host.to_owned(), line.to_owned());
-        run_event("41", at, RunWhat::Log { host, phase: of, line, from: None })
+        run_event("41", at, RunWhat::log(host, of, line))
     };
     for host in ["razer", "samsung"] {
         for (at, of) in [(47, Phase::Build), (20, Phase::Publish), (19, Phase::Verify)] {

@@ -283,6 +283,16 @@ pub enum RunWhat {
 }
 
 impl RunWhat {
+    /// Returns that a run begins that was asked for nothing but its hosts.
+    pub fn begin(hosts: Vec<String>, title: String) -> Self {
+        Self::Begin { hosts, title, options: RunOptions::default() }
+    }
+
+    /// Returns that a line was logged which no job of Nix printed.
+    pub fn log(host: String, phase: Phase, line: String) -> Self {
+        Self::Log { host, phase, line, from: None }
+    }
+
     /// Returns that a host waits for something, or that it goes on.
     pub fn waiting(host: &str, wait: Option<Wait>, now: Timestamp) -> Self {
         let reason = wait.as_ref().map(|wait| wait.sentence(now));

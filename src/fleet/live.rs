@@ -91,14 +91,10 @@ mod tests {
             let what = RunWhat::Progress { host: host(), phase: Phase::Fetch, progress };
             assert!(live.take(&event(second, what)));
             let line = format!("line {second}");
-            let what = RunWhat::Log { host: host(), phase: Phase::Fetch, line, from: None };
+            let what = RunWhat::log(host(), Phase::Fetch, line);
             assert!(live.take(&event(second, what)));
         }
-        let what = RunWhat::Begin {
-            hosts: vec![host()],
-            title: String::new(),
-            options: crate::fleet::RunOptions::default(),
-        };
+        let what = RunWhat::begin(vec![host()], String::new());
         assert!(!live.take(&event(9, what)));
         let found = &live.hosts["samsung"];
         assert_eq!((found.lines, found.last.as_ref().unwrap().text.as_str()), (3, "line 2"));

@@ -250,14 +250,7 @@ mod tests {
         let mut writer = runs.begin(None).unwrap();
         let run = writer.run().clone();
         let hosts = vec!["a".to_owned(), "b".to_owned()];
-        writer.write(&event(
-            &run,
-            RunWhat::Begin {
-                hosts,
-                title: "switch direct".to_owned(),
-                options: crate::fleet::RunOptions::default(),
-            },
-        ));
+        writer.write(&event(&run, RunWhat::begin(hosts, "switch direct".to_owned())));
         let (host, phase) = ("a".to_owned(), Phase::Activate);
         writer.write(&event(&run, RunWhat::Phase { host, phase, state: PhaseState::Started }));
         writer.flush().unwrap();

@@ -185,16 +185,12 @@ async fn a_full_disk_ends_a_run_with_a_true_word_in_the_history() {
         written.events.send(event);
     };
     let host = "p620".to_owned();
-    tell(RunWhat::Begin {
-        hosts: vec![host.clone()],
-        title: "switch".to_owned(),
-        options: nixdash::fleet::RunOptions::default(),
-    });
+    tell(RunWhat::begin(vec![host.clone()], "switch".to_owned()));
     recorder.flush().await;
     // A build that prints until the disk is full, and goes on.
     for number in 0..20_000 {
         let line = format!("{number} {}", "x".repeat(200));
-        tell(RunWhat::Log { host: host.clone(), phase: Phase::Build, line, from: None });
+        tell(RunWhat::log(host.clone(), Phase::Build, line));
     }
     let result = HostResult {
         outcome: Outcome::Switched,

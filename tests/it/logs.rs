@@ -1,7 +1,7 @@
 //! `nixdash logs`: what the logs of runs have, printed, filtered and followed.
 
 use jiff::Timestamp;
-use nixdash::fleet::{HostResult, Outcome, Phase, RunEvent, RunId, RunOptions, RunWhat};
+use nixdash::fleet::{HostResult, Outcome, Phase, RunEvent, RunId, RunWhat};
 use nixdash::record::{RunWriter, Runs};
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -55,14 +55,7 @@ impl TestRun {
     fn begin(dir: &Path, hosts: &[&str]) -> Self {
         let mut run = Self(runs(dir).begin(None).unwrap());
         let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
-        run.write(
-            0,
-            RunWhat::Begin {
-                hosts,
-                title: "switch via-cache".to_owned(),
-                options: RunOptions::default(),
-            },
-        );
+        run.write(0, RunWhat::begin(hosts, "switch via-cache".to_owned()));
         run
     }
 
@@ -77,7 +70,7 @@ impl TestRun {
     }
 
     fn log(&mut self, second: i64, host: &str, phase: Phase, line: &str) {
-        let what = RunWhat::Log { host: host.to_owned(), phase, line: line.to_owned(), from: None };
+        let what = RunWhat::log(host.to_owned(), phase, line.to_owned());
         self.write(second, what);
     }
 

@@ -57,14 +57,7 @@ fn write_run(writer: &mut RunWriter, ends: bool) {
     let mut tell =
         |second, what| writer.write(&RunEvent { run: run.clone(), at: at(second), what });
     let hosts = ["p620", "samsung"].map(str::to_owned);
-    tell(
-        0,
-        RunWhat::Begin {
-            hosts: hosts.to_vec(),
-            title: "switch via-cache".to_owned(),
-            options: crate::fleet::RunOptions::default(),
-        },
-    );
+    tell(0, RunWhat::begin(hosts.to_vec(), "switch via-cache".to_owned()));
     for host in hosts {
         let phase = |phase, state| RunWhat::Phase { host: host.clone(), phase, state };
         for (second, of) in [(1, Phase::Preflight), (2, Phase::Evaluate), (3, Phase::Build)] {
@@ -72,7 +65,7 @@ fn write_run(writer: &mut RunWriter, ends: bool) {
             for line in 0..40 {
                 let line =
                     format!("copying {line} from http://p620.lan:5000 with PASSWORD=[secret]");
-                tell(second, RunWhat::Log { host: host.clone(), phase: of, line, from: None });
+                tell(second, RunWhat::log(host.clone(), of, line));
             }
             if of != Phase::Build || ends {
                 tell(second + 1, phase(of, PhaseState::Finished));

@@ -468,7 +468,7 @@ fn logs_hold_still_and_follow_again() {
     let mut model = model(demo::run_until_plan(), 80, 24);
     for n in 0..200 {
         let (host, line) = ("p620".to_owned(), format!("line {n}"));
-        let what = RunWhat::Log { host, phase: crate::fleet::Phase::Build, line, from: None };
+        let what = RunWhat::log(host, crate::fleet::Phase::Build, line);
         fold(&mut model, [run_event("41", 5, what)]);
     }
     press(&mut model, "4");
@@ -524,18 +524,7 @@ fn another_run_does_not_take_the_screen_from_the_one_that_is_watched() {
     let mut model = model(demo::run_until_plan(), 80, 24);
     press(&mut model, "3");
     let hosts = vec!["razer".to_owned()];
-    fold(
-        &mut model,
-        [run_event(
-            "42",
-            1,
-            RunWhat::Begin {
-                hosts,
-                title: String::new(),
-                options: crate::fleet::RunOptions::default(),
-            },
-        )],
-    );
+    fold(&mut model, [run_event("42", 1, RunWhat::begin(hosts, String::new()))]);
     assert_eq!(model.shown_run().map(|run| run.id.clone()), Some(id("41")));
     press(&mut model, "5k\n");
     assert_eq!(model.shown_run().map(|run| run.id.clone()), Some(id("42")));
@@ -643,15 +632,7 @@ fn another_run_of_the_same_hosts_is_not_taken_for_the_one_that_was_asked_for() {
     update(&mut model, Msg::RunNumber(id("42")), now());
     let begin = |run| {
         let hosts = vec!["p620".to_owned()];
-        run_event(
-            run,
-            0,
-            RunWhat::Begin {
-                hosts,
-                title: "switch".to_owned(),
-                options: crate::fleet::RunOptions::default(),
-            },
-        )
+        run_event(run, 0, RunWhat::begin(hosts, "switch".to_owned()))
     };
     fold(&mut model, [begin("41")]);
     assert!(model.starting.is_some());

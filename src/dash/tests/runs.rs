@@ -1,14 +1,13 @@
 //! Runs of many hosts on the screen.
 
 use crate::dash::demo::{self, model, result, run_event};
-use crate::fleet::{Outcome, RunOptions, RunWhat, Wait};
+use crate::fleet::{Outcome, RunWhat, Wait};
 
 #[test]
 fn hosts_that_went_wrong_or_ask_stand_first_where_there_are_many() {
     let mut model = model(demo::well(), 120, 35);
     let hosts = ["a1", "a2", "a3", "a4", "a5", "a6"].map(str::to_owned).to_vec();
-    let begin =
-        RunWhat::Begin { hosts, title: "switch".to_owned(), options: RunOptions::default() };
+    let begin = RunWhat::begin(hosts, "switch".to_owned());
     demo::happen(&mut model, run_event("77", 9, begin));
     model.run_host = 2;
     let decide = Wait::Decision { wave: 1, why: "the gate web could not be made".to_owned() };

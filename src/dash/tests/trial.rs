@@ -73,7 +73,7 @@ async fn show_the_demonstration() {
             tokio::spawn(async move {
                 for number in 0_u64.. {
                     let (host, line) = ("p620".to_owned(), format!("line {number}"));
-                    let what = RunWhat::Log { host, phase: Phase::Build, line, from: None };
+                    let what = RunWhat::log(host, Phase::Build, line);
                     for message in demo::messages(demo::run_event("41", 0, what)) {
                         if flood.send(message).await.is_err() {
                             return;

@@ -375,7 +375,7 @@ async fn carry_out(step: Step, token: CancellationToken, done: mpsc::Sender<Inpu
     };
     if let Err(failure) = &result {
         let line = failure.reason.to_string();
-        step.shared.teller.tell(RunWhat::Log { host: host.clone(), phase, line, from: None });
+        step.shared.teller.tell(RunWhat::log(host.clone(), phase, line));
     }
     // The engine's loop outlives every step.
     drop(done.send(Input::Done { host, phase, result }).await);

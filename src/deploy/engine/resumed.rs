@@ -78,7 +78,7 @@ impl Resumed {
         for host in replayed.begun.setup.hosts.iter().filter(|host| !over.contains(&host.name)) {
             let phase = replayed.open.get(&host.name).map_or(Phase::Preflight, |open| open.phase);
             let line = format!("{}; process {process} goes on with it", self.gap());
-            teller.tell(RunWhat::Log { host: host.name.clone(), phase, line, from: None });
+            teller.tell(RunWhat::log(host.name.clone(), phase, line));
         }
     }
 

@@ -332,7 +332,7 @@ fn go_back_now(
     let wait = if phase == Phase::Activate {
         let wait = Wait::Activation;
         let line = format!("{name} is being activated: waiting for {}", wait.sentence(now));
-        out.push(MachineCommand::Tell(RunWhat::Log { host: name, phase, line, from: None }));
+        out.push(MachineCommand::Tell(RunWhat::log(name, phase, line)));
         wait
     } else {
         Wait::WayBack

@@ -218,12 +218,7 @@ impl Machine {
             "{before} built it in an earlier attempt; it is built again on {now_on}, where that build is not: {}",
             chosen.why
         );
-        out.push(MachineCommand::Tell(RunWhat::Log {
-            host: name,
-            phase: Phase::Preflight,
-            line,
-            from: None,
-        }));
+        out.push(MachineCommand::Tell(RunWhat::log(name, Phase::Preflight, line)));
     }
 
     /// Ends a host whose phase failed. One that was stopped ends as whoever stopped it said; one

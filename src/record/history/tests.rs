@@ -356,14 +356,7 @@ fn run(number: &str, at: Timestamp) -> Vec<RunEvent> {
         what,
     };
     vec![
-        event(
-            0,
-            RunWhat::Begin {
-                hosts: vec!["p620".into(), "samsung".into()],
-                title: "x".into(),
-                options: crate::fleet::RunOptions::default(),
-            },
-        ),
+        event(0, RunWhat::begin(vec!["p620".into(), "samsung".into()], "x".into())),
         event(9, RunWhat::Result { host: "p620".into(), result }),
         event(
             9,
@@ -387,11 +380,7 @@ fn a_run_knows_what_is_missing_in_its_folder_however_often_it_is_told() {
         events,
         why,
     };
-    let begin = crate::fleet::RunWhat::Begin {
-        hosts: Vec::new(),
-        title: "switch".to_owned(),
-        options: crate::fleet::RunOptions::default(),
-    };
+    let begin = crate::fleet::RunWhat::begin(Vec::new(), "switch".to_owned());
     let full = crate::fleet::DropReason::DiskFull;
     for _ in 0..2 {
         history.write_run(&event(0, begin.clone())).unwrap();

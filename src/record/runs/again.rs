@@ -97,12 +97,7 @@ mod tests {
     }
 
     fn log(line: &str) -> RunWhat {
-        RunWhat::Log {
-            host: "a".to_owned(),
-            phase: Phase::Build,
-            line: line.to_owned(),
-            from: None,
-        }
+        RunWhat::log("a".to_owned(), Phase::Build, line.to_owned())
     }
 
     #[test]
@@ -113,14 +108,7 @@ mod tests {
         let run = writer.run().clone();
         let process = std::process::id();
         assert_eq!(runs.stands(&run), RunStands::Alive { process, is_stopped: false });
-        let begin = event(
-            &run,
-            RunWhat::Begin {
-                hosts: vec!["a".into()],
-                title: "x".into(),
-                options: crate::fleet::RunOptions::default(),
-            },
-        );
+        let begin = event(&run, RunWhat::begin(vec!["a".into()], "x".into()));
         writer.write(&begin);
         writer.write(&event(&run, log("one")));
         writer.flush().unwrap();

@@ -247,7 +247,7 @@ mod tests {
         let log = |writer: &mut RunWriter, number: i64| {
             let (host, line) = ("a".to_owned(), number.to_string());
             let at = Timestamp::from_second(number).unwrap();
-            let what = RunWhat::Log { host, phase: Phase::Build, line, from: None };
+            let what = RunWhat::log(host, Phase::Build, line);
             writer.write(&RunEvent { run: run.clone(), at, what });
         };
         for number in 0..500 {

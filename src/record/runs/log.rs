@@ -221,7 +221,7 @@ mod tests {
     fn log(writer: &mut RunWriter, number: u64) {
         let at = Timestamp::from_second(i64::try_from(number).unwrap()).unwrap();
         let (host, line) = ("a".to_owned(), number.to_string());
-        let what = RunWhat::Log { host, phase: Phase::Build, line, from: None };
+        let what = RunWhat::log(host, Phase::Build, line);
         writer.write(&RunEvent { run: writer.run().clone(), at, what });
     }
 

@@ -262,18 +262,9 @@ mod tests {
         let runs = Runs::open(dir.path()).unwrap();
         let mut writer = runs.begin(None).unwrap();
         let run = writer.run().clone();
-        let what = RunWhat::Log {
-            host: "samsung".to_owned(),
-            phase: Phase::Build,
-            line: "hello".to_owned(),
-            from: None,
-        };
+        let what = RunWhat::log("samsung".to_owned(), Phase::Build, "hello".to_owned());
         writer.write(&RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what });
-        let what = RunWhat::Begin {
-            hosts: vec!["samsung".to_owned()],
-            title: "switch".to_owned(),
-            options: crate::fleet::RunOptions::default(),
-        };
+        let what = RunWhat::begin(vec!["samsung".to_owned()], "switch".to_owned());
         let event = RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what };
         writer.write(&event);
         writer.flush().unwrap();

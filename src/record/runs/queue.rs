@@ -156,7 +156,7 @@ mod tests {
 
     fn line(host: &str) -> RunEvent {
         let (host, line) = (host.to_owned(), "x".to_owned());
-        event(RunWhat::Log { host, phase: Phase::Build, line, from: None })
+        event(RunWhat::log(host, Phase::Build, line))
     }
 
     fn phase(state: PhaseState) -> RunEvent {

@@ -163,14 +163,7 @@ mod tests {
         let run = writer.run().clone();
         let mut watch = RunWatch::new(runs, None);
         assert_eq!(watch.look(), []);
-        let begin = event(
-            &run,
-            RunWhat::Begin {
-                hosts: vec!["a".into()],
-                title: "x".into(),
-                options: crate::fleet::RunOptions::default(),
-            },
-        );
+        let begin = event(&run, RunWhat::begin(vec!["a".into()], "x".into()));
         writer.write(&begin);
         writer.flush().unwrap();
         assert_eq!(watch.look(), [RunNews::Event(begin)]);
@@ -194,8 +187,7 @@ mod tests {
         let (host, phase) = ("a".to_owned(), Phase::Build);
         for number in 0..1000 {
             let (host, line) = (host.clone(), number.to_string());
-            writer
-                .write(&event(&run, RunWhat::Log { host: host.clone(), phase, line, from: None }));
+            writer.write(&event(&run, RunWhat::log(host.clone(), phase, line)));
             let progress = Progress { done: number, ..Progress::default() };
             writer.write(&event(&run, RunWhat::Progress { host, phase, progress }));
         }
@@ -218,7 +210,7 @@ mod tests {
         let runs = Runs::open(dir.path()).unwrap();
         let run = runs.begin(None).unwrap().run().clone();
         let (host, line) = ("a".to_owned(), "hello".to_owned());
-        let line = event(&run, RunWhat::Log { host, phase: Phase::Build, line, from: None });
+        let line = event(&run, RunWhat::log(host, Phase::Build, line));
         let json = format!("{}\n", serde_json::to_string(&line).unwrap());
         fs::write(runs.folder(&run).join(EVENTS), json).unwrap();
         let news = RunWatch::new(runs, None).look();

@@ -157,7 +157,7 @@ pub(super) fn finish(child: Child) -> Deployed {
         if hung.recv_timeout(LIMIT).is_ok() {
             return String::new();
         }
-        let busy = whose_fault(&pid);
+        let busy = what_runs(&pid);
         drop(std::process::Command::new("kill").args(["-KILL", &pid]).status());
         busy
     });
@@ -170,7 +170,7 @@ pub(super) fn finish(child: Child) -> Deployed {
 
 /// Tells what runs on the builder, on the target and below a deploy that hangs: afterwards nobody
 /// can say it.
-fn whose_fault(pid: &str) -> String {
+fn what_runs(pid: &str) -> String {
     let look = "ps -eo pid,ppid,etimes,stat,wchan:20,args --forest; ss -tnp; \
                 tail -n 5 /run/nixdash/jobs/*/log";
     let mut said = format!("it had not ended after {} s\n", LIMIT.as_secs());

@@ -25,18 +25,10 @@ fn a_run(runs: &Runs, lines: i64) -> RunId {
     let run = writer.run().clone();
     let host = || "samsung".to_owned();
     let title = "switch via-cache".to_owned();
-    tell(
-        &mut writer,
-        0,
-        RunWhat::Begin { hosts: vec![host()], title, options: crate::fleet::RunOptions::default() },
-    );
+    tell(&mut writer, 0, RunWhat::begin(vec![host()], title));
     for second in 0..lines {
         let line = format!("line {second} of PASSWORD=hunter2");
-        tell(
-            &mut writer,
-            second,
-            RunWhat::Log { host: host(), phase: Phase::Build, line, from: None },
-        );
+        tell(&mut writer, second, RunWhat::log(host(), Phase::Build, line));
     }
     let doing = Some("https://me:hunter2@cache.example/nar".to_owned());
     let progress = Progress { doing, ..Progress::default() };

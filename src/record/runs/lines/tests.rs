@@ -15,7 +15,7 @@ fn a_run(limit: u64) -> (tempfile::TempDir, Runs, RunWriter) {
 fn log(writer: &mut RunWriter, number: i64) {
     let at = Timestamp::from_second(number).unwrap();
     let (host, line) = ("a".to_owned(), number.to_string());
-    let what = RunWhat::Log { host, phase: Phase::Build, line, from: None };
+    let what = RunWhat::log(host, Phase::Build, line);
     writer.write(&RunEvent { run: writer.run().clone(), at, what });
 }
 

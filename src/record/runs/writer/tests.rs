@@ -93,7 +93,7 @@ fn event(second: i64, what: RunWhat) -> RunEvent {
 
 fn line(second: i64) -> RunEvent {
     let (host, line) = ("samsung".to_owned(), format!("line {second}"));
-    event(second, RunWhat::Log { host, phase: Phase::Build, line, from: None })
+    event(second, RunWhat::log(host, Phase::Build, line))
 }
 
 fn phase(second: i64, phase: Phase) -> RunEvent {

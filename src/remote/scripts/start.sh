@@ -121,12 +121,15 @@ start() {
 	# A second start of the same job waits for the first one, and then finds it.
 	exec 8>>"$base/.starting"
 	flock -w 20 8 || give_up "another start is under way"
-	if [ -e "$dir/started" ] || is_there "$unit"; then
-		rm -f "$arriving"
-		echo there
-		exit 0
+	# The folder is made before the unit is started: without it there is none.
+	if [ -e "$dir" ]; then
+		if [ -e "$dir/started" ] || is_there "$unit"; then
+			rm -f "$arriving"
+			echo there
+			exit 0
+		fi
+		rm -rf "$dir"
 	fi
-	rm -rf "$dir"
 	mkdir "$dir" || give_up "$dir cannot be made; is /run full?"
 	mv "$arriving" "$dir/script" || give_up "$dir/script cannot be made; is /run full?"
 	made=yes

@@ -2,7 +2,7 @@
 
 use super::ear::NixEar;
 use super::fetch::{by_tier, why};
-use super::lost::{AWAY_LIMIT, Restarts, lost, not_started};
+use super::lost::{AWAY_LIMIT, lost, not_started, through_restarts};
 use super::scripts::{BUILD, COMPARE, ROOT};
 use super::step::{PlainLog, Step};
 use super::stores::{self, is_here};
@@ -136,13 +136,7 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
         return Ok(Report::Built { built: 0, substituted: BTreeMap::new() });
     }
     let again = format!("{} was restarted meanwhile; building again", step.host.build_on());
-    let mut restarts = Restarts::default();
-    let (state, log) = loop {
-        let ended = realise(step).await?;
-        if !restarts.begins_again(step, &ended.0, &again).await {
-            break ended;
-        }
-    };
+    let (state, log) = through_restarts(step, &again, || realise(step)).await?;
     match state.exit {
         Some(0) => Ok(Report::Built {
             built: log.built(),

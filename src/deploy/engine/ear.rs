@@ -63,7 +63,7 @@ impl<'a> NixEar<'a> {
     }
 
     /// Hears what earlier processes kept of a job, and keeps from now on what it prints.
-    pub(super) async fn hear_before(&mut self, job: &mut Job, name: &str) {
+    async fn hear_before(&mut self, job: &mut Job, name: &str) {
         let Some(streams) = self.step.shared.streams.clone() else { return };
         let (host, name) = (&self.step.host.name, self.step.shared.stream_name(name, self.step));
         let opened = if job.was_there() {

@@ -1,7 +1,7 @@
 //! Fetch: the target pulls its system from its own substituters, as a job; or the builder copies it there.
 
 use super::ear::NixEar;
-use super::lost::{AWAY_LIMIT, Restarts, lost, not_started};
+use super::lost::{AWAY_LIMIT, lost, not_started, through_restarts};
 use super::push;
 use super::routes::turn;
 use super::scripts::FETCH;
@@ -75,13 +75,7 @@ async fn pull(
     taken: &TakenRoute,
 ) -> Result<BTreeMap<String, Fetched>, Failure> {
     let again = "the host was restarted meanwhile; fetching again";
-    let mut restarts = Restarts::default();
-    let (state, log) = loop {
-        let ended = pull_once(step, tier, taken).await?;
-        if !restarts.begins_again(step, &ended.0, again).await {
-            break ended;
-        }
-    };
+    let (state, log) = through_restarts(step, again, || pull_once(step, tier, taken)).await?;
     let host = &step.host.name;
     match state.exit {
         Some(0) => Ok(by_tier(&step.shared.fleet, log.fetched())),

@@ -15,23 +15,26 @@ pub(super) const AWAY_LIMIT: Duration = Duration::from_secs(45);
 /// How long to wait before a job of which nothing is left is begun again.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// A job that is begun again while nothing is left of it, since its host was restarted: a host that goes
-/// down may still take a job and lose it a moment later.
-#[derive(Default)]
-pub(super) struct Restarts {
-    since: Option<Instant>,
-}
-
-impl Restarts {
-    /// Returns whether the job is to be begun again, after a moment; logs that then.
-    pub(super) async fn begins_again(&mut self, step: &Step, ended: &JobState, why: &str) -> bool {
-        let since = *self.since.get_or_insert_with(Instant::now);
-        if !ended.is_gone || since.elapsed() > AWAY_LIMIT {
-            return false;
+/// Makes a job, and makes it again after a moment while nothing is left of it since its host was restarted: a
+/// host that goes down may still take a job and lose it a moment later. `again` is logged then. Returns how
+/// the job ended, and what its maker makes of it.
+pub(super) async fn through_restarts<T, Made>(
+    step: &Step,
+    again: &str,
+    mut make: impl FnMut() -> Made,
+) -> Result<(JobState, T), Failure>
+where
+    Made: Future<Output = Result<(JobState, T), Failure>>,
+{
+    let mut since = None;
+    loop {
+        let (state, made) = make().await?;
+        let since = *since.get_or_insert_with(Instant::now);
+        if !state.is_gone || since.elapsed() > AWAY_LIMIT {
+            return Ok((state, made));
         }
-        step.log(why).await;
+        step.log(again).await;
         tokio::time::sleep(AGAIN).await;
-        true
     }
 }
 

@@ -8,17 +8,18 @@
 
 use super::ear::NixEar;
 use super::fetch::why;
-use super::lost::{lost, not_started};
+use super::lost::{AWAY_LIMIT, lost, not_started, through_restarts};
 use super::scripts::{PUSH, PUSH_TARGET, PUSH_WAY, ROOT_DRV};
 use super::step::{PlainLog, Step};
 use super::verify::trusts;
 use crate::deploy::{Failure, Reason};
 use crate::fleet::{Address, Code, Fetched, Outcome, PublicKey, printable_line};
+use crate::nix::activity::ActivityLog;
 use crate::nix::argv;
 use crate::nix::settings::Settings;
 use crate::nix::signature::parse_public_key;
 use crate::nix::trusted_keys::TrustedKeys;
-use crate::remote::job::{Job, JobKind, LineSink as _};
+use crate::remote::job::{Job, JobKind, JobState, LineSink as _};
 use crate::remote::{LineReceiver, Output, Script, Way};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -31,9 +32,6 @@ const WAY_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a copy in a session may take.
 const SESSION_LIMIT: Duration = Duration::from_secs(6 * 3600);
-
-/// How long a host that builds may be silent because the connection is lost.
-const PATIENCE: Duration = Duration::from_secs(45);
 
 /// Pieces of an output that may wait between the connection and the parser.
 const PIECE_QUEUE: usize = 16;
@@ -298,15 +296,18 @@ pub(super) async fn push(step: &Step, builder: &str) -> Result<BTreeMap<String, 
     let way = prepare(step, builder).await?;
     step.log(&format!("no cache takes part: {builder} copies it straight to {}", way.store)).await;
     root_on_target(step).await?;
-    let mut lines = NixEar::new(step);
-    let exit = match &way.lent {
-        None => copy_as_job(step, builder, &way, &mut lines).await?,
+    let (exit, log) = match &way.lent {
+        None => {
+            let again = format!("{builder} was restarted meanwhile; copying again");
+            let copy = || copy_as_job(step, builder, &way);
+            let (state, log) = through_restarts(step, &again, copy).await?;
+            (state.exit, log)
+        }
         Some(known) => {
             sign(step, builder, &way).await?;
-            copy_in_session(step, builder, &way, known, &mut lines).await?
+            copy_in_session(step, builder, &way, known).await?
         }
     };
-    let log = lines.finish().await;
     match exit {
         Some(0) => Ok(copied(builder, log.fetched())),
         Some(code) => {
@@ -348,17 +349,18 @@ async fn copy_as_job(
     step: &Step,
     builder: &str,
     way: &PushWay,
-    lines: &mut NixEar<'_>,
-) -> Result<Option<i32>, Failure> {
+) -> Result<(JobState, ActivityLog), Failure> {
     let mut job = step.job_to_start(builder, "push").await;
     let args = arguments(step, way, way.sign_key.as_deref().unwrap_or_default(), "")?;
-    job.start(JobKind::Work, PUSH, &args, PATIENCE, &mut PlainLog(step))
+    job.start(JobKind::Work, PUSH, &args, AWAY_LIMIT, &mut PlainLog(step))
         .await
-        .map_err(not_started)?;
-    // Only a job's log outlives the process that follows it.
-    lines.hear_before(&mut job, "push").await;
-    let state = job.follow("exit", PATIENCE, lines).await;
-    state.map(|state| state.exit).map_err(|error| step.about_builder(lost(&error)))
+        .map_err(|failure| step.about_builder(not_started(failure)))?;
+    let mut lines = NixEar::of_job(step, &mut job, "push").await;
+    let state = job
+        .follow("exit", AWAY_LIMIT, &mut lines)
+        .await
+        .map_err(|error| step.about_builder(lost(&error)))?;
+    Ok((state, lines.finish().await))
 }
 
 /// Signs on the builder, as root, before a copy that is made as its login user.
@@ -384,8 +386,8 @@ async fn copy_in_session(
     builder: &str,
     way: &PushWay,
     known: &str,
-    lines: &mut NixEar<'_>,
-) -> Result<Option<i32>, Failure> {
+) -> Result<(Option<i32>, ActivityLog), Failure> {
+    let mut lines = NixEar::new(step);
     let mut script = Script::new(PUSH).way(Way::Agent).limit(SESSION_LIMIT);
     script.args = arguments(step, way, "", known)?;
     let (sender, said) = mpsc::channel(PIECE_QUEUE);
@@ -397,11 +399,13 @@ async fn copy_in_session(
         }
     };
     let (output, ()) = tokio::join!(follow, hear);
-    output.map(|output| Some(output.code)).map_err(|error| {
+    let log = lines.finish().await;
+    let output = output.map_err(|error| {
         let Failure { outcome, reason } = step.about_builder(lost(&error));
         let text = format!("the copy ended with the connection to {builder}: {}", reason.text);
         Failure { outcome, reason: Reason { text, ..reason } }
-    })
+    })?;
+    Ok((Some(output.code), log))
 }
 
 /// Says that a target did not take what was copied, and what it asks for.

@@ -112,7 +112,7 @@ pub(super) async fn is_up(
 ) -> Result<Result<(), String>, Failure> {
     // Any hash does: that a path is missing is an answer.
     let hash = running.map_or("00000000000000000000000000000000", StorePath::hash);
-    let output = ask(step, tier, hash).await?;
+    let output = ask_until_answered(step, tier, hash).await?;
     let (_, answer) = CurlAnswer::after_settings(&output);
     let host = &step.host.name;
     Ok(match answer.status {

@@ -223,6 +223,32 @@ async fn a_push_is_a_job_of_the_builder_that_signs_and_lets_the_target_check() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_builder_that_restarts_in_the_middle_copies_again() {
+    let copies = Mutex::new((0, 0));
+    let restarted = move |host: &str, name: &str, script: &Script| {
+        let (begun, followed) = &mut *copies.lock().unwrap();
+        let of_copy = host == "p620" && script.args.first()?.starts_with("run-7-x-push-");
+        match name {
+            "start" if of_copy => {
+                *begun += 1;
+                // Nothing is left of the first one: this one is not there either.
+                prints(&format!("{}\tbegun\n", script.args[5]))
+            }
+            "follow" if of_copy && *followed < 2 => {
+                *followed += 1;
+                assert_eq!(*begun, *followed);
+                prints(&format!("\n{}\tgone\n", script.args[3]))
+            }
+            _ => None,
+        }
+    };
+    let story = deploy("github:me/x", FLEET, Strategy::Push, None, Box::new(restarted)).await;
+    assert_eq!(story.result.outcome, Outcome::Switched, "{:?}", story.result.error);
+    let said = "p620 was restarted meanwhile; copying again";
+    assert_eq!(story.log().matches(said).count(), 2, "{}", story.log());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_push_that_the_target_would_refuse_ends_before_anything_is_built() {
     let untrusting = |_: &str, name: &str, _: &Script| match name {
         "push-target" => {
@@ -311,6 +337,15 @@ async fn auto_chooses_by_how_the_fleet_is_and_the_plan_says_why() {
     assert_eq!(story.plan().route, Route::Push { builder: "p620".to_owned() });
     assert!(story.plan().why.as_ref().unwrap().contains("cannot reach tier cache"));
     assert_eq!(story.result.outcome, Outcome::Switched, "{:?}", story.result.error);
+    // One question may fall into a moment without network.
+    let questions = Mutex::new(0);
+    let hiccup = move |_: &str, name: &str, script: &Script| {
+        let asked = &mut *questions.lock().unwrap();
+        *asked += usize::from(name == "verify");
+        if *asked == 1 { cache_is_down(name) } else { up(name, name, script) }
+    };
+    let story = deploy("github:me/x", FLEET, Strategy::Auto, None, Box::new(hiccup)).await;
+    assert_eq!(story.plan().route.tier(), Some("cache"), "{}", story.log());
     let no_builder = |host: &str, name: &str, _: &Script| match (host, name) {
         ("p620", _) => {
             Some(Err(RemoteError::new("p620", Trouble::Unreachable, "No route to host")))

@@ -2,7 +2,8 @@
 # Sets up and runs every test of nixdash on a Debian machine with Rust: the plain ones, and, as
 # root, those on three practice fleets (four real hosts in containers each), which are brought up for
 # them and taken down afterwards, also when a test fails. Can be run again and again.
-# Installs with apt-get what is missing; needs no KVM. TESTS=plain leaves the fleets out.
+# Installs with apt-get what is missing; needs no KVM. TESTS=plain leaves the fleets out. NIXDASH_NOM names a
+# checkout of nix-output-monitor, whose recordings are counted too then.
 #
 # `tests/run.sh matrix [FILE]` runs the whole fault matrix instead (every fault in every phase, some
 # twenty minutes), on a fleet of its own, and prints its table as Markdown, also into FILE.
@@ -63,6 +64,12 @@ if ! [ -x "$moto/bin/moto_server" ]; then
 fi
 say "tests on moto"
 NIXDASH_MOTO=$moto/bin/moto_server cargo test --test it -- --ignored moto::
+
+# Recordings that others own and that are not kept here.
+if [ -n "${NIXDASH_NOM:-}" ]; then
+	say "recordings of nix-output-monitor in $NIXDASH_NOM"
+	cargo test --test it -- --ignored nom::
+fi
 
 # Prints where a server's program is, which is unpacked from its Debian package where it is not
 # installed: installing the package would start a service. $1: the package, $2: the program in it.

@@ -15,6 +15,7 @@ mod logs;
 mod manual;
 mod moto;
 mod narinfo_truth;
+mod nom;
 mod pages;
 mod programs;
 mod prometheus;

@@ -77,7 +77,7 @@ enum LabCommand {
         /// What the next system shall do wrong
         #[arg(long = "break", value_name = "WHAT")]
         broken: Option<Break>,
-        /// Seconds of network-later, network-unit, slow and slow-boot, exit code of errno
+        /// Seconds of network-later, network-unit, slow and slow-boot, exit code of errno, lines of loud
         #[arg(long, value_name = "NUMBER", requires = "broken")]
         amount: Option<u32>,
         /// Undo what --break asked for

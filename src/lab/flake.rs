@@ -49,6 +49,8 @@ const LEAVES: [&str; 8] = ["git", "htop", "nano", "tmux", "less", "ripgrep", "ma
 pub enum Break {
     /// A package of it does not build.
     Build,
+    /// A package of it prints 200000 (or --amount) lines while it is built, 25000 a second.
+    Loud,
     /// Its activation script fails: switch-to-configuration exits 2.
     Activation,
     /// The part of its activation script named `setupSecrets` fails: switch-to-configuration exits 2.
@@ -103,6 +105,7 @@ impl Broken {
             Break::NetworkLater => Some(2),
             Break::Slow | Break::SlowBoot => Some(30),
             Break::Errno => Some(11),
+            Break::Loud => Some(200_000),
             Break::NetworkUnit => None,
             Break::Build
             | Break::Activation

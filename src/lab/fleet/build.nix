@@ -18,7 +18,7 @@ let
 
   package = builtins.mapAttrs (
     pname: about:
-    make "${pname}-${host.versions.${pname}}" (builtins.readFile ./package.sh) {
+    make "${pname}-${host.versions.${pname}}" (builtins.readFile ./package.sh) ({
       inherit pname;
       version = host.versions.${pname};
       size = about.size;
@@ -27,6 +27,7 @@ let
       deps = map (dep: package.${dep}) (about.deps or [ ]);
       failing = if pname == "fleet-tools" && host.break == "build" then "1" else "";
     }
+    // (if pname == "fleet-tools" && host.break == "loud" then { loud = host.amount; } else { }))
   ) packages;
 
   # Every host carries everything but what is listed as somebody's own.

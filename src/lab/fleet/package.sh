@@ -35,6 +35,22 @@ while [ "$line" -lt "$lines" ]; do
   fi
 done
 
+# 25,000 lines a second, some with colours, one in fifty long.
+if [ -n "${loud:-}" ]; then
+  awk -v lines="$loud" -v pname="$pname" 'BEGIN {
+    while (length(flags) < 600) flags = flags " -DPART_" length(flags)
+    for (line = 1; line <= lines; line++) {
+      if (line % 50 == 0) printf "gcc -O2 -c part%d.c%s\n", line, flags
+      else if (line % 7 == 0) printf "\033[35mwarning:\033[0m src/%s/part%d.c: unused variable\n", pname, line
+      else printf "loud %d of %d\n", line, lines
+      if (line % 2500 == 0) {
+        fflush()
+        system("[ -e /run/nixdash-lab/fast ] || sleep 0.1")
+      }
+    }
+  }'
+fi
+
 phase installPhase
 mkdir -p "$out/bin" "$out/lib" "$out/share/doc" "$out/nix-support"
 key=$(printf '%s' "$pname-$version" | sha256sum | cut -c1-32)

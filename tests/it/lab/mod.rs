@@ -12,6 +12,7 @@ mod deploy;
 mod faults;
 mod first;
 mod flakes;
+mod flood;
 mod generations;
 mod history;
 mod matrix;

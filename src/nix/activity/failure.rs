@@ -126,7 +126,7 @@ impl FailureLog {
     /// Keeps that a path is asked for somewhere.
     pub(super) fn note_asked(&mut self, path: &str, from: &str) {
         if path.starts_with('/') {
-            self.asked = Some((path.to_owned(), printable_line(bare_url(from))));
+            self.asked = Some((printable_line(path), printable_line(bare_url(from))));
         }
     }
 
@@ -286,6 +286,14 @@ mod tests {
             let path = "needed for /nix/store/wd0ys9snp82b5v5j4pgp5wfhnfjhl2vm-a";
             assert!(text.ends_with(path), "{text}");
         }
+    }
+
+    #[test]
+    fn a_path_that_was_asked_for_is_shown_without_control_bytes() {
+        let mut log = super::FailureLog::default();
+        log.note_asked("/nix/store/\u{7f}\u{1b}[31mx", "http://a");
+        let text = log.with_path("no such file");
+        assert!(text.contains("/nix/store/") && !text.contains(char::is_control), "{text:?}");
     }
 
     #[test]

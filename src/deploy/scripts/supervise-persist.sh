@@ -29,6 +29,11 @@ persist() {
 		rm -f "$intents/intent.new"
 		return 1
 	fi
+	# That waited for the disk: somebody else may have set the profile meanwhile.
+	if [ "$(readlink "$profiles/system")" != "$generation" ] && [ "$(system_at "$profiles/system")" != "$toplevel" ]; then
+		rm -f "$intents/intent"
+		end_if_superseded keep
+	fi
 	if ! set_profile_to_new; then
 		put_profile_back
 		return 1
@@ -149,6 +154,8 @@ restore_profile() {
 persist_and_end() {
 	end_if_superseded keep
 	if ! persist; then
+		others=$(running_of_others)
+		[ -z "$others" ] || end superseded superseded "somebody else deployed while it was made permanent: $others; $reason"
 		case $4 in
 		degraded) end degraded "$finding" "it runs the new system, but $reason" ;;
 		*) end "$4" "$finding" "$reason" ;;

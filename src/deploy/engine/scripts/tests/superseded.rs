@@ -81,6 +81,38 @@ fn a_profile_that_somebody_else_set_while_our_boot_menu_failed_is_theirs() {
 }
 
 #[test]
+fn a_profile_that_somebody_else_set_while_the_disk_was_waited_for_is_not_set_over() {
+    let host = FolderHost::new();
+    host.add_system("third");
+    let sync = "#!/bin/sh
+case $* in *intent.new)
+    ln -sfn \"$root/nix/store/third\" \"$root/nix/var/nix/profiles/system-3-link\"
+    ln -sfn system-3-link \"$root/nix/var/nix/profiles/system\" ;;
+esac\n";
+    host.program("bin/sync", sync);
+    let (word, reason) = host.deploy("commit");
+    assert_eq!((word.as_str(), host.code()), ("superseded", Some(Code::Superseded)), "{reason}");
+    assert!(reason.contains("its profile is system-3-link, and was system-1-link"), "{reason}");
+    assert_eq!(host.systems()[..2], ["new", "third"], "{}", host.log());
+    assert_eq!(host.called(), ["new test"]);
+    host.assert_tidy();
+}
+
+#[test]
+fn a_host_that_runs_what_somebody_else_activated_while_our_boot_menu_failed_is_told_so() {
+    let host = FolderHost::new();
+    host.add_system("third");
+    // Whoever activates it holds the lock of switch-to-configuration.
+    let theirs = "ln -sfn \"$root/nix/store/third\" \"$root/run/current-system\"; exit 1";
+    host.switch_to_configuration("new", WELL, theirs);
+    let (word, reason) = host.deploy("commit");
+    assert_eq!((word.as_str(), host.code()), ("superseded", Some(Code::Superseded)), "{reason}");
+    for part in ["it runs", "/third", "boot exited with 1"] {
+        assert!(reason.contains(part), "{part}: {reason}");
+    }
+}
+
+#[test]
 fn an_unconfirmed_system_goes_back_though_somebody_else_set_the_profile() {
     let host = FolderHost::new();
     let supervisor = activated(&host);

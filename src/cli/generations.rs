@@ -6,7 +6,7 @@ use crate::fleet::words::changes as words;
 use crate::fleet::{
     Fleet, Generation, Generations, RestartReason, StorePath, SystemChanges, bytes, select,
 };
-use crate::probe::{compare_systems, generations, restart_reasons, system_parts};
+use crate::probe::{Comparison, compare_systems, generations, restart_reasons};
 use crate::remote::{Remote, RemoteError, ScriptRunner};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
@@ -182,12 +182,9 @@ async fn look(
         (Ok(old), Ok(new)) => (old, new),
         (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),
     };
-    let (changes, restart) = tokio::join!(
-        compare_systems(runner, host, &old.1, &new.1),
-        restart_between(runner, host, &old.1, &new.1)
-    );
-    let restart = restart?;
-    Ok(match changes? {
+    let compared = compare_systems(runner, host, &old.1, &new.1).await?;
+    let restart = restart_reasons(&compared.before, &compared.after);
+    Ok(match compared.paths {
         None => Err(CliError::GenerationUnknown { host: host.to_owned(), name: old.0 }),
         Some(compared) if args.json => pretty(&DiffJson {
             host,
@@ -211,30 +208,16 @@ pub(super) async fn difference(
     old: &StorePath,
     new: &StorePath,
 ) -> Result<Vec<String>, String> {
-    let (changes, restart) = tokio::join!(
-        compare_systems(runner, host, old, new),
-        restart_between(runner, host, old, new)
-    );
-    let compared = changes.map_err(|error| error.to_string())?;
-    let compared = compared.ok_or_else(|| format!("{host} does not have both systems any more"))?;
-    let mut lines = words::package_lines(&compared.changes);
-    lines.push(words::summary(&compared.changes));
-    lines.extend(words::restart(&restart.map_err(|error| error.to_string())?));
+    let compared = compare_systems(runner, host, old, new).await;
+    let compared = compared.map_err(|error| error.to_string())?;
+    let restart = restart_reasons(&compared.before, &compared.after);
+    let Some(Comparison { changes, .. }) = compared.paths else {
+        return Err(format!("{host} does not have both systems any more"));
+    };
+    let mut lines = words::package_lines(&changes);
+    lines.push(words::summary(&changes));
+    lines.extend(words::restart(&restart));
     Ok(lines)
-}
-
-/// Says what only a restart from one system into another brings.
-async fn restart_between(
-    runner: &dyn ScriptRunner,
-    host: &str,
-    old: &StorePath,
-    new: &StorePath,
-) -> Result<Vec<RestartReason>, RemoteError> {
-    let (old, new) = tokio::join!(system_parts(runner, host, old), system_parts(runner, host, new));
-    Ok(match (old?, new?) {
-        (Some(old), Some(new)) => restart_reasons(&old, &new),
-        (Some(_) | None, Some(_) | None) => Vec::new(),
-    })
 }
 
 /// Returns a document as it is printed.

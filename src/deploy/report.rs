@@ -4,6 +4,7 @@ use crate::fleet::{
     Code, DeployFacts, Fetched, Finding, Outcome, PlannedChanges, Route, RunId, StorePath, Subject,
     TakenRoute, printable_line,
 };
+use crate::probe::SystemParts;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -87,6 +88,9 @@ pub struct Preflight {
     pub running: Option<StorePath>,
     /// The system that it was started with.
     pub booted: Option<StorePath>,
+    /// What only a restart replaces of that, or of the running one where it was started with none.
+    #[serde(default)]
+    pub started: SystemParts,
     /// The newest generation of the profile.
     pub profile: Option<StorePath>,
     /// The kernel's boot id.

@@ -9,10 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Compares two systems.
-const CHANGES: &str = include_str!("scripts/changes.sh");
-
-/// Prints the parts of a system.
-const PARTS: &str = include_str!("scripts/parts.sh");
+const CHANGES: &str = concat!(include_str!("scripts/parts.sh"), include_str!("scripts/changes.sh"));
 
 /// How long comparing may take on a slow disk.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -20,7 +17,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// What only a restart replaces of a system: each part with what it is.
 pub type SystemParts = BTreeMap<RestartPart, String>;
 
-/// How two systems differ.
+/// How two systems differ by their paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
     /// By package.
@@ -29,38 +26,45 @@ pub struct Comparison {
     pub added: Vec<ClosurePath>,
 }
 
-/// Compares two systems on a host that may have both; none where it lacks one of them.
+/// What a host says of two systems.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ComparedSystems {
+    /// How their paths differ; none where the host lacks one of them.
+    pub paths: Option<Comparison>,
+    /// The parts of the old one; empty where the host does not have it.
+    pub before: SystemParts,
+    /// The parts of the new one.
+    pub after: SystemParts,
+}
+
+/// Compares two systems on a host that may have both.
+///
+/// # Errors
+/// The host cannot be reached, or could not compare them.
 pub async fn compare(
     runner: &dyn ScriptRunner,
     host: &str,
     old: &StorePath,
     new: &StorePath,
-) -> Result<Option<Comparison>, RemoteError> {
+) -> Result<ComparedSystems, RemoteError> {
     let script = Script::new(CHANGES).arg(old.as_str()).arg(new.as_str()).limit(LIMIT);
     let output = runner.run(host, &script).await?;
-    match parse(&output.stdout) {
-        ComparisonAnswer::Compared(found) => Ok(Some(found)),
-        ComparisonAnswer::Missing => Ok(None),
-        ComparisonAnswer::BrokeOff => {
-            let cause = format!("could not compare two systems: {}", output.complaint());
-            let hint = format!("try `nix store diff-closures {old} {new}` there");
-            Err(RemoteError { hint, ..RemoteError::new(host, Trouble::Here, &cause) })
-        }
+    parse(&output.stdout).ok_or_else(|| {
+        let cause = format!("could not compare two systems: {}", output.complaint());
+        let hint = format!("try `nix store diff-closures {old} {new}` there");
+        RemoteError { hint, ..RemoteError::new(host, Trouble::Here, &cause) }
+    })
+}
+
+/// Adds a part of a system that a host printed, `part<TAB>what it is`; one that is not known is left out.
+pub fn note_part(parts: &mut SystemParts, line: &str) {
+    if let Some((file, what)) = line.split_once('\t') {
+        note(parts, file, what);
     }
 }
 
-/// Returns the parts of a system that only a restart replaces, as a host has them that has the system;
-/// none where it has not.
-pub async fn parts(
-    runner: &dyn ScriptRunner,
-    host: &str,
-    system: &StorePath,
-) -> Result<Option<SystemParts>, RemoteError> {
-    let output = runner.run(host, &Script::new(PARTS).arg(system.as_str())).await?;
-    let lines = || output.stdout.lines().filter_map(|line| line.split_once('\t'));
-    let whole = lines().any(|(key, _)| key == "end");
-    let part = |(key, value): (&str, &str)| Some((part_of(key)?, printable_line(value)));
-    Ok(whole.then(|| lines().filter_map(part).collect()))
+fn note(parts: &mut SystemParts, file: &str, what: &str) {
+    parts.extend(part_of(file).map(|part| (part, printable_line(what))));
 }
 
 /// Says which parts of a new system are not those of the one that was started.
@@ -73,21 +77,17 @@ pub fn restart_reasons(started: &SystemParts, new: &SystemParts) -> Vec<RestartR
     started.iter().filter_map(differs).collect()
 }
 
-/// What the script said.
-enum ComparisonAnswer {
-    Compared(Comparison),
-    Missing,
-    BrokeOff,
-}
-
-/// Reads what the script printed.
-fn parse(text: &str) -> ComparisonAnswer {
+/// Reads what the script printed; none where it broke off.
+fn parse(text: &str) -> Option<ComparedSystems> {
+    let mut found = ComparedSystems::default();
     let (mut paths, mut added) = (Vec::new(), Vec::new());
     let (mut bytes, mut whole) = (None, false);
     for line in text.lines() {
         let fields: Vec<&str> = line.split('\t').collect();
         match fields[..] {
-            ["missing", _] => return ComparisonAnswer::Missing,
+            ["before", part, what] => note(&mut found.before, part, what),
+            ["after", part, what] => note(&mut found.after, part, what),
+            ["missing"] => return Some(found),
             ["=", name] => paths.push(compared(ClosureSide::Both, name, "0")),
             ["-", name, size] => paths.push(compared(ClosureSide::Before, name, size)),
             ["+", path, size] => {
@@ -100,10 +100,8 @@ fn parse(text: &str) -> ComparisonAnswer {
             _ => {}
         }
     }
-    if !whole {
-        return ComparisonAnswer::BrokeOff;
-    }
-    ComparisonAnswer::Compared(Comparison { changes: compare_closures(paths, bytes), added })
+    found.paths = Some(Comparison { changes: compare_closures(paths, bytes), added });
+    whole.then_some(found)
 }
 
 fn compared(side: ClosureSide, name: &str, size: &str) -> ComparedPath {
@@ -147,7 +145,7 @@ mod tests {
         StorePath::parse(text).unwrap()
     }
 
-    async fn compared_by(text: &str) -> Result<Option<Comparison>, RemoteError> {
+    async fn compared_by(text: &str) -> Result<ComparedSystems, RemoteError> {
         compare(&prints(text), "p620", &path(OLD), &path(NEW)).await
     }
 
@@ -157,7 +155,7 @@ mod tests {
         let text = format!(
             "=\tglibc-2.42\n+\t{new}\t2000\n-\tlinux-6.12.57\t1000\nsize\t5000\t6000\nend\tok\n"
         );
-        let compared = compared_by(&text).await.unwrap().unwrap();
+        let compared = compared_by(&text).await.unwrap().paths.unwrap();
         assert_eq!(compared.added, [ClosurePath { path: path(new), nar_size: 2000 }]);
         let found = compared.changes;
         assert_eq!(found.packages.len(), 1);
@@ -168,28 +166,30 @@ mod tests {
 
     #[tokio::test]
     async fn a_host_that_lacks_one_of_them_cannot_say() {
-        assert_eq!(compared_by(&format!("missing\t{NEW}\n")).await.unwrap(), None);
+        let compared = compared_by("after\tsystemd\tx\nmissing\n").await.unwrap();
+        assert_eq!((compared.paths, compared.before.len(), compared.after.len()), (None, 0, 1));
         let error = compared_by("=\tglibc-2.42\n").await.unwrap_err().to_string();
         assert!(error.contains("could not compare two systems"), "{error}");
     }
 
     #[tokio::test]
     async fn a_restart_is_needed_for_what_is_not_what_was_started() {
-        let text = |kernel: &str, params: &str| {
+        let text = |word: &str, kernel: &str, params: &str| {
             format!(
-                "kernel\t/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-linux-{kernel}/bzImage\n\
-                 systemd\t/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-systemd-258\n\
-                 kernel-params\t{params}\nend\tok\n"
+                "{word}\tkernel\t/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-linux-{kernel}/bzImage\n\
+                 {word}\tsystemd\t/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-systemd-258\n\
+                 {word}\tkernel-params\t{params}\n{word}\tsomething\telse\n"
             )
         };
-        let parts_by = async |text: String| parts(&prints(&text), "p620", &path(OLD)).await;
-        let started = parts_by(text("6.12.57", "loglevel=4")).await.unwrap().unwrap();
-        let new = parts_by(text("6.12.58", "loglevel=3")).await.unwrap().unwrap();
+        let old = text("before", "6.12.57", "loglevel=4");
+        let new = text("after", "6.12.58", "loglevel=3");
+        let ComparedSystems { before, after, .. } =
+            compared_by(&format!("{old}{new}missing\n")).await.unwrap();
         let phrases: Vec<String> =
-            restart_reasons(&started, &new).iter().map(RestartReason::phrase).collect();
+            restart_reasons(&before, &after).iter().map(RestartReason::phrase).collect();
         assert_eq!(phrases, ["kernel 6.12.57 → 6.12.58", "kernel parameters"]);
-        assert_eq!(restart_reasons(&new, &new), []);
-        assert_eq!(parts_by("kernel\tx\n".to_owned()).await.unwrap(), None, "it broke off");
+        assert_eq!(restart_reasons(&after, &after), []);
+        assert_eq!(restart_reasons(&SystemParts::new(), &after), [], "nothing is known of it");
     }
 
     #[test]
@@ -200,11 +200,13 @@ mod tests {
         std::os::unix::fs::symlink("linux/bzImage", dir.path().join("kernel")).unwrap();
         std::fs::write(dir.path().join("kernel-params"), "a\nb").unwrap();
         let at = dir.path().to_str().unwrap();
-        let script = Script::new(PARTS).arg(at).text();
+        let script = Script::new(CHANGES).arg("/nowhere").arg(at).text();
         let output = std::process::Command::new("/bin/sh").args(["-c", &script]).output().unwrap();
         let real = dir.path().canonicalize().unwrap();
-        let expected =
-            format!("kernel\t{}/linux/bzImage\nkernel-params\ta b\nend\tok\n", real.display());
+        let expected = format!(
+            "after\tkernel\t{}/linux/bzImage\nafter\tkernel-params\ta b\nmissing\n",
+            real.display()
+        );
         assert_eq!(String::from_utf8_lossy(&output.stdout), expected);
     }
 }

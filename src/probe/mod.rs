@@ -38,7 +38,8 @@ mod upkeep;
 pub use answers::Answers;
 pub use asking::{Asking, TierFuture, TierProbe, Tools};
 pub use changes::{
-    Comparison, SystemParts, compare as compare_systems, parts as system_parts, restart_reasons,
+    ComparedSystems, Comparison, SystemParts, compare as compare_systems, note_part,
+    restart_reasons,
 };
 pub use checks::verify::{NarChoice, NarVerification, verify as verify_nars};
 pub use coverage::{HostClosure, covered, measure as measure_coverage};

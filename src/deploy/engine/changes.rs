@@ -1,14 +1,14 @@
-//! What will change on a host, found out before it does: from the store of the host that builds where the
-//! new system is there already, else from what Nix would build and fetch.
+//! What changes on a host: found out before it does, from the store of the host that builds where the new
+//! system is there already, else from what Nix would build and fetch; and told when it is to be activated.
 //!
 //! Nothing here fails: what could not be found out is not known, and the plan says so.
 
 use super::step::Step;
+use crate::fleet::words::changes as words;
 use crate::fleet::{ClosurePath, PlannedChanges, StorePath, SystemChanges};
 use crate::nix::dry_run::DryRun;
 use crate::nix::versions::compare_partially;
-use crate::probe::{closure, compare_systems, held_of, restart_reasons, system_parts};
-use crate::remote::RemoteError;
+use crate::probe::{ComparedSystems, closure, compare_systems, held_of, restart_reasons};
 
 /// How many of the names of what must be built are kept for the plan.
 const NAMED: usize = 20;
@@ -31,30 +31,43 @@ pub(super) async fn on(step: &Step, host: &str) -> FoundChanges {
     let (Some(running), Ok(toplevel)) = (&preflight.running, step.toplevel()) else {
         return FoundChanges::default();
     };
-    let runner = step.runner.as_ref();
-    let started = preflight.booted.as_ref().unwrap_or(running);
-    let (compared, before, after) = tokio::join!(
-        compare_systems(runner, host, running, toplevel),
-        system_parts(runner, &step.host.name, started),
-        system_parts(runner, host, toplevel),
-    );
-    let restart = match (known(before), known(after)) {
-        (Some(before), Some(after)) => restart_reasons(&before, &after),
-        (Some(_) | None, Some(_) | None) => Vec::new(),
-    };
-    let (system, added) = match known(compared) {
+    let asked = compare_systems(step.runner.as_ref(), host, running, toplevel).await;
+    let compared = asked.unwrap_or_else(|error| {
+        tracing::debug!(%error, "what changes");
+        ComparedSystems::default()
+    });
+    let restart = restart_reasons(&preflight.started, &compared.after);
+    let (system, added) = match compared.paths {
         Some(compared) => (Some(compared.changes), compared.added),
         None => (None, Vec::new()),
     };
     FoundChanges { planned: PlannedChanges { system, restart, ..PlannedChanges::default() }, added }
 }
 
-/// Returns what was found, and nothing where the host could not say.
-fn known<T>(asked: Result<Option<T>, RemoteError>) -> Option<T> {
-    asked.unwrap_or_else(|error| {
-        tracing::debug!(%error, "what changes");
-        None
-    })
+/// Logs what differs from the running system: as it was found out before, or else as the target finds it, which
+/// has both by now. A target that cannot say is no failure.
+pub(super) async fn tell(step: &Step) {
+    let (Some(running), Ok(toplevel)) = (&step.known.preflight.running, step.toplevel()) else {
+        return;
+    };
+    if running == toplevel {
+        return step.log("the running system is the same").await;
+    }
+    let known = step.known.changes.as_ref().and_then(|changes| changes.system.as_ref());
+    let changes = if let Some(whole) = known.filter(|changes| !changes.partial) {
+        whole.clone()
+    } else {
+        match compare_systems(step.runner.as_ref(), &step.host.name, running, toplevel).await {
+            Ok(compared) => compared.paths.unwrap_or_default().changes,
+            Err(error) => {
+                return step.log(&format!("what changes is not known: {error}")).await;
+            }
+        }
+    };
+    for line in words::package_lines(&changes) {
+        step.log(&line).await;
+    }
+    step.log(&words::summary(&changes)).await;
 }
 
 /// Adds what Nix would build and fetch; where the new system is not built yet, that is all that is

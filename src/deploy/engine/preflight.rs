@@ -20,7 +20,7 @@ use crate::fleet::{
 };
 use crate::nix::settings::Settings;
 use crate::nix::version::{NixRelease, Version};
-use crate::probe::clock_ahead;
+use crate::probe::{clock_ahead, note_part};
 use crate::remote::{Output, Script};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -164,6 +164,7 @@ fn read(
         match key {
             "running" => found.running = StorePath::parse(value).ok(),
             "booted" => found.booted = StorePath::parse(value).ok(),
+            "part" => note_part(&mut found.started, value),
             "profile" => found.profile = StorePath::parse(value).ok(),
             "specialisation" => found.deploys.specialisation = Specialisation::parse(value),
             "built_from" => found.deploys.built_from = DeployedFrom::parse(value),

@@ -11,7 +11,7 @@ macro_rules! named {
 const OF_PHASES: &[(&str, &str)] = &named![
     "../scripts/":
     "account.sh", "acknowledge.sh", "budget.sh", "build.sh", "check.sh", "closure-size.sh",
-    "compare.sh", "diff.sh", "discard.sh", "evaluate.sh", "evaluator.sh", "fetch.sh", "gate.sh",
+    "compare.sh", "discard.sh", "evaluate.sh", "evaluator.sh", "fetch.sh", "gate.sh",
     "holds.sh", "hook.sh", "keep.sh", "preflight.sh", "push-target.sh", "push-way.sh",
     "push.sh", "reboot.sh", "recover.sh", "restarted.sh", "room.sh", "root-drv.sh", "root.sh",
     "sign.sh", "stuck.sh", "supervise-back.sh", "supervise-persist.sh", "supervise-superseded.sh",
@@ -22,9 +22,15 @@ const OF_PHASES: &[(&str, &str)] = &named![
 /// The scripts of jobs.
 const OF_JOBS: &[(&str, &str)] = &named!["../../remote/scripts/": "follow-job.sh", "follow.sh", "results.sh", "start.sh", "stop.sh", "units.sh"];
 
+/// What a deploy asks as a look at the fleet does.
+const OF_PROBES: &[(&str, &str)] = &named![
+    "../../probe/scripts/":
+    "changes.sh", "closure.sh", "deploys.sh", "host-facts.sh", "parts.sh", "specialisations.sh"
+];
+
 /// Returns every script that a deploy runs on a host, or puts before one, with its text.
 pub fn scripts() -> impl Iterator<Item = (&'static str, &'static str)> {
-    OF_PHASES.iter().chain(OF_JOBS).copied()
+    OF_PHASES.iter().chain(OF_JOBS).chain(OF_PROBES).copied()
 }
 
 /// Returns the name of a script: of its last file, where others are put before it.

@@ -26,8 +26,6 @@ pub(super) const CHECK: &str = script!("../../remote/scripts/results.sh", "check
 pub(super) const CLOSURE_SIZE: &str = script!("closure-size.sh");
 /// Asks what realising a derivation would take.
 pub(super) const COMPARE: &str = script!("compare.sh");
-/// Says what differs between two systems.
-pub(super) const DIFF: &str = script!("diff.sh");
 /// Removes a flake's source.
 pub(super) const DISCARD: &str = script!("discard.sh");
 /// Runs nix eval.
@@ -57,6 +55,7 @@ pub(super) const PREFLIGHT: &str = script!(
     "../../remote/scripts/units.sh",
     "../../probe/scripts/specialisations.sh",
     "../../probe/scripts/deploys.sh",
+    "../../probe/scripts/parts.sh",
     "preflight.sh"
 );
 /// Puts right what a power cut left.

@@ -5,12 +5,11 @@ use super::context::RunContext;
 use super::journaling::Survives;
 use super::lost::{AWAY_LIMIT, lost};
 use super::resumed::goes_on;
-use super::scripts::DIFF;
 use super::supervised::Supervised;
 use super::telling::TellingRunner;
 use super::{
-    acknowledge, activate, budget, build, check, evaluate, fetch, hooks, persist, preflight,
-    reboot, room, settle, verify, wake,
+    acknowledge, activate, budget, build, changes, check, evaluate, fetch, hooks, persist,
+    preflight, reboot, room, settle, verify, wake,
 };
 use crate::deploy::{Failure, HostSetup, JobNote, Reason, Report, RunEntry, RunFacts};
 use crate::fleet::{
@@ -118,7 +117,7 @@ impl Step {
             Phase::Diff => {
                 // What differs is told while it is activated.
                 let step = self.clone();
-                self.shared.beside.go_on(async move { drop(step.diff().await) });
+                self.shared.beside.go_on(async move { changes::tell(&step).await });
                 room::before_activation(self).await?;
                 Ok(Report::Done)
             }
@@ -177,27 +176,6 @@ impl Step {
             self.host.build_on()
         ))
         .await;
-        Ok(Report::Done)
-    }
-
-    /// Shows what differs from the running system. A target that cannot say is no failure.
-    async fn diff(&self) -> Result<Report, Failure> {
-        let (Some(running), toplevel) = (&self.known.preflight.running, self.toplevel()?) else {
-            return Ok(Report::Done);
-        };
-        if running == toplevel {
-            self.log("the running system is the same").await;
-            return Ok(Report::Done);
-        }
-        let script = Script::new(DIFF).arg(running.as_str()).arg(toplevel.as_str());
-        let output = self.run(&self.host.name, &script).await?;
-        if !output.is_ok() {
-            self.log(&format!("no closure diff: {}", output.complaint())).await;
-            return Ok(Report::Done);
-        }
-        for line in output.stdout.lines() {
-            self.log(line).await;
-        }
         Ok(Report::Done)
     }
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Looks at a target before anything is done to it, as root. Prints key<TAB>value lines. Changes
-# nothing but removing roots of a supervisor that is gone. `units.sh`, `specialisations.sh` and
-# `deploys.sh` are put before it when nixdash is compiled. $1 settings, to print the effective settings
+# nothing but removing roots of a supervisor that is gone. `units.sh`, `specialisations.sh`, `deploys.sh` and
+# `parts.sh` are put before it when nixdash is compiled. $1 settings, to print the effective settings
 # of its Nix too, between two marks.
 say() { printf '%s\t%s\n' "$1" "$2"; }
 
@@ -42,7 +42,12 @@ main() {
 	built=$(built_from "$running" "${special%%	*}")
 	if [ -n "$built" ]; then say built_from "$built"; fi
 	deployers | while read -r unit; do say deployer "$unit"; done
-	say booted "$(readlink -f /run/booted-system)"
+	booted=$(readlink -f /run/booted-system)
+	say booted "$booted"
+	case $booted in
+	/nix/store/*) print_parts part "$booted" ;;
+	*) print_parts part "$running" ;;
+	esac
 	say profile "$(readlink -f /nix/var/nix/profiles/system)"
 	say_confirmed
 	if [ ! -e /run/current-system ]; then

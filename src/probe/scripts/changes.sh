@@ -1,9 +1,9 @@
 # Prints what differs between two systems of this host's store. Arguments: the old one and the new one.
-# Runs as the login user and changes nothing.
+# Runs as the login user and changes nothing. `parts.sh` is put before it when nixdash is compiled.
 #
-# A path of both is `=<TAB>name`, one of the old system only `-<TAB>name<TAB>NAR size`, one of the new
-# only `+<TAB>path<TAB>NAR size`; then `size<TAB>old<TAB>new` in bytes. `missing<TAB>path` stands alone: that
-# one is not here.
+# First come the parts that only a restart replaces, behind the words `before` and `after`. A path of both is `=<TAB>name`, one of the old system only `-<TAB>name<TAB>NAR size`, one of the new
+# only `+<TAB>path<TAB>NAR size`; then `size<TAB>old<TAB>new` in bytes. `missing` stands for these: one of the
+# systems is not here.
 # shellcheck shell=sh
 
 PATH="/run/wrappers/bin:/run/current-system/sw/bin:$PATH:/usr/local/bin:/usr/bin:/bin"
@@ -16,12 +16,12 @@ closure() {
 		awk -v side="$2" '$1 ~ /^\/nix\/store\// && $NF ~ /^[0-9]+$/ { print side "\t" $1 "\t" $NF }'
 }
 
-for system in "$1" "$2"; do
-	nix-store --check-validity "$system" 2>/dev/null || {
-		printf 'missing\t%s\n' "$system"
-		exit 0
-	}
-done
+print_parts before "$1"
+print_parts after "$2"
+nix-store --check-validity "$1" "$2" 2>/dev/null || {
+	printf 'missing\n'
+	exit 0
+}
 {
 	closure "$1" -
 	closure "$2" +

@@ -1,15 +1,15 @@
-# Prints the parts of a system that only a restart replaces, `part<TAB>name of its store path` for each.
-# Argument: the system. Runs as the login user and changes nothing.
+# What only a restart replaces of a system. Put before the scripts that need it when nixdash is compiled.
 # shellcheck shell=sh
 
-PATH="/run/wrappers/bin:/run/current-system/sw/bin:$PATH:/usr/local/bin:/usr/bin:/bin"
-LC_ALL=C
-export PATH LC_ALL
-
-[ -e "$1" ] || exit 0
-for part in kernel initrd kernel-modules systemd; do
-	path=$(readlink -e "$1/$part") || continue
-	printf '%s\t%s\n' "$part" "$path"
-done
-if [ -r "$1/kernel-params" ]; then printf 'kernel-params\t%s\n' "$(tr '\n\t' '  ' <"$1/kernel-params")"; fi
-printf 'end\tok\n'
+# Prints the parts of a system, `WORD<TAB>part<TAB>what it is` for each; nothing of a system that is not here.
+# $1 the word, $2 the system.
+print_parts() {
+	[ -e "$2" ] || return 0
+	for part in kernel initrd kernel-modules systemd; do
+		path=$(readlink -e "$2/$part") || continue
+		printf '%s\t%s\t%s\n' "$1" "$part" "$path"
+	done
+	if [ -r "$2/kernel-params" ]; then
+		printf '%s\tkernel-params\t%s\n' "$1" "$(tr '\n\t' '  ' <"$2/kernel-params")"
+	fi
+}

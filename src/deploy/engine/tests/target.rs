@@ -23,7 +23,6 @@ pub(super) fn name_of(script: &Script) -> &'static str {
         (scripts::ACKNOWLEDGE, "acknowledge"),
         (scripts::CHECK, "check"),
         (scripts::COMPARE, "compare"),
-        (scripts::DIFF, "diff"),
         (scripts::EVALUATE, "evaluate"),
         (scripts::EVALUATOR, "evaluator"),
         (job::scripts::FOLLOW, "follow"),

@@ -18,8 +18,9 @@ pub use left::{EndingLock, LeftHost, LeftRun};
 pub use place::state_home;
 pub use runs::{
     ClaimError, EventReceiver, EventSender, ExportError, ExportedRun, Journal, JournalEntry,
-    JournalError, JournalWriter, LogLines, LogPart, LogReader, RecordError, RunNews, RunRecord,
-    RunRecorder, RunStands, RunStreams, RunWatch, RunWriter, Runs, StreamEnd, StreamFile, Word,
-    event_queue, share_of_logs, start_of,
+    JournalError, JournalWriter, LevelCounts, LineLevel, LogBlock, LogLines, LogPart, LogPattern,
+    LogReader, RecordError, RunNews, RunRecord, RunRecorder, RunStands, RunStreams,
+    RunWatch, RunWriter, Runs, StreamEnd, StreamFile, Word,
+    event_queue, output_of, share_of_logs, start_of,
 };
 pub use trends::{Prometheus, Series, TrendError};

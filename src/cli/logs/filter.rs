@@ -1,9 +1,9 @@
 //! Which lines of a log are printed.
 
 use crate::fleet::Phase;
-use crate::nix::activity::{LineTrouble, derivation_in, package_of, trouble_in};
+use crate::nix::activity::{derivation_in, package_of};
+use crate::record::{LineLevel, LogBlock, LogPattern, output_of};
 use jiff::Timestamp;
-use regex::{Regex, RegexBuilder};
 use std::collections::BTreeSet;
 
 /// Most packages that are kept in mind of the derivations that are meant.
@@ -19,7 +19,7 @@ pub(super) struct LineFilter {
     /// It is about a derivation.
     pub(super) derivation: Option<DerivationFilter>,
     /// It matches.
-    pub(super) grep: Option<Regex>,
+    pub(super) grep: Option<LogPattern>,
     /// It says what went wrong.
     pub(super) errors: bool,
 }
@@ -46,59 +46,26 @@ impl LineFilter {
         is_new && is_of_phase
     }
 
+    /// Returns what says of each block of a log, in their order, whether lines of it may be printed; none
+    /// where every block has to be read.
+    pub(super) fn blocks(&self) -> Option<impl FnMut(&LogBlock) -> bool + use<>> {
+        let (since, errors, mut derivation) = (self.since, self.errors, self.derivation.clone());
+        (errors || derivation.is_some()).then_some(move |block: &LogBlock| {
+            let is_new = since.is_none_or(|since| block.until.is_some_and(|until| until >= since));
+            let has_errors = !errors || block.levels.of(LineLevel::Error) > 0;
+            // Asked of every block: a later one may have output of a derivation that this one names.
+            let is_about =
+                derivation.as_mut().is_none_or(|derivation| derivation.takes_block(block));
+            is_new && has_errors && is_about
+        })
+    }
+
     /// Returns whether a line is printed as far as its text says, which is printable.
     pub(super) fn takes_text(&mut self, phase: Option<Phase>, text: &str) -> bool {
         let is_about = |derivation: &mut DerivationFilter| derivation.takes(text);
-        (!self.errors || tells_of_trouble(phase, text))
+        (!self.errors || LineLevel::of(phase, text) == LineLevel::Error)
             && self.derivation.as_mut().is_none_or(is_about)
             && self.grep.as_ref().is_none_or(|grep| grep.is_match(text))
-    }
-}
-
-/// Reads a regular expression: one without a capital letter matches capitals, too.
-pub(super) fn pattern(text: &str) -> Result<Regex, String> {
-    let mut is_escaped = false;
-    let has_capital = text.chars().any(|c| {
-        // `\S` and `\W` are no capitals.
-        let counts = c.is_uppercase() && !is_escaped;
-        is_escaped = c == '\\' && !is_escaped;
-        counts
-    });
-    let regex = RegexBuilder::new(text).case_insensitive(!has_capital).build();
-    regex.map_err(|error| format!("{error}; \\ before a character takes it as it is"))
-}
-
-/// Returns the package whose output a line is, and what it said: `firefox> …`.
-pub(super) fn output(text: &str) -> Option<(&str, &str)> {
-    let (package, said) = text.split_once('>')?;
-    let is_name = !package.is_empty() && package.bytes().all(|byte| byte.is_ascii_graphic());
-    let said = said.strip_prefix(' ').or_else(|| said.is_empty().then_some(said))?;
-    is_name.then_some((package, said))
-}
-
-/// Returns whether a line says what went wrong. Words like "failed" count only where no build speaks:
-/// there they stand in names of files and of tests that pass.
-fn tells_of_trouble(phase: Option<Phase>, text: &str) -> bool {
-    let said = output(text).map_or(text, |(_, said)| said);
-    match trouble_in(said) {
-        LineTrouble::Nothing => false,
-        LineTrouble::Named => true,
-        LineTrouble::Mentioned => phase.is_some_and(|phase| match phase {
-            Phase::Evaluate
-            | Phase::Compare
-            | Phase::Build
-            | Phase::Publish
-            | Phase::Fetch
-            | Phase::Diff => false,
-            Phase::Preflight
-            | Phase::Verify
-            | Phase::Activate
-            | Phase::Acknowledge
-            | Phase::Check
-            | Phase::Settle
-            | Phase::Persist
-            | Phase::Reboot => true,
-        }),
     }
 }
 
@@ -106,7 +73,7 @@ fn tells_of_trouble(phase: Option<Phase>, text: &str) -> bool {
 ///
 /// What is asked for is the name of a package where a package has exactly that name, so that `linux` is
 /// not `linux-firmware`; otherwise a part of the name of a derivation's file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct DerivationFilter {
     asked: String,
     /// The package that it means without a version.
@@ -140,17 +107,31 @@ impl DerivationFilter {
 
     /// Returns whether a line is about one of the derivations.
     pub(super) fn takes(&mut self, text: &str) -> bool {
-        if let Some((package, _)) = output(text) {
+        if let Some((package, _)) = output_of(text) {
             if package == self.asked && !self.is_package {
                 self.is_of_a_package();
             }
-            let is_part = !self.is_package
-                && (package == self.package
-                    || package.contains(&self.asked)
-                    || self.packages.contains(package));
-            return package == self.asked || is_part;
+            return self.means_package(package);
         }
         derivation_in(text).is_some_and(|drv| self.means(drv))
+    }
+
+    /// Returns whether lines of a block may be about one of the derivations.
+    fn takes_block(&mut self, block: &LogBlock) -> bool {
+        let (Some(packages), Some(derivations)) = (&block.packages, &block.derivations) else {
+            return true;
+        };
+        let named = derivations.iter().filter(|drv| self.means(drv)).count();
+        named > 0 || packages.iter().any(|package| self.means_package(package))
+    }
+
+    /// Returns whether a package is one of the derivations.
+    fn means_package(&self, package: &str) -> bool {
+        let is_part = !self.is_package
+            && (package == self.package
+                || package.contains(&self.asked)
+                || self.packages.contains(package));
+        package == self.asked || is_part
     }
 
     /// Returns whether a derivation is one of them, and keeps its package in mind.
@@ -172,32 +153,6 @@ impl DerivationFilter {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_pattern_without_a_capital_matches_capitals_too() {
-        for (text, line, matches) in [
-            ("error", "ERROR: x", true),
-            ("Error", "error: x", false),
-            ("Error", "an Error", true),
-            (r"\Serror", "xERROR", true),
-            (r"\\Serror", r"\serror", false),
-            ("ümlaut", "ÜMLAUT", true),
-            (r"^cc .*\.c$", "CC part.c", true),
-        ] {
-            assert_eq!(pattern(text).unwrap().is_match(line), matches, "{text} in {line}");
-        }
-        assert!(pattern("(").unwrap_err().contains("unclosed group"));
-    }
-
-    #[test]
-    fn the_output_of_a_package_is_told_from_other_lines() {
-        assert_eq!(output("firefox> cc -c a.c"), Some(("firefox", "cc -c a.c")));
-        assert_eq!(output("firefox>"), Some(("firefox", "")));
-        assert_eq!(output("firefox> a> b"), Some(("firefox", "a> b")));
-        for line in ["> in the list of last lines", "a b> c", "a->b", "", "no output"] {
-            assert_eq!(output(line), None, "{line}");
-        }
-    }
-
     /// Returns which of these lines are about what is asked for, by their numbers.
     fn about(asked: &str) -> Vec<usize> {
         let lines = [
@@ -211,7 +166,7 @@ mod tests {
             "linux 6.12 is mentioned by somebody",
         ];
         let mut filter = DerivationFilter::new(asked);
-        if lines.iter().any(|line| output(line).is_some_and(|(package, _)| package == asked)) {
+        if lines.iter().any(|line| output_of(line).is_some_and(|(package, _)| package == asked)) {
             filter.is_of_a_package();
         }
         let taken = lines.iter().enumerate().filter(|(_, line)| filter.takes(line));
@@ -229,21 +184,6 @@ mod tests {
         assert_eq!(about("linux-f"), [2, 3]);
         assert_eq!(about("inu"), [0, 1, 2, 3, 4, 5, 6]);
         assert_eq!(about("firefox"), [0_usize; 0]);
-    }
-
-    #[test]
-    fn what_went_wrong_is_told_from_words_in_names() {
-        for (phase, line, taken) in [
-            (Phase::Build, "firefox> a.c:1:2: error: expected ';'", true),
-            (Phase::Build, "firefox> checking for error.h... no", false),
-            (Phase::Build, "firefox> 0 tests failed", false),
-            (Phase::Build, "error: builder for '/nix/store/x-a.drv' failed", true),
-            (Phase::Fetch, "copying path '/nix/store/x-perl-Error-0.17' from 'http://p620'", false),
-            (Phase::Activate, "warning: the following units failed: nginx.service", true),
-            (Phase::Activate, "starting the following units: nginx.service", false),
-        ] {
-            assert_eq!(tells_of_trouble(Some(phase), line), taken, "{line}");
-        }
     }
 
     #[test]

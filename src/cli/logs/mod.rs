@@ -14,13 +14,12 @@ use crate::cli::chosen_run::ChosenRun;
 use crate::cli::{CliError, EXIT_FAILED, complete};
 use crate::dash::{Depth, depth_from};
 use crate::fleet::{Phase, RunId, RunWhat, printable_text};
-use crate::record::{RecordError, Runs, state_home};
+use crate::record::{LogBlock, LogPattern, RecordError, Runs, output_of, state_home};
 use clap::Args;
 use filter::{DerivationFilter, LineFilter};
 use jiff::Timestamp;
 use merge::{HostLog, MergedLogs, SeenLine};
 use printer::{LinePrinter, Style};
-use regex::Regex;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -55,8 +54,8 @@ pub(super) struct LogsArgs {
     #[arg(long, requires = "run")]
     errors: bool,
     /// Lines that match a regular expression; without a capital letter it matches both cases
-    #[arg(long, value_name = "REGEX", value_parser = filter::pattern, requires = "run")]
-    grep: Option<Regex>,
+    #[arg(long, value_name = "REGEX", value_parser = LogPattern::regex, requires = "run")]
+    grep: Option<LogPattern>,
     /// Lines of these phases
     #[arg(long, value_name = "PHASE", value_delimiter = ',', value_parser = phases(), requires = "run")]
     phase: Vec<Phase>,
@@ -198,6 +197,9 @@ impl<'a, W: Write> LogPrinting<'a, W> {
                 lines.skip_to(since)?;
             }
             self.look_for_package(&host)?;
+            if let Some(is_needed) = self.filter.blocks() {
+                lines.skip_blocks(is_needed);
+            }
             self.logs.add(HostLog::new(host, lines));
             self.spoke.push(false);
         }
@@ -209,13 +211,17 @@ impl<'a, W: Write> LogPrinting<'a, W> {
         let Some(derivation) = &mut self.filter.derivation else { return Ok(()) };
         let sign = format!(" {}>", derivation.asked());
         let finder = memchr::memmem::Finder::new(&sign);
-        let lines = self.runs.log_lines(&self.chosen.run, host);
+        let mut lines = self.runs.log_lines(&self.chosen.run, host);
+        let has_it = |block: &LogBlock| {
+            block.packages.as_ref().is_none_or(|packages| packages.contains(derivation.asked()))
+        };
+        lines.skip_blocks(has_it);
         let mut log = MergedLogs::default();
         log.add(HostLog::new(host.to_owned(), lines));
         log.look()?;
         while let Some((_, log)) = log.next()? {
             let is_its_output = |text: &str| {
-                filter::output(text).is_some_and(|(package, _)| package == derivation.asked())
+                output_of(text).is_some_and(|(package, _)| package == derivation.asked())
             };
             if finder.find(log.line()).is_some()
                 && is_its_output(&String::from_utf8_lossy(log.text()))

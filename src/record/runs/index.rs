@@ -1,11 +1,14 @@
-//! The index of a host's log: where its lines begin.
+//! The index of a host's log: where its lines begin, and what stands in them.
 //!
-//! `HOST.index` beside `HOST.log` has an entry about every 64 KiB: the number of a line in that file, at
-//! which byte it begins, when it was and of which phase. It only saves time: what it lacks (the log grew
-//! since, the disk was full, the run is of an older nixdash) is found by reading the log on from the
-//! last entry, and what in it does not fit the log is not used.
+//! `HOST.index` beside `HOST.log` has an entry for each block of about 64 KiB of whole lines: the number
+//! of its first line, at which byte that begins, when it was and of which phase, and what stands in the
+//! block ([`LogBlock`]). The first line names the format; an older nixdash wrote none, and said nothing
+//! of what stands in a block. The index only saves time: what it lacks (the log grew since, the disk was
+//! full) is found by reading the log on from the end of the last entry, and what in it does not fit the
+//! log is not used.
 
-use crate::fleet::{LogLine, Phase};
+use crate::fleet::Phase;
+use crate::record::runs::blocks::{LogBlock, OpenBlock};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -13,14 +16,17 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// At least so many bytes lie between two entries.
+/// The format of what is written; 1 had no line that names it.
+const FORMAT: u32 = 2;
+
+/// A block has at least so many bytes.
 pub(super) const EVERY: u64 = 64 * 1024;
 
 /// How many bytes are read at once.
 const CHUNK: usize = 256 * 1024;
 
 /// A line of a log, and where it begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct IndexEntry {
     /// Its number in the file; the first is 0.
     pub(super) line: u64,
@@ -30,6 +36,15 @@ pub(super) struct IndexEntry {
     pub(super) at: Option<Timestamp>,
     /// Of which phase it is.
     pub(super) phase: Option<Phase>,
+    /// What stands in the lines that begin with it, up to the next entry; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) block: Option<LogBlock>,
+}
+
+/// The first line of an index.
+#[derive(Serialize, Deserialize)]
+struct IndexFormat {
+    index: u32,
 }
 
 /// Returns the file with the index of a log.
@@ -37,43 +52,88 @@ pub(super) fn index_of(log: &Path) -> PathBuf {
     log.with_extension("index")
 }
 
+/// Returns the line that an index begins with.
+fn format_line() -> Vec<u8> {
+    format!("{{\"index\":{FORMAT}}}\n").into_bytes()
+}
+
 /// What makes the index of a log that grows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct IndexBuilder {
     /// How many lines the log has.
     lines: u64,
     /// How long these are together, in bytes.
     length: u64,
-    /// The next line that begins here or later gets an entry.
-    next: u64,
+    /// The block that is not full yet.
+    open: Option<OpenBlock>,
+    /// What is to be added to the index before anything else.
+    pending: Vec<u8>,
+}
+
+impl Default for IndexBuilder {
+    /// Returns what makes the index of a log of which nothing is written yet.
+    fn default() -> Self {
+        Self { lines: 0, length: 0, open: None, pending: format_line() }
+    }
 }
 
 impl IndexBuilder {
-    /// Returns what goes on with the index of a log.
-    pub(super) fn after(index: &LogIndex) -> Self {
-        let next = index.entries.last().map_or(0, |entry| entry.offset + EVERY);
-        Self { lines: index.lines, length: index.length, next }
+    /// Goes on with the index of the first `size` bytes of a log, of which an earlier process wrote a
+    /// part; the lines behind its last whole entry are read once more.
+    pub(super) fn go_on(log: &File, index: &Path, size: u64) -> io::Result<Self> {
+        let entries = entries_in(index, size);
+        let mut builder = Self::default();
+        if let Some(last) = entries.last() {
+            (builder.lines, builder.length) = last.known_to();
+            builder.pending.clear();
+        }
+        let mut lines = WholeLines::new(log, builder.length, size);
+        while let Some((offset, piece)) = lines.next()? {
+            let entries = builder.take(offset, piece);
+            builder.pending = entries;
+        }
+        Ok(builder)
     }
 
     /// Takes whole lines that were added to the log at an offset; returns what is added to its index.
     /// What stands before them and is not known is a half line that was ended.
-    pub(super) fn take(&mut self, mut offset: u64, added: &[u8]) -> Vec<u8> {
-        let mut entries = Vec::new();
-        self.lines += u64::from(offset > self.length);
-        self.length = offset + added.len() as u64;
-        for line in added.split_inclusive(|byte| *byte == b'\n') {
-            if offset >= self.next {
-                let LogLine { at, phase, .. } = LogLine::read(line);
-                let entry = IndexEntry { line: self.lines, offset, at, phase };
-                // An entry is plain data, which can be written as JSON.
-                drop(serde_json::to_writer(&mut entries, &entry));
-                entries.push(b'\n');
-                self.next = offset + EVERY;
-            }
+    pub(super) fn take(&mut self, offset: u64, added: &[u8]) -> Vec<u8> {
+        let mut entries = std::mem::take(&mut self.pending);
+        if offset > self.length {
+            let block = self.open.get_or_insert_with(|| OpenBlock::new(self.lines, self.length));
+            block.take_unknown(offset - self.length);
             self.lines += 1;
-            offset += line.len() as u64;
+        }
+        self.length = offset;
+        let mut rest = added;
+        while !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+            let (line, behind) = rest.split_at(end);
+            rest = behind;
+            let block = self.open.get_or_insert_with(|| OpenBlock::new(self.lines, self.length));
+            block.take(line);
+            self.lines += 1;
+            self.length += line.len() as u64;
+            if block.bytes() >= EVERY {
+                self.close(&mut entries);
+            }
         }
         entries
+    }
+
+    #[cfg(test)]
+    /// Returns the entry of the last block, which is not full, at the end of a log.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        let mut entries = std::mem::take(&mut self.pending);
+        self.close(&mut entries);
+        entries
+    }
+
+    fn close(&mut self, entries: &mut Vec<u8>) {
+        let Some(block) = self.open.take() else { return };
+        // An entry is plain data, which can be written as JSON.
+        drop(serde_json::to_writer(&mut *entries, &block.close()));
+        entries.push(b'\n');
     }
 }
 
@@ -91,39 +151,63 @@ pub(super) struct LogIndex {
 impl LogIndex {
     /// Reads the index of a log and goes on with it to the log's end.
     pub(super) fn read(log: &File, index: &Path) -> io::Result<Self> {
-        Self::read_to(log, index, log.metadata()?.len())
+        let size = log.metadata()?.len();
+        let entries = entries_in(index, size);
+        let (lines, length) = entries.last().map_or((0, 0), IndexEntry::known_to);
+        let mut found = Self { entries, lines, length };
+        found.go_on(log, size)?;
+        Ok(found)
     }
 
-    /// Reads the index of the first `size` bytes of a log.
-    pub(super) fn read_to(log: &File, index: &Path, size: u64) -> io::Result<Self> {
-        let entries = entries_in(index, size);
-        let (mut lines, mut at) = entries.last().map_or((0, 0), |entry| (entry.line, entry.offset));
-        let mut found = Self { entries, lines, length: at };
-        let mut chunk = vec![0; CHUNK];
-        while at < size {
-            let most = chunk.len().min((size - at) as usize);
-            let read = log.read_at(&mut chunk[..most], at)?;
-            if read == 0 {
-                break;
-            }
-            for (place, byte) in chunk[..read].iter().enumerate() {
-                if *byte != b'\n' {
-                    continue;
+    /// Goes on with the index of a log that is `size` bytes long now.
+    pub(super) fn go_on(&mut self, log: &File, size: u64) -> io::Result<()> {
+        let mut fresh = WholeLines::new(log, self.length, size);
+        while let Some((offset, piece)) = fresh.next()? {
+            let mut begin = 0;
+            for end in memchr::memchr_iter(b'\n', piece) {
+                let is_due = self.entries.last().is_none_or(|last| {
+                    offset + begin
+                        >= last.offset + last.block.as_ref().map_or(EVERY, |block| block.bytes)
+                });
+                if is_due {
+                    let (line, offset) = (self.lines, offset + begin);
+                    self.entries.push(IndexEntry {
+                        line,
+                        offset,
+                        at: None,
+                        phase: None,
+                        block: None,
+                    });
                 }
-                lines += 1;
-                let offset = at + place as u64 + 1;
-                found.length = offset;
-                let last = found.entries.last().map_or(0, |entry| entry.offset);
-                if offset >= last + EVERY {
-                    found.entries.push(IndexEntry { line: lines, offset, at: None, phase: None });
-                }
+                self.lines += 1;
+                begin = end as u64 + 1;
             }
-            at += read as u64;
+            self.length = offset + piece.len() as u64;
         }
-        // A line that begins at the end is none yet.
-        found.entries.retain(|entry| entry.offset < found.length);
-        found.lines = lines;
-        Ok(found)
+        Ok(())
+    }
+}
+
+impl LogIndex {
+    /// Returns where the block of an entry ends.
+    pub(super) fn end_of(&self, place: usize) -> u64 {
+        self.entries.get(place + 1).map_or(self.length, |next| next.offset)
+    }
+
+    /// Returns how many lines there are up to the end of the block of an entry.
+    pub(super) fn lines_to(&self, place: usize) -> u64 {
+        self.entries.get(place + 1).map_or(self.lines, |next| next.line)
+    }
+}
+
+impl IndexEntry {
+    /// Returns the number of the line, and its offset, up to which an index is whole that ends with
+    /// this entry.
+    fn known_to(&self) -> (u64, u64) {
+        match &self.block {
+            Some(block) => (self.line + block.lines, self.offset + block.bytes),
+            None => (self.line, self.offset),
+        }
     }
 }
 
@@ -133,99 +217,71 @@ pub(super) fn entries_in(index: &Path, size: u64) -> Vec<IndexEntry> {
     let text = fs::read(index).unwrap_or_default();
     let mut entries: Vec<IndexEntry> = Vec::new();
     for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let Ok(entry) = serde_json::from_slice::<IndexEntry>(line) else { continue };
-        let fits = match entries.last() {
-            Some(last) => entry.line > last.line && entry.offset > last.offset,
-            None => (entry.line == 0) == (entry.offset == 0),
+        let Ok(entry) = serde_json::from_slice::<IndexEntry>(line) else {
+            let format = serde_json::from_slice::<IndexFormat>(line);
+            // What a newer nixdash means by its lines is not known.
+            if format.is_ok_and(|format| format.index > FORMAT) {
+                return Vec::new();
+            }
+            continue;
         };
-        if fits && entry.offset < size {
+        // What follows the index of an older nixdash begins with its last line.
+        if entries.last().is_some_and(|last| {
+            last.block.is_none() && (last.line, last.offset) == (entry.line, entry.offset)
+        }) {
+            entries.pop();
+        }
+        let fits = match entries.last() {
+            Some(last) => {
+                let (line, offset) = last.known_to();
+                let is_next = (entry.line, entry.offset) == (line, offset);
+                let is_later = entry.line > last.line && entry.offset > last.offset;
+                is_next || (last.block.is_none() && is_later)
+            }
+            None => (entry.line, entry.offset) == (0, 0),
+        };
+        if fits && entry.offset < size && entry.known_to().1 <= size {
             entries.push(entry);
         }
     }
     entries
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Reads the whole lines of a log from one offset, where a line begins, to another.
+struct WholeLines<'a> {
+    log: &'a File,
+    offset: u64,
+    size: u64,
+    buffer: Vec<u8>,
+}
 
-    /// Returns lines of a log, some long and some short.
-    fn lines(count: u64) -> Vec<String> {
-        let line = |number: u64| {
-            let at = Timestamp::from_second(i64::try_from(number).unwrap()).unwrap();
-            let text = format!("{number} {}", "x".repeat((number * 37 % 300) as usize));
-            LogLine { at: Some(at), phase: Some(Phase::Build), text }.written()
-        };
-        (0..count).map(line).collect()
+impl<'a> WholeLines<'a> {
+    fn new(log: &'a File, offset: u64, size: u64) -> Self {
+        Self { log, offset, size, buffer: Vec::new() }
     }
 
-    /// Writes a log in batches with its index; returns their folder and the log.
-    fn written(lines: &[String], batch: usize) -> (tempfile::TempDir, PathBuf) {
-        let dir = tempfile::tempdir().unwrap();
-        let log = dir.path().join("samsung.log");
-        let (mut builder, mut text, mut index) = (IndexBuilder::default(), Vec::new(), Vec::new());
-        for batch in lines.chunks(batch) {
-            let added = batch.concat().into_bytes();
-            index.extend(builder.take(text.len() as u64, &added));
-            text.extend(added);
-        }
-        fs::write(&log, text).unwrap();
-        fs::write(index_of(&log), index).unwrap();
-        (dir, log)
-    }
-
-    fn read(log: &Path) -> LogIndex {
-        LogIndex::read(&File::open(log).unwrap(), &index_of(log)).unwrap()
-    }
-
-    #[test]
-    fn entries_stand_about_every_64_kib_and_name_their_lines() {
-        let lines = lines(5000);
-        for batch in [1, 7, 5000] {
-            let (_dir, log) = written(&lines, batch);
-            let (index, text) = (read(&log), fs::read(&log).unwrap());
-            assert_eq!((index.lines, index.length), (5000, text.len() as u64));
-            assert!(index.entries.len() as u64 >= text.len() as u64 / EVERY / 2);
-            for entry in &index.entries {
-                let found = LogLine::read(
-                    text[entry.offset as usize..].split(|b| *b == b'\n').next().unwrap(),
-                );
-                assert!(found.text.starts_with(&format!("{} ", entry.line)), "{entry:?}");
-                assert_eq!((entry.at, entry.phase), (found.at, found.phase));
+    /// Returns the next whole lines, and at which offset they begin; none at the end.
+    fn next(&mut self) -> io::Result<Option<(u64, &[u8])>> {
+        let begin = self.offset;
+        self.buffer.clear();
+        while begin + (self.buffer.len() as u64) < self.size {
+            let held = self.buffer.len();
+            let most = CHUNK.min((self.size - begin) as usize - held);
+            self.buffer.resize(held + most, 0);
+            let read = self.log.read_at(&mut self.buffer[held..], begin + held as u64)?;
+            self.buffer.truncate(held + read);
+            if read == 0 {
+                break;
+            }
+            // A line may be longer than what is read at once.
+            if let Some(last) = memchr::memrchr(b'\n', &self.buffer) {
+                self.offset = begin + last as u64 + 1;
+                return Ok(Some((begin, &self.buffer[..=last])));
             }
         }
-    }
-
-    #[test]
-    fn what_an_index_lacks_is_read_from_the_log_and_what_does_not_fit_is_not_used() {
-        let lines = lines(5000);
-        let (_dir, log) = written(&lines, 100);
-        let whole = read(&log);
-        let text = fs::read_to_string(index_of(&log)).unwrap();
-        let half: String = text.split_inclusive('\n').take(4).collect();
-        let wrong = format!(
-            "{half}{{\"line\":1,\"offset\":99999999,\"at\":null,\"phase\":null}}\nno json\n{{\"li"
-        );
-        for index in [String::new(), half, wrong] {
-            fs::write(index_of(&log), index).unwrap();
-            let found = read(&log);
-            assert_eq!((found.lines, found.length), (whole.lines, whole.length));
-            let lines = fs::read(&log).unwrap();
-            for entry in &found.entries {
-                let before = lines[..entry.offset as usize].split(|b| *b == b'\n').count() - 1;
-                assert_eq!(before as u64, entry.line);
-            }
-        }
-    }
-
-    #[test]
-    fn a_half_line_at_the_end_is_no_line() {
-        let (_dir, log) = written(&lines(10), 10);
-        let mut text = fs::read(&log).unwrap();
-        let whole = text.len() as u64;
-        text.extend(b"2026-11-21T12:04:22Z build       ha");
-        fs::write(&log, text).unwrap();
-        let index = read(&log);
-        assert_eq!((index.lines, index.length), (10, whole));
+        Ok(None)
     }
 }
+
+#[cfg(test)]
+mod tests;

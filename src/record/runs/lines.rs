@@ -5,11 +5,13 @@
 //! crash. [`LogReader`](super::LogReader) reads the newest lines instead.
 
 use crate::fleet::{RawLogLine, RunEvent, RunId};
+use crate::record::runs::blocks::LogBlock;
 use crate::record::runs::events::{EventLine, ReadExtent, read_events};
 use crate::record::runs::index::{IndexEntry, entries_in, index_of};
 use crate::record::runs::{EVENTS, doing, tail_folder, tails};
 use crate::record::{RecordError, Runs};
 use jiff::Timestamp;
+use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
@@ -42,6 +44,8 @@ pub struct LogLines {
     line: Range<usize>,
     /// Whether what comes up to the next end of a line belongs to none that is taken.
     skips: bool,
+    /// Which bytes of which part are not read, in order.
+    unwanted: VecDeque<(u64, Range<u64>)>,
 }
 
 /// The file that is read, and how far.
@@ -67,6 +71,7 @@ impl Runs {
             searched: 0,
             line: 0..0,
             skips: false,
+            unwanted: VecDeque::new(),
         }
     }
 
@@ -175,11 +180,52 @@ impl LogLines {
         Ok(())
     }
 
+    /// Leaves out blocks in which nothing stands that somebody looks for, as far as the index says what
+    /// stands in them now. Nothing else is left out, and nothing that is added later.
+    pub fn skip_blocks(&mut self, mut is_needed: impl FnMut(&LogBlock) -> bool) {
+        self.unwanted.clear();
+        for (part, path) in self.runs.log_parts(&self.run, &self.host) {
+            let Ok(size) = fs::metadata(&path).map(|data| data.len()) else { continue };
+            for IndexEntry { offset, block, .. } in entries_in(&index_of(&path), size) {
+                let Some(block) = block.filter(|block| !is_needed(block)) else { continue };
+                let end = offset + block.bytes;
+                match self.unwanted.back_mut() {
+                    Some((last, bytes)) if (*last, bytes.end) == (part, offset) => bytes.end = end,
+                    Some(_) | None => self.unwanted.push_back((part, offset..end)),
+                }
+            }
+        }
+    }
+
+    /// Goes to the end of what is not wanted; returns how much may be read there at once.
+    fn pass_over(&mut self) -> Result<usize, RecordError> {
+        let is_between_lines = self.start == self.buffer.len() && !self.skips;
+        let Some(place) = &mut self.place else { return Ok(CHUNK) };
+        while let Some((part, bytes)) = self.unwanted.front() {
+            if *part == place.part && bytes.start > place.offset {
+                return Ok(((bytes.start - place.offset) as usize).min(CHUNK));
+            }
+            if *part > place.part || !is_between_lines {
+                break;
+            }
+            // An index that does not fit its log is not followed.
+            if *part == place.part
+                && bytes.end > place.offset
+                && begins_a_line(&place.file, bytes.end).map_err(doing("read", &place.path))?
+            {
+                place.offset = bytes.end;
+            }
+            self.unwanted.pop_front();
+        }
+        Ok(CHUNK)
+    }
+
     /// Reads on behind what was read; returns whether there was anything.
     fn fill(&mut self) -> Result<bool, RecordError> {
         if self.place.is_none() {
             self.place = self.after(None)?;
         }
+        let most = self.pass_over()?;
         let kept = self.buffer.len() - self.start;
         if self.start > 0 {
             self.buffer.copy_within(self.start.., 0);
@@ -190,7 +236,7 @@ impl LogLines {
         }
         loop {
             let Some(place) = &mut self.place else { return Ok(false) };
-            self.buffer.resize(kept + CHUNK, 0);
+            self.buffer.resize(kept + most, 0);
             let read = read_at(&place.file, &mut self.buffer[kept..], place.offset);
             let read = read.map_err(doing("read", &place.path));
             self.buffer.truncate(kept + *read.as_ref().unwrap_or(&0));

@@ -1,14 +1,17 @@
 //! The folder of runs, and what is in the folder of one.
 
 mod again;
+mod blocks;
 mod claim;
 mod events;
 mod export;
 mod files;
 mod index;
 mod journal;
+mod level;
 mod lines;
 mod log;
+mod pattern;
 mod places;
 mod queue;
 mod recorder;
@@ -17,11 +20,14 @@ mod watch;
 mod writer;
 
 pub use again::RunStands;
+pub use blocks::LogBlock;
 pub use claim::ClaimError;
 pub use export::{ExportError, ExportedRun};
 pub use journal::{Journal, JournalEntry, JournalError, JournalWriter};
+pub use level::{LevelCounts, LineLevel, output_of};
 pub use lines::LogLines;
 pub use log::{LogPart, LogReader};
+pub use pattern::LogPattern;
 pub use queue::{EventReceiver, EventSender, event_queue};
 pub use recorder::{RunRecord, RunRecorder};
 pub use stream::{RunStreams, StreamEnd, StreamFile, share_of_logs};

@@ -358,18 +358,11 @@ impl RunWriter {
     /// Returns what makes the index of a log, which an earlier process may have begun: it ends at
     /// `length`.
     fn index(&mut self, log: &Path, length: u64) -> &mut IndexBuilder {
-        self.indexes.entry(log.to_path_buf()).or_insert_with(|| {
-            let earlier = || {
-                let file = File::open(log)?;
-                LogIndex::read_to(&file, &index_of(log), length)
-            };
-            match length {
-                0 => IndexBuilder::default(),
-                _ => earlier().map_or_else(
-                    |_: io::Error| IndexBuilder::default(),
-                    |index| IndexBuilder::after(&index),
-                ),
-            }
+        self.indexes.entry(log.to_path_buf()).or_insert_with(|| match length {
+            0 => IndexBuilder::default(),
+            _ => File::open(log)
+                .and_then(|file| IndexBuilder::go_on(&file, &index_of(log), length))
+                .unwrap_or_default(),
         })
     }
 

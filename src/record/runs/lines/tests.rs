@@ -158,3 +158,33 @@ fn lines_before_a_time_are_passed_over_by_the_index_and_without_one_all_are_read
     fs::remove_file(&index).unwrap();
     assert_eq!(since(15_000).len(), 20_000);
 }
+
+#[test]
+fn blocks_that_nobody_needs_are_not_read_and_what_is_added_is() {
+    let (_dir, runs, mut writer) = a_run(1 << 30);
+    let run = writer.run().clone();
+    let line = |writer: &mut RunWriter, number: i64| {
+        let package = if number / 20_000 == 2 { "b" } else { "a" };
+        let text = format!("{package}> {number}");
+        let what = RunWhat::log("a".to_owned(), Phase::Build, text);
+        writer.write(&RunEvent { run: writer.run().clone(), at: Timestamp::UNIX_EPOCH, what });
+    };
+    for number in 0..100_000 {
+        line(&mut writer, number);
+    }
+    writer.flush().unwrap();
+    let mut lines = runs.log_lines(&run, "a");
+    lines.skip_blocks(|block| block.packages.as_ref().is_none_or(|names| names.contains("b")));
+    let found = texts(&mut lines);
+    let wanted: Vec<String> = (40_000..60_000).map(|number| format!("b> {number}")).collect();
+    assert_eq!(
+        found.iter().filter(|text| text.starts_with("b>")).cloned().collect::<Vec<_>>(),
+        wanted
+    );
+    // What is left of the last block is not in the index yet.
+    assert!(found.len() < 30_000, "{}", found.len());
+    assert_eq!(found.last().unwrap(), "a> 99999");
+    line(&mut writer, 100_000);
+    writer.flush().unwrap();
+    assert_eq!(texts(&mut lines), ["a> 100000"]);
+}

@@ -1,0 +1,91 @@
+//! What is searched for in logs: a part of a line, or a regular expression.
+
+use regex::{Regex, RegexBuilder, bytes};
+
+/// What is searched for. It is compared with the text of a line, without time and phase. One without a
+/// capital letter matches capitals, too.
+#[derive(Clone, Debug)]
+pub struct LogPattern {
+    text: Regex,
+    /// What finds, in many lines at once, those that may match; none where each line has to be looked
+    /// at, because the pattern speaks of where a line begins or ends.
+    many: Option<bytes::Regex>,
+}
+
+impl LogPattern {
+    /// Reads a regular expression; fails with what is wrong in it.
+    pub fn regex(text: &str) -> Result<Self, String> {
+        let mut is_escaped = false;
+        let has_capital = text.chars().any(|c| {
+            // `\S` and `\W` are no capitals.
+            let counts = c.is_uppercase() && !is_escaped;
+            is_escaped = c == '\\' && !is_escaped;
+            counts
+        });
+        Self::new(text, !has_capital)
+            .map_err(|error| format!("{error}; \\ before a character takes it as it is"))
+    }
+
+    /// Searches for a text as it stands.
+    pub fn substring(text: &str) -> Result<Self, String> {
+        let has_capital = text.chars().any(char::is_uppercase);
+        Self::new(&regex::escape(text), !has_capital).map_err(|error| error.to_string())
+    }
+
+    fn new(text: &str, ignores_case: bool) -> Result<Self, regex::Error> {
+        let speaks_of_ends =
+            text.contains(['^', '$']) || text.contains("\\A") || text.contains("\\z");
+        let many = || bytes::RegexBuilder::new(text).case_insensitive(ignores_case).build();
+        Ok(Self {
+            text: RegexBuilder::new(text).case_insensitive(ignores_case).build()?,
+            many: if speaks_of_ends { None } else { Some(many()?) },
+        })
+    }
+
+    /// Returns whether the text of a line matches.
+    pub fn is_match(&self, text: &str) -> bool {
+        self.text.is_match(text)
+    }
+
+    /// Returns the regular expression that a line's text is compared with, such as for what is shown
+    /// brightly.
+    pub fn text(&self) -> &Regex {
+        &self.text
+    }
+
+    /// Returns where in whole lines of a log, as they stand in its file, from an offset on something
+    /// stands that may match: the line there has to be looked at, and none before it does match.
+    pub(super) fn candidate(&self, lines: &[u8], from: usize) -> Option<usize> {
+        match &self.many {
+            Some(many) => many.find_at(lines, from).map(|found| found.start()),
+            None => (from < lines.len()).then_some(from),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_without_a_capital_matches_capitals_too() {
+        for (text, line, matches) in [
+            ("error", "ERROR: x", true),
+            ("Error", "error: x", false),
+            ("Error", "an Error", true),
+            (r"\Serror", "xERROR", true),
+            (r"\\Serror", r"\serror", false),
+            ("ümlaut", "ÜMLAUT", true),
+            (r"^cc .*\.c$", "CC part.c", true),
+        ] {
+            assert_eq!(
+                LogPattern::regex(text).unwrap().is_match(line),
+                matches,
+                "{text} in {line}"
+            );
+        }
+        assert!(LogPattern::regex("(").unwrap_err().contains("unclosed group"));
+        let plain = LogPattern::substring("a.c (1)").unwrap();
+        assert!(plain.is_match("in A.C (1)") && !plain.is_match("in abc (1)"));
+    }
+}

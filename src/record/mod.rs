@@ -19,8 +19,8 @@ pub use place::state_home;
 pub use runs::{
     ClaimError, EventReceiver, EventSender, ExportError, ExportedRun, Journal, JournalEntry,
     JournalError, JournalWriter, LevelCounts, LineLevel, LogBlock, LogLines, LogPart, LogPattern,
-    LogReader, RecordError, RunNews, RunRecord, RunRecorder, RunStands, RunStreams,
-    RunWatch, RunWriter, Runs, StreamEnd, StreamFile, Word,
+    LogReader, NumberedLog, RecordError, RunNews, RunRecord, RunRecorder, RunStands, RunStreams,
+    RunWatch, RunWriter, Runs, SearchDirection, SearchNews, StreamEnd, StreamFile, Word,
     event_queue, output_of, share_of_logs, start_of,
 };
 pub use trends::{Prometheus, Series, TrendError};

@@ -1,0 +1,407 @@
+//! A host's log as numbered lines, for a screen: how many there are, some of them, and a search in all
+//! of them.
+//!
+//! ```text
+//! let mut log = runs.numbered_log(&run, "samsung");
+//! log.look()?;                          // also later, for what was added
+//! let shown = log.lines(9_000_000..9_000_050)?;
+//! let hit = log.search(&pattern, 9_000_050, SearchDirection::Forward, &mut |news| …)?;
+//! ```
+//!
+//! Nothing is held but the index, some hundred bytes for each 64 KiB of log. Every call reads the disk:
+//! none of them belongs on the thread of a screen. The number of a line stays the same as long as the
+//! `NumberedLog` is kept.
+
+use crate::fleet::{LogLine, RawLogLine, RunId, printable_text};
+use crate::record::runs::doing;
+use crate::record::runs::index::{IndexEntry, LogIndex, index_of};
+use crate::record::runs::level::{LevelCounts, LineLevel};
+use crate::record::runs::pattern::LogPattern;
+use crate::record::{RecordError, Runs};
+use jiff::Timestamp;
+use std::fs::File;
+use std::io;
+use std::ops::{ControlFlow, Range};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+/// A search reads about so many bytes at once, and tells how far it is after each of them.
+const PIECE: u64 = 256 * 1024;
+
+/// Most bytes of a block that are read: a line that is longer is cut.
+const LONGEST: u64 = 16 << 20;
+
+/// Which way is searched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SearchDirection {
+    /// From a line on to the end.
+    Forward,
+    /// From the line before one to the beginning.
+    Backward,
+}
+
+/// What a search tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SearchNews {
+    /// The line of this number matches.
+    Hit(u64),
+    /// So many bytes were searched.
+    Searched {
+        /// How many.
+        bytes: u64,
+        /// Of how many.
+        of: u64,
+    },
+}
+
+/// The log of a host as numbered lines; the first is 0.
+#[derive(Debug)]
+pub struct NumberedLog {
+    runs: Runs,
+    run: RunId,
+    host: String,
+    parts: Vec<NumberedPart>,
+}
+
+/// A file of a log.
+#[derive(Debug)]
+struct NumberedPart {
+    /// Which part of the log: 0 is its beginning.
+    part: u64,
+    path: PathBuf,
+    file: File,
+    index: LogIndex,
+    /// How many lines stand in the files before it.
+    before: u64,
+}
+
+/// Some whole blocks of a file, one after the other.
+#[derive(Clone, Copy)]
+struct SearchPiece {
+    part: usize,
+    begin: u64,
+    end: u64,
+    /// The number of its first line.
+    line: u64,
+}
+
+impl Runs {
+    /// Opens the log of a host in a run as numbered lines; [`NumberedLog::look`] finds the lines.
+    pub fn numbered_log(&self, run: &RunId, host: &str) -> NumberedLog {
+        let (run, host) = (run.clone(), host.to_owned());
+        NumberedLog { runs: self.clone(), run, host, parts: Vec::new() }
+    }
+}
+
+impl NumberedLog {
+    /// Looks what was added since the last look; returns whether there was anything.
+    pub fn look(&mut self) -> Result<bool, RecordError> {
+        let count = self.count();
+        // Listed before the last one is read: nothing is added to a part once the next one is there.
+        let parts = self.runs.log_parts(&self.run, &self.host);
+        let last = self.parts.last_mut().map(|last| last.grow().map(|()| last.part)).transpose()?;
+        for (part, path) in
+            parts.into_iter().filter(|(part, _)| last.is_none_or(|last| *part > last))
+        {
+            // What was removed meanwhile is not read.
+            let Ok(file) = File::open(&path) else { continue };
+            let index = LogIndex::read(&file, &index_of(&path)).map_err(doing("read", &path))?;
+            let before = self.count();
+            self.parts.push(NumberedPart { part, path, file, index, before });
+        }
+        Ok(self.count() != count)
+    }
+
+    /// Returns how many whole lines there were when it was last looked.
+    pub fn count(&self) -> u64 {
+        self.parts.last().map_or(0, |last| last.before + last.index.lines)
+    }
+
+    /// Returns how many lines there are of each level. Where the index does not say it, as of a run of an
+    /// older nixdash, all of the log is read.
+    pub fn levels(&self) -> Result<LevelCounts, RecordError> {
+        let mut counts = LevelCounts::default();
+        for part in &self.parts {
+            part.blocks(0..u64::MAX, &mut |block| match &block.entry.block {
+                Some(known) => {
+                    counts += known.levels;
+                    Ok(ControlFlow::Continue(()))
+                }
+                None => block.lines(&mut |_, line| {
+                    counts.add(level_of(line));
+                    ControlFlow::Continue(())
+                }),
+            })?;
+        }
+        Ok(counts)
+    }
+
+    /// Returns lines, printable; fewer where there are not so many.
+    pub fn lines(&self, wanted: Range<u64>) -> Result<Vec<LogLine>, RecordError> {
+        let mut lines = Vec::new();
+        for part in &self.parts {
+            part.blocks(wanted.clone(), &mut |block| {
+                block.lines(&mut |number, line| {
+                    if wanted.contains(&number) {
+                        lines.push(LogLine::read(line));
+                    }
+                    ControlFlow::Continue(())
+                })
+            })?;
+        }
+        Ok(lines)
+    }
+
+    /// Returns the number of the first line that was at this time or later, or how many lines there are.
+    pub fn line_at(&self, time: Timestamp) -> Result<u64, RecordError> {
+        let is_before = |entry: &IndexEntry| entry.at.is_some_and(|at| at < time);
+        let begin = self.parts.iter().rev().find_map(|part| {
+            let entry = part.index.entries.iter().rfind(|entry| is_before(entry))?;
+            Some(part.before + entry.line)
+        });
+        let mut found = None;
+        for part in &self.parts {
+            part.blocks(begin.unwrap_or(0)..u64::MAX, &mut |block| {
+                block.lines(&mut |number, line| {
+                    if RawLogLine::read(line).at.is_some_and(|at| at >= time) {
+                        found = Some(number);
+                        return ControlFlow::Break(());
+                    }
+                    ControlFlow::Continue(())
+                })
+            })?;
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+        Ok(self.count())
+    }
+
+    /// Returns the number of the next line of a level: from a line on, or before it. Blocks without one
+    /// are not read.
+    pub fn next_of(
+        &self,
+        level: LineLevel,
+        from: u64,
+        direction: SearchDirection,
+    ) -> Result<Option<u64>, RecordError> {
+        let mut found = None;
+        let mut pieces = self.pieces(from, direction, 1);
+        pieces.retain(|piece| {
+            let entries = &self.parts[piece.part].index.entries;
+            let place = entries.partition_point(|entry| entry.offset < piece.begin);
+            let block = entries.get(place).and_then(|entry| entry.block.as_ref());
+            block.is_none_or(|block| block.levels.of(level) > 0)
+        });
+        for piece in pieces {
+            let part = &self.parts[piece.part];
+            let lines = part.read(piece.begin, piece.end)?;
+            let _ = each_line(&lines, piece.line, &mut |number, line| {
+                let (counts, is_last) = match direction {
+                    SearchDirection::Forward => (number >= from, true),
+                    SearchDirection::Backward => (number < from, false),
+                };
+                if counts && level_of(line) == level {
+                    found = Some(number);
+                    if is_last {
+                        return ControlFlow::Break(());
+                    }
+                }
+                ControlFlow::Continue(())
+            });
+            if found.is_some() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Searches from a line on, or from the line before it back to the beginning, and tells every line
+    /// that matches, in this order, and now and then how far the search is. `tell` ends it by breaking;
+    /// returns whether it did.
+    pub fn search(
+        &self,
+        pattern: &LogPattern,
+        from: u64,
+        direction: SearchDirection,
+        tell: &mut dyn FnMut(SearchNews) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, RecordError> {
+        let pieces = self.pieces(from, direction, PIECE);
+        let of = pieces.iter().map(|piece| piece.end - piece.begin).sum();
+        let (mut bytes, mut buffer) = (0, Vec::new());
+        for piece in pieces {
+            self.parts[piece.part].read_into(&mut buffer, piece.begin, piece.end)?;
+            let told = match direction {
+                SearchDirection::Forward => hits(pattern, &buffer, piece.line, &mut |number| {
+                    if number < from {
+                        ControlFlow::Continue(())
+                    } else {
+                        tell(SearchNews::Hit(number))
+                    }
+                }),
+                SearchDirection::Backward => {
+                    let mut found = Vec::new();
+                    let _ = hits(pattern, &buffer, piece.line, &mut |number| {
+                        if number >= from {
+                            return ControlFlow::Break(());
+                        }
+                        found.push(number);
+                        ControlFlow::Continue(())
+                    });
+                    found.into_iter().rev().try_for_each(|number| tell(SearchNews::Hit(number)))
+                }
+            };
+            bytes += piece.end - piece.begin;
+            if told.is_break() || tell(SearchNews::Searched { bytes, of }).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Returns what is to be read of a search, in its order, in pieces of some blocks.
+    fn pieces(&self, from: u64, direction: SearchDirection, size: u64) -> Vec<SearchPiece> {
+        let mut pieces: Vec<SearchPiece> = Vec::new();
+        for (number, part) in self.parts.iter().enumerate() {
+            for (place, entry) in part.index.entries.iter().enumerate() {
+                let (begin, end) = (entry.offset, part.index.end_of(place));
+                let line = part.before + entry.line;
+                let behind = part.before + part.index.lines_to(place);
+                let counts = match direction {
+                    SearchDirection::Forward => behind > from,
+                    SearchDirection::Backward => line < from,
+                };
+                match pieces.last_mut() {
+                    _ if !counts => {}
+                    Some(last) if last.part == number && end - last.begin <= size => last.end = end,
+                    Some(_) | None => pieces.push(SearchPiece { part: number, begin, end, line }),
+                }
+            }
+        }
+        if direction == SearchDirection::Backward {
+            pieces.reverse();
+        }
+        pieces
+    }
+}
+
+/// A block of a file.
+struct NumberedBlock<'a> {
+    part: &'a NumberedPart,
+    entry: &'a IndexEntry,
+    end: u64,
+}
+
+impl NumberedBlock<'_> {
+    /// Gives every line with its number.
+    fn lines(
+        &self,
+        take: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, RecordError> {
+        let lines = self.part.read(self.entry.offset, self.end)?;
+        Ok(each_line(&lines, self.part.before + self.entry.line, take))
+    }
+}
+
+impl NumberedPart {
+    /// Looks what was added.
+    fn grow(&mut self) -> Result<(), RecordError> {
+        let doing = doing("read", &self.path);
+        let grown = self.file.metadata().and_then(|data| {
+            if data.len() < self.index.length {
+                self.index = LogIndex::read(&self.file, &index_of(&self.path))?;
+            }
+            self.index.go_on(&self.file, data.len())
+        });
+        grown.map_err(doing)
+    }
+
+    /// Gives every block that has one of these lines.
+    fn blocks(
+        &self,
+        wanted: Range<u64>,
+        take: &mut dyn FnMut(NumberedBlock<'_>) -> Result<ControlFlow<()>, RecordError>,
+    ) -> Result<(), RecordError> {
+        let entries = &self.index.entries;
+        let first = entries.partition_point(|entry| self.before + entry.line <= wanted.start);
+        for (place, entry) in entries.iter().enumerate().skip(first.saturating_sub(1)) {
+            if self.before + entry.line >= wanted.end {
+                break;
+            }
+            let end = self.index.end_of(place);
+            if take(NumberedBlock { part: self, entry, end })?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads whole lines.
+    fn read(&self, begin: u64, end: u64) -> Result<Vec<u8>, RecordError> {
+        let mut lines = Vec::new();
+        self.read_into(&mut lines, begin, end)?;
+        Ok(lines)
+    }
+
+    /// Reads whole lines in the place of others.
+    fn read_into(&self, lines: &mut Vec<u8>, begin: u64, end: u64) -> Result<(), RecordError> {
+        lines.resize((end - begin).min(LONGEST) as usize, 0);
+        let mut filled = 0;
+        while filled < lines.len() {
+            match self.file.read_at(&mut lines[filled..], begin + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(doing("read", &self.path)(error)),
+            }
+        }
+        lines.truncate(filled);
+        Ok(())
+    }
+}
+
+/// Returns the level of a line as it stands in the file.
+fn level_of(line: &[u8]) -> LineLevel {
+    let raw = RawLogLine::read(line);
+    LineLevel::of(raw.phase, &printable_text(&String::from_utf8_lossy(raw.text)))
+}
+
+/// Gives every line with its number, without its end.
+fn each_line(
+    lines: &[u8],
+    first: u64,
+    take: &mut dyn FnMut(u64, &[u8]) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let whole = lines.strip_suffix(b"\n").unwrap_or(lines);
+    (first..)
+        .zip(whole.split(|byte| *byte == b'\n'))
+        .try_for_each(|(number, line)| take(number, line))
+}
+
+/// Gives the number of every line that matches.
+fn hits(
+    pattern: &LogPattern,
+    lines: &[u8],
+    first: u64,
+    take: &mut dyn FnMut(u64) -> ControlFlow<()>,
+) -> ControlFlow<()> {
+    let (mut number, mut counted, mut from) = (first, 0, 0);
+    while let Some(at) = pattern.candidate(lines, from).filter(|at| *at < lines.len()) {
+        let begin = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |end| end + 1);
+        let end = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |end| at + end);
+        let text = String::from_utf8_lossy(RawLogLine::read(&lines[begin..end]).text);
+        if pattern.is_match(&printable_text(&text)) {
+            number += memchr::memchr_iter(b'\n', &lines[counted..begin]).count() as u64;
+            counted = begin;
+            take(number)?;
+        }
+        from = end + 1;
+        if from > lines.len() {
+            break;
+        }
+    }
+    ControlFlow::Continue(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -63,9 +63,11 @@ def lines_in(folder):
     newest = os.path.join(folder, max(runs, key=int))
     count = 0
     for name in os.listdir(newest):
-        if name.endswith(".log"):
-            with open(os.path.join(newest, name), "rb") as file:
-                count += sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(1 << 20), b""))
+        # A log is compressed when its run has ended.
+        if name.endswith((".log", ".log.zst")):
+            command = ["zstd", "-dcfq", os.path.join(newest, name)]
+            with subprocess.Popen(command, stdout=subprocess.PIPE) as plain:
+                count += sum(part.count(b"\n") for part in iter(lambda: plain.stdout.read(1 << 20), b""))
     return count
 
 

@@ -87,13 +87,25 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
     runs.note_untidy(&run, &untidy);
     hearing.abort();
     remote.close().await;
-    tell_gaps(&written.end().await, &notices);
+    let record = written.end().await;
+    tell_gaps(&record, &notices);
     shown.end().await;
     if let Some(recorder) = recorder {
         recorder.flush().await;
     }
     notices.written().await;
+    if matches!(record, RunRecord::Written(_)) {
+        tidy(runs, run).await;
+    }
     Ok(exit_code(&outcomes, stopped.load(Ordering::Acquire)))
+}
+
+/// Tidies the folders of runs, when everything was told. What cannot be done now is done after a later run.
+async fn tidy(runs: Runs, run: RunId) {
+    let tidied = tokio::task::spawn_blocking(move || runs.tidy(Some(&run))).await;
+    if let Ok(Err(error)) = tidied {
+        tracing::warn!("{error}");
+    }
 }
 
 /// Tells what phases usually take on the hosts, as soon as the history has said it; nothing where it

@@ -6,6 +6,7 @@
 
 use crate::fleet::{LogLine, RunId, printable_json, redact, redact_json};
 use crate::record::runs::events::{EventLine, ReadExtent, read_events};
+use crate::record::runs::stored::{StoredFile, plain_of};
 use crate::record::runs::{EVENTS, LIVE, doing, journal};
 use crate::record::{RecordError, Runs};
 use flate2::Compression;
@@ -183,17 +184,18 @@ impl Runs {
         Ok(())
     }
 
-    /// Returns every log of a run, with all their parts, oldest lines first.
+    /// Returns every log of a run, with all their parts, by their plain names, oldest lines first.
     fn log_files(&self, run: &RunId) -> Vec<PathBuf> {
         let dir = self.folder(run);
         let folders = super::tails(&dir).into_iter().map(|number| super::tail_folder(&dir, number));
         let folders = std::iter::once(dir.clone()).chain(folders);
         let mut files: Vec<PathBuf> = folders
             .flat_map(|folder| fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok))
-            .map(|entry| entry.path())
+            .map(|entry| plain_of(&entry.path()))
             .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
             .collect();
         files.sort();
+        files.dedup();
         files
     }
 
@@ -353,12 +355,12 @@ fn is_log(name: &str) -> bool {
 
 /// Gives every whole line of a file to `take`; a file that is not there has none.
 fn each_line(path: &Path, mut take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-    let file = match File::open(path) {
+    let file = match StoredFile::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    let mut reader = BufReader::new(file);
+    let mut reader = BufReader::new(file.reader());
     let mut line = Vec::new();
     while read_line(&mut reader, &mut line)? > 0 {
         take(line.strip_suffix(b"\n").unwrap_or(&line))?;

@@ -9,11 +9,11 @@
 
 use crate::fleet::Phase;
 use crate::record::runs::blocks::{LogBlock, OpenBlock};
+use crate::record::runs::stored::StoredFile;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// The format of what is written; 1 had no line that names it.
@@ -80,7 +80,7 @@ impl Default for IndexBuilder {
 impl IndexBuilder {
     /// Goes on with the index of the first `size` bytes of a log, of which an earlier process wrote a
     /// part; the lines behind its last whole entry are read once more.
-    pub(super) fn go_on(log: &File, index: &Path, size: u64) -> io::Result<Self> {
+    pub(super) fn go_on(log: &StoredFile, index: &Path, size: u64) -> io::Result<Self> {
         let entries = entries_in(index, size);
         let mut builder = Self::default();
         if let Some(last) = entries.last() {
@@ -121,7 +121,6 @@ impl IndexBuilder {
         entries
     }
 
-    #[cfg(test)]
     /// Returns the entry of the last block, which is not full, at the end of a log.
     pub(super) fn finish(mut self) -> Vec<u8> {
         let mut entries = std::mem::take(&mut self.pending);
@@ -137,6 +136,28 @@ impl IndexBuilder {
     }
 }
 
+/// Returns the whole index of a log to which nothing is added any more, where the one that is there lacks
+/// something.
+pub(super) fn complete_index(log: &StoredFile, index: &Path) -> io::Result<Option<Vec<u8>>> {
+    let size = log.length()?;
+    let known = entries_in(index, size);
+    let is_usable = !known.is_empty() && known.iter().all(|entry| entry.block.is_some());
+    let (mut entries, builder) = if is_usable {
+        (fs::read(index)?, IndexBuilder::go_on(log, index, size)?)
+    } else {
+        (Vec::new(), IndexBuilder::go_on(log, Path::new(""), size)?)
+    };
+    let rest = builder.finish();
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    if entries.last().is_some_and(|last| *last != b'\n') {
+        entries.push(b'\n');
+    }
+    entries.extend(rest);
+    Ok(Some(entries))
+}
+
 /// Where the lines of a log are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct LogIndex {
@@ -150,8 +171,8 @@ pub(super) struct LogIndex {
 
 impl LogIndex {
     /// Reads the index of a log and goes on with it to the log's end.
-    pub(super) fn read(log: &File, index: &Path) -> io::Result<Self> {
-        let size = log.metadata()?.len();
+    pub(super) fn read(log: &StoredFile, index: &Path) -> io::Result<Self> {
+        let size = log.length()?;
         let entries = entries_in(index, size);
         let (lines, length) = entries.last().map_or((0, 0), IndexEntry::known_to);
         let mut found = Self { entries, lines, length };
@@ -160,7 +181,7 @@ impl LogIndex {
     }
 
     /// Goes on with the index of a log that is `size` bytes long now.
-    pub(super) fn go_on(&mut self, log: &File, size: u64) -> io::Result<()> {
+    pub(super) fn go_on(&mut self, log: &StoredFile, size: u64) -> io::Result<()> {
         let mut fresh = WholeLines::new(log, self.length, size);
         while let Some((offset, piece)) = fresh.next()? {
             let mut begin = 0;
@@ -249,14 +270,14 @@ pub(super) fn entries_in(index: &Path, size: u64) -> Vec<IndexEntry> {
 
 /// Reads the whole lines of a log from one offset, where a line begins, to another.
 struct WholeLines<'a> {
-    log: &'a File,
+    log: &'a StoredFile,
     offset: u64,
     size: u64,
     buffer: Vec<u8>,
 }
 
 impl<'a> WholeLines<'a> {
-    fn new(log: &'a File, offset: u64, size: u64) -> Self {
+    fn new(log: &'a StoredFile, offset: u64, size: u64) -> Self {
         Self { log, offset, size, buffer: Vec::new() }
     }
 

@@ -8,14 +8,14 @@ use crate::fleet::{RawLogLine, RunEvent, RunId};
 use crate::record::runs::blocks::LogBlock;
 use crate::record::runs::events::{EventLine, ReadExtent, read_events};
 use crate::record::runs::index::{IndexEntry, entries_in, index_of};
+use crate::record::runs::stored::{StoredFile, plain_of};
 use crate::record::runs::{EVENTS, doing, tail_folder, tails};
 use crate::record::{RecordError, Runs};
 use jiff::Timestamp;
-use std::collections::VecDeque;
-use std::fs::{self, File};
+use std::collections::{BTreeMap, VecDeque};
+use std::fs;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 /// How many bytes are read at once.
@@ -54,7 +54,7 @@ struct LinePlace {
     /// Which part of the log: 0 is its beginning.
     part: u64,
     path: PathBuf,
-    file: File,
+    file: StoredFile,
     offset: u64,
 }
 
@@ -76,21 +76,26 @@ impl Runs {
     }
 
     /// Returns the hosts that have a log in a run's folder, by name, each with the size of its log in
-    /// bytes.
+    /// bytes, plain.
     pub fn log_sizes(&self, run: &RunId) -> Vec<(String, u64)> {
         let dir = self.folder(run);
         let folders = tails(&dir).into_iter().map(|number| tail_folder(&dir, number));
-        let mut sizes = std::collections::BTreeMap::new();
+        let mut found = BTreeMap::new();
         for folder in std::iter::once(dir.clone()).chain(folders) {
             for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
-                let path = entry.path();
+                let path = plain_of(&entry.path());
                 let is_log = path.extension().is_some_and(|extension| extension == "log");
                 let name = path.file_stem().and_then(|name| name.to_str()).filter(|_| is_log);
-                let data = entry.metadata().ok().filter(fs::Metadata::is_file);
-                if let (Some(host), Some(data)) = (name, data) {
-                    *sizes.entry(host.to_owned()).or_default() += data.len();
+                let size = || StoredFile::open(&path).and_then(|file| file.length()).ok();
+                if let (Some(host), Some(size)) = (name, name.and_then(|_| size())) {
+                    // Where both are there, the plain one counts.
+                    found.insert((path.clone(), host.to_owned()), size);
                 }
             }
+        }
+        let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
+        for ((_, host), size) in found {
+            *sizes.entry(host).or_default() += size;
         }
         sizes.into_iter().collect()
     }
@@ -164,8 +169,8 @@ impl LogLines {
         let mut begin: Option<(LinePlace, IndexEntry)> = None;
         for (part, path) in self.runs.log_parts(&self.run, &self.host) {
             // What was removed meanwhile is not read.
-            let Ok(file) = File::open(&path) else { continue };
-            let size = file.metadata().map_err(doing("read", &path))?.len();
+            let Ok(file) = StoredFile::open(&path) else { continue };
+            let size = file.length().map_err(doing("read", &path))?;
             let entries = entries_in(&index_of(&path), size).into_iter();
             let before = entries.take_while(|entry| entry.at.is_none_or(|at| at < since));
             if let Some(entry) = before.last() {
@@ -185,7 +190,7 @@ impl LogLines {
     pub fn skip_blocks(&mut self, mut is_needed: impl FnMut(&LogBlock) -> bool) {
         self.unwanted.clear();
         for (part, path) in self.runs.log_parts(&self.run, &self.host) {
-            let Ok(size) = fs::metadata(&path).map(|data| data.len()) else { continue };
+            let Ok(size) = StoredFile::open(&path).and_then(|file| file.length()) else { continue };
             for IndexEntry { offset, block, .. } in entries_in(&index_of(&path), size) {
                 let Some(block) = block.filter(|block| !is_needed(block)) else { continue };
                 let end = offset + block.bytes;
@@ -237,7 +242,7 @@ impl LogLines {
         loop {
             let Some(place) = &mut self.place else { return Ok(false) };
             self.buffer.resize(kept + most, 0);
-            let read = read_at(&place.file, &mut self.buffer[kept..], place.offset);
+            let read = place.file.read_at(&mut self.buffer[kept..], place.offset);
             let read = read.map_err(doing("read", &place.path));
             self.buffer.truncate(kept + *read.as_ref().unwrap_or(&0));
             let read = read?;
@@ -249,7 +254,7 @@ impl LogLines {
             let next = self.after(Some(part))?;
             let Some(place) = &mut self.place else { return Ok(false) };
             // Looked at only now: nothing is added to a part once the next one is there.
-            let size = place.file.metadata().map_err(doing("read", &place.path))?.len();
+            let size = place.file.length().map_err(doing("read", &place.path))?;
             if size < offset {
                 self.after_cut(size)?;
                 return Ok(false);
@@ -272,7 +277,7 @@ impl LogLines {
     fn after(&self, after: Option<u64>) -> Result<Option<LinePlace>, RecordError> {
         let parts = self.runs.log_parts(&self.run, &self.host).into_iter();
         for (part, path) in parts.filter(|(part, _)| after.is_none_or(|after| *part > after)) {
-            match File::open(&path) {
+            match StoredFile::open(&path) {
                 Ok(file) => return Ok(Some(LinePlace { part, path, file, offset: 0 })),
                 // Removed in this moment: the one behind it is there.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -294,29 +299,19 @@ impl LogLines {
 }
 
 /// Returns whether a line begins at an offset.
-fn begins_a_line(file: &File, offset: u64) -> io::Result<bool> {
+fn begins_a_line(file: &StoredFile, offset: u64) -> io::Result<bool> {
     let Some(before) = offset.checked_sub(1) else { return Ok(true) };
     let mut last = [0];
-    let read = read_at(file, &mut last, before)?;
+    let read = file.read_at(&mut last, before)?;
     Ok(read == 1 && last == *b"\n")
 }
 
 /// Returns whether the line that an entry of the index means begins where it says.
-fn fits(file: &File, entry: &IndexEntry) -> io::Result<bool> {
+fn fits(file: &StoredFile, entry: &IndexEntry) -> io::Result<bool> {
     let mut begin = [0; 64];
-    let read = read_at(file, &mut begin, entry.offset)?;
+    let read = file.fill_at(&mut begin, entry.offset)?;
     let line = begin[..read].split(|byte| *byte == b'\n').next().unwrap_or_default();
     Ok(RawLogLine::read(line).at == entry.at && begins_a_line(file, entry.offset)?)
-}
-
-/// Reads at an offset; a signal does not end it.
-fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-    loop {
-        match file.read_at(bytes, offset) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -7,10 +7,9 @@
 use crate::fleet::{LogLine, RunId};
 use crate::record::Runs;
 use crate::record::runs::index::{LogIndex, index_of};
+use crate::record::runs::stored::{self, StoredFile};
 use crate::record::runs::{tail_folder, tails};
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 /// How many bytes are read at once.
@@ -49,7 +48,7 @@ pub struct LogReader {
 struct LogPlace {
     /// Which part of the log: 0 is its beginning.
     part: u64,
-    file: File,
+    file: StoredFile,
     offset: u64,
 }
 
@@ -60,15 +59,15 @@ impl Runs {
         LogReader { runs: self.clone(), run, host, newest, place: None }
     }
 
-    /// Returns the files that are the log of a host in a run, each with the number of its part, oldest
-    /// lines first.
+    /// Returns the files that are the log of a host in a run, by their plain names, each with the number
+    /// of its part, oldest lines first.
     pub(super) fn log_parts(&self, run: &RunId, host: &str) -> Vec<(u64, PathBuf)> {
         let (dir, name) = (self.folder(run), format!("{host}.log"));
         let ends = tails(&dir).into_iter();
         let ends = ends.map(|number| (number, tail_folder(&dir, number).join(&name)));
         std::iter::once((0, dir.join(&name)))
             .chain(ends)
-            .filter(|(_, file)| file.is_file())
+            .filter(|(_, file)| stored::find(file).is_some())
             .collect()
     }
 }
@@ -95,7 +94,7 @@ impl LogReader {
         let mut earlier = 0;
         for (part, path) in parts.into_iter().rev() {
             // What was removed meanwhile is not read.
-            let Ok(file) = File::open(&path) else { continue };
+            let Ok(file) = StoredFile::open(&path) else { continue };
             let Ok(index) = LogIndex::read(&file, &index_of(&path)) else { continue };
             let lines = found.as_ref().map_or(0, |found| found.lines.len());
             if let Some(wanted) = self.newest.checked_sub(lines).filter(|wanted| *wanted > 0) {
@@ -116,18 +115,18 @@ impl LogReader {
     /// Reads what was added; where that is more than anybody reads, or a part of it is gone, the newest
     /// lines anew.
     fn go_on(&mut self, mut place: LogPlace) -> Option<LogPart> {
-        let mut size = place.file.metadata().ok()?.len();
+        let mut size = place.file.length().ok()?;
         if size == place.offset
             && let Some((part, path)) = self.next_part(place.part)
         {
             // Nothing is added to a part once the next one is there.
-            size = place.file.metadata().ok()?.len();
+            size = place.file.length().ok()?;
             if size == place.offset {
                 if part != place.part + 1 {
                     return self.begin();
                 }
-                place = LogPlace { part, file: File::open(path).ok()?, offset: 0 };
-                size = place.file.metadata().ok()?.len();
+                place = LogPlace { part, file: StoredFile::open(&path).ok()?, offset: 0 };
+                size = place.file.length().ok()?;
             }
         }
         if size < place.offset || size - place.offset > NEWEST {
@@ -146,7 +145,7 @@ impl LogReader {
 }
 
 /// Returns the newest lines of a file that has whole lines up to `end`, oldest first.
-fn newest(file: &File, end: u64, count: usize) -> io::Result<Vec<LogLine>> {
+fn newest(file: &StoredFile, end: u64, count: usize) -> io::Result<Vec<LogLine>> {
     let mut offset = start_of_newest(file, end, count)?;
     let mut lines = Vec::new();
     while offset < end {
@@ -164,13 +163,14 @@ fn newest(file: &File, end: u64, count: usize) -> io::Result<Vec<LogLine>> {
 }
 
 /// Returns where the newest lines of a file begin that has whole lines up to `end`.
-fn start_of_newest(file: &File, end: u64, count: usize) -> io::Result<u64> {
+fn start_of_newest(file: &StoredFile, end: u64, count: usize) -> io::Result<u64> {
     let (mut start, mut breaks, mut chunk) = (end, 0, vec![0; CHUNK as usize]);
     // The last break ends the last line.
     while start > 0 {
         let size = CHUNK.min(start);
         let chunk = &mut chunk[..size as usize];
-        file.read_exact_at(chunk, start - size)?;
+        let filled = file.fill_at(chunk, start - size)?;
+        chunk[filled..].fill(0);
         start -= size;
         for (place, _) in chunk.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
             let after = start + place as u64 + 1;
@@ -185,15 +185,9 @@ fn start_of_newest(file: &File, end: u64, count: usize) -> io::Result<u64> {
 
 /// Returns the whole lines that stand in a file of that size from an offset on, which it moves; as many
 /// as are taken at once.
-fn added(file: &File, offset: &mut u64, size: u64) -> io::Result<Vec<LogLine>> {
+fn added(file: &StoredFile, offset: &mut u64, size: u64) -> io::Result<Vec<LogLine>> {
     let mut bytes = vec![0; (size - *offset).min(AT_ONCE) as usize];
-    let mut filled = 0;
-    while filled < bytes.len() {
-        match file.read_at(&mut bytes[filled..], *offset + filled as u64)? {
-            0 => break,
-            read => filled += read,
-        }
-    }
+    let filled = file.fill_at(&mut bytes, *offset)?;
     let Some(last) = bytes[..filled].iter().rposition(|byte| *byte == b'\n') else {
         return Ok(Vec::new());
     };

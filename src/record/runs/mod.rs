@@ -6,17 +6,21 @@ mod claim;
 mod events;
 mod export;
 mod files;
+mod frames;
 mod index;
 mod journal;
 mod level;
 mod lines;
 mod log;
 mod numbered;
+mod pack;
 mod pattern;
 mod places;
 mod queue;
 mod recorder;
+mod stored;
 mod stream;
+mod tidy;
 mod watch;
 mod writer;
 
@@ -32,6 +36,7 @@ pub use numbered::{NumberedLog, SearchDirection, SearchNews};
 pub use pattern::LogPattern;
 pub use queue::{EventReceiver, EventSender, event_queue};
 pub use recorder::{RunRecord, RunRecorder};
+pub use stored::{StoredFile, StoredReader};
 pub use stream::{RunStreams, StreamEnd, StreamFile, share_of_logs};
 pub use watch::{RunNews, RunWatch};
 pub use writer::RunWriter;
@@ -131,7 +136,7 @@ impl Runs {
     /// Returns the files that are the log of a host in a run, oldest lines first: one, and where
     /// that grew beyond what a run may take, the parts of its end.
     pub fn logs(&self, run: &RunId, host: &str) -> Vec<PathBuf> {
-        self.log_parts(run, host).into_iter().map(|(_, file)| file).collect()
+        self.log_parts(run, host).into_iter().filter_map(|(_, file)| stored::find(&file)).collect()
     }
 
     /// Returns all runs, oldest first.

@@ -17,12 +17,10 @@ use crate::record::runs::doing;
 use crate::record::runs::index::{IndexEntry, LogIndex, index_of};
 use crate::record::runs::level::{LevelCounts, LineLevel};
 use crate::record::runs::pattern::LogPattern;
+use crate::record::runs::stored::StoredFile;
 use crate::record::{RecordError, Runs};
 use jiff::Timestamp;
-use std::fs::File;
-use std::io;
 use std::ops::{ControlFlow, Range};
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 /// A search reads about so many bytes at once, and tells how far it is after each of them.
@@ -69,7 +67,7 @@ struct NumberedPart {
     /// Which part of the log: 0 is its beginning.
     part: u64,
     path: PathBuf,
-    file: File,
+    file: StoredFile,
     index: LogIndex,
     /// How many lines stand in the files before it.
     before: u64,
@@ -104,7 +102,7 @@ impl NumberedLog {
             parts.into_iter().filter(|(part, _)| last.is_none_or(|last| *part > last))
         {
             // What was removed meanwhile is not read.
-            let Ok(file) = File::open(&path) else { continue };
+            let Ok(file) = StoredFile::open(&path) else { continue };
             let index = LogIndex::read(&file, &index_of(&path)).map_err(doing("read", &path))?;
             let before = self.count();
             self.parts.push(NumberedPart { part, path, file, index, before });
@@ -307,11 +305,11 @@ impl NumberedPart {
     /// Looks what was added.
     fn grow(&mut self) -> Result<(), RecordError> {
         let doing = doing("read", &self.path);
-        let grown = self.file.metadata().and_then(|data| {
-            if data.len() < self.index.length {
+        let grown = self.file.length().and_then(|length| {
+            if length < self.index.length {
                 self.index = LogIndex::read(&self.file, &index_of(&self.path))?;
             }
-            self.index.go_on(&self.file, data.len())
+            self.index.go_on(&self.file, length)
         });
         grown.map_err(doing)
     }
@@ -346,15 +344,7 @@ impl NumberedPart {
     /// Reads whole lines in the place of others.
     fn read_into(&self, lines: &mut Vec<u8>, begin: u64, end: u64) -> Result<(), RecordError> {
         lines.resize((end - begin).min(LONGEST) as usize, 0);
-        let mut filled = 0;
-        while filled < lines.len() {
-            match self.file.read_at(&mut lines[filled..], begin + filled as u64) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(doing("read", &self.path)(error)),
-            }
-        }
+        let filled = self.file.fill_at(lines, begin).map_err(doing("read", &self.path))?;
         lines.truncate(filled);
         Ok(())
     }

@@ -10,6 +10,7 @@
 use crate::fleet::{LogFrom, RunId};
 use crate::record::runs::Runs;
 use crate::record::runs::places::LogPlaces;
+use crate::record::runs::stored::{StoredFile, plain_of};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -72,6 +73,21 @@ impl Runs {
         let used = streams.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum();
         let (runs, run, limit) = (self.clone(), run.clone(), max_run_size / SHARE);
         RunStreams { runs, run, limit, used: Arc::new(AtomicU64::new(used)) }
+    }
+
+    /// Opens what is kept of the streams of a host in a run, whether it goes on or has ended, each with
+    /// what it is called besides its host, such as `build`, by name.
+    pub fn kept_streams(&self, run: &RunId, host: &str) -> Vec<(String, StoredFile)> {
+        let entries = fs::read_dir(self.folder(run)).into_iter().flatten().filter_map(Result::ok);
+        let mut paths: Vec<PathBuf> = entries.map(|entry| plain_of(&entry.path())).collect();
+        paths.sort();
+        paths.dedup();
+        let name_of = |path: &PathBuf| {
+            let name = path.file_name()?.to_str()?.strip_prefix(host)?.strip_prefix('.')?;
+            name.strip_suffix(STREAM)?.strip_suffix('.').map(str::to_owned)
+        };
+        let named = paths.into_iter().filter_map(|path| Some((name_of(&path)?, path)));
+        named.filter_map(|(name, path)| Some((name, StoredFile::open(&path).ok()?))).collect()
     }
 }
 

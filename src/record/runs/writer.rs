@@ -14,6 +14,7 @@ use crate::record::RecordError;
 use crate::record::runs::files::Files;
 use crate::record::runs::index::{IndexBuilder, LogIndex, index_of};
 use crate::record::runs::places::{AddedLines, LogPlaces, places_of};
+use crate::record::runs::stored::StoredFile;
 use crate::record::runs::{EVENTS, LIVE, doing, tail_folder, tails};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -133,7 +134,7 @@ impl RunWriter {
                 tail.size += size;
                 let host = log.file_stem().unwrap_or_default().to_string_lossy().into_owned();
                 let index =
-                    File::open(&log).and_then(|file| LogIndex::read(&file, &index_of(&log)));
+                    StoredFile::open(&log).and_then(|file| LogIndex::read(&file, &index_of(&log)));
                 tail.lines.hosts.insert(host, index.map_or(0, |index| index.lines));
             }
             self.tails.push_back(tail);
@@ -360,7 +361,7 @@ impl RunWriter {
     fn index(&mut self, log: &Path, length: u64) -> &mut IndexBuilder {
         self.indexes.entry(log.to_path_buf()).or_insert_with(|| match length {
             0 => IndexBuilder::default(),
-            _ => File::open(log)
+            _ => StoredFile::open(log)
                 .and_then(|file| IndexBuilder::go_on(&file, &index_of(log), length))
                 .unwrap_or_default(),
         })

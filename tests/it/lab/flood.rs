@@ -3,6 +3,8 @@
 
 use super::attack::{bump_broken, fresh, repair};
 use super::{Lab, assert_ok};
+use nixdash::fleet::RunId;
+use nixdash::record::Runs;
 use std::collections::BTreeMap;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -21,14 +23,14 @@ impl Lab {
     }
 
     /// Returns how many lines of the build the run's log has.
-    fn lines_so_far(&self) -> usize {
-        std::fs::read_dir(self.state.path().join("nixdash/runs"))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|run| std::fs::read(run.path().join("samsung.log")).ok())
-            .map(|log| log.iter().filter(|byte| **byte == b'\n').count())
-            .sum()
+    fn lines_so_far(&self) -> u64 {
+        let runs = Runs::open(&self.state.path().join("nixdash")).unwrap();
+        let lines = |run: &RunId| {
+            let mut log = runs.numbered_log(run, "samsung");
+            log.look().unwrap();
+            log.count()
+        };
+        runs.list().unwrap().iter().map(lines).sum()
     }
 }
 

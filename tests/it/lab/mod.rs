@@ -29,6 +29,8 @@ mod strategies;
 mod tiers;
 mod via_s3;
 
+use nixdash::fleet::{Phase, RawLogLine, RunId};
+use nixdash::record::Runs;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -103,13 +105,18 @@ impl Lab {
 
     /// Waits until a host's log has a line of a phase.
     fn wait_for_line(&self, host: &str, phase: &str) {
-        let runs = self.state.path().join("nixdash/runs");
-        let is_of = |line: &str| line.split_whitespace().nth(1) == Some(phase);
+        let runs = Runs::open(&self.state.path().join("nixdash")).unwrap();
+        let has_one = |run: &RunId| {
+            let mut lines = runs.log_lines(run, host);
+            while lines.advance().unwrap() {
+                if RawLogLine::read(lines.line()).phase.map(Phase::word) == Some(phase) {
+                    return true;
+                }
+            }
+            false
+        };
         wait_for(&format!("a line of {host}'s {phase}"), Duration::from_secs(90), || {
-            let folders = std::fs::read_dir(&runs).into_iter().flatten().filter_map(Result::ok);
-            let logs = folders.map(|run| run.path().join(format!("{host}.log")));
-            let texts = logs.filter_map(|log| std::fs::read_to_string(log).ok());
-            texts.into_iter().any(|text| text.lines().any(is_of))
+            runs.list().unwrap().iter().any(has_one)
         });
     }
 

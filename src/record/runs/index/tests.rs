@@ -32,7 +32,7 @@ fn written(lines: &[String], batch: usize) -> (tempfile::TempDir, PathBuf) {
 }
 
 fn read(log: &Path) -> LogIndex {
-    LogIndex::read(&File::open(log).unwrap(), &index_of(log)).unwrap()
+    LogIndex::read(&StoredFile::open(log).unwrap(), &index_of(log)).unwrap()
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn an_index_of_an_older_nixdash_is_read_and_gone_on_with() {
     fs::write(index_of(&log), old).unwrap();
     let found = read(&log);
     assert_eq!((found.lines, found.length), (whole.lines, whole.length));
-    let file = File::open(&log).unwrap();
+    let file = StoredFile::open(&log).unwrap();
     let builder = IndexBuilder::go_on(&file, &index_of(&log), whole.length).unwrap();
     let mut index = OpenOptions::new().append(true).open(index_of(&log)).unwrap();
     index.write_all(&builder.finish()).unwrap();
@@ -163,7 +163,7 @@ proptest! {
         }
         fs::write(index_of(&log), &index).unwrap();
         let mut builder =
-            IndexBuilder::go_on(&File::open(&log).unwrap(), &index_of(&log), written as u64).unwrap();
+            IndexBuilder::go_on(&StoredFile::open(&log).unwrap(), &index_of(&log), written as u64).unwrap();
         let mut offset = written;
         let rest: Vec<&[u8]> = text[written..].split_inclusive(|byte| *byte == b'\n').collect();
         for piece in rest.chunks(batch) {

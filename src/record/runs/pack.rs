@@ -1,0 +1,180 @@
+//! Compressing what an ended run said: logs of hosts, and what its jobs printed.
+//!
+//! A file is compressed beside itself under another name, brought to the disk, given its name, and only
+//! then the plain one is removed. Whenever that is interrupted, one of both is there and whole; where
+//! both are, the plain one counts, and it is compressed once more.
+
+use crate::fleet::RunId;
+use crate::record::runs::files::{DiskFiles, Files as _};
+use crate::record::runs::frames::compress;
+use crate::record::runs::index::{complete_index, index_of};
+use crate::record::runs::stored::{StoredFile, packed_of};
+use crate::record::runs::{doing, tail_folder, tails};
+use crate::record::{RecordError, Runs};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// How the names of the files end that are compressed.
+const LOG: &str = "log";
+const STREAM: &str = "stream";
+
+impl Runs {
+    /// Compresses the logs and the streams of a run to which nobody writes any more. Returns how many
+    /// bytes were compressed.
+    pub(super) fn pack(&self, run: &RunId) -> Result<u64, RecordError> {
+        let mut size = 0;
+        for path in plain_files(&self.folder(run)) {
+            size += pack(&path).map_err(doing("compress", &path))?;
+        }
+        Ok(size)
+    }
+}
+
+/// Returns the files of a run that are to be compressed.
+fn plain_files(dir: &Path) -> Vec<PathBuf> {
+    let folders = tails(dir).into_iter().map(|number| tail_folder(dir, number));
+    let folders = std::iter::once(dir.to_path_buf()).chain(folders);
+    folders
+        .flat_map(|folder| fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok))
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|end| end == LOG || end == STREAM))
+        .collect()
+}
+
+/// Compresses one file; returns how many bytes it had.
+fn pack(path: &Path) -> io::Result<u64> {
+    if path.extension().is_some_and(|end| end == LOG) {
+        let (log, index) = (StoredFile::open(path)?, index_of(path));
+        if let Some(entries) = complete_index(&log, &index)? {
+            DiskFiles::default().replace(&index, &entries)?;
+        }
+    }
+    let mut source = File::open(path)?;
+    let size = source.metadata()?.len();
+    let packed = packed_of(path);
+    let fresh = packed.with_extension("zst-new");
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    let mut out = BufWriter::new(file);
+    let length = compress(&mut source, &mut out)?;
+    out.flush()?;
+    out.get_ref().sync_all()?;
+    if length != size || source.metadata()?.len() != size {
+        drop(fs::remove_file(&fresh));
+        return Err(io::Error::other("it was written to meanwhile"));
+    }
+    fs::rename(&fresh, &packed)?;
+    if let Some(folder) = path.parent() {
+        File::open(folder)?.sync_all()?;
+    }
+    fs::remove_file(path)?;
+    Ok(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Phase, RunEvent, RunWhat};
+    use crate::record::{LogPattern, SearchDirection, SearchNews};
+    use jiff::Timestamp;
+    use std::ops::ControlFlow;
+
+    /// Returns a run with a log in several parts, and a stream.
+    fn a_run() -> (tempfile::TempDir, Runs, RunId) {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = Runs::open(dir.path()).unwrap();
+        let mut writer = runs.begin(None).unwrap().with_limit(2_000_000);
+        let run = writer.run().clone();
+        for number in 0..60_000 {
+            let at = Timestamp::from_second(number).unwrap();
+            let what = RunWhat::log("a".to_owned(), Phase::Build, format!("a> line {number}"));
+            writer.write(&RunEvent { run: run.clone(), at, what });
+            if number % 1000 == 0 {
+                writer.flush().unwrap();
+            }
+        }
+        writer.finish();
+        let mut stream = runs.streams(&run, 1 << 30).open("a", "build").unwrap();
+        stream.append(b"@nix {}\n").unwrap();
+        (dir, runs, run)
+    }
+
+    /// Returns what every reader says of a run's log.
+    fn read(runs: &Runs, run: &RunId) -> (Vec<Vec<u8>>, Vec<String>, u64, Vec<u64>) {
+        let mut lines = runs.log_lines(run, "a");
+        let mut all = Vec::new();
+        while lines.advance().unwrap() {
+            all.push(lines.line().to_vec());
+        }
+        let newest = runs.read_log(run, "a", 50).look().unwrap();
+        let mut numbered = runs.numbered_log(run, "a");
+        numbered.look().unwrap();
+        let mut hits = Vec::new();
+        let pattern = LogPattern::substring("99").unwrap();
+        let searched = numbered.search(&pattern, 0, SearchDirection::Forward, &mut |news| {
+            if let SearchNews::Hit(number) = news {
+                hits.push(number);
+            }
+            ControlFlow::Continue(())
+        });
+        assert!(searched.unwrap().is_continue());
+        let texts = newest.lines.into_iter().map(|line| line.text).collect();
+        (all, texts, numbered.count(), hits)
+    }
+
+    #[test]
+    fn a_compressed_run_reads_as_it_did_and_takes_less_room() {
+        let (_dir, runs, run) = a_run();
+        assert!(runs.logs(&run, "a").len() > 2);
+        let size = |runs: &Runs| {
+            let logs = runs.logs(&run, "a");
+            logs.iter().map(|log| fs::metadata(log).unwrap().len()).sum::<u64>()
+        };
+        let (before, plain, sizes) = (read(&runs, &run), size(&runs), runs.log_sizes(&run));
+        let mut exported = Vec::new();
+        runs.export(&run, serde_json::Value::Null, &mut exported).unwrap();
+        let mut following = runs.read_log(&run, "a", 50);
+        following.look().unwrap();
+        assert_eq!(runs.pack(&run).unwrap(), plain + 8);
+        assert!(plain_files(&runs.folder(&run)).is_empty());
+        assert_eq!(read(&runs, &run), before);
+        assert_eq!(runs.log_sizes(&run), sizes);
+        assert!(size(&runs) * 5 < plain);
+        // Whoever had the plain file open reads on in it.
+        assert_eq!(following.look(), None);
+        let mut again = Vec::new();
+        runs.export(&run, serde_json::Value::Null, &mut again).unwrap();
+        let lines = |bytes: &[u8]| {
+            let text = io::read_to_string(flate2::read::GzDecoder::new(bytes)).unwrap();
+            text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(&exported), lines(&again));
+        let streams = runs.kept_streams(&run, "a");
+        let (name, stream) = streams.first().unwrap();
+        assert_eq!(
+            (name.as_str(), io::read_to_string(stream.reader()).unwrap().as_str()),
+            ("build", "@nix {}\n")
+        );
+        assert_eq!(runs.pack(&run).unwrap(), 0);
+    }
+
+    #[test]
+    fn wherever_compressing_is_killed_the_log_is_there() {
+        let (_dir, runs, run) = a_run();
+        let before = read(&runs, &run);
+        let log = runs.folder(&run).join("a.log");
+        let plain = fs::read(&log).unwrap();
+        // While it was written.
+        fs::write(packed_of(&log).with_extension("zst-new"), b"half").unwrap();
+        assert_eq!(read(&runs, &run), before);
+        runs.pack(&run).unwrap();
+        // Before the plain one was removed: also where the other one is of something else.
+        fs::write(&log, plain).unwrap();
+        fs::write(packed_of(&log), b"what is this").unwrap();
+        assert_eq!(read(&runs, &run), before);
+        runs.pack(&run).unwrap();
+        assert_eq!(read(&runs, &run), before);
+    }
+}

@@ -81,7 +81,7 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
     tell_usual_times(run.clone(), hosts, Arc::clone(&hears));
     let kept = Some(KeptEvaluations::below(&state_home()));
     let streams = Some(runs.streams(&run, fleet.retention.max_run_size));
-    let run_id = run.clone();
+    let (run_id, tidied) = (run.clone(), Arc::clone(&fleet));
     let deploy = Deploy { runner, fleet, run: run_id, tag, begin, journal, kept, newest, streams };
     let Ended { outcomes, untidy } = deploy.run(said, hears).await;
     runs.note_untidy(&run, &untidy);
@@ -95,14 +95,18 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
     }
     notices.written().await;
     if matches!(record, RunRecord::Written(_)) {
-        tidy(runs, run).await;
+        tidy(runs, run, &tidied).await;
     }
     Ok(exit_code(&outcomes, stopped.load(Ordering::Acquire)))
 }
 
 /// Tidies the folders of runs, when everything was told. What cannot be done now is done after a later run.
-async fn tidy(runs: Runs, run: RunId) {
-    let tidied = tokio::task::spawn_blocking(move || runs.tidy(Some(&run))).await;
+async fn tidy(runs: Runs, run: RunId, fleet: &Fleet) {
+    let (file, retention) = (fleet.file.clone(), fleet.retention.clone());
+    let tidied = tokio::task::spawn_blocking(move || {
+        runs.tidy(Some(&run), file.as_deref(), &retention, Timestamp::now())
+    })
+    .await;
     if let Ok(Err(error)) = tidied {
         tracing::warn!("{error}");
     }

@@ -14,13 +14,13 @@ use crate::cli::{CliError, earlier, figures, history, left, trends};
 use crate::dash::{
     LogsInView, Look, Model, Msg, Theme, ascii_from, depth_from, recall, run as show,
 };
-use crate::fleet::{Event, Fleet};
+use crate::fleet::{Event, Fleet, RunId};
 use crate::probe::{Poller, Record};
 use crate::record::{Recorder, RunNews, RunWatch, Runs, state_home};
 use crate::remote::{Remote, ScriptRunner};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use std::path::PathBuf;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -196,10 +196,13 @@ impl HearsOfRuns for Watched {
     }
 }
 
-/// Says which files a log is in.
-pub(super) fn where_log_is(files: &[PathBuf]) -> String {
-    match files {
-        [] => "there is no log yet".to_owned(),
+/// Says which files the log of a host is in.
+pub(super) fn where_log_is(runs: &Runs, run: &RunId, host: &str) -> String {
+    match &runs.logs(run, host)[..] {
+        [] => match runs.removed_logs(run) {
+            Some(removed) => removed.sentence(run),
+            None => "there is no log yet".to_owned(),
+        },
         [file] => format!("the whole log is {}", file.display()),
         [first, .., last] => format!(
             "the log begins in {} and ends in {}; the middle is missing where the first file says so",

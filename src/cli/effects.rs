@@ -83,7 +83,7 @@ impl Runtime {
                 Effect::Verify { tier } => self.verify(tier),
                 Effect::ViewLogs(logs) => drop(self.logs.send_replace(logs)),
                 Effect::OpenLog { run, host } => {
-                    self.notice(where_log_is(&self.runs.logs(&run, &host))).await;
+                    self.notice(where_log_is(&self.runs, &run, &host)).await;
                 }
                 Effect::Quit { cancel } => {
                     for run in cancel {

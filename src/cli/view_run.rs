@@ -39,7 +39,7 @@ pub(super) async fn show_run(
             match effect {
                 Effect::ViewLogs(asked) => drop(logs.send_replace(asked)),
                 Effect::OpenLog { run, host } => {
-                    let text = where_log_is(&runs.logs(&run, &host));
+                    let text = where_log_is(&runs, &run, &host);
                     drop(messages.send(Msg::Notice(text)).await);
                 }
                 Effect::Quit { .. } => return,

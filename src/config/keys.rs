@@ -692,14 +692,29 @@ const HISTORY: &[KnownKey] = &[key(
     "A Prometheus that scrapes `nixdash exporter`. The dashboard then draws its trends from there.",
 )];
 
-const RETENTION: &[KnownKey] = &[key(
-    "max_run_size",
-    "`\"1MB\"` to `\"1TB\"`",
-    "`\"1GB\"`",
-    "How much the logs of one run may take on disk: three quarters are for its hosts' logs, of which the \
-     middle is left out with a mark, and one for what its jobs print byte for byte. Phases, plans and \
-     results are always kept.",
-)];
+const RETENTION: &[KnownKey] = &[
+    key(
+        "max_run_size",
+        "`\"1MB\"` to `\"1TB\"`",
+        "`\"1GB\"`",
+        "How much the logs of one run may take on disk: three quarters are for its hosts' logs, of which the \
+         middle is left out with a mark, and one for what its jobs print byte for byte. Phases, plans and \
+         results are always kept.",
+    ),
+    key(
+        "max_logs_age",
+        "`\"1h\"` to `\"36500d\"`",
+        "`\"365d\"`",
+        "How long the logs of a run are kept after its end. How it went is kept for good.",
+    ),
+    key(
+        "max_logs_size",
+        "`\"1MB\"` to `\"1000TB\"`",
+        "`\"10GB\"`",
+        "How much the logs of all runs may take on disk together, compressed. Of more the oldest are removed, \
+         but never those of a run that goes on or can be gone on with.",
+    ),
+];
 
 const UI: &[KnownKey] = &[key(
     "theme",

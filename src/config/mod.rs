@@ -170,6 +170,12 @@ fn read(
         if let Some(size) = section.parsed(report, "max_run_size", value::run_size) {
             fleet.retention.max_run_size = size.value;
         }
+        if let Some(age) = section.parsed(report, "max_logs_age", value::logs_age) {
+            fleet.retention.max_logs_age = age.value;
+        }
+        if let Some(size) = section.parsed(report, "max_logs_size", value::logs_size) {
+            fleet.retention.max_logs_size = size.value;
+        }
     }
     if let Some(section) = root.section(report, "keys", "[keys]") {
         section.check_keys(report, &KeyTable::Keys.names());

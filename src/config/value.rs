@@ -281,6 +281,24 @@ pub(super) fn run_size(text: &str) -> Meaning<u64> {
     Ok(bytes)
 }
 
+/// Parses how much the logs of all runs may take: 1 MB to 1000 TB.
+pub(super) fn logs_size(text: &str) -> Meaning<u64> {
+    let bytes = size(text)?;
+    if !(1_000_000..=1_000_000_000_000_000).contains(&bytes) {
+        return fail(format!("{text:?} is out of bounds"), "from \"1MB\" to \"1000TB\"");
+    }
+    Ok(bytes)
+}
+
+/// Parses how long the logs of a run are kept: an hour to a hundred years.
+pub(super) fn logs_age(text: &str) -> Meaning<Duration> {
+    let time = duration(text)?;
+    if !(3600..=36_500 * 86_400).contains(&time.as_secs()) {
+        return fail(format!("{text:?} is out of bounds"), "from \"1h\" to \"36500d\"");
+    }
+    Ok(time)
+}
+
 /// Expands `~/` by the home folder, and sets a relative path below the folder of `hosts.toml`.
 pub(super) fn path(text: &str, home: Option<&Path>, folder: &Path) -> Meaning<PathBuf> {
     if text.chars().any(char::is_control) {

@@ -34,11 +34,20 @@ pub struct Retention {
     /// How much the logs of one run may take on disk, in bytes; at least 1 MB. Of more the middle
     /// is left out.
     pub max_run_size: u64,
+    /// How long the logs of a run are kept after its end; at least an hour.
+    pub max_logs_age: Duration,
+    /// How much the logs of all runs may take on disk together, in bytes; at least 1 MB. Of more the
+    /// oldest are removed.
+    pub max_logs_size: u64,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { max_run_size: 1_000_000_000 }
+        Self {
+            max_run_size: 1_000_000_000,
+            max_logs_age: Duration::from_secs(365 * 86_400),
+            max_logs_size: 10_000_000_000,
+        }
     }
 }
 

@@ -19,8 +19,9 @@ pub use place::state_home;
 pub use runs::{
     ClaimError, EventReceiver, EventSender, ExportError, ExportedRun, Journal, JournalEntry,
     JournalError, JournalWriter, LevelCounts, LineLevel, LogBlock, LogLines, LogPart, LogPattern,
-    LogReader, NumberedLog, RecordError, RunNews, RunRecord, RunRecorder, RunStands, RunStreams,
-    RunWatch, RunWriter, Runs, SearchDirection, SearchNews, StoredFile, StoredReader, StreamEnd,
-    StreamFile, Word, event_queue, output_of, share_of_logs, start_of,
+    LogReader, NumberedLog, RecordError, RemovedLogs, RemovedWhy, RunNews, RunRecord, RunRecorder,
+    RunStands, RunStreams, RunWatch, RunWriter, Runs, SearchDirection, SearchNews, StoredFile,
+    StoredReader, StreamEnd, StreamFile, Word, event_queue, output_of, share_of_logs,
+    start_of,
 };
 pub use trends::{Prometheus, Series, TrendError};

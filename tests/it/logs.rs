@@ -101,6 +101,25 @@ impl TestRun {
     }
 }
 
+#[test]
+fn logs_that_were_removed_are_said_to_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = a_run(dir.path());
+    let process = runs(dir.path()).folder(&run).join("process");
+    fs::write(process, "1 12345\n").unwrap();
+    let before = texts(dir.path(), &["last"]);
+    let keep = |size| nixdash::fleet::Retention { max_logs_size: size, ..Default::default() };
+    let now = "2026-11-21T13:00:00Z".parse().unwrap();
+    runs(dir.path()).tidy(None, None, &keep(1 << 30), now).unwrap();
+    assert!(runs(dir.path()).folder(&run).join("razer.log.zst").exists());
+    assert_eq!(texts(dir.path(), &["last"]), before);
+    runs(dir.path()).tidy(None, None, &keep(0), now).unwrap();
+    let output = logs(dir.path(), &["last"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.stdout.is_empty() && said.contains("were removed on 2026-11-21"), "{said}");
+    assert!(printed(dir.path(), &[]).contains("removed 2026-11-21"));
+}
+
 /// Writes a run in which samsung went well, razer's build failed, and p510 failed without a word.
 fn a_run(dir: &Path) -> RunId {
     let mut run = TestRun::begin(dir, &["samsung", "razer", "p510"]);

@@ -49,6 +49,8 @@ struct ListedRun {
     stands: Stands,
     outcomes: BTreeMap<Outcome, u64>,
     log_bytes: u64,
+    /// When its logs were removed; none where they were not.
+    logs_removed_at: Option<Timestamp>,
     hosts: Vec<ListedHost>,
 }
 
@@ -113,7 +115,9 @@ fn listed(folders: &Runs, run: RunId) -> ListedRun {
     } else {
         Stands::NoEnd
     };
+    let removed = folders.removed_logs(&run);
     ListedRun {
+        logs_removed_at: removed.map(|removed| removed.at),
         began_at: events.first().map(|_| row.began_at),
         ended_at: row.ended_at,
         title: (!row.title.is_empty()).then_some(row.title),
@@ -132,7 +136,10 @@ fn text(runs: &[ListedRun], zone: &TimeZone) -> String {
     for run in runs {
         let began =
             |at: Timestamp| at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M").to_string();
-        let size = (run.log_bytes > 0).then(|| bytes(run.log_bytes));
+        let removed = run.logs_removed_at;
+        let removed =
+            || removed.map(|at| at.to_zoned(zone.clone()).strftime("removed %Y-%m-%d").to_string());
+        let size = (run.log_bytes > 0).then(|| bytes(run.log_bytes)).or_else(removed);
         rows.push(vec![
             run.run.to_string(),
             or_unknown(run.began_at.map(began)),
@@ -193,6 +200,7 @@ mod tests {
                     stands,
                     outcomes: outcomes.iter().copied().collect(),
                     log_bytes,
+                    logs_removed_at: None,
                     hosts: hosts.iter().map(host).collect(),
                 }
             };
@@ -200,10 +208,15 @@ mod tests {
         let many = ["p620", "samsung", "razer", "p510", "heron"];
         let broken =
             ListedRun { began_at: None, title: None, ..listed("3", &[], Stands::NoEnd, &[], 0) };
+        let old = ListedRun {
+            logs_removed_at: Some(Timestamp::UNIX_EPOCH),
+            ..listed("5", &["p620"], Stands::Ended, &done[..1], 0)
+        };
         let runs = [
             listed("42", &["samsung"], Stands::GoesOn, &[], 1_204),
             listed("41", &many, Stands::Ended, &done, 90_100_000),
             listed("7", &["p620", "razer"], Stands::Left, &done[..1], 0),
+            old,
             broken,
         ];
         insta::assert_snapshot!(text(&runs, &TimeZone::UTC), @r"
@@ -211,6 +224,7 @@ mod tests {
         42   1970-01-01 00:00  switch via-cache  samsung                          goes on                    1.20 kB
         41   1970-01-01 00:00  switch via-cache  p620, samsung, razer and 2 more  2 switched, 1 rolled back  90.1 MB
         7    1970-01-01 00:00  switch via-cache  p620, razer                      left, 2 switched           –
+        5    1970-01-01 00:00  switch via-cache  p620                             2 switched                 removed 1970-01-01
         3    –                 –                 –                                no end                     –
         ");
     }

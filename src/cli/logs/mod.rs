@@ -267,7 +267,9 @@ impl<'a, W: Write> LogPrinting<'a, W> {
             ));
             return Ok(ExitCode::from(EXIT_FAILED));
         }
-        if self.printer.printed() == 0 {
+        if let Some(removed) = self.runs.removed_logs(run) {
+            say(&removed.sentence(run));
+        } else if self.printer.printed() == 0 {
             say(&match (self.read, self.filter.is_empty()) {
                 (0, true) => format!("run {run} has no log lines"),
                 (0, false) if self.filter.since.is_none() => format!("run {run} has no log lines"),

@@ -1,27 +1,62 @@
-//! What is done with the folders of runs that have ended: what they said is compressed.
+//! What is done with the folders of runs that have ended: what they said is compressed, and of the oldest
+//! removed when it is too old or too much (`[retention]`).
 //!
 //! A run does so when it has told everything, for itself and for runs whose nixdash was killed before it
 //! could. A run that goes on, or can be gone on with, has no end and is left alone.
 
-use crate::fleet::RunId;
+use crate::fleet::{Retention, RunId};
 use crate::record::runs::doing;
+use crate::record::runs::retention::{RemovedWhy, beyond};
 use crate::record::{RecordError, Runs};
+use jiff::Timestamp;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// How many bytes of other runs are compressed at once: whoever had many before has to wait for a second
+/// only, and for the rest after later runs.
+const OTHERS_AT_ONCE: u64 = 500_000_000;
 
 /// The name of the file that is locked meanwhile.
 const LOCK: &str = "tidying";
 
 impl Runs {
     /// Compresses what runs that have ended said. `own` is the run of this process, which has written
-    /// everything of it; other runs with a process are left alone. Where another process is at it,
-    /// nothing is done.
-    pub fn tidy(&self, own: Option<&RunId>) -> Result<(), RecordError> {
+    /// everything of it; other runs with a process are left alone. Of the runs of the fleet in that file
+    /// the logs are removed that are beyond what is kept, except for those of `own`. Where another
+    /// process is at it, nothing is done.
+    pub fn tidy(
+        &self,
+        own: Option<&RunId>,
+        fleet: Option<&Path>,
+        retention: &Retention,
+        now: Timestamp,
+    ) -> Result<(), RecordError> {
         let Some(_lock) = self.lock_tidying()? else { return Ok(()) };
+        let (mut old, mut others, mut packed) = (Vec::new(), 0, 0);
         for run in self.list()? {
-            if self.is_over(&run, own) {
+            let is_over = self.is_over(&run, own);
+            let is_removed = is_over && self.removed_logs(&run).is_some();
+            if own == Some(&run) && is_over {
                 self.pack(&run)?;
+            } else if is_over && !is_removed && packed < OTHERS_AT_ONCE {
+                packed += self.pack(&run)?;
             }
+            if !self.belongs_to(&run, fleet) {
+                continue;
+            }
+            let logs = self.old_logs(&run);
+            if is_removed && logs.bytes > 0 {
+                // Whoever began to remove them was interrupted.
+                self.remove_logs(&logs, RemovedWhy::Age, now)?;
+            } else if is_over && own != Some(&run) {
+                old.push(logs);
+            } else {
+                others += logs.bytes;
+            }
+        }
+        for (logs, why) in beyond(&old, others, retention, now) {
+            self.remove_logs(&logs, why, now)?;
         }
         Ok(())
     }
@@ -47,7 +82,6 @@ mod tests {
     use super::*;
     use crate::fleet::{Phase, RunEvent, RunWhat};
     use crate::record::RunWriter;
-    use jiff::Timestamp;
     use std::collections::BTreeMap;
     use std::fs;
 
@@ -73,6 +107,33 @@ mod tests {
         run
     }
 
+    fn tidy(runs: &Runs, own: Option<&RunId>, retention: &Retention) {
+        runs.tidy(own, None, retention, Timestamp::now()).unwrap();
+    }
+
+    #[test]
+    fn logs_beyond_what_is_kept_are_removed_and_the_run_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let runs = Runs::open(dir.path()).unwrap();
+        let (first, left, last) =
+            (a_run(&runs, true, false), a_run(&runs, false, false), a_run(&runs, true, false));
+        tidy(&runs, None, &Retention::default());
+        assert_eq!(runs.removed_logs(&first), None);
+        let keeps_one = runs.old_logs(&left).bytes + runs.old_logs(&last).bytes;
+        tidy(&runs, None, &Retention { max_logs_size: keeps_one, ..Retention::default() });
+        let removed = runs.removed_logs(&first).unwrap();
+        assert_eq!((removed.why, runs.removed_logs(&last)), (RemovedWhy::Size, None));
+        assert!(runs.logs(&first, "a").is_empty() && removed.bytes > 0);
+        assert_eq!(runs.decided(&first).len(), 2);
+        // A run that can be gone on with keeps what it has, and what was removed stays noted as it was.
+        fs::write(runs.folder(&first).join("a.log"), "rest").unwrap();
+        tidy(&runs, None, &Retention { max_logs_size: 0, ..Retention::default() });
+        assert!(runs.logs(&first, "a").is_empty() && runs.logs(&last, "a").is_empty());
+        assert_eq!(runs.removed_logs(&first), Some(removed));
+        assert_eq!(runs.logs(&left, "a").len(), 1);
+        assert_eq!(runs.list().unwrap(), [first, left, last]);
+    }
+
     #[test]
     fn only_runs_to_which_nobody_writes_are_compressed() {
         let dir = tempfile::tempdir().unwrap();
@@ -82,10 +143,10 @@ mod tests {
         let (other, own) = (a_run(&runs, true, true), a_run(&runs, true, true));
         let is_packed = |run: &RunId| runs.folder(run).join("a.log.zst").exists();
         let lock = runs.lock_tidying().unwrap();
-        runs.tidy(Some(&own)).unwrap();
+        tidy(&runs, Some(&own), &Retention::default());
         assert!(!is_packed(&ended), "another process is at it");
         drop(lock);
-        runs.tidy(Some(&own)).unwrap();
+        tidy(&runs, Some(&own), &Retention::default());
         assert_eq!(
             [&ended, &left, &goes_on, &other, &own].map(is_packed),
             [true, false, false, false, true]

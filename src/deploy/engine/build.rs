@@ -170,7 +170,7 @@ async fn realise(step: &Step) -> Result<(JobState, ActivityLog), Failure> {
         }
         args.extend(stores::prepare(step).await?.arguments());
     }
-    job.start(JobKind::Work, BUILD, &args, AWAY_LIMIT, &mut PlainLog(step))
+    job.start(JobKind::Work, BUILD, &args, AWAY_LIMIT, &mut PlainLog::new(step))
         .await
         .map_err(|failure| step.about_builder(not_started(failure)))?;
     let mut lines = NixEar::of_job(step, &mut job, "build").await;

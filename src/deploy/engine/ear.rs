@@ -8,9 +8,10 @@
 use super::step::Step;
 use crate::fleet::{LogFrom, Progress};
 use crate::nix::activity::ActivityLog;
-use crate::record::{StreamEnd, StreamFile};
+use crate::record::{StreamEnd, StreamFile, StreamMark};
 use crate::remote::ReadLine;
-use crate::remote::job::{Job, LineSink};
+use crate::remote::job::{Job, LineSink, LogMark};
+use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,11 @@ pub(super) struct NixEar<'a> {
     logged: Option<LogFrom>,
     log: ActivityLog,
     began: Instant,
+    /// The same moment by the clock, and when the first line was written.
+    began_at: Timestamp,
+    first_at: Option<Timestamp>,
+    /// When the next line was written; none for now.
+    at: Option<Timestamp>,
     told: Option<(Instant, Progress)>,
 }
 
@@ -50,6 +56,9 @@ impl<'a> NixEar<'a> {
             logged: None,
             log: ActivityLog::new(),
             began: Instant::now(),
+            began_at: Timestamp::now(),
+            first_at: None,
+            at: None,
             told: None,
         }
     }
@@ -81,6 +90,13 @@ impl<'a> NixEar<'a> {
         let noted = self.step.read_before(job);
         let noted = LogFrom { stream: Arc::clone(&self.stream), offset: noted, lines: 0 };
         self.logged = streams.logged(host, &self.stream).or(Some(noted));
+        let marks = file.marks().into_iter();
+        let marks: Vec<LogMark> =
+            marks.map(|StreamMark { offset, at }| LogMark { offset, at }).collect();
+        if marks.is_empty() && file.length() > 0 {
+            self.log.lines_are_late();
+        }
+        job.times_before(marks);
         let mut offset = 0;
         while offset < file.length() {
             match file.read(offset, CHUNK) {
@@ -124,6 +140,18 @@ impl<'a> NixEar<'a> {
         self.step.log(&text).await;
     }
 
+    /// Returns how long after the first line the next one was written.
+    fn since_first(&mut self) -> Duration {
+        let began_at = self.began_at;
+        let first = *self.first_at.get_or_insert(self.at.map_or(began_at, |at| at.min(began_at)));
+        let since_first =
+            |at: Timestamp| Duration::try_from(at.duration_since(first)).unwrap_or_default();
+        match self.at {
+            Some(at) => since_first(at),
+            None => since_first(began_at) + self.began.elapsed(),
+        }
+    }
+
     /// Returns whether an earlier process logged this.
     fn is_logged(&self, offset: u64, lines: u32) -> bool {
         let logged = self.logged.as_ref();
@@ -140,12 +168,14 @@ impl LineSink for NixEar<'_> {
             line.text()
         };
         let mut lines = 0;
-        for item in self.log.feed_at(&text, self.began.elapsed()) {
+        let since_first = self.since_first();
+        for item in self.log.feed_at(&text, since_first) {
             lines += 1;
             if !self.is_logged(line.offset, lines) {
                 let stream = Arc::clone(&self.stream);
                 let from = LogFrom { stream, offset: line.offset, lines };
-                self.step.log_from(&item.line(), self.job.is_some().then_some(from)).await;
+                let from = self.job.is_some().then_some(from);
+                self.step.log_from(&item.line(), from, self.at).await;
             }
         }
         self.tell_progress().await;
@@ -160,6 +190,9 @@ impl LineSink for NixEar<'_> {
         let (piece, length) = (piece.to_vec(), file.length());
         let kept = tokio::task::spawn_blocking(move || {
             let kept = file.append(&piece);
+            if kept.is_ok() {
+                file.note_time(Timestamp::now());
+            }
             (file, kept)
         });
         match tokio::time::timeout(PATIENCE, kept).await {
@@ -186,5 +219,17 @@ impl LineSink for NixEar<'_> {
 
     fn lines_are_late(&mut self) {
         self.log.lines_are_late();
+    }
+
+    fn learn_times(&mut self, marks: &[LogMark]) {
+        self.log.times_are_rough();
+        if let Some(file) = &mut self.file {
+            let marks = marks.iter().map(|mark| StreamMark { offset: mark.offset, at: mark.at });
+            file.learn_times(&marks.collect::<Vec<_>>());
+        }
+    }
+
+    fn written_at(&mut self, at: Option<Timestamp>) {
+        self.at = at;
     }
 }

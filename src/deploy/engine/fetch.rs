@@ -106,7 +106,7 @@ async fn pull_once(
         args.push(tier.url.clone());
         args.extend(tier.public_key.as_ref().filter(|_| adds).map(|key| key.text.clone()));
     }
-    job.start(JobKind::Work, FETCH, &args, AWAY_LIMIT, &mut PlainLog(step))
+    job.start(JobKind::Work, FETCH, &args, AWAY_LIMIT, &mut PlainLog::new(step))
         .await
         .map_err(not_started)?;
     let mut lines = NixEar::of_job(step, &mut job, &job_name(taken)).await;

@@ -352,7 +352,7 @@ async fn copy_as_job(
 ) -> Result<(JobState, ActivityLog), Failure> {
     let mut job = step.job_to_start(builder, "push").await;
     let args = arguments(step, way, way.sign_key.as_deref().unwrap_or_default(), "")?;
-    job.start(JobKind::Work, PUSH, &args, AWAY_LIMIT, &mut PlainLog(step))
+    job.start(JobKind::Work, PUSH, &args, AWAY_LIMIT, &mut PlainLog::new(step))
         .await
         .map_err(|failure| step.about_builder(not_started(failure)))?;
     let mut lines = NixEar::of_job(step, &mut job, "push").await;

@@ -181,14 +181,15 @@ impl Step {
 
     /// Logs a line of this phase; what came from a host is made printable.
     pub(super) async fn log(&self, line: &str) {
-        self.log_from(line, None).await;
+        self.log_from(line, None, None).await;
     }
 
     /// Logs a line of this phase that was made of something that a job printed.
-    pub(super) async fn log_from(&self, line: &str, from: Option<LogFrom>) {
+    pub(super) async fn log_from(&self, line: &str, from: Option<LogFrom>, at: Option<Timestamp>) {
         let line = printable_line(line);
         let host = self.host.name.clone();
-        self.shared.teller.tell(RunWhat::Log { host, phase: self.phase, line, from });
+        let what = RunWhat::Log { host, phase: self.phase, line, from };
+        self.shared.teller.tell_at(at.unwrap_or_else(Timestamp::now), what);
         // A phase that logs without end lets the others have their turn.
         consume_budget().await;
     }
@@ -339,18 +340,33 @@ impl Step {
 }
 
 /// Logs every line as it is.
-pub(super) struct PlainLog<'a>(pub(super) &'a Step);
+pub(super) struct PlainLog<'a> {
+    step: &'a Step,
+    /// When the next line was written; none for now.
+    at: Option<Timestamp>,
+}
+
+impl<'a> PlainLog<'a> {
+    /// Logs lines of a phase.
+    pub(super) fn new(step: &'a Step) -> Self {
+        Self { step, at: None }
+    }
+}
 
 impl LineSink for PlainLog<'_> {
     async fn take(&mut self, line: &ReadLine<'_>) {
-        self.0.log(&line.text()).await;
+        self.step.log_from(&line.text(), None, self.at).await;
     }
 
     async fn note(&mut self, text: &str) {
-        self.0.log(text).await;
+        self.step.log(text).await;
+    }
+
+    fn written_at(&mut self, at: Option<Timestamp>) {
+        self.at = at;
     }
 
     fn read_to(&mut self, job: &str, offset: u64) {
-        self.0.shared.note_read(job, offset);
+        self.step.shared.note_read(job, offset);
     }
 }

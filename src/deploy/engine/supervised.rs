@@ -53,7 +53,8 @@ impl Supervised {
         let timeout = step.host.activation.timeout();
         // What still runs may end, and the way back may take as long again, after a held lock.
         let kind = JobKind::Supervisor(3 * timeout + Duration::from_secs(120));
-        let started = job.start(kind, SUPERVISE, &args, patience(step), &mut PlainLog(step)).await;
+        let started =
+            job.start(kind, SUPERVISE, &args, patience(step), &mut PlainLog::new(step)).await;
         match started {
             Ok(()) => {
                 let read = step.read_before(&job);
@@ -74,7 +75,7 @@ impl Supervised {
 
     /// Follows the supervisor until it leaves a result, or ends.
     pub(super) async fn follow(&mut self, step: &Step, awaited: &str) -> Result<JobState, Failure> {
-        let followed = self.job.follow(awaited, patience(step), &mut PlainLog(step)).await;
+        let followed = self.job.follow(awaited, patience(step), &mut PlainLog::new(step)).await;
         followed.map_err(|error| self.not_seen(step, &error))
     }
 

@@ -166,6 +166,12 @@ impl ActivityLog {
         self.copies.lines_are_late();
     }
 
+    /// Notes that from here on the times of lines are known to the second only: nothing that is on its way,
+    /// or begins, tells of a speed.
+    pub fn times_are_rough(&mut self) {
+        self.transfers.lines_are_late();
+    }
+
     /// Notes that the process is over: what it did not end was interrupted. Lines that follow are
     /// those of another process, whose numbers mean something else.
     pub fn process_ended(&mut self) {

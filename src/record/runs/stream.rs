@@ -9,8 +9,10 @@
 
 use crate::fleet::{LogFrom, RunId};
 use crate::record::runs::Runs;
+use crate::record::runs::marks::{StreamMark, StreamMarks, read_marks};
 use crate::record::runs::places::LogPlaces;
 use crate::record::runs::stored::{StoredFile, plain_of};
+use jiff::Timestamp;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -44,6 +46,7 @@ pub struct StreamFile {
     path: PathBuf,
     name: String,
     length: u64,
+    marks: StreamMarks,
     limit: u64,
     used: Arc<AtomicU64>,
 }
@@ -73,6 +76,11 @@ impl Runs {
         let used = streams.filter_map(|entry| Some(entry.metadata().ok()?.len())).sum();
         let (runs, run, limit) = (self.clone(), run.clone(), max_run_size / SHARE);
         RunStreams { runs, run, limit, used: Arc::new(AtomicU64::new(used)) }
+    }
+
+    /// Returns when a stream of a host in a run was how long, as far as that is known, the oldest first.
+    pub fn stream_marks(&self, run: &RunId, host: &str, stream: &str) -> Vec<StreamMark> {
+        read_marks(&self.folder(run).join(format!("{host}.{stream}.{STREAM}")))
     }
 
     /// Opens what is kept of the streams of a host in a run, whether it goes on or has ended, each with
@@ -135,7 +143,8 @@ impl RunStreams {
         let file = options.read(true).append(true).create(true).mode(0o600).open(&path)?;
         let length = file.metadata()?.len();
         let used = Arc::clone(&self.used);
-        Ok(StreamFile { file, path, name, length, limit: self.limit, used })
+        let marks = StreamMarks::open(&path);
+        Ok(StreamFile { file, path, name, length, marks, limit: self.limit, used })
     }
 }
 
@@ -182,6 +191,22 @@ impl StreamFile {
         Ok(())
     }
 
+    /// Returns when it was how long, as far as that is known, the oldest first.
+    pub fn marks(&self) -> Vec<StreamMark> {
+        read_marks(&self.path)
+    }
+
+    /// Notes that all it has was written by now.
+    pub fn note_time(&mut self, now: Timestamp) {
+        self.marks.note(StreamMark { offset: self.length, at: now });
+    }
+
+    /// Notes what the job's host says of when its log was how long, the oldest first; it may be longer
+    /// than this is.
+    pub fn learn_times(&mut self, marks: &[StreamMark]) {
+        self.marks.add(marks);
+    }
+
     /// Reads some of its bytes from an offset on; none at its end.
     pub fn read(&self, offset: u64, most: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; most];
@@ -196,7 +221,6 @@ mod tests {
     use super::*;
     use crate::fleet::{LogLine, Phase, RunEvent, RunWhat};
     use crate::record::RunWriter;
-    use jiff::Timestamp;
     use proptest::prelude::*;
     use std::os::unix::fs::MetadataExt;
 

@@ -9,18 +9,23 @@ mod open;
 mod patience;
 pub mod scripts;
 mod sink;
+mod start;
 mod tell;
+mod times;
 
 pub use patience::Patience;
 pub use sink::LineSink;
+pub use start::{StartFailure, job_script};
+pub use times::LogMark;
 
 use crate::fleet::printable_line;
 use crate::remote::{LineSplitter, RemoteError, Script, ScriptRunner, Trouble};
 use jiff::Timestamp;
 use open::{LogEnd, OpenLog};
-use scripts::{FOLLOW, START, STOP};
+use scripts::{FOLLOW, STOP};
 use std::sync::Arc;
 use std::time::Duration;
+use times::{FollowedPiece, LogHead, LogTimes};
 use tokio::time::Instant;
 
 /// Longest time that one follow may take before it is begun anew.
@@ -28,12 +33,6 @@ const FOLLOW_LIMIT: Duration = Duration::from_secs(6 * 3600);
 
 /// A follow that lasted longer than this had a connection.
 const CONNECTED: Duration = Duration::from_secs(7);
-
-/// The arguments of `start.sh` that come before those of the job; the last of them is its script.
-const START_ARGS: usize = 7;
-
-/// Longest time that a host may take to start one.
-const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// How much of what was heard by another process is compared with the log on the host, in bytes.
 const PROOF: usize = 4096;
@@ -85,6 +84,8 @@ pub struct Job {
     lines: LineSplitter,
     /// The last bytes of what another process heard: those of the log on the host must be the same.
     unproven: Vec<u8>,
+    /// When its lines were written, as far as that is known.
+    times: LogTimes,
     seen_at: Option<Timestamp>,
     /// Whether it may have written lines before anybody read them.
     is_late: bool,
@@ -104,6 +105,7 @@ impl Job {
             offset: 0,
             lines: LineSplitter::default(),
             unproven: Vec::new(),
+            times: LogTimes::default(),
             seen_at: None,
             is_late: false,
             was_there: false,
@@ -139,6 +141,13 @@ impl Job {
         self.is_late = true;
     }
 
+    /// Takes what another process noted of when the log was how long, the oldest first.
+    pub fn times_before(&mut self, mut marks: Vec<LogMark>) {
+        // What it heard behind its last mark came in the next moment.
+        marks.extend(marks.last().map(|last| LogMark { offset: u64::MAX, at: last.at }));
+        self.times = LogTimes::new(marks);
+    }
+
     /// Takes the next piece of what another process heard of its log, from the log's beginning on; the
     /// log on the host is then read on behind it, when it is the same.
     pub async fn heard_before(&mut self, piece: &[u8], sink: &mut impl LineSink) {
@@ -151,112 +160,6 @@ impl Job {
     /// Returns when its host was last heard of.
     pub fn seen_at(&self) -> Option<Timestamp> {
         self.seen_at
-    }
-
-    /// Starts it; the arguments are store paths, numbers and plain words. When the connection breaks,
-    /// the host is asked again until it says that the job is there, or is silent for too long: a job
-    /// that began is never begun twice.
-    ///
-    /// The same exchange goes on with the job's log, which [`Job::follow`] reads.
-    pub async fn start(
-        &mut self,
-        kind: JobKind,
-        body: &'static str,
-        args: &[String],
-        patience: Duration,
-        lines: &mut impl LineSink,
-    ) -> Result<(), StartFailure> {
-        let mut patience = Patience::new(patience);
-        loop {
-            match self.begin(kind, body, args).await {
-                Ok(Ok(opened)) => {
-                    self.seen_at = Some(Timestamp::now());
-                    self.was_there = opened.was_there;
-                    self.is_late |= self.was_there;
-                    self.opened = Some(opened);
-                    return Ok(());
-                }
-                Ok(Err(why)) => {
-                    let (host, unit) = (&self.host, self.unit());
-                    let error = format!("{host}: {unit} could not be started: {why}");
-                    return Err(StartFailure::Refused(error));
-                }
-                Err(error) => {
-                    let was_silent = patience.is_silent();
-                    self.is_late = true;
-                    let Some(pause) = patience.again(&error) else {
-                        return Err(StartFailure::Unknown(error));
-                    };
-                    if !was_silent {
-                        let cause = &error.cause;
-                        lines.note(&format!(
-                            "the connection broke while the job was started ({cause}); asking whether it began"
-                        ))
-                        .await;
-                    }
-                    tokio::time::sleep(pause).await;
-                }
-            }
-        }
-    }
-
-    /// Asks the host once to start it; returns the open log, or why the host refused.
-    async fn begin(
-        &self,
-        kind: JobKind,
-        body: &'static str,
-        args: &[String],
-    ) -> Result<Result<OpenLog, String>, RemoteError> {
-        let awaited = kind.first_result();
-        let mark = self.mark();
-        let script = self.start_script(kind, body, args, awaited, &mark);
-        let mut opened = OpenLog::open(&self.runner, &self.host, script, (mark, awaited, 0));
-        let mut was_there = false;
-        let heard = opened.begin(|line| was_there |= *line.bytes == *b"there");
-        match tokio::time::timeout(START_LIMIT, heard).await {
-            Ok(true) => {
-                opened.was_there = was_there;
-                Ok(Ok(opened))
-            }
-            Ok(false) => {
-                let output = opened.end().await?;
-                if output.is_ok() {
-                    let cause = "the host did not say whether the job began";
-                    return Err(RemoteError::new(&self.host, Trouble::Lost, cause));
-                }
-                Ok(Err(output.complaint()))
-            }
-            Err(_) => {
-                Err(RemoteError::new(&self.host, Trouble::Slow(START_LIMIT), "no answer in time"))
-            }
-        }
-    }
-
-    /// Returns the script that starts the job and follows it.
-    fn start_script(
-        &self,
-        kind: JobKind,
-        body: &'static str,
-        args: &[String],
-        awaited: &str,
-        mark: &str,
-    ) -> Script {
-        let (place, stop_limit) = match kind {
-            JobKind::Work => ("disk", 0),
-            JobKind::Supervisor(limit) => ("memory", limit.as_secs()),
-        };
-        let mut script = Script::new(START)
-            .root()
-            .limit(FOLLOW_LIMIT)
-            .arg(&self.name)
-            .arg(place)
-            .arg(body.len().to_string())
-            .arg(stop_limit.to_string())
-            .arg(awaited)
-            .arg(mark)
-            .arg(body);
-        script.args.extend_from_slice(args);
-        script
     }
 
     /// Returns a word that the job's log cannot know.
@@ -282,16 +185,14 @@ impl Job {
     ) -> Result<JobState, RemoteError> {
         let mut patience = Patience::new(patience);
         loop {
-            if self.is_late {
-                lines.lines_are_late();
-            }
+            let is_late = self.is_late;
             let (before, began) = (self.offset, Instant::now());
             let from = self.begin_of_read();
             let started = self.opened.take().filter(|opened| opened.leads_to(awaited, from));
             let is_of_start = started.is_some();
             self.is_late = true;
             let opened = started.unwrap_or_else(|| self.open(awaited));
-            match self.read(opened, lines).await {
+            match self.read(opened, is_late, lines).await {
                 Ok(Some(state)) => {
                     self.seen_at = Some(Timestamp::now());
                     self.is_late = false;
@@ -337,13 +238,21 @@ impl Job {
     async fn read(
         &mut self,
         mut opened: OpenLog,
+        is_late: bool,
         sink: &mut impl LineSink,
     ) -> Result<Option<JobState>, RemoteError> {
-        let mut end = LogEnd::new(&opened.mark);
+        let (mut head, mut end) = (LogHead::new(&opened.mark), LogEnd::new(&opened.mark));
         let mut unproven = self.unproven.clone();
         let mut piece = std::mem::take(&mut opened.first);
         loop {
-            let log = end.feed(&piece);
+            let log = match head.feed(piece, Timestamp::now()) {
+                FollowedPiece::Nothing => Vec::new(),
+                FollowedPiece::More(log) => end.feed(&log),
+                FollowedPiece::Begin(times, log) => {
+                    self.begin_late(is_late, times, sink);
+                    end.feed(&log)
+                }
+            };
             let Some(log) = prove(&mut unproven, &log) else {
                 self.begin_anew(sink).await;
                 return Ok(None);
@@ -362,6 +271,7 @@ impl Job {
                     return Ok(None);
                 }
                 if let Some(line) = self.lines.rest() {
+                    sink.written_at(self.times.at(line.end()));
                     sink.take(&line).await;
                     sink.read_to(&self.name, line.end());
                 }
@@ -379,10 +289,24 @@ impl Job {
         Err(RemoteError::new(&self.host, Trouble::Lost, &output.complaint()))
     }
 
+    /// Says of lines that come later than they were written when that was, as far as that is known.
+    fn begin_late(&mut self, is_late: bool, times: LogTimes, sink: &mut impl LineSink) {
+        self.times = times;
+        if !is_late {
+            return;
+        }
+        if self.times.marks().is_empty() {
+            sink.lines_are_late();
+        } else {
+            sink.learn_times(self.times.marks());
+        }
+    }
+
     /// Takes the next piece of its log, and gives on the lines that end in it.
     async fn cut(&mut self, mut piece: &[u8], sink: &mut impl LineSink) {
         self.offset += piece.len() as u64;
         while let Some(line) = self.lines.next(&mut piece) {
+            sink.written_at(self.times.at(line.end()));
             sink.take(&line).await;
             sink.read_to(&self.name, line.end());
         }
@@ -416,22 +340,6 @@ fn prove<'a>(unproven: &mut Vec<u8>, read: &'a [u8]) -> Option<&'a [u8]> {
     }
     unproven.drain(..count);
     Some(rest)
-}
-
-/// Why a job could not be started.
-pub enum StartFailure {
-    /// The host said so: it does not run, for this reason.
-    Refused(String),
-    /// The host was not heard of again: it may run.
-    Unknown(RemoteError),
-}
-
-/// Returns the text and the arguments of what a script starts as a job; of any other, its own.
-pub fn job_script(script: &Script) -> (&str, &[String]) {
-    match (script.body == START).then(|| script.args.split_at_checked(START_ARGS)).flatten() {
-        Some(([.., body], args)) => (body, args),
-        Some(_) | None => (script.body, &script.args),
-    }
 }
 
 /// Reads the line with which `follow.sh` ends, behind its mark.

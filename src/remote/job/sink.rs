@@ -1,6 +1,8 @@
 //! Who hears the log of a job.
 
 use crate::remote::ReadLine;
+use crate::remote::job::LogMark;
+use jiff::Timestamp;
 use std::future::{Future, ready};
 
 /// Hears the log of a job, in order.
@@ -22,8 +24,15 @@ pub trait LineSink: Send {
         ready(())
     }
 
-    /// Hears that from here on lines come later than they were written.
+    /// Hears that from here on lines come later than they were written, and nobody knows when that was.
     fn lines_are_late(&mut self) {}
+
+    /// Hears when the log was how long, as its host noted it, the oldest first: from here on lines come
+    /// later than they were written, and [`LineSink::written_at`] says when that was.
+    fn learn_times(&mut self, _marks: &[LogMark]) {}
+
+    /// Hears when the lines that follow were written, to the second; none where that is now.
+    fn written_at(&mut self, _at: Option<Timestamp>) {}
 
     /// Hears that the log of this job was read up to this byte, all lines before it taken.
     fn read_to(&mut self, _job: &str, _offset: u64) {}

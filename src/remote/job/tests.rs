@@ -11,6 +11,8 @@ struct BreakingHost {
     breaks: Mutex<Vec<usize>>,
     /// How many bytes arrive at once.
     size: usize,
+    /// What it noted of when the log was written.
+    marks: &'static str,
 }
 
 impl ScriptRunner for BreakingHost {
@@ -27,8 +29,13 @@ impl ScriptRunner for BreakingHost {
         Box::pin(async move {
             let (offset, mark) = (script.args[1].parse::<usize>().unwrap(), &script.args[3]);
             let log = self.log.lock().unwrap().clone();
+            let (marks, length) = (self.marks, log.len());
+            let now = Timestamp::now().as_second();
+            let head = format!("{mark}\tmarks\t{now}\t{length}\t{marks}\n");
             let mut printed = match log.get(offset..) {
-                Some(rest) => [rest, format!("\n{mark}\tover\t0\t\t\n").as_bytes()].concat(),
+                Some(rest) => {
+                    [head.as_bytes(), rest, format!("\n{mark}\tover\t0\t\t\n").as_bytes()].concat()
+                }
                 None => format!("\n{mark}\tshorter\n").into_bytes(),
             };
             let breaks = self.breaks.lock().unwrap().pop();
@@ -53,6 +60,10 @@ impl ScriptRunner for BreakingHost {
 struct Heard {
     bytes: Vec<u8>,
     lines: Vec<(u64, Vec<u8>)>,
+    /// When the next line was written, and when the lines were.
+    at: Option<Timestamp>,
+    times: Vec<Option<i64>>,
+    is_late: bool,
     began_anew: u32,
     read_to: u64,
 }
@@ -60,6 +71,7 @@ struct Heard {
 impl LineSink for Heard {
     async fn take(&mut self, line: &ReadLine<'_>) {
         self.lines.push((line.length, line.bytes.to_vec()));
+        self.times.push(self.at.map(Timestamp::as_second));
     }
 
     async fn note(&mut self, _: &str) {}
@@ -70,6 +82,14 @@ impl LineSink for Heard {
 
     async fn begins_anew(&mut self) {
         *self = Self { began_anew: self.began_anew + 1, ..Self::default() };
+    }
+
+    fn lines_are_late(&mut self) {
+        self.is_late = true;
+    }
+
+    fn written_at(&mut self, at: Option<Timestamp>) {
+        self.at = at;
     }
 
     fn read_to(&mut self, _: &str, offset: u64) {
@@ -134,7 +154,7 @@ proptest! {
         let size = size.max(log.len() / 5000);
         let breaks = breaks.iter().map(|at| at.index(log.len() + 40)).collect();
         let before = log[..before.index(log.len() + 1)].to_vec();
-        let host = BreakingHost { log: Mutex::new(log.clone()), breaks: Mutex::new(breaks), size };
+        let host = BreakingHost { log: Mutex::new(log.clone()), breaks: Mutex::new(breaks), size, marks: "" };
         let heard = follow(host, &before);
         assert_eq!(heard.began_anew, 0);
         assert_whole(&heard, &log);
@@ -149,10 +169,27 @@ fn a_log_that_is_not_the_one_that_was_heard_before_is_read_from_its_beginning() 
     let longer = [&log[..], b"and more\n"].concat();
     for before in [torn, longer, vec![b'x'; 100_000]] {
         let (breaks, size) = (Mutex::default(), 100);
-        let heard = follow(BreakingHost { log: Mutex::new(log.clone()), breaks, size }, &before);
+        let heard =
+            follow(BreakingHost { log: Mutex::new(log.clone()), breaks, size, marks: "" }, &before);
         assert_eq!(heard.began_anew, 1);
         assert_whole(&heard, &log);
     }
+}
+
+#[test]
+fn lines_that_were_written_while_nobody_read_have_the_times_of_their_host() {
+    let lines = Mutex::new(b"one\ntwo\nthree\n".to_vec());
+    let host = |marks| {
+        let log = Mutex::new(lines.lock().unwrap().clone());
+        BreakingHost { log, breaks: Mutex::default(), size: 5, marks }
+    };
+    let heard = follow(host("4 600,8 900,14 3000,"), b"one\n");
+    // The first one was heard by another process, which noted nothing.
+    assert_eq!(heard.times, [None, Some(900), Some(3000)]);
+    assert!(!heard.is_late);
+    // A job of an older nixdash noted nothing.
+    let heard = follow(host(""), b"one\n");
+    assert_eq!((heard.times, heard.is_late), (vec![None; 3], true));
 }
 
 #[test]

@@ -2,6 +2,9 @@
 # Prints a job's log from an offset while the job runs, as root, and at the end one line that begins
 # with a mark that the log cannot know. `results.sh` and `units.sh` are put before it and a call of
 # `follow` behind it when nixdash is compiled; `start.sh` calls it too.
+# Before the log stands a line with that mark, a tab, `marks`, and when the log was written, separated by
+# tabs: the time here, how long the log is, and what the job noted behind the offset, as `OFFSET TIME,` with a
+# dot behind the last one.
 # $1 the job's name, $2 offset in bytes, $3 the result that is waited for (or exit), $4 the mark.
 # The last line says: mark, then gone | shorter | dead | over, then exit code, activated, outcome.
 # `shorter` is a log that ends before the offset: it is not the one that was read before.
@@ -23,6 +26,18 @@ wait_for_end() {
 	done
 }
 
+# Prints when the log was written. A job of an older nixdash noted nothing.
+print_marks() {
+	printf '%s\tmarks\t%s\t%s\t' "$mark" "$(date +%s)" "$(wc -c <"$dir/log")"
+	if [ -r "$dir/marks" ]; then
+		while read -r length at; do
+			[ "$length" -le "$offset" ] || printf '%s %s,' "$length" "$at"
+		done <"$dir/marks" 2>/dev/null
+		printf .
+	fi
+	echo
+}
+
 follow() {
 	dir=/run/nixdash/jobs/$1
 	offset=$2
@@ -38,6 +53,7 @@ follow() {
 		exit 0
 	fi
 	: >"$dir/heard"
+	print_marks
 	wait_for_end &
 	tail -c "+$((offset + 1))" -s 0.02 -f --pid="$!" "$dir/log"
 	state=dead

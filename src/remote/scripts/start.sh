@@ -9,7 +9,8 @@
 # $5 the result that is waited for (or exit), $6 a mark, $7 the script, the rest its arguments. Prints
 # a line of the mark, a tab and `begun`, and then what `follow.sh` prints.
 #
-# The job's folder is /run/nixdash/jobs/NAME. There are: log (standard output and error), exit (the code, when it has ended) and what the script leaves.
+# The job's folder is /run/nixdash/jobs/NAME. There are: log (standard output and error), exit (the code, when it has ended), marks (how long the log was at
+# which time, a line `LENGTH TIME` at most once a second while it grows) and what the script leaves.
 
 base=/run/nixdash/jobs
 # The format of what follows is given by `results.sh`.
@@ -60,6 +61,23 @@ shift
 : >"$dir/started"
 /bin/sh "$dir/script" "$@" >>"$dir/log" 2>&1 </dev/null &
 job=$!
+marked=0
+pause=1
+# Notes how long the log is now, when it grew.
+mark() {
+	length=$(wc -c <"$dir/log")
+	[ "$length" -ne "$marked" ] || return 0
+	echo "$length $(date +%s)" >>"$dir/marks"
+	marked=$length
+}
+# Seldomer with time: a job of many hours has some thousand marks.
+(
+	while sleep "$((pause / 1000 + 1))"; do
+		mark
+		pause=$((pause + 1))
+	done
+) >/dev/null 2>&1 &
+marks=$!
 # systemd tells this process to end, and ends the others when it does.
 trap 'kill -TERM "$job" 2>/dev/null' TERM
 while :; do
@@ -67,6 +85,8 @@ while :; do
 	code=$?
 	kill -0 "$job" 2>/dev/null || break
 done
+kill "$marks" 2>/dev/null
+mark 2>/dev/null
 printf '%s\t.\n' "$code" 1<>"$dir/exit"
 [ ! -p "$dir/wake-follower" ] || echo 1<>"$dir/wake-follower"
 RUN
@@ -138,6 +158,7 @@ start() {
 	done
 	mkfifo "$dir/wake-follower" "$dir/wake-job" || give_up "$dir/wake-job cannot be made; is /run full?"
 	printf '%s\n' "$job_format" >"$dir/format" || give_up "$dir/format cannot be written; is /run full?"
+	: >"$dir/marks" || give_up "$dir/marks cannot be made; is /run full?"
 	make_log "$place" || give_up "the log cannot be made; is the disk of $logs full?"
 	printf '%s\n' "$@" >"$dir/arguments" || give_up "$dir/arguments cannot be written; is /run full?"
 	write_wrappers || give_up "$dir/run cannot be written; is /run full?"

@@ -27,6 +27,8 @@ struct KilledRun {
     runs: Runs,
     run: RunId,
     begun: Vec<JournalEntry<RunEntry>>,
+    /// What the job notes of when its log was how long.
+    marks: Option<&'static str>,
 }
 
 impl KilledRun {
@@ -35,14 +37,16 @@ impl KilledRun {
         let runs = Runs::open(dir.path()).unwrap();
         let run = runs.begin(None).unwrap().run().clone();
         let (entries, _) = journal_of(Goal::Build).await;
-        Self { _dir: dir, runs, run, begun: until(&entries, Phase::Build).to_vec() }
+        let begun = until(&entries, Phase::Build).to_vec();
+        Self { _dir: dir, runs, run, begun, marks: None }
     }
 
     /// Goes on with the run; its job is there when `is_there`. Only so many lines come into its log
     /// before it is killed.
     async fn go_on(&self, is_there: bool, lines: usize) -> Story {
         let streams = Some(self.runs.streams(&self.run, 1 << 30));
-        let target = Target { is_there, streams, log: printed(), ..Target::default() };
+        let (log, marks) = (printed(), self.marks);
+        let target = Target { is_there, log, streams, marks, ..Target::default() };
         let replayed = Box::new(Replayed::new(&self.begun).unwrap());
         let begin = RunBegin::GoOn { replayed, untold: Vec::new() };
         let story = carry_out(fleet(""), target, begin, RunJournal::none(), None).await;
@@ -97,6 +101,35 @@ async fn wherever_nixdash_is_killed_the_stream_is_whole_and_every_line_is_there_
         assert_eq!(fs::read_to_string(run.stream("build")).unwrap(), printed(), "{lines} {kept}");
         assert_eq!(run.log(), wanted, "{lines} {kept}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_printed_while_nobody_read_has_the_times_of_its_host() {
+    let mut run = KilledRun::new().await;
+    // The first lines at one time, the next ones forty minutes later.
+    run.marks = Some("130 1700000000,2000 1700002400,");
+    let times = |story: &Story| {
+        let logs = story.events.iter().filter(|event| is_of_build(event));
+        let lines = logs.filter_map(|event| match &event.what {
+            crate::fleet::RunWhat::Log { line, .. } => Some((line.clone(), event.at.as_second())),
+            _ => None,
+        });
+        lines.collect::<std::collections::BTreeMap<String, i64>>()
+    };
+    let story = run.go_on(true, 7).await;
+    let first = times(&story);
+    assert_eq!((first["line 0"], first["line 1"]), (1_700_000_000, 1_700_000_000));
+    assert_eq!((first["line 3"], first["line 20"]), (1_700_002_400, 1_700_002_400));
+    // The last ones were written just now.
+    assert!(first["line 39"] > 1_700_002_400);
+    // What is kept of the stream has these times, too: whoever goes on logs the rest with them.
+    let marks = run.runs.stream_marks(&run.run, "samsung", "build");
+    let known: Vec<_> = marks.iter().map(|mark| (mark.offset, mark.at.as_second())).collect();
+    assert_eq!(known[..2], [(130, 1_700_000_000), (2000, 1_700_002_400)]);
+    run.marks = None;
+    let rest = times(&run.go_on(true, usize::MAX).await);
+    assert!(!rest.contains_key("line 0"));
+    assert_eq!((rest["line 3"], rest["line 20"]), (1_700_002_400, 1_700_002_400));
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use crate::fleet::{
 use crate::record::RunStreams;
 use crate::remote::job;
 use crate::remote::{FakeRunner, Output, RemoteError, Script, Trouble};
+use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -89,6 +90,8 @@ pub(super) struct Target {
     pub(super) always: BTreeMap<&'static str, Trouble>,
     /// Where what its jobs print is kept.
     pub(super) streams: Option<RunStreams>,
+    /// What its jobs noted of when their logs were how long, where they are not of an older nixdash.
+    pub(super) marks: Option<&'static str>,
     /// Scripts whose answer is lost after they have run, once each.
     pub(super) answers_lost: Vec<&'static str>,
 }
@@ -114,6 +117,7 @@ impl Default for Target {
             troubles: BTreeMap::new(),
             always: BTreeMap::new(),
             streams: None,
+            marks: None,
             answers_lost: Vec::new(),
         }
     }
@@ -197,7 +201,10 @@ impl Target {
                 self.begun.clear();
                 return format!("\n{mark}\tgone\n");
             }
-            return format!("{log}\n{mark}\tover\t{}\t\t\n", self.exit);
+            let (now, length) = (Timestamp::now().as_second(), self.log.len());
+            let head = |marks| format!("{mark}\tmarks\t{now}\t{length}\t{marks}\n");
+            let head = self.marks.map(head).unwrap_or_default();
+            return format!("{head}{log}\n{mark}\tover\t{}\t\t\n", self.exit);
         }
         if self.dead {
             return format!("\n{mark}\tgone\n");

@@ -197,6 +197,9 @@ impl<'a, W: Write> LogPrinting<'a, W> {
                 lines.skip_to(since)?;
             }
             self.look_for_package(&host)?;
+            if let Some(pattern) = &self.filter.grep {
+                lines.skip_unlike(pattern);
+            }
             if let Some(is_needed) = self.filter.blocks() {
                 lines.skip_blocks(is_needed);
             }
@@ -237,7 +240,8 @@ impl<'a, W: Write> LogPrinting<'a, W> {
     fn print_found(&mut self) -> Result<(), CliError> {
         while let Some((place, log)) = self.logs.next()? {
             self.read += 1;
-            if self.read.is_multiple_of(FLUSH_EVERY) {
+            // Between two lines that may match, many may have been passed over.
+            if self.filter.grep.is_some() || self.read.is_multiple_of(FLUSH_EVERY) {
                 self.printer.flush_late()?;
             }
             if !self.filter.takes_when(log.at, log.phase) {
@@ -270,11 +274,16 @@ impl<'a, W: Write> LogPrinting<'a, W> {
         if let Some(removed) = self.runs.removed_logs(run) {
             say(&removed.sentence(run));
         } else if self.printer.printed() == 0 {
-            say(&match (self.read, self.filter.is_empty()) {
-                (0, true) => format!("run {run} has no log lines"),
-                (0, false) if self.filter.since.is_none() => format!("run {run} has no log lines"),
-                _ => format!("no log line of run {run} is one of those; leave an option out"),
-            });
+            let sizes = self.runs.log_sizes(run).into_iter();
+            let mut hosts = sizes.filter(|(_, size)| *size > 0).map(|(host, _)| host);
+            say(
+                &if hosts.any(|host| self.logs.place_of(&host).is_some()) && !self.filter.is_empty()
+                {
+                    format!("no log line of run {run} is one of those; leave an option out")
+                } else {
+                    format!("run {run} has no log lines")
+                },
+            );
         }
         Ok(ExitCode::SUCCESS)
     }

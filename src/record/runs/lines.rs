@@ -8,6 +8,7 @@ use crate::fleet::{RawLogLine, RunEvent, RunId};
 use crate::record::runs::blocks::LogBlock;
 use crate::record::runs::events::{EventLine, ReadExtent, read_events};
 use crate::record::runs::index::{IndexEntry, entries_in, index_of};
+use crate::record::runs::pattern::LogPattern;
 use crate::record::runs::stored::{StoredFile, plain_of};
 use crate::record::runs::{EVENTS, doing, tail_folder, tails};
 use crate::record::{RecordError, Runs};
@@ -46,6 +47,9 @@ pub struct LogLines {
     skips: bool,
     /// Which bytes of which part are not read, in order.
     unwanted: VecDeque<(u64, Range<u64>)>,
+    /// What lines that are taken must have, and up to where what was read has whole lines.
+    pattern: Option<LogPattern>,
+    whole: usize,
 }
 
 /// The file that is read, and how far.
@@ -72,6 +76,8 @@ impl Runs {
             line: 0..0,
             skips: false,
             unwanted: VecDeque::new(),
+            pattern: None,
+            whole: 0,
         }
     }
 
@@ -122,6 +128,7 @@ impl LogLines {
     /// Takes the next whole line; returns whether there was one. The log may grow afterwards.
     pub fn advance(&mut self) -> Result<bool, RecordError> {
         loop {
+            self.pass_lines();
             let fresh = &self.buffer[self.searched..];
             if let Some(end) = memchr::memchr(b'\n', fresh).map(|at| at + self.searched) {
                 let line = self.start..end;
@@ -185,6 +192,28 @@ impl LogLines {
         Ok(())
     }
 
+    /// Leaves out lines that cannot match a pattern. Some that do not match come all the same.
+    pub fn skip_unlike(&mut self, pattern: &LogPattern) {
+        self.pattern = Some(pattern.clone());
+    }
+
+    /// Goes to the next line that may match.
+    fn pass_lines(&mut self) {
+        let Some(pattern) = self.pattern.as_ref().filter(|_| !self.skips) else { return };
+        let Some(lines) = self.buffer.get(..self.whole) else { return };
+        if self.start >= lines.len() {
+            return;
+        }
+        self.start = match pattern.candidate(lines, self.start).filter(|at| *at < lines.len()) {
+            Some(at) => {
+                let ends = memchr::memrchr(b'\n', &lines[self.start..at]);
+                ends.map_or(self.start, |end| self.start + end + 1)
+            }
+            None => lines.len(),
+        };
+        self.searched = self.searched.max(self.start);
+    }
+
     /// Leaves out blocks in which nothing stands that somebody looks for, as far as the index says what
     /// stands in them now. Nothing else is left out, and nothing that is added later.
     pub fn skip_blocks(&mut self, mut is_needed: impl FnMut(&LogBlock) -> bool) {
@@ -236,6 +265,7 @@ impl LogLines {
             self.buffer.copy_within(self.start.., 0);
             self.buffer.truncate(kept);
             self.searched -= self.start;
+            self.whole = self.whole.saturating_sub(self.start);
             self.start = 0;
             self.line = 0..0;
         }
@@ -248,6 +278,7 @@ impl LogLines {
             let read = read?;
             if read > 0 {
                 place.offset += read as u64;
+                self.whole = memchr::memrchr(b'\n', &self.buffer).map_or(0, |end| end + 1);
                 return Ok(true);
             }
             let (part, offset) = (place.part, place.offset);
@@ -290,7 +321,7 @@ impl LogLines {
     /// Goes on at the end of a file that became shorter than what was read of it.
     fn after_cut(&mut self, size: u64) -> Result<(), RecordError> {
         self.buffer.clear();
-        (self.start, self.searched, self.line) = (0, 0, 0..0);
+        (self.start, self.searched, self.whole, self.line) = (0, 0, 0, 0..0);
         let Some(place) = &mut self.place else { return Ok(()) };
         place.offset = size;
         self.skips = !begins_a_line(&place.file, size).map_err(doing("read", &place.path))?;

@@ -188,3 +188,25 @@ fn blocks_that_nobody_needs_are_not_read_and_what_is_added_is() {
     writer.flush().unwrap();
     assert_eq!(texts(&mut lines), ["a> 100000"]);
 }
+
+#[test]
+fn lines_that_cannot_match_are_passed_over_and_no_other() {
+    let (_dir, runs, mut writer) = a_run(1 << 30);
+    let run = writer.run().clone();
+    for number in 0..30_000 {
+        log(&mut writer, number);
+    }
+    writer.flush().unwrap();
+    add(&runs, &run, b"1970-01-01T00:00:00Z build       77");
+    for pattern in ["77", "^77", "7{2}$", "nothing"] {
+        let pattern = LogPattern::regex(pattern).unwrap();
+        let mut lines = runs.log_lines(&run, "a");
+        lines.skip_unlike(&pattern);
+        let found: Vec<String> =
+            texts(&mut lines).into_iter().filter(|text| pattern.is_match(text)).collect();
+        let all = (0..30_000).map(|number| number.to_string());
+        assert_eq!(found, all.filter(|text| pattern.is_match(text)).collect::<Vec<_>>());
+        // What has no end is given to who asks for it.
+        assert!(lines.advance_to_torn());
+    }
+}

@@ -52,7 +52,7 @@ pub use host::{clock_ahead, merge as merge_host, parse as parse_host, probe as p
 pub use kinds::kind_of;
 pub use look::look as look_at_tier;
 pub use memory::Memory;
-pub use next::{NextSystem, built as built_systems, invalid as invalid_paths};
+pub use next::{NextSystem, built as built_systems, derivations, invalid as invalid_paths};
 pub use once::{Snapshot, Thoroughness, measure_once};
 pub use poller::{Handle, Poller, Record};
 pub use schedule::{Pace, next_delay};

@@ -281,7 +281,7 @@ async fn substituters<'a>(tools: Tools<'a>, host: &str) -> Vec<&'a str> {
 }
 
 /// Reads derivations on a host; one that is not there, or is no derivation, is absent.
-async fn derivations(
+pub async fn derivations(
     runner: &dyn ScriptRunner,
     host: &str,
     drvs: &[StorePath],

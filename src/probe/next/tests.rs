@@ -146,15 +146,17 @@ fn the_script_reads_derivations_under_a_real_shell() {
         std::fs::write(&file, text).unwrap();
         format!("{}\n", file.display())
     };
-    let head = format!(r#"Derive([("out","{TOP}","","")],[("{ETC_DRV}",["out"])],["{CURL}"]"#);
+    let head = format!(r#"Derive([("out","{TOP}","","")],[("{ETC_DRV}",["out"])]"#);
+    let sources = format!(r#",["{CURL}"]"#);
     let tail = r#","x86_64-linux","/bin/sh",["-c","echo \"],\" (\"allowSubstitutes\",\"\")"],["#;
     let asked = [
-        write("plain.drv", &format!("{head}{tail}(\"name\",\"a\")])")),
-        write("local.drv", &format!("{head}{tail}(\"allowSubstitutes\",\"\")])")),
+        write("plain.drv", &format!("{head}{sources}{tail}(\"name\",\"a\")])")),
+        write("local.drv", &format!("{head},[]{tail}(\"allowSubstitutes\",\"\")])")),
         write(
             "structured.drv",
-            &format!("{head}{tail}{})", r#"("__json","{\"allowSubstitutes\":false}")]"#),
+            &format!("{head}{sources}{tail}{})", r#"("__json","{\"allowSubstitutes\":false}")]"#),
         ),
+        write("odd.drv", &format!("{head},[]{tail}(\"odd\",\"a],[\")])")),
     ];
     let mut shell = std::process::Command::new("/bin/sh")
         .args(["-c", DERIVATIONS])
@@ -165,9 +167,14 @@ fn the_script_reads_derivations_under_a_real_shell() {
     std::io::Write::write_all(&mut shell.stdin.take().unwrap(), asked.concat().as_bytes()).unwrap();
     let output = shell.wait_with_output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let wanted =
-        format!("{}{head}\n{}local {head}\n{}local {head}\n", asked[0], asked[1], asked[2]);
+    let [plain, local, structured, odd] = asked;
+    let without = format!("{head},[]");
+    let wanted = format!(
+        "{plain}{head}\n{local}local {without}\n{structured}local {head}\n{odd}{without}\n"
+    );
     // The last line ends as the file does.
     assert_eq!(text.trim_end(), wanted.trim_end());
-    assert_eq!(Derivation::parse(&head).unwrap().inputs[0].0.as_str(), ETC_DRV);
+    for head in [head, without] {
+        assert_eq!(Derivation::parse(&head).unwrap().inputs[0].0.as_str(), ETC_DRV);
+    }
 }

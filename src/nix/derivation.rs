@@ -6,10 +6,11 @@
 //! asks for many paths at once.
 
 use crate::fleet::StorePath;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What a dry run reads of a derivation.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Derivation {
     /// Where each output goes; none where that depends on what is built.
     pub outputs: BTreeMap<String, Option<StorePath>>,

@@ -19,10 +19,17 @@ pub struct DryRun {
     pub unpacked_bytes: Option<u64>,
     /// Paths that nobody can build or has.
     pub unknown: u64,
-    /// The names of the derivations that would be built, without `.drv`.
-    pub build_names: Vec<String>,
+    /// The derivations that would be built.
+    pub build: Vec<StorePath>,
     /// The paths that would be fetched.
     pub fetch: Vec<StorePath>,
+}
+
+impl DryRun {
+    /// Returns the names of the derivations that would be built, without `.drv`.
+    pub fn build_names(&self) -> impl Iterator<Item = &str> {
+        self.build.iter().map(|drv| drv.name().trim_end_matches(".drv"))
+    }
 }
 
 /// Which list the lines belong to.
@@ -44,9 +51,7 @@ pub fn parse(text: &str) -> DryRun {
                 List::None => {}
                 List::Build => {
                     found.to_build += 1;
-                    let name = path_in(line).filter(|_| found.to_build <= NAMED);
-                    let name = name.map(|path| path.name().trim_end_matches(".drv").to_owned());
-                    found.build_names.extend(name);
+                    found.build.extend(path_in(line).filter(|_| found.to_build <= NAMED));
                 }
                 List::Fetch => {
                     found.to_fetch += 1;
@@ -136,7 +141,7 @@ mod tests {
                     (12.0 KiB download, 40.0 KiB unpacked):\n  \
                     /nix/store/p21fy4sc5b87h3ma8y0mbiph36v5yfk7-glibc-2.42\n";
         let found = parse(text);
-        assert_eq!(found.build_names, ["linux-6.12.58", "top"]);
+        assert_eq!(found.build_names().collect::<Vec<_>>(), ["linux-6.12.58", "top"]);
         assert_eq!(found.fetch[0].name(), "glibc-2.42");
     }
 

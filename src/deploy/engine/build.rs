@@ -6,10 +6,10 @@ use super::lost::{AWAY_LIMIT, lost, not_started, through_restarts};
 use super::scripts::{BUILD, COMPARE, ROOT};
 use super::step::{PlainLog, Step};
 use super::stores::{self, is_here};
-use super::{changes, evaluate, given};
+use super::{changes, edges, evaluate, given};
 use crate::deploy::{Failure, Report};
 use crate::fleet::{Code, bytes};
-use crate::nix::activity::ActivityLog;
+use crate::nix::activity::{ActivityLog, TreeShape, words};
 use crate::nix::dry_run;
 use crate::remote::job::{Job, JobKind, JobState};
 use crate::remote::{Output, Script};
@@ -95,6 +95,7 @@ impl Compared {
             return Err(Failure::failed(Code::DiskLow, text));
         }
         let found = self.output.is_ok().then(|| dry_run::parse(&self.output.stderr));
+        edges::begin(step, found.as_ref().map_or(&[], |found| &found.build));
         if self.is_rooted {
             step.shared.note_rooted(&step.host.name, step.known.attempt);
         }
@@ -136,14 +137,16 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
         return Ok(Report::Built { built: 0, substituted: BTreeMap::new() });
     }
     let again = format!("{} was restarted meanwhile; building again", step.host.build_on());
-    let (state, log) = through_restarts(step, &again, || realise(step)).await?;
+    let (state, mut log) = through_restarts(step, &again, || realise(step)).await?;
     match state.exit {
         Some(0) => Ok(Report::Built {
             built: log.built(),
             substituted: by_tier(&step.shared.fleet, log.fetched()),
         }),
         Some(code) => {
+            let because = because(step, &mut log).await;
             let (code, said) = why(log.failure(), code, Code::BuildFailed);
+            let said = because.map_or_else(|| said.clone(), |because| format!("{because}: {said}"));
             let (host, builder) = (&step.host.name, step.host.build_on());
             let hint = other_system(host, builder, &said).unwrap_or_default();
             let text = format!("{host} could not be built on {builder}: {said}{hint}");
@@ -158,6 +161,21 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
             Err(Failure::failed(Code::JobEnded, text))
         }
     }
+}
+
+/// Returns what could not be built because of the derivation that failed; none where nothing else needs it,
+/// or that cannot be known.
+async fn because(step: &Step, log: &mut ActivityLog) -> Option<String> {
+    let failed = log.failure_report()?.drv?;
+    edges::tell_whole(step, log).await;
+    if log.tree().shape() == TreeShape::Flat {
+        step.log(&format!(
+            "what else failed because of that is not known: which derivation needs which could not be read on {}",
+            step.host.build_on()
+        ))
+        .await;
+    }
+    words::chain(log.tree(), &failed)
 }
 
 /// Lets a job realise the derivation; returns how it ended, and what Nix said.

@@ -79,7 +79,7 @@ pub(super) async fn with_dry_run(
 ) -> PlannedChanges {
     let Some(dry_run) = dry_run else { return with_tiers(step, found).await };
     found.planned.download_bytes = dry_run.download_bytes;
-    found.planned.to_build = dry_run.build_names.iter().take(NAMED).cloned().collect();
+    found.planned.to_build = dry_run.build_names().take(NAMED).map(str::to_owned).collect();
     if found.planned.system.is_none() && dry_run.to_build > 0 {
         found.planned.system = partial(step, dry_run).await;
     }
@@ -118,6 +118,6 @@ async fn partial(step: &Step, dry_run: &DryRun) -> Option<SystemChanges> {
     };
     let before = running.paths.iter().map(|entry| StorePath::name(&entry.path));
     let fetched = dry_run.fetch.iter().map(StorePath::name);
-    let coming = dry_run.build_names.iter().map(String::as_str).chain(fetched);
+    let coming = dry_run.build_names().chain(fetched);
     Some(compare_partially(before, coming))
 }

@@ -2,6 +2,7 @@
 
 use super::Newest;
 use super::ahead::Beside;
+use super::edges::Edges;
 use super::evaluate::{self, Arrived, Batch, Evaluating, FlakeCommit, NoCommit, Packed};
 use super::journaling::RunJournal;
 use super::once::OnceEach;
@@ -54,6 +55,8 @@ pub(super) struct RunContext {
     pub(super) skips_caches: bool,
     /// Systems that are evaluated together, by host and flake.
     pub(super) batches: OnceEach<(String, String), Batch>,
+    /// Which derivation needs which, of those that are built, by host and attempt.
+    pub(super) edges: OnceEach<(String, u32), Edges>,
     /// What was evaluated by earlier runs; none where nothing is kept.
     pub(super) kept: Option<KeptEvaluations>,
     /// The source of each flake, packed to be sent; nothing of one that hosts fetch by themselves.
@@ -209,6 +212,7 @@ impl RunContext {
             pushes: OnceEach::default(),
             batches: OnceEach::default(),
             stores: OnceEach::default(),
+            edges: OnceEach::default(),
             skips_caches: setup.options.skip_caches,
             kept: None,
             packed: OnceEach::default(),

@@ -16,6 +16,7 @@ mod check;
 mod context;
 mod decision;
 mod ear;
+mod edges;
 mod evaluate;
 mod fetch;
 mod flake;

@@ -3,6 +3,7 @@
 //! Time is paused, so waiting costs nothing and can be measured.
 
 mod asking;
+mod builds;
 mod connections;
 mod endings;
 mod resumed;

@@ -85,6 +85,22 @@ pub fn because(tree: &BuildTree, node: &BuildNode) -> Option<String> {
     Some(format!("not built because {} failed", enumerate(&names)))
 }
 
+/// Returns what failed because of a derivation that failed by itself, the nearest first:
+/// `firefox-145.0, system-path and 2 more failed because of nss-3.117`; none where nothing needs it,
+/// or where that is not known.
+pub fn chain(tree: &BuildTree, failed: &str) -> Option<String> {
+    let way = tree.way_up(failed);
+    let names: Vec<String> = way.iter().map(|drv| full_name(drv)).collect();
+    let (cause, above) = names.split_first().filter(|(_, above)| !above.is_empty())?;
+    let above: Vec<&str> = above.iter().map(String::as_str).collect();
+    Some(format!("{} failed because of {cause}", enumerate(&above)))
+}
+
+/// Returns the name of a derivation with its version, printable.
+fn full_name(drv: &str) -> String {
+    printable_line(name_of(drv).trim_end_matches(".drv"))
+}
+
 /// Returns names as a sentence has them: `a`, `a and b`, `a, b and 3 more`.
 fn enumerate(names: &[&str]) -> String {
     match names {

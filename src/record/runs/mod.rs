@@ -3,6 +3,7 @@
 mod again;
 mod blocks;
 mod claim;
+mod edges;
 mod events;
 mod export;
 mod files;
@@ -29,6 +30,7 @@ mod writer;
 pub use again::RunStands;
 pub use blocks::LogBlock;
 pub use claim::ClaimError;
+pub use edges::KnownDerivation;
 pub use export::{ExportError, ExportedRun};
 pub use journal::{Journal, JournalEntry, JournalError, JournalWriter};
 pub use level::{LevelCounts, LineLevel, output_of};

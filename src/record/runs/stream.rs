@@ -32,11 +32,11 @@ const MOST: u32 = 1000;
 /// The streams of one run. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct RunStreams {
-    runs: Runs,
-    run: RunId,
+    pub(super) runs: Runs,
+    pub(super) run: RunId,
     /// How many bytes all of them may take, and take.
-    limit: u64,
-    used: Arc<AtomicU64>,
+    pub(super) limit: u64,
+    pub(super) used: Arc<AtomicU64>,
 }
 
 /// One stream, which is added to.

@@ -49,7 +49,8 @@ pub(super) fn name_of(script: &Script) -> &'static str {
             return name;
         }
     }
-    "unknown"
+    // One of another room: it prints what derivations say.
+    if script.body.contains("Derive(") { "derivations" } else { "unknown" }
 }
 
 /// How the made-up target stands.
@@ -74,6 +75,8 @@ pub(super) struct Target {
     pub(super) boot: &'static str,
     /// What `account` says besides the boot id.
     pub(super) account: String,
+    /// What `derivations` prints.
+    pub(super) derivations: String,
     /// Whether the system is built already.
     pub(super) built: bool,
     /// Whether the supervisor's job is neither running nor ended.
@@ -109,6 +112,7 @@ impl Default for Target {
             word: None,
             boot: "1",
             account: String::new(),
+            derivations: String::new(),
             built: false,
             dead: false,
             restarts: 0,
@@ -178,6 +182,7 @@ impl Target {
             "account" => format!("boot_id\t{}\n{}", self.boot, self.account),
             "root-drv" if self.built => "rooted\n".to_owned(),
             "check" => self.check.to_owned(),
+            "derivations" => self.derivations.clone(),
             _ => String::new(),
         }
     }

@@ -89,6 +89,9 @@ fn with_the_derivations_it_is_known_because_of_which_one_another_was_not_built()
         let way: Vec<_> =
             tree.way_up(causes_path(tree)).into_iter().map(names::package_of).collect();
         assert_eq!(way, ["zlib", "libgit", "top"]);
+        let chain = words::chain(tree, causes_path(tree));
+        assert_eq!(chain.as_deref(), Some("libgit-1.8 and top-1 failed because of zlib-1.3"));
+        assert_eq!(words::chain(tree, &top), None, "nothing needs it");
         assert_eq!(log.totals().already_there, Some(0));
     }
 }

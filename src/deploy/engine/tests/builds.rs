@@ -1,0 +1,72 @@
+//! What is told of a build: what failed because of what.
+
+use super::target::{NEW, Story, Target, assert_ends, deploy};
+use crate::fleet::{Code, Outcome, Phase, RunId};
+use crate::record::Runs;
+use crate::remote::Trouble;
+
+/// A build of four derivations of which the first fails, as Nix 2.26 printed it.
+const FAILED: &str = include_str!("../../../../tests/nix-logs/deps-2.26.log");
+
+/// Their files, as the script prints them.
+fn derivations() -> String {
+    include_str!("../../../../tests/nix-logs/deps-2.26.drvs").replace('\t', "\n")
+}
+
+/// A target of which the build fails.
+fn fails() -> Target {
+    Target { log: FAILED.to_owned(), exit: 1, derivations: derivations(), ..Target::default() }
+}
+
+/// Returns the lines of the log that say that something is not known.
+fn unknown(story: &Story) -> usize {
+    let logged = story.logged(Phase::Build);
+    logged.iter().filter(|line| line.contains("could not be read on samsung")).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_build_names_what_failed_because_of_what() {
+    let dir = tempfile::tempdir().unwrap();
+    let runs = Runs::open(dir.path()).unwrap();
+    let run = runs.begin(None).unwrap().run().clone();
+    let streams = Some(runs.streams(&run, 1 << 30));
+    let story = assert_ends("", Target { streams, ..fails() }, Outcome::Failed).await;
+    assert_eq!(story.code(), Some(Code::BuildFailed));
+    let error = story.error();
+    let begins = "samsung could not be built on samsung: libgit-1.8 and top-1 failed because of zlib-1.3: builder for '";
+    assert!(error.starts_with(begins), "{error}");
+    assert!(error.contains("it said: part77.c:3:10: error: implicit declaration"), "{error}");
+    assert_eq!(unknown(&story), 0);
+    assert_eq!(runs.edges(&run, "samsung").len(), 4);
+    assert_eq!(runs.edges(&RunId("8".to_owned()), "samsung").len(), 0);
+    // What is to be built is read once, behind compare; here the builds of the recording are others.
+    let asked: Vec<String> = story
+        .scripts("derivations")
+        .iter()
+        .map(|script| String::from_utf8_lossy(&script.stdin).into_owned())
+        .collect();
+    assert_eq!(asked[0], format!("{NEW}.drv\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_derivations_only_what_failed_by_itself_is_named() {
+    for target in [
+        Target { derivations: String::new(), ..fails() },
+        Target { always: [("derivations", Trouble::Unreachable)].into(), ..fails() },
+    ] {
+        let story = assert_ends("", target, Outcome::Failed).await;
+        let begins = "samsung could not be built on samsung: builder for '";
+        assert!(story.error().starts_with(begins), "{}", story.error());
+        assert_eq!(unknown(&story), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_that_works_waits_for_no_derivation() {
+    let always = [("derivations", Trouble::Slow(std::time::Duration::from_secs(30)))].into();
+    let story = deploy("", Target { always, ..Target::default() }).await;
+    assert_eq!(story.result.outcome, Outcome::Switched, "{}", story.error());
+    let built = Target { built: true, ..Target::default() };
+    let story = deploy("", built).await;
+    assert_eq!(story.scripts("derivations").len(), 0, "nothing is to be built");
+}

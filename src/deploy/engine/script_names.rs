@@ -42,8 +42,18 @@ pub(super) fn name_of(body: &str) -> Option<&'static str> {
 mod tests {
     use super::*;
     use crate::deploy::engine::scripts::{FETCH, SUPERVISE};
+    use crate::nix::activity::ASKED_AGAIN;
     use crate::remote::job;
     use std::collections::BTreeSet;
+
+    #[test]
+    fn a_script_that_asks_again_says_so_as_the_activity_log_reads_it() {
+        for (script, end) in [("stuck.sh", ASKED_AGAIN[0]), ("fetch.sh", ASKED_AGAIN[1])] {
+            let (_, text) = scripts().find(|(name, _)| *name == script).unwrap();
+            let says = |line: &str| line.ends_with(&format!("{end}\""));
+            assert_eq!(text.lines().filter(|line| says(line)).count(), 1, "{script}");
+        }
+    }
 
     #[test]
     fn every_script_has_its_name() {

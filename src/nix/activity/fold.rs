@@ -3,7 +3,7 @@
 use super::names::derivation_in;
 use super::node::WaitsFor;
 use super::{ActivityLog, LogPiece, RunningActivity, RunningCount, add, credible};
-use crate::fleet::printable_line;
+use crate::fleet::{Share, printable_line};
 use crate::nix::internal_json::{
     JsonFields, JsonLine, Payload, activity_type, parse_line, payload, result_type,
 };
@@ -12,6 +12,9 @@ use std::time::Duration;
 
 /// The most chatty level that is shown: info.
 const SHOWN_LEVEL: u64 = 3;
+
+/// How the lines end by which a job says that its process of Nix is over and another one begins.
+pub const ASKED_AGAIN: [&str; 2] = ["; asking Nix again", "; asking the caches again"];
 
 /// What a list names that Nix prints line by line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +84,9 @@ impl ActivityLog {
             self.counters.torn();
         } else {
             self.failure.note_plain(text);
+        }
+        if ASKED_AGAIN.iter().any(|end| text.trim_ascii_end().ends_with(end)) {
+            self.another_begins();
         }
         self.message(2, text, take);
     }
@@ -432,6 +438,18 @@ impl ActivityLog {
                 self.tree.fail(drv, reason.to_owned());
             }
         }
+    }
+
+    /// Notes that the process is over and another one does what it left: what did not come is expected
+    /// once more by that one.
+    fn another_begins(&mut self) {
+        self.end();
+        let Share { have, total } = self.ended_counts;
+        if have == 0 || have < total {
+            self.ended_expected_bytes = self.ended_expected_bytes.min(self.copies.bytes().0);
+        }
+        self.ended_counts.total = self.ended_counts.have;
+        self.ended_builds.total = self.ended_builds.have;
     }
 
     /// Ends all that runs: no line about it will come.

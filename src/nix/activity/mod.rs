@@ -1,7 +1,8 @@
 //! Folds the log of one process of Nix, line by line: what it builds, copies, asks and evaluates.
 //!
 //! Lines are borrowed and nothing is kept of most of them. Numbers of activities are those of one
-//! process, so every process needs a log of its own, or [`ActivityLog::process_ended`] between two.
+//! process, so every process needs a log of its own, or [`ActivityLog::process_ended`] between two. A
+//! line that ends as one of [`ASKED_AGAIN`] says that another process begins.
 //! Lines may be torn, unknown, of other programs, or make no sense at all: none of them is an error.
 
 mod copies;
@@ -21,6 +22,7 @@ pub mod words;
 
 pub use copies::{CopyDirection, CopyState, PathCopy};
 pub use failure::{FailureKind, FailureReport, NixFailure};
+pub use fold::ASKED_AGAIN;
 pub use names::{derivation_in, package_of};
 pub use node::{BuildNode, BuildState, WaitsFor};
 pub use telling::{LineTrouble, trouble_in};

@@ -227,3 +227,27 @@ fn each_derivation_has_its_time() {
     let sentence = words::state(times[1].0, Duration::ZERO);
     assert!(sentence.starts_with("built in "), "{sentence}");
 }
+
+#[test]
+fn what_another_process_does_over_again_counts_once() {
+    let begin: Vec<&str> = stream!("interrupted-2.26").lines().collect();
+    let cut = begin.iter().position(|line| line.contains("\"started\"")).unwrap();
+    let again =
+        "it waited for a lock that nobody could release, which is a fault of Nix; asking Nix again";
+    // The same numbers once more, now to the end.
+    let log = fold(&[&begin[..=cut], &[again], &begin[..=cut]].concat().join("\n"));
+    let (once, totals) = (fold(&begin[..=cut].join("\n")), log.totals());
+    assert_eq!(states(&log), states(&once));
+    assert_eq!(totals.unknown, UnknownLines::default());
+    // The recording builds its first derivation twice; what is left is left once.
+    assert_eq!(totals.progress.builds, Some(Share { have: 2, total: 3 }));
+
+    let whole: Vec<&str> = stream!("fetch-2.26").lines().collect();
+    let again = "the first try failed; asking the caches again";
+    // Something is expected, and nothing of it came.
+    let cut = whole.iter().position(|line| line.contains("[100,")).unwrap() + 1;
+    let log = fold(&[&whole[..cut], &[again], &whole[..]].concat().join("\n"));
+    assert!(fold(&whole[..cut].join("\n")).bytes_to_copy() > 0);
+    assert_eq!(log.totals().downloads, fold(&whole.join("\n")).totals().downloads);
+    assert_eq!(log.totals().unknown, UnknownLines::default());
+}

@@ -5,7 +5,8 @@ use crate::cli::left::{self, Ends};
 use crate::cli::status::{or_unknown, table};
 use crate::cli::{CliError, complete, print, selectors};
 use crate::fleet::{
-    DropReason, Fetched, Fleet, HostResult, Outcome, StorePath, duration, percent, select,
+    DropReason, Fetched, Fleet, HostBuilds, HostResult, Outcome, RunEvent, RunWhat, StorePath,
+    duration, percent, select,
 };
 use crate::record::{History, HistoryError, Recorder, RunRow, RunStands, Runs, state_home};
 use clap::Args;
@@ -71,6 +72,8 @@ struct RunHostJson<'a> {
     previous: Option<&'a StorePath>,
     duration_ms: Option<u64>,
     built: Option<u64>,
+    /// What the build came to, derivation by derivation, as the run's folder has it.
+    builds: Option<HostBuilds>,
     substituted: Option<&'a BTreeMap<String, Fetched>>,
     fetched: Option<&'a BTreeMap<String, Fetched>>,
     hit_rate: Option<f64>,
@@ -156,8 +159,8 @@ pub(super) fn print_runs(
     };
     let mut out = std::io::stdout().lock();
     if json {
-        let document =
-            HistoryJson { runs: runs.iter().map(|run| run_json(run, left_at(run))).collect() };
+        let runs = runs.iter().map(|run| run_json(run, left_at(run), builds_of(folders, run)));
+        let document = HistoryJson { runs: runs.collect() };
         serde_json::to_writer_pretty(&mut out, &document).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else if runs.is_empty() {
@@ -174,7 +177,26 @@ pub(super) fn print_runs(
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_json(run: &RunRow, left_at: Option<Timestamp>) -> RunJson<'_> {
+/// Returns what the builds of a run came to, by host; nothing where its folder is gone, or is of another
+/// run of that number.
+fn builds_of(folders: &Runs, run: &RunRow) -> BTreeMap<String, HostBuilds> {
+    let events = folders.outline(&run.run);
+    let began_at = |at: Timestamp| at.as_millisecond();
+    if events.first().is_none_or(|begin| began_at(begin.at) != began_at(run.began_at)) {
+        return BTreeMap::new();
+    }
+    let builds = |event: RunEvent| {
+        let RunWhat::Builds { host, builds } = event.what else { return None };
+        Some((host, builds))
+    };
+    events.into_iter().filter_map(builds).collect()
+}
+
+fn run_json(
+    run: &RunRow,
+    left_at: Option<Timestamp>,
+    mut builds: BTreeMap<String, HostBuilds>,
+) -> RunJson<'_> {
     let hosts = run.hosts.iter().map(|(host, result)| {
         let result = result.as_ref();
         RunHostJson {
@@ -184,6 +206,7 @@ fn run_json(run: &RunRow, left_at: Option<Timestamp>) -> RunJson<'_> {
             previous: result.and_then(|result| result.previous.as_ref()),
             duration_ms: result.map(|result| result.duration_ms),
             built: result.map(|result| result.built),
+            builds: builds.remove(host),
             substituted: result.map(|result| &result.substituted),
             fetched: result.map(|result| &result.fetched),
             hit_rate: result.and_then(|result| result.hits().ratio()),
@@ -286,6 +309,27 @@ mod tests {
         for text in ["", "7", "1mo", "-7d", "0h", "soon"] {
             assert!(span(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn builds_are_those_of_the_run_and_not_of_another_one_of_its_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let folders = Runs::open(dir.path()).unwrap();
+        let mut writer = folders.begin(None).unwrap();
+        let (run, at) = (writer.run().clone(), Timestamp::UNIX_EPOCH);
+        let builds = HostBuilds { built: 3, ..HostBuilds::default() };
+        let host = "samsung".to_owned();
+        for what in [
+            RunWhat::begin(vec![host.clone()], "build".to_owned()),
+            RunWhat::Builds { host: host.clone(), builds: builds.clone() },
+        ] {
+            writer.write(&RunEvent { run: run.clone(), at, what });
+        }
+        writer.finish();
+        let row = crate::cli::runs::row(&run, &folders.outline(&run));
+        assert_eq!(builds_of(&folders, &row), BTreeMap::from([(host, builds)]));
+        let other = RunRow { began_at: Timestamp::MAX, ..row };
+        assert!(builds_of(&folders, &other).is_empty());
     }
 
     #[test]

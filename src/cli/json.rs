@@ -358,6 +358,7 @@ pub(super) fn status<'a>(fleet: &'a Fleet, found: &'a Snapshot) -> StatusJson<'a
 pub(super) fn run_event(event: &RunEvent) -> Option<String> {
     match event.what {
         RunWhat::Phase { .. }
+        | RunWhat::Builds { .. }
         | RunWhat::Log { .. }
         | RunWhat::Dropped { .. }
         | RunWhat::Reattached { .. }

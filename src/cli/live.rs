@@ -110,6 +110,7 @@ fn note(handle: &Handle, hosts: &mut HashMap<RunId, Vec<String>>, news: &RunNews
                 | RunWhat::Waiting { .. }
                 | RunWhat::Rollout(_)
                 | RunWhat::Usual { .. }
+                | RunWhat::Builds { .. }
                 | RunWhat::Command { .. }
                 | RunWhat::Summary { .. } => {}
             }

@@ -52,6 +52,7 @@ pub(super) fn event(event: &RunEvent, width: usize, goal: Goal) -> Option<String
         RunWhat::Waiting { .. }
         | RunWhat::Progress { .. }
         | RunWhat::Usual { .. }
+        | RunWhat::Builds { .. }
         | RunWhat::Command { .. } => None,
         RunWhat::Plan { plan: shown, .. } => Some(plan(shown, width)),
     }

@@ -313,6 +313,7 @@ async fn follow(
                         | RunWhat::Dropped { .. }
                         | RunWhat::Reattached { .. }
                         | RunWhat::Usual { .. }
+                        | RunWhat::Builds { .. }
                         | RunWhat::Command { .. } => {}
                     }
                     if let Some(display) = &shown.events {

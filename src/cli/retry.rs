@@ -139,6 +139,7 @@ fn read(run: &RunId, events: &[RunEvent]) -> Result<EarlierRun, RetryError> {
             | RunWhat::Progress { .. }
             | RunWhat::Log { .. }
             | RunWhat::Usual { .. }
+            | RunWhat::Builds { .. }
             | RunWhat::Command { .. }
             | RunWhat::Rollout(_)
             | RunWhat::Reattached { .. }

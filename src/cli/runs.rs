@@ -235,6 +235,7 @@ pub(super) fn row(run: &RunId, events: &[RunEvent]) -> RunRow {
             | RunWhat::Rollout(_)
             | RunWhat::Reattached { .. }
             | RunWhat::Usual { .. }
+            | RunWhat::Builds { .. }
             | RunWhat::Command { .. } => {}
         }
     }

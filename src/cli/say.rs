@@ -173,6 +173,7 @@ impl Stand {
                 | RunWhat::Rollout(_)
                 | RunWhat::Reattached { .. }
                 | RunWhat::Usual { .. }
+                | RunWhat::Builds { .. }
                 | RunWhat::Command { .. }
                 | RunWhat::Dropped { .. }
                 | RunWhat::Summary { .. } => {}

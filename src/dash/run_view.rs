@@ -204,6 +204,8 @@ impl RunView {
             RunWhat::Command { host, phase, command } => {
                 self.host_mut(&host).commands.push((phase, command));
             }
+            // What follows from it is in the host's log and result.
+            RunWhat::Builds { .. } => {}
             RunWhat::Reattached { .. } => {
                 self.gone = None;
                 self.can_go_on = false;

@@ -4,9 +4,9 @@
 //! events replays to the same screen.
 
 use crate::fleet::{
-    Alarms, CoverageFacts, Finding, HostFacts, HostResult, NextFacts, Outcome, Phase, PhaseState,
-    Plan, Progress, RemoteCommand, RolloutNews, RunId, RunOptions, StoreFacts, TierFacts,
-    UsualTimes, Wait,
+    Alarms, CoverageFacts, Finding, HostBuilds, HostFacts, HostResult, NextFacts, Outcome, Phase,
+    PhaseState, Plan, Progress, RemoteCommand, RolloutNews, RunId, RunOptions, StoreFacts,
+    TierFacts, UsualTimes, Wait,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -231,6 +231,14 @@ pub enum RunWhat {
         /// What is run, and where.
         command: RemoteCommand,
     },
+    /// The build for a host is over.
+    Builds {
+        /// The host.
+        host: String,
+        /// What it came to.
+        #[serde(flatten)]
+        builds: HostBuilds,
+    },
     /// A host waits for something.
     Waiting {
         /// The host.
@@ -304,6 +312,7 @@ impl RunWhat {
         match self {
             Self::Begin { .. }
             | Self::Plan { .. }
+            | Self::Builds { .. }
             | Self::Result { .. }
             | Self::Dropped { .. }
             | Self::Summary { .. } => true,
@@ -326,6 +335,7 @@ impl RunWhat {
             Self::Begin { .. }
             | Self::Phase { .. }
             | Self::Plan { .. }
+            | Self::Builds { .. }
             | Self::Waiting { .. }
             | Self::Rollout(_)
             | Self::Usual { .. }

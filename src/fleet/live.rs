@@ -62,6 +62,7 @@ impl LiveRun {
             | RunWhat::Result { .. }
             | RunWhat::Reattached { .. }
             | RunWhat::Usual { .. }
+            | RunWhat::Builds { .. }
             | RunWhat::Command { .. }
             | RunWhat::Summary { .. } => false,
         }

@@ -76,9 +76,9 @@ pub use rollout::{
 };
 pub use root_access::{Elevate, RootAccess, SudoPassword};
 pub use run::{
-    GivenUpRoute, Goal, HostPlan, HostResult, Outcome, Phase, PhaseState, Plan, PlannedChanges,
-    Progress, RemoteCommand, RollbackScope, RolloutNews, Route, RunId, RunOptions, RunOrder,
-    Strategy, TakenRoute, UsualTimes, Wait, WaveState,
+    DerivationTime, GivenUpRoute, Goal, HostBuilds, HostPlan, HostResult, Outcome, Phase,
+    PhaseState, Plan, PlannedChanges, Progress, RemoteCommand, RollbackScope, RolloutNews, Route,
+    RunId, RunOptions, RunOrder, Strategy, TakenRoute, UsualBuilds, UsualTimes, Wait, WaveState,
 };
 pub use secret::Secret;
 pub use select::{SelectError, select, select_or_all};

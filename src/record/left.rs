@@ -201,6 +201,7 @@ impl LeftRun {
             | RunWhat::Waiting { .. }
             | RunWhat::Rollout(_)
             | RunWhat::Usual { .. }
+            | RunWhat::Builds { .. }
             | RunWhat::Command { .. }
             | RunWhat::Dropped { .. }
             | RunWhat::Reattached { .. }

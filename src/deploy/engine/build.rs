@@ -8,7 +8,7 @@ use super::step::{PlainLog, Step};
 use super::stores::{self, is_here};
 use super::{changes, edges, evaluate, given};
 use crate::deploy::{Failure, Report};
-use crate::fleet::{Code, bytes};
+use crate::fleet::{Code, RunWhat, bytes};
 use crate::nix::activity::{ActivityLog, TreeShape, words};
 use crate::nix::dry_run;
 use crate::remote::job::{Job, JobKind, JobState};
@@ -138,13 +138,17 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
     }
     let again = format!("{} was restarted meanwhile; building again", step.host.build_on());
     let (state, mut log) = through_restarts(step, &again, || realise(step)).await?;
+    let because = match state.exit {
+        Some(0) | None => None,
+        Some(_) => because(step, &mut log).await,
+    };
+    tell(step, &mut log).await;
     match state.exit {
         Some(0) => Ok(Report::Built {
             built: log.built(),
             substituted: by_tier(&step.shared.fleet, log.fetched()),
         }),
         Some(code) => {
-            let because = because(step, &mut log).await;
             let (code, said) = why(log.failure(), code, Code::BuildFailed);
             let said = because.map_or_else(|| said.clone(), |because| format!("{because}: {said}"));
             let (host, builder) = (&step.host.name, step.host.build_on());
@@ -176,6 +180,18 @@ async fn because(step: &Step, log: &mut ActivityLog) -> Option<String> {
         .await;
     }
     words::chain(log.tree(), &failed)
+}
+
+/// Tells what a build came to: people in a sentence, programs in full.
+async fn tell(step: &Step, log: &mut ActivityLog) {
+    edges::tell(step, log);
+    if log.tree().nodes().is_empty() && log.copies().is_empty() {
+        return;
+    }
+    let builds = log.builds_on(step.host.build_on());
+    step.log(&words::outcome(&log.totals(), &builds)).await;
+    let host = step.host.name.clone();
+    step.shared.teller.tell(RunWhat::Builds { host, builds });
 }
 
 /// Lets a job realise the derivation; returns how it ended, and what Nix said.

@@ -231,6 +231,7 @@ impl Replayed {
                     | RunWhat::Dropped { .. }
                     | RunWhat::Reattached { .. }
                     | RunWhat::Usual { .. }
+                    | RunWhat::Builds { .. }
                     | RunWhat::Command { .. }
                     | RunWhat::Rollout(_)
                     | RunWhat::Summary { .. } => {}
@@ -320,6 +321,7 @@ fn is_decided(what: &RunWhat) -> bool {
         | RunWhat::Dropped { .. }
         | RunWhat::Reattached { .. }
         | RunWhat::Usual { .. }
+        | RunWhat::Builds { .. }
         | RunWhat::Command { .. } => false,
     }
 }

@@ -1,6 +1,7 @@
 //! A run: what is deployed, by which way, through which phases it goes, what it waits for and how
 //! it ends. One file per noun.
 
+mod builds;
 mod command;
 mod goal;
 mod id;
@@ -13,6 +14,7 @@ mod plan;
 mod route;
 mod wait;
 
+pub use builds::{DerivationTime, HostBuilds, UsualBuilds};
 pub use command::RemoteCommand;
 pub use goal::Goal;
 pub use id::RunId;

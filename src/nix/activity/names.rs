@@ -8,6 +8,12 @@ pub(super) fn name_of(path: &str) -> &str {
     base.split_once('-').map_or(base, |(_, name)| name)
 }
 
+/// Returns the name of a derivation with its version, such as `firefox-145.0`, printable.
+pub(super) fn full_name(drv: &str) -> String {
+    let name = name_of(drv);
+    printable_line(name.strip_suffix(".drv").unwrap_or(name))
+}
+
 /// Returns the package of a derivation, such as `firefox` of `…-firefox-145.0.drv`: as Nix does,
 /// what stands before the first dash that no letter follows.
 pub fn package_of(drv: &str) -> String {

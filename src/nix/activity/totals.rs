@@ -1,11 +1,15 @@
 //! What all of it comes to: expected and done, from where, and how long each derivation took.
 
+use super::names::full_name;
 use super::node::{BuildNode, BuildState};
 use super::{ActivityLog, CopyDirection};
-use crate::fleet::{Fetched, Progress};
+use crate::fleet::{DerivationTime, Fetched, HostBuilds, Progress};
 use crate::nix::internal_json::{JsonFields, activity_type, result_type};
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
+
+/// Of how many derivations the times are told.
+const TIMES_LIMIT: usize = 1000;
 
 /// How many unknown numbers are told apart.
 const UNKNOWN_LIMIT: usize = 64;
@@ -188,6 +192,26 @@ impl ActivityLog {
                 (copy.direction() == is_upload).then_some(copy.to.as_str())
             }),
             ..self.counters.counted.clone()
+        }
+    }
+
+    /// Returns what the builds came to on the host on which this Nix runs.
+    pub fn builds_on(&self, host: &str) -> HostBuilds {
+        let totals = self.totals();
+        let time = |(node, time): (&BuildNode, Duration)| DerivationTime {
+            name: full_name(node.drv()),
+            package: node.package().to_owned(),
+            is_built: node.state() == BuildState::Built,
+            ms: u64::try_from(time.as_millis()).unwrap_or(u64::MAX),
+        };
+        HostBuilds {
+            build_on: host.to_owned(),
+            built: totals.built,
+            failed: totals.failed,
+            dependency_failed: totals.dependency_failed,
+            interrupted: totals.interrupted,
+            already_there: totals.already_there,
+            times: self.times().into_iter().take(TIMES_LIMIT).map(time).collect(),
         }
     }
 

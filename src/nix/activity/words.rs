@@ -2,13 +2,19 @@
 //!
 //! All of them are printable: what came from Nix or a builder was made so before.
 
-use super::names::name_of;
+use super::names::{full_name, name_of};
 use super::{
     BuildNode, BuildState, BuildTree, CopyDirection, CopyState, FailureKind, PathCopy,
     StreamTotals, TreeShape, WaitsFor,
 };
-use crate::fleet::{bytes, bytes_of, duration, printable_line};
+use crate::fleet::{HostBuilds, bytes, bytes_of, duration, printable_line};
 use std::time::Duration;
+
+/// Derivations that took less than this are not named, in milliseconds.
+const WORTH_NAMING: u64 = 1000;
+
+/// At most so many derivations are named that took longest.
+const LONGEST_NAMED: usize = 3;
 
 /// Returns what is built: `firefox (buildPhase)`.
 pub fn building(node: &BuildNode) -> String {
@@ -96,11 +102,6 @@ pub fn chain(tree: &BuildTree, failed: &str) -> Option<String> {
     Some(format!("{} failed because of {cause}", enumerate(&above)))
 }
 
-/// Returns the name of a derivation with its version, printable.
-fn full_name(drv: &str) -> String {
-    printable_line(name_of(drv).trim_end_matches(".drv"))
-}
-
 /// Returns names as a sentence has them: `a`, `a and b`, `a, b and 3 more`.
 fn enumerate(names: &[&str]) -> String {
     match names {
@@ -174,6 +175,19 @@ pub fn summary(totals: &StreamTotals) -> String {
         };
     }
     parts.join(", ")
+}
+
+/// Returns what a build came to, with the derivations that took longest: `4 built; longest: firefox-145.0
+/// 12 min, nss-3.117 3 min`.
+pub fn outcome(totals: &StreamTotals, builds: &HostBuilds) -> String {
+    let long = builds.times.iter().filter(|taken| taken.ms >= WORTH_NAMING);
+    let long: Vec<String> = long
+        .take(LONGEST_NAMED)
+        .map(|taken| format!("{} {}", taken.name, duration(Duration::from_millis(taken.ms))))
+        .collect();
+    let longest =
+        if long.is_empty() { String::new() } else { format!("; longest: {}", long.join(", ")) };
+    format!("{}{longest}", summary(totals))
 }
 
 /// Returns what to do about a failure; none where its own words say all.

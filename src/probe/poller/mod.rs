@@ -241,6 +241,7 @@ impl Handle {
             | RunWhat::Rollout(_)
             | RunWhat::Waiting { .. }
             | RunWhat::Usual { .. }
+            | RunWhat::Builds { .. }
             | RunWhat::Command { .. }
             | RunWhat::Reattached { .. } => {}
         }

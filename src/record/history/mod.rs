@@ -6,6 +6,7 @@
 //! no screen may show is not in the file either. Several nixdash may have it open at once.
 
 mod answers;
+mod builds;
 mod figures;
 mod held;
 mod hosts;

@@ -40,7 +40,7 @@ impl History {
 }
 
 /// Returns the middle of some times; of an even number of them the shorter of the two in the middle.
-fn median(mut times: Vec<u64>) -> Option<u64> {
+pub(super) fn median(mut times: Vec<u64>) -> Option<u64> {
     times.sort_unstable();
     times.get(times.len().saturating_sub(1) / 2).copied()
 }

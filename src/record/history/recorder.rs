@@ -6,7 +6,7 @@
 
 use super::{History, HistoryError};
 use crate::fleet::{
-    Event, Fleet, HeldPath, HostState, KeptHost, PathAnswer, TierFacts, TimedFetch,
+    Event, Fleet, HeldPath, HostState, KeptHost, PathAnswer, TierFacts, TimedFetch, UsualBuilds,
 };
 use crate::record::trends::Series;
 use jiff::{SignedDuration, Timestamp};
@@ -178,6 +178,14 @@ impl Recorder {
     /// read in time.
     pub async fn timed_fetches(&self, since: Timestamp) -> Option<Vec<TimedFetch>> {
         self.ask(move |history: &mut History, _: &Fleet| history.timed_fetches(since)).await
+    }
+
+    /// Returns how long the packages usually take that a host built, in milliseconds; nothing when
+    /// the history cannot be read in time.
+    pub async fn usual_builds(&self, build_on: &str) -> UsualBuilds {
+        let host = build_on.to_owned();
+        let work = move |history: &mut History, _: &Fleet| history.usual_builds(&host);
+        self.ask(work).await.unwrap_or_default()
     }
 
     /// Returns what a tier last answered to whichever nixdash asked it, and how long ago that was;

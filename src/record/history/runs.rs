@@ -1,5 +1,6 @@
 //! Runs: written event by event, read whole.
 
+use super::builds::write_builds;
 use super::phases::{phases_of, write_phases};
 use super::write::{clean, word};
 use super::{History, HistoryError, int, time, uint};
@@ -48,6 +49,10 @@ impl History {
             RunWhat::Begin { hosts, title, .. } => begin(&self.db, event, hosts, title),
             RunWhat::Plan { plan, .. } => planned(&self.db, event, plan),
             RunWhat::Result { host, result } => ended(&self.db, event, host, result),
+            RunWhat::Builds { host, builds } => match find(&self.db, event)? {
+                Some(run) => write_builds(&self.db, (run, host), event.at, builds),
+                None => Ok(()),
+            },
             RunWhat::Summary { duration_ms, .. } => match find(&self.db, event)? {
                 Some(run) => self
                     .db

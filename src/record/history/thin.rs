@@ -140,6 +140,7 @@ impl History {
             }
         }
         self.thin_held(now)?;
+        self.thin_builds(now)?;
         self.thin_answers(now)
     }
 

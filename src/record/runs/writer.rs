@@ -185,6 +185,7 @@ impl RunWriter {
             | RunWhat::Result { .. }
             | RunWhat::Reattached { .. }
             | RunWhat::Usual { .. }
+            | RunWhat::Builds { .. }
             | RunWhat::Command { .. }
             | RunWhat::Summary { .. } => self.wait_event(event),
         }

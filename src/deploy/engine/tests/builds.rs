@@ -1,7 +1,7 @@
 //! What is told of a build: what failed because of what.
 
 use super::target::{NEW, Story, Target, assert_ends, deploy};
-use crate::fleet::{Code, Outcome, Phase, RunId};
+use crate::fleet::{Code, HostBuilds, Outcome, Phase, RunId, RunWhat};
 use crate::record::Runs;
 use crate::remote::Trouble;
 
@@ -16,6 +16,14 @@ fn derivations() -> String {
 /// A target of which the build fails.
 fn fails() -> Target {
     Target { log: FAILED.to_owned(), exit: 1, derivations: derivations(), ..Target::default() }
+}
+
+/// Returns what was told that the build came to.
+fn builds(story: &Story) -> Option<HostBuilds> {
+    story.events.iter().find_map(|event| match &event.what {
+        RunWhat::Builds { host, builds } if host == "samsung" => Some(builds.clone()),
+        _ => None,
+    })
 }
 
 /// Returns the lines of the log that say that something is not known.
@@ -59,6 +67,19 @@ async fn without_the_derivations_only_what_failed_by_itself_is_named() {
         assert!(story.error().starts_with(begins), "{}", story.error());
         assert_eq!(unknown(&story), 1);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_build_came_to_is_told_whether_it_failed_or_not() {
+    let story = assert_ends("", fails(), Outcome::Failed).await;
+    let builds = builds(&story).unwrap();
+    assert_eq!((builds.build_on.as_str(), builds.built, builds.failed), ("samsung", 1, 1));
+    assert_eq!((builds.dependency_failed, builds.already_there), (2, Some(0)));
+    let said = "1 built, 1 failed, 2 not built because of that";
+    let logged = story.logged(Phase::Build);
+    assert!(logged.iter().any(|line| *line == said), "{logged:?}");
+    let nothing = Target { built: true, ..Target::default() };
+    assert_eq!(self::builds(&deploy("", nothing).await), None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -439,6 +439,7 @@ impl World {
             | RunWhat::Rollout(_)
             | RunWhat::Reattached { .. }
             | RunWhat::Usual { .. }
+            | RunWhat::Builds { .. }
             | RunWhat::Command { .. }
             | RunWhat::Dropped { .. } => {}
         }

@@ -226,6 +226,15 @@ fn each_derivation_has_its_time() {
     assert!(times[0].1 > times[1].1 && times[1].1 > Duration::ZERO);
     let sentence = words::state(times[1].0, Duration::ZERO);
     assert!(sentence.starts_with("built in "), "{sentence}");
+    let builds = log.builds_on("p620");
+    let named = builds.times.iter().map(|taken| (taken.name.as_str(), taken.is_built));
+    assert_eq!(named.collect::<Vec<_>>(), [("zlib-1.3", false), ("openssl-3.6.0", true)]);
+    assert_eq!((builds.built, builds.failed, builds.already_there), (1, 1, None));
+    let mut builds = builds;
+    builds.times[1].ms = 999;
+    let said = words::outcome(&log.totals(), &builds);
+    let wanted = "1 built, 1 failed, 2 not built because of that; longest: zlib-1.3 ";
+    assert!(said.starts_with(wanted) && !said.contains("openssl"), "{said}");
 }
 
 #[test]

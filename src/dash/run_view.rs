@@ -187,7 +187,10 @@ impl RunView {
             }
             // How far the run is comes as [`RunView::live`], its logs when they are looked at; marks
             // stand in the logs.
-            RunWhat::Progress { .. } | RunWhat::Log { .. } | RunWhat::Dropped { .. } => {}
+            RunWhat::Progress { .. }
+            | RunWhat::Log { .. }
+            | RunWhat::Builds { .. }
+            | RunWhat::Dropped { .. } => {}
             RunWhat::Plan { plan, waits } => {
                 for planned in &plan.hosts {
                     self.host_mut(&planned.host).to_build = planned.to_build;
@@ -204,8 +207,6 @@ impl RunView {
             RunWhat::Command { host, phase, command } => {
                 self.host_mut(&host).commands.push((phase, command));
             }
-            // What follows from it is in the host's log and result.
-            RunWhat::Builds { .. } => {}
             RunWhat::Reattached { .. } => {
                 self.gone = None;
                 self.can_go_on = false;

@@ -186,5 +186,20 @@ pub enum Payload {
     },
 }
 
+/// A line in the log of a build by which its builder tells Nix something.
+#[derive(Debug, serde::Deserialize)]
+pub struct BuilderLine {
+    /// What it is about, such as `setPhase`.
+    pub action: String,
+    /// The phase that begins, untrusted.
+    #[serde(default)]
+    pub phase: Option<String>,
+}
+
+/// Reads such a line; none for any other.
+pub fn builder_line(line: &str) -> Option<BuilderLine> {
+    serde_json::from_str(line.strip_prefix(MARK)?).ok()
+}
+
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use super::lost::{AWAY_LIMIT, lost, not_started, through_restarts};
 use super::scripts::{BUILD, COMPARE, ROOT};
 use super::step::{PlainLog, Step};
 use super::stores::{self, is_here};
-use super::{changes, edges, evaluate, given};
+use super::{build_log, changes, edges, evaluate, given};
 use crate::deploy::{Failure, Report};
 use crate::fleet::{Code, RunWhat, bytes};
 use crate::nix::activity::{ActivityLog, TreeShape, words};
@@ -212,6 +212,9 @@ async fn realise(step: &Step) -> Result<(JobState, ActivityLog), Failure> {
         .follow("exit", AWAY_LIMIT, &mut lines)
         .await
         .map_err(|error| step.about_builder(lost(&error)))?;
+    if state.exit.is_some_and(|code| code != 0) {
+        build_log::read_missing(&mut lines).await;
+    }
     Ok((state, lines.finish().await))
 }
 

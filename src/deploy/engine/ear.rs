@@ -112,6 +112,33 @@ impl<'a> NixEar<'a> {
         self.file = (offset == file.length()).then_some(file);
     }
 
+    /// Returns what is heard for which phase of which host.
+    pub(super) fn step(&self) -> &'a Step {
+        self.step
+    }
+
+    /// Returns what was heard so far.
+    pub(super) fn log(&self) -> &ActivityLog {
+        &self.log
+    }
+
+    /// Takes the log of a derivation that came from elsewhere. In the host's log its lines stand behind those
+    /// of the job, once.
+    pub(super) async fn take_log(&mut self, drv: &str, log: &str) {
+        let mut offset = self.file.as_ref().map(StreamFile::length);
+        for line in log.split_inclusive('\n') {
+            let from = offset.map(|offset| {
+                let stream = Arc::clone(&self.stream);
+                LogFrom { stream, offset, lines: 1 }
+            });
+            offset = offset.map(|offset| offset + line.len() as u64);
+            let Some(item) = self.log.feed_log(drv, line) else { continue };
+            if !from.as_ref().is_some_and(|from| self.is_logged(from.offset, from.lines)) {
+                self.step.log_from(&item.line(), from).await;
+            }
+        }
+    }
+
     /// Tells the last progress and returns what was heard.
     pub(super) async fn finish(mut self) -> ActivityLog {
         self.told = None;

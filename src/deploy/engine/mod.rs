@@ -11,6 +11,7 @@ mod ahead;
 mod ancestry;
 mod budget;
 mod build;
+mod build_log;
 mod changes;
 mod check;
 mod context;

@@ -10,7 +10,7 @@ macro_rules! named {
 /// The scripts of the phases.
 const OF_PHASES: &[(&str, &str)] = &named![
     "../scripts/":
-    "account.sh", "acknowledge.sh", "budget.sh", "build.sh", "check.sh", "closure-size.sh",
+    "account.sh", "acknowledge.sh", "budget.sh", "build-log.sh", "build.sh", "check.sh", "closure-size.sh",
     "compare.sh", "discard.sh", "evaluate.sh", "evaluator.sh", "fetch.sh", "gate.sh",
     "holds.sh", "hook.sh", "keep.sh", "preflight.sh", "push-target.sh", "push-way.sh",
     "push.sh", "reboot.sh", "recover.sh", "restarted.sh", "room.sh", "root-drv.sh", "root.sh",

@@ -20,6 +20,8 @@ pub(super) const ACKNOWLEDGE: &str = script!("../../remote/scripts/results.sh", 
 pub(super) const BUDGET: &str = script!("../../remote/scripts/units.sh", "budget.sh");
 /// Realises a derivation.
 pub(super) const BUILD: &str = script!("stuck.sh", "build.sh");
+/// Prints the log of a derivation.
+pub(super) const BUILD_LOG: &str = script!("build-log.sh");
 /// Looks at a freshly activated host.
 pub(super) const CHECK: &str = script!("../../remote/scripts/results.sh", "check.sh");
 /// Says how big a system's closure is.

@@ -30,6 +30,7 @@ pub use totals::{StreamTotals, UnknownLines};
 pub use tree::{BuildTree, TreeRow, TreeShape};
 
 use crate::fleet::{Bytes, Fetched, Progress, Share, printable_line};
+use crate::nix::internal_json::builder_line;
 use copies::{PathCopies, credible};
 use failure::FailureLog;
 use running::{RunningActivity, RunningCount};
@@ -146,6 +147,22 @@ impl ActivityLog {
         let mut items = Vec::new();
         self.fold(line, None, &mut |piece| items.extend(piece.printable()));
         items
+    }
+
+    /// Takes a line of the log of a derivation as Nix keeps it, and returns what people read; none
+    /// for a line by which its builder told Nix something.
+    pub fn feed_log(&mut self, drv: &str, line: &str) -> Option<LogItem> {
+        let line = line.trim_end_matches(['\r', '\n']);
+        let index = self.tree.index(drv);
+        let node = self.tree.at(index)?;
+        if let Some(told) = builder_line(line) {
+            if let Some(phase) = told.phase.filter(|_| told.action == "setPhase") {
+                node.set_phase(&phase, None);
+            }
+            return None;
+        }
+        node.output(line);
+        LogPiece::Output { node: Some(node), line }.printable()
     }
 
     /// Takes one line of any bytes, with the time at which it was written where that is known, and

@@ -77,7 +77,7 @@ async fn what_a_build_came_to_is_told_whether_it_failed_or_not() {
     assert_eq!((builds.dependency_failed, builds.already_there), (2, Some(0)));
     let said = "1 built, 1 failed, 2 not built because of that";
     let logged = story.logged(Phase::Build);
-    assert!(logged.iter().any(|line| *line == said), "{logged:?}");
+    assert!(logged.contains(&said), "{logged:?}");
     let nothing = Target { built: true, ..Target::default() };
     assert_eq!(self::builds(&deploy("", nothing).await), None);
 }
@@ -90,4 +90,50 @@ async fn a_build_that_works_waits_for_no_derivation() {
     let built = Target { built: true, ..Target::default() };
     let story = deploy("", built).await;
     assert_eq!(story.scripts("derivations").len(), 0, "nothing is to be built");
+}
+
+/// The same build where no line of what failed was printed, as a machine does that builds quietly.
+fn quiet() -> String {
+    let is_output = |line: &&str| line.contains("\"type\":101");
+    FAILED
+        .lines()
+        .filter(|line| !is_output(line))
+        .fold(String::new(), |all, line| all + line + "\n")
+}
+
+/// Its log as the store keeps it.
+const LOG: &str = "here\n@nix { \"action\": \"setPhase\", \"phase\": \"buildPhase\" }\ngcc -c part77.c\r\n\
+                   part77.c:3:10: error: implicit declaration of function\u{1b}]0;x\u{7}\n@nix is no word\n\
+                   make: *** [Makefile:3: part77.o] Error 1\n";
+
+#[tokio::test(start_paused = true)]
+async fn the_log_of_what_failed_is_fetched_where_the_build_did_not_print_it() {
+    let target = Target { log: quiet(), build_log: LOG.to_owned(), ..fails() };
+    let story = assert_ends("", target, Outcome::Failed).await;
+    let error = story.error();
+    let said = "it said: part77.c:3:10: error: implicit declaration of function";
+    assert!(error.contains("failed because of zlib-1.3: ") && error.ends_with(said), "{error}");
+    let logged = story.logged(Phase::Build);
+    let at = logged.iter().position(|line| line.starts_with("the build printed nothing")).unwrap();
+    let wanted = [
+        "the build printed nothing of zlib; this is its log, from the store of samsung:",
+        "zlib> gcc -c part77.c",
+        "zlib> part77.c:3:10: error: implicit declaration of function",
+        "zlib> @nix is no word",
+        "zlib> make: *** [Makefile:3: part77.o] Error 1",
+    ];
+    assert_eq!(logged[at..at + 5], wanted);
+    let script = story.scripts("build-log")[0];
+    assert!(script.root && script.args[0].ends_with("-zlib-1.3.drv"), "{script:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_nobody_has_is_said_and_one_that_was_printed_is_not_fetched() {
+    let story = assert_ends("", Target { log: quiet(), ..fails() }, Outcome::Failed).await;
+    let logged = story.logged(Phase::Build);
+    let said = "the build printed nothing of zlib; its log is not in the store of samsung, and no cache has it";
+    assert!(logged.contains(&said), "{logged:?}");
+    assert!(story.error().ends_with("failed with exit code 2"), "{}", story.error());
+    let story = assert_ends("", fails(), Outcome::Failed).await;
+    assert_eq!(story.scripts("build-log").len(), 0);
 }

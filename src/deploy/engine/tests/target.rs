@@ -22,6 +22,7 @@ pub(super) fn name_of(script: &Script) -> &'static str {
     for (body, name) in [
         (scripts::ACCOUNT, "account"),
         (scripts::ACKNOWLEDGE, "acknowledge"),
+        (scripts::BUILD_LOG, "build-log"),
         (scripts::CHECK, "check"),
         (scripts::COMPARE, "compare"),
         (scripts::EVALUATE, "evaluate"),
@@ -75,6 +76,8 @@ pub(super) struct Target {
     pub(super) boot: &'static str,
     /// What `account` says besides the boot id.
     pub(super) account: String,
+    /// What `build-log` prints.
+    pub(super) build_log: String,
     /// What `derivations` prints.
     pub(super) derivations: String,
     /// Whether the system is built already.
@@ -112,6 +115,7 @@ impl Default for Target {
             word: None,
             boot: "1",
             account: String::new(),
+            build_log: String::new(),
             derivations: String::new(),
             built: false,
             dead: false,
@@ -182,6 +186,7 @@ impl Target {
             "account" => format!("boot_id\t{}\n{}", self.boot, self.account),
             "root-drv" if self.built => "rooted\n".to_owned(),
             "check" => self.check.to_owned(),
+            "build-log" => self.build_log.clone(),
             "derivations" => self.derivations.clone(),
             _ => String::new(),
         }

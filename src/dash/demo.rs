@@ -391,6 +391,7 @@ pub(super) fn run_in_build() -> Vec<Event> {
             expected: 53,
             builds,
             doing: Some(doing.to_owned()),
+            left_ms: None,
         };
         let host = host.to_owned();
         events.push(run_event("41", 2, RunWhat::Progress { host, phase: Phase::Build, progress }));
@@ -451,6 +452,7 @@ pub(super) fn run_in_fetch() -> Vec<Event> {
             expected: 41,
             builds: None,
             doing: Some("linux-6.12.58 from p620".to_owned()),
+            left_ms: None,
         };
         let host = "samsung".to_owned();
         let what = RunWhat::Progress { host, phase: Phase::Fetch, progress };

@@ -158,12 +158,16 @@ impl HostRun {
         (seconds >= 1.0 && last.1 > first.1).then(|| (last.1 - first.1) as f64 / seconds)
     }
 
-    /// Returns how long the current copy will still take at its present speed; of any other phase,
+    /// Returns how long the current copy will still take at its present speed; a build as its packages
+    /// usually do, where that is known of them; of any other phase,
     /// what is left of the time that it usually takes on this host. Nothing where that is over.
     pub fn time_left(&self, now: Timestamp) -> Option<Duration> {
         if let (Some(Extent::Copied(bytes)), Some(rate)) = (self.extent(), self.bytes_per_second())
         {
             return Duration::try_from_secs_f64(bytes.free() as f64 / rate).ok();
+        }
+        if let Some(left) = self.progress_now().and_then(|progress| progress.left_ms) {
+            return Some(Duration::from_millis(left)).filter(|left| *left >= WORTH_TELLING);
         }
         let (phase, view) = self.current()?;
         let usual = Duration::from_millis(*self.usual.get(&phase)?);

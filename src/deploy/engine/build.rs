@@ -208,6 +208,7 @@ async fn realise(step: &Step) -> Result<(JobState, ActivityLog), Failure> {
         .await
         .map_err(|failure| step.about_builder(not_started(failure)))?;
     let mut lines = NixEar::of_job(step, &mut job, "build").await;
+    lines.expect().await;
     let state = job
         .follow("exit", AWAY_LIMIT, &mut lines)
         .await

@@ -1,6 +1,5 @@
 //! What all phases of a run share, and what is removed from hosts at its end.
 
-use super::Newest;
 use super::ahead::Beside;
 use super::edges::Edges;
 use super::evaluate::{self, Arrived, Batch, Evaluating, FlakeCommit, NoCommit, Packed};
@@ -13,8 +12,9 @@ use super::step::Step;
 use super::stores::OnlyStores;
 use super::supervised::Supervised;
 use super::telling::Teller;
+use super::{Newest, PackageTimes};
 use crate::deploy::{Reason, RunEntry, Setup};
-use crate::fleet::{FlakeSource, Fleet, RunId, TakenRoute};
+use crate::fleet::{FlakeSource, Fleet, RunId, TakenRoute, UsualBuilds};
 use crate::record::{KeptEvaluations, RunStreams};
 use crate::remote::{Output, RemoteError, Script, ScriptRunner};
 use futures_util::future::join_all;
@@ -57,6 +57,10 @@ pub(super) struct RunContext {
     pub(super) batches: OnceEach<(String, String), Batch>,
     /// Which derivation needs which, of those that are built, by host and attempt.
     pub(super) edges: OnceEach<(String, u32), Edges>,
+    /// Knows how long packages usually take; asked once for each host that builds.
+    package_times: PackageTimes,
+    /// What it said, by host.
+    usual_builds: OnceEach<String, Arc<UsualBuilds>>,
     /// What was evaluated by earlier runs; none where nothing is kept.
     pub(super) kept: Option<KeptEvaluations>,
     /// The source of each flake, packed to be sent; nothing of one that hosts fetch by themselves.
@@ -213,6 +217,8 @@ impl RunContext {
             batches: OnceEach::default(),
             stores: OnceEach::default(),
             edges: OnceEach::default(),
+            package_times: Arc::new(|_| UsualBuilds::new()),
+            usual_builds: OnceEach::default(),
             skips_caches: setup.options.skip_caches,
             kept: None,
             packed: OnceEach::default(),
@@ -238,6 +244,21 @@ impl RunContext {
     /// Knows what was confirmed for hosts in later runs.
     pub(super) fn knowing(self, newest: Newest) -> Self {
         Self { newest, ..self }
+    }
+
+    /// Tells what is left of builds from these times.
+    pub(super) fn expecting(self, package_times: PackageTimes) -> Self {
+        Self { package_times, ..self }
+    }
+
+    /// Returns how long the packages usually take that a host builds.
+    pub(super) async fn usual_builds(&self, build_on: &str) -> Arc<UsualBuilds> {
+        let (times, host) = (Arc::clone(&self.package_times), build_on.to_owned());
+        let read = async {
+            let read = tokio::task::spawn_blocking(move || times(&host)).await;
+            Arc::new(read.unwrap_or_default())
+        };
+        Arc::clone(self.usual_builds.cell(build_on).get_or_init(|| read).await)
     }
 
     /// Uses what earlier runs evaluated, and keeps what this one evaluates.

@@ -5,8 +5,9 @@
 //! behind it. Each line of a host's log knows which line of the stream it was made of, so none is logged
 //! twice and none is left out.
 
+use super::edges;
 use super::step::Step;
-use crate::fleet::{LogFrom, Progress};
+use crate::fleet::{LogFrom, Progress, UsualBuilds};
 use crate::nix::activity::ActivityLog;
 use crate::record::{StreamEnd, StreamFile, StreamMark};
 use crate::remote::ReadLine;
@@ -36,6 +37,8 @@ pub(super) struct NixEar<'a> {
     /// Up to where an earlier process logged it: what comes before is counted, and not logged once more.
     logged: Option<LogFrom>,
     log: ActivityLog,
+    /// What packages usually take, where something is built.
+    usual: Option<Arc<UsualBuilds>>,
     began: Instant,
     /// The same moment by the clock, and when the first line was written.
     began_at: Timestamp,
@@ -55,6 +58,7 @@ impl<'a> NixEar<'a> {
             stream: "".into(),
             logged: None,
             log: ActivityLog::new(),
+            usual: None,
             began: Instant::now(),
             began_at: Timestamp::now(),
             first_at: None,
@@ -117,6 +121,13 @@ impl<'a> NixEar<'a> {
         self.step
     }
 
+    /// Tells from now on what is left of a build, from what packages usually take and which derivation
+    /// needs which, as far as that is known by now.
+    pub(super) async fn expect(&mut self) {
+        self.usual = Some(self.step.shared.usual_builds(self.step.host.build_on()).await);
+        edges::tell(self.step, &mut self.log);
+    }
+
     /// Returns what was heard so far.
     pub(super) fn log(&self) -> &ActivityLog {
         &self.log
@@ -151,11 +162,17 @@ impl<'a> NixEar<'a> {
         if self.told.as_ref().is_some_and(|(at, _)| at.elapsed() < PROGRESS_EVERY) {
             return;
         }
-        let progress = self.log.progress();
+        let left_ms = self.usual.as_ref().and_then(|usual| self.left_ms(usual));
+        let progress = Progress { left_ms, ..self.log.progress() };
         if self.told.as_ref().is_none_or(|(_, told)| *told != progress) {
             self.step.progress(progress.clone()).await;
             self.told = Some((Instant::now(), progress));
         }
+    }
+
+    /// Returns what is left of a build in milliseconds, in whole seconds.
+    fn left_ms(&self, usual: &UsualBuilds) -> Option<u64> {
+        Some(self.log.tree().time_left(self.began.elapsed(), usual)?.as_secs() * 1000)
     }
 
     /// Says that what the job prints is kept up to a byte only, and why.

@@ -71,7 +71,9 @@ use crate::deploy::{
     Setup, Untold,
 };
 use crate::fleet::words::deploys::of_source;
-use crate::fleet::{Code, Fleet, Outcome, Phase, RunEvent, RunId, RunOrder, RunWhat, StorePath};
+use crate::fleet::{
+    Code, Fleet, Outcome, Phase, RunEvent, RunId, RunOrder, RunWhat, StorePath, UsualBuilds,
+};
 use crate::nix::flake_url::FlakeUrl;
 use crate::record::{KeptEvaluations, RunStreams};
 use crate::remote::{ScriptRunner, git_revision};
@@ -113,6 +115,9 @@ pub type Listener = Arc<dyn Fn(RunEvent) + Send + Sync>;
 /// none.
 pub type Newest = Arc<dyn Fn(&str) -> Option<NewestSystem> + Send + Sync>;
 
+/// Returns how long the packages usually take that a host builds. It may read a disk.
+pub type PackageTimes = Arc<dyn Fn(&str) -> UsualBuilds + Send + Sync>;
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -142,6 +147,8 @@ pub struct Deploy {
     pub kept: Option<KeptEvaluations>,
     /// Knows what was confirmed for a host in later runs, for one that was away.
     pub newest: Newest,
+    /// Knows how long packages usually take.
+    pub package_times: PackageTimes,
 }
 
 /// How a run begins.
@@ -168,7 +175,8 @@ impl Deploy {
     ///
     /// Events go to `listener`. `control` may end early.
     pub async fn run(self, mut control: mpsc::Receiver<Control>, listener: Listener) -> Ended {
-        let Self { fleet, runner, run, tag, begin, journal, kept, newest, streams } = self;
+        let Self { fleet, runner, run, tag, begin, journal, kept, newest, streams, package_times } =
+            self;
         let teller = Teller::new(run.clone(), listener);
         let (mut machine, mut commands, resumed, begun) = match begin {
             RunBegin::Fresh { setup, hosts_file } => {
@@ -186,7 +194,7 @@ impl Deploy {
         };
         let shared = RunContext::new(fleet, runner, run, tag, &begun.setup, teller.clone());
         let shared = shared.with_journal(journal.clone()).with_source(begun.source).keeping(kept);
-        let shared = shared.knowing(newest).with_streams(streams);
+        let shared = shared.knowing(newest).with_streams(streams).expecting(package_times);
         let (done, mut ended) = mpsc::channel(64);
         let shared = Arc::new(shared.with_resumed(resumed));
         let mut workers = Workers::new(Arc::clone(&shared), done);

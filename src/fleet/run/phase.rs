@@ -141,4 +141,8 @@ pub struct Progress {
     pub builds: Option<Share>,
     /// What is being worked on: a package with its build phase, or a path and its tier.
     pub doing: Option<String>,
+    /// How long a build still takes, in milliseconds, as its packages usually do; none where that is not
+    /// known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_ms: Option<u64>,
 }

@@ -9,6 +9,7 @@ mod copies;
 mod edges;
 mod failure;
 mod fold;
+mod left;
 mod names;
 mod node;
 mod running;
@@ -219,7 +220,14 @@ impl ActivityLog {
         let bytes = (total > 0).then_some(Bytes { used, total });
         let total_builds = builds.total.max(builds.have);
         let builds = (builds.total > 0).then_some(Share { have: builds.have, total: total_builds });
-        Progress { bytes, done, expected: expected.max(done), builds, doing: self.doing() }
+        Progress {
+            bytes,
+            done,
+            expected: expected.max(done),
+            builds,
+            doing: self.doing(),
+            left_ms: None,
+        }
     }
 
     /// Returns the number of derivations that were built to their end.

@@ -189,6 +189,12 @@ impl BuildTree {
         found.into_iter().map(Option::unwrap_or_default).collect()
     }
 
+    /// Returns the numbers of the derivations that one needs, as far as that is known.
+    pub(super) fn inputs_of(&self, index: usize) -> impl Iterator<Item = usize> {
+        let inputs = self.nodes.get(index).map_or(&[][..], |node| self.edges.inputs(node.drv()));
+        inputs.iter().filter_map(|input| self.by_drv.get(input).copied())
+    }
+
     /// Returns the number of a derivation, which is new until now or not.
     pub(super) fn index(&mut self, drv: &str) -> usize {
         if let Some(index) = self.by_drv.get(drv) {

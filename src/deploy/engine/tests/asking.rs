@@ -67,6 +67,7 @@ async fn decided(order: RunOrder) -> Vec<RunEvent> {
         journal: RunJournal::none(),
         kept: None,
         newest: Arc::new(|_| None),
+        package_times: Arc::new(|_| crate::fleet::UsualBuilds::new()),
     };
     deploy.run(said, Arc::new(listener)).await;
     std::mem::take(&mut *events.lock().unwrap())

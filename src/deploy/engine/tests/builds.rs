@@ -137,3 +137,18 @@ async fn a_log_that_nobody_has_is_said_and_one_that_was_printed_is_not_fetched()
     let story = assert_ends("", fails(), Outcome::Failed).await;
     assert_eq!(story.scripts("build-log").len(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_of_a_build_is_told_from_what_its_packages_usually_take() {
+    // All four are planned, and nothing has begun.
+    let planned: String = FAILED
+        .lines()
+        .take_while(|line| !line.contains("\"type\":105"))
+        .fold(String::new(), |all, line| all + line + "\n");
+    let story = deploy("", Target { log: planned, ..Target::default() }).await;
+    let left = story.events.iter().filter_map(|event| match &event.what {
+        RunWhat::Progress { phase: Phase::Build, progress, .. } => progress.left_ms,
+        _ => None,
+    });
+    assert_eq!(left.last(), Some(138_000));
+}

@@ -145,6 +145,7 @@ async fn deploy_hosts(
         kept,
         streams: None,
         newest: Arc::new(|_| None),
+        package_times: Arc::new(|_| crate::fleet::UsualBuilds::new()),
     };
     deploy.run(said, Arc::new(move |event| heard.lock().unwrap().push(event))).await;
     let events = std::mem::take(&mut *events.lock().unwrap());

@@ -145,7 +145,7 @@ impl<'a> NixEar<'a> {
             offset = offset.map(|offset| offset + line.len() as u64);
             let Some(item) = self.log.feed_log(drv, line) else { continue };
             if !from.as_ref().is_some_and(|from| self.is_logged(from.offset, from.lines)) {
-                self.step.log_from(&item.line(), from).await;
+                self.step.log_from(&item.line(), from, None).await;
             }
         }
     }

@@ -146,9 +146,9 @@ async fn what_is_left_of_a_build_is_told_from_what_its_packages_usually_take() {
         .take_while(|line| !line.contains("\"type\":105"))
         .fold(String::new(), |all, line| all + line + "\n");
     let story = deploy("", Target { log: planned, ..Target::default() }).await;
-    let left = story.events.iter().filter_map(|event| match &event.what {
+    let mut left = story.events.iter().filter_map(|event| match &event.what {
         RunWhat::Progress { phase: Phase::Build, progress, .. } => progress.left_ms,
         _ => None,
     });
-    assert_eq!(left.last(), Some(138_000));
+    assert_eq!(left.next_back(), Some(138_000));
 }

@@ -175,8 +175,8 @@ fn carry_out(pair: Pair, host: &str, cell: &mut Cell) {
     assert!(!same || booted == stands, "after a power cut {booted:?}, before {stands:?}: {story}");
     // A rebuild of somebody else that met our activation has set the profile, and ended at its lock.
     let theirs = other.filter(|other| cell.outcome == "superseded" && booted.profile == **other);
-    let whole = Stands::on_at(&booted.running, host);
-    let whole = Stands { profile: theirs.unwrap_or_else(|| whole.profile.clone()), ..whole };
+    let mut whole = Stands::on_at(&booted.running, host);
+    whole.profile = theirs.unwrap_or(whole.profile);
     assert_eq!(booted, whole, "after a power cut: {story}");
 }
 

@@ -9,6 +9,7 @@ use crate::cli::ancestry::{self, SeenRevisions};
 use crate::cli::effects::Runtime;
 use crate::cli::follow_logs::follow_logs;
 use crate::cli::live::{HearsOfRuns, count_requests, watch_runs};
+use crate::cli::logs::LogScreen;
 use crate::cli::sudo::SudoPasswords;
 use crate::cli::{CliError, earlier, figures, history, left, trends};
 use crate::dash::{
@@ -87,6 +88,7 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     }
     let (logs, wanted_logs) = watch::channel(LogsInView::default());
     tokio::spawn(follow_logs(runs.clone(), wanted_logs, messages.clone()));
+    let log_screen = LogScreen::begin(runs.clone(), messages.clone());
     let runner: Arc<dyn ScriptRunner> = Arc::new(remote.clone());
     let runtime = Runtime {
         fleet: Arc::clone(&fleet),
@@ -95,6 +97,7 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
         messages,
         started,
         logs,
+        log_screen,
         runner,
         passwords: SudoPasswords::default(),
     };

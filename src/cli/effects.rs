@@ -2,6 +2,7 @@
 
 use crate::cli::dash::where_log_is;
 use crate::cli::generations::difference;
+use crate::cli::logs::LogScreen;
 use crate::cli::sudo::{FROM_STDIN, SudoPasswords};
 use crate::cli::verify;
 use crate::dash::{Effect, LogsInView, Msg, dead_words};
@@ -25,6 +26,8 @@ pub(super) struct Runtime {
     pub(super) messages: mpsc::Sender<Msg>,
     pub(super) started: Arc<Notify>,
     pub(super) logs: watch::Sender<LogsInView>,
+    /// What reads the logs that can be scrolled.
+    pub(super) log_screen: LogScreen,
     pub(super) runner: Arc<dyn ScriptRunner>,
     /// What was typed for sudo since the dashboard was opened.
     pub(super) passwords: SudoPasswords,
@@ -34,6 +37,7 @@ impl Runtime {
     /// Carries out one effect after the other; ends when the dashboard does.
     pub(super) async fn carry_out(mut self, mut wanted: mpsc::Receiver<Effect>) {
         while let Some(effect) = wanted.recv().await {
+            let Some(effect) = self.log_screen.carry_out(effect) else { continue };
             match effect {
                 Effect::StartRun { hosts, goal, own_actions, strategy, allow_protected, first } => {
                     let mut args: Vec<String> = vec![goal.command().to_owned()];
@@ -91,8 +95,11 @@ impl Runtime {
                     }
                     return;
                 }
-                // Carried out by the terminal itself.
-                Effect::Terminal(_) => {}
+                // Carried out by the terminal itself, or already.
+                Effect::Terminal(_)
+                | Effect::ShowLogs(_)
+                | Effect::CopyRows { .. }
+                | Effect::SaveRows { .. } => {}
             }
         }
     }

@@ -3,6 +3,7 @@
 use crate::cli::CliError;
 use crate::cli::dash::{look, where_log_is};
 use crate::cli::follow_logs::follow_logs;
+use crate::cli::logs::LogScreen;
 use crate::dash::{Effect, LogsInView, Model, Msg, Screen, run as show};
 use crate::fleet::{Event, Fleet};
 use crate::record::{ExportedRun, RunNews, RunWatch, Runs};
@@ -25,6 +26,7 @@ pub(super) async fn show_run(
     let (effects, mut wanted) = mpsc::channel(64);
     let (logs, wanted_logs) = watch::channel(LogsInView::default());
     tokio::spawn(follow_logs(runs.clone(), wanted_logs, messages.clone()));
+    let log_screen = LogScreen::begin(runs.clone(), messages.clone());
     let told = news(&runs, &exported);
     let tell = messages.clone();
     tokio::spawn(async move {
@@ -36,6 +38,7 @@ pub(super) async fn show_run(
     });
     tokio::spawn(async move {
         while let Some(effect) = wanted.recv().await {
+            let Some(effect) = log_screen.carry_out(effect) else { continue };
             match effect {
                 Effect::ViewLogs(asked) => drop(logs.send_replace(asked)),
                 Effect::OpenLog { run, host } => {
@@ -43,8 +46,11 @@ pub(super) async fn show_run(
                     drop(messages.send(Msg::Notice(text)).await);
                 }
                 Effect::Quit { .. } => return,
-                // None of these can be asked for: the screen is one of a record.
-                Effect::StartRun { .. }
+                // These are carried out already, or cannot be asked for: the screen is one of a record.
+                Effect::ShowLogs(_)
+                | Effect::CopyRows { .. }
+                | Effect::SaveRows { .. }
+                | Effect::StartRun { .. }
                 | Effect::RollBack { .. }
                 | Effect::Retry { .. }
                 | Effect::ListGenerations { .. }

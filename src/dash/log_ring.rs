@@ -3,8 +3,8 @@
 use crate::fleet::LogLine;
 use std::collections::VecDeque;
 
-/// Lines that are kept of one host; the complete log is on disk.
-const CAPACITY: usize = 10_000;
+/// Lines that are kept of one host, more than any screen has rows; the complete log is on disk.
+const CAPACITY: usize = 1000;
 
 /// How long the kept lines are together at most, in bytes.
 const BYTES: usize = 4 << 20;
@@ -18,9 +18,6 @@ pub struct LogRing {
 }
 
 impl LogRing {
-    /// How many lines are kept at most.
-    pub const CAPACITY: usize = CAPACITY;
-
     /// Returns an empty log before which so many lines stand that are not kept.
     pub fn after(earlier: u64) -> Self {
         Self { dropped: earlier, ..Self::default() }
@@ -107,8 +104,8 @@ mod tests {
         assert_eq!(ring.dropped(), 5);
         assert_eq!(ring.line(4), None);
         assert_eq!(ring.line(5).map(|line| line.text.as_str()), Some("5"));
-        assert_eq!(ring.end(), 10_005);
-        assert_eq!(ring.from(10_003).map(|(n, _)| n).collect::<Vec<_>>(), [10_003, 10_004]);
+        assert_eq!(ring.end(), 1005);
+        assert_eq!(ring.from(1003).map(|(n, _)| n).collect::<Vec<_>>(), [1003, 1004]);
         assert_eq!(ring.before(7).map(|(n, _)| n).collect::<Vec<_>>(), [6, 5]);
         for (number, line) in ring.from(0).chain(ring.before(u64::MAX)) {
             assert_eq!(number.to_string(), line.text);

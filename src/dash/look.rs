@@ -18,10 +18,22 @@ pub enum Depth {
     True,
 }
 
+/// The colours that tell hosts apart: those of the terminal's own palette that say nothing of how
+/// something is.
+const HOSTS: [Color; 6] = [
+    Color::Cyan,
+    Color::Magenta,
+    Color::Blue,
+    Color::LightCyan,
+    Color::LightMagenta,
+    Color::LightBlue,
+];
+
 /// How the screen is to look.
 #[derive(Clone, Debug)]
 pub struct Look {
     styles: [Style; ROLES],
+    hosts: [Style; HOSTS.len()],
     /// Whether only ASCII characters may be written.
     pub ascii: bool,
     /// The zone in which times of day are shown.
@@ -36,17 +48,25 @@ impl Look {
             bg: style.bg.and_then(|colour| reduce(colour, depth)),
             ..style
         });
-        Self { styles, ascii, zone }
+        let hosts = HOSTS.map(|colour| Style { fg: reduce(colour, depth), ..Style::default() });
+        Self { styles, hosts, ascii, zone }
     }
 
     /// Returns the look of a terminal without colours in UTC, for measuring what will be drawn.
     pub(super) fn plain() -> Self {
-        Self { styles: [Style::default(); ROLES], ascii: false, zone: TimeZone::UTC }
+        let hosts = [Style::default(); HOSTS.len()];
+        Self { styles: [Style::default(); ROLES], hosts, ascii: false, zone: TimeZone::UTC }
     }
 
     /// Returns how a role looks.
     pub fn style(&self, role: Role) -> Style {
         self.styles[role as usize]
+    }
+
+    /// Returns how the name of the host of that number looks where lines of several hosts stand below
+    /// each other.
+    pub fn host_style(&self, number: usize) -> Style {
+        self.hosts[number % HOSTS.len()]
     }
 
     /// Writes what was drawn in ASCII, when only that may be written.

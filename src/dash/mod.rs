@@ -18,8 +18,10 @@ mod log_ring;
 mod look;
 mod mean_coverage;
 mod model;
+mod moves;
 mod msg;
 mod overlay;
+mod panes;
 mod run_view;
 mod status_line;
 mod terminal;
@@ -29,6 +31,8 @@ mod view;
 
 #[cfg(test)]
 mod demo;
+#[cfg(test)]
+mod demo_logs;
 #[cfg(test)]
 mod demo_tiers;
 #[cfg(test)]
@@ -42,11 +46,14 @@ pub use input::LineInput;
 pub use key::Key;
 pub use log_ring::LogRing;
 pub use look::{Depth, Look, ascii, ascii_from, depth_from};
-pub use model::{
-    HostModel, LogScroll, Model, RunSign, Screen, Starting, TierView, Toast, shown_flake,
-};
+pub use model::{HostModel, Model, RunSign, Screen, Starting, TierView, Toast, shown_flake};
 pub use msg::{Effect, LogOf, LogsInView, Msg, Trend, Wish};
 pub use overlay::{HostKeyForm, Overlay, PasswordForm, Prompt, StartForm, StartFrom};
+pub use panes::logs::{
+    ActivityShown, BuildRow, CountedRows, FailureShown, LineAt, LineLevels, LineMatcher,
+    LinePattern, LogFace, LogNews, LogPane, LogTyping, PanePlace, PaneRow, PaneWanted, RowSearch,
+    RowsAt, RowsOf, RowsShown, RowsTaken, Sought, TimeShown, TransferRow, activity_shown,
+};
 pub use run_view::{RunView, Summary};
 pub use status_line::status_line;
 pub use terminal::{DashError, run};

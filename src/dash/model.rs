@@ -6,6 +6,7 @@ use crate::dash::host_run::HostRun;
 use crate::dash::mean_coverage::{MeanCoverage, mean_coverage};
 use crate::dash::msg::LogsInView;
 use crate::dash::overlay::{Overlay, Prompt};
+use crate::dash::panes::logs::LogPane;
 use crate::dash::run_view::RunView;
 use crate::fleet::{
     Ancestry, CoverageFacts, Fleet, Goal, Host, HostFacts, NextFacts, RunId, StoreFacts, Tier,
@@ -131,26 +132,6 @@ pub struct Toast {
     pub until: Timestamp,
 }
 
-/// How the log of a host is looked at.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LogScroll {
-    /// The number of the first line shown; none follows the newest.
-    pub top: Option<u64>,
-    /// Whether long lines are wrapped.
-    pub wrap: bool,
-    /// What is looked for.
-    pub filter: Filter,
-    /// Whether lines that do not match are hidden.
-    pub only_matching: bool,
-}
-
-impl LogScroll {
-    /// Returns whether a line is to be shown.
-    pub fn shows(&self, text: &str) -> bool {
-        !self.only_matching || self.filter.passes(text)
-    }
-}
-
 /// Everything the screen knows.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -194,7 +175,7 @@ pub struct Model {
     /// Which hosts the fleet view shows.
     pub filter: Filter,
     /// How logs are looked at.
-    pub log: LogScroll,
+    pub log: LogPane,
     /// The logs that were asked for, since they are in view.
     pub(super) logs_asked: LogsInView,
     /// Whether one pane has the whole body.
@@ -244,7 +225,7 @@ impl Model {
             marked: BTreeSet::new(),
             passwords_given: BTreeSet::new(),
             filter: Filter::default(),
-            log: LogScroll { only_matching: true, ..LogScroll::default() },
+            log: LogPane::default(),
             logs_asked: LogsInView::default(),
             zoom: false,
             details_scroll: 0,

@@ -1,6 +1,7 @@
 //! What comes into the screen and what it asks for in return.
 
 use crate::dash::figures::Figures;
+use crate::dash::panes::logs::{LogNews, PaneWanted, RowsOf, RowsTaken};
 use crate::fleet::{
     Ancestry, Event, Generations, Goal, HostKey, LiveRun, LogLine, RunId, RunOrder, Secret,
     StorePath, Strategy,
@@ -19,6 +20,23 @@ pub enum Msg {
     Resize(u16, u16),
     /// A second went by.
     Tick,
+    /// Something of the logs that the pane wanted ([`Effect::ShowLogs`]).
+    Logs(LogNews),
+    /// Text that was to be copied, and what it is, for the terminal to take: there is nobody else who
+    /// could.
+    Clip {
+        /// The text, printable.
+        text: String,
+        /// What it is, such as `3 lines`.
+        what: String,
+    },
+    /// A sentence about what was asked for.
+    Said {
+        /// The sentence.
+        text: String,
+        /// Whether it is bad news.
+        bad: bool,
+    },
     /// Text was pasted.
     Paste(String),
     /// The terminal gained or lost the focus.
@@ -238,6 +256,23 @@ pub enum Effect {
     /// These logs are in view, and no others: their newest lines come as [`Msg::Log`], then what is added
     /// to them.
     ViewLogs(LogsInView),
+    /// The pane of logs needs this, and nothing else any more: it comes as [`Msg::Logs`], now and when it
+    /// changes.
+    ShowLogs(Option<Box<PaneWanted>>),
+    /// Copy rows to where other programs find them; [`Msg::Said`] or [`Msg::Clip`] says how.
+    CopyRows {
+        /// Of which rows.
+        of: Box<RowsOf>,
+        /// Which.
+        what: RowsTaken,
+    },
+    /// Save rows in a file that is not there yet; [`Msg::Said`] says what came of it.
+    SaveRows {
+        /// Which.
+        of: Box<RowsOf>,
+        /// The file: a path from the folder in which nixdash was started, or one that begins with `~/`.
+        file: String,
+    },
     /// Say (as [`Msg::Notice`]) where the complete log of a host's run is.
     OpenLog {
         /// The run.
@@ -275,6 +310,9 @@ impl Effect {
             | Self::KeepPassword { .. }
             | Self::FetchHostKeys { .. }
             | Self::ViewLogs { .. }
+            | Self::ShowLogs(_)
+            | Self::CopyRows { .. }
+            | Self::SaveRows { .. }
             | Self::OpenLog { .. }
             | Self::Terminal(_) => false,
         }
@@ -288,6 +326,8 @@ pub enum Wish {
     Redraw,
     /// Stop the process until the shell continues it.
     Suspend,
+    /// Hand a text to the clipboard of the terminal, as far as it lets programs do that.
+    Clip(String),
     /// Ring, and hand the sentence to the desktop where the terminal can.
     Notify(String),
 }

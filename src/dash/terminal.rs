@@ -9,6 +9,8 @@ use crate::dash::model::Model;
 use crate::dash::msg::{Effect, Msg, Wish};
 use crate::dash::{update, view, view_logs};
 use crate::fleet::printable_line;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange,
@@ -157,7 +159,7 @@ pub async fn run(
                 }
             }
         }
-        if let Some(effect) = view_logs(&mut model) {
+        for effect in view_logs(&mut model) {
             hand_over(&mut model, &effects, effect);
         }
         if !OURS.load(Ordering::Acquire) {
@@ -206,6 +208,12 @@ fn grant(screen: &mut TerminalScreen, wish: &Wish) -> Result<(), DashError> {
     match wish {
         Wish::Redraw => clear(screen),
         Wish::Suspend => suspend(screen),
+        Wish::Clip(text) => {
+            let out = screen.backend_mut();
+            write!(out, "\u{1b}]52;c;{}\u{7}", BASE64.encode(text))
+                .and_then(|()| Write::flush(out))
+                .map_err(DashError::Draw)
+        }
         Wish::Notify(text) => {
             let text: String = printable_line(text).chars().take(200).collect();
             let osc = if std::env::var_os("TMUX").is_some() {

@@ -3,6 +3,7 @@
 mod access;
 mod actions;
 mod keys;
+mod logs;
 mod runs;
 mod screens;
 mod sizes;

@@ -8,7 +8,12 @@ mod filter;
 mod list;
 mod merge;
 mod printer;
+mod screen;
 mod since;
+
+pub(super) use screen::LogScreen;
+#[cfg(test)]
+pub(super) use screen::look_once;
 
 use crate::cli::chosen_run::ChosenRun;
 use crate::cli::{CliError, EXIT_FAILED, complete};

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::cli::follow_logs;
-use crate::dash::{Depth, Look, Model, Msg, Screen, Theme, update, view as draw, view_logs};
+use crate::cli::logs::look_once;
+use crate::dash::{
+    Depth, Effect, Look, Model, Msg, Screen, Theme, update, view as draw, view_logs,
+};
 use crate::fleet::{Fetched, HostResult, Outcome, Phase, PhaseState, Progress, StorePath};
 use crate::record::RunWriter;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -118,8 +121,13 @@ fn screens(mut model: Model, runs: &Runs, news: Vec<Msg>, size: (u16, u16)) -> V
             key => KeyCode::Char(key.chars().next().unwrap()),
         };
         update(&mut model, Msg::Key(KeyEvent::new(code, KeyModifiers::NONE)), at(60));
-        if let Some(crate::dash::Effect::ViewLogs(logs)) = view_logs(&mut model) {
-            for message in follow_logs::look_once(runs, logs) {
+        for effect in view_logs(&mut model) {
+            let messages = match effect {
+                Effect::ViewLogs(logs) => follow_logs::look_once(runs, logs),
+                Effect::ShowLogs(Some(wanted)) => look_once(runs, &wanted),
+                _ => Vec::new(),
+            };
+            for message in messages {
                 update(&mut model, message, at(60));
             }
         }

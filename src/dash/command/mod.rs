@@ -11,8 +11,10 @@ pub use table::COMMANDS;
 use crate::dash::key::Key;
 use crate::dash::model::{Model, Screen};
 use crate::dash::overlay::Overlay;
+use crate::dash::panes::logs::{LogFace, LogTyping};
 use crate::dash::run_view::RunView;
 use crate::fleet::{Code, HostFacts, HostKeyState, TierKind, can_be_verified};
+use crate::record::output_of;
 
 /// Something a key can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +79,46 @@ pub enum Command {
     TakeWaveBack,
     /// Takes all hosts of the run back.
     TakeRunBack,
+    /// Shows the log, what is built, or what is copied.
+    TurnFace,
+    /// Shows the logs of all hosts of the run as one.
+    AllHosts,
     /// Follows the newest line.
     Follow,
     /// Wraps long lines.
     Wrap,
+    /// Shows equal lines that follow each other as one.
+    Fold,
+    /// Shows fewer kinds of lines.
+    Levels,
+    /// Shows another time before lines.
+    Times,
+    /// Shows what is further left of long lines.
+    ScrollLeft,
+    /// Shows what is further right of long lines.
+    ScrollRight,
+    /// Looks for a text.
+    FindText,
+    /// Goes to the next line that tells of an error.
+    NextError,
+    /// Goes to the previous line that tells of an error.
+    PreviousError,
+    /// Shows why the host failed.
+    Failure,
+    /// Begins to select lines, or ends it.
+    Select,
+    /// Copies the selected lines.
+    Copy,
+    /// Copies an error and the lines around it.
+    CopyError,
+    /// Saves the lines that are shown in a file.
+    SaveLog,
+    /// Marks a line.
+    MarkLine,
+    /// Goes to the next marked line.
+    NextMark,
+    /// Takes what is typed as a regular expression, or as a text.
+    OtherPattern,
     /// Goes to the next match, with its surroundings.
     NextMatch,
     /// Goes to the previous match, with its surroundings.
@@ -163,6 +201,10 @@ pub enum Context {
     View(Screen),
     /// Typing a filter.
     Prompt,
+    /// Typing what to look for in a log.
+    FindLine,
+    /// Typing the name of a file.
+    SaveLog,
     /// The list of keys.
     Help,
     /// The palette.
@@ -203,6 +245,11 @@ impl Context {
         if model.prompt.is_some() {
             return Self::Prompt;
         }
+        match &model.log.typing {
+            Some(LogTyping::Find { .. }) => return Self::FindLine,
+            Some(LogTyping::Save { .. }) => return Self::SaveLog,
+            None => {}
+        }
         match &model.overlay {
             None => Self::View(model.screen),
             Some(Overlay::Help { .. }) => Self::Help,
@@ -235,7 +282,13 @@ impl Context {
     pub fn types(self) -> bool {
         matches!(
             self,
-            Self::Prompt | Self::Palette | Self::TypeName | Self::Password | Self::TypeHostKey
+            Self::Prompt
+                | Self::FindLine
+                | Self::SaveLog
+                | Self::Palette
+                | Self::TypeName
+                | Self::Password
+                | Self::TypeHostKey
         )
     }
 }
@@ -308,9 +361,11 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
             model.shows_details() && count > 1
         }
         Command::Open if model.screen == Screen::Deploy => model.shown_host_run().is_some(),
+        Command::Open if model.screen == Screen::Logs => can_open_line(model),
         Command::Open => model.shown_run().is_some(),
         Command::NextHost | Command::PreviousHost => {
-            model.shown_run().is_some_and(|run| run.hosts.len() > 1)
+            let is_merged = model.screen == Screen::Logs && model.log.all_hosts;
+            !is_merged && model.shown_run().is_some_and(|run| run.hosts.len() > 1)
         }
         Command::Plan if model.screen == Screen::Fleet => {
             model.runs.iter().any(|run| run.waits && run.is_active())
@@ -326,12 +381,31 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         Command::Reattach => model.shown_run().is_some_and(|run| run.can_go_on),
         Command::Commands => model.shown_host_run().is_some_and(|host| !host.commands.is_empty()),
         Command::Log if model.screen == Screen::Fleet => model.selected().is_some(),
-        Command::Log | Command::Follow | Command::Wrap | Command::LogFile => {
-            model.shown_host_run().is_some()
-        }
+        Command::Log | Command::LogFile | Command::TurnFace => model.shown_host_run().is_some(),
+        Command::Wrap
+        | Command::Fold
+        | Command::Levels
+        | Command::Times
+        | Command::ScrollLeft
+        | Command::ScrollRight
+        | Command::FindText
+        | Command::NextMark => shows_lines(model),
+        Command::Follow
+        | Command::NextError
+        | Command::PreviousError
+        | Command::Select
+        | Command::Copy
+        | Command::CopyError
+        | Command::SaveLog
+        | Command::MarkLine => shows_lines(model) && model.log.rows() > 0,
         Command::NextMatch | Command::PreviousMatch | Command::OnlyMatching => {
-            !model.log.filter.is_empty()
+            shows_lines(model) && !model.log.pattern.is_empty()
         }
+        Command::Failure => {
+            let result = model.shown_host_run().and_then(|host| host.result.as_ref());
+            !model.log.all_hosts && result.is_some_and(|result| !result.outcome.is_good())
+        }
+        Command::AllHosts => model.shown_run().is_some_and(|run| run.hosts.len() > 1),
         Command::Back => {
             model.screen != Screen::Fleet
                 || model.zoom
@@ -342,6 +416,27 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
             matches!(&model.overlay, Some(Overlay::Start(form)) if form.goal.deploys())
         }
         _ => true,
+    }
+}
+
+/// Returns whether the pane of logs shows lines.
+fn shows_lines(model: &Model) -> bool {
+    model.shown_host_run().is_some() && model.log.face == LogFace::Log
+}
+
+/// Returns whether the pane of logs has something of which there is a log alone: a derivation, or a line
+/// that a build printed.
+fn can_open_line(model: &Model) -> bool {
+    let pane = &model.log;
+    match pane.face {
+        LogFace::Log => {
+            let row = pane.at_cursor().filter(|_| pane.package.is_none());
+            row.is_some_and(|row| output_of(&row.text).is_some())
+        }
+        LogFace::Builds => {
+            pane.activity.as_ref().is_some_and(|(_, _, shown)| !shown.builds.is_empty())
+        }
+        LogFace::Transfers => false,
     }
 }
 

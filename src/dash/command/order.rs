@@ -35,6 +35,13 @@ pub(in crate::dash) fn order(model: &Model, command: Command) -> Option<RunOrder
 
 /// Returns what the footer says of a command: what it does now, where that is not always the same.
 pub(in crate::dash) fn label(model: &Model, entry: &CommandEntry) -> Option<&'static str> {
+    match entry.command {
+        Command::TurnFace => return Some(model.log.face.next().word()),
+        Command::Levels => return Some(model.log.levels.next().word()),
+        Command::AllHosts if model.log.all_hosts => return Some("one host"),
+        Command::OnlyMatching if model.log.only_matching => return Some("all lines"),
+        _ => {}
+    }
     let run = model.shown_run().filter(|_| entry.command == Command::PauseRun);
     match run {
         Some(run) if run.question.is_some() => Some("check again"),

@@ -1,6 +1,7 @@
 //! The rows of the table, in the order of the footer: those of the views, then those of the panes
 //! that lie over them.
 
+mod logs;
 mod panes;
 
 use crate::dash::command::{Command, CommandEntry, Context};
@@ -48,12 +49,16 @@ const fn asks(entry: CommandEntry) -> CommandEntry {
 
 /// Every command, in the order of the footer.
 pub const COMMANDS: &[CommandEntry] = &{
-    let mut all = [VIEW_ROWS[0]; VIEW_ROWS.len() + panes::ROWS.len()];
-    let mut at = 0;
+    const PARTS: [&[CommandEntry]; 3] = [logs::ROWS, VIEW_ROWS, panes::ROWS];
+    let mut all = [VIEW_ROWS[0]; logs::ROWS.len() + VIEW_ROWS.len() + panes::ROWS.len()];
+    let (mut part, mut row, mut at) = (0, 0, 0);
     while at < all.len() {
-        let of_view = at < VIEW_ROWS.len();
-        all[at] = if of_view { VIEW_ROWS[at] } else { panes::ROWS[at - VIEW_ROWS.len()] };
-        at += 1;
+        if row == PARTS[part].len() {
+            (part, row) = (part + 1, 0);
+        } else {
+            all[at] = PARTS[part][row];
+            (row, at) = (row + 1, at + 1);
+        }
     }
     all
 };
@@ -286,50 +291,17 @@ const VIEW_ROWS: &[CommandEntry] = &[
         "show what is run on hosts for the selected host, with its arguments",
     ),
     entry(
-        Command::Follow,
-        &[Char('f')],
-        &[LOGS],
-        Some("follow"),
-        "follow",
-        "follow the newest line, or hold still",
-    ),
-    entry(Command::Wrap, &[Char('w')], &[LOGS], Some("wrap"), "wrap", "wrap long lines, or cut"),
-    entry(
-        Command::NextMatch,
-        &[Char('n')],
-        &[LOGS],
-        Some("next"),
-        "next-match",
-        "go to the next match and show its surroundings",
-    ),
-    entry(
-        Command::PreviousMatch,
-        &[Char('N')],
-        &[LOGS],
-        None,
-        "previous-match",
-        "go to the previous match and show its surroundings",
-    ),
-    entry(
-        Command::OnlyMatching,
-        &[Char('&')],
-        &[LOGS],
-        Some("only matches"),
-        "only-matches",
-        "hide the lines that do not match, or show them again",
-    ),
-    entry(
         Command::LogFile,
         &[Char('o')],
         &[LOGS],
-        Some("file"),
+        None,
         "log-file",
         "say where the complete log is on disk",
     ),
     entry(
         Command::Filter,
         &[Char('/')],
-        &[FLEET, LOGS],
+        &[FLEET],
         Some("filter"),
         "filter",
         "filter by a text; capitals matter only when typed, a leading ! keeps what does not match",

@@ -10,7 +10,7 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 
 /// The sizes that have a snapshot of every view.
-const SIZES: [(u16, u16); 4] = [(200, 50), (110, 30), (80, 24), (40, 10)];
+pub(super) const SIZES: [(u16, u16); 4] = [(200, 50), (110, 30), (80, 24), (40, 10)];
 
 /// Returns the look of a plain terminal.
 pub(super) fn look(ascii: bool) -> Look {
@@ -248,15 +248,6 @@ fn a_deploy_that_failed() {
             demo::happen(&mut model, event);
         }
         press(&mut model, "jj");
-        model
-    });
-}
-
-#[test]
-fn the_log_of_a_host() {
-    snap("logs", |columns, rows| {
-        let mut model = with_answer(columns, rows);
-        press(&mut model, "4\t/copying\n");
         model
     });
 }

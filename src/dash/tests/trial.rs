@@ -1,6 +1,7 @@
 //! Trying the screen by hand: the demonstration's fleet in this terminal.
 
 use crate::dash::demo;
+use crate::dash::demo_logs::failed_build;
 use crate::dash::{Depth, Effect, Look, Model, Msg, Theme, ascii_from, depth_from, run};
 use crate::fleet::{Event, Phase, RunId, RunWhat};
 use jiff::{SignedDuration, Timestamp};
@@ -92,7 +93,15 @@ async fn show_the_demonstration() {
                     play(&sender, demo::run_in_fetch(), Duration::from_millis(500)).await;
                     play(&sender, demo::run_ended(), Duration::from_millis(500)).await;
                 }
-                Effect::ViewLogs(_) => {}
+                Effect::ShowLogs(Some(wanted)) => {
+                    for news in failed_build().answer(&wanted) {
+                        drop(sender.send(Msg::Logs(news)).await);
+                    }
+                }
+                Effect::ViewLogs(_)
+                | Effect::ShowLogs(None)
+                | Effect::CopyRows { .. }
+                | Effect::SaveRows { .. } => {}
                 Effect::Quit { .. } => return,
                 effect => {
                     drop(sender.send(Msg::Notice(format!("{effect:?}"))).await);

@@ -4,11 +4,13 @@ use crate::dash::command::{Command, selects_stores, targets};
 use crate::dash::filter::Filter;
 use crate::dash::input::LineInput;
 use crate::dash::model::{Model, Screen};
+use crate::dash::moves::moved;
 use crate::dash::msg::{Effect, Wish};
 use crate::dash::overlay::{Overlay, Prompt, StartForm, StartFrom};
+use crate::dash::panes::logs as log_pane;
 use crate::dash::update::verify::verify;
-use crate::dash::update::{READ_ONLY, access, fold, generations, logs, order, snap};
-use crate::dash::view::{details_end, page};
+use crate::dash::update::{READ_ONLY, access, fold, generations, order, snap};
+use crate::dash::view::{details_end, log_sight, page};
 use crate::fleet::{Goal, Host, HostState, TierKind};
 use jiff::Timestamp;
 
@@ -19,6 +21,16 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         return Vec::new();
     }
     match command {
+        Command::Up
+        | Command::Down
+        | Command::PageUp
+        | Command::PageDown
+        | Command::Top
+        | Command::Bottom
+            if model.screen == Screen::Logs =>
+        {
+            return in_logs(model, command, now);
+        }
         Command::Up
         | Command::Down
         | Command::PageUp
@@ -35,6 +47,7 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         Command::Build => start(model, Goal::Build),
         Command::Generations => return generations::open(model),
         Command::Retry => return generations::retry(model, now),
+        Command::Open if model.screen == Screen::Logs => return in_logs(model, command, now),
         Command::Open => open(model),
         Command::Log => show_log(model, now),
         Command::Plan => plan(model),
@@ -51,18 +64,31 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         | Command::TryHost
         | Command::TakeWaveBack
         | Command::TakeRunBack => return order::say(model, command, now),
-        Command::Follow => logs::follow(model),
-        Command::Wrap => model.log.wrap = !model.log.wrap,
-        Command::NextMatch => logs::find(model, true, now),
-        Command::PreviousMatch => logs::find(model, false, now),
-        Command::OnlyMatching => {
-            model.log.only_matching = !model.log.only_matching;
-            model.log.top = None;
-        }
+        Command::TurnFace
+        | Command::AllHosts
+        | Command::Follow
+        | Command::Wrap
+        | Command::Fold
+        | Command::Levels
+        | Command::Times
+        | Command::ScrollLeft
+        | Command::ScrollRight
+        | Command::FindText
+        | Command::NextMatch
+        | Command::PreviousMatch
+        | Command::OnlyMatching
+        | Command::NextError
+        | Command::PreviousError
+        | Command::Failure
+        | Command::Select
+        | Command::Copy
+        | Command::CopyError
+        | Command::SaveLog
+        | Command::MarkLine
+        | Command::NextMark => return in_logs(model, command, now),
         Command::LogFile => return log_file(model),
         Command::Filter => {
-            let logs = model.screen == Screen::Logs;
-            let before = if logs { model.log.filter.clone() } else { model.filter.clone() };
+            let before = model.filter.clone();
             model.prompt = Some(Prompt { input: LineInput::with(before.text()), before });
         }
         Command::Zoom => {
@@ -97,11 +123,18 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         | Command::No
         | Command::OtherButton
         | Command::QuitAndCancel
+        | Command::OtherPattern
         | Command::Compare
         | Command::RollBack
         | Command::Close => {}
     }
     Vec::new()
+}
+
+/// Does a command in the pane of logs.
+fn in_logs(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    let sight = log_sight(model);
+    log_pane::command(model, command, sight, now)
 }
 
 /// Goes on with the run that is shown, once.
@@ -117,7 +150,6 @@ fn reattach(model: &mut Model, now: Timestamp) -> Vec<Effect> {
 /// Moves the selection, or scrolls.
 fn go(model: &mut Model, command: Command, now: Timestamp) {
     match model.screen {
-        Screen::Logs => logs::scroll(model, command),
         _ if model.shows_details() => scroll_details(model, command, now),
         Screen::Fleet => select_host(model, command),
         Screen::Caches => {
@@ -126,8 +158,9 @@ fn go(model: &mut Model, command: Command, now: Timestamp) {
         Screen::Deploy => {
             let count = model.shown_run().map_or(0, |run| run.hosts.len());
             model.run_host = moved(model.run_host, count, command, page(model));
-            model.log.top = None;
+            model.log.leave_host();
         }
+        Screen::Logs => {}
         Screen::History => {
             let count = model.runs.len();
             let from_newest = count.saturating_sub(1).saturating_sub(model.run);
@@ -166,25 +199,11 @@ fn turn_details(model: &mut Model, forward: bool) {
     model.details_scroll = 0;
 }
 
-/// Returns where a selection goes in a list of that length.
-fn moved(at: usize, len: usize, command: Command, page: u16) -> usize {
-    let page = usize::from(page.max(1));
-    let to = match command {
-        Command::Up => at.saturating_sub(1),
-        Command::PageUp => at.saturating_sub(page),
-        Command::PageDown => at + page,
-        Command::Top => 0,
-        Command::Bottom => len,
-        _ => at + 1,
-    };
-    to.min(len.saturating_sub(1))
-}
-
 /// Shows another run and one of its hosts.
 fn select_run(model: &mut Model, run: usize, host: usize) {
     model.run = run;
     model.run_host = host;
-    model.log.top = None;
+    model.log.leave_host();
 }
 
 /// Selects another host of the shown run, around the end.
@@ -193,7 +212,10 @@ fn turn_host(model: &mut Model, forward: bool) {
     if count > 0 {
         let by = if forward { 1 } else { count - 1 };
         model.run_host = (model.run_host + by) % count;
-        model.log.top = None;
+        if model.log.all_hosts {
+            return;
+        }
+        model.log.leave_host();
     }
 }
 
@@ -363,11 +385,11 @@ fn back(model: &mut Model) {
     }
     match model.screen {
         _ if model.zoom => model.zoom = false,
-        Screen::Logs if !model.log.filter.is_empty() => {
-            model.log.filter = Filter::default();
-            model.log.top = None;
+        Screen::Logs => {
+            if !log_pane::leave(model) {
+                show(model, Screen::Deploy);
+            }
         }
-        Screen::Logs => show(model, Screen::Deploy),
         Screen::Deploy | Screen::Caches | Screen::History => show(model, Screen::Fleet),
         Screen::Fleet if !model.filter.is_empty() => {
             model.filter = Filter::default();

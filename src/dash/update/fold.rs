@@ -188,7 +188,7 @@ fn begun(model: &mut Model, index: usize) {
     if !watching {
         model.run = index;
         model.run_host = 0;
-        model.log.top = None;
+        model.log.leave_host();
     }
 }
 

@@ -18,8 +18,10 @@ use crate::dash::command::{Command, Context, available};
 use crate::dash::filter::Filter;
 use crate::dash::key::Key;
 use crate::dash::model::{Model, Screen};
-use crate::dash::msg::{Effect, Msg};
+use crate::dash::msg::{Effect, Msg, Wish};
 use crate::dash::overlay::{Overlay, Prompt};
+use crate::dash::panes::logs as log_pane;
+use crate::dash::view::log_sight;
 use crossterm::event::{KeyEvent, KeyEventKind};
 use jiff::Timestamp;
 
@@ -101,6 +103,21 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             }
         }
         Msg::Log { of, earlier, lines } => logs::add(model, &of, earlier, lines),
+        Msg::Logs(news) => {
+            let sight = log_sight(model);
+            log_pane::news(model, news, sight, now);
+        }
+        Msg::Clip { text, what } => {
+            let way =
+                "the terminal was asked to take it (OSC 52), as far as it lets programs do that";
+            model.say(format!("copied {what}: {way}"), false, now);
+            model.dirty = true;
+            return vec![Effect::Terminal(Wish::Clip(text))];
+        }
+        Msg::Said { text, bad } => {
+            model.dirty = true;
+            model.say(text, bad, now);
+        }
         Msg::Generations { host, found } => {
             model.dirty = true;
             generations::listed(model, &host, found);
@@ -131,7 +148,10 @@ fn tick(model: &mut Model, now: Timestamp) {
 
 /// Puts pasted text where text is typed; a protected host's name must be typed by hand.
 fn paste(model: &mut Model, text: &str) {
-    if let Some(prompt) = &mut model.prompt {
+    if model.log.typing.is_some() {
+        log_pane::paste(model, text);
+        model.dirty = true;
+    } else if let Some(prompt) = &mut model.prompt {
         prompt.input.paste(text);
         model.dirty = true;
         typed(model);
@@ -168,6 +188,7 @@ fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) ->
             prompt(model, command);
             Vec::new()
         }
+        Context::FindLine | Context::SaveLog => log_pane::typing(model, command, now),
         Context::Palette => overlay::palette(model, command, now),
         Context::Start | Context::TypeName => overlay::start(model, command, now),
         Context::Plan | Context::OldPlan => overlay::plan(model, command, now),
@@ -187,6 +208,10 @@ fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) ->
 
 /// Types into whatever is typed in.
 fn edit(model: &mut Model, event: KeyEvent) {
+    if model.log.typing.is_some() {
+        log_pane::type_key(model, event);
+        return;
+    }
     if let Some(prompt) = &mut model.prompt {
         prompt.input.edit(event);
         typed(model);
@@ -238,14 +263,8 @@ fn typed(model: &mut Model) {
 
 /// Filters what the view shows.
 fn set_filter(model: &mut Model, filter: Filter) {
-    if model.screen == Screen::Logs {
-        model.log.filter = filter;
-        model.log.only_matching = true;
-        model.log.top = None;
-    } else {
-        model.filter = filter;
-        snap(model);
-    }
+    model.filter = filter;
+    snap(model);
 }
 
 /// Moves the selection to a host that is shown.

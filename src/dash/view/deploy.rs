@@ -16,7 +16,7 @@ use crate::dash::host_run::HostRun;
 use crate::dash::model::{Starting, age};
 use crate::dash::run_view::{RunView, SIDE_BY_SIDE, Summary};
 use crate::dash::theme::Role;
-use crate::dash::view::logs;
+use crate::dash::view::log_tail;
 use crate::dash::view::paint::{
     Paint, below, cut, left, line_width, put, put_all, put_spread, spinner, top, width, wrap,
 };
@@ -239,7 +239,7 @@ fn stacked(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) {
     if let Some(host) = run.hosts.get(paint.model.run_host).filter(|_| rest.height >= 2) {
         let indent = if rows.doing { indent } else { usize::from(area.width) };
         let rest = error(paint, buffer, rest, host, indent);
-        logs::tail(paint, buffer, rest, host);
+        log_tail::draw(paint, buffer, rest, host);
     }
 }
 
@@ -369,7 +369,7 @@ fn beside(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) {
         let selected = index == paint.model.run_host;
         panel_title(paint, buffer, panel_area, run, host, selected);
         put_all(buffer, below(panel_area, 1), head, 0);
-        logs::tail(paint, buffer, below(panel_area, head.len() as u16 + 1), host);
+        log_tail::draw(paint, buffer, below(panel_area, head.len() as u16 + 1), host);
         if !last {
             let bar = Line::styled("│", paint.style(Role::Border));
             for row in 0..area.height {
@@ -385,7 +385,7 @@ fn alone(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView, host
     panel_title(paint, buffer, area, run, host, true);
     let head = panel_head(paint, host, area.width);
     put_all(buffer, below(area, 1), &head, 0);
-    logs::tail(paint, buffer, below(area, head.len() as u16 + 1), host);
+    log_tail::draw(paint, buffer, below(area, head.len() as u16 + 1), host);
 }
 
 /// Draws a host's name and how it stands.

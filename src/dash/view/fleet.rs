@@ -18,7 +18,7 @@ use crate::dash::view::paint::{
 };
 use crate::dash::view::tier_words::{is_bad, is_named_with_coverage, tier_mark};
 use crate::dash::view::words::{Mark, busy_mark, host_mark};
-use crate::dash::view::{host, logs};
+use crate::dash::view::{host, log_tail};
 use crate::dash::{HostModel, Model};
 use crate::fleet::{Host, HostState, ago, bytes, percent, worst};
 use jiff::Timestamp;
@@ -62,7 +62,7 @@ fn newest_log(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let Some((host, _)) = paint.model.selected() else { return };
     let part = paint.model.runs.iter().rev().find_map(|run| run.host(&host.name));
     if let Some(part) = part.filter(|part| area.height >= 5 && !part.log.is_empty()) {
-        logs::tail(paint, buffer, area, part);
+        log_tail::draw(paint, buffer, area, part);
     }
 }
 

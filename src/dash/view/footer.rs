@@ -7,6 +7,7 @@
 
 use crate::dash::command::{Command, Context, available, is_named, label};
 use crate::dash::model::{Model, Screen};
+use crate::dash::panes::logs as log_pane;
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, cut, line_width, put, width};
 use ratatui::buffer::Buffer;
@@ -20,6 +21,14 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
         spans.push(paint.span(Role::Accent, "/"));
         spans.push(Span::raw(prompt.input.text().to_owned()));
         spans.push(paint.span(Role::Accent, "▏   "));
+    }
+    if let Some((sign, text, note)) = log_pane::typed(paint.model) {
+        spans.push(paint.span(Role::Accent, sign));
+        spans.push(Span::raw(text));
+        spans.push(paint.span(Role::Accent, "▏  "));
+        if !note.is_empty() {
+            spans.push(paint.span(Role::Title, format!("{note}   ")));
+        }
     }
     let room = usize::from(row.width).saturating_sub(line_width(&spans));
     spans.extend(keys(paint, room));
@@ -83,7 +92,8 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
 /// Draws the sentence of the moment at the right of a row, or over it where the row is not its own.
 pub(super) fn toast(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect, on_rule: bool) {
     let Some(toast) = &paint.model.toast else { return };
-    if !on_rule && (paint.model.overlay.is_some() || paint.model.prompt.is_some()) {
+    let typing = paint.model.prompt.is_some() || paint.model.log.typing.is_some();
+    if !on_rule && (paint.model.overlay.is_some() || typing) {
         return;
     }
     let role = if toast.bad { Role::Error } else { Role::Title };

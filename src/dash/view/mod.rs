@@ -26,10 +26,10 @@ mod generations;
 mod help;
 mod history;
 mod host;
-mod logs;
+mod log_tail;
 mod overview;
 mod own_log;
-mod paint;
+pub(in crate::dash) mod paint;
 mod palette;
 mod plan;
 mod popup;
@@ -37,19 +37,18 @@ mod run_words;
 mod start;
 mod tier;
 mod tier_columns;
-mod tier_words;
-mod words;
+pub(in crate::dash) mod tier_words;
+pub(in crate::dash) mod words;
 
-pub(super) use logs::first_log_line;
 pub use tier_words::dead_words;
 pub(super) use tier_words::trouble;
 
 use crate::dash::host_run::HostRun;
-use crate::dash::log_ring::LogRing;
 use crate::dash::look::Look;
 use crate::dash::model::{Model, Screen};
 use crate::dash::msg::{LogOf, LogsInView};
 use crate::dash::overlay::Overlay;
+use crate::dash::panes::logs as log_pane;
 use crate::dash::theme::Role;
 use jiff::Timestamp;
 use paint::Paint;
@@ -131,7 +130,7 @@ pub(super) fn details_end(model: &Model, now: Timestamp) -> u16 {
 /// has rows.
 const END_OF_LOG: usize = 300;
 
-/// Returns the logs whose lines are drawn now: whole ones where one can be scrolled, else their ends.
+/// Returns the logs whose ends are drawn now.
 pub(super) fn logs_in_view(model: &Model) -> LogsInView {
     let Some(run) = model.shown_run() else { return LogsInView::default() };
     let beside = || !model.zoom && deploy::stand_beside(run, paint::below(body(model), 1));
@@ -140,11 +139,17 @@ pub(super) fn logs_in_view(model: &Model) -> LogsInView {
         Screen::Deploy if model.starting.is_some() => return LogsInView::default(),
         Screen::Deploy if beside() => (run.hosts.iter().collect(), END_OF_LOG),
         Screen::Deploy => (selected(), END_OF_LOG),
-        Screen::Logs => (selected(), LogRing::CAPACITY),
-        Screen::Fleet | Screen::Caches | Screen::History => return LogsInView::default(),
+        Screen::Fleet | Screen::Caches | Screen::Logs | Screen::History => {
+            return LogsInView::default();
+        }
     };
     let of = |host: &HostRun| LogOf { run: run.id.clone(), host: host.host.clone() };
     LogsInView { logs: hosts.into_iter().map(of).collect(), lines }
+}
+
+/// Returns how much of a log is in sight in the pane of logs.
+pub(super) fn log_sight(model: &Model) -> log_pane::Sight {
+    log_pane::sight(model, body(model))
 }
 
 /// Returns where the view itself is drawn.
@@ -168,7 +173,7 @@ fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         Screen::Fleet => fleet::draw(paint, buffer, parts.body),
         Screen::Caches => caches::draw(paint, buffer, parts.body),
         Screen::Deploy => deploy::draw(paint, buffer, parts.body),
-        Screen::Logs => logs::draw(paint, buffer, parts.body),
+        Screen::Logs => log_pane::draw(paint, buffer, parts.body),
         Screen::History => history::draw(paint, buffer, parts.body),
     }
     let over = Rect { height: parts.footer.map_or(area.height, |row| row.y - area.y), ..area };

@@ -11,23 +11,23 @@ use ratatui::text::{Line, Span};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// What every view draws from.
-pub(super) struct Paint<'a> {
+pub(in crate::dash) struct Paint<'a> {
     /// The model.
-    pub(super) model: &'a Model,
+    pub(in crate::dash) model: &'a Model,
     /// How the screen is to look.
-    pub(super) look: &'a Look,
+    pub(in crate::dash) look: &'a Look,
     /// The present.
-    pub(super) now: Timestamp,
+    pub(in crate::dash) now: Timestamp,
 }
 
 impl Paint<'_> {
     /// Returns how a role looks.
-    pub(super) fn style(&self, role: Role) -> Style {
+    pub(in crate::dash) fn style(&self, role: Role) -> Style {
         self.look.style(role)
     }
 
     /// Returns text in a role.
-    pub(super) fn span(&self, role: Role, text: impl Into<String>) -> Span<'static> {
+    pub(in crate::dash) fn span(&self, role: Role, text: impl Into<String>) -> Span<'static> {
         if role == Role::Text {
             return Span::raw(text.into());
         }
@@ -35,7 +35,7 @@ impl Paint<'_> {
     }
 
     /// Draws a line across, with a title at its left and a note at its right.
-    pub(super) fn rule(&self, buffer: &mut Buffer, row: Rect, title: &str, note: &str) {
+    pub(in crate::dash) fn rule(&self, buffer: &mut Buffer, row: Rect, title: &str, note: &str) {
         let all = usize::from(row.width);
         let border = self.style(Role::Border);
         put(buffer, row, 0, &Line::styled("─".repeat(all), border));
@@ -54,24 +54,24 @@ impl Paint<'_> {
     }
 
     /// Returns the time of day in the person's zone.
-    pub(super) fn clock(&self, at: Timestamp, seconds: bool) -> String {
+    pub(in crate::dash) fn clock(&self, at: Timestamp, seconds: bool) -> String {
         let zoned = at.to_zoned(self.look.zone.clone());
         zoned.strftime(if seconds { "%H:%M:%S" } else { "%H:%M" }).to_string()
     }
 }
 
 /// Returns the columns that a text takes.
-pub(super) fn width(text: &str) -> usize {
+pub(in crate::dash) fn width(text: &str) -> usize {
     text.width()
 }
 
 /// Returns the columns that a line takes.
-pub(super) fn line_width(spans: &[Span<'_>]) -> usize {
+pub(in crate::dash) fn line_width(spans: &[Span<'_>]) -> usize {
     spans.iter().map(|span| width(&span.content)).sum()
 }
 
 /// Returns a text of at most that many columns; what was cut ends in `…`.
-pub(super) fn cut(text: &str, columns: usize) -> String {
+pub(in crate::dash) fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }
@@ -92,26 +92,26 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
 }
 
 /// Returns a text of exactly that many columns, filled at its right.
-pub(super) fn left(text: &str, columns: usize) -> String {
+pub(in crate::dash) fn left(text: &str, columns: usize) -> String {
     let text = cut(text, columns);
     let fill = columns.saturating_sub(width(&text));
     format!("{text}{}", " ".repeat(fill))
 }
 
 /// Returns a text of exactly that many columns, filled at its left.
-pub(super) fn right(text: &str, columns: usize) -> String {
+pub(in crate::dash) fn right(text: &str, columns: usize) -> String {
     let text = cut(text, columns);
     let fill = columns.saturating_sub(width(&text));
     format!("{}{text}", " ".repeat(fill))
 }
 
 /// Returns a figure as it is where that fits, else without its spaces: `≤97%`.
-pub(super) fn fitted(figure: String, columns: usize) -> String {
+pub(in crate::dash) fn fitted(figure: String, columns: usize) -> String {
     if width(&figure) <= columns { figure } else { figure.replace(' ', "") }
 }
 
 /// Returns a text as lines of at most that many columns, broken at spaces where it can be.
-pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
+pub(in crate::dash) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
     let mut lines = Vec::new();
     for paragraph in text.lines() {
@@ -156,7 +156,7 @@ fn first_char(text: &str) -> usize {
 }
 
 /// Draws a line in a row of an area; what lies outside is not drawn.
-pub(super) fn put(buffer: &mut Buffer, area: Rect, row: u16, line: &Line<'_>) {
+pub(in crate::dash) fn put(buffer: &mut Buffer, area: Rect, row: u16, line: &Line<'_>) {
     let area = area.intersection(buffer.area);
     if row < area.height && area.width > 0 {
         buffer.set_line(area.x, area.y + row, line, area.width);
@@ -164,14 +164,14 @@ pub(super) fn put(buffer: &mut Buffer, area: Rect, row: u16, line: &Line<'_>) {
 }
 
 /// Draws lines from the top of an area, from a first line on.
-pub(super) fn put_all(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], from: u16) {
+pub(in crate::dash) fn put_all(buffer: &mut Buffer, area: Rect, lines: &[Line<'_>], from: u16) {
     for (row, line) in lines.iter().skip(usize::from(from)).enumerate() {
         put(buffer, area, row.min(usize::from(u16::MAX)) as u16, line);
     }
 }
 
 /// Draws one line at the left and one at the right of a row; the right one yields.
-pub(super) fn put_spread(
+pub(in crate::dash) fn put_spread(
     buffer: &mut Buffer,
     row: Rect,
     left: Vec<Span<'static>>,
@@ -188,19 +188,19 @@ pub(super) fn put_spread(
 }
 
 /// Returns the part of an area from a row on.
-pub(super) fn below(area: Rect, rows: u16) -> Rect {
+pub(in crate::dash) fn below(area: Rect, rows: u16) -> Rect {
     let rows = rows.min(area.height);
     Rect { y: area.y + rows, height: area.height - rows, ..area }
 }
 
 /// Returns the first rows of an area.
-pub(super) fn top(area: Rect, rows: u16) -> Rect {
+pub(in crate::dash) fn top(area: Rect, rows: u16) -> Rect {
     Rect { height: rows.min(area.height), ..area }
 }
 
 /// Returns how many rows of a list are not seen, above and below those that are: `▼ 9 more`,
 /// `3 above ▼ 9 more`; nothing when all are.
-pub(super) fn unseen(above: usize, below: usize) -> String {
+pub(in crate::dash) fn unseen(above: usize, below: usize) -> String {
     let words = [(above, format!("{above} above")), (below, format!("▼ {below} more"))];
     let words: Vec<String> =
         words.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
@@ -210,7 +210,7 @@ pub(super) fn unseen(above: usize, below: usize) -> String {
 /// Returns a small graph of that many columns, newest value at its right; missing ones are blank.
 ///
 /// The scale reaches from zero to `full`, or to the highest value when that is more.
-pub(super) fn spark(
+pub(in crate::dash) fn spark(
     values: impl DoubleEndedIterator<Item = f64>,
     full: f64,
     columns: usize,
@@ -224,13 +224,13 @@ pub(super) fn spark(
 }
 
 /// Returns a share of 0 to 1 as one character that is filled so far.
-pub(super) fn level(share: f64) -> char {
+pub(in crate::dash) fn level(share: f64) -> char {
     const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     LEVELS[((share.clamp(0.0, 1.0) * 7.0).round() as usize).min(7)]
 }
 
 /// Returns a bar of that many columns inside its two ends, filled to a share of 0 to 1.
-pub(super) fn bar(share: f64, columns: usize) -> String {
+pub(in crate::dash) fn bar(share: f64, columns: usize) -> String {
     const PARTS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
     let eighths = (share.clamp(0.0, 1.0) * columns as f64 * 8.0).floor() as usize;
     let mut bar = "█".repeat(eighths / 8);
@@ -242,13 +242,13 @@ pub(super) fn bar(share: f64, columns: usize) -> String {
 }
 
 /// Returns the frame of a small moving sign.
-pub(super) fn spinner(now: Timestamp) -> char {
+pub(in crate::dash) fn spinner(now: Timestamp) -> char {
     const FRAMES: [char; 4] = ['◐', '◓', '◑', '◒'];
     FRAMES[(now.as_millisecond().rem_euclid(1000) / 250) as usize]
 }
 
 /// Returns a whole number with a thin gap between thousands, such as `1 356`.
-pub(super) fn count(number: u64) -> String {
+pub(in crate::dash) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -147,7 +147,7 @@ pub(super) fn size_words(size: &SizeFacts) -> String {
 }
 
 /// Returns a text in which tiers are called by their names instead of their addresses.
-pub(super) fn tier_names(fleet: &Fleet, text: &str) -> String {
+pub(in crate::dash) fn tier_names(fleet: &Fleet, text: &str) -> String {
     let mut text = text.to_owned();
     let mut tiers: Vec<&Tier> = fleet.tiers.iter().filter(|tier| !tier.url.is_empty()).collect();
     tiers.sort_by_key(|tier| Reverse(tier.url.len()));

@@ -118,7 +118,7 @@ pub(super) fn system_words(path: &StorePath) -> String {
 }
 
 /// Returns a text in which store paths are names alone: without the store and the hash.
-pub(super) fn short_paths(text: &str) -> String {
+pub(in crate::dash) fn short_paths(text: &str) -> String {
     const STORE: &str = "/nix/store/";
     const HASH: usize = 32;
     let mut out = String::new();

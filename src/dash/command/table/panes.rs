@@ -246,7 +246,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     entry(
         Command::Close,
         &[Code(KeyCode::Esc), Ctrl('c'), Ctrl('g')],
-        &[C::Prompt, C::Palette, C::TypeName, C::Password, C::TypeHostKey],
+        &[C::Prompt, C::FindLine, C::SaveLog, C::Palette, C::TypeName, C::Password, C::TypeHostKey],
         Some("cancel"),
         "cancel-typing",
         "forget what was typed",

@@ -1,0 +1,220 @@
+//! Copies and saves rows of a pane of logs.
+//!
+//! All text that is copied is printable: no control byte of a log reaches a clipboard. In tmux the text
+//! goes to tmux, which hands it on to the terminal around it; elsewhere the terminal itself is asked
+//! (OSC 52), which works over ssh too.
+
+use super::rows::PaneRows;
+use crate::dash::{Msg, PaneRow, RowsOf, RowsTaken};
+use crate::fleet::LogLine;
+use crate::record::{LineLevel, RecordError, Runs};
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::mpsc;
+
+/// How many lines stand before an error that is copied, and behind it.
+const AROUND: u64 = 10;
+
+/// Most bytes that terminals take at once: 74 994 in base 64.
+const TERMINAL: usize = 56_244;
+
+/// Most bytes that are copied.
+const MOST: usize = 1 << 20;
+
+/// How long tmux may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How many rows are read at once.
+const PIECE: u64 = 4096;
+
+/// Copies rows, and says what came of it.
+pub(super) async fn copy(runs: Runs, of: RowsOf, what: RowsTaken, messages: mpsc::Sender<Msg>) {
+    let read = tokio::task::spawn_blocking(move || text_of(&runs, &of, &what)).await;
+    let message = match read {
+        Ok(Ok(Some((text, what)))) => clip(text, what, std::env::var_os("TMUX").is_some()).await,
+        Ok(Ok(None)) => said("no line there tells of an error", false),
+        Ok(Err(error)) => said(error.to_string(), true),
+        // The thread ends early only with the whole program.
+        Err(_) => return,
+    };
+    // A screen that is gone needs no telling.
+    drop(messages.send(message).await);
+}
+
+/// Hands text to tmux or to the terminal.
+async fn clip(text: String, what: String, in_tmux: bool) -> Msg {
+    if text.len() > MOST {
+        return said(format!("{what} are too much to be copied; s saves them in a file"), true);
+    }
+    if in_tmux && give_to_tmux(&text).await {
+        let text = format!("copied {what}: tmux has it, and hands it on to the terminal around it");
+        return said(text, false);
+    }
+    if text.len() > TERMINAL {
+        let text = format!("{what} are more than terminals take (74 kB); s saves them in a file");
+        return said(text, true);
+    }
+    Msg::Clip { text, what }
+}
+
+/// Gives text to tmux as its newest buffer; returns whether it took it.
+async fn give_to_tmux(text: &str) -> bool {
+    let given = async {
+        let mut tmux = tokio::process::Command::new("tmux")
+            .args(["load-buffer", "-w", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .ok()?;
+        tmux.stdin.take()?.write_all(text.as_bytes()).await.ok()?;
+        Some(tmux.wait().await.ok()?.success())
+    };
+    tokio::time::timeout(PATIENCE, given).await.ok().flatten().unwrap_or(false)
+}
+
+/// Returns the text that is to be copied and what it is; nothing where there is none.
+pub(super) fn text_of(
+    runs: &Runs,
+    of: &RowsOf,
+    what: &RowsTaken,
+) -> Result<Option<(String, String)>, RecordError> {
+    let rows = all_rows(runs, of)?;
+    let (wanted, error) = match what {
+        RowsTaken::Rows(wanted) => (wanted.clone(), false),
+        RowsTaken::AroundTrouble(at) => match trouble_near(&rows, *at)? {
+            Some(row) => (row.saturating_sub(AROUND)..row + AROUND + 1, true),
+            None => return Ok(None),
+        },
+    };
+    let mut text = String::new();
+    let mut lines = 0;
+    each(&rows, wanted, |row| {
+        if lines > 0 {
+            text.push('\n');
+        }
+        text.push_str(&row.text);
+        lines += 1;
+        // One byte too many is enough to say that it is too much.
+        text.len() <= MOST
+    })?;
+    let count = if lines == 1 { "1 line".to_owned() } else { format!("{lines} lines") };
+    let what =
+        if error { format!("the error with what stands around it ({count})") } else { count };
+    Ok((lines > 0).then_some((text, what)))
+}
+
+/// Returns the row that tells of an error: this one, or else the nearest before it, or behind it.
+fn trouble_near(rows: &PaneRows, at: u64) -> Result<Option<u64>, RecordError> {
+    let mut end = (at + 1).min(rows.count());
+    while end > 0 {
+        let begin = end.saturating_sub(PIECE);
+        let piece = rows.rows(begin..end)?;
+        if let Some(found) = piece.iter().rposition(|row| row.level == LineLevel::Error) {
+            return Ok(Some(begin + found as u64));
+        }
+        end = begin;
+    }
+    let (mut number, mut found) = (at, None);
+    each(rows, at..rows.count(), |row| {
+        found = (row.level == LineLevel::Error).then_some(number);
+        number += 1;
+        found.is_none()
+    })?;
+    Ok(found)
+}
+
+/// Reads which lines are rows, all of them.
+fn all_rows(runs: &Runs, of: &RowsOf) -> Result<PaneRows, RecordError> {
+    let mut rows = PaneRows::new(runs, of);
+    rows.look()?;
+    while !rows.go_on(Instant::now() + PATIENCE, &|| true)? {}
+    Ok(rows)
+}
+
+/// Gives rows one after the other, as long as more are wanted.
+fn each(
+    rows: &PaneRows,
+    wanted: Range<u64>,
+    mut take: impl FnMut(&PaneRow) -> bool,
+) -> Result<(), RecordError> {
+    let end = wanted.end.min(rows.count());
+    let mut at = wanted.start;
+    while at < end {
+        let piece = rows.rows(at..(at + PIECE).min(end))?;
+        if piece.is_empty() || !piece.iter().all(&mut take) {
+            return Ok(());
+        }
+        at += PIECE;
+    }
+    Ok(())
+}
+
+/// Saves rows, and says what came of it.
+pub(super) async fn save(runs: Runs, of: RowsOf, file: String, messages: mpsc::Sender<Msg>) {
+    let saved = tokio::task::spawn_blocking(move || save_in(&runs, &of, &file)).await;
+    let message = match saved {
+        Ok(Ok((path, lines))) => said(format!("saved {lines} lines in {}", path.display()), false),
+        Ok(Err(why)) => said(why, true),
+        // The thread ends early only with the whole program.
+        Err(_) => return,
+    };
+    // A screen that is gone needs no telling.
+    drop(messages.send(message).await);
+}
+
+/// Saves rows in a new file, readable for its owner alone; returns its path and how many they are.
+pub(super) fn save_in(runs: &Runs, of: &RowsOf, file: &str) -> Result<(PathBuf, u64), String> {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let path = match (file.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => home.join(rest),
+        (Some(_) | None, _) => PathBuf::from(file),
+    };
+    let failed = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            format!(
+                "{} is there already and stays as it is; s asks for another name",
+                path.display()
+            )
+        }
+        _ => format!("the lines could not be saved in {}: {error}", path.display()),
+    };
+    let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    let mut out = BufWriter::new(opened.map_err(failed)?);
+    let rows = all_rows(runs, of).map_err(|error| error.to_string())?;
+    let mut lines = 0;
+    let mut refused = None;
+    let names = of.hosts.iter().map(String::len).max().unwrap_or_default();
+    each(&rows, 0..rows.count(), |row| {
+        let written = out.write_all(saved_line(row, of, names).as_bytes());
+        refused = written.err();
+        lines += row.times;
+        refused.is_none()
+    })
+    .map_err(|error| error.to_string())?;
+    match refused.or(out.flush().err()) {
+        Some(error) => Err(failed(error)),
+        None => Ok((path, lines)),
+    }
+}
+
+/// Returns a row as it stands in a file: as in the log, with the host's name where there are several.
+fn saved_line(row: &PaneRow, of: &RowsOf, names: usize) -> String {
+    let line = LogLine { at: row.at, phase: row.phase, text: row.text.clone() }.written();
+    let line = match of.hosts.get(row.place.host).filter(|_| of.hosts.len() > 1) {
+        Some(host) => format!("{host:names$}  {line}"),
+        None => line,
+    };
+    if row.times > 1 { format!("{} (× {})\n", line.trim_end(), row.times) } else { line }
+}
+
+fn said(text: impl Into<String>, bad: bool) -> Msg {
+    Msg::Said { text: text.into(), bad }
+}

@@ -1,0 +1,283 @@
+//! The reader of the pane's logs on real files.
+
+use super::rows::PaneRows;
+use super::taken::{save_in, text_of};
+use super::{ActivityReader, PaneReader, RowsReader};
+use crate::dash::{
+    ActivityShown, LineAt, LineLevels, LinePattern, LogNews, Msg, PaneWanted, RowSearch, RowsAt,
+    RowsOf, RowsShown, RowsTaken, Sought,
+};
+use crate::fleet::RunId;
+use crate::nix::activity::{BuildState, CopyState};
+use crate::record::Runs;
+use std::fmt::Write as _;
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// Returns a state folder with an empty run.
+fn a_run() -> (tempfile::TempDir, Runs, RunId) {
+    let dir = tempfile::tempdir().unwrap();
+    let runs = Runs::open(dir.path()).unwrap();
+    let run = runs.begin(None).unwrap().run().clone();
+    (dir, runs, run)
+}
+
+/// Writes the log of a host: a second of the day and a text for each line.
+fn write(runs: &Runs, run: &RunId, host: &str, lines: impl IntoIterator<Item = (u64, String)>) {
+    let mut text = String::new();
+    for (second, line) in lines {
+        let (hours, minutes, seconds) = (second / 3600 % 24, second / 60 % 60, second % 60);
+        writeln!(text, "2026-11-21T{hours:02}:{minutes:02}:{seconds:02}Z build       {line}")
+            .unwrap();
+    }
+    fs::write(runs.folder(run).join(format!("{host}.log")), text).unwrap();
+}
+
+fn of(run: &RunId, hosts: &[&str]) -> RowsOf {
+    RowsOf {
+        run: run.clone(),
+        hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+        package: None,
+        levels: LineLevels::All,
+        only: None,
+        folds: false,
+    }
+}
+
+fn wanted(of: &RowsOf, at: RowsAt) -> PaneWanted {
+    PaneWanted { of: of.clone(), at, count: 60, counting: None, search: None, activity: None }
+}
+
+fn pattern(text: &str) -> LinePattern {
+    LinePattern { text: text.to_owned(), is_regex: false }
+}
+
+/// Lets a reader look once and returns what it told.
+fn look(reader: &mut impl PaneReader, wanted: &PaneWanted) -> Vec<LogNews> {
+    let mut told = Vec::new();
+    reader.look(wanted, &|| true, &mut |message| match message {
+        Msg::Logs(news) => told.push(news),
+        other => panic!("{other:?}"),
+    });
+    told
+}
+
+fn rows(news: &[LogNews]) -> Option<&RowsShown> {
+    news.iter().rev().find_map(|news| match news {
+        LogNews::Rows(shown) => Some(&**shown),
+        _ => None,
+    })
+}
+
+fn texts(shown: &RowsShown) -> Vec<&str> {
+    shown.shown.iter().map(|row| row.text.as_str()).collect()
+}
+
+/// Returns all rows by their texts.
+fn all(runs: &Runs, of: &RowsOf) -> Vec<String> {
+    let mut rows = PaneRows::new(runs, of);
+    rows.look().unwrap();
+    while !rows.go_on(Instant::now() + Duration::from_secs(9), &|| true).unwrap() {}
+    rows.rows(0..u64::MAX).unwrap().into_iter().map(|row| row.text).collect()
+}
+
+#[test]
+fn a_log_of_a_million_lines_is_searched_in_its_file() {
+    let (_dir, runs, run) = a_run();
+    let line = |number: u64| match number {
+        3 | 654_321 => format!("firefox> the needle at {number}"),
+        _ => format!("firefox> cc -c part{number}.c -o part{number}.o"),
+    };
+    write(&runs, &run, "p620", (0..1_000_000).map(|number| (number / 100, line(number))));
+    let mut reader = RowsReader::new(runs);
+    let of = of(&run, &["p620"]);
+    let news = look(&mut reader, &wanted(&of, RowsAt::Newest));
+    let shown = rows(&news).unwrap();
+    assert_eq!((shown.rows, shown.first, shown.shown.len()), (1_000_000, 999_940, 60));
+    assert!(shown.shown[59].text.contains("part999999.c"));
+    let search = |id, from, is_down| RowSearch {
+        id,
+        sought: Sought::Pattern(pattern("needle")),
+        from,
+        is_down,
+    };
+    for (id, from, is_down, row) in [
+        (1, 0, true, Some(3)),
+        (2, 4, true, Some(654_321)),
+        (3, 654_322, true, None),
+        (4, u64::MAX, false, Some(654_321)),
+        (5, 654_321, false, Some(3)),
+    ] {
+        let wanted =
+            PaneWanted { search: Some(search(id, from, is_down)), ..wanted(&of, RowsAt::Newest) };
+        assert!(look(&mut reader, &wanted).contains(&LogNews::Found { id, row }), "{id}");
+        // What was found is told once.
+        let again = look(&mut reader, &wanted);
+        assert!(!again.iter().any(|news| matches!(news, LogNews::Found { .. })));
+    }
+    let counting = Some(pattern("needle"));
+    let news = look(&mut reader, &PaneWanted { counting, ..wanted(&of, RowsAt::From(654_300)) });
+    assert!(
+        news.iter()
+            .any(|news| matches!(news, LogNews::Counted { rows: 2, read, .. } if read.is_empty()))
+    );
+    assert!(rows(&news).unwrap().shown[21].text.contains("needle"));
+    let only = RowsOf { only: Some(pattern("NEEDLE needle")), ..of.clone() };
+    assert_eq!(rows(&look(&mut reader, &wanted(&only, RowsAt::Newest))).unwrap().rows, 0);
+    let only = RowsOf { only: Some(pattern("needle")), ..of };
+    let news = look(&mut reader, &wanted(&only, RowsAt::Around(LineAt { host: 0, line: 500 })));
+    let shown = rows(&news).unwrap();
+    assert_eq!(texts(shown), ["firefox> the needle at 3", "firefox> the needle at 654321"]);
+    assert_eq!((shown.around.unwrap().1, shown.lines), (1, 1_000_000));
+}
+
+#[test]
+fn a_search_that_is_given_up_ends_and_begins_again_later() {
+    let (_dir, runs, run) = a_run();
+    write(&runs, &run, "p620", (0..200_000).map(|number| (0, format!("line {number}"))));
+    let mut reader = RowsReader::new(runs);
+    let of = RowsOf { folds: true, ..of(&run, &["p620"]) };
+    let search =
+        RowSearch { id: 1, sought: Sought::Text("line 199999".to_owned()), from: 0, is_down: true };
+    let wanted = PaneWanted { search: Some(search), ..wanted(&of, RowsAt::Newest) };
+    let mut told = 0;
+    reader.look(&wanted, &|| false, &mut |_| told += 1);
+    assert!(told <= 1);
+    let news = look(&mut reader, &wanted);
+    assert!(news.contains(&LogNews::Found { id: 1, row: Some(199_999) }));
+}
+
+#[test]
+fn rows_are_those_of_a_package_a_level_and_a_pattern_and_equal_ones_fold() {
+    let (_dir, runs, run) = a_run();
+    let lines = [
+        "building '/nix/store/0c0p5y9yl1vkdlnxhrrjaqqlbhsgbpgj-linux-6.12.58.drv'",
+        "linux> CC main.o",
+        "linux-firmware> copying",
+        "linux> checking",
+        "linux> checking",
+        "linux> checking",
+        "linux> main.c:1:2: error: no",
+        "error: builder for '/nix/store/0c0p5y9yl1vkdlnxhrrjaqqlbhsgbpgj-linux-6.12.58.drv' failed",
+    ];
+    write(&runs, &run, "a", lines.iter().map(|line| (0, (*line).to_owned())));
+    let plain = of(&run, &["a"]);
+    assert_eq!(all(&runs, &plain), lines);
+    let package = RowsOf { package: Some("linux".to_owned()), ..plain.clone() };
+    assert_eq!(all(&runs, &package).len(), 7);
+    let folded = RowsOf { folds: true, ..package.clone() };
+    assert_eq!(all(&runs, &folded).len(), 5);
+    let messages = RowsOf { levels: LineLevels::Messages, ..plain.clone() };
+    assert_eq!(all(&runs, &messages), [lines[0], lines[6], lines[7]]);
+    let errors = RowsOf { levels: LineLevels::Errors, ..package.clone() };
+    assert_eq!(all(&runs, &errors), [lines[6], lines[7]]);
+    let other = RowsOf { only: Some(pattern("!linux>")), ..plain.clone() };
+    assert_eq!(all(&runs, &other), [lines[0], lines[2], lines[7]]);
+    // A row is found by each of its lines.
+    let mut rows = PaneRows::new(&runs, &folded);
+    rows.look().unwrap();
+    rows.go_on(Instant::now() + Duration::from_secs(9), &|| true).unwrap();
+    let row = |line| rows.row_of(LineAt { host: 0, line });
+    assert_eq!([row(0), row(1), row(2), row(3), row(5), row(6), row(99)], [0, 1, 2, 2, 2, 3, 4]);
+    assert_eq!(rows.rows(2..3).unwrap()[0].times, 3);
+}
+
+#[test]
+fn hosts_are_merged_by_time_and_what_comes_late_is_marked() {
+    let (_dir, runs, run) = a_run();
+    write(&runs, &run, "a", [1, 3, 5].map(|second| (second, format!("a{second}"))));
+    write(&runs, &run, "b", [2, 3, 9].map(|second| (second, format!("b{second}"))));
+    let of = of(&run, &["a", "b"]);
+    assert_eq!(all(&runs, &of), ["a1", "b2", "a3", "b3", "a5", "b9"]);
+    let mut rows = PaneRows::new(&runs, &of);
+    let mut read = |lines: [u64; 5]| {
+        write(&runs, &run, "a", lines.map(|second| (second, format!("a{second}"))));
+        rows.look().unwrap();
+        rows.go_on(Instant::now() + Duration::from_secs(9), &|| true).unwrap();
+        let all = rows.rows(0..99).unwrap();
+        all.into_iter().map(|row| (row.text, row.is_late)).collect::<Vec<_>>()
+    };
+    read([1, 3, 5, 5, 5]);
+    fs::write(runs.folder(&run).join("b.log"), {
+        let before = fs::read_to_string(runs.folder(&run).join("b.log")).unwrap();
+        before + "2026-11-21T00:00:04Z build       late\n"
+    })
+    .unwrap();
+    let all = read([1, 3, 5, 5, 5]);
+    assert_eq!(all.last().unwrap(), &("late".to_owned(), true));
+    assert_eq!(all.iter().filter(|(_, is_late)| *is_late).count(), 1);
+}
+
+#[test]
+fn what_is_copied_has_no_escape_and_an_error_brings_its_surroundings() {
+    let (_dir, runs, run) = a_run();
+    let line = |number: u64| match number {
+        30 => "cc> a.c:1:2: error: \u{1b}]52;c;aGk=\u{7}ha\u{9b}31m\u{202e}!".to_owned(),
+        _ => format!("line {number}"),
+    };
+    write(&runs, &run, "a", (0..60).map(|number| (number, line(number))));
+    let of = of(&run, &["a"]);
+    let (text, what) = text_of(&runs, &of, &RowsTaken::Rows(30..32)).unwrap().unwrap();
+    assert_eq!((text.as_str(), what.as_str()), ("cc> a.c:1:2: error: ha!\nline 31", "2 lines"));
+    for at in [0, 30, 59] {
+        let (text, _) = text_of(&runs, &of, &RowsTaken::AroundTrouble(at)).unwrap().unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines.len(), lines[0], lines[20]), (21, "line 20", "line 40"), "{at}");
+    }
+    write(&runs, &run, "a", [(0, "no trouble".to_owned())]);
+    assert_eq!(text_of(&runs, &of, &RowsTaken::AroundTrouble(0)).unwrap(), None);
+}
+
+#[test]
+fn a_file_that_is_there_is_never_overwritten() {
+    let (dir, runs, run) = a_run();
+    write(&runs, &run, "a", [(0, "one".to_owned()), (1, "one".to_owned())]);
+    let path = dir.path().join("saved.log");
+    let name = path.to_str().unwrap();
+    let folded = RowsOf { folds: true, ..of(&run, &["a"]) };
+    assert_eq!(save_in(&runs, &folded, name).unwrap(), (path.clone(), 2));
+    let saved = fs::read_to_string(&path).unwrap();
+    assert_eq!(saved, "2026-11-21T00:00:00Z build       one (× 2)\n");
+    let why = save_in(&runs, &of(&run, &["a"]), name).unwrap_err();
+    assert!(why.contains("is there already and stays as it is"), "{why}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), saved);
+}
+
+/// Returns what is told of a host's builds.
+fn activity(runs: &Runs, run: &RunId, host: &str) -> ActivityShown {
+    let mut reader = ActivityReader::new(runs.clone());
+    let wanted =
+        PaneWanted { activity: Some(host.to_owned()), ..wanted(&of(run, &[host]), RowsAt::Newest) };
+    let news = look(&mut reader, &wanted);
+    match &news[..] {
+        [LogNews::Activity { shown, .. }] => (**shown).clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_nix_did_is_told_from_the_streams_of_the_newest_attempt() {
+    let (_dir, runs, run) = a_run();
+    assert!(!activity(&runs, &run, "a").is_kept);
+    let folder = runs.folder(&run);
+    let failed = include_bytes!("../../../../tests/nix-logs/deps-2.26.log");
+    fs::write(folder.join("a.build.stream"), failed).unwrap();
+    let shown = activity(&runs, &run, "a");
+    let failure = shown.failure.unwrap();
+    assert!(failure.name.is_some() && failure.said.is_some(), "{failure:?}");
+    assert!(shown.builds.iter().any(|row| row.state == BuildState::Failed), "{:?}", shown.builds);
+    assert!(shown.shape.is_some_and(|shape| shape.contains("a list")));
+    // The host was tried again, and its job was begun once more.
+    let fetched = include_bytes!("../../../../tests/nix-logs/fetch-2.26.log");
+    fs::write(folder.join("a.build.attempt-2.stream"), &failed[..failed.len() / 2]).unwrap();
+    fs::write(folder.join("a.build.attempt-2.again-2.stream"), fetched).unwrap();
+    fs::write(folder.join("ab.build.stream"), failed).unwrap();
+    let shown = activity(&runs, &run, "a");
+    assert_eq!(shown.failure, None);
+    assert!(!shown.transfers.is_empty());
+    assert!(
+        shown.transfers.iter().all(|row| row.state == CopyState::Done),
+        "{:?}",
+        shown.transfers
+    );
+}

@@ -1,0 +1,17 @@
+//! Where a selection goes when a key moves it.
+
+use crate::dash::command::Command;
+
+/// Returns where a selection goes in a list of that length.
+pub(super) fn moved(at: usize, len: usize, command: Command, page: u16) -> usize {
+    let page = usize::from(page.max(1));
+    let to = match command {
+        Command::Up => at.saturating_sub(1),
+        Command::PageUp => at.saturating_sub(page),
+        Command::PageDown => at + page,
+        Command::Top => 0,
+        Command::Bottom => len,
+        _ => at + 1,
+    };
+    to.min(len.saturating_sub(1))
+}

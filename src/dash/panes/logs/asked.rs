@@ -1,0 +1,211 @@
+//! What the pane asks of whoever reads the files, and what comes back: plain data.
+//!
+//! The pane says which rows it wants to see ([`PaneWanted`]) and never how they are found. A log of any
+//! length costs the screen the few rows that it shows.
+
+use crate::dash::panes::logs::activity::ActivityShown;
+use crate::dash::panes::logs::pattern::LinePattern;
+use crate::fleet::{Phase, RunId};
+use crate::record::LineLevel;
+use jiff::Timestamp;
+use std::ops::Range;
+
+/// Which lines of a log are shown, by how much they matter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LineLevels {
+    /// All of them.
+    #[default]
+    All,
+    /// What Nix and nixdash say, and what went wrong; not what builds print.
+    Messages,
+    /// What went wrong.
+    Errors,
+}
+
+impl LineLevels {
+    /// Returns the levels that are shown next.
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::All => Self::Messages,
+            Self::Messages => Self::Errors,
+            Self::Errors => Self::All,
+        }
+    }
+
+    /// Returns what they are called.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::All => "all lines",
+            Self::Messages => "messages",
+            Self::Errors => "errors alone",
+        }
+    }
+}
+
+/// Which lines are the rows of the pane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowsOf {
+    /// The run.
+    pub run: RunId,
+    /// The hosts whose logs they are; those of several are merged by time.
+    pub hosts: Vec<String>,
+    /// The package whose lines are shown alone.
+    pub package: Option<String>,
+    /// Which lines matter enough.
+    pub levels: LineLevels,
+    /// What a line must match.
+    pub only: Option<LinePattern>,
+    /// Whether equal lines that follow each other are one row.
+    pub folds: bool,
+}
+
+/// A line of a log, wherever it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LineAt {
+    /// Which of the hosts.
+    pub host: usize,
+    /// The number of the line in the host's log; the first is 0.
+    pub line: u64,
+}
+
+/// Which rows are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowsAt {
+    /// The newest.
+    Newest,
+    /// Those from this one on.
+    From(u64),
+    /// Those around the row of this line, or of the first after it.
+    Around(LineAt),
+}
+
+/// What is looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sought {
+    /// A line that matches.
+    Pattern(LinePattern),
+    /// A line that says what went wrong.
+    Trouble,
+    /// A line that holds this text.
+    Text(String),
+}
+
+/// A search through the rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowSearch {
+    /// Tells it from other searches.
+    pub id: u64,
+    /// What is looked for.
+    pub sought: Sought,
+    /// Rows before this one are looked at, or this one and those behind it.
+    pub from: u64,
+    /// Whether it goes down.
+    pub is_down: bool,
+}
+
+/// What the pane wants to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaneWanted {
+    /// Which lines are rows.
+    pub of: RowsOf,
+    /// Which rows.
+    pub at: RowsAt,
+    /// How many.
+    pub count: usize,
+    /// What the matching rows are counted of.
+    pub counting: Option<LinePattern>,
+    /// What is looked for.
+    pub search: Option<RowSearch>,
+    /// The host of which the builds and transfers are wanted.
+    pub activity: Option<String>,
+}
+
+/// A row: a line of a log, or equal lines that follow each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaneRow {
+    /// The first line.
+    pub place: LineAt,
+    /// When it came; none where the log does not say.
+    pub at: Option<Timestamp>,
+    /// The phase it belongs to.
+    pub phase: Option<Phase>,
+    /// The line, printable.
+    pub text: String,
+    /// What kind of line it is.
+    pub level: LineLevel,
+    /// How many equal lines it stands for.
+    pub times: u64,
+    /// Whether it came after lines of other hosts that are newer.
+    pub is_late: bool,
+}
+
+/// Some rows, and how many there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowsShown {
+    /// Which lines are rows.
+    pub of: RowsOf,
+    /// How many rows are known.
+    pub rows: u64,
+    /// How many lines were read for them.
+    pub lines: u64,
+    /// Bytes that were read, of how many; less while they are being read.
+    pub read: Range<u64>,
+    /// The number of the first of these.
+    pub first: u64,
+    /// The rows.
+    pub shown: Vec<PaneRow>,
+    /// The line that these were wanted around, and its row.
+    pub around: Option<(LineAt, u64)>,
+}
+
+/// What comes of what was asked.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LogNews {
+    /// Rows that were wanted.
+    Rows(Box<RowsShown>),
+    /// How many rows match.
+    Counted {
+        /// What.
+        pattern: LinePattern,
+        /// Of which rows.
+        of: Box<RowsOf>,
+        /// How many match.
+        rows: u64,
+        /// Bytes that were read, of how many.
+        read: Range<u64>,
+    },
+    /// How far a search is.
+    Searching {
+        /// Which.
+        id: u64,
+        /// The share of the logs that was looked at, from 0 to 1.
+        share: f32,
+    },
+    /// What a search found; nothing where there is no such line.
+    Found {
+        /// Which.
+        id: u64,
+        /// The row.
+        row: Option<u64>,
+    },
+    /// What Nix does, or did, for a host.
+    Activity {
+        /// The run.
+        run: RunId,
+        /// The host.
+        host: String,
+        /// That.
+        shown: Box<ActivityShown>,
+    },
+}
+
+/// Which rows are taken out of the pane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowsTaken {
+    /// These.
+    Rows(Range<u64>),
+    /// The line that says what went wrong at this row, or else the nearest before or behind it, with
+    /// the lines around it.
+    AroundTrouble(u64),
+}

@@ -1,0 +1,119 @@
+//! Why the host failed, above its log.
+//!
+//! ```text
+//!  ✗ openssl-3.5.1 failed: builder for 'openssl-3.5.1.drv' failed with exit code 2
+//!    it said: part77.c:118:17: error: implicit declaration of function 'f'
+//!    needed by curl-8.17 → firefox-145.0 → nixos-system-samsung; 12 derivations were not built
+//! ```
+
+use crate::dash::model::Model;
+use crate::dash::panes::logs::activity::FailureShown;
+use crate::dash::panes::logs::state::LogFace;
+use crate::dash::theme::Role;
+use crate::dash::view::paint::{cut, wrap};
+use crate::dash::view::words::short_paths;
+
+/// Most of a chain of derivations that is named.
+const CHAIN: usize = 4;
+
+/// The least rows that a log keeps below.
+const LOG: u16 = 5;
+
+/// Returns the lines that say why the host failed, each with its role, as many as the pane has room for.
+pub(super) fn lines(model: &Model, columns: u16, rows: u16) -> Vec<(Role, String)> {
+    let (Some(run), Some(host)) = (model.shown_run(), model.shown_host_run()) else {
+        return Vec::new();
+    };
+    if model.log.all_hosts || model.log.face != LogFace::Log {
+        return Vec::new();
+    }
+    let failure = model.log.activity_of(&run.id, &host.host);
+    let failure = failure.and_then(|shown| shown.failure.as_ref());
+    let error = host.result.as_ref().filter(|result| !result.outcome.is_good());
+    let parts = match (failure, error.and_then(|result| result.error.clone())) {
+        (Some(failure), _) => parts(failure),
+        (None, Some(error)) => vec![(Role::Error, short_paths(&error), 3)],
+        (None, None) => return Vec::new(),
+    };
+    let room = usize::from(columns).saturating_sub(4).max(8);
+    let most = usize::from((rows / 3).min(rows.saturating_sub(LOG)));
+    let mut lines = Vec::new();
+    for (role, text, height) in parts {
+        let mut wrapped = wrap(&text, room);
+        if wrapped.len() > height {
+            wrapped.truncate(height);
+            if let Some(last) = wrapped.last_mut() {
+                *last = cut(&format!("{last} …"), room);
+            }
+        }
+        for line in wrapped {
+            let sign = if lines.is_empty() { "✗" } else { " " };
+            lines.push((role, format!(" {sign} {line}")));
+        }
+    }
+    lines.truncate(most);
+    lines
+}
+
+/// Returns what is said of a failure, the most important first, each with the rows that it may take.
+fn parts(failure: &FailureShown) -> Vec<(Role, String, usize)> {
+    let cause = short_paths(&failure.cause);
+    let first = match &failure.name {
+        Some(name) => format!("{name} failed: {cause}"),
+        None => cause,
+    };
+    let mut parts = vec![(Role::Error, first, if failure.said.is_some() { 1 } else { 3 })];
+    if let Some(said) = &failure.said {
+        parts.push((Role::Error, format!("it said: {said}"), 2));
+    }
+    if let Some(chain) = chain(failure) {
+        parts.push((Role::Text, chain, 2));
+    }
+    if let Some(advice) = failure.advice {
+        parts.push((Role::Text, advice.to_owned(), 2));
+    }
+    parts
+}
+
+/// Returns what needed the derivation that failed, from near to far.
+fn chain(failure: &FailureShown) -> Option<String> {
+    let not_built = match failure.not_built {
+        0 => None,
+        1 => Some("1 derivation was not built because of it".to_owned()),
+        count => Some(format!("{count} derivations were not built because of it")),
+    };
+    let names = &failure.needed_by;
+    let way = match names.len() {
+        0 => return not_built,
+        count if count <= CHAIN => names.join(" → "),
+        count => {
+            let near = names[..CHAIN - 2].join(" → ");
+            format!("{near} → … {} more … → {}", count - CHAIN + 1, names[count - 1])
+        }
+    };
+    let way = format!("needed by {way}");
+    Some(not_built.map_or(way.clone(), |not_built| format!("{way}; {not_built}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_chain_names_what_is_near_and_what_was_asked_for() {
+        let failure = |count: usize, not_built: u64| FailureShown {
+            name: Some("a-1".to_owned()),
+            package: Some("a".to_owned()),
+            cause: String::new(),
+            said: None,
+            needed_by: (1..=count).map(|number| format!("n{number}")).collect(),
+            not_built,
+            advice: None,
+        };
+        assert_eq!(chain(&failure(0, 0)), None);
+        assert_eq!(chain(&failure(2, 0)).as_deref(), Some("needed by n1 → n2"));
+        let long =
+            "needed by n1 → n2 → … 6 more … → n9; 12 derivations were not built because of it";
+        assert_eq!(chain(&failure(9, 12)).as_deref(), Some(long));
+    }
+}

@@ -1,0 +1,302 @@
+//! What keys change in the pane of logs.
+
+use crate::dash::command::Command;
+use crate::dash::model::Model;
+use crate::dash::moves::moved;
+use crate::dash::msg::Effect;
+use crate::dash::panes::logs::asked::{LineLevels, RowSearch, RowsTaken, Sought};
+use crate::dash::panes::logs::layout::Sight;
+use crate::dash::panes::logs::state::{LogFace, LogPane, PanePlace, TimeShown};
+use crate::dash::panes::logs::typing;
+use crate::dash::panes::logs::wanted::rows_of;
+use crate::nix::activity::BuildState;
+use crate::record::output_of;
+use jiff::Timestamp;
+
+/// Columns by which long lines are moved.
+const SIDEWAYS: usize = 20;
+
+/// Does a command of the pane, of which so much is in sight.
+pub(in crate::dash) fn command(
+    model: &mut Model,
+    command: Command,
+    sight: Sight,
+    now: Timestamp,
+) -> Vec<Effect> {
+    match command {
+        Command::Up
+        | Command::Down
+        | Command::PageUp
+        | Command::PageDown
+        | Command::Top
+        | Command::Bottom => go(model, command, sight),
+        Command::TurnFace => model.log.face = model.log.face.next(),
+        Command::AllHosts => {
+            let all = !model.log.all_hosts;
+            model.log.leave_host();
+            model.log.all_hosts = all;
+        }
+        Command::Open => open(model, now),
+        Command::Follow => follow(&mut model.log, sight),
+        Command::Wrap => model.log.wrap = !model.log.wrap,
+        Command::Fold => {
+            model.log.folds = !model.log.folds;
+            model.log.hold_line();
+        }
+        Command::Levels => {
+            model.log.levels = model.log.levels.next();
+            model.log.hold_line();
+        }
+        Command::Times => {
+            model.log.time = match model.log.time {
+                TimeShown::Clock => TimeShown::SinceStart,
+                TimeShown::SinceStart => TimeShown::SincePrevious,
+                TimeShown::SincePrevious => TimeShown::Clock,
+            };
+        }
+        Command::ScrollLeft => model.log.sideways = model.log.sideways.saturating_sub(SIDEWAYS),
+        Command::ScrollRight => scroll_right(&mut model.log, sight),
+        Command::FindText => typing::begin_find(model),
+        Command::NextMatch => search(&mut model.log, Sought::Pattern, true),
+        Command::PreviousMatch => search(&mut model.log, Sought::Pattern, false),
+        Command::OnlyMatching => {
+            model.log.only_matching = !model.log.only_matching;
+            model.log.hold_line();
+        }
+        Command::NextError => search(&mut model.log, |_| Sought::Trouble, true),
+        Command::PreviousError => search(&mut model.log, |_| Sought::Trouble, false),
+        Command::Failure => show_failure(model),
+        Command::Select => select(&mut model.log, sight),
+        Command::Copy => return copy(model, false),
+        Command::CopyError => return copy(model, true),
+        Command::SaveLog => typing::begin_save(model),
+        Command::MarkLine => mark(model),
+        Command::NextMark => next_mark(model, now),
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// Leaves what was chosen last in the pane; returns whether there was anything.
+pub(in crate::dash) fn leave(model: &mut Model) -> bool {
+    let pane = &mut model.log;
+    if pane.search.is_some() {
+        pane.search = None;
+    } else if pane.anchor.is_some() {
+        pane.anchor = None;
+    } else if pane.face != LogFace::Log {
+        pane.face = LogFace::Log;
+    } else if let Some((_, before)) = pane.package.take() {
+        pane.face = before;
+        pane.hold_line();
+    } else if !pane.pattern.is_empty() || pane.levels != LineLevels::All {
+        pane.pattern = super::LinePattern::default();
+        pane.levels = LineLevels::All;
+        pane.hold_line();
+    } else if pane.all_hosts {
+        pane.leave_host();
+        pane.all_hosts = false;
+    } else {
+        return false;
+    }
+    true
+}
+
+/// Moves the cursor, or selects another derivation or copy.
+fn go(model: &mut Model, command: Command, sight: Sight) {
+    let pane = &mut model.log;
+    let page = sight.height.saturating_sub(1).max(1);
+    match pane.face {
+        LogFace::Log => scroll(pane, command, sight),
+        LogFace::Builds => {
+            let at = pane.build_index();
+            let Some((_, _, shown)) = &pane.activity else { return };
+            let to = moved(at, shown.builds.len(), command, page);
+            pane.build = shown.builds.get(to).map(|row| row.drv.clone());
+        }
+        LogFace::Transfers => {
+            let Some((_, _, shown)) = &pane.activity else { return };
+            pane.transfer = moved(pane.transfer, shown.transfers.len(), command, page);
+        }
+    }
+}
+
+/// Moves the cursor; going below the last row follows again.
+fn scroll(pane: &mut LogPane, command: Command, sight: Sight) {
+    let Some(last) = pane.rows().checked_sub(1) else { return };
+    let (top, cursor) = match pane.place {
+        PanePlace::Follow => (sight.tail(pane), last),
+        PanePlace::At { top, cursor } => (top, cursor.min(last)),
+        PanePlace::Seek(_) => return,
+    };
+    let page = u64::from(sight.height.saturating_sub(1).max(1));
+    let (top, to) = match command {
+        Command::Up => (top, cursor.saturating_sub(1)),
+        Command::PageUp => (top.saturating_sub(page), cursor.saturating_sub(page)),
+        Command::PageDown => (top.saturating_add(page), cursor.saturating_add(page)),
+        Command::Top => (0, 0),
+        Command::Bottom => (top, u64::MAX),
+        _ => (top, cursor + 1),
+    };
+    pane.search = None;
+    if to > last && pane.anchor.is_none() {
+        pane.place = PanePlace::Follow;
+        return;
+    }
+    let cursor = to.min(last);
+    pane.place = PanePlace::At { top: sight.with_cursor(pane, top, cursor), cursor };
+}
+
+/// Follows the newest row, or holds what is in sight.
+fn follow(pane: &mut LogPane, sight: Sight) {
+    let place = match (pane.place, pane.rows().checked_sub(1)) {
+        (PanePlace::Follow, Some(cursor)) => PanePlace::At { top: sight.tail(pane), cursor },
+        _ => PanePlace::Follow,
+    };
+    pane.go_to(place);
+}
+
+/// Leaves out more columns at the left, as long as something is left of the longest line.
+fn scroll_right(pane: &mut LogPane, sight: Sight) {
+    let rows = pane.shown.iter().flat_map(|shown| &shown.shown);
+    let longest = rows.map(|row| row.text.chars().count()).max().unwrap_or_default();
+    if pane.sideways + sight.room < longest {
+        pane.sideways += SIDEWAYS;
+    }
+}
+
+/// Begins to look for something from the cursor on.
+fn search(pane: &mut LogPane, sought: impl FnOnce(super::LinePattern) -> Sought, is_down: bool) {
+    let from = match (pane.place, is_down) {
+        (PanePlace::At { cursor, .. }, true) => cursor + 1,
+        (PanePlace::At { cursor, .. }, false) => cursor,
+        (PanePlace::Follow | PanePlace::Seek(_), true) => 0,
+        (PanePlace::Follow | PanePlace::Seek(_), false) => u64::MAX,
+    };
+    let sought = sought(pane.pattern.clone());
+    begin_search(pane, sought, from, is_down);
+}
+
+/// Begins to look for something from a row on.
+pub(super) fn begin_search(pane: &mut LogPane, sought: Sought, from: u64, is_down: bool) {
+    pane.searches += 1;
+    pane.search = Some((RowSearch { id: pane.searches, sought, from, is_down }, 0.0));
+}
+
+/// Shows the log of the selected derivation alone, or of the one that the line at the cursor is of.
+fn open(model: &mut Model, now: Timestamp) {
+    let pane = &mut model.log;
+    match pane.face {
+        LogFace::Builds => {
+            let index = pane.build_index();
+            let Some((_, _, shown)) = &pane.activity else { return };
+            let Some(row) = shown.builds.get(index).cloned() else { return };
+            if matches!(row.state, BuildState::Planned | BuildState::Waiting(_)) {
+                model.say(format!("{} has not begun: it has no log yet", row.name), false, now);
+                return;
+            }
+            alone(pane, row.package, LogFace::Builds);
+            if row.state == BuildState::Failed && !row.words.is_empty() {
+                begin_search(pane, Sought::Text(row.words), 0, true);
+            }
+        }
+        LogFace::Log => {
+            let Some(row) = pane.at_cursor() else { return };
+            let (place, package) =
+                (row.place, output_of(&row.text).map(|(name, _)| name.to_owned()));
+            match package {
+                Some(package) if pane.package.is_none() => {
+                    alone(pane, package, LogFace::Log);
+                    pane.go_to(PanePlace::Seek(place));
+                }
+                Some(_) => {}
+                None => model.say("this line is not the output of a build", false, now),
+            }
+        }
+        LogFace::Transfers => {}
+    }
+}
+
+/// Shows the lines of a package alone.
+fn alone(pane: &mut LogPane, package: String, before: LogFace) {
+    pane.face = LogFace::Log;
+    pane.package = Some((package, before));
+    pane.go_to(PanePlace::Follow);
+}
+
+/// Shows why the host failed: the log of the derivation that failed, at the line that says it, or else
+/// the last line that tells of trouble.
+pub(in crate::dash) fn show_failure(model: &mut Model) {
+    let (Some(run), Some(host)) = (model.shown_run(), model.shown_host_run()) else { return };
+    let (run, host) = (run.id.clone(), host.host.clone());
+    let pane = &mut model.log;
+    let failure = pane.activity_of(&run, &host).and_then(|shown| shown.failure.as_ref());
+    let (package, said) = match failure {
+        Some(failure) => (failure.package.clone(), failure.said.clone()),
+        None => (None, None),
+    };
+    pane.failure_of = Some((run, host));
+    pane.face = LogFace::Log;
+    pane.pattern = super::LinePattern::default();
+    pane.levels = LineLevels::All;
+    match (package, said) {
+        (Some(package), Some(said)) => {
+            alone(pane, package, LogFace::Log);
+            begin_search(pane, Sought::Text(said), 0, true);
+        }
+        (Some(package), None) => alone(pane, package, LogFace::Log),
+        (None, _) => begin_search(pane, Sought::Trouble, u64::MAX, false),
+    }
+}
+
+/// Begins to select rows at the cursor, or ends it.
+fn select(pane: &mut LogPane, sight: Sight) {
+    let Some(cursor) = pane.cursor() else { return };
+    if pane.anchor.take().is_some() {
+        return;
+    }
+    if pane.place == PanePlace::Follow {
+        pane.place = PanePlace::At { top: sight.tail(pane), cursor };
+    }
+    pane.anchor = Some(cursor);
+}
+
+/// Asks for rows to be copied: those that are selected, or an error with what stands around it.
+fn copy(model: &mut Model, around_error: bool) -> Vec<Effect> {
+    let Some(of) = rows_of(model) else { return Vec::new() };
+    let pane = &mut model.log;
+    let (Some(rows), Some(cursor)) = (pane.selected(), pane.cursor()) else { return Vec::new() };
+    pane.anchor = None;
+    let what = if around_error { RowsTaken::AroundTrouble(cursor) } else { RowsTaken::Rows(rows) };
+    vec![Effect::CopyRows { of: Box::new(of), what }]
+}
+
+/// Marks the line at the cursor, or takes its mark away.
+fn mark(model: &mut Model) {
+    let Some(of) = rows_of(model) else { return };
+    let pane = &mut model.log;
+    let Some(place) = pane.at_cursor().map(|row| row.place) else { return };
+    let Some(host) = of.hosts.get(place.host) else { return };
+    let mark = (of.run.0, host.clone(), place.line);
+    if !pane.marks.remove(&mark) {
+        pane.marks.insert(mark);
+    }
+}
+
+/// Goes to the next line that was marked, around the end.
+fn next_mark(model: &mut Model, now: Timestamp) {
+    let Some(of) = rows_of(model) else { return };
+    let pane = &mut model.log;
+    let places = pane.marks.iter().filter(|(run, _, _)| *run == of.run.0).filter_map(|mark| {
+        let host = of.hosts.iter().position(|host| *host == mark.1)?;
+        Some(super::LineAt { host, line: mark.2 })
+    });
+    let mut places: Vec<_> = places.collect();
+    places.sort_unstable();
+    let here = pane.at_cursor().map(|row| row.place);
+    let next = places.iter().find(|place| Some(**place) > here).or(places.first());
+    match next {
+        Some(place) => pane.go_to(PanePlace::Seek(*place)),
+        None => model.say("no line is marked; m marks the one at the cursor", false, now),
+    }
+}

@@ -1,0 +1,3 @@
+//! The panes: a folder for each view, with its state, what changes it, and what draws it.
+
+pub(super) mod logs;

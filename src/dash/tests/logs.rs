@@ -1,0 +1,322 @@
+//! The pane of logs: what keys show, and every face of it at the sizes that people use.
+
+use crate::dash::demo::{self, model, now};
+use crate::dash::demo_logs::{DemoLogs, build_failed, failed_build};
+use crate::dash::tests::keys;
+use crate::dash::tests::screens::{SIZES, draw, look, text};
+use crate::dash::{
+    Effect, LineLevels, LogFace, Model, Msg, PanePlace, RowsTaken, Screen, Wish, update, view_logs,
+};
+use crate::fleet::{Event, LogLine, Phase};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+/// Presses keys, and lets the logs answer after each.
+fn press(model: &mut Model, logs: &DemoLogs, keys: &str) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for key in keys.chars() {
+        effects.extend(keys::press(model, &key.to_string()));
+        effects.extend(logs.settle(model));
+    }
+    effects
+}
+
+/// Returns a model of a run in which samsung's build failed, with samsung selected.
+fn failed(columns: u16, rows: u16) -> Model {
+    let events: Vec<Event> =
+        demo::well().into_iter().chain(demo::run_until_plan()).chain(build_failed()).collect();
+    let mut model = model(events, columns, rows);
+    keys::press(&mut model, "3jj");
+    assert_eq!(model.shown_host_run().map(|host| host.host.as_str()), Some("samsung"));
+    model
+}
+
+/// Returns a model that shows so many lines of p620, and those.
+fn lines(count: usize) -> (Model, DemoLogs) {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    let mut logs = DemoLogs::default();
+    let line = |number: usize| LogLine {
+        at: Some(now()),
+        phase: Some(Phase::Build),
+        text: format!("line {number}"),
+    };
+    logs.lines.insert("p620".to_owned(), (0..count).map(line).collect());
+    press(&mut model, &logs, "4");
+    (model, logs)
+}
+
+fn cursor(model: &Model) -> Option<u64> {
+    match model.log.place {
+        PanePlace::At { cursor, .. } => Some(cursor),
+        PanePlace::Follow | PanePlace::Seek(_) => None,
+    }
+}
+
+/// Returns what the screen shows.
+fn shown(model: &Model) -> String {
+    text(&draw(model, &look(false)))
+}
+
+/// Snapshots the pane at every size, after the same keys.
+fn snap(name: &str, keys: &str) {
+    for (columns, rows) in SIZES {
+        let mut model = failed(columns, rows);
+        press(&mut model, &failed_build(), keys);
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(format!("{name}-{columns}x{rows}"), shown(&model));
+        });
+    }
+}
+
+#[test]
+fn the_pane_at_every_size() {
+    snap("logs-failure", "4");
+    snap("logs-whole", "4\u{1b}f");
+    snap("logs-builds", "4v");
+    snap("logs-transfers", "4vv");
+    snap("logs-all-hosts", "4a");
+    snap("logs-find", "4\u{1b}/part9");
+    snap("logs-only", "4\u{1b}/part9\n&");
+    snap("logs-errors", "4\u{1b}!!");
+    snap("logs-folded", "4\u{1b}fzttw");
+}
+
+#[test]
+fn a_log_holds_still_and_follows_again() {
+    let (mut model, logs) = lines(200);
+    press(&mut model, &logs, "k");
+    assert_eq!(cursor(&model), Some(198));
+    press(&mut model, &logs, "jj");
+    assert_eq!(model.log.place, PanePlace::Follow);
+    press(&mut model, &logs, "g");
+    assert_eq!(cursor(&model), Some(0));
+    press(&mut model, &logs, "/line 15\n");
+    assert_eq!(cursor(&model), Some(15));
+    press(&mut model, &logs, "n");
+    assert_eq!(cursor(&model), Some(150));
+    press(&mut model, &logs, "N");
+    assert_eq!(cursor(&model), Some(15));
+    press(&mut model, &logs, "G");
+    assert_eq!(model.log.place, PanePlace::Follow);
+    press(&mut model, &logs, "f");
+    assert_eq!(cursor(&model), Some(199));
+}
+
+#[test]
+fn what_is_in_sight_stays_there_while_lines_are_added() {
+    let (mut model, mut logs) = lines(200);
+    press(&mut model, &logs, "ggjj");
+    let before = shown(&model);
+    let more = logs.lines["p620"].clone();
+    logs.lines.get_mut("p620").unwrap().extend(more);
+    model.log.asked = None;
+    logs.settle(&mut model);
+    let changed = |text: &str| text.lines().filter(|line| line.contains("line ")).count();
+    assert_eq!(changed(&before), changed(&shown(&model)));
+    assert!(shown(&model).contains("400 lines"), "{}", shown(&model));
+    assert_eq!(cursor(&model), Some(2));
+}
+
+#[test]
+fn a_long_log_is_asked_for_a_few_rows_at_a_time() {
+    let (mut model, logs) = lines(100_000);
+    let most = |model: &Model| model.log.shown.as_ref().map_or(0, |shown| shown.shown.len());
+    assert!(most(&model) < 100);
+    press(&mut model, &logs, "g");
+    let screen = shown(&model);
+    assert!(screen.contains("line 0") && screen.contains("100 000 lines · line 1"), "{screen}");
+    for _ in 0..50 {
+        keys::press(&mut model, "j");
+        // Rows that are there already are not asked for again.
+        let asked = view_logs(&mut model);
+        assert!(asked.is_empty() || most(&model) < 100);
+        for effect in asked {
+            let Effect::ShowLogs(Some(wanted)) = effect else { continue };
+            for news in logs.answer(&wanted) {
+                update(&mut model, Msg::Logs(news), now());
+            }
+        }
+    }
+    assert_eq!(cursor(&model), Some(50));
+    assert!(shown(&model).contains("›12:04:31"), "{}", shown(&model));
+}
+
+#[test]
+fn a_build_that_failed_is_explained_without_scrolling() {
+    let mut model = failed(80, 24);
+    press(&mut model, &failed_build(), "\n");
+    assert_eq!(model.screen, Screen::Logs);
+    let screen = shown(&model);
+    for part in [
+        "✗ openssl-3.5.1 failed: builder for 'openssl-3.5.1.drv' failed with exit code",
+        "it said: crypto/part77.c:118:17: error: implicit declaration",
+        "needed by curl-8.17.0 → nixos-system-samsung-26.05",
+        "openssl> crypto/part77.c:118:17: error: implicit",
+        "openssl alone",
+    ] {
+        assert!(screen.contains(part), "{part} in\n{screen}");
+    }
+    assert!(!screen.contains("zlib>"), "{screen}");
+    // Esc shows all lines around, and the failure does not come back by itself.
+    press(&mut model, &failed_build(), "\u{1b}");
+    let screen = shown(&model);
+    assert!(model.log.package.is_none() && screen.contains("part77.c:118"), "{screen}");
+    press(&mut model, &failed_build(), "F");
+    assert!(model.log.package.is_some());
+}
+
+#[test]
+fn a_failure_without_a_stream_is_shown_by_its_last_error() {
+    let mut logs = failed_build();
+    logs.activity.clear();
+    let mut model = failed(80, 24);
+    press(&mut model, &logs, "4");
+    let at = cursor(&model).and_then(|cursor| model.log.row(cursor)).map(|row| row.text.clone());
+    assert!(at.is_some_and(|text| text.contains("failed to build")), "{}", shown(&model));
+    assert!(shown(&model).contains("✗ samsung could not be built on p620"), "{}", shown(&model));
+}
+
+#[test]
+fn the_log_of_a_derivation_alone_is_one_key_away_and_one_key_back() {
+    let (mut model, logs) = (failed(110, 30), failed_build());
+    press(&mut model, &logs, "4v\n");
+    assert_eq!(model.log.face, LogFace::Log);
+    assert_eq!(model.log.package.as_ref().map(|(package, _)| package.as_str()), Some("openssl"));
+    let row = model.log.at_cursor().map(|row| row.text.clone()).unwrap();
+    assert!(row.contains("part77.c:118:17: error"), "{row}");
+    press(&mut model, &logs, "\u{1b}");
+    assert_eq!(model.log.face, LogFace::Builds);
+    // What has not begun has no log.
+    press(&mut model, &logs, "jj\n");
+    assert_eq!(model.log.face, LogFace::Builds);
+    assert!(
+        model
+            .toast
+            .as_ref()
+            .is_some_and(|toast| toast.text.contains("linux-6.12.58 has not begun"))
+    );
+    press(&mut model, &logs, "\u{1b}\u{1b}");
+    assert_eq!((model.screen, model.log.face), (Screen::Deploy, LogFace::Log));
+}
+
+#[test]
+fn errors_are_found_one_after_the_other() {
+    let (mut model, logs) = (failed(110, 30), failed_build());
+    press(&mut model, &logs, "4\u{1b}g");
+    let mut seen = Vec::new();
+    loop {
+        press(&mut model, &logs, "e");
+        let Some(at) = cursor(&model).filter(|at| seen.last() != Some(at)) else { break };
+        seen.push(at);
+    }
+    assert!(seen.len() >= 3, "{seen:?}");
+    assert!(model.toast.as_ref().is_some_and(|toast| toast.text.contains("no line below")));
+    press(&mut model, &logs, "E");
+    assert_eq!(cursor(&model), seen.iter().rev().nth(1).copied());
+}
+
+#[test]
+fn what_would_be_hidden_is_seen_before_enter_and_nothing_is_lost() {
+    let (mut model, logs) = (failed(110, 30), failed_build());
+    press(&mut model, &logs, "4\u{1b}f/zlib");
+    let screen = shown(&model);
+    assert!(screen.contains("openssl>") && screen.contains("17 lines of"), "{screen}");
+    press(&mut model, &logs, "\n&");
+    let screen = shown(&model);
+    assert!(!screen.contains("openssl>") && screen.contains("only “zlib”"), "{screen}");
+    press(&mut model, &logs, "\u{1b}");
+    assert!(shown(&model).contains("openssl>"));
+}
+
+#[test]
+fn an_expression_that_is_none_is_said_and_can_be_typed_on() {
+    let (mut model, logs) = lines(50);
+    press(&mut model, &logs, "/(");
+    let ctrl_r = KeyEvent::new(KeyCode::Char('r'), KeyModifiers::CONTROL);
+    update(&mut model, Msg::Key(ctrl_r), now());
+    press(&mut model, &logs, "\n");
+    assert!(model.log.typing.is_some() && model.toast.is_some());
+    press(&mut model, &logs, "4.)$\n");
+    assert_eq!(cursor(&model), Some(49));
+    assert_eq!(model.log.counted.as_ref().map(|counted| counted.rows), Some(10));
+}
+
+#[test]
+fn levels_leave_the_line_at_the_cursor_in_sight() {
+    let (mut model, logs) = (failed(110, 30), failed_build());
+    press(&mut model, &logs, "4\u{1b}");
+    let before = model.log.at_cursor().unwrap().clone();
+    press(&mut model, &logs, "!!");
+    assert_eq!(model.log.levels, LineLevels::Errors);
+    assert_eq!(model.log.at_cursor().unwrap().place, before.place);
+    press(&mut model, &logs, "!");
+    assert_eq!(model.log.at_cursor().unwrap().place, before.place);
+}
+
+#[test]
+fn lines_are_selected_copied_and_saved() {
+    let (mut model, logs) = lines(50);
+    press(&mut model, &logs, "kk jj");
+    let effects = press(&mut model, &logs, "y");
+    let taken = |effects: &[Effect]| match effects {
+        [Effect::CopyRows { what, .. }] => Some(what.clone()),
+        _ => None,
+    };
+    assert_eq!(taken(&effects), Some(RowsTaken::Rows(47..50)));
+    assert_eq!(model.log.anchor, None);
+    let effects = press(&mut model, &logs, "Y");
+    assert!(matches!(taken(&effects), Some(RowsTaken::AroundTrouble(_))));
+    press(&mut model, &logs, "s");
+    assert!(shown(&model).contains("save as run-41-p620.log"), "{}", shown(&model));
+    let effects = press(&mut model, &logs, "x\n");
+    assert!(matches!(&effects[..], [Effect::SaveRows { file, .. }] if file == "run-41-p620.logx"));
+    // What the terminal has to take is written by it alone.
+    let clip = Msg::Clip { text: "a".to_owned(), what: "1 line".to_owned() };
+    let effects = update(&mut model, clip, now());
+    assert_eq!(effects, [Effect::Terminal(Wish::Clip("a".to_owned()))]);
+    assert!(model.toast.as_ref().is_some_and(|toast| toast.text.contains("OSC 52")));
+}
+
+#[test]
+fn marked_lines_are_found_again() {
+    let (mut model, logs) = lines(100);
+    press(&mut model, &logs, "gjm");
+    press(&mut model, &logs, "Gkm");
+    press(&mut model, &logs, "g'");
+    assert_eq!(cursor(&model), Some(1));
+    assert!(shown(&model).contains("◆"));
+    press(&mut model, &logs, "'");
+    assert_eq!(cursor(&model), Some(98));
+    press(&mut model, &logs, "'");
+    assert_eq!(cursor(&model), Some(1));
+}
+
+#[test]
+fn what_comes_for_another_host_is_not_shown() {
+    let (mut model, logs) = lines(50);
+    let late = view_logs(&mut model);
+    assert!(late.is_empty());
+    let wanted = model.log.asked.clone().unwrap();
+    press(&mut model, &logs, "\t");
+    for news in logs.answer(&wanted) {
+        update(&mut model, Msg::Logs(news), now());
+    }
+    assert!(shown(&model).contains("nothing logged yet"), "{}", shown(&model));
+}
+
+#[test]
+fn no_escape_of_a_log_reaches_the_terminal() {
+    let hostile = "a\u{1b}]0;title\u{7}b\u{1b}[31mc\u{9b}5md\u{202e}e\u{200b}f\u{1b}P1$q\u{1b}\\g";
+    let mut logs = failed_build();
+    let printable = LogLine::read(format!("2026-11-21T12:04:22Z build       {hostile}").as_bytes());
+    logs.lines.insert("samsung".to_owned(), vec![printable]);
+    logs.activity.clear();
+    for keys in ["4", "4w", "4a", "4/a"] {
+        let mut model = failed(80, 24);
+        press(&mut model, &logs, keys);
+        let screen = shown(&model);
+        assert!(screen.contains("abcdefg"), "{screen}");
+        let deceptive = ['\u{200b}', '\u{200e}', '\u{202d}', '\u{202e}'];
+        let is_bad = |c: char| c.is_control() && c != '\n' || deceptive.contains(&c);
+        assert!(!screen.contains(is_bad), "{screen:?}");
+    }
+}

@@ -6,9 +6,9 @@
 use super::PaneReader;
 use super::streams::{KeptStream, kept_streams};
 use crate::dash::{ActivityShown, LogNews, Msg, PaneWanted, activity_shown};
-use crate::fleet::RunId;
+use crate::fleet::{RunId, RunWhat, UsualBuilds};
 use crate::nix::activity::ActivityLog;
-use crate::record::Runs;
+use crate::record::{History, Runs, state_home};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -22,6 +22,9 @@ const LONGEST: usize = 16 << 20;
 /// How often it is told what Nix does, at most.
 const TELL_EVERY: Duration = Duration::from_millis(250);
 
+/// How often it is looked whether more is known of which derivation needs which.
+const LEARN_EVERY: Duration = Duration::from_secs(2);
+
 /// How often it is told while nothing is new: times grow.
 const TELL_TIMES: Duration = Duration::from_secs(1);
 
@@ -32,6 +35,10 @@ struct HostActivity {
     jobs: BTreeMap<String, JobActivity>,
     /// The streams that are known.
     streams: BTreeSet<String>,
+    /// How long packages usually take to be built where this host's are.
+    usual: UsualBuilds,
+    /// When it was looked last which derivation needs which.
+    learned_at: Option<Instant>,
     /// Whether the run has ended, and what it did not end was interrupted.
     has_ended: bool,
 }
@@ -89,9 +96,26 @@ impl ActivityReader {
 }
 
 impl HostActivity {
-    fn new(run: RunId, host: String) -> Self {
+    fn new(runs: &Runs, run: RunId, host: String) -> Self {
+        let usual = usual_builds(runs, &run, &host);
         let (jobs, streams) = (BTreeMap::new(), BTreeSet::new());
-        Self { run, host, jobs, streams, has_ended: false }
+        Self { run, host, jobs, streams, usual, learned_at: None, has_ended: false }
+    }
+
+    /// Looks which derivation needs which, while that is not known of all of them.
+    fn learn(&mut self, runs: &Runs, is_last: bool) {
+        let is_due = is_last || self.learned_at.is_none_or(|at| at.elapsed() >= LEARN_EVERY);
+        let is_unread = |job: &JobActivity| job.log.tree().unread().next().is_some();
+        if !is_due || !self.jobs.values().any(is_unread) {
+            return;
+        }
+        self.learned_at = Some(Instant::now());
+        let known = runs.edges(&self.run, &self.host);
+        for job in self.jobs.values_mut() {
+            for known in &known {
+                job.log.tree_mut().learn(&known.drv, &known.read);
+            }
+        }
     }
 
     /// Looks for streams that are not known yet; those of an earlier attempt count no more.
@@ -135,9 +159,25 @@ impl HostActivity {
     fn shown(&self) -> ActivityShown {
         let now = Timestamp::now();
         let logs: Vec<_> = self.jobs.values().map(|job| (&job.log, job.since(now))).collect();
-        let shown = activity_shown(&logs, &|_| None);
+        let usual = |package: &str| self.usual.get(package).copied().map(Duration::from_millis);
+        let shown = activity_shown(&logs, &usual);
         ActivityShown { is_kept: !self.streams.is_empty(), share: self.share(), ..shown }
     }
+}
+
+/// Returns how long packages usually take to be built where those of a host are; nothing where that cannot
+/// be read, or the run has no plan.
+fn usual_builds(runs: &Runs, run: &RunId, host: &str) -> UsualBuilds {
+    let build_on = runs.outline(run).into_iter().rev().find_map(|event| match event.what {
+        RunWhat::Plan { plan, .. } => {
+            let planned = plan.hosts.iter().find(|planned| planned.host == host)?;
+            Some(planned.route.builder(host).to_owned())
+        }
+        _ => None,
+    });
+    let Some(build_on) = build_on else { return UsualBuilds::default() };
+    let history = History::open(&state_home());
+    history.and_then(|history| history.usual_builds(&build_on)).unwrap_or_default()
 }
 
 impl JobActivity {
@@ -232,7 +272,7 @@ impl PaneReader for ActivityReader {
         };
         let run = &wanted.of.run;
         if self.now.as_ref().is_none_or(|now| now.run != *run || now.host != *host) {
-            self.now = Some(HostActivity::new(run.clone(), host.clone()));
+            self.now = Some(HostActivity::new(&self.runs, run.clone(), host.clone()));
             self.told = None;
         }
         let Some(now) = &mut self.now else { return false };
@@ -243,6 +283,7 @@ impl PaneReader for ActivityReader {
         }
         now.find(&self.runs);
         let is_new = now.fold(still);
+        now.learn(&self.runs, has_ended);
         if has_ended && now.share() >= 1.0 {
             now.has_ended = true;
             now.jobs.values_mut().for_each(|job| job.log.process_ended());

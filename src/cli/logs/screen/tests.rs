@@ -7,9 +7,10 @@ use crate::dash::{
     ActivityShown, LineAt, LineLevels, LinePattern, LogNews, Msg, PaneWanted, RowSearch, RowsAt,
     RowsOf, RowsShown, RowsTaken, Sought,
 };
-use crate::fleet::RunId;
+use crate::fleet::{RunId, StorePath};
 use crate::nix::activity::{BuildState, CopyState};
-use crate::record::Runs;
+use crate::nix::derivation::Derivation;
+use crate::record::{KnownDerivation, Runs};
 use std::fmt::Write as _;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -243,6 +244,16 @@ fn a_file_that_is_there_is_never_overwritten() {
     assert_eq!(fs::read_to_string(&path).unwrap(), saved);
 }
 
+/// Returns derivations from lines with their paths and what their files say.
+fn derivations(text: &str) -> Vec<KnownDerivation> {
+    let known = |line: &str| {
+        let (path, text) = line.split_once('\t').unwrap();
+        let drv = StorePath::parse(path).unwrap();
+        KnownDerivation { drv, read: Derivation::parse(text).unwrap() }
+    };
+    text.lines().map(known).collect()
+}
+
 /// Returns what is told of a host's builds.
 fn activity(runs: &Runs, run: &RunId, host: &str) -> ActivityShown {
     let mut reader = ActivityReader::new(runs.clone());
@@ -267,6 +278,14 @@ fn what_nix_did_is_told_from_the_streams_of_the_newest_attempt() {
     assert!(failure.name.is_some() && failure.said.is_some(), "{failure:?}");
     assert!(shown.builds.iter().any(|row| row.state == BuildState::Failed), "{:?}", shown.builds);
     assert!(shown.shape.is_some_and(|shape| shape.contains("a list")));
+    // What needs it is told as soon as the derivations were read.
+    let streams = runs.streams(&run, 1 << 30);
+    let known = include_str!("../../../../tests/nix-logs/deps-2.26.drvs");
+    streams.add_edges("a", &derivations(known)).unwrap();
+    let shown = activity(&runs, &run, "a");
+    assert_eq!(shown.shape, None);
+    assert_eq!(shown.failure.unwrap().needed_by, ["libgit-1.8", "top-1"]);
+    assert!(shown.builds.iter().any(|row| row.depth > 0 && row.state == BuildState::Failed));
     // The host was tried again, and its job was begun once more.
     let fetched = include_bytes!("../../../../tests/nix-logs/fetch-2.26.log");
     fs::write(folder.join("a.build.attempt-2.stream"), &failed[..failed.len() / 2]).unwrap();

@@ -45,6 +45,8 @@ pub(super) struct NixEar<'a> {
     first_at: Option<Timestamp>,
     /// When the next line was written; none for now.
     at: Option<Timestamp>,
+    /// When the last line was written, since the first.
+    heard: Duration,
     told: Option<(Instant, Progress)>,
 }
 
@@ -63,6 +65,7 @@ impl<'a> NixEar<'a> {
             began_at: Timestamp::now(),
             first_at: None,
             at: None,
+            heard: Duration::ZERO,
             told: None,
         }
     }
@@ -172,7 +175,7 @@ impl<'a> NixEar<'a> {
 
     /// Returns what is left of a build in milliseconds, in whole seconds.
     fn left_ms(&self, usual: &UsualBuilds) -> Option<u64> {
-        Some(self.log.tree().time_left(self.began.elapsed(), usual)?.as_secs() * 1000)
+        Some(self.log.tree().time_left(self.heard, usual)?.as_secs() * 1000)
     }
 
     /// Says that what the job prints is kept up to a byte only, and why.
@@ -212,8 +215,8 @@ impl LineSink for NixEar<'_> {
             line.text()
         };
         let mut lines = 0;
-        let since_first = self.since_first();
-        for item in self.log.feed_at(&text, since_first) {
+        self.heard = self.since_first();
+        for item in self.log.feed_at(&text, self.heard) {
             lines += 1;
             if !self.is_logged(line.offset, lines) {
                 let stream = Arc::clone(&self.stream);

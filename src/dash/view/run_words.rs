@@ -132,8 +132,12 @@ fn done(result: &HostResult) -> (Role, String) {
     (Role::Text, bytes_in(result))
 }
 
-/// Returns how many derivations were built and what came from which tier.
+/// Returns how many derivations were built and what came from which tier; nothing of a host that failed
+/// before that was counted.
 pub(super) fn bytes_in(result: &HostResult) -> String {
+    if result.built == 0 && result.fetched.is_empty() && !result.outcome.is_good() {
+        return String::new();
+    }
     let mut words = vec![format!("{} built", count(result.built))];
     let mut fetched: Vec<_> = result.fetched.iter().collect();
     fetched.sort_by_key(|(_, fetched)| Reverse(fetched.bytes));

@@ -354,7 +354,11 @@ impl Machine {
         if why.code != Code::WaveFailed {
             self.errors.push(finding.clone());
         }
-        out.push(MachineCommand::Tell(RunWhat::Rollout(RolloutNews::Halted { finding, rollback })));
+        // Of a run of one host, that host's own end says it all.
+        if self.hosts.len() > 1 || rollback {
+            let news = RolloutNews::Halted { finding, rollback };
+            out.push(MachineCommand::Tell(RunWhat::Rollout(news)));
+        }
         for index in 0..self.hosts.len() {
             let text = format!("not begun: {}", why.text);
             self.leave_out(

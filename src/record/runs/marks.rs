@@ -29,6 +29,8 @@ pub(super) struct StreamMarks {
     /// Where it is written; none where that is not possible.
     file: Option<File>,
     last: Option<StreamMark>,
+    /// The newest that came too soon after it.
+    skipped: Option<StreamMark>,
 }
 
 /// Returns the file with the marks of a stream.
@@ -59,17 +61,21 @@ impl StreamMarks {
     /// Goes on with the marks of a stream.
     pub(super) fn open(stream: &Path) -> Self {
         let (path, last) = (marks_of(stream), read_marks(stream).last().copied());
-        Self { path, file: None, last }
+        Self { path, file: None, last, skipped: None }
     }
 
-    /// Notes that the stream is so long now, when the last mark is old enough.
+    /// Notes that the stream is so long now, when the last mark is old enough. What came sooner and before a
+    /// silence is noted with its own time, or it would seem to have come after the silence.
     pub(super) fn note(&mut self, mark: StreamMark) {
-        let is_due = self.last.is_none_or(|last| {
-            mark.at.as_millisecond() - last.at.as_millisecond() >= EVERY
-                && mark.offset > last.offset
-        });
-        if is_due {
+        let is_old =
+            |before: StreamMark| mark.at.as_millisecond() - before.at.as_millisecond() >= EVERY;
+        if self.last.is_none_or(|last| is_old(last) && mark.offset > last.offset) {
+            let skipped = self.skipped.take();
+            let ended = skipped.filter(|skipped| is_old(*skipped) && mark.offset > skipped.offset);
+            self.add(ended.as_slice());
             self.add(&[mark]);
+        } else if self.skipped.is_none_or(|skipped| mark.offset > skipped.offset) {
+            self.skipped = Some(mark);
         }
     }
 
@@ -100,6 +106,17 @@ mod tests {
 
     fn mark(offset: u64, millisecond: i64) -> StreamMark {
         StreamMark { offset, at: Timestamp::from_millisecond(millisecond).unwrap() }
+    }
+
+    #[test]
+    fn what_came_before_a_silence_has_its_own_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let stream = dir.path().join("a.build.stream");
+        let mut marks = StreamMarks::open(&stream);
+        for (offset, at) in [(10, 0), (20, 300), (30, 600), (30, 700), (40, 60_000)] {
+            marks.note(mark(offset, at));
+        }
+        assert_eq!(read_marks(&stream), [mark(10, 0), mark(30, 600), mark(40, 60_000)]);
     }
 
     #[test]

@@ -105,8 +105,12 @@ impl TestRun {
 fn logs_that_were_removed_are_said_to_be() {
     let dir = tempfile::tempdir().unwrap();
     let run = a_run(dir.path());
-    let process = runs(dir.path()).folder(&run).join("process");
-    fs::write(process, "1 12345\n").unwrap();
+    let folder = runs(dir.path()).folder(&run);
+    fs::write(folder.join("process"), "1 12345\n").unwrap();
+    // Enough that it is worth compressing.
+    let log = fs::read_to_string(folder.join("razer.log")).unwrap();
+    let last = format!("{}\n", log.lines().next_back().unwrap());
+    fs::write(folder.join("razer.log"), log + &last.repeat(3000)).unwrap();
     let before = texts(dir.path(), &["last"]);
     let keep = |size| nixdash::fleet::Retention { max_logs_size: size, ..Default::default() };
     let now = "2026-11-21T13:00:00Z".parse().unwrap();

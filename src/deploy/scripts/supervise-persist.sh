@@ -11,8 +11,8 @@ intend() {
 		mv "$intents/intent.new" "$intents/intent" && sync "$intents"
 }
 
-# Begins to write to the disk what the new system brought, while somebody reaches the host. `intend` waits for
-# all of it, and finds it there.
+# Begins to write to the disk what the new system brought, while it is activated and reached. `intend` waits
+# for all of it, and finds most of it there.
 flush_ahead() {
 	[ "$action" = switch ] || return 0
 	(exec 3>&- 9>&- && exec sync -f "$intents") >/dev/null 2>&1 &

@@ -300,11 +300,11 @@ supervise() {
 		persist_and_end booted "" "" failed
 		;;
 	esac
+	flush_ahead
 	activate
 	# Its checks passed a moment ago.
 	no_check=NIXOS_NO_CHECK=1
 	leave activated "$code ok$(remarks)"
-	flush_ahead
 	[ "$rollback" = yes ] || keep_at_once
 	wait_for ack "$ack_limit" || give_up network-lost "nobody could reach it within $ack_limit s of its activation"
 	wait_for checked "$check_limit" || give_up confirmation-missing "its checks did not end within $check_limit s"

@@ -20,6 +20,10 @@ use std::path::{Path, PathBuf};
 const LOG: &str = "log";
 const STREAM: &str = "stream";
 
+/// A smaller file, in bytes, stays as it is: little would be won, and bringing it to the disk takes time at
+/// the end of every run.
+const SMALLEST: u64 = 64 * 1024;
+
 impl Runs {
     /// Compresses the logs and the streams of a run to which nobody writes any more. Returns how many
     /// bytes were compressed.
@@ -40,6 +44,7 @@ fn plain_files(dir: &Path) -> Vec<PathBuf> {
         .flat_map(|folder| fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok))
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|end| end == LOG || end == STREAM))
+        .filter(|path| fs::metadata(path).is_ok_and(|about| about.len() >= SMALLEST))
         .collect()
 }
 
@@ -81,7 +86,9 @@ mod tests {
     use jiff::Timestamp;
     use std::ops::ControlFlow;
 
-    /// Returns a run with a log in several parts, and a stream.
+    const STREAM_LINE: &[u8] = b"@nix {}\n";
+
+    /// Returns a run with a log in several parts, a stream, and one that is small.
     fn a_run() -> (tempfile::TempDir, Runs, RunId) {
         let dir = tempfile::tempdir().unwrap();
         let runs = Runs::open(dir.path()).unwrap();
@@ -97,7 +104,9 @@ mod tests {
         }
         writer.finish();
         let mut stream = runs.streams(&run, 1 << 30).open("a", "build").unwrap();
-        stream.append(b"@nix {}\n").unwrap();
+        stream.append(&STREAM_LINE.repeat(10_000)).unwrap();
+        let mut small = runs.streams(&run, 1 << 30).open("a", "fetch").unwrap();
+        small.append(STREAM_LINE).unwrap();
         (dir, runs, run)
     }
 
@@ -137,7 +146,11 @@ mod tests {
         runs.export(&run, serde_json::Value::Null, &mut exported).unwrap();
         let mut following = runs.read_log(&run, "a", 50);
         following.look().unwrap();
-        assert_eq!(runs.pack(&run).unwrap(), plain + 8);
+        let large = |path: &PathBuf| fs::metadata(path).unwrap().len() >= SMALLEST;
+        let logs: Vec<PathBuf> = runs.logs(&run, "a").into_iter().filter(large).collect();
+        assert!(logs.len() > 1);
+        let bytes: u64 = logs.iter().map(|path| fs::metadata(path).unwrap().len()).sum();
+        assert_eq!(runs.pack(&run).unwrap(), bytes + 80_000);
         assert!(plain_files(&runs.folder(&run)).is_empty());
         assert_eq!(read(&runs, &run), before);
         assert_eq!(runs.log_sizes(&run), sizes);
@@ -152,11 +165,15 @@ mod tests {
         };
         assert_eq!(lines(&exported), lines(&again));
         let streams = runs.kept_streams(&run, "a");
-        let (name, stream) = streams.first().unwrap();
-        assert_eq!(
-            (name.as_str(), io::read_to_string(stream.reader()).unwrap().as_str()),
-            ("build", "@nix {}\n")
-        );
+        let texts: Vec<(&str, usize)> = streams
+            .iter()
+            .map(|(name, stream)| {
+                let text = io::read_to_string(stream.reader()).unwrap();
+                (name.as_str(), text.matches("@nix {}\n").count())
+            })
+            .collect();
+        assert_eq!(texts, [("build", 10_000), ("fetch", 1)]);
+        assert!(runs.folder(&run).join("a.fetch.stream").exists(), "a small one stays as it is");
         assert_eq!(runs.pack(&run).unwrap(), 0);
     }
 

@@ -95,7 +95,10 @@ mod tests {
         let mut writer = runs.begin(None).unwrap();
         let run = writer.run().clone();
         write(&mut writer, RunWhat::begin(vec!["a".to_owned()], "switch".to_owned()));
-        write(&mut writer, RunWhat::log("a".to_owned(), Phase::Build, "hello".to_owned()));
+        // Enough that it is worth compressing.
+        for _ in 0..3000 {
+            write(&mut writer, RunWhat::log("a".to_owned(), Phase::Build, "hello".to_owned()));
+        }
         if has_ended {
             let (outcomes, findings) = (BTreeMap::new(), Vec::new());
             write(&mut writer, RunWhat::Summary { outcomes, duration_ms: 1, findings });

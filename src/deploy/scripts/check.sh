@@ -33,6 +33,8 @@ main() {
 last_words() {
 	invocation=$(systemctl show --property=InvocationID --value "$1" 2>/dev/null)
 	[ -n "$invocation" ] || return
+	# What it wrote a moment ago may be on its way into the journal.
+	timeout 5 journalctl --sync >/dev/null 2>&1
 	timeout 5 journalctl --quiet --no-pager --output=cat --lines=1 \
 		"_SYSTEMD_INVOCATION_ID=$invocation" 2>/dev/null | head -n 1
 }

@@ -11,13 +11,6 @@ intend() {
 		mv "$intents/intent.new" "$intents/intent" && sync "$intents"
 }
 
-# Begins to write to the disk what the new system brought, while it is activated and reached. `intend` waits
-# for all of it, and finds most of it there.
-flush_ahead() {
-	[ "$action" = switch ] || return 0
-	(exec 3>&- 9>&- && exec sync -f "$intents") >/dev/null 2>&1 &
-}
-
 # Makes the system the newest generation and what boots; undoes both when the boot loader refuses.
 # Fails with `finding` (the code) and `reason`; succeeds with `pinned` when something else boots all
 # the same.

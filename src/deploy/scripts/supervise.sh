@@ -300,7 +300,6 @@ supervise() {
 		persist_and_end booted "" "" failed
 		;;
 	esac
-	flush_ahead
 	activate
 	# Its checks passed a moment ago.
 	no_check=NIXOS_NO_CHECK=1

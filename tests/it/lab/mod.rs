@@ -8,6 +8,7 @@ mod attack_full;
 mod attack_killed;
 mod attack_network;
 mod attack_user;
+mod builds;
 mod deploy;
 mod faults;
 mod first;

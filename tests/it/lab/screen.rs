@@ -102,7 +102,10 @@ fn a_run_goes_on_without_the_screen_and_is_there_again() {
     terminal.press(&["Enter", "d", "Enter"]);
     terminal.shows("Plan of run");
     terminal.press(&["y"]);
-    terminal.shows("build");
+    // The plan has the word, too: only the run knows when it was confirmed.
+    fleet.wait_for_event("the build", |event| {
+        event["event"] == "phase" && event["phase"] == "build"
+    });
     drop(terminal);
     wait_for("the run to switch samsung", LIMIT, || systems("samsung").1 != before);
     let terminal = Terminal::open(&fleet, "again", 40, 10);

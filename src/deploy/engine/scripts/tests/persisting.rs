@@ -239,32 +239,3 @@ fn what_is_begun_stays_written_down_until_the_old_boot_menu_is_back() {
     assert!(host.path("written-down").exists(), "a power cut here can be put right");
     host.assert_tidy();
 }
-
-/// Stands in for `sync`: notes that it was called, and takes long with a disk that is slow.
-const SYNC: &str = "#!/bin/sh
-echo \"$*\" >>\"$root/flushed\"
-[ ! -e \"$root/slow-disk\" ] || exec sleep 30
-";
-
-#[test]
-fn what_the_system_brought_is_written_while_it_is_activated() {
-    let host = FolderHost::new();
-    host.program("bin/sync", SYNC);
-    let supervisor = host.supervise();
-    host.wait_until("the disk", |host| host.path("flushed").exists());
-    assert_eq!(host.systems()[1..], ["old", "old"], "nobody has reached it yet");
-    host.acknowledge();
-    host.say("commit");
-    assert_eq!(supervisor.outcome().0, "switched", "{}", host.log());
-}
-
-#[test]
-fn a_disk_that_is_slow_does_not_keep_a_host_from_going_back() {
-    let mut host = FolderHost::new();
-    host.program("bin/sync", SYNC);
-    host.write("slow-disk", "");
-    host.option("ack=1");
-    let began = std::time::Instant::now();
-    assert_eq!(host.supervise().outcome().0, "rolled-back", "{}", host.log());
-    assert!(host.path("flushed").exists() && began.elapsed().as_secs() < 25, "{}", host.log());
-}

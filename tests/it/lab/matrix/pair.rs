@@ -249,7 +249,12 @@ fn runs_ours_under_theirs(result: Option<&Value>, stands: &Stands, other: Option
     let toplevel = result.and_then(|result| result["toplevel"].as_str());
     toplevel == Some(stands.running.as_str())
         && other == Some(stands.profile.as_str())
-        && said.contains("it runs the new system until it is restarted")
+        && [
+            "it runs the new system until it is restarted",
+            "while it was made permanent: its profile is",
+        ]
+        .iter()
+        .any(|sentence| said.contains(sentence))
 }
 
 /// Returns whether a host was left alone, since somebody else deploys to it.

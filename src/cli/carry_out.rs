@@ -5,9 +5,7 @@ use crate::cli::newest::newest_confirmed;
 use crate::cli::show::{Display, Face, Notices, RunDisplay};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history};
 use crate::deploy::{Control, Deploy, Ended, Listener, RunBegin, RunJournal};
-use crate::fleet::{
-    DropReason, Event, Fleet, Goal, Outcome, RunEvent, RunId, RunWhat, UsualBuilds,
-};
+use crate::fleet::{DropReason, Event, Fleet, Goal, Outcome, RunEvent, RunId, RunWhat};
 use crate::record::{
     History, JournalWriter, KeptEvaluations, Recorder, RunRecord, RunRecorder, RunWriter, Runs,
     state_home,
@@ -84,7 +82,8 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
     let kept = Some(KeptEvaluations::below(&state_home()));
     let streams = Some(runs.streams(&run, fleet.retention.max_run_size));
     let (run_id, tidied) = (run.clone(), Arc::clone(&fleet));
-    let package_times = Arc::new(usual_builds);
+    let package_times =
+        Arc::new(|build_on: &str| History::usual_builds_below(&state_home(), build_on));
     let deploy = Deploy {
         runner,
         fleet,
@@ -124,12 +123,6 @@ async fn tidy(runs: Runs, run: RunId, fleet: &Fleet) {
     if let Ok(Err(error)) = tidied {
         tracing::warn!("{error}");
     }
-}
-
-/// Returns what packages usually take that a host builds; nothing where the history cannot be read.
-fn usual_builds(build_on: &str) -> UsualBuilds {
-    let history = History::open(&state_home());
-    history.and_then(|history| history.usual_builds(build_on)).unwrap_or_default()
 }
 
 /// Tells what phases usually take on the hosts, as soon as the history has said it; nothing where it

@@ -23,6 +23,7 @@ mod host_key;
 mod kept;
 mod live;
 mod log_line;
+mod log_mark;
 mod redact;
 mod redact_json;
 mod rollout;
@@ -69,6 +70,7 @@ pub use host_key::{HostKey, HostKeyState, KnownKeyOf};
 pub use kept::KeptHost;
 pub use live::{LiveHost, LiveProgress, LiveRun};
 pub use log_line::{LogLine, RawLogLine};
+pub use log_mark::LogMark;
 pub use redact::redact;
 pub use redact_json::{printable_json, redact_json};
 pub use rollout::{

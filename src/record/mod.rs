@@ -21,7 +21,7 @@ pub use runs::{
     JournalError, JournalWriter, KnownDerivation, LevelCounts, LineLevel, LogBlock, LogLines,
     LogPart, LogPattern, LogReader, NumberedLog, RecordError, RemovedLogs, RemovedWhy, RunNews,
     RunRecord, RunRecorder, RunStands, RunStreams, RunWatch, RunWriter, Runs, SearchDirection,
-    SearchNews, StoredFile, StoredReader, StreamEnd, StreamFile, StreamMark, Word, event_queue,
-    output_of, share_of_logs, start_of,
+    SearchNews, StoredFile, StoredReader, StreamEnd, StreamFile, Word, event_queue, output_of,
+    share_of_logs, start_of,
 };
 pub use trends::{Prometheus, Series, TrendError};

@@ -16,7 +16,7 @@ pub struct ReadLine<'a> {
     pub offset: u64,
     /// How many bytes it has in the output, with its end.
     pub length: u64,
-    /// Whether it is longer than [`LINE_LIMIT`].
+    /// Whether it is longer than what was to be kept of one.
     pub is_cut: bool,
 }
 
@@ -37,9 +37,11 @@ impl ReadLine<'_> {
     }
 }
 
-/// Cuts an output into lines. It keeps no more than [`LINE_LIMIT`] bytes.
-#[derive(Clone, Debug, Default)]
+/// Cuts an output into lines. Of a line it keeps no more than [`LINE_LIMIT`] bytes, or what it is told.
+#[derive(Clone, Debug)]
 pub struct LineSplitter {
+    /// Most bytes that are kept of a line.
+    limit: usize,
     /// The beginning of the line that has not ended yet.
     held: Vec<u8>,
     /// Where that line begins.
@@ -48,7 +50,18 @@ pub struct LineSplitter {
     length: u64,
 }
 
+impl Default for LineSplitter {
+    fn default() -> Self {
+        Self::keeping(LINE_LIMIT)
+    }
+}
+
 impl LineSplitter {
+    /// Cuts an output from its beginning on, and keeps so many bytes of a line.
+    pub fn keeping(limit: usize) -> Self {
+        Self { limit, held: Vec::new(), offset: 0, length: 0 }
+    }
+
     /// Cuts an output from this byte on, where a line begins.
     pub fn starting_at(offset: u64) -> Self {
         Self { offset, ..Self::default() }
@@ -64,7 +77,7 @@ impl LineSplitter {
         };
         let (line, rest) = (&piece[..end], &piece[end + 1..]);
         *piece = rest;
-        let bytes = if self.length == 0 && line.len() <= LINE_LIMIT {
+        let bytes = if self.length == 0 && line.len() <= self.limit {
             self.length = line.len() as u64;
             Cow::Borrowed(line)
         } else {
@@ -88,7 +101,7 @@ impl LineSplitter {
 
     /// Keeps a part of a line, as far as there is room.
     fn hold(&mut self, part: &[u8]) {
-        let room = LINE_LIMIT.saturating_sub(self.held.len());
+        let room = self.limit.saturating_sub(self.held.len());
         self.held.extend_from_slice(&part[..part.len().min(room)]);
         self.length += part.len() as u64;
     }

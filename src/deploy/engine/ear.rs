@@ -7,11 +7,11 @@
 
 use super::edges;
 use super::step::Step;
-use crate::fleet::{LogFrom, Progress, UsualBuilds};
+use crate::fleet::{LogFrom, LogMark, Progress, UsualBuilds};
 use crate::nix::activity::ActivityLog;
-use crate::record::{StreamEnd, StreamFile, StreamMark};
+use crate::record::{StreamEnd, StreamFile};
 use crate::remote::ReadLine;
-use crate::remote::job::{Job, LineSink, LogMark};
+use crate::remote::job::{Job, LineSink};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -97,9 +97,7 @@ impl<'a> NixEar<'a> {
         let noted = self.step.read_before(job);
         let noted = LogFrom { stream: Arc::clone(&self.stream), offset: noted, lines: 0 };
         self.logged = streams.logged(host, &self.stream).or(Some(noted));
-        let marks = file.marks().into_iter();
-        let marks: Vec<LogMark> =
-            marks.map(|StreamMark { offset, at }| LogMark { offset, at }).collect();
+        let marks = file.marks();
         if marks.is_empty() && file.length() > 0 {
             self.log.lines_are_late();
         }
@@ -271,8 +269,7 @@ impl LineSink for NixEar<'_> {
     fn learn_times(&mut self, marks: &[LogMark]) {
         self.log.times_are_rough();
         if let Some(file) = &mut self.file {
-            let marks = marks.iter().map(|mark| StreamMark { offset: mark.offset, at: mark.at });
-            file.learn_times(&marks.collect::<Vec<_>>());
+            file.learn_times(marks);
         }
     }
 

@@ -6,6 +6,7 @@ use crate::fleet::{HostBuilds, UsualBuilds, printable_line};
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, params};
 use std::collections::HashMap;
+use std::path::Path;
 
 /// How many builds of a package on a host are kept, the newest.
 const NEWEST: i64 = 10;
@@ -14,6 +15,12 @@ const NEWEST: i64 = 10;
 const KEPT: SignedDuration = SignedDuration::from_hours(2 * 365 * 24);
 
 impl History {
+    /// Returns what the history below a folder says of that, and nothing where it cannot be read.
+    pub fn usual_builds_below(home: &Path, build_on: &str) -> UsualBuilds {
+        let history = Self::open(home);
+        history.and_then(|history| history.usual_builds(build_on)).unwrap_or_default()
+    }
+
     /// Returns how long the packages usually take that a host built: the median of the newest ten
     /// builds of each, whatever its version.
     pub fn usual_builds(&self, build_on: &str) -> Result<UsualBuilds, HistoryError> {

@@ -4,6 +4,7 @@
 //! a second while it grew, by the clock of this machine. What a host's job wrote while nobody read has
 //! the times that the host noted. Where the file cannot be written, times are missing and nothing else.
 
+use crate::fleet::LogMark;
 use jiff::Timestamp;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -13,24 +14,15 @@ use std::path::{Path, PathBuf};
 /// How often a mark is made at most, in milliseconds.
 const EVERY: i64 = 1000;
 
-/// When a stream was so long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StreamMark {
-    /// How many bytes it had.
-    pub offset: u64,
-    /// When.
-    pub at: Timestamp,
-}
-
 /// The marks of a stream that grows.
 #[derive(Debug)]
 pub(super) struct StreamMarks {
     path: PathBuf,
     /// Where it is written; none where that is not possible.
     file: Option<File>,
-    last: Option<StreamMark>,
+    last: Option<LogMark>,
     /// The newest that came too soon after it.
-    skipped: Option<StreamMark>,
+    skipped: Option<LogMark>,
 }
 
 /// Returns the file with the marks of a stream.
@@ -39,17 +31,17 @@ fn marks_of(stream: &Path) -> PathBuf {
 }
 
 /// Reads the marks of a stream, the oldest first.
-pub(super) fn read_marks(stream: &Path) -> Vec<StreamMark> {
+pub(super) fn read_marks(stream: &Path) -> Vec<LogMark> {
     let text = fs::read_to_string(marks_of(stream)).unwrap_or_default();
-    let mut marks: Vec<StreamMark> = Vec::new();
+    let mut marks: Vec<LogMark> = Vec::new();
     for line in text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
         let mark = line.split_once(' ').and_then(|(offset, at)| {
             let at = Timestamp::from_millisecond(at.parse().ok()?).ok()?;
-            Some(StreamMark { offset: offset.parse().ok()?, at })
+            Some(LogMark { offset: offset.parse().ok()?, at })
         });
         // What a host noted is known once more after a lost connection.
         if let Some(mark) = mark
-            && marks.last().is_none_or(|last| mark.offset > last.offset && mark.at >= last.at)
+            && mark.follows(marks.last())
         {
             marks.push(mark);
         }
@@ -66,9 +58,9 @@ impl StreamMarks {
 
     /// Notes that the stream is so long now, when the last mark is old enough. What came sooner and before a
     /// silence is noted with its own time, or it would seem to have come after the silence.
-    pub(super) fn note(&mut self, mark: StreamMark) {
+    pub(super) fn note(&mut self, mark: LogMark) {
         let is_old =
-            |before: StreamMark| mark.at.as_millisecond() - before.at.as_millisecond() >= EVERY;
+            |before: LogMark| mark.at.as_millisecond() - before.at.as_millisecond() >= EVERY;
         if self.last.is_none_or(|last| is_old(last) && mark.offset > last.offset) {
             let skipped = self.skipped.take();
             let ended = skipped.filter(|skipped| is_old(*skipped) && mark.offset > skipped.offset);
@@ -80,18 +72,18 @@ impl StreamMarks {
     }
 
     /// Adds marks that were made elsewhere, the oldest first.
-    pub(super) fn add(&mut self, marks: &[StreamMark]) {
+    pub(super) fn add(&mut self, marks: &[LogMark]) {
         if self.file.is_none() {
             let mut options = OpenOptions::new();
             self.file = options.append(true).create(true).mode(0o600).open(&self.path).ok();
         }
         let last = self.last;
-        let is_later = |mark: &&StreamMark| last.is_none_or(|last| mark.offset > last.offset);
+        let is_later = |mark: &&LogMark| last.is_none_or(|last| mark.offset > last.offset);
         let mut lines = Vec::new();
-        for StreamMark { offset, at } in marks.iter().filter(is_later) {
+        for LogMark { offset, at } in marks.iter().filter(is_later) {
             // Writing into a buffer cannot fail.
             drop(writeln!(lines, "{offset} {}", at.as_millisecond()));
-            self.last = Some(StreamMark { offset: *offset, at: *at });
+            self.last = Some(LogMark { offset: *offset, at: *at });
         }
         // Half a line at the end is none.
         if let Some(file) = &mut self.file {
@@ -104,8 +96,8 @@ impl StreamMarks {
 mod tests {
     use super::*;
 
-    fn mark(offset: u64, millisecond: i64) -> StreamMark {
-        StreamMark { offset, at: Timestamp::from_millisecond(millisecond).unwrap() }
+    fn mark(offset: u64, millisecond: i64) -> LogMark {
+        LogMark { offset, at: Timestamp::from_millisecond(millisecond).unwrap() }
     }
 
     #[test]

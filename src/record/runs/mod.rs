@@ -36,7 +36,6 @@ pub use journal::{Journal, JournalEntry, JournalError, JournalWriter};
 pub use level::{LevelCounts, LineLevel, output_of};
 pub use lines::LogLines;
 pub use log::{LogPart, LogReader};
-pub use marks::StreamMark;
 pub use numbered::{NumberedLog, SearchDirection, SearchNews};
 pub use pattern::LogPattern;
 pub use queue::{EventReceiver, EventSender, event_queue};

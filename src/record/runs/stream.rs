@@ -7,9 +7,9 @@
 //! All streams of a run together take a quarter of what the run may take. One that has no room any more
 //! stays the beginning that it is; what it lacks is still on the host.
 
-use crate::fleet::{LogFrom, RunId};
+use crate::fleet::{LogFrom, LogMark, RunId};
 use crate::record::runs::Runs;
-use crate::record::runs::marks::{StreamMark, StreamMarks, read_marks};
+use crate::record::runs::marks::{StreamMarks, read_marks};
 use crate::record::runs::places::LogPlaces;
 use crate::record::runs::stored::{StoredFile, plain_of};
 use jiff::Timestamp;
@@ -79,7 +79,7 @@ impl Runs {
     }
 
     /// Returns when a stream of a host in a run was how long, as far as that is known, the oldest first.
-    pub fn stream_marks(&self, run: &RunId, host: &str, stream: &str) -> Vec<StreamMark> {
+    pub fn stream_marks(&self, run: &RunId, host: &str, stream: &str) -> Vec<LogMark> {
         read_marks(&self.folder(run).join(format!("{host}.{stream}.{STREAM}")))
     }
 
@@ -192,18 +192,18 @@ impl StreamFile {
     }
 
     /// Returns when it was how long, as far as that is known, the oldest first.
-    pub fn marks(&self) -> Vec<StreamMark> {
+    pub fn marks(&self) -> Vec<LogMark> {
         read_marks(&self.path)
     }
 
     /// Notes that all it has was written by now.
     pub fn note_time(&mut self, now: Timestamp) {
-        self.marks.note(StreamMark { offset: self.length, at: now });
+        self.marks.note(LogMark { offset: self.length, at: now });
     }
 
     /// Notes what the job's host says of when its log was how long, the oldest first; it may be longer
     /// than this is.
-    pub fn learn_times(&mut self, marks: &[StreamMark]) {
+    pub fn learn_times(&mut self, marks: &[LogMark]) {
         self.marks.add(marks);
     }
 

@@ -16,9 +16,8 @@ mod times;
 pub use patience::Patience;
 pub use sink::LineSink;
 pub use start::{StartFailure, job_script};
-pub use times::LogMark;
 
-use crate::fleet::printable_line;
+use crate::fleet::{LogMark, printable_line};
 use crate::remote::{LineSplitter, RemoteError, Script, ScriptRunner, Trouble};
 use jiff::Timestamp;
 use open::{LogEnd, OpenLog};

@@ -1,7 +1,7 @@
 //! Who hears the log of a job.
 
+use crate::fleet::LogMark;
 use crate::remote::ReadLine;
-use crate::remote::job::LogMark;
 use jiff::Timestamp;
 use std::future::{Future, ready};
 

@@ -4,6 +4,7 @@
 //! Whoever begins to follow gets these marks before the log (`follow.sh`), so that what was written while
 //! nobody read has its own times. What comes after that is written when it is read.
 
+use crate::fleet::LogMark;
 use jiff::{SignedDuration, Timestamp};
 
 /// The longest line of marks that is read, in bytes: some weeks of a log that grows all the time.
@@ -12,15 +13,6 @@ const LONGEST: usize = 4 << 20;
 /// A clock that differs by no more than this is taken to be right: the marks have whole seconds, and are
 /// on their way for a moment.
 const SAME_CLOCK: SignedDuration = SignedDuration::from_secs(2);
-
-/// When a log was so long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogMark {
-    /// How many bytes it had.
-    pub offset: u64,
-    /// When, by the clock of this machine.
-    pub at: Timestamp,
-}
 
 /// When the lines of a log were written, as far as its host noted that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,7 +50,7 @@ impl LogTimes {
         };
         let mut marks: Vec<LogMark> = Vec::new();
         for found in noted.split(',').filter_map(pair).chain(mark(length, now)) {
-            if marks.last().is_none_or(|last| found.offset > last.offset && found.at >= last.at) {
+            if found.follows(marks.last()) {
                 marks.push(found);
             }
         }
@@ -73,8 +65,7 @@ impl LogTimes {
     /// Returns when the line was written that ends before this byte; none where it was written after the
     /// last mark.
     pub(super) fn at(&self, end: u64) -> Option<Timestamp> {
-        let place = self.marks.partition_point(|mark| mark.offset < end);
-        self.marks.get(place).map(|mark| mark.at)
+        LogMark::written_at(&self.marks, end)
     }
 }
 

@@ -9,6 +9,7 @@ use crate::dash::{ActivityShown, LogNews, Msg, PaneWanted, activity_shown};
 use crate::fleet::{RunId, RunWhat, UsualBuilds};
 use crate::nix::activity::ActivityLog;
 use crate::record::{History, Runs, state_home};
+use crate::remote::LineSplitter;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -50,8 +51,8 @@ struct JobActivity {
     streams: Vec<(KeptStream, u64)>,
     /// Which of them is being folded.
     at: usize,
-    /// The beginning of a line whose end has not come.
-    open: Vec<u8>,
+    /// Cuts the stream that is being folded into lines.
+    lines: LineSplitter,
     /// When it began; times are counted from then.
     began_at: Option<Timestamp>,
     /// Whether lines come as they are written.
@@ -165,8 +166,8 @@ impl HostActivity {
     }
 }
 
-/// Returns how long packages usually take to be built where those of a host are; nothing where that cannot
-/// be read, or the run has no plan.
+/// Returns how long packages usually take to be built where those of a host are; nothing where the run has no
+/// plan.
 fn usual_builds(runs: &Runs, run: &RunId, host: &str) -> UsualBuilds {
     let build_on = runs.outline(run).into_iter().rev().find_map(|event| match event.what {
         RunWhat::Plan { plan, .. } => {
@@ -175,9 +176,9 @@ fn usual_builds(runs: &Runs, run: &RunId, host: &str) -> UsualBuilds {
         }
         _ => None,
     });
-    let Some(build_on) = build_on else { return UsualBuilds::default() };
-    let history = History::open(&state_home());
-    history.and_then(|history| history.usual_builds(&build_on)).unwrap_or_default()
+    build_on
+        .map(|build_on| History::usual_builds_below(&state_home(), &build_on))
+        .unwrap_or_default()
 }
 
 impl JobActivity {
@@ -186,7 +187,7 @@ impl JobActivity {
             log: ActivityLog::new(),
             streams: Vec::new(),
             at: 0,
-            open: Vec::new(),
+            lines: LineSplitter::keeping(LONGEST),
             began_at: None,
             is_live: false,
         }
@@ -198,18 +199,18 @@ impl JobActivity {
         let mut chunk = vec![0; CHUNK];
         while still() {
             let Some((stream, offset)) = self.streams.get(self.at) else { break };
-            let (read, offset) = (stream.read_at(&mut chunk, *offset), *offset);
+            let read = stream.read_at(&mut chunk, *offset);
             if self.began_at.is_none() {
                 self.began_at = stream.began_at().or(self.is_live.then(Timestamp::now));
             }
             if read > 0 {
                 is_new = true;
-                self.take(&chunk[..read], offset);
+                self.take(&chunk[..read]);
                 self.streams[self.at].1 += read as u64;
             } else if self.at + 1 < self.streams.len() {
                 // The job was begun once more: that is another process of Nix.
                 self.log.process_ended();
-                self.open.clear();
+                self.lines = LineSplitter::keeping(LONGEST);
                 self.at += 1;
             } else {
                 self.is_live = true;
@@ -235,26 +236,13 @@ impl JobActivity {
         stream.written_at(end).map(|at| self.since(at))
     }
 
-    /// Folds the lines of a piece that begins at this byte.
-    fn take(&mut self, piece: &[u8], offset: u64) {
-        let mut rest = piece;
-        while let Some(end) = memchr::memchr(b'\n', rest) {
-            let (line, after) = (&rest[..end], &rest[end + 1..]);
-            let now = self.written(offset + (piece.len() - after.len()) as u64);
-            if self.open.is_empty() {
-                self.log.fold_bytes(line, now, &mut |_| {});
-            } else {
-                self.open.extend_from_slice(line);
-                let line = std::mem::take(&mut self.open);
-                if line.len() <= LONGEST {
-                    self.log.fold_bytes(&line, now, &mut |_| {});
-                }
+    /// Folds the lines of a piece.
+    fn take(&mut self, mut piece: &[u8]) {
+        while let Some(line) = self.lines.next(&mut piece) {
+            let now = self.written(line.end());
+            if !line.is_cut {
+                self.log.fold_bytes(&line.bytes, now, &mut |_| {});
             }
-            rest = after;
-        }
-        // Of what is too long only its length is kept in mind.
-        if self.open.len() <= LONGEST {
-            self.open.extend_from_slice(rest);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A stream that is kept of what a job of a host printed: its lines, and when they were written.
 
-use crate::fleet::RunId;
-use crate::record::{Runs, StoredFile, StreamMark};
+use crate::fleet::{LogMark, RunId};
+use crate::record::{Runs, StoredFile};
 use jiff::Timestamp;
 
 /// What is kept of what a job printed.
@@ -10,7 +10,7 @@ pub(super) struct KeptStream {
     pub(super) name: String,
     file: StoredFile,
     /// When it was how long, as far as that was noted.
-    marks: Vec<StreamMark>,
+    marks: Vec<LogMark>,
 }
 
 impl KeptStream {
@@ -49,8 +49,7 @@ impl KeptStream {
     /// Returns when the line was written that ends before this byte, to about a second; none where that
     /// was not noted.
     pub(super) fn written_at(&self, end: u64) -> Option<Timestamp> {
-        let place = self.marks.partition_point(|mark| mark.offset < end);
-        self.marks.get(place).map(|mark| mark.at)
+        LogMark::written_at(&self.marks, end)
     }
 }
 

@@ -25,7 +25,8 @@ const OF_JOBS: &[(&str, &str)] = &named!["../../remote/scripts/": "follow-job.sh
 /// What a deploy asks as a look at the fleet does.
 const OF_PROBES: &[(&str, &str)] = &named![
     "../../probe/scripts/":
-    "changes.sh", "closure.sh", "deploys.sh", "host-facts.sh", "parts.sh", "specialisations.sh"
+    "changes.sh", "closure.sh", "deploys.sh", "derivations.sh", "host-facts.sh", "parts.sh",
+    "specialisations.sh"
 ];
 
 /// Returns every script that a deploy runs on a host, or puts before one, with its text.

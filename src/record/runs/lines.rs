@@ -204,13 +204,7 @@ impl LogLines {
         if self.start >= lines.len() {
             return;
         }
-        self.start = match pattern.candidate(lines, self.start).filter(|at| *at < lines.len()) {
-            Some(at) => {
-                let ends = memchr::memrchr(b'\n', &lines[self.start..at]);
-                ends.map_or(self.start, |end| self.start + end + 1)
-            }
-            None => lines.len(),
-        };
+        self.start = pattern.candidate(lines, self.start).unwrap_or(lines.len());
         self.searched = self.searched.max(self.start);
     }
 

@@ -376,9 +376,8 @@ fn hits(
     take: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
     let (mut number, mut counted, mut from) = (first, 0, 0);
-    while let Some(at) = pattern.candidate(lines, from).filter(|at| *at < lines.len()) {
-        let begin = memchr::memrchr(b'\n', &lines[..at]).map_or(0, |end| end + 1);
-        let end = memchr::memchr(b'\n', &lines[at..]).map_or(lines.len(), |end| at + end);
+    while let Some(begin) = pattern.candidate(lines, from) {
+        let end = memchr::memchr(b'\n', &lines[begin..]).map_or(lines.len(), |end| begin + end);
         let text = String::from_utf8_lossy(RawLogLine::read(&lines[begin..end]).text);
         if pattern.is_match(&printable_text(&text)) {
             number += memchr::memchr_iter(b'\n', &lines[counted..begin]).count() as u64;
@@ -386,9 +385,6 @@ fn hits(
             take(number)?;
         }
         from = end + 1;
-        if from > lines.len() {
-            break;
-        }
     }
     ControlFlow::Continue(())
 }

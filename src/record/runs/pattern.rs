@@ -53,13 +53,16 @@ impl LogPattern {
         &self.text
     }
 
-    /// Returns where in whole lines of a log, as they stand in its file, from an offset on something
-    /// stands that may match: the line there has to be looked at, and none before it does match.
+    /// Returns where in whole lines of a log, as they stand in its file, the next line begins that may match
+    /// and has to be looked at, from the beginning of a line on: none before it does match.
     pub(super) fn candidate(&self, lines: &[u8], from: usize) -> Option<usize> {
-        match &self.many {
-            Some(many) => many.find_at(lines, from).map(|found| found.start()),
-            None => (from < lines.len()).then_some(from),
+        if from >= lines.len() {
+            return None;
         }
+        let Some(many) = &self.many else { return Some(from) };
+        let at = many.find_at(lines, from).map(|found| found.start());
+        let at = at.filter(|at| *at < lines.len())?;
+        Some(memchr::memrchr(b'\n', &lines[from..at]).map_or(from, |end| from + end + 1))
     }
 }
 

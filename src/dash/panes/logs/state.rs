@@ -56,6 +56,18 @@ pub enum TimeShown {
     SincePrevious,
 }
 
+impl TimeShown {
+    /// Returns the one that is shown next.
+    #[must_use]
+    pub fn next(self) -> Self {
+        match self {
+            Self::Clock => Self::SinceStart,
+            Self::SinceStart => Self::SincePrevious,
+            Self::SincePrevious => Self::Clock,
+        }
+    }
+}
+
 /// Which rows are in sight.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PanePlace {

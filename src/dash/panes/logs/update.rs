@@ -6,7 +6,7 @@ use crate::dash::moves::moved;
 use crate::dash::msg::Effect;
 use crate::dash::panes::logs::asked::{LineLevels, RowSearch, RowsTaken, Sought};
 use crate::dash::panes::logs::layout::Sight;
-use crate::dash::panes::logs::state::{LogFace, LogPane, PanePlace, TimeShown};
+use crate::dash::panes::logs::state::{LogFace, LogPane, PanePlace};
 use crate::dash::panes::logs::typing;
 use crate::dash::panes::logs::wanted::rows_of;
 use crate::nix::activity::BuildState;
@@ -47,13 +47,7 @@ pub(in crate::dash) fn command(
             model.log.levels = model.log.levels.next();
             model.log.hold_line();
         }
-        Command::Times => {
-            model.log.time = match model.log.time {
-                TimeShown::Clock => TimeShown::SinceStart,
-                TimeShown::SinceStart => TimeShown::SincePrevious,
-                TimeShown::SincePrevious => TimeShown::Clock,
-            };
-        }
+        Command::Times => model.log.time = model.log.time.next(),
         Command::ScrollLeft => model.log.sideways = model.log.sideways.saturating_sub(SIDEWAYS),
         Command::ScrollRight => scroll_right(&mut model.log, sight),
         Command::FindText => typing::begin_find(model),

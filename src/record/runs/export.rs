@@ -7,7 +7,7 @@
 use crate::fleet::{LogLine, RunId, printable_json, redact, redact_json};
 use crate::record::runs::events::{EventLine, ReadExtent, read_events};
 use crate::record::runs::stored::{StoredFile, plain_of};
-use crate::record::runs::{EVENTS, LIVE, doing, journal};
+use crate::record::runs::{EVENTS, LIVE, doing, files_of, journal};
 use crate::record::{RecordError, Runs};
 use flate2::Compression;
 use flate2::read::GzDecoder;
@@ -186,12 +186,8 @@ impl Runs {
 
     /// Returns every log of a run, with all their parts, by their plain names, oldest lines first.
     fn log_files(&self, run: &RunId) -> Vec<PathBuf> {
-        let dir = self.folder(run);
-        let folders = super::tails(&dir).into_iter().map(|number| super::tail_folder(&dir, number));
-        let folders = std::iter::once(dir.clone()).chain(folders);
-        let mut files: Vec<PathBuf> = folders
-            .flat_map(|folder| fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok))
-            .map(|entry| plain_of(&entry.path()))
+        let mut files: Vec<PathBuf> = files_of(&self.folder(run))
+            .map(|path| plain_of(&path))
             .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
             .collect();
         files.sort();

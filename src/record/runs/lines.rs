@@ -10,11 +10,10 @@ use crate::record::runs::events::{EventLine, ReadExtent, read_events};
 use crate::record::runs::index::{IndexEntry, entries_in, index_of};
 use crate::record::runs::pattern::LogPattern;
 use crate::record::runs::stored::{StoredFile, plain_of};
-use crate::record::runs::{EVENTS, doing, tail_folder, tails};
+use crate::record::runs::{EVENTS, doing, files_of};
 use crate::record::{RecordError, Runs};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
-use std::fs;
 use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -85,18 +84,14 @@ impl Runs {
     /// bytes, plain.
     pub fn log_sizes(&self, run: &RunId) -> Vec<(String, u64)> {
         let dir = self.folder(run);
-        let folders = tails(&dir).into_iter().map(|number| tail_folder(&dir, number));
         let mut found = BTreeMap::new();
-        for folder in std::iter::once(dir.clone()).chain(folders) {
-            for entry in fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok) {
-                let path = plain_of(&entry.path());
-                let is_log = path.extension().is_some_and(|extension| extension == "log");
-                let name = path.file_stem().and_then(|name| name.to_str()).filter(|_| is_log);
-                let size = || StoredFile::open(&path).and_then(|file| file.length()).ok();
-                if let (Some(host), Some(size)) = (name, name.and_then(|_| size())) {
-                    // Where both are there, the plain one counts.
-                    found.insert((path.clone(), host.to_owned()), size);
-                }
+        for path in files_of(&dir).map(|path| plain_of(&path)) {
+            let is_log = path.extension().is_some_and(|extension| extension == "log");
+            let name = path.file_stem().and_then(|name| name.to_str()).filter(|_| is_log);
+            let size = || StoredFile::open(&path).and_then(|file| file.length()).ok();
+            if let (Some(host), Some(size)) = (name, name.and_then(|_| size())) {
+                // Where both are there, the plain one counts.
+                found.insert((path.clone(), host.to_owned()), size);
             }
         }
         let mut sizes: BTreeMap<String, u64> = BTreeMap::new();

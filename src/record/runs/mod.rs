@@ -237,6 +237,15 @@ pub(super) fn tails(dir: &Path) -> Vec<u64> {
     numbers
 }
 
+/// Returns the files of a run's folder, and those of the parts of the end of its logs.
+fn files_of(dir: &Path) -> impl Iterator<Item = PathBuf> {
+    let ends = tails(dir).into_iter().map(|number| tail_folder(dir, number));
+    std::iter::once(dir.to_path_buf())
+        .chain(ends.collect::<Vec<_>>())
+        .flat_map(|folder| fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok))
+        .map(|entry| entry.path())
+}
+
 /// Returns what a fleet is called in the record: the whole path of its file.
 fn fleet_name(fleet: Option<&Path>) -> String {
     let path = fleet.map(|path| fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()));

@@ -9,7 +9,7 @@ use crate::record::runs::files::{DiskFiles, Files as _};
 use crate::record::runs::frames::compress;
 use crate::record::runs::index::{complete_index, index_of};
 use crate::record::runs::stored::{StoredFile, packed_of};
-use crate::record::runs::{doing, tail_folder, tails};
+use crate::record::runs::{doing, files_of};
 use crate::record::{RecordError, Runs};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -38,11 +38,7 @@ impl Runs {
 
 /// Returns the files of a run that are to be compressed.
 fn plain_files(dir: &Path) -> Vec<PathBuf> {
-    let folders = tails(dir).into_iter().map(|number| tail_folder(dir, number));
-    let folders = std::iter::once(dir.to_path_buf()).chain(folders);
-    folders
-        .flat_map(|folder| fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok))
-        .map(|entry| entry.path())
+    files_of(dir)
         .filter(|path| path.extension().is_some_and(|end| end == LOG || end == STREAM))
         .filter(|path| fs::metadata(path).is_ok_and(|about| about.len() >= SMALLEST))
         .collect()

@@ -6,7 +6,7 @@
 use crate::fleet::{Retention, RunId, bytes};
 use crate::record::runs::files::{DiskFiles, Files as _};
 use crate::record::runs::stored::plain_of;
-use crate::record::runs::{EVENTS, doing, tail_folder, tails};
+use crate::record::runs::{EVENTS, doing, files_of, tail_folder, tails};
 use crate::record::{RecordError, Runs};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -133,10 +133,6 @@ impl Runs {
 
 /// Returns the files in a run's folder that hold what it said.
 fn said(dir: &Path) -> Vec<PathBuf> {
-    let folders = tails(dir).into_iter().map(|number| tail_folder(dir, number));
-    let entries = std::iter::once(dir.to_path_buf())
-        .chain(folders)
-        .flat_map(|folder| fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok));
     let is_said = |path: &PathBuf| {
         let plain = plain_of(
             &path.with_extension(
@@ -149,7 +145,7 @@ fn said(dir: &Path) -> Vec<PathBuf> {
         );
         plain.extension().is_some_and(|end| SAID.iter().any(|said| end == *said))
     };
-    entries.map(|entry| entry.path()).filter(is_said).collect()
+    files_of(dir).filter(is_said).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use super::*;
 use crate::fleet::{LogLine, Phase, RunWhat};
 use crate::record::RunWriter;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 
 /// Returns a state folder, its runs and the writer of one, whose logs may take so many bytes.

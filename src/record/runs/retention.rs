@@ -1,6 +1,6 @@
 //! Which logs of old runs are removed, and what is noted of them.
 //!
-//! Only what runs said is removed: logs with their indexes, and streams. How a run went (events, journal)
+//! Only what runs said is removed: logs with their indexes, and streams with what is read beside them. How a run went (events, journal)
 //! is kept for good, and `logs-removed.json` in its folder says since when its logs are gone, and why.
 
 use crate::fleet::{Retention, RunId, bytes};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 const REMOVED: &str = "logs-removed.json";
 
 /// How the names of the files end that hold what a run said, without what compressing adds.
-const SAID: [&str; 5] = ["log", "index", "places", "stream", "marks"];
+const SAID: [&str; 6] = ["log", "index", "places", "stream", "marks", "edges"];
 
 /// Why logs were removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

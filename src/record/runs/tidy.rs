@@ -122,11 +122,13 @@ mod tests {
             (a_run(&runs, true, false), a_run(&runs, false, false), a_run(&runs, true, false));
         tidy(&runs, None, &Retention::default());
         assert_eq!(runs.removed_logs(&first), None);
+        let edges = runs.folder(&first).join("a.edges");
+        fs::write(&edges, "{\"edges\":1}\n").unwrap();
         let keeps_one = runs.old_logs(&left).bytes + runs.old_logs(&last).bytes;
         tidy(&runs, None, &Retention { max_logs_size: keeps_one, ..Retention::default() });
         let removed = runs.removed_logs(&first).unwrap();
         assert_eq!((removed.why, runs.removed_logs(&last)), (RemovedWhy::Size, None));
-        assert!(runs.logs(&first, "a").is_empty() && removed.bytes > 0);
+        assert!(runs.logs(&first, "a").is_empty() && removed.bytes > 0 && !edges.exists());
         assert_eq!(runs.decided(&first).len(), 2);
         // A run that can be gone on with keeps what it has, and what was removed stays noted as it was.
         fs::write(runs.folder(&first).join("a.log"), "rest").unwrap();

@@ -16,17 +16,33 @@ usable_memory() {
 	esac
 }
 
-main() {
+# Prints what Nix says of itself.
+nix_says() {
 	say nix "$(nix --version 2>/dev/null)"
-	say memory "$(usable_memory)"
-	say processors "$(nproc 2>/dev/null)"
-	# Older ones cannot be told which hosts are meant.
-	if nix-eval-jobs --help 2>/dev/null | grep -q -e --select; then say eval-jobs yes; fi
-	settings=$(nix --extra-experimental-features nix-command config show 2>/dev/null ||
-		nix --extra-experimental-features nix-command show-config 2>/dev/null)
-	for name; do
-		printf '%s\n' "$settings" | grep "^$name = " | while read -r line; do say setting "$line"; done
-	done
+	nix --extra-experimental-features nix-command config show 2>/dev/null ||
+		nix --extra-experimental-features nix-command show-config 2>/dev/null
+}
+
+# Prints the lines about Nix, and of its settings those with these names. $* the names.
+only_named() {
+	awk -v names="$*" '
+		BEGIN { count = split(names, list, " "); for (i = 1; i <= count; i++) wanted[list[i]] }
+		/^nix\t/ { print; next }
+		{
+			at = index($0, " = ")
+			if (at && substr($0, 1, at - 1) in wanted) { sub(/ +$/, ""); print "setting\t" $0 }
+		}'
+}
+
+main() {
+	# Nix begins while the rest is looked at.
+	nix_says | {
+		say memory "$(usable_memory)"
+		say processors "$(nproc 2>/dev/null)"
+		# Older ones cannot be told which hosts are meant.
+		if nix-eval-jobs --help 2>/dev/null | grep -q -e --select; then say eval-jobs yes; fi
+		only_named "$@"
+	}
 }
 
 main "$@"

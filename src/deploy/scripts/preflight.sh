@@ -31,7 +31,14 @@ say_confirmed() {
 		while read -r number; do say confirmed "$(readlink -f "/nix/var/nix/profiles/system-$number-link")"; done
 }
 
-main() {
+# Prints the effective settings of Nix behind a line that says so.
+settings() {
+	printf '%s\n' '--- settings'
+	nix --extra-experimental-features nix-command config show 2>/dev/null ||
+		nix --extra-experimental-features nix-command show-config 2>/dev/null
+}
+
+look() {
 	# shellcheck disable=SC2034 # for the files before it
 	root=''
 	say time "$(date +%s)"
@@ -80,11 +87,18 @@ main() {
 	done
 	if [ -r /nix/var/nixdash/built-on ]; then say built_on "$(cat /nix/var/nixdash/built-on)"; fi
 	look_at_the_lock
-	if [ "$1" = settings ]; then
-		printf '%s\n' '--- settings'
-		nix --extra-experimental-features nix-command config show 2>/dev/null ||
-			nix --extra-experimental-features nix-command show-config 2>/dev/null
+}
+
+main() {
+	if [ "$1" != settings ]; then
+		look
+		return
 	fi
+	# Nix begins while the rest is looked at.
+	settings | {
+		look </dev/null
+		cat
+	}
 }
 
 main "$@"

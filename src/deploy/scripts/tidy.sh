@@ -2,13 +2,21 @@
 # Removes what a run left on a host, as root: the folders of jobs that have ended (their logs were read),
 # its claims in budgets, and its roots, of which the built and fetched systems stay for the next run.
 # `units.sh` is put before it when nixdash is compiled. $1 what the run's jobs and roots are called.
+# Prints the jobs of the run that left something, each once. $1 what they are called.
+jobs() {
+	for job in /run/nixdash/jobs/"$1"-* /var/lib/nixdash/jobs/"$1"-*; do
+		name=${job##*/}
+		if [ -e "$job" ] || [ -L "$job" ]; then printf '%s\n' "${name%.log}"; fi
+	done | sort -u
+}
+
 main() {
 	roots=/nix/var/nix/gcroots/nixdash
 	tag=$1
-	for job in /run/nixdash/jobs/"$tag"-* /var/lib/nixdash/jobs/"$tag"-*; do
-		name=${job##*/}
-		name=${name%.log}
-		is_there "nixdash-$name" || rm -rf "$job"
+	# shellcheck disable=SC2046 # a list of names
+	set -- $(jobs "$tag")
+	gone "$@" | while read -r name; do
+		rm -rf "/run/nixdash/jobs/$name" "/var/lib/nixdash/jobs/$name" "/var/lib/nixdash/jobs/$name.log"
 	done
 	rm -f "$roots"/*."$tag".drv
 	for claim in /run/nixdash/budget-*; do

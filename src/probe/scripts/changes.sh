@@ -16,15 +16,19 @@ closure() {
 		awk -v side="$2" '$1 ~ /^\/nix\/store\// && $NF ~ /^[0-9]+$/ { print side "\t" $1 "\t" $NF }'
 }
 
-print_parts before "$1"
-print_parts after "$2"
-nix-store --check-validity "$1" "$2" 2>/dev/null || {
+# Says that one of the systems is not here, or fails where both are.
+neither() {
+	! nix-store --check-validity "$1" "$2" 2>/dev/null || exit 1
 	printf 'missing\n'
 	exit 0
 }
-{
+
+print_parts before "$1"
+print_parts after "$2"
+# Both are asked for at once.
+closure "$2" + | {
 	closure "$1" -
-	closure "$2" +
+	cat
 } | awk -F '\t' '
 	function name(path) { return substr(path, 45) }
 	$1 == "-" { before[$2] = $3; old += $3; olds++; next }
@@ -34,5 +38,5 @@ nix-store --check-validity "$1" "$2" 2>/dev/null || {
 		if (!olds || !news) exit 1
 		for (path in before) print "-\t" name(path) "\t" before[path]
 		printf "size\t%.0f\t%.0f\n", old, new
-	}' || exit 1
+	}' || neither "$1" "$2"
 printf 'end\tok\n'

@@ -12,3 +12,29 @@ is_there() {
 	esac
 }
 
+# Prints those of some jobs whose units are not there, in the sense of `is_there`; one question tells of all.
+# $@ the jobs' names.
+gone() {
+	[ "$#" -gt 0 ] || return 0
+	for job; do
+		shift
+		set -- "$@" "nixdash-$job.service"
+	done
+	states=$(systemctl show --property=Id --property=ActiveState "$@" 2>/dev/null) || return 0
+	id='' state=''
+	printf '%s\n\n' "$states" | while IFS='=' read -r property value; do
+		case $property in
+		Id) id=$value ;;
+		ActiveState) state=$value ;;
+		'')
+			case $state in
+			inactive | failed)
+				id=${id#nixdash-}
+				printf '%s\n' "${id%.service}"
+				;;
+			esac
+			id='' state=''
+			;;
+		esac
+	done
+}

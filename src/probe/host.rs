@@ -137,7 +137,7 @@ pub fn clock_ahead(said: i64, began: Timestamp, ended: Timestamp) -> Option<f64>
 ///
 /// Nothing when the connection ends now: that is the next probe's matter, the figures are there.
 async fn latency(runner: &dyn ScriptRunner, host: &str) -> Option<f64> {
-    let echo = Script::new(ECHO).way(Way::Shell).limit(ECHO_LIMIT);
+    let echo = Script::new(ECHO).way(Way::InTurn).limit(ECHO_LIMIT);
     let mut fastest = Duration::MAX;
     for _ in 0..2 {
         let began = Instant::now();

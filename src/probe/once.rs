@@ -144,7 +144,7 @@ pub async fn measure_once(
         let kept = earlier.hosts.get(&host.name);
         let known = kept.map(|kept| &kept.facts);
         // The first look makes a connection: whoever can log in now has proved it.
-        let look = host::probe(runner, host, known, &fleet.alarms.limits, Way::Shell);
+        let look = host::probe(runner, host, known, &fleet.alarms.limits, Way::InTurn);
         let facts = match tokio::time::timeout(HOSTS_LIMIT, look).await {
             Ok(facts) => facts,
             Err(_) => not_asked(&host.name, known),

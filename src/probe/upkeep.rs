@@ -46,7 +46,7 @@ pub(super) async fn look(
     }
     // Nothing of a machine without NixOS is looked for here.
     facts.system.running.as_ref()?;
-    let script = Script::new(UPKEEP).way(Way::Shell).limit(LIMIT);
+    let script = Script::new(UPKEEP).way(Way::InTurn).limit(LIMIT);
     let output = runner.run(host, &script).await.ok();
     let found = output.and_then(|output| parse(&output.stdout, systems(facts), now));
     found.or_else(|| known.filter(|known| known.systems == systems(facts)).cloned())

@@ -10,7 +10,7 @@ use crate::remote::master::{Master, chain, destination};
 use crate::remote::root::{RootWay, ToldWay, refusal};
 use crate::remote::wire::{Between, Marks, Wire, wire};
 use crate::remote::{Output, RemoteError, Script, Trouble};
-use openssh::Stdio;
+use openssh::{Child, Session, Stdio};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -32,28 +32,46 @@ pub(super) enum Sink {
 /// What became of a script, and in which way it became root.
 pub(super) type Ran = (Output, Option<ToldWay>);
 
-/// Runs a script on a channel of a connection, as root by a way.
-pub(super) async fn run(
+/// A channel of a connection, with a script on its way.
+pub(super) struct Channel {
+    child: Child<Arc<Session>>,
+    input: Zeroizing<Vec<u8>>,
+    marks: Marks,
+}
+
+/// Opens a channel on a connection for a script, as root by a way; of one that fails nothing has run.
+pub(super) async fn open(
     host: &str,
     master: &Arc<Master>,
     (script, way): (&Script, Option<&RootWay>),
-    sink: Sink,
-) -> Result<Ran, RemoteError> {
-    let lost = |error: &openssh::Error| RemoteError::new(host, Trouble::Lost, &chain(error));
-    let wire = wire(script, way);
-    let mut child = Arc::clone(master.session())
-        .arc_raw_command(wire.command)
+) -> Result<Channel, RemoteError> {
+    let Wire { command, input, marks } = wire(script, way);
+    let child = Arc::clone(master.session())
+        .arc_raw_command(command)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .await
-        .map_err(|error| lost(&error))?;
+        .map_err(|error| RemoteError::new(host, Trouble::Lost, &chain(&error)))?;
+    Ok(Channel { child, input, marks })
+}
+
+/// Runs a script on the channel that was opened for it.
+pub(super) async fn run(
+    host: &str,
+    master: &Arc<Master>,
+    channel: Channel,
+    (script, way): (&Script, Option<&RootWay>),
+    sink: Sink,
+) -> Result<Ran, RemoteError> {
+    let lost = |error: &openssh::Error| RemoteError::new(host, Trouble::Lost, &chain(error));
+    let Channel { mut child, input, marks } = channel;
     let stdin = child.stdin().take();
     let stdout = child.stdout().take();
     let stderr = child.stderr().take();
     let keep_open = script.stdin.is_empty();
-    let said = talk((stdin, wire.input, keep_open), stdout, stderr, &wire.marks, sink).await;
+    let said = talk((stdin, input, keep_open), stdout, stderr, &marks, sink).await;
     let ended = child.wait().await;
     if let Some(code) = said.code {
         // The script itself told how it ended: what its login shell made of that is not asked.
@@ -248,7 +266,7 @@ async fn drain(
 }
 
 /// Keeps what was printed, or sends it; returns false when nobody listens any more.
-async fn pass_on(printed: Vec<u8>, kept: &mut Vec<u8>, sink: &Sink) -> bool {
+pub(super) async fn pass_on(printed: Vec<u8>, kept: &mut Vec<u8>, sink: &Sink) -> bool {
     match sink {
         Sink::Keep => {
             let room = OUTPUT_LIMIT.saturating_sub(kept.len());

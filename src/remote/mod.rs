@@ -27,6 +27,7 @@ mod route;
 mod script;
 mod secret;
 mod shell;
+mod shells;
 mod sockets;
 mod turn;
 mod unlock;

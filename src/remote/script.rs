@@ -8,11 +8,12 @@ const DEFAULT_LIMIT: Duration = Duration::from_secs(30);
 /// Over what a script travels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Way {
-    /// The host's one persistent shell: a millisecond, one script after the other. For probes.
-    Shell,
-    /// A channel of its own on the host's open connection.
+    /// The host's open connection, after the other scripts that go this way; what it prints on standard
+    /// error is part of its standard output. For probes.
+    InTurn,
+    /// The host's open connection, beside other scripts.
     #[default]
-    Channel,
+    Beside,
     /// A new connection that shares nothing with the open one: proof that one can be made.
     Fresh,
     /// A new connection for this script alone, to which the ssh agent of the person here is lent: the host
@@ -38,7 +39,7 @@ pub struct Script {
 }
 
 impl Script {
-    /// Makes a script without arguments, as the login user, over a channel, limited to 30 s.
+    /// Makes a script without arguments, as the login user, beside others, limited to 30 s.
     pub fn new(body: &'static str) -> Self {
         Self {
             body,
@@ -46,7 +47,7 @@ impl Script {
             stdin: Vec::new(),
             root: false,
             limit: DEFAULT_LIMIT,
-            way: Way::Channel,
+            way: Way::Beside,
         }
     }
 

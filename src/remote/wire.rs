@@ -34,11 +34,13 @@ const PASSWORD_BLOCK: usize = 1024;
 const NOISE_LIMIT: usize = 4096;
 
 /// Sets the search path: a transient unit's and a stock sshd's do not hold everything.
-pub(super) const PRELUDE: &str =
-    "PATH=\"/run/wrappers/bin:/run/current-system/sw/bin:${PATH:-/usr/bin:/bin}\"
+const PRELUDE: &str = "PATH=\"/run/wrappers/bin:/run/current-system/sw/bin:${PATH:-/usr/bin:/bin}\"
 LC_ALL=C
 export PATH LC_ALL
 ";
+
+/// Runs scripts that follow, one after the other.
+const SHELL: &str = include_str!("scripts/shell.sh");
 
 /// Ends the script when the other side of its standard input goes away, also where it does not
 /// listen to TERM.
@@ -114,6 +116,13 @@ impl Marks {
         let (begin, end) = (self.print_begin(), self.print_end());
         format!("{begin}(\n{}){redirections}\n{end}", script.text())
     }
+
+    /// Returns a script as an open shell takes it, between its marks.
+    pub(super) fn in_shell(&self, script: &Script, redirections: &str) -> String {
+        let (around, last) = (self.around(script, redirections), &self.last);
+        let text = format!("{around}#{last}");
+        format!("{} {last}\n{text}", text.len())
+    }
 }
 
 /// A script as it goes over the wire.
@@ -124,6 +133,14 @@ pub(super) struct Wire {
     pub(super) input: Zeroizing<Vec<u8>>,
     /// What its output stands between.
     pub(super) marks: Marks,
+}
+
+/// Returns the remote command and the bytes for its standard input that open a shell for scripts which
+/// follow ([`Marks::in_shell`]); both outputs begin with a mark when it is open.
+pub(super) fn begin_shell(way: Option<&RootWay>) -> Wire {
+    let marks = Marks::new();
+    let inner = format!("{PRELUDE}INPUT_BYTES=0\n{}{SHELL}#{}", marks.print_begin(), marks.last);
+    carried(&inner, &[], way, marks)
 }
 
 /// Returns the remote command and the bytes for its standard input; a script that does not run as
@@ -141,6 +158,13 @@ pub(super) fn wire(script: &Script, way: Option<&RootWay>) -> Wire {
         "{PRELUDE}{watcher}INPUT_BYTES={length}\n{}{unwatch}exit \"$nixdash_code\"\n#{last}",
         marks.around(script, "")
     );
+    carried(&inner, &script.stdin, way, marks)
+}
+
+/// Returns how a text gets to a host that ends with the last word of these marks, with bytes that follow it
+/// there.
+fn carried(inner: &str, behind: &[u8], way: Option<&RootWay>, marks: Marks) -> Wire {
+    let last = &marks.last;
     let read = |count: usize| {
         format!(
             "LC_ALL=C; s=$(head -c {count}); \
@@ -157,7 +181,7 @@ pub(super) fn wire(script: &Script, way: Option<&RootWay>) -> Wire {
     let command = format!("/bin/sh -c '{}'", read(first));
     let outer = outer.unwrap_or_default();
     // Made at once in its full size: a place that it grows out of would keep the password.
-    let size = outer.len() + PASSWORD_BLOCK + marks.start.len() + 1 + inner.len() + length;
+    let size = outer.len() + PASSWORD_BLOCK + marks.start.len() + 1 + inner.len() + behind.len();
     let mut input = Zeroizing::new(Vec::with_capacity(size));
     input.extend_from_slice(outer.as_bytes());
     if let Some(password) = way.and_then(RootWay::password) {
@@ -166,7 +190,7 @@ pub(super) fn wire(script: &Script, way: Option<&RootWay>) -> Wire {
         input.push(b'\n');
     }
     input.extend_from_slice(inner.as_bytes());
-    input.extend_from_slice(&script.stdin);
+    input.extend_from_slice(behind);
     Wire { command, input, marks }
 }
 

@@ -61,14 +61,14 @@ fn no_failed_units_and_unknown_units_differ() {
 #[tokio::test]
 async fn a_host_that_goes_to_sleep_keeps_its_figures_and_their_age() {
     let awake = FakeRunner::new(|_, _| Ok(Output { stdout: laptop(), ..Output::default() }));
-    let first = look(&awake, None, Way::Shell).await;
+    let first = look(&awake, None, Way::InTurn).await;
     assert_eq!(first.address.as_deref(), Some("fake"));
     assert!(first.latency_ms.is_some());
     let codes: Vec<Code> = first.findings.iter().map(|finding| finding.code).collect();
     assert_eq!(codes, [Code::DiskLow, Code::UnitsFailed, Code::NeedsReboot]);
     assert_eq!(first.findings[0].measured_at, first.measured_at);
     assert_eq!(first.error(), None, "it answered");
-    let second = look(&FakeRunner::unreachable(), Some(&first), Way::Shell).await;
+    let second = look(&FakeRunner::unreachable(), Some(&first), Way::InTurn).await;
     assert_eq!(second.state, HostState::Offline);
     assert_eq!(second.measured_at, first.measured_at);
     assert!(second.asked_at >= first.asked_at);
@@ -83,7 +83,7 @@ async fn a_probe_that_breaks_off_is_an_error_not_a_healthy_host() {
     let runner = FakeRunner::new(|_, _| {
         Ok(Output { code: 127, stdout: "sh: not found".to_owned(), ..Output::default() })
     });
-    let facts = look(&runner, None, Way::Shell).await;
+    let facts = look(&runner, None, Way::InTurn).await;
     assert_eq!(facts.state, HostState::Offline);
     assert_eq!(facts.measured_at, None);
     assert_eq!(facts.findings[0].code, Code::ConnectionLost);
@@ -96,7 +96,7 @@ async fn an_initrd_that_answers_is_a_host_whose_disk_is_locked() {
         let stdout = "initrd\ttrue\nuser\troot\nend\tok\n".to_owned();
         Ok(Output { stdout, ..Output::default() })
     });
-    let facts = look(&initrd, None, Way::Shell).await;
+    let facts = look(&initrd, None, Way::InTurn).await;
     assert_eq!(facts.state, HostState::Locked);
     assert_eq!(facts.findings[0].code, Code::DiskLocked);
     assert!(facts.error().unwrap().contains("waits for its disk to be unlocked"));
@@ -192,7 +192,7 @@ fn a_clock_differs_only_where_one_question_can_tell() {
 async fn a_host_that_was_away_for_long_says_so_beside_why() {
     let last = Timestamp::now() - SignedDuration::from_hours(24 * 9);
     let before = HostFacts { measured_at: Some(last), ..HostFacts::default() };
-    let facts = look(&FakeRunner::unreachable(), Some(&before), Way::Shell).await;
+    let facts = look(&FakeRunner::unreachable(), Some(&before), Way::InTurn).await;
     let codes: Vec<Code> = facts.findings.iter().map(|finding| finding.code).collect();
     assert_eq!(codes, [Code::HostUnreachable, Code::HostAway]);
     assert_eq!(facts.measured_at, Some(last));

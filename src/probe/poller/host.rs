@@ -34,7 +34,7 @@ pub(super) async fn watch_host(shared: Arc<Shared>, host: Host, first: Duration)
         }
         let touch = shared.runner.asks_for_touch(&host.name);
         let is_fresh = !host.is_local() && logins.is_due(began.elapsed(), touch);
-        let way = if is_fresh { Way::Fresh } else { Way::Shell };
+        let way = if is_fresh { Way::Fresh } else { Way::InTurn };
         shared.send(Event::Asking { host: host.name.clone() }).await?;
         let limits = &shared.fleet.alarms.limits;
         let probe = host::probe(shared.runner.as_ref(), &host, facts.as_ref(), limits, way);

@@ -2,7 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Output, Stdio};
@@ -90,6 +90,98 @@ fn a_shell_that_shows_what_it_runs_shows_no_mark() {
     let output = run("/bin/sh", &command, &wire.input);
     assert_eq!(read(&wire.marks, &output.stdout), ("ran\n".to_owned(), Some(0)));
     assert!(read(&wire.marks, &output.stderr).1 == Some(0));
+}
+
+/// A shell of ours that is open in a real one.
+struct OpenShell {
+    child: std::process::Child,
+    stdin: Option<std::process::ChildStdin>,
+    stdout: std::process::ChildStdout,
+    begun: Marks,
+}
+
+impl OpenShell {
+    fn new(shell: &str) -> Self {
+        let Wire { command, input, marks } = begin_shell(None);
+        let mut child = Command::new(shell)
+            .args(["-c", &command.replacen("/bin/sh", shell, 1)])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let stdout = child.stdout.take().unwrap();
+        stdin.write_all(&input).unwrap();
+        Self { child, stdin: Some(stdin), stdout, begun: marks }
+    }
+
+    fn write(&mut self, text: &str) {
+        self.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Reads until something holds of what was printed, or the shell ends.
+    fn read(&mut self, marks: &Marks, is_enough: impl Fn(&Between) -> bool) -> (String, Between) {
+        let (mut filter, mut printed) = (marks.filter(), Vec::new());
+        let mut chunk = [0; 512];
+        while !is_enough(&filter) {
+            let count = self.stdout.read(&mut chunk).unwrap();
+            if count == 0 {
+                break;
+            }
+            printed.extend(filter.feed(&chunk[..count]));
+        }
+        (String::from_utf8(printed).unwrap(), filter)
+    }
+
+    fn run(&mut self, script: &Script) -> (String, Option<i32>) {
+        let marks = Marks::new();
+        self.write(&marks.in_shell(script, ""));
+        let (printed, filter) = self.read(&marks, |filter| filter.code().is_some());
+        (printed, filter.code())
+    }
+}
+
+#[test]
+fn one_script_after_the_other_runs_in_an_open_shell() {
+    for shell in shells() {
+        let mut open = OpenShell::new(shell);
+        let begun = open.begun.clone();
+        assert!(open.read(&begun, Between::has_begun).1.has_begun(), "{shell}");
+        // Each has its own arguments, folder and variables, nothing to read, and may end as it likes.
+        let first = Script::new("cd /; nixdash_x=1; set -eu; cat; echo \"$1\"; exit 3").arg("ä\n#");
+        assert_eq!(open.run(&first), ("ä\n#\n".to_owned(), Some(3)), "{shell}");
+        let long = Script::new("echo \"$# ${nixdash_x-none} ${#1}\"").arg("x".repeat(100_000));
+        assert_eq!(open.run(&long), ("1 none 100000\n".to_owned(), Some(0)), "{shell}");
+        assert_eq!(
+            open.run(&Script::new("kill -KILL \"$(exec sh -c 'echo $PPID')\"")).1,
+            Some(137)
+        );
+        assert_eq!(
+            open.run(&Script::new("exec echo end")),
+            ("end\n".to_owned(), Some(0)),
+            "{shell}"
+        );
+        drop(open.stdin.take());
+        open.child.wait().unwrap();
+    }
+}
+
+#[test]
+fn a_script_that_was_cut_short_does_not_run_in_an_open_shell() {
+    for shell in shells() {
+        for cut in [1, 2, 20] {
+            let mut open = OpenShell::new(shell);
+            let marks = Marks::new();
+            let text = marks.in_shell(&Script::new("echo ran"), "");
+            open.write(&text[..text.len() - cut]);
+            drop(open.stdin.take());
+            let (printed, filter) = open.read(&marks, |filter| filter.code().is_some());
+            assert_eq!((printed.as_str(), filter.has_begun()), ("", false), "{shell} {cut}");
+            open.child.wait().unwrap();
+        }
+    }
 }
 
 #[test]

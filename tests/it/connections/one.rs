@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// Every way that a script can travel.
-const WAYS: [Way; 3] = [Way::Shell, Way::Channel, Way::Fresh];
+const WAYS: [Way; 3] = [Way::InTurn, Way::Beside, Way::Fresh];
 
 /// Runs a script.
 async fn run(runner: &impl ScriptRunner, script: Script) -> Result<Output, RemoteError> {
@@ -110,19 +110,19 @@ async fn a_fresh_connection_becomes_the_kept_one() {
     let runner = sshd.one("");
     let connection = "echo \"$SSH_CONNECTION\"";
     let told = async |way| run(&runner, Script::new(connection).way(way)).await.unwrap().stdout;
-    let first = told(Way::Channel).await;
-    assert_eq!(told(Way::Shell).await, first);
+    let first = told(Way::Beside).await;
+    assert_eq!(told(Way::InTurn).await, first);
     let slow = Script::new("sleep 2; echo \"$SSH_CONNECTION\"");
     let slow = run(&runner, slow);
     let fresh = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         let failed = run(&runner, Script::new("exit 1").way(Way::Fresh)).await.unwrap();
         assert_eq!(failed.code, 1);
-        assert_eq!(told(Way::Channel).await, first, "a script that failed proves nothing");
+        assert_eq!(told(Way::Beside).await, first, "a script that failed proves nothing");
         let fresh = told(Way::Fresh).await;
         assert_ne!(fresh, first);
-        assert_eq!(told(Way::Channel).await, fresh);
-        assert_eq!(told(Way::Shell).await, fresh);
+        assert_eq!(told(Way::Beside).await, fresh);
+        assert_eq!(told(Way::InTurn).await, fresh);
     };
     let (slow, ()) = tokio::join!(slow, fresh);
     assert_eq!(slow.unwrap().stdout, first, "what ran on the other one went on there");
@@ -155,7 +155,7 @@ async fn a_refused_login_is_not_tried_again_by_probes() {
     let runner = sshd.one("");
     fs::write(sshd.file("authorized_keys"), "").unwrap();
     for _ in 0..5 {
-        let error = run(&runner, Script::new(":").way(Way::Shell)).await.unwrap_err();
+        let error = run(&runner, Script::new(":").way(Way::InTurn)).await.unwrap_err();
         assert_eq!(error.trouble, Trouble::Denied);
     }
     let refused = || {
@@ -170,7 +170,7 @@ async fn a_refused_login_is_not_tried_again_by_probes() {
         run(&runner, Script::new(":").way(Way::Fresh)).await.unwrap().is_ok(),
         "a proof is tried"
     );
-    assert!(run(&runner, Script::new(":").way(Way::Shell)).await.unwrap().is_ok());
+    assert!(run(&runner, Script::new(":").way(Way::InTurn)).await.unwrap().is_ok());
     runner.close().await;
 }
 
@@ -199,11 +199,56 @@ async fn a_host_that_waits_for_its_disk_is_called_that() {
 async fn nothing_is_left_running_behind_a_script_that_hangs() {
     let sshd = Sshd::start("");
     let runner = sshd.one("");
-    for (way, seconds) in [(Way::Shell, "98761"), (Way::Channel, "98762"), (Way::Fresh, "98763")] {
+    for (way, seconds) in [(Way::InTurn, "98761"), (Way::Beside, "98762"), (Way::Fresh, "98763")] {
         let hanging = Script::new("trap '' TERM; sleep \"$1\"; :").arg(seconds).way(way);
         let error = runner.run("p620", &hanging.limit(Duration::from_secs(1))).await.unwrap_err();
         assert_eq!(error.trouble, Trouble::Slow(Duration::from_secs(1)));
         wait_until("what hung is gone", || processes_with(&format!("sleep\0{seconds}")).is_empty());
+    }
+    runner.close().await;
+}
+
+/// Runs a script that says which shell it runs in.
+async fn shell_of(runner: &impl ScriptRunner, way: Way) -> String {
+    let output = run(runner, Script::new("echo \"$$\"").way(way)).await.unwrap();
+    output.stdout.trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs sshd, which tests/run.sh unpacks"]
+async fn scripts_one_after_the_other_share_a_shell_until_somebody_ends_it() {
+    let sshd = Sshd::start("");
+    let runner = sshd.one("");
+    let first = shell_of(&runner, Way::Beside).await;
+    assert_eq!(shell_of(&runner, Way::InTurn).await, first);
+    let fresh = shell_of(&runner, Way::Fresh).await;
+    assert_ne!(fresh, first);
+    assert_eq!(shell_of(&runner, Way::Beside).await, fresh, "its connection is the kept one now");
+    let slow = Script::new("echo \"$$\"; sleep 0.5");
+    let (one, other) = tokio::join!(run(&runner, slow.clone()), run(&runner, slow));
+    assert_ne!(one.unwrap().stdout, other.unwrap().stdout, "none waits for another");
+    // Somebody on the host ends those that are idle: nothing ran, and nothing is lost.
+    for shell in processes_with("nixdash_bytes") {
+        drop(std::process::Command::new("kill").args(["-KILL", &shell.to_string()]).status());
+    }
+    for way in WAYS {
+        assert!(run(&runner, Script::new(":").way(way)).await.unwrap().is_ok(), "{way:?}");
+    }
+    runner.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs sshd, which tests/run.sh unpacks"]
+async fn a_host_that_allows_one_session_at_once_runs_one_script_after_the_other() {
+    let sshd = Sshd::start("MaxSessions 1\n");
+    let runner = sshd.one("");
+    for _ in 0..2 {
+        for way in WAYS {
+            assert!(run(&runner, Script::new(":").way(way)).await.unwrap().is_ok(), "{way:?}");
+            let with_input = Script::new("cat").stdin("input").way(way);
+            let output = run(&runner, with_input).await.unwrap();
+            assert_eq!(output.stdout, "input", "{way:?}");
+        }
     }
     runner.close().await;
 }
@@ -239,7 +284,7 @@ async fn connections_end_with_the_program() {
     let runner = sshd.one("");
     let known = sshd.file("ssh_config").display().to_string();
     run(&runner, Script::new(":")).await.unwrap();
-    run(&runner, Script::new(":").way(Way::Shell)).await.unwrap();
+    run(&runner, Script::new(":").way(Way::InTurn)).await.unwrap();
     assert_eq!(processes_with(&known).len(), 1);
     runner.close().await;
     wait_until("the connection is closed", || processes_with(&known).is_empty());

@@ -51,7 +51,7 @@ async fn a_password_makes_every_script_root_over_every_way() {
     let (_, runner) = runner(&sshd, "");
     runner.give_sudo_password("p620", Secret::new("hunter2 ä"));
     let limit = Duration::from_secs(20);
-    for way in [Way::Channel, Way::Fresh, Way::Channel] {
+    for way in [Way::Beside, Way::Fresh, Way::Beside] {
         let script = Script::new("cat; echo oops >&2; exit 4").stdin("data\n").root().way(way);
         let output = runner.run("p620", &script.limit(limit)).await.unwrap();
         let told = (output.code, output.stdout.as_str(), output.complaint());

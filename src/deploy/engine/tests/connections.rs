@@ -121,7 +121,7 @@ async fn the_word_travels_over_a_second_fresh_connection_after_the_time_to_settl
 async fn without_a_time_to_settle_the_word_travels_over_the_acknowledging_connection() {
     let story = assert_ends("settle = \"0s\"", Target::default(), Outcome::Switched).await;
     assert_eq!(story.scripts("word")[0].args.len(), 5, "it goes on with the supervisor's log");
-    assert_eq!(story.scripts("word")[0].way, Way::Channel);
+    assert_eq!(story.scripts("word")[0].way, Way::Beside);
     assert!(story.took < Duration::from_secs(1), "{:?}", story.took);
 }
 

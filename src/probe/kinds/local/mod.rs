@@ -120,7 +120,7 @@ struct Silent {
 
 /// Asks a host.
 async fn ask(asking: &Asking<'_>, host: &str) -> Result<Store, Silent> {
-    let script = Script::new(SCRIPT).limit(LIMIT).way(Way::Channel);
+    let script = Script::new(SCRIPT).limit(LIMIT).way(Way::Beside);
     let output = asking.runner.run(host, &script).await.map_err(|error| Silent {
         is_away: matches!(
             error.trouble,

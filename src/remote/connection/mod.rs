@@ -1,23 +1,26 @@
 //! The real runner of scripts: one ssh connection per host, kept open, and this machine without ssh.
 //!
-//! Scripts share the connection as channels (at most eight: sshd allows ten sessions), probes share
-//! one persistent shell on it, and a [`Way::Fresh`] script gets a connection of its own, which takes
-//! the place of the kept one when the script succeeded. How connections are made is in `login`.
+//! Scripts share the connection, each in a shell or on a channel of its own (at most eight: sshd allows
+//! ten sessions); shells stay open for the scripts that follow (`shells`). A [`Way::Fresh`] script gets
+//! a connection of its own, which takes the place of the kept one when the script succeeded. How
+//! connections are made is in `login`.
 
-use crate::fleet::{Address, Fleet, Host, Secret, SudoPassword};
+mod kept;
+
+use crate::fleet::{Fleet, Host, Secret, SudoPassword};
 use crate::remote::channel::{self, Ran, Sink};
-use crate::remote::login::{LoginPast, Logins};
+use crate::remote::login::Logins;
 use crate::remote::master::Master;
-use crate::remote::root::{PasswordStep, RootPast, RootWay};
-use crate::remote::shell::Shell;
+use crate::remote::root::{PasswordStep, RootWay};
 use crate::remote::turn::Turn;
 use crate::remote::{
     Answer, NotRoot, Output, RemoteError, Script, ScriptRunner, Trouble, Way, resolve,
 };
+use kept::HostConnection;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 /// A script, and the way in which it becomes root where it has to.
 type Elevated<'a> = (&'a Script, Option<&'a RootWay>);
@@ -25,52 +28,8 @@ type Elevated<'a> = (&'a Script, Option<&'a RootWay>);
 /// How long closing all connections may take.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Channels that may be open on one connection at once; sshd's default limit is ten.
-const CHANNELS: usize = 8;
-
 /// How long it may take to ask all addresses of a host whether they answer.
 const ANSWERING_LIMIT: Duration = Duration::from_secs(10);
-
-/// The kept connection of one host.
-struct Link {
-    master: Option<Arc<Master>>,
-    address: Option<Address>,
-    shell: Option<Shell>,
-}
-
-/// A host with its connection and the limits on it.
-struct HostConnection {
-    link: tokio::sync::Mutex<Link>,
-    shell_turn: tokio::sync::Mutex<()>,
-    channels: Semaphore,
-    past: LoginPast,
-    shown: Mutex<ConnectionStatus>,
-    root: RootPast,
-}
-
-/// What is told of a host's connection without waiting for it.
-#[derive(Clone, Default)]
-struct ConnectionStatus {
-    address: Option<String>,
-    asks_for_touch: bool,
-}
-
-impl HostConnection {
-    fn new() -> Self {
-        Self {
-            link: tokio::sync::Mutex::new(Link { master: None, address: None, shell: None }),
-            shell_turn: tokio::sync::Mutex::new(()),
-            channels: Semaphore::new(CHANNELS),
-            past: LoginPast::default(),
-            shown: Mutex::default(),
-            root: RootPast::default(),
-        }
-    }
-
-    fn shown(&self) -> ConnectionStatus {
-        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
 
 /// Runs scripts on the hosts of a fleet over ssh, and on this machine.
 #[derive(Clone)]
@@ -104,7 +63,7 @@ impl Remote {
     pub async fn close(&self) {
         let all = self.inner.places.values().map(|place| async {
             let mut link = place.link.lock().await;
-            link.shell = None;
+            link.shells.clear();
             link.master = None;
         });
         let all = futures_util::future::join_all(all);
@@ -154,9 +113,11 @@ impl Inner {
     ) -> Result<Ran, RemoteError> {
         let last = turn.wait(place.link.lock()).await.address.clone();
         let (master, address) = self.logins.connect(host, &place.past, last.as_ref(), turn).await?;
-        let ran = channel::run(&host.name, &master, script, sink).await?;
+        let (ran, shell) = self.run_on(host, place, &master, (script, sink), turn).await?;
         if ran.0.is_ok() {
-            place.link.lock().await.keep(place, &master, address);
+            let mut link = place.link.lock().await;
+            link.keep(place, &master, address);
+            link.put_back(place, shell);
         }
         Ok(ran)
     }
@@ -166,7 +127,7 @@ impl Inner {
         let mut link = place.link.lock().await;
         if link.master.as_ref().is_some_and(|master| Arc::ptr_eq(master, broken)) {
             link.master = None;
-            link.shell = None;
+            link.shells.clear();
         }
     }
 
@@ -203,12 +164,11 @@ impl Inner {
             return channel::run_here(&host.name, script, sink).await;
         }
         match script.0.way {
-            Way::Shell if script.1.is_none() => {
-                let output = self.over_shell(host, place, script.0, turn).await?;
-                Ok((output, None))
+            Way::InTurn => {
+                let _turn = turn.wait(place.in_turn.lock()).await;
+                self.over_kept_connection(host, place, (script, sink), turn).await
             }
-            // Whoever is root has a process tree of its own.
-            Way::Shell | Way::Channel => self.over_channel(host, place, (script, sink), turn).await,
+            Way::Beside => self.over_kept_connection(host, place, (script, sink), turn).await,
             Way::Fresh => self.over_new_connection(host, place, (script, sink), turn).await,
             Way::Agent => {
                 let last = turn.wait(place.link.lock()).await.address.clone();
@@ -308,84 +268,6 @@ impl Inner {
                 }
                 tried.map(|_| RootWay::Password(secret))
             }
-        }
-    }
-
-    /// Runs a script on a channel; a connection that broke while it was idle is made anew once.
-    async fn over_channel(
-        &self,
-        host: &Host,
-        place: &HostConnection,
-        (script, sink): (Elevated<'_>, Sink),
-        turn: &Turn,
-    ) -> Result<Ran, RemoteError> {
-        let _permit = turn.wait(place.channels.acquire()).await;
-        let mut master = self.master(host, place, turn).await?;
-        if master.session().check().await.is_err() {
-            self.forget(place, &master).await;
-            master = self.master(host, place, turn).await?;
-        }
-        let result = channel::run(&host.name, &master, script, sink).await;
-        if result.as_ref().is_err_and(|error| error.trouble == Trouble::Lost) {
-            self.forget(place, &master).await;
-        }
-        result
-    }
-
-    /// Runs a script in the host's persistent shell, one at a time; a shell whose script did not
-    /// end is thrown away.
-    async fn over_shell(
-        &self,
-        host: &Host,
-        place: &HostConnection,
-        script: &Script,
-        turn: &Turn,
-    ) -> Result<Output, RemoteError> {
-        let _turn = turn.wait(place.shell_turn.lock()).await;
-        let _permit = turn.wait(place.channels.acquire()).await;
-        let idle = turn.wait(place.link.lock()).await.shell.take();
-        // A shell that broke while it was idle decides nothing: a new one does.
-        if let Some(mut shell) = idle
-            && let Ok(output) = shell.run(&host.name, script).await
-        {
-            place.link.lock().await.put_back(shell);
-            return Ok(output);
-        }
-        let mut master = self.master(host, place, turn).await?;
-        let mut opened = Shell::open(&host.name, &master).await;
-        if opened.is_err() {
-            self.forget(place, &master).await;
-            master = self.master(host, place, turn).await?;
-            opened = Shell::open(&host.name, &master).await;
-        }
-        let mut shell = opened?;
-        let result = shell.run(&host.name, script).await;
-        if result.is_ok() {
-            place.link.lock().await.put_back(shell);
-        } else {
-            self.forget(place, &master).await;
-        }
-        result
-    }
-}
-
-impl Link {
-    /// Makes a connection the kept one.
-    fn keep(&mut self, place: &HostConnection, master: &Arc<Master>, address: Address) {
-        let shown = ConnectionStatus {
-            address: Some(address.to_string()),
-            asks_for_touch: master.asks_for_touch(),
-        };
-        *place.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
-        self.master = Some(Arc::clone(master));
-        self.shell = None;
-        self.address = Some(address);
-    }
-
-    /// Keeps a shell for the next probe, unless its connection is not the kept one any more.
-    fn put_back(&mut self, shell: Shell) {
-        if self.master.as_ref().is_some_and(|master| Arc::ptr_eq(master, shell.master())) {
-            self.shell = Some(shell);
         }
     }
 }

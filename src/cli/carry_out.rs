@@ -1,6 +1,6 @@
 //! Carrying a run out: the engine at work, with everybody who hears of it and whoever may say something.
 
-use crate::cli::hearing::{RunHearing, words};
+use crate::cli::hearing::{RunHearing, stopped, words};
 use crate::cli::newest::newest_confirmed;
 use crate::cli::show::{Display, Face, Notices, RunDisplay};
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, history};
@@ -113,15 +113,20 @@ pub(super) async fn carry_out(carried: CarriedOut) -> Result<ExitCode, CliError>
     Ok(exit_code(&outcomes, stopped.load(Ordering::Acquire)))
 }
 
-/// Tidies the folders of runs, when everything was told. What cannot be done now is done after a later run.
+/// Tidies the folders of runs, when everything was told. Whoever stops this process now waits for nothing:
+/// a file that is not compressed whole stays as it was, and what was not done is done after a later run.
 async fn tidy(runs: Runs, run: RunId, fleet: &Fleet) {
     let (file, retention) = (fleet.file.clone(), fleet.retention.clone());
     let tidied = tokio::task::spawn_blocking(move || {
         runs.tidy(Some(&run), file.as_deref(), &retention, Timestamp::now())
-    })
-    .await;
-    if let Ok(Err(error)) = tidied {
-        tracing::warn!("{error}");
+    });
+    tokio::select! {
+        tidied = tidied => {
+            if let Ok(Err(error)) = tidied {
+                tracing::warn!("{error}");
+            }
+        }
+        () = stopped() => {}
     }
 }
 

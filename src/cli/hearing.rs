@@ -99,6 +99,16 @@ impl RunHearing {
     }
 }
 
+/// Waits until somebody stops this process: ctrl-c, or a signal to end.
+pub(super) async fn stopped() {
+    let mut interrupt = signal(SignalKind::interrupt()).ok();
+    let mut terminate = signal(SignalKind::terminate()).ok();
+    tokio::select! {
+        () = next(&mut interrupt) => {}
+        () = next(&mut terminate) => {}
+    }
+}
+
 /// Waits for a signal; for ever, where signals cannot be heard.
 pub(super) async fn next(signal: &mut Option<Signal>) {
     match signal {

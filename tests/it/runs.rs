@@ -1,20 +1,27 @@
 //! `nixdash runs`: a run goes to another machine as a file.
 
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
-/// Runs nixdash in a folder, with that state and without a terminal.
-fn nixdash(dir: &Path, state: &str, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_nixdash"))
+/// Returns nixdash in a folder, with that state and without a terminal.
+fn command(dir: &Path, state: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nixdash"));
+    command
         .args(args)
         .current_dir(dir)
         .env_remove("NIXDASH_HOSTS")
         .env("XDG_STATE_HOME", dir.join(state))
         .env("XDG_CONFIG_HOME", dir.join("config"))
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs nixdash to its end.
+fn nixdash(dir: &Path, state: &str, args: &[&str]) -> Output {
+    command(dir, state, args).output().unwrap()
 }
 
 /// Writes run 7 as a nixdash of before left it: every log line is an event, too.
@@ -116,4 +123,40 @@ fn a_run_begins_only_in_a_folder_that_was_made_for_it() {
     }
     // A number is for those who hand one over.
     assert_eq!(build("here", &["--run", "9"]).status.code(), Some(2));
+}
+
+#[test]
+fn whoever_stops_a_run_that_compresses_logs_waits_for_nothing_and_loses_nothing() {
+    // A hole in the file: nothing of it is on the disk, and compressing it takes seconds.
+    const LONG: u64 = 16 << 30;
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = "[fleet]\nflake = \"/nonexistent\"\nstrategy = \"direct\"\n\
+                 [hosts.samsung]\naddresses = [\"127.0.0.1:1\"]\n";
+    fs::write(dir.path().join("fleet.toml"), fleet).unwrap();
+    let build = ["--hosts", "fleet.toml", "build", "samsung", "--quiet"];
+    old_run(&dir.path().join("here"), 1);
+    let stream = dir.path().join("here/nixdash/runs/7/samsung.build.stream");
+    let (fresh, packed) =
+        (stream.with_extension("stream.zst-new"), stream.with_extension("stream.zst"));
+    let file = fs::File::create(&stream).unwrap();
+    file.set_len(LONG).unwrap();
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut nixdash = command(dir.path(), "here", &build);
+        let mut run = nixdash.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !fresh.exists() {
+            assert!(Instant::now() < deadline, "nothing is compressed");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        kill_process(Pid::from_child(&run), signal).unwrap();
+        let code = run.wait().unwrap().code();
+        // As the run ended: its host cannot be reached.
+        assert_eq!(code, Some(1), "{signal:?}");
+        assert!(!packed.exists() && fs::metadata(&stream).unwrap().len() == LONG, "{signal:?}");
+        fs::remove_file(&fresh).unwrap();
+    }
+    // A later run does it.
+    file.set_len(100_000).unwrap();
+    nixdash(dir.path(), "here", &build);
+    assert!(packed.exists() && !stream.exists());
 }

@@ -87,12 +87,25 @@ impl ChosenRun {
 
     /// Returns the results of those of the hosts that failed.
     pub(super) fn results(&self, runs: &Runs) -> Vec<RunEvent> {
+        self.outline(runs, |what| match what {
+            RunWhat::Result { host, result } if !result.outcome.is_good() => Some(host),
+            _ => None,
+        })
+    }
+
+    /// Returns what the builds for the hosts came to.
+    pub(super) fn builds(&self, runs: &Runs) -> Vec<RunEvent> {
+        self.outline(runs, |what| match what {
+            RunWhat::Builds { host, .. } => Some(host),
+            _ => None,
+        })
+    }
+
+    /// Returns the events about the hosts that `host_of` wants: it names the host of one.
+    fn outline(&self, runs: &Runs, host_of: impl Fn(&RunWhat) -> Option<&String>) -> Vec<RunEvent> {
         let is_meant = |host: &String| self.named.is_empty() || self.named.contains(host);
         let mut events = runs.outline(&self.run);
-        events.retain(|event| {
-            let RunWhat::Result { host, result } = &event.what else { return false };
-            is_meant(host) && !result.outcome.is_good()
-        });
+        events.retain(|event| host_of(&event.what).is_some_and(is_meant));
         events
     }
 }

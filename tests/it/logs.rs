@@ -1,7 +1,9 @@
 //! `nixdash logs`: what the logs of runs have, printed, filtered and followed.
 
 use jiff::Timestamp;
-use nixdash::fleet::{HostResult, Outcome, Phase, RunEvent, RunId, RunWhat};
+use nixdash::fleet::{
+    DerivationTime, HostBuilds, HostResult, Outcome, Phase, RunEvent, RunId, RunWhat,
+};
 use nixdash::record::{RunWriter, Runs};
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -225,6 +227,47 @@ fn json_has_a_line_per_line_as_a_deploy_prints_it() {
     let text = printed(dir.path(), &["1", "p510", "--json"]);
     let line = r#"{"run":"1","at":"2026-11-21T12:00:06Z","event":"log","host":"p510","phase":"preflight","line":"who am I"}"#;
     assert_eq!(text.trim_end(), line);
+}
+
+#[test]
+fn json_says_behind_the_log_how_long_each_derivation_took() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = TestRun::begin(dir.path(), &["samsung", "razer"]);
+    for host in ["samsung", "razer"] {
+        run.log(1, host, Phase::Build, "zlib> ok");
+        let time = DerivationTime {
+            name: "zlib-1.3\u{1b}[31m".to_owned(),
+            package: "zlib".to_owned(),
+            is_built: true,
+            ms: 4200,
+        };
+        let builds = HostBuilds {
+            build_on: "p620".to_owned(),
+            built: 1,
+            times: vec![time],
+            ..HostBuilds::default()
+        };
+        run.write(2, RunWhat::Builds { host: host.to_owned(), builds });
+    }
+    run.end();
+    let json = |args: &[&str]| {
+        let text = printed(dir.path(), &[&["1", "--json"], args].concat());
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect::<Vec<serde_json::Value>>()
+    };
+    let lines = json(&["razer"]);
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert_eq!(lines[0]["event"], "log");
+    assert_eq!((&lines[1]["event"], &lines[1]["host"]), (&"builds".into(), &"razer".into()));
+    let time = &lines[1]["times"][0];
+    assert_eq!((&time["package"], &time["ms"]), (&"zlib".into(), &4200.into()));
+    assert!(!time.to_string().contains("u001b"), "{time}");
+    let builds =
+        |lines: &[serde_json::Value]| lines.iter().filter(|line| line["event"] == "builds").count();
+    assert_eq!(builds(&json(&[])), 2);
+    // Who asks for some of the lines gets those.
+    assert_eq!(builds(&json(&["--grep", "zlib"])), 0);
+    assert!(!printed(dir.path(), &["1"]).contains("4200"));
 }
 
 #[test]

@@ -70,7 +70,7 @@ pub(super) struct LogsArgs {
     /// At most so many runs in the list, the newest [default: 20]
     #[arg(long, value_name = "N", conflicts_with = "run")]
     limit: Option<usize>,
-    /// Prints one JSON object per line; of the list one JSON document
+    /// Prints one JSON object per line, and at the end how long each derivation took; of the list one document
     #[arg(long)]
     json: bool,
 }
@@ -267,6 +267,9 @@ impl<'a, W: Write> LogPrinting<'a, W> {
         let run = &self.chosen.run;
         if self.filter.errors {
             self.print_results()?;
+        }
+        if self.filter.is_empty() {
+            self.printer.builds(&self.chosen.builds(self.runs))?;
         }
         self.printer.flush()?;
         if end == RunEnd::Gone && follows {

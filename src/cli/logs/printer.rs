@@ -115,11 +115,7 @@ impl<'a, W: Write> LinePrinter<'a, W> {
     pub(super) fn result(&mut self, event: &RunEvent) -> Result<(), CliError> {
         let RunWhat::Result { host, .. } = &event.what else { return Ok(()) };
         let text = match self.style {
-            Style::Json => json::run_event(event).and_then(|text| {
-                let mut document = serde_json::from_str(&text).ok()?;
-                printable_json(&mut document);
-                Some(document.to_string())
-            }),
+            Style::Json => event_json(event),
             Style::Text { names, .. } => {
                 let text = print::event(event, names.unwrap_or(host.len()), Goal::Switch);
                 text.map(|text| text.lines().map(printable_line).collect::<Vec<_>>().join("\n"))
@@ -128,6 +124,17 @@ impl<'a, W: Write> LinePrinter<'a, W> {
         if let Some(text) = text {
             writeln!(self.out, "{text}")?;
             self.printed += 1;
+        }
+        Ok(())
+    }
+
+    /// Prints as JSON what builds came to, and how long each derivation took: in the text of a log a
+    /// sentence says it.
+    pub(super) fn builds(&mut self, events: &[RunEvent]) -> Result<(), CliError> {
+        if self.style == Style::Json {
+            for text in events.iter().filter_map(event_json) {
+                writeln!(self.out, "{text}")?;
+            }
         }
         Ok(())
     }
@@ -143,4 +150,11 @@ impl<'a, W: Write> LinePrinter<'a, W> {
         self.written_at = Instant::now();
         Ok(self.out.flush()?)
     }
+}
+
+/// Returns an event as `deploy --json` prints it, made printable.
+fn event_json(event: &RunEvent) -> Option<String> {
+    let mut document = serde_json::from_str(&json::run_event(event)?).ok()?;
+    printable_json(&mut document);
+    Some(document.to_string())
 }

@@ -1,7 +1,7 @@
 //! A run as one file, which shows elsewhere what it shows here.
 //!
-//! Compressed JSON Lines (`zcat` shows them): a head, then every line of the run's events, journal and
-//! logs with the name of its file, then the end. What looks like a secret is hidden on the way out, and
+//! Compressed JSON Lines (`zcat` shows them): a head, then every line of the run's events, journal, edges
+//! and logs with the name of its file, then the end. What looks like a secret is hidden on the way out, and
 //! once more on the way in, where texts are also made printable: the file may come from anybody.
 
 use crate::fleet::{LogLine, RunId, printable_json, redact, redact_json};
@@ -24,13 +24,17 @@ use std::path::{Path, PathBuf};
 /// The format of the file.
 const FORMAT: u32 = 1;
 
+/// How the names of the files of hosts end: what was said of them, and which derivation needs which.
+const LOG: &str = "log";
+const EDGES: &str = "edges";
+
 /// The longest line that is read, in bytes.
 const LONGEST: u64 = 16 << 20;
 
 /// How much a file may hold, in bytes: four times what the logs of a run may take by default.
 const BIGGEST: u64 = 4 << 30;
 
-/// How many files a run may have: one a host, and five parts of its end.
+/// How many files a run may have: two a host, and five parts of its log.
 const FILES: usize = 10_000;
 
 /// The first line of an exported run.
@@ -168,15 +172,19 @@ impl Runs {
         if let Some(error) = failed {
             return Err(error);
         }
-        for name in [journal::JOURNAL, LIVE] {
-            each_line(&dir.join(name), |line| match serde_json::from_slice(line) {
-                Ok(document) => out.document(name, document),
+        let name_of =
+            |path: &Path| path.strip_prefix(&dir).unwrap_or(path).to_string_lossy().into_owned();
+        let documents = [dir.join(journal::JOURNAL), dir.join(LIVE)];
+        for path in documents.into_iter().chain(self.files_ending(run, EDGES)) {
+            let name = name_of(&path);
+            each_line(&path, |line| match serde_json::from_slice(line) {
+                Ok(document) => out.document(&name, document),
                 // Torn.
                 Err(_) => Ok(()),
             })?;
         }
-        for log in self.log_files(run) {
-            let name = log.strip_prefix(&dir).unwrap_or(&log).to_string_lossy().into_owned();
+        for log in self.files_ending(run, LOG) {
+            let name = name_of(&log);
             each_line(&log, |line| {
                 out.line(&name, redact(&String::from_utf8_lossy(line)).into_owned())
             })?;
@@ -184,11 +192,12 @@ impl Runs {
         Ok(())
     }
 
-    /// Returns every log of a run, with all their parts, by their plain names, oldest lines first.
-    fn log_files(&self, run: &RunId) -> Vec<PathBuf> {
+    /// Returns every file of a run whose name ends so, by their plain names; of a log all parts, oldest
+    /// lines first.
+    fn files_ending(&self, run: &RunId, end: &str) -> Vec<PathBuf> {
         let mut files: Vec<PathBuf> = files_of(&self.folder(run))
             .map(|path| plain_of(&path))
-            .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+            .filter(|path| ends(path, end))
             .collect();
         files.sort();
         files.dedup();
@@ -295,7 +304,7 @@ impl RunImport {
 
     /// Takes a line of a file.
     fn take(&mut self, name: &str, line: &str) -> Result<(), RecordError> {
-        let text = if is_log(name) {
+        let text = if ends(Path::new(name), LOG) {
             LogLine::read(line.as_bytes()).written()
         } else {
             // What is no JSON would not be read from the folder either.
@@ -331,22 +340,24 @@ fn append(path: &Path) -> io::Result<File> {
 
 /// Returns whether a file is one of a run's folder that is exported: nothing else is written.
 fn is_of_a_run(name: &str) -> bool {
-    let log = match name.split_once('/') {
+    let file = match name.split_once('/') {
         Some((folder, log)) => {
             let number = folder.strip_prefix("tail-").unwrap_or_default();
             let counted = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-            counted.then_some(log)
+            (counted && ends(Path::new(log), LOG)).then_some(log)
         }
         None => Some(name),
     };
-    let Some(log) = log else { return false };
+    let Some(file) = file else { return false };
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let is_name = log.len() <= 128 && !log.starts_with('.') && log.chars().all(plain);
-    is_name && (is_log(log) || [EVENTS, journal::JOURNAL, LIVE].contains(&name))
+    let is_name = file.len() <= 128 && !file.starts_with('.') && file.chars().all(plain);
+    let is_of_a_host = [LOG, EDGES].iter().any(|end| ends(Path::new(file), end));
+    is_name && (is_of_a_host || [EVENTS, journal::JOURNAL, LIVE].contains(&name))
 }
 
-fn is_log(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|extension| extension == "log")
+/// Returns whether the name of a file ends so, behind a dot.
+fn ends(path: &Path, end: &str) -> bool {
+    path.extension().is_some_and(|extension| extension == end)
 }
 
 /// Gives every whole line of a file to `take`; a file that is not there has none.

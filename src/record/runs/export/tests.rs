@@ -1,8 +1,9 @@
 //! Runs that travel as one file.
 
 use super::*;
-use crate::fleet::{HostResult, Outcome, Phase, Progress, RunEvent, RunWhat};
-use crate::record::RunWriter;
+use crate::fleet::{HostResult, Outcome, Phase, Progress, RunEvent, RunWhat, StorePath};
+use crate::nix::derivation::Derivation;
+use crate::record::{KnownDerivation, RunWriter};
 use std::collections::BTreeMap;
 
 fn runs() -> (tempfile::TempDir, Runs) {
@@ -17,6 +18,17 @@ fn at(second: i64) -> Timestamp {
 
 fn tell(writer: &mut RunWriter, second: i64, what: RunWhat) {
     writer.write(&RunEvent { run: writer.run().clone(), at: at(second), what });
+}
+
+/// Returns a derivation that needs another one.
+fn top() -> KnownDerivation {
+    let path = |name: &str| {
+        StorePath::parse(&format!("/nix/store/l0znnv1nxsr0ry7gmadkh49s1d0hycgd-{name}.drv"))
+            .unwrap()
+    };
+    let inputs = [(path("zlib-1.3"), vec!["out".to_owned()])].into();
+    let outputs = [("out".to_owned(), None)].into();
+    KnownDerivation { drv: path("top"), read: Derivation { outputs, inputs, local: false } }
 }
 
 /// Writes a run with a secret wherever one can stand; returns it.
@@ -51,6 +63,7 @@ fn a_run(runs: &Runs, lines: i64) -> RunId {
     let outcomes = BTreeMap::from([(Outcome::Failed, 1)]);
     tell(&mut writer, lines, RunWhat::Summary { outcomes, duration_ms: 1, findings: Vec::new() });
     writer.finish();
+    runs.streams(&run, 1 << 20).add_edges("samsung", &[top()]).unwrap();
     let mut journal = runs.begin_journal(&run, 1).unwrap();
     journal.append(at(1), &serde_json::json!({ "token": "hunter2", "host": "samsung" })).unwrap();
     run
@@ -87,7 +100,7 @@ fn no_secret_leaves_with_a_run() {
     let text = text(&exported(&runs, &run, dir.path()));
     assert!(!text.contains("hunter2"), "{text}");
     assert_eq!(text.matches("[secret]").count(), 8, "{text}");
-    for file in ["events.jsonl", "journal.jsonl", "live.json", "samsung.log"] {
+    for file in ["events.jsonl", "journal.jsonl", "live.json", "samsung.edges", "samsung.log"] {
         assert!(text.contains(&format!("{{\"file\":\"{file}\"")), "{file} in {text}");
     }
 }
@@ -109,6 +122,7 @@ fn a_run_is_elsewhere_what_it_was_here() {
         assert_eq!((one.earlier, one.lines.len()), (other.earlier, other.lines.len()));
         let hidden = |line: &LogLine| redact(&line.text).into_owned();
         assert!(one.lines.iter().map(hidden).eq(other.lines.iter().map(hidden)));
+        assert_eq!(there.edges(&run, "samsung"), [top()]);
         assert!(!there.is_alive(&run));
         fs::remove_file(path).unwrap();
     }
@@ -137,6 +151,8 @@ fn what_is_no_exported_run_is_named_and_nothing_is_written_elsewhere() {
         "tail-x/a.log",
         "a/b.log",
         "tail-1/events.jsonl",
+        "tail-1/samsung.edges",
+        ".edges",
     ] {
         packed(&path, &whole.replace("\"samsung.log\"", &format!("\"{odd}\"")));
         assert!(import(&path).contains("no run has a file"), "{odd}: {}", import(&path));

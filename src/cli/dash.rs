@@ -15,7 +15,7 @@ use crate::cli::{CliError, earlier, figures, history, left, trends};
 use crate::dash::{
     LogsInView, Look, Model, Msg, Theme, ascii_from, depth_from, recall, run as show,
 };
-use crate::fleet::{Event, Fleet, RunId};
+use crate::fleet::{Event, Fleet};
 use crate::probe::{Poller, Record};
 use crate::record::{Recorder, RunNews, RunWatch, Runs, state_home};
 use crate::remote::{Remote, ScriptRunner};
@@ -196,21 +196,5 @@ impl HearsOfRuns for Watched {
             }
         };
         self.messages.send(message).await.is_ok()
-    }
-}
-
-/// Says which files the log of a host is in.
-pub(super) fn where_log_is(runs: &Runs, run: &RunId, host: &str) -> String {
-    match &runs.logs(run, host)[..] {
-        [] => match runs.removed_logs(run) {
-            Some(removed) => removed.sentence(run),
-            None => "there is no log yet".to_owned(),
-        },
-        [file] => format!("the whole log is {}", file.display()),
-        [first, .., last] => format!(
-            "the log begins in {} and ends in {}; the middle is missing where the first file says so",
-            first.display(),
-            last.display()
-        ),
     }
 }

@@ -1,8 +1,7 @@
 //! Carries out what the screen asks for.
 
-use crate::cli::dash::where_log_is;
 use crate::cli::generations::difference;
-use crate::cli::logs::LogScreen;
+use crate::cli::logs::{LogScreen, where_log_is};
 use crate::cli::sudo::{FROM_STDIN, SudoPasswords};
 use crate::cli::verify;
 use crate::dash::{Effect, LogsInView, Msg, dead_words};

@@ -326,7 +326,7 @@ mod tests {
             writer.write(&RunEvent { run: run.clone(), at, what });
         }
         writer.finish();
-        let row = crate::cli::runs::row(&run, &folders.outline(&run));
+        let row = crate::cli::run_row::row(&run, &folders.outline(&run));
         assert_eq!(builds_of(&folders, &row), BTreeMap::from([(host, builds)]));
         let other = RunRow { began_at: Timestamp::MAX, ..row };
         assert!(builds_of(&folders, &other).is_empty());

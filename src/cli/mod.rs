@@ -39,6 +39,7 @@ mod print;
 mod reattach;
 mod retry;
 mod rollback;
+mod run_row;
 mod runs;
 mod say;
 mod selectors;

@@ -1,10 +1,11 @@
 //! `nixdash runs`: lists runs, writes one as a file, and shows such a file.
 
+use crate::cli::run_row::row;
 use crate::cli::{CliError, history, load, view_run};
 use crate::config;
 use crate::dash::shown_flake;
-use crate::fleet::{Fleet, Host, KindName, RunEvent, RunId, RunWhat, Tier};
-use crate::record::{ExportedRun, RunRow, Runs, state_home};
+use crate::fleet::{Fleet, Host, KindName, RunId, Tier};
+use crate::record::{ExportedRun, Runs, state_home};
 use clap::{Args, Subcommand, ValueHint};
 use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
@@ -194,52 +195,6 @@ async fn view(hosts: Option<&Path>, args: &ViewArgs) -> Result<ExitCode, CliErro
 /// Returns the fleet that an exported run names; nothing of what cannot be read.
 fn fleet_of(exported: &ExportedRun) -> Fleet {
     serde_json::from_value::<FleetNames>(exported.fleet.clone()).unwrap_or_default().fleet()
-}
-
-/// Returns a run as the history keeps it, from its events.
-pub(super) fn row(run: &RunId, events: &[RunEvent]) -> RunRow {
-    let mut row = RunRow {
-        run: run.clone(),
-        began_at: events.first().map(|event| event.at).unwrap_or_default(),
-        ended_at: None,
-        title: String::new(),
-        revision: None,
-        duration_ms: None,
-        gaps: Vec::new(),
-        hosts: Vec::new(),
-    };
-    for event in events {
-        match &event.what {
-            RunWhat::Begin { hosts, title, .. } => {
-                row.began_at = event.at;
-                row.title.clone_from(title);
-                row.hosts = hosts.iter().map(|host| (host.clone(), None)).collect();
-            }
-            RunWhat::Plan { plan, .. } => row.revision.clone_from(&plan.revision),
-            RunWhat::Result { host, result } => {
-                let result = Some(result.clone());
-                match row.hosts.iter_mut().find(|(known, _)| known == host) {
-                    Some(known) => known.1 = result,
-                    None => row.hosts.push((host.clone(), result)),
-                }
-            }
-            RunWhat::Summary { duration_ms, .. } => {
-                row.ended_at = Some(event.at);
-                row.duration_ms = Some(*duration_ms);
-            }
-            RunWhat::Dropped { lines, events, why, .. } => row.gaps.push((*why, *lines, *events)),
-            RunWhat::Phase { .. }
-            | RunWhat::Progress { .. }
-            | RunWhat::Log { .. }
-            | RunWhat::Waiting { .. }
-            | RunWhat::Rollout(_)
-            | RunWhat::Reattached { .. }
-            | RunWhat::Usual { .. }
-            | RunWhat::Builds { .. }
-            | RunWhat::Command { .. } => {}
-        }
-    }
-    row
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! The dashboard on a run that was exported: nothing is asked, and nothing can be started.
 
 use crate::cli::CliError;
-use crate::cli::dash::{look, where_log_is};
+use crate::cli::dash::look;
 use crate::cli::follow_logs::follow_logs;
-use crate::cli::logs::LogScreen;
+use crate::cli::logs::{LogScreen, where_log_is};
 use crate::dash::{Effect, LogsInView, Model, Msg, Screen, run as show};
 use crate::fleet::{Event, Fleet};
 use crate::record::{ExportedRun, RunNews, RunWatch, Runs};

@@ -1,8 +1,9 @@
 //! The list of runs with their logs.
 
 use crate::cli::chosen_run::begun;
+use crate::cli::run_row::row;
 use crate::cli::status::{or_unknown, table};
-use crate::cli::{CliError, left, runs};
+use crate::cli::{CliError, left};
 use crate::fleet::{Outcome, RunId, bytes, printable_json, printable_line};
 use crate::record::{RunRow, Runs};
 use jiff::Timestamp;
@@ -88,7 +89,7 @@ pub(super) fn run(folders: &Runs, limit: usize, json: bool) -> Result<ExitCode, 
 /// Reads how a run stands from its folder.
 fn listed(folders: &Runs, run: RunId) -> ListedRun {
     let events = folders.outline(&run);
-    let row: RunRow = runs::row(&run, &events);
+    let row: RunRow = row(&run, &events);
     let mut sizes: BTreeMap<String, u64> = folders.log_sizes(&run).into_iter().collect();
     let log_bytes = sizes.values().sum();
     let mut outcomes = BTreeMap::new();

@@ -7,10 +7,12 @@
 mod filter;
 mod list;
 mod merge;
+mod place;
 mod printer;
 mod screen;
 mod since;
 
+pub(super) use place::where_log_is;
 pub(super) use screen::LogScreen;
 #[cfg(test)]
 pub(super) use screen::look_once;

@@ -6,7 +6,9 @@ use crate::cli::logs::look_once;
 use crate::dash::{
     Depth, Effect, Look, Model, Msg, Screen, Theme, update, view as draw, view_logs,
 };
-use crate::fleet::{Fetched, HostResult, Outcome, Phase, PhaseState, Progress, StorePath};
+use crate::fleet::{
+    Fetched, HostResult, Outcome, Phase, PhaseState, Progress, RunEvent, RunWhat, StorePath,
+};
 use crate::record::RunWriter;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::Timestamp;

@@ -8,45 +8,24 @@ with the lines a second that reached the logs, and the memory and processor time
 builds, Nix and ssh run on the same processors, so what they take is printed too. NIXDASH names the program.
 """
 
-import fcntl
 import json
 import os
-import pty
-import select
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
 import time
+
+from screen import Screen, peak_memory, processor_time, share
 
 NIXDASH = os.environ.get("NIXDASH", "target/release/nixdash")
 LINES = os.environ.get("LINES", "300000")
 HOSTS = sys.argv[1:] or ["samsung"]
 SIZE = (35, 120)
-# What the help has and nothing else.
-HELP = b"Keys"
 
 
 def run(*words, **more):
     return subprocess.run([NIXDASH, *words], check=True, capture_output=True, text=True, **more)
-
-
-def processor_time(pid):
-    """Seconds of a process, or nothing when it is gone."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-    except FileNotFoundError:
-        return None
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_memory(pid):
-    with open(f"/proc/{pid}/status", encoding="ascii") as file:
-        line = next(line for line in file if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
 
 
 def machine_time():
@@ -71,40 +50,6 @@ def lines_in(folder):
     return count
 
 
-class Screen:
-    """A dashboard on a terminal of its own."""
-
-    def __init__(self, environment, hosts_file):
-        self.pid, self.terminal = pty.fork()
-        if self.pid == 0:
-            os.execve(NIXDASH, [NIXDASH, "--hosts", hosts_file], environment)
-        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
-        self.written = 0
-
-    def read(self, seconds):
-        """Everything that is painted in this time."""
-        end, seen = time.monotonic() + seconds, b""
-        while (left := end - time.monotonic()) > 0:
-            if select.select([self.terminal], [], [], left)[0]:
-                seen += os.read(self.terminal, 1 << 16)
-        self.written += len(seen)
-        return seen
-
-    def press(self, key):
-        os.write(self.terminal, key)
-
-    def until(self, key, word, seconds=5):
-        """Presses a key; the time until a word is painted."""
-        begun, seen = time.monotonic(), b""
-        self.press(key)
-        while word not in seen and time.monotonic() < begun + seconds:
-            if select.select([self.terminal], [], [], 0.1)[0]:
-                piece = os.read(self.terminal, 1 << 16)
-                self.written += len(piece)
-                seen += piece
-        return time.monotonic() - begun
-
-
 def main():
     status = json.loads(run("lab", "status", "--json").stdout)
     hosts_file = status["hosts_file"]
@@ -114,7 +59,7 @@ def main():
     environment = {**os.environ, "XDG_STATE_HOME": state, "TERM": "xterm-256color"}
     screen = build = None
     try:
-        screen = Screen(environment, hosts_file)
+        screen = Screen(NIXDASH, environment, hosts_file, *SIZE)
         screen.read(3)
         words = [NIXDASH, "--hosts", hosts_file, "build", *HOSTS, "--quiet"]
         begun, machine = time.monotonic(), machine_time()
@@ -125,21 +70,17 @@ def main():
         screen.press(b"4")
         screen.read(1)
         first, flooded = lines_in(folder), time.monotonic()
-        written = screen.written
+        written, frames = screen.written, screen.frames
         times, spent = [], None
         while build.poll() is None and time.monotonic() < flooded + 60:
-            times.append(screen.until(b"?", HELP))
-            screen.read(0.05)
-            screen.press(b"\x1b")
-            screen.read(0.15)
+            times.append(screen.time_help())
             spent = processor_time(build.pid) or spent
         took = time.monotonic() - flooded
         rate = (lines_in(folder) - first) / took
-        times.sort()
-        share = lambda part: times[min(len(times) - 1, int(len(times) * part))] * 1000
         print(f"{len(HOSTS)} hosts, {rate:.0f} lines/s in the logs for {took:.1f} s")
-        print(f"key to paint: median {share(0.5):.1f} ms, p99 {share(0.99):.1f} ms of {len(times)} keys")
-        print(f"painted: {(screen.written - written) / took / 1000:.1f} kB/s")
+        print(f"key to paint: median {share(times, 0.5):.1f} ms, p99 {share(times, 0.99):.1f} ms of {len(times)} keys")
+        written, frames = screen.written - written, screen.frames - frames
+        print(f"painted: {written / took / 1000:.1f} kB/s, {frames / took:.1f} frames/s, {written / frames:.0f} bytes a frame")
         print(f"dashboard: {peak_memory(screen.pid):.1f} MB at its peak, {processor_time(screen.pid):.2f} s")
         print(f"nixdash build: {spent:.2f} s of processor time")
         print(f"everything on this machine: {machine_time() - machine:.1f} s in {time.monotonic() - begun:.1f} s")
@@ -148,13 +89,7 @@ def main():
             build.terminate()
             build.wait()
         if screen:
-            screen.press(b"\x1bq")
-            time.sleep(1)
-            try:
-                os.kill(screen.pid, 15)
-                os.waitpid(screen.pid, 0)
-            except (ProcessLookupError, ChildProcessError):
-                pass
+            screen.end()
         run("lab", "bump", "--fix")
         shutil.rmtree(state, ignore_errors=True)
 

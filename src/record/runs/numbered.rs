@@ -23,8 +23,9 @@ use jiff::Timestamp;
 use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
 
-/// A search reads about so many bytes at once, and tells how far it is after each of them.
-const PIECE: u64 = 256 * 1024;
+/// A search reads about so many bytes at once, and tells how far it is after each of them: several frames of a
+/// compressed log, most of them whole.
+const PIECE: u64 = 1024 * 1024;
 
 /// Most bytes of a block that are read: a line that is longer is cut.
 const LONGEST: u64 = 16 << 20;

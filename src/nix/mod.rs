@@ -7,6 +7,7 @@ pub mod activity;
 pub mod argv;
 pub mod base32;
 pub mod base64;
+pub mod build_log;
 pub mod cache_info;
 pub mod content_address;
 pub mod derivation;

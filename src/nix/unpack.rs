@@ -62,12 +62,8 @@ pub fn unpack(
     promised: u64,
 ) -> Result<UnpackedNar, UnpackError> {
     let label = label.unwrap_or("bzip2");
-    let reader: Box<dyn Read + '_> = match label {
-        "none" | "identity" => Box::new(served),
-        "xz" => Box::new(lzma_rust2::XzReader::new_mem_limit(served, true, XZ_MEMORY_KIB)),
-        "zstd" => Box::new(ZstdFrames { rest: served, frame: None }),
-        "gzip" => Box::new(flate2::read::MultiGzDecoder::new(served)),
-        other => return Err(UnpackError::FormatUnknown(other.to_owned())),
+    let Some(reader) = reader(label, served) else {
+        return Err(UnpackError::FormatUnknown(label.to_owned()));
     };
     let damaged = |error: io::Error| {
         let why = error.to_string();
@@ -84,6 +80,18 @@ pub fn unpack(
         file_size: served.len() as u64,
         nar_hash,
         nar_size,
+    })
+}
+
+/// Returns what unpacks a file as its label says; none for formats that nixdash does not unpack. Whoever reads
+/// limits how much.
+pub(super) fn reader<'a>(label: &str, served: &'a [u8]) -> Option<Box<dyn Read + 'a>> {
+    Some(match label {
+        "none" | "identity" => Box::new(served),
+        "xz" => Box::new(lzma_rust2::XzReader::new_mem_limit(served, true, XZ_MEMORY_KIB)),
+        "zstd" => Box::new(ZstdFrames { rest: served, frame: None }),
+        "gzip" => Box::new(flate2::read::MultiGzDecoder::new(served)),
+        _ => return None,
     })
 }
 

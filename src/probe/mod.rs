@@ -6,6 +6,7 @@
 
 mod answers;
 mod asking;
+mod build_log;
 mod candidates;
 mod changes;
 mod checks;
@@ -37,6 +38,7 @@ mod upkeep;
 
 pub use answers::Answers;
 pub use asking::{Asking, TierFuture, TierProbe, Tools};
+pub use build_log::{TierLog, build_log};
 pub use changes::{
     ComparedSystems, Comparison, SystemParts, compare as compare_systems, note_part,
     restart_reasons,

@@ -4,7 +4,9 @@
 use super::ear::NixEar;
 use super::scripts::BUILD_LOG;
 use super::step::Step;
+use crate::fleet::StorePath;
 use crate::nix::activity::{BuildNode, FailureKind};
+use crate::probe::{HttpClient, TierLog, build_log};
 use crate::remote::Script;
 use std::time::Duration;
 
@@ -21,18 +23,29 @@ pub(super) async fn read_missing(ear: &mut NixEar<'_>) {
     let step = ear.step();
     let builder = step.host.build_on();
     let said = read(step, &drv, &machine).await;
-    let Some((from, log)) = said.as_deref().and_then(|said| said.split_once('\n')) else {
+    let said = said.as_deref().and_then(|said| said.split_once('\n'));
+    let found = match said {
+        Some(("machine", log)) => Some((format!("from {machine}"), log.to_owned())),
+        Some(("cache", log)) => Some(("from a cache".to_owned(), log.to_owned())),
+        Some((_, log)) => Some((format!("from the store of {builder}"), log.to_owned())),
+        None => match from_tiers(step, &drv).await {
+            Some(TierLog { tier, log: Ok(log) }) => Some((format!("from {tier}"), log)),
+            Some(TierLog { tier, log: Err(why) }) => {
+                let text = format!(
+                    "the build printed nothing of {package}; {tier} has its log, and {why}"
+                );
+                return step.log(&text).await;
+            }
+            None => None,
+        },
+    };
+    let Some((from, log)) = found else {
         let text = format!(
             "the build printed nothing of {package}; its log is not in the store of {builder}, and no cache has it"
         );
         return step.log(&text).await;
     };
-    let from = match from {
-        "machine" => format!("from {machine}"),
-        "cache" => "from a cache".to_owned(),
-        _ => format!("from the store of {builder}"),
-    };
-    let (log, begin) = end_of(log);
+    let (log, begin) = end_of(&log);
     step.log(&format!("the build printed nothing of {package}; {begin} log, {from}:")).await;
     ear.take_log(&drv, log).await;
 }
@@ -65,6 +78,15 @@ async fn read(step: &Step, drv: &str, machine: &str) -> Option<String> {
     let output = step.runner.run(step.host.build_on(), &script).await;
     let output = output.inspect_err(|error| tracing::debug!(%error, "the log of a build")).ok()?;
     (!output.stdout.is_empty()).then_some(output.stdout)
+}
+
+/// Asks the tiers from this machine: it may reach one that the host that builds does not.
+async fn from_tiers(step: &Step, drv: &str) -> Option<TierLog> {
+    if step.shared.skips_caches {
+        return None;
+    }
+    let (drv, web) = (StorePath::parse(drv).ok()?, HttpClient::new().ok()?);
+    build_log(&web, &step.shared.fleet.tiers, &drv, MOST).await
 }
 
 /// Returns the whole lines of a log, and whether they are all of it or its end.

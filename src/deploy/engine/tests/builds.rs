@@ -4,6 +4,8 @@ use super::target::{NEW, Story, Target, assert_ends, deploy};
 use crate::fleet::{Code, HostBuilds, Outcome, Phase, RunId, RunWhat};
 use crate::record::Runs;
 use crate::remote::Trouble;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
 
 /// A build of four derivations of which the first fails, as Nix 2.26 printed it.
 const FAILED: &str = include_str!("../../../../tests/nix-logs/deps-2.26.log");
@@ -151,4 +153,48 @@ async fn what_is_left_of_a_build_is_told_from_what_its_packages_usually_take() {
         _ => None,
     });
     assert_eq!(left.next_back(), Some(138_000));
+}
+
+/// Serves this to whoever asks for a log, and says that it is encoded so; returns the address.
+fn serves_log(encoding: &'static str, body: Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (connection, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(connection.try_clone().unwrap()).lines();
+        let asked = lines.next().unwrap().unwrap();
+        assert!(asked.starts_with("GET /log/") && asked.contains("-zlib-1.3.drv "), "{asked}");
+        while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\ncontent-encoding: {encoding}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        (&connection).write_all(&[head.as_bytes(), &body].concat()).unwrap();
+    });
+    address
+}
+
+// The clock is not paused: a tier is asked over a real connection.
+#[tokio::test]
+async fn a_log_that_only_this_machine_can_fetch_is_fetched_from_the_tier() {
+    let log = LOG.split_once('\n').unwrap().1.as_bytes();
+    let packed = zstd::encode_all(log, 1).unwrap();
+    for (encoding, body, said) in [
+        ("zstd", packed, "this is its log, from mine:"),
+        ("identity", log.to_vec(), "this is its log, from mine:"),
+        (
+            "br",
+            vec![1],
+            "mine has its log, and it is compressed with brotli, which nixdash does not read",
+        ),
+    ] {
+        let url = serves_log(encoding, body);
+        let tier = format!("[[tiers]]\nname = \"mine\"\nkind = \"http\"\nurl = \"{url}\"\n");
+        let story = assert_ends(&tier, Target { log: quiet(), ..fails() }, Outcome::Failed).await;
+        let said = format!("the build printed nothing of zlib; {said}");
+        let logged = story.logged(Phase::Build);
+        assert!(logged.contains(&said.as_str()), "{logged:?}");
+        let is_read = story.error().ends_with("error: implicit declaration of function");
+        assert_eq!(is_read, encoding != "br", "{}", story.error());
+    }
 }

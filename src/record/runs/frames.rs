@@ -2,10 +2,14 @@
 //! of one size, and behind them a table of them in zstd's
 //! [seekable format](https://github.com/facebook/zstd/blob/dev/contrib/seekable_format/zstd_seekable_compression_format.md).
 //! `zstd -d` reads it, too.
+//!
+//! Of a log each frame has one before it that zstd passes over: which words may be in it (see `trigrams`).
 
+use crate::record::runs::trigrams::{SET, SetBuilder, SoughtWord};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use zstd::bulk::{Compressor, Decompressor};
 
@@ -25,12 +29,21 @@ const MOST_FRAMES: u32 = 1 << 22;
 const TABLE: u32 = 0x184D_2A5E;
 const END: u32 = 0x8F92_EAB1;
 
+/// What a frame begins with that says which words may be in the next one, and how long that is.
+const WORDS: u32 = 0x184D_2A5D;
+const WORDS_HEAD: usize = 8;
+
 /// How long the end of the table is, and how long each of its entries.
 const FOOTER: usize = 9;
 const ENTRY: usize = 8;
 
-/// Compresses everything that comes; returns how many bytes that were.
-pub(super) fn compress(source: &mut impl Read, out: &mut impl Write) -> io::Result<u64> {
+/// Compresses everything that comes, to be searched or not; returns how many bytes that were.
+pub(super) fn compress(
+    source: &mut impl Read,
+    out: &mut impl Write,
+    is_searched: bool,
+) -> io::Result<u64> {
+    let mut sets = is_searched.then(SetBuilder::default);
     let mut compressor = Compressor::new(LEVEL)?;
     compressor.include_checksum(true)?;
     let (mut table, mut count, mut length) = (Vec::new(), 0_u32, 0);
@@ -42,8 +55,15 @@ pub(super) fn compress(source: &mut impl Read, out: &mut impl Write) -> io::Resu
             break;
         }
         let frame = compressor.compress(&plain)?;
+        let mut packed = 0;
+        if let Some(sets) = &mut sets {
+            let words = [&words_head()[..], &sets.set_of(&plain)].concat();
+            out.write_all(&words)?;
+            packed += words.len();
+        }
         out.write_all(&frame)?;
-        table.extend_from_slice(&(frame.len() as u32).to_le_bytes());
+        packed += frame.len();
+        table.extend_from_slice(&(packed as u32).to_le_bytes());
         table.extend_from_slice(&(plain.len() as u32).to_le_bytes());
         count += 1;
         length += plain.len() as u64;
@@ -58,7 +78,16 @@ pub(super) fn compress(source: &mut impl Read, out: &mut impl Write) -> io::Resu
     Ok(length)
 }
 
-/// One frame.
+/// Returns the beginning of what says which words may be in a frame.
+fn words_head() -> [u8; WORDS_HEAD] {
+    let mut head = [0; WORDS_HEAD];
+    let (begin, length) = head.split_at_mut(4);
+    begin.copy_from_slice(&WORDS.to_le_bytes());
+    length.copy_from_slice(&(SET as u32).to_le_bytes());
+    head
+}
+
+/// One frame, with what says which words may be in it.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     /// At which byte of the plain text it begins, and of the file.
@@ -110,6 +139,29 @@ impl FrameReader {
         let count = there.len().min(bytes.len());
         bytes[..count].copy_from_slice(&there[..count]);
         Ok(count)
+    }
+
+    /// Returns whether a word may stand between two offsets of the plain text, neither of them in it. Nothing
+    /// is decompressed.
+    pub(super) fn may_have(&self, range: Range<u64>, word: &SoughtWord) -> io::Result<bool> {
+        let first = self.frames.partition_point(|frame| frame.plain <= range.start);
+        let mut search = word.search();
+        let mut words = [0; WORDS_HEAD + SET];
+        for frame in self.frames.windows(2).skip(first.saturating_sub(1)) {
+            if frame[0].plain >= range.end {
+                break;
+            }
+            if frame[1].packed - frame[0].packed < words.len() as u64 {
+                return Ok(true);
+            }
+            self.file.read_exact_at(&mut words, frame[0].packed)?;
+            let (head, set) = words.split_at(WORDS_HEAD);
+            // One of an older nixdash does not say it.
+            if *head != words_head() || search.may_end_in(set) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Returns how long the plain text of a frame is, in bytes.
@@ -192,7 +244,7 @@ mod tests {
 
     fn packed(plain: &[u8]) -> Vec<u8> {
         let mut packed = Vec::new();
-        assert_eq!(compress(&mut &plain[..], &mut packed).unwrap(), plain.len() as u64);
+        assert_eq!(compress(&mut &plain[..], &mut packed, true).unwrap(), plain.len() as u64);
         packed
     }
 
@@ -215,6 +267,31 @@ mod tests {
         let plain = zstd::stream::decode_all(&packed(&text)[..]).unwrap();
         assert!(plain == text);
         assert_eq!(open(&packed(b"")).unwrap().length(), 0);
+    }
+
+    #[test]
+    fn what_cannot_have_a_word_is_known_and_a_word_between_two_frames_is_not_overlooked() {
+        let mut text = "cc -c part.c\n".repeat(3 * FRAME / 13).into_bytes();
+        let word = |word: &str| SoughtWord::new(word, false).unwrap();
+        let needle = b"Needle";
+        for place in [2 * FRAME - 6, 2 * FRAME - 5, 2 * FRAME - 1, 2 * FRAME] {
+            let before = text.clone();
+            text[place..place + needle.len()].copy_from_slice(needle);
+            let reader = open(&packed(&text)).unwrap();
+            let may_have = |begin: usize, end: usize, what| {
+                reader.may_have(begin as u64..end as u64, &word(what))
+            };
+            assert!(may_have(0, text.len(), "Needle").unwrap(), "{place}");
+            assert!(may_have(place, place + 6, "Needle").unwrap(), "{place}");
+            assert!(!may_have(0, FRAME, "Needle").unwrap(), "{place}");
+            assert!(!may_have(0, text.len(), "Unobtainium").unwrap());
+            assert!(may_have(FRAME, FRAME + 100, "part.c").unwrap());
+            text = before;
+        }
+        let mut plain = Vec::new();
+        compress(&mut &text[..], &mut plain, false).unwrap();
+        let reader = open(&plain).unwrap();
+        assert!(reader.may_have(0..9, &word("Needle")).unwrap(), "nothing is known of it");
     }
 
     proptest! {

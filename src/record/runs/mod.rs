@@ -24,6 +24,7 @@ mod retention;
 mod stored;
 mod stream;
 mod tidy;
+mod trigrams;
 mod watch;
 mod writer;
 

@@ -229,7 +229,7 @@ impl NumberedLog {
         let of = pieces.iter().map(|piece| piece.end - piece.begin).sum();
         let (mut bytes, mut buffer) = (0, Vec::new());
         for piece in pieces {
-            self.parts[piece.part].read_into(&mut buffer, piece.begin, piece.end)?;
+            self.parts[piece.part].read_sought(pattern, &mut buffer, piece.begin, piece.end)?;
             let told = match direction {
                 SearchDirection::Forward => hits(pattern, &buffer, piece.line, &mut |number| {
                     if number < from {
@@ -340,6 +340,23 @@ impl NumberedPart {
         let mut lines = Vec::new();
         self.read_into(&mut lines, begin, end)?;
         Ok(lines)
+    }
+
+    /// Reads whole lines in the place of others, or none where it is known that none of them matches.
+    fn read_sought(
+        &self,
+        pattern: &LogPattern,
+        lines: &mut Vec<u8>,
+        begin: u64,
+        end: u64,
+    ) -> Result<(), RecordError> {
+        if let Some(word) = pattern.word()
+            && !self.file.may_have(begin..end, word).map_err(doing("read", &self.path))?
+        {
+            lines.clear();
+            return Ok(());
+        }
+        self.read_into(lines, begin, end)
     }
 
     /// Reads whole lines in the place of others.

@@ -46,7 +46,8 @@ fn plain_files(dir: &Path) -> Vec<PathBuf> {
 
 /// Compresses one file; returns how many bytes it had.
 fn pack(path: &Path) -> io::Result<u64> {
-    if path.extension().is_some_and(|end| end == LOG) {
+    let is_log = path.extension().is_some_and(|end| end == LOG);
+    if is_log {
         let (log, index) = (StoredFile::open(path)?, index_of(path));
         if let Some(entries) = complete_index(&log, &index)? {
             DiskFiles::default().replace(&index, &entries)?;
@@ -59,7 +60,7 @@ fn pack(path: &Path) -> io::Result<u64> {
     let mut options = OpenOptions::new();
     let file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
     let mut out = BufWriter::new(file);
-    let length = compress(&mut source, &mut out)?;
+    let length = compress(&mut source, &mut out, is_log)?;
     out.flush()?;
     out.get_ref().sync_all()?;
     if length != size || source.metadata()?.len() != size {
@@ -117,14 +118,16 @@ mod tests {
         let mut numbered = runs.numbered_log(run, "a");
         numbered.look().unwrap();
         let mut hits = Vec::new();
-        let pattern = LogPattern::substring("99").unwrap();
-        let searched = numbered.search(&pattern, 0, SearchDirection::Forward, &mut |news| {
-            if let SearchNews::Hit(number) = news {
-                hits.push(number);
-            }
-            ControlFlow::Continue(())
-        });
-        assert!(searched.unwrap().is_continue());
+        for word in ["99", "line 5999", "Line", "A> LINE 4242", "a> line 4242"] {
+            let pattern = LogPattern::substring(word).unwrap();
+            let searched = numbered.search(&pattern, 0, SearchDirection::Forward, &mut |news| {
+                if let SearchNews::Hit(number) = news {
+                    hits.push(number);
+                }
+                ControlFlow::Continue(())
+            });
+            assert!(searched.unwrap().is_continue());
+        }
         let texts = newest.lines.into_iter().map(|line| line.text).collect();
         (all, texts, numbered.count(), hits)
     }

@@ -1,5 +1,6 @@
 //! What is searched for in logs: a part of a line, or a regular expression.
 
+use crate::record::runs::trigrams::SoughtWord;
 use regex::{Regex, RegexBuilder, bytes};
 
 /// What is searched for. It is compared with the text of a line, without time and phase. One without a
@@ -10,6 +11,8 @@ pub struct LogPattern {
     /// What finds, in many lines at once, those that may match; none where each line has to be looked
     /// at, because the pattern speaks of where a line begins or ends.
     many: Option<bytes::Regex>,
+    /// The word that it is; none where it is more than a word, or a short one.
+    word: Option<SoughtWord>,
 }
 
 impl LogPattern {
@@ -22,23 +25,27 @@ impl LogPattern {
             is_escaped = c == '\\' && !is_escaped;
             counts
         });
-        Self::new(text, !has_capital)
+        let word = Some(text).filter(|text| regex::escape(text) == **text);
+        Self::new(text, word, !has_capital)
             .map_err(|error| format!("{error}; \\ before a character takes it as it is"))
     }
 
     /// Searches for a text as it stands.
     pub fn substring(text: &str) -> Result<Self, String> {
         let has_capital = text.chars().any(char::is_uppercase);
-        Self::new(&regex::escape(text), !has_capital).map_err(|error| error.to_string())
+        Self::new(&regex::escape(text), Some(text), !has_capital).map_err(|error| error.to_string())
     }
 
-    fn new(text: &str, ignores_case: bool) -> Result<Self, regex::Error> {
+    fn new(text: &str, word: Option<&str>, ignores_case: bool) -> Result<Self, regex::Error> {
         let speaks_of_ends =
             text.contains(['^', '$']) || text.contains("\\A") || text.contains("\\z");
         let many = || bytes::RegexBuilder::new(text).case_insensitive(ignores_case).build();
         Ok(Self {
             text: RegexBuilder::new(text).case_insensitive(ignores_case).build()?,
             many: if speaks_of_ends { None } else { Some(many()?) },
+            word: word
+                .filter(|_| !speaks_of_ends)
+                .and_then(|word| SoughtWord::new(word, ignores_case)),
         })
     }
 
@@ -51,6 +58,11 @@ impl LogPattern {
     /// brightly.
     pub fn text(&self) -> &Regex {
         &self.text
+    }
+
+    /// Returns the word that every line has which matches; none where that is not known.
+    pub(super) fn word(&self) -> Option<&SoughtWord> {
+        self.word.as_ref()
     }
 
     /// Returns where in whole lines of a log, as they stand in its file, the next line begins that may match

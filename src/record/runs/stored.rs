@@ -5,9 +5,11 @@
 //! is an end and no crash.
 
 use crate::record::runs::frames::FrameReader;
+use crate::record::runs::trigrams::SoughtWord;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -97,6 +99,17 @@ impl StoredFile {
             }
         }
         Ok(filled)
+    }
+
+    /// Returns whether a word may stand between two offsets of what it holds, as far as that is known without
+    /// reading it.
+    pub(super) fn may_have(&self, range: Range<u64>, word: &SoughtWord) -> io::Result<bool> {
+        match &self.0 {
+            Stored::Plain(_) => Ok(true),
+            Stored::Packed(packed) => {
+                packed.lock().unwrap_or_else(PoisonError::into_inner).may_have(range, word)
+            }
+        }
     }
 
     /// Reads it from its beginning to its end.

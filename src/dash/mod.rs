@@ -8,26 +8,22 @@
 //! Drawing never reads a clock: `now` comes in, and every age on the screen is counted from it.
 
 mod command;
-mod figures;
 mod filter;
 mod generations;
-mod host_run;
 mod input;
 mod key;
-mod log_ring;
 mod look;
-mod mean_coverage;
 mod model;
 mod moves;
 mod msg;
 mod overlay;
 mod panes;
-mod run_view;
 mod status_line;
 mod terminal;
 mod theme;
 mod update;
 mod view;
+mod world;
 
 #[cfg(test)]
 mod demo;
@@ -38,15 +34,12 @@ mod demo_tiers;
 #[cfg(test)]
 mod tests;
 pub use command::{COMMANDS, Command, CommandEntry, Context};
-pub use figures::{Figures, TierFigures};
 pub use filter::Filter;
 pub use generations::{DiffPane, GenerationsPane};
-pub use host_run::{Extent, HostRun, PhaseView};
 pub use input::LineInput;
 pub use key::Key;
-pub use log_ring::LogRing;
 pub use look::{Depth, Look, ascii, ascii_from, depth_from};
-pub use model::{HostModel, Model, RunSign, Screen, Starting, TierView, Toast, shown_flake};
+pub use model::{Model, Screen, Toast};
 pub use msg::{Effect, LogOf, LogsInView, Msg, Trend, Wish};
 pub use overlay::{HostKeyForm, Overlay, PasswordForm, Prompt, StartForm, StartFrom};
 pub use panes::logs::{
@@ -54,9 +47,12 @@ pub use panes::logs::{
     LinePattern, LogFace, LogNews, LogPane, LogTyping, PanePlace, PaneRow, PaneWanted, RowSearch,
     RowsAt, RowsOf, RowsShown, RowsTaken, Sought, TimeShown, TransferRow, activity_shown,
 };
-pub use run_view::{RunView, Summary};
 pub use status_line::status_line;
 pub use terminal::{DashError, run};
 pub use theme::{Role, THEMES, Theme, ThemeError};
 pub use update::{recall, update, view_logs};
 pub use view::{dead_words, view};
+pub use world::{
+    Extent, Figures, HostModel, HostRun, LogRing, MeanCoverage, PhaseView, RunSign, RunView,
+    ScreenWorld, Starting, Summary, TierFigures, TierView, shown_flake,
+};

@@ -1,7 +1,7 @@
 //! What comes into the screen and what it asks for in return.
 
-use crate::dash::figures::Figures;
 use crate::dash::panes::logs::{LogNews, PaneWanted, RowsOf, RowsTaken};
+use crate::dash::world::Figures;
 use crate::fleet::{
     Ancestry, Event, Generations, Goal, HostKey, LiveRun, LogLine, RunId, RunOrder, Secret,
     StorePath, Strategy,

@@ -4,9 +4,9 @@
 //! (or of the first that hosts ask), then the tiers that are known to be bad, three by name and with
 //! what is wrong, the rest counted. Without hosts the tiers that are up are counted first.
 
-use crate::dash::mean_coverage::mean_coverage;
-use crate::dash::model::{Model, RunSign, coverage_tier};
+use crate::dash::model::Model;
 use crate::dash::view::trouble;
+use crate::dash::world::{RunSign, coverage_tier, mean_coverage};
 use crate::fleet::words::counted;
 use crate::fleet::{CoverageFacts, Fleet, HostFacts, HostState, TierFacts, TierState, worst};
 use std::collections::BTreeMap;
@@ -37,11 +37,12 @@ pub fn status_line(
 
 /// Returns the line for what the screen knows, with the run that is active.
 pub(super) fn status_line_of(model: &Model) -> String {
-    let hosts: Vec<_> = model.hosts.iter().map(|host| (&host.facts, &host.coverage)).collect();
-    let tiers: Vec<_> = model.tiers.iter().map(|tier| &tier.facts).collect();
+    let hosts: Vec<_> =
+        model.world.hosts.iter().map(|host| (&host.facts, &host.coverage)).collect();
+    let tiers: Vec<_> = model.world.tiers.iter().map(|tier| &tier.facts).collect();
     // Where only one line is left, there is no room for words.
-    let line = line(&model.fleet, &hosts, &tiers, false);
-    match model.run_sign() {
+    let line = line(&model.world.fleet, &hosts, &tiers, false);
+    match model.world.run_sign() {
         RunSign::None | RunSign::Starting => line,
         RunSign::Waits(id) => format!("#{id}? {line}"),
         RunSign::Works { id, done, of, .. } => format!("#{id} {done}/{of} {line}"),

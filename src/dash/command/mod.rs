@@ -12,7 +12,7 @@ use crate::dash::key::Key;
 use crate::dash::model::{Model, Screen};
 use crate::dash::overlay::Overlay;
 use crate::dash::panes::logs::{LogFace, LogTyping};
-use crate::dash::run_view::RunView;
+use crate::dash::world::RunView;
 use crate::fleet::{Code, HostFacts, HostKeyState, TierKind, can_be_verified};
 use crate::record::output_of;
 
@@ -262,7 +262,7 @@ impl Context {
             }
             Some(Overlay::HostKey(_)) => Self::HostKey,
             Some(Overlay::Plan { run, .. }) => {
-                if model.run_by_id(run).is_some_and(|run| run.waits) {
+                if model.world.run_by_id(run).is_some_and(|run| run.waits) {
                     Self::Plan
                 } else {
                     Self::OldPlan
@@ -338,7 +338,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         | Command::Verify
         | Command::Generations
         | Command::Retry
-            if model.is_record =>
+            if model.world.is_record =>
         {
             false
         }
@@ -352,12 +352,14 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         Command::Mark | Command::Open | Command::Zoom if model.screen == Screen::Fleet => {
             model.selected().is_some()
         }
-        Command::Open | Command::Zoom if model.screen == Screen::Caches => !model.tiers.is_empty(),
-        Command::Verify => !model.tiers.is_empty(),
+        Command::Open | Command::Zoom if model.screen == Screen::Caches => {
+            !model.world.tiers.is_empty()
+        }
+        Command::Verify => !model.world.tiers.is_empty(),
         Command::HostKey => model.selected().is_some_and(|(host, _)| !host.is_local()),
         Command::NextDetails | Command::PreviousDetails => {
             let fleet = model.screen == Screen::Fleet;
-            let count = if fleet { model.visible_hosts().len() } else { model.tiers.len() };
+            let count = if fleet { model.visible_hosts().len() } else { model.world.tiers.len() };
             model.shows_details() && count > 1
         }
         Command::Open if model.screen == Screen::Deploy => model.shown_host_run().is_some(),
@@ -368,7 +370,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
             !is_merged && model.shown_run().is_some_and(|run| run.hosts.len() > 1)
         }
         Command::Plan if model.screen == Screen::Fleet => {
-            model.runs.iter().any(|run| run.waits && run.is_active())
+            model.world.runs.iter().any(|run| run.waits && run.is_active())
         }
         Command::Plan => model.shown_run().is_some_and(|run| run.plan.is_some()),
         Command::PauseRun
@@ -447,7 +449,7 @@ pub(super) fn is_named(model: &Model, command: Command) -> bool {
         Command::LookClosely => selects_stores(model),
         Command::HostKey => model.selected().is_some_and(|(_, view)| has_key_trouble(&view.facts)),
         Command::Verify => {
-            let tier = model.fleet.tiers.get(model.tier);
+            let tier = model.world.fleet.tiers.get(model.tier);
             tier.is_some_and(|tier| can_be_verified(tier).is_ok())
         }
         _ => true,
@@ -462,7 +464,7 @@ fn has_key_trouble(facts: &HostFacts) -> bool {
 
 /// Returns whether the selected tier is that of hosts' own stores.
 pub(super) fn selects_stores(model: &Model) -> bool {
-    model.fleet.tiers.get(model.tier).is_some_and(|tier| tier.kind == TierKind::Local)
+    model.world.fleet.tiers.get(model.tier).is_some_and(|tier| tier.kind == TierKind::Local)
 }
 
 /// Returns the hosts that deploy and build act on in the present view.

@@ -1,9 +1,8 @@
 //! What a command says to a run that goes on, and which hosts it takes back.
 
 use super::{Command, CommandEntry};
-use crate::dash::host_run::HostRun;
 use crate::dash::model::Model;
-use crate::dash::run_view::RunView;
+use crate::dash::world::{HostRun, RunView};
 use crate::fleet::{Phase, RollbackScope, RunOrder, Wait};
 
 /// Returns what a command says to the shown run; nothing where it has nothing to say.

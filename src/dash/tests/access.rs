@@ -43,9 +43,9 @@ fn show_key(model: &mut Model, state: HostKeyState) {
 /// A fleet whose sudo asks for a password that is typed.
 fn asking() -> Model {
     let mut model = model(demo::well(), 80, 24);
-    let mut fleet = (*model.fleet).clone();
+    let mut fleet = (*model.world.fleet).clone();
     fleet.root_access.sudo_password = Some(SudoPassword::Ask);
-    model.fleet = std::sync::Arc::new(fleet);
+    model.world.fleet = std::sync::Arc::new(fleet);
     model
 }
 
@@ -72,7 +72,7 @@ fn a_password_for_sudo_is_typed_once_before_the_first_run() {
 fn a_password_that_is_not_typed_forgets_the_deploy() {
     let mut model = asking();
     assert_eq!(press(&mut model, "jd\nhunter\u{1b}"), []);
-    assert_eq!((&model.overlay, &model.starting), (&None, &None));
+    assert_eq!((&model.overlay, &model.world.starting), (&None, &None));
     assert!(model.passwords_given.is_empty());
 }
 

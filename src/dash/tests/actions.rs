@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Returns a screen on a fleet on which samsung is only staged.
 fn staged() -> Model {
     let mut model = model(demo::well(), 80, 24);
-    let fleet = Arc::make_mut(&mut model.fleet);
+    let fleet = Arc::make_mut(&mut model.world.fleet);
     let host = fleet.hosts.iter_mut().find(|host| host.name == "samsung").unwrap();
     host.action = Some(Goal::Boot);
     model

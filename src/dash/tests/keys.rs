@@ -113,7 +113,7 @@ fn d_and_enter_deploy_the_selected_host() {
     assert_eq!(press(&mut model, "jjd"), []);
     assert_eq!(press(&mut model, "\n"), [deploy(&["samsung"])]);
     assert_eq!(model.screen, Screen::Deploy);
-    assert!(model.starting.is_some());
+    assert!(model.world.starting.is_some());
 }
 
 #[test]
@@ -160,8 +160,8 @@ fn a_protected_host_deploys_only_when_its_name_is_typed() {
 #[test]
 fn a_first_deploy_says_so_and_wants_the_name_typed() {
     let mut model = model(demo::well(), 80, 24);
-    let samsung = model.fleet.hosts.iter().position(|host| host.name == "samsung").unwrap();
-    let system = &mut model.hosts[samsung].facts.system;
+    let samsung = model.world.fleet.hosts.iter().position(|host| host.name == "samsung").unwrap();
+    let system = &mut model.world.hosts[samsung].facts.system;
     *system = crate::fleet::SystemFacts {
         other_system: Some("Debian GNU/Linux 13 (trixie)".to_owned()),
         ..crate::fleet::SystemFacts::default()
@@ -180,7 +180,7 @@ fn leaving_the_name_forgets_the_deploy() {
     let mut model = model(demo::well(), 80, 24);
     assert_eq!(press(&mut model, "Gd\np510\u{1b}"), []);
     assert_eq!(model.overlay, None);
-    assert_eq!(model.starting, None);
+    assert_eq!(model.world.starting, None);
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_run_that_was_asked_for_is_shown_when_it_begins() {
     press(&mut model, "\np510\n");
     update(&mut model, Msg::RunNumber(id("41")), now());
     fold(&mut model, demo::run_until_plan());
-    assert_eq!(model.starting, None);
+    assert_eq!(model.world.starting, None);
     assert_eq!(model.shown_run().map(|run| run.id.clone()), Some(id("41")));
     assert!(matches!(model.overlay, Some(Overlay::Plan { .. })));
 }
@@ -242,10 +242,10 @@ fn a_run_that_cannot_start_says_why_where_it_was_expected() {
     let mut model = model(demo::well(), 80, 24);
     press(&mut model, "d\n");
     update(&mut model, Msg::Notice("the flake has no such host".to_owned()), now());
-    let failed = model.starting.as_ref().and_then(|starting| starting.failed.clone());
+    let failed = model.world.starting.as_ref().and_then(|starting| starting.failed.clone());
     assert_eq!(failed.as_deref(), Some("the deploy did not start: the flake has no such host"));
     press(&mut model, "\u{1b}");
-    assert_eq!((model.screen, model.starting), (Screen::Fleet, None));
+    assert_eq!((model.screen, model.world.starting), (Screen::Fleet, None));
 }
 
 #[test]
@@ -320,19 +320,19 @@ fn the_end_of_an_old_run_is_no_news() {
 #[test]
 fn a_run_whose_process_is_gone_is_over_and_says_so() {
     let mut model = model(demo::run_until_plan(), 80, 24);
-    model.opened_at = demo::ago_s(120);
+    model.world.opened_at = demo::ago_s(120);
     press(&mut model, "o");
     let why = "it was killed; deploy again".to_owned();
     update(&mut model, Msg::RunGone { run: id("41"), why, can_go_on: false }, now());
     assert_eq!(model.overlay, None);
-    assert_eq!(model.active_runs().count(), 0);
+    assert_eq!(model.world.active_runs().count(), 0);
     assert!(model.toast.as_ref().is_some_and(|toast| toast.bad));
 }
 
 #[test]
 fn a_run_that_was_left_is_gone_on_with_by_a_key_and_only_once() {
     let mut model = model(demo::run_until_plan(), 80, 24);
-    model.opened_at = demo::ago_s(120);
+    model.world.opened_at = demo::ago_s(120);
     assert_eq!(press(&mut model, "3c"), [], "a run that goes on needs nobody");
     let why = "it was killed".to_owned();
     update(&mut model, Msg::RunGone { run: id("41"), why, can_go_on: true }, now());
@@ -342,7 +342,7 @@ fn a_run_that_was_left_is_gone_on_with_by_a_key_and_only_once() {
     assert_eq!(press(&mut model, "c"), []);
     let again = RunWhat::Reattached { left_at: demo::ago_s(60), process: 7 };
     fold(&mut model, [run_event("41", 0, again)]);
-    assert_eq!(model.active_runs().count(), 1);
+    assert_eq!(model.world.active_runs().count(), 1);
     assert!(!text(&draw(&model, &look(false))).contains(said));
 }
 
@@ -355,7 +355,7 @@ fn a_run_that_was_gone_before_the_dashboard_was_opened_is_no_news() {
         update(&mut model, Msg::RunGone { run: id("41"), why, can_go_on: false }, now()),
         []
     );
-    assert_eq!((model.active_runs().count(), &model.toast), (0, &None));
+    assert_eq!((model.world.active_runs().count(), &model.toast), (0, &None));
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn the_flake_is_named_below_the_persons_home() {
         let fleet =
             crate::fleet::Fleet { flake: Some("/home/me/nixos".to_owned()), ..demo::fleet() };
         let model = Model::new(std::sync::Arc::new(fleet), now()).with_home(home);
-        assert_eq!(model.flake.as_deref(), Some(shown));
+        assert_eq!(model.world.flake.as_deref(), Some(shown));
     }
 }
 
@@ -430,7 +430,7 @@ fn the_filter_narrows_and_escape_widens() {
     assert_eq!(model.visible_hosts(), [1, 2]);
     assert_eq!(model.selected().map(|(host, _)| host.name.as_str()), Some("razer"));
     press(&mut model, "Ad\n");
-    assert_eq!(model.starting.as_ref().unwrap().hosts, ["razer", "samsung"]);
+    assert_eq!(model.world.starting.as_ref().unwrap().hosts, ["razer", "samsung"]);
     press(&mut model, "1/\u{8}\u{1b}");
     assert_eq!(model.filter.text(), "laptop", "escape keeps the filter as it was");
     press(&mut model, "\u{1b}");
@@ -505,27 +505,29 @@ fn another_run_does_not_take_the_screen_from_the_one_that_is_watched() {
 #[test]
 fn the_status_line_is_short_and_says_what_is_bad() {
     let model = model(demo::troubled(), 80, 24);
-    let names = || model.fleet.hosts.iter().map(|host| host.name.clone());
+    let names = || model.world.fleet.hosts.iter().map(|host| host.name.clone());
     let hosts: BTreeMap<_, _> =
-        names().zip(model.hosts.iter().map(|host| host.facts.clone())).collect();
+        names().zip(model.world.hosts.iter().map(|host| host.facts.clone())).collect();
     let coverage: BTreeMap<_, _> =
-        names().zip(model.hosts.iter().map(|host| host.coverage.clone())).collect();
+        names().zip(model.world.hosts.iter().map(|host| host.coverage.clone())).collect();
     let tiers: BTreeMap<_, _> = model
+        .world
         .fleet
         .tiers
         .iter()
         .map(|tier| tier.name.clone())
-        .zip(model.tiers.iter().map(|tier| tier.facts.clone()))
+        .zip(model.world.tiers.iter().map(|tier| tier.facts.clone()))
         .collect();
-    let line = status_line(&model.fleet, &hosts, &tiers, &coverage);
+    let line = status_line(&model.world.fleet, &hosts, &tiers, &coverage);
     assert_eq!(line, "2● 1▲ 1○ 1 boots another p620 98% community ▲ unauthorized");
-    let nothing = status_line(&model.fleet, &BTreeMap::new(), &BTreeMap::new(), &BTreeMap::new());
+    let nothing =
+        status_line(&model.world.fleet, &BTreeMap::new(), &BTreeMap::new(), &BTreeMap::new());
     assert_eq!(nothing, "4– p620 –");
     let (fleet, events) = demo_tiers::every_trouble();
     let model = demo::model_of(fleet, events, 80, 24);
-    let facts = model.tiers.iter().map(|tier| tier.facts.clone());
-    let tiers = model.fleet.tiers.iter().map(|tier| tier.name.clone()).zip(facts).collect();
-    let line = status_line(&model.fleet, &BTreeMap::new(), &tiers, &BTreeMap::new());
+    let facts = model.world.tiers.iter().map(|tier| tier.facts.clone());
+    let tiers = model.world.fleet.tiers.iter().map(|tier| tier.name.clone()).zip(facts).collect();
+    let line = status_line(&model.world.fleet, &BTreeMap::new(), &tiers, &BTreeMap::new());
     let few = "slow ▲ slow, degraded ▲ degraded, unauthorized ▲ unauthorized, +8▲";
     assert_eq!(line, format!("4– {few}"));
 }
@@ -534,13 +536,13 @@ fn the_status_line_is_short_and_says_what_is_bad() {
 fn a_result_without_a_begin_is_shown_too() {
     let mut model = model([], 80, 24);
     fold(&mut model, [run_event("9", 5, result("razer", Outcome::Switched, None))]);
-    assert_eq!(model.runs[0].done(), 1);
+    assert_eq!(model.world.runs[0].done(), 1);
 }
 
 #[test]
 fn what_was_measured_before_the_screen_stands_before_what_is_measured_now() {
     let mut model = model(demo::well(), 80, 24);
-    let kept = model.tiers[0].latencies.clone();
+    let kept = model.world.tiers[0].latencies.clone();
     assert!(!kept.is_empty());
     let earlier: Vec<f64> = (0..100).map(f64::from).collect();
     let trends = vec![
@@ -549,11 +551,11 @@ fn what_was_measured_before_the_screen_stands_before_what_is_measured_now() {
         Trend::HostLoad("nobody".to_owned(), vec![1.0]),
     ];
     update(&mut model, Msg::Trends(trends), now());
-    let shown = &model.tiers[0].latencies;
-    assert_eq!(shown.len(), crate::dash::model::HISTORY);
+    let shown = &model.world.tiers[0].latencies;
+    assert_eq!(shown.len(), crate::dash::world::HISTORY);
     assert!(shown.iter().rev().zip(kept.iter().rev()).all(|(a, b)| a.to_bits() == b.to_bits()));
     assert!((shown[shown.len() - kept.len() - 1] - 99.0).abs() < 1e-9);
-    assert_eq!(model.hosts[2].loads.len(), crate::dash::model::HISTORY);
+    assert_eq!(model.world.hosts[2].loads.len(), crate::dash::world::HISTORY);
 }
 
 /// Returns the messages' lines as they come from a log in which so many stand before them.
@@ -577,7 +579,7 @@ fn logs_are_asked_for_while_they_are_in_view_and_forgotten_afterwards() {
     update(&mut model, part("p620", Some(1000), &["one", "two"]), now());
     update(&mut model, part("p620", None, &["three"]), now());
     let log = |model: &Model, host: usize| {
-        let log = &model.runs[0].hosts[host].log;
+        let log = &model.world.runs[0].hosts[host].log;
         (log.dropped(), log.end(), log.before(u64::MAX).count())
     };
     assert_eq!(log(&model, 0), (1000, 1003, 3));
@@ -607,9 +609,9 @@ fn another_run_of_the_same_hosts_is_not_taken_for_the_one_that_was_asked_for() {
         run_event(run, 0, RunWhat::begin(hosts, "switch".to_owned()))
     };
     fold(&mut model, [begin("41")]);
-    assert!(model.starting.is_some());
+    assert!(model.world.starting.is_some());
     fold(&mut model, [begin("42")]);
-    assert!(model.starting.is_none());
+    assert!(model.world.starting.is_none());
     assert_eq!(model.shown_run().map(|run| run.id.clone()), Some(id("42")));
 }
 
@@ -617,7 +619,7 @@ fn another_run_of_the_same_hosts_is_not_taken_for_the_one_that_was_asked_for() {
 fn a_dashboard_that_is_read_only_refuses_what_changes_something_and_says_so() {
     let fleet = crate::fleet::Fleet { read_only: true, ..demo::fleet() };
     let mut model = model(demo::well(), 80, 24);
-    model.fleet = std::sync::Arc::new(fleet);
+    model.world.fleet = std::sync::Arc::new(fleet);
     for key in ["d", "b"] {
         assert!(press(&mut model, key).is_empty());
         assert!(model.overlay.is_none(), "{key} opens nothing");

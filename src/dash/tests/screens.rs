@@ -157,7 +157,7 @@ fn what_is_wrong_for_several_hosts_in_the_same_words_is_said_once() {
         let fleet = demo_tiers::every_kind();
         let name = fleet.tiers[tier].name.clone();
         let mut model = demo::model_of(fleet.clone(), demo_tiers::of_every_kind(), 80, 60);
-        let mut facts = model.tiers[tier].facts.clone();
+        let mut facts = model.world.tiers[tier].facts.clone();
         for host in ["p510", "razer", "samsung"] {
             let subject = Subject::tier_on_host(&fleet.tiers[tier], host);
             let findings = vec![Finding::new(subject, Code::NotReached, "it is the same", "")];
@@ -446,7 +446,7 @@ fn what_a_host_runs_next_stands_beside_what_it_runs() {
 #[test]
 fn a_file_that_is_not_trusted_is_named_in_the_title() {
     let mut model = model(Vec::new(), 110, 30);
-    model.fleet = std::sync::Arc::new(demo::fleet().untrusted("why".to_owned()));
+    model.world.fleet = std::sync::Arc::new(demo::fleet().untrusted("why".to_owned()));
     let shown = text(&draw(&model, &look(false)));
     let title = shown.lines().next().unwrap();
     assert!(title.contains("▲ hosts.toml is not trusted: run `nixdash trust`"), "{title}");

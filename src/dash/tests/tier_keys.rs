@@ -91,7 +91,7 @@ fn a_fleet_of_tiers_only_opens_at_its_caches_and_fits_every_view() {
 fn coverage_that_is_an_upper_bound_says_so_in_the_fleet_too() {
     use crate::dash::tests::screens::{draw, look, text};
     let mut model = model(demo::well(), 200, 50);
-    for host in &mut model.hosts {
+    for host in &mut model.world.hosts {
         for found in host.coverage.tiers.values_mut() {
             (found.paths.have, found.paths.total, found.at_most) = (9, 10, true);
         }
@@ -112,7 +112,7 @@ fn v_fetches_a_nar_of_the_selected_tier_and_shows_that_it_is_at_work_and_what_ca
     use crate::dash::tests::screens::{draw, look, text};
     use crate::dash::{Msg, update};
     let mut model = model(demo::well(), 120, 35);
-    let tier = model.fleet.tiers[0].name.clone();
+    let tier = model.world.fleet.tiers[0].name.clone();
     press(&mut model, "2");
     assert!(text(&draw(&model, &look(false))).contains("v verify"));
     assert_eq!(press(&mut model, "v"), [Effect::Verify { tier: tier.clone() }]);

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 /// Returns the hosts whose password is asked for next before a run starts; none when every password
 /// that is to be typed was typed since the dashboard was opened.
 pub(super) fn next_question(model: &Model, form: &StartForm) -> Option<Vec<String>> {
-    let fleet = &model.fleet;
+    let fleet = &model.world.fleet;
     let mut names = form.hosts.clone();
     let chosen = form.hosts.iter().filter_map(|name| fleet.host(name));
     names.extend(chosen.filter_map(|host| fleet.build_on(host)).map(str::to_owned));

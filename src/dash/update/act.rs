@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 /// Does a command of a view.
 pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
-    if model.fleet.read_only && command.changes_something() {
+    if model.world.fleet.read_only && command.changes_something() {
         fold::notice(model, READ_ONLY.to_owned(), now);
         return Vec::new();
     }
@@ -140,7 +140,7 @@ fn in_logs(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
 /// Goes on with the run that is shown, once.
 fn reattach(model: &mut Model, now: Timestamp) -> Vec<Effect> {
     let Some(run) = model.shown_run().map(|run| run.id.clone()) else { return Vec::new() };
-    if let Some(view) = model.runs.iter_mut().find(|view| view.id == run) {
+    if let Some(view) = model.world.runs.iter_mut().find(|view| view.id == run) {
         view.can_go_on = false;
     }
     model.say(format!("going on with run #{run}"), false, now);
@@ -153,7 +153,7 @@ fn go(model: &mut Model, command: Command, now: Timestamp) {
         _ if model.shows_details() => scroll_details(model, command, now),
         Screen::Fleet => select_host(model, command),
         Screen::Caches => {
-            model.tier = moved(model.tier, model.tiers.len(), command, page(model));
+            model.tier = moved(model.tier, model.world.tiers.len(), command, page(model));
         }
         Screen::Deploy => {
             let count = model.shown_run().map_or(0, |run| run.hosts.len());
@@ -162,7 +162,7 @@ fn go(model: &mut Model, command: Command, now: Timestamp) {
         }
         Screen::Logs => {}
         Screen::History => {
-            let count = model.runs.len();
+            let count = model.world.runs.len();
             let from_newest = count.saturating_sub(1).saturating_sub(model.run);
             let at = moved(from_newest, count, command, page(model));
             select_run(model, count.saturating_sub(1).saturating_sub(at), 0);
@@ -192,7 +192,7 @@ fn turn_details(model: &mut Model, forward: bool) {
     let turned = |at: usize, count: usize| (at + if forward { 1 } else { count - 1 }) % count;
     let visible = model.visible_hosts();
     if model.screen == Screen::Caches {
-        model.tier = turned(model.tier, model.tiers.len().max(1));
+        model.tier = turned(model.tier, model.world.tiers.len().max(1));
     } else if let Some(at) = visible.iter().position(|index| *index == model.host) {
         model.host = visible[turned(at, visible.len())];
     }
@@ -233,7 +233,7 @@ fn mark_all(model: &mut Model) {
     let shown: Vec<String> = model
         .visible_hosts()
         .into_iter()
-        .filter_map(|index| model.fleet.hosts.get(index))
+        .filter_map(|index| model.world.fleet.hosts.get(index))
         .map(|host| host.name.clone())
         .collect();
     if shown.iter().all(|name| model.marked.contains(name)) {
@@ -247,7 +247,7 @@ fn mark_all(model: &mut Model) {
 fn start(model: &mut Model, goal: Goal) {
     let hosts = targets(model);
     let has_action =
-        |name: &String| model.fleet.host(name).is_some_and(|host| host.action.is_some());
+        |name: &String| model.world.fleet.host(name).is_some_and(|host| host.action.is_some());
     let own_actions = goal.deploys() && hosts.iter().any(has_action);
     if !hosts.is_empty() {
         model.overlay = Some(Overlay::Start(StartForm {
@@ -279,7 +279,7 @@ fn show_log(model: &mut Model, now: Timestamp) {
     if model.screen == Screen::Fleet {
         let Some((host, _)) = model.selected() else { return };
         let name = host.name.clone();
-        let found = model.runs.iter().enumerate().rev().find_map(|(index, run)| {
+        let found = model.world.runs.iter().enumerate().rev().find_map(|(index, run)| {
             Some((index, run.hosts.iter().position(|host| host.host == name)?))
         });
         let Some((run, host)) = found else {
@@ -295,7 +295,7 @@ fn show_log(model: &mut Model, now: Timestamp) {
 /// Shows the plan of the run; from the fleet, of the run that waits.
 fn plan(model: &mut Model) {
     if model.screen == Screen::Fleet {
-        let waiting = model.runs.iter().rposition(|run| run.waits && run.is_active());
+        let waiting = model.world.runs.iter().rposition(|run| run.waits && run.is_active());
         let Some(index) = waiting else { return };
         select_run(model, index, 0);
         show(model, Screen::Deploy);
@@ -345,7 +345,7 @@ fn probe(model: &mut Model, hosts: Vec<String>, now: Timestamp) -> Vec<Effect> {
 /// Asks whether to look closely at the stores of the marked hosts, or of all that answer.
 fn look_closely(model: &mut Model, now: Timestamp) {
     if !selects_stores(model) {
-        let known = model.fleet.tiers.iter().any(|tier| tier.kind == TierKind::Local);
+        let known = model.world.fleet.tiers.iter().any(|tier| tier.kind == TierKind::Local);
         let next = if known {
             "select a tier of kind local"
         } else {
@@ -357,13 +357,14 @@ fn look_closely(model: &mut Model, now: Timestamp) {
         return model.say(why, true, now);
     }
     let answers = |host: &&Host| {
-        let view = model.fleet.hosts.iter().position(|known| known.name == host.name);
-        let state = view.and_then(|index| model.hosts.get(index)).map(|view| view.facts.state);
+        let view = model.world.fleet.hosts.iter().position(|known| known.name == host.name);
+        let state =
+            view.and_then(|index| model.world.hosts.get(index)).map(|view| view.facts.state);
         let chosen = model.marked.is_empty() || model.marked.contains(&host.name);
         chosen && matches!(state, Some(HostState::Up | HostState::Degraded))
     };
     let hosts: Vec<String> =
-        model.fleet.hosts.iter().filter(answers).map(|host| host.name.clone()).collect();
+        model.world.fleet.hosts.iter().filter(answers).map(|host| host.name.clone()).collect();
     if hosts.is_empty() {
         return model.say("no host that could be asked answers", true, now);
     }
@@ -372,16 +373,16 @@ fn look_closely(model: &mut Model, now: Timestamp) {
 
 /// Says why no store is looked at now, when a run is at work: its builds would wait.
 pub(super) fn run_in_the_way(model: &Model) -> Option<String> {
-    let run = model.active_runs().next()?;
+    let run = model.world.active_runs().next()?;
     Some(format!("run #{} is at work, and its builds would wait: look when it has ended", run.id))
 }
 
 /// Goes back by one step.
 fn back(model: &mut Model) {
     if model.screen == Screen::Deploy
-        && model.starting.as_ref().is_some_and(|starting| starting.failed.is_some())
+        && model.world.starting.as_ref().is_some_and(|starting| starting.failed.is_some())
     {
-        model.starting = None;
+        model.world.starting = None;
     }
     match model.screen {
         _ if model.zoom => model.zoom = false,
@@ -401,7 +402,7 @@ fn back(model: &mut Model) {
 
 /// Ends the dashboard, or asks what becomes of the runs.
 fn quit(model: &mut Model) -> Vec<Effect> {
-    if model.active_runs().next().is_some() {
+    if model.world.active_runs().next().is_some() {
         model.overlay = Some(Overlay::Quit);
         return Vec::new();
     }

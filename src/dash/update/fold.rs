@@ -1,10 +1,10 @@
 //! What events, notices and lost runs change.
 
-use crate::dash::model::{HISTORY, Model, Screen};
+use crate::dash::model::{Model, Screen};
 use crate::dash::msg::{Effect, Trend, Wish};
 use crate::dash::overlay::Overlay;
-use crate::dash::run_view::RunView;
 use crate::dash::update::access;
+use crate::dash::world::{HISTORY, RunView};
 use crate::fleet::{Event, HostFacts, RunEvent, RunId, RunWhat, TierFacts, duration};
 use jiff::Timestamp;
 use std::collections::VecDeque;
@@ -38,8 +38,7 @@ pub(super) fn event(model: &mut Model, event: Event, now: Timestamp) -> Vec<Effe
         }
         Event::Next { host, facts } => with_host(model, &host, |view| view.next = *facts),
         Event::Tier { tier, facts } => {
-            let index = model.fleet.tiers.iter().position(|known| known.name == tier);
-            if let Some(view) = index.and_then(|index| model.tiers.get_mut(index)) {
+            if let Some(view) = model.world.tier_mut(&tier) {
                 timed(&mut view.latencies, &view.facts, &facts);
                 view.facts = *facts;
             }
@@ -61,8 +60,7 @@ pub fn recall(model: &mut Model, event: Event) {
         Event::Store { host, facts } => with_host(model, &host, |view| view.store = Some(facts)),
         Event::Coverage { host, facts } => with_host(model, &host, |view| view.coverage = facts),
         Event::Tier { tier, facts } => {
-            let index = model.fleet.tiers.iter().position(|known| known.name == tier);
-            if let Some(view) = index.and_then(|index| model.tiers.get_mut(index)) {
+            if let Some(view) = model.world.tier_mut(&tier) {
                 view.facts = *facts;
             }
         }
@@ -72,8 +70,7 @@ pub fn recall(model: &mut Model, event: Event) {
 
 /// Notes that the nar of a tier was compared, and says what came of it.
 pub(super) fn verified(model: &mut Model, tier: &str, text: String, bad: bool, now: Timestamp) {
-    let index = model.fleet.tiers.iter().position(|known| known.name == tier);
-    if let Some(view) = index.and_then(|index| model.tiers.get_mut(index)) {
+    if let Some(view) = model.world.tier_mut(tier) {
         view.verifying = None;
     }
     model.say(text, bad, now);
@@ -81,8 +78,7 @@ pub(super) fn verified(model: &mut Model, tier: &str, text: String, bad: bool, n
 
 /// Changes what is known of a host; a host that the fleet does not have is not shown.
 fn with_host(model: &mut Model, name: &str, change: impl FnOnce(&mut crate::dash::HostModel)) {
-    let index = model.fleet.hosts.iter().position(|host| host.name == name);
-    if let Some(view) = index.and_then(|index| model.hosts.get_mut(index)) {
+    if let Some(view) = model.world.host_mut(name) {
         change(view);
     }
 }
@@ -107,8 +103,7 @@ pub(super) fn trends(model: &mut Model, trends: Vec<Trend>) {
                 with_host(model, &host, |view| before(&mut view.loads, earlier));
             }
             Trend::TierLatency(tier, earlier) => {
-                let index = model.fleet.tiers.iter().position(|known| known.name == tier);
-                if let Some(view) = index.and_then(|index| model.tiers.get_mut(index)) {
+                if let Some(view) = model.world.tier_mut(&tier) {
                     before(&mut view.latencies, earlier);
                 }
             }
@@ -134,16 +129,16 @@ fn push(values: &mut VecDeque<f64>, value: f64) {
 fn run(model: &mut Model, event: RunEvent, now: Timestamp) -> Vec<Effect> {
     let id = event.run.clone();
     let index = index_of(model, &event);
-    let before = model.runs[index].summary.is_some();
+    let before = model.world.runs[index].summary.is_some();
     let begins = matches!(event.what, RunWhat::Begin { .. });
     let asks = matches!(event.what, RunWhat::Plan { waits: true, .. });
-    let is_news = event.at >= model.opened_at;
+    let is_news = event.at >= model.world.opened_at;
     let looked_at = model.run == index;
     let host = model.shown_host_run().filter(|_| looked_at).map(|host| host.host.clone());
-    model.runs[index].fold(event);
-    model.runs[index].put_trouble_first();
+    model.world.runs[index].fold(event);
+    model.world.runs[index].put_trouble_first();
     if let Some(host) = host {
-        let found = model.runs[index].hosts.iter().position(|shown| shown.host == host);
+        let found = model.world.runs[index].hosts.iter().position(|shown| shown.host == host);
         model.run_host = found.unwrap_or(model.run_host);
     }
     if begins {
@@ -152,7 +147,7 @@ fn run(model: &mut Model, event: RunEvent, now: Timestamp) -> Vec<Effect> {
     if asks {
         plan_waits(model, index, is_news, now);
     }
-    if model.runs[index].summary.is_some() && !before {
+    if model.world.runs[index].summary.is_some() && !before {
         return ended(model, &id, now);
     }
     Vec::new()
@@ -160,30 +155,30 @@ fn run(model: &mut Model, event: RunEvent, now: Timestamp) -> Vec<Effect> {
 
 /// Returns where the event's run is, after making room for one that is not known.
 fn index_of(model: &mut Model, event: &RunEvent) -> usize {
-    if let Some(index) = model.runs.iter().position(|run| run.id == event.run) {
+    if let Some(index) = model.world.runs.iter().position(|run| run.id == event.run) {
         return index;
     }
-    if model.runs.len() >= RUNS
-        && let Some(oldest) = model.runs.iter().position(|run| !run.is_active())
+    if model.world.runs.len() >= RUNS
+        && let Some(oldest) = model.world.runs.iter().position(|run| !run.is_active())
     {
-        model.runs.remove(oldest);
+        model.world.runs.remove(oldest);
         model.run = if model.run > oldest { model.run - 1 } else { model.run };
     }
-    model.runs.push(RunView::new(event.run.clone(), event.at));
-    model.runs.len() - 1
+    model.world.runs.push(RunView::new(event.run.clone(), event.at));
+    model.world.runs.len() - 1
 }
 
 /// Shows a run that has begun: at once when it was asked for here, else when nothing is watched.
 fn begun(model: &mut Model, index: usize) {
-    let run = &model.runs[index];
-    let asked_for = model.starting.as_ref().and_then(|starting| starting.run.as_ref());
+    let run = &model.world.runs[index];
+    let asked_for = model.world.starting.as_ref().and_then(|starting| starting.run.as_ref());
     let ours = asked_for == Some(&run.id);
     let watching = !ours
         && model.run != index
         && (matches!(model.screen, Screen::Deploy | Screen::Logs)
             || model.shown_run().is_some_and(RunView::is_active));
     if ours {
-        model.starting = None;
+        model.world.starting = None;
     }
     if !watching {
         model.run = index;
@@ -195,7 +190,7 @@ fn begun(model: &mut Model, index: usize) {
 /// Opens the plan when the run is looked at, else says that it waits; keys that are typed into
 /// something else must not answer it.
 fn plan_waits(model: &mut Model, index: usize, is_news: bool, now: Timestamp) {
-    let run = model.runs[index].id.clone();
+    let run = model.world.runs[index].id.clone();
     let looked_at = model.screen == Screen::Deploy && model.run == index;
     if looked_at && model.overlay.is_none() && model.prompt.is_none() {
         model.overlay = Some(Overlay::Plan { run, yes: false, scroll: 0 });
@@ -208,7 +203,7 @@ fn plan_waits(model: &mut Model, index: usize, is_news: bool, now: Timestamp) {
 /// Says how a run ended.
 fn ended(model: &mut Model, id: &RunId, now: Timestamp) -> Vec<Effect> {
     close_questions(model, id);
-    let Some(run) = model.run_by_id(id) else { return Vec::new() };
+    let Some(run) = model.world.run_by_id(id) else { return Vec::new() };
     let Some(summary) = &run.summary else { return Vec::new() };
     let age: Duration = now.duration_since(summary.at).try_into().unwrap_or_default();
     if age > NEWS {
@@ -232,13 +227,13 @@ pub(super) fn run_gone(
     can_go_on: bool,
     now: Timestamp,
 ) -> Vec<Effect> {
-    let Some(run) = model.runs.iter_mut().find(|run| run.id == *id && run.is_active()) else {
+    let Some(run) = model.world.runs.iter_mut().find(|run| run.id == *id && run.is_active()) else {
         return Vec::new();
     };
     run.waits = false;
     run.gone = Some(why.to_owned());
     run.can_go_on = can_go_on;
-    let is_news = run.newest_at >= model.opened_at;
+    let is_news = run.newest_at >= model.world.opened_at;
     close_questions(model, id);
     if !is_news {
         return Vec::new();
@@ -261,7 +256,9 @@ fn close_questions(model: &mut Model, id: &RunId) {
 
 /// Shows a sentence of the runtime; while a run is starting, it says why it could not.
 pub(super) fn notice(model: &mut Model, text: String, now: Timestamp) {
-    if let Some(starting) = model.starting.as_mut().filter(|starting| starting.failed.is_none()) {
+    if let Some(starting) =
+        model.world.starting.as_mut().filter(|starting| starting.failed.is_none())
+    {
         model.toast = None;
         starting.failed = Some(format!("the {} did not start: {text}", starting.goal.command()));
         return;

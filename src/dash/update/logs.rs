@@ -1,10 +1,10 @@
 //! Which logs are in view, and the newest lines of those that are shown beside other things.
 
-use crate::dash::log_ring::LogRing;
 use crate::dash::model::Model;
 use crate::dash::msg::{Effect, LogOf};
 use crate::dash::panes::logs::wanted;
 use crate::dash::view::{log_sight, logs_in_view};
+use crate::dash::world::LogRing;
 use crate::fleet::LogLine;
 
 /// Returns what asks for what is in view of logs, where that is something else than before; the lines
@@ -21,7 +21,7 @@ pub fn view_logs(model: &mut Model) -> Vec<Effect> {
         return effects;
     }
     for old in std::mem::replace(&mut model.logs_asked, now.clone()).logs {
-        let run = model.runs.iter_mut().find(|run| run.id == old.run);
+        let run = model.world.runs.iter_mut().find(|run| run.id == old.run);
         let host = run.and_then(|run| run.hosts.iter_mut().find(|host| host.host == old.host));
         if let Some(host) = host.filter(|_| !now.logs.contains(&old)) {
             host.log = LogRing::default();
@@ -34,7 +34,7 @@ pub fn view_logs(model: &mut Model) -> Vec<Effect> {
 /// Takes lines of a log.
 pub(super) fn add(model: &mut Model, of: &LogOf, earlier: Option<u64>, lines: Vec<LogLine>) {
     let seen = logs_in_view(model).logs.contains(of);
-    if let Some(run) = model.runs.iter_mut().find(|run| run.id == of.run) {
+    if let Some(run) = model.world.runs.iter_mut().find(|run| run.id == of.run) {
         run.log(&of.host, earlier, lines);
         model.dirty |= seen;
     }

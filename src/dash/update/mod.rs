@@ -32,7 +32,7 @@ const READ_ONLY: &str = "nixdash was started with --read-only: nothing is change
 /// something, where this nixdash changes nothing.
 pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
     let mut effects = fold_message(model, msg, now);
-    if model.fleet.read_only {
+    if model.world.fleet.read_only {
         let count = effects.len();
         effects.retain(|effect| !effect.changes_something());
         if effects.len() < count {
@@ -67,16 +67,16 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             fold::trends(model, trends);
         }
         Msg::Revision(revision) => {
-            model.dirty |= model.revision != revision;
-            model.revision = revision;
+            model.dirty |= model.world.revision != revision;
+            model.world.revision = revision;
         }
         Msg::Ancestries(ancestries) => {
-            model.dirty |= model.ancestries != ancestries;
-            model.ancestries = ancestries;
+            model.dirty |= model.world.ancestries != ancestries;
+            model.world.ancestries = ancestries;
         }
         Msg::Figures(figures) => {
             model.dirty |= model.screen == Screen::Caches;
-            model.figures = figures;
+            model.world.figures = figures;
         }
         Msg::Notice(text) => {
             model.dirty = true;
@@ -91,12 +91,12 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             access::keys(model, &host, found, &errors, now);
         }
         Msg::RunNumber(run) => {
-            if let Some(starting) = &mut model.starting {
+            if let Some(starting) = &mut model.world.starting {
                 starting.run = Some(run);
             }
         }
         Msg::Live { run, live } => {
-            let view = model.runs.iter_mut().find(|known| known.id == run);
+            let view = model.world.runs.iter_mut().find(|known| known.id == run);
             if let Some(view) = view {
                 view.live(live);
                 model.dirty = true;

@@ -1,11 +1,12 @@
 //! What commands do in the panes that lie over a view.
 
 use crate::dash::command::{COMMANDS, Command, CommandEntry, Context, can};
-use crate::dash::model::{Model, Starting};
+use crate::dash::model::Model;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::{Overlay, PasswordForm, StartForm, StartFrom};
 use crate::dash::update::{access, act};
 use crate::dash::view::page;
+use crate::dash::world::Starting;
 use crate::fleet::{Goal, RunId, Secret, Strategy};
 use jiff::Timestamp;
 
@@ -148,7 +149,7 @@ fn accept_name(model: &mut Model, form: &mut StartForm, now: Timestamp) {
 /// Returns the next host whose name must be typed and was not: a protected one, or one that has
 /// nothing to go back to.
 pub(in crate::dash) fn next_protected(model: &Model, form: &StartForm) -> Option<String> {
-    let must = |name: &&String| model.is_protected(name) || model.has_no_system(name);
+    let must = |name: &&String| model.world.is_protected(name) || model.world.has_no_system(name);
     let mut hosts = form.hosts.iter().filter(must);
     hosts.find(|name| !form.typed.contains(name)).cloned()
 }
@@ -160,9 +161,9 @@ fn started(model: &mut Model, form: StartForm, now: Timestamp) -> Effect {
     model.zoom = false;
     model.screen = crate::dash::Screen::Deploy;
     let StartForm { hosts, goal, own_actions, strategy, typed, from, .. } = form;
-    model.starting =
+    model.world.starting =
         Some(Starting { goal, hosts: hosts.clone(), at: now, run: None, failed: None });
-    let first = typed.iter().any(|name| model.has_no_system(name));
+    let first = typed.iter().any(|name| model.world.has_no_system(name));
     match from {
         StartFrom::Flake => {
             let allow_protected = typed;
@@ -216,7 +217,7 @@ pub(super) fn plan(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
 
 fn answer(model: &mut Model, run: RunId, yes: bool, now: Timestamp) -> Vec<Effect> {
     model.overlay = None;
-    if let Some(view) = model.runs.iter_mut().find(|view| view.id == run) {
+    if let Some(view) = model.world.runs.iter_mut().find(|view| view.id == run) {
         view.waits = false;
     }
     if !yes {
@@ -234,7 +235,7 @@ pub(super) fn cancel(model: &mut Model, command: Command, now: Timestamp) -> Vec
         Command::Accept if !*yes => model.overlay = None,
         Command::Accept | Command::Yes => {
             model.overlay = None;
-            if let Some(view) = model.runs.iter_mut().find(|view| view.id == run) {
+            if let Some(view) = model.world.runs.iter_mut().find(|view| view.id == run) {
                 view.stopping = true;
             }
             model.say(format!("run #{run} is asked to stop"), false, now);
@@ -269,11 +270,12 @@ pub(super) fn look(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
 
 /// Ends the dashboard. A run that waits for an answer gets a no: nobody could give it any more.
 pub(super) fn quit(model: &mut Model, command: Command) -> Vec<Effect> {
-    let active =
-        |model: &Model| -> Vec<RunId> { model.active_runs().map(|run| run.id.clone()).collect() };
+    let active = |model: &Model| -> Vec<RunId> {
+        model.world.active_runs().map(|run| run.id.clone()).collect()
+    };
     match command {
         Command::Accept => {
-            let waiting = model.active_runs().filter(|run| run.waits);
+            let waiting = model.world.active_runs().filter(|run| run.waits);
             let mut effects: Vec<Effect> =
                 waiting.map(|run| Effect::Answer { run: run.id.clone(), yes: false }).collect();
             effects.push(Effect::Quit { cancel: Vec::new() });

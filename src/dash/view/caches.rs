@@ -15,7 +15,6 @@
 //! that the tier is not for that host what it should be. A tier that serves nobody says why there.
 //! `–` was not measured; blank is what a tier cannot have that no host asks.
 
-use crate::dash::model::TierView;
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{
     Paint, below, count, cut, left, line_width, put, top, unseen, width,
@@ -23,6 +22,7 @@ use crate::dash::view::paint::{
 use crate::dash::view::tier;
 use crate::dash::view::tier_columns::{GAP, Shape, TierColumn, cell};
 use crate::dash::view::tier_words::{stores_up, tier_mark, why_useless};
+use crate::dash::world::TierView;
 use crate::fleet::{Tier, percent};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -36,7 +36,7 @@ const UNSEEN: usize = 17;
 
 /// Draws the matrix, and the details of the selected tier.
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
-    let tiers = &paint.model.fleet.tiers;
+    let tiers = &paint.model.world.fleet.tiers;
     if tiers.is_empty() {
         let text = " hosts.toml names no tier";
         put(buffer, area, 0, &Line::from(paint.span(Role::Dim, text)));
@@ -68,14 +68,14 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
 
 /// Returns the hit rate of the whole fleet.
 fn hit_rate(paint: &Paint<'_>) -> Line<'static> {
-    let figures = &paint.model.figures;
+    let figures = &paint.model.world.figures;
     let hit = figures.hit();
     let mut spans = vec![paint.span(Role::Dim, "     hit rate  ")];
     let Some(rate) = hit.ratio() else {
         spans.push(paint.span(Role::Dim, "–  not known yet: no builds in the last 7 days"));
         return Line::from(spans);
     };
-    let target = paint.model.fleet.targets.hit_rate;
+    let target = paint.model.world.fleet.targets.hit_rate;
     let missed = target.filter(|target| rate < *target);
     let role = if missed.is_some() { Role::Warn } else { Role::Text };
     let sign = if missed.is_some() { "▲ " } else { "" };
@@ -89,7 +89,7 @@ fn hit_rate(paint: &Paint<'_>) -> Line<'static> {
 }
 
 fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
-    let fleet = &paint.model.fleet;
+    let fleet = &paint.model.world.fleet;
     let shape = Shape::of(paint, usize::from(area.width));
     let place = " ".repeat(3 + shape.number);
     let mut head = format!("{place}{}  {}", left("TIER", shape.name), left("STATE", shape.state));
@@ -114,7 +114,7 @@ fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         put(buffer, list, rows as u16, &Line::from(paint.span(Role::Dim, text)));
     }
     put(buffer, area, 0, &Line::from(paint.span(Role::Dim, head)));
-    let tiers = fleet.tiers.iter().zip(&paint.model.tiers).enumerate();
+    let tiers = fleet.tiers.iter().zip(&paint.model.world.tiers).enumerate();
     for (row, (index, (tier, view))) in tiers.skip(from).take(rows).enumerate() {
         let selected = index == paint.model.tier;
         let mut spans = vec![
@@ -138,7 +138,7 @@ fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
 fn state(paint: &Paint<'_>, tier: &Tier, view: &TierView, columns: usize) -> [Span<'static>; 2] {
     let mark = tier_mark(&view.facts);
     let role = if mark.role == Role::Ok { Role::Text } else { mark.role };
-    let some = stores_up(&paint.model.fleet, tier, &view.facts);
+    let some = stores_up(&paint.model.world.fleet, tier, &view.facts);
     let some = some.map(|some| format!(", {some}")).unwrap_or_default();
     let word = left(&format!(" {}{some}", mark.word), columns.saturating_sub(1));
     [paint.span(mark.role, mark.sign.to_string()), paint.span(role, word)]

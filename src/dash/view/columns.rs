@@ -3,10 +3,10 @@
 //! A column's width depends on the fleet and on the terminal, never on a measured value, so that
 //! nothing jumps when a figure changes.
 
-use crate::dash::model::{HostModel, age, coverage_tier};
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, cut, fitted, left, right, spark, width};
 use crate::dash::view::words::{busy_mark, figure_role, host_mark, short_version};
+use crate::dash::world::{HostModel, age, coverage_tier};
 use crate::fleet::{Code, Host, ago, bytes, duration, percent};
 use ratatui::text::Span;
 use std::time::Duration;
@@ -160,14 +160,14 @@ pub(super) fn is_old(paint: &Paint<'_>, view: &HostModel) -> bool {
     let measured = view.facts.measured_at;
     let answers =
         matches!(view.facts.state, crate::fleet::HostState::Up | crate::fleet::HostState::Degraded);
-    !answers || measured.is_none_or(|then| age(paint.now, then) > crate::dash::model::STALE)
+    !answers || measured.is_none_or(|then| age(paint.now, then) > crate::dash::world::STALE)
 }
 
 impl HostColumn {
     fn exists(self, paint: &Paint<'_>) -> bool {
         match self {
             C::Cache => cache(paint).is_some(),
-            C::Behind => paint.model.fleet.flake.is_some(),
+            C::Behind => paint.model.world.fleet.flake.is_some(),
             _ => true,
         }
     }
@@ -191,7 +191,7 @@ impl HostColumn {
     fn width(self, paint: &Paint<'_>, room: usize) -> usize {
         match self {
             C::Host => {
-                let names = paint.model.fleet.hosts.iter().map(name);
+                let names = paint.model.world.fleet.hosts.iter().map(name);
                 names.map(|name| width(&name)).max().unwrap_or(4).clamp(4, 24)
             }
             // `▲ degraded, 1 unit failed`
@@ -300,7 +300,7 @@ fn behind(paint: &Paint<'_>, view: &HostModel) -> (String, Role) {
     let deploys = view.facts.upkeep.as_ref().map(|upkeep| &upkeep.deploys);
     let from = deploys.and_then(|deploys| deploys.built_from.as_ref());
     let counted =
-        from.and_then(|from| paint.model.ancestries.get(from.commit()).copied().flatten());
+        from.and_then(|from| paint.model.world.ancestries.get(from.commit()).copied().flatten());
     match counted {
         None => ("?".to_owned(), Role::Dim),
         Some(ancestry) if ancestry.is_contained() => (ancestry.behind.to_string(), Role::Text),
@@ -320,5 +320,5 @@ pub(super) fn milliseconds(ms: f64) -> String {
 
 /// Returns the tier whose coverage the table shows: the one that deploys publish to.
 fn cache<'a>(paint: &Paint<'a>) -> Option<&'a str> {
-    coverage_tier(&paint.model.fleet).map(|tier| tier.name.as_str())
+    coverage_tier(&paint.model.world.fleet).map(|tier| tier.name.as_str())
 }

@@ -32,7 +32,9 @@ pub(super) fn draw(
     host: &str,
     scroll: u16,
 ) {
-    let Some(host) = paint.model.run_by_id(run).and_then(|run| run.host(host)) else { return };
+    let Some(host) = paint.model.world.run_by_id(run).and_then(|run| run.host(host)) else {
+        return;
+    };
     let popup = Popup::new(area, 110);
     let mut lines = Vec::new();
     let mut before: Option<Phase> = None;

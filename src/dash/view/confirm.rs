@@ -20,7 +20,7 @@ use ratatui::text::{Line, Span};
 
 /// Draws the question whether to stop a run.
 pub(super) fn cancel(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunId, yes: bool) {
-    let Some(run) = paint.model.run_by_id(run) else { return };
+    let Some(run) = paint.model.world.run_by_id(run) else { return };
     let popup = Popup::new(area, 56);
     let mut lines = vec![Line::raw(run.title.clone())];
     for host in run.hosts.iter().filter(|host| host.result.is_none()) {
@@ -40,7 +40,7 @@ pub(super) fn order(
     order: &RunOrder,
     yes: bool,
 ) {
-    let Some(run) = paint.model.run_by_id(run) else { return };
+    let Some(run) = paint.model.world.run_by_id(run) else { return };
     let (title, text, button) = match order {
         RunOrder::Rollback { scope } => {
             let hosts = taken_back(run, *scope);
@@ -98,7 +98,7 @@ pub(super) fn look(
 pub(super) fn quit(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let popup = Popup::new(area, 60);
     let mut lines = Vec::new();
-    for run in paint.model.active_runs() {
+    for run in paint.model.world.active_runs() {
         let text = if run.waits {
             format!("Run #{} waits for your answer; quitting answers no.", run.id)
         } else {

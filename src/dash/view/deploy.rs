@@ -12,15 +12,13 @@
 //!
 //! Where there is room for all of them, the hosts stand side by side, each with its own log.
 
-use crate::dash::host_run::HostRun;
-use crate::dash::model::{Starting, age};
-use crate::dash::run_view::{RunView, SIDE_BY_SIDE, Summary};
 use crate::dash::theme::Role;
 use crate::dash::view::log_tail;
 use crate::dash::view::paint::{
     Paint, below, cut, left, line_width, put, put_all, put_spread, spinner, top, width, wrap,
 };
 use crate::dash::view::run_words::{bytes_in, clock, doing, host_run_mark, phases, progress};
+use crate::dash::world::{HostRun, RunView, SIDE_BY_SIDE, Starting, Summary, age};
 use crate::fleet::words::WAITING;
 use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
 use crate::fleet::{HostResult, duration};
@@ -33,7 +31,7 @@ const BESIDE: u16 = 48;
 
 /// Draws the run.
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
-    if let Some(starting) = &paint.model.starting {
+    if let Some(starting) = &paint.model.world.starting {
         starts(paint, buffer, area, starting);
         return;
     }

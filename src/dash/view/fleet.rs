@@ -60,7 +60,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
 /// Draws the log of the selected host's newest run, where the details leave room for it.
 fn newest_log(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let Some((host, _)) = paint.model.selected() else { return };
-    let part = paint.model.runs.iter().rev().find_map(|run| run.host(&host.name));
+    let part = paint.model.world.runs.iter().rev().find_map(|run| run.host(&host.name));
     if let Some(part) = part.filter(|part| area.height >= 5 && !part.log.is_empty()) {
         log_tail::draw(paint, buffer, area, part);
     }
@@ -69,7 +69,7 @@ fn newest_log(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
 /// Draws what the tiers hold in the rows that a small pane has left.
 fn tiers(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let mut lines: Vec<Vec<Span<'static>>> = Vec::new();
-    for (tier, view) in paint.model.fleet.tiers.iter().zip(&paint.model.tiers) {
+    for (tier, view) in paint.model.world.fleet.tiers.iter().zip(&paint.model.world.tiers) {
         if !is_named_with_coverage(tier, &view.facts) {
             continue;
         }
@@ -79,7 +79,7 @@ fn tiers(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         if bad {
             item.push(paint.span(mark.role, mark.text()));
         } else {
-            item.push(match paint.model.mean_coverage(&tier.name) {
+            item.push(match paint.model.world.mean_coverage(&tier.name) {
                 Some(mean) => Span::raw(mean.words()),
                 None => paint.span(Role::Dim, "–"),
             });
@@ -107,7 +107,7 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
         list = below(area, 1);
     }
     if visible.is_empty() {
-        let why = if paint.model.fleet.hosts.is_empty() {
+        let why = if paint.model.world.fleet.hosts.is_empty() {
             " hosts.toml names no host; 2 shows its caches".to_owned()
         } else {
             format!(" no host matches “{}”; esc shows all", paint.model.filter.text())
@@ -117,7 +117,7 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
     }
     let at = visible.iter().position(|index| *index == paint.model.host).unwrap_or_default();
     if !paint.model.filter.is_empty() {
-        let (shown, all) = (visible.len(), paint.model.fleet.hosts.len());
+        let (shown, all) = (visible.len(), paint.model.world.fleet.hosts.len());
         let text = paint.model.filter.text();
         let text = format!("   {shown} of {all} hosts match “{text}”; esc shows all");
         let row = list.height.saturating_sub(1).min(visible.len() as u16);
@@ -134,7 +134,7 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
     put(buffer, list, rows as u16, &Line::from(paint.span(Role::Dim, text)));
     for (row, index) in visible.iter().skip(from).take(rows).enumerate() {
         let (Some(host), Some(view)) =
-            (paint.model.fleet.hosts.get(*index), paint.model.hosts.get(*index))
+            (paint.model.world.fleet.hosts.get(*index), paint.model.world.hosts.get(*index))
         else {
             continue;
         };
@@ -164,12 +164,12 @@ fn prefix(paint: &Paint<'_>, name: &str, selected: bool, narrow: bool) -> Vec<Sp
 
 /// Returns a host in a pane without columns.
 fn narrow_row(paint: &Paint<'_>, host: &Host, view: &HostModel, room: usize) -> Vec<Span<'static>> {
-    let names = paint.model.fleet.hosts.iter().map(|host| width(&name(host)));
+    let names = paint.model.world.fleet.hosts.iter().map(|host| width(&name(host)));
     let name_width = names.max().unwrap_or(4).min(room / 3).max(4);
     let busy = busy_mark(paint.model, &host.name);
     let mark = busy.clone().unwrap_or_else(|| host_mark(view, room.saturating_sub(name_width + 8)));
     let role = if is_old(paint, view) && busy.is_none() { Role::Dim } else { Role::Text };
-    let seen = view.facts.measured_at.map(|then| ago(crate::dash::model::age(paint.now, then)));
+    let seen = view.facts.measured_at.map(|then| ago(crate::dash::world::age(paint.now, then)));
     let seen = right(&seen.unwrap_or_else(|| "–".to_owned()), 6);
     let middle = room.saturating_sub(name_width + 1 + 7);
     let mut spans = vec![paint.span(role, left(&name(host), name_width)), Span::raw(" ")];
@@ -187,7 +187,7 @@ fn narrow_middle(
     mark: &Mark,
     room: usize,
 ) -> Vec<Span<'static>> {
-    let is_busy = paint.model.busy(&host.name).is_some();
+    let is_busy = paint.model.world.busy(&host.name).is_some();
     let well =
         view.facts.state == HostState::Up && worst(&view.facts.findings).is_none() && !is_busy;
     if !well {
@@ -219,6 +219,6 @@ fn narrow_middle(
 }
 
 fn time_left(model: &Model, name: &str, now: Timestamp) -> Option<String> {
-    let left = model.busy(name)?.time_left(now)?;
+    let left = model.world.busy(name)?.time_left(now)?;
     Some(format!("{} left", ago(left)))
 }

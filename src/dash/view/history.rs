@@ -8,10 +8,10 @@
 //!    razer         ● switched in 31 s     0 built, 38 from p620 (212 MB)
 //! ```
 
-use crate::dash::run_view::RunView;
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, below, cut, left, line_width, put, top};
 use crate::dash::view::run_words::{doing, host_run_mark};
+use crate::dash::world::RunView;
 use crate::fleet::duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -19,7 +19,7 @@ use ratatui::text::{Line, Span};
 
 /// Draws the runs.
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
-    let runs = &paint.model.runs;
+    let runs = &paint.model.world.runs;
     if runs.is_empty() {
         let text = " No run yet. Press 1 for the fleet, then d to deploy or b to build.";
         put(buffer, area, 0, &Line::from(paint.span(Role::Dim, text)));

@@ -10,7 +10,6 @@
 //!
 //! In a narrow pane there is one column, the most important first; zoomed it scrolls.
 
-use crate::dash::model::{HostModel, age, is_current};
 use crate::dash::theme::Role;
 use crate::dash::view::columns::{is_old, milliseconds};
 use crate::dash::view::facts::{Fact, Laid, fact, told, unknown};
@@ -18,6 +17,7 @@ use crate::dash::view::paint::{Paint, below, count};
 use crate::dash::view::run_words::went;
 use crate::dash::view::tier_words::signature_mark;
 use crate::dash::view::words::{bytes_of, figure_role, finding_role, since, system_words};
+use crate::dash::world::{HostModel, age, is_current};
 use crate::fleet::{
     Code, FilePlace, Finding, Host, HostFacts, NixFacts, PowerFacts, SettingsView, Severity,
     StorePath, SystemFacts, Tier, bytes, duration, percent, troubles,
@@ -203,7 +203,7 @@ fn power_fact(power: PowerFacts) -> Fact {
 }
 
 fn last_run(paint: &Paint<'_>, host: &Host) -> Fact {
-    match paint.model.last_run(&host.name) {
+    match paint.model.world.last_run(&host.name) {
         None => ("last run".to_owned(), vec![(Role::Dim, "none seen".to_owned())]),
         Some((run, part)) => {
             let (role, text) = went(paint, run, part);
@@ -267,7 +267,7 @@ fn caches(paint: &Paint<'_>, view: &HostModel) -> Vec<Fact> {
             fact("store", text)
         }
     }];
-    let tiers = paint.model.fleet.tiers.iter().zip(&paint.model.tiers);
+    let tiers = paint.model.world.fleet.tiers.iter().zip(&paint.model.world.tiers);
     for (tier, tier_view) in tiers.filter(|(tier, _)| tier.kind.is_substituter()) {
         all.push(coverage(paint, view, tier, &tier_view.facts));
     }

@@ -6,11 +6,11 @@
 //!  12:04:22  fetch    copying path 'linux-6.12.58' from 'p620'
 //! ```
 
-use crate::dash::host_run::HostRun;
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, below, cut, left, put, width};
 use crate::dash::view::tier_words::tier_names;
 use crate::dash::view::words::short_paths;
+use crate::dash::world::HostRun;
 use crate::fleet::{LogLine, Phase};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -50,7 +50,7 @@ fn drawn(paint: &Paint<'_>, line: &LogLine, columns: u16) -> Line<'static> {
     };
     let room = usize::from(columns).saturating_sub(width(&prefix)).max(8);
     let text = if columns < WITH_HASHES || width(&line.text) > room {
-        tier_names(&paint.model.fleet, &short_paths(&line.text))
+        tier_names(&paint.model.world.fleet, &short_paths(&line.text))
     } else {
         line.text.clone()
     };

@@ -43,13 +43,13 @@ pub(in crate::dash) mod words;
 pub use tier_words::dead_words;
 pub(super) use tier_words::trouble;
 
-use crate::dash::host_run::HostRun;
 use crate::dash::look::Look;
 use crate::dash::model::{Model, Screen};
 use crate::dash::msg::{LogOf, LogsInView};
 use crate::dash::overlay::Overlay;
 use crate::dash::panes::logs as log_pane;
 use crate::dash::theme::Role;
+use crate::dash::world::HostRun;
 use jiff::Timestamp;
 use paint::Paint;
 use ratatui::Frame;
@@ -136,7 +136,7 @@ pub(super) fn logs_in_view(model: &Model) -> LogsInView {
     let beside = || !model.zoom && deploy::stand_beside(run, paint::below(body(model), 1));
     let selected = || model.shown_host_run().into_iter().collect();
     let (hosts, lines): (Vec<&HostRun>, usize) = match model.screen {
-        Screen::Deploy if model.starting.is_some() => return LogsInView::default(),
+        Screen::Deploy if model.world.starting.is_some() => return LogsInView::default(),
         Screen::Deploy if beside() => (run.hosts.iter().collect(), END_OF_LOG),
         Screen::Deploy => (selected(), END_OF_LOG),
         Screen::Fleet | Screen::Caches | Screen::Logs | Screen::History => {

@@ -10,12 +10,13 @@
 //! the tier holds. A tier that is known to be bad carries `▲`; where there is no room for the names of
 //! all of them, the rest is counted: `3 up · 1 offline   weed, cachix ▲ down · 9 more ▲`.
 
-use crate::dash::model::{RunSign, Screen, coverage_tier};
+use crate::dash::model::Screen;
 use crate::dash::status_line::{counted_signs, status_line_of};
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, line_width, put, put_spread};
 use crate::dash::view::tier_words::{is_bad, is_named_with_coverage, tier_mark};
 use crate::dash::view::words::{Mark, severity_role};
+use crate::dash::world::{RunSign, coverage_tier};
 use crate::fleet::HostState;
 use crate::fleet::words::counted;
 use ratatui::buffer::Buffer;
@@ -25,20 +26,20 @@ use ratatui::text::{Line, Span};
 /// Draws the title: what is shown, and the time of day.
 pub(super) fn title(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     let mut left = vec![Span::raw(" "), paint.span(Role::Title, "nixdash")];
-    if let Some(flake) = &paint.model.flake {
+    if let Some(flake) = &paint.model.world.flake {
         left.push(paint.span(Role::Dim, format!("  {flake}")));
     }
-    if paint.model.is_record {
+    if paint.model.world.is_record {
         left.push(Span::raw("  the record of a run (read-only)"));
     }
-    if paint.model.fleet.trust.doubt().is_some() {
+    if paint.model.world.fleet.trust.doubt().is_some() {
         let words = "  ▲ hosts.toml is not trusted: run `nixdash trust`";
         left.push(paint.span(Role::Error, words));
     }
-    if paint.model.fleet.read_only {
+    if paint.model.world.fleet.read_only {
         left.push(paint.span(Role::Warn, "  read-only"));
     }
-    if let Some(revision) = &paint.model.revision {
+    if let Some(revision) = &paint.model.world.revision {
         let (hash, dirty) = match revision.split_once('-') {
             Some((hash, dirty)) => (hash, Some(dirty)),
             None => (revision.as_str(), None),
@@ -79,8 +80,8 @@ pub(super) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
 /// Returns what the overview can say, the most first: how hosts are counted, which tiers are named,
 /// and whether it is said what runs. That nothing runs yields before hosts lose their words.
 fn steps(paint: &Paint<'_>) -> Vec<(CountStyle, Caches, bool)> {
-    let bad = paint.model.tiers.iter().filter(|view| is_bad(&view.facts)).count();
-    let idle = paint.model.run_sign() == RunSign::None;
+    let bad = paint.model.world.tiers.iter().filter(|view| is_bad(&view.facts)).count();
+    let idle = paint.model.world.run_sign() == RunSign::None;
     let mut steps =
         vec![(CountStyle::Long, Caches::All, true), (CountStyle::Words, Caches::All, true)];
     for words in [usize::MAX, 3, 2, 1, 0] {
@@ -139,7 +140,7 @@ pub(super) fn one_line(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
 
 /// Returns how many hosts are in which state, and what is wrong beside that.
 fn hosts(paint: &Paint<'_>, counts: CountStyle) -> Vec<Span<'static>> {
-    let views = &paint.model.hosts;
+    let views = &paint.model.world.hosts;
     if counts == CountStyle::Signs {
         return signs(paint);
     }
@@ -178,7 +179,7 @@ fn hosts(paint: &Paint<'_>, counts: CountStyle) -> Vec<Span<'static>> {
 /// Returns how many hosts have which sign.
 fn signs(paint: &Paint<'_>) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
-    let facts = paint.model.hosts.iter().map(|view| &view.facts);
+    let facts = paint.model.world.hosts.iter().map(|view| &view.facts);
     for (sign, count) in counted_signs(facts) {
         if !spans.is_empty() {
             spans.push(Span::raw(" "));
@@ -197,7 +198,7 @@ fn signs(paint: &Paint<'_>) -> Vec<Span<'static>> {
 /// Returns what the tiers hold, and which are bad.
 fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
     let model = paint.model;
-    let all_bad = model.tiers.iter().filter(|view| is_bad(&view.facts)).count();
+    let all_bad = model.world.tiers.iter().filter(|view| is_bad(&view.facts)).count();
     if which == Caches::Count {
         let plural = if all_bad == 1 { "cache" } else { "caches" };
         let text = format!("{all_bad} {plural} ▲");
@@ -207,8 +208,8 @@ fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
         return bad(paint, names, words);
     }
     let (mut spans, mut worded) = (Vec::new(), 0);
-    let publish = coverage_tier(&model.fleet);
-    for (tier, view) in model.fleet.tiers.iter().zip(&model.tiers) {
+    let publish = coverage_tier(&model.world.fleet);
+    for (tier, view) in model.world.fleet.tiers.iter().zip(&model.world.tiers) {
         let bad = is_bad(&view.facts);
         let named = match which {
             Caches::All => is_named_with_coverage(tier, &view.facts),
@@ -236,7 +237,7 @@ fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
             let text = if words { mark.text() } else { "▲".to_owned() };
             spans.push(paint.span(mark.role, text));
         } else {
-            spans.push(match model.mean_coverage(&tier.name) {
+            spans.push(match model.world.mean_coverage(&tier.name) {
                 Some(mean) => Span::raw(mean.words()),
                 None => paint.span(Role::Dim, "–"),
             });
@@ -248,7 +249,7 @@ fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
 /// Returns so many bad tiers by name, those together of which the same is said: `weed, cachix ▲ down`;
 /// the rest is counted.
 fn bad(paint: &Paint<'_>, names: usize, words: bool) -> Vec<Span<'static>> {
-    let tiers = paint.model.fleet.tiers.iter().zip(&paint.model.tiers);
+    let tiers = paint.model.world.fleet.tiers.iter().zip(&paint.model.world.tiers);
     let all: Vec<_> = tiers.filter(|(_, view)| is_bad(&view.facts)).collect();
     let mut groups: Vec<(Mark, Vec<&str>)> = Vec::new();
     for (tier, view) in all.iter().take(names) {
@@ -276,7 +277,7 @@ fn bad(paint: &Paint<'_>, names: usize, words: bool) -> Vec<Span<'static>> {
 
 /// Returns what runs.
 fn run(paint: &Paint<'_>) -> Vec<Span<'static>> {
-    let (text, role) = match paint.model.run_sign() {
+    let (text, role) = match paint.model.world.run_sign() {
         RunSign::None => ("no run".to_owned(), Role::Dim),
         RunSign::Starting => ("starting a run".to_owned(), Role::Busy),
         RunSign::Waits(id) => (format!("▲ run #{id} waiting for you"), Role::Warn),

@@ -39,7 +39,7 @@ pub(super) fn draw(
     yes: bool,
     scroll: u16,
 ) {
-    let Some(run) = paint.model.run_by_id(run) else { return };
+    let Some(run) = paint.model.world.run_by_id(run) else { return };
     let Some(plan) = &run.plan else { return };
     let popup = Popup::new(area, 96);
     let lines = lines(paint, &popup, plan);

@@ -1,12 +1,10 @@
 //! What happens to a host in a run, in words.
 
-use crate::dash::host_run::{Extent, HostRun};
-use crate::dash::model::age;
-use crate::dash::run_view::RunView;
 use crate::dash::theme::Role;
 use crate::dash::view::paint::{Paint, bar, count, spinner};
 use crate::dash::view::tier_words::tier_names;
 use crate::dash::view::words::{Mark, bytes_of, outcome_mark, short_paths, since};
+use crate::dash::world::{Extent, HostRun, RunView, age};
 use crate::fleet::words::WAITING;
 use crate::fleet::{HostResult, Outcome, Phase, PhaseState, ago, bytes, duration, percent};
 use ratatui::text::Span;
@@ -117,7 +115,7 @@ pub(super) fn doing(paint: &Paint<'_>, host: &HostRun) -> (Role, String) {
         let last = host.last.as_ref()?;
         (last.phase == Some(phase)).then(|| short_paths(&last.text))
     }));
-    (role, tier_names(&paint.model.fleet, &words.join(" · ")))
+    (role, tier_names(&paint.model.world.fleet, &words.join(" · ")))
 }
 
 /// Returns what was built and what came from where, or why it went wrong.

@@ -70,10 +70,10 @@ fn choice(
 /// Says what should be known of a host before it takes part.
 fn warnings(paint: &Paint<'_>, form: &StartForm, host: &str, say: &mut impl FnMut(Role, &str)) {
     let model = paint.model;
-    if form.goal.deploys() && model.is_protected(host) {
+    if form.goal.deploys() && model.world.is_protected(host) {
         say(Role::Warn, &format!("⚷ {host} is protected: its name must be typed next."));
     }
-    if form.goal.deploys() && model.has_no_system(host) {
+    if form.goal.deploys() && model.world.has_no_system(host) {
         say(
             Role::Warn,
             &format!(
@@ -82,11 +82,11 @@ fn warnings(paint: &Paint<'_>, form: &StartForm, host: &str, say: &mut impl FnMu
             ),
         );
     }
-    if let Some(run) = model.active_runs().find(|run| run.host(host).is_some()) {
+    if let Some(run) = model.world.active_runs().find(|run| run.host(host).is_some()) {
         say(Role::Warn, &format!("▲ run #{} works on {host} now.", run.id));
     }
-    let index = model.fleet.hosts.iter().position(|known| known.name == host);
-    let state = index.and_then(|index| model.hosts.get(index)).map(|view| view.facts.state);
+    let index = model.world.fleet.hosts.iter().position(|known| known.name == host);
+    let state = index.and_then(|index| model.world.hosts.get(index)).map(|view| view.facts.state);
     match state {
         Some(HostState::Offline) => {
             say(Role::Warn, &format!("○ {host} did not answer when it was last asked."));
@@ -105,7 +105,7 @@ fn warnings(paint: &Paint<'_>, form: &StartForm, host: &str, say: &mut impl FnMu
 pub(super) fn type_name(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &StartForm) {
     let Some(host) = next_protected(paint.model, form) else { return };
     let popup = Popup::new(area, 60);
-    let why = if paint.model.has_no_system(&host) {
+    let why = if paint.model.world.has_no_system(&host) {
         "has no system of NixOS to go back to"
     } else {
         "is protected"
@@ -119,7 +119,7 @@ pub(super) fn type_name(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form
         Span::raw(form.input.text().to_owned()),
         paint.span(Role::Accent, "▏"),
     ]));
-    let mark = if paint.model.is_protected(&host) { " ⚷" } else { "" };
+    let mark = if paint.model.world.is_protected(&host) { " ⚷" } else { "" };
     let title = format!("Deploy to {host}{mark}");
     popup.draw(paint, buffer, &title, &lines, 0, &[]);
 }
@@ -143,13 +143,13 @@ fn chosen_action(paint: &Paint<'_>, form: &StartForm) -> String {
     if !form.own_actions {
         return action_words(form.goal).to_owned();
     }
-    let hosts = form.hosts.iter().filter_map(|name| paint.model.fleet.host(name));
+    let hosts = form.hosts.iter().filter_map(|name| paint.model.world.fleet.host(name));
     let own = hosts.filter_map(|host| Some(format!("{} {}", host.name, host.action?)));
     format!("as hosts.toml says: {}; else {}", own.collect::<Vec<_>>().join(", "), form.goal)
 }
 
 fn strategy_words(paint: &Paint<'_>, form: &StartForm) -> String {
-    let fleet = &paint.model.fleet;
+    let fleet = &paint.model.world.fleet;
     match form.strategy {
         Some(Strategy::ViaCache) => {
             let builder = fleet.builder.as_deref().unwrap_or("the builder");

@@ -12,13 +12,13 @@
 
 mod on_hosts;
 
-use crate::dash::model::{TierView, age};
 use crate::dash::theme::Role;
 use crate::dash::view::columns::milliseconds;
 use crate::dash::view::facts::{Fact, Laid, fact, told, unknown};
 use crate::dash::view::paint::{Paint, below, count, spinner};
 use crate::dash::view::tier_words::{dead_words, signature_mark, size_words, tier_mark};
 use crate::dash::view::words::{finding_role, since};
+use crate::dash::world::{TierView, age};
 use crate::fleet::words::holdings;
 use crate::fleet::{
     Code, Detail, Finding, ServedFacts, SignatureState, SizeFacts, Tier, TierFacts, TierKind,
@@ -35,7 +35,7 @@ pub(super) fn rows(paint: &Paint<'_>, columns: u16) -> u16 {
 
 fn selected<'a>(paint: &Paint<'a>) -> Option<(&'a Tier, &'a TierView)> {
     let model = paint.model;
-    Some((model.fleet.tiers.get(model.tier)?, model.tiers.get(model.tier)?))
+    Some((model.world.fleet.tiers.get(model.tier)?, model.world.tiers.get(model.tier)?))
 }
 
 /// Draws the details below a rule; `zoomed` ones scroll.
@@ -113,7 +113,7 @@ fn wrong(finding: &Finding) -> Fact {
 fn details<'a>(paint: &Paint<'_>, tier: &Tier, facts: &'a TierFacts) -> Vec<&'a Detail> {
     let mut all: Vec<&Detail> = facts.details.iter().collect();
     if tier.kind == TierKind::Local {
-        let hosts = &paint.model.fleet.hosts;
+        let hosts = &paint.model.world.fleet.hosts;
         all.sort_by_key(|detail| {
             let at = hosts.iter().position(|host| host.name == detail.label);
             at.map_or(0, |at| at + 1)
@@ -199,7 +199,7 @@ fn stores(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
     if tier.kind != TierKind::Local {
         return Vec::new();
     }
-    let hosts = paint.model.fleet.hosts.iter().map(|host| {
+    let hosts = paint.model.world.fleet.hosts.iter().map(|host| {
         let label = format!("on {}", host.name);
         let Some(depth) = facts.depths.get(&host.name) else {
             return told(&label, Role::Dim, "– dead paths and hard links not measured");
@@ -213,7 +213,7 @@ fn stores(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
 
 /// Returns what was served, how big the tier is, and what nixdash itself asked of it.
 fn figures(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
-    let known = &paint.model.figures;
+    let known = &paint.model.world.figures;
     let figures = known.tiers.get(&tier.name).copied().unwrap_or_default();
     let mut all = Vec::new();
     let days = if known.days > 0 { format!("{} days", known.days) } else { "history".to_owned() };
@@ -274,7 +274,7 @@ fn speed(paint: &Paint<'_>, facts: &TierFacts) -> Fact {
     let Some(seen) = facts.speed else {
         return told("speed", Role::Dim, "– no fetch of 1 MB or more was timed in 7 days");
     };
-    let hosts = paint.model.fleet.hosts.iter().filter_map(|host| {
+    let hosts = paint.model.world.fleet.hosts.iter().filter_map(|host| {
         let speed = facts.hosts.get(&host.name)?.speed?;
         Some(format!("{} to {}", speed.rate(), host.name))
     });

@@ -3,11 +3,11 @@
 //! A column's width depends on the fleet and on the terminal, never on a measured value, so that
 //! nothing jumps when a figure changes.
 
-use crate::dash::model::{TierView, age, is_current};
 use crate::dash::theme::Role;
 use crate::dash::view::columns::milliseconds;
 use crate::dash::view::paint::{Paint, fitted, left, level, right, spark, width};
 use crate::dash::view::tier_words::{is_bad_on_host, signature_mark, size_words};
+use crate::dash::world::{TierView, age, is_current};
 use crate::fleet::{Coverage, SizeFacts, Tier, TierState, ago, bytes, percent};
 use ratatui::text::Span;
 
@@ -38,11 +38,11 @@ use TierColumn as C;
 
 impl TierColumn {
     fn title(self, paint: &Paint<'_>) -> String {
-        let days = paint.model.figures.days.max(1);
+        let days = paint.model.world.figures.days.max(1);
         match self {
             C::Since => "SINCE".to_owned(),
             C::Signature => "SIGNATURE".to_owned(),
-            C::Served if paint.model.figures.days > 0 => format!("SERVED {days} d"),
+            C::Served if paint.model.world.figures.days > 0 => format!("SERVED {days} d"),
             C::Served => "SERVED".to_owned(),
             C::Answered => "ANSWERED".to_owned(),
             C::Spark => String::new(),
@@ -51,9 +51,14 @@ impl TierColumn {
             C::Size | C::ShortSize => "SIZE".to_owned(),
             C::Priority => "PRIO".to_owned(),
             C::Mean => "MEAN".to_owned(),
-            C::Host(index) => {
-                paint.model.fleet.hosts.get(index).map(|host| host.name.clone()).unwrap_or_default()
-            }
+            C::Host(index) => paint
+                .model
+                .world
+                .fleet
+                .hosts
+                .get(index)
+                .map(|host| host.name.clone())
+                .unwrap_or_default(),
         }
     }
 
@@ -118,7 +123,7 @@ pub(super) struct Shape {
 
 impl Shape {
     pub(super) fn of(paint: &Paint<'_>, room: usize) -> Self {
-        let fleet = &paint.model.fleet;
+        let fleet = &paint.model.world.fleet;
         let names = fleet.tiers.iter().map(|tier| width(&tier.name)).max().unwrap_or(4);
         let name = names.clamp(4, if room < 60 { 11 } else { 18 });
         let host = fleet.hosts.iter().map(|host| width(&host.name)).max().unwrap_or(5).clamp(7, 12);
@@ -208,7 +213,7 @@ pub(super) fn cell(
     view: &TierView,
 ) -> Vec<Span<'static>> {
     let facts = &view.facts;
-    let figures = paint.model.figures.tiers.get(&tier.name);
+    let figures = paint.model.world.figures.tiers.get(&tier.name);
     let unasked = !tier.kind.is_substituter() && !column.means_something_unasked();
     let text = match column {
         C::Host(index) if unasked => return vec![own_store_cell(paint, index, columns, view)],
@@ -239,7 +244,9 @@ pub(super) fn cell(
         C::Latency => facts.latency_ms.map(milliseconds),
         C::Speed => facts.speed.map(|speed| speed.rate()),
         C::Priority => facts.priority.map(|priority| priority.to_string()),
-        C::Mean => paint.model.mean_coverage(&tier.name).map(|mean| fitted(mean.words(), columns)),
+        C::Mean => {
+            paint.model.world.mean_coverage(&tier.name).map(|mean| fitted(mean.words(), columns))
+        }
     };
     vec![match text {
         Some(text) => paint
@@ -279,7 +286,7 @@ fn own_store_cell(
     columns: usize,
     view: &TierView,
 ) -> Span<'static> {
-    let host = paint.model.fleet.hosts.get(index);
+    let host = paint.model.world.fleet.hosts.get(index);
     let on_host = host.and_then(|host| view.facts.hosts.get(&host.name));
     if on_host.is_some_and(|on_host| on_host.state == TierState::Degraded) {
         return paint.span(Role::Warn, right("▲", columns));
@@ -297,7 +304,7 @@ fn host_cell(
     view: &TierView,
 ) -> Vec<Span<'static>> {
     let (Some(host), Some(known)) =
-        (paint.model.fleet.hosts.get(index), paint.model.hosts.get(index))
+        (paint.model.world.fleet.hosts.get(index), paint.model.world.hosts.get(index))
     else {
         return Vec::new();
     };

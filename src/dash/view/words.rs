@@ -1,8 +1,9 @@
 //! States in words: a sign, a word and a role for each, the same in every view.
 
-use crate::dash::model::{HostModel, Model, age};
+use crate::dash::model::Model;
 use crate::dash::theme::Role;
 use crate::dash::view::paint::width;
+use crate::dash::world::{HostModel, age};
 pub(super) use crate::fleet::bytes_of;
 use crate::fleet::words::WAITING;
 use crate::fleet::{
@@ -80,7 +81,7 @@ pub(super) fn severity_role(severity: Severity) -> Role {
 
 /// Returns what an active run does to a host, with how far it is.
 pub(super) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
-    let host = model.busy(name)?;
+    let host = model.world.busy(name)?;
     if host.waiting.is_some() {
         return Some(Mark::new('○', WAITING, Role::Busy));
     }

@@ -114,7 +114,7 @@ fn amount(row: &TransferRow) -> String {
 
 /// Returns where a path comes from, or goes.
 fn place(paint: &Paint<'_>, row: &TransferRow) -> String {
-    let place = tier_names(&paint.model.fleet, &row.place);
+    let place = tier_names(&paint.model.world.fleet, &row.place);
     match row.direction {
         CopyDirection::Download | CopyDirection::Between => place,
         CopyDirection::Upload => format!("to {place}"),

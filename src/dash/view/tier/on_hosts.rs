@@ -1,11 +1,11 @@
 //! What each host makes of the selected tier, and how much of its closure the tier holds.
 
-use crate::dash::model::{HostModel, is_current};
 use crate::dash::theme::Role;
 use crate::dash::view::facts::{Fact, told};
 use crate::dash::view::paint::{Paint, count};
 use crate::dash::view::tier_words::is_bad_on_host;
 use crate::dash::view::words::{bytes_of, finding_role, since};
+use crate::dash::world::{HostModel, is_current};
 use crate::fleet::words::on_host::if_down;
 use crate::fleet::words::spoken;
 use crate::fleet::{
@@ -14,9 +14,9 @@ use crate::fleet::{
 
 /// Returns what each host makes of the tier, and how much of its closure the tier holds.
 pub(super) fn hosts(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
-    let fleet = &paint.model.fleet;
+    let fleet = &paint.model.world.fleet;
     let mut all = Vec::new();
-    for (host, view) in fleet.hosts.iter().zip(&paint.model.hosts) {
+    for (host, view) in fleet.hosts.iter().zip(&paint.model.world.hosts) {
         let on_host = facts.hosts.get(&host.name);
         if !tier.kind.is_substituter() {
             all.extend(wrong_on_host(paint, tier, facts, host));
@@ -39,7 +39,7 @@ pub(super) fn hosts(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fa
 /// Returns what is wrong with the tier for a host; what is wrong for several in the same words
 /// stands once, at the last of them, and not at all where it is told of the tier.
 fn wrong_on_host(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts, host: &Host) -> Vec<Fact> {
-    let hosts = paint.model.fleet.hosts.iter().map(|host| {
+    let hosts = paint.model.world.fleet.hosts.iter().map(|host| {
         let on_host = facts.hosts.get(&host.name);
         (host.name.as_str(), on_host.map(|on_host| &on_host.findings[..]).unwrap_or_default())
     });
@@ -113,7 +113,7 @@ fn on_host_words(
 /// Returns in which place hosts.toml means a host to ask the tier, of those that the host asks.
 fn meant_rank(paint: &Paint<'_>, host: &Host, tier: &Tier) -> Option<u32> {
     let model = paint.model;
-    let tiers = model.fleet.tiers.iter().zip(&model.tiers);
+    let tiers = model.world.fleet.tiers.iter().zip(&model.world.tiers);
     let asked = tiers.filter(|(_, view)| {
         view.facts.hosts.get(&host.name).is_some_and(|on_host| on_host.rank.is_some())
     });

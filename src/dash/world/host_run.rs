@@ -1,6 +1,6 @@
 //! What a run does to one host, as the screen knows it: folded from events and from how far it is.
 
-use crate::dash::log_ring::LogRing;
+use crate::dash::world::LogRing;
 use crate::fleet::{
     Bytes, HostResult, LiveHost, LiveProgress, LogLine, Phase, PhaseState, Progress, RemoteCommand,
     Share, UsualTimes, Wait,
@@ -94,7 +94,7 @@ impl HostRun {
     }
 
     /// Returns how soon a person should see it; less is sooner.
-    pub(super) fn urgency(&self) -> u8 {
+    pub(in crate::dash) fn urgency(&self) -> u8 {
         match (&self.result, &self.waiting) {
             (Some(result), _) if !result.outcome.is_good() => 0,
             (None, Some(Wait::Decision { .. } | Wait::Way { .. })) => 1,
@@ -176,7 +176,7 @@ impl HostRun {
     }
 
     /// Forgets how its run ended: it begins anew. Its log stays.
-    pub(super) fn begin_again(&mut self) {
+    pub(in crate::dash) fn begin_again(&mut self) {
         self.phases.clear();
         self.progress = None;
         self.waiting = None;
@@ -184,7 +184,7 @@ impl HostRun {
         self.samples.clear();
     }
 
-    pub(super) fn phase(&mut self, phase: Phase, state: PhaseState, at: Timestamp) {
+    pub(in crate::dash) fn phase(&mut self, phase: Phase, state: PhaseState, at: Timestamp) {
         let started_at = match (state, self.phases.get(&phase)) {
             (PhaseState::Finished | PhaseState::Failed, Some(view)) => view.started_at,
             _ => at,
@@ -198,7 +198,7 @@ impl HostRun {
     }
 
     /// Takes how far the host is.
-    pub(super) fn live(&mut self, live: LiveHost) {
+    pub(in crate::dash) fn live(&mut self, live: LiveHost) {
         if let Some(LiveProgress { at, phase, progress }) = live.progress {
             self.progress(phase, progress, at);
         }

@@ -1,7 +1,6 @@
 //! A run as the screen knows it: folded from its events.
 
-use crate::dash::host_run::HostRun;
-use crate::dash::log_ring::LogRing;
+use crate::dash::world::{HostRun, LogRing};
 use crate::fleet::{
     Finding, HostResult, LiveRun, LogLine, Outcome, Phase, Plan, RolloutNews, RunEvent, RunId,
     RunOrder, RunWhat, Wait, WaveState,
@@ -11,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Hosts that can stand side by side, each with its log.
-pub(super) const SIDE_BY_SIDE: usize = 4;
+pub(in crate::dash) const SIDE_BY_SIDE: usize = 4;
 
 /// How a run ended, host by host counted.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! How much a tier holds of all hosts' running closures, in one figure.
 
-use crate::dash::model::is_current;
+use crate::dash::world::is_current;
 use crate::fleet::{CoverageFacts, HostFacts, percent, upper_bound};
 
 /// The mean over hosts of the share of paths that a tier holds of each host's running closure.
@@ -20,7 +20,7 @@ impl MeanCoverage {
 }
 
 /// Returns the mean over the closures that a tier was asked for; none when it was asked for none.
-pub(super) fn mean_coverage<'a>(
+pub(in crate::dash) fn mean_coverage<'a>(
     hosts: impl Iterator<Item = (&'a HostFacts, &'a CoverageFacts)>,
     tier: &str,
 ) -> Option<MeanCoverage> {

@@ -1,0 +1,262 @@
+//! What the screen knows of the fleet: what was measured, what the history tells, and the runs.
+//!
+//! How it is looked at (which host is selected, what lies over the view) is the
+//! [`Model`](crate::dash::Model)'s.
+
+mod figures;
+mod host_run;
+mod log_ring;
+mod mean_coverage;
+mod run_view;
+
+pub use figures::{Figures, TierFigures};
+pub use host_run::{Extent, HostRun, PhaseView};
+pub use log_ring::LogRing;
+pub use mean_coverage::MeanCoverage;
+pub(in crate::dash) use mean_coverage::mean_coverage;
+pub(in crate::dash) use run_view::SIDE_BY_SIDE;
+pub use run_view::{RunView, Summary};
+
+use crate::fleet::{
+    Ancestry, CoverageFacts, Fleet, Goal, HostFacts, NextFacts, RunId, StoreFacts, Tier, TierFacts,
+    ago,
+};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Measured values that are kept for a small graph.
+pub(in crate::dash) const HISTORY: usize = 40;
+
+/// Figures older than this are dimmed.
+pub(in crate::dash) const STALE: Duration = Duration::from_secs(30);
+
+/// What is known of a host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HostModel {
+    /// The newest probe.
+    pub facts: HostFacts,
+    /// The newest count of its store.
+    pub store: Option<StoreFacts>,
+    /// What the tiers hold of its running closure.
+    pub coverage: CoverageFacts,
+    /// What it runs next, and what the tiers hold of that.
+    pub next: NextFacts,
+    /// Whether it is being asked now.
+    pub asking: bool,
+    /// Load averages, newest last.
+    pub loads: VecDeque<f64>,
+}
+
+/// What is known of a tier.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TierView {
+    /// The newest probe.
+    pub facts: TierFacts,
+    /// Latencies in milliseconds, newest last.
+    pub latencies: VecDeque<f64>,
+    /// Since when a nar of it is being fetched whole and compared, while that goes on.
+    pub verifying: Option<Timestamp>,
+}
+
+/// A run that was asked for and has not begun.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Starting {
+    /// What it is for.
+    pub goal: Goal,
+    /// Its hosts.
+    pub hosts: Vec<String>,
+    /// When it was asked for.
+    pub at: Timestamp,
+    /// Its number, as soon as it has one.
+    pub run: Option<RunId>,
+    /// Why it could not start.
+    pub failed: Option<String>,
+}
+
+/// What the overview says of runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunSign {
+    /// Nothing runs.
+    None,
+    /// A run was asked for.
+    Starting,
+    /// A run waits for somebody to decide.
+    Waits(RunId),
+    /// A run is at work.
+    Works {
+        /// The run.
+        id: RunId,
+        /// Hosts that are done.
+        done: usize,
+        /// Its hosts.
+        of: usize,
+        /// How many more runs are active.
+        others: usize,
+    },
+}
+
+/// Everything that is known, apart from how it is looked at.
+#[derive(Clone, Debug)]
+pub struct ScreenWorld {
+    /// The fleet, as configured.
+    pub fleet: Arc<Fleet>,
+    /// The flake as the title names it: its path, with `~` for the person's home.
+    pub flake: Option<String>,
+    /// The flake's git revision, with `-dirty` when its work tree has changes.
+    pub revision: Option<String>,
+    /// Whether a record is shown, from which nothing is measured or started.
+    pub(in crate::dash) is_record: bool,
+    /// By how many commits revisions that hosts run are behind the flake, by commit; none where git
+    /// does not know one here.
+    pub ancestries: BTreeMap<String, Option<Ancestry>>,
+    /// When the dashboard was opened.
+    pub(in crate::dash) opened_at: Timestamp,
+    /// What is known of each host, in the fleet's order.
+    pub hosts: Vec<HostModel>,
+    /// What is known of each tier, in the fleet's order.
+    pub tiers: Vec<TierView>,
+    /// What the history tells of the last days.
+    pub figures: Figures,
+    /// The runs, oldest first.
+    pub runs: Vec<RunView>,
+    /// The run that was asked for and has not begun.
+    pub starting: Option<Starting>,
+}
+
+impl ScreenWorld {
+    /// Returns a world in which nothing was measured yet.
+    pub fn new(fleet: Arc<Fleet>, now: Timestamp) -> Self {
+        Self {
+            hosts: vec![HostModel::default(); fleet.hosts.len()],
+            tiers: vec![TierView::default(); fleet.tiers.len()],
+            flake: fleet.flake.clone(),
+            revision: None,
+            is_record: false,
+            ancestries: BTreeMap::new(),
+            opened_at: now,
+            fleet,
+            figures: Figures::default(),
+            runs: Vec::new(),
+            starting: None,
+        }
+    }
+
+    /// Returns whether a host takes part only when its name is typed.
+    pub fn is_protected(&self, name: &str) -> bool {
+        self.fleet.host(name).is_some_and(|host| host.protected)
+    }
+
+    /// Returns whether a host was seen to run no system of NixOS, so that nothing can go back there.
+    pub fn has_no_system(&self, name: &str) -> bool {
+        let index = self.fleet.hosts.iter().position(|host| host.name == name);
+        let view = index.and_then(|index| self.hosts.get(index));
+        view.is_some_and(|view| view.facts.system.other_system.is_some())
+    }
+
+    /// Returns a run by its name.
+    pub fn run_by_id(&self, id: &RunId) -> Option<&RunView> {
+        self.runs.iter().find(|run| run.id == *id)
+    }
+
+    /// Returns the runs that go on, oldest first.
+    pub fn active_runs(&self) -> impl DoubleEndedIterator<Item = &RunView> {
+        self.runs.iter().filter(|run| run.is_active())
+    }
+
+    /// Returns what is to be said of runs in a few words.
+    pub fn run_sign(&self) -> RunSign {
+        if let Some(run) = self.active_runs().find(|run| run.asks_somebody()) {
+            return RunSign::Waits(run.id.clone());
+        }
+        if self.starting.as_ref().is_some_and(|starting| starting.failed.is_none()) {
+            return RunSign::Starting;
+        }
+        match self.active_runs().next_back() {
+            None => RunSign::None,
+            Some(run) => RunSign::Works {
+                id: run.id.clone(),
+                done: run.done(),
+                of: run.hosts.len(),
+                others: self.active_runs().count() - 1,
+            },
+        }
+    }
+
+    /// Returns what an active run does to a host.
+    pub fn busy(&self, name: &str) -> Option<&HostRun> {
+        let runs = self.active_runs().rev();
+        runs.filter_map(|run| run.host(name)).find(|host| host.result.is_none())
+    }
+
+    /// Returns the newest finished run of a host, with its part in it.
+    pub fn last_run(&self, name: &str) -> Option<(&RunView, &HostRun)> {
+        let runs = self.runs.iter().rev();
+        runs.filter_map(|run| run.host(name).map(|host| (run, host)))
+            .find(|(_, host)| host.result.is_some())
+    }
+
+    /// Returns the mean over hosts of the share of paths that a tier holds of each host's running
+    /// closure; none when no host's coverage was measured there.
+    pub fn mean_coverage(&self, tier: &str) -> Option<MeanCoverage> {
+        mean_coverage(self.hosts.iter().map(|host| (&host.facts, &host.coverage)), tier)
+    }
+
+    /// Returns what is known of a host, to be changed; none of one that the fleet does not have.
+    pub(in crate::dash) fn host_mut(&mut self, name: &str) -> Option<&mut HostModel> {
+        let index = self.fleet.hosts.iter().position(|host| host.name == name)?;
+        self.hosts.get_mut(index)
+    }
+
+    /// Returns what is known of a tier, to be changed; none of one that the fleet does not have.
+    pub(in crate::dash) fn tier_mut(&mut self, name: &str) -> Option<&mut TierView> {
+        let index = self.fleet.tiers.iter().position(|tier| tier.name == name)?;
+        self.tiers.get_mut(index)
+    }
+
+    /// Feeds a hasher with every age and clock that the screen shows, as they are read.
+    pub(in crate::dash) fn hash_ages(&self, now: Timestamp, hasher: &mut impl Hasher) {
+        let hosts = self.hosts.iter().map(|host| host.facts.measured_at);
+        for measured_at in hosts.chain(self.tiers.iter().map(|tier| tier.facts.measured_at)) {
+            measured_at.map(|then| ago(age(now, then))).hash(hasher);
+            measured_at.map(|then| age(now, then) > STALE).hash(hasher);
+        }
+        for since in self.tiers.iter().filter_map(|tier| tier.verifying) {
+            age(now, since).as_secs().hash(hasher);
+        }
+        for run in self.active_runs() {
+            run.elapsed(now).as_secs().hash(hasher);
+        }
+        self.starting.as_ref().map(|starting| age(now, starting.at).as_secs()).hash(hasher);
+    }
+}
+
+/// Returns a flake as the title names it: one below the person's home with `~` for that.
+pub fn shown_flake(flake: &str, home: &str) -> String {
+    let home = home.trim_end_matches('/');
+    match flake.strip_prefix(home).filter(|_| !home.is_empty()) {
+        Some(rest) if rest.is_empty() || rest.starts_with('/') => format!("~{rest}"),
+        Some(_) | None => flake.to_owned(),
+    }
+}
+
+/// Returns the tier whose coverage stands for the fleet's: the one that deploys publish to, or the
+/// first that hosts ask.
+pub(in crate::dash) fn coverage_tier(fleet: &Fleet) -> Option<&Tier> {
+    fleet.publish_tier().or_else(|| fleet.tiers.iter().find(|tier| tier.kind.is_substituter()))
+}
+
+/// Returns whether coverage was measured for the system that the host runs.
+pub(in crate::dash) fn is_current(facts: &HostFacts, coverage: &CoverageFacts) -> bool {
+    match (&coverage.toplevel, &facts.system.running) {
+        (Some(measured), Some(running)) => measured == running,
+        (None, _) | (_, None) => true,
+    }
+}
+
+/// Returns how long ago something was; nothing when it lies ahead.
+pub(in crate::dash) fn age(now: Timestamp, then: Timestamp) -> Duration {
+    now.duration_since(then).try_into().unwrap_or_default()
+}

@@ -12,6 +12,7 @@ mod filter;
 mod generations;
 mod input;
 mod key;
+mod layout;
 mod look;
 mod model;
 mod moves;

@@ -3,6 +3,7 @@
 use crate::dash::filter::Filter;
 use crate::dash::generations::GenerationsPane;
 use crate::dash::input::LineInput;
+use crate::dash::world::ScreenWorld;
 use crate::fleet::{Goal, HostKey, RunId, RunOrder, Secret, Strategy};
 
 /// What was chosen before a run starts.
@@ -22,6 +23,16 @@ pub struct StartForm {
     pub input: LineInput,
     /// Where the systems come from.
     pub from: StartFrom,
+}
+
+impl StartForm {
+    /// Returns the next host whose name must be typed and was not: a protected one, or one that has
+    /// nothing to go back to.
+    pub(super) fn next_protected(&self, world: &ScreenWorld) -> Option<String> {
+        let must = |name: &&String| world.is_protected(name) || world.has_no_system(name);
+        let mut hosts = self.hosts.iter().filter(must);
+        hosts.find(|name| !self.typed.contains(name)).cloned()
+    }
 }
 
 /// Where the systems of a run that is to be started come from.

@@ -3,9 +3,11 @@
 //! A key does what the footer says because both read the same row.
 
 mod order;
+mod palette;
 mod table;
 
 pub(super) use order::{label, order, taken_back};
+pub(super) use palette::matches;
 pub use table::COMMANDS;
 
 use crate::dash::key::Key;

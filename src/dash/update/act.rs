@@ -3,6 +3,7 @@
 use crate::dash::command::{Command, selects_stores, targets};
 use crate::dash::filter::Filter;
 use crate::dash::input::LineInput;
+use crate::dash::layout::layout;
 use crate::dash::model::{Model, Screen};
 use crate::dash::moves::moved;
 use crate::dash::msg::{Effect, Wish};
@@ -10,7 +11,7 @@ use crate::dash::overlay::{Overlay, Prompt, StartForm, StartFrom};
 use crate::dash::panes::logs as log_pane;
 use crate::dash::update::verify::verify;
 use crate::dash::update::{READ_ONLY, access, fold, generations, order, snap};
-use crate::dash::view::{details_end, log_sight, page};
+use crate::dash::view::{details_end, log_sight};
 use crate::fleet::{Goal, Host, HostState, TierKind};
 use jiff::Timestamp;
 
@@ -153,18 +154,18 @@ fn go(model: &mut Model, command: Command, now: Timestamp) {
         _ if model.shows_details() => scroll_details(model, command, now),
         Screen::Fleet => select_host(model, command),
         Screen::Caches => {
-            model.tier = moved(model.tier, model.world.tiers.len(), command, page(model));
+            model.tier = moved(model.tier, model.world.tiers.len(), command, layout(model).page());
         }
         Screen::Deploy => {
             let count = model.shown_run().map_or(0, |run| run.hosts.len());
-            model.run_host = moved(model.run_host, count, command, page(model));
+            model.run_host = moved(model.run_host, count, command, layout(model).page());
             model.log.leave_host();
         }
         Screen::Logs => {}
         Screen::History => {
             let count = model.world.runs.len();
             let from_newest = count.saturating_sub(1).saturating_sub(model.run);
-            let at = moved(from_newest, count, command, page(model));
+            let at = moved(from_newest, count, command, layout(model).page());
             select_run(model, count.saturating_sub(1).saturating_sub(at), 0);
         }
     }
@@ -174,7 +175,7 @@ fn go(model: &mut Model, command: Command, now: Timestamp) {
 fn select_host(model: &mut Model, command: Command) {
     let visible = model.visible_hosts();
     let at = visible.iter().position(|index| *index == model.host).unwrap_or_default();
-    if let Some(index) = visible.get(moved(at, visible.len(), command, page(model))) {
+    if let Some(index) = visible.get(moved(at, visible.len(), command, layout(model).page())) {
         model.host = *index;
     }
 }
@@ -183,7 +184,7 @@ fn select_host(model: &mut Model, command: Command) {
 fn scroll_details(model: &mut Model, command: Command, now: Timestamp) {
     let end = usize::from(details_end(model, now));
     let at = usize::from(model.details_scroll).min(end);
-    let to = moved(at, end + 1, command, page(model));
+    let to = moved(at, end + 1, command, layout(model).page());
     model.details_scroll = to.min(usize::from(u16::MAX)) as u16;
 }
 

@@ -3,11 +3,11 @@
 use crate::dash::command::Command;
 use crate::dash::generations::{DiffPane, GenerationsPane};
 use crate::dash::input::LineInput;
+use crate::dash::layout::layout;
 use crate::dash::model::Model;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::{Overlay, StartForm, StartFrom};
 use crate::dash::update::overlay::begin;
-use crate::dash::view::page;
 use crate::fleet::{Generations, Goal};
 use jiff::Timestamp;
 
@@ -51,7 +51,7 @@ pub(super) fn compared(
 
 /// Does a command in the pane.
 pub(super) fn pane(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
-    let page = page(model);
+    let page = layout(model).page();
     let Some(Overlay::Generations(pane)) = &mut model.overlay else { return Vec::new() };
     if let Some(diff) = &mut pane.diff {
         match command {

@@ -9,8 +9,6 @@ mod order;
 mod overlay;
 mod verify;
 
-pub(super) use overlay::{next_protected, palette_matches};
-
 pub use fold::recall;
 pub use logs::view_logs;
 

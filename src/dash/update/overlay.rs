@@ -1,18 +1,18 @@
 //! What commands do in the panes that lie over a view.
 
-use crate::dash::command::{COMMANDS, Command, CommandEntry, Context, can};
+use crate::dash::command::{Command, matches};
+use crate::dash::layout::layout;
 use crate::dash::model::Model;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::{Overlay, PasswordForm, StartForm, StartFrom};
 use crate::dash::update::{access, act};
-use crate::dash::view::page;
 use crate::dash::world::Starting;
 use crate::fleet::{Goal, RunId, Secret, Strategy};
 use jiff::Timestamp;
 
 /// Scrolls or closes what is only read.
 pub(super) fn reading(model: &mut Model, command: Command) {
-    let page = page(model);
+    let page = layout(model).page();
     match (&mut model.overlay, command) {
         (
             Some(
@@ -36,44 +36,16 @@ pub(super) fn reading(model: &mut Model, command: Command) {
     }
 }
 
-/// Returns the commands that the palette offers for a typed text, best first.
-pub(in crate::dash) fn palette_matches(model: &Model, typed: &str) -> Vec<&'static CommandEntry> {
-    let context = Context::View(model.screen);
-    let typed = typed.trim().to_lowercase();
-    let mut found: Vec<(u8, &'static CommandEntry)> = COMMANDS
-        .iter()
-        .filter(|entry| entry.contexts.contains(&context) && can(model, entry.command))
-        .filter(|entry| entry.command != Command::Palette)
-        .filter_map(|entry| Some((rank(entry, &typed)?, entry)))
-        .collect();
-    found.sort_by_key(|(rank, _)| *rank);
-    found.into_iter().map(|(_, entry)| entry).collect()
-}
-
-/// Returns how well a command fits a typed text; 0 is best.
-fn rank(entry: &CommandEntry, typed: &str) -> Option<u8> {
-    let mut letters = entry.name.chars();
-    if entry.name.starts_with(typed) {
-        Some(0)
-    } else if entry.name.contains(typed) {
-        Some(1)
-    } else if typed.chars().all(|c| letters.any(|have| have == c)) {
-        Some(2)
-    } else {
-        entry.about.to_lowercase().contains(typed).then_some(3)
-    }
-}
-
 /// Chooses a command.
 pub(super) fn palette(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
     let Some(Overlay::Palette { input, selected }) = &model.overlay else { return Vec::new() };
     let (typed, at) = (input.text().to_owned(), *selected);
-    let matches = palette_matches(model, &typed);
+    let found = matches(model, &typed);
     match command {
         Command::Up => set_selected(model, at.saturating_sub(1)),
-        Command::Down => set_selected(model, (at + 1).min(matches.len().saturating_sub(1))),
+        Command::Down => set_selected(model, (at + 1).min(found.len().saturating_sub(1))),
         Command::Accept => {
-            let Some(entry) = matches.get(at) else { return Vec::new() };
+            let Some(entry) = found.get(at) else { return Vec::new() };
             model.overlay = None;
             return act::view(model, entry.command, now);
         }
@@ -116,7 +88,7 @@ pub(super) fn start(model: &mut Model, command: Command, now: Timestamp) -> Vec<
 
 /// Starts, or has the name of a protected host typed first.
 pub(super) fn begin(model: &mut Model, form: StartForm, now: Timestamp) -> Vec<Effect> {
-    if !form.goal.deploys() || next_protected(model, &form).is_none() {
+    if !form.goal.deploys() || form.next_protected(&model.world).is_none() {
         return start_or_ask(model, form, now);
     }
     model.overlay = Some(Overlay::TypeName(form));
@@ -137,21 +109,13 @@ pub(super) fn start_or_ask(model: &mut Model, form: StartForm, now: Timestamp) -
 
 /// Takes the typed name when it is the one that is asked for.
 fn accept_name(model: &mut Model, form: &mut StartForm, now: Timestamp) {
-    let Some(wanted) = next_protected(model, form) else { return };
+    let Some(wanted) = form.next_protected(&model.world) else { return };
     if form.input.text().trim() == wanted {
         form.typed.push(wanted);
     } else {
         model.say(format!("that is not {wanted:?}; esc cancels"), true, now);
     }
     form.input = crate::dash::LineInput::default();
-}
-
-/// Returns the next host whose name must be typed and was not: a protected one, or one that has
-/// nothing to go back to.
-pub(in crate::dash) fn next_protected(model: &Model, form: &StartForm) -> Option<String> {
-    let must = |name: &&String| model.world.is_protected(name) || model.world.has_no_system(name);
-    let mut hosts = form.hosts.iter().filter(must);
-    hosts.find(|name| !form.typed.contains(name)).cloned()
 }
 
 /// Notes that a run was asked for, shows where it will appear, and asks for it.

@@ -43,6 +43,7 @@ pub(in crate::dash) mod words;
 pub use tier_words::dead_words;
 pub(super) use tier_words::trouble;
 
+use crate::dash::layout::{ScreenLayout, layout};
 use crate::dash::look::Look;
 use crate::dash::model::{Model, Screen};
 use crate::dash::msg::{LogOf, LogsInView};
@@ -70,54 +71,11 @@ pub fn view(model: &Model, look: &Look, frame: &mut Frame<'_>, now: Timestamp) {
     look.finish(buffer);
 }
 
-/// Where the parts of the frame are; what has no room has no rectangle.
-#[derive(Clone, Copy, Debug)]
-struct Parts {
-    title: Option<Rect>,
-    overview: Rect,
-    tabs: Option<Rect>,
-    top_rule: Option<Rect>,
-    body: Rect,
-    bottom_rule: Option<Rect>,
-    footer: Option<Rect>,
-}
-
-impl Parts {
-    fn of(area: Rect) -> Self {
-        let full = area.height >= 20 && area.width >= 60;
-        let has_footer = area.height >= 6;
-        let mut top = area.y;
-        let mut next = |wanted: bool| {
-            let row = Rect { y: top, height: 1, ..area };
-            top += u16::from(wanted);
-            wanted.then_some(row)
-        };
-        let title = next(full);
-        let overview = next(true).unwrap_or(area);
-        let tabs = next(full);
-        let top_rule = next(full);
-        let mut bottom = area.bottom();
-        let mut last = |wanted: bool| {
-            bottom -= u16::from(wanted);
-            wanted.then_some(Rect { y: bottom, height: 1, ..area })
-        };
-        let footer = last(has_footer);
-        let bottom_rule = last(full);
-        let body = Rect { y: top, height: bottom.saturating_sub(top), ..area };
-        Self { title, overview, tabs, top_rule, body, bottom_rule, footer }
-    }
-}
-
-/// Returns the rows that a page has in the body of the view.
-pub(super) fn page(model: &Model) -> u16 {
-    body(model).height.saturating_sub(2).max(1)
-}
-
 /// Returns how far the open details can be scrolled: to where their last line is seen.
 pub(super) fn details_end(model: &Model, now: Timestamp) -> u16 {
     let look = Look::plain();
     let paint = Paint { model, look: &look, now };
-    let area = paint::below(body(model), 1);
+    let area = paint::below(layout(model).body, 1);
     let rows = match model.screen {
         Screen::Fleet => host::rows(&paint, area.width),
         Screen::Caches => tier::rows(&paint, area.width),
@@ -133,7 +91,7 @@ const END_OF_LOG: usize = 300;
 /// Returns the logs whose ends are drawn now.
 pub(super) fn logs_in_view(model: &Model) -> LogsInView {
     let Some(run) = model.shown_run() else { return LogsInView::default() };
-    let beside = || !model.zoom && deploy::stand_beside(run, paint::below(body(model), 1));
+    let beside = || !model.zoom && deploy::stand_beside(run, paint::below(layout(model).body, 1));
     let selected = || model.shown_host_run().into_iter().collect();
     let (hosts, lines): (Vec<&HostRun>, usize) = match model.screen {
         Screen::Deploy if model.world.starting.is_some() => return LogsInView::default(),
@@ -149,16 +107,11 @@ pub(super) fn logs_in_view(model: &Model) -> LogsInView {
 
 /// Returns how much of a log is in sight in the pane of logs.
 pub(super) fn log_sight(model: &Model) -> log_pane::Sight {
-    log_pane::sight(model, body(model))
-}
-
-/// Returns where the view itself is drawn.
-fn body(model: &Model) -> Rect {
-    Parts::of(Rect::new(0, 0, model.size.0, model.size.1)).body
+    log_pane::sight(model, layout(model).body)
 }
 
 fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
-    let parts = Parts::of(area);
+    let parts = ScreenLayout::of(area);
     if let Some(row) = parts.title {
         overview::title(paint, buffer, row);
     }
@@ -176,7 +129,7 @@ fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         Screen::Logs => log_pane::draw(paint, buffer, parts.body),
         Screen::History => history::draw(paint, buffer, parts.body),
     }
-    let over = Rect { height: parts.footer.map_or(area.height, |row| row.y - area.y), ..area };
+    let over = parts.over;
     match &paint.model.overlay {
         None => {}
         Some(Overlay::Help { scroll }) => help::draw(paint, buffer, over, *scroll),
@@ -202,11 +155,10 @@ fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         Some(Overlay::Quit) => confirm::quit(paint, buffer, over),
         Some(Overlay::OwnLog) => own_log::draw(paint, buffer, over),
     }
-    let toast_row = parts.bottom_rule.or(parts.footer);
     if let Some(row) = parts.footer {
         footer::draw(paint, buffer, row);
     }
-    if let Some(row) = toast_row {
+    if let Some(row) = parts.toast {
         footer::toast(paint, buffer, row, parts.bottom_rule.is_some());
     }
 }

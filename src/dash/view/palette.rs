@@ -7,9 +7,9 @@
 //! └────────────────────────────────────────────────┘
 //! ```
 
+use crate::dash::command::matches;
 use crate::dash::input::LineInput;
 use crate::dash::theme::Role;
-use crate::dash::update::palette_matches;
 use crate::dash::view::paint::{Paint, cut, left};
 use crate::dash::view::popup::Popup;
 use ratatui::buffer::Buffer;
@@ -28,7 +28,7 @@ pub(super) fn draw(
     selected: usize,
 ) {
     let popup = Popup::new(area, 84);
-    let matches = palette_matches(paint.model, input.text());
+    let found = matches(paint.model, input.text());
     let mut lines = vec![Line::from(vec![
         paint.span(Role::Accent, ": "),
         Span::raw(input.text().to_owned()),
@@ -36,7 +36,7 @@ pub(super) fn draw(
     ])];
     let rows = ROWS.min(usize::from(area.height).saturating_sub(4)).max(1);
     let from = selected.saturating_sub(rows - 1);
-    for (index, entry) in matches.iter().enumerate().skip(from).take(rows) {
+    for (index, entry) in found.iter().enumerate().skip(from).take(rows) {
         let cursor = if index == selected { "› " } else { "  " };
         let key = entry.keys.first().map(ToString::to_string).unwrap_or_default();
         let room = popup.room().saturating_sub(2 + 16 + 7);
@@ -48,7 +48,7 @@ pub(super) fn draw(
             paint.span(Role::Dim, cut(entry.about, room)),
         ]));
     }
-    if matches.is_empty() {
+    if found.is_empty() {
         lines.push(Line::from(paint.span(Role::Dim, "no command fits")));
     }
     lines.resize(lines.len().max(rows + 1), Line::default());

@@ -11,7 +11,6 @@
 
 use crate::dash::overlay::StartForm;
 use crate::dash::theme::Role;
-use crate::dash::update::next_protected;
 use crate::dash::view::paint::{Paint, left, wrap};
 use crate::dash::view::popup::Popup;
 use crate::fleet::{Goal, HostState, Strategy};
@@ -103,7 +102,7 @@ fn warnings(paint: &Paint<'_>, form: &StartForm, host: &str, say: &mut impl FnMu
 
 /// Draws the question for a protected host's name.
 pub(super) fn type_name(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &StartForm) {
-    let Some(host) = next_protected(paint.model, form) else { return };
+    let Some(host) = form.next_protected(&paint.model.world) else { return };
     let popup = Popup::new(area, 60);
     let why = if paint.model.world.has_no_system(&host) {
         "has no system of NixOS to go back to"

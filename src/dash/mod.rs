@@ -24,6 +24,8 @@ mod terminal;
 mod theme;
 mod update;
 mod view;
+mod widgets;
+mod words;
 mod world;
 
 #[cfg(test)]
@@ -52,7 +54,8 @@ pub use status_line::status_line;
 pub use terminal::{DashError, run};
 pub use theme::{Role, THEMES, Theme, ThemeError};
 pub use update::{recall, update, view_logs};
-pub use view::{dead_words, view};
+pub use view::view;
+pub use words::tiers::dead_words;
 pub use world::{
     Extent, Figures, HostModel, HostRun, LogRing, MeanCoverage, PhaseView, RunSign, RunView,
     ScreenWorld, Starting, Summary, TierFigures, TierView, shown_flake,

@@ -5,7 +5,7 @@
 //! what is wrong, the rest counted. Without hosts the tiers that are up are counted first.
 
 use crate::dash::model::Model;
-use crate::dash::view::trouble;
+use crate::dash::words::tiers::trouble;
 use crate::dash::world::{RunSign, coverage_tier, mean_coverage};
 use crate::fleet::words::counted;
 use crate::fleet::{CoverageFacts, Fleet, HostFacts, HostState, TierFacts, TierState, worst};

@@ -11,12 +11,14 @@
 
 use crate::dash::overlay::{HostKeyForm, PasswordForm};
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, wrap};
-use crate::dash::view::popup::{Popup, buttons};
+use crate::dash::widgets::input::typed;
+use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::popup::{Popup, buttons};
+use crate::dash::widgets::text::wrap;
 use crate::fleet::{HostKey, HostKeyState};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
 /// Draws the question for a password.
 pub(super) fn password(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &PasswordForm) {
@@ -30,11 +32,7 @@ pub(super) fn password(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form:
         wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
     lines.push(Line::default());
     let stars = "*".repeat(form.typed.length().min(popup.room().saturating_sub(12)));
-    lines.push(Line::from(vec![
-        paint.span(Role::Accent, "password  "),
-        Span::raw(stars),
-        paint.span(Role::Accent, "▏"),
-    ]));
+    lines.push(Line::from(typed(paint, "password  ", stars)));
     popup.draw(paint, buffer, "Password for sudo", &lines, 0, &[]);
 }
 
@@ -81,11 +79,11 @@ pub(super) fn host_key(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form:
     let foot = match key.state {
         HostKeyState::Changed => [
             Line::default(),
-            Line::from(vec![
-                paint.span(Role::Accent, format!("type {} to take the new key  ", key.host)),
-                Span::raw(form.input.text().to_owned()),
-                paint.span(Role::Accent, "▏"),
-            ]),
+            Line::from(typed(
+                paint,
+                format!("type {} to take the new key  ", key.host),
+                form.input.text(),
+            )),
         ],
         HostKeyState::Unknown | HostKeyState::Known | HostKeyState::Revoked => {
             [Line::default(), buttons(paint, "No", "Yes, accept it", form.yes)]

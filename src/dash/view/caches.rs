@@ -16,12 +16,12 @@
 //! `–` was not measured; blank is what a tier cannot have that no host asks.
 
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{
-    Paint, below, count, cut, left, line_width, put, top, unseen, width,
-};
 use crate::dash::view::tier;
 use crate::dash::view::tier_columns::{GAP, Shape, TierColumn, cell};
-use crate::dash::view::tier_words::{stores_up, tier_mark, why_useless};
+use crate::dash::widgets::paint::{Paint, below, put, top};
+use crate::dash::widgets::table::{self, Window};
+use crate::dash::widgets::text::{count, cut, left, line_width, width};
+use crate::dash::words::tiers::{stores_up, tier_mark, why_useless};
 use crate::dash::world::TierView;
 use crate::fleet::{Tier, percent};
 use ratatui::buffer::Buffer;
@@ -98,24 +98,21 @@ fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         head.push_str(&column.heading(paint, shape.host));
     }
     let list = below(area, 1);
-    let mut rows = usize::from(list.height).max(1);
     // What is not seen is told beside the headings, or in the last row where they have no room.
     let beside = width(head.trim_end()) + 2 + UNSEEN <= usize::from(area.width);
-    if rows < fleet.tiers.len() && !beside {
-        rows = (rows - 1).max(1);
-    }
-    let from = paint.model.tier.saturating_sub(rows - 1);
-    let unseen = unseen(from, fleet.tiers.len().saturating_sub(from + rows));
+    let window = if beside { Window::new } else { Window::with_note };
+    let window = window(fleet.tiers.len(), paint.model.tier, usize::from(list.height));
+    let unseen = window.unseen();
     if beside && !unseen.is_empty() {
         head = left(head.trim_end(), usize::from(area.width).saturating_sub(width(&unseen) + 1));
         head.push_str(&unseen);
     } else if !unseen.is_empty() {
         let text = format!("   {unseen}");
-        put(buffer, list, rows as u16, &Line::from(paint.span(Role::Dim, text)));
+        put(buffer, list, window.rows as u16, &Line::from(paint.span(Role::Dim, text)));
     }
     put(buffer, area, 0, &Line::from(paint.span(Role::Dim, head)));
     let tiers = fleet.tiers.iter().zip(&paint.model.world.tiers).enumerate();
-    for (row, (index, (tier, view))) in tiers.skip(from).take(rows).enumerate() {
+    for (row, (index, (tier, view))) in tiers.skip(window.from).take(window.rows).enumerate() {
         let selected = index == paint.model.tier;
         let mut spans = vec![
             paint.span(Role::Accent, if selected { " › " } else { "   " }),
@@ -128,8 +125,7 @@ fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         spans.extend(figures(paint, &shape, tier, view, room));
         put(buffer, list, row as u16, &Line::from(spans));
         if selected {
-            let area = Rect { y: list.y + row as u16, height: 1, ..list };
-            buffer.set_style(area.intersection(buffer.area), paint.style(Role::Selection));
+            table::select(paint, buffer, list, row as u16);
         }
     }
 }

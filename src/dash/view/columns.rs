@@ -4,8 +4,11 @@
 //! nothing jumps when a figure changes.
 
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, cut, fitted, left, right, spark, width};
-use crate::dash::view::words::{busy_mark, figure_role, host_mark, short_version};
+use crate::dash::widgets::graph::spark;
+use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::text::{cut, fitted, left, right, width};
+use crate::dash::words::milliseconds;
+use crate::dash::words::{busy_mark, figure_role, host_mark, short_version};
 use crate::dash::world::{HostModel, age, coverage_tier};
 use crate::fleet::{Code, Host, ago, bytes, duration, percent};
 use ratatui::text::Span;
@@ -311,11 +314,6 @@ fn behind(paint: &Paint<'_>, view: &HostModel) -> (String, Role) {
 /// Returns a host's name with the sign of a protected one.
 pub(super) fn name(host: &Host) -> String {
     if host.protected { format!("{} ⚷", host.name) } else { host.name.clone() }
-}
-
-/// Returns milliseconds as read: `0.8 ms`, `61 ms`.
-pub(super) fn milliseconds(ms: f64) -> String {
-    if ms < 9.95 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
 }
 
 /// Returns the tier whose coverage the table shows: the one that deploys publish to.

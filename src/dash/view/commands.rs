@@ -13,8 +13,9 @@
 //! ```
 
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, left, wrap};
-use crate::dash::view::popup::Popup;
+use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::popup::Popup;
+use crate::dash::widgets::text::{left, wrap};
 use crate::fleet::{Phase, RemoteCommand, RunId};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;

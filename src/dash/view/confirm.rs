@@ -8,11 +8,11 @@
 //! └─────────────────────────────────┘   └──────────────────────────────────────────┘
 //! ```
 
-use crate::dash::command::taken_back;
-use crate::dash::command::{Context, in_context};
+use crate::dash::command::{Context, in_context, taken_back};
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, left, wrap};
-use crate::dash::view::popup::{Popup, buttons};
+use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::popup::{Popup, buttons};
+use crate::dash::widgets::text::{left, wrap};
 use crate::fleet::{RollbackScope, RunId, RunOrder};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;

@@ -12,12 +12,13 @@
 //!
 //! Where there is room for all of them, the hosts stand side by side, each with its own log.
 
+use crate::dash::panes::log_tail;
 use crate::dash::theme::Role;
-use crate::dash::view::log_tail;
-use crate::dash::view::paint::{
-    Paint, below, cut, left, line_width, put, put_all, put_spread, spinner, top, width, wrap,
-};
-use crate::dash::view::run_words::{bytes_in, clock, doing, host_run_mark, phases, progress};
+use crate::dash::widgets::graph::spinner;
+use crate::dash::widgets::paint::{Paint, below, put, put_all, put_spread, top};
+use crate::dash::widgets::table::{self, Window};
+use crate::dash::widgets::text::{cut, left, line_width, width, wrap};
+use crate::dash::words::runs::{bytes_in, clock, doing, host_run_mark, phases, progress};
 use crate::dash::world::{HostRun, RunView, SIDE_BY_SIDE, Starting, Summary, age};
 use crate::fleet::words::WAITING;
 use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
@@ -228,8 +229,9 @@ fn stacked(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) {
     }
     let each = rows.count();
     let shown = count.min((height.saturating_sub(4) / each).max(1));
-    let from = paint.model.run_host.saturating_sub(shown - 1);
-    for (row, (index, host)) in run.hosts.iter().enumerate().skip(from).take(shown).enumerate() {
+    let window = Window::new(count, paint.model.run_host, shown);
+    let hosts = run.hosts.iter().enumerate().skip(window.from).take(window.rows);
+    for (row, (index, host)) in hosts.enumerate() {
         let area = top(below(area, (row * each) as u16), each as u16);
         host_rows(paint, buffer, area, run, host, index == paint.model.run_host, rows);
     }
@@ -266,8 +268,7 @@ fn host_rows(
     spans.extend(state_and_phases(paint, run, host, room, rows.words));
     put(buffer, area, 0, &Line::from(spans));
     if selected && several {
-        let row = top(area, 1).intersection(buffer.area);
-        buffer.set_style(row, paint.style(Role::Selection));
+        table::select(paint, buffer, area, 0);
     }
     let indent = Span::raw(" ".repeat(names + 5));
     let mut row = 1;

@@ -11,14 +11,15 @@
 //!
 //! In a narrow pane a host that is well shows figures, and one that is not shows its state instead.
 
+use crate::dash::panes::log_tail;
 use crate::dash::theme::Role;
 use crate::dash::view::columns::{Columns, is_old, name};
-use crate::dash::view::paint::{
-    Paint, below, left, line_width, put, put_all, right, top, unseen, width,
-};
-use crate::dash::view::tier_words::{is_bad, is_named_with_coverage, tier_mark};
-use crate::dash::view::words::{Mark, busy_mark, host_mark};
-use crate::dash::view::{host, log_tail};
+use crate::dash::view::host;
+use crate::dash::widgets::paint::{Paint, below, put, put_all, top};
+use crate::dash::widgets::table::{self, Window};
+use crate::dash::widgets::text::{left, line_width, right, width};
+use crate::dash::words::tiers::{is_bad, is_named_with_coverage, tier_mark};
+use crate::dash::words::{Mark, busy_mark, host_mark};
 use crate::dash::{HostModel, Model};
 use crate::fleet::{Host, HostState, ago, bytes, percent, worst};
 use jiff::Timestamp;
@@ -124,15 +125,10 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
         put(buffer, list, row, &Line::from(paint.span(Role::Warn, text)));
         list.height = list.height.saturating_sub(1);
     }
-    let mut rows = usize::from(list.height).max(1);
-    if rows < visible.len() {
-        rows = (rows - 1).max(1);
-    }
-    let from = at.saturating_sub(rows - 1);
-    let unseen = unseen(from, visible.len().saturating_sub(from + rows));
-    let text = format!("   {unseen}");
-    put(buffer, list, rows as u16, &Line::from(paint.span(Role::Dim, text)));
-    for (row, index) in visible.iter().skip(from).take(rows).enumerate() {
+    let window = Window::with_note(visible.len(), at, usize::from(list.height));
+    let text = format!("   {}", window.unseen());
+    put(buffer, list, window.rows as u16, &Line::from(paint.span(Role::Dim, text)));
+    for (row, index) in visible.iter().skip(window.from).take(window.rows).enumerate() {
         let (Some(host), Some(view)) =
             (paint.model.world.fleet.hosts.get(*index), paint.model.world.hosts.get(*index))
         else {
@@ -148,8 +144,7 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
         let row = row as u16;
         put(buffer, list, row, &Line::from(spans));
         if selected {
-            let area = Rect { y: list.y + row, height: 1, ..list }.intersection(buffer.area);
-            buffer.set_style(area, paint.style(Role::Selection));
+            table::select(paint, buffer, list, row);
         }
     }
 }

@@ -9,7 +9,9 @@ use crate::dash::command::{Command, Context, available, is_named, label};
 use crate::dash::model::{Model, Screen};
 use crate::dash::panes::logs as log_pane;
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, cut, line_width, put, width};
+use crate::dash::widgets::input::typed;
+use crate::dash::widgets::paint::{Paint, put};
+use crate::dash::widgets::text::{cut, line_width, width};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -18,14 +20,12 @@ use ratatui::text::{Line, Span};
 pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     let mut spans = vec![Span::raw(" ")];
     if let Some(prompt) = &paint.model.prompt {
-        spans.push(paint.span(Role::Accent, "/"));
-        spans.push(Span::raw(prompt.input.text().to_owned()));
-        spans.push(paint.span(Role::Accent, "▏   "));
+        spans.extend(typed(paint, "/", prompt.input.text()));
+        spans.push(Span::raw("   "));
     }
     if let Some((sign, text, note)) = log_pane::typed(paint.model) {
-        spans.push(paint.span(Role::Accent, sign));
-        spans.push(Span::raw(text));
-        spans.push(paint.span(Role::Accent, "▏  "));
+        spans.extend(typed(paint, sign, text));
+        spans.push(Span::raw("  "));
         if !note.is_empty() {
             spans.push(paint.span(Role::Title, format!("{note}   ")));
         }

@@ -11,8 +11,10 @@
 
 use crate::dash::generations::{DiffPane, GenerationsPane};
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, cut, left, spinner, width, wrap};
-use crate::dash::view::popup::Popup;
+use crate::dash::widgets::graph::spinner;
+use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::popup::Popup;
+use crate::dash::widgets::text::{cut, left, width, wrap};
 use crate::fleet::words::changes;
 use crate::fleet::{Generation, Generations, bytes};
 use ratatui::buffer::Buffer;

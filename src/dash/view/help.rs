@@ -10,8 +10,9 @@
 use crate::dash::command::{CommandEntry, Context, in_context};
 use crate::dash::model::Screen;
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, left, wrap};
-use crate::dash::view::popup::Popup;
+use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::popup::Popup;
+use crate::dash::widgets::text::{left, wrap};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};

@@ -9,8 +9,10 @@
 //! ```
 
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, below, cut, left, line_width, put, top};
-use crate::dash::view::run_words::{doing, host_run_mark};
+use crate::dash::widgets::paint::{Paint, below, put, top};
+use crate::dash::widgets::table::{self, Window};
+use crate::dash::widgets::text::{cut, left, line_width};
+use crate::dash::words::runs::{doing, host_run_mark};
 use crate::dash::world::RunView;
 use crate::fleet::duration;
 use ratatui::buffer::Buffer;
@@ -40,10 +42,9 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     if split {
         hosts(paint, buffer, below(area, table + 1));
     }
-    let rows = usize::from(list.height).max(1);
     let at = runs.len().saturating_sub(1).saturating_sub(paint.model.run);
-    let from = at.saturating_sub(rows - 1);
-    let newest = runs.iter().enumerate().rev().skip(from).take(rows);
+    let window = Window::new(runs.len(), at, usize::from(list.height));
+    let newest = runs.iter().enumerate().rev().skip(window.from).take(window.rows);
     for (row, (index, run)) in newest.enumerate() {
         let selected = index == paint.model.run;
         let mut spans = vec![
@@ -66,8 +67,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         spans.push(Span::raw(cut(&format!("{}: {}", run.title, hosts.join(" ")), room)));
         put(buffer, list, row as u16, &Line::from(spans));
         if selected {
-            let row = Rect { y: list.y + row as u16, height: 1, ..list };
-            buffer.set_style(row.intersection(buffer.area), paint.style(Role::Selection));
+            table::select(paint, buffer, list, row as u16);
         }
     }
 }

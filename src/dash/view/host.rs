@@ -11,12 +11,14 @@
 //! In a narrow pane there is one column, the most important first; zoomed it scrolls.
 
 use crate::dash::theme::Role;
-use crate::dash::view::columns::{is_old, milliseconds};
-use crate::dash::view::facts::{Fact, Laid, fact, told, unknown};
-use crate::dash::view::paint::{Paint, below, count};
-use crate::dash::view::run_words::went;
-use crate::dash::view::tier_words::signature_mark;
-use crate::dash::view::words::{bytes_of, figure_role, finding_role, since, system_words};
+use crate::dash::view::columns::is_old;
+use crate::dash::widgets::facts::{Fact, Laid, fact, told, unknown};
+use crate::dash::widgets::paint::{Paint, below};
+use crate::dash::widgets::text::count;
+use crate::dash::words::milliseconds;
+use crate::dash::words::runs::went;
+use crate::dash::words::tiers::signature_mark;
+use crate::dash::words::{bytes_of, figure_role, finding_role, since, system_words};
 use crate::dash::world::{HostModel, age, is_current};
 use crate::fleet::{
     Code, FilePlace, Finding, Host, HostFacts, NixFacts, PowerFacts, SettingsView, Severity,

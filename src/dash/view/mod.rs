@@ -19,29 +19,19 @@ mod columns;
 mod commands;
 mod confirm;
 mod deploy;
-mod facts;
 mod fleet;
 mod footer;
 mod generations;
 mod help;
 mod history;
 mod host;
-mod log_tail;
 mod overview;
 mod own_log;
-pub(in crate::dash) mod paint;
 mod palette;
 mod plan;
-mod popup;
-mod run_words;
 mod start;
 mod tier;
 mod tier_columns;
-pub(in crate::dash) mod tier_words;
-pub(in crate::dash) mod words;
-
-pub use tier_words::dead_words;
-pub(super) use tier_words::trouble;
 
 use crate::dash::layout::{ScreenLayout, layout};
 use crate::dash::look::Look;
@@ -50,9 +40,9 @@ use crate::dash::msg::{LogOf, LogsInView};
 use crate::dash::overlay::Overlay;
 use crate::dash::panes::logs as log_pane;
 use crate::dash::theme::Role;
+use crate::dash::widgets::paint::{Paint, below};
 use crate::dash::world::HostRun;
 use jiff::Timestamp;
-use paint::Paint;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -75,7 +65,7 @@ pub fn view(model: &Model, look: &Look, frame: &mut Frame<'_>, now: Timestamp) {
 pub(super) fn details_end(model: &Model, now: Timestamp) -> u16 {
     let look = Look::plain();
     let paint = Paint { model, look: &look, now };
-    let area = paint::below(layout(model).body, 1);
+    let area = below(layout(model).body, 1);
     let rows = match model.screen {
         Screen::Fleet => host::rows(&paint, area.width),
         Screen::Caches => tier::rows(&paint, area.width),
@@ -91,7 +81,7 @@ const END_OF_LOG: usize = 300;
 /// Returns the logs whose ends are drawn now.
 pub(super) fn logs_in_view(model: &Model) -> LogsInView {
     let Some(run) = model.shown_run() else { return LogsInView::default() };
-    let beside = || !model.zoom && deploy::stand_beside(run, paint::below(layout(model).body, 1));
+    let beside = || !model.zoom && deploy::stand_beside(run, below(layout(model).body, 1));
     let selected = || model.shown_host_run().into_iter().collect();
     let (hosts, lines): (Vec<&HostRun>, usize) = match model.screen {
         Screen::Deploy if model.world.starting.is_some() => return LogsInView::default(),

@@ -13,9 +13,10 @@
 use crate::dash::model::Screen;
 use crate::dash::status_line::{counted_signs, status_line_of};
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, line_width, put, put_spread};
-use crate::dash::view::tier_words::{is_bad, is_named_with_coverage, tier_mark};
-use crate::dash::view::words::{Mark, severity_role};
+use crate::dash::widgets::paint::{Paint, put, put_spread};
+use crate::dash::widgets::text::line_width;
+use crate::dash::words::tiers::{is_bad, is_named_with_coverage, tier_mark};
+use crate::dash::words::{Mark, severity_role};
 use crate::dash::world::{RunSign, coverage_tier};
 use crate::fleet::HostState;
 use crate::fleet::words::counted;

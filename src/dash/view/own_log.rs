@@ -1,8 +1,8 @@
 //! What nixdash itself logs, over the whole pane.
 
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, below, put};
-use crate::dash::view::popup::clear;
+use crate::dash::widgets::paint::{Paint, below, put};
+use crate::dash::widgets::popup::clear;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;

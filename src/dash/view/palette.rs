@@ -10,11 +10,14 @@
 use crate::dash::command::matches;
 use crate::dash::input::LineInput;
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, cut, left};
-use crate::dash::view::popup::Popup;
+use crate::dash::widgets::input::typed;
+use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::popup::Popup;
+use crate::dash::widgets::table::Window;
+use crate::dash::widgets::text::{cut, left};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
 /// Rows of matches that are shown at once.
 const ROWS: usize = 12;
@@ -29,14 +32,10 @@ pub(super) fn draw(
 ) {
     let popup = Popup::new(area, 84);
     let found = matches(paint.model, input.text());
-    let mut lines = vec![Line::from(vec![
-        paint.span(Role::Accent, ": "),
-        Span::raw(input.text().to_owned()),
-        paint.span(Role::Accent, "▏"),
-    ])];
+    let mut lines = vec![Line::from(typed(paint, ": ", input.text()))];
     let rows = ROWS.min(usize::from(area.height).saturating_sub(4)).max(1);
-    let from = selected.saturating_sub(rows - 1);
-    for (index, entry) in found.iter().enumerate().skip(from).take(rows) {
+    let window = Window::new(found.len(), selected, rows);
+    for (index, entry) in found.iter().enumerate().skip(window.from).take(window.rows) {
         let cursor = if index == selected { "› " } else { "  " };
         let key = entry.keys.first().map(ToString::to_string).unwrap_or_default();
         let room = popup.room().saturating_sub(2 + 16 + 7);

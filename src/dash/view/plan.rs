@@ -20,10 +20,11 @@
 
 use crate::dash::theme::Role;
 use crate::dash::view::deploy::revision_words;
-use crate::dash::view::paint::{Paint, count, left, width, wrap};
-use crate::dash::view::popup::{Popup, buttons};
 use crate::dash::view::start::action_words;
-use crate::dash::view::words::system_words;
+use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::popup::{Popup, buttons};
+use crate::dash::widgets::text::{count, left, width, wrap};
+use crate::dash::words::system_words;
 use crate::fleet::words::changes;
 use crate::fleet::{ChangeKind, Goal, HostPlan, Plan, RunId};
 use ratatui::buffer::Buffer;

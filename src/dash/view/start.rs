@@ -11,8 +11,10 @@
 
 use crate::dash::overlay::StartForm;
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, left, wrap};
-use crate::dash::view::popup::Popup;
+use crate::dash::widgets::input::typed;
+use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::popup::Popup;
+use crate::dash::widgets::text::{left, wrap};
 use crate::fleet::{Goal, HostState, Strategy};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -113,11 +115,7 @@ pub(super) fn type_name(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form
     let mut lines: Vec<Line<'static>> =
         wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
     lines.push(Line::default());
-    lines.push(Line::from(vec![
-        paint.span(Role::Accent, "name  "),
-        Span::raw(form.input.text().to_owned()),
-        paint.span(Role::Accent, "▏"),
-    ]));
+    lines.push(Line::from(typed(paint, "name  ", form.input.text())));
     let mark = if paint.model.world.is_protected(&host) { " ⚷" } else { "" };
     let title = format!("Deploy to {host}{mark}");
     popup.draw(paint, buffer, &title, &lines, 0, &[]);

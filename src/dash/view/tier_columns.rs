@@ -4,9 +4,11 @@
 //! nothing jumps when a figure changes.
 
 use crate::dash::theme::Role;
-use crate::dash::view::columns::milliseconds;
-use crate::dash::view::paint::{Paint, fitted, left, level, right, spark, width};
-use crate::dash::view::tier_words::{is_bad_on_host, signature_mark, size_words};
+use crate::dash::widgets::graph::{level, spark};
+use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::text::{fitted, left, right, width};
+use crate::dash::words::milliseconds;
+use crate::dash::words::tiers::{is_bad_on_host, signature_mark, size_words};
 use crate::dash::world::{TierView, age, is_current};
 use crate::fleet::{Coverage, SizeFacts, Tier, TierState, ago, bytes, percent};
 use ratatui::text::Span;

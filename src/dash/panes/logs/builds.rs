@@ -10,7 +10,8 @@
 
 use crate::dash::panes::logs::activity::{ActivityShown, BuildRow, time_words};
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, below, cut, left, put, width, wrap};
+use crate::dash::widgets::paint::{Paint, below, put};
+use crate::dash::widgets::text::{cut, left, width, wrap};
 use crate::nix::activity::BuildState;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;

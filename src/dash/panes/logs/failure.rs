@@ -10,8 +10,8 @@ use crate::dash::model::Model;
 use crate::dash::panes::logs::activity::FailureShown;
 use crate::dash::panes::logs::state::LogFace;
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{cut, wrap};
-use crate::dash::view::words::short_paths;
+use crate::dash::widgets::text::{cut, wrap};
+use crate::dash::words::short_paths;
 
 /// Most of a chain of derivations that is named.
 const CHAIN: usize = 4;

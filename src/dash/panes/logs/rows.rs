@@ -5,7 +5,8 @@ use crate::dash::panes::logs::layout::{PHASE, PrefixColumns, TIME, text_parts, t
 use crate::dash::panes::logs::pattern::LineMatcher;
 use crate::dash::panes::logs::state::TimeShown;
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, left, right, width};
+use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::text::{left, right, width};
 use crate::fleet::Phase;
 use crate::record::{LineLevel, output_of};
 use jiff::Timestamp;

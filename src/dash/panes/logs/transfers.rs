@@ -7,12 +7,12 @@
 //!  ✓ glibc-2.42          9.2 MB             11.0 MB/s   nixos.org
 //! ```
 
-use crate::dash::panes::logs::activity::ActivityShown;
-use crate::dash::panes::logs::activity::TransferRow;
+use crate::dash::panes::logs::activity::{ActivityShown, TransferRow};
 use crate::dash::panes::logs::builds::{list, reading, shown};
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, below, left, put, right, width};
-use crate::dash::view::tier_words::tier_names;
+use crate::dash::widgets::paint::{Paint, below, put};
+use crate::dash::widgets::text::{left, right, width};
+use crate::dash::words::tiers::tier_names;
 use crate::fleet::{bytes, bytes_of};
 use crate::nix::activity::{CopyDirection, CopyState};
 use ratatui::buffer::Buffer;

@@ -1,10 +1,11 @@
 //! What each host makes of the selected tier, and how much of its closure the tier holds.
 
 use crate::dash::theme::Role;
-use crate::dash::view::facts::{Fact, told};
-use crate::dash::view::paint::{Paint, count};
-use crate::dash::view::tier_words::is_bad_on_host;
-use crate::dash::view::words::{bytes_of, finding_role, since};
+use crate::dash::widgets::facts::{Fact, told};
+use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::text::count;
+use crate::dash::words::tiers::is_bad_on_host;
+use crate::dash::words::{bytes_of, finding_role, since};
 use crate::dash::world::{HostModel, is_current};
 use crate::fleet::words::on_host::if_down;
 use crate::fleet::words::spoken;

@@ -1,10 +1,13 @@
 //! States in words: a sign, a word and a role for each, the same in every view.
 
+pub(in crate::dash) mod runs;
+pub(in crate::dash) mod tiers;
+
 use crate::dash::model::Model;
 use crate::dash::theme::Role;
-use crate::dash::view::paint::width;
+use crate::dash::widgets::text::width;
 use crate::dash::world::{HostModel, age};
-pub(super) use crate::fleet::bytes_of;
+pub(in crate::dash) use crate::fleet::bytes_of;
 use crate::fleet::words::WAITING;
 use crate::fleet::{
     Code, Finding, HostFacts, HostState, Outcome, Severity, StorePath, ago, troubles, worst,
@@ -13,29 +16,29 @@ use jiff::Timestamp;
 
 /// A state as it is shown: never by its colour alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(in crate::dash) struct Mark {
     /// The sign.
-    pub(super) sign: char,
+    pub(in crate::dash) sign: char,
     /// The word.
-    pub(super) word: String,
+    pub(in crate::dash) word: String,
     /// What it means.
-    pub(super) role: Role,
+    pub(in crate::dash) role: Role,
 }
 
 impl Mark {
-    pub(super) fn new(sign: char, word: impl Into<String>, role: Role) -> Self {
+    pub(in crate::dash) fn new(sign: char, word: impl Into<String>, role: Role) -> Self {
         Self { sign, word: word.into(), role }
     }
 
     /// Returns sign and word.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::dash) fn text(&self) -> String {
         format!("{} {}", self.sign, self.word)
     }
 }
 
 /// Returns how a host is, within so many columns: of one that answers what is worst of what is wrong
 /// with it, else its state.
-pub(super) fn host_mark(view: &HostModel, columns: usize) -> Mark {
+pub(in crate::dash) fn host_mark(view: &HostModel, columns: usize) -> Mark {
     let facts = &view.facts;
     let (sign, role) = match facts.state {
         HostState::Up | HostState::Degraded => match worst(&facts.findings) {
@@ -60,18 +63,18 @@ pub(super) fn host_mark(view: &HostModel, columns: usize) -> Mark {
 }
 
 /// Returns the role of a figure: that of the worst finding which is about it.
-pub(super) fn figure_role(facts: &HostFacts, codes: &[Code]) -> Role {
+pub(in crate::dash) fn figure_role(facts: &HostFacts, codes: &[Code]) -> Role {
     let about = troubles(&facts.findings).into_iter().find(|it| codes.contains(&it.code));
     about.map_or(Role::Text, finding_role)
 }
 
 /// Returns the role of what is wrong.
-pub(super) fn finding_role(finding: &Finding) -> Role {
+pub(in crate::dash) fn finding_role(finding: &Finding) -> Role {
     severity_role(finding.severity)
 }
 
 /// Returns the role of what is so bad.
-pub(super) fn severity_role(severity: Severity) -> Role {
+pub(in crate::dash) fn severity_role(severity: Severity) -> Role {
     match severity {
         Severity::Error => Role::Error,
         Severity::Warning => Role::Warn,
@@ -80,7 +83,7 @@ pub(super) fn severity_role(severity: Severity) -> Role {
 }
 
 /// Returns what an active run does to a host, with how far it is.
-pub(super) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
+pub(in crate::dash) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
     let host = model.world.busy(name)?;
     if host.waiting.is_some() {
         return Some(Mark::new('○', WAITING, Role::Busy));
@@ -97,7 +100,7 @@ pub(super) fn busy_mark(model: &Model, name: &str) -> Option<Mark> {
 }
 
 /// Returns how a host's run ended.
-pub(super) fn outcome_mark(outcome: Outcome) -> Mark {
+pub(in crate::dash) fn outcome_mark(outcome: Outcome) -> Mark {
     let (sign, role) = match outcome {
         Outcome::Switched | Outcome::Booted | Outcome::Tested => ('●', Role::Ok),
         Outcome::Dry | Outcome::Built | Outcome::Unchanged => ('●', Role::Text),
@@ -112,7 +115,7 @@ pub(super) fn outcome_mark(outcome: Outcome) -> Mark {
 }
 
 /// Returns a system that fits in a line: its name, and the first letters of its hash.
-pub(super) fn system_words(path: &StorePath) -> String {
+pub(in crate::dash) fn system_words(path: &StorePath) -> String {
     let name = path.name();
     let name = name.strip_prefix("nixos-system-").unwrap_or(name);
     format!("{name} ({})", &path.hash()[..8])
@@ -140,7 +143,7 @@ pub(in crate::dash) fn short_paths(text: &str) -> String {
 }
 
 /// Returns how long ago something was, for a sentence: `now`, `7 s ago`, `3 h ago`.
-pub(super) fn since(now: Timestamp, then: Timestamp) -> String {
+pub(in crate::dash) fn since(now: Timestamp, then: Timestamp) -> String {
     match age(now, then) {
         age if age.as_secs() == 0 => "now".to_owned(),
         age => format!("{} ago", ago(age)),
@@ -148,8 +151,13 @@ pub(super) fn since(now: Timestamp, then: Timestamp) -> String {
 }
 
 /// Returns NixOS's version without what follows its third part.
-pub(super) fn short_version(version: &str) -> String {
+pub(in crate::dash) fn short_version(version: &str) -> String {
     version.splitn(4, '.').take(3).collect::<Vec<_>>().join(".")
+}
+
+/// Returns milliseconds as read: `0.8 ms`, `61 ms`.
+pub(in crate::dash) fn milliseconds(ms: f64) -> String {
+    if ms < 9.95 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
 }
 
 #[cfg(test)]

@@ -9,13 +9,14 @@
 //! ```
 
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, below, cut, put, put_all, width};
+use crate::dash::widgets::paint::{Paint, below, put, put_all};
+use crate::dash::widgets::text::{cut, width};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 /// Where a box may lie and how wide it is.
-pub(super) struct Popup {
+pub(in crate::dash) struct Popup {
     area: Rect,
     width: u16,
     whole: bool,
@@ -23,24 +24,24 @@ pub(super) struct Popup {
 
 impl Popup {
     /// Returns a box of that many columns inside an area.
-    pub(super) fn new(area: Rect, columns: u16) -> Self {
+    pub(in crate::dash) fn new(area: Rect, columns: u16) -> Self {
         let whole = area.width < 60 || area.height < 14;
         let width = if whole { area.width } else { columns.min(area.width - 4) };
         Self { area, width, whole }
     }
 
     /// Returns whether the box has the whole of a small pane.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(in crate::dash) fn is_whole(&self) -> bool {
         self.whole
     }
 
     /// Returns the columns that a line of text has.
-    pub(super) fn room(&self) -> usize {
+    pub(in crate::dash) fn room(&self) -> usize {
         usize::from(self.width).saturating_sub(4).max(8)
     }
 
     /// Draws the box with its lines, from a first line on, and fixed lines at its bottom.
-    pub(super) fn draw(
+    pub(in crate::dash) fn draw(
         &self,
         paint: &Paint<'_>,
         buffer: &mut Buffer,
@@ -112,7 +113,7 @@ impl Popup {
 }
 
 /// Empties an area.
-pub(super) fn clear(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+pub(in crate::dash) fn clear(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     for y in area.top()..area.bottom() {
         for x in area.left()..area.right() {
             if let Some(cell) = buffer.cell_mut((x, y)) {
@@ -124,7 +125,12 @@ pub(super) fn clear(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
 }
 
 /// Returns two buttons, the selected one in brackets; `no` comes first.
-pub(super) fn buttons(paint: &Paint<'_>, no: &str, yes: &str, yes_selected: bool) -> Line<'static> {
+pub(in crate::dash) fn buttons(
+    paint: &Paint<'_>,
+    no: &str,
+    yes: &str,
+    yes_selected: bool,
+) -> Line<'static> {
     let button = |text: &str, selected: bool| {
         if selected {
             paint.span(Role::Title, format!("[ {text} ]"))

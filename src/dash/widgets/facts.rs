@@ -1,7 +1,8 @@
 //! Facts of something that is selected: labels at the left, what is known beside them.
 
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, below, cut, left, put, put_all, top, width, wrap};
+use crate::dash::widgets::paint::{Paint, below, put, put_all, top};
+use crate::dash::widgets::text::{cut, left, width, wrap};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -10,25 +11,25 @@ use ratatui::text::{Line, Span};
 const TWO: u16 = 110;
 
 /// A fact: its label, and what is known, as pieces of text with a role.
-pub(super) type Fact = (String, Vec<(Role, String)>);
+pub(in crate::dash) type Fact = (String, Vec<(Role, String)>);
 
 /// Returns a fact in plain text.
-pub(super) fn fact(label: &str, text: impl Into<String>) -> Fact {
+pub(in crate::dash) fn fact(label: &str, text: impl Into<String>) -> Fact {
     told(label, Role::Text, text)
 }
 
 /// Returns a fact in a role.
-pub(super) fn told(label: &str, role: Role, text: impl Into<String>) -> Fact {
+pub(in crate::dash) fn told(label: &str, role: Role, text: impl Into<String>) -> Fact {
     (label.to_owned(), vec![(role, text.into())])
 }
 
 /// Returns what was not measured.
-pub(super) fn unknown(label: &str) -> Fact {
+pub(in crate::dash) fn unknown(label: &str) -> Fact {
     told(label, Role::Dim, "–")
 }
 
 /// Facts as lines: in two columns where there is room, else in one.
-pub(super) struct Laid {
+pub(in crate::dash) struct Laid {
     one: Vec<Line<'static>>,
     other: Vec<Line<'static>>,
     /// Columns of the first; all of them where there is no other.
@@ -39,7 +40,7 @@ impl Laid {
     /// Lays facts out for that many columns; old ones are dimmed.
     ///
     /// `more` stands in the right column; in one column it stands before what is `last`.
-    pub(super) fn new(
+    pub(in crate::dash) fn new(
         paint: &Paint<'_>,
         columns: u16,
         [first, more, last]: [Vec<Fact>; 3],
@@ -60,13 +61,13 @@ impl Laid {
     }
 
     /// Returns how many rows all of it takes.
-    pub(super) fn rows(&self) -> u16 {
+    pub(in crate::dash) fn rows(&self) -> u16 {
         self.one.len().max(self.other.len()).min(usize::from(u16::MAX)) as u16
     }
 
     /// Draws what fits, from a row on, or from an earlier one so that no row stays empty. Where
     /// more follows, the last row says how much, and by which key it is seen.
-    pub(super) fn draw(
+    pub(in crate::dash) fn draw(
         &self,
         paint: &Paint<'_>,
         buffer: &mut Buffer,

@@ -7,9 +7,10 @@
 //! ```
 
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, below, cut, left, put, width};
-use crate::dash::view::tier_words::tier_names;
-use crate::dash::view::words::short_paths;
+use crate::dash::widgets::paint::{Paint, below, put};
+use crate::dash::widgets::text::{cut, left, width};
+use crate::dash::words::short_paths;
+use crate::dash::words::tiers::tier_names;
 use crate::dash::world::HostRun;
 use crate::fleet::{LogLine, Phase};
 use ratatui::buffer::Buffer;
@@ -27,7 +28,7 @@ const PHASE: usize = 8;
 const WITH_HASHES: u16 = 100;
 
 /// Draws the newest lines of a host's log below a rule.
-pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, host: &HostRun) {
+pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, host: &HostRun) {
     if area.height < 2 {
         return;
     }

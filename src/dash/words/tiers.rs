@@ -1,8 +1,8 @@
 //! Tiers in words: how each is, what is wrong with it and for whom, how big it is.
 
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{count, width};
-use crate::dash::view::words::{Mark, bytes_of, finding_role};
+use crate::dash::widgets::text::{count, width};
+use crate::dash::words::{Mark, bytes_of, finding_role};
 use crate::fleet::words::{spoken, tiers};
 use crate::fleet::{
     Finding, Fleet, Host, KindName, Severity, SignatureState, SizeFacts, Tier, TierFacts,
@@ -14,7 +14,7 @@ use std::cmp::Reverse;
 const SHORT: usize = 26;
 
 /// Returns how a tier is: what is worst of what is wrong with it, else its state.
-pub(super) fn tier_mark(facts: &TierFacts) -> Mark {
+pub(in crate::dash) fn tier_mark(facts: &TierFacts) -> Mark {
     let is_unknown = facts.state == TierState::Unknown;
     if let Some(finding) = worst(&facts.findings) {
         let sign = if is_unknown { '–' } else { '▲' };
@@ -51,7 +51,7 @@ fn in_short(finding: &Finding) -> String {
 
 /// Returns how many hosts' own stores answer, `3 of 4`, where that is not all of them; no alarm: a
 /// laptop may be asleep. Nothing of other tiers, or of one that is not up.
-pub(super) fn stores_up(fleet: &Fleet, tier: &Tier, facts: &TierFacts) -> Option<String> {
+pub(in crate::dash) fn stores_up(fleet: &Fleet, tier: &Tier, facts: &TierFacts) -> Option<String> {
     if tier.kind.name() != KindName::Local || facts.state != TierState::Up {
         return None;
     }
@@ -69,7 +69,7 @@ pub(in crate::dash) fn is_bad(facts: &TierFacts) -> bool {
 
 /// Returns whether a tier is named beside what tiers hold: one that no host asks only when
 /// something is wrong with it.
-pub(super) fn is_named_with_coverage(tier: &Tier, facts: &TierFacts) -> bool {
+pub(in crate::dash) fn is_named_with_coverage(tier: &Tier, facts: &TierFacts) -> bool {
     tier.kind.is_substituter() || is_bad(facts)
 }
 
@@ -99,14 +99,14 @@ pub(in crate::dash) fn trouble(facts: &TierFacts) -> Option<String> {
 
 /// Returns why a tier that is in trouble serves hosts nothing; none when it still serves. Of one
 /// that no host asks, it says what nixdash met.
-pub(super) fn why_useless(kind: KindName, facts: &TierFacts) -> Option<&'static str> {
+pub(in crate::dash) fn why_useless(kind: KindName, facts: &TierFacts) -> Option<&'static str> {
     let trouble = troubles(&facts.findings);
     trouble.into_iter().find_map(|finding| tiers::consequence(kind, finding.code))
 }
 
 /// Returns whether a tier is not for a host what it should be. A host that does not ask it is no
 /// trouble where the probe found none: it may be the host's own store.
-pub(super) fn is_bad_on_host(on_host: &TierOnHost) -> bool {
+pub(in crate::dash) fn is_bad_on_host(on_host: &TierOnHost) -> bool {
     if is_silenced(&on_host.findings) {
         return false;
     }
@@ -125,7 +125,7 @@ pub fn dead_words(dead_bytes: u64, dead_paths: u64) -> String {
 }
 
 /// Returns what the proof of a tier's signature found.
-pub(super) fn signature_mark(tier: &Tier, facts: &TierFacts) -> Mark {
+pub(in crate::dash) fn signature_mark(tier: &Tier, facts: &TierFacts) -> Mark {
     let key = tier.public_key.as_ref().map_or("its key", |key| key.name.as_str());
     match facts.signature {
         SignatureState::Valid => Mark::new('✓', format!("signed {key}"), Role::Ok),
@@ -138,7 +138,7 @@ pub(super) fn signature_mark(tier: &Tier, facts: &TierFacts) -> Mark {
 }
 
 /// Returns a tier's size with its limit: `81.2 of 100 GB`; `≥` stands where there may be more.
-pub(super) fn size_words(size: &SizeFacts) -> String {
+pub(in crate::dash) fn size_words(size: &SizeFacts) -> String {
     let least = if size.exact { "" } else { "≥ " };
     match size.limit {
         Some(limit) => format!("{least}{}", bytes_of(size.bytes, limit)),

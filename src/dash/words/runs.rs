@@ -1,9 +1,11 @@
 //! What happens to a host in a run, in words.
 
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, bar, count, spinner};
-use crate::dash::view::tier_words::tier_names;
-use crate::dash::view::words::{Mark, bytes_of, outcome_mark, short_paths, since};
+use crate::dash::widgets::graph::{bar, spinner};
+use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::text::count;
+use crate::dash::words::tiers::tier_names;
+use crate::dash::words::{Mark, bytes_of, outcome_mark, short_paths, since};
 use crate::dash::world::{Extent, HostRun, RunView, age};
 use crate::fleet::words::WAITING;
 use crate::fleet::{HostResult, Outcome, Phase, PhaseState, ago, bytes, duration, percent};
@@ -12,7 +14,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 /// Returns how a host stands in a run.
-pub(super) fn host_run_mark(paint: &Paint<'_>, run: &RunView, host: &HostRun) -> Mark {
+pub(in crate::dash) fn host_run_mark(paint: &Paint<'_>, run: &RunView, host: &HostRun) -> Mark {
     if let Some(result) = &host.result {
         let mark = outcome_mark(result.outcome);
         let time = duration(Duration::from_millis(result.duration_ms));
@@ -42,7 +44,7 @@ pub(super) fn host_run_mark(paint: &Paint<'_>, run: &RunView, host: &HostRun) ->
 }
 
 /// Returns a time as minutes and seconds.
-pub(super) fn clock(time: Duration) -> String {
+pub(in crate::dash) fn clock(time: Duration) -> String {
     let seconds = time.as_secs();
     if seconds < 3600 {
         format!("{:02}:{:02}", seconds / 60, seconds % 60)
@@ -52,7 +54,11 @@ pub(super) fn clock(time: Duration) -> String {
 }
 
 /// Returns the phases with their words and signs; without words when `short`.
-pub(super) fn phases(paint: &Paint<'_>, host: &HostRun, short: bool) -> Vec<Span<'static>> {
+pub(in crate::dash) fn phases(
+    paint: &Paint<'_>,
+    host: &HostRun,
+    short: bool,
+) -> Vec<Span<'static>> {
     let mut spans = Vec::new();
     for phase in Phase::ALL {
         let view = host.phases.get(&phase);
@@ -78,13 +84,17 @@ pub(super) fn phases(paint: &Paint<'_>, host: &HostRun, short: bool) -> Vec<Span
 }
 
 /// Returns how far the current phase is, as a bar of that many columns.
-pub(super) fn progress(paint: &Paint<'_>, host: &HostRun, columns: usize) -> Vec<Span<'static>> {
+pub(in crate::dash) fn progress(
+    paint: &Paint<'_>,
+    host: &HostRun,
+    columns: usize,
+) -> Vec<Span<'static>> {
     let Some(share) = host.share() else { return Vec::new() };
     vec![paint.span(Role::Graph, bar(share, columns)), Span::raw(format!(" {}", percent(share)))]
 }
 
 /// Returns the second line of a host: what is done now, waited for, or was done.
-pub(super) fn doing(paint: &Paint<'_>, host: &HostRun) -> (Role, String) {
+pub(in crate::dash) fn doing(paint: &Paint<'_>, host: &HostRun) -> (Role, String) {
     if let Some(result) = &host.result {
         return done(result);
     }
@@ -132,7 +142,7 @@ fn done(result: &HostResult) -> (Role, String) {
 
 /// Returns how many derivations were built and what came from which tier; nothing of a host that failed
 /// before that was counted.
-pub(super) fn bytes_in(result: &HostResult) -> String {
+pub(in crate::dash) fn bytes_in(result: &HostResult) -> String {
     if result.built == 0 && result.fetched.is_empty() && !result.outcome.is_good() {
         return String::new();
     }
@@ -146,7 +156,7 @@ pub(super) fn bytes_in(result: &HostResult) -> String {
 }
 
 /// Returns how a host's run went, for one line elsewhere.
-pub(super) fn went(paint: &Paint<'_>, run: &RunView, host: &HostRun) -> (Role, String) {
+pub(in crate::dash) fn went(paint: &Paint<'_>, run: &RunView, host: &HostRun) -> (Role, String) {
     let Some(result) = &host.result else { return (Role::Dim, format!("#{}", run.id)) };
     let mark = outcome_mark(result.outcome);
     let time = duration(Duration::from_millis(result.duration_ms));

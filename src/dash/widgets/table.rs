@@ -1,0 +1,67 @@
+//! Rows of a table: which of them are seen, and which is selected.
+
+use crate::dash::theme::Role;
+use crate::dash::widgets::paint::Paint;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+/// The rows of a list that are seen where it has less room than rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::dash) struct Window {
+    /// The first row that is seen.
+    pub(in crate::dash) from: usize,
+    /// How many rows there is room for, at least one.
+    pub(in crate::dash) rows: usize,
+    /// How many rows the list has.
+    all: usize,
+}
+
+impl Window {
+    /// Returns the rows that are seen of so many in a place of that many rows, so that the selected
+    /// one is among them.
+    pub(in crate::dash) fn new(all: usize, selected: usize, room: usize) -> Self {
+        let rows = room.max(1);
+        Self { from: selected.saturating_sub(rows - 1), rows, all }
+    }
+
+    /// Returns the rows that are seen where the last one says how many are not, unless all are.
+    pub(in crate::dash) fn with_note(all: usize, selected: usize, room: usize) -> Self {
+        let room = room.max(1);
+        Self::new(all, selected, if room < all { room - 1 } else { room })
+    }
+
+    /// Returns how many rows are not seen, above and below those that are: `▼ 9 more`,
+    /// `3 above ▼ 9 more`; nothing when all are.
+    pub(in crate::dash) fn unseen(self) -> String {
+        let below = self.all.saturating_sub(self.from + self.rows);
+        let words =
+            [(self.from, format!("{} above", self.from)), (below, format!("▼ {below} more"))];
+        let words: Vec<String> =
+            words.into_iter().filter(|(count, _)| *count > 0).map(|(_, text)| text).collect();
+        words.join(" ")
+    }
+}
+
+/// Marks a row of an area as the selected one.
+pub(in crate::dash) fn select(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, row: u16) {
+    let row = Rect { y: area.y + row, height: 1, ..area };
+    buffer.set_style(row.intersection(buffer.area), paint.style(Role::Selection));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_selected_row_is_seen_and_what_is_not_is_counted() {
+        let all_fit = Window::with_note(4, 3, 4);
+        assert_eq!((all_fit.from, all_fit.rows, all_fit.unseen().as_str()), (0, 4, ""));
+        let top = Window::with_note(9, 0, 4);
+        assert_eq!((top.from, top.rows, top.unseen().as_str()), (0, 3, "▼ 6 more"));
+        let middle = Window::with_note(9, 5, 4);
+        assert_eq!((middle.from, middle.unseen().as_str()), (3, "3 above ▼ 3 more"));
+        let end = Window::new(9, 8, 4);
+        assert_eq!((end.from, end.unseen().as_str()), (5, "5 above"));
+        assert_eq!(Window::with_note(9, 2, 0), Window::new(9, 2, 1), "one row is always seen");
+    }
+}

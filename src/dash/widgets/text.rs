@@ -1,0 +1,150 @@
+//! Text that fits: cut, filled and wrapped to columns.
+
+use ratatui::text::Span;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Returns the columns that a text takes.
+pub(in crate::dash) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// Returns the columns that a line takes.
+pub(in crate::dash) fn line_width(spans: &[Span<'_>]) -> usize {
+    spans.iter().map(|span| width(&span.content)).sum()
+}
+
+/// Returns a text of at most that many columns; what was cut ends in `…`.
+pub(in crate::dash) fn cut(text: &str, columns: usize) -> String {
+    if width(text) <= columns {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        let wide = c.width().unwrap_or(0);
+        if used + wide + 1 > columns {
+            break;
+        }
+        used += wide;
+        out.push(c);
+    }
+    if columns > 0 {
+        out.push('…');
+    }
+    out
+}
+
+/// Returns a text of exactly that many columns, filled at its right.
+pub(in crate::dash) fn left(text: &str, columns: usize) -> String {
+    let text = cut(text, columns);
+    let fill = columns.saturating_sub(width(&text));
+    format!("{text}{}", " ".repeat(fill))
+}
+
+/// Returns a text of exactly that many columns, filled at its left.
+pub(in crate::dash) fn right(text: &str, columns: usize) -> String {
+    let text = cut(text, columns);
+    let fill = columns.saturating_sub(width(&text));
+    format!("{}{text}", " ".repeat(fill))
+}
+
+/// Returns a figure as it is where that fits, else without its spaces: `≤97%`.
+pub(in crate::dash) fn fitted(figure: String, columns: usize) -> String {
+    if width(&figure) <= columns { figure } else { figure.replace(' ', "") }
+}
+
+/// Returns a text as lines of at most that many columns, broken at spaces where it can be.
+pub(in crate::dash) fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let columns = columns.max(1);
+    let mut lines = Vec::new();
+    for paragraph in text.lines() {
+        let mut line = String::new();
+        for word in paragraph.split(' ') {
+            let mut word = word;
+            if !line.is_empty() && width(&line) + 1 + width(word) > columns {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            while width(&line) + width(word) > columns {
+                let room = columns - width(&line).min(columns);
+                let at = fitting(word, room);
+                let at = if at == 0 && line.is_empty() { first_char(word) } else { at };
+                line.push_str(&word[..at]);
+                word = &word[at..];
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// Returns how many bytes of a text fit in that many columns.
+fn fitting(text: &str, columns: usize) -> usize {
+    let mut used = 0;
+    for (at, c) in text.char_indices() {
+        used += c.width().unwrap_or(0);
+        if used > columns {
+            return at;
+        }
+    }
+    text.len()
+}
+
+fn first_char(text: &str) -> usize {
+    text.chars().next().map_or(0, char::len_utf8)
+}
+
+/// Returns a whole number with a thin gap between thousands, such as `1 356`.
+pub(in crate::dash) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn text_is_cut_and_filled_to_columns() {
+        assert_eq!(cut("samsung", 7), "samsung");
+        assert_eq!(cut("samsung", 4), "sam…");
+        assert_eq!(cut("日本語", 4), "日…");
+        assert_eq!(left("ab", 4), "ab  ");
+        assert_eq!(right("ab", 4), "  ab");
+        assert_eq!(count(1_356), "1 356");
+        assert_eq!(count(999), "999");
+    }
+
+    #[test]
+    fn words_stay_whole_where_they_can() {
+        assert_eq!(wrap("the host does not answer", 9), ["the host", "does not", "answer"]);
+        assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
+        assert_eq!(wrap("a\nb", 3), ["a", "b"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_wrapped_line_is_too_wide(text in "[a-z 日ä]{0,60}", columns in 2usize..20) {
+            for line in wrap(&text, columns) {
+                prop_assert!(width(&line) <= columns, "{line:?}");
+            }
+        }
+
+        #[test]
+        fn cut_text_never_exceeds_its_columns(text in any::<String>(), columns in 0usize..20) {
+            prop_assert!(width(&cut(&text, columns)) <= columns);
+        }
+    }
+}

@@ -9,6 +9,7 @@
 
 mod command;
 mod filter;
+mod frame;
 mod generations;
 mod input;
 mod key;
@@ -18,6 +19,7 @@ mod model;
 mod moves;
 mod msg;
 mod overlay;
+mod overlays;
 mod panes;
 mod status_line;
 mod terminal;

@@ -4,14 +4,16 @@ use crate::dash::command::{Command, selects_stores, targets};
 use crate::dash::filter::Filter;
 use crate::dash::input::LineInput;
 use crate::dash::layout::layout;
+use crate::dash::look::Look;
 use crate::dash::model::{Model, Screen};
 use crate::dash::moves::moved;
 use crate::dash::msg::{Effect, Wish};
 use crate::dash::overlay::{Overlay, Prompt, StartForm, StartFrom};
+use crate::dash::panes;
 use crate::dash::panes::logs as log_pane;
 use crate::dash::update::verify::verify;
 use crate::dash::update::{READ_ONLY, access, fold, generations, order, snap};
-use crate::dash::view::{details_end, log_sight};
+use crate::dash::widgets::paint::{Paint, below};
 use crate::fleet::{Goal, Host, HostState, TierKind};
 use jiff::Timestamp;
 
@@ -134,7 +136,7 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
 
 /// Does a command in the pane of logs.
 fn in_logs(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
-    let sight = log_sight(model);
+    let sight = log_pane::sight(model, layout(model).body);
     log_pane::command(model, command, sight, now)
 }
 
@@ -186,6 +188,14 @@ fn scroll_details(model: &mut Model, command: Command, now: Timestamp) {
     let at = usize::from(model.details_scroll).min(end);
     let to = moved(at, end + 1, command, layout(model).page());
     model.details_scroll = to.min(usize::from(u16::MAX)) as u16;
+}
+
+/// Returns how far the open details can be scrolled: to where their last line is seen.
+fn details_end(model: &Model, now: Timestamp) -> u16 {
+    let look = Look::plain();
+    let paint = Paint { model, look: &look, now };
+    let area = below(layout(model).body, 1);
+    panes::details_rows(&paint, area.width).saturating_sub(area.height)
 }
 
 /// Opens the details of the host or tier below or above, around the end.

@@ -1,22 +1,24 @@
 //! Which logs are in view, and the newest lines of those that are shown beside other things.
 
+use crate::dash::layout::layout;
 use crate::dash::model::Model;
 use crate::dash::msg::{Effect, LogOf};
-use crate::dash::panes::logs::wanted;
-use crate::dash::view::{log_sight, logs_in_view};
+use crate::dash::panes::deploy::logs_in_view;
+use crate::dash::panes::logs::{sight, wanted};
 use crate::dash::world::LogRing;
 use crate::fleet::LogLine;
 
 /// Returns what asks for what is in view of logs, where that is something else than before; the lines
 /// of logs that are not in view any more are forgotten.
 pub fn view_logs(model: &mut Model) -> Vec<Effect> {
-    let pane = wanted(model, log_sight(model).height);
+    let body = layout(model).body;
+    let pane = wanted(model, sight(model, body).height);
     let mut effects = Vec::new();
     if pane != model.log.asked {
         model.log.asked.clone_from(&pane);
         effects.push(Effect::ShowLogs(pane));
     }
-    let now = logs_in_view(model);
+    let now = logs_in_view(model, body);
     if now == model.logs_asked {
         return effects;
     }
@@ -33,7 +35,7 @@ pub fn view_logs(model: &mut Model) -> Vec<Effect> {
 
 /// Takes lines of a log.
 pub(super) fn add(model: &mut Model, of: &LogOf, earlier: Option<u64>, lines: Vec<LogLine>) {
-    let seen = logs_in_view(model).logs.contains(of);
+    let seen = logs_in_view(model, layout(model).body).logs.contains(of);
     if let Some(run) = model.world.runs.iter_mut().find(|run| run.id == of.run) {
         run.log(&of.host, earlier, lines);
         model.dirty |= seen;

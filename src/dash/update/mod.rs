@@ -15,11 +15,11 @@ pub use logs::view_logs;
 use crate::dash::command::{Command, Context, available};
 use crate::dash::filter::Filter;
 use crate::dash::key::Key;
+use crate::dash::layout::layout;
 use crate::dash::model::{Model, Screen};
 use crate::dash::msg::{Effect, Msg, Wish};
 use crate::dash::overlay::{Overlay, Prompt};
 use crate::dash::panes::logs as log_pane;
-use crate::dash::view::log_sight;
 use crossterm::event::{KeyEvent, KeyEventKind};
 use jiff::Timestamp;
 
@@ -102,7 +102,7 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         }
         Msg::Log { of, earlier, lines } => logs::add(model, &of, earlier, lines),
         Msg::Logs(news) => {
-            let sight = log_sight(model);
+            let sight = log_pane::sight(model, layout(model).body);
             log_pane::news(model, news, sight, now);
         }
         Msg::Clip { text, what } => {

@@ -8,7 +8,7 @@ use crate::dash::words::tiers::tier_names;
 use crate::dash::words::{Mark, bytes_of, outcome_mark, short_paths, since};
 use crate::dash::world::{Extent, HostRun, RunView, age};
 use crate::fleet::words::WAITING;
-use crate::fleet::{HostResult, Outcome, Phase, PhaseState, ago, bytes, duration, percent};
+use crate::fleet::{Goal, HostResult, Outcome, Phase, PhaseState, ago, bytes, duration, percent};
 use ratatui::text::Span;
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -164,4 +164,30 @@ pub(in crate::dash) fn went(paint: &Paint<'_>, run: &RunView, host: &HostRun) ->
     let ended = ended.map(|ended| format!(", {ended}")).unwrap_or_default();
     let role = if mark.role == Role::Ok { Role::Text } else { mark.role };
     (role, format!("#{} {} in {time}{ended}", run.id, mark.word))
+}
+
+/// Returns a revision short enough for a line.
+pub(in crate::dash) fn revision_words(revision: &str) -> String {
+    match revision.split_once('-') {
+        Some((hash, rest)) => format!("{} {rest}", cut_hash(hash)),
+        None => cut_hash(revision),
+    }
+}
+
+fn cut_hash(hash: &str) -> String {
+    hash.chars().take(8).collect()
+}
+
+/// Returns what an action means.
+pub(in crate::dash) fn action_words(goal: Goal) -> &'static str {
+    match goal {
+        Goal::Build => "build: change nothing on the host",
+        Goal::Switch => "switch: activate now, and boot it from now on",
+        Goal::Boot => "boot: boot it from now on, activate nothing now",
+        Goal::Test => "test: activate now, the next boot starts the old system",
+        Goal::Rollback => {
+            "rollback: activate a generation that the host has, and boot it from now on"
+        }
+        Goal::DryActivate => "dry-activate: say what an activation would do",
+    }
 }

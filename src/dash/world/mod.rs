@@ -18,8 +18,8 @@ pub(in crate::dash) use run_view::SIDE_BY_SIDE;
 pub use run_view::{RunView, Summary};
 
 use crate::fleet::{
-    Ancestry, CoverageFacts, Fleet, Goal, HostFacts, NextFacts, RunId, StoreFacts, Tier, TierFacts,
-    ago,
+    Ancestry, CoverageFacts, Fleet, Goal, HostFacts, HostState, NextFacts, RunId, StoreFacts, Tier,
+    TierFacts, ago,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -48,6 +48,14 @@ pub struct HostModel {
     pub asking: bool,
     /// Load averages, newest last.
     pub loads: VecDeque<f64>,
+}
+
+impl HostModel {
+    /// Returns whether its figures are too old to be taken for the present.
+    pub(in crate::dash) fn is_old(&self, now: Timestamp) -> bool {
+        let answers = matches!(self.facts.state, HostState::Up | HostState::Degraded);
+        !answers || self.facts.measured_at.is_none_or(|then| age(now, then) > STALE)
+    }
 }
 
 /// What is known of a tier.

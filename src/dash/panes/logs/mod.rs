@@ -24,7 +24,6 @@ pub use asked::{
     RowsTaken, Sought,
 };
 pub(in crate::dash) use draw::{draw, sight, typed};
-pub(in crate::dash) use layout::Sight;
 pub(in crate::dash) use news::news;
 pub use pattern::{LineMatcher, LinePattern};
 pub use state::{CountedRows, LogFace, LogPane, LogTyping, PanePlace, TimeShown};

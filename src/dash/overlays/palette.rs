@@ -23,7 +23,7 @@ use ratatui::text::Line;
 const ROWS: usize = 12;
 
 /// Draws what was typed and the commands that fit.
-pub(super) fn draw(
+pub(in crate::dash) fn draw(
     paint: &Paint<'_>,
     buffer: &mut Buffer,
     area: Rect,

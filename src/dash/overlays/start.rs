@@ -1,4 +1,4 @@
-//! The choice before a run, and the name of a protected host that must be typed.
+//! The choice before a run.
 //!
 //! ```text
 //! ┌ Deploy samsung, razer ────────────────────────────────────────┐
@@ -11,17 +11,17 @@
 
 use crate::dash::overlay::StartForm;
 use crate::dash::theme::Role;
-use crate::dash::widgets::input::typed;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::{left, wrap};
-use crate::fleet::{Goal, HostState, Strategy};
+use crate::dash::words::runs::action_words;
+use crate::fleet::{HostState, Strategy};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 /// Draws the choice.
-pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &StartForm) {
+pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &StartForm) {
     let popup = Popup::new(area, 74);
     let hosts = form.hosts.join(", ");
     let title =
@@ -99,39 +99,6 @@ fn warnings(paint: &Paint<'_>, form: &StartForm, host: &str, say: &mut impl FnMu
             say(Role::Warn, &format!("◇ {host} waits for its disk to be unlocked."));
         }
         Some(HostState::Up | HostState::Degraded | HostState::Unknown) | None => {}
-    }
-}
-
-/// Draws the question for a protected host's name.
-pub(super) fn type_name(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &StartForm) {
-    let Some(host) = form.next_protected(&paint.model.world) else { return };
-    let popup = Popup::new(area, 60);
-    let why = if paint.model.world.has_no_system(&host) {
-        "has no system of NixOS to go back to"
-    } else {
-        "is protected"
-    };
-    let text = format!("{host} {why}. Type its name and press enter to deploy to it; esc cancels.");
-    let mut lines: Vec<Line<'static>> =
-        wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
-    lines.push(Line::default());
-    lines.push(Line::from(typed(paint, "name  ", form.input.text())));
-    let mark = if paint.model.world.is_protected(&host) { " ⚷" } else { "" };
-    let title = format!("Deploy to {host}{mark}");
-    popup.draw(paint, buffer, &title, &lines, 0, &[]);
-}
-
-/// Returns what an action means.
-pub(super) fn action_words(goal: Goal) -> &'static str {
-    match goal {
-        Goal::Build => "build: change nothing on the host",
-        Goal::Switch => "switch: activate now, and boot it from now on",
-        Goal::Boot => "boot: boot it from now on, activate nothing now",
-        Goal::Test => "test: activate now, the next boot starts the old system",
-        Goal::Rollback => {
-            "rollback: activate a generation that the host has, and boot it from now on"
-        }
-        Goal::DryActivate => "dry-activate: say what an activation would do",
     }
 }
 

@@ -19,7 +19,7 @@ const SPARK: usize = 8;
 
 /// One column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum HostColumn {
+pub(in crate::dash) enum HostColumn {
     Host,
     State,
     Version,
@@ -78,15 +78,15 @@ const WANTED: [HostColumn; 15] = [
 ];
 
 /// The columns that fit, in the order of the screen, each with its width.
-pub(super) struct Columns {
-    pub(super) shown: Vec<(HostColumn, usize)>,
+pub(in crate::dash) struct Columns {
+    pub(in crate::dash) shown: Vec<(HostColumn, usize)>,
     /// Columns between two columns.
-    pub(super) gap: usize,
+    pub(in crate::dash) gap: usize,
 }
 
 impl Columns {
     /// Chooses the columns for that many columns of the terminal.
-    pub(super) fn choose(paint: &Paint<'_>, room: usize) -> Self {
+    pub(in crate::dash) fn choose(paint: &Paint<'_>, room: usize) -> Self {
         let gap = if room < 76 { 1 } else { 2 };
         let mut left = room;
         let mut chosen = Vec::new();
@@ -106,7 +106,7 @@ impl Columns {
     }
 
     /// Returns the headings.
-    pub(super) fn headings(&self, paint: &Paint<'_>) -> String {
+    pub(in crate::dash) fn headings(&self, paint: &Paint<'_>) -> String {
         let has = |column| self.shown.iter().any(|(shown, _)| *shown == column);
         let mut text = String::new();
         for (column, columns) in &self.shown {
@@ -124,13 +124,13 @@ impl Columns {
     }
 
     /// Returns the cells of a host.
-    pub(super) fn cells(
+    pub(in crate::dash) fn cells(
         &self,
         paint: &Paint<'_>,
         host: &Host,
         view: &HostModel,
     ) -> Vec<Span<'static>> {
-        let old = is_old(paint, view);
+        let old = view.is_old(paint.now);
         let mut spans = Vec::new();
         for (column, columns) in &self.shown {
             let (text, role) = column.cell(paint, host, view, *columns);
@@ -156,14 +156,6 @@ fn state(paint: &Paint<'_>, text: &str, role: Role) -> Vec<Span<'static>> {
     }
     let at = text.chars().next().map_or(0, char::len_utf8);
     vec![paint.span(role, &text[..at]), Span::raw(text[at..].to_owned())]
-}
-
-/// Returns whether a host's figures are too old to be taken for the present.
-pub(super) fn is_old(paint: &Paint<'_>, view: &HostModel) -> bool {
-    let measured = view.facts.measured_at;
-    let answers =
-        matches!(view.facts.state, crate::fleet::HostState::Up | crate::fleet::HostState::Degraded);
-    !answers || measured.is_none_or(|then| age(paint.now, then) > crate::dash::world::STALE)
 }
 
 impl HostColumn {
@@ -312,7 +304,7 @@ fn behind(paint: &Paint<'_>, view: &HostModel) -> (String, Role) {
 }
 
 /// Returns a host's name with the sign of a protected one.
-pub(super) fn name(host: &Host) -> String {
+pub(in crate::dash) fn name(host: &Host) -> String {
     if host.protected { format!("{} ⚷", host.name) } else { host.name.clone() }
 }
 

@@ -17,11 +17,11 @@ use ratatui::text::Span;
 const FULL_MS: f64 = 50.0;
 
 /// Columns between two columns.
-pub(super) const GAP: usize = 2;
+pub(in crate::dash) const GAP: usize = 2;
 
 /// A column after the tier's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TierColumn {
+pub(in crate::dash) enum TierColumn {
     Since,
     Signature,
     Served,
@@ -64,7 +64,7 @@ impl TierColumn {
         }
     }
 
-    pub(super) fn width(self, hosts: usize) -> usize {
+    pub(in crate::dash) fn width(self, hosts: usize) -> usize {
         match self {
             C::Since => 6,
             C::Mean => 5,
@@ -79,7 +79,7 @@ impl TierColumn {
     }
 
     /// Returns the heading in exactly the column's width, above where its figures end.
-    pub(super) fn heading(self, paint: &Paint<'_>, hosts: usize) -> String {
+    pub(in crate::dash) fn heading(self, paint: &Paint<'_>, hosts: usize) -> String {
         let (title, columns) = (self.title(paint), self.width(hosts));
         match self {
             C::Signature => left(&title, columns),
@@ -113,18 +113,18 @@ impl TierColumn {
 }
 
 /// What the matrix has room for; widths depend on the fleet and the terminal alone.
-pub(super) struct Shape {
+pub(in crate::dash) struct Shape {
     /// Columns of a tier's place, with the gap after it.
-    pub(super) number: usize,
-    pub(super) name: usize,
-    pub(super) state: usize,
-    pub(super) columns: Vec<TierColumn>,
+    pub(in crate::dash) number: usize,
+    pub(in crate::dash) name: usize,
+    pub(in crate::dash) state: usize,
+    pub(in crate::dash) columns: Vec<TierColumn>,
     /// Columns of a host's name and share.
-    pub(super) host: usize,
+    pub(in crate::dash) host: usize,
 }
 
 impl Shape {
-    pub(super) fn of(paint: &Paint<'_>, room: usize) -> Self {
+    pub(in crate::dash) fn of(paint: &Paint<'_>, room: usize) -> Self {
         let fleet = &paint.model.world.fleet;
         let names = fleet.tiers.iter().map(|tier| width(&tier.name)).max().unwrap_or(4);
         let name = names.clamp(4, if room < 60 { 11 } else { 18 });
@@ -207,7 +207,7 @@ fn before_bar(text: &str, columns: usize) -> String {
 
 /// Returns what a column shows of a tier, in exactly that many columns: `–` for what was not
 /// measured, nothing for what such a tier cannot have.
-pub(super) fn cell(
+pub(in crate::dash) fn cell(
     paint: &Paint<'_>,
     column: TierColumn,
     columns: usize,

@@ -25,7 +25,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 /// Draws the title: what is shown, and the time of day.
-pub(super) fn title(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
+pub(in crate::dash) fn title(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     let mut left = vec![Span::raw(" "), paint.span(Role::Title, "nixdash")];
     if let Some(flake) = &paint.model.world.flake {
         left.push(paint.span(Role::Dim, format!("  {flake}")));
@@ -57,7 +57,7 @@ pub(super) fn title(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
 }
 
 /// Draws the one line that is always there.
-pub(super) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
+pub(in crate::dash) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     let room = usize::from(row.width);
     let run = run(paint);
     for (counts, caches, with_run) in steps(paint) {
@@ -135,7 +135,7 @@ enum Caches {
 }
 
 /// Draws the whole screen as one line, for a terminal that has room for nothing else.
-pub(super) fn one_line(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+pub(in crate::dash) fn one_line(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     put(buffer, area, 0, &Line::raw(status_line_of(paint.model)));
 }
 
@@ -291,7 +291,7 @@ fn run(paint: &Paint<'_>) -> Vec<Span<'static>> {
 }
 
 /// Draws the names of the views.
-pub(super) fn tabs(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
+pub(in crate::dash) fn tabs(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     let mut spans = vec![Span::raw(" ")];
     for (index, screen) in Screen::ALL.into_iter().enumerate() {
         let chosen = screen == paint.model.screen;

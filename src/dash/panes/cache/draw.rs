@@ -10,8 +10,7 @@
 //!
 //! Zoomed it has the whole body and scrolls.
 
-mod on_hosts;
-
+use crate::dash::panes::cache::on_hosts;
 use crate::dash::theme::Role;
 use crate::dash::widgets::facts::{Fact, Laid, fact, told, unknown};
 use crate::dash::widgets::graph::spinner;
@@ -31,7 +30,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 /// Returns the rows that the details take below their rule, in that many columns.
-pub(super) fn rows(paint: &Paint<'_>, columns: u16) -> u16 {
+pub(in crate::dash) fn rows(paint: &Paint<'_>, columns: u16) -> u16 {
     selected(paint).map_or(0, |(tier, view)| laid(paint, tier, view, columns).rows())
 }
 
@@ -41,7 +40,7 @@ fn selected<'a>(paint: &Paint<'a>) -> Option<(&'a Tier, &'a TierView)> {
 }
 
 /// Draws the details below a rule; `zoomed` ones scroll.
-pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, zoomed: bool) {
+pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, zoomed: bool) {
     let Some((tier, view)) = selected(paint) else { return };
     let measured = match view.facts.measured_at {
         Some(then) => format!("answered {}", since(paint.now, then)),

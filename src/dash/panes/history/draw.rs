@@ -20,7 +20,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 /// Draws the runs.
-pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let runs = &paint.model.world.runs;
     if runs.is_empty() {
         let text = " No run yet. Press 1 for the fleet, then d to deploy or b to build.";

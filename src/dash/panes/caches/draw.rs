@@ -15,11 +15,12 @@
 //! that the tier is not for that host what it should be. A tier that serves nobody says why there.
 //! `–` was not measured; blank is what a tier cannot have that no host asks.
 
+use crate::dash::panes::cache;
+use crate::dash::panes::caches::columns::{GAP, Shape, TierColumn, cell};
 use crate::dash::theme::Role;
-use crate::dash::view::tier;
-use crate::dash::view::tier_columns::{GAP, Shape, TierColumn, cell};
 use crate::dash::widgets::paint::{Paint, below, put, top};
-use crate::dash::widgets::table::{self, Window};
+use crate::dash::widgets::table;
+use crate::dash::widgets::table::Window;
 use crate::dash::widgets::text::{count, cut, left, line_width, width};
 use crate::dash::words::tiers::{stores_up, tier_mark, why_useless};
 use crate::dash::world::TierView;
@@ -35,7 +36,7 @@ const WORDS: usize = 20;
 const UNSEEN: usize = 17;
 
 /// Draws the matrix, and the details of the selected tier.
-pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let tiers = &paint.model.world.fleet.tiers;
     if tiers.is_empty() {
         let text = " hosts.toml names no tier";
@@ -43,7 +44,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         return;
     }
     if paint.model.zoom {
-        tier::draw(paint, buffer, area, true);
+        cache::draw(paint, buffer, area, true);
         return;
     }
     let wanted = tiers.len() as u16 + 1;
@@ -62,7 +63,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         rest = below(rest, 1);
     }
     if rest.height >= 3 {
-        tier::draw(paint, buffer, rest, false);
+        cache::draw(paint, buffer, rest, false);
     }
 }
 

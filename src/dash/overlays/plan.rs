@@ -19,11 +19,11 @@
 //! ```
 
 use crate::dash::theme::Role;
-use crate::dash::view::deploy::revision_words;
-use crate::dash::view::start::action_words;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::{Popup, buttons};
 use crate::dash::widgets::text::{count, left, width, wrap};
+use crate::dash::words::runs::action_words;
+use crate::dash::words::runs::revision_words;
 use crate::dash::words::system_words;
 use crate::fleet::words::changes;
 use crate::fleet::{ChangeKind, Goal, HostPlan, Plan, RunId};
@@ -32,7 +32,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 /// Draws the plan of a run, with buttons while it waits for an answer.
-pub(super) fn draw(
+pub(in crate::dash) fn draw(
     paint: &Paint<'_>,
     buffer: &mut Buffer,
     area: Rect,

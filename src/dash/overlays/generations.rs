@@ -22,7 +22,12 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 /// Draws the pane.
-pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, pane: &GenerationsPane) {
+pub(in crate::dash) fn draw(
+    paint: &Paint<'_>,
+    buffer: &mut Buffer,
+    area: Rect,
+    pane: &GenerationsPane,
+) {
     let popup = Popup::new(area, 100);
     if let Some(diff) = &pane.diff {
         let title = format!("{}: what runs → generation {}", pane.host, diff.generation);

@@ -11,12 +11,12 @@
 //!
 //! In a narrow pane a host that is well shows figures, and one that is not shows its state instead.
 
-use crate::dash::panes::log_tail;
+use crate::dash::panes::fleet::columns::{Columns, name};
+use crate::dash::panes::{host, log_tail};
 use crate::dash::theme::Role;
-use crate::dash::view::columns::{Columns, is_old, name};
-use crate::dash::view::host;
 use crate::dash::widgets::paint::{Paint, below, put, put_all, top};
-use crate::dash::widgets::table::{self, Window};
+use crate::dash::widgets::table;
+use crate::dash::widgets::table::Window;
 use crate::dash::widgets::text::{left, line_width, right, width};
 use crate::dash::words::tiers::{is_bad, is_named_with_coverage, tier_mark};
 use crate::dash::words::{Mark, busy_mark, host_mark};
@@ -34,7 +34,7 @@ const NARROW: u16 = 56;
 const DETAILS: u16 = 5;
 
 /// Draws the table, and the details where there is room.
-pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let visible = paint.model.visible_hosts();
     if paint.model.zoom && paint.model.selected().is_some() {
         host::draw(paint, buffer, area, true);
@@ -163,7 +163,7 @@ fn narrow_row(paint: &Paint<'_>, host: &Host, view: &HostModel, room: usize) -> 
     let name_width = names.max().unwrap_or(4).min(room / 3).max(4);
     let busy = busy_mark(paint.model, &host.name);
     let mark = busy.clone().unwrap_or_else(|| host_mark(view, room.saturating_sub(name_width + 8)));
-    let role = if is_old(paint, view) && busy.is_none() { Role::Dim } else { Role::Text };
+    let role = if view.is_old(paint.now) && busy.is_none() { Role::Dim } else { Role::Text };
     let seen = view.facts.measured_at.map(|then| ago(crate::dash::world::age(paint.now, then)));
     let seen = right(&seen.unwrap_or_else(|| "–".to_owned()), 6);
     let middle = room.saturating_sub(name_width + 1 + 7);
@@ -206,7 +206,7 @@ fn narrow_middle(
             figures.push_str(&right(&text, columns));
         }
     }
-    let role = if is_old(paint, view) { Role::Dim } else { Role::Text };
+    let role = if view.is_old(paint.now) { Role::Dim } else { Role::Text };
     vec![
         paint.span(mark.role, mark.sign.to_string()),
         paint.span(role, left(&figures, room.saturating_sub(1))),

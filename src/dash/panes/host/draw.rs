@@ -11,7 +11,6 @@
 //! In a narrow pane there is one column, the most important first; zoomed it scrolls.
 
 use crate::dash::theme::Role;
-use crate::dash::view::columns::is_old;
 use crate::dash::widgets::facts::{Fact, Laid, fact, told, unknown};
 use crate::dash::widgets::paint::{Paint, below};
 use crate::dash::widgets::text::count;
@@ -29,13 +28,18 @@ use ratatui::layout::Rect;
 use std::time::Duration;
 
 /// Returns the rows that the details take below their rule, in that many columns.
-pub(super) fn rows(paint: &Paint<'_>, columns: u16) -> u16 {
+pub(in crate::dash) fn rows(paint: &Paint<'_>, columns: u16) -> u16 {
     let Some((host, view)) = paint.model.selected() else { return 0 };
     laid(paint, host, view, columns).rows()
 }
 
 /// Draws the details below a rule and returns the rows they take; `zoomed` ones scroll.
-pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, zoomed: bool) -> u16 {
+pub(in crate::dash) fn draw(
+    paint: &Paint<'_>,
+    buffer: &mut Buffer,
+    area: Rect,
+    zoomed: bool,
+) -> u16 {
     let Some((host, view)) = paint.model.selected() else { return 0 };
     let measured = match view.facts.measured_at {
         Some(then) => format!("measured {}", since(paint.now, then)),
@@ -53,7 +57,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, zoomed: b
 
 fn laid(paint: &Paint<'_>, host: &Host, view: &HostModel, columns: u16) -> Laid {
     let all = [machine(paint, host, view), caches(paint, view), figures(view)];
-    Laid::new(paint, columns, all, is_old(paint, view))
+    Laid::new(paint, columns, all, view.is_old(paint.now))
 }
 
 /// Returns what is known of the machine.

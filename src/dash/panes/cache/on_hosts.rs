@@ -14,7 +14,7 @@ use crate::fleet::{
 };
 
 /// Returns what each host makes of the tier, and how much of its closure the tier holds.
-pub(super) fn hosts(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
+pub(in crate::dash) fn hosts(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
     let fleet = &paint.model.world.fleet;
     let mut all = Vec::new();
     for (host, view) in fleet.hosts.iter().zip(&paint.model.world.hosts) {

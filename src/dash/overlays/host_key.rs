@@ -1,15 +1,15 @@
-//! The password that sudo wants, and a host key that is not known or another than before.
+//! A host key that is not known, or another than before: whether to accept it.
 //!
 //! ```text
-//! ┌ Password for sudo ────────────────────┐  ┌ Accept the key of razer? ─────────────────┐
-//! │ sudo on razer, samsung asks for it.   │  │ razer.lan shows a key that is not known.  │
-//! │ It is kept in memory only.            │  │ ED25519 SHA256:uNiVztksCsDhcc0u9e8BrXmV…  │
-//! │                                       │  │                                           │
-//! │ password  *******▏                    │  │ [ No ]    Yes, accept it                  │
-//! └───────────────────────────────────────┘  └───────────────────────────────────────────┘
+//! ┌ Accept the key of razer? ─────────────────┐
+//! │ razer.lan shows a key that is not known.  │
+//! │ ED25519 SHA256:uNiVztksCsDhcc0u9e8BrXmV…  │
+//! │                                           │
+//! │ [ No ]    Yes, accept it                  │
+//! └───────────────────────────────────────────┘
 //! ```
 
-use crate::dash::overlay::{HostKeyForm, PasswordForm};
+use crate::dash::overlay::HostKeyForm;
 use crate::dash::theme::Role;
 use crate::dash::widgets::input::typed;
 use crate::dash::widgets::paint::Paint;
@@ -20,24 +20,13 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
-/// Draws the question for a password.
-pub(super) fn password(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &PasswordForm) {
-    let popup = Popup::new(area, 66);
-    let text = format!(
-        "The password that sudo asks for on {}. It is kept in memory until the dashboard ends, and is \
-         sent over ssh only.",
-        form.hosts.join(", ")
-    );
-    let mut lines: Vec<Line<'static>> =
-        wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
-    lines.push(Line::default());
-    let stars = "*".repeat(form.typed.length().min(popup.room().saturating_sub(12)));
-    lines.push(Line::from(typed(paint, "password  ", stars)));
-    popup.draw(paint, buffer, "Password for sudo", &lines, 0, &[]);
-}
-
 /// Draws the question whether to accept a key.
-pub(super) fn host_key(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &HostKeyForm) {
+pub(in crate::dash) fn draw(
+    paint: &Paint<'_>,
+    buffer: &mut Buffer,
+    area: Rect,
+    form: &HostKeyForm,
+) {
     let popup = Popup::new(area, 78);
     let key = &form.key;
     let mut lines: Vec<Line<'static>> = Vec::new();

@@ -18,7 +18,9 @@ use crate::dash::widgets::graph::spinner;
 use crate::dash::widgets::paint::{Paint, below, put, put_all, put_spread, top};
 use crate::dash::widgets::table::{self, Window};
 use crate::dash::widgets::text::{cut, left, line_width, width, wrap};
-use crate::dash::words::runs::{bytes_in, clock, doing, host_run_mark, phases, progress};
+use crate::dash::words::runs::{
+    bytes_in, clock, doing, host_run_mark, phases, progress, revision_words,
+};
 use crate::dash::world::{HostRun, RunView, SIDE_BY_SIDE, Starting, Summary, age};
 use crate::fleet::words::WAITING;
 use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
@@ -31,7 +33,7 @@ use ratatui::text::{Line, Span};
 const BESIDE: u16 = 48;
 
 /// Draws the run.
-pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     if let Some(starting) = &paint.model.world.starting {
         starts(paint, buffer, area, starting);
         return;
@@ -60,7 +62,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
 }
 
 /// Returns whether the hosts of a run stand side by side, each with its own log.
-pub(super) fn stand_beside(run: &RunView, area: Rect) -> bool {
+pub(in crate::dash) fn stand_beside(run: &RunView, area: Rect) -> bool {
     let count = run.hosts.len() as u16;
     (2..=SIDE_BY_SIDE as u16).contains(&count)
         && area.width / count.max(1) >= BESIDE
@@ -118,18 +120,6 @@ fn head(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect, run: &RunView) {
         };
     }
     put_spread(buffer, row, left, counts);
-}
-
-/// Returns a revision short enough for a line.
-pub(super) fn revision_words(revision: &str) -> String {
-    match revision.split_once('-') {
-        Some((hash, rest)) => format!("{} {rest}", cut_hash(hash)),
-        None => cut_hash(revision),
-    }
-}
-
-fn cut_hash(hash: &str) -> String {
-    hash.chars().take(8).collect()
 }
 
 fn counts(paint: &Paint<'_>, run: &RunView) -> Vec<Span<'static>> {

@@ -17,7 +17,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 /// Draws the keys that fit, or the text that is typed.
-pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
+pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     let mut spans = vec![Span::raw(" ")];
     if let Some(prompt) = &paint.model.prompt {
         spans.extend(typed(paint, "/", prompt.input.text()));
@@ -90,7 +90,7 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
 }
 
 /// Draws the sentence of the moment at the right of a row, or over it where the row is not its own.
-pub(super) fn toast(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect, on_rule: bool) {
+pub(in crate::dash) fn toast(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect, on_rule: bool) {
     let Some(toast) = &paint.model.toast else { return };
     let typing = paint.model.prompt.is_some() || paint.model.log.typing.is_some();
     if !on_rule && (paint.model.overlay.is_some() || typing) {

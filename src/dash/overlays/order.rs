@@ -1,0 +1,53 @@
+//! The question whether to say something to a run that changes hosts.
+
+use crate::dash::command::taken_back;
+use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::popup::{Popup, buttons};
+use crate::dash::widgets::text::wrap;
+use crate::fleet::{RollbackScope, RunId, RunOrder};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+
+/// Draws the question whether to say something to a run that changes hosts; it names them.
+pub(in crate::dash) fn draw(
+    paint: &Paint<'_>,
+    buffer: &mut Buffer,
+    area: Rect,
+    run: &RunId,
+    order: &RunOrder,
+    yes: bool,
+) {
+    let Some(run) = paint.model.world.run_by_id(run) else { return };
+    let (title, text, button) = match order {
+        RunOrder::Rollback { scope } => {
+            let hosts = taken_back(run, *scope);
+            let who = if hosts.is_empty() {
+                "Hosts that are being activated go back.".to_owned()
+            } else {
+                format!("{} go back to what they ran before this run.", hosts.join(", "))
+            };
+            let title = match scope {
+                RollbackScope::Wave => format!("Roll the newest wave of run #{} back?", run.id),
+                RollbackScope::Run => format!("Roll run #{} back?", run.id),
+            };
+            (title, format!("{who} No other host begins to activate."), "Yes, roll back")
+        }
+        RunOrder::Skip { host } => {
+            let text = format!("{host} keeps the system that it runs. The other hosts go on.");
+            (format!("Leave {host} out of run #{}?", run.id), text, "Yes, leave it out")
+        }
+        RunOrder::Accept | RunOrder::Pause | RunOrder::Resume | RunOrder::Retry { .. } => {
+            let question = run.question.clone().unwrap_or_default();
+            let text = format!(
+                "It could not be checked: {question}. If you looked yourself and all is \
+                 well, the next wave begins."
+            );
+            (format!("Go on with run #{}?", run.id), text, "Yes, all is well")
+        }
+    };
+    let popup = Popup::new(area, 64);
+    let lines: Vec<Line<'static>> = wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
+    let foot = [Line::default(), buttons(paint, "No", button, yes)];
+    popup.draw(paint, buffer, &title, &lines, 0, &foot);
+}

@@ -1,0 +1,44 @@
+//! The question what becomes of runs when the dashboard ends.
+//!
+//! ```text
+//! ┌ Quit ────────────────────────────────────┐
+//! │ Run #41 goes on without the dashboard.   │
+//! │                                          │
+//! │ enter, q   quit, runs go on              │
+//! └──────────────────────────────────────────┘
+//! ```
+
+use crate::dash::command::{Context, in_context};
+use crate::dash::theme::Role;
+use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::popup::Popup;
+use crate::dash::widgets::text::{left, wrap};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+/// Draws the question what becomes of active runs.
+pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+    let popup = Popup::new(area, 60);
+    let mut lines = Vec::new();
+    for run in paint.model.world.active_runs() {
+        let text = if run.waits {
+            format!("Run #{} waits for your answer; quitting answers no.", run.id)
+        } else {
+            format!("Run #{} goes on without the dashboard.", run.id)
+        };
+        lines.extend(wrap(&text, popup.room()).into_iter().map(Line::raw));
+    }
+    if lines.is_empty() {
+        lines.push(Line::raw("The run has ended meanwhile."));
+    }
+    lines.push(Line::default());
+    for entry in in_context(Context::Quit) {
+        let keys: Vec<String> = entry.keys.iter().take(2).map(ToString::to_string).collect();
+        lines.push(Line::from(vec![
+            paint.span(Role::Accent, left(&keys.join(", "), 10)),
+            Span::raw(entry.label.unwrap_or(entry.about)),
+        ]));
+    }
+    popup.draw(paint, buffer, "Quit", &lines, 0, &[]);
+}

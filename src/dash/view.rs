@@ -1,0 +1,55 @@
+//! Draws the model: the frame around every view, then the view, then what lies over it.
+//!
+//! A small terminal loses the title, the tabs and the rules first, then the footer
+//! ([`layout`](crate::dash::layout)); below 20 columns or 4 rows only the one line that
+//! `nixdash status --line` prints is left.
+
+use crate::dash::frame::{footer, overview};
+use crate::dash::layout::ScreenLayout;
+use crate::dash::look::Look;
+use crate::dash::model::Model;
+use crate::dash::theme::Role;
+use crate::dash::widgets::paint::Paint;
+use crate::dash::{overlays, panes};
+use jiff::Timestamp;
+use ratatui::Frame;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+/// Draws the model.
+pub fn view(model: &Model, look: &Look, frame: &mut Frame<'_>, now: Timestamp) {
+    let area = frame.area();
+    let buffer = frame.buffer_mut();
+    let paint = Paint { model, look, now };
+    buffer.set_style(area, look.style(Role::Text));
+    if area.width < 20 || area.height < 4 {
+        overview::one_line(&paint, buffer, area);
+    } else {
+        draw(&paint, buffer, area);
+    }
+    look.finish(buffer);
+}
+
+fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+    let parts = ScreenLayout::of(area);
+    if let Some(row) = parts.title {
+        overview::title(paint, buffer, row);
+    }
+    overview::overview(paint, buffer, parts.overview);
+    if let Some(row) = parts.tabs {
+        overview::tabs(paint, buffer, row);
+    }
+    for row in parts.top_rule.into_iter().chain(parts.bottom_rule) {
+        paint.rule(buffer, row, "", "");
+    }
+    panes::draw(paint, buffer, parts.body);
+    if let Some(overlay) = &paint.model.overlay {
+        overlays::draw(paint, buffer, parts.over, overlay);
+    }
+    if let Some(row) = parts.footer {
+        footer::draw(paint, buffer, row);
+    }
+    if let Some(row) = parts.toast {
+        footer::toast(paint, buffer, row, parts.bottom_rule.is_some());
+    }
+}

@@ -71,11 +71,11 @@ impl ScreenLayout {
         let toast = bottom_rule.or(footer);
         Self { title, overview, tabs, top_rule, body, bottom_rule, footer, over, toast }
     }
+}
 
-    /// Returns by how many rows a page moves.
-    pub(super) fn page(&self) -> u16 {
-        self.body.height.saturating_sub(2).max(1)
-    }
+/// Returns by how many rows a page moves in that body.
+pub(super) fn page(body: Rect) -> u16 {
+    body.height.saturating_sub(2).max(1)
 }
 
 #[cfg(test)]
@@ -88,7 +88,7 @@ mod tests {
         let large = ScreenLayout::of(Rect::new(0, 0, 80, 24));
         let rows = [large.title, large.tabs, large.top_rule, large.bottom_rule, large.footer];
         assert_eq!(rows.map(|row| row.map(|row| row.y)), [0, 2, 3, 22, 23].map(Some));
-        assert_eq!((large.body, large.page()), (Rect::new(0, 4, 80, 18), 16));
+        assert_eq!((large.body, page(large.body)), (Rect::new(0, 4, 80, 18), 16));
         assert_eq!((large.over.height, large.toast), (23, large.bottom_rule));
         let small = ScreenLayout::of(Rect::new(0, 0, 40, 5));
         assert!(small.title.is_none() && small.footer.is_none() && small.toast.is_none());

@@ -7,6 +7,8 @@
 //!
 //! Drawing never reads a clock: `now` comes in, and every age on the screen is counted from it.
 
+mod able;
+mod begin;
 mod command;
 mod filter;
 mod frame;
@@ -21,6 +23,7 @@ mod msg;
 mod overlay;
 mod overlays;
 mod panes;
+mod run_orders;
 mod status_line;
 mod terminal;
 mod theme;

@@ -5,7 +5,7 @@ use crate::dash::msg::LogsInView;
 use crate::dash::overlay::{Overlay, Prompt};
 use crate::dash::panes::logs::LogPane;
 use crate::dash::world::{HostModel, HostRun, RunView, ScreenWorld, shown_flake};
-use crate::fleet::{Fleet, Host};
+use crate::fleet::{Fleet, Host, TierKind};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -186,6 +186,11 @@ impl Model {
             }
     }
 
+    /// Returns whether the selected tier is that of hosts' own stores.
+    pub(super) fn selects_stores(&self) -> bool {
+        self.world.fleet.tiers.get(self.tier).is_some_and(|tier| tier.kind == TierKind::Local)
+    }
+
     /// Returns the names of the marked hosts, or of the selected one when none is marked.
     pub fn chosen(&self) -> Vec<String> {
         if self.marked.is_empty() {
@@ -211,6 +216,51 @@ impl Model {
         self.world.hash_ages(now, &mut hasher);
         (now.as_second() / 60).hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// Shows a view.
+    pub(super) fn show(&mut self, screen: Screen) {
+        if self.screen != screen {
+            self.screen = screen;
+            self.zoom = false;
+            self.details_scroll = 0;
+        }
+    }
+
+    /// Shows another run and one of its hosts.
+    pub(super) fn select_run(&mut self, run: usize, host: usize) {
+        self.run = run;
+        self.run_host = host;
+        self.log.leave_host();
+    }
+
+    /// Selects the next or the previous host of the shown run, around the end.
+    pub(super) fn turn_host(&mut self, forward: bool) {
+        let count = self.shown_run().map_or(0, |run| run.hosts.len());
+        if count > 0 {
+            let by = if forward { 1 } else { count - 1 };
+            self.run_host = (self.run_host + by) % count;
+            if !self.log.all_hosts {
+                self.log.leave_host();
+            }
+        }
+    }
+
+    /// Opens all details of what is selected, or closes them; in a run, those of one host.
+    pub(super) fn toggle_zoom(&mut self) {
+        self.zoom = !self.zoom;
+        self.details_scroll = 0;
+    }
+
+    /// Filters what the view shows.
+    pub(super) fn set_filter(&mut self, filter: Filter) {
+        self.filter = filter;
+        let visible = self.visible_hosts();
+        if !visible.contains(&self.host)
+            && let Some(first) = visible.iter().find(|index| **index > self.host).or(visible.last())
+        {
+            self.host = *first;
+        }
     }
 
     /// Shows a sentence for a while.

@@ -26,6 +26,19 @@ pub struct StartForm {
 }
 
 impl StartForm {
+    /// Returns a choice of which nothing was changed yet.
+    pub(super) fn new(hosts: Vec<String>, goal: Goal, from: StartFrom) -> Self {
+        Self {
+            hosts,
+            goal,
+            own_actions: false,
+            strategy: None,
+            typed: Vec::new(),
+            input: LineInput::default(),
+            from,
+        }
+    }
+
     /// Returns the next host whose name must be typed and was not: a protected one, or one that has
     /// nothing to go back to.
     pub(super) fn next_protected(&self, world: &ScreenWorld) -> Option<String> {

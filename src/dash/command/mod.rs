@@ -3,20 +3,16 @@
 //! A key does what the footer says because both read the same row.
 
 mod order;
-mod palette;
 mod table;
 
 pub(super) use order::{label, order, taken_back};
-pub(super) use palette::matches;
 pub use table::COMMANDS;
 
 use crate::dash::key::Key;
 use crate::dash::model::{Model, Screen};
 use crate::dash::overlay::Overlay;
-use crate::dash::panes::logs::{LogFace, LogTyping};
-use crate::dash::world::RunView;
-use crate::fleet::{Code, HostFacts, HostKeyState, TierKind, can_be_verified};
-use crate::record::output_of;
+use crate::dash::panes::logs::LogTyping;
+use crate::fleet::HostKeyState;
 
 /// Something a key can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -317,168 +313,4 @@ pub struct CommandEntry {
 /// Returns the commands that mean something here, in the order of the footer.
 pub(super) fn in_context(context: Context) -> impl Iterator<Item = &'static CommandEntry> {
     COMMANDS.iter().filter(move |entry| entry.contexts.contains(&context))
-}
-
-/// Returns the commands that can be given now.
-pub(super) fn available(model: &Model) -> impl Iterator<Item = &'static CommandEntry> {
-    in_context(Context::of(model)).filter(|entry| can(model, entry.command))
-}
-
-/// Returns whether a command has something to act on.
-pub(super) fn can(model: &Model, command: Command) -> bool {
-    match command {
-        Command::Deploy
-        | Command::Build
-        | Command::Cancel
-        | Command::Reattach
-        | Command::Mark
-        | Command::MarkAll
-        | Command::Refresh
-        | Command::RefreshAll
-        | Command::LookClosely
-        | Command::HostKey
-        | Command::Verify
-        | Command::Generations
-        | Command::Retry
-            if model.world.is_record =>
-        {
-            false
-        }
-        Command::Deploy | Command::Build => !targets(model).is_empty(),
-        Command::Generations => model.selected().is_some(),
-        Command::Compare | Command::RollBack => {
-            matches!(&model.overlay, Some(Overlay::Generations(pane)) if pane.chosen().is_some())
-        }
-        Command::Retry => model.shown_run().is_some_and(RunView::can_be_tried_again),
-        Command::Open if model.shows_details() => false,
-        Command::Mark | Command::Open | Command::Zoom if model.screen == Screen::Fleet => {
-            model.selected().is_some()
-        }
-        Command::Open | Command::Zoom if model.screen == Screen::Caches => {
-            !model.world.tiers.is_empty()
-        }
-        Command::Verify => !model.world.tiers.is_empty(),
-        Command::HostKey => model.selected().is_some_and(|(host, _)| !host.is_local()),
-        Command::NextDetails | Command::PreviousDetails => {
-            let fleet = model.screen == Screen::Fleet;
-            let count = if fleet { model.visible_hosts().len() } else { model.world.tiers.len() };
-            model.shows_details() && count > 1
-        }
-        Command::Open if model.screen == Screen::Deploy => model.shown_host_run().is_some(),
-        Command::Open if model.screen == Screen::Logs => can_open_line(model),
-        Command::Open => model.shown_run().is_some(),
-        Command::NextHost | Command::PreviousHost => {
-            let is_merged = model.screen == Screen::Logs && model.log.all_hosts;
-            !is_merged && model.shown_run().is_some_and(|run| run.hosts.len() > 1)
-        }
-        Command::Plan if model.screen == Screen::Fleet => {
-            model.world.runs.iter().any(|run| run.waits && run.is_active())
-        }
-        Command::Plan => model.shown_run().is_some_and(|run| run.plan.is_some()),
-        Command::PauseRun
-        | Command::AcceptCheck
-        | Command::SkipHost
-        | Command::TryHost
-        | Command::TakeWaveBack
-        | Command::TakeRunBack => order(model, command).is_some(),
-        Command::Cancel => model.shown_run().is_some_and(|run| run.is_active() && !run.stopping),
-        Command::Reattach => model.shown_run().is_some_and(|run| run.can_go_on),
-        Command::Commands => model.shown_host_run().is_some_and(|host| !host.commands.is_empty()),
-        Command::Log if model.screen == Screen::Fleet => model.selected().is_some(),
-        Command::Log | Command::LogFile | Command::TurnFace => model.shown_host_run().is_some(),
-        Command::Wrap
-        | Command::Fold
-        | Command::Levels
-        | Command::Times
-        | Command::ScrollLeft
-        | Command::ScrollRight
-        | Command::FindText
-        | Command::NextMark => shows_lines(model),
-        Command::Follow
-        | Command::NextError
-        | Command::PreviousError
-        | Command::Select
-        | Command::Copy
-        | Command::CopyError
-        | Command::SaveLog
-        | Command::MarkLine => shows_lines(model) && model.log.rows() > 0,
-        Command::NextMatch | Command::PreviousMatch | Command::OnlyMatching => {
-            shows_lines(model) && !model.log.pattern.is_empty()
-        }
-        Command::Failure => {
-            let result = model.shown_host_run().and_then(|host| host.result.as_ref());
-            !model.log.all_hosts && result.is_some_and(|result| !result.outcome.is_good())
-        }
-        Command::AllHosts => model.shown_run().is_some_and(|run| run.hosts.len() > 1),
-        Command::Back => {
-            model.screen != Screen::Fleet
-                || model.zoom
-                || !model.filter.is_empty()
-                || !model.marked.is_empty()
-        }
-        Command::CycleAction => {
-            matches!(&model.overlay, Some(Overlay::Start(form)) if form.goal.deploys())
-        }
-        _ => true,
-    }
-}
-
-/// Returns whether the pane of logs shows lines.
-fn shows_lines(model: &Model) -> bool {
-    model.shown_host_run().is_some() && model.log.face == LogFace::Log
-}
-
-/// Returns whether the pane of logs has something of which there is a log alone: a derivation, or a line
-/// that a build printed.
-fn can_open_line(model: &Model) -> bool {
-    let pane = &model.log;
-    match pane.face {
-        LogFace::Log => {
-            let row = pane.at_cursor().filter(|_| pane.package.is_none());
-            row.is_some_and(|row| output_of(&row.text).is_some())
-        }
-        LogFace::Builds => {
-            pane.activity.as_ref().is_some_and(|(_, _, shown)| !shown.builds.is_empty())
-        }
-        LogFace::Transfers => false,
-    }
-}
-
-/// Returns whether a command that can be given is named in the footer; one that only says what to
-/// do first is not.
-pub(super) fn is_named(model: &Model, command: Command) -> bool {
-    match command {
-        Command::LookClosely => selects_stores(model),
-        Command::HostKey => model.selected().is_some_and(|(_, view)| has_key_trouble(&view.facts)),
-        Command::Verify => {
-            let tier = model.world.fleet.tiers.get(model.tier);
-            tier.is_some_and(|tier| can_be_verified(tier).is_ok())
-        }
-        _ => true,
-    }
-}
-
-/// Returns whether a host was not asked because of its ssh key.
-fn has_key_trouble(facts: &HostFacts) -> bool {
-    let codes = [Code::HostKeyUnknown, Code::HostKeyChanged, Code::HostKeyRefused];
-    facts.findings.iter().any(|finding| codes.contains(&finding.code))
-}
-
-/// Returns whether the selected tier is that of hosts' own stores.
-pub(super) fn selects_stores(model: &Model) -> bool {
-    model.world.fleet.tiers.get(model.tier).is_some_and(|tier| tier.kind == TierKind::Local)
-}
-
-/// Returns the hosts that deploy and build act on in the present view.
-pub(super) fn targets(model: &Model) -> Vec<String> {
-    match model.screen {
-        Screen::Fleet | Screen::Caches | Screen::Logs => model.chosen(),
-        Screen::Deploy => {
-            model.shown_host_run().map(|host| host.host.clone()).into_iter().collect()
-        }
-        Screen::History => model
-            .shown_run()
-            .map(|run| run.hosts.iter().map(|host| host.host.clone()).collect())
-            .unwrap_or_default(),
-    }
 }

@@ -5,8 +5,10 @@
 //!  ↑↓ select   d deploy   b build   space mark   / filter   : palette   ? help   q quit
 //! ```
 
-use crate::dash::command::{Command, Context, available, is_named, label};
-use crate::dash::model::{Model, Screen};
+use crate::dash::able::{available, is_named};
+use crate::dash::command::{Command, Context, label};
+use crate::dash::model::Model;
+use crate::dash::panes;
 use crate::dash::panes::logs as log_pane;
 use crate::dash::theme::Role;
 use crate::dash::widgets::input::typed;
@@ -63,18 +65,14 @@ struct Item {
 
 fn items(model: &Model, room: usize) -> Vec<Item> {
     let mut items = Vec::new();
-    let list = |screen| matches!(screen, Screen::Fleet | Screen::Caches | Screen::History);
+    let arrows = |label: &'static str| Item { key: "↑↓".to_owned(), label, stays: false };
     match Context::of(model) {
         Context::View(_) if model.shows_details() => {
             items.push(Item { key: "↑↓".to_owned(), label: "scroll", stays: true });
             items.push(Item { key: "pgdn".to_owned(), label: "page", stays: false });
         }
-        Context::View(screen) if list(screen) => {
-            items.push(Item { key: "↑↓".to_owned(), label: "select", stays: false });
-        }
-        Context::View(Screen::Logs) | Context::Help | Context::OldPlan | Context::Commands => {
-            items.push(Item { key: "↑↓".to_owned(), label: "scroll", stays: false });
-        }
+        Context::View(screen) => items.extend(panes::pane(screen).arrows.map(arrows)),
+        Context::Help | Context::OldPlan | Context::Commands => items.push(arrows("scroll")),
         _ => {}
     }
     for entry in available(model).filter(|entry| is_named(model, entry.command)) {

@@ -8,22 +8,21 @@
 //! └─────────────────────────────────┘
 //! ```
 
+use crate::dash::command::Command;
+use crate::dash::model::Model;
+use crate::dash::msg::Effect;
+use crate::dash::overlay::Overlay;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::{Popup, buttons};
 use crate::dash::widgets::text::left;
 use crate::fleet::RunId;
+use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 /// Draws the question whether to stop a run.
-pub(in crate::dash) fn draw(
-    paint: &Paint<'_>,
-    buffer: &mut Buffer,
-    area: Rect,
-    run: &RunId,
-    yes: bool,
-) {
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunId, yes: bool) {
     let Some(run) = paint.model.world.run_by_id(run) else { return };
     let popup = Popup::new(area, 56);
     let mut lines = vec![Line::raw(run.title.clone())];
@@ -33,4 +32,24 @@ pub(in crate::dash) fn draw(
     }
     let foot = [Line::default(), buttons(paint, "No", "Yes, stop it", yes)];
     popup.draw(paint, buffer, &format!("Stop run #{}?", run.id), &lines, 0, &foot);
+}
+
+/// Stops a run, or lets it go on.
+pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    let Some(Overlay::Cancel { run, yes }) = &mut model.overlay else { return Vec::new() };
+    let run = run.clone();
+    match command {
+        Command::OtherButton => *yes = !*yes,
+        Command::Accept if !*yes => model.overlay = None,
+        Command::Accept | Command::Yes => {
+            model.overlay = None;
+            if let Some(view) = model.world.runs.iter_mut().find(|view| view.id == run) {
+                view.stopping = true;
+            }
+            model.say(format!("run #{run} is asked to stop"), false, now);
+            return vec![Effect::CancelRun { run }];
+        }
+        _ => model.overlay = None,
+    }
+    Vec::new()
 }

@@ -25,7 +25,7 @@ use ratatui::text::Line;
 const PHASE: usize = 13;
 
 /// Draws what was run so far.
-pub(in crate::dash) fn draw(
+pub(super) fn draw(
     paint: &Paint<'_>,
     buffer: &mut Buffer,
     area: Rect,

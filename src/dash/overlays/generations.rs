@@ -9,25 +9,27 @@
 //! └───────────────────────────────────────────────────────────────────────┘
 //! ```
 
+use crate::dash::begin::begin;
+use crate::dash::command::Command;
 use crate::dash::generations::{DiffPane, GenerationsPane};
+use crate::dash::layout::{layout, page};
+use crate::dash::model::Model;
+use crate::dash::msg::Effect;
+use crate::dash::overlay::{Overlay, StartForm, StartFrom};
 use crate::dash::theme::Role;
 use crate::dash::widgets::graph::spinner;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::{cut, left, width, wrap};
 use crate::fleet::words::changes;
-use crate::fleet::{Generation, Generations, bytes};
+use crate::fleet::{Generation, Generations, Goal, bytes};
+use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 /// Draws the pane.
-pub(in crate::dash) fn draw(
-    paint: &Paint<'_>,
-    buffer: &mut Buffer,
-    area: Rect,
-    pane: &GenerationsPane,
-) {
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, pane: &GenerationsPane) {
     let popup = Popup::new(area, 100);
     if let Some(diff) = &pane.diff {
         let title = format!("{}: what runs → generation {}", pane.host, diff.generation);
@@ -38,7 +40,7 @@ pub(in crate::dash) fn draw(
     let (lines, scroll) = match &pane.found {
         None => (vec![waiting(paint, &pane.host)], 0),
         Some(Err(error)) => (failure(paint, &popup, error), 0),
-        Some(Ok(list)) => (listed(paint, &popup, list, pane.selected), first_shown(area, pane)),
+        Some(Ok(list)) => (list_lines(paint, &popup, list, pane.selected), first_shown(area, pane)),
     };
     popup.draw(paint, buffer, &title, &lines, scroll, &[]);
 }
@@ -63,7 +65,7 @@ fn failure(paint: &Paint<'_>, popup: &Popup, error: &str) -> Vec<Line<'static>> 
 }
 
 /// Returns a line for each generation, the newest first, and what is worth knowing below them.
-fn listed(
+fn list_lines(
     paint: &Paint<'_>,
     popup: &Popup,
     list: &Generations,
@@ -119,4 +121,89 @@ fn difference(paint: &Paint<'_>, popup: &Popup, diff: &DiffPane) -> Vec<Line<'st
             .map(|line| Line::from(paint.span(Role::Text, line)))
             .collect(),
     }
+}
+
+/// Takes a host's list, where its pane is still open.
+pub(in crate::dash) fn listed(model: &mut Model, host: &str, found: Result<Generations, String>) {
+    if let Some(Overlay::Generations(pane)) = &mut model.overlay
+        && pane.host == host
+    {
+        // What runs is what a person wants to compare with.
+        if let Ok(list) = &found
+            && let Some(running) = list.running_number()
+        {
+            let at = list.all.iter().rev().position(|one| one.number == running);
+            pane.selected = at.unwrap_or_default();
+        }
+        pane.found = Some(found);
+    }
+}
+
+/// Takes what differs between two systems, where that is still wanted.
+pub(in crate::dash) fn compared(
+    model: &mut Model,
+    host: &str,
+    generation: u64,
+    lines: Result<Vec<String>, String>,
+) {
+    if let Some(Overlay::Generations(pane)) = &mut model.overlay
+        && pane.host == host
+        && let Some(diff) = pane.diff.as_mut().filter(|diff| diff.generation == generation)
+    {
+        diff.lines = Some(lines);
+    }
+}
+
+/// Does a command in the pane.
+pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    let page = page(layout(model).body);
+    let Some(Overlay::Generations(pane)) = &mut model.overlay else { return Vec::new() };
+    if let Some(diff) = &mut pane.diff {
+        match command {
+            Command::Up => diff.scroll = diff.scroll.saturating_sub(1),
+            Command::Down => diff.scroll = diff.scroll.saturating_add(1).min(1000),
+            Command::PageUp => diff.scroll = diff.scroll.saturating_sub(page),
+            Command::PageDown => diff.scroll = diff.scroll.saturating_add(page).min(1000),
+            Command::Top => diff.scroll = 0,
+            Command::Bottom => diff.scroll = 1000,
+            Command::Close => pane.diff = None,
+            Command::RollBack => return roll_back(model, now),
+            _ => {}
+        }
+        return Vec::new();
+    }
+    let count = pane.list().map_or(0, |list| list.all.len());
+    let last = count.saturating_sub(1);
+    match command {
+        Command::Up => pane.selected = pane.selected.saturating_sub(1),
+        Command::Down => pane.selected = (pane.selected + 1).min(last),
+        Command::PageUp => pane.selected = pane.selected.saturating_sub(usize::from(page)),
+        Command::PageDown => pane.selected = (pane.selected + usize::from(page)).min(last),
+        Command::Top => pane.selected = 0,
+        Command::Bottom => pane.selected = last,
+        Command::Compare => return compare(pane),
+        Command::RollBack => return roll_back(model, now),
+        Command::Close => model.overlay = None,
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// Asks what differs between what runs and the selected generation.
+fn compare(pane: &mut GenerationsPane) -> Vec<Effect> {
+    let running = pane.list().and_then(|list| list.running.clone());
+    let (Some(old), Some(chosen)) = (running, pane.chosen()) else { return Vec::new() };
+    let (generation, new) = (chosen.number, chosen.system.clone());
+    pane.diff = Some(DiffPane { generation, lines: None, scroll: 0 });
+    vec![Effect::CompareGenerations { host: pane.host.clone(), generation, old, new }]
+}
+
+/// Begins a rollback to the selected generation; its plan asks before anything changes.
+fn roll_back(model: &mut Model, now: Timestamp) -> Vec<Effect> {
+    let Some(Overlay::Generations(pane)) = &model.overlay else { return Vec::new() };
+    let Some(chosen) = pane.chosen() else { return Vec::new() };
+    let from = StartFrom::Generation(chosen.number);
+    let form = StartForm::new(vec![pane.host.clone()], Goal::Rollback, from);
+    model.overlay = None;
+    begin(model, form, now)
 }

@@ -23,7 +23,7 @@ fn keys_width(popup: &Popup) -> usize {
 }
 
 /// Draws the keys: those of this view first, then those of every view, then the signs.
-pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, scroll: u16) {
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, scroll: u16) {
     let popup = Popup::new(area, 84);
     let screen = paint.model.screen;
     let mut lines = Vec::new();

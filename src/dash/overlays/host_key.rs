@@ -9,24 +9,24 @@
 //! └───────────────────────────────────────────┘
 //! ```
 
-use crate::dash::overlay::HostKeyForm;
+use crate::dash::command::Command;
+use crate::dash::input::LineInput;
+use crate::dash::model::Model;
+use crate::dash::msg::Effect;
+use crate::dash::overlay::{HostKeyForm, Overlay};
 use crate::dash::theme::Role;
 use crate::dash::widgets::input::typed;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::{Popup, buttons};
 use crate::dash::widgets::text::wrap;
 use crate::fleet::{HostKey, HostKeyState};
+use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 /// Draws the question whether to accept a key.
-pub(in crate::dash) fn draw(
-    paint: &Paint<'_>,
-    buffer: &mut Buffer,
-    area: Rect,
-    form: &HostKeyForm,
-) {
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &HostKeyForm) {
     let popup = Popup::new(area, 78);
     let key = &form.key;
     let mut lines: Vec<Line<'static>> = Vec::new();
@@ -79,4 +79,77 @@ pub(in crate::dash) fn draw(
         }
     };
     popup.draw(paint, buffer, &title, &lines, 0, &foot);
+}
+
+/// Takes in the keys that a host showed: the first that is not known opens the question.
+pub(in crate::dash) fn keys(
+    model: &mut Model,
+    host: &str,
+    found: Vec<HostKey>,
+    errors: &[String],
+    now: Timestamp,
+) {
+    let known: Vec<String> = found
+        .iter()
+        .filter(|key| key.state == HostKeyState::Known)
+        .map(|key| format!("{} {} of {}", key.kind_word(), key.fingerprint, key.place))
+        .collect();
+    let open = |key: &HostKey| key.state != HostKeyState::Known;
+    let mut rest: Vec<HostKey> = found.into_iter().filter(open).collect();
+    if rest.is_empty() {
+        let bad = !errors.is_empty();
+        let text = if bad {
+            errors.join("; ")
+        } else {
+            format!("{host}: the key is known: {}", known.join(", "))
+        };
+        model.say(text, bad, now);
+        return;
+    }
+    if model.overlay.is_some() || model.prompt.is_some() {
+        model.say(format!("{host} shows a key that is not known; K shows it"), true, now);
+        return;
+    }
+    model.toast = None;
+    let key = rest.remove(0);
+    let form = HostKeyForm { key, rest, yes: false, input: LineInput::default() };
+    model.overlay = Some(Overlay::HostKey(Box::new(form)));
+}
+
+/// Accepts a key, or leaves it.
+pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    let Some(Overlay::HostKey(mut form)) = model.overlay.take() else { return Vec::new() };
+    let typed = form.key.state == HostKeyState::Changed;
+    let accepted = match command {
+        Command::OtherButton => {
+            form.yes = !form.yes;
+            model.overlay = Some(Overlay::HostKey(form));
+            return Vec::new();
+        }
+        Command::Accept if typed => {
+            if form.input.text().trim() != form.key.host {
+                let text = format!("that is not {:?}; esc cancels", form.key.host);
+                model.say(text, true, now);
+                form.input = LineInput::default();
+                model.overlay = Some(Overlay::HostKey(form));
+                return Vec::new();
+            }
+            true
+        }
+        Command::Accept => form.yes,
+        Command::Yes => true,
+        _ => false,
+    };
+    if !accepted || form.key.state == HostKeyState::Revoked {
+        model.say(format!("the key of {} was not accepted", form.key.place), false, now);
+        return Vec::new();
+    }
+    let HostKeyForm { key, mut rest, .. } = *form;
+    if !rest.is_empty() {
+        let next = rest.remove(0);
+        let input = LineInput::default();
+        let form = HostKeyForm { key: next, rest, yes: false, input };
+        model.overlay = Some(Overlay::HostKey(Box::new(form)));
+    }
+    vec![Effect::AcceptHostKey { key: Box::new(key) }]
 }

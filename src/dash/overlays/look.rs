@@ -1,14 +1,19 @@
 //! The question whether to look closely at hosts' stores.
 
+use crate::dash::command::Command;
+use crate::dash::model::Model;
+use crate::dash::msg::Effect;
+use crate::dash::overlay::Overlay;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::{Popup, buttons};
 use crate::dash::widgets::text::wrap;
+use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 /// Draws the question whether to look closely at hosts' stores.
-pub(in crate::dash) fn draw(
+pub(super) fn draw(
     paint: &Paint<'_>,
     buffer: &mut Buffer,
     area: Rect,
@@ -25,4 +30,26 @@ pub(in crate::dash) fn draw(
     let lines: Vec<Line<'static>> = wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
     let foot = [Line::default(), buttons(paint, "No", "Yes, measure", yes)];
     popup.draw(paint, buffer, "Measure dead paths?", &lines, 0, &foot);
+}
+
+/// Looks closely at stores, or leaves them alone.
+pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    let Some(Overlay::Look { hosts, yes }) = &mut model.overlay else { return Vec::new() };
+    match command {
+        Command::OtherButton => *yes = !*yes,
+        Command::Accept if !*yes => model.overlay = None,
+        Command::Accept | Command::Yes => {
+            let hosts = std::mem::take(hosts);
+            model.overlay = None;
+            // One may have begun while the question stood there.
+            if let Some(why) = model.world.run_in_the_way() {
+                model.say(why, true, now);
+                return Vec::new();
+            }
+            model.say(format!("looking at the stores of {}", hosts.join(", ")), false, now);
+            return vec![Effect::LookClosely { hosts }];
+        }
+        _ => model.overlay = None,
+    }
+    Vec::new()
 }

@@ -1,24 +1,31 @@
-//! The panes that lie over a view and take the keys: one file for each, with what draws it.
+//! The panes that lie over a view and take the keys: one file for each, with what draws it and
+//! what keys do in it.
 //!
 //! What each of them knows is plain data ([`Overlay`]).
 
 mod cancel;
 mod commands;
-mod generations;
+pub(super) mod generations;
 mod help;
-mod host_key;
+pub(super) mod host_key;
 mod look;
 mod order;
 mod own_log;
-mod palette;
+pub(super) mod palette;
 mod password;
 mod plan;
 mod quit;
+mod reading;
 mod start;
 mod type_name;
 
+use crate::dash::command::Command;
+use crate::dash::model::Model;
+use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
 use crate::dash::widgets::paint::Paint;
+use crossterm::event::KeyEvent;
+use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -44,4 +51,92 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, overlay: 
         Overlay::Quit => quit::draw(paint, buffer, area),
         Overlay::OwnLog => own_log::draw(paint, buffer, area),
     }
+}
+
+/// Does a command in the overlay that takes the keys; what is chosen in the palette is done by whoever
+/// calls [`palette::update`].
+pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    match &model.overlay {
+        Some(Overlay::Help { .. } | Overlay::Commands { .. } | Overlay::OwnLog) => {
+            reading::update(model, command);
+            Vec::new()
+        }
+        Some(Overlay::Palette { .. }) | None => Vec::new(),
+        Some(Overlay::Start(_)) => start::update(model, command, now),
+        Some(Overlay::TypeName(_)) => type_name::update(model, command, now),
+        Some(Overlay::Password(_)) => password::update(model, command, now),
+        Some(Overlay::HostKey(_)) => host_key::update(model, command, now),
+        Some(Overlay::Plan { .. }) => plan::update(model, command, now),
+        Some(Overlay::Cancel { .. }) => cancel::update(model, command, now),
+        Some(Overlay::Order { .. }) => order::update(model, command, now),
+        Some(Overlay::Look { .. }) => look::update(model, command, now),
+        Some(Overlay::Generations(_)) => generations::update(model, command, now),
+        Some(Overlay::Quit) => quit::update(model, command),
+    }
+}
+
+/// Returns whether a command has something to act on in an overlay.
+pub(super) fn can(overlay: &Overlay, command: Command) -> bool {
+    match (command, overlay) {
+        (Command::Compare | Command::RollBack, Overlay::Generations(pane)) => {
+            pane.chosen().is_some()
+        }
+        (Command::CycleAction, Overlay::Start(form)) => form.goal.deploys(),
+        _ => true,
+    }
+}
+
+/// Types a key into the overlay, where something is typed there.
+pub(super) fn type_key(overlay: &mut Overlay, event: KeyEvent) {
+    match overlay {
+        Overlay::Palette { input, selected } => {
+            input.edit(event);
+            *selected = 0;
+        }
+        Overlay::TypeName(form) => {
+            form.input.edit(event);
+        }
+        Overlay::HostKey(form) => {
+            form.input.edit(event);
+        }
+        Overlay::Password(form) => password::type_password(&mut form.typed, event),
+        Overlay::Help { .. }
+        | Overlay::Start(_)
+        | Overlay::Plan { .. }
+        | Overlay::Commands { .. }
+        | Overlay::Cancel { .. }
+        | Overlay::Order { .. }
+        | Overlay::Look { .. }
+        | Overlay::Generations(_)
+        | Overlay::Quit
+        | Overlay::OwnLog => {}
+    }
+}
+
+/// Types what was pasted; returns whether something is typed there. The name of a host that is to be
+/// confirmed is typed by hand.
+pub(super) fn paste(overlay: &mut Overlay, text: &str) -> bool {
+    match overlay {
+        Overlay::Palette { input, selected } => {
+            input.paste(text);
+            *selected = 0;
+        }
+        Overlay::Password(form) => {
+            let line = text.lines().next().unwrap_or_default();
+            line.chars().filter(|c| !c.is_control()).for_each(|c| form.typed.push(c));
+        }
+        Overlay::TypeName(_)
+        | Overlay::HostKey(_)
+        | Overlay::Help { .. }
+        | Overlay::Start(_)
+        | Overlay::Plan { .. }
+        | Overlay::Commands { .. }
+        | Overlay::Cancel { .. }
+        | Overlay::Order { .. }
+        | Overlay::Look { .. }
+        | Overlay::Generations(_)
+        | Overlay::Quit
+        | Overlay::OwnLog => return false,
+    }
+    true
 }

@@ -1,16 +1,21 @@
 //! The question whether to say something to a run that changes hosts.
 
-use crate::dash::command::taken_back;
+use crate::dash::command::{Command, taken_back};
+use crate::dash::model::Model;
+use crate::dash::msg::Effect;
+use crate::dash::overlay::Overlay;
+use crate::dash::run_orders::said;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::{Popup, buttons};
 use crate::dash::widgets::text::wrap;
 use crate::fleet::{RollbackScope, RunId, RunOrder};
+use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 /// Draws the question whether to say something to a run that changes hosts; it names them.
-pub(in crate::dash) fn draw(
+pub(super) fn draw(
     paint: &Paint<'_>,
     buffer: &mut Buffer,
     area: Rect,
@@ -50,4 +55,20 @@ pub(in crate::dash) fn draw(
     let lines: Vec<Line<'static>> = wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
     let foot = [Line::default(), buttons(paint, "No", button, yes)];
     popup.draw(paint, buffer, &title, &lines, 0, &foot);
+}
+
+/// Answers the question whether to say it.
+pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    let Some(Overlay::Order { run, order, yes }) = &mut model.overlay else { return Vec::new() };
+    let (run, order) = (run.clone(), order.clone());
+    match command {
+        Command::OtherButton => *yes = !*yes,
+        Command::Accept if !*yes => model.overlay = None,
+        Command::Accept | Command::Yes => {
+            model.overlay = None;
+            return said(model, run, order, now);
+        }
+        _ => model.overlay = None,
+    }
+    Vec::new()
 }

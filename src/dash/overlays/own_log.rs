@@ -10,7 +10,7 @@ use ratatui::widgets::Widget;
 use tui_logger::{TuiLoggerLevelOutput, TuiLoggerWidget};
 
 /// Draws the newest messages.
-pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     clear(paint, buffer, area);
     paint.rule(buffer, area, "nixdash's own log", "");
     let area = below(area, 1);

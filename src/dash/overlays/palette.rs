@@ -7,8 +7,11 @@
 //! └────────────────────────────────────────────────┘
 //! ```
 
-use crate::dash::command::matches;
+use crate::dash::command::{COMMANDS, Command, CommandEntry, Context};
 use crate::dash::input::LineInput;
+use crate::dash::model::Model;
+use crate::dash::overlay::Overlay;
+use crate::dash::panes;
 use crate::dash::theme::Role;
 use crate::dash::widgets::input::typed;
 use crate::dash::widgets::paint::Paint;
@@ -23,7 +26,7 @@ use ratatui::text::Line;
 const ROWS: usize = 12;
 
 /// Draws what was typed and the commands that fit.
-pub(in crate::dash) fn draw(
+pub(super) fn draw(
     paint: &Paint<'_>,
     buffer: &mut Buffer,
     area: Rect,
@@ -52,4 +55,56 @@ pub(in crate::dash) fn draw(
     }
     lines.resize(lines.len().max(rows + 1), Line::default());
     popup.draw(paint, buffer, "Command", &lines, 0, &[]);
+}
+
+/// Types, selects or chooses; returns the command that was chosen.
+pub(in crate::dash) fn update(model: &mut Model, command: Command) -> Option<Command> {
+    let Some(Overlay::Palette { input, selected }) = &model.overlay else { return None };
+    let (typed, at) = (input.text().to_owned(), *selected);
+    let found = matches(model, &typed);
+    match command {
+        Command::Up => set_selected(model, at.saturating_sub(1)),
+        Command::Down => set_selected(model, (at + 1).min(found.len().saturating_sub(1))),
+        Command::Accept => {
+            let entry = found.get(at)?;
+            model.overlay = None;
+            return Some(entry.command);
+        }
+        _ => model.overlay = None,
+    }
+    None
+}
+
+fn set_selected(model: &mut Model, to: usize) {
+    if let Some(Overlay::Palette { selected, .. }) = &mut model.overlay {
+        *selected = to;
+    }
+}
+
+/// Returns the commands of the view that fit a typed text, the best first.
+fn matches(model: &Model, typed: &str) -> Vec<&'static CommandEntry> {
+    let context = Context::View(model.screen);
+    let typed = typed.trim().to_lowercase();
+    let mut found: Vec<(u8, &'static CommandEntry)> = COMMANDS
+        .iter()
+        .filter(|entry| entry.contexts.contains(&context) && panes::can(model, entry.command))
+        .filter(|entry| entry.command != Command::Palette)
+        .filter_map(|entry| Some((rank(entry, &typed)?, entry)))
+        .collect();
+    found.sort_by_key(|(rank, _)| *rank);
+    found.into_iter().map(|(_, entry)| entry).collect()
+}
+
+/// Returns how well a command fits a typed text; 0 is best.
+fn rank(entry: &CommandEntry, typed: &str) -> Option<u8> {
+    let mut letters = entry.name.chars();
+    if entry.name.starts_with(typed) {
+        Some(0)
+    } else if entry.name.contains(typed) {
+        Some(1)
+    } else if typed.chars().all(|c| letters.any(|have| have == c)) {
+        Some(2)
+    } else {
+        entry.about.to_lowercase().contains(typed).then_some(3)
+    }
 }

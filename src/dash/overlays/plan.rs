@@ -18,21 +18,26 @@
 //! └───────────────────────────────────────────────────────────────────────┘
 //! ```
 
+use crate::dash::command::Command;
+use crate::dash::model::Model;
+use crate::dash::msg::Effect;
+use crate::dash::overlay::Overlay;
+use crate::dash::overlays::reading;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::{Popup, buttons};
 use crate::dash::widgets::text::{count, left, width, wrap};
-use crate::dash::words::runs::action_words;
-use crate::dash::words::runs::revision_words;
+use crate::dash::words::runs::{action_words, revision_words};
 use crate::dash::words::system_words;
 use crate::fleet::words::changes;
 use crate::fleet::{ChangeKind, Goal, HostPlan, Plan, RunId};
+use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 /// Draws the plan of a run, with buttons while it waits for an answer.
-pub(in crate::dash) fn draw(
+pub(super) fn draw(
     paint: &Paint<'_>,
     buffer: &mut Buffer,
     area: Rect,
@@ -155,4 +160,32 @@ fn work_in_short(host: &HostPlan) -> String {
     }
     let number = |number: Option<u64>| number.map_or("?".to_owned(), count);
     format!("{} to build, {} to get", number(host.to_build), number(host.to_download))
+}
+
+/// Answers a plan, or reads it.
+pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    let Some(Overlay::Plan { run, yes, .. }) = &mut model.overlay else { return Vec::new() };
+    let run = run.clone();
+    match command {
+        Command::OtherButton => *yes = !*yes,
+        Command::Accept => {
+            let yes = *yes;
+            return answer(model, run, yes, now);
+        }
+        Command::Yes => return answer(model, run, true, now),
+        Command::No => return answer(model, run, false, now),
+        _ => reading::update(model, command),
+    }
+    Vec::new()
+}
+
+fn answer(model: &mut Model, run: RunId, yes: bool, now: Timestamp) -> Vec<Effect> {
+    model.overlay = None;
+    if let Some(view) = model.world.runs.iter_mut().find(|view| view.id == run) {
+        view.waits = false;
+    }
+    if !yes {
+        model.say(format!("run #{run}: the plan was not carried out"), false, now);
+    }
+    vec![Effect::Answer { run, yes }]
 }

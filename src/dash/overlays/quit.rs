@@ -8,17 +8,20 @@
 //! └──────────────────────────────────────────┘
 //! ```
 
-use crate::dash::command::{Context, in_context};
+use crate::dash::command::{Command, Context, in_context};
+use crate::dash::model::Model;
+use crate::dash::msg::Effect;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::{left, wrap};
+use crate::fleet::RunId;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 /// Draws the question what becomes of active runs.
-pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let popup = Popup::new(area, 60);
     let mut lines = Vec::new();
     for run in paint.model.world.active_runs() {
@@ -41,4 +44,25 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         ]));
     }
     popup.draw(paint, buffer, "Quit", &lines, 0, &[]);
+}
+
+/// Ends the dashboard. A run that waits for an answer gets a no: nobody could give it any more.
+pub(super) fn update(model: &mut Model, command: Command) -> Vec<Effect> {
+    let active = |model: &Model| -> Vec<RunId> {
+        model.world.active_runs().map(|run| run.id.clone()).collect()
+    };
+    match command {
+        Command::Accept => {
+            let waiting = model.world.active_runs().filter(|run| run.waits);
+            let mut effects: Vec<Effect> =
+                waiting.map(|run| Effect::Answer { run: run.id.clone(), yes: false }).collect();
+            effects.push(Effect::Quit { cancel: Vec::new() });
+            effects
+        }
+        Command::QuitAndCancel => vec![Effect::Quit { cancel: active(model) }],
+        _ => {
+            model.overlay = None;
+            Vec::new()
+        }
+    }
 }

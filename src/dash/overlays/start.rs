@@ -9,19 +9,24 @@
 //! └───────────────────────────────────────────────────────────────┘
 //! ```
 
-use crate::dash::overlay::StartForm;
+use crate::dash::begin::begin;
+use crate::dash::command::Command;
+use crate::dash::model::Model;
+use crate::dash::msg::Effect;
+use crate::dash::overlay::{Overlay, StartForm};
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::{left, wrap};
 use crate::dash::words::runs::action_words;
-use crate::fleet::{HostState, Strategy};
+use crate::fleet::{Goal, HostState, Strategy};
+use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 /// Draws the choice.
-pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &StartForm) {
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &StartForm) {
     let popup = Popup::new(area, 74);
     let hosts = form.hosts.join(", ");
     let title =
@@ -143,5 +148,40 @@ fn strategy_words(paint: &Paint<'_>, form: &StartForm) -> String {
             words.dedup();
             format!("as configured: {}", words.join(", "))
         }
+    }
+}
+
+/// Chooses what to start, and starts it.
+pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    let Some(Overlay::Start(mut form)) = model.overlay.take() else { return Vec::new() };
+    match command {
+        Command::CycleAction if form.own_actions => form.own_actions = false,
+        Command::CycleAction => form.goal = next_action(form.goal),
+        Command::CycleStrategy => form.strategy = next_strategy(form.strategy),
+        Command::Accept => return begin(model, form, now),
+        _ => return Vec::new(),
+    }
+    model.overlay = Some(Overlay::Start(form));
+    Vec::new()
+}
+
+fn next_action(goal: Goal) -> Goal {
+    match goal {
+        Goal::Switch => Goal::Boot,
+        Goal::Boot => Goal::Test,
+        Goal::Test => Goal::DryActivate,
+        Goal::DryActivate => Goal::Switch,
+        // Not chosen in this form.
+        Goal::Build | Goal::Rollback => goal,
+    }
+}
+
+fn next_strategy(strategy: Option<Strategy>) -> Option<Strategy> {
+    match strategy {
+        None => Some(Strategy::ViaCache),
+        Some(Strategy::ViaCache) => Some(Strategy::Direct),
+        Some(Strategy::Direct) => Some(Strategy::Push),
+        Some(Strategy::Push) => Some(Strategy::Auto),
+        Some(Strategy::Auto) => None,
     }
 }

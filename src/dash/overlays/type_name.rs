@@ -1,16 +1,22 @@
 //! The name of a protected host, or of one that has nothing to go back to, which must be typed.
 
-use crate::dash::overlay::StartForm;
+use crate::dash::begin::begin;
+use crate::dash::command::Command;
+use crate::dash::input::LineInput;
+use crate::dash::model::Model;
+use crate::dash::msg::Effect;
+use crate::dash::overlay::{Overlay, StartForm};
 use crate::dash::widgets::input::typed;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::Popup;
 use crate::dash::widgets::text::wrap;
+use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 /// Draws the question for a protected host's name.
-pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &StartForm) {
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &StartForm) {
     let Some(host) = form.next_protected(&paint.model.world) else { return };
     let popup = Popup::new(area, 60);
     let why = if paint.model.world.has_no_system(&host) {
@@ -26,4 +32,25 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, 
     let mark = if paint.model.world.is_protected(&host) { " ⚷" } else { "" };
     let title = format!("Deploy to {host}{mark}");
     popup.draw(paint, buffer, &title, &lines, 0, &[]);
+}
+
+/// Takes the typed name when it is the one that is asked for, and begins the run when it was the last.
+pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    let Some(Overlay::TypeName(mut form)) = model.overlay.take() else { return Vec::new() };
+    if command != Command::Accept {
+        return Vec::new();
+    }
+    accept_name(model, &mut form, now);
+    begin(model, form, now)
+}
+
+/// Takes the typed name when it is the one that is asked for.
+fn accept_name(model: &mut Model, form: &mut StartForm, now: Timestamp) {
+    let Some(wanted) = form.next_protected(&model.world) else { return };
+    if form.input.text().trim() == wanted {
+        form.typed.push(wanted);
+    } else {
+        model.say(format!("that is not {wanted:?}; esc cancels"), true, now);
+    }
+    form.input = LineInput::default();
 }

@@ -1,38 +1,106 @@
-//! The panes: a folder for each view, with its state, what changes it, and what draws it.
+//! The views: a folder for each, with what changes it and what draws it.
+//!
+//! A view answers what [`Pane`] asks, in its `mod.rs`. Another view is another folder, another
+//! [`Screen`] and another line in [`pane`].
 //!
 //! `host` and `cache` are the details of one host and of one tier, in the views of all of them. No
-//! pane uses another one, except that a view shows the details of what is selected in it.
+//! view uses another one.
 
 mod cache;
 mod caches;
 pub(super) mod deploy;
+mod details;
 mod fleet;
 mod history;
 mod host;
 mod log_tail;
 pub(super) mod logs;
 
-use crate::dash::model::Screen;
+use crate::dash::command::Command;
+use crate::dash::layout::layout;
+use crate::dash::model::{Model, Screen};
+use crate::dash::msg::Effect;
 use crate::dash::widgets::paint::Paint;
+use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-/// Draws the view that is shown.
-pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
-    match paint.model.screen {
-        Screen::Fleet => fleet::draw(paint, buffer, area),
-        Screen::Caches => caches::draw(paint, buffer, area),
-        Screen::Deploy => deploy::draw(paint, buffer, area),
-        Screen::Logs => logs::draw(paint, buffer, area),
-        Screen::History => history::draw(paint, buffer, area),
+/// What a view answers.
+pub(super) struct Pane {
+    /// Draws it in the body of the screen.
+    draw: fn(&Paint<'_>, &mut Buffer, Rect),
+    /// Does a command that is the view's own, where it has this body.
+    update: fn(&mut Model, Command, Rect, Timestamp) -> Vec<Effect>,
+    /// Returns whether a command has something to act on.
+    can: fn(&Model, Command) -> bool,
+    /// Returns the hosts that are deployed, built or measured from it; none means all that there are,
+    /// where they are measured.
+    targets: fn(&Model) -> Vec<String>,
+    /// Goes back by one step inside of it; returns whether there was one.
+    leave: fn(&mut Model) -> bool,
+    /// The view to which its last step back leads.
+    parent: Screen,
+    /// What the arrows do, as the footer says it.
+    pub(super) arrows: Option<&'static str>,
+}
+
+/// Returns a view.
+pub(super) fn pane(screen: Screen) -> &'static Pane {
+    match screen {
+        Screen::Fleet => &fleet::PANE,
+        Screen::Caches => &caches::PANE,
+        Screen::Deploy => &deploy::PANE,
+        Screen::Logs => &logs::PANE,
+        Screen::History => &history::PANE,
     }
 }
 
-/// Returns the rows that the details of what is selected take, in that many columns.
-pub(super) fn details_rows(paint: &Paint<'_>, columns: u16) -> u16 {
-    match paint.model.screen {
-        Screen::Fleet => host::rows(paint, columns),
-        Screen::Caches => cache::rows(paint, columns),
-        Screen::Deploy | Screen::Logs | Screen::History => 0,
+/// Draws the view that is shown.
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+    (pane(paint.model.screen).draw)(paint, buffer, area);
+}
+
+/// Does a command of the view that is shown.
+pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    let body = layout(model).body;
+    (pane(model.screen).update)(model, command, body, now)
+}
+
+/// Returns whether a command has something to act on in the view that is shown; nothing is measured or
+/// started from a record.
+pub(super) fn can(model: &Model, command: Command) -> bool {
+    (!model.world.is_record || !asks_hosts(command)) && (pane(model.screen).can)(model, command)
+}
+
+/// Returns the hosts that are deployed, built or measured from the view that is shown.
+pub(super) fn targets(model: &Model) -> Vec<String> {
+    (pane(model.screen).targets)(model)
+}
+
+/// Goes back by one step.
+pub(super) fn back(model: &mut Model) {
+    let pane = pane(model.screen);
+    if !(pane.leave)(model) {
+        model.show(pane.parent);
     }
+}
+
+/// Returns whether a command needs hosts or tiers that can be asked.
+fn asks_hosts(command: Command) -> bool {
+    matches!(
+        command,
+        Command::Deploy
+            | Command::Build
+            | Command::Cancel
+            | Command::Reattach
+            | Command::Mark
+            | Command::MarkAll
+            | Command::Refresh
+            | Command::RefreshAll
+            | Command::LookClosely
+            | Command::HostKey
+            | Command::Verify
+            | Command::Generations
+            | Command::Retry
+    )
 }

@@ -392,7 +392,7 @@ fn every_overlay_in_which_nothing_is_typed_closes_with_q() {
 
 #[test]
 fn every_key_that_the_footer_shows_does_something() {
-    use crate::dash::command::available;
+    use crate::dash::able::available;
     let mut events = demo::troubled();
     events.extend(demo::run_until_plan());
     events.extend(demo::run_in_fetch());

@@ -1,8 +1,7 @@
 //! Trying the screen by hand: the demonstration's fleet in this terminal.
 
-use crate::dash::demo;
 use crate::dash::demo_logs::failed_build;
-use crate::dash::{Depth, Effect, Look, Model, Msg, Theme, ascii_from, depth_from, run};
+use crate::dash::{Depth, Effect, Look, Model, Msg, Theme, ascii_from, demo, depth_from, run};
 use crate::fleet::{Event, Phase, RunId, RunWhat};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;

@@ -3,9 +3,10 @@
 use crate::dash::model::{Model, Screen};
 use crate::dash::msg::{Effect, Trend, Wish};
 use crate::dash::overlay::Overlay;
-use crate::dash::update::access;
 use crate::dash::world::{HISTORY, RunView};
-use crate::fleet::{Event, HostFacts, RunEvent, RunId, RunWhat, TierFacts, duration};
+use crate::fleet::{
+    Code, Event, HostFacts, HostResult, RunEvent, RunId, RunWhat, TierFacts, duration,
+};
 use jiff::Timestamp;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -45,7 +46,7 @@ pub(super) fn event(model: &mut Model, event: Event, now: Timestamp) -> Vec<Effe
         }
         Event::Run(event) => {
             if let RunWhat::Result { host, result } = &event.what {
-                access::note_result(model, host, result);
+                note_result(model, host, result);
             }
             return run(model, event, now);
         }
@@ -264,4 +265,11 @@ pub(super) fn notice(model: &mut Model, text: String, now: Timestamp) {
         return;
     }
     model.say(text, false, now);
+}
+
+/// Forgets that a password was given where sudo refused it: the next run asks anew.
+fn note_result(model: &mut Model, host: &str, result: &HostResult) {
+    if result.findings.iter().any(|finding| finding.code == Code::SudoPasswordWrong) {
+        model.passwords_given.remove(host);
+    }
 }

@@ -1,24 +1,22 @@
 //! What changes the model: one message in, effects out; nothing else happens.
 
-mod access;
 mod act;
 mod fold;
-mod generations;
 mod logs;
-mod order;
-mod overlay;
-mod verify;
 
 pub use fold::recall;
 pub use logs::view_logs;
 
-use crate::dash::command::{Command, Context, available};
+use crate::dash::able::available;
+use crate::dash::command::{Command, Context};
 use crate::dash::filter::Filter;
 use crate::dash::key::Key;
 use crate::dash::layout::layout;
-use crate::dash::model::{Model, Screen};
+use crate::dash::model::Model;
 use crate::dash::msg::{Effect, Msg, Wish};
 use crate::dash::overlay::{Overlay, Prompt};
+use crate::dash::overlays;
+use crate::dash::overlays::{generations, host_key};
 use crate::dash::panes::logs as log_pane;
 use crossterm::event::{KeyEvent, KeyEventKind};
 use jiff::Timestamp;
@@ -73,7 +71,7 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             model.world.ancestries = ancestries;
         }
         Msg::Figures(figures) => {
-            model.dirty |= model.screen == Screen::Caches;
+            model.dirty |= model.world.figures != figures;
             model.world.figures = figures;
         }
         Msg::Notice(text) => {
@@ -86,7 +84,7 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         }
         Msg::HostKeys { host, found, errors } => {
             model.dirty = true;
-            access::keys(model, &host, found, &errors, now);
+            host_key::keys(model, &host, found, &errors, now);
         }
         Msg::RunNumber(run) => {
             if let Some(starting) = &mut model.world.starting {
@@ -153,14 +151,8 @@ fn paste(model: &mut Model, text: &str) {
         prompt.input.paste(text);
         model.dirty = true;
         typed(model);
-    } else if let Some(Overlay::Palette { input, selected }) = &mut model.overlay {
-        input.paste(text);
-        *selected = 0;
-        model.dirty = true;
-    } else if let Some(Overlay::Password(form)) = &mut model.overlay {
-        let line = text.lines().next().unwrap_or_default();
-        line.chars().filter(|c| !c.is_control()).for_each(|c| form.typed.push(c));
-        model.dirty = true;
+    } else if let Some(overlay) = &mut model.overlay {
+        model.dirty |= overlays::paste(overlay, text);
     }
 }
 
@@ -187,20 +179,25 @@ fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) ->
             Vec::new()
         }
         Context::FindLine | Context::SaveLog => log_pane::typing(model, command, now),
-        Context::Palette => overlay::palette(model, command, now),
-        Context::Start | Context::TypeName => overlay::start(model, command, now),
-        Context::Plan | Context::OldPlan => overlay::plan(model, command, now),
-        Context::Cancel => overlay::cancel(model, command, now),
-        Context::Order => order::answer(model, command, now),
-        Context::Look => overlay::look(model, command, now),
-        Context::Generations => generations::pane(model, command, now),
-        Context::Password => access::password(model, command, now),
-        Context::HostKey | Context::TypeHostKey => access::host_key(model, command, now),
-        Context::Quit => overlay::quit(model, command),
-        Context::Help | Context::Commands | Context::OwnLog => {
-            overlay::reading(model, command);
-            Vec::new()
-        }
+        Context::Palette => match overlays::palette::update(model, command) {
+            Some(chosen) => act::view(model, chosen, now),
+            None => Vec::new(),
+        },
+        Context::Help
+        | Context::Start
+        | Context::TypeName
+        | Context::Password
+        | Context::HostKey
+        | Context::TypeHostKey
+        | Context::Plan
+        | Context::OldPlan
+        | Context::Commands
+        | Context::Cancel
+        | Context::Order
+        | Context::Look
+        | Context::Generations
+        | Context::Quit
+        | Context::OwnLog => overlays::update(model, command, now),
     }
 }
 
@@ -215,31 +212,8 @@ fn edit(model: &mut Model, event: KeyEvent) {
         typed(model);
         return;
     }
-    match &mut model.overlay {
-        Some(Overlay::Palette { input, selected }) => {
-            input.edit(event);
-            *selected = 0;
-        }
-        Some(Overlay::TypeName(form)) => {
-            form.input.edit(event);
-        }
-        Some(Overlay::HostKey(form)) => {
-            form.input.edit(event);
-        }
-        Some(Overlay::Password(form)) => access::type_password(&mut form.typed, event),
-        Some(
-            Overlay::Help { .. }
-            | Overlay::Start(_)
-            | Overlay::Plan { .. }
-            | Overlay::Commands { .. }
-            | Overlay::Cancel { .. }
-            | Overlay::Order { .. }
-            | Overlay::Look { .. }
-            | Overlay::Generations(_)
-            | Overlay::Quit
-            | Overlay::OwnLog,
-        )
-        | None => {}
+    if let Some(overlay) = &mut model.overlay {
+        overlays::type_key(overlay, event);
     }
 }
 
@@ -247,7 +221,7 @@ fn edit(model: &mut Model, event: KeyEvent) {
 fn prompt(model: &mut Model, command: Command) {
     let Some(prompt) = model.prompt.take() else { return };
     if command == Command::Close {
-        set_filter(model, prompt.before);
+        model.set_filter(prompt.before);
     }
 }
 
@@ -255,22 +229,6 @@ fn prompt(model: &mut Model, command: Command) {
 fn typed(model: &mut Model) {
     if let Some(Prompt { input, .. }) = &model.prompt {
         let filter = Filter::new(input.text());
-        set_filter(model, filter);
-    }
-}
-
-/// Filters what the view shows.
-fn set_filter(model: &mut Model, filter: Filter) {
-    model.filter = filter;
-    snap(model);
-}
-
-/// Moves the selection to a host that is shown.
-fn snap(model: &mut Model) {
-    let visible = model.visible_hosts();
-    if !visible.contains(&model.host)
-        && let Some(first) = visible.iter().find(|index| **index > model.host).or(visible.last())
-    {
-        model.host = *first;
+        model.set_filter(filter);
     }
 }

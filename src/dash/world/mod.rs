@@ -212,6 +212,13 @@ impl ScreenWorld {
         mean_coverage(self.hosts.iter().map(|host| (&host.facts, &host.coverage)), tier)
     }
 
+    /// Says why no store is looked at now, when a run is at work: its builds would wait.
+    pub(in crate::dash) fn run_in_the_way(&self) -> Option<String> {
+        let run = self.active_runs().next()?;
+        let why = "is at work, and its builds would wait: look when it has ended";
+        Some(format!("run #{} {why}", run.id))
+    }
+
     /// Returns what is known of a host, to be changed; none of one that the fleet does not have.
     pub(in crate::dash) fn host_mut(&mut self, name: &str) -> Option<&mut HostModel> {
         let index = self.fleet.hosts.iter().position(|host| host.name == name)?;

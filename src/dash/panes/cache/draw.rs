@@ -16,9 +16,8 @@ use crate::dash::widgets::facts::{Fact, Laid, fact, told, unknown};
 use crate::dash::widgets::graph::spinner;
 use crate::dash::widgets::paint::{Paint, below};
 use crate::dash::widgets::text::count;
-use crate::dash::words::milliseconds;
 use crate::dash::words::tiers::{dead_words, signature_mark, size_words, tier_mark};
-use crate::dash::words::{finding_role, since};
+use crate::dash::words::{finding_role, milliseconds, since};
 use crate::dash::world::{TierView, age};
 use crate::fleet::words::holdings;
 use crate::fleet::{

@@ -2,5 +2,17 @@
 
 mod columns;
 mod draw;
+mod update;
 
-pub(super) use draw::draw;
+use crate::dash::model::{Model, Screen};
+use crate::dash::panes::Pane;
+
+pub(super) const PANE: Pane = Pane {
+    draw: draw::draw,
+    update: update::update,
+    can: update::can,
+    targets: Model::chosen,
+    leave: update::leave,
+    parent: Screen::Fleet,
+    arrows: Some("select"),
+};

@@ -1,5 +1,17 @@
 //! The runs, and how the hosts of the selected one stand.
 
 mod draw;
+mod update;
 
-pub(super) use draw::draw;
+use crate::dash::model::Screen;
+use crate::dash::panes::Pane;
+
+pub(super) const PANE: Pane = Pane {
+    draw: draw::draw,
+    update: update::update,
+    can: update::can,
+    targets: update::targets,
+    leave: |_| false,
+    parent: Screen::Fleet,
+    arrows: Some("select"),
+};

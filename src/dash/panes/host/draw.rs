@@ -14,10 +14,9 @@ use crate::dash::theme::Role;
 use crate::dash::widgets::facts::{Fact, Laid, fact, told, unknown};
 use crate::dash::widgets::paint::{Paint, below};
 use crate::dash::widgets::text::count;
-use crate::dash::words::milliseconds;
 use crate::dash::words::runs::went;
 use crate::dash::words::tiers::signature_mark;
-use crate::dash::words::{bytes_of, figure_role, finding_role, since, system_words};
+use crate::dash::words::{bytes_of, figure_role, finding_role, milliseconds, since, system_words};
 use crate::dash::world::{HostModel, age, is_current};
 use crate::fleet::{
     Code, FilePlace, Finding, Host, HostFacts, NixFacts, PowerFacts, SettingsView, Severity,

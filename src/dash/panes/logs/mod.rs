@@ -10,6 +10,7 @@ mod draw;
 mod failure;
 mod layout;
 mod news;
+mod pane;
 mod pattern;
 mod rows;
 mod state;
@@ -23,10 +24,10 @@ pub use asked::{
     LineAt, LineLevels, LogNews, PaneRow, PaneWanted, RowSearch, RowsAt, RowsOf, RowsShown,
     RowsTaken, Sought,
 };
-pub(in crate::dash) use draw::{draw, sight, typed};
+pub(in crate::dash) use draw::{sight, typed};
 pub(in crate::dash) use news::news;
+pub(in crate::dash::panes) use pane::PANE;
 pub use pattern::{LineMatcher, LinePattern};
 pub use state::{CountedRows, LogFace, LogPane, LogTyping, PanePlace, TimeShown};
 pub(in crate::dash) use typing::{paste, type_key, typing};
-pub(in crate::dash) use update::{command, leave};
 pub(in crate::dash) use wanted::wanted;

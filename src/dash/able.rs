@@ -1,0 +1,34 @@
+//! Which commands can be given now, and which of them the footer names.
+
+use crate::dash::command::{Command, CommandEntry, Context, in_context};
+use crate::dash::model::Model;
+use crate::dash::{overlays, panes};
+use crate::fleet::{Code, HostFacts, can_be_verified};
+
+/// Returns the commands that can be given now.
+pub(super) fn available(model: &Model) -> impl Iterator<Item = &'static CommandEntry> {
+    in_context(Context::of(model)).filter(|entry| match &model.overlay {
+        Some(overlay) => overlays::can(overlay, entry.command),
+        None => panes::can(model, entry.command),
+    })
+}
+
+/// Returns whether a command that can be given is named in the footer; one that only says what to
+/// do first is not.
+pub(super) fn is_named(model: &Model, command: Command) -> bool {
+    match command {
+        Command::LookClosely => model.selects_stores(),
+        Command::HostKey => model.selected().is_some_and(|(_, view)| has_key_trouble(&view.facts)),
+        Command::Verify => {
+            let tier = model.world.fleet.tiers.get(model.tier);
+            tier.is_some_and(|tier| can_be_verified(tier).is_ok())
+        }
+        _ => true,
+    }
+}
+
+/// Returns whether a host was not asked because of its ssh key.
+fn has_key_trouble(facts: &HostFacts) -> bool {
+    let codes = [Code::HostKeyUnknown, Code::HostKeyChanged, Code::HostKeyRefused];
+    facts.findings.iter().any(|finding| codes.contains(&finding.code))
+}

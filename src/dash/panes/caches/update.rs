@@ -1,0 +1,112 @@
+//! What keys do among the tiers.
+
+use crate::dash::command::Command;
+use crate::dash::layout::page;
+use crate::dash::model::Model;
+use crate::dash::moves::moved;
+use crate::dash::msg::Effect;
+use crate::dash::overlay::Overlay;
+use crate::dash::panes::{cache, details};
+use crate::fleet::{Host, HostState, TierKind, can_be_verified};
+use jiff::Timestamp;
+use ratatui::layout::Rect;
+
+/// Does a command of the view.
+pub(super) fn update(
+    model: &mut Model,
+    command: Command,
+    body: Rect,
+    now: Timestamp,
+) -> Vec<Effect> {
+    let count = model.world.tiers.len();
+    match command {
+        Command::Up
+        | Command::Down
+        | Command::PageUp
+        | Command::PageDown
+        | Command::Top
+        | Command::Bottom => {
+            if model.shows_details() {
+                details::scroll(model, command, body, cache::rows, now);
+            } else {
+                model.tier = moved(model.tier, count, command, page(body));
+            }
+        }
+        Command::NextDetails | Command::PreviousDetails => {
+            model.tier = details::turned(model.tier, count, command == Command::NextDetails);
+            model.details_scroll = 0;
+        }
+        Command::Open | Command::Zoom => model.toggle_zoom(),
+        Command::LookClosely => look_closely(model, now),
+        Command::Verify => return verify(model, now),
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// Returns whether a command has something to act on.
+pub(super) fn can(model: &Model, command: Command) -> bool {
+    let count = model.world.tiers.len();
+    match command {
+        Command::Open => !model.shows_details() && count > 0,
+        Command::Zoom | Command::Verify => count > 0,
+        Command::NextDetails | Command::PreviousDetails => model.shows_details() && count > 1,
+        _ => true,
+    }
+}
+
+/// Closes the details.
+pub(super) fn leave(model: &mut Model) -> bool {
+    std::mem::take(&mut model.zoom)
+}
+
+/// Asks whether to look closely at the stores of the marked hosts, or of all that answer.
+fn look_closely(model: &mut Model, now: Timestamp) {
+    if !model.selects_stores() {
+        let known = model.world.fleet.tiers.iter().any(|tier| tier.kind == TierKind::Local);
+        let next = if known {
+            "select a tier of kind local"
+        } else {
+            "add a tier of kind local to hosts.toml first"
+        };
+        return model.say(format!("m looks closely at hosts' stores: {next}"), false, now);
+    }
+    if let Some(why) = model.world.run_in_the_way() {
+        return model.say(why, true, now);
+    }
+    let answers = |host: &&Host| {
+        let view = model.world.fleet.hosts.iter().position(|known| known.name == host.name);
+        let state =
+            view.and_then(|index| model.world.hosts.get(index)).map(|view| view.facts.state);
+        let chosen = model.marked.is_empty() || model.marked.contains(&host.name);
+        chosen && matches!(state, Some(HostState::Up | HostState::Degraded))
+    };
+    let hosts: Vec<String> =
+        model.world.fleet.hosts.iter().filter(answers).map(|host| host.name.clone()).collect();
+    if hosts.is_empty() {
+        return model.say("no host that could be asked answers", true, now);
+    }
+    model.overlay = Some(Overlay::Look { hosts, yes: false });
+}
+
+/// Fetches a nar of the selected tier whole, unless that goes on already or cannot be done.
+fn verify(model: &mut Model, now: Timestamp) -> Vec<Effect> {
+    let Some(tier) = model.world.fleet.tiers.get(model.tier) else { return Vec::new() };
+    let name = tier.name.clone();
+    if let Err(why) = can_be_verified(tier) {
+        model.say(why.to_string(), true, now);
+        return Vec::new();
+    }
+    let Some(view) = model.world.tiers.get_mut(model.tier) else { return Vec::new() };
+    if view.verifying.is_some() {
+        model.say(format!("a nar of {name} is being fetched already"), false, now);
+        return Vec::new();
+    }
+    view.verifying = Some(now);
+    model.say(
+        format!("fetching a nar of {name} whole, to compare it with its narinfo"),
+        false,
+        now,
+    );
+    vec![Effect::Verify { tier: name }]
+}

@@ -1,0 +1,107 @@
+//! What keys do in a run.
+
+use crate::dash::begin;
+use crate::dash::command::{Command, order};
+use crate::dash::layout::page;
+use crate::dash::model::{Model, Screen};
+use crate::dash::moves::moved;
+use crate::dash::msg::Effect;
+use crate::dash::overlay::Overlay;
+use crate::dash::run_orders::{ask_to_stop, reattach, said};
+use crate::dash::world::RunView;
+use jiff::Timestamp;
+use ratatui::layout::Rect;
+
+/// Does a command of the view.
+pub(super) fn update(
+    model: &mut Model,
+    command: Command,
+    body: Rect,
+    now: Timestamp,
+) -> Vec<Effect> {
+    match command {
+        Command::Up
+        | Command::Down
+        | Command::PageUp
+        | Command::PageDown
+        | Command::Top
+        | Command::Bottom => {
+            let count = model.shown_run().map_or(0, |run| run.hosts.len());
+            model.run_host = moved(model.run_host, count, command, page(body));
+            model.log.leave_host();
+        }
+        Command::NextHost => model.turn_host(true),
+        Command::PreviousHost => model.turn_host(false),
+        Command::Open => model.show(Screen::Logs),
+        Command::Zoom => model.toggle_zoom(),
+        Command::Plan => {
+            if let Some(run) = model.shown_run().filter(|run| run.plan.is_some()) {
+                model.overlay = Some(Overlay::Plan { run: run.id.clone(), yes: false, scroll: 0 });
+            }
+        }
+        Command::Commands => commands(model),
+        Command::Cancel => ask_to_stop(model),
+        Command::Reattach => return reattach(model, now),
+        Command::Retry => return begin::retry(model, now),
+        Command::PauseRun
+        | Command::AcceptCheck
+        | Command::SkipHost
+        | Command::TryHost
+        | Command::TakeWaveBack
+        | Command::TakeRunBack => return say(model, command, now),
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// Returns whether a command has something to act on.
+pub(super) fn can(model: &Model, command: Command) -> bool {
+    match command {
+        Command::Open => model.shown_host_run().is_some(),
+        Command::NextHost | Command::PreviousHost => {
+            model.shown_run().is_some_and(|run| run.hosts.len() > 1)
+        }
+        Command::Retry => model.shown_run().is_some_and(RunView::can_be_tried_again),
+        Command::Plan => model.shown_run().is_some_and(|run| run.plan.is_some()),
+        Command::Commands => model.shown_host_run().is_some_and(|host| !host.commands.is_empty()),
+        Command::Cancel => model.shown_run().is_some_and(|run| run.is_active() && !run.stopping),
+        Command::Reattach => model.shown_run().is_some_and(|run| run.can_go_on),
+        Command::PauseRun
+        | Command::AcceptCheck
+        | Command::SkipHost
+        | Command::TryHost
+        | Command::TakeWaveBack
+        | Command::TakeRunBack => order(model, command).is_some(),
+        _ => true,
+    }
+}
+
+/// Returns the selected host.
+pub(super) fn targets(model: &Model) -> Vec<String> {
+    model.shown_host_run().map(|host| host.host.clone()).into_iter().collect()
+}
+
+/// Closes the log that has the whole view; a run that could not start is forgotten.
+pub(super) fn leave(model: &mut Model) -> bool {
+    model.world.starting.take_if(|starting| starting.failed.is_some());
+    std::mem::take(&mut model.zoom)
+}
+
+/// Shows what was run on hosts for the selected host of the run.
+fn commands(model: &mut Model) {
+    if let (Some(run), Some(host)) = (model.shown_run(), model.shown_host_run()) {
+        let (run, host) = (run.id.clone(), host.host.clone());
+        model.overlay = Some(Overlay::Commands { run, host, scroll: 0 });
+    }
+}
+
+/// Says something to the shown run, or asks first.
+fn say(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
+    let Some(order) = order(model, command) else { return Vec::new() };
+    let Some(run) = model.shown_run().map(|run| run.id.clone()) else { return Vec::new() };
+    if order.is_destructive() {
+        model.overlay = Some(Overlay::Order { run, order, yes: false });
+        return Vec::new();
+    }
+    said(model, run, order, now)
+}

@@ -1,0 +1,170 @@
+//! What keys do among the hosts.
+
+use crate::dash::begin;
+use crate::dash::command::Command;
+use crate::dash::filter::Filter;
+use crate::dash::generations::GenerationsPane;
+use crate::dash::input::LineInput;
+use crate::dash::layout::page;
+use crate::dash::model::{Model, Screen};
+use crate::dash::moves::moved;
+use crate::dash::msg::Effect;
+use crate::dash::overlay::{Overlay, Prompt};
+use crate::dash::panes::{details, host};
+use crate::fleet::Goal;
+use jiff::Timestamp;
+use ratatui::layout::Rect;
+
+/// Does a command of the view.
+pub(super) fn update(
+    model: &mut Model,
+    command: Command,
+    body: Rect,
+    now: Timestamp,
+) -> Vec<Effect> {
+    match command {
+        Command::Up
+        | Command::Down
+        | Command::PageUp
+        | Command::PageDown
+        | Command::Top
+        | Command::Bottom => {
+            if model.shows_details() {
+                details::scroll(model, command, body, host::rows, now);
+            } else {
+                select_host(model, command, page(body));
+            }
+        }
+        Command::NextDetails => turn_details(model, true),
+        Command::PreviousDetails => turn_details(model, false),
+        Command::Mark => mark(model),
+        Command::MarkAll => mark_all(model),
+        Command::Deploy => begin::ask(model, model.chosen(), Goal::default()),
+        Command::Build => begin::ask(model, model.chosen(), Goal::Build),
+        Command::Open | Command::Zoom => model.toggle_zoom(),
+        Command::Generations => return generations(model),
+        Command::Log => show_log(model, now),
+        Command::Plan => plan(model),
+        Command::HostKey => return fetch_keys(model, now),
+        Command::Filter => {
+            let before = model.filter.clone();
+            model.prompt = Some(Prompt { input: LineInput::with(before.text()), before });
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// Returns whether a command has something to act on.
+pub(super) fn can(model: &Model, command: Command) -> bool {
+    match command {
+        Command::Deploy | Command::Build => !model.chosen().is_empty(),
+        Command::Open => !model.shows_details() && model.selected().is_some(),
+        Command::Mark | Command::Zoom | Command::Generations | Command::Log => {
+            model.selected().is_some()
+        }
+        Command::HostKey => model.selected().is_some_and(|(host, _)| !host.is_local()),
+        Command::NextDetails | Command::PreviousDetails => {
+            model.shows_details() && model.visible_hosts().len() > 1
+        }
+        Command::Plan => model.world.runs.iter().any(|run| run.waits && run.is_active()),
+        Command::Back => model.zoom || !model.filter.is_empty() || !model.marked.is_empty(),
+        _ => true,
+    }
+}
+
+/// Closes the details, else takes the filter away, else the marks.
+pub(super) fn leave(model: &mut Model) -> bool {
+    if model.zoom {
+        model.zoom = false;
+    } else if !model.filter.is_empty() {
+        model.set_filter(Filter::default());
+    } else {
+        model.marked.clear();
+    }
+    true
+}
+
+/// Selects another of the hosts that the filter lets through.
+fn select_host(model: &mut Model, command: Command, page: u16) {
+    let visible = model.visible_hosts();
+    let at = visible.iter().position(|index| *index == model.host).unwrap_or_default();
+    if let Some(index) = visible.get(moved(at, visible.len(), command, page)) {
+        model.host = *index;
+    }
+}
+
+/// Opens the details of the host below or above, around the end.
+fn turn_details(model: &mut Model, forward: bool) {
+    let visible = model.visible_hosts();
+    if let Some(at) = visible.iter().position(|index| *index == model.host) {
+        model.host = visible[details::turned(at, visible.len(), forward)];
+    }
+    model.details_scroll = 0;
+}
+
+fn mark(model: &mut Model) {
+    let Some(name) = model.selected().map(|(host, _)| host.name.clone()) else { return };
+    if !model.marked.remove(&name) {
+        model.marked.insert(name);
+    }
+    if !model.shows_details() {
+        select_host(model, Command::Down, 1);
+    }
+}
+
+fn mark_all(model: &mut Model) {
+    let shown: Vec<String> = model
+        .visible_hosts()
+        .into_iter()
+        .filter_map(|index| model.world.fleet.hosts.get(index))
+        .map(|host| host.name.clone())
+        .collect();
+    if shown.iter().all(|name| model.marked.contains(name)) {
+        model.marked.clear();
+    } else {
+        model.marked.extend(shown);
+    }
+}
+
+/// Shows the log of the newest run of the selected host.
+fn show_log(model: &mut Model, now: Timestamp) {
+    let Some((host, _)) = model.selected() else { return };
+    let name = host.name.clone();
+    let found = model.world.runs.iter().enumerate().rev().find_map(|(index, run)| {
+        Some((index, run.hosts.iter().position(|host| host.host == name)?))
+    });
+    let Some((run, host)) = found else {
+        let text = format!("no log of {name} yet: no run had it; d deploys, b builds");
+        model.say(text, false, now);
+        return;
+    };
+    model.select_run(run, host);
+    model.show(Screen::Logs);
+}
+
+/// Shows the plan of the run that waits.
+fn plan(model: &mut Model) {
+    let waiting = model.world.runs.iter().rposition(|run| run.waits && run.is_active());
+    let Some(index) = waiting else { return };
+    model.select_run(index, 0);
+    model.show(Screen::Deploy);
+    if let Some(run) = model.shown_run().filter(|run| run.plan.is_some()) {
+        model.overlay = Some(Overlay::Plan { run: run.id.clone(), yes: false, scroll: 0 });
+    }
+}
+
+/// Opens the pane of the selected host and asks the host.
+fn generations(model: &mut Model) -> Vec<Effect> {
+    let Some(host) = model.selected().map(|(host, _)| host.name.clone()) else { return Vec::new() };
+    model.overlay = Some(Overlay::Generations(GenerationsPane::new(host.clone())));
+    vec![Effect::ListGenerations { host }]
+}
+
+/// Asks for the keys that the selected host shows.
+fn fetch_keys(model: &mut Model, now: Timestamp) -> Vec<Effect> {
+    let Some((host, _)) = model.selected() else { return Vec::new() };
+    let host = host.name.clone();
+    model.say(format!("asking {host} for its ssh key, without a login"), false, now);
+    vec![Effect::FetchHostKeys { host }]
+}

@@ -1,0 +1,60 @@
+//! What keys do among the runs.
+
+use crate::dash::begin;
+use crate::dash::command::Command;
+use crate::dash::layout::page;
+use crate::dash::model::{Model, Screen};
+use crate::dash::moves::moved;
+use crate::dash::msg::Effect;
+use crate::dash::run_orders::reattach;
+use crate::dash::world::RunView;
+use crate::fleet::Goal;
+use jiff::Timestamp;
+use ratatui::layout::Rect;
+
+/// Does a command of the view.
+pub(super) fn update(
+    model: &mut Model,
+    command: Command,
+    body: Rect,
+    now: Timestamp,
+) -> Vec<Effect> {
+    match command {
+        Command::Up
+        | Command::Down
+        | Command::PageUp
+        | Command::PageDown
+        | Command::Top
+        | Command::Bottom => {
+            let last = model.world.runs.len().saturating_sub(1);
+            let from_newest = last.saturating_sub(model.run);
+            let at = moved(from_newest, model.world.runs.len(), command, page(body));
+            model.select_run(last.saturating_sub(at), 0);
+        }
+        Command::Open => model.show(Screen::Deploy),
+        Command::Log => model.show(Screen::Logs),
+        Command::Deploy => begin::ask(model, targets(model), Goal::default()),
+        Command::Retry => return begin::retry(model, now),
+        Command::Reattach => return reattach(model, now),
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// Returns whether a command has something to act on.
+pub(super) fn can(model: &Model, command: Command) -> bool {
+    match command {
+        Command::Deploy => !targets(model).is_empty(),
+        Command::Open => model.shown_run().is_some(),
+        Command::Log => model.shown_host_run().is_some(),
+        Command::Retry => model.shown_run().is_some_and(RunView::can_be_tried_again),
+        Command::Reattach => model.shown_run().is_some_and(|run| run.can_go_on),
+        _ => true,
+    }
+}
+
+/// Returns the hosts of the selected run.
+pub(super) fn targets(model: &Model) -> Vec<String> {
+    let hosts = model.shown_run().into_iter().flat_map(|run| &run.hosts);
+    hosts.map(|host| host.host.clone()).collect()
+}

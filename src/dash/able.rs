@@ -7,7 +7,7 @@ use crate::fleet::{Code, HostFacts, can_be_verified};
 
 /// Returns the commands that can be given now.
 pub(super) fn available(model: &Model) -> impl Iterator<Item = &'static CommandEntry> {
-    in_context(Context::of(model)).filter(|entry| match &model.overlay {
+    in_context(Context::of(model)).filter(|entry| match model.overlay() {
         Some(overlay) => overlays::can(overlay, entry.command),
         None => panes::can(model, entry.command),
     })

@@ -14,7 +14,7 @@ pub(in crate::dash) fn ask(model: &mut Model, hosts: Vec<String>, goal: Goal) {
     let own_actions = goal.deploys() && hosts.iter().any(has_action);
     if !hosts.is_empty() {
         let form = StartForm { own_actions, ..StartForm::new(hosts, goal, StartFrom::Flake) };
-        model.overlay = Some(Overlay::Start(form));
+        model.open(Overlay::Start(form));
     }
 }
 
@@ -23,8 +23,20 @@ pub(in crate::dash) fn begin(model: &mut Model, form: StartForm, now: Timestamp)
     if !form.goal.deploys() || form.next_protected(&model.world).is_none() {
         return start_or_ask(model, form, now);
     }
-    model.overlay = Some(Overlay::TypeName(form));
+    model.open(Overlay::TypeName(form));
     Vec::new()
+}
+
+/// Begins a rollback of a host to a generation; its plan asks before anything changes.
+pub(in crate::dash) fn roll_back(
+    model: &mut Model,
+    host: String,
+    generation: u64,
+    now: Timestamp,
+) -> Vec<Effect> {
+    model.overlays.clear();
+    let from = StartFrom::Generation(generation);
+    begin(model, StartForm::new(vec![host], Goal::Rollback, from), now)
 }
 
 /// Tries the hosts of the shown run again that did not end well.
@@ -46,7 +58,7 @@ pub(in crate::dash) fn start_or_ask(
     match next_question(model, &form) {
         Some(hosts) => {
             let asked = PasswordForm { form, hosts, typed: Secret::default() };
-            model.overlay = Some(Overlay::Password(Box::new(asked)));
+            model.open(Overlay::Password(Box::new(asked)));
             Vec::new()
         }
         None => vec![started(model, form, now)],

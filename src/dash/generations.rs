@@ -1,8 +1,8 @@
-//! The pane of a host's generations: what it holds.
+//! The panes of a host's generations, and of what differs between two of them: what they hold.
 
 use crate::fleet::{Generation, Generations};
 
-/// The list of a host's generations, and what differs between two of them.
+/// The list of a host's generations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GenerationsPane {
     /// The host.
@@ -11,13 +11,13 @@ pub struct GenerationsPane {
     pub found: Option<Result<Generations, String>>,
     /// Which is selected, from the newest.
     pub selected: usize,
-    /// What differs between two systems, while that is shown.
-    pub diff: Option<DiffPane>,
 }
 
 /// What differs between the running system and a generation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiffPane {
+    /// The host.
+    pub host: String,
     /// The generation that is compared with what runs.
     pub generation: u64,
     /// The lines; none until the host has answered, else why it did not.
@@ -29,7 +29,7 @@ pub struct DiffPane {
 impl GenerationsPane {
     /// Makes the pane of a host that is asked now.
     pub fn new(host: String) -> Self {
-        Self { host, found: None, selected: 0, diff: None }
+        Self { host, found: None, selected: 0 }
     }
 
     /// Returns the list, where the host has answered.

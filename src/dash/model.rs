@@ -61,8 +61,8 @@ pub struct Model {
     pub world: ScreenWorld,
     /// Which view is shown.
     pub screen: Screen,
-    /// What lies over it.
-    pub overlay: Option<Overlay>,
+    /// What lies over it, the last on top.
+    pub(super) overlays: Vec<Overlay>,
     /// What is typed in the footer.
     pub prompt: Option<Prompt>,
     /// Which host is selected: an index into the fleet.
@@ -108,7 +108,7 @@ impl Model {
         let mut model = Self {
             world: ScreenWorld::new(fleet, now),
             screen,
-            overlay: None,
+            overlays: Vec::new(),
             prompt: None,
             host: 0,
             tier: 0,
@@ -216,6 +216,26 @@ impl Model {
         self.world.hash_ages(now, &mut hasher);
         (now.as_second() / 60).hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// Returns the overlay that takes the keys: the one on top.
+    pub fn overlay(&self) -> Option<&Overlay> {
+        self.overlays.last()
+    }
+
+    /// Returns the overlay on top, to be changed.
+    pub(super) fn overlay_mut(&mut self) -> Option<&mut Overlay> {
+        self.overlays.last_mut()
+    }
+
+    /// Lays an overlay over everything.
+    pub(super) fn open(&mut self, overlay: Overlay) {
+        self.overlays.push(overlay);
+    }
+
+    /// Closes the overlay on top; the one below it takes the keys.
+    pub(super) fn close(&mut self) {
+        self.overlays.pop();
     }
 
     /// Shows a view.

@@ -1,7 +1,7 @@
 //! The panes that lie over a view and take the keys, and the text that is typed in the footer.
 
 use crate::dash::filter::Filter;
-use crate::dash::generations::GenerationsPane;
+use crate::dash::generations::{DiffPane, GenerationsPane};
 use crate::dash::input::LineInput;
 use crate::dash::world::ScreenWorld;
 use crate::fleet::{Goal, HostKey, RunId, RunOrder, Secret, Strategy};
@@ -75,8 +75,6 @@ pub struct PasswordForm {
 pub struct HostKeyForm {
     /// The key.
     pub key: HostKey,
-    /// Those that are asked about next.
-    pub rest: Vec<HostKey>,
     /// Whether the button that says yes is selected.
     pub yes: bool,
     /// The name that is typed for a key that is another than before.
@@ -149,6 +147,8 @@ pub enum Overlay {
     },
     /// The generations of a host.
     Generations(GenerationsPane),
+    /// What differs between the running system of a host and a generation.
+    Difference(DiffPane),
     /// What becomes of active runs when the dashboard ends.
     Quit,
     /// The program's own log.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 /// Asks whether to stop the run.
 pub(in crate::dash) fn ask_to_stop(model: &mut Model) {
     if let Some(run) = model.shown_run().filter(|run| run.is_active()) {
-        model.overlay = Some(Overlay::Cancel { run: run.id.clone(), yes: false });
+        model.open(Overlay::Cancel { run: run.id.clone(), yes: false });
     }
 }
 

@@ -43,9 +43,7 @@ fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         paint.rule(buffer, row, "", "");
     }
     panes::draw(paint, buffer, parts.body);
-    if let Some(overlay) = &paint.model.overlay {
-        overlays::draw(paint, buffer, parts.over, overlay);
-    }
+    overlays::draw(paint, buffer, parts.over);
     if let Some(row) = parts.footer {
         footer::draw(paint, buffer, row);
     }

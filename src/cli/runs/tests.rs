@@ -210,6 +210,6 @@ fn nothing_is_started_from_the_screen_of_a_record() {
     for key in ['d', 'b', 'r', 'R', 'x', 'm', 'v'] {
         let event = KeyEvent::new(KeyCode::Char(key), KeyModifiers::NONE);
         assert_eq!(update(&mut model, Msg::Key(event), at(60)), [], "{key}");
-        assert_eq!(model.overlay, None, "{key}");
+        assert_eq!(model.overlay(), None, "{key}");
     }
 }

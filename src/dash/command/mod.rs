@@ -231,6 +231,8 @@ pub enum Context {
     Look,
     /// The generations of a host.
     Generations,
+    /// What differs between the running system of a host and a generation.
+    Difference,
     /// The question what becomes of active runs.
     Quit,
     /// The program's own log.
@@ -248,7 +250,7 @@ impl Context {
             Some(LogTyping::Save { .. }) => return Self::SaveLog,
             None => {}
         }
-        match &model.overlay {
+        match model.overlay() {
             None => Self::View(model.screen),
             Some(Overlay::Help { .. }) => Self::Help,
             Some(Overlay::Palette { .. }) => Self::Palette,
@@ -271,6 +273,7 @@ impl Context {
             Some(Overlay::Order { .. }) => Self::Order,
             Some(Overlay::Look { .. }) => Self::Look,
             Some(Overlay::Generations(_)) => Self::Generations,
+            Some(Overlay::Difference(_)) => Self::Difference,
             Some(Overlay::Quit) => Self::Quit,
             Some(Overlay::OwnLog) => Self::OwnLog,
         }

@@ -29,6 +29,7 @@ const MOVES: &[Context] = &[
     C::OldPlan,
     C::Commands,
     C::Generations,
+    C::Difference,
     C::OwnLog,
 ];
 

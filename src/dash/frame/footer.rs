@@ -72,7 +72,9 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
             items.push(Item { key: "pgdn".to_owned(), label: "page", stays: false });
         }
         Context::View(screen) => items.extend(panes::pane(screen).arrows.map(arrows)),
-        Context::Help | Context::OldPlan | Context::Commands => items.push(arrows("scroll")),
+        Context::Help | Context::OldPlan | Context::Commands | Context::Difference => {
+            items.push(arrows("scroll"));
+        }
         _ => {}
     }
     for entry in available(model).filter(|entry| is_named(model, entry.command)) {
@@ -91,7 +93,7 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
 pub(in crate::dash) fn toast(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect, on_rule: bool) {
     let Some(toast) = &paint.model.toast else { return };
     let typing = paint.model.prompt.is_some() || paint.model.log.typing.is_some();
-    if !on_rule && (paint.model.overlay.is_some() || typing) {
+    if !on_rule && (paint.model.overlay().is_some() || typing) {
         return;
     }
     let role = if toast.bad { Role::Error } else { Role::Title };

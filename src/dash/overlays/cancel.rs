@@ -36,20 +36,20 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &Run
 
 /// Stops a run, or lets it go on.
 pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
-    let Some(Overlay::Cancel { run, yes }) = &mut model.overlay else { return Vec::new() };
+    let Some(Overlay::Cancel { run, yes }) = model.overlay_mut() else { return Vec::new() };
     let run = run.clone();
     match command {
         Command::OtherButton => *yes = !*yes,
-        Command::Accept if !*yes => model.overlay = None,
+        Command::Accept if !*yes => model.close(),
         Command::Accept | Command::Yes => {
-            model.overlay = None;
+            model.close();
             if let Some(view) = model.world.runs.iter_mut().find(|view| view.id == run) {
                 view.stopping = true;
             }
             model.say(format!("run #{run} is asked to stop"), false, now);
             return vec![Effect::CancelRun { run }];
         }
-        _ => model.overlay = None,
+        _ => model.close(),
     }
     Vec::new()
 }

@@ -81,7 +81,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &Ho
     popup.draw(paint, buffer, &title, &lines, 0, &foot);
 }
 
-/// Takes in the keys that a host showed: the first that is not known opens the question.
+/// Takes in the keys that a host showed: each that is not known is a question.
 pub(in crate::dash) fn keys(
     model: &mut Model,
     host: &str,
@@ -94,9 +94,9 @@ pub(in crate::dash) fn keys(
         .filter(|key| key.state == HostKeyState::Known)
         .map(|key| format!("{} {} of {}", key.kind_word(), key.fingerprint, key.place))
         .collect();
-    let open = |key: &HostKey| key.state != HostKeyState::Known;
-    let mut rest: Vec<HostKey> = found.into_iter().filter(open).collect();
-    if rest.is_empty() {
+    let is_open = |key: &HostKey| key.state != HostKeyState::Known;
+    let open: Vec<HostKey> = found.into_iter().filter(is_open).collect();
+    if open.is_empty() {
         let bad = !errors.is_empty();
         let text = if bad {
             errors.join("; ")
@@ -106,24 +106,26 @@ pub(in crate::dash) fn keys(
         model.say(text, bad, now);
         return;
     }
-    if model.overlay.is_some() || model.prompt.is_some() {
+    if model.overlay().is_some() || model.prompt.is_some() {
         model.say(format!("{host} shows a key that is not known; K shows it"), true, now);
         return;
     }
     model.toast = None;
-    let key = rest.remove(0);
-    let form = HostKeyForm { key, rest, yes: false, input: LineInput::default() };
-    model.overlay = Some(Overlay::HostKey(Box::new(form)));
+    // The first lies on top: it is answered first.
+    for key in open.into_iter().rev() {
+        let form = HostKeyForm { key, yes: false, input: LineInput::default() };
+        model.open(Overlay::HostKey(Box::new(form)));
+    }
 }
 
-/// Accepts a key, or leaves it.
+/// Accepts a key and goes on to the next one, or leaves all of them.
 pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
-    let Some(Overlay::HostKey(mut form)) = model.overlay.take() else { return Vec::new() };
+    let Some(Overlay::HostKey(mut form)) = model.overlays.pop() else { return Vec::new() };
     let typed = form.key.state == HostKeyState::Changed;
     let accepted = match command {
         Command::OtherButton => {
             form.yes = !form.yes;
-            model.overlay = Some(Overlay::HostKey(form));
+            model.open(Overlay::HostKey(form));
             return Vec::new();
         }
         Command::Accept if typed => {
@@ -131,7 +133,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
                 let text = format!("that is not {:?}; esc cancels", form.key.host);
                 model.say(text, true, now);
                 form.input = LineInput::default();
-                model.overlay = Some(Overlay::HostKey(form));
+                model.open(Overlay::HostKey(form));
                 return Vec::new();
             }
             true
@@ -141,15 +143,9 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
         _ => false,
     };
     if !accepted || form.key.state == HostKeyState::Revoked {
+        model.overlays.retain(|overlay| !matches!(overlay, Overlay::HostKey(_)));
         model.say(format!("the key of {} was not accepted", form.key.place), false, now);
         return Vec::new();
     }
-    let HostKeyForm { key, mut rest, .. } = *form;
-    if !rest.is_empty() {
-        let next = rest.remove(0);
-        let input = LineInput::default();
-        let form = HostKeyForm { key: next, rest, yes: false, input };
-        model.overlay = Some(Overlay::HostKey(Box::new(form)));
-    }
-    vec![Effect::AcceptHostKey { key: Box::new(key) }]
+    vec![Effect::AcceptHostKey { key: Box::new(form.key) }]
 }

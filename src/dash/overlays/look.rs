@@ -34,13 +34,13 @@ pub(super) fn draw(
 
 /// Looks closely at stores, or leaves them alone.
 pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
-    let Some(Overlay::Look { hosts, yes }) = &mut model.overlay else { return Vec::new() };
+    let Some(Overlay::Look { hosts, yes }) = model.overlay_mut() else { return Vec::new() };
     match command {
         Command::OtherButton => *yes = !*yes,
-        Command::Accept if !*yes => model.overlay = None,
+        Command::Accept if !*yes => model.close(),
         Command::Accept | Command::Yes => {
             let hosts = std::mem::take(hosts);
-            model.overlay = None;
+            model.close();
             // One may have begun while the question stood there.
             if let Some(why) = model.world.run_in_the_way() {
                 model.say(why, true, now);
@@ -49,7 +49,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
             model.say(format!("looking at the stores of {}", hosts.join(", ")), false, now);
             return vec![Effect::LookClosely { hosts }];
         }
-        _ => model.overlay = None,
+        _ => model.close(),
     }
     Vec::new()
 }

@@ -1,10 +1,12 @@
 //! The panes that lie over a view and take the keys: one file for each, with what draws it and
 //! what keys do in it.
 //!
-//! What each of them knows is plain data ([`Overlay`]).
+//! What each of them knows is plain data ([`Overlay`]). They are a stack: the one on top takes the
+//! keys and is drawn, and when it closes the one below it is there again.
 
 mod cancel;
 mod commands;
+pub(super) mod difference;
 pub(super) mod generations;
 mod help;
 pub(super) mod host_key;
@@ -29,8 +31,9 @@ use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-/// Draws an overlay.
-pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, overlay: &Overlay) {
+/// Draws the overlay on top; two boxes over each other would be hard to read.
+pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+    let Some(overlay) = paint.model.overlay() else { return };
     match overlay {
         Overlay::Help { scroll } => help::draw(paint, buffer, area, *scroll),
         Overlay::Palette { input, selected } => {
@@ -48,6 +51,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, overlay: 
         Overlay::Order { run, order, yes } => order::draw(paint, buffer, area, run, order, *yes),
         Overlay::Look { hosts, yes } => look::draw(paint, buffer, area, hosts, *yes),
         Overlay::Generations(pane) => generations::draw(paint, buffer, area, pane),
+        Overlay::Difference(diff) => difference::draw(paint, buffer, area, diff),
         Overlay::Quit => quit::draw(paint, buffer, area),
         Overlay::OwnLog => own_log::draw(paint, buffer, area),
     }
@@ -56,7 +60,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, overlay: 
 /// Does a command in the overlay that takes the keys; what is chosen in the palette is done by whoever
 /// calls [`palette::update`].
 pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
-    match &model.overlay {
+    match model.overlay() {
         Some(Overlay::Help { .. } | Overlay::Commands { .. } | Overlay::OwnLog) => {
             reading::update(model, command);
             Vec::new()
@@ -71,6 +75,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
         Some(Overlay::Order { .. }) => order::update(model, command, now),
         Some(Overlay::Look { .. }) => look::update(model, command, now),
         Some(Overlay::Generations(_)) => generations::update(model, command, now),
+        Some(Overlay::Difference(_)) => difference::update(model, command, now),
         Some(Overlay::Quit) => quit::update(model, command),
     }
 }
@@ -108,6 +113,7 @@ pub(super) fn type_key(overlay: &mut Overlay, event: KeyEvent) {
         | Overlay::Order { .. }
         | Overlay::Look { .. }
         | Overlay::Generations(_)
+        | Overlay::Difference(_)
         | Overlay::Quit
         | Overlay::OwnLog => {}
     }
@@ -135,6 +141,7 @@ pub(super) fn paste(overlay: &mut Overlay, text: &str) -> bool {
         | Overlay::Order { .. }
         | Overlay::Look { .. }
         | Overlay::Generations(_)
+        | Overlay::Difference(_)
         | Overlay::Quit
         | Overlay::OwnLog => return false,
     }

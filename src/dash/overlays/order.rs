@@ -59,16 +59,16 @@ pub(super) fn draw(
 
 /// Answers the question whether to say it.
 pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
-    let Some(Overlay::Order { run, order, yes }) = &mut model.overlay else { return Vec::new() };
+    let Some(Overlay::Order { run, order, yes }) = model.overlay_mut() else { return Vec::new() };
     let (run, order) = (run.clone(), order.clone());
     match command {
         Command::OtherButton => *yes = !*yes,
-        Command::Accept if !*yes => model.overlay = None,
+        Command::Accept if !*yes => model.close(),
         Command::Accept | Command::Yes => {
-            model.overlay = None;
+            model.close();
             return said(model, run, order, now);
         }
-        _ => model.overlay = None,
+        _ => model.close(),
     }
     Vec::new()
 }

@@ -59,7 +59,7 @@ pub(super) fn draw(
 
 /// Types, selects or chooses; returns the command that was chosen.
 pub(in crate::dash) fn update(model: &mut Model, command: Command) -> Option<Command> {
-    let Some(Overlay::Palette { input, selected }) = &model.overlay else { return None };
+    let Some(Overlay::Palette { input, selected }) = model.overlay() else { return None };
     let (typed, at) = (input.text().to_owned(), *selected);
     let found = matches(model, &typed);
     match command {
@@ -67,16 +67,16 @@ pub(in crate::dash) fn update(model: &mut Model, command: Command) -> Option<Com
         Command::Down => set_selected(model, (at + 1).min(found.len().saturating_sub(1))),
         Command::Accept => {
             let entry = found.get(at)?;
-            model.overlay = None;
+            model.close();
             return Some(entry.command);
         }
-        _ => model.overlay = None,
+        _ => model.close(),
     }
     None
 }
 
 fn set_selected(model: &mut Model, to: usize) {
-    if let Some(Overlay::Palette { selected, .. }) = &mut model.overlay {
+    if let Some(Overlay::Palette { selected, .. }) = model.overlay_mut() {
         *selected = to;
     }
 }

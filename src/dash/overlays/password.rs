@@ -43,12 +43,12 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &Pa
 
 /// Takes a typed password, asks for the next one or starts the run.
 pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
-    let Some(Overlay::Password(asked)) = model.overlay.take() else { return Vec::new() };
+    let Some(Overlay::Password(asked)) = model.overlays.pop() else { return Vec::new() };
     let PasswordForm { form, hosts, typed } = *asked;
     match command {
         Command::Accept if typed.is_empty() => {
             model.say("no password was typed; esc cancels", true, now);
-            model.overlay = Some(Overlay::Password(Box::new(PasswordForm { form, hosts, typed })));
+            model.open(Overlay::Password(Box::new(PasswordForm { form, hosts, typed })));
             Vec::new()
         }
         Command::Accept => {

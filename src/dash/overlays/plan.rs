@@ -164,7 +164,7 @@ fn work_in_short(host: &HostPlan) -> String {
 
 /// Answers a plan, or reads it.
 pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
-    let Some(Overlay::Plan { run, yes, .. }) = &mut model.overlay else { return Vec::new() };
+    let Some(Overlay::Plan { run, yes, .. }) = model.overlay_mut() else { return Vec::new() };
     let run = run.clone();
     match command {
         Command::OtherButton => *yes = !*yes,
@@ -180,7 +180,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
 }
 
 fn answer(model: &mut Model, run: RunId, yes: bool, now: Timestamp) -> Vec<Effect> {
-    model.overlay = None;
+    model.close();
     if let Some(view) = model.world.runs.iter_mut().find(|view| view.id == run) {
         view.waits = false;
     }

@@ -61,7 +61,7 @@ pub(super) fn update(model: &mut Model, command: Command) -> Vec<Effect> {
         }
         Command::QuitAndCancel => vec![Effect::Quit { cancel: active(model) }],
         _ => {
-            model.overlay = None;
+            model.close();
             Vec::new()
         }
     }

@@ -1,6 +1,7 @@
 //! What is only read: it scrolls and closes.
 
 use crate::dash::command::Command;
+use crate::dash::generations::DiffPane;
 use crate::dash::layout::{layout, page};
 use crate::dash::model::Model;
 use crate::dash::overlay::Overlay;
@@ -8,12 +9,13 @@ use crate::dash::overlay::Overlay;
 /// Scrolls or closes what is only read.
 pub(super) fn update(model: &mut Model, command: Command) {
     let page = page(layout(model).body);
-    match (&mut model.overlay, command) {
+    match (model.overlay_mut(), command) {
         (
             Some(
                 Overlay::Help { scroll }
                 | Overlay::Plan { scroll, .. }
-                | Overlay::Commands { scroll, .. },
+                | Overlay::Commands { scroll, .. }
+                | Overlay::Difference(DiffPane { scroll, .. }),
             ),
             command,
         ) => match command {
@@ -23,10 +25,10 @@ pub(super) fn update(model: &mut Model, command: Command) {
             Command::PageDown => *scroll = scroll.saturating_add(page).min(1000),
             Command::Top => *scroll = 0,
             Command::Bottom => *scroll = 1000,
-            Command::Close => model.overlay = None,
+            Command::Close => model.close(),
             _ => {}
         },
-        (_, Command::Close) => model.overlay = None,
+        (_, Command::Close) => model.close(),
         _ => {}
     }
 }

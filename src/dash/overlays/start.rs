@@ -153,7 +153,7 @@ fn strategy_words(paint: &Paint<'_>, form: &StartForm) -> String {
 
 /// Chooses what to start, and starts it.
 pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
-    let Some(Overlay::Start(mut form)) = model.overlay.take() else { return Vec::new() };
+    let Some(Overlay::Start(mut form)) = model.overlays.pop() else { return Vec::new() };
     match command {
         Command::CycleAction if form.own_actions => form.own_actions = false,
         Command::CycleAction => form.goal = next_action(form.goal),
@@ -161,7 +161,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
         Command::Accept => return begin(model, form, now),
         _ => return Vec::new(),
     }
-    model.overlay = Some(Overlay::Start(form));
+    model.open(Overlay::Start(form));
     Vec::new()
 }
 

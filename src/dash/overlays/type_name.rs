@@ -36,7 +36,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &St
 
 /// Takes the typed name when it is the one that is asked for, and begins the run when it was the last.
 pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
-    let Some(Overlay::TypeName(mut form)) = model.overlay.take() else { return Vec::new() };
+    let Some(Overlay::TypeName(mut form)) = model.overlays.pop() else { return Vec::new() };
     if command != Command::Accept {
         return Vec::new();
     }

@@ -54,7 +54,7 @@ fn a_password_for_sudo_is_typed_once_before_the_first_run() {
     let mut model = asking();
     assert_eq!(press(&mut model, "jd\n"), []);
     assert!(
-        matches!(&model.overlay, Some(Overlay::Password(form)) if form.hosts == ["p620", "razer"])
+        matches!(model.overlay(), Some(Overlay::Password(form)) if form.hosts == ["p620", "razer"])
     );
     assert_eq!(press(&mut model, "\n"), [], "an empty one is none");
     let effects = press(&mut model, "hunterx\u{8}2\n");
@@ -72,7 +72,7 @@ fn a_password_for_sudo_is_typed_once_before_the_first_run() {
 fn a_password_that_is_not_typed_forgets_the_deploy() {
     let mut model = asking();
     assert_eq!(press(&mut model, "jd\nhunter\u{1b}"), []);
-    assert_eq!((&model.overlay, &model.world.starting), (&None, &None));
+    assert_eq!((model.overlay(), &model.world.starting), (None, &None));
     assert!(model.passwords_given.is_empty());
 }
 
@@ -93,7 +93,7 @@ fn a_password_that_sudo_refused_is_asked_for_anew() {
     let what = RunWhat::Result { host: "razer".to_owned(), result };
     update(&mut model, Msg::Event(demo::run_event("41", 0, what)), now());
     press(&mut model, "1d\n");
-    assert!(matches!(&model.overlay, Some(Overlay::Password(form)) if form.hosts == ["razer"]));
+    assert!(matches!(model.overlay(), Some(Overlay::Password(form)) if form.hosts == ["razer"]));
 }
 
 #[test]
@@ -106,8 +106,28 @@ fn a_new_host_key_is_accepted_only_by_yes() {
         let key = Box::new(host_key(HostKeyState::Unknown));
         let expected = if yes { vec![Effect::AcceptHostKey { key }] } else { Vec::new() };
         assert_eq!(press(&mut model, keys), expected, "{keys:?}");
-        assert_eq!(model.overlay, None);
+        assert_eq!(model.overlay(), None);
     }
+}
+
+#[test]
+fn keys_of_one_host_are_asked_about_one_after_the_other_until_a_no() {
+    let key = |place: &str| HostKey { place: place.to_owned(), ..host_key(HostKeyState::Unknown) };
+    let (first, second) = (key("jump.lan"), key("razer.lan"));
+    let asked = || {
+        let mut model = model(demo::well(), 80, 24);
+        let (host, found) = ("razer".to_owned(), vec![first.clone(), second.clone()]);
+        update(&mut model, Msg::HostKeys { host, found, errors: Vec::new() }, now());
+        model
+    };
+    let accept = |key: &HostKey| vec![Effect::AcceptHostKey { key: Box::new(key.clone()) }];
+    let mut model = asked();
+    assert_eq!(press(&mut model, "y"), accept(&first));
+    assert_eq!(press(&mut model, "y"), accept(&second));
+    assert_eq!(model.overlay(), None);
+    let mut model = asked();
+    assert_eq!(press(&mut model, "n"), []);
+    assert_eq!(model.overlay(), None, "the other key is not asked about");
 }
 
 #[test]
@@ -125,7 +145,7 @@ fn a_changed_host_key_wants_the_name_typed() {
 fn a_key_that_is_known_is_only_told() {
     let mut model = model(demo::well(), 80, 24);
     show_key(&mut model, HostKeyState::Known);
-    assert_eq!(model.overlay, None);
+    assert_eq!(model.overlay(), None);
     assert!(model.toast.unwrap().text.contains("the key is known: ED25519 SHA256:uNiV"));
 }
 

@@ -85,9 +85,10 @@ fn generations_are_listed_compared_and_gone_back_to() {
     assert_eq!(asked, [compare]);
     let lines = Ok(vec!["upgraded  firefox  144.0 → 145.0".to_owned()]);
     update(&mut model, Msg::Compared { host: host(), generation: 75, lines }, now());
-    assert!(matches!(&model.overlay, Some(Overlay::Generations(pane)) if pane.diff.is_some()));
+    assert!(matches!(model.overlay(), Some(Overlay::Difference(diff)) if diff.lines.is_some()));
+    assert!(text(&draw(&model, &look(false))).contains("144.0 → 145.0"));
     press(&mut model, "\u{1b}");
-    assert!(matches!(&model.overlay, Some(Overlay::Generations(pane)) if pane.diff.is_none()));
+    assert!(matches!(model.overlay(), Some(Overlay::Generations(_))), "the list is below");
     let back = Effect::RollBack { host: host(), generation: 75, allow_protected: Vec::new() };
     assert_eq!(press(&mut model, "R"), [back]);
     assert_eq!(model.screen, Screen::Deploy, "its plan is shown there, and asks");
@@ -147,7 +148,7 @@ fn b_builds_and_asks_for_no_protected_name() {
 fn a_protected_host_deploys_only_when_its_name_is_typed() {
     let mut model = model(demo::well(), 80, 24);
     assert_eq!(press(&mut model, "Gd\n"), []);
-    assert!(matches!(model.overlay, Some(Overlay::TypeName(_))));
+    assert!(matches!(model.overlay(), Some(Overlay::TypeName(_))));
     assert_eq!(press(&mut model, "p520\n"), []);
     update(&mut model, Msg::Paste("p510".to_owned()), now());
     assert_eq!(press(&mut model, "\n"), []);
@@ -167,7 +168,7 @@ fn a_first_deploy_says_so_and_wants_the_name_typed() {
         ..crate::fleet::SystemFacts::default()
     };
     assert_eq!(press(&mut model, "jjd\n"), []);
-    assert!(matches!(model.overlay, Some(Overlay::TypeName(_))));
+    assert!(matches!(model.overlay(), Some(Overlay::TypeName(_))));
     let effects = press(&mut model, "samsung\n");
     assert!(
         matches!(&effects[..], [Effect::StartRun { first: true, hosts, .. }] if hosts == &["samsung"]),
@@ -179,7 +180,7 @@ fn a_first_deploy_says_so_and_wants_the_name_typed() {
 fn leaving_the_name_forgets_the_deploy() {
     let mut model = model(demo::well(), 80, 24);
     assert_eq!(press(&mut model, "Gd\np510\u{1b}"), []);
-    assert_eq!(model.overlay, None);
+    assert_eq!(model.overlay(), None);
     assert_eq!(model.world.starting, None);
 }
 
@@ -189,9 +190,9 @@ fn a_plan_is_answered_with_no_unless_yes_is_chosen() {
         let mut model = model(demo::well(), 80, 24);
         press(&mut model, "3");
         fold(&mut model, demo::run_until_plan());
-        assert!(matches!(model.overlay, Some(Overlay::Plan { yes: false, .. })));
+        assert!(matches!(model.overlay(), Some(Overlay::Plan { yes: false, .. })));
         assert_eq!(press(&mut model, keys), [Effect::Answer { run: id("41"), yes }], "{keys:?}");
-        assert_eq!(model.overlay, None);
+        assert_eq!(model.overlay(), None);
     }
 }
 
@@ -201,16 +202,16 @@ fn a_plan_that_was_answered_elsewhere_waits_no_more() {
     events.extend(demo::run_in_fetch());
     let mut model = model(events, 80, 24);
     press(&mut model, "3o");
-    assert!(matches!(model.overlay, Some(Overlay::Plan { .. })));
+    assert!(matches!(model.overlay(), Some(Overlay::Plan { .. })));
     assert_eq!(press(&mut model, "yq"), []);
-    assert_eq!(model.overlay, None);
+    assert_eq!(model.overlay(), None);
 }
 
 #[test]
 fn a_plan_that_arrives_elsewhere_takes_no_keys() {
     let mut model = model(demo::well(), 80, 24);
     fold(&mut model, demo::run_until_plan());
-    assert_eq!(model.overlay, None);
+    assert_eq!(model.overlay(), None);
     assert_eq!(press(&mut model, "y"), []);
     press(&mut model, "o");
     assert_eq!(press(&mut model, "y"), [Effect::Answer { run: id("41"), yes: true }]);
@@ -234,7 +235,7 @@ fn a_run_that_was_asked_for_is_shown_when_it_begins() {
     fold(&mut model, demo::run_until_plan());
     assert_eq!(model.world.starting, None);
     assert_eq!(model.shown_run().map(|run| run.id.clone()), Some(id("41")));
-    assert!(matches!(model.overlay, Some(Overlay::Plan { .. })));
+    assert!(matches!(model.overlay(), Some(Overlay::Plan { .. })));
 }
 
 #[test]
@@ -272,10 +273,10 @@ fn quitting_with_a_run_asks_what_becomes_of_it() {
     events.push(run_event("41", 40, RunWhat::Plan { plan: demo::plan(), waits: false }));
     let mut model = model(events, 80, 24);
     assert_eq!(press(&mut model, "q"), []);
-    assert_eq!(model.overlay, Some(Overlay::Quit));
+    assert_eq!(model.overlay(), Some(&Overlay::Quit));
     assert_eq!(press(&mut model, "\u{1b}"), []);
     assert_eq!(press(&mut model, "qq"), [Effect::Quit { cancel: vec![] }]);
-    model.overlay = None;
+    model.close();
     assert_eq!(press(&mut model, "qx"), [Effect::Quit { cancel: vec![id("41")] }]);
 }
 
@@ -324,7 +325,7 @@ fn a_run_whose_process_is_gone_is_over_and_says_so() {
     press(&mut model, "o");
     let why = "it was killed; deploy again".to_owned();
     update(&mut model, Msg::RunGone { run: id("41"), why, can_go_on: false }, now());
-    assert_eq!(model.overlay, None);
+    assert_eq!(model.overlay(), None);
     assert_eq!(model.world.active_runs().count(), 0);
     assert!(model.toast.as_ref().is_some_and(|toast| toast.bad));
 }
@@ -384,9 +385,9 @@ fn every_overlay_in_which_nothing_is_typed_closes_with_q() {
     for keys in ["?", "L", "Ad", "3o", "3x", "q"] {
         let mut model = model(demo::run_until_plan(), 80, 24);
         press(&mut model, keys);
-        assert!(model.overlay.is_some(), "{keys}");
+        assert!(model.overlay().is_some(), "{keys}");
         let quits = press(&mut model, "q").iter().any(|e| matches!(e, Effect::Quit { .. }));
-        assert!(model.overlay.is_none() || (quits && keys == "q"), "{keys}");
+        assert!(model.overlay().is_none() || (quits && keys == "q"), "{keys}");
     }
 }
 
@@ -411,7 +412,7 @@ fn every_key_that_the_footer_shows_does_something() {
             let effects = update(&mut after, Msg::Key(key), now());
             let state = |model: &Model| {
                 let toast = model.toast.clone();
-                format!("{:?}", (model.screen, &model.overlay, &model.prompt, toast, &model.log))
+                format!("{:?}", (model.screen, model.overlay(), &model.prompt, toast, &model.log))
                     + &format!(
                         "{:?}",
                         (model.zoom, model.run_host, &model.marked, model.host, model.tier)
@@ -460,7 +461,7 @@ fn the_palette_does_what_its_row_says() {
     assert_eq!(press(&mut model, ":quit\n"), [Effect::Quit { cancel: vec![] }]);
     press(&mut model, ":q");
     assert_eq!(press(&mut model, "\u{3}"), []);
-    assert_eq!(model.overlay, None);
+    assert_eq!(model.overlay(), None);
 }
 
 #[test]
@@ -622,7 +623,7 @@ fn a_dashboard_that_is_read_only_refuses_what_changes_something_and_says_so() {
     model.world.fleet = std::sync::Arc::new(fleet);
     for key in ["d", "b"] {
         assert!(press(&mut model, key).is_empty());
-        assert!(model.overlay.is_none(), "{key} opens nothing");
+        assert!(model.overlay().is_none(), "{key} opens nothing");
         let toast = model.toast.as_ref().expect("it is said");
         assert!(toast.text.contains("--read-only"), "{}", toast.text);
         model.toast = None;

@@ -3,7 +3,7 @@
 use crate::dash::demo::{self, model};
 use crate::dash::demo_tiers;
 use crate::dash::tests::keys::{fold, press};
-use crate::dash::{Effect, Overlay, Screen};
+use crate::dash::{Effect, Screen};
 
 #[test]
 fn m_on_hosts_stores_asks_before_it_takes_the_collectors_lock() {
@@ -14,7 +14,7 @@ fn m_on_hosts_stores_asks_before_it_takes_the_collectors_lock() {
     assert_eq!(said, Some("m looks closely at hosts' stores: select a tier of kind local"));
     press(&mut model, "jjjjjjj");
     assert_eq!(press(&mut model, "m\n"), [], "the answer is no unless another is chosen");
-    assert_eq!(model.overlay, None);
+    assert_eq!(model.overlay(), None);
     let [Effect::LookClosely { hosts }] = &press(&mut model, "my")[..] else { panic!() };
     assert!(hosts.contains(&"p620".to_owned()) && !hosts.contains(&"p510".to_owned()), "{hosts:?}");
     let mut model = fresh();
@@ -27,7 +27,7 @@ fn m_on_hosts_stores_asks_before_it_takes_the_collectors_lock() {
 fn m_in_a_fleet_without_a_tier_of_stores_says_how_to_add_one() {
     let mut model = model(demo::well(), 80, 24);
     assert_eq!(press(&mut model, "2m"), []);
-    assert_eq!(model.overlay, None);
+    assert_eq!(model.overlay(), None);
     let said = model.toast.unwrap().text;
     assert!(said.ends_with("add a tier of kind local to hosts.toml first"), "{said}");
 }
@@ -60,13 +60,12 @@ fn no_store_is_looked_at_while_a_run_is_at_work() {
     let mut model = demo::model_of(demo_tiers::every_kind(), demo_tiers::of_every_kind(), 80, 24);
     press(&mut model, "2jjjjjjjm");
     fold(&mut model, demo::run_until_plan());
-    model.overlay = Some(Overlay::Look { hosts: vec!["p620".to_owned()], yes: true });
-    assert_eq!(press(&mut model, "\n"), [], "it began while the question stood there");
+    assert_eq!(press(&mut model, "\t\n"), [], "it began while the question stood there");
     assert!(model.toast.as_ref().is_some_and(|toast| toast.bad), "{:?}", model.toast);
     model.toast = None;
     model.screen = Screen::Caches;
     assert_eq!(press(&mut model, "m"), []);
-    assert_eq!(model.overlay, None);
+    assert_eq!(model.overlay(), None);
     assert!(model.toast.is_some_and(|toast| toast.text.contains("at work")));
 }
 

@@ -23,10 +23,10 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         Command::Refresh => return probe(model, panes::targets(model), now),
         Command::RefreshAll => return probe(model, vec![], now),
         Command::Palette => {
-            model.overlay = Some(Overlay::Palette { input: LineInput::default(), selected: 0 });
+            model.open(Overlay::Palette { input: LineInput::default(), selected: 0 });
         }
-        Command::Help => model.overlay = Some(Overlay::Help { scroll: 0 }),
-        Command::OwnLog => model.overlay = Some(Overlay::OwnLog),
+        Command::Help => model.open(Overlay::Help { scroll: 0 }),
+        Command::OwnLog => model.open(Overlay::OwnLog),
         Command::Back => panes::back(model),
         Command::Redraw => return vec![Effect::Terminal(Wish::Redraw)],
         Command::Suspend => return vec![Effect::Terminal(Wish::Suspend)],
@@ -50,7 +50,7 @@ fn probe(model: &mut Model, hosts: Vec<String>, now: Timestamp) -> Vec<Effect> {
 /// Ends the dashboard, or asks what becomes of the runs.
 fn quit(model: &mut Model) -> Vec<Effect> {
     if model.world.active_runs().next().is_some() {
-        model.overlay = Some(Overlay::Quit);
+        model.open(Overlay::Quit);
         return Vec::new();
     }
     vec![Effect::Quit { cancel: Vec::new() }]

@@ -193,8 +193,8 @@ fn begun(model: &mut Model, index: usize) {
 fn plan_waits(model: &mut Model, index: usize, is_news: bool, now: Timestamp) {
     let run = model.world.runs[index].id.clone();
     let looked_at = model.screen == Screen::Deploy && model.run == index;
-    if looked_at && model.overlay.is_none() && model.prompt.is_none() {
-        model.overlay = Some(Overlay::Plan { run, yes: false, scroll: 0 });
+    if looked_at && model.overlay().is_none() && model.prompt.is_none() {
+        model.open(Overlay::Plan { run, yes: false, scroll: 0 });
     } else if is_news {
         // An older one was answered since, or the header says that it waits.
         model.say(format!("run #{run} waits for your answer: o shows its plan"), false, now);
@@ -246,13 +246,13 @@ pub(super) fn run_gone(
 
 /// Closes the questions about a run that is over.
 fn close_questions(model: &mut Model, id: &RunId) {
-    if let Some(
-        Overlay::Plan { run, .. } | Overlay::Cancel { run, .. } | Overlay::Order { run, .. },
-    ) = &model.overlay
-        && run == id
-    {
-        model.overlay = None;
-    }
+    model.overlays.retain(|overlay| {
+        !matches!(
+            overlay,
+            Overlay::Plan { run, .. } | Overlay::Cancel { run, .. } | Overlay::Order { run, .. }
+                if run == id
+        )
+    });
 }
 
 /// Shows a sentence of the runtime; while a run is starting, it says why it could not.

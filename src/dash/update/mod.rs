@@ -16,7 +16,7 @@ use crate::dash::model::Model;
 use crate::dash::msg::{Effect, Msg, Wish};
 use crate::dash::overlay::{Overlay, Prompt};
 use crate::dash::overlays;
-use crate::dash::overlays::{generations, host_key};
+use crate::dash::overlays::{difference, generations, host_key};
 use crate::dash::panes::logs as log_pane;
 use crossterm::event::{KeyEvent, KeyEventKind};
 use jiff::Timestamp;
@@ -120,7 +120,7 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         }
         Msg::Compared { host, generation, lines } => {
             model.dirty = true;
-            generations::compared(model, &host, generation, lines);
+            difference::compared(model, &host, generation, lines);
         }
         Msg::RunGone { run, why, can_go_on } => {
             model.dirty = true;
@@ -137,7 +137,7 @@ fn tick(model: &mut Model, now: Timestamp) {
         model.dirty = true;
     }
     let ages = model.age_words(now);
-    let grows_unseen = model.overlay == Some(Overlay::OwnLog);
+    let grows_unseen = model.overlay() == Some(&Overlay::OwnLog);
     model.dirty |= ages != model.ages || grows_unseen;
     model.ages = ages;
 }
@@ -151,7 +151,7 @@ fn paste(model: &mut Model, text: &str) {
         prompt.input.paste(text);
         model.dirty = true;
         typed(model);
-    } else if let Some(overlay) = &mut model.overlay {
+    } else if let Some(overlay) = model.overlay_mut() {
         model.dirty |= overlays::paste(overlay, text);
     }
 }
@@ -196,6 +196,7 @@ fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) ->
         | Context::Order
         | Context::Look
         | Context::Generations
+        | Context::Difference
         | Context::Quit
         | Context::OwnLog => overlays::update(model, command, now),
     }
@@ -212,7 +213,7 @@ fn edit(model: &mut Model, event: KeyEvent) {
         typed(model);
         return;
     }
-    if let Some(overlay) = &mut model.overlay {
+    if let Some(overlay) = model.overlay_mut() {
         overlays::type_key(overlay, event);
     }
 }

@@ -198,7 +198,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     asks(entry(
         Command::RollBack,
         &[Char('R')],
-        &[C::Generations],
+        &[C::Generations, C::Difference],
         Some("roll back"),
         "roll-back",
         "take the host to the selected generation; its plan asks first",
@@ -206,7 +206,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     entry(
         Command::Close,
         &[Char('q'), Code(KeyCode::Esc)],
-        &[C::Generations],
+        &[C::Generations, C::Difference],
         Some("back"),
         "close-generations",
         "back to the list, or close it",

@@ -86,7 +86,7 @@ fn look_closely(model: &mut Model, now: Timestamp) {
     if hosts.is_empty() {
         return model.say("no host that could be asked answers", true, now);
     }
-    model.overlay = Some(Overlay::Look { hosts, yes: false });
+    model.open(Overlay::Look { hosts, yes: false });
 }
 
 /// Fetches a nar of the selected tier whole, unless that goes on already or cannot be done.

@@ -36,7 +36,7 @@ pub(super) fn update(
         Command::Zoom => model.toggle_zoom(),
         Command::Plan => {
             if let Some(run) = model.shown_run().filter(|run| run.plan.is_some()) {
-                model.overlay = Some(Overlay::Plan { run: run.id.clone(), yes: false, scroll: 0 });
+                model.open(Overlay::Plan { run: run.id.clone(), yes: false, scroll: 0 });
             }
         }
         Command::Commands => commands(model),
@@ -91,7 +91,7 @@ pub(super) fn leave(model: &mut Model) -> bool {
 fn commands(model: &mut Model) {
     if let (Some(run), Some(host)) = (model.shown_run(), model.shown_host_run()) {
         let (run, host) = (run.id.clone(), host.host.clone());
-        model.overlay = Some(Overlay::Commands { run, host, scroll: 0 });
+        model.open(Overlay::Commands { run, host, scroll: 0 });
     }
 }
 
@@ -100,7 +100,7 @@ fn say(model: &mut Model, command: Command, now: Timestamp) -> Vec<Effect> {
     let Some(order) = order(model, command) else { return Vec::new() };
     let Some(run) = model.shown_run().map(|run| run.id.clone()) else { return Vec::new() };
     if order.is_destructive() {
-        model.overlay = Some(Overlay::Order { run, order, yes: false });
+        model.open(Overlay::Order { run, order, yes: false });
         return Vec::new();
     }
     said(model, run, order, now)

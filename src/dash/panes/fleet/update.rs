@@ -150,14 +150,14 @@ fn plan(model: &mut Model) {
     model.select_run(index, 0);
     model.show(Screen::Deploy);
     if let Some(run) = model.shown_run().filter(|run| run.plan.is_some()) {
-        model.overlay = Some(Overlay::Plan { run: run.id.clone(), yes: false, scroll: 0 });
+        model.open(Overlay::Plan { run: run.id.clone(), yes: false, scroll: 0 });
     }
 }
 
 /// Opens the pane of the selected host and asks the host.
 fn generations(model: &mut Model) -> Vec<Effect> {
     let Some(host) = model.selected().map(|(host, _)| host.name.clone()) else { return Vec::new() };
-    model.overlay = Some(Overlay::Generations(GenerationsPane::new(host.clone())));
+    model.open(Overlay::Generations(GenerationsPane::new(host.clone())));
     vec![Effect::ListGenerations { host }]
 }
 

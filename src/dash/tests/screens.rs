@@ -2,7 +2,8 @@
 
 use crate::dash::demo::{self, model, now};
 use crate::dash::demo_tiers;
-use crate::dash::tests::keys::{press, two_generations};
+use crate::dash::tests::keys::press;
+use crate::dash::tests::starting::two_generations;
 use crate::dash::{Depth, Look, Model, Msg, Screen, Theme, update, view};
 use jiff::tz::TimeZone;
 use ratatui::Terminal;
@@ -37,7 +38,7 @@ pub(super) fn text(buffer: &Buffer) -> String {
 }
 
 /// Snapshots a model at every size, after the same keys.
-fn snap(name: &str, make: impl Fn(u16, u16) -> Model) {
+pub(super) fn snap(name: &str, make: impl Fn(u16, u16) -> Model) {
     snap_at(name, &SIZES, make);
 }
 

@@ -1,0 +1,208 @@
+//! What runs tell the screen, and what keys answer.
+
+use crate::dash::demo::{self, model, now, result, run_event};
+use crate::dash::tests::keys::{fold, id, press};
+use crate::dash::tests::screens::{draw, look, text};
+use crate::dash::{Effect, LogOf, LogsInView, Model, Msg, Overlay, Wish, update, view_logs};
+use crate::fleet::{LogLine, Outcome, RunWhat};
+use std::collections::BTreeMap;
+
+#[test]
+fn a_plan_is_answered_with_no_unless_yes_is_chosen() {
+    for (keys, yes) in [("\n", false), ("q", false), ("n", false), ("y", true), ("\t\n", true)] {
+        let mut model = model(demo::well(), 80, 24);
+        press(&mut model, "3");
+        fold(&mut model, demo::run_until_plan());
+        assert!(matches!(model.overlay(), Some(Overlay::Plan { yes: false, .. })));
+        assert_eq!(press(&mut model, keys), [Effect::Answer { run: id("41"), yes }], "{keys:?}");
+        assert_eq!(model.overlay(), None);
+    }
+}
+
+#[test]
+fn a_plan_that_was_answered_elsewhere_waits_no_more() {
+    let mut events = demo::run_until_plan();
+    events.extend(demo::run_in_fetch());
+    let mut model = model(events, 80, 24);
+    press(&mut model, "3o");
+    assert!(matches!(model.overlay(), Some(Overlay::Plan { .. })));
+    assert_eq!(press(&mut model, "yq"), []);
+    assert_eq!(model.overlay(), None);
+}
+
+#[test]
+fn a_plan_that_arrives_elsewhere_takes_no_keys() {
+    let mut model = model(demo::well(), 80, 24);
+    fold(&mut model, demo::run_until_plan());
+    assert_eq!(model.overlay(), None);
+    assert_eq!(press(&mut model, "y"), []);
+    press(&mut model, "o");
+    assert_eq!(press(&mut model, "y"), [Effect::Answer { run: id("41"), yes: true }]);
+}
+
+#[test]
+fn a_plan_while_a_filter_is_typed_is_not_answered_by_it() {
+    let mut model = model(demo::well(), 80, 24);
+    press(&mut model, "/raz");
+    fold(&mut model, demo::run_until_plan());
+    assert_eq!(press(&mut model, "y"), []);
+    assert_eq!(model.filter.text(), "razy");
+}
+
+#[test]
+fn x_asks_and_stops_only_after_yes() {
+    let mut model = model(demo::well(), 80, 24);
+    fold(&mut model, demo::run_until_plan());
+    press(&mut model, "3");
+    assert_eq!(press(&mut model, "x\n"), []);
+    assert_eq!(press(&mut model, "xq"), []);
+    assert_eq!(press(&mut model, "xy"), [Effect::CancelRun { run: id("41") }]);
+    assert_eq!(press(&mut model, "x"), [], "it is stopping already");
+}
+
+#[test]
+fn a_long_run_rings_and_a_short_one_does_not() {
+    for (duration_ms, focused, rings) in
+        [(60_000, true, true), (3_000, true, false), (3_000, false, true)]
+    {
+        let mut model = model(demo::run_until_plan(), 80, 24);
+        update(&mut model, Msg::Focus(focused), now());
+        let outcomes = BTreeMap::from([(Outcome::Switched, 1)]);
+        let end =
+            run_event("41", 0, RunWhat::Summary { outcomes, duration_ms, findings: Vec::new() });
+        let effects = fold(&mut model, [end]);
+        let rang = matches!(&effects[..], [Effect::Terminal(Wish::Notify(_))]);
+        assert_eq!(rang, rings);
+        assert!(model.toast.as_ref().unwrap().text.starts_with("run #41: 1 switched in"));
+    }
+}
+
+#[test]
+fn the_end_of_an_old_run_is_no_news() {
+    let mut model = model([], 80, 24);
+    let outcomes = BTreeMap::from([(Outcome::Failed, 1)]);
+    let end = run_event(
+        "7",
+        3600,
+        RunWhat::Summary { outcomes, duration_ms: 60_000, findings: Vec::new() },
+    );
+    assert_eq!(fold(&mut model, [end]), []);
+    assert_eq!(model.toast, None);
+}
+
+#[test]
+fn a_run_whose_process_is_gone_is_over_and_says_so() {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    model.world.opened_at = demo::ago_s(120);
+    press(&mut model, "o");
+    let why = "it was killed; deploy again".to_owned();
+    update(&mut model, Msg::RunGone { run: id("41"), why, can_go_on: false }, now());
+    assert_eq!(model.overlay(), None);
+    assert_eq!(model.world.active_runs().count(), 0);
+    assert!(model.toast.as_ref().is_some_and(|toast| toast.bad));
+}
+
+#[test]
+fn a_run_that_was_left_is_gone_on_with_by_a_key_and_only_once() {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    model.world.opened_at = demo::ago_s(120);
+    assert_eq!(press(&mut model, "3c"), [], "a run that goes on needs nobody");
+    let why = "it was killed".to_owned();
+    update(&mut model, Msg::RunGone { run: id("41"), why, can_go_on: true }, now());
+    let said = "nixdash ended during run 41: press c to go on with it";
+    assert!(text(&draw(&model, &look(false))).contains(said));
+    assert_eq!(press(&mut model, "c"), [Effect::Reattach { run: id("41") }]);
+    assert_eq!(press(&mut model, "c"), []);
+    let again = RunWhat::Reattached { left_at: demo::ago_s(60), process: 7 };
+    fold(&mut model, [run_event("41", 0, again)]);
+    assert_eq!(model.world.active_runs().count(), 1);
+    assert!(!text(&draw(&model, &look(false))).contains(said));
+}
+
+#[test]
+fn a_run_that_was_gone_before_the_dashboard_was_opened_is_no_news() {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    let why = "it was killed".to_owned();
+    model.toast = None;
+    assert_eq!(
+        update(&mut model, Msg::RunGone { run: id("41"), why, can_go_on: false }, now()),
+        []
+    );
+    assert_eq!((model.world.active_runs().count(), &model.toast), (0, &None));
+}
+
+#[test]
+fn another_run_does_not_take_the_screen_from_the_one_that_is_watched() {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    press(&mut model, "3");
+    let hosts = vec!["razer".to_owned()];
+    fold(&mut model, [run_event("42", 1, RunWhat::begin(hosts, String::new()))]);
+    assert_eq!(model.shown_run().map(|run| run.id.clone()), Some(id("41")));
+    press(&mut model, "5k\n");
+    assert_eq!(model.shown_run().map(|run| run.id.clone()), Some(id("42")));
+}
+
+#[test]
+fn a_result_without_a_begin_is_shown_too() {
+    let mut model = model([], 80, 24);
+    fold(&mut model, [run_event("9", 5, result("razer", Outcome::Switched, None))]);
+    assert_eq!(model.world.runs[0].done(), 1);
+}
+
+/// Returns the messages' lines as they come from a log in which so many stand before them.
+fn part(host: &str, earlier: Option<u64>, texts: &[&str]) -> Msg {
+    let of = LogOf { run: id("41"), host: host.to_owned() };
+    let line = |text: &&str| LogLine { at: Some(now()), phase: None, text: (*text).to_owned() };
+    Msg::Log { of, earlier, lines: texts.iter().map(line).collect() }
+}
+
+#[test]
+fn logs_are_asked_for_while_they_are_in_view_and_forgotten_afterwards() {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    let asked = |hosts: &[&str], lines| {
+        let of = |host: &&str| LogOf { run: id("41"), host: (*host).to_owned() };
+        vec![Effect::ViewLogs(LogsInView { logs: hosts.iter().map(of).collect(), lines })]
+    };
+    assert_eq!(view_logs(&mut model), []);
+    press(&mut model, "3");
+    assert_eq!(view_logs(&mut model), asked(&["p620"], 300));
+    assert_eq!(view_logs(&mut model), []);
+    update(&mut model, part("p620", Some(1000), &["one", "two"]), now());
+    update(&mut model, part("p620", None, &["three"]), now());
+    let log = |model: &Model, host: usize| {
+        let log = &model.world.runs[0].hosts[host].log;
+        (log.dropped(), log.end(), log.before(u64::MAX).count())
+    };
+    assert_eq!(log(&model, 0), (1000, 1003, 3));
+    // What comes anew takes the place of what was there.
+    update(&mut model, part("p620", Some(5000), &["four"]), now());
+    assert_eq!(log(&model, 0), (5000, 5001, 1));
+    press(&mut model, "\t");
+    assert_eq!(view_logs(&mut model), asked(&["razer"], 300));
+    assert_eq!(log(&model, 0), (0, 0, 0));
+    press(&mut model, "1");
+    assert_eq!(view_logs(&mut model), asked(&[], 0));
+    // Where hosts stand side by side all of them are in view.
+    update(&mut model, Msg::Resize(200, 50), now());
+    press(&mut model, "3");
+    assert_eq!(view_logs(&mut model), asked(&["p620", "razer", "samsung", "p510"], 300));
+    press(&mut model, "z");
+    assert_eq!(view_logs(&mut model), asked(&["razer"], 300));
+}
+
+#[test]
+fn a_log_line_out_of_sight_redraws_nothing() {
+    let mut model = model(demo::run_until_plan(), 80, 24);
+    let line = || {
+        let of = LogOf { run: id("41"), host: "p620".to_owned() };
+        let line = LogLine { at: None, phase: None, text: "building".to_owned() };
+        Msg::Log { of, earlier: None, lines: vec![line] }
+    };
+    model.take_dirty();
+    update(&mut model, line(), now());
+    assert!(!model.take_dirty());
+    press(&mut model, "3");
+    model.take_dirty();
+    update(&mut model, line(), now());
+    assert!(model.take_dirty());
+}

@@ -4,6 +4,7 @@ mod access;
 mod actions;
 mod keys;
 mod logs;
+mod many;
 mod run_news;
 mod runs;
 mod screens;

@@ -6,6 +6,27 @@
 //! probes and to the engine.
 //!
 //! Drawing never reads a clock: `now` comes in, and every age on the screen is counted from it.
+//!
+//! The floors, from the top down. A file uses those of its own floor and of the floors above it, never
+//! those below; a view uses no other view (`tests/it/layers/dash.rs` reads this table).
+//!
+//! | floor | job |
+//! |---|---|
+//! | `theme` `look` `key` `input` `filter` | colours by role, keys, a line that is typed, what a filter lets through |
+//! | `world` | what is known: facts of hosts and tiers, runs, figures of the history |
+//! | `generations` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
+//! | `msg` `overlay` | what comes in and what is asked for; what lies over a view, as plain data |
+//! | `model` | the world and how it is looked at |
+//! | `command` | the one table of commands, and where each means something |
+//! | `layout` `moves` `begin` `run_orders` | where the parts of the screen are; what several views do alike |
+//! | `widgets` | what several views are drawn with |
+//! | `words` `status_line` | hosts, tiers and runs in words |
+//! | `panes` | the views: a folder for each |
+//! | `overlays` | what lies over a view: a file for each |
+//! | `able` | which commands can be given now |
+//! | `frame` | the header and the footer |
+//! | `update` `view` | what changes the model, and what draws it |
+//! | `terminal` | the outside |
 
 mod able;
 mod begin;

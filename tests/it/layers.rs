@@ -1,5 +1,6 @@
 //! The floors of the house: a room uses the rooms above it, never those below.
 
+mod dash;
 mod uses;
 
 use nixdash::fleet::redact;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// A path of modules, without `crate`.
-type Names = Vec<String>;
+pub(super) type Names = Vec<String>;
 
 /// A file of the source.
 pub(super) struct SourceFile {

@@ -85,7 +85,7 @@ fn next_question(model: &Model, form: &StartForm) -> Option<Vec<String>> {
 /// Notes that a run was asked for, shows where it will appear, and asks for it.
 fn started(model: &mut Model, form: StartForm, now: Timestamp) -> Effect {
     model.toast = None;
-    model.marked.clear();
+    model.fleet.marked.clear();
     model.zoom = false;
     model.screen = Screen::Deploy;
     let StartForm { hosts, goal, own_actions, strategy, typed, from, .. } = form;

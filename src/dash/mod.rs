@@ -14,7 +14,7 @@
 //! |---|---|
 //! | `theme` `look` `key` `input` `filter` | colours by role, keys, a line that is typed, what a filter lets through |
 //! | `world` | what is known: facts of hosts and tiers, runs, figures of the history |
-//! | `generations` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
+//! | `generations` `panes::fleet::state` `panes::caches::state` `panes::deploy::state` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
 //! | `msg` `overlay` | what comes in and what is asked for; what lies over a view, as plain data |
 //! | `model` | the world and how it is looked at |
 //! | `command` | the one table of commands, and where each means something |
@@ -71,6 +71,9 @@ pub use look::{Depth, Look, ascii, ascii_from, depth_from};
 pub use model::{Model, Screen, Toast};
 pub use msg::{Effect, LogOf, LogsInView, Msg, Trend, Wish};
 pub use overlay::{HostKeyForm, Overlay, PasswordForm, Prompt, StartForm, StartFrom};
+pub use panes::caches::CachesPane;
+pub use panes::deploy::DeployPane;
+pub use panes::fleet::FleetPane;
 pub use panes::logs::{
     ActivityShown, BuildRow, CountedRows, FailureShown, LineAt, LineLevels, LineMatcher,
     LinePattern, LogFace, LogNews, LogPane, LogTyping, PanePlace, PaneRow, PaneWanted, RowSearch,

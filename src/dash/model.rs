@@ -3,6 +3,9 @@
 use crate::dash::filter::Filter;
 use crate::dash::msg::LogsInView;
 use crate::dash::overlay::{Overlay, Prompt};
+use crate::dash::panes::caches::CachesPane;
+use crate::dash::panes::deploy::DeployPane;
+use crate::dash::panes::fleet::FleetPane;
 use crate::dash::panes::logs::LogPane;
 use crate::dash::world::{HostModel, HostRun, RunView, ScreenWorld, shown_flake};
 use crate::fleet::{Fleet, Host, TierKind};
@@ -65,18 +68,12 @@ pub struct Model {
     pub(super) overlays: Vec<Overlay>,
     /// What is typed in the footer.
     pub prompt: Option<Prompt>,
-    /// Which host is selected: an index into the fleet.
-    pub host: usize,
-    /// Which tier is selected: an index into the fleet.
-    pub tier: usize,
-    /// Which run is shown: an index into the runs.
-    pub run: usize,
-    /// Which host of the shown run is selected.
-    pub run_host: usize,
-    /// Hosts that are marked, by name.
-    pub marked: BTreeSet<String>,
-    /// Which hosts the fleet view shows.
-    pub filter: Filter,
+    /// How the hosts are looked at.
+    pub fleet: FleetPane,
+    /// How the tiers are looked at.
+    pub caches: CachesPane,
+    /// Which run is looked at.
+    pub deploy: DeployPane,
     /// How logs are looked at.
     pub log: LogPane,
     /// The logs that were asked for, since they are in view.
@@ -110,13 +107,10 @@ impl Model {
             screen,
             overlays: Vec::new(),
             prompt: None,
-            host: 0,
-            tier: 0,
-            run: 0,
-            run_host: 0,
-            marked: BTreeSet::new(),
+            fleet: FleetPane::default(),
+            caches: CachesPane::default(),
+            deploy: DeployPane::default(),
             passwords_given: BTreeSet::new(),
-            filter: Filter::default(),
             log: LogPane::default(),
             logs_asked: LogsInView::default(),
             zoom: false,
@@ -167,13 +161,14 @@ impl Model {
 
     /// Returns whether the filter lets a host through, by its name or a tag.
     fn passes(&self, host: &Host) -> bool {
-        self.filter.passes(&format!("{} {}", host.name, host.tags.join(" ")))
+        self.fleet.filter.passes(&format!("{} {}", host.name, host.tags.join(" ")))
     }
 
     /// Returns the selected host, when the filter shows it.
     pub fn selected(&self) -> Option<(&Host, &HostModel)> {
-        let host = self.world.fleet.hosts.get(self.host).filter(|host| self.passes(host))?;
-        Some((host, self.world.hosts.get(self.host)?))
+        let host =
+            self.world.fleet.hosts.get(self.fleet.selected).filter(|host| self.passes(host))?;
+        Some((host, self.world.hosts.get(self.fleet.selected)?))
     }
 
     /// Returns whether the details of a host or a tier have the whole body.
@@ -188,26 +183,30 @@ impl Model {
 
     /// Returns whether the selected tier is that of hosts' own stores.
     pub(super) fn selects_stores(&self) -> bool {
-        self.world.fleet.tiers.get(self.tier).is_some_and(|tier| tier.kind == TierKind::Local)
+        self.world
+            .fleet
+            .tiers
+            .get(self.caches.selected)
+            .is_some_and(|tier| tier.kind == TierKind::Local)
     }
 
     /// Returns the names of the marked hosts, or of the selected one when none is marked.
     pub fn chosen(&self) -> Vec<String> {
-        if self.marked.is_empty() {
+        if self.fleet.marked.is_empty() {
             return self.selected().map(|(host, _)| host.name.clone()).into_iter().collect();
         }
         let names = self.world.fleet.hosts.iter().map(|host| &host.name);
-        names.filter(|name| self.marked.contains(*name)).cloned().collect()
+        names.filter(|name| self.fleet.marked.contains(*name)).cloned().collect()
     }
 
     /// Returns the run that the deploy view shows.
     pub fn shown_run(&self) -> Option<&RunView> {
-        self.world.runs.get(self.run)
+        self.world.runs.get(self.deploy.run)
     }
 
     /// Returns the selected host of the shown run.
     pub fn shown_host_run(&self) -> Option<&HostRun> {
-        self.shown_run()?.hosts.get(self.run_host)
+        self.shown_run()?.hosts.get(self.deploy.host)
     }
 
     /// Returns a number that changes when an age or a clock on the screen would read differently.
@@ -249,8 +248,8 @@ impl Model {
 
     /// Shows another run and one of its hosts.
     pub(super) fn select_run(&mut self, run: usize, host: usize) {
-        self.run = run;
-        self.run_host = host;
+        self.deploy.run = run;
+        self.deploy.host = host;
         self.log.leave_host();
     }
 
@@ -259,7 +258,7 @@ impl Model {
         let count = self.shown_run().map_or(0, |run| run.hosts.len());
         if count > 0 {
             let by = if forward { 1 } else { count - 1 };
-            self.run_host = (self.run_host + by) % count;
+            self.deploy.host = (self.deploy.host + by) % count;
             if !self.log.all_hosts {
                 self.log.leave_host();
             }
@@ -274,12 +273,13 @@ impl Model {
 
     /// Filters what the view shows.
     pub(super) fn set_filter(&mut self, filter: Filter) {
-        self.filter = filter;
+        self.fleet.filter = filter;
         let visible = self.visible_hosts();
-        if !visible.contains(&self.host)
-            && let Some(first) = visible.iter().find(|index| **index > self.host).or(visible.last())
+        if !visible.contains(&self.fleet.selected)
+            && let Some(first) =
+                visible.iter().find(|index| **index > self.fleet.selected).or(visible.last())
         {
-            self.host = *first;
+            self.fleet.selected = *first;
         }
     }
 

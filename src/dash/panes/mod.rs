@@ -7,10 +7,10 @@
 //! view uses another one.
 
 mod cache;
-mod caches;
+pub(super) mod caches;
 pub(super) mod deploy;
 mod details;
-mod fleet;
+pub(super) mod fleet;
 mod history;
 mod host;
 mod log_tail;

@@ -116,7 +116,13 @@ fn every_key_that_the_footer_shows_does_something() {
                 format!("{:?}", (model.screen, model.overlay(), &model.prompt, toast, &model.log))
                     + &format!(
                         "{:?}",
-                        (model.zoom, model.run_host, &model.marked, model.host, model.tier)
+                        (
+                            model.zoom,
+                            model.deploy.host,
+                            &model.fleet.marked,
+                            model.fleet.selected,
+                            model.caches.selected
+                        )
                     )
             };
             let stays = state(&before) == state(&after) && effects.is_empty();
@@ -134,7 +140,7 @@ fn the_filter_narrows_and_escape_widens() {
     press(&mut model, "Ad\n");
     assert_eq!(model.world.starting.as_ref().unwrap().hosts, ["razer", "samsung"]);
     press(&mut model, "1/\u{8}\u{1b}");
-    assert_eq!(model.filter.text(), "laptop", "escape keeps the filter as it was");
+    assert_eq!(model.fleet.filter.text(), "laptop", "escape keeps the filter as it was");
     press(&mut model, "\u{1b}");
     assert_eq!(model.visible_hosts().len(), 4);
 }

@@ -46,7 +46,7 @@ fn a_plan_while_a_filter_is_typed_is_not_answered_by_it() {
     press(&mut model, "/raz");
     fold(&mut model, demo::run_until_plan());
     assert_eq!(press(&mut model, "y"), []);
-    assert_eq!(model.filter.text(), "razy");
+    assert_eq!(model.fleet.filter.text(), "razy");
 }
 
 #[test]

@@ -9,7 +9,7 @@ fn hosts_that_went_wrong_or_ask_stand_first_where_there_are_many() {
     let hosts = ["a1", "a2", "a3", "a4", "a5", "a6"].map(str::to_owned).to_vec();
     let begin = RunWhat::begin(hosts, "switch".to_owned());
     demo::happen(&mut model, run_event("77", 9, begin));
-    model.run_host = 2;
+    model.deploy.host = 2;
     let decide = Wait::Decision { wave: 1, why: "the gate web could not be made".to_owned() };
     for what in [
         result("a4", Outcome::Switched, None),

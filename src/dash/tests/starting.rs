@@ -32,7 +32,7 @@ fn marked_hosts_are_deployed_in_the_fleets_order() {
     press(&mut model, "jj gg");
     press(&mut model, " ");
     assert_eq!(press(&mut model, "d\n"), [deploy(&["p620", "samsung"])]);
-    assert!(model.marked.is_empty());
+    assert!(model.fleet.marked.is_empty());
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn in_details_arrows_scroll_to_the_last_line_and_tab_turns_to_the_next() {
     let (fleet, events) = (demo_tiers::every_kind(), demo_tiers::of_every_kind());
     let mut model = demo::model_of(fleet, events, 40, 10);
     press(&mut model, "2jjjjj\njj");
-    assert_eq!((model.tier, model.details_scroll), (5, 2));
+    assert_eq!((model.caches.selected, model.details_scroll), (5, 2));
     press(&mut model, "Gjjj");
     let end = model.details_scroll;
     assert!(end > 2, "{end}");
@@ -46,13 +46,17 @@ fn in_details_arrows_scroll_to_the_last_line_and_tab_turns_to_the_next() {
     press(&mut model, "\n");
     assert!(model.zoom, "enter opens and does not close");
     press(&mut model, "\t");
-    assert_eq!((model.tier, model.details_scroll, model.zoom), (6, 0, true));
+    assert_eq!((model.caches.selected, model.details_scroll, model.zoom), (6, 0, true));
     press(&mut model, "\u{1b}\t");
-    assert_eq!((model.screen, model.zoom, model.tier), (Screen::Caches, false, 6));
+    assert_eq!((model.screen, model.zoom, model.caches.selected), (Screen::Caches, false, 6));
     press(&mut model, "1\n\t ");
-    assert_eq!((model.host, model.details_scroll), (1, 0), "a mark does not leave the details");
+    assert_eq!(
+        (model.fleet.selected, model.details_scroll),
+        (1, 0),
+        "a mark does not leave the details"
+    );
     press(&mut model, "jz");
-    assert_eq!((model.host, model.zoom), (1, false));
+    assert_eq!((model.fleet.selected, model.zoom), (1, false));
 }
 
 #[test]

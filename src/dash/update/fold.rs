@@ -134,13 +134,13 @@ fn run(model: &mut Model, event: RunEvent, now: Timestamp) -> Vec<Effect> {
     let begins = matches!(event.what, RunWhat::Begin { .. });
     let asks = matches!(event.what, RunWhat::Plan { waits: true, .. });
     let is_news = event.at >= model.world.opened_at;
-    let looked_at = model.run == index;
+    let looked_at = model.deploy.run == index;
     let host = model.shown_host_run().filter(|_| looked_at).map(|host| host.host.clone());
     model.world.runs[index].fold(event);
     model.world.runs[index].put_trouble_first();
     if let Some(host) = host {
         let found = model.world.runs[index].hosts.iter().position(|shown| shown.host == host);
-        model.run_host = found.unwrap_or(model.run_host);
+        model.deploy.host = found.unwrap_or(model.deploy.host);
     }
     if begins {
         begun(model, index);
@@ -163,7 +163,8 @@ fn index_of(model: &mut Model, event: &RunEvent) -> usize {
         && let Some(oldest) = model.world.runs.iter().position(|run| !run.is_active())
     {
         model.world.runs.remove(oldest);
-        model.run = if model.run > oldest { model.run - 1 } else { model.run };
+        model.deploy.run =
+            if model.deploy.run > oldest { model.deploy.run - 1 } else { model.deploy.run };
     }
     model.world.runs.push(RunView::new(event.run.clone(), event.at));
     model.world.runs.len() - 1
@@ -175,15 +176,15 @@ fn begun(model: &mut Model, index: usize) {
     let asked_for = model.world.starting.as_ref().and_then(|starting| starting.run.as_ref());
     let ours = asked_for == Some(&run.id);
     let watching = !ours
-        && model.run != index
+        && model.deploy.run != index
         && (matches!(model.screen, Screen::Deploy | Screen::Logs)
             || model.shown_run().is_some_and(RunView::is_active));
     if ours {
         model.world.starting = None;
     }
     if !watching {
-        model.run = index;
-        model.run_host = 0;
+        model.deploy.run = index;
+        model.deploy.host = 0;
         model.log.leave_host();
     }
 }
@@ -192,7 +193,7 @@ fn begun(model: &mut Model, index: usize) {
 /// something else must not answer it.
 fn plan_waits(model: &mut Model, index: usize, is_news: bool, now: Timestamp) {
     let run = model.world.runs[index].id.clone();
-    let looked_at = model.screen == Screen::Deploy && model.run == index;
+    let looked_at = model.screen == Screen::Deploy && model.deploy.run == index;
     if looked_at && model.overlay().is_none() && model.prompt.is_none() {
         model.open(Overlay::Plan { run, yes: false, scroll: 0 });
     } else if is_news {

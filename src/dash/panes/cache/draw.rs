@@ -35,7 +35,10 @@ pub(in crate::dash) fn rows(paint: &Paint<'_>, columns: u16) -> u16 {
 
 fn selected<'a>(paint: &Paint<'a>) -> Option<(&'a Tier, &'a TierView)> {
     let model = paint.model;
-    Some((model.world.fleet.tiers.get(model.tier)?, model.world.tiers.get(model.tier)?))
+    Some((
+        model.world.fleet.tiers.get(model.caches.selected)?,
+        model.world.tiers.get(model.caches.selected)?,
+    ))
 }
 
 /// Draws the details below a rule; `zoomed` ones scroll.

@@ -102,7 +102,7 @@ fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     // What is not seen is told beside the headings, or in the last row where they have no room.
     let beside = width(head.trim_end()) + 2 + UNSEEN <= usize::from(area.width);
     let window = if beside { Window::new } else { Window::with_note };
-    let window = window(fleet.tiers.len(), paint.model.tier, usize::from(list.height));
+    let window = window(fleet.tiers.len(), paint.model.caches.selected, usize::from(list.height));
     let unseen = window.unseen();
     if beside && !unseen.is_empty() {
         head = left(head.trim_end(), usize::from(area.width).saturating_sub(width(&unseen) + 1));
@@ -114,7 +114,7 @@ fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     put(buffer, area, 0, &Line::from(paint.span(Role::Dim, head)));
     let tiers = fleet.tiers.iter().zip(&paint.model.world.tiers).enumerate();
     for (row, (index, (tier, view))) in tiers.skip(window.from).take(window.rows).enumerate() {
-        let selected = index == paint.model.tier;
+        let selected = index == paint.model.caches.selected;
         let mut spans = vec![
             paint.span(Role::Accent, if selected { " › " } else { "   " }),
             paint.span(Role::Dim, left(&(index + 1).to_string(), shape.number)),

@@ -2,7 +2,10 @@
 
 mod columns;
 mod draw;
+mod state;
 mod update;
+
+pub use state::CachesPane;
 
 use crate::dash::model::Screen;
 use crate::dash::panes::Pane;

@@ -29,11 +29,12 @@ pub(super) fn update(
             if model.shows_details() {
                 details::scroll(model, command, body, cache::rows, now);
             } else {
-                model.tier = moved(model.tier, count, command, page(body));
+                model.caches.selected = moved(model.caches.selected, count, command, page(body));
             }
         }
         Command::NextDetails | Command::PreviousDetails => {
-            model.tier = details::turned(model.tier, count, command == Command::NextDetails);
+            model.caches.selected =
+                details::turned(model.caches.selected, count, command == Command::NextDetails);
             model.details_scroll = 0;
         }
         Command::Open | Command::Zoom => model.toggle_zoom(),
@@ -78,7 +79,7 @@ fn look_closely(model: &mut Model, now: Timestamp) {
         let view = model.world.fleet.hosts.iter().position(|known| known.name == host.name);
         let state =
             view.and_then(|index| model.world.hosts.get(index)).map(|view| view.facts.state);
-        let chosen = model.marked.is_empty() || model.marked.contains(&host.name);
+        let chosen = model.fleet.marked.is_empty() || model.fleet.marked.contains(&host.name);
         chosen && matches!(state, Some(HostState::Up | HostState::Degraded))
     };
     let hosts: Vec<String> =
@@ -91,13 +92,13 @@ fn look_closely(model: &mut Model, now: Timestamp) {
 
 /// Fetches a nar of the selected tier whole, unless that goes on already or cannot be done.
 fn verify(model: &mut Model, now: Timestamp) -> Vec<Effect> {
-    let Some(tier) = model.world.fleet.tiers.get(model.tier) else { return Vec::new() };
+    let Some(tier) = model.world.fleet.tiers.get(model.caches.selected) else { return Vec::new() };
     let name = tier.name.clone();
     if let Err(why) = can_be_verified(tier) {
         model.say(why.to_string(), true, now);
         return Vec::new();
     }
-    let Some(view) = model.world.tiers.get_mut(model.tier) else { return Vec::new() };
+    let Some(view) = model.world.tiers.get_mut(model.caches.selected) else { return Vec::new() };
     if view.verifying.is_some() {
         model.say(format!("a nar of {name} is being fetched already"), false, now);
         return Vec::new();

@@ -51,7 +51,7 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     let mut area = below(area, 1);
     area = note(paint, buffer, area, run);
     if paint.model.zoom {
-        if let Some(host) = run.hosts.get(paint.model.run_host) {
+        if let Some(host) = run.hosts.get(paint.model.deploy.host) {
             alone(paint, buffer, area, run, host);
         }
     } else if stand_beside(run, area) {
@@ -219,14 +219,14 @@ fn stacked(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) {
     }
     let each = rows.count();
     let shown = count.min((height.saturating_sub(4) / each).max(1));
-    let window = Window::new(count, paint.model.run_host, shown);
+    let window = Window::new(count, paint.model.deploy.host, shown);
     let hosts = run.hosts.iter().enumerate().skip(window.from).take(window.rows);
     for (row, (index, host)) in hosts.enumerate() {
         let area = top(below(area, (row * each) as u16), each as u16);
-        host_rows(paint, buffer, area, run, host, index == paint.model.run_host, rows);
+        host_rows(paint, buffer, area, run, host, index == paint.model.deploy.host, rows);
     }
     let rest = below(area, (shown * each) as u16);
-    if let Some(host) = run.hosts.get(paint.model.run_host).filter(|_| rest.height >= 2) {
+    if let Some(host) = run.hosts.get(paint.model.deploy.host).filter(|_| rest.height >= 2) {
         let indent = if rows.doing { indent } else { usize::from(area.width) };
         let rest = error(paint, buffer, rest, host, indent);
         log_tail::draw(paint, buffer, rest, host);
@@ -355,7 +355,7 @@ fn beside(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) {
         let last = index as u16 + 1 == count;
         let wide = if last { area.right() - x } else { each };
         let panel_area = Rect { x, width: wide.saturating_sub(u16::from(!last)), ..area };
-        let selected = index == paint.model.run_host;
+        let selected = index == paint.model.deploy.host;
         panel_title(paint, buffer, panel_area, run, host, selected);
         put_all(buffer, below(panel_area, 1), head, 0);
         log_tail::draw(paint, buffer, below(panel_area, head.len() as u16 + 1), host);

@@ -2,9 +2,11 @@
 
 mod draw;
 mod logs;
+mod state;
 mod update;
 
 pub(in crate::dash) use logs::logs_in_view;
+pub use state::DeployPane;
 
 use crate::dash::model::Screen;
 use crate::dash::panes::Pane;

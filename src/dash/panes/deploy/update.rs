@@ -27,7 +27,7 @@ pub(super) fn update(
         | Command::Top
         | Command::Bottom => {
             let count = model.shown_run().map_or(0, |run| run.hosts.len());
-            model.run_host = moved(model.run_host, count, command, page(body));
+            model.deploy.host = moved(model.deploy.host, count, command, page(body));
             model.log.leave_host();
         }
         Command::NextHost => model.turn_host(true),

@@ -41,7 +41,7 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         return;
     }
     let heading = u16::from(area.width >= NARROW);
-    let filtered = !paint.model.filter.is_empty() && !visible.is_empty();
+    let filtered = !paint.model.fleet.filter.is_empty() && !visible.is_empty();
     let wanted = visible.len().max(1) as u16 + heading + u16::from(filtered);
     let table = if area.height >= heading + DETAILS + 3 {
         wanted.min((area.height / 2).max(area.height.saturating_sub(18))).max(3)
@@ -111,15 +111,16 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
         let why = if paint.model.world.fleet.hosts.is_empty() {
             " hosts.toml names no host; 2 shows its caches".to_owned()
         } else {
-            format!(" no host matches “{}”; esc shows all", paint.model.filter.text())
+            format!(" no host matches “{}”; esc shows all", paint.model.fleet.filter.text())
         };
         put(buffer, list, 0, &Line::from(paint.span(Role::Dim, why)));
         return;
     }
-    let at = visible.iter().position(|index| *index == paint.model.host).unwrap_or_default();
-    if !paint.model.filter.is_empty() {
+    let at =
+        visible.iter().position(|index| *index == paint.model.fleet.selected).unwrap_or_default();
+    if !paint.model.fleet.filter.is_empty() {
         let (shown, all) = (visible.len(), paint.model.world.fleet.hosts.len());
-        let text = paint.model.filter.text();
+        let text = paint.model.fleet.filter.text();
         let text = format!("   {shown} of {all} hosts match “{text}”; esc shows all");
         let row = list.height.saturating_sub(1).min(visible.len() as u16);
         put(buffer, list, row, &Line::from(paint.span(Role::Warn, text)));
@@ -134,7 +135,7 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
         else {
             continue;
         };
-        let selected = *index == paint.model.host;
+        let selected = *index == paint.model.fleet.selected;
         let mut spans = prefix(paint, &host.name, selected, narrow);
         if narrow {
             spans.extend(narrow_row(paint, host, view, usize::from(list.width) - 2));
@@ -151,7 +152,7 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
 
 /// Returns the signs before a name: marked, selected.
 fn prefix(paint: &Paint<'_>, name: &str, selected: bool, narrow: bool) -> Vec<Span<'static>> {
-    let marked = paint.model.marked.contains(name);
+    let marked = paint.model.fleet.marked.contains(name);
     let mark = paint.span(Role::Accent, if marked { "◆" } else { " " });
     let cursor = paint.span(Role::Accent, if selected { "›" } else { " " });
     if narrow { vec![mark, cursor] } else { vec![mark, cursor, Span::raw(" ")] }

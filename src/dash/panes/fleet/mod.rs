@@ -2,7 +2,10 @@
 
 mod columns;
 mod draw;
+mod state;
 mod update;
+
+pub use state::FleetPane;
 
 use crate::dash::model::{Model, Screen};
 use crate::dash::panes::Pane;

@@ -47,7 +47,7 @@ pub(super) fn update(
         Command::Plan => plan(model),
         Command::HostKey => return fetch_keys(model, now),
         Command::Filter => {
-            let before = model.filter.clone();
+            let before = model.fleet.filter.clone();
             model.prompt = Some(Prompt { input: LineInput::with(before.text()), before });
         }
         _ => {}
@@ -68,7 +68,9 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
             model.shows_details() && model.visible_hosts().len() > 1
         }
         Command::Plan => model.world.runs.iter().any(|run| run.waits && run.is_active()),
-        Command::Back => model.zoom || !model.filter.is_empty() || !model.marked.is_empty(),
+        Command::Back => {
+            model.zoom || !model.fleet.filter.is_empty() || !model.fleet.marked.is_empty()
+        }
         _ => true,
     }
 }
@@ -77,10 +79,10 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
 pub(super) fn leave(model: &mut Model) -> bool {
     if model.zoom {
         model.zoom = false;
-    } else if !model.filter.is_empty() {
+    } else if !model.fleet.filter.is_empty() {
         model.set_filter(Filter::default());
     } else {
-        model.marked.clear();
+        model.fleet.marked.clear();
     }
     true
 }
@@ -88,25 +90,25 @@ pub(super) fn leave(model: &mut Model) -> bool {
 /// Selects another of the hosts that the filter lets through.
 fn select_host(model: &mut Model, command: Command, page: u16) {
     let visible = model.visible_hosts();
-    let at = visible.iter().position(|index| *index == model.host).unwrap_or_default();
+    let at = visible.iter().position(|index| *index == model.fleet.selected).unwrap_or_default();
     if let Some(index) = visible.get(moved(at, visible.len(), command, page)) {
-        model.host = *index;
+        model.fleet.selected = *index;
     }
 }
 
 /// Opens the details of the host below or above, around the end.
 fn turn_details(model: &mut Model, forward: bool) {
     let visible = model.visible_hosts();
-    if let Some(at) = visible.iter().position(|index| *index == model.host) {
-        model.host = visible[details::turned(at, visible.len(), forward)];
+    if let Some(at) = visible.iter().position(|index| *index == model.fleet.selected) {
+        model.fleet.selected = visible[details::turned(at, visible.len(), forward)];
     }
     model.details_scroll = 0;
 }
 
 fn mark(model: &mut Model) {
     let Some(name) = model.selected().map(|(host, _)| host.name.clone()) else { return };
-    if !model.marked.remove(&name) {
-        model.marked.insert(name);
+    if !model.fleet.marked.remove(&name) {
+        model.fleet.marked.insert(name);
     }
     if !model.shows_details() {
         select_host(model, Command::Down, 1);
@@ -120,10 +122,10 @@ fn mark_all(model: &mut Model) {
         .filter_map(|index| model.world.fleet.hosts.get(index))
         .map(|host| host.name.clone())
         .collect();
-    if shown.iter().all(|name| model.marked.contains(name)) {
-        model.marked.clear();
+    if shown.iter().all(|name| model.fleet.marked.contains(name)) {
+        model.fleet.marked.clear();
     } else {
-        model.marked.extend(shown);
+        model.fleet.marked.extend(shown);
     }
 }
 

@@ -42,11 +42,11 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     if split {
         hosts(paint, buffer, below(area, table + 1));
     }
-    let at = runs.len().saturating_sub(1).saturating_sub(paint.model.run);
+    let at = runs.len().saturating_sub(1).saturating_sub(paint.model.deploy.run);
     let window = Window::new(runs.len(), at, usize::from(list.height));
     let newest = runs.iter().enumerate().rev().skip(window.from).take(window.rows);
     for (row, (index, run)) in newest.enumerate() {
-        let selected = index == paint.model.run;
+        let selected = index == paint.model.deploy.run;
         let mut spans = vec![
             paint.span(Role::Accent, if selected { " › " } else { "   " }),
             Span::raw(left(&format!("#{}", run.id), 6)),

@@ -27,7 +27,7 @@ pub(super) fn update(
         | Command::Top
         | Command::Bottom => {
             let last = model.world.runs.len().saturating_sub(1);
-            let from_newest = last.saturating_sub(model.run);
+            let from_newest = last.saturating_sub(model.deploy.run);
             let at = moved(from_newest, model.world.runs.len(), command, page(body));
             model.select_run(last.saturating_sub(at), 0);
         }

@@ -171,16 +171,6 @@ impl Model {
         Some((host, self.world.hosts.get(self.fleet.selected)?))
     }
 
-    /// Returns whether the details of a host or a tier have the whole body.
-    pub fn shows_details(&self) -> bool {
-        self.zoom
-            && match self.screen {
-                Screen::Fleet => self.selected().is_some(),
-                Screen::Caches => !self.world.tiers.is_empty(),
-                Screen::Deploy | Screen::Logs | Screen::History => false,
-            }
-    }
-
     /// Returns whether the selected tier is that of hosts' own stores.
     pub(super) fn selects_stores(&self) -> bool {
         self.world

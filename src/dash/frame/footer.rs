@@ -67,7 +67,7 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
     let mut items = Vec::new();
     let arrows = |label: &'static str| Item { key: "↑↓".to_owned(), label, stays: false };
     match Context::of(model) {
-        Context::View(_) if model.shows_details() => {
+        Context::View(_) if panes::shows_details(model) => {
             items.push(Item { key: "↑↓".to_owned(), label: "scroll", stays: true });
             items.push(Item { key: "pgdn".to_owned(), label: "page", stays: false });
         }
@@ -83,7 +83,7 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
             entry.command,
             Command::Help | Command::Accept | Command::Yes | Command::No | Command::Close
         ) || (entry.command == Command::Quit && room >= 50)
-            || (entry.command == Command::Back && model.shows_details());
+            || (entry.command == Command::Back && panes::shows_details(model));
         items.push(Item { key: key.to_string(), label, stays });
     }
     items

@@ -1,7 +1,7 @@
 //! The views: a folder for each, with what changes it and what draws it.
 //!
 //! A view answers what [`Pane`] asks, in its `mod.rs`. Another view is another folder, another
-//! [`Screen`] and another line in [`pane`].
+//! [`Screen`] with its title, another line in [`pane`], and the rows of its keys in the table of commands.
 //!
 //! `host` and `cache` are the details of one host and of one tier, in the views of all of them. No
 //! view uses another one.
@@ -33,6 +33,8 @@ pub(super) struct Pane {
     update: fn(&mut Model, Command, Rect, Timestamp) -> Vec<Effect>,
     /// Returns whether a command has something to act on.
     can: fn(&Model, Command) -> bool,
+    /// Returns whether the details of what is selected have the whole body.
+    shows_details: fn(&Model) -> bool,
     /// Returns the hosts that are deployed, built or measured from it; none means all that there are,
     /// where they are measured.
     targets: fn(&Model) -> Vec<String>,
@@ -75,6 +77,11 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
 /// Returns the hosts that are deployed, built or measured from the view that is shown.
 pub(super) fn targets(model: &Model) -> Vec<String> {
     (pane(model.screen).targets)(model)
+}
+
+/// Returns whether the details of what is selected have the whole body.
+pub(super) fn shows_details(model: &Model) -> bool {
+    (pane(model.screen).shows_details)(model)
 }
 
 /// Goes back by one step.

@@ -26,7 +26,7 @@ pub(super) fn update(
         | Command::PageDown
         | Command::Top
         | Command::Bottom => {
-            if model.shows_details() {
+            if shows_details(model) {
                 details::scroll(model, command, body, cache::rows, now);
             } else {
                 model.caches.selected = moved(model.caches.selected, count, command, page(body));
@@ -45,13 +45,18 @@ pub(super) fn update(
     Vec::new()
 }
 
+/// Returns whether the details of what is selected have the whole body.
+pub(super) fn shows_details(model: &Model) -> bool {
+    model.zoom && !model.world.tiers.is_empty()
+}
+
 /// Returns whether a command has something to act on.
 pub(super) fn can(model: &Model, command: Command) -> bool {
     let count = model.world.tiers.len();
     match command {
-        Command::Open => !model.shows_details() && count > 0,
+        Command::Open => !shows_details(model) && count > 0,
         Command::Zoom | Command::Verify => count > 0,
-        Command::NextDetails | Command::PreviousDetails => model.shows_details() && count > 1,
+        Command::NextDetails | Command::PreviousDetails => shows_details(model) && count > 1,
         _ => true,
     }
 }

@@ -14,6 +14,7 @@ pub(super) const PANE: Pane = Pane {
     draw: draw::draw,
     update: update::update,
     can: update::can,
+    shows_details: update::shows_details,
     targets: Model::chosen,
     leave: update::leave,
     parent: Screen::Fleet,

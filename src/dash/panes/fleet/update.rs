@@ -29,7 +29,7 @@ pub(super) fn update(
         | Command::PageDown
         | Command::Top
         | Command::Bottom => {
-            if model.shows_details() {
+            if shows_details(model) {
                 details::scroll(model, command, body, host::rows, now);
             } else {
                 select_host(model, command, page(body));
@@ -55,17 +55,22 @@ pub(super) fn update(
     Vec::new()
 }
 
+/// Returns whether the details of what is selected have the whole body.
+pub(super) fn shows_details(model: &Model) -> bool {
+    model.zoom && model.selected().is_some()
+}
+
 /// Returns whether a command has something to act on.
 pub(super) fn can(model: &Model, command: Command) -> bool {
     match command {
         Command::Deploy | Command::Build => !model.chosen().is_empty(),
-        Command::Open => !model.shows_details() && model.selected().is_some(),
+        Command::Open => !shows_details(model) && model.selected().is_some(),
         Command::Mark | Command::Zoom | Command::Generations | Command::Log => {
             model.selected().is_some()
         }
         Command::HostKey => model.selected().is_some_and(|(host, _)| !host.is_local()),
         Command::NextDetails | Command::PreviousDetails => {
-            model.shows_details() && model.visible_hosts().len() > 1
+            shows_details(model) && model.visible_hosts().len() > 1
         }
         Command::Plan => model.world.runs.iter().any(|run| run.waits && run.is_active()),
         Command::Back => {
@@ -110,7 +115,7 @@ fn mark(model: &mut Model) {
     if !model.fleet.marked.remove(&name) {
         model.fleet.marked.insert(name);
     }
-    if !model.shows_details() {
+    if !shows_details(model) {
         select_host(model, Command::Down, 1);
     }
 }

@@ -10,6 +10,7 @@ pub(super) const PANE: Pane = Pane {
     draw: draw::draw,
     update: update::update,
     can: update::can,
+    shows_details: |_| false,
     targets: update::targets,
     leave: |_| false,
     parent: Screen::Fleet,

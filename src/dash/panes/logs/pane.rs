@@ -16,6 +16,7 @@ pub(in crate::dash::panes) const PANE: Pane = Pane {
     draw,
     update,
     can,
+    shows_details: |_| false,
     targets: Model::chosen,
     leave,
     parent: Screen::Deploy,

@@ -21,9 +21,12 @@ pub(super) struct Shell {
     stdout: ChildStdout,
     stderr: ChildStderr,
     master: Arc<Master>,
+    /// The way to root that was taken; none where it is not for root.
+    way: Option<RootWay>,
     /// Whether it became root, and in which way.
     told: Option<ToldWay>,
-    is_for_root: bool,
+    /// What it says while it opens: the first script is sent without waiting for that.
+    opening: Option<Filters>,
     // Keeps the channel open, and its place among those of the connection.
     _child: Child<Arc<Session>>,
     _permit: OwnedSemaphorePermit,
@@ -36,10 +39,13 @@ pub(super) struct Broken {
     pub(super) error: RemoteError,
     /// Whether the script had begun.
     pub(super) has_begun: bool,
+    /// Whether the shell never opened.
+    pub(super) was_opening: bool,
 }
 
 impl Shell {
-    /// Opens a shell on a connection, as root by a way, in a place among its channels.
+    /// Opens a shell on a connection, as root by a way, in a place among its channels. Whether the host
+    /// opens it is known when the first script ran.
     pub(super) async fn open(
         host: &str,
         master: &Arc<Master>,
@@ -60,14 +66,14 @@ impl Shell {
         let (Some(stdin), Some(stdout), Some(stderr)) = ends else {
             return Err(lost("the shell has no standard input or output"));
         };
-        let (master, is_for_root) = (Arc::clone(master), way.is_some());
         let mut shell = Self {
             stdin,
             stdout,
             stderr,
-            master,
+            master: Arc::clone(master),
+            way: way.cloned(),
             told: None,
-            is_for_root,
+            opening: Some(Filters::new(&marks)),
             _child: child,
             _permit: permit,
         };
@@ -75,16 +81,6 @@ impl Shell {
             .write(&input)
             .await
             .map_err(|error| lost(&format!("could not write to the shell: {error}")))?;
-        let mut read = Reading::new(&marks);
-        let opened = shell.read(&mut read, &Sink::Keep, Reading::has_begun).await;
-        shell.told = read.err.told();
-        if let Err(cause) = opened {
-            let said = read.noise();
-            return Err(match (way, shell.told) {
-                (Some(way), Some(told)) => refusal(host, way, told, &said),
-                _ => lost(&cause),
-            });
-        }
         Ok(shell)
     }
 
@@ -95,7 +91,7 @@ impl Shell {
 
     /// Returns whether its scripts run as root.
     pub(super) fn is_for_root(&self) -> bool {
-        self.is_for_root
+        self.way.is_some()
     }
 
     /// Runs a script that has no input of its own. What a probe prints on standard error is part of
@@ -108,22 +104,32 @@ impl Shell {
     ) -> Result<Ran, Broken> {
         let marks = Marks::new();
         let redirections = if script.way == Way::InTurn { " 2>&1" } else { "" };
-        let text = marks.in_shell(script, redirections);
-        let broken = |cause: &str, has_begun| Broken {
-            error: RemoteError::new(host, Trouble::Lost, cause),
-            has_begun,
+        let mut reading = Reading::new(&marks, self.opening.take());
+        let written = self.write(marks.in_shell(script, redirections).as_bytes()).await;
+        // One that ended says why before it is asked what it took.
+        let read = self.read(&mut reading, sink).await;
+        self.told = reading.told().or(self.told);
+        let Some(code) = reading.code() else {
+            let cause = match (written, read) {
+                (Err(error), _) => format!("could not write to the shell: {error}"),
+                (Ok(()), Err(cause)) => cause,
+                (Ok(()), Ok(())) => reading.ended(),
+            };
+            return Err(self.broken(host, &reading, &cause));
         };
-        if let Err(error) = self.write(text.as_bytes()).await {
-            return Err(broken(&format!("could not write to the shell: {error}"), false));
-        }
-        let mut read = Reading::new(&marks);
-        if let Err(cause) = self.read(&mut read, sink, |read| read.code().is_some()).await {
-            return Err(broken(&cause, read.has_begun()));
-        }
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let code = read.code().unwrap_or(-1);
-        let output = Output { code, stdout: text(&read.stdout), stderr: text(&read.stderr) };
-        Ok((output, self.told))
+        let (stdout, stderr) = (text(&reading.stdout), text(&reading.stderr));
+        Ok((Output { code, stdout, stderr }, self.told))
+    }
+
+    /// Says what it means that a script did not come to its end.
+    fn broken(&self, host: &str, reading: &Reading, cause: &str) -> Broken {
+        let was_opening = reading.opening.as_ref().is_some_and(|opening| !opening.have_begun());
+        let error = match (&self.way, self.told) {
+            (Some(way), Some(told)) if was_opening => refusal(host, way, told, &reading.noise()),
+            _ => RemoteError::new(host, Trouble::Lost, cause),
+        };
+        Broken { error, has_begun: reading.filters.have_begun(), was_opening }
     }
 
     async fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
@@ -131,31 +137,24 @@ impl Shell {
         self.stdin.flush().await
     }
 
-    /// Reads both outputs until something holds of what was read; an error says in words why it never
-    /// will.
-    async fn read(
-        &mut self,
-        reading: &mut Reading,
-        sink: &Sink,
-        is_enough: impl Fn(&Reading) -> bool,
-    ) -> Result<(), String> {
+    /// Reads both outputs until the script has ended, or nothing more comes; an error says in words why
+    /// it could not be read further.
+    async fn read(&mut self, reading: &mut Reading, sink: &Sink) -> Result<(), String> {
         let (mut out, mut err) = (vec![0; 32 * 1024], vec![0; 4 * 1024]);
         let (mut out_ended, mut err_ended) = (false, false);
-        while !is_enough(reading) {
+        while reading.code().is_none() {
             let (is_out, count) = tokio::select! {
                 count = self.stdout.read(&mut out), if !out_ended => (true, count),
                 count = self.stderr.read(&mut err), if !err_ended => (false, count),
-                else => return Err(reading.ended()),
+                else => return Ok(()),
             };
             let count = count.map_err(|error| format!("could not read from the shell: {error}"))?;
             out_ended |= is_out && count == 0;
             err_ended |= !is_out && count == 0;
             let heard = if is_out {
-                let printed = reading.out.feed(&out[..count]);
-                pass_on(printed, &mut reading.stdout, sink).await
+                reading.take_out(&out[..count], sink).await
             } else {
-                let printed = reading.err.feed(&err[..count]);
-                pass_on(printed, &mut reading.stderr, &Sink::Keep).await
+                reading.take_err(&err[..count]).await
             };
             if !heard {
                 return Err("nobody reads what the script prints".to_owned());
@@ -165,28 +164,65 @@ impl Shell {
     }
 }
 
-/// What was read of one script.
-struct Reading {
+/// What tells on both outputs what stands between two marks.
+struct Filters {
     out: Between,
     err: Between,
+}
+
+impl Filters {
+    fn new(marks: &Marks) -> Self {
+        Self { out: marks.filter(), err: marks.filter() }
+    }
+
+    /// Returns whether both outputs have come to the first mark.
+    fn have_begun(&self) -> bool {
+        self.out.has_begun() && self.err.has_begun()
+    }
+}
+
+/// What was read of one script.
+struct Reading {
+    /// Of the first script of a shell: what says that the shell is open, before the script.
+    opening: Option<Filters>,
+    filters: Filters,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
 
 impl Reading {
-    fn new(marks: &Marks) -> Self {
-        let (out, err) = (marks.filter(), marks.filter());
-        Self { out, err, stdout: Vec::new(), stderr: Vec::new() }
+    fn new(marks: &Marks, opening: Option<Filters>) -> Self {
+        Self { opening, filters: Filters::new(marks), stdout: Vec::new(), stderr: Vec::new() }
     }
 
-    /// Returns whether both outputs have come to the script.
-    fn has_begun(&self) -> bool {
-        self.out.has_begun() && self.err.has_begun()
+    /// Takes a piece of standard output; returns false when nobody listens any more.
+    async fn take_out(&mut self, piece: &[u8], sink: &Sink) -> bool {
+        let piece = match &mut self.opening {
+            Some(opening) => opening.out.feed(piece),
+            None => piece.to_vec(),
+        };
+        let printed = self.filters.out.feed(&piece);
+        pass_on(printed, &mut self.stdout, sink).await
+    }
+
+    /// Takes a piece of standard error.
+    async fn take_err(&mut self, piece: &[u8]) -> bool {
+        let piece = match &mut self.opening {
+            Some(opening) => opening.err.feed(piece),
+            None => piece.to_vec(),
+        };
+        let printed = self.filters.err.feed(&piece);
+        pass_on(printed, &mut self.stderr, &Sink::Keep).await
     }
 
     /// Returns the script's exit code, when both outputs have come to its end.
     fn code(&self) -> Option<i32> {
-        self.out.code().and(self.err.code())
+        self.filters.out.code().and(self.filters.err.code())
+    }
+
+    /// Returns in which way the shell became root, where it opened before this script.
+    fn told(&self) -> Option<ToldWay> {
+        self.opening.as_ref()?.err.told()
     }
 
     /// Says that the shell ended, with what its login shell said of that.
@@ -197,8 +233,10 @@ impl Reading {
         }
     }
 
-    /// Returns what was printed before the script began.
+    /// Returns what was printed before the script began, or before the shell opened.
     fn noise(&self) -> String {
-        format!("{}\n{}", self.out.noise(), self.err.noise())
+        let filters = self.opening.as_ref().filter(|opening| !opening.have_begun());
+        let filters = filters.unwrap_or(&self.filters);
+        format!("{}\n{}", filters.out.noise(), filters.err.noise())
     }
 }

@@ -39,12 +39,10 @@ impl Shells {
     }
 
     /// Notes that no shell could be opened on a connection. Those that are idle are closed: a host may
-    /// allow few sessions, and what comes next needs one. Returns whether there were any.
-    pub(super) fn refuse_on(&mut self, master: &Arc<Master>) -> bool {
-        let had_some = !self.idle.is_empty();
+    /// allow few sessions, and what comes next needs one.
+    pub(super) fn refuse_on(&mut self, master: &Arc<Master>) {
         self.clear();
         self.refused = Some(Arc::downgrade(master));
-        had_some
     }
 
     /// Returns whether no shell could be opened on this connection.

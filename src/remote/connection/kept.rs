@@ -18,10 +18,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// Channels that may be open on one connection at once; sshd's default limit is ten.
 const CHANNELS: usize = 8;
 
-/// How long a shell that was closed may take to leave its session on its host, each time that is looked at.
+/// How long what has ended may take to leave its session on its host, each time that is looked at.
 const LEAVING: Duration = Duration::from_millis(100);
 
-/// How often it is looked whether closed shells have left.
+/// How often it is looked whether what has ended has left.
 const LEAVING_LOOKS: u32 = 10;
 
 /// The kept connection of one host.
@@ -134,8 +134,15 @@ impl Inner {
         if fits && let Some(mut shell) = self.shell(host, place, master, way, turn).await? {
             match shell.run(&host.name, script, &sink).await {
                 Ok(ran) => return Ok((ran, Some(shell))),
-                // Somebody on the host ended the shell while it was idle: nothing ran.
-                Err(broken) if !broken.has_begun && master.session().check().await.is_ok() => {}
+                Err(broken) if matches!(broken.error.trouble, Trouble::NotRoot(_)) => {
+                    return Err(broken.error);
+                }
+                // It did not open, or somebody on the host ended it while it was idle: nothing ran.
+                Err(broken) if !broken.has_begun && master.session().check().await.is_ok() => {
+                    if broken.was_opening {
+                        turn.wait(place.link.lock()).await.shells.refuse_on(master);
+                    }
+                }
                 Err(broken) => return Err(broken.error),
             }
         }
@@ -145,8 +152,8 @@ impl Inner {
         Ok((ran, None))
     }
 
-    /// Opens a channel for a script. A host that allows few sessions may need the place of idle shells
-    /// for it: those are closed then, and none is opened again on this connection.
+    /// Opens a channel for a script. A host that allows few sessions may need the place of idle shells for
+    /// it, which are closed then, or that of a script which has just ended.
     async fn channel(
         &self,
         host: &Host,
@@ -156,17 +163,13 @@ impl Inner {
         turn: &Turn,
     ) -> Result<Channel, RemoteError> {
         let mut opened = channel::open(&host.name, master, script).await;
-        if opened.is_err()
-            && master.session().check().await.is_ok()
-            && turn.wait(place.link.lock()).await.shells.refuse_on(master)
-        {
-            for _ in 0..LEAVING_LOOKS {
-                tokio::time::sleep(LEAVING).await;
-                opened = channel::open(&host.name, master, script).await;
-                if opened.is_ok() {
-                    break;
-                }
+        for _ in 0..LEAVING_LOOKS {
+            if opened.is_ok() || master.session().check().await.is_err() {
+                break;
             }
+            turn.wait(place.link.lock()).await.shells.refuse_on(master);
+            tokio::time::sleep(LEAVING).await;
+            opened = channel::open(&host.name, master, script).await;
         }
         opened
     }
@@ -193,7 +196,6 @@ impl Inner {
         let Some(permit) = self.room_for_channel(place, turn).await else { return Ok(None) };
         match Shell::open(&host.name, master, way, permit).await {
             Ok(shell) => Ok(Some(shell)),
-            Err(error) if matches!(error.trouble, Trouble::NotRoot(_)) => Err(error),
             Err(_) => {
                 turn.wait(place.link.lock()).await.shells.refuse_on(master);
                 Ok(None)

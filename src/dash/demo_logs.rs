@@ -6,7 +6,7 @@ use crate::dash::{
     PaneRow, PaneWanted, RowSearch, RowsAt, RowsOf, RowsShown, Sought, TransferRow, update,
     view_logs,
 };
-use crate::fleet::{Event, LogLine, Outcome, Phase, PhaseState};
+use crate::fleet::{Event, LogLine, Outcome, Phase, PhaseState, printable_coloured};
 use crate::nix::activity::{BuildState, CopyDirection, CopyState, WaitsFor};
 use crate::record::{LineLevel, output_of};
 use std::collections::BTreeMap;
@@ -25,10 +25,19 @@ impl DemoLogs {
         let mut rows: Vec<PaneRow> = Vec::new();
         for (host, name) in of.hosts.iter().enumerate() {
             for (line, written) in (0..).zip(self.lines.get(name).into_iter().flatten()) {
-                let LogLine { at, phase, text } = written.clone();
+                let LogLine { at, phase, text, colours } = written.clone();
                 let level = LineLevel::of(phase, &text);
                 let place = LineAt { host, line };
-                rows.push(PaneRow { place, at, phase, text, level, times: 1, is_late: false });
+                rows.push(PaneRow {
+                    place,
+                    at,
+                    phase,
+                    text,
+                    colours,
+                    level,
+                    times: 1,
+                    is_late: false,
+                });
             }
         }
         if of.hosts.len() > 1 {
@@ -144,7 +153,8 @@ fn found(rows: &[PaneRow], search: &RowSearch) -> Option<u64> {
 
 /// Returns a line that a host logged some seconds before the present.
 fn line(seconds: i64, phase: Phase, text: &str) -> LogLine {
-    LogLine { at: Some(ago_s(seconds)), phase: Some(phase), text: text.to_owned() }
+    let (text, colours) = printable_coloured(text);
+    LogLine { colours, ..LogLine::plain(Some(ago_s(seconds)), Some(phase), text) }
 }
 
 /// The logs of a run in which openssl could not be built for samsung.
@@ -163,9 +173,9 @@ pub(super) fn failed_build() -> DemoLogs {
         if part == 77 {
             for text in [
                 "openssl> crypto/part77.c: In function 'ossl_do':",
-                "openssl> crypto/part77.c:118:17: error: implicit declaration of function 'ossl_frob'",
-                "openssl>   118 |     return ossl_frob(ctx, 12);",
-                "openssl>       |            ^~~~~~~~~",
+                "openssl> \u{1b}[1mcrypto/part77.c:118:17: \u{1b}[31merror: \u{1b}[0mimplicit declaration of function 'ossl_frob'",
+                "openssl>   118 |     return \u{1b}[1;31mossl_frob\u{1b}[0m(ctx, 12);",
+                "openssl>       |            \u{1b}[1;31m^~~~~~~~~\u{1b}[0m",
             ] {
                 lines.push(line(40, Phase::Build, text));
             }

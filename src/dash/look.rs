@@ -1,9 +1,10 @@
 //! What the terminal can show: the theme at its colour depth, and plain ASCII where it must be.
 
 use crate::dash::theme::{ROLES, Role, Theme};
+use crate::fleet::TextStyle;
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
-use ratatui::style::{Color, Style};
+use ratatui::style::{Color, Modifier, Style};
 
 /// How many colours the terminal shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +35,8 @@ const HOSTS: [Color; 6] = [
 pub struct Look {
     styles: [Style; ROLES],
     hosts: [Style; HOSTS.len()],
+    /// How many colours the texts of logs have: none where the theme has none.
+    of_logs: Depth,
     /// Whether only ASCII characters may be written.
     pub ascii: bool,
     /// The zone in which times of day are shown.
@@ -43,19 +46,22 @@ pub struct Look {
 impl Look {
     /// Returns a theme as a terminal of that depth can show it.
     pub fn new(theme: &Theme, depth: Depth, ascii: bool, zone: TimeZone) -> Self {
+        let has_colours = theme.styles.iter().any(|style| style.fg.or(style.bg).is_some());
+        let of_logs = if has_colours { depth } else { Depth::None };
         let styles = theme.styles.map(|style| Style {
             fg: style.fg.and_then(|colour| reduce(colour, depth)),
             bg: style.bg.and_then(|colour| reduce(colour, depth)),
             ..style
         });
         let hosts = HOSTS.map(|colour| Style { fg: reduce(colour, depth), ..Style::default() });
-        Self { styles, hosts, ascii, zone }
+        Self { styles, hosts, of_logs, ascii, zone }
     }
 
     /// Returns the look of a terminal without colours in UTC, for measuring what will be drawn.
     pub(super) fn plain() -> Self {
         let hosts = [Style::default(); HOSTS.len()];
-        Self { styles: [Style::default(); ROLES], hosts, ascii: false, zone: TimeZone::UTC }
+        let styles = [Style::default(); ROLES];
+        Self { styles, hosts, of_logs: Depth::None, ascii: false, zone: TimeZone::UTC }
     }
 
     /// Returns how a role looks.
@@ -67,6 +73,37 @@ impl Look {
     /// each other.
     pub fn host_style(&self, number: usize) -> Style {
         self.hosts[number % HOSTS.len()]
+    }
+
+    /// Returns how a piece of a log looks that a program coloured: red, green and yellow as the theme
+    /// shows what is wrong, well and to be looked at, so that they can be read and told apart in it.
+    pub fn log_style(&self, text: TextStyle) -> Style {
+        if self.of_logs == Depth::None {
+            return Style::default();
+        }
+        let colour = |colour: u8| {
+            let role = match colour {
+                1 | 9 => Some(Role::Error),
+                2 | 10 => Some(Role::Ok),
+                3 | 11 => Some(Role::Warn),
+                _ => None,
+            };
+            let usual = || match ANSI.get(usize::from(colour)) {
+                Some((named, _)) => Some(*named),
+                None => reduce(Color::Indexed(colour), self.of_logs),
+            };
+            role.and_then(|role| self.style(role).fg).or_else(usual)
+        };
+        let mut modifiers = Modifier::empty();
+        modifiers.set(Modifier::BOLD, text.bold);
+        modifiers.set(Modifier::DIM, text.dim);
+        modifiers.set(Modifier::UNDERLINED, text.underlined);
+        Style {
+            fg: text.foreground.and_then(colour),
+            bg: text.background.and_then(colour),
+            ..Style::default()
+        }
+        .add_modifier(modifiers)
     }
 
     /// Writes what was drawn in ASCII, when only that may be written.
@@ -245,6 +282,28 @@ mod tests {
         assert!(!ascii_from(env(&[("LANG", "C"), ("LC_ALL", "C.UTF-8")])));
         assert!(!ascii_from(env(&[("LANG", "de_DE.utf8"), ("LC_ALL", "")])));
         assert_eq!(ascii("p510 ⚷ ○ – ▲"), "p510 P o - !");
+    }
+
+    #[test]
+    fn colours_of_a_log_are_those_of_the_theme_and_none_where_there_are_none() {
+        let red = TextStyle { foreground: Some(1), bold: true, ..TextStyle::default() };
+        let blue = TextStyle { foreground: Some(12), underlined: true, ..TextStyle::default() };
+        let orange = TextStyle { background: Some(208), ..TextStyle::default() };
+        let look = |theme: &str, depth| {
+            Look::new(&Theme::parse(theme).unwrap(), depth, false, TimeZone::UTC)
+        };
+        let (_, plain) = crate::dash::theme::THEMES[0];
+        let terminal = look(plain, Depth::True);
+        assert_eq!(terminal.log_style(red), Style::new().fg(Color::Red).bold());
+        assert_eq!(terminal.log_style(blue), Style::new().fg(Color::LightBlue).underlined());
+        assert_eq!(terminal.log_style(orange), Style::new().bg(Color::Indexed(208)));
+        let pink = look(&plain.replace("\"red\"", "\"#ff79c6\""), Depth::True);
+        assert_eq!(pink.log_style(red).fg, Some(Color::Rgb(255, 121, 198)));
+        // Without colours nothing of it is left, also not where a theme has none.
+        let grey: Vec<&str> = plain.lines().filter(|line| !line.starts_with("fg")).collect();
+        for look in [look(plain, Depth::None), look(&grey.join("\n"), Depth::True)] {
+            assert_eq!(look.log_style(red), Style::default());
+        }
     }
 
     #[test]

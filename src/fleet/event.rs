@@ -4,9 +4,9 @@
 //! events replays to the same screen.
 
 use crate::fleet::{
-    Alarms, CoverageFacts, Finding, HostBuilds, HostFacts, HostResult, NextFacts, Outcome, Phase,
-    PhaseState, Plan, Progress, RemoteCommand, RolloutNews, RunId, RunOptions, StoreFacts,
-    TierFacts, UsualTimes, Wait,
+    Alarms, CoverageFacts, Finding, HostBuilds, HostFacts, HostResult, LineColours, NextFacts,
+    Outcome, Phase, PhaseState, Plan, Progress, RemoteCommand, RolloutNews, RunId, RunOptions,
+    StoreFacts, TierFacts, UsualTimes, Wait,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -206,6 +206,9 @@ pub enum RunWhat {
         phase: Phase,
         /// The line, printable (see [`crate::fleet::printable_line`]).
         line: String,
+        /// Its colours.
+        #[serde(skip)]
+        colours: LineColours,
         /// What it was made of, where a job of Nix printed it. Only the run's own process knows.
         #[serde(skip)]
         from: Option<LogFrom>,
@@ -296,9 +299,9 @@ impl RunWhat {
         Self::Begin { hosts, title, options: RunOptions::default() }
     }
 
-    /// Returns that a line was logged which no job of Nix printed.
+    /// Returns that a line without colours was logged which no job of Nix printed.
     pub fn log(host: String, phase: Phase, line: String) -> Self {
-        Self::Log { host, phase, line, from: None }
+        Self::Log { host, phase, line, colours: LineColours::default(), from: None }
     }
 
     /// Returns that a host waits for something, or that it goes on.

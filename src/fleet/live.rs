@@ -49,7 +49,7 @@ impl LiveRun {
             }
             RunWhat::Log { host, phase, line, .. } => {
                 let live = self.host(host);
-                live.last = Some(LogLine { at: Some(at), phase: Some(*phase), text: line.clone() });
+                live.last = Some(LogLine::plain(Some(at), Some(*phase), line));
                 live.lines += 1;
                 true
             }

@@ -4,16 +4,22 @@
 //! 2026-11-21T12:04:22Z fetch       copying path '/nix/store/8f…-linux-6.12.58' from 'http://p620:5000'
 //! 2026-11-21T12:04:23Z             1204 log lines were removed from the middle of the record, because …
 //! ```
+//!
+//! Its text is plain, so that it is found by whoever searches the file. Its colours stand behind it and a
+//! tab, as [`LineColours`] writes them; a printable text has no tab.
 
-use crate::fleet::{Phase, printable_line};
+use crate::fleet::{LineColours, Phase, printable_line};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Columns of a phase in the file.
 const PHASE: usize = 11;
 
+/// What stands between the text of a line and its colours.
+const BEHIND: u8 = b'\t';
+
 /// One line of a host's log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
     /// When it came; none where the file does not say.
     pub at: Option<Timestamp>,
@@ -21,14 +27,29 @@ pub struct LogLine {
     pub phase: Option<Phase>,
     /// The line, printable.
     pub text: String,
+    /// Its colours.
+    #[serde(skip)]
+    pub colours: LineColours,
 }
 
 impl LogLine {
+    /// Returns a line without colours.
+    pub fn plain(at: Option<Timestamp>, phase: Option<Phase>, text: impl Into<String>) -> Self {
+        Self { at, phase, text: text.into(), colours: LineColours::default() }
+    }
+
     /// Returns the line as it stands in the log's file, with its end.
     pub fn written(&self) -> String {
+        let behind = self.colours.written();
+        let tab = if behind.is_empty() { "" } else { "\t" };
+        format!("{}{}{tab}{behind}\n", self.head(), self.text)
+    }
+
+    /// Returns what stands in the log's file before the text.
+    pub fn head(&self) -> String {
         let at = self.at.map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
         let phase = self.phase.map_or("", Phase::word);
-        format!("{} {phase:<PHASE$} {}\n", at.unwrap_or_default(), self.text)
+        format!("{} {phase:<PHASE$} ", at.unwrap_or_default())
     }
 
     /// Reads a line of the log's file. The file may come from anywhere: what is returned is printable,
@@ -36,7 +57,8 @@ impl LogLine {
     pub fn read(line: &[u8]) -> Self {
         let raw = RawLogLine::read(line);
         let text = printable_line(&String::from_utf8_lossy(raw.text));
-        Self { at: raw.at, phase: raw.phase, text }
+        let colours = LineColours::read(raw.colours, &text);
+        Self { at: raw.at, phase: raw.phase, text, colours }
     }
 }
 
@@ -51,6 +73,8 @@ pub struct RawLogLine<'a> {
     pub text: &'a [u8],
     /// At which byte of the line in the file that begins.
     pub begin: usize,
+    /// Its colours as they stand in the file, for [`LineColours::read`].
+    pub colours: &'a [u8],
 }
 
 impl<'a> RawLogLine<'a> {
@@ -58,16 +82,26 @@ impl<'a> RawLogLine<'a> {
     pub fn read(line: &'a [u8]) -> Self {
         let ends = line.iter().rev().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
         let line = &line[..line.len() - ends];
+        let (line, colours) = match memchr::memrchr(BEHIND, line) {
+            Some(at) if is_behind(&line[at + 1..]) => (&line[..at], &line[at + 1..]),
+            Some(_) | None => (line, &[][..]),
+        };
         let (word, rest) = split(line, b' ');
         let at = std::str::from_utf8(word).ok().and_then(|word| word.parse().ok());
         match (at, rest) {
             (Some(at), Some(rest)) => {
                 let (phase, text) = read_phase(rest);
-                Self { at: Some(at), phase, text, begin: line.len() - text.len() }
+                Self { at: Some(at), phase, text, begin: line.len() - text.len(), colours }
             }
-            _ => Self { at: None, phase: None, text: line, begin: 0 },
+            _ => Self { at: None, phase: None, text: line, begin: 0, colours },
         }
     }
+}
+
+/// Returns whether what stands behind a tab can be colours.
+fn is_behind(behind: &[u8]) -> bool {
+    !behind.is_empty()
+        && behind.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b':' | b';'))
 }
 
 /// Returns what stands before a byte, and what behind it; none where it is nowhere.
@@ -94,9 +128,10 @@ fn read_phase(rest: &[u8]) -> (Option<Phase>, &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::printable_coloured;
 
     fn line(phase: Option<Phase>, text: &str) -> LogLine {
-        LogLine { at: "2026-11-21T12:04:22Z".parse().ok(), phase, text: text.to_owned() }
+        LogLine::plain("2026-11-21T12:04:22Z".parse().ok(), phase, text)
     }
 
     #[test]
@@ -111,6 +146,23 @@ mod tests {
         }
         let line = line(Some(Phase::Build), "hello");
         assert_eq!(line.written(), "2026-11-21T12:04:22Z build       hello\n");
+    }
+
+    #[test]
+    fn colours_stand_behind_the_text_and_are_no_part_of_it() {
+        let (text, colours) = printable_coloured("cc> \u{1b}[1;31mer\u{1b}[4mror\u{1b}[0m: no");
+        let line = LogLine { colours, ..line(Some(Phase::Build), &text) };
+        let written = line.written();
+        assert_eq!(
+            written,
+            "2026-11-21T12:04:22Z build       cc> error: no\t4:1;31 6:1;4;31 9:0\n"
+        );
+        assert_eq!(LogLine::read(written.as_bytes()), line);
+        let raw = RawLogLine::read(written.as_bytes());
+        assert_eq!((raw.text, raw.begin), (&b"cc> error: no"[..], line.head().len()));
+        // A tab of somebody else is a part of the text.
+        let other = LogLine::read(b"2026-11-21T12:04:22Z build       a\tb 1");
+        assert_eq!((other.text.as_str(), other.colours.is_empty()), ("a b 1", true));
     }
 
     #[test]

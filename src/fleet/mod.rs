@@ -8,6 +8,7 @@ mod alarms;
 mod cache_use;
 mod changes;
 mod closure;
+mod colours;
 mod deployed;
 mod event;
 mod expiry;
@@ -49,6 +50,7 @@ pub use changes::{
     ChangeKind, PackageChange, RestartPart, RestartReason, SystemChanges, difference,
 };
 pub use closure::{ClosurePath, PathAnswer, StorePath, StorePathError};
+pub use colours::{LineColours, TextStyle};
 pub use deployed::{Ancestry, DeployFacts, DeployedFrom, FlakeSource, Specialisation, commit_of};
 pub use event::{DropReason, Event, LogFrom, RunEvent, RunWhat};
 pub use expiry::{Validity, ValidityState};
@@ -86,7 +88,7 @@ pub use secret::Secret;
 pub use select::{SelectError, select, select_or_all};
 pub use settings::{Evaluate, Fleet, Retention, Targets};
 pub use speed::{RankedSpeed, SpeedSeen, TimedBytes, TimedFetch, slow_first, speed_seen};
-pub use text::{printable_line, printable_text};
+pub use text::{printable_coloured, printable_line, printable_text};
 pub use tier::{Access, KindName, Login, PublicKey, Seaweed, SecretSource, Tier, TierKind};
 pub use tier_history::{TierEvidence, TierHistory};
 pub use trust::Trust;

@@ -4,6 +4,7 @@
 //! the cursor, retitle the terminal or hide what happened. Only these functions let such text
 //! through to a screen, a log or a JSON document.
 
+use crate::fleet::colours::{LineColours, TextStyle};
 use crate::fleet::redact;
 use std::borrow::Cow;
 
@@ -12,6 +13,9 @@ const LINE_LIMIT: usize = 8 * 1024;
 
 /// How much of a line is looked at for secrets, in characters.
 const READ_LIMIT: usize = 8 * LINE_LIMIT;
+
+/// Longest CSI sequence that is looked at, in bytes.
+const SEQUENCE_LIMIT: usize = 128;
 
 /// Returns whether a character changes the direction of text or is invisible.
 fn is_deceptive(c: char) -> bool {
@@ -29,11 +33,22 @@ pub fn printable_line(text: &str) -> String {
 /// Returns what [`printable_line`] does; text that needs no change, as nearly all does, is given back
 /// as it is.
 pub fn printable_text(text: &str) -> Cow<'_, str> {
-    let is_plain = text.len() <= LINE_LIMIT && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    if is_plain { redact(text) } else { Cow::Owned(made_printable(text)) }
+    printable_coloured(text).0
 }
 
-fn made_printable(text: &str) -> String {
+/// Returns what [`printable_text`] does, and the colours that the sequences gave the text which were
+/// removed. A line in which a secret was hidden has none.
+pub fn printable_coloured(text: &str) -> (Cow<'_, str>, LineColours) {
+    let is_plain = text.len() <= LINE_LIMIT && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_plain {
+        return (redact(text), LineColours::default());
+    }
+    let (text, colours) = made_printable(text);
+    (Cow::Owned(text), colours)
+}
+
+fn made_printable(text: &str) -> (String, LineColours) {
+    let (mut colours, mut style) = (LineColours::default(), TextStyle::default());
     let last = text.trim_end_matches(['\r', '\n']).rsplit('\r').next().unwrap_or_default();
     let mut out = String::with_capacity(last.len().min(READ_LIMIT));
     let mut count = 0;
@@ -43,8 +58,14 @@ fn made_printable(text: &str) -> String {
             break;
         }
         match c {
-            '\u{1b}' => skip_escape(&mut chars),
-            '\u{9b}' => skip_csi(&mut chars),
+            '\u{1b}' | '\u{9b}' => {
+                let csi =
+                    if c == '\u{1b}' { skip_escape(&mut chars) } else { skip_csi(&mut chars) };
+                if let Some(parameters) = csi.as_deref().and_then(|csi| csi.strip_suffix('m')) {
+                    style.apply(parameters);
+                    colours.change(out.len(), style);
+                }
+            }
             '\t' | '\n' => {
                 out.push(' ');
                 count += 1;
@@ -57,7 +78,14 @@ fn made_printable(text: &str) -> String {
         }
     }
     // First hidden, then cut: half a secret is one too.
-    cut(&redact(&out))
+    match redact(&out) {
+        Cow::Borrowed(plain) => {
+            let text = cut(plain);
+            let colours = colours.fitting(&text);
+            (text, colours)
+        }
+        Cow::Owned(hidden) => (cut(&hidden), LineColours::default()),
+    }
 }
 
 /// Returns a line of at most 8 192 characters and `…`.
@@ -68,10 +96,10 @@ fn cut(line: &str) -> String {
     }
 }
 
-/// Skips what follows an ESC: a CSI sequence, a string sequence, or one character.
-fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+/// Skips what follows an ESC: a CSI sequence, which it returns, a string sequence, or one character.
+fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<String> {
     match chars.next() {
-        Some('[') => skip_csi(chars),
+        Some('[') => return skip_csi(chars),
         Some(']' | 'P' | 'X' | '^' | '_') => {
             while let Some(c) = chars.next() {
                 if c == '\u{7}' || c == '\u{9c}' {
@@ -88,15 +116,22 @@ fn skip_escape(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
         }
         Some(_) | None => {}
     }
+    None
 }
 
-/// Skips the parameters and the final character of a CSI sequence.
-fn skip_csi(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) {
+/// Skips the parameters and the final character of a CSI sequence; returns them, unless they are longer
+/// than any that means something.
+fn skip_csi(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<String> {
+    let mut sequence = String::new();
     for c in chars.by_ref() {
+        if sequence.len() < SEQUENCE_LIMIT {
+            sequence.push(c);
+        }
         if ('\u{40}'..='\u{7e}').contains(&c) {
-            break;
+            return sequence.ends_with(c).then_some(sequence);
         }
     }
+    None
 }
 
 #[cfg(test)]
@@ -161,7 +196,7 @@ mod tests {
     proptest! {
         #[test]
         fn plain_text_is_what_any_other_text_is(text in "[ -~]{0,60}") {
-            prop_assert_eq!(printable_text(&text), made_printable(&text));
+            prop_assert_eq!(printable_text(&text), made_printable(&text).0);
         }
 
         #[test]

@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use nixdash::fleet::{
     DerivationTime, HostBuilds, HostResult, Outcome, Phase, RunEvent, RunId, RunWhat,
+    printable_coloured,
 };
 use nixdash::record::{RunWriter, Runs};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -406,6 +408,44 @@ fn who_stops_reading_ends_it_without_a_word() {
     child.stdout.take().unwrap().read_exact(&mut first).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+}
+
+/// Returns what a command shows on a terminal, up to its end.
+fn shown(command: &mut Command) -> String {
+    let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&person).unwrap();
+    unlockpt(&person).unwrap();
+    let name = ptsname(&person, Vec::new()).unwrap();
+    let terminal = OpenOptions::new().write(true).open(name.to_str().unwrap()).unwrap();
+    let mut child = command.stdout(terminal).spawn().unwrap();
+    command.stdout(Stdio::null());
+    let (mut shown, mut person) = (Vec::new(), fs::File::from(person));
+    // A terminal that no program has any more cannot be read.
+    drop(person.read_to_end(&mut shown));
+    assert!(child.wait().unwrap().success());
+    String::from_utf8(shown).unwrap().replace('\r', "")
+}
+
+#[test]
+fn lines_have_their_colours_on_a_terminal_and_none_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut run = TestRun::begin(dir.path(), &["a"]);
+    let (text, colours) =
+        printable_coloured("gcc> a.c: \u{1b}[1;31merr\u{1b}[4mor:\u{1b}[0m no\u{1b}]0;x\u{7}");
+    let (line, phase, from) = (text.into_owned(), Phase::Build, None);
+    run.write(1, RunWhat::Log { host: "a".to_owned(), phase, line, colours, from });
+    run.end();
+    let head = "2026-11-21T12:00:01Z build       ";
+    let plain = format!("{head}gcc> a.c: error: no\n");
+    assert_eq!(printed(dir.path(), &["1", "a"]), plain);
+    assert_eq!(texts(dir.path(), &["1", "--grep", "error: no"]), ["gcc> a.c: error: no"]);
+    assert!(texts(dir.path(), &["1", "--grep", "31"]).is_empty());
+    let coloured = shown(&mut command(dir.path(), &["1", "a", "--grep", "error"]));
+    let painted = "gcc> a.c: \u{1b}[1;31merr\u{1b}[0m\u{1b}[1;4;31mor:\u{1b}[0m no";
+    assert_eq!(coloured, format!("{head}{painted}\n"));
+    let asked = |name: &str, value: &str| shown(command(dir.path(), &["1", "a"]).env(name, value));
+    assert_eq!(asked("NO_COLOR", "1"), plain);
+    assert_eq!(asked("TERM", "dumb"), plain);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! The logs of a run's hosts as one, by time. Of each log only the line that comes next is looked at.
 
-use crate::fleet::{Phase, RawLogLine};
+use crate::fleet::{LineColours, Phase, RawLogLine};
 use crate::record::{LogLines, RecordError};
 use jiff::Timestamp;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
 /// A line of a log without its text.
 #[derive(Clone, Copy, Debug)]
@@ -30,14 +31,14 @@ pub(super) struct HostLog {
     pub(super) at: Option<Timestamp>,
     /// The phase that the line belongs to.
     pub(super) phase: Option<Phase>,
-    /// Where its text begins.
-    begin: usize,
+    /// Where its text stands in it.
+    text: Range<usize>,
 }
 
 impl HostLog {
     /// Begins to read a log.
     pub(super) fn new(host: String, lines: LogLines) -> Self {
-        Self { host, lines, at: None, phase: None, begin: 0 }
+        Self { host, lines, at: None, phase: None, text: 0..0 }
     }
 
     /// Returns the line as it stands in the log.
@@ -47,13 +48,18 @@ impl HostLog {
 
     /// Returns the line without its text.
     pub(super) fn seen(&self) -> SeenLine<'_> {
-        let head = self.lines.line().get(..self.begin).unwrap_or_default();
+        let head = self.lines.line().get(..self.text.start).unwrap_or_default();
         SeenLine { host: &self.host, at: self.at, phase: self.phase, head }
     }
 
     /// Returns the line's text, untrusted.
     pub(super) fn text(&self) -> &[u8] {
-        self.lines.line().get(self.begin..).unwrap_or_default()
+        self.lines.line().get(self.text.clone()).unwrap_or_default()
+    }
+
+    /// Returns the colours of the line's text, once that was made printable.
+    pub(super) fn colours(&self, text: &str) -> LineColours {
+        LineColours::read(RawLogLine::read(self.lines.line()).colours, text)
     }
 
     /// Takes the next line; returns whether there is one.
@@ -76,7 +82,7 @@ impl HostLog {
 
     fn read(&mut self) {
         let raw = RawLogLine::read(self.lines.line());
-        self.begin = raw.begin;
+        self.text = raw.begin..raw.begin + raw.text.len();
         if raw.at.is_some() {
             (self.at, self.phase) = (raw.at, raw.phase);
         }

@@ -119,7 +119,7 @@ pub(super) fn run(args: &LogsArgs) -> Result<ExitCode, CliError> {
     }
 }
 
-/// Returns whether hosts' names have colours: on a terminal that has some, unless `NO_COLOR` is set.
+/// Returns whether hosts' names and lines have colours: on a terminal that has some, unless `NO_COLOR` is set.
 fn has_colours() -> bool {
     std::io::stdout().is_terminal() && depth_from(|name| std::env::var(name).ok()) != Depth::None
 }
@@ -257,7 +257,8 @@ impl<'a, W: Write> LogPrinting<'a, W> {
             let text = String::from_utf8_lossy(log.text());
             let text = printable_text(&text);
             if self.filter.takes_text(log.phase, &text) {
-                self.printer.line(place, log.seen(), &text)?;
+                let colours = self.printer.has_colours().then(|| log.colours(&text));
+                self.printer.line(place, log.seen(), &text, &colours.unwrap_or_default())?;
                 self.spoke[place] = true;
             }
         }
@@ -315,11 +316,11 @@ impl<'a, W: Write> LogPrinting<'a, W> {
         };
         let newest = self.runs.read_log(&self.chosen.run, host, LAST_LINES).look();
         for line in newest.map(|newest| newest.lines).unwrap_or_default() {
-            let (at, phase, written) = (line.at, line.phase, line.written());
+            let (at, phase) = (line.at, line.phase);
             if self.filter.takes_when(at, phase) {
-                let head = written.trim_end_matches('\n').strip_suffix(&line.text);
-                let head = head.filter(|_| at.is_some()).unwrap_or_default().as_bytes();
-                self.printer.line(place, SeenLine { host, at, phase, head }, &line.text)?;
+                let head = at.map_or(String::new(), |_| line.head());
+                let seen = SeenLine { host, at, phase, head: head.as_bytes() };
+                self.printer.line(place, seen, &line.text, &line.colours)?;
             }
         }
         Ok(())

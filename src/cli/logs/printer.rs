@@ -3,7 +3,9 @@
 
 use crate::cli::logs::merge::SeenLine;
 use crate::cli::{CliError, json, print};
-use crate::fleet::{Goal, Phase, RunEvent, RunId, RunWhat, printable_json, printable_line};
+use crate::fleet::{
+    Goal, LineColours, Phase, RunEvent, RunId, RunWhat, printable_json, printable_line,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::io::{BufWriter, Write};
@@ -26,7 +28,7 @@ pub(super) enum Style {
     Text {
         /// The width of the hosts' names before each line; none where no name is needed.
         names: Option<usize>,
-        /// Whether the names have colours.
+        /// Whether names and texts have colours.
         has_colours: bool,
     },
     /// As `deploy --json` prints them.
@@ -67,12 +69,18 @@ impl<'a, W: Write> LinePrinter<'a, W> {
         self.printed
     }
 
+    /// Returns whether colours are shown.
+    pub(super) fn has_colours(&self) -> bool {
+        matches!(self.style, Style::Text { has_colours: true, .. })
+    }
+
     /// Prints a line of the log at a place, with its text made printable.
     pub(super) fn line(
         &mut self,
         place: usize,
         seen: SeenLine<'_>,
         text: &str,
+        colours: &LineColours,
     ) -> Result<(), CliError> {
         let SeenLine { host, at, phase, head } = seen;
         match self.style {
@@ -81,6 +89,7 @@ impl<'a, W: Write> LinePrinter<'a, W> {
                     self.name(place, host, width, has_colours)?;
                 }
                 self.out.write_all(head)?;
+                let text = if has_colours { colours.painted(text) } else { text.into() };
                 self.out.write_all(text.as_bytes())?;
             }
             Style::Json => {

@@ -7,8 +7,10 @@ use crate::dash::tests::screens::{SIZES, draw, look, text};
 use crate::dash::{
     Effect, LineLevels, LogFace, Model, Msg, PanePlace, RowsTaken, Screen, Wish, update, view_logs,
 };
-use crate::fleet::{Event, LogLine, Phase};
+use crate::fleet::{Event, LogLine, Phase, printable_coloured};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ratatui::buffer::Buffer;
+use ratatui::style::{Color, Modifier, Style};
 
 /// Presses keys, and lets the logs answer after each.
 fn press(model: &mut Model, logs: &DemoLogs, keys: &str) -> Vec<Effect> {
@@ -34,11 +36,8 @@ fn failed(columns: u16, rows: u16) -> Model {
 fn lines(count: usize) -> (Model, DemoLogs) {
     let mut model = model(demo::run_until_plan(), 80, 24);
     let mut logs = DemoLogs::default();
-    let line = |number: usize| LogLine {
-        at: Some(now()),
-        phase: Some(Phase::Build),
-        text: format!("line {number}"),
-    };
+    let line =
+        |number: usize| LogLine::plain(Some(now()), Some(Phase::Build), format!("line {number}"));
     logs.lines.insert("p620".to_owned(), (0..count).map(line).collect());
     press(&mut model, &logs, "4");
     (model, logs)
@@ -301,6 +300,34 @@ fn what_comes_for_another_host_is_not_shown() {
         update(&mut model, Msg::Logs(news), now());
     }
     assert!(shown(&model).contains("nothing logged yet"), "{}", shown(&model));
+}
+
+/// Returns how the first character of a text looks on the screen.
+fn style_of(buffer: &Buffer, wanted: &str) -> Style {
+    let text = text(buffer);
+    let (row, line) =
+        text.lines().enumerate().find(|(_, line)| line.contains(wanted)).expect("on the screen");
+    let column = line[..line.find(wanted).unwrap_or_default()].chars().count();
+    buffer[(column as u16, row as u16)].style()
+}
+
+#[test]
+fn a_line_is_shown_in_its_own_colours_and_found_across_them() {
+    let (mut model, mut logs) = lines(3);
+    let (line, colours) = printable_coloured("cc> unused par\u{1b}[1;35mam\u{1b}[0meter");
+    let plain = LogLine::plain(Some(now()), Some(Phase::Build), line);
+    logs.lines.get_mut("p620").unwrap().push(LogLine { colours, ..plain });
+    press(&mut model, &logs, "gG");
+    let shown = draw(&model, &look(false));
+    assert_eq!(style_of(&shown, "ameter").fg, Some(Color::Magenta));
+    assert!(style_of(&shown, "ameter").add_modifier.contains(Modifier::BOLD));
+    assert_eq!(style_of(&shown, "eter").fg, Some(Color::Reset));
+    press(&mut model, &logs, "/param\n");
+    assert_eq!(cursor(&model), Some(3));
+    for part in ["param", "ram", "am"] {
+        let style = style_of(&draw(&model, &look(false)), &format!("{part}eter"));
+        assert!(style.add_modifier.contains(Modifier::REVERSED), "{part}");
+    }
 }
 
 #[test]

@@ -152,7 +152,7 @@ fn a_result_without_a_begin_is_shown_too() {
 /// Returns the messages' lines as they come from a log in which so many stand before them.
 fn part(host: &str, earlier: Option<u64>, texts: &[&str]) -> Msg {
     let of = LogOf { run: id("41"), host: host.to_owned() };
-    let line = |text: &&str| LogLine { at: Some(now()), phase: None, text: (*text).to_owned() };
+    let line = |text: &&str| LogLine::plain(Some(now()), None, *text);
     Msg::Log { of, earlier, lines: texts.iter().map(line).collect() }
 }
 
@@ -195,7 +195,7 @@ fn a_log_line_out_of_sight_redraws_nothing() {
     let mut model = model(demo::run_until_plan(), 80, 24);
     let line = || {
         let of = LogOf { run: id("41"), host: "p620".to_owned() };
-        let line = LogLine { at: None, phase: None, text: "building".to_owned() };
+        let line = LogLine::plain(None, None, "building");
         Msg::Log { of, earlier: None, lines: vec![line] }
     };
     model.take_dirty();

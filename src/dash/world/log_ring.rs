@@ -89,11 +89,8 @@ mod tests {
     fn ring(count: usize) -> LogRing {
         let mut ring = LogRing::default();
         for n in 0..count {
-            ring.push(LogLine {
-                at: Some(Timestamp::UNIX_EPOCH),
-                phase: Some(Phase::Build),
-                text: n.to_string(),
-            });
+            let at = Some(Timestamp::UNIX_EPOCH);
+            ring.push(LogLine::plain(at, Some(Phase::Build), n.to_string()));
         }
         ring
     }
@@ -115,11 +112,11 @@ mod tests {
     fn long_lines_leave_sooner() {
         let mut ring = LogRing::after(7);
         for _ in 0..1000 {
-            ring.push(LogLine { at: None, phase: None, text: "x".repeat(8192) });
+            ring.push(LogLine::plain(None, None, "x".repeat(8192)));
         }
         let kept = ring.before(u64::MAX).count();
         assert_eq!((kept, ring.end()), (BYTES / 8192, 1007));
-        ring.push(LogLine { at: None, phase: None, text: "x".repeat(2 * BYTES) });
+        ring.push(LogLine::plain(None, None, "x".repeat(2 * BYTES)));
         assert_eq!(ring.before(u64::MAX).count(), 1);
     }
 }

@@ -146,7 +146,7 @@ impl<'a> NixEar<'a> {
             offset = offset.map(|offset| offset + line.len() as u64);
             let Some(item) = self.log.feed_log(drv, line) else { continue };
             if !from.as_ref().is_some_and(|from| self.is_logged(from.offset, from.lines)) {
-                self.step.log_from(&item.line(), from, None).await;
+                self.step.log_item(&item, from, None).await;
             }
         }
     }
@@ -220,7 +220,7 @@ impl LineSink for NixEar<'_> {
                 let stream = Arc::clone(&self.stream);
                 let from = LogFrom { stream, offset: line.offset, lines };
                 let from = self.job.is_some().then_some(from);
-                self.step.log_from(&item.line(), from, self.at).await;
+                self.step.log_item(&item, from, self.at).await;
             }
         }
         self.tell_progress().await;

@@ -13,8 +13,10 @@ use super::{
 };
 use crate::deploy::{Failure, HostSetup, JobNote, Reason, Report, RunEntry, RunFacts};
 use crate::fleet::{
-    Code, Goal, Host, LogFrom, Phase, Progress, RunWhat, StorePath, Strategy, Tier, printable_line,
+    Code, Goal, Host, LogFrom, Phase, Progress, RunWhat, StorePath, Strategy, Tier,
+    printable_coloured, printable_line,
 };
+use crate::nix::activity::LogItem;
 use crate::remote::job::{Job, LineSink, Patience};
 use crate::remote::{Output, ReadLine, Script, ScriptRunner, Trouble};
 use jiff::Timestamp;
@@ -181,14 +183,32 @@ impl Step {
 
     /// Logs a line of this phase; what came from a host is made printable.
     pub(super) async fn log(&self, line: &str) {
-        self.log_from(line, None, None).await;
+        self.log_at(line, None).await;
+    }
+
+    /// Logs a line of this phase that was written at a time; none for now.
+    pub(super) async fn log_at(&self, line: &str, at: Option<Timestamp>) {
+        let (line, colours) = printable_coloured(line);
+        let host = self.host.name.clone();
+        let (line, phase) = (line.into_owned(), self.phase);
+        self.tell_line(RunWhat::Log { host, phase, line, colours, from: None }, at).await;
     }
 
     /// Logs a line of this phase that was made of something that a job printed.
-    pub(super) async fn log_from(&self, line: &str, from: Option<LogFrom>, at: Option<Timestamp>) {
-        let line = printable_line(line);
+    pub(super) async fn log_item(
+        &self,
+        item: &LogItem,
+        from: Option<LogFrom>,
+        at: Option<Timestamp>,
+    ) {
+        let line = printable_line(&item.line());
+        let colours = item.colours().fitting(&line);
         let host = self.host.name.clone();
-        let what = RunWhat::Log { host, phase: self.phase, line, from };
+        self.tell_line(RunWhat::Log { host, phase: self.phase, line, colours, from }, at).await;
+    }
+
+    /// Tells a line that was logged at a time, or now.
+    async fn tell_line(&self, what: RunWhat, at: Option<Timestamp>) {
         self.shared.teller.tell_at(at.unwrap_or_else(Timestamp::now), what);
         // A phase that logs without end lets the others have their turn.
         consume_budget().await;
@@ -355,7 +375,7 @@ impl<'a> PlainLog<'a> {
 
 impl LineSink for PlainLog<'_> {
     async fn take(&mut self, line: &ReadLine<'_>) {
-        self.step.log_from(&line.text(), None, self.at).await;
+        self.step.log_at(&line.text(), self.at).await;
     }
 
     async fn note(&mut self, text: &str) {

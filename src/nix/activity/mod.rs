@@ -30,7 +30,7 @@ pub use telling::{LineTrouble, trouble_in};
 pub use totals::{StreamTotals, UnknownLines};
 pub use tree::{BuildTree, TreeRow, TreeShape};
 
-use crate::fleet::{Bytes, Fetched, Progress, Share, printable_line};
+use crate::fleet::{Bytes, Fetched, LineColours, Progress, Share, printable_coloured};
 use crate::nix::internal_json::builder_line;
 use copies::{PathCopies, credible};
 use failure::FailureLog;
@@ -48,6 +48,8 @@ pub enum LogItem {
         package: String,
         /// The line.
         line: String,
+        /// Its colours.
+        colours: LineColours,
     },
     /// Nix, or another program, says something.
     Message {
@@ -55,6 +57,8 @@ pub enum LogItem {
         level: u64,
         /// The line.
         line: String,
+        /// Its colours.
+        colours: LineColours,
     },
 }
 
@@ -62,8 +66,18 @@ impl LogItem {
     /// Returns the line as a log shows it: `firefox> …` for a build's output.
     pub fn line(&self) -> String {
         match self {
-            Self::Output { package, line } => format!("{package}> {line}"),
+            Self::Output { package, line, .. } => format!("{package}> {line}"),
             Self::Message { line, .. } => line.clone(),
+        }
+    }
+
+    /// Returns the colours of that line.
+    pub fn colours(&self) -> LineColours {
+        match self {
+            Self::Output { package, colours, .. } => {
+                colours.clone().moved(package.len() + "> ".len())
+            }
+            Self::Message { colours, .. } => colours.clone(),
         }
     }
 }
@@ -93,11 +107,13 @@ impl LogPiece<'_> {
         match self {
             Self::Output { node, line } => {
                 let package = node.map_or("build", BuildNode::package).to_owned();
-                Some(LogItem::Output { package, line: printable_line(line) })
+                let (line, colours) = printable_coloured(line);
+                Some(LogItem::Output { package, line: line.into_owned(), colours })
             }
             Self::Message { level, line } => {
-                let line = printable_line(line);
-                (!line.trim().is_empty()).then_some(LogItem::Message { level, line })
+                let (line, colours) = printable_coloured(line);
+                let line = line.into_owned();
+                (!line.trim().is_empty()).then_some(LogItem::Message { level, line, colours })
             }
         }
     }

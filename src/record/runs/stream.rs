@@ -219,7 +219,7 @@ impl StreamFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{LogLine, Phase, RunEvent, RunWhat};
+    use crate::fleet::{LineColours, LogLine, Phase, RunEvent, RunWhat};
     use crate::record::RunWriter;
     use proptest::prelude::*;
     use std::os::unix::fs::MetadataExt;
@@ -229,7 +229,8 @@ mod tests {
         for number in lines {
             let from = LogFrom { stream: "build".into(), offset: number * 10, lines: 1 };
             let (host, line) = ("a".to_owned(), format!("line {number}"));
-            let what = RunWhat::Log { host, phase: Phase::Build, line, from: Some(from) };
+            let (phase, from) = (Phase::Build, Some(from));
+            let what = RunWhat::Log { host, phase, line, colours: LineColours::default(), from };
             let at = Timestamp::UNIX_EPOCH;
             writer.write(&RunEvent { run: writer.run().clone(), at, what });
             if number % batch == 0 {

@@ -160,9 +160,9 @@ impl RunWriter {
         self.newest = event.at;
         self.live_changed |= self.live.take(event);
         match &event.what {
-            RunWhat::Log { host, phase, line, from } => {
-                let (at, phase) = (Some(event.at), Some(*phase));
-                let text = LogLine { at, phase, text: line.clone() }.written().into_bytes();
+            RunWhat::Log { host, phase, line, colours, from } => {
+                let plain = LogLine::plain(Some(event.at), Some(*phase), line);
+                let text = LogLine { colours: colours.clone(), ..plain }.written().into_bytes();
                 let folder = self.log_folder(text.len() as u64);
                 if let Some(tail) = self.tails.back_mut() {
                     tail.lines.add(host, event.at);
@@ -266,7 +266,7 @@ impl RunWriter {
             }
         };
         for (host, count) in hosts {
-            let mark = LogLine { at: Some(at), phase: None, text: why.sentence(*count, 0) };
+            let mark = LogLine::plain(Some(at), None, why.sentence(*count, 0));
             self.wait(log_in(&folder, host), mark.written().into_bytes());
         }
     }

@@ -381,6 +381,7 @@ fn row(place: RowPlace, line: LogLine) -> PaneRow {
         phase: line.phase,
         level: LineLevel::of(line.phase, &line.text),
         text: line.text,
+        colours: line.colours,
         times: u64::from(place.times),
         is_late: place.is_late,
     }

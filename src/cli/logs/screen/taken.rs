@@ -207,7 +207,7 @@ pub(super) fn save_in(runs: &Runs, of: &RowsOf, file: &str) -> Result<(PathBuf, 
 
 /// Returns a row as it stands in a file: as in the log, with the host's name where there are several.
 fn saved_line(row: &PaneRow, of: &RowsOf, names: usize) -> String {
-    let line = LogLine { at: row.at, phase: row.phase, text: row.text.clone() }.written();
+    let line = LogLine::plain(row.at, row.phase, &row.text).written();
     let line = match of.hosts.get(row.place.host).filter(|_| of.hosts.len() > 1) {
         Some(host) => format!("{host:names$}  {line}"),
         None => line,

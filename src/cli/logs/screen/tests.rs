@@ -7,10 +7,11 @@ use crate::dash::{
     ActivityShown, LineAt, LineLevels, LinePattern, LogNews, Msg, PaneWanted, RowSearch, RowsAt,
     RowsOf, RowsShown, RowsTaken, Sought,
 };
-use crate::fleet::{RunId, StorePath};
+use crate::fleet::{LogLine, Phase, RunId, StorePath, printable_coloured};
 use crate::nix::activity::{BuildState, CopyState};
 use crate::nix::derivation::Derivation;
-use crate::record::{KnownDerivation, Runs};
+use crate::record::{KnownDerivation, LineLevel, Runs};
+use jiff::Timestamp;
 use std::fmt::Write as _;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -227,6 +228,32 @@ fn what_is_copied_has_no_escape_and_an_error_brings_its_surroundings() {
     }
     write(&runs, &run, "a", [(0, "no trouble".to_owned())]);
     assert_eq!(text_of(&runs, &of, &RowsTaken::AroundTrouble(0)).unwrap(), None);
+}
+
+#[test]
+fn colours_are_shown_and_neither_searched_nor_copied_nor_saved() {
+    let (dir, runs, run) = a_run();
+    let line = "gcc> \u{1b}[1ma.c:1:2: \u{1b}[31mer\u{1b}[4mror: \u{1b}[0mno";
+    let (text, colours) = printable_coloured(line);
+    let plain = LogLine::plain(Some(Timestamp::UNIX_EPOCH), Some(Phase::Build), text);
+    let line = LogLine { colours, ..plain };
+    fs::write(runs.folder(&run).join("a.log"), line.written()).unwrap();
+    let of = of(&run, &["a"]);
+    let only = RowsOf { only: Some(pattern("error: no")), ..of.clone() };
+    let news = look(&mut RowsReader::new(runs.clone()), &wanted(&only, RowsAt::Newest));
+    let [row] = &rows(&news).unwrap().shown[..] else { panic!("{news:?}") };
+    assert_eq!((&row.colours, row.text.as_str()), (&line.colours, "gcc> a.c:1:2: error: no"));
+    assert_eq!(row.level, LineLevel::Error);
+    for colours in ["31", "1;31", "5:1"] {
+        let only = RowsOf { only: Some(pattern(colours)), ..of.clone() };
+        assert!(all(&runs, &only).is_empty(), "{colours}");
+    }
+    let (copied, _) = text_of(&runs, &of, &RowsTaken::Rows(0..1)).unwrap().unwrap();
+    assert_eq!(copied, "gcc> a.c:1:2: error: no");
+    let path = dir.path().join("saved.log");
+    save_in(&runs, &of, path.to_str().unwrap()).unwrap();
+    let saved = fs::read_to_string(&path).unwrap();
+    assert_eq!(saved, "1970-01-01T00:00:00Z build       gcc> a.c:1:2: error: no\n");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use crate::dash::panes::logs::activity::ActivityShown;
 use crate::dash::panes::logs::pattern::LinePattern;
-use crate::fleet::{Phase, RunId};
+use crate::fleet::{LineColours, Phase, RunId};
 use crate::record::LineLevel;
 use jiff::Timestamp;
 use std::ops::Range;
@@ -132,6 +132,8 @@ pub struct PaneRow {
     pub phase: Option<Phase>,
     /// The line, printable.
     pub text: String,
+    /// Its colours.
+    pub colours: LineColours,
     /// What kind of line it is.
     pub level: LineLevel,
     /// How many equal lines it stands for.

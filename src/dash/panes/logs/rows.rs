@@ -7,7 +7,7 @@ use crate::dash::panes::logs::state::TimeShown;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::text::{left, right, width};
-use crate::fleet::Phase;
+use crate::fleet::{LineColours, Phase};
 use crate::record::{LineLevel, output_of};
 use jiff::Timestamp;
 use ratatui::style::{Modifier, Style};
@@ -49,6 +49,8 @@ impl RowLook<'_> {
         let takes = |matcher: &LineMatcher| matcher.takes(&row.text);
         let is_dim = self.dims_others && !self.matcher.as_ref().is_none_or(takes);
         let styles = self.styles(row, is_dim);
+        let plain = LineColours::default();
+        let colours = if is_dim { &plain } else { &row.colours };
         let marks =
             self.matcher.as_ref().map(|matcher| matcher.marks(&row.text)).unwrap_or_default();
         let repeats = if row.times > 1 { format!(" × {}", row.times) } else { String::new() };
@@ -61,7 +63,7 @@ impl RowLook<'_> {
                 vec![Span::raw(" ".repeat(PrefixColumns::of(self.columns, &self.of.hosts).width()))]
             };
             let is_cut = !pane.wrap && part.end < row.text.len();
-            spans.extend(self.text(&row.text, part, &styles, &marks));
+            spans.extend(self.text(&row.text, part, colours, &styles, &marks));
             if is_cut {
                 shorten(&mut spans, self.paint.span(Role::Dim, "…"));
             }
@@ -139,17 +141,19 @@ impl RowLook<'_> {
         (name, paint.style(Role::Dim), rest)
     }
 
-    /// Returns a part of a text with its matches marked.
+    /// Returns a part of a text in its own colours, with its matches marked.
     fn text(
         &self,
         text: &str,
         part: Range<usize>,
+        colours: &LineColours,
         (name, of_name, of_rest): &(usize, Style, Style),
         marks: &[Range<usize>],
     ) -> Vec<Span<'static>> {
         let marked = self.paint.style(Role::Accent).add_modifier(Modifier::REVERSED);
         let mut cuts: Vec<usize> = marks.iter().flat_map(|mark| [mark.start, mark.end]).collect();
         cuts.extend([*name, part.end]);
+        cuts.extend(colours.changes().map(|(at, _)| at));
         cuts.retain(|cut| *cut > part.start && *cut <= part.end);
         cuts.sort_unstable();
         cuts.dedup();
@@ -160,7 +164,7 @@ impl RowLook<'_> {
             } else if from < *name {
                 *of_name
             } else {
-                *of_rest
+                of_rest.patch(self.paint.look.log_style(colours.style_at(from)))
             };
             spans.push(Span::styled(text[from..cut].to_owned(), style));
             from = cut;

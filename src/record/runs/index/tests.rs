@@ -11,7 +11,7 @@ fn lines(count: u64) -> Vec<String> {
     let line = |number: u64| {
         let at = Timestamp::from_second(i64::try_from(number).unwrap()).unwrap();
         let text = format!("{number} {}", "x".repeat((number * 37 % 300) as usize));
-        LogLine { at: Some(at), phase: Some(Phase::Build), text }.written()
+        LogLine::plain(Some(at), Some(Phase::Build), text).written()
     };
     (0..count).map(line).collect()
 }
@@ -98,7 +98,7 @@ fn a_block_says_what_stands_in_it() {
     .zip(0..)
     .map(|(text, second)| {
         let at = Timestamp::from_second(second).ok();
-        LogLine { at, phase: Some(Phase::Build), text: text.to_owned() }.written()
+        LogLine::plain(at, Some(Phase::Build), text).written()
     })
     .collect();
     let index = whole_index(text.as_bytes());

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fleet::{Phase, RunEvent, RunWhat};
+use crate::fleet::{Phase, RunEvent, RunWhat, printable_coloured};
 use crate::record::RunWriter;
 use proptest::prelude::*;
 use std::fs;
@@ -125,7 +125,7 @@ const PATTERNS: [&str; 12] =
 proptest! {
     #[test]
     fn a_search_in_blocks_finds_what_one_line_by_line_does(
-        lines in prop::collection::vec("[ab^.x ]{0,12}|x\u{1b}\\[1ma|ä+", 1..60),
+        lines in prop::collection::vec("[ab^.x ]{0,12}|(x|ä|\u{1b}\\[[0-9;]{0,3}m|a|b){0,9}|ä+", 1..60),
         pattern in prop::sample::select(PATTERNS.to_vec()),
         from in 0_u64..60,
     ) {
@@ -133,7 +133,11 @@ proptest! {
         let run = writer.run().clone();
         let text: String = lines
             .iter()
-            .map(|text| LogLine { at: Some(Timestamp::UNIX_EPOCH), phase: None, text: text.clone() }.written())
+            .map(|text| {
+                let (text, colours) = printable_coloured(text);
+                let plain = LogLine::plain(Some(Timestamp::UNIX_EPOCH), None, text);
+                LogLine { colours, ..plain }.written()
+            })
             .collect();
         fs::write(runs.folder(&run).join("a.log"), &text).unwrap();
         let mut numbered = runs.numbered_log(&run, "a");

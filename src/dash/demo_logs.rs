@@ -266,6 +266,7 @@ fn failed_activity() -> ActivityShown {
             package: Some("openssl".to_owned()),
             cause: "builder for '/nix/store/nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn-openssl-3.5.1.drv' failed with exit code 2".to_owned(),
             said: Some(said.to_owned()),
+            names_a_cause: true,
             needed_by: ["curl-8.17.0", "nixos-system-samsung-26.05"].map(str::to_owned).to_vec(),
             not_built: 2,
             advice: None,

@@ -146,8 +146,8 @@ fn a_build_that_failed_is_explained_without_scrolling() {
     assert_eq!(model.screen, Screen::Logs);
     let screen = shown(&model);
     for part in [
-        "✗ openssl-3.5.1 failed: builder for 'openssl-3.5.1.drv' failed with exit code",
-        "it said: crypto/part77.c:118:17: error: implicit declaration",
+        "✗ crypto/part77.c:118:17: error: implicit declaration",
+        "openssl-3.5.1 failed: builder for 'openssl-3.5.1.drv' failed with exit code",
         "needed by curl-8.17.0 → nixos-system-samsung-26.05",
         "openssl> crypto/part77.c:118:17: error: implicit",
         "openssl alone",

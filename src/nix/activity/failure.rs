@@ -6,7 +6,8 @@
 //! said is told by `telling.rs`.
 
 use super::names::derivation_in;
-use super::telling::{UsedUp, used_up};
+use super::node::BuildNode;
+use super::rank::{UsedUp, used_up};
 use super::tree::BuildTree;
 use crate::fleet::printable_line;
 use crate::nix::eval_error;
@@ -56,15 +57,22 @@ pub struct FailureReport {
     pub cause: String,
     /// The line of the failed builder's output that says most, printable.
     pub said: Option<String>,
+    /// Whether that line says why the builder failed, as a compiler does, and is not only the last one or
+    /// a summary, as of make.
+    pub names_a_cause: bool,
 }
 
 impl FailureReport {
-    /// Returns the cause, and what the builder said, as one line.
+    /// Returns the cause, and what the builder said, as one line: first what says most.
     pub fn text(&self) -> String {
-        let mut text = self.cause.clone();
-        if let Some(said) = &self.said {
-            text = format!("{text}; it said: {said}");
-        }
+        let cause = &self.cause;
+        let mut text = match &self.said {
+            Some(said) if self.names_a_cause => {
+                format!("{said} ({})", cause.trim_end_matches('.'))
+            }
+            Some(said) => format!("{cause}; its last words: {said}"),
+            None => cause.clone(),
+        };
         // Nix says only by which signal a builder ended.
         if self.kind == FailureKind::Memory && !said_by_itself(&text) {
             text.push_str("; it was killed, most likely because the memory was used up");
@@ -207,7 +215,7 @@ impl FailureLog {
             None => eval_error::cause(&self.plain.join("\n"))?,
         };
         let failed = derivation_in(&cause).and_then(|drv| tree.node(drv));
-        let used_up = failed.and_then(super::node::BuildNode::used_up).or_else(|| used_up(&cause));
+        let used_up = failed.and_then(BuildNode::used_up).or_else(|| used_up(&cause));
         let kind = match used_up {
             _ if is_cache_down => FailureKind::CacheDown,
             Some(UsedUp::Disk) => FailureKind::Disk,
@@ -215,8 +223,18 @@ impl FailureLog {
             None => self.kind(&cause),
         };
         let drv = derivation_in(&cause).map(str::to_owned);
-        let said = failed.and_then(super::node::BuildNode::said);
-        Some(FailureReport { kind, drv, cause, said })
+        let said = failed.and_then(BuildNode::said);
+        let is_of_builder = match kind {
+            FailureKind::Builder | FailureKind::Memory | FailureKind::Disk => true,
+            FailureKind::CacheDown
+            | FailureKind::HashMismatch
+            | FailureKind::TimedOut
+            | FailureKind::Evaluation
+            | FailureKind::Interrupted
+            | FailureKind::Other => false,
+        };
+        let names_a_cause = is_of_builder && failed.is_some_and(BuildNode::names_a_cause);
+        Some(FailureReport { kind, drv, cause, said, names_a_cause })
     }
 
     /// Returns what kind of failure a cause is that names nothing that was used up.

@@ -12,6 +12,7 @@ mod fold;
 mod left;
 mod names;
 mod node;
+mod rank;
 mod running;
 mod settling;
 mod tail;

@@ -1,7 +1,8 @@
 //! What is known of one derivation.
 
+use super::rank::UsedUp;
 use super::tail::OutputTail;
-use super::telling::{Telling, UsedUp};
+use super::telling::Telling;
 use crate::fleet::printable_line;
 use std::time::Duration;
 
@@ -135,6 +136,11 @@ impl BuildNode {
     pub fn said(&self) -> Option<String> {
         let line = self.telling.line().or_else(|| self.tail.last())?;
         Some(printable_line(line).trim().to_owned()).filter(|line| !line.is_empty())
+    }
+
+    /// Returns whether that line says what went wrong, and is not only the last one or a summary.
+    pub fn names_a_cause(&self) -> bool {
+        self.telling.names_a_cause()
     }
 
     /// Returns what its output says was used up.

@@ -5,103 +5,12 @@
 //! the line of the highest rank is kept. Of what a compiler says the first counts (the others often
 //! follow from it), of everything else the last.
 //!
-//! Every line of every build comes by here. Nearly all of them hold none of the signs, and one
-//! search over the line finds that out.
+//! What rank a line has is told by `rank.rs`.
 
-use aho_corasick::AhoCorasick;
-use std::sync::LazyLock;
+use super::rank::{Rank, UsedUp, rank};
 
 /// Longest line that is kept, in bytes.
 const LIMIT: usize = 2048;
-
-/// How much of a line is looked at, in bytes: what a line says stands near its begin.
-const LOOKED_AT: usize = 4096;
-
-/// One of these stands in every line of a rank above [`Rank::Plain`].
-const SIGNS: [&str; 20] = [
-    "rror",
-    "RROR",
-    "ailed",
-    "AILED",
-    "ailure",
-    "atal",
-    "FATAL",
-    "illed",
-    "emory",
-    "No space",
-    "ot found",
-    "ndefined",
-    "anic",
-    "xception",
-    "o rule",
-    "o such",
-    "assert",
-    "command",
-    "bad_alloc",
-    "build stopped",
-];
-
-/// What stands in a line that only counts or repeats what failed above.
-const SUMMARIES: [&str; 12] = [
-    "ninja: build stopped",
-    "FAILED: ",
-    "collect2: error: ld returned",
-    "could not compile `",
-    "aborting due to",
-    "subcommand failed",
-    "error generated",
-    "errors generated",
-    "warnings being treated as errors",
-    "terminated due to timeout",
-    "The following tests FAILED",
-    "Errors while running CTest",
-];
-
-/// What says that there was no room on the disk.
-const DISK_FULL: [&str; 3] =
-    ["No space left on device", "Disk quota exceeded", "database or disk is full"];
-
-/// What says that there was too little memory.
-const NO_MEMORY: [&str; 8] = [
-    "Cannot allocate memory",
-    "virtual memory exhausted",
-    "out of memory",
-    "Out of memory",
-    "OutOfMemory",
-    "std::bad_alloc",
-    "memory allocation of",
-    "Killed signal terminated program",
-];
-
-/// Finds the signs; none is never the case, and then every line is looked at.
-static FINDER: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(SIGNS).ok());
-
-/// How much a line says about why a build failed, from nothing to all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Rank {
-    /// Nothing is known of it.
-    #[default]
-    Plain,
-    /// It sums up what failed above.
-    Summary,
-    /// There is talk of an error.
-    Mentions,
-    /// It begins with an error, or an exception.
-    Names,
-    /// A compiler or linker says what is wrong in which file and line.
-    Places,
-    /// Something that every program needs was used up: memory, or room on the disk.
-    UsedUp(UsedUp),
-}
-
-/// What was used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum UsedUp {
-    /// Memory.
-    Memory,
-    /// Room on the disk.
-    Disk,
-}
 
 /// The line that says most so far.
 #[derive(Clone, Debug, Default)]
@@ -113,11 +22,7 @@ pub(super) struct Telling {
 impl Telling {
     /// Takes the next line of the output, untrusted.
     pub(super) fn take(&mut self, line: &str) {
-        let looked_at = begin(line, LOOKED_AT);
-        if FINDER.as_ref().is_some_and(|finder| !finder.is_match(looked_at)) {
-            return;
-        }
-        let rank = rank(looked_at);
+        let rank = rank(line);
         let is_first_that_counts = rank >= Rank::Places && self.rank == rank;
         if rank > Rank::Plain && rank >= self.rank && !is_first_that_counts {
             self.rank = rank;
@@ -129,6 +34,11 @@ impl Telling {
     /// Returns the line, untrusted; none when no line says more than another.
     pub(super) fn line(&self) -> Option<&str> {
         (self.rank > Rank::Plain).then_some(self.line.as_str())
+    }
+
+    /// Returns whether the line says what went wrong, and does not only sum it up.
+    pub(super) fn names_a_cause(&self) -> bool {
+        self.rank > Rank::Summary
     }
 
     /// Returns what was used up, where a line said so.
@@ -155,11 +65,7 @@ pub enum LineTrouble {
 /// Returns how much a line tells of something that went wrong: one of Nix, of a build without the name
 /// of its package, or of another program.
 pub fn trouble_in(line: &str) -> LineTrouble {
-    let looked_at = begin(line, LOOKED_AT);
-    if FINDER.as_ref().is_some_and(|finder| !finder.is_match(looked_at)) {
-        return LineTrouble::Nothing;
-    }
-    match rank(looked_at) {
+    match rank(line) {
         Rank::Plain => LineTrouble::Nothing,
         Rank::Summary | Rank::Mentions => LineTrouble::Mentioned,
         Rank::Names | Rank::Places | Rank::UsedUp(_) => LineTrouble::Named,
@@ -173,113 +79,6 @@ pub(super) fn begin(text: &str, limit: usize) -> &str {
         end -= 1;
     }
     &text[..end]
-}
-
-/// Returns what was used up when a text says so.
-pub(super) fn used_up(text: &str) -> Option<UsedUp> {
-    if DISK_FULL.iter().any(|sign| text.contains(sign)) {
-        return Some(UsedUp::Disk);
-    }
-    NO_MEMORY.iter().any(|sign| text.contains(sign)).then_some(UsedUp::Memory)
-}
-
-/// Returns how much a line says.
-fn rank(line: &str) -> Rank {
-    let plain = without_colours(line);
-    let line = plain.trim();
-    if let Some(what) = used_up(line) {
-        return Rank::UsedUp(what);
-    }
-    if is_summary(line) {
-        return Rank::Summary;
-    }
-    if is_of_a_place(line) {
-        return Rank::Places;
-    }
-    if names_an_error(line) {
-        return Rank::Names;
-    }
-    let lower = line.to_ascii_lowercase();
-    let mentions =
-        ["error", "failed", "failure", "fatal", "panic", "killed", "not found", "no such"];
-    if mentions.iter().any(|sign| lower.contains(sign)) { Rank::Mentions } else { Rank::Plain }
-}
-
-/// Returns whether a line only repeats or counts what failed above it.
-fn is_summary(line: &str) -> bool {
-    let is_of_make = (line.starts_with("make") || line.starts_with("gmake"))
-        && line.contains(": *** ")
-        && line.contains("] Error ");
-    is_of_make || SUMMARIES.iter().any(|sign| line.contains(sign))
-}
-
-/// Returns whether a compiler or linker names a place: `a.c:1:2: error: …`, `a.ml(3): error: …`,
-/// `error[E0425]: …`, `undefined reference to`.
-fn is_of_a_place(line: &str) -> bool {
-    if line.starts_with("error[") || line.contains("undefined reference to") {
-        return true;
-    }
-    let signs = [": error: ", ": fatal error: ", ": error ", ": Error: ", ": error["];
-    let Some(at) = signs.iter().filter_map(|sign| line.find(sign)).min() else { return false };
-    let place = &line[..at];
-    let digit = |text: &str| text.bytes().last().is_some_and(|byte| byte.is_ascii_digit());
-    let is_numbered = place.contains(':') && digit(place);
-    let is_in_brackets =
-        place.contains('(') && place.ends_with(')') && digit(&place[..place.len() - 1]);
-    is_numbered || is_in_brackets
-}
-
-/// Returns whether a line begins with an error, or with the name of an exception.
-fn names_an_error(line: &str) -> bool {
-    const BEGINS: [&str; 12] = [
-        "error:",
-        "Error:",
-        "ERROR:",
-        "ERROR ",
-        "fatal:",
-        "FATAL:",
-        "fatal error:",
-        "panic:",
-        "CMake Error",
-        "configure: error:",
-        "npm ERR!",
-        "npm error",
-    ];
-    if BEGINS.iter().any(|begin| line.starts_with(begin))
-        || line.contains("' panicked at ")
-        || line.ends_with(": command not found")
-        || line.contains(": No rule to make target")
-        || line.contains(" *** No rule to make target")
-    {
-        return true;
-    }
-    // `ModuleNotFoundError: No module named 'x'`, `java.io.IOException: …`, `gcc: error: …`.
-    line.split_once(": ").is_some_and(|(name, rest)| {
-        let is_exception = name.ends_with("Error") || name.ends_with("Exception");
-        let is_word = !name.is_empty() && !name.contains(' ');
-        is_word && (is_exception || rest.starts_with("error: ") || rest.starts_with("fatal"))
-    })
-}
-
-/// Returns a text without the sequences that colour it.
-fn without_colours(line: &str) -> std::borrow::Cow<'_, str> {
-    if !line.contains('\u{1b}') {
-        return line.into();
-    }
-    let mut plain = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some((before, after)) = rest.split_once('\u{1b}') {
-        plain.push_str(before);
-        rest = match after.strip_prefix('[') {
-            Some(sequence) => {
-                let end = sequence.find(|c: char| ('\u{40}'..='\u{7e}').contains(&c));
-                end.and_then(|end| sequence.get(end + 1..)).unwrap_or_default()
-            }
-            None => after,
-        };
-    }
-    plain.push_str(rest);
-    plain.into()
 }
 
 #[cfg(test)]
@@ -334,7 +133,7 @@ mod tests {
                 "make: *** No rule to make target 'x', needed by 'all'.  Stop.\n",
                 "make: *** No rule to make target 'x', needed by 'all'.  Stop.",
             ),
-            ("test a ... FAILED\n0 failed in the others\n", "0 failed in the others"),
+            ("test a ... FAILED\n0 failed in the others\n", "test a ... FAILED"),
         ] {
             assert_eq!(said(output), line);
         }
@@ -362,7 +161,7 @@ mod tests {
     #[test]
     fn a_line_alone_tells_how_much_it_says_of_what_went_wrong() {
         for (line, trouble) in [
-            ("copying path '/nix/store/x-perl-Error-0.17'", LineTrouble::Mentioned),
+            ("copying path '/nix/store/x-perl-Error-0.17'", LineTrouble::Nothing),
             ("       error: undefined variable 'x'", LineTrouble::Named),
             ("part77.c:118:17: error: unknown type name 'y'", LineTrouble::Named),
             ("cc1: out of memory allocating 65536 bytes", LineTrouble::Named),

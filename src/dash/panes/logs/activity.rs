@@ -67,8 +67,10 @@ pub struct FailureShown {
     pub package: Option<String>,
     /// The cause in Nix's words.
     pub cause: String,
-    /// What its builder said.
+    /// The line of its output that says most.
     pub said: Option<String>,
+    /// Whether that line says what went wrong, and is not only the last one or a summary.
+    pub names_a_cause: bool,
     /// What needed it, from near to far, by name; none where that is not known.
     pub needed_by: Vec<String>,
     /// How many derivations were not built because of it.
@@ -249,6 +251,7 @@ fn failure_shown(log: &ActivityLog) -> Option<FailureShown> {
         package: node.map(|node| node.package().to_owned()),
         cause: report.cause.clone(),
         said: report.said.filter(|_| !interrupted),
+        names_a_cause: report.names_a_cause,
         needed_by: way.into_iter().skip(1).map(name_of).collect(),
         not_built: log.tree().count(|state| state == BuildState::DependencyFailed),
         advice: words::advice(report.kind),

@@ -1,8 +1,8 @@
 //! Why the host failed, above its log.
 //!
 //! ```text
-//!  ✗ openssl-3.5.1 failed: builder for 'openssl-3.5.1.drv' failed with exit code 2
-//!    it said: part77.c:118:17: error: implicit declaration of function 'f'
+//!  ✗ part77.c:118:17: error: implicit declaration of function 'f'
+//!    openssl-3.5.1 failed: builder for 'openssl-3.5.1.drv' failed with exit code 2
 //!    needed by curl-8.17 → firefox-145.0 → nixos-system-samsung; 12 derivations were not built
 //! ```
 
@@ -62,10 +62,15 @@ fn parts(failure: &FailureShown) -> Vec<(Role, String, usize)> {
         Some(name) => format!("{name} failed: {cause}"),
         None => cause,
     };
-    let mut parts = vec![(Role::Error, first, if failure.said.is_some() { 1 } else { 3 })];
-    if let Some(said) = &failure.said {
-        parts.push((Role::Error, format!("it said: {said}"), 2));
-    }
+    let mut parts = match &failure.said {
+        Some(said) if failure.names_a_cause => {
+            vec![(Role::Error, said.clone(), 2), (Role::Text, first, 1)]
+        }
+        Some(said) => {
+            vec![(Role::Error, first, 1), (Role::Error, format!("its last words: {said}"), 2)]
+        }
+        None => vec![(Role::Error, first, 3)],
+    };
     if let Some(chain) = chain(failure) {
         parts.push((Role::Text, chain, 2));
     }
@@ -106,6 +111,7 @@ mod tests {
             package: Some("a".to_owned()),
             cause: String::new(),
             said: None,
+            names_a_cause: false,
             needed_by: (1..=count).map(|number| format!("n{number}")).collect(),
             not_built,
             advice: None,

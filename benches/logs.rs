@@ -54,7 +54,7 @@ fn main() -> Result<(), Failure> {
     println!("compressed to {} MB in {took:.1} s", packed_size / 1_000_000);
     let packed = measure(&runs, &run, lines)?;
     println!("\n{:<24} {:>12} {:>12} {:>12}", "", "plain", "compressed", "ripgrep");
-    let names = ["first screen", "line nine tenths in", "next error"];
+    let names = ["first screen", "line nine tenths in", "next error", "filter, line by line"];
     for (place, name) in names.into_iter().enumerate() {
         println!("{name:<24} {:>12} {:>12}", text(plain[place]), text(packed[place]));
     }
@@ -122,7 +122,7 @@ fn line(number: u64, seed: u64) -> String {
     }
 }
 
-/// Measures a log: first screen, a line far inside, the next error from there, and each search.
+/// Measures a log: first screen, a line far inside, the next error from there, a filter, and each search.
 fn measure(runs: &Runs, run: &RunId, lines: u64) -> Result<Vec<Duration>, Failure> {
     let (far, forward) = (lines / 10 * 9, SearchDirection::Forward);
     let opened = || {
@@ -141,6 +141,25 @@ fn measure(runs: &Runs, run: &RunId, lines: u64) -> Result<Vec<Duration>, Failur
     took.push(fastest(|| {
         let error = log.next_of(LineLevel::Error, far, forward)?;
         check(error.is_some() == (lines >= 1_000_000), "an error")
+    })?);
+    // As a filter of the screen finds its lines: from each to the next.
+    took.push(fastest(|| {
+        let pattern = LogPattern::substring("Thousandth")?;
+        let (mut from, mut hits) = (0, 0);
+        loop {
+            let mut next = None;
+            let _ended = log.search(&pattern, from, forward, &mut |news| match news {
+                SearchNews::Hit(line) => {
+                    next = Some(line + 1);
+                    ControlFlow::Break(())
+                }
+                SearchNews::Searched { .. } => ControlFlow::Continue(()),
+            })?;
+            match next {
+                Some(next) => (from, hits) = (next, hits + 1),
+                None => return check(hits == lines / 1000, "the lines of a filter"),
+            }
+        }
     })?);
     for word in WORDS {
         let pattern = LogPattern::substring(word)?;

@@ -17,6 +17,8 @@ use std::time::Duration;
 pub(super) struct DemoLogs {
     pub(super) lines: BTreeMap<String, Vec<LogLine>>,
     pub(super) activity: BTreeMap<String, ActivityShown>,
+    /// Whether there are more rows than are kept.
+    pub(super) is_cut: bool,
 }
 
 impl DemoLogs {
@@ -92,6 +94,7 @@ impl DemoLogs {
             read: read.clone(),
             first,
             shown,
+            is_cut: self.is_cut,
             around,
         };
         let mut news = vec![LogNews::Rows(Box::new(shown))];
@@ -206,7 +209,7 @@ pub(super) fn failed_build() -> DemoLogs {
     ];
     let lines = BTreeMap::from([("samsung".to_owned(), lines), ("razer".to_owned(), razer)]);
     let activity = BTreeMap::from([("samsung".to_owned(), failed_activity())]);
-    DemoLogs { lines, activity }
+    DemoLogs { lines, activity, is_cut: false }
 }
 
 /// A derivation, as it is shown.

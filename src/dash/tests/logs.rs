@@ -276,6 +276,19 @@ fn lines_are_selected_copied_and_saved() {
 }
 
 #[test]
+fn a_filter_that_shows_not_all_of_its_lines_says_so() {
+    for (columns, rows) in SIZES {
+        let mut logs = failed_build();
+        logs.is_cut = true;
+        let mut model = failed(columns, rows);
+        press(&mut model, &logs, "4\u{1b}/part9\n&g");
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(format!("logs-cut-{columns}x{rows}"), shown(&model));
+        });
+    }
+}
+
+#[test]
 fn marked_lines_are_found_again() {
     let (mut model, logs) = lines(100);
     press(&mut model, &logs, "gjm");

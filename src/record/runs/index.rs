@@ -214,11 +214,6 @@ impl LogIndex {
     pub(super) fn end_of(&self, place: usize) -> u64 {
         self.entries.get(place + 1).map_or(self.length, |next| next.offset)
     }
-
-    /// Returns how many lines there are up to the end of the block of an entry.
-    pub(super) fn lines_to(&self, place: usize) -> u64 {
-        self.entries.get(place + 1).map_or(self.lines, |next| next.line)
-    }
 }
 
 impl IndexEntry {

@@ -75,9 +75,11 @@ struct NumberedPart {
 }
 
 /// Some whole blocks of a file, one after the other.
-#[derive(Clone, Copy)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct SearchPiece {
     part: usize,
+    /// Which entries of the file's index they are.
+    entries: Range<usize>,
     begin: u64,
     end: u64,
     /// The number of its first line.
@@ -185,14 +187,12 @@ impl NumberedLog {
         direction: SearchDirection,
     ) -> Result<Option<u64>, RecordError> {
         let mut found = None;
-        let mut pieces = self.pieces(from, direction, 1);
-        pieces.retain(|piece| {
-            let entries = &self.parts[piece.part].index.entries;
-            let place = entries.partition_point(|entry| entry.offset < piece.begin);
-            let block = entries.get(place).and_then(|entry| entry.block.as_ref());
+        let may_have_one = |piece: &SearchPiece| {
+            let entry = self.parts[piece.part].index.entries.get(piece.entries.start);
+            let block = entry.and_then(|entry| entry.block.as_ref());
             block.is_none_or(|block| block.levels.of(level) > 0)
-        });
-        for piece in pieces {
+        };
+        for piece in self.pieces(from, direction, 1).filter(may_have_one) {
             let part = &self.parts[piece.part];
             let lines = part.read(piece.begin, piece.end)?;
             let _ = each_line(&lines, piece.line, &mut |number, line| {
@@ -225,10 +225,9 @@ impl NumberedLog {
         direction: SearchDirection,
         tell: &mut dyn FnMut(SearchNews) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, RecordError> {
-        let pieces = self.pieces(from, direction, PIECE);
-        let of = pieces.iter().map(|piece| piece.end - piece.begin).sum();
+        let of = self.bytes(from, direction);
         let (mut bytes, mut buffer) = (0, Vec::new());
-        for piece in pieces {
+        for piece in self.pieces(from, direction, PIECE) {
             self.parts[piece.part].read_sought(pattern, &mut buffer, piece.begin, piece.end)?;
             let told = match direction {
                 SearchDirection::Forward => hits(pattern, &buffer, piece.line, &mut |number| {
@@ -258,29 +257,41 @@ impl NumberedLog {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Returns what is to be read of a search, in its order, in pieces of some blocks.
-    fn pieces(&self, from: u64, direction: SearchDirection, size: u64) -> Vec<SearchPiece> {
-        let mut pieces: Vec<SearchPiece> = Vec::new();
-        for (number, part) in self.parts.iter().enumerate() {
-            for (place, entry) in part.index.entries.iter().enumerate() {
-                let (begin, end) = (entry.offset, part.index.end_of(place));
-                let line = part.before + entry.line;
-                let behind = part.before + part.index.lines_to(place);
-                let counts = match direction {
-                    SearchDirection::Forward => behind > from,
-                    SearchDirection::Backward => line < from,
-                };
-                match pieces.last_mut() {
-                    _ if !counts => {}
-                    Some(last) if last.part == number && end - last.begin <= size => last.end = end,
-                    Some(_) | None => pieces.push(SearchPiece { part: number, begin, end, line }),
+    /// Returns what is to be read of a search, in its order, in pieces of some blocks. Each is made when
+    /// it is asked for: a search that ends early, as those of a filter do, costs what it reads.
+    fn pieces(
+        &self,
+        from: u64,
+        direction: SearchDirection,
+        size: u64,
+    ) -> impl Iterator<Item = SearchPiece> {
+        let mut parts = 0..self.parts.len();
+        let mut now: Option<(usize, Range<usize>)> = None;
+        std::iter::from_fn(move || {
+            loop {
+                if let Some((part, left)) = &mut now
+                    && let Some(piece) = self.parts[*part].piece(left, direction, size)
+                {
+                    return Some(SearchPiece { part: *part, ..piece });
                 }
+                let part = match direction {
+                    SearchDirection::Forward => parts.next()?,
+                    SearchDirection::Backward => parts.next_back()?,
+                };
+                now = Some((part, self.parts[part].searched(from, direction)));
             }
-        }
-        if direction == SearchDirection::Backward {
-            pieces.reverse();
-        }
-        pieces
+        })
+    }
+
+    /// Returns how many bytes are to be read of a search.
+    fn bytes(&self, from: u64, direction: SearchDirection) -> u64 {
+        let of_part = |part: &NumberedPart| {
+            let entries = part.searched(from, direction);
+            let begin = part.index.entries.get(entries.start).map(|entry| entry.offset);
+            let end = entries.end.checked_sub(1).map_or(0, |last| part.index.end_of(last));
+            begin.map_or(0, |begin| end.saturating_sub(begin))
+        };
+        self.parts.iter().map(of_part).sum()
     }
 }
 
@@ -333,6 +344,62 @@ impl NumberedPart {
             }
         }
         Ok(())
+    }
+
+    /// Returns the entries of the index whose blocks have lines from this one on, or before it.
+    fn searched(&self, from: u64, direction: SearchDirection) -> Range<usize> {
+        let entries = &self.index.entries;
+        match direction {
+            SearchDirection::Forward if self.before + self.index.lines <= from => {
+                entries.len()..entries.len()
+            }
+            SearchDirection::Forward => {
+                let behind = entries.partition_point(|entry| self.before + entry.line <= from);
+                behind.saturating_sub(1)..entries.len()
+            }
+            SearchDirection::Backward => {
+                0..entries.partition_point(|entry| self.before + entry.line < from)
+            }
+        }
+    }
+
+    /// Takes the next blocks off entries of the index, of so many bytes together or one.
+    fn piece(
+        &self,
+        left: &mut Range<usize>,
+        direction: SearchDirection,
+        size: u64,
+    ) -> Option<SearchPiece> {
+        let entries = &self.index.entries;
+        let mut taken = match direction {
+            SearchDirection::Forward => {
+                let first = left.next()?;
+                first..first + 1
+            }
+            SearchDirection::Backward => {
+                let last = left.next_back()?;
+                last..last + 1
+            }
+        };
+        let bytes =
+            |taken: &Range<usize>| self.index.end_of(taken.end - 1) - entries[taken.start].offset;
+        while left.start < left.end {
+            let more = match direction {
+                SearchDirection::Forward => taken.start..taken.end + 1,
+                SearchDirection::Backward => taken.start - 1..taken.end,
+            };
+            if bytes(&more) > size {
+                break;
+            }
+            match direction {
+                SearchDirection::Forward => left.start += 1,
+                SearchDirection::Backward => left.end -= 1,
+            }
+            taken = more;
+        }
+        let (begin, line) = (entries[taken.start].offset, self.before + entries[taken.start].line);
+        let end = begin + bytes(&taken);
+        Some(SearchPiece { part: 0, entries: taken, begin, end, line })
     }
 
     /// Reads whole lines.

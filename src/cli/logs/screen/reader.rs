@@ -119,6 +119,7 @@ impl RowsReader {
             read: rows.read(),
             first,
             shown: rows.rows(first..first + size)?,
+            is_cut: rows.is_cut(),
             around,
         };
         if self.told.as_ref() == Some(&shown) {

@@ -19,7 +19,7 @@ use std::time::Instant;
 const PIECE: u64 = 4096;
 const FEW: u64 = 256;
 
-/// Most rows that are kept in mind; what comes behind them is not shown.
+/// Most rows that are kept in mind; that there are more is said, and they are not shown.
 const MOST: usize = 4_000_000;
 
 /// Rows whose lines are nearer to each other than this are read at once.
@@ -66,6 +66,10 @@ pub(super) struct PaneRows {
     last: Option<(usize, LogLine)>,
     /// When the newest line that was taken was.
     newest: Option<Timestamp>,
+    /// How many rows are kept at most.
+    most: usize,
+    /// Whether there are more rows than are kept.
+    is_cut: bool,
 }
 
 impl PaneRows {
@@ -94,7 +98,20 @@ impl PaneRows {
             places: Vec::new(),
             last: None,
             newest: None,
+            most: MOST,
+            is_cut: false,
         }
+    }
+
+    /// Keeps so many rows at most.
+    #[cfg(test)]
+    pub(super) fn with_most(self, most: usize) -> Self {
+        Self { most, ..self }
+    }
+
+    /// Returns whether there are more rows than are kept.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// Returns which lines are rows.
@@ -134,7 +151,7 @@ impl PaneRows {
     /// Returns how many lines were read, of how many.
     pub(super) fn read(&self) -> Range<u64> {
         let taken = |log: &RowLog| log.next - log.read.len() as u64;
-        let is_all = self.is_plain() || self.places.len() >= MOST;
+        let is_all = self.is_plain() || self.is_cut;
         let read = if is_all { self.lines() } else { self.logs.iter().map(taken).sum() };
         read..self.lines()
     }
@@ -145,14 +162,14 @@ impl PaneRows {
         until: Instant,
         still: &dyn Fn() -> bool,
     ) -> Result<bool, RecordError> {
-        if self.is_plain() {
+        if self.is_plain() || self.is_cut {
             return Ok(true);
         }
         if let Some(all) = self.find_all(still)? {
             return Ok(all);
         }
         while still() && Instant::now() < until {
-            if !self.take_piece()? || self.places.len() >= MOST {
+            if !self.take_piece()? || self.is_cut {
                 return Ok(true);
             }
         }
@@ -172,20 +189,20 @@ impl PaneRows {
         };
         let [log] = &mut self.logs[..] else { return Ok(None) };
         let (places, from, end) = (&mut self.places, log.next, log.log.count());
-        let mut reached = from;
+        let (mut reached, is_cut, most) = (from, &mut self.is_cut, self.most);
         let ended = log.log.search(&only.pattern, from, SearchDirection::Forward, &mut |news| {
             if let SearchNews::Hit(line) = news {
+                *is_cut = places.len() >= most;
+                if *is_cut {
+                    return ControlFlow::Break(());
+                }
                 reached = line + 1;
                 places.push(place(line, 0));
             }
-            if places.len() >= MOST || !still() {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            if still() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         log.next = if ended.is_break() { reached } else { end };
-        Ok(Some(ended.is_continue() || self.places.len() >= MOST))
+        Ok(Some(ended.is_continue() || self.is_cut))
     }
 
     /// Takes a piece of lines, of all logs the oldest first; returns whether there was any.
@@ -203,7 +220,7 @@ impl PaneRows {
             log.at = at;
             self.take(host, number, at, line);
             taken += 1;
-            if taken >= PIECE {
+            if taken >= PIECE || self.is_cut {
                 break;
             }
             let log = &mut self.logs[host];
@@ -229,6 +246,10 @@ impl PaneRows {
                 return;
             }
             self.last = Some((host, line));
+        }
+        if self.places.len() >= self.most {
+            self.is_cut = true;
+            return;
         }
         let is_late = at < self.newest;
         self.newest = self.newest.max(at);

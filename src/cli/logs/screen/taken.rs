@@ -161,7 +161,7 @@ fn each(
 pub(super) async fn save(runs: Runs, of: RowsOf, file: String, messages: mpsc::Sender<Msg>) {
     let saved = tokio::task::spawn_blocking(move || save_in(&runs, &of, &file)).await;
     let message = match saved {
-        Ok(Ok((path, lines))) => said(format!("saved {lines} lines in {}", path.display()), false),
+        Ok(Ok(saved)) => said(saved.sentence(), saved.is_cut),
         Ok(Err(why)) => said(why, true),
         // The thread ends early only with the whole program.
         Err(_) => return,
@@ -170,8 +170,31 @@ pub(super) async fn save(runs: Runs, of: RowsOf, file: String, messages: mpsc::S
     drop(messages.send(message).await);
 }
 
-/// Saves rows in a new file, readable for its owner alone; returns its path and how many they are.
-pub(super) fn save_in(runs: &Runs, of: &RowsOf, file: &str) -> Result<(PathBuf, u64), String> {
+/// What was saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SavedRows {
+    /// The file.
+    pub(super) path: PathBuf,
+    /// How many lines it has.
+    pub(super) lines: u64,
+    /// Whether there were more than are kept at once, which it lacks.
+    pub(super) is_cut: bool,
+}
+
+impl SavedRows {
+    fn sentence(&self) -> String {
+        let Self { path, lines, is_cut } = self;
+        let saved = format!("saved {lines} lines in {}", path.display());
+        if *is_cut {
+            format!("{saved}; more match than can be chosen at once, and those behind are left out")
+        } else {
+            saved
+        }
+    }
+}
+
+/// Saves rows in a new file, readable for its owner alone.
+pub(super) fn save_in(runs: &Runs, of: &RowsOf, file: &str) -> Result<SavedRows, String> {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let path = match (file.strip_prefix("~/"), home) {
         (Some(rest), Some(home)) => home.join(rest),
@@ -201,7 +224,7 @@ pub(super) fn save_in(runs: &Runs, of: &RowsOf, file: &str) -> Result<(PathBuf, 
     .map_err(|error| error.to_string())?;
     match refused.or(out.flush().err()) {
         Some(error) => Err(failed(error)),
-        None => Ok((path, lines)),
+        None => Ok(SavedRows { path, lines, is_cut: rows.is_cut() }),
     }
 }
 

@@ -185,6 +185,31 @@ fn rows_are_those_of_a_package_a_level_and_a_pattern_and_equal_ones_fold() {
 }
 
 #[test]
+fn rows_beyond_the_limit_are_told_and_not_kept() {
+    let (_dir, runs, run) = a_run();
+    write(&runs, &run, "a", (0..9000).map(|number| (0, format!("cc> line {}", number % 3))));
+    let searched = RowsOf { only: Some(pattern("line 1")), ..of(&run, &["a"]) };
+    let read = RowsOf { package: Some("cc".to_owned()), ..searched.clone() };
+    for (of, most, count, is_cut) in [
+        (&searched, 3000, 3000, false),
+        (&searched, 2999, 2999, true),
+        (&read, 3000, 3000, false),
+        (&read, 2999, 2999, true),
+        (&read, 7, 7, true),
+    ] {
+        let mut rows = PaneRows::new(&runs, of).with_most(most);
+        rows.look().unwrap();
+        while !rows.go_on(Instant::now() + Duration::from_secs(9), &|| true).unwrap() {}
+        assert_eq!((rows.count(), rows.is_cut()), (count, is_cut), "{most} of {of:?}");
+        assert!(rows.read().is_empty());
+        assert_eq!(rows.rows(0..u64::MAX).unwrap().len() as u64, count);
+        // What is added later changes nothing of it.
+        assert!(rows.go_on(Instant::now() + Duration::from_secs(9), &|| true).unwrap());
+        assert_eq!(rows.is_cut(), is_cut);
+    }
+}
+
+#[test]
 fn hosts_are_merged_by_time_and_what_comes_late_is_marked() {
     let (_dir, runs, run) = a_run();
     write(&runs, &run, "a", [1, 3, 5].map(|second| (second, format!("a{second}"))));
@@ -263,7 +288,8 @@ fn a_file_that_is_there_is_never_overwritten() {
     let path = dir.path().join("saved.log");
     let name = path.to_str().unwrap();
     let folded = RowsOf { folds: true, ..of(&run, &["a"]) };
-    assert_eq!(save_in(&runs, &folded, name).unwrap(), (path.clone(), 2));
+    let saved = save_in(&runs, &folded, name).unwrap();
+    assert_eq!((&saved.path, saved.lines, saved.is_cut), (&path, 2, false));
     let saved = fs::read_to_string(&path).unwrap();
     assert_eq!(saved, "2026-11-21T00:00:00Z build       one (× 2)\n");
     let why = save_in(&runs, &of(&run, &["a"]), name).unwrap_err();

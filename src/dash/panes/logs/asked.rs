@@ -157,6 +157,8 @@ pub struct RowsShown {
     pub first: u64,
     /// The rows.
     pub shown: Vec<PaneRow>,
+    /// Whether there are more rows behind the last one than are kept.
+    pub is_cut: bool,
     /// The line that these were wanted around, and its row.
     pub around: Option<(LineAt, u64)>,
 }

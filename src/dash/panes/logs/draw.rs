@@ -15,7 +15,7 @@ use crate::dash::panes::logs::wanted::rows_of;
 use crate::dash::panes::logs::{builds, failure, transfers};
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put, top};
-use crate::dash::widgets::text::count;
+use crate::dash::widgets::text::{count, wrap};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -47,9 +47,32 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     }
 }
 
+/// Returns what is said above the log, each line with its role: why the host failed, and that not all
+/// rows are shown.
+fn above(model: &Model, columns: u16, rows: u16) -> Vec<(Role, String)> {
+    let mut lines = failure::lines(model, columns, rows);
+    let of = rows_of(model);
+    let is_cut = |shown: &&RowsShown| shown.is_cut && Some(&shown.of) == of.as_ref();
+    if let Some(shown) = model.log.shown.as_ref().filter(is_cut)
+        && model.log.face == LogFace::Log
+    {
+        let text = format!(
+            "Only the first {} of these lines are shown: more cannot be chosen at once. A filter that fewer \
+             lines match shows those behind them.",
+            count(shown.rows)
+        );
+        let room = usize::from(columns).saturating_sub(2).max(8);
+        let most = usize::from(rows / 4).max(1);
+        lines.extend(
+            wrap(&text, room).into_iter().take(most).map(|line| (Role::Warn, format!(" {line}"))),
+        );
+    }
+    lines
+}
+
 /// Returns how much of a log is in sight in the body of the view.
 pub(in crate::dash) fn sight(model: &Model, body: Rect) -> Sight {
-    let failure = failure::lines(model, body.width, body.height).len() as u16;
+    let failure = above(model, body.width, body.height).len() as u16;
     let hosts = rows_of(model).map(|of| of.hosts).unwrap_or_default();
     Sight {
         height: body.height.saturating_sub(1 + failure).max(1),
@@ -59,7 +82,7 @@ pub(in crate::dash) fn sight(model: &Model, body: Rect) -> Sight {
 
 fn draw_log(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, of: &RowsOf, title: &str) {
     let pane = &paint.model.log;
-    let why = failure::lines(paint.model, area.width, area.height);
+    let why = above(paint.model, area.width, area.height);
     for (row, (role, text)) in why.iter().enumerate() {
         let at = below(area, row as u16);
         put(buffer, at, 0, &Line::from(paint.span(*role, text.clone())));

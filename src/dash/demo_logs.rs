@@ -2,13 +2,13 @@
 
 use crate::dash::demo::{ago_s, now, path, phase, result, run_event};
 use crate::dash::{
-    ActivityShown, BuildRow, Effect, FailureShown, LineAt, LineLevels, LogNews, Model, Msg,
-    PaneRow, PaneWanted, RowSearch, RowsAt, RowsOf, RowsShown, Sought, TransferRow, update,
+    ActivityShown, BuildLines, BuildRow, Effect, FailureShown, LineAt, LineLevels, LogNews, Model,
+    Msg, PaneRow, PaneWanted, RowSearch, RowsAt, RowsOf, RowsShown, Sought, TransferRow, update,
     view_logs,
 };
 use crate::fleet::{Event, LogLine, Outcome, Phase, PhaseState, printable_coloured};
 use crate::nix::activity::{BuildState, CopyDirection, CopyState, WaitsFor};
-use crate::record::{LineLevel, output_of};
+use crate::record::LineLevel;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ impl DemoLogs {
         let mut rows: Vec<PaneRow> = Vec::new();
         for (host, name) in of.hosts.iter().enumerate() {
             for (line, written) in (0..).zip(self.lines.get(name).into_iter().flatten()) {
-                let LogLine { at, phase, text, colours } = written.clone();
+                let LogLine { at, phase, text, build, colours } = written.clone();
                 let level = LineLevel::of(phase, &text);
                 let place = LineAt { host, line };
                 rows.push(PaneRow {
@@ -35,6 +35,7 @@ impl DemoLogs {
                     at,
                     phase,
                     text,
+                    build,
                     colours,
                     level,
                     times: 1,
@@ -47,8 +48,7 @@ impl DemoLogs {
         }
         let only = of.only.as_ref().and_then(|only| only.matcher().ok());
         rows.retain(|row| {
-            let package = output_of(&row.text).map(|(package, _)| package);
-            let is_of = of.package.as_deref().is_none_or(|wanted| Some(wanted) == package);
+            let is_of = of.build.as_ref().is_none_or(|build| build.takes(&row.text, row.build));
             let matters = match of.levels {
                 LineLevels::All => true,
                 LineLevels::Messages => row.level >= LineLevel::Message,
@@ -266,7 +266,7 @@ fn failed_activity() -> ActivityShown {
         more_transfers: 0,
         failure: Some(FailureShown {
             name: Some("openssl-3.5.1".to_owned()),
-            package: Some("openssl".to_owned()),
+            lines: Some(BuildLines { package: "openssl".to_owned(), build: None }),
             cause: "builder for '/nix/store/nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn-openssl-3.5.1.drv' failed with exit code 2".to_owned(),
             said: Some(said.to_owned()),
             names_a_cause: true,

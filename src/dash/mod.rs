@@ -75,9 +75,10 @@ pub use panes::caches::CachesPane;
 pub use panes::deploy::DeployPane;
 pub use panes::fleet::FleetPane;
 pub use panes::logs::{
-    ActivityShown, BuildRow, CountedRows, FailureShown, LineAt, LineLevels, LineMatcher,
-    LinePattern, LogFace, LogNews, LogPane, LogTyping, PanePlace, PaneRow, PaneWanted, RowSearch,
-    RowsAt, RowsOf, RowsShown, RowsTaken, Sought, TimeShown, TransferRow, activity_shown,
+    ActivityShown, BuildLines, BuildRow, CountedRows, FailureShown, LineAt, LineLevels,
+    LineMatcher, LinePattern, LogFace, LogNews, LogPane, LogTyping, PanePlace, PaneRow, PaneWanted,
+    RowSearch, RowsAt, RowsOf, RowsShown, RowsTaken, Sought, TimeShown, TransferRow,
+    activity_shown,
 };
 pub use status_line::status_line;
 pub use terminal::{DashError, run};

@@ -4,9 +4,9 @@
 //! events replays to the same screen.
 
 use crate::fleet::{
-    Alarms, CoverageFacts, Finding, HostBuilds, HostFacts, HostResult, LineColours, NextFacts,
-    Outcome, Phase, PhaseState, Plan, Progress, RemoteCommand, RolloutNews, RunId, RunOptions,
-    StoreFacts, TierFacts, UsualTimes, Wait,
+    Alarms, BuildTag, CoverageFacts, Finding, HostBuilds, HostFacts, HostResult, LineColours,
+    NextFacts, Outcome, Phase, PhaseState, Plan, Progress, RemoteCommand, RolloutNews, RunId,
+    RunOptions, StoreFacts, TierFacts, UsualTimes, Wait,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -206,6 +206,9 @@ pub enum RunWhat {
         phase: Phase,
         /// The line, printable (see [`crate::fleet::printable_line`]).
         line: String,
+        /// The build whose output it is; none where it is none, or that is not known.
+        #[serde(skip)]
+        build: Option<BuildTag>,
         /// Its colours.
         #[serde(skip)]
         colours: LineColours,
@@ -301,7 +304,7 @@ impl RunWhat {
 
     /// Returns that a line without colours was logged which no job of Nix printed.
     pub fn log(host: String, phase: Phase, line: String) -> Self {
-        Self::Log { host, phase, line, colours: LineColours::default(), from: None }
+        Self::Log { host, phase, line, build: None, colours: LineColours::default(), from: None }
     }
 
     /// Returns that a host waits for something, or that it goes on.

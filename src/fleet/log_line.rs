@@ -5,18 +5,22 @@
 //! 2026-11-21T12:04:23Z             1204 log lines were removed from the middle of the record, because …
 //! ```
 //!
-//! Its text is plain, so that it is found by whoever searches the file. Its colours stand behind it and a
-//! tab, as [`LineColours`] writes them; a printable text has no tab.
+//! Its text is plain, so that it is found by whoever searches the file. Behind it and a tab stands which
+//! build it is the output of (`@` and a [`BuildTag`]), and its colours as [`LineColours`] writes them; a
+//! printable text has no tab.
 
-use crate::fleet::{LineColours, Phase, printable_line};
+use crate::fleet::{BuildTag, LineColours, Phase, printable_line};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Columns of a phase in the file.
 const PHASE: usize = 11;
 
-/// What stands between the text of a line and its colours.
+/// What stands between the text of a line and what is known of it besides.
 const BEHIND: u8 = b'\t';
+
+/// What a tag of a build begins with.
+const BUILD: u8 = b'@';
 
 /// One line of a host's log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,22 +31,27 @@ pub struct LogLine {
     pub phase: Option<Phase>,
     /// The line, printable.
     pub text: String,
+    /// The build whose output it is; none where it is none, or that is not known.
+    #[serde(skip)]
+    pub build: Option<BuildTag>,
     /// Its colours.
     #[serde(skip)]
     pub colours: LineColours,
 }
 
 impl LogLine {
-    /// Returns a line without colours.
+    /// Returns a line without colours, and of no build.
     pub fn plain(at: Option<Timestamp>, phase: Option<Phase>, text: impl Into<String>) -> Self {
-        Self { at, phase, text: text.into(), colours: LineColours::default() }
+        Self { at, phase, text: text.into(), build: None, colours: LineColours::default() }
     }
 
     /// Returns the line as it stands in the log's file, with its end.
     pub fn written(&self) -> String {
-        let behind = self.colours.written();
+        let build = self.build.map(|build| format!("@{build}"));
+        let colours = Some(self.colours.written()).filter(|colours| !colours.is_empty());
+        let behind: Vec<String> = build.into_iter().chain(colours).collect();
         let tab = if behind.is_empty() { "" } else { "\t" };
-        format!("{}{}{tab}{behind}\n", self.head(), self.text)
+        format!("{}{}{tab}{}\n", self.head(), self.text, behind.join(" "))
     }
 
     /// Returns what stands in the log's file before the text.
@@ -58,7 +67,7 @@ impl LogLine {
         let raw = RawLogLine::read(line);
         let text = printable_line(&String::from_utf8_lossy(raw.text));
         let colours = LineColours::read(raw.colours, &text);
-        Self { at: raw.at, phase: raw.phase, text, colours }
+        Self { at: raw.at, phase: raw.phase, text, build: raw.build, colours }
     }
 }
 
@@ -73,6 +82,8 @@ pub struct RawLogLine<'a> {
     pub text: &'a [u8],
     /// At which byte of the line in the file that begins.
     pub begin: usize,
+    /// The build whose output it is; none where it is none, or that is not known.
+    pub build: Option<BuildTag>,
     /// Its colours as they stand in the file, for [`LineColours::read`].
     pub colours: &'a [u8],
 }
@@ -82,26 +93,37 @@ impl<'a> RawLogLine<'a> {
     pub fn read(line: &'a [u8]) -> Self {
         let ends = line.iter().rev().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
         let line = &line[..line.len() - ends];
-        let (line, colours) = match memchr::memrchr(BEHIND, line) {
-            Some(at) if is_behind(&line[at + 1..]) => (&line[..at], &line[at + 1..]),
-            Some(_) | None => (line, &[][..]),
+        let known =
+            memchr::memrchr(BEHIND, line).and_then(|at| Some((at, read_behind(&line[at + 1..])?)));
+        let (line, build, colours) = match known {
+            Some((at, (build, colours))) => (&line[..at], build, colours),
+            None => (line, None, &[][..]),
         };
         let (word, rest) = split(line, b' ');
         let at = std::str::from_utf8(word).ok().and_then(|word| word.parse().ok());
         match (at, rest) {
             (Some(at), Some(rest)) => {
                 let (phase, text) = read_phase(rest);
-                Self { at: Some(at), phase, text, begin: line.len() - text.len(), colours }
+                let begin = line.len() - text.len();
+                Self { at: Some(at), phase, text, begin, build, colours }
             }
-            _ => Self { at: None, phase: None, text: line, begin: 0, colours },
+            _ => Self { at: None, phase: None, text: line, begin: 0, build, colours },
         }
     }
 }
 
-/// Returns whether what stands behind a tab can be colours.
-fn is_behind(behind: &[u8]) -> bool {
-    !behind.is_empty()
-        && behind.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b' ' | b':' | b';'))
+/// Reads what stands behind a tab: the build, and the colours; none where it is a part of the text.
+fn read_behind(behind: &[u8]) -> Option<(Option<BuildTag>, &[u8])> {
+    let (build, colours) = match behind.strip_prefix(&[BUILD]) {
+        Some(behind) => {
+            let (tag, rest) = split(behind, b' ');
+            (Some(BuildTag::read(tag)?), rest.unwrap_or_default())
+        }
+        None => (None, behind),
+    };
+    let is_of_colours = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b' ' | b':' | b';');
+    let is_known = !behind.is_empty() && colours.iter().all(is_of_colours);
+    is_known.then_some((build, colours))
 }
 
 /// Returns what stands before a byte, and what behind it; none where it is nowhere.
@@ -160,6 +182,16 @@ mod tests {
         assert_eq!(LogLine::read(written.as_bytes()), line);
         let raw = RawLogLine::read(written.as_bytes());
         assert_eq!((raw.text, raw.begin), (&b"cc> error: no"[..], line.head().len()));
+        // Which build it is of stands before them, or alone.
+        for (colours, behind) in
+            [(line.colours.clone(), " 4:1;31 6:1;4;31 9:0"), (LineColours::default(), "")]
+        {
+            let build = BuildTag::of_derivation("0c0p5y9yl1vkdlnxhrrjaqqlbhsgbpgj");
+            let line = LogLine { build, colours, ..line.clone() };
+            let written = line.written();
+            assert!(written.ends_with(&format!("error: no\t@0c0p5y9y{behind}\n")), "{written}");
+            assert_eq!(LogLine::read(written.as_bytes()), line);
+        }
         // A tab of somebody else is a part of the text.
         let other = LogLine::read(b"2026-11-21T12:04:22Z build       a\tb 1");
         assert_eq!((other.text.as_str(), other.colours.is_empty()), ("a b 1", true));

@@ -5,6 +5,7 @@
 
 mod activation;
 mod alarms;
+mod build_tag;
 mod cache_use;
 mod changes;
 mod closure;
@@ -45,6 +46,7 @@ pub mod words;
 
 pub use activation::ActivationSettings;
 pub use alarms::{Alarms, Limits, NIX_FREE_NEEDED, RUN_FREE_NEEDED, Silence, silence};
+pub use build_tag::BuildTag;
 pub use cache_use::{CacheRecord, NixFacts, Reaction, SettingsView, UnlistedCache, WhenDown};
 pub use changes::{
     ChangeKind, PackageChange, RestartPart, RestartReason, SystemChanges, difference,

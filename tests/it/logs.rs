@@ -432,8 +432,8 @@ fn lines_have_their_colours_on_a_terminal_and_none_elsewhere() {
     let mut run = TestRun::begin(dir.path(), &["a"]);
     let (text, colours) =
         printable_coloured("gcc> a.c: \u{1b}[1;31merr\u{1b}[4mor:\u{1b}[0m no\u{1b}]0;x\u{7}");
-    let (line, phase, from) = (text.into_owned(), Phase::Build, None);
-    run.write(1, RunWhat::Log { host: "a".to_owned(), phase, line, colours, from });
+    let (host, line, phase) = ("a".to_owned(), text.into_owned(), Phase::Build);
+    run.write(1, RunWhat::Log { host, phase, line, build: None, colours, from: None });
     run.end();
     let head = "2026-11-21T12:00:01Z build       ";
     let plain = format!("{head}gcc> a.c: error: no\n");

@@ -1,13 +1,16 @@
 //! Which lines of a log are printed.
 
-use crate::fleet::Phase;
+use crate::fleet::{BuildTag, Phase};
 use crate::nix::activity::{derivation_in, package_of};
 use crate::record::{LineLevel, LogBlock, LogPattern, output_of};
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Most packages that are kept in mind of the derivations that are meant.
 const MOST_PACKAGES: usize = 1000;
+
+/// Most builds of which it is kept in mind whether they are meant.
+const MOST_BUILDS: usize = 20_000;
 
 /// What a line must be to be printed; without a condition every line is.
 #[derive(Debug, Default)]
@@ -61,8 +64,13 @@ impl LineFilter {
     }
 
     /// Returns whether a line is printed as far as its text says, which is printable.
-    pub(super) fn takes_text(&mut self, phase: Option<Phase>, text: &str) -> bool {
-        let is_about = |derivation: &mut DerivationFilter| derivation.takes(text);
+    pub(super) fn takes_text(
+        &mut self,
+        phase: Option<Phase>,
+        text: &str,
+        build: Option<BuildTag>,
+    ) -> bool {
+        let is_about = |derivation: &mut DerivationFilter| derivation.takes(text, build);
         (!self.errors || LineLevel::of(phase, text) == LineLevel::Error)
             && self.derivation.as_mut().is_none_or(is_about)
             && self.grep.as_ref().is_none_or(|grep| grep.is_match(text))
@@ -72,15 +80,20 @@ impl LineFilter {
 /// Tells lines about some derivations from others: what they print, and what Nix says of them.
 ///
 /// What is asked for is the name of a package where a package has exactly that name, so that `linux` is
-/// not `linux-firmware`; otherwise a part of the name of a derivation's file.
+/// not `linux-firmware`; otherwise a part of the name of a derivation's file. Lines say which build they are
+/// of, so two derivations of one package are told apart; those of an older nixdash say only the package.
 #[derive(Clone, Debug)]
 pub(super) struct DerivationFilter {
     asked: String,
     /// The package that it means without a version.
     package: String,
     is_package: bool,
+    /// The build that it means, where it has the hash of a derivation.
+    build: Option<BuildTag>,
     /// The packages of the derivations of which it is a part.
     packages: BTreeSet<String>,
+    /// The builds that lines named, and whether they are meant.
+    builds: BTreeMap<BuildTag, bool>,
 }
 
 impl DerivationFilter {
@@ -91,7 +104,9 @@ impl DerivationFilter {
         let has_hash = asked.as_bytes().get(32) == Some(&b'-')
             && asked.bytes().take(32).all(|byte| byte.is_ascii_alphanumeric());
         let package = if has_hash { package_of(&asked) } else { package_of(&format!("-{asked}")) };
-        Self { asked, package, is_package: false, packages: BTreeSet::new() }
+        let build = BuildTag::of_derivation(&asked);
+        let (packages, builds) = (BTreeSet::new(), BTreeMap::new());
+        Self { asked, package, is_package: false, build, packages, builds }
     }
 
     /// Returns what is asked for.
@@ -106,12 +121,15 @@ impl DerivationFilter {
     }
 
     /// Returns whether a line is about one of the derivations.
-    pub(super) fn takes(&mut self, text: &str) -> bool {
+    pub(super) fn takes(&mut self, text: &str, build: Option<BuildTag>) -> bool {
         if let Some((package, _)) = output_of(text) {
             if package == self.asked && !self.is_package {
                 self.is_of_a_package();
             }
-            return self.means_package(package);
+            return match build {
+                Some(build) if !self.is_package => self.means_build(build, package),
+                Some(_) | None => self.means_package(package),
+            };
         }
         derivation_in(text).is_some_and(|drv| self.means(drv))
     }
@@ -123,6 +141,16 @@ impl DerivationFilter {
         };
         let named = derivations.iter().filter(|drv| self.means(drv)).count();
         named > 0 || packages.iter().any(|package| self.means_package(package))
+    }
+
+    /// Returns whether a build is one of the derivations.
+    fn means_build(&self, build: BuildTag, package: &str) -> bool {
+        match (self.build, self.builds.get(&build)) {
+            (Some(asked), _) => asked == build,
+            (None, Some(is_meant)) => *is_meant,
+            // No line named it yet.
+            (None, None) => self.means_package(package),
+        }
     }
 
     /// Returns whether a package is one of the derivations.
@@ -142,6 +170,11 @@ impl DerivationFilter {
         }
         let file = drv.rsplit('/').next().unwrap_or_default();
         let is_part = file.contains(&self.asked);
+        if let Some(build) = BuildTag::of_derivation(drv)
+            && self.builds.len() < MOST_BUILDS
+        {
+            self.builds.insert(build, is_part);
+        }
         if is_part && self.packages.len() < MOST_PACKAGES {
             self.packages.insert(package);
         }
@@ -169,7 +202,7 @@ mod tests {
         if lines.iter().any(|line| output_of(line).is_some_and(|(package, _)| package == asked)) {
             filter.is_of_a_package();
         }
-        let taken = lines.iter().enumerate().filter(|(_, line)| filter.takes(line));
+        let taken = lines.iter().enumerate().filter(|(_, line)| filter.takes(line, None));
         taken.map(|(number, _)| number).collect()
     }
 
@@ -184,6 +217,36 @@ mod tests {
         assert_eq!(about("linux-f"), [2, 3]);
         assert_eq!(about("inu"), [0, 1, 2, 3, 4, 5, 6]);
         assert_eq!(about("firefox"), [0_usize; 0]);
+    }
+
+    #[test]
+    fn two_derivations_of_one_package_are_told_apart() {
+        let drv = |digit: char, version: &str| {
+            format!("/nix/store/{digit}c0p5y9yl1vkdlnxhrrjaqqlbhsgbpgj-linux-{version}.drv")
+        };
+        let (old, new) = (drv('0', "6.6"), drv('1', "6.12"));
+        let tag = |drv: &str| BuildTag::of_derivation(drv);
+        let lines = [
+            (format!("building '{old}'"), None),
+            ("linux> CC old.o".to_owned(), tag(&old)),
+            (format!("building '{new}'"), None),
+            ("linux> CC new.o".to_owned(), tag(&new)),
+            ("linux> CC old.o".to_owned(), tag(&old)),
+            (format!("error: builder for '{new}' failed"), None),
+        ];
+        let about = |asked: &str| {
+            let mut filter = DerivationFilter::new(asked);
+            if asked == "linux" {
+                filter.is_of_a_package();
+            }
+            let taken = lines.iter().enumerate();
+            let taken = taken.filter(|(_, (line, build))| filter.takes(line, *build));
+            taken.map(|(number, _)| number).collect::<Vec<_>>()
+        };
+        assert_eq!(about(&old), [0, 1, 4]);
+        assert_eq!(about("linux-6.12"), [2, 3, 5]);
+        assert_eq!(about("1c0p5y9yl1vkdlnxhrrjaqqlbhsgbpgj"), [2, 3, 5]);
+        assert_eq!(about("linux"), [0, 1, 2, 3, 4, 5]);
     }
 
     #[test]

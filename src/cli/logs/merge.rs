@@ -1,6 +1,6 @@
 //! The logs of a run's hosts as one, by time. Of each log only the line that comes next is looked at.
 
-use crate::fleet::{LineColours, Phase, RawLogLine};
+use crate::fleet::{BuildTag, LineColours, Phase, RawLogLine};
 use crate::record::{LogLines, RecordError};
 use jiff::Timestamp;
 use std::cmp::Reverse;
@@ -31,6 +31,8 @@ pub(super) struct HostLog {
     pub(super) at: Option<Timestamp>,
     /// The phase that the line belongs to.
     pub(super) phase: Option<Phase>,
+    /// The build whose output the line is, as far as the log says it.
+    pub(super) build: Option<BuildTag>,
     /// Where its text stands in it.
     text: Range<usize>,
 }
@@ -38,7 +40,7 @@ pub(super) struct HostLog {
 impl HostLog {
     /// Begins to read a log.
     pub(super) fn new(host: String, lines: LogLines) -> Self {
-        Self { host, lines, at: None, phase: None, text: 0..0 }
+        Self { host, lines, at: None, phase: None, build: None, text: 0..0 }
     }
 
     /// Returns the line as it stands in the log.
@@ -82,6 +84,7 @@ impl HostLog {
 
     fn read(&mut self) {
         let raw = RawLogLine::read(self.lines.line());
+        self.build = raw.build;
         self.text = raw.begin..raw.begin + raw.text.len();
         if raw.at.is_some() {
             (self.at, self.phase) = (raw.at, raw.phase);

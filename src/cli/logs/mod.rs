@@ -256,7 +256,7 @@ impl<'a, W: Write> LogPrinting<'a, W> {
             }
             let text = String::from_utf8_lossy(log.text());
             let text = printable_text(&text);
-            if self.filter.takes_text(log.phase, &text) {
+            if self.filter.takes_text(log.phase, &text, log.build) {
                 let colours = self.printer.has_colours().then(|| log.colours(&text));
                 self.printer.line(place, log.seen(), &text, &colours.unwrap_or_default())?;
                 self.spoke[place] = true;

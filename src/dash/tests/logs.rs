@@ -158,9 +158,9 @@ fn a_build_that_failed_is_explained_without_scrolling() {
     // Esc shows all lines around, and the failure does not come back by itself.
     press(&mut model, &failed_build(), "\u{1b}");
     let screen = shown(&model);
-    assert!(model.log.package.is_none() && screen.contains("part77.c:118"), "{screen}");
+    assert!(model.log.alone.is_none() && screen.contains("part77.c:118"), "{screen}");
     press(&mut model, &failed_build(), "F");
-    assert!(model.log.package.is_some());
+    assert!(model.log.alone.is_some());
 }
 
 #[test]
@@ -179,7 +179,7 @@ fn the_log_of_a_derivation_alone_is_one_key_away_and_one_key_back() {
     let (mut model, logs) = (failed(110, 30), failed_build());
     press(&mut model, &logs, "4v\n");
     assert_eq!(model.log.face, LogFace::Log);
-    assert_eq!(model.log.package.as_ref().map(|(package, _)| package.as_str()), Some("openssl"));
+    assert_eq!(model.log.alone.as_ref().map(|(build, _)| build.package.as_str()), Some("openssl"));
     let row = model.log.at_cursor().map(|row| row.text.clone()).unwrap();
     assert!(row.contains("part77.c:118:17: error"), "{row}");
     press(&mut model, &logs, "\u{1b}");

@@ -191,7 +191,8 @@ impl Step {
         let (line, colours) = printable_coloured(line);
         let host = self.host.name.clone();
         let (line, phase) = (line.into_owned(), self.phase);
-        self.tell_line(RunWhat::Log { host, phase, line, colours, from: None }, at).await;
+        let what = RunWhat::Log { host, phase, line, build: None, colours, from: None };
+        self.tell_line(what, at).await;
     }
 
     /// Logs a line of this phase that was made of something that a job printed.
@@ -203,8 +204,8 @@ impl Step {
     ) {
         let line = printable_line(&item.line());
         let colours = item.colours().fitting(&line);
-        let host = self.host.name.clone();
-        self.tell_line(RunWhat::Log { host, phase: self.phase, line, colours, from }, at).await;
+        let (host, phase, build) = (self.host.name.clone(), self.phase, item.build());
+        self.tell_line(RunWhat::Log { host, phase, line, build, colours, from }, at).await;
     }
 
     /// Tells a line that was logged at a time, or now.

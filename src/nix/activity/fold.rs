@@ -293,7 +293,7 @@ impl ActivityLog {
                     node.output(line);
                     &*node
                 });
-                take(LogPiece::Output { node, line });
+                take(LogPiece::Output { node, activity: id, line });
             }
             result_type::SET_PHASE => {
                 let now = self.now;

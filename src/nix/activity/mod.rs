@@ -31,7 +31,7 @@ pub use telling::{LineTrouble, trouble_in};
 pub use totals::{StreamTotals, UnknownLines};
 pub use tree::{BuildTree, TreeRow, TreeShape};
 
-use crate::fleet::{Bytes, Fetched, LineColours, Progress, Share, printable_coloured};
+use crate::fleet::{BuildTag, Bytes, Fetched, LineColours, Progress, Share, printable_coloured};
 use crate::nix::internal_json::builder_line;
 use copies::{PathCopies, credible};
 use failure::FailureLog;
@@ -47,6 +47,8 @@ pub enum LogItem {
     Output {
         /// The package, such as `firefox`.
         package: String,
+        /// Which build of the run that is.
+        build: BuildTag,
         /// The line.
         line: String,
         /// Its colours.
@@ -72,6 +74,14 @@ impl LogItem {
         }
     }
 
+    /// Returns the build whose output it is.
+    pub fn build(&self) -> Option<BuildTag> {
+        match self {
+            Self::Output { build, .. } => Some(*build),
+            Self::Message { .. } => None,
+        }
+    }
+
     /// Returns the colours of that line.
     pub fn colours(&self) -> LineColours {
         match self {
@@ -90,6 +100,8 @@ pub enum LogPiece<'a> {
     Output {
         /// The derivation; none where the log began in the middle of the build.
         node: Option<&'a BuildNode>,
+        /// The number of the activity that printed it.
+        activity: u64,
         /// The line, untrusted.
         line: &'a str,
     },
@@ -106,10 +118,12 @@ impl LogPiece<'_> {
     /// Returns the line made printable; none for a message without a word.
     fn printable(self) -> Option<LogItem> {
         match self {
-            Self::Output { node, line } => {
+            Self::Output { node, activity, line } => {
                 let package = node.map_or("build", BuildNode::package).to_owned();
+                let build = node.and_then(|node| BuildTag::of_derivation(node.drv()));
+                let build = build.unwrap_or(BuildTag::of_activity(activity));
                 let (line, colours) = printable_coloured(line);
-                Some(LogItem::Output { package, line: line.into_owned(), colours })
+                Some(LogItem::Output { package, build, line: line.into_owned(), colours })
             }
             Self::Message { level, line } => {
                 let (line, colours) = printable_coloured(line);
@@ -180,7 +194,7 @@ impl ActivityLog {
             return None;
         }
         node.output(line);
-        LogPiece::Output { node: Some(node), line }.printable()
+        LogPiece::Output { node: Some(node), activity: 0, line }.printable()
     }
 
     /// Takes one line of any bytes, with the time at which it was written where that is known, and

@@ -229,8 +229,9 @@ mod tests {
         for number in lines {
             let from = LogFrom { stream: "build".into(), offset: number * 10, lines: 1 };
             let (host, line) = ("a".to_owned(), format!("line {number}"));
-            let (phase, from) = (Phase::Build, Some(from));
-            let what = RunWhat::Log { host, phase, line, colours: LineColours::default(), from };
+            let (phase, build, from) = (Phase::Build, None, Some(from));
+            let colours = LineColours::default();
+            let what = RunWhat::Log { host, phase, line, build, colours, from };
             let at = Timestamp::UNIX_EPOCH;
             writer.write(&RunEvent { run: writer.run().clone(), at, what });
             if number % batch == 0 {

@@ -160,9 +160,10 @@ impl RunWriter {
         self.newest = event.at;
         self.live_changed |= self.live.take(event);
         match &event.what {
-            RunWhat::Log { host, phase, line, colours, from } => {
+            RunWhat::Log { host, phase, line, build, colours, from } => {
                 let plain = LogLine::plain(Some(event.at), Some(*phase), line);
-                let text = LogLine { colours: colours.clone(), ..plain }.written().into_bytes();
+                let (build, colours) = (*build, colours.clone());
+                let text = LogLine { build, colours, ..plain }.written().into_bytes();
                 let folder = self.log_folder(text.len() as u64);
                 if let Some(tail) = self.tails.back_mut() {
                     tail.lines.add(host, event.at);

@@ -5,9 +5,8 @@
 
 use crate::dash::{LineAt, LineLevels, LineMatcher, PaneRow, RowsOf};
 use crate::fleet::LogLine;
-use crate::nix::activity::{derivation_in, package_of};
 use crate::record::{
-    LineLevel, LogPattern, NumberedLog, RecordError, Runs, SearchDirection, SearchNews, output_of,
+    LineLevel, LogPattern, NumberedLog, RecordError, Runs, SearchDirection, SearchNews,
 };
 use jiff::Timestamp;
 use std::cmp::Reverse;
@@ -76,10 +75,10 @@ impl PaneRows {
     /// Begins with rows of which nothing was read.
     pub(super) fn new(runs: &Runs, of: &RowsOf) -> Self {
         let only = of.only.as_ref().and_then(|only| only.matcher().ok());
-        let every = match (&only, &of.package) {
+        let every = match (&only, &of.build) {
             (Some(only), _) if !only.is_inverse => Some(only.pattern.clone()),
-            (_, Some(package)) => {
-                LogPattern::regex(&format!("(?-i){}", regex::escape(package))).ok()
+            (_, Some(build)) => {
+                LogPattern::regex(&format!("(?-i){}", regex::escape(&build.package))).ok()
             }
             (_, None) => None,
         };
@@ -123,7 +122,7 @@ impl PaneRows {
     fn is_plain(&self) -> bool {
         let of = &self.of;
         of.hosts.len() == 1
-            && of.package.is_none()
+            && of.build.is_none()
             && of.levels == LineLevels::All
             && of.only.is_none()
             && !of.folds
@@ -180,10 +179,8 @@ impl PaneRows {
     /// else counts; returns whether all was searched, or nothing where rows are found otherwise.
     fn find_all(&mut self, still: &dyn Fn() -> bool) -> Result<Option<bool>, RecordError> {
         let of = &self.of;
-        let is_search = of.hosts.len() == 1
-            && of.package.is_none()
-            && of.levels == LineLevels::All
-            && !of.folds;
+        let is_search =
+            of.hosts.len() == 1 && of.build.is_none() && of.levels == LineLevels::All && !of.folds;
         let Some(only) = self.only.as_ref().filter(|only| is_search && !only.is_inverse) else {
             return Ok(None);
         };
@@ -237,7 +234,9 @@ impl PaneRows {
         }
         if self.of.folds {
             let is_same = |(before, other): &(usize, LogLine)| {
-                *before == host && other.phase == line.phase && other.text == line.text
+                *before == host
+                    && (other.phase, other.build) == (line.phase, line.build)
+                    && other.text == line.text
             };
             if self.last.as_ref().is_some_and(is_same) {
                 if let Some(place) = self.places.last_mut() {
@@ -258,16 +257,12 @@ impl PaneRows {
 
     /// Returns whether a line is a row.
     fn takes(&self, line: &LogLine) -> bool {
-        let is_about = |package: &String| match output_of(&line.text) {
-            Some((name, _)) => name == package,
-            None => derivation_in(&line.text).is_some_and(|drv| package_of(drv) == *package),
-        };
         let level = match self.of.levels {
             LineLevels::All => LineLevel::Output,
             LineLevels::Messages => LineLevel::Message,
             LineLevels::Errors => LineLevel::Error,
         };
-        self.of.package.as_ref().is_none_or(is_about)
+        self.of.build.as_ref().is_none_or(|build| build.takes(&line.text, line.build))
             && self.only.as_ref().is_none_or(|only| only.takes(&line.text))
             && is_of(level, line)
     }
@@ -402,6 +397,7 @@ fn row(place: RowPlace, line: LogLine) -> PaneRow {
         phase: line.phase,
         level: LineLevel::of(line.phase, &line.text),
         text: line.text,
+        build: line.build,
         colours: line.colours,
         times: u64::from(place.times),
         is_late: place.is_late,

@@ -4,11 +4,11 @@ use super::rows::PaneRows;
 use super::taken::{save_in, text_of};
 use super::{ActivityReader, PaneReader, RowsReader};
 use crate::dash::{
-    ActivityShown, LineAt, LineLevels, LinePattern, LogNews, Msg, PaneWanted, RowSearch, RowsAt,
-    RowsOf, RowsShown, RowsTaken, Sought,
+    ActivityShown, BuildLines, LineAt, LineLevels, LinePattern, LogNews, Msg, PaneWanted,
+    RowSearch, RowsAt, RowsOf, RowsShown, RowsTaken, Sought,
 };
 use crate::fleet::{LogLine, Phase, RunId, StorePath, printable_coloured};
-use crate::nix::activity::{BuildState, CopyState};
+use crate::nix::activity::{ActivityLog, BuildState, CopyState};
 use crate::nix::derivation::Derivation;
 use crate::record::{KnownDerivation, LineLevel, Runs};
 use jiff::Timestamp;
@@ -39,7 +39,7 @@ fn of(run: &RunId, hosts: &[&str]) -> RowsOf {
     RowsOf {
         run: run.clone(),
         hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
-        package: None,
+        build: None,
         levels: LineLevels::All,
         only: None,
         folds: false,
@@ -165,7 +165,8 @@ fn rows_are_those_of_a_package_a_level_and_a_pattern_and_equal_ones_fold() {
     write(&runs, &run, "a", lines.iter().map(|line| (0, (*line).to_owned())));
     let plain = of(&run, &["a"]);
     assert_eq!(all(&runs, &plain), lines);
-    let package = RowsOf { package: Some("linux".to_owned()), ..plain.clone() };
+    let linux = BuildLines { package: "linux".to_owned(), build: None };
+    let package = RowsOf { build: Some(linux), ..plain.clone() };
     assert_eq!(all(&runs, &package).len(), 7);
     let folded = RowsOf { folds: true, ..package.clone() };
     assert_eq!(all(&runs, &folded).len(), 5);
@@ -185,11 +186,54 @@ fn rows_are_those_of_a_package_a_level_and_a_pattern_and_equal_ones_fold() {
 }
 
 #[test]
+fn two_derivations_of_one_name_are_shown_each_alone() {
+    let (_dir, runs, run) = a_run();
+    let drv = |digit: char| format!("/nix/store/{digit}c0p5y9yl1vkdlnxhrrjaqqlbhsgbpgj-source.drv");
+    let mut log = ActivityLog::new();
+    let mut lines = Vec::new();
+    let mut feed = |line: serde_json::Value| {
+        let items = log.feed(&format!("@nix {line}"));
+        lines.extend(items.into_iter().map(|item| LogLine {
+            build: item.build(),
+            ..LogLine::plain(Some(Timestamp::UNIX_EPOCH), Some(Phase::Build), item.line())
+        }));
+    };
+    for (id, digit) in [(1, '0'), (2, '1')] {
+        let fields = serde_json::json!([drv(digit), "", 1, 1]);
+        let text = format!("building '{}'", drv(digit));
+        feed(
+            serde_json::json!({"action": "start", "id": id, "level": 3, "type": 105, "text": text, "fields": fields}),
+        );
+    }
+    // Of the third nobody said what it builds.
+    for (id, said) in [(1, "first"), (2, "second"), (7, "unknown"), (9, "other"), (1, "last")] {
+        feed(serde_json::json!({"action": "result", "id": id, "type": 101, "fields": [said]}));
+    }
+    let written: String = lines.iter().map(LogLine::written).collect();
+    fs::write(runs.folder(&run).join("a.log"), written).unwrap();
+    let plain = of(&run, &["a"]);
+    let alone = |lines: BuildLines| all(&runs, &RowsOf { build: Some(lines), ..plain.clone() });
+    for (digit, said) in [('0', &["first", "last"][..]), ('1', &["second"])] {
+        let told = alone(BuildLines::of_derivation(&drv(digit), "source"));
+        let said = said.iter().map(|said| format!("source> {said}"));
+        let wanted: Vec<String> =
+            std::iter::once(format!("building '{}'", drv(digit))).chain(said).collect();
+        assert_eq!(told, wanted);
+    }
+    let (package, build) = ("build".to_owned(), lines[4].build);
+    assert_eq!(alone(BuildLines { package, build }), ["build> unknown"]);
+    // All of them where nobody knows which is meant.
+    let package = "source".to_owned();
+    assert_eq!(alone(BuildLines { package, build: None }).len(), 5);
+}
+
+#[test]
 fn rows_beyond_the_limit_are_told_and_not_kept() {
     let (_dir, runs, run) = a_run();
     write(&runs, &run, "a", (0..9000).map(|number| (0, format!("cc> line {}", number % 3))));
     let searched = RowsOf { only: Some(pattern("line 1")), ..of(&run, &["a"]) };
-    let read = RowsOf { package: Some("cc".to_owned()), ..searched.clone() };
+    let cc = BuildLines { package: "cc".to_owned(), build: None };
+    let read = RowsOf { build: Some(cc), ..searched.clone() };
     for (of, most, count, is_cut) in [
         (&searched, 3000, 3000, false),
         (&searched, 2999, 2999, true),

@@ -5,6 +5,7 @@
 //! what is built, then what waits; of what is done, and of what has not begun, only the count is told
 //! beyond a few.
 
+use crate::dash::panes::logs::asked::BuildLines;
 use crate::fleet::{Fetched, StorePath, duration, printable_line};
 use crate::nix::activity::{
     ActivityLog, BuildNode, BuildState, CopyDirection, CopyState, FailureKind, PathCopy, words,
@@ -63,8 +64,8 @@ pub struct TransferRow {
 pub struct FailureShown {
     /// The name of the derivation that failed, where one did.
     pub name: Option<String>,
-    /// Its package, as its lines in the log are marked.
-    pub package: Option<String>,
+    /// Its lines in the log.
+    pub lines: Option<BuildLines>,
     /// The cause in Nix's words.
     pub cause: String,
     /// The line of its output that says most.
@@ -248,7 +249,7 @@ fn failure_shown(log: &ActivityLog) -> Option<FailureShown> {
     let way = report.drv.as_deref().map(|drv| log.tree().way_up(drv)).unwrap_or_default();
     Some(FailureShown {
         name: report.drv.as_deref().map(name_of),
-        package: node.map(|node| node.package().to_owned()),
+        lines: node.map(|node| BuildLines::of_derivation(node.drv(), node.package())),
         cause: report.cause.clone(),
         said: report.said.filter(|_| !interrupted),
         names_a_cause: report.names_a_cause,

@@ -5,8 +5,9 @@
 
 use crate::dash::panes::logs::activity::ActivityShown;
 use crate::dash::panes::logs::pattern::LinePattern;
-use crate::fleet::{LineColours, Phase, RunId};
-use crate::record::LineLevel;
+use crate::fleet::{BuildTag, LineColours, Phase, RunId};
+use crate::nix::activity::{derivation_in, package_of};
+use crate::record::{LineLevel, output_of};
 use jiff::Timestamp;
 use std::ops::Range;
 
@@ -43,6 +44,35 @@ impl LineLevels {
     }
 }
 
+/// The lines of one build: what it prints, and what Nix says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildLines {
+    /// Its package, as its lines in the log are marked.
+    pub package: String,
+    /// Which of the builds of that package it is; where that is not known all of them are meant.
+    pub build: Option<BuildTag>,
+}
+
+impl BuildLines {
+    /// Returns the lines of a derivation.
+    pub fn of_derivation(drv: &str, package: &str) -> Self {
+        Self { package: package.to_owned(), build: BuildTag::of_derivation(drv) }
+    }
+
+    /// Returns whether a line is one of them. Logs of an older nixdash say only the package of an output.
+    pub fn takes(&self, text: &str, build: Option<BuildTag>) -> bool {
+        let is_same = |build: Option<BuildTag>| {
+            self.build.zip(build).is_none_or(|(wanted, build)| wanted == build)
+        };
+        match output_of(text) {
+            Some((package, _)) => package == self.package && is_same(build),
+            None => derivation_in(text).is_some_and(|drv| {
+                package_of(drv) == self.package && is_same(BuildTag::of_derivation(drv))
+            }),
+        }
+    }
+}
+
 /// Which lines are the rows of the pane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowsOf {
@@ -50,8 +80,8 @@ pub struct RowsOf {
     pub run: RunId,
     /// The hosts whose logs they are; those of several are merged by time.
     pub hosts: Vec<String>,
-    /// The package whose lines are shown alone.
-    pub package: Option<String>,
+    /// The build whose lines are shown alone.
+    pub build: Option<BuildLines>,
     /// Which lines matter enough.
     pub levels: LineLevels,
     /// What a line must match.
@@ -132,6 +162,8 @@ pub struct PaneRow {
     pub phase: Option<Phase>,
     /// The line, printable.
     pub text: String,
+    /// The build whose output it is; none where it is none, or that is not known.
+    pub build: Option<BuildTag>,
     /// Its colours.
     pub colours: LineColours,
     /// What kind of line it is.

@@ -33,8 +33,8 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         hosts => format!("all {} hosts", hosts.len()),
     };
     let mut title = format!("{host} ─ run #{}", run.id);
-    match (model.log.face, &of.package) {
-        (LogFace::Log, Some(package)) => title = format!("{title} ─ {package} alone"),
+    match (model.log.face, &of.build) {
+        (LogFace::Log, Some(build)) => title = format!("{title} ─ {} alone", build.package),
         (LogFace::Log, None) => {}
         (face @ (LogFace::Builds | LogFace::Transfers), _) => {
             title = format!("{title} ─ {}", face.word());
@@ -196,7 +196,7 @@ fn note(pane: &LogPane, of: &RowsOf, shown: Option<&RowsShown>) -> String {
 
 /// Returns whether every line is a row.
 fn is_all(of: &RowsOf) -> bool {
-    of.package.is_none() && of.levels == LineLevels::All && of.only.is_none() && !of.folds
+    of.build.is_none() && of.levels == LineLevels::All && of.only.is_none() && !of.folds
 }
 
 /// Returns how many rows match, as a part of a sentence.

@@ -108,7 +108,7 @@ mod tests {
     fn a_long_chain_names_what_is_near_and_what_was_asked_for() {
         let failure = |count: usize, not_built: u64| FailureShown {
             name: Some("a-1".to_owned()),
-            package: Some("a".to_owned()),
+            lines: None,
             cause: String::new(),
             said: None,
             names_a_cause: false,

@@ -21,8 +21,8 @@ mod wanted;
 
 pub use activity::{ActivityShown, BuildRow, FailureShown, TransferRow, activity_shown};
 pub use asked::{
-    LineAt, LineLevels, LogNews, PaneRow, PaneWanted, RowSearch, RowsAt, RowsOf, RowsShown,
-    RowsTaken, Sought,
+    BuildLines, LineAt, LineLevels, LogNews, PaneRow, PaneWanted, RowSearch, RowsAt, RowsOf,
+    RowsShown, RowsTaken, Sought,
 };
 pub(in crate::dash) use draw::{sight, typed};
 pub(in crate::dash) use news::news;

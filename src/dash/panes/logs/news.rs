@@ -85,7 +85,7 @@ fn open_failure(model: &mut Model) {
     let pane = &model.log;
     let is_untouched = pane.place == PanePlace::Follow
         && pane.face == LogFace::Log
-        && pane.package.is_none()
+        && pane.alone.is_none()
         && pane.pattern.is_empty()
         && pane.typing.is_none()
         && !pane.all_hosts;

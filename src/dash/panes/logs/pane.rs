@@ -88,7 +88,7 @@ fn can_open_line(model: &Model) -> bool {
     let pane = &model.log;
     match pane.face {
         LogFace::Log => {
-            let row = pane.at_cursor().filter(|_| pane.package.is_none());
+            let row = pane.at_cursor().filter(|_| pane.alone.is_none());
             row.is_some_and(|row| output_of(&row.text).is_some())
         }
         LogFace::Builds => {

@@ -3,7 +3,7 @@
 use crate::dash::input::LineInput;
 use crate::dash::panes::logs::activity::ActivityShown;
 use crate::dash::panes::logs::asked::{
-    LineAt, LineLevels, PaneRow, PaneWanted, RowSearch, RowsOf, RowsShown,
+    BuildLines, LineAt, LineLevels, PaneRow, PaneWanted, RowSearch, RowsOf, RowsShown,
 };
 use crate::dash::panes::logs::pattern::LinePattern;
 use crate::fleet::RunId;
@@ -122,8 +122,8 @@ pub struct LogPane {
     pub face: LogFace,
     /// Whether the logs of all hosts of the run are shown as one.
     pub all_hosts: bool,
-    /// The package whose lines are shown alone, and what was shown before it was chosen.
-    pub package: Option<(String, LogFace)>,
+    /// The build whose lines are shown alone, and what was shown before it was chosen.
+    pub alone: Option<(BuildLines, LogFace)>,
     /// Which lines matter enough.
     pub levels: LineLevels,
     /// Whether equal lines that follow each other are one row.
@@ -169,7 +169,7 @@ pub struct LogPane {
 impl LogPane {
     /// Forgets what belongs to the host that was shown.
     pub fn leave_host(&mut self) {
-        self.package = None;
+        self.alone = None;
         self.shown = None;
         self.counted = None;
         self.activity = None;

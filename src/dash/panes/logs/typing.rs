@@ -26,7 +26,7 @@ pub(super) fn begin_save(model: &mut Model) {
         [host] => host.as_str(),
         _ => "all",
     };
-    let package = of.package.map_or(String::new(), |package| format!("-{package}"));
+    let package = of.build.map_or(String::new(), |build| format!("-{}", build.package));
     let name = format!("run-{}-{host}{package}.log", of.run);
     model.log.typing = Some(LogTyping::Save { input: LineInput::with(name) });
 }

@@ -4,7 +4,7 @@ use crate::dash::command::Command;
 use crate::dash::model::Model;
 use crate::dash::moves::moved;
 use crate::dash::msg::Effect;
-use crate::dash::panes::logs::asked::{LineLevels, RowSearch, RowsTaken, Sought};
+use crate::dash::panes::logs::asked::{BuildLines, LineLevels, RowSearch, RowsTaken, Sought};
 use crate::dash::panes::logs::layout::Sight;
 use crate::dash::panes::logs::state::{LogFace, LogPane, PanePlace};
 use crate::dash::panes::logs::typing;
@@ -80,7 +80,7 @@ pub(in crate::dash) fn leave(model: &mut Model) -> bool {
         pane.anchor = None;
     } else if pane.face != LogFace::Log {
         pane.face = LogFace::Log;
-    } else if let Some((_, before)) = pane.package.take() {
+    } else if let Some((_, before)) = pane.alone.take() {
         pane.face = before;
         pane.hold_line();
     } else if !pane.pattern.is_empty() || pane.levels != LineLevels::All {
@@ -189,18 +189,21 @@ fn open(model: &mut Model, now: Timestamp) {
                 model.say(format!("{} has not begun: it has no log yet", row.name), false, now);
                 return;
             }
-            alone(pane, row.package, LogFace::Builds);
+            alone(pane, BuildLines::of_derivation(&row.drv, &row.package), LogFace::Builds);
             if row.state == BuildState::Failed && !row.words.is_empty() {
                 begin_search(pane, Sought::Text(row.words), 0, true);
             }
         }
         LogFace::Log => {
             let Some(row) = pane.at_cursor() else { return };
-            let (place, package) =
-                (row.place, output_of(&row.text).map(|(name, _)| name.to_owned()));
-            match package {
-                Some(package) if pane.package.is_none() => {
-                    alone(pane, package, LogFace::Log);
+            let (place, build) = (row.place, row.build);
+            let lines = output_of(&row.text).map(|(package, _)| {
+                let package = package.to_owned();
+                BuildLines { package, build }
+            });
+            match lines {
+                Some(lines) if pane.alone.is_none() => {
+                    alone(pane, lines, LogFace::Log);
                     pane.go_to(PanePlace::Seek(place));
                 }
                 Some(_) => {}
@@ -211,10 +214,10 @@ fn open(model: &mut Model, now: Timestamp) {
     }
 }
 
-/// Shows the lines of a package alone.
-fn alone(pane: &mut LogPane, package: String, before: LogFace) {
+/// Shows the lines of a build alone.
+fn alone(pane: &mut LogPane, lines: BuildLines, before: LogFace) {
     pane.face = LogFace::Log;
-    pane.package = Some((package, before));
+    pane.alone = Some((lines, before));
     pane.go_to(PanePlace::Follow);
 }
 
@@ -225,20 +228,20 @@ pub(in crate::dash) fn show_failure(model: &mut Model) {
     let (run, host) = (run.id.clone(), host.host.clone());
     let pane = &mut model.log;
     let failure = pane.activity_of(&run, &host).and_then(|shown| shown.failure.as_ref());
-    let (package, said) = match failure {
-        Some(failure) => (failure.package.clone(), failure.said.clone()),
+    let (lines, said) = match failure {
+        Some(failure) => (failure.lines.clone(), failure.said.clone()),
         None => (None, None),
     };
     pane.failure_of = Some((run, host));
     pane.face = LogFace::Log;
     pane.pattern = super::LinePattern::default();
     pane.levels = LineLevels::All;
-    match (package, said) {
-        (Some(package), Some(said)) => {
-            alone(pane, package, LogFace::Log);
+    match (lines, said) {
+        (Some(lines), Some(said)) => {
+            alone(pane, lines, LogFace::Log);
             begin_search(pane, Sought::Text(said), 0, true);
         }
-        (Some(package), None) => alone(pane, package, LogFace::Log),
+        (Some(lines), None) => alone(pane, lines, LogFace::Log),
         (None, _) => begin_search(pane, Sought::Trouble, u64::MAX, false),
     }
 }

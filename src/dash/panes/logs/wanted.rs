@@ -17,7 +17,7 @@ pub(in crate::dash) fn rows_of(model: &Model) -> Option<RowsOf> {
     Some(RowsOf {
         run: run.id.clone(),
         hosts,
-        package: pane.package.as_ref().map(|(package, _)| package.clone()),
+        build: pane.alone.as_ref().map(|(build, _)| build.clone()),
         levels: pane.levels,
         only,
         folds: pane.folds,

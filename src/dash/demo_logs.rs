@@ -2,11 +2,11 @@
 
 use crate::dash::demo::{ago_s, now, path, phase, result, run_event};
 use crate::dash::{
-    ActivityShown, BuildLines, BuildRow, Effect, FailureShown, LineAt, LineLevels, LogNews, Model,
-    Msg, PaneRow, PaneWanted, RowSearch, RowsAt, RowsOf, RowsShown, Sought, TransferRow, update,
-    view_logs,
+    ActivityShown, BuildDifference, BuildLines, BuildRow, ComparedBuild, DifferenceKind,
+    DifferenceRow, Effect, FailureShown, LineAt, LineLevels, LogNews, Model, Msg, PaneRow,
+    PaneWanted, RowSearch, RowsAt, RowsOf, RowsShown, Sought, TransferRow, update, view_logs,
 };
-use crate::fleet::{Event, LogLine, Outcome, Phase, PhaseState, printable_coloured};
+use crate::fleet::{Event, LogLine, Outcome, Phase, PhaseState, RunId, printable_coloured};
 use crate::nix::activity::{BuildState, CopyDirection, CopyState, WaitsFor};
 use crate::record::LineLevel;
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ pub(super) struct DemoLogs {
     pub(super) activity: BTreeMap<String, ActivityShown>,
     /// Whether there are more rows than are kept.
     pub(super) is_cut: bool,
+    /// What comes of a comparison.
+    pub(super) compared: Option<ComparedBuild>,
 }
 
 impl DemoLogs {
@@ -106,6 +108,9 @@ impl DemoLogs {
         {
             let rows = rows.iter().filter(|row| matcher.takes(&row.text)).count() as u64;
             news.push(LogNews::Counted { pattern, of: Box::new(of.clone()), rows, read });
+        }
+        if let Some((asked, found)) = wanted.compared.as_ref().zip(self.compared.clone()) {
+            news.push(LogNews::Compared { id: asked.id, found });
         }
         if let Some(host) = wanted.activity.clone() {
             let shown = self
@@ -209,7 +214,7 @@ pub(super) fn failed_build() -> DemoLogs {
     ];
     let lines = BTreeMap::from([("samsung".to_owned(), lines), ("razer".to_owned(), razer)]);
     let activity = BTreeMap::from([("samsung".to_owned(), failed_activity())]);
-    DemoLogs { lines, activity, is_cut: false }
+    DemoLogs { lines, activity, is_cut: false, compared: Some(openssl_compared()) }
 }
 
 /// A derivation, as it is shown.
@@ -238,6 +243,41 @@ fn transfer(name: &str, state: CopyState, done: u64, size: u64, rate: f64) -> Tr
         size: Some(size),
         rate: (rate > 0.0).then_some(rate),
     }
+}
+
+/// What differs between the build of openssl that failed and the last good one.
+fn openssl_compared() -> ComparedBuild {
+    use DifferenceKind::{Added, Equal, Missing};
+    let cc = |part: u32| {
+        format!("gcc -Iinclude -O2 -fPIC -c crypto/part{part}.c -o crypto/part{part}.o")
+    };
+    let said = "crypto/part77.c:118:17: error: implicit declaration of function 'ossl_frob'";
+    let row = |kind, text: String| DifferenceRow { kind, text: Some(text), lines: 1 };
+    let gap = |kind, lines| DifferenceRow { kind, text: None, lines };
+    let rows = vec![
+        gap(Equal, 74),
+        row(Equal, cc(76)),
+        row(Equal, cc(77)),
+        row(Added, "crypto/part77.c: In function 'ossl_do':".to_owned()),
+        row(Added, said.to_owned()),
+        row(Equal, cc(78)),
+        gap(Equal, 33),
+        row(Missing, "gcc -shared -o libcrypto.so".to_owned()),
+        gap(Missing, 412),
+        row(Added, "make[1]: *** [Makefile:4711: crypto/part77.o] Error 1".to_owned()),
+    ];
+    ComparedBuild::Found(Box::new(BuildDifference {
+        run: RunId("38".to_owned()),
+        host: "razer".to_owned(),
+        at: ago_s(3 * 86_400),
+        name: Some("openssl-3.5.0".to_owned()),
+        added: 3,
+        missing: 413,
+        rows,
+        more: 0,
+        only_last: Some(100_000),
+        is_rough: false,
+    }))
 }
 
 /// What Nix did where openssl could not be built.

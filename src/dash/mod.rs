@@ -75,7 +75,8 @@ pub use panes::caches::CachesPane;
 pub use panes::deploy::DeployPane;
 pub use panes::fleet::FleetPane;
 pub use panes::logs::{
-    ActivityShown, BuildLines, BuildRow, CountedRows, FailureShown, LineAt, LineLevels,
+    ActivityShown, BuildCompared, BuildComparison, BuildDifference, BuildLines, BuildRow,
+    ComparedBuild, CountedRows, DifferenceKind, DifferenceRow, FailureShown, LineAt, LineLevels,
     LineMatcher, LinePattern, LogFace, LogNews, LogPane, LogTyping, PanePlace, PaneRow, PaneWanted,
     RowSearch, RowsAt, RowsOf, RowsShown, RowsTaken, Sought, TimeShown, TransferRow,
     activity_shown,

@@ -8,6 +8,7 @@ pub mod argv;
 pub mod base32;
 pub mod base64;
 pub mod build_log;
+pub mod build_output;
 pub mod cache_info;
 pub mod content_address;
 pub mod derivation;

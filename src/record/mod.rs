@@ -17,11 +17,11 @@ pub use history::{Asked, Growth, History, HistoryError, Recorder, RunRow, share_
 pub use left::{EndingLock, LeftHost, LeftRun};
 pub use place::state_home;
 pub use runs::{
-    ClaimError, EventReceiver, EventSender, ExportError, ExportedRun, Journal, JournalEntry,
-    JournalError, JournalWriter, KnownDerivation, LevelCounts, LineLevel, LogBlock, LogLines,
-    LogPart, LogPattern, LogReader, NumberedLog, RecordError, RemovedLogs, RemovedWhy, RunNews,
-    RunRecord, RunRecorder, RunStands, RunStreams, RunWatch, RunWriter, Runs, SearchDirection,
-    SearchNews, StoredFile, StoredReader, StreamEnd, StreamFile, Word, event_queue, output_of,
-    share_of_logs, start_of,
+    BuildOutput, ClaimError, EventReceiver, EventSender, ExportError, ExportedRun, GoodBuild,
+    Journal, JournalEntry, JournalError, JournalWriter, KnownDerivation, LevelCounts, LineLevel,
+    LogBlock, LogLines, LogPart, LogPattern, LogReader, NumberedLog, RecordError, RemovedLogs,
+    RemovedWhy, RunNews, RunRecord, RunRecorder, RunStands, RunStreams, RunWatch, RunWriter, Runs,
+    SearchDirection, SearchNews, StoredFile, StoredReader, StreamEnd, StreamFile, Word,
+    event_queue, output_of, share_of_logs, start_of,
 };
 pub use trends::{Prometheus, Series, TrendError};

@@ -103,6 +103,8 @@ pub enum Command {
     PreviousError,
     /// Shows why the host failed.
     Failure,
+    /// Compares a build with the last good one of its package.
+    CompareBuild,
     /// Begins to select lines, or ends it.
     Select,
     /// Copies the selected lines.

@@ -5,7 +5,8 @@ use crate::dash::demo_logs::{DemoLogs, build_failed, failed_build};
 use crate::dash::tests::keys;
 use crate::dash::tests::screens::{SIZES, draw, look, text};
 use crate::dash::{
-    Effect, LineLevels, LogFace, Model, Msg, PanePlace, RowsTaken, Screen, Wish, update, view_logs,
+    ComparedBuild, Effect, LineLevels, LogFace, Model, Msg, PanePlace, RowsTaken, Screen, Wish,
+    update, view_logs,
 };
 use crate::fleet::{Event, LogLine, Phase, printable_coloured};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -77,6 +78,7 @@ fn the_pane_at_every_size() {
     snap("logs-only", "4\u{1b}/part9\n&");
     snap("logs-errors", "4\u{1b}!!");
     snap("logs-folded", "4\u{1b}fzttw");
+    snap("logs-compared", "4=jjjj");
 }
 
 #[test]
@@ -286,6 +288,30 @@ fn a_filter_that_shows_not_all_of_its_lines_says_so() {
             insta::assert_snapshot!(format!("logs-cut-{columns}x{rows}"), shown(&model));
         });
     }
+}
+
+#[test]
+fn a_build_is_compared_with_the_last_good_one_and_esc_goes_back() {
+    let mut logs = failed_build();
+    let mut model = failed(80, 24);
+    press(&mut model, &logs, "4=");
+    assert!(shown(&model).contains("Compared with openssl-3.5.0 of run 38"), "{}", shown(&model));
+    press(&mut model, &logs, "\u{1b}");
+    assert!(model.log.compared.is_none() && shown(&model).contains("openssl alone"));
+    // From the list of builds, back to the list; nothing is known of the package before.
+    logs.compared = Some(ComparedBuild::NoneBefore);
+    press(&mut model, &logs, "v=");
+    let screen = shown(&model);
+    assert!(screen.contains("No older run") && screen.contains("openssl"), "{screen}");
+    press(&mut model, &logs, "\u{1b}");
+    assert_eq!(model.log.face, LogFace::Builds);
+    // While it is looked for that is said, and a line of no build cannot be compared.
+    logs.compared = None;
+    press(&mut model, &logs, "=");
+    assert!(shown(&model).contains("comparing"), "{}", shown(&model));
+    let (mut model, logs) = lines(3);
+    press(&mut model, &logs, "=");
+    assert!(shown(&model).contains("no build is chosen"), "{}", shown(&model));
 }
 
 #[test]

@@ -2,9 +2,10 @@
 //!
 //! The pane says what it wants; what it wanted before is given up at once. Nothing here is done on the
 //! thread of the screen. `rows` knows which lines are rows, `reader` gives those that are in sight,
-//! `activity` folds what Nix said, `taken` copies and saves.
+//! `activity` folds what Nix said, `compare` compares builds, `taken` copies and saves.
 
 mod activity;
+mod compare;
 mod reader;
 mod rows;
 mod streams;
@@ -13,6 +14,7 @@ mod taken;
 use crate::dash::{Effect, Msg, PaneWanted};
 use crate::record::Runs;
 use activity::ActivityReader;
+use compare::CompareReader;
 use reader::RowsReader;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -59,7 +61,9 @@ impl LogScreen {
         let rows = RowsReader::new(runs.clone());
         tokio::spawn(read(rows, receiver.clone(), messages.clone()));
         let activity = ActivityReader::new(runs.clone());
-        tokio::spawn(read(activity, receiver, messages.clone()));
+        tokio::spawn(read(activity, receiver.clone(), messages.clone()));
+        let compared = CompareReader::new(runs.clone());
+        tokio::spawn(read(compared, receiver, messages.clone()));
         Self { wanted, runs, messages }
     }
 
@@ -122,6 +126,7 @@ pub(in crate::cli) fn look_once(runs: &Runs, wanted: &PaneWanted) -> Vec<Msg> {
     let mut tell = |message| told.push(message);
     RowsReader::new(runs.clone()).look(wanted, &|| true, &mut tell);
     ActivityReader::new(runs.clone()).look(wanted, &|| true, &mut tell);
+    CompareReader::new(runs.clone()).look(wanted, &|| true, &mut tell);
     told
 }
 

@@ -47,7 +47,15 @@ fn of(run: &RunId, hosts: &[&str]) -> RowsOf {
 }
 
 fn wanted(of: &RowsOf, at: RowsAt) -> PaneWanted {
-    PaneWanted { of: of.clone(), at, count: 60, counting: None, search: None, activity: None }
+    PaneWanted {
+        of: of.clone(),
+        at,
+        count: 60,
+        counting: None,
+        search: None,
+        activity: None,
+        compared: None,
+    }
 }
 
 fn pattern(text: &str) -> LinePattern {

@@ -83,6 +83,15 @@ pub(super) const ROWS: &[CommandEntry] = &[
         "show why the host failed: the log of the derivation that failed, at the line that says it",
     ),
     entry(
+        Command::CompareBuild,
+        &[Char('=')],
+        &[LOGS],
+        None,
+        "compare-build",
+        "show what a build printed that the last good build of the same package did not, and the other way \
+         round",
+    ),
+    entry(
         Command::Copy,
         &[Char('y')],
         &[LOGS],

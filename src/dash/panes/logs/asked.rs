@@ -149,6 +149,8 @@ pub struct PaneWanted {
     pub search: Option<RowSearch>,
     /// The host of which the builds and transfers are wanted.
     pub activity: Option<String>,
+    /// The build that is compared with the last one that went well.
+    pub compared: Option<BuildCompared>,
 }
 
 /// A row: a line of a log, or equal lines that follow each other.
@@ -234,6 +236,84 @@ pub enum LogNews {
         /// That.
         shown: Box<ActivityShown>,
     },
+    /// What came of a comparison.
+    Compared {
+        /// Which.
+        id: u64,
+        /// That.
+        found: ComparedBuild,
+    },
+}
+
+/// A build that is compared with the last build of the same package that went well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildCompared {
+    /// Tells it from other comparisons.
+    pub id: u64,
+    /// The run of the build.
+    pub run: RunId,
+    /// The host for which it is built.
+    pub host: String,
+    /// Which build of that host.
+    pub lines: BuildLines,
+}
+
+/// What came of a comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ComparedBuild {
+    /// No older run here has the log of a build of the package that went well.
+    NoneBefore,
+    /// What differs.
+    Found(Box<BuildDifference>),
+    /// The logs could not be read, and why.
+    Failed(String),
+}
+
+/// What differs between a build that went well and the one that is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildDifference {
+    /// The run of the build that went well.
+    pub run: RunId,
+    /// The host for which that was built.
+    pub host: String,
+    /// When it had been built.
+    pub at: Timestamp,
+    /// Its name with its version; none where the package was built more than once.
+    pub name: Option<String>,
+    /// How many lines only the build has that is looked at.
+    pub added: u64,
+    /// How many lines only the other one has.
+    pub missing: u64,
+    /// What differs, with a few equal lines around it.
+    pub rows: Vec<DifferenceRow>,
+    /// How many rows more there are.
+    pub more: u64,
+    /// How many lines of each build were compared, the last ones, where not all were.
+    pub only_last: Option<u64>,
+    /// Whether it took too long to find all lines that are equal.
+    pub is_rough: bool,
+}
+
+/// A line of a difference, or how many lines are left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DifferenceRow {
+    /// Which of the builds has it.
+    pub kind: DifferenceKind,
+    /// The line, printable; none where lines are left out.
+    pub text: Option<String>,
+    /// How many lines it stands for.
+    pub lines: u64,
+}
+
+/// Which of two builds has a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DifferenceKind {
+    /// Both.
+    Equal,
+    /// The one that is looked at.
+    Added,
+    /// The other one.
+    Missing,
 }
 
 /// Which rows are taken out of the pane.

@@ -12,7 +12,7 @@ use crate::dash::panes::logs::layout::{Sight, text_room};
 use crate::dash::panes::logs::rows::{RowLook, RowSigns};
 use crate::dash::panes::logs::state::{LogFace, LogPane, LogTyping, PanePlace};
 use crate::dash::panes::logs::wanted::rows_of;
-use crate::dash::panes::logs::{builds, failure, transfers};
+use crate::dash::panes::logs::{builds, compared, failure, transfers};
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put, top};
 use crate::dash::widgets::text::{count, wrap};
@@ -36,7 +36,7 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     match (model.log.face, &of.build) {
         (LogFace::Log, Some(build)) => title = format!("{title} ─ {} alone", build.package),
         (LogFace::Log, None) => {}
-        (face @ (LogFace::Builds | LogFace::Transfers), _) => {
+        (face @ (LogFace::Builds | LogFace::Transfers | LogFace::Compared), _) => {
             title = format!("{title} ─ {}", face.word());
         }
     }
@@ -44,6 +44,7 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         LogFace::Log => draw_log(paint, buffer, area, &of, &title),
         LogFace::Builds => builds::draw(paint, buffer, area, &title),
         LogFace::Transfers => transfers::draw(paint, buffer, area, &title),
+        LogFace::Compared => compared::draw(paint, buffer, area, &title),
     }
 }
 

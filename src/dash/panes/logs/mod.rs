@@ -6,6 +6,7 @@
 mod activity;
 mod asked;
 mod builds;
+mod compared;
 mod draw;
 mod failure;
 mod layout;
@@ -21,13 +22,14 @@ mod wanted;
 
 pub use activity::{ActivityShown, BuildRow, FailureShown, TransferRow, activity_shown};
 pub use asked::{
-    BuildLines, LineAt, LineLevels, LogNews, PaneRow, PaneWanted, RowSearch, RowsAt, RowsOf,
-    RowsShown, RowsTaken, Sought,
+    BuildCompared, BuildDifference, BuildLines, ComparedBuild, DifferenceKind, DifferenceRow,
+    LineAt, LineLevels, LogNews, PaneRow, PaneWanted, RowSearch, RowsAt, RowsOf, RowsShown,
+    RowsTaken, Sought,
 };
 pub(in crate::dash) use draw::{sight, typed};
 pub(in crate::dash) use news::news;
 pub(in crate::dash::panes) use pane::PANE;
 pub use pattern::{LineMatcher, LinePattern};
-pub use state::{CountedRows, LogFace, LogPane, LogTyping, PanePlace, TimeShown};
+pub use state::{BuildComparison, CountedRows, LogFace, LogPane, LogTyping, PanePlace, TimeShown};
 pub(in crate::dash) use typing::{paste, type_key, typing};
 pub(in crate::dash) use wanted::wanted;

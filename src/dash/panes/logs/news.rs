@@ -29,6 +29,11 @@ pub(in crate::dash) fn news(model: &mut Model, news: LogNews, sight: Sight, now:
                 found(model, &search, row, sight, now);
             }
         }
+        LogNews::Compared { id, found } => {
+            if let Some(compared) = model.log.compared.as_mut().filter(|it| it.asked.id == id) {
+                compared.found = Some(found);
+            }
+        }
         LogNews::Activity { run, host, shown } => {
             let is_read = shown.share >= 1.0;
             model.log.activity = Some((run, host, shown));

@@ -72,6 +72,9 @@ fn can(model: &Model, command: Command) -> bool {
             let result = model.shown_host_run().and_then(|host| host.result.as_ref());
             !model.log.all_hosts && result.is_some_and(|result| !result.outcome.is_good())
         }
+        Command::CompareBuild => {
+            model.shown_host_run().is_some() && model.log.face != LogFace::Compared
+        }
         Command::AllHosts => model.shown_run().is_some_and(|run| run.hosts.len() > 1),
         _ => true,
     }
@@ -94,7 +97,7 @@ fn can_open_line(model: &Model) -> bool {
         LogFace::Builds => {
             pane.activity.as_ref().is_some_and(|(_, _, shown)| !shown.builds.is_empty())
         }
-        LogFace::Transfers => false,
+        LogFace::Transfers | LogFace::Compared => false,
     }
 }
 

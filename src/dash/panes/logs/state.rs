@@ -3,7 +3,8 @@
 use crate::dash::input::LineInput;
 use crate::dash::panes::logs::activity::ActivityShown;
 use crate::dash::panes::logs::asked::{
-    BuildLines, LineAt, LineLevels, PaneRow, PaneWanted, RowSearch, RowsOf, RowsShown,
+    BuildCompared, BuildLines, ComparedBuild, LineAt, LineLevels, PaneRow, PaneWanted, RowSearch,
+    RowsOf, RowsShown,
 };
 use crate::dash::panes::logs::pattern::LinePattern;
 use crate::fleet::RunId;
@@ -21,6 +22,8 @@ pub enum LogFace {
     Builds,
     /// What Nix copies.
     Transfers,
+    /// What a build printed that the last good one of the package did not, and the other way round.
+    Compared,
 }
 
 impl LogFace {
@@ -30,7 +33,7 @@ impl LogFace {
         match self {
             Self::Log => Self::Builds,
             Self::Builds => Self::Transfers,
-            Self::Transfers => Self::Log,
+            Self::Transfers | Self::Compared => Self::Log,
         }
     }
 
@@ -40,6 +43,7 @@ impl LogFace {
             Self::Log => "log",
             Self::Builds => "builds",
             Self::Transfers => "transfers",
+            Self::Compared => "compared",
         }
     }
 }
@@ -115,6 +119,19 @@ pub struct CountedRows {
     pub read: Range<u64>,
 }
 
+/// A build that is compared with the last good one of its package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildComparison {
+    /// Which.
+    pub asked: BuildCompared,
+    /// What was shown before.
+    pub before: LogFace,
+    /// What came of it; none until it comes.
+    pub found: Option<ComparedBuild>,
+    /// The row that is selected.
+    pub row: usize,
+}
+
 /// How logs are looked at, and what of them is in sight.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LogPane {
@@ -156,6 +173,8 @@ pub struct LogPane {
     pub searches: u64,
     /// What Nix does for a host of a run.
     pub activity: Option<(RunId, String, Box<ActivityShown>)>,
+    /// The build that is compared with the last good one.
+    pub compared: Option<BuildComparison>,
     /// The derivation that is selected, by its path.
     pub build: Option<String>,
     /// The copy that is selected.
@@ -170,6 +189,7 @@ impl LogPane {
     /// Forgets what belongs to the host that was shown.
     pub fn leave_host(&mut self) {
         self.alone = None;
+        self.leave_comparison();
         self.shown = None;
         self.counted = None;
         self.activity = None;
@@ -177,6 +197,16 @@ impl LogPane {
         self.transfer = 0;
         self.failure_of = None;
         self.go_to(PanePlace::Follow);
+    }
+
+    /// Shows again what was shown before a build was compared; returns whether one was.
+    pub fn leave_comparison(&mut self) -> bool {
+        let before = self.compared.take().map(|compared| compared.before);
+        let was_shown = self.face == LogFace::Compared;
+        if was_shown {
+            self.face = before.unwrap_or_default();
+        }
+        was_shown
     }
 
     /// Shows other rows; what was selected or looked for is forgotten.
@@ -252,5 +282,12 @@ impl LogPane {
         let chosen = shown.builds.iter().position(|row| Some(&row.drv) == self.build.as_ref());
         let of = |state: BuildState| shown.builds.iter().position(|row| row.state == state);
         chosen.or(of(BuildState::Failed)).or(of(BuildState::Running)).unwrap_or_default()
+    }
+
+    /// Returns the lines of the derivation that is selected among the builds.
+    pub fn selected_build(&self) -> Option<BuildLines> {
+        let (_, _, shown) = self.activity.as_ref()?;
+        let row = shown.builds.get(self.build_index())?;
+        Some(BuildLines::of_derivation(&row.drv, &row.package))
     }
 }

@@ -4,9 +4,11 @@ use crate::dash::command::Command;
 use crate::dash::model::Model;
 use crate::dash::moves::moved;
 use crate::dash::msg::Effect;
-use crate::dash::panes::logs::asked::{BuildLines, LineLevels, RowSearch, RowsTaken, Sought};
+use crate::dash::panes::logs::asked::{
+    BuildCompared, BuildLines, ComparedBuild, LineLevels, PaneRow, RowSearch, RowsTaken, Sought,
+};
 use crate::dash::panes::logs::layout::Sight;
-use crate::dash::panes::logs::state::{LogFace, LogPane, PanePlace};
+use crate::dash::panes::logs::state::{BuildComparison, LogFace, LogPane, PanePlace};
 use crate::dash::panes::logs::typing;
 use crate::dash::panes::logs::wanted::rows_of;
 use crate::nix::activity::BuildState;
@@ -31,6 +33,7 @@ pub(in crate::dash) fn command(
         | Command::Top
         | Command::Bottom => go(model, command, sight),
         Command::TurnFace => model.log.face = model.log.face.next(),
+        Command::CompareBuild => compare(model, now),
         Command::AllHosts => {
             let all = !model.log.all_hosts;
             model.log.leave_host();
@@ -78,6 +81,8 @@ pub(in crate::dash) fn leave(model: &mut Model) -> bool {
         pane.search = None;
     } else if pane.anchor.is_some() {
         pane.anchor = None;
+    } else if pane.leave_comparison() {
+        return true;
     } else if pane.face != LogFace::Log {
         pane.face = LogFace::Log;
     } else if let Some((_, before)) = pane.alone.take() {
@@ -111,6 +116,12 @@ fn go(model: &mut Model, command: Command, sight: Sight) {
         LogFace::Transfers => {
             let Some((_, _, shown)) = &pane.activity else { return };
             pane.transfer = moved(pane.transfer, shown.transfers.len(), command, page);
+        }
+        LogFace::Compared => {
+            let Some(compared) = &mut pane.compared else { return };
+            if let Some(ComparedBuild::Found(found)) = &compared.found {
+                compared.row = moved(compared.row, found.rows.len(), command, page);
+            }
         }
     }
 }
@@ -196,11 +207,7 @@ fn open(model: &mut Model, now: Timestamp) {
         }
         LogFace::Log => {
             let Some(row) = pane.at_cursor() else { return };
-            let (place, build) = (row.place, row.build);
-            let lines = output_of(&row.text).map(|(package, _)| {
-                let package = package.to_owned();
-                BuildLines { package, build }
-            });
+            let (place, lines) = (row.place, output_lines(row));
             match lines {
                 Some(lines) if pane.alone.is_none() => {
                     alone(pane, lines, LogFace::Log);
@@ -210,8 +217,41 @@ fn open(model: &mut Model, now: Timestamp) {
                 None => model.say("this line is not the output of a build", false, now),
             }
         }
-        LogFace::Transfers => {}
+        LogFace::Transfers | LogFace::Compared => {}
     }
+}
+
+/// Compares a build with the last good one of its package: the one that is shown alone or selected, that
+/// printed the line at the cursor, or that failed.
+fn compare(model: &mut Model, now: Timestamp) {
+    let Some(of) = rows_of(model) else { return };
+    let pane = &mut model.log;
+    let at_cursor = pane.at_cursor().filter(|_| pane.face == LogFace::Log);
+    let number = at_cursor.map_or(0, |row| row.place.host);
+    let failure = of.hosts.first().and_then(|host| pane.activity_of(&of.run, host));
+    let failed = failure.and_then(|shown| shown.failure.as_ref()?.lines.clone());
+    let lines = match (pane.face, &pane.alone) {
+        (LogFace::Compared, _) => return,
+        (LogFace::Builds, _) => pane.selected_build(),
+        (LogFace::Log, Some((lines, _))) => Some(lines.clone()),
+        (LogFace::Log, None) => at_cursor.and_then(output_lines).or(failed),
+        (LogFace::Transfers, _) => failed,
+    };
+    let (Some(lines), Some(host)) = (lines, of.hosts.get(number).cloned()) else {
+        let text = "no build is chosen: go to a line that one printed, or press v and select one";
+        model.say(text, false, now);
+        return;
+    };
+    pane.searches += 1;
+    let asked = BuildCompared { id: pane.searches, run: of.run, host, lines };
+    pane.compared = Some(BuildComparison { asked, before: pane.face, found: None, row: 0 });
+    pane.face = LogFace::Compared;
+}
+
+/// Returns the build that printed a row.
+fn output_lines(row: &PaneRow) -> Option<BuildLines> {
+    let (package, _) = output_of(&row.text)?;
+    Some(BuildLines { package: package.to_owned(), build: row.build })
 }
 
 /// Shows the lines of a build alone.

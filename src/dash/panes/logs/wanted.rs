@@ -47,6 +47,7 @@ pub(in crate::dash) fn wanted(model: &Model, page: u16) -> Option<Box<PaneWanted
         counting,
         search: pane.search.as_ref().map(|(search, _)| search.clone()),
         activity,
+        compared: pane.compared.as_ref().filter(|it| it.found.is_none()).map(|it| it.asked.clone()),
     }))
 }
 

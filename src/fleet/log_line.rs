@@ -1,9 +1,11 @@
 //! A line of a host's log, and how it stands in the log's file.
 //!
 //! ```text
-//! 2026-11-21T12:04:22Z fetch       copying path '/nix/store/8f…-linux-6.12.58' from 'http://p620:5000'
-//! 2026-11-21T12:04:23Z             1204 log lines were removed from the middle of the record, because …
+//! 2026-11-21T12:04:22.417Z fetch       copying path '/nix/store/8f…-linux-6.12.58' from 'http://p620:5000'
+//! 2026-11-21T12:04:23.002Z             1204 log lines were removed from the middle of the record, because …
 //! ```
+//!
+//! Times have milliseconds. One without them is known to the second only: a host noted it while nobody read.
 //!
 //! Its text is plain, so that it is found by whoever searches the file. Behind it and a tab stands which
 //! build it is the output of (`@` and a [`BuildTag`]), and its colours as [`LineColours`] writes them; a
@@ -56,7 +58,11 @@ impl LogLine {
 
     /// Returns what stands in the log's file before the text.
     pub fn head(&self) -> String {
-        let at = self.at.map(|at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let at = self.at.map(|at| {
+            let is_whole = at.subsec_millisecond() == 0;
+            let format = if is_whole { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S%.3fZ" };
+            at.strftime(format).to_string()
+        });
         let phase = self.phase.map_or("", Phase::word);
         format!("{} {phase:<PHASE$} ", at.unwrap_or_default())
     }
@@ -168,6 +174,20 @@ mod tests {
         }
         let line = line(Some(Phase::Build), "hello");
         assert_eq!(line.written(), "2026-11-21T12:04:22Z build       hello\n");
+    }
+
+    #[test]
+    fn times_have_milliseconds_where_they_are_known() {
+        for (at, written) in [
+            ("2026-11-21T12:04:22.417999Z", "2026-11-21T12:04:22.417Z build       a\n"),
+            ("2026-11-21T12:04:22.007Z", "2026-11-21T12:04:22.007Z build       a\n"),
+            ("2026-11-21T12:04:22Z", "2026-11-21T12:04:22Z build       a\n"),
+        ] {
+            let line = LogLine { at: at.parse().ok(), ..line(Some(Phase::Build), "a") };
+            assert_eq!(line.written(), written);
+            let read = LogLine::read(written.as_bytes());
+            assert_eq!((read.written().as_str(), read.text.as_str()), (written, "a"));
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::fleet::LogLine;
 use crate::record::{
     LineLevel, LogPattern, NumberedLog, RecordError, Runs, SearchDirection, SearchNews,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::ops::{ControlFlow, Range};
@@ -20,6 +20,10 @@ const FEW: u64 = 256;
 
 /// Most rows that are kept in mind; that there are more is said, and they are not shown.
 const MOST: usize = 4_000_000;
+
+/// Lines of several hosts wait so long for others that were written before them, in milliseconds; one that
+/// comes later than that is late.
+const TOGETHER: i64 = 100;
 
 /// Rows whose lines are nearer to each other than this are read at once.
 const NEAR: u64 = 512;
@@ -69,6 +73,8 @@ pub(super) struct PaneRows {
     most: usize,
     /// Whether there are more rows than are kept.
     is_cut: bool,
+    /// Whether lines that were just written are left for the next time, and nothing else is.
+    waits: bool,
 }
 
 impl PaneRows {
@@ -99,6 +105,7 @@ impl PaneRows {
             newest: None,
             most: MOST,
             is_cut: false,
+            waits: false,
         }
     }
 
@@ -150,7 +157,7 @@ impl PaneRows {
     /// Returns how many lines were read, of how many.
     pub(super) fn read(&self) -> Range<u64> {
         let taken = |log: &RowLog| log.next - log.read.len() as u64;
-        let is_all = self.is_plain() || self.is_cut;
+        let is_all = self.is_plain() || self.is_cut || self.waits;
         let read = if is_all { self.lines() } else { self.logs.iter().map(taken).sum() };
         read..self.lines()
     }
@@ -168,7 +175,7 @@ impl PaneRows {
             return Ok(all);
         }
         while still() && Instant::now() < until {
-            if !self.take_piece()? || self.is_cut {
+            if !self.take_piece(Timestamp::now())? || self.is_cut {
                 return Ok(true);
             }
         }
@@ -202,8 +209,14 @@ impl PaneRows {
         Ok(Some(ended.is_continue() || self.is_cut))
     }
 
-    /// Takes a piece of lines, of all logs the oldest first; returns whether there was any.
-    fn take_piece(&mut self) -> Result<bool, RecordError> {
+    /// Takes a piece of lines, of all logs the oldest first; returns whether there was any. Those of several
+    /// hosts that were just written are left for the next time: older ones may come.
+    fn take_piece(&mut self, now: Timestamp) -> Result<bool, RecordError> {
+        let is_merged = self.logs.len() > 1;
+        let may_wait = |at: Option<Timestamp>| {
+            let age = at.map(|at| now.as_millisecond() - at.as_millisecond());
+            is_merged && age.is_some_and(|age| (0..TOGETHER).contains(&age))
+        };
         let mut heads = BinaryHeap::new();
         for (host, log) in self.logs.iter_mut().enumerate() {
             log.fill()?;
@@ -211,6 +224,10 @@ impl PaneRows {
         }
         let mut taken = 0;
         while let Some(Reverse((at, host))) = heads.pop() {
+            self.waits = may_wait(at);
+            if self.waits {
+                break;
+            }
             let log = &mut self.logs[host];
             let number = log.next - log.read.len() as u64;
             let Some(line) = log.read.pop_front() else { break };
@@ -250,7 +267,7 @@ impl PaneRows {
             self.is_cut = true;
             return;
         }
-        let is_late = at < self.newest;
+        let is_late = at.map(latest) < self.newest;
         self.newest = self.newest.max(at);
         self.places.push(RowPlace { is_late, ..place(number, host) });
     }
@@ -375,6 +392,13 @@ impl RowLog {
     fn head(&self, host: usize) -> Option<RowHead> {
         self.read.front().map(|line| Reverse((line.at.or(self.at), host)))
     }
+}
+
+/// Returns when a line was written at the latest that is not told to be late.
+fn latest(at: Timestamp) -> Timestamp {
+    let is_rough = at.subsec_millisecond() == 0;
+    let later = if is_rough { 999 } else { TOGETHER };
+    at.checked_add(SignedDuration::from_millis(later)).unwrap_or(at)
 }
 
 /// Returns whether a line matters so much.

@@ -11,7 +11,7 @@ use crate::fleet::{LogLine, Phase, RunId, StorePath, printable_coloured};
 use crate::nix::activity::{ActivityLog, BuildState, CopyState};
 use crate::nix::derivation::Derivation;
 use crate::record::{KnownDerivation, LineLevel, Runs};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::fmt::Write as _;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -285,6 +285,51 @@ fn hosts_are_merged_by_time_and_what_comes_late_is_marked() {
     let all = read([1, 3, 5, 5, 5]);
     assert_eq!(all.last().unwrap(), &("late".to_owned(), true));
     assert_eq!(all.iter().filter(|(_, is_late)| *is_late).count(), 1);
+}
+
+#[test]
+fn hosts_are_merged_by_the_millisecond_and_what_is_just_written_waits() {
+    let (_dir, runs, run) = a_run();
+    let add = |host: &str, at: Timestamp, text: &str| {
+        let line = LogLine::plain(Some(at), Some(Phase::Build), text).written();
+        let path = runs.folder(&run).join(format!("{host}.log"));
+        let before = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(path, before + &line).unwrap();
+    };
+    let at =
+        |millisecond: i64| Timestamp::from_millisecond(1_795_262_400_000 + millisecond).unwrap();
+    let mut rows = PaneRows::new(&runs, &of(&run, &["a", "b"]));
+    let read = |rows: &mut PaneRows| {
+        rows.look().unwrap();
+        while !rows.go_on(Instant::now() + Duration::from_secs(9), &|| true).unwrap() {}
+        let all = rows.rows(0..99).unwrap().into_iter();
+        all.map(|row| format!("{}{}", row.text, if row.is_late { " late" } else { "" }))
+            .collect::<Vec<_>>()
+    };
+    for (host, millisecond) in [("a", 10), ("b", 20), ("a", 30), ("b", 25), ("a", 950)] {
+        add(host, at(millisecond), &format!("{host}{millisecond}"));
+    }
+    let first = ["a10", "b20", "b25", "a30", "a950"];
+    assert_eq!(read(&mut rows), first);
+    // Nearly at the same time is not late, nor is a time that is known to the second only.
+    add("b", at(870), "b870");
+    add("b", at(0), "b0");
+    add("b", at(840), "b840");
+    assert_eq!(read(&mut rows)[5..], ["b870", "b0", "b840 late"]);
+    // A line of this moment waits for those of other hosts.
+    let now = Timestamp::now();
+    add("a", now, "now");
+    let before = now.checked_sub(SignedDuration::from_millis(50)).unwrap();
+    let seen = read(&mut rows);
+    if now.duration_until(Timestamp::now()) < SignedDuration::from_millis(100) {
+        assert_eq!(seen.len(), 8, "{seen:?}");
+        assert!(rows.read().is_empty(), "nothing is left but what waits");
+        add("b", before, "before");
+        while read(&mut rows).len() < 10 {
+            std::thread::yield_now();
+        }
+        assert_eq!(read(&mut rows)[8..], ["before", "now"]);
+    }
 }
 
 #[test]

@@ -194,13 +194,11 @@ impl Inner {
             }
         }
         let Some(permit) = self.room_for_channel(place, turn).await else { return Ok(None) };
-        match Shell::open(&host.name, master, way, permit).await {
-            Ok(shell) => Ok(Some(shell)),
-            Err(_) => {
-                turn.wait(place.link.lock()).await.shells.refuse_on(master);
-                Ok(None)
-            }
+        let opened = Shell::open(&host.name, master, way, permit).await;
+        if opened.is_err() {
+            turn.wait(place.link.lock()).await.shells.refuse_on(master);
         }
+        Ok(opened.ok())
     }
 
     /// Waits for a place among the channels of a host; shells that nobody uses leave theirs.

@@ -15,9 +15,10 @@ use crate::dash::panes::logs::asked::{
 };
 use crate::dash::panes::logs::builds::list;
 use crate::dash::panes::logs::state::BuildComparison;
-use crate::dash::run_view::RunView;
 use crate::dash::theme::Role;
-use crate::dash::view::paint::{Paint, below, count, cut, put, top, wrap};
+use crate::dash::widgets::paint::{Paint, below, put, top};
+use crate::dash::widgets::text::{count, cut, wrap};
+use crate::dash::world::RunView;
 use crate::fleet::ago;
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;

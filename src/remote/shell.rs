@@ -34,7 +34,7 @@ pub(super) struct Shell {
 
 /// A script that did not come to its end in a shell, which is in an unknown state then and must be
 /// dropped.
-pub(super) struct Broken {
+pub(super) struct BrokenScript {
     /// What happened.
     pub(super) error: RemoteError,
     /// Whether the script had begun.
@@ -101,7 +101,7 @@ impl Shell {
         host: &str,
         script: &Script,
         sink: &Sink,
-    ) -> Result<Ran, Broken> {
+    ) -> Result<Ran, BrokenScript> {
         let marks = Marks::new();
         let redirections = if script.way == Way::InTurn { " 2>&1" } else { "" };
         let mut reading = Reading::new(&marks, self.opening.take());
@@ -123,13 +123,13 @@ impl Shell {
     }
 
     /// Says what it means that a script did not come to its end.
-    fn broken(&self, host: &str, reading: &Reading, cause: &str) -> Broken {
+    fn broken(&self, host: &str, reading: &Reading, cause: &str) -> BrokenScript {
         let was_opening = reading.opening.as_ref().is_some_and(|opening| !opening.have_begun());
         let error = match (&self.way, self.told) {
             (Some(way), Some(told)) if was_opening => refusal(host, way, told, &reading.noise()),
             _ => RemoteError::new(host, Trouble::Lost, cause),
         };
-        Broken { error, has_begun: reading.filters.have_begun(), was_opening }
+        BrokenScript { error, has_begun: reading.filters.have_begun(), was_opening }
     }
 
     async fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {

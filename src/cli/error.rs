@@ -100,6 +100,9 @@ pub enum CliError {
         /// What is wrong, and what to do about it.
         mistakes: Vec<(String, String)>,
     },
+    /// A `hosts.toml` could not be made.
+    #[error("{0}")]
+    Init(#[from] crate::cli::init::InitError),
     /// There is no page for that subcommand.
     #[error("{before} has no subcommand {word:?}; {}", pages_of(known))]
     NoPage {
@@ -223,6 +226,7 @@ impl CliError {
             | Self::Setup(_)
             | Self::ReadOnly { .. }
             | Self::Strategies { .. }
+            | Self::Init(_)
             | Self::NoPage { .. }
             | Self::NoScript { .. }
             | Self::Untrusted(_)

@@ -4,6 +4,7 @@ pub(super) const TOP: &str = "\
 Examples:
   nixdash                                   Opens the dashboard
   nixdash --hosts fleet.toml                Opens it on another file
+  nixdash init                              Makes a hosts.toml from what is there
   nixdash config check                      Says every mistake in hosts.toml
   nixdash status                            Measures everything once
   nixdash deploy samsung                    Shows a plan, asks, deploys
@@ -132,6 +133,14 @@ Examples:
   nixdash trust-host razer                  Shows its ssh key and asks whether to accept it
   nixdash trust-host all --json             Keys of all hosts and what is known of them
   nixdash trust-host razer --fingerprint SHA256:…  Accepts exactly this key";
+
+pub(super) const INIT: &str = "\
+Examples:
+  nixdash init                              Shows a hosts.toml for the flake of this folder
+  nixdash init ~/nixos --write              For another flake; asks, then writes ./hosts.toml
+  nixdash init --output fleet.toml          Writes a file that is not there yet
+  nixdash init --hosts fleet.toml           Shows what that file lacks
+  nixdash init github:me/nixos --json       For programs";
 
 pub(super) const CONFIG: &str = "\
 Examples:

@@ -25,6 +25,7 @@ mod generations;
 mod given;
 mod hearing;
 mod history;
+mod init;
 mod json;
 pub mod lab;
 mod left;
@@ -142,6 +143,9 @@ enum CliCommand {
     /// Shows the ssh key of a host and accepts it: one that is new, or another than before
     #[command(after_help = examples::TRUST_HOST)]
     TrustHost(trust_host::TrustHostArgs),
+    /// Makes a hosts.toml from the flake and this machine, or says what one lacks
+    #[command(after_help = examples::INIT)]
+    Init(init::InitArgs),
     /// Looks at the configuration
     #[command(after_help = examples::CONFIG)]
     Config {
@@ -182,6 +186,7 @@ impl CliCommand {
             Self::Trust(_) => Some("`nixdash trust` changes what may be run"),
             Self::TrustHost(_) => Some("`nixdash trust-host` changes which host keys are trusted"),
             Self::Lab(_) => Some("`nixdash lab` changes the practice fleet"),
+            Self::Init(args) if args.writes() => Some("`nixdash init` writes hosts.toml"),
             Self::Status(_)
             | Self::History(_)
             | Self::Runs(_)
@@ -190,6 +195,7 @@ impl CliCommand {
             | Self::Scripts(_)
             | Self::Caches(_)
             | Self::Exporter(_)
+            | Self::Init(_)
             | Self::Config { .. }
             | Self::Completions { .. }
             | Self::Man(_)
@@ -231,6 +237,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(CliCommand::TrustHost(args)) => {
             trust_host::run(load::load_trusted(hosts)?, args).await
         }
+        Some(CliCommand::Init(args)) => init::run(hosts, args).await,
         Some(CliCommand::Config { command }) => check::run(hosts, &command).await,
         Some(CliCommand::Lab(args)) => match lab::run(args).await? {
             lab::LabOutcome::Exit(code) => Ok(ExitCode::from(code)),

@@ -65,6 +65,11 @@ pub fn parse(text: &str, file: &Path, home: Option<&Path>) -> Result<Fleet, Conf
     report.end().map(|()| fleet)
 }
 
+/// Returns what is wrong with the name of a host or a tier, as a clause; nothing of a usable one.
+pub fn mistake_in_name(text: &str) -> Option<String> {
+    value::name(text).err().map(|(mistake, _)| mistake)
+}
+
 /// Returns the fleet that nixdash shows without a file: this machine and cache.nixos.org.
 pub fn fallback() -> Fleet {
     let this_machine = Host {

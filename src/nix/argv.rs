@@ -76,10 +76,17 @@ pub fn eval_jobs(
 /// Returns the command that lists the hosts of a flake: prints a list of names.
 pub fn eval_hosts(flake: &str) -> Result<Vec<String>, ArgvError> {
     check_flake(flake)?;
-    let installable = format!("{flake}#nixosConfigurations");
+    Ok(eval_output(flake, "nixosConfigurations", "builtins.attrNames"))
+}
+
+/// Returns the command that applies a function to an output of a flake and prints what comes of it
+/// as JSON. Nothing is written into the flake. The output and the function are ours.
+fn eval_output(flake: &str, output: &str, function: &str) -> Vec<String> {
+    let installable = format!("{flake}#{output}");
     let mut argv = words(&FEATURES);
-    argv.extend(words(&["eval", "--json", &installable, "--apply", "builtins.attrNames"]));
-    Ok(argv)
+    argv.extend(words(&["eval", "--json", "--no-write-lock-file", &installable]));
+    argv.extend(words(&["--apply", function]));
+    argv
 }
 
 /// Returns the command that says where the source of a flake is in the store, among other things.
@@ -210,6 +217,24 @@ mod tests {
                 "/home/me/my nixos#nixosConfigurations.\"p620\".config.system.build.toplevel",
                 "--apply",
                 "d: { drv = d.drvPath; out = d.outPath; }",
+            ]
+        );
+    }
+
+    #[test]
+    fn hosts_are_listed_without_a_change_to_the_flake() {
+        assert_eq!(
+            eval_hosts("github:me/nixos").unwrap(),
+            [
+                "nix",
+                "--extra-experimental-features",
+                "nix-command flakes",
+                "eval",
+                "--json",
+                "--no-write-lock-file",
+                "github:me/nixos#nixosConfigurations",
+                "--apply",
+                "builtins.attrNames",
             ]
         );
     }

@@ -274,3 +274,41 @@ fn two_exporters_do_not_share_an_address() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("is another exporter running there?"), "{}", stderr(&output));
 }
+
+#[test]
+fn a_hosts_toml_is_made_where_none_is_and_an_existing_one_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let init = |args: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_nixdash"))
+            .arg("init")
+            .args(args)
+            .current_dir(dir.path())
+            .env_remove("NIXDASH_HOSTS")
+            .env("HOME", dir.path())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap()
+    };
+    let shown = init(&[]);
+    assert_eq!(shown.status.code(), Some(0), "{}", stderr(&shown));
+    let said = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(said.contains("No flake was found") && said.contains("Nothing was written"), "{said}");
+    assert!(!dir.path().join("hosts.toml").exists());
+
+    let asked = init(&["--write"]);
+    assert_eq!(asked.status.code(), Some(2));
+    assert!(stderr(&asked).contains("there is no terminal to ask on"), "{}", stderr(&asked));
+
+    let made = init(&["--output", "hosts.toml"]);
+    assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+    let text = std::fs::read_to_string(dir.path().join("hosts.toml")).unwrap();
+    assert!(text.starts_with("# The fleet, as `nixdash init` found it."), "{text}");
+
+    let again = init(&["--output", "hosts.toml"]);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(stderr(&again).contains("writes over nothing"), "{}", stderr(&again));
+    let lacks = init(&[]);
+    let said = String::from_utf8_lossy(&lacks.stdout).into_owned();
+    assert!(said.contains("has everything that was found"), "{said}");
+    assert_eq!(std::fs::read_to_string(dir.path().join("hosts.toml")).unwrap(), text);
+}

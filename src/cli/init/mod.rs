@@ -1,0 +1,212 @@
+//! `nixdash init`: proposes a `hosts.toml` from what is there, and writes it when a person says so.
+//!
+//! The sources (`flake`, `machine`) find, `join` makes one proposal of it, `file` makes the text, and
+//! `write` shows and writes it. A file that is there is only added to.
+
+mod file;
+mod flake;
+mod join;
+mod machine;
+mod write;
+
+pub(super) use write::InitError;
+
+use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, load, status, strategies, wait};
+use crate::config;
+use crate::fleet::{printable_json, printable_line};
+use clap::{Args, ValueHint};
+use join::{FoundSources, Proposal, join};
+use machine::ThisMachine;
+use serde_json::json;
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Arguments of `nixdash init`.
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// The flake with the nixosConfigurations: a folder, or a reference such as github:me/nixos
+    /// [default: the current folder, where it has a flake.nix]
+    #[arg(value_name = "FLAKE", value_hint = ValueHint::DirPath)]
+    flake: Option<String>,
+    /// Asks whether to write what was shown: into --hosts FILE or ./hosts.toml
+    #[arg(long, conflicts_with_all = ["output", "json"])]
+    write: bool,
+    /// Writes what was found into this file without asking; it must not be there yet
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    output: Option<PathBuf>,
+    /// Prints what was found, and the text of the file, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl InitArgs {
+    /// Returns whether a file may be written.
+    pub(super) fn writes(&self) -> bool {
+        self.write || self.output.is_some()
+    }
+}
+
+/// The text of the file before and after.
+struct Texts {
+    path: PathBuf,
+    is_there: bool,
+    before: String,
+    after: String,
+}
+
+pub(super) async fn run(hosts: Option<&Path>, args: InitArgs) -> Result<ExitCode, CliError> {
+    if args.write && !io::stdin().is_terminal() {
+        return Err(InitError::NobodyToAsk.into());
+    }
+    let path = match (&args.output, hosts) {
+        (Some(path), _) if path.symlink_metadata().is_ok() => {
+            return Err(InitError::IsThere(path.clone()).into());
+        }
+        (Some(path), _) => path.clone(),
+        (None, Some(path)) => path.to_owned(),
+        (None, None) => PathBuf::from("hosts.toml"),
+    };
+    // A file with mistakes is mended first: what is added to it could not be checked.
+    let is_there = path.symlink_metadata().is_ok();
+    let before = if is_there { load::read_whole(&path)?.text } else { String::new() };
+    let found = tokio::select! {
+        found = wait::saying("reading the flake …", look(&path, &args)) => found?,
+        () = status::interrupted() => return Ok(ExitCode::from(EXIT_INTERRUPTED)),
+    };
+    let proposal = join(&found);
+    let after = file::add(&before, &proposal)
+        .map_err(|why| InitError::CannotAdd { path: path.clone(), why })?;
+    check(&path, &after)?;
+    let texts = Texts { path, is_there, before, after };
+    if args.json {
+        print_json(&found, &proposal, &texts)?;
+    }
+    finish(&args, &found, &proposal, &texts)
+}
+
+/// Looks at every source.
+async fn look(path: &Path, args: &InitArgs) -> Result<FoundSources, CliError> {
+    let mut found = FoundSources { machine: ThisMachine::look(), ..FoundSources::default() };
+    let named =
+        args.flake.clone().or_else(|| Path::new("flake.nix").is_file().then(|| ".".to_owned()));
+    let Some(named) = named else { return Ok(found) };
+    let whole = whole_flake(&named)?;
+    match flake::hosts(&whole).await {
+        Ok(names) => found.configurations = names,
+        Err(problem) => found.problems.push(problem),
+    }
+    // A file in the current folder may say it as it was typed, and be moved together with the flake.
+    let is_here = path.parent().is_none_or(|folder| folder.as_os_str().is_empty());
+    found.flake = Some(if is_here { named } else { whole });
+    Ok(found)
+}
+
+/// Returns a flake with its path made whole, as `hosts.toml` in the current folder would mean it.
+fn whole_flake(named: &str) -> Result<String, CliError> {
+    let mut document = toml_edit::DocumentMut::new();
+    document["fleet"]["flake"] = toml_edit::value(named);
+    let file = std::path::absolute("hosts.toml")?;
+    let home = std::env::home_dir();
+    let fleet = config::parse(&document.to_string(), &file, home.as_deref()).map_err(|errors| {
+        let first = errors.0.first().map(|error| format!("{}; {}", error.message, error.hint));
+        InitError::Flake(first.unwrap_or_default())
+    })?;
+    Ok(fleet.flake.unwrap_or_else(|| named.to_owned()))
+}
+
+/// Checks a text as `nixdash config check` does.
+fn check(path: &Path, text: &str) -> Result<(), CliError> {
+    let file = std::path::absolute(path)?;
+    let fleet = config::parse(text, &file, std::env::home_dir().as_deref())
+        .map_err(|errors| InitError::NotRight(errors.to_string()))?;
+    let mistakes = strategies::mistakes(&fleet);
+    if mistakes.is_empty() {
+        return Ok(());
+    }
+    let lines = mistakes.iter().map(|(mistake, hint)| format!("{mistake}\n  hint: {hint}"));
+    Err(InitError::NotRight(lines.collect::<Vec<_>>().join("\n")).into())
+}
+
+/// Prints what was found, what is proposed and the text as JSON.
+fn print_json(found: &FoundSources, proposal: &Proposal, texts: &Texts) -> Result<(), CliError> {
+    let mut document = json!({
+        "found": found,
+        "proposed": proposal,
+        "file": texts.path,
+        "adds": texts.before != texts.after,
+    });
+    printable_json(&mut document);
+    // It is a whole file, with line ends, and every word of it was made printable before.
+    document["text"] = json!(texts.after);
+    let text = serde_json::to_string_pretty(&document).map_err(io::Error::from)?;
+    writeln!(io::stdout(), "{text}")?;
+    Ok(())
+}
+
+/// Shows what would be added and writes it where that is wanted; says what could not be found out.
+fn finish(
+    args: &InitArgs,
+    found: &FoundSources,
+    proposal: &Proposal,
+    texts: &Texts,
+) -> Result<ExitCode, CliError> {
+    for problem in &found.problems {
+        // Nobody may be there to read it.
+        drop(writeln!(io::stderr(), "nixdash: {}", printable_line(problem)));
+    }
+    let shown = texts.path.display();
+    let code = ExitCode::from(if found.problems.is_empty() { 0 } else { EXIT_FAILED });
+    if !args.json {
+        show(proposal, texts)?;
+    }
+    if let Some(path) = &args.output {
+        write::make(path, &texts.after)?;
+    } else if texts.before == texts.after || args.json {
+        return Ok(code);
+    } else if !args.write {
+        writeln!(
+            io::stdout(),
+            "Nothing was written. `nixdash init --write` writes it after asking."
+        )?;
+        return Ok(code);
+    } else if !asked_yes(&format!("Write this to {shown}? [y/N] "))? {
+        writeln!(io::stdout(), "Nothing was written.")?;
+        return Ok(code);
+    } else if texts.is_there {
+        write::replace(&texts.path, &texts.before, &texts.after)?;
+    } else {
+        write::make(&texts.path, &texts.after)?;
+    }
+    if !args.json {
+        writeln!(
+            io::stdout(),
+            "{shown} was written. Look at it, then run `nixdash trust {shown}` and `nixdash status`."
+        )?;
+    }
+    Ok(code)
+}
+
+/// Shows what the file gains, and what is not in it.
+fn show(proposal: &Proposal, texts: &Texts) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    if texts.before == texts.after {
+        writeln!(out, "{} has everything that was found.", texts.path.display())?;
+    }
+    write!(out, "{}", write::diff(&texts.path, &texts.before, &texts.after))?;
+    if texts.is_there {
+        for note in &proposal.notes {
+            writeln!(out, "{}", printable_line(note))?;
+        }
+    }
+    Ok(())
+}
+
+/// Asks for a yes; anything else is no.
+fn asked_yes(question: &str) -> io::Result<bool> {
+    write!(io::stdout(), "{question}")?;
+    io::stdout().flush()?;
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line)?;
+    Ok(matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))
+}

@@ -138,6 +138,7 @@ pub(super) const INIT: &str = "\
 Examples:
   nixdash init                              Shows a hosts.toml for the flake of this folder
   nixdash init ~/nixos --write              For another flake; asks, then writes ./hosts.toml
+  nixdash init --ssh-config ssh_config      Takes addresses from another file than ~/.ssh/config
   nixdash init --output fleet.toml          Writes a file that is not there yet
   nixdash init --hosts fleet.toml           Shows what that file lacks
   nixdash init github:me/nixos --json       For programs";

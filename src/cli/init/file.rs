@@ -50,6 +50,9 @@ fn fleet(proposal: &Proposal, is_new: bool) -> Table {
                    \"via-cache\" (the builder serves a cache) or \"push\" (it copies over ssh).";
         set(&mut table, "strategy", value("direct"), &[why.to_owned()]);
     }
+    if let Some(ssh_config) = &proposal.ssh_config {
+        table.insert("ssh_config", value(ssh_config.to_string_lossy().into_owned()));
+    }
     table
 }
 
@@ -109,7 +112,8 @@ mod tests {
         Proposal {
             flake: Some(".".to_owned()),
             hosts: vec![razer, samsung],
-            notes: vec!["The configuration \"all\" is left out.".to_owned()],
+            notes: vec!["\"all\" is left out.".to_owned()],
+            ..Proposal::default()
         }
     }
 

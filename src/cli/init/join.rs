@@ -3,8 +3,10 @@
 //! Pure. What is not known for sure becomes a sentence, which the file has as a comment.
 
 use crate::cli::init::machine::ThisMachine;
+use crate::cli::init::ssh_config::SshHost;
 use crate::config;
 use serde::Serialize;
+use std::path::PathBuf;
 
 /// What was found, each by its source.
 #[derive(Debug, Default, Serialize)]
@@ -13,6 +15,10 @@ pub(super) struct FoundSources {
     pub(super) flake: Option<String>,
     /// The names of its configurations.
     pub(super) configurations: Vec<String>,
+    /// The hosts that ssh's configuration names.
+    pub(super) ssh_hosts: Vec<SshHost>,
+    /// That configuration, where it is not the usual one.
+    pub(super) ssh_config: Option<PathBuf>,
     /// This machine.
     pub(super) machine: ThisMachine,
     /// What could not be found out: the cause and what to do, in whole sentences.
@@ -24,6 +30,8 @@ pub(super) struct FoundSources {
 pub(super) struct Proposal {
     /// The flake; none where there is none.
     pub(super) flake: Option<String>,
+    /// The configuration that ssh reads, where it is not the usual one.
+    pub(super) ssh_config: Option<PathBuf>,
     /// The hosts, by their name.
     pub(super) hosts: Vec<ProposedHost>,
     /// What is not in the file, and why, in whole sentences.
@@ -44,12 +52,17 @@ pub(super) struct ProposedHost {
 
 /// Joins what was found.
 pub(super) fn join(found: &FoundSources) -> Proposal {
-    let mut proposal = Proposal { flake: found.flake.clone(), ..Proposal::default() };
-    for name in names(found) {
+    let mut proposal = Proposal {
+        flake: found.flake.clone(),
+        ssh_config: found.ssh_config.clone(),
+        ..Proposal::default()
+    };
+    let names = names(found);
+    proposal.notes.extend(left_out(found, &names));
+    for name in names {
         match config::mistake_in_name(&name) {
             Some(mistake) => proposal.notes.push(format!(
-                "The configuration {name:?} is left out, because a host cannot be called so: \
-                 {mistake}."
+                "{name:?} is left out, because a host cannot be called so: {mistake}."
             )),
             None => proposal.hosts.push(host(found, name)),
         }
@@ -67,12 +80,48 @@ pub(super) fn join(found: &FoundSources) -> Proposal {
 /// Returns the names of all hosts, each once, in their order.
 fn names(found: &FoundSources) -> Vec<String> {
     let mut names = found.configurations.clone();
-    if names.is_empty() && found.machine.is_nixos {
-        names.extend(found.machine.name.clone());
+    if names.is_empty() {
+        // Without a flake, whoever ssh knows is a host; git servers are not.
+        let hosts = found.ssh_hosts.iter().filter(|host| !is_git_server(host));
+        names.extend(hosts.map(|host| host.name.clone()));
+        names.extend(found.machine.name.clone().filter(|_| found.machine.is_nixos));
     }
     names.sort();
     names.dedup();
     names
+}
+
+/// Returns whether an entry of ssh is there for git: nobody logs in as `git` to look at a machine.
+fn is_git_server(host: &SshHost) -> bool {
+    host.user.as_deref() == Some("git")
+}
+
+/// Names the hosts of ssh that are none of the fleet's.
+fn left_out(found: &FoundSources, names: &[String]) -> Option<String> {
+    let is_used = |host: &SshHost| {
+        names.iter().any(|name| ssh_host(found, name).is_some_and(|used| used.name == host.name))
+    };
+    let others = found.ssh_hosts.iter().filter(|host| !is_used(host) && !is_git_server(host));
+    let others: Vec<&str> = others.map(|host| host.name.as_str()).collect();
+    (!others.is_empty()).then(|| {
+        format!(
+            "ssh's configuration also names {}. They are left out, because the flake has no \
+             configuration of these names. Add [hosts.NAME] for one that is to be watched.",
+            others.join(", ")
+        )
+    })
+}
+
+/// Returns the entry of ssh that is a host: the one of its name, else one that leads to a machine of
+/// its name.
+fn ssh_host<'f>(found: &'f FoundSources, name: &str) -> Option<&'f SshHost> {
+    let named = found.ssh_hosts.iter().find(|host| host.name == name);
+    named.or_else(|| {
+        let label = |host: &SshHost| {
+            host.place().split('.').next().is_some_and(|label| label.eq_ignore_ascii_case(name))
+        };
+        found.ssh_hosts.iter().find(|host| label(host) && !is_git_server(host))
+    })
 }
 
 /// Joins what is known of one host.
@@ -83,6 +132,19 @@ fn host(found: &FoundSources, name: String) -> ProposedHost {
         host.system = Some(found.machine.system.clone());
         host.notes
             .push("This machine has the same name, so nixdash uses no ssh for it.".to_owned());
+    } else if let Some(ssh) = ssh_host(found, &host.name) {
+        if ssh.name != host.name {
+            host.addresses = Some(vec![ssh.name.clone()]);
+        }
+        if ssh.words() != host.name {
+            host.notes.push(format!("ssh's configuration leads to {}.", ssh.words()));
+        }
+    } else {
+        host.notes.push(
+            "No source names an address, so ssh is given the name of the host. If that does not \
+             reach it, write addresses = [\"USER@ADDRESS\"]."
+                .to_owned(),
+        );
     }
     host
 }
@@ -100,8 +162,43 @@ mod tests {
                 system: "x86_64-linux".to_owned(),
                 is_nixos: true,
             },
-            problems: Vec::new(),
+            ..FoundSources::default()
         }
+    }
+
+    fn ssh(name: &str, place: &str, user: &str) -> SshHost {
+        SshHost {
+            name: name.to_owned(),
+            host_name: Some(place.to_owned()),
+            user: Some(user.to_owned()),
+            port: None,
+        }
+    }
+
+    #[test]
+    fn ssh_reads_the_address_itself_where_it_knows_the_host() {
+        let ssh_hosts = vec![
+            ssh("p620", "10.0.0.2", "me"),
+            ssh("sam", "samsung.lan", "root"),
+            ssh("nas", "nas.lan", "me"),
+            ssh("github.com", "ssh.github.com", "git"),
+        ];
+        let proposal = join(&FoundSources { ssh_hosts, ..found(&["p620", "samsung", "iso"]) });
+        let [iso, p620, samsung] = &proposal.hosts[..] else { panic!("{proposal:?}") };
+        assert_eq!(p620.addresses, None);
+        assert_eq!(p620.notes, ["ssh's configuration leads to me@10.0.0.2."]);
+        assert_eq!(samsung.addresses, Some(vec!["sam".to_owned()]));
+        assert!(iso.notes[0].starts_with("No source names an address"), "{iso:?}");
+        assert_eq!(proposal.notes.len(), 1);
+        assert!(proposal.notes[0].starts_with("ssh's configuration also names nas. "));
+    }
+
+    #[test]
+    fn without_a_flake_the_hosts_of_ssh_are_the_fleet() {
+        let ssh_hosts = vec![ssh("nas", "nas.lan", "me"), ssh("github.com", "x", "git")];
+        let proposal = join(&FoundSources { flake: None, ssh_hosts, ..found(&[]) });
+        let names: Vec<&str> = proposal.hosts.iter().map(|host| host.name.as_str()).collect();
+        assert_eq!(names, ["nas", "razer"]);
     }
 
     #[test]
@@ -123,8 +220,7 @@ mod tests {
         assert_eq!(proposal.hosts.len(), 1);
         assert_eq!(
             proposal.notes,
-            ["The configuration \"all\" is left out, because a host cannot be called so: \"all\" \
-              means every host."]
+            ["\"all\" is left out, because a host cannot be called so: \"all\" means every host."]
         );
     }
 

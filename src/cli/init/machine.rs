@@ -51,8 +51,11 @@ mod tests {
 
     #[test]
     fn only_a_nixos_of_that_name_is_this_machine() {
-        let machine =
-            ThisMachine { name: Some("p620".to_owned()), system: system_of("x86_64"), is_nixos: true };
+        let machine = ThisMachine {
+            name: Some("p620".to_owned()),
+            system: system_of("x86_64"),
+            is_nixos: true,
+        };
         assert!(machine.is("p620") && !machine.is("razer"));
         assert!(!ThisMachine { is_nixos: false, ..machine.clone() }.is("p620"));
         assert_eq!(

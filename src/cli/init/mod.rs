@@ -1,12 +1,13 @@
 //! `nixdash init`: proposes a `hosts.toml` from what is there, and writes it when a person says so.
 //!
-//! The sources (`flake`, `machine`) find, `join` makes one proposal of it, `file` makes the text, and
+//! The sources (`flake`, `ssh_config`, `machine`) find, `join` makes one proposal of it, `file` makes the text, and
 //! `write` shows and writes it. A file that is there is only added to.
 
 mod file;
 mod flake;
 mod join;
 mod machine;
+mod ssh_config;
 mod write;
 
 pub(super) use write::InitError;
@@ -29,6 +30,9 @@ pub(super) struct InitArgs {
     /// [default: the current folder, where it has a flake.nix]
     #[arg(value_name = "FLAKE", value_hint = ValueHint::DirPath)]
     flake: Option<String>,
+    /// The configuration of ssh to read and to name in the file [default: ~/.ssh/config]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    ssh_config: Option<PathBuf>,
     /// Asks whether to write what was shown: into --hosts FILE or ./hosts.toml
     #[arg(long, conflicts_with_all = ["output", "json"])]
     write: bool,
@@ -88,6 +92,12 @@ pub(super) async fn run(hosts: Option<&Path>, args: InitArgs) -> Result<ExitCode
 /// Looks at every source.
 async fn look(path: &Path, args: &InitArgs) -> Result<FoundSources, CliError> {
     let mut found = FoundSources { machine: ThisMachine::look(), ..FoundSources::default() };
+    // The file may lie in another folder than this one.
+    found.ssh_config = args.ssh_config.as_deref().map(std::path::absolute).transpose()?;
+    match ssh_config::look(found.ssh_config.as_deref(), std::env::home_dir().as_deref()) {
+        Ok(hosts) => found.ssh_hosts = hosts,
+        Err(problem) => found.problems.push(problem),
+    }
     let named =
         args.flake.clone().or_else(|| Path::new("flake.nix").is_file().then(|| ".".to_owned()));
     let Some(named) = named else { return Ok(found) };

@@ -79,6 +79,65 @@ pub fn eval_hosts(flake: &str) -> Result<Vec<String>, ArgvError> {
     Ok(eval_output(flake, "nixosConfigurations", "builtins.attrNames"))
 }
 
+/// Where deploy-rs reaches its nodes (its README, "Settings"): the node's own user comes first.
+const DEPLOY_RS_NODES: &str = "deploy: builtins.mapAttrs (_: node: { host = node.hostname or null; user = \
+     node.sshUser or (deploy.sshUser or null); port = null; }) (deploy.nodes or { })";
+
+/// Where colmena reaches the nodes of an evaluated hive (its manual, "deployment").
+const COLMENA_HIVE_NODES: &str = "hive: builtins.mapAttrs (_: node: let d = node.config.deployment; in { host = \
+     d.targetHost; user = d.targetUser; port = d.targetPort; }) hive.nodes";
+
+/// Where colmena reaches the nodes of a raw hive: known of those that are plain sets, since a module
+/// that is a function has no answer before it is evaluated.
+const COLMENA_NODES: &str = "hive: builtins.mapAttrs (_: node: let d = if builtins.isAttrs node then node.deployment \
+     or { } else { }; in { host = d.targetHost or null; user = d.targetUser or null; port = \
+     d.targetPort or null; }) (builtins.removeAttrs hive [ \"meta\" \"network\" \"defaults\" ])";
+
+/// A tool that keeps its hosts in an output of a flake, beside `nixosConfigurations`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HiveOutput {
+    /// `deploy`, of deploy-rs.
+    DeployRs,
+    /// `colmenaHive`, which colmena evaluates from 0.5 on.
+    ColmenaHive,
+    /// `colmena`, a hive as it is written.
+    Colmena,
+}
+
+impl HiveOutput {
+    /// Every such output, the one that knows more before the one that knows less.
+    pub const ALL: [Self; 3] = [Self::DeployRs, Self::ColmenaHive, Self::Colmena];
+
+    /// Returns the name of the output.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::DeployRs => "deploy",
+            Self::ColmenaHive => "colmenaHive",
+            Self::Colmena => "colmena",
+        }
+    }
+
+    /// Returns the tool whose output it is.
+    pub fn tool(self) -> &'static str {
+        match self {
+            Self::DeployRs => "deploy-rs",
+            Self::ColmenaHive | Self::Colmena => "colmena",
+        }
+    }
+}
+
+/// Returns the command that says where such a tool reaches its hosts: prints
+/// `{"NAME":{"host":…,"user":…,"port":…}}`, with null for what the tool leaves to ssh.
+pub fn eval_hive(flake: &str, output: HiveOutput) -> Result<Vec<String>, ArgvError> {
+    check_flake(flake)?;
+    let function = match output {
+        HiveOutput::DeployRs => DEPLOY_RS_NODES,
+        HiveOutput::ColmenaHive => COLMENA_HIVE_NODES,
+        HiveOutput::Colmena => COLMENA_NODES,
+    };
+    Ok(eval_output(flake, output.word(), function))
+}
+
 /// Returns the command that applies a function to an output of a flake and prints what comes of it
 /// as JSON. Nothing is written into the flake. The output and the function are ours.
 fn eval_output(flake: &str, output: &str, function: &str) -> Vec<String> {
@@ -268,6 +327,7 @@ mod tests {
         for flake in ["", "--option", "/x#y"] {
             assert!(eval_toplevel(flake, "p620").is_err(), "{flake}");
             assert!(eval_hosts(flake).is_err(), "{flake}");
+            assert!(eval_hive(flake, HiveOutput::Colmena).is_err(), "{flake}");
         }
     }
 

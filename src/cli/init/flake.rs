@@ -1,9 +1,13 @@
-//! What a flake says of its hosts, asked of Nix on this machine: the names of `nixosConfigurations`.
+//! What a flake says of its hosts, asked of Nix on this machine: the names of `nixosConfigurations`,
+//! and where deploy-rs and colmena reach theirs.
 //!
-//! Only names are evaluated, no system. Nothing is built, and nothing is written into the flake.
+//! Names and addresses are evaluated, no system. Nothing is built, and nothing is written into the flake.
 
+use crate::nix::argv::HiveOutput;
 use crate::nix::{argv, eval_error};
 use crate::remote::{Output, Program};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long an evaluation may take, the download of the flake's inputs included.
@@ -20,6 +24,62 @@ pub(super) async fn hosts(flake: &str) -> Result<Vec<String>, String> {
             "The flake {flake} has no nixosConfigurations. Name another one: `nixdash init FLAKE`."
         )),
     }
+}
+
+/// A host as deploy-rs or colmena has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct HiveNode {
+    pub(super) name: String,
+    /// The tool that has it.
+    pub(super) tool: &'static str,
+    /// Where the tool reaches it.
+    pub(super) target: HiveTarget,
+}
+
+/// Where a tool reaches a host; what it leaves to ssh is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HiveTarget {
+    #[serde(default)]
+    pub(super) host: Option<String>,
+    #[serde(default)]
+    pub(super) user: Option<String>,
+    #[serde(default)]
+    pub(super) port: Option<u16>,
+}
+
+impl HiveTarget {
+    /// Returns it as an address of `hosts.toml`; none where the tool names no host.
+    pub(super) fn address(&self) -> Option<String> {
+        let host = self.host.as_deref()?;
+        let user = self.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        Some(format!("{user}{host}{port}"))
+    }
+}
+
+/// Returns the hosts of one tool in a flake, none where the flake has nothing of that tool; or a
+/// sentence that says why they are not known and what to do.
+pub(super) async fn nodes(flake: &str, hive: HiveOutput) -> Result<Vec<HiveNode>, String> {
+    let argv = argv::eval_hive(flake, hive).map_err(|error| format!("{error}."))?;
+    let output = evaluate(argv).await?;
+    match of_output(flake, hive.word(), &output)? {
+        Some(text) => read_nodes(flake, hive, text),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Reads where a tool reaches its hosts.
+fn read_nodes(flake: &str, hive: HiveOutput, text: &str) -> Result<Vec<HiveNode>, String> {
+    let read: BTreeMap<String, HiveTarget> = serde_json::from_str(text).map_err(|error| {
+        format!(
+            "The hosts of {} in the flake {flake} are not known, because an address is written in \
+             another way than usual: {error}. Write their addresses into hosts.toml by hand.",
+            hive.tool()
+        )
+    })?;
+    let node = |(name, target)| HiveNode { name, tool: hive.tool(), target };
+    Ok(read.into_iter().map(node).collect())
 }
 
 /// Runs Nix.
@@ -67,6 +127,20 @@ mod tests {
         let text = of_output("/f", "nixosConfigurations", &printed).unwrap().unwrap();
         assert_eq!(names("/f", text).unwrap(), ["p620", "razer"]);
         assert!(names("/f", "{}").unwrap_err().contains("no list of names for the flake /f"));
+    }
+
+    #[test]
+    fn a_tool_says_where_it_reaches_its_hosts() {
+        let text = r#"{"p620":{"host":"p620.lan","port":null,"user":"root"},
+                       "pi":{"host":"fd00::7","port":2222,"user":null},
+                       "razer":{"host":null,"port":null,"user":"me"}}"#;
+        let nodes = read_nodes("/f", HiveOutput::DeployRs, text).unwrap();
+        let shown: Vec<Option<String>> = nodes.iter().map(|node| node.target.address()).collect();
+        let expected = [Some("root@p620.lan"), Some("[fd00::7]:2222"), None];
+        assert_eq!(shown, expected.map(|text| text.map(str::to_owned)));
+        assert_eq!(nodes[0].tool, "deploy-rs");
+        let error = read_nodes("/f", HiveOutput::Colmena, "{\"p\":{\"host\":1}}").unwrap_err();
+        assert!(error.contains("The hosts of colmena in the flake /f are not known"), "{error}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Pure. What is not known for sure becomes a sentence, which the file has as a comment.
 
+use crate::cli::init::flake::HiveNode;
 use crate::cli::init::machine::ThisMachine;
 use crate::cli::init::ssh_config::SshHost;
 use crate::config;
@@ -15,6 +16,8 @@ pub(super) struct FoundSources {
     pub(super) flake: Option<String>,
     /// The names of its configurations.
     pub(super) configurations: Vec<String>,
+    /// The hosts of deploy-rs and colmena in the flake.
+    pub(super) nodes: Vec<HiveNode>,
     /// The hosts that ssh's configuration names.
     pub(super) ssh_hosts: Vec<SshHost>,
     /// That configuration, where it is not the usual one.
@@ -80,6 +83,7 @@ pub(super) fn join(found: &FoundSources) -> Proposal {
 /// Returns the names of all hosts, each once, in their order.
 fn names(found: &FoundSources) -> Vec<String> {
     let mut names = found.configurations.clone();
+    names.extend(found.nodes.iter().map(|node| node.name.clone()));
     if names.is_empty() {
         // Without a flake, whoever ssh knows is a host; git servers are not.
         let hosts = found.ssh_hosts.iter().filter(|host| !is_git_server(host));
@@ -139,6 +143,9 @@ fn host(found: &FoundSources, name: String) -> ProposedHost {
         if ssh.words() != host.name {
             host.notes.push(format!("ssh's configuration leads to {}.", ssh.words()));
         }
+    } else if let Some((tool, address)) = node_address(found, &host.name) {
+        host.addresses = Some(vec![address]);
+        host.notes.push(format!("The address is the one that {tool} has in the flake."));
     } else {
         host.notes.push(
             "No source names an address, so ssh is given the name of the host. If that does not \
@@ -146,12 +153,31 @@ fn host(found: &FoundSources, name: String) -> ProposedHost {
                 .to_owned(),
         );
     }
+    if found.flake.is_some() && !found.configurations.contains(&host.name) && is_node(found, &host)
+    {
+        host.notes.push(
+            "The flake has no nixosConfigurations of this name, and nixdash deploys nothing else."
+                .to_owned(),
+        );
+    }
     host
+}
+
+/// Returns whether a host is one of deploy-rs or colmena.
+fn is_node(found: &FoundSources, host: &ProposedHost) -> bool {
+    found.nodes.iter().any(|node| node.name == host.name)
+}
+
+/// Returns the tool that has an address for a host, and that address.
+fn node_address(found: &FoundSources, name: &str) -> Option<(&'static str, String)> {
+    let nodes = found.nodes.iter().filter(|node| node.name == name);
+    nodes.filter_map(|node| Some((node.tool, node.target.address()?))).next()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::init::flake::HiveTarget;
 
     fn found(configurations: &[&str]) -> FoundSources {
         FoundSources {
@@ -191,6 +217,28 @@ mod tests {
         assert!(iso.notes[0].starts_with("No source names an address"), "{iso:?}");
         assert_eq!(proposal.notes.len(), 1);
         assert!(proposal.notes[0].starts_with("ssh's configuration also names nas. "));
+    }
+
+    #[test]
+    fn deploy_rs_and_colmena_say_addresses_where_ssh_does_not() {
+        let node = |name: &str, tool: &'static str, host: Option<&str>| HiveNode {
+            name: name.to_owned(),
+            tool,
+            target: HiveTarget { host: host.map(str::to_owned), ..HiveTarget::default() },
+        };
+        let nodes = vec![
+            node("p620", "deploy-rs", Some("10.0.0.9")),
+            node("samsung", "colmena", None),
+            node("samsung", "deploy-rs", Some("samsung.lan")),
+            node("pi", "colmena", Some("pi.lan")),
+        ];
+        let ssh_hosts = vec![ssh("p620", "10.0.0.2", "me")];
+        let proposal = join(&FoundSources { nodes, ssh_hosts, ..found(&["p620", "samsung"]) });
+        let [p620, pi, samsung] = &proposal.hosts[..] else { panic!("{proposal:?}") };
+        assert_eq!(p620.addresses, None, "ssh knows it");
+        assert_eq!(samsung.addresses, Some(vec!["samsung.lan".to_owned()]));
+        assert_eq!(samsung.notes, ["The address is the one that deploy-rs has in the flake."]);
+        assert!(pi.notes[1].starts_with("The flake has no nixosConfigurations of this name"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub(super) use write::InitError;
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, load, status, strategies, wait};
 use crate::config;
 use crate::fleet::{printable_json, printable_line};
+use crate::nix::argv::HiveOutput;
 use clap::{Args, ValueHint};
 use join::{FoundSources, Proposal, join};
 use machine::ThisMachine;
@@ -105,6 +106,13 @@ async fn look(path: &Path, args: &InitArgs) -> Result<FoundSources, CliError> {
     match flake::hosts(&whole).await {
         Ok(names) => found.configurations = names,
         Err(problem) => found.problems.push(problem),
+    }
+    // A flake that Nix cannot read has no more to say.
+    for hive in HiveOutput::ALL.into_iter().take(if found.problems.is_empty() { 3 } else { 0 }) {
+        match flake::nodes(&whole, hive).await {
+            Ok(nodes) => found.nodes.extend(nodes),
+            Err(problem) => found.problems.push(problem),
+        }
     }
     // A file in the current folder may say it as it was typed, and be moved together with the flake.
     let is_here = path.parent().is_none_or(|folder| folder.as_os_str().is_empty());

@@ -143,7 +143,7 @@ enum CliCommand {
     /// Shows the ssh key of a host and accepts it: one that is new, or another than before
     #[command(after_help = examples::TRUST_HOST)]
     TrustHost(trust_host::TrustHostArgs),
-    /// Makes a hosts.toml from what is there (flake, ssh, this machine), or says what one lacks
+    /// Makes a hosts.toml from the flake, ssh and the hosts themselves, or says what one lacks
     #[command(after_help = examples::INIT)]
     Init(init::InitArgs),
     /// Looks at the configuration

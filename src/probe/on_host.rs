@@ -7,7 +7,7 @@ mod daemon;
 mod records;
 mod verdicts;
 
-use crate::fleet::{CacheRecord, Fleet, SettingsView, Tier, redact};
+use crate::fleet::{CacheRecord, Fleet, PublicKey, SettingsView, Tier, redact};
 use crate::nix::cache_info::CacheInfo;
 use crate::nix::disk_cache::RecordedCache;
 use crate::nix::settings::Settings;
@@ -293,6 +293,24 @@ impl HostView {
     /// Returns whether the settings could be read.
     pub(super) fn is_known(&self) -> bool {
         self.error.is_none()
+    }
+
+    /// Returns why the settings could not be read.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.error.clone()
+    }
+
+    /// Returns the keys that the host trusts.
+    pub(super) fn trusted(&self) -> Vec<PublicKey> {
+        self.keys.keys.clone()
+    }
+
+    /// Returns its caches in the order in which it asks them; those that it does not ask, or of
+    /// which that is not known, come last.
+    pub(super) fn in_order(&self) -> Vec<String> {
+        let mut all: Vec<(&Listed, Option<u32>)> = self.listed.iter().zip(self.places()).collect();
+        all.sort_by_key(|(_, place)| place.unwrap_or(u32::MAX));
+        all.into_iter().map(|(listed, _)| listed.substituter.text.clone()).collect()
     }
 
     /// Returns where to ask from.

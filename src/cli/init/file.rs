@@ -4,7 +4,9 @@
 //! the text already has is left out of the addition.
 
 use crate::cli::init::join::{Proposal, ProposedHost};
-use toml_edit::{Array, DocumentMut, Item, Table, value};
+use crate::cli::init::tiers::free_name;
+use crate::fleet::KindName;
+use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
 /// What a file that is made begins with.
 const HEAD: &str = "# The fleet, as `nixdash init` found it. `nixdash config check` checks it after a change, and\n\
@@ -32,11 +34,46 @@ pub(super) fn add(text: &str, proposal: &Proposal) -> Result<String, String> {
             hosts.insert(&host.name, Item::Table(host_table(host)));
         }
     }
+    add_tiers(&mut document, proposal, is_new)?;
     if is_new && !proposal.notes.is_empty() {
         let notes: String = proposal.notes.iter().map(|note| comment(note)).collect();
         document.set_trailing(format!("\n{notes}"));
     }
     Ok(document.to_string())
+}
+
+/// Adds the tiers, and to a file that is made the stores of the hosts themselves.
+fn add_tiers(document: &mut DocumentMut, proposal: &Proposal, is_new: bool) -> Result<(), String> {
+    if proposal.tiers.is_empty() {
+        return Ok(());
+    }
+    let tiers = document.entry("tiers").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
+    let tiers = tiers.as_array_of_tables_mut().ok_or("`tiers` is not written as [[tiers]]")?;
+    for tier in &proposal.tiers {
+        let mut table = Table::new();
+        let notes: String = tier.notes.iter().map(|note| comment(note)).collect();
+        table.decor_mut().set_prefix(format!("\n{notes}"));
+        table.insert("name", value(&tier.name));
+        table.insert("kind", value(tier.kind));
+        table.insert("url", value(&tier.url));
+        if let Some(key) = &tier.public_key {
+            table.insert("public_key", value(key));
+        }
+        if let Some(host) = &tier.host {
+            table.insert("host", value(host));
+        }
+        tiers.push(table);
+    }
+    if is_new {
+        let mut table = Table::new();
+        let note = comment("What the hosts have in their own stores.");
+        table.decor_mut().set_prefix(format!("\n{note}"));
+        let taken: Vec<String> = proposal.tiers.iter().map(|tier| tier.name.clone()).collect();
+        table.insert("name", value(free_name("stores", &taken)));
+        table.insert("kind", value(KindName::Local.word()));
+        tiers.push(table);
+    }
+    Ok(())
 }
 
 /// Makes `[fleet]`.
@@ -45,15 +82,37 @@ fn fleet(proposal: &Proposal, is_new: bool) -> Table {
     table.decor_mut().set_prefix(if is_new { format!("{HEAD}\n") } else { "\n".to_owned() });
     if let Some(flake) = &proposal.flake {
         table.insert("flake", value(flake));
-        let why = "Each host builds its own system, because it is not known which host builds for the \
-                   others. To let one build for all, write builder = \"NAME\", and strategy = \
-                   \"via-cache\" (the builder serves a cache) or \"push\" (it copies over ssh).";
-        set(&mut table, "strategy", value("direct"), &[why.to_owned()]);
+        builder(&mut table, proposal);
     }
     if let Some(ssh_config) = &proposal.ssh_config {
         table.insert("ssh_config", value(ssh_config.to_string_lossy().into_owned()));
     }
     table
+}
+
+/// Writes who builds, and how it comes to the others.
+fn builder(table: &mut Table, proposal: &Proposal) {
+    if let Some(builder) = &proposal.builder {
+        set(table, "builder", value(&builder.host), std::slice::from_ref(&builder.note));
+        if !builder.serves {
+            let why = format!(
+                "No cache serves the store of {}, so it copies what it built over ssh.",
+                builder.host
+            );
+            set(table, "strategy", value("push"), &[why]);
+        }
+        return;
+    }
+    let mut notes = vec![
+        "Each host builds its own system, because it is not known which host builds for the others. \
+         To let one build for all, write builder = \"NAME\", and strategy = \"via-cache\" (the \
+         builder serves a cache) or \"push\" (it copies over ssh)."
+            .to_owned(),
+    ];
+    if let Some((host, cpus)) = &proposal.strongest {
+        notes.push(format!("{host} has the most processors: {cpus}."));
+    }
+    set(table, "strategy", value("direct"), &notes);
 }
 
 /// Makes the table of a host.
@@ -100,6 +159,8 @@ fn comment(sentence: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::init::join::Builder;
+    use crate::cli::init::tiers::ProposedTier;
 
     fn proposal() -> Proposal {
         let razer = ProposedHost {
@@ -129,6 +190,32 @@ mod tests {
         let added = add(written, &proposal()).unwrap();
         insta::assert_snapshot!(added);
         assert_eq!(add(&added, &proposal()).unwrap(), added, "a second time adds nothing");
+    }
+
+    #[test]
+    fn tiers_and_the_builder_are_written_with_what_is_not_sure() {
+        let tier = |name: &str, host: Option<&str>, notes: &[&str]| ProposedTier {
+            name: name.to_owned(),
+            kind: "http",
+            url: format!("http://{name}.lan"),
+            public_key: None,
+            host: host.map(str::to_owned),
+            notes: notes.iter().map(|&note| note.to_owned()).collect(),
+        };
+        let builder = Builder {
+            host: "razer".to_owned(),
+            serves: false,
+            note: "You named razer.".to_owned(),
+        };
+        let tiers =
+            vec![tier("a", None, &["Nobody knows its key."]), tier("b", Some("razer"), &[])];
+        let whole = Proposal { tiers, builder: Some(builder), ..proposal() };
+        insta::assert_snapshot!(add("", &whole).unwrap());
+        let strongest = Some(("razer".to_owned(), 16));
+        let direct = add("", &Proposal { strongest, ..proposal() }).unwrap();
+        assert!(direct.contains("# razer has the most processors: 16.\n"), "{direct}");
+        let error = add("tiers = []\n", &whole).unwrap_err();
+        assert!(error.contains("[[tiers]]"), "{error}");
     }
 
     #[test]

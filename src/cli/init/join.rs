@@ -5,8 +5,10 @@
 use crate::cli::init::flake::HiveNode;
 use crate::cli::init::machine::ThisMachine;
 use crate::cli::init::ssh_config::SshHost;
+use crate::cli::init::tiers::ProposedTier;
 use crate::config;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What was found, each by its source.
@@ -37,8 +39,24 @@ pub(super) struct Proposal {
     pub(super) ssh_config: Option<PathBuf>,
     /// The hosts, by their name.
     pub(super) hosts: Vec<ProposedHost>,
+    /// The caches, in the order in which hosts ask them.
+    pub(super) tiers: Vec<ProposedTier>,
+    /// The host that builds for the others; none where that is not known.
+    pub(super) builder: Option<Builder>,
+    /// The host with the most processors, and how many it has.
+    pub(super) strongest: Option<(String, u32)>,
     /// What is not in the file, and why, in whole sentences.
     pub(super) notes: Vec<String>,
+}
+
+/// The host that builds for the others.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Builder {
+    pub(super) host: String,
+    /// Whether one of the tiers serves its store, so that the others can take from there.
+    pub(super) serves: bool,
+    /// Why it is this one, in a whole sentence.
+    pub(super) note: String,
 }
 
 /// A host that is proposed.
@@ -78,6 +96,18 @@ pub(super) fn join(found: &FoundSources) -> Proposal {
         );
     }
     proposal
+}
+
+/// Returns by which names and addresses others may call each host, beside its name.
+pub(super) fn places(found: &FoundSources) -> BTreeMap<String, Vec<String>> {
+    let of_host = |name: String| {
+        let ssh = ssh_host(found, &name).map(|host| host.place().to_owned());
+        let nodes = found.nodes.iter().filter(|node| node.name == name);
+        let hosts = nodes.filter_map(|node| node.target.host.clone());
+        let all = ssh.into_iter().chain(hosts).collect();
+        (name, all)
+    };
+    names(found).into_iter().map(of_host).collect()
 }
 
 /// Returns the names of all hosts, each once, in their order.
@@ -170,8 +200,8 @@ fn is_node(found: &FoundSources, host: &ProposedHost) -> bool {
 
 /// Returns the tool that has an address for a host, and that address.
 fn node_address(found: &FoundSources, name: &str) -> Option<(&'static str, String)> {
-    let nodes = found.nodes.iter().filter(|node| node.name == name);
-    nodes.filter_map(|node| Some((node.tool, node.target.address()?))).next()
+    let mut nodes = found.nodes.iter().filter(|node| node.name == name);
+    nodes.find_map(|node| Some((node.tool, node.target.address()?)))
 }
 
 #[cfg(test)]

@@ -1,28 +1,32 @@
 //! `nixdash init`: proposes a `hosts.toml` from what is there, and writes it when a person says so.
 //!
-//! The sources (`flake`, `ssh_config`, `machine`) find, `join` makes one proposal of it, `file` makes the text, and
-//! `write` shows and writes it. A file that is there is only added to.
+//! The sources (`flake`, `ssh_config`, `machine`) find, `join` makes one proposal of it, `ask` completes
+//! it with what the hosts say, `file` makes the text, and `write` shows and writes it. A file that is there is only added to.
 
+mod ask;
 mod file;
 mod flake;
 mod join;
 mod machine;
 mod ssh_config;
+mod tiers;
 mod write;
 
 pub(super) use write::InitError;
 
-use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, load, status, strategies, wait};
+use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, load, status, strategies, trust, wait};
 use crate::config;
-use crate::fleet::{printable_json, printable_line};
+use crate::fleet::{Fleet, printable_json, printable_line};
 use crate::nix::argv::HiveOutput;
+use crate::record::state_home;
 use clap::{Args, ValueHint};
-use join::{FoundSources, Proposal, join};
+use join::{Builder, FoundSources, Proposal, join};
 use machine::ThisMachine;
 use serde_json::json;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Arguments of `nixdash init`.
 #[derive(Debug, Args)]
@@ -69,19 +73,37 @@ pub(super) async fn run(hosts: Option<&Path>, args: InitArgs) -> Result<ExitCode
             return Err(InitError::IsThere(path.clone()).into());
         }
         (Some(path), _) => path.clone(),
-        (None, Some(path)) => path.to_owned(),
-        (None, None) => PathBuf::from("hosts.toml"),
+        (None, hosts) => load::find(hosts).unwrap_or_else(|| PathBuf::from("hosts.toml")),
     };
     // A file with mistakes is mended first: what is added to it could not be checked.
     let is_there = path.symlink_metadata().is_ok();
     let before = if is_there { load::read_whole(&path)?.text } else { String::new() };
-    let found = tokio::select! {
+    let mut found = tokio::select! {
         found = wait::saying("reading the flake …", look(&path, &args)) => found?,
         () = status::interrupted() => return Ok(ExitCode::from(EXIT_INTERRUPTED)),
     };
-    let proposal = join(&found);
-    let after = file::add(&before, &proposal)
-        .map_err(|why| InitError::CannotAdd { path: path.clone(), why })?;
+    let mut proposal = join(&found);
+    let add = |proposal: &Proposal| {
+        file::add(&before, proposal).map_err(|why| InitError::CannotAdd { path: path.clone(), why })
+    };
+    // The hosts are asked as the file reaches them that comes out of it.
+    let fleet = Arc::new(fleet_of(&path, &add(&proposal)?)?);
+    if let Some(doubt) = doubt(hosts, &path, is_there, &before)? {
+        found.problems.push(format!("No host was asked: {doubt}."));
+    } else {
+        let what =
+            format!("waiting for {} hosts to say which caches they use …", fleet.hosts.len());
+        let said = tokio::select! {
+            said = wait::saying(&what, ask::ask(&fleet)) => said,
+            () = status::interrupted() => return Ok(ExitCode::from(EXIT_INTERRUPTED)),
+        };
+        let problems = ask::complete(&mut proposal, &fleet, &join::places(&found), &said);
+        found.problems.extend(problems);
+    }
+    if !is_there && proposal.builder.is_none() && can_ask(&args) {
+        proposal.builder = asked_builder(&proposal)?;
+    }
+    let after = add(&proposal)?;
     check(&path, &after)?;
     let texts = Texts { path, is_there, before, after };
     if args.json {
@@ -133,11 +155,68 @@ fn whole_flake(named: &str) -> Result<String, CliError> {
     Ok(fleet.flake.unwrap_or_else(|| named.to_owned()))
 }
 
+/// Returns the fleet that a text means.
+fn fleet_of(path: &Path, text: &str) -> Result<Fleet, CliError> {
+    let file = std::path::absolute(path)?;
+    config::parse(text, &file, std::env::home_dir().as_deref())
+        .map_err(|errors| InitError::NotRight(errors.to_string()).into())
+}
+
+/// Says why the file that is there may not say how hosts are reached; nothing where it may.
+fn doubt(
+    named: Option<&Path>,
+    path: &Path,
+    is_there: bool,
+    text: &str,
+) -> Result<Option<String>, CliError> {
+    if named.is_some() || !is_there || path != Path::new("hosts.toml") {
+        return Ok(None);
+    }
+    let file = std::path::absolute(path)?;
+    let doubt = trust::doubt(&state_home(), &file, text, &fleet_of(path, text)?);
+    Ok(doubt.map(|doubt| doubt.sentence(&file)))
+}
+
+/// Returns whether somebody is there to answer a question.
+fn can_ask(args: &InitArgs) -> bool {
+    !args.json && io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// Asks which host builds for the others; nothing named is nobody.
+fn asked_builder(proposal: &Proposal) -> Result<Option<Builder>, CliError> {
+    let names: Vec<&str> = proposal.hosts.iter().map(|host| host.name.as_str()).collect();
+    if proposal.flake.is_none() || names.len() < 2 {
+        return Ok(None);
+    }
+    if let Some((host, cpus)) = &proposal.strongest {
+        writeln!(io::stdout(), "{host} has the most processors: {cpus}.")?;
+    }
+    let question = format!(
+        "Which host builds for the others: {}? Enter alone lets each host build for itself: ",
+        names.join(", ")
+    );
+    loop {
+        let answer = answered(&question)?;
+        if answer.is_empty() {
+            return Ok(None);
+        }
+        if names.contains(&answer.as_str()) {
+            let serves = |tier: &tiers::ProposedTier| {
+                tier.host.as_deref() == Some(&answer) && tier.public_key.is_some()
+            };
+            return Ok(Some(Builder {
+                serves: proposal.tiers.iter().any(serves),
+                note: "You named it as the host that builds for the others.".to_owned(),
+                host: answer,
+            }));
+        }
+        writeln!(io::stdout(), "There is no such host.")?;
+    }
+}
+
 /// Checks a text as `nixdash config check` does.
 fn check(path: &Path, text: &str) -> Result<(), CliError> {
-    let file = std::path::absolute(path)?;
-    let fleet = config::parse(text, &file, std::env::home_dir().as_deref())
-        .map_err(|errors| InitError::NotRight(errors.to_string()))?;
+    let fleet = fleet_of(path, text)?;
     let mistakes = strategies::mistakes(&fleet);
     if mistakes.is_empty() {
         return Ok(());
@@ -222,9 +301,14 @@ fn show(proposal: &Proposal, texts: &Texts) -> io::Result<()> {
 
 /// Asks for a yes; anything else is no.
 fn asked_yes(question: &str) -> io::Result<bool> {
+    Ok(matches!(answered(question)?.to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Asks something and returns the answer, without spaces around it.
+fn answered(question: &str) -> io::Result<String> {
     write!(io::stdout(), "{question}")?;
     io::stdout().flush()?;
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line)?;
-    Ok(matches!(line.trim().to_lowercase().as_str(), "y" | "yes"))
+    Ok(line.trim().to_owned())
 }

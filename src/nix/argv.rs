@@ -79,24 +79,25 @@ pub fn eval_hosts(flake: &str) -> Result<Vec<String>, ArgvError> {
     Ok(eval_output(flake, "nixosConfigurations", "builtins.attrNames"))
 }
 
-/// Where deploy-rs reaches its nodes (its README, "Settings"): the node's own user comes first.
-const DEPLOY_RS_NODES: &str = "deploy: builtins.mapAttrs (_: node: { host = node.hostname or null; user = \
-     node.sshUser or (deploy.sshUser or null); port = null; }) (deploy.nodes or { })";
+/// Where deploy-rs reaches its nodes (its README, "Settings").
+const DEPLOY_RS_NODES: &str = "nodes: builtins.mapAttrs (_: node: { host = node.hostname or null; user = \
+     node.sshUser or null; port = null; }) nodes";
 
 /// Where colmena reaches the nodes of an evaluated hive (its manual, "deployment").
 const COLMENA_HIVE_NODES: &str = "hive: builtins.mapAttrs (_: node: let d = node.config.deployment; in { host = \
      d.targetHost; user = d.targetUser; port = d.targetPort; }) hive.nodes";
 
 /// Where colmena reaches the nodes of a raw hive: known of those that are plain sets, since a module
-/// that is a function has no answer before it is evaluated.
-const COLMENA_NODES: &str = "hive: builtins.mapAttrs (_: node: let d = if builtins.isAttrs node then node.deployment \
+/// that is a function has no answer before it is evaluated. Nix finds a package called colmena first,
+/// which is no hive.
+const COLMENA_NODES: &str = "hive: if hive.type or null == \"derivation\" then { } else builtins.mapAttrs (_: node: let d = if builtins.isAttrs node then node.deployment \
      or { } else { }; in { host = d.targetHost or null; user = d.targetUser or null; port = \
      d.targetPort or null; }) (builtins.removeAttrs hive [ \"meta\" \"network\" \"defaults\" ])";
 
 /// A tool that keeps its hosts in an output of a flake, beside `nixosConfigurations`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HiveOutput {
-    /// `deploy`, of deploy-rs.
+    /// `deploy.nodes`, of deploy-rs: Nix would find a package called deploy before `deploy`.
     DeployRs,
     /// `colmenaHive`, which colmena evaluates from 0.5 on.
     ColmenaHive,
@@ -111,7 +112,7 @@ impl HiveOutput {
     /// Returns the name of the output.
     pub fn word(self) -> &'static str {
         match self {
-            Self::DeployRs => "deploy",
+            Self::DeployRs => "deploy.nodes",
             Self::ColmenaHive => "colmenaHive",
             Self::Colmena => "colmena",
         }
@@ -136,6 +137,12 @@ pub fn eval_hive(flake: &str, output: HiveOutput) -> Result<Vec<String>, ArgvErr
         HiveOutput::Colmena => COLMENA_NODES,
     };
     Ok(eval_output(flake, output.word(), function))
+}
+
+/// Returns the command that prints the user whom deploy-rs logs in as where a node names none.
+pub fn eval_deploy_rs_user(flake: &str) -> Result<Vec<String>, ArgvError> {
+    check_flake(flake)?;
+    Ok(eval_output(flake, "deploy.sshUser", "user: user"))
 }
 
 /// Returns the command that applies a function to an output of a flake and prints what comes of it
@@ -328,6 +335,7 @@ mod tests {
             assert!(eval_toplevel(flake, "p620").is_err(), "{flake}");
             assert!(eval_hosts(flake).is_err(), "{flake}");
             assert!(eval_hive(flake, HiveOutput::Colmena).is_err(), "{flake}");
+            assert!(eval_deploy_rs_user(flake).is_err(), "{flake}");
         }
     }
 

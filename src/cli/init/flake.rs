@@ -63,10 +63,26 @@ impl HiveTarget {
 pub(super) async fn nodes(flake: &str, hive: HiveOutput) -> Result<Vec<HiveNode>, String> {
     let argv = argv::eval_hive(flake, hive).map_err(|error| format!("{error}."))?;
     let output = evaluate(argv).await?;
-    match of_output(flake, hive.word(), &output)? {
-        Some(text) => read_nodes(flake, hive, text),
-        None => Ok(Vec::new()),
+    let mut nodes = match of_output(flake, hive.word(), &output)? {
+        Some(text) => read_nodes(flake, hive, text)?,
+        None => Vec::new(),
+    };
+    if hive == HiveOutput::DeployRs && nodes.iter().any(|node| node.target.user.is_none()) {
+        let user = deploy_rs_user(flake).await?;
+        for node in nodes.iter_mut().filter(|node| node.target.user.is_none()) {
+            node.target.user.clone_from(&user);
+        }
     }
+    Ok(nodes)
+}
+
+/// Returns the user whom deploy-rs logs in as where a node names none; nothing where the flake does
+/// not say so.
+async fn deploy_rs_user(flake: &str) -> Result<Option<String>, String> {
+    let argv = argv::eval_deploy_rs_user(flake).map_err(|error| format!("{error}."))?;
+    let output = evaluate(argv).await?;
+    let text = of_output(flake, "deploy.sshUser", &output)?;
+    Ok(text.and_then(|text| serde_json::from_str(text).ok()))
 }
 
 /// Reads where a tool reaches its hosts.

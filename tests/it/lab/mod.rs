@@ -16,6 +16,7 @@ mod flakes;
 mod flood;
 mod generations;
 mod history;
+mod init;
 mod matrix;
 mod next;
 mod reattach;

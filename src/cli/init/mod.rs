@@ -234,8 +234,8 @@ fn print_json(found: &FoundSources, proposal: &Proposal, texts: &Texts) -> Resul
         "adds": texts.before != texts.after,
     });
     printable_json(&mut document);
-    // It is a whole file, with line ends, and every word of it was made printable before.
-    document["text"] = json!(texts.after);
+    // It is a whole file: its line ends stay.
+    document["text"] = json!(write::printable_lines(&texts.after));
     let text = serde_json::to_string_pretty(&document).map_err(io::Error::from)?;
     writeln!(io::stdout(), "{text}")?;
     Ok(())

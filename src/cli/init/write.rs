@@ -1,6 +1,7 @@
 //! Shows what would be added to a file, and writes it: never over something else than what was
 //! shown, and all of it or nothing.
 
+use crate::fleet::printable_line;
 use similar::TextDiff;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -50,11 +51,17 @@ pub enum InitError {
     },
 }
 
-/// Returns what a text gains, as a unified diff; empty where it gains nothing.
+/// Returns what a text gains, as a unified diff that is safe to show; empty where it gains nothing.
 pub(super) fn diff(path: &Path, before: &str, after: &str) -> String {
     let name = path.display().to_string();
     let old = if before.is_empty() { "/dev/null" } else { &name };
-    TextDiff::from_lines(before, after).unified_diff().header(old, &name).to_string()
+    let diff = TextDiff::from_lines(before, after).unified_diff().header(old, &name).to_string();
+    printable_lines(&diff)
+}
+
+/// Returns the lines of a text as they are safe to show: some of a file was said by hosts.
+pub(super) fn printable_lines(text: &str) -> String {
+    text.lines().flat_map(|line| [printable_line(line), "\n".to_owned()]).collect()
 }
 
 /// Writes a file that is not there yet.
@@ -132,5 +139,8 @@ mod tests {
         let shown = diff(Path::new("hosts.toml"), "a\n", "a\nb\n");
         assert_eq!(shown, "--- hosts.toml\n+++ hosts.toml\n@@ -1 +1,2 @@\n a\n+b\n");
         assert_eq!(diff(Path::new("hosts.toml"), "a\n", "a\n"), "");
+        let key = "public_key = \"p620-1:MOYk7cam7pmSQgkAgHCqQVzYsjyi9d862m06xgAkwBk=\"\n";
+        assert!(diff(Path::new("x"), "", key).ends_with(&format!("+{key}")), "a key is no secret");
+        assert!(!diff(Path::new("x"), "", "name = \"\u{9b}2J\"\n").contains('\u{9b}'));
     }
 }

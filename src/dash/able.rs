@@ -20,8 +20,7 @@ pub(super) fn is_named(model: &Model, command: Command) -> bool {
         Command::LookClosely => model.selects_stores(),
         Command::HostKey => model.selected().is_some_and(|(_, view)| has_key_trouble(&view.facts)),
         Command::Verify => {
-            let tier = model.world.fleet.tiers.get(model.caches.selected);
-            tier.is_some_and(|tier| can_be_verified(tier).is_ok())
+            model.selected_tier().is_some_and(|(tier, _)| can_be_verified(tier).is_ok())
         }
         _ => true,
     }

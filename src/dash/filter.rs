@@ -1,76 +1,69 @@
-//! What is typed after `/`: a text to look for, with smart case and `!` for the opposite.
+//! What is typed after `/` in a list: words that a row must hold.
+//!
+//! The words stand apart by blanks, and a row must hold each of them in one of its texts; before a word,
+//! `!` means that none of its texts may hold it. Which texts a row has is said in
+//! [`matched`](crate::dash::matched).
 
-/// A filter over lines of text.
-///
-/// Capital letters matter only when the text holds one; a leading `!` keeps what does not match.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
+/// One word of a filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Word {
     needle: String,
     inverse: bool,
     exact_case: bool,
 }
 
+impl Word {
+    /// Returns what a typed word means; none of a `!` behind which nothing is typed yet.
+    fn of(typed: &str) -> Option<Self> {
+        let (needle, inverse) = match typed.strip_prefix('!') {
+            Some(rest) => (rest, true),
+            None => (typed, false),
+        };
+        let exact_case = needle.chars().any(char::is_uppercase);
+        (!needle.is_empty()).then(|| Self { needle: needle.to_owned(), inverse, exact_case })
+    }
+
+    fn passes(&self, texts: &[String]) -> bool {
+        let holds = |text: &String| {
+            if self.exact_case {
+                text.contains(&self.needle)
+            } else {
+                text.to_lowercase().contains(&self.needle)
+            }
+        };
+        texts.iter().any(holds) != self.inverse
+    }
+}
+
+/// A filter of the rows of a list.
+///
+/// Capital letters matter only in a word that holds one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    words: Vec<Word>,
+    text: String,
+}
+
 impl Filter {
     /// Returns the filter for what was typed; empty text lets everything through.
     pub fn new(text: &str) -> Self {
-        let (needle, inverse) = match text.strip_prefix('!') {
-            Some(rest) => (rest, true),
-            None => (text, false),
-        };
-        let exact_case = needle.chars().any(char::is_uppercase);
-        Self { needle: needle.to_owned(), inverse, exact_case }
+        let words = text.split_whitespace().filter_map(Word::of).collect();
+        Self { words, text: text.to_owned() }
     }
 
     /// Returns whether everything passes.
     pub fn is_empty(&self) -> bool {
-        self.needle.is_empty()
+        self.words.is_empty()
     }
 
     /// Returns what was typed.
-    pub fn text(&self) -> String {
-        format!("{}{}", if self.inverse { "!" } else { "" }, self.needle)
+    pub fn text(&self) -> &str {
+        &self.text
     }
 
-    /// Returns whether a text passes.
-    pub fn passes(&self, text: &str) -> bool {
-        if self.needle.is_empty() {
-            return true;
-        }
-        self.find(text, 0).is_some() != self.inverse
-    }
-
-    /// Returns the byte ranges of the matches in a text, to be marked; none for an inverse filter.
-    pub fn marks(&self, text: &str) -> Vec<std::ops::Range<usize>> {
-        let mut marks = Vec::new();
-        if self.needle.is_empty() || self.inverse {
-            return marks;
-        }
-        let mut from = 0;
-        while let Some(range) = self.find(text, from) {
-            from = range.end;
-            marks.push(range);
-        }
-        marks
-    }
-
-    /// Returns the first match at or after a byte position.
-    fn find(&self, text: &str, from: usize) -> Option<std::ops::Range<usize>> {
-        if self.exact_case {
-            let at = text[from..].find(&self.needle)? + from;
-            return Some(at..at + self.needle.len());
-        }
-        text[from..].char_indices().map(|(at, _)| at + from).find_map(|at| {
-            let mut rest = text[at..].chars();
-            let mut end = at;
-            for wanted in self.needle.chars() {
-                let have = rest.next()?;
-                if !have.to_lowercase().eq(wanted.to_lowercase()) {
-                    return None;
-                }
-                end += have.len_utf8();
-            }
-            Some(at..end)
-        })
+    /// Returns whether a row with these texts passes.
+    pub fn passes(&self, texts: &[String]) -> bool {
+        self.words.iter().all(|word| word.passes(texts))
     }
 }
 
@@ -79,24 +72,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn case_matters_only_when_a_capital_is_typed() {
-        for (filter, text, passes) in [
-            ("", "anything", true),
-            ("firefox", "Firefox-145", true),
-            ("Firefox", "firefox-145", false),
-            ("!copying", "copying path", false),
-            ("!copying", "building", true),
-            ("!", "anything", true),
-            ("ÄB", "äb", false),
-            ("äb", "ÄB", true),
+    fn every_word_must_be_held_and_no_word_after_an_exclamation_mark() {
+        let row = ["Samsung-2", "@laptop", "@home", "offline"].map(str::to_owned);
+        for (filter, passes) in [
+            ("", true),
+            ("!", true),
+            ("offline", true),
+            ("laptop", true),
+            ("@lap off", true),
+            (" off  samsung ", true),
+            ("offline @server", false),
+            ("!@laptop", false),
+            ("!@server", true),
+            ("!@server offline", true),
+            ("!@server up", false),
+            ("samsung", true),
+            ("Samsung", true),
+            ("SAMSUNG", false),
+            ("!SAMSUNG", true),
+            ("homeoffline", false),
         ] {
-            assert_eq!(Filter::new(filter).passes(text), passes, "{filter} {text}");
+            assert_eq!(Filter::new(filter).passes(&row), passes, "{filter:?}");
         }
+        assert!(Filter::new("ÄB").passes(&["xÄB".to_owned()]));
+        assert!(Filter::new("äb").passes(&["ÄB".to_owned()]));
     }
 
     #[test]
-    fn marks_cover_every_match() {
-        assert_eq!(Filter::new("ö").marks("aÖbö"), [1..3, 4..6]);
-        assert_eq!(Filter::new("aa").marks("aaaa"), [0..2, 2..4]);
+    fn a_filter_without_a_whole_word_is_none_and_what_was_typed_is_kept() {
+        assert!(Filter::new(" ! ").is_empty());
+        assert_eq!(Filter::new("a !b ").text(), "a !b ");
     }
 }

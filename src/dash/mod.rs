@@ -14,9 +14,10 @@
 //! |---|---|
 //! | `theme` `look` `key` `input` `filter` | colours by role, keys, a line that is typed, what a filter lets through |
 //! | `world` | what is known: facts of hosts and tiers, runs, figures of the history |
-//! | `generations` `panes::fleet::state` `panes::caches::state` `panes::deploy::state` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
+//! | `matched` | what the rows of each list are matched against when a filter is typed |
+//! | `generations` `panes::fleet::state` `panes::caches::state` `panes::deploy::state` `panes::history::state` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
 //! | `msg` `overlay` | what comes in and what is asked for; what lies over a view, as plain data |
-//! | `model` | the world and how it is looked at |
+//! | `model` `lists` | the world and how it is looked at; the rows that filters let through |
 //! | `command` | the one table of commands, and where each means something |
 //! | `layout` `moves` `begin` `run_orders` | where the parts of the screen are; what several views do alike |
 //! | `widgets` | what several views are drawn with |
@@ -37,7 +38,9 @@ mod generations;
 mod input;
 mod key;
 mod layout;
+mod lists;
 mod look;
+mod matched;
 mod model;
 mod moves;
 mod msg;
@@ -74,6 +77,7 @@ pub use overlay::{HostKeyForm, Overlay, PasswordForm, Prompt, StartForm, StartFr
 pub use panes::caches::CachesPane;
 pub use panes::deploy::DeployPane;
 pub use panes::fleet::FleetPane;
+pub use panes::history::HistoryPane;
 pub use panes::logs::{
     ActivityShown, BuildCompared, BuildComparison, BuildDifference, BuildLines, BuildRow,
     ComparedBuild, CountedRows, DifferenceKind, DifferenceRow, FailureShown, LineAt, LineLevels,

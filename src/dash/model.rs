@@ -1,11 +1,11 @@
 //! The state of the screen, as plain data: what is known, and how it is looked at.
 
-use crate::dash::filter::Filter;
 use crate::dash::msg::LogsInView;
 use crate::dash::overlay::{Overlay, Prompt};
 use crate::dash::panes::caches::CachesPane;
 use crate::dash::panes::deploy::DeployPane;
 use crate::dash::panes::fleet::FleetPane;
+use crate::dash::panes::history::HistoryPane;
 use crate::dash::panes::logs::LogPane;
 use crate::dash::world::{HostModel, HostRun, RunView, ScreenWorld, shown_flake};
 use crate::fleet::{Fleet, Host, TierKind};
@@ -76,6 +76,8 @@ pub struct Model {
     pub deploy: DeployPane,
     /// How logs are looked at.
     pub log: LogPane,
+    /// How the runs are looked at.
+    pub history: HistoryPane,
     /// The logs that were asked for, since they are in view.
     pub(super) logs_asked: LogsInView,
     /// Whether one pane has the whole body.
@@ -112,6 +114,7 @@ impl Model {
             deploy: DeployPane::default(),
             passwords_given: BTreeSet::new(),
             log: LogPane::default(),
+            history: HistoryPane::default(),
             logs_asked: LogsInView::default(),
             zoom: false,
             details_scroll: 0,
@@ -153,31 +156,16 @@ impl Model {
                 || self.world.starting.as_ref().is_some_and(|starting| starting.failed.is_none()))
     }
 
-    /// Returns the indices of the hosts that the filter lets through.
-    pub fn visible_hosts(&self) -> Vec<usize> {
-        let fleet = self.world.fleet.hosts.iter().enumerate();
-        fleet.filter(|(_, host)| self.passes(host)).map(|(index, _)| index).collect()
-    }
-
-    /// Returns whether the filter lets a host through, by its name or a tag.
-    fn passes(&self, host: &Host) -> bool {
-        self.fleet.filter.passes(&format!("{} {}", host.name, host.tags.join(" ")))
-    }
-
     /// Returns the selected host, when the filter shows it.
     pub fn selected(&self) -> Option<(&Host, &HostModel)> {
-        let host =
-            self.world.fleet.hosts.get(self.fleet.selected).filter(|host| self.passes(host))?;
-        Some((host, self.world.hosts.get(self.fleet.selected)?))
+        let index = self.fleet.selected;
+        let known = self.world.fleet.hosts.get(index).zip(self.world.hosts.get(index));
+        known.filter(|_| self.passes_host(index))
     }
 
     /// Returns whether the selected tier is that of hosts' own stores.
     pub(super) fn selects_stores(&self) -> bool {
-        self.world
-            .fleet
-            .tiers
-            .get(self.caches.selected)
-            .is_some_and(|tier| tier.kind == TierKind::Local)
+        self.selected_tier().is_some_and(|(tier, _)| tier.kind == TierKind::Local)
     }
 
     /// Returns the names of the marked hosts, or of the selected one when none is marked.
@@ -243,12 +231,19 @@ impl Model {
         self.log.leave_host();
     }
 
-    /// Selects the next or the previous host of the shown run, around the end.
+    /// Selects the next or the previous host of the shown run, around the end; where the run is shown, of
+    /// those that its filter lets through.
     pub(super) fn turn_host(&mut self, forward: bool) {
-        let count = self.shown_run().map_or(0, |run| run.hosts.len());
-        if count > 0 {
-            let by = if forward { 1 } else { count - 1 };
-            self.deploy.host = (self.deploy.host + by) % count;
+        let hosts = if self.screen == Screen::Deploy {
+            self.visible_host_runs()
+        } else {
+            (0..self.shown_run().map_or(0, |run| run.hosts.len())).collect()
+        };
+        let at = hosts.iter().position(|index| *index == self.deploy.host);
+        let by = if forward { 1 } else { hosts.len().saturating_sub(1) };
+        let next = at.map_or(0, |at| (at + by) % hosts.len());
+        if let Some(next) = hosts.get(next) {
+            self.deploy.host = *next;
             if !self.log.all_hosts {
                 self.log.leave_host();
             }
@@ -259,18 +254,6 @@ impl Model {
     pub(super) fn toggle_zoom(&mut self) {
         self.zoom = !self.zoom;
         self.details_scroll = 0;
-    }
-
-    /// Filters what the view shows.
-    pub(super) fn set_filter(&mut self, filter: Filter) {
-        self.fleet.filter = filter;
-        let visible = self.visible_hosts();
-        if !visible.contains(&self.fleet.selected)
-            && let Some(first) =
-                visible.iter().find(|index| **index > self.fleet.selected).or(visible.last())
-        {
-            self.fleet.selected = *first;
-        }
     }
 
     /// Shows a sentence for a while.

@@ -2,6 +2,7 @@
 
 mod access;
 mod actions;
+mod filters;
 mod keys;
 mod logs;
 mod many;

@@ -302,10 +302,10 @@ const VIEW_ROWS: &[CommandEntry] = &[
     entry(
         Command::Filter,
         &[Char('/')],
-        &[FLEET],
+        &[FLEET, CACHES, DEPLOY, HISTORY],
         Some("filter"),
         "filter",
-        "filter by a text; capitals matter only when typed, a leading ! keeps what does not match",
+        "show only the rows that hold every word that is typed, and none that is typed behind a !",
     ),
     entry(
         Command::Zoom,

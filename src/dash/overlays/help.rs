@@ -1,4 +1,4 @@
-//! The keys of the view, from the table of commands.
+//! The keys of the view, from the table of commands, how a filter is read, and what signs mean.
 //!
 //! ```text
 //! ┌ Keys in Fleet ──────────────────────────────────────────────────────────┐
@@ -17,6 +17,15 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
+/// What can be typed behind `/`, and what it lets through.
+const FILTERS: [(&str, &str); 5] = [
+    ("/offline", "rows that hold it in a name, a tag, a state or the code of a finding"),
+    ("/@laptop", "hosts with a tag that begins so"),
+    ("/!@laptop", "rows that do not hold it"),
+    ("/disk rack01", "rows that hold every one of these words"),
+    ("/Rack", "capitals matter in a word that has one"),
+];
+
 /// Returns the columns of the keys.
 fn keys_width(popup: &Popup) -> usize {
     if popup.room() < 60 { 8 } else { 15 }
@@ -34,6 +43,13 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, scroll: u
     section(paint, &popup, &mut lines, screen.title(), here);
     let rest = in_context(Context::View(screen)).filter(everywhere);
     section(paint, &popup, &mut lines, "everywhere", rest);
+    if paint.model.filter().is_some() {
+        lines.push(Line::from(paint.span(Role::Title, "what a filter lets through")));
+        for (typed, about) in FILTERS {
+            row(paint, &popup, &mut lines, typed, about);
+        }
+        lines.push(Line::default());
+    }
     lines.push(Line::from(paint.span(Role::Title, "signs")));
     for (sign, about) in [
         ("●", "well"),

@@ -27,8 +27,12 @@ pub(super) fn scroll(
     model.details_scroll = to.min(usize::from(u16::MAX)) as u16;
 }
 
-/// Returns the next or the previous of so many, around the end.
-pub(super) fn turned(at: usize, count: usize, forward: bool) -> usize {
-    let count = count.max(1);
-    (at + if forward { 1 } else { count - 1 }) % count
+/// Opens the details of the row below or above, around the end.
+pub(super) fn turn(model: &mut Model, forward: bool) {
+    let rows = model.rows();
+    if let Some(at) = rows.iter().position(|row| *row == model.selected_row()) {
+        let by = if forward { 1 } else { rows.len() - 1 };
+        model.select_row(rows[(at + by) % rows.len()]);
+    }
+    model.details_scroll = 0;
 }

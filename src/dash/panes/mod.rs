@@ -11,7 +11,7 @@ pub(super) mod caches;
 pub(super) mod deploy;
 mod details;
 pub(super) mod fleet;
-mod history;
+pub(super) mod history;
 mod host;
 mod log_tail;
 pub(super) mod logs;
@@ -71,7 +71,11 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
 /// Returns whether a command has something to act on in the view that is shown; nothing is measured or
 /// started from a record.
 pub(super) fn can(model: &Model, command: Command) -> bool {
-    (!model.world.is_record || !asks_hosts(command)) && (pane(model.screen).can)(model, command)
+    match command {
+        Command::Filter => model.row_count() > 0 && !shows_details(model),
+        command if model.world.is_record && asks_hosts(command) => false,
+        command => (pane(model.screen).can)(model, command),
+    }
 }
 
 /// Returns the hosts that are deployed, built or measured from the view that is shown.

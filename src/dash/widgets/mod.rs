@@ -1,6 +1,7 @@
 //! Pieces that several views are made of; none of them knows which view it is in.
 
 pub(in crate::dash) mod facts;
+pub(in crate::dash) mod filtered;
 pub(in crate::dash) mod graph;
 pub(in crate::dash) mod input;
 pub(in crate::dash) mod paint;

@@ -30,20 +30,13 @@ use ratatui::layout::Rect;
 
 /// Returns the rows that the details take below their rule, in that many columns.
 pub(in crate::dash) fn rows(paint: &Paint<'_>, columns: u16) -> u16 {
-    selected(paint).map_or(0, |(tier, view)| laid(paint, tier, view, columns).rows())
-}
-
-fn selected<'a>(paint: &Paint<'a>) -> Option<(&'a Tier, &'a TierView)> {
-    let model = paint.model;
-    Some((
-        model.world.fleet.tiers.get(model.caches.selected)?,
-        model.world.tiers.get(model.caches.selected)?,
-    ))
+    let selected = paint.model.selected_tier();
+    selected.map_or(0, |(tier, view)| laid(paint, tier, view, columns).rows())
 }
 
 /// Draws the details below a rule; `zoomed` ones scroll.
 pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, zoomed: bool) {
-    let Some((tier, view)) = selected(paint) else { return };
+    let Some((tier, view)) = paint.model.selected_tier() else { return };
     let measured = match view.facts.measured_at {
         Some(then) => format!("answered {}", since(paint.now, then)),
         None => "never answered".to_owned(),

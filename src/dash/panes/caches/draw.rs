@@ -18,6 +18,7 @@
 use crate::dash::panes::cache;
 use crate::dash::panes::caches::columns::{GAP, Shape, TierColumn, cell};
 use crate::dash::theme::Role;
+use crate::dash::widgets::filtered;
 use crate::dash::widgets::paint::{Paint, below, put, top};
 use crate::dash::widgets::table;
 use crate::dash::widgets::table::Window;
@@ -43,11 +44,12 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         put(buffer, area, 0, &Line::from(paint.span(Role::Dim, text)));
         return;
     }
-    if paint.model.zoom {
+    if paint.model.zoom && paint.model.selected_tier().is_some() {
         cache::draw(paint, buffer, area, true);
         return;
     }
-    let wanted = tiers.len() as u16 + 1;
+    let area = filtered::note(paint, buffer, area, ("tier", "tiers"));
+    let wanted = paint.model.visible_tiers().len() as u16 + 1;
     let caption = area.height >= wanted + 10;
     let table = match area.height {
         height if height >= wanted + 3 => wanted,
@@ -102,7 +104,9 @@ fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     // What is not seen is told beside the headings, or in the last row where they have no room.
     let beside = width(head.trim_end()) + 2 + UNSEEN <= usize::from(area.width);
     let window = if beside { Window::new } else { Window::with_note };
-    let window = window(fleet.tiers.len(), paint.model.caches.selected, usize::from(list.height));
+    let visible = paint.model.visible_tiers();
+    let at = visible.iter().position(|index| *index == paint.model.caches.selected);
+    let window = window(visible.len(), at.unwrap_or_default(), usize::from(list.height));
     let unseen = window.unseen();
     if beside && !unseen.is_empty() {
         head = left(head.trim_end(), usize::from(area.width).saturating_sub(width(&unseen) + 1));
@@ -112,8 +116,12 @@ fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         put(buffer, list, window.rows as u16, &Line::from(paint.span(Role::Dim, text)));
     }
     put(buffer, area, 0, &Line::from(paint.span(Role::Dim, head)));
-    let tiers = fleet.tiers.iter().zip(&paint.model.world.tiers).enumerate();
-    for (row, (index, (tier, view))) in tiers.skip(window.from).take(window.rows).enumerate() {
+    let known = |index: &usize| {
+        let index = *index;
+        Some((index, fleet.tiers.get(index)?, paint.model.world.tiers.get(index)?))
+    };
+    let tiers = visible.iter().skip(window.from).take(window.rows).filter_map(known);
+    for (row, (index, tier, view)) in tiers.enumerate() {
         let selected = index == paint.model.caches.selected;
         let mut spans = vec![
             paint.span(Role::Accent, if selected { " › " } else { "   " }),

@@ -3,7 +3,7 @@
 use crate::dash::command::Command;
 use crate::dash::layout::page;
 use crate::dash::model::Model;
-use crate::dash::moves::moved;
+use crate::dash::moves::move_selection;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
 use crate::dash::panes::{cache, details};
@@ -18,7 +18,6 @@ pub(super) fn update(
     body: Rect,
     now: Timestamp,
 ) -> Vec<Effect> {
-    let count = model.world.tiers.len();
     match command {
         Command::Up
         | Command::Down
@@ -29,14 +28,11 @@ pub(super) fn update(
             if shows_details(model) {
                 details::scroll(model, command, body, cache::rows, now);
             } else {
-                model.caches.selected = moved(model.caches.selected, count, command, page(body));
+                move_selection(model, command, page(body));
             }
         }
-        Command::NextDetails | Command::PreviousDetails => {
-            model.caches.selected =
-                details::turned(model.caches.selected, count, command == Command::NextDetails);
-            model.details_scroll = 0;
-        }
+        Command::NextDetails => details::turn(model, true),
+        Command::PreviousDetails => details::turn(model, false),
         Command::Open | Command::Zoom => model.toggle_zoom(),
         Command::LookClosely => look_closely(model, now),
         Command::Verify => return verify(model, now),
@@ -47,23 +43,24 @@ pub(super) fn update(
 
 /// Returns whether the details of what is selected have the whole body.
 pub(super) fn shows_details(model: &Model) -> bool {
-    model.zoom && !model.world.tiers.is_empty()
+    model.zoom && model.selected_tier().is_some()
 }
 
 /// Returns whether a command has something to act on.
 pub(super) fn can(model: &Model, command: Command) -> bool {
-    let count = model.world.tiers.len();
     match command {
-        Command::Open => !shows_details(model) && count > 0,
-        Command::Zoom | Command::Verify => count > 0,
-        Command::NextDetails | Command::PreviousDetails => shows_details(model) && count > 1,
+        Command::Open => !shows_details(model) && model.selected_tier().is_some(),
+        Command::Zoom | Command::Verify => model.selected_tier().is_some(),
+        Command::NextDetails | Command::PreviousDetails => {
+            shows_details(model) && model.visible_tiers().len() > 1
+        }
         _ => true,
     }
 }
 
-/// Closes the details.
+/// Closes the details, else takes the filter away.
 pub(super) fn leave(model: &mut Model) -> bool {
-    std::mem::take(&mut model.zoom)
+    std::mem::take(&mut model.zoom) || model.clear_filter()
 }
 
 /// Asks whether to look closely at the stores of the marked hosts, or of all that answer.
@@ -97,7 +94,7 @@ fn look_closely(model: &mut Model, now: Timestamp) {
 
 /// Fetches a nar of the selected tier whole, unless that goes on already or cannot be done.
 fn verify(model: &mut Model, now: Timestamp) -> Vec<Effect> {
-    let Some(tier) = model.world.fleet.tiers.get(model.caches.selected) else { return Vec::new() };
+    let Some((tier, _)) = model.selected_tier() else { return Vec::new() };
     let name = tier.name.clone();
     if let Err(why) = can_be_verified(tier) {
         model.say(why.to_string(), true, now);

@@ -14,6 +14,7 @@
 
 use crate::dash::panes::log_tail;
 use crate::dash::theme::Role;
+use crate::dash::widgets::filtered;
 use crate::dash::widgets::graph::spinner;
 use crate::dash::widgets::paint::{Paint, below, put, put_all, put_spread, top};
 use crate::dash::widgets::table::{self, Window};
@@ -54,18 +55,21 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         if let Some(host) = run.hosts.get(paint.model.deploy.host) {
             alone(paint, buffer, area, run, host);
         }
-    } else if stand_beside(run, area) {
-        beside(paint, buffer, area, run);
+        return;
+    }
+    let area = filtered::note(paint, buffer, area, ("host", "hosts"));
+    let visible = paint.model.visible_host_runs();
+    if stand_beside(visible.len(), area) {
+        beside(paint, buffer, area, run, &visible);
     } else {
-        stacked(paint, buffer, area, run);
+        stacked(paint, buffer, area, run, &visible);
     }
 }
 
-/// Returns whether the hosts of a run stand side by side, each with its own log.
-pub(in crate::dash) fn stand_beside(run: &RunView, area: Rect) -> bool {
-    let count = run.hosts.len() as u16;
-    (2..=SIDE_BY_SIDE as u16).contains(&count)
-        && area.width / count.max(1) >= BESIDE
+/// Returns whether so many hosts of a run stand side by side, each with its own log.
+pub(in crate::dash) fn stand_beside(count: usize, area: Rect) -> bool {
+    (2..=SIDE_BY_SIDE).contains(&count)
+        && usize::from(area.width) / count.max(1) >= usize::from(BESIDE)
         && area.height >= 14
 }
 
@@ -203,9 +207,9 @@ impl Rows {
     }
 }
 
-/// Draws the hosts below each other, then the log of the selected one.
-fn stacked(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) {
-    let count = run.hosts.len().max(1);
+/// Draws hosts of the run below each other, then the log of the selected one.
+fn stacked(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView, visible: &[usize]) {
+    let count = visible.len().max(1);
     let indent = names_width(run, area) + 5;
     let Some(first) = run.hosts.first() else { return };
     let words = line_width(&phases(paint, first, false));
@@ -219,14 +223,17 @@ fn stacked(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) {
     }
     let each = rows.count();
     let shown = count.min((height.saturating_sub(4) / each).max(1));
-    let window = Window::new(count, paint.model.deploy.host, shown);
-    let hosts = run.hosts.iter().enumerate().skip(window.from).take(window.rows);
+    let at = visible.iter().position(|index| *index == paint.model.deploy.host);
+    let window = Window::new(count, at.unwrap_or_default(), shown);
+    let hosts = visible.iter().skip(window.from).take(window.rows);
+    let hosts = hosts.filter_map(|index| Some((*index, run.hosts.get(*index)?)));
     for (row, (index, host)) in hosts.enumerate() {
         let area = top(below(area, (row * each) as u16), each as u16);
         host_rows(paint, buffer, area, run, host, index == paint.model.deploy.host, rows);
     }
     let rest = below(area, (shown * each) as u16);
-    if let Some(host) = run.hosts.get(paint.model.deploy.host).filter(|_| rest.height >= 2) {
+    let selected = at.and_then(|_| paint.model.shown_host_run());
+    if let Some(host) = selected.filter(|_| rest.height >= 2) {
         let indent = if rows.doing { indent } else { usize::from(area.width) };
         let rest = error(paint, buffer, rest, host, indent);
         log_tail::draw(paint, buffer, rest, host);
@@ -344,20 +351,21 @@ fn error(
     below(area, lines.len() as u16)
 }
 
-/// Draws the hosts side by side.
-fn beside(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) {
-    let count = run.hosts.len() as u16;
+/// Draws hosts of the run side by side.
+fn beside(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView, visible: &[usize]) {
+    let hosts = visible.iter().filter_map(|index| Some((*index, run.hosts.get(*index)?)));
+    let count = visible.len() as u16;
     let each = area.width / count;
     let columns = each.saturating_sub(1);
-    let heads: Vec<_> = run.hosts.iter().map(|host| panel_head(paint, host, columns)).collect();
-    for (index, (host, head)) in run.hosts.iter().zip(&heads).enumerate() {
-        let x = area.x + each * index as u16;
-        let last = index as u16 + 1 == count;
+    for (place, (index, host)) in (0..).zip(hosts) {
+        let head = panel_head(paint, host, columns);
+        let x = area.x + each * place;
+        let last = place + 1 == count;
         let wide = if last { area.right() - x } else { each };
         let panel_area = Rect { x, width: wide.saturating_sub(u16::from(!last)), ..area };
         let selected = index == paint.model.deploy.host;
         panel_title(paint, buffer, panel_area, run, host, selected);
-        put_all(buffer, below(panel_area, 1), head, 0);
+        put_all(buffer, below(panel_area, 1), &head, 0);
         log_tail::draw(paint, buffer, below(panel_area, head.len() as u16 + 1), host);
         if !last {
             let bar = Line::styled("│", paint.style(Role::Border));

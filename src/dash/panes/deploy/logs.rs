@@ -3,6 +3,7 @@
 use crate::dash::model::{Model, Screen};
 use crate::dash::msg::{LogOf, LogsInView};
 use crate::dash::panes::deploy::draw::stand_beside;
+use crate::dash::widgets::filtered;
 use crate::dash::widgets::paint::below;
 use crate::dash::world::HostRun;
 use ratatui::layout::Rect;
@@ -17,8 +18,10 @@ pub(in crate::dash) fn logs_in_view(model: &Model, body: Rect) -> LogsInView {
         return LogsInView::default();
     }
     let Some(run) = model.shown_run() else { return LogsInView::default() };
-    let hosts: Vec<&HostRun> = if !model.zoom && stand_beside(run, below(body, 1)) {
-        run.hosts.iter().collect()
+    let visible = model.visible_host_runs();
+    let area = filtered::rest(model, below(body, 1));
+    let hosts: Vec<&HostRun> = if !model.zoom && stand_beside(visible.len(), area) {
+        visible.iter().filter_map(|index| run.hosts.get(*index)).collect()
     } else {
         model.shown_host_run().into_iter().collect()
     };

@@ -4,7 +4,7 @@ use crate::dash::begin;
 use crate::dash::command::{Command, order};
 use crate::dash::layout::page;
 use crate::dash::model::{Model, Screen};
-use crate::dash::moves::moved;
+use crate::dash::moves::move_selection;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
 use crate::dash::run_orders::{ask_to_stop, reattach, said};
@@ -25,11 +25,7 @@ pub(super) fn update(
         | Command::PageUp
         | Command::PageDown
         | Command::Top
-        | Command::Bottom => {
-            let count = model.shown_run().map_or(0, |run| run.hosts.len());
-            model.deploy.host = moved(model.deploy.host, count, command, page(body));
-            model.log.leave_host();
-        }
+        | Command::Bottom => move_selection(model, command, page(body)),
         Command::NextHost => model.turn_host(true),
         Command::PreviousHost => model.turn_host(false),
         Command::Open => model.show(Screen::Logs),
@@ -57,10 +53,13 @@ pub(super) fn update(
 /// Returns whether a command has something to act on.
 pub(super) fn can(model: &Model, command: Command) -> bool {
     match command {
-        Command::Open => model.shown_host_run().is_some(),
-        Command::NextHost | Command::PreviousHost => {
-            model.shown_run().is_some_and(|run| run.hosts.len() > 1)
+        Command::Open | Command::Commands | Command::SkipHost | Command::TryHost
+            if !model.shows_selected() =>
+        {
+            false
         }
+        Command::Open => model.shown_host_run().is_some(),
+        Command::NextHost | Command::PreviousHost => model.visible_host_runs().len() > 1,
         Command::Retry => model.shown_run().is_some_and(RunView::can_be_tried_again),
         Command::Plan => model.shown_run().is_some_and(|run| run.plan.is_some()),
         Command::Commands => model.shown_host_run().is_some_and(|host| !host.commands.is_empty()),
@@ -81,10 +80,11 @@ pub(super) fn targets(model: &Model) -> Vec<String> {
     model.shown_host_run().map(|host| host.host.clone()).into_iter().collect()
 }
 
-/// Closes the log that has the whole view; a run that could not start is forgotten.
+/// Closes the log that has the whole view, else takes the filter away; a run that could not start is
+/// forgotten.
 pub(super) fn leave(model: &mut Model) -> bool {
     model.world.starting.take_if(|starting| starting.failed.is_some());
-    std::mem::take(&mut model.zoom)
+    std::mem::take(&mut model.zoom) || model.clear_filter()
 }
 
 /// Shows what was run on hosts for the selected host of the run.

@@ -14,6 +14,7 @@
 use crate::dash::panes::fleet::columns::{Columns, name};
 use crate::dash::panes::{host, log_tail};
 use crate::dash::theme::Role;
+use crate::dash::widgets::filtered;
 use crate::dash::widgets::paint::{Paint, below, put, put_all, top};
 use crate::dash::widgets::table;
 use crate::dash::widgets::table::Window;
@@ -35,14 +36,14 @@ const DETAILS: u16 = 5;
 
 /// Draws the table, and the details where there is room.
 pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
-    let visible = paint.model.visible_hosts();
     if paint.model.zoom && paint.model.selected().is_some() {
         host::draw(paint, buffer, area, true);
         return;
     }
+    let area = filtered::note(paint, buffer, area, ("host", "hosts"));
+    let visible = paint.model.visible_hosts();
     let heading = u16::from(area.width >= NARROW);
-    let filtered = !paint.model.fleet.filter.is_empty() && !visible.is_empty();
-    let wanted = visible.len().max(1) as u16 + heading + u16::from(filtered);
+    let wanted = visible.len().max(1) as u16 + heading;
     let table = if area.height >= heading + DETAILS + 3 {
         wanted.min((area.height / 2).max(area.height.saturating_sub(18))).max(3)
     } else {
@@ -107,25 +108,13 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
         put(buffer, area, 0, &Line::from(paint.span(Role::Dim, text)));
         list = below(area, 1);
     }
-    if visible.is_empty() {
-        let why = if paint.model.world.fleet.hosts.is_empty() {
-            " hosts.toml names no host; 2 shows its caches".to_owned()
-        } else {
-            format!(" no host matches “{}”; esc shows all", paint.model.fleet.filter.text())
-        };
+    if paint.model.world.fleet.hosts.is_empty() {
+        let why = " hosts.toml names no host; 2 shows its caches";
         put(buffer, list, 0, &Line::from(paint.span(Role::Dim, why)));
         return;
     }
     let at =
         visible.iter().position(|index| *index == paint.model.fleet.selected).unwrap_or_default();
-    if !paint.model.fleet.filter.is_empty() {
-        let (shown, all) = (visible.len(), paint.model.world.fleet.hosts.len());
-        let text = paint.model.fleet.filter.text();
-        let text = format!("   {shown} of {all} hosts match “{text}”; esc shows all");
-        let row = list.height.saturating_sub(1).min(visible.len() as u16);
-        put(buffer, list, row, &Line::from(paint.span(Role::Warn, text)));
-        list.height = list.height.saturating_sub(1);
-    }
     let window = Window::with_note(visible.len(), at, usize::from(list.height));
     let text = format!("   {}", window.unseen());
     put(buffer, list, window.rows as u16, &Line::from(paint.span(Role::Dim, text)));

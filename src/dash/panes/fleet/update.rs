@@ -2,14 +2,12 @@
 
 use crate::dash::begin;
 use crate::dash::command::Command;
-use crate::dash::filter::Filter;
 use crate::dash::generations::GenerationsPane;
-use crate::dash::input::LineInput;
 use crate::dash::layout::page;
 use crate::dash::model::{Model, Screen};
-use crate::dash::moves::moved;
+use crate::dash::moves::move_selection;
 use crate::dash::msg::Effect;
-use crate::dash::overlay::{Overlay, Prompt};
+use crate::dash::overlay::Overlay;
 use crate::dash::panes::{details, host};
 use crate::fleet::Goal;
 use jiff::Timestamp;
@@ -32,11 +30,11 @@ pub(super) fn update(
             if shows_details(model) {
                 details::scroll(model, command, body, host::rows, now);
             } else {
-                select_host(model, command, page(body));
+                move_selection(model, command, page(body));
             }
         }
-        Command::NextDetails => turn_details(model, true),
-        Command::PreviousDetails => turn_details(model, false),
+        Command::NextDetails => details::turn(model, true),
+        Command::PreviousDetails => details::turn(model, false),
         Command::Mark => mark(model),
         Command::MarkAll => mark_all(model),
         Command::Deploy => begin::ask(model, model.chosen(), Goal::default()),
@@ -46,10 +44,6 @@ pub(super) fn update(
         Command::Log => show_log(model, now),
         Command::Plan => plan(model),
         Command::HostKey => return fetch_keys(model, now),
-        Command::Filter => {
-            let before = model.fleet.filter.clone();
-            model.prompt = Some(Prompt { input: LineInput::with(before.text()), before });
-        }
         _ => {}
     }
     Vec::new()
@@ -73,9 +67,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
             shows_details(model) && model.visible_hosts().len() > 1
         }
         Command::Plan => model.world.runs.iter().any(|run| run.waits && run.is_active()),
-        Command::Back => {
-            model.zoom || !model.fleet.filter.is_empty() || !model.fleet.marked.is_empty()
-        }
+        Command::Back => model.zoom || model.is_filtered() || !model.fleet.marked.is_empty(),
         _ => true,
     }
 }
@@ -84,30 +76,10 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
 pub(super) fn leave(model: &mut Model) -> bool {
     if model.zoom {
         model.zoom = false;
-    } else if !model.fleet.filter.is_empty() {
-        model.set_filter(Filter::default());
-    } else {
+    } else if !model.clear_filter() {
         model.fleet.marked.clear();
     }
     true
-}
-
-/// Selects another of the hosts that the filter lets through.
-fn select_host(model: &mut Model, command: Command, page: u16) {
-    let visible = model.visible_hosts();
-    let at = visible.iter().position(|index| *index == model.fleet.selected).unwrap_or_default();
-    if let Some(index) = visible.get(moved(at, visible.len(), command, page)) {
-        model.fleet.selected = *index;
-    }
-}
-
-/// Opens the details of the host below or above, around the end.
-fn turn_details(model: &mut Model, forward: bool) {
-    let visible = model.visible_hosts();
-    if let Some(at) = visible.iter().position(|index| *index == model.fleet.selected) {
-        model.fleet.selected = visible[details::turned(at, visible.len(), forward)];
-    }
-    model.details_scroll = 0;
 }
 
 fn mark(model: &mut Model) {
@@ -116,7 +88,7 @@ fn mark(model: &mut Model) {
         model.fleet.marked.insert(name);
     }
     if !shows_details(model) {
-        select_host(model, Command::Down, 1);
+        move_selection(model, Command::Down, 1);
     }
 }
 

@@ -9,6 +9,7 @@
 //! ```
 
 use crate::dash::theme::Role;
+use crate::dash::widgets::filtered;
 use crate::dash::widgets::paint::{Paint, below, put, top};
 use crate::dash::widgets::table::{self, Window};
 use crate::dash::widgets::text::{cut, left, line_width};
@@ -27,6 +28,8 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         put(buffer, area, 0, &Line::from(paint.span(Role::Dim, text)));
         return;
     }
+    let area = filtered::note(paint, buffer, area, ("run", "runs"));
+    let visible = paint.model.visible_runs();
     let wide = area.width >= 76;
     let mut head = format!("   {}", left("RUN", 6));
     if wide {
@@ -37,15 +40,15 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     head.push_str("WHAT");
     put(buffer, area, 0, &Line::from(paint.span(Role::Dim, head)));
     let split = area.height >= 12;
-    let table = if split { (runs.len() as u16 + 1).min(area.height / 2) } else { area.height };
+    let table = if split { (visible.len() as u16 + 1).min(area.height / 2) } else { area.height };
     let list = below(top(area, table), 1);
-    if split {
+    if split && paint.model.shows_selected() {
         hosts(paint, buffer, below(area, table + 1));
     }
-    let at = runs.len().saturating_sub(1).saturating_sub(paint.model.deploy.run);
-    let window = Window::new(runs.len(), at, usize::from(list.height));
-    let newest = runs.iter().enumerate().rev().skip(window.from).take(window.rows);
-    for (row, (index, run)) in newest.enumerate() {
+    let at = visible.iter().position(|index| *index == paint.model.deploy.run);
+    let window = Window::new(visible.len(), at.unwrap_or_default(), usize::from(list.height));
+    let newest = visible.iter().skip(window.from).take(window.rows);
+    for (row, (index, run)) in newest.filter_map(|at| Some((*at, runs.get(*at)?))).enumerate() {
         let selected = index == paint.model.deploy.run;
         let mut spans = vec![
             paint.span(Role::Accent, if selected { " › " } else { "   " }),

@@ -1,9 +1,12 @@
 //! The runs, and how the hosts of the selected one stand.
 
 mod draw;
+mod state;
 mod update;
 
-use crate::dash::model::Screen;
+pub use state::HistoryPane;
+
+use crate::dash::model::{Model, Screen};
 use crate::dash::panes::Pane;
 
 pub(super) const PANE: Pane = Pane {
@@ -12,7 +15,7 @@ pub(super) const PANE: Pane = Pane {
     can: update::can,
     shows_details: |_| false,
     targets: update::targets,
-    leave: |_| false,
+    leave: Model::clear_filter,
     parent: Screen::Fleet,
     arrows: Some("select"),
 };

@@ -4,7 +4,7 @@ use crate::dash::begin;
 use crate::dash::command::Command;
 use crate::dash::layout::page;
 use crate::dash::model::{Model, Screen};
-use crate::dash::moves::moved;
+use crate::dash::moves::move_selection;
 use crate::dash::msg::Effect;
 use crate::dash::run_orders::reattach;
 use crate::dash::world::RunView;
@@ -25,12 +25,7 @@ pub(super) fn update(
         | Command::PageUp
         | Command::PageDown
         | Command::Top
-        | Command::Bottom => {
-            let last = model.world.runs.len().saturating_sub(1);
-            let from_newest = last.saturating_sub(model.deploy.run);
-            let at = moved(from_newest, model.world.runs.len(), command, page(body));
-            model.select_run(last.saturating_sub(at), 0);
-        }
+        | Command::Bottom => move_selection(model, command, page(body)),
         Command::Open => model.show(Screen::Deploy),
         Command::Log => model.show(Screen::Logs),
         Command::Deploy => begin::ask(model, targets(model), Goal::default()),
@@ -43,18 +38,20 @@ pub(super) fn update(
 
 /// Returns whether a command has something to act on.
 pub(super) fn can(model: &Model, command: Command) -> bool {
+    let run = model.shown_run().filter(|_| model.shows_selected());
     match command {
         Command::Deploy => !targets(model).is_empty(),
-        Command::Open => model.shown_run().is_some(),
-        Command::Log => model.shown_host_run().is_some(),
-        Command::Retry => model.shown_run().is_some_and(RunView::can_be_tried_again),
-        Command::Reattach => model.shown_run().is_some_and(|run| run.can_go_on),
+        Command::Open => run.is_some(),
+        Command::Log => run.is_some() && model.shown_host_run().is_some(),
+        Command::Retry => run.is_some_and(RunView::can_be_tried_again),
+        Command::Reattach => run.is_some_and(|run| run.can_go_on),
         _ => true,
     }
 }
 
 /// Returns the hosts of the selected run.
 pub(super) fn targets(model: &Model) -> Vec<String> {
-    let hosts = model.shown_run().into_iter().flat_map(|run| &run.hosts);
+    let run = model.shown_run().filter(|_| model.shows_selected());
+    let hosts = run.into_iter().flat_map(|run| &run.hosts);
     hosts.map(|host| host.host.clone()).collect()
 }

@@ -1,0 +1,156 @@
+//! The list of each view: which rows its filter lets through, and which of them is selected.
+//!
+//! A row that was selected and is let through no more is selected no more, so that no key acts on what
+//! is not seen; nothing else is selected for it before a key says so.
+
+use crate::dash::filter::Filter;
+use crate::dash::matched;
+use crate::dash::model::{Model, Screen};
+use crate::dash::world::TierView;
+use crate::fleet::{Host, Tier};
+
+impl Model {
+    /// Returns the filter of the view that is shown; among logs, lines are looked for instead.
+    pub fn filter(&self) -> Option<&Filter> {
+        match self.screen {
+            Screen::Fleet => Some(&self.fleet.filter),
+            Screen::Caches => Some(&self.caches.filter),
+            Screen::Deploy => Some(&self.deploy.filter),
+            Screen::Logs => None,
+            Screen::History => Some(&self.history.filter),
+        }
+    }
+
+    /// Filters what the view shows; where that hides the selected row, the next one is selected.
+    pub(super) fn set_filter(&mut self, filter: Filter) {
+        match self.screen {
+            Screen::Fleet => self.fleet.filter = filter,
+            Screen::Caches => self.caches.filter = filter,
+            Screen::Deploy => self.deploy.filter = filter,
+            Screen::Logs => {}
+            Screen::History => self.history.filter = filter,
+        }
+        let (rows, at) = (self.rows(), self.selected_row());
+        if !rows.contains(&at)
+            && let Some(next) = rows.iter().find(|row| **row > at).or(rows.last())
+        {
+            self.select_row(*next);
+        }
+    }
+
+    /// Takes the filter of the view away; returns whether it had one.
+    pub(super) fn clear_filter(&mut self) -> bool {
+        let had = self.is_filtered();
+        self.set_filter(Filter::default());
+        had
+    }
+
+    /// Returns whether the view shows only what a filter lets through.
+    pub(super) fn is_filtered(&self) -> bool {
+        self.filter().is_some_and(|filter| !filter.is_empty())
+    }
+
+    /// Returns how many rows the view has without its filter.
+    pub(super) fn row_count(&self) -> usize {
+        match self.screen {
+            Screen::Fleet => self.world.fleet.hosts.len(),
+            Screen::Caches => self.world.fleet.tiers.len(),
+            Screen::Deploy => self.shown_run().map_or(0, |run| run.hosts.len()),
+            Screen::Logs => 0,
+            Screen::History => self.world.runs.len(),
+        }
+    }
+
+    /// Returns the indices of what the view's filter lets through, in the order of the screen.
+    pub(super) fn rows(&self) -> Vec<usize> {
+        match self.screen {
+            Screen::Fleet => self.visible_hosts(),
+            Screen::Caches => self.visible_tiers(),
+            Screen::Deploy => self.visible_host_runs(),
+            Screen::Logs => Vec::new(),
+            Screen::History => self.visible_runs(),
+        }
+    }
+
+    /// Returns the index of the selected row.
+    pub(super) fn selected_row(&self) -> usize {
+        match self.screen {
+            Screen::Fleet => self.fleet.selected,
+            Screen::Caches => self.caches.selected,
+            Screen::Deploy | Screen::Logs => self.deploy.host,
+            Screen::History => self.deploy.run,
+        }
+    }
+
+    /// Selects a row by its index.
+    pub(super) fn select_row(&mut self, index: usize) {
+        match self.screen {
+            Screen::Fleet => self.fleet.selected = index,
+            Screen::Caches => self.caches.selected = index,
+            Screen::Deploy | Screen::Logs => {
+                self.deploy.host = index;
+                self.log.leave_host();
+            }
+            Screen::History => self.select_run(index, 0),
+        }
+    }
+
+    /// Returns whether the selected row is one that the filter lets through.
+    pub(super) fn shows_selected(&self) -> bool {
+        !self.is_filtered() || self.rows().contains(&self.selected_row())
+    }
+
+    /// Returns the indices of the hosts that the filter lets through.
+    pub fn visible_hosts(&self) -> Vec<usize> {
+        (0..self.world.fleet.hosts.len()).filter(|index| self.passes_host(*index)).collect()
+    }
+
+    /// Returns whether the filter lets a host through.
+    pub(super) fn passes_host(&self, index: usize) -> bool {
+        let known = self.world.fleet.hosts.get(index).zip(self.world.hosts.get(index));
+        let filter = &self.fleet.filter;
+        known.is_some_and(|(host, view)| {
+            filter.is_empty() || filter.passes(&matched::host(host, view))
+        })
+    }
+
+    /// Returns the indices of the tiers that the filter lets through.
+    pub fn visible_tiers(&self) -> Vec<usize> {
+        (0..self.world.fleet.tiers.len()).filter(|index| self.passes_tier(*index)).collect()
+    }
+
+    fn passes_tier(&self, index: usize) -> bool {
+        let known = self.world.fleet.tiers.get(index).zip(self.world.tiers.get(index));
+        let filter = &self.caches.filter;
+        known.is_some_and(|(tier, view)| {
+            filter.is_empty() || filter.passes(&matched::tier(tier, view))
+        })
+    }
+
+    /// Returns the selected tier, when the filter shows it.
+    pub fn selected_tier(&self) -> Option<(&Tier, &TierView)> {
+        let index = self.caches.selected;
+        let known = self.world.fleet.tiers.get(index).zip(self.world.tiers.get(index));
+        known.filter(|_| self.passes_tier(index))
+    }
+
+    /// Returns the indices of the runs that the filter lets through, the newest first.
+    pub fn visible_runs(&self) -> Vec<usize> {
+        let filter = &self.history.filter;
+        let runs = self.world.runs.iter().enumerate().rev();
+        let passes = runs.filter(|(_, run)| filter.is_empty() || filter.passes(&matched::run(run)));
+        passes.map(|(index, _)| index).collect()
+    }
+
+    /// Returns the indices of the hosts of the shown run that the filter lets through.
+    pub fn visible_host_runs(&self) -> Vec<usize> {
+        let filter = &self.deploy.filter;
+        let hosts = self.shown_run().into_iter().flat_map(|run| &run.hosts).enumerate();
+        let passes = hosts.filter(|(_, host)| {
+            let known: Option<&Host> = self.world.fleet.host(&host.host);
+            let tags = known.map_or(&[][..], |known| &known.tags);
+            filter.is_empty() || filter.passes(&matched::host_run(host, tags))
+        });
+        passes.map(|(index, _)| index).collect()
+    }
+}

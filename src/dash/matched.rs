@@ -1,0 +1,66 @@
+//! What the rows of each list are matched against when a filter is typed.
+//!
+//! | list | texts of a row |
+//! |---|---|
+//! | hosts | name, `@tag`s, state and what stands in its column, codes of findings |
+//! | tiers | name, kind, state, codes of findings, those that hosts have with it included |
+//! | runs | `#number`, title, hosts, how it ended or goes on, codes of findings |
+//! | hosts of a run | name, `@tag`s, how it ended, its phase or that it waits, codes of findings |
+
+use crate::dash::world::{HostModel, HostRun, RunView, TierView};
+use crate::fleet::words::{WAITING, spoken};
+use crate::fleet::{Finding, Host, Tier};
+
+/// Returns the texts of a host.
+pub(in crate::dash) fn host(host: &Host, view: &HostModel) -> Vec<String> {
+    let mut texts = named(&host.name, &host.tags);
+    texts.extend([view.facts.state_words(), view.facts.condition()]);
+    texts.extend(codes(&view.facts.findings));
+    texts
+}
+
+/// Returns the texts of a tier.
+pub(in crate::dash) fn tier(tier: &Tier, view: &TierView) -> Vec<String> {
+    let facts = &view.facts;
+    let kind = tier.kind.name().word().to_owned();
+    let mut texts = vec![tier.name.clone(), kind, spoken(facts.state.word())];
+    texts.extend(codes(&facts.findings));
+    texts.extend(facts.hosts.values().flat_map(|on_host| codes(&on_host.findings)));
+    texts
+}
+
+/// Returns the texts of a run.
+pub(in crate::dash) fn run(run: &RunView) -> Vec<String> {
+    let mut texts = vec![format!("#{}", run.id), run.title.clone()];
+    texts.extend(run.hosts.iter().map(|host| host.host.clone()));
+    texts.push(match (&run.summary, &run.gone) {
+        (Some(summary), _) => summary.words(),
+        (None, Some(_)) => "gone".to_owned(),
+        (None, None) if run.asks_somebody() => WAITING.to_owned(),
+        (None, None) => "running".to_owned(),
+    });
+    texts.extend(run.summary.iter().flat_map(|summary| codes(&summary.findings)));
+    texts.extend(run.results().flat_map(|(_, result)| codes(&result.findings)));
+    texts
+}
+
+/// Returns the texts of a host of a run, which has these tags.
+pub(in crate::dash) fn host_run(host: &HostRun, tags: &[String]) -> Vec<String> {
+    let mut texts = named(&host.host, tags);
+    texts.push(match (&host.result, host.current()) {
+        (Some(result), _) => result.outcome.spoken(),
+        (None, Some((phase, _))) if host.waiting.is_none() => phase.word().to_owned(),
+        (None, _) => WAITING.to_owned(),
+    });
+    texts.extend(host.result.iter().flat_map(|result| codes(&result.findings)));
+    texts
+}
+
+fn named(name: &str, tags: &[String]) -> Vec<String> {
+    let tags = tags.iter().map(|tag| format!("@{tag}"));
+    std::iter::once(name.to_owned()).chain(tags).collect()
+}
+
+fn codes(findings: &[Finding]) -> impl Iterator<Item = String> {
+    findings.iter().map(|finding| finding.code.word().to_owned())
+}

@@ -6,7 +6,7 @@
 use crate::dash::filter::Filter;
 use crate::dash::matched;
 use crate::dash::model::{Model, Screen};
-use crate::dash::world::TierView;
+use crate::dash::world::{TierView, Urgency};
 use crate::fleet::{Host, Tier};
 
 impl Model {
@@ -100,9 +100,14 @@ impl Model {
         !self.is_filtered() || self.rows().contains(&self.selected_row())
     }
 
-    /// Returns the indices of the hosts that the filter lets through.
+    /// Returns the indices of the hosts that the filter lets through, in the order of the screen.
     pub fn visible_hosts(&self) -> Vec<usize> {
-        (0..self.world.fleet.hosts.len()).filter(|index| self.passes_host(*index)).collect()
+        let all = 0..self.world.hosts.len();
+        let mut rows: Vec<usize> = all.filter(|index| self.passes_host(*index)).collect();
+        if self.fleet.problems_first {
+            rows.sort_by_key(|index| Urgency::of(&self.world.hosts[*index].facts));
+        }
+        rows
     }
 
     /// Returns whether the filter lets a host through.

@@ -6,6 +6,7 @@ mod filters;
 mod keys;
 mod logs;
 mod many;
+mod problems;
 mod run_news;
 mod runs;
 mod screens;

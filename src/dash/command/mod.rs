@@ -45,6 +45,12 @@ pub enum Command {
     RollBack,
     /// Tries the hosts of the run again that did not end well.
     Retry,
+    /// Selects the next row with which something is wrong.
+    NextProblem,
+    /// Copies what to do about what is wrong.
+    CopyFix,
+    /// Shows hosts with which something is wrong before the others, or as in hosts.toml again.
+    ProblemsFirst,
     /// Opens what is selected.
     Open,
     /// Shows the log of the selected host's run.

@@ -107,6 +107,22 @@ const VIEW_ROWS: &[CommandEntry] = &[
         "build the systems of the marked hosts, or of the selected one",
     ),
     entry(
+        Command::NextProblem,
+        &[Char('p')],
+        &[FLEET],
+        Some("next problem"),
+        "next-problem",
+        "select the next host with which something is wrong, or which is offline",
+    ),
+    entry(
+        Command::ProblemsFirst,
+        &[Char('S')],
+        &[FLEET],
+        None,
+        "problems-first",
+        "show hosts with which something is wrong first, the worst on top, or all as in hosts.toml",
+    ),
+    entry(
         Command::Mark,
         &[Char(' ')],
         &[FLEET],
@@ -153,6 +169,14 @@ const VIEW_ROWS: &[CommandEntry] = &[
         Some("details"),
         "open-tier",
         "show all details of the selected tier; ↑↓ scroll there, esc goes back",
+    ),
+    entry(
+        Command::NextProblem,
+        &[Char('p')],
+        &[CACHES],
+        Some("next problem"),
+        "next-tier-problem",
+        "select the next tier with which something is wrong, be it for one host",
     ),
     entry(
         Command::NextDetails,
@@ -298,6 +322,14 @@ const VIEW_ROWS: &[CommandEntry] = &[
         None,
         "log-file",
         "say where the complete log is on disk",
+    ),
+    entry(
+        Command::CopyFix,
+        &[Char('y')],
+        &[FLEET, CACHES],
+        Some("copy fix"),
+        "copy-fix",
+        "copy what to do about the worst that is wrong with the selected one: the command where there is one",
     ),
     entry(
         Command::Filter,

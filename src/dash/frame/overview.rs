@@ -92,7 +92,7 @@ fn steps(paint: &Paint<'_>) -> Vec<(CountStyle, Caches, bool)> {
     let all = [true, false].map(|words| which(bad, words));
     let some = [true, false].map(|words| (1..bad).rev().map(move |names| which(names, words)));
     let named: Vec<Caches> = all.into_iter().chain(some.into_iter().flatten()).collect();
-    for counts in [CountStyle::Words, CountStyle::Signs] {
+    for counts in [CountStyle::Words, CountStyle::Worst, CountStyle::Signs] {
         for which in [&named[..], &[Caches::Count]] {
             for with_run in [true, false].into_iter().filter(|with_run| *with_run || idle) {
                 steps.extend(which.iter().map(|which| (counts, *which, with_run)));
@@ -109,6 +109,8 @@ enum CountStyle {
     Long,
     /// By state.
     Words,
+    /// By state, and of what is wrong beside that the worst; the rest is counted.
+    Worst,
     /// By state, with a sign for it.
     Signs,
 }
@@ -163,7 +165,14 @@ fn hosts(paint: &Paint<'_>, counts: CountStyle) -> Vec<Span<'static>> {
         (count > 0).then(|| (role, format!("{count} {}", state.spoken())))
     });
     let wrong = counted(views.iter().map(|view| &view.facts));
-    let wrong = wrong.into_iter().map(|(severity, words)| (severity_role(severity), words));
+    let named = if counts == CountStyle::Worst { 1 } else { wrong.len() };
+    let rest = wrong.get(named..).unwrap_or_default();
+    let rest = rest
+        .first()
+        .map(|(severity, _)| (severity_role(*severity), format!("{} more ▲", rest.len())));
+    let wrong = wrong.iter().take(named);
+    let wrong =
+        wrong.map(|(severity, words)| (severity_role(*severity), words.clone())).chain(rest);
     let silenced = views.iter().flat_map(|view| &view.facts.findings);
     let silenced = silenced.filter(|finding| finding.is_silenced()).count();
     let silenced = (silenced > 0 && counts == CountStyle::Long)

@@ -15,6 +15,7 @@ pub(super) mod history;
 mod host;
 mod log_tail;
 pub(super) mod logs;
+mod problems;
 
 use crate::dash::command::Command;
 use crate::dash::layout::layout;

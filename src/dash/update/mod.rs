@@ -13,7 +13,7 @@ use crate::dash::filter::Filter;
 use crate::dash::key::Key;
 use crate::dash::layout::layout;
 use crate::dash::model::Model;
-use crate::dash::msg::{Effect, Msg, Wish};
+use crate::dash::msg::{Effect, Msg};
 use crate::dash::overlay::{Overlay, Prompt};
 use crate::dash::overlays;
 use crate::dash::overlays::{difference, generations, host_key};
@@ -104,11 +104,8 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             log_pane::news(model, news, sight, now);
         }
         Msg::Clip { text, what } => {
-            let way =
-                "the terminal was asked to take it (OSC 52), as far as it lets programs do that";
-            model.say(format!("copied {what}: {way}"), false, now);
             model.dirty = true;
-            return vec![Effect::Terminal(Wish::Clip(text))];
+            return model.clip(text, &what, now);
         }
         Msg::Said { text, bad } => {
             model.dirty = true;

@@ -8,6 +8,7 @@ mod host_run;
 mod log_ring;
 mod mean_coverage;
 mod run_view;
+mod urgency;
 
 pub use figures::{Figures, TierFigures};
 pub use host_run::{Extent, HostRun, PhaseView};
@@ -16,6 +17,7 @@ pub use mean_coverage::MeanCoverage;
 pub(in crate::dash) use mean_coverage::mean_coverage;
 pub(in crate::dash) use run_view::SIDE_BY_SIDE;
 pub use run_view::{RunView, Summary};
+pub(in crate::dash) use urgency::Urgency;
 
 use crate::fleet::{
     Ancestry, CoverageFacts, Fleet, Goal, HostFacts, HostState, NextFacts, RunId, StoreFacts, Tier,

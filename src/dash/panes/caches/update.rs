@@ -6,8 +6,10 @@ use crate::dash::model::Model;
 use crate::dash::moves::move_selection;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
-use crate::dash::panes::{cache, details};
-use crate::fleet::{Host, HostState, TierKind, can_be_verified};
+use crate::dash::panes::{cache, details, problems};
+use crate::dash::words::tiers::{is_bad, is_bad_on_host};
+use crate::dash::world::TierView;
+use crate::fleet::{Finding, Host, HostState, TierKind, can_be_verified};
 use jiff::Timestamp;
 use ratatui::layout::Rect;
 
@@ -34,6 +36,11 @@ pub(super) fn update(
         Command::NextDetails => details::turn(model, true),
         Command::PreviousDetails => details::turn(model, false),
         Command::Open | Command::Zoom => model.toggle_zoom(),
+        Command::NextProblem => problems::next(model, is_problem, now),
+        Command::CopyFix => {
+            let findings = model.selected_tier().map(|(_, view)| all_findings(view));
+            return problems::copy_fix(model, &findings.unwrap_or_default(), now);
+        }
         Command::LookClosely => look_closely(model, now),
         Command::Verify => return verify(model, now),
         _ => {}
@@ -50,6 +57,10 @@ pub(super) fn shows_details(model: &Model) -> bool {
 pub(super) fn can(model: &Model, command: Command) -> bool {
     match command {
         Command::Open => !shows_details(model) && model.selected_tier().is_some(),
+        Command::NextProblem => problems::any(model, is_problem),
+        Command::CopyFix => model
+            .selected_tier()
+            .is_some_and(|(_, view)| problems::worst_with_fix(&all_findings(view)).is_some()),
         Command::Zoom | Command::Verify => model.selected_tier().is_some(),
         Command::NextDetails | Command::PreviousDetails => {
             shows_details(model) && model.visible_tiers().len() > 1
@@ -61,6 +72,21 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
 /// Closes the details, else takes the filter away.
 pub(super) fn leave(model: &mut Model) -> bool {
     std::mem::take(&mut model.zoom) || model.clear_filter()
+}
+
+/// Returns whether something is known to be wrong with a tier, or with what a host makes of it.
+fn is_problem(model: &Model, index: usize) -> bool {
+    model
+        .world
+        .tiers
+        .get(index)
+        .is_some_and(|view| is_bad(&view.facts) || view.facts.hosts.values().any(is_bad_on_host))
+}
+
+/// Returns what was found of a tier, and behind it what was found of it on hosts.
+fn all_findings(view: &TierView) -> Vec<Finding> {
+    let on_hosts = view.facts.hosts.values().flat_map(|on_host| &on_host.findings);
+    view.facts.findings.iter().chain(on_hosts).cloned().collect()
 }
 
 /// Asks whether to look closely at the stores of the marked hosts, or of all that answer.

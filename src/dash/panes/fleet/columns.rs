@@ -205,6 +205,7 @@ impl HostColumn {
     fn title(self, paint: &Paint<'_>) -> String {
         match self {
             C::Host => "HOST".to_owned(),
+            C::State if paint.model.fleet.problems_first => "STATE ▼".to_owned(),
             C::State => "STATE".to_owned(),
             C::Version | C::Generation => "SYSTEM".to_owned(),
             C::Behind => "BEHIND".to_owned(),

@@ -10,6 +10,8 @@ pub struct FleetPane {
     pub selected: usize,
     /// Hosts that are marked, by name.
     pub marked: BTreeSet<String>,
+    /// Whether hosts with which something is wrong stand before the others.
+    pub problems_first: bool,
     /// Which hosts are shown.
     pub filter: Filter,
 }

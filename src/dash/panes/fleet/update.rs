@@ -8,7 +8,8 @@ use crate::dash::model::{Model, Screen};
 use crate::dash::moves::move_selection;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
-use crate::dash::panes::{details, host};
+use crate::dash::panes::{details, host, problems};
+use crate::dash::world::Urgency;
 use crate::fleet::Goal;
 use jiff::Timestamp;
 use ratatui::layout::Rect;
@@ -35,6 +36,12 @@ pub(super) fn update(
         }
         Command::NextDetails => details::turn(model, true),
         Command::PreviousDetails => details::turn(model, false),
+        Command::NextProblem => problems::next(model, is_problem, now),
+        Command::CopyFix => {
+            let findings = model.selected().map(|(_, view)| view.facts.findings.clone());
+            return problems::copy_fix(model, &findings.unwrap_or_default(), now);
+        }
+        Command::ProblemsFirst => turn_order(model, now),
         Command::Mark => mark(model),
         Command::MarkAll => mark_all(model),
         Command::Deploy => begin::ask(model, model.chosen(), Goal::default()),
@@ -62,6 +69,11 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         Command::Mark | Command::Zoom | Command::Generations | Command::Log => {
             model.selected().is_some()
         }
+        Command::NextProblem => problems::any(model, is_problem),
+        Command::CopyFix => model
+            .selected()
+            .is_some_and(|(_, view)| problems::worst_with_fix(&view.facts.findings).is_some()),
+        Command::ProblemsFirst => !shows_details(model) && model.row_count() > 1,
         Command::HostKey => model.selected().is_some_and(|(host, _)| !host.is_local()),
         Command::NextDetails | Command::PreviousDetails => {
             shows_details(model) && model.visible_hosts().len() > 1
@@ -80,6 +92,22 @@ pub(super) fn leave(model: &mut Model) -> bool {
         model.fleet.marked.clear();
     }
     true
+}
+
+/// Returns whether something is known to be wrong with a host.
+fn is_problem(model: &Model, index: usize) -> bool {
+    model.world.hosts.get(index).is_some_and(|view| Urgency::of(&view.facts).is_problem())
+}
+
+/// Shows what is wrong first, or everything as in hosts.toml.
+fn turn_order(model: &mut Model, now: Timestamp) {
+    model.fleet.problems_first = !model.fleet.problems_first;
+    let order = if model.fleet.problems_first {
+        "hosts with problems first, the worst on top"
+    } else {
+        "hosts in the order of hosts.toml"
+    };
+    model.say(order, false, now);
 }
 
 fn mark(model: &mut Model) {

@@ -97,9 +97,9 @@ pub enum Command {
     Levels,
     /// Shows another time before lines.
     Times,
-    /// Shows what is further left of long lines.
+    /// Shows what is further left of long lines, or of the matrix of caches.
     ScrollLeft,
-    /// Shows what is further right of long lines.
+    /// Shows what is further right of long lines, or of the matrix of caches.
     ScrollRight,
     /// Looks for a text.
     FindText,

@@ -16,6 +16,23 @@ fn large(columns: u16, rows: u16, keys: &str) -> Model {
 fn many_hosts_and_many_tiers_at_every_size() {
     snap("many-fleet", |columns, rows| large(columns, rows, "GGk"));
     snap("many-caches", |columns, rows| large(columns, rows, "2jjjj"));
+    snap("many-caches-right", |columns, rows| large(columns, rows, "2>"));
+}
+
+#[test]
+fn tiers_say_how_many_hosts_are_not_seen_and_scroll_from_the_worst_to_the_best() {
+    let seen = |keys: &str| text(&draw(&large(110, 30, keys), &look(false)));
+    let worst = seen("2");
+    assert!(worst.contains("  rack15-9  rack15-8"), "its closure is held least: {worst}");
+    assert!(worst.contains("hosts 1 to 5 of 150, the worst first; > shows 145 more"), "{worst}");
+    let next = seen("2>");
+    assert!(next.contains("hosts 6 to 10 of 150, the worst first; > shows 140 more, < goes back"));
+    let best = seen(&format!("2{}", ">".repeat(40)));
+    assert!(best.contains("rack01-1  rack01-0\n"), "{best}");
+    assert!(best.contains("hosts 146 to 150 of 150, the worst first; < goes back"), "{best}");
+    assert_eq!(seen("2><"), worst);
+    let all = text(&draw(&demo::model(demo::well(), 110, 30), &look(false)));
+    assert!(!all.contains("the worst first"), "where all fit, nothing is said: {all}");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 //! A column's width depends on the fleet and on the terminal, never on a measured value, so that
 //! nothing jumps when a figure changes.
 
+use crate::dash::model::Model;
+use crate::dash::panes::caches::hosts::HostsShown;
 use crate::dash::theme::Role;
 use crate::dash::widgets::graph::{level, spark};
 use crate::dash::widgets::paint::Paint;
@@ -121,11 +123,13 @@ pub(in crate::dash) struct Shape {
     pub(in crate::dash) columns: Vec<TierColumn>,
     /// Columns of a host's name and share.
     pub(in crate::dash) host: usize,
+    /// Which hosts have a column.
+    pub(in crate::dash) hosts: HostsShown,
 }
 
 impl Shape {
-    pub(in crate::dash) fn of(paint: &Paint<'_>, room: usize) -> Self {
-        let fleet = &paint.model.world.fleet;
+    pub(in crate::dash) fn of(model: &Model, room: usize) -> Self {
+        let fleet = &model.world.fleet;
         let names = fleet.tiers.iter().map(|tier| width(&tier.name)).max().unwrap_or(4);
         let name = names.clamp(4, if room < 60 { 11 } else { 18 });
         let host = fleet.hosts.iter().map(|host| width(&host.name)).max().unwrap_or(5).clamp(7, 12);
@@ -139,7 +143,8 @@ impl Shape {
             if left >= C::Mean.width(host) + GAP {
                 chosen.push(C::Mean);
             }
-            return Self { number, name, state, columns: chosen, host };
+            let hosts = HostsShown::default();
+            return Self { number, name, state, columns: chosen, host, hosts };
         }
         let mut spare = left - all;
         for column in [
@@ -174,7 +179,8 @@ impl Shape {
             fitting = (left / (host + GAP)).min(hosts);
             chosen.push(C::Mean);
         }
-        chosen.extend((0..fitting).map(C::Host));
+        let hosts = HostsShown::of(model, fitting);
+        chosen.extend(hosts.hosts.iter().copied().map(C::Host));
         let place = |column: &TierColumn| match column {
             C::Since => 0,
             C::Signature => 1,
@@ -186,10 +192,11 @@ impl Shape {
             C::Size | C::ShortSize => 7,
             C::Priority => 8,
             C::Mean => 9,
-            C::Host(index) => 10 + index,
+            // They stand in their own order already.
+            C::Host(_) => 10,
         };
         chosen.sort_by_key(place);
-        Self { number, name, state, columns: chosen, host }
+        Self { number, name, state, columns: chosen, host, hosts }
     }
 }
 
@@ -258,6 +265,11 @@ pub(in crate::dash) fn cell(
     }]
 }
 
+/// Returns a size that keeps its unit: without blanks where there is no room for them.
+fn with_unit(size: String, columns: usize) -> String {
+    if width(&size) <= columns { size } else { fitted(size.replace("≥ ", "≥"), columns) }
+}
+
 /// Returns a tier's size, and how full it is as a small bar.
 fn size_cell(
     paint: &Paint<'_>,
@@ -276,7 +288,10 @@ fn size_cell(
     let bar = full.map_or_else(|| "  ".to_owned(), |share| format!(" {}", level(share)));
     let nearly = size.is_nearly_full();
     vec![
-        paint.span(if nearly { Role::Warn } else { Role::Text }, right(&text, room)),
+        paint.span(
+            if nearly { Role::Warn } else { Role::Text },
+            right(&with_unit(text, room), room),
+        ),
         paint.span(if nearly { Role::Warn } else { Role::Graph }, bar),
     ]
 }
@@ -321,4 +336,22 @@ fn host_cell(
     }
     let role = if share.is_some() { Role::Text } else { Role::Dim };
     vec![paint.span(role, right(&text, columns))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_keeps_its_unit_where_there_is_little_room() {
+        for (size, columns, shown) in [
+            ("81.2 GB", 7, "81.2 GB"),
+            ("≥ 812 GB", 7, "≥812 GB"),
+            ("≥ 81.2 GB", 7, "≥81.2GB"),
+            ("≥ 81.2 of 100 GB", 18, "≥ 81.2 of 100 GB"),
+            ("≥ 81.2 MB of 100 GB", 18, "≥81.2 MB of 100 GB"),
+        ] {
+            assert_eq!(with_unit(size.to_owned(), columns), shown);
+        }
+    }
 }

@@ -13,6 +13,7 @@
 //!
 //! A percentage below a host counts paths of the closure that the host runs now; `▲` before it says
 //! that the tier is not for that host what it should be. A tier that serves nobody says why there.
+//! Where not all hosts have room, the worst stand first and a row says how many are not seen.
 //! `–` was not measured; blank is what a tier cannot have that no host asks.
 
 use crate::dash::panes::cache;
@@ -49,14 +50,22 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         return;
     }
     let area = filtered::note(paint, buffer, area, ("tier", "tiers"));
-    let wanted = paint.model.visible_tiers().len() as u16 + 1;
+    let shape = Shape::of(paint.model, usize::from(area.width));
+    let note = shape.hosts.note();
+    let wanted = paint.model.visible_tiers().len() as u16 + 1 + u16::from(note.is_some());
     let caption = area.height >= wanted + 10;
     let table = match area.height {
         height if height >= wanted + 3 => wanted,
         height if height >= 9 => wanted.min(height - 6),
         height => height,
     };
-    matrix(paint, buffer, top(area, table));
+    let mut rows = table;
+    if let Some(note) = note.filter(|_| table > 3) {
+        rows -= 1;
+        let text = cut(&format!("   {note}"), usize::from(area.width));
+        put(buffer, area, rows, &Line::from(paint.span(Role::Dim, text)));
+    }
+    matrix(paint, buffer, top(area, rows), &shape);
     let mut rest = below(area, table);
     if caption {
         put(buffer, rest, 0, &hit_rate(paint));
@@ -91,9 +100,8 @@ fn hit_rate(paint: &Paint<'_>) -> Line<'static> {
     Line::from(spans)
 }
 
-fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
+fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, shape: &Shape) {
     let fleet = &paint.model.world.fleet;
-    let shape = Shape::of(paint, usize::from(area.width));
     let place = " ".repeat(3 + shape.number);
     let mut head = format!("{place}{}  {}", left("TIER", shape.name), left("STATE", shape.state));
     for column in &shape.columns {
@@ -131,7 +139,7 @@ fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         ];
         spans.extend(state(paint, tier, view, shape.state));
         let room = usize::from(area.width).saturating_sub(line_width(&spans) + 1);
-        spans.extend(figures(paint, &shape, tier, view, room));
+        spans.extend(figures(paint, shape, tier, view, room));
         put(buffer, list, row as u16, &Line::from(spans));
         if selected {
             table::select(paint, buffer, list, row as u16);

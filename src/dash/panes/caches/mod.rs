@@ -2,6 +2,7 @@
 
 mod columns;
 mod draw;
+mod hosts;
 mod state;
 mod update;
 

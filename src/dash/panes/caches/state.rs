@@ -7,6 +7,8 @@ use crate::dash::filter::Filter;
 pub struct CachesPane {
     /// The selected tier: an index into the fleet.
     pub selected: usize,
+    /// The first host that has a column, where not all have: its place among them.
+    pub first_host: usize,
     /// Which tiers are shown.
     pub filter: Filter,
 }

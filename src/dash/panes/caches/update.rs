@@ -1,11 +1,13 @@
 //! What keys do among the tiers.
 
 use crate::dash::command::Command;
-use crate::dash::layout::page;
+use crate::dash::layout::{layout, page};
 use crate::dash::model::Model;
 use crate::dash::moves::move_selection;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
+use crate::dash::panes::caches::columns::Shape;
+use crate::dash::panes::caches::hosts::HostsShown;
 use crate::dash::panes::{cache, details, problems};
 use crate::dash::words::tiers::{is_bad, is_bad_on_host};
 use crate::dash::world::TierView;
@@ -41,6 +43,8 @@ pub(super) fn update(
             let findings = model.selected_tier().map(|(_, view)| all_findings(view));
             return problems::copy_fix(model, &findings.unwrap_or_default(), now);
         }
+        Command::ScrollRight => scroll_hosts(model, body, true),
+        Command::ScrollLeft => scroll_hosts(model, body, false),
         Command::LookClosely => look_closely(model, now),
         Command::Verify => return verify(model, now),
         _ => {}
@@ -57,6 +61,14 @@ pub(super) fn shows_details(model: &Model) -> bool {
 pub(super) fn can(model: &Model, command: Command) -> bool {
     match command {
         Command::Open => !shows_details(model) && model.selected_tier().is_some(),
+        Command::ScrollRight => {
+            let shown = hosts_shown(model, layout(model).body);
+            shown.hides_some() && shown.places.end < shown.all
+        }
+        Command::ScrollLeft => {
+            let shown = hosts_shown(model, layout(model).body);
+            shown.hides_some() && shown.places.start > 0
+        }
         Command::NextProblem => problems::any(model, is_problem),
         Command::CopyFix => model
             .selected_tier()
@@ -72,6 +84,25 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
 /// Closes the details, else takes the filter away.
 pub(super) fn leave(model: &mut Model) -> bool {
     std::mem::take(&mut model.zoom) || model.clear_filter()
+}
+
+/// Returns which hosts have a column in this body; none behind details.
+fn hosts_shown(model: &Model, body: Rect) -> HostsShown {
+    if shows_details(model) {
+        return HostsShown::default();
+    }
+    Shape::of(model, usize::from(body.width)).hosts
+}
+
+/// Shows the hosts behind those that are shown, or before them.
+fn scroll_hosts(model: &mut Model, body: Rect, forward: bool) {
+    let shown = hosts_shown(model, body);
+    let by = shown.hosts.len();
+    model.caches.first_host = if forward {
+        shown.places.end.min(shown.all.saturating_sub(by))
+    } else {
+        shown.places.start.saturating_sub(by)
+    };
 }
 
 /// Returns whether something is known to be wrong with a tier, or with what a host makes of it.

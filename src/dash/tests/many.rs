@@ -1,9 +1,10 @@
 //! A fleet that fits no screen: 150 hosts and 12 tiers.
 
 use crate::dash::Model;
-use crate::dash::demo::{self, many, of_many};
+use crate::dash::demo::{self, many, now, of_many};
 use crate::dash::tests::keys::press;
 use crate::dash::tests::screens::{draw, look, snap, text};
+use crate::fleet::{Ancestry, BootChoice, DeployFacts, DeployedFrom, UpkeepFacts};
 
 /// Returns the large fleet at that size, after keys.
 fn large(columns: u16, rows: u16, keys: &str) -> Model {
@@ -33,6 +34,32 @@ fn tiers_say_how_many_hosts_are_not_seen_and_scroll_from_the_worst_to_the_best()
     assert_eq!(seen("2><"), worst);
     let all = text(&draw(&demo::model(demo::well(), 110, 30), &look(false)));
     assert!(!all.contains("the worst first"), "where all fit, nothing is said: {all}");
+}
+
+#[test]
+fn a_wide_fleet_says_from_which_revision_each_host_runs_and_how_far_behind_it_is() {
+    let mut model = large(200, 50, "");
+    let revision = "8f2c1abcd012-dirty".to_owned();
+    let from = DeployedFrom { revision, flake: None, by: None, at: None };
+    model.world.hosts[0].facts.upkeep = Some(UpkeepFacts {
+        boot: BootChoice::default(),
+        running_generation: None,
+        deploys: DeployFacts { built_from: Some(from), ..DeployFacts::default() },
+        roots: Vec::new(),
+        systems: [None, None],
+        measured_at: now(),
+    });
+    let ancestry = Some(Ancestry { behind: 3, ahead: 0 });
+    model.world.ancestries.insert("8f2c1abcd012".to_owned(), ancestry);
+    let shown = text(&draw(&model, &look(false)));
+    let words = |name: &str| {
+        let row = shown.lines().find(|line| line.contains(name)).unwrap_or_default();
+        row.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let told = words("› rack01-0");
+    let at = told.iter().position(|word| word == "8f2c1abc").expect("the revision is shown");
+    assert_eq!(told[at + 1..at + 3], ["dirty", "3"], "{shown}");
+    assert!(words("rack01-1 ").contains(&"?".to_owned()), "of the others it is not known: {shown}");
 }
 
 #[test]

@@ -7,9 +7,10 @@ use crate::dash::theme::Role;
 use crate::dash::widgets::graph::spark;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::text::{cut, fitted, left, right, width};
+use crate::dash::words::runs::revision_words;
 use crate::dash::words::{busy_mark, figure_role, host_mark, milliseconds, short_version};
 use crate::dash::world::{HostModel, age, coverage_tier};
-use crate::fleet::{Code, Host, ago, bytes, duration, percent};
+use crate::fleet::{Code, DeployedFrom, Host, ago, bytes, duration, percent};
 use ratatui::text::Span;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ pub(in crate::dash) enum HostColumn {
     State,
     Version,
     Generation,
+    Revision,
     Behind,
     Spark,
     Load,
@@ -39,11 +41,12 @@ pub(in crate::dash) enum HostColumn {
 use HostColumn as C;
 
 /// Every column, in the order of the screen.
-const ORDER: [HostColumn; 15] = [
+const ORDER: [HostColumn; 16] = [
     C::Host,
     C::State,
     C::Version,
     C::Generation,
+    C::Revision,
     C::Behind,
     C::Spark,
     C::Load,
@@ -58,7 +61,7 @@ const ORDER: [HostColumn; 15] = [
 ];
 
 /// Every column, the most wanted first.
-const WANTED: [HostColumn; 15] = [
+const WANTED: [HostColumn; 16] = [
     C::Host,
     C::State,
     C::Seen,
@@ -74,6 +77,7 @@ const WANTED: [HostColumn; 15] = [
     C::Uptime,
     C::Latency,
     C::Nix,
+    C::Revision,
 ];
 
 /// The columns that fit, in the order of the screen, each with its width.
@@ -161,14 +165,14 @@ impl HostColumn {
     fn exists(self, paint: &Paint<'_>) -> bool {
         match self {
             C::Cache => cache(paint).is_some(),
-            C::Behind => paint.model.world.fleet.flake.is_some(),
+            C::Behind | C::Revision => paint.model.world.fleet.flake.is_some(),
             _ => true,
         }
     }
 
     fn is_right(self) -> bool {
         match self {
-            C::Host | C::State | C::Version | C::Spark | C::Nix => false,
+            C::Host | C::State | C::Version | C::Revision | C::Spark | C::Nix => false,
             C::Generation
             | C::Behind
             | C::Load
@@ -192,6 +196,8 @@ impl HostColumn {
             C::State if room >= 112 => 25,
             C::State => 15,
             C::Version => 16,
+            // `3f2c1ab0 dirty`
+            C::Revision => 14,
             C::Generation | C::Spark => SPARK,
             C::Load | C::Memory => 5,
             C::Free => 9,
@@ -208,6 +214,7 @@ impl HostColumn {
             C::State if paint.model.fleet.problems_first => "STATE ▼".to_owned(),
             C::State => "STATE".to_owned(),
             C::Version | C::Generation => "SYSTEM".to_owned(),
+            C::Revision => "REVISION".to_owned(),
             C::Behind => "BEHIND".to_owned(),
             C::Spark | C::Load => "LOAD".to_owned(),
             C::Memory => "MEM".to_owned(),
@@ -242,6 +249,7 @@ impl HostColumn {
                 version.or_else(|| facts.system.other_system.clone())
             }
             C::Generation => facts.system.generation.map(|number| format!("gen {number}")),
+            C::Revision => built_from(view).map(|from| revision_words(&from.revision)),
             C::Behind => return behind(paint, view),
             C::Spark => {
                 let full = facts.cpus.map_or(1.0, f64::from);
@@ -279,6 +287,7 @@ impl HostColumn {
             C::Host
             | C::State
             | C::Version
+            | C::Revision
             | C::Behind
             | C::Spark
             | C::Store
@@ -289,13 +298,16 @@ impl HostColumn {
     }
 }
 
+/// Returns what the running system of a host was built from, as the host remembers it.
+fn built_from(view: &HostModel) -> Option<&DeployedFrom> {
+    view.facts.upkeep.as_ref()?.deploys.built_from.as_ref()
+}
+
 /// Returns by how many commits of the flake a host is behind, `?` where that is not known; with a mark
 /// where it runs commits that the flake lacks.
 fn behind(paint: &Paint<'_>, view: &HostModel) -> (String, Role) {
-    let deploys = view.facts.upkeep.as_ref().map(|upkeep| &upkeep.deploys);
-    let from = deploys.and_then(|deploys| deploys.built_from.as_ref());
-    let counted =
-        from.and_then(|from| paint.model.world.ancestries.get(from.commit()).copied().flatten());
+    let counted = built_from(view)
+        .and_then(|from| paint.model.world.ancestries.get(from.commit()).copied().flatten());
     match counted {
         None => ("?".to_owned(), Role::Dim),
         Some(ancestry) if ancestry.is_contained() => (ancestry.behind.to_string(), Role::Text),

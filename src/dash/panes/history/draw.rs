@@ -1,9 +1,9 @@
 //! The runs, newest first.
 //!
 //! ```text
-//!    RUN   BEGAN     TOOK           WHAT                HOSTS            HOW IT ENDED
-//!  › #41   12:04     –              switch via-cache    samsung razer    1/2 done
-//!    #40   11:31     31 s           switch via-cache    razer            ● 1 switched
+//!    RUN   BEGAN   TOOK          REVISION        HOW IT ENDED    WHAT
+//!  › #41   12:04   –             3f2c1ab0 dirty  ◐ 1/2 done      switch via-cache: samsung razer
+//!    #40   11:31   31 s          3f2c1ab0        ● 1 switched    switch via-cache: razer
 //!  run #41  switch via-cache ──────────────────────────────────────────────────────────
 //!    razer         ● switched in 31 s     0 built, 38 from p620 (212 MB)
 //! ```
@@ -13,12 +13,18 @@ use crate::dash::widgets::filtered;
 use crate::dash::widgets::paint::{Paint, below, put, top};
 use crate::dash::widgets::table::{self, Window};
 use crate::dash::widgets::text::{cut, left, line_width};
-use crate::dash::words::runs::{doing, host_run_mark};
+use crate::dash::words::runs::{doing, host_run_mark, revision_words};
 use crate::dash::world::RunView;
 use crate::fleet::duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+
+/// From this many columns on, a run says which revision it deploys.
+const WITH_REVISION: u16 = 100;
+
+/// Columns of a revision: `3f2c1ab0 dirty`, and the gap behind it.
+const REVISION: usize = 16;
 
 /// Draws the runs.
 pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
@@ -35,6 +41,9 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     if wide {
         head.push_str(&left("BEGAN", 8));
         head.push_str(&left("TOOK", 14));
+    }
+    if area.width >= WITH_REVISION {
+        head.push_str(&left("REVISION", REVISION));
     }
     head.push_str(&left("HOW IT ENDED", ended_width(area)));
     head.push_str("WHAT");
@@ -63,6 +72,9 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
             };
             spans.push(Span::raw(left(&took, 14)));
         }
+        if area.width >= WITH_REVISION {
+            spans.push(revision(paint, run));
+        }
         let (role, text) = ended(run);
         spans.push(paint.span(role, left(&text, ended_width(area))));
         let room = usize::from(area.width).saturating_sub(line_width(&spans) + 1);
@@ -90,6 +102,14 @@ fn hosts(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         let room = usize::from(area.width).saturating_sub(line_width(&spans) + 1);
         spans.push(paint.span(role, cut(&text, room)));
         put(buffer, area, row as u16, &Line::from(spans));
+    }
+}
+
+/// Returns the revision of the flake that a run deploys; one that its plan does not name is not known.
+fn revision(paint: &Paint<'_>, run: &RunView) -> Span<'static> {
+    match run.plan.as_ref().and_then(|plan| plan.revision.as_deref()) {
+        Some(revision) => Span::raw(left(&revision_words(revision), REVISION)),
+        None => paint.span(Role::Dim, left("–", REVISION)),
     }
 }
 

@@ -718,9 +718,12 @@ const RETENTION: &[KnownKey] = &[
 
 const UI: &[KnownKey] = &[key(
     "theme",
-    "`\"terminal\"`, `\"catppuccin-mocha\"`, `\"catppuccin-latte\"`, `\"deuteranopia\"` or the path of a theme",
+    "`\"terminal\"`, `\"catppuccin-latte\"`, `\"catppuccin-frappe\"`, `\"catppuccin-macchiato\"`, \
+     `\"catppuccin-mocha\"`, `\"gruvbox-dark\"`, `\"gruvbox-light\"`, `\"nord\"`, `\"solarized-dark\"`, \
+     `\"solarized-light\"`, `\"deuteranopia\"`, `\"monochrome\"` or the path of a theme",
     "`\"terminal\"`",
-    "The colours of the dashboard.",
+    "The colours of the dashboard. `terminal` uses the terminal's own sixteen, `monochrome` none, and \
+     `deuteranopia` neither red nor green.",
 )];
 
 /// What stands before the tables.

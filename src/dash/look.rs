@@ -1,40 +1,20 @@
 //! What the terminal can show: the theme at its colour depth, and plain ASCII where it must be.
 
+use crate::dash::colour::{ANSI, Depth, Ground, MARK_CONTRAST, TEXT_CONTRAST, contrast, reduce, rgb};
 use crate::dash::theme::{ROLES, Role, Theme};
 use crate::fleet::TextStyle;
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Modifier, Style};
 
-/// How many colours the terminal shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depth {
-    /// None: only bold, dim and reversed text.
-    None,
-    /// The sixteen of the terminal's own palette.
-    Ansi16,
-    /// The table of 256.
-    Ansi256,
-    /// 24 bits.
-    True,
-}
-
-/// The colours that tell hosts apart: those of the terminal's own palette that say nothing of how
-/// something is.
-const HOSTS: [Color; 6] = [
-    Color::Cyan,
-    Color::Magenta,
-    Color::Blue,
-    Color::LightCyan,
-    Color::LightMagenta,
-    Color::LightBlue,
-];
+/// Contrast with the other rows by which the ground of the selected one is seen.
+const SELECTION_CONTRAST: f64 = 1.2;
 
 /// How the screen is to look.
 #[derive(Clone, Debug)]
 pub struct Look {
     styles: [Style; ROLES],
-    hosts: [Style; HOSTS.len()],
+    hosts: Vec<Style>,
     /// How many colours the texts of logs have: none where the theme has none.
     of_logs: Depth,
     /// Whether only ASCII characters may be written.
@@ -44,24 +24,45 @@ pub struct Look {
 }
 
 impl Look {
-    /// Returns a theme as a terminal of that depth can show it.
+    /// Returns a theme as a terminal of that depth can show it: each colour by the nearest that can be
+    /// read, and the selected row so that it is seen.
     pub fn new(theme: &Theme, depth: Depth, ascii: bool, zone: TimeZone) -> Self {
-        let has_colours = theme.styles.iter().any(|style| style.fg.or(style.bg).is_some());
-        let of_logs = if has_colours { depth } else { Depth::None };
-        let styles = theme.styles.map(|style| Style {
-            fg: style.fg.and_then(|colour| reduce(colour, depth)),
-            bg: style.bg.and_then(|colour| reduce(colour, depth)),
-            ..style
+        let bare = |style: Style| style.bg.and_then(|colour| reduce(colour, depth, &[]));
+        let text = Style { bg: bare(theme.style(Role::Text)), ..theme.style(Role::Text) };
+        let selection = selection(theme.style(Role::Selection), text, depth);
+        let seen = |style: Style, contrast: f64, selected: f64| {
+            let on = [(text.bg, contrast), (selection.bg, selected)];
+            let on = on.iter().filter_map(|(ground, contrast)| {
+                Some(Ground { rgb: (*ground).and_then(rgb)?, contrast: *contrast })
+            });
+            let grounds: Vec<Ground> = on.collect();
+            let fg = style.fg.and_then(|colour| reduce(colour, depth, &grounds));
+            Style { fg, bg: bare(style), ..style }
+        };
+        let styles = Role::ALL.map(|role| match role {
+            Role::Selection => Style { bg: selection.bg, ..seen(selection, 1.0, TEXT_CONTRAST) },
+            Role::Text => seen(theme.style(role), TEXT_CONTRAST, TEXT_CONTRAST),
+            Role::Border => seen(theme.style(role), MARK_CONTRAST, 1.0),
+            Role::Graph => seen(theme.style(role), MARK_CONTRAST, MARK_CONTRAST),
+            Role::Ok
+            | Role::Warn
+            | Role::Error
+            | Role::Busy
+            | Role::Dim
+            | Role::Title
+            | Role::Accent => seen(theme.style(role), TEXT_CONTRAST, MARK_CONTRAST),
         });
-        let hosts = HOSTS.map(|colour| Style { fg: reduce(colour, depth), ..Style::default() });
+        let host = |colour| seen(Style::new().fg(colour), TEXT_CONTRAST, MARK_CONTRAST);
+        let hosts = theme.hosts.iter().copied().map(host).collect();
+        let has_colours = Role::ALL.map(|role| theme.style(role)).iter().any(|style| style.fg.or(style.bg).is_some());
+        let of_logs = if has_colours { depth } else { Depth::None };
         Self { styles, hosts, of_logs, ascii, zone }
     }
 
     /// Returns the look of a terminal without colours in UTC, for measuring what will be drawn.
     pub(super) fn plain() -> Self {
-        let hosts = [Style::default(); HOSTS.len()];
         let styles = [Style::default(); ROLES];
-        Self { styles, hosts, of_logs: Depth::None, ascii: false, zone: TimeZone::UTC }
+        Self { styles, hosts: Vec::new(), of_logs: Depth::None, ascii: false, zone: TimeZone::UTC }
     }
 
     /// Returns how a role looks.
@@ -72,7 +73,8 @@ impl Look {
     /// Returns how the name of the host of that number looks where lines of several hosts stand below
     /// each other.
     pub fn host_style(&self, number: usize) -> Style {
-        self.hosts[number % HOSTS.len()]
+        let number = number.checked_rem(self.hosts.len()).unwrap_or_default();
+        self.hosts.get(number).copied().unwrap_or_default()
     }
 
     /// Returns how a piece of a log looks that a program coloured: red, green and yellow as the theme
@@ -90,7 +92,7 @@ impl Look {
             };
             let usual = || match ANSI.get(usize::from(colour)) {
                 Some((named, _)) => Some(*named),
-                None => reduce(Color::Indexed(colour), self.of_logs),
+                None => reduce(Color::Indexed(colour), self.of_logs, &[]),
             };
             role.and_then(|role| self.style(role).fg).or_else(usual)
         };
@@ -117,6 +119,24 @@ impl Look {
                 cell.set_char(plain);
             }
         }
+    }
+}
+
+/// Returns how the selected row looks on a terminal of that depth: reversed where its own ground is
+/// not seen or is lost.
+fn selection(style: Style, text: Style, depth: Depth) -> Style {
+    let bg = style.bg.and_then(|colour| reduce(colour, depth, &[]));
+    let is_far = match (bg.and_then(rgb), text.bg.and_then(rgb)) {
+        (Some(a), Some(b)) => contrast(a, b) >= SELECTION_CONTRAST,
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    // Of the sixteen colours only the terminal knows what they look like.
+    let is_kept = depth != Depth::Ansi16 || bg == style.bg;
+    if is_far && is_kept {
+        Style { bg, ..style }
+    } else {
+        Style { bg: None, ..style }.add_modifier(Modifier::REVERSED)
     }
 }
 
@@ -193,66 +213,6 @@ fn to_ascii(c: char) -> char {
     stand_in.map_or('?', |(plain, _)| *plain)
 }
 
-/// The sixteen colours of a terminal, as most of them show them.
-const ANSI: [(Color, [u8; 3]); 16] = [
-    (Color::Black, [0, 0, 0]),
-    (Color::Red, [205, 0, 0]),
-    (Color::Green, [0, 205, 0]),
-    (Color::Yellow, [205, 205, 0]),
-    (Color::Blue, [0, 0, 238]),
-    (Color::Magenta, [205, 0, 205]),
-    (Color::Cyan, [0, 205, 205]),
-    (Color::Gray, [229, 229, 229]),
-    (Color::DarkGray, [127, 127, 127]),
-    (Color::LightRed, [255, 0, 0]),
-    (Color::LightGreen, [0, 255, 0]),
-    (Color::LightYellow, [255, 255, 0]),
-    (Color::LightBlue, [92, 92, 255]),
-    (Color::LightMagenta, [255, 0, 255]),
-    (Color::LightCyan, [0, 255, 255]),
-    (Color::White, [255, 255, 255]),
-];
-
-/// Levels of red, green and blue in the 6×6×6 cube of the 256-colour table.
-const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
-
-/// Returns the nearest colour that the depth has; none when it has none.
-fn reduce(colour: Color, depth: Depth) -> Option<Color> {
-    match (depth, colour) {
-        (Depth::None, _) => None,
-        (Depth::Ansi256, Color::Rgb(r, g, b)) => Some(Color::Indexed(nearest_256([r, g, b]))),
-        (Depth::Ansi16, Color::Rgb(r, g, b)) => Some(nearest_16([r, g, b])),
-        (Depth::Ansi16, Color::Indexed(index)) => Some(nearest_16(rgb_of(index))),
-        (Depth::Ansi16 | Depth::Ansi256 | Depth::True, colour) => Some(colour),
-    }
-}
-
-/// Returns the square of the distance of two colours.
-fn distance(a: [u8; 3], b: [u8; 3]) -> u32 {
-    a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(b)).pow(2)).sum()
-}
-
-fn nearest_16(rgb: [u8; 3]) -> Color {
-    let nearest = ANSI.iter().min_by_key(|(_, have)| distance(*have, rgb));
-    nearest.map_or(Color::Reset, |(colour, _)| *colour)
-}
-
-fn nearest_256(rgb: [u8; 3]) -> u8 {
-    (16..=255).min_by_key(|index| distance(rgb_of(*index), rgb)).unwrap_or(15)
-}
-
-/// Returns the red, green and blue of an entry of the 256-colour table.
-fn rgb_of(index: u8) -> [u8; 3] {
-    match index {
-        0..=15 => ANSI[usize::from(index)].1,
-        16..=231 => {
-            let n = usize::from(index - 16);
-            [LEVELS[n / 36], LEVELS[n / 6 % 6], LEVELS[n % 6]]
-        }
-        232..=255 => [8 + 10 * (index - 232); 3],
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,13 +264,5 @@ mod tests {
         for look in [look(plain, Depth::None), look(&grey.join("\n"), Depth::True)] {
             assert_eq!(look.log_style(red), Style::default());
         }
-    }
-
-    #[test]
-    fn colours_become_the_nearest_that_the_terminal_has() {
-        assert_eq!(reduce(Color::Rgb(250, 5, 5), Depth::Ansi16), Some(Color::LightRed));
-        assert_eq!(reduce(Color::Rgb(255, 135, 0), Depth::Ansi256), Some(Color::Indexed(208)));
-        assert_eq!(reduce(Color::Indexed(196), Depth::Ansi16), Some(Color::LightRed));
-        assert_eq!(reduce(Color::Red, Depth::None), None);
     }
 }

@@ -12,7 +12,7 @@
 //!
 //! | floor | job |
 //! |---|---|
-//! | `theme` `look` `key` `input` `filter` | colours by role, keys, a line that is typed, what a filter lets through |
+//! | `colour` `theme` `look` `key` `input` `filter` | colours by role, keys, a line that is typed, what a filter lets through |
 //! | `world` | what is known: facts of hosts and tiers, runs, figures of the history |
 //! | `matched` | what the rows of each list are matched against when a filter is typed |
 //! | `generations` `panes::fleet::state` `panes::caches::state` `panes::deploy::state` `panes::history::state` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
@@ -31,6 +31,7 @@
 
 mod able;
 mod begin;
+mod colour;
 mod command;
 mod filter;
 mod frame;
@@ -65,12 +66,13 @@ mod demo_logs;
 mod demo_tiers;
 #[cfg(test)]
 mod tests;
+pub use colour::Depth;
 pub use command::{COMMANDS, Command, CommandEntry, Context};
 pub use filter::Filter;
 pub use generations::{DiffPane, GenerationsPane};
 pub use input::LineInput;
 pub use key::Key;
-pub use look::{Depth, Look, ascii, ascii_from, depth_from};
+pub use look::{Look, ascii, ascii_from, depth_from};
 pub use model::{Model, Screen, Toast};
 pub use msg::{Effect, LogOf, LogsInView, Msg, Trend, Wish};
 pub use overlay::{HostKeyForm, Overlay, PasswordForm, Prompt, StartForm, StartFrom};

@@ -12,5 +12,6 @@ mod runs;
 mod screens;
 mod sizes;
 mod starting;
+mod themes;
 mod tier_keys;
 mod trial;

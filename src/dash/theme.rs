@@ -1,7 +1,8 @@
 //! Colour themes: what a role looks like, from TOML.
 //!
 //! Code asks for a [`Role`], never for a colour. A theme names colours of the terminal (`red`,
-//! `bright-blue`), numbers of the 256-colour table, or `#rrggbb`.
+//! `bright-blue`), numbers of the 256-colour table, or `#rrggbb`. [`Look`](crate::dash::Look) fits it
+//! to the colours that the terminal has.
 
 use ratatui::style::{Color, Modifier, Style};
 use serde::Deserialize;
@@ -33,15 +34,51 @@ pub enum Role {
     Graph,
 }
 
+impl Role {
+    /// Every role, in the order in which they are numbered.
+    pub(super) const ALL: [Self; ROLES] = [
+        Self::Text,
+        Self::Ok,
+        Self::Warn,
+        Self::Error,
+        Self::Busy,
+        Self::Dim,
+        Self::Selection,
+        Self::Border,
+        Self::Title,
+        Self::Accent,
+        Self::Graph,
+    ];
+}
+
 /// Number of roles.
 pub(super) const ROLES: usize = 11;
 
 /// The themes that come with the program: name and TOML.
-pub const THEMES: [(&str, &str); 4] = [
+pub const THEMES: [(&str, &str); 12] = [
     ("terminal", include_str!("../../themes/terminal.toml")),
-    ("catppuccin-mocha", include_str!("../../themes/catppuccin-mocha.toml")),
     ("catppuccin-latte", include_str!("../../themes/catppuccin-latte.toml")),
+    ("catppuccin-frappe", include_str!("../../themes/catppuccin-frappe.toml")),
+    ("catppuccin-macchiato", include_str!("../../themes/catppuccin-macchiato.toml")),
+    ("catppuccin-mocha", include_str!("../../themes/catppuccin-mocha.toml")),
+    ("gruvbox-dark", include_str!("../../themes/gruvbox-dark.toml")),
+    ("gruvbox-light", include_str!("../../themes/gruvbox-light.toml")),
+    ("nord", include_str!("../../themes/nord.toml")),
+    ("solarized-dark", include_str!("../../themes/solarized-dark.toml")),
+    ("solarized-light", include_str!("../../themes/solarized-light.toml")),
     ("deuteranopia", include_str!("../../themes/deuteranopia.toml")),
+    ("monochrome", include_str!("../../themes/monochrome.toml")),
+];
+
+/// The colours that tell hosts apart where a theme names none: those of the terminal's own palette
+/// that say nothing of how something is.
+const HOSTS: [Color; 6] = [
+    Color::Cyan,
+    Color::Magenta,
+    Color::Blue,
+    Color::LightCyan,
+    Color::LightMagenta,
+    Color::LightBlue,
 ];
 
 /// A theme that cannot be read.
@@ -64,13 +101,16 @@ pub enum ThemeError {
 /// How each role looks, before the terminal's abilities are taken into account.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Theme {
-    pub(super) styles: [Style; ROLES],
+    styles: [Style; ROLES],
+    /// The colours that tell hosts apart; none where their names alone do.
+    pub(super) hosts: Vec<Color>,
 }
 
 /// A theme as written.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawTheme {
+    hosts: Option<Vec<String>>,
     #[serde(default)]
     text: RawStyle,
     ok: RawStyle,
@@ -126,7 +166,16 @@ impl Theme {
         for (style, raw) in styles.iter_mut().zip(&in_order) {
             *style = raw.style()?;
         }
-        Ok(Self { styles })
+        let hosts = match raw.hosts {
+            Some(hosts) => hosts.iter().map(|text| colour(text)).collect::<Result<_, _>>()?,
+            None => HOSTS.to_vec(),
+        };
+        Ok(Self { styles, hosts })
+    }
+
+    /// Returns how a role looks.
+    pub(super) fn style(&self, role: Role) -> Style {
+        self.styles[role as usize]
     }
 }
 
@@ -197,6 +246,13 @@ mod tests {
     }
 
     #[test]
+    fn roles_are_numbered_in_their_order() {
+        for (number, role) in Role::ALL.into_iter().enumerate() {
+            assert_eq!(role as usize, number);
+        }
+    }
+
+    #[test]
     fn a_mistake_in_a_theme_is_named() {
         let text = THEMES[0].1;
         let error = Theme::parse(&text.replace("[busy]", "[bussy]")).unwrap_err();
@@ -206,5 +262,10 @@ mod tests {
         assert_eq!(colour("#0a0B0c"), Ok(Color::Rgb(10, 11, 12)));
         assert_eq!(colour("208"), Ok(Color::Indexed(208)));
         assert!(colour("#ääa").is_err());
+        let hosts = |list: &str| Theme::parse(&text.replacen("hosts = [", list, 1));
+        let error = hosts("hosts = [\"reddish\", ").unwrap_err();
+        assert!(error.to_string().contains("reddish"), "{error}");
+        let without = text.split_once("]\n").unwrap().1;
+        assert_eq!(Theme::parse(without).map(|theme| theme.hosts), Ok(HOSTS.to_vec()));
     }
 }

@@ -1,6 +1,6 @@
 //! `nixdash config check`: says whether the configuration is right, and what it means.
 
-use crate::cli::{CliError, load, strategies};
+use crate::cli::{CliError, load, strategies, themes};
 use crate::config;
 use crate::deploy::{builds_for, locate, tracks_flake_file};
 use crate::fleet::Fleet;
@@ -46,9 +46,10 @@ async fn check(hosts: Option<&Path>) -> Result<ExitCode, CliError> {
         return Ok(ExitCode::SUCCESS);
     };
     let fleet = load::read(&path)?;
-    let mistakes = strategies::mistakes(&fleet);
+    let mut mistakes = strategies::mistakes(&fleet);
+    mistakes.extend(themes::mistake(&fleet));
     if !mistakes.is_empty() {
-        return Err(CliError::Strategies { path, mistakes });
+        return Err(CliError::Mistakes { path, mistakes });
     }
     // Only a trusted file may say how hosts are reached.
     let trusted = load::load(hosts)?;

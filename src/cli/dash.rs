@@ -11,10 +11,8 @@ use crate::cli::follow_logs::follow_logs;
 use crate::cli::live::{HearsOfRuns, count_requests, watch_runs};
 use crate::cli::logs::LogScreen;
 use crate::cli::sudo::SudoPasswords;
-use crate::cli::{CliError, earlier, figures, history, left, trends};
-use crate::dash::{
-    LogsInView, Look, Model, Msg, Theme, ascii_from, depth_from, recall, run as show,
-};
+use crate::cli::{CliError, earlier, figures, history, left, themes, trends};
+use crate::dash::{LogsInView, Look, Model, Msg, ascii_from, depth_from, recall, run as show};
 use crate::fleet::{Event, Fleet};
 use crate::probe::{Poller, Record};
 use crate::record::{Recorder, RunNews, RunWatch, Runs, state_home};
@@ -33,13 +31,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Messages that may wait for the screen.
 const MESSAGE_QUEUE: usize = 4096;
 
-/// The theme when `[ui] theme` names none.
-const DEFAULT_THEME: &str = "terminal";
-
 /// Opens the dashboard.
 pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     start_own_log();
-    let look = look(&fleet)?;
+    let (look, other_theme) = look(&fleet);
     let runs = Runs::open(&state_home())?;
     let fleet = Arc::new(fleet);
     // Before anything is asked: what was found before is on the first frame, with its age.
@@ -66,6 +61,11 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     if let Some(recorder) = recorder.clone() {
         let counted = count_requests(Arc::clone(&fleet), handle.clone(), recorder);
         tokio::spawn(stop.clone().run_until_cancelled_owned(counted));
+    }
+    if let Some(text) = other_theme {
+        tracing::warn!("{text}");
+        // Like the next one: the first of all messages, for which there is room.
+        drop(messages.try_send(Msg::Said { text, bad: true }));
     }
     if let Some(why) = fleet.trust.doubt() {
         // The first of all messages: there is room for it.
@@ -130,22 +130,12 @@ fn start_own_log() {
     drop(tracing_subscriber::registry().with(layer).try_init());
 }
 
-/// Returns how the screen looks: the configured theme on this terminal.
-pub(super) fn look(fleet: &Fleet) -> Result<Look, CliError> {
-    let name = fleet.theme.as_deref().unwrap_or(DEFAULT_THEME);
-    let theme = match Theme::named(name) {
-        Some(theme) => theme,
-        // Whatever is a path is a whole one: `hosts.toml` was read so.
-        None if !name.contains('/') => {
-            let source = std::io::Error::other("no built-in theme is called so");
-            return Err(CliError::ReadTheme { path: name.to_owned(), source });
-        }
-        None => std::fs::read_to_string(name)
-            .map_err(|source| CliError::ReadTheme { path: name.to_owned(), source })
-            .and_then(|text| Ok(Theme::parse(&text)?))?,
-    };
+/// Returns how the screen looks: the theme of the fleet on this terminal; and a sentence where that is
+/// another than the one that was named.
+pub(super) fn look(fleet: &Fleet) -> (Look, Option<String>) {
     let var = |name: &str| std::env::var(name).ok();
-    Ok(Look::new(&theme, depth_from(var), ascii_from(var), TimeZone::system()))
+    let (theme, why) = themes::of(fleet);
+    (Look::new(&theme, depth_from(var), ascii_from(var), TimeZone::system()), why)
 }
 
 /// Passes measurements on to the screen and into the history.

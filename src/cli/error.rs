@@ -23,19 +23,6 @@ pub enum CliError {
         /// Why.
         source: std::io::Error,
     },
-    /// The theme's file could not be read.
-    #[error(
-        "could not read the theme {path}: {source}; [ui] theme names a built-in theme or a file"
-    )]
-    ReadTheme {
-        /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The theme has mistakes.
-    #[error("the theme is not right: {0}")]
-    Theme(#[from] crate::dash::ThemeError),
     /// The file in the current folder is not trusted, and what was asked for needs that.
     #[error("{0}")]
     Untrusted(String),
@@ -92,9 +79,9 @@ pub enum CliError {
     /// The request does not fit the fleet.
     #[error("{0}")]
     Setup(#[from] crate::deploy::SetupError),
-    /// Hosts cannot be deployed in the way that the configuration chooses for them.
-    #[error("{}", strategy_mistakes(path, mistakes))]
-    Strategies {
+    /// The configuration is written well and names what is not there, or what cannot be done.
+    #[error("{}", mistakes_of(path, mistakes))]
+    Mistakes {
         /// The configuration.
         path: std::path::PathBuf,
         /// What is wrong, and what to do about it.
@@ -213,8 +200,6 @@ impl CliError {
         match self {
             Self::Config(_)
             | Self::ReadConfig { .. }
-            | Self::ReadTheme { .. }
-            | Self::Theme(_)
             | Self::Select(_)
             | Self::NoSelectors
             | Self::ReadSelectors(_)
@@ -225,7 +210,7 @@ impl CliError {
             | Self::Retry(_)
             | Self::Setup(_)
             | Self::ReadOnly { .. }
-            | Self::Strategies { .. }
+            | Self::Mistakes { .. }
             | Self::Init(_)
             | Self::NoPage { .. }
             | Self::NoScript { .. }
@@ -264,7 +249,7 @@ impl CliError {
 }
 
 /// Writes mistakes as those of the text of the file are written.
-fn strategy_mistakes(path: &std::path::Path, mistakes: &[(String, String)]) -> String {
+fn mistakes_of(path: &std::path::Path, mistakes: &[(String, String)]) -> String {
     let lines = mistakes
         .iter()
         .map(|(message, hint)| format!("{}: {message}\n  hint: {hint}", path.display()));

@@ -48,6 +48,7 @@ mod show;
 mod status;
 mod strategies;
 mod sudo;
+mod themes;
 mod trends;
 mod trust;
 mod trust_host;

@@ -21,13 +21,14 @@ pub(super) async fn show_run(
     runs: Runs,
     exported: ExportedRun,
 ) -> Result<ExitCode, CliError> {
-    let look = look(&fleet)?;
+    let (look, other_theme) = look(&fleet);
     let (messages, inbox) = mpsc::channel(MESSAGE_QUEUE);
     let (effects, mut wanted) = mpsc::channel(64);
     let (logs, wanted_logs) = watch::channel(LogsInView::default());
     tokio::spawn(follow_logs(runs.clone(), wanted_logs, messages.clone()));
     let log_screen = LogScreen::begin(runs.clone(), messages.clone());
-    let told = news(&runs, &exported);
+    let mut told = news(&runs, &exported);
+    told.extend(other_theme.map(|text| Msg::Said { text, bad: true }));
     let tell = messages.clone();
     tokio::spawn(async move {
         for message in told {

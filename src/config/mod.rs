@@ -32,6 +32,7 @@ use hosts::HostNames;
 use keys::KeyTable;
 use secret::Paths;
 use section::Section;
+pub use section::nearest;
 use server::RawServer;
 use std::collections::BTreeMap;
 use std::path::Path;

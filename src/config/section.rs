@@ -283,7 +283,7 @@ impl<'a> Section<'a> {
 }
 
 /// Returns the known word that is likely meant, when one is near enough.
-pub(super) fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
+pub fn nearest<'w>(word: &str, known: &[&'w str]) -> Option<&'w str> {
     known
         .iter()
         .map(|candidate| (strsim::damerau_levenshtein(word, candidate), *candidate))

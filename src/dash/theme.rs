@@ -99,7 +99,7 @@ pub enum ThemeError {
 }
 
 /// How each role looks, before the terminal's abilities are taken into account.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Theme {
     styles: [Style; ROLES],
     /// The colours that tell hosts apart; none where their names alone do.

@@ -1,0 +1,112 @@
+//! Which theme the dashboard has: one that comes along, by its name, or that of a file.
+
+use crate::config::nearest;
+use crate::dash::{THEMES, Theme};
+use crate::fleet::{Fleet, printable_line};
+
+/// The theme when nothing names one.
+pub(super) const DEFAULT_THEME: &str = "terminal";
+
+/// Biggest file that is taken for a theme's, in bytes.
+const SIZE_LIMIT: u64 = 64 << 10;
+
+/// Why a theme cannot be shown, and what to do about it.
+pub(super) type ThemeMistake = (String, String);
+
+/// Returns the theme of that name, or that of that file: whatever is a path is a whole one, since
+/// `hosts.toml` was read so.
+pub(super) fn find(name: &str) -> Result<Theme, ThemeMistake> {
+    if let Some(theme) = Theme::named(name) {
+        return Ok(theme);
+    }
+    if !name.contains('/') {
+        let names = THEMES.map(|(name, _)| name);
+        let all = format!("the themes are {}, or the path of a file", names.join(", "));
+        let hint = match nearest(name, &names) {
+            Some(near) => format!("did you mean {near:?}? {all}"),
+            None => all,
+        };
+        return Err((format!("no theme is called {name:?}"), hint));
+    }
+    let shown = printable_line(name);
+    let text = read(name).map_err(|error| {
+        let hint = "make the file readable, or name a theme that comes along, such as \"nord\"";
+        (format!("the theme {shown} could not be read: {error}"), hint.to_owned())
+    })?;
+    Theme::parse(&text).map_err(|error| {
+        let error = printable_line(&error.to_string());
+        let hint = "correct the file, or name a theme that comes along, such as \"nord\"";
+        (format!("the theme {shown} has a mistake: {error}"), hint.to_owned())
+    })
+}
+
+/// Reads the file of a theme.
+fn read(path: &str) -> std::io::Result<String> {
+    let data = std::fs::metadata(path)?;
+    if !data.is_file() || data.len() > SIZE_LIMIT {
+        return Err(std::io::Error::other("it is not a file of at most 64 KiB"));
+    }
+    std::fs::read_to_string(path)
+}
+
+/// Returns what is wrong with the theme that `hosts.toml` names.
+pub(super) fn mistake(fleet: &Fleet) -> Option<ThemeMistake> {
+    let (message, hint) = find(fleet.theme.as_deref()?).err()?;
+    Some((format!("`theme` in [ui]: {message}"), hint))
+}
+
+/// Returns the theme of a fleet; where it cannot be shown, the default and a sentence that says so.
+pub(super) fn of(fleet: &Fleet) -> (Theme, Option<String>) {
+    match find(fleet.theme.as_deref().unwrap_or(DEFAULT_THEME)) {
+        Ok(theme) => (theme, None),
+        Err((message, _)) => {
+            let text = format!("{message}, so {DEFAULT_THEME} is shown: nixdash config check");
+            (find(DEFAULT_THEME).unwrap_or_default(), Some(text))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fleet(theme: &str) -> Fleet {
+        Fleet { theme: Some(theme.to_owned()), ..crate::config::fallback() }
+    }
+
+    #[test]
+    fn an_unknown_theme_is_a_mistake_with_the_nearest_name() {
+        let (message, hint) = mistake(&fleet("gruvbox-drak")).unwrap();
+        assert_eq!(message, "`theme` in [ui]: no theme is called \"gruvbox-drak\"");
+        assert!(
+            hint.starts_with("did you mean \"gruvbox-dark\"? the themes are terminal, "),
+            "{hint}"
+        );
+        let (_, hint) = mistake(&fleet("dark")).unwrap();
+        assert!(hint.starts_with("the themes are") && hint.contains("solarized-dark"), "{hint}");
+        assert_eq!(mistake(&fleet("nord")), None);
+        assert_eq!(mistake(&crate::config::fallback()), None);
+    }
+
+    #[test]
+    fn a_theme_of_a_file_is_read_and_its_mistakes_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("mine.toml");
+        let name = path.to_str().unwrap();
+        assert!(mistake(&fleet(name)).unwrap().0.contains("could not be read"));
+        std::fs::write(&path, THEMES[0].1.replace("\"yellow\"", "\"yelow\"")).unwrap();
+        assert!(mistake(&fleet(name)).unwrap().0.contains("\"yelow\" is no colour"));
+        std::fs::write(&path, THEMES[0].1).unwrap();
+        assert_eq!(mistake(&fleet(name)), None);
+    }
+
+    #[test]
+    fn the_dashboard_opens_with_another_theme_and_says_why() {
+        let (theme, why) = of(&fleet("dark"));
+        assert_eq!(Some(theme), Theme::named(DEFAULT_THEME));
+        let why = why.unwrap();
+        assert_eq!(why, "no theme is called \"dark\", so terminal is shown: nixdash config check");
+        let (theme, why) = of(&fleet("nord"));
+        assert_eq!((Some(theme), why), (Theme::named("nord"), None));
+    }
+}

@@ -12,7 +12,9 @@ use crate::cli::live::{HearsOfRuns, count_requests, watch_runs};
 use crate::cli::logs::LogScreen;
 use crate::cli::sudo::SudoPasswords;
 use crate::cli::{CliError, earlier, figures, history, left, themes, trends};
-use crate::dash::{LogsInView, Look, Model, Msg, ascii_from, depth_from, recall, run as show};
+use crate::dash::{
+    Background, LogsInView, Look, Model, Msg, ascii_from, depth_from, recall, run as show,
+};
 use crate::fleet::{Event, Fleet};
 use crate::probe::{Poller, Record};
 use crate::record::{Recorder, RunNews, RunWatch, Runs, state_home};
@@ -134,8 +136,11 @@ fn start_own_log() {
 /// another than the one that was named.
 pub(super) fn look(fleet: &Fleet) -> (Look, Option<String>) {
     let var = |name: &str| std::env::var(name).ok();
-    let (theme, why) = themes::of(fleet);
-    (Look::new(&theme, depth_from(var), ascii_from(var), TimeZone::system()), why)
+    let (themes, why) = themes::of(fleet);
+    // What the terminal itself says of its background, when it is asked, counts more.
+    let told = var("COLORFGBG").and_then(|text| Background::from_colorfgbg(&text));
+    let look = Look::new(themes, depth_from(var), ascii_from(var), TimeZone::system());
+    (look.on(told.unwrap_or_default()), why)
 }
 
 /// Passes measurements on to the screen and into the history.

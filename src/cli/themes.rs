@@ -1,7 +1,7 @@
 //! Which theme the dashboard has: one that comes along, by its name, or that of a file.
 
 use crate::config::nearest;
-use crate::dash::{THEMES, Theme};
+use crate::dash::{Theme, ThemePair};
 use crate::fleet::{Fleet, printable_line};
 
 /// The theme when nothing names one.
@@ -15,12 +15,12 @@ pub(super) type ThemeMistake = (String, String);
 
 /// Returns the theme of that name, or that of that file: whatever is a path is a whole one, since
 /// `hosts.toml` was read so.
-pub(super) fn find(name: &str) -> Result<Theme, ThemeMistake> {
-    if let Some(theme) = Theme::named(name) {
+pub(super) fn find(name: &str) -> Result<ThemePair, ThemeMistake> {
+    if let Some(theme) = ThemePair::named(name) {
         return Ok(theme);
     }
     if !name.contains('/') {
-        let names = THEMES.map(|(name, _)| name);
+        let names: Vec<&str> = ThemePair::names().collect();
         let all = format!("the themes are {}, or the path of a file", names.join(", "));
         let hint = match nearest(name, &names) {
             Some(near) => format!("did you mean {near:?}? {all}"),
@@ -33,7 +33,7 @@ pub(super) fn find(name: &str) -> Result<Theme, ThemeMistake> {
         let hint = "make the file readable, or name a theme that comes along, such as \"nord\"";
         (format!("the theme {shown} could not be read: {error}"), hint.to_owned())
     })?;
-    Theme::parse(&text).map_err(|error| {
+    Theme::parse(&text).map(ThemePair::from).map_err(|error| {
         let error = printable_line(&error.to_string());
         let hint = "correct the file, or name a theme that comes along, such as \"nord\"";
         (format!("the theme {shown} has a mistake: {error}"), hint.to_owned())
@@ -56,7 +56,7 @@ pub(super) fn mistake(fleet: &Fleet) -> Option<ThemeMistake> {
 }
 
 /// Returns the theme of a fleet; where it cannot be shown, the default and a sentence that says so.
-pub(super) fn of(fleet: &Fleet) -> (Theme, Option<String>) {
+pub(super) fn of(fleet: &Fleet) -> (ThemePair, Option<String>) {
     match find(fleet.theme.as_deref().unwrap_or(DEFAULT_THEME)) {
         Ok(theme) => (theme, None),
         Err((message, _)) => {
@@ -69,6 +69,7 @@ pub(super) fn of(fleet: &Fleet) -> (Theme, Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dash::THEMES;
 
     fn fleet(theme: &str) -> Fleet {
         Fleet { theme: Some(theme.to_owned()), ..crate::config::fallback() }
@@ -85,6 +86,7 @@ mod tests {
         let (_, hint) = mistake(&fleet("dark")).unwrap();
         assert!(hint.starts_with("the themes are") && hint.contains("solarized-dark"), "{hint}");
         assert_eq!(mistake(&fleet("nord")), None);
+        assert_eq!(mistake(&fleet("auto")), None);
         assert_eq!(mistake(&crate::config::fallback()), None);
     }
 
@@ -103,10 +105,10 @@ mod tests {
     #[test]
     fn the_dashboard_opens_with_another_theme_and_says_why() {
         let (theme, why) = of(&fleet("dark"));
-        assert_eq!(Some(theme), Theme::named(DEFAULT_THEME));
+        assert_eq!(Some(theme), ThemePair::named(DEFAULT_THEME));
         let why = why.unwrap();
         assert_eq!(why, "no theme is called \"dark\", so terminal is shown: nixdash config check");
         let (theme, why) = of(&fleet("nord"));
-        assert_eq!((Some(theme), why), (Theme::named("nord"), None));
+        assert_eq!((Some(theme), why), (ThemePair::named("nord"), None));
     }
 }

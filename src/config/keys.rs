@@ -720,10 +720,11 @@ const UI: &[KnownKey] = &[key(
     "theme",
     "`\"terminal\"`, `\"catppuccin-latte\"`, `\"catppuccin-frappe\"`, `\"catppuccin-macchiato\"`, \
      `\"catppuccin-mocha\"`, `\"gruvbox-dark\"`, `\"gruvbox-light\"`, `\"nord\"`, `\"solarized-dark\"`, \
-     `\"solarized-light\"`, `\"deuteranopia\"`, `\"monochrome\"` or the path of a theme",
+     `\"solarized-light\"`, `\"deuteranopia\"`, `\"monochrome\"`, `\"auto\"`, `\"gruvbox\"`, `\"solarized\"` or the path of a theme",
     "`\"terminal\"`",
     "The colours of the dashboard. `terminal` uses the terminal's own sixteen, `monochrome` none, and \
-     `deuteranopia` neither red nor green.",
+     `deuteranopia` neither red nor green. `gruvbox`, `solarized` and `auto` (catppuccin) are light where \
+     the terminal's background is, which it is asked for after the first frame, and dark elsewhere.",
 )];
 
 /// What stands before the tables.

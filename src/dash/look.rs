@@ -1,7 +1,8 @@
 //! What the terminal can show: the theme at its colour depth, and plain ASCII where it must be.
 
+use crate::dash::background::Background;
 use crate::dash::colour::{ANSI, Depth, Ground, MARK_CONTRAST, TEXT_CONTRAST, contrast, reduce, rgb};
-use crate::dash::theme::{ROLES, Role, Theme};
+use crate::dash::theme::{ROLES, Role, ThemePair};
 use crate::fleet::TextStyle;
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
@@ -17,6 +18,9 @@ pub struct Look {
     hosts: Vec<Style>,
     /// How many colours the texts of logs have: none where the theme has none.
     of_logs: Depth,
+    themes: ThemePair,
+    background: Background,
+    depth: Depth,
     /// Whether only ASCII characters may be written.
     pub ascii: bool,
     /// The zone in which times of day are shown.
@@ -26,7 +30,24 @@ pub struct Look {
 impl Look {
     /// Returns a theme as a terminal of that depth can show it: each colour by the nearest that can be
     /// read, and the selected row so that it is seen.
-    pub fn new(theme: &Theme, depth: Depth, ascii: bool, zone: TimeZone) -> Self {
+    pub fn new(themes: impl Into<ThemePair>, depth: Depth, ascii: bool, zone: TimeZone) -> Self {
+        Self { themes: themes.into(), depth, ascii, zone, ..Self::plain() }.fitted()
+    }
+
+    /// Returns it on another background.
+    #[must_use]
+    pub fn on(self, background: Background) -> Self {
+        Self { background, ..self }.fitted()
+    }
+
+    /// Returns whether it must be known on what the text stands.
+    pub(super) fn follows(&self) -> bool {
+        self.depth != Depth::None && self.themes.follows()
+    }
+
+    /// Fits the theme to the terminal.
+    fn fitted(self) -> Self {
+        let (theme, depth) = (self.themes.on(self.background), self.depth);
         let bare = |style: Style| style.bg.and_then(|colour| reduce(colour, depth, &[]));
         let text = Style { bg: bare(theme.style(Role::Text)), ..theme.style(Role::Text) };
         let selection = selection(theme.style(Role::Selection), text, depth);
@@ -54,15 +75,17 @@ impl Look {
         });
         let host = |colour| seen(Style::new().fg(colour), TEXT_CONTRAST, MARK_CONTRAST);
         let hosts = theme.hosts.iter().copied().map(host).collect();
-        let has_colours = Role::ALL.map(|role| theme.style(role)).iter().any(|style| style.fg.or(style.bg).is_some());
-        let of_logs = if has_colours { depth } else { Depth::None };
-        Self { styles, hosts, of_logs, ascii, zone }
+        let is_coloured = |role: Role| theme.style(role).fg.or(theme.style(role).bg).is_some();
+        let of_logs = if Role::ALL.into_iter().any(is_coloured) { depth } else { Depth::None };
+        Self { styles, hosts, of_logs, ..self }
     }
 
     /// Returns the look of a terminal without colours in UTC, for measuring what will be drawn.
     pub(super) fn plain() -> Self {
         let styles = [Style::default(); ROLES];
-        Self { styles, hosts: Vec::new(), of_logs: Depth::None, ascii: false, zone: TimeZone::UTC }
+        let (themes, background) = (ThemePair::default(), Background::default());
+        let (hosts, depth, zone) = (Vec::new(), Depth::None, TimeZone::UTC);
+        Self { styles, hosts, of_logs: depth, themes, background, depth, ascii: false, zone }
     }
 
     /// Returns how a role looks.

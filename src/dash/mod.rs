@@ -12,7 +12,7 @@
 //!
 //! | floor | job |
 //! |---|---|
-//! | `colour` `theme` `look` `key` `input` `filter` | colours by role, keys, a line that is typed, what a filter lets through |
+//! | `colour` `background` `theme` `look` `key` `input` `filter` | colours by role, keys, a line that is typed, what a filter lets through |
 //! | `world` | what is known: facts of hosts and tiers, runs, figures of the history |
 //! | `matched` | what the rows of each list are matched against when a filter is typed |
 //! | `generations` `panes::fleet::state` `panes::caches::state` `panes::deploy::state` `panes::history::state` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
@@ -30,6 +30,7 @@
 //! | `terminal` | the outside |
 
 mod able;
+mod background;
 mod begin;
 mod colour;
 mod command;
@@ -66,6 +67,7 @@ mod demo_logs;
 mod demo_tiers;
 #[cfg(test)]
 mod tests;
+pub use background::Background;
 pub use colour::Depth;
 pub use command::{COMMANDS, Command, CommandEntry, Context};
 pub use filter::Filter;
@@ -89,7 +91,7 @@ pub use panes::logs::{
 };
 pub use status_line::status_line;
 pub use terminal::{DashError, run};
-pub use theme::{Role, THEMES, Theme, ThemeError};
+pub use theme::{FOLLOWING, Role, THEMES, Theme, ThemeError, ThemePair};
 pub use update::{recall, update, view_logs};
 pub use view::view;
 pub use words::tiers::dead_words;

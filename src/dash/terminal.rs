@@ -4,6 +4,10 @@
 //! drawn at most thirty times a second, and nothing is drawn while nothing changes. The terminal is
 //! given back as it was however the loop ends: by its own end, a signal or a panic.
 
+mod background;
+
+use self::background::{HeardKeys, LateAnswer};
+use crate::dash::background::Background;
 use crate::dash::look::Look;
 use crate::dash::model::Model;
 use crate::dash::msg::{Effect, Msg, Wish};
@@ -14,7 +18,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use crossterm::cursor::{Hide, Show};
 use crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange,
-    Event as TerminalEvent, EventStream,
+    Event as TerminalEvent, EventStream, KeyCode,
 };
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
@@ -27,6 +31,7 @@ use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use signal_hook::consts::{SIGCONT, SIGSTOP, SIGTSTP};
+use std::future::ready;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -82,7 +87,7 @@ type TerminalScreen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 /// it is full, the person is told. The last effect is [`Effect::Quit`].
 pub async fn run(
     mut model: Model,
-    look: Look,
+    mut look: Look,
     mut events: Receiver<Msg>,
     effects: Sender<Effect>,
 ) -> Result<(), DashError> {
@@ -96,6 +101,18 @@ pub async fn run(
     let size = screen.size().map_err(DashError::SetUp)?;
     update(&mut model, Msg::Resize(size.width, size.height), Timestamp::now());
 
+    let mut late = None;
+    let mut typed = Vec::new();
+    if look.follows() {
+        // The first frame is on the screen before the terminal is asked anything.
+        draw(&mut screen, &mut model, &look)?;
+        let answers = background::ask().await;
+        late = answers.background.is_none().then(|| LateAnswer::new(Instant::now().into_std()));
+        if let Some(background) = answers.background {
+            stand_on(&mut look, &mut model, background);
+        }
+        typed.extend(answers.typed.chars().map(|c| Msg::Key(KeyCode::Char(c).into())));
+    }
     let mut keys = EventStream::new();
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -105,9 +122,10 @@ pub async fn run(
         let frame = if model.focused { FRAME } else { FRAME_UNFOCUSED };
         let next_frame = last_frame.map_or_else(Instant::now, |last| last + frame);
         let next_spin = last_frame.map_or_else(Instant::now, |last| last + SPIN);
-        let mut messages = Vec::new();
+        let mut messages = std::mem::take(&mut typed);
         tokio::select! {
             biased;
+            () = ready(()), if !messages.is_empty() => {}
             caught = signals.next() => match caught {
                 Caught::End => {
                     drop(effects.try_send(Effect::Quit { cancel: Vec::new() }));
@@ -123,7 +141,10 @@ pub async fn run(
                 }
             },
             key = keys.next() => match key {
-                Some(Ok(event)) => messages.extend(message(event)),
+                Some(Ok(event)) => {
+                    let events = hear(&mut late, event, &mut look, &mut model);
+                    messages.extend(events.into_iter().filter_map(message));
+                }
                 Some(Err(error)) => return Err(DashError::Keys(error)),
                 None => return Err(DashError::Keys(io::ErrorKind::UnexpectedEof.into())),
             },
@@ -167,6 +188,30 @@ pub async fn run(
             retake(&mut screen)?;
             let text = "a part of nixdash broke; L shows its log".to_owned();
             update(&mut model, Msg::Notice(text), Timestamp::now());
+        }
+    }
+}
+
+/// Draws from now on for that background.
+fn stand_on(look: &mut Look, model: &mut Model, background: Background) {
+    *look = look.clone().on(background);
+    model.dirty = true;
+}
+
+/// Returns the events that are for the model: all but those that are a late answer of the terminal.
+fn hear(
+    late: &mut Option<LateAnswer>,
+    event: TerminalEvent,
+    look: &mut Look,
+    model: &mut Model,
+) -> Vec<TerminalEvent> {
+    let Some(waiting) = late else { return vec![event] };
+    match waiting.hear(event, Instant::now().into_std()) {
+        HeardKeys::Events(events) => events,
+        HeardKeys::Background(background) => {
+            *late = None;
+            stand_on(look, model, background);
+            Vec::new()
         }
     }
 }

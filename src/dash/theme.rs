@@ -4,6 +4,7 @@
 //! `bright-blue`), numbers of the 256-colour table, or `#rrggbb`. [`Look`](crate::dash::Look) fits it
 //! to the colours that the terminal has.
 
+use crate::dash::background::Background;
 use ratatui::style::{Color, Modifier, Style};
 use serde::Deserialize;
 
@@ -70,6 +71,13 @@ pub const THEMES: [(&str, &str); 12] = [
     ("monochrome", include_str!("../../themes/monochrome.toml")),
 ];
 
+/// Names that follow the terminal's background: the dark theme that each stands for, and the light one.
+pub const FOLLOWING: [(&str, &str, &str); 3] = [
+    ("auto", "catppuccin-mocha", "catppuccin-latte"),
+    ("gruvbox", "gruvbox-dark", "gruvbox-light"),
+    ("solarized", "solarized-dark", "solarized-light"),
+];
+
 /// The colours that tell hosts apart where a theme names none: those of the terminal's own palette
 /// that say nothing of how something is.
 const HOSTS: [Color; 6] = [
@@ -104,6 +112,50 @@ pub struct Theme {
     styles: [Style; ROLES],
     /// The colours that tell hosts apart; none where their names alone do.
     pub(super) hosts: Vec<Color>,
+}
+
+/// What is shown on a dark background, and what on a light one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ThemePair {
+    dark: Theme,
+    light: Theme,
+}
+
+impl ThemePair {
+    /// Returns the theme of that name, or those that a name of [`FOLLOWING`] stands for.
+    pub fn named(name: &str) -> Option<Self> {
+        match FOLLOWING.iter().find(|(known, _, _)| *known == name) {
+            Some((_, dark, light)) => {
+                Some(Self { dark: Theme::named(dark)?, light: Theme::named(light)? })
+            }
+            None => Theme::named(name).map(Self::from),
+        }
+    }
+
+    /// Returns every name that [`Self::named`] knows.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        let following = FOLLOWING.iter().map(|(name, _, _)| *name);
+        THEMES.iter().map(|(name, _)| *name).chain(following)
+    }
+
+    /// Returns whether it must be known on what the text stands.
+    pub(super) fn follows(&self) -> bool {
+        self.dark != self.light
+    }
+
+    /// Returns the theme for a background.
+    pub(super) fn on(&self, background: Background) -> &Theme {
+        match background {
+            Background::Dark => &self.dark,
+            Background::Light => &self.light,
+        }
+    }
+}
+
+impl From<Theme> for ThemePair {
+    fn from(theme: Theme) -> Self {
+        Self { light: theme.clone(), dark: theme }
+    }
 }
 
 /// A theme as written.

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A terminal: what a person's terminal program holds, and what programs in it get.
@@ -19,6 +20,11 @@ struct Pseudo {
 
 impl Pseudo {
     fn open() -> Self {
+        Self::open_keeping().0
+    }
+
+    /// Opens a terminal and returns what programs write to it as well.
+    fn open_keeping() -> (Self, Arc<Mutex<Vec<u8>>>) {
         let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&person).unwrap();
         unlockpt(&person).unwrap();
@@ -28,9 +34,16 @@ impl Pseudo {
         tcsetwinsize(&programs, size).unwrap();
         let pseudo = Self { person: File::from(person), programs };
         // A terminal that nobody reads from holds up who writes.
-        let mut shown = pseudo.person.try_clone().unwrap();
-        std::thread::spawn(move || while shown.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {});
-        pseudo
+        let mut screen = pseudo.person.try_clone().unwrap();
+        let shown = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&shown);
+        std::thread::spawn(move || {
+            let mut part = [0; 4096];
+            while let Ok(count @ 1..) = screen.read(&mut part) {
+                kept.lock().unwrap().extend_from_slice(&part[..count]);
+            }
+        });
+        (pseudo, shown)
     }
 
     fn end(&self) -> OwnedFd {
@@ -139,4 +152,47 @@ fn a_run_that_the_dashboard_starts_leaves_its_terminal() {
         let (session, terminal) = (fields[3], fields[4]);
         session == own && terminal == "0"
     });
+}
+
+/// Returns what a dashboard with a theme that follows the background has written at the end; to what it
+/// asks, these bytes come, each time until it has written that.
+fn shown_with_background(exchange: &[(&[u8], &str)]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = "[hosts.here]\naddresses = []\n[ui]\ntheme = \"gruvbox\"\n";
+    std::fs::write(dir.path().join("hosts.toml"), fleet).unwrap();
+    let (pseudo, shown) = Pseudo::open_keeping();
+    let child = Command::new(env!("CARGO_BIN_EXE_nixdash"))
+        .args(["--hosts", "hosts.toml"])
+        .current_dir(dir.path())
+        .env("XDG_STATE_HOME", dir.path().join("state"))
+        .envs([("TERM", "xterm"), ("COLORTERM", "truecolor"), ("LANG", "C.UTF-8")])
+        .env_remove("NO_COLOR")
+        .env_remove("COLORFGBG")
+        .stdin(pseudo.end())
+        .stdout(pseudo.end())
+        .stderr(pseudo.end())
+        .spawn()
+        .unwrap();
+    let _nixdash = Ended(child);
+    let text = || String::from_utf8_lossy(&shown.lock().unwrap()).into_owned();
+    wait_until("it asks for the background", || text().contains("\u{1b}]11;?\u{1b}\\"));
+    assert!(text().contains("48;2;40;40;40"), "the first frame came before the question");
+    for (bytes, until) in exchange {
+        (&pseudo.person).write_all(bytes).unwrap();
+        wait_until(until, || text().contains(until));
+    }
+    text()
+}
+
+#[test]
+fn a_theme_follows_the_background_that_the_terminal_tells_in_time_or_later() {
+    let light = "48;2;251;241;199";
+    shown_with_background(&[(b"\x1b]11;rgb:ffff/ffff/ffff\x1b\\\x1b[?62c", light)]);
+    // The kind of terminal alone ends the wait. An answer among the keys becomes none of them: its `:`
+    // would open the palette.
+    let kind_then_key: (&[u8], &str) = (b"\x1b[?62c?", "Keys in Fleet");
+    let late: (&[u8], &str) = (b"\x1b]11;rgb:ffff/ffff/ffff\x1b\\", light);
+    let text = shown_with_background(&[kind_then_key, late]);
+    assert!(text.find(light) > text.find("Keys in Fleet"), "{text:?}");
+    assert!(!text.contains("Command"), "{text:?}");
 }

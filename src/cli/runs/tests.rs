@@ -111,7 +111,7 @@ fn exported(runs: &Runs, run: &RunId, path: &Path) {
 /// Returns what a screen shows after each of these keys, with the logs that it asks for.
 fn screens(mut model: Model, runs: &Runs, news: Vec<Msg>, size: (u16, u16)) -> Vec<String> {
     let theme = Theme::named("terminal").unwrap();
-    let look = Look::new(&theme, Depth::Ansi16, false, TimeZone::UTC);
+    let look = Look::new(theme, Depth::Ansi16, false, TimeZone::UTC);
     let mut shown = Vec::new();
     update(&mut model, Msg::Resize(size.0, size.1), at(60));
     for message in news {

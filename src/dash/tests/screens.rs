@@ -16,7 +16,7 @@ pub(super) const SIZES: [(u16, u16); 4] = [(200, 50), (110, 30), (80, 24), (40, 
 /// Returns the look of a plain terminal.
 pub(super) fn look(ascii: bool) -> Look {
     let theme = Theme::named("terminal").unwrap();
-    Look::new(&theme, Depth::Ansi16, ascii, TimeZone::UTC)
+    Look::new(theme, Depth::Ansi16, ascii, TimeZone::UTC)
 }
 
 /// Draws a model at its size.

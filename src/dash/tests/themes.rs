@@ -4,7 +4,7 @@
 use crate::dash::colour::{Rgb, contrast, linear, rgb};
 use crate::dash::demo::{self, model};
 use crate::dash::tests::screens::draw;
-use crate::dash::{Depth, Look, Role, THEMES, Theme};
+use crate::dash::{Background, Depth, Look, Role, THEMES, Theme, ThemePair};
 use jiff::tz::TimeZone;
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier, Style};
@@ -38,7 +38,7 @@ fn themes() -> impl Iterator<Item = (&'static str, Theme)> {
 }
 
 fn look(theme: &Theme, depth: Depth) -> Look {
-    Look::new(theme, depth, false, TimeZone::UTC)
+    Look::new(theme.clone(), depth, false, TimeZone::UTC)
 }
 
 /// Returns the contrast of a style with a ground, where both are known.
@@ -59,9 +59,27 @@ fn every_role_has_a_value_in_every_theme() {
 #[test]
 fn the_page_of_keys_names_every_theme() {
     let page = crate::config::page_of_keys();
-    for (name, _) in THEMES {
+    for name in ThemePair::names() {
         assert!(page.contains(&format!("`\"{name}\"`")), "{name}");
     }
+}
+
+#[test]
+fn a_theme_that_follows_the_background_is_that_of_its_name_on_each() {
+    for (name, dark, light) in crate::dash::FOLLOWING {
+        let pair = ThemePair::named(name).unwrap();
+        assert!(pair.follows(), "{name}");
+        for (background, theme) in [(Background::Dark, dark), (Background::Light, light)] {
+            assert_eq!(pair.on(background), &Theme::named(theme).unwrap(), "{name}");
+            let ground = pair.on(background).style(Role::Text).bg.and_then(rgb).unwrap();
+            assert_eq!(Background::of(ground), background, "{theme}");
+        }
+        let look = Look::new(pair, Depth::True, false, TimeZone::UTC);
+        let grounds = [Background::Dark, Background::Light]
+            .map(|background| look.clone().on(background).style(Role::Text).bg);
+        assert_ne!(grounds[0], grounds[1], "{name}");
+    }
+    assert!(!ThemePair::named("terminal").unwrap().follows());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Trying the screen by hand: the demonstration's fleet in this terminal.
 
 use crate::dash::demo_logs::failed_build;
-use crate::dash::{Depth, Effect, Look, Model, Msg, Theme, ascii_from, demo, depth_from, run};
+use crate::dash::{Depth, Effect, Look, Model, Msg, ThemePair, ascii_from, demo, depth_from, run};
 use crate::fleet::{Event, Phase, RunId, RunWhat};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -56,8 +56,8 @@ async fn play(sender: &Sender<Msg>, events: Vec<Event>, pause: Duration) {
 async fn show_the_demonstration() {
     let var = |name: &str| std::env::var(name).ok();
     let depth = if var("NO_COLOR").is_some() { Depth::None } else { depth_from(var) };
-    let theme = Theme::named(&var("TRIAL_THEME").unwrap_or("terminal".to_owned())).unwrap();
-    let look = Look::new(&theme, depth, ascii_from(var), jiff::tz::TimeZone::system());
+    let theme = ThemePair::named(&var("TRIAL_THEME").unwrap_or("terminal".to_owned())).unwrap();
+    let look = Look::new(theme, depth, ascii_from(var), jiff::tz::TimeZone::system());
     let (sender, events) = channel(1024);
     let (effects, mut asked) = channel(16);
     let model = Model::new(Arc::new(demo::fleet()), Timestamp::now());

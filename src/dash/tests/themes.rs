@@ -65,6 +65,18 @@ fn the_page_of_keys_names_every_theme() {
 }
 
 #[test]
+fn the_page_of_themes_names_every_theme_and_every_role() {
+    let page = include_str!("../../../docs/themes.md");
+    for name in ThemePair::names() {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+    for role in Role::ALL {
+        let role = format!("{role:?}").to_lowercase();
+        assert!(page.contains(&format!("\n| `{role}` |")), "{role}");
+    }
+}
+
+#[test]
 fn a_theme_that_follows_the_background_is_that_of_its_name_on_each() {
     for (name, dark, light) in crate::dash::FOLLOWING {
         let pair = ThemePair::named(name).unwrap();

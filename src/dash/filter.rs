@@ -6,13 +6,13 @@
 
 /// One word of a filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Word {
+struct FilterWord {
     needle: String,
     inverse: bool,
     exact_case: bool,
 }
 
-impl Word {
+impl FilterWord {
     /// Returns what a typed word means; none of a `!` behind which nothing is typed yet.
     fn of(typed: &str) -> Option<Self> {
         let (needle, inverse) = match typed.strip_prefix('!') {
@@ -40,14 +40,14 @@ impl Word {
 /// Capital letters matter only in a word that holds one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    words: Vec<Word>,
+    words: Vec<FilterWord>,
     text: String,
 }
 
 impl Filter {
     /// Returns the filter for what was typed; empty text lets everything through.
     pub fn new(text: &str) -> Self {
-        let words = text.split_whitespace().filter_map(Word::of).collect();
+        let words = text.split_whitespace().filter_map(FilterWord::of).collect();
         Self { words, text: text.to_owned() }
     }
 

@@ -200,13 +200,6 @@ impl Finding {
         format!("{}{fix}{silenced}", self.cause)
     }
 
-    /// Returns what of the fix is worth copying: the first command with arguments, which stands between
-    /// backticks, else all of it.
-    pub fn to_copy(&self) -> &str {
-        let mut quoted = self.fix.split('`').skip(1).step_by(2);
-        quoted.find(|text| text.contains(' ')).unwrap_or(&self.fix)
-    }
-
     /// Returns whether a person does not want to hear of it now.
     pub fn is_silenced(&self) -> bool {
         self.silenced.as_ref().is_some_and(|silenced| !silenced.is_over)
@@ -292,17 +285,6 @@ mod tests {
         assert_eq!(finding.cause, "red http://[secret]@x");
         assert_eq!(finding.words(), "ab");
         assert_eq!(of(Code::RoomLow, "that; ").sentence(), "that; mend it");
-    }
-
-    #[test]
-    fn a_command_is_copied_without_the_words_around_it() {
-        let fixed = |fix| Finding { fix: String::from(fix), ..of(Code::RoomLow, "one") };
-        let log = fixed("read `journalctl --dmesg` there");
-        assert_eq!(log.to_copy(), "journalctl --dmesg");
-        let first = fixed("`ssh` to it, then `nixos-rebuild boot` and `reboot now`");
-        assert_eq!(first.to_copy(), "nixos-rebuild boot");
-        let none = fixed("make room; `ssh` shows more");
-        assert_eq!(none.to_copy(), "make room; `ssh` shows more");
     }
 
     #[test]

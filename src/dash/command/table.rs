@@ -331,7 +331,7 @@ const VIEW_ROWS: &[CommandEntry] = &[
         &[FLEET, CACHES],
         Some("copy fix"),
         "copy-fix",
-        "copy what to do about the worst that is wrong with the selected one: the command where there is one",
+        "copy what to do about the worst that is wrong with the selected one",
     ),
     entry(
         Command::Filter,

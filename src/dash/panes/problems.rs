@@ -35,5 +35,5 @@ pub(super) fn worst_with_fix(findings: &[Finding]) -> Option<&Finding> {
 pub(super) fn copy_fix(model: &mut Model, findings: &[Finding], now: Timestamp) -> Vec<Effect> {
     let Some(finding) = worst_with_fix(findings) else { return Vec::new() };
     let what = format!("what to do about “{}”", finding.code.label());
-    model.clip(finding.to_copy().to_owned(), &what, now)
+    model.clip(finding.fix.clone(), &what, now)
 }

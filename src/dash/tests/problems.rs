@@ -64,7 +64,7 @@ fn problems_stand_first_and_the_selected_host_stays_selected() {
 }
 
 #[test]
-fn the_fix_is_copied_the_command_alone_where_there_is_one() {
+fn the_fix_of_the_worst_is_copied() {
     let mut model = large(110, 30, "/disk-low\n");
     let clip = |text: &str| [Effect::Terminal(Wish::Clip(text.to_owned()))];
     assert_eq!(press(&mut model, "y"), clip("make room there with nix-collect-garbage"));
@@ -74,7 +74,7 @@ fn the_fix_is_copied_the_command_alone_where_there_is_one() {
     let fix = "run `nixdash trust-host rack03-6` first";
     let finding = Finding::new(Subject::host("rack03-6"), Code::HostKeyUnknown, "a new key", fix);
     model.world.hosts[at].facts.findings.push(finding);
-    assert_eq!(press(&mut model, "y"), clip("nixdash trust-host rack03-6"), "the worst counts");
+    assert_eq!(press(&mut model, "y"), clip(fix), "the worst counts");
 }
 
 #[test]

@@ -20,7 +20,8 @@ fn ssh_config(fleet: &toml::Table) -> String {
     text + "Host *\n" + options
 }
 
-/// Returns what a status shows of hosts and tiers, in its order.
+/// Returns what a status shows of hosts and tiers, in its order. A cluster of SeaweedFS that serves nothing to
+/// the hosts is left out: none of them can say that it is there.
 fn shown(status: &Value) -> Vec<String> {
     let rows = |list: &str, keys: [&str; 4]| -> Vec<String> {
         let rows = status[list].as_array().unwrap().iter();
@@ -28,7 +29,8 @@ fn shown(status: &Value) -> Vec<String> {
     };
     let mut hosts = rows("hosts", ["name", "state", "toplevel", "generation"]);
     hosts.sort();
-    hosts.extend(rows("tiers", ["name", "kind", "state", "signature"]));
+    let tiers = rows("tiers", ["name", "kind", "state", "signature"]);
+    hosts.extend(tiers.into_iter().filter(|tier| !tier.contains("\"seaweedfs\"")));
     hosts
 }
 

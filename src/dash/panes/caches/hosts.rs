@@ -54,7 +54,8 @@ impl HostsShown {
 }
 
 /// Returns all hosts: first those for which most tiers are not what they should be, then those of whose
-/// closure the tier that deploys publish to holds least; those of which that is not known come last.
+/// closure the tier that deploys publish to holds least, then those of which all tiers together hold least;
+/// where that is not known, a host comes after those of which it is.
 fn worst_first(model: &Model) -> Vec<usize> {
     let world = &model.world;
     let tier = coverage_tier(&world.fleet);
@@ -62,13 +63,20 @@ fn worst_first(model: &Model) -> Vec<usize> {
         let name = world.fleet.hosts.get(*index).map(|host| host.name.as_str()).unwrap_or_default();
         let on_host = world.tiers.iter().filter_map(|view| view.facts.hosts.get(name));
         let bad = on_host.filter(|on_host| is_bad_on_host(on_host)).count();
-        let share = world.hosts.get(*index).and_then(|view| {
-            let coverage = view.coverage.tiers.get(&tier?.name);
-            coverage.filter(|_| is_current(&view.facts, &view.coverage))?.paths.ratio()
-        });
+        let view = world.hosts.get(*index).filter(|view| is_current(&view.facts, &view.coverage));
+        let share_of = |tier: &str| view?.coverage.tiers.get(tier)?.paths.ratio();
         // Shares are compared by the millionth: enough for a closure of any size.
-        let share = share.map_or(u32::MAX, |share| (share.clamp(0.0, 1.0) * 1e6) as u32);
-        (Reverse(bad), share)
+        let millionths = |share: f64| (share.clamp(0.0, 1.0) * 1e6) as u32;
+        let share = tier.and_then(|tier| share_of(&tier.name)).map_or(u32::MAX, millionths);
+        let shares: Vec<u32> = world
+            .fleet
+            .tiers
+            .iter()
+            .filter_map(|tier| share_of(&tier.name))
+            .map(millionths)
+            .collect();
+        let mean = shares.iter().sum::<u32>().checked_div(shares.len() as u32).unwrap_or(u32::MAX);
+        (Reverse(bad), share, mean)
     };
     let mut all: Vec<usize> = (0..world.hosts.len()).collect();
     all.sort_by_cached_key(rank);

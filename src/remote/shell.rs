@@ -197,21 +197,15 @@ impl Reading {
 
     /// Takes a piece of standard output; returns false when nobody listens any more.
     async fn take_out(&mut self, piece: &[u8], sink: &Sink) -> bool {
-        let piece = match &mut self.opening {
-            Some(opening) => opening.out.feed(piece),
-            None => piece.to_vec(),
-        };
-        let printed = self.filters.out.feed(&piece);
+        let opening = self.opening.as_mut().map(|opening| &mut opening.out);
+        let printed = within(opening, &mut self.filters.out, piece);
         pass_on(printed, &mut self.stdout, sink).await
     }
 
     /// Takes a piece of standard error.
     async fn take_err(&mut self, piece: &[u8]) -> bool {
-        let piece = match &mut self.opening {
-            Some(opening) => opening.err.feed(piece),
-            None => piece.to_vec(),
-        };
-        let printed = self.filters.err.feed(&piece);
+        let opening = self.opening.as_mut().map(|opening| &mut opening.err);
+        let printed = within(opening, &mut self.filters.err, piece);
         pass_on(printed, &mut self.stderr, &Sink::Keep).await
     }
 
@@ -238,5 +232,13 @@ impl Reading {
         let filters = self.opening.as_ref().filter(|opening| !opening.have_begun());
         let filters = filters.unwrap_or(&self.filters);
         format!("{}\n{}", filters.out.noise(), filters.err.noise())
+    }
+}
+
+/// Returns what of a piece the script printed, behind what says that its shell is open.
+fn within(opening: Option<&mut Between>, script: &mut Between, piece: &[u8]) -> Vec<u8> {
+    match opening {
+        Some(opening) => script.feed(&opening.feed(piece)),
+        None => script.feed(piece),
     }
 }

@@ -10,17 +10,18 @@ use crate::dash::world::{HostModel, is_current};
 use crate::fleet::words::on_host::if_down;
 use crate::fleet::words::spoken;
 use crate::fleet::{
-    Finding, Host, SettingsView, Tier, TierFacts, TierOnHost, TierState, bytes, grouped,
+    Finding, Fleet, Host, SettingsView, Tier, TierFacts, TierOnHost, TierState, bytes, grouped,
 };
 
 /// Returns what each host makes of the tier, and how much of its closure the tier holds.
 pub(in crate::dash) fn hosts(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
     let fleet = &paint.model.world.fleet;
+    let groups = groups(fleet, facts);
     let mut all = Vec::new();
     for (host, view) in fleet.hosts.iter().zip(&paint.model.world.hosts) {
         let on_host = facts.hosts.get(&host.name);
         if !tier.kind.is_substituter() {
-            all.extend(wrong_on_host(paint, tier, facts, host));
+            all.extend(wrong_on_host(&groups, tier, host));
             continue;
         }
         let mut words = vec![coverage(paint, tier, view)];
@@ -32,23 +33,29 @@ pub(in crate::dash) fn hosts(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) 
         let role = if bad { Role::Warn } else { Role::Text };
         all.push(told(&format!("for {}", host.name), role, format!("{sign}{}", words.join(" · "))));
         all.extend(next(paint, tier, view).map(|next| told("", Role::Text, next)));
-        all.extend(wrong_on_host(paint, tier, facts, host));
+        all.extend(wrong_on_host(&groups, tier, host));
     }
     all
 }
 
-/// Returns what is wrong with the tier for a host; what is wrong for several in the same words
-/// stands once, at the last of them, and not at all where it is told of the tier.
-fn wrong_on_host(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts, host: &Host) -> Vec<Fact> {
-    let hosts = paint.model.world.fleet.hosts.iter().map(|host| {
+/// A finding, and the hosts of which it is known.
+type Group<'a> = (Vec<&'a str>, &'a Finding);
+
+/// Returns what is wrong with the tier for hosts, and is not told of the tier itself.
+fn groups<'a>(fleet: &'a Fleet, facts: &'a TierFacts) -> Vec<Group<'a>> {
+    let hosts = fleet.hosts.iter().map(|host| {
         let on_host = facts.hosts.get(&host.name);
         (host.name.as_str(), on_host.map(|on_host| &on_host.findings[..]).unwrap_or_default())
     });
-    let asked = tier.kind.is_substituter();
     let of_tier = |found: &Finding| facts.findings.iter().any(|known| known.says_the_same(found));
-    let groups = grouped(hosts).into_iter();
-    let ours = groups
-        .filter(|(names, found)| names.last() == Some(&host.name.as_str()) && !of_tier(found));
+    grouped(hosts).into_iter().filter(|(_, found)| !of_tier(found)).collect()
+}
+
+/// Returns what is wrong with the tier for a host; what is wrong for several in the same words
+/// stands once, at the last of them.
+fn wrong_on_host(groups: &[Group<'_>], tier: &Tier, host: &Host) -> Vec<Fact> {
+    let asked = tier.kind.is_substituter();
+    let ours = groups.iter().filter(|(names, _)| names.last() == Some(&host.name.as_str()));
     ours.map(|(names, found)| {
         let role = finding_role(found);
         match &names[..] {

@@ -186,6 +186,14 @@ pub enum Command {
 }
 
 impl Command {
+    /// Returns whether it selects another row, or scrolls.
+    pub(super) fn moves(self) -> bool {
+        matches!(
+            self,
+            Self::Up | Self::Down | Self::PageUp | Self::PageDown | Self::Top | Self::Bottom
+        )
+    }
+
     /// Returns whether it begins something that changes hosts or runs.
     pub fn changes_something(self) -> bool {
         matches!(

@@ -127,12 +127,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
     let page = page(layout(model).body);
     let Some(Overlay::Generations(pane)) = model.overlay_mut() else { return Vec::new() };
     match command {
-        Command::Up
-        | Command::Down
-        | Command::PageUp
-        | Command::PageDown
-        | Command::Top
-        | Command::Bottom => {
+        command if command.moves() => {
             let count = pane.list().map_or(0, |list| list.all.len());
             pane.selected = moved(pane.selected, count, command, page);
         }

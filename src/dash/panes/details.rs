@@ -4,14 +4,30 @@ use crate::dash::command::Command;
 use crate::dash::layout::page;
 use crate::dash::look::Look;
 use crate::dash::model::Model;
-use crate::dash::moves::moved;
+use crate::dash::moves::{move_selection, moved};
+use crate::dash::panes::shows_details;
 use crate::dash::widgets::paint::{Paint, below};
 use jiff::Timestamp;
 use ratatui::layout::Rect;
 
+/// Selects another row, or scrolls the details where they have the whole body.
+pub(super) fn go(
+    model: &mut Model,
+    command: Command,
+    body: Rect,
+    rows: fn(&Paint<'_>, u16) -> u16,
+    now: Timestamp,
+) {
+    if shows_details(model) {
+        scroll(model, command, body, rows, now);
+    } else {
+        move_selection(model, command, page(body));
+    }
+}
+
 /// Scrolls the details, to where their last line is seen at most; `rows` says how many rows they take in
 /// so many columns.
-pub(super) fn scroll(
+fn scroll(
     model: &mut Model,
     command: Command,
     body: Rect,

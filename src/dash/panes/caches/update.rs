@@ -1,9 +1,8 @@
 //! What keys do among the tiers.
 
 use crate::dash::command::Command;
-use crate::dash::layout::{layout, page};
+use crate::dash::layout::layout;
 use crate::dash::model::Model;
-use crate::dash::moves::move_selection;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
 use crate::dash::panes::caches::columns::Shape;
@@ -23,18 +22,7 @@ pub(super) fn update(
     now: Timestamp,
 ) -> Vec<Effect> {
     match command {
-        Command::Up
-        | Command::Down
-        | Command::PageUp
-        | Command::PageDown
-        | Command::Top
-        | Command::Bottom => {
-            if shows_details(model) {
-                details::scroll(model, command, body, cache::rows, now);
-            } else {
-                move_selection(model, command, page(body));
-            }
-        }
+        command if command.moves() => details::go(model, command, body, cache::rows, now),
         Command::NextDetails => details::turn(model, true),
         Command::PreviousDetails => details::turn(model, false),
         Command::Open | Command::Zoom => model.toggle_zoom(),

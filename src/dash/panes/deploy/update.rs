@@ -20,12 +20,7 @@ pub(super) fn update(
     now: Timestamp,
 ) -> Vec<Effect> {
     match command {
-        Command::Up
-        | Command::Down
-        | Command::PageUp
-        | Command::PageDown
-        | Command::Top
-        | Command::Bottom => move_selection(model, command, page(body)),
+        command if command.moves() => move_selection(model, command, page(body)),
         Command::NextHost => model.turn_host(true),
         Command::PreviousHost => model.turn_host(false),
         Command::Open => model.show(Screen::Logs),

@@ -3,7 +3,6 @@
 use crate::dash::begin;
 use crate::dash::command::Command;
 use crate::dash::generations::GenerationsPane;
-use crate::dash::layout::page;
 use crate::dash::model::{Model, Screen};
 use crate::dash::moves::move_selection;
 use crate::dash::msg::Effect;
@@ -22,18 +21,7 @@ pub(super) fn update(
     now: Timestamp,
 ) -> Vec<Effect> {
     match command {
-        Command::Up
-        | Command::Down
-        | Command::PageUp
-        | Command::PageDown
-        | Command::Top
-        | Command::Bottom => {
-            if shows_details(model) {
-                details::scroll(model, command, body, host::rows, now);
-            } else {
-                move_selection(model, command, page(body));
-            }
-        }
+        command if command.moves() => details::go(model, command, body, host::rows, now),
         Command::NextDetails => details::turn(model, true),
         Command::PreviousDetails => details::turn(model, false),
         Command::NextProblem => problems::next(model, is_problem, now),

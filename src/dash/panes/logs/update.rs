@@ -26,12 +26,7 @@ pub(in crate::dash) fn command(
     now: Timestamp,
 ) -> Vec<Effect> {
     match command {
-        Command::Up
-        | Command::Down
-        | Command::PageUp
-        | Command::PageDown
-        | Command::Top
-        | Command::Bottom => go(model, command, sight),
+        command if command.moves() => go(model, command, sight),
         Command::TurnFace => model.log.face = model.log.face.next(),
         Command::CompareBuild => compare(model, now),
         Command::AllHosts => {

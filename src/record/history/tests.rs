@@ -14,6 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
 mod builds;
+mod extremes;
 mod held;
 mod hosts;
 mod phases;

@@ -1,8 +1,9 @@
 //! Thinning: samples get wider with age.
 //!
 //! As measured for 48 hours, one per 5 minutes for 30 days, one per hour for 2 years. Of the
-//! samples that become one, rates and latencies are averaged, counts added, and of what is a state
-//! the last is kept.
+//! samples that become one, rates, latencies and what is in use are averaged, counts added, and of
+//! what is a state the last is kept. Of what is drawn over time the lowest and the highest value stay
+//! beside the mean, in a table of extremes.
 
 use super::{History, HistoryError};
 use jiff::{SignedDuration, Timestamp};
@@ -29,6 +30,8 @@ const PORTION: i64 = 6 * HOUR;
 enum Reduction {
     /// The mean of what was measured.
     Mean,
+    /// The mean of what was measured, as a whole number.
+    WholeMean,
     /// The sum of what was measured.
     Sum,
     /// The last.
@@ -38,37 +41,55 @@ enum Reduction {
 /// A table of samples: what a sample is of, and its values.
 struct Table {
     name: &'static str,
-    of: &'static str,
+    of: &'static [&'static str],
     values: &'static [(&'static str, Reduction)],
+    extremes: Option<Extremes>,
+}
+
+/// The table that keeps the lowest and the highest values of a table of samples.
+struct Extremes {
+    name: &'static str,
+    /// What its columns begin with, and the value of a sample as measured.
+    values: &'static [(&'static str, &'static str)],
 }
 
 /// Every table of samples.
 const TABLES: [Table; 5] = [
     Table {
         name: "host_samples",
-        of: "host",
+        of: &["host"],
         values: &[
             ("probes", Reduction::Sum),
             ("answered", Reduction::Sum),
             ("state", Reduction::Last),
             ("latency_ms", Reduction::Mean),
             ("load1", Reduction::Mean),
-            ("memory_used", Reduction::Last),
+            ("memory_used", Reduction::WholeMean),
             ("memory_total", Reduction::Last),
-            ("disk_used", Reduction::Last),
+            ("disk_used", Reduction::WholeMean),
             ("disk_total", Reduction::Last),
             ("failed_units", Reduction::Last),
             ("generation", Reduction::Last),
         ],
+        extremes: Some(Extremes {
+            name: "host_extremes",
+            values: &[
+                ("latency_ms", "latency_ms"),
+                ("load1", "load1"),
+                ("memory_used", "memory_used"),
+                ("disk_used", "disk_used"),
+            ],
+        }),
     },
     Table {
         name: "store_samples",
-        of: "host",
+        of: &["host"],
         values: &[("paths", Reduction::Last), ("bytes", Reduction::Last)],
+        extremes: None,
     },
     Table {
         name: "tier_samples",
-        of: "tier",
+        of: &["tier"],
         values: &[
             ("probes", Reduction::Sum),
             ("usable", Reduction::Sum),
@@ -80,26 +101,38 @@ const TABLES: [Table; 5] = [
             ("requests_per_s", Reduction::Mean),
             ("not_found", Reduction::Mean),
         ],
+        extremes: Some(Extremes {
+            name: "tier_extremes",
+            values: &[
+                ("latency_ms", "latency_ms"),
+                ("answered", "1.0 * answered / nullif(answered_of, 0)"),
+            ],
+        }),
     },
     Table {
         name: "size_samples",
-        of: "tier",
+        of: &["tier"],
         values: &[
             ("bytes", Reduction::Last),
             ("objects", Reduction::Last),
             ("limit_bytes", Reduction::Last),
             ("exact", Reduction::Last),
         ],
+        extremes: None,
     },
     Table {
         name: "coverage_samples",
-        of: "host, tier",
+        of: &["host", "tier"],
         values: &[
             ("paths", Reduction::Last),
             ("paths_of", Reduction::Last),
             ("bytes", Reduction::Last),
             ("bytes_of", Reduction::Last),
         ],
+        extremes: Some(Extremes {
+            name: "coverage_extremes",
+            values: &[("paths", "1.0 * paths / nullif(paths_of, 0)")],
+        }),
     },
 ];
 
@@ -112,18 +145,46 @@ impl Table {
             .iter()
             .map(|(name, way)| match way {
                 Reduction::Mean => format!("avg({name}) AS {name}"),
+                Reduction::WholeMean => {
+                    format!("CAST(round(avg({name})) AS INTEGER) AS {name}")
+                }
                 Reduction::Sum => format!("sum({name}) AS {name}"),
                 // SQLite takes a bare column from the row that has the max() beside it.
                 Reduction::Last => name.to_string(),
             })
             .collect();
-        let (table, of) = (self.name, self.of);
+        let (table, of) = (self.name, self.of.join(", "));
         let (names, made) = (names.join(", "), made.join(", "));
         format!(
             "INSERT OR REPLACE INTO {table} ({of}, step, at, {names})
              SELECT {of}, ?3, slot, {names} FROM (
                SELECT {of}, at / ?3 * ?3 AS slot, max(at) AS newest, {made}
                FROM {table} WHERE step = ?1 AND at < ?2 GROUP BY {of}, slot)"
+        )
+    }
+}
+
+impl Extremes {
+    /// Returns the statement that keeps the extremes of samples of width ?1 before ?2 for ones of
+    /// width ?3.
+    fn widen(&self, of: &Table) -> String {
+        let (table, samples) = (self.name, of.name);
+        let of = of.of.join(", ");
+        let columns = self
+            .values
+            .iter()
+            .flat_map(|(name, _)| ["low", "high"].map(|end| format!("{name}_{end}")));
+        let made = self.values.iter().flat_map(|(name, value)| {
+            [("min", "low"), ("max", "high")]
+                .map(|(function, end)| format!("{function}(coalesce({name}_{end}, {value}))"))
+        });
+        let (columns, made): (Vec<String>, Vec<String>) = (columns.collect(), made.collect());
+        let (columns, made) = (columns.join(", "), made.join(", "));
+        format!(
+            "INSERT OR REPLACE INTO {table} ({of}, step, at, {columns})
+             SELECT {of}, ?3, at / ?3 * ?3 AS slot, {made}
+             FROM {samples} LEFT JOIN {table} USING ({of}, step, at)
+             WHERE step = ?1 AND at < ?2 GROUP BY {of}, slot"
         )
     }
 }
@@ -154,7 +215,7 @@ impl History {
     ) -> Result<(), HistoryError> {
         let name = table.name;
         let oldest = format!("SELECT min(at) FROM {name} WHERE step = ?1 AND at < ?2");
-        let delete = format!("DELETE FROM {name} WHERE step = ?1 AND at < ?2");
+        let delete = |name| format!("DELETE FROM {name} WHERE step = ?1 AND at < ?2");
         loop {
             let found: Option<i64> = self
                 .db
@@ -164,10 +225,17 @@ impl History {
             let until = ((found.div_euclid(PORTION) + 1) * PORTION).min(end);
             self.together(|history| {
                 let work = || {
+                    if let Some(extremes) = &table.extremes {
+                        if let Some(wider) = wider {
+                            let keep = extremes.widen(table);
+                            history.db.execute(&keep, params![step, until, wider])?;
+                        }
+                        history.db.execute(&delete(extremes.name), [step, until])?;
+                    }
                     if let Some(wider) = wider {
                         history.db.execute(&table.widen(), params![step, until, wider])?;
                     }
-                    history.db.execute(&delete, [step, until])
+                    history.db.execute(&delete(name), [step, until])
                 };
                 work().map(drop).map_err(history.failed("thin"))
             })?;

@@ -9,7 +9,7 @@ use crate::record::{RecordError, Runs};
 pub enum LogsError {
     /// What was given names no run.
     #[error(
-        "{0:?} is no number of a run; `nixdash logs` lists the runs with their numbers, and last is the newest"
+        "{0:?} is not the number of a run; `nixdash logs` lists the runs with their numbers, and last is the newest"
     )]
     Unreadable(String),
     /// There is no run at all.

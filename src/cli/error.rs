@@ -150,7 +150,7 @@ pub enum CliError {
     #[error("{0}")]
     Export(#[from] crate::record::ExportError),
     /// What was given is no number of a run.
-    #[error("{0:?} is no number of a run; `nixdash runs` lists the runs with their numbers")]
+    #[error("{0:?} is not the number of a run; `nixdash runs` lists the runs with their numbers")]
     NoRunNumber(String),
     /// A compressed file would be written to the terminal.
     #[error("an exported run is compressed and nothing to read; name a file with -o FILE")]

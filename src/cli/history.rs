@@ -83,7 +83,8 @@ struct RunHostJson<'a> {
 
 /// Reads a time such as `12h`, `7d` or `1w`; a day has 24 hours.
 pub(super) fn span(text: &str) -> Result<SignedDuration, String> {
-    let span: Span = text.parse().map_err(|_| format!("{text:?} is no time; write 12h or 7d"))?;
+    let span: Span =
+        text.parse().map_err(|_| format!("{text:?} is not a length of time; write 12h or 7d"))?;
     let whole = span
         .to_duration(SpanRelativeTo::days_are_24_hours())
         .map_err(|_| format!("{text:?} has no length in days; write 12h or 7d"))?;

@@ -84,7 +84,7 @@ fn given(target: RollbackTarget) -> GivenSystem {
 fn sentence(host: &str, target: &RollbackTarget) -> String {
     let from = match target.from {
         Some(number) => format!("generation {number}, which runs now"),
-        None => "what runs now and is no generation".to_owned(),
+        None => "what runs now and is not a generation".to_owned(),
     };
     format!(
         "{host} goes from {from}, to generation {} ({})",
@@ -111,6 +111,6 @@ mod tests {
             "samsung goes from generation 77, which runs now, to generation 75 (nixos-system-samsung-26.05)"
         );
         let target = RollbackTarget { from: None, ..target };
-        assert!(sentence("samsung", &target).contains("what runs now and is no generation"));
+        assert!(sentence("samsung", &target).contains("what runs now and is not a generation"));
     }
 }

@@ -97,7 +97,7 @@ mod tests {
         let name = path.to_str().unwrap();
         assert!(mistake(&fleet(name)).unwrap().0.contains("could not be read"));
         std::fs::write(&path, THEMES[0].1.replace("\"yellow\"", "\"yelow\"")).unwrap();
-        assert!(mistake(&fleet(name)).unwrap().0.contains("\"yelow\" is no colour"));
+        assert!(mistake(&fleet(name)).unwrap().0.contains("\"yelow\" is not a colour"));
         std::fs::write(&path, THEMES[0].1).unwrap();
         assert_eq!(mistake(&fleet(name)), None);
     }

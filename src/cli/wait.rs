@@ -6,7 +6,7 @@ use std::time::Duration;
 
 /// Reads how long something may be waited for, such as `90s` or `5m`; `0s` is no time at all.
 pub(super) fn limit(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no time; write 90s or 5m");
+    let wrong = || format!("{text:?} is not a length of time; write 90s or 5m");
     let span: SignedDuration = text.parse().map_err(|_| wrong())?;
     Duration::try_from(span).map_err(|_| wrong())
 }

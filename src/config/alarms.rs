@@ -146,7 +146,7 @@ fn code(text: &str) -> Meaning<Code> {
         Some(near) => format!("did you mean {near:?}?"),
         None => "`nixdash findings` prints every code".to_owned(),
     };
-    Err((format!("{text:?} is no code of a finding"), hint))
+    Err((format!("{text:?} is not the code of a finding"), hint))
 }
 
 /// Checks the name of a tier.
@@ -184,7 +184,7 @@ fn until(
     if text.is_empty() {
         entry.wrong(report, "until", value, "the last day, such as 2026-12-31");
     } else {
-        let message = format!("`until` in {} is {text:?}, which is no date", entry.name());
+        let message = format!("`until` in {} is {text:?}, which is not a date", entry.name());
         report.error(value.span().start, message, "write the last day, such as 2026-12-31");
     }
     None

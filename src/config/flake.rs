@@ -24,7 +24,10 @@ pub(super) fn flake(text: &str, home: Option<&Path>, folder: &Path) -> Meaning<S
         );
     }
     if text.starts_with('-') || text.chars().any(char::is_control) {
-        return fail(format!("{text:?} is no flake reference"), "a folder, or github:owner/name");
+        return fail(
+            format!("{text:?} is not a flake reference"),
+            "a folder, or github:owner/name",
+        );
     }
     let (place, query) = match text.split_once('?') {
         Some((place, query)) => (place, format!("?{query}")),

@@ -71,7 +71,7 @@ pub(super) fn strategy(text: &str) -> value::Meaning<Strategy> {
         Some(near) => format!("did you mean \"{near}\"?"),
         None => format!("one of: {}", words.join(", ")),
     };
-    Err((format!("{text:?} is no strategy"), hint))
+    Err((format!("{text:?} is not a strategy"), hint))
 }
 
 /// Checks the attribute below `nixosConfigurations`.
@@ -92,7 +92,7 @@ fn sign_key(text: &str) -> value::Meaning<String> {
     let fail = |message: &str, hint: &str| Err((message.to_owned(), hint.to_owned()));
     if !text.starts_with('/') || text.chars().any(char::is_control) {
         return fail(
-            "it is no path from the root of a file system",
+            "it is not a path from the root of a file system",
             "name a file on that host, such as \"/etc/nix/secret-key\"",
         );
     }

@@ -142,7 +142,7 @@ fn quota(
         let expected = format!("{QUOTA} (numbers from {} to {})", bounds.start(), bounds.end());
         match value.get_ref() {
             DeValue::String(text) => {
-                let message = format!("`{key}` in {name} is {text:?}, which is no percentage");
+                let message = format!("`{key}` in {name} is {text:?}, which is not a percentage");
                 report.error(value.span().start, message, format!("write {expected}"));
             }
             DeValue::Integer(_)
@@ -183,7 +183,7 @@ fn waves(report: &mut MistakeReport<'_>, section: &Section<'_>, fleet: &[Host]) 
                 }
             },
             Some(text) if percent(text).is_none_or(|percent| percent == 0) => {
-                let message = format!("`waves` in {}: {text:?} is no wave", section.name());
+                let message = format!("`waves` in {}: {text:?} is not a wave", section.name());
                 report.error(at, message, format!("write {WAVE}"));
                 None
             }

@@ -126,6 +126,6 @@ fn variable(text: &str) -> value::Meaning<String> {
     if fits {
         return Ok(text.to_owned());
     }
-    let message = "it is no name of a variable".to_owned();
+    let message = "it is not the name of a variable".to_owned();
     Err((message, "letters, digits and '_'; the name, not its value".to_owned()))
 }

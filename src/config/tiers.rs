@@ -197,7 +197,7 @@ fn repository(report: &mut MistakeReport<'_>, section: &Section<'_>) -> Option<S
             Ok(text.to_owned())
         }
         Some(_) | None => {
-            Err((format!("{text:?} is no repository"), "write owner/name".to_owned()))
+            Err((format!("{text:?} is not a repository"), "write owner/name".to_owned()))
         }
     });
     repo.map(|repo| repo.value)
@@ -316,7 +316,10 @@ fn seaweed(
         if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit()) {
             Ok(text.to_owned())
         } else {
-            Err((format!("{text:?} is no replication"), "three digits, such as \"001\"".to_owned()))
+            Err((
+                format!("{text:?} is not a replication"),
+                "three digits, such as \"001\"".to_owned(),
+            ))
         }
     });
     seaweed.replication = replication.map(|replication| replication.value);

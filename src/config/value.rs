@@ -43,7 +43,7 @@ pub(super) fn address(text: &str) -> Meaning<Address> {
             };
             let plain = host.split_once('%').map_or(host, |(plain, _zone)| plain);
             if plain.parse::<Ipv6Addr>().is_err() || !is_word(&host.replace(':', "x"), "%-_.") {
-                return fail(format!("{host:?} is no IPv6 address"), SHAPE);
+                return fail(format!("{host:?} is not an IPv6 address"), SHAPE);
             }
             match after.strip_prefix(':') {
                 Some(port) => (host, Some(port)),
@@ -63,7 +63,7 @@ pub(super) fn address(text: &str) -> Meaning<Address> {
         },
     };
     if !host.contains(':') && !is_word(host, "-_.") {
-        return fail(format!("{host:?} is no host name"), SHAPE);
+        return fail(format!("{host:?} is not a host name"), SHAPE);
     }
     let port = match port {
         None => None,
@@ -71,7 +71,7 @@ pub(super) fn address(text: &str) -> Meaning<Address> {
             Ok(port) if port > 0 && digits.bytes().all(|byte| byte.is_ascii_digit()) => Some(port),
             Ok(_) | Err(_) => {
                 return fail(
-                    format!("{digits:?} is no port"),
+                    format!("{digits:?} is not a port"),
                     "a port is a number from 1 to 65535",
                 );
             }
@@ -148,7 +148,7 @@ pub(super) fn system(text: &str) -> Meaning<String> {
         Some(near) => format!("did you mean \"{near}\"?"),
         None => "such as \"x86_64-linux\" or \"aarch64-linux\"".to_owned(),
     };
-    fail(format!("{text:?} is no system that NixOS runs on"), hint)
+    fail(format!("{text:?} is not a system that NixOS runs on"), hint)
 }
 
 /// Parses the address of a network card.
@@ -166,7 +166,7 @@ pub(super) fn mac(text: &str) -> Meaning<MacAddress> {
 pub(super) fn unit(text: &str) -> Meaning<String> {
     let is_service = text.strip_suffix(".service").is_some_and(|name| is_word(name, "-.@:"));
     if !is_service {
-        return fail(format!("{text:?} is no service"), "such as \"nix-serve.service\"");
+        return fail(format!("{text:?} is not a service"), "such as \"nix-serve.service\"");
     }
     Ok(text.to_owned())
 }
@@ -180,13 +180,13 @@ pub(super) fn duration(text: &str) -> Meaning<Duration> {
         "m" | "min" => 60,
         "h" => 3600,
         "d" => 86_400,
-        _ => return fail(format!("{text:?} is no duration"), SHAPE),
+        _ => return fail(format!("{text:?} is not a duration"), SHAPE),
     };
     match digits.parse::<u32>() {
         Ok(number) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
             Ok(Duration::from_secs(u64::from(number) * factor))
         }
-        Ok(_) | Err(_) => fail(format!("{text:?} is no duration"), SHAPE),
+        Ok(_) | Err(_) => fail(format!("{text:?} is not a duration"), SHAPE),
     }
 }
 
@@ -237,7 +237,7 @@ pub(super) fn connectivity(text: &str) -> Meaning<String> {
             let port = found.port.unwrap_or(0);
             Ok(format!("{}:{port}", found.host))
         }
-        Ok(_) | Err(_) => fail(format!("{text:?} is no place that can answer"), SHAPE),
+        Ok(_) | Err(_) => fail(format!("{text:?} is not a place that can answer"), SHAPE),
     }
 }
 
@@ -264,11 +264,11 @@ pub(super) fn size(text: &str) -> Meaning<u64> {
         "MiB" => 1 << 20,
         "GiB" => 1 << 30,
         "TiB" => 1 << 40,
-        _ => return fail(format!("{text:?} is no size"), SHAPE),
+        _ => return fail(format!("{text:?} is not a size"), SHAPE),
     };
     match digits.trim_end().parse::<f64>() {
         Ok(number) if number > 0.0 && number < 1e9 => Ok((number * factor as f64) as u64),
-        Ok(_) | Err(_) => fail(format!("{text:?} is no size"), SHAPE),
+        Ok(_) | Err(_) => fail(format!("{text:?} is not a size"), SHAPE),
     }
 }
 

@@ -97,7 +97,7 @@ pub enum ThemeError {
     Toml(String),
     /// A colour is not one.
     #[error(
-        "{colour:?} is no colour; write a name such as \"red\" or \"bright-blue\", a number of \
+        "{colour:?} is not a colour; write a name such as \"red\" or \"bright-blue\", a number of \
          the 256-colour table, or \"#rrggbb\""
     )]
     Colour {
@@ -310,7 +310,7 @@ mod tests {
         let error = Theme::parse(&text.replace("[busy]", "[bussy]")).unwrap_err();
         assert!(error.to_string().contains("bussy"), "{error}");
         let error = colour("reddish").unwrap_err();
-        assert!(error.to_string().contains("\"reddish\" is no colour"), "{error}");
+        assert!(error.to_string().contains("\"reddish\" is not a colour"), "{error}");
         assert_eq!(colour("#0a0B0c"), Ok(Color::Rgb(10, 11, 12)));
         assert_eq!(colour("208"), Ok(Color::Indexed(208)));
         assert!(colour("#ääa").is_err());

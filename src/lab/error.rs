@@ -25,7 +25,7 @@ pub enum LabError {
     },
     /// A lab's name has to make file names and host names.
     #[error(
-        "'{0}' is no name for a lab; use 1 to 32 lower-case letters, digits and '-', beginning with a letter"
+        "'{0}' is not a name for a lab; use 1 to 32 lower-case letters, digits and '-', beginning with a letter"
     )]
     BadName(String),
     /// No host of that name.

@@ -39,7 +39,7 @@ impl CacheKey {
     pub(crate) fn read(path: &Path) -> Result<Self, LabError> {
         Self::parse(&read(path)?).ok_or_else(|| LabError::Damaged {
             path: path.to_owned(),
-            cause: "it is no secret signing key".to_owned(),
+            cause: "it is not a secret signing key".to_owned(),
         })
     }
 

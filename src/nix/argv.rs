@@ -16,7 +16,7 @@ const DRV_AND_OUT: &str = "d: { drv = d.drvPath; out = d.outPath; }";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArgvError {
     /// The flake reference would be read as something else.
-    #[error("{0:?} is no flake reference; name a folder or something like github:owner/name")]
+    #[error("{0:?} is not a flake reference; name a folder or something like github:owner/name")]
     Flake(String),
     /// The attribute cannot stand in quotes.
     #[error("{0:?} cannot be quoted for Nix; an attribute has no quotes, backslashes or dollars")]

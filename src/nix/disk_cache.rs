@@ -28,7 +28,7 @@ pub enum DiskCacheError {
     #[error("pages {0:?} of the record are needed")]
     Needs(Vec<u32>),
     /// It is not such a file, or is being written now.
-    #[error("the record is no database that could be read")]
+    #[error("the record is not a database that could be read")]
     Malformed,
 }
 

@@ -45,7 +45,9 @@ impl S3Url {
         const SHAPE: &str =
             "write s3://BUCKET?endpoint=https://…&region=…, or s3://BUCKET/PREFIX?…";
         let fail = |what: String| Err((what, SHAPE.to_owned()));
-        let Ok(url) = reqwest::Url::parse(text) else { return fail("it is no address".to_owned()) };
+        let Ok(url) = reqwest::Url::parse(text) else {
+            return fail("it is not an address".to_owned());
+        };
         let bucket = url.host_str().unwrap_or_default().to_owned();
         if url.scheme() != "s3" || bucket.is_empty() {
             return fail("it names no bucket".to_owned());
@@ -63,7 +65,7 @@ impl S3Url {
             text.split('/').all(|part| !part.is_empty() && plain(part) && part != "..")
         };
         if prefix.is_some_and(|prefix| !is_prefix(prefix)) {
-            return fail(format!("what follows the bucket {bucket} is no prefix"));
+            return fail(format!("what follows the bucket {bucket} is not a prefix"));
         }
         if !plain(&region) || !plain(&bucket) {
             return fail("bucket or region have characters that no server takes".to_owned());
@@ -82,7 +84,7 @@ impl S3Url {
         };
         let endpoint = match reqwest::Url::parse(&endpoint) {
             Ok(found) if matches!(found.scheme(), "http" | "https") && found.has_host() => found,
-            Ok(_) | Err(_) => return fail("its endpoint is no address".to_owned()),
+            Ok(_) | Err(_) => return fail("its endpoint is not an address".to_owned()),
         };
         if !endpoint.username().is_empty() || endpoint.password().is_some() {
             let hint = "write access_key = { env = \"…\" } and secret_key = { env = \"…\" }";

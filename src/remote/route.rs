@@ -108,7 +108,7 @@ impl SshRoute {
             Ok(Ok(Greeting::Ssh)) => Ok(()),
             Ok(Ok(Greeting::Refused)) => Err(format!("{place}: {REFUSED}")),
             Ok(Ok(Greeting::Other)) => {
-                Err(format!("{place}: something answered that is no ssh server"))
+                Err(format!("{place}: something answered that is not an ssh server"))
             }
             Ok(Ok(Greeting::Closed)) => {
                 Err(format!("{place}: the connection was closed before anything was said"))

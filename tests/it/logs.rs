@@ -309,12 +309,12 @@ fn what_is_not_there_is_named_with_what_is() {
     fails(&["last"], "there are no runs here yet");
     a_run(dir.path());
     fails(&["7"], "there is no run 7: there is only run 1; `nixdash logs` lists them");
-    fails(&["seven"], "\"seven\" is no number of a run");
-    fails(&["../1"], "is no number of a run");
+    fails(&["seven"], "\"seven\" is not the number of a run");
+    fails(&["../1"], "is not the number of a run");
     fails(&["1", "heron"], "run 1 has no host heron; it has samsung, razer, p510");
     fails(&["1", "--phase", "bild"], "a similar value exists: 'build'");
     fails(&["1", "--grep", "("], "unclosed group");
-    fails(&["1", "--since", "soon"], "is no time; write 10m");
+    fails(&["1", "--since", "soon"], "is not a time; write 10m");
     fails(&["--follow"], "required arguments");
 }
 

@@ -80,7 +80,7 @@ fn a_flake_in_a_subfolder_of_a_repository_is_found_and_must_be_tracked() {
         assert!(status.unwrap().success());
     };
     let said = folders.said(&["config", "check"]);
-    assert!(said.contains("is no git repository"), "{said}");
+    assert!(said.contains("is not a git repository"), "{said}");
     git(&["init", "-q", "."]);
     let said = folders.said(&["config", "check"]);
     assert!(said.contains("git does not track nixos/flake.nix"), "{said}");

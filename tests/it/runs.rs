@@ -80,11 +80,11 @@ fn what_cannot_be_exported_or_shown_is_told() {
     old_run(&dir.path().join("here"), 1);
     fs::write(dir.path().join("taken"), "mine").unwrap();
     for (args, words) in [
-        (&["runs", "export", "seven"][..], "is no number of a run"),
-        (&["runs", "export", "../7"], "is no number of a run"),
+        (&["runs", "export", "seven"][..], "is not the number of a run"),
+        (&["runs", "export", "../7"], "is not the number of a run"),
         (&["runs", "export", "99"], "there is no record of run 99"),
         (&["runs", "export", "7", "-o", "taken"], "could not make taken"),
-        (&["runs", "view", "taken"], "is no run that nixdash exported"),
+        (&["runs", "view", "taken"], "is not a run that nixdash exported"),
         (&["runs", "view", "missing"], "could not open missing"),
     ] {
         let output = nixdash(dir.path(), "here", args);

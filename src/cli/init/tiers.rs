@@ -137,7 +137,7 @@ fn http(
     let url = bare_url(text);
     let parsed = Url::parse(url).ok();
     let Some((parsed, place)) = parsed.as_ref().and_then(|url| Some((url, url.host_str()?))) else {
-        return Err(Some(format!("The cache {url} is left out, because it is no address.")));
+        return Err(Some(format!("The cache {url} is left out, because it is not an address.")));
     };
     if !parsed.username().is_empty() || parsed.password().is_some() {
         return Err(Some(format!(

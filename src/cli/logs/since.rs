@@ -36,7 +36,7 @@ fn read(text: &str, now: &Zoned) -> Result<Timestamp, String> {
         (Err(_), Err(_)) => None,
     };
     at.ok_or_else(|| {
-        format!("{text:?} is no time; write 10m, 2h, 12:04, \"2026-11-21 12:04\" or 2026-11-21T12:04:22Z")
+        format!("{text:?} is not a time; write 10m, 2h, 12:04, \"2026-11-21 12:04\" or 2026-11-21T12:04:22Z")
     })
 }
 
@@ -62,7 +62,7 @@ mod tests {
             assert_eq!(read(text, &now), Ok(at.parse().unwrap()), "{text}");
         }
         for text in ["", "soon", "7", "-10m", "25:00", "2026-13-01"] {
-            assert!(read(text, &now).unwrap_err().contains("is no time"), "{text}");
+            assert!(read(text, &now).unwrap_err().contains("is not a time"), "{text}");
         }
     }
 }

@@ -31,7 +31,7 @@ pub enum NoFlake {
     #[error("there is no flake.nix in {}", .0.display())]
     NoFlakeFile(PathBuf),
     /// It is no git repository.
-    #[error("{} is no git repository", .0.display())]
+    #[error("{} is not a git repository", .0.display())]
     NoRepository(PathBuf),
 }
 

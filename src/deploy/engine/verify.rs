@@ -238,7 +238,7 @@ fn unanswered(host: &str, tier: &Tier, answer: &CurlAnswer<'_>) -> Reason {
     }
     if is_long {
         let text = format!(
-            "tier {name} ({url}) sent {host} more than {} kB for a narinfo, and was cut off; what answers at this address is no cache",
+            "tier {name} ({url}) sent {host} more than {} kB for a narinfo, and was cut off; what answers at this address is not a cache",
             SIZE_LIMIT / 1000
         );
         return Reason::new(Code::AnswerUnexpected, text);
@@ -298,7 +298,7 @@ pub(super) fn trusts(
 ) -> Result<(), (Code, String)> {
     if let Some(malformed) = keys.malformed.first() {
         let text = format!(
-            "{host} takes nothing from any cache: \"{}\" in its trusted-public-keys is no key ({}), and with it Nix can check no signature; mend or remove it",
+            "{host} takes nothing from any cache: \"{}\" in its trusted-public-keys is not a key ({}), and with it Nix can check no signature; mend or remove it",
             printable_line(&malformed.text),
             malformed.why
         );

@@ -238,7 +238,7 @@ codes! {
         "The cache is for another store directory: Nix refuses it."
         "Mend the url in hosts.toml.";
     PriorityUnreadable "priority-unreadable" Error "bad priority"
-        "The Priority in nix-cache-info is no number: Nix stops where it opens the cache, so builds of every host that asks it fail."
+        "The Priority in nix-cache-info is not a number: Nix stops where it opens the cache, so builds of every host that asks it fail."
         "Write a number there, for example `Priority: 40`.";
     NarinfoMalformed "narinfo-malformed" Error "malformed"
         "The cache served something as a narinfo that Nix cannot read: builds fail there, whatever other caches hold."
@@ -262,7 +262,7 @@ codes! {
         "There is no nix-cache-info: hosts cannot tell that it is a cache."
         "Put a nix-cache-info with StoreDir, WantMassQuery and Priority there.";
     KeyMalformed "key-malformed" Error "key malformed"
-        "A public key is no ed25519 key in base64, so nothing verifies under it."
+        "A public key is not an ed25519 key in base64, so nothing verifies under it."
         "Write the key as the cache publishes it.";
     KeyMismatch "key-mismatch" Error "other key"
         "The cache says that it signs with another key than hosts.toml has."
@@ -383,7 +383,7 @@ codes! {
         "Builds on the host wait at every path when the cache is down, and need another cache that has the path."
         "Set nix.settings.fallback to true on the host.";
     TrustedKeyMalformed "trusted-key-malformed" Error "key malformed"
-        "One of the trusted keys of the host is no key, so its Nix can check no signature and takes nothing from any cache."
+        "One of the trusted keys of the host is not a key, so its Nix can check no signature and takes nothing from any cache."
         "Mend or remove the key in nix.settings.trusted-public-keys of the host.";
     DaemonSettingsOld "daemon-settings-old" Warning "old settings"
         "Settings of the host were changed after its Nix daemon started, which never reads them again."
@@ -535,7 +535,7 @@ codes! {
         "What runs on the host was built from a revision that is not known here."
         "Run `git fetch` in the flake's repository, to see whether that revision is contained.";
     TreeDirty "tree-dirty" Note "dirty tree"
-        "The flake's work tree has changes that are not committed: what is deployed is no revision."
+        "The flake's work tree has changes that are not committed: what is deployed is not a revision."
         "Commit the changes, then deploy.";
     LockAge "lock-age" Note "age of inputs"
         "How old the inputs in the flake's flake.lock are."

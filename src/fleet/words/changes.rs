@@ -139,7 +139,8 @@ pub fn notes(generations: &Generations) -> Vec<String> {
         ));
     }
     if let (Some(booted), None) = (&generations.booted, generations.booted_number()) {
-        notes.push(format!("what the host was started with is no generation any more: {booted}"));
+        notes
+            .push(format!("what the host was started with is not a generation any more: {booted}"));
     }
     match (&generations.next_boot.system, generations.next_number()) {
         (None, _) if generations.next_boot.pinned.is_some() => {}

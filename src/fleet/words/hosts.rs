@@ -284,7 +284,7 @@ mod tests {
         assert_eq!(
             codes(&boots("a", None, Some(78))),
             [],
-            "a menu that cannot be read is no alarm"
+            "a menu that cannot be read is not an alarm"
         );
         let mut pinned = boots("a", Some("c"), Some(78));
         if let Some(upkeep) = &mut pinned.upkeep {

@@ -12,7 +12,7 @@ fn finding(host: &str, code: Code, cause: &str, fix: &str) -> Finding {
 /// Says that a text among the trusted keys is no key, so that Nix can check no signature.
 pub fn key_malformed(host: &str, written: &str, why: &str) -> Finding {
     let cause = format!(
-        "{host} takes nothing from any cache: \"{written}\" in its trusted-public-keys is no key \
+        "{host} takes nothing from any cache: \"{written}\" in its trusted-public-keys is not a key \
          ({why}), and with it Nix can check no signature"
     );
     let fix = format!("mend or remove it in nix.settings.trusted-public-keys of {host}");

@@ -144,7 +144,7 @@ pub fn key_not_trusted(
 /// Says that the host's Nix can check no signature, since a text among its trusted keys is no key.
 pub fn nothing_checked(tier: &Tier, host: &str, written: &str, why: &str) -> Finding {
     let cause = format!(
-        "nothing is taken from this cache: \"{written}\" in trusted-public-keys is no key ({why}), \
+        "nothing is taken from this cache: \"{written}\" in trusted-public-keys is not a key ({why}), \
          and with it Nix can check no signature at all"
     );
     let named = written.split_once(':').map_or(written, |(name, _)| name);

@@ -19,7 +19,7 @@ for each. Codes do not change: alerts and scripts may be written against them.
 
 What a host's figures are judged by is set by `[alarms]` in hosts.toml. `[[alarms.silence]]` silences
 a finding of a host or a tier, by its code and with a reason and a last day. It is then shown as
-silenced, is no alarm, and is counted under `findings.silenced` in JSON. After that day it is an
+silenced, is not an alarm, and is counted under `findings.silenced` in JSON. After that day it is an
 alarm again, and says so. `nixdash status --fail-on error` (or `warning`) exits with 3 when there is
 a finding so bad that is not silenced.
 

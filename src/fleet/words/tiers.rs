@@ -130,7 +130,7 @@ pub fn store_dir_wrong(tier: &Tier, dir: &str) -> Finding {
 /// Says that Nix stops at the Priority of a tier.
 pub fn priority_unreadable(tier: &Tier, value: &str) -> Finding {
     let cause = format!(
-        "the nix-cache-info of {} has the Priority {value:?}, which is no number: builds of every \
+        "the nix-cache-info of {} has the Priority {value:?}, which is not a number: builds of every \
          host that asks this cache stop",
         tier.url
     );
@@ -292,7 +292,7 @@ const CONSEQUENCES: [(Code, &str, &str); 15] = [
     (Code::SignatureMissing, "what it serves lacks its signature", "what it serves is not signed"),
     (Code::NotTrusted, "no host trusts what it serves", "what it serves is not trusted"),
     (Code::NarMissing, "hosts fail on what it does not serve", "it lacks what it lists"),
-    (Code::PriorityUnreadable, "builds of hosts that ask it stop", "its Priority is no number"),
+    (Code::PriorityUnreadable, "builds of hosts that ask it stop", "its Priority is not a number"),
     (Code::NarinfoMalformed, "builds of hosts fail there", "its narinfos cannot be read"),
     (Code::NarinfoNotImported, "hosts cannot import what it serves", "it cannot be imported"),
     (Code::NarMislabelled, "hosts cannot unpack its nars", "its nars are packed otherwise"),

@@ -63,7 +63,7 @@ pub(super) fn nar_address(
     }
     let text = if is_absolute { named.to_owned() } else { format!("{base}/{named}") };
     let (Ok(own), Ok(url)) = (Url::parse(base), Url::parse(&text)) else {
-        return no("which is no address");
+        return no("which is not an address");
     };
     if url.origin() != own.origin() || !url.username().is_empty() || url.password().is_some() {
         return no("which is not at the address of the cache");

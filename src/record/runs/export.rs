@@ -90,7 +90,7 @@ pub enum ExportError {
         source: io::Error,
     },
     /// The file is something else.
-    #[error("{} is no run that nixdash exported: {why}; `nixdash runs export N` writes one", path.display())]
+    #[error("{} is not a run that nixdash exported: {why}; `nixdash runs export N` writes one", path.display())]
     NoExport {
         /// The file.
         path: PathBuf,

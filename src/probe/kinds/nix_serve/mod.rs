@@ -253,7 +253,7 @@ impl Log {
         if found.dropped > 0 {
             self.counted = None;
             self.why_not = Some(format!(
-                "journald dropped {} lines of {unit}, so what is left is no count; give the unit \
+                "journald dropped {} lines of {unit}, so the rest cannot be counted; give the unit \
                  LogRateLimitIntervalSec=0",
                 found.dropped
             ));

@@ -214,7 +214,11 @@ async fn get<T: DeserializeOwned + Send + 'static>(
         return Err(RequestError::new(url, &cause, hint));
     }
     read_json(reply.body).await.map_err(|error| {
-        RequestError::new(url, &format!("is no status of SeaweedFS: {error}"), "is the url right?")
+        RequestError::new(
+            url,
+            &format!("is not a status of SeaweedFS: {error}"),
+            "is the url right?",
+        )
     })
 }
 

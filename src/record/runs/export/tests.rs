@@ -161,10 +161,10 @@ fn what_is_no_exported_run_is_named_and_nothing_is_written_elsewhere() {
     assert!(import(&path).contains("no number"));
     for text in ["", "hello", "{}", "[1]", "null\n"] {
         packed(&path, text);
-        assert!(import(&path).contains("is no run that nixdash exported"), "{text}");
+        assert!(import(&path).contains("is not a run that nixdash exported"), "{text}");
     }
     fs::write(&path, "not compressed").unwrap();
-    assert!(import(&path).contains("is no run that nixdash exported"));
+    assert!(import(&path).contains("is not a run that nixdash exported"));
     let missing = here.export(&RunId("99".to_owned()), Value::Null, Vec::new()).unwrap_err();
     assert!(missing.to_string().contains("no record of run 99"), "{missing}");
 }

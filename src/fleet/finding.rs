@@ -263,7 +263,7 @@ mod tests {
 
     fn of(code: Code, cause: &str) -> Finding {
         let tier = Tier::new("weed", KindName::Seaweedfs, "http://weed:8333/b");
-        Finding::of_tier(&tier, code, cause, "mend it")
+        Finding::of_tier(&tier, code, cause, "fix it")
     }
 
     #[test]
@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(worst(&[note.clone(), one.clone(), other.clone()]), Some(&one));
         assert_eq!(worst(&[one.clone(), error.clone(), other.clone()]), Some(&error));
         let all = told(&[note.clone(), one, error, other]);
-        assert_eq!(all.as_deref(), Some("error; mend it; one; mend it; other; mend it"));
+        assert_eq!(all.as_deref(), Some("error; fix it; one; fix it; other; fix it"));
         assert_eq!(told(&[note]), None);
     }
 
@@ -284,7 +284,7 @@ mod tests {
         let finding = of(Code::RoomLow, "\u{1b}[31mred http://me:pw@x").in_short("a\u{7}b");
         assert_eq!(finding.cause, "red http://[secret]@x");
         assert_eq!(finding.words(), "ab");
-        assert_eq!(of(Code::RoomLow, "that; ").sentence(), "that; mend it");
+        assert_eq!(of(Code::RoomLow, "that; ").sentence(), "that; fix it");
     }
 
     #[test]

@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn a_host_is_called_by_its_state_and_what_is_worst() {
         use crate::fleet::{Finding, Subject};
-        let of = |code| Finding::new(Subject::host("p510"), code, "it is so", "mend it");
+        let of = |code| Finding::new(Subject::host("p510"), code, "it is so", "fix it");
         let units = of(Code::UnitsFailed).in_short("1 unit failed");
         let mut facts = HostFacts { state: HostState::Up, ..HostFacts::default() };
         assert_eq!((facts.condition(), facts.condition_in_short()), ("up".into(), "up".into()));

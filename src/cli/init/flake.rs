@@ -116,7 +116,7 @@ fn of_output<'o>(flake: &str, name: &str, output: &'o Output) -> Result<Option<&
         return Ok(None);
     }
     Err(format!(
-        "Nix could not read {name} of the flake {flake}: {}. Mend the flake and run `nixdash init` \
+        "Nix could not read {name} of the flake {flake}: {}. Fix the flake and run `nixdash init` \
          again.",
         cause.trim_end_matches('.')
     ))
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(
             error,
             "Nix could not read nixosConfigurations of the flake /f: syntax error, unexpected end of \
-             file. Mend the flake and run `nixdash init` again."
+             file. Fix the flake and run `nixdash init` again."
         );
     }
 }

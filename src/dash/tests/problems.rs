@@ -82,7 +82,7 @@ fn where_there_is_no_room_the_header_names_the_worst_and_counts_the_rest() {
     let mut model = model(demo::well(), 80, 24);
     let codes = [Code::BootLow, Code::ClockDiffers, Code::LoadHigh, Code::MemoryLow, Code::VarLow];
     for code in codes.into_iter().chain([Code::StoreReadOnly]) {
-        let finding = Finding::new(Subject::host("p620"), code, "it is so", "mend it");
+        let finding = Finding::new(Subject::host("p620"), code, "it is so", "fix it");
         model.world.hosts[0].facts.findings.push(finding);
     }
     let header = |model: &Model| text(&draw(model, &look(false))).lines().nth(1).map(str::to_owned);

@@ -185,7 +185,7 @@ mod tests {
     /// Facts of a tier in a state because of something.
     fn facts(state: TierState, code: Code) -> TierFacts {
         let tier = Tier::new("weed", KindName::Http, "http://weed:8333/b");
-        TierFacts::of(state, Finding::of_tier(&tier, code, "it happened", "mend it"))
+        TierFacts::of(state, Finding::of_tier(&tier, code, "it happened", "fix it"))
     }
 
     #[test]

@@ -161,7 +161,7 @@ async fn look(step: &Step, builder: &str) -> Result<PushWay, Failure> {
     if let Some(trouble) = own.key_trouble {
         let file = sign_key.as_deref().unwrap_or_default();
         let text = format!(
-            "{name}: {builder} cannot sign what it pushes with {file}: {trouble}; mend sign_key in [hosts.{builder}] \
+            "{name}: {builder} cannot sign what it pushes with {file}: {trouble}; fix sign_key in [hosts.{builder}] \
              of hosts.toml"
         );
         return Err(Failure::failed(Code::SetupFailed, text));

@@ -217,7 +217,7 @@ pub(super) async fn turn(step: &Step, failure: Failure) -> Result<(), Failure> {
             }
             let name = &step.host.name;
             let text = format!(
-                "{why}; no other way works: {}. Choose: mend tier {failed} and try {name} again, or let it build \
+                "{why}; no other way works: {}. Choose: fix tier {failed} and try {name} again, or let it build \
                  its own system with `nixdash deploy {name} --strategy direct`",
                 tried.join("; ")
             );

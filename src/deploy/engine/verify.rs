@@ -274,7 +274,7 @@ pub(super) fn accepted(
     let left_out = left_out.first().and_then(|entry| Some((entry, entry.refused.as_ref()?)));
     let (code, text) = if let Some((entry, why)) = left_out {
         let text = format!(
-            "the Nix of {host} leaves {} out: {}; mend \"{}\" in nix.settings.substituters of {host}",
+            "the Nix of {host} leaves {} out: {}; fix \"{}\" in nix.settings.substituters of {host}",
             tier.name,
             printable_line(why),
             printable_line(&entry.text)
@@ -298,7 +298,7 @@ pub(super) fn trusts(
 ) -> Result<(), (Code, String)> {
     if let Some(malformed) = keys.malformed.first() {
         let text = format!(
-            "{host} takes nothing from any cache: \"{}\" in its trusted-public-keys is not a key ({}), and with it Nix can check no signature; mend or remove it",
+            "{host} takes nothing from any cache: \"{}\" in its trusted-public-keys is not a key ({}), and with it Nix can check no signature; fix or remove it",
             printable_line(&malformed.text),
             malformed.why
         );

@@ -83,7 +83,7 @@ undo_persist() {
 	boots=$(next_boot)
 	case $boots,$code in
 	,0) reason="$reason; the previous system is the boot default" ;;
-	,*) reason="$reason; what boots next is not known, so do not restart it before that is mended" ;;
+	,*) reason="$reason; what boots next is not known, so do not restart it before that is fixed" ;;
 	*) reason="$reason; the next boot starts ${boots%%	*}" ;;
 	esac
 }

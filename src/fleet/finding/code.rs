@@ -70,7 +70,7 @@ codes! {
     // Of hosts.
     HostUnreachable "host-unreachable" Warning "offline"
         "No address of the host answered."
-        "Switch the host on, or mend the network between; `ssh HOST` shows more.";
+        "Switch the host on, or fix the network between; `ssh HOST` shows more.";
     LoginRefused "login-refused" Error "denied"
         "The host answered, but ssh could not log in there."
         "Load the key with ssh-add, or name user and key in ~/.ssh/config.";
@@ -82,7 +82,7 @@ codes! {
         "See whether the host is overloaded or asleep, or the network is bad.";
     HostNotAsked "host-not-asked" Warning "not asked"
         "Something on the machine that runs nixdash kept the host from being asked."
-        "Mend what the cause names on the machine that runs nixdash.";
+        "Fix what the cause names on the machine that runs nixdash.";
     HostKeyUnknown "host-key-unknown" Error "key unknown"
         "The host answered with a key, and none is known of it."
         "Compare its key and accept it with `nixdash trust-host HOST`.";
@@ -168,13 +168,13 @@ codes! {
     // Of tiers: whether they answer.
     TierUnreachable "tier-unreachable" Error "down"
         "The cache did not answer, or not in HTTP."
-        "Start the cache, or mend the network between.";
+        "Start the cache, or fix the network between.";
     TierSlow "tier-slow" Warning "slow"
         "The cache takes more than a second for its first byte."
         "See what its server is busy with.";
     ProxyRefused "proxy-refused" Error "proxy"
         "The proxy on the way to the cache does not let requests through."
-        "Mend `proxy` in hosts.toml, or the proxy.";
+        "Fix `proxy` in hosts.toml, or the proxy.";
     RateLimited "rate-limited" Warning "overloaded"
         "The cache answered that it is asked too often, or is overloaded."
         "Ask it less often with `every` in hosts.toml.";
@@ -192,10 +192,10 @@ codes! {
         "Find out who answers at that address, and let the cache answer itself.";
     SetupFailed "setup-failed" Warning "not asked"
         "A secret, certificate or setting that the cache needs could not be had, so it was not asked."
-        "Mend what the cause names in hosts.toml or on the machine that asks.";
+        "Fix what the cause names in hosts.toml or on the machine that asks.";
     AskingHostFailed "asking-host-failed" Warning "not asked"
         "The host that hosts.toml asks the cache from (`via`) could not ask it."
-        "Mend the host, or choose another one for `via`.";
+        "Fix the host, or choose another one for `via`.";
     KindNotProbed "kind-not-probed" Warning "not asked"
         "This version of nixdash does not ask caches of this kind."
         "Use a newer nixdash.";
@@ -219,13 +219,13 @@ codes! {
         "Let the login user use sudo without a password.";
     CacheMissing "cache-missing" Error "no such cache"
         "The server answers, but has no such cache, bucket or repository, or does not show it."
-        "Mend the name in hosts.toml, make the cache, or use a token that may see it.";
+        "Fix the name in hosts.toml, make the cache, or use a token that may see it.";
     ServerFailing "server-failing" Warning "degraded"
         "The server answered with an error."
         "Read the log of the cache.";
     AnswerUnexpected "answer-unexpected" Warning "degraded"
         "The server answered something that no cache of this kind answers."
-        "Mend the url in hosts.toml; a login page may be between.";
+        "Fix the url in hosts.toml; a login page may be between.";
     ApiUnreachable "api-unreachable" Warning "API down"
         "Hosts are served, but the API of the cache does not answer."
         "Nothing, if it passes; hosts do not need the API.";
@@ -236,13 +236,13 @@ codes! {
     // Of tiers: what they serve.
     StoreDirWrong "store-dir-wrong" Error "wrong store"
         "The cache is for another store directory: Nix refuses it."
-        "Mend the url in hosts.toml.";
+        "Fix the url in hosts.toml.";
     PriorityUnreadable "priority-unreadable" Error "bad priority"
         "The Priority in nix-cache-info is not a number: Nix stops where it opens the cache, so builds of every host that asks it fail."
         "Write a number there, for example `Priority: 40`.";
     NarinfoMalformed "narinfo-malformed" Error "malformed"
         "The cache served something as a narinfo that Nix cannot read: builds fail there, whatever other caches hold."
-        "Mend what writes the narinfos, or the login page or proxy that answers instead of the cache.";
+        "Fix what writes the narinfos, or the login page or proxy that answers instead of the cache.";
     NarinfoTooOld "narinfo-too-old" Warning "newer Nix fails"
         "A narinfo of the cache is refused from a version of Nix on, though older ones take it."
         "Write the narinfo anew, before hosts get that version.";
@@ -251,13 +251,13 @@ codes! {
         "Publish the path again.";
     NarMislabelled "nar-mislabelled" Error "wrong label"
         "A nar is not packed as its narinfo says: Nix from 2.22 on cannot unpack it."
-        "Publish the path again, or mend what packs the nars.";
+        "Publish the path again, or fix what packs the nars.";
     NarDiffers "nar-differs" Error "nar differs"
         "A nar was fetched whole, and it is not the one that its narinfo describes: hosts refuse it."
         "Remove the narinfo and the nar, publish the path again, and look at the disk of the cache.";
     FileDiffers "file-differs" Warning "file differs"
         "`FileSize` or `FileHash` of a narinfo is not that of the nar's file: Nix does not compare it, other programs do."
-        "Nothing for hosts; publish the path again to mend it.";
+        "Nothing for hosts; publish the path again to fix it.";
     CacheInfoMissing "cache-info-missing" Warning "degraded"
         "There is no nix-cache-info: hosts cannot tell that it is a cache."
         "Put a nix-cache-info with StoreDir, WantMassQuery and Priority there.";
@@ -266,13 +266,13 @@ codes! {
         "Write the key as the cache publishes it.";
     KeyMismatch "key-mismatch" Error "other key"
         "The cache says that it signs with another key than hosts.toml has."
-        "Mend `public_key` in hosts.toml, unless the cache should sign with that one.";
+        "Fix `public_key` in hosts.toml, unless the cache should sign with that one.";
     SignatureInvalid "signature-invalid" Error "wrong signature"
         "A signature carries the name of the cache's key but does not verify: another key, or tampering."
         "Find out who signed it; hosts refuse what it serves.";
     SignatureMissing "signature-missing" Error "not signed"
         "What the cache serves is not signed by its key."
-        "Sign it, for example with `nix store sign`, or mend `public_key` in hosts.toml.";
+        "Sign it, for example with `nix store sign`, or fix `public_key` in hosts.toml.";
     NotTrusted "not-trusted" Error "not trusted"
         "No host trusts what the cache serves, so none takes anything from it."
         "Add the key of the cache to nix.settings.trusted-public-keys of the hosts.";
@@ -284,7 +284,7 @@ codes! {
         "Find out who wrote that line of the narinfo: nobody signs it.";
     NarNotProven "nar-not-proven" Warning "nar not proven"
         "A nar could not be asked for now, so it is not proven that nars are served."
-        "Mend what the cause names; the nar is asked for again.";
+        "Fix what the cause names; the nar is asked for again.";
     NotUsed "not-used" Warning "not used"
         "No host asks the cache."
         "Add its address to nix.settings.substituters of the hosts that should.";
@@ -348,10 +348,10 @@ codes! {
         "Add curl to the system of the host.";
     CurlCannotAsk "curl-cannot-ask" Warning "not known"
         "curl on the host could not ask: whether the host reaches the cache is not known."
-        "Mend what the cause names on the host.";
+        "Fix what the cause names on the host.";
     NotReached "not-reached" Error "not reached"
         "The host does not reach the cache."
-        "Mend the network between the host and the cache.";
+        "Fix the network between the host and the cache.";
     NotConfigured "not-configured" Warning "not asked"
         "The host does not ask the cache, though others do."
         "Add its address to nix.settings.substituters of the host.";
@@ -372,7 +372,7 @@ codes! {
         "Write `?priority=` behind the addresses in the host's substituters, so that the fast cache comes first.";
     CacheLeftOut "cache-left-out" Error "left out"
         "Nix on the host cannot read the address of the cache in its settings, so it leaves it out."
-        "Mend the address in nix.settings.substituters of the host.";
+        "Fix the address in nix.settings.substituters of the host.";
     RecordOld "record-old" Warning "old record"
         "The host goes by an older priority of the cache, which it keeps for a week."
         "Wait until the record is too old, or remove it from the host.";
@@ -384,7 +384,7 @@ codes! {
         "Set nix.settings.fallback to true on the host.";
     TrustedKeyMalformed "trusted-key-malformed" Error "key malformed"
         "One of the trusted keys of the host is not a key, so its Nix can check no signature and takes nothing from any cache."
-        "Mend or remove the key in nix.settings.trusted-public-keys of the host.";
+        "Fix or remove the key in nix.settings.trusted-public-keys of the host.";
     DaemonSettingsOld "daemon-settings-old" Warning "old settings"
         "Settings of the host were changed after its Nix daemon started, which never reads them again."
         "Run `systemctl restart nix-daemon` on the host.";
@@ -396,7 +396,7 @@ codes! {
         "Add the key to nix.settings.trusted-public-keys of the host.";
     KeyReplaced "key-replaced" Error "other key"
         "The host trusts another key under the name of the cache's key."
-        "Mend the key in the host's settings, or `public_key` in hosts.toml.";
+        "Fix the key in the host's settings, or `public_key` in hosts.toml.";
     SignerNotTrusted "signer-not-trusted" Error "not trusted"
         "The host trusts none of the keys that signed what the cache serves."
         "Add a key that signs there to nix.settings.trusted-public-keys of the host, or sign the paths with one that it trusts.";
@@ -434,16 +434,16 @@ codes! {
         "Stay within reach of its console until the new system is confirmed.";
     NoWayBack "no-way-back" Error "no way back"
         "The first system of a host was not confirmed, and there was none before it to go back to."
-        "Mend what the cause names and deploy again with `--first`, or restart the host: what it started before starts again.";
+        "Fix what the cause names and deploy again with `--first`, or restart the host: what it started before starts again.";
     SourceNotSent "source-not-sent" Error "source"
         "The source of the flake could not be packed here, or not be unpacked where it is evaluated."
-        "Mend what the cause names.";
+        "Fix what the cause names.";
     EvaluationFailed "evaluation-failed" Error "evaluation"
         "The configuration of the host could not be evaluated."
-        "Mend what Nix names.";
+        "Fix what Nix names.";
     DerivationNotCopied "derivation-not-copied" Error "copy"
         "The derivation of the system could not be copied to the host that builds it."
-        "Mend what the cause names on the host that builds.";
+        "Fix what the cause names on the host that builds.";
     NoBuilder "no-builder" Error "no builder"
         "No host builds for the system of this host."
         "Name a builder of its system in [builders] of hosts.toml, let its builder emulate that system, or deploy it direct.";
@@ -473,7 +473,7 @@ codes! {
         "See which cache lacks the path, or why the host refuses it.";
     JobNotStarted "job-not-started" Error "not started"
         "systemd of the host did not start what the run needs there."
-        "Mend what the cause names on the host.";
+        "Fix what the cause names on the host.";
     JobEnded "job-ended" Error "ended"
         "What the run had started on the host was ended from outside."
         "See who ended it, or whether the host was restarted, then deploy again.";
@@ -485,7 +485,7 @@ codes! {
         "Restart the host by hand with `systemctl reboot`.";
     WriteFailed "write-failed" Error "not written"
         "Something that a deploy must write on the host could not be written."
-        "Make room on /nix and /run of the host, or mend its file systems.";
+        "Make room on /nix and /run of the host, or fix its file systems.";
     PreSwitchFailed "pre-switch-failed" Error "pre-switch"
         "A pre-switch check of the new system failed, so nothing was changed."
         "Do what the check asks for; its words are in the log of the run.";
@@ -497,16 +497,16 @@ codes! {
         "Read the log of the run.";
     SnippetFailed "snippet-failed" Error "activation"
         "A snippet of the activation script failed."
-        "Run the snippet by hand on the host, or mend it in the configuration.";
+        "Run the snippet by hand on the host, or fix it in the configuration.";
     SnippetFailedBefore "snippet-failed-before" Warning "snippet"
         "Snippets of the activation script fail in the new system and failed in the previous one too."
-        "Mend the snippets in the configuration.";
+        "Fix the snippets in the configuration.";
     NetworkLost "network-lost" Error "network"
         "The host could not be reached any more after the activation."
-        "Mend the network settings of the new system.";
+        "Fix the network settings of the new system.";
     AddressLost "address-lost" Error "address"
         "An address of the host that answered before the activation does not answer any more."
-        "Mend the network settings of the new system.";
+        "Fix the network settings of the new system.";
     CheckFailed "check-failed" Error "check"
         "A check that hosts.toml asks for failed on the new system."
         "Run the check by hand on the host.";
@@ -515,7 +515,7 @@ codes! {
         "See whether nixdash was ended or the network broke, then deploy again.";
     RolledBack "rolled-back" Error "rolled back"
         "The host went back to the system that it ran before."
-        "Mend what the cause names, then deploy again.";
+        "Fix what the cause names, then deploy again.";
     Superseded "superseded" Warning "superseded"
         "Somebody else deployed to the host while nixdash did: what they made of it was left alone."
         "Find out who deployed, look at what the host runs, then deploy again.";
@@ -575,7 +575,7 @@ codes! {
         "Deploy it when that suits.";
     RolloutHalted "rollout-halted" Note "not begun"
         "An earlier host or wave of the run did not hold, so this host was not touched."
-        "Mend what went wrong there, then deploy again.";
+        "Fix what went wrong there, then deploy again.";
     GateFailed "gate-failed" Error "gate failed"
         "A check between the waves of a run failed."
         "See what the gate says on the hosts of that wave.";

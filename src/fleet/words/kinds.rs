@@ -12,14 +12,14 @@ pub fn names_no_cache(tier: &Tier, like: &str) -> Finding {
 /// Says that attic has no such cache.
 pub fn attic_has_no_cache(tier: &Tier, cache: &str) -> Finding {
     let cause = format!("{}: attic has no cache {cache}", tier.url);
-    let fix = format!("make it (attic cache create {cache}), or mend url in hosts.toml");
+    let fix = format!("make it (attic cache create {cache}), or fix url in hosts.toml");
     Finding::of_tier(tier, Code::CacheMissing, &cause, &fix)
 }
 
 /// Says that something that is not attic answered 404.
 pub fn no_attic(tier: &Tier, cache: &str) -> Finding {
     let cause = format!("{} answered 404 for the configuration of the cache {cache}", tier.url);
-    let fix = "see whether that is an attic server, and mend url in hosts.toml";
+    let fix = "see whether that is an attic server, and fix url in hosts.toml";
     Finding::of_tier(tier, Code::AnswerUnexpected, &cause, fix)
 }
 
@@ -58,7 +58,7 @@ pub fn api_silent(tier: &Tier, code: Code, what: &str, why: &str) -> Finding {
 pub fn cachix_has_no_cache(tier: &Tier, name: &str, let_in: Option<&str>) -> Finding {
     let cause =
         format!("{}: Cachix knows no cache {name:?}, or the token may not see it", tier.url);
-    let fix = let_in.unwrap_or("mend url in hosts.toml, or use a token that may read the cache");
+    let fix = let_in.unwrap_or("fix url in hosts.toml, or use a token that may read the cache");
     Finding::of_tier(tier, Code::AccessDenied, &cause, fix)
 }
 

@@ -15,7 +15,7 @@ pub fn key_malformed(host: &str, written: &str, why: &str) -> Finding {
         "{host} takes nothing from any cache: \"{written}\" in its trusted-public-keys is not a key \
          ({why}), and with it Nix can check no signature"
     );
-    let fix = format!("mend or remove it in nix.settings.trusted-public-keys of {host}");
+    let fix = format!("fix or remove it in nix.settings.trusted-public-keys of {host}");
     finding(host, Code::TrustedKeyMalformed, &cause, &fix)
 }
 

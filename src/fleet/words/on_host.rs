@@ -28,7 +28,7 @@ pub fn no_curl(tier: &Tier, host: &str) -> Finding {
 /// Says that the host does not reach the tier.
 pub fn not_reached(tier: &Tier, host: &str, why: &str) -> Finding {
     let cause = format!("{} is not reached from there: {why}", tier.url);
-    finding(tier, host, Code::NotReached, &cause, "mend the network between both")
+    finding(tier, host, Code::NotReached, &cause, "fix the network between both")
 }
 
 /// Says that curl on the host could not ask, which says nothing of the tier.
@@ -150,7 +150,7 @@ pub fn nothing_checked(tier: &Tier, host: &str, written: &str, why: &str) -> Fin
     let named = written.split_once(':').map_or(written, |(name, _)| name);
     let fix = match &tier.public_key {
         Some(key) if key.name == named => format!("write \"{}\" there", key.text),
-        Some(_) | None => "mend that key, or remove it".to_owned(),
+        Some(_) | None => "fix that key, or remove it".to_owned(),
     };
     finding(tier, host, Code::TrustedKeyMalformed, &cause, &fix)
 }
@@ -178,7 +178,7 @@ pub fn key_placeholder(tier: &Tier, host: &str, key: &PublicKey) -> Finding {
 /// Says that the host's Nix leaves a cache out, and why.
 pub fn left_out(tier: &Tier, host: &str, text: &str, why: &str) -> Finding {
     let cause = format!("this cache is left out with a warning: {why}, in \"{text}\"");
-    finding(tier, host, Code::CacheLeftOut, &cause, "mend that address in the substituters there")
+    finding(tier, host, Code::CacheLeftOut, &cause, "fix that address in the substituters there")
 }
 
 /// Says that the host goes by an older priority of the tier than the tier serves.
@@ -277,7 +277,7 @@ pub fn our_key_is_old(tier: &Tier, host: &str, key: &PublicKey, path: &str) -> F
         "another key is trusted under the name {}, and {path} is signed with that one",
         key.name
     );
-    finding(tier, host, Code::KeyReplaced, &cause, "mend public_key in hosts.toml")
+    finding(tier, host, Code::KeyReplaced, &cause, "fix public_key in hosts.toml")
 }
 
 /// Says that a signature on a path has a trusted key's name but is not by that key.

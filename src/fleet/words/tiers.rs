@@ -124,7 +124,7 @@ pub fn certificate_expires(tier: &Tier, left: &str, until: &str) -> Finding {
 /// Says that a tier is for another store directory.
 pub fn store_dir_wrong(tier: &Tier, dir: &str) -> Finding {
     let cause = format!("{} is for stores in {dir}, not in {STORE_DIR}", tier.url);
-    Finding::of_tier(tier, Code::StoreDirWrong, &cause, "mend url in hosts.toml")
+    Finding::of_tier(tier, Code::StoreDirWrong, &cause, "fix url in hosts.toml")
 }
 
 /// Says that Nix stops at the Priority of a tier.
@@ -143,7 +143,7 @@ pub fn narinfo_malformed(tier: &Tier, name: &str, why: &str) -> Finding {
         "{} served something for the narinfo of {name} that Nix cannot read: {why}",
         tier.url
     );
-    let fix = "mend what writes the narinfos, or see whether a login page or proxy answers instead";
+    let fix = "fix what writes the narinfos, or see whether a login page or proxy answers instead";
     Finding::of_tier(tier, Code::NarinfoMalformed, &cause, fix)
 }
 
@@ -166,7 +166,7 @@ pub fn nar_mislabelled(tier: &Tier, name: &str, label: &str, found: &str) -> Fin
         "the narinfo of {name} says that its nar is packed with {label}, but it is {found}: Nix \
          from 2.22 on cannot unpack it"
     );
-    let fix = "publish the path again, or mend what packs the nars";
+    let fix = "publish the path again, or fix what packs the nars";
     Finding::of_tier(tier, Code::NarMislabelled, &cause, fix)
 }
 
@@ -181,7 +181,7 @@ pub fn nar_differs(tier: &Tier, name: &str, why: &str) -> Finding {
 /// Says that the file of a nar is not what its narinfo says, which Nix does not compare.
 pub fn file_differs(tier: &Tier, name: &str, why: &str) -> Finding {
     let cause = format!("the file of the nar of {name} {why}; Nix does not compare that");
-    Finding::of_tier(tier, Code::FileDiffers, &cause, "publish the path again to mend it")
+    Finding::of_tier(tier, Code::FileDiffers, &cause, "publish the path again to fix it")
 }
 
 /// Says that an answer makes no sense; `what` is what it should have been.
@@ -228,7 +228,7 @@ pub fn nar_elsewhere(tier: &Tier, why: &str) -> Finding {
 /// Says that a server signs with other keys than hosts.toml has.
 pub fn key_mismatch(tier: &Tier, theirs: &str, ours: &PublicKey) -> Finding {
     let cause = format!("it signs with {theirs}, hosts.toml has {}", ours.text);
-    let fix = "mend public_key in hosts.toml, unless the cache should sign with that one";
+    let fix = "fix public_key in hosts.toml, unless the cache should sign with that one";
     Finding::of_tier(tier, Code::KeyMismatch, &cause, fix)
 }
 
@@ -239,10 +239,10 @@ pub fn signature_invalid(tier: &Tier, proof: &str, taken: &[bool]) -> Finding {
         // Hosts that were told to trust the key of hosts.toml would trust the wrong one.
         (
             format!("{proof}; hosts take it by a key that hosts.toml does not have"),
-            "mend public_key in hosts.toml, unless the cache should sign with that one",
+            "fix public_key in hosts.toml, unless the cache should sign with that one",
         )
     } else if taken.is_empty() {
-        let fix = "mend public_key in hosts.toml, unless the cache should sign with that one";
+        let fix = "fix public_key in hosts.toml, unless the cache should sign with that one";
         (proof.to_owned(), fix)
     } else {
         let fix = "find out who signed it, and publish the path again";
@@ -253,7 +253,7 @@ pub fn signature_invalid(tier: &Tier, proof: &str, taken: &[bool]) -> Finding {
 
 /// Says that what a tier serves is not signed by its key.
 pub fn signature_missing(tier: &Tier, proof: &str) -> Finding {
-    let fix = "sign it with that key (nix store sign), or mend public_key in hosts.toml";
+    let fix = "sign it with that key (nix store sign), or fix public_key in hosts.toml";
     Finding::of_tier(tier, Code::SignatureMissing, proof, fix)
 }
 

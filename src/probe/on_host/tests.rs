@@ -230,7 +230,7 @@ fn a_key_that_nobody_trusts_makes_a_tier_that_is_up_untrusted() {
     // The tier does not sign with that key: nobody is told to trust it.
     let facts = settled_with(OTHER, SignatureState::Invalid);
     let said = facts.error().unwrap();
-    assert!(said.contains("mend public_key in hosts.toml") && !said.contains("add \""), "{said}");
+    assert!(said.contains("fix public_key in hosts.toml") && !said.contains("add \""), "{said}");
 }
 
 /// Settles facts of p620 by what is remembered.
@@ -300,7 +300,7 @@ fn what_no_host_takes_is_not_called_up() {
     assert_eq!(changed.state, TierState::Untrusted);
     assert!(changed.error().unwrap().contains("hosts refuse what it serves: a-1.0 was changed"));
     let ours = settled(invalid, &[("razer", view.clone())], Some(&signed_by("p620-1")));
-    assert!(ours.error().unwrap().contains("mend public_key"), "hosts know its key, we do not");
+    assert!(ours.error().unwrap().contains("fix public_key"), "hosts know its key, we do not");
     let foreign = facts(SignatureState::Untrusted);
     let refused = settled(foreign.clone(), &[("razer", view.clone())], Some(&stranger));
     assert_eq!(refused.state, TierState::Untrusted);

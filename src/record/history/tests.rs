@@ -251,7 +251,7 @@ fn an_answer_is_shared_but_not_with_another_address() {
     let mut facts = size(NOW, 7, true);
     let red = |cause: &str| Finding {
         cause: cause.to_owned(),
-        ..Finding::of_tier(&tier(), Code::TierUnreachable, "", "mend it")
+        ..Finding::of_tier(&tier(), Code::TierUnreachable, "", "fix it")
     };
     facts.findings = vec![red("\u{1b}[31mred\u{1b}[0m")];
     history.write_tier(&tier(), &facts).unwrap();

@@ -20,7 +20,7 @@ pub enum AcceptError {
     /// The old key stands in a file that is not the person's own.
     #[error(
         "the old key of {name} stands in {}, which is not yours to change; on NixOS it comes from \
-         programs.ssh.knownHosts of this machine: mend it there", file.display()
+         programs.ssh.knownHosts of this machine: fix it there", file.display()
     )]
     Foreign {
         /// The name.

@@ -42,7 +42,7 @@ impl NoCommit {
         match self {
             Self::NoRepository => "the flake is not a commit of a git repository on this machine",
             Self::Dirty => "the work tree of the flake has changes",
-            Self::Unlocked => "flake.lock does not fix every input of the flake",
+            Self::Unlocked => "flake.lock does not pin every input of the flake",
         }
     }
 }

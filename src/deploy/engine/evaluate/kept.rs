@@ -1,6 +1,6 @@
 //! What was evaluated before, and need not be evaluated again.
 //!
-//! An answer holds for one commit of a flake whose inputs are all fixed, on one machine with one Nix
+//! An answer holds for one commit of a flake whose inputs are all pinned, on one machine with one Nix
 //! and the same settings. It is only taken where the derivation is still valid on the host that
 //! builds: [`compare`](crate::deploy::engine::build::compare) looks at that and else evaluates again.
 
@@ -63,7 +63,7 @@ pub(super) async fn look_up(step: &Step, known: &EvaluationKey) -> Option<KeptEv
     let short: String = known.commit.commit.chars().take(8).collect();
     step.log(&format!(
         "not evaluated again: commit {short} was evaluated before (age of the answer: {}), and flake.lock \
-         fixes all of its inputs",
+         pins all of its inputs",
         ago(found.age(Timestamp::now()))
     ))
     .await;

@@ -252,7 +252,7 @@ fn client(tier: &Tier, guard: Option<Guarded>) -> Result<reqwest::Client, Reques
         builder = builder.dns_resolver(Arc::new(guard));
     }
     let wrong = |what: &str, cause: &dyn std::fmt::Display| {
-        RequestError::setup(&tier.url, &format!("{what}: {cause}"), "mend it in hosts.toml")
+        RequestError::setup(&tier.url, &format!("{what}: {cause}"), "fix it in hosts.toml")
     };
     if let Some(file) = &tier.access.ca_file {
         let name = file.display();

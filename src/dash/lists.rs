@@ -6,8 +6,10 @@
 use crate::dash::filter::Filter;
 use crate::dash::matched;
 use crate::dash::model::{Model, Screen};
-use crate::dash::world::{TierView, Urgency};
+use crate::dash::panes::history::HistoryPane;
+use crate::dash::world::TierView;
 use crate::fleet::{Host, Tier};
+use jiff::Timestamp;
 
 impl Model {
     /// Returns the filter of the view that is shown; among logs, lines are looked for instead.
@@ -102,11 +104,8 @@ impl Model {
 
     /// Returns the indices of the hosts that the filter lets through, in the order of the screen.
     pub fn visible_hosts(&self) -> Vec<usize> {
-        let all = 0..self.world.hosts.len();
-        let mut rows: Vec<usize> = all.filter(|index| self.passes_host(*index)).collect();
-        if self.fleet.problems_first {
-            rows.sort_by_key(|index| Urgency::of(&self.world.hosts[*index].facts));
-        }
+        let mut rows = self.fleet.sorting.rows(self.world.hosts.len());
+        rows.retain(|index| self.passes_host(*index));
         rows
     }
 
@@ -119,9 +118,11 @@ impl Model {
         })
     }
 
-    /// Returns the indices of the tiers that the filter lets through.
+    /// Returns the indices of the tiers that the filter lets through, in the order of the screen.
     pub fn visible_tiers(&self) -> Vec<usize> {
-        (0..self.world.fleet.tiers.len()).filter(|index| self.passes_tier(*index)).collect()
+        let mut rows = self.caches.sorting.rows(self.world.fleet.tiers.len());
+        rows.retain(|index| self.passes_tier(*index));
+        rows
     }
 
     fn passes_tier(&self, index: usize) -> bool {
@@ -139,12 +140,36 @@ impl Model {
         known.filter(|_| self.passes_tier(index))
     }
 
-    /// Returns the indices of the runs that the filter lets through, the newest first.
+    /// Returns the indices of the runs that the filter lets through, in the order of the screen: of a run
+    /// nothing moves once it has ended, so their order is always that of the moment.
     pub fn visible_runs(&self) -> Vec<usize> {
-        let filter = &self.history.filter;
-        let runs = self.world.runs.iter().enumerate().rev();
-        let passes = runs.filter(|(_, run)| filter.is_empty() || filter.passes(&matched::run(run)));
-        passes.map(|(index, _)| index).collect()
+        let HistoryPane { filter, sorting } = &self.history;
+        let runs = self.world.runs.iter().enumerate();
+        let values: Vec<_> = runs.map(|(at, run)| sorting.by().value(run, at)).collect();
+        let mut rows = sorting.sorted(&values);
+        rows.retain(|index| {
+            filter.is_empty() || filter.passes(&matched::run(&self.world.runs[*index]))
+        });
+        rows
+    }
+
+    /// Makes the orders of hosts and tiers anew where that is due; returns whether a row moved.
+    pub(super) fn sort_rows(&mut self, now: Timestamp) -> bool {
+        let (world, last_key) = (&self.world, self.last_key);
+        let mut moved = false;
+        let hosts = &mut self.fleet.sorting;
+        if hosts.is_due(last_key, now) {
+            let by = hosts.by();
+            let values: Vec<_> = (0..world.hosts.len()).map(|at| by.value(world, at)).collect();
+            moved |= hosts.make(&values, now);
+        }
+        let tiers = &mut self.caches.sorting;
+        if tiers.is_due(last_key, now) {
+            let by = tiers.by();
+            let values: Vec<_> = (0..world.tiers.len()).map(|at| by.value(world, at)).collect();
+            moved |= tiers.make(&values, now);
+        }
+        moved
     }
 
     /// Returns the indices of the hosts of the shown run that the filter lets through.

@@ -14,8 +14,8 @@
 //! |---|---|
 //! | `colour` `background` `theme` `look` `key` `input` `filter` | colours by role, keys, a line that is typed, what a filter lets through |
 //! | `world` | what is known: facts of hosts and tiers, runs, figures of the history |
-//! | `matched` | what the rows of each list are matched against when a filter is typed |
-//! | `generations` `panes::fleet::state` `panes::caches::state` `panes::deploy::state` `panes::history::state` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
+//! | `matched` `sorting` | what the rows of each list are matched against when a filter is typed, and how they are put in order |
+//! | `generations` `panes::fleet::sort` `panes::fleet::state` `panes::caches::sort` `panes::caches::state` `panes::deploy::state` `panes::history::sort` `panes::history::state` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
 //! | `msg` `overlay` | what comes in and what is asked for; what lies over a view, as plain data |
 //! | `model` `lists` | the world and how it is looked at; the rows that filters let through |
 //! | `command` | the one table of commands, and where each means something |
@@ -50,6 +50,7 @@ mod overlay;
 mod overlays;
 mod panes;
 mod run_orders;
+mod sorting;
 mod status_line;
 mod terminal;
 mod theme;
@@ -78,10 +79,10 @@ pub use look::{Look, ascii, ascii_from, depth_from};
 pub use model::{Model, Screen, Toast};
 pub use msg::{Effect, LogOf, LogsInView, Msg, Trend, Wish};
 pub use overlay::{HostKeyForm, Overlay, PasswordForm, Prompt, StartForm, StartFrom};
-pub use panes::caches::CachesPane;
+pub use panes::caches::{CachesPane, TierSort};
 pub use panes::deploy::DeployPane;
-pub use panes::fleet::FleetPane;
-pub use panes::history::HistoryPane;
+pub use panes::fleet::{FleetPane, HostSort};
+pub use panes::history::{HistoryPane, RunSort};
 pub use panes::logs::{
     ActivityShown, BuildCompared, BuildComparison, BuildDifference, BuildLines, BuildRow,
     ComparedBuild, CountedRows, DifferenceKind, DifferenceRow, FailureShown, LineAt, LineLevels,
@@ -89,6 +90,7 @@ pub use panes::logs::{
     RowSearch, RowsAt, RowsOf, RowsShown, RowsTaken, Sought, TimeShown, TransferRow,
     activity_shown,
 };
+pub use sorting::{SortBy, Sorting};
 pub use status_line::status_line;
 pub use terminal::{DashError, run};
 pub use theme::{FOLLOWING, Role, THEMES, Theme, ThemeError, ThemePair};

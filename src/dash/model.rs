@@ -90,6 +90,8 @@ pub struct Model {
     pub toast: Option<Toast>,
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
+    /// When a key was pressed last.
+    pub(super) last_key: Option<Timestamp>,
     /// Whether the terminal has the focus.
     pub focused: bool,
     /// Whether something visible changed since it was last taken.
@@ -120,6 +122,7 @@ impl Model {
             details_scroll: 0,
             toast: None,
             size: (80, 24),
+            last_key: None,
             focused: true,
             dirty: true,
             ages: 0,

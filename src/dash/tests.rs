@@ -11,6 +11,7 @@ mod run_news;
 mod runs;
 mod screens;
 mod sizes;
+mod sorting;
 mod starting;
 mod themes;
 mod tier_keys;

@@ -49,8 +49,10 @@ pub enum Command {
     NextProblem,
     /// Copies what to do about what is wrong.
     CopyFix,
-    /// Shows hosts with which something is wrong before the others, or as in hosts.toml again.
-    ProblemsFirst,
+    /// Sorts the rows by the next column, and at the end as they are given again.
+    Sort,
+    /// Turns the order of the rows around.
+    TurnSort,
     /// Opens what is selected.
     Open,
     /// Shows the log of the selected host's run.

@@ -117,14 +117,6 @@ const VIEW_ROWS: &[CommandEntry] = &[
         "select the next host with which something is wrong, or which is offline",
     ),
     entry(
-        Command::ProblemsFirst,
-        &[Char('S')],
-        &[FLEET],
-        None,
-        "problems-first",
-        "show hosts with which something is wrong first, the worst on top, or all as in hosts.toml",
-    ),
-    entry(
         Command::Mark,
         &[Char(' ')],
         &[FLEET],
@@ -340,6 +332,23 @@ const VIEW_ROWS: &[CommandEntry] = &[
         Some("filter"),
         "filter",
         "show only the rows that hold every word that is typed, and none that is typed behind a !",
+    ),
+    entry(
+        Command::Sort,
+        &[Char('s')],
+        &[FLEET, CACHES, HISTORY],
+        Some("sort"),
+        "sort",
+        "sort by the next column: by what is wrong first, then by each column that is shown; at the end \
+         as in hosts.toml again",
+    ),
+    entry(
+        Command::TurnSort,
+        &[Char('S')],
+        &[FLEET, CACHES, HISTORY],
+        None,
+        "turn-sort",
+        "turn the order of the rows around; what is not known stays last",
     ),
     entry(
         Command::Zoom,

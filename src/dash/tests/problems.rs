@@ -53,14 +53,12 @@ fn tiers_have_problems_too() {
 
 #[test]
 fn problems_stand_first_and_the_selected_host_stays_selected() {
-    let mut model = large(110, 30, "jjS");
+    let mut model = large(110, 30, "jjs");
     assert_eq!(selected(&model), "rack01-2");
     let hosts = &model.world.fleet.hosts;
     let first = model.visible_hosts().into_iter().take(6).map(|at| hosts[at].name.as_str());
     let wanted = ["rack03-6", "rack06-6", "rack09-6", "rack12-6", "rack15-6", "rack03-4"];
     assert_eq!(first.collect::<Vec<_>>(), wanted, "what is low on disk, then who is away");
-    press(&mut model, "S");
-    assert_eq!(model.visible_hosts(), (0..150).collect::<Vec<_>>());
 }
 
 #[test]
@@ -95,5 +93,5 @@ fn where_there_is_no_room_the_header_names_the_worst_and_counts_the_rest() {
 
 #[test]
 fn problems_first_at_every_size() {
-    snap("problems-first", |columns, rows| large(columns, rows, "SGg"));
+    snap("problems-first", |columns, rows| large(columns, rows, "sGg"));
 }

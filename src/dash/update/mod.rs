@@ -127,8 +127,9 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Lets time pass: ages grow, the toast goes.
+/// Lets time pass: ages grow, the toast goes, rows are put in order.
 fn tick(model: &mut Model, now: Timestamp) {
+    model.dirty |= model.sort_rows(now);
     if model.toast.as_ref().is_some_and(|toast| toast.until <= now) {
         model.toast = None;
         model.dirty = true;
@@ -155,6 +156,7 @@ fn paste(model: &mut Model, text: &str) {
 
 /// Does what a key means here.
 fn press(model: &mut Model, event: KeyEvent, now: Timestamp) -> Vec<Effect> {
+    model.last_key = Some(now);
     let Some(key) = Key::of(event) else { return Vec::new() };
     let context = Context::of(model);
     let command = available(model).find(|entry| entry.keys.contains(&key)).map(|e| e.command);

@@ -1,7 +1,9 @@
-//! Rows of a table: which of them are seen, and which is selected.
+//! Rows of a table: which of them are seen, and which is selected; and the headings above them.
 
+use crate::dash::sorting::{SortBy, Sorting};
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::text::{left, right, width};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -46,6 +48,61 @@ impl Window {
 pub(in crate::dash) fn select(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, row: u16) {
     let row = Rect { y: area.y + row, height: 1, ..area };
     buffer.set_style(row.intersection(buffer.area), paint.style(Role::Selection));
+}
+
+/// The heading of a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::dash) struct Heading<S> {
+    /// What it says.
+    pub(in crate::dash) title: String,
+    /// Where the column begins in its table.
+    pub(in crate::dash) at: usize,
+    /// The columns of the terminal that it has.
+    pub(in crate::dash) columns: usize,
+    /// Whether its cells end at its right.
+    pub(in crate::dash) at_right: bool,
+    /// By what rows are sorted for it.
+    pub(in crate::dash) by: Option<S>,
+}
+
+/// Returns the headings as one line, behind so many blanks. The sign of what the rows are sorted by
+/// stands before a title at the right and behind any other; it never moves one: where the column has no
+/// room for it, it stands in the gap.
+pub(in crate::dash) fn headings<S: SortBy>(
+    all: &[Heading<S>],
+    blanks: usize,
+    sorting: &Sorting<S>,
+) -> String {
+    let mut line = String::new();
+    let mut sign_at = None;
+    for heading in all {
+        line = left(&line, blanks + heading.at);
+        let title = if heading.at_right { right } else { left }(&heading.title, heading.columns);
+        if let Some(sign) = sorting.sign(heading.by) {
+            let start = width(&line);
+            let shown = width(heading.title.as_str()).min(heading.columns);
+            let at = if heading.at_right {
+                (start + heading.columns - shown).saturating_sub(1)
+            } else {
+                start + shown
+            };
+            sign_at = Some((at, sign));
+        }
+        line.push_str(&title);
+    }
+    match sign_at {
+        Some((at, sign)) => with_sign(&line, at, sign),
+        None => line,
+    }
+}
+
+/// Returns a line with a sign in one of its columns, where a blank stands.
+fn with_sign(line: &str, at: usize, sign: char) -> String {
+    let mut out = String::new();
+    for c in left(line, width(line).max(at + 1)).chars() {
+        out.push(if width(&out) == at { sign } else { c });
+    }
+    out
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ pub use run_view::{RunView, Summary};
 pub(in crate::dash) use urgency::Urgency;
 
 use crate::fleet::{
-    Ancestry, CoverageFacts, Fleet, Goal, HostFacts, HostState, NextFacts, RunId, StoreFacts, Tier,
-    TierFacts, ago,
+    Ancestry, CoverageFacts, DeployedFrom, Fleet, Goal, HostFacts, HostState, NextFacts, RunId,
+    StoreFacts, Tier, TierFacts, ago,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -53,6 +53,11 @@ pub struct HostModel {
 }
 
 impl HostModel {
+    /// Returns what its running system was built from, as the host remembers it.
+    pub(in crate::dash) fn built_from(&self) -> Option<&DeployedFrom> {
+        self.facts.upkeep.as_ref()?.deploys.built_from.as_ref()
+    }
+
     /// Returns whether its figures are too old to be taken for the present.
     pub(in crate::dash) fn is_old(&self, now: Timestamp) -> bool {
         let answers = matches!(self.facts.state, HostState::Up | HostState::Degraded);
@@ -164,6 +169,11 @@ impl ScreenWorld {
         let index = self.fleet.hosts.iter().position(|host| host.name == name);
         let view = index.and_then(|index| self.hosts.get(index));
         view.is_some_and(|view| view.facts.system.other_system.is_some())
+    }
+
+    /// Returns by how many commits a host is behind the flake; none where git does not know it.
+    pub(in crate::dash) fn ancestry(&self, view: &HostModel) -> Option<Ancestry> {
+        self.ancestries.get(view.built_from()?.commit()).copied().flatten()
     }
 
     /// Returns a run by its name.

@@ -5,9 +5,11 @@
 
 use crate::dash::model::Model;
 use crate::dash::panes::caches::hosts::HostsShown;
+use crate::dash::panes::caches::sort::TierSort;
 use crate::dash::theme::Role;
 use crate::dash::widgets::graph::{level, spark};
 use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::table::Heading;
 use crate::dash::widgets::text::{fitted, left, right, width};
 use crate::dash::words::milliseconds;
 use crate::dash::words::tiers::{is_bad_on_host, signature_mark, size_words};
@@ -41,12 +43,12 @@ pub(in crate::dash) enum TierColumn {
 use TierColumn as C;
 
 impl TierColumn {
-    fn title(self, paint: &Paint<'_>) -> String {
-        let days = paint.model.world.figures.days.max(1);
+    fn title(self, model: &Model) -> String {
+        let days = model.world.figures.days.max(1);
         match self {
             C::Since => "SINCE".to_owned(),
             C::Signature => "SIGNATURE".to_owned(),
-            C::Served if paint.model.world.figures.days > 0 => format!("SERVED {days} d"),
+            C::Served if model.world.figures.days > 0 => format!("SERVED {days} d"),
             C::Served => "SERVED".to_owned(),
             C::Answered => "ANSWERED".to_owned(),
             C::Spark => String::new(),
@@ -55,14 +57,10 @@ impl TierColumn {
             C::Size | C::ShortSize => "SIZE".to_owned(),
             C::Priority => "PRIO".to_owned(),
             C::Mean => "MEAN".to_owned(),
-            C::Host(index) => paint
-                .model
-                .world
-                .fleet
-                .hosts
-                .get(index)
-                .map(|host| host.name.clone())
-                .unwrap_or_default(),
+            C::Host(index) => {
+                let host = model.world.fleet.hosts.get(index);
+                host.map(|host| host.name.clone()).unwrap_or_default()
+            }
         }
     }
 
@@ -80,21 +78,31 @@ impl TierColumn {
         }
     }
 
-    /// Returns the heading in exactly the column's width, above where its figures end.
-    pub(in crate::dash) fn heading(self, paint: &Paint<'_>, hosts: usize) -> String {
-        let (title, columns) = (self.title(paint), self.width(hosts));
+    /// Returns by what tiers are sorted for the column.
+    fn sort(self) -> Option<TierSort> {
         match self {
-            C::Signature => left(&title, columns),
-            C::Size | C::ShortSize => before_bar(&title, columns),
-            C::Since
-            | C::Served
-            | C::Answered
-            | C::Spark
-            | C::Latency
-            | C::Speed
-            | C::Priority
-            | C::Mean
-            | C::Host(_) => right(&title, columns),
+            C::Since => Some(TierSort::Since),
+            C::Served => Some(TierSort::Served),
+            C::Answered => Some(TierSort::Answered),
+            C::Latency => Some(TierSort::Latency),
+            C::Speed => Some(TierSort::Speed),
+            C::Size | C::ShortSize => Some(TierSort::Size),
+            C::Priority => Some(TierSort::Priority),
+            C::Mean => Some(TierSort::Mean),
+            C::Host(index) => Some(TierSort::Host(index)),
+            C::Signature | C::Spark => None,
+        }
+    }
+
+    /// Returns the heading of the column, which begins there: above where its figures end.
+    fn heading(self, model: &Model, hosts: usize, at: usize) -> Heading<TierSort> {
+        let bar = if matches!(self, C::Size | C::ShortSize) { BAR } else { 0 };
+        Heading {
+            title: self.title(model),
+            at,
+            columns: self.width(hosts) - bar,
+            at_right: self != C::Signature,
+            by: self.sort(),
         }
     }
 
@@ -198,6 +206,42 @@ impl Shape {
         chosen.sort_by_key(place);
         Self { number, name, state, columns: chosen, host, hosts }
     }
+}
+
+/// Columns of the signs before a tier's place.
+pub(in crate::dash) const TABLE_LEFT: usize = 3;
+
+impl Shape {
+    /// Returns the headings, behind the signs and the place of each tier.
+    pub(in crate::dash) fn headings(&self, model: &Model) -> Vec<Heading<TierSort>> {
+        let left = |title: &str, at, columns, by| Heading {
+            title: title.to_owned(),
+            at,
+            columns,
+            at_right: false,
+            by: Some(by),
+        };
+        let state = self.name + GAP;
+        let mut all = vec![
+            left("TIER", 0, self.name, TierSort::Name),
+            left("STATE", state, self.state, TierSort::Problems),
+        ];
+        let mut at = state + self.state + GAP;
+        for column in &self.columns {
+            all.push(column.heading(model, self.host, at));
+            at += column.width(self.host) + GAP;
+        }
+        all
+    }
+}
+
+/// Returns by what tiers can be sorted in a body so wide: as in hosts.toml, by what is wrong, then by
+/// every other column that says something of the tier itself.
+pub(in crate::dash) fn sorts(model: &Model, room: u16) -> Vec<TierSort> {
+    let shown = Shape::of(model, usize::from(room)).headings(model);
+    let shown = shown.into_iter().filter_map(|heading| heading.by);
+    let others = shown.filter(|by| !matches!(by, TierSort::Problems | TierSort::Host(_)));
+    [TierSort::File, TierSort::Problems].into_iter().chain(others).collect()
 }
 
 fn digits(number: usize) -> usize {

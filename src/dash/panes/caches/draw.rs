@@ -17,7 +17,7 @@
 //! `–` was not measured; blank is what a tier cannot have that no host asks.
 
 use crate::dash::panes::cache;
-use crate::dash::panes::caches::columns::{GAP, Shape, TierColumn, cell};
+use crate::dash::panes::caches::columns::{GAP, Shape, TABLE_LEFT, TierColumn, cell};
 use crate::dash::theme::Role;
 use crate::dash::widgets::filtered;
 use crate::dash::widgets::paint::{Paint, below, put, top};
@@ -102,12 +102,9 @@ fn hit_rate(paint: &Paint<'_>) -> Line<'static> {
 
 fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, shape: &Shape) {
     let fleet = &paint.model.world.fleet;
-    let place = " ".repeat(3 + shape.number);
-    let mut head = format!("{place}{}  {}", left("TIER", shape.name), left("STATE", shape.state));
-    for column in &shape.columns {
-        head.push_str(&" ".repeat(GAP));
-        head.push_str(&column.heading(paint, shape.host));
-    }
+    let headings = shape.headings(paint.model);
+    let blanks = TABLE_LEFT + shape.number;
+    let mut head = table::headings(&headings, blanks, &paint.model.caches.sorting);
     let list = below(area, 1);
     // What is not seen is told beside the headings, or in the last row where they have no room.
     let beside = width(head.trim_end()) + 2 + UNSEEN <= usize::from(area.width);

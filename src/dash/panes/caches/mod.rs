@@ -3,9 +3,11 @@
 mod columns;
 mod draw;
 mod hosts;
+mod sort;
 mod state;
 mod update;
 
+pub use sort::TierSort;
 pub use state::CachesPane;
 
 use crate::dash::model::Screen;

@@ -1,6 +1,8 @@
 //! How the tiers are looked at.
 
 use crate::dash::filter::Filter;
+use crate::dash::panes::caches::sort::TierSort;
+use crate::dash::sorting::Sorting;
 
 /// Which tiers are shown, and which is meant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,6 +11,8 @@ pub struct CachesPane {
     pub selected: usize,
     /// The first host that has a column, where not all have: its place among them.
     pub first_host: usize,
+    /// In which order tiers stand.
+    pub sorting: Sorting<TierSort>,
     /// Which tiers are shown.
     pub filter: Filter,
 }

@@ -5,7 +5,7 @@ use crate::dash::layout::layout;
 use crate::dash::model::Model;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
-use crate::dash::panes::caches::columns::Shape;
+use crate::dash::panes::caches::columns::{Shape, sorts};
 use crate::dash::panes::caches::hosts::HostsShown;
 use crate::dash::panes::{cache, details, problems};
 use crate::dash::words::tiers::{is_bad, is_bad_on_host};
@@ -31,6 +31,15 @@ pub(super) fn update(
             let findings = model.selected_tier().map(|(_, view)| all_findings(view));
             return problems::copy_fix(model, &findings.unwrap_or_default(), now);
         }
+        Command::Sort => {
+            let all = sorts(model, body.width);
+            model.caches.sorting.choose(model.caches.sorting.next(&all));
+            sorted(model, now);
+        }
+        Command::TurnSort => {
+            model.caches.sorting.turn();
+            sorted(model, now);
+        }
         Command::ScrollRight => scroll_hosts(model, body, true),
         Command::ScrollLeft => scroll_hosts(model, body, false),
         Command::LookClosely => look_closely(model, now),
@@ -49,6 +58,7 @@ pub(super) fn shows_details(model: &Model) -> bool {
 pub(super) fn can(model: &Model, command: Command) -> bool {
     match command {
         Command::Open => !shows_details(model) && model.selected_tier().is_some(),
+        Command::Sort | Command::TurnSort => !shows_details(model) && model.row_count() > 1,
         Command::ScrollRight => {
             let shown = hosts_shown(model, layout(model).body);
             shown.hides_some() && shown.places.end < shown.all
@@ -72,6 +82,12 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
 /// Closes the details, else takes the filter away.
 pub(super) fn leave(model: &mut Model) -> bool {
     std::mem::take(&mut model.zoom) || model.clear_filter()
+}
+
+/// Puts the tiers in the order that was chosen, and says which it is.
+fn sorted(model: &mut Model, now: Timestamp) {
+    model.sort_rows(now);
+    model.say(model.caches.sorting.sentence("tiers"), false, now);
 }
 
 /// Returns which hosts have a column in this body; none behind details.

@@ -3,16 +3,22 @@
 //! A column's width depends on the fleet and on the terminal, never on a measured value, so that
 //! nothing jumps when a figure changes.
 
+use crate::dash::model::Model;
+use crate::dash::panes::fleet::sort::HostSort;
 use crate::dash::theme::Role;
 use crate::dash::widgets::graph::spark;
 use crate::dash::widgets::paint::Paint;
+use crate::dash::widgets::table::Heading;
 use crate::dash::widgets::text::{cut, fitted, left, right, width};
 use crate::dash::words::runs::revision_words;
 use crate::dash::words::{busy_mark, figure_role, host_mark, milliseconds, short_version};
 use crate::dash::world::{HostModel, age, coverage_tier};
-use crate::fleet::{Code, DeployedFrom, Host, ago, bytes, duration, percent};
+use crate::fleet::{Code, Host, ago, bytes, duration, percent};
 use ratatui::text::Span;
 use std::time::Duration;
+
+/// Columns of the signs before a host's name.
+pub(in crate::dash) const TABLE_LEFT: usize = 3;
 
 /// Columns of the small graph of the load.
 const SPARK: usize = 8;
@@ -89,14 +95,14 @@ pub(in crate::dash) struct Columns {
 
 impl Columns {
     /// Chooses the columns for that many columns of the terminal.
-    pub(in crate::dash) fn choose(paint: &Paint<'_>, room: usize) -> Self {
+    pub(in crate::dash) fn choose(model: &Model, room: usize) -> Self {
         let gap = if room < 76 { 1 } else { 2 };
         let mut left = room;
         let mut chosen = Vec::new();
         for column in WANTED {
-            let wanted = column.width(paint, room) + gap;
-            if wanted > left || !column.exists(paint) {
-                if !column.exists(paint) {
+            let wanted = column.width(model, room) + gap;
+            if wanted > left || !column.exists(model) {
+                if !column.exists(model) {
                     continue;
                 }
                 break;
@@ -105,25 +111,26 @@ impl Columns {
             chosen.push(column);
         }
         let shown = ORDER.into_iter().filter(|column| chosen.contains(column));
-        Self { shown: shown.map(|column| (column, column.width(paint, room))).collect(), gap }
+        Self { shown: shown.map(|column| (column, column.width(model, room))).collect(), gap }
     }
 
-    /// Returns the headings.
-    pub(in crate::dash) fn headings(&self, paint: &Paint<'_>) -> String {
+    /// Returns the headings, with a sign at that of the column by which hosts are sorted.
+    pub(in crate::dash) fn headings(&self, model: &Model) -> Vec<Heading<HostSort>> {
         let has = |column| self.shown.iter().any(|(shown, _)| *shown == column);
-        let mut text = String::new();
+        let mut at = 0;
+        let mut headings = Vec::new();
         for (column, columns) in &self.shown {
             let title = match column {
                 C::Generation if has(C::Version) => String::new(),
                 C::Load if has(C::Spark) => String::new(),
-                column => column.title(paint),
+                column => column.title(model),
             };
-            let cell =
-                if column.is_right() { right(&title, *columns) } else { left(&title, *columns) };
-            text.push_str(&cell);
-            text.push_str(&" ".repeat(self.gap));
+            let by = (*column != C::Load || !has(C::Spark)).then(|| column.sort());
+            let at_right = column.is_right();
+            headings.push(Heading { title, at, columns: *columns, at_right, by });
+            at += columns + self.gap;
         }
-        text
+        headings
     }
 
     /// Returns the cells of a host.
@@ -162,10 +169,31 @@ fn state(paint: &Paint<'_>, text: &str, role: Role) -> Vec<Span<'static>> {
 }
 
 impl HostColumn {
-    fn exists(self, paint: &Paint<'_>) -> bool {
+    /// Returns by what hosts are sorted for the column.
+    fn sort(self) -> HostSort {
         match self {
-            C::Cache => cache(paint).is_some(),
-            C::Behind | C::Revision => paint.model.world.fleet.flake.is_some(),
+            C::Host => HostSort::Name,
+            C::State => HostSort::Problems,
+            C::Version => HostSort::Version,
+            C::Generation => HostSort::Generation,
+            C::Revision => HostSort::Revision,
+            C::Behind => HostSort::Behind,
+            C::Spark | C::Load => HostSort::Load,
+            C::Memory => HostSort::Memory,
+            C::Free => HostSort::Free,
+            C::Store => HostSort::Store,
+            C::Cache => HostSort::Coverage,
+            C::Uptime => HostSort::Uptime,
+            C::Latency => HostSort::Latency,
+            C::Nix => HostSort::Nix,
+            C::Seen => HostSort::Age,
+        }
+    }
+
+    fn exists(self, model: &Model) -> bool {
+        match self {
+            C::Cache => cache(model).is_some(),
+            C::Behind | C::Revision => model.world.fleet.flake.is_some(),
             _ => true,
         }
     }
@@ -186,10 +214,10 @@ impl HostColumn {
         }
     }
 
-    fn width(self, paint: &Paint<'_>, room: usize) -> usize {
+    fn width(self, model: &Model, room: usize) -> usize {
         match self {
             C::Host => {
-                let names = paint.model.world.fleet.hosts.iter().map(name);
+                let names = model.world.fleet.hosts.iter().map(name);
                 names.map(|name| width(&name)).max().unwrap_or(4).clamp(4, 24)
             }
             // `▲ degraded, 1 unit failed`
@@ -202,16 +230,15 @@ impl HostColumn {
             C::Load | C::Memory => 5,
             C::Free => 9,
             C::Store | C::Nix | C::Latency => 7,
-            C::Cache => cache(paint).map_or(0, |tier| width(tier) + 3).clamp(5, 16),
+            C::Cache => cache(model).map_or(0, |tier| width(tier) + 3).clamp(5, 16),
             C::Uptime => 11,
             C::Seen | C::Behind => 6,
         }
     }
 
-    fn title(self, paint: &Paint<'_>) -> String {
+    fn title(self, model: &Model) -> String {
         match self {
             C::Host => "HOST".to_owned(),
-            C::State if paint.model.fleet.problems_first => "STATE ▼".to_owned(),
             C::State => "STATE".to_owned(),
             C::Version | C::Generation => "SYSTEM".to_owned(),
             C::Revision => "REVISION".to_owned(),
@@ -220,7 +247,7 @@ impl HostColumn {
             C::Memory => "MEM".to_owned(),
             C::Free => "/NIX FREE".to_owned(),
             C::Store => "STORE".to_owned(),
-            C::Cache => format!("IN {}", cache(paint).unwrap_or_default()),
+            C::Cache => format!("IN {}", cache(model).unwrap_or_default()),
             C::Uptime => "UP".to_owned(),
             C::Latency => "LATENCY".to_owned(),
             C::Nix => "NIX".to_owned(),
@@ -249,7 +276,7 @@ impl HostColumn {
                 version.or_else(|| facts.system.other_system.clone())
             }
             C::Generation => facts.system.generation.map(|number| format!("gen {number}")),
-            C::Revision => built_from(view).map(|from| revision_words(&from.revision)),
+            C::Revision => view.built_from().map(|from| revision_words(&from.revision)),
             C::Behind => return behind(paint, view),
             C::Spark => {
                 let full = facts.cpus.map_or(1.0, f64::from);
@@ -260,7 +287,7 @@ impl HostColumn {
             C::Free => facts.disk.map(|disk| bytes(disk.free())),
             C::Store => view.store.as_ref().map(|store| bytes(store.bytes)),
             C::Cache => {
-                let coverage = cache(paint).and_then(|tier| view.coverage.tiers.get(tier));
+                let coverage = cache(paint.model).and_then(|tier| view.coverage.tiers.get(tier));
                 coverage.and_then(|coverage| {
                     let share = coverage.paths.ratio()?;
                     Some(fitted(format!("{}{}", coverage.bound(), percent(share)), columns))
@@ -298,17 +325,10 @@ impl HostColumn {
     }
 }
 
-/// Returns what the running system of a host was built from, as the host remembers it.
-fn built_from(view: &HostModel) -> Option<&DeployedFrom> {
-    view.facts.upkeep.as_ref()?.deploys.built_from.as_ref()
-}
-
 /// Returns by how many commits of the flake a host is behind, `?` where that is not known; with a mark
 /// where it runs commits that the flake lacks.
 fn behind(paint: &Paint<'_>, view: &HostModel) -> (String, Role) {
-    let counted = built_from(view)
-        .and_then(|from| paint.model.world.ancestries.get(from.commit()).copied().flatten());
-    match counted {
+    match paint.model.world.ancestry(view) {
         None => ("?".to_owned(), Role::Dim),
         Some(ancestry) if ancestry.is_contained() => (ancestry.behind.to_string(), Role::Text),
         Some(ancestry) => (format!("{} ▲", ancestry.behind), Role::Warn),
@@ -321,6 +341,24 @@ pub(in crate::dash) fn name(host: &Host) -> String {
 }
 
 /// Returns the tier whose coverage the table shows: the one that deploys publish to.
-fn cache<'a>(paint: &Paint<'a>) -> Option<&'a str> {
-    coverage_tier(&paint.model.world.fleet).map(|tier| tier.name.as_str())
+fn cache(model: &Model) -> Option<&str> {
+    coverage_tier(&model.world.fleet).map(|tier| tier.name.as_str())
+}
+
+/// Returns the columns that the table has for its figures in a body so wide.
+pub(in crate::dash) fn table_room(width: u16) -> usize {
+    usize::from(width).saturating_sub(TABLE_LEFT)
+}
+
+/// Returns by what hosts can be sorted where the table has that many columns of the terminal: as in
+/// hosts.toml, by what is wrong, then by every other column that is shown.
+pub(in crate::dash) fn sorts(model: &Model, room: u16) -> Vec<HostSort> {
+    let columns = Columns::choose(model, table_room(room));
+    let mut all = vec![HostSort::File, HostSort::Problems];
+    for (column, _) in columns.shown {
+        if !all.contains(&column.sort()) {
+            all.push(column.sort());
+        }
+    }
+    all
 }

@@ -11,7 +11,7 @@
 //!
 //! In a narrow pane a host that is well shows figures, and one that is not shows its state instead.
 
-use crate::dash::panes::fleet::columns::{Columns, name};
+use crate::dash::panes::fleet::columns::{Columns, TABLE_LEFT, name, table_room};
 use crate::dash::panes::{host, log_tail};
 use crate::dash::theme::Role;
 use crate::dash::widgets::filtered;
@@ -101,10 +101,11 @@ fn tiers(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
 /// Draws the hosts that the filter lets through, scrolled so that the selected one is seen.
 fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
     let narrow = area.width < NARROW;
-    let columns = Columns::choose(paint, usize::from(area.width.saturating_sub(3)));
+    let columns = Columns::choose(paint.model, table_room(area.width));
     let mut list = area;
     if !narrow {
-        let text = format!("   {}", columns.headings(paint));
+        let headings = columns.headings(paint.model);
+        let text = table::headings(&headings, TABLE_LEFT, &paint.model.fleet.sorting);
         put(buffer, area, 0, &Line::from(paint.span(Role::Dim, text)));
         list = below(area, 1);
     }

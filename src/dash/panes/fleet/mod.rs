@@ -2,9 +2,11 @@
 
 mod columns;
 mod draw;
+mod sort;
 mod state;
 mod update;
 
+pub use sort::HostSort;
 pub use state::FleetPane;
 
 use crate::dash::model::{Model, Screen};

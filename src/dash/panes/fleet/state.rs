@@ -1,6 +1,8 @@
 //! How the hosts are looked at.
 
 use crate::dash::filter::Filter;
+use crate::dash::panes::fleet::sort::HostSort;
+use crate::dash::sorting::Sorting;
 use std::collections::BTreeSet;
 
 /// Which hosts are shown, and which of them are meant.
@@ -10,8 +12,8 @@ pub struct FleetPane {
     pub selected: usize,
     /// Hosts that are marked, by name.
     pub marked: BTreeSet<String>,
-    /// Whether hosts with which something is wrong stand before the others.
-    pub problems_first: bool,
+    /// In which order hosts stand.
+    pub sorting: Sorting<HostSort>,
     /// Which hosts are shown.
     pub filter: Filter,
 }

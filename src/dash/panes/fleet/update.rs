@@ -7,6 +7,7 @@ use crate::dash::model::{Model, Screen};
 use crate::dash::moves::move_selection;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
+use crate::dash::panes::fleet::columns::sorts;
 use crate::dash::panes::{details, host, problems};
 use crate::dash::world::Urgency;
 use crate::fleet::Goal;
@@ -29,7 +30,15 @@ pub(super) fn update(
             let findings = model.selected().map(|(_, view)| view.facts.findings.clone());
             return problems::copy_fix(model, &findings.unwrap_or_default(), now);
         }
-        Command::ProblemsFirst => turn_order(model, now),
+        Command::Sort => {
+            let all = sorts(model, body.width);
+            model.fleet.sorting.choose(model.fleet.sorting.next(&all));
+            sorted(model, now);
+        }
+        Command::TurnSort => {
+            model.fleet.sorting.turn();
+            sorted(model, now);
+        }
         Command::Mark => mark(model),
         Command::MarkAll => mark_all(model),
         Command::Deploy => begin::ask(model, model.chosen(), Goal::default()),
@@ -61,7 +70,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         Command::CopyFix => model
             .selected()
             .is_some_and(|(_, view)| problems::worst_with_fix(&view.facts.findings).is_some()),
-        Command::ProblemsFirst => !shows_details(model) && model.row_count() > 1,
+        Command::Sort | Command::TurnSort => !shows_details(model) && model.row_count() > 1,
         Command::HostKey => model.selected().is_some_and(|(host, _)| !host.is_local()),
         Command::NextDetails | Command::PreviousDetails => {
             shows_details(model) && model.visible_hosts().len() > 1
@@ -87,15 +96,10 @@ fn is_problem(model: &Model, index: usize) -> bool {
     model.world.hosts.get(index).is_some_and(|view| Urgency::of(&view.facts).is_problem())
 }
 
-/// Shows what is wrong first, or everything as in hosts.toml.
-fn turn_order(model: &mut Model, now: Timestamp) {
-    model.fleet.problems_first = !model.fleet.problems_first;
-    let order = if model.fleet.problems_first {
-        "hosts with problems first, the worst on top"
-    } else {
-        "hosts in the order of hosts.toml"
-    };
-    model.say(order, false, now);
+/// Puts the hosts in the order that was chosen, and says which it is.
+fn sorted(model: &mut Model, now: Timestamp) {
+    model.sort_rows(now);
+    model.say(model.fleet.sorting.sentence("hosts"), false, now);
 }
 
 fn mark(model: &mut Model) {

@@ -8,10 +8,11 @@
 //!    razer         ● switched in 31 s     0 built, 38 from p620 (212 MB)
 //! ```
 
+use crate::dash::panes::history::sort::RunSort;
 use crate::dash::theme::Role;
 use crate::dash::widgets::filtered;
 use crate::dash::widgets::paint::{Paint, below, put, top};
-use crate::dash::widgets::table::{self, Window};
+use crate::dash::widgets::table::{self, Heading, Window};
 use crate::dash::widgets::text::{cut, left, line_width};
 use crate::dash::words::runs::{doing, host_run_mark, revision_words};
 use crate::dash::world::RunView;
@@ -19,6 +20,9 @@ use crate::fleet::duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+
+/// From this many columns on, a run says when it began and how long it took.
+const WIDE: u16 = 76;
 
 /// From this many columns on, a run says which revision it deploys.
 const WITH_REVISION: u16 = 100;
@@ -36,17 +40,8 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     }
     let area = filtered::note(paint, buffer, area, ("run", "runs"));
     let visible = paint.model.visible_runs();
-    let wide = area.width >= 76;
-    let mut head = format!("   {}", left("RUN", 6));
-    if wide {
-        head.push_str(&left("BEGAN", 8));
-        head.push_str(&left("TOOK", 14));
-    }
-    if area.width >= WITH_REVISION {
-        head.push_str(&left("REVISION", REVISION));
-    }
-    head.push_str(&left("HOW IT ENDED", ended_width(area)));
-    head.push_str("WHAT");
+    let wide = area.width >= WIDE;
+    let head = table::headings(&headings(area), 3, &paint.model.history.sorting);
     put(buffer, area, 0, &Line::from(paint.span(Role::Dim, head)));
     let split = area.height >= 12;
     let table = if split { (visible.len() as u16 + 1).min(area.height / 2) } else { area.height };
@@ -85,6 +80,33 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
             table::select(paint, buffer, list, row as u16);
         }
     }
+}
+
+/// Returns the headings of the columns that fit.
+fn headings(area: Rect) -> Vec<Heading<RunSort>> {
+    let (wide, revision) = (area.width >= WIDE, area.width >= WITH_REVISION);
+    let all = [
+        (true, "RUN", 6, None),
+        (wide, "BEGAN", 8, Some(RunSort::Began)),
+        (wide, "TOOK", 14, Some(RunSort::Took)),
+        (revision, "REVISION", REVISION, None),
+        (true, "HOW IT ENDED", ended_width(area), Some(RunSort::Ended)),
+        (true, "WHAT", 4, None),
+    ];
+    let mut at = 0;
+    let shown = all.into_iter().filter(|(shown, ..)| *shown).map(|(_, title, columns, by)| {
+        let heading = Heading { title: title.to_owned(), at, columns, at_right: false, by };
+        at += columns;
+        heading
+    });
+    shown.collect()
+}
+
+/// Returns by what runs can be sorted in a body: by when they began, then by what it has a column for.
+pub(super) fn sorts(body: Rect) -> Vec<RunSort> {
+    let shown = headings(body).into_iter().filter_map(|heading| heading.by);
+    let others = shown.filter(|by| *by != RunSort::default());
+    std::iter::once(RunSort::default()).chain(others).collect()
 }
 
 /// Draws how each host of the selected run stands.

@@ -1,9 +1,11 @@
 //! The runs, and how the hosts of the selected one stand.
 
 mod draw;
+mod sort;
 mod state;
 mod update;
 
+pub use sort::RunSort;
 pub use state::HistoryPane;
 
 use crate::dash::model::{Model, Screen};

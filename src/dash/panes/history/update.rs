@@ -6,6 +6,7 @@ use crate::dash::layout::page;
 use crate::dash::model::{Model, Screen};
 use crate::dash::moves::move_selection;
 use crate::dash::msg::Effect;
+use crate::dash::panes::history::draw::sorts;
 use crate::dash::run_orders::reattach;
 use crate::dash::world::RunView;
 use crate::fleet::Goal;
@@ -21,6 +22,15 @@ pub(super) fn update(
 ) -> Vec<Effect> {
     match command {
         command if command.moves() => move_selection(model, command, page(body)),
+        Command::Sort => {
+            let all = sorts(body);
+            model.history.sorting.choose(model.history.sorting.next(&all));
+            model.say(model.history.sorting.sentence("runs"), false, now);
+        }
+        Command::TurnSort => {
+            model.history.sorting.turn();
+            model.say(model.history.sorting.sentence("runs"), false, now);
+        }
         Command::Open => model.show(Screen::Deploy),
         Command::Log => model.show(Screen::Logs),
         Command::Deploy => begin::ask(model, targets(model), Goal::default()),
@@ -35,6 +45,7 @@ pub(super) fn update(
 pub(super) fn can(model: &Model, command: Command) -> bool {
     let run = model.shown_run().filter(|_| model.shows_selected());
     match command {
+        Command::Sort | Command::TurnSort => model.row_count() > 1,
         Command::Deploy => !targets(model).is_empty(),
         Command::Open => run.is_some(),
         Command::Log => run.is_some() && model.shown_host_run().is_some(),

@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, PoisonError};
 use zstd::bulk::{Compressor, Decompressor};
 
 /// How many bytes are in a frame, but for the last one. To read one line a whole frame is decompressed,
@@ -95,11 +96,17 @@ struct Frame {
     packed: u64,
 }
 
-/// Reads a compressed file. It holds the frame that was read last.
-pub(super) struct FrameReader {
+/// A compressed file that is open to be read, by several threads at once.
+pub(super) struct PackedFile {
     file: File,
     /// The frames, and behind them where the last one ends.
     frames: Vec<Frame>,
+    /// Readers that nobody uses at the moment: as many as ever read at the same time.
+    idle: Mutex<Vec<FrameReader>>,
+}
+
+/// Decompresses frames of a file. It holds the frame that was read last.
+struct FrameReader {
     decompressor: Decompressor<'static>,
     /// Which frame is held, and what is in it.
     held: Option<usize>,
@@ -107,13 +114,11 @@ pub(super) struct FrameReader {
     packed: Vec<u8>,
 }
 
-impl FrameReader {
+impl PackedFile {
     /// Reads the table of a file.
     pub(super) fn open(file: File) -> io::Result<Self> {
         let frames = read_table(&file)?;
-        let decompressor = Decompressor::new()?;
-        let (plain, packed) = (Vec::new(), Vec::new());
-        Ok(Self { file, frames, decompressor, held: None, plain, packed })
+        Ok(Self { file, frames, idle: Mutex::default() })
     }
 
     /// Returns how long the plain text is, in bytes.
@@ -122,23 +127,22 @@ impl FrameReader {
     }
 
     /// Reads some of the plain text at an offset; none at its end.
-    pub(super) fn read_at(&mut self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    pub(super) fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
         if offset >= self.length() {
             return Ok(0);
         }
         let place = self.frames.partition_point(|frame| frame.plain <= offset).saturating_sub(1);
         let begin = (offset - self.frames[place].plain) as usize;
-        let length = self.plain_length(place);
-        // One that is wanted whole is not copied.
-        if begin == 0 && self.held != Some(place) && bytes.len() >= length {
-            self.unpack(place, &mut bytes[..length])?;
-            return Ok(length);
-        }
-        self.hold(place)?;
-        let there = self.plain.get(begin..).unwrap_or_default();
-        let count = there.len().min(bytes.len());
-        bytes[..count].copy_from_slice(&there[..count]);
-        Ok(count)
+        let mut reader = self.take_reader()?;
+        let read = reader.read(self, place, begin, bytes);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+        read
+    }
+
+    /// Returns a reader that nobody uses, or a new one.
+    fn take_reader(&self) -> io::Result<FrameReader> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.map_or_else(FrameReader::new, Ok)
     }
 
     /// Returns whether a word may stand between two offsets of the plain text, neither of them in it. Nothing
@@ -168,33 +172,61 @@ impl FrameReader {
     fn plain_length(&self, place: usize) -> usize {
         (self.frames[place + 1].plain - self.frames[place].plain) as usize
     }
+}
+
+impl FrameReader {
+    fn new() -> io::Result<Self> {
+        let decompressor = Decompressor::new()?;
+        Ok(Self { decompressor, held: None, plain: Vec::new(), packed: Vec::new() })
+    }
+
+    /// Reads some of a frame, from one of its bytes on.
+    fn read(
+        &mut self,
+        file: &PackedFile,
+        place: usize,
+        begin: usize,
+        bytes: &mut [u8],
+    ) -> io::Result<usize> {
+        let length = file.plain_length(place);
+        // One that is wanted whole is not copied.
+        if begin == 0 && self.held != Some(place) && bytes.len() >= length {
+            self.unpack(file, place, &mut bytes[..length])?;
+            return Ok(length);
+        }
+        self.hold(file, place)?;
+        let there = self.plain.get(begin..).unwrap_or_default();
+        let count = there.len().min(bytes.len());
+        bytes[..count].copy_from_slice(&there[..count]);
+        Ok(count)
+    }
 
     /// Decompresses a frame, unless it is held.
-    fn hold(&mut self, place: usize) -> io::Result<()> {
+    fn hold(&mut self, file: &PackedFile, place: usize) -> io::Result<()> {
         if self.held == Some(place) {
             return Ok(());
         }
         self.held = None;
         let mut plain = std::mem::take(&mut self.plain);
-        plain.resize(self.plain_length(place), 0);
-        self.unpack(place, &mut plain)?;
+        plain.resize(file.plain_length(place), 0);
+        self.unpack(file, place, &mut plain)?;
         (self.held, self.plain) = (Some(place), plain);
         Ok(())
     }
 
     /// Decompresses a frame into as many bytes as it has.
-    fn unpack(&mut self, place: usize, plain: &mut [u8]) -> io::Result<()> {
-        let (begin, end) = (self.frames[place].packed, self.frames[place + 1].packed);
+    fn unpack(&mut self, file: &PackedFile, place: usize, plain: &mut [u8]) -> io::Result<()> {
+        let (begin, end) = (file.frames[place].packed, file.frames[place + 1].packed);
         self.packed.resize((end - begin) as usize, 0);
-        self.file.read_exact_at(&mut self.packed, begin)?;
+        file.file.read_exact_at(&mut self.packed, begin)?;
         let count = self.decompressor.decompress_to_buffer(&self.packed, plain)?;
         if count == plain.len() { Ok(()) } else { Err(damaged()) }
     }
 }
 
-impl fmt::Debug for FrameReader {
+impl fmt::Debug for PackedFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FrameReader").field("file", &self.file).finish_non_exhaustive()
+        f.debug_struct("PackedFile").field("file", &self.file).finish_non_exhaustive()
     }
 }
 
@@ -248,10 +280,10 @@ mod tests {
         packed
     }
 
-    fn open(packed: &[u8]) -> io::Result<FrameReader> {
+    fn open(packed: &[u8]) -> io::Result<PackedFile> {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("x"), packed).unwrap();
-        FrameReader::open(File::open(dir.path().join("x")).unwrap())
+        PackedFile::open(File::open(dir.path().join("x")).unwrap())
     }
 
     fn text(length: usize) -> Vec<u8> {
@@ -302,7 +334,7 @@ mod tests {
             places in prop::collection::vec((0.0_f64..1.0, 1_usize..2 * FRAME), 1..20),
         ) {
             let text = text(length);
-            let mut reader = open(&packed(&text)).unwrap();
+            let reader = open(&packed(&text)).unwrap();
             prop_assert_eq!(reader.length(), length as u64);
             for (place, count) in places {
                 let begin = (length as f64 * place) as usize;
@@ -330,7 +362,7 @@ mod tests {
             if cut < 0.5 {
                 packed.truncate((packed.len() as f64 * cut * 2.0) as usize);
             }
-            if let Ok(mut reader) = open(&packed) {
+            if let Ok(reader) = open(&packed) {
                 let mut bytes = vec![0; 100];
                 // Either what was there, or an error: each frame has a checksum.
                 if reader.read_at(&mut bytes, 7).is_ok() && reader.length() > 200 {

@@ -12,46 +12,22 @@
 //! none of them belongs on the thread of a screen. The number of a line stays the same as long as the
 //! `NumberedLog` is kept.
 
+mod search;
+
+pub use self::search::{SearchDirection, SearchNews};
+
 use crate::fleet::{LogLine, RawLogLine, RunId, printable_text};
 use crate::record::runs::doing;
 use crate::record::runs::index::{IndexEntry, LogIndex, index_of};
 use crate::record::runs::level::{LevelCounts, LineLevel};
-use crate::record::runs::pattern::LogPattern;
 use crate::record::runs::stored::StoredFile;
 use crate::record::{RecordError, Runs};
 use jiff::Timestamp;
 use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
 
-/// A search reads about so many bytes at once, and tells how far it is after each of them: several frames of a
-/// compressed log, most of them whole.
-const PIECE: u64 = 1024 * 1024;
-
 /// Most bytes of a block that are read: a line that is longer is cut.
 const LONGEST: u64 = 16 << 20;
-
-/// Which way is searched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SearchDirection {
-    /// From a line on to the end.
-    Forward,
-    /// From the line before one to the beginning.
-    Backward,
-}
-
-/// What a search tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SearchNews {
-    /// The line of this number matches.
-    Hit(u64),
-    /// So many bytes were searched.
-    Searched {
-        /// How many.
-        bytes: u64,
-        /// Of how many.
-        of: u64,
-    },
-}
 
 /// The log of a host as numbered lines; the first is 0.
 #[derive(Debug)]
@@ -215,48 +191,6 @@ impl NumberedLog {
         Ok(found)
     }
 
-    /// Searches from a line on, or from the line before it back to the beginning, and tells every line
-    /// that matches, in this order, and now and then how far the search is. `tell` ends it by breaking;
-    /// returns whether it did.
-    pub fn search(
-        &self,
-        pattern: &LogPattern,
-        from: u64,
-        direction: SearchDirection,
-        tell: &mut dyn FnMut(SearchNews) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, RecordError> {
-        let of = self.bytes(from, direction);
-        let (mut bytes, mut buffer) = (0, Vec::new());
-        for piece in self.pieces(from, direction, PIECE) {
-            self.parts[piece.part].read_sought(pattern, &mut buffer, piece.begin, piece.end)?;
-            let told = match direction {
-                SearchDirection::Forward => hits(pattern, &buffer, piece.line, &mut |number| {
-                    if number < from {
-                        ControlFlow::Continue(())
-                    } else {
-                        tell(SearchNews::Hit(number))
-                    }
-                }),
-                SearchDirection::Backward => {
-                    let mut found = Vec::new();
-                    let _ = hits(pattern, &buffer, piece.line, &mut |number| {
-                        if number >= from {
-                            return ControlFlow::Break(());
-                        }
-                        found.push(number);
-                        ControlFlow::Continue(())
-                    });
-                    found.into_iter().rev().try_for_each(|number| tell(SearchNews::Hit(number)))
-                }
-            };
-            bytes += piece.end - piece.begin;
-            if told.is_break() || tell(SearchNews::Searched { bytes, of }).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
     /// Returns what is to be read of a search, in its order, in pieces of some blocks. Each is made when
     /// it is asked for: a search that ends early, as those of a filter do, costs what it reads.
     fn pieces(
@@ -409,23 +343,6 @@ impl NumberedPart {
         Ok(lines)
     }
 
-    /// Reads whole lines in the place of others, or none where it is known that none of them matches.
-    fn read_sought(
-        &self,
-        pattern: &LogPattern,
-        lines: &mut Vec<u8>,
-        begin: u64,
-        end: u64,
-    ) -> Result<(), RecordError> {
-        if let Some(word) = pattern.word()
-            && !self.file.may_have(begin..end, word).map_err(doing("read", &self.path))?
-        {
-            lines.clear();
-            return Ok(());
-        }
-        self.read_into(lines, begin, end)
-    }
-
     /// Reads whole lines in the place of others.
     fn read_into(&self, lines: &mut Vec<u8>, begin: u64, end: u64) -> Result<(), RecordError> {
         lines.resize((end - begin).min(LONGEST) as usize, 0);
@@ -451,27 +368,6 @@ fn each_line(
     (first..)
         .zip(whole.split(|byte| *byte == b'\n'))
         .try_for_each(|(number, line)| take(number, line))
-}
-
-/// Gives the number of every line that matches.
-fn hits(
-    pattern: &LogPattern,
-    lines: &[u8],
-    first: u64,
-    take: &mut dyn FnMut(u64) -> ControlFlow<()>,
-) -> ControlFlow<()> {
-    let (mut number, mut counted, mut from) = (first, 0, 0);
-    while let Some(begin) = pattern.candidate(lines, from) {
-        let end = memchr::memchr(b'\n', &lines[begin..]).map_or(lines.len(), |end| begin + end);
-        let text = String::from_utf8_lossy(RawLogLine::read(&lines[begin..end]).text);
-        if pattern.is_match(&printable_text(&text)) {
-            number += memchr::memchr_iter(b'\n', &lines[counted..begin]).count() as u64;
-            counted = begin;
-            take(number)?;
-        }
-        from = end + 1;
-    }
-    ControlFlow::Continue(())
 }
 
 #[cfg(test)]

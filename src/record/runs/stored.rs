@@ -4,7 +4,7 @@
 //! Files are read at offsets of what they hold, and never mapped: one that is cut short while it is read
 //! is an end and no crash.
 
-use crate::record::runs::frames::FrameReader;
+use crate::record::runs::frames::PackedFile;
 use crate::record::runs::trigrams::SoughtWord;
 use std::ffi::OsString;
 use std::fs::File;
@@ -12,19 +12,18 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 /// How the names of compressed files end.
 const PACKED: &str = "zst";
 
-/// A file that is open to be read.
+/// A file that is open to be read, by several threads at once.
 #[derive(Debug)]
 pub struct StoredFile(Stored);
 
 #[derive(Debug)]
 enum Stored {
     Plain(File),
-    Packed(Mutex<FrameReader>),
+    Packed(PackedFile),
 }
 
 /// Returns what a file is called when it is compressed.
@@ -55,8 +54,7 @@ impl StoredFile {
         match File::open(path) {
             // A file is removed only when the compressed one is there.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let packed = FrameReader::open(File::open(packed_of(path))?)?;
-                Ok(Self(Stored::Packed(Mutex::new(packed))))
+                Ok(Self(Stored::Packed(PackedFile::open(File::open(packed_of(path))?)?)))
             }
             opened => Ok(Self(Stored::Plain(opened?))),
         }
@@ -66,9 +64,7 @@ impl StoredFile {
     pub fn length(&self) -> io::Result<u64> {
         match &self.0 {
             Stored::Plain(file) => Ok(file.metadata()?.len()),
-            Stored::Packed(packed) => {
-                Ok(packed.lock().unwrap_or_else(PoisonError::into_inner).length())
-            }
+            Stored::Packed(packed) => Ok(packed.length()),
         }
     }
 
@@ -77,9 +73,7 @@ impl StoredFile {
         loop {
             let read = match &self.0 {
                 Stored::Plain(file) => file.read_at(bytes, offset),
-                Stored::Packed(packed) => {
-                    packed.lock().unwrap_or_else(PoisonError::into_inner).read_at(bytes, offset)
-                }
+                Stored::Packed(packed) => packed.read_at(bytes, offset),
             };
             match read {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -106,9 +100,7 @@ impl StoredFile {
     pub(super) fn may_have(&self, range: Range<u64>, word: &SoughtWord) -> io::Result<bool> {
         match &self.0 {
             Stored::Plain(_) => Ok(true),
-            Stored::Packed(packed) => {
-                packed.lock().unwrap_or_else(PoisonError::into_inner).may_have(range, word)
-            }
+            Stored::Packed(packed) => packed.may_have(range, word),
         }
     }
 

@@ -1,6 +1,7 @@
+use super::search::PIECE;
 use super::*;
 use crate::fleet::{Phase, RunEvent, RunWhat, printable_coloured};
-use crate::record::RunWriter;
+use crate::record::{LogPattern, RunWriter};
 use proptest::prelude::*;
 use std::fs;
 
@@ -152,6 +153,52 @@ fn errors_are_found_with_and_without_an_index() {
         assert_eq!(next(5000, SearchDirection::Forward), None);
         assert_eq!(numbered.levels().unwrap().of(LineLevel::Error), 3);
         assert_eq!(numbered.levels().unwrap().of(LineLevel::Output), 4997);
+    }
+}
+
+#[test]
+fn what_several_threads_find_is_told_in_order_until_nobody_listens() {
+    let (_dir, runs, mut writer) = a_run(1 << 30);
+    let run = writer.run().clone();
+    for number in 0..150_000 {
+        log(&mut writer, number, &format!("{number:>40}"));
+    }
+    writer.finish();
+    for packs in [false, true] {
+        if packs {
+            assert!(runs.pack(&run).unwrap() > 6 * PIECE, "more pieces than threads");
+        }
+        let mut numbered = runs.numbered_log(&run, "a");
+        numbered.look().unwrap();
+        let wanted: Vec<u64> =
+            (0..150_000).filter(|number| number.to_string().contains("77")).collect();
+        assert_eq!(found(&numbered, "77", 0, SearchDirection::Forward), wanted);
+        let backward: Vec<u64> = wanted.iter().rev().copied().collect();
+        assert_eq!(found(&numbered, "77", 150_000, SearchDirection::Backward), backward);
+        let mut told = Vec::new();
+        let pattern = LogPattern::substring("77").unwrap();
+        let ended = numbered.search(&pattern, 0, SearchDirection::Forward, &mut |news| {
+            if let SearchNews::Hit(number) = news {
+                told.push(number);
+            }
+            if told.last() > Some(&100_000) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        assert_eq!(ended.unwrap(), ControlFlow::Break(()));
+        assert_eq!(told, wanted[..told.len()]);
+        assert_eq!(told.last(), Some(&100_077));
+        let mut searched = Vec::new();
+        let _all = numbered.search(&pattern, 0, SearchDirection::Forward, &mut |news| {
+            if let SearchNews::Searched { bytes, of } = news {
+                searched.push((bytes, of));
+            }
+            ControlFlow::Continue(())
+        });
+        assert!(searched.is_sorted() && searched.len() > 6);
+        assert!(searched.last().is_some_and(|(bytes, of)| bytes == of));
     }
 }
 

@@ -187,9 +187,13 @@ impl LogLines {
         Ok(())
     }
 
-    /// Leaves out lines that cannot match a pattern. Some that do not match come all the same.
+    /// Leaves out lines that cannot match a pattern. Some that do not match come all the same. Of a compressed
+    /// log, blocks that cannot have the word that is looked for are not read.
     pub fn skip_unlike(&mut self, pattern: &LogPattern) {
         self.pattern = Some(pattern.clone());
+        if pattern.word().is_some() {
+            self.skip_blocks(|_| true);
+        }
     }
 
     /// Goes to the next line that may match.
@@ -208,10 +212,17 @@ impl LogLines {
     pub fn skip_blocks(&mut self, mut is_needed: impl FnMut(&LogBlock) -> bool) {
         self.unwanted.clear();
         for (part, path) in self.runs.log_parts(&self.run, &self.host) {
-            let Ok(size) = StoredFile::open(&path).and_then(|file| file.length()) else { continue };
+            let Ok(file) = StoredFile::open(&path) else { continue };
+            let Ok(size) = file.length() else { continue };
+            let word = self.pattern.as_ref().and_then(LogPattern::word);
+            let may_have_it =
+                |range| word.is_none_or(|word| file.may_have(range, word).unwrap_or(true));
             for IndexEntry { offset, block, .. } in entries_in(&index_of(&path), size) {
-                let Some(block) = block.filter(|block| !is_needed(block)) else { continue };
+                let Some(block) = block else { continue };
                 let end = offset + block.bytes;
+                if is_needed(&block) && may_have_it(offset..end) {
+                    continue;
+                }
                 match self.unwanted.back_mut() {
                     Some((last, bytes)) if (*last, bytes.end) == (part, offset) => bytes.end = end,
                     Some(_) | None => self.unwanted.push_back((part, offset..end)),

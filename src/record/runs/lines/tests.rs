@@ -190,6 +190,39 @@ fn blocks_that_nobody_needs_are_not_read_and_what_is_added_is() {
 }
 
 #[test]
+fn of_a_compressed_log_only_blocks_are_read_that_may_have_the_word() {
+    let (_dir, runs, mut writer) = a_run(1 << 30);
+    let run = writer.run().clone();
+    for number in 0..100_000 {
+        let text = if number == 60_000 { "the Needle" } else { "x> a line like many others" };
+        let what = RunWhat::log("a".to_owned(), Phase::Build, text.to_owned());
+        writer.write(&RunEvent { run: run.clone(), at: Timestamp::UNIX_EPOCH, what });
+    }
+    writer.finish();
+    runs.pack(&run).unwrap();
+    let read = |lines: &mut LogLines| {
+        let bytes = |lines: &LogLines| {
+            lines.unwanted.iter().map(|(_, range)| range.end - range.start).sum::<u64>()
+        };
+        (bytes(lines), texts(lines).iter().filter(|text| text.contains("Needle")).count())
+    };
+    let mut lines = runs.log_lines(&run, "a");
+    lines.skip_unlike(&LogPattern::substring("Needle").unwrap());
+    let size: u64 = runs.log_sizes(&run).iter().map(|(_, size)| size).sum();
+    let (passed_over, found) = read(&mut lines);
+    assert!(passed_over > size / 4 * 3, "{passed_over} of {size}");
+    assert_eq!(found, 1);
+    // What stands in a block counts, too, and a pattern that is no word is looked for everywhere.
+    let mut lines = runs.log_lines(&run, "a");
+    lines.skip_unlike(&LogPattern::substring("Needle").unwrap());
+    lines.skip_blocks(|_| false);
+    assert_eq!(read(&mut lines).1, 0);
+    let mut lines = runs.log_lines(&run, "a");
+    lines.skip_unlike(&LogPattern::regex("N.edle").unwrap());
+    assert_eq!(read(&mut lines), (0, 1));
+}
+
+#[test]
 fn lines_that_cannot_match_are_passed_over_and_no_other() {
     let (_dir, runs, mut writer) = a_run(1 << 30);
     let run = writer.run().clone();

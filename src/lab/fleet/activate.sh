@@ -26,7 +26,7 @@ wrappers() {
   mkdir -p /run/wrappers
   mountpoint -q /run/wrappers || mount -t tmpfs -o mode=755,size=16m tmpfs /run/wrappers || return
   mkdir -p /run/wrappers/bin
-  for tool in sudo su mount umount passwd; do
+  for tool in sudo doas su mount umount passwd; do
     [ -e "/run/wrappers/bin/$tool" ] && continue
     cp "/usr/bin/$tool" "/run/wrappers/bin/$tool" && chmod 4755 "/run/wrappers/bin/$tool" || return
   done

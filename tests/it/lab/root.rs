@@ -1,4 +1,4 @@
-//! Hosts whose sudo asks for a password, and hosts behind another one.
+//! Hosts whose sudo asks for a password, hosts with doas, and hosts behind another one.
 
 use super::{Lab, NIXDASH, assert_ok, lab, on, systems};
 use std::fs;
@@ -37,6 +37,28 @@ impl AsksForPassword {
 impl Drop for AsksForPassword {
     fn drop(&mut self) {
         on("razer", "rm -f /etc/sudoers.d/zz-password");
+    }
+}
+
+/// Lets only doas of razer make its login user root, until it is dropped.
+struct OnlyDoas;
+
+impl OnlyDoas {
+    fn begin(rule: &str) -> Self {
+        on(
+            "razer",
+            &format!(
+                "echo 'me ALL=(ALL:ALL) PASSWD: ALL' >/etc/sudoers.d/zz-password && \
+                 echo '{rule}' >/etc/doas.conf && chmod 400 /etc/doas.conf"
+            ),
+        );
+        Self
+    }
+}
+
+impl Drop for OnlyDoas {
+    fn drop(&mut self) {
+        on("razer", "rm -f /etc/sudoers.d/zz-password /etc/doas.conf");
     }
 }
 
@@ -79,6 +101,25 @@ fn razer_is_deployed_through_a_sudo_that_asks_for_a_password() {
     let there = "grep -rl canary- /run/nixdash /var/lib/nixdash /var/log /tmp 2>/dev/null; \
                  journalctl -b -o cat | grep canary- || true";
     assert_eq!(on("razer", there), "");
+}
+
+#[test]
+#[ignore = "needs the practice fleet: tests/run.sh"]
+fn razer_is_deployed_through_doas_where_that_asks_for_nothing() {
+    let fleet = Lab::healthy();
+    assert_ok(&lab(&["bump", "razer"]));
+    {
+        let _asks = OnlyDoas::begin("permit me");
+        let by_doas = Lab::healthy().changed("doas", |text| of_razer(&text, "elevate = \"doas\""));
+        let asked = by_doas.deploy(&["razer"]);
+        let result = asked.assert_outcome("razer", "failed");
+        assert_eq!(result["findings"][0]["code"], "root-would-ask", "{}", asked.story());
+    }
+    let _free = OnlyDoas::begin("permit nopass me as root");
+    let deployed = fleet.deploy(&["razer"]);
+    let result = deployed.assert_outcome("razer", "switched");
+    let toplevel = result["toplevel"].as_str().unwrap();
+    assert_eq!(systems("razer"), (toplevel.to_owned(), toplevel.to_owned()));
 }
 
 #[test]

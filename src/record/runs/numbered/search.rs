@@ -58,8 +58,8 @@ impl NumberedLog {
         direction: SearchDirection,
         tell: &mut dyn FnMut(SearchNews) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, RecordError> {
-        let search = Search { log: self, pattern, from, direction };
-        let mut telling = Telling { bytes: 0, of: self.bytes(from, direction), tell };
+        let search = LogSearch { log: self, pattern, from, direction };
+        let mut telling = SearchTeller { bytes: 0, of: self.bytes(from, direction), tell };
         let mut pieces = self.pieces(from, direction, PIECE);
         if search.alone(pieces.by_ref().take(ALONE), &mut telling)?.is_break() {
             return Ok(ControlFlow::Break(()));
@@ -104,7 +104,7 @@ fn in_turn<T>(receivers: &[Receiver<T>]) -> impl Iterator<Item = T> {
 
 /// What is searched for, and where.
 #[derive(Clone, Copy)]
-struct Search<'a> {
+struct LogSearch<'a> {
     log: &'a NumberedLog,
     pattern: &'a LogPattern,
     from: u64,
@@ -119,12 +119,12 @@ struct FoundInPiece {
     hits: Vec<u64>,
 }
 
-impl Search<'_> {
+impl LogSearch<'_> {
     /// Looks at pieces, one after the other, and tells each line as soon as it is found.
     fn alone(
         self,
         pieces: impl Iterator<Item = SearchPiece>,
-        telling: &mut Telling<'_>,
+        telling: &mut SearchTeller<'_>,
     ) -> Result<ControlFlow<()>, RecordError> {
         let mut buffer = Vec::new();
         for piece in pieces {
@@ -190,13 +190,13 @@ impl Search<'_> {
 }
 
 /// Tells what was found.
-struct Telling<'a> {
+struct SearchTeller<'a> {
     bytes: u64,
     of: u64,
     tell: &'a mut dyn FnMut(SearchNews) -> ControlFlow<()>,
 }
 
-impl Telling<'_> {
+impl SearchTeller<'_> {
     /// Tells what pieces have; returns whether it was ended.
     fn all(
         &mut self,

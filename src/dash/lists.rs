@@ -32,6 +32,9 @@ impl Model {
             Screen::Logs => {}
             Screen::History => self.history.filter = filter,
         }
+        if self.screen == Screen::Fleet {
+            self.select_shown();
+        }
         let (rows, at) = (self.rows(), self.selected_row());
         if !rows.contains(&at)
             && let Some(next) = rows.iter().find(|row| **row > at).or(rows.last())
@@ -63,10 +66,18 @@ impl Model {
         }
     }
 
-    /// Returns the indices of what the view's filter lets through, in the order of the screen.
+    /// Returns how many rows the view's filter lets through; of the hosts, folded or not.
+    pub(super) fn match_count(&self) -> usize {
+        match self.screen {
+            Screen::Fleet => self.visible_hosts().len(),
+            Screen::Caches | Screen::Deploy | Screen::Logs | Screen::History => self.rows().len(),
+        }
+    }
+
+    /// Returns the indices of the rows that the view shows, in the order of the screen.
     pub(super) fn rows(&self) -> Vec<usize> {
         match self.screen {
-            Screen::Fleet => self.visible_hosts(),
+            Screen::Fleet => self.host_rows(),
             Screen::Caches => self.visible_tiers(),
             Screen::Deploy => self.visible_host_runs(),
             Screen::Logs => Vec::new(),

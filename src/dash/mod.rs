@@ -15,9 +15,9 @@
 //! | `colour` `background` `theme` `look` `key` `input` `filter` | colours by role, keys, a line that is typed, what a filter lets through |
 //! | `world` | what is known: facts of hosts and tiers, runs, figures of the history |
 //! | `matched` `sorting` | what the rows of each list are matched against when a filter is typed, and how they are put in order |
-//! | `generations` `panes::fleet::sort` `panes::fleet::state` `panes::caches::sort` `panes::caches::state` `panes::deploy::state` `panes::history::sort` `panes::history::state` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
+//! | `generations` `panes::fleet::groups` `panes::fleet::sort` `panes::fleet::state` `panes::caches::sort` `panes::caches::state` `panes::deploy::state` `panes::history::sort` `panes::history::state` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
 //! | `msg` `overlay` | what comes in and what is asked for; what lies over a view, as plain data |
-//! | `model` `lists` | the world and how it is looked at; the rows that filters let through |
+//! | `model` `lists` `fleet_rows` | the world and how it is looked at; the rows that filters let through |
 //! | `command` | the one table of commands, and where each means something |
 //! | `layout` `moves` `begin` `run_orders` | where the parts of the screen are; what several views do alike |
 //! | `widgets` | what several views are drawn with |
@@ -35,6 +35,7 @@ mod begin;
 mod colour;
 mod command;
 mod filter;
+mod fleet_rows;
 mod frame;
 mod generations;
 mod input;
@@ -81,7 +82,7 @@ pub use msg::{Effect, LogOf, LogsInView, Msg, Trend, Wish};
 pub use overlay::{HostKeyForm, Overlay, PasswordForm, Prompt, StartForm, StartFrom};
 pub use panes::caches::{CachesPane, TierSort};
 pub use panes::deploy::DeployPane;
-pub use panes::fleet::{FleetPane, HostSort};
+pub use panes::fleet::{FleetPane, Grouping, HostSort};
 pub use panes::history::{HistoryPane, RunSort};
 pub use panes::logs::{
     ActivityShown, BuildCompared, BuildComparison, BuildDifference, BuildLines, BuildRow,

@@ -171,13 +171,19 @@ impl Model {
         self.selected_tier().is_some_and(|(tier, _)| tier.kind == TierKind::Local)
     }
 
-    /// Returns the names of the marked hosts, or of the selected one when none is marked.
+    /// Returns the names of the marked hosts, or when none is marked of the selected one, or of those in
+    /// the selected group.
     pub fn chosen(&self) -> Vec<String> {
-        if self.fleet.marked.is_empty() {
-            return self.selected().map(|(host, _)| host.name.clone()).into_iter().collect();
-        }
-        let names = self.world.fleet.hosts.iter().map(|host| &host.name);
-        names.filter(|name| self.fleet.marked.contains(*name)).cloned().collect()
+        let hosts = self.world.fleet.hosts.iter().enumerate();
+        let selected = match self.selected_group() {
+            Some(group) => group.hosts,
+            None => self.selected().map(|_| self.fleet.selected).into_iter().collect(),
+        };
+        let marked = &self.fleet.marked;
+        let chosen = hosts.filter(|(index, host)| {
+            if marked.is_empty() { selected.contains(index) } else { marked.contains(&host.name) }
+        });
+        chosen.map(|(_, host)| host.name.clone()).collect()
     }
 
     /// Returns the run that the deploy view shows.

@@ -53,6 +53,8 @@ pub enum Command {
     Sort,
     /// Turns the order of the rows around.
     TurnSort,
+    /// Puts hosts in groups by their tags, or lets them stand as one list again.
+    GroupByTag,
     /// Opens what is selected.
     Open,
     /// Shows the log of the selected host's run.

@@ -38,6 +38,10 @@ pub(in crate::dash) fn label(model: &Model, entry: &CommandEntry) -> Option<&'st
         Command::TurnFace => return Some(model.log.face.next().word()),
         Command::Levels => return Some(model.log.levels.next().word()),
         Command::AllHosts if model.log.all_hosts => return Some("one host"),
+        Command::Open if model.selected_group().is_some_and(|group| model.is_open(&group)) => {
+            return Some("fold");
+        }
+        Command::Open if model.selected_group().is_some() => return Some("unfold"),
         Command::OnlyMatching if model.log.only_matching => return Some("all lines"),
         _ => {}
     }

@@ -16,9 +16,8 @@ use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, put, put_spread};
 use crate::dash::widgets::text::line_width;
 use crate::dash::words::tiers::{is_bad, is_named_with_coverage, tier_mark};
-use crate::dash::words::{Mark, severity_role};
+use crate::dash::words::{Mark, severity_role, state_counts};
 use crate::dash::world::{RunSign, coverage_tier};
-use crate::fleet::HostState;
 use crate::fleet::words::counted;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -152,18 +151,7 @@ fn hosts(paint: &Paint<'_>, counts: CountStyle) -> Vec<Span<'static>> {
         let plural = if views.len() == 1 { "host" } else { "hosts" };
         spans.push(Span::raw(format!("{} {plural}  ", views.len())));
     }
-    let states = [
-        (HostState::Up, Role::Text),
-        (HostState::Degraded, Role::Warn),
-        (HostState::Denied, Role::Error),
-        (HostState::Locked, Role::Warn),
-        (HostState::Offline, Role::Text),
-        (HostState::Unknown, Role::Dim),
-    ];
-    let states = states.into_iter().filter_map(|(state, role)| {
-        let count = views.iter().filter(|view| view.facts.state == state).count();
-        (count > 0).then(|| (role, format!("{count} {}", state.spoken())))
-    });
+    let states = state_counts(views.iter().map(|view| &view.facts));
     let wrong = counted(views.iter().map(|view| &view.facts));
     let named = if counts == CountStyle::Worst { 1 } else { wrong.len() };
     let rest = wrong.get(named..).unwrap_or_default();
@@ -177,7 +165,7 @@ fn hosts(paint: &Paint<'_>, counts: CountStyle) -> Vec<Span<'static>> {
     let silenced = silenced.filter(|finding| finding.is_silenced()).count();
     let silenced = (silenced > 0 && counts == CountStyle::Long)
         .then(|| (Role::Dim, format!("{silenced} silenced")));
-    for (index, (role, words)) in states.chain(wrong).chain(silenced).enumerate() {
+    for (index, (role, words)) in states.into_iter().chain(wrong).chain(silenced).enumerate() {
         if index > 0 {
             spans.push(paint.span(Role::Dim, " · "));
         }

@@ -62,6 +62,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, scroll: u
         ("·", "a phase that has not begun"),
         ("⚷", "protected: deploys only when its name is typed"),
         ("◆", "marked"),
+        ("▸", "a group of hosts that is folded; ▾ before an open one"),
         ("▴ ▾", "rows are sorted by this column, the least or the greatest on top"),
     ] {
         row(paint, &popup, &mut lines, sign, about);

@@ -45,7 +45,8 @@ fn scroll(
 
 /// Opens the details of the row below or above, around the end.
 pub(super) fn turn(model: &mut Model, forward: bool) {
-    let rows = model.rows();
+    let mut rows = model.rows();
+    rows.retain(|row| model.group_at(*row).is_none());
     if let Some(at) = rows.iter().position(|row| *row == model.selected_row()) {
         let by = if forward { 1 } else { rows.len() - 1 };
         model.select_row(rows[(at + by) % rows.len()]);

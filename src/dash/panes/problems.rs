@@ -7,18 +7,18 @@ use jiff::Timestamp;
 
 /// Returns whether something is wrong with any row that the view shows.
 pub(super) fn any(model: &Model, is_problem: fn(&Model, usize) -> bool) -> bool {
-    model.rows().into_iter().any(|row| is_problem(model, row))
+    model.unfolded_rows().into_iter().any(|row| is_problem(model, row))
 }
 
-/// Selects the next row with which something is wrong, around the end.
+/// Selects the next row with which something is wrong, around the end; a group that hides it opens.
 pub(super) fn next(model: &mut Model, is_problem: fn(&Model, usize) -> bool, now: Timestamp) {
-    let rows = model.rows();
+    let rows = model.unfolded_rows();
     let at = rows.iter().position(|row| *row == model.selected_row());
     let behind = at.map_or(0, |at| at + 1);
     let found = rows[behind..].iter().chain(&rows[..behind]).find(|row| is_problem(model, **row));
     match found {
         Some(row) if at.is_none_or(|at| rows[at] != *row) => {
-            model.select_row(*row);
+            model.reveal(*row);
             model.details_scroll = 0;
         }
         Some(_) => model.say("this is the only problem in the list", false, now),

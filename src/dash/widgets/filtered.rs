@@ -23,7 +23,7 @@ pub(in crate::dash) fn note(
 ) -> Rect {
     let model = paint.model;
     if let Some(filter) = model.filter().filter(|filter| !filter.is_empty()) {
-        let (shown, all) = (model.rows().len(), model.row_count());
+        let (shown, all) = (model.match_count(), model.row_count());
         let what = if all == 1 { one } else { many };
         let verb = if shown == 1 { "matches" } else { "match" };
         // While it is typed, esc goes back to the filter before; the footer says so.

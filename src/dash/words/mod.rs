@@ -62,6 +62,25 @@ pub(in crate::dash) fn host_mark(view: &HostModel, columns: usize) -> Mark {
     Mark::new(sign, facts.condition_in_short(), role)
 }
 
+/// Returns how many hosts are in which state.
+pub(in crate::dash) fn state_counts<'a>(
+    hosts: impl Iterator<Item = &'a HostFacts> + Clone,
+) -> Vec<(Role, String)> {
+    let states = [
+        (HostState::Up, Role::Text),
+        (HostState::Degraded, Role::Warn),
+        (HostState::Denied, Role::Error),
+        (HostState::Locked, Role::Warn),
+        (HostState::Offline, Role::Text),
+        (HostState::Unknown, Role::Dim),
+    ];
+    let counted = states.into_iter().filter_map(|(state, role)| {
+        let count = hosts.clone().filter(|facts| facts.state == state).count();
+        (count > 0).then(|| (role, format!("{count} {}", state.spoken())))
+    });
+    counted.collect()
+}
+
 /// Returns the role of a figure: that of the worst finding which is about it.
 pub(in crate::dash) fn figure_role(facts: &HostFacts, codes: &[Code]) -> Role {
     let about = troubles(&facts.findings).into_iter().find(|it| codes.contains(&it.code));

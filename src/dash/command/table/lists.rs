@@ -1,12 +1,21 @@
-//! The rows of keys that move sideways in lists.
+//! The rows of keys that move sideways in lists, and that put rows in groups.
 
 use crate::dash::command::{Command, CommandEntry};
 use crate::dash::key::Key;
 
-use super::{CACHES, entry};
+use super::{CACHES, FLEET, entry};
 use Key::Char;
 
 pub(super) const ROWS: &[CommandEntry] = &[
+    entry(
+        Command::GroupByTag,
+        &[Char('#')],
+        &[FLEET],
+        None,
+        "group-by-tag",
+        "put hosts in groups by their tags, each with how its hosts are, or back into one list; there enter \
+         opens or folds the selected group, space marks its hosts",
+    ),
     entry(
         Command::ScrollRight,
         &[Char('>'), Char('l')],

@@ -9,9 +9,12 @@
 //!  reach     samsung.lan  4 ms, as root      in p620   1 356 of 1 356 paths  signed p620-1 ✓
 //! ```
 //!
+//! Hosts may stand in groups by their tags: each has a row above its hosts, which may be folded.
+//!
 //! In a narrow pane a host that is well shows figures, and one that is not shows its state instead.
 
 use crate::dash::panes::fleet::columns::{Columns, TABLE_LEFT, name, table_room};
+use crate::dash::panes::fleet::group_row::{group_row, is_marked};
 use crate::dash::panes::{host, log_tail};
 use crate::dash::theme::Role;
 use crate::dash::widgets::filtered;
@@ -41,7 +44,7 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         return;
     }
     let area = filtered::note(paint, buffer, area, ("host", "hosts"));
-    let visible = paint.model.visible_hosts();
+    let visible = paint.model.rows();
     let heading = u16::from(area.width >= NARROW);
     let wanted = visible.len().max(1) as u16 + heading;
     let table = if area.height >= heading + DETAILS + 3 {
@@ -119,18 +122,25 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
     let window = Window::with_note(visible.len(), at, usize::from(list.height));
     let text = format!("   {}", window.unseen());
     put(buffer, list, window.rows as u16, &Line::from(paint.span(Role::Dim, text)));
+    let groups = paint.model.host_groups();
+    let behind = paint.model.world.fleet.hosts.len();
     for (row, index) in visible.iter().skip(window.from).take(window.rows).enumerate() {
-        let (Some(host), Some(view)) =
-            (paint.model.world.fleet.hosts.get(*index), paint.model.world.hosts.get(*index))
-        else {
-            continue;
-        };
         let selected = *index == paint.model.fleet.selected;
-        let mut spans = prefix(paint, &host.name, selected, narrow);
-        if narrow {
-            spans.extend(narrow_row(paint, host, view, usize::from(list.width) - 2));
-        } else {
-            spans.extend(columns.cells(paint, host, view));
+        let known =
+            paint.model.world.fleet.hosts.get(*index).zip(paint.model.world.hosts.get(*index));
+        let mut spans = Vec::new();
+        if let Some((host, view)) = known {
+            let marked = paint.model.fleet.marked.contains(&host.name);
+            spans.extend(prefix(paint, marked, selected, narrow));
+            if narrow {
+                spans.extend(narrow_row(paint, host, view, usize::from(list.width) - 2));
+            } else {
+                spans.extend(columns.cells(paint, host, view));
+            }
+        } else if let Some(group) = index.checked_sub(behind).and_then(|at| groups.get(at)) {
+            spans.extend(prefix(paint, is_marked(paint, group), selected, narrow));
+            let room = usize::from(list.width).saturating_sub(line_width(&spans));
+            spans.extend(group_row(paint, group, room));
         }
         let row = row as u16;
         put(buffer, list, row, &Line::from(spans));
@@ -141,8 +151,7 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
 }
 
 /// Returns the signs before a name: marked, selected.
-fn prefix(paint: &Paint<'_>, name: &str, selected: bool, narrow: bool) -> Vec<Span<'static>> {
-    let marked = paint.model.fleet.marked.contains(name);
+fn prefix(paint: &Paint<'_>, marked: bool, selected: bool, narrow: bool) -> Vec<Span<'static>> {
     let mark = paint.span(Role::Accent, if marked { "◆" } else { " " });
     let cursor = paint.span(Role::Accent, if selected { "›" } else { " " });
     if narrow { vec![mark, cursor] } else { vec![mark, cursor, Span::raw(" ")] }

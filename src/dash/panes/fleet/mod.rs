@@ -2,10 +2,13 @@
 
 mod columns;
 mod draw;
+mod group_row;
+pub(in crate::dash) mod groups;
 mod sort;
 mod state;
 mod update;
 
+pub use groups::Grouping;
 pub use sort::HostSort;
 pub use state::FleetPane;
 

@@ -43,7 +43,9 @@ pub(super) fn update(
         Command::MarkAll => mark_all(model),
         Command::Deploy => begin::ask(model, model.chosen(), Goal::default()),
         Command::Build => begin::ask(model, model.chosen(), Goal::Build),
+        Command::Open if model.selected_group().is_some() => model.fold_group(),
         Command::Open | Command::Zoom => model.toggle_zoom(),
+        Command::GroupByTag => model.turn_groups(),
         Command::Generations => return generations(model),
         Command::Log => show_log(model, now),
         Command::Plan => plan(model),
@@ -62,10 +64,14 @@ pub(super) fn shows_details(model: &Model) -> bool {
 pub(super) fn can(model: &Model, command: Command) -> bool {
     match command {
         Command::Deploy | Command::Build => !model.chosen().is_empty(),
+        Command::Open if model.selected_group().is_some() => !model.is_filtered(),
         Command::Open => !shows_details(model) && model.selected().is_some(),
-        Command::Mark | Command::Zoom | Command::Generations | Command::Log => {
-            model.selected().is_some()
+        Command::Mark => model.selected().is_some() || model.selected_group().is_some(),
+        Command::GroupByTag => {
+            let has_tags = model.world.fleet.hosts.iter().any(|host| !host.tags.is_empty());
+            has_tags && !shows_details(model)
         }
+        Command::Zoom | Command::Generations | Command::Log => model.selected().is_some(),
         Command::NextProblem => problems::any(model, is_problem),
         Command::CopyFix => model
             .selected()
@@ -102,28 +108,41 @@ fn sorted(model: &mut Model, now: Timestamp) {
     model.say(model.fleet.sorting.sentence("hosts"), false, now);
 }
 
+/// Marks the selected host, or all hosts of the selected group; where they are marked, their marks go.
 fn mark(model: &mut Model) {
-    let Some(name) = model.selected().map(|(host, _)| host.name.clone()) else { return };
-    if !model.fleet.marked.remove(&name) {
-        model.fleet.marked.insert(name);
-    }
+    let rows = match model.selected_group() {
+        Some(group) => group.hosts,
+        None => model.selected().map(|_| model.fleet.selected).into_iter().collect(),
+    };
+    turn_marks(model, &rows);
     if !shows_details(model) {
         move_selection(model, Command::Down, 1);
     }
 }
 
+/// Marks every host that the filter lets through, or none.
 fn mark_all(model: &mut Model) {
-    let shown: Vec<String> = model
-        .visible_hosts()
-        .into_iter()
-        .filter_map(|index| model.world.fleet.hosts.get(index))
-        .map(|host| host.name.clone())
-        .collect();
-    if shown.iter().all(|name| model.fleet.marked.contains(name)) {
+    let rows = model.visible_hosts();
+    if !turn_marks(model, &rows) {
         model.fleet.marked.clear();
-    } else {
-        model.fleet.marked.extend(shown);
     }
+}
+
+/// Marks these hosts, or takes their marks away where all of them have one; returns whether they are
+/// marked now.
+fn turn_marks(model: &mut Model, rows: &[usize]) -> bool {
+    let hosts = rows.iter().filter_map(|index| model.world.fleet.hosts.get(*index));
+    let names: Vec<String> = hosts.map(|host| host.name.clone()).collect();
+    let marked = &mut model.fleet.marked;
+    let all = names.iter().all(|name| marked.contains(name));
+    for name in names {
+        if all {
+            marked.remove(&name);
+        } else {
+            marked.insert(name);
+        }
+    }
+    !all
 }
 
 /// Shows the log of the newest run of the selected host.

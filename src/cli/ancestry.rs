@@ -2,7 +2,7 @@
 
 use crate::dash::Msg;
 use crate::deploy::{flake_ancestry, flake_revision};
-use crate::fleet::{Ancestry, DeployedFrom, Event, Fleet, HostFacts};
+use crate::fleet::{Ancestry, DeployedFrom, Event, Fleet, HostFacts, RunWhat};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,24 +29,38 @@ pub(super) async fn count(fleet: &Fleet, hosts: &mut [(String, HostFacts)]) {
     }
 }
 
-/// The revisions that hosts of a fleet run, as far as they were seen.
+/// The revisions that hosts of a fleet run and that runs deploy, as far as they were seen.
 #[derive(Clone, Default)]
 pub(super) struct SeenRevisions(Arc<Mutex<BTreeMap<String, DeployedFrom>>>);
 
 impl SeenRevisions {
-    /// Takes what an event says of a host.
+    /// Takes what an event says of a host or a run.
     pub(super) fn see(&self, event: &Event) {
-        let Event::Host { facts, .. } = event else { return };
-        let from = facts.upkeep.as_ref().and_then(|upkeep| upkeep.deploys.built_from.as_ref());
-        if let Some(from) = from {
+        if let Some(from) = revision_in(event) {
             let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.entry(from.commit().to_owned()).or_insert_with(|| from.clone());
+            seen.entry(from.commit().to_owned()).or_insert(from);
         }
     }
 
     /// Returns them.
     fn all(&self) -> BTreeMap<String, DeployedFrom> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Returns the revision that an event tells of: what a host runs, or what a run deploys.
+fn revision_in(event: &Event) -> Option<DeployedFrom> {
+    match event {
+        Event::Host { facts, .. } => facts.upkeep.as_ref()?.deploys.built_from.clone(),
+        Event::Run(run) => {
+            let RunWhat::Plan { plan, .. } = &run.what else { return None };
+            DeployedFrom::parse(plan.revision.as_deref()?)
+        }
+        Event::Asking { .. }
+        | Event::Store { .. }
+        | Event::Coverage { .. }
+        | Event::Next { .. }
+        | Event::Tier { .. } => None,
     }
 }
 
@@ -73,5 +87,33 @@ pub(super) async fn watch(flake: String, seen: SeenRevisions, messages: mpsc::Se
             }
         }
         tokio::time::sleep(EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Goal, Plan, RunEvent, RunId, Strategy};
+    use jiff::Timestamp;
+
+    #[test]
+    fn what_a_run_deploys_is_counted_like_what_hosts_run_and_no_other_text_reaches_git() {
+        let plan = |revision: &str| {
+            let plan = Plan {
+                goal: Goal::Switch,
+                strategy: Strategy::ViaCache,
+                revision: Some(revision.to_owned()),
+                source: None,
+                findings: Vec::new(),
+                hosts: Vec::new(),
+                set_aside: BTreeMap::new(),
+            };
+            let what = RunWhat::Plan { plan, waits: false };
+            Event::Run(RunEvent { run: RunId("1".to_owned()), at: Timestamp::UNIX_EPOCH, what })
+        };
+        let seen = SeenRevisions::default();
+        seen.see(&plan("3f2c1ab09d8e-dirty"));
+        seen.see(&plan("--upload-pack=evil"));
+        assert_eq!(seen.all().into_keys().collect::<Vec<_>>(), ["3f2c1ab09d8e"]);
     }
 }

@@ -75,8 +75,12 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     }
     let started = Arc::new(Notify::new());
     let news = RunWatch::new(runs.clone(), fleet.file.clone());
-    let hearers =
-        Watched { messages: messages.clone(), recorder: recorder.clone(), runs: runs.clone() };
+    let hearers = Watched {
+        messages: messages.clone(),
+        recorder: recorder.clone(),
+        runs: runs.clone(),
+        seen: seen.clone(),
+    };
     let watched = watch_runs(news, handle.clone(), hearers, Arc::clone(&started));
     tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
     if !fleet.read_only {
@@ -167,6 +171,7 @@ struct Watched {
     messages: mpsc::Sender<Msg>,
     recorder: Option<Recorder>,
     runs: Runs,
+    seen: SeenRevisions,
 }
 
 impl HearsOfRuns for Watched {
@@ -174,6 +179,7 @@ impl HearsOfRuns for Watched {
         let message = match news {
             RunNews::Event(event) => {
                 let event = Event::Run(event);
+                self.seen.see(&event);
                 if let Some(recorder) = &self.recorder {
                     recorder.record(&event);
                 }

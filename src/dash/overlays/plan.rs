@@ -6,6 +6,7 @@
 //! │                                                                       │
 //! │ samsung   samsung-26.05.20261121.3f2c1ab (2c4f8d1a)                   │
 //! │           instead of samsung-26.05.20261118.8f2c1ab (9b1c0e77)        │
+//! │           built from 8f2c1abc, 3 commits behind the flake             │
 //! │           41 to build on p620, 12 to download there; fetches from p620│
 //! │           upgraded    firefox  144.0 → 145.0  +3.20 MB                │
 //! │           1 upgraded, 46 paths come and 44 go, 7.90 GB in all         │
@@ -27,7 +28,7 @@ use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::{Popup, buttons};
 use crate::dash::widgets::text::{count, left, width, wrap};
-use crate::dash::words::runs::{action_words, revision_words};
+use crate::dash::words::runs::{action_words, behind_words, revision_words};
 use crate::dash::words::system_words;
 use crate::fleet::words::changes;
 use crate::fleet::{ChangeKind, Goal, HostPlan, Plan, RunId};
@@ -100,7 +101,7 @@ fn lines(paint: &Paint<'_>, popup: &Popup, plan: &Plan) -> Vec<Line<'static>> {
         add("flake", vec![(Role::Warn, format!("▲ {note}"))]);
     }
     for host in &plan.hosts {
-        let mut words = host_words(host, small);
+        let mut words = host_words(paint, host, small);
         if let Some(wave) = host.wave {
             words.push((Role::Dim, format!("wave {wave}")));
         }
@@ -113,7 +114,7 @@ fn lines(paint: &Paint<'_>, popup: &Popup, plan: &Plan) -> Vec<Line<'static>> {
 }
 
 /// Returns what will be done to a host; in a small pane, without the systems' names.
-fn host_words(host: &HostPlan, small: bool) -> Vec<(Role, String)> {
+fn host_words(paint: &Paint<'_>, host: &HostPlan, small: bool) -> Vec<(Role, String)> {
     let mut words = Vec::new();
     if host.unchanged {
         let system = if small { String::new() } else { system_words(&host.toplevel) };
@@ -123,6 +124,7 @@ fn host_words(host: &HostPlan, small: bool) -> Vec<(Role, String)> {
             words.push((Role::Text, system_words(&host.toplevel)));
             if let Some(running) = &host.running {
                 words.push((Role::Dim, format!("instead of {}", system_words(running))));
+                words.extend(replaced(paint, host));
             }
         }
         words.push((Role::Text, if small { work_in_short(host) } else { changes::work(host) }));
@@ -135,6 +137,18 @@ fn host_words(host: &HostPlan, small: bool) -> Vec<(Role, String)> {
         words.push((Role::Warn, format!("▲ {note}")));
     }
     words
+}
+
+/// Returns which revision is replaced on a host and how far that is behind the flake; nothing where the
+/// host did not say it of what it runs.
+fn replaced(paint: &Paint<'_>, host: &HostPlan) -> Option<(Role, String)> {
+    let world = &paint.model.world;
+    let index = world.fleet.hosts.iter().position(|known| known.name == host.host)?;
+    let view = world.hosts.get(index)?;
+    let from = view.built_from().filter(|_| view.facts.system.running == host.running)?;
+    let (role, behind) = behind_words(world.ancestry(view));
+    let role = if role == Role::Warn { Role::Warn } else { Role::Dim };
+    Some((role, format!("built from {}, {behind}", revision_words(&from.revision))))
 }
 
 /// Returns what changes on a host, a line for each package; what is older than before stands out.

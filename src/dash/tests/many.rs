@@ -36,12 +36,16 @@ fn tiers_say_how_many_hosts_are_not_seen_and_scroll_from_the_worst_to_the_best()
     assert!(!all.contains("the worst first"), "where all fit, nothing is said: {all}");
 }
 
-#[test]
-fn a_wide_fleet_says_from_which_revision_each_host_runs_and_how_far_behind_it_is() {
-    let mut model = large(200, 50, "");
-    let revision = "8f2c1abcd012-dirty".to_owned();
-    let from = DeployedFrom { revision, flake: None, by: None, at: None };
-    model.world.hosts[0].facts.upkeep = Some(UpkeepFacts {
+/// Lets a host run what was built from a revision that is so far from the flake.
+fn runs_from(model: &mut Model, host: usize, revision: &str, ancestry: Ancestry) {
+    let from = DeployedFrom {
+        revision: revision.to_owned(),
+        flake: None,
+        by: Some("me@desk".to_owned()),
+        at: Some(now() - jiff::SignedDuration::from_hours(2)),
+    };
+    model.world.ancestries.insert(from.commit().to_owned(), Some(ancestry));
+    model.world.hosts[host].facts.upkeep = Some(UpkeepFacts {
         boot: BootChoice::default(),
         running_generation: None,
         deploys: DeployFacts { built_from: Some(from), ..DeployFacts::default() },
@@ -49,8 +53,50 @@ fn a_wide_fleet_says_from_which_revision_each_host_runs_and_how_far_behind_it_is
         systems: [None, None],
         measured_at: now(),
     });
-    let ancestry = Some(Ancestry { behind: 3, ahead: 0 });
-    model.world.ancestries.insert("8f2c1abcd012".to_owned(), ancestry);
+}
+
+#[test]
+fn the_details_of_a_host_say_what_it_was_built_from_and_how_far_that_is_behind() {
+    let mut model = large(200, 50, "");
+    runs_from(&mut model, 0, "8f2c1abcd012-dirty", Ancestry { behind: 3, ahead: 0 });
+    let told = text(&draw(&model, &look(false)));
+    let words =
+        "revision 8f2c1abcd-dirty (deployed by me@desk 2 h ago), with uncommitted changes, 3";
+    assert!(told.contains(words) && told.contains(" commits behind the flake"), "{told}");
+    runs_from(&mut model, 0, "8f2c1abcd012", Ancestry { behind: 1, ahead: 2 });
+    let told = text(&draw(&model, &look(false)));
+    assert!(!told.contains("uncommitted"), "{told}");
+    assert!(told.contains("▲ 1 commit behind the flake, with 2"), "{told}");
+    model.world.ancestries.clear();
+    let told = text(&draw(&model, &look(false)));
+    assert!(told.contains("2 h ago), how far behind the flake"), "{told}");
+}
+
+#[test]
+fn history_and_the_plan_say_how_far_what_they_deploy_and_replace_is_behind() {
+    let mut model = demo::model(demo::well(), 120, 35);
+    runs_from(&mut model, 1, "8f2c1abcd012", Ancestry { behind: 3, ahead: 0 });
+    let newest = Some(Ancestry { behind: 12, ahead: 0 });
+    model.world.ancestries.insert("3f2c1ab09d8e7f6a5b4c".to_owned(), newest);
+    for event in demo::run_until_plan() {
+        demo::happen(&mut model, event);
+    }
+    press(&mut model, "5");
+    let told = text(&draw(&model, &look(false)));
+    assert!(told.contains("REVISION        BEHIND"), "{told}");
+    assert!(told.contains("3f2c1ab0 dirty  12 "), "{told}");
+    let planned = model.world.runs[0].plan.as_ref().unwrap().hosts.clone();
+    let razer = planned.iter().find(|host| host.host == "razer").unwrap();
+    model.world.hosts[1].facts.system.running.clone_from(&razer.running);
+    press(&mut model, "3o");
+    let told = text(&draw(&model, &look(false)));
+    assert!(told.contains("built from 8f2c1abc, 3 commits behind the flake"), "{told}");
+}
+
+#[test]
+fn a_wide_fleet_says_from_which_revision_each_host_runs_and_how_far_behind_it_is() {
+    let mut model = large(200, 50, "");
+    runs_from(&mut model, 0, "8f2c1abcd012-dirty", Ancestry { behind: 3, ahead: 0 });
     let shown = text(&draw(&model, &look(false)));
     let words = |name: &str| {
         let row = shown.lines().find(|line| line.contains(name)).unwrap_or_default();

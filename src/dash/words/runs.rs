@@ -8,7 +8,9 @@ use crate::dash::words::tiers::tier_names;
 use crate::dash::words::{Mark, bytes_of, outcome_mark, short_paths, since};
 use crate::dash::world::{Extent, HostRun, RunView, age};
 use crate::fleet::words::WAITING;
-use crate::fleet::{Goal, HostResult, Outcome, Phase, PhaseState, ago, bytes, duration, percent};
+use crate::fleet::{
+    Ancestry, Goal, HostResult, Outcome, Phase, PhaseState, ago, bytes, duration, percent,
+};
 use ratatui::text::Span;
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -171,6 +173,36 @@ pub(in crate::dash) fn revision_words(revision: &str) -> String {
     match revision.split_once('-') {
         Some((hash, rest)) => format!("{} {rest}", cut_hash(hash)),
         None => cut_hash(revision),
+    }
+}
+
+/// Returns by how many commits something is behind the flake, for a column: `?` where that is not known,
+/// with a mark where it has commits that the flake lacks.
+pub(in crate::dash) fn behind_figure(counted: Option<Ancestry>) -> (String, Role) {
+    match counted {
+        None => ("?".to_owned(), Role::Dim),
+        Some(ancestry) if ancestry.is_contained() => (ancestry.behind.to_string(), Role::Text),
+        Some(ancestry) => (format!("{} ▲", ancestry.behind), Role::Warn),
+    }
+}
+
+/// Returns the same for a sentence.
+pub(in crate::dash) fn behind_words(counted: Option<Ancestry>) -> (Role, String) {
+    let commits = |commits: u64| match commits {
+        1 => "1 commit".to_owned(),
+        commits => format!("{} commits", count(commits)),
+    };
+    match counted {
+        None => (Role::Dim, "how far behind the flake is not known".to_owned()),
+        Some(Ancestry { behind: 0, ahead: 0 }) => (Role::Text, "as new as the flake".to_owned()),
+        Some(Ancestry { behind, ahead: 0 }) => {
+            (Role::Text, format!("{} behind the flake", commits(behind)))
+        }
+        Some(Ancestry { behind, ahead }) => {
+            let behind = commits(behind);
+            let lacks = format!("with {} that the flake lacks", commits(ahead));
+            (Role::Warn, format!("▲ {behind} behind the flake, {lacks}"))
+        }
     }
 }
 

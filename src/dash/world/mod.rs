@@ -21,7 +21,7 @@ pub(in crate::dash) use urgency::Urgency;
 
 use crate::fleet::{
     Ancestry, CoverageFacts, DeployedFrom, Fleet, Goal, HostFacts, HostState, NextFacts, RunId,
-    StoreFacts, Tier, TierFacts, ago,
+    StoreFacts, Tier, TierFacts, ago, commit_of,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -173,7 +173,13 @@ impl ScreenWorld {
 
     /// Returns by how many commits a host is behind the flake; none where git does not know it.
     pub(in crate::dash) fn ancestry(&self, view: &HostModel) -> Option<Ancestry> {
-        self.ancestries.get(view.built_from()?.commit()).copied().flatten()
+        self.ancestry_of(&view.built_from()?.revision)
+    }
+
+    /// Returns by how many commits a revision, dirty or not, is behind the flake; none where git does not
+    /// know it.
+    pub(in crate::dash) fn ancestry_of(&self, revision: &str) -> Option<Ancestry> {
+        self.ancestries.get(commit_of(revision)).copied().flatten()
     }
 
     /// Returns a run by its name.

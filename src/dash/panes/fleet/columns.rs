@@ -10,7 +10,7 @@ use crate::dash::widgets::graph::spark;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::table::Heading;
 use crate::dash::widgets::text::{cut, fitted, left, right, width};
-use crate::dash::words::runs::revision_words;
+use crate::dash::words::runs::{behind_figure, revision_words};
 use crate::dash::words::{busy_mark, figure_role, host_mark, milliseconds, short_version};
 use crate::dash::world::{HostModel, age, coverage_tier};
 use crate::fleet::{Code, Host, ago, bytes, duration, percent};
@@ -277,7 +277,7 @@ impl HostColumn {
             }
             C::Generation => facts.system.generation.map(|number| format!("gen {number}")),
             C::Revision => view.built_from().map(|from| revision_words(&from.revision)),
-            C::Behind => return behind(paint, view),
+            C::Behind => return behind_figure(paint.model.world.ancestry(view)),
             C::Spark => {
                 let full = facts.cpus.map_or(1.0, f64::from);
                 return (spark(view.loads.iter().copied(), full, SPARK), Role::Graph);
@@ -322,16 +322,6 @@ impl HostColumn {
             | C::Uptime
             | C::Nix => &[],
         }
-    }
-}
-
-/// Returns by how many commits of the flake a host is behind, `?` where that is not known; with a mark
-/// where it runs commits that the flake lacks.
-fn behind(paint: &Paint<'_>, view: &HostModel) -> (String, Role) {
-    match paint.model.world.ancestry(view) {
-        None => ("?".to_owned(), Role::Dim),
-        Some(ancestry) if ancestry.is_contained() => (ancestry.behind.to_string(), Role::Text),
-        Some(ancestry) => (format!("{} ▲", ancestry.behind), Role::Warn),
     }
 }
 

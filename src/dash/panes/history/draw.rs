@@ -1,9 +1,9 @@
 //! The runs, newest first.
 //!
 //! ```text
-//!    RUN   BEGAN   TOOK          REVISION        HOW IT ENDED    WHAT
-//!  › #41   12:04   –             3f2c1ab0 dirty  ◐ 1/2 done      switch via-cache: samsung razer
-//!    #40   11:31   31 s          3f2c1ab0        ● 1 switched    switch via-cache: razer
+//!    RUN   BEGAN   TOOK     REVISION        BEHIND  HOW IT ENDED    WHAT
+//!  › #41   12:04   –        3f2c1ab0 dirty  0       ◐ 1/2 done      switch via-cache: samsung razer
+//!    #40   11:31   31 s     8f2c1abc        3       ● 1 switched    switch via-cache: razer
 //!  run #41  switch via-cache ──────────────────────────────────────────────────────────
 //!    razer         ● switched in 31 s     0 built, 38 from p620 (212 MB)
 //! ```
@@ -14,7 +14,7 @@ use crate::dash::widgets::filtered;
 use crate::dash::widgets::paint::{Paint, below, put, top};
 use crate::dash::widgets::table::{self, Heading, Window};
 use crate::dash::widgets::text::{cut, left, line_width};
-use crate::dash::words::runs::{doing, host_run_mark, revision_words};
+use crate::dash::words::runs::{behind_figure, doing, host_run_mark, revision_words};
 use crate::dash::world::RunView;
 use crate::fleet::duration;
 use ratatui::buffer::Buffer;
@@ -26,6 +26,12 @@ const WIDE: u16 = 76;
 
 /// From this many columns on, a run says which revision it deploys.
 const WITH_REVISION: u16 = 100;
+
+/// From this many columns on, a run says how far its revision is behind the flake.
+const WITH_BEHIND: u16 = 120;
+
+/// Columns of that: `1234 ▲`, and the gap behind it.
+const BEHIND: usize = 8;
 
 /// Columns of a revision: `3f2c1ab0 dirty`, and the gap behind it.
 const REVISION: usize = 16;
@@ -70,6 +76,9 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         if area.width >= WITH_REVISION {
             spans.push(revision(paint, run));
         }
+        if area.width >= WITH_BEHIND {
+            spans.push(behind(paint, run));
+        }
         let (role, text) = ended(run);
         spans.push(paint.span(role, left(&text, ended_width(area))));
         let room = usize::from(area.width).saturating_sub(line_width(&spans) + 1);
@@ -90,6 +99,7 @@ fn headings(area: Rect) -> Vec<Heading<RunSort>> {
         (wide, "BEGAN", 8, Some(RunSort::Began)),
         (wide, "TOOK", 14, Some(RunSort::Took)),
         (revision, "REVISION", REVISION, None),
+        (area.width >= WITH_BEHIND, "BEHIND", BEHIND, None),
         (true, "HOW IT ENDED", ended_width(area), Some(RunSort::Ended)),
         (true, "WHAT", 4, None),
     ];
@@ -133,6 +143,14 @@ fn revision(paint: &Paint<'_>, run: &RunView) -> Span<'static> {
         Some(revision) => Span::raw(left(&revision_words(revision), REVISION)),
         None => paint.span(Role::Dim, left("–", REVISION)),
     }
+}
+
+/// Returns by how many commits the revision of a run is behind the flake now.
+fn behind(paint: &Paint<'_>, run: &RunView) -> Span<'static> {
+    let revision = run.plan.as_ref().and_then(|plan| plan.revision.as_deref());
+    let counted = revision.and_then(|revision| paint.model.world.ancestry_of(revision));
+    let (text, role) = behind_figure(counted);
+    paint.span(role, left(&text, BEHIND))
 }
 
 fn ended_width(area: Rect) -> usize {

@@ -14,10 +14,11 @@ use crate::dash::theme::Role;
 use crate::dash::widgets::facts::{Fact, Laid, fact, told, unknown};
 use crate::dash::widgets::paint::{Paint, below};
 use crate::dash::widgets::text::count;
-use crate::dash::words::runs::went;
+use crate::dash::words::runs::{behind_words, went};
 use crate::dash::words::tiers::signature_mark;
 use crate::dash::words::{bytes_of, figure_role, finding_role, milliseconds, since, system_words};
 use crate::dash::world::{HostModel, age, is_current};
+use crate::fleet::words::deploys;
 use crate::fleet::{
     Code, FilePlace, Finding, Host, HostFacts, NixFacts, PowerFacts, SettingsView, Severity,
     StorePath, SystemFacts, Tier, bytes, duration, percent, troubles,
@@ -65,6 +66,7 @@ fn machine(paint: &Paint<'_>, host: &Host, view: &HostModel) -> Vec<Fact> {
     let mut all = wrong(facts);
     all.push(reach(host, view));
     all.extend(systems(&facts.system));
+    all.extend(built_from(paint, view));
     all.extend(next(paint, view));
     all.extend(facts.nix.as_deref().map(nix_fact));
     all.push(units(view));
@@ -175,6 +177,21 @@ fn systems(system: &SystemFacts) -> Vec<Fact> {
     });
     all.push(fact("version", versions.join(", ")));
     all
+}
+
+/// Returns which revision the running system was built from, and how far that is behind the flake;
+/// nothing of a host that was not asked for it.
+fn built_from(paint: &Paint<'_>, view: &HostModel) -> Option<Fact> {
+    view.facts.upkeep.as_ref()?;
+    let label = "built from";
+    let Some(from) = view.built_from() else { return Some(unknown(label)) };
+    let dirty = if from.commit() == from.revision { "" } else { ", with uncommitted changes" };
+    let mut words = vec![(Role::Text, format!("{}{dirty}", deploys::built_from(from, paint.now)))];
+    if paint.model.world.fleet.flake.is_some() {
+        let (role, behind) = behind_words(paint.model.world.ancestry(view));
+        words.push((role, format!(", {behind}")));
+    }
+    Some((label.to_owned(), words))
 }
 
 fn units(view: &HostModel) -> Fact {

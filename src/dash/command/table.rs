@@ -92,6 +92,14 @@ const VIEW_ROWS: &[CommandEntry] = &[
         "previous-host",
         "select the previous host of the run",
     ),
+    entry(
+        Command::Open,
+        &[Code(KeyCode::Enter)],
+        &[FLEET],
+        Some("details"),
+        "open",
+        "show all details of the selected host; ↑↓ scroll there, esc goes back",
+    ),
     asks(entry(
         Command::Deploy,
         &[Char('d')],
@@ -139,14 +147,6 @@ const VIEW_ROWS: &[CommandEntry] = &[
         Some("log"),
         "log",
         "show the log of the selected host's newest run",
-    ),
-    entry(
-        Command::Open,
-        &[Code(KeyCode::Enter)],
-        &[FLEET],
-        Some("details"),
-        "open",
-        "show all details of the selected host; ↑↓ scroll there, esc goes back",
     ),
     entry(
         Command::Generations,

@@ -95,3 +95,11 @@ fn where_there_is_no_room_the_header_names_the_worst_and_counts_the_rest() {
 fn problems_first_at_every_size() {
     snap("problems-first", |columns, rows| large(columns, rows, "sGg"));
 }
+
+#[test]
+fn a_narrow_footer_names_the_way_to_the_details_before_all_else() {
+    let shown = text(&draw(&large(80, 24, "p"), &look(false)));
+    let footer = shown.lines().last().unwrap();
+    assert!(footer.starts_with(" ↑↓ select  enter details  d deploy"), "{footer}");
+    assert!(footer.contains("p next problem"), "{footer}");
+}

@@ -158,3 +158,23 @@ fn runs_are_sorted_by_how_long_they_took_and_one_that_goes_on_is_last() {
     assert_eq!(shown(&model), "2 1 3");
     assert!(text(&draw(&model, &look(false))).contains("TOOK▴"));
 }
+
+#[test]
+fn a_host_whose_figures_are_old_says_so_by_their_age() {
+    use crate::dash::{Depth, Look, Theme};
+    let mut model = model(demo::well(), 110, 30);
+    let theme = Theme::named("terminal").unwrap();
+    let look = Look::new(theme, Depth::Ansi16, false, jiff::tz::TimeZone::UTC);
+    let age_of_razer = |model: &Model| {
+        let drawn = draw(model, &look);
+        let shown = text(&drawn);
+        let row = shown.lines().position(|line| line.contains("razer")).unwrap() as u16;
+        let end = shown.lines().nth(row.into()).unwrap().chars().count() as u16 - 1;
+        drawn[(end, row)].fg
+    };
+    let plain = age_of_razer(&model);
+    model.world.hosts[1].facts.measured_at = Some(demo::ago_s(90));
+    let warn = look.style(crate::dash::Role::Warn).fg.unwrap();
+    assert_ne!(plain, warn);
+    assert_eq!(age_of_razer(&model), warn);
+}

@@ -60,8 +60,16 @@ impl HostModel {
 
     /// Returns whether its figures are too old to be taken for the present.
     pub(in crate::dash) fn is_old(&self, now: Timestamp) -> bool {
-        let answers = matches!(self.facts.state, HostState::Up | HostState::Degraded);
-        !answers || self.facts.measured_at.is_none_or(|then| age(now, then) > STALE)
+        !self.answers() || self.facts.measured_at.is_none_or(|then| age(now, then) > STALE)
+    }
+
+    /// Returns whether it answered when it was asked last, which is longer ago than it should be.
+    pub(in crate::dash) fn is_stale(&self, now: Timestamp) -> bool {
+        self.answers() && self.facts.measured_at.is_some_and(|then| age(now, then) > STALE)
+    }
+
+    fn answers(&self) -> bool {
+        matches!(self.facts.state, HostState::Up | HostState::Degraded)
     }
 }
 

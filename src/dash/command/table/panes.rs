@@ -63,9 +63,9 @@ pub(super) const ROWS: &[CommandEntry] = &[
         Command::Accept,
         &[Code(KeyCode::Enter)],
         &[C::Prompt],
-        Some("keep"),
-        "keep-filter",
-        "keep the filter",
+        Some("apply"),
+        "apply-filter",
+        "apply the filter",
     ),
     entry(
         Command::Accept,

@@ -136,7 +136,15 @@ pub(in crate::dash) struct Shape {
 }
 
 impl Shape {
+    /// Returns what there is room for, with the hosts that have a column.
     pub(in crate::dash) fn of(model: &Model, room: usize) -> Self {
+        let mut shape = Self::without_hosts(model, room);
+        shape.columns.extend(shape.hosts.hosts(model).into_iter().map(C::Host));
+        shape
+    }
+
+    /// Returns what there is room for without the columns of hosts: how many these are is known.
+    pub(in crate::dash) fn without_hosts(model: &Model, room: usize) -> Self {
         let fleet = &model.world.fleet;
         let names = fleet.tiers.iter().map(|tier| width(&tier.name)).max().unwrap_or(4);
         let name = names.clamp(4, if room < 60 { 11 } else { 18 });
@@ -188,7 +196,6 @@ impl Shape {
             chosen.push(C::Mean);
         }
         let hosts = HostsShown::of(model, fitting);
-        chosen.extend(hosts.hosts.iter().copied().map(C::Host));
         let place = |column: &TierColumn| match column {
             C::Since => 0,
             C::Signature => 1,
@@ -200,7 +207,7 @@ impl Shape {
             C::Size | C::ShortSize => 7,
             C::Priority => 8,
             C::Mean => 9,
-            // They stand in their own order already.
+            // They come behind, in their own order.
             C::Host(_) => 10,
         };
         chosen.sort_by_key(place);

@@ -6,11 +6,9 @@ use crate::dash::world::{coverage_tier, is_current};
 use std::cmp::Reverse;
 use std::ops::Range;
 
-/// The hosts that have a column.
+/// The hosts that have a column, by their places in the order of the screen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::dash) struct HostsShown {
-    /// Their indices into the fleet, in the order of the screen.
-    pub(in crate::dash) hosts: Vec<usize>,
     /// Their places in that order.
     pub(in crate::dash) places: Range<usize>,
     /// How many hosts there are.
@@ -18,21 +16,30 @@ pub(in crate::dash) struct HostsShown {
 }
 
 impl HostsShown {
-    /// Returns the hosts that are shown where there is room for so many: all as in hosts.toml where they
-    /// fit, else the worst first, from the place on to which the view was scrolled.
+    /// Returns the places that are shown where there is room for so many: all where they fit, else from
+    /// the one on to which the view was scrolled.
     pub(in crate::dash) fn of(model: &Model, room: usize) -> Self {
         let all = model.world.hosts.len();
         if room >= all {
-            return Self { hosts: (0..all).collect(), places: 0..all, all };
+            return Self { places: 0..all, all };
         }
         let from = model.caches.first_host.min(all - room);
-        let hosts = worst_first(model).into_iter().skip(from).take(room).collect();
-        Self { hosts, places: from..from + room, all }
+        Self { places: from..from + room, all }
+    }
+
+    /// Returns the hosts at those places, as indices into the fleet: as in hosts.toml where all are shown,
+    /// else the worst first. All hosts are compared for it, so it is asked for once a frame.
+    pub(in crate::dash) fn hosts(&self, model: &Model) -> Vec<usize> {
+        if self.hides_some() {
+            worst_first(model).drain(self.places.clone()).collect()
+        } else {
+            self.places.clone().collect()
+        }
     }
 
     /// Returns whether some hosts have a column, and others have none.
     pub(in crate::dash) fn hides_some(&self) -> bool {
-        !self.hosts.is_empty() && self.hosts.len() < self.all
+        !self.places.is_empty() && self.places.len() < self.all
     }
 
     /// Returns which hosts are shown, and by which keys the others are; none where all are shown.

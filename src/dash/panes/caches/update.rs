@@ -95,13 +95,13 @@ fn hosts_shown(model: &Model, body: Rect) -> HostsShown {
     if shows_details(model) {
         return HostsShown::default();
     }
-    Shape::of(model, usize::from(body.width)).hosts
+    Shape::without_hosts(model, usize::from(body.width)).hosts
 }
 
 /// Shows the hosts behind those that are shown, or before them.
 fn scroll_hosts(model: &mut Model, body: Rect, forward: bool) {
     let shown = hosts_shown(model, body);
-    let by = shown.hosts.len();
+    let by = shown.places.len();
     model.caches.first_host = if forward {
         shown.places.end.min(shown.all.saturating_sub(by))
     } else {

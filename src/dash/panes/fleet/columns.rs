@@ -78,10 +78,10 @@ const WANTED: [HostColumn; 16] = [
     C::Behind,
     C::Spark,
     C::Version,
+    C::Latency,
     C::Store,
     C::Cache,
     C::Uptime,
-    C::Latency,
     C::Nix,
     C::Revision,
 ];
@@ -298,7 +298,11 @@ impl HostColumn {
             C::Nix => facts.system.nix_version.as_deref().map(|version| cut(version, 7)),
             C::Seen => facts.measured_at.map(|then| ago(age(paint.now, then))),
         };
-        let role = figure_role(facts, self.codes());
+        let role = match figure_role(facts, self.codes()) {
+            // The other figures of the row fade: this one says why.
+            Role::Text if self == C::Seen && view.is_stale(paint.now) => Role::Warn,
+            role => role,
+        };
         figure.map_or(("–".to_owned(), Role::Dim), |text| (text, role))
     }
 

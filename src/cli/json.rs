@@ -3,7 +3,7 @@
 use crate::cli::next::{self, NextJson, NextPartJson};
 use crate::fleet::{
     Bytes, CacheRecord, ClosurePath, Code, FilePlace, Finding, Fleet, HostState, KernelPart,
-    LostFacts, NixFacts, RunEvent, RunWhat, ServedFacts, SettingsView, Severity, Share,
+    LostFacts, NixFacts, NixSnippet, RunEvent, RunWhat, ServedFacts, SettingsView, Severity, Share,
     SignatureState, Silenced, SizeFacts, SpeedSeen, StoreDepth, StorePath, TierFacts, TierOnHost,
     TierState, UniqueFacts, UpkeepFacts, Validity, VerifiedNar, WhenDown, troubles,
 };
@@ -139,6 +139,9 @@ pub(super) struct FindingJson<'a> {
     severity: Severity,
     cause: &'a str,
     fix: &'a str,
+    /// The fix as lines of the host's NixOS configuration.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snippet: Option<&'a NixSnippet>,
     /// Whether hosts.toml silences it, or did until lately.
     #[serde(skip_serializing_if = "Option::is_none")]
     silenced: Option<&'a Silenced>,
@@ -204,6 +207,7 @@ pub(super) fn findings(all: &[Finding]) -> Vec<FindingJson<'_>> {
         severity: finding.severity,
         cause: &finding.cause,
         fix: &finding.fix,
+        snippet: finding.snippet.as_ref(),
         silenced: finding.silenced.as_ref(),
     });
     json.collect()

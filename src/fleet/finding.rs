@@ -5,8 +5,10 @@
 //! of thing it is stands in the [`Code`], how bad it is in the [`Severity`].
 
 mod code;
+mod snippet;
 
 pub use code::Code;
+pub use snippet::NixSnippet;
 
 use crate::fleet::{Tier, printable_line};
 use jiff::Timestamp;
@@ -124,6 +126,9 @@ pub struct Finding {
     pub cause: String,
     /// What to do about it: a printable clause without a full stop; empty when nothing is to be done.
     pub fix: String,
+    /// The fix as lines of the host's NixOS configuration, where it is a change of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snippet: Option<NixSnippet>,
     /// The cause in a few words, where the code's own label says less: `2 of 3 servers`.
     #[serde(default)]
     pub short: Option<String>,
@@ -145,6 +150,7 @@ impl Finding {
             // A sentence joins both with a semicolon: what Nix says may end in one.
             cause: printable_line(cause.trim_end_matches([';', ' '])),
             fix: printable_line(fix),
+            snippet: None,
             short: None,
             measured_at: None,
             silenced: None,
@@ -160,6 +166,12 @@ impl Finding {
     #[must_use]
     pub fn in_short(self, words: &str) -> Self {
         Self { short: Some(printable_line(words)), ..self }
+    }
+
+    /// Says the fix as lines of the host's NixOS configuration too.
+    #[must_use]
+    pub fn with_snippet(self, snippet: NixSnippet) -> Self {
+        Self { snippet: Some(snippet), ..self }
     }
 
     /// Says how bad it is, where that is not what its code says.

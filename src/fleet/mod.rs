@@ -61,7 +61,9 @@ pub use facts::{
     SignatureState, SizeFacts, TierFacts, TierOnHost, TierState, VerifiedNar, upper_bound,
 };
 pub use fetched::Fetched;
-pub use finding::{Code, Finding, Severity, Silenced, Subject, grouped, told, troubles, worst};
+pub use finding::{
+    Code, Finding, NixSnippet, Severity, Silenced, Subject, grouped, told, troubles, worst,
+};
 pub use generation::{Generation, Generations, RollbackError, RollbackTarget};
 pub use holdings::{CoverageFall, HeldPath, Holdings, LostFacts, Said, UniqueFacts};
 pub use hooks::{Hook, HookMoment};

@@ -2,7 +2,9 @@
 
 use crate::dash::model::Model;
 use crate::dash::msg::Effect;
-use crate::fleet::{Finding, troubles};
+use crate::dash::theme::Role;
+use crate::dash::widgets::facts::{Fact, told};
+use crate::fleet::{Finding, NixSnippet, troubles};
 use jiff::Timestamp;
 
 /// Returns whether something is wrong with any row that the view shows.
@@ -31,9 +33,22 @@ pub(super) fn worst_with_fix(findings: &[Finding]) -> Option<&Finding> {
     troubles(findings).into_iter().find(|finding| !finding.fix.is_empty())
 }
 
-/// Copies what to do about the worst of what is wrong.
+/// Returns the lines for the NixOS configuration that fix something, for the rows below it.
+pub(super) fn snippet_facts(finding: &Finding) -> Vec<Fact> {
+    let lines = finding.snippet.iter().flat_map(NixSnippet::all);
+    lines.map(|line| told("", Role::Dim, line.as_str())).collect()
+}
+
+/// Copies what to do about the worst of what is wrong: as lines for the NixOS configuration where there
+/// are some.
 pub(super) fn copy_fix(model: &mut Model, findings: &[Finding], now: Timestamp) -> Vec<Effect> {
     let Some(finding) = worst_with_fix(findings) else { return Vec::new() };
-    let what = format!("what to do about “{}”", finding.code.label());
-    model.clip(finding.fix.clone(), &what, now)
+    let label = finding.code.label();
+    let (text, what) = match &finding.snippet {
+        Some(snippet) => {
+            (snippet.all().join("\n"), format!("lines for the NixOS configuration, for “{label}”"))
+        }
+        None => (finding.fix.clone(), format!("what to do about “{label}”")),
+    };
+    model.clip(text, &what, now)
 }

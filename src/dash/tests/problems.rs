@@ -65,9 +65,12 @@ fn problems_stand_first_and_the_selected_host_stays_selected() {
 fn the_fix_of_the_worst_is_copied() {
     let mut model = large(110, 30, "/disk-low\n");
     let clip = |text: &str| [Effect::Terminal(Wish::Clip(text.to_owned()))];
-    assert_eq!(press(&mut model, "y"), clip("make room there with nix-collect-garbage"));
+    assert_eq!(
+        press(&mut model, "y"),
+        clip("nix.gc.automatic = true;\nnix.gc.options = \"--delete-older-than 30d\";")
+    );
     let said = model.toast.as_ref().unwrap().text.clone();
-    assert!(said.starts_with("copied what to do about “disk low”"), "{said}");
+    assert!(said.starts_with("copied lines for the NixOS configuration, for “disk low”"), "{said}");
     let at = model.fleet.selected;
     let fix = "run `nixdash trust-host rack03-6` first";
     let finding = Finding::new(Subject::host("rack03-6"), Code::HostKeyUnknown, "a new key", fix);

@@ -1,6 +1,8 @@
 //! What is worth knowing of deploys to a host, in words: for its panel and for a deploy's plan.
 
-use crate::fleet::{Ancestry, Code, DeployedFrom, Finding, FlakeSource, HostFacts, Subject, ago};
+use crate::fleet::{
+    Ancestry, Code, DeployedFrom, Finding, FlakeSource, HostFacts, NixSnippet, Subject, ago,
+};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -32,6 +34,16 @@ pub fn deployed_by_others(host: &str, units: &[String]) -> Option<Finding> {
         "switch it off in the host's configuration, or set `read_only = true` for {host} in hosts.toml and let it deploy"
     );
     let finding = Finding::new(Subject::host(host), Code::DeployedByOthers, &cause, &fix);
+    let off = match first.as_str() {
+        "nixos-upgrade.timer" => Some("system.autoUpgrade.enable = false;"),
+        "comin.service" => Some("services.comin.enable = false;"),
+        "cachix-agent.service" => Some("services.cachix-agent.enable = false;"),
+        _ => None,
+    };
+    let finding = match off.filter(|_| others.is_empty()) {
+        Some(off) => finding.with_snippet(NixSnippet::lines(off)),
+        None => finding,
+    };
     Some(finding.in_short(&format!("{tool} deploys")))
 }
 

@@ -1,8 +1,8 @@
 //! What a host's figures say is wrong by the limits of `[alarms]`, in words.
 
 use crate::fleet::{
-    Bytes, Code, FilePlace, Finding, HostFacts, Limits, NIX_FREE_NEEDED, OldRoot, RUN_FREE_NEEDED,
-    Severity, Subject, bytes, duration, percent,
+    Bytes, Code, FilePlace, Finding, HostFacts, Limits, NIX_FREE_NEEDED, NixSnippet, OldRoot,
+    RUN_FREE_NEEDED, Severity, Subject, bytes, duration, percent,
 };
 use jiff::Timestamp;
 use std::time::Duration;
@@ -12,6 +12,11 @@ const FILES_LEFT: f64 = 0.02;
 
 /// Roots that are named at most.
 const NAMED_ROOTS: usize = 3;
+
+/// What collects garbage by itself from now on.
+const COLLECT: &str = "\
+nix.gc.automatic = true;
+nix.gc.options = \"--delete-older-than 30d\";";
 
 /// Returns what is wrong with the store's file system and other places.
 pub(super) fn of_room(host: &str, facts: &HostFacts, limits: &Limits) -> Vec<Finding> {
@@ -54,6 +59,7 @@ fn disk_low(host: &str, disk: Bytes, limits: &Limits) -> Option<Finding> {
         (Severity::Warning, format!("only {left} is left for /nix/store on {host}"))
     };
     let finding = Finding::new(Subject::host(host), Code::DiskLow, &cause, fix);
+    let finding = finding.with_snippet(NixSnippet::lines(COLLECT));
     Some(finding.rated(severity).in_short(&format!("{left} left")))
 }
 
@@ -68,6 +74,7 @@ fn files_low(host: &str, facts: &HostFacts) -> Option<Finding> {
     let cause = format!("only {left} of {total} inodes are left for /nix/store on {host} (df -i)");
     let fix = "collect garbage there; `nix-store --optimise` saves files too";
     let finding = Finding::new(Subject::host(host), Code::FilesLow, &cause, fix);
+    let finding = finding.with_snippet(NixSnippet::lines(COLLECT));
     Some(if left == 0 { finding.rated(Severity::Error) } else { finding })
 }
 

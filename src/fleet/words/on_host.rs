@@ -4,7 +4,8 @@
 //! once, with all their names before it.
 
 use crate::fleet::{
-    CacheRecord, Code, Finding, PublicKey, Reaction, SpeedSeen, Subject, Tier, WhenDown, duration,
+    CacheRecord, Code, Finding, NixSnippet, PublicKey, Reaction, SpeedSeen, Subject, Tier,
+    WhenDown, duration,
 };
 use jiff::Timestamp;
 use std::time::Duration;
@@ -22,7 +23,8 @@ pub fn settings_unreadable(tier: &Tier, host: &str, why: &str) -> Finding {
 /// Says that the host has no curl.
 pub fn no_curl(tier: &Tier, host: &str) -> Finding {
     let cause = format!("{host} has no curl to ask with");
-    finding(tier, host, Code::ToolMissing, &cause, "add curl to its system")
+    let snippet = NixSnippet::lines("environment.systemPackages = [ pkgs.curl ];");
+    finding(tier, host, Code::ToolMissing, &cause, "add curl to its system").with_snippet(snippet)
 }
 
 /// Says that the host does not reach the tier.
@@ -47,13 +49,27 @@ pub fn redirect_refused(tier: &Tier, host: &str, why: &str) -> Finding {
 /// Says that the host asks no cache at all.
 pub fn substitution_off(tier: &Tier, host: &str) -> Finding {
     let cause = "no cache is asked at all: the settings there say substitute = false";
-    finding(tier, host, Code::SubstitutionOff, cause, "set nix.settings.substitute = true")
+    let fix = "set nix.settings.substitute = true";
+    let snippet = NixSnippet::lines("nix.settings.substitute = true;");
+    finding(tier, host, Code::SubstitutionOff, cause, fix).with_snippet(snippet)
 }
 
 /// Says that the host does not ask the tier.
 pub fn not_configured(tier: &Tier, host: &str) -> Finding {
     let fix = format!("add \"{}\" to nix.settings.substituters there", tier.url);
-    finding(tier, host, Code::NotConfigured, "this cache is not asked", &fix)
+    let caches = NixSnippet::list("nix.settings.substituters", &tier.url);
+    // A cache whose key is not trusted would be asked for nothing.
+    let snippet = match &tier.public_key {
+        Some(key) => caches.and(trusted(key)),
+        None => caches,
+    };
+    let finding = finding(tier, host, Code::NotConfigured, "this cache is not asked", &fix);
+    finding.with_snippet(snippet)
+}
+
+/// Returns what trusts a key.
+fn trusted(key: &PublicKey) -> NixSnippet {
+    NixSnippet::list("nix.settings.trusted-public-keys", &key.text)
 }
 
 /// Says that the login user was refused, who has not the daemon's credentials.
@@ -138,7 +154,7 @@ pub fn key_not_trusted(
     });
     let cause = format!("the key {} is not trusted{}", key.name, but.unwrap_or_default());
     let fix = format!("add \"{}\" to nix.settings.trusted-public-keys there", key.text);
-    finding(tier, host, Code::KeyNotTrusted, &cause, &fix)
+    finding(tier, host, Code::KeyNotTrusted, &cause, &fix).with_snippet(trusted(key))
 }
 
 /// Says that the host's Nix can check no signature, since a text among its trusted keys is no key.
@@ -229,7 +245,8 @@ pub fn cost_of_failure(tier: &Tier, host: &str, release: &str, when: &WhenDown) 
         if_down(when)
     );
     let fix = "set nix.settings.fallback = true there";
-    Some(finding(tier, host, code, &cause, fix))
+    let snippet = NixSnippet::lines("nix.settings.fallback = true;");
+    Some(finding(tier, host, code, &cause, fix).with_snippet(snippet))
 }
 
 /// Returns what happens on a host when a cache is down, as a clause: `builds stop after 4 s`.

@@ -1,5 +1,6 @@
 //! What each host makes of the selected tier, and how much of its closure the tier holds.
 
+use crate::dash::panes::problems::snippet_facts;
 use crate::dash::theme::Role;
 use crate::dash::widgets::facts::{Fact, told};
 use crate::dash::widgets::paint::Paint;
@@ -56,9 +57,9 @@ fn groups<'a>(fleet: &'a Fleet, facts: &'a TierFacts) -> Vec<Group<'a>> {
 fn wrong_on_host(groups: &[Group<'_>], tier: &Tier, host: &Host) -> Vec<Fact> {
     let asked = tier.kind.is_substituter();
     let ours = groups.iter().filter(|(names, _)| names.last() == Some(&host.name.as_str()));
-    ours.map(|(names, found)| {
+    ours.flat_map(|(names, found)| {
         let role = finding_role(found);
-        match &names[..] {
+        let told = match &names[..] {
             [name] if !asked => told(&format!("on {name}"), role, found.sentence()),
             // Below the host's own line.
             [_] => told("", role, found.sentence()),
@@ -66,7 +67,8 @@ fn wrong_on_host(groups: &[Group<'_>], tier: &Tier, host: &Host) -> Vec<Fact> {
                 let label = if asked { String::new() } else { format!("on {} hosts", names.len()) };
                 told(&label, role, format!("{}: {}", names.join(", "), found.sentence()))
             }
-        }
+        };
+        std::iter::once(told).chain(snippet_facts(found))
     })
     .collect()
 }

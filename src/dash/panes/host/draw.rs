@@ -10,6 +10,7 @@
 //!
 //! In a narrow pane there is one column, the most important first; zoomed it scrolls.
 
+use crate::dash::panes::problems::snippet_facts;
 use crate::dash::theme::Role;
 use crate::dash::widgets::facts::{Fact, Laid, fact, told, unknown};
 use crate::dash::widgets::paint::{Paint, below};
@@ -86,9 +87,10 @@ fn wrong(facts: &HostFacts) -> Vec<Fact> {
                 || [Code::BootDiffers, Code::NeedsReboot, Code::OnBattery].contains(&finding.code))
     };
     let troubles = troubles(&facts.findings).into_iter().filter(|it| !is_beside(it));
-    let troubles = troubles.map(|finding| {
+    let troubles = troubles.flat_map(|finding| {
         let label = format!("▲ {}", finding.code.label());
-        told(&label, finding_role(finding), finding.sentence())
+        let told = told(&label, finding_role(finding), finding.sentence());
+        std::iter::once(told).chain(snippet_facts(finding))
     });
     let silenced = facts.findings.iter().filter(|finding| finding.is_silenced());
     let silenced = silenced.map(|finding| told("silenced", Role::Dim, finding.sentence()));

@@ -11,9 +11,10 @@ use crate::cli::follow_logs::follow_logs;
 use crate::cli::live::{HearsOfRuns, count_requests, watch_runs};
 use crate::cli::logs::LogScreen;
 use crate::cli::sudo::SudoPasswords;
-use crate::cli::{CliError, earlier, figures, history, left, themes, trends};
+use crate::cli::{CliError, earlier, figures, history, init, left, themes, trends};
 use crate::dash::{
-    Background, LogsInView, Look, Model, Msg, ascii_from, depth_from, recall, run as show,
+    Background, FirstStep, LogsInView, Look, Model, Msg, ascii_from, depth_from, recall,
+    run as show,
 };
 use crate::fleet::{Event, Fleet};
 use crate::probe::{Poller, Record};
@@ -22,7 +23,6 @@ use crate::remote::{Remote, ScriptRunner};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
@@ -33,8 +33,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Messages that may wait for the screen.
 const MESSAGE_QUEUE: usize = 4096;
 
-/// Opens the dashboard.
-pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
+/// Opens the dashboard. Returns what the person wants to do first, where there is no `hosts.toml`.
+pub(super) async fn run(fleet: Fleet) -> Result<Option<FirstStep>, CliError> {
     start_own_log();
     let (look, other_theme) = look(&fleet);
     let runs = Runs::open(&state_home())?;
@@ -96,6 +96,11 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     tokio::spawn(follow_logs(runs.clone(), wanted_logs, messages.clone()));
     let log_screen = LogScreen::begin(runs.clone(), messages.clone());
     let runner: Arc<dyn ScriptRunner> = Arc::new(remote.clone());
+    let is_first = fleet.file.is_none();
+    if is_first {
+        let around = init::around::tell(Arc::clone(&fleet), Arc::clone(&runner), messages.clone());
+        tokio::spawn(stop.clone().run_until_cancelled_owned(around));
+    }
     let runtime = Runtime {
         fleet: Arc::clone(&fleet),
         runs,
@@ -110,6 +115,9 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     let carried_out = tokio::spawn(runtime.carry_out(wanted));
     let home = std::env::var("HOME").unwrap_or_default();
     let mut model = Model::new(fleet, Timestamp::now()).with_home(&home);
+    if is_first {
+        model = model.with_first_steps();
+    }
     for event in known_before {
         seen.see(&event);
         recall(&mut model, event);
@@ -122,8 +130,7 @@ pub(super) async fn run(fleet: Fleet) -> Result<ExitCode, CliError> {
     if let Some(recorder) = recorder {
         recorder.flush().await;
     }
-    shown?;
-    Ok(ExitCode::SUCCESS)
+    Ok(shown?)
 }
 
 /// Sends what nixdash logs of itself to its pane.

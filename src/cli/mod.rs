@@ -19,6 +19,7 @@ mod error;
 mod examples;
 mod exporter;
 mod figures;
+mod first_step;
 mod follow_logs;
 mod generate;
 mod generations;
@@ -216,7 +217,10 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         None => {
             let mut fleet = load::load_asking(hosts, trust::ask)?;
             fleet.read_only = cli.read_only;
-            dash::run(fleet).await
+            match dash::run(fleet).await? {
+                None => Ok(ExitCode::SUCCESS),
+                Some(step) => first_step::carry_out(step, hosts).await,
+            }
         }
         Some(CliCommand::Status(args)) => status::run(load::load(hosts)?, args).await,
         Some(CliCommand::Deploy(args)) => deploy::deploy(load::load_trusted(hosts)?, args).await,
@@ -243,7 +247,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(CliCommand::Lab(args)) => match lab::run(args).await? {
             lab::LabOutcome::Exit(code) => Ok(ExitCode::from(code)),
             lab::LabOutcome::Dashboard { hosts_file } => {
-                dash::run(load::load(Some(&hosts_file))?).await
+                dash::run(load::load(Some(&hosts_file))?).await?;
+                Ok(ExitCode::SUCCESS)
             }
         },
         Some(CliCommand::Completions { shell }) => generate::completions(shell),

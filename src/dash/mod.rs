@@ -99,6 +99,7 @@ pub use update::{recall, update, view_logs};
 pub use view::view;
 pub use words::tiers::dead_words;
 pub use world::{
-    Extent, Figures, HostModel, HostRun, LogRing, MeanCoverage, PhaseView, RunSign, RunView,
-    ScreenWorld, Starting, Summary, TierFigures, TierView, shown_flake,
+    Extent, Figures, FirstStep, FlakeHere, FoundHere, FoundPart, HostModel, HostRun, LogRing,
+    MachineHere, MeanCoverage, PhaseView, RunSign, RunView, ScreenWorld, Starting, Summary,
+    TierFigures, TierView, shown_flake,
 };

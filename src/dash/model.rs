@@ -7,7 +7,9 @@ use crate::dash::panes::deploy::DeployPane;
 use crate::dash::panes::fleet::FleetPane;
 use crate::dash::panes::history::HistoryPane;
 use crate::dash::panes::logs::LogPane;
-use crate::dash::world::{HostModel, HostRun, RunView, ScreenWorld, shown_flake};
+use crate::dash::world::{
+    FirstStep, FoundHere, HostModel, HostRun, RunView, ScreenWorld, shown_flake,
+};
 use crate::fleet::{Fleet, Host, TierKind};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -86,6 +88,8 @@ pub struct Model {
     pub details_scroll: u16,
     /// Hosts whose password for sudo was typed since the dashboard was opened.
     pub passwords_given: BTreeSet<String>,
+    /// What is done first, when the dashboard ends for that.
+    pub(super) first_step: Option<FirstStep>,
     /// The sentence of the moment.
     pub toast: Option<Toast>,
     /// Columns and rows of the terminal.
@@ -120,6 +124,7 @@ impl Model {
             logs_asked: LogsInView::default(),
             zoom: false,
             details_scroll: 0,
+            first_step: None,
             toast: None,
             size: (80, 24),
             last_key: None,
@@ -135,6 +140,14 @@ impl Model {
     #[must_use]
     pub fn with_home(mut self, home: &str) -> Self {
         self.world.flake = self.world.flake.map(|flake| shown_flake(&flake, home));
+        self
+    }
+
+    /// Begins with what was found here and what to do first.
+    #[must_use]
+    pub fn with_first_steps(mut self) -> Self {
+        self.world.found_here = Some(FoundHere::default());
+        self.open(Overlay::FirstSteps { scroll: 0 });
         self
     }
 

@@ -1,7 +1,7 @@
 //! What comes into the screen and what it asks for in return.
 
 use crate::dash::panes::logs::{LogNews, PaneWanted, RowsOf, RowsTaken};
-use crate::dash::world::Figures;
+use crate::dash::world::{Figures, FoundPart};
 use crate::fleet::{
     Ancestry, Event, Generations, Goal, HostKey, LiveRun, LogLine, RunId, RunOrder, Secret,
     StorePath, Strategy,
@@ -51,6 +51,8 @@ pub enum Msg {
     Ancestries(BTreeMap<String, Option<Ancestry>>),
     /// What the history tells of the last days.
     Figures(Figures),
+    /// Something was found around a nixdash that has no `hosts.toml`.
+    Found(FoundPart),
     /// A sentence for the person, such as the error of an effect.
     Notice(String),
     /// A nar of a tier was compared with its narinfo, or could not be.

@@ -89,6 +89,11 @@ pub enum Overlay {
         /// The first line that is shown.
         scroll: u16,
     },
+    /// What was found where there is no `hosts.toml`, and what to do, from this line on.
+    FirstSteps {
+        /// The first line that is shown.
+        scroll: u16,
+    },
     /// Commands by name.
     Palette {
         /// What was typed.

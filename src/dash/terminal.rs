@@ -11,6 +11,7 @@ use crate::dash::background::Background;
 use crate::dash::look::Look;
 use crate::dash::model::Model;
 use crate::dash::msg::{Effect, Msg, Wish};
+use crate::dash::world::FirstStep;
 use crate::dash::{update, view, view_logs};
 use crate::fleet::printable_line;
 use base64::Engine as _;
@@ -84,13 +85,14 @@ type TerminalScreen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 /// Shows the dashboard until the person quits or a signal ends it.
 ///
 /// `events` brings what happens; `effects` takes what is to be done and is never waited for: when
-/// it is full, the person is told. The last effect is [`Effect::Quit`].
+/// it is full, the person is told. The last effect is [`Effect::Quit`]. Returns what the person wants to
+/// do first where there is no `hosts.toml`.
 pub async fn run(
     mut model: Model,
     mut look: Look,
     mut events: Receiver<Msg>,
     effects: Sender<Effect>,
-) -> Result<(), DashError> {
+) -> Result<Option<FirstStep>, DashError> {
     if !io::stdout().is_terminal() {
         return Err(DashError::NoTerminal);
     }
@@ -129,7 +131,7 @@ pub async fn run(
             caught = signals.next() => match caught {
                 Caught::End => {
                     drop(effects.try_send(Effect::Quit { cancel: Vec::new() }));
-                    return Ok(());
+                    return Ok(None);
                 }
                 Caught::Stop => {
                     suspend(&mut screen)?;
@@ -174,7 +176,7 @@ pub async fn run(
                     Effect::Quit { .. } => {
                         // The one effect that must arrive; a runtime that hangs cannot hold us.
                         drop(timeout(Duration::from_secs(1), effects.send(effect)).await);
-                        return Ok(());
+                        return Ok(model.first_step);
                     }
                     effect => hand_over(&mut model, &effects, effect),
                 }

@@ -3,6 +3,7 @@
 mod access;
 mod actions;
 mod filters;
+mod first_steps;
 mod groups;
 mod keys;
 mod logs;

@@ -79,6 +79,14 @@ pub fn eval_hosts(flake: &str) -> Result<Vec<String>, ArgvError> {
     Ok(eval_output(flake, "nixosConfigurations", "builtins.attrNames"))
 }
 
+/// Returns the command that lists the hosts of a flake from what is on this machine already: nothing is
+/// fetched or built for it.
+pub fn eval_hosts_at_hand(flake: &str) -> Result<Vec<String>, ArgvError> {
+    let mut argv = eval_hosts(flake)?;
+    argv.extend(words(&["--offline", "--option", "allow-import-from-derivation", "false"]));
+    Ok(argv)
+}
+
 /// Where deploy-rs reaches its nodes (its README, "Settings").
 const DEPLOY_RS_NODES: &str = "nodes: builtins.mapAttrs (_: node: { host = node.hostname or null; user = \
      node.sshUser or null; port = null; }) nodes";
@@ -303,6 +311,14 @@ mod tests {
                 "builtins.attrNames",
             ]
         );
+    }
+
+    #[test]
+    fn hosts_are_listed_from_what_is_at_hand_without_fetching_or_building() {
+        let (all, at_hand) = (eval_hosts("/x").unwrap(), eval_hosts_at_hand("/x").unwrap());
+        assert_eq!(at_hand[..all.len()], all);
+        let more = ["--offline", "--option", "allow-import-from-derivation", "false"];
+        assert_eq!(at_hand[all.len()..], more);
     }
 
     #[test]

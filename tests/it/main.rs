@@ -8,6 +8,7 @@
 mod command_line;
 mod connections;
 mod eyes;
+mod first_minutes;
 mod history;
 mod lab;
 mod layers;

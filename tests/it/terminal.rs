@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A terminal: what a person's terminal program holds, and what programs in it get.
-struct Pseudo {
-    person: File,
+pub(super) struct Pseudo {
+    pub(super) person: File,
     programs: File,
 }
 
@@ -24,7 +24,7 @@ impl Pseudo {
     }
 
     /// Opens a terminal and returns what programs write to it as well.
-    fn open_keeping() -> (Self, Arc<Mutex<Vec<u8>>>) {
+    pub(super) fn open_keeping() -> (Self, Arc<Mutex<Vec<u8>>>) {
         let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&person).unwrap();
         unlockpt(&person).unwrap();
@@ -46,7 +46,7 @@ impl Pseudo {
         (pseudo, shown)
     }
 
-    fn end(&self) -> OwnedFd {
+    pub(super) fn end(&self) -> OwnedFd {
         self.programs.try_clone().unwrap().into()
     }
 
@@ -60,7 +60,7 @@ impl Pseudo {
 }
 
 /// A process that is ended with the test.
-struct Ended(Child);
+pub(super) struct Ended(pub(super) Child);
 
 impl Drop for Ended {
     fn drop(&mut self) {
@@ -70,7 +70,7 @@ impl Drop for Ended {
 }
 
 /// Waits until something holds.
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < Duration::from_secs(20), "{what}");

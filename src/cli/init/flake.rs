@@ -13,6 +13,9 @@ use std::time::Duration;
 /// How long an evaluation may take, the download of the flake's inputs included.
 const LIMIT: Duration = Duration::from_secs(300);
 
+/// How long an evaluation may take that only looks at what is at hand.
+const SHORT_LIMIT: Duration = Duration::from_secs(30);
+
 /// Returns the names of the configurations of a flake, or a sentence that says why they are not
 /// known and what to do.
 pub(super) async fn hosts(flake: &str) -> Result<Vec<String>, String> {
@@ -24,6 +27,28 @@ pub(super) async fn hosts(flake: &str) -> Result<Vec<String>, String> {
             "The flake {flake} has no nixosConfigurations. Name another one: `nixdash init FLAKE`."
         )),
     }
+}
+
+/// Returns the names of the configurations of a flake from what is on this machine already, none where it
+/// has no configurations; or why they are not known, as a clause.
+pub(super) async fn hosts_at_hand(flake: &str) -> Result<Vec<String>, String> {
+    let argv = argv::eval_hosts_at_hand(flake).map_err(|error| error.to_string())?;
+    let (program, args) = argv.split_first().ok_or("there is nothing to run")?;
+    let output = Program::new(program, args).limit(SHORT_LIMIT).run().await;
+    names_at_hand(flake, &output.map_err(|error| error.to_string())?)
+}
+
+/// Reads them out of what Nix printed.
+fn names_at_hand(flake: &str, output: &Output) -> Result<Vec<String>, String> {
+    if output.is_ok() {
+        return names(flake, output.stdout.trim());
+    }
+    let cause = eval_error::cause(&output.stderr).unwrap_or_else(|| output.complaint());
+    if eval_error::lacks_attribute(&cause) {
+        return Ok(Vec::new());
+    }
+    let cause = cause.trim_end_matches('.');
+    Err(format!("Nix could not read the flake from what is on this machine: {cause}"))
 }
 
 /// A host as deploy-rs or colmena has it.
@@ -164,6 +189,19 @@ mod tests {
         let said = "error: flake 'path:/f' does not provide attribute 'packages.x86_64-linux.deploy', \
                     'legacyPackages.x86_64-linux.deploy' or 'deploy'\n";
         assert_eq!(of_output("/f", "deploy", &output(1, "", said)), Ok(None));
+    }
+
+    #[test]
+    fn what_is_at_hand_may_not_be_enough_and_says_why() {
+        let said = "error: unable to download 'https://x/y.tar.gz': Could not resolve host\n";
+        assert_eq!(
+            names_at_hand("/f", &output(1, "", said)).unwrap_err(),
+            "Nix could not read the flake from what is on this machine: unable to download \
+             'https://x/y.tar.gz': Could not resolve host"
+        );
+        let lacks = "error: flake 'path:/f' does not provide attribute 'nixosConfigurations'\n";
+        assert_eq!(names_at_hand("/f", &output(1, "", lacks)), Ok(Vec::new()));
+        assert_eq!(names_at_hand("/f", &output(0, "[\"p620\"]", "")), Ok(vec!["p620".to_owned()]));
     }
 
     #[test]

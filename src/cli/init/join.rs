@@ -116,7 +116,7 @@ fn names(found: &FoundSources) -> Vec<String> {
     names.extend(found.nodes.iter().map(|node| node.name.clone()));
     if names.is_empty() {
         // Without a flake, whoever ssh knows is a host; git servers are not.
-        let hosts = found.ssh_hosts.iter().filter(|host| !is_git_server(host));
+        let hosts = found.ssh_hosts.iter().filter(|host| !host.is_git_server());
         names.extend(hosts.map(|host| host.name.clone()));
         names.extend(found.machine.name.clone().filter(|_| found.machine.is_nixos));
     }
@@ -125,17 +125,12 @@ fn names(found: &FoundSources) -> Vec<String> {
     names
 }
 
-/// Returns whether an entry of ssh is there for git: nobody logs in as `git` to look at a machine.
-fn is_git_server(host: &SshHost) -> bool {
-    host.user.as_deref() == Some("git")
-}
-
 /// Names the hosts of ssh that are none of the fleet's.
 fn left_out(found: &FoundSources, names: &[String]) -> Option<String> {
     let is_used = |host: &SshHost| {
         names.iter().any(|name| ssh_host(found, name).is_some_and(|used| used.name == host.name))
     };
-    let others = found.ssh_hosts.iter().filter(|host| !is_used(host) && !is_git_server(host));
+    let others = found.ssh_hosts.iter().filter(|host| !is_used(host) && !host.is_git_server());
     let others: Vec<&str> = others.map(|host| host.name.as_str()).collect();
     (!others.is_empty()).then(|| {
         format!(
@@ -154,7 +149,7 @@ fn ssh_host<'f>(found: &'f FoundSources, name: &str) -> Option<&'f SshHost> {
         let label = |host: &SshHost| {
             host.place().split('.').next().is_some_and(|label| label.eq_ignore_ascii_case(name))
         };
-        found.ssh_hosts.iter().find(|host| label(host) && !is_git_server(host))
+        found.ssh_hosts.iter().find(|host| label(host) && !host.is_git_server())
     })
 }
 

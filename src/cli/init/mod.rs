@@ -3,6 +3,7 @@
 //! The sources (`flake`, `ssh_config`, `machine`) find, `join` makes one proposal of it, `ask` completes
 //! it with what the hosts say, `file` makes the text, and `write` shows and writes it. A file that is there is only added to.
 
+pub(super) mod around;
 mod ask;
 mod file;
 mod flake;
@@ -65,6 +66,15 @@ struct Texts {
 }
 
 pub(super) async fn run(hosts: Option<&Path>, args: InitArgs) -> Result<ExitCode, CliError> {
+    tokio::select! {
+        done = propose(hosts, args) => done,
+        // At a question too: what was typed there is then nobody's.
+        () = status::interrupted() => Ok(ExitCode::from(EXIT_INTERRUPTED)),
+    }
+}
+
+/// Finds out what belongs into the file, shows it and writes it.
+async fn propose(hosts: Option<&Path>, args: InitArgs) -> Result<ExitCode, CliError> {
     if args.write && !io::stdin().is_terminal() {
         return Err(InitError::NobodyToAsk.into());
     }
@@ -78,10 +88,7 @@ pub(super) async fn run(hosts: Option<&Path>, args: InitArgs) -> Result<ExitCode
     // A file with mistakes is mended first: what is added to it could not be checked.
     let is_there = path.symlink_metadata().is_ok();
     let before = if is_there { load::read_whole(&path)?.text } else { String::new() };
-    let mut found = tokio::select! {
-        found = wait::saying("reading the flake …", look(&path, &args)) => found?,
-        () = status::interrupted() => return Ok(ExitCode::from(EXIT_INTERRUPTED)),
-    };
+    let mut found = wait::saying("reading the flake …", look(&path, &args)).await?;
     let mut proposal = join(&found);
     let add = |proposal: &Proposal| {
         file::add(&before, proposal).map_err(|why| InitError::CannotAdd { path: path.clone(), why })
@@ -93,15 +100,12 @@ pub(super) async fn run(hosts: Option<&Path>, args: InitArgs) -> Result<ExitCode
     } else {
         let what =
             format!("waiting for {} hosts to say which caches they use …", fleet.hosts.len());
-        let said = tokio::select! {
-            said = wait::saying(&what, ask::ask(&fleet)) => said,
-            () = status::interrupted() => return Ok(ExitCode::from(EXIT_INTERRUPTED)),
-        };
+        let said = wait::saying(&what, ask::ask(&fleet)).await;
         let problems = ask::complete(&mut proposal, &fleet, &join::places(&found), &said);
         found.problems.extend(problems);
     }
     if !is_there && proposal.builder.is_none() && can_ask(&args) {
-        proposal.builder = asked_builder(&proposal)?;
+        proposal.builder = asked_builder(&proposal).await?;
     }
     let after = add(&proposal)?;
     check(&path, &after)?;
@@ -109,7 +113,7 @@ pub(super) async fn run(hosts: Option<&Path>, args: InitArgs) -> Result<ExitCode
     if args.json {
         print_json(&found, &proposal, &texts)?;
     }
-    finish(&args, &found, &proposal, &texts)
+    finish(&args, &found, &proposal, &texts).await
 }
 
 /// Looks at every source.
@@ -183,7 +187,7 @@ fn can_ask(args: &InitArgs) -> bool {
 }
 
 /// Asks which host builds for the others; nothing named is nobody.
-fn asked_builder(proposal: &Proposal) -> Result<Option<Builder>, CliError> {
+async fn asked_builder(proposal: &Proposal) -> Result<Option<Builder>, CliError> {
     let names: Vec<&str> = proposal.hosts.iter().map(|host| host.name.as_str()).collect();
     if proposal.flake.is_none() || names.len() < 2 {
         return Ok(None);
@@ -196,7 +200,7 @@ fn asked_builder(proposal: &Proposal) -> Result<Option<Builder>, CliError> {
         names.join(", ")
     );
     loop {
-        let answer = answered(&question)?;
+        let answer = answered(&question).await?;
         if answer.is_empty() {
             return Ok(None);
         }
@@ -242,7 +246,7 @@ fn print_json(found: &FoundSources, proposal: &Proposal, texts: &Texts) -> Resul
 }
 
 /// Shows what would be added and writes it where that is wanted; says what could not be found out.
-fn finish(
+async fn finish(
     args: &InitArgs,
     found: &FoundSources,
     proposal: &Proposal,
@@ -267,7 +271,7 @@ fn finish(
             "Nothing was written. `nixdash init --write` writes it after asking."
         )?;
         return Ok(code);
-    } else if !asked_yes(&format!("Write this to {shown}? [y/N] "))? {
+    } else if !asked_yes(&format!("Write this to {shown}? [y/N] ")).await? {
         writeln!(io::stdout(), "Nothing was written.")?;
         return Ok(code);
     } else if texts.is_there {
@@ -300,15 +304,18 @@ fn show(proposal: &Proposal, texts: &Texts) -> io::Result<()> {
 }
 
 /// Asks for a yes; anything else is no.
-fn asked_yes(question: &str) -> io::Result<bool> {
-    Ok(matches!(answered(question)?.to_lowercase().as_str(), "y" | "yes"))
+async fn asked_yes(question: &str) -> io::Result<bool> {
+    Ok(matches!(answered(question).await?.to_lowercase().as_str(), "y" | "yes"))
 }
 
-/// Asks something and returns the answer, without spaces around it.
-fn answered(question: &str) -> io::Result<String> {
+/// Asks something and returns the answer, without spaces around it; who stops waiting for it leaves a
+/// thread that reads on, so the program must end then.
+async fn answered(question: &str) -> io::Result<String> {
     write!(io::stdout(), "{question}")?;
     io::stdout().flush()?;
-    let mut line = String::new();
-    io::stdin().lock().read_line(&mut line)?;
-    Ok(line.trim().to_owned())
+    let read = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        io::stdin().lock().read_line(&mut line).map(|_| line)
+    });
+    Ok(read.await.map_err(io::Error::other)??.trim().to_owned())
 }

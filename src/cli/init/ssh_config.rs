@@ -29,6 +29,11 @@ impl SshHost {
         self.host_name.as_deref().unwrap_or(&self.name)
     }
 
+    /// Returns whether it is there for git: nobody logs in as `git` to look at a machine.
+    pub(super) fn is_git_server(&self) -> bool {
+        self.user.as_deref() == Some("git")
+    }
+
     /// Returns where ssh goes for it, in words.
     pub(super) fn words(&self) -> String {
         let user = self.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();

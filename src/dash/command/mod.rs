@@ -163,6 +163,12 @@ pub enum Command {
     Help,
     /// Shows the program's own log.
     OwnLog,
+    /// Says what was found where there is no `hosts.toml`, and what to do.
+    FirstSteps,
+    /// Has `nixdash init` make a `hosts.toml`.
+    MakeHostsFile,
+    /// Has `nixdash lab` set up a practice fleet.
+    Practise,
     /// Goes back.
     Back,
     /// Draws everything anew.
@@ -225,6 +231,8 @@ pub enum Context {
     SaveLog,
     /// The list of keys.
     Help,
+    /// What to do where there is no `hosts.toml`.
+    FirstSteps,
     /// The palette.
     Palette,
     /// The choice before a run.
@@ -273,6 +281,7 @@ impl Context {
         match model.overlay() {
             None => Self::View(model.screen),
             Some(Overlay::Help { .. }) => Self::Help,
+            Some(Overlay::FirstSteps { .. }) => Self::FirstSteps,
             Some(Overlay::Palette { .. }) => Self::Palette,
             Some(Overlay::Start(_)) => Self::Start,
             Some(Overlay::TypeName(_)) => Self::TypeName,

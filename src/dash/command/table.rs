@@ -1,6 +1,7 @@
 //! The rows of the table, in the order of the footer: those of the views, then those of the panes
 //! that lie over them.
 
+mod first_steps;
 mod lists;
 mod logs;
 mod panes;
@@ -26,6 +27,7 @@ const MOVES: &[Context] = &[
     LOGS,
     HISTORY,
     C::Help,
+    C::FirstSteps,
     C::Plan,
     C::OldPlan,
     C::Commands,
@@ -51,8 +53,10 @@ const fn asks(entry: CommandEntry) -> CommandEntry {
 
 /// Every command, in the order of the footer.
 pub const COMMANDS: &[CommandEntry] = &{
-    const PARTS: [&[CommandEntry]; 4] = [logs::ROWS, VIEW_ROWS, lists::ROWS, panes::ROWS];
-    const COUNT: usize = PARTS[0].len() + PARTS[1].len() + PARTS[2].len() + PARTS[3].len();
+    const PARTS: [&[CommandEntry]; 5] =
+        [logs::ROWS, first_steps::ROWS, VIEW_ROWS, lists::ROWS, panes::ROWS];
+    const COUNT: usize =
+        PARTS[0].len() + PARTS[1].len() + PARTS[2].len() + PARTS[3].len() + PARTS[4].len();
     let mut all = [VIEW_ROWS[0]; COUNT];
     let (mut part, mut row, mut at) = (0, 0, 0);
     while at < all.len() {

@@ -72,7 +72,11 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
             items.push(Item { key: "pgdn".to_owned(), label: "page", stays: false });
         }
         Context::View(screen) => items.extend(panes::pane(screen).arrows.map(arrows)),
-        Context::Help | Context::OldPlan | Context::Commands | Context::Difference => {
+        Context::Help
+        | Context::FirstSteps
+        | Context::OldPlan
+        | Context::Commands
+        | Context::Difference => {
             items.push(arrows("scroll"));
         }
         _ => {}

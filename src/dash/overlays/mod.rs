@@ -7,6 +7,7 @@
 mod cancel;
 mod commands;
 pub(super) mod difference;
+mod first_steps;
 pub(super) mod generations;
 mod help;
 pub(super) mod host_key;
@@ -36,6 +37,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let Some(overlay) = paint.model.overlay() else { return };
     match overlay {
         Overlay::Help { scroll } => help::draw(paint, buffer, area, *scroll),
+        Overlay::FirstSteps { scroll } => first_steps::draw(paint, buffer, area, *scroll),
         Overlay::Palette { input, selected } => {
             palette::draw(paint, buffer, area, input, *selected);
         }
@@ -65,6 +67,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
             reading::update(model, command);
             Vec::new()
         }
+        Some(Overlay::FirstSteps { .. }) => first_steps::update(model, command, now),
         Some(Overlay::Palette { .. }) | None => Vec::new(),
         Some(Overlay::Start(_)) => start::update(model, command, now),
         Some(Overlay::TypeName(_)) => type_name::update(model, command, now),
@@ -106,6 +109,7 @@ pub(super) fn type_key(overlay: &mut Overlay, event: KeyEvent) {
         }
         Overlay::Password(form) => password::type_password(&mut form.typed, event),
         Overlay::Help { .. }
+        | Overlay::FirstSteps { .. }
         | Overlay::Start(_)
         | Overlay::Plan { .. }
         | Overlay::Commands { .. }
@@ -134,6 +138,7 @@ pub(super) fn paste(overlay: &mut Overlay, text: &str) -> bool {
         Overlay::TypeName(_)
         | Overlay::HostKey(_)
         | Overlay::Help { .. }
+        | Overlay::FirstSteps { .. }
         | Overlay::Start(_)
         | Overlay::Plan { .. }
         | Overlay::Commands { .. }

@@ -13,6 +13,7 @@ pub(super) fn update(model: &mut Model, command: Command) {
         (
             Some(
                 Overlay::Help { scroll }
+                | Overlay::FirstSteps { scroll }
                 | Overlay::Plan { scroll, .. }
                 | Overlay::Commands { scroll, .. }
                 | Overlay::Difference(DiffPane { scroll, .. }),

@@ -74,6 +74,12 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             model.dirty |= model.world.figures != figures;
             model.world.figures = figures;
         }
+        Msg::Found(part) => {
+            if let Some(found) = &mut model.world.found_here {
+                found.take(part);
+                model.dirty = true;
+            }
+        }
         Msg::Notice(text) => {
             model.dirty = true;
             fold::notice(model, text, now);
@@ -183,6 +189,7 @@ fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) ->
             None => Vec::new(),
         },
         Context::Help
+        | Context::FirstSteps
         | Context::Start
         | Context::TypeName
         | Context::Password

@@ -4,6 +4,7 @@
 //! [`Model`](crate::dash::Model)'s.
 
 mod figures;
+mod found_here;
 mod host_run;
 mod log_ring;
 mod mean_coverage;
@@ -11,6 +12,7 @@ mod run_view;
 mod urgency;
 
 pub use figures::{Figures, TierFigures};
+pub use found_here::{FirstStep, FlakeHere, FoundHere, FoundPart, MachineHere};
 pub use host_run::{Extent, HostRun, PhaseView};
 pub use log_ring::LogRing;
 pub use mean_coverage::MeanCoverage;
@@ -135,6 +137,8 @@ pub struct ScreenWorld {
     /// By how many commits revisions that hosts run are behind the flake, by commit; none where git
     /// does not know one here.
     pub ancestries: BTreeMap<String, Option<Ancestry>>,
+    /// What was found around a nixdash that has no `hosts.toml`; none where it has one.
+    pub found_here: Option<FoundHere>,
     /// When the dashboard was opened.
     pub(in crate::dash) opened_at: Timestamp,
     /// What is known of each host, in the fleet's order.
@@ -159,6 +163,7 @@ impl ScreenWorld {
             revision: None,
             is_record: false,
             ancestries: BTreeMap::new(),
+            found_here: None,
             opened_at: now,
             fleet,
             figures: Figures::default(),

@@ -1,4 +1,4 @@
-"""A dashboard on a terminal of its own, and what processes took: for flood.py and frames.py."""
+"""A dashboard on a terminal of its own, and what processes took: for flood.py, frames.py and idle.py."""
 
 import fcntl
 import os
@@ -38,12 +38,13 @@ def share(times, part):
 
 
 class Screen:
-    """A dashboard on a terminal of so many rows and columns."""
+    """A dashboard, or another program without a file of hosts, on a terminal of so many rows and columns."""
 
     def __init__(self, program, environment, hosts_file, rows, columns):
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
-            os.execve(program, [program, "--hosts", hosts_file], environment)
+            named = [] if hosts_file is None else ["--hosts", hosts_file]
+            os.execve(program, [program, *named], environment)
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.written = self.frames = 0
         self.last = b""

@@ -9,8 +9,9 @@ fn main() -> color_eyre::Result<ExitCode> {
     answer_shell();
     color_eyre::install()?;
     let cli = Cli::parse();
+    let workers = cli.workers();
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()?;
     let result = runtime.block_on(run(cli));
     // Reading standard input cannot be cancelled; nobody waits for it.
     runtime.shutdown_background();

@@ -3,6 +3,7 @@
 use crate::dash::Msg;
 use crate::deploy::{flake_ancestry, flake_revision};
 use crate::fleet::{Ancestry, DeployedFrom, Event, Fleet, HostFacts, RunWhat};
+use crate::probe::on_beat;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -86,7 +87,7 @@ pub(super) async fn watch(flake: String, seen: SeenRevisions, messages: mpsc::Se
                 return;
             }
         }
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep_until(on_beat(EVERY)).await;
     }
 }
 

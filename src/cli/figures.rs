@@ -2,6 +2,7 @@
 
 use crate::dash::{Figures, Msg, TierFigures};
 use crate::fleet::{Fleet, Share};
+use crate::probe::on_beat;
 use crate::record::{History, HistoryError, share_served, state_home};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -33,7 +34,7 @@ pub(super) async fn tell(fleet: Arc<Fleet>, messages: mpsc::Sender<Msg>) {
             }
             told = Some(figures);
         }
-        tokio::time::sleep(READ_EVERY).await;
+        tokio::time::sleep_until(on_beat(READ_EVERY)).await;
     }
 }
 

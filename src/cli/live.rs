@@ -2,7 +2,7 @@
 //! counted, and runs are followed.
 
 use crate::fleet::{Fleet, RunId, RunWhat};
-use crate::probe::Handle;
+use crate::probe::{Handle, next_beat, on_beat};
 use crate::record::{Recorder, RunNews, RunWatch};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,9 +12,6 @@ use tokio::time::Instant;
 
 /// How often the folders of runs are looked at while something happens there.
 const LOOK_EVERY: Duration = Duration::from_millis(120);
-
-/// How often they are looked at otherwise.
-const LOOK_IDLE: Duration = Duration::from_millis(700);
 
 /// For how long after the last news something is taken to happen.
 const LIVELY: Duration = Duration::from_secs(10);
@@ -36,7 +33,7 @@ pub(super) async fn count_requests(fleet: Arc<Fleet>, handle: Handle, recorder: 
                 recorder.record_request(&tier.name, fresh);
             }
         }
-        tokio::time::sleep(COUNT_EVERY).await;
+        tokio::time::sleep_until(on_beat(COUNT_EVERY)).await;
     }
 }
 
@@ -84,8 +81,10 @@ pub(super) async fn watch_runs(
             }
         }
         let idle = Instant::now() > lively;
+        // Otherwise once a second, when everything else that waits is looked at.
+        let next = if idle { next_beat() } else { Instant::now() + LOOK_EVERY };
         tokio::select! {
-            () = tokio::time::sleep(if idle { LOOK_IDLE } else { LOOK_EVERY }) => {}
+            () = tokio::time::sleep_until(next) => {}
             () = started.notified() => lively = Instant::now() + LIVELY,
         }
     }

@@ -96,6 +96,14 @@ pub struct Cli {
 }
 
 #[derive(Debug, Subcommand)]
+impl Cli {
+    /// Returns how many threads carry tasks out. Where little happens for hours, one: a second would be
+    /// woken with every answer of a host, to find nothing to do.
+    pub fn workers(&self) -> usize {
+        if self.command.is_none() { 1 } else { 2 }
+    }
+}
+
 enum CliCommand {
     /// Measures every host and every tier once and prints what was found
     #[command(after_help = examples::STATUS)]

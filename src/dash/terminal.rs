@@ -5,8 +5,10 @@
 //! given back as it was however the loop ends: by its own end, a signal or a panic.
 
 mod background;
+mod screen;
 
 use self::background::{HeardKeys, LateAnswer};
+use self::screen::ChangesOnly;
 use crate::dash::background::Background;
 use crate::dash::look::Look;
 use crate::dash::model::Model;
@@ -14,6 +16,7 @@ use crate::dash::msg::{Effect, Msg, Wish};
 use crate::dash::world::FirstStep;
 use crate::dash::{update, view, view_logs};
 use crate::fleet::printable_line;
+use crate::probe::next_beat;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use crossterm::cursor::{Hide, Show};
@@ -21,15 +24,14 @@ use crossterm::event::{
     DisableBracketedPaste, DisableFocusChange, EnableBracketedPaste, EnableFocusChange,
     Event as TerminalEvent, EventStream, KeyCode,
 };
+use crossterm::execute;
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-    disable_raw_mode, enable_raw_mode,
+    EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+    enable_raw_mode,
 };
-use crossterm::{execute, queue};
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use ratatui::Terminal;
-use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use signal_hook::consts::{SIGCONT, SIGSTOP, SIGTSTP};
 use std::future::ready;
@@ -40,7 +42,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{Receiver, Sender};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout};
 
 /// Shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(33);
@@ -50,6 +52,10 @@ const FRAME_UNFOCUSED: Duration = Duration::from_millis(200);
 
 /// Time between two frames of what moves by itself.
 const SPIN: Duration = Duration::from_millis(250);
+
+/// How long the first thing that was measured on a beat waits for the others, so that all of it is one
+/// frame; while a run goes on, nothing waits.
+const SETTLE: Duration = Duration::from_millis(200);
 
 /// Messages that are folded before keys are looked at again.
 const BATCH: usize = 4096;
@@ -98,7 +104,7 @@ pub async fn run(
     }
     let mut signals = Signals::listen().map_err(DashError::SetUp)?;
     let _guard = Guard::take().map_err(DashError::SetUp)?;
-    let backend = CrosstermBackend::new(BufWriter::with_capacity(OUTPUT, io::stdout()));
+    let backend = ChangesOnly::new(BufWriter::with_capacity(OUTPUT, io::stdout()));
     let mut screen = Terminal::new(backend).map_err(DashError::SetUp)?;
     let size = screen.size().map_err(DashError::SetUp)?;
     update(&mut model, Msg::Resize(size.width, size.height), Timestamp::now());
@@ -116,7 +122,7 @@ pub async fn run(
         typed.extend(answers.typed.chars().map(|c| Msg::Key(KeyCode::Char(c).into())));
     }
     let mut keys = EventStream::new();
-    let mut tick = interval(Duration::from_secs(1));
+    let mut tick = interval_at(next_beat(), Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut last_frame: Option<Instant> = None;
     let mut events_open = true;
@@ -135,9 +141,11 @@ pub async fn run(
                 }
                 Caught::Stop => {
                     suspend(&mut screen)?;
+    let mut settled = None;
                     model.dirty = true;
                 }
                 Caught::Continue => {
+        let next_frame = settled.map_or(next_frame, |settled| next_frame.max(settled));
                     retake(&mut screen)?;
                     model.dirty = true;
                 }
@@ -168,6 +176,7 @@ pub async fn run(
         }
         for message in messages {
             for effect in update(&mut model, message, Timestamp::now()) {
+                settled = None;
                 match effect {
                     Effect::Terminal(wish) => {
                         grant(&mut screen, &wish)?;
@@ -181,6 +190,8 @@ pub async fn run(
                     effect => hand_over(&mut model, &effects, effect),
                 }
             }
+        let was_dirty = model.dirty;
+        let is_measured = messages.iter().all(is_measured);
         }
         for effect in view_logs(&mut model) {
             hand_over(&mut model, &effects, effect);
@@ -197,6 +208,11 @@ pub async fn run(
 /// Draws from now on for that background.
 fn stand_on(look: &mut Look, model: &mut Model, background: Background) {
     *look = look.clone().on(background);
+        if !is_measured || model.world.active_runs().next().is_some() {
+            settled = None;
+        } else if model.dirty && !was_dirty {
+            settled = Some(Instant::now() + SETTLE);
+        }
     model.dirty = true;
 }
 
@@ -209,6 +225,11 @@ fn hear(
 ) -> Vec<TerminalEvent> {
     let Some(waiting) = late else { return vec![event] };
     match waiting.hear(event, Instant::now().into_std()) {
+/// Returns whether a message tells what was measured, which nobody waits for at once.
+fn is_measured(message: &Msg) -> bool {
+    matches!(message, Msg::Event(_) | Msg::Tick)
+}
+
         HeardKeys::Events(events) => events,
         HeardKeys::Background(background) => {
             *late = None;
@@ -240,14 +261,11 @@ fn message(event: TerminalEvent) -> Option<Msg> {
     }
 }
 
-/// Draws a frame as one synchronized update.
+/// Draws a frame.
 fn draw(screen: &mut TerminalScreen, model: &mut Model, look: &Look) -> Result<(), DashError> {
     model.take_dirty();
     let now = Timestamp::now();
-    queue!(screen.backend_mut(), BeginSynchronizedUpdate).map_err(DashError::Draw)?;
-    let drawn = screen.draw(|frame| view(model, look, frame, now)).map(|_| ());
-    let ended = execute!(screen.backend_mut(), EndSynchronizedUpdate);
-    drawn.and(ended).map_err(DashError::Draw)
+    screen.draw(|frame| view(model, look, frame, now)).map(drop).map_err(DashError::Draw)
 }
 
 /// Does what the screen asks of the terminal.

@@ -14,7 +14,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// What is asked.
-const SCRIPT: &str = concat!(include_str!("scripts/says.sh"), include_str!("scripts/host.sh"));
+const SCRIPT: &str = concat!(
+    "facts() {\n",
+    include_str!("scripts/says.sh"),
+    include_str!("scripts/host.sh"),
+    "}\n",
+    include_str!("scripts/at-once.sh")
+);
 
 /// What times a round trip.
 const ECHO: &str = include_str!("scripts/echo.sh");

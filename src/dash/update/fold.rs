@@ -5,7 +5,7 @@ use crate::dash::msg::{Effect, Trend, Wish};
 use crate::dash::overlay::Overlay;
 use crate::dash::world::{HISTORY, RunView};
 use crate::fleet::{
-    Code, Event, HostFacts, HostResult, RunEvent, RunId, RunWhat, TierFacts, duration,
+    Code, Event, HostFacts, HostResult, HostState, RunEvent, RunId, RunWhat, TierFacts, duration,
 };
 use jiff::Timestamp;
 use std::collections::VecDeque;
@@ -19,6 +19,21 @@ const LONG_RUN: Duration = Duration::from_secs(30);
 
 /// An end that lies further back than this is history, not news.
 const NEWS: Duration = Duration::from_secs(20);
+
+/// Returns whether an event may change what is shown: that a host is asked again is not.
+pub(super) fn is_seen(model: &Model, event: &Event) -> bool {
+    match event {
+        Event::Asking { host } => {
+            model.world.host(host).is_some_and(|view| view.facts.state == HostState::Unknown)
+        }
+        Event::Host { .. }
+        | Event::Store { .. }
+        | Event::Coverage { .. }
+        | Event::Next { .. }
+        | Event::Tier { .. }
+        | Event::Run(_) => true,
+    }
+}
 
 /// Folds an event.
 pub(super) fn event(model: &mut Model, event: Event, now: Timestamp) -> Vec<Effect> {

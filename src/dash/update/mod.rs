@@ -42,7 +42,7 @@ pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
 fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
     match msg {
         Msg::Event(event) => {
-            model.dirty = true;
+            model.dirty |= fold::is_seen(model, &event);
             return fold::event(model, event, now);
         }
         Msg::Key(key) => {

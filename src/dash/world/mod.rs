@@ -23,7 +23,7 @@ pub(in crate::dash) use urgency::Urgency;
 
 use crate::fleet::{
     Ancestry, CoverageFacts, DeployedFrom, Fleet, Goal, HostFacts, HostState, NextFacts, RunId,
-    StoreFacts, Tier, TierFacts, ago, commit_of,
+    StoreFacts, Tier, TierFacts, commit_of,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -252,6 +252,12 @@ impl ScreenWorld {
 
     /// Returns what is known of a host, to be changed; none of one that the fleet does not have.
     pub(in crate::dash) fn host_mut(&mut self, name: &str) -> Option<&mut HostModel> {
+    /// Returns what is known of a host; none of one that the fleet does not have.
+    pub(in crate::dash) fn host(&self, name: &str) -> Option<&HostModel> {
+        let index = self.fleet.hosts.iter().position(|host| host.name == name)?;
+        self.hosts.get(index)
+    }
+
         let index = self.fleet.hosts.iter().position(|host| host.name == name)?;
         self.hosts.get_mut(index)
     }
@@ -266,7 +272,7 @@ impl ScreenWorld {
     pub(in crate::dash) fn hash_ages(&self, now: Timestamp, hasher: &mut impl Hasher) {
         let hosts = self.hosts.iter().map(|host| host.facts.measured_at);
         for measured_at in hosts.chain(self.tiers.iter().map(|tier| tier.facts.measured_at)) {
-            measured_at.map(|then| ago(age(now, then))).hash(hasher);
+            measured_at.map(|then| shown_seconds(age(now, then))).hash(hasher);
             measured_at.map(|then| age(now, then) > STALE).hash(hasher);
         }
         for since in self.tiers.iter().filter_map(|tier| tier.verifying) {
@@ -302,7 +308,35 @@ pub(in crate::dash) fn is_current(facts: &HostFacts, coverage: &CoverageFacts) -
     }
 }
 
+/// Returns an age in whole seconds as far as [`ago`](crate::fleet::ago) says it.
+fn shown_seconds(age: Duration) -> u64 {
+    let seconds = age.as_secs();
+    let unit = match seconds {
+        0..60 => 1,
+        60..3600 => 60,
+        3600..86_400 => 3600,
+        _ => 86_400,
+    };
+    seconds - seconds % unit
+}
+
 /// Returns how long ago something was; nothing when it lies ahead.
 pub(in crate::dash) fn age(now: Timestamp, then: Timestamp) -> Duration {
     now.duration_since(then).try_into().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::ago;
+
+    #[test]
+    fn an_age_counts_as_another_exactly_when_it_reads_differently() {
+        for seconds in [0, 1, 59, 60, 61, 119, 120, 3599, 3600, 7199, 7200, 86_399, 86_400, 172_800]
+        {
+            let (now, next) = (Duration::from_secs(seconds), Duration::from_secs(seconds + 1));
+            let same = shown_seconds(now) == shown_seconds(next);
+            assert_eq!(same, ago(now) == ago(next), "{seconds}");
+        }
+    }
 }

@@ -21,6 +21,7 @@ use crate::fleet::{
 use crate::probe::answers::Answers;
 use crate::probe::asking::Tools;
 use crate::probe::checks::verify::NarVerification;
+use crate::probe::clock::on_beat;
 use crate::probe::depth::DepthError;
 use crate::probe::kinds::kind_of;
 use crate::probe::look::with_hosts_now;
@@ -389,7 +390,7 @@ impl Shared {
         tokio::select! {
             () = self.cancel.cancelled() => None,
             () = signal.notified() => Some(Woken::Request),
-            () = tokio::time::sleep(delay) => Some(Woken::Time),
+            () = tokio::time::sleep_until(on_beat(delay)) => Some(Woken::Time),
         }
     }
 

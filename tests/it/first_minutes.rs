@@ -35,10 +35,15 @@ struct FirstMinutes {
 impl FirstMinutes {
     /// Starts nixdash with these arguments.
     fn start(args: &[&str]) -> Self {
+        Self::start_with(NIX, args)
+    }
+
+    /// Starts nixdash with these arguments, where Nix is this script.
+    fn start_with(nix: &str, args: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let bin = dir.path().join("bin");
         std::fs::create_dir(&bin).unwrap();
-        for (name, text) in [("nix", NIX), ("ssh", SSH)] {
+        for (name, text) in [("nix", nix), ("ssh", SSH)] {
             std::fs::write(bin.join(name), text).unwrap();
             let mode = std::fs::Permissions::from_mode(0o755);
             std::fs::set_permissions(bin.join(name), mode).unwrap();
@@ -128,6 +133,15 @@ fn anything_but_yes_writes_nothing() {
     first.type_keys("\n");
     first.wait_for("Nothing was written.");
     first.end();
+    assert_eq!(first.hosts_toml(), None);
+}
+
+#[test]
+fn of_a_flake_that_cannot_be_read_no_empty_file_is_proposed() {
+    let nix = "#!/bin/sh\necho \"error: unable to download 'https://x/y': Could not resolve host\" >&2\nexit 1\n";
+    let mut first = FirstMinutes::start_with(nix, &["init", "--write"]);
+    first.wait_for("Nothing is proposed, because it is not known which hosts the flake has.");
+    assert_eq!(first.end().code(), Some(1));
     assert_eq!(first.hosts_toml(), None);
 }
 

@@ -141,10 +141,28 @@ fn of_output<'o>(flake: &str, name: &str, output: &'o Output) -> Result<Option<&
         return Ok(None);
     }
     Err(format!(
-        "Nix could not read {name} of the flake {flake}: {}. Fix the flake and run `nixdash init` \
-         again.",
-        cause.trim_end_matches('.')
+        "Nix could not read {name} of the flake {flake}: {}. {}",
+        cause.trim_end_matches('.'),
+        what_to_do(&cause)
     ))
+}
+
+/// What Nix says when an input is to be fetched, which is not here yet, and cannot be.
+const NO_NETWORK: [&str; 4] = ["unable to download", "resolve host", "connect to", "Cannot fetch"];
+
+/// What an older Nix says of a lock file that a newer one wrote.
+const OLD_NIX: [&str; 2] = ["input attribute", "lock file"];
+
+/// Returns what a person can do about a cause.
+fn what_to_do(cause: &str) -> &'static str {
+    let says = |texts: &[&str]| texts.iter().any(|text| cause.contains(text));
+    if says(&NO_NETWORK) {
+        "Is the network there, and may you read that input? Then run `nixdash init` again."
+    } else if cause.contains("unsupported") && says(&OLD_NIX) {
+        "A newer Nix wrote the flake's flake.lock. Run `nixdash init` where such a Nix is."
+    } else {
+        "Fix the flake and run `nixdash init` again."
+    }
 }
 
 /// Reads a list of names.
@@ -202,6 +220,17 @@ mod tests {
         let lacks = "error: flake 'path:/f' does not provide attribute 'nixosConfigurations'\n";
         assert_eq!(names_at_hand("/f", &output(1, "", lacks)), Ok(Vec::new()));
         assert_eq!(names_at_hand("/f", &output(0, "[\"p620\"]", "")), Ok(vec!["p620".to_owned()]));
+    }
+
+    #[test]
+    fn what_to_do_fits_the_cause() {
+        for (cause, advice) in [
+            ("unable to download 'https://x/y.tar.gz': Could not resolve host", "Is the network"),
+            ("unsupported tarball input attribute 'lastModified'", "A newer Nix wrote"),
+            ("attribute 'callPackage' missing", "Fix the flake"),
+        ] {
+            assert!(what_to_do(cause).starts_with(advice), "{cause}");
+        }
     }
 
     #[test]

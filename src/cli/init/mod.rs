@@ -90,6 +90,12 @@ async fn propose(hosts: Option<&Path>, args: InitArgs) -> Result<ExitCode, CliEr
     let before = if is_there { load::read_whole(&path)?.text } else { String::new() };
     let mut found = wait::saying("reading the flake …", look(&path, &args)).await?;
     let mut proposal = join(&found);
+    if !is_there && !args.json && knows_no_host(&found, &proposal) {
+        tell_problems(&found);
+        let why = "Nothing is proposed, because it is not known which hosts the flake has.";
+        writeln!(io::stdout(), "{why}")?;
+        return Ok(ExitCode::from(EXIT_FAILED));
+    }
     let add = |proposal: &Proposal| {
         file::add(&before, proposal).map_err(|why| InitError::CannotAdd { path: path.clone(), why })
     };
@@ -252,10 +258,7 @@ async fn finish(
     proposal: &Proposal,
     texts: &Texts,
 ) -> Result<ExitCode, CliError> {
-    for problem in &found.problems {
-        // Nobody may be there to read it.
-        drop(writeln!(io::stderr(), "nixdash: {}", printable_line(problem)));
-    }
+    tell_problems(found);
     let shown = texts.path.display();
     let code = ExitCode::from(if found.problems.is_empty() { 0 } else { EXIT_FAILED });
     if !args.json {
@@ -286,6 +289,19 @@ async fn finish(
         )?;
     }
     Ok(code)
+}
+
+/// Returns whether a flake is there and could not be read, so that a file of it would be empty.
+fn knows_no_host(found: &FoundSources, proposal: &Proposal) -> bool {
+    found.flake.is_some() && !found.problems.is_empty() && proposal.hosts.is_empty()
+}
+
+/// Says what could not be found out.
+fn tell_problems(found: &FoundSources) {
+    for problem in &found.problems {
+        // Nobody may be there to read it.
+        drop(writeln!(io::stderr(), "nixdash: {}", printable_line(problem)));
+    }
 }
 
 /// Shows what the file gains, and what is not in it.

@@ -13,7 +13,7 @@ use crate::cli::logs::LogScreen;
 use crate::cli::sudo::SudoPasswords;
 use crate::cli::{CliError, earlier, figures, history, init, left, themes, trends};
 use crate::dash::{
-    Background, FirstStep, LogsInView, Look, Model, Msg, ascii_from, depth_from, recall,
+    Background, Ended, LogsInView, Look, Model, Msg, Practice, ascii_from, depth_from, recall,
     run as show,
 };
 use crate::fleet::{Event, Fleet};
@@ -33,8 +33,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Messages that may wait for the screen.
 const MESSAGE_QUEUE: usize = 4096;
 
-/// Opens the dashboard. Returns what the person wants to do first, where there is no `hosts.toml`.
-pub(super) async fn run(fleet: Fleet) -> Result<Option<FirstStep>, CliError> {
+/// Opens the dashboard; with what was tried of the practice fleet, where that is shown. Returns how it
+/// ended.
+pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Ended, CliError> {
     start_own_log();
     let (look, other_theme) = look(&fleet);
     let runs = Runs::open(&state_home())?;
@@ -114,7 +115,7 @@ pub(super) async fn run(fleet: Fleet) -> Result<Option<FirstStep>, CliError> {
     };
     let carried_out = tokio::spawn(runtime.carry_out(wanted));
     let home = std::env::var("HOME").unwrap_or_default();
-    let mut model = Model::new(fleet, Timestamp::now()).with_home(&home);
+    let mut model = Model::new(fleet, Timestamp::now()).with_home(&home).with_practice(practice);
     if is_first {
         model = model.with_first_steps();
     }

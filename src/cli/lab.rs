@@ -138,6 +138,8 @@ pub enum LabOutcome {
     Dashboard {
         /// Its configuration file.
         hosts_file: PathBuf,
+        /// Where it is kept what was tried of it.
+        practice_file: PathBuf,
     },
 }
 
@@ -165,7 +167,10 @@ fn run_blocking(args: LabArgs) -> Result<LabOutcome, LabError> {
     match args.command {
         None => {
             lab.up(&args.up.try_into()?)?;
-            return Ok(LabOutcome::Dashboard { hosts_file: lab.hosts_file() });
+            return Ok(LabOutcome::Dashboard {
+                hosts_file: lab.hosts_file(),
+                practice_file: lab.practice_file(),
+            });
         }
         Some(LabCommand::Up(up)) => {
             lab.up(&up.try_into()?)?;

@@ -37,6 +37,7 @@ mod logs;
 mod newest;
 mod next;
 mod notes;
+mod practice;
 mod print;
 mod reattach;
 mod retry;
@@ -95,7 +96,6 @@ pub struct Cli {
     command: Option<CliCommand>,
 }
 
-#[derive(Debug, Subcommand)]
 impl Cli {
     /// Returns how many threads carry tasks out. Where little happens for hours, one: a second would be
     /// woken with every answer of a host, to find nothing to do.
@@ -104,6 +104,7 @@ impl Cli {
     }
 }
 
+#[derive(Debug, Subcommand)]
 enum CliCommand {
     /// Measures every host and every tier once and prints what was found
     #[command(after_help = examples::STATUS)]
@@ -225,7 +226,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         None => {
             let mut fleet = load::load_asking(hosts, trust::ask)?;
             fleet.read_only = cli.read_only;
-            match dash::run(fleet).await? {
+            match dash::run(fleet, None).await?.first_step {
                 None => Ok(ExitCode::SUCCESS),
                 Some(step) => first_step::carry_out(step, hosts).await,
             }
@@ -254,8 +255,10 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         Some(CliCommand::Config { command }) => check::run(hosts, &command).await,
         Some(CliCommand::Lab(args)) => match lab::run(args).await? {
             lab::LabOutcome::Exit(code) => Ok(ExitCode::from(code)),
-            lab::LabOutcome::Dashboard { hosts_file } => {
-                dash::run(load::load(Some(&hosts_file))?).await?;
+            lab::LabOutcome::Dashboard { hosts_file, practice_file } => {
+                let practice = practice::read(&practice_file);
+                let ended = dash::run(load::load(Some(&hosts_file))?, Some(practice)).await?;
+                practice::keep(&practice_file, ended.practice);
                 Ok(ExitCode::SUCCESS)
             }
         },

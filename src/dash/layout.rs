@@ -29,6 +29,8 @@ pub(super) struct ScreenLayout {
     pub(super) overview: Rect,
     pub(super) tabs: Option<Rect>,
     pub(super) top_rule: Option<Rect>,
+    /// The row of what to try next of the practice fleet.
+    pub(super) next_try: Option<Rect>,
     /// Where the view is.
     pub(super) body: Rect,
     pub(super) bottom_rule: Option<Rect>,
@@ -41,7 +43,7 @@ pub(super) struct ScreenLayout {
 
 /// Returns where the parts of a model's screen are.
 pub(super) fn layout(model: &Model) -> ScreenLayout {
-    ScreenLayout::of(Rect::new(0, 0, model.size.0, model.size.1))
+    ScreenLayout::of(Rect::new(0, 0, model.size.0, model.size.1)).for_model(model)
 }
 
 impl ScreenLayout {
@@ -69,7 +71,19 @@ impl ScreenLayout {
         let body = Rect { y: top, height: bottom.saturating_sub(top), ..area };
         let over = Rect { height: footer.map_or(area.height, |row| row.y - area.y), ..area };
         let toast = bottom_rule.or(footer);
-        Self { title, overview, tabs, top_rule, body, bottom_rule, footer, over, toast }
+        let next_try = None;
+        Self { title, overview, tabs, top_rule, next_try, body, bottom_rule, footer, over, toast }
+    }
+
+    /// Returns them as a model has them: the practice fleet takes a row for what to try next, where
+    /// nothing else has lost its own.
+    pub(super) fn for_model(mut self, model: &Model) -> Self {
+        let has_next = model.practice.as_ref().is_some_and(|practice| practice.next().is_some());
+        if has_next && self.top_rule.is_some() {
+            self.next_try = Some(Rect { height: 1, ..self.body });
+            self.body = Rect { y: self.body.y + 1, height: self.body.height - 1, ..self.body };
+        }
+        self
     }
 }
 

@@ -22,6 +22,7 @@
 //! | `layout` `moves` `begin` `run_orders` | where the parts of the screen are; what several views do alike |
 //! | `widgets` | what several views are drawn with |
 //! | `words` `status_line` | hosts, tiers and runs in words |
+//! | `practice` | the line of the practice fleet that names the next thing to try |
 //! | `panes` | the views: a folder for each |
 //! | `overlays` | what lies over a view: a file for each |
 //! | `able` | which commands can be given now |
@@ -50,6 +51,7 @@ mod msg;
 mod overlay;
 mod overlays;
 mod panes;
+mod practice;
 mod run_orders;
 mod sorting;
 mod status_line;
@@ -93,13 +95,13 @@ pub use panes::logs::{
 };
 pub use sorting::{SortBy, Sorting};
 pub use status_line::status_line;
-pub use terminal::{DashError, run};
+pub use terminal::{DashError, Ended, run};
 pub use theme::{FOLLOWING, Role, THEMES, Theme, ThemeError, ThemePair};
 pub use update::{recall, update, view_logs};
 pub use view::view;
 pub use words::tiers::dead_words;
 pub use world::{
     Extent, Figures, FirstStep, FlakeHere, FoundHere, FoundPart, HostModel, HostRun, LogRing,
-    MachineHere, MeanCoverage, PhaseView, RunSign, RunView, ScreenWorld, Starting, Summary,
-    TierFigures, TierView, shown_flake,
+    MachineHere, MeanCoverage, PhaseView, Practice, PracticeStep, RunSign, RunView, ScreenWorld,
+    Starting, Summary, TierFigures, TierView, shown_flake,
 };

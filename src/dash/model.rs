@@ -8,7 +8,7 @@ use crate::dash::panes::fleet::FleetPane;
 use crate::dash::panes::history::HistoryPane;
 use crate::dash::panes::logs::LogPane;
 use crate::dash::world::{
-    FirstStep, FoundHere, HostModel, HostRun, RunView, ScreenWorld, shown_flake,
+    FirstStep, FoundHere, HostModel, HostRun, Practice, RunView, ScreenWorld, shown_flake,
 };
 use crate::fleet::{Fleet, Host, TierKind};
 use jiff::Timestamp;
@@ -90,6 +90,8 @@ pub struct Model {
     pub passwords_given: BTreeSet<String>,
     /// What is done first, when the dashboard ends for that.
     pub(super) first_step: Option<FirstStep>,
+    /// What was tried of the practice fleet, where that is shown.
+    pub practice: Option<Practice>,
     /// The sentence of the moment.
     pub toast: Option<Toast>,
     /// Columns and rows of the terminal.
@@ -125,6 +127,7 @@ impl Model {
             zoom: false,
             details_scroll: 0,
             first_step: None,
+            practice: None,
             toast: None,
             size: (80, 24),
             last_key: None,
@@ -140,6 +143,13 @@ impl Model {
     #[must_use]
     pub fn with_home(mut self, home: &str) -> Self {
         self.world.flake = self.world.flake.map(|flake| shown_flake(&flake, home));
+        self
+    }
+
+    /// Names the next thing to try of the practice fleet.
+    #[must_use]
+    pub fn with_practice(mut self, practice: Option<Practice>) -> Self {
+        self.practice = practice;
         self
     }
 

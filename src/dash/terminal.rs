@@ -13,7 +13,7 @@ use crate::dash::background::Background;
 use crate::dash::look::Look;
 use crate::dash::model::Model;
 use crate::dash::msg::{Effect, Msg, Wish};
-use crate::dash::world::FirstStep;
+use crate::dash::world::{FirstStep, Practice};
 use crate::dash::{update, view, view_logs};
 use crate::fleet::printable_line;
 use crate::probe::next_beat;
@@ -86,19 +86,33 @@ pub enum DashError {
     Keys(#[source] io::Error),
 }
 
-type TerminalScreen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+/// How the dashboard ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What the person wants to do first, where there is no `hosts.toml`.
+    pub first_step: Option<FirstStep>,
+    /// What was tried of the practice fleet.
+    pub practice: Option<Practice>,
+}
+
+impl Ended {
+    fn of(model: Model) -> Self {
+        Self { first_step: model.first_step, practice: model.practice }
+    }
+}
+
+type TerminalScreen = Terminal<ChangesOnly<BufWriter<Stdout>>>;
 
 /// Shows the dashboard until the person quits or a signal ends it.
 ///
 /// `events` brings what happens; `effects` takes what is to be done and is never waited for: when
-/// it is full, the person is told. The last effect is [`Effect::Quit`]. Returns what the person wants to
-/// do first where there is no `hosts.toml`.
+/// it is full, the person is told. The last effect is [`Effect::Quit`]. Returns how it ended.
 pub async fn run(
     mut model: Model,
     mut look: Look,
     mut events: Receiver<Msg>,
     effects: Sender<Effect>,
-) -> Result<Option<FirstStep>, DashError> {
+) -> Result<Ended, DashError> {
     if !io::stdout().is_terminal() {
         return Err(DashError::NoTerminal);
     }
@@ -126,9 +140,11 @@ pub async fn run(
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut last_frame: Option<Instant> = None;
     let mut events_open = true;
+    let mut settled = None;
     loop {
         let frame = if model.focused { FRAME } else { FRAME_UNFOCUSED };
         let next_frame = last_frame.map_or_else(Instant::now, |last| last + frame);
+        let next_frame = settled.map_or(next_frame, |settled| next_frame.max(settled));
         let next_spin = last_frame.map_or_else(Instant::now, |last| last + SPIN);
         let mut messages = std::mem::take(&mut typed);
         tokio::select! {
@@ -137,15 +153,13 @@ pub async fn run(
             caught = signals.next() => match caught {
                 Caught::End => {
                     drop(effects.try_send(Effect::Quit { cancel: Vec::new() }));
-                    return Ok(None);
+                    return Ok(Ended::of(model));
                 }
                 Caught::Stop => {
                     suspend(&mut screen)?;
-    let mut settled = None;
                     model.dirty = true;
                 }
                 Caught::Continue => {
-        let next_frame = settled.map_or(next_frame, |settled| next_frame.max(settled));
                     retake(&mut screen)?;
                     model.dirty = true;
                 }
@@ -161,6 +175,7 @@ pub async fn run(
             () = sleep_until(next_frame), if model.dirty => {
                 draw(&mut screen, &mut model, &look)?;
                 last_frame = Some(Instant::now());
+                settled = None;
             }
             received = events.recv(), if events_open => match received {
                 Some(first) => {
@@ -174,9 +189,10 @@ pub async fn run(
             _ = tick.tick() => messages.push(Msg::Tick),
             () = sleep_until(next_spin), if model.animates() => model.dirty = true,
         }
+        let was_dirty = model.dirty;
+        let is_measured = messages.iter().all(is_measured);
         for message in messages {
             for effect in update(&mut model, message, Timestamp::now()) {
-                settled = None;
                 match effect {
                     Effect::Terminal(wish) => {
                         grant(&mut screen, &wish)?;
@@ -185,13 +201,16 @@ pub async fn run(
                     Effect::Quit { .. } => {
                         // The one effect that must arrive; a runtime that hangs cannot hold us.
                         drop(timeout(Duration::from_secs(1), effects.send(effect)).await);
-                        return Ok(model.first_step);
+                        return Ok(Ended::of(model));
                     }
                     effect => hand_over(&mut model, &effects, effect),
                 }
             }
-        let was_dirty = model.dirty;
-        let is_measured = messages.iter().all(is_measured);
+        }
+        if !is_measured || model.world.active_runs().next().is_some() {
+            settled = None;
+        } else if model.dirty && !was_dirty {
+            settled = Some(Instant::now() + SETTLE);
         }
         for effect in view_logs(&mut model) {
             hand_over(&mut model, &effects, effect);
@@ -205,14 +224,14 @@ pub async fn run(
     }
 }
 
+/// Returns whether a message tells what was measured, which nobody waits for at once.
+fn is_measured(message: &Msg) -> bool {
+    matches!(message, Msg::Event(_) | Msg::Tick)
+}
+
 /// Draws from now on for that background.
 fn stand_on(look: &mut Look, model: &mut Model, background: Background) {
     *look = look.clone().on(background);
-        if !is_measured || model.world.active_runs().next().is_some() {
-            settled = None;
-        } else if model.dirty && !was_dirty {
-            settled = Some(Instant::now() + SETTLE);
-        }
     model.dirty = true;
 }
 
@@ -225,11 +244,6 @@ fn hear(
 ) -> Vec<TerminalEvent> {
     let Some(waiting) = late else { return vec![event] };
     match waiting.hear(event, Instant::now().into_std()) {
-/// Returns whether a message tells what was measured, which nobody waits for at once.
-fn is_measured(message: &Msg) -> bool {
-    matches!(message, Msg::Event(_) | Msg::Tick)
-}
-
         HeardKeys::Events(events) => events,
         HeardKeys::Background(background) => {
             *late = None;

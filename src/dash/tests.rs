@@ -8,6 +8,7 @@ mod groups;
 mod keys;
 mod logs;
 mod many;
+mod practice;
 mod problems;
 mod run_news;
 mod runs;

@@ -10,7 +10,7 @@ use crate::dash::look::Look;
 use crate::dash::model::Model;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
-use crate::dash::{overlays, panes};
+use crate::dash::{overlays, panes, practice};
 use jiff::Timestamp;
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -31,7 +31,7 @@ pub fn view(model: &Model, look: &Look, frame: &mut Frame<'_>, now: Timestamp) {
 }
 
 fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
-    let parts = ScreenLayout::of(area);
+    let parts = ScreenLayout::of(area).for_model(paint.model);
     if let Some(row) = parts.title {
         overview::title(paint, buffer, row);
     }
@@ -41,6 +41,9 @@ fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     }
     for row in parts.top_rule.into_iter().chain(parts.bottom_rule) {
         paint.rule(buffer, row, "", "");
+    }
+    if let Some(row) = parts.next_try {
+        practice::draw(paint, buffer, row);
     }
     panes::draw(paint, buffer, parts.body);
     overlays::draw(paint, buffer, parts.over);

@@ -77,6 +77,11 @@ impl Lab {
         self.places.hosts_file()
     }
 
+    /// Where it is kept what a person has tried of it; gone when it is ended.
+    pub fn practice_file(&self) -> PathBuf {
+        self.places.file("practice.json")
+    }
+
     /// Sets it up and starts what does not run. Harmless when all of it is up.
     pub fn up(&self, options: &UpOptions) -> Result<(), LabError> {
         tools::check_machine()?;

@@ -169,6 +169,8 @@ pub enum Command {
     MakeHostsFile,
     /// Has `nixdash lab` set up a practice fleet.
     Practise,
+    /// Hides what to try next of the practice fleet.
+    HideNextTry,
     /// Goes back.
     Back,
     /// Draws everything anew.
@@ -202,6 +204,12 @@ impl Command {
             self,
             Self::Up | Self::Down | Self::PageUp | Self::PageDown | Self::Top | Self::Bottom
         )
+    }
+
+    /// Returns whether it means something in the first minutes only: without a `hosts.toml`, or with the
+    /// practice fleet.
+    pub(super) fn is_of_first_minutes(self) -> bool {
+        matches!(self, Self::FirstSteps | Self::HideNextTry)
     }
 
     /// Returns whether it begins something that changes hosts or runs.

@@ -9,6 +9,7 @@
 
 use crate::dash::command::{CommandEntry, Context, in_context};
 use crate::dash::model::Screen;
+use crate::dash::panes;
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::Popup;
@@ -39,9 +40,16 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, scroll: u
     let everywhere = |entry: &&CommandEntry| {
         Screen::ALL.iter().all(|screen| entry.contexts.contains(&Context::View(*screen)))
     };
-    let here = in_context(Context::View(screen)).filter(|entry| !everywhere(entry));
+    // What is there only in the first minutes is no key that somebody else looks for.
+    let all = || {
+        let rows = in_context(Context::View(screen));
+        rows.filter(|entry| {
+            !entry.command.is_of_first_minutes() || panes::can(paint.model, entry.command)
+        })
+    };
+    let here = all().filter(|entry| !everywhere(entry));
     section(paint, &popup, &mut lines, screen.title(), here);
-    let rest = in_context(Context::View(screen)).filter(everywhere);
+    let rest = all().filter(everywhere);
     section(paint, &popup, &mut lines, "everywhere", rest);
     if paint.model.filter().is_some() {
         lines.push(Line::from(paint.span(Role::Title, "what a filter lets through")));

@@ -74,6 +74,9 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
 pub(super) fn can(model: &Model, command: Command) -> bool {
     match command {
         Command::Filter => model.row_count() > 0 && !shows_details(model),
+        Command::HideNextTry => {
+            model.practice.as_ref().is_some_and(|practice| practice.next().is_some())
+        }
         Command::FirstSteps => model.world.found_here.is_some(),
         command if model.world.is_record && asks_hosts(command) => false,
         command => (pane(model.screen).can)(model, command),

@@ -33,6 +33,11 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         }
         Command::Help => model.open(Overlay::Help { scroll: 0 }),
         Command::OwnLog => model.open(Overlay::OwnLog),
+        Command::HideNextTry => {
+            if let Some(practice) = &mut model.practice {
+                practice.is_hidden = true;
+            }
+        }
         Command::FirstSteps => model.open(Overlay::FirstSteps { scroll: 0 }),
         Command::Back => panes::back(model),
         Command::Redraw => return vec![Effect::Terminal(Wish::Redraw)],

@@ -18,6 +18,7 @@ use crate::dash::overlay::{Overlay, Prompt};
 use crate::dash::overlays;
 use crate::dash::overlays::{difference, generations, host_key};
 use crate::dash::panes::logs as log_pane;
+use crate::dash::practice;
 use crossterm::event::{KeyEvent, KeyEventKind};
 use jiff::Timestamp;
 
@@ -28,6 +29,7 @@ const READ_ONLY: &str = "nixdash was started with --read-only: nothing is change
 /// something, where this nixdash changes nothing.
 pub fn update(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
     let mut effects = fold_message(model, msg, now);
+    practice::note(model);
     if model.world.fleet.read_only {
         let count = effects.len();
         effects.retain(|effect| !effect.changes_something());

@@ -8,6 +8,7 @@ mod found_here;
 mod host_run;
 mod log_ring;
 mod mean_coverage;
+mod practice;
 mod run_view;
 mod urgency;
 
@@ -17,6 +18,7 @@ pub use host_run::{Extent, HostRun, PhaseView};
 pub use log_ring::LogRing;
 pub use mean_coverage::MeanCoverage;
 pub(in crate::dash) use mean_coverage::mean_coverage;
+pub use practice::{Practice, PracticeStep};
 pub(in crate::dash) use run_view::SIDE_BY_SIDE;
 pub use run_view::{RunView, Summary};
 pub(in crate::dash) use urgency::Urgency;
@@ -250,14 +252,14 @@ impl ScreenWorld {
         Some(format!("run #{} {why}", run.id))
     }
 
-    /// Returns what is known of a host, to be changed; none of one that the fleet does not have.
-    pub(in crate::dash) fn host_mut(&mut self, name: &str) -> Option<&mut HostModel> {
     /// Returns what is known of a host; none of one that the fleet does not have.
     pub(in crate::dash) fn host(&self, name: &str) -> Option<&HostModel> {
         let index = self.fleet.hosts.iter().position(|host| host.name == name)?;
         self.hosts.get(index)
     }
 
+    /// Returns what is known of a host, to be changed; none of one that the fleet does not have.
+    pub(in crate::dash) fn host_mut(&mut self, name: &str) -> Option<&mut HostModel> {
         let index = self.fleet.hosts.iter().position(|host| host.name == name)?;
         self.hosts.get_mut(index)
     }

@@ -1,10 +1,11 @@
-//! The rows of the first screen of who has no `hosts.toml`.
+//! The rows of the first minutes: of the first screen where there is no `hosts.toml`, and of the practice
+//! fleet.
 
 use crate::dash::command::{Command, CommandEntry, Context};
 use crate::dash::key::Key;
 use crossterm::event::KeyCode;
 
-use super::{FLEET, entry};
+use super::{FLEET, VIEWS, entry};
 use Context as C;
 use Key::{Char, Code};
 
@@ -40,5 +41,13 @@ pub(super) const ROWS: &[CommandEntry] = &[
         Some("first steps"),
         "first-steps",
         "say what was found here, and how to make a hosts.toml",
+    ),
+    entry(
+        Command::HideNextTry,
+        &[Char('H')],
+        VIEWS,
+        None,
+        "hide-next-try",
+        "hide what to try next of the practice fleet, for good",
     ),
 ];

@@ -17,8 +17,9 @@ use crate::dash::widgets::paint::{Paint, put, put_spread};
 use crate::dash::widgets::text::line_width;
 use crate::dash::words::tiers::{is_bad, is_named_with_coverage, tier_mark};
 use crate::dash::words::{Mark, severity_role, state_counts};
-use crate::dash::world::{RunSign, coverage_tier};
+use crate::dash::world::{MeanCoverage, RunSign, coverage_tier};
 use crate::fleet::words::counted;
+use crate::fleet::Severity;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -59,11 +60,12 @@ pub(in crate::dash) fn title(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) 
 pub(in crate::dash) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect) {
     let room = usize::from(row.width);
     let run = run(paint);
+    let sums = Sums::of(paint);
     for (counts, caches, with_run) in steps(paint) {
         let mut shown = vec![Span::raw(" ")];
-        shown.extend(hosts(paint, counts));
+        shown.extend(hosts(paint, &sums, counts));
         let long = caches == Caches::All;
-        let caches = self::caches(paint, caches);
+        let caches = self::caches(paint, &sums, caches);
         if !caches.is_empty() {
             shown.push(Span::raw(if long { "     " } else { "   " }));
             shown.extend(caches);
@@ -75,6 +77,27 @@ pub(in crate::dash) fn overview(paint: &Paint<'_>, buffer: &mut Buffer, row: Rec
         }
     }
     one_line(paint, buffer, row);
+}
+
+/// What is counted over all hosts, once for all that the overview tries to say.
+struct Sums {
+    /// How many hosts are in each state, in words.
+    states: Vec<(Role, String)>,
+    /// What is wrong beside that, the worst first.
+    wrong: Vec<(Severity, String)>,
+    /// What each tier holds, in the fleet's order.
+    means: Vec<Option<MeanCoverage>>,
+}
+
+impl Sums {
+    fn of(paint: &Paint<'_>) -> Self {
+        let world = &paint.model.world;
+        Self {
+            states: state_counts(world.hosts.iter().map(|view| &view.facts)),
+            wrong: counted(world.hosts.iter().map(|view| &view.facts)),
+            means: world.fleet.tiers.iter().map(|tier| world.mean_coverage(&tier.name)).collect(),
+        }
+    }
 }
 
 /// Returns what the overview can say, the most first: how hosts are counted, which tiers are named,
@@ -141,7 +164,7 @@ pub(in crate::dash) fn one_line(paint: &Paint<'_>, buffer: &mut Buffer, area: Re
 }
 
 /// Returns how many hosts are in which state, and what is wrong beside that.
-fn hosts(paint: &Paint<'_>, counts: CountStyle) -> Vec<Span<'static>> {
+fn hosts(paint: &Paint<'_>, sums: &Sums, counts: CountStyle) -> Vec<Span<'static>> {
     let views = &paint.model.world.hosts;
     if counts == CountStyle::Signs {
         return signs(paint);
@@ -151,8 +174,8 @@ fn hosts(paint: &Paint<'_>, counts: CountStyle) -> Vec<Span<'static>> {
         let plural = if views.len() == 1 { "host" } else { "hosts" };
         spans.push(Span::raw(format!("{} {plural}  ", views.len())));
     }
-    let states = state_counts(views.iter().map(|view| &view.facts));
-    let wrong = counted(views.iter().map(|view| &view.facts));
+    let states = sums.states.iter().cloned();
+    let wrong = &sums.wrong;
     let named = if counts == CountStyle::Worst { 1 } else { wrong.len() };
     let rest = wrong.get(named..).unwrap_or_default();
     let rest = rest
@@ -165,7 +188,7 @@ fn hosts(paint: &Paint<'_>, counts: CountStyle) -> Vec<Span<'static>> {
     let silenced = silenced.filter(|finding| finding.is_silenced()).count();
     let silenced = (silenced > 0 && counts == CountStyle::Long)
         .then(|| (Role::Dim, format!("{silenced} silenced")));
-    for (index, (role, words)) in states.into_iter().chain(wrong).chain(silenced).enumerate() {
+    for (index, (role, words)) in states.chain(wrong).chain(silenced).enumerate() {
         if index > 0 {
             spans.push(paint.span(Role::Dim, " · "));
         }
@@ -194,7 +217,7 @@ fn signs(paint: &Paint<'_>) -> Vec<Span<'static>> {
 }
 
 /// Returns what the tiers hold, and which are bad.
-fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
+fn caches(paint: &Paint<'_>, sums: &Sums, which: Caches) -> Vec<Span<'static>> {
     let model = paint.model;
     let all_bad = model.world.tiers.iter().filter(|view| is_bad(&view.facts)).count();
     if which == Caches::Count {
@@ -207,7 +230,8 @@ fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
     }
     let (mut spans, mut worded) = (Vec::new(), 0);
     let publish = coverage_tier(&model.world.fleet);
-    for (tier, view) in model.world.fleet.tiers.iter().zip(&model.world.tiers) {
+    let tiers = model.world.fleet.tiers.iter().zip(&model.world.tiers);
+    for ((tier, view), mean) in tiers.zip(&sums.means) {
         let bad = is_bad(&view.facts);
         let named = match which {
             Caches::All => is_named_with_coverage(tier, &view.facts),
@@ -235,7 +259,7 @@ fn caches(paint: &Paint<'_>, which: Caches) -> Vec<Span<'static>> {
             let text = if words { mark.text() } else { "▲".to_owned() };
             spans.push(paint.span(mark.role, text));
         } else {
-            spans.push(match model.world.mean_coverage(&tier.name) {
+            spans.push(match mean {
                 Some(mean) => Span::raw(mean.words()),
                 None => paint.span(Role::Dim, "–"),
             });

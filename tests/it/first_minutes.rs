@@ -73,16 +73,15 @@ impl FirstMinutes {
         std::fs::read_to_string(self.dir.path().join("hosts.toml")).ok()
     }
 
-    /// Waits until something new is shown, and forgets what was shown up to then.
+    /// Waits until something new is shown, and forgets what was shown up to its end.
     fn wait_for(&self, text: &str) {
         wait_until(text, || {
             let mut shown = self.shown.lock().unwrap();
-            let all = String::from_utf8_lossy(&shown).into_owned();
-            let found = all.contains(text);
-            if found {
-                shown.clear();
+            let found = shown.windows(text.len()).position(|part| part == text.as_bytes());
+            if let Some(at) = found {
+                shown.drain(..at + text.len());
             }
-            found
+            found.is_some()
         });
     }
 
@@ -143,6 +142,26 @@ fn of_a_flake_that_cannot_be_read_no_empty_file_is_proposed() {
     first.wait_for("Nothing is proposed, because it is not known which hosts the flake has.");
     assert_eq!(first.end().code(), Some(1));
     assert_eq!(first.hosts_toml(), None);
+}
+
+/// A flake with a hive of colmena and without `nixosConfigurations`, as many of its users have it.
+const HIVE: &str = r#"#!/bin/sh
+case "$*" in
+*colmenaHive*) ;;
+*colmena*) echo '{"oak":{"host":"oak.lan","port":2222,"user":"root"}}'; exit 0 ;;
+esac
+echo "error: flake 'path:/f' does not provide attribute 'x'" >&2
+exit 1
+"#;
+
+#[test]
+fn of_a_hive_alone_the_hosts_are_proposed_and_what_to_add_is_said() {
+    let mut first = FirstMinutes::start_with(HIVE, &["init", "--write"]);
+    first.wait_for("nixosConfigurations = self.colmenaHive.nodes;");
+    first.wait_for("addresses = [\"root@oak.lan:2222\"]");
+    first.wait_for("Write this to hosts.toml? [y/N]");
+    first.type_keys("n\n");
+    assert_eq!(first.end().code(), Some(1));
 }
 
 #[test]

@@ -16,16 +16,31 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// How long an evaluation may take that only looks at what is at hand.
 const SHORT_LIMIT: Duration = Duration::from_secs(30);
 
-/// Returns the names of the configurations of a flake, or a sentence that says why they are not
-/// known and what to do.
-pub(super) async fn hosts(flake: &str) -> Result<Vec<String>, String> {
+/// Returns the names of the configurations of a flake, nothing where it has no such output; or a sentence
+/// that says why they are not known and what to do.
+pub(super) async fn hosts(flake: &str) -> Result<Option<Vec<String>>, String> {
     let argv = argv::eval_hosts(flake).map_err(|error| format!("{error}."))?;
     let output = evaluate(argv).await?;
-    match of_output(flake, "nixosConfigurations", &output)? {
-        Some(text) => names(flake, text),
-        None => Err(format!(
+    let text = of_output(flake, "nixosConfigurations", &output)?;
+    text.map(|text| names(flake, text)).transpose()
+}
+
+/// Says what a flake lacks that has no `nixosConfigurations`, and what to do; a hive alone is not what is
+/// built.
+pub(super) fn without_configurations(flake: &str, nodes: &[HiveNode]) -> String {
+    match nodes.first().map(|node| node.tool) {
+        None => format!(
             "The flake {flake} has no nixosConfigurations. Name another one: `nixdash init FLAKE`."
-        )),
+        ),
+        Some("colmena") => format!(
+            "The flake {flake} has its hosts in colmena only, and nixdash builds nixosConfigurations. Add \
+             to its outputs: colmenaHive = colmena.lib.makeHive self.outputs.colmena; \
+             nixosConfigurations = self.colmenaHive.nodes;"
+        ),
+        Some(tool) => format!(
+            "The flake {flake} has its hosts in {tool} only, and nixdash builds nixosConfigurations. Add \
+             them to its outputs."
+        ),
     }
 }
 
@@ -220,6 +235,15 @@ mod tests {
         let lacks = "error: flake 'path:/f' does not provide attribute 'nixosConfigurations'\n";
         assert_eq!(names_at_hand("/f", &output(1, "", lacks)), Ok(Vec::new()));
         assert_eq!(names_at_hand("/f", &output(0, "[\"p620\"]", "")), Ok(vec!["p620".to_owned()]));
+    }
+
+    #[test]
+    fn a_hive_without_configurations_is_told_what_to_add() {
+        assert!(without_configurations("/f", &[]).contains("Name another one"));
+        let node = |tool| HiveNode { name: "oak".to_owned(), tool, target: HiveTarget::default() };
+        let told = without_configurations("/f", &[node("colmena")]);
+        assert!(told.contains("nixosConfigurations = self.colmenaHive.nodes"), "{told}");
+        assert!(without_configurations("/f", &[node("deploy-rs")]).contains("in deploy-rs only"));
     }
 
     #[test]

@@ -135,8 +135,10 @@ async fn look(path: &Path, args: &InitArgs) -> Result<FoundSources, CliError> {
         args.flake.clone().or_else(|| Path::new("flake.nix").is_file().then(|| ".".to_owned()));
     let Some(named) = named else { return Ok(found) };
     let whole = whole_flake(&named)?;
-    match flake::hosts(&whole).await {
-        Ok(names) => found.configurations = names,
+    let configurations = flake::hosts(&whole).await;
+    let has_none = matches!(configurations, Ok(None));
+    match configurations {
+        Ok(names) => found.configurations = names.unwrap_or_default(),
         Err(problem) => found.problems.push(problem),
     }
     // A flake that Nix cannot read has no more to say.
@@ -145,6 +147,9 @@ async fn look(path: &Path, args: &InitArgs) -> Result<FoundSources, CliError> {
             Ok(nodes) => found.nodes.extend(nodes),
             Err(problem) => found.problems.push(problem),
         }
+    }
+    if has_none && found.problems.is_empty() {
+        found.problems.push(flake::without_configurations(&whole, &found.nodes));
     }
     // A file in the current folder may say it as it was typed, and be moved together with the flake.
     let is_here = path.parent().is_none_or(|folder| folder.as_os_str().is_empty());

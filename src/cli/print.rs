@@ -40,7 +40,7 @@ pub(super) fn event(event: &RunEvent, width: usize, goal: Goal) -> Option<String
         RunWhat::Reattached { left_at, process } => {
             let gap = duration(event.at.duration_since(*left_at).unsigned_abs());
             Some(format!(
-                "run {}: no nixdash carried it out for {gap}; process {process} goes on with it",
+                "run {}: no nixdash worked on it for {gap}; process {process} goes on with it",
                 event.run
             ))
         }

@@ -177,7 +177,8 @@ pub enum SetupError {
     },
     /// The tier for publishing has no key to verify with.
     #[error(
-        "tier {tier} has no public_key, so nothing it serves can be verified; add it to hosts.toml"
+        "tier {tier} has no public_key, so nothing that it serves can be verified; add the key to \
+         hosts.toml"
     )]
     NoKey {
         /// The tier.

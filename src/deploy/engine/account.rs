@@ -144,7 +144,7 @@ fn judge(name: &str, found: &Account, known: &RunFacts, told: bool) -> Ending {
     let what = match (restarted, told) {
         (true, true) => "it was restarted while the new system was made permanent",
         (true, false) => "it was restarted before it was confirmed",
-        (false, _) => "its supervisor and what should have gone back were ended",
+        (false, _) => "its supervisor was ended, and so was what should have taken it back",
     };
     let old = known.preflight.running.as_ref();
     // A restart ends what ran only for now: a tried system, or a specialisation.

@@ -175,8 +175,8 @@ pub(super) async fn is_lost(step: &Step, names: &[String]) -> Option<Failure> {
         Ok(_) => {
             let host = &step.host.name;
             let text = format!(
-                "{host}: its place in the budget {} was forgotten before its activation began, since this \
-                 nixdash did not renew it for a minute; nothing was changed",
+                "{host}: its place in the budget {} ran out before its activation began, because \
+                 this nixdash did not renew it for a minute; nothing was changed",
                 names.join(", ")
             );
             Some(Failure::failed(Code::BudgetLost, text))

@@ -86,7 +86,7 @@ impl Compared {
         let free = self.output.stdout.lines().find_map(|line| line.trim().parse::<u64>().ok());
         if let Some(free) = free.filter(|free| *free < FREE_NEEDED) {
             let text = format!(
-                "{}: only {} free below /nix, too little to build {}; make room there with \
+                "{}: only {} are free below /nix, too little to build {}; make room there with \
                  nix-collect-garbage",
                 step.host.build_on(),
                 bytes(free),

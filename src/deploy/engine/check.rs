@@ -39,9 +39,9 @@ pub(super) async fn check(step: &Step) -> Result<Report, Failure> {
     for (key, text) in output.stdout.lines().filter_map(|line| line.split_once('\t')) {
         let value = printable_line(text);
         match key {
-            "held" => step.log(&format!("holds: {value}")).await,
+            "held" => step.log(&format!("passed: {value}")).await,
             "broken" => {
-                step.log(&format!("does not hold: {value}")).await;
+                step.log(&format!("failed: {value}")).await;
                 broken.push(value);
             }
             "failed" => {

@@ -53,7 +53,7 @@ impl Decision {
             }
             "degraded" => (Outcome::Degraded, Some(self.because(Code::SystemUnexpected, ""))),
             "stuck" => {
-                let before = "it is not what it was before, and needs your hands: ";
+                let before = "it is not what it was before, and somebody must repair it by hand: ";
                 (Outcome::Degraded, Some(self.because(Code::SystemUnexpected, before)))
             }
             "locked" => {
@@ -69,8 +69,8 @@ impl Decision {
                     why => format!(" and this reason: {why}"),
                 };
                 let text = format!(
-                    "its supervisor, of another version of nixdash, ended with the word {other:?}, which this \
-                     version does not know{why}; look at what the host runs"
+                    "its supervisor, of another version of nixdash, ended with the result \
+                     {other:?}, which this version does not know{why}; see what the host runs"
                 );
                 return Ending {
                     outcome: Outcome::Unknown,

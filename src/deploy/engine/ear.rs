@@ -179,8 +179,9 @@ impl<'a> NixEar<'a> {
     /// Says that what the job prints is kept up to a byte only, and why.
     async fn say_not_kept(&self, offset: u64, why: &str) {
         let text = format!(
-            "what this job prints is kept up to byte {offset} only: {why}. The log of the host goes on; where \
-             nixdash is ended before the job, the rest is read from the job's host once more"
+            "the output of this job is kept in full only up to byte {offset}: {why}. The log of \
+             the host goes on; when nixdash ends before the job does, the rest is read again from \
+             the job's host"
         );
         self.step.log(&text).await;
     }
@@ -249,7 +250,7 @@ impl LineSink for NixEar<'_> {
                 };
                 self.say_not_kept(file.length(), &why).await;
             }
-            Ok(Err(_)) | Err(_) => self.say_not_kept(length, "the disk hangs").await,
+            Ok(Err(_)) | Err(_) => self.say_not_kept(length, "the disk does not answer").await,
         }
     }
 

@@ -127,7 +127,7 @@ fn judge_well(host: &str, known: &RunFacts, done: Result<Output, RemoteError>) -
         return GateAnswer::Failed(format!("{host}: {} failed since", failed.join(", ")));
     }
     if !broken.is_empty() {
-        return GateAnswer::Failed(format!("{host}: a check does not hold: {}", broken.join("; ")));
+        return GateAnswer::Failed(format!("{host}: a check failed: {}", broken.join("; ")));
     }
     GateAnswer::Passed
 }

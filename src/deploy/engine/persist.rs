@@ -36,7 +36,8 @@ pub(super) async fn persist(step: &Step) -> Result<Report, Failure> {
 async fn send_abort(step: &Step, why: &Reason) {
     let (shared, name) = (&step.shared, &step.host.name);
     if let Err(error) = shared.abort(name, why).await {
-        step.log(&format!("the word did not arrive, trying again: {}", error.cause)).await;
+        step.log(&format!("the order to go back did not arrive, trying again: {}", error.cause))
+            .await;
         drop(shared.abort(name, why).await);
     }
 }

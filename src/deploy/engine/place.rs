@@ -13,8 +13,8 @@ use futures_util::future::join_all;
 pub enum PlaceError {
     /// Everybody who could have it was asked, and nobody has it.
     #[error(
-        "{system} is nowhere: it is not in the store of {asked}, and no tier that {host} can ask serves it; \
-         build it first, or copy it to one of them with nix copy"
+        "{system} was not found: it is not in the store of {asked}, and no tier that {host} can \
+         ask serves it; build it first, or copy it to one of them with nix copy"
     )]
     Nowhere {
         /// The system.

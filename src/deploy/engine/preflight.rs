@@ -102,7 +102,8 @@ async fn recover(step: &Step) -> Result<(), Failure> {
         return Ok(());
     }
     let text = format!(
-        "{name}: an earlier deploy was cut off while it was made permanent, and that could not be put right: {}",
+        "{name}: an earlier deploy was cut off while it was made permanent, and that could not be \
+         repaired: {}",
         output.complaint()
     );
     Err(Failure::failed(Code::SystemUnexpected, text))
@@ -220,7 +221,8 @@ fn note(
         "nix" => match NixRelease::parse(value).map(|release| release.version) {
             Some(version) if version < OLDEST_NIX => {
                 let text = format!(
-                    "{host}: its Nix {version} is older than {OLDEST_NIX}, with which a deploy cannot work; update its Nix by hand first"
+                    "{host}: its Nix {version} is older than {OLDEST_NIX}, the oldest that a \
+                     deploy works with; update its Nix by hand first"
                 );
                 Err(Failure::failed(Code::NixOld, text))
             }
@@ -257,21 +259,22 @@ fn room(host: &str, key: &str, free: u64, limits: &Limits) -> Result<Option<Reas
     match key {
         "run_free" if free < RUN_FREE_NEEDED => {
             let text = format!(
-                "{host}: only {left} free on /run, which a deploy needs for its results; see what fills it with `du -xsh /run/*` there"
+                "{host}: only {left} are free on /run, which a deploy needs for its results; see \
+                 what fills it with `du -xsh /run/*` there"
             );
             Err(Failure::failed(Code::WriteFailed, text))
         }
         "nix_free" if free < NIX_FREE_NEEDED => {
             let text = format!(
-                "{host}: only {left} free below /nix; make room there with nix-collect-garbage"
+                "{host}: only {left} are free below /nix; make room there with nix-collect-garbage"
             );
             Err(Failure::failed(Code::DiskLow, text))
         }
         "nix_free" if free < limits.nix_free => {
-            Ok(Some(Reason::new(Code::DiskLow, format!("only {left} free below /nix"))))
+            Ok(Some(Reason::new(Code::DiskLow, format!("only {left} are free below /nix"))))
         }
         "boot_free" if free < limits.boot_free => {
-            Ok(Some(Reason::new(Code::BootLow, format!("only {left} free on /boot"))))
+            Ok(Some(Reason::new(Code::BootLow, format!("only {left} are free on /boot"))))
         }
         _ => Ok(None),
     }

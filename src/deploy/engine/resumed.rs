@@ -59,7 +59,7 @@ impl Resumed {
     /// Says from when until when nobody carried the run out.
     pub(super) fn gap(&self) -> String {
         format!(
-            "no nixdash carried this run out from {} to {}",
+            "no nixdash worked on this run from {} to {}",
             clock(self.left_at),
             clock(self.again_at)
         )

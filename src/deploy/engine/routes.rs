@@ -213,12 +213,12 @@ pub(super) async fn turn(step: &Step, failure: Failure) -> Result<(), Failure> {
         Err(no_push) => {
             tried.push(no_push.reason.text);
             for other in &tried {
-                step.log(&format!("no way: {other}")).await;
+                step.log(&format!("not possible: {other}")).await;
             }
             let name = &step.host.name;
             let text = format!(
-                "{why}; no other way works: {}. Choose: fix tier {failed} and try {name} again, or let it build \
-                 its own system with `nixdash deploy {name} --strategy direct`",
+                "{why}; no other way works: {}. Fix tier {failed} and try {name} again, or let it \
+                 build its own system with `nixdash deploy {name} --strategy direct`",
                 tried.join("; ")
             );
             Err(Failure { reason: Reason::new(failure.reason.code, text), ..failure })

@@ -87,18 +87,30 @@ async fn commit(
                     step.keep_supervised(supervised).await;
                     return Ok(Report::Done);
                 }
-                step.log(&format!("the word was not taken: {}", output.complaint())).await;
+                step.log(&format!(
+                    "the host did not take the order to keep the new system: {}",
+                    output.complaint()
+                ))
+                .await;
                 Some(Duration::from_millis(500))
             }
             Ok(output) => {
-                step.log(&format!("the word was not taken: {}", output.complaint())).await;
+                step.log(&format!(
+                    "the host did not take the order to keep the new system: {}",
+                    output.complaint()
+                ))
+                .await;
                 Some(Duration::from_millis(500))
             }
             Err(error) => {
                 if error.may_have_run() && supervised.told == ToldToKeep::No {
                     supervised.told = ToldToKeep::Perhaps(asked_at);
                 }
-                step.log(&format!("the word did not arrive, trying again: {}", error.cause)).await;
+                step.log(&format!(
+                    "the order to keep the new system did not arrive, trying again: {}",
+                    error.cause
+                ))
+                .await;
                 patience.again(&error)
             }
         };

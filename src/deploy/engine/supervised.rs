@@ -113,9 +113,9 @@ impl Supervised {
                 clock(told)
             ),
             (ToldToKeep::Perhaps(told), _) => format!(
-                "{name}: the word to keep the new system was sent at {}, and no answer came; not seen \
-                 since {seen} ({cause}). It keeps the new system if it heard the word, else it goes \
-                 back by itself. Look at it when it is back",
+                "{name}: the order to keep the new system was sent at {}, and no answer came; not seen \
+                 since {seen} ({cause}). It keeps the new system if the order arrived, else it \
+                 goes back by itself. Look at it when it is back",
                 clock(told)
             ),
             (ToldToKeep::No, Some(why)) => format!(

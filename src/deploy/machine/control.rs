@@ -108,7 +108,7 @@ impl Machine {
         let Some(index) = self.index_of(name) else { return Some(no_such_host(name)) };
         let host = &self.hosts[index];
         if host.is_over() {
-            return Some(format!("{name} is done"));
+            return Some(format!("{name} is done already"));
         }
         host.has_begun().then(|| {
             format!("{name} has begun to activate; roll it back with its wave when it is done")
@@ -123,7 +123,7 @@ impl Machine {
             return None;
         }
         let Some(outcome) = host.outcome() else {
-            return Some(format!("{name} is not done"));
+            return Some(format!("{name} is not done yet"));
         };
         if self.halted.is_some() {
             return Some(
@@ -134,7 +134,7 @@ impl Machine {
             return Some(format!("{name} was taken back"));
         }
         if outcome == Outcome::Unknown {
-            return Some(format!("nobody knows what {name} runs; look at it first"));
+            return Some(format!("it is not known what {name} runs; look at it first"));
         }
         outcome.is_good().then(|| format!("{name} did not fail: {}", outcome.word()))
     }

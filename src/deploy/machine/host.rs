@@ -276,7 +276,7 @@ impl HostProgress {
                     self.known.blemish = Some(Reason::new(Code::UnitsFailed, text));
                 }
                 if !broken.is_empty() {
-                    let why = format!("a check did not hold: {}", broken.join("; "));
+                    let why = format!("a check failed: {}", broken.join("; "));
                     self.known.abort.get_or_insert(Reason::new(Code::CheckFailed, why));
                 }
             }

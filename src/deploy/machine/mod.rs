@@ -215,7 +215,8 @@ impl Machine {
         let Some(before) = host.choose(&chosen.route) else { return };
         let (name, now_on) = (host.setup.name.clone(), host.setup.build_on());
         let line = format!(
-            "{before} built it in an earlier attempt; it is built again on {now_on}, where that build is not: {}",
+            "{before} built it in an earlier attempt; it is built again on {now_on}, which does \
+             not have that build: {}",
             chosen.why
         );
         out.push(MachineCommand::Tell(RunWhat::log(name, Phase::Preflight, line)));

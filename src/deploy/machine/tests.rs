@@ -279,7 +279,7 @@ fn a_broken_check_makes_the_supervisor_go_back() {
         }
         Phase::Persist => Ok(Report::Persisted(Ending {
             outcome: Outcome::RolledBack,
-            reason: Some(Reason::new(Code::CheckFailed, "a check did not hold: curl")),
+            reason: Some(Reason::new(Code::CheckFailed, "a check failed: curl")),
         })),
         phase => Ok(good(phase, Goal::Switch)),
     };

@@ -184,14 +184,14 @@ end_untouched() {
 	leave activated "$code untouched"
 	case $check in
 	'' | switchInhibitors) ;;
-	*) end failed pre-switch-failed "its pre-switch check '$check' failed, so nothing was changed; what it wants is in the log" ;;
+	*) end failed pre-switch-failed "its pre-switch check '$check' failed, so nothing was changed; what it asks for is in the log" ;;
 	esac
 	if [ "$code" = 100 ] || [ "$check" = switchInhibitors ]; then
 		case $(result word) in
 		abort*) end failed run-stopped "it needs a reboot, nothing was changed, and the run was stopped" ;;
 		esac
-		[ "$action" = switch ] || end failed switch-inhibited "it cannot be activated without a reboot"
-		persist_and_end needs-reboot switch-inhibited "it starts at the next reboot: it cannot be activated while the host runs" failed
+		[ "$action" = switch ] || end failed switch-inhibited "it cannot be activated without a reboot, and nothing was changed"
+		persist_and_end needs-reboot switch-inhibited "it is installed and starts at the next reboot: it cannot be activated while the host runs" failed
 	fi
 	if [ "$locked" = yes ]; then
 		end failed lock-held "another switch-to-configuration holds the lock$(lock_holder)"
@@ -310,7 +310,7 @@ supervise() {
 	# A network that breaks late is noticed soon: the word is due when the time to settle is over.
 	[ "$network" = no ] || settle=$settle_network
 	word_limit=$((settle + ack_limit))
-	wait_for word "$word_limit" || give_up confirmation-missing "no word to keep it came within $word_limit s of its checks"
+	wait_for word "$word_limit" || give_up confirmation-missing "no order to keep it came within $word_limit s of its checks"
 	obey "$(result word)"
 }
 
@@ -337,7 +337,7 @@ obey() {
 	case $1 in
 	commit) ;;
 	'abort '*) go_back "${said%% *}" "${said#* }" ;;
-	*) go_back confirmation-missing "the word after the checks was not understood" ;;
+	*) go_back confirmation-missing "the order after the checks was not understood" ;;
 	esac
 	if [ "$(system_at "$root/run/current-system")" = "$running" ] && [ "$running" != "$target" ]; then
 		end superseded superseded "somebody switched it back to $running meanwhile, so nothing was made permanent"
@@ -399,7 +399,7 @@ after() {
 		end failed job-ended "its supervisor was ended"
 	fi
 	if [ -e "$intents/intent" ] && [ "$now" = "$running" ] && [ "$goes_back" = no ]; then
-		persist_and_end needs-reboot switch-inhibited "it starts at the next reboot: it cannot be activated while the host runs" failed
+		persist_and_end needs-reboot switch-inhibited "it is installed and starts at the next reboot: it cannot be activated while the host runs" failed
 	fi
 	if [ "$changed" = no ] && [ "$now" = "$running" ] && [ "$(etc_source)" = "$etc" ]; then
 		end failed job-ended "its supervisor was ended before anything was changed"

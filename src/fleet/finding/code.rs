@@ -574,7 +574,7 @@ codes! {
         "Somebody left the host out of a run that went on."
         "Deploy it when that suits.";
     RolloutHalted "rollout-halted" Note "not begun"
-        "An earlier host or wave of the run did not hold, so this host was not touched."
+        "An earlier host or wave of the run failed, so this host was not touched."
         "Fix what went wrong there, then deploy again.";
     GateFailed "gate-failed" Error "gate failed"
         "A check between the waves of a run failed."

@@ -77,7 +77,7 @@ fn wave_sentence(
         },
         WaveState::Asks => format!("{name} waits for a decision{why}"),
         WaveState::Passed => format!("{name} holds{why}"),
-        WaveState::Failed => format!("{name} did not hold{why}"),
+        WaveState::Failed => format!("{name} failed{why}"),
     }
 }
 

@@ -161,7 +161,7 @@ fn a_named_system_is_deployed_from_where_it_is() {
     let nowhere = "/nix/store/00000000000000000000000000000000-nixos-system-samsung-1";
     let refused = fleet.nixdash(&["deploy", "samsung", "--yes", "--to", nowhere]).output().unwrap();
     assert_eq!(refused.status.code(), Some(2), "{refused:?}");
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("is nowhere"), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("was not found"), "{refused:?}");
     let other = fleet.nixdash(&["deploy", "razer", "--yes", "--to", &second]).output().unwrap();
     assert!(
         String::from_utf8_lossy(&other.stderr).contains("is the system of samsung"),

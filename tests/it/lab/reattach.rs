@@ -226,7 +226,7 @@ fn a_host_that_went_back_alone_is_told_so_when_its_run_is_gone_on_with() {
     let result = fleet.decided().into_iter().find(|event| event["event"] == "result").unwrap();
     assert_eq!(result["outcome"], "rolled-back", "{story}");
     let error = result["error"].as_str().unwrap();
-    assert!(error.contains("no nixdash carried this run out from"), "{error}");
+    assert!(error.contains("no nixdash worked on this run from"), "{error}");
     assert_on("samsung", &before, &story);
     repair(&fleet, "samsung");
 }

@@ -183,7 +183,8 @@ async fn read(step: &Step, place: &Place, output: &Output) -> Result<EvaluatedSy
         return Err(failure(step, place, output).await);
     }
     let odd = |why: String| {
-        let text = format!("{host}: nix eval answered oddly {}: {why}", place.words());
+        let text =
+            format!("{host}: nix eval {} printed something unexpected: {why}", place.words());
         Failure::failed(Code::EvaluationFailed, text)
     };
     let found: EvalOutput =

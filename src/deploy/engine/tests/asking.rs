@@ -81,7 +81,7 @@ async fn somebody_mends_the_way_and_the_host_is_tried_again() {
         _ => None,
     });
     let why = asked.unwrap();
-    for part in ["cannot reach tier cache", "fix tier cache", "--strategy direct"] {
+    for part in ["cannot reach tier cache", "Fix tier cache", "--strategy direct"] {
         assert!(why.contains(part), "{part}: {why}");
     }
     let result = events.iter().find_map(|event| match &event.what {

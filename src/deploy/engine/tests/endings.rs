@@ -119,7 +119,7 @@ async fn a_check_that_does_not_hold_sends_the_host_back() {
         Target { check: "broken\tsystemctl is-active sshd (exit code 3)\n", ..Target::default() };
     let story = assert_ends("", target, Outcome::RolledBack).await;
     let word = story.target.word.as_deref().unwrap();
-    assert!(word.starts_with("abort check-failed a check did not hold"), "{word}");
+    assert!(word.starts_with("abort check-failed a check failed"), "{word}");
     assert_eq!(story.code(), Some(Code::CheckFailed));
     assert!(story.logged(Phase::Settle).is_empty(), "what goes back need not settle");
 }
@@ -172,7 +172,7 @@ async fn a_host_that_was_restarted_is_judged_by_what_it_runs() {
             ..Target::default()
         };
         let story = assert_ends("", target, outcome).await;
-        assert!(story.error().contains("what should have gone back"), "{}", story.error());
+        assert!(story.error().contains("what should have taken it back"), "{}", story.error());
         let is_back = outcome == Outcome::RolledBack;
         let code = if is_back { Code::JobEnded } else { Code::SystemUnexpected };
         assert_eq!(story.code(), Some(code));

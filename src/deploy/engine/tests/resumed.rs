@@ -90,7 +90,7 @@ async fn a_supervisor_is_not_started_on_a_host_that_changed_meanwhile() {
         assert_eq!(story.result.outcome, Outcome::Failed, "{}", story.error());
         assert_eq!(story.code(), Some(Code::SystemUnexpected));
         assert!(story.error().contains(why), "{}", story.error());
-        assert!(story.error().contains("no nixdash carried this run out from"));
+        assert!(story.error().contains("no nixdash worked on this run from"));
         assert!(story.scripts("start").is_empty(), "nothing may be begun");
     }
 }
@@ -117,7 +117,7 @@ async fn a_host_that_went_back_alone_is_told_with_the_reason_that_nobody_was_the
         let story = go_on(until(&entries, phase), target).await;
         assert_eq!(story.result.outcome, Outcome::RolledBack, "{phase}: {}", story.error());
         assert!(
-            story.error().contains("no nixdash carried this run out from"),
+            story.error().contains("no nixdash worked on this run from"),
             "{phase}: {}",
             story.error()
         );

@@ -317,7 +317,7 @@ async fn a_cache_that_is_down_with_no_other_way_fails_with_the_choices() {
     for part in [
         "cannot reach tier cache",
         "Host key verification failed",
-        "fix tier cache",
+        "Fix tier cache",
         "--strategy direct",
     ] {
         assert!(error.contains(part), "{part}: {error}");

@@ -24,7 +24,7 @@ fn no_word_after_the_checks_sends_it_back() {
     let (word, reason) = host.supervise().outcome();
     assert_eq!(
         (word.as_str(), reason.as_str()),
-        ("rolled-back", "no word to keep it came within 1 s of its checks")
+        ("rolled-back", "no order to keep it came within 1 s of its checks")
     );
     assert_eq!(host.code(), Some(Code::ConfirmationMissing));
     host.assert_untouched();

@@ -32,7 +32,7 @@ pub(super) struct CachesArgs {
     /// With --deep: names, globs, @tag, or all [default: all]
     #[arg(value_name = "SELECTOR", requires = "deep", add = complete::selectors())]
     selectors: Vec<String>,
-    /// Looks closely at hosts' own stores instead: what hard links save and what no root keeps alive; as
+    /// Looks closely at hosts' own stores instead: what hard links save and how much is garbage; as
     /// root, at idle priority. Takes the collector's lock, which builds there wait for; refused while a run
     /// is at work
     #[arg(long, conflicts_with = "since")]

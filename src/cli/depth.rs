@@ -94,7 +94,7 @@ async fn remember(fleet: &Arc<Fleet>, found: &BTreeMap<String, DepthJson>) {
 /// Returns what was found as a table, and below it what was not and why.
 fn text(found: &BTreeMap<String, DepthJson>) -> String {
     let mut rows =
-        vec![["HOST", "HARD LINKS SAVE", "DEAD", "DEAD PATHS"].map(str::to_owned).to_vec()];
+        vec![["HOST", "HARD LINKS SAVE", "GARBAGE", "GARBAGE PATHS"].map(str::to_owned).to_vec()];
     rows.extend(found.iter().map(|(host, DepthJson { found, .. })| {
         vec![
             host.clone(),
@@ -105,7 +105,7 @@ fn text(found: &BTreeMap<String, DepthJson>) -> String {
     }));
     let mut text = table(&rows);
     if found.values().any(|found| found.found.is_some_and(|found| found.dead_bytes > 0)) {
-        text.push_str("dead: NAR sizes; collecting frees less where files are hard-linked\n");
+        text.push_str("garbage: NAR sizes; collecting frees less where files are hard-linked\n");
     }
     let errors: Vec<&str> = found.values().filter_map(|found| found.error.as_deref()).collect();
     if !errors.is_empty() {
@@ -136,10 +136,10 @@ mod tests {
         .into();
         assert_eq!(
             text(&found),
-            "HOST     HARD LINKS SAVE  DEAD     DEAD PATHS\n\
+            "HOST     HARD LINKS SAVE  GARBAGE  GARBAGE PATHS\n\
              razer    –                –        –\n\
              samsung  2.00 MB          3.00 MB  3\n\
-             dead: NAR sizes; collecting frees less where files are hard-linked\n\n\
+             garbage: NAR sizes; collecting frees less where files are hard-linked\n\n\
              razer: No route to host\n"
         );
         let json = serde_json::to_value(DepthsJson { hosts: found }).unwrap();

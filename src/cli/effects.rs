@@ -347,13 +347,18 @@ mod tests {
         let (one, none) = (depth(1, 31_200), depth(0, 0));
         let lost = ["razer: connect to razer.lan: timed out".to_owned()];
         for (hosts, found, errors, text) in [
-            (&hosts[..], &[one, none][..], &[][..], "2 stores: at most 31.2 kB dead in 1 path"),
-            (&hosts[..1], &[none][..], &[][..], "the store of p620: nothing dead"),
+            (
+                &hosts[..],
+                &[one, none][..],
+                &[][..],
+                "2 stores: at most 31.2 kB of garbage in 1 path",
+            ),
+            (&hosts[..1], &[none][..], &[][..], "the store of p620: nothing to collect"),
             (
                 &hosts[..],
                 &[none][..],
                 &lost[..],
-                "1 of 2 stores: nothing dead; razer: connect to razer.lan: timed out",
+                "1 of 2 stores: nothing to collect; razer: connect to razer.lan: timed out",
             ),
         ] {
             assert_eq!(looked(hosts, found, errors), format!("looked at {text}"));

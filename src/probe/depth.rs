@@ -26,7 +26,7 @@ const RUNS_EVERY: Duration = Duration::from_secs(1);
 pub enum DepthError {
     /// A run is at work.
     #[error(
-        "{host}: run #{run} is at work, and looking for dead paths takes the collector's lock, \
+        "{host}: run #{run} is at work, and looking for garbage takes the collector's lock, \
          which its builds would wait for; ask again when it has ended"
     )]
     Busy {

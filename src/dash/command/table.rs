@@ -382,10 +382,10 @@ const VIEW_ROWS: &[CommandEntry] = &[
         Command::LookClosely,
         &[Char('m')],
         &[CACHES],
-        Some("dead paths"),
+        Some("measure garbage"),
         "dead-paths",
-        "measure what hard links save in hosts' stores and what is dead there; takes the collector's \
-         lock, so it asks first",
+        "measure what hard links save in hosts' stores and how much garbage is there; takes the \
+         collector's lock, so it asks first",
     )),
     entry(
         Command::Verify,

@@ -29,7 +29,7 @@ pub(super) fn draw(
     );
     let lines: Vec<Line<'static>> = wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
     let foot = [Line::default(), buttons(paint, "No", "Yes, measure", yes)];
-    popup.draw(paint, buffer, "Measure dead paths?", &lines, 0, &foot);
+    popup.draw(paint, buffer, "Measure garbage?", &lines, 0, &foot);
 }
 
 /// Looks closely at stores, or leaves them alone.

@@ -115,12 +115,12 @@ pub(in crate::dash) fn is_bad_on_host(on_host: &TierOnHost) -> bool {
         || !matches!(on_host.state, TierState::Up | TierState::Slow | TierState::Unknown)
 }
 
-/// Returns what is dead in stores, in words: `at most 31.2 kB dead in 1 path`, `nothing dead`.
+/// Returns what is garbage in stores, in words: `at most 31.2 kB of garbage in 1 path`, `nothing to collect`.
 pub fn dead_words(dead_bytes: u64, dead_paths: u64) -> String {
     match dead_paths {
-        0 => "nothing dead".to_owned(),
-        1 => format!("at most {} dead in 1 path", bytes(dead_bytes)),
-        paths => format!("at most {} dead in {} paths", bytes(dead_bytes), count(paths)),
+        0 => "nothing to collect".to_owned(),
+        1 => format!("at most {} of garbage in 1 path", bytes(dead_bytes)),
+        paths => format!("at most {} of garbage in {} paths", bytes(dead_bytes), count(paths)),
     }
 }
 

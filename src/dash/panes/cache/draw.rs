@@ -198,7 +198,7 @@ fn stores(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) -> Vec<Fact> {
     let hosts = paint.model.world.fleet.hosts.iter().map(|host| {
         let label = format!("on {}", host.name);
         let Some(depth) = facts.depths.get(&host.name) else {
-            return told(&label, Role::Dim, "– dead paths and hard links not measured");
+            return told(&label, Role::Dim, "– garbage and hard links not measured");
         };
         let dead = dead_words(depth.dead_bytes, depth.dead_paths);
         let (saved, then) = (bytes(depth.saved_bytes), since(paint.now, depth.measured_at));

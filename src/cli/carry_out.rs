@@ -171,8 +171,8 @@ fn tell_gaps(record: &RunRecord, notices: &Notices) {
         RunRecord::Written(marks) => marks,
         RunRecord::GivenUp => {
             notices.say(
-                "nixdash: the disk with the run's folder did not take anything for 30 s; the end of \
-                 the run is not recorded there\n",
+                "nixdash: the disk with the run's folder wrote nothing for 30 s, so the end of the \
+                 run is not recorded there\n",
             );
             return;
         }

@@ -197,9 +197,9 @@ impl HearsOfRuns for Watched {
             RunNews::Gone(run) => {
                 let can_go_on = left::can_go_on(&self.runs, &run).is_some();
                 let why = if can_go_on {
-                    "its process is gone without an end; c goes on with it"
+                    "its process ended before the run did; c goes on with it"
                 } else {
-                    "its process is gone without an end; look at the hosts before you deploy again"
+                    "its process ended before the run did; look at the hosts before you deploy again"
                 };
                 Msg::RunGone { run, why: why.to_owned(), can_go_on }
             }

@@ -332,6 +332,7 @@ pub(super) async fn run(
 /// Says what it means that a journal cannot be written.
 fn no_journal(error: &JournalError) -> String {
     format!(
-        "{error}. The run goes on, but `nixdash reattach` cannot go on with it when it is ended"
+        "{error}. The run goes on, but `nixdash reattach` cannot go on with it if this nixdash \
+         ends before it"
     )
 }

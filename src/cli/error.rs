@@ -28,7 +28,8 @@ pub enum CliError {
     Untrusted(String),
     /// That a file is trusted, or not any more, could not be kept.
     #[error(
-        "could not keep whom you trust: {0}; is the disk full, or the state folder somebody else's?"
+        "could not write down which hosts.toml is trusted: {0}; is the disk full, or does the \
+         state folder belong to somebody else?"
     )]
     KeepTrust(std::io::Error),
     /// The command would change something, and nothing is to be changed.
@@ -52,11 +53,12 @@ pub enum CliError {
     )]
     ReadSelectors(std::io::Error),
     /// One host is wanted and several were named.
-    #[error("this works on one host, and several are meant: {0}; name one of them")]
+    #[error("this command works on one host, and several are selected: {0}; name one of them")]
     SeveralHosts(String),
     /// It is not known which system is meant.
     #[error(
-        "{host} did not tell {name}, or does not have it in its store any more; name a number (nixdash generations {host})"
+        "{host} did not say what {name} is, or does not have it in its store any more; name a \
+         number (nixdash generations {host})"
     )]
     GenerationUnknown {
         /// The host.
@@ -126,7 +128,7 @@ pub enum CliError {
     #[error("there is no run {0:?}; `nixdash history` lists runs")]
     NoSuchRun(String),
     /// The run has ended, so that nothing can be said to it.
-    #[error("run {0} does not go on any more: nobody would hear it")]
+    #[error("run {0} has ended, so it takes no orders any more")]
     RunIsOver(crate::fleet::RunId),
     /// What was to be said to a run makes no sense.
     #[error("{0}")]
@@ -153,7 +155,9 @@ pub enum CliError {
     #[error("{0:?} is not the number of a run; `nixdash runs` lists the runs with their numbers")]
     NoRunNumber(String),
     /// A compressed file would be written to the terminal.
-    #[error("an exported run is compressed and nothing to read; name a file with -o FILE")]
+    #[error(
+        "an exported run is compressed, so it is not printed on a terminal; name a file with -o FILE"
+    )]
     BinaryToTerminal,
     /// The file of an exported run could not be made.
     #[error(

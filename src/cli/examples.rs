@@ -162,8 +162,8 @@ Examples:
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:
-  nixdash completions bash                  Prints what belongs into ~/.bashrc
-  nixdash completions fish                  Prints what belongs into ~/.config/fish/completions";
+  nixdash completions bash                  Prints what belongs in ~/.bashrc
+  nixdash completions fish                  Prints what belongs in ~/.config/fish/completions";
 
 pub(super) const MAN: &str = "\
 Examples:

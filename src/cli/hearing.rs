@@ -67,7 +67,8 @@ impl RunHearing {
                         std::process::exit(i32::from(EXIT_INTERRUPTED));
                     }
                     self.notices.say(
-                        "stopping; hosts that began to activate go back (ctrl-c again: leave)\n",
+                        "stopping; hosts that began to activate go back (press ctrl-c again to \
+                         leave at once)\n",
                     );
                     Control::Cancel
                 }

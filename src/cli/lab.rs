@@ -71,10 +71,10 @@ enum LabCommand {
     },
     /// Commit a change to the fleet's flake, so that the next deploy has something to do
     Bump {
-        /// The hosts that shall change [default: all]
+        /// The hosts that are to change [default: all]
         #[arg(add = complete::lab_hosts())]
         hosts: Vec<String>,
-        /// What the next system shall do wrong
+        /// What the next system is to do wrong
         #[arg(long = "break", value_name = "WHAT")]
         broken: Option<Break>,
         /// Seconds of network-later, network-unit, slow and slow-boot, exit code of errno, lines of loud
@@ -89,7 +89,7 @@ enum LabCommand {
         /// A host, `cache` for p620's cache, or `seaweed` for the cluster
         #[arg(add = complete::lab_targets())]
         target: String,
-        /// What shall go wrong
+        /// What is to go wrong
         what: FaultName,
         /// Milliseconds of latency or slow, percent of loss, number of the volume server
         amount: Option<u32>,

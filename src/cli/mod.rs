@@ -139,7 +139,7 @@ enum CliCommand {
     /// Wakes sleeping hosts by Wake-on-LAN, and waits until they answer
     #[command(after_help = examples::WAKE)]
     Wake(wake::WakeArgs),
-    /// Says something to a run that goes on: pause, resume, skip, retry, roll back
+    /// Tells a run that goes on what to do: pause, resume, skip, retry, roll back
     #[command(after_help = examples::SAY)]
     Say(say::SayArgs),
     /// Shows every tier: state, size, growth, hit rate, share served, coverage

@@ -61,8 +61,8 @@ pub enum ReattachError {
     },
     /// Another process is at it.
     #[error(
-        "run {run} is being gone on with by process {process}; `nixdash reattach {run}` follows it when it \
-         has begun"
+        "process {process} goes on with run {run} already; `nixdash reattach {run}` follows it \
+         when it has begun"
     )]
     ByAnother {
         /// The run.
@@ -71,7 +71,7 @@ pub enum ReattachError {
         process: u32,
     },
     /// Another process asks its hosts at this moment.
-    #[error("another nixdash is at run {run} at this moment; try again in a moment")]
+    #[error("another nixdash is working on run {run}; try again in a moment")]
     Busy {
         /// The run.
         run: RunId,
@@ -89,7 +89,7 @@ pub enum ReattachError {
     },
     /// Its journal could not be read or written.
     #[error(
-        "run {run} cannot be gone on with: {source}. `nixdash reattach {run} --end` asks its hosts what \
+        "run {run} cannot go on: {source}. `nixdash reattach {run} --end` asks its hosts what \
          became of them, and ends it"
     )]
     Journal {
@@ -100,7 +100,7 @@ pub enum ReattachError {
     },
     /// Its journal does not give its state.
     #[error(
-        "run {run} cannot be gone on with: {source}. `nixdash reattach {run} --end` asks its hosts what \
+        "run {run} cannot go on: {source}. `nixdash reattach {run} --end` asks its hosts what \
          became of them, and ends it"
     )]
     NotReplayable {
@@ -111,7 +111,7 @@ pub enum ReattachError {
     },
     /// A host of it is in the fleet no more.
     #[error(
-        "run {run} cannot be gone on with: hosts.toml does not have {host} any more. Put it back, or end \
+        "run {run} cannot go on: hosts.toml does not have {host} any more. Put it back, or end \
          the run with `nixdash reattach {run} --end`"
     )]
     HostGone {
@@ -332,7 +332,7 @@ async fn follow(
         }
         if is_gone {
             notices.say(&format!(
-                "nixdash: process {process} is gone, and run {run} has no end; `nixdash reattach {run}` goes \
+                "nixdash: process {process} ended before run {run} did; `nixdash reattach {run}` goes \
                  on with it\n"
             ));
             break ExitCode::from(EXIT_FAILED);

@@ -28,7 +28,7 @@ enum SayWords {
     Pause,
     /// Lets hosts go on, makes a check again that could not be made, and tries hosts again that wait for that
     Resume,
-    /// Takes a check that could not be made as passed: you looked yourself
+    /// Counts a check that could not be made as passed, because you looked yourself
     Accept,
     /// Leaves hosts out that have not begun to activate
     Skip {
@@ -118,14 +118,14 @@ pub(super) fn run(args: &SayArgs) -> Result<ExitCode, CliError> {
             println!("{line}");
         }
         if !asked_yes() {
-            println!("nothing was said to run {run}");
+            println!("run {run} was told nothing");
             return Ok(ExitCode::from(EXIT_USAGE));
         }
     }
     for word in &words {
         runs.say(&run, word)?;
     }
-    println!("said to run {run}; what comes of it stands in the run");
+    println!("run {run} was told; `nixdash logs {run}` shows what comes of it");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -121,7 +121,7 @@ pub(super) fn waited_for(fleet: &Fleet, hosts: usize) -> String {
     };
     let parts = [counted(hosts, "host"), counted(fleet.tiers.len(), "cache")];
     let whom = parts.into_iter().flatten().collect::<Vec<_>>().join(" and ");
-    format!("waiting for {whom} to say what they are and hold …")
+    format!("waiting for {whom} to say how they are and what they hold …")
 }
 
 /// Waits until somebody wants this to end.

@@ -72,8 +72,8 @@ impl Doubt {
                 changed.display()
             ),
             Self::Foreign(what, uid) => format!(
-                "{file} is not trusted: {} belongs to the user with number {uid}, and not to you \
-                 or root; take it over with chown, or name the file with --hosts; {meaning}",
+                "{file} is not trusted: {} belongs to user {uid}, and not to you or root; make it \
+                 yours with chown, or name the file with --hosts; {meaning}",
                 what.display()
             ),
             Self::Writable(what) => format!(

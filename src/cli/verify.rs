@@ -90,7 +90,11 @@ fn asked_for<'a>(
     let (name, path) = match words {
         [name] => (name, None),
         [name, path] => (name, Some(path)),
-        _ => return Err(no("--verify takes a cache, and a path of it".to_owned())),
+        _ => {
+            return Err(no(
+                "--verify takes the name of a cache, and one path of it at most".to_owned()
+            ));
+        }
     };
     let Some(tier) = fleet.tier(name) else {
         let names: Vec<&str> = fleet.tiers.iter().map(|tier| tier.name.as_str()).collect();

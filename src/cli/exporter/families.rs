@@ -98,7 +98,7 @@ impl FleetFigures {
         gauge(
             "nixdash_host_disk_used_bytes",
             Some("bytes"),
-            "Used of the file system that holds the store.",
+            "Bytes used on the file system that holds the store.",
             &|facts| facts.disk.map(|disk| disk.used as f64),
         );
         gauge(
@@ -286,7 +286,7 @@ impl FleetFigures {
             name: "nixdash_finding",
             kind: MetricKind::Gauge,
             unit: None,
-            help: "1 while it is so; docs/findings.md says what each code means.",
+            help: "1 while the finding is there; docs/findings.md says what each code means.",
         };
         let samples = found.into_iter().map(|(code, severity, host, tier, silenced)| {
             let (code, severity) = (("code", code.word()), ("severity", severity.word()));

@@ -73,7 +73,7 @@ impl FleetFigures {
         gauge(
             "nixdash_coverage_at_most",
             None,
-            "1 when the tier holds less perhaps than nixdash_coverage_held_paths says.",
+            "1 when the tier may hold less than nixdash_coverage_held_paths says.",
             |found| u64::from(found.at_most),
         );
     }
@@ -90,9 +90,11 @@ impl FleetFigures {
         gauge("nixdash_next_built", "1 when the host's next system is built.", |facts| {
             Some(flag(!facts.partial))
         });
-        gauge("nixdash_next_to_build", "Derivations to build for it.", |facts| {
-            facts.to_build.map(|count| count as f64)
-        });
+        gauge(
+            "nixdash_next_to_build",
+            "Derivations to build for the host's next system.",
+            |facts| facts.to_build.map(|count| count as f64),
+        );
         let mut gauge = |name, help, figure: fn(&NextCoverage) -> u64| {
             let samples = known().flat_map(|(host, facts)| {
                 facts.tiers.iter().map(move |(tier, found)| {
@@ -102,9 +104,11 @@ impl FleetFigures {
             });
             page.add(&MetricFamily { name, kind: MetricKind::Gauge, unit: None, help }, samples);
         };
-        gauge("nixdash_next_held_paths", "Paths of it that the tier holds.", |found| {
-            found.paths.have
-        });
+        gauge(
+            "nixdash_next_held_paths",
+            "Paths of the host's next system that the tier holds.",
+            |found| found.paths.have,
+        );
         gauge(
             "nixdash_next_closure_paths",
             "Paths of its closure; those that a dry run comes across where it is not built.",

@@ -277,7 +277,7 @@ impl<'a, W: Write> LogPrinting<'a, W> {
         self.printer.flush()?;
         if end == RunEnd::Gone && follows {
             say(&format!(
-                "the process of run {run} is gone, and the run has no end; `nixdash reattach {run}` goes on \
+                "the process of run {run} ended before the run did; `nixdash reattach {run}` goes on \
                  with it"
             ));
             return Ok(ExitCode::from(EXIT_FAILED));

@@ -242,7 +242,7 @@ fn one_process_alone_goes_on_with_a_run_and_others_follow_it() {
     let said: Vec<String> =
         outputs.iter().map(|output| String::from_utf8_lossy(&output.stderr).into_owned()).collect();
     let other = |text: &String| {
-        text.contains("is being gone on with by process")
+        text.contains("goes on with run")
             || text.contains("another nixdash is at run")
             || text.contains("this only follows it")
     };

@@ -142,7 +142,7 @@ pub(super) fn read(
 ) -> Option<Host> {
     let (name, name_at) = (named.value, named.at);
     if let Err((message, hint)) = value::name(name) {
-        report.error(name_at, format!("a host cannot be called so: {message}"), hint);
+        report.error(name_at, format!("this cannot be the name of a host: {message}"), hint);
     }
     let Some(table) = value.get_ref().as_table() else {
         report.error(

@@ -70,7 +70,7 @@ pub(super) fn budgets(
     let mut budgets = Vec::new();
     for (name, value) in section.entries() {
         if let Err((message, hint)) = value::name(name.value) {
-            report.error(name.at, format!("a budget cannot be called so: {message}"), hint);
+            report.error(name.at, format!("this cannot be the name of a budget: {message}"), hint);
             continue;
         }
         let Some(table) = value.get_ref().as_table() else {

@@ -69,7 +69,7 @@ pub(super) fn read(
             report.error(
                 at,
                 format!("`{key}` in {} is written in the file", section.name()),
-                format!("a secret never is: {}", sources.shape()),
+                format!("a secret is never written here: {}", sources.shape()),
             );
             None
         }
@@ -98,7 +98,7 @@ fn one_source(
     if given != 1 && all_known {
         report.error(
             source.at(),
-            format!("{} names no single source", source.name()),
+            format!("{} does not name exactly one source", source.name()),
             sources.shape(),
         );
     }

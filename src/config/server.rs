@@ -96,9 +96,9 @@ impl RawServer {
                 | KindName::Ncps
                 | KindName::Niks3,
             )
-            | Self::AnyTier => "settings such as ?priority= belong into the hosts' own nix.conf",
+            | Self::AnyTier => "settings such as ?priority= belong in the hosts' own nix.conf",
             Self::Cluster | Self::Proxy | Self::Prometheus | Self::Gate => {
-                "take away what follows there"
+                "remove what follows the address"
             }
         }
     }

@@ -83,7 +83,7 @@ pub(super) fn join(found: &FoundSources) -> Proposal {
     for name in names {
         match config::mistake_in_name(&name) {
             Some(mistake) => proposal.notes.push(format!(
-                "{name:?} is left out, because a host cannot be called so: {mistake}."
+                "{name:?} is left out, because this cannot be the name of a host: {mistake}."
             )),
             None => proposal.hosts.push(host(found, name)),
         }
@@ -293,7 +293,9 @@ mod tests {
         assert_eq!(proposal.hosts.len(), 1);
         assert_eq!(
             proposal.notes,
-            ["\"all\" is left out, because a host cannot be called so: \"all\" means every host."]
+            [
+                "\"all\" is left out, because this cannot be the name of a host: \"all\" means every host."
+            ]
         );
     }
 

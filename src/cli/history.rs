@@ -99,7 +99,9 @@ pub(super) fn recorder(
     match Recorder::start(&state_home(), Arc::clone(fleet), say.clone()) {
         Ok(recorder) => Some(recorder),
         Err(error) => {
-            say(&format!("what is measured is not kept: no thread could be started: {error}"));
+            say(&format!(
+                "measurements are not recorded, because no thread could be started: {error}"
+            ));
             None
         }
     }

@@ -380,7 +380,7 @@ fn trouble(tier: &Tier, state: TierState, signature: SignatureState) -> Finding 
         (TierState::Proxy, _) => not_asked(
             Code::ProxyRefused,
             "407 Proxy Authentication Required",
-            "the proxy on the way does not let us through; check `proxy`",
+            "the proxy on the way does not let nixdash through; check `proxy`",
         ),
         (TierState::Down | TierState::Up | TierState::Unknown, _) => not_asked(
             Code::TierUnreachable,

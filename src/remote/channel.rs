@@ -188,8 +188,10 @@ impl CollectedOutput {
         }
         let printed = said.lines().map(printable_line).find(|line| !line.trim().is_empty());
         let cause = match printed {
-            Some(line) => format!("its login runs something else than what it was asked: {line}"),
-            None => "its login runs something else than what it was asked".to_owned(),
+            Some(line) => {
+                format!("its login runs something else than the command it was given: {line}")
+            }
+            None => "its login runs something else than the command it was given".to_owned(),
         };
         let hint = "this user needs a POSIX or fish-like login shell and no forced command; try \
                     `ssh HOST /bin/sh -c true` by hand";

@@ -80,9 +80,9 @@ impl RemoteError {
                 "unlock its disk: log in to its initrd by hand, or at its keyboard".to_owned()
             }
             Trouble::NotRoot(why) => why.hint(host),
-            Trouble::Lost => "the connection broke; it is made anew at the next try".to_owned(),
+            Trouble::Lost => "the connection broke; the next try makes a new one".to_owned(),
             Trouble::Slow(limit) => format!(
-                "it did not finish within {}; is the host overloaded or asleep?",
+                "no answer within {}: the host may be overloaded or asleep, or the network may be bad",
                 crate::fleet::duration(*limit)
             ),
             Trouble::Untrusted => "look at the file, then run `nixdash trust`".to_owned(),

@@ -155,13 +155,13 @@ async fn a_full_disk_drops_writes_says_so_once_and_recovers() {
     {
         let said = said.lock().unwrap();
         assert_eq!(said.len(), 1, "{said:?}");
-        assert!(said[0].contains("is not kept for now"), "{said:?}");
+        assert!(said[0].contains("are not recorded for now"), "{said:?}");
         assert!(said[0].contains("disk is full") || said[0].contains("is full"), "{said:?}");
     }
     std::fs::remove_file(&ballast).unwrap();
     write(30_000);
     recorder.flush().await;
-    assert_eq!(said.lock().unwrap().last().unwrap(), "the history is written again");
+    assert_eq!(said.lock().unwrap().last().unwrap(), "measurements are recorded again");
     let history = History::open_repaired(folder).unwrap();
     assert_eq!(history.moved_aside(), None);
     let kept = history.host_samples("p620", Timestamp::UNIX_EPOCH).unwrap();

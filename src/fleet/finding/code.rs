@@ -238,7 +238,8 @@ codes! {
         "The cache is for another store directory: Nix refuses it."
         "Fix the url in hosts.toml.";
     PriorityUnreadable "priority-unreadable" Error "bad priority"
-        "The Priority in nix-cache-info is not a number: Nix stops where it opens the cache, so builds of every host that asks it fail."
+        "The Priority in nix-cache-info is not a number: Nix stops when it opens the cache, so \
+         builds of every host that asks it fail."
         "Write a number there, for example `Priority: 40`.";
     NarinfoMalformed "narinfo-malformed" Error "malformed"
         "The cache served something as a narinfo that Nix cannot read: builds fail there, whatever other caches hold."
@@ -374,8 +375,8 @@ codes! {
         "Nix on the host cannot read the address of the cache in its settings, so it leaves it out."
         "Fix the address in nix.settings.substituters of the host.";
     RecordOld "record-old" Warning "old record"
-        "The host goes by an older priority of the cache, which it keeps for a week."
-        "Wait until the record is too old, or remove it from the host.";
+        "The host still uses an older priority of the cache: Nix keeps it for a week."
+        "Wait until the record expires, or remove it from the host.";
     BuildsStop "builds-stop" Note "builds stop"
         "Builds on the host stop when the cache is down."
         "Set nix.settings.fallback to true on the host.";
@@ -446,7 +447,8 @@ codes! {
         "Fix what the cause names on the host that builds.";
     NoBuilder "no-builder" Error "no builder"
         "No host builds for the system of this host."
-        "Name a builder of its system in [builders] of hosts.toml, let its builder emulate that system, or deploy it direct.";
+        "Name a builder of its system in [builders] of hosts.toml, let its builder emulate that \
+         system, or deploy with `--strategy direct`.";
     BuildEmulated "build-emulated" Note "emulated"
         "The builder is of another system than the host and builds for it by emulation, or through another machine."
         "Name a builder of the system of the host in [builders] of hosts.toml, where builds take too long.";

@@ -7,7 +7,7 @@ const STORE_DIR: &str = "/nix/store";
 
 /// What to do about a cache that lets nobody in.
 const LET_IN: &str = "give hosts (root's netrc) and nixdash a valid token, since hosts skip this \
-                      cache, older Nix without a word";
+                      cache, older Nix silently";
 
 /// Says that a tier of a kind that this nixdash does not know is not asked.
 pub fn not_probed(tier: &Tier) -> Finding {
@@ -72,7 +72,7 @@ pub fn denied(tier: &Tier, status: u16) -> Finding {
 
 /// Says that a cache did not let us read a narinfo.
 pub fn narinfo_denied(tier: &Tier, status: u16, name: &str, was_read_before: bool) -> Finding {
-    let before = if was_read_before { ", which it let us read before" } else { "" };
+    let before = if was_read_before { ", which nixdash could read before" } else { "" };
     let cause = format!("{} answered {status} for the narinfo of {name}{before}", tier.url);
     Finding::of_tier(tier, Code::AccessDenied, &cause, LET_IN)
 }

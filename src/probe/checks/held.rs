@@ -212,7 +212,7 @@ pub(in crate::probe) fn is_upper_bound(memory: &Memory, tier: &Tier, now: Timest
 /// Says that nothing is known of what a cache holds that lets nobody in.
 fn closed(tier: &Tier, status: u16) -> RequestError {
     let cause = format!("answered {status} for nix-cache-info too: what it holds is not known");
-    RequestError::new(&tier.url, &cause, "see why it does not let us in")
+    RequestError::new(&tier.url, &cause, "see why it does not let nixdash in")
 }
 
 /// Asks for many narinfos; returns what was answered for each. Ends with the first answer that says

@@ -270,11 +270,9 @@ impl<'a> Search<'a> {
             return self.verdict(SignatureState::Untrusted, proof, Some(narinfo));
         }
         let why = match self.trouble.take() {
-            Some(trouble) => format!("nothing to prove with: {trouble}"),
-            None if self.count == 0 => {
-                "nothing to prove with: no host has told its paths yet".to_owned()
-            }
-            None => format!("nothing to prove with: it holds none of {} paths", self.count),
+            Some(trouble) => format!("not proven: {trouble}"),
+            None if self.count == 0 => "not proven: no host has told its paths yet".to_owned(),
+            None => format!("not proven: it holds none of {} paths", self.count),
         };
         self.verdict(SignatureState::Unchecked, why, None)
     }
@@ -283,7 +281,7 @@ impl<'a> Search<'a> {
 /// Searches for a path that the tier holds and its key signed, the likeliest first.
 pub(in crate::probe) async fn search(asking: &Asking<'_>) -> SignatureVerdict {
     let Some(mut search) = Search::begin(asking) else {
-        let proof = "nothing to prove with: hosts.toml has no public_key for it".to_owned();
+        let proof = "not proven: hosts.toml has no public_key for it".to_owned();
         let signature = SignatureState::Unchecked;
         return SignatureVerdict {
             signature,

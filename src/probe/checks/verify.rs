@@ -248,7 +248,7 @@ async fn compared(asking: &Asking<'_>, narinfo: &NarInfo) -> Result<Option<Findi
         Ok(Err(error @ UnpackError::Damaged { .. })) => {
             return Err(Refusal::Wrong(tiers::nar_differs(tier, name, &error.to_string())));
         }
-        Err(error) => return Err(no(format!("unpacking it broke off: {error}"))),
+        Err(error) => return Err(no(format!("it could not be unpacked to the end: {error}"))),
     };
     if let Some(fault) = check.fault {
         return Err(Refusal::Wrong(tiers::nar_differs(tier, name, &fault.to_string())));

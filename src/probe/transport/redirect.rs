@@ -131,7 +131,7 @@ pub(in crate::probe) fn leads_on(
         return Err("it has a user name or password in it".to_owned());
     }
     if climbs(to.path()) {
-        return Err("its path leads out of itself (..)".to_owned());
+        return Err("its path has .. in it".to_owned());
     }
     let same = |pattern: &str| matches(pattern, from.path()) && matches(pattern, to.path());
     let in_storage = |(asked, kept): &(&str, &[&str])| {
@@ -142,7 +142,7 @@ pub(in crate::probe) fn leads_on(
     {
         return Ok(());
     }
-    Err("it is another question than the one that was asked".to_owned())
+    Err("it asks for something else than nixdash asked for".to_owned())
 }
 
 /// Returns whether a path has a step upwards in it, written plainly or not.

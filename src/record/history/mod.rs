@@ -40,7 +40,8 @@ const FILE: &str = "nixdash.db";
 pub enum HistoryError {
     /// SQLite could not do it.
     #[error(
-        "could not {doing} the history {}: {source}; is the disk full, or the file somebody else's?",
+        "could not {doing} the history {}: {source}; is the disk full, or does the file belong to \
+         somebody else?",
         path.display()
     )]
     Database {
@@ -52,7 +53,7 @@ pub enum HistoryError {
         source: rusqlite::Error,
     },
     /// The file or its folder could not be made or moved.
-    #[error("could not {doing} {}: {source}; is the disk full, or the folder somebody else's? \
+    #[error("could not {doing} {}: {source}; is the disk full, or does the folder belong to somebody else? \
          XDG_STATE_HOME may name another folder", path.display())]
     File {
         /// What was being done.

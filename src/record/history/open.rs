@@ -140,7 +140,7 @@ pub(super) fn migrate(
     shapes: &[&str],
 ) -> Result<(), HistoryError> {
     let failed = |source| HistoryError::Database {
-        doing: "bring to today's shape",
+        doing: "update the tables of",
         path: path.to_path_buf(),
         source,
     };

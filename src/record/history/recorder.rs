@@ -352,13 +352,13 @@ impl Writer {
         match result {
             Ok(value) => {
                 if std::mem::take(&mut self.troubled) {
-                    (self.say)("the history is written again");
+                    (self.say)("measurements are recorded again");
                 }
                 value
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.troubled, true) {
-                    (self.say)(&format!("what is measured is not kept for now: {error}"));
+                    (self.say)(&format!("measurements are not recorded for now: {error}"));
                 }
                 None
             }
@@ -393,7 +393,7 @@ impl Writer {
     fn tell_lost(&mut self) {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 && !std::mem::replace(&mut self.late, true) {
-            (self.say)(&format!("the disk is slow: {lost} measurements were not kept"));
+            (self.say)(&format!("the disk is slow: {lost} measurements were not recorded"));
         }
     }
 }

@@ -553,7 +553,7 @@ async fn a_folder_that_cannot_be_written_is_said_once() {
     assert_eq!(recorder.requests_this_month("weed").await, None);
     let said = said.lock().unwrap();
     assert_eq!(said.len(), 1, "{said:?}");
-    assert!(said[0].contains("is not kept for now"), "{said:?}");
+    assert!(said[0].contains("are not recorded for now"), "{said:?}");
 }
 
 #[test]

@@ -76,7 +76,7 @@ const WORDS: &str = "words";
 
 /// Something about the record could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("could not {doing} {}: {source}; is the disk full, or the folder somebody else's? \
+#[error("could not {doing} {}: {source}; is the disk full, or does the folder belong to somebody else? \
      XDG_STATE_HOME may name another folder", path.display())]
 pub struct RecordError {
     /// What was being done.

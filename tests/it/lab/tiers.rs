@@ -119,7 +119,7 @@ fn a_token_that_has_expired_is_named_though_nix_says_nothing_of_it() {
     let p620 = tier(&fleet, "p620");
     assert_eq!(p620["state"], "unauthorized", "{p620}");
     let error = p620["error"].as_str().unwrap();
-    assert!(error.contains("answered 401") && error.contains("without a word"), "{error}");
+    assert!(error.contains("answered 401") && error.contains("silently"), "{error}");
     assert!(p620["coverage"]["samsung"].is_null(), "what it holds is not known: {p620}");
     assert_eq!(p620["hosts"]["samsung"]["state"], "unauthorized", "{p620}");
 }

@@ -63,7 +63,7 @@ async fn a_403_is_a_miss_until_the_path_could_be_read_before() {
     trial.server.set(FILE, 403, "");
     let facts = trial.probe().await;
     assert_eq!(facts.state, TierState::Unauthorized);
-    assert!(facts.error().unwrap().contains("let us read before"), "{facts:?}");
+    assert!(facts.error().unwrap().contains("could read before"), "{facts:?}");
     assert!(trial.lost_probe_path());
     trial.server.set(FILE, 200, NARINFO);
     let facts = trial.probe().await;

@@ -322,7 +322,7 @@ async fn prove_daily(asking: &Asking<'_>, facts: &mut TierFacts) {
     let held = match confirmed(asking, &all).await {
         Ok(held) => held,
         Err(error) => {
-            facts.proof = Some(format!("nothing to prove with: {error}"));
+            facts.proof = Some(format!("not proven: {error}"));
             return;
         }
     };
@@ -330,7 +330,7 @@ async fn prove_daily(asking: &Asking<'_>, facts: &mut TierFacts) {
     let candidates: Vec<StorePath> = held.map(|(path, _)| path.clone()).take(1).collect();
     if candidates.is_empty() && !asking.candidates.is_empty() {
         let count = asking.candidates.len();
-        facts.proof = Some(format!("nothing to prove with: it holds none of {count} paths"));
+        facts.proof = Some(format!("not proven: it holds none of {count} paths"));
         return;
     }
     let one = Asking { candidates: &candidates, ..*asking };

@@ -390,7 +390,7 @@ fn fill(found: Vec<Option<CurlLine>>, urls: &[String], was_cut: bool) -> Vec<Cur
             let error = if is_culprit {
                 RequestError::new(url, &format!("its answer has more than {}", limit_words()), "")
             } else {
-                RequestError::setup(url, "curl ended before it came to it", "")
+                RequestError::setup(url, "curl ended before it asked for this", "")
             };
             is_culprit = false;
             CurlLine { seen: Err(error), redirect: None, peer: None, is_cut: false }

@@ -131,7 +131,7 @@ pub(crate) fn own_trouble(exit: &str) -> Option<&'static str> {
     match exit {
         "1" => Some("its curl was built without HTTP"),
         "2" | "43" | "48" => Some("its curl refuses the options that nixdash gives it"),
-        "3" => Some("its curl takes the address for none"),
+        "3" => Some("its curl does not take the address for one"),
         "4" => Some("its curl was built without something that is needed, such as aws-sigv4"),
         "23" => Some("its curl could not write what came"),
         "26" | "37" => {

@@ -261,7 +261,7 @@ pub(super) fn explain(tier: &Tier, url: &str, error: &reqwest::Error) -> Request
         };
     }
     let (cause, hint) = if is_proxy {
-        (cause, "the proxy on the way does not let us through; check `proxy`".to_owned())
+        (cause, "the proxy on the way does not let nixdash through; check `proxy`".to_owned())
     } else if error.is_timeout() {
         ("no answer in time".to_owned(), format!("is {machine} asleep, or a firewall between?"))
     } else if cause.contains("certificate") || cause.contains("UnknownIssuer") {

@@ -94,7 +94,7 @@ fn authorize(places: &Places, seed: &Seed, upper: &Path, host: LabHost) -> Resul
     };
     let own = |path: &Path| {
         let (user, group) = (user.parse().ok(), group.parse().ok());
-        std::os::unix::fs::chown(path, user, group).at("giving away", path)
+        std::os::unix::fs::chown(path, user, group).at("changing the owner of", path)
     };
     own(&upper.join(&home))?;
     own(&ssh)?;

@@ -57,7 +57,7 @@ pub enum LabError {
     NoSubnet,
     /// The shared parts cannot be removed now.
     #[error(
-        "the shared parts stay, because these practice fleets stand on them: {}; end them first: {}",
+        "the shared parts stay, because these practice fleets use them: {}; end these first: {}",
         labs.join(", "),
         down_commands(labs)
     )]
@@ -98,7 +98,7 @@ pub enum LabError {
         said_text: String,
     },
     /// Something did not happen in time.
-    #[error("{doing} did not happen within {seconds} s; {hint}")]
+    #[error("{doing} took longer than {seconds} s; {hint}")]
     TimedOut {
         /// What was waited for.
         doing: String,

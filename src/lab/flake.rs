@@ -43,7 +43,7 @@ fn own_packages(host: &str) -> &'static [&'static str] {
 /// Packages of a public cache that nothing else depends on: a bump takes two of them in turn.
 const LEAVES: [&str; 8] = ["git", "htop", "nano", "tmux", "less", "ripgrep", "man-db", "iproute2"];
 
-/// What the next system of a host shall do wrong.
+/// What the next system of a host is to do wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Break {

@@ -247,7 +247,8 @@ pub(crate) fn make_dir(path: &Path) -> Result<(), LabError> {
         Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
             Err(error).at("making", path)
         }
-        _ => std::fs::set_permissions(path, Permissions::from_mode(0o755)).at("opening up", path),
+        _ => std::fs::set_permissions(path, Permissions::from_mode(0o755))
+            .at("letting others read", path),
     }
 }
 

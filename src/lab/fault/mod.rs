@@ -15,7 +15,7 @@ pub enum FaultName {
     Partition,
     /// Make every round trip of a host so many milliseconds longer.
     Latency,
-    /// Lose so many of a hundred packets of a host, each way.
+    /// Lose so many percent of the packets of a host, each way.
     Loss,
     /// Stop a host's sshd.
     SshdStop,
@@ -141,7 +141,7 @@ impl Fault {
         let fault = if target == "cache" {
             Self::LabCache(match word {
                 FaultName::Down => CacheFault::Down,
-                FaultName::Slow => CacheFault::Slow(needed("milliseconds before each answer")?),
+                FaultName::Slow => CacheFault::Slow(needed("the milliseconds before each answer")?),
                 FaultName::CorruptNar => CacheFault::CorruptNar,
                 FaultName::NarMissing => CacheFault::NarMissing,
                 FaultName::WrongKey => CacheFault::WrongKey,
@@ -167,11 +167,11 @@ impl Fault {
             let host = names::host(target)?;
             let fault = match word {
                 FaultName::Partition => HostFault::Partition,
-                FaultName::Latency => {
-                    HostFault::Latency(needed("milliseconds on every round trip")?)
-                }
+                FaultName::Latency => HostFault::Latency(needed(
+                    "the milliseconds that every round trip takes longer",
+                )?),
                 FaultName::Loss => {
-                    HostFault::Loss(percentage(needed("lost packets of a hundred")?)?)
+                    HostFault::Loss(percentage(needed("the percentage of packets that are lost")?)?)
                 }
                 FaultName::SshdStop => HostFault::SshdStop,
                 FaultName::PowerOff => HostFault::PowerOff,
@@ -218,9 +218,7 @@ fn percentage(amount: u32) -> Result<u32, LabError> {
     if (1..=100).contains(&amount) {
         Ok(amount)
     } else {
-        Err(LabError::Usage(format!(
-            "a loss of {amount} of a hundred packets cannot be; give 1 to 100"
-        )))
+        Err(LabError::Usage(format!("{amount} % of packets cannot be lost; give 1 to 100")))
     }
 }
 

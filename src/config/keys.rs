@@ -712,7 +712,7 @@ const RETENTION: &[KnownKey] = &[
         "`\"1MB\"` to `\"1000TB\"`",
         "`\"10GB\"`",
         "How much the logs of all runs may take on disk together, compressed. Of more the oldest are removed, \
-         but never those of a run that goes on or can be gone on with.",
+         but never those of a run that goes on or can go on.",
     ),
 ];
 

@@ -9,6 +9,7 @@ mod journal;
 mod machine;
 mod report;
 mod setup;
+mod words;
 
 pub use engine::{
     Control, Deploy, Ended, Listener, NoFlake, RunBegin, RunJournal, builds_for, flake_ancestry,

@@ -7,6 +7,7 @@
 use super::decision::Decision;
 use super::scripts::{ACCOUNT, RECOVER};
 use super::step::Step;
+use crate::deploy::words::UNREAD_SYSTEM;
 use crate::deploy::{Ending, Reason, RunFacts};
 use crate::fleet::{Code, Outcome, Specialisation, StorePath, printable_line};
 use crate::remote::job::{Job, Patience};
@@ -206,7 +207,7 @@ fn judge(name: &str, found: &Account, known: &RunFacts, told: bool) -> Ending {
 
 /// Returns a system's path, or that it is not known.
 fn said(path: Option<&StorePath>) -> String {
-    path.map_or_else(|| "a system that could not be read".to_owned(), ToString::to_string)
+    path.map_or_else(|| UNREAD_SYSTEM.to_owned(), ToString::to_string)
 }
 
 #[cfg(test)]

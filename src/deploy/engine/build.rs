@@ -7,6 +7,7 @@ use super::scripts::{BUILD, COMPARE, ROOT};
 use super::step::{PlainLog, Step};
 use super::stores::{self, is_here};
 use super::{build_log, changes, edges, evaluate, given};
+use crate::deploy::words::{again_after_restart, ended_from_outside};
 use crate::deploy::{Failure, Report};
 use crate::fleet::{Code, RunWhat, bytes};
 use crate::nix::activity::{ActivityLog, TreeShape, words};
@@ -136,7 +137,7 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
         step.log("it is built already").await;
         return Ok(Report::Built { built: 0, substituted: BTreeMap::new() });
     }
-    let again = format!("{} was restarted meanwhile; building again", step.host.build_on());
+    let again = again_after_restart(step.host.build_on(), "building");
     let (state, mut log) = through_restarts(step, &again, || realise(step)).await?;
     let because = match state.exit {
         Some(0) | None => None,
@@ -160,11 +161,9 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
             Err(Failure::failed(code, text))
         }
         None => {
-            let text = format!(
-                "the build of {} on {} was ended from outside; was the builder restarted?",
-                step.host.name,
-                step.host.build_on()
-            );
+            let builder = step.host.build_on();
+            let job = format!("the build of {} on {builder}", step.host.name);
+            let text = ended_from_outside(&job, builder);
             Err(Failure::failed(Code::JobEnded, text))
         }
     }

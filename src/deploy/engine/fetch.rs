@@ -7,6 +7,7 @@ use super::routes::turn;
 use super::scripts::FETCH;
 use super::step::{PlainLog, Step};
 use super::verify::check;
+use crate::deploy::words::{again_after_restart, ended_from_outside};
 use crate::deploy::{Failure, Reason, Report};
 use crate::fleet::{Code, Fetched, Fleet, Outcome, Route, TakenRoute, Tier};
 use crate::nix::activity::{ActivityLog, NixFailure};
@@ -74,9 +75,9 @@ async fn pull(
     tier: &Tier,
     taken: &TakenRoute,
 ) -> Result<BTreeMap<String, Fetched>, Failure> {
-    let again = "the host was restarted meanwhile; fetching again";
-    let (state, log) = through_restarts(step, again, || pull_once(step, tier, taken)).await?;
     let host = &step.host.name;
+    let again = again_after_restart(host, "fetching");
+    let (state, log) = through_restarts(step, &again, || pull_once(step, tier, taken)).await?;
     match state.exit {
         Some(0) => Ok(by_tier(&step.shared.fleet, log.fetched())),
         Some(code) => {
@@ -85,8 +86,7 @@ async fn pull(
             Err(Failure::failed(code, text))
         }
         None => {
-            let text =
-                format!("the fetch on {host} was ended from outside; was the host restarted?");
+            let text = ended_from_outside(&format!("the fetch on {host}"), host);
             Err(Failure::failed(Code::JobEnded, text))
         }
     }

@@ -66,6 +66,7 @@ pub use script_names::scripts;
 pub use systems::builds_for;
 
 use crate::deploy::machine::{Input, Machine, MachineCommand};
+use crate::deploy::words::STOPPED;
 use crate::deploy::{
     Begun, Failure, HostSetup, NIXDASH_VERSION, NewestSystem, Replayed, Report, RunEntry, RunFacts,
     Setup, Untold,
@@ -397,7 +398,7 @@ async fn stop(
     step: &Step,
     mut work: Pin<&mut impl Future<Output = Result<Report, Failure>>>,
 ) -> Result<Report, Failure> {
-    let stopped = Err(Failure::failed(Code::RunStopped, "stopped by the operator"));
+    let stopped = Err(Failure::failed(Code::RunStopped, STOPPED));
     let Some(job) = step.running_job() else { return stopped };
     let stopping = async {
         loop {

@@ -4,6 +4,7 @@ use super::resumed;
 use super::scripts::{KEEP, UNROOT};
 use super::step::Step;
 use super::supervised::Supervised;
+use crate::deploy::words::order_not_arrived;
 use crate::deploy::{Failure, GivenPlace, Reason, Report};
 use crate::fleet::Goal;
 use crate::remote::Script;
@@ -36,8 +37,7 @@ pub(super) async fn persist(step: &Step) -> Result<Report, Failure> {
 async fn send_abort(step: &Step, why: &Reason) {
     let (shared, name) = (&step.shared, &step.host.name);
     if let Err(error) = shared.abort(name, why).await {
-        step.log(&format!("the order to go back did not arrive, trying again: {}", error.cause))
-            .await;
+        step.log(&order_not_arrived("to go back", &error.cause)).await;
         drop(shared.abort(name, why).await);
     }
 }

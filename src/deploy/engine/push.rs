@@ -12,6 +12,7 @@ use super::lost::{AWAY_LIMIT, lost, not_started, through_restarts};
 use super::scripts::{PUSH, PUSH_TARGET, PUSH_WAY, ROOT_DRV};
 use super::step::{PlainLog, Step};
 use super::verify::trusts;
+use crate::deploy::words::{NO_ANSWER, again_after_restart, ended_from_outside};
 use crate::deploy::{Failure, Reason};
 use crate::fleet::{Address, Code, Fetched, Outcome, PublicKey, printable_line};
 use crate::nix::activity::ActivityLog;
@@ -227,7 +228,7 @@ async fn with_lent_agent(
     script: &Script,
 ) -> Result<usize, Failure> {
     let name = &step.host.name;
-    let said = own.refused.last().map_or("no answer", |said| said.trim_end_matches('.'));
+    let said = own.refused.last().map_or(NO_ANSWER, |said| said.trim_end_matches('.'));
     let refused = |more: &str| {
         let text = format!(
             "{builder} cannot log in to {name} to copy to it: {said}{more}. Give root on {builder} a key that {name} \
@@ -246,7 +247,7 @@ async fn with_lent_agent(
         .map_err(|failure| refused(&format!("; with your agent: {}", failure.reason.text)))?;
     let lent = TriedWay::read(&output.stdout);
     lent.reached.ok_or_else(|| {
-        let said = lent.refused.last().map_or("no answer", |said| said.trim_end_matches('.'));
+        let said = lent.refused.last().map_or(NO_ANSWER, |said| said.trim_end_matches('.'));
         refused(&format!("; with your agent: {said}"))
     })
 }
@@ -298,7 +299,7 @@ pub(super) async fn push(step: &Step, builder: &str) -> Result<BTreeMap<String, 
     root_on_target(step).await?;
     let (exit, log) = match &way.lent {
         None => {
-            let again = format!("{builder} was restarted meanwhile; copying again");
+            let again = again_after_restart(builder, "copying");
             let copy = || copy_as_job(step, builder, &way);
             let (state, log) = through_restarts(step, &again, copy).await?;
             (state.exit, log)
@@ -315,10 +316,8 @@ pub(super) async fn push(step: &Step, builder: &str) -> Result<BTreeMap<String, 
             Err(refused(step, builder, code, &said))
         }
         None => {
-            let text = format!(
-                "the copy from {builder} to {} was ended from outside; was {builder} restarted?",
-                step.host.name
-            );
+            let job = format!("the copy from {builder} to {}", step.host.name);
+            let text = ended_from_outside(&job, builder);
             Err(Failure::failed(Code::JobEnded, text))
         }
     }

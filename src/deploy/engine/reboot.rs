@@ -3,6 +3,7 @@
 
 use super::scripts::{REBOOT, RESTARTED};
 use super::step::Step;
+use crate::deploy::words::UNREAD_SYSTEM;
 use crate::deploy::{Ending, Failure, Reason, Report};
 use crate::fleet::{Code, Outcome, Progress, duration, printable_line};
 use crate::remote::{Presence, RemoteError, Script, wait_until_started};
@@ -119,7 +120,7 @@ fn judge(name: &str, toplevel: &str, before: &BTreeSet<String>, text: &str) -> E
     }
     failed.retain(|unit| !before.contains(unit));
     let wrong = if running != toplevel {
-        let runs = if running.is_empty() { "a system that could not be read" } else { &running };
+        let runs = if running.is_empty() { UNREAD_SYSTEM } else { &running };
         let text = format!(
             "{name}: after its restart it runs {runs} and not the new system; see what its boot loader starts"
         );

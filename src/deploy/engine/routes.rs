@@ -10,6 +10,7 @@ use super::step::Step;
 use super::stores;
 use super::systems::builds_for;
 use super::verify;
+use crate::deploy::words::no_public_key;
 use crate::deploy::{ChosenRoute, Failure, Preflight, Reason};
 use crate::fleet::{Code, GivenUpRoute, Host, Outcome, Route, Strategy, TakenRoute, Tier};
 use crate::nix::settings::Settings;
@@ -103,9 +104,7 @@ async fn choose(
     let saves = battery.map(|battery| format!("{battery}, so that {builder} builds for it"));
     let without_tier = match fleet.tier_of(&builder) {
         None => format!("no cache in hosts.toml serves the store of {builder}"),
-        Some(tier) if tier.public_key.is_none() => {
-            format!("tier {} has no public_key in hosts.toml", tier.name)
-        }
+        Some(tier) if tier.public_key.is_none() => no_public_key(tier),
         Some(tier) => match usable(step, tier, found, settings).await? {
             Ok(()) => {
                 let route = Route::ViaCache { builder: builder.clone(), tier: tier.name.clone() };

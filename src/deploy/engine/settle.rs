@@ -8,6 +8,7 @@ use super::acknowledge::{after_silence, came_too_late};
 use super::scripts::{LAST_WORD, WORD};
 use super::step::Step;
 use super::supervised::{Supervised, ToldToKeep};
+use crate::deploy::words::{order_not_arrived, order_not_taken};
 use crate::deploy::{Failure, Report};
 use crate::remote::job::Patience;
 use crate::remote::{Output, RemoteError, Script, Way};
@@ -87,30 +88,18 @@ async fn commit(
                     step.keep_supervised(supervised).await;
                     return Ok(Report::Done);
                 }
-                step.log(&format!(
-                    "the host did not take the order to keep the new system: {}",
-                    output.complaint()
-                ))
-                .await;
+                step.log(&order_not_taken(&output.complaint())).await;
                 Some(Duration::from_millis(500))
             }
             Ok(output) => {
-                step.log(&format!(
-                    "the host did not take the order to keep the new system: {}",
-                    output.complaint()
-                ))
-                .await;
+                step.log(&order_not_taken(&output.complaint())).await;
                 Some(Duration::from_millis(500))
             }
             Err(error) => {
                 if error.may_have_run() && supervised.told == ToldToKeep::No {
                     supervised.told = ToldToKeep::Perhaps(asked_at);
                 }
-                step.log(&format!(
-                    "the order to keep the new system did not arrive, trying again: {}",
-                    error.cause
-                ))
-                .await;
+                step.log(&order_not_arrived("to keep the new system", &error.cause)).await;
                 patience.again(&error)
             }
         };

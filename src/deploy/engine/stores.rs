@@ -7,6 +7,7 @@
 use super::push::{complete, way_script};
 use super::scripts::PUSH_TARGET;
 use super::step::Step;
+use crate::deploy::words::NO_ANSWER;
 use crate::deploy::{Failure, Reason};
 use crate::fleet::{Code, Outcome, StorePath, printable_line};
 use crate::nix::argv;
@@ -72,7 +73,7 @@ async fn look(step: &Step) -> Result<OnlyStores, Failure> {
     };
     let reached = said("reached\t").and_then(|number| number.trim().parse::<usize>().ok());
     let Some(address) = reached.and_then(|reached| builder.addresses.get(reached)) else {
-        let why = said("refused\t").unwrap_or_else(|| "no answer".to_owned());
+        let why = said("refused\t").unwrap_or_else(|| NO_ANSWER.to_owned());
         let why = printable_line(why.split_once('\t').map_or(why.as_str(), |(_, why)| why));
         return alone(format!("root of {name} cannot log in to {there} ({why})"));
     };

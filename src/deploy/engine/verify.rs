@@ -6,6 +6,7 @@
 use super::routes::turn;
 use super::scripts::{HOLDS, VERIFY};
 use super::step::Step;
+use crate::deploy::words::{NO_ANSWER, no_public_key};
 use crate::deploy::{Failure, Reason, Report};
 use crate::fleet::{Code, Outcome, PublicKey, SignatureState, StorePath, Tier, printable_line};
 use crate::nix::dry_run;
@@ -43,8 +44,7 @@ pub(super) async fn check(step: &Step, tier: &Tier) -> Result<(), Failure> {
     let (settings, answer) = CurlAnswer::after_settings(&output);
     let host = &step.host.name;
     let Some(key) = &tier.public_key else {
-        let text = format!("tier {} has no public_key", tier.name);
-        return Err(Failure::failed(Code::SetupFailed, text));
+        return Err(Failure::failed(Code::SetupFailed, no_public_key(tier)));
     };
     let failed = |reason| Failure { outcome: Outcome::Failed, reason };
     served(host, tier, key, toplevel, &answer).map_err(failed)?;
@@ -246,7 +246,7 @@ fn unanswered(host: &str, tier: &Tier, answer: &CurlAnswer<'_>) -> Reason {
     let said = answer.text.lines().map(printable_line).rfind(|line| !line.is_empty());
     let text = format!(
         "{host} cannot reach tier {name} ({url}): {}; is the server running there and the port open?",
-        said.unwrap_or_else(|| "no answer".to_owned())
+        said.as_deref().unwrap_or(NO_ANSWER)
     );
     Reason::new(Code::NotReached, text)
 }

@@ -22,6 +22,7 @@ mod waves;
 
 pub use input::{Input, MachineCommand};
 
+use crate::deploy::words::STOPPED;
 use crate::deploy::{Failure, Reason, Report, RunFacts, Setup};
 use crate::fleet::{Code, Finding, FlakeSource, Goal, Outcome, Phase, PhaseState, RunId, RunWhat};
 use control::GoingBack;
@@ -454,7 +455,7 @@ fn elapsed(began: Timestamp, now: Timestamp) -> u64 {
 
 /// Returns the reason of a host whose run ends since somebody stopped it.
 fn stopped_by_the_operator() -> Reason {
-    Reason::new(Code::RunStopped, "stopped by the operator")
+    Reason::new(Code::RunStopped, STOPPED)
 }
 
 /// What is known of a host that begins anew in a run.

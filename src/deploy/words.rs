@@ -1,0 +1,40 @@
+//! The sentences that several files of this room say.
+//!
+//! What only one phase says stands where it is said. Each sentence here has a name that says when it is
+//! used, so that the same thing is never told in two ways.
+
+use crate::fleet::Tier;
+
+/// What somebody who could not be reached is said to have answered.
+pub(in crate::deploy) const NO_ANSWER: &str = "no answer";
+
+/// What stands for a system whose path is not known.
+pub(in crate::deploy) const UNREAD_SYSTEM: &str = "a system that could not be read";
+
+/// Why a host of a run that somebody stopped goes no further.
+pub(in crate::deploy) const STOPPED: &str = "stopped by the operator";
+
+/// Says in a log that a job begins again, since its machine was restarted. `doing`: `building`.
+pub(in crate::deploy) fn again_after_restart(machine: &str, doing: &str) -> String {
+    format!("{machine} was restarted meanwhile; {doing} again")
+}
+
+/// Says that a job has no exit code, since something other than nixdash ended it. `job`: `the fetch on razer`.
+pub(in crate::deploy) fn ended_from_outside(job: &str, machine: &str) -> String {
+    format!("{job} was ended from outside; was {machine} restarted?")
+}
+
+/// Says in a log that a host heard the order to keep its new system and did not take it.
+pub(in crate::deploy) fn order_not_taken(complaint: &str) -> String {
+    format!("the host did not take the order to keep the new system: {complaint}")
+}
+
+/// Says in a log that an order did not arrive. `order`: `to go back`.
+pub(in crate::deploy) fn order_not_arrived(order: &str, cause: &str) -> String {
+    format!("the order {order} did not arrive, trying again: {cause}")
+}
+
+/// Says that nothing that a tier serves can be verified.
+pub(in crate::deploy) fn no_public_key(tier: &Tier) -> String {
+    format!("tier {} has no public_key in hosts.toml", tier.name)
+}

@@ -3,6 +3,7 @@
 use crate::cli::json::{self, FindingJson};
 use crate::cli::left::{self, Ends};
 use crate::cli::status::{or_unknown, table};
+use crate::cli::words::{GOES_ON, LEFT, NO_END, NO_RUNS};
 use crate::cli::{CliError, complete, print, selectors};
 use crate::fleet::{
     DropReason, Fetched, Fleet, HostBuilds, HostResult, Outcome, RunEvent, RunWhat, StorePath,
@@ -167,13 +168,13 @@ pub(super) fn print_runs(
         serde_json::to_writer_pretty(&mut out, &document).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else if runs.is_empty() {
-        writeln!(out, "no runs")?;
+        writeln!(out, "{NO_RUNS}")?;
     } else {
         let goes_on = |run: &RunRow| run.ended_at.is_none() && folders.is_alive(&run.run);
         let stand = |run: &RunRow| match (goes_on(run), left_at(run)) {
-            (true, _) => "goes on",
-            (false, Some(_)) => "left",
-            (false, None) => "no end",
+            (true, _) => GOES_ON,
+            (false, Some(_)) => LEFT,
+            (false, None) => NO_END,
         };
         write!(out, "{}", text(runs, &TimeZone::system(), stand))?;
     }

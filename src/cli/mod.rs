@@ -58,6 +58,7 @@ mod verify;
 mod view_run;
 mod wait;
 mod wake;
+mod words;
 
 pub use error::CliError;
 pub use generate::answer_shell;

@@ -5,6 +5,7 @@ use crate::config::hosts::HostNames;
 use crate::config::keys::KeyTable;
 use crate::config::section::{Section, nearest};
 use crate::config::value::{self, Meaning};
+use crate::config::words::{did_you_mean, out_of_bounds};
 use crate::fleet::{Alarms, Code, Limits, Silence, Tier};
 use jiff::civil::Date;
 use std::ops::RangeInclusive;
@@ -74,7 +75,7 @@ fn time_within(text: &str, bounds: &RangeInclusive<u64>) -> Meaning<Duration> {
         };
         let hint =
             format!("from {least} to {}", crate::fleet::ago(Duration::from_secs(*bounds.end())));
-        return Err((format!("{text:?} is out of bounds"), hint));
+        return Err((out_of_bounds(text), hint));
     }
     Ok(time)
 }
@@ -143,7 +144,7 @@ fn code(text: &str) -> Meaning<Code> {
     }
     let words: Vec<&str> = Code::ALL.iter().map(|code| code.word()).collect();
     let hint = match nearest(text, &words) {
-        Some(near) => format!("did you mean {near:?}?"),
+        Some(near) => did_you_mean(near),
         None => "`nixdash findings` prints every code".to_owned(),
     };
     Err((format!("{text:?} is not the code of a finding"), hint))
@@ -156,7 +157,7 @@ fn tier(text: &str, tiers: &[Tier]) -> Meaning<String> {
         return Ok(text.to_owned());
     }
     let hint = match nearest(text, &names) {
-        Some(near) => format!("did you mean {near:?}?"),
+        Some(near) => did_you_mean(near),
         None => format!("the tiers are: {}", names.join(", ")),
     };
     Err((format!("there is no tier {text:?}"), hint))

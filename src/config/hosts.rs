@@ -7,6 +7,7 @@ use crate::config::keys::KeyTable;
 use crate::config::secret::{self, Paths, Sources};
 use crate::config::section::{At, Section, nearest};
 use crate::config::value;
+use crate::config::words::{did_you_mean, one_of};
 use crate::fleet::{
     ActivationSettings, Address, Elevate, Goal, Host, RootAccess, Strategy, SudoPassword, WakeOnLan,
 };
@@ -49,7 +50,7 @@ impl<'a> HostNames<'a> {
             && !names.contains(&name.value)
         {
             let hint = match nearest(name.value, names) {
-                Some(near) => format!("did you mean {near:?}?"),
+                Some(near) => did_you_mean(near),
                 None if names.is_empty() => "the file has no hosts; add [hosts.NAME]".to_owned(),
                 None => format!("the hosts are: {}", names.join(", ")),
             };
@@ -68,8 +69,8 @@ pub(super) fn strategy(text: &str) -> value::Meaning<Strategy> {
     }
     let words = Strategy::ALL.map(Strategy::word);
     let hint = match nearest(text, &words) {
-        Some(near) => format!("did you mean \"{near}\"?"),
-        None => format!("one of: {}", words.join(", ")),
+        Some(near) => did_you_mean(near),
+        None => one_of(&words),
     };
     Err((format!("{text:?} is not a strategy"), hint))
 }

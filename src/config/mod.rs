@@ -18,6 +18,7 @@ mod server;
 mod tier_keys;
 mod tiers;
 mod value;
+mod words;
 
 pub use error::{ConfigError, ConfigErrors};
 pub use keys::page as page_of_keys;

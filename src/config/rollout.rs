@@ -6,6 +6,7 @@ use crate::config::keys::KeyTable;
 use crate::config::section::{At, Section, nearest};
 use crate::config::server::{self, RawServer};
 use crate::config::value::{self, Meaning, fail};
+use crate::config::words::{did_you_mean, out_of_bounds};
 use crate::fleet::{
     Budget, Gate, GateQuestion, Host, HostOrTag, OnFailure, OrderRule, Quota, Rollout, WaveRule,
     printable_line,
@@ -105,7 +106,7 @@ fn soak(text: &str) -> Meaning<Duration> {
 fn within(text: &str, least: u64, most: u64, hint: &str) -> Meaning<Duration> {
     let time = value::duration(text)?;
     if !(least..=most).contains(&time.as_secs()) {
-        return fail(format!("{text:?} is out of bounds"), hint);
+        return fail(out_of_bounds(text), hint);
     }
     Ok(time)
 }
@@ -204,7 +205,7 @@ fn tag_of(text: &str, fleet: &[Host]) -> Meaning<String> {
     tags.sort_unstable();
     tags.dedup();
     let hint = match nearest(text, &tags) {
-        Some(near) => format!("did you mean {near:?}?"),
+        Some(near) => did_you_mean(near),
         None if tags.is_empty() => "no host has tags; add tags = [\"NAME\"] to a host".to_owned(),
         None => format!("the tags are: {}", tags.join(", ")),
     };

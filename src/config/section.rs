@@ -5,6 +5,7 @@
 
 use crate::config::advice::advice;
 use crate::config::error::MistakeReport;
+use crate::config::words::{did_you_mean, one_of};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -125,8 +126,8 @@ impl<'a> Section<'a> {
             }
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
             let hint = match nearest(text, &known) {
-                Some(near) => format!("did you mean \"{near}\"?"),
-                None => format!("one of: {}", known.join(", ")),
+                Some(near) => did_you_mean(near),
+                None => one_of(&known),
             };
             Err((format!("{text:?} is not a word known here"), hint))
         })

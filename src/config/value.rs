@@ -4,6 +4,7 @@
 //! are held to a narrow alphabet here, so that no other room has to think of it.
 
 use crate::config::section::nearest;
+use crate::config::words::{did_you_mean, out_of_bounds};
 use crate::fleet::{Address, MacAddress};
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
@@ -145,7 +146,7 @@ pub(super) fn system(text: &str) -> Meaning<String> {
         );
     }
     let hint = match nearest(text, SYSTEMS) {
-        Some(near) => format!("did you mean \"{near}\"?"),
+        Some(near) => did_you_mean(near),
         None => "such as \"x86_64-linux\" or \"aarch64-linux\"".to_owned(),
     };
     fail(format!("{text:?} is not a system that NixOS runs on"), hint)
@@ -194,7 +195,7 @@ pub(super) fn duration(text: &str) -> Meaning<Duration> {
 pub(super) fn confirm_timeout(text: &str) -> Meaning<Duration> {
     let time = duration(text)?;
     if !(5..=600).contains(&time.as_secs()) {
-        return fail(format!("{text:?} is out of bounds"), "from \"5s\" to \"10m\"");
+        return fail(out_of_bounds(text), "from \"5s\" to \"10m\"");
     }
     Ok(time)
 }
@@ -203,7 +204,7 @@ pub(super) fn confirm_timeout(text: &str) -> Meaning<Duration> {
 pub(super) fn settle(text: &str) -> Meaning<Duration> {
     let time = duration(text)?;
     if time.as_secs() > 600 {
-        return fail(format!("{text:?} is out of bounds"), "from \"0s\" to \"10m\"");
+        return fail(out_of_bounds(text), "from \"0s\" to \"10m\"");
     }
     Ok(time)
 }
@@ -212,7 +213,7 @@ pub(super) fn settle(text: &str) -> Meaning<Duration> {
 pub(super) fn activation_timeout(text: &str) -> Meaning<Duration> {
     let time = duration(text)?;
     if !(10..=12 * 3600).contains(&time.as_secs()) {
-        return fail(format!("{text:?} is out of bounds"), "from \"10s\" to \"12h\"");
+        return fail(out_of_bounds(text), "from \"10s\" to \"12h\"");
     }
     Ok(time)
 }
@@ -221,7 +222,7 @@ pub(super) fn activation_timeout(text: &str) -> Meaning<Duration> {
 pub(super) fn hook_limit(text: &str) -> Meaning<Duration> {
     let time = duration(text)?;
     if !(1..=3600).contains(&time.as_secs()) {
-        return fail(format!("{text:?} is out of bounds"), "from \"1s\" to \"1h\"");
+        return fail(out_of_bounds(text), "from \"1s\" to \"1h\"");
     }
     Ok(time)
 }
@@ -245,7 +246,7 @@ pub(super) fn connectivity(text: &str) -> Meaning<String> {
 pub(super) fn interval(text: &str) -> Meaning<Duration> {
     let time = duration(text)?;
     if !(1..=7 * 86_400).contains(&time.as_secs()) {
-        return fail(format!("{text:?} is out of bounds"), "from \"1s\" to \"7d\"");
+        return fail(out_of_bounds(text), "from \"1s\" to \"7d\"");
     }
     Ok(time)
 }
@@ -276,7 +277,7 @@ pub(super) fn size(text: &str) -> Meaning<u64> {
 pub(super) fn run_size(text: &str) -> Meaning<u64> {
     let bytes = size(text)?;
     if !(1_000_000..=1_000_000_000_000).contains(&bytes) {
-        return fail(format!("{text:?} is out of bounds"), "from \"1MB\" to \"1TB\"");
+        return fail(out_of_bounds(text), "from \"1MB\" to \"1TB\"");
     }
     Ok(bytes)
 }
@@ -285,7 +286,7 @@ pub(super) fn run_size(text: &str) -> Meaning<u64> {
 pub(super) fn logs_size(text: &str) -> Meaning<u64> {
     let bytes = size(text)?;
     if !(1_000_000..=1_000_000_000_000_000).contains(&bytes) {
-        return fail(format!("{text:?} is out of bounds"), "from \"1MB\" to \"1000TB\"");
+        return fail(out_of_bounds(text), "from \"1MB\" to \"1000TB\"");
     }
     Ok(bytes)
 }
@@ -294,7 +295,7 @@ pub(super) fn logs_size(text: &str) -> Meaning<u64> {
 pub(super) fn logs_age(text: &str) -> Meaning<Duration> {
     let time = duration(text)?;
     if !(3600..=36_500 * 86_400).contains(&time.as_secs()) {
-        return fail(format!("{text:?} is out of bounds"), "from \"1h\" to \"36500d\"");
+        return fail(out_of_bounds(text), "from \"1h\" to \"36500d\"");
     }
     Ok(time)
 }

@@ -36,6 +36,7 @@ mod signed;
 mod store;
 mod transport;
 mod upkeep;
+mod words;
 
 pub use answers::Answers;
 pub use asking::{Asking, TierFuture, TierProbe, Tools};

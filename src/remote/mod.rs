@@ -33,6 +33,7 @@ mod turn;
 mod unlock;
 mod wake;
 mod wire;
+pub mod words;
 
 pub use crate::fleet::Secret;
 pub use aws::aws_profile;

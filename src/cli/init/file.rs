@@ -5,6 +5,7 @@
 
 use crate::cli::init::join::{Proposal, ProposedHost};
 use crate::cli::init::tiers::free_name;
+use crate::cli::words::most_processors;
 use crate::fleet::KindName;
 use toml_edit::{Array, ArrayOfTables, DocumentMut, Item, Table, value};
 
@@ -110,7 +111,7 @@ fn builder(table: &mut Table, proposal: &Proposal) {
             .to_owned(),
     ];
     if let Some((host, cpus)) = &proposal.strongest {
-        notes.push(format!("{host} has the most processors: {cpus}."));
+        notes.push(most_processors(host, *cpus));
     }
     set(table, "strategy", value("direct"), &notes);
 }

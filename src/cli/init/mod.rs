@@ -15,6 +15,7 @@ mod write;
 
 pub(super) use write::InitError;
 
+use crate::cli::words::most_processors;
 use crate::cli::{CliError, EXIT_FAILED, EXIT_INTERRUPTED, load, status, strategies, trust, wait};
 use crate::config;
 use crate::fleet::{Fleet, printable_json, printable_line};
@@ -204,7 +205,7 @@ async fn asked_builder(proposal: &Proposal) -> Result<Option<Builder>, CliError>
         return Ok(None);
     }
     if let Some((host, cpus)) = &proposal.strongest {
-        writeln!(io::stdout(), "{host} has the most processors: {cpus}.")?;
+        writeln!(io::stdout(), "{}", most_processors(host, *cpus))?;
     }
     let question = format!(
         "Which host builds for the others: {}? Enter alone lets each host build for itself: ",

@@ -3,6 +3,7 @@
 use crate::cli::chosen_run::begun;
 use crate::cli::run_row::row;
 use crate::cli::status::{or_unknown, table};
+use crate::cli::words::{GOES_ON, LEFT, NO_END, NO_RUNS};
 use crate::cli::{CliError, left};
 use crate::fleet::{Outcome, RunId, bytes, printable_json, printable_line};
 use crate::record::{RunRow, Runs};
@@ -76,7 +77,7 @@ pub(super) fn run(folders: &Runs, limit: usize, json: bool) -> Result<ExitCode, 
         printable_json(&mut document);
         writeln!(out, "{document:#}")
     } else if listed.is_empty() {
-        writeln!(out, "no runs")
+        writeln!(out, "{NO_RUNS}")
     } else {
         write!(out, "{}", text(&listed, &TimeZone::system()))
     };
@@ -173,9 +174,9 @@ fn ended(run: &ListedRun) -> String {
     let stands = match run.stands {
         Stands::Ended if counts.is_empty() => Some("ended"),
         Stands::Ended => None,
-        Stands::GoesOn => Some("goes on"),
-        Stands::Left => Some("left"),
-        Stands::NoEnd => Some("no end"),
+        Stands::GoesOn => Some(GOES_ON),
+        Stands::Left => Some(LEFT),
+        Stands::NoEnd => Some(NO_END),
     };
     stands.map(str::to_owned).into_iter().chain(counts).collect::<Vec<_>>().join(", ")
 }

@@ -18,6 +18,7 @@ use crate::fleet::{
 };
 use crate::nix::activity::LogItem;
 use crate::remote::job::{Job, LineSink, Patience};
+use crate::remote::words::{NO_SUCH_HOST, TASK_STOPPED, connection_lost};
 use crate::remote::{Output, ReadLine, Script, ScriptRunner, Trouble};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -76,7 +77,7 @@ impl Step {
     /// Waits for the end of what was begun ahead; nothing where it was not.
     async fn begun_ahead(&self, part: Part) -> Option<Result<Report, Failure>> {
         let begun = self.shared.beside.take(self, part)?;
-        Some(begun.await.unwrap_or_else(|_| Err(self.internal("its task was stopped"))))
+        Some(begun.await.unwrap_or_else(|_| Err(self.internal(TASK_STOPPED))))
     }
 
     /// Carries the phase out.
@@ -254,7 +255,7 @@ impl Step {
             };
             let Some(pause) = again else { return Err(lost(&error)) };
             if !broke {
-                self.log(&format!("connection lost, trying again: {}", error.cause)).await;
+                self.log(&connection_lost(&error.cause)).await;
             }
             broke = true;
             tokio::time::sleep(pause).await;
@@ -278,7 +279,7 @@ impl Step {
     /// Returns the host's configuration.
     pub(super) fn config(&self) -> Result<&Host, Failure> {
         let found = self.shared.fleet.host(&self.host.name);
-        found.ok_or_else(|| self.internal("no such host in the fleet"))
+        found.ok_or_else(|| self.internal(NO_SUCH_HOST))
     }
 
     /// Returns the flake that the host's configuration is in.

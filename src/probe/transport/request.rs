@@ -2,6 +2,7 @@
 
 use crate::fleet::printable_line;
 use crate::probe::transport::{RequestError, Rules};
+use crate::probe::words::{IS_URL_RIGHT, OUR_MISTAKE};
 use crate::remote::Secret;
 use jiff::Timestamp;
 use reqwest::Url;
@@ -78,12 +79,11 @@ impl HttpRequest {
 
     /// Returns its address; fails when the rules do not declare the request.
     pub(super) fn declared_url(&self, rules: &Rules) -> Result<Url, RequestError> {
-        let url = Url::parse(&self.url).map_err(|error| {
-            RequestError::new(&self.url, &error.to_string(), "is the url right?")
-        })?;
+        let url = Url::parse(&self.url)
+            .map_err(|error| RequestError::new(&self.url, &error.to_string(), IS_URL_RIGHT))?;
         if !is_declared(rules.requests, self.method, url.path()) {
             let cause = format!("{:?} {} is not a request of this kind", self.method, url.path());
-            return Err(RequestError::new(&self.url, &cause, "this is a mistake in nixdash"));
+            return Err(RequestError::new(&self.url, &cause, OUR_MISTAKE));
         }
         Ok(url)
     }

@@ -13,6 +13,7 @@ use crate::remote::login::Logins;
 use crate::remote::master::Master;
 use crate::remote::root::{PasswordStep, RootWay};
 use crate::remote::turn::Turn;
+use crate::remote::words::{NO_ANSWER_IN_TIME, NO_SUCH_HOST};
 use crate::remote::{
     Answer, NotRoot, Output, RemoteError, Script, ScriptRunner, Trouble, Way, resolve,
 };
@@ -77,7 +78,7 @@ impl Inner {
     fn find(&self, name: &str) -> Result<(&Host, &HostConnection), RemoteError> {
         match (self.fleet.host(name), self.places.get(name)) {
             (Some(host), Some(place)) => Ok((host, place)),
-            _ => Err(RemoteError::new(name, Trouble::Here, "no such host in the fleet")),
+            _ => Err(RemoteError::new(name, Trouble::Here, NO_SUCH_HOST)),
         }
     }
 
@@ -148,7 +149,7 @@ impl Inner {
         };
         match turn.within(work).await {
             Some(result) => result,
-            None => Err(RemoteError::new(name, Trouble::Slow(script.limit), "no answer in time")),
+            None => Err(RemoteError::new(name, Trouble::Slow(script.limit), NO_ANSWER_IN_TIME)),
         }
     }
 

@@ -18,6 +18,7 @@ pub use sink::LineSink;
 pub use start::{StartFailure, job_script};
 
 use crate::fleet::{LogMark, printable_line};
+use crate::remote::words::connection_lost;
 use crate::remote::{LineSplitter, RemoteError, Script, ScriptRunner, Trouble};
 use jiff::Timestamp;
 use open::{LogEnd, OpenLog};
@@ -204,9 +205,7 @@ impl Job {
                         patience.answered();
                     }
                     if !patience.is_silent() {
-                        lines
-                            .note(&format!("connection lost, trying again: {}", error.cause))
-                            .await;
+                        lines.note(&connection_lost(&error.cause)).await;
                     }
                     let Some(pause) = patience.again(&error) else { return Err(error) };
                     tokio::time::sleep(pause).await;

@@ -1,6 +1,7 @@
 //! The log of a job while a script on its host prints it.
 
 use crate::remote::wire::{overlap, position};
+use crate::remote::words::TASK_STOPPED;
 use crate::remote::{LineSplitter, Output, ReadLine, RemoteError, Script, ScriptRunner, Trouble};
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -65,10 +66,9 @@ impl OpenLog {
 
     /// Returns how the script ended.
     pub(super) async fn end(self) -> Result<Output, RemoteError> {
-        let cause = "its task was stopped";
         self.script
             .await
-            .unwrap_or_else(|_| Err(RemoteError::new(&self.host, Trouble::Here, cause)))
+            .unwrap_or_else(|_| Err(RemoteError::new(&self.host, Trouble::Here, TASK_STOPPED)))
     }
 }
 

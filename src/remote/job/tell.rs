@@ -1,6 +1,7 @@
 //! Tells a job something, and goes on with its log in the same exchange.
 
 use super::{FOLLOW_LIMIT, Job, OpenLog};
+use crate::remote::words::NO_ANSWER_IN_TIME;
 use crate::remote::{Output, RemoteError, Script, ScriptRunner, Trouble};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -32,7 +33,7 @@ impl Job {
         let of_log = (mark, AWAITED, from);
         let mut opened = OpenLog::open(runner, &self.host, script, of_log);
         let Ok((has_begun, stdout)) = tokio::time::timeout(limit, said(&mut opened)).await else {
-            return Err(RemoteError::new(&self.host, Trouble::Slow(limit), "no answer in time"));
+            return Err(RemoteError::new(&self.host, Trouble::Slow(limit), NO_ANSWER_IN_TIME));
         };
         if has_begun {
             self.seen_at = Some(Timestamp::now());

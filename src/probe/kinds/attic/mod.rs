@@ -20,6 +20,7 @@ use crate::probe::checks::{one_request, prove};
 use crate::probe::transport::{
     DeclaredRequest, HttpReply, HttpRequest, Method, RequestError, RestWish, Rules, asks_for_rest,
 };
+use crate::probe::words::IS_URL_RIGHT;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -311,7 +312,7 @@ async fn confirmed(
         }
         let missing: Missing = read_json(reply.body)
             .await
-            .map_err(|_| wrong("answered no list of missing paths", "is the url right?"))?;
+            .map_err(|_| wrong("answered no list of missing paths", IS_URL_RIGHT))?;
         let missing: std::collections::HashSet<String> =
             missing.missing_paths.into_iter().collect();
         all.extend(hashes.iter().map(|hash| !missing.contains(*hash)));

@@ -19,6 +19,7 @@ use crate::probe::checks::{one_request, proof, take_verdict};
 use crate::probe::memory::{Dated, MemoryPart};
 use crate::probe::schedule::Pace;
 use crate::probe::transport::{DeclaredRequest, HttpRequest, Method, RequestError, Rules};
+use crate::probe::words::IS_URL_RIGHT;
 use jiff::SignedDuration;
 use reqwest::Url;
 use serde::Deserialize;
@@ -363,7 +364,7 @@ async fn confirmed(asking: &Asking<'_>, paths: &[&StorePath]) -> Result<Vec<bool
         }
         let missing: std::collections::HashSet<String> = read_json(reply.body)
             .await
-            .map_err(|_| wrong("answered no list of hashes", "is the url right?"))?;
+            .map_err(|_| wrong("answered no list of hashes", IS_URL_RIGHT))?;
         all.extend(hashes.iter().map(|hash| !missing.contains(*hash)));
     }
     Ok(all)

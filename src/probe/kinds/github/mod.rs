@@ -20,6 +20,7 @@ use crate::probe::schedule::Pace;
 use crate::probe::transport::{
     DeclaredRequest, HttpReply, HttpRequest, Method, RequestError, RestWish, Rules, asks_for_rest,
 };
+use crate::probe::words::NOTHING_TO_DO;
 use crate::remote::Secret;
 use caches::{CachesPage, Entry, Family, Headers, LIMIT, Usage, families};
 use jiff::{SignedDuration, Timestamp};
@@ -178,7 +179,7 @@ impl TierProbe for GithubActions {
         _paths: &'a [&'a StorePath],
     ) -> TierFuture<'a, Result<Vec<bool>, RequestError>> {
         let cause = "no host can be served by it: it is reached inside of CI runs only";
-        let error = RequestError::new(&asking.tier.url, cause, "nothing is to be done");
+        let error = RequestError::new(&asking.tier.url, cause, NOTHING_TO_DO);
         Box::pin(std::future::ready(Err(error)))
     }
 

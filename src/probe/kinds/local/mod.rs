@@ -15,6 +15,7 @@ use crate::probe::depth::depths;
 use crate::probe::schedule::Pace;
 use crate::probe::store;
 use crate::probe::transport::{RequestError, Rules};
+use crate::probe::words::NOTHING_TO_DO;
 use crate::remote::{Script, Trouble, Way};
 use futures_util::future::join_all;
 use std::time::Duration;
@@ -66,7 +67,7 @@ impl TierProbe for Local {
         _paths: &'a [&'a StorePath],
     ) -> TierFuture<'a, Result<Vec<bool>, RequestError>> {
         let cause = "a host's own store holds what the host runs";
-        let error = RequestError::new(&asking.tier.name, cause, "nothing is to be done");
+        let error = RequestError::new(&asking.tier.name, cause, NOTHING_TO_DO);
         Box::pin(std::future::ready(Err(error)))
     }
 }

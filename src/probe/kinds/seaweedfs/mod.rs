@@ -18,6 +18,7 @@ use crate::probe::kinds::s3;
 use crate::probe::memory::{Dated, MemoryPart, read_kept, to_kept};
 use crate::probe::prometheus::{Metrics, Sample, grown};
 use crate::probe::transport::{DeclaredRequest, HttpRequest, Method, RequestError, Rules};
+use crate::probe::words::IS_URL_RIGHT;
 use disks::{Disk, disks, fullness};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -214,11 +215,7 @@ async fn get<T: DeserializeOwned + Send + 'static>(
         return Err(RequestError::new(url, &cause, hint));
     }
     read_json(reply.body).await.map_err(|error| {
-        RequestError::new(
-            url,
-            &format!("is not a status of SeaweedFS: {error}"),
-            "is the url right?",
-        )
+        RequestError::new(url, &format!("is not a status of SeaweedFS: {error}"), IS_URL_RIGHT)
     })
 }
 

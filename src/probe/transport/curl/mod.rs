@@ -26,6 +26,7 @@ use crate::probe::transport::{
     AnswerPart, Asker, CACHE_REQUESTS, DeclaredRequest, HttpReply, HttpRequest, Method,
     RequestError, Rules, Transport, own_origin,
 };
+use crate::probe::words::OUR_MISTAKE;
 use crate::remote::{Output, Script, ScriptRunner};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
@@ -135,7 +136,7 @@ impl<'a> HostCurl<'a> {
         let all = |error: &RequestError| asks.iter().map(|_| Err(error.clone())).collect();
         if first.method == Method::Post || !first.headers.is_empty() || first.told_by.is_some() {
             let why = format!("{} is asked for plain files only", self.place.host);
-            return all(&RequestError::setup(&first.url, &why, "this is a mistake in nixdash"));
+            return all(&RequestError::setup(&first.url, &why, OUR_MISTAKE));
         }
         let urls: Result<Vec<Url>, RequestError> =
             asks.iter().map(|ask| ask.declared_url(rules)).collect();

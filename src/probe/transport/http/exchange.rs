@@ -12,6 +12,7 @@ use crate::probe::transport::redirect::{REDIRECTS, Reach, leads_on, shown};
 use crate::probe::transport::{
     AnswerPart, HttpReply, HttpRequest, Method, RequestError, RequestTrouble, Rules, is_for_login,
 };
+use crate::probe::words::IS_URL_RIGHT;
 use crate::remote::Secret;
 use jiff::Timestamp;
 use reqwest::Url;
@@ -61,7 +62,7 @@ impl HttpClient {
         if redirect(ask, &reply, &url).is_none() {
             return Ok(Ok(reply));
         }
-        Ok(Err(RequestError::new(url.as_str(), "more than three redirects", "is the url right?")))
+        Ok(Err(RequestError::new(url.as_str(), "more than three redirects", IS_URL_RIGHT)))
     }
 
     /// Makes a request that a server at that distance led to, from its address to another; without

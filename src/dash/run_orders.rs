@@ -30,6 +30,6 @@ pub(in crate::dash) fn said(
     order: RunOrder,
     now: Timestamp,
 ) -> Vec<Effect> {
-    model.say(format!("run #{run} is told: {order}"), false, now);
+    model.say(format!("told run #{run}: {order}"), false, now);
     vec![Effect::Order { run, order }]
 }

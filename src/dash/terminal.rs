@@ -71,7 +71,7 @@ static OURS: AtomicBool = AtomicBool::new(false);
 pub enum DashError {
     /// Standard output is not a terminal.
     #[error(
-        "the dashboard needs a terminal, and standard output is none; `nixdash status` prints the \
+        "the dashboard needs a terminal, and standard output is not one; `nixdash status` prints the \
          same facts"
     )]
     NoTerminal,
@@ -258,7 +258,7 @@ fn hand_over(model: &mut Model, effects: &Sender<Effect>, effect: Effect) {
     let why = match effects.try_send(effect) {
         Ok(()) => return,
         Err(TrySendError::Full(_)) => "nixdash is busy and did not do that; try again",
-        Err(TrySendError::Closed(_)) => "nixdash's runtime has ended; quit and start again",
+        Err(TrySendError::Closed(_)) => "a part of nixdash has ended; quit and start nixdash again",
     };
     update(model, Msg::Notice(why.to_owned()), Timestamp::now());
 }

@@ -126,7 +126,7 @@ const VIEW_ROWS: &[CommandEntry] = &[
         &[FLEET],
         Some("next problem"),
         "next-problem",
-        "select the next host with which something is wrong, or which is offline",
+        "select the next host that has a problem or is offline",
     ),
     entry(
         Command::Mark,
@@ -174,7 +174,7 @@ const VIEW_ROWS: &[CommandEntry] = &[
         &[CACHES],
         Some("next problem"),
         "next-tier-problem",
-        "select the next tier with which something is wrong, be it for one host",
+        "select the next tier that has a problem, for all hosts or for one",
     ),
     entry(
         Command::NextDetails,
@@ -182,7 +182,7 @@ const VIEW_ROWS: &[CommandEntry] = &[
         &[FLEET],
         Some("next host"),
         "next-host-details",
-        "in the details: show those of the next host",
+        "in the details: go to the next host",
     ),
     entry(
         Command::PreviousDetails,
@@ -190,7 +190,7 @@ const VIEW_ROWS: &[CommandEntry] = &[
         &[FLEET],
         None,
         "previous-host-details",
-        "in the details: show those of the previous host",
+        "in the details: go to the previous host",
     ),
     entry(
         Command::NextDetails,
@@ -198,7 +198,7 @@ const VIEW_ROWS: &[CommandEntry] = &[
         &[CACHES],
         Some("next tier"),
         "next-tier-details",
-        "in the details: show those of the next tier",
+        "in the details: go to the next tier",
     ),
     entry(
         Command::PreviousDetails,
@@ -206,7 +206,7 @@ const VIEW_ROWS: &[CommandEntry] = &[
         &[CACHES],
         None,
         "previous-tier-details",
-        "in the details: show those of the previous tier",
+        "in the details: go to the previous tier",
     ),
     entry(
         Command::Open,
@@ -238,8 +238,8 @@ const VIEW_ROWS: &[CommandEntry] = &[
         &[DEPLOY, HISTORY],
         Some("try again"),
         "retry",
-        "try the hosts of the run again that did not end well, from the phase that failed; asks before \
-         anything changes",
+        "try the hosts again that did not end well in the run, from the phase that failed; asks \
+         before anything changes",
     )),
     entry(
         Command::Reattach,
@@ -247,7 +247,7 @@ const VIEW_ROWS: &[CommandEntry] = &[
         &[DEPLOY, LOGS, HISTORY],
         Some("go on"),
         "reattach",
-        "go on with the run that is shown, whose nixdash ended",
+        "go on with the run that is shown, when its nixdash has ended",
     ),
     entry(
         Command::PauseRun,
@@ -255,7 +255,7 @@ const VIEW_ROWS: &[CommandEntry] = &[
         &[DEPLOY],
         Some("pause"),
         "pause-run",
-        "let no host begin anything more, or let the run go on and make a check again",
+        "pause the run, so that no host begins anything more, or let it go on and make a check again",
     ),
     asks(entry(
         Command::AcceptCheck,
@@ -263,7 +263,7 @@ const VIEW_ROWS: &[CommandEntry] = &[
         &[DEPLOY],
         Some("accept check"),
         "accept-check",
-        "take a check that could not be made as passed, since you looked yourself; asks first",
+        "count a check that could not be made as passed, because you looked yourself; asks first",
     )),
     asks(entry(
         Command::SkipHost,
@@ -327,7 +327,7 @@ const VIEW_ROWS: &[CommandEntry] = &[
         &[FLEET, CACHES],
         Some("copy fix"),
         "copy-fix",
-        "copy what to do about the worst that is wrong with the selected one",
+        "copy what to do about the worst problem of the selected row",
     ),
     entry(
         Command::Filter,
@@ -335,7 +335,7 @@ const VIEW_ROWS: &[CommandEntry] = &[
         &[FLEET, CACHES, DEPLOY, HISTORY],
         Some("filter"),
         "filter",
-        "show only the rows that hold every word that is typed, and none that is typed behind a !",
+        "show only the rows that have every word that is typed, and no word that is typed after a !",
     ),
     entry(
         Command::Sort,
@@ -484,7 +484,7 @@ const VIEW_ROWS: &[CommandEntry] = &[
         "quit",
         "end the dashboard; asks when a run goes on",
     ),
-    entry(Command::Redraw, &[Ctrl('l')], VIEWS, None, "redraw", "draw the screen anew"),
+    entry(Command::Redraw, &[Ctrl('l')], VIEWS, None, "redraw", "draw the whole screen again"),
     entry(
         Command::Suspend,
         &[Ctrl('z')],

@@ -20,11 +20,11 @@ use ratatui::text::{Line, Span};
 
 /// What can be typed behind `/`, and what it lets through.
 const FILTERS: [(&str, &str); 5] = [
-    ("/offline", "rows that hold it in a name, a tag, a state or the code of a finding"),
-    ("/@laptop", "hosts with a tag that begins so"),
-    ("/!@laptop", "rows that do not hold it"),
-    ("/disk rack01", "rows that hold every one of these words"),
-    ("/Rack", "capitals matter in a word that has one"),
+    ("/offline", "rows that have it in a name, a tag, a state or the code of a finding"),
+    ("/@laptop", "hosts with a tag that begins like this"),
+    ("/!@laptop", "rows that do not have it"),
+    ("/disk rack01", "rows that have all of these words"),
+    ("/Rack", "capital letters matter in a word that has one"),
 ];
 
 /// Returns the columns of the keys.

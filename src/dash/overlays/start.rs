@@ -98,7 +98,7 @@ fn warnings(paint: &Paint<'_>, form: &StartForm, host: &str, say: &mut impl FnMu
             say(Role::Warn, &format!("○ {host} did not answer when it was last asked."));
         }
         Some(HostState::Denied) => {
-            say(Role::Warn, &format!("✗ {host} answered, but did not let us in."));
+            say(Role::Warn, &format!("✗ {host} answered, but refused the login."));
         }
         Some(HostState::Locked) => {
             say(Role::Warn, &format!("◇ {host} waits for its disk to be unlocked."));

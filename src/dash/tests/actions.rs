@@ -50,7 +50,9 @@ fn a_host_to_which_no_way_is_left_is_tried_again_by_its_key() {
     let waiting = RunWhat::waiting(&host, wait, demo::now());
     fold(&mut model, [run_event(&run, 1, waiting)]);
     let screen = text(&draw(&model, &look(false)));
-    for said in ["▲ no way to", "space tries it again, s leaves it out", "space try again"] {
+    for said in
+        ["▲ no strategy works for", "space tries it again, s leaves it out", "space try again"]
+    {
         assert!(screen.contains(said), "{said}:\n{screen}");
     }
     assert!(screen.contains(&format!("run #{run} waiting for you")), "{screen}");

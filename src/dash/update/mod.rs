@@ -23,7 +23,7 @@ use crossterm::event::{KeyEvent, KeyEventKind};
 use jiff::Timestamp;
 
 /// What is said to who wants to change something where nothing is changed.
-const READ_ONLY: &str = "nixdash was started with --read-only: nothing is changed from here";
+const READ_ONLY: &str = "nixdash was started with --read-only, so it changes nothing";
 
 /// Folds a message into the model and returns what is to be done about it: nothing that changes
 /// something, where this nixdash changes nothing.

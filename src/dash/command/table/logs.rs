@@ -31,8 +31,8 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[LOGS],
         Some("find"),
         "find",
-        "look for a text or a regular expression in the whole log; capitals matter only when typed, a \
-         leading ! means lines that do not match",
+        "look for a text or a regular expression in the whole log; capitals matter only when one \
+         is typed, and ! in front finds lines that do not match",
     ),
     entry(
         Command::NextMatch,

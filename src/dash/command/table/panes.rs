@@ -129,7 +129,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[C::Order],
         Some("yes"),
         "order-yes",
-        "say it to the run",
+        "give the run this order",
     )),
     entry(
         Command::No,
@@ -169,7 +169,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[C::Look],
         Some("no"),
         "dead-paths-no",
-        "leave the stores alone",
+        "do not measure",
     ),
     entry(
         Command::No,
@@ -193,7 +193,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[C::Generations],
         Some("compare"),
         "compare-generation",
-        "say what differs between what runs and the selected generation",
+        "show what differs between the running system and the selected generation",
     ),
     asks(entry(
         Command::RollBack,

@@ -159,7 +159,8 @@ fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Re
     } else if let (Some((host, why, until)), true) = (run.without_way(), run.is_active()) {
         let left = duration(until.duration_since(paint.now).try_into().unwrap_or_default());
         let text = format!(
-            "▲ no way to {host} is left: space tries it again, s leaves it out; without a decision it fails in {left}. {why}"
+            "▲ no strategy works for {host}: space tries it again, s leaves it out; without a \
+             decision it fails in {left}. {why}"
         );
         (Role::Warn, text)
     } else if run.paused && run.is_active() {

@@ -151,13 +151,10 @@ pub(super) async fn build(step: &Step) -> Result<Report, Failure> {
         }),
         Some(code) => {
             let (code, said) = why(log.failure(), code, Code::BuildFailed);
-            let said = match because {
-                Some(because) => format!("{because}: {said}"),
-                None => said,
-            };
             let (host, builder) = (&step.host.name, step.host.build_on());
             let hint = other_system(host, builder, &said).unwrap_or_default();
-            let text = format!("{host} could not be built on {builder}: {said}{hint}");
+            let because = because.map(|because| format!("; {because}")).unwrap_or_default();
+            let text = format!("{host} could not be built on {builder}: {said}{hint}{because}");
             Err(Failure::failed(code, text))
         }
         None => {

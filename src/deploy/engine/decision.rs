@@ -44,8 +44,10 @@ impl Decision {
             "dry" => (Outcome::Dry, None),
             "needs-reboot" => (Outcome::NeedsReboot, Some(self.because(Code::SwitchInhibited, ""))),
             "rolled-back" => {
-                let before = "back on the previous system: ";
-                (Outcome::RolledBack, Some(self.because(Code::RolledBack, before)))
+                // What failed comes first: that it went back follows from it.
+                let why = self.because(Code::RolledBack, "");
+                let text = format!("{}; it is back on the previous system", why.text);
+                (Outcome::RolledBack, Some(Reason { text, ..why }))
             }
             "superseded" => (Outcome::Superseded, Some(self.because(Code::Superseded, ""))),
             "failed" => {
@@ -103,7 +105,7 @@ mod tests {
     fn what_the_supervisor_says_becomes_an_outcome_a_code_and_a_sentence() {
         let found = ending("rolled-back\tnetwork-lost\tnobody could reach it");
         assert_eq!(found.outcome, Outcome::RolledBack);
-        let text = "samsung: back on the previous system: nobody could reach it";
+        let text = "samsung: nobody could reach it; it is back on the previous system";
         assert_eq!(found.reason, Some(Reason::new(Code::NetworkLost, text)));
         let found = ending("stuck\tsystem-unexpected\tx");
         assert_eq!(found.outcome, Outcome::Degraded);
@@ -127,7 +129,10 @@ mod tests {
             (
                 "rolled-back\tnetwork-lost",
                 Outcome::RolledBack,
-                Some((Code::RolledBack, "samsung: back on the previous system: network-lost")),
+                Some((
+                    Code::RolledBack,
+                    "samsung: network-lost; it is back on the previous system",
+                )),
             ),
             (
                 "degraded\tthe next boot starts x\tbecause",

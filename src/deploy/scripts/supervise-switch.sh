@@ -145,6 +145,15 @@ summarise() {
 		carries='[ ,](systemd-networkd|NetworkManager|dhcpcd|wpa_supplicant|iwd|tailscaled|wireguard|wg-quick|nftables|firewall|sshd|ssh|network-setup|network-addresses|network-link|network-local-commands)[-.@a-z0-9A-Z]*(,|$)' -
 }
 
+# Prints what was said right before the first snippet of the activation script failed: most often
+# that says why. Nothing where that is only what NixOS itself says between snippets.
+last_words() {
+	tail -c "+$((offset + 1))" "$dir/log" | awk '
+		/^Activation script snippet .* failed \([0-9]+\)$/ { print said; exit }
+		/^(activating the configuration|setting up \/etc)/ { said = ""; next }
+		{ said = $0 }' | tr -d '\000-\011\013-\037\177' | cut -c 1-200
+}
+
 # Prints who holds switch-to-configuration's own lock: anybody on the host may.
 lock_holder() {
 	lock=$root/run/nixos/switch-to-configuration.lock

@@ -191,7 +191,7 @@ end_untouched() {
 		abort*) end failed run-stopped "it needs a reboot, nothing was changed, and the run was stopped" ;;
 		esac
 		[ "$action" = switch ] || end failed switch-inhibited "it cannot be activated without a reboot, and nothing was changed"
-		persist_and_end needs-reboot switch-inhibited "it is installed and starts at the next reboot: it cannot be activated while the host runs" failed
+		persist_and_end needs-reboot switch-inhibited "it is installed, and the host boots the new system next time: it cannot be activated while the host runs" failed
 	fi
 	if [ "$locked" = yes ]; then
 		end failed lock-held "another switch-to-configuration holds the lock$(lock_holder)"
@@ -207,7 +207,8 @@ end_untouched() {
 judge_snippets() {
 	failing=$snippets
 	[ -n "$failing" ] || go_back activation-failed "its activation script failed (exit code $code)"
-	why="its activation script failed in $failing (exit code $code)"
+	said=$(last_words)
+	why="its activation script failed in $failing${said:+: $said} (exit code $code)"
 	# Nothing ran before in which it could fail too.
 	[ -n "$running" ] || go_back snippet-failed "$why"
 	first=$code
@@ -399,7 +400,7 @@ after() {
 		end failed job-ended "its supervisor was ended"
 	fi
 	if [ -e "$intents/intent" ] && [ "$now" = "$running" ] && [ "$goes_back" = no ]; then
-		persist_and_end needs-reboot switch-inhibited "it is installed and starts at the next reboot: it cannot be activated while the host runs" failed
+		persist_and_end needs-reboot switch-inhibited "it is installed, and the host boots the new system next time: it cannot be activated while the host runs" failed
 	fi
 	if [ "$changed" = no ] && [ "$now" = "$running" ] && [ "$(etc_source)" = "$etc" ]; then
 		end failed job-ended "its supervisor was ended before anything was changed"

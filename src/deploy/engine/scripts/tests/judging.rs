@@ -37,7 +37,7 @@ fn a_failed_activation_is_no_inhibitor_though_it_prints_the_word() {
 }
 
 #[test]
-fn an_inhibited_switch_starts_at_the_next_reboot() {
+fn an_inhibited_switch_boots_the_new_system_next_time() {
     for activation in [
         "echo 'Checking switch inhibitors...'; echo \"Pre-switch check 'switchInhibitors' failed\"; exit 1",
         "exit 100",
@@ -45,7 +45,7 @@ fn an_inhibited_switch_starts_at_the_next_reboot() {
         let (host, word, reason) = deploy(activation);
         assert_eq!(word, "needs-reboot", "{}", host.log());
         assert_eq!(host.code(), Some(Code::SwitchInhibited));
-        assert!(reason.contains("next reboot"), "{reason}");
+        assert!(reason.contains("boots the new system next time"), "{reason}");
         assert_eq!(host.systems(), ["old", "new", "new"]);
         host.assert_tidy();
     }
@@ -131,6 +131,19 @@ fn exit_4_with_a_failed_activation_script_goes_back() {
         let code = if is_snippet { Code::SnippetFailed } else { Code::ActivationFailed };
         assert_eq!(host.code(), Some(code));
         host.assert_untouched();
+    }
+}
+
+#[test]
+fn a_snippet_that_failed_is_told_with_what_it_said_last() {
+    let failed = "Activation script snippet 'users' failed (1)";
+    for (said, wanted) in [
+        ("printf 'users: no\\tgroup\\033[1m wheel\\n'", "in users: users: nogroup[1m wheel (exit"),
+        ("echo 'setting up /etc...'", "in users (exit"),
+    ] {
+        let (host, word, reason) = deploy(&format!("{WELL}{said}; echo \"{failed}\"; exit 4"));
+        assert_eq!(word, "rolled-back", "{}", host.log());
+        assert!(reason.contains(wanted), "{reason}");
     }
 }
 

@@ -1,8 +1,10 @@
 //! A fleet with everything in it that a screen can show, for tests and for trying the screen.
 
+mod failures;
 mod many;
 mod runs;
 
+pub(super) use failures::{failed, failures};
 pub(super) use many::{many, of_many};
 pub(super) use runs::{
     phase, plan, result, run_ended, run_event, run_in_build, run_in_fetch, run_until_plan,

@@ -147,6 +147,7 @@ impl DemoLogs {
 fn found(rows: &[PaneRow], search: &RowSearch) -> Option<u64> {
     let is_it = |row: &PaneRow| match &search.sought {
         Sought::Trouble => row.level == LineLevel::Error,
+        Sought::TroubleIn(phase) => row.level == LineLevel::Error && row.phase == Some(*phase),
         Sought::Text(text) => row.text.contains(text),
         Sought::Pattern(pattern) => pattern.matcher().is_ok_and(|it| it.takes(&row.text)),
     };

@@ -55,6 +55,8 @@ pub enum Command {
     TurnSort,
     /// Puts hosts in groups by their tags, or lets them stand as one list again.
     GroupByTag,
+    /// Copies why the selected host of a run failed.
+    CopyReason,
     /// Opens what is selected.
     Open,
     /// Shows the log of the selected host's run.

@@ -250,6 +250,22 @@ const VIEW_ROWS: &[CommandEntry] = &[
         "go on with the run that is shown, when its nixdash has ended",
     ),
     entry(
+        Command::CopyReason,
+        &[Char('y')],
+        &[DEPLOY],
+        Some("copy error"),
+        "copy-reason",
+        "copy why the selected host failed",
+    ),
+    entry(
+        Command::Generations,
+        &[Char('e')],
+        &[DEPLOY],
+        Some("generations"),
+        "host-generations",
+        "list the generations of the selected host, where a run left a system, compare them and roll back",
+    ),
+    entry(
         Command::PauseRun,
         &[Char(' ')],
         &[DEPLOY],

@@ -177,6 +177,29 @@ fn a_failure_without_a_stream_is_shown_by_its_last_error() {
 }
 
 #[test]
+fn an_activation_that_failed_is_shown_at_its_first_error_and_not_at_what_followed() {
+    let at = demo::failures().into_iter().find(|it| it.phase == Phase::Activate).unwrap();
+    let mut logs = DemoLogs::default();
+    let said = [
+        (Phase::Build, "error: a cache was asked twice"),
+        (Phase::Activate, "fleet_state: /var/lib/fleet: unknown state version 9"),
+        (Phase::Activate, "Activation script snippet 'fleet_state' failed (1)"),
+        (Phase::Activate, "Failed to run activate script"),
+        (Phase::Activate, "outcome: rolled-back, its activation script failed"),
+    ];
+    let lines = said.map(|(phase, text)| LogLine::plain(Some(now()), Some(phase), text.to_owned()));
+    logs.lines.insert("samsung".to_owned(), lines.to_vec());
+    let mut model = model(demo::failed("52", &[("samsung", &at)]), 80, 24);
+    press(&mut model, &logs, "3\n");
+    assert_eq!(cursor(&model), Some(2), "{}", shown(&model));
+    // Where the phase itself says nothing that looks like an error, the last one of the log is shown.
+    logs.lines.get_mut("samsung").unwrap().truncate(2);
+    model.log.leave_host();
+    press(&mut model, &logs, "F");
+    assert_eq!(cursor(&model), Some(0), "{}", shown(&model));
+}
+
+#[test]
 fn the_log_of_a_derivation_alone_is_one_key_away_and_one_key_back() {
     let (mut model, logs) = (failed(110, 30), failed_build());
     press(&mut model, &logs, "4v\n");

@@ -82,6 +82,18 @@ pub(in crate::dash) fn wrap(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
+/// Returns a text as at most so many lines; where they are too few for all of it, the last one ends in `…`.
+pub(in crate::dash) fn wrap_to(text: &str, columns: usize, rows: usize) -> Vec<String> {
+    let mut lines = wrap(text, columns);
+    if lines.len() > rows {
+        lines.truncate(rows);
+        if let Some(last) = lines.last_mut() {
+            *last = cut(&format!("{last} …"), columns);
+        }
+    }
+    lines
+}
+
 /// Returns how many bytes of a text fit in that many columns.
 fn fitting(text: &str, columns: usize) -> usize {
     let mut used = 0;
@@ -132,6 +144,13 @@ mod tests {
         assert_eq!(wrap("the host does not answer", 9), ["the host", "does not", "answer"]);
         assert_eq!(wrap("abcdefgh", 3), ["abc", "def", "gh"]);
         assert_eq!(wrap("a\nb", 3), ["a", "b"]);
+    }
+
+    #[test]
+    fn what_has_no_room_ends_in_a_sign_of_that() {
+        assert_eq!(wrap_to("the host does not answer", 9, 3), ["the host", "does not", "answer"]);
+        assert_eq!(wrap_to("the host does not answer", 9, 2), ["the host", "does not…"]);
+        assert_eq!(wrap_to("the host", 9, 0), [""; 0]);
     }
 
     proptest! {

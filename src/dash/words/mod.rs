@@ -1,7 +1,9 @@
 //! States in words: a sign, a word and a role for each, the same in every view.
 
+pub(in crate::dash) mod reasons;
 pub(in crate::dash) mod runs;
 pub(in crate::dash) mod tiers;
+pub(in crate::dash) mod ways;
 
 use crate::dash::model::Model;
 use crate::dash::theme::Role;

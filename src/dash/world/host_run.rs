@@ -2,8 +2,8 @@
 
 use crate::dash::world::LogRing;
 use crate::fleet::{
-    Bytes, HostResult, LiveHost, LiveProgress, LogLine, Phase, PhaseState, Progress, RemoteCommand,
-    Share, UsualTimes, Wait,
+    Bytes, HostResult, LiveHost, LiveProgress, LogLine, Outcome, Phase, PhaseState, Progress,
+    RemoteCommand, Share, UsualTimes, Wait,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -100,6 +100,16 @@ impl HostRun {
             (None, Some(Wait::Decision { .. } | Wait::Way { .. })) => 1,
             _ => 2,
         }
+    }
+
+    /// Returns the phase in which it went wrong: the first that failed, or the activation of a system that
+    /// was kept with something wrong; none where nothing did.
+    pub(in crate::dash) fn failed_in(&self) -> Option<Phase> {
+        let failed = self.phases.iter().find(|(_, view)| view.state == PhaseState::Failed);
+        let outcome = self.result.as_ref().map(|result| result.outcome);
+        failed
+            .map(|(phase, _)| *phase)
+            .or_else(|| (outcome == Some(Outcome::Degraded)).then_some(Phase::Activate))
     }
 
     /// Returns the phase that runs now.

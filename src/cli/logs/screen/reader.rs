@@ -254,6 +254,8 @@ fn find_plain(
             let found = log.next_of(LineLevel::Error, from, direction)?;
             return Ok(Some(ControlFlow::Continue(found)));
         }
+        // A phase is seen in the row alone.
+        Sought::TroubleIn(_) => return Ok(None),
         Sought::Text(text) => LogPattern::substring(text),
         Sought::Pattern(pattern) => match pattern.matcher() {
             Ok(matcher) if matcher.is_inverse => return Ok(None),
@@ -313,6 +315,10 @@ type RowTest = Box<dyn Fn(&PaneRow) -> bool>;
 fn test(sought: &Sought) -> Option<RowTest> {
     match sought {
         Sought::Trouble => Some(Box::new(|row| row.level == LineLevel::Error)),
+        Sought::TroubleIn(phase) => {
+            let phase = Some(*phase);
+            Some(Box::new(move |row| row.level == LineLevel::Error && row.phase == phase))
+        }
         Sought::Text(text) => {
             let text = text.clone();
             Some(Box::new(move |row| row.text.contains(&text)))

@@ -12,20 +12,17 @@
 //!
 //! Where there is room for all of them, the hosts stand side by side, each with its own log.
 
-use crate::dash::panes::log_tail;
+use crate::dash::panes::deploy::{beside, stacked};
 use crate::dash::theme::Role;
 use crate::dash::widgets::filtered;
 use crate::dash::widgets::graph::spinner;
-use crate::dash::widgets::paint::{Paint, below, put, put_all, put_spread, top};
-use crate::dash::widgets::table::{self, Window};
-use crate::dash::widgets::text::{cut, left, line_width, width, wrap};
-use crate::dash::words::runs::{
-    bytes_in, clock, doing, host_run_mark, phases, progress, revision_words,
-};
+use crate::dash::widgets::paint::{Paint, below, put_all, put_spread, top};
+use crate::dash::widgets::text::{line_width, width, wrap, wrap_to};
+use crate::dash::words::runs::{clock, revision_words};
 use crate::dash::world::{HostRun, RunView, SIDE_BY_SIDE, Starting, Summary, age};
+use crate::fleet::duration;
 use crate::fleet::words::WAITING;
 use crate::fleet::words::runs::{what_tiers_brought, where_time_went};
-use crate::fleet::{HostResult, duration};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -53,16 +50,16 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     area = note(paint, buffer, area, run);
     if paint.model.zoom {
         if let Some(host) = run.hosts.get(paint.model.deploy.host) {
-            alone(paint, buffer, area, run, host);
+            beside::alone(paint, buffer, area, run, host);
         }
         return;
     }
     let area = filtered::note(paint, buffer, area, ("host", "hosts"));
     let visible = paint.model.visible_host_runs();
     if stand_beside(visible.len(), area) {
-        beside(paint, buffer, area, run, &visible);
+        beside::draw(paint, buffer, area, run, &visible);
     } else {
-        stacked(paint, buffer, area, run, &visible);
+        stacked::draw(paint, buffer, area, run, &visible);
     }
 }
 
@@ -179,260 +176,26 @@ fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Re
         }
         (Role::Dim, sums.join(" · "))
     };
-    let lines: Vec<Line<'static>> = wrap(&text, usize::from(area.width).saturating_sub(2))
+    let columns = usize::from(area.width).saturating_sub(2).max(8);
+    let lines = wrap_to(&text, columns, usize::from(area.height / 3).max(1));
+    let lines: Vec<Line<'static>> = lines
         .into_iter()
         .map(|line| Line::from(vec![Span::raw(" "), paint.span(role, line)]))
         .collect();
-    let rows = (lines.len() as u16).min(if area.height < 24 { 3 } else { 6 });
-    put_all(buffer, top(area, rows), &lines, 0);
-    below(area, rows)
-}
-
-/// Returns the first error of a run of several hosts: the others may follow from it.
-fn headline(run: &RunView) -> Option<String> {
-    let first = run.summary.as_ref().and_then(|summary| summary.findings.first());
-    let first = first.filter(|_| run.hosts.len() > 1).or(run.halted.as_ref())?;
-    Some(format!("✗ {} [{}]", first.cause, first.code))
-}
-
-/// Rows of a host that stands above others: its state, its phases in words, what it does.
-#[derive(Clone, Copy)]
-struct Rows {
-    words: bool,
-    doing: bool,
-}
-
-impl Rows {
-    fn count(self) -> usize {
-        1 + usize::from(self.words) + usize::from(self.doing)
-    }
-}
-
-/// Draws hosts of the run below each other, then the log of the selected one.
-fn stacked(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView, visible: &[usize]) {
-    let count = visible.len().max(1);
-    let indent = names_width(run, area) + 5;
-    let Some(first) = run.hosts.first() else { return };
-    let words = line_width(&phases(paint, first, false));
-    let height = usize::from(area.height);
-    let mut rows = Rows { words: indent + words <= usize::from(area.width), doing: true };
-    if height < count * rows.count() + 7 || indent + 28 + words <= usize::from(area.width) {
-        rows.words = false;
-    }
-    if height < count * rows.count() + 5 || area.width < 60 {
-        rows.doing = false;
-    }
-    let each = rows.count();
-    let shown = count.min((height.saturating_sub(4) / each).max(1));
-    let at = visible.iter().position(|index| *index == paint.model.deploy.host);
-    let window = Window::new(count, at.unwrap_or_default(), shown);
-    let hosts = visible.iter().skip(window.from).take(window.rows);
-    let hosts = hosts.filter_map(|index| Some((*index, run.hosts.get(*index)?)));
-    for (row, (index, host)) in hosts.enumerate() {
-        let area = top(below(area, (row * each) as u16), each as u16);
-        host_rows(paint, buffer, area, run, host, index == paint.model.deploy.host, rows);
-    }
-    let rest = below(area, (shown * each) as u16);
-    let selected = at.and_then(|_| paint.model.shown_host_run());
-    if let Some(host) = selected.filter(|_| rest.height >= 2) {
-        let indent = if rows.doing { indent } else { usize::from(area.width) };
-        let rest = error(paint, buffer, rest, host, indent);
-        log_tail::draw(paint, buffer, rest, host);
-    }
-}
-
-/// Returns the columns of the hosts' names.
-fn names_width(run: &RunView, area: Rect) -> usize {
-    let names = run.hosts.iter().map(|host| width(&host.host)).max().unwrap_or(4);
-    names.clamp(4, 16).min(usize::from(area.width) / 3)
-}
-
-/// Draws one host in one to three rows.
-fn host_rows(
-    paint: &Paint<'_>,
-    buffer: &mut Buffer,
-    area: Rect,
-    run: &RunView,
-    host: &HostRun,
-    selected: bool,
-    rows: Rows,
-) {
-    let names = names_width(run, area);
-    let several = run.hosts.len() > 1;
-    let cursor = if selected && several { " › " } else { "   " };
-    let mut spans =
-        vec![paint.span(Role::Accent, cursor), Span::raw(left(&host.host, names)), Span::raw("  ")];
-    let room = usize::from(area.width).saturating_sub(line_width(&spans));
-    spans.extend(state_and_phases(paint, run, host, room, rows.words));
-    put(buffer, area, 0, &Line::from(spans));
-    if selected && several {
-        table::select(paint, buffer, area, 0);
-    }
-    let indent = Span::raw(" ".repeat(names + 5));
-    let mut row = 1;
-    if rows.words {
-        let words = [vec![indent.clone()], phases(paint, host, false)].concat();
-        put(buffer, area, row, &Line::from(words));
-        row += 1;
-    }
-    if rows.doing {
-        let room = usize::from(area.width).saturating_sub(names + 6);
-        let (role, text) = match &host.result {
-            Some(result) if selected && error_is_long(host, room) => (Role::Text, bytes_in(result)),
-            Some(_) | None => doing(paint, host),
-        };
-        put(buffer, area, row, &Line::from(vec![indent, paint.span(role, cut(&text, room))]));
-    }
-}
-
-/// Returns how a host stands, its phases as signs or words, and a bar, as many as fit.
-fn state_and_phases(
-    paint: &Paint<'_>,
-    run: &RunView,
-    host: &HostRun,
-    room: usize,
-    words_below: bool,
-) -> Vec<Span<'static>> {
-    let mark = host_run_mark(paint, run, host);
-    let state = room.min(26);
-    let mut spans = vec![paint.span(mark.role, left(&mark.text(), state)), Span::raw("  ")];
-    let used = |spans: &[Span<'_>]| room.saturating_sub(line_width(spans));
-    if words_below {
-        spans.extend(progress(paint, host, used(&spans).saturating_sub(8).min(30)));
-        return spans;
-    }
-    let words = phases(paint, host, false);
-    if used(&spans) >= line_width(&words) {
-        spans.extend(words);
-        spans.push(Span::raw(" "));
-    } else if used(&spans) >= 14 {
-        spans.extend(phases(paint, host, true));
-        spans.push(Span::raw("  "));
-    } else if let Some(share) = host.share() {
-        let text = format!("{} {}", mark.text(), crate::fleet::percent(share));
-        return vec![paint.span(mark.role, cut(&text, room))];
-    }
-    if used(&spans) >= 12 {
-        spans.extend(progress(paint, host, (used(&spans) - 8).min(14)));
-    } else if let Some(share) = host.share().filter(|_| used(&spans) >= 5) {
-        spans.push(Span::raw(crate::fleet::percent(share)));
-    }
-    spans
-}
-
-/// Returns whether a host's error needs more than one line of that many columns.
-fn error_is_long(host: &HostRun, room: usize) -> bool {
-    let error = host.result.as_ref().and_then(HostResult::told);
-    error.is_some_and(|error| width(&error) > room)
-}
-
-/// Draws the whole error of a host above its log, unless it fitted into the host's own row after
-/// `indent`; returns what is left of the area.
-fn error(
-    paint: &Paint<'_>,
-    buffer: &mut Buffer,
-    area: Rect,
-    host: &HostRun,
-    indent: usize,
-) -> Rect {
-    let room = usize::from(area.width).saturating_sub(2);
-    let Some(text) = host.result.as_ref().and_then(HostResult::told) else {
-        return area;
-    };
-    if !error_is_long(host, usize::from(area.width).saturating_sub(indent + 1)) {
-        return area;
-    }
-    let (role, _) = doing(paint, host);
-    let mut lines = wrap(&text, room);
-    lines.truncate(usize::from(area.height / 2).max(1));
-    for (row, line) in lines.iter().enumerate() {
-        let line = Line::from(vec![Span::raw(" "), paint.span(role, line.clone())]);
-        put(buffer, area, row as u16, &line);
-    }
+    put_all(buffer, area, &lines, 0);
     below(area, lines.len() as u16)
 }
 
-/// Draws hosts of the run side by side.
-fn beside(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView, visible: &[usize]) {
-    let hosts = visible.iter().filter_map(|index| Some((*index, run.hosts.get(*index)?)));
-    let count = visible.len() as u16;
-    let each = area.width / count;
-    let columns = each.saturating_sub(1);
-    for (place, (index, host)) in (0..).zip(hosts) {
-        let head = panel_head(paint, host, columns);
-        let x = area.x + each * place;
-        let last = place + 1 == count;
-        let wide = if last { area.right() - x } else { each };
-        let panel_area = Rect { x, width: wide.saturating_sub(u16::from(!last)), ..area };
-        let selected = index == paint.model.deploy.host;
-        panel_title(paint, buffer, panel_area, run, host, selected);
-        put_all(buffer, below(panel_area, 1), &head, 0);
-        log_tail::draw(paint, buffer, below(panel_area, head.len() as u16 + 1), host);
-        if !last {
-            let bar = Line::styled("│", paint.style(Role::Border));
-            for row in 0..area.height {
-                let cell = Rect { x: x + wide - 1, width: 1, ..area };
-                put(buffer, cell, row, &bar);
-            }
-        }
+/// Returns whose error was the first where several hosts went wrong, since the others may follow from it, or
+/// why no other host begins. That of a host stands with it.
+fn headline(run: &RunView) -> Option<String> {
+    if let Some(halted) = &run.halted {
+        return Some(format!("✗ {} [{}]", halted.cause, halted.code));
     }
-}
-
-/// Draws one host over the whole area, with its phases and its log.
-fn alone(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView, host: &HostRun) {
-    panel_title(paint, buffer, area, run, host, true);
-    let head = panel_head(paint, host, area.width);
-    put_all(buffer, below(area, 1), &head, 0);
-    log_tail::draw(paint, buffer, below(area, head.len() as u16 + 1), host);
-}
-
-/// Draws a host's name and how it stands.
-fn panel_title(
-    paint: &Paint<'_>,
-    buffer: &mut Buffer,
-    area: Rect,
-    run: &RunView,
-    host: &HostRun,
-    selected: bool,
-) {
-    let mark = host_run_mark(paint, run, host);
-    let cursor = if selected && run.hosts.len() > 1 { " › " } else { "   " };
-    let title = vec![
-        paint.span(Role::Accent, cursor),
-        paint.span(if selected { Role::Title } else { Role::Text }, host.host.clone()),
-        Span::raw("  "),
-        paint.span(mark.role, mark.text()),
-    ];
-    put(buffer, area, 0, &Line::from(title));
-}
-
-/// Rows of what a host does, below its bar.
-const DOING: usize = 2;
-
-/// Returns a host's phases, its bar and what it does, for a panel of that many columns.
-///
-/// The number of lines stays the same while the host is at work, so that its log does not jump.
-fn panel_head(paint: &Paint<'_>, host: &HostRun, columns: u16) -> Vec<Line<'static>> {
-    let room = usize::from(columns).saturating_sub(4);
-    let indent = || vec![Span::raw("   ")];
-    let mut lines: Vec<Line<'static>> = Vec::new();
-    let mut line = indent();
-    for phase in phases(paint, host, false) {
-        if line_width(&line) + line_width(std::slice::from_ref(&phase)) > room + 4 {
-            lines.push(Line::from(std::mem::replace(&mut line, indent())));
-        }
-        line.push(phase);
+    let several = run.summary.as_ref().filter(|summary| summary.bad() > 1);
+    let first = several.and_then(|summary| summary.findings.first())?;
+    match first.subject.host_name().filter(|host| run.host(host).is_some()) {
+        Some(host) => Some(format!("✗ {host} went wrong first [{}]", first.code)),
+        None => Some(format!("✗ {} [{}]", first.cause, first.code)),
     }
-    lines.push(Line::from(line));
-    let rows = lines.len() + 1 + DOING;
-    if host.result.is_none() {
-        let bar = progress(paint, host, room.saturating_sub(10).min(40));
-        lines.push(Line::from([indent(), bar].concat()));
-    }
-    let (role, text) = doing(paint, host);
-    for line in wrap(&text, room).into_iter().take(if host.result.is_some() { 6 } else { DOING }) {
-        lines.push(Line::from([indent(), vec![paint.span(role, line)]].concat()));
-    }
-    lines.resize(lines.len().max(rows), Line::default());
-    lines
 }

@@ -1,9 +1,12 @@
 //! A run, host by host.
 
+mod beside;
 mod draw;
 mod logs;
+mod stacked;
 mod state;
 mod update;
+mod why;
 
 pub(in crate::dash) use logs::logs_in_view;
 pub use state::DeployPane;

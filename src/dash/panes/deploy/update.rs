@@ -2,6 +2,7 @@
 
 use crate::dash::begin;
 use crate::dash::command::{Command, order};
+use crate::dash::generations::GenerationsPane;
 use crate::dash::layout::page;
 use crate::dash::model::{Model, Screen};
 use crate::dash::moves::move_selection;
@@ -34,6 +35,8 @@ pub(super) fn update(
         Command::Cancel => ask_to_stop(model),
         Command::Reattach => return reattach(model, now),
         Command::Retry => return begin::retry(model, now),
+        Command::Generations => return generations(model),
+        Command::CopyReason => return copy_reason(model, now),
         Command::PauseRun
         | Command::AcceptCheck
         | Command::SkipHost
@@ -48,7 +51,12 @@ pub(super) fn update(
 /// Returns whether a command has something to act on.
 pub(super) fn can(model: &Model, command: Command) -> bool {
     match command {
-        Command::Open | Command::Commands | Command::SkipHost | Command::TryHost
+        Command::Open
+        | Command::Commands
+        | Command::SkipHost
+        | Command::TryHost
+        | Command::Generations
+        | Command::CopyReason
             if !model.shows_selected() =>
         {
             false
@@ -60,6 +68,8 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         Command::Commands => model.shown_host_run().is_some_and(|host| !host.commands.is_empty()),
         Command::Cancel => model.shown_run().is_some_and(|run| run.is_active() && !run.stopping),
         Command::Reattach => model.shown_run().is_some_and(|run| run.can_go_on),
+        Command::Generations => has_something_to_leave(model),
+        Command::CopyReason => told(model).is_some(),
         Command::PauseRun
         | Command::AcceptCheck
         | Command::SkipHost
@@ -88,6 +98,34 @@ fn commands(model: &mut Model) {
         let (run, host) = (run.id.clone(), host.host.clone());
         model.open(Overlay::Commands { run, host, scroll: 0 });
     }
+}
+
+/// Returns whether the selected host runs or boots a system that a run left there, be it a bad one.
+fn has_something_to_leave(model: &Model) -> bool {
+    let is_over = model.shown_run().is_some_and(|run| !run.is_active());
+    let result = model.shown_host_run().and_then(|host| host.result.as_ref());
+    is_over && result.is_some_and(|result| result.outcome.is_new_system())
+}
+
+/// Lists the generations of the selected host, to go back to one.
+fn generations(model: &mut Model) -> Vec<Effect> {
+    let Some(host) = model.shown_host_run().map(|host| host.host.clone()) else {
+        return Vec::new();
+    };
+    model.open(Overlay::Generations(GenerationsPane::new(host.clone())));
+    vec![Effect::ListGenerations { host }]
+}
+
+/// Returns why the selected host failed, with all that belongs to it.
+fn told(model: &Model) -> Option<String> {
+    model.shown_host_run()?.result.as_ref()?.told()
+}
+
+/// Copies why the selected host failed.
+fn copy_reason(model: &mut Model, now: Timestamp) -> Vec<Effect> {
+    let Some(text) = told(model) else { return Vec::new() };
+    let what = targets(model).first().map(|host| format!("why {host} failed")).unwrap_or_default();
+    model.clip(text, &what, now)
 }
 
 /// Says something to the shown run, or asks first.

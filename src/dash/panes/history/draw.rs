@@ -8,13 +8,14 @@
 //!    razer         ● switched in 31 s     0 built, 38 from p620 (212 MB)
 //! ```
 
+use crate::dash::panes::history::hosts;
 use crate::dash::panes::history::sort::RunSort;
 use crate::dash::theme::Role;
 use crate::dash::widgets::filtered;
 use crate::dash::widgets::paint::{Paint, below, put, top};
 use crate::dash::widgets::table::{self, Heading, Window};
 use crate::dash::widgets::text::{cut, left, line_width};
-use crate::dash::words::runs::{behind_figure, doing, host_run_mark, revision_words};
+use crate::dash::words::runs::{behind_figure, revision_words};
 use crate::dash::world::RunView;
 use crate::fleet::duration;
 use ratatui::buffer::Buffer;
@@ -53,7 +54,7 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     let table = if split { (visible.len() as u16 + 1).min(area.height / 2) } else { area.height };
     let list = below(top(area, table), 1);
     if split && paint.model.shows_selected() {
-        hosts(paint, buffer, below(area, table + 1));
+        hosts::draw(paint, buffer, below(area, table + 1));
     }
     let at = visible.iter().position(|index| *index == paint.model.deploy.run);
     let window = Window::new(visible.len(), at.unwrap_or_default(), usize::from(list.height));
@@ -117,24 +118,6 @@ pub(super) fn sorts(body: Rect) -> Vec<RunSort> {
     let shown = headings(body).into_iter().filter_map(|heading| heading.by);
     let others = shown.filter(|by| *by != RunSort::default());
     std::iter::once(RunSort::default()).chain(others).collect()
-}
-
-/// Draws how each host of the selected run stands.
-fn hosts(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
-    let Some(run) = paint.model.shown_run() else { return };
-    paint.rule(buffer, area, &format!("run #{}  {}", run.id, run.title), "");
-    let area = below(area, 1);
-    for (row, host) in run.hosts.iter().take(usize::from(area.height)).enumerate() {
-        let mark = host_run_mark(paint, run, host);
-        let (role, text) = doing(paint, host);
-        let mut spans = vec![
-            Span::raw(format!("   {}  ", left(&host.host, 12))),
-            paint.span(mark.role, left(&mark.text(), 26)),
-        ];
-        let room = usize::from(area.width).saturating_sub(line_width(&spans) + 1);
-        spans.push(paint.span(role, cut(&text, room)));
-        put(buffer, area, row as u16, &Line::from(spans));
-    }
 }
 
 /// Returns the revision of the flake that a run deploys; one that its plan does not name is not known.

@@ -1,6 +1,7 @@
 //! The runs, and how the hosts of the selected one stand.
 
 mod draw;
+mod hosts;
 mod sort;
 mod state;
 mod update;

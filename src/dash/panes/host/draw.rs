@@ -10,13 +10,18 @@
 //!
 //! In a narrow pane there is one column, the most important first; zoomed it scrolls.
 
+use crate::dash::command::{Command, Context};
+use crate::dash::model::Screen;
+use crate::dash::panes;
 use crate::dash::panes::problems::snippet_facts;
 use crate::dash::theme::Role;
 use crate::dash::widgets::facts::{Fact, Laid, fact, told, unknown};
 use crate::dash::widgets::paint::{Paint, below};
 use crate::dash::widgets::text::count;
+use crate::dash::words::reasons::reason;
 use crate::dash::words::runs::{behind_words, went};
 use crate::dash::words::tiers::signature_mark;
+use crate::dash::words::ways::{self, Way};
 use crate::dash::words::{bytes_of, figure_role, finding_role, milliseconds, since, system_words};
 use crate::dash::world::{HostModel, age, is_current};
 use crate::fleet::words::deploys;
@@ -65,6 +70,10 @@ fn laid(paint: &Paint<'_>, host: &Host, view: &HostModel, columns: u16) -> Laid 
 fn machine(paint: &Paint<'_>, host: &Host, view: &HostModel) -> Vec<Fact> {
     let facts = &view.facts;
     let mut all = wrong(facts);
+    let last_run = last_run(paint, host);
+    // Why a deploy failed is what somebody looks for here.
+    let (failed, well) = if last_run.len() > 1 { (last_run, vec![]) } else { (vec![], last_run) };
+    all.extend(failed);
     all.push(reach(host, view));
     all.extend(systems(&facts.system));
     all.extend(built_from(paint, view));
@@ -74,7 +83,7 @@ fn machine(paint: &Paint<'_>, host: &Host, view: &HostModel) -> Vec<Fact> {
     if let Some(power) = facts.power {
         all.push(power_fact(power));
     }
-    all.push(last_run(paint, host));
+    all.extend(well);
     all
 }
 
@@ -226,14 +235,31 @@ fn power_fact(power: PowerFacts) -> Fact {
     }
 }
 
-fn last_run(paint: &Paint<'_>, host: &Host) -> Fact {
-    match paint.model.world.last_run(&host.name) {
-        None => ("last run".to_owned(), vec![(Role::Dim, "none seen".to_owned())]),
-        Some((run, part)) => {
-            let (role, text) = went(paint, run, part);
-            ("last run".to_owned(), vec![(role, text)])
-        }
+/// What a person does next about a host whose last run failed.
+const WAYS: [Way; 3] = [
+    (Command::Log, "its log at the error"),
+    (Command::Deploy, "deploy again"),
+    (Command::Generations, "roll back"),
+];
+
+/// Returns how the last run of a host went; of one that failed also why, and what to do.
+fn last_run(paint: &Paint<'_>, host: &Host) -> Vec<Fact> {
+    let Some((run, part)) = paint.model.world.last_run(&host.name) else {
+        return vec![told("last run", Role::Dim, "none seen")];
+    };
+    let (role, text) = went(paint, run, part);
+    let failed = part.result.as_ref().filter(|result| result.outcome.is_trouble());
+    let Some(why) = failed.and_then(|result| reason(result, 0)) else {
+        return vec![told("last run", role, text)];
+    };
+    let mut all = vec![told("✗ last run", role, format!("{text}: {}", why.text()))];
+    all.extend(why.fix.as_ref().map(|fix| fact("to do", fix.as_str())));
+    let is_open = |command| panes::can(paint.model, command);
+    let keys = ways::in_words(Context::View(Screen::Fleet), &WAYS, is_open);
+    if !keys.is_empty() {
+        all.push(fact("keys", keys));
     }
+    all
 }
 
 /// Returns load, memory, room, store and uptime.

@@ -117,6 +117,8 @@ pub enum Sought {
     Pattern(LinePattern),
     /// A line that says what went wrong.
     Trouble,
+    /// A line of this phase that says what went wrong.
+    TroubleIn(Phase),
     /// A line that holds this text.
     Text(String),
 }

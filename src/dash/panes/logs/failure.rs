@@ -10,7 +10,7 @@ use crate::dash::model::Model;
 use crate::dash::panes::logs::activity::FailureShown;
 use crate::dash::panes::logs::state::LogFace;
 use crate::dash::theme::Role;
-use crate::dash::widgets::text::{cut, wrap};
+use crate::dash::widgets::text::wrap_to;
 use crate::dash::words::short_paths;
 
 /// Most of a chain of derivations that is named.
@@ -39,14 +39,7 @@ pub(super) fn lines(model: &Model, columns: u16, rows: u16) -> Vec<(Role, String
     let most = usize::from((rows / 3).min(rows.saturating_sub(LOG)));
     let mut lines = Vec::new();
     for (role, text, height) in parts {
-        let mut wrapped = wrap(&text, room);
-        if wrapped.len() > height {
-            wrapped.truncate(height);
-            if let Some(last) = wrapped.last_mut() {
-                *last = cut(&format!("{last} …"), room);
-            }
-        }
-        for line in wrapped {
+        for line in wrap_to(&text, room, height) {
             let sign = if lines.is_empty() { "✗" } else { " " };
             lines.push((role, format!(" {sign} {line}")));
         }

@@ -4,7 +4,7 @@ use crate::dash::model::{Model, Screen};
 use crate::dash::panes::logs::asked::{LogNews, RowSearch, RowsShown, Sought};
 use crate::dash::panes::logs::layout::Sight;
 use crate::dash::panes::logs::state::{CountedRows, LogFace, PanePlace};
-use crate::dash::panes::logs::update::show_failure;
+use crate::dash::panes::logs::update::{begin_search, show_failure};
 use crate::dash::panes::logs::wanted::rows_of;
 use jiff::Timestamp;
 
@@ -77,6 +77,8 @@ fn found(model: &mut Model, search: &RowSearch, row: Option<u64>, sight: Sight, 
         Sought::Trouble if model.log.place != PanePlace::Follow => {
             model.say(format!("no line {side} tells of an error"), false, now);
         }
+        // The phase that failed says nothing that looks like an error: the last one of the log is the best there is.
+        Sought::TroubleIn(_) => begin_search(&mut model.log, Sought::Trouble, u64::MAX, false),
         Sought::Trouble | Sought::Text(_) => {}
     }
 }

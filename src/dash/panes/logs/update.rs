@@ -11,6 +11,7 @@ use crate::dash::panes::logs::layout::Sight;
 use crate::dash::panes::logs::state::{BuildComparison, LogFace, LogPane, PanePlace};
 use crate::dash::panes::logs::typing;
 use crate::dash::panes::logs::wanted::rows_of;
+use crate::fleet::Phase;
 use crate::nix::activity::BuildState;
 use crate::record::output_of;
 use jiff::Timestamp;
@@ -256,10 +257,12 @@ fn alone(pane: &mut LogPane, lines: BuildLines, before: LogFace) {
     pane.go_to(PanePlace::Follow);
 }
 
-/// Shows why the host failed: the log of the derivation that failed, at the line that says it, or else
-/// the last line that tells of trouble.
+/// Shows why the host failed: the log of the derivation that failed, at the line that says it, or else the
+/// first line of the phase that failed which tells of trouble: what follows from it stands below. Before
+/// the activation it is the last line: programs that build say much that sounds like an error.
 pub(in crate::dash) fn show_failure(model: &mut Model) {
     let (Some(run), Some(host)) = (model.shown_run(), model.shown_host_run()) else { return };
+    let phase = host.failed_in().filter(|phase| *phase >= Phase::Activate);
     let (run, host) = (run.id.clone(), host.host.clone());
     let pane = &mut model.log;
     let failure = pane.activity_of(&run, &host).and_then(|shown| shown.failure.as_ref());
@@ -277,7 +280,10 @@ pub(in crate::dash) fn show_failure(model: &mut Model) {
             begin_search(pane, Sought::Text(said), 0, true);
         }
         (Some(lines), None) => alone(pane, lines, LogFace::Log),
-        (None, _) => begin_search(pane, Sought::Trouble, u64::MAX, false),
+        (None, _) => match phase {
+            Some(phase) => begin_search(pane, Sought::TroubleIn(phase), 0, true),
+            None => begin_search(pane, Sought::Trouble, u64::MAX, false),
+        },
     }
 }
 

@@ -1,0 +1,127 @@
+//! The hosts of a run side by side, each with its log; and one of them alone.
+//!
+//! ```text
+//!    razer  ● switched in 31 s                 │ › samsung  ◐ fetch  00:09
+//!    pre ✓ eval ✓ cmp ✓ build ✓ pub ✓ verify ✓ │   pre ✓ eval ✓ cmp ✓ build ✓ pub ✓ verify ✓
+//!    0 built, 38 from p620 (212 MB)            │   ▕██████▌   ▏ 61 %
+//!  razer ─ log ────────────────────────────────│ samsung ─ log ─────────────────────────────
+//! ```
+
+use crate::dash::panes::deploy::why;
+use crate::dash::panes::log_tail;
+use crate::dash::theme::Role;
+use crate::dash::widgets::paint::{Paint, below, put, put_all};
+use crate::dash::widgets::text::{line_width, wrap_to};
+use crate::dash::words::runs::{doing, host_run_mark, phases, progress};
+use crate::dash::world::{HostRun, RunView};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+/// Draws hosts of the run side by side; their logs begin in the same row.
+pub(super) fn draw(
+    paint: &Paint<'_>,
+    buffer: &mut Buffer,
+    area: Rect,
+    run: &RunView,
+    visible: &[usize],
+) {
+    let hosts = visible.iter().filter_map(|index| Some((*index, run.hosts.get(*index)?)));
+    let count = visible.len() as u16;
+    let each = area.width / count;
+    let columns = each.saturating_sub(1);
+    let heads = hosts.map(|(index, host)| {
+        let selected = index == paint.model.deploy.host;
+        (index, host, panel_head(paint, host, selected, Rect { width: columns, ..area }))
+    });
+    let heads: Vec<(usize, &HostRun, Vec<Line<'static>>)> = heads.collect();
+    let rows = heads.iter().map(|(_, _, head)| head.len()).max().unwrap_or_default() as u16;
+    for (place, (index, host, head)) in (0..).zip(heads) {
+        let x = area.x + each * place;
+        let last = place + 1 == count;
+        let wide = if last { area.right() - x } else { each };
+        let panel_area = Rect { x, width: wide.saturating_sub(u16::from(!last)), ..area };
+        let selected = index == paint.model.deploy.host;
+        panel_title(paint, buffer, panel_area, run, host, selected);
+        put_all(buffer, below(panel_area, 1), &head, 0);
+        log_tail::draw(paint, buffer, below(panel_area, rows + 1), host);
+        if !last {
+            let bar = Line::styled("│", paint.style(Role::Border));
+            for row in 0..area.height {
+                let cell = Rect { x: x + wide - 1, width: 1, ..area };
+                put(buffer, cell, row, &bar);
+            }
+        }
+    }
+}
+
+/// Draws one host over the whole area, with its phases and its log.
+pub(super) fn alone(
+    paint: &Paint<'_>,
+    buffer: &mut Buffer,
+    area: Rect,
+    run: &RunView,
+    host: &HostRun,
+) {
+    panel_title(paint, buffer, area, run, host, true);
+    let head = panel_head(paint, host, true, area);
+    put_all(buffer, below(area, 1), &head, 0);
+    log_tail::draw(paint, buffer, below(area, head.len() as u16 + 1), host);
+}
+
+/// Draws a host's name and how it stands.
+fn panel_title(
+    paint: &Paint<'_>,
+    buffer: &mut Buffer,
+    area: Rect,
+    run: &RunView,
+    host: &HostRun,
+    selected: bool,
+) {
+    let mark = host_run_mark(paint, run, host);
+    let cursor = if selected && run.hosts.len() > 1 { " › " } else { "   " };
+    let title = vec![
+        paint.span(Role::Accent, cursor),
+        paint.span(if selected { Role::Title } else { Role::Text }, host.host.clone()),
+        Span::raw("  "),
+        paint.span(mark.role, mark.text()),
+    ];
+    put(buffer, area, 0, &Line::from(title));
+}
+
+/// Rows of what a host does, below its bar, and of what came of it.
+const DOING: usize = 2;
+const RESULT: usize = 6;
+
+/// Returns a host's phases, its bar and what it does, or why it failed, for a panel of that area.
+///
+/// The number of lines stays the same while the host is at work, so that its log does not jump.
+fn panel_head(paint: &Paint<'_>, host: &HostRun, selected: bool, area: Rect) -> Vec<Line<'static>> {
+    let room = usize::from(area.width).saturating_sub(4).max(8);
+    let indent = || vec![Span::raw("   ")];
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    let mut line = indent();
+    for phase in phases(paint, host, false) {
+        if line_width(&line) + line_width(std::slice::from_ref(&phase)) > room + 4 {
+            lines.push(Line::from(std::mem::replace(&mut line, indent())));
+        }
+        line.push(phase);
+    }
+    lines.push(Line::from(line));
+    let rows = lines.len() + 1 + DOING;
+    if host.result.is_none() {
+        let bar = progress(paint, host, room.saturating_sub(10).min(40));
+        lines.push(Line::from([indent(), bar].concat()));
+    }
+    if let Some(told) = why::of(host, room) {
+        let left = usize::from(area.height).saturating_sub(lines.len() + 1);
+        lines.extend(why::panel(paint, &told, selected, room, left));
+    } else {
+        let (role, text) = doing(paint, host);
+        for line in wrap_to(&text, room, if host.result.is_some() { RESULT } else { DOING }) {
+            lines.push(Line::from([indent(), vec![paint.span(role, line)]].concat()));
+        }
+    }
+    lines.resize(lines.len().max(rows), Line::default());
+    lines
+}

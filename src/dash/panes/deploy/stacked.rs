@@ -1,0 +1,186 @@
+//! The hosts of a run below each other, then the log of the selected one.
+
+use crate::dash::panes::deploy::why;
+use crate::dash::panes::log_tail;
+use crate::dash::theme::Role;
+use crate::dash::widgets::paint::{Paint, below, put, put_all};
+use crate::dash::widgets::table::{self, Window};
+use crate::dash::widgets::text::{cut, left, line_width, width, wrap};
+use crate::dash::words::runs::{doing, host_run_mark, phases, progress};
+use crate::dash::world::{HostRun, RunView};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+/// Rows that a log needs to be worth its rule.
+const LOG: usize = 4;
+
+/// What of each host is shown: its state, its phases in words, what it does.
+#[derive(Clone, Copy)]
+struct Rows {
+    words: bool,
+    doing: bool,
+    /// Whether what went wrong stands below each host in whole.
+    whole: bool,
+    /// Columns of the names, and of what stands below a state.
+    names: usize,
+    columns: usize,
+}
+
+impl Rows {
+    /// Returns how many rows a host takes at least.
+    fn count(self) -> usize {
+        1 + usize::from(self.words) + usize::from(self.doing)
+    }
+
+    /// Returns the lines below a host: what it does, or why it failed.
+    fn below(self, paint: &Paint<'_>, host: &HostRun) -> Vec<(Role, String)> {
+        if !self.doing {
+            return Vec::new();
+        }
+        let (role, text) = match why::of(host, self.columns) {
+            Some(told) if self.whole => {
+                let lines = wrap(&told.text(), self.columns).into_iter();
+                return lines.map(|line| (told.role, line)).collect();
+            }
+            Some(told) => (told.role, told.first),
+            None => doing(paint, host),
+        };
+        vec![(role, cut(&text, self.columns))]
+    }
+}
+
+/// Draws hosts of the run below each other, then the log of the selected one.
+pub(super) fn draw(
+    paint: &Paint<'_>,
+    buffer: &mut Buffer,
+    area: Rect,
+    run: &RunView,
+    visible: &[usize],
+) {
+    let hosts: Vec<(usize, &HostRun)> =
+        visible.iter().filter_map(|index| Some((*index, run.hosts.get(*index)?))).collect();
+    let at = hosts.iter().position(|(index, _)| *index == paint.model.deploy.host);
+    let selected = at.map(|at| hosts[at].1);
+    let rows = choose(paint, area, run, &hosts, selected);
+    let shown = if rows.whole { hosts.len() } else { fitting(area, rows, &hosts, selected) };
+    let window = Window::new(hosts.len(), at.unwrap_or_default(), shown);
+    let mut rest = area;
+    for (index, host) in hosts.into_iter().skip(window.from).take(window.rows) {
+        let is_selected = index == paint.model.deploy.host;
+        rest = below(rest, host_rows(paint, buffer, rest, run, host, is_selected, rows));
+    }
+    if let Some(host) = selected {
+        let rest = why::draw(paint, buffer, rest, host, rows.whole);
+        log_tail::draw(paint, buffer, rest, host);
+    }
+}
+
+/// Returns how many hosts are shown, so that why the selected one failed, or its log, has room too.
+fn fitting(
+    area: Rect,
+    rows: Rows,
+    hosts: &[(usize, &HostRun)],
+    selected: Option<&HostRun>,
+) -> usize {
+    let (columns, height) = (why::columns(area), usize::from(area.height));
+    let told = selected.and_then(|host| why::of(host, columns));
+    let wanted = told.map_or(0, |told| wrap(&told.text(), columns).len());
+    let wanted = wanted.min(height.saturating_sub(2 * rows.count())).max(LOG);
+    (height.saturating_sub(wanted) / rows.count()).clamp(1, hosts.len().max(1))
+}
+
+/// Returns what of each host is shown in that area.
+fn choose(
+    paint: &Paint<'_>,
+    area: Rect,
+    run: &RunView,
+    hosts: &[(usize, &HostRun)],
+    selected: Option<&HostRun>,
+) -> Rows {
+    let (count, height) = (hosts.len().max(1), usize::from(area.height));
+    let names = run.hosts.iter().map(|host| width(&host.host)).max().unwrap_or(4);
+    let names = names.clamp(4, 16).min(usize::from(area.width) / 3);
+    let columns = usize::from(area.width).saturating_sub(names + 6).max(8);
+    let words = hosts.first().map_or(0, |(_, host)| line_width(&phases(paint, host, false)));
+    let words_fit = names + 5 + words <= usize::from(area.width);
+    let beside_state = names + 5 + 28 + words <= usize::from(area.width);
+    let mut rows = Rows { words: words_fit, doing: true, whole: true, names, columns };
+    if height < count * rows.count() + 7 || beside_state {
+        rows.words = false;
+    }
+    if height < count * rows.count() + 5 || area.width < 60 {
+        rows.doing = false;
+    }
+    let taken = hosts.iter().map(|(_, host)| rows.count() - 1 + rows.below(paint, host).len());
+    let to_do = selected.map_or(0, |host| why::to_do_rows(paint, host, area));
+    rows.whole = rows.doing && taken.sum::<usize>() + to_do <= height;
+    rows
+}
+
+/// Draws one host from the top of an area; returns the rows that it takes.
+fn host_rows(
+    paint: &Paint<'_>,
+    buffer: &mut Buffer,
+    area: Rect,
+    run: &RunView,
+    host: &HostRun,
+    selected: bool,
+    rows: Rows,
+) -> u16 {
+    let several = run.hosts.len() > 1;
+    let cursor = if selected && several { " › " } else { "   " };
+    let name = Span::raw(left(&host.host, rows.names));
+    let mut spans = vec![paint.span(Role::Accent, cursor), name, Span::raw("  ")];
+    let room = usize::from(area.width).saturating_sub(line_width(&spans));
+    spans.extend(state_and_phases(paint, run, host, room, rows.words));
+    put(buffer, area, 0, &Line::from(spans));
+    if selected && several {
+        table::select(paint, buffer, area, 0);
+    }
+    let indent = Span::raw(" ".repeat(rows.names + 5));
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    if rows.words {
+        lines.push(Line::from([vec![indent.clone()], phases(paint, host, false)].concat()));
+    }
+    for (role, text) in rows.below(paint, host) {
+        lines.push(Line::from(vec![indent.clone(), paint.span(role, text)]));
+    }
+    put_all(buffer, below(area, 1), &lines, 0);
+    1 + lines.len() as u16
+}
+
+/// Returns how a host stands, its phases as signs or words, and a bar, as many as fit.
+fn state_and_phases(
+    paint: &Paint<'_>,
+    run: &RunView,
+    host: &HostRun,
+    room: usize,
+    words_below: bool,
+) -> Vec<Span<'static>> {
+    let mark = host_run_mark(paint, run, host);
+    let state = room.min(26);
+    let mut spans = vec![paint.span(mark.role, left(&mark.text(), state)), Span::raw("  ")];
+    let used = |spans: &[Span<'_>]| room.saturating_sub(line_width(spans));
+    if words_below {
+        spans.extend(progress(paint, host, used(&spans).saturating_sub(8).min(30)));
+        return spans;
+    }
+    let words = phases(paint, host, false);
+    if used(&spans) >= line_width(&words) {
+        spans.extend(words);
+        spans.push(Span::raw(" "));
+    } else if used(&spans) >= 14 {
+        spans.extend(phases(paint, host, true));
+        spans.push(Span::raw("  "));
+    } else if let Some(share) = host.share() {
+        let text = format!("{} {}", mark.text(), crate::fleet::percent(share));
+        return vec![paint.span(mark.role, cut(&text, room))];
+    }
+    if used(&spans) >= 12 {
+        spans.extend(progress(paint, host, (used(&spans) - 8).min(14)));
+    } else if let Some(share) = host.share().filter(|_| used(&spans) >= 5) {
+        spans.push(Span::raw(crate::fleet::percent(share)));
+    }
+    spans
+}

@@ -1,0 +1,119 @@
+//! Why the selected host did not get its system, what to do about it, and the keys that do it.
+//!
+//! ```text
+//!  ✗ samsung could not be built on p620: src/part77.c:118:17: error: implicit declaration of
+//!    function 'fleet_open' (builder for 'fleet-tools-1.4.3.drv' failed with exit code 1) [build-failed]
+//!    to do: read the log of the derivation that the cause names
+//!    enter log at the error   t try again   y copy the error
+//! ```
+
+use crate::dash::command::{Command, Context};
+use crate::dash::model::Screen;
+use crate::dash::panes;
+use crate::dash::theme::Role;
+use crate::dash::widgets::paint::{Paint, below, put_all};
+use crate::dash::widgets::text::{wrap, wrap_to};
+use crate::dash::words::reasons::{ToldReason, reason};
+use crate::dash::words::ways::{self, Way};
+use crate::dash::world::HostRun;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+/// What a person does next about a host that failed, what they reach for first at the left.
+const WAYS: [Way; 5] = [
+    (Command::Open, "log at the error"),
+    (Command::Retry, "try again"),
+    (Command::TryHost, "try this host again"),
+    (Command::Generations, "roll back"),
+    (Command::CopyReason, "copy the error"),
+];
+
+/// Returns why a host ended otherwise than asked for; none where it did not.
+pub(super) fn of(host: &HostRun, columns: usize) -> Option<ToldReason> {
+    reason(host.result.as_ref()?, columns)
+}
+
+/// Returns the columns that a reason has in an area of its own.
+pub(super) fn columns(area: Rect) -> usize {
+    usize::from(area.width).saturating_sub(4).max(8)
+}
+
+/// Returns how many rows it takes in an area to say what to do about a host.
+pub(super) fn to_do_rows(paint: &Paint<'_>, host: &HostRun, area: Rect) -> usize {
+    of(host, columns(area)).map_or(0, |told| {
+        let (sentence, keys) = to_do(paint, &told, columns(area));
+        sentence.len() + keys.len()
+    })
+}
+
+/// Returns what there is to do about the selected host, in that many columns: the sentence, and the keys.
+fn to_do(
+    paint: &Paint<'_>,
+    told: &ToldReason,
+    columns: usize,
+) -> (Vec<Line<'static>>, Vec<Line<'static>>) {
+    let sentence = told.fix.iter().flat_map(|fix| wrap(&format!("to do: {fix}"), columns));
+    let sentence = sentence.map(|line| Line::from(paint.span(Role::Text, line))).collect();
+    let is_open = |command| panes::can(paint.model, command);
+    (sentence, ways::lines(paint, Context::View(Screen::Deploy), &WAYS, is_open, columns))
+}
+
+/// Draws why the selected host failed, unless `is_told` says that this stands elsewhere already, and what
+/// to do; returns what is left of the area.
+///
+/// The error comes first, then the keys; what to do in a sentence only where all of it has room.
+pub(super) fn draw(
+    paint: &Paint<'_>,
+    buffer: &mut Buffer,
+    area: Rect,
+    host: &HostRun,
+    is_told: bool,
+) -> Rect {
+    let (columns, rows) = (columns(area), usize::from(area.height));
+    let Some(told) = of(host, columns) else { return area };
+    let mut lines = Vec::new();
+    if !is_told {
+        let text = wrap_to(&told.text(), columns, rows);
+        lines.extend(text.into_iter().map(|line| Line::from(paint.span(told.role, line))));
+    }
+    let has_error = !lines.is_empty();
+    let (sentence, keys) = to_do(paint, &told, columns);
+    if lines.len() + sentence.len() + keys.len() <= rows {
+        lines.extend(sentence);
+    }
+    if lines.len() + keys.len() <= rows {
+        lines.extend(keys);
+    }
+    let sign = if told.role == Role::Error { '✗' } else { '▲' };
+    for (row, line) in lines.iter_mut().enumerate() {
+        let margin = if row == 0 && has_error { format!(" {sign} ") } else { "   ".to_owned() };
+        line.spans.insert(0, paint.span(told.role, margin));
+    }
+    put_all(buffer, area, &lines, 0);
+    below(area, lines.len() as u16)
+}
+
+/// Returns the lines of a host in a panel of its own: why it failed, and for the selected one what to do;
+/// at most so many.
+pub(super) fn panel(
+    paint: &Paint<'_>,
+    told: &ToldReason,
+    selected: bool,
+    columns: usize,
+    rows: usize,
+) -> Vec<Line<'static>> {
+    let (sentence, keys) = if selected { to_do(paint, told, columns) } else { Default::default() };
+    let text = wrap_to(&told.text(), columns, rows);
+    let text = text.into_iter().map(|line| Line::from(paint.span(told.role, line)));
+    let mut lines: Vec<Line<'static>> = text.collect();
+    for more in [sentence, keys] {
+        if lines.len() + more.len() <= rows {
+            lines.extend(more);
+        }
+    }
+    for line in &mut lines {
+        line.spans.insert(0, Span::raw("   "));
+    }
+    lines
+}

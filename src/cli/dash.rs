@@ -11,14 +11,14 @@ use crate::cli::follow_logs::follow_logs;
 use crate::cli::live::{HearsOfRuns, count_requests, watch_runs};
 use crate::cli::logs::LogScreen;
 use crate::cli::sudo::SudoPasswords;
-use crate::cli::{CliError, earlier, figures, history, init, left, themes, trends};
+use crate::cli::{CliError, earlier, figures, history, init, left, silence, themes, trends};
 use crate::dash::{
     Background, Ended, LogsInView, Look, Model, Msg, Practice, ascii_from, depth_from, recall,
     run as show,
 };
 use crate::fleet::{Event, Fleet};
 use crate::probe::{Poller, Record};
-use crate::record::{Recorder, RunNews, RunWatch, Runs, state_home};
+use crate::record::{KeptSilences, Recorder, RunNews, RunWatch, Runs, state_home};
 use crate::remote::{Remote, ScriptRunner};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -89,6 +89,9 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Ende
             left::keep_ending(Arc::clone(&fleet), remote.clone(), runs.clone(), recorder.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(ending));
     }
+    let kept = KeptSilences::of(&state_home(), fleet.file.as_deref());
+    let watched = silence::watch(kept, messages.clone());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(watched));
     if let Some(flake) = fleet.flake.clone() {
         let watched = ancestry::watch(flake, seen.clone(), messages.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(watched));

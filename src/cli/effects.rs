@@ -2,14 +2,16 @@
 
 use crate::cli::generations::difference;
 use crate::cli::logs::{LogScreen, where_log_is};
+use crate::cli::silence::SilenceError;
 use crate::cli::sudo::{FROM_STDIN, SudoPasswords};
 use crate::cli::verify;
 use crate::dash::{Effect, LogsInView, Msg, dead_words};
-use crate::fleet::{Fleet, HostKey, RunId, StoreDepth, StorePath};
+use crate::fleet::{Fleet, HostKey, RunId, Silence, StoreDepth, StorePath};
 use crate::probe::{Handle, generations};
-use crate::record::{Runs, Word};
+use crate::record::{KeptSilences, Runs, Word, state_home};
 use crate::remote::{ScriptRunner, accept_host_key, host_keys};
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use std::ffi::OsString;
 use std::io::{Read, Seek};
 use std::process::Stdio;
@@ -79,6 +81,8 @@ impl Runtime {
                     let args = ["reattach", "--detached", &run.0].map(OsString::from);
                     self.spawn(args.to_vec(), &run).await;
                 }
+                Effect::Silence(silence) => self.silence(*silence, false).await,
+                Effect::EndSilence(silence) => self.silence(*silence, true).await,
                 Effect::CancelRun { run } => self.say(&run, Word::Cancel).await,
                 Effect::Order { run, order } => self.say(&run, Word::Order(order)).await,
                 Effect::Probe { hosts } => self.probe(&hosts),
@@ -99,6 +103,31 @@ impl Runtime {
                 | Effect::ShowLogs(_)
                 | Effect::CopyRows { .. }
                 | Effect::SaveRows { .. } => {}
+            }
+        }
+    }
+
+    /// Silences a finding, or makes it an alarm again; the screen is told what is silenced then.
+    async fn silence(&self, silence: Silence, end: bool) {
+        let kept = KeptSilences::of(&state_home(), self.fleet.file.as_deref());
+        let what = silence.code.label();
+        let about =
+            silence.tier.iter().chain(&silence.host).cloned().collect::<Vec<_>>().join(" on ");
+        let text = if end {
+            format!("{what} of {about} is an alarm again")
+        } else {
+            format!("{what} of {about} is silenced; M makes it an alarm again")
+        };
+        let now = Timestamp::now();
+        let done = if end { kept.end(&silence, now) } else { kept.add(silence, now) };
+        match done {
+            Ok(all) => {
+                drop(self.messages.send(Msg::Silences(all)).await);
+                drop(self.messages.send(Msg::Said { text, bad: false }).await);
+            }
+            Err(error) => {
+                let text = SilenceError::Keep(error).to_string();
+                drop(self.messages.send(Msg::Said { text, bad: true }).await);
             }
         }
     }

@@ -69,6 +69,9 @@ pub enum CliError {
     /// A host could not be asked what has to be known first.
     #[error("{0}")]
     NotAsked(String),
+    /// Something cannot be silenced, or that cannot be ended.
+    #[error("{0}")]
+    Silence(#[from] crate::cli::silence::SilenceError),
     /// A system that was named cannot be deployed.
     #[error("{0}")]
     Given(#[from] crate::cli::given::GivenError),
@@ -210,6 +213,7 @@ impl CliError {
             | Self::SeveralHosts(_)
             | Self::GenerationUnknown { .. }
             | Self::Rollback(_)
+            | Self::Silence(_)
             | Self::Given(_)
             | Self::Retry(_)
             | Self::Setup(_)

@@ -99,6 +99,13 @@ Examples:
   nixdash say 41 retry samsung              Tries a host again in the same run
   nixdash say 41 rollback wave              Names the hosts that go back, and asks";
 
+pub(super) const SILENCE: &str = "\
+Examples:
+  nixdash silence                           What is silenced, in hosts.toml and here
+  nixdash silence add disk-low --host p510 --for 7d --reason \"a bigger disk is on its way\"
+  nixdash silence add token-expires --tier attic --until 2026-12-31 --reason \"renewed in December\"
+  nixdash silence end disk-low --host p510  It is an alarm again";
+
 pub(super) const GENERATIONS: &str = "\
 Examples:
   nixdash generations samsung               Which systems it has, and which is in use for what

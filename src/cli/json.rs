@@ -142,7 +142,7 @@ pub(super) struct FindingJson<'a> {
     /// The fix as lines of the host's NixOS configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     snippet: Option<&'a NixSnippet>,
-    /// Whether hosts.toml silences it, or did until lately.
+    /// Whether it is silenced, or was until lately.
     #[serde(skip_serializing_if = "Option::is_none")]
     silenced: Option<&'a Silenced>,
 }

@@ -4,7 +4,7 @@ use crate::cli::CliError;
 use crate::cli::trust::{self, Doubt};
 use crate::config;
 use crate::fleet::{Fleet, Trust};
-use crate::record::state_home;
+use crate::record::{KeptSilences, state_home};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -85,8 +85,9 @@ pub(super) fn load_asking(
     named: Option<&Path>,
     ask: impl Fn(&HostsFile, &Doubt) -> Result<bool, CliError>,
 ) -> Result<Fleet, CliError> {
-    let Some((path, is_here)) = look(named) else { return Ok(config::fallback()) };
-    let found = read_whole(&path)?;
+    let Some((path, is_here)) = look(named) else { return Ok(silenced(config::fallback())) };
+    let mut found = read_whole(&path)?;
+    found.fleet = silenced(found.fleet);
     if !is_here {
         return Ok(found.fleet);
     }
@@ -96,6 +97,16 @@ pub(super) fn load_asking(
         }
         Some(_) | None => Ok(found.fleet),
     }
+}
+
+/// Returns a fleet with what a person silenced on the screen or with `nixdash silence`. Where that cannot
+/// be read, more is told than somebody wants to hear, and why.
+fn silenced(mut fleet: Fleet) -> Fleet {
+    match KeptSilences::of(&state_home(), fleet.file.as_deref()).all() {
+        Ok(kept) => fleet.alarms.silences.extend(kept),
+        Err(error) => tracing::warn!("what is silenced could not be read: {error}"),
+    }
+    fleet
 }
 
 /// Does what [`load`] does, for what needs a trusted file.

@@ -47,6 +47,7 @@ mod runs;
 mod say;
 mod selectors;
 mod show;
+mod silence;
 mod status;
 mod strategies;
 mod sudo;
@@ -143,6 +144,9 @@ enum CliCommand {
     /// Tells a run that goes on what to do: pause, resume, skip, retry, roll back
     #[command(after_help = examples::SAY)]
     Say(say::SayArgs),
+    /// Lists which findings are silenced, silences one for a while, or ends that
+    #[command(after_help = examples::SILENCE)]
+    Silence(silence::SilenceArgs),
     /// Shows every tier: state, size, growth, hit rate, share served, coverage
     #[command(after_help = examples::CACHES)]
     Caches(caches::CachesArgs),
@@ -199,7 +203,11 @@ impl CliCommand {
             Self::TrustHost(_) => Some("`nixdash trust-host` changes which host keys are trusted"),
             Self::Lab(_) => Some("`nixdash lab` changes the practice fleet"),
             Self::Init(args) if args.writes() => Some("`nixdash init` writes hosts.toml"),
+            Self::Silence(args) if args.changes() => {
+                Some("`nixdash silence` changes what is silenced")
+            }
             Self::Status(_)
+            | Self::Silence(_)
             | Self::History(_)
             | Self::Runs(_)
             | Self::Logs(_)
@@ -246,6 +254,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, CliError> {
         }
         Some(CliCommand::Wake(args)) => wake::run(load::load_trusted(hosts)?, args).await,
         Some(CliCommand::Say(args)) => say::run(&args),
+        Some(CliCommand::Silence(args)) => silence::run(&load::load_saying(hosts)?, &args),
         Some(CliCommand::Caches(args)) => caches::run(load::load_saying(hosts)?, args).await,
         Some(CliCommand::Exporter(args)) => exporter::run(load::load_saying(hosts)?, args).await,
         Some(CliCommand::Trust(args)) => trust::run(&args),

@@ -20,7 +20,7 @@ pub(super) fn of_tiers(found: &Snapshot) -> Vec<String> {
     found.tiers.iter().flat_map(|(name, facts)| of_tier(name, facts)).collect()
 }
 
-/// Returns a line per finding that hosts.toml silences, each with whom it is about; nothing when
+/// Returns a line per finding that is silenced, each with whom it is about; nothing when
 /// none is.
 pub(super) fn silenced(found: &Snapshot) -> Vec<String> {
     let silenced = found.findings().filter(|finding| finding.is_silenced());
@@ -31,10 +31,7 @@ pub(super) fn silenced(found: &Snapshot) -> Vec<String> {
     let lines: Vec<String> = lines.collect();
     let count = lines.len();
     let head = (count > 0).then(|| {
-        format!(
-            "{count} {} silenced in hosts.toml:",
-            if count == 1 { "finding is" } else { "findings are" }
-        )
+        format!("{count} {} silenced:", if count == 1 { "finding is" } else { "findings are" })
     });
     head.into_iter().chain(lines).collect()
 }

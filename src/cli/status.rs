@@ -32,7 +32,7 @@ pub(super) struct StatusArgs {
     /// Prints one short line for a status bar
     #[arg(long)]
     line: bool,
-    /// Exits with 3 when something is so bad, or worse; what hosts.toml silences does not count
+    /// Exits with 3 when something is so bad, or worse; what is silenced does not count
     #[arg(long, value_name = "SEVERITY")]
     fail_on: Option<FailOn>,
 }
@@ -245,7 +245,10 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Code, Finding, HostState, Silence, Subject, Tier, TierKind, TierOnHost};
+    use crate::fleet::{
+        Code, Finding, HostState, Silence, SilenceEnd, SilenceOrigin, Subject, Tier, TierKind,
+        TierOnHost,
+    };
 
     fn now() -> Timestamp {
         "2026-11-25T12:00:00Z".parse().unwrap()
@@ -271,7 +274,9 @@ mod tests {
             host: Some("p510".to_owned()),
             tier: None,
             reason: "a bigger disk is on its way".to_owned(),
-            until: jiff::civil::Date::constant(2026, 12, 24),
+            until: SilenceEnd::Day(jiff::civil::Date::constant(2026, 12, 24)),
+            saying: None,
+            origin: SilenceOrigin::HostsToml,
         }
     }
 
@@ -328,7 +333,7 @@ mod tests {
         HOST  STATE  SYSTEM  GEN  LOAD  MEM  /NIX FREE  STORE  AGE
         p510  up     –       –    –     –    –          –      7 s
 
-        1 finding is silenced in hosts.toml:
+        1 finding is silenced:
           only 1.2 GB is left for /nix/store on p510; make room there; silenced until 2026-12-24: a bigger disk is on its way [disk-low]
         ");
     }

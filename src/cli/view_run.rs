@@ -66,6 +66,8 @@ pub(super) async fn show_run(
                 | Effect::Probe { .. }
                 | Effect::LookClosely { .. }
                 | Effect::Verify { .. }
+                | Effect::Silence(_)
+                | Effect::EndSilence(_)
                 | Effect::Terminal(_) => {}
             }
         }

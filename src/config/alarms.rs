@@ -6,7 +6,7 @@ use crate::config::keys::KeyTable;
 use crate::config::section::{Section, nearest};
 use crate::config::value::{self, Meaning};
 use crate::config::words::{did_you_mean, out_of_bounds};
-use crate::fleet::{Alarms, Code, Limits, Silence, Tier};
+use crate::fleet::{Alarms, Code, Limits, Silence, SilenceEnd, SilenceOrigin, Tier};
 use jiff::civil::Date;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -133,7 +133,9 @@ fn silence(
         host,
         tier: tier.map(|tier| tier.value),
         reason: crate::fleet::printable_line(reason?.value),
-        until: until?,
+        until: SilenceEnd::Day(until?),
+        saying: None,
+        origin: SilenceOrigin::HostsToml,
     })
 }
 
@@ -193,7 +195,7 @@ fn until(
 
 #[cfg(test)]
 mod tests {
-    use crate::fleet::Code;
+    use crate::fleet::{Code, SilenceEnd};
     use jiff::civil::Date;
     use std::path::Path;
     use std::time::Duration;
@@ -213,7 +215,8 @@ mod tests {
         assert!((alarms.limits.load_per_cpu - 2.0).abs() < f64::EPSILON);
         let [first, second] = &alarms.silences[..] else { unreachable!("two entries") };
         assert_eq!((first.code, first.host.as_deref()), (Code::DiskLow, Some("p510")));
-        assert_eq!(first.until, Date::constant(2026, 12, 24));
-        assert_eq!((second.tier.as_deref(), second.until.year()), (Some("weed"), 2027));
+        assert_eq!(first.until, SilenceEnd::Day(Date::constant(2026, 12, 24)));
+        assert_eq!(second.tier.as_deref(), Some("weed"));
+        assert_eq!(second.until, SilenceEnd::Day(Date::constant(2027, 1, 31)));
     }
 }

@@ -15,7 +15,7 @@
 //! | `colour` `background` `theme` `look` `key` `input` `filter` | colours by role, keys, a line that is typed, what a filter lets through |
 //! | `world` | what is known: facts of hosts and tiers, runs, figures of the history |
 //! | `matched` `sorting` | what the rows of each list are matched against when a filter is typed, and how they are put in order |
-//! | `generations` `panes::fleet::groups` `panes::fleet::sort` `panes::fleet::state` `panes::caches::sort` `panes::caches::state` `panes::deploy::state` `panes::history::sort` `panes::history::state` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
+//! | `generations` `silencing` `panes::fleet::groups` `panes::fleet::sort` `panes::fleet::state` `panes::caches::sort` `panes::caches::state` `panes::deploy::state` `panes::history::sort` `panes::history::state` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
 //! | `msg` `overlay` | what comes in and what is asked for; what lies over a view, as plain data |
 //! | `model` `lists` `fleet_rows` | the world and how it is looked at; the rows that filters let through |
 //! | `command` | the one table of commands, and where each means something |
@@ -53,6 +53,7 @@ mod overlays;
 mod panes;
 mod practice;
 mod run_orders;
+mod silencing;
 mod sorting;
 mod status_line;
 mod terminal;
@@ -93,6 +94,7 @@ pub use panes::logs::{
     RowSearch, RowsAt, RowsOf, RowsShown, RowsTaken, Sought, TimeShown, TransferRow,
     activity_shown,
 };
+pub use silencing::{SilenceForm, SilenceTime};
 pub use sorting::{SortBy, Sorting};
 pub use status_line::status_line;
 pub use terminal::{DashError, Ended, run};

@@ -4,7 +4,7 @@ use crate::dash::panes::logs::{LogNews, PaneWanted, RowsOf, RowsTaken};
 use crate::dash::world::{Figures, FoundPart};
 use crate::fleet::{
     Ancestry, Event, Generations, Goal, HostKey, LiveRun, LogLine, RunId, RunOrder, Secret,
-    StorePath, Strategy,
+    Silence, StorePath, Strategy,
 };
 use crossterm::event::KeyEvent;
 use std::collections::BTreeMap;
@@ -30,6 +30,8 @@ pub enum Msg {
         /// What it is, such as `3 lines`.
         what: String,
     },
+    /// This is silenced in nixdash's own state, and nothing else any more.
+    Silences(Vec<Silence>),
     /// A sentence about what was asked for.
     Said {
         /// The sentence.
@@ -239,6 +241,10 @@ pub enum Effect {
         /// What.
         order: RunOrder,
     },
+    /// Silence a finding; [`Msg::Silences`] or [`Msg::Said`] says what came of it.
+    Silence(Box<Silence>),
+    /// Make what this silences an alarm again.
+    EndSilence(Box<Silence>),
     /// Measure now.
     Probe {
         /// The hosts; empty means every host and every tier.
@@ -301,6 +307,8 @@ impl Effect {
             | Self::Answer { .. }
             | Self::Reattach { .. }
             | Self::AcceptHostKey { .. }
+            | Self::Silence(_)
+            | Self::EndSilence(_)
             | Self::Order { .. }
             | Self::CancelRun { .. } => true,
             Self::Quit { cancel } => !cancel.is_empty(),

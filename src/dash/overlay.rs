@@ -3,6 +3,7 @@
 use crate::dash::filter::Filter;
 use crate::dash::generations::{DiffPane, GenerationsPane};
 use crate::dash::input::LineInput;
+use crate::dash::silencing::SilenceForm;
 use crate::dash::world::ScreenWorld;
 use crate::fleet::{Goal, HostKey, RunId, RunOrder, Secret, Strategy};
 
@@ -150,6 +151,8 @@ pub enum Overlay {
         /// Whether the button that says yes is selected.
         yes: bool,
     },
+    /// Which finding is silenced, why and for how long.
+    Silence(Box<SilenceForm>),
     /// The generations of a host.
     Generations(GenerationsPane),
     /// What differs between the running system of a host and a generation.

@@ -14,6 +14,7 @@ mod problems;
 mod run_news;
 mod runs;
 mod screens;
+mod silences;
 mod sizes;
 mod sorting;
 mod starting;

@@ -1,12 +1,7 @@
-//! When a figure of a host is a finding, and which findings a person wants to hear no more of.
-//!
-//! A silenced finding stays a finding: it is counted and shown as silenced. When its time is over it
-//! is active again, and says that it was silenced.
+//! When a figure of a host is a finding, and what is silenced.
 
-use crate::fleet::{Code, Finding, HostFacts, Silenced, TierFacts};
+use crate::fleet::{HostFacts, Silence, TierFacts, silence};
 use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use std::time::Duration;
 
 /// Less free room than this below `/nix` and a deploy is refused, in bytes.
@@ -23,7 +18,7 @@ const DAY: u64 = 24 * 60 * 60;
 pub struct Alarms {
     /// When a figure is a finding.
     pub limits: Limits,
-    /// What is silenced, in the file's order.
+    /// What is silenced: in the file, in its order, then what a person silenced elsewhere.
     pub silences: Vec<Silence>,
 }
 
@@ -69,52 +64,6 @@ impl Default for Limits {
     }
 }
 
-/// Findings that a person does not want to hear of for a while.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Silence {
-    /// What kind of finding.
-    pub code: Code,
-    /// The host that it is about; none means any, or none.
-    pub host: Option<String>,
-    /// The tier that it is about; none means any, or none.
-    pub tier: Option<String>,
-    /// Why it need not be told.
-    pub reason: String,
-    /// The last day of that, in UTC.
-    pub until: Date,
-}
-
-impl Silence {
-    /// Returns whether it is about a finding, now or formerly.
-    fn is_about(&self, finding: &Finding) -> bool {
-        let is = |wanted: &Option<String>, name: Option<&str>| {
-            wanted.as_deref().is_none_or(|wanted| Some(wanted) == name)
-        };
-        self.code == finding.code
-            && is(&self.host, finding.subject.host_name())
-            && is(&self.tier, finding.subject.tier_name())
-    }
-
-    /// Returns whether its last day is over.
-    pub fn is_over(&self, now: Timestamp) -> bool {
-        now.to_zoned(TimeZone::UTC).date() > self.until
-    }
-}
-
-/// Marks what is silenced now, and what was until lately; every earlier mark is taken away.
-pub fn silence(findings: &mut [Finding], silences: &[Silence], now: Timestamp) {
-    for finding in findings {
-        let about = silences.iter().filter(|silence| silence.is_about(finding));
-        // Of several the one that holds longest.
-        let longest = about.max_by_key(|silence| silence.until);
-        finding.silenced = longest.map(|silence| Silenced {
-            reason: silence.reason.clone(),
-            until: silence.until,
-            is_over: silence.is_over(now),
-        });
-    }
-}
-
 impl Alarms {
     /// Marks what is silenced of a host.
     pub fn silence_host(&self, facts: &mut HostFacts, now: Timestamp) {
@@ -133,7 +82,11 @@ impl Alarms {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{KindName, Severity, Subject, Tier, TierOnHost, told, worst};
+    use crate::fleet::{
+        Code, Finding, KindName, Severity, SilenceEnd, SilenceOrigin, Subject, Tier, TierOnHost,
+        told, worst,
+    };
+    use jiff::civil::Date;
 
     fn disk_low(host: &str) -> Finding {
         Finding::new(Subject::host(host), Code::DiskLow, "only 1 GB is left", "make room")
@@ -145,7 +98,9 @@ mod tests {
             host: host.map(str::to_owned),
             tier: tier.map(str::to_owned),
             reason: "a bigger disk is on its way".to_owned(),
-            until: Date::constant(2026, 12, 24),
+            until: SilenceEnd::Day(Date::constant(2026, 12, 24)),
+            saying: None,
+            origin: SilenceOrigin::HostsToml,
         }
     }
 
@@ -184,7 +139,7 @@ mod tests {
     #[test]
     fn of_two_entries_the_longer_one_counts() {
         let short = until_christmas(None, None, Code::DiskLow);
-        let long = Silence { until: Date::constant(2027, 1, 31), ..short.clone() };
+        let long = Silence { until: SilenceEnd::Day(Date::constant(2027, 1, 31)), ..short.clone() };
         let mut found = [disk_low("p510")];
         silence(&mut found, &[long, short], at("2027-01-01T00:00:00Z"));
         assert!(found[0].is_silenced());

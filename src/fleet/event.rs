@@ -63,7 +63,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// Marks the findings in it that hosts.toml silences now.
+    /// Marks the findings in it that are silenced now.
     pub fn silence(&mut self, alarms: &Alarms, now: Timestamp) {
         match self {
             Self::Host { facts, .. } => alarms.silence_host(facts, now),

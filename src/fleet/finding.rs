@@ -10,9 +10,8 @@ mod snippet;
 pub use code::Code;
 pub use snippet::NixSnippet;
 
-use crate::fleet::{Tier, printable_line};
+use crate::fleet::{Silenced, Tier, printable_line};
 use jiff::Timestamp;
-use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 /// How bad a finding is; the worst is the greatest.
@@ -102,17 +101,6 @@ impl Subject {
     }
 }
 
-/// That a person does not want to hear of a finding for a while.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Silenced {
-    /// Why.
-    pub reason: String,
-    /// The last day of that, in UTC.
-    pub until: Date,
-    /// Whether that day is over, so that the finding is active again.
-    pub is_over: bool,
-}
-
 /// Something that is wrong or worth knowing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -135,7 +123,7 @@ pub struct Finding {
     /// When it was observed; none when that is when its subject was.
     #[serde(default)]
     pub measured_at: Option<Timestamp>,
-    /// Whether hosts.toml silences it, or did until lately.
+    /// Whether it is silenced, or was until lately.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silenced: Option<Silenced>,
 }
@@ -200,15 +188,8 @@ impl Finding {
     /// Returns cause and fix as one sentence: `CAUSE; FIX`. One that is silenced, or was, says so.
     pub fn sentence(&self) -> String {
         let fix = if self.fix.is_empty() { String::new() } else { format!("; {}", self.fix) };
-        let silenced = match &self.silenced {
-            None => String::new(),
-            Some(Silenced { reason, until, is_over: false }) => {
-                format!("; silenced until {until}: {reason}")
-            }
-            Some(Silenced { reason, until, is_over: true }) => {
-                format!("; was silenced until {until}: {reason}")
-            }
-        };
+        let silenced = self.silenced.as_ref();
+        let silenced = silenced.map(|it| format!("; {}", it.words())).unwrap_or_default();
         format!("{}{fix}{silenced}", self.cause)
     }
 

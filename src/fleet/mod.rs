@@ -34,6 +34,7 @@ mod run;
 mod secret;
 mod select;
 mod settings;
+mod silence;
 mod speed;
 mod text;
 mod tier;
@@ -45,7 +46,7 @@ mod wake;
 pub mod words;
 
 pub use activation::ActivationSettings;
-pub use alarms::{Alarms, Limits, NIX_FREE_NEEDED, RUN_FREE_NEEDED, Silence, silence};
+pub use alarms::{Alarms, Limits, NIX_FREE_NEEDED, RUN_FREE_NEEDED};
 pub use build_tag::BuildTag;
 pub use cache_use::{CacheRecord, NixFacts, Reaction, SettingsView, UnlistedCache, WhenDown};
 pub use changes::{
@@ -61,9 +62,7 @@ pub use facts::{
     SignatureState, SizeFacts, TierFacts, TierOnHost, TierState, VerifiedNar, upper_bound,
 };
 pub use fetched::Fetched;
-pub use finding::{
-    Code, Finding, NixSnippet, Severity, Silenced, Subject, grouped, told, troubles, worst,
-};
+pub use finding::{Code, Finding, NixSnippet, Severity, Subject, grouped, told, troubles, worst};
 pub use generation::{Generation, Generations, RollbackError, RollbackTarget};
 pub use holdings::{CoverageFall, HeldPath, Holdings, LostFacts, Said, UniqueFacts};
 pub use hooks::{Hook, HookMoment};
@@ -91,6 +90,7 @@ pub use run::{
 pub use secret::Secret;
 pub use select::{SelectError, select, select_or_all};
 pub use settings::{Evaluate, Fleet, Retention, Targets};
+pub use silence::{Silence, SilenceEnd, SilenceOrigin, Silenced, saying_of, silence};
 pub use speed::{RankedSpeed, SpeedSeen, TimedBytes, TimedFetch, slow_first, speed_seen};
 pub use text::{printable_coloured, printable_line, printable_text};
 pub use tier::{Access, KindName, Login, PublicKey, Seaweed, SecretSource, Tier, TierKind};

@@ -86,7 +86,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Marks the findings that hosts.toml silences now.
+    /// Marks the findings that are silenced now.
     fn silence(&mut self, fleet: &Fleet, now: Timestamp) {
         for (_, facts) in &mut self.hosts {
             fleet.alarms.silence_host(facts, now);

@@ -3,13 +3,15 @@
 //! A run is a folder below `$XDG_STATE_HOME/nixdash/runs`: its events as JSON Lines, a complete log
 //! per host, and the process that carries it out. Whoever wants to watch a run reads the folder,
 //! so a run outlives the screen that started it, and a second nixdash sees it too. What was measured
-//! and how runs ended is kept in the history, `nixdash.db` beside that folder.
+//! and how runs ended is kept in the history, `nixdash.db` beside that folder; what a person silenced, in
+//! `silences/`.
 
 mod evaluations;
 mod history;
 mod left;
 mod place;
 mod runs;
+mod silences;
 mod trends;
 
 pub use evaluations::{EvaluationInputs, KeptEvaluation, KeptEvaluations};
@@ -24,4 +26,5 @@ pub use runs::{
     SearchDirection, SearchNews, StoredFile, StoredReader, StreamEnd, StreamFile, Word,
     event_queue, output_of, share_of_logs, start_of,
 };
+pub use silences::KeptSilences;
 pub use trends::{Prometheus, Series, TrendError};

@@ -51,6 +51,10 @@ pub enum Command {
     CopyFix,
     /// Sorts the rows by the next column, and at the end as they are given again.
     Sort,
+    /// Silences a finding of the selected host or tier, or ends that.
+    Silence,
+    /// Chooses the next time for which a finding is silenced.
+    NextTime,
     /// Turns the order of the rows around.
     TurnSort,
     /// Puts hosts in groups by their tags, or lets them stand as one list again.
@@ -224,6 +228,7 @@ impl Command {
                 | Self::RollBack
                 | Self::Cancel
                 | Self::Reattach
+                | Self::Silence
         )
     }
 }
@@ -265,6 +270,8 @@ pub enum Context {
     Cancel,
     /// The question whether to say something to a run that changes hosts.
     Order,
+    /// Which finding is silenced, why and for how long.
+    Silence,
     /// The question whether to look closely at stores.
     Look,
     /// The generations of a host.
@@ -310,6 +317,7 @@ impl Context {
             Some(Overlay::Commands { .. }) => Self::Commands,
             Some(Overlay::Cancel { .. }) => Self::Cancel,
             Some(Overlay::Order { .. }) => Self::Order,
+            Some(Overlay::Silence(_)) => Self::Silence,
             Some(Overlay::Look { .. }) => Self::Look,
             Some(Overlay::Generations(_)) => Self::Generations,
             Some(Overlay::Difference(_)) => Self::Difference,
@@ -329,6 +337,7 @@ impl Context {
                 | Self::TypeName
                 | Self::Password
                 | Self::TypeHostKey
+                | Self::Silence
         )
     }
 }

@@ -2,8 +2,9 @@
 
 use super::{Command, CommandEntry};
 use crate::dash::model::Model;
+use crate::dash::overlay::Overlay;
 use crate::dash::world::{HostRun, RunView};
-use crate::fleet::{Phase, RollbackScope, RunOrder, Wait};
+use crate::fleet::{Phase, RollbackScope, RunOrder, SilenceOrigin, Wait};
 
 /// Returns what a command says to the shown run; nothing where it has nothing to say.
 pub(in crate::dash) fn order(model: &Model, command: Command) -> Option<RunOrder> {
@@ -42,6 +43,7 @@ pub(in crate::dash) fn label(model: &Model, entry: &CommandEntry) -> Option<&'st
             return Some("fold");
         }
         Command::Open if model.selected_group().is_some() => return Some("unfold"),
+        Command::Accept if ends_silence(model) => return Some("end the silence"),
         Command::OnlyMatching if model.log.only_matching => return Some("all lines"),
         _ => {}
     }
@@ -52,6 +54,12 @@ pub(in crate::dash) fn label(model: &Model, entry: &CommandEntry) -> Option<&'st
         Some(run) if run.without_way().is_some() => Some("try again"),
         Some(_) | None => entry.label,
     }
+}
+
+/// Returns whether the form that is open would end a silence.
+fn ends_silence(model: &Model) -> bool {
+    let Some(Overlay::Silence(form)) = model.overlay() else { return false };
+    form.silenced_by() == Some(SilenceOrigin::State)
 }
 
 /// Returns whether a host waits for somebody to decide, since no way to it is left.

@@ -184,9 +184,13 @@ fn hosts(paint: &Paint<'_>, sums: &Sums, counts: CountStyle) -> Vec<Span<'static
     let wrong = wrong.iter().take(named);
     let wrong =
         wrong.map(|(severity, words)| (severity_role(*severity), words.clone())).chain(rest);
-    let silenced = views.iter().flat_map(|view| &view.facts.findings);
+    let of_tiers = paint.model.world.tiers.iter().flat_map(|view| {
+        let on_hosts = view.facts.hosts.values().flat_map(|on_host| &on_host.findings);
+        view.facts.findings.iter().chain(on_hosts)
+    });
+    let silenced = views.iter().flat_map(|view| &view.facts.findings).chain(of_tiers);
     let silenced = silenced.filter(|finding| finding.is_silenced()).count();
-    let silenced = (silenced > 0 && counts == CountStyle::Long)
+    let silenced = (silenced > 0 && counts != CountStyle::Worst)
         .then(|| (Role::Dim, format!("{silenced} silenced")));
     for (index, (role, words)) in states.chain(wrong).chain(silenced).enumerate() {
         if index > 0 {

@@ -19,6 +19,7 @@ mod password;
 mod plan;
 mod quit;
 mod reading;
+mod silence;
 mod start;
 mod type_name;
 
@@ -27,6 +28,7 @@ use crate::dash::model::Model;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
 use crate::dash::widgets::paint::Paint;
+use crate::fleet::SilenceOrigin;
 use crossterm::event::KeyEvent;
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
@@ -52,6 +54,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         Overlay::Cancel { run, yes } => cancel::draw(paint, buffer, area, run, *yes),
         Overlay::Order { run, order, yes } => order::draw(paint, buffer, area, run, order, *yes),
         Overlay::Look { hosts, yes } => look::draw(paint, buffer, area, hosts, *yes),
+        Overlay::Silence(form) => silence::draw(paint, buffer, area, form),
         Overlay::Generations(pane) => generations::draw(paint, buffer, area, pane),
         Overlay::Difference(diff) => difference::draw(paint, buffer, area, diff),
         Overlay::Quit => quit::draw(paint, buffer, area),
@@ -77,6 +80,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
         Some(Overlay::Cancel { .. }) => cancel::update(model, command, now),
         Some(Overlay::Order { .. }) => order::update(model, command, now),
         Some(Overlay::Look { .. }) => look::update(model, command, now),
+        Some(Overlay::Silence(_)) => silence::update(model, command, now),
         Some(Overlay::Generations(_)) => generations::update(model, command, now),
         Some(Overlay::Difference(_)) => difference::update(model, command, now),
         Some(Overlay::Quit) => quit::update(model, command),
@@ -90,6 +94,11 @@ pub(super) fn can(overlay: &Overlay, command: Command) -> bool {
             pane.chosen().is_some()
         }
         (Command::CycleAction, Overlay::Start(form)) => form.goal.deploys(),
+        (Command::NextTime, Overlay::Silence(form)) => form.silenced_by().is_none(),
+        (Command::Accept, Overlay::Silence(form)) => {
+            form.silenced_by() != Some(SilenceOrigin::HostsToml)
+        }
+        (Command::Up | Command::Down, Overlay::Silence(form)) => form.findings.len() > 1,
         _ => true,
     }
 }
@@ -106,6 +115,9 @@ pub(super) fn type_key(overlay: &mut Overlay, event: KeyEvent) {
         }
         Overlay::HostKey(form) => {
             form.input.edit(event);
+        }
+        Overlay::Silence(form) => {
+            form.reason.edit(event);
         }
         Overlay::Password(form) => password::type_password(&mut form.typed, event),
         Overlay::Help { .. }
@@ -131,6 +143,7 @@ pub(super) fn paste(overlay: &mut Overlay, text: &str) -> bool {
             input.paste(text);
             *selected = 0;
         }
+        Overlay::Silence(form) => form.reason.paste(text),
         Overlay::Password(form) => {
             let line = text.lines().next().unwrap_or_default();
             line.chars().filter(|c| !c.is_control()).for_each(|c| form.typed.push(c));

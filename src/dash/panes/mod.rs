@@ -116,6 +116,7 @@ fn asks_hosts(command: Command) -> bool {
             | Command::LookClosely
             | Command::HostKey
             | Command::Verify
+            | Command::Silence
             | Command::Generations
             | Command::Retry
     )

@@ -2,6 +2,8 @@
 
 use crate::dash::model::Model;
 use crate::dash::msg::Effect;
+use crate::dash::overlay::Overlay;
+use crate::dash::silencing::SilenceForm;
 use crate::dash::theme::Role;
 use crate::dash::widgets::facts::{Fact, told};
 use crate::fleet::{Finding, NixSnippet, troubles};
@@ -25,6 +27,13 @@ pub(super) fn next(model: &mut Model, is_problem: fn(&Model, usize) -> bool, now
         }
         Some(_) => model.say("this is the only problem in the list", false, now),
         None => {}
+    }
+}
+
+/// Opens the form in which a finding of a host or a tier is silenced.
+pub(super) fn silence(model: &mut Model, name: &str, findings: &[Finding]) {
+    if let Some(form) = SilenceForm::of(name, findings) {
+        model.open(Overlay::Silence(Box::new(form)));
     }
 }
 

@@ -61,7 +61,7 @@ fn marking_a_group_marks_its_hosts_and_it_is_deployed_and_measured_as_a_whole() 
 
 #[test]
 fn the_next_problem_opens_the_group_that_hides_it() {
-    let mut model = large(110, 30, "#p");
+    let model = large(110, 30, "#p");
     assert_eq!(model.selected().unwrap().0.name, "rack03-4");
     assert!(row(&model, "@rack03").starts_with("▾ @rack03"), "{}", shown(&model));
 }

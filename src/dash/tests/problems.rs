@@ -53,7 +53,7 @@ fn tiers_have_problems_too() {
 
 #[test]
 fn problems_stand_first_and_the_selected_host_stays_selected() {
-    let mut model = large(110, 30, "jjs");
+    let model = large(110, 30, "jjs");
     assert_eq!(selected(&model), "rack01-2");
     let hosts = &model.world.fleet.hosts;
     let first = model.visible_hosts().into_iter().take(6).map(|at| hosts[at].name.as_str());

@@ -36,7 +36,8 @@ pub(super) fn is_seen(model: &Model, event: &Event) -> bool {
 }
 
 /// Folds an event.
-pub(super) fn event(model: &mut Model, event: Event, now: Timestamp) -> Vec<Effect> {
+pub(super) fn event(model: &mut Model, mut event: Event, now: Timestamp) -> Vec<Effect> {
+    event.silence(&model.world.alarms, now);
     match event {
         Event::Asking { host } => {
             with_host(model, &host, |view| view.asking = true);

@@ -115,6 +115,10 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             model.dirty = true;
             return model.clip(text, &what, now);
         }
+        Msg::Silences(kept) => {
+            model.dirty = true;
+            model.world.set_silences(kept, now);
+        }
         Msg::Said { text, bad } => {
             model.dirty = true;
             model.say(text, bad, now);
@@ -203,6 +207,7 @@ fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) ->
         | Context::Cancel
         | Context::Order
         | Context::Look
+        | Context::Silence
         | Context::Generations
         | Context::Difference
         | Context::Quit

@@ -73,7 +73,7 @@ pub(in crate::dash) fn is_named_with_coverage(tier: &Tier, facts: &TierFacts) ->
     tier.kind.is_substituter() || is_bad(facts)
 }
 
-/// Returns whether hosts.toml silences all that is wrong, and something is.
+/// Returns whether all that is wrong is silenced, and something is.
 fn is_silenced(findings: &[Finding]) -> bool {
     let mut wrong = findings.iter().filter(|finding| finding.severity > Severity::Note).peekable();
     wrong.peek().is_some() && wrong.all(Finding::is_silenced)
@@ -229,14 +229,16 @@ mod tests {
 
     #[test]
     fn a_tier_whose_trouble_is_silenced_is_no_alarm_and_says_so() {
-        use crate::fleet::{Alarms, Silence};
+        use crate::fleet::{Alarms, Silence, SilenceEnd, SilenceOrigin};
         let mut facts = facts(TierState::Down, Code::TierUnreachable);
         let silence = Silence {
             code: Code::TierUnreachable,
             host: None,
             tier: Some("weed".to_owned()),
             reason: "it moves".to_owned(),
-            until: jiff::civil::Date::constant(2026, 12, 24),
+            until: SilenceEnd::Day(jiff::civil::Date::constant(2026, 12, 24)),
+            saying: None,
+            origin: SilenceOrigin::HostsToml,
         };
         let alarms = Alarms { silences: vec![silence], ..Alarms::default() };
         let at = |text: &str| -> jiff::Timestamp { text.parse().unwrap() };

@@ -24,8 +24,8 @@ pub use run_view::{RunView, Summary};
 pub(in crate::dash) use urgency::Urgency;
 
 use crate::fleet::{
-    Ancestry, CoverageFacts, DeployedFrom, Fleet, Goal, HostFacts, HostState, NextFacts, RunId,
-    StoreFacts, Tier, TierFacts, commit_of,
+    Alarms, Ancestry, CoverageFacts, DeployedFrom, Fleet, Goal, HostFacts, HostState, NextFacts,
+    RunId, Silence, SilenceOrigin, StoreFacts, Tier, TierFacts, commit_of,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -143,6 +143,8 @@ pub struct ScreenWorld {
     pub found_here: Option<FoundHere>,
     /// When the dashboard was opened.
     pub(in crate::dash) opened_at: Timestamp,
+    /// What is silenced now: what hosts.toml silences, and what a person silenced since.
+    pub(in crate::dash) alarms: Alarms,
     /// What is known of each host, in the fleet's order.
     pub hosts: Vec<HostModel>,
     /// What is known of each tier, in the fleet's order.
@@ -167,6 +169,7 @@ impl ScreenWorld {
             ancestries: BTreeMap::new(),
             found_here: None,
             opened_at: now,
+            alarms: fleet.alarms.clone(),
             fleet,
             figures: Figures::default(),
             runs: Vec::new(),
@@ -195,6 +198,19 @@ impl ScreenWorld {
     /// know it.
     pub(in crate::dash) fn ancestry_of(&self, revision: &str) -> Option<Ancestry> {
         self.ancestries.get(commit_of(revision)).copied().flatten()
+    }
+
+    /// Takes what is silenced in nixdash's own state, and marks all findings anew.
+    pub(in crate::dash) fn set_silences(&mut self, kept: Vec<Silence>, now: Timestamp) {
+        let all = &mut self.alarms.silences;
+        all.retain(|silence| silence.origin == SilenceOrigin::HostsToml);
+        all.extend(kept);
+        for host in &mut self.hosts {
+            self.alarms.silence_host(&mut host.facts, now);
+        }
+        for tier in &mut self.tiers {
+            self.alarms.silence_tier(&mut tier.facts, now);
+        }
     }
 
     /// Returns a run by its name.

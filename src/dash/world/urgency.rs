@@ -52,7 +52,7 @@ impl Urgency {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Silenced, Subject};
+    use crate::fleet::{SilenceEnd, SilenceOrigin, Silenced, Subject};
     use jiff::civil::Date;
 
     fn of(state: HostState, codes: &[Code]) -> HostFacts {
@@ -82,8 +82,10 @@ mod tests {
         let mut facts = of(HostState::Offline, &[Code::HostUnreachable]);
         facts.findings[0].silenced = Some(Silenced {
             reason: "on holiday".to_owned(),
-            until: Date::constant(2026, 12, 24),
+            until: SilenceEnd::Day(Date::constant(2026, 12, 24)),
             is_over: false,
+            until_it_changes: false,
+            origin: SilenceOrigin::HostsToml,
         });
         assert_eq!(Urgency::of(&facts), Urgency::Well);
     }

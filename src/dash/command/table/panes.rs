@@ -246,7 +246,16 @@ pub(super) const ROWS: &[CommandEntry] = &[
     entry(
         Command::Close,
         &[Code(KeyCode::Esc), Ctrl('c'), Ctrl('g')],
-        &[C::Prompt, C::FindLine, C::SaveLog, C::Palette, C::TypeName, C::Password, C::TypeHostKey],
+        &[
+            C::Prompt,
+            C::FindLine,
+            C::SaveLog,
+            C::Palette,
+            C::TypeName,
+            C::Password,
+            C::TypeHostKey,
+            C::Silence,
+        ],
         Some("cancel"),
         "cancel-typing",
         "forget what was typed",

@@ -60,6 +60,8 @@ fn health(paint: &Paint<'_>, tier: &Tier, view: &TierView) -> Vec<Fact> {
     let facts = &view.facts;
     let mark = tier_mark(facts);
     let mut all: Vec<Fact> = troubles(&facts.findings).into_iter().map(wrong).collect();
+    let silenced = facts.findings.iter().filter(|finding| finding.is_silenced());
+    all.extend(silenced.map(|finding| told("silenced", Role::Dim, finding.sentence())));
     if tier.kind.is_substituter() {
         all.push(fact("serves", format!("{}, {}", tier.url, tier.kind)));
         all.push(signature(tier, facts));

@@ -34,6 +34,9 @@ pub(in crate::dash) fn hosts(paint: &Paint<'_>, tier: &Tier, facts: &TierFacts) 
         let role = if bad { Role::Warn } else { Role::Text };
         all.push(told(&format!("for {}", host.name), role, format!("{sign}{}", words.join(" · "))));
         all.extend(next(paint, tier, view).map(|next| told("", Role::Text, next)));
+        let silenced = on_host.into_iter().flat_map(|on_host| &on_host.findings);
+        let silenced = silenced.filter(|finding| finding.is_silenced());
+        all.extend(silenced.map(|finding| told("", Role::Dim, finding.sentence())));
         all.extend(wrong_on_host(&groups, tier, host));
     }
     all

@@ -8,6 +8,7 @@ use crate::dash::overlay::Overlay;
 use crate::dash::panes::caches::columns::{Shape, sorts};
 use crate::dash::panes::caches::hosts::HostsShown;
 use crate::dash::panes::{cache, details, problems};
+use crate::dash::silencing::SilenceForm;
 use crate::dash::words::tiers::{is_bad, is_bad_on_host};
 use crate::dash::world::TierView;
 use crate::fleet::{Finding, Host, HostState, TierKind, can_be_verified};
@@ -30,6 +31,12 @@ pub(super) fn update(
         Command::CopyFix => {
             let findings = model.selected_tier().map(|(_, view)| all_findings(view));
             return problems::copy_fix(model, &findings.unwrap_or_default(), now);
+        }
+        Command::Silence => {
+            let found = model.selected_tier();
+            let found = found.map(|(tier, view)| (tier.name.clone(), all_findings(view)));
+            let (name, findings) = found.unwrap_or_default();
+            problems::silence(model, &name, &findings);
         }
         Command::Sort => {
             let all = sorts(model, body.width);
@@ -58,6 +65,9 @@ pub(super) fn shows_details(model: &Model) -> bool {
 pub(super) fn can(model: &Model, command: Command) -> bool {
     match command {
         Command::Open => !shows_details(model) && model.selected_tier().is_some(),
+        Command::Silence => model
+            .selected_tier()
+            .is_some_and(|(tier, view)| SilenceForm::of(&tier.name, &all_findings(view)).is_some()),
         Command::Sort | Command::TurnSort => !shows_details(model) && model.row_count() > 1,
         Command::ScrollRight => {
             let shown = hosts_shown(model, layout(model).body);

@@ -9,6 +9,7 @@ use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
 use crate::dash::panes::fleet::columns::sorts;
 use crate::dash::panes::{details, host, problems};
+use crate::dash::silencing::SilenceForm;
 use crate::dash::world::Urgency;
 use crate::fleet::Goal;
 use jiff::Timestamp;
@@ -38,6 +39,13 @@ pub(super) fn update(
         Command::TurnSort => {
             model.fleet.sorting.turn();
             sorted(model, now);
+        }
+        Command::Silence => {
+            let found = model
+                .selected()
+                .map(|(host, view)| (host.name.clone(), view.facts.findings.clone()));
+            let (name, findings) = found.unwrap_or_default();
+            problems::silence(model, &name, &findings);
         }
         Command::Mark => mark(model),
         Command::MarkAll => mark_all(model),
@@ -76,6 +84,9 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         Command::CopyFix => model
             .selected()
             .is_some_and(|(_, view)| problems::worst_with_fix(&view.facts.findings).is_some()),
+        Command::Silence => model.selected().is_some_and(|(host, view)| {
+            SilenceForm::of(&host.name, &view.facts.findings).is_some()
+        }),
         Command::Sort | Command::TurnSort => !shows_details(model) && model.row_count() > 1,
         Command::HostKey => model.selected().is_some_and(|(host, _)| !host.is_local()),
         Command::NextDetails | Command::PreviousDetails => {

@@ -87,7 +87,7 @@ fn machine(paint: &Paint<'_>, host: &Host, view: &HostModel) -> Vec<Fact> {
     all
 }
 
-/// Returns what is wrong, and what hosts.toml silences. What is said beside the figures of one that
+/// Returns what is wrong, and what is silenced. What is said beside the figures of one that
 /// answers is not said twice.
 fn wrong(facts: &HostFacts) -> Vec<Fact> {
     let is_beside = |finding: &&Finding| {

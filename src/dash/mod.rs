@@ -94,6 +94,7 @@ pub use panes::logs::{
     RowSearch, RowsAt, RowsOf, RowsShown, RowsTaken, Sought, TimeShown, TransferRow,
     activity_shown,
 };
+pub use panes::sort_at;
 pub use silencing::{SilenceForm, SilenceTime};
 pub use sorting::{SortBy, Sorting};
 pub use status_line::status_line;

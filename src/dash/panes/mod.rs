@@ -11,11 +11,14 @@ pub(super) mod caches;
 pub(super) mod deploy;
 mod details;
 pub(super) mod fleet;
+mod headings;
 pub(super) mod history;
 mod host;
 mod log_tail;
 pub(super) mod logs;
 mod problems;
+
+pub use headings::sort_at;
 
 use crate::dash::command::Command;
 use crate::dash::layout::layout;
@@ -39,6 +42,9 @@ pub(super) struct Pane {
     /// Returns the hosts that are deployed, built or measured from it; none means all that there are,
     /// where they are measured.
     targets: fn(&Model) -> Vec<String>,
+    /// Sorts its list by the heading at a column of the terminal, where the list has this place; returns
+    /// whether a heading is there.
+    sort_at: fn(&mut Model, Rect, usize) -> bool,
     /// Goes back by one step inside of it; returns whether there was one.
     leave: fn(&mut Model) -> bool,
     /// The view to which its last step back leads.

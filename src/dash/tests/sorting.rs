@@ -178,3 +178,40 @@ fn a_host_whose_figures_are_old_says_so_by_their_age() {
     assert_ne!(plain, warn);
     assert_eq!(age_of_razer(&model), warn);
 }
+
+/// Points at a word of the line of headings.
+fn point_at(model: &mut Model, word: &str) -> bool {
+    let shown = text(&draw(model, &look(false)));
+    let row = shown
+        .lines()
+        .position(|line| line.contains("TIER") || line.contains("HOST ") || line.contains("WHAT"))
+        .unwrap();
+    let line = shown.lines().nth(row).unwrap();
+    let column = line[..line.find(word).unwrap()].chars().count();
+    crate::dash::sort_at(model, column as u16, row as u16, now())
+}
+
+#[test]
+fn a_heading_that_is_pointed_at_sorts_and_turns_the_second_time() {
+    let mut model = large(110, 30, "/rack\n");
+    assert!(point_at(&mut model, "/NIX"));
+    assert_eq!(model.fleet.sorting.by(), HostSort::Free);
+    assert_eq!(first(&model, 1), ["rack03-6"], "it has least");
+    assert!(point_at(&mut model, "/NIX"));
+    assert_eq!(model.visible_hosts().last(), Some(&146), "and now it is among the last");
+    assert!(!crate::dash::sort_at(&mut model, 0, 5, now()), "beside the headings");
+    press(&mut model, "2");
+    assert!(point_at(&mut model, "LATENCY"));
+    assert_eq!(model.caches.sorting.by(), TierSort::Latency);
+    assert!(
+        point_at(&mut model, "rack15-9"),
+        "a host's column sorts tiers by what they hold of it"
+    );
+    assert_eq!(model.caches.sorting.by(), TierSort::Host(149));
+    press(&mut model, "?");
+    assert!(!point_at_row(&mut model), "below an overlay nothing is pointed at");
+}
+
+fn point_at_row(model: &mut Model) -> bool {
+    crate::dash::sort_at(model, 4, 4, now())
+}

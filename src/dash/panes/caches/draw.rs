@@ -16,8 +16,9 @@
 //! Where not all hosts have room, the worst stand first and a row says how many are not seen.
 //! `–` was not measured; blank is what a tier cannot have that no host asks.
 
-use crate::dash::panes::cache;
+use crate::dash::model::Model;
 use crate::dash::panes::caches::columns::{GAP, Shape, TABLE_LEFT, TierColumn, cell};
+use crate::dash::panes::{cache, headings};
 use crate::dash::theme::Role;
 use crate::dash::widgets::filtered;
 use crate::dash::widgets::paint::{Paint, below, put, top};
@@ -142,6 +143,13 @@ fn matrix(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, shape: &Shape) {
             table::select(paint, buffer, list, row as u16);
         }
     }
+}
+
+/// Sorts the tiers by the heading at a column.
+pub(super) fn sort_at(model: &mut Model, list: Rect, column: usize) -> bool {
+    let shape = Shape::of(model, usize::from(list.width));
+    let by = headings::at(&shape.headings(model), TABLE_LEFT + shape.number, column);
+    headings::sort(&mut model.caches.sorting, by)
 }
 
 /// Returns how a tier is; of a well one only the sign is coloured.

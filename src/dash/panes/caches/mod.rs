@@ -19,6 +19,7 @@ pub(super) const PANE: Pane = Pane {
     can: update::can,
     shows_details: update::shows_details,
     targets: |_| Vec::new(),
+    sort_at: draw::sort_at,
     leave: update::leave,
     parent: Screen::Fleet,
     arrows: Some("select"),

@@ -20,6 +20,7 @@ pub(super) const PANE: Pane = Pane {
     can: update::can,
     shows_details: |_| false,
     targets: update::targets,
+    sort_at: |_, _, _| false,
     leave: update::leave,
     parent: Screen::Fleet,
     arrows: None,

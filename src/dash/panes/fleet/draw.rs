@@ -15,7 +15,7 @@
 
 use crate::dash::panes::fleet::columns::{Columns, TABLE_LEFT, name, table_room};
 use crate::dash::panes::fleet::group_row::{group_row, is_marked};
-use crate::dash::panes::{host, log_tail};
+use crate::dash::panes::{headings, host, log_tail};
 use crate::dash::theme::Role;
 use crate::dash::widgets::filtered;
 use crate::dash::widgets::paint::{Paint, below, put, put_all, top};
@@ -148,6 +148,16 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
             table::select(paint, buffer, list, row);
         }
     }
+}
+
+/// Sorts the hosts by the heading at a column.
+pub(super) fn sort_at(model: &mut Model, list: Rect, column: usize) -> bool {
+    if list.width < NARROW {
+        return false;
+    }
+    let headings = Columns::choose(model, table_room(list.width)).headings(model);
+    let by = headings::at(&headings, TABLE_LEFT, column);
+    headings::sort(&mut model.fleet.sorting, by)
 }
 
 /// Returns the signs before a name: marked, selected.

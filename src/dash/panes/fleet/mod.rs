@@ -21,6 +21,7 @@ pub(super) const PANE: Pane = Pane {
     can: update::can,
     shows_details: update::shows_details,
     targets: Model::chosen,
+    sort_at: draw::sort_at,
     leave: update::leave,
     parent: Screen::Fleet,
     arrows: Some("select"),

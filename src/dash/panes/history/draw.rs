@@ -8,6 +8,8 @@
 //!    razer         ● switched in 31 s     0 built, 38 from p620 (212 MB)
 //! ```
 
+use crate::dash::model::Model;
+use crate::dash::panes::headings;
 use crate::dash::panes::history::hosts;
 use crate::dash::panes::history::sort::RunSort;
 use crate::dash::theme::Role;
@@ -21,6 +23,9 @@ use crate::fleet::duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
+
+/// Columns of the signs before a run.
+const TABLE_LEFT: usize = 3;
 
 /// From this many columns on, a run says when it began and how long it took.
 const WIDE: u16 = 76;
@@ -48,7 +53,7 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
     let area = filtered::note(paint, buffer, area, ("run", "runs"));
     let visible = paint.model.visible_runs();
     let wide = area.width >= WIDE;
-    let head = table::headings(&headings(area), 3, &paint.model.history.sorting);
+    let head = table::headings(&headings(area), TABLE_LEFT, &paint.model.history.sorting);
     put(buffer, area, 0, &Line::from(paint.span(Role::Dim, head)));
     let split = area.height >= 12;
     let table = if split { (visible.len() as u16 + 1).min(area.height / 2) } else { area.height };
@@ -118,6 +123,12 @@ pub(super) fn sorts(body: Rect) -> Vec<RunSort> {
     let shown = headings(body).into_iter().filter_map(|heading| heading.by);
     let others = shown.filter(|by| *by != RunSort::default());
     std::iter::once(RunSort::default()).chain(others).collect()
+}
+
+/// Sorts the runs by the heading at a column.
+pub(super) fn sort_at(model: &mut Model, list: Rect, column: usize) -> bool {
+    let by = headings::at(&headings(list), TABLE_LEFT, column);
+    headings::sort(&mut model.history.sorting, by)
 }
 
 /// Returns the revision of the flake that a run deploys; one that its plan does not name is not known.

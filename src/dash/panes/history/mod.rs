@@ -18,6 +18,7 @@ pub(super) const PANE: Pane = Pane {
     can: update::can,
     shows_details: |_| false,
     targets: update::targets,
+    sort_at: draw::sort_at,
     leave: Model::clear_filter,
     parent: Screen::Fleet,
     arrows: Some("select"),

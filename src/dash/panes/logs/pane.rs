@@ -18,6 +18,7 @@ pub(in crate::dash::panes) const PANE: Pane = Pane {
     can,
     shows_details: |_| false,
     targets: Model::chosen,
+    sort_at: |_, _, _| false,
     leave,
     parent: Screen::Deploy,
     arrows: Some("scroll"),

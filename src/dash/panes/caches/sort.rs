@@ -76,7 +76,7 @@ impl TierSort {
             Self::File => index as f64,
             Self::Problems => urgency(facts)?,
             Self::Name => return Some(SortValue::text(&tier.name)),
-            Self::Since => -(facts.since?.as_second() as f64),
+            Self::Since => -(facts.since?.as_millisecond() as f64),
             Self::Served => figures?.share_bytes?,
             Self::Answered => figures?.answered?,
             Self::Latency => facts.latency_ms?,

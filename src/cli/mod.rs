@@ -102,7 +102,10 @@ impl Cli {
     /// Returns how many threads carry tasks out. Where little happens for hours, one: a second would be
     /// woken with every answer of a host, to find nothing to do.
     pub fn workers(&self) -> usize {
-        if self.command.is_none() { 1 } else { 2 }
+        match self.command {
+            None | Some(CliCommand::Lab(_)) => 1,
+            Some(_) => 2,
+        }
     }
 }
 

@@ -92,7 +92,7 @@ fn words(found: &FoundHere) -> [(&'static str, Option<String>); 4] {
 }
 
 fn machine(machine: &MachineHere) -> String {
-    let nixos = if machine.is_nixos { "NixOS" } else { "no NixOS" };
+    let nixos = if machine.is_nixos { "NixOS" } else { "not NixOS" };
     let nix = machine.nix.as_deref().unwrap_or("no Nix");
     let words = [Some(machine.system.as_str()), Some(nixos), Some(nix)];
     let words = [machine.name.as_deref()].into_iter().chain(words);

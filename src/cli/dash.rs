@@ -13,11 +13,11 @@ use crate::cli::logs::LogScreen;
 use crate::cli::sudo::SudoPasswords;
 use crate::cli::{CliError, earlier, figures, history, init, left, silence, themes, trends};
 use crate::dash::{
-    Background, Ended, LogsInView, Look, Model, Msg, Practice, ascii_from, depth_from, recall,
+    Background, DashEnd, LogsInView, Look, Model, Msg, Practice, ascii_from, depth_from, recall,
     run as show,
 };
 use crate::fleet::{Event, Fleet};
-use crate::probe::{Poller, Record};
+use crate::probe::{Poller, Record, next_beat};
 use crate::record::{KeptSilences, Recorder, RunNews, RunWatch, Runs, state_home};
 use crate::remote::{Remote, ScriptRunner};
 use jiff::Timestamp;
@@ -35,7 +35,7 @@ const MESSAGE_QUEUE: usize = 4096;
 
 /// Opens the dashboard; with what was tried of the practice fleet, where that is shown. Returns how it
 /// ended.
-pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Ended, CliError> {
+pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<DashEnd, CliError> {
     start_own_log();
     let (look, other_theme) = look(&fleet);
     let runs = Runs::open(&state_home())?;
@@ -126,7 +126,7 @@ pub(super) async fn run(fleet: Fleet, practice: Option<Practice>) -> Result<Ende
         seen.see(&event);
         recall(&mut model, event);
     }
-    let shown = show(model, look, inbox, effects).await;
+    let shown = show(model, look, inbox, effects, next_beat()).await;
     stop.cancel();
     // What the screen asked for last (stop these runs) must be said before the end.
     drop(tokio::time::timeout(Duration::from_secs(2), carried_out).await);

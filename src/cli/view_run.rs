@@ -6,6 +6,7 @@ use crate::cli::follow_logs::follow_logs;
 use crate::cli::logs::{LogScreen, where_log_is};
 use crate::dash::{Effect, LogsInView, Model, Msg, Screen, run as show};
 use crate::fleet::{Event, Fleet};
+use crate::probe::next_beat;
 use crate::record::{ExportedRun, RunNews, RunWatch, Runs};
 use jiff::Timestamp;
 use std::process::ExitCode;
@@ -72,7 +73,7 @@ pub(super) async fn show_run(
             }
         }
     });
-    show(model(fleet), look, inbox, effects).await?;
+    show(model(fleet), look, inbox, effects, next_beat()).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -98,7 +98,7 @@ pub use panes::sort_at;
 pub use silencing::{SilenceForm, SilenceTime};
 pub use sorting::{SortBy, Sorting};
 pub use status_line::status_line;
-pub use terminal::{DashError, Ended, run};
+pub use terminal::{DashEnd, DashError, run};
 pub use theme::{FOLLOWING, Role, THEMES, Theme, ThemeError, ThemePair};
 pub use update::{recall, update, view_logs};
 pub use view::view;

@@ -16,7 +16,6 @@ use crate::dash::msg::{Effect, Msg, Wish};
 use crate::dash::world::{FirstStep, Practice};
 use crate::dash::{update, view, view_logs};
 use crate::fleet::printable_line;
-use crate::probe::next_beat;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use crossterm::cursor::{Hide, Show};
@@ -88,14 +87,14 @@ pub enum DashError {
 
 /// How the dashboard ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct DashEnd {
     /// What the person wants to do first, where there is no `hosts.toml`.
     pub first_step: Option<FirstStep>,
     /// What was tried of the practice fleet.
     pub practice: Option<Practice>,
 }
 
-impl Ended {
+impl DashEnd {
     fn of(model: Model) -> Self {
         Self { first_step: model.first_step, practice: model.practice }
     }
@@ -106,13 +105,16 @@ type TerminalScreen = Terminal<ChangesOnly<BufWriter<Stdout>>>;
 /// Shows the dashboard until the person quits or a signal ends it.
 ///
 /// `events` brings what happens; `effects` takes what is to be done and is never waited for: when
-/// it is full, the person is told. The last effect is [`Effect::Quit`]. Returns how it ended.
+/// it is full, the person is told. The last effect is [`Effect::Quit`]. `first_tick` is when
+/// the first second of the screen ends: ages are looked at then and every second after it. Returns how it
+/// ended.
 pub async fn run(
     mut model: Model,
     mut look: Look,
     mut events: Receiver<Msg>,
     effects: Sender<Effect>,
-) -> Result<Ended, DashError> {
+    first_tick: Instant,
+) -> Result<DashEnd, DashError> {
     if !io::stdout().is_terminal() {
         return Err(DashError::NoTerminal);
     }
@@ -136,7 +138,7 @@ pub async fn run(
         typed.extend(answers.typed.chars().map(|c| Msg::Key(KeyCode::Char(c).into())));
     }
     let mut keys = EventStream::new();
-    let mut tick = interval_at(next_beat(), Duration::from_secs(1));
+    let mut tick = interval_at(first_tick, Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut last_frame: Option<Instant> = None;
     let mut events_open = true;
@@ -153,7 +155,7 @@ pub async fn run(
             caught = signals.next() => match caught {
                 Caught::End => {
                     drop(effects.try_send(Effect::Quit { cancel: Vec::new() }));
-                    return Ok(Ended::of(model));
+                    return Ok(DashEnd::of(model));
                 }
                 Caught::Stop => {
                     suspend(&mut screen)?;
@@ -201,7 +203,7 @@ pub async fn run(
                     Effect::Quit { .. } => {
                         // The one effect that must arrive; a runtime that hangs cannot hold us.
                         drop(timeout(Duration::from_secs(1), effects.send(effect)).await);
-                        return Ok(Ended::of(model));
+                        return Ok(DashEnd::of(model));
                     }
                     effect => hand_over(&mut model, &effects, effect),
                 }

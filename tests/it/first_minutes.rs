@@ -136,10 +136,10 @@ fn anything_but_yes_writes_nothing() {
 }
 
 #[test]
-fn of_a_flake_that_cannot_be_read_no_empty_file_is_proposed() {
+fn of_a_flake_that_cannot_be_read_no_file_is_proposed() {
     let nix = "#!/bin/sh\necho \"error: unable to download 'https://x/y': Could not resolve host\" >&2\nexit 1\n";
     let mut first = FirstMinutes::start_with(nix, &["init", "--write"]);
-    first.wait_for("Nothing is proposed, because it is not known which hosts the flake has.");
+    first.wait_for("Nothing is proposed, because no host of the flake is known.");
     assert_eq!(first.end().code(), Some(1));
     assert_eq!(first.hosts_toml(), None);
 }

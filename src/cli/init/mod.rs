@@ -91,9 +91,9 @@ async fn propose(hosts: Option<&Path>, args: InitArgs) -> Result<ExitCode, CliEr
     let before = if is_there { load::read_whole(&path)?.text } else { String::new() };
     let mut found = wait::saying("reading the flake …", look(&path, &args)).await?;
     let mut proposal = join(&found);
-    if !is_there && !args.json && knows_no_host(&found, &proposal) {
+    if !is_there && !args.json && knows_no_host(&found) {
         tell_problems(&found);
-        let why = "Nothing is proposed, because it is not known which hosts the flake has.";
+        let why = "Nothing is proposed, because no host of the flake is known.";
         writeln!(io::stdout(), "{why}")?;
         return Ok(ExitCode::from(EXIT_FAILED));
     }
@@ -297,9 +297,13 @@ async fn finish(
     Ok(code)
 }
 
-/// Returns whether a flake is there and could not be read, so that a file of it would be empty.
-fn knows_no_host(found: &FoundSources, proposal: &Proposal) -> bool {
-    found.flake.is_some() && !found.problems.is_empty() && proposal.hosts.is_empty()
+/// Returns whether a flake is there and none of its hosts is known. Whoever ssh knows beside that may be
+/// none of them.
+fn knows_no_host(found: &FoundSources) -> bool {
+    found.flake.is_some()
+        && !found.problems.is_empty()
+        && found.configurations.is_empty()
+        && found.nodes.is_empty()
 }
 
 /// Says what could not be found out.

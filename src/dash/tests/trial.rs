@@ -108,6 +108,6 @@ async fn show_the_demonstration() {
             }
         }
     });
-    run(model, look, events, effects).await.unwrap();
+    run(model, look, events, effects, tokio::time::Instant::now()).await.unwrap();
     runtime.abort();
 }

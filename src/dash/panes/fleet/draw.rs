@@ -140,7 +140,7 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
         } else if let Some(group) = index.checked_sub(behind).and_then(|at| groups.get(at)) {
             spans.extend(prefix(paint, is_marked(paint, group), selected, narrow));
             let room = usize::from(list.width).saturating_sub(line_width(&spans));
-            spans.extend(group_row(paint, group, room));
+            spans.extend(group_row(paint, &groups, group, room));
         }
         let row = row as u16;
         put(buffer, list, row, &Line::from(spans));

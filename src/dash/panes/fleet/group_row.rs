@@ -17,13 +17,13 @@ use crate::fleet::HostFacts;
 use crate::fleet::words::counted;
 use ratatui::text::Span;
 
-/// Returns the row of a group, behind the signs that stand before every row.
+/// Returns the row of a group among all of them, behind the signs that stand before every row.
 pub(in crate::dash) fn group_row(
     paint: &Paint<'_>,
+    groups: &[HostGroup],
     group: &HostGroup,
     room: usize,
 ) -> Vec<Span<'static>> {
-    let groups = paint.model.host_groups();
     let names = groups.iter().map(|group| width(&group.name())).max().unwrap_or_default();
     let counts = groups.iter().map(|group| hosts_in(group).len()).max().unwrap_or_default();
     let sign = if paint.model.is_open(group) { "▾ " } else { "▸ " };

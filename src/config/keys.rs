@@ -150,7 +150,8 @@ impl KeyTable {
                 "[[alarms.silence]]",
                 "Findings that are known, of hosts and of tiers. They are shown as silenced and are no \
                  alarm. When the last day is over they are alarms again, and say so. An entry names \
-                 `host`, `tier` or both.",
+                 `host`, `tier` or both. `nixdash silence` and the key `M` of the dashboard silence \
+                 without a change of this file.",
             ),
             Self::History => ("[history]", "Where trends come from."),
             Self::Retention => ("[retention]", "What is kept, and for how long."),

@@ -26,6 +26,7 @@ mod kept;
 mod live;
 mod log_line;
 mod log_mark;
+mod over_time;
 mod redact;
 mod redact_json;
 mod rollout;
@@ -76,6 +77,7 @@ pub use kept::KeptHost;
 pub use live::{LiveHost, LiveProgress, LiveRun};
 pub use log_line::{LogLine, RawLogLine};
 pub use log_mark::LogMark;
+pub use over_time::{Figure, FigureOverTime, OverTime, OverTimeOf, TimePoint, TimeSpan};
 pub use redact::redact;
 pub use redact_json::{printable_json, redact_json};
 pub use rollout::{

@@ -13,6 +13,7 @@ mod hosts;
 mod memory;
 mod open;
 mod origins;
+mod over_time;
 mod phases;
 mod recorder;
 mod runs;

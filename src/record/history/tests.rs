@@ -17,6 +17,7 @@ mod builds;
 mod extremes;
 mod held;
 mod hosts;
+mod over_time;
 mod phases;
 mod speeds;
 

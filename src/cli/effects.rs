@@ -4,9 +4,9 @@ use crate::cli::generations::difference;
 use crate::cli::logs::{LogScreen, where_log_is};
 use crate::cli::silence::SilenceError;
 use crate::cli::sudo::{FROM_STDIN, SudoPasswords};
-use crate::cli::verify;
+use crate::cli::{over_time, verify};
 use crate::dash::{Effect, LogsInView, Msg, dead_words};
-use crate::fleet::{Fleet, HostKey, RunId, Silence, StoreDepth, StorePath};
+use crate::fleet::{Fleet, HostKey, OverTimeOf, RunId, Silence, StoreDepth, StorePath, TimeSpan};
 use crate::probe::{Handle, generations};
 use crate::record::{KeptSilences, Runs, Word, state_home};
 use crate::remote::{ScriptRunner, accept_host_key, host_keys};
@@ -71,6 +71,7 @@ impl Runtime {
                 Effect::CompareGenerations { host, generation, old, new } => {
                     self.compare_generations(host, generation, old, new);
                 }
+                Effect::ReadOverTime { of, span, parts } => self.read_over_time(of, span, parts),
                 Effect::KeepPassword { hosts, password } => self.passwords.keep(hosts, password),
                 Effect::FetchHostKeys { host } => self.fetch_keys(&host),
                 Effect::AcceptHostKey { key } => self.accept_key(*key).await,
@@ -292,6 +293,16 @@ impl Runtime {
             let lines = difference(runner.as_ref(), &host, &old, &new).await;
             // A screen that is gone needs no telling.
             drop(messages.send(Msg::Compared { host, generation, lines }).await);
+        });
+    }
+
+    /// Reads figures over time, beside everything else.
+    fn read_over_time(&self, of: OverTimeOf, span: TimeSpan, parts: usize) {
+        let (fleet, messages) = (Arc::clone(&self.fleet), self.messages.clone());
+        tokio::spawn(async move {
+            let found = over_time::read(fleet, of.clone(), span, parts).await;
+            // A screen that is gone needs no telling.
+            drop(messages.send(Msg::OverTime { of, span, found }).await);
         });
     }
 

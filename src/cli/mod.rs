@@ -37,6 +37,7 @@ mod logs;
 mod newest;
 mod next;
 mod notes;
+mod over_time;
 mod practice;
 mod print;
 mod reattach;

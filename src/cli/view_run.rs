@@ -57,6 +57,7 @@ pub(super) async fn show_run(
                 | Effect::Retry { .. }
                 | Effect::ListGenerations { .. }
                 | Effect::CompareGenerations { .. }
+                | Effect::ReadOverTime { .. }
                 | Effect::KeepPassword { .. }
                 | Effect::FetchHostKeys { .. }
                 | Effect::AcceptHostKey { .. }

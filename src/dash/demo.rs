@@ -2,6 +2,7 @@
 
 mod failures;
 mod many;
+pub(super) mod over_time;
 mod runs;
 
 pub(super) use failures::{failed, failures};

@@ -16,10 +16,12 @@
 //! | `world` | what is known: facts of hosts and tiers, runs, figures of the history |
 //! | `matched` `sorting` | what the rows of each list are matched against when a filter is typed, and how they are put in order |
 //! | `generations` `silencing` `panes::fleet::groups` `panes::fleet::sort` `panes::fleet::state` `panes::caches::sort` `panes::caches::state` `panes::deploy::state` `panes::history::sort` `panes::history::state` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
+//! | `over_time` | what panes of the past know |
 //! | `msg` `overlay` | what comes in and what is asked for; what lies over a view, as plain data |
 //! | `model` `lists` `fleet_rows` | the world and how it is looked at; the rows that filters let through |
 //! | `command` | the one table of commands, and where each means something |
 //! | `layout` `moves` `begin` `run_orders` | where the parts of the screen are; what several views do alike |
+//! | `look_back` | opens what the history knows |
 //! | `widgets` | what several views are drawn with |
 //! | `words` `status_line` | hosts, tiers and runs in words |
 //! | `practice` | the line of the practice fleet that names the next thing to try |
@@ -44,10 +46,12 @@ mod key;
 mod layout;
 mod lists;
 mod look;
+mod look_back;
 mod matched;
 mod model;
 mod moves;
 mod msg;
+mod over_time;
 mod overlay;
 mod overlays;
 mod panes;
@@ -82,6 +86,7 @@ pub use key::Key;
 pub use look::{Look, ascii, ascii_from, depth_from};
 pub use model::{Model, Screen, Toast};
 pub use msg::{Effect, LogOf, LogsInView, Msg, Trend, Wish};
+pub use over_time::OverTimePane;
 pub use overlay::{HostKeyForm, Overlay, PasswordForm, Prompt, StartForm, StartFrom};
 pub use panes::caches::{CachesPane, TierSort};
 pub use panes::deploy::DeployPane;

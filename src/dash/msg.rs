@@ -3,8 +3,7 @@
 use crate::dash::panes::logs::{LogNews, PaneWanted, RowsOf, RowsTaken};
 use crate::dash::world::{Figures, FoundPart};
 use crate::fleet::{
-    Ancestry, Event, Generations, Goal, HostKey, LiveRun, LogLine, RunId, RunOrder, Secret,
-    Silence, StorePath, Strategy,
+    Ancestry, Event, Generations, Goal, HostKey, LiveRun, LogLine, OverTime, OverTimeOf, RunId, RunOrder, Secret, Silence, StorePath, Strategy, TimeSpan,
 };
 use crossterm::event::KeyEvent;
 use std::collections::BTreeMap;
@@ -110,6 +109,15 @@ pub enum Msg {
         /// What differs, as lines, or why that is not known.
         lines: Result<Vec<String>, String>,
     },
+    /// Figures over time were read, or why they were not.
+    OverTime {
+        /// Whose they are.
+        of: OverTimeOf,
+        /// How far back they reach.
+        span: TimeSpan,
+        /// What was found.
+        found: Result<OverTime, String>,
+    },
     /// The process that carried a run out is gone without a summary.
     RunGone {
         /// The run.
@@ -198,6 +206,15 @@ pub enum Effect {
         old: StorePath,
         /// The new system.
         new: StorePath,
+    },
+    /// Read figures over time out of the history; they come as [`Msg::OverTime`].
+    ReadOverTime {
+        /// Whose.
+        of: OverTimeOf,
+        /// How far back.
+        span: TimeSpan,
+        /// In how many parts.
+        parts: usize,
     },
     /// Keep a password for sudo in memory, for the runs that are started from now on.
     KeepPassword {
@@ -317,6 +334,7 @@ impl Effect {
             | Self::Verify { .. }
             | Self::ListGenerations { .. }
             | Self::CompareGenerations { .. }
+            | Self::ReadOverTime { .. }
             | Self::KeepPassword { .. }
             | Self::FetchHostKeys { .. }
             | Self::ViewLogs { .. }

@@ -4,6 +4,7 @@ use crate::dash::filter::Filter;
 use crate::dash::generations::{DiffPane, GenerationsPane};
 use crate::dash::input::LineInput;
 use crate::dash::silencing::SilenceForm;
+use crate::dash::over_time::OverTimePane;
 use crate::dash::world::ScreenWorld;
 use crate::fleet::{Goal, HostKey, RunId, RunOrder, Secret, Strategy};
 
@@ -83,7 +84,7 @@ pub struct HostKeyForm {
 }
 
 /// A pane that lies over the view and takes the keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Overlay {
     /// All keys of the view, from this line on.
     Help {
@@ -157,6 +158,8 @@ pub enum Overlay {
     Generations(GenerationsPane),
     /// What differs between the running system of a host and a generation.
     Difference(DiffPane),
+    /// The figures of a host or tier over time, in the whole body.
+    OverTime(OverTimePane),
     /// What becomes of active runs when the dashboard ends.
     Quit,
     /// The program's own log.

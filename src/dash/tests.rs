@@ -9,6 +9,7 @@ mod groups;
 mod keys;
 mod logs;
 mod many;
+mod over_time;
 mod practice;
 mod problems;
 mod run_news;

@@ -60,7 +60,7 @@ pub use look::look as look_at_tier;
 pub use memory::Memory;
 pub use next::{NextSystem, built as built_systems, derivations, invalid as invalid_paths};
 pub use once::{Snapshot, Thoroughness, measure_once};
-pub use poller::{Handle, Poller, Record};
+pub use poller::{COVERAGE_INTERVAL, Handle, Poller, Record};
 pub use schedule::{Pace, next_delay};
 pub use store::{Closure, closure, count as count_store};
 pub(crate) use transport::curl::own_trouble;

@@ -73,6 +73,12 @@ pub enum Command {
     NextDetails,
     /// Opens the details of the previous host or tier.
     PreviousDetails,
+    /// Shows the figures of the selected host or tier over time.
+    OverTime,
+    /// Shows figures over a shorter time.
+    ShorterTime,
+    /// Shows figures over a longer time.
+    LongerTime,
     /// Shows the run's plan.
     Plan,
     /// Shows what is run on hosts for the selected host.
@@ -278,6 +284,8 @@ pub enum Context {
     Generations,
     /// What differs between the running system of a host and a generation.
     Difference,
+    /// Figures over time.
+    OverTime,
     /// The question what becomes of active runs.
     Quit,
     /// The program's own log.
@@ -321,6 +329,7 @@ impl Context {
             Some(Overlay::Look { .. }) => Self::Look,
             Some(Overlay::Generations(_)) => Self::Generations,
             Some(Overlay::Difference(_)) => Self::Difference,
+            Some(Overlay::OverTime(_)) => Self::OverTime,
             Some(Overlay::Quit) => Self::Quit,
             Some(Overlay::OwnLog) => Self::OwnLog,
         }

@@ -33,6 +33,7 @@ const MOVES: &[Context] = &[
     C::Commands,
     C::Generations,
     C::Difference,
+    C::OverTime,
     C::OwnLog,
 ];
 
@@ -411,6 +412,14 @@ const VIEW_ROWS: &[CommandEntry] = &[
         "verify",
         "fetch a nar of the selected tier whole, unpack it and compare its hash: that of a signed path \
          of about 1 MB",
+    ),
+    entry(
+        Command::OverTime,
+        &[Char('i')],
+        &[FLEET, CACHES],
+        Some("over time"),
+        "over-time",
+        "show the figures of the selected host or tier over time, from 10 minutes to 90 days",
     ),
     entry(
         Command::Refresh,

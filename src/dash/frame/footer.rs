@@ -8,6 +8,7 @@
 use crate::dash::able::{available, is_named};
 use crate::dash::command::{Command, Context, label};
 use crate::dash::model::Model;
+use crate::dash::overlays;
 use crate::dash::panes;
 use crate::dash::panes::logs as log_pane;
 use crate::dash::theme::Role;
@@ -79,6 +80,7 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
         | Context::Difference => {
             items.push(arrows("scroll"));
         }
+        Context::OverTime if overlays::over_time::scrolls(model) => items.push(arrows("scroll")),
         _ => {}
     }
     for entry in available(model).filter(|entry| is_named(model, entry.command)) {

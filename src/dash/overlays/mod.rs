@@ -13,6 +13,7 @@ mod help;
 pub(super) mod host_key;
 mod look;
 mod order;
+pub(super) mod over_time;
 mod own_log;
 pub(super) mod palette;
 mod password;
@@ -57,6 +58,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         Overlay::Silence(form) => silence::draw(paint, buffer, area, form),
         Overlay::Generations(pane) => generations::draw(paint, buffer, area, pane),
         Overlay::Difference(diff) => difference::draw(paint, buffer, area, diff),
+        Overlay::OverTime(pane) => over_time::draw(paint, buffer, pane),
         Overlay::Quit => quit::draw(paint, buffer, area),
         Overlay::OwnLog => own_log::draw(paint, buffer, area),
     }
@@ -83,6 +85,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
         Some(Overlay::Silence(_)) => silence::update(model, command, now),
         Some(Overlay::Generations(_)) => generations::update(model, command, now),
         Some(Overlay::Difference(_)) => difference::update(model, command, now),
+        Some(Overlay::OverTime(_)) => over_time::update(model, command, now),
         Some(Overlay::Quit) => quit::update(model, command),
     }
 }
@@ -99,6 +102,7 @@ pub(super) fn can(overlay: &Overlay, command: Command) -> bool {
             form.silenced_by() != Some(SilenceOrigin::HostsToml)
         }
         (Command::Up | Command::Down, Overlay::Silence(form)) => form.findings.len() > 1,
+        (command, Overlay::OverTime(pane)) => over_time::can(pane, command),
         _ => true,
     }
 }
@@ -130,6 +134,7 @@ pub(super) fn type_key(overlay: &mut Overlay, event: KeyEvent) {
         | Overlay::Look { .. }
         | Overlay::Generations(_)
         | Overlay::Difference(_)
+        | Overlay::OverTime(_)
         | Overlay::Quit
         | Overlay::OwnLog => {}
     }
@@ -160,6 +165,7 @@ pub(super) fn paste(overlay: &mut Overlay, text: &str) -> bool {
         | Overlay::Look { .. }
         | Overlay::Generations(_)
         | Overlay::Difference(_)
+        | Overlay::OverTime(_)
         | Overlay::Quit
         | Overlay::OwnLog => return false,
     }

@@ -124,6 +124,7 @@ fn asks_hosts(command: Command) -> bool {
             | Command::Verify
             | Command::Silence
             | Command::Generations
+            | Command::OverTime
             | Command::Retry
     )
 }

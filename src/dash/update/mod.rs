@@ -16,7 +16,7 @@ use crate::dash::model::Model;
 use crate::dash::msg::{Effect, Msg};
 use crate::dash::overlay::{Overlay, Prompt};
 use crate::dash::overlays;
-use crate::dash::overlays::{difference, generations, host_key};
+use crate::dash::overlays::{difference, generations, host_key, over_time};
 use crate::dash::panes::logs as log_pane;
 use crate::dash::practice;
 use crossterm::event::{KeyEvent, KeyEventKind};
@@ -57,7 +57,10 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             model.dirty |= model.size != (columns, rows);
             model.size = (columns, rows);
         }
-        Msg::Tick => tick(model, now),
+        Msg::Tick => {
+            tick(model, now);
+            return over_time::tick(model, now);
+        }
         Msg::Paste(text) => paste(model, &text),
         Msg::Focus(focused) => model.focused = focused,
         Msg::Trends(trends) => {
@@ -130,6 +133,10 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         Msg::Compared { host, generation, lines } => {
             model.dirty = true;
             difference::compared(model, &host, generation, lines);
+        }
+        Msg::OverTime { of, span, found } => {
+            model.dirty = true;
+            over_time::taken(model, &of, span, found);
         }
         Msg::RunGone { run, why, can_go_on } => {
             model.dirty = true;
@@ -210,6 +217,7 @@ fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) ->
         | Context::Silence
         | Context::Generations
         | Context::Difference
+        | Context::OverTime
         | Context::Quit
         | Context::OwnLog => overlays::update(model, command, now),
     }

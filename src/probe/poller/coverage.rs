@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How often coverage is measured again when nothing happened; as long as misses are believed.
-pub(super) const COVERAGE_INTERVAL: Duration = Duration::from_secs(5 * 60);
+pub const COVERAGE_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 /// Measures coverage of every known closure when one changed, and now and then.
 pub(super) async fn watch_coverage(shared: Arc<Shared>) -> Option<()> {

@@ -33,6 +33,7 @@ use crate::probe::transport::RequestError;
 use crate::probe::transport::http::HttpClient;
 use crate::record::{Recorder, Runs};
 use crate::remote::ScriptRunner;
+pub use coverage::COVERAGE_INTERVAL;
 use coverage::watch_coverage;
 use depth::watch_depth;
 use host::watch_host;

@@ -289,7 +289,7 @@ impl History {
         parts: Parts,
     ) -> rusqlite::Result<Vec<FigureOverTime>> {
         let mut folds: Vec<Fold> = source.columns.iter().map(|_| Fold::new(parts)).collect();
-        let at_most = (interval * MISSED).as_millis() as i64;
+        let at_most = interval.saturating_mul(MISSED).as_millis() as i64;
         for step in STEPS {
             let holds = at_most.max(step);
             let mut statement = self.db.prepare_cached(&source.select(step))?;

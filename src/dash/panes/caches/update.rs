@@ -2,6 +2,7 @@
 
 use crate::dash::command::Command;
 use crate::dash::layout::layout;
+use crate::dash::look_back;
 use crate::dash::model::Model;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
@@ -11,7 +12,7 @@ use crate::dash::panes::{cache, details, problems};
 use crate::dash::silencing::SilenceForm;
 use crate::dash::words::tiers::{is_bad, is_bad_on_host};
 use crate::dash::world::TierView;
-use crate::fleet::{Finding, Host, HostState, TierKind, can_be_verified};
+use crate::fleet::{Finding, Host, HostState, OverTimeOf, TierKind, can_be_verified};
 use jiff::Timestamp;
 use ratatui::layout::Rect;
 
@@ -49,6 +50,10 @@ pub(super) fn update(
         }
         Command::ScrollRight => scroll_hosts(model, body, true),
         Command::ScrollLeft => scroll_hosts(model, body, false),
+        Command::OverTime => {
+            let tier = model.selected_tier().map(|(tier, _)| tier.name.clone());
+            return look_back::over_time(model, tier.map(OverTimeOf::Tier), now);
+        }
         Command::LookClosely => look_closely(model, now),
         Command::Verify => return verify(model, now),
         _ => {}
@@ -81,7 +86,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         Command::CopyFix => model
             .selected_tier()
             .is_some_and(|(_, view)| problems::worst_with_fix(&all_findings(view)).is_some()),
-        Command::Zoom | Command::Verify => model.selected_tier().is_some(),
+        Command::Zoom | Command::OverTime | Command::Verify => model.selected_tier().is_some(),
         Command::NextDetails | Command::PreviousDetails => {
             shows_details(model) && model.visible_tiers().len() > 1
         }

@@ -3,6 +3,7 @@
 use crate::dash::begin;
 use crate::dash::command::Command;
 use crate::dash::generations::GenerationsPane;
+use crate::dash::look_back;
 use crate::dash::model::{Model, Screen};
 use crate::dash::moves::move_selection;
 use crate::dash::msg::Effect;
@@ -11,7 +12,7 @@ use crate::dash::panes::fleet::columns::sorts;
 use crate::dash::panes::{details, host, problems};
 use crate::dash::silencing::SilenceForm;
 use crate::dash::world::Urgency;
-use crate::fleet::Goal;
+use crate::fleet::{Goal, OverTimeOf};
 use jiff::Timestamp;
 use ratatui::layout::Rect;
 
@@ -55,6 +56,10 @@ pub(super) fn update(
         Command::Open | Command::Zoom => model.toggle_zoom(),
         Command::GroupByTag => model.turn_groups(),
         Command::Generations => return generations(model),
+        Command::OverTime => {
+            let host = model.selected().map(|(host, _)| host.name.clone());
+            return look_back::over_time(model, host.map(OverTimeOf::Host), now);
+        }
         Command::Log => show_log(model, now),
         Command::Plan => plan(model),
         Command::HostKey => return fetch_keys(model, now),
@@ -79,7 +84,9 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
             let has_tags = model.world.fleet.hosts.iter().any(|host| !host.tags.is_empty());
             has_tags && !shows_details(model)
         }
-        Command::Zoom | Command::Generations | Command::Log => model.selected().is_some(),
+        Command::Zoom | Command::Generations | Command::OverTime | Command::Log => {
+            model.selected().is_some()
+        }
         Command::NextProblem => problems::any(model, is_problem),
         Command::CopyFix => model
             .selected()

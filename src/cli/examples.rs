@@ -67,6 +67,7 @@ pub(super) const HISTORY: &str = "\
 Examples:
   nixdash history                           The newest 20 runs
   nixdash history samsung --since 7d        A week of one host
+  nixdash history --events --since 1d       What happened to all hosts and caches since yesterday
   nixdash history --limit 5 --json          For programs";
 
 pub(super) const RUNS: &str = "\

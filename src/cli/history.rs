@@ -1,5 +1,7 @@
 //! `nixdash history`: the runs there were, how they ended and where their paths came from.
 
+mod events;
+
 use crate::cli::json::{self, FindingJson};
 use crate::cli::left::{self, Ends};
 use crate::cli::status::{or_unknown, table};
@@ -26,12 +28,15 @@ pub(super) struct HistoryArgs {
     /// Names, globs, @tag, or all; - reads them from standard input [default: every run]
     #[arg(value_name = "SELECTOR", add = complete::selectors())]
     selectors: Vec<String>,
-    /// Runs that began within this time, such as 12h or 7d
+    /// Runs and events within this time, such as 12h or 7d
     #[arg(long, value_name = "TIME", value_parser = span)]
     since: Option<SignedDuration>,
-    /// At most so many runs, the newest
+    /// At most so many runs or events, the newest
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
+    /// What happened instead of the runs alone: what was wrong and how long, restarts, runs
+    #[arg(long)]
+    events: bool,
     /// Prints one JSON document
     #[arg(long)]
     json: bool,
@@ -147,6 +152,9 @@ pub(super) async fn run(fleet: Fleet, args: &HistoryArgs) -> Result<ExitCode, Cl
     let now = Timestamp::now();
     let since = args.since.and_then(|time| now.checked_sub(time).ok());
     let since = since.unwrap_or(Timestamp::UNIX_EPOCH);
+    if args.events {
+        return events::print(&hosts, (since, now), args.limit, args.json);
+    }
     let runs = read(|history| history.runs(&hosts, since, args.limit))?;
     print_runs(&runs, args.json, &folders)
 }

@@ -27,6 +27,7 @@ mod live;
 mod log_line;
 mod log_mark;
 mod over_time;
+mod past;
 mod redact;
 mod redact_json;
 mod rollout;
@@ -78,6 +79,7 @@ pub use live::{LiveHost, LiveProgress, LiveRun};
 pub use log_line::{LogLine, RawLogLine};
 pub use log_mark::LogMark;
 pub use over_time::{Figure, FigureOverTime, OverTime, OverTimeOf, TimePoint, TimeSpan};
+pub use past::{PastEvent, PastWhat, TroubleEnd};
 pub use redact::redact;
 pub use redact_json::{printable_json, redact_json};
 pub use rollout::{

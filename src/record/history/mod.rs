@@ -14,11 +14,13 @@ mod memory;
 mod open;
 mod origins;
 mod over_time;
+mod past;
 mod phases;
 mod recorder;
 mod runs;
 mod speeds;
 mod thin;
+mod troubles;
 mod write;
 
 #[cfg(test)]

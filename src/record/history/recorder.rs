@@ -403,6 +403,7 @@ fn put(history: &mut History, fleet: &Fleet, event: &Event) -> Result<(), Histor
     match event {
         Event::Host { host, facts } => {
             history.write_host(host, facts)?;
+            history.note_host(host, facts)?;
             fleet.host(host).map_or(Ok(()), |host| history.keep_host(host, facts))
         }
         Event::Store { host, facts } => {
@@ -410,7 +411,10 @@ fn put(history: &mut History, fleet: &Fleet, event: &Event) -> Result<(), Histor
             fleet.host(host).map_or(Ok(()), |host| history.keep_store(host, facts))
         }
         Event::Tier { tier, facts } => match fleet.tier(tier) {
-            Some(tier) => history.write_tier(tier, facts),
+            Some(tier) => {
+                history.write_tier(tier, facts)?;
+                history.note_tier(&tier.name, facts)
+            }
             None => Ok(()),
         },
         Event::Coverage { host, facts } => {

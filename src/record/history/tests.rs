@@ -18,6 +18,7 @@ mod extremes;
 mod held;
 mod hosts;
 mod over_time;
+mod past;
 mod phases;
 mod speeds;
 

@@ -202,6 +202,7 @@ impl History {
         }
         self.thin_held(now)?;
         self.thin_builds(now)?;
+        self.thin_troubles(now)?;
         self.thin_answers(now)
     }
 

@@ -72,6 +72,7 @@ impl Runtime {
                     self.compare_generations(host, generation, old, new);
                 }
                 Effect::ReadOverTime { of, span, parts } => self.read_over_time(of, span, parts),
+                Effect::ReadPast { of } => self.read_past(of),
                 Effect::KeepPassword { hosts, password } => self.passwords.keep(hosts, password),
                 Effect::FetchHostKeys { host } => self.fetch_keys(&host),
                 Effect::AcceptHostKey { key } => self.accept_key(*key).await,
@@ -303,6 +304,16 @@ impl Runtime {
             let found = over_time::read(fleet, of.clone(), span, parts).await;
             // A screen that is gone needs no telling.
             drop(messages.send(Msg::OverTime { of, span, found }).await);
+        });
+    }
+
+    /// Reads what happened, beside everything else.
+    fn read_past(&self, of: Option<OverTimeOf>) {
+        let messages = self.messages.clone();
+        tokio::spawn(async move {
+            let found = over_time::read_past(of.clone()).await;
+            // A screen that is gone needs no telling.
+            drop(messages.send(Msg::Past { of, found }).await);
         });
     }
 

@@ -1,11 +1,14 @@
-//! Reads what the screen draws over time out of the history, beside everything else.
+//! Reads what the screen shows of the past out of the history, beside everything else.
 
-use crate::fleet::{Fleet, OverTime, OverTimeOf, TimeSpan};
+use crate::fleet::{Fleet, OverTime, OverTimeOf, PastEvent, TimeSpan};
 use crate::probe::{COVERAGE_INTERVAL, Pace, kind_of};
 use crate::record::{History, HistoryError, state_home};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Events that are read at most, the newest.
+const EVENTS: usize = 1000;
 
 /// Reads the figures of a host or tier in so many parts; says why, where that cannot be done.
 pub(super) async fn read(
@@ -14,7 +17,24 @@ pub(super) async fn read(
     span: TimeSpan,
     parts: usize,
 ) -> Result<OverTime, String> {
-    let work = move || found(&fleet, &of, (span, Timestamp::now(), parts));
+    beside(move || found(&fleet, &of, (span, Timestamp::now(), parts))).await
+}
+
+/// Reads what happened to a host or tier, or to all, in the longest time that is shown; says why, where
+/// that cannot be done.
+pub(super) async fn read_past(of: Option<OverTimeOf>) -> Result<Vec<PastEvent>, String> {
+    let work = move || {
+        let now = Timestamp::now();
+        let since = now.checked_sub(TimeSpan::Quarter.length()).unwrap_or(now);
+        History::open(&state_home())?.past(of.as_ref(), since, EVENTS, now)
+    };
+    beside(work).await
+}
+
+/// Reads on a thread of its own.
+async fn beside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, HistoryError> + Send + 'static,
+) -> Result<T, String> {
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(found)) => Ok(found),
         Ok(Err(error)) => Err(error.to_string()),

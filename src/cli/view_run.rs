@@ -58,6 +58,7 @@ pub(super) async fn show_run(
                 | Effect::ListGenerations { .. }
                 | Effect::CompareGenerations { .. }
                 | Effect::ReadOverTime { .. }
+                | Effect::ReadPast { .. }
                 | Effect::KeepPassword { .. }
                 | Effect::FetchHostKeys { .. }
                 | Effect::AcceptHostKey { .. }

@@ -3,6 +3,7 @@
 mod failures;
 mod many;
 pub(super) mod over_time;
+pub(super) mod past;
 mod runs;
 
 pub(super) use failures::{failed, failures};

@@ -1,19 +1,49 @@
-//! The list of each view: which rows its filter lets through, and which of them is selected.
+//! The list of each view, and of what lies over it: which rows its filter lets through, and which of them is selected.
 //!
 //! A row that was selected and is let through no more is selected no more, so that no key acts on what
 //! is not seen; nothing else is selected for it before a key says so.
 
 use crate::dash::filter::Filter;
+use crate::dash::input::LineInput;
 use crate::dash::matched;
 use crate::dash::model::{Model, Screen};
+use crate::dash::overlay::{Overlay, Prompt};
 use crate::dash::panes::history::HistoryPane;
+use crate::dash::past::PastPane;
 use crate::dash::world::TierView;
 use crate::fleet::{Host, Tier};
 use jiff::Timestamp;
 
 impl Model {
-    /// Returns the filter of the view that is shown; among logs, lines are looked for instead.
+    /// Returns the events that lie over the view, where they take the keys.
+    fn past(&self) -> Option<&PastPane> {
+        match self.overlay() {
+            Some(Overlay::Past(pane)) => Some(pane),
+            Some(_) | None => None,
+        }
+    }
+
+    /// Returns these events, to be changed.
+    fn past_mut(&mut self) -> Option<&mut PastPane> {
+        match self.overlay_mut() {
+            Some(Overlay::Past(pane)) => Some(pane),
+            Some(_) | None => None,
+        }
+    }
+
+    /// Begins to type a filter of the list that is shown.
+    pub(super) fn type_filter(&mut self) {
+        if let Some(before) = self.filter().cloned() {
+            let input = LineInput::with(before.text().to_owned());
+            self.prompt = Some(Prompt { input, before });
+        }
+    }
+
+    /// Returns the filter of the list that is shown; among logs, lines are looked for instead.
     pub fn filter(&self) -> Option<&Filter> {
+        if let Some(pane) = self.past() {
+            return Some(&pane.filter);
+        }
         match self.screen {
             Screen::Fleet => Some(&self.fleet.filter),
             Screen::Caches => Some(&self.caches.filter),
@@ -25,12 +55,16 @@ impl Model {
 
     /// Filters what the view shows; where that hides the selected row, the next one is selected.
     pub(super) fn set_filter(&mut self, filter: Filter) {
-        match self.screen {
-            Screen::Fleet => self.fleet.filter = filter,
-            Screen::Caches => self.caches.filter = filter,
-            Screen::Deploy => self.deploy.filter = filter,
-            Screen::Logs => {}
-            Screen::History => self.history.filter = filter,
+        if let Some(pane) = self.past_mut() {
+            pane.filter = filter;
+        } else {
+            match self.screen {
+                Screen::Fleet => self.fleet.filter = filter,
+                Screen::Caches => self.caches.filter = filter,
+                Screen::Deploy => self.deploy.filter = filter,
+                Screen::Logs => {}
+                Screen::History => self.history.filter = filter,
+            }
         }
         if self.screen == Screen::Fleet {
             self.select_shown();
@@ -57,6 +91,9 @@ impl Model {
 
     /// Returns how many rows the view has without its filter.
     pub(super) fn row_count(&self) -> usize {
+        if let Some(pane) = self.past() {
+            return pane.events().len();
+        }
         match self.screen {
             Screen::Fleet => self.world.fleet.hosts.len(),
             Screen::Caches => self.world.fleet.tiers.len(),
@@ -76,6 +113,9 @@ impl Model {
 
     /// Returns the indices of the rows that the view shows, in the order of the screen.
     pub(super) fn rows(&self) -> Vec<usize> {
+        if let Some(pane) = self.past() {
+            return self.visible_events(pane);
+        }
         match self.screen {
             Screen::Fleet => self.host_rows(),
             Screen::Caches => self.visible_tiers(),
@@ -87,6 +127,9 @@ impl Model {
 
     /// Returns the index of the selected row.
     pub(super) fn selected_row(&self) -> usize {
+        if let Some(pane) = self.past() {
+            return pane.selected;
+        }
         match self.screen {
             Screen::Fleet => self.fleet.selected,
             Screen::Caches => self.caches.selected,
@@ -97,6 +140,10 @@ impl Model {
 
     /// Selects a row by its index.
     pub(super) fn select_row(&mut self, index: usize) {
+        if let Some(pane) = self.past_mut() {
+            pane.selected = index;
+            return;
+        }
         match self.screen {
             Screen::Fleet => self.fleet.selected = index,
             Screen::Caches => self.caches.selected = index,
@@ -111,6 +158,16 @@ impl Model {
     /// Returns whether the selected row is one that the filter lets through.
     pub(super) fn shows_selected(&self) -> bool {
         !self.is_filtered() || self.rows().contains(&self.selected_row())
+    }
+
+    /// Returns the indices of the events that their filter lets through, the newest first.
+    fn visible_events(&self, pane: &PastPane) -> Vec<usize> {
+        let tags = |name: &str| self.world.fleet.host(name).map_or(&[][..], |host| &host.tags);
+        let events = pane.events().iter().enumerate();
+        let passes = events.filter(|(_, event)| {
+            pane.filter.is_empty() || pane.filter.passes(&matched::past(event, tags))
+        });
+        passes.map(|(index, _)| index).collect()
     }
 
     /// Returns the indices of the hosts that the filter lets through, in the order of the screen.

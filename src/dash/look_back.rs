@@ -5,6 +5,7 @@ use crate::dash::model::Model;
 use crate::dash::msg::Effect;
 use crate::dash::over_time::OverTimePane;
 use crate::dash::overlay::Overlay;
+use crate::dash::past::PastPane;
 use crate::fleet::{OverTimeOf, TimeSpan};
 use jiff::Timestamp;
 
@@ -29,4 +30,19 @@ pub(in crate::dash) fn over_time(
 /// Returns in how many parts of a time the screen has room for.
 pub(in crate::dash) fn parts(model: &Model) -> usize {
     usize::from(layout(model).body.width.saturating_sub(SCALE).max(1) * POINTS)
+}
+
+/// Opens what happened to a host or tier, or to all.
+pub(in crate::dash) fn past(
+    model: &mut Model,
+    of: Option<OverTimeOf>,
+    now: Timestamp,
+) -> Vec<Effect> {
+    model.open(Overlay::Past(PastPane::new(of.clone(), now)));
+    read_past(of)
+}
+
+/// Asks what happened to a host or tier, or to all.
+pub(in crate::dash) fn read_past(of: Option<OverTimeOf>) -> Vec<Effect> {
+    vec![Effect::ReadPast { of }]
 }

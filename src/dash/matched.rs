@@ -5,11 +5,12 @@
 //! | hosts | name, `@tag`s, state and what stands in its column, codes of findings |
 //! | tiers | name, kind, state, codes of findings, those that hosts have with it included |
 //! | runs | `#number`, title, hosts, how it ended or goes on, codes of findings |
+//! | events | names of hosts and tiers, `@tag`s, what it was and its code, whether it goes on or is over, `#number` of a run |
 //! | hosts of a run | name, `@tag`s, how it ended, its phase or that it waits, codes of findings |
 
 use crate::dash::world::{HostModel, HostRun, RunView, TierView};
 use crate::fleet::words::{WAITING, spoken};
-use crate::fleet::{Finding, Host, Tier};
+use crate::fleet::{Finding, Host, OverTimeOf, PastEvent, PastWhat, Tier};
 
 /// Returns the texts of a host.
 pub(in crate::dash) fn host(host: &Host, view: &HostModel) -> Vec<String> {
@@ -54,6 +55,38 @@ pub(in crate::dash) fn host_run(host: &HostRun, tags: &[String]) -> Vec<String> 
     });
     texts.extend(host.result.iter().flat_map(|result| codes(&result.findings)));
     texts
+}
+
+/// Returns the texts of an event; `tags` knows those of a host.
+pub(in crate::dash) fn past<'a>(
+    event: &PastEvent,
+    tags: impl Fn(&str) -> &'a [String],
+) -> Vec<String> {
+    let with_tags = |name: &String| named(name, tags(name));
+    match &event.what {
+        PastWhat::Trouble { of, on_host, code, words, severity, .. } => {
+            let is_over = event.ended_at().is_some();
+            let mut texts = match of {
+                OverTimeOf::Host(host) => with_tags(host),
+                OverTimeOf::Tier(tier) => vec![tier.clone()],
+            };
+            texts.extend(on_host.iter().flat_map(with_tags));
+            texts.extend([code.clone(), words.clone(), severity.word().to_owned()]);
+            texts.push(if is_over { "over" } else { "goes on" }.to_owned());
+            texts
+        }
+        PastWhat::Restart { host } => {
+            let mut texts = with_tags(host);
+            texts.push("restarted".to_owned());
+            texts
+        }
+        PastWhat::Run { run, title, hosts, .. } => {
+            let mut texts = vec![format!("#{run}"), title.clone()];
+            texts.extend(hosts.iter().flat_map(|(host, _)| with_tags(host)));
+            texts.extend(hosts.iter().filter_map(|(_, outcome)| Some((*outcome)?.spoken())));
+            texts
+        }
+    }
 }
 
 fn named(name: &str, tags: &[String]) -> Vec<String> {

@@ -16,7 +16,7 @@
 //! | `world` | what is known: facts of hosts and tiers, runs, figures of the history |
 //! | `matched` `sorting` | what the rows of each list are matched against when a filter is typed, and how they are put in order |
 //! | `generations` `silencing` `panes::fleet::groups` `panes::fleet::sort` `panes::fleet::state` `panes::caches::sort` `panes::caches::state` `panes::deploy::state` `panes::history::sort` `panes::history::state` `panes::logs::activity` `panes::logs::asked` `panes::logs::pattern` `panes::logs::state` | what single panes know |
-//! | `over_time` | what panes of the past know |
+//! | `over_time` `past` | what panes of the past know |
 //! | `msg` `overlay` | what comes in and what is asked for; what lies over a view, as plain data |
 //! | `model` `lists` `fleet_rows` | the world and how it is looked at; the rows that filters let through |
 //! | `command` | the one table of commands, and where each means something |
@@ -55,6 +55,7 @@ mod over_time;
 mod overlay;
 mod overlays;
 mod panes;
+mod past;
 mod practice;
 mod run_orders;
 mod silencing;
@@ -101,6 +102,7 @@ pub use panes::logs::{
 };
 pub use panes::sort_at;
 pub use silencing::{SilenceForm, SilenceTime};
+pub use past::PastPane;
 pub use sorting::{SortBy, Sorting};
 pub use status_line::status_line;
 pub use terminal::{DashEnd, DashError, run};

@@ -3,7 +3,7 @@
 use crate::dash::panes::logs::{LogNews, PaneWanted, RowsOf, RowsTaken};
 use crate::dash::world::{Figures, FoundPart};
 use crate::fleet::{
-    Ancestry, Event, Generations, Goal, HostKey, LiveRun, LogLine, OverTime, OverTimeOf, RunId, RunOrder, Secret, Silence, StorePath, Strategy, TimeSpan,
+    Ancestry, Event, Generations, Goal, HostKey, LiveRun, LogLine, OverTime, OverTimeOf, PastEvent, RunId, RunOrder, Secret, Silence, StorePath, Strategy, TimeSpan,
 };
 use crossterm::event::KeyEvent;
 use std::collections::BTreeMap;
@@ -118,6 +118,13 @@ pub enum Msg {
         /// What was found.
         found: Result<OverTime, String>,
     },
+    /// What happened was read, or why it was not.
+    Past {
+        /// To what; none means to all.
+        of: Option<OverTimeOf>,
+        /// What was found, the newest first.
+        found: Result<Vec<PastEvent>, String>,
+    },
     /// The process that carried a run out is gone without a summary.
     RunGone {
         /// The run.
@@ -215,6 +222,11 @@ pub enum Effect {
         span: TimeSpan,
         /// In how many parts.
         parts: usize,
+    },
+    /// Read what happened in the last 90 days out of the history; it comes as [`Msg::Past`].
+    ReadPast {
+        /// To what; none means to all.
+        of: Option<OverTimeOf>,
     },
     /// Keep a password for sudo in memory, for the runs that are started from now on.
     KeepPassword {
@@ -335,6 +347,7 @@ impl Effect {
             | Self::ListGenerations { .. }
             | Self::CompareGenerations { .. }
             | Self::ReadOverTime { .. }
+            | Self::ReadPast { .. }
             | Self::KeepPassword { .. }
             | Self::FetchHostKeys { .. }
             | Self::ViewLogs { .. }

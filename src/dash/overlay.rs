@@ -5,6 +5,7 @@ use crate::dash::generations::{DiffPane, GenerationsPane};
 use crate::dash::input::LineInput;
 use crate::dash::silencing::SilenceForm;
 use crate::dash::over_time::OverTimePane;
+use crate::dash::past::PastPane;
 use crate::dash::world::ScreenWorld;
 use crate::fleet::{Goal, HostKey, RunId, RunOrder, Secret, Strategy};
 
@@ -160,6 +161,8 @@ pub enum Overlay {
     Difference(DiffPane),
     /// The figures of a host or tier over time, in the whole body.
     OverTime(OverTimePane),
+    /// What happened to a host or tier, or to all, in the whole body.
+    Past(PastPane),
     /// What becomes of active runs when the dashboard ends.
     Quit,
     /// The program's own log.

@@ -10,6 +10,7 @@ mod keys;
 mod logs;
 mod many;
 mod over_time;
+mod past;
 mod practice;
 mod problems;
 mod run_news;

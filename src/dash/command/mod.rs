@@ -75,6 +75,8 @@ pub enum Command {
     PreviousDetails,
     /// Shows the figures of the selected host or tier over time.
     OverTime,
+    /// Shows what happened to all, or to the host or tier whose details are shown.
+    Events,
     /// Shows figures over a shorter time.
     ShorterTime,
     /// Shows figures over a longer time.
@@ -286,6 +288,8 @@ pub enum Context {
     Difference,
     /// Figures over time.
     OverTime,
+    /// What happened.
+    Past,
     /// The question what becomes of active runs.
     Quit,
     /// The program's own log.
@@ -330,6 +334,7 @@ impl Context {
             Some(Overlay::Generations(_)) => Self::Generations,
             Some(Overlay::Difference(_)) => Self::Difference,
             Some(Overlay::OverTime(_)) => Self::OverTime,
+            Some(Overlay::Past(_)) => Self::Past,
             Some(Overlay::Quit) => Self::Quit,
             Some(Overlay::OwnLog) => Self::OwnLog,
         }

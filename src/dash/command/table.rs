@@ -34,6 +34,7 @@ const MOVES: &[Context] = &[
     C::Generations,
     C::Difference,
     C::OverTime,
+    C::Past,
     C::OwnLog,
 ];
 
@@ -420,6 +421,14 @@ const VIEW_ROWS: &[CommandEntry] = &[
         Some("over time"),
         "over-time",
         "show the figures of the selected host or tier over time, from 10 minutes to 90 days",
+    ),
+    entry(
+        Command::Events,
+        &[Char('E')],
+        &[FLEET, CACHES],
+        Some("events"),
+        "events",
+        "show what happened to all hosts and tiers, or to the one whose details are shown",
     ),
     entry(
         Command::Refresh,

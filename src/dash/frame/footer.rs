@@ -80,6 +80,7 @@ fn items(model: &Model, room: usize) -> Vec<Item> {
         | Context::Difference => {
             items.push(arrows("scroll"));
         }
+        Context::Past => items.push(arrows("select")),
         Context::OverTime if overlays::over_time::scrolls(model) => items.push(arrows("scroll")),
         _ => {}
     }

@@ -17,6 +17,7 @@ pub(super) mod over_time;
 mod own_log;
 pub(super) mod palette;
 mod password;
+pub(super) mod past;
 mod plan;
 mod quit;
 mod reading;
@@ -59,6 +60,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
         Overlay::Generations(pane) => generations::draw(paint, buffer, area, pane),
         Overlay::Difference(diff) => difference::draw(paint, buffer, area, diff),
         Overlay::OverTime(pane) => over_time::draw(paint, buffer, pane),
+        Overlay::Past(pane) => past::draw(paint, buffer, pane),
         Overlay::Quit => quit::draw(paint, buffer, area),
         Overlay::OwnLog => own_log::draw(paint, buffer, area),
     }
@@ -86,6 +88,7 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
         Some(Overlay::Generations(_)) => generations::update(model, command, now),
         Some(Overlay::Difference(_)) => difference::update(model, command, now),
         Some(Overlay::OverTime(_)) => over_time::update(model, command, now),
+        Some(Overlay::Past(_)) => past::update(model, command, now),
         Some(Overlay::Quit) => quit::update(model, command),
     }
 }
@@ -103,6 +106,7 @@ pub(super) fn can(overlay: &Overlay, command: Command) -> bool {
         }
         (Command::Up | Command::Down, Overlay::Silence(form)) => form.findings.len() > 1,
         (command, Overlay::OverTime(pane)) => over_time::can(pane, command),
+        (command, Overlay::Past(pane)) => past::can(pane, command),
         _ => true,
     }
 }
@@ -135,6 +139,7 @@ pub(super) fn type_key(overlay: &mut Overlay, event: KeyEvent) {
         | Overlay::Generations(_)
         | Overlay::Difference(_)
         | Overlay::OverTime(_)
+        | Overlay::Past(_)
         | Overlay::Quit
         | Overlay::OwnLog => {}
     }
@@ -166,6 +171,7 @@ pub(super) fn paste(overlay: &mut Overlay, text: &str) -> bool {
         | Overlay::Generations(_)
         | Overlay::Difference(_)
         | Overlay::OverTime(_)
+        | Overlay::Past(_)
         | Overlay::Quit
         | Overlay::OwnLog => return false,
     }

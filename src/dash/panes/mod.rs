@@ -125,6 +125,7 @@ fn asks_hosts(command: Command) -> bool {
             | Command::Silence
             | Command::Generations
             | Command::OverTime
+            | Command::Events
             | Command::Retry
     )
 }

@@ -7,9 +7,9 @@ use crate::dash::{Model, Msg, update};
 use proptest::prelude::*;
 
 /// Keys that lead to every view and every overlay.
-const PATHS: [&str; 23] = [
+const PATHS: [&str; 25] = [
     "L", "", "z", "2", "3", "3z", "4", "5", "?", ":", ":re", "Ad", "Ad\n", "3o", "3x", "q", "/sam",
-    "2/p", "3/sam", "3/none", "5/41", "i", "2i",
+    "2/p", "3/sam", "3/none", "5/41", "I", "2I", "E", "E/x",
 ];
 
 fn asking(columns: u16, rows: u16) -> Model {

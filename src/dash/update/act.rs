@@ -5,7 +5,7 @@ use crate::dash::command::Command;
 use crate::dash::input::LineInput;
 use crate::dash::model::{Model, Screen};
 use crate::dash::msg::{Effect, Wish};
-use crate::dash::overlay::{Overlay, Prompt};
+use crate::dash::overlay::Overlay;
 use crate::dash::panes;
 use crate::dash::update::{READ_ONLY, fold};
 use jiff::Timestamp;
@@ -25,12 +25,7 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         Command::Palette => {
             model.open(Overlay::Palette { input: LineInput::default(), selected: 0 });
         }
-        Command::Filter => {
-            if let Some(before) = model.filter().cloned() {
-                let input = LineInput::with(before.text().to_owned());
-                model.prompt = Some(Prompt { input, before });
-            }
-        }
+        Command::Filter => model.type_filter(),
         Command::Help => model.open(Overlay::Help { scroll: 0 }),
         Command::OwnLog => model.open(Overlay::OwnLog),
         Command::HideNextTry => {

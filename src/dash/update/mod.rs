@@ -16,7 +16,7 @@ use crate::dash::model::Model;
 use crate::dash::msg::{Effect, Msg};
 use crate::dash::overlay::{Overlay, Prompt};
 use crate::dash::overlays;
-use crate::dash::overlays::{difference, generations, host_key, over_time};
+use crate::dash::overlays::{difference, generations, host_key, over_time, past};
 use crate::dash::panes::logs as log_pane;
 use crate::dash::practice;
 use crossterm::event::{KeyEvent, KeyEventKind};
@@ -59,7 +59,9 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
         }
         Msg::Tick => {
             tick(model, now);
-            return over_time::tick(model, now);
+            let mut effects = over_time::tick(model, now);
+            effects.extend(past::tick(model, now));
+            return effects;
         }
         Msg::Paste(text) => paste(model, &text),
         Msg::Focus(focused) => model.focused = focused,
@@ -138,6 +140,7 @@ fn fold_message(model: &mut Model, msg: Msg, now: Timestamp) -> Vec<Effect> {
             model.dirty = true;
             over_time::taken(model, &of, span, found);
         }
+        Msg::Past { of, found } => past::taken(model, of.as_ref(), found),
         Msg::RunGone { run, why, can_go_on } => {
             model.dirty = true;
             return fold::run_gone(model, &run, &why, can_go_on, now);
@@ -218,6 +221,7 @@ fn run(model: &mut Model, context: Context, command: Command, now: Timestamp) ->
         | Context::Generations
         | Context::Difference
         | Context::OverTime
+        | Context::Past
         | Context::Quit
         | Context::OwnLog => overlays::update(model, command, now),
     }

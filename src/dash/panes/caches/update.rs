@@ -54,6 +54,11 @@ pub(super) fn update(
             let tier = model.selected_tier().map(|(tier, _)| tier.name.clone());
             return look_back::over_time(model, tier.map(OverTimeOf::Tier), now);
         }
+        Command::Events => {
+            let tier = model.selected_tier().map(|(tier, _)| tier.name.clone());
+            let of = tier.filter(|_| shows_details(model)).map(OverTimeOf::Tier);
+            return look_back::past(model, of, now);
+        }
         Command::LookClosely => look_closely(model, now),
         Command::Verify => return verify(model, now),
         _ => {}

@@ -60,6 +60,11 @@ pub(super) fn update(
             let host = model.selected().map(|(host, _)| host.name.clone());
             return look_back::over_time(model, host.map(OverTimeOf::Host), now);
         }
+        Command::Events => {
+            let host = model.selected().map(|(host, _)| host.name.clone());
+            let of = host.filter(|_| shows_details(model)).map(OverTimeOf::Host);
+            return look_back::past(model, of, now);
+        }
         Command::Log => show_log(model, now),
         Command::Plan => plan(model),
         Command::HostKey => return fetch_keys(model, now),

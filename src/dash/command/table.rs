@@ -416,7 +416,7 @@ const VIEW_ROWS: &[CommandEntry] = &[
     ),
     entry(
         Command::OverTime,
-        &[Char('i')],
+        &[Char('I')],
         &[FLEET, CACHES],
         Some("over time"),
         "over-time",

@@ -33,16 +33,16 @@ fn pane(model: &Model) -> &OverTimePane {
 
 #[test]
 fn a_host_and_a_tier_over_time() {
-    snap("over-time-host", |columns, rows| shown("jj\ni", (columns, rows)));
-    snap("over-time-tier", |columns, rows| shown("2\ni", (columns, rows)));
-    let plain = text(&draw(&shown("jj\ni", (80, 24)), &look(true)));
+    snap("over-time-host", |columns, rows| shown("jj\nI", (columns, rows)));
+    snap("over-time-tier", |columns, rows| shown("2\nI", (columns, rows)));
+    let plain = text(&draw(&shown("jj\nI", (80, 24)), &look(true)));
     assert!(plain.is_ascii() && plain.contains("0 +######"), "{plain}");
 }
 
 #[test]
 fn what_could_not_be_read_and_what_is_being_read_is_said() {
     let mut model = model(demo::well(), 80, 24);
-    press(&mut model, "i");
+    press(&mut model, "I");
     assert!(text(&draw(&model, &look(false))).contains("Reading the history …"));
     let of = OverTimeOf::Host("p620".to_owned());
     let found = Err("could not read the history /x: it is locked".to_owned());
@@ -52,7 +52,7 @@ fn what_could_not_be_read_and_what_is_being_read_is_said() {
 
 #[test]
 fn plus_and_minus_choose_a_time_and_stop_at_both_ends() {
-    let mut model = shown("i", (80, 24));
+    let mut model = shown("I", (80, 24));
     let of = OverTimeOf::Host("p620".to_owned());
     let read = |span| Effect::ReadOverTime { of: of.clone(), span, parts: 142 };
     assert_eq!(press(&mut model, "--"), [read(TimeSpan::Week), read(TimeSpan::Month)]);
@@ -71,7 +71,7 @@ fn plus_and_minus_choose_a_time_and_stop_at_both_ends() {
 
 #[test]
 fn tab_goes_to_the_next_host_or_tier_and_esc_back_to_its_details() {
-    let mut model = shown("\ni", (80, 24));
+    let mut model = shown("\nI", (80, 24));
     let razer = OverTimeOf::Host("razer".to_owned());
     let parts = 142;
     let read = Effect::ReadOverTime { of: razer, span: TimeSpan::Day, parts };
@@ -80,15 +80,15 @@ fn tab_goes_to_the_next_host_or_tier_and_esc_back_to_its_details() {
     press(&mut model, "\u{1b}");
     assert!(model.overlay().is_none() && model.zoom);
     assert_eq!(model.selected().unwrap().0.name, "razer");
-    let mut model = shown("2\ni\t", (80, 24));
+    let mut model = shown("2\nI\t", (80, 24));
     assert_eq!(pane(&model).of, OverTimeOf::Tier("nixos.org".to_owned()));
-    press(&mut model, "i");
+    press(&mut model, "I");
     assert!(model.overlay().is_none(), "the key that opened it closes it");
 }
 
 #[test]
 fn what_has_no_room_is_scrolled_to() {
-    let mut model = shown("i", (40, 10));
+    let mut model = shown("I", (40, 10));
     let title = |model: &Model| text(&draw(model, &look(false))).lines().nth(1).unwrap().to_owned();
     assert!(title(&model).contains("figure 1 of 4"), "{}", title(&model));
     press(&mut model, "jjjjjj");
@@ -101,7 +101,7 @@ fn what_has_no_room_is_scrolled_to() {
 
 #[test]
 fn the_picture_goes_on_while_it_is_looked_at_and_is_read_anew_for_another_width() {
-    let mut model = shown("i", (80, 24));
+    let mut model = shown("I", (80, 24));
     assert_eq!(update(&mut model, Msg::Tick, ago_s(-1)), []);
     let again = update(&mut model, Msg::Tick, ago_s(-61));
     let of = OverTimeOf::Host("p620".to_owned());

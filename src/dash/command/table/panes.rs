@@ -245,7 +245,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
     ),
     entry(
         Command::Close,
-        &[Code(KeyCode::Esc), Char('q'), Char('i')],
+        &[Code(KeyCode::Esc), Char('q'), Char('I')],
         &[C::OverTime],
         Some("back"),
         "close-over-time",

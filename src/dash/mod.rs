@@ -101,8 +101,8 @@ pub use panes::logs::{
     activity_shown,
 };
 pub use panes::sort_at;
-pub use silencing::{SilenceForm, SilenceTime};
 pub use past::PastPane;
+pub use silencing::{SilenceForm, SilenceTime};
 pub use sorting::{SortBy, Sorting};
 pub use status_line::status_line;
 pub use terminal::{DashEnd, DashError, run};

@@ -3,7 +3,8 @@
 use crate::dash::panes::logs::{LogNews, PaneWanted, RowsOf, RowsTaken};
 use crate::dash::world::{Figures, FoundPart};
 use crate::fleet::{
-    Ancestry, Event, Generations, Goal, HostKey, LiveRun, LogLine, OverTime, OverTimeOf, PastEvent, RunId, RunOrder, Secret, Silence, StorePath, Strategy, TimeSpan,
+    Ancestry, Event, Generations, Goal, HostKey, LiveRun, LogLine, OverTime, OverTimeOf, PastEvent,
+    RunId, RunOrder, Secret, Silence, StorePath, Strategy, TimeSpan,
 };
 use crossterm::event::KeyEvent;
 use std::collections::BTreeMap;

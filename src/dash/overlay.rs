@@ -3,9 +3,9 @@
 use crate::dash::filter::Filter;
 use crate::dash::generations::{DiffPane, GenerationsPane};
 use crate::dash::input::LineInput;
-use crate::dash::silencing::SilenceForm;
 use crate::dash::over_time::OverTimePane;
 use crate::dash::past::PastPane;
+use crate::dash::silencing::SilenceForm;
 use crate::dash::world::ScreenWorld;
 use crate::fleet::{Goal, HostKey, RunId, RunOrder, Secret, Strategy};
 

@@ -22,11 +22,11 @@ for each. Codes do not change: alerts and scripts may be written against them.
 
 What a host's figures are judged by is set by `[alarms]` in hosts.toml. `[[alarms.silence]]` silences
 a finding of a host or a tier, by its code and with a reason and a last day. `nixdash silence` and the
-key `M` of the dashboard do so without a change of that file, for some hours or days, or until the
-finding says something else than its figures. It is then shown as
-silenced, is not an alarm, and is counted under `findings.silenced` in JSON. After that day it is an
-alarm again, and says so. `nixdash status --fail-on error` (or `warning`) exits with 3 when there is
-a finding so bad that is not silenced.
+key `M` of the dashboard do so without a change of that file, for some hours or days, or as long as
+the finding says the same, whatever its figures are. It is then shown as silenced, is not an alarm,
+and is counted under `findings.silenced` in JSON. After that time it is an alarm again, and says so.
+`nixdash status --fail-on error` (or `warning`) exits with 3 when there is a finding so bad that is
+not silenced.
 
 An *error* is something that does not work. A *warning* is something that works, but not as it
 should, or that will stop working. A *note* is worth knowing, and nobody has to do anything. The

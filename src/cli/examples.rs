@@ -104,7 +104,7 @@ pub(super) const SILENCE: &str = "\
 Examples:
   nixdash silence                           What is silenced, in hosts.toml and here
   nixdash silence add disk-low --host p510 --for 7d --reason known  Is not an alarm for a week
-  nixdash silence add token-expires --tier attic --until 2026-12-31 --reason planned
+  nixdash silence add room-low --tier weed --until 2026-12-31 --reason planned
   nixdash silence end disk-low --host p510  It is an alarm again";
 
 pub(super) const GENERATIONS: &str = "\

@@ -172,6 +172,8 @@ fn time_alone_redraws_only_when_an_age_reads_differently() {
     update(&mut model, Msg::Tick, now());
     assert!(!model.take_dirty());
     update(&mut model, Msg::Tick, now() + jiff::SignedDuration::from_secs(1));
+    assert!(!model.take_dirty(), "from 2 to 3 s, which both read as now");
+    update(&mut model, Msg::Tick, now() + jiff::SignedDuration::from_secs(4));
     assert!(model.take_dirty());
 }
 

@@ -9,11 +9,11 @@ pub(in crate::dash) mod ways;
 use crate::dash::model::Model;
 use crate::dash::theme::Role;
 use crate::dash::widgets::text::width;
-use crate::dash::world::{HostModel, age};
+use crate::dash::world::{HostModel, shown_age};
 pub(in crate::dash) use crate::fleet::bytes_of;
 use crate::fleet::words::WAITING;
 use crate::fleet::{
-    Code, Finding, HostFacts, HostState, Outcome, Severity, StorePath, ago, troubles, worst,
+    Code, Finding, HostFacts, HostState, Outcome, Severity, StorePath, troubles, worst,
 };
 use jiff::Timestamp;
 
@@ -164,11 +164,11 @@ pub(in crate::dash) fn short_paths(text: &str) -> String {
     out
 }
 
-/// Returns how long ago something was, for a sentence: `now`, `7 s ago`, `3 h ago`.
+/// Returns how long ago something was, for a sentence: `now`, `5 s ago`, `3 h ago`.
 pub(in crate::dash) fn since(now: Timestamp, then: Timestamp) -> String {
-    match age(now, then) {
-        age if age.as_secs() == 0 => "now".to_owned(),
-        age => format!("{} ago", ago(age)),
+    match shown_age(now, then).as_str() {
+        "now" => "now".to_owned(),
+        age => format!("{age} ago"),
     }
 }
 

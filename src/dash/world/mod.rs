@@ -25,7 +25,7 @@ pub(in crate::dash) use urgency::Urgency;
 
 use crate::fleet::{
     Alarms, Ancestry, CoverageFacts, DeployedFrom, Fleet, Goal, HostFacts, HostState, NextFacts,
-    RunId, Silence, SilenceOrigin, StoreFacts, Tier, TierFacts, commit_of,
+    RunId, Silence, SilenceOrigin, StoreFacts, Tier, TierFacts, ago, commit_of,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -290,7 +290,7 @@ impl ScreenWorld {
     pub(in crate::dash) fn hash_ages(&self, now: Timestamp, hasher: &mut impl Hasher) {
         let hosts = self.hosts.iter().map(|host| host.facts.measured_at);
         for measured_at in hosts.chain(self.tiers.iter().map(|tier| tier.facts.measured_at)) {
-            measured_at.map(|then| shown_seconds(age(now, then))).hash(hasher);
+            measured_at.map(|then| stepped(age(now, then))).hash(hasher);
             measured_at.map(|then| age(now, then) > STALE).hash(hasher);
         }
         for since in self.tiers.iter().filter_map(|tier| tier.verifying) {
@@ -326,16 +326,24 @@ pub(in crate::dash) fn is_current(facts: &HostFacts, coverage: &CoverageFacts) -
     }
 }
 
-/// Returns an age in whole seconds as far as [`ago`](crate::fleet::ago) says it.
-fn shown_seconds(age: Duration) -> u64 {
+/// Returns how long ago something was, as the screen shows it: `now`, `5 s`, `10 s`, `30 s`, `1 min`.
+pub(in crate::dash) fn shown_age(now: Timestamp, then: Timestamp) -> String {
+    ago(stepped(age(now, then)))
+}
+
+/// Returns an age as far as it is shown: below a minute in few steps, since a figure that changes every
+/// second draws the eye and says nothing.
+fn stepped(age: Duration) -> Duration {
     let seconds = age.as_secs();
-    let unit = match seconds {
-        0..60 => 1,
-        60..3600 => 60,
-        3600..86_400 => 3600,
-        _ => 86_400,
-    };
-    seconds - seconds % unit
+    Duration::from_secs(match seconds {
+        0..5 => 0,
+        5..10 => 5,
+        10..30 => 10,
+        30..60 => 30,
+        60..3600 => seconds - seconds % 60,
+        3600..86_400 => seconds - seconds % 3600,
+        _ => seconds - seconds % 86_400,
+    })
 }
 
 /// Returns how long ago something was; nothing when it lies ahead.
@@ -346,15 +354,12 @@ pub(in crate::dash) fn age(now: Timestamp, then: Timestamp) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::ago;
 
     #[test]
-    fn an_age_counts_as_another_exactly_when_it_reads_differently() {
-        for seconds in [0, 1, 59, 60, 61, 119, 120, 3599, 3600, 7199, 7200, 86_399, 86_400, 172_800]
-        {
-            let (now, next) = (Duration::from_secs(seconds), Duration::from_secs(seconds + 1));
-            let same = shown_seconds(now) == shown_seconds(next);
-            assert_eq!(same, ago(now) == ago(next), "{seconds}");
-        }
+    fn ages_step_so_that_nothing_changes_between_two_looks() {
+        let shown = |seconds| ago(stepped(Duration::from_secs(seconds)));
+        assert_eq!([0, 4, 5, 9].map(shown), ["now", "now", "5 s", "5 s"]);
+        assert_eq!([10, 29, 30, 59].map(shown), ["10 s", "10 s", "30 s", "30 s"]);
+        assert_eq!([60, 119, 3_700, 90_000].map(shown), ["1 min", "1 min", "1 h", "1 d"]);
     }
 }

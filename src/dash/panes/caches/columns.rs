@@ -13,8 +13,8 @@ use crate::dash::widgets::table::Heading;
 use crate::dash::widgets::text::{fitted, left, right, width};
 use crate::dash::words::milliseconds;
 use crate::dash::words::tiers::{is_bad_on_host, signature_mark, size_words};
-use crate::dash::world::{TierView, age, is_current};
-use crate::fleet::{Coverage, SizeFacts, Tier, TierState, ago, bytes, percent};
+use crate::dash::world::{TierView, is_current, shown_age};
+use crate::fleet::{Coverage, SizeFacts, Tier, TierState, bytes, percent};
 use ratatui::text::Span;
 
 /// The latency at which the small graph is full, in milliseconds.
@@ -295,7 +295,7 @@ pub(in crate::dash) fn cell(
             return size_cell(paint, size, column == C::Size, columns);
         }
         C::Host(index) => return host_cell(paint, index, columns, tier, view),
-        C::Since => facts.since.map(|then| ago(age(paint.now, then))),
+        C::Since => facts.since.map(|then| shown_age(paint.now, then)),
         C::Served => {
             let share = figures.and_then(|figures| figures.share_bytes);
             share.filter(|_| !unasked).map(percent)

@@ -12,8 +12,8 @@ use crate::dash::widgets::table::Heading;
 use crate::dash::widgets::text::{cut, fitted, left, right, width};
 use crate::dash::words::runs::{behind_figure, revision_words};
 use crate::dash::words::{busy_mark, figure_role, host_mark, milliseconds, short_version};
-use crate::dash::world::{HostModel, age, coverage_tier};
-use crate::fleet::{Code, Host, ago, bytes, duration, percent};
+use crate::dash::world::{HostModel, coverage_tier, shown_age};
+use crate::fleet::{Code, Host, bytes, duration, percent};
 use ratatui::text::Span;
 use std::time::Duration;
 
@@ -296,7 +296,7 @@ impl HostColumn {
             C::Uptime => facts.uptime_s.map(|seconds| duration(Duration::from_secs(seconds))),
             C::Latency => facts.latency_ms.map(milliseconds),
             C::Nix => facts.system.nix_version.as_deref().map(|version| cut(version, 7)),
-            C::Seen => facts.measured_at.map(|then| ago(age(paint.now, then))),
+            C::Seen => facts.measured_at.map(|then| shown_age(paint.now, then)),
         };
         let role = match figure_role(facts, self.codes()) {
             // The other figures of the row fade: this one says why.

@@ -24,6 +24,7 @@ use crate::dash::widgets::table::Window;
 use crate::dash::widgets::text::{left, line_width, right, width};
 use crate::dash::words::tiers::{is_bad, is_named_with_coverage, tier_mark};
 use crate::dash::words::{Mark, busy_mark, host_mark};
+use crate::dash::world::shown_age;
 use crate::dash::{HostModel, Model};
 use crate::fleet::{Host, HostState, ago, bytes, percent, worst};
 use jiff::Timestamp;
@@ -174,7 +175,7 @@ fn narrow_row(paint: &Paint<'_>, host: &Host, view: &HostModel, room: usize) -> 
     let busy = busy_mark(paint.model, &host.name);
     let mark = busy.clone().unwrap_or_else(|| host_mark(view, room.saturating_sub(name_width + 8)));
     let role = if view.is_old(paint.now) && busy.is_none() { Role::Dim } else { Role::Text };
-    let seen = view.facts.measured_at.map(|then| ago(crate::dash::world::age(paint.now, then)));
+    let seen = view.facts.measured_at.map(|then| shown_age(paint.now, then));
     let seen = right(&seen.unwrap_or_else(|| "–".to_owned()), 6);
     let middle = room.saturating_sub(name_width + 1 + 7);
     let mut spans = vec![paint.span(role, left(&name(host), name_width)), Span::raw(" ")];

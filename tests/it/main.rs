@@ -14,6 +14,7 @@ mod lab;
 mod layers;
 mod logs;
 mod manual;
+mod messages;
 mod moto;
 mod narinfo_truth;
 mod nom;

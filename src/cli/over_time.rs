@@ -38,7 +38,7 @@ async fn beside<T: Send + 'static>(
     match tokio::task::spawn_blocking(work).await {
         Ok(Ok(found)) => Ok(found),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(error) => Err(format!("reading the history broke off: {error}")),
+        Err(error) => Err(format!("the history could not be read to its end: {error}")),
     }
 }
 

@@ -111,7 +111,8 @@ pub enum SilenceError {
     },
     /// The end does not lie ahead.
     #[error(
-        "that end does not lie ahead; write a time such as --for 8h, or a day such as --until 2026-12-31"
+        "that end is not in the future; write a time such as --for 8h, or a day such as --until \
+         2026-12-31"
     )]
     Past,
     /// Nothing is silenced so.
@@ -126,7 +127,8 @@ pub enum SilenceError {
     InHostsToml,
     /// What is silenced could not be read or kept.
     #[error(
-        "what is silenced could not be read or kept: {0}; is the disk full, or the state folder somebody else's?"
+        "what is silenced could not be read or kept: {0}; is the disk full, or does the state \
+         folder belong to somebody else?"
     )]
     Keep(#[from] std::io::Error),
 }
@@ -241,7 +243,7 @@ impl About {
 /// Reads a code.
 fn code(text: &str) -> Result<Code, String> {
     Code::of_word(text).ok_or_else(|| {
-        "it is not a code of a finding; `nixdash findings` prints them all".to_owned()
+        "it is not the code of a finding; `nixdash findings` prints them all".to_owned()
     })
 }
 

@@ -265,7 +265,7 @@ pub(super) const ROWS: &[CommandEntry] = &[
         &[C::Past],
         Some("filter"),
         "filter-events",
-        "show only the events that hold every word that is typed, and none that is typed behind a !",
+        "show only the events that have every word that is typed, and no word that is typed after a !",
     ),
     entry(
         Command::Close,

@@ -87,6 +87,7 @@ fn started(model: &mut Model, form: StartForm, now: Timestamp) -> Effect {
     model.toast = None;
     model.fleet.marked.clear();
     model.zoom = false;
+    model.deploy.from_history = false;
     model.screen = Screen::Deploy;
     let StartForm { hosts, goal, own_actions, strategy, typed, from, .. } = form;
     model.world.starting =

@@ -8,13 +8,17 @@ use crate::dash::panes::fleet::FleetPane;
 use crate::dash::panes::history::HistoryPane;
 use crate::dash::panes::logs::LogPane;
 use crate::dash::world::{
-    FirstStep, FoundHere, HostModel, HostRun, Practice, RunView, ScreenWorld, shown_flake,
+    FirstStep, FoundHere, HostModel, HostRun, Practice, RunView, ScreenWorld, age, shown_flake,
 };
 use crate::fleet::{Fleet, Host, TierKind};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A run that began longer ago is named with its date.
+const A_WHILE: Duration = Duration::from_secs(12 * 3600);
 
 /// The views that keys 1 to 5 choose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -212,6 +216,33 @@ impl Model {
     /// Returns the run that the deploy view shows.
     pub fn shown_run(&self) -> Option<&RunView> {
         self.world.runs.get(self.deploy.run)
+    }
+
+    /// Returns the run that is of now: the one begun here as long as it goes on, else the newest that goes on,
+    /// else the newest begun here, else the newest.
+    fn run_of_now(&self) -> Option<usize> {
+        let runs = &self.world.runs;
+        let is_own = |run: &RunView| Some(&run.id) == self.deploy.own.as_ref();
+        runs.iter()
+            .rposition(|run| run.is_active() && is_own(run))
+            .or_else(|| runs.iter().rposition(RunView::is_active))
+            .or_else(|| runs.iter().rposition(is_own))
+            .or(runs.len().checked_sub(1))
+    }
+
+    /// Returns whether a run needs no date: it goes on, or is the run of now and began not long ago.
+    pub(super) fn is_run_of_now(&self, run: &RunView, now: Timestamp) -> bool {
+        let newest = self.run_of_now().and_then(|index| self.world.runs.get(index));
+        let is_newest = newest.is_some_and(|newest| newest.id == run.id);
+        run.is_active() || is_newest && age(now, run.began_at) < A_WHILE
+    }
+
+    /// Shows the run of now, whichever was looked at.
+    pub(super) fn show_run_of_now(&mut self) {
+        self.deploy.from_history = false;
+        if let Some(index) = self.run_of_now().filter(|index| *index != self.deploy.run) {
+            self.select_run(index, 0);
+        }
     }
 
     /// Returns the selected host of the shown run.

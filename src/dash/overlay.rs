@@ -24,6 +24,8 @@ pub struct StartForm {
     pub typed: Vec<String>,
     /// The name that is being typed.
     pub input: LineInput,
+    /// A name that was entered and is not the one that is asked for, as long as it stands there.
+    pub refused: Option<String>,
     /// Where the systems come from.
     pub from: StartFrom,
 }
@@ -38,6 +40,7 @@ impl StartForm {
             strategy: None,
             typed: Vec::new(),
             input: LineInput::default(),
+            refused: None,
             from,
         }
     }

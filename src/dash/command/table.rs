@@ -243,6 +243,15 @@ const VIEW_ROWS: &[CommandEntry] = &[
         "try the hosts again that did not end well in the run, from the phase that failed; asks \
          before anything changes",
     )),
+    asks(entry(
+        Command::Deploy,
+        &[Char('d')],
+        &[DEPLOY],
+        Some("deploy anew"),
+        "deploy-anew",
+        "deploy the selected host of a run that has ended, with what the flake has now; asks before anything \
+         changes",
+    )),
     entry(
         Command::Reattach,
         &[Char('c')],

@@ -62,7 +62,7 @@ pub(in crate::dash) fn failures() -> Vec<DemoFailure> {
             Phase::Activate,
             Outcome::NeedsReboot,
             Code::SwitchInhibited,
-            "samsung: it boots the new system next time: it cannot be activated while the host runs",
+            "samsung: it is installed, and the host boots the new system next time: it cannot be activated while the host runs",
         ),
         of(
             Phase::Activate,

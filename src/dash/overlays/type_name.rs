@@ -6,10 +6,11 @@ use crate::dash::input::LineInput;
 use crate::dash::model::Model;
 use crate::dash::msg::Effect;
 use crate::dash::overlay::{Overlay, StartForm};
+use crate::dash::theme::Role;
 use crate::dash::widgets::input::typed;
 use crate::dash::widgets::paint::Paint;
 use crate::dash::widgets::popup::Popup;
-use crate::dash::widgets::text::wrap;
+use crate::dash::widgets::text::{line_width, width, wrap};
 use jiff::Timestamp;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -28,7 +29,19 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, form: &St
     let mut lines: Vec<Line<'static>> =
         wrap(&text, popup.room()).into_iter().map(Line::raw).collect();
     lines.push(Line::default());
-    lines.push(Line::from(typed(paint, "name  ", form.input.text())));
+    let mut name = typed(paint, "name  ", form.input.text());
+    if form.refused.as_deref() == Some(form.input.text()) {
+        let why = format!("   ✗ that is not {host}");
+        if line_width(&name) + width(&why) <= popup.room() {
+            name.push(paint.span(Role::Error, why));
+            lines.push(Line::from(name));
+        } else {
+            lines.push(Line::from(name));
+            lines.push(Line::from(paint.span(Role::Error, why.trim_start().to_owned())));
+        }
+    } else {
+        lines.push(Line::from(name));
+    }
     let mark = if paint.model.world.is_protected(&host) { " ⚷" } else { "" };
     let title = format!("Deploy to {host}{mark}");
     popup.draw(paint, buffer, &title, &lines, 0, &[]);
@@ -40,17 +53,22 @@ pub(super) fn update(model: &mut Model, command: Command, now: Timestamp) -> Vec
     if command != Command::Accept {
         return Vec::new();
     }
-    accept_name(model, &mut form, now);
+    if !accept_name(model, &mut form) {
+        model.open(Overlay::TypeName(form));
+        return Vec::new();
+    }
     begin(model, form, now)
 }
 
-/// Takes the typed name when it is the one that is asked for.
-fn accept_name(model: &mut Model, form: &mut StartForm, now: Timestamp) {
-    let Some(wanted) = form.next_protected(&model.world) else { return };
-    if form.input.text().trim() == wanted {
-        form.typed.push(wanted);
-    } else {
-        model.say(format!("that is not {wanted:?}; esc cancels"), true, now);
+/// Takes the typed name when it is the one that is asked for; another stays there to be mended.
+fn accept_name(model: &Model, form: &mut StartForm) -> bool {
+    let Some(wanted) = form.next_protected(&model.world) else { return true };
+    if form.input.text().trim() != wanted {
+        form.refused = Some(form.input.text().to_owned());
+        return false;
     }
+    form.typed.push(wanted);
     form.input = LineInput::default();
+    form.refused = None;
+    true
 }

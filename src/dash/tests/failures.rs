@@ -41,6 +41,7 @@ fn every_reason_is_read_in_whole_with_what_to_do_and_its_keys() {
             assert!(shown.contains("y copy the error"), "{shown}");
             let retried = !failure.outcome.is_good();
             assert_eq!(shown.contains("t try again"), retried, "{shown}");
+            assert!(shown.contains("d deploy anew"), "{shown}");
             let leaves = failure.outcome.is_new_system();
             assert_eq!(shown.contains("e roll back"), leaves, "{shown}");
         }
@@ -67,7 +68,7 @@ fn in_a_corner_of_tmux_the_error_takes_the_place_of_the_log() {
 fn a_host_that_needs_a_reboot_says_which_system_it_boots() {
     let at = demo::failures().iter().position(|it| it.outcome == Outcome::NeedsReboot).unwrap();
     let shown = read(&screen(&[("samsung", at)], 80, 24));
-    assert!(shown.contains("it boots the new system next time"), "{shown}");
+    assert!(shown.contains("the host boots the new system next time"), "{shown}");
 }
 
 #[test]

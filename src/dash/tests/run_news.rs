@@ -109,7 +109,7 @@ fn a_run_that_was_left_is_gone_on_with_by_a_key_and_only_once() {
     assert_eq!(press(&mut model, "3c"), [], "a run that goes on needs nobody");
     let why = "it was killed".to_owned();
     update(&mut model, Msg::RunGone { run: id("41"), why, can_go_on: true }, now());
-    let said = "nixdash ended during run 41: press c to go on with it";
+    let said = "nobody watches this run: its process ended before the run did. Press c";
     assert!(text(&draw(&model, &look(false))).contains(said));
     assert_eq!(press(&mut model, "c"), [Effect::Reattach { run: id("41") }]);
     assert_eq!(press(&mut model, "c"), []);

@@ -1,7 +1,10 @@
 //! Runs of many hosts on the screen.
 
 use crate::dash::demo::{self, model, result, run_event};
-use crate::fleet::{Outcome, RunWhat, Wait};
+use crate::dash::tests::keys::{fold, id, press};
+use crate::dash::tests::screens::{draw, look, text};
+use crate::dash::{Effect, Msg, Screen, update};
+use crate::fleet::{Outcome, Phase, RunWhat, Wait};
 
 #[test]
 fn hosts_that_went_wrong_or_ask_stand_first_where_there_are_many() {
@@ -22,4 +25,90 @@ fn hosts_that_went_wrong_or_ask_stand_first_where_there_are_many() {
     let order: Vec<&str> = run.hosts.iter().map(|host| host.host.as_str()).collect();
     assert_eq!(order, ["a5", "a6", "a1", "a2", "a3", "a4"]);
     assert_eq!(model.shown_host_run().unwrap().host, "a3", "the selection stays on its host");
+}
+
+/// Seconds from the present back to 2026-11-20 14:02.
+const DAY_BEFORE: i64 = 79_351;
+
+#[test]
+fn an_old_run_says_its_date_and_lets_view_3_show_the_run_of_now_again() {
+    let hosts = vec!["samsung".to_owned()];
+    let begin = RunWhat::begin(hosts, "switch via-cache".to_owned());
+    let end = RunWhat::Summary {
+        outcomes: [(Outcome::Switched, 1)].into(),
+        duration_ms: 9,
+        findings: Vec::new(),
+    };
+    let mut events = vec![run_event("40", DAY_BEFORE, begin), run_event("40", DAY_BEFORE, end)];
+    events.extend(demo::run_until_plan());
+    for (columns, rows) in [(80, 24), (40, 10)] {
+        let mut model = model(events.clone(), columns, rows);
+        let shown = |model: &crate::dash::Model| text(&draw(model, &look(false)));
+        press(&mut model, "5gj\n");
+        assert_eq!(model.screen, Screen::Deploy);
+        assert!(shown(&model).contains("run #40 of 2026-11-20 14:02"), "{}", shown(&model));
+        press(&mut model, "4\u{1b}\u{1b}");
+        assert_eq!(model.screen, Screen::History, "the way back is the way that was come");
+        press(&mut model, "\n3");
+        assert_eq!(model.shown_run().unwrap().id, id("41"));
+        assert!(!shown(&model).contains("run #41 of"), "{}", shown(&model));
+        press(&mut model, "\u{1b}");
+        assert_eq!(model.screen, Screen::Fleet);
+    }
+}
+
+#[test]
+fn view_3_shows_the_run_that_was_begun_here_before_that_of_somebody_else() {
+    let mut model = model(demo::well(), 80, 24);
+    press(&mut model, "jjd\n");
+    update(&mut model, Msg::RunNumber(id("41")), demo::now());
+    fold(&mut model, demo::run_until_plan());
+    let begin = RunWhat::begin(vec!["razer".to_owned()], "switch via-cache".to_owned());
+    fold(&mut model, [run_event("42", 1, begin)]);
+    press(&mut model, "\u{1b}5gg3");
+    assert_eq!(model.shown_run().unwrap().id, id("41"));
+}
+
+#[test]
+fn a_run_that_nobody_watches_is_not_shown_at_work() {
+    let mut events = demo::run_until_plan();
+    events.extend(demo::run_in_fetch());
+    for (columns, rows) in [(200, 50), (80, 24), (40, 10)] {
+        let mut model = model(events.clone(), columns, rows);
+        let why = "its process ended before the run did; look at the hosts".to_owned();
+        update(&mut model, Msg::RunGone { run: id("41"), why, can_go_on: false }, demo::now());
+        for view in ["3j", "5"] {
+            press(&mut model, view);
+            let shown = text(&draw(&model, &look(false)));
+            let is_at_work = |c| "◐◓◑◒".contains(c);
+            assert!(!shown.contains("running") && !shown.contains(is_at_work), "{shown}");
+            assert!(!shown.contains(" left"), "nobody knows how long: {shown}");
+            let is_narrow_list = view == "5" && columns < 80;
+            assert!(is_narrow_list || shown.contains("nobody watches"), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn a_host_that_needs_a_reboot_boots_the_new_system_next_time() {
+    let at = demo::failures()
+        .into_iter()
+        .find(|it| it.phase == Phase::Activate && it.outcome == Outcome::NeedsReboot);
+    let mut model = model(demo::well(), 120, 35);
+    fold(&mut model, demo::failed("52", &[("samsung", &at.unwrap())]));
+    press(&mut model, "jj");
+    let shown = text(&draw(&model, &look(false)));
+    assert!(shown.contains("needs reboot in") && shown.contains(": boots the"), "{shown}");
+}
+
+#[test]
+fn a_wrong_name_stays_to_be_mended_and_says_so_beside_it() {
+    for (columns, rows) in [(80, 24), (40, 10)] {
+        let mut model = model(demo::well(), columns, rows);
+        press(&mut model, "Gd\np51\n");
+        let shown = text(&draw(&model, &look(false)));
+        assert!(shown.contains("p51▏") && shown.contains("✗ that is not p510"), "{shown}");
+        let started = press(&mut model, "0\n");
+        assert!(matches!(started[..], [Effect::StartRun { .. }]), "{started:?}");
+    }
 }

@@ -61,7 +61,8 @@ fn a_protected_host_deploys_only_when_its_name_is_typed() {
     assert_eq!(press(&mut model, "p520\n"), []);
     update(&mut model, Msg::Paste("p510".to_owned()), now());
     assert_eq!(press(&mut model, "\n"), []);
-    let effects = press(&mut model, "p51x\u{8}0\n");
+    // What was typed is still there.
+    let effects = press(&mut model, "\u{8}\u{8}1x\u{8}0\n");
     assert!(
         matches!(&effects[..], [Effect::StartRun { allow_protected, .. }] if allow_protected == &["p510"])
     );

@@ -17,7 +17,15 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
         return Vec::new();
     }
     match command {
-        Command::Show(screen) => model.show(screen),
+        Command::Show(Screen::Deploy) => {
+            model.show_run_of_now();
+            model.show(Screen::Deploy);
+        }
+        Command::Show(screen) => {
+            // The log of a run that was opened among the runs still belongs to it.
+            model.deploy.from_history &= screen == Screen::Logs;
+            model.show(screen);
+        }
         Command::PreviousView => turn_view(model, Screen::ALL.len() - 1),
         Command::NextView => turn_view(model, 1),
         Command::Refresh => return probe(model, panes::targets(model), now),
@@ -45,7 +53,11 @@ pub(super) fn view(model: &mut Model, command: Command, now: Timestamp) -> Vec<E
 
 fn turn_view(model: &mut Model, by: usize) {
     let at = Screen::ALL.iter().position(|screen| *screen == model.screen).unwrap_or_default();
-    model.show(Screen::ALL[(at + by) % Screen::ALL.len()]);
+    let screen = Screen::ALL[(at + by) % Screen::ALL.len()];
+    if screen == Screen::Deploy {
+        model.show_run_of_now();
+    }
+    model.show(screen);
 }
 
 fn probe(model: &mut Model, hosts: Vec<String>, now: Timestamp) -> Vec<Effect> {

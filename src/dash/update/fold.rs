@@ -197,6 +197,8 @@ fn begun(model: &mut Model, index: usize) {
             || model.shown_run().is_some_and(RunView::is_active));
     if ours {
         model.world.starting = None;
+        model.deploy.own = Some(model.world.runs[index].id.clone());
+        model.deploy.from_history = false;
     }
     if !watching {
         model.deploy.run = index;
@@ -256,7 +258,7 @@ pub(super) fn run_gone(
     if !is_news {
         return Vec::new();
     }
-    let text = format!("run #{id} is gone: {why}");
+    let text = format!("nobody watches run #{id}: {why}");
     model.say(text.clone(), true, now);
     vec![Effect::Terminal(Wish::Notify(text))]
 }

@@ -53,6 +53,11 @@ impl Paint<'_> {
         }
     }
 
+    /// Returns the day and the time of day in the person's zone: `2026-11-20 14:02`.
+    pub(in crate::dash) fn date(&self, at: Timestamp) -> String {
+        at.to_zoned(self.look.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string()
+    }
+
     /// Returns the time of day in the person's zone.
     pub(in crate::dash) fn clock(&self, at: Timestamp, seconds: bool) -> String {
         let zoned = at.to_zoned(self.look.zone.clone());

@@ -58,6 +58,7 @@ pub(in crate::dash) fn clock(time: Duration) -> String {
 /// Returns the phases with their words and signs; without words when `short`.
 pub(in crate::dash) fn phases(
     paint: &Paint<'_>,
+    run: &RunView,
     host: &HostRun,
     short: bool,
 ) -> Vec<Span<'static>> {
@@ -71,6 +72,9 @@ pub(in crate::dash) fn phases(
         let (sign, role) = match view.map(|view| view.state) {
             Some(PhaseState::Finished) => ('✓', Role::Text),
             Some(PhaseState::Failed) => ('✗', Role::Error),
+            Some(PhaseState::Started) if host.result.is_none() && !run.is_active() => {
+                ('?', Role::Warn)
+            }
             Some(PhaseState::Started) if host.result.is_none() => (spinner(paint.now), Role::Busy),
             Some(PhaseState::Started) => ('✗', Role::Warn),
             Some(PhaseState::Skipped) => ('–', Role::Dim),
@@ -88,17 +92,22 @@ pub(in crate::dash) fn phases(
 /// Returns how far the current phase is, as a bar of that many columns.
 pub(in crate::dash) fn progress(
     paint: &Paint<'_>,
+    run: &RunView,
     host: &HostRun,
     columns: usize,
 ) -> Vec<Span<'static>> {
-    let Some(share) = host.share() else { return Vec::new() };
+    let Some(share) = host.share().filter(|_| run.is_active()) else { return Vec::new() };
     vec![paint.span(Role::Graph, bar(share, columns)), Span::raw(format!(" {}", percent(share)))]
 }
 
 /// Returns the second line of a host: what is done now, waited for, or was done.
-pub(in crate::dash) fn doing(paint: &Paint<'_>, host: &HostRun) -> (Role, String) {
+pub(in crate::dash) fn doing(paint: &Paint<'_>, run: &RunView, host: &HostRun) -> (Role, String) {
     if let Some(result) = &host.result {
         return done(result);
+    }
+    if !run.is_active() {
+        let last = host.current().map(|(phase, _)| format!("it was in {phase} when last heard of"));
+        return (Role::Dim, last.unwrap_or_default());
     }
     if let Some(wait) = &host.waiting {
         return (Role::Text, format!("waiting for {}", wait.sentence(paint.now)));
@@ -165,7 +174,17 @@ pub(in crate::dash) fn went(paint: &Paint<'_>, run: &RunView, host: &HostRun) ->
     let ended = run.summary.as_ref().map(|summary| since(paint.now, summary.at));
     let ended = ended.map(|ended| format!(", {ended}")).unwrap_or_default();
     let role = if mark.role == Role::Ok { Role::Text } else { mark.role };
-    (role, format!("#{} {} in {time}{ended}", run.id, mark.word))
+    let waits = result.outcome == Outcome::NeedsReboot;
+    let comes = if waits { ": boots the new system next time" } else { "" };
+    (role, format!("#{} {} in {time}{ended}{comes}", run.id, mark.word))
+}
+
+/// Returns a run as it is named above what is shown of it: one that is not the run of now with its date.
+pub(in crate::dash) fn run_name(paint: &Paint<'_>, run: &RunView) -> String {
+    if paint.model.is_run_of_now(run, paint.now) {
+        return format!("run #{}", run.id);
+    }
+    format!("run #{} of {}", run.id, paint.date(run.began_at))
 }
 
 /// Returns a revision short enough for a line.

@@ -32,7 +32,7 @@ pub(super) fn draw(
     let columns = each.saturating_sub(1);
     let heads = hosts.map(|(index, host)| {
         let selected = index == paint.model.deploy.host;
-        (index, host, panel_head(paint, host, selected, Rect { width: columns, ..area }))
+        (index, host, panel_head(paint, run, host, selected, Rect { width: columns, ..area }))
     });
     let heads: Vec<(usize, &HostRun, Vec<Line<'static>>)> = heads.collect();
     let rows = heads.iter().map(|(_, _, head)| head.len()).max().unwrap_or_default() as u16;
@@ -64,7 +64,7 @@ pub(super) fn alone(
     host: &HostRun,
 ) {
     panel_title(paint, buffer, area, run, host, true);
-    let head = panel_head(paint, host, true, area);
+    let head = panel_head(paint, run, host, true, area);
     put_all(buffer, below(area, 1), &head, 0);
     log_tail::draw(paint, buffer, below(area, head.len() as u16 + 1), host);
 }
@@ -96,12 +96,18 @@ const RESULT: usize = 6;
 /// Returns a host's phases, its bar and what it does, or why it failed, for a panel of that area.
 ///
 /// The number of lines stays the same while the host is at work, so that its log does not jump.
-fn panel_head(paint: &Paint<'_>, host: &HostRun, selected: bool, area: Rect) -> Vec<Line<'static>> {
+fn panel_head(
+    paint: &Paint<'_>,
+    run: &RunView,
+    host: &HostRun,
+    selected: bool,
+    area: Rect,
+) -> Vec<Line<'static>> {
     let room = usize::from(area.width).saturating_sub(4).max(8);
     let indent = || vec![Span::raw("   ")];
     let mut lines: Vec<Line<'static>> = Vec::new();
     let mut line = indent();
-    for phase in phases(paint, host, false) {
+    for phase in phases(paint, run, host, false) {
         if line_width(&line) + line_width(std::slice::from_ref(&phase)) > room + 4 {
             lines.push(Line::from(std::mem::replace(&mut line, indent())));
         }
@@ -110,14 +116,14 @@ fn panel_head(paint: &Paint<'_>, host: &HostRun, selected: bool, area: Rect) -> 
     lines.push(Line::from(line));
     let rows = lines.len() + 1 + DOING;
     if host.result.is_none() {
-        let bar = progress(paint, host, room.saturating_sub(10).min(40));
+        let bar = progress(paint, run, host, room.saturating_sub(10).min(40));
         lines.push(Line::from([indent(), bar].concat()));
     }
     if let Some(told) = why::of(host, room) {
         let left = usize::from(area.height).saturating_sub(lines.len() + 1);
         lines.extend(why::panel(paint, &told, selected, room, left));
     } else {
-        let (role, text) = doing(paint, host);
+        let (role, text) = doing(paint, run, host);
         for line in wrap_to(&text, room, if host.result.is_some() { RESULT } else { DOING }) {
             lines.push(Line::from([indent(), vec![paint.span(role, line)]].concat()));
         }

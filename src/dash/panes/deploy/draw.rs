@@ -18,7 +18,7 @@ use crate::dash::widgets::filtered;
 use crate::dash::widgets::graph::spinner;
 use crate::dash::widgets::paint::{Paint, below, put_all, put_spread, top};
 use crate::dash::widgets::text::{line_width, width, wrap, wrap_to};
-use crate::dash::words::runs::{clock, revision_words};
+use crate::dash::words::runs::{clock, revision_words, run_name};
 use crate::dash::world::{HostRun, RunView, SIDE_BY_SIDE, Starting, Summary, age};
 use crate::fleet::duration;
 use crate::fleet::words::WAITING;
@@ -96,7 +96,7 @@ fn starts(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, starting: &Startin
 fn head(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect, run: &RunView) {
     let mut left = vec![
         Span::raw(" "),
-        paint.span(Role::Title, format!("run #{}", run.id)),
+        paint.span(Role::Title, run_name(paint, run)),
         Span::raw(format!("  {}", run.title)),
     ];
     if let Some(revision) = run.plan.as_ref().and_then(|plan| plan.revision.as_ref()) {
@@ -120,6 +120,10 @@ fn head(paint: &Paint<'_>, buffer: &mut Buffer, row: Rect, run: &RunView) {
             vec![Span::raw(format!("{}/{all}", run.done())), time]
         };
     }
+    if line_width(&left) + line_width(&counts) >= usize::from(row.width) {
+        // Which run it is matters more than what it does.
+        left.truncate(2);
+    }
     put_spread(buffer, row, left, counts);
 }
 
@@ -127,6 +131,9 @@ fn counts(paint: &Paint<'_>, run: &RunView) -> Vec<Span<'static>> {
     if let Some(summary) = &run.summary {
         let role = if summary.is_good() { Role::Text } else { Role::Error };
         return vec![paint.span(role, summary.words())];
+    }
+    if run.gone.is_some() {
+        return vec![paint.span(Role::Warn, "nobody watches it")];
     }
     let done = run.done();
     let working = |host: &&HostRun| {
@@ -143,10 +150,10 @@ fn counts(paint: &Paint<'_>, run: &RunView) -> Vec<Span<'static>> {
 /// Draws what the whole run waits for, why it is gone, or what it came to; returns what is left of the area.
 fn note(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, run: &RunView) -> Rect {
     let (role, text) = if run.can_go_on {
-        let text = format!("▲ nixdash ended during run {}: press c to go on with it", run.id);
-        (Role::Warn, text)
+        let text = "▲ nobody watches this run: its process ended before the run did. Press c to go on with it";
+        (Role::Warn, text.to_owned())
     } else if let Some(why) = &run.gone {
-        (Role::Error, format!("▲ the run's process is gone: {why}"))
+        (Role::Error, format!("▲ nobody watches this run: {why}"))
     } else if run.waits {
         (Role::Warn, "▲ waiting for your answer: o shows the plan".to_owned())
     } else if let (Some(why), true) = (&run.question, run.is_active()) {

@@ -34,7 +34,7 @@ impl Rows {
     }
 
     /// Returns the lines below a host: what it does, or why it failed.
-    fn below(self, paint: &Paint<'_>, host: &HostRun) -> Vec<(Role, String)> {
+    fn below(self, paint: &Paint<'_>, run: &RunView, host: &HostRun) -> Vec<(Role, String)> {
         if !self.doing {
             return Vec::new();
         }
@@ -44,7 +44,7 @@ impl Rows {
                 return lines.map(|line| (told.role, line)).collect();
             }
             Some(told) => (told.role, told.first),
-            None => doing(paint, host),
+            None => doing(paint, run, host),
         };
         vec![(role, cut(&text, self.columns))]
     }
@@ -102,7 +102,7 @@ fn choose(
     let names = run.hosts.iter().map(|host| width(&host.host)).max().unwrap_or(4);
     let names = names.clamp(4, 16).min(usize::from(area.width) / 3);
     let columns = usize::from(area.width).saturating_sub(names + 6).max(8);
-    let words = hosts.first().map_or(0, |(_, host)| line_width(&phases(paint, host, false)));
+    let words = hosts.first().map_or(0, |(_, host)| line_width(&phases(paint, run, host, false)));
     let words_fit = names + 5 + words <= usize::from(area.width);
     let beside_state = names + 5 + 28 + words <= usize::from(area.width);
     let mut rows = Rows { words: words_fit, doing: true, whole: true, names, columns };
@@ -112,7 +112,7 @@ fn choose(
     if height < count * rows.count() + 5 || area.width < 60 {
         rows.doing = false;
     }
-    let taken = hosts.iter().map(|(_, host)| rows.count() - 1 + rows.below(paint, host).len());
+    let taken = hosts.iter().map(|(_, host)| rows.count() - 1 + rows.below(paint, run, host).len());
     let to_do = selected.map_or(0, |host| why::to_do_rows(paint, host, area));
     rows.whole = rows.doing && taken.sum::<usize>() + to_do <= height;
     rows
@@ -141,9 +141,9 @@ fn host_rows(
     let indent = Span::raw(" ".repeat(rows.names + 5));
     let mut lines: Vec<Line<'static>> = Vec::new();
     if rows.words {
-        lines.push(Line::from([vec![indent.clone()], phases(paint, host, false)].concat()));
+        lines.push(Line::from([vec![indent.clone()], phases(paint, run, host, false)].concat()));
     }
-    for (role, text) in rows.below(paint, host) {
+    for (role, text) in rows.below(paint, run, host) {
         lines.push(Line::from(vec![indent.clone(), paint.span(role, text)]));
     }
     put_all(buffer, below(area, 1), &lines, 0);
@@ -163,23 +163,23 @@ fn state_and_phases(
     let mut spans = vec![paint.span(mark.role, left(&mark.text(), state)), Span::raw("  ")];
     let used = |spans: &[Span<'_>]| room.saturating_sub(line_width(spans));
     if words_below {
-        spans.extend(progress(paint, host, used(&spans).saturating_sub(8).min(30)));
+        spans.extend(progress(paint, run, host, used(&spans).saturating_sub(8).min(30)));
         return spans;
     }
-    let words = phases(paint, host, false);
+    let words = phases(paint, run, host, false);
     if used(&spans) >= line_width(&words) {
         spans.extend(words);
         spans.push(Span::raw(" "));
     } else if used(&spans) >= 14 {
-        spans.extend(phases(paint, host, true));
+        spans.extend(phases(paint, run, host, true));
         spans.push(Span::raw("  "));
-    } else if let Some(share) = host.share() {
+    } else if let Some(share) = host.share().filter(|_| run.is_active()) {
         let text = format!("{} {}", mark.text(), crate::fleet::percent(share));
         return vec![paint.span(mark.role, cut(&text, room))];
     }
     if used(&spans) >= 12 {
-        spans.extend(progress(paint, host, (used(&spans) - 8).min(14)));
-    } else if let Some(share) = host.share().filter(|_| used(&spans) >= 5) {
+        spans.extend(progress(paint, run, host, (used(&spans) - 8).min(14)));
+    } else if let Some(share) = host.share().filter(|_| run.is_active() && used(&spans) >= 5) {
         spans.push(Span::raw(crate::fleet::percent(share)));
     }
     spans

@@ -10,6 +10,7 @@ use crate::dash::msg::Effect;
 use crate::dash::overlay::Overlay;
 use crate::dash::run_orders::{ask_to_stop, reattach, said};
 use crate::dash::world::RunView;
+use crate::fleet::Goal;
 use jiff::Timestamp;
 use ratatui::layout::Rect;
 
@@ -35,6 +36,7 @@ pub(super) fn update(
         Command::Cancel => ask_to_stop(model),
         Command::Reattach => return reattach(model, now),
         Command::Retry => return begin::retry(model, now),
+        Command::Deploy => begin::ask(model, targets(model), Goal::default()),
         Command::Generations => return generations(model),
         Command::CopyReason => return copy_reason(model, now),
         Command::PauseRun
@@ -55,6 +57,7 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         | Command::Commands
         | Command::SkipHost
         | Command::TryHost
+        | Command::Deploy
         | Command::Generations
         | Command::CopyReason
             if !model.shows_selected() =>
@@ -68,6 +71,9 @@ pub(super) fn can(model: &Model, command: Command) -> bool {
         Command::Commands => model.shown_host_run().is_some_and(|host| !host.commands.is_empty()),
         Command::Cancel => model.shown_run().is_some_and(|run| run.is_active() && !run.stopping),
         Command::Reattach => model.shown_run().is_some_and(|run| run.can_go_on),
+        Command::Deploy => {
+            model.shown_run().is_some_and(|run| !run.is_active()) && !targets(model).is_empty()
+        }
         Command::Generations => has_something_to_leave(model),
         Command::CopyReason => told(model).is_some(),
         Command::PauseRun
@@ -85,11 +91,18 @@ pub(super) fn targets(model: &Model) -> Vec<String> {
     model.shown_host_run().map(|host| host.host.clone()).into_iter().collect()
 }
 
-/// Closes the log that has the whole view, else takes the filter away; a run that could not start is
-/// forgotten.
+/// Closes the log that has the whole view, else takes the filter away, else goes back to the runs where the
+/// run was opened there; a run that could not start is forgotten.
 pub(super) fn leave(model: &mut Model) -> bool {
     model.world.starting.take_if(|starting| starting.failed.is_some());
-    std::mem::take(&mut model.zoom) || model.clear_filter()
+    if std::mem::take(&mut model.zoom) || model.clear_filter() {
+        return true;
+    }
+    let back = std::mem::take(&mut model.deploy.from_history);
+    if back {
+        model.show(Screen::History);
+    }
+    back
 }
 
 /// Shows what was run on hosts for the selected host of the run.

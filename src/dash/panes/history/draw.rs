@@ -155,8 +155,10 @@ fn ended(run: &RunView) -> (Role, String) {
     match (&run.summary, &run.gone) {
         (Some(summary), _) if summary.is_good() => (Role::Text, format!("● {}", summary.words())),
         (Some(summary), _) => (Role::Error, format!("✗ {}", summary.words())),
-        (None, Some(_)) if run.can_go_on => (Role::Warn, "▲ left: c goes on with it".to_owned()),
-        (None, Some(_)) => (Role::Error, "✗ its process is gone".to_owned()),
+        (None, Some(_)) if run.can_go_on => {
+            (Role::Warn, "▲ nobody watches it: c goes on".to_owned())
+        }
+        (None, Some(_)) => (Role::Error, "✗ nobody watches it".to_owned()),
         (None, None) if run.asks_somebody() => (Role::Warn, "▲ waiting for you".to_owned()),
         (None, None) => (Role::Busy, format!("◐ {}/{} done", run.done(), run.hosts.len())),
     }

@@ -24,7 +24,7 @@ pub(super) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) {
     let area = below(area, 1);
     let room = usize::from(area.width).saturating_sub(BEHIND_STATE + 1).max(8);
     let texts = run.hosts.iter().map(|host| {
-        let (role, text) = doing(paint, host);
+        let (role, text) = doing(paint, run, host);
         // What a host does changes with every second: only what came of it may take several rows.
         let is_over = host.result.is_some();
         (host, role, if is_over { wrap(&text, room) } else { vec![cut(&text, room)] })

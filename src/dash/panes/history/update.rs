@@ -31,14 +31,20 @@ pub(super) fn update(
             model.history.sorting.turn();
             model.say(model.history.sorting.sentence("runs"), false, now);
         }
-        Command::Open => model.show(Screen::Deploy),
-        Command::Log => model.show(Screen::Logs),
+        Command::Open => open(model, Screen::Deploy),
+        Command::Log => open(model, Screen::Logs),
         Command::Deploy => begin::ask(model, targets(model), Goal::default()),
         Command::Retry => return begin::retry(model, now),
         Command::Reattach => return reattach(model, now),
         _ => {}
     }
     Vec::new()
+}
+
+/// Shows the selected run, or its log; the way back leads here.
+fn open(model: &mut Model, screen: Screen) {
+    model.deploy.from_history = true;
+    model.show(screen);
 }
 
 /// Returns whether a command has something to act on.

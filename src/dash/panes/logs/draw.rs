@@ -16,6 +16,7 @@ use crate::dash::panes::logs::{builds, compared, failure, transfers};
 use crate::dash::theme::Role;
 use crate::dash::widgets::paint::{Paint, below, put, top};
 use crate::dash::widgets::text::{count, wrap};
+use crate::dash::words::runs::run_name;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::Line;
@@ -32,7 +33,7 @@ pub(in crate::dash) fn draw(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect) 
         [host] => host.clone(),
         hosts => format!("all {} hosts", hosts.len()),
     };
-    let mut title = format!("{host} ─ run #{}", run.id);
+    let mut title = format!("{host} ─ {}", run_name(paint, run));
     match (model.log.face, &of.build) {
         (LogFace::Log, Some(build)) => title = format!("{title} ─ {} alone", build.package),
         (LogFace::Log, None) => {}

@@ -5,12 +5,14 @@ mod many;
 pub(super) mod over_time;
 pub(super) mod past;
 mod runs;
+mod strange;
 
-pub(super) use failures::{failed, failures};
+pub(super) use failures::{DemoFailure, failed, failures};
 pub(super) use many::{many, of_many};
 pub(super) use runs::{
     phase, plan, result, run_ended, run_event, run_in_build, run_in_fetch, run_until_plan,
 };
+pub(super) use strange::strange;
 
 use crate::dash::{Effect, LogOf, Model, Msg, update};
 use crate::fleet::*;

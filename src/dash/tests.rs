@@ -2,6 +2,7 @@
 
 mod access;
 mod actions;
+mod every_size;
 mod failures;
 mod filters;
 mod first_steps;

@@ -46,8 +46,9 @@ fn keys(paint: &Paint<'_>, room: usize) -> Vec<Span<'static>> {
     let total = |items: &[Item]| -> usize {
         items.iter().map(|item| width(&item.key) + 1 + width(item.label) + gap).sum()
     };
-    while total(&items) > room + gap {
-        let Some(last) = items.iter().rposition(|item| !item.stays) else { break };
+    while total(&items) > room + gap && !items.is_empty() {
+        // Where not even those fit that should stay, the last of them go: none is cut.
+        let last = items.iter().rposition(|item| !item.stays).unwrap_or(items.len() - 1);
         items.remove(last);
     }
     let mut spans = Vec::new();

@@ -134,7 +134,12 @@ fn rows(paint: &Paint<'_>, buffer: &mut Buffer, area: Rect, visible: &[usize]) {
             let marked = paint.model.fleet.marked.contains(&host.name);
             spans.extend(prefix(paint, marked, selected, narrow));
             if narrow {
-                spans.extend(narrow_row(paint, host, view, usize::from(list.width) - 2));
+                spans.extend(narrow_row(
+                    paint,
+                    host,
+                    view,
+                    usize::from(list.width).saturating_sub(2),
+                ));
             } else {
                 spans.extend(columns.cells(paint, host, view));
             }
